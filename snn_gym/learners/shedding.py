@@ -21,33 +21,31 @@ from snn_gym.policies.base import SpikingPolicy, spiking_policy_of
 from snn_gym.policies.behaviour import divergence, value_scale
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.spiking.recording import zeros_behind
-from snn_gym.spiking.regulation.control import (
+from snn_gym.spiking.regulation.lean import (
     CHECKED,
     COMPARED,
+    FOLDED_RATES,
+    REDIRECTED,
+    REPAIRED,
     SETTLING,
     STRETCHES,
     SYNOPS_MARGIN,
     BoundControl,
     StrengthControl,
     begin_bound,
-    learning_is_over,
-    mean_returns,
-    sums_of_episodes,
-    unmeasured_bound,
-)
-from snn_gym.spiking.regulation.parameters import LeanParameters
-from snn_gym.spiking.regulation.penalties import (
-    FOLDED_RATES,
-    REDIRECTED,
-    REPAIRED,
     decay_cost,
     fold,
+    learning_is_over,
+    mean_returns,
     neurons_of,
     prune,
     redirect,
     shuffled_orders,
     spike_cost,
+    sums_of_episodes,
+    unmeasured_bound,
 )
+from snn_gym.spiking.regulation.parameters import LeanParameters
 
 
 # ---- episodes that are played --------------------------------------------------------------------
@@ -121,8 +119,7 @@ class Played:
 
 
 # ---- shedding ------------------------------------------------------------------------------------
-# The rules are those of ``snn_gym.spiking.regulation.control``, the cost that of
-# ``snn_gym.spiking.regulation.penalties``.
+# Rules and cost are those of ``snn_gym.spiking.regulation.lean``.
 _SHUFFLE_SEED = 0
 _FRESH = 1024
 """Decisions by which the divergence in the latest states is measured."""

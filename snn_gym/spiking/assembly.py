@@ -1,4 +1,4 @@
-"""Assembly of the parts that a configuration names, and names of what is saved of them."""
+"""Assembly of the layers that a configuration names, their initial weights, and names in files."""
 
 from __future__ import annotations
 
@@ -27,25 +27,23 @@ from snn_gym.spiking.layer_neurons import CellFactory, LayerNeurons, NorseCell, 
 from snn_gym.spiking.layers import SpikingLayer
 
 # ---- initialisation ------------------------------------------------------------------------------
-# Initial weights under which every layer fires at the start.
-#
-# A layer with the usual initialisation of an ANN stays silent, passes no gradient and never
-# learns: its currents are small against the threshold. Here the scale follows from the neuron.
-# The **rheobase** ``I`` is the least constant current that makes a resting neuron fire within the
-# T time steps; it depends on threshold, decay and T. Each layer gets
+# With the usual initialisation of an ANN a spiking layer stays silent and never learns: its
+# currents are small against the threshold. Here the scale follows from the **rheobase** ``I``, the
+# least constant current that makes a resting neuron fire within T time steps. Each layer gets
 #
 # - biases spread evenly over [0, 2 I], so that about half of its neurons fire without any input
 #   and their thresholds differ, as the kinks of a random ReLU layer do;
 # - orthogonal weights, scaled so that the currents of typical inputs spread by I;
-# - where it is recurrent, orthogonal weights onto itself whose currents spread by I / 2, so that
-#   the input rules at the start.
+# - where it is recurrent, orthogonal weights whose currents spread by I / 2, so that the input
+#   dominates at the start.
 #
-# "Typical" for the first layer is the encoder's output for standardised observations, and for the
-# others the rates that neurons with these very currents fire at, found by simulating one neuron
-# over the distribution of currents. That is layer-sequential unit variance (Mishkin & Matas 2016,
-# https://arxiv.org/abs/1511.06422) with the response computed from the neuron instead of data.
-# Mean squared rate assumed for spike trains whose source is unknown: a fifth of the channels
-# active at half of the time steps.
+# Typical inputs are the encoder's output for standardised observations, and for later layers the
+# rates of neurons with these currents, found by simulating one neuron over their distribution. That
+# is layer-sequential unit variance (Mishkin & Matas 2016, https://arxiv.org/abs/1511.06422) with
+# the response computed from the neuron instead of data.
+#
+# Mean squared rate of spike trains of unknown source: a fifth of the channels active at half of the
+# time steps.
 _SPIKE_TRAIN_MEAN_SQUARE = 0.05
 
 # Share of the rheobase by which the currents of a layer's own spikes spread.
@@ -53,14 +51,7 @@ _RECURRENT_SPREAD = 0.5
 
 
 def mean_square_rate(neuron: LayerNeurons, time_steps: int) -> float:
-    """Return the mean squared rate of neurons whose currents are as this module makes them.
-
-    Where none fires within the time steps (``alif`` at one step), that of a spike at every step.
-
-    Args:
-        neuron: The neuron.
-        time_steps: T.
-    """
+    """Return the mean squared rate of neurons under the initial currents; 1 if none fires."""
     current = neuron.rheobase(time_steps)
     quantiles = (torch.arange(64, dtype=torch.float64) + 0.5) / 64
     spread = current * torch.special.ndtri(quantiles)
@@ -72,12 +63,7 @@ def mean_square_rate(neuron: LayerNeurons, time_steps: int) -> float:
 
 
 def input_mean_square(encoder: NetworkEncoder | None, time_steps: int) -> float:
-    """Return the mean square of what one input channel delivers per time step.
-
-    Args:
-        encoder: What encodes observations; None for spike trains, which no encoder touches.
-        time_steps: T.
-    """
+    """Return the mean square of an encoder's channel per time step; None for spike trains."""
     if encoder is None:
         return _SPIKE_TRAIN_MEAN_SQUARE
     if isinstance(encoder, ConstantEncoder):
@@ -94,29 +80,22 @@ def input_mean_square(encoder: NetworkEncoder | None, time_steps: int) -> float:
     return float(intensities.square().mean())
 
 
-def initialise(
-    layers: Sequence[SpikingLayer],
-    neurons: Sequence[LayerNeurons],
-    mean_square: float,
-    time_steps: int,
+def initialise_layers(
+    config: NetworkConfig, layers: Sequence[SpikingLayer], *, spike_input: bool
 ) -> None:
-    """Set weights and biases of the spiking layers in place, from torch's global generator.
-
-    Args:
-        layers: Spiking layers, input side first.
-        neurons: The neuron that each layer is initialised for.
-        mean_square: Mean square of what an input channel delivers (``input_mean_square``).
-        time_steps: T.
-    """
+    """Set weights and biases of layers in place, from torch's global generator."""
+    time_steps = config.time_steps
+    mean_square = input_mean_square(None if spike_input else config.encoder_parameters, time_steps)
     rates: dict[Any, float] = {}
-    for layer, neuron in zip(layers, neurons, strict=True):
+    for place, layer in enumerate(layers):
+        neuron = configured_neuron(config, place)
         current = neuron.rheobase(time_steps)
-        same = neuron.text, neuron.parameters  # as in most networks
-        if same not in rates:
-            rates[same] = mean_square_rate(neuron, time_steps)
+        kind = neuron.text, neuron.parameters
+        if kind not in rates:  # most networks have one kind of neuron
+            rates[kind] = mean_square_rate(neuron, time_steps)
         _orthogonal(layer.linear.weight, current / math.sqrt(mean_square))
         nn.init.uniform_(layer.linear.bias, 0.0, 2.0 * current)
-        mean_square = rates[same]
+        mean_square = rates[kind]
         if layer.recurrent is not None:
             _orthogonal(
                 layer.recurrent.weight, _RECURRENT_SPREAD * current / math.sqrt(mean_square)
@@ -132,7 +111,7 @@ def _orthogonal(weight: Tensor, row_norm: float) -> None:
 # ---- assembly ------------------------------------------------------------------------------------
 ValueT = TypeVar("ValueT")
 
-# The neuron of a layer and a network's constants were once both called so.
+# Older files call a layer's neuron and a network's constants ``dynamics``.
 _OLD_NAMES = (
     (re.compile(r"(^|\.)dynamics$"), r"\1neuron_constants"),
     (re.compile(r"(^|\.)layers\.(\d+)\.dynamics\."), r"\1layers.\2.neuron."),
@@ -140,12 +119,7 @@ _OLD_NAMES = (
 
 
 def configured_neuron(config: NetworkConfig, layer: int = 0) -> LayerNeurons:
-    """Return the neuron that a configuration names, with its constants fixed.
-
-    Args:
-        config: Configuration of the network.
-        layer: Place of the layer; one after the hidden ones has the neuron of the last of them.
-    """
+    """Return the configured neuron of a layer; an output layer has the last hidden neuron."""
     neurons = config.layer_neurons
     name, parameters = neurons[min(layer, len(neurons) - 1)]
     return make_neurons(
@@ -162,26 +136,27 @@ def make_layers(
 ) -> list[SpikingLayer]:
     """Return the spiking layers that a configuration names, input side first.
 
-    Args:
-        config: Configuration of the network.
-        channels: Inputs of the first layer.
-        outputs: Outputs of the network, None if not known. With the decoder ``population`` a layer
-            of their populations follows the hidden ones, which is never recurrent.
-        cell_factory: Makes a Norse cell in place of the configured neuron, or None.
-
-    Raises:
-        ValueError: The backend is ``fused`` and a layer's neurons have no kernels, or the number
-            of outputs is needed and not known.
+    With the decoder ``population`` a layer of the ``outputs``' populations follows the hidden ones.
+    ``cell_factory`` makes Norse cells in place of the configured neurons.
     """
     if cell_factory is not None and config.learnable:
         raise ValueError(
             "learnable names constants of the configured neuron, and a cell_factory makes others; "
             "give the cells nn.Parameters"
         )
+    sizes = list(config.hidden_sizes)
+    decoder = config.decoder_parameters
+    if isinstance(decoder, PopulationDecoderParameters):
+        if outputs is None:
+            raise ValueError(
+                "decoder 'population' needs the number of outputs, got neither output_size nor "
+                "population_outputs; give one"
+            )
+        sizes.append(outputs * decoder.neurons_per_output)
     layers: list[SpikingLayer] = []
     inputs = channels
-    for place, size in enumerate((*config.hidden_sizes, *_population_sizes(config, outputs))):
-        # Neurons of its own: the slope of a layer's surrogate gradient may be controlled.
+    for place, size in enumerate(sizes):
+        # Each layer has its own neurons, because their surrogate slope may be controlled.
         neuron: LayerNeurons | NorseCell
         if cell_factory is None:
             neuron = configured_neuron(config, place)
@@ -198,56 +173,23 @@ def make_layers(
     return layers
 
 
-def initialise_layers(
-    config: NetworkConfig, layers: Sequence[SpikingLayer], *, spike_input: bool
-) -> None:
-    """Initialise layers in place for the neuron that a configuration names.
-
-    Args:
-        config: Configuration of the network.
-        layers: What ``make_layers`` returned.
-        spike_input: Whether the observation is a spike train, which no encoder touches.
-    """
-    encoder = None if spike_input else config.encoder_parameters
-    mean_square = input_mean_square(encoder, config.time_steps)
-    neurons = [configured_neuron(config, place) for place in range(len(layers))]
-    initialise(layers, neurons, mean_square, config.time_steps)
-
-
-def _population_sizes(config: NetworkConfig, outputs: int | None) -> tuple[int, ...]:
-    parameters = config.decoder_parameters
-    if not isinstance(parameters, PopulationDecoderParameters):
-        return ()
-    if outputs is None:
-        raise ValueError(
-            "decoder 'population' needs the number of outputs, got neither output_size nor "
-            "population_outputs; give one"
-        )
-    return (outputs * parameters.neurons_per_output,)
-
-
 def neuron_constants(config: NetworkConfig) -> Tensor:
-    """Return the numbers that shape what neurons and decoder do, float64.
+    """Return the numbers that determine neurons and decoder, float64.
 
     They are saved with the weights: Norse keeps them out of ``state_dict``, and weights would load
     silently under other time constants.
     """
     numbers = [config.dt_ms, config.time_steps, config.surrogate_slope]
-    neurons = config.neuron_parameters
-    for parameters in (
-        *(neurons if isinstance(neurons, tuple) else (neurons,)),
-        config.decoder_parameters,
-    ):
+    neurons: Any = config.neuron_parameters
+    if not isinstance(neurons, tuple):
+        neurons = (neurons,)
+    for parameters in (*neurons, config.decoder_parameters):
         numbers.extend(astuple(parameters))
     return torch.tensor(numbers, dtype=torch.float64)
 
 
 def todays_names(tensors: Mapping[str, ValueT]) -> dict[str, ValueT]:
-    """Return saved tensors under today's names, if they were saved under older ones.
-
-    Args:
-        tensors: Tensors of a ``state_dict``, by name.
-    """
+    """Return saved tensors, by name, under their current names."""
     named = {}
     for name, tensor in tensors.items():
         for old, today in _OLD_NAMES:

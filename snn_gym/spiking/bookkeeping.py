@@ -1,10 +1,9 @@
-"""Counts, flags, seeds and constants that a module keeps beside its weights.
+"""Module state that is saved with the weights without being a weight: counts, flags, seeds.
 
-``state_dict`` holds what shapes the module's function and nothing else, so that a client may
-replace its tensors by others of the same shape. Bookkeeping travels in the metadata that PyTorch
-keeps beside a state_dict: ``torch.save``, ``load_state_dict`` and ``copy.deepcopy`` carry it on,
-and with them Stable-Baselines3's zip files. Files that hold tensors alone get all of it by name
-from ``full_state``, and ``load_state_dict`` takes it back.
+``state_dict`` holds weights alone, so that a caller may replace its tensors by others of the same
+shape. Bookkeeping travels in the metadata that PyTorch keeps beside a ``state_dict``, which
+``torch.save``, ``load_state_dict``, ``copy.deepcopy`` and Stable-Baselines3's zip files carry.
+Formats that store tensors alone save ``full_state``, which ``load_state_dict`` also accepts.
 """
 
 from __future__ import annotations
@@ -17,22 +16,17 @@ _KEY = "bookkeeping"
 
 
 class BookkeepingModule(nn.Module):
-    """A module with tensors that are no weights."""
+    """A module with tensors that are saved but are no weights."""
 
     _bookkeeping: tuple[str, ...] = ()
 
     def register_bookkeeping(self, name: str, tensor: Tensor) -> None:
-        """Keep a tensor beside the weights; it moves and is copied with the module.
-
-        Args:
-            name: Attribute under which it is found.
-            tensor: Its first value.
-        """
+        """Add a tensor that moves and is copied with the module."""
         self.register_buffer(name, tensor, persistent=False)
         self._bookkeeping = (*self._bookkeeping, name)
 
     def bookkeeping(self) -> dict[str, Tensor]:
-        """Return the module's own bookkeeping by name."""
+        """Return the bookkeeping tensors of this module, without those of its children, by name."""
         return {name: getattr(self, name) for name in self._bookkeeping}
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
@@ -45,20 +39,14 @@ class BookkeepingModule(nn.Module):
     ) -> None:
         saved: dict[str, Tensor] = dict(local_metadata.get(_KEY, {}))
         for name in self._bookkeeping:
-            # As in a file of tensors alone.
+            # ``full_state`` stores bookkeeping beside the weights.
             if prefix + name in state_dict:
                 saved[name] = state_dict.pop(prefix + name)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
         self.load_bookkeeping(saved, prefix, args[-1])
 
     def load_bookkeeping(self, saved: dict[str, Tensor], prefix: str, errors: list[str]) -> None:
-        """Take over what was saved.
-
-        Args:
-            saved: Tensors by name.
-            prefix: The module's place in names.
-            errors: What does not fit is told to it.
-        """
+        """Load saved tensors by name; append a message to ``errors`` for each that does not fit."""
         own = self.bookkeeping()
         for name, tensor in saved.items():
             if name in own and tensor.shape == own[name].shape:
@@ -69,11 +57,7 @@ class BookkeepingModule(nn.Module):
 
 
 def full_state(module: nn.Module) -> dict[str, Tensor]:
-    """Return a module's weights and bookkeeping, of all its parts, by name.
-
-    Args:
-        module: Any module.
-    """
+    """Return the weights and bookkeeping of a module and its children by name."""
     tensors: dict[str, Tensor] = dict(module.state_dict())
     for place, part in module.named_modules(remove_duplicate=False):
         if isinstance(part, BookkeepingModule):

@@ -30,10 +30,8 @@ from snn_gym.program.neurons import NEURONS
 from snn_gym.spiking.regulation.parameters import RegulationParameters
 
 
-# ---- parameters ----------------------------------------------------------------------------------
-# Typed parameters of the decoders and of the encoder that is learned, in plain numbers.
-#
-# As with the neurons' parameters, reading them loads neither torch nor Norse.
+# ---- decoders and the learned encoder ------------------------------------------------------------
+# This module imports neither torch nor Norse, so that a configuration is read quickly.
 @dataclass(frozen=True)
 class MeanRateParameters(Config):
     """Mean of the last layer's spikes over the time steps; nothing to set."""
@@ -61,13 +59,12 @@ class MaxVoltageParameters(LeakyReadoutParameters):
 
 @dataclass(frozen=True)
 class PopulationDecoderParameters(Config):
-    """Mean rates of output neurons, a population of them for each output.
+    """Mean rates of a population of output neurons for each output (Tang et al. 2020, PopSAN).
 
-    Tang et al. 2020, https://arxiv.org/abs/2010.09635.
+    https://arxiv.org/abs/2010.09635
     """
 
     neurons_per_output: Count = 10
-    """Spiking neurons of each output's population."""
 
 
 DecoderParameters = (
@@ -80,28 +77,26 @@ DECODER_PARAMETERS: dict[str, type[DecoderParameters]] = {
     "max_voltage": MaxVoltageParameters,
     "population": PopulationDecoderParameters,
 }
-"""Parameter type of each decoder."""
 
 
 @dataclass(frozen=True)
 class LearnablePopulationParameters(BaseEncoder):
     """Gaussian receptive fields whose centres and widths are learned (PopSAN's encoder).
 
-    For networks only. At the start the centres of each value's neurons are spread evenly over the
-    standardised observations' range.
+    For networks only. The centres start evenly spread over the range of standardised observations.
     """
 
     neurons_per_dimension: Annotated[int, Range(at_least=2)] = 10
     """Neurons for each value of an observation."""
     width: Positive = 1.0
-    """Standard deviation of a receptive field at the start, in units of the centres' spacing."""
+    """Initial standard deviation of a receptive field, in units of the centres' spacing."""
 
     def channels(self, dimensions: int) -> int:
         """Return ``dimensions`` times ``neurons_per_dimension``."""
         return dimensions * self.neurons_per_dimension
 
     def macs(self, dimensions: int, time_steps: int) -> int:
-        """Return 3 for each channel's activity, and T more for adding it up."""
+        """Return 3 for each channel's activity, and T for adding it up."""
         return (RECEPTIVE_FIELD_MACS + time_steps) * self.channels(dimensions)
 
 
@@ -109,10 +104,9 @@ NetworkEncoder = ConstantEncoder | SpikeEncoder | LearnablePopulationParameters
 NETWORK_ENCODERS: Mapping[str, type[Any]] = ChainMap(
     {LEARNED: LearnablePopulationParameters}, cast("dict[str, type[Any]]", ENCODERS)
 )
-"""Parameter type of each encoder of a network."""
 
 
-# ---- config --------------------------------------------------------------------------------------
+# ---- network -------------------------------------------------------------------------------------
 SurrogateName = Literal["superspike", "arctan", "triangle", "sigmoid"]
 Backend = Literal["auto", "fused", "norse"]
 _PARTS: dict[str, Mapping[str, type[Any]]] = {
@@ -126,8 +120,8 @@ _PARTS: dict[str, Mapping[str, type[Any]]] = {
 class NetworkConfig(Config):
     """Configuration of a spiking network.
 
-    A part is a registered name and its typed parameters; parameters left out (``None``) are the
-    part's defaults, and a mapping is turned into the part's type.
+    A part is a registered name and its typed parameters. ``None`` stands for the part's default
+    parameters; a mapping is converted to the part's type.
     """
 
     hidden_sizes: tuple[Count, ...] = (64, 64)
@@ -140,37 +134,36 @@ class NetworkConfig(Config):
     """``lif_box``, ``lif``, ``iaf``, ``alif``, or a name given to ``register_neuron``; a tuple
     names the neuron of each hidden layer."""
     neuron_parameters: NeuronParameters | tuple[NeuronParameters, ...] | None = None
-    """Parameters of the neuron, a tuple for those of each hidden layer; its defaults if None."""
+    """Parameters of the neuron; a tuple holds those of each hidden layer."""
     learnable: tuple[str, ...] = ()
-    """Constants that are learned, one value for each neuron, from the configured one: fields of
-    ``neuron_parameters`` such as ``tau_mem``, ``v_threshold`` and ``beta``, with or without unit.
-    How they stay valid is told in ``snn_gym.spiking.learned``."""
+    """Constants that are learned, one value for each neuron, starting from the configured value:
+    fields of ``neuron_parameters`` such as ``tau_mem``, ``v_threshold`` and ``beta``, with or
+    without unit. Their valid ranges are described in ``snn_gym.spiking.learned``."""
     recurrent: bool = False
-    """Whether every hidden layer's spikes come back to it, one time step later, through learned
-    weights; a neuron's own spike too (Norse's ``autapses=True``)."""
+    """Whether the spikes of every hidden layer return to that layer one time step later, through
+    learned weights, each neuron's own spike included (Norse's ``autapses=True``)."""
     surrogate: SurrogateName = "superspike"
-    """Surrogate gradient of the spike."""
     surrogate_slope: Positive = 5.0
-    """Slope of the surrogate gradient; its meaning is the surrogate's."""
+    """Slope of the surrogate gradient; its meaning depends on the surrogate."""
     encoder: str = "constant"
-    """``constant``, ``rate``, ``latency``, ``population``, ``learnable_population``, or ``delta``,
-    which compares with the decision before and so needs a carried state (``needs_state``)."""
+    """``constant``, ``rate``, ``latency``, ``population``, ``learnable_population``, or
+    ``delta``, which compares with the previous decision and so needs a carried state
+    (``needs_state``)."""
     encoder_parameters: NetworkEncoder | None = None
-    """Parameters of the encoder; its defaults if None."""
     decoder: str = "mean_rate"
     """``mean_rate``, ``last_voltage``, ``max_voltage`` or ``population``."""
     decoder_parameters: DecoderParameters | None = None
-    """Parameters of the decoder; its defaults if None."""
     backend: Backend = "auto"
     """``fused`` kernels, ``norse`` stepping, or the fastest that applies (``auto``)."""
     regulation: RegulationParameters | None = None
-    """Regulation of the neurons while the network is optimised; None for
-    nothing."""
+    """Regulation of the neurons while the network is optimised; None for none."""
 
     def __post_init__(self) -> None:
-        """Check the values and fill in the parts' parameters."""
+        """Check the values and fill in the default parameters of the parts."""
         for part in _PARTS:
-            self._fill(part)
+            field = f"{part}_parameters"
+            parameters = _typed_part(part, getattr(self, part), getattr(self, field))
+            object.__setattr__(self, field, parameters)
         super().__post_init__()
         if not self.hidden_sizes:
             raise ValueError("hidden_sizes must name at least one layer")
@@ -183,32 +176,24 @@ class NetworkConfig(Config):
     def layer_neurons(self) -> tuple[tuple[str, NeuronParameters], ...]:
         """Name and parameters of each hidden layer's neuron."""
         names, parameters = self.neuron, self.neuron_parameters
-        assert parameters is not None  # filled in above
+        assert parameters is not None  # filled in by __post_init__
         count = len(self.hidden_sizes)
-        return tuple(
-            zip(
-                names if isinstance(names, tuple) else (names,) * count,
-                parameters if isinstance(parameters, tuple) else (parameters,) * count,
-                strict=True,
-            )
-        )
+        names = names if isinstance(names, tuple) else (names,) * count
+        parameters = parameters if isinstance(parameters, tuple) else (parameters,) * count
+        return tuple(zip(names, parameters, strict=True))
 
     @property
     def needs_state(self) -> bool:
-        """Whether the network is of use only where its state is carried between decisions.
+        """Whether the network is useful only where its state is carried between decisions.
 
-        So with the encoder ``delta``, and at one time step with a neuron that feels its input one
-        step late, as ``alif`` does.
+        True for the encoder ``delta``, and at one time step for a neuron that feels its input one
+        step late, such as ``alif``.
         """
-        assert self.encoder_parameters is not None  # filled in above
+        assert self.encoder_parameters is not None  # filled in by __post_init__
         late = self.time_steps == 1 and not all(
             feels_at_once(equations(NEURONS[name])) for name, _ in self.layer_neurons
         )
         return late or self.encoder_parameters.needs_previous
-
-    def _fill(self, part: str) -> None:
-        name, given = getattr(self, part), getattr(self, f"{part}_parameters")
-        object.__setattr__(self, f"{part}_parameters", _typed_part(part, name, given))
 
     def _check_layers(self) -> None:
         for name in ("neuron", "neuron_parameters"):
@@ -220,7 +205,7 @@ class NetworkConfig(Config):
                 )
 
     def _name_learnable(self) -> None:
-        """Put the fields' names in the place of names without unit, and check them."""
+        """Add units to learnable names that lack one, and check the start values."""
         allowed = dict.fromkeys(
             field for _, parameters in self.layer_neurons for field in parameters.learnable_fields
         )
@@ -236,9 +221,9 @@ class NetworkConfig(Config):
         object.__setattr__(self, "learnable", tuple(learnable))
         for name, parameters in self.layer_neurons:
             for field in set(learnable) & set(parameters.learnable_fields):
-                value, least = getattr(parameters, field), 0.0
-                if field.startswith("tau_"):
-                    least = self.dt_ms
+                value = getattr(parameters, field)
+                # dt / tau = sigmoid(w) has no solution at tau <= dt, nor softplus(w) = 0
+                least = self.dt_ms if field.startswith("tau_") else 0.0
                 if field != "v_threshold" and value <= least:
                     raise ValueError(
                         f"learnable {field} of neuron {name!r} must start above {least}, got "
@@ -247,11 +232,8 @@ class NetworkConfig(Config):
 
     def _check_controlled_slope(self) -> None:
         controller = None if self.regulation is None else self.regulation.controller
-        if (
-            controller is not None
-            and controller.controlled == "slope"
-            and self.surrogate == "triangle"
-        ):
+        moves_slope = controller is not None and controller.controlled == "slope"
+        if moves_slope and self.surrogate == "triangle":
             raise ValueError(
                 "the window of surrogate 'triangle' is as wide at every slope, so controlled="
                 "'slope' has nothing to move; use another surrogate, or control 'gain' or "
@@ -272,7 +254,7 @@ class NetworkConfig(Config):
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Any]) -> NetworkConfig:
-        """Build a configuration from plain values, as ``to_dict`` gives them.
+        """Build a configuration from plain values, as ``to_dict`` returns them.
 
         Args:
             mapping: Values by field name; lists serve as tuples, mappings as parameters.
@@ -300,7 +282,7 @@ class NetworkConfig(Config):
 
 
 def _typed_part(part: str, name: str | tuple[str, ...], given: Any) -> Any:
-    """Return the parameters of a part, or of each hidden layer where name or given are several."""
+    """Return the parameters of a part, as a tuple where names or parameters are given per layer."""
     if part != "neuron" or not (isinstance(name, tuple) or isinstance(given, tuple | list)):
         return _typed(part, name, given)
     count = len(name if isinstance(name, tuple) else given)

@@ -1,10 +1,8 @@
 """Decoders: from the last layer's spikes to outputs, through a linear head.
 
-Mean rate and last voltage are linear in the spikes, so they commute with the linear head after
-them: the mean of ``W s_t`` is ``W`` times the mean of ``s_t``, and a leaky integrator driven by
-``W s_t`` ends at ``W`` times the voltage of a leaky integrator driven by ``s_t``. A decision
-therefore needs one product with ``W``, not T. The maximum voltage is not linear: there the head
-reads the voltage at every time step, and the maximum is taken of what it gives.
+Mean rate and last voltage are linear in the spikes, so they commute with the linear head: a
+decision needs one product with its weights, not T. The maximum voltage is not linear: the head
+reads the voltage at every time step, and the maximum of its outputs is taken.
 """
 
 from __future__ import annotations
@@ -33,10 +31,10 @@ class Decoder(nn.Module):
     """A readout of spikes over time, linear but for a maximum, with its own state.
 
     Args:
-        coefficients: (R + S, T). Row r < R weighs the spikes for value r; row R + k weighs them
-            for state variable k at the end. The output is the maximum of the R values.
-        transition: (R + S, S). What a unit of each initial state variable adds to the values and
-            to each final state variable.
+        coefficients: (R + S, T). Row r < R weighs the spikes for value r; row R + k weighs them for
+            final state variable k. The output is the maximum of the R values.
+        transition: (R + S, S). Contribution of each initial state variable to the values and to
+            each final state variable.
     """
 
     coefficients: Tensor
@@ -48,7 +46,7 @@ class Decoder(nn.Module):
         self.register_buffer("coefficients", coefficients, persistent=False)
         self.register_buffer("transition", transition, persistent=False)
         self.state_variables = transition.shape[1]
-        """Number of state variables per neuron."""
+        """State variables per neuron."""
         self._values = len(coefficients) - self.state_variables
 
     @property
@@ -57,11 +55,7 @@ class Decoder(nn.Module):
         return self._values > 1
 
     def program(self, maximum: Maximum) -> program.Decoder:
-        """Return the decoder as a part of a program, with copies of its numbers.
-
-        Args:
-            maximum: Of what several values are the maximum.
-        """
+        """Return the decoder as a part of a program, with copies of its numbers."""
         coefficients = as_array(self.coefficients)
         transition = as_array(self.transition).reshape(len(coefficients), -1)
         return program.Decoder(coefficients, transition, maximum)
@@ -73,19 +67,17 @@ class Decoder(nn.Module):
         head: nn.Module | None = None,
         breaks: Breaks | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Decode the spikes of one environment step, or of a sequence of L.
+        """Decode spikes (T, B, N), or (L * T, B, N) of a sequence.
 
         Args:
-            spikes: (T, B, N), or (L * T, B, N) of a sequence; 0 or 1.
-            state: State variables (S, B, N) carried from the environment step before, or None for
-                none.
-            head: Linear head applied to every value; None for none, and a maximum is then that of
-                each neuron.
-            breaks: Where the state of a sequence is reset and where its gradient is cut; None for
-                one environment step.
+            spikes: 0 or 1.
+            state: State variables (S, B, N) of the previous environment step, or None.
+            head: Linear head applied to every value. None for none; a maximum is then taken per
+                neuron.
+            breaks: Resets and cuts of a sequence; None for one environment step.
 
         Returns:
-            Outputs (B, N), or (B, outputs) of the head, of a sequence with an axis L before; and
+            Outputs (B, N), or (B, outputs) of the head, of a sequence with a leading axis L; and
             the final state (S, B, N).
         """
         batch, size = spikes.shape[1:]
@@ -101,62 +93,38 @@ class Decoder(nn.Module):
         head: nn.Module | None = None,
         breaks: Breaks | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Return what ``forward`` does for the weighted sums of spikes.
-
-        Args:
-            decoded: ``coefficients`` times the spikes, (R + S, B, N), of a sequence with an axis L
-                before.
-            state: As in ``forward``.
-            head: As in ``forward``.
-            breaks: As in ``forward``.
-        """
+        """Return the results of ``forward`` for the weighted sums of spikes, (..., R + S, B, N)."""
+        count = self._values
         if self.state_variables and not (state is None and breaks is None):
             values, final = self._carry(decoded, state, breaks)
+        elif breaks is None:
+            values, final = decoded[:count], decoded[count:]
         else:
-            count = self._values
-            if breaks is None:
-                values, final = decoded[:count], decoded[count:]
-            else:
-                values, final = decoded[:, :count], decoded[-1, count:]
-        return _read(values, head), final
+            values, final = decoded[:, :count], decoded[-1, count:]
+        if count == 1:
+            values = values.squeeze(-3)
+            return values if head is None else cast(Tensor, head(values)), final
+        return (values if head is None else head(values)).amax(-3), final
 
     def _carry(
         self, decoded: Tensor, state: Tensor | None, breaks: Breaks | None
     ) -> tuple[Tensor, Tensor]:
-        """Return values (..., R, B, N) and final state (S, B, N), with what was carried.
-
-        Args:
-            decoded: (..., R + S, B, N), what the spikes of each environment step give.
-            state: As in ``forward``.
-            breaks: As in ``forward``.
-        """
+        """Return values (..., R, B, N) and final state (S, B, N), with the carried state added."""
         variables, values = self.state_variables, []
         rest = decoded.new_zeros(variables, *decoded.shape[-2:])
         state = rest if state is None else state
         within = no_breaks(decoded.shape[-2]) if breaks is None else breaks
         for k, gained in enumerate(decoded.view(-1, *decoded.shape[-3:])):
             (state,) = within.enter(k, (state,), (rest,))
+            # (R + S, S) @ (S, B * N): the carried state adds to values and next state
             total = gained + (self.transition @ state.reshape(variables, -1)).view_as(gained)
             values.append(total[:-variables])
             state = total[-variables:]
         return values[0] if breaks is None else torch.stack(values), state
 
 
-def _read(values: Tensor, head: nn.Module | None) -> Tensor:
-    """Return the maximum of values (..., R, B, N), of what the head gives for them if it does."""
-    if values.shape[-3] == 1:
-        values = values.squeeze(-3)
-        return values if head is None else cast(Tensor, head(values))
-    return (values if head is None else head(values)).amax(-3)
-
-
 def read_head(head: nn.Module | None, features: int) -> Head:
-    """Return a head as a part of a program, with copies of its numbers.
-
-    Args:
-        head: ``nn.Linear`` or ``PopulationHead``; None for no outputs.
-        features: Values N that it reads.
-    """
+    """Return a head as a part of a program that reads ``features`` values; None for no outputs."""
     if head is None:
         return Head(np.zeros((0, features), np.float32), np.zeros(0, np.float32))
     assert isinstance(head, nn.Linear | PopulationHead)  # as make_head makes them
@@ -167,11 +135,11 @@ def read_head(head: nn.Module | None, features: int) -> Head:
 
 
 class PopulationHead(nn.Module):
-    """A linear layer by which each output reads a population of neurons of its own.
+    """A linear layer in which each output reads its own population of neurons.
 
     ``output_i = sum_k weight_ik rate_ik + bias_i`` (Tang et al. 2020,
-    https://arxiv.org/abs/2010.09635); their squashing of the output is left to the policy. Weights
-    start as those of ``nn.Linear`` with as many inputs.
+    https://arxiv.org/abs/2010.09635); their squashing of the output is left to the policy. Initial
+    weights are those of ``nn.Linear`` with as many inputs.
 
     Args:
         outputs: Outputs.
@@ -195,11 +163,11 @@ class PopulationHead(nn.Module):
 
 
 def make_head(parameters: DecoderParameters | None, features: int, outputs: int) -> nn.Module:
-    """Return the linear head that reads what a network's decoder gives.
+    """Return the linear head that reads the decoded values of a network.
 
     Args:
-        parameters: Those of the decoder; None for the default, ``mean_rate``.
-        features: Decoded values: the network's ``output_size`` where it has no head of its own.
+        parameters: Parameters of the decoder; None for the default, ``mean_rate``.
+        features: Decoded values: the network's ``output_size`` where it has no head.
         outputs: Outputs of the head.
 
     Returns:
@@ -221,13 +189,7 @@ def make_head(parameters: DecoderParameters | None, features: int, outputs: int)
 
 
 def make_decoder(parameters: DecoderParameters | None, dt_ms: float, time_steps: int) -> Decoder:
-    """Return a decoder.
-
-    Args:
-        parameters: Those of the decoder, whose type says which; None for ``mean_rate``.
-        dt_ms: Length of a time step (ms).
-        time_steps: T.
-    """
+    """Return the decoder of the parameters' type; None for ``mean_rate``."""
     if isinstance(parameters, LeakyReadoutParameters):
         voltages, final = _impulse_responses(parameters, dt_ms / 1000.0, time_steps)
         if not isinstance(parameters, MaxVoltageParameters):
@@ -241,32 +203,27 @@ def make_decoder(parameters: DecoderParameters | None, dt_ms: float, time_steps:
 def _impulse_responses(
     parameters: LeakyReadoutParameters, dt_s: float, time_steps: int
 ) -> tuple[Tensor, Tensor]:
-    """Read the coefficients off Norse's leaky integrator by unit impulses.
+    """Return voltages (T, T + S) after every time step and final state (S, T + S), float64.
 
-    Returns:
-        Voltages (T, T + S) after every time step and final state (S, T + S), float64. Run k < T
-        gets a unit input at time step k, run T + k a unit of state variable k.
+    Run k < T of Norse's leaky integrator gets a unit input at time step k, run T + k a unit of
+    state variable k.
     """
-    # Here, because importing Norse takes longer than loading an agent, and few decoders need it.
+    # Imported here, because Norse loads slowly and few decoders need it.
     li, li_box = map(norse_functional, ("leaky_integrator", "leaky_integrator_box"))
-
     variables = 2 if parameters.tau_syn_ms > 0 else 1
     runs = time_steps + variables
     inputs = torch.eye(time_steps, runs, dtype=torch.float64)
-    state = torch.eye(runs, dtype=torch.float64)[time_steps:]
+    initial = torch.eye(runs, dtype=torch.float64)[time_steps:]
     tau_mem_inv = torch.tensor(1000.0 / parameters.tau_mem_ms, dtype=torch.float64)
-    voltages = []
     if variables == 1:
-        box = li_box.LIBoxState(v=state[0])
-        for x in inputs:
-            _, box = li_box.li_box_feed_forward_step(
-                x, box, li_box.LIBoxParameters(tau_mem_inv), dt_s
-            )
-            voltages.append(box.v)
-        return torch.stack(voltages), torch.stack([box.v])
-    tau_syn_inv = torch.tensor(1000.0 / parameters.tau_syn_ms, dtype=torch.float64)
-    both = li.LIState(v=state[0], i=state[1])
+        step, state = li_box.li_box_feed_forward_step, li_box.LIBoxState(*initial)
+        constants = li_box.LIBoxParameters(tau_mem_inv)
+    else:
+        step, state = li.li_feed_forward_step, li.LIState(*initial)
+        tau_syn_inv = torch.tensor(1000.0 / parameters.tau_syn_ms, dtype=torch.float64)
+        constants = li.LIParameters(tau_syn_inv, tau_mem_inv)
+    voltages = []
     for x in inputs:
-        _, both = li.li_feed_forward_step(x, both, li.LIParameters(tau_syn_inv, tau_mem_inv), dt_s)
-        voltages.append(both.v)
-    return torch.stack(voltages), torch.stack([both.v, both.i])
+        _, state = step(x, state, constants, dt_s)
+        voltages.append(state.v)
+    return torch.stack(voltages), torch.stack(list(state))

@@ -1,9 +1,8 @@
 """e-prop forward in time: gradients of a recurrent layer by eligibility traces.
 
-``SpikingNetwork.sequence`` with ``recurrent_gradient=False`` gives the same gradients backward, and
-keeps what happened at every time step of the sequence for it. Here a decision's traces and learning
-signals are all that is kept, whatever the length of the sequence: of each sample and synapse S + Q
-numbers, S state variables of a neuron and Q of the decoder.
+``SpikingNetwork.sequence`` with ``recurrent_gradient=False`` gives the same gradients backward,
+from the stored time steps of the whole sequence. Here memory does not grow with the sequence: S + Q
+numbers per sample and synapse, for S state variables of a neuron and Q of the decoder.
 """
 
 from __future__ import annotations
@@ -17,19 +16,17 @@ from torch import Tensor
 from snn_gym._base.compilation import njit
 from snn_gym.program.kernels import call, trace_kernel, traced_names
 from snn_gym.spiking.decoders import Decoder
-from snn_gym.spiking.layer_neurons import Array, LayerNeurons
-from snn_gym.spiking.layers import Kept, SpikingLayer, run_keeping
+from snn_gym.spiking.layer_neurons import Array, LayerNeurons, no_breaks
+from snn_gym.spiking.layers import Decision, Kept, SpikingLayer, run_kernels
 
 
 # ---- kernels -------------------------------------------------------------------------------------
-# Eligibility traces of a layer's synapses, forward in time (numba, CPU, float32).
-#
-# A trace is what a synapse's weight did to its neuron's own state: one number for each state
-# variable, synapse and sample. How it moves follows from the neuron's text
-# (``snn_gym.program.neuron.trace``); what the weight did to the spike is the trace of the margin
-# times the surrogate's derivative there, if recurrent spikes are taken as given (Bellec et al.
-# 2020, https://doi.org/10.1038/s41467-020-17236-y, the local derivative of equation 1; their
-# eligibility vectors leave out the reset).
+# A trace is the derivative of a neuron's state by a synapse's weight: one number for each state
+# variable, synapse and sample. Its update follows from the neuron's text
+# (``snn_gym.program.neuron.trace``). The derivative of the spike is the trace of the margin times
+# the surrogate's derivative there, with recurrent spikes taken as given (Bellec et al. 2020,
+# https://doi.org/10.1038/s41467-020-17236-y, the local derivative of equation 1; their eligibility
+# vectors leave out the reset).
 @njit(cache=True, error_model="numpy")
 def follow(
     kernel: int, constants: Array, slope: np.float32, coefficients: Array, sources: Array,
@@ -42,11 +39,11 @@ def follow(
         constants: (P, 1) of the neurons.
         slope: Slope of the surrogate gradient.
         coefficients: (Q, T), the weights with which a decoder sums spikes.
-        sources: (T, B, C), what the C synapses onto every neuron bring: 1 for a bias, the spikes of
-            the time step before for recurrent ones.
-        kept: (B, N, K, T), what the kernel reads of a time step.
+        sources: (T, B, C), inputs of the C synapses of every neuron: 1 for a bias, the previous
+            spikes for recurrent synapses.
+        kept: (B, N, K, T), stored values that the kernel reads.
         traces: (B, N, S, C), updated in place.
-        gathered: (Q, B, N, C), written with the coefficients times the spikes' traces.
+        gathered: (Q, B, N, C), filled with the coefficients times the spikes' traces.
     """
     steps, batch, channels = sources.shape
     margins = np.empty((steps, channels), dtype=np.float32)
@@ -81,7 +78,7 @@ class LayerGradients(NamedTuple):
     """Gradients of a recurrent layer's synapses."""
 
     weight: Tensor
-    """(N, D), of the input's."""
+    """(N, D), of the input's synapses."""
     bias: Tensor
     """(N,)."""
     recurrent_weight: Tensor
@@ -89,16 +86,16 @@ class LayerGradients(NamedTuple):
 
 
 class EligibilityTraces:
-    """A recurrent layer that decides step by step and learns by e-prop while it goes.
+    """A recurrent layer that learns by e-prop while it decides step by step.
 
-    Call ``step`` at every environment step, then ``learn`` with the learning signals of that
-    decision: the derivative of the loss by what the decoder gave, through the readout's own weights
-    (symmetric feedback) or others. A loss that is a sum over decisions then has the gradients
-    ``gradients()``, with recurrent spikes taken as given.
+    Call ``step`` at every environment step, then ``learn`` with the learning signals: the
+    derivative of the loss by the decoded values, through the readout's weights (symmetric feedback)
+    or others. ``gradients()`` are those of a loss that sums over decisions, with recurrent spikes
+    taken as given.
 
     Args:
         layer: A recurrent layer of compiled neurons, such as ``network.layers[0]`` of a network of
-            one layer. Its weights must not change between a step and its ``learn``.
+            one layer. Its weights must not change between a ``step`` and its ``learn``.
         decoder: Linear decoder, such as ``network.decoder``.
         batch: Samples B.
 
@@ -136,33 +133,37 @@ class EligibilityTraces:
         """Make one environment step.
 
         Args:
-            signal: What the layer gets, (T, B, D), or (1, B, D) for an input that is held; float32.
+            signal: Input of the layer, (T, B, D), or (1, B, D) for a constant input; float32.
             starts: (B,) bool: an episode starts there, so that state and traces are at rest.
 
         Returns:
-            What the decoder gives, (B, N).
+            Decoded values (B, N).
         """
         self._reset(starts)
         steps = self._decoder.coefficients.shape[1]
         decoded: Tensor
         with torch.no_grad():
-            run = self._run(signal, steps)
+            decision = Decision(
+                self._neuron, steps, no_breaks(signal.shape[1]), traced_names(self._neuron.text)
+            )
+            currents, weight = self._layer.currents(signal), self._layer.recurrent_weight
+            run = run_kernels(decision, currents, weight, None, self._state)
             decoded, self._read = self._decoder(run.spikes, self._read)
         self._follow(self._sources(signal, run.spikes), run)
         self._state = run.final
         return decoded
 
     def learn(self, signals: Tensor) -> None:
-        """Add the gradients of the decision that was made last.
+        """Add the gradients of the last decision.
 
         Args:
-            signals: Learning signals (B, N), the derivative of the loss by what ``step`` gave.
+            signals: Learning signals (B, N), the derivative of the loss by the result of ``step``.
         """
         # The value is the first of the decoder's sums.
         add_products(signals.detach().contiguous().numpy(), self._gathered[0], self._gradient)
 
     def gradients(self) -> LayerGradients:
-        """Return the gradients that were added since the last call, and begin anew."""
+        """Return the gradients since the last call, and reset them."""
         found = torch.from_numpy(self._gradient.copy())
         self._gradient[:] = 0.0
         ends = [self._channels, 1, self._layer.size]
@@ -180,13 +181,8 @@ class EligibilityTraces:
         self._traces[started] = 0.0
         self._carried[:, started] = 0.0
 
-    def _run(self, signal: Tensor, steps: int) -> Kept:
-        layer, keep = self._layer, traced_names(self._neuron.text)
-        currents = layer.currents(signal)
-        return run_keeping(self._neuron, keep, currents, self._state, steps, layer.recurrent_weight)
-
     def _sources(self, signal: Tensor, spikes: Tensor) -> Array:
-        """Return what the synapses bring at every time step, (T, B, D + 1 + N)."""
+        """Return the inputs of all synapses at every time step, (T, B, D + 1 + N)."""
         steps, batch, size = spikes.shape
         sources = np.empty((steps, batch, self._channels + 1 + size), np.float32)
         sources[..., : self._channels] = signal.numpy()
@@ -205,7 +201,7 @@ class EligibilityTraces:
         )  # fmt: skip
         variables = self._decoder.state_variables
         if variables:
-            # What the decoder carries over from the decisions before.
+            # Traces of earlier decisions that the decoder's state carries over
             transition = self._decoder.transition.numpy()
             for q, s in np.ndindex(transition.shape):
                 self._gathered[q] += transition[q, s] * self._carried[s]

@@ -14,16 +14,14 @@ from numpy.typing import NDArray
 
 from snn_gym._base.compilation import njit
 
-# ---- event intrinsics ----------------------------------------------------------------------------
-# Two operations that numba has no words for, as LLVM instructions: a bit's place, rows added up.
-#
-# A loop over the columns of a row becomes vector instructions in numba, too, but its sums are read
-# from memory and written back for every few rows, and each time it is asked whether they overlap.
-# Here the sums of ``COLUMNS`` columns stay in registers while any number of rows is added to them.
+# ---- intrinsics ----------------------------------------------------------------------------------
+# Numba has no operation for the place of a bit, and its loops over a row load and store the sums
+# for every few rows, with a test for overlap each time. Here the sums of ``COLUMNS`` columns stay
+# in registers while any number of rows is added to them.
 COLUMNS = 32
 """Columns of a strip: 1,024 rows of them are 128 KiB, 256 rows fit the nearest cache of a core."""
 _LANES = 16
-"""Numbers of one vector; a processor with shorter ones gets several in its place."""
+"""Numbers of one vector; a processor with shorter vectors uses several."""
 
 _INT = ir.IntType(64)
 _VECTOR = ir.VectorType(ir.FloatType(), _LANES)
@@ -42,7 +40,7 @@ def _type_lowest_bit(_: Any, word: Any) -> Any:
 
 
 lowest_bit: Any = intrinsic(_type_lowest_bit)
-"""Return the place (int64) of the lowest bit that is set in a uint64, which must have one."""
+"""Return the place (int64) of the lowest bit that is set in a uint64, which must not be 0."""
 
 
 def _type_add_rows(
@@ -63,19 +61,10 @@ def _type_add_rows(
 add_rows: Any = intrinsic(_type_add_rows)
 """Add ``values[k]`` times row ``places[k]`` of a strip, for k from a to z - 1, to a total.
 
-The sum is ``((v w + v w) + (v w + v w))`` of four rows each, then that of single ones, in
-order and without fused multiply-adds, so that it has the same bits on every processor.
-
-Args:
-    total: float32 array, of which the ``COLUMNS`` numbers from flat place ``at`` on are added
-        to.
-    at: int64.
-    strip: float32 array, with rows of ``COLUMNS`` numbers from flat place ``above`` on.
-    above: int64.
-    places: (K,) int32.
-    values: (K,) float32.
-    a: int64.
-    z: int64.
+The total is the ``COLUMNS`` numbers from flat place ``at`` on, the strip's rows start at flat
+place ``above``; arrays are float32, ``places`` int32, all other arguments int64. The sum is
+``((v w + v w) + (v w + v w))`` of four rows each, then of single rows, in order and without
+fused multiply-adds, so that it has the same bits on every processor.
 """
 
 
@@ -124,26 +113,23 @@ def _load(builder: Any, pointer: Any, j: int) -> Any:
 
 
 def _row(builder: Any, top: Any, places: Any, k: Any) -> Any:
-    """Return a pointer to the strip's row that place k names."""
+    """Return a pointer to the strip's row at place k."""
     place = builder.sext(builder.load(builder.gep(places, [k])), _INT)
     return builder.gep(top, [builder.mul(place, ir.Constant(_INT, COLUMNS))])
 
 
 def _spread(builder: Any, values: Any, k: Any) -> Any:
-    """Return a vector of value k."""
+    """Return a vector filled with value k."""
     value = builder.load(builder.gep(values, [k]))
     one = builder.insert_element(_NO_VECTOR, value, ir.Constant(ir.IntType(32), 0))
     return builder.shuffle_vector(one, _NO_VECTOR, _FIRST_LANE)
 
 
-# ---- event kernels -------------------------------------------------------------------------------
-# Products of weights with spikes by events, and the gradient of the weights (numba, CPU, float32).
-#
+# ---- kernels -------------------------------------------------------------------------------------
 # An event is a number that is not zero: a spike, or a value of an encoder. A product adds up the
-# rows of the weights that events stand for, and the gradient of the weights the rows of gradients;
-# silence costs a bit. Weights are read in strips, (S, D, ``COLUMNS``), the last one filled up with
-# zeros: rows of a matrix lie so far apart that a cache keeps few of them, those of a strip side by
-# side.
+# rows of the weights at events, and the gradient of the weights the rows of gradients; silence
+# costs a bit. Weights are read in strips, (S, D, ``COLUMNS``), zero-padded: rows of a matrix lie
+# so far apart that a cache keeps few of them, rows of a strip side by side.
 #
 # The order of a sum depends on the events alone, not on batch, chunk or processor.
 Array = NDArray[np.float32]
@@ -151,18 +137,18 @@ Source = Array | NDArray[np.uint8]
 Words = NDArray[np.uint64]
 Places = NDArray[np.int32]
 Room = tuple[Words, Places, Places, Array, Array]
-"""Scratch: bits, where rows' events begin, their places and values, and sums of a strip."""
+"""Scratch: bits, starts of rows' events, their places and values, and sums of a strip."""
 
 _WORD = 64
 _LINE = 64
 """Bytes of a line of the cache: a vector across two takes twice as long to read."""
 _ROWS = 256
-"""Rows of a source whose events are held at once."""
+"""Rows of a source whose events are listed at once."""
 
 
 @njit(cache=True, error_model="numpy")
 def empty_strips(rows: int, size: int) -> Array:
-    """Return strips for a matrix (rows, size), all zeros, that begin with a line of the cache."""
+    """Return zero strips for a matrix (rows, size), aligned to a line of the cache."""
     strips = (size + COLUMNS - 1) // COLUMNS
     count, spare = strips * rows * COLUMNS, _LINE // 4
     room = np.zeros(count + spare, np.float32)
@@ -173,7 +159,7 @@ def empty_strips(rows: int, size: int) -> Array:
 
 @njit(cache=True, error_model="numpy", _nrt=False)
 def keep_strips(weight: Array, seen: Array, strips: Array) -> None:
-    """Keep ``strips`` those of ``weight`` (N, D), of which ``seen`` is a copy."""
+    """Update ``strips`` and ``seen``, a copy, where ``weight`` (N, D) has changed."""
     # To compare is much less than to transpose, and sees every change, however it was made.
     for n in range(weight.shape[0]):
         changed = 0
@@ -188,7 +174,7 @@ def keep_strips(weight: Array, seen: Array, strips: Array) -> None:
 
 @njit(cache=True, error_model="numpy")
 def strips_of(weight: Array) -> Array:
-    """Return the strips of ``weight`` (N, D), as it is stored: a row for each neuron."""
+    """Return the strips of ``weight`` (N, D)."""
     strips: Array = empty_strips(weight.shape[1], weight.shape[0])
     for n in range(weight.shape[0]):
         for d in range(weight.shape[1]):
@@ -198,7 +184,7 @@ def strips_of(weight: Array) -> Array:
 
 @njit(cache=True, error_model="numpy", _nrt=False)
 def _words(channels: int) -> int:
-    """Return how many words hold a bit for each channel."""
+    """Return the number of words with a bit for each channel."""
     return (channels + _WORD - 1) // _WORD
 
 
@@ -220,10 +206,7 @@ def _pack(source: Source, first: int, words: Words) -> None:
 def _list_events(
     source: Source, first: int, words: Words, starts: Places, places: Places, values: Array
 ) -> None:
-    """List places and values of the events of each row that ``words`` holds.
-
-    Those of row r stand from ``starts[r]`` to ``starts[r + 1]``.
-    """
+    """List places and values of the events in ``words``; row r begins at ``starts[r]``."""
     count = 0
     for r in range(words.shape[0]):
         starts[r] = count
@@ -242,10 +225,7 @@ def _add_strips(
     strips: Array, starts: Places, places: Places, values: Array, first: int, room: Array,
     totals: Array,
 ) -> None:  # fmt: skip
-    """Add to rows of ``totals`` (.., N) from ``first`` on what their events stand for.
-
-    ``room`` is scratch of ``COLUMNS`` numbers.
-    """
+    """Add the strips' rows of the listed events to ``totals`` (.., N) from row ``first`` on."""
     channels, size = strips.shape[1], totals.shape[1]
     for s in range(strips.shape[0]):
         above, start = s * channels * COLUMNS, s * COLUMNS
@@ -315,10 +295,7 @@ def _list_by_channel(
     source: Source, first: int, words: Words, block: Words, starts: Places, places: Places,
     values: Array,
 ) -> None:  # fmt: skip
-    """List the events of up to 64 rows by channel, and as one more channel the bias's.
-
-    ``block`` is scratch of 64 words.
-    """
+    """List the events of up to 64 rows by channel, the bias last; ``block`` (64,) is scratch."""
     count, channels = 0, source.shape[1]
     for w in range(words.shape[1]):
         for r in range(_WORD):
@@ -341,7 +318,7 @@ def _list_by_channel(
 
 @njit(cache=True, error_model="numpy", _nrt=False)
 def _add_outer(grads: Array, starts: Places, places: Places, values: Array, strips: Array) -> None:
-    """Add to each channel's row of ``strips`` the rows of gradients, in strips, of its events."""
+    """Add the gradients' rows of each channel's events to the channel's row of ``strips``."""
     channels = strips.shape[1]
     for s in range(strips.shape[0]):
         above = s * _WORD * COLUMNS
@@ -354,7 +331,7 @@ def _add_outer(grads: Array, starts: Places, places: Places, values: Array, stri
 
 @njit(cache=True, error_model="numpy", _nrt=False)
 def _to_strips(matrix: Array, strips: Array) -> None:
-    """Fill the first rows of ``strips`` with ``matrix`` (R, N); what is beyond stays."""
+    """Fill the first rows of ``strips`` with ``matrix`` (R, N)."""
     for s in range(strips.shape[0]):
         start = s * COLUMNS
         for r in range(matrix.shape[0]):
@@ -376,14 +353,7 @@ def _from_strips(strips: Array, first: int, weight: Array) -> None:
 def synapse_gradients(
     source: Source, grad_currents: Array, grad_weight: Array, grad_bias: Array
 ) -> None:
-    """Fill the gradients of weights (N, D) and biases (N,).
-
-    Args:
-        source: (R, D) float32, or uint8 for spikes: what the synapses got.
-        grad_currents: (R, N), gradients of what they gave.
-        grad_weight: (N, D).
-        grad_bias: (N,).
-    """
+    """Fill the gradients of weights (N, D) and biases (N,) for sources (R, D)."""
     (rows, channels), size = source.shape, grad_currents.shape[1]
     words = np.empty((_WORD, _words(channels)), np.uint64)
     block, starts = np.empty(_WORD, np.uint64), np.empty(channels + 2, np.int32)

@@ -1,4 +1,4 @@
-"""How the layers of a network run: over sequences of environment steps, or in one compiled call."""
+"""Runs of a network's layers: over sequences of environment steps, or in one compiled call."""
 
 from __future__ import annotations
 
@@ -16,72 +16,45 @@ from snn_gym.program.kernels import backward_kernel, forward_kernel, kept_names
 from snn_gym.spiking.events import empty_strips, event_room
 from snn_gym.spiking.kernels import SCRATCH, layer_backward, network_forward, spread
 from snn_gym.spiking.layer_neurons import Array, Breaks, LayerNeurons, Run, State
-from snn_gym.spiking.layers import SpikingLayer, array_of, gradients_of_synapses, supports
+from snn_gym.spiking.layers import (
+    SpikingLayer,
+    array_of,
+    differentiable_gradients,
+    gradients_of_synapses,
+    supports,
+)
 from snn_gym.spiking.regulation.penalties import Regulation
 
 
-# ---- sequence ------------------------------------------------------------------------------------
-# Sequences of environment steps through a network, with the state carried from step to step.
+# ---- sequences -----------------------------------------------------------------------------------
+# A sequence gives the results of stepping. Its L environment steps are one run of ``L * T`` time
+# steps in each layer: one product for the inputs, one compiled call for the neurons. The gradient
+# goes back through all environment steps or, truncated, to the last cut (Williams and Peng 1990,
+# https://doi.org/10.1162/neco.1990.2.4.490; here cuts are at fixed places).
 #
-# A sequence is what stepping gives: at every environment step the samples that start an episode are
-# reset to rest, the network decides, and its state is carried on. Here the environment steps of a
-# layer are one run of ``L * T`` time steps: its input is one product, its neurons one compiled
-# call. The gradient is that of stepping, back through all environment steps or, truncated, to the
-# last step at which it was cut (Williams and Peng 1990, https://doi.org/10.1162/neco.1990.2.4.490;
-# here every cut is at a fixed place).
-#
-# Encoders see the environment steps as samples, ``(T, L * B, channels)``, and layers see time, ``(L
-# * T, B, channels)``.
+# Encoders see environment steps as samples, ``(T, L * B, channels)``, and layers see time,
+# ``(L * T, B, channels)``.
 class NetworkRun(NamedTuple):
     """A pass through the layers of a network: one decision, or a sequence of L."""
 
     signal: Tensor
-    """(T, L * B, channels) or (1, L * B, channels), what the first layer got."""
+    """(T, L * B, channels) or (1, L * B, channels), input of the first layer."""
     layers: list[Run]
-    """One of each layer."""
 
 
 Observer = Callable[[NetworkRun], None]
-"""Sees what the layers of a network did."""
+"""Called with each pass through the layers of a network."""
 
 
 def spikes_of(runs: Iterable[NetworkRun]) -> list[Tensor]:
-    """Return the spikes (T, B, N), of a sequence (L * T, B, N), of all layers of passes."""
+    """Return the spikes of all layers of passes, each (L * T, B, N)."""
     return [layer.spikes for run in runs for layer in run.layers]
-
-
-def check_inputs(inputs: Tensor, expected: tuple[int, ...], axes: tuple[str, ...]) -> None:
-    """Check the shape of a network's inputs.
-
-    Args:
-        inputs: Of a network.
-        expected: Their last axes.
-        axes: What the axes before are.
-
-    Raises:
-        ValueError: They have another shape.
-    """
-    if inputs.shape[len(axes) :] != expected:
-        raise ValueError(
-            f"inputs must have shape ({', '.join(map(str, axes + expected))}), got "
-            f"{tuple(inputs.shape)}; reshape them, or build the network for them"
-        )
 
 
 def make_breaks(
     inputs: Tensor, starts: Tensor, truncate_every: int | None, recurrent_gradient: bool = True
 ) -> Breaks:
-    """Return where the state of a sequence is reset and where its gradient is cut.
-
-    Args:
-        inputs: (L, B, ...), of the sequence.
-        starts: (L, B) bool: an episode starts at that environment step.
-        truncate_every: No gradient passes into environment steps k, 2k, 3k, ...; None for no cut.
-        recurrent_gradient: Whether gradients pass back through recurrent spikes.
-
-    Raises:
-        ValueError: The sequence is empty, ``starts`` does not fit it, or the number is below 1.
-    """
+    """Return the breaks of a sequence; its state is detached after ``truncate_every`` steps."""
     rounds = inputs.shape[0]
     if rounds == 0:
         raise ValueError(
@@ -99,29 +72,23 @@ def make_breaks(
             f"truncate_every must be at least 1 environment step, got {truncate_every}; use None "
             "for no truncation"
         )
-    every = rounds if truncate_every is None else truncate_every
+    every = truncate_every or rounds
     cuts = tuple(k > 0 and k % every == 0 for k in range(rounds))
     return Breaks(starts.contiguous(), cuts, recurrent_gradient)
 
 
 def in_order(signal: Tensor, rounds: int) -> Tensor:
-    """Return samples (K, L * B, channels) of L environment steps in time: (L * K, B, channels)."""
+    """Transpose from samples (K, L * B, channels) to time (L * K, B, channels)."""
     steps, samples, channels = signal.shape
     parted = signal.reshape(steps, rounds, samples // rounds, channels)
     return parted.transpose(0, 1).reshape(rounds * steps, -1, channels)
 
 
 def next_noise(noise_state: Tensor, shape: tuple[int, int, int], rounds: int) -> Tensor:
-    """Draw the encoder's noise of L environment steps, and move its stream on by as many.
+    """Draw the encoder's uniform noise (T, L * B, channels) of L environment steps.
 
-    Args:
-        noise_state: Seed and position, (2,) int64; the position is moved. Two numbers
-            that are saved with a network, which so continues its noise where it stopped.
-        shape: (T, B, channels) of one environment step.
-        rounds: L.
-
-    Returns:
-        Uniform in [0, 1), (T, L * B, channels), float32.
+    ``noise_state`` (2,) int64 holds seed and position; it is saved with the network, which so
+    continues its noise. ``shape`` is (T, B, channels) of one environment step.
     """
     noise = []
     for _ in range(rounds):
@@ -133,17 +100,10 @@ def next_noise(noise_state: Tensor, shape: tuple[int, int, int], rounds: int) ->
 
 
 def seen_before(intensity: Tensor, carried: Tensor | None, breaks: Breaks | None) -> Tensor:
-    """Return the intensity that each environment step compares with.
+    """Return the intensity (L * B, D) that each environment step is compared with.
 
-    Args:
-        intensity: (L * B, D) in [0, 1] of all environment steps.
-        carried: (B, D) of the environment step before the first, negative where there was none;
-            None for none at all.
-        breaks: Where the state is reset; None for one environment step that starts where nothing
-            is carried.
-
-    Returns:
-        (L * B, D); where nothing was seen, the intensity itself.
+    ``carried`` (B, D) is the intensity before the first one, negative where there was none. Where
+    an episode starts, the result is the intensity itself.
     """
     batch = len(intensity) if breaks is None else breaks.starts.shape[1]
     if carried is None:
@@ -163,20 +123,8 @@ def run_layers(
     time_steps: int,
     breaks: Breaks | None,
 ) -> list[Run]:
-    """Run layers, each on the spikes of the one before.
-
-    Args:
-        layers: Input side first; at least one.
-        regulation: What watches the layers, or None.
-        signal: Input (L * T, B, channels), or (L, B, channels) for one held over time steps.
-        states: State of each layer, from the environment step before.
-        time_steps: T.
-        breaks: As in ``SpikingLayer.forward``.
-
-    Returns:
-        One of each layer.
-    """
-    runs = []
+    """Run layers, each on the spikes of the layer before; ``regulation`` measures them if given."""
+    runs: list[Run] = []
     for k, (layer, state) in enumerate(zip(layers, states, strict=True)):
         run: Run = layer(signal, state, time_steps, breaks)
         if regulation is not None:
@@ -187,61 +135,48 @@ def run_layers(
 
 
 def join_state(layers: Sequence[Tensor], readout: Tensor, intensity: Tensor | None) -> Tensor:
-    """Return the flat state (B, state_size) at the end of a run.
-
-    Args:
-        layers: State of the layers, parts (B, ...).
-        readout: State variables (S, B, N) of the decoder.
-        intensity: (B, D) for an encoder that compares with it, or None.
-    """
+    """Return the flat state (B, state_size) of layers, readout (S, B, N) and intensity (B, D)."""
     parts = [*layers, *readout.unbind()]
     if intensity is not None:
         parts.append(intensity)
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
-# ---- compiled ------------------------------------------------------------------------------------
-# A network's decisions in one compiled call: from the encoder's signal to what the decoder reads.
-#
-# It serves layers with compiled neurons that decide once, from rest or from a given state. The
-# kernels repeat those of the general path on the same numbers, hence give the same spikes; what
-# that path also does (recordings, regulation, sequences) is left out. With gradients, the layers
-# are feed-forward: the backward pass walks them with what was kept, 4 bytes of a neuron and time
-# step for the potential (and as many for a threshold that adapts), and its spikes, one byte.
+# ---- compiled decisions --------------------------------------------------------------------------
+# One compiled call from the encoder's signal to the decoder's sums, for one decision of compiled
+# neurons. The kernels do the arithmetic of the general path, hence give the same spikes,
+# without recordings, regulation or sequences. With gradients, the layers must be feed-forward: the
+# forward pass stores 4 bytes per neuron and time step for the potential (as many for an adaptive
+# threshold), and one byte for the spike.
 _CHUNK_ROWS = 256
 """Samples times time steps that are computed together: enough to make the calls between layers
 cheap, few enough for their currents and spikes to stay in a core's cache."""
 _SPARE = 2
-"""Rooms of a forward pass that are kept for the next: a loss lives until it is assigned anew."""
+"""Buffers of forward passes that are kept for reuse: a loss lives until it is assigned anew."""
 _KEPT_BYTES = 2**25
-"""Arrays of a pass that are larger than that go back to the system."""
+"""Larger buffers of a pass go back to the system."""
 _NO_SPIKES = np.empty(0, dtype=np.uint8)
 _NO_NUMBERS = np.empty(0, dtype=np.float32)
 _NO_WEIGHT = np.empty((0, 0), dtype=np.float32)
 
 
 class Kept(NamedTuple):
-    """Values that the forward pass keeps for the backward pass: of each layer a flat array."""
+    """Values that the forward pass stores for the backward pass, a flat array for each layer."""
 
     numbers: tuple[Array, ...]
-    """(K * T * B * N,), of a time step what ``kept_names`` says."""
+    """(K * T * B * N,), the values of ``kept_names`` at each time step."""
     spikes: tuple[NDArray[np.uint8], ...]
 
 
 class CompiledLayers:
-    """The layers of a network and its decoder's coefficients, as one compiled call reads them.
-
-    Args:
-        layers: Fusable layers, input side first.
-        coefficients: (Q, T) of the decoder.
-    """
+    """The layers of a network and its decoder's coefficients (Q, T), as one compiled call."""
 
     def __init__(self, layers: Sequence[SpikingLayer], coefficients: Tensor) -> None:
         self._layers = list(layers)
         self._neurons = [_neurons_of(layer) for layer in layers]
         self._coefficients: Array = coefficients.numpy().copy()
         self._kept = [kept_names(neuron.text) for neuron in self._neurons]
-        # Kept, because a module is slow to find its own.
+        # Stored, because a module is slow to look up its children.
         self._linears = [layer.linear for layer in layers]
         self._looped = [layer.recurrent for layer in layers if layer.recurrent is not None]
         self._steps = int(coefficients.shape[1])
@@ -265,27 +200,27 @@ class CompiledLayers:
         self._read: tuple[tuple[Array, ...], ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is read off tensors, of which a copy has others, and addresses."""
-        fresh: dict[str, Any] = {
+        """Leave out views of tensors and addresses, which a copy must make anew."""
+        empty: dict[str, Any] = {
             "_places": (),
             "_read": (),
             "_scratch": {},
             "_spare": [],
             "_tables": {},
         }
-        return {**self.__dict__, **fresh}
+        return {**self.__dict__, **empty}
 
     def serves(self, inputs: Tensor) -> bool:
-        """Tell whether the kernels can serve this input: float32 on the CPU, not in a trace."""
+        """Return whether the kernels support this input: float32 on the CPU, not in a trace."""
         return supports(inputs) and not (self._looped and torch.is_grad_enabled())
 
     def decoded(self, signal: Tensor, states: Tensor | None) -> tuple[Tensor, Tensor]:
         """Run the network.
 
         Args:
-            signal: (T, B, D), or (1, B, D) for the same input at every time step; float32.
-            states: Flat state of the network, of which the layers' (B, F) comes first; None to
-                start from rest.
+            signal: (T, B, D), or (1, B, D) for a constant input; float32.
+            states: Flat state of the network, of which the layers' (B, F) comes first; None for
+                rest.
 
         Returns:
             Sums of the last layer's spikes, (Q, B, N), and the final flat state of the layers.
@@ -301,29 +236,19 @@ class CompiledLayers:
         final = entered.clone(memory_format=torch.contiguous_format)
         return torch.from_numpy(self.run(array_of(signal), final.numpy())), final
 
-    def run(self, signal: Array, states: Array | None = None, kept: Kept | None = None) -> Array:
-        """Run the network on arrays, without gradients.
-
-        Args:
-            signal: As in ``decoded``; rows in order.
-            states: Flat state of the layers (B, F), updated in place; None to start from rest.
-            kept: Where to keep what the backward pass needs; None to keep nothing.
-
-        Returns:
-            Sums of the last layer's spikes, (Q, B, N).
-        """
+    def run(self, signal: Array, states: Array, kept: Kept | None = None) -> Array:
+        """Return the sums of spikes (Q, B, N); update ``states`` (B, F) and fill ``kept``."""
         batch = signal.shape[1]
         decoded = np.empty((len(self._coefficients), batch, self._sizes[-1]), np.float32)
         numbers, spikes = kept or self._nothing
         network_forward(
             self._table(keep=kept is not None), self._arrays(), self._coefficients, signal,
-            np.repeat(self._rest, batch, axis=0) if states is None else states, numbers, spikes,
-            decoded, min(self._chunk, batch), self._room,
+            states, numbers, spikes, decoded, min(self._chunk, batch), self._room,
         )  # fmt: skip
         return decoded
 
     def _table(self, *, keep: bool) -> NDArray[np.int64]:
-        """Return what ``network_forward`` knows of the layers' neurons."""
+        """Return address, state variables and stored values of each layer's kernel."""
         if keep not in self._tables:
             kept = self._kept if keep else [()] * len(self._neurons)
             self._tables[keep] = np.array([
@@ -333,30 +258,25 @@ class CompiledLayers:
         return self._tables[keep]
 
     def _arrays(self) -> tuple[tuple[Array, ...], ...]:
-        """Return what the kernels read, made anew where a parameter has another memory."""
+        """Return the arrays that the kernels read, renewed where a parameter has moved."""
         tensors = [x for linear in self._linears for x in (linear.weight, linear.bias)]
         tensors += [linear.weight for linear in self._looped]
         places = tuple([x.data_ptr() for x in tensors])
         if places != self._places:
-            self._read = self._views()
-            # A copy of what has no order of rows would not follow it.
+            weights = [linear.weight for linear in self._linears]
+            loops = [layer.recurrent_weight for layer in self._layers]
+            self._read = (
+                tuple(neuron.constants for neuron in self._neurons),
+                tuple(array_of(linear.bias) for linear in self._linears),
+                *_with_strips([array_of(weight) for weight in weights]),
+                *_with_strips([_NO_WEIGHT if w is None else array_of(w) for w in loops]),
+            )
+            # ``array_of`` copies a tensor that is not contiguous: read it again every time.
             self._places = places if all(x.is_contiguous() for x in tensors) else ()
         return self._read
 
-    def _views(self) -> tuple[tuple[Array, ...], ...]:
-        weights = [linear.weight for linear in self._linears]
-        looped = [layer.recurrent_weight for layer in self._layers]
-        return (
-            tuple(neuron.constants for neuron in self._neurons),
-            tuple(array_of(linear.bias) for linear in self._linears),
-            *_with_strips([array_of(weight) for weight in weights]),
-            *_with_strips(
-                [_NO_WEIGHT if weight is None else array_of(weight) for weight in looped]
-            ),
-        )
-
     def room(self, batch: int) -> Kept:
-        """Return room for what the backward pass needs of a batch."""
+        """Return buffers for the values that the backward pass needs."""
         for place, (rows, kept) in enumerate(self._spare):
             if rows == batch:
                 del self._spare[place]
@@ -367,21 +287,14 @@ class CompiledLayers:
         return Kept(tuple(np.empty(x, np.float32) for x in counts), (*spikes, _NO_SPIKES))
 
     def take_back(self, batch: int, kept: Kept) -> None:
-        """Keep room that is no longer needed: fresh memory would cost as much as the work."""
+        """Keep buffers for reuse: fresh memory would cost as much as the work."""
         if sum(x.nbytes for x in kept.numbers) <= _KEPT_BYTES:
             self._spare = [*self._spare, (batch, kept)][-_SPARE:]
 
     def gradients(
         self, kept: Kept, inputs: Sequence[Tensor], grad_decoded: Tensor, grad_final: Tensor
     ) -> list[Tensor | None]:
-        """Return the gradients of what the network was run with.
-
-        Args:
-            kept: What ``run`` kept.
-            inputs: Signal and states as in ``decoded``; weights and biases, layer by layer.
-            grad_decoded: (Q, B, N).
-            grad_final: (B, F), of the final state.
-        """
+        """Return the gradients of signal, states, and weights and biases layer by layer."""
         signal, _, *weights = inputs
         batch, chunk = signal.shape[1], min(self._chunk, signal.shape[1])
         upstream = self._borrow("spikes", self._steps * batch * self._sizes[-1])
@@ -412,16 +325,16 @@ class CompiledLayers:
         return grads[::-1]
 
     def _borrow(self, name: str, size: int) -> Array:
-        """Return scratch of the backward pass."""
-        found = self._scratch.get(name)
-        if found is None or len(found) < size:
-            found = np.empty(size, np.float32)
-            if found.nbytes <= _KEPT_BYTES:
-                self._scratch[name] = found
-        return found[:size]
+        """Return scratch memory of the backward pass."""
+        array = self._scratch.get(name)
+        if array is None or len(array) < size:
+            array = np.empty(size, np.float32)
+            if array.nbytes <= _KEPT_BYTES:
+                self._scratch[name] = array
+        return array[:size]
 
     def stepped(self, signal: Tensor, states: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what ``decoded`` does, as operations of PyTorch."""
+        """Return the results of ``decoded`` by operations of PyTorch."""
         final: list[Tensor] = []
         for k, (layer, neuron) in enumerate(zip(self._layers, self._neurons, strict=True)):
             currents = nn.functional.linear(signal, weights[2 * k], weights[2 * k + 1])
@@ -434,7 +347,7 @@ class CompiledLayers:
 
 
 class _Loan:
-    """Room that goes back to its network with the graph that needed it."""
+    """Buffers that return to their network with the graph that uses them."""
 
     def __init__(self, compiled: CompiledLayers, batch: int) -> None:
         self.kept = compiled.room(batch)
@@ -458,13 +371,10 @@ class _Decoded(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         inputs = ctx.saved_tensors
-        # As in ``_FusedLayer``: a second derivative goes through operations of PyTorch.
         if not torch.is_grad_enabled():
             return None, *ctx.compiled.gradients(ctx.loan.kept, inputs, *grads)
-        wanted = [x for x in inputs if x.requires_grad]
-        outputs = ctx.compiled.stepped(*inputs)
-        found = iter(torch.autograd.grad(outputs, wanted, grads, create_graph=True))
-        return None, *(next(found) if x.requires_grad else None for x in inputs)
+        # As in ``_FusedLayer``: second derivatives need operations of PyTorch.
+        return None, *differentiable_gradients(ctx.compiled.stepped(*inputs), grads, inputs)
 
 
 def _neurons_of(layer: SpikingLayer) -> LayerNeurons:
@@ -473,7 +383,7 @@ def _neurons_of(layer: SpikingLayer) -> LayerNeurons:
 
 
 def _with_strips(weights: list[Array]) -> tuple[tuple[Array, ...], ...]:
-    """Return weights (N, D), what ``keep_strips`` has seen of them (nothing yet), and theirs."""
+    """Return weights (N, D), their last seen values (none yet), and their strips."""
     return (
         tuple(weights),
         tuple(np.full_like(weight, np.nan) for weight in weights),
@@ -489,6 +399,6 @@ def _in_chunks(signal: Tensor, chunk: int) -> Tensor:
 
 
 def _in_time(rows: Array, signal: Tensor, chunk: int) -> Tensor:
-    """Return rows in the order of ``_in_chunks`` as the ``signal`` that they came from."""
+    """Return rows in the order of ``_in_chunks`` in the shape of ``signal``."""
     parts = torch.split(torch.from_numpy(rows), len(signal) * chunk)
     return torch.cat([part.view(len(signal), -1, signal.shape[2]) for part in parts], 1)

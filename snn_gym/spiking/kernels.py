@@ -9,32 +9,28 @@ from snn_gym._base.compilation import njit
 from snn_gym.program.kernels import call
 from snn_gym.spiking.events import Room, add_products, event_room, keep_strips
 
-# ---- forward kernels -----------------------------------------------------------------------------
-# Fused T-step kernels of layers and networks, forward (numba, CPU, float32).
+# ---- forward -------------------------------------------------------------------------------------
+# A layer of ``N`` neurons on a batch of ``B`` is seen as ``M = B * N`` independent elements; arrays
+# are ``(T, M)``, contiguous, float32, and the state is ``(S, M)``, a row for each variable. The
+# neuron is a kernel of its own, printed from its text (``snn_gym.program.kernels``) and called by
+# address. Products with spikes add weights of the neurons that fired (``events``), in their own
+# order: there, equality with Norse ends at a spike whose margin is within rounding.
 #
-# Each runs all ``T`` time steps of one layer in a single compiled call. A layer of ``N`` neurons on
-# a batch of ``B`` is seen as ``M = B * N`` independent elements; arrays are ``(T, M)``, contiguous,
-# float32, and the state is ``(S, M)``, a row for each variable. What a neuron does stands in its
-# own kernel, printed from its text (``snn_gym.program.kernels``), which these know by its address.
-# Products with spikes add weights of the neurons that fired (``events``), in an order of
-# their own: there, equality with Norse ends at a spike whose margin is within rounding.
-#
-# A kernel writes ``spikes`` and what is kept of a time step, ``kept`` (K, T, M) with the recorded
-# variable first, and updates the state in place. ``currents`` of shape ``(1, M)`` mean the same
-# input at every time step. ``constants`` are (P, 1), or (P, N) where neurons have their own. A
-# sequence is ``L`` environment steps of ``T`` time steps: arrays are ``(L * T, M)``, inputs held
-# over an environment step ``(L, M)``.
+# A kernel fills ``spikes`` and the stored values ``kept`` (K, T, M), the recorded variable first,
+# and updates the state in place. ``currents`` of shape ``(1, M)`` hold for all time steps.
+# ``constants`` are (P, 1), or (P, N) where neurons differ. A sequence is ``L`` environment steps of
+# ``T`` time steps: arrays are ``(L * T, M)``, held inputs ``(L, M)``.
 Array = NDArray[np.float32]
 
 SCRATCH = 4
-"""Rows of scratch before those of the state: currents, two for spikes, a time step's currents."""
+"""Rows of scratch before the state's: currents, two for spikes, a time step's currents."""
 
 
 @njit(cache=True, error_model="numpy", _nrt=False)
 def forward(
     kernel: int, constants: Array, currents: Array, state: Array, kept: Array, spikes: Array
 ) -> None:
-    """Run all time steps of a layer; ``kept`` (K, T, M) gets what the kernel keeps."""
+    """Run all time steps of a layer; fill ``spikes`` and ``kept`` (K, T, M)."""
     elements = state.shape[1]
     call(
         kernel, constants, currents, 1 if currents.shape[0] > 1 else 0, state, kept,
@@ -50,8 +46,8 @@ def recurrent_forward(
 ) -> None:  # fmt: skip
     """Run all time steps of a recurrent layer.
 
-    ``weight`` (S, N, ``COLUMNS``) are strips; ``previous`` (M,) are the spikes of the step before
-    the first; ``total`` (M,) and ``events`` are scratch.
+    ``weight`` (S, N, ``COLUMNS``) are strips, ``previous`` (M,) the spikes before the first step;
+    ``total`` (M,) and ``events`` are scratch.
     """
     size, given = weight.shape[1], total.reshape(1, total.size)
     moving = 1 if currents.shape[0] > 1 else 0
@@ -68,7 +64,7 @@ def _run_layer(
     kernel: int, constants: Array, weight: Array, currents: Array, state: Array,
     kept: Array, spikes: Array, total: Array, events: Room,
 ) -> None:  # fmt: skip
-    """Run a layer's time steps; with recurrent weights its last state variable is the spikes."""
+    """Run a layer's time steps; of a recurrent layer the last state variable is the spikes."""
     if weight.shape[0] == 0:
         forward(kernel, constants, currents, state, kept, spikes)
     else:
@@ -83,10 +79,7 @@ def _run_layer(
 
 @njit(cache=True, error_model="numpy")
 def _reset(starts: NDArray[np.bool_], rest: Array, state: Array) -> None:
-    """Set the state of samples that start an episode to ``rest``, spikes after it to 0.
-
-    ``rest`` is (S, 1), or (S, N) where neurons differ.
-    """
+    """Set samples that start an episode to ``rest`` (S, 1) or (S, N), previous spikes to 0."""
     size = state.shape[1] // starts.size
     for b in range(starts.size):
         for s in range(state.shape[0] * int(starts[b])):
@@ -102,10 +95,10 @@ def sequence_forward(
     kernel: int, constants: Array, weight: Array, currents: Array, starts: NDArray[np.bool_],
     rest: Array, state: Array, entered: Array, kept: Array, spikes: Array,
 ) -> None:  # fmt: skip
-    """Run all environment steps of a layer; samples in ``starts`` (L, B) are reset before theirs.
+    """Run all environment steps of a layer; samples in ``starts`` (L, B) are reset first.
 
-    ``weight`` is that of ``recurrent_forward``, without rows for none; with it the last row of
-    ``state`` is the spikes before. ``entered`` (L, S, M) gets the state that each step begins in.
+    ``weight`` is that of ``recurrent_forward``, empty for none. ``entered`` (L, S, M) gets the
+    state at the start of each environment step.
     """
     rounds = starts.shape[0]
     steps, held = spikes.shape[0] // rounds, currents.shape[0] // rounds
@@ -136,10 +129,7 @@ def decode(coefficients: Array, spikes: Array, first: int, decoded: Array) -> No
 
 @njit(cache=True, error_model="numpy")
 def spread(coefficients: Array, grad_decoded: Array, chunk: int, grad_spikes: Array) -> None:
-    """Back-propagate through ``decode``: ``grad_decoded`` (Q, B, N) to spikes (T * B * N,).
-
-    These lie as the voltages of ``network_forward``, chunk by chunk.
-    """
+    """Back-propagate through ``decode`` to spikes (T * B * N,), in order of the chunks."""
     (outputs, batch, size), steps, r = grad_decoded.shape, coefficients.shape[1], 0
     for first in range(0, batch, chunk):
         for t in range(steps):
@@ -159,12 +149,11 @@ def population_layer(
     kernel: int, constants: Array, rest: Array, weights: Array, biases: Array,
     owners: NDArray[np.int64], signal: Array, voltages: Array, spikes: Array, room: Array,
 ) -> None:  # fmt: skip
-    """Run one layer of many networks from rest, each sample by the weights of its own network.
+    """Run one layer of many networks from rest, each sample by the weights of its owner.
 
-    ``weights`` (P, D, N) and ``biases`` (P, N) are those of P networks, ``owners`` (L,) says whose
-    sample l is, ``signal`` (L, K, D) is its input (K = T, or 1 for a held one), ``rest`` (S, 1) the
-    state at rest. Writes ``voltages``, which the kernel keeps, and ``spikes`` (L, T, N); ``room``
-    (K + S, N) is scratch.
+    ``weights`` (P, D, N) and ``biases`` (P, N) belong to P networks, ``owners`` (L,) names the
+    network of each sample, ``signal`` (L, K, D) is the input (K = T, or 1 for a constant), ``rest``
+    (S, 1). Fills ``voltages`` and ``spikes`` (L, T, N); ``room`` (K + S, N) is scratch.
     """
     steps, size = signal.shape[1], weights.shape[2]
     currents, state = room[:steps], room[steps:]
@@ -189,9 +178,10 @@ def population_readout(
     coefficients: Array, weights: Array, biases: Array, owners: NDArray[np.int64], spikes: Array,
     features: Array, outputs: Array,
 ) -> None:  # fmt: skip
-    """Decode spikes (L, T, N) to ``features`` (L, N), and read these to ``outputs`` (L, O).
+    """Decode spikes (L, T, N) to ``features`` (L, N) and ``outputs`` (L, O).
 
-    ``weights`` (P, O, N) and ``biases`` (P, O) are heads, ``owners`` (L,) says whose sample l is.
+    ``weights`` (P, O, N) and ``biases`` (P, O) are heads, ``owners`` (L,) names that of each
+    sample.
     """
     for sample in range(owners.size):
         owner = owners[sample]
@@ -209,12 +199,12 @@ def population_readout(
 
 @njit(cache=True, error_model="numpy", _nrt=False)
 def _move(states: Array, offset: int, state: Array, leaving: bool) -> None:
-    """Fill ``state`` (S, C * N) from flat states (C, F) from ``offset`` on, or write it back."""
+    """Fill ``state`` (S, C * N) from flat states (C, F) at ``offset``, or write it back."""
     size = state.shape[1] // states.shape[0]
     for s in range(state.shape[0]):
         for c in range(states.shape[0]):
             a, k = offset + s * size, c * size
-            for n in range(size):  # of slices, an assignment takes longer
+            for n in range(size):  # faster than assigning slices
                 if leaving:
                     states[c, a + n] = state[s, k + n]
                 else:
@@ -236,22 +226,22 @@ def network_forward(
     fired: tuple[NDArray[np.uint8], ...], decoded: Array, chunk: int,
     room: tuple[Array, Room],
 ) -> None:  # fmt: skip
-    """Run a network, a chunk of samples after the other, whose arrays stay in the cache.
+    """Run a network in chunks of samples, whose arrays stay in the cache.
 
     Args:
-        neurons: (layers, 3) int64: address of the kernel, state variables, numbers kept.
-        layers: Constants (P, 1), biases (N,), and twice weights, those of the input and the
-            recurrent ones: each as it is stored (N, D), with what ``keep_strips`` keeps of it;
-            (0, 0) and (0, 0, ``COLUMNS``) for no recurrence. An entry for each layer.
+        neurons: (layers, 3) int64: address of the kernel, state variables, stored values.
+        layers: Tuples of an array per layer: constants (P, 1), biases (N,), input weights (N, D)
+            with the arguments of ``keep_strips``, and the same for recurrent weights, which are
+            empty for no recurrence.
         coefficients: (Q, T) of the decoder.
         signal: (K, B, D), input at K = T time steps or, for K = 1, at all of them.
         states: (B, F) flat, updated in place.
-        kept: (K * T * B * N,) each, chunk by chunk (K, T, C * N).
-        fired: (T * B * N,) each, written with spikes in the same order, or empty.
-        decoded: (Q, B, N), written.
+        kept: (K * T * B * N,) each, filled chunk by chunk (K, T, C * N).
+        fired: (T * B * N,) each, filled with spikes in the same order, or empty.
+        decoded: (Q, B, N), filled.
         chunk: Samples of a chunk.
         room: Scratch (``SCRATCH`` rows and those of the state, of at least T * chunk times the
-            neurons of the widest layer), and that of ``add_products``.
+            widest layer), and that of ``add_products``.
     """
     constants, biases, stored, seen, weights, looped, seen_looped, recurrent = layers
     for k in range(len(weights)):
@@ -295,20 +285,18 @@ def network_forward(
         decode(coefficients, source[: steps * across].reshape(steps, across), first, decoded)
 
 
-# ---- backward kernels ----------------------------------------------------------------------------
-# Fused T-step kernels of layers, backward (numba, CPU, float32).
-#
-# Arrays are those of ``snn_gym.spiking.kernels``. A kernel walks the steps in reverse from what was
-# ``kept``. ``grad_state`` holds the gradient of the final state on entry and of the initial state
-# on return; ``grad_voltages`` are those of the recorded variable, for kernels that take it.
-# ``grad_currents`` of shape ``(1, M)``, a sum over time steps, must be zero on entry.
+# ---- backward ------------------------------------------------------------------------------------
+# A kernel walks the time steps in reverse over ``kept``. ``grad_state`` is the gradient of the
+# final state on entry and of the initial state on return; ``grad_voltages`` are those of the
+# recorded variable, for kernels that take them. ``grad_currents`` of shape ``(1, M)``, a sum over
+# time steps, must be zero on entry.
 #
 # The reset ``v' = (1 - z) v + z v_reset`` and the jump of an adaptive threshold let the gradient
 # through ``z``, as Norse's feed-forward steps do. (Of its recurrent ones, those of the LIF and the
 # LSNN do not, that of the IAF does.)
 Neuron = tuple[int, Array, np.float32, Array]
-"""A layer's neurons: address of the backward kernel, constants (P, 1) or (P, N), slope of the
-surrogate gradient, and the gradients (P, N) of the constants, (0, 0) where they are shared."""
+"""Backward kernel's address, constants (P, 1) or (P, N), slope of the surrogate gradient, and
+gradients (P, N) of the constants, (0, 0) where they are shared."""
 
 
 @njit(cache=True, error_model="numpy")
@@ -368,9 +356,8 @@ def recurrent_backward(
 ) -> None:  # fmt: skip
     """Back-propagate through ``recurrent_forward``.
 
-    ``weight`` is (N, N), row i the synapses **onto** neuron i; ``grad_spikes`` is (1 + T, M), row 0
-    for the spikes of the step before the first, and gathers what comes back through the recurrence.
-    ``grad_currents`` (T, M), every step's own, are written.
+    ``weight`` is (N, N), row i the synapses **onto** neuron i. ``grad_spikes`` (1 + T, M), row 0
+    for the spikes before the first step, also collects gradients through the recurrence.
     """
     size = weight.shape[0]
     for t in range(kept.shape[1] - 1, -1, -1):
@@ -386,7 +373,7 @@ def recurrent_backward(
 
 @njit(cache=True, error_model="numpy")
 def _block(blocked: NDArray[np.bool_], grad_state: Array) -> None:
-    """Let no gradient of the samples in ``blocked`` (B,) pass to the environment step before."""
+    """Zero the gradient of the samples in ``blocked`` (B,)."""
     size = grad_state.shape[1] // blocked.size
     for b in range(blocked.size):
         if blocked[b]:
@@ -400,9 +387,8 @@ def sequence_backward(
 ) -> None:  # fmt: skip
     """Back-propagate through ``sequence_forward``.
 
-    ``weight`` is that of ``recurrent_backward``, without rows for no recurrence; with it the last
-    row of ``grad_state`` is that of the spikes of the time step before. ``blocked`` (L, B) says
-    into which environment steps no gradient passes from the state.
+    ``weight`` is that of ``recurrent_backward``, empty for no recurrence; with it the last row of
+    ``grad_state`` belongs to the previous spikes. ``blocked`` (L, B) stops the state's gradient.
     """
     rounds = blocked.shape[0]
     steps, held = kept.shape[1] // rounds, grad_currents.shape[0] // rounds
@@ -430,11 +416,10 @@ def layer_backward(
 ) -> None:  # fmt: skip
     """Back-propagate through a layer's neurons in ``network_forward``, chunk by chunk.
 
-    ``shape`` are the layer's N neurons, its state variables S and the numbers K that it keeps;
-    ``grad_states`` (B, F) holds the gradient of the final flat states on entry and of the first
-    ones on return, of which S * N from ``place`` on are the layer's. ``kept`` (K * T * B * N,),
-    ``grad_spikes`` and ``grad_currents`` (T * B * N,) are flat; the last is (B * N,) for a held
-    input, and must be zero then.
+    ``shape`` holds N neurons, S state variables and K stored values. ``grad_states`` (B, F) holds
+    the gradient of the final flat states on entry and of the first ones on return; the layer's S *
+    N start at ``place``. ``kept`` (K * T * B * N,), ``grad_spikes`` and ``grad_currents`` (T * B *
+    N,) are flat; the last is (B * N,) and zero on entry for a constant input.
     """
     (size, variables, rows), batch = shape, len(grad_states)
     steps = kept.size // (rows * batch * size)
@@ -445,11 +430,7 @@ def layer_backward(
         a, across = steps * first * size, count * size
         z = a + steps * across
         grad_state = np.empty((variables, across), dtype=np.float32)
-        for s in range(variables):
-            for c in range(count):
-                b, i, k = first + c, place + s * size, c * size
-                for n in range(size):  # of slices, an assignment takes longer
-                    grad_state[s, k + n] = grad_states[b, i + n]
+        _move(grad_states[first : first + count], place, grad_state, False)
         if moving:
             inputs = grad_currents[a:z].reshape(steps, across)
         else:
@@ -458,8 +439,4 @@ def layer_backward(
             neuron, kept[rows * a : rows * z].reshape(rows, steps, across),
             grad_spikes[a:z].reshape(steps, across), unseen, grad_state, inputs,
         )  # fmt: skip
-        for s in range(variables):
-            for c in range(count):
-                b, i, k = first + c, place + s * size, c * size
-                for n in range(size):
-                    grad_states[b, i + n] = grad_state[s, k + n]
+        _move(grad_states[first : first + count], place, grad_state, True)

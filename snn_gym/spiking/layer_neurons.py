@@ -1,4 +1,4 @@
-"""``LayerNeurons``, the neurons of one layer: their step, and the stepped run of all time steps.
+"""Neurons of one layer: one time step, and a stepped run of all time steps.
 
 ``run_stepped`` evaluates a neuron's text once per time step. It is the reference (any device and
 dtype, differentiable twice) that the compiled kernels of the same text are tested against.
@@ -40,9 +40,8 @@ from snn_gym.spiking.surrogates import spike
 
 # ---- base ----------------------------------------------------------------------------------------
 Array = NDArray[np.float32]
-_LARGEST, _HALVINGS = 1e6, 60
-"""Currents up to here are tried for the least one that makes a neuron fire, and how often an
-interval is halved."""
+_LARGEST_CURRENT, _HALVINGS = 1e6, 60
+"""Limits of the search for a rheobase."""
 
 State = tuple[Tensor, ...]
 """State variables of a layer, each (B, N); the first is the membrane potential."""
@@ -50,14 +49,13 @@ State = tuple[Tensor, ...]
 
 @dataclass(frozen=True, eq=False)
 class Breaks:
-    """Where, in a sequence of L environment steps, the state is not carried on as it is."""
+    """Environment steps of a sequence of L at which the state is reset or detached."""
 
     starts: Tensor
     """(L, B) bool: the sample's state is reset to rest before that environment step."""
     cuts: tuple[bool, ...]
-    """L times: whether no gradient passes into that environment step through the state."""
+    """L times: whether the state is detached before that environment step."""
     recurrent_gradient: bool = True
-    """Whether gradients pass back through recurrent spikes."""
 
     @cached_property
     def blocked(self) -> Tensor:
@@ -68,17 +66,11 @@ class Breaks:
 
     @cached_property
     def _resets(self) -> list[bool]:
-        """L times: whether any sample is reset there."""
+        """L times: whether any sample is reset."""
         return cast(list[bool], self.starts.any(1).tolist())
 
     def enter(self, step: int, carried: State, rest: State) -> State:
-        """Return the state in which an environment step begins.
-
-        Args:
-            step: The environment step, 0 to L - 1.
-            carried: State variables, each (..., B, N), that the one before left.
-            rest: State variables at rest, each of that shape.
-        """
+        """Return the state, carried, detached or at rest, in which an environment step begins."""
         if self.cuts[step]:
             carried = tuple(x.detach() for x in carried)
         if not self._resets[step]:
@@ -89,11 +81,7 @@ class Breaks:
 
 @lru_cache(maxsize=64)
 def no_breaks(batch: int) -> Breaks:
-    """Return those of a single decision, which goes on from the state that it is given.
-
-    Args:
-        batch: Samples B.
-    """
+    """Return breaks of a single decision that continues from the given state."""
     return Breaks(torch.zeros((1, batch), dtype=torch.bool), (False,))
 
 
@@ -107,17 +95,17 @@ class Run(NamedTuple):
     final: State
     """State variables at the end, each (B, N)."""
     entered: State
-    """State variables in which each environment step began, each (L * B, N)."""
+    """State variables at the start of each environment step, each (L * B, N)."""
 
 
 class Stepped(ABC):
-    """One layer's neurons, one time step at a time."""
+    """The neurons of one layer, stepped one time step at a time."""
 
     v_threshold: float | None
-    """Firing threshold, at rest where it adapts; None where there is none to tell."""
+    """Firing threshold, at rest where it adapts; None where the neuron states none."""
 
     has_potential: bool = True
-    """Whether ``step`` tells a membrane potential."""
+    """Whether ``step`` returns a membrane potential."""
 
     @property
     @abstractmethod
@@ -134,15 +122,7 @@ class Stepped(ABC):
 
     @abstractmethod
     def step(self, current: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
-        """Advance one time step.
-
-        Args:
-            current: Input (B, N).
-            state: State variables, each (B, N).
-
-        Returns:
-            Spikes (B, N), membrane potential before the reset (B, N), and the new state.
-        """
+        """Advance one time step with input (B, N); return spikes, potential and new state."""
 
     def run_stepped(
         self,
@@ -155,15 +135,12 @@ class Stepped(ABC):
         """Run all time steps of L environment steps, one at a time.
 
         Args:
-            currents: Inputs (L * T, B, N), or (L, B, N) for inputs held over the time steps of an
-                environment step.
-            state: State variables, each (B, N), left by the environment step before the first;
-                with recurrent weights the spikes of the time step before come last.
+            currents: Inputs (L * T, B, N), or (L, B, N) for inputs held over an environment step.
+            state: State variables, each (B, N), from the previous environment step; with recurrent
+                weights the last spikes come last.
             time_steps: T.
-            recurrent_weight: (N, N), row i the synapses onto neuron i: the spikes of the step
-                before add ``recurrent_weight @ z`` to the input. None for no recurrence.
-            breaks: Where the state is reset and where its gradient is cut; None for one
-                environment step (L = 1) that goes on from ``state``.
+            recurrent_weight: (N, N), row i the synapses onto neuron i; None for no recurrence.
+            breaks: Resets and cuts of the state; None for a single decision (L = 1).
         """
         batch, size = currents.shape[1:]
         rest = self.initial_state(batch, size, currents)
@@ -175,58 +152,37 @@ class Stepped(ABC):
             entered.append(state)
             for t in range(time_steps):
                 current = inputs[min(t, len(inputs) - 1)]
-                if breaks is not None and not breaks.recurrent_gradient:
-                    state = (*state[:-1], state[-1].detach())
-                z, voltage, state = self._recurrent_step(current, state, recurrent_weight)
+                if recurrent_weight is None:
+                    z, voltage, state = self.step(current, state)
+                else:
+                    *inner, z = state
+                    if breaks is not None and not breaks.recurrent_gradient:
+                        z = z.detach()
+                    current = current + nn.functional.linear(z, recurrent_weight)
+                    z, voltage, state = self.step(current, tuple(inner))
+                    state = (*state, z)
                 spikes.append(z)
                 voltages.append(voltage)
-        began = tuple(torch.cat(variable) for variable in zip(*entered, strict=True))
-        return Run(torch.stack(spikes), torch.stack(voltages), state, began)
-
-    def _recurrent_step(
-        self, current: Tensor, state: State, weight: Tensor | None
-    ) -> tuple[Tensor, Tensor, State]:
-        if weight is None:
-            return self.step(current, state)
-        *inner, z = state
-        z, voltage, new = self.step(current + nn.functional.linear(z, weight), tuple(inner))
-        return z, voltage, (*new, z)
+        starts = tuple(torch.cat(variable) for variable in zip(*entered, strict=True))
+        return Run(torch.stack(spikes), torch.stack(voltages), state, starts)
 
     def thresholds(self, spikes: Tensor, entered: State) -> Tensor | float | None:
-        """Return what the potentials of a run were compared with.
-
-        Args:
-            spikes: Spikes (L * T, B, N) of the run.
-            entered: State variables in which each environment step began, each (L * B, N).
-
-        Returns:
-            The threshold, or (L * T, B, N) where it adapts, or None where there is none to tell.
-        """
+        """Return the thresholds (L * T, B, N) of a run, a number if constant, None if unknown."""
         del spikes, entered
         return self.v_threshold
 
 
 def as_array(tensor: Tensor) -> Array:
-    """Return a copy of a tensor's numbers, float32.
-
-    Args:
-        tensor: On any device.
-    """
-    found: Array = tensor.detach().cpu().float().numpy().copy()
-    return found
+    """Return a copy of a tensor's numbers on the CPU, float32."""
+    array: Array = tensor.detach().cpu().float().numpy().copy()
+    return array
 
 
 class LayerNeurons(Stepped):
-    """The neurons of one layer, with our surrogate gradients.
+    """Neurons of one layer, with our surrogate gradients.
 
-    Args:
-        text: The neuron.
-        parameters: Parameters of the neuron.
-        dt_ms: Length of a time step (ms).
-        surrogate: Name of the surrogate gradient.
-        slope: Slope of the surrogate gradient.
-        by_norse: Whether Norse's step function integrates, for the neurons that it has, in place
-            of the text; spikes and potentials are the same bit for bit.
+    With ``by_norse``, Norse's step function integrates the neurons that it has, in place of the
+    text; spikes and potentials are the same bit for bit.
     """
 
     def __init__(
@@ -246,20 +202,20 @@ class LayerNeurons(Stepped):
         self.slope = slope
         self.by_norse = by_norse
         self.learned: dict[str, LearnedConstant] = {}
-        """Constants that are learned, by the parameters' field."""
+        """Learned constants by field of the parameters."""
         self.numbers = dict(text.constants(parameters, dt_ms))
-        """The configured constants by name."""
+        """Configured constants by name."""
         rounded = {x: float(np.float32(value)) for x, value in self.numbers.items()}
         self._fixed = SimpleNamespace(**rounded)
         self._given: SimpleNamespace | None = None
         rest = text.rest(SimpleNamespace(**self.numbers))
-        self.rest: tuple[float, ...] = tuple(float(x) for x in rest)
-        """Each state variable at the start of an episode, for configured constants."""
+        self.rest = tuple(float(x) for x in rest)
+        """Rest value of each state variable, for configured constants."""
         used = self.equations.constants
         self.constants: Array = np.array([[rounded[x]] for x in used], np.float32).reshape(-1, 1)
-        """(P, 1) float32, what the kernels read, in the order of the equations."""
+        """(P, 1) float32, constants in the order of the equations, for the kernels."""
         self.v_threshold = self._threshold_at_rest()
-        # (S, 1), for acting, where every microsecond counts
+        # (S, 1), stored because acting reads it at every decision
         self.rest32: Array = np.array(self.rest, dtype=np.float32)[:, np.newaxis]
 
     @property
@@ -273,94 +229,75 @@ class LayerNeurons(Stepped):
         return self.text.state
 
     def learn(self, names: Iterable[str], size: int) -> None:
-        """Let constants be learned, with a value for each neuron, from the configured one.
-
-        Args:
-            names: Fields of the parameters; those that the neuron can't learn are left out.
-            size: Neurons of the layer.
-        """
+        """Make constants learned, one value per neuron; skip names that the neuron lacks."""
         for name in names:
             if name in self.parameters.learnable_fields:
                 self.learned[name] = LearnedConstant(name, self.parameters, self.dt_ms, size)
 
     @property
     def values(self) -> SimpleNamespace:
-        """The constants by name: numbers, or tensors (N,) where they are learned."""
+        """Constants by name: numbers, or tensors (N,) where they are learned."""
         if self._given is not None or not self.learned:
             return self._given or self._fixed
         learned = {constant_of(x): constant.value for x, constant in self.learned.items()}
         return SimpleNamespace(**{**vars(self._fixed), **learned})
 
     def own_constants(self, size: int) -> Tensor:
-        """Return the constants of neurons that learn some, (P, N), in the order of the equations.
-
-        Args:
-            size: Neurons N of the layer.
-        """
-        values = self.values
-        found = (torch.as_tensor(getattr(values, x)) for x in self.equations.constants)
-        return torch.stack([x.expand(size) for x in found])
+        """Return the constants of each neuron, (P, size), in the order of the equations."""
+        values = vars(self.values)
+        rows = [torch.as_tensor(values[x]).expand(size) for x in self.equations.constants]
+        return torch.stack(rows)
 
     def with_values(self, constants: Tensor) -> LayerNeurons:
-        """Return neurons with given constants, from which a gradient leads to them.
-
-        Args:
-            constants: (P, N), as ``own_constants`` returns them.
-        """
-        made = configured(self)
+        """Return a copy with the given constants (P, N), differentiable by them."""
+        neurons = configured(self)
         by_name = dict(zip(self.equations.constants, constants, strict=True))
-        made._given = SimpleNamespace(**{**vars(self._fixed), **by_name})
-        return made
+        neurons._given = SimpleNamespace(**{**vars(self._fixed), **by_name})
+        return neurons
 
     def _threshold_at_rest(self) -> float | None:
-        """Return what the recorded variable is compared with at rest, None if with nothing."""
-        compared = threshold(self.equations)
-        if compared is None:
+        """Return the threshold of the recorded variable at rest, None if there is none."""
+        expression = threshold(self.equations)
+        if expression is None:
             return None
-        given = dict(zip(self.equations.moved_names, self.rest, strict=True))
-        return float(evaluate([compared], {**self.numbers, **given})[0])
+        state = dict(zip(self.equations.moved_names, self.rest, strict=True))
+        return float(evaluate([expression], {**self.numbers, **state})[0])
 
     @property
     def tells_threshold(self) -> bool:
-        """Whether spikes and time alone tell what potentials were compared with."""
-        compared, text = threshold(self.equations), self.equations
-        known = {MOVED + x for x in autonomous(text)}
-        moving = set(() if compared is None else names_in(compared)).intersection(text.moved_names)
-        return compared is not None and moving <= known
+        """Whether the thresholds of a run follow from spikes and time alone."""
+        text, expression = self.equations, threshold(self.equations)
+        if expression is None:
+            return False
+        moving = set(names_in(expression)).intersection(text.moved_names)
+        return moving <= {MOVED + x for x in autonomous(text)}
 
     def thresholds(self, spikes: Tensor, entered: State) -> Tensor | float | None:
-        """Return what the potentials of a run were compared with; as ``Stepped.thresholds``."""
-        compared, text = threshold(self.equations), self.equations
-        if compared is None:
+        """Return the thresholds of a run; as ``Stepped.thresholds``."""
+        text, expression = self.equations, threshold(self.equations)
+        if expression is None or not self.tells_threshold:
             return None
-        values = vars(self.values)
-        found = set(names_in(compared))
-        if not found.intersection(text.moved_names):
-            value = evaluate([compared], values)[0]
-            learned = isinstance(value, Tensor)
-            return value.detach().expand_as(spikes) if learned else self.v_threshold
-        following = autonomous(text)
-        if not self.tells_threshold:
-            return None
-        return self._followed(compared, following, spikes, entered)
+        if set(names_in(expression)).intersection(text.moved_names):
+            return self._moving_thresholds(expression, spikes, entered)
+        value = evaluate([expression], vars(self.values))[0]
+        learned = isinstance(value, Tensor)
+        return value.detach().expand_as(spikes) if learned else self.v_threshold
 
-    def _followed(
-        self, compared: Expression, following: tuple[str, ...], spikes: Tensor, entered: State
-    ) -> Tensor:
-        """Return thresholds (L * T, B, N) that only spikes and time move."""
-        text, values = self.equations, vars(self.values)
-        places = [text.state.index(x) for x in following]
+    def _moving_thresholds(self, expression: Expression, spikes: Tensor, entered: State) -> Tensor:
+        """Return thresholds (L * T, B, N) that depend on spikes and time only."""
+        text, values, names = self.equations, vars(self.values), autonomous(self.equations)
+        places = [text.state.index(x) for x in names]
         state = [entered[s].view(-1, *spikes.shape[1:]) for s in places]
-        met = []
+        thresholds = []
         # (L * T, B, N) -> (L, T, B, N): all environment steps at once, time step by time step
         for z in spikes.view(len(state[0]), -1, *spikes.shape[1:]).unbind(1):
-            before = {**values, **dict(zip(following, state, strict=True))}
+            before = {**values, **dict(zip(names, state, strict=True))}
             moved = evaluate([text.moved[s] for s in places], before)
-            names = (MOVED + x for x in following)
-            after = {**values, **dict(zip(names, moved, strict=True)), SPIKE: z}
-            threshold_now, *state = evaluate([compared, *(text.after[s] for s in places)], after)
-            met.append(threshold_now)
-        return torch.stack(met, dim=1).flatten(0, 1)
+            moved_names = (MOVED + x for x in names)
+            after = {**values, **dict(zip(moved_names, moved, strict=True)), SPIKE: z}
+            value, *state = evaluate([expression, *(text.after[s] for s in places)], after)
+            thresholds.append(value)
+        return torch.stack(thresholds, dim=1).flatten(0, 1)
 
     def initial_state(self, batch: int, size: int, like: Tensor) -> State:
         """Return the state of ``size`` neurons at rest, each variable (batch, size)."""
@@ -370,12 +307,7 @@ class LayerNeurons(Stepped):
         return tuple(x.expand(batch, size) for x in rest)
 
     def integrate(self, current: Tensor, state: State) -> State:
-        """Return the state after one time step without spike or reset.
-
-        Args:
-            current: Input (B, N).
-            state: State variables, each (B, N).
-        """
+        """Return the state after one time step, without spike or reset."""
         if self.by_norse:
             by_norse = norse_integrate(self.text, self.parameters, self.dt_ms, self.learned)
             if by_norse is not None:
@@ -391,21 +323,15 @@ class LayerNeurons(Stepped):
         return z, moved[0], tuple(self.text.after(p, s, z))
 
     def rheobase(self, time_steps: int) -> float:
-        """Return the least constant current that fires a resting neuron within ``time_steps``.
-
-        The initial weights are scaled by it. Of neurons that are affine below their threshold, two
-        integrations tell it; for others currents are tried.
-
-        Args:
-            time_steps: T.
-        """
-        if self.learned:  # for the configured constants
+        """Return the least constant current that fires a resting neuron within ``time_steps``."""
+        if self.learned:  # the initial weights are scaled for the configured constants
             return configured(self).rheobase(time_steps)
         if self.v_threshold is None or not is_affine(self.equations):
             return self._sought_rheobase(time_steps)
+        # Below its threshold the neuron is affine in the current: two integrations suffice.
         currents = torch.tensor([[0.0, 1.0]], dtype=torch.float64)
         state, least = self.initial_state(1, 2, currents), math.inf
-        # An input may be felt late, and so a neuron that none has reached is run on.
+        # Inputs can reach the potential late, after more steps than a decision has.
         for t in range(time_steps + len(self.text.state)):
             if t >= time_steps and least < math.inf:
                 break
@@ -416,51 +342,48 @@ class LayerNeurons(Stepped):
         return least
 
     def _sought_rheobase(self, time_steps: int) -> float:
-        """Return the least current that fires, by halving, infinity if none does."""
+        """Return the least current that fires, by bisection; infinity if none does."""
+
+        def fires(current: float) -> bool:
+            held = torch.full((1, 1), current, dtype=torch.float64)
+            run = self.run_stepped(held[None], self.initial_state(1, 1, held), time_steps)
+            return bool(run.spikes.any())
+
         low, high = 0.0, 1.0
-        while not self._fires(high, time_steps):
+        while not fires(high):
             low, high = high, 2.0 * high
-            if high > _LARGEST:
+            if high > _LARGEST_CURRENT:
                 return math.inf
         for _ in range(_HALVINGS):
             middle = (low + high) / 2.0
-            low, high = (low, middle) if self._fires(middle, time_steps) else (middle, high)
+            low, high = (low, middle) if fires(middle) else (middle, high)
         return high
-
-    def _fires(self, current: float, time_steps: int) -> bool:
-        held = torch.full((1, 1), current, dtype=torch.float64)
-        run = self.run_stepped(held[None], self.initial_state(1, 1, held), time_steps)
-        return bool(run.spikes.any())
 
 
 def configured(neurons: LayerNeurons) -> LayerNeurons:
-    """Return neurons whose constants are all the configured ones.
-
-    Args:
-        neurons: Neurons that may have learned some.
-    """
+    """Return a copy of neurons with all constants as configured, none learned."""
     return LayerNeurons(
         neurons.text, neurons.parameters, neurons.dt_ms, neurons.surrogate, neurons.slope
     )
 
 
-# ---- registered ----------------------------------------------------------------------------------
+# ---- registry ------------------------------------------------------------------------------------
 def register_neuron(name: str, neuron: type[Neuron]) -> None:
-    """Add a neuron to those that ``NetworkConfig.neuron`` can name.
+    """Add a neuron that ``NetworkConfig.neuron`` can name.
 
-    Its kernels, gradients, traces and exports are made from its text. Configurations and files hold
-    the name and the parameters' numbers, never code: who loads a model with this neuron registers
-    it first.
+    Its kernels, gradients, traces and exports are generated from its text. Configurations and files
+    store the name and the parameters' numbers, never code: register the neuron before loading a
+    model that uses it.
 
     Args:
-        name: An identifier that no neuron has yet.
+        name: An unused identifier.
         neuron: The neuron. Its ``Parameters`` are a frozen dataclass derived from
             ``NeuronParameters``, all of whose fields are numbers with a default.
 
     Raises:
         ValueError: The name is no identifier or is taken.
         TypeError: The class is no neuron, its parameters are not of the kind above, or its text is
-            not made of element-wise operations; the message names what is wrong.
+            not made of element-wise operations; the message names the problem.
     """
     if not name.isidentifier() or keyword.iskeyword(name):
         raise ValueError(f"the name of a neuron must be an identifier, got {name!r}")
@@ -485,7 +408,7 @@ def _check_subclass(argument: str, given: object, base: type) -> None:
 def _check_parameters_type(parameters_type: type[NeuronParameters]) -> None:
     _check_subclass("Parameters", parameters_type, NeuronParameters)
     name = parameters_type.__name__
-    # The base is a dataclass, so only the class's own mark tells whether it is one itself.
+    # is_dataclass would be true of an undecorated subclass, because the base is a dataclass
     if "__dataclass_fields__" not in vars(parameters_type):
         raise TypeError(f"{name} must be a dataclass: decorate it with @dataclass(frozen=True)")
     for field in fields(parameters_type):
@@ -505,58 +428,41 @@ def make_neurons(
     *,
     by_norse: bool = False,
 ) -> LayerNeurons:
-    """Return the neurons of a layer.
-
-    Args:
-        name: One of ``NEURONS``.
-        parameters: Its parameters, of the type of that neuron.
-        dt_ms: Length of a time step (ms).
-        surrogate: Name of the surrogate gradient.
-        slope: Slope of the surrogate gradient.
-        by_norse: Whether Norse's step function integrates, where it has one.
-    """
+    """Return the neurons of a layer, of a name in ``NEURONS``."""
     return LayerNeurons(NEURONS[name], parameters, dt_ms, surrogate, slope, by_norse=by_norse)
 
 
 # ---- norse cells ---------------------------------------------------------------------------------
 CellFactory = Callable[[int], nn.Module]
-"""Makes a spiking module, ``module(input, state) -> (spikes, state)``, for a layer of that size."""
+"""Makes a spiking module, ``module(input, state) -> (spikes, state)``, for a number of neurons."""
 
 
 class NorseCell(nn.Module, Stepped):
-    """A spiking module behind the interface of ``Neuron``; its own surrogate gradient applies.
+    """A spiking module behind the interface of ``Stepped``, with the module's surrogate gradient.
 
-    ``output, state = module(input, state)`` as in Norse, with cells, recurrent cells and
-    ``norse.torch.SequentialState`` among them: input and output (B, N), and the state a nest of
-    tensors (B, ...), named tuples, lists, mappings and None, whose tensors are carried flat. Where
-    the module can't tell its state at rest (``state_fallback``), it starts from ``None``, and one
-    more state variable says which samples have begun.
-
-    Args:
-        factory: Makes the module.
-        size: Neurons of the layer.
-
-    Raises:
-        ValueError: The module does not follow the protocol, or its output is no spikes.
+    ``output, state = module(input, state)`` as in Norse, for example a cell, a recurrent cell or
+    ``norse.torch.SequentialState``. Input and output are (B, N); the state is a nest of tensors (B,
+    ...), named tuples, lists, mappings and None, which is carried flat. A module without
+    ``state_fallback`` starts from ``None``, and one more state variable marks the samples that have
+    begun.
     """
 
     v_threshold = None
 
     def __init__(self, factory: CellFactory, size: int) -> None:
         super().__init__()
-        # Makes Norse's parameters picklable; here, because few networks need Norse.
-        make_picklable()
+        make_picklable()  # not on import of this module, because few networks need Norse
         self.cell: Any = factory(size)
         with torch.no_grad():
-            found = self.cell(torch.zeros(2, size), None)
+            result = self.cell(torch.zeros(2, size), None)
         kind = type(self.cell).__name__
-        if not isinstance(found, tuple) or len(found) != 2 or found[0].shape != (2, size):
+        if not isinstance(result, tuple) or len(result) != 2 or result[0].shape != (2, size):
             raise ValueError(
                 f"cell_factory({size}) must make a module that returns spikes (batch, {size}) and "
                 f"a state, module(input, state) -> (spikes, state), and {kind} does not"
             )
-        self._check_spikes(found[0])
-        self._template = found[1]
+        self._check_spikes(result[0])
+        self._template = result[1]
         variables = dict(_flatten(self._template))
         for name, variable in variables.items():
             if variable.ndim < 2 or len(variable) != 2:
@@ -572,12 +478,13 @@ class NorseCell(nn.Module, Stepped):
             for place, name in enumerate(variables)
             if name.rsplit(".", 1)[-1] == "v" and self._sizes[place] == size
         ]
+        # of several neurons in a row, the last one fires
         self._potential = potentials[-1] if potentials else None
         self.has_potential = bool(potentials)
 
     @property
     def state_names(self) -> tuple[str, ...]:
-        """Names of the state variables: where they are in the module's state."""
+        """Paths of the state variables in the module's state."""
         return self._names if self._tells_rest else (*self._names, "begun")
 
     def state_sizes(self, size: int) -> tuple[int, ...]:
@@ -586,7 +493,7 @@ class NorseCell(nn.Module, Stepped):
         return self._sizes if self._tells_rest else (*self._sizes, 1)
 
     def initial_state(self, batch: int, size: int, like: Tensor) -> State:
-        """Return the module's own state at rest, each variable (batch, numbers)."""
+        """Return the module's state at rest, each variable (batch, numbers)."""
         if not self._tells_rest:
             return tuple(like.new_zeros(batch, width) for width in self.state_sizes(size))
         state = self.cell.state_fallback(like.new_zeros(batch, size))
@@ -596,13 +503,7 @@ class NorseCell(nn.Module, Stepped):
         )
 
     def step(self, current: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
-        """Advance one time step; as ``Stepped.step``, but the potential is after the reset.
-
-        Without a potential the spikes stand in its place.
-
-        Raises:
-            ValueError: The output is no spikes.
-        """
+        """Advance one time step; the potential is after the reset, or spikes if there is none."""
         if self._tells_rest:
             z, variables = self._run(current, state)
         else:
@@ -619,15 +520,15 @@ class NorseCell(nn.Module, Stepped):
         return z, tuple(x.reshape(len(current), -1) for _, x in _flatten(new))
 
     def _begin_or_go_on(self, current: Tensor, state: State, fresh: Tensor) -> tuple[Tensor, State]:
-        """Run samples that are ``fresh`` (B, 1) from None, and the others from their state."""
+        """Run samples that are ``fresh`` (B, 1) from None, and all others from their state."""
         if fresh.all():
             return self._run(current, None)
         z, variables = self._run(current, state)
         if not fresh.any():
             return z, variables
-        first, begun = self._run(current, None)
-        pairs = zip(begun, variables, strict=True)
-        return torch.where(fresh, first, z), tuple(torch.where(fresh, a, b) for a, b in pairs)
+        first_z, first_variables = self._run(current, None)
+        pairs = zip(first_variables, variables, strict=True)
+        return torch.where(fresh, first_z, z), tuple(torch.where(fresh, a, b) for a, b in pairs)
 
     def _check_spikes(self, output: Tensor) -> None:
         values = output.detach()
@@ -640,7 +541,7 @@ class NorseCell(nn.Module, Stepped):
 
 
 def _flatten(state: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Find the tensors of a nested state, by where they are."""
+    """Yield the tensors of a nested state with their paths."""
     if isinstance(state, Tensor):
         yield name or "state", state
     elif state is not None:
@@ -660,7 +561,7 @@ def _parts(state: Any) -> list[tuple[Any, Any]]:
 
 
 def _rebuild(template: Any, variables: Iterator[Tensor]) -> Any:
-    """Return a state nested as the template is, of flat variables (B, numbers)."""
+    """Return flat variables (B, numbers) nested like the template."""
     if template is None:
         return None
     if isinstance(template, Tensor):

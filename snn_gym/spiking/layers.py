@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,20 +36,15 @@ from snn_gym.spiking.learned import hidden_parameters
 from snn_gym.spiking.surrogates import is_traced
 
 
-# ---- products ------------------------------------------------------------------------------------
+# ---- products of spikes --------------------------------------------------------------------------
 def array_of(tensor: Tensor) -> Array:
-    """View a tensor whose rows are in order, or copy it into such an array."""
+    """Return a tensor as a contiguous array, without a copy where possible."""
     array: Array = tensor.detach().contiguous().numpy()
     return array
 
 
 def gradients_of_synapses(source: Source, grad_currents: Array) -> tuple[Tensor, Tensor]:
-    """Return the gradients of weights (N, D) and biases (N,).
-
-    Args:
-        source: (R, D), what the synapses got.
-        grad_currents: (R, N), gradients of what they gave.
-    """
+    """Return the gradients of weights (N, D) and biases (N,) for sources (R, D)."""
     channels, size = source.shape[1], grad_currents.shape[1]
     weight, bias = np.empty((size, channels), np.float32), np.empty(size, np.float32)
     synapse_gradients(source, grad_currents, weight, bias)
@@ -56,13 +52,7 @@ def gradients_of_synapses(source: Source, grad_currents: Array) -> tuple[Tensor,
 
 
 def spike_product(signal: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return ``signal @ weight.T + bias``, with gradients.
-
-    Args:
-        signal: (K, B, D) float32 on the CPU, spikes or others.
-        weight: (N, D) float32.
-        bias: (N,) float32.
-    """
+    """Return the differentiable product ``signal @ weight.T + bias`` of a signal (K, B, D)."""
     currents: Tensor = _SpikeProduct.apply(signal, weight, bias)  # type: ignore[no-untyped-call]
     return currents
 
@@ -81,7 +71,7 @@ class _SpikeProduct(torch.autograd.Function):
     def backward(ctx: Any, grad_currents: Tensor) -> tuple[Tensor | None, ...]:
         signal, weight = ctx.saved_tensors
         wants_signal = ctx.needs_input_grad[0]
-        # As in ``_FusedLayer``: a second derivative goes through operations of PyTorch.
+        # As in ``_FusedLayer``: second derivatives need operations of PyTorch.
         if torch.is_grad_enabled():
             flat = grad_currents.flatten(0, 1)
             return (
@@ -103,21 +93,16 @@ _NO_STRIPS = np.empty((0, 0, COLUMNS), dtype=np.float32)
 
 
 class Decision(NamedTuple):
-    """Neurons that run over time steps and breaks, and the values that are kept of a time step."""
+    """Neurons, time steps and breaks of a run, and the names of the values that are stored."""
 
     neurons: LayerNeurons
     time_steps: int
     breaks: Breaks
     keep: tuple[str, ...]
 
-    @property
-    def each(self) -> bool:
-        """Whether each neuron has constants of its own."""
-        return bool(self.neurons.learned)
-
 
 def supports(currents: Tensor) -> bool:
-    """Tell whether the kernels can serve this tensor: float32 on the CPU, and not in a trace."""
+    """Return whether the kernels support this tensor: float32 on the CPU, and not in a trace."""
     return currents.dtype == torch.float32 and currents.device.type == "cpu" and not is_traced()
 
 
@@ -131,39 +116,31 @@ def run_fused(
 ) -> Run:
     """Run all time steps of L environment steps of a layer in one compiled call.
 
-    Spikes and voltages equal those of ``Stepped.run_stepped`` bit for bit, with recurrent weights
-    up to the rounding of their sum; gradients agree to float32 accuracy. A second derivative
-    (``create_graph=True``) goes through ``run_stepped``.
-
-    Args:
-        neurons: The layer's neurons.
-        currents: As in ``run_stepped``; float32.
-        state: As in ``run_stepped``; float32, not changed. Recurrent spikes are 0 or 1.
-        time_steps: T.
-        recurrent_weight: As in ``run_stepped``.
-        breaks: As in ``run_stepped``.
+    Arguments are those of ``Stepped.run_stepped``, tensors float32. Spikes and voltages equal those
+    of ``run_stepped`` bit for bit, with recurrent weights up to the rounding of their sum;
+    gradients agree to float32 accuracy. A second derivative (``create_graph=True``) goes through
+    ``run_stepped``.
     """
     within = no_breaks(currents.shape[1]) if breaks is None else breaks
     constants = neurons.own_constants(currents.shape[2]) if neurons.learned else None
-    watched = [x for x in (recurrent_weight, constants) if x is not None]
-    if torch.is_grad_enabled() and any(x.requires_grad for x in (currents, *state, *watched)):
+    inputs = (currents, recurrent_weight, constants, *state)
+    if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs):
         kept = kept_names(neurons.text, each=bool(neurons.learned))
         decision = Decision(neurons, time_steps, within, kept)
-        outputs: tuple[Tensor, ...] = _FusedLayer.apply(  # type: ignore[no-untyped-call]
-            decision, currents, recurrent_weight, constants, *state
-        )
+        outputs: tuple[Tensor, ...] = _FusedLayer.apply(decision, *inputs)  # type: ignore[no-untyped-call]
         spikes, voltages, entered, *final = outputs
     else:
         decision = Decision(neurons, time_steps, within, neurons.equations.moved_names[:1])
-        ran = _forward(decision, currents, recurrent_weight, constants, state)
-        spikes, voltages, entered, final = ran.spikes, ran.kept[0], ran.entered, list(ran.final)
-    # (L, S, B, N) -> S variables (L * B, N); a single decision begins in what it is given
-    began = state if breaks is None else tuple(x.flatten(0, 1) for x in entered.unbind(1))
-    return Run(spikes, voltages, tuple(final), began)
+        result = run_kernels(decision, currents, recurrent_weight, constants, state)
+        spikes, voltages, entered = result.spikes, result.kept[0], result.entered
+        final = list(result.final)
+    # (L, S, B, N) -> S variables (L * B, N); a single decision starts from the given state
+    starts = state if breaks is None else tuple(x.flatten(0, 1) for x in entered.unbind(1))
+    return Run(spikes, voltages, tuple(final), starts)
 
 
 class Kept(NamedTuple):
-    """Results of the kernels."""
+    """Results of the forward kernels."""
 
     spikes: Tensor
     """(L * T, B, N)."""
@@ -175,35 +152,13 @@ class Kept(NamedTuple):
     """State variables at the end, each (B, N)."""
 
 
-def run_keeping(
-    neurons: LayerNeurons,
-    keep: tuple[str, ...],
-    currents: Tensor,
-    state: State,
-    time_steps: int,
-    recurrent_weight: Tensor | None = None,
-) -> Kept:
-    """Run all time steps of a decision without gradients, and keep what is named of each.
-
-    Args:
-        neurons: The layer's neurons, whose constants are not learned.
-        keep: Names of a time step's values, as ``traced_names`` gives them.
-        currents: As in ``run_stepped``; float32.
-        state: As in ``run_stepped``; float32.
-        time_steps: T.
-        recurrent_weight: As in ``run_stepped``.
-    """
-    decision = Decision(neurons, time_steps, no_breaks(currents.shape[1]), keep)
-    return _forward(decision, currents, recurrent_weight, None, state)
-
-
 def _flat(tensor: Tensor) -> Array:
     """View (K, B, N) as (K, B * N)."""
     return tensor.detach().contiguous().numpy().reshape(tensor.shape[0], -1)
 
 
 def _own(tensor: Tensor) -> Array:
-    """View a fresh tensor (..., B, N) as (..., B * N), to be written to."""
+    """View a fresh tensor (..., B, N) as (..., B * N), as an output of a kernel."""
     return tensor.numpy().reshape(*tensor.shape[:-2], -1)
 
 
@@ -211,20 +166,21 @@ def _constants(decision: Decision, constants: Tensor | None) -> Array:
     return decision.neurons.constants if constants is None else array_of(constants)
 
 
-def _forward(
+def run_kernels(
     decision: Decision,
     currents: Tensor,
     recurrent_weight: Tensor | None,
     constants: Tensor | None,
     state: State,
 ) -> Kept:
+    """Run all time steps of a layer without gradients; ``constants`` (P, N) if learned."""
     neurons, time_steps, breaks, keep = decision
     rounds, shape = len(breaks.cuts), currents.shape[1:]
     spikes = torch.empty((rounds * time_steps, *shape))
     kept = torch.empty((len(keep), rounds * time_steps, *shape))
     final, entered = torch.stack(state), torch.empty((rounds, len(state), *shape))
     sequence_forward(
-        forward_kernel(neurons.text, keep, each=decision.each).address,
+        forward_kernel(neurons.text, keep, each=bool(neurons.learned)).address,
         _constants(decision, constants),
         _NO_STRIPS if recurrent_weight is None else strips_of(array_of(recurrent_weight)),
         _flat(currents), breaks.starts.numpy(), _rest(neurons, shape[1]), _own(final),
@@ -234,7 +190,7 @@ def _forward(
 
 
 def _rest(neurons: LayerNeurons, size: int) -> Array:
-    """Return the state at rest, (S, 1), or (S, N) where it depends on what is learned."""
+    """Return the state at rest, (S, 1), or (S, N) where it depends on learned constants."""
     if not neurons.learned:
         return neurons.rest32
     rest = neurons.initial_state(1, size, torch.empty(0))
@@ -251,16 +207,16 @@ class _FusedLayer(torch.autograd.Function):
         constants: Tensor | None,
         *state: Tensor,
     ) -> tuple[Tensor, ...]:
-        ran = _forward(decision, currents, recurrent_weight, constants, state)
+        result = run_kernels(decision, currents, recurrent_weight, constants, state)
         # The spikes are only needed for the gradient of the recurrent weights.
-        spikes = None if recurrent_weight is None else ran.spikes
-        ctx.save_for_backward(currents, recurrent_weight, constants, ran.kept, spikes, *state)
+        spikes = None if recurrent_weight is None else result.spikes
+        ctx.save_for_backward(currents, recurrent_weight, constants, result.kept, spikes, *state)
         ctx.decision = decision
         ctx.recurrent = recurrent_weight is not None
-        ctx.mark_non_differentiable(ran.entered)
+        ctx.mark_non_differentiable(result.entered)
         ctx.set_materialize_grads(False)
-        voltages = ran.kept[0].clone() if len(decision.keep) > 1 else ran.kept[0]
-        return ran.spikes, voltages, ran.entered, *ran.final
+        voltages = result.kept[0].clone() if len(decision.keep) > 1 else result.kept[0]
+        return result.spikes, voltages, result.entered, *result.final
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -274,7 +230,7 @@ class _FusedLayer(torch.autograd.Function):
 
 def _fused_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
     currents, *_ = ctx.saved_tensors
-    # Inputs of their own at every time step are written, a held input's gradient is summed.
+    # The kernel writes gradients of an input per time step, and adds up those of a held input.
     allocate = torch.empty if len(currents) > len(ctx.decision.breaks.cuts) else torch.zeros
     grad_currents = allocate(currents.shape)
     grad_state, grad_constants = _backward(ctx, grads, grad_currents, _NOTHING)
@@ -292,7 +248,7 @@ def _recurrent_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Te
         grad_steps = torch.zeros_like(voltages)
         direct = _direct(grads, voltages)
         grad_state, grad_constants = _backward(ctx, direct, grad_steps, _NOTHING)
-    # What came back at each time step: the spikes before it, but none at the start of an episode.
+    # Spikes that returned at each time step: none at the start of an episode.
     before = spikes[:-1]
     if rounds > 1 and starts[1:].any():
         before = before.clone()
@@ -309,7 +265,7 @@ def _recurrent_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Te
 
 
 def _direct(grads: tuple[Tensor | None, ...], like: Tensor) -> tuple[Tensor | None, ...]:
-    """Return gradients in which that of the last spikes, as final state, is theirs as outputs."""
+    """Move the gradient of the last spikes as final state to their gradient as outputs."""
     grad_spikes, *others, grad_last = grads
     if grad_last is None:
         return grads
@@ -321,14 +277,17 @@ def _direct(grads: tuple[Tensor | None, ...], like: Tensor) -> tuple[Tensor | No
 def _backward(
     ctx: Any, grads: tuple[Tensor | None, ...], grad_currents: Tensor, weight: Array
 ) -> tuple[Tensor, Tensor | None]:
-    """Write the gradient of the currents; return those of the initial state and the constants."""
+    """Write the gradient of the currents; return the gradients of initial state and constants."""
     _, _, constants, kept, _, *state = ctx.saved_tensors
     grad_spikes, grad_voltages, _, *grad_final = grads
     grad_state = _stacked(grad_final, state)
     decision, neurons = ctx.decision, ctx.decision.neurons
     grad_constants = None if constants is None else torch.zeros_like(constants)
     kernel = backward_kernel(
-        neurons.text, neurons.surrogate, recorded=grad_voltages is not None, each=decision.each
+        neurons.text,
+        neurons.surrogate,
+        recorded=grad_voltages is not None,
+        each=bool(neurons.learned),
     )
     sequence_backward(
         (
@@ -344,7 +303,7 @@ def _backward(
 
 
 def _stacked(grads: list[Tensor | None], like: list[Tensor]) -> Tensor:
-    """Return gradients (S, B, N) in memory of their own, zeros for those that are None."""
+    """Return gradients (S, B, N) in one new tensor, zeros for None."""
     stacked = torch.zeros((len(like), *like[0].shape))
     for k, grad in enumerate(grads):
         if grad is not None:
@@ -358,14 +317,20 @@ def _stepped_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tens
     inputs = (currents, weight, constants, *state)
     neurons = decision.neurons if constants is None else decision.neurons.with_values(constants)
     run = neurons.run_stepped(currents, tuple(state), decision.time_steps, weight, decision.breaks)
-    outputs = (run.spikes, run.voltages, None, *run.final)
-    pairs = [
-        (output, grad) for output, grad in zip(outputs, grads, strict=True) if grad is not None
-    ]
-    wanted: list[Tensor] = [x for x in inputs if x is not None and x.requires_grad]
+    # The states that environment steps start from are not differentiable.
+    outputs = (run.spikes, run.voltages, run.spikes, *run.final)
+    return differentiable_gradients(outputs, grads, inputs)
+
+
+def differentiable_gradients(
+    outputs: Sequence[Tensor], grads: Sequence[Tensor | None], inputs: Sequence[Tensor | None]
+) -> tuple[Tensor | None, ...]:
+    """Return the gradients of outputs by inputs for second derivatives, None where not required."""
+    pairs = [pair for pair in zip(outputs, grads, strict=True) if pair[1] is not None]
+    wanted = [x for x in inputs if x is not None and x.requires_grad]
     results = iter(
         torch.autograd.grad(
-            [output for output, _ in pairs if output is not None],
+            [output for output, _ in pairs],
             wanted,
             [grad for _, grad in pairs],
             create_graph=True,
@@ -386,10 +351,9 @@ class SpikingLayer(nn.Module):
     Args:
         inputs: Input channels.
         size: Neurons.
-        neuron: What its neurons are.
+        neuron: Neurons of the layer.
         backend: ``fused`` kernels, ``norse`` stepping, or the fastest that applies (``auto``).
-        recurrent: Whether the spikes of the time step before come back through learned weights,
-            as in Norse's recurrent cells.
+        recurrent: Whether spikes return one time step later, as in Norse's recurrent cells.
     """
 
     def __init__(
@@ -409,14 +373,14 @@ class SpikingLayer(nn.Module):
         self.size = size
         learned = neuron.learned if isinstance(neuron, LayerNeurons) else {}
         self.learned = nn.ModuleDict(learned)
-        # What a neuron or cell learns of its own is trained and saved with the layer.
+        # Parameters inside of a neuron or cell, so that they are trained and saved with the layer.
         self.neuron_parameters = nn.ParameterDict(hidden_parameters(neuron, self.parameters()))
         self.fusable = isinstance(neuron, LayerNeurons) and backend != "norse"
-        """Whether the fused kernels run this layer where they support the input."""
+        """Whether the fused kernels can run this layer."""
 
     @property
     def state_names(self) -> tuple[str, ...]:
-        """Names of the state variables; of a recurrent layer the last spikes ``z`` come last."""
+        """Names of the state variables; a recurrent layer's last spikes ``z`` come last."""
         names = self.neuron.state_names
         return names if self.recurrent is None else (*names, "z")
 
@@ -436,74 +400,55 @@ class SpikingLayer(nn.Module):
         state = self.neuron.initial_state(batch, self.size, like)
         return state if self.recurrent is None else (*state, like.new_zeros(batch, self.size))
 
-    def program(self) -> NeuronLayer:
-        """Return the layer as a part of a program, with copies of its numbers.
+    def program(self, *, stand_in: bool = False) -> NeuronLayer:
+        """Return the layer as a part of a program, or one with silent neurons for its cells.
 
         Raises:
-            ValueError: Its neurons are cells, which have no text.
+            ValueError: The neurons are cells, which have no text, and ``stand_in`` is False.
         """
-        neuron, looped = self.neuron, self.recurrent_weight
-        if not isinstance(neuron, LayerNeurons):
+        neuron, rest = self.neuron, np.zeros((1, self.size), np.float32)
+        if isinstance(neuron, LayerNeurons):
+            text, constants = neuron.text, neuron.constants[:, 0].copy()
+            if neuron.learned:
+                constants = as_array(neuron.own_constants(self.size))
+            state = neuron.initial_state(1, self.size, self.linear.weight)
+            rest = np.concatenate([as_array(x) for x in state])
+        elif stand_in:
+            text, constants = LIFBox, np.zeros(len(equations(LIFBox).constants), np.float32)
+        else:
             raise ValueError(
                 f"cells of {type(neuron.cell).__name__} are not exported; train with a neuron that "
                 "register_neuron knows"
             )
-        state = neuron.initial_state(1, self.size, self.linear.weight)
-        own, shared = neuron.own_constants, neuron.constants[:, 0].copy()
+        weights, loop = self.linear.weight, self.recurrent_weight
         return NeuronLayer(
-            neuron=neuron.text,
-            constants=as_array(own(self.size)) if neuron.learned else shared,
-            weights=np.ascontiguousarray(as_array(self.linear.weight).T),
+            neuron=text,
+            constants=constants,
+            weights=np.ascontiguousarray(as_array(weights).T),
             biases=as_array(self.linear.bias),
-            recurrent=None if looped is None else np.ascontiguousarray(as_array(looped).T),
-            rest=np.concatenate([as_array(x) for x in state]),
+            recurrent=None if loop is None else np.ascontiguousarray(as_array(loop).T),
+            rest=rest,
         )
-
-    def stand_in(self) -> NeuronLayer:
-        """Return a part of a program with the synapses of this layer, whatever its neurons are."""
-        silent = LIFBox, np.zeros(len(equations(LIFBox).constants), np.float32)
-        weights, biases = as_array(self.linear.weight).T, as_array(self.linear.bias)
-        looped = None if self.recurrent is None else as_array(self.recurrent.weight).T
-        return NeuronLayer(*silent, weights, biases, looped, np.zeros((1, self.size), np.float32))
 
     def forward(
         self, inputs: Tensor, state: State, time_steps: int, breaks: Breaks | None = None
     ) -> Run:
-        """Run all time steps of L environment steps.
-
-        Args:
-            inputs: (L * T, B, inputs), or (L, B, inputs) for inputs held over the time steps of an
-                environment step.
-            state: State variables, each (B, size), left by the environment step before the first.
-            time_steps: T.
-            breaks: Where the state is reset and where its gradient is cut; None for one
-                environment step (L = 1) that goes on from ``state``.
-
-        Raises:
-            ValueError: The backend is ``fused`` and the kernels can't serve the input.
-        """
+        """Run all time steps of L environment steps; arguments as in ``Stepped.run_stepped``."""
         currents, weight = self.currents(inputs), self.recurrent_weight
-        if self._runs_fused(currents):
-            assert isinstance(self.neuron, LayerNeurons)  # of a fusable layer
+        if isinstance(self.neuron, LayerNeurons) and self.fusable and supports(currents):
             return run_fused(self.neuron, currents, state, time_steps, weight, breaks)
+        if self.fusable and self.backend == "fused":
+            raise ValueError(
+                f"backend 'fused' runs float32 on the CPU, got {currents.dtype} on "
+                f"{currents.device}, or a trace of it; use backend='auto'"
+            )
         return self.neuron.run_stepped(currents, state, time_steps, weight, breaks)
 
     def currents(self, inputs: Tensor) -> Tensor:
-        """Return what the synapses bring of inputs (K, B, inputs), (K, B, size)."""
+        """Return the synaptic currents (K, B, size) of inputs (K, B, inputs)."""
         # One product for all K steps: (K, B, in) -> (K * B, in) -> (K, B, size)
         if supports(inputs):
             return spike_product(inputs, self.linear.weight, self.linear.bias)
         steps, batch, _ = inputs.shape
         currents: Tensor = self.linear(inputs.reshape(steps * batch, -1))
         return currents.view(steps, batch, self.size)
-
-    def _runs_fused(self, currents: Tensor) -> bool:
-        """Tell whether the compiled kernels run the layer on these currents."""
-        if not self.fusable:
-            return False
-        if not supports(currents) and self.backend == "fused":
-            raise ValueError(
-                f"backend 'fused' runs float32 on the CPU, got {currents.dtype} on "
-                f"{currents.device}, or a trace of it; use backend='auto'"
-            )
-        return supports(currents)

@@ -1,12 +1,12 @@
-"""Learned constants of neurons, parametrised so that they stay valid, and parameters of their own.
+"""Learned constants of neurons, and parameters that cells hold themselves.
 
-A constant that ``NetworkConfig.learnable`` names is learned as a number
-``w`` without bounds, one for each neuron:
+A constant that ``NetworkConfig.learnable`` names is learned as an unbounded number ``w``, one for
+each neuron:
 
 - a time constant by ``dt / tau = sigmoid(w)``, which keeps ``tau`` above ``dt`` (the parametric LIF
   of Fang et al. 2021, https://arxiv.org/abs/2007.05785, equation 9);
-- the threshold by ``v_threshold = floor + softplus(w)``, with the higher one of resting potential
-  and reset as the floor, so that a neuron never fires without input nor forever;
+- the threshold by ``v_threshold = floor + softplus(w)``; the floor is the higher one of resting
+  potential and reset, so that a neuron needs input to fire and stops firing;
 - the rise of an adaptive threshold by ``beta = softplus(w)``.
 
 Every neuron starts with the configured value.
@@ -24,14 +24,7 @@ from snn_gym.program.neuron import NeuronParameters, is_time_constant
 
 
 class LearnedConstant(nn.Module):
-    """A constant of a layer's neurons that is learned.
-
-    Args:
-        name: A field in ``learnable_fields`` of the parameters.
-        parameters: Parameters of the neuron.
-        dt_ms: Length of a time step (ms).
-        size: Neurons N.
-    """
+    """A learned constant of a layer's neurons; ``name`` is one of ``learnable_fields``."""
 
     def __init__(self, name: str, parameters: NeuronParameters, dt_ms: float, size: int) -> None:
         super().__init__()
@@ -46,37 +39,28 @@ class LearnedConstant(nn.Module):
                 self._floor = max(parameters.v_reset, getattr(parameters, "v_leak", -math.inf))
             start = math.log(math.expm1(value - self._floor))
         self.raw = nn.Parameter(torch.full((size,), start))
-        """(N,), what is learned."""
+        """(N,), the unbounded numbers w."""
 
     @property
     def value(self) -> Tensor:
-        """The constant of every neuron (N,); of a time constant ``dt / tau``."""
+        """Constant of every neuron (N,); ``dt / tau`` for a time constant."""
         if self._is_time_constant:
             return torch.sigmoid(self.raw)
         return self._floor + nn.functional.softplus(self.raw)
 
 
 def hidden_parameters(holder: object, known: Iterable[nn.Parameter]) -> dict[str, nn.Parameter]:
-    """Find the parameters that PyTorch does not see, such as those in a cell's named tuple.
-
-    Args:
-        holder: A neuron or a cell; its attributes are searched, and the modules, tuples, lists and
-            mappings in them.
-        known: Parameters that are registered already, which are left out.
-
-    Returns:
-        Each parameter once, by where it was found.
-    """
+    """Return parameters that PyTorch does not register, as in a cell's named tuple, by path."""
     seen = {id(parameter) for parameter in known}
-    found: dict[str, nn.Parameter] = {}
+    hidden: dict[str, nn.Parameter] = {}
     for path, parameter in _walk(vars(holder), (), set()):
         if id(parameter) not in seen:
             seen.add(id(parameter))
-            found["_".join(path)] = parameter
-    return found
+            hidden["_".join(path)] = parameter
+    return hidden
 
 
-# Where a module keeps what is registered; no part of a name.
+# Dictionaries of nn.Module that hold registered parts; they are left out of the path.
 _REGISTRIES = ("_parameters", "_modules")
 
 

@@ -38,7 +38,6 @@ from snn_gym.spiking.execution import (
     CompiledLayers,
     NetworkRun,
     Observer,
-    check_inputs,
     in_order,
     join_state,
     make_breaks,
@@ -55,7 +54,7 @@ from snn_gym.spiking.surrogates import is_traced
 
 # ---- encoder that is learned ---------------------------------------------------------------------
 class _RegularSpikes(torch.autograd.Function):
-    """Spikes (T, ...) of neurons without leak that add up a constant activity (...)."""
+    """Spikes (T, ...) of neurons without leak that integrate a constant activity (...)."""
 
     @staticmethod
     def forward(_ctx: Any, activity: Tensor, time_steps: int) -> Tensor:
@@ -82,14 +81,9 @@ class LearnablePopulationEncoder(nn.Module):
     are ordered value by value.
 
     Tang et al. 2020, "Deep reinforcement learning with population-coded spiking neural network for
-    continuous control", https://arxiv.org/abs/2010.09635, deterministic encoding. There the widths
-    start as a hyper-parameter in the observation's unit, here in units of the centres' spacing; the
-    gradient through the soft reset, a factor of ε, is left out.
-
-    Args:
-        dimensions: Values of an observation.
-        parameters: Neurons for each value, and widths at the start.
-        value_range: The centres at the start are spread over [-value_range, value_range].
+    continuous control", https://arxiv.org/abs/2010.09635, deterministic encoding. Differences:
+    initial widths are in units of the centres' spacing, not of the observation; the gradient
+    through the soft reset, a factor of ε, is left out.
     """
 
     def __init__(
@@ -103,15 +97,7 @@ class LearnablePopulationEncoder(nn.Module):
         self.widths = nn.Parameter(torch.full((dimensions, neurons), parameters.width * spacing))
 
     def forward(self, values: Tensor, time_steps: int) -> Tensor:
-        """Encode standardised observations.
-
-        Args:
-            values: (B, D), float.
-            time_steps: T.
-
-        Returns:
-            Spikes (T, B, D * n), 0 or 1, with gradient to values, centres and widths.
-        """
+        """Encode standardised observations (B, D) as differentiable spikes (T, B, D * n)."""
         # (B, D, 1) against (D, n) -> (B, D, n) -> (B, D * n)
         distance = (values.unsqueeze(-1) - self.centres) / self.widths
         activity = torch.exp(-0.5 * distance.square()).flatten(1)
@@ -125,28 +111,28 @@ class LearnablePopulationEncoder(nn.Module):
 class SpikingNetwork(BookkeepingModule):
     """A spiking network, feed-forward or with recurrent layers.
 
-    Analogue input is standardised observations: the constant encoder feeds them as currents,
-    encoders of intensities map [-3, 3] to [0, 1], and the learnable population spreads its centres
-    over [-3, 3] at the start.
+    Analogue input is standardised observations. The constant encoder feeds them as currents,
+    encoders of intensities map [-3, 3] to [0, 1], and the learnable population initially spreads
+    its centres over [-3, 3].
 
-    The decoder ``population`` adds a spiking layer after the hidden ones, whose neurons are the
-    outputs' populations; it is called ``output`` in recordings and is never recurrent.
+    The decoder ``population`` adds a spiking layer of the outputs' populations after the hidden
+    ones; it is called ``output`` in recordings and is never recurrent.
 
     Args:
-        config: What the network is made of.
+        config: Configuration of the network.
         input_size: Values of an observation, or channels of a spike train.
-        output_size: Outputs of the linear head; None for no head, and the decoded activity of
-            the last layer is the output.
+        output_size: Outputs of the linear head; None for no head, so that the output is the decoded
+            activity of the last layer.
         population_outputs: Without a head, the number of outputs whose populations the decoder
             ``population`` needs; the caller makes the head with ``make_head``. Other decoders
             ignore it.
-        spike_steps: Time steps of a spike-train input, which no encoder touches and which sets
-            the number of time steps; None for analogue input.
-        cell_factory: For research: makes any spiking module with Norse's protocol from a layer's
-            size, in place of the configured neuron (``neurons.norse_cells``). It is stepped.
+        spike_steps: Time steps of a spike-train input, which replaces encoder and ``time_steps``;
+            None for analogue input.
+        cell_factory: For research: makes a spiking module with Norse's protocol from a layer's
+            size, in place of the configured neuron. It is stepped.
 
     Raises:
-        ValueError: The decoder is ``population`` and the number of outputs is not told.
+        ValueError: The decoder is ``population`` and the number of outputs is unknown.
     """
 
     neuron_constants: Tensor
@@ -165,22 +151,36 @@ class SpikingNetwork(BookkeepingModule):
         super().__init__()
         if spike_steps is not None:
             config = replace(config, time_steps=spike_steps)
+        assert config.encoder_parameters is not None  # filled in by NetworkConfig
         self.config = config
-        self.spike_input = spike_steps is not None
+        self.spike_input = spike_input = spike_steps is not None
         self.input_size = input_size
-        channels = input_size if self.spike_input else self._encoder.channels(input_size)
+        self._encoder: NetworkEncoder = config.encoder_parameters
+        self._needs_noise = not spike_input and self._encoder.needs_noise
+        self._keeps_intensity = not spike_input and self._encoder.needs_previous
+        self.spikes_enter = spike_input or not isinstance(self._encoder, ConstantEncoder)
+        """Whether the first layer receives spikes, not a constant current."""
+        channels = input_size if spike_input else self._encoder.channels(input_size)
         outputs = population_outputs if output_size is None else output_size
         layers = make_layers(config, channels, outputs, cell_factory)
         self.layers = nn.ModuleList(layers)
         self._layers = layers  # a ModuleList forgets the type of its members
         readout, features = config.decoder_parameters, layers[-1].size
         self.decoder = make_decoder(readout, config.dt_ms, config.time_steps)
+        sizes = [size for layer in layers for size in layer.state_sizes]
+        sizes += [features] * self.decoder.state_variables
+        self._state_sizes = [*sizes, input_size] if self._keeps_intensity else sizes
+        self.state_size = sum(self._state_sizes)
+        """Numbers in the flat state of one sample."""
         fusable = all(layer.fusable and not layer.learned for layer in layers)
         self.compiled = CompiledLayers(layers, self.decoder.coefficients) if fusable else None
         self.head = None if output_size is None else make_head(readout, features, output_size)
         self.output_size = features if output_size is None else output_size
-        initialise_layers(config, layers, spike_input=self.spike_input)
-        self.receptive_fields = self._make_receptive_fields()
+        initialise_layers(config, layers, spike_input=spike_input)
+        self.receptive_fields: LearnablePopulationEncoder | None = None
+        if not spike_input and isinstance(self._encoder, LearnablePopulationParameters):
+            fields = LearnablePopulationEncoder(input_size, self._encoder, INTENSITY_RANGE)
+            self.receptive_fields = fields
         self.regulation: Regulation | None = None
         if config.regulation is not None:
             self.regulation = Regulation(config.regulation, layers, config.time_steps)
@@ -189,43 +189,8 @@ class SpikingNetwork(BookkeepingModule):
             seed = torch.randint(2**31, (1,))
             self.register_bookkeeping("noise_state", torch.cat([seed, torch.zeros_like(seed)]))
 
-    def _make_receptive_fields(self) -> LearnablePopulationEncoder | None:
-        parameters = self._encoder
-        if self.spike_input or not isinstance(parameters, LearnablePopulationParameters):
-            return None
-        return LearnablePopulationEncoder(self.input_size, parameters, INTENSITY_RANGE)
-
-    @property
-    def _encoder(self) -> NetworkEncoder:
-        assert self.config.encoder_parameters is not None  # filled in by NetworkConfig
-        return self.config.encoder_parameters
-
-    @property
-    def spikes_enter(self) -> bool:
-        """Whether the first layer receives spikes, not a constant current."""
-        return self.spike_input or not isinstance(self._encoder, ConstantEncoder)
-
-    @property
-    def _needs_noise(self) -> bool:
-        return not self.spike_input and self._encoder.needs_noise
-
-    @property
-    def _keeps_intensity(self) -> bool:
-        return not self.spike_input and self._encoder.needs_previous
-
-    @property
-    def state_size(self) -> int:
-        """Numbers in the flat state of one sample."""
-        return sum(self._state_sizes)
-
-    @property
-    def _state_sizes(self) -> list[int]:
-        sizes = [size for layer in self._layers for size in layer.state_sizes]
-        sizes += [self._layers[-1].size] * self.decoder.state_variables
-        return [*sizes, self.input_size] if self._keeps_intensity else sizes
-
     def rest_state(self, batch: int) -> Tensor:
-        """Return the flat state (batch, state_size) from which ``None`` starts."""
+        """Return the flat state (batch, state_size) at rest, which ``None`` stands for."""
         like = self._layers[0].linear.weight
         parts = [x for layer in self._layers for x in layer.initial_state(batch, like)]
         parts += [like.new_zeros(batch, size) for size in self._state_sizes[len(parts) :]]
@@ -234,12 +199,12 @@ class SpikingNetwork(BookkeepingModule):
         return torch.cat(parts, dim=1)
 
     def reseed_noise(self, seed: int) -> None:
-        """Restart the encoder's noise stream; without a noisy encoder nothing happens."""
+        """Restart the noise stream of a noisy encoder."""
         if self._needs_noise:
             self.noise_state.copy_(torch.tensor([seed, 0]))
 
     def rollout_started(self) -> None:
-        """Let a controller act on what it measured in updates; without one nothing happens."""
+        """Let a controller act on its measurements since the last rollout."""
         if self.regulation is not None:
             self.regulation.rollout_started(self._layers)
 
@@ -252,14 +217,14 @@ class SpikingNetwork(BookkeepingModule):
         Args:
             inputs: Observations (B, input_size), or spike trains (B, T, input_size) of 0 and 1;
                 float.
-            state: Flat state (B, state_size) carried from the decision before, or None to start
-                from rest.
-            optimised: Whether a gradient of this pass is meant for the network's own parameters.
-                If not, as where an actor learns through a critic, nothing is regulated.
-            observer: Called with what the layers did, of which gradients can be taken too.
+            state: Flat state (B, state_size) carried from the previous decision; None for rest.
+            optimised: Whether gradients of this pass optimise the network. If not, as where an
+                actor learns through a critic, nothing is regulated.
+            observer: Called with the run of each layer, from which gradients can be taken too.
 
         Returns:
-            Output (B, output_size) and the flat state (B, state_size) to carry on.
+            Output (B, output_size) and the flat state (B, state_size) to carry to the next
+            decision.
 
         Raises:
             ValueError: Inputs or state have a wrong shape.
@@ -273,34 +238,37 @@ class SpikingNetwork(BookkeepingModule):
             _, readout, seen = self._split_state(state, inputs)
         signal, seen = self._encode(inputs, seen)
         decoded, layers = compiled.decoded(signal, state)
-        output, left = self.decoder.read(decoded, readout, self.head)
-        return output, join_state([layers], left, seen)
+        output, readout = self.decoder.read(decoded, readout, self.head)
+        return output, join_state([layers], readout, seen)
 
     def _served(self, inputs: Tensor) -> CompiledLayers | None:
-        """Return the compiled layers if they can serve inputs, as these and gradients are now."""
-        watched = self.regulation is not None and not self.regulation.is_idle
-        compiled = None if watched and torch.is_grad_enabled() else self.compiled
-        return compiled if compiled is not None and compiled.serves(inputs) else None
+        """Return the compiled layers if they support this pass, else None."""
+        regulated = self.regulation is not None and not self.regulation.is_idle
+        if self.compiled is None or (regulated and torch.is_grad_enabled()):
+            return None
+        return self.compiled if self.compiled.serves(inputs) else None
 
     def sequence(
         self, inputs: Tensor, state: Tensor | None, starts: Tensor, *,
         truncate_every: int | None = None, recurrent_gradient: bool = True,
         optimised: bool = True, observer: Observer | None = None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Decide at every environment step of a sequence, as ``forward`` does one by one.
+        """Decide at every environment step of a sequence; same results as ``forward`` step by step.
 
         Args:
             inputs: Observations (L, B, input_size), or spike trains (L, B, T, input_size); float.
-            state: Flat state (B, state_size) from the environment step before, or None for rest.
-            starts: (L, B) bool: an episode starts there, so that the state is reset before.
-            truncate_every: No gradient passes through the state into environment steps k, 2k, 3k,
-                ... of the sequence, which carry on its values; None for no truncation.
+            state: Flat state (B, state_size) from the previous environment step; None for rest.
+            starts: (L, B) bool: an episode starts at that step, so that the state is reset before
+                it.
+            truncate_every: The state is detached before environment steps k, 2k, 3k, ... of the
+                sequence; None for no truncation.
             recurrent_gradient: Whether gradients pass back through recurrent spikes.
             optimised: As in ``forward``.
             observer: As in ``forward``.
 
         Returns:
-            Outputs (L, B, output_size) and the flat state (B, state_size) to carry on.
+            Outputs (L, B, output_size) and the flat state (B, state_size) to carry to the next
+            step.
 
         Raises:
             ValueError: A shape is wrong, or ``truncate_every`` is below 1.
@@ -318,13 +286,13 @@ class SpikingNetwork(BookkeepingModule):
     def watched(
         self, inputs: Tensor, state: Tensor | None = None, starts: Tensor | None = None
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return output and state, with the spikes of every layer, unregulated."""
+        """Return output, state, and the spikes of every layer, unregulated."""
         runs: list[NetworkRun] = []
         if starts is None:
-            found = self.forward(inputs, state, optimised=False, observer=runs.append)
+            results = self.forward(inputs, state, optimised=False, observer=runs.append)
         else:
-            found = self.sequence(inputs, state, starts, optimised=False, observer=runs.append)
-        return (*found, spikes_of(runs))
+            results = self.sequence(inputs, state, starts, optimised=False, observer=runs.append)
+        return (*results, spikes_of(runs))
 
     def record(
         self,
@@ -333,13 +301,13 @@ class SpikingNetwork(BookkeepingModule):
         *,
         head: nn.Linear | PopulationHead | None = None,
     ) -> Recording:
-        """Record a forward pass, without changing what later passes give.
+        """Record a forward pass without advancing the noise stream.
 
         Args:
             inputs: As in ``forward``.
             state: As in ``forward``.
-            head: Head that reads this network, where the network has none of its own; its synapses
-                are the last layer's fan-out.
+            head: Head that reads this network, where the network has none; its synapses are the
+                last layer's fan-out.
         """
         noise_state = self.noise_state.clone() if self._needs_noise else None
         runs, readout = list[NetworkRun](), self.readout(head)
@@ -351,7 +319,7 @@ class SpikingNetwork(BookkeepingModule):
         layers = record_layers(self.config, self._layers, run.layers, signal, readout)
         names = (*layer_names(self.config, self._layers), READOUT)
         cells = [x.neuron.cell for x in self._layers if isinstance(x.neuron, NorseCell)]
-        parts = [x.stand_in() if cells else x.program() for x in self._layers]
+        parts = [x.program(stand_in=True) for x in self._layers]
         costs = costs_of(
             self._program(parts, readout.head),
             as_array(run.signal),
@@ -359,31 +327,34 @@ class SpikingNetwork(BookkeepingModule):
             as_array(output),
             names=names,
         )
-        own = {type(x).__name__: None for x in cells if any(True for _ in x.parameters())}
-        costs = replace(costs, uncounted=tuple(own))
+        # Products with a cell's weights are unknown; a dictionary keeps the order of names.
+        uncounted = {type(x).__name__: None for x in cells if any(True for _ in x.parameters())}
+        costs = replace(costs, uncounted=tuple(uncounted))
         return Recording(tuple(layers), output, self.config.dt_ms, costs)
 
     def program(self, head: nn.Module | None = None) -> Program:
-        """Return the network as one value, with copies of its numbers, up to its outputs.
+        """Return the network as a program, with copies of its numbers, up to its outputs.
 
         Args:
-            head: Head that reads this network, where the network has none of its own.
+            head: Head that reads this network, where the network has none.
 
         Raises:
-            ValueError: Its neurons are cells, which have no text.
+            ValueError: The neurons are cells, which have no text.
         """
         parts = [x.program() for x in self._layers]
         return self._program(parts, head if self.head is None else self.head)
 
     def _program(self, layers: Sequence[NeuronLayer], head: nn.Module | None) -> Program:
-        encoder, fields = self._encoder, self.receptive_fields
-        entry: Encoder = encoder if isinstance(encoder, SpikeEncoder) else "constant"
-        if fields is not None:
-            entry = ReceptiveFields(as_array(fields.centres), as_array(fields.widths))
+        fields = self.receptive_fields
+        encoder: Encoder = self._encoder if isinstance(self._encoder, SpikeEncoder) else "constant"
+        if self.spike_input:
+            encoder = "spikes"
+        elif fields is not None:
+            encoder = ReceptiveFields(as_array(fields.centres), as_array(fields.widths))
         of_outputs = self.decoder.takes_maximum and self.head is not None
         return Program(
             inputs=self.input_size,
-            encoder="spikes" if self.spike_input else entry,
+            encoder=encoder,
             normalisers=(),
             layers=tuple(layers),
             time_steps=self.config.time_steps,
@@ -393,11 +364,7 @@ class SpikingNetwork(BookkeepingModule):
         )
 
     def readout(self, head: nn.Linear | PopulationHead | None = None) -> Readout:
-        """Return the decoder with the head behind it.
-
-        Args:
-            head: As in ``record``.
-        """
+        """Return the decoder with the network's head, or else with the given one."""
         own = self.head
         assert own is None or isinstance(own, nn.Linear | PopulationHead)  # as make_head made it
         last = self._layers[-1].size
@@ -431,16 +398,17 @@ class SpikingNetwork(BookkeepingModule):
 
     def _check_inputs(self, inputs: Tensor, axes: tuple[str, ...] = ("batch",)) -> None:
         steps = (self.config.time_steps,) if self.spike_input else ()
-        check_inputs(inputs, (*steps, self.input_size), axes)
+        expected = (*steps, self.input_size)
+        if inputs.shape[len(axes) :] != expected:
+            raise ValueError(
+                f"inputs must have shape ({', '.join(map(str, axes + expected))}), got "
+                f"{tuple(inputs.shape)}; reshape them, or build the network for them"
+            )
 
     def _encode(
         self, inputs: Tensor, previous: Tensor | None, breaks: Breaks | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """Return the first layer's input, and the intensity to keep where the next needs it.
-
-        The input is (T, B, channels), or (1, B, channels) for a constant one. With the ``breaks``
-        of a sequence ``inputs`` hold L environment steps, and what is returned L * B rows.
-        """
+        """Return the first layer's input (T or 1, L * B, channels), and the carried intensity."""
         if self.spike_input:
             return inputs.transpose(0, 1), None
         encoder, steps = self._encoder, self.config.time_steps
@@ -491,7 +459,7 @@ class SpikingNetwork(BookkeepingModule):
         super()._load_from_state_dict(state_dict, *args)
 
     def load_bookkeeping(self, saved: dict[str, Tensor], prefix: str, errors: list[str]) -> None:
-        """Take over what was saved, under these dynamics alone."""
+        """Load saved tensors; refuse weights that were saved under other neuron constants."""
         own = self.neuron_constants
         numbers = saved.pop("neuron_constants", own)
         if not torch.equal(numbers.to(own), own):

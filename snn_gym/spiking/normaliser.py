@@ -1,4 +1,4 @@
-"""A running observation normaliser that lives inside a policy."""
+"""Running normaliser of observations, part of a policy."""
 
 from __future__ import annotations
 
@@ -19,20 +19,16 @@ _EPSILON = 1e-8
 class ObservationNormaliser(BookkeepingModule):
     """Standardise observations by statistics of the training data.
 
-    One rule: statistics **accumulate** from training data (``accumulating``) and are **applied**
-    only at the start of the next rollout, so that a rollout and its updates see one normaliser, and
-    acting, evaluation and line searches never change it. The policy says when updates happen
-    (``updates_started``) and when a rollout starts (``rollout_started``). Before the first
-    application observations pass unchanged. What is applied is in ``state_dict``, what is
-    accumulated is bookkeeping; both are saved with the policy.
+    Statistics **accumulate** from training data (``accumulating``) and are **applied** only when
+    the next rollout starts. A rollout and its updates therefore use one normaliser, and acting,
+    evaluation and line searches never change it. The policy calls ``updates_started`` and
+    ``rollout_started``. Before the first application observations pass unchanged. The applied
+    statistics are in ``state_dict``, the accumulated ones are bookkeeping; both are saved with the
+    policy.
 
-    Where there are no statistics and no rollout has started, as in imitation of an expert, a batch
-    that gradients are taken of is applied at once, and so are the next ones up to
-    ``FIRST_OBSERVATIONS`` observations. ``fitting`` sets statistics from given data.
-
-    Buffer names avoid ``running_``, which Stable-Baselines3's off-policy algorithms would copy
-    from the online network to its target: both share one normaliser, and that copy zeroes a tensor
-    that is its own target.
+    Without statistics and without a rollout, as in imitation of an expert, a batch that gradients
+    are taken of is applied at once, up to ``FIRST_OBSERVATIONS`` observations in total. ``fitting``
+    sets the statistics from given data.
 
     Args:
         size: Values of an observation.
@@ -49,15 +45,15 @@ class ObservationNormaliser(BookkeepingModule):
     def __init__(self, size: int, clip: float = 5.0) -> None:
         super().__init__()
         self.clip = clip
+        # No name begins with ``running_``: Stable-Baselines3's off-policy algorithms copy such
+        # buffers to the target network, which shares this module, and the copy would zero them.
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("std", torch.ones(size))
         self.register_bookkeeping("count", torch.zeros(1, dtype=torch.float64))
         self.register_bookkeeping("total", torch.zeros(size, dtype=torch.float64))
         self.register_bookkeeping("total_of_squares", torch.zeros(size, dtype=torch.float64))
         self.register_bookkeeping("due", torch.zeros(1, dtype=torch.bool))
-        self._accumulate = self._at_once = False
-        self._rollouts = False
-        self._first_batches = False
+        self._accumulate = self._at_once = self._rollouts = self._first_batches = False
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *args: Any
@@ -68,11 +64,11 @@ class ObservationNormaliser(BookkeepingModule):
 
     @contextmanager
     def accumulating(self, differentiated: bool = False) -> Iterator[None]:
-        """Count observations that pass meanwhile as training data.
+        """Count the observations of this context as training data.
 
         Args:
-            differentiated: Whether gradients are taken of them, so that they are applied at once
-                if the normaliser ``awaits_data``.
+            differentiated: Whether gradients are taken of them; if so, they are applied at once
+                while the normaliser ``awaits_data``.
         """
         self._accumulate = True
         self._at_once = self._first_batches = differentiated and self.awaits_data
@@ -84,14 +80,17 @@ class ObservationNormaliser(BookkeepingModule):
     def forward(self, observations: Tensor) -> Tensor:
         """Standardise observations (B, size), float."""
         if self._accumulate:
-            self._add(observations.detach())
+            exact = observations.detach().double()
+            self.count += len(exact)
+            self.total += exact.sum(0)
+            self.total_of_squares += exact.square().sum(0)
             if self._at_once:
                 self._apply_statistics()
         return ((observations - self.mean) / self.std).clamp(-self.clip, self.clip)
 
     @property
     def awaits_data(self) -> bool:
-        """Whether differentiated batches set the statistics, for want of rollouts."""
+        """Whether differentiated batches set the statistics, because there were no rollouts."""
         if self._rollouts:
             return False
         if self._first_batches:
@@ -101,7 +100,7 @@ class ObservationNormaliser(BookkeepingModule):
 
     @contextmanager
     def fitting(self) -> Iterator[None]:
-        """Set the statistics from the observations that pass meanwhile, and from nothing else.
+        """Set the statistics from the observations of this context alone.
 
         Raises:
             ValueError: Fewer than 2 observations passed.
@@ -117,23 +116,16 @@ class ObservationNormaliser(BookkeepingModule):
         self.due.fill_(False)
         self._apply_statistics()
 
-    def _add(self, observations: Tensor) -> None:
-        exact = observations.double()
-        self.count += len(exact)
-        self.total += exact.sum(0)
-        self.total_of_squares += exact.square().sum(0)
-
     def updates_started(self) -> None:
-        """Note that the rollout is over: the next one may see new statistics."""
+        """Mark the end of a rollout, so that the next one applies new statistics."""
         self.due.fill_(True)
 
     def rollout_started(self) -> None:
-        """Standardise from now on by all that was accumulated, if updates came in between."""
+        """Apply the accumulated statistics, if updates happened since the last rollout."""
         self._rollouts = True
-        if not self.due.item():
-            return
-        self.due.fill_(False)
-        self._apply_statistics()
+        if self.due.item():
+            self.due.fill_(False)
+            self._apply_statistics()
 
     def _apply_statistics(self) -> None:
         if self.count.item() < 2:

@@ -1,4 +1,4 @@
-"""Norse's integration of the neurons that it has: a path beside their texts, and their oracle."""
+"""Norse's integration of its neurons: an alternative to their texts, and their oracle."""
 
 from __future__ import annotations
 
@@ -23,14 +23,7 @@ from snn_gym.spiking.surrogates import is_traced
 
 # ---- norse modules -------------------------------------------------------------------------------
 def norse_functional(name: str) -> ModuleType:
-    """Import a module of ``norse.torch.functional``.
-
-    Norse 1.1.0 compiles some of its functions by ``torch.jit.script``, of which newer versions of
-    PyTorch warn; whoever makes an agent can do nothing about that.
-
-    Args:
-        name: The module's last name, such as ``lif``.
-    """
+    """Import a module of ``norse.torch.functional``."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`torch.jit", FutureWarning)
         warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
@@ -47,29 +40,22 @@ _NAMES: dict[type[Neuron], tuple[str, str]] = {
     IAF: ("iaf", "IAF"),
     LIF: ("lif", "LIF"),
 }
-"""Norse's module of a neuron, and how its names begin."""
-# Norse's threshold at infinity never fires: what it returns is the bare integration.
+"""Norse's module of a neuron, and the prefix of its names."""
+# At an infinite threshold Norse's neuron never fires, and its step is the bare integration.
 _NEVER = torch.tensor(math.inf)
 
 
 class _Norse(NamedTuple):
-    """Functions and types of Norse for a neuron."""
+    """Step function, state type and parameter type of Norse for a neuron."""
 
     step: Callable[..., Any]
-    """Its step function."""
     state: type[Any]
-    """Its tuple of the state variables, in the order of the text."""
     parameters: type[Any]
-    """Its tuple of the parameters."""
 
 
 @cache
 def make_picklable() -> None:
-    """Make Norse's parameters picklable.
-
-    Norse 1.1.0 builds their types by a metaclass, and the types say that they come from its module;
-    pickle looks for them there in vain.
-    """
+    """Make Norse's parameters picklable."""
     for module, name in _NAMES.values():
         kind = getattr(norse_functional(module), f"{name}Parameters")
         copyreg.pickle(kind, _reduce)
@@ -80,14 +66,14 @@ def _reduce(parameters: Any) -> tuple[Callable[..., Any], tuple[str, tuple[Any, 
 
 
 def _make(name: str, values: tuple[Any, ...]) -> Any:
-    """Make Norse's parameters from a pickle; its name is in files that users have."""
+    """Make Norse's parameters from a pickle; users' files contain the name of this function."""
     (module,) = (x for x, prefix in _NAMES.values() if name == f"{prefix}Parameters")
     return getattr(norse_functional(module), name)(*values)
 
 
 @cache
 def _norse(module: str, name: str) -> _Norse:
-    """Import what Norse has of a neuron."""
+    """Import the functions and types of a neuron."""
     functional = norse_functional(module)
     make_picklable()
     return _Norse(
@@ -103,17 +89,10 @@ def norse_integrate(
     dt_ms: float,
     learned: Mapping[str, LearnedConstant],
 ) -> Callable[[Tensor, tuple[Tensor, ...]], tuple[Tensor, ...]] | None:
-    """Return Norse's integration of a time step, None for a neuron that it does not have.
-
-    Args:
-        text: The neuron.
-        parameters: Its parameters.
-        dt_ms: Length of a time step (ms).
-        learned: Constants that are learned, by the parameters' field.
-    """
+    """Return Norse's integration of a time step, None for a neuron that it does not have."""
     if text not in _NAMES:
         return None
-    # What a trace makes belongs to that trace, and what is learned changes.
+    # Tensors made in a trace belong to it, and learned constants change: neither is cached.
     norse = _norse(*_NAMES[text])
     if learned or is_traced():
         made = _constants(text, parameters, dt_ms, learned)

@@ -1,8 +1,7 @@
 """Many spiking networks of one architecture at once, forward only: for learners without gradients.
 
-A network is a flat vector of all its weights and biases, so that a learner can move them as it
-likes; a bias counts as the synapse of a unit that is always on. Outputs equal those of
-``SpikingNetwork`` with these weights up to the rounding of sums.
+A network is a flat vector of all its weights and biases; a bias counts as the synapse of a unit
+that is always on. Outputs equal those of ``SpikingNetwork`` up to the rounding of sums.
 """
 
 from __future__ import annotations
@@ -28,20 +27,19 @@ _LINEAR_DECODERS = ("mean_rate", "last_voltage")
 
 @dataclass(frozen=True)
 class SynapseTable:
-    """Where the synapses of a network sit; arrays (W,), one entry for each synapse."""
+    """Position of each synapse of a network; arrays (W,)."""
 
     layer: NDArray[np.int64]
-    """Layer of the neuron that the synapse drives; hidden layers count from 0, the head is last."""
+    """Layer of the driven neuron; hidden layers count from 0, the head is last."""
     pre: NDArray[np.int64]
-    """Index of the neuron (or input) that it comes from; of a bias, the number of those."""
+    """Index of the sending neuron or input; of a bias, their number."""
     post: NDArray[np.int64]
-    """Index of the neuron (or output) that it drives."""
+    """Index of the driven neuron or output."""
     fan_in: NDArray[np.int64]
-    """Synapses of its layer that drive the same neuron, biases included."""
+    """Synapses onto the same neuron, biases included."""
     fan_out: NDArray[np.int64]
-    """Synapses of its layer that come from the same neuron."""
+    """Synapses from the same neuron."""
     is_bias: NDArray[np.bool_]
-    """Whether it comes from the unit that is always on."""
 
     def __len__(self) -> int:
         """Return the number W of synapses."""
@@ -53,7 +51,7 @@ class Activity:
     """Activity of the networks of a population on a batch of L samples."""
 
     inputs: Array
-    """(L, D) float32, what the first layer got at every time step."""
+    """(L, D) float32, input of the first layer at every time step."""
     voltages: tuple[Array, ...]
     """(L, T, N) float32 of every hidden layer, before the reset."""
     spikes: tuple[Array, ...]
@@ -68,8 +66,8 @@ class Population:
     """Spiking networks of one architecture that differ in their weights.
 
     Args:
-        config: What the networks are made of: the encoder ``constant``, feed-forward layers of one
-            neuron, and a decoder that is linear in the spikes.
+        config: Configuration with the encoder ``constant``, feed-forward layers of one neuron, and
+            a decoder that is linear in the spikes.
         input_size: Values D of an observation.
         output_size: Outputs O of the head.
 
@@ -79,7 +77,6 @@ class Population:
 
     def __init__(self, config: NetworkConfig, input_size: int, output_size: int) -> None:
         self.neuron = _checked(config)
-        """Neuron of the hidden layers."""
         self.config = config
         self.sizes = (input_size, *config.hidden_sizes, output_size)
         """Inputs, neurons of each hidden layer, outputs."""
@@ -94,11 +91,6 @@ class Population:
         return len(self.synapses)
 
     @property
-    def v_threshold(self) -> float | None:
-        """Firing threshold of the hidden neurons at rest."""
-        return self.neuron.v_threshold
-
-    @property
     def rheobase(self) -> float:
         """Least constant current that fires a resting neuron within a decision."""
         return self.neuron.rheobase(self.config.time_steps)
@@ -110,11 +102,7 @@ class Population:
         return torch.cat(parts).numpy().astype(np.float32)
 
     def unflatten(self, weights: Array, network: SpikingNetwork) -> None:
-        """Write weights and biases (W,) into a network.
-
-        Raises:
-            ValueError: The network has another architecture.
-        """
+        """Write weights and biases (W,) into a network of the same architecture."""
         self._check_network(network)
         flat = torch.from_numpy(np.array(weights, dtype=np.float32))
         start = 0
@@ -125,56 +113,36 @@ class Population:
                 start += parameter.numel()
 
     def arrange(self, weights: Array) -> list[tuple[Array, Array]]:
-        """Return the weights of networks (P, W) as the kernels read them, layer by layer.
-
-        Raises:
-            ValueError: The weights have a wrong shape.
-        """
+        """Return the weights of networks (P, W) layer by layer, in the layout of the kernels."""
         if weights.ndim != 2 or weights.shape[1] != self.parameter_count:
             raise ValueError(
                 f"weights must have shape (networks, {self.parameter_count}), got {weights.shape}"
             )
         layers, start = [], 0
-        last = len(self.sizes) - 2
-        for index in range(last + 1):
-            fan_in, size = self.sizes[index], self.sizes[index + 1]
+        for index, (fan_in, size) in enumerate(pairwise(self.sizes)):
             middle, end = start + size * fan_in, start + size * (fan_in + 1)
             weight = weights[:, start:middle].reshape(-1, size, fan_in)
-            if index < last:
+            if index < len(self.sizes) - 2:
                 weight = weight.transpose(0, 2, 1)  # (P, D, N): neurons side by side
-            bias = weights[:, middle:end]
-            layers.append(
-                (
-                    np.ascontiguousarray(weight, dtype=np.float32),
-                    np.ascontiguousarray(bias, dtype=np.float32),
-                )
-            )
+            pair = weight, weights[:, middle:end]
+            weight, bias = (np.ascontiguousarray(x, dtype=np.float32) for x in pair)
+            layers.append((weight, bias))
             start = end
         return layers
 
     def run(
         self, layers: list[tuple[Array, Array]], owners: NDArray[np.int64], inputs: Array
     ) -> Activity:
-        """Let networks decide on samples.
-
-        Args:
-            layers: What ``arrange`` returned.
-            owners: (L,) int64, the network of each sample.
-            inputs: (L, D) float32.
-
-        Returns:
-            Outputs and what led to them.
-        """
+        """Return the activity on inputs (L, D) of the networks ``owners`` (L,), int64."""
+        neuron, rest = self.neuron, self.neuron.rest32
+        kernel = forward_kernel(neuron.text, neuron.equations.moved_names[:1])
         count, steps = owners.size, self.config.time_steps
         signal = inputs.reshape(count, 1, self.sizes[0])
         all_voltages, all_spikes = [], []
         for weight, bias in layers[:-1]:
             shape = (count, steps, weight.shape[2])
             voltages, spikes = np.empty(shape, np.float32), np.empty(shape, np.float32)
-            rest = self.neuron.rest32
             room = np.empty((signal.shape[1] + len(rest), weight.shape[2]), np.float32)
-            neuron = self.neuron
-            kernel = forward_kernel(neuron.text, neuron.equations.moved_names[:1])
             population_layer(
                 kernel.address, neuron.constants, rest, weight, bias, owners, signal,
                 voltages, spikes, room,
@@ -226,20 +194,15 @@ def _checked(config: NetworkConfig) -> LayerNeurons:
 
 
 def _synapses(sizes: tuple[int, ...]) -> SynapseTable:
-    columns: list[list[NDArray[np.int64]]] = []
+    columns: list[tuple[NDArray[np.int64], ...]] = []
     for layer, (fan_in, size) in enumerate(pairwise(sizes)):
         # weights (size, fan_in) row by row, then the biases
         post = np.concatenate([np.repeat(np.arange(size), fan_in), np.arange(size)])
         pre = np.concatenate([np.tile(np.arange(fan_in), size), np.full(size, fan_in)])
-        columns.append(
-            [
-                np.full(post.size, layer), pre, post,
-                np.full(post.size, fan_in + 1), np.full(post.size, size),
-            ]
-        )  # fmt: skip
-    layer_, pre, post, fan_in_, fan_out = map(np.concatenate, zip(*columns, strict=True))
-    inputs_of = np.array(sizes)[layer_]
-    return SynapseTable(layer_, pre, post, fan_in_, fan_out, pre == inputs_of)
+        numbers = (np.full(post.size, x) for x in (layer, fan_in + 1, size, fan_in))
+        columns.append((pre, post, *numbers))
+    pre, post, layers, fan_in_, fan_out, inputs = map(np.concatenate, zip(*columns, strict=True))
+    return SynapseTable(layers, pre, post, fan_in_, fan_out, pre == inputs)
 
 
 def start_weights(
@@ -247,15 +210,9 @@ def start_weights(
 ) -> Array:
     """Return random weights (P, W), float32, under which hidden neurons fire from the start.
 
-    Biases of a hidden layer are uniform over [0, 2 I], with I the rheobase, and its weights normal
-    with currents that spread by I for inputs of mean square 1 (the rule of ``initialise``, without
-    its orthogonality); the head is normal with standard deviation ``head_scale / sqrt(N)``.
-
-    Args:
-        population: Architecture of the networks.
-        rng: Source of the randomness.
-        networks: Number P of networks.
-        head_scale: Spread of the outputs where all decoded activity is 1.
+    Biases of a hidden layer are uniform over [0, 2 I], with I the rheobase. Its weights are normal,
+    with currents that spread by I for inputs of mean square 1 (the rule of ``assembly.initialise``,
+    without its orthogonality). The head is normal with standard deviation ``head_scale / sqrt(N)``.
     """
     table, current = population.synapses, population.rheobase
     fan_in = table.fan_in - 1.0
@@ -268,15 +225,7 @@ def start_weights(
 
 
 def surrogate_window(population: Population, voltages: Array) -> Array:
-    """Return the surrogate gradient's share ψ of its maximum, in [0, 1], at voltages.
-
-    Args:
-        population: Architecture of the networks.
-        voltages: Any shape, float32, compared with the threshold at rest.
-
-    Raises:
-        ValueError: The neuron has no such threshold.
-    """
+    """Return the surrogate gradient's share ψ of its maximum, in [0, 1], at voltages."""
     neuron = population.neuron
     if neuron.v_threshold is None:
         raise ValueError(
@@ -293,15 +242,11 @@ def surrogate_window(population: Population, voltages: Array) -> Array:
     return result
 
 
-def finite_or_raise(weights: Array, what: str) -> None:
-    """Refuse weights that are no numbers.
-
-    Raises:
-        ValueError: A weight is infinite or not a number.
-    """
+def finite_or_raise(weights: Array, owner: str) -> None:
+    """Refuse weights that are infinite or not a number."""
     if not np.isfinite(weights).all():
         bad = int(np.size(weights) - np.isfinite(weights).sum())
         raise ValueError(
-            f"{what}: {bad} of {np.size(weights)} weights are not finite; lower the step size or "
+            f"{owner}: {bad} of {np.size(weights)} weights are not finite; lower the step size or "
             f"set a weight limit below {math.inf}"
         )

@@ -1,4 +1,4 @@
-"""``Recording``: what learners, metrics, plots and logs read of a forward pass."""
+"""``Recording`` of a forward pass, for learners, metrics, plots and logs."""
 
 from __future__ import annotations
 
@@ -27,25 +27,20 @@ class LayerRecording:
     """(T, B, N) float32, 0 or 1."""
     voltages: Tensor | None
     """(T, B, N) membrane potential compared with the threshold, before the reset; None for the
-    input, which has no membrane."""
+    input."""
     fan_out: int
-    """Synapses that leave each neuron, recurrent ones included."""
+    """Synapses from each neuron, recurrent synapses included."""
     v_threshold: float | Tensor | None = None
-    """Firing threshold of the layer, (T, B, N) where it adapts; None for the input and for cells
-    that state none."""
+    """Firing threshold, (T, B, N) where it adapts; None for the input and for cells without one."""
     zeros: Tensor | None = None
-    """(N,) int64, how many of the synapses that leave each neuron have the weight zero; None for
-    none."""
+    """(N,) int64, synapses of weight zero from each neuron; None for none."""
 
     def spikes_per_decision(self) -> float:
         """Return the mean number of spikes of the layer in one decision."""
         return float(self.spikes.detach().sum(dtype=torch.float64)) / self.spikes.shape[1]
 
     def synops_per_decision(self) -> float:
-        """Return the mean number of synaptic operations: every spike times its fan-out.
-
-        Synapses of weight zero are left out.
-        """
+        """Return the mean number of synaptic operations: spikes times non-zero synapses."""
         whole = self.spikes_per_decision() * self.fan_out
         if self.zeros is None:
             return whole
@@ -60,7 +55,7 @@ class Recording:
     layers: tuple[LayerRecording, ...]
     """Spiking layers from the input side; empty for a network that does not spike."""
     output: Tensor
-    """(B, outputs) float32, what the network returned."""
+    """(B, outputs) float32, output of the network."""
     dt_ms: float
     """Length of a time step (ms)."""
     costs: Costs = field(default_factory=Costs)
@@ -100,87 +95,49 @@ class Readout:
     neurons: int
     """Neurons of the last layer."""
     head: nn.Linear | PopulationHead | None
-    """Head that reads the decoder; None where none is known."""
+    """Head that reads the decoder; None if unknown."""
     apart: bool
-    """Whether the head reads, once, what the decoder gives, not being the network's own."""
-
-    @property
-    def outputs(self) -> int:
-        """Outputs of the head; 0 where none is known."""
-        return 0 if self.head is None else self.head.out_features
+    """Whether the head belongs to a policy, not to the network, and reads the decoded values
+    once."""
 
     @property
     def of_maxima(self) -> bool:
-        """Whether the head reads the maximum of each neuron's voltage, no spikes."""
+        """Whether the head reads the maximum of each neuron's voltage, not spikes."""
         return self.apart and self.decoder.takes_maximum
 
     @property
     def fan_out(self) -> int:
-        """Synapses from each neuron to the outputs, or to a leaky integrator of its own."""
+        """Synapses from each neuron to the outputs, or to a leaky integrator of that neuron."""
+        outputs = 0 if self.head is None else self.head.out_features
         alone = self.of_maxima or isinstance(self.head, PopulationHead)
-        return min(self.outputs, 1) if alone else self.outputs
-
-    @property
-    def synapses(self) -> Tensor:
-        """Weights of the head that are not zero behind each value that it reads, (N,) int64."""
-        if self.head is None:
-            return self.decoder.coefficients.new_zeros(self.neurons, dtype=torch.int64)
-        weight = self.head.weight.detach()
-        if isinstance(self.head, PopulationHead):
-            return (weight != 0).flatten().long()
-        return synapses_behind(weight)
+        return min(outputs, 1) if alone else outputs
 
     @property
     def zeros(self) -> Tensor:
-        """Synapses that a neuron lacks of its fan-out, (N,) int64; an unread integrator is one."""
-        found = self.synapses
-        return self.fan_out - (found.clamp_max(1) if self.of_maxima else found)
+        """Synapses of weight zero from each neuron, (N,) int64; an unread integrator is one."""
+        if self.head is None:
+            return self.decoder.coefficients.new_zeros(self.neurons, dtype=torch.int64)
+        present = self.head.weight.detach() != 0
+        if isinstance(self.head, PopulationHead):
+            synapses = present.flatten().long()
+        else:
+            synapses = present.sum(0)
+        return self.fan_out - (synapses.clamp_max(1) if self.of_maxima else synapses)
 
 
 def layer_names(config: NetworkConfig, layers: Sequence[SpikingLayer]) -> list[str]:
-    """Return the names of layers in recordings and counts, ``output`` for one after the hidden."""
+    """Return the names of layers in recordings; ``output`` follows the hidden layers."""
     hidden = len(config.hidden_sizes)
     return [f"hidden_{k + 1}" if k < hidden else "output" for k in range(len(layers))]
 
 
-def fan_outs(layers: Sequence[SpikingLayer], readout: Readout) -> list[int]:
-    """Return the synapses that leave a neuron of each layer, recurrent ones included."""
-    targets = [*(layer.size for layer in layers[1:]), readout.fan_out]
-    return [
-        target + (0 if layer.recurrent is None else layer.size)
-        for layer, target in zip(layers, targets, strict=True)
-    ]
-
-
 def zeros_behind(layers: Sequence[SpikingLayer], readout: Readout) -> list[Tensor]:
-    """Return how many synapses of weight zero leave each neuron, for the input and every layer.
-
-    Args:
-        layers: Spiking layers, each of which reads the one before.
-        readout: Readout of the last layer.
-
-    Returns:
-        (N,) int64 of each, the input first.
-    """
-    behind = [*(_zeros(layer.linear.weight) for layer in layers), readout.zeros]
+    """Return the synapses of weight zero from each neuron, (N,) int64, input and every layer."""
+    behind = [*((layer.linear.weight == 0).sum(0) for layer in layers), readout.zeros]
     for k, layer in enumerate(layers, start=1):
         if layer.recurrent is not None:
-            behind[k] = behind[k] + _zeros(layer.recurrent.weight)
+            behind[k] = behind[k] + (layer.recurrent.weight == 0).sum(0)
     return behind
-
-
-def synapses_behind(weight: Tensor) -> Tensor:
-    """Return how many weights that are not zero each sender has, (senders,) int64.
-
-    Args:
-        weight: (receivers, senders).
-    """
-    return (weight.detach() != 0).sum(0)
-
-
-def _zeros(weight: Tensor) -> Tensor:
-    """Return the zeros (senders,) among weights (receivers, senders)."""
-    return len(weight) - synapses_behind(weight)
 
 
 def record_layers(
@@ -190,26 +147,20 @@ def record_layers(
     signal: Tensor | None,
     readout: Readout,
 ) -> list[LayerRecording]:
-    """Return what every layer that spikes leave did, an input's included.
-
-    Args:
-        config: Settings of the network.
-        layers: Its spiking layers.
-        runs: What each did.
-        signal: (T, B, channels) spikes that entered the first; None for a constant current.
-        readout: Readout of the last.
-    """
-    entering, *leaving = zeros_behind(layers, readout)
-    recorded = [
-        LayerRecording(
-            name, done.spikes, done.voltages if layer.neuron.has_potential else None, fan_out,
-            layer.neuron.thresholds(done.spikes, done.entered), zeros,
+    """Return the recordings of all layers, and of ``signal`` (T, B, channels) if it spikes."""
+    names, zeros = layer_names(config, layers), zeros_behind(layers, readout)
+    targets = [*(layer.size for layer in layers[1:]), readout.fan_out]
+    recordings = []
+    if signal is not None:
+        recordings.append(LayerRecording("input", signal, None, layers[0].size, zeros=zeros[0]))
+    for k, (layer, run) in enumerate(zip(layers, runs, strict=True)):
+        recording = LayerRecording(
+            name=names[k],
+            spikes=run.spikes,
+            voltages=run.voltages if layer.neuron.has_potential else None,
+            fan_out=targets[k] + (0 if layer.recurrent is None else layer.size),
+            v_threshold=layer.neuron.thresholds(run.spikes, run.entered),
+            zeros=zeros[k + 1],
         )
-        for name, layer, done, fan_out, zeros in zip(
-            layer_names(config, layers), layers, runs, fan_outs(layers, readout), leaving,
-            strict=True,
-        )
-    ]  # fmt: skip
-    if signal is None:
-        return recorded
-    return [LayerRecording("input", signal, None, layers[0].size, zeros=entering), *recorded]
+        recordings.append(recording)
+    return recordings

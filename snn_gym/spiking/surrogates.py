@@ -11,36 +11,22 @@ from torch import Tensor
 from snn_gym.program.neurons import SURROGATES
 
 
-# ---- tracing -------------------------------------------------------------------------------------
 def is_traced() -> bool:
-    """Tell whether PyTorch records what is computed, so that all of it must be PyTorch's own.
+    """Return whether PyTorch is tracing, so that only PyTorch operations may be used.
 
-    So under ``torch.jit.trace``, ``torch.export``, ``torch.compile``, ``make_fx`` and both exports
-    to ONNX. What numpy or a compiled kernel computes there is lost to the record, which would give
-    the same result for every input.
+    True under ``torch.jit.trace``, ``torch.export``, ``torch.compile``, ``make_fx`` and both ONNX
+    exports. The results of numpy or of a compiled kernel would be frozen into the trace.
     """
     # A dispatch mode is how PyTorch records, and runs without numbers (fake tensors).
     traced: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
     return traced or torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0
 
 
-# ---- surrogates ----------------------------------------------------------------------------------
 def surrogate_half_width(surrogate: str, slope: float) -> float:
-    """Return the distance from the threshold at which a surrogate gradient has fallen to half.
+    """Return the half-width at half maximum of a surrogate gradient, in voltage units.
 
-    The half-width at half maximum of the derivatives above:
-    superspike (sqrt(2) - 1) / k, arctan 2 / (pi k), sigmoid 2 ln(1 + sqrt(2)) / k; of triangle 1/2,
-    because its slope scales the height and not the width.
-
-    Args:
-        surrogate: Name of the surrogate gradient.
-        slope: Its slope k, above 0.
-
-    Returns:
-        Half-width, voltage units.
-
-    Raises:
-        ValueError: The surrogate is unknown.
+    superspike ``(sqrt(2) - 1) / k``, arctan ``2 / (pi k)``, sigmoid ``2 ln(1 + sqrt(2)) / k``;
+    triangle 1/2, because its slope k scales the height and not the width.
     """
     widths = {
         "superspike": (math.sqrt(2.0) - 1.0) / slope,
@@ -68,19 +54,7 @@ class _Spike(torch.autograd.Function):
 
 
 def spike(x: Tensor, surrogate: str, slope: float) -> Tensor:
-    """Fire where the distance to the threshold is above 0.
-
-    Args:
-        x: Distances ``v - v_threshold``, any shape, float.
-        surrogate: Name of the surrogate gradient.
-        slope: Its slope, above 0.
-
-    Returns:
-        Spikes, 0 or 1, of the shape and dtype of ``x``.
-
-    Raises:
-        ValueError: The surrogate is unknown.
-    """
+    """Return spikes (1 where the distance ``v - v_threshold`` is above 0) with their gradient."""
     if surrogate not in SURROGATES:
         raise ValueError(f"surrogate {surrogate!r} is unknown; known: {', '.join(SURROGATES)}")
     result: Tensor = _Spike.apply(x, surrogate, slope)  # type: ignore[no-untyped-call]

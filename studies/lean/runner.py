@@ -19,7 +19,7 @@ import snn_gym
 from snn_gym._base.numerics import one_thread
 from snn_gym.leaderboard.evaluation import Evaluation, evaluate
 from snn_gym.learners.shedding import LeanAlgorithm
-from snn_gym.spiking.regulation.control import (
+from snn_gym.spiking.regulation.lean import (
     learning_is_over,
     mean_returns,
     sums_of_episodes,

@@ -75,7 +75,7 @@ def test_the_lean_cost_is_price_times_its_slope_times_eligibility_where_it_is_pe
 def test_the_lean_term_goes_downhill_on_the_cost_of_shedding():
     import torch
 
-    from snn_gym.spiking.regulation.penalties import spike_cost
+    from snn_gym.spiking.regulation.lean import spike_cost
 
     rate = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64, requires_grad=True)
     time_steps, fan_out = 8, 3

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from snn_gym.learners.shedding import Shedding, acting_parameters, twin_of
-from snn_gym.spiking.regulation.control import BoundControl, StrengthControl
+from snn_gym.spiking.regulation.lean import BoundControl, StrengthControl
 from tests.learners import shed
 from tests.learners.shed import ONCE, begun, copied, distance, earned, make_shedding, put
 from tests.policies.identity import observations

@@ -1,21 +1,19 @@
-"""What the two LLVM operations of the event kernels do, number by number."""
+"""The kernels in the interpreter, which checks every index where machine code does not."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from snn_gym.spiking import events, execution, kernels, layers
 from snn_gym.spiking.events import COLUMNS
+from tests.program import kernels_in_python
 
 
-def lowest_bit(word: np.uint64) -> int:
+def lowest_bit(word):
     return (int(word) & -int(word)).bit_length() - 1
 
 
-def add_rows(
-    total: Any, at: int, strip: Any, above: int, places: Any, values: Any, a: int, z: int
-) -> None:
+def add_rows(total, at, strip, above, places, values, a, z):
     """Add rows in groups of four and then singly; numpy rounds every sum and product to float32."""
     strip = strip.reshape(-1)
     own = total.reshape(-1)[at : at + COLUMNS]  # a view, for arrays in order have no other
@@ -31,3 +29,14 @@ def add_rows(
         own += (terms[k] + terms[k + 1]) + (terms[k + 2] + terms[k + 3])
     for term in terms[fours:]:
         own += term
+
+
+def interpret(monkeypatch):
+    """Have the interpreter run all kernels."""
+    for module in (events, kernels, layers, execution):
+        for name, kernel in list(vars(module).items()):
+            if hasattr(kernel, "py_func"):
+                monkeypatch.setattr(module, name, kernel.py_func)
+    monkeypatch.setattr(kernels, "call", kernels_in_python.call)
+    monkeypatch.setattr(events, "add_rows", add_rows)
+    monkeypatch.setattr(events, "lowest_bit", lowest_bit)

@@ -11,7 +11,6 @@ from snn_gym.program.neurons import (
     IAFParameters,
     LIFBoxParameters,
     LIFParameters,
-    NeuronParameters,
 )
 from snn_gym.spiking.config import NetworkConfig
 
@@ -23,7 +22,7 @@ _resets = st.floats(-1.0, 0.125, width=32)
 _leaks = st.floats(-0.5, 0.125, width=32)
 
 
-def neuron_parameters() -> st.SearchStrategy[NeuronParameters]:
+def neuron_parameters():
     """Draw parameters of any registered neuron."""
     return st.one_of(
         st.builds(
@@ -56,7 +55,7 @@ ENCODERS = ("constant", "rate", "latency", "population", "delta", "learnable_pop
 
 
 @st.composite
-def network_configs(draw: st.DrawFn, **fixed: object) -> NetworkConfig:
+def network_configs(draw, **fixed):
     """Draw a network configuration."""
     parameters = draw(neuron_parameters())
     values: dict[str, object] = {
@@ -69,10 +68,10 @@ def network_configs(draw: st.DrawFn, **fixed: object) -> NetworkConfig:
         "decoder": draw(st.sampled_from(DECODERS)),
         "recurrent": draw(st.booleans()),
     }
-    return NetworkConfig(**{**values, **fixed})  # type: ignore[arg-type]
+    return NetworkConfig(**{**values, **fixed})
 
 
-def normal(seed: int, *shape: int, scale: float = 1.0, shift: float = 0.0) -> torch.Tensor:
+def normal(seed, *shape, scale=1.0, shift=0.0):
     """Return normal numbers, float32."""
     values = np.random.default_rng(seed).normal(shift, scale, shape)
     return torch.from_numpy(values.astype(np.float32))

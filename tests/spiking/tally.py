@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ class Tally:
 
 
 @contextmanager
-def few_excused() -> Iterator[Tally]:
+def few_excused():
     """Give a tally to the comparisons of one test, and fail if too many were excused, or none made.
 
     Within one test, because another test may run in another process.

@@ -7,11 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking.execution import CompiledLayers
-from snn_gym.spiking.layer_neurons import Breaks, LayerNeurons
+from snn_gym.spiking.layer_neurons import Breaks
 from snn_gym.spiking.layers import run_fused
 from snn_gym.spiking.population import Population
 
@@ -29,17 +28,17 @@ TRACES = {
 }
 
 
-def config_of(neuron: str, **changes: object) -> NetworkConfig:
+def config_of(neuron, **changes):
     parameters: dict[str, float] = {} if neuron == "iaf" else {"tau_mem_ms": 2.0}
     if neuron in ("lif", "alif"):
         parameters["tau_syn_ms"] = 2.0
     if neuron == "alif":
         parameters |= {"tau_adapt_ms": 2.0, "beta": 0.25}
     values = {"hidden_sizes": (1,), "time_steps": 4, "neuron": neuron, **changes}
-    return NetworkConfig(**values, neuron_parameters=parameters)  # type: ignore[arg-type]
+    return NetworkConfig(**values, neuron_parameters=parameters)
 
 
-def layer_of(neuron: str, recurrent: bool):  # type: ignore[no-untyped-def]
+def layer_of(neuron, recurrent):
     """A layer whose input current is its input, without an effect of its own spikes."""
     network = SpikingNetwork(config_of(neuron, recurrent=recurrent), 1)
     (layer,) = network.layers
@@ -50,29 +49,29 @@ def layer_of(neuron: str, recurrent: bool):  # type: ignore[no-untyped-def]
     return layer
 
 
-def run_layer(layer, currents: Tensor, breaks: Breaks | None) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def]
+def run_layer(layer, currents, breaks):
     state = layer.initial_state(1, currents)
     run = run_fused(layer.neuron, currents, state, 4, layer.recurrent_weight, breaks)
     return run.spikes[:4], run.voltages[:4]
 
 
-def stepped(layer, currents: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def]
+def stepped(layer, currents):
     state = layer.initial_state(1, currents)
     run = layer.neuron.run_stepped(currents, state, 4, layer.recurrent_weight)
     return run.spikes, run.voltages
 
 
-def sequence(layer, currents: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def]
+def sequence(layer, currents):
     breaks = Breaks(torch.ones(2, 1, dtype=torch.bool), (False, True))
     return run_layer(layer, currents.repeat(2, 1, 1), breaks)
 
 
-def acting(layer, currents: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
+def acting(layer, currents):
     with torch.no_grad():  # each time step decoded alone: its spikes
         return CompiledLayers([layer], torch.eye(4)).decoded(currents, None)[0], None
 
 
-WAYS: dict[str, Callable] = {  # type: ignore[type-arg]
+WAYS: dict[str, Callable] = {
     "stepped": stepped,
     "kernel": lambda layer, currents: run_layer(layer, currents, None),
     "sequence": sequence,
@@ -83,10 +82,9 @@ WAYS: dict[str, Callable] = {  # type: ignore[type-arg]
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("neuron", TRACES)
-def test_it_fires_above_the_threshold_alone(neuron: str, way: str, recurrent: bool) -> None:
+def test_it_fires_above_the_threshold_alone(neuron, way, recurrent):
     inputs, expected = TRACES[neuron]
     layer = layer_of(neuron, recurrent)
-    assert isinstance(layer.neuron, LayerNeurons)
     spikes, voltages = WAYS[way](layer, torch.tensor(inputs).reshape(4, 1, 1))
     assert spikes.flatten().tolist() == [float(v > 1.0) for v in expected]
     if voltages is not None:
@@ -104,7 +102,7 @@ HELD = {
 
 
 @pytest.mark.parametrize("neuron", HELD)
-def test_nor_in_a_population(neuron: str) -> None:
+def test_nor_in_a_population(neuron):
     current, expected = HELD[neuron]
     population = Population(config_of(neuron), 1, 1)
     weights = np.array([[current, 0.0, 1.0, 0.0]], np.float32)  # input, bias, head and its bias
@@ -118,7 +116,7 @@ def test_nor_in_a_population(neuron: str) -> None:
 
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("neuron", TRACES)
-def test_nor_on_the_way_back(neuron: str, recurrent: bool) -> None:
+def test_nor_on_the_way_back(neuron, recurrent):
     """The kernels tell from the potentials which neurons were reset."""
     gradients = []
     for way in ("kernel", "stepped"):

@@ -6,36 +6,19 @@ import pytest
 import torch
 
 from snn_gym.program.neurons import NEURONS
-from snn_gym.spiking import kernels as backward_kernels
-from snn_gym.spiking import kernels as forward_kernels
 from snn_gym.spiking import layers as fused
 from snn_gym.spiking.layer_neurons import make_neurons
-from tests.program import kernels_in_python
+from tests.spiking.events_in_python import interpret
 from tests.spiking.strategies import NAMES, SURROGATES, normal
 from tests.spiking.test_recurrent import start_of, weight_of
 from tests.spiking.test_sequence import breaks_of
-
-
-def interpret(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Have the interpreter run the kernels; return the names of those that it does."""
-    interpreted = []
-    for module in (forward_kernels, backward_kernels, fused):
-        for name, kernel in list(vars(module).items()):
-            if hasattr(kernel, "py_func"):
-                monkeypatch.setattr(module, name, kernel.py_func)
-                interpreted.append(name)
-    for module in (forward_kernels, backward_kernels):
-        monkeypatch.setattr(module, "call", kernels_in_python.call)
-    return interpreted
 
 
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize(
     ("neuron", "surrogate"), list(zip(sorted(NAMES.values()), SURROGATES, strict=True))
 )
-def test_kernels_stay_within_their_arrays(
-    neuron: str, surrogate: str, recurrent: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kernels_stay_within_their_arrays(neuron, surrogate, recurrent, monkeypatch):
     rounds, batch, time_steps, size = 3, 3, 2, 5
     layer = make_neurons(neuron, NEURONS[neuron].Parameters(), 1.0, surrogate, 2.0)
     currents = normal(0, rounds * time_steps, batch, size, shift=0.5).requires_grad_()
@@ -46,7 +29,8 @@ def test_kernels_stay_within_their_arrays(
     found = []
     for way in ("compiled", "interpreted"):
         if way == "interpreted":
-            assert {"sequence_forward", "sequence_backward"} <= set(interpret(monkeypatch))
+            interpret(monkeypatch)
+            assert not hasattr(fused.sequence_forward, "py_func")
         run = fused.run_fused(
             layer, currents, state, time_steps, weight, breaks_of(rounds, batch, 4, None)
         )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -20,8 +18,8 @@ CONFIG = NetworkConfig(
     (6,),
     4,
     encoder="rate",
-    encoder_parameters={"timing": "poisson"},  # type: ignore[arg-type]
-    regulation={"controller": {"min_samples": 1000}},  # type: ignore[arg-type]
+    encoder_parameters={"timing": "poisson"},
+    regulation={"controller": {"min_samples": 1000}},
 )
 BOOKKEEPING = {
     "0.count", "0.total", "0.total_of_squares", "0.due", "1.neuron_constants", "1.noise_state",
@@ -29,7 +27,7 @@ BOOKKEEPING = {
 }  # fmt: skip
 
 
-def used(seed: int = 0) -> nn.Sequential:
+def used(seed=0):
     """Return a normaliser and a network that have counted, drawn and measured something."""
     torch.manual_seed(seed)
     module = nn.Sequential(ObservationNormaliser(3), SpikingNetwork(CONFIG, 3, 2))
@@ -39,16 +37,16 @@ def used(seed: int = 0) -> nn.Sequential:
     return module
 
 
-def kept(module: nn.Module) -> dict[str, torch.Tensor]:
+def kept(module):
     return {name: x.clone() for name, x in full_state(module).items() if name in BOOKKEEPING}
 
 
-def assert_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+def assert_equal(one, other):
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_state_dict_holds_weights_that_may_be_replaced() -> None:
+def test_state_dict_holds_weights_that_may_be_replaced():
     module, before = used(), kept(used())
     assert before.keys() == BOOKKEEPING
     assert before["0.count"].item() == 20
@@ -64,7 +62,7 @@ def test_state_dict_holds_weights_that_may_be_replaced() -> None:
     assert_equal(kept(module), before)
 
 
-def through_torch(module: nn.Module, _: Path) -> Any:
+def through_torch(module, _):
     file = io.BytesIO()
     torch.save(module.state_dict(), file)
     file.seek(0)
@@ -72,14 +70,14 @@ def through_torch(module: nn.Module, _: Path) -> Any:
     return torch.load(file, weights_only=True)
 
 
-def through_safetensors(module: nn.Module, folder: Path) -> Any:
+def through_safetensors(module, folder):
     save_file(full_state(module), folder / "file")
     return load_file(folder / "file")
 
 
 @pytest.mark.parametrize("way", [lambda module, _: module.state_dict(), through_torch,
                                  through_safetensors])  # fmt: skip
-def test_bookkeeping_travels_with_the_weights(way: Any, tmp_path: Path) -> None:
+def test_bookkeeping_travels_with_the_weights(way, tmp_path):
     module, other = used(0), used(1)
     assert not torch.equal(module[1].noise_state, other[1].noise_state)
     other.load_state_dict(way(module, tmp_path))
@@ -88,7 +86,7 @@ def test_bookkeeping_travels_with_the_weights(way: Any, tmp_path: Path) -> None:
     assert torch.equal(other[1](other[0](data))[0], module[1](module[0](data))[0])
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_bookkeeping_of_another_shape_is_refused():
     module = used()
     for name, value, message in (
         ("0.total", torch.zeros(4), r"0.total: expected of shape \(3,\), got shape \(4,\)"),

@@ -11,35 +11,24 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
-from snn_gym.spiking import (
-    events as event_kernels,
-)
-from snn_gym.spiking import execution as compiled
-from snn_gym.spiking import (
-    kernels as backward_kernels,
-)
-from snn_gym.spiking import (
-    kernels as forward_kernels,
-)
-from snn_gym.spiking import layers as products
 from snn_gym.spiking.execution import CompiledLayers
-from tests.program import kernels_in_python
-from tests.spiking import events_in_python
+from snn_gym.spiking.layers import spike_product
+from tests.spiking.events_in_python import interpret
 from tests.spiking.strategies import NAMES, SURROGATES, network_configs, normal
 
 HALVES = {"neuron": "lif_box", "neuron_parameters": {"tau_mem_ms": 2.0}}
 
 
-def build(config: NetworkConfig, inputs: int = 3, **arguments: int) -> SpikingNetwork:
+def build(config, inputs=3, **arguments):
     torch.manual_seed(0)
     return SpikingNetwork(config, inputs, 2, **arguments)
 
 
 @pytest.mark.parametrize("neuron", sorted(NAMES.values()))
-def test_gradients_of_one_time_step_are_those_of_stepping(neuron: str) -> None:
+def test_gradients_of_one_time_step_are_those_of_stepping(neuron):
     config = NetworkConfig((6, 5), 1, neuron=neuron, surrogate_slope=2.0)
     network, stepped = build(config), build(replace(config, backend="norse"))
     for seed in (1, 2):  # the second pass finds the first one's numbers in its scratch
@@ -56,7 +45,7 @@ def test_gradients_of_one_time_step_are_those_of_stepping(neuron: str) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(network_configs(encoder="constant"), st.integers(0, 2**20), st.integers(1, 5))
-def test_a_state_is_carried_as_by_stepping(config: NetworkConfig, seed: int, batch: int) -> None:
+def test_a_state_is_carried_as_by_stepping(config, seed, batch):
     network, x = build(config), normal(seed, batch, 3)
     stepped = SpikingNetwork(replace(config, backend="norse"), 3, 2)
     stepped.load_state_dict(network.state_dict())
@@ -67,7 +56,7 @@ def test_a_state_is_carried_as_by_stepping(config: NetworkConfig, seed: int, bat
         with torch.no_grad():
             ours = network(x, state)
         torch.testing.assert_close(ours[0], output.detach(), rtol=1e-6, atol=1e-6)
-        own = -network.decoder.state_variables * network.layers[-1].size or None  # type: ignore[operator]
+        own = -network.decoder.state_variables * network.layers[-1].size or None
         if config.recurrent:  # its spikes add up in another order
             torch.testing.assert_close(ours[1], final.detach(), rtol=1e-5, atol=1e-5)
         else:
@@ -79,9 +68,7 @@ def test_a_state_is_carried_as_by_stepping(config: NetworkConfig, seed: int, bat
     ("neuron", "surrogate"), list(zip(sorted(NAMES.values()), SURROGATES, strict=True))
 )
 @pytest.mark.parametrize("batch", [3, 60])
-def test_gradients_through_the_state_are_those_of_stepping(
-    neuron: str, surrogate: str, batch: int
-) -> None:
+def test_gradients_through_the_state_are_those_of_stepping(neuron, surrogate, batch):
     config = NetworkConfig(
         (7, 5), 6, neuron=neuron, surrogate=surrogate, surrogate_slope=2.0, decoder="last_voltage"
     )
@@ -102,9 +89,9 @@ def test_gradients_through_the_state_are_those_of_stepping(
 
 @settings(max_examples=40, deadline=None)
 @given(network_configs(encoder="constant"), st.integers(0, 2**20))
-def test_a_sample_has_the_bits_of_its_batch(config: NetworkConfig, seed: int) -> None:
+def test_a_sample_has_the_bits_of_its_batch(config, seed):
     network, x = build(config), normal(seed, 7, 3)
-    layers = CompiledLayers(list(network.layers), network.decoder.coefficients)  # type: ignore[arg-type]
+    layers = CompiledLayers(list(network.layers), network.decoder.coefficients)
     with torch.no_grad():
         together = layers.decoded(x[None], None)[0]
         alone = [layers.decoded(x[None, k : k + 1], None)[0] for k in range(7)]
@@ -117,16 +104,14 @@ def test_a_sample_has_the_bits_of_its_batch(config: NetworkConfig, seed: int) ->
 @pytest.mark.parametrize(
     ("neuron", "surrogate"), list(zip(sorted(NAMES.values()), SURROGATES, strict=True))
 )
-def test_gradients_are_those_of_stepping(
-    neuron: str, surrogate: str, encoder: str, bias: float
-) -> None:
+def test_gradients_are_those_of_stepping(neuron, surrogate, encoder, bias):
     config = NetworkConfig(
         (12, 9), 7, neuron=neuron, surrogate=surrogate, surrogate_slope=2.0, encoder=encoder
     )
     network, x = build(config), normal(1, 80, 3)
     with torch.no_grad():
         for layer in network.layers:
-            layer.linear.bias += bias  # type: ignore[union-attr, operator]
+            layer.linear.bias += bias
     stepped = SpikingNetwork(replace(config, backend="norse"), 3, 2)
     stepped.load_state_dict(network.state_dict())
     found = []
@@ -142,13 +127,13 @@ def test_gradients_are_those_of_stepping(
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5])
-def test_a_product_with_spikes_is_a_linear_layer(share: float) -> None:
+def test_a_product_with_spikes_is_a_linear_layer(share):
     linear = nn.Linear(20, 15)
     rng = np.random.default_rng(0)
     spikes = torch.from_numpy((rng.random((6, 50, 20)) < share).astype(np.float32))
     spikes.requires_grad_()
     wanted = (spikes, linear.weight, linear.bias)
-    ours = products.spike_product(spikes, linear.weight, linear.bias)
+    ours = spike_product(spikes, linear.weight, linear.bias)
     theirs = linear(spikes)
     torch.testing.assert_close(ours, theirs)
     upstream = normal(1, 6, 50, 15)
@@ -157,40 +142,40 @@ def test_a_product_with_spikes_is_a_linear_layer(share: float) -> None:
         torch.testing.assert_close(mine, reference, rtol=1e-4, atol=1e-4)
 
 
-def decide(network: SpikingNetwork, x: Tensor) -> Tensor:
+def decide(network, x):
     with torch.no_grad():
         return network(x)[0]
 
 
-def in_place(network: SpikingNetwork) -> None:
+def in_place(network):
     with torch.no_grad():
-        network.layers[1].linear.weight.mul_(-1.5)  # type: ignore[union-attr, operator]
+        network.layers[1].linear.weight.mul_(-1.5)
 
 
-def by_data(network: SpikingNetwork) -> None:
+def by_data(network):
     """As Stable-Baselines3's polyak_update does, which no version counter of PyTorch sees."""
-    network.layers[0].linear.weight.data.mul_(-1.5)  # type: ignore[union-attr, operator]
+    network.layers[0].linear.weight.data.mul_(-1.5)
 
 
-def replaced(network: SpikingNetwork) -> None:
+def replaced(network):
     linear = network.layers[0].linear
-    linear.bias = nn.Parameter(linear.bias.detach() + 0.5)  # type: ignore[union-attr, operator]
+    linear.bias = nn.Parameter(linear.bias.detach() + 0.5)
 
 
-def of_strange_order(network: SpikingNetwork) -> None:
+def of_strange_order(network):
     linear = network.layers[0].linear
-    linear.weight = nn.Parameter(-linear.weight.detach().t().contiguous().t())  # type: ignore[union-attr, operator]
+    linear.weight = nn.Parameter(-linear.weight.detach().t().contiguous().t())
     decide(network, normal(0, 1, 3))
     by_data(network)
 
 
-def loaded(network: SpikingNetwork) -> None:
+def loaded(network):
     torch.manual_seed(5)
     network.load_state_dict(SpikingNetwork(network.config, 3, 2).state_dict())
 
 
 @pytest.mark.parametrize("change", [in_place, by_data, replaced, of_strange_order, loaded])
-def test_weights_are_never_stale(change) -> None:  # type: ignore[no-untyped-def]
+def test_weights_are_never_stale(change):
     network, x = build(NetworkConfig((8, 6), 5)), normal(0, 4, 3, scale=2.0)
     before = decide(network, x)
     change(network)
@@ -202,7 +187,7 @@ def test_weights_are_never_stale(change) -> None:  # type: ignore[no-untyped-def
 
 
 @pytest.mark.parametrize("how", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
-def test_a_copy_has_weights_of_its_own(how) -> None:  # type: ignore[no-untyped-def]
+def test_a_copy_has_weights_of_its_own(how):
     network, x = build(NetworkConfig((8, 6), 5)), normal(0, 4, 3, scale=2.0)
     before = decide(network, x)
     other = how(network)
@@ -211,7 +196,7 @@ def test_a_copy_has_weights_of_its_own(how) -> None:  # type: ignore[no-untyped-
     assert torch.equal(decide(network, x), before)
 
 
-def test_graphs_that_live_side_by_side_have_room_of_their_own() -> None:
+def test_graphs_that_live_side_by_side_have_room_of_their_own():
     network, (x, y) = build(NetworkConfig((8, 6), 5)), (normal(0, 4, 3), normal(1, 4, 3))
     wanted = list(network.parameters())
     alone = [torch.autograd.grad(network(z)[0].sum(), wanted) for z in (x, y)]
@@ -222,35 +207,16 @@ def test_graphs_that_live_side_by_side_have_room_of_their_own() -> None:
         assert all(torch.equal(p, q) for p, q in zip(expected, found, strict=True))
 
 
-def test_a_neuron_and_time_step_take_five_bytes_of_a_training() -> None:
-    network = build(NetworkConfig((8, 6), 5))
-    kept = network.compiled.room(batch=3)  # type: ignore[union-attr]
-    sizes = [sum(x.nbytes for x in arrays) for arrays in zip(*kept, strict=True)]
-    # Of the last layer, voltages alone tell what the backward pass needs.
-    assert sizes == [5 * 3 * 5 * 8, 4 * 3 * 5 * 6]
-
-
 @pytest.mark.parametrize("neuron", sorted(NAMES.values()))
 @pytest.mark.parametrize("recurrent", [False, True])
-def test_kernels_stay_within_their_arrays(
-    neuron: str, recurrent: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kernels_stay_within_their_arrays(neuron, recurrent, monkeypatch):
     config = NetworkConfig((5, 4), 3, neuron=neuron, recurrent=recurrent, decoder="last_voltage")
     network, x = build(config), normal(0, 3, 3, scale=2.0)
     state = network.rest_state(3)
     found = []
     for way in ("compiled", "interpreted"):
         if way == "interpreted":
-            for module in (
-                event_kernels, forward_kernels, backward_kernels, products, compiled,
-            ):  # fmt: skip
-                for name, kernel in list(vars(module).items()):
-                    if hasattr(kernel, "py_func"):
-                        monkeypatch.setattr(module, name, kernel.py_func)
-            for module in (forward_kernels, backward_kernels):
-                monkeypatch.setattr(module, "call", kernels_in_python.call)
-            for name in ("add_rows", "lowest_bit"):
-                monkeypatch.setattr(event_kernels, name, getattr(events_in_python, name))
+            interpret(monkeypatch)
         with torch.no_grad():
             parts = [*network(x, state)]
         if not recurrent:

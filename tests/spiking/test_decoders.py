@@ -18,15 +18,15 @@ from snn_gym.spiking.decoders import PopulationHead, make_decoder, make_head
 from tests.spiking.strategies import normal
 
 
-def last_voltage(tau_mem_ms: float, tau_syn_ms: float, time_steps: int):  # type: ignore[no-untyped-def]
+def last_voltage(tau_mem_ms, tau_syn_ms, time_steps):
     return make_decoder(LastVoltageParameters(tau_mem_ms, tau_syn_ms), 1.0, time_steps)
 
 
-def random_spikes(seed: int, *shape: int) -> torch.Tensor:
+def random_spikes(seed, *shape):
     return (normal(seed, *shape) > 0).float()
 
 
-def test_mean_rate_is_the_mean_and_has_no_state() -> None:
+def test_mean_rate_is_the_mean_and_has_no_state():
     decoder = make_decoder(MeanRateParameters(), 1.0, 4)
     spikes = torch.tensor([1.0, 0.0, 1.0, 1.0]).reshape(4, 1, 1)
     output, state = decoder(spikes, None)
@@ -34,14 +34,14 @@ def test_mean_rate_is_the_mean_and_has_no_state() -> None:
     assert state.shape == (0, 1, 1)
 
 
-def test_a_constant_input_charges_the_leaky_integrator_by_its_closed_form() -> None:
+def test_a_constant_input_charges_the_leaky_integrator_by_its_closed_form():
     # v_T = 1 - (1 - dt / tau)^T for a spike in every time step
     for tau_ms, time_steps in ((2.0, 16), (5.0, 3), (1.0, 7)):
         output, _ = last_voltage(tau_ms, 0.0, time_steps)(torch.ones(time_steps, 1, 1), None)
         assert output.item() == pytest.approx(1.0 - (1.0 - 1.0 / tau_ms) ** time_steps, abs=1e-6)
 
 
-def test_one_spike_decays_by_its_closed_form() -> None:
+def test_one_spike_decays_by_its_closed_form():
     # v_T = (dt / tau) (1 - dt / tau)^(T - 1 - t) for one spike at t
     for t in range(5):
         spikes = torch.zeros(5, 1, 1)
@@ -56,8 +56,8 @@ def test_one_spike_decays_by_its_closed_form() -> None:
     st.integers(0, 2**31),
 )  # fmt: skip
 def test_equals_norses_integrator_driven_by_the_same_spikes(
-    tau_mem_ms: float, tau_syn_ms: float, current_based: bool, time_steps: int, seed: int
-) -> None:
+    tau_mem_ms, tau_syn_ms, current_based, time_steps, seed
+):
     decoder = last_voltage(tau_mem_ms, tau_syn_ms if current_based else 0.0, time_steps)
     spikes = random_spikes(seed, time_steps, 3, 4)
     start = normal(seed, decoder.state_variables, 3, 4)
@@ -76,7 +76,7 @@ def test_equals_norses_integrator_driven_by_the_same_spikes(
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
-def test_commutes_with_a_linear_head() -> None:
+def test_commutes_with_a_linear_head():
     decoder = last_voltage(3.0, 2.0, 6)
     spikes, weight = random_spikes(0, 6, 5, 7), normal(1, 2, 7)
     before, _ = decoder(spikes @ weight.T, None)
@@ -84,11 +84,11 @@ def test_commutes_with_a_linear_head() -> None:
     torch.testing.assert_close(before, after @ weight.T, rtol=1e-5, atol=1e-5)
 
 
-def max_voltage(tau_mem_ms: float, tau_syn_ms: float, time_steps: int):  # type: ignore[no-untyped-def]
+def max_voltage(tau_mem_ms, tau_syn_ms, time_steps):
     return make_decoder(MaxVoltageParameters(tau_mem_ms, tau_syn_ms), 1.0, time_steps)
 
 
-def test_maximum_voltage_by_hand() -> None:
+def test_maximum_voltage_by_hand():
     # tau = 2 dt, spikes at steps 1 and 2 of 4: v = 0.5, 0.75, 0.375, 0.1875
     spikes = torch.tensor([1.0, 1.0, 0.0, 0.0]).reshape(4, 1, 1)
     output, state = max_voltage(2.0, 0.0, 4)(spikes, None)
@@ -111,9 +111,8 @@ def test_maximum_voltage_by_hand() -> None:
     st.integers(0, 2**31), st.booleans(),
 )  # fmt: skip
 def test_maximum_voltage_equals_norses_integrator_behind_the_head(
-    tau_mem_ms: float, tau_syn_ms: float, current_based: bool, time_steps: int, seed: int,
-    with_head: bool,
-) -> None:  # fmt: skip
+    tau_mem_ms, tau_syn_ms, current_based, time_steps, seed, with_head
+):
     decoder = max_voltage(tau_mem_ms, tau_syn_ms if current_based else 0.0, time_steps)
     spikes, weight = random_spikes(seed, time_steps, 3, 4), normal(seed + 1, 2, 4)
     head = torch.nn.Linear(4, 2, bias=False) if with_head else None
@@ -135,7 +134,7 @@ def test_maximum_voltage_equals_norses_integrator_behind_the_head(
     torch.testing.assert_close(output, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_population_head_by_hand() -> None:
+def test_a_population_head_by_hand():
     head = make_head(PopulationDecoderParameters(2), 4, 2)
     assert isinstance(head, PopulationHead)
     head.weight.data.copy_(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
@@ -146,21 +145,19 @@ def test_a_population_head_by_hand() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 5), st.integers(1, 12), st.integers(1, 6), st.integers(0, 2**20))
-def test_a_population_head_is_a_grouped_convolution(
-    outputs: int, neurons: int, batch: int, seed: int
-) -> None:
+def test_a_population_head_is_a_grouped_convolution(outputs, neurons, batch, seed):
     torch.manual_seed(seed)
     head = PopulationHead(outputs, neurons)
     assert float(head.weight.abs().max()) <= neurons**-0.5
     convolution = torch.nn.Conv1d(outputs, outputs, neurons, groups=outputs)
     convolution.weight.data.copy_(head.weight.unsqueeze(1))
-    convolution.bias.data.copy_(head.bias)  # type: ignore[union-attr]
+    convolution.bias.data.copy_(head.bias)
     rates = normal(seed, batch, outputs * neurons)
     expected = convolution(rates.view(batch, outputs, neurons)).squeeze(-1)
     torch.testing.assert_close(head(rates), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_heads_by_decoder() -> None:
+def test_heads_by_decoder():
     for decoder in (MeanRateParameters(), LastVoltageParameters(), MaxVoltageParameters()):
         head = make_head(decoder, 7, 3)
         assert type(head) is torch.nn.Linear

@@ -7,7 +7,7 @@ from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from tests.spiking.strategies import normal
 
 
-def test_decide_and_watched_do_as_forward_does_and_warn() -> None:
+def test_decide_and_watched_do_as_forward_does_and_warn():
     network, x = SpikingNetwork(NetworkConfig(hidden_sizes=(8,)), 3, 2), normal(0, 4, 3)
     output, state = network(x)
     with pytest.warns(DeprecationWarning, match="use network"):

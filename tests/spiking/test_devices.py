@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,13 +31,13 @@ CONFIGS = [
 ]
 
 
-def build(config: NetworkConfig) -> tuple[SpikingNetwork, torch.Tensor]:
+def build(config):
     torch.manual_seed(0)
     return SpikingNetwork(config, 3, 2), torch.randn(20, 3)
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.neuron)
-def test_a_decision_stays_on_its_device(config: NetworkConfig) -> None:
+def test_a_decision_stays_on_its_device(config):
     network, x = build(config)
     network, x = network.to("meta"), x.to("meta")
     output, state = network(x)
@@ -51,7 +50,7 @@ def test_a_decision_stays_on_its_device(config: NetworkConfig) -> None:
 
 @NEEDS_CUDA
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.neuron)
-def test_a_gpu_gives_the_numbers_of_the_kernels(config: NetworkConfig) -> None:
+def test_a_gpu_gives_the_numbers_of_the_kernels(config):
     network, x = build(config)
     there = copy.deepcopy(network).to("cuda")
     found = []
@@ -73,7 +72,7 @@ def test_a_gpu_gives_the_numbers_of_the_kernels(config: NetworkConfig) -> None:
 @pytest.mark.parametrize(
     ("agent", "env_id"), [("ppo-lif", "CartPole-v1"), ("sac-lif", "Pendulum-v1")]
 )
-def test_an_agent_learns_and_acts_on_a_gpu(agent: str, env_id: str, tmp_path: Path) -> None:
+def test_an_agent_learns_and_acts_on_a_gpu(agent, env_id, tmp_path):
     model = snn_gym.make_agent(agent, env_id, seed=0, device="cuda").learn(512)
     assert model.policy.device.type == "cuda"
     assert all(bool(torch.isfinite(x).all()) for x in model.policy.parameters())
@@ -90,7 +89,7 @@ def test_an_agent_learns_and_acts_on_a_gpu(agent: str, env_id: str, tmp_path: Pa
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_gpu_that_is_not_there_is_said_in_one_line(tmp_path):
     message = "device 'cuda' is not available here, so the CPU is used"
     with pytest.warns(UserWarning, match=message) as caught:
         model = snn_gym.make_agent("ppo-lif", "CartPole-v1", device="cuda")
@@ -108,7 +107,7 @@ def test_a_gpu_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
         snn_gym.load_agent(tmp_path / "saved", device="gpu")
 
 
-def test_kernels_are_not_asked_for_elsewhere() -> None:
+def test_kernels_are_not_asked_for_elsewhere():
     network, x = build(replace(CONFIGS[0], backend="fused"))
     with pytest.raises(ValueError, match="backend 'fused' runs float32 on the CPU"):
         network.to("meta")(x.to("meta"))

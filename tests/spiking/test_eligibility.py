@@ -108,7 +108,7 @@ def test_gradients_begin_anew_when_they_are_taken():
         ({"recurrent": True, "decoder": "max_voltage"}, "maximum=True; use another neuron"),
     ],
 )
-def test_what_has_no_traces_is_refused(config, message):
+def test_layers_without_traces_are_refused(config, message):
     network = build(NetworkConfig((6,), 4, neuron="lif", **config))
     with pytest.raises(ValueError, match=message):
         EligibilityTraces(network.layers[0], network.decoder, 2)

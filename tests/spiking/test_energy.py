@@ -5,14 +5,14 @@ import pytest
 from snn_gym.program.costs import energy_nj, regimes
 
 
-def test_energy_is_a_band() -> None:
+def test_energy_is_a_band():
     low, high = energy_nj(20, 10, 0)
     assert low == pytest.approx((20 * 0.9 + 10 * 0.23) / 1000)
     assert high == pytest.approx((20 * 23.6 + 10 * 4.6) / 1000)
     assert energy_nj(0, 0, 0) == (0, 0)
 
 
-def test_updates_of_neurons_are_in_the_band() -> None:
+def test_updates_of_neurons_are_in_the_band():
     # 97 SynOps, 256 MACs, 8 time steps of 128 neurons, of which 114 are silent.
     whole, cut = energy_nj(97, 256, 8 * 128), energy_nj(97, 256, 8 * 14)
     assert whole == pytest.approx((0.0873 + 0.05888 + 53.248, 2.2892 + 1.1776 + 82.944))
@@ -31,5 +31,5 @@ def test_updates_of_neurons_are_in_the_band() -> None:
         (1.38, 0.3, ("outside", "outside")),
     ],
 )
-def test_regimes(spikes: float, rate: float, expected: tuple[str, str]) -> None:
+def test_regimes(spikes, rate, expected):
     assert regimes(spikes, rate) == expected

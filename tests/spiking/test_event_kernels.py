@@ -10,7 +10,6 @@ from numba.core.errors import TypingError
 from snn_gym.spiking import events as event_kernels
 from snn_gym.spiking.events import (
     COLUMNS,
-    Array,
     add_products,
     add_rows,
     empty_strips,
@@ -29,16 +28,14 @@ sizes = st.sampled_from([1, 2, 31, 32, 33, 70])
 shares = st.sampled_from([0.0, 0.02, 0.4, 1.0])
 
 
-def events(rng: np.random.Generator, shape: tuple[int, int], share: float, kind: type) -> Array:
+def events(rng, shape, share, kind):
     fired = rng.random(shape) < share
     values = np.ones(shape) if kind is np.uint8 else rng.standard_normal(shape)
     return np.where(fired, values, 0).astype(kind)
 
 
 @given(rows, channels, sizes, shares, st.sampled_from([np.float32, np.uint8]), st.integers(0, 99))
-def test_products_are_those_of_matrices(
-    count: int, fan_in: int, size: int, share: float, kind: type, seed: int
-) -> None:
+def test_products_are_those_of_matrices(count, fan_in, size, share, kind, seed):
     rng = np.random.default_rng(seed)
     source = events(rng, (count, fan_in), share, kind)
     weight = rng.standard_normal((size, fan_in)).astype(np.float32)
@@ -49,9 +46,7 @@ def test_products_are_those_of_matrices(
 
 
 @given(rows, channels, sizes, shares, st.sampled_from([np.float32, np.uint8]), st.integers(0, 99))
-def test_gradients_are_those_of_matrices(
-    count: int, fan_in: int, size: int, share: float, kind: type, seed: int
-) -> None:
+def test_gradients_are_those_of_matrices(count, fan_in, size, share, kind, seed):
     rng = np.random.default_rng(seed)
     source = events(rng, (count, fan_in), share, kind)
     grads = rng.standard_normal((count, size)).astype(np.float32)
@@ -63,7 +58,7 @@ def test_gradients_are_those_of_matrices(
     np.testing.assert_allclose(bias, wide.sum(0), rtol=1e-4, atol=1e-3)
 
 
-def test_by_hand() -> None:
+def test_by_hand():
     signal = np.array([[0, 1, 0], [2, 0, -1], [0, 0, 0]], np.float32)
     weight = np.array([[0, 2, 4], [1, 3, 5]], np.float32)
     totals = np.tile(np.array([10, 20], np.float32), (3, 1))
@@ -76,7 +71,7 @@ def test_by_hand() -> None:
 
 
 @given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 99))
-def test_rows_are_added_in_a_fixed_order(above: int, count: int, seed: int) -> None:
+def test_rows_are_added_in_a_fixed_order(above, count, seed):
     rng = np.random.default_rng(seed)
     strip = rng.standard_normal((20, COLUMNS)).astype(np.float32)
     places = rng.integers(0, 20 - above, count).astype(np.int32)
@@ -89,12 +84,12 @@ def test_rows_are_added_in_a_fixed_order(above: int, count: int, seed: int) -> N
 
 
 @given(st.integers(1, 2**64 - 1))
-def test_the_lowest_bit(word: int) -> None:
+def test_the_lowest_bit(word):
     assert _lowest_bit(np.uint64(word)) == events_in_python.lowest_bit(np.uint64(word))
     assert word >> _lowest_bit(np.uint64(word)) & 1
 
 
-def test_words_are_transposed() -> None:
+def test_words_are_transposed():
     block = np.random.default_rng(0).integers(0, 2**64, 64, dtype=np.uint64, endpoint=False)
     before = [[int(word) >> k & 1 for k in range(64)] for word in block]
     event_kernels._turn(block)
@@ -102,7 +97,7 @@ def test_words_are_transposed() -> None:
     assert after == [list(column) for column in zip(*before, strict=True)]
 
 
-def test_strips_follow_their_weights() -> None:
+def test_strips_follow_their_weights():
     weight = np.arange(35 * 2, dtype=np.float32).reshape(35, 2)
     seen, strips = np.full_like(weight, np.nan), empty_strips(2, 35)
     for _ in range(2):
@@ -114,24 +109,24 @@ def test_strips_follow_their_weights() -> None:
         weight[33, 1] = -7.0
 
 
-def test_strips_begin_with_a_line_of_the_cache() -> None:
+def test_strips_begin_with_a_line_of_the_cache():
     assert {empty_strips(k, 40).ctypes.data % 64 for k in range(1, 20)} == {0}
 
 
 @pytest.mark.parametrize(("name", "place"), [("total", 0), ("strip", 2), ("values", 5)])
-def test_arrays_out_of_order_are_refused(name: str, place: int) -> None:
+def test_arrays_out_of_order_are_refused(name, place):
     number = np.zeros((2, COLUMNS), np.float32)
     given = [number, 0, number, 0, np.zeros(2, np.int32), np.zeros(2, np.float32), 0, 2]
-    given[place] = np.zeros((4, 2 * COLUMNS), np.float32)[::2, ::2]  # type: ignore[call-overload]
+    given[place] = np.zeros((4, 2 * COLUMNS), np.float32)[::2, ::2]
     with pytest.raises(TypingError, match=f"{name} is an array of layout A; pass one in order, C"):
         _add_rows(*given)
 
 
 @njit
-def _lowest_bit(word):  # type: ignore[no-untyped-def]
+def _lowest_bit(word):
     return lowest_bit(word)
 
 
 @njit
-def _add_rows(total, at, strip, above, places, values, a, z):  # type: ignore[no-untyped-def]
+def _add_rows(total, at, strip, above, places, values, a, z):
     add_rows(total, at, strip, above, places, values, a, z)

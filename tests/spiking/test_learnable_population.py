@@ -16,12 +16,12 @@ from snn_gym.spiking.network import LearnablePopulationEncoder
 from tests.spiking.strategies import normal
 
 
-def encoder_of(dimensions: int, neurons: int = 3, width: float = 1.0) -> LearnablePopulationEncoder:
+def encoder_of(dimensions, neurons=3, width=1.0):
     parameters = LearnablePopulationParameters(neurons, width)
     return LearnablePopulationEncoder(dimensions, parameters, 3.0)
 
 
-def test_receptive_fields_and_spikes_by_hand() -> None:
+def test_receptive_fields_and_spikes_by_hand():
     # Centres -3, 0, 3 and width 3. At 0 the activities are exp(-1/2) = 0.6065, 1, exp(-1/2):
     # sums 0.607, 1.213 (fires, 0.214 left), 0.821, 1.427 (fires); at activity 1 always.
     encoder = encoder_of(1)
@@ -37,9 +37,7 @@ def test_receptive_fields_and_spikes_by_hand() -> None:
     st.integers(1, 4), st.integers(2, 12), st.floats(0.3, 3.0), st.integers(1, 20),
     st.integers(0, 2**31),
 )  # fmt: skip
-def test_spikes_equal_the_papers_rule(
-    dimensions: int, neurons: int, width: float, time_steps: int, seed: int
-) -> None:
+def test_spikes_equal_the_papers_rule(dimensions, neurons, width, time_steps, seed):
     encoder = encoder_of(dimensions, neurons, width)
     encoder.centres.data += normal(seed, dimensions, neurons, scale=0.3)
     values = normal(seed + 1, 5, dimensions)
@@ -57,7 +55,7 @@ def test_spikes_equal_the_papers_rule(
     assert set(np.unique(spikes)) <= {0.0, 1.0}
 
 
-def test_gradient_is_straight_through() -> None:
+def test_gradient_is_straight_through():
     encoder = encoder_of(2)
     values = torch.tensor([[0.5, -1.0]], requires_grad=True)
     weights = normal(0, 4, 1, 6)
@@ -70,11 +68,10 @@ def test_gradient_is_straight_through() -> None:
         encoder.widths.grad, arriving * activity[0] * distance[0].square() / 3.0
     )
     expected = -(arriving * activity[0] * distance[0] / 3.0).sum(-1)
-    assert values.grad is not None
     torch.testing.assert_close(values.grad[0], expected)
 
 
-def test_starts_with_the_receptive_fields_of_the_fixed_encoder() -> None:
+def test_starts_with_the_receptive_fields_of_the_fixed_encoder():
     # The fixed one counts floor(T a) spikes and sees [-3, 3] as [0, 1].
     values = torch.linspace(-3.0, 3.0, 101).unsqueeze(-1)
     learnable = encoder_of(1, 10)(values, 32).sum(0).detach()
@@ -82,7 +79,7 @@ def test_starts_with_the_receptive_fields_of_the_fixed_encoder() -> None:
     assert float((learnable - fixed).abs().max()) <= 1.0
 
 
-def test_lives_in_the_network() -> None:
+def test_lives_in_the_network():
     torch.manual_seed(0)
     network = SpikingNetwork(NetworkConfig(encoder="learnable_population"), 3, 2)
     names = set(network.state_dict())
@@ -105,6 +102,6 @@ def test_lives_in_the_network() -> None:
         ({"width": math.nan}, "width must be finite, got nan"),
     ],
 )
-def test_bad_parameters_are_named(values: dict[str, float], message: str) -> None:
+def test_bad_parameters_are_named(values, message):
     with pytest.raises(ValueError, match=message):
         NetworkConfig.from_dict({"encoder": "learnable_population", "encoder_parameters": values})

@@ -5,14 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import norse.torch as norse
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import snn_gym
 from snn_gym.program.neurons import NEURONS
@@ -47,13 +46,13 @@ CELLS = {
 }
 
 
-def learning_neuron(name: str) -> LayerNeurons:
+def learning_neuron(name):
     """A neuron whose constants have moved away from the configured ones, each its own way."""
     parameters: dict[str, Any] = {} if name == "iaf" else {"tau_mem_ms": 3.0, "v_leak": 0.05}
     config = NetworkConfig(
         neuron=name, neuron_parameters=parameters, surrogate="triangle", surrogate_slope=0.3,
         learnable=ALL[name],
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
     neuron = configured_neuron(config)
     neuron.learn(config.learnable, SIZE)
     for k, constant in enumerate(neuron.learned.values()):
@@ -61,19 +60,19 @@ def learning_neuron(name: str) -> LayerNeurons:
     return neuron
 
 
-def norses(name: str, neuron: LayerNeurons, given: dict[str, Tensor]) -> Any:
+def norses(name, neuron, given):
     """Norse's cell with the same constants as leaves of the graph."""
     cell, parameters, _ = CELLS[name]
     for field in given.values():
         field.requires_grad_()
     common: dict[str, Any] = {"v_reset": torch.tensor(0.0), "method": "triangle", "alpha": 0.3}
     if name != "iaf":
-        common["v_leak"] = torch.tensor(neuron.parameters.v_leak)  # type: ignore[attr-defined]
+        common["v_leak"] = torch.tensor(neuron.parameters.v_leak)
     return cell(parameters(**given, **common), dt=0.001)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_gradients_equal_norses_under_autograd(name: str) -> None:
+def test_gradients_equal_norses_under_autograd(name):
     neuron = learning_neuron(name)
     raws = {field: constant.raw for field, constant in neuron.learned.items()}
     currents = normal(9, STEPS, BATCH, SIZE, scale=1.5, shift=0.8)
@@ -107,7 +106,7 @@ def test_gradients_equal_norses_under_autograd(name: str) -> None:
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("held", [False, True])
 @pytest.mark.parametrize("name", ALL)
-def test_kernels_give_the_gradients_of_stepping(name: str, held: bool, recurrent: bool) -> None:
+def test_kernels_give_the_gradients_of_stepping(name, held, recurrent):
     neurons, starts = learning_neuron(name), torch.zeros(3, BATCH, dtype=torch.bool)
     starts[1, 0] = starts[2, 2] = True
     breaks = Breaks(starts, (False, False, True))
@@ -133,7 +132,7 @@ def test_kernels_give_the_gradients_of_stepping(name: str, held: bool, recurrent
 
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("name", ALL)
-def test_a_network_starts_as_the_fixed_one_and_learns(name: str, recurrent: bool) -> None:
+def test_a_network_starts_as_the_fixed_one_and_learns(name, recurrent):
     networks = []
     for learnable in ((), ALL[name]):
         torch.manual_seed(0)
@@ -163,7 +162,7 @@ def test_a_network_starts_as_the_fixed_one_and_learns(name: str, recurrent: bool
     assert torch.equal(other(x)[0], learning(x)[0])
 
 
-def test_the_values_by_hand() -> None:
+def test_the_values_by_hand():
     config = NetworkConfig(
         (2,), neuron="alif", learnable=("tau_mem_ms", "tau_adapt", "beta", "v_threshold"),
         neuron_parameters=ALIFParameters(tau_mem_ms=4.0, beta=0.5, v_threshold=0.75, v_leak=0.25),
@@ -184,17 +183,16 @@ def test_the_values_by_hand() -> None:
         assert float(learned["v_threshold"].value.detach().min()) >= 0.25
 
 
-def test_a_recording_tells_the_learned_threshold() -> None:
+def test_a_recording_tells_the_learned_threshold():
     network = SpikingNetwork(NetworkConfig((2,), 3, learnable=("v_threshold",)), 3)
     raw = torch.tensor([0.0, 1.0])
     network.layers[0].learned["v_threshold"].raw.data.copy_(raw)
     threshold = network.record(normal(0, 4, 3)).layers[0].v_threshold
-    assert isinstance(threshold, Tensor)
     assert threshold.shape == (3, 4, 2)
     assert threshold[0, 0].tolist() == pytest.approx([math.log(2.0), math.log(1 + math.e)])
 
 
-def test_layers_of_neurons_that_differ() -> None:
+def test_layers_of_neurons_that_differ():
     config = NetworkConfig(
         (5, 4), 6, neuron=("lif", "alif"), learnable=("tau_adapt",), decoder="population",
         neuron_parameters=(LIFParameters(tau_mem_ms=3.0), ALIFParameters(beta=0.3)),
@@ -223,11 +221,11 @@ def test_layers_of_neurons_that_differ() -> None:
     for layer in network.record(x).layers:
         assert 0.02 < float(layer.spikes.mean()) < 0.9
     one = NetworkConfig((5, 4), neuron_parameters=(LIFBoxParameters(2.0), LIFBoxParameters(4.0)))
-    assert [p.tau_mem_ms for _, p in one.layer_neurons] == [2.0, 4.0]  # type: ignore[attr-defined]
+    assert [p.tau_mem_ms for _, p in one.layer_neurons] == [2.0, 4.0]
     assert NetworkConfig((5,), 1, neuron=("alif",)).needs_state
 
 
-def test_an_agent_with_learned_constants_is_saved(tmp_path: Any) -> None:
+def test_an_agent_with_learned_constants_is_saved(tmp_path):
     network = {"hidden_sizes": [8], "neuron": ["lif"], "learnable": ["tau_mem", "v_threshold"]}
     from stable_baselines3 import PPO
 
@@ -271,12 +269,12 @@ def test_an_agent_with_learned_constants_is_saved(tmp_path: Any) -> None:
         ),
     ],
 )
-def test_mistakes_are_named(values: dict[str, Any], message: str) -> None:
+def test_mistakes_are_named(values, message):
     with pytest.raises(ValueError, match=message):
         NetworkConfig.from_dict(values)
 
 
-def test_what_has_no_kernels_for_them_says_so() -> None:
+def test_learned_constants_without_kernels_are_refused():
     with pytest.raises(ValueError, match="'fused' runs neurons that have a text, no cell"):
         SpikingNetwork(
             NetworkConfig((4,), backend="fused"), 3, cell_factory=lambda _: norse.LIFBoxCell()
@@ -308,18 +306,18 @@ class Own(Neuron):
     state = ("v",)
 
     @staticmethod
-    def integrate(p: Any, s: Any, x: Any) -> tuple[Any, ...]:
+    def integrate(p, s, x):
         return (p.kept * s.v + (1.0 - p.kept) * x,)
 
 
 @pytest.fixture
-def own() -> Iterator[None]:
+def own():
     register_neuron("own", Own)
     yield
     del NEURONS["own"]
 
 
-def moved(network: SpikingNetwork) -> set[str]:
+def moved(network):
     """Names of the parameters that a step of gradient descent moves."""
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
     optimiser = torch.optim.SGD(network.parameters(), lr=0.1)
@@ -329,7 +327,7 @@ def moved(network: SpikingNetwork) -> set[str]:
 
 
 @pytest.mark.usefixtures("own")
-def test_parameters_of_a_registered_neuron_learn() -> None:
+def test_parameters_of_a_registered_neuron_learn():
     torch.manual_seed(0)
     config = NetworkConfig((6,), 4, neuron="own", learnable=("kept", "v_threshold"))
     network = SpikingNetwork(config, 3, 2)
@@ -342,8 +340,8 @@ def test_parameters_of_a_registered_neuron_learn() -> None:
     assert torch.equal(other(x)[0], network(x)[0])
 
 
-def test_parameters_of_a_cell_learn() -> None:
-    def cell(size: int) -> nn.Module:
+def test_parameters_of_a_cell_learn():
+    def cell(size):
         # Norse keeps them in a tuple, where PyTorch does not see them.
         rates = nn.Parameter(torch.full((size,), 500.0))
         return norse.LIFBoxCell(norse.LIFBoxParameters(tau_mem_inv=rates))

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn_gym.program.encoders import DeltaEncoder
-from snn_gym.program.neurons import LIFBoxParameters, LIFParameters
+from snn_gym.program.neurons import LIFBoxParameters
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.config import NetworkConfig, PopulationDecoderParameters
@@ -26,7 +26,7 @@ MARGIN = 1e-5
 encoders = st.sampled_from(ENCODERS)
 
 
-def with_backend(network: SpikingNetwork, backend: str) -> SpikingNetwork:
+def with_backend(network, backend):
     """Copy a network, weights and noise included, onto another execution path."""
     other = SpikingNetwork(
         replace(network.config, backend=backend), network.input_size,
@@ -36,12 +36,12 @@ def with_backend(network: SpikingNetwork, backend: str) -> SpikingNetwork:
     return other
 
 
-def make(config: NetworkConfig, seed: int = 0, outputs: int | None = 2) -> SpikingNetwork:
+def make(config, seed=0, outputs=2):
     torch.manual_seed(seed)
     return SpikingNetwork(config, 3, outputs)
 
 
-def stepwise(network: SpikingNetwork, x: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def stepwise(network, x):
     """Spikes of each layer and distances to threshold, by stepping with T separate products."""
     layers = network.layers
     rest = [layer.neuron.initial_state(len(x), layer.size, x) for layer in layers]
@@ -64,10 +64,10 @@ def stepwise(network: SpikingNetwork, x: torch.Tensor) -> list[tuple[torch.Tenso
     return traces
 
 
-def test_whole_networks_differ_from_norse_first_at_a_tiny_margin() -> None:
+def test_whole_networks_differ_from_norse_first_at_a_tiny_margin():
     @settings(max_examples=100, deadline=None)
     @given(network_configs(), st.integers(0, 2**20), st.integers(1, 6))
-    def compare(config: NetworkConfig, seed: int, batch: int) -> None:
+    def compare(config, seed, batch):
         network = make(config, seed)
         x = normal(seed, batch, 3)
         with torch.no_grad():
@@ -89,16 +89,16 @@ def test_whole_networks_differ_from_norse_first_at_a_tiny_margin() -> None:
 
 
 @st.composite
-def cases(draw: st.DrawFn, **fixed: object) -> tuple[SpikingNetwork, torch.Tensor, int]:
+def cases(draw, **fixed):
     """Draw a network of any encoder, observations (1 to 5, 3), and the seed of both."""
     config, seed = draw(network_configs(**fixed)), draw(st.integers(0, 2**20))
     config = replace(config, encoder=draw(encoders), encoder_parameters=None)
     return make(config, seed), normal(seed, draw(st.integers(1, 5)), 3), seed
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(cases(recurrent=False))
-def test_both_backends_give_the_same_bits(case: tuple[SpikingNetwork, torch.Tensor, int]) -> None:
+def test_both_backends_give_the_same_bits(case):
     fused, x, seed = case
     stepped = with_backend(fused, "norse")
     state = fused.rest_state(len(x)) + normal(seed + 1, len(x), fused.state_size, scale=0.2)
@@ -106,11 +106,9 @@ def test_both_backends_give_the_same_bits(case: tuple[SpikingNetwork, torch.Tens
         assert torch.equal(ours, theirs)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(cases())
-def test_the_short_way_of_acting_gives_the_same_bits(
-    case: tuple[SpikingNetwork, torch.Tensor, int],
-) -> None:
+def test_the_short_way_of_acting_gives_the_same_bits(case):
     network, x, seed = case
     other = copy.deepcopy(network)
     with torch.no_grad():
@@ -121,9 +119,7 @@ def test_the_short_way_of_acting_gives_the_same_bits(
 
 @settings(max_examples=40, deadline=None)
 @given(network_configs(encoder="constant"), st.integers(0, 2**20), st.integers(1, 5))
-def test_carrying_the_state_equals_one_long_run(
-    config: NetworkConfig, seed: int, batch: int
-) -> None:
+def test_carrying_the_state_equals_one_long_run(config, seed, batch):
     short = make(replace(config, decoder="last_voltage", decoder_parameters=None), seed)
     long = SpikingNetwork(replace(short.config, time_steps=2 * config.time_steps), 3, 2)
     for name, parameter in long.named_parameters():
@@ -136,18 +132,7 @@ def test_carrying_the_state_equals_one_long_run(
     torch.testing.assert_close(state, expected_state, rtol=1e-4, atol=1e-5)
 
 
-def test_gradients_reach_every_parameter_and_the_input() -> None:
-    network = make(NetworkConfig(hidden_sizes=(16, 16)))
-    x = normal(0, 32, 3).requires_grad_()
-    network(x)[0].square().sum().backward()
-    for name, parameter in network.named_parameters():
-        assert parameter.grad is not None, name
-        assert float(parameter.grad.abs().sum()) > 0, name
-    assert x.grad is not None
-    assert float(x.grad.abs().sum()) > 0
-
-
-def test_a_recording_by_hand() -> None:
+def test_a_recording_by_hand():
     # One neuron with weight 1, bias 0.5 on input 1: current 1.5, spikes at the 2nd and 4th step.
     network = SpikingNetwork(NetworkConfig(hidden_sizes=(1,), time_steps=5), 1, 3)
     linear = network.layers[0].linear
@@ -157,7 +142,6 @@ def test_a_recording_by_hand() -> None:
     (layer,) = recording.layers
     assert layer.name == "hidden_1"
     assert layer.spikes.flatten().tolist() == [0.0, 1.0, 0.0, 1.0, 0.0]
-    assert layer.voltages is not None
     assert layer.voltages.flatten().tolist() == [0.75, 1.125, 0.75, 1.125, 0.75]
     assert recording.spikes_per_decision() == {"hidden_1": 2.0}
     assert recording.synops_per_decision() == {"hidden_1": 6.0}  # 2 spikes x 3 outputs
@@ -167,7 +151,7 @@ def test_a_recording_by_hand() -> None:
         recording["hidden_2"]
 
 
-def test_synops_of_spike_inputs_by_hand() -> None:
+def test_synops_of_spike_inputs_by_hand():
     network = SpikingNetwork(NetworkConfig(hidden_sizes=(4, 6)), 2, 5, spike_steps=3)
     spikes = torch.zeros(2, 3, 2)
     spikes[0, 0, 0] = spikes[0, 2, 1] = spikes[1, 1, 1] = 1.0  # 3 spikes over 2 samples
@@ -180,7 +164,7 @@ def test_synops_of_spike_inputs_by_hand() -> None:
     assert recording.macs_per_decision() == {}
 
 
-def test_a_population_of_output_neurons() -> None:
+def test_a_population_of_output_neurons():
     config = NetworkConfig(
         hidden_sizes=(6,), decoder="population", decoder_parameters=PopulationDecoderParameters(4)
     )
@@ -193,7 +177,6 @@ def test_a_population_of_output_neurons() -> None:
         ("hidden_1", 12), ("output", 1),
     ]  # fmt: skip
     rates = recording["output"].spikes.mean(0)
-    assert owner.head is not None
     torch.testing.assert_close(owner(x)[0], owner.head(rates))
 
     torch.manual_seed(0)
@@ -212,7 +195,7 @@ def test_a_population_of_output_neurons() -> None:
     )
 
 
-def test_delta_compares_with_the_decision_before() -> None:
+def test_delta_compares_with_the_decision_before():
     config = NetworkConfig(
         hidden_sizes=(8,), encoder="delta", encoder_parameters=DeltaEncoder(0.125), time_steps=4
     )
@@ -235,9 +218,7 @@ def test_delta_compares_with_the_decision_before() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(cases())
-def test_the_rest_state_is_where_none_starts(
-    case: tuple[SpikingNetwork, torch.Tensor, int],
-) -> None:
+def test_no_state_means_the_rest_state(case):
     network, x, seed = case
     network.reseed_noise(seed)
     without = network(x)
@@ -246,7 +227,7 @@ def test_the_rest_state_is_where_none_starts(
         torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_noise_is_a_stream_of_its_own() -> None:
+def test_noise_is_a_stream_of_its_own():
     network = make(NetworkConfig(encoder="rate", hidden_sizes=(32,)))
     x = normal(0, 4, 3)
     before = torch.get_rng_state()
@@ -261,38 +242,7 @@ def test_noise_is_a_stream_of_its_own() -> None:
     assert torch.equal(network(x)[0], first)
 
 
-def test_weights_do_not_load_under_other_dynamics() -> None:
-    network = make(NetworkConfig(neuron_parameters=LIFBoxParameters(tau_mem_ms=2.0)))
-    other = make(NetworkConfig(neuron_parameters=LIFBoxParameters(tau_mem_ms=4.0)))
-    with pytest.raises(RuntimeError, match="saved under other dynamics"):
-        other.load_state_dict(network.state_dict())
-
-
-def test_any_norse_cell_serves_as_dynamics() -> None:
-    def factory(size: int) -> torch.nn.Module:
-        return norse.LIFBoxCell(norse.LIFBoxParameters(tau_mem_inv=torch.tensor(500.0)))
-
-    torch.manual_seed(0)
-    research = SpikingNetwork(NetworkConfig(), 3, 2, cell_factory=factory)
-    registered = make(NetworkConfig())
-    x = normal(0, 5, 3)
-    assert torch.equal(research(x)[0], registered(x)[0])
-    state = research(x)[1]
-    assert torch.equal(state, registered(x)[1])
-    assert torch.equal(research(x, state)[0], registered(x, state)[0])
-    with pytest.raises(ValueError, match="of LSTMCell must be spikes, 0 or 1, got "):
-        SpikingNetwork(NetworkConfig(), 3, cell_factory=lambda size: torch.nn.LSTMCell(size, size))
-
-
-def test_double_precision_runs_by_stepping() -> None:
-    network = make(NetworkConfig(neuron="lif", neuron_parameters=LIFParameters())).double()
-    assert network(normal(0, 2, 3).double())[0].dtype == torch.float64
-    fused = make(NetworkConfig(backend="fused")).double()
-    with pytest.raises(ValueError, match=r"'fused' runs float32 on the CPU, got torch\.float64"):
-        fused(normal(0, 2, 3).double())[0]
-
-
-def test_wrong_shapes_are_named() -> None:
+def test_wrong_shapes_are_named():
     network = make(NetworkConfig())
     with pytest.raises(ValueError, match=r"inputs must have shape \(batch, 3\), got \(2, 4\)"):
         network(torch.zeros(2, 4))
@@ -330,25 +280,25 @@ def test_wrong_shapes_are_named() -> None:
         ({"layers": 3}, "unknown key layers"),
     ],
 )
-def test_bad_configurations_are_named(values: dict[str, object], message: str) -> None:
+def test_bad_configurations_are_named(values, message):
     with pytest.raises(ValueError, match=message):
         NetworkConfig.from_dict(values)
 
 
-def test_parameters_of_another_part_are_refused() -> None:
+def test_parameters_of_another_part_are_refused():
     with pytest.raises(ValueError, match="must be LIFParameters, got LIFBoxParameters"):
         NetworkConfig(neuron="lif", neuron_parameters=LIFBoxParameters())
 
 
 @settings(max_examples=50, deadline=None)
 @given(network_configs(), encoders)
-def test_configurations_survive_plain_types(config: NetworkConfig, encoder: str) -> None:
+def test_configurations_survive_plain_types(config, encoder):
     config = replace(config, encoder=encoder, encoder_parameters=None)
     assert NetworkConfig.from_dict(config.to_dict()) == config
 
 
-def test_weights_saved_under_older_names_load() -> None:
-    def cell(size: int) -> torch.nn.Module:
+def test_weights_saved_under_older_names_load():
+    def cell(size):
         made = norse.LIFBoxCell()
         made.scale = torch.nn.Parameter(torch.full((size,), 0.5))
         return made

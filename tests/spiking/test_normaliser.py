@@ -12,9 +12,7 @@ from tests.spiking.strategies import normal
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 6), st.lists(st.integers(1, 20), min_size=1, max_size=6), st.integers(0, 99))
-def test_statistics_are_those_of_all_accumulated_data(
-    size: int, batches: list[int], seed: int
-) -> None:
+def test_statistics_are_those_of_all_accumulated_data(size, batches, seed):
     normaliser = ObservationNormaliser(size)
     data = normal(seed, sum(batches), size, scale=3.0, shift=10.0)
     with normaliser.accumulating():
@@ -27,7 +25,7 @@ def test_statistics_are_those_of_all_accumulated_data(
         torch.testing.assert_close(normaliser.std, data.std(0, correction=0), rtol=1e-4, atol=1e-4)
 
 
-def test_standardises_and_clips_by_hand() -> None:
+def test_standardises_and_clips_by_hand():
     normaliser = ObservationNormaliser(1, clip=2.0)
     with normaliser.accumulating():
         normaliser(torch.tensor([[1.0], [3.0]]))  # mean 2, standard deviation 1
@@ -38,7 +36,7 @@ def test_standardises_and_clips_by_hand() -> None:
     ]  # fmt: skip
 
 
-def test_nothing_changes_without_accumulation_updates_and_a_new_rollout() -> None:
+def test_nothing_changes_without_accumulation_updates_and_a_new_rollout():
     normaliser = ObservationNormaliser(2)
     data = normal(0, 50, 2, scale=4.0)
     normaliser(data)
@@ -58,7 +56,7 @@ def test_nothing_changes_without_accumulation_updates_and_a_new_rollout() -> Non
     assert torch.equal(normaliser.std, applied)
 
 
-def test_a_value_that_never_varies_is_centred_not_blown_up() -> None:
+def test_a_value_that_never_varies_is_centred_not_blown_up():
     normaliser = ObservationNormaliser(1)
     with normaliser.accumulating():
         normaliser(torch.full((10, 1), 7.0))

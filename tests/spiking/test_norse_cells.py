@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import norse.torch as norse
 import pytest
@@ -16,7 +16,7 @@ from tests.spiking.strategies import normal
 RATES = {"tau_mem_inv": torch.tensor(500.0)}
 
 
-def lif() -> nn.Module:
+def lif():
     return norse.LIFCell(norse.LIFParameters(tau_syn_inv=torch.tensor(500.0), **RATES))
 
 
@@ -28,7 +28,7 @@ class Pair(NamedTuple):
 class Nested(nn.Module):
     """``v = (v + x) / 2`` and a count of its spikes, in a nest of all that a state may be."""
 
-    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+    def forward(self, x, state=None):
         v, count = x.new_zeros(x.shape), x.new_zeros(len(x), 2, 3)
         if state is not None:
             pair, extra = state["pair"], state["none"]
@@ -53,7 +53,7 @@ MODULES: dict[str, Callable[[int], nn.Module]] = {
 }
 
 
-def network_of(factory: Callable[[int], nn.Module], time_steps: int = 4) -> SpikingNetwork:
+def network_of(factory, time_steps=4):
     torch.manual_seed(0)
     network = SpikingNetwork(NetworkConfig((5,), time_steps), 3, cell_factory=factory)
     with torch.no_grad():  # what fires behind several layers needs a strong input
@@ -63,7 +63,7 @@ def network_of(factory: Callable[[int], nn.Module], time_steps: int = 4) -> Spik
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_the_state_is_that_of_the_module_run_by_itself(name: str) -> None:
+def test_the_state_is_that_of_the_module_run_by_itself(name):
     network = network_of(MODULES[name])
     (layer,) = network.layers
     module, nested, state = layer.neuron.cell, None, None
@@ -86,21 +86,21 @@ def test_the_state_is_that_of_the_module_run_by_itself(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name != "nested"])
-def test_its_parameters_learn(name: str) -> None:
+def test_its_parameters_learn(name):
     network = network_of(MODULES[name], 8)
     network(normal(0, 32, 3))[0].sum().backward()
     gradients = {k: p.grad for k, p in network.named_parameters()}
     assert all(gradient is not None for gradient in gradients.values()), gradients
-    assert float(gradients["layers.0.linear.weight"].abs().sum()) > 0  # type: ignore[union-attr]
+    assert float(gradients["layers.0.linear.weight"].abs().sum()) > 0
 
 
-def test_a_state_without_potential_has_none_in_recordings() -> None:
+def test_a_state_without_potential_has_none_in_recordings():
     for name, has in (("nested", False), ("sequential of several", True), ("cell", True)):
         (layer,) = network_of(MODULES[name]).record(normal(0, 4, 3)).layers
         assert (layer.voltages is not None) is has
 
 
-def test_the_nest_by_hand() -> None:
+def test_the_nest_by_hand():
     network = network_of(MODULES["nested"])
     (layer,) = network.layers
     assert layer.state_names == ("pair.left", "pair.right.0", "begun")
@@ -112,7 +112,7 @@ def test_the_nest_by_hand() -> None:
     assert state[0].tolist() == [0.0] * 5 + [10.0] * 6 + [1.0]
 
 
-def test_what_is_no_spike_is_refused_with_its_value() -> None:
+def test_outputs_other_than_spikes_are_refused_with_their_value():
     # The potential of a leaky integrator from rest is 0 without input, hence no mistake yet.
     network = network_of(lambda size: norse.LICell())
     with pytest.raises(ValueError, match=r"output of LICell must be spikes, 0 or 1, got -?\d+\.\d"):
@@ -122,20 +122,20 @@ def test_what_is_no_spike_is_refused_with_its_value() -> None:
 
 
 class Stateless(nn.Module):
-    def __init__(self, inner: nn.Module) -> None:
+    def __init__(self, inner):
         super().__init__()
         self.inner = inner
 
-    def forward(self, x: Tensor, state: None = None) -> tuple[Tensor, None]:
+    def forward(self, x, state=None):
         return self.inner(x), state
 
 
 class WrongState(nn.Module):
-    def __init__(self, state: Any) -> None:
+    def __init__(self, state):
         super().__init__()
         self.state = state
 
-    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+    def forward(self, x, state=None):
         return torch.zeros_like(x), self.state
 
 
@@ -148,9 +148,9 @@ class WrongState(nn.Module):
         (WrongState([{"a": "b"}]), "tensors, tuples, lists, mappings and None, got str"),
     ],
 )
-def test_mistakes_are_named(module: nn.Module, message: str) -> None:
+def test_mistakes_are_named(module, message):
     class Plain(nn.Module):
-        def forward(self, x: Tensor, state: Any = None) -> Any:
+        def forward(self, x, state=None):
             return module(x) if isinstance(module, nn.Identity) else module(x, state)
 
     Plain.__name__ = type(module).__name__

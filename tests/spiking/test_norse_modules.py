@@ -20,7 +20,7 @@ print(ours, said("import norse.torch.functional.lif"))
 """
 
 
-def test_what_pytorch_says_of_norse_is_not_said():
+def test_warnings_of_pytorch_about_norse_are_silenced():
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     ours, alone = map(int, done.stdout.split())
     assert ours == 0

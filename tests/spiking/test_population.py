@@ -90,24 +90,6 @@ def test_outputs_and_activity_are_those_of_the_network():
         compare()
 
 
-@pytest.mark.parametrize("neuron", NEURONS)
-@pytest.mark.parametrize("decoder", ["mean_rate", "last_voltage"])
-def test_every_neuron_and_decoder_makes_different_outputs_from_spikes(neuron, decoder):
-    config = NetworkConfig(hidden_sizes=(20, 20), neuron=neuron, decoder=decoder)
-    networks = make_networks(config, 2)
-    population = Population(config, 3, 2)
-    weights = np.stack([population.flatten(network) for network in networks])
-    x = np.random.default_rng(0).normal(0, 2, (2, 30, 3)).astype(np.float32)
-    outputs = population.outputs(weights, x)
-    assert outputs.shape == (2, 30, 2)
-    for network, ours, inputs in zip(networks, outputs, x, strict=True):
-        with torch.no_grad():
-            theirs = network(torch.from_numpy(inputs))[0].numpy()
-        near = np.isclose(ours, theirs, rtol=1e-4, atol=1e-5).all(axis=1)
-        assert near.mean() > 0.9  # the rest spiked at a tiny margin
-    assert np.std(outputs) > 0
-
-
 @settings(max_examples=20, deadline=None)
 @given(networks=st.integers(1, 4), samples=st.integers(1, 4), seed=st.integers(0, 2**20))
 def test_every_sample_is_decided_as_if_alone(networks, samples, seed):
@@ -142,18 +124,6 @@ def test_a_network_by_hand():
     assert activity.inputs is inputs
 
 
-def test_features_are_the_weighted_sum_of_spikes():
-    config = NetworkConfig(hidden_sizes=(6,), time_steps=5, decoder="last_voltage")
-    population = Population(config, 3, 2)
-    rng = np.random.default_rng(0)
-    layers = population.arrange(start_weights(population, rng, 1))
-    x = rng.normal(0, 1, (4, 3)).astype(np.float32)
-    activity = population.run(layers, np.zeros(4, np.int64), x)
-    expected = np.einsum("t,ltn->ln", population.coefficients, activity.spikes[0])
-    assert np.allclose(activity.features, expected, atol=1e-6)
-    assert activity.spikes[0].sum() > 0
-
-
 def test_the_table_of_synapses_by_hand():
     table = Population(NetworkConfig(hidden_sizes=(3,), time_steps=2), 2, 1).synapses
     # weights of hidden neurons row by row, their biases, weights of the output, its bias
@@ -166,28 +136,13 @@ def test_the_table_of_synapses_by_hand():
     assert table.fan_out.tolist() == [3] * 9 + [1] * 4
 
 
-@settings(max_examples=20, deadline=None)
-@given(
-    sizes=st.lists(st.integers(1, 6), min_size=1, max_size=3),
-    inputs=st.integers(1, 5),
-    outputs=st.integers(1, 4),
-)
-def test_weights_go_into_a_network_and_come_back(sizes, inputs, outputs):
-    config = NetworkConfig(hidden_sizes=tuple(sizes), time_steps=2)
-    population = Population(config, inputs, outputs)
-    network = SpikingNetwork(config, inputs, outputs)
-    count = sum(parameter.numel() for parameter in network.parameters())
-    assert population.parameter_count == len(population.synapses) == count
-    weights = np.random.default_rng(0).normal(size=count).astype(np.float32)
-    population.unflatten(weights, network)
-    assert np.array_equal(population.flatten(network), weights)
-
-
 def test_a_synapse_of_the_table_is_that_of_the_network():
     config = NetworkConfig(hidden_sizes=(3, 4), time_steps=2)
     population, table = Population(config, 2, 2), Population(config, 2, 2).synapses
     network = SpikingNetwork(config, 2, 2)
-    population.unflatten(np.arange(len(table), dtype=np.float32), network)
+    weights = np.arange(population.parameter_count, dtype=np.float32)
+    population.unflatten(weights, network)
+    assert np.array_equal(population.flatten(network), weights)
     linears = [*(layer.linear for layer in network.layers), network.head]
     for synapse in range(len(table)):
         linear, post = linears[table.layer[synapse]], table.post[synapse]
@@ -237,14 +192,6 @@ def test_the_rheobase_is_the_least_current_that_fires():
     assert activity.spikes[0].sum(axis=(0, 1)).tolist() == [1.0, 0.0]
 
 
-def test_the_window_by_its_formula():
-    config = NetworkConfig(surrogate_slope=5.0, neuron_parameters=LIFBoxParameters(v_threshold=0.5))
-    population = Population(config, 1, 1)
-    assert population.v_threshold == 0.5
-    window = surrogate_window(population, np.array([0.5, 0.7, 0.3, -0.5], np.float32))
-    assert np.allclose(window, [1.0, 1 / 4, 1 / 4, 1 / 36])
-
-
 @pytest.mark.parametrize(
     ("surrogate", "share"),
     [
@@ -256,8 +203,12 @@ def test_the_window_by_its_formula():
     ],
 )
 def test_every_surrogate_has_a_window_of_its_own(surrogate, share):
-    config = NetworkConfig(surrogate=surrogate, surrogate_slope=5.0)
-    voltages = np.array([[1.0], [1.5], [0.5]], np.float32)
+    config = NetworkConfig(
+        surrogate=surrogate,
+        surrogate_slope=5.0,
+        neuron_parameters=LIFBoxParameters(v_threshold=0.5),
+    )
+    voltages = np.array([[0.5], [1.0], [0.0]], np.float32)
     window = surrogate_window(Population(config, 1, 1), voltages)
     assert window.dtype == np.float32
     assert window[:, 0].tolist() == pytest.approx([1.0, share, share], rel=1e-5)
@@ -279,7 +230,7 @@ def test_weights_that_are_no_numbers_are_counted():
         ({"decoder": "max_voltage"}, "can't run decoder='max_voltage'; use decoder='mean_rate' or"),
     ],
 )
-def test_what_a_population_cant_run_is_refused(arguments, message):
+def test_parts_without_population_kernels_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         Population(NetworkConfig(**arguments), 3, 2)
 

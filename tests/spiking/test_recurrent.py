@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -13,35 +12,33 @@ from snn_gym.program.neurons import (
     IAFParameters,
     LIFBoxParameters,
     LIFParameters,
-    NeuronParameters,
 )
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.layer_neurons import LayerNeurons
 from snn_gym.spiking.layers import run_fused
 from snn_gym.spiking.network import SpikingNetwork
-from tests.spiking.strategies import SURROGATES, network_configs, neuron_parameters, normal
+from tests.spiking.strategies import network_configs, neuron_parameters, normal
 from tests.spiking.test_layers import (
     DT_MS,
     drives,
     neuron_of,
     norse_constants,
     random_state,
-    shapes,
 )
 
 MARGIN = 1e-5
 
 
-def weight_of(size: int, seed: int, scale: float = 1.0) -> torch.Tensor:
+def weight_of(size, seed, scale=1.0):
     return normal(seed, size, size, scale=scale / size**0.5)
 
 
-def start_of(neuron: LayerNeurons, batch: int, size: int, seed: int) -> tuple[torch.Tensor, ...]:
+def start_of(neuron, batch, size, seed):
     """A state of the neurons, and spikes of the step before."""
     return (*random_state(neuron, batch, size, seed), (normal(seed + 5, batch, size) > 0.5).float())
 
 
-def norse_step(parameters: NeuronParameters, state, current, weight):  # type: ignore[no-untyped-def]
+def norse_step(parameters, state, current, weight):
     """Norse's recurrent step with the input current given: its input weights are the identity."""
     step, kind = {
         IAFParameters: (iaf.iaf_step, iaf.IAFParameters),
@@ -52,7 +49,7 @@ def norse_step(parameters: NeuronParameters, state, current, weight):  # type: i
     return step(current, state, eye, weight, constants, DT_MS / 1000)
 
 
-def norse_state(parameters: NeuronParameters, start):  # type: ignore[no-untyped-def]
+def norse_state(parameters, start):
     kind = {IAFParameters: iaf.IAFState, LIFParameters: lif.LIFState}.get(
         type(parameters), lsnn.LSNNState
     )
@@ -60,7 +57,7 @@ def norse_state(parameters: NeuronParameters, start):  # type: ignore[no-untyped
     return kind(z, *variables)
 
 
-def first_difference(ours: torch.Tensor, theirs: torch.Tensor, distances: torch.Tensor) -> None:
+def first_difference(ours, theirs, distances):
     """Spikes may differ first where a potential sits at the threshold; the rest follows from it."""
     different = ours != theirs
     if different.any():
@@ -68,7 +65,7 @@ def first_difference(ours: torch.Tensor, theirs: torch.Tensor, distances: torch.
         assert float(distances[first][different[first]].abs().max()) < MARGIN
 
 
-def test_a_literal_trace_of_two_neurons() -> None:
+def test_a_literal_trace_of_two_neurons():
     # tau = dt: a neuron's potential is its input, and nothing is left of it. Neuron 0 gets 1.5 at
     # the first step and passes 2 to neuron 1, which passes 0.5 to neuron 0 and -1 to itself.
     neuron = neuron_of(LIFBoxParameters(tau_mem_ms=1.0))
@@ -85,9 +82,7 @@ def test_a_literal_trace_of_two_neurons() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(neuron_parameters(), drives(3.0))
-def test_equals_norse_up_to_a_tiny_margin(
-    parameters: NeuronParameters, drive: tuple[int, torch.Tensor, int]
-) -> None:
+def test_equals_norse_up_to_a_tiny_margin(parameters, drive):
     assume(not isinstance(parameters, LIFBoxParameters))  # Norse has no recurrent form of it
     time_steps, currents, seed = drive
     steps, batch, size = currents.shape
@@ -98,7 +93,7 @@ def test_equals_norse_up_to_a_tiny_margin(
     for t in range(time_steps):
         z, state = norse_step(parameters, state, currents[t % steps], weight)
         theirs.append(z)
-    distances = voltages - neuron.thresholds(spikes, start)  # type: ignore[operator]
+    distances = voltages - neuron.thresholds(spikes, start)
     first_difference(spikes, torch.stack(theirs), distances)
     if torch.equal(spikes, torch.stack(theirs)):
         *variables, z = final
@@ -106,43 +101,7 @@ def test_equals_norse_up_to_a_tiny_margin(
             torch.testing.assert_close(ours, other, rtol=1e-4, atol=1e-5)
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    neuron_parameters(), shapes, st.integers(0, 2**31), st.sampled_from(SURROGATES),
-    st.floats(0.5, 5.0, width=32), st.booleans(),
-)  # fmt: skip
-def test_fused_equals_stepped_with_gradients(
-    parameters: NeuronParameters,
-    shape: tuple[int, int, int],
-    seed: int,
-    surrogate: str,
-    slope: float,
-    constant: bool,
-) -> None:
-    time_steps, batch, size = shape
-    neuron = neuron_of(parameters, surrogate, slope)
-    runs, gradients = [], []
-    for run in (run_fused, LayerNeurons.run_stepped):
-        steps = 1 if constant else time_steps
-        currents = normal(seed, steps, batch, size, shift=0.5).requires_grad_()
-        weight = weight_of(size, seed + 2, 0.5).requires_grad_()
-        start = tuple(x.requires_grad_() for x in start_of(neuron, batch, size, seed))
-        spikes, voltages, final, _ = run(neuron, currents, start, time_steps, weight)
-        loss = (spikes * normal(seed + 1, *spikes.shape)).sum()
-        loss = loss + (voltages * normal(seed + 2, *spikes.shape)).sum()
-        loss = loss + sum(((k + 1) * x).sum() for k, x in enumerate(final))
-        gradients.append(torch.autograd.grad(loss, (currents, weight, *start)))
-        runs.append((spikes.detach(), voltages.detach(), start))
-    (spikes, voltages, start), (stepped_spikes, _, _) = runs
-    distances = voltages - neuron.thresholds(spikes, start)  # type: ignore[operator]
-    first_difference(spikes, stepped_spikes, distances.detach())
-    assume(torch.equal(spikes, stepped_spikes))
-    tolerance = 2e-5 * max(1.0, *(float(x.abs().max()) for x in gradients[1]))
-    for fused, stepped in zip(*gradients, strict=True):
-        torch.testing.assert_close(fused, stepped, rtol=1e-4, atol=tolerance)
-
-
-def test_gradient_equals_norses_where_norse_is_right() -> None:
+def test_gradient_equals_norses_where_norse_is_right():
     # Of Norse's recurrent steps only that of the IAF lets the gradient through the reset.
     neuron = neuron_of(IAFParameters(), "triangle", 0.5)
     weights, gradients = normal(4, 6, 4, 5), []
@@ -167,9 +126,7 @@ def test_gradient_equals_norses_where_norse_is_right() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(neuron_parameters(), st.integers(0, 2**20), st.sampled_from([1, 3, 8]))
-def test_a_layer_without_recurrent_weight_is_the_feed_forward_one(
-    parameters: NeuronParameters, seed: int, batch: int
-) -> None:
+def test_a_layer_without_recurrent_weight_is_the_feed_forward_one(parameters, seed, batch):
     neuron = neuron_of(parameters)
     currents = normal(seed, 6, batch, 7, shift=0.5)
     *state, z = start_of(neuron, batch, 7, seed)
@@ -182,7 +139,7 @@ def test_a_layer_without_recurrent_weight_is_the_feed_forward_one(
 
 @settings(max_examples=25, deadline=None)
 @given(network_configs(recurrent=True), st.integers(0, 2**20), st.integers(1, 5))
-def test_networks_carry_their_last_spikes(config: NetworkConfig, seed: int, batch: int) -> None:
+def test_networks_carry_their_last_spikes(config, seed, batch):
     torch.manual_seed(seed)
     network = SpikingNetwork(config, 3, 2)
     hidden = len(config.hidden_sizes)
@@ -197,17 +154,8 @@ def test_networks_carry_their_last_spikes(config: NetworkConfig, seed: int, batc
     assert torch.equal(state[:, last * size : (last + 1) * size], spikes)
 
 
-def test_recurrent_synapses_count_in_the_fan_out() -> None:
+def test_recurrent_synapses_count_in_the_fan_out():
     network = SpikingNetwork(NetworkConfig(hidden_sizes=(4, 6), recurrent=True), 3, 2)
     assert [layer.fan_out for layer in network.record(torch.zeros(1, 3)).layers] == [6 + 4, 2 + 6]
     names = {name for name, _ in network.named_parameters() if "recurrent" in name}
     assert names == {"layers.0.recurrent.weight", "layers.1.recurrent.weight"}
-
-
-@pytest.mark.parametrize("neuron", ["lif_box", "lif", "iaf", "alif"])
-def test_gradients_reach_the_recurrent_weights(neuron: str) -> None:
-    torch.manual_seed(0)
-    network = SpikingNetwork(NetworkConfig(hidden_sizes=(16, 16), neuron=neuron, recurrent=True), 3)
-    network(normal(0, 32, 3))[0].square().sum().backward()
-    for layer in network.layers:
-        assert float(layer.recurrent.weight.grad.abs().sum()) > 0

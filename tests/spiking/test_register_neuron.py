@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -30,12 +27,12 @@ class Decay(Neuron):
     state = ("v",)
 
     @staticmethod
-    def integrate(p: Any, s: Any, x: Any) -> tuple[Any, ...]:
+    def integrate(p, s, x):
         return (p.keep * s.v + (1.0 - p.keep) * x,)
 
 
 @pytest.fixture
-def decay() -> Iterator[None]:
+def decay():
     register_neuron("decay", Decay)
     yield
     del NEURONS["decay"]
@@ -43,7 +40,7 @@ def decay() -> Iterator[None]:
 
 @pytest.mark.usefixtures("decay")
 @pytest.mark.parametrize("recurrent", [False, True])
-def test_a_registered_neuron_works_like_the_built_in_one_that_it_equals(recurrent: bool) -> None:
+def test_a_registered_neuron_works_like_the_built_in_one_that_it_equals(recurrent):
     torch.manual_seed(0)
     ours = SpikingNetwork(NetworkConfig(neuron="decay", recurrent=recurrent), 3, 2)
     built_in = SpikingNetwork(
@@ -62,7 +59,7 @@ def test_a_registered_neuron_works_like_the_built_in_one_that_it_equals(recurren
 
 
 @pytest.mark.usefixtures("decay")
-def test_it_is_saved_as_data() -> None:
+def test_it_is_saved_as_data():
     config = NetworkConfig(neuron="decay", neuron_parameters=DecayParameters(keep=0.75))
     plain = json.loads(json.dumps(config.to_dict()))
     assert plain["neuron_parameters"] == {"keep": 0.75, "v_threshold": 1.0, "v_reset": 0.0}
@@ -75,7 +72,7 @@ def test_it_is_saved_as_data() -> None:
     assert SpikingNetwork(NetworkConfig(neuron="decay", backend="fused"), 3).compiled is not None
 
 
-def test_without_registration_the_file_is_refused() -> None:
+def test_without_registration_the_file_is_refused():
     with pytest.raises(ValueError, match="neuron 'decay' is unknown; allowed: lif_box, lif, iaf"):
         NetworkConfig.from_dict({"neuron": "decay", "neuron_parameters": {"keep": 0.75}})
 
@@ -108,13 +105,9 @@ class Plain(NeuronParameters):
     v_threshold = 1.0
 
 
-def neuron_of(parameters: Any, **functions: Any) -> type[Neuron]:
+def neuron_of(parameters, **functions):
     given = {"Parameters": parameters, "state": ("v",), "integrate": Decay.integrate, **functions}
     return type("Mine", (Neuron,), given)
-
-
-def branches(p: Any, s: Any, x: Any) -> tuple[Any, ...]:
-    return (s.v + x if s.v > 0 else x,)
 
 
 @pytest.mark.parametrize(
@@ -138,11 +131,6 @@ def branches(p: Any, s: Any, x: Any) -> tuple[Any, ...]:
             "x", neuron_of(DecayParameters, integrate=lambda p, s, x: (s.v, x)), TypeError,
             "Mine.integrate must return a value for each of v, got 2",
         ),
-        ("x", neuron_of(DecayParameters, integrate=branches), TypeError, "can't branch by `if`"),
-        (
-            "x", neuron_of(DecayParameters, integrate=lambda p, s, x: (np.exp(s.v),)), TypeError,
-            "numpy.exp is no function of texts; those of snn_gym.program are abs, clip, exp",
-        ),
         (
             "x", neuron_of(DecayParameters, integrate=lambda p, s, x: (torch.exp(s.v),)),
             TypeError, "Mine.integrate: exp",
@@ -164,7 +152,7 @@ def branches(p: Any, s: Any, x: Any) -> tuple[Any, ...]:
         ),
     ],
 )  # fmt: skip
-def test_mistakes_are_named(name: str, neuron: type, error: type[Exception], message: str) -> None:
+def test_mistakes_are_named(name, neuron, error, message):
     before = dict(NEURONS)
     with pytest.raises(error, match=message) as caught:
         register_neuron(name, neuron)

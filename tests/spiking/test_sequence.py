@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,7 +32,7 @@ from tests.spiking.strategies import (
     neuron_parameters,
     normal,
 )
-from tests.spiking.tally import Tally, few_excused
+from tests.spiking.tally import few_excused
 from tests.spiking.test_layers import neuron_of, random_state
 from tests.spiking.test_recurrent import start_of, weight_of
 
@@ -57,22 +56,22 @@ class SlowNeuron(Neuron):
     state = ("v", "i")
 
     @staticmethod
-    def integrate(p: Any, s: Any, x: Any) -> tuple[Any, ...]:
+    def integrate(p, s, x):
         return (0.75 * s.v + 0.5 * s.i, 0.5 * s.i + x)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def slow() -> Iterator[None]:
+def slow():
     register_neuron("slow", SlowNeuron)
     yield
     del NEURONS["slow"]
 
 
-def cell(size: int) -> torch.nn.Module:
+def cell(size):
     return norse.LIFBoxCell(norse.LIFBoxParameters(tau_mem_inv=torch.tensor(500.0)))
 
 
-def build(config: NetworkConfig, kind: str = "constant", seed: int = 0) -> SpikingNetwork:
+def build(config, kind="constant", seed=0):
     """A network whose input, hence encoder, is of that kind."""
     torch.manual_seed(seed)
     if kind == "spike_train":
@@ -80,28 +79,25 @@ def build(config: NetworkConfig, kind: str = "constant", seed: int = 0) -> Spiki
     return SpikingNetwork(replace(config, encoder=kind, encoder_parameters=None), 3, 2)
 
 
-def inputs_of(network: SpikingNetwork, rounds: int, batch: int, seed: int = 0) -> Tensor:
+def inputs_of(network, rounds, batch, seed=0):
     if network.spike_input:
         return (normal(seed, rounds, batch, network.config.time_steps, 3) > 0.3).float()
     # In steps of 1/8, so that the intensities' changes are far from the encoders' thresholds.
     return (normal(seed, rounds, batch, 3, scale=1.5) * 8).round() / 8 + 1 / 64
 
 
-def starts_of(rounds: int, batch: int, seed: int = 0, share: float = 0.25) -> Tensor:
+def starts_of(rounds, batch, seed=0, share=0.25):
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(rounds, batch, generator=generator) < share
 
 
-def carried(network: SpikingNetwork, batch: int, seed: int = 0) -> Tensor:
+def carried(network, batch, seed=0):
     """A state that an environment step left."""
     generated = copy.deepcopy(network)
     return generated(inputs_of(network, 1, batch, seed + 99)[0])[1].detach()
 
 
-def stepped(
-    network: SpikingNetwork, inputs: Tensor, state: Tensor | None, starts: Tensor,
-    truncate_every: int | None = None,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+def stepped(network, inputs, state, starts, truncate_every=None):
     """What a sequence stands for."""
     rest = network.rest_state(inputs.shape[1])
     state = rest if state is None else state
@@ -114,7 +110,7 @@ def stepped(
     return torch.stack(outputs), state
 
 
-def decided(network: SpikingNetwork, inputs: Tensor, state: Tensor, starts: Tensor) -> Tensor:
+def decided(network, inputs, state, starts):
     """(L, B) bool: up to this environment step no potential of that sample was at a threshold."""
     network, rest, clear = copy.deepcopy(network), network.rest_state(inputs.shape[1]), []
     for k, x in enumerate(inputs):
@@ -131,9 +127,7 @@ def decided(network: SpikingNetwork, inputs: Tensor, state: Tensor, starts: Tens
     return torch.stack(clear).long().cumprod(0).bool()
 
 
-def assert_equals_stepping(
-    network: SpikingNetwork, rounds: int, batch: int, seed: int, tally: Tally
-) -> None:
+def assert_equals_stepping(network, rounds, batch, seed, tally):
     other = copy.deepcopy(network)
     inputs, starts = inputs_of(network, rounds, batch, seed), starts_of(rounds, batch, seed)
     state = carried(network, batch, seed)
@@ -150,8 +144,8 @@ def assert_equals_stepping(
 
 
 @pytest.mark.parametrize("recurrent", [False, True])
-@pytest.mark.parametrize("neuron", [*BUILT_IN, "slow", "cell"])
-def test_equals_stepping(neuron: str, recurrent: bool) -> None:
+@pytest.mark.parametrize("neuron", ["alif", "slow", "cell"])
+def test_equals_stepping(neuron, recurrent):
     with few_excused() as tally:
         for decoder, kind in itertools.product(DECODERS, INPUTS):
             options: dict[str, Any] = {} if neuron == "cell" else {"neuron": neuron}
@@ -166,15 +160,13 @@ def test_equals_stepping(neuron: str, recurrent: bool) -> None:
             assert_equals_stepping(network, 6, 5, 1, tally)
 
 
-def test_equals_stepping_in_every_shape() -> None:
+def test_equals_stepping_in_every_shape():
     @settings(max_examples=60, deadline=None)
     @given(
         network_configs(), st.sampled_from(INPUTS), st.integers(0, 2**20), st.integers(1, 5),
         st.integers(1, 4), st.sampled_from(["auto", "norse"]),
     )  # fmt: skip
-    def compare(
-        config: NetworkConfig, kind: str, seed: int, rounds: int, batch: int, backend: Any
-    ) -> None:
+    def compare(config, kind, seed, rounds, batch, backend):
         network = build(replace(config, backend=backend), kind, seed)
         assert_equals_stepping(network, rounds, batch, seed, tally)
 
@@ -182,7 +174,7 @@ def test_equals_stepping_in_every_shape() -> None:
         compare()
 
 
-def test_none_starts_from_rest() -> None:
+def test_none_starts_from_rest():
     network = build(NetworkConfig((6,), 4, neuron="alif", decoder="last_voltage"), "delta")
     inputs, starts = inputs_of(network, 4, 3), starts_of(4, 3)
     first = starts.clone()
@@ -194,7 +186,7 @@ def test_none_starts_from_rest() -> None:
         torch.testing.assert_close(ours, expected)
 
 
-def test_delta_compares_with_nothing_at_a_start() -> None:
+def test_delta_compares_with_nothing_at_a_start():
     config = NetworkConfig((4,), 4, encoder="delta", encoder_parameters={"threshold": 0.125})
     torch.manual_seed(0)
     network = SpikingNetwork(config, 1, 2)
@@ -211,7 +203,7 @@ def test_delta_compares_with_nothing_at_a_start() -> None:
     assert final[:, -1].tolist() == [0.25, 0.25]
 
 
-def test_a_literal_trace_with_a_reset() -> None:
+def test_a_literal_trace_with_a_reset():
     # tau_mem = 2 ms halves the distance to the input 1.5 at every step: 0.75, 1.125 (fires). The
     # input 0.5 of the second environment step finds 0 after the spike; -1 is left from before.
     neuron = neuron_of(LIFBoxParameters(tau_mem_ms=2.0))
@@ -225,7 +217,7 @@ def test_a_literal_trace_with_a_reset() -> None:
     assert run.entered[0].view(3, 2).tolist() == [[0.0, -1.0], [0.0, 0.875], [0.375, 0.0]]
 
 
-def breaks_of(rounds: int, batch: int, seed: int, every: int | None) -> Breaks:
+def breaks_of(rounds, batch, seed, every):
     starts = starts_of(rounds, batch, seed)
     return make_breaks(torch.zeros(rounds, batch, 1), starts, every)
 
@@ -233,9 +225,8 @@ def breaks_of(rounds: int, batch: int, seed: int, every: int | None) -> Breaks:
 @settings(max_examples=60, deadline=None)
 @given(neuron_parameters(), shapes, st.integers(0, 2**31), st.booleans(), st.booleans())
 def test_kernels_equal_a_run_for_each_environment_step_bit_for_bit(
-    parameters: NeuronParameters, shape: tuple[int, int, int, int], seed: int, held: bool,
-    recurrent: bool,
-) -> None:  # fmt: skip
+    parameters, shape, seed, held, recurrent
+):
     rounds, batch, time_steps, size = shape
     neuron, breaks = neuron_of(parameters), breaks_of(rounds, batch, seed, None)
     steps = 1 if held else time_steps
@@ -267,7 +258,7 @@ def test_kernels_equal_a_run_for_each_environment_step_bit_for_bit(
 
 @pytest.mark.parametrize("decoder", ["mean_rate", "last_voltage"])
 @pytest.mark.parametrize("recurrent", [False, True])
-def test_double_precision_runs_by_stepping(recurrent: bool, decoder: str) -> None:
+def test_double_precision_runs_by_stepping(recurrent, decoder):
     config = NetworkConfig((6,), 3, neuron="alif", recurrent=recurrent, decoder=decoder)
     network = build(config).double()
     inputs, starts = inputs_of(network, 4, 3).double(), starts_of(4, 3)
@@ -277,7 +268,7 @@ def test_double_precision_runs_by_stepping(recurrent: bool, decoder: str) -> Non
         torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-12)
 
 
-def test_nothing_given_is_changed() -> None:
+def test_nothing_given_is_changed():
     network = build(NetworkConfig((6,), 3, neuron="alif", recurrent=True, decoder="last_voltage"))
     inputs, starts, state = inputs_of(network, 4, 3), starts_of(4, 3), carried(network, 3)
     before = [x.clone() for x in (inputs, starts, state)]
@@ -297,7 +288,7 @@ def test_nothing_given_is_changed() -> None:
         ({"truncate_every": 0}, r"at least 1 environment step, got 0; use None"),
     ],
 )
-def test_mistakes_are_named(changes: dict[str, Any], message: str) -> None:
+def test_mistakes_are_named(changes, message):
     network = SpikingNetwork(NetworkConfig((6,)), 3, 2)
     values: dict[str, Any] = {
         "inputs": torch.zeros(2, 4, 3),
@@ -307,9 +298,3 @@ def test_mistakes_are_named(changes: dict[str, Any], message: str) -> None:
     }
     with pytest.raises(ValueError, match=message):
         network.sequence(**values)
-
-
-def test_spike_trains_of_a_wrong_shape_are_named() -> None:
-    network = SpikingNetwork(NetworkConfig((6,)), 5, spike_steps=4)
-    with pytest.raises(ValueError, match=r"steps, batch, 4, 5\), got \(2, 3, 5\)"):
-        network.sequence(torch.zeros(2, 3, 5), None, torch.zeros(2, 3).bool())

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
-from snn_gym.program.neurons import NeuronParameters
 from snn_gym.spiking import NetworkConfig, RegulationParameters, SpikingNetwork
 from snn_gym.spiking.execution import make_breaks, run_layers
 from snn_gym.spiking.layer_neurons import LayerNeurons
@@ -32,17 +29,17 @@ from tests.spiking.test_sequence import (
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     neuron_parameters(), shapes, st.integers(0, 2**31), st.sampled_from(SURROGATES),
-    st.booleans(), st.booleans(), st.sampled_from([None, 1, 2, 3]),
+    st.floats(0.5, 10.0, width=32), st.booleans(), st.booleans(),
+    st.sampled_from([None, 1, 2, 3]),
 )  # fmt: skip
 def test_gradients_of_the_kernels_equal_the_stepped_path(
-    parameters: NeuronParameters, shape: tuple[int, int, int, int], seed: int, surrogate: str,
-    held: bool, recurrent: bool, every: int | None,
-) -> None:  # fmt: skip
+    parameters, shape, seed, surrogate, slope, held, recurrent, every
+):
     rounds, batch, time_steps, size = shape
-    neuron = neuron_of(parameters, surrogate, 2.0)
+    neuron = neuron_of(parameters, surrogate, slope)
     breaks = breaks_of(rounds, batch, seed, every)
     runs, gradients = [], []
     for path in (run_fused, LayerNeurons.run_stepped):
@@ -70,33 +67,22 @@ def test_gradients_of_the_kernels_equal_the_stepped_path(
         torch.testing.assert_close(fused, reference, rtol=1e-4, atol=tolerance)
 
 
-def gradients_of(
-    network: SpikingNetwork, outputs: Tensor, final: Tensor, state: Tensor
-) -> list[Tensor]:
+def gradients_of(network, outputs, final, state):
     loss = (outputs * normal(7, *outputs.shape)).sum() + (final * normal(8, *final.shape)).sum()
     return list(torch.autograd.grad(loss, [*network.parameters(), state]))
 
 
-def assert_same(ours: list[Tensor], expected: list[Tensor]) -> None:
+def assert_same(ours, expected):
     scale = max(float(x.abs().max()) for x in expected)
     assert scale > 0.01
     for mine, other in zip(ours, expected, strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-3, atol=2e-5 * scale)
 
 
-NETWORKS = [
-    (neuron, recurrent, decoder, backend)
-    for neuron in BUILT_IN
-    for recurrent in (False, True)
-    for decoder in ("mean_rate", "max_voltage")
-    for backend in ("auto", "norse")
-]
-
-
-@pytest.mark.parametrize(("neuron", "recurrent", "decoder", "backend"), NETWORKS)
-def test_truncation_equals_two_sequences_with_a_detached_state(
-    neuron: str, recurrent: bool, decoder: str, backend: Any
-) -> None:
+@pytest.mark.parametrize(("decoder", "backend"), [("mean_rate", "auto"), ("max_voltage", "norse")])
+@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("neuron", BUILT_IN)
+def test_truncation_equals_two_sequences_with_a_detached_state(neuron, recurrent, decoder, backend):
     network = build(
         NetworkConfig(
             (8, 6), 3, neuron=neuron, recurrent=recurrent, decoder=decoder, backend=backend
@@ -114,14 +100,18 @@ def test_truncation_equals_two_sequences_with_a_detached_state(
     assert any(not torch.allclose(a, b, rtol=1e-2) for a, b in zip(whole, truncated, strict=True))
 
 
-@pytest.mark.parametrize("every", [None, 1, 2])
-@pytest.mark.parametrize("kind", ["constant", "learnable_population", "spike_train"])
-@pytest.mark.parametrize("decoder", ["last_voltage", "population"])
+@pytest.mark.parametrize("every", [None, 2])
+@pytest.mark.parametrize(
+    ("decoder", "kind"),
+    [
+        ("last_voltage", "constant"),
+        ("population", "learnable_population"),
+        ("last_voltage", "spike_train"),
+    ],
+)
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("neuron", BUILT_IN)
-def test_gradients_equal_those_of_stepping_by_norse(
-    neuron: str, recurrent: bool, decoder: str, kind: str, every: int | None
-) -> None:
+def test_gradients_equal_those_of_stepping_by_norse(neuron, recurrent, decoder, kind, every):
     config = NetworkConfig((8, 6), 3, neuron=neuron, recurrent=recurrent, decoder=decoder)
     network = build(config, kind)
     reference = build(replace(config, backend="norse"), kind)
@@ -135,7 +125,7 @@ def test_gradients_equal_those_of_stepping_by_norse(
 
 @pytest.mark.parametrize("backend", ["auto", "norse"])
 @pytest.mark.parametrize("neuron", BUILT_IN)
-def test_no_gradient_crosses_a_start_or_a_cut(neuron: str, backend: Any) -> None:
+def test_no_gradient_crosses_a_start_or_a_cut(neuron, backend):
     config = NetworkConfig(
         (16,), 4, neuron=neuron, recurrent=True, decoder="last_voltage", backend=backend
     )
@@ -159,12 +149,12 @@ def test_no_gradient_crosses_a_start_or_a_cut(neuron: str, backend: Any) -> None
 
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("neuron", BUILT_IN)
-def test_second_derivatives_equal_the_stepped_path(neuron: str, recurrent: bool) -> None:
+def test_second_derivatives_equal_the_stepped_path(neuron, recurrent):
     products = []
     for backend in ("auto", "norse"):
         network = build(
             NetworkConfig(
-                (6, 5), 3, neuron=neuron, recurrent=recurrent, backend=backend,  # type: ignore[arg-type]
+                (6, 5), 3, neuron=neuron, recurrent=recurrent, backend=backend,
                 surrogate_slope=2.0,
             )
         )  # fmt: skip
@@ -177,14 +167,14 @@ def test_second_derivatives_equal_the_stepped_path(neuron: str, recurrent: bool)
     assert_same(*products)
 
 
-def watched(neuron: str, recurrent: bool, regulation: Any, **options: Any) -> SpikingNetwork:
+def watched(neuron, recurrent, regulation, **options):
     config = NetworkConfig((8, 6), 4, neuron=neuron, recurrent=recurrent, **options)
     return build(replace(config, regulation=regulation))
 
 
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("neuron", BUILT_IN)
-def test_a_penalty_is_that_of_all_decisions(neuron: str, recurrent: bool) -> None:
+def test_a_penalty_is_that_of_all_decisions(neuron, recurrent):
     parameters = RegulationParameters(
         min_rate=0.2, max_rate=0.25, rate_strength=3.0, voltage_strength=0.7
     )
@@ -222,7 +212,7 @@ def test_a_penalty_is_that_of_all_decisions(neuron: str, recurrent: bool) -> Non
 
 @pytest.mark.parametrize("controlled", ["gain", "threshold", "slope"])
 @pytest.mark.parametrize("neuron", BUILT_IN)
-def test_a_controller_measures_what_it_would_in_steps(neuron: str, controlled: str) -> None:
+def test_a_controller_measures_a_sequence_like_its_steps(neuron, controlled):
     regulation = {"controller": {"controlled": controlled}}
     config = NetworkConfig.from_dict(
         {"hidden_sizes": [8, 6], "time_steps": 4, "neuron": neuron, "regulation": regulation}
@@ -233,8 +223,6 @@ def test_a_controller_measures_what_it_would_in_steps(neuron: str, controlled: s
     inputs, starts = inputs_of(network, 5, 4), starts_of(5, 4)
     network.sequence(inputs, None, starts)
     stepped(other, inputs, None, starts)
-    assert network.regulation is not None
-    assert other.regulation is not None
     for ours, expected in zip(
         network.regulation.controllers, other.regulation.controllers, strict=True
     ):

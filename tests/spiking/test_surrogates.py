@@ -16,15 +16,14 @@ from snn_gym.spiking.surrogates import spike
 from tests.spiking.strategies import SURROGATES
 
 
-def gradient_at(x: float, surrogate: str, slope: float) -> float:
+def gradient_at(x, surrogate, slope):
     tensor = torch.tensor([x], dtype=torch.float64, requires_grad=True)
     spike(tensor, surrogate, slope).sum().backward()
-    assert tensor.grad is not None
     return float(tensor.grad)
 
 
 @pytest.mark.parametrize("surrogate", SURROGATES)
-def test_fires_above_and_not_at_the_threshold(surrogate: str) -> None:
+def test_fires_above_and_not_at_the_threshold(surrogate):
     x = torch.tensor([-1.0, -1e-7, 0.0, 1e-7, 2.0])
     assert spike(x, surrogate, 2.0).tolist() == [0.0, 0.0, 0.0, 1.0, 1.0]
 
@@ -38,21 +37,19 @@ def test_fires_above_and_not_at_the_threshold(surrogate: str) -> None:
         ("sigmoid", 1.0, 4.0 * math.e / (1.0 + math.e) ** 2),
     ],
 )
-def test_derivative_by_hand_at_slope_four(
-    surrogate: str, at_threshold: float, at_a_quarter: float
-) -> None:
+def test_derivative_by_hand_at_slope_four(surrogate, at_threshold, at_a_quarter):
     assert gradient_at(0.0, surrogate, 4.0) == pytest.approx(at_threshold)
     assert gradient_at(0.25, surrogate, 4.0) == pytest.approx(at_a_quarter)
     assert gradient_at(-0.25, surrogate, 4.0) == pytest.approx(at_a_quarter)
 
 
 @pytest.mark.parametrize("surrogate", ["arctan", "sigmoid"])
-def test_derivatives_of_sigmoidal_functions_integrate_to_one(surrogate: str) -> None:
+def test_derivatives_of_sigmoidal_functions_integrate_to_one(surrogate):
     area, _ = quad(lambda x: gradient_at(x, surrogate, 3.0), -200.0, 200.0, points=[0.0], limit=200)
     assert area == pytest.approx(1.0, abs=2e-3)
 
 
-def compiled_at(distances: torch.Tensor, surrogate: str, slope: float) -> torch.Tensor:
+def compiled_at(distances, surrogate, slope):
     found = torch.empty_like(distances)
     kernel = surrogate_kernel(surrogate).address
     surrogate_derivative(kernel, np.float32(slope), distances.numpy(), found.numpy())
@@ -61,14 +58,14 @@ def compiled_at(distances: torch.Tensor, surrogate: str, slope: float) -> torch.
 
 @pytest.mark.parametrize("surrogate", SURROGATES)
 @pytest.mark.parametrize("slope", [0.5, 2.0, 25.0])
-def test_compiled_derivative_equals_torch(surrogate: str, slope: float) -> None:
+def test_compiled_derivative_equals_torch(surrogate, slope):
     distances = torch.linspace(-21.0, 21.0, 4001)
     exact = DERIVATIVES[surrogate](distances.double(), slope)
     compiled = compiled_at(distances, surrogate, slope)
     torch.testing.assert_close(compiled.double(), exact, rtol=2e-5, atol=1e-7)
 
 
-def test_the_compiled_exponential_is_as_exact_as_its_polynomial() -> None:
+def test_the_compiled_exponential_is_as_exact_as_its_polynomial():
     # Far out the sigmoid's derivative is exp(-|x|), to 1e-15. Of exp(-|x| / 64) the terms up to
     # the 7th power are summed; what is left out alternates and falls, so that it is smaller than
     # its first term. The 64th power makes 64 times as much of it, and of the rounding.
@@ -81,7 +78,7 @@ def test_the_compiled_exponential_is_as_exact_as_its_polynomial() -> None:
     assert ((compiled.double() * torch.exp(away) - 1.0).abs() < left_out + rounding).all()
 
 
-def test_second_derivative_is_the_surrogates_own() -> None:
+def test_second_derivative_is_the_surrogates_own():
     x = torch.tensor([0.3, -0.7], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradgradcheck(lambda y: DERIVATIVES["sigmoid"](y, 3.0), (x,))
     (first,) = torch.autograd.grad(spike(x, "sigmoid", 3.0).sum(), x, create_graph=True)
@@ -91,6 +88,6 @@ def test_second_derivative_is_the_surrogates_own() -> None:
     assert torch.equal(second, expected)
 
 
-def test_unknown_surrogate_is_named() -> None:
+def test_unknown_surrogate_is_named():
     with pytest.raises(ValueError, match=r"'relu' is unknown; known: superspike, arctan"):
         spike(torch.zeros(1), "relu", 1.0)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from snn_gym.spiking.recording import LayerRecording
-from snn_gym.spiking.regulation.penalties import prune
+from snn_gym.spiking.regulation.lean import prune
 from snn_gym.zoo import make_agent
 
 _RATE = {"encoder": "rate"}
@@ -19,7 +19,7 @@ CASES: list[tuple[str, str, dict[str, Any], list[str]]] = [
 ]
 
 
-def targets(policy: Any, recording: Any) -> list[np.ndarray[Any, Any]]:
+def targets(policy, recording):
     """Return of each recorded layer the synapses (N,) that are left behind every neuron."""
     layers, records = list(policy.acting_network().layers), list(recording.layers)
     first = len(records) - len(layers)
@@ -41,9 +41,7 @@ def targets(policy: Any, recording: Any) -> list[np.ndarray[Any, Any]]:
 
 
 @pytest.mark.parametrize(("agent", "env_id", "network", "names"), CASES)
-def test_a_spike_costs_the_synapses_that_are_left(
-    agent: str, env_id: str, network: dict[str, Any], names: list[str]
-) -> None:
+def test_a_spike_costs_the_synapses_that_are_left(agent, env_id, network, names):
     model = make_agent(agent, env_id, 0, network={**network, "hidden_sizes": [7, 5]})
     policy: Any = model.policy
     shown = np.stack([model.observation_space.sample() for _ in range(6)])
@@ -64,12 +62,12 @@ def test_a_spike_costs_the_synapses_that_are_left(
     assert whole[0] > whole[1] > whole[2] > 0
 
 
-def test_weights_of_zero_are_not_read() -> None:
+def test_weights_of_zero_are_not_read():
     model = make_agent("ppo-lif", "CartPole-v1", 0, network={"hidden_sizes": [7, 5]})
     policy: Any = model.policy
     shown = np.stack([model.observation_space.sample() for _ in range(6)])
 
-    def read() -> tuple[float, int]:
+    def read():
         recording = policy.record(shown)
         fired = (recording["hidden_1"].spikes.sum(0) > 0).double()  # (B, N)
         left = (policy.acting_network().layers[1].linear.weight != 0).sum(0)
@@ -83,7 +81,7 @@ def test_weights_of_zero_are_not_read() -> None:
     assert before - after == pytest.approx(4 * (passed - left) / 6)
 
 
-def test_a_layer_by_hand() -> None:
+def test_a_layer_by_hand():
     # Two decisions of 2 steps: the first neuron spikes 3 times, the second once; fan-out 4.
     spikes = torch.tensor([[[1.0, 1.0], [1.0, 0.0]], [[1.0, 0.0], [0.0, 0.0]]])
     layer = LayerRecording("hidden_1", spikes, None, 4)

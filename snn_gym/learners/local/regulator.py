@@ -205,7 +205,7 @@ class Performance:
     def permits(self, parameters: LocalRegulation) -> bool:
         """Return whether the mean return has stopped rising and is not falling.
 
-        As ``snn_gym.spiking.regulation.control.learning_is_over``, over the episodes that there
+        As ``snn_gym.spiking.regulation.lean.learning_is_over``, over the episodes that there
         were: nobody tells an agent that learns on line how long its training is.
 
         Args:

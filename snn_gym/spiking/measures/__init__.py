@@ -1,15 +1,11 @@
-"""Dynamics: measures of neurons, synapses and layers over a recording.
+"""Dynamics: measures of neurons, synapses and layers over a recording."""
 
-``arrays`` holds the measures as functions of arrays, ``definitions`` their names, units and
-validity; ``Dynamics`` applies them to a recording.
-"""
-
-from snn_gym.spiking.measures.arrays import Measure
 from snn_gym.spiking.measures.definitions import (
     LAYER_MEASURES,
     NEURON_MEASURES,
     SYNAPSE_MEASURES,
     WEIGHT_MEASURES,
+    Measure,
 )
 from snn_gym.spiking.measures.dynamics import (
     Dynamics,

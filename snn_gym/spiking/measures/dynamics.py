@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -10,17 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snn_gym.spiking.decoders import PopulationHead
-from snn_gym.spiking.layer_neurons import LayerNeurons
-from snn_gym.spiking.layers import SpikingLayer
-from snn_gym.spiking.measures.arrays import (
-    Array,
-    FloatArray,
-    Measure,
-    delayed,
-    drive,
-    firing_rate_hz,
-)
+from snn_gym.program.costs import READOUT
+from snn_gym.spiking.decoders import read_head
+from snn_gym.spiking.layer_neurons import LayerNeurons, as_array
+from snn_gym.spiking.measures.arrays import Array, FloatArray, delayed, drive, firing_rate_hz
 from snn_gym.spiking.measures.definitions import (
     LAYER_MEASURES,
     NEURON_MEASURES,
@@ -29,9 +22,10 @@ from snn_gym.spiking.measures.definitions import (
     ConnectionView,
     Definition,
     LayerView,
+    Measure,
 )
 from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.recording import LayerRecording, Recording
+from snn_gym.spiking.recording import Recording, layer_names
 from snn_gym.spiking.surrogates import surrogate_half_width
 
 
@@ -53,16 +47,16 @@ def hamming_distance(spikes: Array, other: Array) -> FloatArray:
 def damage_spreading(recording: Recording, perturbed: Recording) -> dict[str, FloatArray]:
     """Return the Hamming distance of two recordings' rasters, at every time step.
 
-    Damage that grows over time steps or from layer to layer tells of chaotic dynamics, damage that
-    heals of ordered ones (Derrida & Pomeau 1986, https://doi.org/10.1209/0295-5075/1/2/001).
+    Damage that grows over time steps or from layer to layer indicates chaotic dynamics, damage
+    that heals ordered ones (Derrida & Pomeau 1986, https://doi.org/10.1209/0295-5075/1/2/001).
 
     Args:
         recording: A recording.
-        perturbed: The recording of the same network on a slightly other input.
+        perturbed: Recording of the same network on a slightly different input.
 
     Returns:
         (T,) float64 in [0, 1] of each layer: the share of neurons that differ, mean over the
-        batch. Damage of the layer ``input``, if recorded, is what was done to it.
+        batch. The distance of the layer ``input``, if recorded, is the perturbation itself.
 
     Raises:
         ValueError: There are no layers, or the recordings are not of the same layers.
@@ -79,9 +73,7 @@ def damage_spreading(recording: Recording, perturbed: Recording) -> dict[str, Fl
             "record the same network twice, on batches of the same size"
         )
     return {
-        layer.name: hamming_distance(
-            layer.spikes.detach().cpu().numpy(), perturbed[layer.name].spikes.detach().cpu().numpy()
-        )
+        layer.name: hamming_distance(_array(layer.spikes), _array(perturbed[layer.name].spikes))
         for layer in recording.layers
     }
 
@@ -95,17 +87,17 @@ def record_with_damage(
 ) -> tuple[Recording, Recording]:
     """Record a network on inputs, and again with one value of each sample changed.
 
-    In a spike train one spike is flipped, at a random channel of the first time step; of analogue
-    observations one random value is raised. A noisy encoder draws the same noise both times.
+    In a spike train one spike is flipped, at a random channel of the first time step; in an
+    analogue observation one random value is raised. A noisy encoder draws the same noise twice.
 
     Args:
         network: Network; its noise stream stays where it was.
         inputs: Observations (B, input_size), or spike trains (B, T, input_size) of 0 and 1.
-        generator: Source of what is changed.
-        step: By how much an analogue value is raised, in its standard deviations.
+        generator: Random generator of the changed channels.
+        step: Rise of an analogue value, in its standard deviations.
 
     Returns:
-        The recording of the inputs, and that of the changed ones.
+        Recording of the inputs, and recording of the changed inputs.
     """
     changed = inputs.clone()
     batch = torch.arange(inputs.shape[0])
@@ -119,7 +111,6 @@ def record_with_damage(
 
 
 # ---- connections ---------------------------------------------------------------------------------
-READOUT = "readout"
 _RECURRENT = "_recurrent"
 
 
@@ -127,20 +118,18 @@ _RECURRENT = "_recurrent"
 class Connection:
     """All synapses from one layer to another, or to the readout."""
 
-    name: str
-    """Name of the layer that they drive; with ``_recurrent`` if they come from that layer itself,
-    and ``readout`` for the linear head."""
     weights: Array
-    """(post, pre), as in ``nn.Linear.weight``."""
     pre: str | None
     """Layer that they come from; None for an analogue input, which has no spikes."""
     post: str | None
     """Layer that they drive; None for the readout, which does not spike."""
 
-    @property
-    def recurrent(self) -> bool:
-        """Whether they come from the layer that they drive, one time step late."""
-        return self.post is not None and self.pre == self.post
+    def received(self, layers: Mapping[str, LayerView]) -> Array | None:
+        """Return the spikes (T, B, pre) as they arrive, or None."""
+        if self.pre is None:
+            return None
+        spikes = layers[self.pre].spikes
+        return delayed(spikes) if self.pre == self.post else spikes
 
 
 def network_weights(network: SpikingNetwork, readout: nn.Module | None = None) -> dict[str, Array]:
@@ -148,41 +137,29 @@ def network_weights(network: SpikingNetwork, readout: nn.Module | None = None) -
 
     Args:
         network: Network.
-        readout: The head that reads it, ``nn.Linear`` or ``PopulationHead``, where the network has
-            none of its own.
+        readout: Head that reads the network, ``nn.Linear`` or ``PopulationHead``, where the network
+            has no head.
 
     Returns:
         Weights (post, pre), float32: ``hidden_1``, ``hidden_1_recurrent``, ..., ``output`` for the
-        populations of the decoder ``population``, and ``readout``. Outputs that read populations
-        of their own have weight 0 elsewhere.
+        populations of the decoder ``population``, and ``readout``. Outputs that read separate
+        populations have weight 0 elsewhere.
     """
-    hidden = len(network.config.hidden_sizes)
     weights: dict[str, Array] = {}
-    for k, layer in enumerate(network.layers):
-        assert isinstance(layer, SpikingLayer)  # a ModuleList forgets the type of its members
-        name = f"hidden_{k + 1}" if k < hidden else "output"
-        weights[name] = _copy(layer.linear.weight)
-        if layer.recurrent_weight is not None:
-            weights[name + _RECURRENT] = _copy(layer.recurrent_weight)
+    # Any: a ModuleList forgets the type of its members
+    layers: list[Any] = list(network.layers)
+    for name, layer in zip(layer_names(network.config, layers), layers, strict=True):
+        weights[name] = as_array(layer.linear.weight)
+        if layer.recurrent is not None:
+            weights[name + _RECURRENT] = as_array(layer.recurrent.weight)
     head = network.head if readout is None else readout
     if head is not None:
-        weights[READOUT] = _dense_head(head)
+        weights[READOUT] = read_head(head, layers[-1].size).weights
     return weights
 
 
 def connect(recording: Recording, weights: Mapping[str, Array]) -> dict[str, Connection]:
-    """Match weights with the layers of a recording.
-
-    Args:
-        recording: Recording of a network that spikes.
-        weights: (post, pre) by name, as ``network_weights`` gives them.
-
-    Returns:
-        Connections by name, input side first.
-
-    Raises:
-        ValueError: The weights are not those of the recorded layers.
-    """
+    """Match weights with the layers of a recording; return connections, input side first."""
     sizes = {layer.name: layer.spikes.shape[2] for layer in recording.layers}
     driven = [name for name in sizes if name != "input"]
     order = ["input" if "input" in sizes else None, *driven]
@@ -191,16 +168,6 @@ def connect(recording: Recording, weights: Mapping[str, Array]) -> dict[str, Con
         ends[post] = (pre, post)
         ends[post + _RECURRENT] = (post, post)
     ends[READOUT] = (driven[-1], None)
-    _check_weights(weights, ends, sizes, driven)
-    return {name: Connection(name, weights[name], *ends[name]) for name in ends if name in weights}
-
-
-def _check_weights(
-    weights: Mapping[str, Array],
-    ends: Mapping[str, tuple[str | None, str | None]],
-    sizes: Mapping[str, int],
-    driven: Sequence[str],
-) -> None:
     fix = "record the network whose weights these are"
     recorded = ", ".join(f"{name} ({size})" for name, size in sizes.items())
     unmatched = sorted(set(weights) - set(ends)) + [x for x in driven if x not in weights]
@@ -209,34 +176,17 @@ def _check_weights(
             f"weights and recording differ in {', '.join(unmatched)}: the recording has layers "
             f"{recorded}; {fix}"
         )
-    for name, (pre, post) in ends.items():
-        if name not in weights:
-            continue
-        shape = weights[name].shape
-        rows = shape[0] if post is None else sizes[post]
-        columns = shape[-1] if pre is None else sizes[pre]
+    connections = {name: Connection(weights[name], *ends[name]) for name in ends if name in weights}
+    for name, connection in connections.items():
+        shape = connection.weights.shape
+        rows = shape[0] if connection.post is None else sizes[connection.post]
+        columns = shape[-1] if connection.pre is None else sizes[connection.pre]
         if shape != (rows, columns):
             raise ValueError(
                 f"weights of {name} have shape {shape}, the recording needs ({rows}, {columns}): "
                 f"it has layers {recorded}; {fix}"
             )
-
-
-def _copy(weight: Tensor) -> Array:
-    copied: Array = weight.detach().cpu().numpy().copy()
-    return copied
-
-
-def _dense_head(head: nn.Module) -> Array:
-    assert isinstance(head, nn.Linear | PopulationHead)  # what make_head makes
-    weight = _copy(head.weight)
-    if isinstance(head, nn.Linear):
-        return weight
-    outputs, neurons = weight.shape
-    dense = np.zeros((outputs, outputs, neurons), dtype=weight.dtype)
-    dense[np.arange(outputs), np.arange(outputs)] = weight
-    # (outputs, outputs, k) -> (outputs, outputs * k): row i reads its own k neurons
-    return dense.reshape(outputs, -1)
+    return connections
 
 
 # ---- dynamics ------------------------------------------------------------------------------------
@@ -244,7 +194,7 @@ _ViewT = TypeVar("_ViewT", LayerView, ConnectionView)
 
 _ACTIVITY = {**NEURON_MEASURES, **LAYER_MEASURES}
 _SYNAPTIC = {**SYNAPSE_MEASURES, **WEIGHT_MEASURES}
-# The others' means over synapses say nothing that a layer's measures do not.
+# The means of the other synapse measures repeat a layer's measures.
 _SUMMARISED_SYNAPTIC = ("eligibility", "coincidence", *WEIGHT_MEASURES)
 
 _FIXES = {
@@ -262,19 +212,19 @@ _FIXES = {
 class Dynamics:
     """Measures of the neurons, synapses and layers of one recording.
 
-    The decisions of a batch are pooled: they count as recording length, as if B decisions of T
-    time steps were one recording of T·B. Only what is defined within a decision (intervals,
-    eligibility, synchrony) or over decisions (Fano factor, participation dimension) is not.
+    The decisions of a batch are pooled: B decisions of T time steps count as one recording of T·B.
+    Exceptions are measures within a decision (intervals, eligibility, synchrony) and over decisions
+    (Fano factor, participation dimension).
 
     Args:
         recording: Recording of a network that spikes.
         network: The network that was recorded, for its weights and surrogate gradient.
-        weights: Weights (post, pre) by connection, as ``network_weights`` gives them, in place of
-            the network's own; for instance with the head that a policy reads the network by.
+        weights: Weights (post, pre) by connection, as ``network_weights`` returns them, in place of
+            the network's weights; for instance with the head by which a policy reads the network.
         older_weights: Weights to measure change from.
-        half_width: Half-width of the surrogate window (voltage); where each layer's surrogate
-            gradient has fallen to half its maximum if None (``surrogate_half_width``).
-        tau_pre_ms: Time constant of the presynaptic trace (ms); see ``eligibility_trace``.
+        half_width: Half-width of the surrogate window (voltage); by default the distance at which
+            each layer's surrogate gradient is half its maximum (``surrogate_half_width``).
+        tau_pre_ms: Time constant of the presynaptic trace (ms); see ``arrays.mean_eligibility``.
         tau_post_ms: Time constant of the postsynaptic trace (ms); 0 for the spike itself.
         tau_e_ms: Time constant of the eligibility (ms).
 
@@ -321,79 +271,77 @@ class Dynamics:
         Args:
             name: A key of ``NEURON_MEASURES`` (N,), ``LAYER_MEASURES`` (), ``SYNAPSE_MEASURES``
                 (post, pre) or ``WEIGHT_MEASURES`` ().
-            of: One of ``layers`` for the first two, one of ``connections`` for the others.
+            of: A name in ``layers`` for the first two, in ``connections`` for the last two.
 
         Raises:
             ValueError: A name is unknown, or the measure does not apply there.
         """
         if name in _ACTIVITY:
-            return _measure(name, _ACTIVITY[name], _choose("layer", of, self._layers))
+            return _measure(name, _ACTIVITY[name], "layer", of, self._layers)
         if name in _SYNAPTIC:
             if not self._connections:
                 raise ValueError(f"measure {name!r} needs weights; give network, or weights")
-            view = _choose("connection", of, self._connections)
-            return _measure(name, _SYNAPTIC[name], view)
+            return _measure(name, _SYNAPTIC[name], "connection", of, self._connections)
         known = ", ".join([*_ACTIVITY, *_SYNAPTIC])
         raise ValueError(f"measure {name!r} is unknown; known: {known}")
 
     def summary(self) -> dict[str, float]:
-        """Return one number for every valid measure: ``hidden_1/rate_hz`` and so on.
+        """Return the mean of every valid measure, ``hidden_1/rate_hz`` and so on.
 
-        A measure of neurons or synapses is given by the mean of its valid values. Measures that
-        don't apply or have no valid value are left out; of the synapses' there are eligibility and
-        coincidence.
+        Measures that don't apply or have no valid value are left out. Of the synapse measures,
+        eligibility and coincidence are included.
         """
-        layers = _summarise(_ACTIVITY, self._layers)
         synaptic = {name: _SYNAPTIC[name] for name in _SUMMARISED_SYNAPTIC}
-        return layers | _summarise(synaptic, self._connections)
+        return _summarise(_ACTIVITY, self._layers) | _summarise(synaptic, self._connections)
 
 
 def _summarise(
     definitions: Mapping[str, Definition[_ViewT]], views: Mapping[str, _ViewT]
 ) -> dict[str, float]:
-    numbers: dict[str, float] = {}
-    for of, view in views.items():
+    means: dict[str, float] = {}
+    for view_name, view in views.items():
         for name, definition in definitions.items():
-            if any(getattr(view, field) is None for field in definition.needs):
-                continue
-            measure = definition.compute(view)
-            if measure.valid.any():
-                numbers[f"{of}/{name}"] = measure.mean()
-    return numbers
+            if all(getattr(view, field) is not None for field in definition.needs):
+                measure = definition.compute(view)
+                if measure.valid.any():
+                    means[f"{view_name}/{name}"] = measure.mean()
+    return means
 
 
-def _measure(name: str, definition: Definition[_ViewT], view: _ViewT) -> Measure:
+def _measure(
+    name: str,
+    definition: Definition[_ViewT],
+    kind: str,
+    view_name: str,
+    views: Mapping[str, _ViewT],
+) -> Measure:
+    if view_name not in views:
+        raise ValueError(f"there is no {kind} {view_name!r}; choose one of {', '.join(views)}")
+    view = views[view_name]
     for field in definition.needs:
         if getattr(view, field) is None:
-            raise ValueError(f"measure {name!r} does not apply: {view.name!r} {_FIXES[field]}")
+            raise ValueError(f"measure {name!r} does not apply: {view_name!r} {_FIXES[field]}")
     return definition.compute(view)
 
 
-def _choose(kind: str, name: str, views: Mapping[str, _ViewT]) -> _ViewT:
-    if name not in views:
-        raise ValueError(f"there is no {kind} {name!r}; choose one of {', '.join(views)}")
-    return views[name]
-
-
-def _array(tensor: Tensor) -> Array:
-    array: Array = tensor.detach().cpu().numpy()
-    return array
+def _array(tensor: Any) -> Any:
+    """Return a tensor's numbers without a copy; numbers and None stay."""
+    return tensor.detach().cpu().numpy() if isinstance(tensor, Tensor) else tensor
 
 
 def _half_widths(
-    recording: Recording, network: SpikingNetwork | None, told: float | None
+    recording: Recording, network: SpikingNetwork | None, half_width: float | None
 ) -> dict[str, float]:
     """Return the half-width of each layer's surrogate window, where it is known."""
     driven = [layer.name for layer in recording.layers if layer.name != "input"]
-    if told is not None:
-        return dict.fromkeys(driven, told)
+    if half_width is not None:
+        return dict.fromkeys(driven, half_width)
     # Each layer's own neurons, because a controller may have moved their slope.
     layers: Iterable[Any] = () if network is None else network.layers
-    neurons = [layer.neuron for layer in layers]
     return {
-        name: surrogate_half_width(neuron.surrogate, neuron.slope)
-        for name, neuron in zip(driven, neurons, strict=False)
-        if isinstance(neuron, LayerNeurons)
+        name: surrogate_half_width(layer.neuron.surrogate, layer.neuron.slope)
+        for name, layer in zip(driven, layers, strict=False)
+        if isinstance(layer.neuron, LayerNeurons)
     }
 
 
@@ -401,28 +349,18 @@ def _view_layers(recording: Recording, half_widths: Mapping[str, float]) -> dict
     views: dict[str, LayerView] = {}
     before: Array | None = None
     for layer in recording.layers:
-        view = _view_layer(layer, before, half_widths.get(layer.name), recording.dt_ms)
-        views[layer.name] = view
-        before = view.spikes
+        views[layer.name] = LayerView(
+            name=layer.name,
+            spikes=_array(layer.spikes),
+            voltages=_array(layer.voltages),
+            threshold=_array(layer.v_threshold),
+            half_width=half_widths.get(layer.name),
+            before=before,
+            dt_ms=recording.dt_ms,
+            synops=layer.synops_per_decision(),
+        )
+        before = views[layer.name].spikes
     return views
-
-
-def _view_layer(
-    layer: LayerRecording, before: Array | None, half_width: float | None, dt_ms: float
-) -> LayerView:
-    threshold: Any = layer.v_threshold
-    if isinstance(threshold, Tensor):
-        threshold = _array(threshold)
-    return LayerView(
-        name=layer.name,
-        spikes=_array(layer.spikes),
-        voltages=None if layer.voltages is None else _array(layer.voltages),
-        threshold=threshold,
-        half_width=half_width,
-        before=before,
-        dt_ms=dt_ms,
-        synops=layer.synops_per_decision(),
-    )
 
 
 def _view_connections(
@@ -431,43 +369,25 @@ def _view_connections(
     layers: Mapping[str, LayerView],
     taus_ms: tuple[float, float, float],
 ) -> dict[str, ConnectionView]:
-    presynaptic = {name: _presynaptic(x, layers) for name, x in connections.items()}
-    drives = _total_drives(connections, presynaptic, layers)
-    views: dict[str, ConnectionView] = {}
+    dt_ms = next(iter(layers.values())).dt_ms
+    received = {name: connection.received(layers) for name, connection in connections.items()}
+    # Drive (post,) of each layer's neurons, summed over its spiking connections
+    drives: dict[str | None, FloatArray] = {}
     for name, connection in connections.items():
-        post = None if connection.post is None else layers[connection.post].spikes
-        views[name] = ConnectionView(
+        pre = received[name]
+        if pre is not None:
+            delivered = drive(connection.weights, firing_rate_hz(pre, dt_ms)).sum(axis=1)
+            drives[connection.post] = drives.get(connection.post, np.zeros(1)) + delivered
+    return {
+        name: ConnectionView(
             name=name,
             weights=connection.weights,
-            pre=presynaptic[name],
-            post=post,
+            pre=received[name],
+            post=None if connection.post is None else layers[connection.post].spikes,
             older=older[name].weights if name in older else None,
             total_drive=drives.get(connection.post),
-            dt_ms=next(iter(layers.values())).dt_ms,
+            dt_ms=dt_ms,
             taus_ms=taus_ms,
         )
-    return views
-
-
-def _presynaptic(connection: Connection, layers: Mapping[str, LayerView]) -> Array | None:
-    if connection.pre is None:
-        return None
-    spikes = layers[connection.pre].spikes
-    return delayed(spikes) if connection.recurrent else spikes
-
-
-def _total_drives(
-    connections: Mapping[str, Connection],
-    presynaptic: Mapping[str, Array | None],
-    layers: Mapping[str, LayerView],
-) -> dict[str | None, FloatArray]:
-    """Return the drive (post,) of each layer's neurons over all its spiking connections."""
-    totals: dict[str | None, FloatArray] = {}
-    for name, connection in connections.items():
-        pre = presynaptic[name]
-        if pre is None or connection.pre is None:
-            continue
-        rates = firing_rate_hz(pre, layers[connection.pre].dt_ms)
-        delivered = drive(connection.weights, rates).sum(axis=1)
-        totals[connection.post] = totals.get(connection.post, np.zeros(1)) + delivered
-    return totals
+        for name, connection in connections.items()
+    }

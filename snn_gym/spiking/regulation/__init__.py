@@ -1,1 +1,1 @@
-"""Regulation: penalties on what neurons do, and homeostasis."""
+"""Regulation of neurons: penalties, homeostasis, and the shedding of spikes."""

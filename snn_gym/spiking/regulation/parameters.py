@@ -1,4 +1,4 @@
-"""Typed parameters of regulation: its penalties, its controller, and the shedding of spikes."""
+"""Typed parameters of regulation: penalties, controller, and lean."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ Signals = Literal["own", "shuffled", "uniform", "scale", "blind", "prune"]
 
 @dataclass(frozen=True)
 class ControllerParameters(Config):
-    """Homeostasis: what is moved, and how fast and far, to keep a layer in its responsive range.
+    """Homeostasis: the controlled quantity, and the speed and range of its changes.
 
-    The rule and its sources are those of ``snn_gym.spiking.regulation.penalties``.
+    The rule and its sources are in ``snn_gym.spiking.regulation.penalties``.
     """
 
     controlled: Controlled = "threshold"
-    """``gain``, ``synapses`` or ``threshold`` of each neuron, by its rate; ``slope`` of a layer's
-    surrogate gradient, by the share of its potentials within the surrogate's window."""
+    """``gain``, ``synapses`` or ``threshold`` of each neuron, by its rate; ``slope`` of a
+    layer's surrogate gradient, by the share of its potentials within the surrogate's window."""
     step: Positive = 0.5
-    """Change for a distance of 1 from the range: of the logarithm of gain or slope, or of
-    the threshold in units of the rheobase."""
+    """Change for a distance of 1 from the range: of the logarithm of gain or slope, or of the
+    threshold in units of the rheobase."""
     limit: Positive = 1.0
     """Largest change over all of training, in the units of ``step``."""
     min_window_share: Share = 0.1
@@ -39,33 +39,31 @@ class ControllerParameters(Config):
 
 @dataclass(frozen=True)
 class LeanParameters(Config):
-    """How a network that has learned sheds spikes while its behaviour stays what it was.
+    """Shedding of spikes by a network that has learned, while its behaviour stays the same.
 
-    The rules are those of ``snn_gym.spiking.regulation.control``; ``snn_gym.learners.lean`` makes
-    algorithms that follow them.
+    The rules are in ``snn_gym.spiking.regulation.lean``; ``snn_gym.learners.lean`` makes algorithms
+    that follow them.
     """
 
     bound: Positive = 0.03
-    """Divergence from the network's own frozen policy that is allowed at first: the mean over the
+    """Initial bound on the divergence from the network's own frozen policy: the mean over the
     visited states of ``worst_share`` of the Kullback-Leibler divergence (nat), for continuous
-    actions that of Gaussians whose standard deviation is a quarter of the action's range."""
+    actions of Gaussians whose standard deviation is a quarter of the action's range."""
     worst_share: PositiveShare = 1.0
-    """Share of the visited states, those in which behaviour is farthest off, that the bound is for;
-    1 for all of them. A mean over all hides what is lost in the few states that decide."""
+    """Share of the visited states, those with the largest divergence, that are bounded; 1 for
+    all. A mean over all states hides losses in the few states that decide."""
     max_bound: Positive = 0.05
-    """Largest bound to which what episodes earn may widen it; one that begins above is not
-    widened."""
+    """Largest bound to which good returns may widen it; a larger initial bound is not widened."""
     max_synops: Positive | None = None
-    """Synaptic operations of hidden spikes that a decision may cost: the least divergence at that
-    cost is looked for, in place of the least cost at a bounded divergence. None for the latter."""
+    """Synaptic operations of hidden spikes that a decision may cost: the divergence is minimised
+    at that cost. None to minimise the cost at a bounded divergence."""
     latest_start: PositiveShare = 0.9
-    """Share of the training after which learning is over, if it was not found to be before: the
-    step sizes of most agents have all but ended by then, while policies frozen at 0.8 lost what was
-    still to be learned."""
+    """Share of the training after which learning counts as over in any case. The step sizes of
+    most agents have then decayed, while policies frozen at 0.8 were still learning."""
     patience: PositiveShare = 0.4
     """Share of the training without a better return after which learning is over."""
     tolerance: Share = 0.02
-    """Loss of return that is allowed, in units of what was gained since the start of training."""
+    """Allowed loss of return, in units of the gain since the start of training."""
     updates: Count = 3000
     """Updates of the weights, spread evenly over the rest of the training."""
     batch_size: Count = 256
@@ -77,20 +75,20 @@ class LeanParameters(Config):
     first_strength: NonNegative = 0.3
     """Strength of the cost at the first update; 0, with ``control_rate`` 0, for no cost at all."""
     control_rate: NonNegative = 0.05
-    """Change of the strength's logarithm at an update whose divergence is zero; 0 for a strength
-    that stays."""
+    """Change of the strength's logarithm at an update whose divergence is zero; 0 for a
+    constant."""
     episodes: Count = 10
-    """Training episodes that are judged together, at least."""
+    """Least number of training episodes that are judged together."""
     widening: Annotated[float, Range(at_least=1)] = 1.5
-    """Factor of the bound after episodes whose return was kept; 1 for a bound that stays."""
+    """Factor of the bound after episodes that kept their return; 1 for a constant bound."""
     signals: Signals = "own"
-    """Signal of a neuron: the cost of its ``own`` spikes, or for control what those of another
-    neuron of its layer do (``shuffled``), the layer's mean (``uniform``), the same for its
-    threshold alone (``scale``), or nothing, and its weights decay (``blind``) or synapses are
-    pruned alone (``prune``)."""
+    """Signal of a neuron: the cost of its ``own`` spikes, or as control experiment that of
+    another neuron of its layer (``shuffled``), the layer's mean (``uniform``), the same for its
+    threshold alone (``scale``), or none, with weight decay (``blind``) or pruning of synapses
+    alone (``prune``)."""
     pruning: NonNegative = 3.0
-    """Synapses that are pruned for each that is left, in units of the strength; 0 for none. Those
-    of the smallest weights are, of the synapses that spikes pass into every layer of neurons."""
+    """Pruned synapses for each remaining one, in units of the strength; 0 for none. Synapses of
+    the smallest weights are pruned, among those that spikes pass into every layer of neurons."""
 
     def _check(self) -> None:
         if self.signals == "prune" and self.pruning == 0:
@@ -108,31 +106,31 @@ class LeanParameters(Config):
 class RegulationParameters(Config):
     """Regulation of a network: it keeps neurons responsive while the network is optimised.
 
-    Penalties pull by the gradient (``regulation.penalties``), a controller acts between rollouts
-    (``regulation.homeostasis``). A rate is a neuron's spikes per time step, averaged over time
-    steps and batch: 0 is silent, 1 fires at every step.
+    Penalties act through the gradient, a controller between rollouts (both in
+    ``snn_gym.spiking.regulation.penalties``). A rate is a neuron's spikes per time step, averaged
+    over time steps and batch: 0 is silent, 1 fires at every step.
     """
 
     min_rate: Share = 0.05
-    """Least rate that is left alone."""
+    """Least rate that is not regulated."""
     max_rate: Share = 0.5
-    """Largest rate that is left alone; equal to ``min_rate`` for a target rate."""
+    """Largest rate that is not regulated; equal to ``min_rate`` for a target rate."""
     rate_strength: NonNegative = 0.0
-    """Weight of the penalty on rates outside of the range in the loss; 0 for none."""
+    """Weight in the loss of the penalty on rates outside of the range; 0 for none."""
     rescue_strength: NonNegative = 0.0
-    """Further weight of that penalty from when most neurons of the network are silent or saturated
-    until few are (``regulation.rescue``); 0 for none."""
+    """Additional weight of that penalty from when most neurons of the network are silent or
+    saturated until few are; 0 for none."""
     voltage_strength: NonNegative = 0.0
-    """Weight of the penalty on potentials beyond the threshold, or as far below rest, in the loss;
-    0 for none."""
+    """Weight in the loss of the penalty on potentials beyond the threshold, or as far below
+    rest; 0 for none."""
     controller: ControllerParameters | None = None
-    """Homeostasis; with ``rescue_strength`` only while a rescue lasts. None for none."""
+    """Homeostasis, with ``rescue_strength`` only while a rescue lasts; None for none."""
     lean: LeanParameters | None = None
     """Shedding of spikes once learning is over; None for none."""
     shuffle_seed: Annotated[int, Range(at_least=0, below=2**63)] | None = None
-    """Seed of a permutation by which every neuron is regulated by what another neuron of its layer
-    does: the control whose signals are as many and as large and reach the wrong neuron. None for
-    the neuron's own signals."""
+    """Seed of a permutation by which every neuron receives the signals of another neuron of its
+    layer: a control experiment with signals of the same number and size at the wrong neurons.
+    None for each neuron's own signals."""
 
     def _check(self) -> None:
         _check_range("rate", self.min_rate, self.max_rate)
@@ -141,21 +139,17 @@ class RegulationParameters(Config):
                 "regulation does nothing: give rate_strength, rescue_strength or voltage_strength "
                 "above 0, a controller or lean, or leave regulation out"
             )
-        self._check_shuffle()
+        moves_slope = self.controller is not None and self.controller.controlled == "slope"
+        if self.shuffle_seed is not None and moves_slope:
+            raise ValueError(
+                "shuffle_seed permutes neurons, and the slope is one of a whole layer, which no "
+                "permutation changes; control 'gain' or 'threshold', or leave shuffle_seed out"
+            )
 
     @property
     def penalised(self) -> bool:
         """Whether there is a penalty."""
         return max(self.rate_strength, self.rescue_strength, self.voltage_strength) > 0
-
-    def _check_shuffle(self) -> None:
-        if self.shuffle_seed is None:
-            return
-        if self.controller is not None and self.controller.controlled == "slope":
-            raise ValueError(
-                "shuffle_seed permutes neurons, and the slope is one of a whole layer, which no "
-                "permutation changes; control 'gain' or 'threshold', or leave shuffle_seed out"
-            )
 
 
 def _check_range(name: str, low: float, high: float) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from snn_gym.spiking import LayerRecording, Recording
 
 
-def raster(*trains: str) -> np.ndarray:
+def raster(*trains):
     """Return spikes (T, 1, N) of neurons drawn as words such as ``.|..|``."""
     return np.array([[char == "|" for char in train] for train in trains], dtype=np.float32).T[
         :, np.newaxis

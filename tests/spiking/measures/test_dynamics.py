@@ -92,7 +92,7 @@ def test_a_short_recording_is_marked():
     assert rate.unit == "Hz"
 
 
-def test_validity_is_told_for_each_neuron():
+def test_validity_is_separate_for_each_neuron():
     # 100 steps: every 2nd step 49 intervals, every 10th only 9, and one that never fires
     spikes = np.zeros((100, 1, 3), dtype=np.float32)
     spikes[::2, 0, 0] = 1
@@ -196,7 +196,7 @@ def test_a_policys_head_can_be_the_readout():
     assert "readout" not in measured(net).connections
 
 
-def test_the_window_is_the_surrogates_unless_told():
+def test_the_window_is_the_surrogates_by_default():
     narrow, wide = (network(surrogate_slope=slope) for slope in (20.0, 2.0))
     shares = [
         measured(net).measure("window_share", "hidden_1").value.sum() for net in (narrow, wide)
@@ -264,7 +264,7 @@ def test_measuring_changes_nothing():
         ("relative_change", "hidden_1", "has no older weights .*; give older_weights"),
     ],
 )
-def test_what_does_not_apply_is_refused(name, of, message):
+def test_a_measure_that_does_not_apply_is_refused(name, of, message):
     with pytest.raises(ValueError, match=message):
         measured(network(encoder="rate")).measure(name, of)
 

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
 
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
-from snn_gym.spiking.regulation.penalties import fold
+from snn_gym.spiking.regulation.lean import fold
 from tests.spiking.strategies import normal
 
 DECODERS: dict[str, dict[str, Any]] = {
@@ -20,34 +19,32 @@ DECODERS: dict[str, dict[str, Any]] = {
 }
 
 
-def make(neuron: str = "iaf", **options: Any) -> SpikingNetwork:
+def make(neuron="iaf", **options):
     config = NetworkConfig(hidden_sizes=(6, 5), neuron=neuron, time_steps=4, **options)
     return SpikingNetwork(config, input_size=3, output_size=2)
 
 
-def saturate(network: SpikingNetwork, *neurons: tuple[int, int]) -> None:
+def saturate(network, *neurons):
     """Let neurons, by layer and place, fire at every time step whatever comes in."""
     with torch.no_grad():
         for layer, place in neurons:
             network.layers[layer].linear.bias[place] = 50.0
 
 
-def rates_of(network: SpikingNetwork, inputs: Tensor) -> list[Tensor]:
+def rates_of(network, inputs):
     recording = network.record(inputs)
     return [x.spikes.mean((0, 1)) for x in recording.layers if x.name != "input"]
 
 
-def fold_network(network: SpikingNetwork, rates: list[Tensor], least: float = 1.0) -> int:
-    assert isinstance(network.head, nn.Linear)
+def fold_network(network, rates, least=1.0):
     gain = float(network.decoder.coefficients[0].sum())
     return fold(list(network.layers), rates, least, network.head, gain)
 
 
-def test_two_neurons_by_hand() -> None:
+def test_two_neurons_by_hand():
     network = make()
     first, second = network.layers
     head = network.head
-    assert isinstance(head, nn.Linear)
     with torch.no_grad():
         second.linear.weight[:, 0] = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
         second.linear.bias.fill_(0.5)
@@ -66,8 +63,9 @@ def test_two_neurons_by_hand() -> None:
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**31))
-def test_always_firing_neurons_are_silent_and_decisions_the_same(decoder: str, seed: int) -> None:
+def test_always_firing_neurons_are_silent_and_decisions_the_same(decoder, seed):
     torch.manual_seed(seed)
     network, inputs = make(**DECODERS[decoder]), normal(seed, 16, 3)
     saturate(network, (0, 1), (0, 4), (1, 2))
@@ -82,12 +80,11 @@ def test_always_firing_neurons_are_silent_and_decisions_the_same(decoder: str, s
         torch.testing.assert_close(left[~folded], was[~folded], rtol=0, atol=0.02)
 
 
-def test_recurrent_synapses_are_folded_too() -> None:
+def test_recurrent_synapses_are_folded_too():
     torch.manual_seed(3)
     network, inputs = make("lif_box", recurrent=True), normal(3, 8, 3)
     saturate(network, (0, 1))
     layer = network.layers[0]
-    assert layer.recurrent is not None
     bias, column = layer.linear.bias.detach().clone(), layer.recurrent.weight[:, 1].detach().clone()
     rates = [torch.zeros(6), torch.zeros(5)]
     rates[0][1] = 1.0
@@ -98,7 +95,7 @@ def test_recurrent_synapses_are_folded_too() -> None:
     assert rates_of(network, inputs)[0][1] == 0
 
 
-def test_what_fires_less_is_left_and_so_is_a_layer_without_a_linear_head() -> None:
+def test_slower_neurons_and_layers_without_a_linear_head_stay():
     network = make()
     before = {name: x.clone() for name, x in network.state_dict().items()}
     rates = [torch.full((6,), 0.94), torch.ones(5)]

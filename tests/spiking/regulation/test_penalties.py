@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from snn_gym.spiking import NetworkConfig, Recording, RegulationParameters, SpikingNetwork
+from snn_gym.spiking import NetworkConfig, RegulationParameters, SpikingNetwork
 from snn_gym.spiking.regulation.parameters import LeanParameters
 from snn_gym.spiking.regulation.penalties import penalty_gradients, rate_error, shuffled_order
 from tests.spiking.strategies import normal
@@ -21,12 +21,12 @@ BOTH = RegulationParameters(min_rate=0.2, max_rate=0.4, rate_strength=3.0, volta
 NEURONS = ("lif_box", "lif", "iaf", "alif")
 
 
-def build(config: NetworkConfig, seed: int = 0, **options: Any) -> SpikingNetwork:
+def build(config, seed=0, **options):
     torch.manual_seed(seed)
     return SpikingNetwork(config, 3, 2, **options)
 
 
-def explicit_penalty(recording: Recording, parameters: RegulationParameters, v_rest: float) -> Any:
+def explicit_penalty(recording, parameters, v_rest):
     """The penalty as the module's docstring defines it, for autograd to differentiate."""
     total: Any = 0.0
     for layer in recording.layers:
@@ -39,7 +39,6 @@ def explicit_penalty(recording: Recording, parameters: RegulationParameters, v_r
         threshold = layer.v_threshold
         if isinstance(threshold, Tensor):
             threshold = threshold.detach()
-        assert threshold is not None
         u = (layer.voltages - v_rest) / (threshold - v_rest)
         excess = torch.relu(u - 1).square() + torch.relu(-u - 1).square()
         # summed over neurons, mean over time steps and samples
@@ -47,11 +46,11 @@ def explicit_penalty(recording: Recording, parameters: RegulationParameters, v_r
     return total
 
 
-def gradients(network: SpikingNetwork, loss: Any) -> list[Tensor]:
+def gradients(network, loss):
     return list(torch.autograd.grad(loss, list(network.parameters())))
 
 
-def objective(output: Tensor, how: str) -> Tensor:
+def objective(output, how):
     return {"mean": output.square().mean(), "sum": output.sum(), "scaled": 1e3 * output[0, 0]}[how]
 
 
@@ -67,9 +66,8 @@ def objective(output: Tensor, how: str) -> Tensor:
     seed=st.integers(0, 2**16),
 )
 def test_equals_the_penalty_in_the_loss(
-    neuron: str, recurrent: bool, backend: Any, encoder: str, batch: int, how: str, v_leak: float,
-    seed: int,
-) -> None:  # fmt: skip
+    neuron, recurrent, backend, encoder, batch, how, v_leak, seed
+):
     parameters: Any = {} if neuron == "iaf" else {"v_leak": v_leak}
     plain = NetworkConfig(
         (6, 5), 4, neuron=neuron, neuron_parameters=parameters, recurrent=recurrent,
@@ -88,37 +86,11 @@ def test_equals_the_penalty_in_the_loss(
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * scale)
 
 
-def test_the_penalty_matters_in_every_layer() -> None:
-    regulated, plain = (
-        build(NetworkConfig((6, 5), 4, regulation=BOTH)),
-        build(NetworkConfig((6, 5), 4)),
-    )
-    x = normal(0, 8, 3, scale=2.0)
-    pairs = zip(
-        *(gradients(network, network(x)[0].sum()) for network in (regulated, plain)),
-        strict=True,
-    )
-    # weight and bias of two layers; the head reads spikes, on which nothing was penalised
-    changed = [float((ours - other).abs().max()) > 1e-3 for ours, other in pairs]
-    assert changed == [True, True, True, True, False, False]
-
-
-@pytest.mark.parametrize("copies", [2, 5])
-def test_the_strength_means_the_same_at_every_batch_size(copies: int) -> None:
-    network = build(NetworkConfig((6, 5), 4, regulation=BOTH))
-    x = normal(0, 8, 3, scale=2.0)
-    once, often = (
-        gradients(network, network(batch)[0].square().mean()) for batch in (x, x.repeat(copies, 1))
-    )
-    for first, second in zip(once, often, strict=True):
-        torch.testing.assert_close(first, second, rtol=1e-5, atol=1e-5)
-
-
-def penalised_gradients(network: SpikingNetwork, **options: Any) -> list[Tensor]:
+def penalised_gradients(network, **options):
     return gradients(network, network(normal(0, 8, 3, scale=2.0), **options)[0].sum())
 
 
-def test_inactive_in_evaluation_mode_and_where_the_network_is_not_optimised() -> None:
+def test_inactive_in_evaluation_mode_and_where_the_network_is_not_optimised():
     regulated, plain = (
         build(NetworkConfig((6, 5), 4, regulation=BOTH)),
         build(NetworkConfig((6, 5), 4)),
@@ -133,7 +105,7 @@ def test_inactive_in_evaluation_mode_and_where_the_network_is_not_optimised() ->
             torch.testing.assert_close(ours, theirs)  # sums in another order
 
 
-def test_where_spikes_are_only_shed_gradients_are_those_of_a_plain_network() -> None:
+def test_where_spikes_are_only_shed_gradients_are_those_of_a_plain_network():
     shedding = build(
         NetworkConfig((6, 5), 4, regulation=RegulationParameters(lean=LeanParameters()))
     )
@@ -142,7 +114,7 @@ def test_where_spikes_are_only_shed_gradients_are_those_of_a_plain_network() -> 
     assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
 
 
-def test_acting_and_the_state_dict_stay_as_they_are() -> None:
+def test_acting_and_the_state_dict_stay_as_they_are():
     regulated, plain = (
         build(NetworkConfig((6, 5), 4, regulation=BOTH)),
         build(NetworkConfig((6, 5), 4)),
@@ -154,46 +126,32 @@ def test_acting_and_the_state_dict_stay_as_they_are() -> None:
     assert regulated.state_dict().keys() == plain.state_dict().keys()
 
 
-def test_carried_state_is_penalised_as_well() -> None:
-    regulated, plain = build(NetworkConfig((6,), 4, regulation=BOTH)), build(NetworkConfig((6,), 4))
-    x, start = normal(0, 8, 3, scale=2.0), normal(1, 8, 6, scale=0.3)
-    recording = plain.record(x, start)
-    expected = gradients(plain, recording.output.sum() + explicit_penalty(recording, BOTH, 0.0))
-    found = gradients(regulated, regulated(x, start)[0].sum())
-    for ours, theirs in zip(found, expected, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
-
-
 @pytest.mark.parametrize("backend", ["fused", "norse"])
-def test_second_derivatives_name_ppo(backend: Any) -> None:
+def test_second_derivatives_name_ppo(backend):
     network = build(NetworkConfig((6,), 4, regulation=BOTH, backend=backend))
     loss = network(normal(0, 8, 3))[0].sum()
     with pytest.raises(RuntimeError, match=r"create_graph=True.*TRPO.*train with PPO"):
         torch.autograd.grad(loss, list(network.parameters()), create_graph=True)
 
 
-def test_literal_gradients_of_three_neurons() -> None:
+def test_literal_gradients_of_three_neurons():
     # T = 2, B = 1. Rates 0, 0.5 and 1 over the range [0.25, 0.5]: errors -0.25, 0 and 0.5, each
     # over T B = 2 and times 4. Potentials: 3 is 2 beyond the threshold, -1.5 is 0.5 below -1.
     spikes = torch.tensor([[[0.0, 1.0, 1.0]], [[0.0, 0.0, 1.0]]])
     voltages = torch.tensor([[[0.0, 3.0, 1.0]], [[-1.5, 0.5, -1.0]]])
     parameters = RegulationParameters(0.25, 0.5, rate_strength=4.0, voltage_strength=2.0)
     by_spikes, by_voltages = penalty_gradients(spikes, voltages, 0.0, 1.0, parameters)
-    assert by_spikes is not None
-    assert by_voltages is not None
     assert by_spikes.tolist() == [-0.5, 0.0, 1.0]
     assert by_voltages.tolist() == [[[0.0, 2.0, 0.0]], [[-0.5, 0.0, 0.0]]]
     # Neuron 0 hears neuron 1, 1 hears 2, 2 hears 0.
     order = torch.tensor([1, 2, 0])
     by_spikes, by_voltages = penalty_gradients(spikes, voltages, 0.0, 1.0, parameters, order)
-    assert by_spikes is not None
-    assert by_voltages is not None
     assert by_spikes.tolist() == [0.0, 1.0, -0.5]
     assert by_voltages.tolist() == [[[2.0, 0.0, 0.0]], [[0.0, 0.0, -0.5]]]
 
 
 @given(st.integers(1, 50), st.integers(0, 2**31))
-def test_a_shuffled_order_is_one_cycle(size: int, seed: int) -> None:
+def test_a_shuffled_order_is_one_cycle(size, seed):
     order = shuffled_order(size, torch.Generator().manual_seed(seed)).tolist()
     place, seen = 0, []
     for _ in range(size):
@@ -203,7 +161,7 @@ def test_a_shuffled_order_is_one_cycle(size: int, seed: int) -> None:
     assert sorted(seen) == list(range(size))
 
 
-def test_the_shuffle_permutes_the_addressees_and_draws_nothing_else() -> None:
+def test_the_shuffle_permutes_the_addressees_and_draws_nothing_else():
     shuffled = replace(BOTH, shuffle_seed=3)
     networks = [
         build(NetworkConfig((6,), 4, regulation=regulation))
@@ -217,12 +175,12 @@ def test_the_shuffle_permutes_the_addressees_and_draws_nothing_else() -> None:
     assert not torch.allclose(first[0], other[0])
 
 
-def test_penalties_alone_bring_rates_and_potentials_into_range() -> None:
+def test_penalties_alone_bring_rates_and_potentials_into_range():
     parameters = RegulationParameters(0.2, 0.4, rate_strength=1.0, voltage_strength=0.1)
     network = build(NetworkConfig((20, 20), 8, regulation=parameters))
     x = normal(0, 64, 3, scale=3.0)
 
-    def outside() -> list[float]:
+    def outside():
         with torch.no_grad():
             layers = network.record(x).layers
         errors = [rate_error(layer.spikes.mean((0, 1)), parameters) for layer in layers]
@@ -239,8 +197,8 @@ def test_penalties_alone_bring_rates_and_potentials_into_range() -> None:
         assert end < 0.2 * start
 
 
-def test_cells_of_a_factory_have_rates_and_no_threshold() -> None:
-    def cell(size: int) -> torch.nn.Module:
+def test_cells_of_a_factory_have_rates_and_no_threshold():
+    def cell(size):
         return norse.LIFBoxCell()
 
     rates = RegulationParameters(0.2, 0.4, rate_strength=1.0)
@@ -264,14 +222,8 @@ def test_cells_of_a_factory_have_rates_and_no_threshold() -> None:
         ({"strength": 1.0}, "regulation: unknown key strength; did you mean"),
     ],
 )
-def test_bad_parameters_are_refused(values: dict[str, Any], message: str) -> None:
+def test_bad_parameters_are_refused(values, message):
     if values and "rate_strength" not in values and "strength" not in values:
         values = {"rate_strength": 1.0, **values}
     with pytest.raises(ValueError, match=message):
-        NetworkConfig(regulation=values)  # type: ignore[arg-type]
-
-
-def test_a_configuration_comes_back_from_plain_values() -> None:
-    config = NetworkConfig(regulation=replace(BOTH, shuffle_seed=1))
-    assert NetworkConfig.from_dict(config.to_dict()) == config
-    assert NetworkConfig.from_dict({"regulation": None}) == NetworkConfig()
+        NetworkConfig(regulation=values)

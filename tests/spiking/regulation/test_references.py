@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 
-from snn_gym.spiking.regulation.control import (
+from snn_gym.spiking.regulation.lean import (
     STRETCHES,
     BoundControl,
     begin_bound,
@@ -19,13 +18,13 @@ from snn_gym.spiking.regulation.parameters import LeanParameters
 DEFAULT = LeanParameters()
 
 
-def sums_of(*stretches: list[float]) -> np.ndarray[Any, Any]:
+def sums_of(*stretches):
     """Number, sum and sum of squares of the returns in the first stretches of a training."""
     rows = [[len(x), sum(x), sum(y * y for y in x)] for x in stretches]
     return np.array(rows + [[0.0, 0.0, 0.0]] * (STRETCHES - len(rows))).T
 
 
-def test_returns_are_compared_with_the_two_latest_stretches() -> None:
+def test_returns_are_compared_with_the_two_latest_stretches():
     sums = sums_of([10.0, 20.0], [500.0] * 9, [80.0, 100.0], [], [90.0, 130.0])
     found = begin_bound(sums, LeanParameters(bound=0.01, max_bound=0.04, episodes=2))
     assert (found.bound, found.ceiling, found.losses) == (0.01, 0.04, 0)
@@ -42,7 +41,7 @@ def test_returns_are_compared_with_the_two_latest_stretches() -> None:
     assert both.gained == 100.0
 
 
-def test_the_frozen_policy_is_compared_with_as_it_is_played_later() -> None:
+def test_the_frozen_policy_is_compared_with_as_it_is_played_later():
     start = BoundControl(0.02, 9.0, reference=80.0, error=7.0, gained=60.0, losses=1)
     found = start.compared_with([90.0, 110.0])
     # Mean 100, standard deviation 14.14; what was gained grows by as much as the reference.
@@ -56,7 +55,7 @@ def test_the_frozen_policy_is_compared_with_as_it_is_played_later() -> None:
     assert unknown.compared_with([90.0, 110.0]) is unknown
 
 
-def test_a_policy_of_unknown_return_is_measured_before_anything_is_judged() -> None:
+def test_a_policy_of_unknown_return_is_measured_before_anything_is_judged():
     start = unmeasured_bound(20.0, LeanParameters(bound=0.02, max_bound=0.04))
     assert start.is_followed
     assert (start.bound, start.ceiling) == (0.02, 0.04)
@@ -75,7 +74,7 @@ def test_a_policy_of_unknown_return_is_measured_before_anything_is_judged() -> N
     assert found.judge([499.0] * 9, many) == "lost"
 
 
-def test_more_stretches_count_where_episodes_are_few() -> None:
+def test_more_stretches_count_where_episodes_are_few():
     sums = sums_of([0.0], [100.0], [], [200.0], [300.0])
     assert begin_bound(sums, LeanParameters(episodes=2)).reference == 250.0
     assert begin_bound(sums, LeanParameters(episodes=3)).reference == 200.0
@@ -83,10 +82,10 @@ def test_more_stretches_count_where_episodes_are_few() -> None:
 
 
 @pytest.mark.parametrize("sums", [sums_of(), sums_of([5.0] * 9)])
-def test_too_few_episodes_are_nothing_to_compare_with(sums: Any) -> None:
+def test_too_few_episodes_are_nothing_to_compare_with(sums):
     assert begin_bound(sums, DEFAULT) == BoundControl(DEFAULT.bound, DEFAULT.max_bound)
 
 
-def test_a_training_that_lost_has_gained_nothing() -> None:
+def test_a_training_that_lost_has_gained_nothing():
     found = begin_bound(sums_of([5.0] * 10, [1.0] * 10, [1.0] * 10), DEFAULT)
     assert (found.reference, found.error, found.gained) == (1.0, 0.0, 0.0)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
 
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
-from snn_gym.spiking.execution import NetworkRun, spikes_of
-from snn_gym.spiking.regulation.penalties import (
+from snn_gym.spiking.regulation.lean import (
     decay_cost,
     neurons_of,
     prune,
@@ -24,54 +20,26 @@ from snn_gym.spiking.regulation.penalties import (
 from tests.spiking.strategies import normal
 
 
-def test_the_cost_of_three_neurons() -> None:
-    # T = 2, B = 1: rates 1, 0.5 and 0, three spikes, each to four neurons.
-    spikes = torch.tensor([[[1.0, 0.0, 0.0]], [[1.0, 1.0, 0.0]]])
-    cost, synops = spike_cost([spikes], [4], 2)
-    assert synops == 12.0
-    # 4 * 2 * (1 / 2 + 1 + 0.5 / 2 + 0.25)
-    assert float(cost) == 16.0
-
-
-def test_a_neuron_that_fires_at_every_other_step_costs_its_synops() -> None:
-    spikes = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]])
-    cost, synops = spike_cost([spikes], [3], 2)
-    assert float(cost) == synops == 6.0
-
-
-def test_synapses_of_weight_zero_are_no_operations_and_keep_their_price() -> None:
-    # T = 2, B = 1: two spikes and one, to four neurons each, less 3 and 1 synapses.
+def test_synapses_of_weight_zero_are_no_operations_and_keep_their_price():
+    # T = 2, B = 1: rates 1, 0.5 and 0, to four neurons each, less 3 and 1 synapses.
     spikes = torch.tensor([[[1.0, 0.0, 0.0]], [[1.0, 1.0, 0.0]]])
     zeros = torch.tensor([3, 1, 4])
     cost, synops = spike_cost([spikes], [4], 2, [zeros])
     assert synops == 2 * (4 - 3) + 1 * (4 - 1)
-    assert float(cost) == float(spike_cost([spikes], [4], 2)[0]) == 16.0
+    # 4 * 2 * (1 / 2 + 1 + 0.5 / 2 + 0.25)
+    assert float(cost) == 16.0
+    assert spike_cost([spikes], [4], 2) == (cost, 12.0)
 
 
-def test_layers_are_added_each_with_its_fan_out() -> None:
+def test_layers_are_added_each_with_its_fan_out():
     first, second = torch.ones(2, 3, 4), torch.ones(2, 3, 1)
     cost, synops = spike_cost([first, second], [10, 7], 2)
     assert synops == 2 * (4 * 10 + 1 * 7)
     assert float(cost) == 2 * 1.5 * (4 * 10 + 1 * 7)
 
 
-def test_a_mean_over_decisions_whatever_their_number() -> None:
-    spikes = (normal(0, 4, 6, 5) > 0).float()
-    cost, synops = spike_cost([spikes], [3], 4)
-    for copies in (2, 5):
-        again, same = spike_cost([spikes.repeat(1, copies, 1)], [3], 4)
-        assert float(again) == pytest.approx(float(cost), rel=1e-6)
-        assert same == pytest.approx(synops, rel=1e-6)
-    # Three environment steps after each other are three decisions of T steps.
-    again, same = spike_cost([spikes.repeat(3, 1, 1)], [3], 4)
-    assert float(again) == pytest.approx(float(cost), rel=1e-6)
-    assert same == pytest.approx(synops, rel=1e-6)
-
-
 @pytest.mark.parametrize(("spikes_in_two_decisions", "free"), [(0, True), (1, True), (2, False)])
-def test_a_layer_with_less_than_one_spike_costs_nothing(
-    spikes_in_two_decisions: int, free: bool
-) -> None:
+def test_a_layer_with_less_than_one_spike_costs_nothing(spikes_in_two_decisions, free):
     quiet = torch.zeros(2, 2, 3)
     quiet.view(-1)[:spikes_in_two_decisions] = 1.0
     quiet.requires_grad_()
@@ -88,9 +56,7 @@ def test_a_layer_with_less_than_one_spike_costs_nothing(
     steps=st.integers(1, 5), batch=st.integers(1, 6), fan_outs=st.lists(st.integers(1, 9),
     min_size=1, max_size=3), seed=st.integers(0, 999),
 )  # fmt: skip
-def test_gradients_are_those_of_the_formula(
-    steps: int, batch: int, fan_outs: list[int], seed: int
-) -> None:
+def test_gradients_are_those_of_the_formula(steps, batch, fan_outs, seed):
     layers = [
         (normal(seed + k, steps, batch, 2 + k) > -0.5).float().requires_grad_()
         for k in range(len(fan_outs))
@@ -106,62 +72,17 @@ def test_gradients_are_those_of_the_formula(
         torch.testing.assert_close(gradient, expected.expand_as(gradient))
 
 
-def explicit_cost(recording: Any, time_steps: int) -> Any:
-    """The cost as the module's docstring defines it, from what a network recorded."""
-    total: Any = 0.0
-    for layer in recording.layers:
-        if layer.name != "input":
-            f = layer.spikes.mean((0, 1))
-            total = total + layer.fan_out * time_steps * (f / 2 + f**2).sum()
-    return total
-
-
-@pytest.mark.parametrize("neuron", ["lif_box", "alif"])
-@pytest.mark.parametrize("recurrent", [False, True])
-def test_equals_the_cost_in_the_loss_of_a_network(neuron: str, recurrent: bool) -> None:
-    torch.manual_seed(0)
-    config = NetworkConfig((6, 5), 4, neuron=neuron, recurrent=recurrent)
-    network = SpikingNetwork(config, 3, 2)
-    x = normal(0, 8, 3, scale=3.0)
-    recording = network.record(x)
-    fan_outs = [layer.fan_out for layer in recording.layers if layer.name != "input"]
-    # The next layer, and with recurrent synapses the layer itself; the readout of 2.
-    assert fan_outs == ([6 + 5, 5 + 2] if recurrent else [5, 2])
-    parameters = [x for x in network.parameters() if x.requires_grad]
-
-    def gradients(loss: Tensor) -> list[Tensor]:
-        return list(torch.autograd.grad(loss, parameters, materialize_grads=True))
-
-    runs: list[NetworkRun] = []
-    output, _ = network(x, optimised=False, observer=runs.append)
-    spikes = spikes_of(runs)
-    assert torch.equal(output, recording.output)
-    cost, synops = spike_cost(spikes, fan_outs, 4)
-    expected = explicit_cost(recording, 4)
-    assert float(cost.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
-    counted = sum(
-        layer.fan_out * float(layer.spikes.detach().sum()) / 8
-        for layer in recording.layers
-        if layer.name != "input"
-    )
-    assert synops == pytest.approx(counted, rel=1e-5)
-    found = gradients(cost)
-    assert max(float(part.abs().max()) for part in found) > 0.1
-    for ours, theirs in zip(found, gradients(expected), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
-
-
 ROWS = torch.tensor([[1.0, 2.0], [3.0, 4.0], [8.0, 0.0]])
 ORDER = torch.tensor([1, 2, 0])
 
 
-def test_own_signals_are_left_alone() -> None:
+def test_own_signals_are_left_alone():
     gradients = {"weight": ROWS, "head": ROWS}
     for signals in ("own", "blind", "prune"):
-        assert redirect(gradients, {"weight": ORDER}, signals) is gradients  # type: ignore[arg-type]
+        assert redirect(gradients, {"weight": ORDER}, signals) is gradients
 
 
-def test_shuffled_rows_by_hand() -> None:
+def test_shuffled_rows_by_hand():
     gradients = {"weight": ROWS, "bias": torch.tensor([1.0, 2.0, 3.0]), "head": ROWS}
     found = redirect(gradients, {"weight": ORDER, "bias": ORDER, "absent": ORDER}, "shuffled")
     assert found["weight"].tolist() == [[3.0, 4.0], [8.0, 0.0], [1.0, 2.0]]
@@ -171,24 +92,14 @@ def test_shuffled_rows_by_hand() -> None:
     assert gradients["weight"] is ROWS
 
 
-def test_uniform_rows_by_hand() -> None:
+def test_uniform_rows_by_hand():
     found = redirect({"weight": ROWS, "head": ROWS}, {"weight": ORDER}, "uniform")
     assert found["weight"].tolist() == [[4.0, 2.0]] * 3
     assert found["head"] is ROWS
 
 
-@given(st.integers(2, 30), st.integers(0, 99))
-def test_the_controls_keep_what_is_told_in_sum(size: int, seed: int) -> None:
-    rows = normal(seed, size, 4)
-    orders = shuffled_orders({"weight": size}, seed)
-    shuffled = redirect({"weight": rows}, orders, "shuffled")["weight"]
-    assert sorted(shuffled[:, 0].tolist()) == sorted(rows[:, 0].tolist())
-    uniform = redirect({"weight": rows}, orders, "uniform")["weight"]
-    torch.testing.assert_close(uniform.sum(0), rows.sum(0), rtol=1e-4, atol=1e-4)
-
-
 @given(st.dictionaries(st.text(max_size=3), st.integers(2, 40), max_size=5), st.integers(0, 999))
-def test_no_neuron_keeps_its_own_place(sizes: dict[str, int], seed: int) -> None:
+def test_no_neuron_keeps_its_own_place(sizes, seed):
     orders = shuffled_orders(sizes, seed)
     assert orders.keys() == sizes.keys()
     for name, order in orders.items():
@@ -201,7 +112,7 @@ def test_no_neuron_keeps_its_own_place(sizes: dict[str, int], seed: int) -> None
                 assert torch.equal(order, orders[other])
 
 
-def test_the_scale_of_a_layer_is_one_threshold() -> None:
+def test_the_scale_of_a_layer_is_one_threshold():
     gradients = {"weight": ROWS, "bias": ROWS[:, 0], "head": ROWS}
     found = redirect(gradients, {"weight": ORDER, "bias": ORDER}, "scale")
     assert torch.equal(found["weight"], torch.zeros_like(ROWS))
@@ -209,7 +120,7 @@ def test_the_scale_of_a_layer_is_one_threshold() -> None:
     assert torch.equal(found["head"], ROWS)
 
 
-def test_the_decay_cost_is_half_the_sum_of_squares() -> None:
+def test_the_decay_cost_is_half_the_sum_of_squares():
     assert float(decay_cost([torch.tensor([[1.0, -2.0]]), torch.tensor([3.0])])) == 7.0
 
 
@@ -224,16 +135,14 @@ def test_the_decay_cost_is_half_the_sum_of_squares() -> None:
         (1.0, [[0.0, 0.0], [0.0, 0.0]]),
     ],
 )
-def test_the_weakest_are_pruned_first(share: float, left: list[list[float]]) -> None:
+def test_the_weakest_are_pruned_first(share, left):
     weight = torch.tensor([[1.0, -4.0], [0.5, 2.0]])
     assert pruned(weight, share).tolist() == left
     assert weight.tolist() == [[1.0, -4.0], [0.5, 2.0]]
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.floats(0.0, 1.0), st.integers(0, 99))
-def test_what_is_left_is_as_it_was_and_larger_than_what_is_not(
-    rows: int, columns: int, share: float, seed: int
-) -> None:
+def test_remaining_weights_are_unchanged_and_the_largest(rows, columns, share, seed):
     weight = normal(seed, rows, columns)
     left = pruned(weight, share)
     kept = left != 0
@@ -244,7 +153,7 @@ def test_what_is_left_is_as_it_was_and_larger_than_what_is_not(
     assert torch.equal(pruned(left, share), left)  # what was pruned is among the weakest
 
 
-def test_every_layer_loses_the_same_share_of_its_synapses_and_no_bias() -> None:
+def test_every_layer_loses_the_same_share_of_its_synapses_and_no_bias():
     config = NetworkConfig((6, 5), 4, recurrent=True)
     network = SpikingNetwork(config, 3, 2)
     layers = list(network.layers)
@@ -265,7 +174,7 @@ def test_every_layer_loses_the_same_share_of_its_synapses_and_no_bias() -> None:
     assert all(torch.equal(x, y) for x, y in zip(weights, untouched, strict=True))
 
 
-def test_which_rows_are_neurons() -> None:
+def test_which_rows_are_neurons():
     config = NetworkConfig((6, 5), 4, recurrent=True)
     network = SpikingNetwork(config, 3, 2)
     named = dict(network.named_parameters())

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from snn_gym.spiking.regulation.control import BoundControl, StrengthControl
+from snn_gym.spiking.regulation.lean import BoundControl, StrengthControl
 from snn_gym.zoo import make_lean
 from studies.lean import plan, runner, small
 from studies.lean.outcome import Outcome, write_outcome

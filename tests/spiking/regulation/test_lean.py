@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_gym._base.config import from_mapping
-from snn_gym.spiking.regulation.control import (
+from snn_gym.spiking.regulation.lean import (
     STRENGTHS,
     STRETCHES,
     BoundControl,
@@ -25,34 +24,32 @@ NAN = math.nan
 DEFAULT = LeanParameters()
 
 
-def strengths(measured: list[float], limit: float = 1.0, **options: Any) -> list[float]:
-    """Strengths after each update, from a start of 1."""
-    control, found = StrengthControl(1.0), []
+@pytest.mark.parametrize(
+    ("measured", "limit", "sign", "slacks"),
+    [
+        # Mean 0, 0, 0.05, 0.095 of bound 1.
+        ([0.0, 0.0, 0.5, 0.5], 1.0, 1, [1.0, 1.0, 0.95, 0.905]),
+        # Mean 1.5 at the first measurement, 1.35, 1.215, 1.0935, 0.98415 of bound 1.
+        ([1.5, 0.0, 0.0, 0.0, 0.0], 1.0, 1, [-0.5, -0.35, -0.215, -0.0935, 0.01585]),
+        ([0.02] * 5, 0.02, 1, [0.0] * 5),
+        ([0.005], 0.02, 1, [0.75]),  # relative to the bound
+        ([1000.0], 1.0, 1, [-1.0]),  # limited to one bound
+        ([-1000.0], 1.0, 1, [1.0]),
+        ([0.0, 0.0], 1.0, -1, [-1.0, -1.0]),
+        ([2.0], 1.0, -1, [1.0]),
+    ],
+)
+def test_the_strength_follows_the_slack(measured, limit, sign, slacks):
+    control, strengths = StrengthControl(1.0), []
     for value in measured:
-        control = control.step(value, limit, 0.1, **options)
-        found.append(control.strength)
-    return found
-
-
-def test_the_running_mean_begins_at_the_first_measurement() -> None:
-    assert StrengthControl(1.0).step(0.5, 1.0, 0.1).smoothed == 0.5
-
-
-def test_it_grows_within_the_bound_by_the_slack() -> None:
-    # Slack 1, 1; then the mean is 0.05, 0.095 and the slack 0.95, 0.905.
-    expected = np.exp(0.1 * np.cumsum([1.0, 1.0, 0.95, 0.905]))
-    assert strengths([0.0, 0.0, 0.5, 0.5]) == pytest.approx(expected.tolist(), rel=1e-12)
-
-
-def test_it_shrinks_beyond_the_bound_and_recovers() -> None:
-    # Mean 1.5, 1.35, 1.215, 1.0935, 0.98415 of bound 1.
-    slacks = [-0.5, -0.35, -0.215, -0.0935, 0.01585]
-    expected = np.exp(0.1 * np.cumsum(slacks)).tolist()
-    assert strengths([1.5, 0.0, 0.0, 0.0, 0.0]) == pytest.approx(expected, rel=1e-12)
+        control = control.step(value, limit, 0.1, sign)
+        strengths.append(control.strength)
+    expected = np.exp(0.1 * np.cumsum(slacks))
+    assert strengths == pytest.approx(expected.tolist(), rel=1e-12)
 
 
 @pytest.mark.parametrize("strength", [0.7, 0.0])
-def test_with_a_rate_of_zero_it_stays(strength: float) -> None:
+def test_with_a_rate_of_zero_it_stays(strength):
     control = StrengthControl(strength)
     for value in (0.0, 5.0, 0.0):
         control = control.step(value, 1.0, 0.0)
@@ -60,37 +57,13 @@ def test_with_a_rate_of_zero_it_stays(strength: float) -> None:
     assert control.smoothed == pytest.approx(0.9 * 0.5)
 
 
-def test_one_that_moves_grows_from_zero_too() -> None:
+def test_one_that_moves_grows_from_zero_too():
     assert StrengthControl(0.0).step(0.0, 1.0, 0.1).strength == STRENGTHS[0]
-
-
-def test_at_the_bound_it_stays() -> None:
-    assert strengths([0.02] * 5, limit=0.02) == [1.0] * 5
-
-
-def test_the_slack_is_relative_to_the_bound_and_limited() -> None:
-    assert strengths([0.005], limit=0.02) == pytest.approx([math.exp(0.075)])
-    # A thousand bounds of divergence, and a cost below 0, count as one bound of slack.
-    assert strengths([1000.0]) == pytest.approx([math.exp(-0.1)])
-    assert strengths([-1000.0]) == pytest.approx([math.exp(0.1)])
-
-
-def test_a_strength_that_lessens_what_is_bounded_moves_the_other_way() -> None:
-    assert strengths([0.0, 0.0], sign=-1) == pytest.approx([math.exp(-0.1), math.exp(-0.2)])
-    assert strengths([2.0], sign=-1) == pytest.approx([math.exp(0.1)])
-
-
-@pytest.mark.parametrize(("measured", "end"), [(0.0, STRENGTHS[1]), (9.0, STRENGTHS[0])])
-def test_the_strength_stays_within_its_limits(measured: float, end: float) -> None:
-    control = StrengthControl(0.3)
-    for _ in range(50):
-        control = control.step(measured, 1.0, 1.0)
-    assert control.strength == end
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("gain", [0.1, 5.0])
-def test_it_settles_where_what_is_bounded_is_at_its_bound(gain: float, sign: int) -> None:
+def test_it_settles_at_the_bound(gain, sign):
     # A plant whose response is monotonous in the strength: gain * s grows, gain / s falls.
     control = StrengthControl(0.3)
     for _ in range(1500):
@@ -99,15 +72,13 @@ def test_it_settles_where_what_is_bounded_is_at_its_bound(gain: float, sign: int
 
 
 @pytest.mark.parametrize("value", [NAN, math.inf, -math.inf])
-def test_numbers_that_are_not_finite_are_refused(value: float) -> None:
+def test_numbers_that_are_not_finite_are_refused(value):
     with pytest.raises(ValueError, match=f"measured {value}; lower its learning_rate"):
         StrengthControl(0.3).step(value, 1.0, 0.1)
 
 
 @given(st.lists(st.floats(0, 1e6), max_size=30), st.floats(1e-6, 1e3), st.floats(1e-3, 5.0))
-def test_the_strength_is_always_a_usable_number(
-    measured: list[float], limit: float, rate: float
-) -> None:
+def test_the_strength_is_always_a_usable_number(measured, limit, rate):
     control = StrengthControl(0.3)
     for value in measured:
         before, control = control, control.step(value, limit, rate)
@@ -142,11 +113,11 @@ FOUR = LeanParameters(episodes=4, tolerance=0.05)
         ([75.0, 75.0, 95.0, 95.0], "lost"),
     ],
 )
-def test_verdicts_on_training_episodes(returns: list[float], verdict: str) -> None:
+def test_verdicts_on_training_episodes(returns, verdict):
     assert EARNED.judge(returns, FOUR) == verdict
 
 
-def test_the_references_own_error_counts() -> None:
+def test_the_references_own_error_counts():
     # 15 - 1.7 * hypot(5.77, 4) = 3.06, within the 5 that are allowed, and 15 + 1.7 * ... beyond.
     unsure = BoundControl(0.02, 9.0, reference=100.0, error=4.0, gained=100.0)
     assert unsure.judge([75.0, 75.0, 95.0, 95.0], FOUR) == "unclear"
@@ -156,7 +127,7 @@ def test_the_references_own_error_counts() -> None:
     assert unsure.judge([88.0] * 4, FOUR) == "lost"  # 12 - 6.8
 
 
-def test_losses_are_counted_in_units_of_what_was_gained() -> None:
+def test_losses_are_counted_in_units_of_the_gain():
     flat = BoundControl(0.02, 9.0, reference=-200.0)  # nothing gained, nothing may be lost
     assert flat.judge([-200.0] * 4, FOUR) == "kept"
     assert flat.judge([-200.1] * 4, FOUR) == "lost"
@@ -165,17 +136,14 @@ def test_losses_are_counted_in_units_of_what_was_gained() -> None:
     assert EARNED.judge([49.0] * 4, tolerant) == "lost"
 
 
-def test_without_a_reference_nothing_is_clear() -> None:
+def test_one_episode_or_no_reference_is_never_enough():
     assert BoundControl(0.02, 9.0).judge([0.0] * 50, FOUR) == "unclear"
-
-
-def test_one_episode_is_never_enough() -> None:
     one = LeanParameters(episodes=1, tolerance=0.05)
     assert EARNED.judge([0.0], one) == "unclear"
     assert EARNED.judge([0.0, 0.0], one) == "lost"
 
 
-def test_the_bound_is_widened_halved_and_kept_below_what_lost() -> None:
+def test_the_bound_stays_below_a_bound_that_lost():
     control, found = BoundControl(0.08, 9.0), []
     for verdict in ("kept", "unclear", "lost", "lost", "kept", "kept", "kept", "kept"):
         control = control.step(verdict, DEFAULT, settling=False)
@@ -190,29 +158,22 @@ def test_the_bound_is_widened_halved_and_kept_below_what_lost() -> None:
     assert control.ceiling == pytest.approx(0.04, rel=1e-12)
 
 
-def test_while_it_settles_the_bound_only_falls() -> None:
-    start = BoundControl(0.08, 9.0, losses=1)
-    kept = start.step("kept", DEFAULT, settling=True)
-    assert (kept.bound, kept.losses) == (0.08, 0)
-    assert start.step("lost", DEFAULT, settling=True).bound == 0.04
+@pytest.mark.parametrize(
+    ("start", "verdict", "widening", "settling", "bound", "ceiling"),
+    [
+        (0.08, "kept", 1.5, True, 0.08, 9.0),
+        (0.08, "lost", 1.5, True, 0.04, 0.08 / 1.5),
+        (8.0, "kept", 1.5, False, 9.0, 9.0),  # never above the ceiling
+        (90.0, "lost", 1.5, False, 45.0, 9.0),  # a lost bound raises no ceiling
+        (0.08, "kept", 1.0, False, 0.08, 9.0),
+    ],
+)
+def test_limits_of_a_bound(start, verdict, widening, settling, bound, ceiling):
+    control = BoundControl(start, 9.0).step(verdict, LeanParameters(widening=widening), settling)
+    assert (control.bound, control.ceiling) == pytest.approx((bound, ceiling))
 
 
-def test_the_bound_is_never_widened_beyond_its_ceiling() -> None:
-    control = BoundControl(0.08, 0.1).step("kept", DEFAULT, settling=False)
-    assert (control.bound, control.ceiling) == (0.1, 0.1)
-    # A bound that lost is no reason for a higher ceiling.
-    lost = BoundControl(0.3, 0.1).step("lost", DEFAULT, settling=False)
-    assert lost.ceiling == 0.1
-
-
-def test_a_widening_of_one_leaves_the_bound() -> None:
-    control = BoundControl(0.08, 9.0)
-    for _ in range(5):
-        control = control.step("kept", LeanParameters(widening=1.0), settling=False)
-    assert control.bound == 0.08
-
-
-def test_a_bound_is_out_of_reach_after_a_tenth_of_the_updates_without_success() -> None:
+def test_a_bound_is_out_of_reach_after_a_tenth_of_the_updates_without_success():
     control = StrengthControl(STRENGTHS[0])
     for _ in range(9):
         control = control.step(0.6, 0.5, 0.1)
@@ -225,7 +186,7 @@ def test_a_bound_is_out_of_reach_after_a_tenth_of_the_updates_without_success() 
     assert StrengthControl(1.0).step(0.6, 0.5, 0.1).stuck == 0
 
 
-def test_a_bound_out_of_reach_begins_anew_above_while_none_has_lost() -> None:
+def test_a_bound_out_of_reach_begins_anew_above_while_none_has_lost():
     start = BoundControl(0.03, 0.05, reference=1.0, gained=1.0)
     above = start.begin_above(0.1, DEFAULT)
     assert (above.bound, above.ceiling) == pytest.approx((0.3, 0.45))
@@ -240,7 +201,7 @@ def test_a_bound_out_of_reach_begins_anew_above_while_none_has_lost() -> None:
     assert start.begin_above(0.1, LeanParameters(widening=1.0)) == start
 
 
-def returns_of(*values: float) -> np.ndarray[Any, Any]:
+def returns_of(*values):
     """Mean returns of the first stretches; NaN for those to come."""
     return np.array([*values, *[NAN] * (STRETCHES - len(values))])
 
@@ -265,11 +226,11 @@ PLATEAU = [0.0, 90.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0]
         ("no episode at all", [NAN] * 10, False),
     ],
 )
-def test_when_learning_is_over(why: str, values: list[float], over: bool) -> None:
+def test_when_learning_is_over(why, values, over):
     assert learning_is_over(returns_of(*values), 0.5, DEFAULT) == over, why
 
 
-def test_learning_is_never_over_early_and_always_late() -> None:
+def test_learning_is_never_over_early_and_always_late():
     settled = returns_of(0.0, *[100.0] * 19)
     quick = LeanParameters(patience=0.05)
     assert not learning_is_over(settled, 0.39, quick)
@@ -279,21 +240,9 @@ def test_learning_is_never_over_early_and_always_late() -> None:
     assert learning_is_over(rising, 0.9, DEFAULT)
     assert learning_is_over(returns_of(), 0.9, DEFAULT)
     assert learning_is_over(returns_of(), 0.1, LeanParameters(latest_start=0.1))
-
-
-def test_stretches_that_are_to_come_do_not_count() -> None:
-    # A training that is resumed knows only what was played.
-    known = [0.0, 100.0, *[100.0] * 8]
-    later = np.array([*known, *[900.0] * 10])
-    assert learning_is_over(later, 0.5, DEFAULT) == learning_is_over(
-        returns_of(*known), 0.5, DEFAULT
-    )
-
-
-def test_patience_is_a_share_of_the_training() -> None:
-    values = returns_of(0.0, 50.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0)
-    assert not learning_is_over(values, 0.5, DEFAULT)
-    assert learning_is_over(values, 0.5, LeanParameters(patience=0.35))
+    # Patience is a share of the training.
+    assert not learning_is_over(returns_of(0.0, 50.0, *[100.0] * 8), 0.5, DEFAULT)
+    assert learning_is_over(returns_of(0.0, 50.0, *[100.0] * 8), 0.5, LeanParameters(patience=0.35))
 
 
 @pytest.mark.parametrize(
@@ -323,7 +272,7 @@ def test_patience_is_a_share_of_the_training() -> None:
         ),
     ],
 )
-def test_bad_settings_are_refused_in_one_line(values: dict[str, Any], message: str) -> None:
+def test_bad_settings_are_refused_in_one_line(values, message):
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         from_mapping(LeanParameters, values, "lean")
     assert "\n" not in str(caught.value)
