@@ -1,4 +1,4 @@
-"""``SpikingPolicy``, from which every policy derives: arguments, checks and recording."""
+"""``SpikingPolicy``, from which every policy derives: arguments, checks, acting and recording."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 import sys
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from types import FrameType
@@ -18,13 +18,12 @@ from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.type_aliases import Schedule
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from snn_gym._base.lazy import collector_paused
 from snn_gym.policies.acting import CompiledActing, Decider, as_taken, read_program, rows_of
-from snn_gym.policies.behaviour import Behaviour
 from snn_gym.policies.networks import (
     CriticKey,
     CriticSizes,
@@ -41,12 +40,14 @@ from snn_gym.policies.observations import (
     spike_steps_of,
     uncounted_parts,
 )
+from snn_gym.policies.protocols import check_tensors
 from snn_gym.program.encoders import SpikeEncoder
-from snn_gym.program.network import Gates, Program
+from snn_gym.program.network import Array, Gates, Program
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.decoders import PopulationHead
+from snn_gym.spiking.execution import NetworkRun, spikes_of
 from snn_gym.spiking.layer_neurons import CellFactory
 from snn_gym.spiking.layers import SynapticLinear
 from snn_gym.spiking.network import SpikingNetwork
@@ -54,21 +55,12 @@ from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.recording import Recording
 
 # ---- optimiser -----------------------------------------------------------------------------------
-# Which Adam a policy has, and one that is made when it is first asked for: acting needs none.
-#
-# The first optimiser of a process imports PyTorch's compiler, which takes twice as long as
-# everything else between loading an agent and its first decision.
 _IMPLEMENTATIONS = {"fused", "foreach", "capturable", "differentiable"}
-"""Options of PyTorch's Adam of which one asks for an implementation."""
+"""Options of PyTorch's Adam that each ask for an implementation."""
 
 
 def choose_adam(arguments: dict[str, Any], defaults: Mapping[str, Any]) -> None:
-    """Let an Adam whose implementation nobody chose be fused, which is the fastest by far.
-
-    Args:
-        arguments: Keyword arguments for Stable-Baselines3's policy; changed in place.
-        defaults: Options where nobody gives any, as that policy has them.
-    """
+    """Fuse an Adam whose implementation nobody chose; ``arguments`` are changed in place."""
     if arguments.get("optimizer_class", Adam) is not Adam:
         return
     options = arguments.get("optimizer_kwargs")
@@ -78,29 +70,20 @@ def choose_adam(arguments: dict[str, Any], defaults: Mapping[str, Any]) -> None:
     arguments["optimizer_kwargs"] = options
 
 
-@dataclass(frozen=True, eq=False)
-class _Pending:
-    """Factory of the optimiser."""
-
-    parameters: list[nn.Parameter]
-    options: Mapping[str, Any]
-
-    def make(self) -> Optimizer:
-        with collector_paused():  # the compiler is imported here
-            return Adam(self.parameters, **self.options)
-
-
 class LateOptimiser(BasePolicy):
-    """Stable-Baselines3's policy with one optimiser, in front of whose class this one comes."""
+    """Mixin before a Stable-Baselines3 policy: its one optimiser is created on first use."""
 
     adam_defaults: ClassVar[Mapping[str, Any]]
-    _optimizer: Optimizer | _Pending | None
+    _optimizer: Optimizer | partial[Adam] | None
 
     @property
     def optimizer(self) -> Any:
         """The optimiser."""
-        if isinstance(self._optimizer, _Pending):
-            self._optimizer = self._optimizer.make()
+        if isinstance(self._optimizer, partial):
+            # The first optimiser of a process imports PyTorch's compiler, which takes twice as
+            # long as everything else between loading an agent and its first decision.
+            with collector_paused():
+                self._optimizer = self._optimizer()
         return self._optimizer
 
     @optimizer.setter
@@ -115,11 +98,11 @@ class LateOptimiser(BasePolicy):
 
     def _optimiser(
         self, kind: type[Optimizer], parameters: Iterable[nn.Parameter], **options: Any
-    ) -> Optimizer | _Pending:
-        """Put off an Adam that can't fail; any other is made at once, so that errors come here."""
+    ) -> Optimizer | partial[Adam]:
+        """Put off an Adam that can't fail; create any other at once, so that errors come here."""
         ours = {**self.adam_defaults, "fused": True, "lr": options["lr"]}
         if kind is Adam and options == ours and options["lr"] >= 0:
-            return _Pending(list(parameters), options)
+            return partial(Adam, list(parameters), **options)
         return kind(parameters, **options)
 
 
@@ -129,22 +112,13 @@ _SUBSTITUTES = {
     "MaskablePPO": "PPO with SpikingActorCriticPolicy, which masks no actions",
     "RecurrentPPO": "snn_gym.learners.StatefulPPO with StatefulActorCriticPolicy",
 }
-"""Algorithms of sb3-contrib that no policy here is for: what to use instead."""
+"""Substitutes for algorithms of sb3-contrib that have no spiking policy."""
 
 
 def check_pairing(policy: BasePolicy, algorithms: tuple[str, ...]) -> None:
-    """Refuse a policy that is being built by an algorithm which needs another one.
-
-    Stable-Baselines3 does not tell a policy who builds it, and ends in an attribute that is missing
-    or a tuple that is too short; so this looks at who called the policy's constructor.
-
-    Args:
-        policy: The policy, in its constructor.
-        algorithms: Algorithms that it is for, which a subclass of them may be too.
-
-    Raises:
-        ValueError: The algorithm is known and not among them; the message names what to use.
-    """
+    """Refuse a policy that is being built by an algorithm which needs another policy."""
+    # Stable-Baselines3 does not pass the algorithm to the policy, and fails later by a missing
+    # attribute or a tuple that is too short; so this looks for the constructor's caller.
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_locals.get("self") is policy:
         frame = frame.f_back
@@ -154,7 +128,7 @@ def check_pairing(policy: BasePolicy, algorithms: tuple[str, ...]) -> None:
     if not isinstance(model, BaseAlgorithm):
         return
     if "sb3_contrib" in sys.modules:
-        import_module("snn_gym.policies.contrib")  # whose policies tell what they are for
+        import_module("snn_gym.policies.contrib")  # whose policies enter themselves in _POLICIES
     bases = [base.__name__ for base in type(model).__mro__]
     name = next((base for base in bases if base in _POLICIES or base in _SUBSTITUTES), None)
     if name in _SUBSTITUTES:
@@ -171,11 +145,12 @@ def check_pairing(policy: BasePolicy, algorithms: tuple[str, ...]) -> None:
 # ---- policy --------------------------------------------------------------------------------------
 _STOCK_PACKAGES = ("stable_baselines3.", "sb3_contrib.")
 _POLICIES: dict[str, str] = {}
-"""Policy that each algorithm needs, by their names."""
+"""Name of the policy for each algorithm."""
+# Last parts of the names of tensors that only training needs.
 _TRAINING_NAMES = ("count", "total", "total_of_squares", "due", "feedback")
 
 
-class SpikingPolicy(Behaviour):
+class SpikingPolicy(BasePolicy):
     """A policy on spiking networks: what the policies of all algorithms share.
 
     Unless a policy says otherwise, the state of its networks starts from rest at every decision.
@@ -207,12 +182,10 @@ class SpikingPolicy(Behaviour):
     normalise_observations: bool
     cell_factory: CellFactory | None = None
     algorithms: tuple[str, ...]
-    """Algorithms that the policy is for."""
     action_spaces: tuple[type[spaces.Space[Any]], ...]
     """Kinds of action spaces that the policy's algorithms have."""
     own_arguments: tuple[str, ...]
-    """Arguments that a saved policy needs, beside this class's and those that its
-    Stable-Baselines3 class saves."""
+    """Arguments that a saved policy needs beside those that its base classes save."""
     activation_fn: type[nn.Module] = nn.ReLU
     gated: Gates | None = None
     """Units of networks that carry a state and do not spike; None where none carries a state."""
@@ -221,10 +194,12 @@ class SpikingPolicy(Behaviour):
     critic_hidden_sizes: tuple[int, ...] | None = None
     """Hidden sizes of the critic; None for those of the actor."""
     adam_defaults: ClassVar[Mapping[str, Any]] = {}
-    """Options of Adam, where nobody gives any, as Stable-Baselines3's policy has them."""
+    """Options that Stable-Baselines3's policy gives Adam where the user gives none."""
     builder: NetworkBuilder
+    rates_actions: bool = False
+    """Whether behaviour is values of actions, on a scale of their own, and not log-odds."""
     explores_nothing: bool = False
-    """Whether rollouts take the best actions: an algorithm sets it for as long as it wants them."""
+    """Whether rollouts take the best actions, for as long as an algorithm sets it."""
     _predicting: bool = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -261,7 +236,7 @@ class SpikingPolicy(Behaviour):
         )
 
     def _take_net_arch(self, net_arch: Any) -> None:
-        """Replace hidden sizes by those that Stable-Baselines3's argument names."""
+        """Replace hidden sizes by those of Stable-Baselines3's argument ``net_arch``."""
         if self.critic_hidden_sizes is not None:
             raise ValueError(
                 f"net_arch {net_arch!r} and critic_hidden_sizes {self.critic_hidden_sizes} both "
@@ -278,13 +253,7 @@ class SpikingPolicy(Behaviour):
         action_space: spaces.Space[Any],
         arguments: dict[str, Any],
     ) -> None:
-        """Check a policy's arguments, and choose the features extractor where none is given.
-
-        Args:
-            observation_space: Observation space.
-            action_space: Action space.
-            arguments: Keyword arguments for Stable-Baselines3's policy; changed in place.
-        """
+        """Check ``arguments`` for Stable-Baselines3's policy and complete them in place."""
         check_pairing(self, self.algorithms)
         if not isinstance(action_space, self.action_spaces):
             names = ", ".join(kind.__name__ for kind in self.action_spaces)
@@ -302,8 +271,17 @@ class SpikingPolicy(Behaviour):
                 "step late, or a stateful policy (StatefulPPO, StatefulDQN)"
             )
         check_start(action_space, "action space")
-        self._refuse_unknown(arguments)
-        if "optimizer_kwargs" in self._stock_arguments():
+        # The first class after our own is Stable-Baselines3's, whose arguments are known.
+        stock = next(x for x in type(self).__mro__ if x.__module__.startswith(_STOCK_PACKAGES))
+        known = inspect.signature(stock).parameters
+        unknown = sorted(arguments.keys() - known.keys())
+        if unknown:
+            raise ValueError(
+                f"{type(self).__name__}, the policy for {' and '.join(self.algorithms)}, takes no "
+                f"argument {', '.join(unknown)}; another algorithm needs another policy of "
+                "snn_gym.policies"
+            )
+        if "optimizer_kwargs" in known:
             choose_adam(arguments, self.adam_defaults)
         extractor = arguments.setdefault(
             "features_extractor_class",
@@ -314,20 +292,6 @@ class SpikingPolicy(Behaviour):
             observation_space, extractor, arguments.get("features_extractor_kwargs") or {}
         )
 
-    def _stock_arguments(self) -> set[str]:
-        # The first class after our own is Stable-Baselines3's, whose arguments are known.
-        stock = next(x for x in type(self).__mro__ if x.__module__.startswith(_STOCK_PACKAGES))
-        return set(inspect.signature(stock).parameters)
-
-    def _refuse_unknown(self, arguments: dict[str, Any]) -> None:
-        unknown = sorted(arguments.keys() - self._stock_arguments())
-        if unknown:
-            raise ValueError(
-                f"{type(self).__name__}, the policy for {' and '.join(self.algorithms)}, takes no "
-                f"argument {', '.join(unknown)}; another algorithm needs another policy of "
-                "snn_gym.policies"
-            )
-
     def _get_constructor_parameters(self) -> dict[str, Any]:
         data = super()._get_constructor_parameters()
         del data["net_arch"]
@@ -335,11 +299,7 @@ class SpikingPolicy(Behaviour):
         return {**data, **{name: getattr(self, name) for name in names}}
 
     def make_features_extractor(self) -> BaseFeaturesExtractor:
-        """Return a features extractor that the encoder's gradient reaches.
-
-        Raises:
-            ValueError: It has parameters that would never learn.
-        """
+        """Return a features extractor; refuse a trainable one that no gradient reaches."""
         extractor = super().make_features_extractor()
         trainable = any(parameter.requires_grad for parameter in extractor.parameters())
         if trainable and isinstance(self.network.encoder_parameters, SpikeEncoder):
@@ -350,30 +310,28 @@ class SpikingPolicy(Behaviour):
         return extractor
 
     def _builder(self, features_dim: int) -> NetworkBuilder:
-        """Return what builds all of this policy's networks, behind one normaliser."""
-        if not hasattr(self, "builder"):
-            self.builder = NetworkBuilder(
-                self.network,
-                int(features_dim),  # of a Dict it is numpy's
-                spike_steps_of(self.observation_space, self.features_extractor_class),
-                self.activation_fn,
-                self._make_normaliser(),
-                self.cell_factory,
-                self.gated,
-                self.critic_hidden_sizes,
+        """Return the builder of all of this policy's networks, behind one normaliser."""
+        if hasattr(self, "builder"):
+            return self.builder
+        normaliser = None
+        if self.normalise_observations:
+            normaliser = make_normaliser(
+                self.observation_space,
+                self.features_extractor_class,
+                self.features_extractor_kwargs,
+                self.normalize_images,
             )
-        return self.builder
-
-    def _make_normaliser(self) -> ObservationNormaliser | None:
-        """Return a normaliser of the analogue values among the features, if it is wanted."""
-        if not self.normalise_observations:
-            return None
-        return make_normaliser(
-            self.observation_space,
-            self.features_extractor_class,
-            self.features_extractor_kwargs,
-            self.normalize_images,
+        self.builder = NetworkBuilder(
+            self.network,
+            int(features_dim),  # a Dict's is numpy's
+            spike_steps_of(self.observation_space, self.features_extractor_class),
+            self.activation_fn,
+            normaliser,
+            self.cell_factory,
+            self.gated,
+            self.critic_hidden_sizes,
         )
+        return self.builder
 
     @property
     def normaliser(self) -> ObservationNormaliser | None:
@@ -405,7 +363,7 @@ class SpikingPolicy(Behaviour):
             self.network_inputs(tensor)
 
     def program(self) -> Program:
-        """Return what the policy acts by as one value, with copies of its numbers.
+        """Return the acting network as one value, with copies of its numbers.
 
         Raises:
             ValueError: A part has no form outside of PyTorch; the message names the nearest one.
@@ -418,6 +376,29 @@ class SpikingPolicy(Behaviour):
         return self.gated is not None
 
     @abstractmethod
+    def acting_network(self) -> Any:
+        """Return the network that chooses actions."""
+
+    @abstractmethod
+    def network_inputs(self, observation: PyTorchObs) -> Tensor:
+        """Return the acting network's inputs for a batch of observations."""
+
+    @abstractmethod
+    def behaviour(self, output: Tensor) -> Tensor:
+        """Return the policy's choice (B, A) for outputs (B, O) of the acting network.
+
+        Log-odds or values of discrete actions; the best continuous action in units of half the
+        range of the action space, whose middle is 0.
+        """
+
+    def watched(self, observations: Any) -> tuple[Tensor, list[Tensor]]:
+        """Return behaviour (B, A) and each spiking layer's spikes (T, B, N), differentiable."""
+        inputs = self.network_inputs(observations)
+        runs: list[NetworkRun] = []
+        output, _ = self.acting_network()(inputs, optimised=False, observer=runs.append)
+        return self.behaviour(output), spikes_of(runs)
+
+    @abstractmethod
     def acting_modules(self) -> dict[str, nn.Module]:
         """Return the modules that acting needs, by the prefix of their names in state_dict."""
 
@@ -427,10 +408,10 @@ class SpikingPolicy(Behaviour):
 
     @abstractmethod
     def acting_extractor(self) -> nn.Module:
-        """Return the features extractor that the acting network sees observations through."""
+        """Return the features extractor before the acting network."""
 
     def acting_head(self) -> nn.Module | None:
-        """Return the one linear head of the acting network, None for another way to its values."""
+        """Return the acting network's one linear head, None where values come in another way."""
         return None
 
     @staticmethod
@@ -445,26 +426,22 @@ class SpikingPolicy(Behaviour):
             BasePolicy.init_weights(module, gain)
 
     def set_training_mode(self, mode: bool) -> None:
-        """Switch between acting and updating, as the algorithms announce them.
-
-        Stable-Baselines3 calls this with True when updates begin and with False when a rollout
-        begins; there the normaliser takes its new statistics, and controllers of the dynamics act.
-        ``predict`` also passes False and must change nothing.
-        """
+        """Switch between acting and updating, as the algorithms announce them."""
         if self._predicting and mode == self.training:
             return  # nothing to switch, at every decision
         super().set_training_mode(mode)
+        # Every predict passes False too, and must change nothing else.
         if self._predicting:
             return
-        if not mode:
-            for module in self.modules():
-                if isinstance(module, SpikingNetwork):
-                    module.rollout_started()
-        if self.normaliser is None:
-            return
         if mode:
-            self.normaliser.updates_started()
-        else:
+            if self.normaliser is not None:
+                self.normaliser.updates_started()
+            return
+        # A rollout begins: controllers of the dynamics act, and statistics are taken over.
+        for module in self.modules():
+            if isinstance(module, SpikingNetwork):
+                module.rollout_started()
+        if self.normaliser is not None:
             self.normaliser.rollout_started()
 
     def predict(
@@ -476,47 +453,57 @@ class SpikingPolicy(Behaviour):
     ) -> tuple[np.ndarray[Any, Any], tuple[np.ndarray[Any, Any], ...] | None]:
         """Choose actions, as Stable-Baselines3 defines it; never changes the normaliser.
 
+        Args:
+            observation: One observation or a batch of B.
+            state: State that the last call returned; None starts every episode from rest.
+            episode_start: (B,), bool: where an episode starts, so that its state is at rest
+                whatever ``state`` says. None: nowhere.
+            deterministic: Whether to take the best action instead of sampling.
+
+        Returns:
+            Actions and the state for the next call, None where no state is carried.
+
         Raises:
-            ValueError: A state is given, which this policy has no use for.
+            ValueError: State or ``episode_start`` do not fit the batch or the network.
         """
-        if state is not None:
+        if state is not None and not self.carries_state:
             raise ValueError(
                 f"{type(self).__name__} starts from rest at every decision and takes no state, got "
                 "one; pass state=None, or train with StatefulPPO or StatefulDQN"
             )
         rows = rows_of(observation, self.observation_space) if deterministic else None
         decider = None if rows is None else self._decider()
-        actions = None if rows is None or decider is None else decider.actions(rows)
-        if actions is None:
-            chosen: tuple[np.ndarray[Any, Any], None] = self.predict_by_torch(
-                observation, state, episode_start, deterministic
-            )
-            return chosen
-        self._stop_training()
-        return as_taken(actions, observation, self.observation_space, self.action_space), None  # type: ignore[arg-type]
+        if rows is not None and decider is not None:
+            self._stop_training()
+            states = self._states_before(state, episode_start, len(rows))
+            actions = decider.actions(rows, states)
+            if actions is not None:
+                seen: Any = observation  # an array, for it has rows
+                taken = as_taken(actions, seen, self.observation_space, self.action_space)
+                return taken, None if states is None else (states,)
+        by_torch: tuple[np.ndarray[Any, Any], tuple[np.ndarray[Any, Any], ...] | None] = (
+            self.predict_by_torch(observation, state, episode_start, deterministic)
+        )
+        return by_torch
 
     def predict_by_torch(
         self, observation: Any, state: Any = None, episode_start: Any = None,
         deterministic: bool = False,
     ) -> Any:  # fmt: skip
-        """Choose actions as ``predict`` does, by PyTorch's arithmetic.
-
-        Learners whose actions are part of a training use it, so that its bits stay.
-
-        Args:
-            observation: As in ``predict``.
-            state: As there.
-            episode_start: As there.
-            deterministic: As there.
-        """
+        """Choose actions as ``predict`` does, by PyTorch's arithmetic, to the bit."""
         self._predicting = True
         try:
             return super().predict(observation, state, episode_start, deterministic)
         finally:
             self._predicting = False
 
+    def _states_before(self, state: Any, episode_start: Any, batch: int) -> Array | None:
+        """Return new states (batch, S) before a decision, None where none are carried."""
+        del state, episode_start, batch
+        return None
+
     def _decider(self) -> Decider | None:
-        """Return what the policy acts by without PyTorch, None where that is not known."""
+        """Return the compiled decider, None where PyTorch has to decide."""
         acting: CompiledActing | None = self.__dict__.get("_compiled_acting")
         if acting is None:
             acting = self._compiled_acting = CompiledActing()
@@ -567,54 +554,26 @@ class SpikingPolicy(Behaviour):
 
     def acting_state_dict(self) -> dict[str, Tensor]:
         """Return copies of the tensors that acting needs, by name."""
-        names: set[str] = set()
-        for prefix, module in self.acting_modules().items():
-            names.update(f"{prefix}.{name}" for name in full_state(module))
         state = full_state(self)
-        return {
-            name: state[name].detach().clone()
-            for name in sorted(names)
-            if not _only_for_training(name)
+        names = {
+            f"{prefix}.{name}"
+            for prefix, module in self.acting_modules().items()
+            for name in full_state(module)
+            if ".regulation." not in f".{name}" and name.rpartition(".")[2] not in _TRAINING_NAMES
         }
+        return {name: state[name].detach().clone() for name in sorted(names)}
 
     def load_acting_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Load tensors as ``acting_state_dict`` gives them; all else stays as it is.
-
-        Args:
-            tensors: Tensors by name.
-
-        Raises:
-            ValueError: A name, shape or dtype is not the policy's own, or the tensors were saved
-                under other dynamics.
-        """
+        """Load tensors as ``acting_state_dict`` gives them; leave all others unchanged."""
         tensors, expected = todays_names(tensors), self.acting_state_dict()
         check_acting_tensors(tensors, expected)
         self.load_state_dict({**self.state_dict(), **tensors})
 
 
 def check_acting_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """Refuse tensors that a policy would not take exactly as they are.
-
-    Args:
-        tensors: Tensors by name.
-        expected: The policy's own, as ``acting_state_dict`` gives them.
-
-    Raises:
-        ValueError: A name, shape or dtype is not the policy's own, or the tensors were saved under
-            other dynamics.
-    """
-    wrong = sorted(set(tensors) ^ set(expected))
-    if wrong:
-        raise ValueError(
-            f"acting tensors do not match: {', '.join(wrong)}; expected {', '.join(expected)}"
-        )
+    """Refuse tensors of other names, shapes, dtypes or neuron constants than a policy's."""
+    check_tensors(tensors, expected, "acting tensor")
     for name, tensor in tensors.items():
-        have, want = (tensor.shape, tensor.dtype), (expected[name].shape, expected[name].dtype)
-        if have != want:
-            raise ValueError(
-                f"tensor {name}: expected shape {tuple(want[0])} and {want[1]}, "
-                f"got {tuple(have[0])} and {have[1]}"
-            )
         if name.endswith(".neuron_constants") and not torch.equal(tensor, expected[name]):
             raise ValueError(
                 f"tensor {name}: expected {expected[name].tolist()}, got {tensor.tolist()}; "
@@ -673,17 +632,8 @@ class ActorCriticFlags(SpikingPolicy):
             )
 
 
-def _only_for_training(name: str) -> bool:
-    last = name.rsplit(".", 1)[-1]
-    return ".regulation." in name or last in _TRAINING_NAMES
-
-
 def spiking_policy_of(model: BaseAlgorithm) -> SpikingPolicy:
-    """Return a model's policy, which is one of ours.
-
-    Args:
-        model: Algorithm with a policy of snn_gym.
-    """
+    """Return a model's policy, a policy of snn_gym."""
     policy = model.policy
-    assert isinstance(policy, SpikingPolicy)  # as those who ask have checked
+    assert isinstance(policy, SpikingPolicy)  # as every caller has checked
     return policy

@@ -47,13 +47,7 @@ class SpikingQRDQNPolicy(ValuePolicyMixin, QRDQNPolicy):
 
 # ---- tqc -----------------------------------------------------------------------------------------
 class QuantileCritic(ActionValueCritic):
-    """Critics that each give quantiles of the return of an action.
-
-    Args:
-        *args: As in ``ActionValueCritic``.
-        n_quantiles: Quantiles of each critic.
-        **kwargs: As in ``ActionValueCritic``.
-    """
+    """Critics that each give ``n_quantiles`` quantiles of the return of an action."""
 
     def __init__(self, *args: Any, n_quantiles: int, **kwargs: Any) -> None:
         self.outputs = self.n_quantiles = n_quantiles

@@ -9,6 +9,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import Tensor, nn
+from typing_extensions import override
 
 from snn_gym.policies.base import LateOptimiser, SpikingPolicy
 from snn_gym.policies.networks import BuiltPart, NetworkBuilder, SingleNetworkModule
@@ -16,14 +17,7 @@ from snn_gym.policies.networks import BuiltPart, NetworkBuilder, SingleNetworkMo
 
 # ---- values --------------------------------------------------------------------------------------
 class ValueNetworkMixin(SingleNetworkModule, BuiltPart, BasePolicy):
-    """Values of actions, in the place of the class of Stable-Baselines3 that follows.
-
-    Args:
-        *args: As in that class.
-        builder: Builds the network.
-        spiking: Whether it spikes.
-        **kwargs: As in that class.
-    """
+    """Values of actions, in the place of the class of Stable-Baselines3 that follows."""
 
     part: str
     """Name that the class of Stable-Baselines3 gives its network."""
@@ -44,7 +38,7 @@ class ValueNetworkMixin(SingleNetworkModule, BuiltPart, BasePolicy):
         return getattr(self, self.part)
 
     def network_inputs(self, obs: PyTorchObs) -> Tensor:
-        """Return what the network sees of a batch of observations."""
+        """Return the network's inputs for a batch of observations."""
         return self.inputs(self.extract_features(obs, self.features_extractor))
 
     def forward(self, obs: PyTorchObs) -> Tensor:
@@ -90,20 +84,20 @@ class ValuePolicyMixin(LateOptimiser, SpikingPolicy):
         assert isinstance(network, ValueNetworkMixin)  # as made above
         return network
 
+    @override
     def acting_network(self) -> Any:
-        """Return the network that chooses actions."""
         return self._online().network
 
+    @override
     def acting_extractor(self) -> nn.Module:
-        """Return the module that makes features of observations."""
         return self._online().features_extractor
 
+    @override
     def acting_modules(self) -> dict[str, nn.Module]:
-        """Return the modules that choose actions, by name."""
         return {self.network_class.part: self._online()}
 
+    @override
     def network_inputs(self, observation: PyTorchObs) -> Tensor:
-        """Return what the acting network sees of a batch of observations."""
         return self._online().network_inputs(observation)
 
 
@@ -126,7 +120,7 @@ class SpikingDQNPolicy(ValuePolicyMixin, DQNPolicy):
     q_net_target: SpikingQNetwork
     make_q_net = ValuePolicyMixin.make_value_network
 
+    @override
     def acting_head(self) -> nn.Module | None:
-        """Return the one linear head of the acting network, None for another way to its values."""
         head: nn.Module | None = self.acting_network().head if self.spiking else None
         return head
