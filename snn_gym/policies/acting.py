@@ -21,12 +21,11 @@ from snn_gym.program.network import UNCHOSEN, Array, Choice, Head, Normaliser, P
 from snn_gym.spiking.layer_neurons import as_array
 
 if TYPE_CHECKING:
-    from snn_gym.policies.base import SpikingPolicy
-    from snn_gym.policies.stock import StockPolicyMixin
+    from snn_gym.policies.base import ProgramPolicy, SpikingPolicy
 
 
 # ---- reading -------------------------------------------------------------------------------------
-def read_program(policy: SpikingPolicy | StockPolicyMixin) -> Program:
+def read_program(policy: ProgramPolicy) -> Program:
     """Return the program that a policy acts by, with copies of its numbers.
 
     Raises:
@@ -71,7 +70,7 @@ def _averaged(program: Program, quantiles: int) -> Program:
     return replace(program, head=Head(weights, biases))
 
 
-def _choice(policy: SpikingPolicy | StockPolicyMixin) -> Choice:
+def _choice(policy: ProgramPolicy) -> Choice:
     space = policy.action_space
     if not isinstance(space, spaces.Box):
         return UNCHOSEN

@@ -21,6 +21,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
+from typing_extensions import override
 
 from snn_gym._base.lazy import collector_paused
 from snn_gym.policies.acting import CompiledActing, Decider, as_taken, read_program, rows_of
@@ -142,6 +143,112 @@ def check_pairing(policy: BasePolicy, algorithms: tuple[str, ...]) -> None:
         )
 
 
+# ---- program -------------------------------------------------------------------------------------
+class ProgramPolicy(BasePolicy):
+    """A policy whose acting network is recorded, saved alone and written down as a program."""
+
+    network: NetworkConfig
+    critic_key: ClassVar[CriticKey | None] = None
+    """Name of the critic's hidden sizes in ``net_arch``; None for those of the actor."""
+
+    @property
+    def normaliser(self) -> ObservationNormaliser | None:
+        """The observation normaliser that all networks share, or None."""
+        return None
+
+    @property
+    def carries_state(self) -> bool:
+        """Whether the network's state lasts from one decision to the next."""
+        return False
+
+    @abstractmethod
+    def acting_network(self) -> Any:
+        """Return the network that chooses actions."""
+
+    @abstractmethod
+    def network_inputs(self, observation: PyTorchObs) -> Tensor:
+        """Return the acting network's inputs for a batch of observations."""
+
+    @abstractmethod
+    def acting_modules(self) -> dict[str, nn.Module]:
+        """Return the modules that acting needs, by the prefix of their names in state_dict."""
+
+    def readout(self) -> nn.Linear | PopulationHead | None:
+        """Return the head after the acting network, None if the network has its own."""
+        return None
+
+    @abstractmethod
+    def acting_extractor(self) -> nn.Module:
+        """Return the features extractor before the acting network."""
+
+    def program(self) -> Program:
+        """Return the acting network as one value, with copies of its numbers.
+
+        Raises:
+            ValueError: A part has no form outside of PyTorch; the message names the nearest one.
+        """
+        return read_program(self)
+
+    def record(self, obs: np.ndarray[Any, Any], state: Any = None) -> Recording:
+        """Record how the policy decides on observations.
+
+        Args:
+            obs: One observation or a batch of B, as the environment gives them.
+            state: State (B, S) carried from the decision before, or what ``predict`` of a stateful
+                policy returned; None starts from rest.
+
+        Returns:
+            Activity of the acting network's layers, none if it does not spike, and the costs of a
+            decision. A features extractor other than Stable-Baselines3's flattening one is not
+            counted: ``costs.uncounted`` names it, and no total is known.
+
+        Raises:
+            ValueError: The state does not fit.
+        """
+        tensor, _ = self.obs_to_tensor(obs)
+        with torch.no_grad():
+            inputs = self.network_inputs(tensor)
+            carried = None if state is None else self._state_tensor(state, len(inputs))
+            recording: Recording = self.acting_network().record(
+                inputs, carried, head=self.readout()
+            )
+        left_out = (*uncounted_parts(self.acting_extractor()), *recording.costs.uncounted)
+        return replace(recording, costs=replace(recording.costs, uncounted=left_out))
+
+    def _state_tensor(self, state: Any, batch: int) -> Tensor:
+        """Return a given state as (batch, S)."""
+        del batch
+        carried: Tensor = state
+        return carried
+
+    def reseed_noise(self, seed: int) -> None:
+        """Restart the noise stream of a noisy encoder; without one nothing happens."""
+        self.acting_network().reseed_noise(seed)
+
+    def acting_state_dict(self) -> dict[str, Tensor]:
+        """Return copies of the tensors that acting needs, by name."""
+        state = full_state(self)
+        names = {
+            f"{prefix}.{name}"
+            for prefix, module in self.acting_modules().items()
+            for name in full_state(module)
+            if ".regulation." not in f".{name}" and name.rpartition(".")[2] not in _TRAINING_NAMES
+        }
+        return {name: state[name].detach().clone() for name in sorted(names)}
+
+    def load_acting_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        """Load tensors as ``acting_state_dict`` gives them; leave all others unchanged."""
+        tensors, expected = todays_names(tensors), self.acting_state_dict()
+        check_tensors(tensors, expected, "acting tensor")
+        for name, tensor in tensors.items():
+            if name.endswith(".neuron_constants") and not torch.equal(tensor, expected[name]):
+                raise ValueError(
+                    f"tensor {name}: expected {expected[name].tolist()}, got {tensor.tolist()}; "
+                    "the weights belong to a network of other dynamics"
+                )
+        self.load_state_dict({**self.state_dict(), **tensors})
+
+
 # ---- policy --------------------------------------------------------------------------------------
 _STOCK_PACKAGES = ("stable_baselines3.", "sb3_contrib.")
 _POLICIES: dict[str, str] = {}
@@ -150,7 +257,7 @@ _POLICIES: dict[str, str] = {}
 _TRAINING_NAMES = ("count", "total", "total_of_squares", "due", "feedback")
 
 
-class SpikingPolicy(BasePolicy):
+class SpikingPolicy(ProgramPolicy):
     """A policy on spiking networks: what the policies of all algorithms share.
 
     Unless a policy says otherwise, the state of its networks starts from rest at every decision.
@@ -178,7 +285,6 @@ class SpikingPolicy(BasePolicy):
             or the network needs a state that no policy of this kind carries.
     """
 
-    network: NetworkConfig
     normalise_observations: bool
     cell_factory: CellFactory | None = None
     algorithms: tuple[str, ...]
@@ -189,8 +295,6 @@ class SpikingPolicy(BasePolicy):
     activation_fn: type[nn.Module] = nn.ReLU
     gated: Gates | None = None
     """Units of networks that carry a state and do not spike; None where none carries a state."""
-    critic_key: ClassVar[CriticKey | None] = None
-    """Name of the critic's hidden sizes in ``net_arch``; None where there is no critic."""
     critic_hidden_sizes: tuple[int, ...] | None = None
     """Hidden sizes of the critic; None for those of the actor."""
     adam_defaults: ClassVar[Mapping[str, Any]] = {}
@@ -334,8 +438,8 @@ class SpikingPolicy(BasePolicy):
         return self.builder
 
     @property
+    @override
     def normaliser(self) -> ObservationNormaliser | None:
-        """The observation normaliser that all networks share, or None."""
         return self.builder.normaliser
 
     def fit_normaliser(
@@ -362,26 +466,10 @@ class SpikingPolicy(BasePolicy):
         with torch.no_grad(), self.normaliser.fitting():
             self.network_inputs(tensor)
 
-    def program(self) -> Program:
-        """Return the acting network as one value, with copies of its numbers.
-
-        Raises:
-            ValueError: A part has no form outside of PyTorch; the message names the nearest one.
-        """
-        return read_program(self)
-
     @property
+    @override
     def carries_state(self) -> bool:
-        """Whether the network's state lasts from one decision to the next."""
         return self.gated is not None
-
-    @abstractmethod
-    def acting_network(self) -> Any:
-        """Return the network that chooses actions."""
-
-    @abstractmethod
-    def network_inputs(self, observation: PyTorchObs) -> Tensor:
-        """Return the acting network's inputs for a batch of observations."""
 
     @abstractmethod
     def behaviour(self, output: Tensor) -> Tensor:
@@ -397,18 +485,6 @@ class SpikingPolicy(BasePolicy):
         runs: list[NetworkRun] = []
         output, _ = self.acting_network()(inputs, optimised=False, observer=runs.append)
         return self.behaviour(output), spikes_of(runs)
-
-    @abstractmethod
-    def acting_modules(self) -> dict[str, nn.Module]:
-        """Return the modules that acting needs, by the prefix of their names in state_dict."""
-
-    def readout(self) -> nn.Linear | PopulationHead | None:
-        """Return the head after the acting network, None if the network has its own."""
-        return None
-
-    @abstractmethod
-    def acting_extractor(self) -> nn.Module:
-        """Return the features extractor before the acting network."""
 
     def acting_head(self) -> nn.Module | None:
         """Return the acting network's one linear head, None where values come in another way."""
@@ -515,70 +591,6 @@ class SpikingPolicy(BasePolicy):
             self._predicting = True
             self.set_training_mode(False)
             self._predicting = False
-
-    def record(self, obs: np.ndarray[Any, Any], state: Any = None) -> Recording:
-        """Record how the policy decides on observations.
-
-        Args:
-            obs: One observation or a batch of B, as the environment gives them.
-            state: State (B, S) carried from the decision before, or what ``predict`` of a stateful
-                policy returned; None starts from rest.
-
-        Returns:
-            Activity of the acting network's layers, none if it does not spike, and the costs of a
-            decision. A features extractor other than Stable-Baselines3's flattening one is not
-            counted: ``costs.uncounted`` names it, and no total is known.
-
-        Raises:
-            ValueError: The state does not fit.
-        """
-        tensor, _ = self.obs_to_tensor(obs)
-        with torch.no_grad():
-            inputs = self.network_inputs(tensor)
-            carried = None if state is None else self._state_tensor(state, len(inputs))
-            recording: Recording = self.acting_network().record(
-                inputs, carried, head=self.readout()
-            )
-        left_out = (*uncounted_parts(self.acting_extractor()), *recording.costs.uncounted)
-        return replace(recording, costs=replace(recording.costs, uncounted=left_out))
-
-    def _state_tensor(self, state: Any, batch: int) -> Tensor:
-        """Return a given state as (batch, S)."""
-        del batch
-        carried: Tensor = state
-        return carried
-
-    def reseed_noise(self, seed: int) -> None:
-        """Restart the noise stream of a noisy encoder; without one nothing happens."""
-        self.acting_network().reseed_noise(seed)
-
-    def acting_state_dict(self) -> dict[str, Tensor]:
-        """Return copies of the tensors that acting needs, by name."""
-        state = full_state(self)
-        names = {
-            f"{prefix}.{name}"
-            for prefix, module in self.acting_modules().items()
-            for name in full_state(module)
-            if ".regulation." not in f".{name}" and name.rpartition(".")[2] not in _TRAINING_NAMES
-        }
-        return {name: state[name].detach().clone() for name in sorted(names)}
-
-    def load_acting_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Load tensors as ``acting_state_dict`` gives them; leave all others unchanged."""
-        tensors, expected = todays_names(tensors), self.acting_state_dict()
-        check_acting_tensors(tensors, expected)
-        self.load_state_dict({**self.state_dict(), **tensors})
-
-
-def check_acting_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """Refuse tensors of other names, shapes, dtypes or neuron constants than a policy's."""
-    check_tensors(tensors, expected, "acting tensor")
-    for name, tensor in tensors.items():
-        if name.endswith(".neuron_constants") and not torch.equal(tensor, expected[name]):
-            raise ValueError(
-                f"tensor {name}: expected {expected[name].tolist()}, got {tensor.tolist()}; "
-                "the weights belong to a network of other dynamics"
-            )
 
 
 class ActorCriticFlags(SpikingPolicy):

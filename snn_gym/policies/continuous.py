@@ -186,7 +186,6 @@ class SpikingSACPolicy(ActorAndCriticsMixin, SACPolicy):
     actor_class = SpikingSACActor
     actor: SpikingSACActor
     critic: ActionValueCritic
-    critic_target: ActionValueCritic
 
     def behaviour(self, output: Tensor) -> Tensor:
         """Return the mean action (B, A) of an output (B, O) of the actor, squashed."""
@@ -233,9 +232,7 @@ class SpikingTD3Policy(ActorAndCriticsMixin, TD3Policy):
     algorithms = ("TD3", "DDPG")
     actor_class = SpikingTD3Actor
     actor: SpikingTD3Actor
-    actor_target: SpikingTD3Actor
     critic: ActionValueCritic
-    critic_target: ActionValueCritic
 
     def behaviour(self, output: Tensor) -> Tensor:
         """Return the action (B, A) of an output (B, A) of the actor, squashed."""

@@ -36,8 +36,6 @@ class SpikingQRDQNPolicy(ValuePolicyMixin, QRDQNPolicy):
 
     algorithms = ("QRDQN",)
     network_class = SpikingQuantileNetwork
-    quantile_net: SpikingQuantileNetwork
-    quantile_net_target: SpikingQuantileNetwork
     make_quantile_net = ValuePolicyMixin.make_value_network
 
     def behaviour(self, output: Tensor) -> Tensor:
@@ -76,8 +74,6 @@ class SpikingTQCPolicy(SpikingSACPolicy):
     algorithms = ("TQC",)
     own_arguments = (*SpikingSACPolicy.own_arguments, "n_quantiles")
     critic_class = QuantileCritic
-    critic: QuantileCritic
-    critic_target: QuantileCritic
 
     def __init__(self, *args: Any, n_quantiles: int = 25, **kwargs: Any) -> None:
         self.n_quantiles = n_quantiles

@@ -14,10 +14,9 @@ from stable_baselines3.common.policies import BasePolicy
 from typing_extensions import deprecated
 
 from snn_gym.policies.acting import as_taken, rows_of
-from snn_gym.policies.base import SpikingPolicy
+from snn_gym.policies.base import ProgramPolicy
 from snn_gym.policies.protocols import Acting, ActingPolicy
 from snn_gym.policies.raw_observations import RawPolicy, raw_policy
-from snn_gym.policies.stock import StockPolicyMixin
 from snn_gym.program.compaction import compact
 from snn_gym.program.compiled import CompiledProgram
 from snn_gym.program.interpreter import rest_state
@@ -36,7 +35,7 @@ def program_of(model: BaseAlgorithm | Acting) -> Program:
     """
     policy = raw_policy(model)
     bare = policy.inner if isinstance(policy, RawPolicy) else policy
-    if not isinstance(bare, SpikingPolicy | StockPolicyMixin):
+    if not isinstance(bare, ProgramPolicy):
         raise ValueError(f"only policies of snn_gym are exported, got {type(bare).__name__}")
     program: Program = policy.program()
     return program

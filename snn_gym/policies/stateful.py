@@ -395,7 +395,6 @@ class StatefulDQNPolicy(StatefulPolicy, SpikingDQNPolicy):
     own_arguments = (*SpikingDQNPolicy.own_arguments, "gated")
     network_class = StatefulQNetwork
     q_net: StatefulQNetwork
-    q_net_target: StatefulQNetwork
 
     @override
     def rest_state(self, batch: int) -> Tensor:

@@ -6,30 +6,24 @@ Nothing of Stable-Baselines3 is replaced: trained with the same seed, they have 
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
-import numpy as np
-import torch
 from gymnasium import spaces
-from stable_baselines3.common.policies import ActorCriticPolicy, BaseModel, BasePolicy
+from stable_baselines3.common.policies import ActorCriticPolicy, BaseModel
 from stable_baselines3.common.torch_layers import FlattenExtractor
-from stable_baselines3.common.type_aliases import Schedule
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.dqn.policies import DQNPolicy
 from stable_baselines3.sac.policies import SACPolicy
 from torch import Tensor, nn
 from typing_extensions import override
 
-from snn_gym.policies.acting import read_program
-from snn_gym.policies.base import check_acting_tensors
+from snn_gym.policies.base import ProgramPolicy
 from snn_gym.policies.networks import DenseNetwork, network_config
-from snn_gym.program.network import Program
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.recording import Recording
 
 
-class StockPolicyMixin(BasePolicy):
+class StockPolicyMixin(ProgramPolicy):
     """An MLP policy of Stable-Baselines3 that names its weights and counts its costs.
 
     Args:
@@ -39,12 +33,6 @@ class StockPolicyMixin(BasePolicy):
         network: Hidden sizes, which are Stable-Baselines3's ``net_arch``; also as a mapping.
         **kwargs: As in Stable-Baselines3's policy.
     """
-
-    network: NetworkConfig
-    critic_key: ClassVar[None] = None
-    normaliser: ClassVar[None] = None
-    """Observations are not standardised, or by VecNormalize."""
-    carries_state: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -64,12 +52,9 @@ class StockPolicyMixin(BasePolicy):
         del data["net_arch"]
         return {**data, "network": self.network}
 
-    @abstractmethod
-    def acting_modules(self) -> dict[str, nn.Module]:
-        """Return the modules from features to actions, in their order, by names in state_dict."""
-
     def acting_network(self) -> DenseNetwork:
         """Return the acting network as a ``DenseNetwork`` with the same weights."""
+        # The modules stand in their order from features to actions.
         parts = self.acting_modules().values()
         linears = [x for part in parts for x in part.modules() if isinstance(x, nn.Linear)]
         *sizes, outputs = (linear.out_features for linear in linears)
@@ -80,39 +65,14 @@ class StockPolicyMixin(BasePolicy):
             module.weight, module.bias = linear.weight, linear.bias
         return network
 
-    def readout(self) -> None:
-        """Return the head after the acting network, which has it itself."""
+    @override
+    def acting_extractor(self) -> FlattenExtractor:
+        return FlattenExtractor(self.observation_space)
 
-    def program(self) -> Program:
-        """Return the acting network as one value, with copies of its numbers."""
-        return read_program(self)
-
-    def record(self, obs: np.ndarray[Any, Any], state: Any = None) -> Recording:
-        """Record the costs of decisions on observations; nothing spikes."""
-        tensor, _ = self.obs_to_tensor(obs)
-        with torch.no_grad():
-            # The base class's: an actor-critic's own returns features of both.
-            flatten = FlattenExtractor(self.observation_space)
-            features = BaseModel.extract_features(self, tensor, flatten)
-            recording: Recording = self.acting_network().record(features, state)
-        return recording
-
-    def reseed_noise(self, seed: int) -> None:
-        """Do nothing: acting draws no noise."""
-
-    def acting_state_dict(self) -> dict[str, Tensor]:
-        """Return copies of the tensors that acting needs, by name."""
-        prefixes = tuple(f"{name}." for name in self.acting_modules())
-        return {
-            name: tensor.detach().clone()
-            for name, tensor in sorted(self.state_dict().items())
-            if name.startswith(prefixes)
-        }
-
-    def load_acting_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Load tensors as ``acting_state_dict`` gives them; all else stays as it is."""
-        check_acting_tensors(tensors, self.acting_state_dict())
-        self.load_state_dict({**self.state_dict(), **tensors})
+    @override
+    def network_inputs(self, observation: PyTorchObs) -> Tensor:
+        # The base class's method: an actor-critic's own returns features of both.
+        return BaseModel.extract_features(self, observation, self.acting_extractor())
 
 
 class StockActorCriticPolicy(StockPolicyMixin, ActorCriticPolicy):

@@ -117,7 +117,6 @@ class SpikingDQNPolicy(ValuePolicyMixin, DQNPolicy):
     algorithms = ("DQN",)
     network_class = SpikingQNetwork
     q_net: SpikingQNetwork
-    q_net_target: SpikingQNetwork
     make_q_net = ValuePolicyMixin.make_value_network
 
     @override

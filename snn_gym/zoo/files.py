@@ -48,7 +48,6 @@ from snn_gym.zoo.algorithms import (
     ALGORITHMS,
     AlgorithmName,
     algorithm_name,
-    check_policy,
     make_settings,
 )
 from snn_gym.zoo.build import as_learned, build_model, make_environments
@@ -72,20 +71,13 @@ from snn_gym.zoo.recipe import Recipe, processor
 
 # ---- spaces as data ------------------------------------------------------------------------------
 SUPPORTED_SPACES = "Box, Discrete, MultiDiscrete or MultiBinary"
-# More limits than this, if all are equal, are described by one number: a manifest has room
-# for no list as long as an image.
+# More limits than this, if all are equal, are described by one number: a manifest has no room
+# for a list as long as an image.
 _MOST_LIMITS = 1024
 
 
 def describe_space(space: spaces.Space[Any]) -> dict[str, Any]:
-    """Describe a space in plain JSON types; equal spaces have equal descriptions.
-
-    Args:
-        space: A Box, Discrete, MultiDiscrete or MultiBinary space.
-
-    Raises:
-        ValueError: It is a space of another kind.
-    """
+    """Describe a space in plain JSON types; equal spaces have equal descriptions."""
     if isinstance(space, FlatSpikes):
         return {"type": "FlatSpikes", "shape": list(space.spike_shape)}
     if isinstance(space, spaces.Box):
@@ -110,29 +102,28 @@ def describe_space(space: spaces.Space[Any]) -> dict[str, Any]:
 
 
 def describes(description: Mapping[str, Any], space: spaces.Space[Any]) -> bool:
-    """Tell whether a description is that of a space, also one of an earlier version.
-
-    Args:
-        description: From ``describe_space``; versions before 1.1 listed all limits of images.
-        space: A space as ``describe_space`` takes it.
-    """
-    limits = {key: description[key] for key in ("low", "high") if key in description}
-    short = {key: _shortened(x) for key, x in limits.items() if isinstance(x, list)}
+    """Tell whether a description is that of a space, also one of an earlier version."""
+    # Versions before 1.1 listed all limits of images.
+    short = {
+        key: _shortened(x)
+        for key, x in description.items()
+        if key in ("low", "high") and isinstance(x, list)
+    }
     return {**description, **short} == describe_space(space)
 
 
 def _bounds(values: np.ndarray[Any, Any]) -> list[Any] | float | str:
     # JSON has no infinity; float() of the strings gives it back.
-    flat = (float(value) for value in values.ravel())
+    flat = values.ravel().astype(float).tolist()
     return _shortened([value if math.isfinite(value) else str(value) for value in flat])
 
 
 def _shortened(limits: list[Any]) -> list[Any] | float | str:
-    """Return one number for many equal ones."""
+    """Return one number for many equal limits."""
     if len(limits) <= _MOST_LIMITS or limits.count(limits[0]) < len(limits):
         return limits
-    one: float | str = limits[0]
-    return one
+    limit: float | str = limits[0]
+    return limit
 
 
 # ---- agents as data ------------------------------------------------------------------------------
@@ -150,29 +141,21 @@ class AgentManifest(Config):
     """Content of manifest.json of a saved agent."""
 
     format: Literal["snn_gym/agent/1"]
-    """Name and version of this format."""
     agent: RecordedAgent | None
     """Agent of the zoo; None for a model made by hand."""
     algorithm: AlgorithmName
-    """Key of ``snn_gym.zoo.algorithms.ALGORITHMS``."""
     policy: str
-    """Name of the policy class."""
     policy_kwargs: dict[str, Any]
     """Arguments of the policy; ``network`` holds every setting of the network."""
     environment: RecordedId
-    """Gymnasium id."""
     environment_kwargs: RecordedArguments
-    """Arguments of ``gym.make``."""
     observation_space: dict[str, Any]
-    """Description of the observation space."""
+    """Description by ``describe_space``."""
     action_space: dict[str, Any]
-    """Description of the action space."""
     hyperparameters: dict[str, Any]
-    """Hyper-parameters of the algorithm."""
     num_timesteps: Natural
     """Environment steps trained."""
     seed: int | None
-    """Seed of the model."""
     versions: dict[str, str]
     """Versions of the packages that wrote it."""
     weights_sha256: str
@@ -187,7 +170,9 @@ class AgentManifest(Config):
     """VecNormalize around the environments, with statistics beside the weights; None for none."""
 
     def _check(self) -> None:
-        check_policy(self.algorithm, self.policy)
+        fitting = ALGORITHMS[self.algorithm].policy
+        if self.policy != fitting:
+            raise ValueError(f"{self.algorithm} needs the policy {fitting}, got {self.policy}")
 
 
 def save_agent(
@@ -230,14 +215,7 @@ def save_agent(
 
 
 def dump_weights(model: BaseAlgorithm) -> bytes:
-    """Return weights.safetensors of a model: its weights, and VecNormalize's statistics.
-
-    Args:
-        model: Any model.
-
-    Raises:
-        ValueError: A weight is not finite.
-    """
+    """Return weights.safetensors of a model: its weights, and VecNormalize's statistics."""
     state = {**full_state(model.policy), **prefixed(VEC_NORMALIZE, statistics_of(model))}
     finite_or_raise(state, "the model")
     return dump_tensors(state)
@@ -323,15 +301,10 @@ def load_agent(
 
 @contextmanager
 def _naming(where: str) -> Iterator[None]:
-    """Name the file where what it says can't be built.
-
-    It holds arguments of other libraries' classes, which hardly check them and fail in every way.
-
-    Raises:
-        ValueError: It can't.
-    """
+    """Name the file whose content can't be built."""
     try:
         yield
+    # It holds arguments of other libraries' classes, which hardly check them and fail in many ways.
     except (
         ArithmeticError,
         AttributeError,
@@ -348,19 +321,7 @@ def _naming(where: str) -> Iterator[None]:
 
 
 def load_state(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], where: str) -> None:
-    """Load a module's whole state, of exactly its names, shapes and element types.
-
-    PyTorch's own ``load_state_dict`` would convert element types without a word.
-
-    Args:
-        module: Module to change in place.
-        tensors: Tensors by name.
-        where: Place to name in errors.
-
-    Raises:
-        ValueError: A tensor is missing, unknown, not finite, or of another shape or element type,
-            or was saved under other neuron parameters.
-    """
+    """Load a module's whole state, of exactly its names, shapes and element types."""
     state, tensors = full_state(module), todays_names(tensors)
     missing, unknown = sorted(state.keys() - tensors.keys()), sorted(tensors.keys() - state.keys())
     if missing or unknown:
@@ -386,15 +347,7 @@ def load_state(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], whe
 
 
 def finite_or_raise(tensors: Mapping[str, torch.Tensor], where: str) -> None:
-    """Refuse weights that are infinite or no numbers, which nothing is saved with.
-
-    Args:
-        tensors: Weights by name.
-        where: Whose they are, for the message.
-
-    Raises:
-        ValueError: One is not finite.
-    """
+    """Refuse weights that are infinite or NaN."""
     for name, tensor in tensors.items():
         if _not_finite(tensor):
             raise ValueError(
@@ -460,15 +413,7 @@ def _describe(model: BaseAlgorithm, weights_sha256: str, recipe: Recipe | None) 
 
 
 def read_weights(folder: Path, manifest: AgentManifest) -> dict[str, torch.Tensor]:
-    """Read the weights of a saved agent.
-
-    Args:
-        folder: Folder that ``save_agent`` wrote.
-        manifest: What its manifest says.
-
-    Raises:
-        ValueError: They are missing, damaged, or not those of the manifest.
-    """
+    """Read the weights of a saved agent; refuse other weights than its manifest's."""
     data = read_regular_file(folder / WEIGHTS, max_bytes=MAX_WEIGHTS_BYTES)
     tensors, _ = parse_tensors(data, where=str(folder / WEIGHTS))
     if hashlib.sha256(data).hexdigest() != manifest.weights_sha256:

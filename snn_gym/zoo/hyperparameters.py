@@ -1,4 +1,4 @@
-"""Hyper-parameters of the algorithms, typed; names are those of the algorithms' arguments."""
+"""="""
 
 from __future__ import annotations
 
@@ -57,15 +57,7 @@ def parse_schedule(value: float | str) -> float | LinearSchedule:
 
 
 def check_schedule(value: float | str, name: str) -> None:
-    """Raise ValueError unless a value is a schedule; imports nothing heavy.
-
-    Args:
-        value: A number or a string, as ``parse_schedule`` takes it.
-        name: Name of the hyper-parameter, for the message.
-
-    Raises:
-        ValueError: The string is no schedule, or the number is negative.
-    """
+    """Refuse a value that ``parse_schedule`` does not take; import nothing heavy."""
     if isinstance(value, str):
         try:
             _linear_numbers(value)
@@ -76,21 +68,12 @@ def check_schedule(value: float | str, name: str) -> None:
 
 
 Schedule = Annotated[float | str, check_schedule]
-"""A hyper-parameter that may change over training, as ``parse_schedule`` takes it."""
 SCHEDULES = ("learning_rate", "clip_range")
 """Hyper-parameters that may be schedules."""
 
 
 def format_schedule(schedule: Any, name: str) -> float | str:
-    """Write a schedule as a number or string that ``parse_schedule`` reads.
-
-    Args:
-        schedule: A number, or one of Stable-Baselines3's schedule objects.
-        name: Name of the hyper-parameter, for the message.
-
-    Raises:
-        ValueError: It is some other callable, which can't be saved without its code.
-    """
+    """Write a schedule as a number or string that ``parse_schedule`` reads."""
     from stable_baselines3.common.utils import ConstantSchedule, FloatSchedule, LinearSchedule
 
     if isinstance(schedule, FloatSchedule):
