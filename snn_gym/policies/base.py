@@ -194,8 +194,8 @@ class ProgramPolicy(BasePolicy):
 
         Args:
             obs: One observation or a batch of B, as the environment gives them.
-            state: State (B, S) carried from the decision before, or what ``predict`` of a stateful
-                policy returned; None starts from rest.
+            state: State (B, S) from the decision before, also as ``predict`` of a stateful policy
+                returns it; None starts from rest.
 
         Returns:
             Activity of the acting network's layers, none if it does not spike, and the costs of a
@@ -258,7 +258,7 @@ _TRAINING_NAMES = ("count", "total", "total_of_squares", "due", "feedback")
 
 
 class SpikingPolicy(ProgramPolicy):
-    """A policy on spiking networks: what the policies of all algorithms share.
+    """A policy on spiking networks, the base of the policies of all algorithms.
 
     Unless a policy says otherwise, the state of its networks starts from rest at every decision.
     Observations are standardised inside the policy, by one normaliser that all of its networks
@@ -269,7 +269,7 @@ class SpikingPolicy(ProgramPolicy):
         observation_space: Observation space.
         action_space: Action space.
         lr_schedule: Learning rate over the remaining progress.
-        network: What the networks are made of, also as a mapping; its defaults if None.
+        network: Configuration of the networks, also as a mapping; its defaults if None.
         normalise_observations: Whether Box observations, also those in a Dict, are standardised.
         cell_factory: For research: makes any spiking module with Norse's protocol in place of the
             configured neuron.

@@ -160,7 +160,7 @@ class SpikingSACActor(BuiltPart, SACActor):
         outputs = get_action_dim(action_space)
         latent = FeatureNetwork(builder, spiking, population_outputs=outputs)
         # Without layers of its own Stable-Baselines3's actor puts mean and deviation right on
-        # what it takes for the features: here the network's output.
+        # the features that it is given: here the network's output.
         arguments = {**kwargs, "net_arch": [], "features_dim": latent.network.output_size}
         super().__init__(observation_space, action_space, **arguments)
         self.builder, self.spiking = builder, spiking

@@ -35,7 +35,7 @@ class SpikingControllerPolicy(SpikingPolicy, BasePolicy):
     output; the values of a bounded Box are ``tanh`` of the outputs, scaled to its limits.
 
     Box observations are scaled by fixed limits to [-1, 1] and clipped there: a normaliser that
-    followed the data would change what the same weights do. The learner sets the limits
+    followed the data would change the actions of the same weights. The learner sets the limits
     (``set_observation_limits``); they are saved with the weights.
 
     Args:
@@ -48,7 +48,7 @@ class SpikingControllerPolicy(SpikingPolicy, BasePolicy):
         **kwargs: Other policies' arguments, each refused by name.
 
     Raises:
-        ValueError: A space or an argument is not supported; the message says what to use.
+        ValueError: A space or an argument is not supported; the message names a substitute.
     """
 
     algorithms = ("learners without gradients",)
@@ -187,7 +187,7 @@ class LocalActorCriticPolicy(SpikingControllerPolicy):
         **kwargs: As in ``SpikingControllerPolicy``.
 
     Raises:
-        ValueError: A space or an argument is not supported; the message says what to use.
+        ValueError: A space or an argument is not supported; the message names a substitute.
     """
 
     algorithms = ("LocalActorCritic",)

@@ -199,7 +199,7 @@ def make_agent(
 
     Raises:
         ValueError: The agent, the environment, a hyper-parameter or a setting of the network is
-            unknown or invalid, or there is not memory enough for what the algorithm stores.
+            unknown or invalid, or the memory is too small for the algorithm's buffers.
     """
     spec = load_agent_spec(name)
     env_id = import_named_module(env_id)

@@ -46,7 +46,7 @@ def seed_environments(env: VecEnv, seed: int | None, seeding: Seeding) -> None:
     if seed is None or seeding == "consecutive":
         return  # as Stable-Baselines3 has seeded them
     base: Any = env.unwrapped
-    # What VecEnv.seed sets, which can only count up.
+    # The attribute that VecEnv.seed sets, which can only count up.
     base._seeds = environment_seeds(seed, env.num_envs, seeding)
     # A batch has no single environments: its action space is that of the first one.
     base.action_space.seed(_words(seed, 0)[1])

@@ -178,7 +178,7 @@ class AgentManifest(Config):
 def save_agent(
     model: BaseAlgorithm, path: str | os.PathLike[str], *, recipe: Recipe | None = None
 ) -> Path:
-    """Save an agent's policy and what builds it again; no code, never a pickle.
+    """Save an agent's policy and settings as data; no code, never a pickle.
 
     The statistics of a VecNormalize around its environments are saved too, and transposed images
     need nothing; wrappers of rewards and time limits are not saved.
@@ -189,9 +189,9 @@ def save_agent(
     Args:
         model: An agent of the zoo, or a stock algorithm with one of our policies.
         path: Folder to create; an agent saved there before is replaced.
-        recipe: What trains the same weights again. None for that of one call of ``learn`` if
-            ``make_agent`` made the model, that of the folder if it was loaded and not trained on,
-            and else for none.
+        recipe: Recipe that trains the same weights again. With None it is that of one call of
+            ``learn`` for a model of ``make_agent``, the folder's recipe for a model that was
+            loaded and not trained on, and none for any other model.
 
     Returns:
         The folder.
@@ -206,8 +206,8 @@ def save_agent(
     manifest = _describe(model, hashlib.sha256(weights).hexdigest(), recipe)
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
-    # The manifest comes last and is what makes the folder an agent: a process killed in between
-    # leaves none, and never old words beside new weights.
+    # The manifest comes last and alone makes the folder an agent: a process killed in between
+    # leaves none, and never an old manifest beside new weights.
     (folder / MANIFEST).unlink(missing_ok=True)
     write_bytes_atomic(folder / WEIGHTS, weights)
     write_bytes_atomic(folder / MANIFEST, dump_sealed(to_mapping(manifest)))
@@ -426,10 +426,9 @@ def read_weights(folder: Path, manifest: AgentManifest) -> dict[str, torch.Tenso
 
 def _check_spaces(manifest: AgentManifest, env: VecEnv, where: str) -> None:
     for name in ("observation_space", "action_space"):
-        expected, found = getattr(manifest, name), getattr(env, name)
-        if not describes(expected, found):
+        expected, space = getattr(manifest, name), getattr(env, name)
+        if not describes(expected, space):
             raise ValueError(
                 f"{where}: {name} of {manifest.environment} was {expected} and is now "
-                f"{describe_space(found)}; "
-                "pass the environments it was trained on as env"
+                f"{describe_space(space)}; pass the environments it was trained on as env"
             )

@@ -43,7 +43,7 @@ def parse_schedule(value: float | str) -> float | LinearSchedule:
             ``"lin_START_END_FRACTION"`` goes to END within the first FRACTION of training.
 
     Returns:
-        What Stable-Baselines3 takes: the number, or a schedule of the remaining progress.
+        The number, or Stable-Baselines3's schedule of the remaining progress.
 
     Raises:
         ValueError: The string is no such schedule.
@@ -136,7 +136,7 @@ class OnPolicySettings(StateDependentExploration, AlgorithmSettings):
     gae_lambda: Share = 0.95
     """Decay of generalised advantage estimation."""
     normalize_advantage: bool = True
-    """Whether advantages are standardised within what is learned from at once."""
+    """Whether advantages are standardised within a minibatch."""
 
 
 @dataclass(frozen=True)
@@ -203,8 +203,8 @@ class StatefulPPOSettings(PPOSettings):
     """``bptt``: gradients pass back through recurrent spikes; ``eprop``: they do not, so that
     eligibility traces could carry them forward in time."""
     feedback: CreditFeedbackName = "symmetric"
-    """With e-prop, what carries the readout's error to spiking neurons: its own weights
-    (``symmetric``), or fixed random ones."""
+    """Weights that carry the readout's error to spiking neurons with e-prop: its own
+    (``symmetric``), or fixed random weights."""
 
     def _check(self) -> None:
         check_credit(self.credit, self.feedback)

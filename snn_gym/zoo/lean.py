@@ -42,15 +42,14 @@ def make_lean(
     seed: int | None = None,
     **settings: Any,
 ) -> LeanAlgorithm:
-    """Return an agent that does what a trained one does, with fewer spikes.
+    """Return an agent that acts as a trained one does, with fewer spikes.
 
-    The trained agent is not changed; it teaches in the states that the new one visits. A student of
-    the same network is played unchanged in the first fifth of the steps. What it earns there is
-    what later episodes are compared with: they move the bound, and the weights are taken back where
-    the final ones earn less. Loss is allowed in units of what the trained agent is above random
-    play; where that is not known, none is. All that takes episodes: ten in each fifth of the steps
-    see what two may miss. The bound of any other student stays where it is, since one that starts
-    anew earns nothing yet.
+    The trained agent is not changed; it teaches in the states that the new agent visits. A student
+    of the same network acts unchanged in the first fifth of the steps. Later episodes are compared
+    with the return of that fifth: they move the bound, and weights are restored where the final
+    ones earn less. The loss allowed is in units of the trained agent's return above random play;
+    none is allowed where that return is unknown. The comparison takes about ten episodes in each
+    fifth of the steps. The bound of any other student stays fixed, for fresh weights earn nothing.
 
     Args:
         model: Trained agent, of the zoo or a stock algorithm with one of our policies. Its ANN twin

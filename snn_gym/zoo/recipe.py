@@ -80,12 +80,12 @@ def unknown_part(processor: Mapping[str, str], *, whole: bool = True) -> str | N
     for machines, known in _KNOWN.items():
         if re.fullmatch(machines, machine) is None:
             continue
-        for name, found in processor.items():
+        for name, value in processor.items():
             # Two OpenBLAS in a process, numpy's and SciPy's, may take different kernels.
             pattern = known.get(name, "")
             pattern = rf"(?:{pattern})(?:_(?:{pattern}))?" if name == "openblas" else pattern
-            if name != "machine" and re.fullmatch(pattern, found) is None:
-                return f"{name} {found} on {machine}"
+            if name != "machine" and re.fullmatch(pattern, value) is None:
+                return f"{name} {value} on {machine}"
         return None
     return f"machine {machine}"
 

@@ -54,7 +54,7 @@ class AgentSpec(Config):
     """Agent under whose file this one's was laid; None for none."""
     twin: RecordedAgent | None = None
     """Agent to compare with: the ANN twin of a spiking agent, and the other way round; None for a
-    learner without gradients, which is compared with the others of its kind."""
+    learner without gradients, which is compared with its kind alone."""
     network: dict[str, Any] = field(default_factory=dict)
     """Settings of ``snn_gym.spiking.NetworkConfig``."""
     policy_kwargs: dict[str, Any] = field(default_factory=dict)
@@ -160,8 +160,8 @@ def register_agent(name: str, **table: Any) -> None:
 
     Args:
         name: Small letters, digits and hyphens; no other agent's.
-        **table: What agents/NAME/agent.toml holds beside the name: ``description``, ``parent`` and
-            what differs, or all fields of ``AgentSpec``.
+        **table: Content of agents/NAME/agent.toml beside the name: ``description``, ``parent`` and
+            the fields that differ, or all fields of ``AgentSpec``.
 
     Raises:
         ValueError: The name is taken or none, or the table does not fit the schema.
