@@ -7,12 +7,14 @@ them in one of ``ACTIONS``. After Stable-Baselines3's
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import pytest
 from gymnasium import spaces
 from sb3_contrib import QRDQN, TQC, TRPO
 from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
@@ -31,6 +33,15 @@ from snn_gym.policies import (
     StatefulDQNPolicy,
 )
 from snn_gym.spiking import NetworkConfig
+
+
+@contextmanager
+def refused(message: str, *errors: type[BaseException]) -> Iterator[None]:
+    """Expect an error, a ValueError if none is named, whose one line matches a message."""
+    with pytest.raises(errors or ValueError, match=message) as caught:
+        yield
+    assert "\n" not in str(caught.value)
+
 
 SMALL = NetworkConfig(hidden_sizes=(32,), time_steps=4)
 # A bit is said by a Box action of -TARGET or TARGET; half of that off is still right.

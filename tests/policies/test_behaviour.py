@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from stable_baselines3.common.utils import ConstantSchedule
 from torch import Tensor
 
-from snn_gym.policies import SpikingControllerPolicy, StatefulActorCriticPolicy
+from snn_gym.policies import SpikingControllerPolicy
 from snn_gym.policies.behaviour import divergence, scaled_actions
 from snn_gym.policies.stateful import SequenceBatch
 from snn_gym.spiking import NetworkConfig
@@ -98,16 +98,6 @@ def test_zero_for_equals_and_never_below(action: str, seed: int, batch: int, sca
         shifted = second if action == "MultiBinary" else second + 3.0
         found = divergence(space, first, shifted)
         torch.testing.assert_close(found, apart, rtol=1e-3, atol=1e-4)
-
-
-def test_a_step_down_the_divergence_comes_closer() -> None:
-    for space in ACTIONS.values():
-        size = 2 if isinstance(space, spaces.Box | spaces.MultiBinary) else 4
-        reference, behaviour = normal(0, 8, size), normal(1, 8, size).requires_grad_()
-        before = divergence(space, reference, behaviour).mean()
-        (gradient,) = torch.autograd.grad(before, behaviour)
-        after = divergence(space, reference, behaviour - 0.5 * gradient).mean()
-        assert after < before
 
 
 def test_other_actions_are_refused() -> None:
@@ -298,12 +288,3 @@ def test_sequences_are_watched_as_they_are_played(name: str, action: str) -> Non
     for index, layer in enumerate(spikes):
         played = torch.cat([step[index] for step in fired])
         assert torch.equal(layer, played)
-
-
-def test_a_stateful_actors_state_is_its_own_part() -> None:
-    made = make("StatefulPPO", policy_kwargs={"network": TWO})
-    policy: StatefulActorCriticPolicy = made.policy
-    states = normal(0, 3, policy.rest_state(1).shape[1])
-    part = policy.acting_state(states)
-    assert part.shape == (3, policy.mlp_extractor.actor.state_size)
-    assert torch.equal(part, states[:, : part.shape[1]])

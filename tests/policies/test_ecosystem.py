@@ -19,7 +19,6 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from snn_gym.spiking.bookkeeping import full_state
 from tests.policies.identity import CASES, EVERY, Identity, make, observations
-from tests.policies.matrix import PROMISE
 from tests.policies.test_identity import assert_same
 
 algorithms = pytest.mark.parametrize("name", list(CASES))
@@ -43,9 +42,7 @@ def box(name: str) -> DummyVecEnv:
 
 
 @every
-def test_evaluation_and_checkpoints_leave_training_alone(
-    name: str, tmp_path: Path, record_property: Any
-) -> None:
+def test_evaluation_and_checkpoints_leave_training_alone(name: str, tmp_path: Path) -> None:
     plain = make(name).learn(STEPS)
     model = make(name)
     evaluation = EvalCallback(
@@ -67,7 +64,6 @@ def test_evaluation_and_checkpoints_leave_training_alone(
     assert_same(weights(loaded), at_80)
     best = EVERY[name].algorithm.load(tmp_path / "best_model", device="cpu")
     assert best.num_timesteps in (40, 80, 120)
-    record_property(PROMISE, f"{name}|callbacks|yes")
 
 
 @algorithms
@@ -133,9 +129,7 @@ def test_evaluate_policy_plays_what_predict_says(name: str) -> None:
 
 
 @every
-def test_vecnormalize_of_analogue_observations_trains_as_usual(
-    name: str, tmp_path: Path, record_property: Any
-) -> None:
+def test_vecnormalize_of_analogue_observations_trains_as_usual(name: str, tmp_path: Path) -> None:
     env = VecNormalize(box(name), gamma=0.0)
     model = make(name, env, policy_kwargs={"normalise_observations": False}).learn(STEPS)
     assert model.get_vec_normalize_env() is env
@@ -146,7 +140,6 @@ def test_vecnormalize_of_analogue_observations_trains_as_usual(
     raw = observations("analogue", 4)
     seen = [model.predict(x.normalize_obs(raw), deterministic=True)[0] for x in (env, again)]
     assert np.array_equal(*seen)
-    record_property(PROMISE, f"{name}|VecNormalize|yes")
 
 
 def test_vecnormalize_refuses_spikes_and_takes_their_rewards() -> None:
@@ -189,7 +182,7 @@ class Reach(gym.Env[Any, Any]):
 
 
 @pytest.mark.parametrize("name", OFF_POLICY)
-def test_hindsight_replay(name: str, tmp_path: Path, record_property: Any) -> None:
+def test_hindsight_replay(name: str, tmp_path: Path) -> None:
     def run() -> Any:
         noise = {"action_noise": None} if "action_noise" in CASES[name].arguments else {}
         return make(
@@ -212,7 +205,6 @@ def test_hindsight_replay(name: str, tmp_path: Path, record_property: Any) -> No
     }
     expected, _ = model.predict(seen, deterministic=True)
     assert np.array_equal(loaded.predict(seen, deterministic=True)[0], expected)
-    record_property(PROMISE, f"{name}|hindsight replay|yes")
 
 
 @pytest.mark.parametrize("name", GSDE)

@@ -6,7 +6,6 @@ import copy
 from typing import Any
 
 import pytest
-import torch
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
@@ -65,10 +64,3 @@ def test_a_copy_optimises_its_own_parameters() -> None:
     optimised = copied.optimizer.param_groups[0]["params"]
     assert [id(x) for x in optimised] == [id(x) for x in parameters]
     assert not {id(x) for x in optimised} & {id(x) for x in policy.parameters()}
-
-
-def test_one_that_is_set_is_kept() -> None:
-    policy = make().policy
-    other = torch.optim.SGD(policy.parameters(), lr=0.1)
-    policy.optimizer = other
-    assert policy.optimizer is other

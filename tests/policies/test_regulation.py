@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -179,16 +178,6 @@ def test_acting_tensors_are_those_of_an_unregulated_policy(
     assert (ours == theirs).all()
     if regulation is PENALTIES:
         assert full_state(trained).keys() == full_state(plain).keys()
-
-
-@pytest.mark.parametrize("regulation", [PENALTIES, CONTROLLER])
-def test_stock_files_keep_the_regulation(regulation: RegulationParameters, tmp_path: Path) -> None:
-    model = regulated("PPO", regulation).learn(STEPS["PPO"])
-    model.save(tmp_path / "model")
-    loaded = CASES["PPO"].algorithm.load(tmp_path / "model", device="cpu")
-    assert loaded.policy.network == model.policy.network
-    for name, x in full_state(model.policy).items():
-        assert torch.equal(x, full_state(loaded.policy)[name])
 
 
 @pytest.mark.parametrize("name", ["PPO", "DQN"])

@@ -16,6 +16,7 @@ from snn_gym.envs import StableBaselinesVecEnv
 from snn_gym.training import train
 from snn_gym.training.checkpoint import save_checkpoint
 from snn_gym.training.evaluations import EpisodeLog
+from tests.policies.identity import refused
 
 BAD_STEP = 3
 AGENTS = (
@@ -69,9 +70,8 @@ def test_every_learner_names_environment_step_and_value(
 ) -> None:
     gym.registry["Broken-v0"].kwargs = {"what": what, "value": value}
     model = snn_gym.make_agent(agent, "Broken-v0", network={"hidden_sizes": [4]})
-    with pytest.raises(ValueError, match=rf"Broken.* {what} {value} at step 3 of") as caught:
+    with refused(rf"Broken.* {what} {value} at step 3 of"):
         model.learn(300)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.filterwarnings("ignore:agent .* was not tuned")

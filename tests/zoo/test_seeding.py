@@ -93,17 +93,9 @@ def test_segments_of_a_run_are_seeded_as_its_recipe_says(tmp_path: Path) -> None
 
 
 def test_a_run_file_from_before_there_was_a_choice_is_consecutive(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text(
-        json.dumps(
-            {
-                "format": "snn_gym/run/1",
-                "agent": "ppo-lif",
-                "environment": "CartPole-v1",
-                "seed": 0,
-                "steps": 100,
-                "checkpoint_interval": 100,
-                "versions": {},
-            }
-        )
-    )
+    run = {
+        "format": "snn_gym/run/1", "agent": "ppo-lif", "environment": "CartPole-v1", "seed": 0,
+        "steps": 100, "checkpoint_interval": 100, "versions": {},
+    }  # fmt: skip
+    (tmp_path / "run.json").write_text(json.dumps(run))
     assert read_run_settings(tmp_path).seeding == "consecutive"

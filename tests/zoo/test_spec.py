@@ -19,37 +19,15 @@ from snn_gym.zoo import spec as spec_module
 PAIRS = [(name, env_id) for name in agent_ids() for env_id in load_agent_spec(name).environments]
 
 
-# Further ones may be anybody's.
+# Further agents may be anybody's.
 OURS = (
-    "a2c-lif",
-    "a2c-mlp",
-    "accept-reject",
-    "cma-es",
-    "dqn-mlp",
-    "dqsn",
-    "dqsn-dynamics",
-    "es",
-    "local-actor-critic",
-    "local-actor-critic-dynamics",
-    "local-actor-critic-wide",
-    "ppo-lif",
-    "ppo-lif-dynamics",
-    "ppo-mlp",
-    "qrdqn-lif",
-    "qrdqn-mlp",
-    "random-search",
-    "recurrent-dqn-gru",
-    "recurrent-dqsn",
-    "recurrent-ppo-gru",
-    "recurrent-ppo-lsnn",
-    "recurrent-ppo-lsnn-dynamics",
-    "recurrent-ppo-lsnn-eprop",
-    "sac-lif",
-    "sac-lif-dynamics",
-    "sac-mlp",
-    "synapse-agents",
+    "a2c-lif", "a2c-mlp", "accept-reject", "cma-es", "dqn-mlp", "dqsn", "dqsn-dynamics", "es",
+    "local-actor-critic", "local-actor-critic-dynamics", "local-actor-critic-wide", "ppo-lif",
+    "ppo-lif-dynamics", "ppo-mlp", "qrdqn-lif", "qrdqn-mlp", "random-search", "recurrent-dqn-gru",
+    "recurrent-dqsn", "recurrent-ppo-gru", "recurrent-ppo-lsnn", "recurrent-ppo-lsnn-dynamics",
+    "recurrent-ppo-lsnn-eprop", "sac-lif", "sac-lif-dynamics", "sac-mlp", "synapse-agents",
     "win-stay",
-)
+)  # fmt: skip
 
 
 def test_the_zoo_holds_the_agents_and_their_twins():

@@ -23,6 +23,7 @@ from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.zoo import build_policy, load_agent, load_agent_spec, make_agent, save_agent
 from snn_gym.zoo.spec import _REGISTERED
 from tests.edits import edit_json
+from tests.policies.identity import refused
 
 SEEDS = (5, 6, 7)
 SETTINGS = {"clip_obs": 4.0, "clip_reward": 3.0, "gamma": 0.9, "epsilon": 1e-6}
@@ -118,9 +119,8 @@ def test_statistics_that_are_none_are_refused(
     save_tensors(file, tensors if value is None else {**tensors, f"vec_normalize.{name}": value})
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     edit_json(folder / "manifest.json", weights_sha256=digest)
-    with pytest.raises(ValueError, match=message) as refusal:
+    with refused(message):
         load_agent(folder)
-    assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(
@@ -139,9 +139,8 @@ def test_settings_from_a_file_are_checked(
     shutil.copytree(saved, folder)
     settings = json.loads((folder / "manifest.json").read_text())["vec_normalize"]
     edit_json(folder / "manifest.json", vec_normalize={**settings, **changed})
-    with pytest.raises(ValueError, match=message) as refusal:
+    with refused(message):
         load_agent(folder)
-    assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(
