@@ -1,15 +1,11 @@
 """The table that a test run prints: algorithm × action space × kind of observations."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable
-
 CELL = "identity cell"
 
 
-def matrix_lines(properties: Iterable[tuple[str, object]]) -> list[str]:
+def matrix_lines(properties):
     """Return the lines for properties ``(CELL, "algorithm|actions|observations|result")``."""
-    cells: dict[tuple[str, str], dict[str, set[str]]] = {}
+    cells = {}
     for kind, value in properties:
         if kind == CELL:
             name, action, view, result = str(value).split("|")

@@ -1,6 +1,5 @@
 """The policy of the gradient-free learners."""
 
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -155,10 +154,3 @@ def test_an_encoder_that_needs_a_carried_state_is_refused():
 def test_one_limit_for_each_value():
     with pytest.raises(ValueError, match=r"shape \(3,\), got \(2,\) and \(2,\)"):
         policy().set_observation_limits([0, 0], [1, 1])
-
-
-def test_it_acts_in_an_environment():
-    env = gym.make("CartPole-v1")
-    made = SpikingControllerPolicy(env.observation_space, env.action_space, network=NETWORK)
-    action, _ = made.predict(env.reset(seed=0)[0])
-    assert env.action_space.contains(action)

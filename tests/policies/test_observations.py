@@ -1,10 +1,7 @@
 """Kinds of observations: what the network sees of each, and what is refused."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
-from typing import Any
 
 import numpy as np
 import pytest
@@ -31,13 +28,13 @@ IMAGE = spaces.Box(0, 255, (1, 36, 36), np.uint8)
 algorithms = pytest.mark.parametrize("name", list(CASES))
 
 
-def policy(space: spaces.Space[Any], name: str = "PPO", **arguments: Any) -> Any:
+def policy(space, name="PPO", **arguments):
     case = CASES[name]
     arguments = {"network": SMALL, **case.policy_kwargs, **arguments}
     return case.policy(space, ACTIONS[case.actions[0]], lambda _: 1e-3, **arguments)
 
 
-def seen(agent: Any, observations: Any) -> torch.Tensor:
+def seen(agent, observations):
     """Return what the acting network sees of a batch."""
     tensor, _ = agent.obs_to_tensor(observations)
     with torch.no_grad():
@@ -45,7 +42,7 @@ def seen(agent: Any, observations: Any) -> torch.Tensor:
 
 
 @algorithms
-def test_one_hots_and_flags_reach_the_network_unchanged(name: str) -> None:
+def test_one_hots_and_flags_reach_the_network_unchanged(name):
     for space, observation, expected in (
         (spaces.Discrete(3), [2, 0], [[0, 0, 1], [1, 0, 0]]),
         (spaces.MultiDiscrete([2, 3]), [[1, 2]], [[0, 1, 0, 0, 1]]),
@@ -57,7 +54,7 @@ def test_one_hots_and_flags_reach_the_network_unchanged(name: str) -> None:
 
 
 @algorithms
-def test_a_spike_train_keeps_its_time_axis(name: str) -> None:
+def test_a_spike_train_keeps_its_time_axis(name):
     agent = policy(spaces.MultiBinary((5, 3)), name)
     assert agent.normaliser is None
     trains = np.random.default_rng(0).integers(0, 2, (4, 5, 3), dtype=np.int8)
@@ -67,7 +64,7 @@ def test_a_spike_train_keeps_its_time_axis(name: str) -> None:
 
 
 @algorithms
-def test_an_image_passes_stable_baselines_cnn(name: str) -> None:
+def test_an_image_passes_stable_baselines_cnn(name):
     agent = policy(IMAGE, name)
     assert agent.features_extractor_class is NatureCNN
     assert agent.normaliser is None
@@ -81,9 +78,7 @@ def test_an_image_passes_stable_baselines_cnn(name: str) -> None:
 
 @algorithms
 @pytest.mark.parametrize("shape", [(4, 10, 10), (1, 35, 40), (2, 3, 3)])
-def test_a_small_image_passes_the_network_of_minatar(
-    name: str, shape: tuple[int, int, int]
-) -> None:
+def test_a_small_image_passes_the_network_of_minatar(name, shape):
     agent = policy(spaces.Box(0, 255, shape, np.uint8), name)
     assert agent.normaliser is None
     images = np.random.default_rng(0).integers(0, 256, (2, *shape), dtype=np.uint8)
@@ -103,9 +98,7 @@ def test_a_small_image_passes_the_network_of_minatar(
 @pytest.mark.parametrize(
     ("shape", "extractor"), [((4, 10, 10), SmallImageCNN), ((1, 36, 36), NatureCNN)]
 )
-def test_images_that_are_scaled_already_are_left_alone(
-    shape: tuple[int, ...], extractor: type[BaseFeaturesExtractor]
-) -> None:
+def test_images_that_are_scaled_already_are_left_alone(shape, extractor):
     agent = policy(spaces.Box(0.0, 1.0, shape), normalize_images=False)
     assert agent.features_extractor_class is extractor
     images = np.random.default_rng(0).random((2, *shape), dtype=np.float32)
@@ -116,7 +109,7 @@ def test_images_that_are_scaled_already_are_left_alone(
     assert agent.normaliser.mean.shape == (np.prod(shape),)
 
 
-def test_a_dict_is_joined_and_its_vectors_are_normalised() -> None:
+def test_a_dict_is_joined_and_its_vectors_are_normalised():
     box = spaces.Box(-9, 9, (2,))
     space = spaces.Dict({"b": box, "i": IMAGE, "d": TWO, "z": spaces.Box(-9, 9, (1, 2))})
     agent = policy(space, features_extractor_kwargs={"cnn_output_dim": 4})
@@ -133,7 +126,7 @@ def test_a_dict_is_joined_and_its_vectors_are_normalised() -> None:
 
 
 @given(columns=st.lists(st.integers(0, 6), min_size=1, unique=True), seed=st.integers(0, 99))
-def test_partial_normalisation_is_that_of_its_columns(columns: list[int], seed: int) -> None:
+def test_partial_normalisation_is_that_of_its_columns(columns, seed):
     features = 9 * torch.randn((5, 7), generator=torch.Generator().manual_seed(seed))
     partial, full = PartialNormaliser(columns), ObservationNormaliser(len(columns))
     for normaliser, inputs in ((partial, features), (full, features[:, columns])):
@@ -147,7 +140,7 @@ def test_partial_normalisation_is_that_of_its_columns(columns: list[int], seed: 
     assert partial.state_dict().keys() == full.state_dict().keys()
 
 
-def test_gradients_pass_the_partial_normaliser() -> None:
+def test_gradients_pass_the_partial_normaliser():
     features = torch.ones((1, 3), requires_grad=True)
     normaliser = PartialNormaliser([1])
     normaliser.std.fill_(4.0)
@@ -159,15 +152,15 @@ def test_gradients_pass_the_partial_normaliser() -> None:
 class Own(BaseFeaturesExtractor):
     """A features extractor that takes anything and gives what a test expects."""
 
-    def __init__(self, space: spaces.Space[Any]) -> None:
+    def __init__(self, space):
         super().__init__(space, 2)
 
-    def forward(self, observations: Any) -> torch.Tensor:
+    def forward(self, observations):
         part = observations["train"] if isinstance(observations, dict) else observations
         return part.flatten(1)[:, :2]
 
 
-def test_an_extractor_of_the_users_own_decides_what_the_network_sees() -> None:
+def test_an_extractor_of_the_users_own_decides_what_the_network_sees():
     train = spaces.MultiBinary((3, 4))
     spikes = np.zeros((2, 3, 4), np.int8)
     spikes[1, 0, 0] = 1
@@ -178,7 +171,7 @@ def test_an_extractor_of_the_users_own_decides_what_the_network_sees() -> None:
     assert policy(spaces.Box(-1, 1, (4,)), features_extractor_class=Own).normaliser is None
 
 
-REFUSED: dict[str, tuple[spaces.Space[Any], dict[str, Any], str]] = {
+REFUSED = {
     "spike train in a Dict": (
         spaces.Dict({"a": spaces.MultiBinary((3, 4))}), {},
         r"observation 'a' of the Dict is the spike train MultiBinary\(\(3, 4\)\), which can't be "
@@ -250,20 +243,20 @@ REFUSED: dict[str, tuple[spaces.Space[Any], dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("what", list(REFUSED))
-def test_refusals_say_what_came_and_what_to_use(what: str) -> None:
+def test_refusals_say_what_came_and_what_to_use(what):
     space, arguments, message = REFUSED[what]
     for name in CASES:
         with refused(message):
             policy(space, name, **arguments)
 
 
-def test_actions_must_count_from_zero_and_lie_flat() -> None:
+def test_actions_must_count_from_zero_and_lie_flat():
     box = spaces.Box(-1, 1, (3,))
     for action in (spaces.Discrete(3, start=-1), spaces.MultiDiscrete([2, 2], start=[0, 1])):
         with pytest.raises(ValueError, match=r"action space .* starts at .*; shift it by"):
             SpikingActorCriticPolicy(box, action, lambda _: 1e-3)
     with pytest.raises(ValueError, match=r"SpikingDQNPolicy chooses Discrete actions, got Tuple"):
-        SpikingDQNPolicy(box, spaces.Tuple([TWO]), lambda _: 1e-3)  # type: ignore[arg-type]
+        SpikingDQNPolicy(box, spaces.Tuple([TWO]), lambda _: 1e-3)
     # Stable-Baselines3's own words.
     with pytest.raises(AssertionError, match=r"is not supported\. You can flatten it"):
         SpikingActorCriticPolicy(box, spaces.MultiBinary((2, 2)), lambda _: 1e-3)
@@ -271,7 +264,7 @@ def test_actions_must_count_from_zero_and_lie_flat() -> None:
 
 @pytest.mark.parametrize("side", [10, 36])
 @pytest.mark.parametrize("encoder", ["constant", "learnable_population"])
-def test_a_cnn_learns_through_the_encoder(encoder: str, side: int) -> None:
+def test_a_cnn_learns_through_the_encoder(encoder, side):
     network = NetworkConfig(hidden_sizes=(16,), time_steps=4, encoder=encoder)
     space = spaces.Box(0, 255, (1, side, side), np.uint8)
     agent = policy(space, network=network, features_extractor_kwargs={"features_dim": 8})
@@ -282,7 +275,7 @@ def test_a_cnn_learns_through_the_encoder(encoder: str, side: int) -> None:
         assert parameter.grad.abs().max() > 0, name
 
 
-def test_every_vectorised_view_is_recorded() -> None:
+def test_every_vectorised_view_is_recorded():
     space = spaces.Dict({"a": spaces.Box(-1, 1, (2,)), "b": TWO})
     one = {"a": np.ones(2, np.float32), "b": 1}
     recording = policy(space).record(one)
@@ -291,7 +284,7 @@ def test_every_vectorised_view_is_recorded() -> None:
     assert recording.macs_per_decision() == {"hidden_1": 3.0 * 32}
 
 
-def test_contrib_policies_name_the_extra_where_it_is_missing() -> None:
+def test_contrib_policies_name_the_extra_where_it_is_missing():
     code = """
 import sys
 sys.modules["sb3_contrib"] = None  # as if it were not installed

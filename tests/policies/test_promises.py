@@ -1,11 +1,7 @@
 """Stable-Baselines3's promises of a policy, for every algorithm; see also test_ecosystem."""
 
-from __future__ import annotations
-
 import copy
 import pickle
-from pathlib import Path
-from typing import Any
 
 import cloudpickle
 import numpy as np
@@ -27,11 +23,11 @@ STEPS = 64
 algorithms = pytest.mark.parametrize("name", list(EVERY))
 
 
-def trained(name: str, network: NetworkConfig = NOISY) -> Any:
+def trained(name, network=NOISY):
     return make(name, policy_kwargs={"network": network}).learn(STEPS)
 
 
-def assert_alike(policy: Any, other: Any, view: str = "analogue") -> None:
+def assert_alike(policy, other, view="analogue"):
     """Check that two policies are the same, and act the same."""
     assert_same(full_state(policy), full_state(other))
     seen = observations(view, 20)
@@ -40,7 +36,7 @@ def assert_alike(policy: Any, other: Any, view: str = "analogue") -> None:
 
 
 @algorithms
-def test_models_and_policies_come_back_from_files(name: str, tmp_path: Path) -> None:
+def test_models_and_policies_come_back_from_files(name, tmp_path):
     model = trained(name)
     kept = copy.deepcopy(full_state(model.policy))
     assert kept.keys() > model.policy.state_dict().keys()
@@ -57,7 +53,7 @@ PARTS = ("actor", "critic", "q_net", "quantile_net")
 
 
 @algorithms
-def test_parts_come_back_from_files(name: str, tmp_path: Path) -> None:
+def test_parts_come_back_from_files(name, tmp_path):
     policy = trained(name).policy
     parts = [part for part in PARTS if hasattr(policy, part)]
     for part in parts:
@@ -71,7 +67,7 @@ def test_parts_come_back_from_files(name: str, tmp_path: Path) -> None:
 
 
 @algorithms
-def test_weights_may_be_replaced_by_random_ones_and_back(name: str, tmp_path: Path) -> None:
+def test_weights_may_be_replaced_by_random_ones_and_back(name, tmp_path):
     # As Stable-Baselines3's own tests do.
     model = trained(name)
     before, bookkeeping = copy.deepcopy(model.policy.state_dict()), full_state(model.policy)
@@ -89,7 +85,7 @@ def test_weights_may_be_replaced_by_random_ones_and_back(name: str, tmp_path: Pa
 
 
 @algorithms
-def test_policies_pickle(name: str) -> None:
+def test_policies_pickle(name):
     policy = trained(name).policy
     for copied in (
         pickle.loads(pickle.dumps(policy)),
@@ -102,17 +98,17 @@ def test_policies_pickle(name: str) -> None:
 class Follows(Identity):
     """A task that asks a policy, as one with an opponent does."""
 
-    def __init__(self, policy: Any) -> None:
+    def __init__(self, policy):
         super().__init__()
         self.policy = policy
 
-    def step(self, action: Any) -> Any:
+    def step(self, action):
         seen = VIEWS["analogue"].show(self.bits, self.np_random)
         own, _ = self.policy.predict(seen, deterministic=True)
         return super().step(own)
 
 
-def test_a_policy_travels_to_the_processes_of_a_subproc_vec_env() -> None:
+def test_a_policy_travels_to_the_processes_of_a_subproc_vec_env():
     policy = make("PPO").policy
     envs = SubprocVecEnv([lambda: Follows(policy)], start_method="spawn")
     envs.seed(0)
@@ -123,7 +119,7 @@ def test_a_policy_travels_to_the_processes_of_a_subproc_vec_env() -> None:
 
 
 @algorithms
-def test_predict_takes_every_space(name: str) -> None:
+def test_predict_takes_every_space(name):
     views = [view for view in VIEWS if (name, view) != ("StatefulDQN", "Dict")]
     for view in views:
         env = Identity(view, EVERY[name].actions[0])
@@ -137,13 +133,13 @@ def test_predict_takes_every_space(name: str) -> None:
         assert np.allclose(together[0], alone, atol=1e-5)
 
 
-def test_a_dict_is_refused_by_the_one_that_takes_none() -> None:
+def test_a_dict_is_refused_by_the_one_that_takes_none():
     with refused("StatefulDQN takes no Dict observations, got"):
         make("StatefulDQN", Identity("Dict"))
 
 
 @pytest.mark.parametrize("name", [name for name in EVERY if name not in OFF_POLICY])
-def test_hindsight_is_refused_where_nothing_is_replayed_from_it(name: str) -> None:
+def test_hindsight_is_refused_where_nothing_is_replayed_from_it(name):
     with refused("replay_buffer_class", TypeError, ValueError):
         make(
             name, Reach("Discrete" in EVERY[name].actions), replay_buffer_class=HerReplayBuffer

@@ -1,9 +1,5 @@
 """Values that are not finite stop training with one line, and nothing of them is saved."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -39,14 +35,14 @@ class Broken(gym.Env[Any, Any]):
     observation_space = gym.spaces.Box(-1.0, 1.0, (2,))
     action_space = gym.spaces.Discrete(2)
 
-    def __init__(self, what: str, value: float, at: int = BAD_STEP) -> None:
+    def __init__(self, what, value, at=BAD_STEP):
         self.what, self.value, self.at, self.steps = what, value, at, 0
 
-    def reset(self, **_: Any) -> tuple[Any, dict[str, Any]]:
+    def reset(self, **_):
         self.steps = 0
         return np.zeros(2, np.float32), {}
 
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+    def step(self, action):
         self.steps += 1
         bad = self.steps == self.at
         observation = np.zeros(2, np.float32)
@@ -56,7 +52,7 @@ class Broken(gym.Env[Any, Any]):
 
 
 @pytest.fixture(autouse=True)
-def registered() -> Iterator[None]:
+def registered():
     gym.register("Broken-v0", entry_point=Broken)
     yield
     gym.registry.pop("Broken-v0")
@@ -65,9 +61,7 @@ def registered() -> Iterator[None]:
 @pytest.mark.filterwarnings("ignore:agent .* was not tuned")
 @pytest.mark.parametrize("agent", AGENTS)
 @pytest.mark.parametrize(("what", "value"), [("observation", np.nan), ("reward", np.inf)])
-def test_every_learner_names_environment_step_and_value(
-    agent: str, what: str, value: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_learner_names_environment_step_and_value(agent, what, value):
     gym.registry["Broken-v0"].kwargs = {"what": what, "value": value}
     model = snn_gym.make_agent(agent, "Broken-v0", network={"hidden_sizes": [4]})
     with refused(rf"Broken.* {what} {value} at step 3 of"):
@@ -75,7 +69,7 @@ def test_every_learner_names_environment_step_and_value(
 
 
 @pytest.mark.filterwarnings("ignore:agent .* was not tuned")
-def test_the_last_observation_of_an_episode_counts_too_and_large_numbers_are_finite() -> None:
+def test_the_last_observation_of_an_episode_counts_too_and_large_numbers_are_finite():
     gym.registry["Broken-v0"].kwargs = {"what": "observation", "value": np.nan, "at": 5}
     env = snn_gym.make_vec_env("Broken-v0", 2)
     env.reset()
@@ -90,14 +84,14 @@ def test_the_last_observation_of_an_episode_counts_too_and_large_numbers_are_fin
         env.step(np.zeros(2, np.int64))
 
 
-def test_batches_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_are_checked(monkeypatch):
     env = snn_gym.make_vec_env("CartPole-v1", 3, seed=0)
     assert isinstance(env, StableBaselinesVecEnv)
     env.reset()
     batch = env.vector_env
     step = batch.step
 
-    def broken(actions: Any) -> Any:
+    def broken(actions):
         observations, *rest = step(actions)
         observations[1, 2] = np.nan
         return (observations, *rest)
@@ -108,14 +102,14 @@ def test_batches_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:agent .* was not tuned")
-def test_a_run_that_gets_nan_leaves_no_agent(tmp_path: Path) -> None:
+def test_a_run_that_gets_nan_leaves_no_agent(tmp_path):
     gym.registry["Broken-v0"].kwargs = {"what": "reward", "value": np.nan}
     with pytest.raises(ValueError, match="reward nan at step 3"):
         train("ppo-lif", "Broken-v0", out=tmp_path / "run", steps=64, tensorboard=False)
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
 
 
-def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     model = snn_gym.make_agent("ppo-lif", "CartPole-v1")
     with torch.no_grad():
         next(iter(model.policy.parameters())).view(-1)[0] = torch.nan
@@ -127,7 +121,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("std", [-1.0, 0.0, float("nan")])
-def test_a_normaliser_without_a_positive_std_is_refused(std: float) -> None:
+def test_a_normaliser_without_a_positive_std_is_refused(std):
     model = snn_gym.make_agent("ppo-lif", "CartPole-v1")
     state = dict(model.policy.state_dict())
     (name,) = [name for name in state if name.endswith("normaliser.std")][:1]
