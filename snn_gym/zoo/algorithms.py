@@ -137,19 +137,19 @@ def register_learner(
         raise ValueError(f"the name of an algorithm must be an identifier, got {name!r}")
     if name in ALGORITHMS:
         raise ValueError(f"algorithm {name!r} is registered already: {', '.join(ALGORITHMS)}")
-    _check_subclass("algorithm_class", algorithm_class, BaseAlgorithm)
-    _check_subclass("policy_class", policy_class, BasePolicy)
-    _check_subclass("settings_class", settings_class, AlgorithmSettings, LearnerSettings)
+    expected: tuple[tuple[str, object, tuple[type, ...]], ...] = (
+        ("algorithm_class", algorithm_class, (BaseAlgorithm,)),
+        ("policy_class", policy_class, (BasePolicy,)),
+        ("settings_class", settings_class, (AlgorithmSettings, LearnerSettings)),
+    )
+    for argument, value, bases in expected:
+        if not (isinstance(value, type) and issubclass(value, bases)):
+            names = " or ".join(base.__name__ for base in bases)
+            raise TypeError(f"{argument} must be a subclass of {names}, got {value!r}")
     if not hasattr(policy_class, "acting_state_dict"):
         raise TypeError(f"policy_class must be one of snn_gym.policies', got {policy_class!r}")
     module, policy = algorithm_class.__module__, policy_class.__name__
     ALGORITHMS[name] = Algorithm(module, policy, settings_class, (algorithm_class, policy_class))
-
-
-def _check_subclass(argument: str, given: object, *bases: type) -> None:
-    if not (isinstance(given, type) and issubclass(given, bases)):
-        expected = " or ".join(base.__name__ for base in bases)
-        raise TypeError(f"{argument} must be a subclass of {expected}, got {given!r}")
 
 
 def algorithm_class(name: str) -> type[BaseAlgorithm]:

@@ -66,7 +66,7 @@ def both_ways(policy, observation):
         (SpikingQRDQNPolicy, "discrete", {}),
     ],
 )
-def test_predict_chooses_what_pytorch_does(kind, chosen, network, seen):
+def test_predict_chooses_the_actions_of_pytorch(kind, chosen, network, seen):
     policy = build(kind, seen, chosen, **network)
     actions = []
     for observation in (observe(seen, 40), observe(seen, 1), observe(seen, 1)[0]):
@@ -117,7 +117,7 @@ def test_states_are_carried_alike(kind, network):
         np.testing.assert_allclose(short[0], long[0], rtol=1e-5, atol=1e-5)
 
 
-def test_where_two_values_are_equal_or_nearly_so_pytorch_decides():
+def test_pytorch_decides_between_nearly_equal_values():
     policy, observations = build(SpikingControllerPolicy, "analogue"), observe("analogue", 300)
     head = policy.controller.head
     with torch.no_grad():
@@ -200,7 +200,7 @@ def test_a_policy_in_training_is_switched_to_acting():
     assert not any(module.training for module in policy.modules())
 
 
-def test_what_sb3_refuses_is_refused():
+def test_refusals_of_stable_baselines3_remain():
     policy = build(SpikingActorCriticPolicy, "analogue")
     with pytest.raises(ValueError, match="Unexpected observation shape"):
         policy.predict(np.zeros((2, 4), np.float32), deterministic=True)

@@ -154,7 +154,7 @@ def test_a_network_may_be_a_mapping(name):
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_an_algorithm_with_anothers_policy_is_told_its_own(name):
+def test_an_algorithm_with_another_policy_names_its_policy(name):
     discrete = name in ("DQN", "QRDQN", "StatefulDQN")
     env = Identity(action="Discrete" if discrete else "Box")
     (own,) = (policy for policy, kind in POLICIES.items() if name in kind.algorithms)

@@ -213,7 +213,7 @@ def test_an_ann_twins_behaviour_is_that_of_acting(name):
 
 
 @pytest.mark.parametrize("gated", ["gru", "lstm"])
-def test_a_gated_twin_is_watched_as_it_is_played(gated):
+def test_a_gated_twins_behaviour_is_that_of_its_predictions(gated):
     arguments = {"network": TWO, "spiking_actor": False, "gated": gated}
     policy = stir(make("StatefulPPO", policy_kwargs=arguments).policy)
     batch = sequences(policy, length=6, count=5)
@@ -253,7 +253,7 @@ def sequences(policy, length, count):
 
 
 @pytest.mark.parametrize(("name", "action"), WITH_STATE)
-def test_sequences_are_watched_as_they_are_played(name, action):
+def test_behaviour_along_sequences_is_that_of_predictions(name, action):
     model = make(name, Identity(action=action), policy_kwargs={"network": TWO})
     policy = stir(model.policy)
     batch = sequences(policy, length=6, count=5)

@@ -80,21 +80,6 @@ def test_a_loaded_model_learns_on_as_the_one_in_memory(name, tmp_path):
     assert_same(*after)
 
 
-@algorithms
-def test_parameters_move_between_models(name, tmp_path):
-    model, other = make(name, seed=0).learn(STEPS), make(name, seed=1)
-    other.set_parameters(model.get_parameters())
-    assert_same(weights(other), weights(model))
-    model.save(tmp_path / "model")
-    third = make(name, seed=2)
-    third.set_parameters(str(tmp_path / "model"), device="cpu")
-    assert_same(weights(third), weights(model))
-    vector = model.policy.parameters_to_vector()
-    fourth = make(name, seed=3)
-    fourth.policy.load_from_vector(vector)
-    assert np.array_equal(fourth.policy.parameters_to_vector(), vector)
-
-
 @every
 def test_vecnormalize_of_analogue_observations_trains_as_usual(name, tmp_path):
     env = VecNormalize(box(name), gamma=0.0)

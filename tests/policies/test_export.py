@@ -120,13 +120,13 @@ def test_an_exported_policy_acts_as_predict_says(way, network):
 @ignored
 @pytest.mark.parametrize("way", ["torch.jit.trace", "torch.export"])
 @pytest.mark.parametrize("name", [x for x in CASES if x != "PPO"])
-def test_so_does_every_algorithms(way, name):
+def test_exported_policies_of_every_algorithm_act_as_predict_says(way, name):
     assert_acts_alike(make(name), way)
 
 
 @ignored
 @ways
-def test_so_does_one_that_observes_spike_trains(way):
+def test_an_exported_policy_acts_on_spike_trains_as_predict_says(way):
     model = make("DQN", Identity("spikes"))
     with torch.no_grad():
         model.policy.q_net.q_net.head.weight.mul_(20.0)

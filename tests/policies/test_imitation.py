@@ -99,7 +99,7 @@ def test_given_data_sets_the_statistics(name):
     np.testing.assert_allclose(policy.normaliser.std, seen.std(0), rtol=1e-4, atol=1e-4)
 
 
-def test_given_data_is_kept_until_a_rollout_adds_to_it():
+def test_given_statistics_stay_until_a_rollout_adds_to_them():
     model = make("PPO")
     seen = observations("analogue", 300)
     model.policy.fit_normaliser(seen)

@@ -160,7 +160,7 @@ class Own(BaseFeaturesExtractor):
         return part.flatten(1)[:, :2]
 
 
-def test_an_extractor_of_the_users_own_decides_what_the_network_sees():
+def test_a_custom_extractor_decides_the_inputs_of_the_network():
     train = spaces.MultiBinary((3, 4))
     spikes = np.zeros((2, 3, 4), np.int8)
     spikes[1, 0, 0] = 1
@@ -243,7 +243,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", list(REFUSED))
-def test_refusals_say_what_came_and_what_to_use(what):
+def test_refusals_name_the_space_and_a_substitute(what):
     space, arguments, message = REFUSED[what]
     for name in CASES:
         with refused(message):

@@ -44,7 +44,7 @@ def test_the_optimiser_is_the_one_that_stable_baselines3_makes(kind, decoder):
         ({"policy_kwargs": {"optimizer_kwargs": {"unknown": 1}}}, TypeError),
     ],
 )
-def test_what_makes_no_optimiser_is_refused_at_once(kind, arguments, error):
+def test_invalid_optimiser_arguments_are_refused_at_once(kind, arguments, error):
     with pytest.raises(error):
         make(kind, **arguments)
 

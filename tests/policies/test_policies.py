@@ -79,7 +79,7 @@ LAYER = "layers.0.linear."
         f"actor.mu.0.network.{LAYER}bias", f"actor.mu.0.network.{LAYER}weight",
     }),
 ])  # fmt: skip
-def test_acting_tensors_leave_out_what_only_training_needs(name, names):
+def test_acting_tensors_leave_out_tensors_of_training(name, names):
     assert set(make(name).policy.acting_state_dict()) == names
 
 
@@ -136,7 +136,7 @@ def test_a_rollout_and_its_updates_see_one_normaliser(name, view):
 
 
 @algorithms
-def test_the_normaliser_learns_what_the_environment_shows(name):
+def test_the_normaliser_learns_the_statistics_of_observations(name):
     normaliser = make(name).learn(400).policy.normaliser
     # 100 or 120, 0 or -0.3, and a standard normal value
     assert torch.allclose(normaliser.mean, torch.tensor([110.0, -0.15, 0.0]), atol=2.0, rtol=0.0)

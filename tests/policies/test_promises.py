@@ -139,7 +139,7 @@ def test_a_dict_is_refused_by_the_one_that_takes_none():
 
 
 @pytest.mark.parametrize("name", [name for name in EVERY if name not in OFF_POLICY])
-def test_hindsight_is_refused_where_nothing_is_replayed_from_it(name):
+def test_hindsight_is_refused_without_its_replay_buffer(name):
     with refused("replay_buffer_class", TypeError, ValueError):
         make(
             name, Reach("Discrete" in EVERY[name].actions), replay_buffer_class=HerReplayBuffer

@@ -142,7 +142,7 @@ def test_a_controller_acts_where_a_rollout_starts_and_nowhere_else():
     assert acted == {"mlp_extractor.actor.layers.0.linear.bias"}
 
 
-def test_a_target_network_gets_what_the_controller_did_with_the_weights():
+def test_a_target_network_gets_weights_that_a_controller_changed():
     model = regulated("DQN", CONTROLLER)
     model.learn(STEPS["DQN"])
     online, target = model.policy.q_net.q_net, model.policy.q_net_target.q_net

@@ -108,7 +108,7 @@ def test_streams_are_the_same_under_both_seedings(env_id, n_envs, seed):
         ("snn/CartPole-v1", {"encoder": "rate"}),
     ],
 )
-def test_a_model_on_a_batch_says_what_its_environments_were_made_with(env_id, arguments):
+def test_the_identity_of_a_batch_holds_its_arguments(env_id, arguments):
     env = build.make_environments(env_id, 4, 0, arguments)
     assert isinstance(env, StableBaselinesVecEnv)
     model = PPO(SpikingActorCriticPolicy, env, n_steps=8, batch_size=32)

@@ -136,7 +136,7 @@ def test_a_saved_agent_acts_the_same_and_goes_on_learning(kind, tmp_path):
     assert any(not torch.equal(before[name], after[name]) for name in before)
 
 
-def test_a_manifest_says_what_the_agent_is(tmp_path):
+def test_a_manifest_describes_its_agent(tmp_path):
     model = trained("ppo-lif")
     manifest = read_manifest(save_agent(model, tmp_path))
     assert (manifest.agent, manifest.environment) == ("ppo-lif", "CartPole-v1")
@@ -148,7 +148,7 @@ def test_a_manifest_says_what_the_agent_is(tmp_path):
     assert read_manifest(save_agent(load_agent(tmp_path), tmp_path / "again")) == manifest
 
 
-def test_arguments_of_the_environment_are_kept(tmp_path):
+def test_arguments_of_the_environment_are_saved(tmp_path):
     manifest = read_manifest(save_agent(trained("PPO by hand"), tmp_path))
     assert manifest.agent is None
     assert manifest.environment == "snn/CartPole-v1"
@@ -260,7 +260,7 @@ def test_an_environment_without_an_id_is_refused(tmp_path):
         (("hyperparameters", "n_steps"), 10**12),
     ],
 )
-def test_what_cannot_be_built_is_refused_in_one_line(copy, place, value):
+def test_manifests_that_cannot_be_built_are_refused_in_one_line(copy, place, value):
     manifest = json.loads((copy / "manifest.json").read_text())
     inside = manifest
     for key in place[:-1]:

@@ -91,7 +91,7 @@ def test_the_trained_agent_is_not_changed_and_the_new_one_spikes_less(agents):
     assert lean.shedding.strength.smoothed < 1.5 * 0.05
 
 
-def test_what_the_trained_agent_earns_is_measured_first_and_a_loss_undone(agents):
+def test_the_trained_return_is_measured_first_and_a_loss_undone(agents):
     trained = agents("ppo-lif")
     earned = np.mean(evaluate(trained, "CartPole-v1", episodes=20).returns)
     kept, silenced = (
@@ -117,6 +117,8 @@ def test_a_student_of_another_network_and_an_unknown_task_have_less_to_go_by(age
     trained = agents("ppo-lif")
     shorter = make_lean(trained, 2048, network={"time_steps": 4}, **ONCE)
     assert not shorter.shedding.bound.is_followed
+    assert np.isnan(shorter.shedding.bound.reference)
+    assert shorter.shedding.bound.bound == 0.05
     gym.register("Pole-v0", "gymnasium.envs.classic_control:CartPoleEnv", max_episode_steps=200)
     elsewhere = make_lean(make_agent("ppo-lif", "Pole-v0", network=TINY), 8192, **ONCE)
     gym.registry.pop("Pole-v0")
@@ -143,9 +145,7 @@ def test_the_same_seed_gives_the_same_agent_and_another_one_another(agents):
     assert any(not torch.equal(x, other[name]) for name, x in first.items())
 
 
-@pytest.mark.parametrize(
-    "network", [{"time_steps": 4}, {"hidden_sizes": [6]}, {"hidden_sizes": [6, 6]}], ids=str
-)
+@pytest.mark.parametrize("network", [{"time_steps": 4}, {"hidden_sizes": [6]}], ids=str)
 def test_the_network_may_be_smaller(agents, network):
     trained = agents("ppo-lif")
     lean = make_lean(trained, network=network, **{**QUICK, "updates": 400})
@@ -243,13 +243,6 @@ def test_states_are_those_of_play_and_not_of_exploration(agents, name):
     assert lean.learning_starts == 0
     assert lean.exploration_initial_eps == lean.exploration_final_eps
     assert lean.exploration_final_eps == trained.exploration_final_eps
-
-
-def test_the_bound_stays_whatever_a_student_earns(agents):
-    twin = agents("ppo-mlp")
-    lean = make_lean(twin, 1024, student="ppo-lif", network=TINY, **{**ONCE, "episodes": 2})
-    assert np.isnan(lean.shedding.bound.reference)
-    assert lean.shedding.bound.bound == 0.05
 
 
 def test_a_lean_agent_goes_on_learning_as_any_other(agents, tmp_path):

@@ -34,12 +34,12 @@ ROLLOUT = (
         ("ppo-lif", {"n_steps": 10**14}, ROLLOUT),
     ],
 )
-def test_what_does_not_fit_is_refused_with_what_would(agent, changes, message):
+def test_too_large_experience_is_refused_with_a_size_that_fits(agent, changes, message):
     with pytest.raises(ValueError, match=message):
         snn_gym.make_agent(agent, LARGE, **changes)
 
 
-def test_the_estimate_is_what_a_replay_buffer_takes():
+def test_the_estimate_is_the_size_of_a_replay_buffer():
     env = snn_gym.make_vec_env(LARGE)
     buffer = ReplayBuffer(100, env.observation_space, env.action_space)
     arrays = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")

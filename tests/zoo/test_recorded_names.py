@@ -62,7 +62,7 @@ def test_load_agent_imports_nothing_that_a_manifest_names(changes, trained, mark
     "words",
     ["evaluate RUN", "plot RUN", "submit RUN --out OUT", f"{' '.join(TRAIN)} --out RUN --resume"],
 )
-def test_no_command_imports_what_a_run_names(words, trained, marker, tmp_path, capsys):
+def test_no_command_imports_a_module_that_a_run_names(words, trained, marker, tmp_path, capsys):
     folder = with_payload(trained, tmp_path / "run", environment=PAYLOAD)
     places = {"RUN": str(folder), "OUT": str(tmp_path / "out")}
     assert main([places.get(word, word) for word in words.split()]) == 2
@@ -80,7 +80,7 @@ def test_verify_imports_nothing_that_a_submission_names(trained, marker, tmp_pat
     assert not marker.exists()
 
 
-def test_an_environment_that_is_not_registered_says_what_to_do(trained, tmp_path):
+def test_loading_an_unregistered_environment_names_the_fix(trained, tmp_path):
     folder = with_payload(trained, tmp_path / "run", environment="Nobodys-v0")
     message = "'Nobodys-v0' is not registered: import the package that registers it first"
     with refused(message, gym.error.NameNotFound):
@@ -90,7 +90,7 @@ def test_an_environment_that_is_not_registered_says_what_to_do(trained, tmp_path
     assert snn_gym.load_agent(folder, env=env).get_env() is env
 
 
-def test_a_neuron_that_is_not_registered_says_what_to_do(tmp_path):
+def test_loading_an_unregistered_neuron_names_the_fix(tmp_path):
     class OwnParameters(LIFBoxParameters):
         pass
 

@@ -62,7 +62,7 @@ def test_it_is_trained_by_the_command_line(agent, tmp_path):
     assert read_manifest(run).algorithm == "BoldPPO"
 
 
-def test_an_agent_of_an_algorithm_that_is_not_registered_says_what_to_do(agent, tmp_path):
+def test_loading_an_unregistered_algorithm_names_the_fix(agent, tmp_path):
     folder = snn_gym.save_agent(snn_gym.make_agent(agent, "CartPole-v1"), tmp_path / "saved")
     del ALGORITHMS["BoldPPO"]
     with pytest.raises(ValueError, match=r"algorithm: got 'BoldPPO'.*snn_gym\.register_learner"):
@@ -79,7 +79,7 @@ def test_an_agent_of_an_algorithm_that_is_not_registered_says_what_to_do(agent, 
         (("Bold", BoldPPO, SpikingActorCriticPolicy, dict), TypeError, "AlgorithmSettings or Lea"),
     ],
 )
-def test_what_does_not_fit_is_refused(arguments, error, message):
+def test_classes_of_other_kinds_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         snn_gym.register_learner(*arguments)
     assert arguments[0] == "PPO" or arguments[0] not in ALGORITHMS

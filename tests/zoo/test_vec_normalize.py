@@ -102,7 +102,7 @@ def test_given_environments_are_wrapped(saved):
         ("other", torch.zeros(()), "do not match: other"),
     ],
 )
-def test_statistics_that_are_none_are_refused(name, value, message, saved, tmp_path):
+def test_invalid_statistics_are_refused(name, value, message, saved, tmp_path):
     folder = tmp_path / "changed"
     shutil.copytree(saved, folder)
     file = folder / "weights.safetensors"
@@ -213,12 +213,12 @@ def test_a_built_policy_takes_statistics_with_the_weights(registered):
         (True, "expected a table of VecNormalizeSettings"),
     ],
 )
-def test_settings_that_are_none_are_refused(settings, message, registered):
+def test_invalid_settings_are_refused(settings, message, registered):
     with pytest.raises(ValueError, match=message):
         registered(vec_normalize=settings)
 
 
-def test_false_takes_what_a_parent_has_away(registered):
+def test_false_removes_the_vecnormalize_of_a_parent(registered):
     registered(vec_normalize={})
     snn_gym.register_agent(
         "plain", parent="normalised", description="Without.",
