@@ -53,7 +53,7 @@ def test_the_seed_decides_the_weights():
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
-@pytest.mark.parametrize(("name", "env_id"), PAIRS)
+@pytest.mark.parametrize(("name", "env_id"), dict(PAIRS).items())
 def test_build_policy_takes_the_weights_of_the_model(name, env_id):
     trained, policy = raw_policy(make_agent(name, env_id, seed=1)), build_policy(name, env_id)
     policy.load_acting_state_dict(trained.acting_state_dict())
