@@ -111,7 +111,7 @@ class Decider:
         if self._compiled is not None:
             outputs = self._compiled.outputs(observations, states)
             actions = np.empty(len(outputs), np.int64)
-            if choose(outputs, actions, _CLOSE):
+            if choose(outputs, actions, _CLOSE):  # no call is close
                 return actions
         if not self._by_numpy:
             return None
@@ -173,6 +173,7 @@ class CompiledActing:
         self._places = list(_places(modules))
 
     def _is_current(self) -> bool:
+        # Other addresses are tensors that were replaced; other values were changed in place.
         if [x[name].data_ptr() for x, name in self._places] != self._addresses:  # type: ignore[union-attr]
             return False
         same: bool = equal_at(self._where, self._sizes, self._copy)

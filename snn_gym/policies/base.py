@@ -66,6 +66,7 @@ def choose_adam(arguments: dict[str, Any], defaults: Mapping[str, Any]) -> None:
         return
     options = arguments.get("optimizer_kwargs")
     options = defaults if options is None else options
+    # Fused is the fastest implementation by far.
     if options.keys().isdisjoint(_IMPLEMENTATIONS):
         options = {**options, "fused": True}
     arguments["optimizer_kwargs"] = options
@@ -93,6 +94,7 @@ class LateOptimiser(BasePolicy):
 
     def _build(self, lr_schedule: Schedule) -> None:
         chosen = self.optimizer_class
+        # Stable-Baselines3 calls the class itself, in the middle of its build.
         self.optimizer_class = cast(type[Optimizer], partial(self._optimiser, chosen))
         super()._build(lr_schedule)  # type: ignore[misc]
         self.optimizer_class = chosen
@@ -334,7 +336,7 @@ class SpikingPolicy(ProgramPolicy):
             observation_space,
             action_space,
             lr_schedule,
-            net_arch=[],
+            net_arch=[],  # networks of our own take the place of Stable-Baselines3's
             activation_fn=self.activation_fn if activation_fn is None else activation_fn,
             **kwargs,
         )
@@ -398,13 +400,14 @@ class SpikingPolicy(ProgramPolicy):
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         data = super()._get_constructor_parameters()
-        del data["net_arch"]
+        del data["net_arch"]  # which ``network`` holds
         names = ("network", "normalise_observations", "cell_factory", *self.own_arguments)
         return {**data, **{name: getattr(self, name) for name in names}}
 
     def make_features_extractor(self) -> BaseFeaturesExtractor:
         """Return a features extractor; refuse a trainable one that no gradient reaches."""
         extractor = super().make_features_extractor()
+        # Spikes of a fixed code have no gradient.
         trainable = any(parameter.requires_grad for parameter in extractor.parameters())
         if trainable and isinstance(self.network.encoder_parameters, SpikeEncoder):
             raise ValueError(
@@ -415,6 +418,7 @@ class SpikingPolicy(ProgramPolicy):
 
     def _builder(self, features_dim: int) -> NetworkBuilder:
         """Return the builder of all of this policy's networks, behind one normaliser."""
+        # A target network is built later, and shares the normaliser of the first one.
         if hasattr(self, "builder"):
             return self.builder
         normaliser = None
@@ -567,6 +571,7 @@ class SpikingPolicy(ProgramPolicy):
         deterministic: bool = False,
     ) -> Any:  # fmt: skip
         """Choose actions as ``predict`` does, by PyTorch's arithmetic, to the bit."""
+        # Learners whose actions are part of a training call this, so that its bits stay.
         self._predicting = True
         try:
             return super().predict(observation, state, episode_start, deterministic)
@@ -634,6 +639,7 @@ class ActorCriticFlags(SpikingPolicy):
         arguments: dict[str, Any],
     ) -> None:
         super()._configure(observation_space, action_space, arguments)
+        # One form for equal policies, which are saved alike.
         if self.critic_hidden_sizes == self.network.hidden_sizes:
             self.critic_hidden_sizes = None
         if self.critic_hidden_sizes == () and (self.spiking_critic or self.carries_state):

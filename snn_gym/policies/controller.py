@@ -78,9 +78,10 @@ class SpikingControllerPolicy(SpikingPolicy, BasePolicy):
         self._check_spaces(builder.spike_steps)
         self.scaler = builder.normaliser
         if self.scaler is not None:
+            # The normaliser's class, with limits in place of statistics.
             self.scaler.clip = SCALED_LIMIT
         self.controller: SpikingNetwork = builder.build(True, spaces.flatdim(action_space))
-        self.requires_grad_(False)
+        self.requires_grad_(False)  # learners move the weights themselves
 
     def _check_spaces(self, spike_steps: int | None) -> None:
         """Refuse actions that tanh can't be scaled to, and observations that can't be scaled."""
@@ -208,6 +209,7 @@ class LocalActorCriticPolicy(SpikingControllerPolicy):
         deviations = outputs if isinstance(self.action_space, spaces.Box) else 0
         self.log_std = nn.Parameter(torch.full((deviations,), math.log(start_std)))
         self.register_buffer("feedback", torch.randn(1 + outputs, sum(config.hidden_sizes)))
+        # Neurons fire from the start: biases reach up to the rheobase.
         (first, *_), *readouts = self.learned_parts()
         rheobase = configured_neuron(config).rheobase(config.time_steps)
         nn.init.normal_(first.weight, std=input_spread * rheobase)

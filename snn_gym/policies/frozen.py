@@ -118,6 +118,7 @@ class FrozenPolicy:
                 f"the state has the shape {state[0].shape}, expected {rest.shape}; pass on what "
                 "predict returned"
             )
+        # A copy, for the compiled call moves states on in place.
         again = np.zeros(batch, np.bool_) if starts is None else np.asarray(starts, np.bool_)
         return np.where(again[:, np.newaxis], rest, state[0]).astype(np.float32)
 

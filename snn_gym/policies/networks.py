@@ -91,7 +91,7 @@ class GatedNetwork(nn.Module):
         optimised: bool = True, observer: Observer | None = None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Decide on features (B, input_size), as ``SpikingNetwork.forward``."""
-        del optimised, observer
+        del optimised, observer  # nothing spikes that could be regulated or observed
         if state is None:
             state = self.rest_state(len(inputs))
         _, output, state = self._run(inputs.unsqueeze(0), state)
@@ -385,6 +385,7 @@ def read_net_arch(net_arch: Any, critic: CriticKey | None) -> tuple[Any, Any]:
     if not isinstance(arch, Mapping):
         actor = sizes = arch
     else:
+        # Stable-Baselines3 asks for both keys off-policy, and takes a missing one as () on-policy.
         needed = {"pi", "qf"} if critic == "qf" else set()
         if critic is None or arch.keys() - {"pi", critic} or needed - arch.keys():
             parts = f", or a dict of the actor's (pi) and the critic's ({critic})" if critic else ""
@@ -429,6 +430,7 @@ class NormalisedModule(nn.Module):
         On-policy algorithms count the features of rollouts, all others those that updates
         differentiate.
         """
+        # Tracing runs a policy on examples, which are no data.
         if self.normaliser is None or not counts or is_traced():
             return nullcontext()
         return self.normaliser.accumulating(differentiated)

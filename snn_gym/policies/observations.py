@@ -106,7 +106,7 @@ def check_observation_space(
 ) -> None:
     """Refuse observations that no network could be fed with rightly."""
     if extractor not in (FlattenExtractor, NatureCNN, SmallImageCNN, CombinedExtractor):
-        return
+        return  # a user's own extractor may take anything
     if not isinstance(space, spaces.Dict):
         _check_part(space, extractor, "observation space")
         return
@@ -188,6 +188,7 @@ def check_extractor_arguments(
 
 def check_start(space: spaces.Space[Any], name: str) -> None:
     """Refuse discrete values that do not count from 0, as Stable-Baselines3 takes them to."""
+    # Stable-Baselines3 would encode and store such values as other ones.
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete) and np.any(space.start != 0):
         raise ValueError(
             f"{name} {space} starts at {space.start}, and Stable-Baselines3 counts from 0; shift "

@@ -72,6 +72,8 @@ _WITHOUT_EFFECT: tuple[type, ...] = (
     vector.HumanRendering,
     vector.NormalizeReward,
 )
+# In the text of another process classes are known by name; those of rewards are found by
+# ``_is_without_effect`` elsewhere.
 _NAMES_WITHOUT_EFFECT = {
     *(kind.__name__ for kind in _WITHOUT_EFFECT),
     wrappers.TransformReward.__name__,
@@ -317,6 +319,7 @@ def replaced(policy: RawPolicy, inner: Any) -> RawPolicy:
 
 
 def _behind(policy: ActingPolicy, space: spaces.Space[Any], steps: Sequence[_Step]) -> RawPolicy:
+    # Stable-Baselines3's own policies record nothing.
     kind = RecordableRawPolicy if hasattr(policy, "record") else RawPolicy
     return kind(policy, space, steps)
 
@@ -333,7 +336,7 @@ def _steps(env: VecEnv) -> list[_Step]:
             if statistics:
                 steps.append(_Normalisation(statistics, env.epsilon, env.clip_obs))
         elif type(env) is VecTransposeImage:
-            if not env.skip:
+            if not env.skip:  # as it is for images with the channels first
                 steps.append(_Transposition(env))
         elif type(env) not in _WITHOUT_EFFECT:
             raise ValueError(
@@ -369,6 +372,7 @@ def _check_singles(env: VecEnv, env_id: str | None, arguments: Mapping[str, Any]
         elif chain.env_id in gym.registry:
             own = _own_wrappers(str(chain.env_id), chain.arguments)
         if chain.names not in own:
+            # The message names the wrappers beyond those that the id has itself.
             shared = len(own[0]) if chain.names[: len(own[0])] == own[0] else 0
             beyond = chain.names[shared:]
             raise ValueError(
@@ -452,6 +456,7 @@ def _is_without_effect(kind: type) -> bool:
 
 def _own_wrappers(env_id: str, arguments: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
     """Return the names of an id's own wrappers, as found by walking and by parsing."""
+    # Without the checker, which is a wrapper too and would run the environment.
     env = gym.make(env_id, disable_env_checker=True, **arguments)
     names = _walked(env).names, _parsed(str(env)).names
     env.close()

@@ -63,7 +63,7 @@ def run_sequence(
 ) -> Tensor:
     """Return a network's outputs (L, B, O) for inputs (K + L, B, ...) after the burn-in."""
     first = batch.burn_in_steps
-    if first:
+    if first:  # which only brings the state up to date
         with torch.no_grad():
             _, state = network.sequence(inputs[:first], state, batch.starts[:first])
     outputs, _ = network.sequence(
@@ -265,6 +265,7 @@ class StatefulActorCriticPolicy(StatefulPolicy, SpikingActorCriticPolicy):
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)
+        # Gated and dense networks learn by their own readout's weights.
         if self.random_feedback and self.spiking_actor:
             self.action_net = broadcast_head(self.action_net)
         if self.random_feedback and self.spiking_critic:

@@ -61,7 +61,7 @@ class StockPolicyMixin(ProgramPolicy):
         activation: type[nn.Module] = self.activation_fn  # type: ignore[assignment]
         network = DenseNetwork(linears[0].in_features, tuple(sizes), outputs, activation)
         own = (module for module in network if isinstance(module, nn.Linear))
-        for module, linear in zip(own, linears, strict=True):
+        for module, linear in zip(own, linears, strict=True):  # shared, not copied
             module.weight, module.bias = linear.weight, linear.bias
         return network
 

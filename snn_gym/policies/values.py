@@ -24,6 +24,7 @@ class ValueNetworkMixin(SingleNetworkModule, BuiltPart, BasePolicy):
     action_space: spaces.Discrete
 
     def __init__(self, *args: Any, builder: NetworkBuilder, spiking: bool, **kwargs: Any) -> None:
+        # Stable-Baselines3's class makes a network without hidden layers, which is replaced here.
         super().__init__(*args, **{**kwargs, "net_arch": []})
         self.builder, self.spiking = builder, spiking
         self.normaliser, self.spike_steps = builder.normaliser, builder.spike_steps

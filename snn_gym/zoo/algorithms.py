@@ -146,6 +146,7 @@ def register_learner(
         if not (isinstance(value, type) and issubclass(value, bases)):
             names = " or ".join(base.__name__ for base in bases)
             raise TypeError(f"{argument} must be a subclass of {names}, got {value!r}")
+    # Files store the acting tensors of a policy by name.
     if not hasattr(policy_class, "acting_state_dict"):
         raise TypeError(f"policy_class must be one of snn_gym.policies', got {policy_class!r}")
     module, policy = algorithm_class.__module__, policy_class.__name__
@@ -187,6 +188,7 @@ def algorithm_name(model: BaseAlgorithm) -> str:
         # Equal types, for a subclass may behave in a way that its hyper-parameters do not say.
         if algorithm.library in sys.modules:
             known = algorithm_class(name)
+            # The zoo's PPO learns as Stable-Baselines3's, to the bit.
             same = kind is known or kind is getattr(known, "same_as", known)
             if same and type(model.policy) is policy_class(name):
                 return name

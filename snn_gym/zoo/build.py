@@ -97,6 +97,7 @@ def available_bytes() -> int:
         machine = 1024 * int(kibibytes)
     except (OSError, ValueError):  # another system than Linux, which does not say
         machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    # A container's limit does not show in the machine's memory.
     limits = [_group_bytes(*files) for files in _GROUPS]
     return min([machine, *(limit for limit in limits if limit is not None)])
 
@@ -151,6 +152,7 @@ def argument_names(env_id: str) -> tuple[str, ...]:
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     parameters = inspect.signature(creator).parameters
     names = [name for name, x in parameters.items() if x.kind in named]
+    # Ids in snn/ pass further arguments on to the task that they wrap.
     base = spec.kwargs.get("base_id")
     inner = argument_names(base) if isinstance(base, str) and base != env_id else ()
     return tuple(
@@ -271,6 +273,7 @@ def build_agent(
             f"agent {name!r} was not tuned for {env_id}: it learns with its default settings",
             stacklevel=3,
         )
+    # Building a model has seeded its environments consecutively, so this comes last.
     seed_environments(env, seed, seeding)
     plain = as_plain_data(env_kwargs, f"arguments of environment {env_id!r}")
     remember_identity(model, Identity(name, env_id, plain, seeding=seeding, fresh=True))
@@ -333,6 +336,7 @@ def policy_arguments(
         if key is not None:
             arguments["critic_hidden_sizes"] = list(critic)
     config = NetworkConfig.from_dict({**settings, **(network or {})})
+    # As a saved agent has it: equal policies are described alike.
     if arguments.get("critic_hidden_sizes") == list(config.hidden_sizes):
         del arguments["critic_hidden_sizes"]
     return {**arguments, "network": config}

@@ -106,6 +106,7 @@ def extract_vec_normalize(model: BaseAlgorithm) -> VecNormalizeSettings | None:
     env = find_vec_normalize(model.get_env())
     if env is None:
         return None
+    # All keys are written as None, the form of every other space.
     keys = env.norm_obs_keys if env.norm_obs else None
     if keys is not None and set(keys) == set(env.observation_space.spaces):  # type: ignore[attr-defined]
         keys = None

@@ -268,14 +268,9 @@ def load_agent(
             env = wrap_in_vec_normalize(env, manifest.vec_normalize)
         env = as_learned(env)
         _check_spaces(manifest, env, where)
-        model = build_model(
-            manifest.algorithm,
-            arguments,
-            settings,
-            env,
-            seed=manifest.seed,
-            device=device,
-        )
+        algorithm, seed = manifest.algorithm, manifest.seed
+        model = build_model(algorithm, arguments, settings, env, seed=seed, device=device)
+    # They are not the policy's, and are stored beside its weights.
     statistics = with_prefix(VEC_NORMALIZE, weights)
     for name in prefixed(VEC_NORMALIZE, statistics):
         del weights[name]
@@ -322,6 +317,7 @@ def _naming(where: str) -> Iterator[None]:
 
 def load_state(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], where: str) -> None:
     """Load a module's whole state, of exactly its names, shapes and element types."""
+    # PyTorch's own load_state_dict would convert element types without a word.
     state, tensors = full_state(module), todays_names(tensors)
     missing, unknown = sorted(state.keys() - tensors.keys()), sorted(tensors.keys() - state.keys())
     if missing or unknown:
@@ -427,7 +423,7 @@ def read_weights(folder: Path, manifest: AgentManifest) -> dict[str, torch.Tenso
 def _check_spaces(manifest: AgentManifest, env: VecEnv, where: str) -> None:
     for name in ("observation_space", "action_space"):
         expected, space = getattr(manifest, name), getattr(env, name)
-        if not describes(expected, space):
+        if not describes(expected, space):  # an id may have changed since
             raise ValueError(
                 f"{where}: {name} of {manifest.environment} was {expected} and is now "
                 f"{describe_space(space)}; pass the environments it was trained on as env"

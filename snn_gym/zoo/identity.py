@@ -76,6 +76,7 @@ def identify(model: BaseAlgorithm) -> Identity:
             "the model's environment has no gymnasium id, so it could not be made again; "
             "register it with gymnasium.register and make it with gymnasium.make"
         )
+    # Arguments that the id has itself say nothing of this environment.
     registered = gym.registry[spec.id].kwargs if spec.id in gym.registry else {}
     kwargs = {
         key: value
@@ -161,7 +162,7 @@ def _noise_std(noise: ActionNoise | None) -> float:
         noise = noise.base_noise
     if noise is None:
         return 0.0
-    if type(noise) is NormalActionNoise:
+    if type(noise) is NormalActionNoise:  # a subclass may draw in another way
         stds = set(np.ravel(noise._sigma).tolist())
         if not np.any(noise._mu) and len(stds) == 1:
             return float(stds.pop())

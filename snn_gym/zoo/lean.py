@@ -181,6 +181,7 @@ def as_it_plays(settings: Mapping[str, Any]) -> dict[str, Any]:
         # Before these steps no sequence is complete.
         span = values["burn_in_steps"] + values["sequence_length"] + 1
         values["learning_starts"] = values["n_envs"] * span
+    # States are those of play: no random actions at the start.
     if "exploration_initial_eps" in values:
         values["exploration_initial_eps"] = values["exploration_final_eps"]
     return values
@@ -195,6 +196,7 @@ def _take_over(policy: ActingPolicy, trained: ActingPolicy) -> None:
     fits = own.keys() == given.keys() and all(
         x.shape == own[name].shape for name, x in given.items()
     )
+    # Another network sees the same observations, so the normaliser fits it too.
     taken = {
         name: x for name, x in given.items() if name in own and (fits or ".normaliser." in name)
     }

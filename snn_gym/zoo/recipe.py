@@ -156,6 +156,7 @@ def processor() -> dict[str, str]:
     from llvmlite import binding
 
     extensions = np.show_config(mode="dicts")["SIMD Extensions"]
+    # In the order of their widths: the last one decides numpy's code.
     used = [*extensions["baseline"], *extensions["found"]]
     openblas = kernels()
     return {

@@ -181,6 +181,7 @@ def register_agent(name: str, **table: Any) -> None:
         raise ValueError(f"the name of an agent is {AGENT_NAME_RULE}, got {name!r}")
     if name in agent_ids():
         raise ValueError(f"agent {name!r} is there already; take another name")
+    # A copy, for the caller may change the tables.
     _REGISTERED[name] = {"name": name, **copy.deepcopy(table)}
     try:
         load_agent_spec(name)
@@ -228,6 +229,7 @@ def _read_table(name: str, role: str = "agent", heirs: tuple[str, ...] = ()) -> 
     table = {**_laid_over(base, own), "environments": dict(base["environments"])}
     for key in ("policy_kwargs", "default"):
         table[key] = _laid_over(base.get(key, {}), own.get(key, {}))
+    # Environments are merged key by key, so that a child holds its differences alone.
     for env_id, settings in own.get("environments", {}).items():
         table["environments"][env_id] = _laid_over(base["environments"].get(env_id, {}), settings)
     return table
