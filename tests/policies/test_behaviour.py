@@ -14,15 +14,7 @@ from snn_gym.policies import SpikingControllerPolicy
 from snn_gym.policies.behaviour import divergence, scaled_actions
 from snn_gym.policies.stateful import SequenceBatch
 from snn_gym.spiking import NetworkConfig
-from tests.policies.identity import (
-    ACTIONS,
-    CASES,
-    STATEFUL,
-    VIEWS,
-    Identity,
-    make,
-    observations,
-)
+from tests.policies.identity import ACTIONS, CASES, STATEFUL, VIEWS, Identity, make, observations
 from tests.spiking.strategies import normal
 
 STATELESS = [(name, action) for name, case in CASES.items() for action in case.actions]

@@ -8,12 +8,7 @@ import pytest
 
 from snn_gym._base.folders import content_path
 from snn_gym.envs.registry import env_ids, load_environment_spec
-from snn_gym.zoo import (
-    AgentSpec,
-    agent_ids,
-    load_agent_spec,
-    make_agent,
-)
+from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec, make_agent
 
 PAIRS = [(name, env_id) for name in agent_ids() for env_id in load_agent_spec(name).environments]
 
