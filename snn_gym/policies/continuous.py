@@ -40,11 +40,10 @@ class ActionValueCritic(NormalisedModule, BuiltPart, ContinuousCritic):
 
     outputs: int = 1
 
-    def __init__(self, *args: Any, builder: NetworkBuilder, spiking: bool, **kwargs: Any) -> None:
-        super().__init__(*args, **{**kwargs, "net_arch": []})
-        self.builder, self.spiking = builder, spiking
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        builder, spiking = self.builder, self.spiking
         self.normaliser, self.spike_steps = builder.normaliser, builder.spike_steps
-        # In the place of the multilayer perceptrons that Stable-Baselines3 has just made.
         self.q_networks = []
         actions = get_action_dim(self.action_space)
         for k in range(self.n_critics):
@@ -161,9 +160,10 @@ class SpikingSACActor(BuiltPart, SACActor):
         latent = FeatureNetwork(builder, spiking, population_outputs=outputs)
         # Without layers of its own Stable-Baselines3's actor puts mean and deviation right on
         # the features that it is given: here the network's output.
-        arguments = {**kwargs, "net_arch": [], "features_dim": latent.network.output_size}
-        super().__init__(observation_space, action_space, **arguments)
-        self.builder, self.spiking = builder, spiking
+        arguments = {**kwargs, "features_dim": latent.network.output_size}
+        super().__init__(
+            observation_space, action_space, builder=builder, spiking=spiking, **arguments
+        )
         self.features_dim = features_dim
         self.latent_pi: FeatureNetwork = latent  # type: ignore[assignment]
         if spiking and builder.config.decoder == "population":
@@ -216,10 +216,9 @@ class SpikingSACPolicy(ActorAndCriticsMixin, SACPolicy):
 class SpikingTD3Actor(BuiltPart, TD3Actor):
     """Stable-Baselines3's deterministic actor on a spiking network."""
 
-    def __init__(self, *args: Any, builder: NetworkBuilder, spiking: bool, **kwargs: Any) -> None:
-        super().__init__(*args, **{**kwargs, "net_arch": []})
-        self.builder, self.spiking = builder, spiking
-        network = FeatureNetwork(builder, spiking, get_action_dim(self.action_space))
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        network = FeatureNetwork(self.builder, self.spiking, get_action_dim(self.action_space))
         self.mu = nn.Sequential(network, nn.Tanh())
 
 

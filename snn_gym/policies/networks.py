@@ -482,8 +482,10 @@ class FeatureNetwork(SingleNetworkModule):
 class BuiltPart(BaseModel):
     """An actor, critic or Q-network that can be saved and loaded alone."""
 
-    builder: NetworkBuilder
-    spiking: bool
+    def __init__(self, *args: Any, builder: NetworkBuilder, spiking: bool, **kwargs: Any) -> None:
+        # Stable-Baselines3's class makes a network without hidden layers, which is replaced.
+        super().__init__(*args, **{**kwargs, "net_arch": []})
+        self.builder, self.spiking = builder, spiking
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         parameters = super()._get_constructor_parameters()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from snn_gym.policies.base import LateOptimiser, SpikingPolicy
-from snn_gym.policies.networks import BuiltPart, NetworkBuilder, SingleNetworkModule
+from snn_gym.policies.networks import BuiltPart, SingleNetworkModule
 
 
 # ---- values --------------------------------------------------------------------------------------
@@ -23,12 +23,11 @@ class ValueNetworkMixin(SingleNetworkModule, BuiltPart, BasePolicy):
     """Name that the class of Stable-Baselines3 gives its network."""
     action_space: spaces.Discrete
 
-    def __init__(self, *args: Any, builder: NetworkBuilder, spiking: bool, **kwargs: Any) -> None:
-        # Stable-Baselines3's class makes a network without hidden layers, which is replaced here.
-        super().__init__(*args, **{**kwargs, "net_arch": []})
-        self.builder, self.spiking = builder, spiking
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        builder = self.builder
         self.normaliser, self.spike_steps = builder.normaliser, builder.spike_steps
-        setattr(self, self.part, builder.build(spiking, self._output_size()))
+        setattr(self, self.part, builder.build(self.spiking, self._output_size()))
 
     def _output_size(self) -> int:
         return int(self.action_space.n)
