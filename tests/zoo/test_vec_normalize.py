@@ -43,29 +43,30 @@ def saved(model, tmp_path_factory):
     return save_agent(model, tmp_path_factory.mktemp("saved") / "agent")
 
 
+@pytest.fixture
+def copy(saved, tmp_path):
+    return shutil.copytree(saved, tmp_path / "copy")
+
+
 def normaliser(model):
     found = model.get_vec_normalize_env()
     assert isinstance(found, VecNormalize)
     return found
 
 
-def test_settings_and_statistics_are_loaded_to_the_bit(model, saved):
-    was, now = normaliser(model), normaliser(load_agent(saved))
+def test_settings_and_statistics_are_loaded_to_the_bit_and_go_on(model, saved):
+    loaded = load_agent(saved)
+    was, now = normaliser(model), normaliser(loaded)
     for name in (*SETTINGS, "training", "norm_obs", "norm_reward", "norm_obs_keys"):
         assert getattr(now, name) == getattr(was, name)
     for one, other in ((was.obs_rms, now.obs_rms), (was.ret_rms, now.ret_rms)):
         assert np.array_equal(one.mean, other.mean)
         assert np.array_equal(one.var, other.var)
         assert one.count == other.count > 256
-
-
-def test_a_loaded_model_goes_on_with_its_statistics(saved):
-    loaded = load_agent(saved)
-    seen = normaliser(loaded).obs_rms.count, normaliser(loaded).ret_rms.count
     loaded.learn(128)
     # And the 4 observations of the reset, which has no rewards.
-    assert normaliser(loaded).obs_rms.count == seen[0] + 128 + 4
-    assert normaliser(loaded).ret_rms.count == seen[1] + 128
+    assert now.obs_rms.count == was.obs_rms.count + 128 + 4
+    assert now.ret_rms.count == was.ret_rms.count + 128
 
 
 def test_nothing_is_pickled_and_older_files_have_no_vecnormalize(saved, tmp_path):
@@ -102,17 +103,15 @@ def test_given_environments_are_wrapped(saved):
         ("other", torch.zeros(()), "do not match: other"),
     ],
 )
-def test_invalid_statistics_are_refused(name, value, message, saved, tmp_path):
-    folder = tmp_path / "changed"
-    shutil.copytree(saved, folder)
-    file = folder / "weights.safetensors"
+def test_invalid_statistics_are_refused(name, value, message, copy):
+    file = copy / "weights.safetensors"
     tensors, _ = load_tensors(file, max_bytes=1 << 20)
     tensors.pop(f"vec_normalize.{name}", None)
     save_tensors(file, tensors if value is None else {**tensors, f"vec_normalize.{name}": value})
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    edit_json(folder / "manifest.json", weights_sha256=digest)
+    edit_json(copy / "manifest.json", weights_sha256=digest)
     with refused(message):
-        load_agent(folder)
+        load_agent(copy)
 
 
 @pytest.mark.parametrize(
@@ -124,13 +123,11 @@ def test_invalid_statistics_are_refused(name, value, message, saved, tmp_path):
         ({"clip": 1.0}, "unknown key clip; "),
     ],
 )
-def test_settings_from_a_file_are_checked(changed, message, saved, tmp_path):
-    folder = tmp_path / "changed"
-    shutil.copytree(saved, folder)
-    settings = json.loads((folder / "manifest.json").read_text())["vec_normalize"]
-    edit_json(folder / "manifest.json", vec_normalize={**settings, **changed})
+def test_settings_from_a_file_are_checked(changed, message, copy):
+    settings = json.loads((copy / "manifest.json").read_text())["vec_normalize"]
+    edit_json(copy / "manifest.json", vec_normalize={**settings, **changed})
     with refused(message):
-        load_agent(folder)
+        load_agent(copy)
 
 
 @pytest.mark.parametrize(
