@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 import snn_gym  # noqa: F401  # before numpy, so that its products round as in trainings
-from tests.policies.matrix import matrix_lines, promise_lines
+from tests.policies.matrix import matrix_lines
 
 if TYPE_CHECKING:
     from snn_gym.envs.synapses.plasticity import PlasticityRule
@@ -56,13 +56,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for report in terminalreporter.stats.get("passed", [])
         for recorded in report.user_properties
     ]
-    for title, lines in (
-        ("algorithm × action space × observation kind", matrix_lines(properties)),
-        ("what Stable-Baselines3 promises of a policy × algorithm", promise_lines(properties)),
-    ):
-        if lines:
-            terminalreporter.section(title)
-            terminalreporter.write("".join(f"{line}\n" for line in lines))
+    lines = matrix_lines(properties)
+    if lines:
+        terminalreporter.section("algorithm × action space × observation kind")
+        terminalreporter.write("".join(f"{line}\n" for line in lines))
     changed = [value for name, value in properties if name == "changed"]
     if changed:
         terminalreporter.section("changed files, by what read them and what came of them")

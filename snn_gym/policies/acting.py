@@ -1,4 +1,4 @@
-"""Best actions of a policy by the compiled call of its program, without PyTorch."""
+"""Programs read off policies, and the compiled call that acts by them without PyTorch."""
 
 from __future__ import annotations
 
@@ -14,43 +14,47 @@ from numpy.typing import NDArray
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import Tensor, nn
 
-from snn_gym.policies.protocols import ProgramPolicy
 from snn_gym.program.compiled import CompiledProgram, choose, equal_at
 from snn_gym.program.encoders import ReceptiveFields
 from snn_gym.program.interpreter import chosen
 from snn_gym.program.network import UNCHOSEN, Array, Choice, Head, Normaliser, Program
 from snn_gym.spiking.layer_neurons import as_array
-from snn_gym.spiking.normaliser import ObservationNormaliser
 
 if TYPE_CHECKING:
-    from snn_gym.policies.base import SpikingPolicy
+    from snn_gym.policies.base import ProgramPolicy, SpikingPolicy
 
 
 # ---- reading -------------------------------------------------------------------------------------
-# The program of a policy: what it acts by, read off its modules.
-#
-# Whatever has a program can be exported, frozen and compacted, so that this is decided in one
-# place.
 def read_program(policy: ProgramPolicy) -> Program:
     """Return the program that a policy acts by, with copies of its numbers.
-
-    Args:
-        policy: A policy of snn_gym.
 
     Raises:
         ValueError: A part has no form outside of PyTorch; the message names the nearest one.
     """
-    _check_spaces(policy)
+    observed, space = policy.observation_space, policy.action_space
+    if not isinstance(observed, spaces.Box | spaces.MultiBinary) or (
+        policy.features_extractor_class is not FlattenExtractor
+    ):
+        raise ValueError(
+            f"observations {observed} are not exported; train on a Box or MultiBinary space that "
+            "is flattened"
+        )
+    if not isinstance(space, spaces.Box | spaces.Discrete):
+        raise ValueError(f"actions {space} are not exported; train with Box or Discrete actions")
     network: Any = policy.acting_network()
-    own_head = policy.readout() is None
-    made: Program = replace(
-        network.program(policy.readout()),
-        normalisers=_normalisers(policy),
+    head: Any = policy.readout()
+    scaler = policy.normaliser
+    normalisers = () if scaler is None else (
+        Normaliser(as_array(scaler.mean), as_array(scaler.std), float(scaler.clip)),
+    )  # fmt: skip
+    program: Program = replace(
+        network.program(head),
+        normalisers=normalisers,
         choice=_choice(policy),
         stateful=policy.carries_state,
     )
     quantiles = getattr(policy, "n_quantiles", 1)
-    return _averaged(made, quantiles) if quantiles > 1 and own_head else made
+    return _averaged(program, quantiles) if quantiles > 1 and head is None else program
 
 
 def _averaged(program: Program, quantiles: int) -> Program:
@@ -66,85 +70,48 @@ def _averaged(program: Program, quantiles: int) -> Program:
     return replace(program, head=Head(weights, biases))
 
 
-def _check_spaces(policy: ProgramPolicy) -> None:
-    seen, chosen = policy.observation_space, policy.action_space
-    if not isinstance(seen, spaces.Box | spaces.MultiBinary) or (
-        policy.features_extractor_class is not FlattenExtractor
-    ):
-        raise ValueError(
-            f"observations {seen} are not exported; train on a Box or MultiBinary space that is "
-            "flattened"
-        )
-    if not isinstance(chosen, spaces.Box | spaces.Discrete):
-        raise ValueError(f"actions {chosen} are not exported; train with Box or Discrete actions")
-
-
 def _choice(policy: ProgramPolicy) -> Choice:
     space = policy.action_space
-    if isinstance(space, spaces.Box):
-        low, high = (x.reshape(-1).astype(np.float32) for x in (space.low, space.high))
-        if not policy.squash_output:
-            return Choice("clip", low, high)
-        return Choice("squash", low, high, _limit_of_mean(policy))
-    return UNCHOSEN
-
-
-def _limit_of_mean(policy: ProgramPolicy) -> float | None:
-    """Return within what a mean is clipped before it is squashed, as use_sde has it, or None."""
+    if not isinstance(space, spaces.Box):
+        return UNCHOSEN
+    low, high = (x.reshape(-1).astype(np.float32) for x in (space.low, space.high))
+    if not policy.squash_output:
+        return Choice("clip", low, high)
     mean = getattr(getattr(policy, "actor", None), "mu", None)
+    # gSDE clips a mean before it is squashed.
     last = mean[-1] if isinstance(mean, nn.Sequential) else None
-    return float(last.max_val) if isinstance(last, nn.Hardtanh) else None
-
-
-def _normalisers(policy: ProgramPolicy) -> tuple[Normaliser, ...]:
-    found: ObservationNormaliser | None = policy.normaliser
-    if found is None:
-        return ()
-    return (Normaliser(as_array(found.mean), as_array(found.std), float(found.clip)),)
+    return Choice("squash", low, high, last.max_val if isinstance(last, nn.Hardtanh) else None)
 
 
 # ---- acting --------------------------------------------------------------------------------------
-# Between an observation and its action, PyTorch and Stable-Baselines3 cost several times what the
-# network does. Spikes are those of PyTorch's way, bit for bit. Values of discrete actions have the
-# rounding of another order of sums.
+# PyTorch and Stable-Baselines3 take several times as long for a decision as the network itself.
+# Compiled spikes equal PyTorch's, bit for bit; values of actions are summed in another order.
 #
-# Bits of outputs count for continuous actions, and where two values of discrete ones are so close
-# that rounding may change their order: rows of the results table hold for one arithmetic. There
-# numpy reads the last layer of stateless spiking policies, and all others act by PyTorch, as
-# evaluator 5 does.
+# Rows of the results table hold for one arithmetic. So where bits of outputs count (continuous
+# actions, and values too close to order by rounded sums), numpy reads the last layer of stateless
+# spiking policies, and all others act by PyTorch, as evaluator 5 does.
 _METHODS = ("_predict", "forward", "extract_features", "obs_to_tensor", "network_inputs")
-"""Methods between an observation and an action; a class of a user may have its own."""
+"""Methods between an observation and an action, which a user's class may override."""
 _PACKAGES = ("snn_gym.", "stable_baselines3.", "sb3_contrib.")
 Tensors = dict[str, Tensor | None]
 Modules = Mapping[str, nn.Module | None]
 _CLOSE = 3e-5
-"""Share of one plus their size by which values have to differ for rounding not to matter."""
+"""Values closer than this share of one plus their size may change order by rounding."""
 
 
 class Decider:
-    """Compiled program of a policy.
-
-    Args:
-        program: Its program.
-        by_numpy: Whether numpy reads the last layer where bits of outputs count; else PyTorch does
-            all of it.
-    """
+    """Compiled program of a policy; it leaves close calls to numpy or PyTorch."""
 
     def __init__(self, program: Program, *, by_numpy: bool) -> None:
         self._program, self._by_numpy = program, by_numpy
         self._compiled = CompiledProgram(program) if program.choice.discrete else None
 
     def actions(self, observations: Array, states: Array | None = None) -> NDArray[Any] | None:
-        """Return the best actions, as ``CompiledProgram.actions``; None if PyTorch has to decide.
-
-        Args:
-            observations: (B, values) float32, in order.
-            states: As there.
-        """
+        """Return the best actions for rows (B, values), None if PyTorch has to decide."""
         if self._compiled is not None:
             outputs = self._compiled.outputs(observations, states)
             actions = np.empty(len(outputs), np.int64)
-            if choose(outputs, actions, _CLOSE):
+            if choose(outputs, actions, _CLOSE):  # no call is close
                 return actions
         if not self._by_numpy:
             return None
@@ -155,7 +122,7 @@ class Decider:
 
     @cached_property
     def _unread(self) -> CompiledProgram:
-        """The program with what its decoder reads as outputs; of discrete actions seldom needed."""
+        """The program whose outputs are the values that its head reads, before the head."""
         features = self._program.sizes[-1]
         zeros = np.zeros(features, np.float32)
         head, choice = Head(np.eye(features, dtype=np.float32), zeros), Choice("clip", zeros, zeros)
@@ -163,7 +130,7 @@ class Decider:
 
 
 class CompiledActing:
-    """The compiled program of a policy, made anew where a part of the policy has changed.
+    """Compiled program of a policy, made anew where a part of the policy has changed.
 
     Weights are compared at every decision, however they were changed: in place by PyTorch or
     numpy, or by other tensors.
@@ -180,33 +147,25 @@ class CompiledActing:
         self._copy: Array = np.empty(0, np.float32)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CompiledActing:
-        """Return one that knows nothing: a copy of a policy has other tensors."""
+        """Return an empty object: a copy of a policy has other tensors."""
         return CompiledActing()
 
     def __reduce__(self) -> tuple[type[CompiledActing], tuple[()]]:
-        """Leave out everything, for the same reason."""
         return CompiledActing, ()
 
     def decider_of(self, policy: SpikingPolicy) -> Decider | None:
-        """Return what a policy acts by now; None where PyTorch has to decide.
-
-        Args:
-            policy: A policy of snn_gym, always the same.
-        """
-        if not self._has_its_parts():
+        """Return the policy's present decider; None where PyTorch has to decide."""
+        children = self._children
+        if not children or any(x.get(name) is not child for x, name, child in children):
             self._find_parts(policy)
             self._read(policy)
         elif self._decider is not None and not self._is_current():
             self._read(policy)
-        # A hook of anyone's has to be called.
+        # Forward hooks have to be called, as PyTorch alone does.
         return None if any(self._hooks) else self._decider
 
-    def _has_its_parts(self) -> bool:
-        children = self._children
-        return bool(children) and all(x.get(name) is child for x, name, child in children)
-
     def _find_parts(self, policy: SpikingPolicy) -> None:
-        """Note where the modules of a decision hang, their hooks and their numbers."""
+        """Note the places of a decision's modules, their hooks and their numbers."""
         parts = (policy.acting_network(), policy.readout(), policy.normaliser)
         modules = [x for part in parts if part is not None for x in part.modules()]
         self._children = list(_ways_to(modules, policy))
@@ -214,23 +173,31 @@ class CompiledActing:
         self._places = list(_places(modules))
 
     def _is_current(self) -> bool:
+        # Other addresses are tensors that were replaced; other values were changed in place.
         if [x[name].data_ptr() for x, name in self._places] != self._addresses:  # type: ignore[union-attr]
             return False
         same: bool = equal_at(self._where, self._sizes, self._copy)
         return same
 
     def _read(self, policy: SpikingPolicy) -> None:
-        """Make the program of the parts as they are."""
+        """Compile the program of the present parts."""
         self._decider = None
-        tensors: list[Tensor] = [found[name] for found, name in self._places]  # type: ignore[misc]
-        if not (_is_plain(policy) and all(map(_is_readable, tensors))):
+        tensors: list[Tensor] = [table[name] for table, name in self._places]  # type: ignore[misc]
+        # A module may have been moved or turned to other numbers since its places were noted.
+        readable = all(
+            x.device.type == "cpu" and x.dtype == torch.float32 and x.is_contiguous()
+            for x in tensors
+        )
+        if not (readable and _is_plain(policy)):
             return
         try:
             program = policy.program()
         except ValueError:  # a part has no form outside of PyTorch
             return
         by_numpy = _is_read_by_numpy(policy, program)
-        if not ((by_numpy or program.choice.discrete) and _has_equal_spikes(program)):
+        # Noise is drawn from PyTorch's stream, and PyTorch rounds exp in another way.
+        other_spikes = program.needs_noise or isinstance(program.encoder, ReceptiveFields)
+        if other_spikes or not (by_numpy or program.choice.discrete):
             return
         self._decider = Decider(program, by_numpy=by_numpy)
         flat = [x.detach().numpy().reshape(-1) for x in tensors]
@@ -243,7 +210,7 @@ class CompiledActing:
 def _ways_to(
     modules: list[nn.Module], policy: nn.Module
 ) -> Iterator[tuple[Modules, str, nn.Module]]:
-    """Yield the children of each module on the ways from a policy to modules, by their names."""
+    """Yield (parent's children, name, child) along each way from a policy down to modules."""
     wanted, names = set(modules), dict(policy.named_modules())
     below = [name.split(".") for name, module in names.items() if module in wanted and name]
     ways = {".".join(parts[:k]) for parts in below for k in range(1, len(parts) + 1)}
@@ -253,7 +220,7 @@ def _ways_to(
 
 
 def _places(modules: list[nn.Module]) -> Iterator[tuple[Tensors, str]]:
-    """Yield where modules keep their 32-bit numbers."""
+    """Yield the tables and names under which modules keep their 32-bit numbers."""
     for module in modules:
         for tensors in (module._parameters, module._buffers):
             for name, tensor in tensors.items():
@@ -271,55 +238,30 @@ def _is_read_by_numpy(policy: SpikingPolicy, program: Program) -> bool:
     )  # fmt: skip
 
 
-def _has_equal_spikes(program: Program) -> bool:
-    """Tell whether spikes are PyTorch's: noise is drawn by its stream, and exp is rounded apart."""
-    return not (program.needs_noise or isinstance(program.encoder, ReceptiveFields))
-
-
-def _is_readable(tensor: Tensor) -> bool:
-    # A module may have been moved or turned to other numbers since its places were noted.
-    plain = tensor.device.type == "cpu" and tensor.dtype == torch.float32
-    return plain and tensor.is_contiguous()
-
-
 def _is_plain(policy: SpikingPolicy) -> bool:
     """Tell whether a policy decides as its class in this package does."""
-    seen = policy.observation_space
-    if isinstance(seen, spaces.Box) and not np.issubdtype(seen.dtype, np.floating):
+    observed = policy.observation_space
+    if isinstance(observed, spaces.Box) and not np.issubdtype(observed.dtype, np.floating):
         return False
     methods = (getattr(type(policy), name, None) for name in _METHODS)
     return all(x is None or x.__module__.startswith(_PACKAGES) for x in methods)
 
 
 def rows_of(observation: Any, space: spaces.Space[Any]) -> Array | None:
-    """Return observations as rows (B, values), float32; None where their shape is another one.
-
-    Args:
-        observation: One observation or a batch.
-        space: Space of observations.
-    """
+    """Return observations as rows (B, values), float32; None where their shape does not fit."""
     if not isinstance(observation, np.ndarray):
         return None
-    shape = space.shape
-    if observation.shape == shape:
-        return np.ascontiguousarray(observation, np.float32).reshape(1, -1)
-    if observation.shape[1:] != shape or not len(observation):
+    batch = observation[np.newaxis] if observation.shape == space.shape else observation
+    if batch.shape[1:] != space.shape or not len(batch):
         return None
-    return np.ascontiguousarray(observation, np.float32).reshape(len(observation), -1)
+    return np.ascontiguousarray(batch, np.float32).reshape(len(batch), -1)
 
 
 def as_taken(
     actions: NDArray[Any], observation: NDArray[Any], observed: spaces.Space[Any],
     chosen: spaces.Space[Any],
 ) -> NDArray[Any]:  # fmt: skip
-    """Return actions (B,) or (B, O) in the shape of the action space; of one observation, one.
-
-    Args:
-        actions: Actions of a compiled program.
-        observation: One observation or a batch.
-        observed: Space of observations.
-        chosen: Space of actions.
-    """
+    """Return actions (B,) or (B, O) in the action space's shape; one for one observation."""
     if isinstance(chosen, spaces.Box):
         actions = actions.reshape(-1, *chosen.shape)
     return actions.squeeze(axis=0) if observation.shape == observed.shape else actions

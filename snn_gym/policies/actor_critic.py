@@ -10,6 +10,7 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
+from typing_extensions import override
 
 from snn_gym.policies.base import ActorCriticFlags, LateOptimiser
 from snn_gym.policies.behaviour import scaled_actions
@@ -25,15 +26,7 @@ from snn_gym.spiking.decoders import PopulationHead, make_head
 
 
 class ActorCriticNetworks(NormalisedModule):
-    """Actor and critic behind one normaliser; takes the place of Stable-Baselines3's MlpExtractor.
-
-    Args:
-        builder: Builds the networks.
-        spiking_actor: Whether the actor spikes; if not it is its twin.
-        spiking_critic: The same for the critic.
-        outputs: Outputs of the head that reads the actor.
-        actor_activation: Activation of an actor that does not spike; None for the builder's.
-    """
+    """Actor and critic behind one normaliser, in place of Stable-Baselines3's MlpExtractor."""
 
     actor: Any
     critic: Any
@@ -48,10 +41,10 @@ class ActorCriticNetworks(NormalisedModule):
     ) -> None:
         super().__init__()
         self.normaliser, self.spike_steps = builder.normaliser, builder.spike_steps
-        own = builder
+        actor = builder
         if actor_activation is not None:
-            own = replace(builder, activation=ACTIVATIONS[actor_activation])
-        self.actor = own.build(spiking_actor, population_outputs=outputs)
+            actor = replace(builder, activation=ACTIVATIONS[actor_activation])
+        self.actor = actor.build(spiking_actor, population_outputs=outputs)
         self.critic = builder.build(spiking_critic, population_outputs=1, critic=True)
         self.latent_dim_pi = self.actor.output_size
         self.latent_dim_vf = self.critic.output_size
@@ -137,7 +130,7 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
             self.action_net = self._population_head(networks.latent_dim_pi, outputs, gain=0.01)
         if self.spiking_critic:
             self.value_net = self._population_head(networks.latent_dim_vf, 1, gain=1.0)  # type: ignore[assignment]
-        # The first one holds the parameters of Stable-Baselines3's own heads.
+        # The optimiser so far holds the parameters of Stable-Baselines3's own heads.
         self.optimizer = self._optimiser(
             self.optimizer_class, self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs
         )
@@ -150,14 +143,10 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
         return head
 
     def forward(self, obs: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        """Act in a rollout; the observations count as training data for the normaliser.
-
-        Args:
-            obs: Batch of observations.
-            deterministic: Whether to take the most likely action.
+        """Act in a rollout, whose observations are training data for the normaliser.
 
         Returns:
-            Actions, values and log-probabilities of the actions.
+            Actions, values (B, 1) and log-probabilities (B,) of the actions.
         """
         with self.mlp_extractor.training_data():
             return super().forward(obs, deterministic or self.explores_nothing)
@@ -165,55 +154,42 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
     def evaluate_actions(
         self, obs: PyTorchObs, actions: Tensor
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Evaluate actions under the present weights.
-
-        Without rollouts, as in imitation of an expert, the first batches that gradients are taken
-        of are training data for the normaliser.
-
-        Args:
-            obs: Batch of B observations.
-            actions: (B, ...).
-
-        Returns:
-            Values (B, 1), log-probabilities (B,), and entropies (B,) or None.
-        """
+        """Return values (B, 1), log-probabilities (B,) and entropies (B,) or None of actions."""
         with self.mlp_extractor.first_training_data():
             return super().evaluate_actions(obs, actions)
 
     def logits(self, obs: Tensor) -> Tensor:
         """Return the actor's logits (B, A) for a batch of observations and discrete actions."""
-        features = self.extract_features(obs)
-        seen = features if isinstance(features, Tensor) else features[0]
-        chosen: Tensor = self.action_net(self.mlp_extractor.forward_actor(seen))
-        return chosen
+        logits: Tensor = self.action_net(self.mlp_extractor.actor(self.network_inputs(obs))[0])
+        return logits
 
     def logits_and_values(self, obs: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits (B, A) as ``logits``, and values (B, 1)."""
         features = self.extract_features(obs)
         if isinstance(features, Tensor):
-            output, valued = self.mlp_extractor(features)
+            latent_pi, latent_vf = self.mlp_extractor(features)
         else:
-            output = self.mlp_extractor.forward_actor(features[0])
-            valued = self.mlp_extractor.forward_critic(features[1])
-        return self.action_net(output), self.value_net(valued)
+            latent_pi = self.mlp_extractor.forward_actor(features[0])
+            latent_vf = self.mlp_extractor.forward_critic(features[1])
+        return self.action_net(latent_pi), self.value_net(latent_vf)
 
     def behaviour(self, output: Tensor) -> Tensor:
         """Return the log-odds or the mean action (B, A) of an output (B, O) of the actor."""
-        chosen: Tensor = self.action_net(output)
+        actions: Tensor = self.action_net(output)
         if isinstance(self.action_space, spaces.Box):
-            return scaled_actions(chosen, self.action_space)
-        return chosen
+            return scaled_actions(actions, self.action_space)
+        return actions
 
+    @override
     def acting_network(self) -> Any:
-        """Return the network that chooses actions."""
         return self.mlp_extractor.actor
 
+    @override
     def acting_head(self) -> nn.Module | None:
-        """Return the one linear head of the acting network, None for another way to its values."""
         return self.action_net
 
+    @override
     def acting_modules(self) -> dict[str, nn.Module]:
-        """Return the modules that acting needs, by the prefix of their names in state_dict."""
         modules: dict[str, nn.Module] = {
             "mlp_extractor.actor": self.mlp_extractor.actor,
             "action_net": self.action_net,
@@ -223,20 +199,20 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
             modules["mlp_extractor.normaliser"] = self.normaliser
         return modules
 
+    @override
     def network_inputs(self, observation: PyTorchObs) -> Tensor:
-        """Return what the acting network sees of a batch of observations."""
         features = self.extract_features(observation)
         if isinstance(features, tuple):
             features = features[0]
         networks = self.mlp_extractor
         return network_inputs(networks.normalised(features), networks.actor, networks.spike_steps)
 
+    @override
     def readout(self) -> nn.Linear | PopulationHead:
-        """Return the head after the acting network."""
         head = self.action_net
         assert isinstance(head, nn.Linear | PopulationHead)  # as made by _build
         return head
 
+    @override
     def acting_extractor(self) -> nn.Module:
-        """Return the extractor that the acting network sees observations through."""
         return self.pi_features_extractor

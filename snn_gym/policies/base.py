@@ -1,4 +1,4 @@
-"""``SpikingPolicy``, from which every policy derives: arguments, checks and recording."""
+"""``SpikingPolicy``, from which every policy derives: arguments, checks, acting and recording."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 import sys
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from types import FrameType
@@ -18,13 +18,13 @@ from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.type_aliases import Schedule
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
+from typing_extensions import override
 
 from snn_gym._base.lazy import collector_paused
 from snn_gym.policies.acting import CompiledActing, Decider, as_taken, read_program, rows_of
-from snn_gym.policies.behaviour import Behaviour
 from snn_gym.policies.networks import (
     CriticKey,
     CriticSizes,
@@ -41,12 +41,14 @@ from snn_gym.policies.observations import (
     spike_steps_of,
     uncounted_parts,
 )
+from snn_gym.policies.protocols import check_tensors
 from snn_gym.program.encoders import SpikeEncoder
-from snn_gym.program.network import Gates, Program
+from snn_gym.program.network import Array, Gates, Program
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.decoders import PopulationHead
+from snn_gym.spiking.execution import NetworkRun, spikes_of
 from snn_gym.spiking.layer_neurons import CellFactory
 from snn_gym.spiking.layers import SynapticLinear
 from snn_gym.spiking.network import SpikingNetwork
@@ -54,53 +56,36 @@ from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.recording import Recording
 
 # ---- optimiser -----------------------------------------------------------------------------------
-# Which Adam a policy has, and one that is made when it is first asked for: acting needs none.
-#
-# The first optimiser of a process imports PyTorch's compiler, which takes twice as long as
-# everything else between loading an agent and its first decision.
 _IMPLEMENTATIONS = {"fused", "foreach", "capturable", "differentiable"}
-"""Options of PyTorch's Adam of which one asks for an implementation."""
+"""Options of PyTorch's Adam that each ask for an implementation."""
 
 
 def choose_adam(arguments: dict[str, Any], defaults: Mapping[str, Any]) -> None:
-    """Let an Adam whose implementation nobody chose be fused, which is the fastest by far.
-
-    Args:
-        arguments: Keyword arguments for Stable-Baselines3's policy; changed in place.
-        defaults: Options where nobody gives any, as that policy has them.
-    """
+    """Fuse an Adam whose implementation nobody chose; ``arguments`` are changed in place."""
     if arguments.get("optimizer_class", Adam) is not Adam:
         return
     options = arguments.get("optimizer_kwargs")
     options = defaults if options is None else options
+    # Fused is the fastest implementation by far.
     if options.keys().isdisjoint(_IMPLEMENTATIONS):
         options = {**options, "fused": True}
     arguments["optimizer_kwargs"] = options
 
 
-@dataclass(frozen=True, eq=False)
-class _Pending:
-    """Factory of the optimiser."""
-
-    parameters: list[nn.Parameter]
-    options: Mapping[str, Any]
-
-    def make(self) -> Optimizer:
-        with collector_paused():  # the compiler is imported here
-            return Adam(self.parameters, **self.options)
-
-
 class LateOptimiser(BasePolicy):
-    """Stable-Baselines3's policy with one optimiser, in front of whose class this one comes."""
+    """Mixin before a Stable-Baselines3 policy: its one optimiser is created on first use."""
 
     adam_defaults: ClassVar[Mapping[str, Any]]
-    _optimizer: Optimizer | _Pending | None
+    _optimizer: Optimizer | partial[Adam] | None
 
     @property
     def optimizer(self) -> Any:
         """The optimiser."""
-        if isinstance(self._optimizer, _Pending):
-            self._optimizer = self._optimizer.make()
+        if isinstance(self._optimizer, partial):
+            # The first optimiser of a process imports PyTorch's compiler, which takes twice as
+            # long as everything else between loading an agent and its first decision.
+            with collector_paused():
+                self._optimizer = self._optimizer()
         return self._optimizer
 
     @optimizer.setter
@@ -109,17 +94,18 @@ class LateOptimiser(BasePolicy):
 
     def _build(self, lr_schedule: Schedule) -> None:
         chosen = self.optimizer_class
+        # Stable-Baselines3 calls the class itself, in the middle of its build.
         self.optimizer_class = cast(type[Optimizer], partial(self._optimiser, chosen))
         super()._build(lr_schedule)  # type: ignore[misc]
         self.optimizer_class = chosen
 
     def _optimiser(
         self, kind: type[Optimizer], parameters: Iterable[nn.Parameter], **options: Any
-    ) -> Optimizer | _Pending:
-        """Put off an Adam that can't fail; any other is made at once, so that errors come here."""
+    ) -> Optimizer | partial[Adam]:
+        """Put off an Adam that can't fail; create any other at once, so that errors come here."""
         ours = {**self.adam_defaults, "fused": True, "lr": options["lr"]}
         if kind is Adam and options == ours and options["lr"] >= 0:
-            return _Pending(list(parameters), options)
+            return partial(Adam, list(parameters), **options)
         return kind(parameters, **options)
 
 
@@ -129,22 +115,13 @@ _SUBSTITUTES = {
     "MaskablePPO": "PPO with SpikingActorCriticPolicy, which masks no actions",
     "RecurrentPPO": "snn_gym.learners.StatefulPPO with StatefulActorCriticPolicy",
 }
-"""Algorithms of sb3-contrib that no policy here is for: what to use instead."""
+"""Substitutes for algorithms of sb3-contrib that have no spiking policy."""
 
 
 def check_pairing(policy: BasePolicy, algorithms: tuple[str, ...]) -> None:
-    """Refuse a policy that is being built by an algorithm which needs another one.
-
-    Stable-Baselines3 does not tell a policy who builds it, and ends in an attribute that is missing
-    or a tuple that is too short; so this looks at who called the policy's constructor.
-
-    Args:
-        policy: The policy, in its constructor.
-        algorithms: Algorithms that it is for, which a subclass of them may be too.
-
-    Raises:
-        ValueError: The algorithm is known and not among them; the message names what to use.
-    """
+    """Refuse a policy that is being built by an algorithm which needs another policy."""
+    # Stable-Baselines3 does not pass the algorithm to the policy, and fails later by a missing
+    # attribute or a tuple that is too short; so this looks for the constructor's caller.
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_locals.get("self") is policy:
         frame = frame.f_back
@@ -154,7 +131,7 @@ def check_pairing(policy: BasePolicy, algorithms: tuple[str, ...]) -> None:
     if not isinstance(model, BaseAlgorithm):
         return
     if "sb3_contrib" in sys.modules:
-        import_module("snn_gym.policies.contrib")  # whose policies tell what they are for
+        import_module("snn_gym.policies.contrib")  # whose policies enter themselves in _POLICIES
     bases = [base.__name__ for base in type(model).__mro__]
     name = next((base for base in bases if base in _POLICIES or base in _SUBSTITUTES), None)
     if name in _SUBSTITUTES:
@@ -168,254 +145,31 @@ def check_pairing(policy: BasePolicy, algorithms: tuple[str, ...]) -> None:
         )
 
 
-# ---- policy --------------------------------------------------------------------------------------
-_STOCK_PACKAGES = ("stable_baselines3.", "sb3_contrib.")
-_POLICIES: dict[str, str] = {}
-"""Policy that each algorithm needs, by their names."""
-_TRAINING_NAMES = ("count", "total", "total_of_squares", "due", "feedback")
-
-
-class SpikingPolicy(Behaviour):
-    """A policy on spiking networks: what the policies of all algorithms share.
-
-    Unless a policy says otherwise, the state of its networks starts from rest at every decision.
-    Observations are standardised inside the policy, by one normaliser that all of its networks
-    share. A two-dimensional MultiBinary((T, N)) observation is a spike train and sets the number of
-    time steps; everything else is analogue.
-
-    Args:
-        observation_space: Observation space.
-        action_space: Action space.
-        lr_schedule: Learning rate over the remaining progress.
-        network: What the networks are made of, also as a mapping; its defaults if None.
-        normalise_observations: Whether Box observations, also those in a Dict, are standardised.
-        cell_factory: For research: makes any spiking module with Norse's protocol in place of the
-            configured neuron.
-        activation_fn: Activation of networks that do not spike; None for Stable-Baselines3's
-            default.
-        net_arch: Stable-Baselines3's name of hidden sizes: a list, in place of
-            ``network.hidden_sizes``; with a critic also ``dict(pi=..., vf=...)``, of off-policy
-            algorithms ``dict(pi=..., qf=...)``, where the critic's are ``critic_hidden_sizes``.
-        **kwargs: As in the policy of Stable-Baselines3 that follows.
-
-    Raises:
-        ValueError: A space, an argument or the algorithm that builds the policy is not supported,
-            or the network needs a state that no policy of this kind carries.
-    """
+# ---- program -------------------------------------------------------------------------------------
+class ProgramPolicy(BasePolicy):
+    """A policy whose acting network is recorded, saved alone and written down as a program."""
 
     network: NetworkConfig
-    normalise_observations: bool
-    cell_factory: CellFactory | None = None
-    algorithms: tuple[str, ...]
-    """Algorithms that the policy is for."""
-    action_spaces: tuple[type[spaces.Space[Any]], ...]
-    """Kinds of action spaces that the policy's algorithms have."""
-    own_arguments: tuple[str, ...]
-    """Arguments that a saved policy needs, beside this class's and those that its
-    Stable-Baselines3 class saves."""
-    activation_fn: type[nn.Module] = nn.ReLU
-    gated: Gates | None = None
-    """Units of networks that carry a state and do not spike; None where none carries a state."""
     critic_key: ClassVar[CriticKey | None] = None
-    """Name of the critic's hidden sizes in ``net_arch``; None where there is no critic."""
-    critic_hidden_sizes: tuple[int, ...] | None = None
-    """Hidden sizes of the critic; None for those of the actor."""
-    adam_defaults: ClassVar[Mapping[str, Any]] = {}
-    """Options of Adam, where nobody gives any, as Stable-Baselines3's policy has them."""
-    builder: NetworkBuilder
-    explores_nothing: bool = False
-    """Whether rollouts take the best actions: an algorithm sets it for as long as it wants them."""
-    _predicting: bool = False
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        for algorithm in vars(cls).get("algorithms", ()):
-            _POLICIES.setdefault(algorithm, cls.__name__)
-
-    def __init__(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Space[Any],
-        lr_schedule: Schedule,
-        *,
-        network: NetworkConfig | Mapping[str, Any] | None = None,
-        normalise_observations: bool = True,
-        cell_factory: CellFactory | None = None,
-        activation_fn: type[nn.Module] | None = None,
-        net_arch: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        self.cell_factory = cell_factory
-        self.network = network_config(network)
-        if net_arch is not None:
-            self._take_net_arch(net_arch)
-        self.normalise_observations = normalise_observations
-        self._configure(observation_space, action_space, kwargs)
-        super().__init__(
-            observation_space,
-            action_space,
-            lr_schedule,
-            net_arch=[],
-            activation_fn=self.activation_fn if activation_fn is None else activation_fn,
-            **kwargs,
-        )
-
-    def _take_net_arch(self, net_arch: Any) -> None:
-        """Replace hidden sizes by those that Stable-Baselines3's argument names."""
-        if self.critic_hidden_sizes is not None:
-            raise ValueError(
-                f"net_arch {net_arch!r} and critic_hidden_sizes {self.critic_hidden_sizes} both "
-                "say what the critic has; leave one out"
-            )
-        actor, critic = read_net_arch(net_arch, self.critic_key)
-        self.network = replace(self.network, hidden_sizes=actor)
-        if self.critic_key is not None:
-            self.critic_hidden_sizes = CriticSizes(critic).critic_hidden_sizes
-
-    def _configure(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Space[Any],
-        arguments: dict[str, Any],
-    ) -> None:
-        """Check a policy's arguments, and choose the features extractor where none is given.
-
-        Args:
-            observation_space: Observation space.
-            action_space: Action space.
-            arguments: Keyword arguments for Stable-Baselines3's policy; changed in place.
-        """
-        check_pairing(self, self.algorithms)
-        if not isinstance(action_space, self.action_spaces):
-            names = ", ".join(kind.__name__ for kind in self.action_spaces)
-            raise ValueError(
-                f"{type(self).__name__} chooses {names} actions, got {action_space}; "
-                "SpikingActorCriticPolicy (PPO, A2C, TRPO) chooses "
-                "Box, Discrete, MultiDiscrete and MultiBinary actions"
-            )
-        if self.network.needs_state and not self.carries_state:
-            raise ValueError(
-                f"encoder {self.network.encoder!r} with neuron {self.network.neuron!r} at "
-                f"time_steps={self.network.time_steps} is silent without a state carried from the "
-                f"decision before, and {type(self).__name__} starts from rest at every decision; "
-                "use another encoder than 'delta', at least 2 time steps for a neuron that fires a "
-                "step late, or a stateful policy (StatefulPPO, StatefulDQN)"
-            )
-        check_start(action_space, "action space")
-        self._refuse_unknown(arguments)
-        if "optimizer_kwargs" in self._stock_arguments():
-            choose_adam(arguments, self.adam_defaults)
-        extractor = arguments.setdefault(
-            "features_extractor_class",
-            default_extractor(observation_space, arguments.get("normalize_images", True)),
-        )
-        check_observation_space(observation_space, extractor)
-        check_extractor_arguments(
-            observation_space, extractor, arguments.get("features_extractor_kwargs") or {}
-        )
-
-    def _stock_arguments(self) -> set[str]:
-        # The first class after our own is Stable-Baselines3's, whose arguments are known.
-        stock = next(x for x in type(self).__mro__ if x.__module__.startswith(_STOCK_PACKAGES))
-        return set(inspect.signature(stock).parameters)
-
-    def _refuse_unknown(self, arguments: dict[str, Any]) -> None:
-        unknown = sorted(arguments.keys() - self._stock_arguments())
-        if unknown:
-            raise ValueError(
-                f"{type(self).__name__}, the policy for {' and '.join(self.algorithms)}, takes no "
-                f"argument {', '.join(unknown)}; another algorithm needs another policy of "
-                "snn_gym.policies"
-            )
-
-    def _get_constructor_parameters(self) -> dict[str, Any]:
-        data = super()._get_constructor_parameters()
-        del data["net_arch"]
-        names = ("network", "normalise_observations", "cell_factory", *self.own_arguments)
-        return {**data, **{name: getattr(self, name) for name in names}}
-
-    def make_features_extractor(self) -> BaseFeaturesExtractor:
-        """Return a features extractor that the encoder's gradient reaches.
-
-        Raises:
-            ValueError: It has parameters that would never learn.
-        """
-        extractor = super().make_features_extractor()
-        trainable = any(parameter.requires_grad for parameter in extractor.parameters())
-        if trainable and isinstance(self.network.encoder_parameters, SpikeEncoder):
-            raise ValueError(
-                f"encoder {self.network.encoder!r} passes no gradient to "
-                f"{type(extractor).__name__}, which would never learn; use encoder='constant'"
-            )
-        return extractor
-
-    def _builder(self, features_dim: int) -> NetworkBuilder:
-        """Return what builds all of this policy's networks, behind one normaliser."""
-        if not hasattr(self, "builder"):
-            self.builder = NetworkBuilder(
-                self.network,
-                int(features_dim),  # of a Dict it is numpy's
-                spike_steps_of(self.observation_space, self.features_extractor_class),
-                self.activation_fn,
-                self._make_normaliser(),
-                self.cell_factory,
-                self.gated,
-                self.critic_hidden_sizes,
-            )
-        return self.builder
-
-    def _make_normaliser(self) -> ObservationNormaliser | None:
-        """Return a normaliser of the analogue values among the features, if it is wanted."""
-        if not self.normalise_observations:
-            return None
-        return make_normaliser(
-            self.observation_space,
-            self.features_extractor_class,
-            self.features_extractor_kwargs,
-            self.normalize_images,
-        )
+    """Name of the critic's hidden sizes in ``net_arch``; None for those of the actor."""
 
     @property
     def normaliser(self) -> ObservationNormaliser | None:
         """The observation normaliser that all networks share, or None."""
-        return self.builder.normaliser
-
-    def fit_normaliser(
-        self, observations: np.ndarray[Any, Any] | dict[str, np.ndarray[Any, Any]]
-    ) -> None:
-        """Set the statistics of the observation normaliser from data, such as demonstrations.
-
-        Statistics so far are forgotten; rollouts that follow add to these.
-
-        Args:
-            observations: At least 2 observations (N, ...), or a dict of such, as the environment
-                gives them.
-
-        Raises:
-            ValueError: There are fewer, or the policy has no observation normaliser.
-        """
-        if self.normaliser is None:
-            raise ValueError(
-                f"this {type(self).__name__} has no observation normaliser, as "
-                f"normalise_observations is {self.normalise_observations} and observations are "
-                f"{self.observation_space}; leave fit_normaliser out"
-            )
-        tensor, _ = self.obs_to_tensor(observations)
-        with torch.no_grad(), self.normaliser.fitting():
-            self.network_inputs(tensor)
-
-    def program(self) -> Program:
-        """Return what the policy acts by as one value, with copies of its numbers.
-
-        Raises:
-            ValueError: A part has no form outside of PyTorch; the message names the nearest one.
-        """
-        return read_program(self)
+        return None
 
     @property
     def carries_state(self) -> bool:
         """Whether the network's state lasts from one decision to the next."""
-        return self.gated is not None
+        return False
+
+    @abstractmethod
+    def acting_network(self) -> Any:
+        """Return the network that chooses actions."""
+
+    @abstractmethod
+    def network_inputs(self, observation: PyTorchObs) -> Tensor:
+        """Return the acting network's inputs for a batch of observations."""
 
     @abstractmethod
     def acting_modules(self) -> dict[str, nn.Module]:
@@ -427,115 +181,23 @@ class SpikingPolicy(Behaviour):
 
     @abstractmethod
     def acting_extractor(self) -> nn.Module:
-        """Return the features extractor that the acting network sees observations through."""
+        """Return the features extractor before the acting network."""
 
-    def acting_head(self) -> nn.Module | None:
-        """Return the one linear head of the acting network, None for another way to its values."""
-        return None
-
-    @staticmethod
-    def init_weights(module: nn.Module, gain: float = 1.0) -> None:
-        """Initialise orthogonally, but leave spiking layers to their own initialisation."""
-        if isinstance(module, PopulationHead):
-            # The outputs read different neurons: rows are orthogonal in whatever direction.
-            direction = nn.functional.normalize(torch.randn_like(module.weight))
-            module.weight.data.copy_(gain * direction)
-            module.bias.data.zero_()
-        elif not isinstance(module, SynapticLinear):
-            BasePolicy.init_weights(module, gain)
-
-    def set_training_mode(self, mode: bool) -> None:
-        """Switch between acting and updating, as the algorithms announce them.
-
-        Stable-Baselines3 calls this with True when updates begin and with False when a rollout
-        begins; there the normaliser takes its new statistics, and controllers of the dynamics act.
-        ``predict`` also passes False and must change nothing.
-        """
-        if self._predicting and mode == self.training:
-            return  # nothing to switch, at every decision
-        super().set_training_mode(mode)
-        if self._predicting:
-            return
-        if not mode:
-            for module in self.modules():
-                if isinstance(module, SpikingNetwork):
-                    module.rollout_started()
-        if self.normaliser is None:
-            return
-        if mode:
-            self.normaliser.updates_started()
-        else:
-            self.normaliser.rollout_started()
-
-    def predict(
-        self,
-        observation: np.ndarray[Any, Any] | dict[str, np.ndarray[Any, Any]],
-        state: tuple[np.ndarray[Any, Any], ...] | None = None,
-        episode_start: np.ndarray[Any, Any] | None = None,
-        deterministic: bool = False,
-    ) -> tuple[np.ndarray[Any, Any], tuple[np.ndarray[Any, Any], ...] | None]:
-        """Choose actions, as Stable-Baselines3 defines it; never changes the normaliser.
+    def program(self) -> Program:
+        """Return the acting network as one value, with copies of its numbers.
 
         Raises:
-            ValueError: A state is given, which this policy has no use for.
+            ValueError: A part has no form outside of PyTorch; the message names the nearest one.
         """
-        if state is not None:
-            raise ValueError(
-                f"{type(self).__name__} starts from rest at every decision and takes no state, got "
-                "one; pass state=None, or train with StatefulPPO or StatefulDQN"
-            )
-        rows = rows_of(observation, self.observation_space) if deterministic else None
-        decider = None if rows is None else self._decider()
-        actions = None if rows is None or decider is None else decider.actions(rows)
-        if actions is None:
-            chosen: tuple[np.ndarray[Any, Any], None] = self.predict_by_torch(
-                observation, state, episode_start, deterministic
-            )
-            return chosen
-        self._stop_training()
-        return as_taken(actions, observation, self.observation_space, self.action_space), None  # type: ignore[arg-type]
-
-    def predict_by_torch(
-        self, observation: Any, state: Any = None, episode_start: Any = None,
-        deterministic: bool = False,
-    ) -> Any:  # fmt: skip
-        """Choose actions as ``predict`` does, by PyTorch's arithmetic.
-
-        Learners whose actions are part of a training use it, so that its bits stay.
-
-        Args:
-            observation: As in ``predict``.
-            state: As there.
-            episode_start: As there.
-            deterministic: As there.
-        """
-        self._predicting = True
-        try:
-            return super().predict(observation, state, episode_start, deterministic)
-        finally:
-            self._predicting = False
-
-    def _decider(self) -> Decider | None:
-        """Return what the policy acts by without PyTorch, None where that is not known."""
-        acting: CompiledActing | None = self.__dict__.get("_compiled_acting")
-        if acting is None:
-            acting = self._compiled_acting = CompiledActing()
-        return acting.decider_of(self)
-
-    def _stop_training(self) -> None:
-        """Switch to acting, as every prediction does, and change nothing else."""
-        if self.training:
-            self._predicting = True
-            self.set_training_mode(False)
-            self._predicting = False
+        return read_program(self)
 
     def record(self, obs: np.ndarray[Any, Any], state: Any = None) -> Recording:
         """Record how the policy decides on observations.
 
         Args:
             obs: One observation or a batch of B, as the environment gives them.
-            state: State (B, S) carried from the decision before, or what ``predict`` of a stateful
-                policy returned; None starts from rest.
+            state: State (B, S) from the decision before, also as ``predict`` of a stateful policy
+                returns it; None starts from rest.
 
         Returns:
             Activity of the acting network's layers, none if it does not spike, and the costs of a
@@ -567,59 +229,373 @@ class SpikingPolicy(Behaviour):
 
     def acting_state_dict(self) -> dict[str, Tensor]:
         """Return copies of the tensors that acting needs, by name."""
-        names: set[str] = set()
-        for prefix, module in self.acting_modules().items():
-            names.update(f"{prefix}.{name}" for name in full_state(module))
         state = full_state(self)
-        return {
-            name: state[name].detach().clone()
-            for name in sorted(names)
-            if not _only_for_training(name)
+        names = {
+            f"{prefix}.{name}"
+            for prefix, module in self.acting_modules().items()
+            for name in full_state(module)
+            if ".regulation." not in f".{name}" and name.rpartition(".")[2] not in _TRAINING_NAMES
         }
+        return {name: state[name].detach().clone() for name in sorted(names)}
 
     def load_acting_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Load tensors as ``acting_state_dict`` gives them; all else stays as it is.
-
-        Args:
-            tensors: Tensors by name.
-
-        Raises:
-            ValueError: A name, shape or dtype is not the policy's own, or the tensors were saved
-                under other dynamics.
-        """
+        """Load tensors as ``acting_state_dict`` gives them; leave all others unchanged."""
         tensors, expected = todays_names(tensors), self.acting_state_dict()
-        check_acting_tensors(tensors, expected)
+        check_tensors(tensors, expected, "acting tensor")
+        for name, tensor in tensors.items():
+            if name.endswith(".neuron_constants") and not torch.equal(tensor, expected[name]):
+                raise ValueError(
+                    f"tensor {name}: expected {expected[name].tolist()}, got {tensor.tolist()}; "
+                    "the weights belong to a network of other dynamics"
+                )
         self.load_state_dict({**self.state_dict(), **tensors})
 
 
-def check_acting_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """Refuse tensors that a policy would not take exactly as they are.
+# ---- policy --------------------------------------------------------------------------------------
+_STOCK_PACKAGES = ("stable_baselines3.", "sb3_contrib.")
+_POLICIES: dict[str, str] = {}
+"""Name of the policy for each algorithm."""
+# Last parts of the names of tensors that only training needs.
+_TRAINING_NAMES = ("count", "total", "total_of_squares", "due", "feedback")
+
+
+class SpikingPolicy(ProgramPolicy):
+    """A policy on spiking networks, the base of the policies of all algorithms.
+
+    Unless a policy says otherwise, the state of its networks starts from rest at every decision.
+    Observations are standardised inside the policy, by one normaliser that all of its networks
+    share. A two-dimensional MultiBinary((T, N)) observation is a spike train and sets the number of
+    time steps; everything else is analogue.
 
     Args:
-        tensors: Tensors by name.
-        expected: The policy's own, as ``acting_state_dict`` gives them.
+        observation_space: Observation space.
+        action_space: Action space.
+        lr_schedule: Learning rate over the remaining progress.
+        network: Configuration of the networks, also as a mapping; its defaults if None.
+        normalise_observations: Whether Box observations, also those in a Dict, are standardised.
+        cell_factory: For research: makes any spiking module with Norse's protocol in place of the
+            configured neuron.
+        activation_fn: Activation of networks that do not spike; None for Stable-Baselines3's
+            default.
+        net_arch: Stable-Baselines3's name of hidden sizes: a list, in place of
+            ``network.hidden_sizes``; with a critic also ``dict(pi=..., vf=...)``, of off-policy
+            algorithms ``dict(pi=..., qf=...)``, where the critic's are ``critic_hidden_sizes``.
+        **kwargs: As in the policy of Stable-Baselines3 that follows.
 
     Raises:
-        ValueError: A name, shape or dtype is not the policy's own, or the tensors were saved under
-            other dynamics.
+        ValueError: A space, an argument or the algorithm that builds the policy is not supported,
+            or the network needs a state that no policy of this kind carries.
     """
-    wrong = sorted(set(tensors) ^ set(expected))
-    if wrong:
-        raise ValueError(
-            f"acting tensors do not match: {', '.join(wrong)}; expected {', '.join(expected)}"
+
+    normalise_observations: bool
+    cell_factory: CellFactory | None = None
+    algorithms: tuple[str, ...]
+    action_spaces: tuple[type[spaces.Space[Any]], ...]
+    """Kinds of action spaces that the policy's algorithms have."""
+    own_arguments: tuple[str, ...]
+    """Arguments that a saved policy needs beside those that its base classes save."""
+    activation_fn: type[nn.Module] = nn.ReLU
+    gated: Gates | None = None
+    """Units of networks that carry a state and do not spike; None where none carries a state."""
+    critic_hidden_sizes: tuple[int, ...] | None = None
+    """Hidden sizes of the critic; None for those of the actor."""
+    adam_defaults: ClassVar[Mapping[str, Any]] = {}
+    """Options that Stable-Baselines3's policy gives Adam where the user gives none."""
+    builder: NetworkBuilder
+    rates_actions: bool = False
+    """Whether behaviour is values of actions, on a scale of their own, and not log-odds."""
+    explores_nothing: bool = False
+    """Whether rollouts take the best actions, for as long as an algorithm sets it."""
+    _predicting: bool = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for algorithm in vars(cls).get("algorithms", ()):
+            _POLICIES.setdefault(algorithm, cls.__name__)
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        lr_schedule: Schedule,
+        *,
+        network: NetworkConfig | Mapping[str, Any] | None = None,
+        normalise_observations: bool = True,
+        cell_factory: CellFactory | None = None,
+        activation_fn: type[nn.Module] | None = None,
+        net_arch: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        self.cell_factory = cell_factory
+        self.network = network_config(network)
+        if net_arch is not None:
+            self._take_net_arch(net_arch)
+        self.normalise_observations = normalise_observations
+        self._configure(observation_space, action_space, kwargs)
+        super().__init__(
+            observation_space,
+            action_space,
+            lr_schedule,
+            net_arch=[],  # networks of our own take the place of Stable-Baselines3's
+            activation_fn=self.activation_fn if activation_fn is None else activation_fn,
+            **kwargs,
         )
-    for name, tensor in tensors.items():
-        have, want = (tensor.shape, tensor.dtype), (expected[name].shape, expected[name].dtype)
-        if have != want:
+
+    def _take_net_arch(self, net_arch: Any) -> None:
+        """Replace hidden sizes by those of Stable-Baselines3's argument ``net_arch``."""
+        if self.critic_hidden_sizes is not None:
             raise ValueError(
-                f"tensor {name}: expected shape {tuple(want[0])} and {want[1]}, "
-                f"got {tuple(have[0])} and {have[1]}"
+                f"net_arch {net_arch!r} and critic_hidden_sizes {self.critic_hidden_sizes} both "
+                "say what the critic has; leave one out"
             )
-        if name.endswith(".neuron_constants") and not torch.equal(tensor, expected[name]):
+        actor, critic = read_net_arch(net_arch, self.critic_key)
+        self.network = replace(self.network, hidden_sizes=actor)
+        if self.critic_key is not None:
+            self.critic_hidden_sizes = CriticSizes(critic).critic_hidden_sizes
+
+    def _configure(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        arguments: dict[str, Any],
+    ) -> None:
+        """Check ``arguments`` for Stable-Baselines3's policy and complete them in place."""
+        check_pairing(self, self.algorithms)
+        if not isinstance(action_space, self.action_spaces):
+            names = ", ".join(kind.__name__ for kind in self.action_spaces)
             raise ValueError(
-                f"tensor {name}: expected {expected[name].tolist()}, got {tensor.tolist()}; "
-                "the weights belong to a network of other dynamics"
+                f"{type(self).__name__} chooses {names} actions, got {action_space}; "
+                "SpikingActorCriticPolicy (PPO, A2C, TRPO) chooses "
+                "Box, Discrete, MultiDiscrete and MultiBinary actions"
             )
+        if self.network.needs_state and not self.carries_state:
+            raise ValueError(
+                f"encoder {self.network.encoder!r} with neuron {self.network.neuron!r} at "
+                f"time_steps={self.network.time_steps} is silent without a state carried from the "
+                f"decision before, and {type(self).__name__} starts from rest at every decision; "
+                "use another encoder than 'delta', at least 2 time steps for a neuron that fires a "
+                "step late, or a stateful policy (StatefulPPO, StatefulDQN)"
+            )
+        check_start(action_space, "action space")
+        # The first class after our own is Stable-Baselines3's, whose arguments are known.
+        stock = next(x for x in type(self).__mro__ if x.__module__.startswith(_STOCK_PACKAGES))
+        known = inspect.signature(stock).parameters
+        unknown = sorted(arguments.keys() - known.keys())
+        if unknown:
+            raise ValueError(
+                f"{type(self).__name__}, the policy for {' and '.join(self.algorithms)}, takes no "
+                f"argument {', '.join(unknown)}; another algorithm needs another policy of "
+                "snn_gym.policies"
+            )
+        if "optimizer_kwargs" in known:
+            choose_adam(arguments, self.adam_defaults)
+        extractor = arguments.setdefault(
+            "features_extractor_class",
+            default_extractor(observation_space, arguments.get("normalize_images", True)),
+        )
+        check_observation_space(observation_space, extractor)
+        check_extractor_arguments(
+            observation_space, extractor, arguments.get("features_extractor_kwargs") or {}
+        )
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        data = super()._get_constructor_parameters()
+        del data["net_arch"]  # which ``network`` holds
+        names = ("network", "normalise_observations", "cell_factory", *self.own_arguments)
+        return {**data, **{name: getattr(self, name) for name in names}}
+
+    def make_features_extractor(self) -> BaseFeaturesExtractor:
+        """Return a features extractor; refuse a trainable one that no gradient reaches."""
+        extractor = super().make_features_extractor()
+        # Spikes of a fixed code have no gradient.
+        trainable = any(parameter.requires_grad for parameter in extractor.parameters())
+        if trainable and isinstance(self.network.encoder_parameters, SpikeEncoder):
+            raise ValueError(
+                f"encoder {self.network.encoder!r} passes no gradient to "
+                f"{type(extractor).__name__}, which would never learn; use encoder='constant'"
+            )
+        return extractor
+
+    def _builder(self, features_dim: int) -> NetworkBuilder:
+        """Return the builder of all of this policy's networks, behind one normaliser."""
+        # A target network is built later, and shares the normaliser of the first one.
+        if hasattr(self, "builder"):
+            return self.builder
+        normaliser = None
+        if self.normalise_observations:
+            normaliser = make_normaliser(
+                self.observation_space,
+                self.features_extractor_class,
+                self.features_extractor_kwargs,
+                self.normalize_images,
+            )
+        self.builder = NetworkBuilder(
+            self.network,
+            int(features_dim),  # a Dict's is numpy's
+            spike_steps_of(self.observation_space, self.features_extractor_class),
+            self.activation_fn,
+            normaliser,
+            self.cell_factory,
+            self.gated,
+            self.critic_hidden_sizes,
+        )
+        return self.builder
+
+    @property
+    @override
+    def normaliser(self) -> ObservationNormaliser | None:
+        return self.builder.normaliser
+
+    def fit_normaliser(
+        self, observations: np.ndarray[Any, Any] | dict[str, np.ndarray[Any, Any]]
+    ) -> None:
+        """Set the statistics of the observation normaliser from data, such as demonstrations.
+
+        Statistics so far are forgotten; rollouts that follow add to these.
+
+        Args:
+            observations: At least 2 observations (N, ...), or a dict of such, as the environment
+                gives them.
+
+        Raises:
+            ValueError: There are fewer, or the policy has no observation normaliser.
+        """
+        if self.normaliser is None:
+            raise ValueError(
+                f"this {type(self).__name__} has no observation normaliser, as "
+                f"normalise_observations is {self.normalise_observations} and observations are "
+                f"{self.observation_space}; leave fit_normaliser out"
+            )
+        tensor, _ = self.obs_to_tensor(observations)
+        with torch.no_grad(), self.normaliser.fitting():
+            self.network_inputs(tensor)
+
+    @property
+    @override
+    def carries_state(self) -> bool:
+        return self.gated is not None
+
+    @abstractmethod
+    def behaviour(self, output: Tensor) -> Tensor:
+        """Return the policy's choice (B, A) for outputs (B, O) of the acting network.
+
+        Log-odds or values of discrete actions; the best continuous action in units of half the
+        range of the action space, whose middle is 0.
+        """
+
+    def watched(self, observations: Any) -> tuple[Tensor, list[Tensor]]:
+        """Return behaviour (B, A) and each spiking layer's spikes (T, B, N), differentiable."""
+        inputs = self.network_inputs(observations)
+        runs: list[NetworkRun] = []
+        output, _ = self.acting_network()(inputs, optimised=False, observer=runs.append)
+        return self.behaviour(output), spikes_of(runs)
+
+    def acting_head(self) -> nn.Module | None:
+        """Return the acting network's one linear head, None where values come in another way."""
+        return None
+
+    @staticmethod
+    def init_weights(module: nn.Module, gain: float = 1.0) -> None:
+        """Initialise orthogonally, but leave spiking layers to their own initialisation."""
+        if isinstance(module, PopulationHead):
+            # The outputs read different neurons: rows are orthogonal in whatever direction.
+            direction = nn.functional.normalize(torch.randn_like(module.weight))
+            module.weight.data.copy_(gain * direction)
+            module.bias.data.zero_()
+        elif not isinstance(module, SynapticLinear):
+            BasePolicy.init_weights(module, gain)
+
+    def set_training_mode(self, mode: bool) -> None:
+        """Switch between acting and updating, as the algorithms announce them."""
+        if self._predicting and mode == self.training:
+            return  # nothing to switch, at every decision
+        super().set_training_mode(mode)
+        # Every predict passes False too, and must change nothing else.
+        if self._predicting:
+            return
+        if mode:
+            if self.normaliser is not None:
+                self.normaliser.updates_started()
+            return
+        # A rollout begins: controllers of the dynamics act, and statistics are taken over.
+        for module in self.modules():
+            if isinstance(module, SpikingNetwork):
+                module.rollout_started()
+        if self.normaliser is not None:
+            self.normaliser.rollout_started()
+
+    def predict(
+        self,
+        observation: np.ndarray[Any, Any] | dict[str, np.ndarray[Any, Any]],
+        state: tuple[np.ndarray[Any, Any], ...] | None = None,
+        episode_start: np.ndarray[Any, Any] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray[Any, Any], tuple[np.ndarray[Any, Any], ...] | None]:
+        """Choose actions, as Stable-Baselines3 defines it; never changes the normaliser.
+
+        Args:
+            observation: One observation or a batch of B.
+            state: State that the last call returned; None starts every episode from rest.
+            episode_start: (B,), bool: where an episode starts, so that its state is at rest
+                whatever ``state`` says. None: nowhere.
+            deterministic: Whether to take the best action instead of sampling.
+
+        Returns:
+            Actions and the state for the next call, None where no state is carried.
+
+        Raises:
+            ValueError: State or ``episode_start`` do not fit the batch or the network.
+        """
+        if state is not None and not self.carries_state:
+            raise ValueError(
+                f"{type(self).__name__} starts from rest at every decision and takes no state, got "
+                "one; pass state=None, or train with StatefulPPO or StatefulDQN"
+            )
+        rows = rows_of(observation, self.observation_space) if deterministic else None
+        decider = None if rows is None else self._decider()
+        if rows is not None and decider is not None:
+            self._stop_training()
+            states = self._states_before(state, episode_start, len(rows))
+            actions = decider.actions(rows, states)
+            if actions is not None:
+                seen: Any = observation  # an array, for it has rows
+                taken = as_taken(actions, seen, self.observation_space, self.action_space)
+                return taken, None if states is None else (states,)
+        by_torch: tuple[np.ndarray[Any, Any], tuple[np.ndarray[Any, Any], ...] | None] = (
+            self.predict_by_torch(observation, state, episode_start, deterministic)
+        )
+        return by_torch
+
+    def predict_by_torch(
+        self, observation: Any, state: Any = None, episode_start: Any = None,
+        deterministic: bool = False,
+    ) -> Any:  # fmt: skip
+        """Choose actions as ``predict`` does, by PyTorch's arithmetic, to the bit."""
+        # Learners whose actions are part of a training call this, so that its bits stay.
+        self._predicting = True
+        try:
+            return super().predict(observation, state, episode_start, deterministic)
+        finally:
+            self._predicting = False
+
+    def _states_before(self, state: Any, episode_start: Any, batch: int) -> Array | None:
+        """Return new states (batch, S) before a decision, None where none are carried."""
+        del state, episode_start, batch
+        return None
+
+    def _decider(self) -> Decider | None:
+        """Return the compiled decider, None where PyTorch has to decide."""
+        acting: CompiledActing | None = self.__dict__.get("_compiled_acting")
+        if acting is None:
+            acting = self._compiled_acting = CompiledActing()
+        return acting.decider_of(self)
+
+    def _stop_training(self) -> None:
+        """Switch to acting, as every prediction does, and change nothing else."""
+        if self.training:
+            self._predicting = True
+            self.set_training_mode(False)
+            self._predicting = False
 
 
 class ActorCriticFlags(SpikingPolicy):
@@ -663,6 +639,7 @@ class ActorCriticFlags(SpikingPolicy):
         arguments: dict[str, Any],
     ) -> None:
         super()._configure(observation_space, action_space, arguments)
+        # One form for equal policies, which are saved alike.
         if self.critic_hidden_sizes == self.network.hidden_sizes:
             self.critic_hidden_sizes = None
         if self.critic_hidden_sizes == () and (self.spiking_critic or self.carries_state):
@@ -673,17 +650,8 @@ class ActorCriticFlags(SpikingPolicy):
             )
 
 
-def _only_for_training(name: str) -> bool:
-    last = name.rsplit(".", 1)[-1]
-    return ".regulation." in name or last in _TRAINING_NAMES
-
-
 def spiking_policy_of(model: BaseAlgorithm) -> SpikingPolicy:
-    """Return a model's policy, which is one of ours.
-
-    Args:
-        model: Algorithm with a policy of snn_gym.
-    """
+    """Return a model's policy, a policy of snn_gym."""
     policy = model.policy
-    assert isinstance(policy, SpikingPolicy)  # as those who ask have checked
+    assert isinstance(policy, SpikingPolicy)  # as every caller has checked
     return policy

@@ -16,6 +16,7 @@ from stable_baselines3.sac.policies import SACPolicy
 from stable_baselines3.td3.policies import Actor as TD3Actor
 from stable_baselines3.td3.policies import TD3Policy
 from torch import Tensor, nn
+from typing_extensions import override
 
 from snn_gym.policies.base import ActorCriticFlags
 from snn_gym.policies.networks import (
@@ -35,22 +36,14 @@ class ActionValueCritic(NormalisedModule, BuiltPart, ContinuousCritic):
 
     The action joins an observation as further values: beside an analogue one, or at every time
     step of a spike train.
-
-    Args:
-        *args: As in Stable-Baselines3's ``ContinuousCritic``.
-        builder: Builds the networks.
-        spiking: Whether the critics spike.
-        **kwargs: As in Stable-Baselines3's ``ContinuousCritic``.
     """
 
     outputs: int = 1
-    """Values that each critic gives for an action."""
 
-    def __init__(self, *args: Any, builder: NetworkBuilder, spiking: bool, **kwargs: Any) -> None:
-        super().__init__(*args, **{**kwargs, "net_arch": []})
-        self.builder, self.spiking = builder, spiking
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        builder, spiking = self.builder, self.spiking
         self.normaliser, self.spike_steps = builder.normaliser, builder.spike_steps
-        # In the place of the multilayer perceptrons that Stable-Baselines3 has just made.
         self.q_networks = []
         actions = get_action_dim(self.action_space)
         for k in range(self.n_critics):
@@ -76,19 +69,15 @@ class ActionValueCritic(NormalisedModule, BuiltPart, ContinuousCritic):
         # A features extractor that is the actor's too learns from the actor's loss alone.
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.share_features_extractor):
             features = self.extract_features(obs, self.features_extractor)
-        return tuple(self._value(network, features, actions) for network in self._critics)
+        return tuple(self._value(network, features, actions) for network in self.q_networks)
 
     def q1_forward(self, obs: Tensor, actions: Tensor) -> Tensor:
         """Return the value (B, 1) of actions (B, A) by the first critic."""
         with torch.no_grad():
             features = self.extract_features(obs, self.features_extractor)
-        return self._value(self._critics[0], features, actions)
+        return self._value(self.q_networks[0], features, actions)
 
-    @property
-    def _critics(self) -> list[StatelessNetwork]:
-        return self.q_networks  # type: ignore[return-value]
-
-    def _value(self, network: StatelessNetwork, features: Tensor, actions: Tensor) -> Tensor:
+    def _value(self, network: nn.Module, features: Tensor, actions: Tensor) -> Tensor:
         inputs = network_inputs(features, network, self.spike_steps)
         if inputs.dim() == 3:
             # (B, A) -> (B, T, A)
@@ -101,12 +90,7 @@ class ActionValueCritic(NormalisedModule, BuiltPart, ContinuousCritic):
 
 
 class ActorAndCriticsMixin(ActorCriticFlags):
-    """Policy of an actor and of critics that share one normaliser.
-
-    Args:
-        *args: As in ``SpikingPolicy``.
-        **kwargs: As in ``SpikingPolicy`` and ``ActorCriticFlags``.
-    """
+    """Policy of an actor and of critics that share one normaliser."""
 
     action_spaces = (spaces.Box,)
     critic_key = "qf"
@@ -143,33 +127,24 @@ class ActorAndCriticsMixin(ActorCriticFlags):
     def _online(self) -> FeatureNetwork:
         """Return the actor's network behind the normaliser."""
 
+    @override
     def acting_network(self) -> StatelessNetwork:
-        """Return the network that chooses actions."""
         return self._online().network
 
+    @override
     def acting_extractor(self) -> nn.Module:
-        """Return the module that makes features of observations."""
         extractor: nn.Module = self.actor.features_extractor
         return extractor
 
+    @override
     def network_inputs(self, observation: PyTorchObs) -> Tensor:
-        """Return what the acting network sees of a batch of observations."""
         features = self.actor.extract_features(observation, self.actor.features_extractor)
         return self._online().inputs(features)
 
 
 # ---- sac -----------------------------------------------------------------------------------------
 class SpikingSACActor(BuiltPart, SACActor):
-    """Stable-Baselines3's squashed Gaussian actor on a spiking network.
-
-    Args:
-        observation_space: Observation space.
-        action_space: Box of actions.
-        builder: Builds the network.
-        spiking: Whether the network spikes.
-        features_dim: Features of an observation.
-        **kwargs: As in Stable-Baselines3's SAC ``Actor``.
-    """
+    """Stable-Baselines3's squashed Gaussian actor on a spiking network."""
 
     def __init__(
         self,
@@ -184,14 +159,16 @@ class SpikingSACActor(BuiltPart, SACActor):
         outputs = get_action_dim(action_space)
         latent = FeatureNetwork(builder, spiking, population_outputs=outputs)
         # Without layers of its own Stable-Baselines3's actor puts mean and deviation right on
-        # what it takes for the features: here the network's output.
-        arguments = {**kwargs, "net_arch": [], "features_dim": latent.output_size}
-        super().__init__(observation_space, action_space, **arguments)
-        self.builder, self.spiking = builder, spiking
+        # the features that it is given: here the network's output.
+        arguments = {**kwargs, "features_dim": latent.network.output_size}
+        super().__init__(
+            observation_space, action_space, builder=builder, spiking=spiking, **arguments
+        )
         self.features_dim = features_dim
         self.latent_pi: FeatureNetwork = latent  # type: ignore[assignment]
         if spiking and builder.config.decoder == "population":
-            head = make_head(builder.config.decoder_parameters, latent.output_size, outputs)
+            config = builder.config
+            head = make_head(config.decoder_parameters, latent.network.output_size, outputs)
             if isinstance(self.mu, nn.Sequential):
                 self.mu[0] = head  # gSDE clips the mean behind the head
             else:
@@ -209,7 +186,6 @@ class SpikingSACPolicy(ActorAndCriticsMixin, SACPolicy):
     actor_class = SpikingSACActor
     actor: SpikingSACActor
     critic: ActionValueCritic
-    critic_target: ActionValueCritic
 
     def behaviour(self, output: Tensor) -> Tensor:
         """Return the mean action (B, A) of an output (B, O) of the actor, squashed."""
@@ -218,8 +194,8 @@ class SpikingSACPolicy(ActorAndCriticsMixin, SACPolicy):
     def _online(self) -> FeatureNetwork:
         return self.actor.latent_pi
 
+    @override
     def acting_modules(self) -> dict[str, nn.Module]:
-        """Return the modules that acting needs, by the prefix of their names in state_dict."""
         actor = self.actor
         return {
             "actor.features_extractor": actor.features_extractor,
@@ -227,8 +203,8 @@ class SpikingSACPolicy(ActorAndCriticsMixin, SACPolicy):
             "actor.mu": actor.mu,
         }
 
+    @override
     def readout(self) -> nn.Linear | PopulationHead:
-        """Return the head after the acting network."""
         head = self.actor.mu
         if isinstance(head, nn.Sequential):  # gSDE clips the mean behind the head
             head = head[0]
@@ -238,27 +214,12 @@ class SpikingSACPolicy(ActorAndCriticsMixin, SACPolicy):
 
 # ---- td3 -----------------------------------------------------------------------------------------
 class SpikingTD3Actor(BuiltPart, TD3Actor):
-    """Stable-Baselines3's deterministic actor on a spiking network.
+    """Stable-Baselines3's deterministic actor on a spiking network."""
 
-    Args:
-        *args: As in Stable-Baselines3's TD3 ``Actor``.
-        builder: Builds the network.
-        spiking: Whether the network spikes.
-        **kwargs: As in Stable-Baselines3's TD3 ``Actor``.
-    """
-
-    def __init__(self, *args: Any, builder: NetworkBuilder, spiking: bool, **kwargs: Any) -> None:
-        super().__init__(*args, **{**kwargs, "net_arch": []})
-        self.builder, self.spiking = builder, spiking
-        network = FeatureNetwork(builder, spiking, get_action_dim(self.action_space))
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        network = FeatureNetwork(self.builder, self.spiking, get_action_dim(self.action_space))
         self.mu = nn.Sequential(network, nn.Tanh())
-
-    @property
-    def feature_network(self) -> FeatureNetwork:
-        """The network before the squashing."""
-        network = self.mu[0]
-        assert isinstance(network, FeatureNetwork)
-        return network
 
 
 class SpikingTD3Policy(ActorAndCriticsMixin, TD3Policy):
@@ -270,17 +231,17 @@ class SpikingTD3Policy(ActorAndCriticsMixin, TD3Policy):
     algorithms = ("TD3", "DDPG")
     actor_class = SpikingTD3Actor
     actor: SpikingTD3Actor
-    actor_target: SpikingTD3Actor
     critic: ActionValueCritic
-    critic_target: ActionValueCritic
 
     def behaviour(self, output: Tensor) -> Tensor:
         """Return the action (B, A) of an output (B, A) of the actor, squashed."""
         return torch.tanh(output)
 
     def _online(self) -> FeatureNetwork:
-        return self.actor.feature_network
+        network = self.actor.mu[0]
+        assert isinstance(network, FeatureNetwork)  # as the actor made it
+        return network
 
+    @override
     def acting_modules(self) -> dict[str, nn.Module]:
-        """Return the modules that acting needs, by the prefix of their names in state_dict."""
         return {"actor": self.actor}

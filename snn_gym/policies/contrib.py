@@ -36,8 +36,6 @@ class SpikingQRDQNPolicy(ValuePolicyMixin, QRDQNPolicy):
 
     algorithms = ("QRDQN",)
     network_class = SpikingQuantileNetwork
-    quantile_net: SpikingQuantileNetwork
-    quantile_net_target: SpikingQuantileNetwork
     make_quantile_net = ValuePolicyMixin.make_value_network
 
     def behaviour(self, output: Tensor) -> Tensor:
@@ -47,13 +45,7 @@ class SpikingQRDQNPolicy(ValuePolicyMixin, QRDQNPolicy):
 
 # ---- tqc -----------------------------------------------------------------------------------------
 class QuantileCritic(ActionValueCritic):
-    """Critics that each give quantiles of the return of an action.
-
-    Args:
-        *args: As in ``ActionValueCritic``.
-        n_quantiles: Quantiles of each critic.
-        **kwargs: As in ``ActionValueCritic``.
-    """
+    """Critics that each give ``n_quantiles`` quantiles of the return of an action."""
 
     def __init__(self, *args: Any, n_quantiles: int, **kwargs: Any) -> None:
         self.outputs = self.n_quantiles = n_quantiles
@@ -82,8 +74,6 @@ class SpikingTQCPolicy(SpikingSACPolicy):
     algorithms = ("TQC",)
     own_arguments = (*SpikingSACPolicy.own_arguments, "n_quantiles")
     critic_class = QuantileCritic
-    critic: QuantileCritic
-    critic_target: QuantileCritic
 
     def __init__(self, *args: Any, n_quantiles: int = 25, **kwargs: Any) -> None:
         self.n_quantiles = n_quantiles

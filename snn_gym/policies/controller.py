@@ -11,8 +11,10 @@ import torch
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
+from typing_extensions import override
 
 from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.networks import network_config
@@ -33,7 +35,7 @@ class SpikingControllerPolicy(SpikingPolicy, BasePolicy):
     output; the values of a bounded Box are ``tanh`` of the outputs, scaled to its limits.
 
     Box observations are scaled by fixed limits to [-1, 1] and clipped there: a normaliser that
-    followed the data would change what the same weights do. The learner sets the limits
+    followed the data would change the actions of the same weights. The learner sets the limits
     (``set_observation_limits``); they are saved with the weights.
 
     Args:
@@ -46,11 +48,12 @@ class SpikingControllerPolicy(SpikingPolicy, BasePolicy):
         **kwargs: Other policies' arguments, each refused by name.
 
     Raises:
-        ValueError: A space or an argument is not supported; the message says what to use.
+        ValueError: A space or an argument is not supported; the message names a substitute.
     """
 
     algorithms = ("learners without gradients",)
     action_spaces = (spaces.Discrete, spaces.Box)
+    features_extractor: BaseFeaturesExtractor
 
     def __init__(
         self,
@@ -69,16 +72,37 @@ class SpikingControllerPolicy(SpikingPolicy, BasePolicy):
             self._take_net_arch(net_arch)
         self.normalise_observations = normalise_observations
         self._configure(observation_space, action_space, kwargs)
-        _check_bounds(action_space)
         BasePolicy.__init__(self, observation_space, action_space, squash_output=True, **kwargs)
         self.features_extractor = self.make_features_extractor()
         builder = self._builder(self.features_extractor.features_dim)
-        _check_observations(observation_space, self.features_extractor, builder.spike_steps)
+        self._check_spaces(builder.spike_steps)
         self.scaler = builder.normaliser
         if self.scaler is not None:
+            # The normaliser's class, with limits in place of statistics.
             self.scaler.clip = SCALED_LIMIT
-        self.controller = _spiking(builder.build(True, _output_size(action_space)))
-        self.requires_grad_(False)
+        self.controller: SpikingNetwork = builder.build(True, spaces.flatdim(action_space))
+        self.requires_grad_(False)  # learners move the weights themselves
+
+    def _check_spaces(self, spike_steps: int | None) -> None:
+        """Refuse actions that tanh can't be scaled to, and observations that can't be scaled."""
+        actions, observations = self.action_space, self.observation_space
+        if isinstance(actions, spaces.Box) and not actions.is_bounded():
+            raise ValueError(
+                f"SpikingControllerPolicy needs a bounded action space, got {actions}; give it "
+                "limits with gymnasium.wrappers.RescaleAction"
+            )
+        if next(self.features_extractor.parameters(), None) is not None:
+            raise ValueError(
+                f"{type(self.features_extractor).__name__} has weights of its own, which a learner "
+                f"without gradients leaves random, got {observations}; use PPO with "
+                "SpikingActorCriticPolicy"
+            )
+        if spike_steps is not None:
+            raise ValueError(
+                "SpikingControllerPolicy takes analogue observations and got the spike train "
+                f"{observations}; use the task's own id without snn/, or PPO with "
+                "SpikingActorCriticPolicy"
+            )
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         names = ("observation_space", "action_space", "network", "normalise_observations")
@@ -123,66 +147,30 @@ class SpikingControllerPolicy(SpikingPolicy, BasePolicy):
         """Return the values (B, A) of discrete actions, or the action (B, A), squashed."""
         return output if isinstance(self.action_space, spaces.Discrete) else torch.tanh(output)
 
+    @override
     def acting_network(self) -> SpikingNetwork:
-        """Return the network that chooses actions."""
         return self.controller
 
+    @override
     def acting_extractor(self) -> nn.Module:
-        """Return the extractor that the acting network sees observations through."""
-        assert self.features_extractor is not None  # made above
         return self.features_extractor
 
+    @override
     def acting_modules(self) -> dict[str, nn.Module]:
-        """Return the modules that acting needs, by the prefix of their names in state_dict."""
         modules: dict[str, nn.Module] = {"controller": self.controller}
         if self.scaler is not None:
             modules["scaler"] = self.scaler
         return modules
 
+    @override
     def network_inputs(self, observation: PyTorchObs) -> Tensor:
-        """Return what the acting network sees of a batch of observations."""
-        assert self.features_extractor is not None  # made above
         features = self.extract_features(observation, self.features_extractor)
         return features if self.scaler is None else self.scaler(features)
 
 
-def _spiking(network: nn.Module) -> SpikingNetwork:
-    assert isinstance(network, SpikingNetwork)  # the builder was asked for one
-    return network
-
-
-def _output_size(space: spaces.Space[Any]) -> int:
-    return int(space.n) if isinstance(space, spaces.Discrete) else spaces.flatdim(space)
-
-
-def _check_bounds(space: spaces.Space[Any]) -> None:
-    """Refuse actions that tanh can't be scaled to."""
-    if isinstance(space, spaces.Box) and not space.is_bounded():
-        raise ValueError(
-            f"SpikingControllerPolicy needs a bounded action space, got {space}; give it limits "
-            "with gymnasium.wrappers.RescaleAction"
-        )
-
-
-def _check_observations(
-    space: spaces.Space[Any], extractor: nn.Module, spike_steps: int | None
-) -> None:
-    """Refuse observations whose way to the network the learner can't move or scale."""
-    if next(extractor.parameters(), None) is not None:
-        raise ValueError(
-            f"{type(extractor).__name__} has weights of its own, which a learner without gradients "
-            f"leaves random, got {space}; use PPO with SpikingActorCriticPolicy"
-        )
-    if spike_steps is not None:
-        raise ValueError(
-            f"SpikingControllerPolicy takes analogue observations and got the spike train {space}; "
-            "use the task's own id without snn/, or PPO with SpikingActorCriticPolicy"
-        )
-
-
 # ---- local actor critic --------------------------------------------------------------------------
 class LocalActorCriticPolicy(SpikingControllerPolicy):
-    """Policy for ``LocalActorCritic``: what it learns, and the weights that bring errors back.
+    """Policy for ``LocalActorCritic``: actor, critic and weights of feedback.
 
     It acts as ``SpikingControllerPolicy`` does, and unless it is asked to be deterministic draws:
     a Discrete action from the softmax of the outputs, the values of a Box as ``tanh`` of Gaussians
@@ -200,10 +188,12 @@ class LocalActorCriticPolicy(SpikingControllerPolicy):
         **kwargs: As in ``SpikingControllerPolicy``.
 
     Raises:
-        ValueError: A space or an argument is not supported; the message says what to use.
+        ValueError: A space or an argument is not supported; the message names a substitute.
     """
 
     algorithms = ("LocalActorCritic",)
+    feedback: Tensor
+    """(1 + outputs, all hidden neurons), weights of random feedback; row 0 is the value's."""
 
     def __init__(
         self, *args: Any, input_spread: float = 1.5, start_std: float = 0.5, **kwargs: Any
@@ -218,30 +208,20 @@ class LocalActorCriticPolicy(SpikingControllerPolicy):
         self.critic = nn.Linear(config.hidden_sizes[-1], 1)
         deviations = outputs if isinstance(self.action_space, spaces.Box) else 0
         self.log_std = nn.Parameter(torch.full((deviations,), math.log(start_std)))
-        feedback = torch.randn(1 + outputs, sum(config.hidden_sizes))
-        self.register_buffer("feedback", feedback)
-        self._start()
-        self.requires_grad_(False)
-
-    feedback: Tensor
-    """(1 + outputs, all hidden neurons), weights of random feedback; row 0 is the value's."""
-
-    def _start(self) -> None:
-        (first, *_), *_ = self.learned_parts()
-        rheobase = configured_neuron(self.network).rheobase(self.network.time_steps)
-        nn.init.normal_(first.weight, std=self.input_spread * rheobase)
+        self.register_buffer("feedback", torch.randn(1 + outputs, sum(config.hidden_sizes)))
+        # Neurons fire from the start: biases reach up to the rheobase.
+        (first, *_), *readouts = self.learned_parts()
+        rheobase = configured_neuron(config).rheobase(config.time_steps)
+        nn.init.normal_(first.weight, std=input_spread * rheobase)
         nn.init.uniform_(first.bias, 0.0, rheobase)
-        for readout in (self.head, self.critic):
+        for readout in readouts:
             nn.init.zeros_(readout.weight)
             nn.init.zeros_(readout.bias)
+        self.requires_grad_(False)
 
     @property
     def head(self) -> nn.Linear:
-        """The actor's readout.
-
-        Raises:
-            ValueError: The decoder has another one.
-        """
+        """The actor's linear readout."""
         head = self.controller.head
         if not isinstance(head, nn.Linear):
             raise ValueError(

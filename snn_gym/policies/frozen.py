@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,20 +11,17 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
+from typing_extensions import deprecated
 
 from snn_gym.policies.acting import as_taken, rows_of
-from snn_gym.policies.base import SpikingPolicy
+from snn_gym.policies.base import ProgramPolicy
 from snn_gym.policies.protocols import Acting, ActingPolicy
 from snn_gym.policies.raw_observations import RawPolicy, raw_policy
-from snn_gym.policies.stock import StockPolicyMixin
 from snn_gym.program.compaction import compact
 from snn_gym.program.compiled import CompiledProgram
 from snn_gym.program.interpreter import rest_state
 from snn_gym.program.network import Array, Program
 from snn_gym.spiking.execution import next_noise
-
-_SEED = 0
-"""Seed of the noise of an encoder until ``reseed_noise``."""
 
 
 def program_of(model: BaseAlgorithm | Acting) -> Program:
@@ -39,19 +35,19 @@ def program_of(model: BaseAlgorithm | Acting) -> Program:
     """
     policy = raw_policy(model)
     bare = policy.inner if isinstance(policy, RawPolicy) else policy
-    if not isinstance(bare, SpikingPolicy | StockPolicyMixin):
+    if not isinstance(bare, ProgramPolicy):
         raise ValueError(f"only policies of snn_gym are exported, got {type(bare).__name__}")
-    made: Program = policy.program()
-    return made
+    program: Program = policy.program()
+    return program
 
 
 class FrozenPolicy:
     """A trained agent that only acts, many times as fast as by ``predict`` of its algorithm.
 
     Args:
-        program: Its numbers.
-        observation_space: What it sees.
-        action_space: What it chooses from.
+        program: Acting network of the agent.
+        observation_space: Space of observations.
+        action_space: Space of actions.
     """
 
     def __init__(
@@ -62,7 +58,7 @@ class FrozenPolicy:
     ) -> None:
         self.observation_space, self.action_space = observation_space, action_space
         self._compiled = CompiledProgram(program)
-        self._noise_state = torch.tensor([_SEED, 0])
+        self.reseed_noise(0)
 
     def reseed_noise(self, seed: int) -> None:
         """Restart the noise stream of a noisy encoder; without one nothing happens.
@@ -83,7 +79,7 @@ class FrozenPolicy:
 
         Args:
             observation: One observation or a batch of B.
-            state: What the call before returned; None starts every episode from rest.
+            state: State that the last call returned; None starts every episode from rest.
             episode_start: (B,), bool: where an episode starts, whatever ``state`` says.
             deterministic: True: nothing is drawn.
 
@@ -95,22 +91,22 @@ class FrozenPolicy:
         """
         if not deterministic:
             raise ValueError("a frozen agent draws no actions; pass deterministic=True")
-        given = np.asarray(observation)
-        rows = rows_of(given, self.observation_space)
+        observations = np.asarray(observation)
+        rows = rows_of(observations, self.observation_space)
         if rows is None:
             raise ValueError(
-                f"observations have the shape {given.shape}, expected "
+                f"observations have the shape {observations.shape}, expected "
                 f"{self.observation_space.shape} or a batch of these"
             )
         states = self._states(state, episode_start, len(rows))
         actions = self._actions(rows, states)
-        taken = as_taken(actions, given, self.observation_space, self.action_space)
+        taken = as_taken(actions, observations, self.observation_space, self.action_space)
         return taken, None if states is None else (states,)
 
     def _states(
         self, state: tuple[NDArray[Any], ...] | None, starts: NDArray[Any] | None, batch: int
     ) -> Array | None:
-        """Return the states (B, F) that a decision starts from; None for none."""
+        """Return the states (B, F) before a decision; None for none."""
         program = self.program
         if not program.stateful:
             return None
@@ -122,6 +118,7 @@ class FrozenPolicy:
                 f"the state has the shape {state[0].shape}, expected {rest.shape}; pass on what "
                 "predict returned"
             )
+        # A copy, for the compiled call moves states on in place.
         again = np.zeros(batch, np.bool_) if starts is None else np.asarray(starts, np.bool_)
         return np.where(again[:, np.newaxis], rest, state[0]).astype(np.float32)
 
@@ -131,7 +128,7 @@ class FrozenPolicy:
         return self._compiled.program
 
     def _actions(self, rows: Array, states: Array | None) -> NDArray[Any]:
-        """Return the best actions for rows (B, values); states (B, F) are moved on in place."""
+        """Return the best actions for rows (B, values); move states (B, F) on in place."""
         return self._compiled.actions(rows, states, self._noise(len(rows)))
 
     def _noise(self, batch: int) -> Array | None:
@@ -144,11 +141,7 @@ class FrozenPolicy:
         return noise
 
     def outputs(self, observations: Array) -> Array:
-        """Return what the head gives, of which the action is chosen.
-
-        Args:
-            observations: (B, values) float32, in order.
-        """
+        """Return the head's outputs (B, O) for observations (B, values), float32 in order."""
         return self._compiled.outputs(observations, noise=self._noise(len(observations)))
 
 
@@ -156,8 +149,8 @@ def freeze(model: BaseAlgorithm | BasePolicy) -> FrozenPolicy:
     """Return an agent that only acts, by one compiled call for a decision.
 
     It has copies of the weights, so that it does not follow a model that goes on learning.
-    Spikes are those of the model, bit for bit; outputs are within rounding of its own. What a
-    VecNormalize standardises, in 64-bit floats, is within rounding, too.
+    Spikes are those of the model, bit for bit; outputs are within rounding of the model's, and so
+    are observations that a VecNormalize standardises, in 64-bit floats.
 
     Args:
         model: Algorithm with a policy of snn_gym, or the policy.
@@ -169,30 +162,13 @@ def freeze(model: BaseAlgorithm | BasePolicy) -> FrozenPolicy:
     return FrozenPolicy(program_of(policy), policy.observation_space, policy.action_space)
 
 
+@deprecated("portable(model) is deprecated since 1.0 and leaves in 1.2; use model.policy.program()")
 def portable(model: BaseAlgorithm | BasePolicy | RawPolicy) -> Program:
-    """Return the program of an agent, by the name that this had in version 1.0.
-
-    Args:
-        model: As in ``program_of``.
-    """
-    warnings.warn(
-        "portable(model) is deprecated since 1.0 and leaves in 1.2; use model.policy.program()",
-        DeprecationWarning,
-        stacklevel=2,
-    )
+    """Return the program of an agent, by its name in version 1.0."""
     return program_of(model)
 
 
+@deprecated("without_silent is deprecated since 1.0 and leaves in 1.2; use snn_gym.program.compact")
 def without_silent(program: Program, fired: Sequence[NDArray[np.bool_]]) -> Program:
-    """Return a program without the neurons that never fired, by its name in version 1.0.
-
-    Args:
-        program: The program.
-        fired: As in ``compact``.
-    """
-    warnings.warn(
-        "without_silent is deprecated since 1.0 and leaves in 1.2; use snn_gym.program.compact",
-        DeprecationWarning,
-        stacklevel=2,
-    )
+    """Return a program without the neurons that never fired, by its name in version 1.0."""
     return compact(program, fired)

@@ -1,4 +1,4 @@
-"""The networks that policies decide by: spiking, dense and gated ones, and what builds them."""
+"""Networks of policies: spiking, dense and gated, and their builder."""
 
 from __future__ import annotations
 
@@ -90,14 +90,11 @@ class GatedNetwork(nn.Module):
         self, inputs: Tensor, state: Tensor | None = None, *,
         optimised: bool = True, observer: Observer | None = None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Decide on features (B, input_size), as ``SpikingNetwork.forward``.
-
-        Nothing spikes that could be regulated or observed.
-        """
-        del optimised, observer
+        """Decide on features (B, input_size), as ``SpikingNetwork.forward``."""
+        del optimised, observer  # nothing spikes that could be regulated or observed
         if state is None:
             state = self.rest_state(len(inputs))
-        output, state = self._run(inputs.unsqueeze(0), state)
+        _, output, state = self._run(inputs.unsqueeze(0), state)
         return output[0], state
 
     def sequence(
@@ -111,19 +108,9 @@ class GatedNetwork(nn.Module):
         optimised: bool = True,
         observer: Observer | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Decide on sequences of environment steps; as ``SpikingNetwork.sequence``.
+        """Decide on features (L, B, input_size), as ``SpikingNetwork.sequence``.
 
-        Args:
-            inputs: Features (L, B, input_size), float.
-            state: Flat state (B, state_size) from before the first step, or None.
-            starts: (L, B), bool: where an episode starts.
-            truncate_every: Environment steps after which no gradient passes back.
-            recurrent_gradient: Of spiking networks; what gated units carry always passes it.
-            optimised: Of spiking networks.
-            observer: Of spiking networks.
-
-        Returns:
-            Outputs (L, B, output_size) and the final state (B, state_size).
+        Returns outputs (L, B, output_size) and the final state (B, state_size).
         """
         del recurrent_gradient, optimised, observer
         steps, batch = starts.shape
@@ -142,41 +129,29 @@ class GatedNetwork(nn.Module):
                 state = state.detach()
             if resets[begin]:
                 state = state.masked_fill(starts[begin].unsqueeze(1), 0.0)
-            output, state = self._run(inputs[begin:end], state)
+            _, output, state = self._run(inputs[begin:end], state)
             outputs.append(output)
         return torch.cat(outputs), state
 
     def record(
         self, inputs: Tensor, state: Tensor | None = None, *, head: nn.Linear | None = None
     ) -> Recording:
-        """Record a forward pass: no layers, for nothing spikes, but the costs.
-
-        Args:
-            inputs: Features (B, input_size).
-            state: As in ``forward``.
-            head: As in ``SpikingNetwork.record``.
-        """
-        made = self.program(head)
+        """Record a forward pass: no layers, for nothing spikes, but the costs."""
         before = self.rest_state(len(inputs)) if state is None else state
-        signals, _ = self._run_units(inputs.unsqueeze(0), before)
-        output = signals[-1][0] if self.head is None else self.head(signals[-1][0])
+        signals, output, _ = self._run(inputs.unsqueeze(0), before)
         units = [as_array(x[0]) for x in signals]
-        entered = as_array(inputs)[np.newaxis]
-        costs = costs_of(made, entered, units, units[-1], as_array(before))
-        return Recording((), output, 0.0, costs)
+        program, entered = self.program(head), as_array(inputs)[np.newaxis]
+        costs = costs_of(program, entered, units, units[-1], as_array(before))
+        return Recording((), output[0], 0.0, costs)
 
     def program(self, head: nn.Module | None = None) -> Program:
-        """Return the network as one value, as ``SpikingNetwork.program``.
-
-        Args:
-            head: As there.
-        """
+        """Return the network as one value, as ``SpikingNetwork.program``."""
         layers = []
         for unit in self.units:
-            (below, loop, *biases), *_ = unit.all_weights
+            (below, loop, first, second), *_ = unit.all_weights
             weights, recurrent = (np.ascontiguousarray(as_array(x).T) for x in (below, loop))
-            first, second = (as_array(x) for x in biases)
-            layers.append(GatedLayer(self.kind, weights, first, recurrent, second))
+            biases = as_array(first), as_array(second)
+            layers.append(GatedLayer(self.kind, weights, biases[0], recurrent, biases[1]))
         return Program(
             inputs=len(layers[0].weights),
             encoder="spikes" if self.spike_input else "constant",
@@ -198,44 +173,35 @@ class GatedNetwork(nn.Module):
         # A ModuleList forgets the type of its members.
         return cast("list[nn.GRU | nn.LSTM]", list(self.layers))
 
-    def _run(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Run (L, B, input_size) from a state, without resets."""
-        signals, final = self._run_units(inputs, state)
-        output = signals[-1] if self.head is None else self.head(signals[-1])
-        return output, final
-
-    def _parts(self, state: Tensor) -> list[tuple[Tensor, ...]]:
-        """Return the state variables (B, size) of each layer in a flat state, the output first."""
+    def _run(self, inputs: Tensor, state: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Return each layer's activity (L, B, size), the outputs and the final state."""
         variables = len(GATED_STATES[self.kind])
         sizes = [size for size in self.hidden_sizes for _ in range(variables)]
-        parts = torch.split(state, sizes, dim=1)
-        return [parts[k : k + variables] for k in range(0, len(parts), variables)]
-
-    def _run_units(self, inputs: Tensor, state: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Return the outputs (L, B, size) of every layer, and the final state."""
+        parts = iter(torch.split(state, sizes, dim=1))
         signal, signals, final = inputs, [], []
-        for layer, carried in zip(self.units, self._parts(state), strict=True):
-            start = [part.unsqueeze(0).contiguous() for part in carried]
+        for layer in self.units:
+            carried = tuple(next(parts).unsqueeze(0).contiguous() for _ in range(variables))
+            # A GRU takes and returns one state variable, an LSTM a tuple of two.
             if self.kind == "gru":
-                signal, hidden = layer(signal, start[0])
-                final.append(hidden[0])
+                signal, *after = layer(signal, carried[0])
             else:
-                signal, (hidden, cell) = layer(signal, tuple(start))
-                final += [hidden[0], cell[0]]
+                signal, after = layer(signal, carried)
+            final += [x[0] for x in after]
             signals.append(signal)
-        return signals, torch.cat(final, dim=1)
+        output = signal if self.head is None else self.head(signal)
+        return signals, output, torch.cat(final, dim=1)
 
 
 # ---- networks ------------------------------------------------------------------------------------
 ACTIVATIONS: Mapping[Activation, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
-"""Activations of ANNs that have a name."""
+"""Activations of ANNs by name."""
 CriticKey = Literal["vf", "qf"]
 """Stable-Baselines3's name of a critic's hidden sizes in ``net_arch``."""
 
 
 @dataclass(frozen=True)
 class NetworkBuilder:
-    """Build the networks of a policy for its observation space."""
+    """Builder of a policy's networks for its observation space."""
 
     config: NetworkConfig
     features_dim: int
@@ -244,7 +210,6 @@ class NetworkBuilder:
     activation: type[nn.Module]
     """Activation of networks that do not spike and carry no state."""
     normaliser: ObservationNormaliser | None
-    """Normaliser through which the networks see features."""
     cell_factory: CellFactory | None = None
     gated: Gates | None = None
     """Units of networks that do not spike and carry a state; None where none is carried."""
@@ -274,32 +239,19 @@ class NetworkBuilder:
         if critic and self.critic_hidden_sizes is not None:
             sizes = self.critic_hidden_sizes
         if spiking:
-            return self._spiking(sizes, output_size, population_outputs, extra_inputs)
+            return SpikingNetwork(
+                replace(self.config, hidden_sizes=sizes),
+                self.features_dim // (self.spike_steps or 1) + extra_inputs,
+                output_size,
+                population_outputs=population_outputs,
+                spike_steps=self.spike_steps,
+                cell_factory=self.cell_factory,
+            )
         inputs = self.features_dim + extra_inputs
         spikes = self.spike_steps is not None
         if self.gated is not None:
             return GatedNetwork(self.gated, inputs, sizes, output_size, spike_input=spikes)
         return DenseNetwork(inputs, sizes, output_size, self.activation, spike_input=spikes)
-
-    def _spiking(
-        self,
-        sizes: tuple[int, ...],
-        output_size: int | None,
-        population_outputs: int | None,
-        extra_inputs: int,
-    ) -> SpikingNetwork:
-        config, steps = self.config, self.spike_steps
-        if sizes != config.hidden_sizes:
-            config = replace(config, hidden_sizes=sizes)
-        channels = self.features_dim if steps is None else self.features_dim // steps
-        return SpikingNetwork(
-            config,
-            channels + extra_inputs,
-            output_size,
-            population_outputs=population_outputs,
-            spike_steps=steps,
-            cell_factory=self.cell_factory,
-        )
 
 
 class DenseNetwork(nn.Sequential):
@@ -331,10 +283,7 @@ class DenseNetwork(nn.Sequential):
         self, inputs: Tensor, state: Tensor | None = None, *,
         optimised: bool = True, observer: Observer | None = None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Decide on features (B, input_size), as ``SpikingNetwork.forward``.
-
-        There is no state, and nothing spikes that could be regulated or observed.
-        """
+        """Decide on features (B, input_size), as ``SpikingNetwork.forward``, without a state."""
         del state, optimised, observer
         output: Tensor = super().forward(inputs)  # type: ignore[no-untyped-call]
         return output, inputs.new_empty(len(inputs), 0)
@@ -342,27 +291,25 @@ class DenseNetwork(nn.Sequential):
     def record(
         self, inputs: Tensor, state: Tensor | None = None, *, head: nn.Linear | None = None
     ) -> Recording:
-        """Record a forward pass: no layers, for nothing spikes, but the costs.
-
-        Args:
-            inputs: Features (B, input_size).
-            state: Of other networks; this one has none.
-            head: As in ``SpikingNetwork.record``.
-        """
+        """Record a forward pass: no layers, for nothing spikes, but the costs."""
         del state
         units, values = [], inputs
         for module in self:
             values = module(values)
             if not isinstance(module, nn.Linear):
                 units.append(as_array(values))
-        own = self.head is not None
-        program = self._program("relu", self.head if own else head)  # any: costs are the same
-        names = [f"dense_{k}" for k in range(1, len(units) + 1 + own)]
-        names += [] if own else [READOUT]
+        # Every activation costs the same.
+        program = self._program("relu", head if self.head is None else self.head)
+        names = [f"dense_{k + 1}" for k in range(len(units))]
+        names.append(READOUT if self.head is None else f"dense_{len(units) + 1}")
         costs = costs_of(program, as_array(inputs)[np.newaxis], units, units[-1], names=names)
-        others = (x for x in self if not isinstance(x, nn.Linear))
-        left_out = {type(x).__name__: None for x in others if _has_weights(x)}
-        return Recording((), values, 0.0, replace(costs, uncounted=tuple(left_out)))
+        # An activation with a matrix multiplies by it, which is not counted.
+        uncounted = dict.fromkeys(
+            type(module).__name__
+            for module in self
+            if not isinstance(module, nn.Linear) and any(x.dim() > 1 for x in module.parameters())
+        )
+        return Recording((), values, 0.0, replace(costs, uncounted=tuple(uncounted)))
 
     @property
     def head(self) -> nn.Linear | None:
@@ -371,14 +318,7 @@ class DenseNetwork(nn.Sequential):
         return last if isinstance(last, nn.Linear) else None
 
     def program(self, head: nn.Module | None = None) -> Program:
-        """Return the network as one value, as ``SpikingNetwork.program``.
-
-        Args:
-            head: As there.
-
-        Raises:
-            ValueError: Its activation has no form outside of PyTorch.
-        """
+        """Return the network as one value, as ``SpikingNetwork.program``."""
         kinds = {type(x) for x in self if not isinstance(x, nn.Linear)}
         known = [name for name, kind in ACTIVATIONS.items() if kinds == {kind}]
         if not known:
@@ -406,11 +346,6 @@ class DenseNetwork(nn.Sequential):
         """Do nothing: there is no noise."""
 
 
-def _has_weights(module: nn.Module) -> bool:
-    """Tell whether a module's parameters include a matrix, whose products nobody counts."""
-    return any(parameter.dim() > 1 for parameter in module.parameters())
-
-
 StatelessNetwork = SpikingNetwork | DenseNetwork
 """Networks that may decide from rest."""
 StatefulNetwork = SpikingNetwork | GatedNetwork
@@ -426,14 +361,7 @@ def network_inputs(features: Tensor, network: nn.Module, spike_steps: int | None
 
 
 def network_config(network: NetworkConfig | Mapping[str, Any] | None) -> NetworkConfig:
-    """Return the configuration that a policy's argument means.
-
-    Args:
-        network: Configuration, also as a mapping; its defaults if None.
-
-    Raises:
-        ValueError: It is of another kind.
-    """
+    """Return the configuration that a policy's argument ``network`` means."""
     if isinstance(network, Mapping):
         network = NetworkConfig.from_dict(network)
     config = NetworkConfig() if network is None else network
@@ -447,14 +375,8 @@ def network_config(network: NetworkConfig | Mapping[str, Any] | None) -> Network
 def read_net_arch(net_arch: Any, critic: CriticKey | None) -> tuple[Any, Any]:
     """Return the hidden sizes of actor and critic, as Stable-Baselines3 reads ``net_arch``.
 
-    Args:
-        net_arch: A list for both; or a dict of the actor's (``pi``) and the critic's, also in a
-            list of its own.
-        critic: Key of the critic's, None where there is no critic. Without ``vf`` a critic has no
-            hidden layer; ``qf`` may not be missing.
-
-    Raises:
-        ValueError: A key is missing or unknown, or the actor has no hidden layer.
+    It is a list for both, or a dict of the actor's (``pi``) and the critic's, also in a list of
+    its own. Without ``vf`` a critic has no hidden layer; ``qf`` may not be missing.
     """
     arch = net_arch
     if isinstance(arch, list | tuple) and len(arch) == 1 and isinstance(arch[0], Mapping):
@@ -463,6 +385,7 @@ def read_net_arch(net_arch: Any, critic: CriticKey | None) -> tuple[Any, Any]:
     if not isinstance(arch, Mapping):
         actor = sizes = arch
     else:
+        # Stable-Baselines3 asks for both keys off-policy, and takes a missing one as () on-policy.
         needed = {"pi", "qf"} if critic == "qf" else set()
         if critic is None or arch.keys() - {"pi", critic} or needed - arch.keys():
             parts = f", or a dict of the actor's (pi) and the critic's ({critic})" if critic else ""
@@ -504,30 +427,20 @@ class NormalisedModule(nn.Module):
     ) -> AbstractContextManager[None]:
         """Return a context in which features that pass the normaliser are its training data.
 
-        On-policy algorithms count what their rollouts show, the others what updates differentiate
-        (``updating``).
-
-        Args:
-            counts: Whether they are; if not the context does nothing.
-            differentiated: Whether an update takes gradients of them.
+        On-policy algorithms count the features of rollouts, all others those that updates
+        differentiate.
         """
+        # Tracing runs a policy on examples, which are no data.
         if self.normaliser is None or not counts or is_traced():
             return nullcontext()
         return self.normaliser.accumulating(differentiated)
 
     def first_training_data(self) -> AbstractContextManager[None]:
-        """Return a context for a differentiated pass of an on-policy algorithm.
-
-        Features are training data there only where no rollout has shown any.
-        """
+        """Return a context for a differentiated pass of an on-policy algorithm."""
         if self.normaliser is None or is_traced() or not torch.is_grad_enabled():
             return nullcontext()
+        # Without rollouts, as in imitation of an expert, updates show the first observations.
         return self.training_data(self.normaliser.awaits_data, differentiated=True)
-
-    @property
-    def updating(self) -> bool:
-        """Whether this is a pass that an update differentiates."""
-        return self.training and torch.is_grad_enabled()
 
 
 class SingleNetworkModule(NormalisedModule):
@@ -536,21 +449,15 @@ class SingleNetworkModule(NormalisedModule):
     network: Any
 
     def inputs(self, features: Tensor) -> Tensor:
-        """Return what the network sees of features (B, F)."""
-        with self.training_data(self.updating, differentiated=True):
+        """Return the network's inputs for features (B, F)."""
+        updating = self.training and torch.is_grad_enabled()
+        with self.training_data(updating, differentiated=True):
             features = self.normalised(features)
         return network_inputs(features, self.network, self.spike_steps)
 
 
 class FeatureNetwork(SingleNetworkModule):
-    """The normaliser and a network, from features to its output.
-
-    Args:
-        builder: Builds the network.
-        spiking: Whether the network spikes.
-        output_size: Outputs of the network's own head; None for none.
-        population_outputs: Without a head, the outputs that will read the network.
-    """
+    """The normaliser and a network, from features to its output."""
 
     def __init__(
         self,
@@ -566,11 +473,6 @@ class FeatureNetwork(SingleNetworkModule):
         self.normaliser = builder.normaliser
         self.spike_steps = builder.spike_steps
 
-    @property
-    def output_size(self) -> int:
-        """Values that the network returns."""
-        return self.network.output_size
-
     def forward(self, features: Tensor) -> Tensor:
         """Return the network's output (B, output_size) for features (B, F)."""
         output: Tensor = self.network(self.inputs(features))[0]
@@ -580,8 +482,10 @@ class FeatureNetwork(SingleNetworkModule):
 class BuiltPart(BaseModel):
     """An actor, critic or Q-network that can be saved and loaded alone."""
 
-    builder: NetworkBuilder
-    spiking: bool
+    def __init__(self, *args: Any, builder: NetworkBuilder, spiking: bool, **kwargs: Any) -> None:
+        # Stable-Baselines3's class makes a network without hidden layers, which is replaced.
+        super().__init__(*args, **{**kwargs, "net_arch": []})
+        self.builder, self.spiking = builder, spiking
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         parameters = super()._get_constructor_parameters()

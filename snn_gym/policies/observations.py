@@ -1,14 +1,4 @@
-"""Observation and action spaces of policies: those taken, their normalisation, those refused.
-
-The network sees of an observation:
-
-- Box: its values, standardised by the policy's normaliser.
-- Discrete, MultiDiscrete: one-hot vectors.
-- MultiBinary(N): flags, as analogue input.
-- MultiBinary((T, N)), FlatSpikes(T, N): a spike train of T time steps.
-- Image (Box, uint8, three axes): features of Stable-Baselines3's NatureCNN, or of SmallImageCNN.
-- Dict of these, without spike trains: the concatenation by its CombinedExtractor.
-"""
+"""="""
 
 from __future__ import annotations
 
@@ -73,13 +63,7 @@ class SmallImageCNN(BaseFeaturesExtractor):
 def default_extractor(
     space: spaces.Space[Any], normalize_images: bool
 ) -> type[BaseFeaturesExtractor]:
-    """Return the features extractor for an observation space.
-
-    Args:
-        space: Observation space.
-        normalize_images: As in Stable-Baselines3's policies: whether images are uint8 values that
-            are divided by 255; if not, every Box of three axes is an image.
-    """
+    """Return the features extractor for an observation space."""
     if isinstance(space, spaces.Dict):
         return CombinedExtractor
     if is_image_space(space, normalized_image=not normalize_images):
@@ -93,29 +77,18 @@ def _is_small(image: spaces.Space[Any]) -> bool:
 
 
 def uncounted_parts(extractor: nn.Module) -> tuple[str, ...]:
-    """Return the classes of a features extractor's modules whose arithmetic is not counted.
-
-    Flattening is no arithmetic; all else is not counted, whether or not it has parameters.
-
-    Args:
-        extractor: Features extractor.
-    """
+    """Return the classes of a features extractor's modules whose arithmetic is not counted."""
+    # Flattening is no arithmetic.
     if type(extractor) in (FlattenExtractor, nn.Flatten):
         return ()
     if type(extractor) is CombinedExtractor:
-        found = [uncounted_parts(part) for part in extractor.extractors.values()]
-        return tuple(dict.fromkeys(name for names in found for name in names))
+        parts = extractor.extractors.values()
+        return tuple(dict.fromkeys(name for part in parts for name in uncounted_parts(part)))
     return (type(extractor).__name__,)
 
 
 def spike_steps_of(space: spaces.Space[Any], extractor: type[BaseFeaturesExtractor]) -> int | None:
-    """Return T of a spike train, None where observations are analogue.
-
-    Args:
-        space: Observation space.
-        extractor: Features extractor; what another one than FlattenExtractor makes of a spike
-            train is analogue.
-    """
+    """Return T of a spike train, None where observations are analogue."""
     shape = _spike_shape(space)
     return int(shape[0]) if shape is not None and extractor is FlattenExtractor else None
 
@@ -131,17 +104,9 @@ def _spike_shape(space: spaces.Space[Any]) -> tuple[int, ...] | None:
 def check_observation_space(
     space: spaces.Space[Any], extractor: type[BaseFeaturesExtractor]
 ) -> None:
-    """Refuse observations that no network could be fed with rightly.
-
-    Args:
-        space: Observation space.
-        extractor: Features extractor; the user's own one may take anything.
-
-    Raises:
-        ValueError: The space is not among the supported ones.
-    """
+    """Refuse observations that no network could be fed with rightly."""
     if extractor not in (FlattenExtractor, NatureCNN, SmallImageCNN, CombinedExtractor):
-        return
+        return  # a user's own extractor may take anything
     if not isinstance(space, spaces.Dict):
         _check_part(space, extractor, "observation space")
         return
@@ -159,8 +124,7 @@ def check_observation_space(
                 "no time; observe the spike train alone, or flatten it to MultiBinary"
                 f"({shape[0] * shape[1]}) to feed it as flags"
             )
-        is_image = is_image_space(part)
-        _check_part(part, NatureCNN if is_image else FlattenExtractor, name)
+        _check_part(part, NatureCNN if is_image_space(part) else FlattenExtractor, name)
 
 
 def _check_part(
@@ -205,16 +169,7 @@ def _check_small_image(space: spaces.Space[Any], name: str) -> None:
 def check_extractor_arguments(
     space: spaces.Space[Any], extractor: type[BaseFeaturesExtractor], arguments: Mapping[str, Any]
 ) -> None:
-    """Refuse arguments that a features extractor does not take.
-
-    Args:
-        space: Observation space.
-        extractor: Features extractor.
-        arguments: Its keyword arguments.
-
-    Raises:
-        ValueError: It does not take one of them.
-    """
+    """Refuse arguments that a features extractor does not take."""
     known = inspect.signature(extractor).parameters
     unknown = sorted(arguments.keys() - known.keys())
     if not unknown or any(x.kind is inspect.Parameter.VAR_KEYWORD for x in known.values()):
@@ -232,15 +187,8 @@ def check_extractor_arguments(
 
 
 def check_start(space: spaces.Space[Any], name: str) -> None:
-    """Refuse discrete values that do not count from 0, as Stable-Baselines3 takes them to.
-
-    Args:
-        space: Observation or action space.
-        name: What the space is, for the message.
-
-    Raises:
-        ValueError: The space has another start.
-    """
+    """Refuse discrete values that do not count from 0, as Stable-Baselines3 takes them to."""
+    # Stable-Baselines3 would encode and store such values as other ones.
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete) and np.any(space.start != 0):
         raise ValueError(
             f"{name} {space} starts at {space.start}, and Stable-Baselines3 counts from 0; shift "
@@ -254,17 +202,8 @@ def make_normaliser(
     extractor_arguments: dict[str, Any],
     normalize_images: bool,
 ) -> ObservationNormaliser | None:
-    """Return a normaliser of the features that are analogue values, None if there are none.
-
-    One-hots, flags, images and spikes are not normalised, nor what a features extractor of the
-    user's own makes of observations.
-
-    Args:
-        space: Observation space.
-        extractor: Features extractor.
-        extractor_arguments: Its keyword arguments.
-        normalize_images: As in ``default_extractor``.
-    """
+    """Return a normaliser of the features that are analogue values, None if there are none."""
+    # One-hots, flags, images and spikes are not standardised, nor features of a user's extractor.
     if extractor is FlattenExtractor:
         values = isinstance(space, spaces.Box) and not is_image_space(space)
         analogue = values and _spike_shape(space) is None
@@ -278,18 +217,13 @@ def make_normaliser(
             start += extractor_arguments.get("cnn_output_dim", 256)
             continue
         end = start + get_flattened_obs_dim(part)
-        if isinstance(part, spaces.Box):
-            columns.extend(range(start, end))
+        columns += range(start, end) if isinstance(part, spaces.Box) else ()
         start = end
     return PartialNormaliser(columns) if columns else None
 
 
 class PartialNormaliser(ObservationNormaliser):
-    """Standardise some of the features; the others pass unchanged.
-
-    Args:
-        columns: Positions of the features that are standardised.
-    """
+    """Normaliser of the features at some positions; all others pass unchanged."""
 
     columns: Tensor
 

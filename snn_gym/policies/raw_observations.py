@@ -1,21 +1,21 @@
-"""Policies over raw observations: a model's policy with what lies between it and an id.
+"""Policies over raw observations: a model's policy with the wrappers between it and an id.
 
 A score is that of the environment that ``gym.make`` makes of an id. A model may have learned in
-environments with wrappers around it. ``raw_policy`` is the one place that looks at them, whoever
-acts: each is carried, of no effect on what a policy sees and does, or refused by name.
+environments with wrappers around it. ``raw_policy`` is the one place that looks at them:
 
 - Carried: VecNormalize and VecTransposeImage.
 - Of no effect: VecMonitor, VecCheckNan, VecVideoRecorder, Monitor, and gymnasium's wrappers of
   rewards, time, checks, statistics and pictures.
-- Refused: every other wrapper that the id does not have itself.
+- Refused by name: every other wrapper that the id does not have itself.
 """
 
 from __future__ import annotations
 
 import warnings
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import gymnasium.vector
@@ -42,7 +42,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 from torch import Tensor
 
 from snn_gym._base.storage import prefixed, with_prefix
-from snn_gym.policies.protocols import Acting, ActingPolicy
+from snn_gym.policies.protocols import Acting, ActingPolicy, check_tensors
 from snn_gym.program.network import Normaliser, Program
 
 VEC_NORMALIZE = "vec_normalize"
@@ -51,7 +51,7 @@ VEC_NORMALIZE = "vec_normalize"
 Observation = NDArray[Any] | dict[str, NDArray[Any]]
 _State = tuple[NDArray[Any], ...] | None
 
-# Of subclasses nobody knows what they do.
+# These classes alone: a subclass may do anything.
 _WITHOUT_EFFECT: tuple[type, ...] = (
     VecMonitor,
     VecCheckNan,
@@ -72,22 +72,17 @@ _WITHOUT_EFFECT: tuple[type, ...] = (
     vector.HumanRendering,
     vector.NormalizeReward,
 )
+# In the text of another process classes are known by name; those of rewards are found by
+# ``_is_without_effect`` elsewhere.
 _NAMES_WITHOUT_EFFECT = {
     *(kind.__name__ for kind in _WITHOUT_EFFECT),
     wrappers.TransformReward.__name__,
     wrappers.ClipReward.__name__,
 }
-_NORMALISES = "NormalizeObservation"
 
 
 class RawPolicy:
-    """A policy behind what stands between it and raw observations.
-
-    Args:
-        inner: Policy that acts on what the steps give.
-        space: Space of raw observations.
-        steps: What is done to observations, in this order.
-    """
+    """A policy behind the steps between it and raw observations."""
 
     def __init__(self, inner: Any, space: spaces.Space[Any], steps: Sequence[_Step]) -> None:
         # Any: PyTorch types the attributes of a module that it does not know as tensors.
@@ -97,11 +92,11 @@ class RawPolicy:
         self.steps = tuple(steps)
 
     def shown(self, observation: Any) -> Any:
-        """Return what the inner policy sees of a raw observation or a batch of them."""
-        seen = _as_in(self.observation_space, observation)
+        """Return the inner policy's view of a raw observation or a batch of them."""
+        observation = _in_dtype_of(self.observation_space, observation)
         for step in self.steps:
-            seen = step.apply(seen)
-        return seen
+            observation = step.apply(observation)
+        return observation
 
     def predict(
         self,
@@ -111,10 +106,10 @@ class RawPolicy:
         deterministic: bool = False,
     ) -> tuple[NDArray[Any], _State]:
         """Choose actions for raw observations, as Stable-Baselines3 defines it."""
-        chosen: tuple[NDArray[Any], _State] = self.inner.predict(
+        actions: tuple[NDArray[Any], _State] = self.inner.predict(
             self.shown(observation), state, episode_start, deterministic=deterministic
         )
-        return chosen
+        return actions
 
     def acting_state_dict(self) -> dict[str, Tensor]:
         """Return copies of the tensors that acting needs, by name: statistics are among them."""
@@ -124,36 +119,28 @@ class RawPolicy:
         return tensors
 
     def load_acting_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Load tensors as ``acting_state_dict`` gives them.
-
-        Raises:
-            ValueError: A name, shape or dtype is another one, or a variance is negative.
-        """
-        own = with_prefix(VEC_NORMALIZE, tensors)
-        self.inner.load_acting_state_dict(
-            {name: x for name, x in tensors.items() if not name.startswith(f"{VEC_NORMALIZE}.")}
-        )
+        """Load tensors as ``acting_state_dict`` gives them."""
+        statistics = with_prefix(VEC_NORMALIZE, tensors)
+        named = prefixed(VEC_NORMALIZE, statistics)
+        inner = {name: tensor for name, tensor in tensors.items() if name not in named}
+        self.inner.load_acting_state_dict(inner)
         for step in self.steps:
-            step.load(own)
+            step.load(statistics)
 
     def program(self) -> Program:
-        """Return what acts on raw observations as one value, with copies of its numbers.
-
-        Raises:
-            ValueError: A part has no form outside of PyTorch; the message names the nearest one.
-        """
-        made: Program = self.inner.program()
+        """Return the program that acts on raw observations, with copies of its numbers."""
+        program: Program = self.inner.program()
         for step in reversed(self.steps):
-            made = step.before(made)
-        return made
+            program = step.before(program)
+        return program
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield names and values of what the inner policy has learned."""
+        """Yield names and values of the inner policy's learned parameters."""
         yield from self.inner.named_parameters()
 
 
 class RecordableRawPolicy(RawPolicy):
-    """A policy of snn_gym behind what stands between it and raw observations."""
+    """A policy of snn_gym behind the steps between it and raw observations."""
 
     def record(self, obs: Any, state: Any = None) -> Any:
         """Record how the policy decides on raw observations."""
@@ -173,20 +160,23 @@ class RecordableRawPolicy(RawPolicy):
         return self.inner.acting_network()
 
 
-class _Step(Protocol):
-    """Something that is done to observations before a policy sees them."""
+class _Step:
+    """A change of observations on their way to a policy."""
 
+    @abstractmethod
     def apply(self, observation: Any) -> Any: ...
 
-    def tensors(self) -> dict[str, Tensor]: ...
+    @abstractmethod
+    def before(self, program: Program) -> Program: ...
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None: ...
 
-    def before(self, program: Program) -> Program: ...
-
 
 @dataclass(frozen=True)
-class _Transposition:
+class _Transposition(_Step):
     """Images with the channels first, as VecTransposeImage makes them."""
 
     wrapper: VecTransposeImage
@@ -194,85 +184,62 @@ class _Transposition:
     def apply(self, observation: Any) -> Any:
         return self.wrapper.transpose_observations(observation)
 
-    def tensors(self) -> dict[str, Tensor]:
-        return {}
-
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
-        del tensors
-
     def before(self, program: Program) -> Program:
         del program
         raise ValueError("images are not exported; train on a Box whose values are flattened")
 
 
 @dataclass(frozen=True)
-class _Normalisation:
-    """VecNormalize's arithmetic on observations, with its statistics as they are at the time."""
+class _Normalisation(_Step):
+    """VecNormalize's arithmetic on observations, by the present statistics of its wrapper."""
 
     statistics: Mapping[str, RunningMeanStd]
-    """By key of a Dict; of any other space under an empty name."""
+    """By key of a Dict; under an empty name for any other space."""
     epsilon: float
     clip: float
 
     def apply(self, observation: Any) -> Any:
-        if isinstance(observation, Mapping):
-            found = {key: self._applied(observation[key], x) for key, x in self.statistics.items()}
-            return {**observation, **found}
-        return self._applied(observation, self.statistics[""])
+        if not isinstance(observation, Mapping):
+            return self._scaled(observation, "")
+        return {
+            **observation,
+            **{key: self._scaled(observation[key], key) for key in self.statistics},
+        }
 
-    def _applied(self, values: NDArray[Any], found: RunningMeanStd) -> NDArray[np.float32]:
-        scaled = (values - found.mean) / np.sqrt(found.var + self.epsilon)
+    def _scaled(self, values: NDArray[Any], key: str) -> NDArray[np.float32]:
+        running = self.statistics[key]
+        scaled = (values - running.mean) / np.sqrt(running.var + self.epsilon)
         clipped: NDArray[np.float32] = np.clip(scaled, -self.clip, self.clip).astype(np.float32)
         return clipped
 
     def tensors(self) -> dict[str, Tensor]:
         return {
-            name: torch.tensor(getattr(self.statistics[key], what))
-            for name, key, what in self._names()
+            name: torch.tensor(getattr(running, place)) for name, running, place in self._places()
         }
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        expected = self.tensors()
-        checked_statistics(tensors, expected)
-        for name, key, what in self._names():
-            setattr(self.statistics[key], what, tensors[name].numpy().copy())
+        checked_statistics(tensors, self.tensors())
+        for name, running, place in self._places():
+            setattr(running, place, tensors[name].numpy().copy())
 
     def before(self, program: Program) -> Program:
-        """Return a program that standardises before another one; of a Dict there is none."""
-        found = self.statistics[""]
-        std = np.sqrt(found.var + self.epsilon).astype(np.float32).reshape(-1)
-        own = Normaliser(found.mean.astype(np.float32).reshape(-1), std, self.clip)
-        return replace(program, normalisers=(own, *program.normalisers))
+        """Return a program that standardises before another one; a Dict has no program."""
+        running = self.statistics[""]
+        std = np.sqrt(running.var + self.epsilon).astype(np.float32).reshape(-1)
+        normaliser = Normaliser(running.mean.astype(np.float32).reshape(-1), std, self.clip)
+        return replace(program, normalisers=(normaliser, *program.normalisers))
 
-    def _names(self) -> Iterator[tuple[str, str, str]]:
-        for key in self.statistics:
-            for what in ("mean", "var"):
-                yield (f"{what}.{key}" if key else what), key, what
+    def _places(self) -> Iterator[tuple[str, RunningMeanStd, str]]:
+        """Yield each statistic's name, and the object and attribute that hold it."""
+        for key, running in self.statistics.items():
+            for place in ("mean", "var"):
+                yield (f"{place}.{key}" if key else place), running, place
 
 
 def checked_statistics(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """Refuse statistics that are not those of the observations.
-
-    Args:
-        tensors: Statistics by name, without prefix; variances are named ``var`` or ``..._var``.
-        expected: Tensors of the right names, shapes and dtypes.
-
-    Raises:
-        ValueError: They do not fit, or are no statistics.
-    """
-    wrong = sorted(set(tensors) ^ set(expected))
-    if wrong:
-        raise ValueError(
-            f"VecNormalize's statistics do not match: {', '.join(wrong)}; expected "
-            f"{', '.join(expected) or 'none'}"
-        )
+    """Refuse VecNormalize statistics of other names, shapes or dtypes, or invalid ones."""
+    check_tensors(tensors, expected, "VecNormalize statistic")
     for name, tensor in tensors.items():
-        have, want = (tensor.shape, tensor.dtype), (expected[name].shape, expected[name].dtype)
-        if have != want:
-            raise ValueError(
-                f"VecNormalize's {name}: expected shape {tuple(want[0])} and {want[1]}, got "
-                f"{tuple(have[0])} and {have[1]}"
-            )
         is_signed = name.split(".")[0].endswith("mean")
         if not bool(torch.isfinite(tensor).all()) or (not is_signed and bool((tensor < 0).any())):
             raise ValueError(
@@ -281,10 +248,10 @@ def checked_statistics(tensors: Mapping[str, Tensor], expected: Mapping[str, Ten
             )
 
 
-def _as_in(space: spaces.Space[Any], observation: Any) -> Any:
+def _in_dtype_of(space: spaces.Space[Any], observation: Any) -> Any:
     """Return an observation in the space's dtype, in which environments of a VecEnv store it."""
     if isinstance(space, spaces.Dict):
-        return {key: _as_in(part, observation[key]) for key, part in space.items()}
+        return {key: _in_dtype_of(part, observation[key]) for key, part in space.items()}
     return np.asarray(observation, dtype=space.dtype)
 
 
@@ -293,10 +260,10 @@ def raw_policy(
     env_id: str | None = None,
     env_kwargs: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Return what acts on the observations of an id as a model acts in its environments.
+    """Return a policy that acts on an id's observations as a model acts in its environments.
 
     Args:
-        model_or_policy: Stable-Baselines3 model, or whatever acts as its policies do. Of the
+        model_or_policy: Stable-Baselines3 model, or anything that acts as its policies do. Of the
             environments of a bare policy nothing is known.
         env_id: Id that it acts in; that of the model's environments if None.
         env_kwargs: Arguments of the environment of that id.
@@ -305,8 +272,7 @@ def raw_policy(
         The policy itself if it sees raw observations, else a ``RawPolicy`` around it.
 
     Raises:
-        ValueError: Something stands in between that is not carried; the message names it and the
-            way out.
+        ValueError: A wrapper is not carried; the message names it and the way out.
     """
     # A model holds its policy; a policy has no such attribute.
     policy = getattr(model_or_policy, "policy", None)
@@ -321,15 +287,7 @@ def raw_policy(
 
 
 def bare_policy(model_or_policy: BaseAlgorithm | Acting, purpose: str) -> Any:
-    """Return a policy that sees raw observations itself.
-
-    Args:
-        model_or_policy: Model, or a policy.
-        purpose: What it is needed for, as a participle.
-
-    Raises:
-        ValueError: Something stands in between.
-    """
+    """Return a policy that sees raw observations itself; refuse one behind VecNormalize."""
     policy = raw_policy(model_or_policy)
     if not isinstance(policy, RawPolicy):
         return policy
@@ -349,49 +307,36 @@ def with_normalisation(
     clip: float,
     keys: Sequence[str] | None = None,
 ) -> RawPolicy:
-    """Return a policy behind a VecNormalize that has seen nothing yet.
-
-    Args:
-        policy: Policy that acts on normalised observations.
-        space: Space of raw observations.
-        epsilon: VecNormalize's ``epsilon``.
-        clip: Its ``clip_obs``.
-        keys: Its ``norm_obs_keys``; all if None.
-    """
-    names = (keys or tuple(space)) if isinstance(space, spaces.Dict) else ("",)
-    shapes = {
-        key: space[key].shape if isinstance(space, spaces.Dict) else space.shape for key in names
-    }
-    statistics = {key: RunningMeanStd(shape=shape) for key, shape in shapes.items()}  # type: ignore[arg-type]
+    """Return a policy behind a VecNormalize that has seen nothing yet."""
+    parts = space.spaces if isinstance(space, spaces.Dict) else {"": space}
+    statistics = {key: RunningMeanStd(shape=parts[key].shape) for key in keys or parts}  # type: ignore[arg-type]
     return _behind(policy, space, [_Normalisation(statistics, epsilon, clip)])
 
 
 def replaced(policy: RawPolicy, inner: Any) -> RawPolicy:
-    """Return another policy behind the same steps.
-
-    Args:
-        policy: Where the steps are from.
-        inner: The other policy.
-    """
+    """Return another policy behind the same steps."""
     return _behind(inner, policy.observation_space, policy.steps)
 
 
 def _behind(policy: ActingPolicy, space: spaces.Space[Any], steps: Sequence[_Step]) -> RawPolicy:
+    # Stable-Baselines3's own policies record nothing.
     kind = RecordableRawPolicy if hasattr(policy, "record") else RawPolicy
     return kind(policy, space, steps)
 
 
 def _steps(env: VecEnv) -> list[_Step]:
-    """Return what is done to observations, from the environments to the policy."""
+    """Return the changes of observations, in order from the environments to the policy."""
     steps: list[_Step] = []
     normalised = 0
     while isinstance(env, VecEnvWrapper):
         if type(env) is VecNormalize:
             normalised += 1
-            if env.norm_obs:
-                steps.append(_normalisation(env))
+            running: Any = env.obs_rms if env.norm_obs else {}
+            statistics = dict(running) if isinstance(running, Mapping) else {"": running}
+            if statistics:
+                steps.append(_Normalisation(statistics, env.epsilon, env.clip_obs))
         elif type(env) is VecTransposeImage:
-            if not env.skip:
+            if not env.skip:  # as it is for images with the channels first
                 steps.append(_Transposition(env))
         elif type(env) not in _WITHOUT_EFFECT:
             raise ValueError(
@@ -407,36 +352,27 @@ def _steps(env: VecEnv) -> list[_Step]:
     return steps[::-1]
 
 
-def _normalisation(env: VecNormalize) -> _Normalisation:
-    found: Any = env.obs_rms
-    statistics = dict(found) if isinstance(found, Mapping) else {"": found}
-    return _Normalisation(statistics, env.epsilon, env.clip_obs)
-
-
 class _Chain(NamedTuple):
-    """An environment and the wrappers around it that change what a policy sees or does."""
+    """An environment and the wrappers around it that change observations or actions."""
 
     names: tuple[str, ...]
     """Names of the wrappers, innermost first."""
     env_id: str | None
-    """Gymnasium id of the environment, if it has one."""
     arguments: Mapping[str, Any]
-    """Arguments that it was made with."""
 
 
 def _check_singles(env: VecEnv, env_id: str | None, arguments: Mapping[str, Any]) -> None:
     """Refuse wrappers of single environments that an id does not have itself."""
-    found = {(chain.names, chain.env_id): chain for chain in _chains(env)}
-    for chain in found.values():
-        if not chain.names:
-            continue
+    # Copies of an environment have the same wrappers: each kind is looked at once.
+    chains = {(chain.names, chain.env_id): chain for chain in _chains(env) if chain.names}
+    for chain in chains.values():
+        own: tuple[tuple[str, ...], ...] = ((),)
         if env_id is not None:
             own = _own_wrappers(env_id, arguments)
         elif chain.env_id in gym.registry:
             own = _own_wrappers(str(chain.env_id), chain.arguments)
-        else:
-            own = ((),)
         if chain.names not in own:
+            # The message names the wrappers beyond those that the id has itself.
             shared = len(own[0]) if chain.names[: len(own[0])] == own[0] else 0
             beyond = chain.names[shared:]
             raise ValueError(
@@ -446,7 +382,7 @@ def _check_singles(env: VecEnv, env_id: str | None, arguments: Mapping[str, Any]
 
 
 def _chains(env: VecEnv) -> Iterator[_Chain]:
-    """Yield what is around each single environment, as far as it can be seen."""
+    """Yield the wrappers around each single environment, as far as they can be seen."""
     if isinstance(env, DummyVecEnv):
         yield from map(_walked, env.envs)
     elif isinstance(env, SubprocVecEnv):
@@ -457,10 +393,7 @@ def _chains(env: VecEnv) -> Iterator[_Chain]:
 
 
 def _chains_of_batch(env: gym.vector.VectorEnv[Any, Any, Any]) -> Iterator[_Chain]:
-    around: list[str] = []
-    while isinstance(env, VectorWrapper):
-        around += [] if _is_without_effect(type(env)) else [type(env).__name__]
-        env = env.env
+    env, around = _unwrapped(env, VectorWrapper)
     chains: Iterator[_Chain]
     if isinstance(env, SyncVectorEnv):
         chains = map(_walked, env.envs)
@@ -469,34 +402,39 @@ def _chains_of_batch(env: gym.vector.VectorEnv[Any, Any, Any]) -> Iterator[_Chai
     else:
         chains = iter([_Chain((), None if env.spec is None else env.spec.id, {})])
     for chain in chains:
-        yield chain._replace(names=(*chain.names, *reversed(around)))
+        yield chain._replace(names=(*chain.names, *around))
 
 
 def _is_closed(env: SubprocVecEnv | AsyncVectorEnv) -> bool:
-    """Tell whether environments in other processes have ended, and warn of what is not seen."""
+    """Tell whether environments in other processes have ended, and warn of unseen wrappers."""
     if env.closed:
         warnings.warn(
             "the model's environments are closed: wrappers in their processes can't be seen, and "
-            "what they did to observations and actions is not carried",
+            "their changes of observations and actions are not carried",
             stacklevel=2,
         )
     return env.closed
 
 
-def _walked(env: gym.Env[Any, Any]) -> _Chain:
+def _unwrapped(env: Any, wrapper: Any) -> tuple[Any, tuple[str, ...]]:
+    """Return an environment inside its wrappers, and their names, innermost first."""
     names: list[str] = []
-    while isinstance(env, gym.Wrapper):
+    while isinstance(env, wrapper):
         names += [] if _is_without_effect(type(env)) else [type(env).__name__]
         env = env.env
-    spec = env.spec
-    if spec is None:
-        return _Chain(tuple(reversed(names)), None, {})
-    arguments = {key: value for key, value in spec.kwargs.items() if key != "render_mode"}
-    return _Chain(tuple(reversed(names)), spec.id, arguments)
+    return env, tuple(reversed(names))
+
+
+def _walked(env: gym.Env[Any, Any]) -> _Chain:
+    env, names = _unwrapped(env, gym.Wrapper)
+    if env.spec is None:
+        return _Chain(names, None, {})
+    arguments = {key: value for key, value in env.spec.kwargs.items() if key != "render_mode"}
+    return _Chain(names, env.spec.id, arguments)
 
 
 def _parsed(text: str) -> _Chain:
-    """Return what ``str`` says of an environment, such as <TimeLimit<CartPoleEnv<CartPole-v1>>>."""
+    """Return the wrappers in a text such as <TimeLimit<CartPoleEnv<CartPole-v1>>>."""
     *around, last = text.replace(">", "").split("<")[1:]
     has_id = not last.endswith(" instance")
     around = around[:-1] if has_id else around
@@ -517,7 +455,8 @@ def _is_without_effect(kind: type) -> bool:
 
 
 def _own_wrappers(env_id: str, arguments: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
-    """Return the names of the wrappers that an id has itself, as either way of looking has them."""
+    """Return the names of an id's own wrappers, as found by walking and by parsing."""
+    # Without the checker, which is a wrapper too and would run the environment.
     env = gym.make(env_id, disable_env_checker=True, **arguments)
     names = _walked(env).names, _parsed(str(env)).names
     env.close()
@@ -525,7 +464,7 @@ def _own_wrappers(env_id: str, arguments: Mapping[str, Any]) -> tuple[tuple[str,
 
 
 def _way_out(name: str) -> str:
-    if name == _NORMALISES:
+    if name == "NormalizeObservation":
         return (
             "use the policy's own normalise_observations=True, or Stable-Baselines3's "
             "VecNormalize, which is carried"

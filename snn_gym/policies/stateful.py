@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
+from typing_extensions import override
 
-from snn_gym.policies.acting import as_taken, rows_of
 from snn_gym.policies.actor_critic import ActorCriticNetworks, SpikingActorCriticPolicy
 from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.networks import StatefulNetwork, network_inputs
@@ -25,11 +25,8 @@ from snn_gym.program.network import Gates
 from snn_gym.spiking.execution import NetworkRun, spikes_of
 
 # ---- stateful ------------------------------------------------------------------------------------
-# ``StatefulPolicy``: one flat state that is carried between decisions.
-#
-# A state is opaque: one float32 array (B, S), in the 1-tuple that Stable-Baselines3's ``predict``
-# returns and takes. It holds whatever the network's layers carry, of whatever sizes.
 State = tuple[NDArray[Any], ...]
+"""One opaque float32 array (B, S), in the 1-tuple that ``predict`` returns and takes."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,6 @@ class SequenceBatch:
     truncate_every: int | None = None
     """Environment steps after which no gradient passes back; None: passes through all L."""
     recurrent_gradient: bool = True
-    """Whether gradients pass back through recurrent spikes."""
 
 
 def reset_where(starts: Tensor, state: Tensor, rest: Tensor) -> Tensor:
@@ -65,22 +61,15 @@ def flatten_steps(observations: PyTorchObs) -> PyTorchObs:
 def run_sequence(
     network: StatefulNetwork, inputs: Tensor, state: Tensor, batch: SequenceBatch
 ) -> Tensor:
-    """Return a network's outputs (L, B, O) after the burn-in of a batch.
-
-    Args:
-        network: The network.
-        inputs: What it sees (K + L, B, ...).
-        state: Its own part (B, S') of the stored states.
-        batch: The sequences.
-    """
-    burnt = batch.burn_in_steps
-    if burnt:
+    """Return a network's outputs (L, B, O) for inputs (K + L, B, ...) after the burn-in."""
+    first = batch.burn_in_steps
+    if first:  # which only brings the state up to date
         with torch.no_grad():
-            _, state = network.sequence(inputs[:burnt], state, batch.starts[:burnt])
+            _, state = network.sequence(inputs[:first], state, batch.starts[:first])
     outputs, _ = network.sequence(
-        inputs[burnt:],
+        inputs[first:],
         state,
-        batch.starts[burnt:],
+        batch.starts[first:],
         truncate_every=batch.truncate_every,
         recurrent_gradient=batch.recurrent_gradient,
     )
@@ -113,27 +102,12 @@ class StatefulPolicy(SpikingPolicy):
         """Return the acting network's part (B, S') of the policy's states (B, S)."""
 
     def watched(self, observations: SequenceBatch) -> tuple[Tensor, list[Tensor]]:
-        """Decide along whole sequences; gradients can be taken of all that is returned.
-
-        Args:
-            observations: B sequences of L environment steps; those of a burn-in count too.
-
-        Returns:
-            Behaviour (L * B, A), and the spikes (L * T, B, N) of every spiking layer.
-        """
+        """Return behaviour (L * B, A) and spikes (L * T, B, N) along sequences, differentiable."""
         behaviour, _, spikes = self.followed(observations, self.acting_state(observations.states))
         return behaviour.flatten(0, 1), spikes
 
     def followed(self, batch: SequenceBatch, state: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Decide along whole sequences from states of the acting network alone.
-
-        Args:
-            batch: B sequences of L environment steps, whose stored states are not used.
-            state: (B, S').
-
-        Returns:
-            Behaviour (L, B, A), the state (B, S') after the sequences, and the spikes.
-        """
+        """Return behaviour (L, B, A), states (B, S') and spikes from acting states (B, S')."""
         inputs = self.network_inputs(flatten_steps(batch.observations))
         inputs = inputs.view(*batch.starts.shape, *inputs.shape[1:])
         runs: list[NetworkRun] = []
@@ -143,81 +117,37 @@ class StatefulPolicy(SpikingPolicy):
         behaviour = self.behaviour(output.flatten(0, 1))
         return behaviour.view(*batch.starts.shape, -1), after, spikes_of(runs)
 
-    def predict(
-        self,
-        observation: NDArray[Any] | dict[str, NDArray[Any]],
-        state: State | None = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-    ) -> tuple[NDArray[Any], State | None]:
-        """Choose actions and carry the state on, as Stable-Baselines3 defines it.
-
-        Args:
-            observation: One observation or a batch of B.
-            state: What the call before returned; None starts every episode from rest.
-            episode_start: (B,), bool: where an episode starts, so that its state is at rest
-                whatever ``state`` says. None: nowhere.
-            deterministic: Whether to take the best action instead of sampling.
-
-        Returns:
-            Actions and the state for the next call.
-
-        Raises:
-            ValueError: State or ``episode_start`` do not fit the batch or the network.
-        """
-        self._stop_training()
-        rows = rows_of(observation, self.observation_space) if deterministic else None
-        decider = None if rows is None else self._decider()
-        if rows is not None and decider is not None:
-            states = self._carried(state, episode_start, len(rows)).numpy().copy()
-            actions = decider.actions(rows, states)
-            if actions is not None:
-                seen: Any = observation
-                taken = as_taken(actions, seen, self.observation_space, self.action_space)
-                return taken, (states,)
-        chosen: tuple[NDArray[Any], State | None] = self.predict_by_torch(
-            observation, state, episode_start, deterministic
-        )
-        return chosen
+    @override
+    def _states_before(self, state: Any, episode_start: Any, batch: int) -> NDArray[np.float32]:
+        # The decider moves states on in place, and may not change the caller's.
+        states: NDArray[np.float32] = self._carried(state, episode_start, batch).numpy().copy()
+        return states
 
     def predict_by_torch(
         self, observation: Any, state: Any = None, episode_start: Any = None,
         deterministic: bool = False,
     ) -> Any:  # fmt: skip
-        """Choose actions as ``predict`` does, by PyTorch's arithmetic, as learners need it.
-
-        Args:
-            observation: As in ``predict``.
-            state: As there.
-            episode_start: As there.
-            deterministic: As there.
-        """
+        """Choose actions as ``predict`` does, by PyTorch's arithmetic, as learners need it."""
         self._stop_training()
         tensor, vectorised = self.obs_to_tensor(observation)
         with torch.no_grad():
             inputs = self.network_inputs(tensor)
             carried = self._carried(state, episode_start, len(inputs))
             output, carried = self.acting_network()(inputs, carried)
-            chosen = self._choose(output, deterministic)
-        actions = self._as_taken(chosen.cpu().numpy())
-        return actions if vectorised else actions.squeeze(axis=0), (carried.cpu().numpy(),)
-
-    def _as_taken(self, actions: NDArray[Any]) -> NDArray[Any]:
-        """Return actions (B, ...) within the action space, as Stable-Baselines3 does."""
+            actions = self._choose(output, deterministic).cpu().numpy()
+        # As Stable-Baselines3 brings actions within their space.
         space = self.action_space
         actions = actions.reshape((-1, *(space.shape or ())))
-        if not isinstance(space, spaces.Box):
-            return actions
-        if self.squash_output:
-            unscaled: NDArray[Any] = self.unscale_action(actions)
-            return unscaled
-        clipped: NDArray[Any] = np.clip(actions, space.low, space.high)
-        return clipped
+        if isinstance(space, spaces.Box) and self.squash_output:
+            actions = self.unscale_action(actions)
+        elif isinstance(space, spaces.Box):
+            actions = np.clip(actions, space.low, space.high)
+        return actions if vectorised else actions.squeeze(axis=0), (carried.cpu().numpy(),)
 
     def _carried(
         self, state: State | None, episode_start: NDArray[Any] | None, batch: int
     ) -> Tensor:
-        """Return the state (B, S) that a decision starts from, checked."""
+        """Return the state (B, S) before a decision, checked."""
         rest: Tensor = self.acting_network().rest_state(1)
         if state is None:
             return rest.expand(batch, -1)
@@ -235,11 +165,11 @@ class StatefulPolicy(SpikingPolicy):
     def _state_tensor(self, state: Any, batch: int) -> Tensor:
         parts = tuple(state) if isinstance(state, tuple | list) else (state,)
         shape = (batch, self.acting_network().state_size)
-        found = [tuple(np.shape(part)) for part in parts]
-        if found != [shape]:
+        shapes = [tuple(np.shape(part)) for part in parts]
+        if shapes != [shape]:
             raise ValueError(
                 f"state must be one array of shape {shape} for this policy and {batch} "
-                f"observations, got {found}; pass on what predict returned, or None to start"
+                f"observations, got {shapes}; pass on what predict returned, or None to start"
             )
         return torch.as_tensor(parts[0], dtype=torch.float32, device=self.device)
 
@@ -249,13 +179,9 @@ class BroadcastLinear(nn.Linear):
     """A linear layer whose gradient goes down by fixed random weights, not by its own.
 
     Feedback alignment (Lillicrap et al. 2016, https://doi.org/10.1038/ncomms13276), with which
-    e-prop is called random (Bellec et al. 2020, https://doi.org/10.1038/s41467-020-17236-y). What
-    it computes, and the gradients of its own weights, are those of ``nn.Linear``. The feedback
-    weights are normal, with a variance of one over the inputs.
-
-    Args:
-        inputs: Inputs.
-        outputs: Outputs.
+    e-prop is called random (Bellec et al. 2020, https://doi.org/10.1038/s41467-020-17236-y). Its
+    outputs, and the gradients of its own weights, are those of ``nn.Linear``. The feedback weights
+    are normal, with a variance of one over the inputs.
     """
 
     feedback: Tensor
@@ -270,32 +196,27 @@ class BroadcastLinear(nn.Linear):
         output = super().forward(features.detach())
         if not features.requires_grad:
             return output
-        carried = nn.functional.linear(features, self.feedback)
-        return output + (carried - carried.detach())
+        # Zero as a value; its gradient alone goes down.
+        feedback = nn.functional.linear(features, self.feedback)
+        return output + (feedback - feedback.detach())
 
 
 def broadcast_head(head: nn.Module) -> BroadcastLinear:
-    """Return a readout with the parameters of a linear one, and random feedback.
-
-    Args:
-        head: The linear readout; an optimiser of its parameters goes on with them.
-
-    Raises:
-        ValueError: It is another kind of readout.
-    """
+    """Return a readout with the parameters of a linear one, and random feedback."""
     if not isinstance(head, nn.Linear):
         raise ValueError(
             f"feedback='random' needs a linear readout, got {type(head).__name__}; use another "
             "decoder than 'population', or feedback='symmetric'"
         )
-    made = BroadcastLinear(head.in_features, head.out_features)
-    made.weight, made.bias = head.weight, head.bias
-    return made
+    # The same parameters, so that an optimiser of the old head goes on with the new one.
+    broadcast = BroadcastLinear(head.in_features, head.out_features)
+    broadcast.weight, broadcast.bias = head.weight, head.bias
+    return broadcast
 
 
 # ---- policy --------------------------------------------------------------------------------------
 class StatefulNetworks(ActorCriticNetworks):
-    """Actor and critic, each with a state of its own, behind one normaliser."""
+    """Actor and critic, each with its own state, behind one normaliser."""
 
     actor: StatefulNetwork
     critic: StatefulNetwork
@@ -344,25 +265,20 @@ class StatefulActorCriticPolicy(StatefulPolicy, SpikingActorCriticPolicy):
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)
+        # Gated and dense networks learn by their own readout's weights.
         if self.random_feedback and self.spiking_actor:
             self.action_net = broadcast_head(self.action_net)
         if self.random_feedback and self.spiking_critic:
             self.value_net = broadcast_head(self.value_net)
 
+    @override
     def rest_state(self, batch: int) -> Tensor:
-        """Return the states (batch, S) of actor and critic at the start of an episode."""
         return self.mlp_extractor.rest_state(batch)
 
     def forward(  # type: ignore[override]
         self, obs: PyTorchObs, states: Tensor, starts: Tensor, deterministic: bool = False
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Act in a rollout; the observations count as training data for the normaliser.
-
-        Args:
-            obs: Batch of B observations.
-            states: States (B, S) of actor and critic.
-            starts: (B,), bool: where an episode starts.
-            deterministic: Whether to take the most likely action.
+        """Act in a rollout from states (B, S), at rest where episodes start (B,).
 
         Returns:
             Actions, values (B, 1), log-probabilities of the actions (B,), and states (B, S).
@@ -384,24 +300,16 @@ class StatefulActorCriticPolicy(StatefulPolicy, SpikingActorCriticPolicy):
     def evaluate_actions(  # type: ignore[override]
         self, obs: SequenceBatch, actions: Tensor
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Evaluate actions along sequences under the present weights.
-
-        Args:
-            obs: B sequences.
-            actions: (L * B, ...), the steps after the burn-in, environment step by environment
-                step.
+        """Evaluate actions (L * B, ...) along sequences, after the burn-in, step by step.
 
         Returns:
             Values (L * B, 1), log-probabilities (L * B,), and entropies (L * B,) or None.
         """
         with self.mlp_extractor.first_training_data():
             parts = list(self._parts(obs))
-        latents = [
-            run_sequence(network, inputs, state, obs).flatten(0, 1)
-            for network, inputs, state in parts
-        ]
-        distribution = self._get_action_dist_from_latent(latents[0])
-        values = self.value_net(latents[1])
+        latent_pi, latent_vf = (run_sequence(*part, obs).flatten(0, 1) for part in parts)
+        distribution = self._get_action_dist_from_latent(latent_pi)
+        values = self.value_net(latent_vf)
         return values, distribution.log_prob(actions), distribution.entropy()
 
     def carry(self, batch: SequenceBatch) -> Tensor:
@@ -414,7 +322,7 @@ class StatefulActorCriticPolicy(StatefulPolicy, SpikingActorCriticPolicy):
         return torch.cat(states, dim=1)
 
     def _parts(self, batch: SequenceBatch) -> Iterator[tuple[StatefulNetwork, Tensor, Tensor]]:
-        """Give actor and critic, each with what it sees (K + L, B, ...) and its states (B, S')."""
+        """Yield actor and critic, each with its inputs (K + L, B, ...) and states (B, S')."""
         networks = self.mlp_extractor
         features = self._features(flatten_steps(batch.observations))
         for network, state in zip(
@@ -426,13 +334,7 @@ class StatefulActorCriticPolicy(StatefulPolicy, SpikingActorCriticPolicy):
     def predict_values(  # type: ignore[override]
         self, obs: PyTorchObs, states: Tensor, starts: Tensor
     ) -> Tensor:
-        """Return values (B, 1).
-
-        Args:
-            obs: Batch of B observations.
-            states: States (B, S) of actor and critic.
-            starts: (B,), bool: where an episode starts.
-        """
+        """Return values (B, 1) from states (B, S), at rest where episodes start (B,)."""
         networks = self.mlp_extractor
         _, critic_state = networks.split(reset_where(starts, states, self.rest_state(1)))
         latent, _ = self._step(networks.critic, self._features(obs), critic_state)
@@ -441,7 +343,7 @@ class StatefulActorCriticPolicy(StatefulPolicy, SpikingActorCriticPolicy):
 
     def _features(self, obs: PyTorchObs) -> Tensor:
         features = ActorCriticPolicy.extract_features(self, obs, self.features_extractor)
-        assert isinstance(features, Tensor)  # of the one extractor that is named
+        assert isinstance(features, Tensor)  # one extractor serves actor and critic
         return self.mlp_extractor.normalised(features)
 
     def _step(
@@ -451,17 +353,13 @@ class StatefulActorCriticPolicy(StatefulPolicy, SpikingActorCriticPolicy):
         output, carried = network(inputs, state)
         return output, carried
 
+    @override
     def acting_state(self, states: Tensor) -> Tensor:
-        """Return the actor's part (B, S') of states (B, S)."""
         return self.mlp_extractor.split(states)[0]
 
     def _choose(self, output: Tensor, deterministic: bool) -> Tensor:
         distribution = self._get_action_dist_from_latent(output)
         return distribution.get_actions(deterministic=deterministic)
-
-    def acting_network(self) -> StatefulNetwork:
-        """Return the network that chooses actions."""
-        return self.mlp_extractor.actor
 
 
 # ---- stateful dqn --------------------------------------------------------------------------------
@@ -473,23 +371,12 @@ class StatefulQNetwork(SpikingQNetwork):
     def forward(  # type: ignore[override]
         self, obs: PyTorchObs, states: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return the Q-values (B, actions) of one environment step and the states (B, S) after it.
-
-        Args:
-            obs: Batch of B observations.
-            states: (B, S) float32, from before the step; at rest where an episode starts.
-        """
+        """Return the Q-values (B, actions) of one step and the states (B, S) after it."""
         values, carried = self.q_net(self.network_inputs(obs), states)
         return values, carried
 
     def sequence(self, batch: SequenceBatch) -> Tensor:
-        """Return the Q-values (L, B, actions) along sequences, after their burn-in.
-
-        The batches that updates differentiate are the training data of the normaliser.
-
-        Args:
-            batch: B sequences of K + L environment steps.
-        """
+        """Return the Q-values (L, B, actions) along sequences, after their burn-in."""
         inputs = self.network_inputs(flatten_steps(batch.observations))
         # ((K + L) * B, ...) -> (K + L, B, ...)
         inputs = inputs.view(*batch.starts.shape, *inputs.shape[1:])
@@ -509,14 +396,13 @@ class StatefulDQNPolicy(StatefulPolicy, SpikingDQNPolicy):
     own_arguments = (*SpikingDQNPolicy.own_arguments, "gated")
     network_class = StatefulQNetwork
     q_net: StatefulQNetwork
-    q_net_target: StatefulQNetwork
 
+    @override
     def rest_state(self, batch: int) -> Tensor:
-        """Return the states (batch, S) at the start of an episode."""
         return self.q_net.q_net.rest_state(batch)
 
+    @override
     def acting_state(self, states: Tensor) -> Tensor:
-        """Return states (B, S), all of which are the network's."""
         return states
 
     def _choose(self, output: Tensor, deterministic: bool) -> Tensor:

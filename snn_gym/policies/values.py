@@ -1,4 +1,4 @@
-"""Policies on networks of action values: DQN's, and what QR-DQN and StatefulDQN share with it."""
+"""Policies on networks of action values: DQN's, and the base of QR-DQN's and StatefulDQN's."""
 
 from __future__ import annotations
 
@@ -9,31 +9,25 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import Tensor, nn
+from typing_extensions import override
 
 from snn_gym.policies.base import LateOptimiser, SpikingPolicy
-from snn_gym.policies.networks import BuiltPart, NetworkBuilder, SingleNetworkModule
+from snn_gym.policies.networks import BuiltPart, SingleNetworkModule
 
 
 # ---- values --------------------------------------------------------------------------------------
 class ValueNetworkMixin(SingleNetworkModule, BuiltPart, BasePolicy):
-    """Values of actions, in the place of the class of Stable-Baselines3 that follows.
-
-    Args:
-        *args: As in that class.
-        builder: Builds the network.
-        spiking: Whether it spikes.
-        **kwargs: As in that class.
-    """
+    """Values of actions, in the place of the class of Stable-Baselines3 that follows."""
 
     part: str
     """Name that the class of Stable-Baselines3 gives its network."""
     action_space: spaces.Discrete
 
-    def __init__(self, *args: Any, builder: NetworkBuilder, spiking: bool, **kwargs: Any) -> None:
-        super().__init__(*args, **{**kwargs, "net_arch": []})
-        self.builder, self.spiking = builder, spiking
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        builder = self.builder
         self.normaliser, self.spike_steps = builder.normaliser, builder.spike_steps
-        setattr(self, self.part, builder.build(spiking, self._output_size()))
+        setattr(self, self.part, builder.build(self.spiking, self._output_size()))
 
     def _output_size(self) -> int:
         return int(self.action_space.n)
@@ -44,7 +38,7 @@ class ValueNetworkMixin(SingleNetworkModule, BuiltPart, BasePolicy):
         return getattr(self, self.part)
 
     def network_inputs(self, obs: PyTorchObs) -> Tensor:
-        """Return what the network sees of a batch of observations."""
+        """Return the network's inputs for a batch of observations."""
         return self.inputs(self.extract_features(obs, self.features_extractor))
 
     def forward(self, obs: PyTorchObs) -> Tensor:
@@ -90,20 +84,20 @@ class ValuePolicyMixin(LateOptimiser, SpikingPolicy):
         assert isinstance(network, ValueNetworkMixin)  # as made above
         return network
 
+    @override
     def acting_network(self) -> Any:
-        """Return the network that chooses actions."""
         return self._online().network
 
+    @override
     def acting_extractor(self) -> nn.Module:
-        """Return the module that makes features of observations."""
         return self._online().features_extractor
 
+    @override
     def acting_modules(self) -> dict[str, nn.Module]:
-        """Return the modules that choose actions, by name."""
         return {self.network_class.part: self._online()}
 
+    @override
     def network_inputs(self, observation: PyTorchObs) -> Tensor:
-        """Return what the acting network sees of a batch of observations."""
         return self._online().network_inputs(observation)
 
 
@@ -123,10 +117,9 @@ class SpikingDQNPolicy(ValuePolicyMixin, DQNPolicy):
     algorithms = ("DQN",)
     network_class = SpikingQNetwork
     q_net: SpikingQNetwork
-    q_net_target: SpikingQNetwork
     make_q_net = ValuePolicyMixin.make_value_network
 
+    @override
     def acting_head(self) -> nn.Module | None:
-        """Return the one linear head of the acting network, None for another way to its values."""
         head: nn.Module | None = self.acting_network().head if self.spiking else None
         return head

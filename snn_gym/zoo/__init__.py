@@ -29,7 +29,7 @@ __all__ = [
     "save_agent",
 ]
 
-# Listing agents is quick only without torch, so what needs torch is imported on first use.
+# Listing agents is quick only without torch, so names that need torch are imported on first use.
 
 __getattr__, __dir__ = lazy_names(
     __name__,

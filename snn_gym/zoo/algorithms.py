@@ -1,7 +1,4 @@
-"""The algorithms that the zoo can name: where each is, its policy and its hyper-parameters.
-
-Each library is imported when an algorithm of it is used.
-"""
+"""Algorithms of the zoo: their classes, policies and hyper-parameters."""
 
 from __future__ import annotations
 
@@ -41,7 +38,6 @@ if TYPE_CHECKING:
     from stable_baselines3.common.policies import BasePolicy
 
 Settings = AlgorithmSettings | LearnerSettings
-"""Hyper-parameters of an algorithm."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +45,15 @@ class Algorithm:
     """Entry of the zoo for an algorithm."""
 
     library: str
-    """Module that has the class."""
+    """Module of the class, imported when the algorithm is used."""
     policy: str
-    """Name of the policy class that fits it."""
+    """Name of its policy class."""
     settings: type[Settings]
     """Type of its hyper-parameters, named as the arguments of its class."""
     classes: tuple[type[BaseAlgorithm], type[BasePolicy]] | None = None
-    """Its own and its policy's class, of one from outside."""
+    """Classes of the algorithm and its policy, of a registered one."""
     stock: str | None = None
-    """Name of the class with Stable-Baselines3's own policy, which never spikes; None for the
-    algorithm's name and a policy that may."""
+    """Name of Stable-Baselines3's class with its own policy, which never spikes; None for ours."""
 
 
 _SB3, _CONTRIB, _OURS = "stable_baselines3", "sb3_contrib", "snn_gym.learners"
@@ -142,32 +137,24 @@ def register_learner(
         raise ValueError(f"the name of an algorithm must be an identifier, got {name!r}")
     if name in ALGORITHMS:
         raise ValueError(f"algorithm {name!r} is registered already: {', '.join(ALGORITHMS)}")
-    _check_subclass("algorithm_class", algorithm_class, BaseAlgorithm)
-    _check_subclass("policy_class", policy_class, BasePolicy)
-    _check_subclass("settings_class", settings_class, AlgorithmSettings, LearnerSettings)
+    expected: tuple[tuple[str, object, tuple[type, ...]], ...] = (
+        ("algorithm_class", algorithm_class, (BaseAlgorithm,)),
+        ("policy_class", policy_class, (BasePolicy,)),
+        ("settings_class", settings_class, (AlgorithmSettings, LearnerSettings)),
+    )
+    for argument, value, bases in expected:
+        if not (isinstance(value, type) and issubclass(value, bases)):
+            names = " or ".join(base.__name__ for base in bases)
+            raise TypeError(f"{argument} must be a subclass of {names}, got {value!r}")
+    # Files store the acting tensors of a policy by name.
     if not hasattr(policy_class, "acting_state_dict"):
         raise TypeError(f"policy_class must be one of snn_gym.policies', got {policy_class!r}")
-    classes = algorithm_class, policy_class
-    ALGORITHMS[name] = Algorithm(
-        algorithm_class.__module__, policy_class.__name__, settings_class, classes
-    )
-
-
-def _check_subclass(argument: str, given: object, *bases: type) -> None:
-    if not (isinstance(given, type) and issubclass(given, bases)):
-        expected = " or ".join(base.__name__ for base in bases)
-        raise TypeError(f"{argument} must be a subclass of {expected}, got {given!r}")
+    module, policy = algorithm_class.__module__, policy_class.__name__
+    ALGORITHMS[name] = Algorithm(module, policy, settings_class, (algorithm_class, policy_class))
 
 
 def algorithm_class(name: str) -> type[BaseAlgorithm]:
-    """Return the class of an algorithm.
-
-    Args:
-        name: A key of ``ALGORITHMS``.
-
-    Raises:
-        ImportError: The algorithm is sb3-contrib's, which is not installed.
-    """
+    """Return the class of an algorithm."""
     algorithm = ALGORITHMS[name]
     if algorithm.classes is not None:
         return algorithm.classes[0]
@@ -183,14 +170,7 @@ def algorithm_class(name: str) -> type[BaseAlgorithm]:
 
 
 def policy_class(name: str) -> type[BasePolicy]:
-    """Return the policy class that fits an algorithm.
-
-    Args:
-        name: A key of ``ALGORITHMS``.
-
-    Raises:
-        ImportError: The policy needs sb3-contrib, which is not installed.
-    """
+    """Return the policy class of an algorithm."""
     algorithm = ALGORITHMS[name]
     if algorithm.classes is not None:
         return algorithm.classes[1]
@@ -200,26 +180,18 @@ def policy_class(name: str) -> type[BasePolicy]:
 
 
 def algorithm_name(model: BaseAlgorithm) -> str:
-    """Return the name of a model's algorithm.
-
-    Args:
-        model: Any model.
-
-    Raises:
-        ValueError: It is no algorithm of the table with its policy.
-    """
+    """Return the name of a model's algorithm; refuse a model that the table does not hold."""
     from snn_gym.learners.shedding import stock
 
     kind = stock(type(model))
     for name, algorithm in ALGORITHMS.items():
         # Equal types, for a subclass may behave in a way that its hyper-parameters do not say.
-        if algorithm.library not in sys.modules:
-            continue
-        known = algorithm_class(name)
-        if kind is not known and kind is not getattr(known, "same_as", known):
-            continue
-        if type(model.policy) is policy_class(name):
-            return name
+        if algorithm.library in sys.modules:
+            known = algorithm_class(name)
+            # The zoo's PPO learns as Stable-Baselines3's, to the bit.
+            same = kind is known or kind is getattr(known, "same_as", known)
+            if same and type(model.policy) is policy_class(name):
+                return name
     supported = ", ".join(f"{name} with {known.policy}" for name, known in ALGORITHMS.items())
     raise ValueError(
         f"{type(model).__name__} with {type(model.policy).__name__} can't be saved as data; one of "
@@ -227,30 +199,6 @@ def algorithm_name(model: BaseAlgorithm) -> str:
     )
 
 
-def check_policy(algorithm: str, policy: str) -> None:
-    """Refuse a policy that is not the algorithm's.
-
-    Args:
-        algorithm: A key of ``ALGORITHMS``.
-        policy: Name of a policy class.
-
-    Raises:
-        ValueError: Another policy fits the algorithm.
-    """
-    fitting = ALGORITHMS[algorithm].policy
-    if policy != fitting:
-        raise ValueError(f"{algorithm} needs the policy {fitting}, got {policy}")
-
-
 def make_settings(algorithm: str, values: dict[str, Any], where: str) -> Settings:
-    """Build the hyper-parameters of an algorithm, strictly.
-
-    Args:
-        algorithm: A key of ``ALGORITHMS``.
-        values: Hyper-parameters by name; what is left out keeps its default.
-        where: Place to name in errors.
-
-    Raises:
-        ValueError: A name is unknown, or a value has a wrong type or range.
-    """
+    """Build the hyper-parameters of an algorithm from values by name; errors name the place."""
     return from_mapping(ALGORITHMS[algorithm].settings, values, where)

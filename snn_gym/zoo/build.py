@@ -1,4 +1,4 @@
-"""Build what an agent's description says: environments, policy and Stable-Baselines3 model."""
+"""Environments, policies and Stable-Baselines3 models of agents' descriptions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
@@ -50,7 +50,7 @@ from snn_gym.zoo.spec import AgentSpec, load_agent_spec
 
 # ---- memory --------------------------------------------------------------------------------------
 _FLOATS_BESIDE = 6
-"""float32 values stored with a step: reward, flags and, in a rollout, what PPO computes."""
+"""float32 values stored with a step: reward, flags and PPO's results in a rollout."""
 _GIB = 1 << 30
 # Folder and files of a control group's limit and usage, versions 2 and 1.
 _GROUPS = (
@@ -61,18 +61,7 @@ _CACHE = re.compile(r"^(?:total_)?(?:in)?active_file (\d+)$", re.MULTILINE)
 
 
 def check_memory(settings: Settings, env: VecEnv) -> None:
-    """Refuse a replay buffer or rollout that is larger than the available memory.
-
-    The estimate counts stored observations, actions and rewards, not networks. A rollout counts
-    twice, for algorithms copy it when they draw minibatches.
-
-    Args:
-        settings: Hyper-parameters of the algorithm.
-        env: The environments that it will learn in.
-
-    Raises:
-        ValueError: The memory does not suffice; the message names sizes and what to set.
-    """
+    """Refuse a replay buffer or rollout that is larger than the available memory."""
     available = available_bytes()
     observation = _stored_bytes(env.observation_space)
     beside = _stored_bytes(env.action_space) + 4 * _FLOATS_BESIDE
@@ -82,6 +71,7 @@ def check_memory(settings: Settings, env: VecEnv) -> None:
         name, steps, lanes = "buffer_size", settings.buffer_size, 1
         stored = f"a replay buffer of {steps:,} transitions"
     elif isinstance(settings, OnPolicySettings):
+        # Algorithms copy a rollout when they draw minibatches.
         copies, name, steps, lanes = 2, "n_steps", settings.n_steps, settings.n_envs
         stored = f"a rollout of {steps:,} steps of {lanes} environments"
     else:
@@ -89,7 +79,8 @@ def check_memory(settings: Settings, env: VecEnv) -> None:
     each = lanes * (copies * observation + beside)
     if steps * each <= available:
         return
-    fitting = _one_digit(available // 2 // each)
+    half = str(available // 2 // each)
+    fitting = int(half[0] + "0" * (len(half) - 1))  # rounded down to its first digit
     fix = f"lower {name} (--set {name}={fitting})" if fitting else "make observations smaller"
     raise ValueError(
         f"{stored} needs {steps * each / _GIB:,.1f} GiB, {observation:,} bytes an observation, and "
@@ -98,22 +89,21 @@ def check_memory(settings: Settings, env: VecEnv) -> None:
 
 
 def available_bytes() -> int:
-    """Return the memory that this process can still take: the machine's, within its group's limit.
-
-    Memory that the system holds as a cache of files counts as available.
-    """
+    """Return the memory that this process can still take, within its control group's limit."""
     try:
+        # Memory that the system holds as a cache of files counts as available.
         text = Path("/proc/meminfo").read_text(encoding="ascii")
         (kibibytes,) = re.findall(r"^MemAvailable: +(\d+) kB$", text, re.MULTILINE)
         machine = 1024 * int(kibibytes)
     except (OSError, ValueError):  # another system than Linux, which does not say
         machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    # A container's limit does not show in the machine's memory.
     limits = [_group_bytes(*files) for files in _GROUPS]
     return min([machine, *(limit for limit in limits if limit is not None)])
 
 
 def _group_bytes(folder: Path, limit: str, usage: str) -> int | None:
-    """Return what a control group leaves, None where there is none or it has no limit."""
+    """Return the bytes that a control group leaves, None where there is no limit."""
     try:
         most, used = int((folder / limit).read_text()), int((folder / usage).read_text())
         cache = sum(map(int, _CACHE.findall((folder / "memory.stat").read_text())))
@@ -123,21 +113,12 @@ def _group_bytes(folder: Path, limit: str, usage: str) -> int | None:
 
 
 def _stored_bytes(space: spaces.Space[Any]) -> int:
-    """Return the bytes of an element as Stable-Baselines3's buffers store it.
-
-    Elements of kinds that no policy takes count nothing.
-    """
+    """Return the bytes of a space's element in Stable-Baselines3's buffers, 0 if unsupported."""
     if isinstance(space, spaces.Dict):
         return sum(map(_stored_bytes, space.spaces.values()))
     if space.shape is None or space.dtype is None:
         return 0
     return prod(space.shape) * space.dtype.itemsize
-
-
-def _one_digit(number: int) -> int:
-    """Round a number down to its first digit: 345 to 300."""
-    unit = int(10 ** (len(str(number)) - 1))
-    return number // unit * unit
 
 
 # ---- environment arguments -----------------------------------------------------------------------
@@ -146,43 +127,32 @@ _UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'(?:; allowed: ([\w
 
 @contextmanager
 def naming_the_argument(env_id: str, arguments: Mapping[str, Any]) -> Iterator[None]:
-    """Say in one line which argument an environment does not take, and which it takes.
-
-    Args:
-        env_id: Gymnasium id.
-        arguments: Arguments that it is made with.
-
-    Raises:
-        ValueError: It can't be made with them.
-    """
+    """Name, in one line, an argument that an environment does not take."""
     try:
         yield
-    # What an environment does with an argument that it has no use for is its own affair.
+    # Environments fail in many ways at an argument that they do not use.
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError) as error:
-        found = _UNEXPECTED.search(str(error)) if isinstance(error, TypeError) else None
-        if found is None:
+        match = _UNEXPECTED.search(str(error)) if isinstance(error, TypeError) else None
+        if match is None:
             raise ValueError(f"{env_id} can't be made with {dict(arguments)}: {error}") from error
-        known = found[2].split(", ") if found[2] else argument_names(env_id)
+        known = match[2].split(", ") if match[2] else argument_names(env_id)
         raise ValueError(
-            f"{env_id} takes no argument {found[1]!r}{did_you_mean(found[1], known)} it takes "
+            f"{env_id} takes no argument {match[1]!r}{did_you_mean(match[1], known)} it takes "
             f"{', '.join(known) or 'none'}"
         ) from error
 
 
 def argument_names(env_id: str) -> tuple[str, ...]:
-    """Return the arguments that an environment takes by name, as far as its code says.
-
-    Args:
-        env_id: Id that gymnasium knows.
-    """
+    """Return the arguments that an environment takes by name, as far as its code says."""
     spec = gym.spec(env_id)
-    made_by = spec.entry_point
-    if made_by is None:
+    entry = spec.entry_point
+    if entry is None:
         return ()
-    made = load_env_creator(made_by) if isinstance(made_by, str) else made_by
+    creator = load_env_creator(entry) if isinstance(entry, str) else entry
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    parameters = inspect.signature(made).parameters
+    parameters = inspect.signature(creator).parameters
     names = [name for name, x in parameters.items() if x.kind in named]
+    # Ids in snn/ pass further arguments on to the task that they wrap.
     base = spec.kwargs.get("base_id")
     inner = argument_names(base) if isinstance(base, str) and base != env_id else ()
     return tuple(
@@ -192,7 +162,7 @@ def argument_names(env_id: str) -> tuple[str, ...]:
 
 # ---- build ---------------------------------------------------------------------------------------
 BATCHED_FROM = 4
-"""Copies of an environment from which on a batch of them is stepped at least as fast as singles."""
+"""Copies of an environment from which a batch of them is at least as fast as singles."""
 
 
 def make_agent(
@@ -231,7 +201,7 @@ def make_agent(
 
     Raises:
         ValueError: The agent, the environment, a hyper-parameter or a setting of the network is
-            unknown or invalid, or there is not memory enough for what the algorithm stores.
+            unknown or invalid, or the memory is too small for the algorithm's buffers.
     """
     spec = load_agent_spec(name)
     env_id = import_named_module(env_id)
@@ -255,18 +225,7 @@ def resolve_settings(
     network: Mapping[str, Any] | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> ResolvedSettings:
-    """Return every setting that an agent would train with on an environment.
-
-    Args:
-        spec: Description of the agent.
-        env_id: Any id that gymnasium knows.
-        network: Settings of the network that replace those of the description.
-        overrides: Hyper-parameters, or ``normalise_observations``, that replace those of the
-            description.
-
-    Raises:
-        ValueError: A setting is unknown or invalid.
-    """
+    """Return every setting with which an agent would train on an environment."""
     arguments = policy_arguments(spec, env_id, network, overrides)
     config: NetworkConfig = arguments.pop("network")
     return ResolvedSettings(
@@ -290,31 +249,12 @@ def build_agent(
     verbose: int = 0,
     tensorboard_log: str | None = None,
 ) -> BaseAlgorithm:
-    """Build an agent from resolved settings, which need not be those of its file.
-
-    Args:
-        name: One of ``snn_gym.agent_ids()``.
-        env_id: Any id that gymnasium knows.
-        seed: As for ``make_agent``.
-        resolved: Every setting that it trains with.
-        env_kwargs: As for ``make_agent``.
-        seeding: As for ``make_agent``.
-        device: PyTorch device.
-        verbose: Stable-Baselines3's verbosity, 0 to 2.
-        tensorboard_log: Folder of TensorBoard logs; None for none.
-
-    Returns:
-        An algorithm on ``n_envs`` copies of the environment, with a warning where the agent's file
-        has no settings for it.
-
-    Raises:
-        ValueError: A setting is unknown or invalid.
-    """
+    """Build an agent from resolved settings, which need not be those of its file."""
     device = available_device(device)  # here, so that a warning names the caller's line
     where = f"agent {name!r} on {env_id}"
     settings = make_settings(resolved.algorithm, resolved.hyperparameters, where)
-    given = dict(env_kwargs or {})
-    env = make_environments(env_id, settings.n_envs, seed, given)
+    env_kwargs = dict(env_kwargs or {})
+    env = make_environments(env_id, settings.n_envs, seed, env_kwargs)
     if resolved.vec_normalize is not None:
         env = wrap_in_vec_normalize(env, resolved.vec_normalize)
     check_memory(settings, env)
@@ -333,8 +273,9 @@ def build_agent(
             f"agent {name!r} was not tuned for {env_id}: it learns with its default settings",
             stacklevel=3,
         )
+    # Building a model has seeded its environments consecutively, so this comes last.
     seed_environments(env, seed, seeding)
-    plain = as_plain_data(given, f"arguments of environment {env_id!r}")
+    plain = as_plain_data(env_kwargs, f"arguments of environment {env_id!r}")
     remember_identity(model, Identity(name, env_id, plain, seeding=seeding, fresh=True))
     return model
 
@@ -356,17 +297,14 @@ def build_policy(name: str, env_id: str) -> RecordedPolicy:
     env = make_environments(env_id, 1, None)
     spaces = env.observation_space, env.action_space
     env.close()
-    # Any: what records is known of the classes of the table alone.
+    # Any: the classes of the table alone are known to record.
     policy: Any = policy_class(spec.algorithm)(*spaces, ConstantSchedule(0.0), **arguments)
     policy.train(False)
-    normalise = spec.vec_normalize(env_id)
-    if normalise is not None and normalise.norm_obs:
+    around = spec.vec_normalize(env_id)
+    if around is not None and around.norm_obs:
+        keys = around.norm_obs_keys
         policy = with_normalisation(
-            policy,
-            spaces[0],
-            epsilon=normalise.epsilon,
-            clip=normalise.clip_obs,
-            keys=normalise.norm_obs_keys,
+            policy, spaces[0], epsilon=around.epsilon, clip=around.clip_obs, keys=keys
         )
     return cast("RecordedPolicy", policy)
 
@@ -398,6 +336,7 @@ def policy_arguments(
         if key is not None:
             arguments["critic_hidden_sizes"] = list(critic)
     config = NetworkConfig.from_dict({**settings, **(network or {})})
+    # As a saved agent has it: equal policies are described alike.
     if arguments.get("critic_hidden_sizes") == list(config.hidden_sizes):
         del arguments["critic_hidden_sizes"]
     return {**arguments, "network": config}
@@ -406,33 +345,16 @@ def policy_arguments(
 def make_environments(
     env_id: str, n_envs: int, seed: int | None, env_kwargs: dict[str, Any] | None = None
 ) -> VecEnv:
-    """Make copies of an environment that are stepped together, in this process.
-
-    Tasks of our own are stepped as a batch, and so are others that have a batched form where there
-    are at least ``BATCHED_FROM`` copies: a batch of fewer is slower. All others are stepped one
-    after the other. The transitions, and with them all that is learned, are the same to the bit.
-
-    Args:
-        env_id: Gymnasium id.
-        n_envs: Number of copies.
-        seed: Seed of the action space; None to leave it unseeded.
-        env_kwargs: Arguments of ``gym.make``.
-    """
+    """Make copies of an environment that are stepped together, in this process."""
     is_ours = env_id in known_ids() and load_environment_spec(env_id).task is not None
+    # A batch of few copies of a foreign task is slower; its transitions are the same to the bit.
     batched = has_batch(env_id) and (is_ours or n_envs >= BATCHED_FROM)
     mode: Mode = "batched" if batched else "sync"
     return as_learned(make_vec_env(env_id, n_envs, seed, mode=mode, env_kwargs=env_kwargs))
 
 
 def as_learned(env: gym.Env[Any, Any] | VecEnv) -> VecEnv:
-    """Return environments as Stable-Baselines3's algorithms see them: images channels first.
-
-    Args:
-        env: An environment, or environments; those that were wrapped before stay as they are.
-
-    Raises:
-        ValueError: Observations are spaces within spaces.
-    """
+    """Return environments as Stable-Baselines3's algorithms see them: images channels first."""
     try:
         return BaseAlgorithm._wrap_env(env, monitor_wrapper=False)
     except NotImplementedError as error:
@@ -440,40 +362,29 @@ def as_learned(env: gym.Env[Any, Any] | VecEnv) -> VecEnv:
 
 
 def available_device(device: str) -> str:
-    """Return the device that is used where one is asked for.
-
-    Args:
-        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``…; ``auto`` for a GPU if there is one. Where
-            PyTorch finds no GPU it is the CPU, and a warning says so unless it was ``auto``.
-
-    Raises:
-        ValueError: PyTorch knows no such device, or there are fewer of them.
-    """
+    """Return the PyTorch device to use for a requested one: ``auto`` is a GPU if there is one."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        asked = torch.device(device)
+        requested = torch.device(device)
     except RuntimeError as error:
         raise ValueError(
             f"device {device!r} is unknown to PyTorch; use cpu, cuda, cuda:1 or auto"
         ) from error
-    found: dict[str, Callable[[], bool]] = {
-        "cuda": torch.cuda.is_available,
-        "mps": torch.backends.mps.is_available,
-    }
-    if asked.type in found and not found[asked.type]():
+    backends: dict[str, Any] = {"cuda": torch.cuda, "mps": torch.backends.mps}
+    if requested.type in backends and not backends[requested.type].is_available():
         warnings.warn(
             f"device {device!r} is not available here, so the CPU is used; install a PyTorch that "
             "finds it, or ask for device 'cpu'",
             stacklevel=4,
         )
         return "cpu"
-    if asked.type == "cuda" and (asked.index or 0) >= torch.cuda.device_count():
+    if requested.type == "cuda" and (requested.index or 0) >= torch.cuda.device_count():
         raise ValueError(
             f"device {device!r} is not among the {torch.cuda.device_count()} GPUs here, which "
             "count from cuda:0"
         )
-    return str(asked)
+    return str(requested)
 
 
 def build_model(
@@ -487,21 +398,7 @@ def build_model(
     verbose: int = 0,
     tensorboard_log: str | None = None,
 ) -> BaseAlgorithm:
-    """Build an algorithm from typed hyper-parameters.
-
-    Args:
-        algorithm: A key of ``snn_gym.zoo.algorithms.ALGORITHMS``.
-        arguments: Keyword arguments of the policy.
-        settings: Hyper-parameters of that algorithm.
-        env: ``settings.n_envs`` copies of the environment.
-        seed: Seed of weights, exploration and environments.
-        device: PyTorch device, as for ``available_device``.
-        verbose: Stable-Baselines3's verbosity, 0 to 2.
-        tensorboard_log: Folder of TensorBoard logs; None for none.
-
-    Raises:
-        ValueError: The device is unknown, or the algorithm does not serve the environment's spaces.
-    """
+    """Build an algorithm from typed hyper-parameters on ``settings.n_envs`` environments."""
     values = to_mapping(settings)
     del values["n_envs"]  # the environments say so themselves
     for key in SCHEDULES:
@@ -529,5 +426,5 @@ def build_model(
     try:
         return kind(policy_class(algorithm), env, **arguments)
     except AssertionError as error:
-        # This is how Stable-Baselines3 says that it does not serve these spaces.
+        # Stable-Baselines3 asserts that it serves these spaces.
         raise ValueError(f"{algorithm} can't be built: {error}; see `snn-gym agents`") from error

@@ -35,33 +35,18 @@ _FIRST_SEED = 1 << 31
 
 
 def environment_seeds(seed: int, n_envs: int, seeding: Seeding) -> list[int]:
-    """Return the seeds that a run's environments are reset with at first.
-
-    Args:
-        seed: Seed of the run.
-        n_envs: Number of environments.
-        seeding: How their streams follow from it.
-
-    Returns:
-        A seed of 32 bits at most for each environment, which old random generators take too.
-    """
+    """Return the seed, of 32 bits at most, of each environment's first reset."""
     if seeding == "consecutive":
         return [seed + index for index in range(n_envs)]
     return [_words(seed, index)[0] for index in range(n_envs)]
 
 
 def seed_environments(env: VecEnv, seed: int | None, seeding: Seeding) -> None:
-    """Set the seeds of the next reset, and of action spaces.
-
-    Args:
-        env: Environments that Stable-Baselines3 has seeded, which is ``consecutive``.
-        seed: Seed of the run; None leaves them as they are.
-        seeding: How their streams follow from it.
-    """
+    """Set the seeds of the next reset, and of action spaces; a seed of None changes nothing."""
     if seed is None or seeding == "consecutive":
-        return
+        return  # as Stable-Baselines3 has seeded them
     base: Any = env.unwrapped
-    # What VecEnv.seed sets, which can only count up.
+    # The attribute that VecEnv.seed sets, which can only count up.
     base._seeds = environment_seeds(seed, env.num_envs, seeding)
     # A batch has no single environments: its action space is that of the first one.
     base.action_space.seed(_words(seed, 0)[1])
@@ -79,6 +64,8 @@ def _words(seed: int, index: int) -> tuple[int, int]:
 # ---- vec normalize -------------------------------------------------------------------------------
 # Names of the statistics, and of their places in Stable-Baselines3's RunningMeanStd.
 _PLACES = ("mean", "var", "count")
+# Settings that VecNormalize has under the same name.
+_SHARED = ("training", "norm_obs", "norm_reward", "clip_obs", "clip_reward", "gamma", "epsilon")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,56 +93,32 @@ class VecNormalizeSettings(Config):
 
 
 def find_vec_normalize(env: VecEnv | None) -> VecNormalize | None:
-    """Return the VecNormalize around environments, or None.
-
-    Args:
-        env: Environments of a model.
-    """
+    """Return the VecNormalize around environments, or None."""
     from stable_baselines3.common.vec_env import unwrap_vec_normalize
 
     return None if env is None else unwrap_vec_normalize(env)
 
 
 def extract_vec_normalize(model: BaseAlgorithm) -> VecNormalizeSettings | None:
-    """Return the settings of a model's VecNormalize, or None.
-
-    Args:
-        model: Any model.
-
-    Raises:
-        ValueError: A setting is no plain data.
-    """
+    """Return the settings of a model's VecNormalize, or None."""
     from stable_baselines3.common.vec_env import VecTransposeImage, is_vecenv_wrapped
 
     env = find_vec_normalize(model.get_env())
     if env is None:
         return None
+    # All keys are written as None, the form of every other space.
     keys = env.norm_obs_keys if env.norm_obs else None
     if keys is not None and set(keys) == set(env.observation_space.spaces):  # type: ignore[attr-defined]
         keys = None
     return VecNormalizeSettings(
-        training=env.training,
-        norm_obs=env.norm_obs,
-        norm_reward=env.norm_reward,
-        clip_obs=env.clip_obs,
-        clip_reward=env.clip_reward,
-        gamma=env.gamma,
-        epsilon=env.epsilon,
+        **{name: getattr(env, name) for name in _SHARED},
         norm_obs_keys=None if keys is None else tuple(keys),
         transpose_images=is_vecenv_wrapped(env.venv, VecTransposeImage),
     )
 
 
 def wrap_in_vec_normalize(env: VecEnv, settings: VecNormalizeSettings) -> VecNormalize:
-    """Wrap environments in a VecNormalize that has seen nothing yet.
-
-    Args:
-        env: The environments.
-        settings: Its settings.
-
-    Raises:
-        ValueError: They are in a VecNormalize already, or it does not serve their observations.
-    """
+    """Wrap environments in a VecNormalize that has seen nothing yet."""
     from stable_baselines3.common.vec_env import (
         VecNormalize,
         VecTransposeImage,
@@ -180,70 +143,48 @@ def wrap_in_vec_normalize(env: VecEnv, settings: VecNormalizeSettings) -> VecNor
             ) from error
     return VecNormalize(
         env,
-        training=settings.training,
-        norm_obs=settings.norm_obs,
-        norm_reward=settings.norm_reward,
-        clip_obs=settings.clip_obs,
-        clip_reward=settings.clip_reward,
-        gamma=settings.gamma,
-        epsilon=settings.epsilon,
+        **{name: getattr(settings, name) for name in _SHARED},
         norm_obs_keys=None if keys is None else list(keys),
     )
 
 
 def statistics_of(model: BaseAlgorithm) -> dict[str, Tensor]:
-    """Return copies of the statistics of a model's VecNormalize by name, float64; empty for none.
+    """Return copies of the statistics of a model's VecNormalize by name, float64.
 
     Observations have ``mean``, ``var`` and ``count``, or of a Dict ``mean.KEY`` and so on;
     discounted returns ``return_mean``, ``return_var`` and ``return_count``.
-
-    Args:
-        model: Any model.
     """
     import torch
 
-    found = _running(find_vec_normalize(model.get_env()))
     return {
-        name: torch.tensor(getattr(x, place), dtype=torch.float64)
-        for name, (x, place) in found.items()
+        name: torch.tensor(getattr(running, place), dtype=torch.float64)
+        for name, (running, place) in _running(model).items()
     }
 
 
 def load_statistics(model: BaseAlgorithm, tensors: Mapping[str, Tensor]) -> None:
-    """Give a model's VecNormalize statistics that ``statistics_of`` returned.
-
-    Args:
-        model: Model in environments as those of the other one.
-        tensors: Statistics by name; none for a model without VecNormalize.
-
-    Raises:
-        ValueError: They do not fit, or are no statistics.
-    """
+    """Give a model's VecNormalize the statistics that ``statistics_of`` returned."""
     from snn_gym.policies.raw_observations import checked_statistics
 
     checked_statistics(tensors, statistics_of(model))
-    for name, (running, place) in _running(find_vec_normalize(model.get_env())).items():
+    for name, (running, place) in _running(model).items():
         value: Any = tensors[name].numpy().copy()
         setattr(running, place, value.item() if place == "count" else value)
 
 
 def set_observation_count(model: BaseAlgorithm, count: int) -> None:
-    """Say how many observations a model's VecNormalize has seen, where acting does not need it.
-
-    Args:
-        model: Model that goes on learning with statistics that came without their counts.
-        count: Number of observations.
-    """
-    for name, (running, place) in _running(find_vec_normalize(model.get_env())).items():
+    """Set the number of observations that a model's VecNormalize has seen."""
+    for name, (running, place) in _running(model).items():
         if place == "count" and name != "return_count":
             running.count = count
 
 
-def _running(env: VecNormalize | None) -> dict[str, tuple[RunningMeanStd, str]]:
-    """Return where each statistic is, by its name."""
+def _running(model: BaseAlgorithm) -> dict[str, tuple[RunningMeanStd, str]]:
+    """Return, by its name, each statistic's object and attribute; none without VecNormalize."""
+    env = find_vec_normalize(model.get_env())
     if env is None:
         return {}
-    seen: Any = env.obs_rms if env.norm_obs else {}
-    parts = {f".{key}": x for key, x in seen.items()} if isinstance(seen, Mapping) else {"": seen}
-    found = {f"{place}{key}": (x, place) for key, x in parts.items() for place in _PLACES}
-    return {**found, **{f"return_{place}": (env.ret_rms, place) for place in _PLACES}}
+    running: Any = env.obs_rms if env.norm_obs else {}
+    named = running.items() if isinstance(running, Mapping) else [("", running)]
+    parts = [(f".{key}" if key else "", "", x) for key, x in named] + [("", "return_", env.ret_rms)]
+    return {f"{start}{place}{end}": (x, place) for end, start, x in parts for place in _PLACES}

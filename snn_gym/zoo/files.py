@@ -48,7 +48,6 @@ from snn_gym.zoo.algorithms import (
     ALGORITHMS,
     AlgorithmName,
     algorithm_name,
-    check_policy,
     make_settings,
 )
 from snn_gym.zoo.build import as_learned, build_model, make_environments
@@ -72,20 +71,13 @@ from snn_gym.zoo.recipe import Recipe, processor
 
 # ---- spaces as data ------------------------------------------------------------------------------
 SUPPORTED_SPACES = "Box, Discrete, MultiDiscrete or MultiBinary"
-# More limits than this, if all are equal, are described by one number: a manifest has room
-# for no list as long as an image.
+# More limits than this, if all are equal, are described by one number: a manifest has no room
+# for a list as long as an image.
 _MOST_LIMITS = 1024
 
 
 def describe_space(space: spaces.Space[Any]) -> dict[str, Any]:
-    """Describe a space in plain JSON types; equal spaces have equal descriptions.
-
-    Args:
-        space: A Box, Discrete, MultiDiscrete or MultiBinary space.
-
-    Raises:
-        ValueError: It is a space of another kind.
-    """
+    """Describe a space in plain JSON types; equal spaces have equal descriptions."""
     if isinstance(space, FlatSpikes):
         return {"type": "FlatSpikes", "shape": list(space.spike_shape)}
     if isinstance(space, spaces.Box):
@@ -110,29 +102,28 @@ def describe_space(space: spaces.Space[Any]) -> dict[str, Any]:
 
 
 def describes(description: Mapping[str, Any], space: spaces.Space[Any]) -> bool:
-    """Tell whether a description is that of a space, also one of an earlier version.
-
-    Args:
-        description: From ``describe_space``; versions before 1.1 listed all limits of images.
-        space: A space as ``describe_space`` takes it.
-    """
-    limits = {key: description[key] for key in ("low", "high") if key in description}
-    short = {key: _shortened(x) for key, x in limits.items() if isinstance(x, list)}
+    """Tell whether a description is that of a space, also one of an earlier version."""
+    # Versions before 1.1 listed all limits of images.
+    short = {
+        key: _shortened(x)
+        for key, x in description.items()
+        if key in ("low", "high") and isinstance(x, list)
+    }
     return {**description, **short} == describe_space(space)
 
 
 def _bounds(values: np.ndarray[Any, Any]) -> list[Any] | float | str:
     # JSON has no infinity; float() of the strings gives it back.
-    flat = (float(value) for value in values.ravel())
+    flat = values.ravel().astype(float).tolist()
     return _shortened([value if math.isfinite(value) else str(value) for value in flat])
 
 
 def _shortened(limits: list[Any]) -> list[Any] | float | str:
-    """Return one number for many equal ones."""
+    """Return one number for many equal limits."""
     if len(limits) <= _MOST_LIMITS or limits.count(limits[0]) < len(limits):
         return limits
-    one: float | str = limits[0]
-    return one
+    limit: float | str = limits[0]
+    return limit
 
 
 # ---- agents as data ------------------------------------------------------------------------------
@@ -150,29 +141,21 @@ class AgentManifest(Config):
     """Content of manifest.json of a saved agent."""
 
     format: Literal["snn_gym/agent/1"]
-    """Name and version of this format."""
     agent: RecordedAgent | None
     """Agent of the zoo; None for a model made by hand."""
     algorithm: AlgorithmName
-    """Key of ``snn_gym.zoo.algorithms.ALGORITHMS``."""
     policy: str
-    """Name of the policy class."""
     policy_kwargs: dict[str, Any]
     """Arguments of the policy; ``network`` holds every setting of the network."""
     environment: RecordedId
-    """Gymnasium id."""
     environment_kwargs: RecordedArguments
-    """Arguments of ``gym.make``."""
     observation_space: dict[str, Any]
-    """Description of the observation space."""
+    """Description by ``describe_space``."""
     action_space: dict[str, Any]
-    """Description of the action space."""
     hyperparameters: dict[str, Any]
-    """Hyper-parameters of the algorithm."""
     num_timesteps: Natural
     """Environment steps trained."""
     seed: int | None
-    """Seed of the model."""
     versions: dict[str, str]
     """Versions of the packages that wrote it."""
     weights_sha256: str
@@ -187,13 +170,15 @@ class AgentManifest(Config):
     """VecNormalize around the environments, with statistics beside the weights; None for none."""
 
     def _check(self) -> None:
-        check_policy(self.algorithm, self.policy)
+        fitting = ALGORITHMS[self.algorithm].policy
+        if self.policy != fitting:
+            raise ValueError(f"{self.algorithm} needs the policy {fitting}, got {self.policy}")
 
 
 def save_agent(
     model: BaseAlgorithm, path: str | os.PathLike[str], *, recipe: Recipe | None = None
 ) -> Path:
-    """Save an agent's policy and what builds it again; no code, never a pickle.
+    """Save an agent's policy and settings as data; no code, never a pickle.
 
     The statistics of a VecNormalize around its environments are saved too, and transposed images
     need nothing; wrappers of rewards and time limits are not saved.
@@ -204,9 +189,9 @@ def save_agent(
     Args:
         model: An agent of the zoo, or a stock algorithm with one of our policies.
         path: Folder to create; an agent saved there before is replaced.
-        recipe: What trains the same weights again. None for that of one call of ``learn`` if
-            ``make_agent`` made the model, that of the folder if it was loaded and not trained on,
-            and else for none.
+        recipe: Recipe that trains the same weights again. With None it is that of one call of
+            ``learn`` for a model of ``make_agent``, the folder's recipe for a model that was
+            loaded and not trained on, and none for any other model.
 
     Returns:
         The folder.
@@ -221,8 +206,8 @@ def save_agent(
     manifest = _describe(model, hashlib.sha256(weights).hexdigest(), recipe)
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
-    # The manifest comes last and is what makes the folder an agent: a process killed in between
-    # leaves none, and never old words beside new weights.
+    # The manifest comes last and alone makes the folder an agent: a process killed in between
+    # leaves none, and never an old manifest beside new weights.
     (folder / MANIFEST).unlink(missing_ok=True)
     write_bytes_atomic(folder / WEIGHTS, weights)
     write_bytes_atomic(folder / MANIFEST, dump_sealed(to_mapping(manifest)))
@@ -230,14 +215,7 @@ def save_agent(
 
 
 def dump_weights(model: BaseAlgorithm) -> bytes:
-    """Return weights.safetensors of a model: its weights, and VecNormalize's statistics.
-
-    Args:
-        model: Any model.
-
-    Raises:
-        ValueError: A weight is not finite.
-    """
+    """Return weights.safetensors of a model: its weights, and VecNormalize's statistics."""
     state = {**full_state(model.policy), **prefixed(VEC_NORMALIZE, statistics_of(model))}
     finite_or_raise(state, "the model")
     return dump_tensors(state)
@@ -290,14 +268,9 @@ def load_agent(
             env = wrap_in_vec_normalize(env, manifest.vec_normalize)
         env = as_learned(env)
         _check_spaces(manifest, env, where)
-        model = build_model(
-            manifest.algorithm,
-            arguments,
-            settings,
-            env,
-            seed=manifest.seed,
-            device=device,
-        )
+        algorithm, seed = manifest.algorithm, manifest.seed
+        model = build_model(algorithm, arguments, settings, env, seed=seed, device=device)
+    # They are not the policy's, and are stored beside its weights.
     statistics = with_prefix(VEC_NORMALIZE, weights)
     for name in prefixed(VEC_NORMALIZE, statistics):
         del weights[name]
@@ -323,15 +296,10 @@ def load_agent(
 
 @contextmanager
 def _naming(where: str) -> Iterator[None]:
-    """Name the file where what it says can't be built.
-
-    It holds arguments of other libraries' classes, which hardly check them and fail in every way.
-
-    Raises:
-        ValueError: It can't.
-    """
+    """Name the file whose content can't be built."""
     try:
         yield
+    # It holds arguments of other libraries' classes, which hardly check them and fail in many ways.
     except (
         ArithmeticError,
         AttributeError,
@@ -348,19 +316,8 @@ def _naming(where: str) -> Iterator[None]:
 
 
 def load_state(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], where: str) -> None:
-    """Load a module's whole state, of exactly its names, shapes and element types.
-
-    PyTorch's own ``load_state_dict`` would convert element types without a word.
-
-    Args:
-        module: Module to change in place.
-        tensors: Tensors by name.
-        where: Place to name in errors.
-
-    Raises:
-        ValueError: A tensor is missing, unknown, not finite, or of another shape or element type,
-            or was saved under other neuron parameters.
-    """
+    """Load a module's whole state, of exactly its names, shapes and element types."""
+    # PyTorch's own load_state_dict would convert element types without a word.
     state, tensors = full_state(module), todays_names(tensors)
     missing, unknown = sorted(state.keys() - tensors.keys()), sorted(tensors.keys() - state.keys())
     if missing or unknown:
@@ -386,15 +343,7 @@ def load_state(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], whe
 
 
 def finite_or_raise(tensors: Mapping[str, torch.Tensor], where: str) -> None:
-    """Refuse weights that are infinite or no numbers, which nothing is saved with.
-
-    Args:
-        tensors: Weights by name.
-        where: Whose they are, for the message.
-
-    Raises:
-        ValueError: One is not finite.
-    """
+    """Refuse weights that are infinite or NaN."""
     for name, tensor in tensors.items():
         if _not_finite(tensor):
             raise ValueError(
@@ -460,15 +409,7 @@ def _describe(model: BaseAlgorithm, weights_sha256: str, recipe: Recipe | None) 
 
 
 def read_weights(folder: Path, manifest: AgentManifest) -> dict[str, torch.Tensor]:
-    """Read the weights of a saved agent.
-
-    Args:
-        folder: Folder that ``save_agent`` wrote.
-        manifest: What its manifest says.
-
-    Raises:
-        ValueError: They are missing, damaged, or not those of the manifest.
-    """
+    """Read the weights of a saved agent; refuse other weights than its manifest's."""
     data = read_regular_file(folder / WEIGHTS, max_bytes=MAX_WEIGHTS_BYTES)
     tensors, _ = parse_tensors(data, where=str(folder / WEIGHTS))
     if hashlib.sha256(data).hexdigest() != manifest.weights_sha256:
@@ -481,10 +422,9 @@ def read_weights(folder: Path, manifest: AgentManifest) -> dict[str, torch.Tenso
 
 def _check_spaces(manifest: AgentManifest, env: VecEnv, where: str) -> None:
     for name in ("observation_space", "action_space"):
-        expected, found = getattr(manifest, name), getattr(env, name)
-        if not describes(expected, found):
+        expected, space = getattr(manifest, name), getattr(env, name)
+        if not describes(expected, space):  # an id may have changed since
             raise ValueError(
                 f"{where}: {name} of {manifest.environment} was {expected} and is now "
-                f"{describe_space(found)}; "
-                "pass the environments it was trained on as env"
+                f"{describe_space(space)}; pass the environments it was trained on as env"
             )

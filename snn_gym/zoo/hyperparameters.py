@@ -1,4 +1,4 @@
-"""Hyper-parameters of the algorithms, typed; names are those of the algorithms' arguments."""
+"""="""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def parse_schedule(value: float | str) -> float | LinearSchedule:
             ``"lin_START_END_FRACTION"`` goes to END within the first FRACTION of training.
 
     Returns:
-        What Stable-Baselines3 takes: the number, or a schedule of the remaining progress.
+        The number, or Stable-Baselines3's schedule of the remaining progress.
 
     Raises:
         ValueError: The string is no such schedule.
@@ -57,15 +57,7 @@ def parse_schedule(value: float | str) -> float | LinearSchedule:
 
 
 def check_schedule(value: float | str, name: str) -> None:
-    """Raise ValueError unless a value is a schedule; imports nothing heavy.
-
-    Args:
-        value: A number or a string, as ``parse_schedule`` takes it.
-        name: Name of the hyper-parameter, for the message.
-
-    Raises:
-        ValueError: The string is no schedule, or the number is negative.
-    """
+    """Refuse a value that ``parse_schedule`` does not take; import nothing heavy."""
     if isinstance(value, str):
         try:
             _linear_numbers(value)
@@ -76,21 +68,12 @@ def check_schedule(value: float | str, name: str) -> None:
 
 
 Schedule = Annotated[float | str, check_schedule]
-"""A hyper-parameter that may change over training, as ``parse_schedule`` takes it."""
 SCHEDULES = ("learning_rate", "clip_range")
 """Hyper-parameters that may be schedules."""
 
 
 def format_schedule(schedule: Any, name: str) -> float | str:
-    """Write a schedule as a number or string that ``parse_schedule`` reads.
-
-    Args:
-        schedule: A number, or one of Stable-Baselines3's schedule objects.
-        name: Name of the hyper-parameter, for the message.
-
-    Raises:
-        ValueError: It is some other callable, which can't be saved without its code.
-    """
+    """Write a schedule as a number or string that ``parse_schedule`` reads."""
     from stable_baselines3.common.utils import ConstantSchedule, FloatSchedule, LinearSchedule
 
     if isinstance(schedule, FloatSchedule):
@@ -153,7 +136,7 @@ class OnPolicySettings(StateDependentExploration, AlgorithmSettings):
     gae_lambda: Share = 0.95
     """Decay of generalised advantage estimation."""
     normalize_advantage: bool = True
-    """Whether advantages are standardised within what is learned from at once."""
+    """Whether advantages are standardised within a minibatch."""
 
 
 @dataclass(frozen=True)
@@ -220,8 +203,8 @@ class StatefulPPOSettings(PPOSettings):
     """``bptt``: gradients pass back through recurrent spikes; ``eprop``: they do not, so that
     eligibility traces could carry them forward in time."""
     feedback: CreditFeedbackName = "symmetric"
-    """With e-prop, what carries the readout's error to spiking neurons: its own weights
-    (``symmetric``), or fixed random ones."""
+    """Weights that carry the readout's error to spiking neurons with e-prop: its own
+    (``symmetric``), or fixed random weights."""
 
     def _check(self) -> None:
         check_credit(self.credit, self.feedback)

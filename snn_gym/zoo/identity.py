@@ -1,4 +1,4 @@
-"""Agent and environment that a model was made from, and its settings read back as plain data."""
+"""Agent and environment of a model, and its settings as plain data."""
 
 from __future__ import annotations
 
@@ -24,21 +24,13 @@ from snn_gym.zoo.recipe import Parent, Recipe
 
 
 # ---- plain data ----------------------------------------------------------------------------------
-def as_plain_data(values: dict[str, Any], what: str) -> dict[str, Any]:
-    """Return a mapping as plain JSON types.
-
-    Args:
-        values: The mapping.
-        what: What it holds, for the error.
-
-    Raises:
-        ValueError: A value is no plain data, such as a class or a function.
-    """
+def as_plain_data(values: dict[str, Any], subject: str) -> dict[str, Any]:
+    """Return a mapping as plain JSON types; the subject names it in errors."""
     try:
         plain: dict[str, Any] = json.loads(json.dumps(values, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"{what} {values!r} hold more than plain data and can't be saved; use numbers, "
+            f"{subject} {values!r} hold more than plain data and can't be saved; use numbers, "
             "strings, lists and mappings"
         ) from error
     return plain
@@ -52,11 +44,8 @@ class Identity:
     agent: str | None
     """Name in the zoo; None for a model made by hand."""
     environment: str
-    """Gymnasium id of the environment."""
     environment_kwargs: dict[str, Any] = field(default_factory=dict)
-    """Arguments of ``gym.make``."""
     seeding: Seeding = "consecutive"
-    """How the environments' random streams follow from the seed."""
     parent_sha256: str | None = None
     """SHA-256 of the weights of the agent that this one was made lean from; None for none."""
     fresh: bool = False
@@ -72,25 +61,12 @@ _IDENTITIES: WeakKeyDictionary[BaseAlgorithm, Identity] = WeakKeyDictionary()
 
 
 def remember_identity(model: BaseAlgorithm, identity: Identity) -> None:
-    """Keep the identity of a model for as long as the model lives.
-
-    Args:
-        model: Model that was just built.
-        identity: Its agent and environment.
-    """
+    """Keep the identity of a model for as long as the model lives."""
     _IDENTITIES[model] = identity
 
 
 def identify(model: BaseAlgorithm) -> Identity:
-    """Return a model's identity, read from its environment if it was made by hand.
-
-    Args:
-        model: Model with an environment.
-
-    Raises:
-        ValueError: Its environment has no gymnasium id, or was made with arguments that are no
-            plain data.
-    """
+    """Return a model's identity, read from its environment if the model was made by hand."""
     if model in _IDENTITIES:
         return _IDENTITIES[model]
     env = model.get_env()
@@ -100,6 +76,7 @@ def identify(model: BaseAlgorithm) -> Identity:
             "the model's environment has no gymnasium id, so it could not be made again; "
             "register it with gymnasium.register and make it with gymnasium.make"
         )
+    # Arguments that the id has itself say nothing of this environment.
     registered = gym.registry[spec.id].kwargs if spec.id in gym.registry else {}
     kwargs = {
         key: value
@@ -112,14 +89,7 @@ def identify(model: BaseAlgorithm) -> Identity:
 
 # ---- extract -------------------------------------------------------------------------------------
 def extract_settings(model: BaseAlgorithm) -> Settings:
-    """Return the hyper-parameters that would build a model again.
-
-    Args:
-        model: Stock algorithm with one of our policies.
-
-    Raises:
-        ValueError: The algorithm isn't supported, or a hyper-parameter is no plain data.
-    """
+    """Return the hyper-parameters that would build a model again."""
     algorithm = algorithm_name(model)
     names = [field.name for field in dataclasses.fields(ALGORITHMS[algorithm].settings)]
     values = {name: getattr(model, name) for name in names if hasattr(model, name)}
@@ -127,7 +97,10 @@ def extract_settings(model: BaseAlgorithm) -> Settings:
         if name in values:
             values[name] = format_schedule(values[name], name)
     if algorithm == "A2C":
-        values |= _optimiser_of_a2c(model)
+        # A2C keeps these two only in the policy's arguments.
+        values["use_rms_prop"] = model.policy_kwargs.get("optimizer_class") is torch.optim.RMSprop
+        if values["use_rms_prop"]:
+            values["rms_prop_eps"] = model.policy_kwargs["optimizer_kwargs"]["eps"]
     if "train_freq" in values:
         values["train_freq"] = _steps(values["train_freq"])
     if values.get("target_entropy") == -np.prod(model.action_space.shape or ()):
@@ -138,21 +111,13 @@ def extract_settings(model: BaseAlgorithm) -> Settings:
 
 
 def extract_policy_arguments(model: BaseAlgorithm) -> dict[str, Any]:
-    """Return a model's policy arguments as plain JSON types.
-
-    Args:
-        model: Stock algorithm with one of our policies.
-
-    Raises:
-        ValueError: An argument is no plain data, such as a class or a function.
-    """
+    """Return a model's policy arguments as plain JSON types."""
     arguments = dict(model.policy_kwargs)
     if _optimiser_of_the_algorithm(model):
         del arguments["optimizer_class"], arguments["optimizer_kwargs"]
-    arguments.pop("network", None)
-    for name in ("net_arch", "critic_hidden_sizes"):  # which the policy has understood
+    # The policy has read the first three; off-policy algorithms put use_sde, a hyper-parameter.
+    for name in ("network", "net_arch", "critic_hidden_sizes", "use_sde"):
         arguments.pop(name, None)
-    arguments.pop("use_sde", None)  # which off-policy algorithms put there; a hyper-parameter
     if arguments.pop("cell_factory", None) is not None:
         raise ValueError(
             "a network of cells from a cell_factory is code and can't be saved as data; use a "
@@ -176,17 +141,8 @@ def _optimiser_of_the_algorithm(model: BaseAlgorithm) -> bool:
     if algorithm != "QRDQN" or kind is not torch.optim.Adam:
         return False
     # As in the paper's appendix, and in sb3-contrib.
-    own = {"eps": 0.01 / model.batch_size}  # type: ignore[attr-defined]
-    return bool(arguments.get("optimizer_kwargs") == own)
-
-
-def _optimiser_of_a2c(model: BaseAlgorithm) -> dict[str, Any]:
-    # A2C keeps these two only in what it tells the policy.
-    uses_rms_prop = model.policy_kwargs.get("optimizer_class") is torch.optim.RMSprop
-    values: dict[str, Any] = {"use_rms_prop": uses_rms_prop}
-    if uses_rms_prop:
-        values["rms_prop_eps"] = model.policy_kwargs["optimizer_kwargs"]["eps"]
-    return values
+    chosen = {"eps": 0.01 / model.batch_size}  # type: ignore[attr-defined]
+    return bool(arguments.get("optimizer_kwargs") == chosen)
 
 
 def _steps(train_freq: TrainFreq | tuple[int, str] | int) -> int:
@@ -206,7 +162,7 @@ def _noise_std(noise: ActionNoise | None) -> float:
         noise = noise.base_noise
     if noise is None:
         return 0.0
-    if type(noise) is NormalActionNoise:
+    if type(noise) is NormalActionNoise:  # a subclass may draw in another way
         stds = set(np.ravel(noise._sigma).tolist())
         if not np.any(noise._mu) and len(stds) == 1:
             return float(stds.pop())

@@ -1,4 +1,4 @@
-"""``make_lean``: a trained agent taught to another one that spikes less."""
+"""``make_lean``: a trained agent as teacher of another agent that spikes less."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
-from torch import Tensor
 
 from snn_gym._base.config import from_mapping, to_mapping
 from snn_gym._base.storage import dump_tensors
@@ -25,7 +24,6 @@ from snn_gym.zoo.build import build_model, check_memory, make_environments, reso
 from snn_gym.zoo.environments import seed_environments
 from snn_gym.zoo.files import dump_weights
 from snn_gym.zoo.identity import (
-    Identity,
     extract_policy_arguments,
     extract_settings,
     identify,
@@ -44,15 +42,14 @@ def make_lean(
     seed: int | None = None,
     **settings: Any,
 ) -> LeanAlgorithm:
-    """Return an agent that does what a trained one does, with fewer spikes.
+    """Return an agent that acts as a trained one does, with fewer spikes.
 
-    The trained agent is not changed; it teaches in the states that the new one visits. A student of
-    the same network is played unchanged in the first fifth of the steps. What it earns there is
-    what later episodes are compared with: they move the bound, and the weights are taken back where
-    the final ones earn less. Loss is allowed in units of what the trained agent is above random
-    play; where that is not known, none is. All that takes episodes: ten in each fifth of the steps
-    see what two may miss. The bound of any other student stays where it is, since one that starts
-    anew earns nothing yet.
+    The trained agent is not changed; it teaches in the states that the new agent visits. A student
+    of the same network acts unchanged in the first fifth of the steps. Later episodes are compared
+    with the return of that fifth: they move the bound, and weights are restored where the final
+    ones earn less. The loss allowed is in units of the trained agent's return above random play;
+    none is allowed where that return is unknown. The comparison takes about ten episodes in each
+    fifth of the steps. The bound of any other student stays fixed, for fresh weights earn nothing.
 
     Args:
         model: Trained agent, of the zoo or a stock algorithm with one of our policies. Its ANN twin
@@ -89,7 +86,11 @@ def make_lean(
     resolved = _own_settings(model, dict(network or {}))
     new = _build_student(model, None, resolved, parameters, seed)
     if not network:
-        new.teacher_first_return = _random_return(identify(new))
+        identity = identify(new)
+        known = identity.environment in known_ids() and not identity.environment_kwargs
+        reference = load_environment_spec(identity.environment).reference if known else None
+        # Where the return of random play is unknown, no loss is allowed.
+        new.teacher_first_return = math.inf if reference is None else reference.random
     return _taught(new, model, steps)
 
 
@@ -102,19 +103,7 @@ def make_student(
     *,
     seed: int | None = None,
 ) -> LeanAlgorithm:
-    """Return an agent of the zoo that a trained one has taught, made of resolved settings.
-
-    Args:
-        model: As for ``make_lean``.
-        steps: As for ``make_lean``.
-        student: Name of the new agent.
-        resolved: Its settings, which need not be those of its file.
-        parameters: How spikes are shed.
-        seed: As for ``make_lean``.
-
-    Raises:
-        ValueError: As for ``make_lean``.
-    """
+    """Return an agent of the zoo, made of resolved settings and taught by a trained one."""
     return _taught(_build_student(model, student, resolved, parameters, seed), model, steps)
 
 
@@ -123,7 +112,7 @@ def _taught(new: LeanAlgorithm, model: BaseAlgorithm, steps: int | None) -> Lean
     new.teacher = spiking_policy_of(model)
     _take_over(spiking_policy_of(new), spiking_policy_of(model))
     new.learn(lean_steps(model.num_timesteps) if steps is None else steps)
-    new.teacher = new.teacher_first_return = None  # it goes on alone
+    new.teacher = new.teacher_first_return = None  # later learning has no teacher
     return new
 
 
@@ -138,12 +127,6 @@ def _own_settings(model: BaseAlgorithm, network: dict[str, Any]) -> ResolvedSett
     )
 
 
-def _random_return(identity: Identity) -> float:
-    """Return the mean return of random play in an environment, infinity where it is not known."""
-    known = identity.environment in known_ids() and not identity.environment_kwargs
-    return load_environment_spec(identity.environment).reference.random if known else math.inf
-
-
 def _build_student(
     model: BaseAlgorithm,
     student: str | None,
@@ -151,7 +134,7 @@ def _build_student(
     parameters: LeanParameters,
     seed: int | None,
 ) -> LeanAlgorithm:
-    bare_policy(model, "made lean")  # or refuse: the student would see other observations
+    bare_policy(model, "made lean")  # refuses, for the student would see other observations
     algorithm, identity = algorithm_name(model), identify(model)
     if resolved.algorithm != algorithm:
         raise ValueError(
@@ -171,34 +154,34 @@ def _build_student(
     check_memory(settings, env)
     seed_environments(env, seed, identity.seeding)
     new = build_model(algorithm, arguments, settings, env, seed=seed, device=str(model.device))
-    assert isinstance(new, lean(type(new)))  # as the network asks
-    name = identity.agent if student is None else student
-    whole = hashlib.sha256(dump_weights(model)).hexdigest()
-    trained: Any = model.policy
-    acting = hashlib.sha256(dump_tensors(trained.acting_state_dict())).hexdigest()
-    parent = None  # without steps there is nothing that anybody could have stored
+    assert isinstance(new, lean(type(new)))  # as its network's regulation demands
+    parent = None  # an agent without steps has no row that could be the parent
     if model.num_timesteps > 0:
-        parent = Parent(weights_sha256=acting, steps=model.num_timesteps)
+        acting = dump_tensors(spiking_policy_of(model).acting_state_dict())
+        digest = hashlib.sha256(acting).hexdigest()
+        parent = Parent(weights_sha256=digest, steps=model.num_timesteps)
     derived = replace(
-        identity, agent=name, parent_sha256=whole, fresh=False, recipe=None, parent=parent
+        identity,
+        agent=identity.agent if student is None else student,
+        parent_sha256=hashlib.sha256(dump_weights(model)).hexdigest(),
+        fresh=False,
+        recipe=None,
+        parent=parent,
     )
     remember_identity(new, derived)
     return new
 
 
 def as_it_plays(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return hyper-parameters under which the first states are those of a trained agent.
-
-    Args:
-        settings: Those of the agent, as its algorithm has them.
-    """
+    """Return hyper-parameters under which the first states are those of a trained agent."""
     values = dict(settings)
     if "learning_starts" in values:
         values["learning_starts"] = 0
     if "burn_in_steps" in values and "learning_starts" in values:
-        # Before that no sequence is complete.
+        # Before these steps no sequence is complete.
         span = values["burn_in_steps"] + values["sequence_length"] + 1
         values["learning_starts"] = values["n_envs"] * span
+    # States are those of play: no random actions at the start.
     if "exploration_initial_eps" in values:
         values["exploration_initial_eps"] = values["exploration_final_eps"]
     return values
@@ -206,20 +189,15 @@ def as_it_plays(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _take_over(policy: ActingPolicy, trained: ActingPolicy) -> None:
     """Give a policy the weights of a trained one where all fit, and else its normaliser."""
-    own, given = _of_weights(policy), _of_weights(trained)
+    own, given = (
+        {name: x for name, x in tensors.items() if not name.endswith(".neuron_constants")}
+        for tensors in (policy.acting_state_dict(), trained.acting_state_dict())
+    )
     fits = own.keys() == given.keys() and all(
         x.shape == own[name].shape for name, x in given.items()
     )
+    # Another network sees the same observations, so the normaliser fits it too.
     taken = {
         name: x for name, x in given.items() if name in own and (fits or ".normaliser." in name)
     }
     policy.load_acting_state_dict({**policy.acting_state_dict(), **taken})
-
-
-def _of_weights(policy: ActingPolicy) -> dict[str, Tensor]:
-    """Return the tensors that a policy acts by, but for its neurons' constants."""
-    return {
-        name: x
-        for name, x in policy.acting_state_dict().items()
-        if not name.endswith(".neuron_constants")
-    }

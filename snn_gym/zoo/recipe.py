@@ -1,4 +1,4 @@
-"""By what an agent was trained: enough, with its name, environment and seed, to train it again."""
+"""Training recipe: versions, processor and settings that train the same weights again."""
 
 from __future__ import annotations
 
@@ -70,15 +70,7 @@ _REQUIRED = ("machine", "torch", "numpy", "numba")
 
 
 def unknown_part(processor: Mapping[str, str], *, whole: bool = True) -> str | None:
-    """Return the first part of a recipe's processor that no library knows, None without one.
-
-    Args:
-        processor: As ``snn_gym.zoo.recipe.processor`` gives it.
-        whole: Whether all parts have to be there, as recipes have them since version 0.2.0.
-
-    Returns:
-        A few words that name the part and what was found.
-    """
+    """Return the first part of a recipe's processor that no library knows, in a few words."""
     if not processor and not whole:
         return None
     for name in _REQUIRED:
@@ -88,12 +80,12 @@ def unknown_part(processor: Mapping[str, str], *, whole: bool = True) -> str | N
     for machines, known in _KNOWN.items():
         if re.fullmatch(machines, machine) is None:
             continue
-        for name, found in processor.items():
+        for name, value in processor.items():
             # Two OpenBLAS in a process, numpy's and SciPy's, may take different kernels.
             pattern = known.get(name, "")
             pattern = rf"(?:{pattern})(?:_(?:{pattern}))?" if name == "openblas" else pattern
-            if name != "machine" and re.fullmatch(pattern, found) is None:
-                return f"{name} {found} on {machine}"
+            if name != "machine" and re.fullmatch(pattern, value) is None:
+                return f"{name} {value} on {machine}"
         return None
     return f"machine {machine}"
 
@@ -103,11 +95,9 @@ DEFAULT_CHECKPOINT_INTERVAL = 10_000
 """Environment steps between checkpoints of a run."""
 
 StepCount = Annotated[int, Range(at_least=1, at_most=10**12)]
-"""A number of environment steps."""
 PackageName = Annotated[str, Length(1, 64), Matching(r"[A-Za-z0-9._-]+")]
 PackageVersion = Annotated[str, Length(1, 64), Matching(r"[A-Za-z0-9.+!_-]+")]
 Packages = Annotated[dict[PackageName, PackageVersion], Length(0, 32)]
-"""Versions by package."""
 Processor = Annotated[dict[PackageName, PackageVersion], Length(0, 8)]
 """Names of the processor by which libraries choose their code, and so how numbers round."""
 
@@ -124,16 +114,13 @@ class Parent(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedSettings(Config):
-    """Every setting that an agent was trained with, whatever its file says today."""
+    """Every setting that an agent was trained with, independent of its file."""
 
     algorithm: AlgorithmName
-    """Key of ``snn_gym.zoo.algorithms.ALGORITHMS``."""
     hyperparameters: dict[str, Any]
-    """Hyper-parameters of the algorithm."""
     policy_kwargs: dict[str, Any]
-    """Arguments of the policy, the network left out."""
+    """Arguments of the policy, without the network."""
     network: dict[str, Any]
-    """Every setting of the network."""
     vec_normalize: VecNormalizeSettings | None = None
     """VecNormalize around the environments; None for none."""
 
@@ -148,9 +135,7 @@ class Recipe(Config):
     """Environment steps between the checkpoints of ``train``, where environments are reset; None
     for one call of ``learn``."""
     versions: Packages
-    """Versions of the packages that trained it."""
     processor: Processor
-    """Processor that trained it, as ``processor`` says."""
     parent: Parent | None = None
     """Parent from which ``make_lean`` made it; None for an agent trained from the start."""
     settings: ResolvedSettings | None = None
@@ -159,13 +144,11 @@ class Recipe(Config):
 
 
 def processor() -> dict[str, str]:
-    """Return what of this processor decides how numbers round.
+    """Return the parts of this processor that decide how numbers round.
 
-    Returns:
-        The machine's architecture, the instructions that PyTorch and numpy use of it, the kernels
-        of OpenBLAS, if numpy multiplies by it, the processor that numba compiles for, by LLVM's
-        name, and what MKL is restricted to, if anything. docs/processors.md says what changes
-        weights.
+    The machine's architecture, the instructions that PyTorch and numpy use, the kernels of
+    OpenBLAS, if numpy multiplies by it, LLVM's name of the processor that numba compiles for, and
+    MKL's restriction, if any. docs/processors.md says which parts change weights.
     """
     import numba
     import numpy as np
@@ -173,6 +156,7 @@ def processor() -> dict[str, str]:
     from llvmlite import binding
 
     extensions = np.show_config(mode="dicts")["SIMD Extensions"]
+    # In the order of their widths: the last one decides numpy's code.
     used = [*extensions["baseline"], *extensions["found"]]
     openblas = kernels()
     return {

@@ -20,7 +20,7 @@ BudgetClass = Literal["gradient", "local", "evolutionary", "imported"]
 """Agents that are compared in one table."""
 
 LEAST_LEAN_STEPS = 1000
-"""Fewest environment steps that `make_lean` takes by itself."""
+"""Fewest environment steps that `make_lean` chooses."""
 
 # Keys of an [environments.ID] table that are no hyper-parameters of the algorithm.
 _INHERIT = "same_as"
@@ -37,29 +37,27 @@ class AgentSpec(Config):
     """An agent: an algorithm, a policy, a network and hyper-parameters by environment."""
 
     name: RecordedAgent
-    """Name of the agent and of its folder."""
     description: str
     """One sentence for lists."""
     algorithm: AlgorithmName
-    """Key of ``snn_gym.zoo.algorithms.ALGORITHMS``."""
     budget_class: BudgetClass
-    """Which of the environment's budgets binds it; ``imported`` for one that was trained elsewhere,
-    whose algorithm and hyper-parameters are those that it would learn on with."""
+    """The environment's budget that binds it; ``imported`` for an agent trained elsewhere, whose
+    algorithm and hyper-parameters are those that it would learn on with.
+    """
     environments: dict[RecordedId, dict[str, Any]]
     """Hyper-parameters by environment id; may hold ``network``, ``normalise_observations``,
     ``same_as`` and ``vec_normalize``: the settings of a VecNormalize around the environments, or
     false."""
     default: dict[str, Any] = field(default_factory=dict)
-    """Hyper-parameters for all other environments, likewise; tuned on none of them."""
+    """Hyper-parameters for all other environments, tuned on none of them."""
     parent: RecordedAgent | None = None
-    """Agent whose file this one's was laid over; None for none."""
+    """Agent under whose file this one's was laid; None for none."""
     twin: RecordedAgent | None = None
     """Agent to compare with: the ANN twin of a spiking agent, and the other way round; None for a
-    learner without gradients, which is compared with the others of its kind."""
+    learner without gradients, which is compared with its kind alone."""
     network: dict[str, Any] = field(default_factory=dict)
     """Settings of ``snn_gym.spiking.NetworkConfig``."""
     policy_kwargs: dict[str, Any] = field(default_factory=dict)
-    """Further arguments of the policy."""
 
     def _check(self) -> None:
         for env_id in self.environments:
@@ -74,14 +72,7 @@ class AgentSpec(Config):
         return self.budget_class == IMPORTED
 
     def budget(self, environment: EnvironmentSpec) -> int:
-        """Return the environment steps that its training may use.
-
-        Args:
-            environment: Description of the environment.
-
-        Raises:
-            ValueError: It is not trained here.
-        """
+        """Return the environment steps that its training may use on an environment."""
         if self.is_imported:
             raise ValueError(
                 f"{self.name} was trained elsewhere and has no budget here; import its graph by "
@@ -95,31 +86,14 @@ class AgentSpec(Config):
         return ALGORITHMS[self.algorithm].policy
 
     def settings(self, env_id: str, overrides: dict[str, Any] | None = None) -> Settings:
-        """Return the hyper-parameters for an environment, the default ones if it has no own.
-
-        Args:
-            env_id: Any environment.
-            overrides: Values that replace those of the file.
-
-        Raises:
-            ValueError: A hyper-parameter is unknown or invalid.
-        """
+        """Return the hyper-parameters for an environment, under overrides by name."""
         values = _hyperparameters({**self.table(env_id), **(overrides or {})})
         return make_settings(self.algorithm, values, f"agent {self.name!r} on {env_id}")
 
     def policy_settings(
         self, env_id: str, overrides: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Return the policy's arguments for an environment, the network left out.
-
-        Args:
-            env_id: Any environment.
-            overrides: ``normalise_observations`` that replaces that of the file; other names are
-                hyper-parameters, which ``settings`` reads.
-
-        Raises:
-            ValueError: ``normalise_observations`` is neither true nor false.
-        """
+        """Return the policy's arguments for an environment, the network left out."""
         chosen = {**self.policy_kwargs, **self.table(env_id), **(overrides or {})}
         normalise = chosen.get(_NORMALISE, True)
         if not isinstance(normalise, bool):
@@ -132,68 +106,50 @@ class AgentSpec(Config):
         return arguments if normalise else {**arguments, _NORMALISE: False}
 
     def network_settings(self, env_id: str) -> dict[str, Any]:
-        """Return the network's settings for an environment, the default ones if it has no own.
-
-        Args:
-            env_id: Any environment.
-        """
+        """Return the network's settings for an environment."""
         return {**self.network, **self.table(env_id).get(_NETWORK, {})}
 
     def vec_normalize(self, env_id: str) -> VecNormalizeSettings | None:
-        """Return the settings of the VecNormalize around an environment, None for none.
-
-        Args:
-            env_id: Any environment.
-
-        Raises:
-            ValueError: A setting is unknown or invalid.
-        """
-        found = self.table(env_id).get(_VEC_NORMALIZE, False)
-        if found is False:
+        """Return the settings of the VecNormalize around an environment, None for none."""
+        settings = self.table(env_id).get(_VEC_NORMALIZE, False)
+        if settings is False:
             return None
         where = f"agent {self.name!r} on {env_id}: {_VEC_NORMALIZE}"
-        return from_mapping(VecNormalizeSettings, found, where)
+        return from_mapping(VecNormalizeSettings, settings, where)
 
     def table(self, env_id: str) -> dict[str, Any]:
-        """Return all that the file says for an environment, or its default.
-
-        Args:
-            env_id: Any environment.
-        """
+        """Return the file's settings for an environment, or its default."""
         return self._resolved(self.environments.get(unflattened_id(env_id), self.default))
 
     def _resolved(self, table: dict[str, Any]) -> dict[str, Any]:
-        """Return an environment's table, laid over the one that it is the same as."""
+        """Return an environment's table, laid over the table that it inherits."""
         if _INHERIT not in table:
             return table
-        other = table[_INHERIT]
-        if other not in self.environments or _INHERIT in self.environments[other]:
+        base = table[_INHERIT]
+        if base not in self.environments or _INHERIT in self.environments[base]:
             raise ValueError(
-                f"{_INHERIT} is {other!r}; expected one of the agent's environments that has no "
+                f"{_INHERIT} is {base!r}; expected one of the agent's environments that has no "
                 f"{_INHERIT} of its own"
             )
         own = {key: value for key, value in table.items() if key != _INHERIT}
-        return _laid_over(self.environments[other], own)
+        return _laid_over(self.environments[base], own)
 
 
 def _laid_over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Return a table with what it inherits; settings of the network one by one."""
+    """Return a table laid over its base; settings of the network one by one."""
     network = {**base.get(_NETWORK, {}), **own.get(_NETWORK, {})}
     return {**base, **own, **({_NETWORK: network} if network else {})}
 
 
 def _hyperparameters(table: dict[str, Any]) -> dict[str, Any]:
-    others = (_NETWORK, _NORMALISE, _VEC_NORMALIZE)
-    return {key: value for key, value in table.items() if key not in others}
+    reserved = (_NETWORK, _NORMALISE, _VEC_NORMALIZE)
+    return {key: value for key, value in table.items() if key not in reserved}
 
 
 def agent_ids() -> tuple[str, ...]:
     """Return the names of the zoo's agents, sorted, with those that were registered."""
-    return tuple(sorted({*_filed(), *_REGISTERED}))
-
-
-def _filed() -> set[str]:
-    return {path.parent.name for path in content_path("agents").glob("*/agent.toml")}
+    files = content_path("agents").glob("*/agent.toml")
+    return tuple(sorted({*(file.parent.name for file in files), *_REGISTERED}))
 
 
 def register_agent(name: str, **table: Any) -> None:
@@ -204,8 +160,8 @@ def register_agent(name: str, **table: Any) -> None:
 
     Args:
         name: Small letters, digits and hyphens; no other agent's.
-        **table: What agents/NAME/agent.toml holds beside the name: ``description``, ``parent`` and
-            what differs, or all fields of ``AgentSpec``.
+        **table: Content of agents/NAME/agent.toml beside the name: ``description``, ``parent`` and
+            the fields that differ, or all fields of ``AgentSpec``.
 
     Raises:
         ValueError: The name is taken or none, or the table does not fit the schema.
@@ -225,6 +181,7 @@ def register_agent(name: str, **table: Any) -> None:
         raise ValueError(f"the name of an agent is {AGENT_NAME_RULE}, got {name!r}")
     if name in agent_ids():
         raise ValueError(f"agent {name!r} is there already; take another name")
+    # A copy, for the caller may change the tables.
     _REGISTERED[name] = {"name": name, **copy.deepcopy(table)}
     try:
         load_agent_spec(name)
@@ -250,17 +207,17 @@ def load_agent_spec(name: str) -> AgentSpec:
 
 
 def _place(name: str) -> str:
-    """Return where an agent is described, for errors."""
+    """Return the place of an agent's description, for errors."""
     return f"register_agent({name!r})" if name in _REGISTERED else f"agents/{name}/agent.toml"
 
 
-def _read_table(name: str, what: str = "agent", heirs: tuple[str, ...] = ()) -> dict[str, Any]:
+def _read_table(name: str, role: str = "agent", heirs: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return an agent's table, laid over its parent's."""
     known = agent_ids()
-    # Asked of the list and not of the disk: a name such as "../x" reaches no file.
+    # The list decides and not the disk: a name such as "../x" reaches no file.
     if name not in known:
         hint = did_you_mean(name, known)
-        raise ValueError(f"{what} {name!r} is unknown{hint} known agents: {', '.join(known)}")
+        raise ValueError(f"{role} {name!r} is unknown{hint} known agents: {', '.join(known)}")
     if name in heirs:
         raise ValueError(f"{_place(name)}: {name!r} is its own ancestor")
     own = _REGISTERED.get(name)
@@ -272,15 +229,12 @@ def _read_table(name: str, what: str = "agent", heirs: tuple[str, ...] = ()) -> 
     table = {**_laid_over(base, own), "environments": dict(base["environments"])}
     for key in ("policy_kwargs", "default"):
         table[key] = _laid_over(base.get(key, {}), own.get(key, {}))
+    # Environments are merged key by key, so that a child holds its differences alone.
     for env_id, settings in own.get("environments", {}).items():
         table["environments"][env_id] = _laid_over(base["environments"].get(env_id, {}), settings)
     return table
 
 
 def lean_steps(trained_steps: int) -> int:
-    """Return the environment steps that `make_lean` takes if it is not told.
-
-    Args:
-        trained_steps: Environment steps that the teacher was trained.
-    """
+    """Return the environment steps that `make_lean` chooses for a teacher's trained steps."""
     return max(LEAST_LEAN_STEPS, trained_steps // 5)

@@ -1,10 +1,7 @@
 """Networks of other frameworks, trained by the scripts under docs/, do the same here."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -15,16 +12,14 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "docs" / "imported"
 
 
 @pytest.mark.parametrize("framework", ["snntorch", "spikingjelly"])
-def test_a_network_decides_alike_here(
-    framework: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_network_decides_alike_here(framework, tmp_path, monkeypatch):
     pytest.importorskip(framework)
     monkeypatch.syspath_prepend(str(SCRIPTS))
-    cloning: Any = __import__("cloning")
-    script: Any = __import__(f"train_{framework}")
-    kept: list[Any] = []
+    cloning = __import__("cloning")
+    script = __import__(f"train_{framework}")
+    kept = []
 
-    def clone(module: Any, decide: Any, seed: int) -> None:
+    def clone(module, decide, seed):
         cloning.clone(module, decide, seed)
         seen = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
         kept.extend([seen, decide(seen).detach()])

@@ -1,20 +1,14 @@
 """Stored agents play through simulators that nobody here wrote, by their NIR graphs."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import gymnasium as gym
 import nir
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from snn_gym import load_pretrained
 from snn_gym.export import to_nir
@@ -24,12 +18,12 @@ from tests.export.host import choose, seen_by_the_graph
 EPISODES = 20
 
 
-def spikingjelly(graph: nir.NIRGraph) -> Any:
+def spikingjelly(graph):
     exchange = pytest.importorskip("spikingjelly.activation_based.nir_exchange")
     return exchange.import_from_nir(graph, dt=1e-4)
 
 
-def snntorch(graph: nir.NIRGraph) -> Any:
+def snntorch(graph):
     with contextlib.redirect_stdout(io.StringIO()):  # it prints every constant
         return pytest.importorskip("snntorch.import_nir").import_from_nir(graph)
 
@@ -37,10 +31,10 @@ def snntorch(graph: nir.NIRGraph) -> Any:
 class Simulated:
     """A policy of a graph and its host's file."""
 
-    def __init__(self, network: Any, host: dict[str, Any]) -> None:
+    def __init__(self, network, host):
         self._network, self._host = network, host
 
-    def predict(self, observations: NDArray[Any], *_: Any, **__: Any) -> Any:
+    def predict(self, observations, *_, **__):
         steps = np.stack([np.stack(seen_by_the_graph(x, self._host)) for x in observations], axis=1)
         state, total = None, torch.zeros(())
         for module in self._network.modules():
@@ -57,7 +51,7 @@ class Simulated:
 SIMULATORS = pytest.mark.parametrize("simulator", [spikingjelly, snntorch])
 
 
-def simulated(model: Any, simulator: Callable[[nir.NIRGraph], Any], folder: Path) -> Any:
+def simulated(model, simulator, folder):
     files = to_nir(model, folder / "agent.nir")
     host = json.loads(files.host.read_text(encoding="utf-8"))
     return Simulated(simulator(nir.read(files.graph)), host)
@@ -65,9 +59,7 @@ def simulated(model: Any, simulator: Callable[[nir.NIRGraph], Any], folder: Path
 
 @SIMULATORS
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "snn/CartPole-v1"])
-def test_a_stored_agent_earns_the_same_elsewhere(
-    env_id: str, simulator: Callable[[nir.NIRGraph], Any], tmp_path: Path
-) -> None:
+def test_a_stored_agent_earns_the_same_elsewhere(env_id, simulator, tmp_path):
     model = load_pretrained("ppo-lif", env_id)
     policy = simulated(model, simulator, tmp_path)
     ours = evaluate(model, env_id, EPISODES)
@@ -75,9 +67,7 @@ def test_a_stored_agent_earns_the_same_elsewhere(
 
 
 @SIMULATORS
-def test_continuous_actions_are_the_same_in_every_state(
-    simulator: Callable[[nir.NIRGraph], Any], tmp_path: Path
-) -> None:
+def test_continuous_actions_are_the_same_in_every_state(simulator, tmp_path):
     # Played, the pendulum makes a wide way of a difference in the last bit: states are ours here.
     model = load_pretrained("ppo-lif", "Pendulum-v1")
     policy, env = simulated(model, simulator, tmp_path), gym.make("Pendulum-v1")

@@ -1,12 +1,7 @@
 """Sweeps on a real Ray cluster of two nodes, one of which is killed."""
 
-from __future__ import annotations
-
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,7 +20,7 @@ JOBS = [Job("ppo-mlp", "CartPole-v1", seed, 30_000) for seed in (0, 1, 2)]
 
 
 @pytest.fixture
-def cluster() -> Iterator[Any]:
+def cluster():
     """Give a cluster whose head carries out nothing and whose two nodes have a core each."""
     from ray.cluster_utils import Cluster
 
@@ -36,13 +31,11 @@ def cluster() -> Iterator[Any]:
     made.shutdown()
 
 
-def test_a_run_of_a_killed_node_goes_on_elsewhere_and_every_row_comes_once(
-    cluster: Any, tmp_path: Path
-) -> None:
+def test_a_run_of_a_killed_node_goes_on_elsewhere_and_every_row_comes_once(cluster, tmp_path):
     board, runs = tmp_path / "board", tmp_path / "runs"
-    killed: list[float] = []
+    killed = []
 
-    def kill_a_node_that_has_a_checkpoint() -> None:
+    def kill_a_node_that_has_a_checkpoint():
         deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             begun = [job for job in JOBS if list(job.folder(runs).glob("checkpoint*"))]
@@ -69,7 +62,7 @@ def test_a_run_of_a_killed_node_goes_on_elsewhere_and_every_row_comes_once(
         assert all((of_sweep[name] == x).all() for name, x in by_hand.items())
 
 
-def test_a_run_that_cannot_be_is_named(cluster: Any, tmp_path: Path) -> None:
+def test_a_run_that_cannot_be_is_named(cluster, tmp_path):
     runs = tmp_path / "runs"
     folder = JOBS[0].folder(runs)
     folder.mkdir(parents=True)
@@ -80,7 +73,7 @@ def test_a_run_that_cannot_be_is_named(cluster: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "auto", "127.0.0.1:port"])
-def test_no_cluster_is_one_line(address: str, tmp_path: Path) -> None:
+def test_no_cluster_is_one_line(address, tmp_path):
     with pytest.raises(ValueError, match=f"no Ray cluster answers at {address} ") as caught:
         next(sweep_on_cluster(JOBS, tmp_path, tmp_path, address=address))
     assert "\n" not in str(caught.value)

@@ -15,7 +15,7 @@ sys.exit(main(words.split()))
 
 
 @pytest.mark.slow
-def test_a_tracked_run_is_kept_where_it_can_be_sent_later(monkeypatch, tmp_path):
+def test_a_tracked_run_is_stored_for_a_later_upload(monkeypatch, tmp_path):
     monkeypatch.setenv("WANDB_MODE", "offline")
     run(tmp_path, "-c", TRAIN)
     (kept,) = (tmp_path / "run" / "wandb").glob("offline-run-*/run-*.wandb")

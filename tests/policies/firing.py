@@ -1,14 +1,10 @@
 """Policies with random weights whose neurons fire."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import torch
 
 
 @torch.no_grad()
-def made_to_fire(policy: Any) -> Any:
+def made_to_fire(policy):
     """Enlarge a policy's weights, give its normaliser statistics, and let it act; return it."""
     for parameter in policy.parameters():
         parameter.mul_(3.0)

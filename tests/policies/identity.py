@@ -5,14 +5,14 @@ them in one of ``ACTIONS``. After Stable-Baselines3's
 ``IdentityEnv``, whose observation space is always its action space.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import pytest
 from gymnasium import spaces
 from sb3_contrib import QRDQN, TQC, TRPO
 from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
@@ -32,11 +32,20 @@ from snn_gym.policies import (
 )
 from snn_gym.spiking import NetworkConfig
 
+
+@contextmanager
+def refused(message, *errors):
+    """Expect an error, a ValueError if none is named, whose one line matches a message."""
+    with pytest.raises(errors or ValueError, match=message) as caught:
+        yield
+    assert "\n" not in str(caught.value)
+
+
 SMALL = NetworkConfig(hidden_sizes=(32,), time_steps=4)
 # A bit is said by a Box action of -TARGET or TARGET; half of that off is still right.
 TARGET = 0.7
 
-ACTIONS: dict[str, spaces.Space[Any]] = {
+ACTIONS = {
     "Discrete": spaces.Discrete(4),
     "MultiDiscrete": spaces.MultiDiscrete([2, 2]),
     "MultiBinary": spaces.MultiBinary(2),
@@ -52,20 +61,20 @@ class View:
     show: Callable[[np.ndarray[Any, Any], np.random.Generator], Any]
 
 
-def _image(bits: np.ndarray[Any, Any], rng: np.random.Generator) -> np.ndarray[Any, Any]:
+def _image(bits, rng):
     image = rng.integers(0, 50, (36, 36, 1), dtype=np.uint8)
     image[:, :18] += np.uint8(150 * bits[0])
     image[:, 18:] += np.uint8(150 * bits[1])
     return image
 
 
-def _spikes(bits: np.ndarray[Any, Any], rng: np.random.Generator) -> np.ndarray[Any, Any]:
+def _spikes(bits, rng):
     # (5,): two channels for each bit, and one that tells nothing
     rates = np.concatenate([np.repeat(bits, 2) * 0.9 + 0.05, [0.5]])
     return (rng.random((6, 5)) < rates).astype(np.int8)
 
 
-VIEWS: dict[str, View] = {
+VIEWS = {
     # Far from standardised, so that the normaliser has to do its part.
     "analogue": View(
         spaces.Box(-200.0, 200.0, (3,)),
@@ -101,22 +110,22 @@ VIEWS: dict[str, View] = {
 class Identity(gym.Env[Any, Any]):
     """Repeat the two bits that the observation shows; ten steps an episode."""
 
-    def __init__(self, view: str = "analogue", action: str = "Discrete") -> None:
+    def __init__(self, view="analogue", action="Discrete"):
         self.view = VIEWS[view]
         # Copies: a space carries its own random numbers.
         self.observation_space = self.view.space
         self.action_space = ACTIONS[action]
 
-    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+    def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
         self.step_count = 0
         return self._next(), {}
 
-    def _next(self) -> Any:
+    def _next(self):
         self.bits = self.np_random.integers(0, 2, 2)
         return self.view.show(self.bits, self.np_random)
 
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+    def step(self, action):
         if isinstance(self.action_space, spaces.Discrete):
             right = reward = float(action == 2 * self.bits[0] + self.bits[1])
         elif isinstance(self.action_space, spaces.Box):
@@ -148,7 +157,7 @@ _EPSILON_GREEDY = {
 _CONTINUOUS = {"learning_starts": 32, "learning_rate": 3e-3, "batch_size": 32, "buffer_size": 5000}
 _NOISE = {"action_noise": NormalActionNoise(np.zeros(2), np.full(2, 0.5))}
 
-CASES: dict[str, Case] = {
+CASES = {
     "PPO": Case(PPO, SpikingActorCriticPolicy, _ALL, 900,
                 {"n_steps": 64, "batch_size": 32, "n_epochs": 4, "learning_rate": 3e-3},
                 {"log_std_init": -0.7}),
@@ -169,7 +178,7 @@ CASES: dict[str, Case] = {
 }  # fmt: skip
 
 
-STATEFUL: dict[str, Case] = {
+STATEFUL = {
     "StatefulPPO": Case(StatefulPPO, StatefulActorCriticPolicy, _ALL, 0,
                         {"n_steps": 32, "batch_size": 32, "sequence_length": 8, "n_epochs": 2}),
     "StatefulDQN": Case(StatefulDQN, StatefulDQNPolicy, ("Discrete",), 0,
@@ -181,7 +190,7 @@ EVERY = {**CASES, **STATEFUL}
 
 
 # What a convolutional network needs in place of the case's settings.
-FOR_IMAGES: dict[str, dict[str, Any]] = {
+FOR_IMAGES = {
     "A2C": {"learning_rate": 1e-3, "ent_coef": 0.02},
     "PPO": {"learning_rate": 1e-3},
     "TRPO": {"learning_rate": 1e-3},
@@ -190,7 +199,7 @@ FOR_IMAGES: dict[str, dict[str, Any]] = {
 }
 
 
-def make(name: str, env: Any = None, seed: int = 0, **arguments: Any) -> Any:
+def make(name, env=None, seed=0, **arguments):
     """Return a model of an algorithm on a small spiking network."""
     case = EVERY[name]
     policy_kwargs = {"network": SMALL, **case.policy_kwargs, **arguments.pop("policy_kwargs", {})}
@@ -200,7 +209,7 @@ def make(name: str, env: Any = None, seed: int = 0, **arguments: Any) -> Any:
     )  # fmt: skip
 
 
-def observations(view: str, count: int, seed: int = 0) -> Any:
+def observations(view, count, seed=0):
     """Return a batch of observations."""
     rng = np.random.default_rng(seed)
     seen = [VIEWS[view].show(rng.integers(0, 2, 2), rng) for _ in range(count)]
@@ -209,7 +218,7 @@ def observations(view: str, count: int, seed: int = 0) -> Any:
     return np.stack(seen)
 
 
-def score(model: Any, view: str, action: str, episodes: int = 10) -> float:
+def score(model, view, action, episodes=10):
     """Return the share of bits repeated rightly, acting deterministically."""
     env, total = Identity(view, action), 0.0
     for episode in range(episodes):

@@ -1,9 +1,6 @@
 """Actions by compiled programs against PyTorch's, of every kind of policy, space and decoder."""
 
-from __future__ import annotations
-
 import copy
-from typing import Any
 
 import numpy as np
 import pytest
@@ -35,19 +32,19 @@ SEEN = {
 CHOSEN = {"discrete": spaces.Discrete(3), "continuous": BOX, "flags": spaces.MultiBinary(3)}
 
 
-def build(kind: type[Any], seen: str, chosen: str = "discrete", **network: Any) -> Any:
+def build(kind, seen, chosen="discrete", **network):
     torch.manual_seed(0)
     config = NetworkConfig((12, 8), 5, **network)
-    policy: Any = kind(SEEN[seen], CHOSEN[chosen], ConstantSchedule(0.1), network=config)
+    policy = kind(SEEN[seen], CHOSEN[chosen], ConstantSchedule(0.1), network=config)
     return made_to_fire(policy)
 
 
-def observe(seen: str, batch: int) -> np.ndarray[Any, Any]:
+def observe(seen, batch):
     SEEN[seen].seed(0)
     return np.stack([SEEN[seen].sample() for _ in range(batch)])
 
 
-def both_ways(policy: Any, observation: Any) -> tuple[Any, Any]:
+def both_ways(policy, observation):
     """Actions as they are, and by PyTorch."""
     short = policy.predict(observation, deterministic=True)[0]
     return short, policy.predict_by_torch(observation, deterministic=True)[0]
@@ -69,9 +66,7 @@ def both_ways(policy: Any, observation: Any) -> tuple[Any, Any]:
         (SpikingQRDQNPolicy, "discrete", {}),
     ],
 )
-def test_predict_chooses_what_pytorch_does(
-    kind: type[Any], chosen: str, network: dict[str, Any], seen: str
-) -> None:
+def test_predict_chooses_the_actions_of_pytorch(kind, chosen, network, seen):
     policy = build(kind, seen, chosen, **network)
     actions = []
     for observation in (observe(seen, 40), observe(seen, 1), observe(seen, 1)[0]):
@@ -83,7 +78,7 @@ def test_predict_chooses_what_pytorch_does(
 
 
 @pytest.mark.parametrize("kind", [SpikingSACPolicy, SpikingTD3Policy, SpikingControllerPolicy])
-def test_squashed_actions_are_those_of_pytorch(kind: type[Any]) -> None:
+def test_squashed_actions_are_those_of_pytorch(kind):
     policy, observations = build(kind, "analogue", "continuous"), observe("analogue", 40)
     short, long = both_ways(policy, observations)
     np.testing.assert_allclose(short, long, rtol=1e-6, atol=1e-6)
@@ -93,7 +88,7 @@ def test_squashed_actions_are_those_of_pytorch(kind: type[Any]) -> None:
 
 @pytest.mark.parametrize("chosen", ["discrete", "continuous"])
 @pytest.mark.parametrize("activation", [torch.nn.Tanh, torch.nn.ReLU, torch.nn.ELU])
-def test_twins_choose_alike(chosen: str, activation: type[torch.nn.Module]) -> None:
+def test_twins_choose_alike(chosen, activation):
     torch.manual_seed(0)
     twin = SpikingActorCriticPolicy(
         SEEN["analogue"], CHOSEN[chosen], ConstantSchedule(0.1), spiking_actor=False,
@@ -103,7 +98,7 @@ def test_twins_choose_alike(chosen: str, activation: type[torch.nn.Module]) -> N
     np.testing.assert_allclose(short, long, rtol=1e-6, atol=1e-6)
 
 
-def test_without_determinism_actions_are_drawn() -> None:
+def test_without_determinism_actions_are_drawn():
     policy, observation = build(SpikingActorCriticPolicy, "analogue"), observe("analogue", 30)
     drawn = [policy.predict(observation)[0] for _ in range(2)]
     assert (drawn[0] != drawn[1]).any()
@@ -111,7 +106,7 @@ def test_without_determinism_actions_are_drawn() -> None:
 
 @pytest.mark.parametrize("network", [{}, {"recurrent": True}, {"decoder": "last_voltage"}])
 @pytest.mark.parametrize("kind", [StatefulActorCriticPolicy, StatefulDQNPolicy])
-def test_states_are_carried_alike(kind: type[Any], network: dict[str, Any]) -> None:
+def test_states_are_carried_alike(kind, network):
     policy, short, long = build(kind, "analogue", **network), None, None
     rng = np.random.default_rng(0)
     for observations in observe("analogue", 80).reshape(8, 10, -1):
@@ -122,7 +117,7 @@ def test_states_are_carried_alike(kind: type[Any], network: dict[str, Any]) -> N
         np.testing.assert_allclose(short[0], long[0], rtol=1e-5, atol=1e-5)
 
 
-def test_where_two_values_are_equal_or_nearly_so_pytorch_decides() -> None:
+def test_pytorch_decides_between_nearly_equal_values():
     policy, observations = build(SpikingControllerPolicy, "analogue"), observe("analogue", 300)
     head = policy.controller.head
     with torch.no_grad():
@@ -136,29 +131,29 @@ def test_where_two_values_are_equal_or_nearly_so_pytorch_decides() -> None:
     np.testing.assert_array_equal(one, by_torch)
 
 
-def change_in_place(policy: Any) -> None:
+def change_in_place(policy):
     with torch.no_grad():
         policy.action_net.weight.neg_()
 
 
-def change_by_numpy(policy: Any) -> None:
+def change_by_numpy(policy):
     policy.mlp_extractor.actor.layers[0].linear.bias.detach().numpy()[0] += 3.0
 
 
-def change_of_data(policy: Any) -> None:
+def change_of_data(policy):
     policy.action_net.bias.data = policy.action_net.bias.data + torch.tensor([9.0, 0.0, 0.0])
 
 
-def change_of_part(policy: Any) -> None:
+def change_of_part(policy):
     torch.manual_seed(1)
     policy.action_net = torch.nn.Linear(8, 3)
 
 
-def change_of_scale(policy: Any) -> None:
+def change_of_scale(policy):
     policy.fit_normaliser(10 + 5 * observe("analogue", 30))
 
 
-def change_by_hook(policy: Any) -> None:
+def change_by_hook(policy):
     policy.action_net.register_forward_hook(lambda *_: -_[-1])
 
 
@@ -169,7 +164,7 @@ def change_by_hook(policy: Any) -> None:
         change_by_hook,
     ],
 )  # fmt: skip
-def test_every_change_is_seen(change: Any) -> None:
+def test_every_change_is_seen(change):
     policy, observations = build(SpikingActorCriticPolicy, "analogue"), observe("analogue", 60)
     before = policy.predict(observations, deterministic=True)[0]
     change(policy)
@@ -178,7 +173,7 @@ def test_every_change_is_seen(change: Any) -> None:
     assert (after != before).any()
 
 
-def test_a_copy_has_its_own_weights() -> None:
+def test_a_copy_has_its_own_weights():
     policy, observations = build(SpikingActorCriticPolicy, "analogue"), observe("analogue", 60)
     before = policy.predict(observations, deterministic=True)[0]
     other = copy.deepcopy(policy)
@@ -187,25 +182,25 @@ def test_a_copy_has_its_own_weights() -> None:
     assert (other.predict(observations, deterministic=True)[0] != before).any()
 
 
-def test_a_class_with_a_way_of_its_own_decides() -> None:
+def test_a_class_with_a_way_of_its_own_decides():
     class First(SpikingActorCriticPolicy):
         """A policy that always does the first thing."""
 
-        def _predict(self, observation: Any, deterministic: bool = False) -> Any:
+        def _predict(self, observation, deterministic=False):
             return torch.zeros(len(observation), dtype=torch.int64)
 
     policy = build(First, "analogue")
     assert not policy.predict(observe("analogue", 60), deterministic=True)[0].any()
 
 
-def test_a_policy_in_training_is_switched_to_acting() -> None:
+def test_a_policy_in_training_is_switched_to_acting():
     policy = build(SpikingActorCriticPolicy, "analogue")
     policy.set_training_mode(True)
     policy.predict(observe("analogue", 1), deterministic=True)
     assert not any(module.training for module in policy.modules())
 
 
-def test_what_sb3_refuses_is_refused() -> None:
+def test_refusals_of_stable_baselines3_remain():
     policy = build(SpikingActorCriticPolicy, "analogue")
     with pytest.raises(ValueError, match="Unexpected observation shape"):
         policy.predict(np.zeros((2, 4), np.float32), deterministic=True)

@@ -1,10 +1,5 @@
 """Arguments that other libraries give a policy, and who may build it."""
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 import sb3_contrib
@@ -16,17 +11,14 @@ from torch import nn
 from snn_gym import policies
 from snn_gym.learners import StatefulDQN, StatefulPPO
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
-from tests.policies.identity import CASES, EVERY, SMALL, Identity, make, observations
-from tests.policies.matrix import ERROR
+from tests.policies.identity import CASES, EVERY, SMALL, Identity, make, observations, refused
 
-ALGORITHMS: dict[str, Any] = {
+ALGORITHMS = {
     **{name: case.algorithm for name, case in CASES.items()},
     "StatefulPPO": StatefulPPO,
     "StatefulDQN": StatefulDQN,
 }
-POLICIES: dict[str, Any] = {
-    name: getattr(policies, name) for name in [*policies.__all__, *policies.CONTRIB]
-}
+POLICIES = {name: getattr(policies, name) for name in [*policies.__all__, *policies.CONTRIB]}
 algorithms = pytest.mark.parametrize("name", list(CASES))
 
 
@@ -35,12 +27,12 @@ STOCK = {"PPO": PPO, "A2C": A2C, "TRPO": TRPO, "SAC": SAC, "TD3": TD3, "DDPG": D
 actor_critic = pytest.mark.parametrize("name", list(STOCK))
 
 
-def critic_key(name: str) -> str:
+def critic_key(name):
     return "qf" if issubclass(EVERY[name].algorithm, OffPolicyAlgorithm) else "vf"
 
 
-@algorithms
-def test_net_arch_is_the_hidden_sizes(name: str) -> None:
+@pytest.mark.parametrize("name", list(EVERY))
+def test_net_arch_is_the_hidden_sizes(name):
     both = {"pi": [6, 5], critic_key(name): [6, 5]}
     # As in RL Zoo's files and searches, old and new.
     for arch in ([6, 5], both, [both]) if name in STOCK else ([6, 5],):
@@ -52,7 +44,7 @@ def test_net_arch_is_the_hidden_sizes(name: str) -> None:
         assert [layer.size for layer in network.layers] == [6, 5]
 
 
-def shapes(policy: Any) -> list[tuple[str, tuple[int, ...]]]:
+def shapes(policy):
     """Return the shapes of a policy's weights in order, each with the part that it is of."""
     parts = {"action_net": "actor", "value_net": "critic", "policy_net": "actor"}
     found = []
@@ -68,9 +60,9 @@ def shapes(policy: Any) -> list[tuple[str, tuple[int, ...]]]:
 
 
 @actor_critic
-def test_actor_and_critic_have_the_sizes_that_stock_policies_have(name: str) -> None:
+def test_actor_and_critic_have_the_sizes_that_stock_policies_have(name):
     key = critic_key(name)
-    archs: list[Any] = [{"pi": [6], key: [5, 4]}, [{"pi": [6, 7], key: [5]}], {"pi": [6], key: []}]
+    archs = [{"pi": [6], key: [5, 4]}, [{"pi": [6, 7], key: [5]}], {"pi": [6], key: []}]
     if key == "vf":
         archs.append({"pi": [8]})  # a linear critic, there too
     quantiles = {"n_quantiles": 5} if name == "TQC" else {}
@@ -84,7 +76,7 @@ def test_actor_and_critic_have_the_sizes_that_stock_policies_have(name: str) -> 
         assert [layer.size for layer in spiking.acting_network().layers] == plain["pi"]
 
 
-def test_a_critic_that_spikes_or_carries_a_state_has_its_own_sizes() -> None:
+def test_a_critic_that_spikes_or_carries_a_state_has_its_own_sizes():
     arch = {"pi": [6, 5], "vf": [7]}
     spiking = make("PPO", policy_kwargs={"net_arch": arch, "spiking_critic": True}).policy
     assert [layer.size for layer in spiking.mlp_extractor.critic.layers] == [7]
@@ -92,13 +84,12 @@ def test_a_critic_that_spikes_or_carries_a_state_has_its_own_sizes() -> None:
     assert stateful.mlp_extractor.critic.state_size == 7
     assert [layer.size for layer in stateful.mlp_extractor.actor.layers] == [6, 5]
     for name, flags in (("PPO", {"spiking_critic": True}), ("StatefulPPO", {})):
-        with pytest.raises(ValueError, match=r"a critic that .* needs a hidden layer") as caught:
+        with refused(r"a critic that .* needs a hidden layer"):
             make(name, policy_kwargs={"net_arch": {"pi": [8]}, **flags})
-        assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", [*STOCK, "StatefulPPO"])
-def test_a_critic_of_other_sizes_is_saved(name: str, tmp_path: Path) -> None:
+def test_a_critic_of_other_sizes_is_saved(name, tmp_path):
     key = critic_key(name)
     model = make(name, policy_kwargs={"net_arch": {"pi": [6], key: [5, 4]}}).learn(128)
     seen = observations("analogue", 20)
@@ -114,7 +105,7 @@ def test_a_critic_of_other_sizes_is_saved(name: str, tmp_path: Path) -> None:
 
 
 @actor_critic
-def test_critic_hidden_sizes_are_the_same_by_another_name(name: str) -> None:
+def test_critic_hidden_sizes_are_the_same_by_another_name(name):
     key = critic_key(name)
     network = {"hidden_sizes": [6]}
     named = make(name, policy_kwargs={"network": network, "critic_hidden_sizes": [5, 4]}).policy
@@ -132,9 +123,9 @@ def test_critic_hidden_sizes_are_the_same_by_another_name(name: str) -> None:
 
 
 @algorithms
-def test_sizes_that_no_policy_has_are_refused(name: str, record_property: Any) -> None:
+def test_sizes_that_no_policy_has_are_refused(name):
     key = critic_key(name)
-    wrong: list[tuple[Any, str]] = [
+    wrong = [
         ({"width": [6]}, r"net_arch must be a list of hidden sizes.* got \{'width': \[6\]\}"),
         ([], r"net_arch \[\] has no hidden layer that could act: hidden_sizes must name at least"),
         ([0], "must be at least 1, got 0"),
@@ -147,14 +138,12 @@ def test_sizes_that_no_policy_has_are_refused(name: str, record_property: Any) -
         wrong.append(({"vf": [6]}, r"has no hidden layer that could act"))
         wrong.append(({"pi": [6], "qf": [6]}, r"the critic's \(vf\), such as dict"))
     for arch, message in wrong:
-        with pytest.raises(ValueError, match=message) as caught:
+        with refused(message):
             make(name, policy_kwargs={"net_arch": arch})
-        assert "\n" not in str(caught.value)
-        record_property(ERROR, f"net_arch {arch}|{caught.value}")
 
 
 @algorithms
-def test_a_network_may_be_a_mapping(name: str) -> None:
+def test_a_network_may_be_a_mapping(name):
     network = {"hidden_sizes": [6], "neuron": "lif", "neuron_parameters": {"tau_mem_ms": 7.0}}
     model = make(name, policy_kwargs={"network": network})
     assert model.policy.network == NetworkConfig.from_dict(network)
@@ -165,7 +154,7 @@ def test_a_network_may_be_a_mapping(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_an_algorithm_with_anothers_policy_is_told_its_own(name: str, record_property: Any) -> None:
+def test_an_algorithm_with_another_policy_names_its_policy(name):
     discrete = name in ("DQN", "QRDQN", "StatefulDQN")
     env = Identity(action="Discrete" if discrete else "Box")
     (own,) = (policy for policy, kind in POLICIES.items() if name in kind.algorithms)
@@ -173,10 +162,8 @@ def test_an_algorithm_with_anothers_policy_is_told_its_own(name: str, record_pro
     for policy, kind in POLICIES.items():
         if policy == own:
             continue
-        with pytest.raises(ValueError, match=f"{name} needs {own}, got {policy}, which") as caught:
+        with refused(f"{name} needs {own}, got {policy}, which"):
             ALGORITHMS[name](kind, env)
-        assert "\n" not in str(caught.value)
-    record_property(ERROR, f"{name} with another's policy|{caught.value}")
 
 
 @pytest.mark.parametrize(
@@ -187,9 +174,7 @@ def test_an_algorithm_with_anothers_policy_is_told_its_own(name: str, record_pro
         ("RecurrentPPO", "snn_gym.learners.StatefulPPO with StatefulActorCriticPolicy"),
     ],
 )
-def test_an_algorithm_without_a_spiking_policy_names_the_substitute(
-    algorithm: str, substitute: str
-) -> None:
+def test_an_algorithm_without_a_spiking_policy_names_the_substitute(algorithm, substitute):
     kind = getattr(sb3_contrib, algorithm)
     env = Identity(action="Box" if algorithm == "CrossQ" else "Discrete")
     mine = type("Mine", (kind,), {})
@@ -201,8 +186,8 @@ def test_an_algorithm_without_a_spiking_policy_names_the_substitute(
             assert "\n" not in str(got.value)
 
 
-def test_a_subclass_of_an_algorithm_takes_the_same_policy() -> None:
-    class Mine(CASES["DQN"].algorithm):  # type: ignore[misc]
+def test_a_subclass_of_an_algorithm_takes_the_same_policy():
+    class Mine(CASES["DQN"].algorithm):
         pass
 
     assert Mine(policies.SpikingDQNPolicy, Identity()).policy
@@ -210,7 +195,7 @@ def test_a_subclass_of_an_algorithm_takes_the_same_policy() -> None:
         Mine(policies.SpikingActorCriticPolicy, Identity())
 
 
-def test_an_actor_may_have_an_activation_of_its_own(record_property: Any) -> None:
+def test_an_actor_may_have_an_activation_of_its_own():
     ann = {"spiking_actor": False}
     policy = make("PPO", policy_kwargs={**ann, "actor_activation": "relu"}).policy
     again = type(policy)(**policy._get_constructor_parameters())
@@ -221,9 +206,8 @@ def test_an_actor_may_have_an_activation_of_its_own(record_property: Any) -> Non
         ({"actor_activation": "relu"}, "is for an actor that neither spikes nor carries a state"),
         ({**ann, "actor_activation": "gelu"}, "must be one of tanh, relu or None, got 'gelu'"),
     ):
-        with pytest.raises(ValueError, match=message) as caught:
+        with pytest.raises(ValueError, match=message):
             make("PPO", policy_kwargs=arguments)
-        record_property(ERROR, f"actor_activation {arguments}|{caught.value}")
     stateful = {**ann, "actor_activation": "relu"}
     with pytest.raises(ValueError, match="neither spikes nor carries a state"):
         StatefulPPO(policies.StatefulActorCriticPolicy, Identity(), policy_kwargs=stateful)

@@ -1,10 +1,7 @@
 """An exported policy acts as ``predict`` says, or is refused in one line; never a constant."""
 
-from __future__ import annotations
-
 import io
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -26,33 +23,32 @@ ignored = pytest.mark.filterwarnings("ignore")
 class Acts(nn.Module):
     """What Stable-Baselines3's documentation exports: the best action."""
 
-    def __init__(self, policy: Any) -> None:
+    def __init__(self, policy):
         super().__init__()
         self.policy = policy
 
-    def forward(self, observation: Tensor) -> Tensor:
-        action: Tensor = self.policy._predict(observation, deterministic=True)
-        return action
+    def forward(self, observation):
+        return self.policy._predict(observation, deterministic=True)
 
 
-def traced(module: nn.Module, seen: Tensor) -> Exported:
-    return torch.jit.trace(module, seen[:2])  # type: ignore[no-any-return, no-untyped-call]
+def traced(module, seen):
+    return torch.jit.trace(module, seen[:2])
 
 
-def exported(module: nn.Module, seen: Tensor) -> Exported:
+def exported(module, seen):
     batch = {0: torch.export.Dim("batch", min=2, max=COUNT)}
     return torch.export.export(module, (seen[:5],), dynamic_shapes=(batch,)).module()
 
 
-def compiled(module: nn.Module, _: Tensor) -> Exported:
-    return torch.compile(module, backend="eager")  # type: ignore[return-value]
+def compiled(module, _):
+    return torch.compile(module, backend="eager")
 
 
-def recorded(module: nn.Module, seen: Tensor) -> Exported:
+def recorded(module, seen):
     return torch.fx.experimental.proxy_tensor.make_fx(module)(seen)
 
 
-def onnx(module: nn.Module, seen: Tensor, dynamo: bool) -> Exported:
+def onnx(module, seen, dynamo):
     pytest.importorskip("onnx", reason="export to ONNX needs onnx")
     runtime = pytest.importorskip("onnxruntime", reason="an ONNX file is run by onnxruntime")
     if dynamo:
@@ -63,7 +59,7 @@ def onnx(module: nn.Module, seen: Tensor, dynamo: bool) -> Exported:
     return lambda x: torch.as_tensor(session.run(None, {"seen": x.numpy()})[0])
 
 
-WAYS: dict[str, Callable[[nn.Module, Tensor], Exported]] = {
+WAYS = {
     "torch.jit.trace": traced,
     "torch.export": exported,
     "torch.compile": compiled,
@@ -72,7 +68,7 @@ WAYS: dict[str, Callable[[nn.Module, Tensor], Exported]] = {
     "onnx by torch.export": lambda module, seen: onnx(module, seen, dynamo=True),
 }
 ways = pytest.mark.parametrize("way", list(WAYS))
-NETWORKS: dict[str, dict[str, Any]] = {
+NETWORKS = {
     "lif": {"neuron": "lif", "learnable": ("tau_mem", "v_threshold")},
     "recurrent alif": {"neuron": "alif", "recurrent": True, "decoder": "last_voltage"},
     "learnable population": {"encoder": "learnable_population", "decoder": "population"},
@@ -80,7 +76,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(autouse=True)
-def unchecked_distributions() -> Iterator[None]:
+def unchecked_distributions():
     """PyTorch's own checks of a distribution's values can't be exported, of no policy."""
     kept = torch.distributions.Distribution._validate_args
     torch.distributions.Distribution.set_default_validate_args(False)
@@ -88,7 +84,7 @@ def unchecked_distributions() -> Iterator[None]:
     torch.distributions.Distribution.set_default_validate_args(kept)
 
 
-def actions_of(policy: Any, exported: Exported, seen: Tensor) -> Any:
+def actions_of(policy, exported, seen):
     with torch.no_grad():
         actions = exported(seen).numpy()
     if policy.squash_output:
@@ -96,7 +92,7 @@ def actions_of(policy: Any, exported: Exported, seen: Tensor) -> Any:
     return np.clip(actions, -1, 1) if actions.dtype == np.float32 else actions
 
 
-def assert_acts_alike(model: Any, way: str, view: str = "analogue") -> None:
+def assert_acts_alike(model, way, view="analogue"):
     tell_apart(model) if view == "analogue" else None
     policy = model.policy
     policy.set_training_mode(False)
@@ -116,7 +112,7 @@ def assert_acts_alike(model: Any, way: str, view: str = "analogue") -> None:
 @ignored
 @ways
 @pytest.mark.parametrize("network", NETWORKS)
-def test_an_exported_policy_acts_as_predict_says(way: str, network: str) -> None:
+def test_an_exported_policy_acts_as_predict_says(way, network):
     config = NetworkConfig((16,), 4, **NETWORKS[network])
     assert_acts_alike(make("PPO", policy_kwargs={"network": config}), way)
 
@@ -124,13 +120,13 @@ def test_an_exported_policy_acts_as_predict_says(way: str, network: str) -> None
 @ignored
 @pytest.mark.parametrize("way", ["torch.jit.trace", "torch.export"])
 @pytest.mark.parametrize("name", [x for x in CASES if x != "PPO"])
-def test_so_does_every_algorithms(way: str, name: str) -> None:
+def test_exported_policies_of_every_algorithm_act_as_predict_says(way, name):
     assert_acts_alike(make(name), way)
 
 
 @ignored
 @ways
-def test_so_does_one_that_observes_spike_trains(way: str) -> None:
+def test_an_exported_policy_acts_on_spike_trains_as_predict_says(way):
     model = make("DQN", Identity("spikes"))
     with torch.no_grad():
         model.policy.q_net.q_net.head.weight.mul_(20.0)
@@ -143,13 +139,13 @@ def test_so_does_one_that_observes_spike_trains(way: str) -> None:
     [*((way, "rate") for way in WAYS),
      *(("torch.jit.trace", encoder) for encoder in ("latency", "population"))],
 )  # fmt: skip
-def test_spikes_made_outside_of_pytorch_are_refused(way: str, encoder: str) -> None:
+def test_spikes_made_outside_of_pytorch_are_refused(way, encoder):
     model = make("PPO", policy_kwargs={"network": NetworkConfig((4,), 4, encoder=encoder)})
     seen = torch.as_tensor(observations("analogue", 4))
     message = f"encoder '{encoder}' is computed outside of PyTorch"
     with torch.no_grad(), pytest.raises(Exception) as caught:  # noqa: PT011
         WAYS[way](Acts(model.policy), seen)(seen)
-    reasons: list[BaseException] = [caught.value]
+    reasons = [caught.value]
     while cause := reasons[-1].__cause__:
         reasons.append(cause)
     assert any(message in str(x) for x in reasons)
@@ -160,7 +156,7 @@ def test_spikes_made_outside_of_pytorch_are_refused(way: str, encoder: str) -> N
 
 @ignored
 @pytest.mark.parametrize("way", ["torch.jit.trace", "torch.export"])
-def test_a_state_is_carried_through_an_exported_network(way: str) -> None:
+def test_a_state_is_carried_through_an_exported_network(way):
     torch.manual_seed(0)
     policy = StatefulActorCriticPolicy(
         VIEWS["analogue"].space, Identity().action_space, ConstantSchedule(0.1),
@@ -169,8 +165,8 @@ def test_a_state_is_carried_through_an_exported_network(way: str) -> None:
     network = policy.mlp_extractor.actor
     seen, state = torch.randn(20, 7, 3) * 3, network.rest_state(7)
     with torch.no_grad():
-        step: Any = (
-            torch.jit.trace(network, (seen[0], state))  # type: ignore[no-untyped-call]
+        step = (
+            torch.jit.trace(network, (seen[0], state))
             if way == "torch.jit.trace"
             else torch.export.export(network, (seen[0], state)).module()
         )
@@ -186,10 +182,10 @@ def test_a_state_is_carried_through_an_exported_network(way: str) -> None:
 
 
 @ignored
-def test_a_trace_is_no_training_data() -> None:
+def test_a_trace_is_no_training_data():
     model = make("PPO").learn(64)
     before = {name: x.clone() for name, x in full_state(model.policy).items()}
     with torch.no_grad():
-        torch.jit.trace(model.policy, torch.zeros(2, 3), check_trace=False)  # type: ignore[no-untyped-call]
+        torch.jit.trace(model.policy, torch.zeros(2, 3), check_trace=False)
     after = full_state(model.policy)
     assert all(torch.equal(after[name], x) for name, x in before.items())

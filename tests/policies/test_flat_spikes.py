@@ -26,10 +26,7 @@ def test_it_is_not_joined_with_values_without_time():
     space = spaces.Dict({"spikes": FlatSpikes(7, 3), "value": spaces.Box(0.0, 1.0, (1,))})
     with pytest.raises(ValueError, match="'spikes' of the Dict is the spike train FlatSpikes"):
         SpikingActorCriticPolicy(
-            space,
-            gym.spaces.Discrete(2),
-            lambda _: 0.0,
-            features_extractor_class=CombinedExtractor,
+            space, gym.spaces.Discrete(2), lambda _: 0.0, features_extractor_class=CombinedExtractor
         )
 
 

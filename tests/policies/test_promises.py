@@ -1,11 +1,7 @@
 """Stable-Baselines3's promises of a policy, for every algorithm; see also test_ecosystem."""
 
-from __future__ import annotations
-
 import copy
 import pickle
-from pathlib import Path
-from typing import Any
 
 import cloudpickle
 import numpy as np
@@ -17,8 +13,7 @@ from stable_baselines3.common.vec_env import SubprocVecEnv
 
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.bookkeeping import full_state
-from tests.policies.identity import EVERY, STATEFUL, VIEWS, Identity, make, observations
-from tests.policies.matrix import PROMISE
+from tests.policies.identity import EVERY, STATEFUL, VIEWS, Identity, make, observations, refused
 from tests.policies.test_ecosystem import OFF_POLICY, Reach
 from tests.policies.test_identity import assert_same
 
@@ -26,22 +21,13 @@ from tests.policies.test_identity import assert_same
 NOISY = NetworkConfig((6,), 3, encoder="rate")
 STEPS = 64
 algorithms = pytest.mark.parametrize("name", list(EVERY))
-Record = Any
 
 
-@pytest.fixture
-def keeps(record_property: Any) -> Record:
-    def record(name: str, promise: str, result: str = "yes") -> None:
-        record_property(PROMISE, f"{name}|{promise}|{result}")
-
-    return record
-
-
-def trained(name: str, network: NetworkConfig = NOISY) -> Any:
+def trained(name, network=NOISY):
     return make(name, policy_kwargs={"network": network}).learn(STEPS)
 
 
-def assert_alike(policy: Any, other: Any, view: str = "analogue") -> None:
+def assert_alike(policy, other, view="analogue"):
     """Check that two policies are the same, and act the same."""
     assert_same(full_state(policy), full_state(other))
     seen = observations(view, 20)
@@ -50,7 +36,7 @@ def assert_alike(policy: Any, other: Any, view: str = "analogue") -> None:
 
 
 @algorithms
-def test_models_and_policies_come_back_from_files(name: str, tmp_path: Path, keeps: Record) -> None:
+def test_models_and_policies_come_back_from_files(name, tmp_path):
     model = trained(name)
     kept = copy.deepcopy(full_state(model.policy))
     assert kept.keys() > model.policy.state_dict().keys()
@@ -61,15 +47,13 @@ def test_models_and_policies_come_back_from_files(name: str, tmp_path: Path, kee
     assert_same(full_state(loaded.policy), kept)
     assert_same(full_state(policy), kept)
     assert_alike(loaded.policy, policy)
-    keeps(name, "model.save, load")
-    keeps(name, "policy.save, load")
 
 
 PARTS = ("actor", "critic", "q_net", "quantile_net")
 
 
 @algorithms
-def test_parts_come_back_from_files(name: str, tmp_path: Path, keeps: Record) -> None:
+def test_parts_come_back_from_files(name, tmp_path):
     policy = trained(name).policy
     parts = [part for part in PARTS if hasattr(policy, part)]
     for part in parts:
@@ -79,15 +63,11 @@ def test_parts_come_back_from_files(name: str, tmp_path: Path, keeps: Record) ->
         assert_same(full_state(loaded), full_state(own))
         if hasattr(own, "_predict") and name not in STATEFUL:
             assert_alike(own, loaded)
-    none = "no parts of their own: networks and heads are the policy's"
-    keeps(name, "actor, critic, q_net.save, load", ",".join(parts) or none)
     assert bool(parts) == issubclass(EVERY[name].algorithm, OffPolicyAlgorithm)
 
 
 @algorithms
-def test_weights_may_be_replaced_by_random_ones_and_back(
-    name: str, tmp_path: Path, keeps: Record
-) -> None:
+def test_weights_may_be_replaced_by_random_ones_and_back(name, tmp_path):
     # As Stable-Baselines3's own tests do.
     model = trained(name)
     before, bookkeeping = copy.deepcopy(model.policy.state_dict()), full_state(model.policy)
@@ -102,11 +82,10 @@ def test_weights_may_be_replaced_by_random_ones_and_back(
     assert_alike(model.policy, loaded.policy)
     model.policy.load_state_dict(before)
     assert_same(dict(model.policy.state_dict()), dict(before))
-    keeps(name, "state_dict: random and back")
 
 
 @algorithms
-def test_policies_pickle(name: str, keeps: Record) -> None:
+def test_policies_pickle(name):
     policy = trained(name).policy
     for copied in (
         pickle.loads(pickle.dumps(policy)),
@@ -114,23 +93,22 @@ def test_policies_pickle(name: str, keeps: Record) -> None:
     ):
         assert copied.normaliser is not policy.normaliser
         assert_alike(copied, pickle.loads(pickle.dumps(policy)))
-    keeps(name, "pickle, cloudpickle")
 
 
 class Follows(Identity):
     """A task that asks a policy, as one with an opponent does."""
 
-    def __init__(self, policy: Any) -> None:
+    def __init__(self, policy):
         super().__init__()
         self.policy = policy
 
-    def step(self, action: Any) -> Any:
+    def step(self, action):
         seen = VIEWS["analogue"].show(self.bits, self.np_random)
         own, _ = self.policy.predict(seen, deterministic=True)
         return super().step(own)
 
 
-def test_a_policy_travels_to_the_processes_of_a_subproc_vec_env() -> None:
+def test_a_policy_travels_to_the_processes_of_a_subproc_vec_env():
     policy = make("PPO").policy
     envs = SubprocVecEnv([lambda: Follows(policy)], start_method="spawn")
     envs.seed(0)
@@ -141,17 +119,7 @@ def test_a_policy_travels_to_the_processes_of_a_subproc_vec_env() -> None:
 
 
 @algorithms
-def test_net_arch_is_taken(name: str, tmp_path: Path, keeps: Record) -> None:
-    model = make(name, policy_kwargs={"net_arch": [7]}).learn(STEPS)
-    assert model.policy.acting_network().config.hidden_sizes == (7,)
-    model.save(tmp_path / "model")
-    loaded = type(model).load(tmp_path / "model", device="cpu")
-    assert_alike(model.policy, loaded.policy)
-    keeps(name, "net_arch")
-
-
-@algorithms
-def test_predict_takes_every_space(name: str, keeps: Record) -> None:
+def test_predict_takes_every_space(name):
     views = [view for view in VIEWS if (name, view) != ("StatefulDQN", "Dict")]
     for view in views:
         env = Identity(view, EVERY[name].actions[0])
@@ -163,23 +131,16 @@ def test_predict_takes_every_space(name: str, keeps: Record) -> None:
         assert together.shape == (5, *alone.shape)
         assert env.action_space.contains(alone if alone.shape else int(alone))
         assert np.allclose(together[0], alone, atol=1e-5)
-    keeps(name, "predict on kinds of observations", f"{len(views)}/{len(VIEWS)}")
 
 
-def test_a_dict_is_refused_by_the_one_that_takes_none(keeps: Record) -> None:
-    with pytest.raises(ValueError, match="StatefulDQN takes no Dict observations, got") as caught:
+def test_a_dict_is_refused_by_the_one_that_takes_none():
+    with refused("StatefulDQN takes no Dict observations, got"):
         make("StatefulDQN", Identity("Dict"))
-    assert "\n" not in str(caught.value)
-    keeps("StatefulDQN", "predict on a Dict", "StatefulDQN takes no Dict observations")
 
 
 @pytest.mark.parametrize("name", [name for name in EVERY if name not in OFF_POLICY])
-def test_hindsight_is_refused_where_nothing_is_replayed_from_it(name: str, keeps: Record) -> None:
-    with pytest.raises((TypeError, ValueError), match="replay_buffer_class") as caught:
+def test_hindsight_is_refused_without_its_replay_buffer(name):
+    with refused("replay_buffer_class", TypeError, ValueError):
         make(
             name, Reach("Discrete" in EVERY[name].actions), replay_buffer_class=HerReplayBuffer
         )  # fmt: skip
-    assert "\n" not in str(caught.value)
-    replays = issubclass(EVERY[name].algorithm, OffPolicyAlgorithm)
-    reason = "it replays sequences, from a buffer of its own" if replays else "nothing is replayed"
-    keeps(name, "hindsight replay", reason)

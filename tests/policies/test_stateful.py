@@ -6,7 +6,7 @@ import pytest
 import torch
 from stable_baselines3.common.utils import ConstantSchedule
 
-from snn_gym.policies import StatefulActorCriticPolicy
+from snn_gym.policies import StatefulActorCriticPolicy, StatefulDQNPolicy
 from snn_gym.spiking import NetworkConfig
 
 BOX = gym.spaces.Box(-1.0, 1.0, (3,))
@@ -111,3 +111,53 @@ def test_two_feature_extractors_are_refused():
         StatefulActorCriticPolicy(
             BOX, gym.spaces.Discrete(2), ConstantSchedule(0.1), share_features_extractor=False
         )
+
+
+TRAINS = gym.spaces.MultiBinary((5, 6))
+Q_KINDS = {"alif": {}, "gru": {"spiking": False}, "lstm": {"spiking": False, "gated": "lstm"}}
+Q_SIZES = {**SIZES, "lstm": 2 * 18}
+every_q_kind = pytest.mark.parametrize("kind", Q_KINDS)
+
+
+def q_policy(kind="alif", observations=BOX, **arguments):
+    torch.manual_seed(0)
+    arguments = {"network": ALIF, **Q_KINDS[kind], **arguments}
+    return StatefulDQNPolicy(
+        observations, gym.spaces.Discrete(4), ConstantSchedule(0.1), **arguments
+    )
+
+
+@every_q_kind
+@pytest.mark.parametrize("space", [BOX, TRAINS])
+def test_the_best_action_is_chosen_and_the_state_goes_on(kind, space):
+    made = q_policy(kind, space)
+    space.seed(0)
+    state, values_state = None, made.rest_state(3)
+    assert values_state.shape == (3, Q_SIZES[kind])
+    for _ in range(4):
+        seen = np.stack([space.sample() for _ in range(3)])
+        actions, state = made.predict(seen, state)
+        with torch.no_grad():
+            values, values_state = made.q_net(made.obs_to_tensor(seen)[0], values_state)
+        assert values.shape == (3, 4)
+        assert np.array_equal(actions, values.argmax(dim=1))
+        assert np.array_equal(state[0], values_state)
+
+
+@every_q_kind
+def test_a_saved_policy_acts_the_same(kind, tmp_path):
+    made = q_policy(kind)
+    made.save(tmp_path / "policy")
+    loaded = StatefulDQNPolicy.load(tmp_path / "policy")
+    assert (loaded.gated, loaded.spiking) == (made.gated, made.spiking)
+    seen = np.random.default_rng(0).uniform(-1, 1, (5, 3)).astype(np.float32)
+    one, other = made.predict(seen), loaded.predict(seen)
+    assert np.array_equal(one[0], other[0])
+    assert np.array_equal(one[1][0], other[1][0])
+
+
+def test_unknown_units_and_arguments_are_refused():
+    with pytest.raises(ValueError, match="gated must be one of gru, lstm, got 'rnn'"):
+        q_policy("gru", gated="rnn")
+    with pytest.raises(ValueError, match="the policy for StatefulDQN, takes no argument critic"):
+        q_policy(critic=1)

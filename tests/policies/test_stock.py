@@ -1,9 +1,5 @@
 """Stable-Baselines3's own policies, as the agents sb3-* have them."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -12,7 +8,7 @@ from stable_baselines3 import DQN, PPO, SAC
 import snn_gym
 from snn_gym.policies import StockActorCriticPolicy, StockDQNPolicy, StockSACPolicy
 
-ALGORITHMS: list[tuple[Any, Any, str, dict[str, Any], int]] = [
+ALGORITHMS = [
     (PPO, StockActorCriticPolicy, "CartPole-v1", {"n_steps": 64, "batch_size": 32}, 256),
     (
         PPO, StockActorCriticPolicy, "Pendulum-v1",
@@ -25,8 +21,8 @@ ALGORITHMS: list[tuple[Any, Any, str, dict[str, Any], int]] = [
 
 @pytest.mark.parametrize(("algorithm", "policy", "env_id", "settings", "steps"), ALGORITHMS)
 def test_it_trains_the_weights_of_mlp_policy_bit_for_bit(
-    algorithm: Any, policy: Any, env_id: str, settings: dict[str, Any], steps: int
-) -> None:
+    algorithm, policy, env_id, settings, steps
+):
     weights = []
     for kind, kwargs in (
         ("MlpPolicy", {"net_arch": [24, 16]}),
@@ -48,13 +44,11 @@ def test_it_trains_the_weights_of_mlp_policy_bit_for_bit(
         ("sb3-sac", "Pendulum-v1", None),
     ],
 )
-def test_it_records_costs_and_keeps_its_actions_when_saved(
-    agent: str, env_id: str, macs: int | None, tmp_path: Any
-) -> None:
+def test_it_records_costs_and_keeps_its_actions_when_saved(agent, env_id, macs, tmp_path):
     model = snn_gym.make_agent(agent, env_id, seed=1)
     observation = np.array([[0.02, 0.4, -0.03, 0.5], [0.1, -0.2, 0.05, 0.3]], np.float32)
     observation = observation[:, : model.observation_space.shape[0]]
-    policy: Any = model.policy
+    policy = model.policy
     recording = policy.record(observation)
     assert not recording.layers
     if macs is not None:  # tanh units are never zero
@@ -67,8 +61,8 @@ def test_it_records_costs_and_keeps_its_actions_when_saved(
         np.testing.assert_array_equal(found, model.predict(seen, deterministic=True)[0])
 
 
-def test_it_refuses_tensors_of_other_names() -> None:
-    policy: Any = snn_gym.make_agent("sb3-ppo", "CartPole-v1").policy
+def test_it_refuses_tensors_of_other_names():
+    policy = snn_gym.make_agent("sb3-ppo", "CartPole-v1").policy
     tensors = policy.acting_state_dict()
     assert sorted(tensors) == [
         "action_net.bias",

@@ -1,9 +1,6 @@
 """TRPO needs second derivatives of the policy: right, and enough to learn."""
 
-from __future__ import annotations
-
 from functools import partial
-from typing import Any
 
 import pytest
 import torch
@@ -17,7 +14,7 @@ from snn_gym.spiking import NetworkConfig
 from tests.policies.identity import Identity, make, observations
 
 
-def curvature(model: Any, view: str, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def curvature(model, view, seed):
     """Return the gradient of TRPO's objective and a Hessian-vector product of its KL term."""
     seen, _ = model.policy.obs_to_tensor(observations(view, 40, seed))
     generator = torch.Generator().manual_seed(seed)
@@ -36,7 +33,7 @@ def curvature(model: Any, view: str, seed: int) -> tuple[torch.Tensor, torch.Ten
     return gradient, product(vector) - model.cg_damping * vector
 
 
-CHANGES: list[dict[str, Any]] = [
+CHANGES = [
     {}, {"neuron": "lif"}, {"neuron": "iaf"}, {"neuron": "alif"}, {"recurrent": True},
     {"decoder": "last_voltage"}, {"decoder": "max_voltage"}, {"decoder": "population"},
 ]  # fmt: skip
@@ -46,7 +43,7 @@ CHANGES: list[dict[str, Any]] = [
     *(("analogue", change) for change in CHANGES), *(("spikes", change) for change in CHANGES),
     ("analogue", {"encoder": "learnable_population"}),
 ], ids=str)  # fmt: skip
-def test_hessian_vector_products_equal_the_stepped_paths(change: dict[str, Any], view: str) -> None:
+def test_hessian_vector_products_equal_the_stepped_paths(change, view):
     fused, stepped = (
         make("TRPO", Identity(view), seed=1, policy_kwargs={
             "network": NetworkConfig((12, 12), 5, backend=backend, **change), "ortho_init": False
@@ -63,7 +60,7 @@ def test_hessian_vector_products_equal_the_stepped_paths(change: dict[str, Any],
 
 
 @pytest.mark.slow
-def test_learns_cartpole() -> None:
+def test_learns_cartpole():
     env = make_vec_env("CartPole-v1", n_envs=2, seed=0)
     # The flatter the surrogate gradient, the better the step that it predicts.
     network = NetworkConfig(hidden_sizes=(32, 32), surrogate_slope=2.0)

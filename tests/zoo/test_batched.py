@@ -1,7 +1,5 @@
 """The zoo's batches of environments against the same environments stepped one after the other."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np
@@ -9,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stable_baselines3 import PPO
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 import snn_gym
@@ -26,23 +23,22 @@ from tests.envs.comparison import assert_equal_runs
 ON_POLICY = {"n_steps": 8, "batch_size": 16, "n_epochs": 1}
 OFF_POLICY = {"learning_starts": 20, "batch_size": 8}
 SMALL = {"network": {"hidden_sizes": [8]}, "n_envs": 4}
+# Batches equal single environments in tests/envs; here, learners see nothing else of them.
 TRAININGS = [
+    *(("ppo-mlp", base_id, "disjoint", ON_POLICY) for base_id in BATCHED_TASKS),
     *(
-        (agent, f"{prefix}{base_id}", {**ON_POLICY, **SMALL})
-        for agent in ("ppo-lif", "ppo-mlp")
+        ("ppo-lif", f"snn/{base_id}", "consecutive", ON_POLICY)
         for base_id in BATCHED_TASKS
-        for prefix in ("", "snn/")
-        if base_id != "MountainCarContinuous-v0" or not prefix
+        if base_id != "MountainCarContinuous-v0"
     ),
-    ("dqsn", "CartPole-v1", {**OFF_POLICY, **SMALL}),
-    ("dqsn", "Acrobot-v1", {**OFF_POLICY, **SMALL}),
-    ("dqsn", "snn/MountainCar-v0", {**OFF_POLICY, **SMALL}),
-    ("sac-lif", "Pendulum-v1", {**OFF_POLICY, **SMALL}),
-    ("sac-lif", "MountainCarContinuous-v0", {**OFF_POLICY, **SMALL}),
+    ("dqsn", "Acrobot-v1", "consecutive", OFF_POLICY),
+    ("dqsn", "snn/MountainCar-v0", "disjoint", OFF_POLICY),
+    ("sac-lif", "Pendulum-v1", "disjoint", OFF_POLICY),
+    ("sac-lif", "MountainCarContinuous-v0", "consecutive", OFF_POLICY),
 ]
 
 
-def learned(agent: str, env_id: str, seeding: str, settings: dict) -> BaseAlgorithm:
+def learned(agent, env_id, seeding, settings):
     """Return an agent that has learned, and gone on as a run that is trained with checkpoints."""
     model = snn_gym.make_agent(agent, env_id, seed=2, seeding=seeding, **settings)
     model.learn(160)
@@ -52,22 +48,20 @@ def learned(agent: str, env_id: str, seeding: str, settings: dict) -> BaseAlgori
 
 
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "snn/CartPole-v1", "Pendulum-v1"])
-def test_few_copies_are_stepped_one_by_one_and_many_as_a_batch(env_id: str) -> None:
+def test_few_copies_are_stepped_one_by_one_and_many_as_a_batch(env_id):
     few, many = (build.make_environments(env_id, n_envs, 0) for n_envs in (3, 4))
     assert isinstance(few, DummyVecEnv)
     assert isinstance(many, StableBaselinesVecEnv)
 
 
-def test_tasks_without_a_batched_form_are_stepped_one_by_one() -> None:
+def test_tasks_without_a_batched_form_are_stepped_one_by_one():
     assert isinstance(build.make_environments("FrozenLake-v1", 8, 0), DummyVecEnv)
 
 
 @pytest.mark.filterwarnings("ignore:.*was not tuned for")
-@pytest.mark.parametrize(("agent", "env_id", "settings"), TRAININGS)
-@pytest.mark.parametrize("seeding", ["disjoint", "consecutive"])
-def test_agents_learn_the_same_weights_and_episodes(
-    agent: str, env_id: str, settings: dict, seeding: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(("agent", "env_id", "seeding", "settings"), TRAININGS)
+def test_agents_learn_the_same_weights_and_episodes(agent, env_id, seeding, settings, monkeypatch):
+    settings = {**settings, **SMALL}
     batched = learned(agent, env_id, seeding, settings)
     monkeypatch.setattr(build, "BATCHED_FROM", 1000)
     single = learned(agent, env_id, seeding, settings)
@@ -87,7 +81,7 @@ def test_agents_learn_the_same_weights_and_episodes(
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1", "snn/Acrobot-v1"])
 @settings(max_examples=3)
 @given(n_envs=st.integers(1, 6), seed=st.integers(0, 10**9 - 1))
-def test_streams_are_the_same_under_both_seedings(env_id: str, n_envs: int, seed: int) -> None:
+def test_streams_are_the_same_under_both_seedings(env_id, n_envs, seed):
     for seeding in ("disjoint", "consecutive"):
         both = [
             snn_gym.make_vec_env(env_id, n_envs, seed, mode=mode) for mode in ("batched", "sync")
@@ -101,7 +95,7 @@ def test_streams_are_the_same_under_both_seedings(env_id: str, n_envs: int, seed
         np.testing.assert_array_equal(*actions)
         for env in both:
             seed_environments(env, seed, seeding)
-            env.seed = lambda _: None  # type: ignore[method-assign, assignment]
+            env.seed = lambda _: None
         assert_equal_runs(*both, seed, steps=40)
 
 
@@ -114,9 +108,7 @@ def test_streams_are_the_same_under_both_seedings(env_id: str, n_envs: int, seed
         ("snn/CartPole-v1", {"encoder": "rate"}),
     ],
 )
-def test_a_model_on_a_batch_says_what_its_environments_were_made_with(
-    env_id: str, arguments: dict
-) -> None:
+def test_the_identity_of_a_batch_holds_its_arguments(env_id, arguments):
     env = build.make_environments(env_id, 4, 0, arguments)
     assert isinstance(env, StableBaselinesVecEnv)
     model = PPO(SpikingActorCriticPolicy, env, n_steps=8, batch_size=32)
@@ -124,6 +116,6 @@ def test_a_model_on_a_batch_says_what_its_environments_were_made_with(
     assert identify(model).environment == env_id
 
 
-def test_a_batchs_description_tells_its_limit() -> None:
+def test_a_batchs_description_tells_its_limit():
     env = snn_gym.make_vec_env("CartPole-v1", 4, env_kwargs={"max_episode_steps": 17})
     assert env.get_attr("spec")[0].max_episode_steps == 17

@@ -9,12 +9,7 @@ from torch.testing import assert_close
 from snn_gym.learners.shedding import LeanAlgorithm, stock
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.spiking import SpikingNetwork
-from snn_gym.zoo import (
-    agent_ids,
-    build_policy,
-    load_agent_spec,
-    make_agent,
-)
+from snn_gym.zoo import agent_ids, build_policy, load_agent_spec, make_agent
 from snn_gym.zoo.algorithms import ALGORITHMS
 from snn_gym.zoo.identity import extract_settings
 
@@ -53,17 +48,7 @@ def test_the_seed_decides_the_weights():
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
-def test_overrides_replace_hyper_parameters():
-    model = make_agent("ppo-lif", "CartPole-v1", n_envs=2, n_steps=16, batch_size=32)
-    assert (model.n_envs, model.n_steps, model.batch_size) == (2, 16, 32)
-
-
-def test_an_unknown_override_is_refused():
-    with pytest.raises(ValueError, match="unknown key hidden_sizes; allowed keys: n_envs"):
-        make_agent("ppo-lif", "CartPole-v1", hidden_sizes=(3,))
-
-
-@pytest.mark.parametrize(("name", "env_id"), PAIRS)
+@pytest.mark.parametrize(("name", "env_id"), dict(PAIRS).items())
 def test_build_policy_takes_the_weights_of_the_model(name, env_id):
     trained, policy = raw_policy(make_agent(name, env_id, seed=1)), build_policy(name, env_id)
     policy.load_acting_state_dict(trained.acting_state_dict())
@@ -73,9 +58,15 @@ def test_build_policy_takes_the_weights_of_the_model(name, env_id):
     )
 
 
-def test_settings_of_the_network_replace_those_of_the_file():
-    model = make_agent("ppo-lif", "CartPole-v1", network={"hidden_sizes": [5], "time_steps": 3})
+def test_overrides_replace_settings_of_the_file():
+    model = make_agent(
+        "ppo-lif", "CartPole-v1", n_envs=2, n_steps=16, batch_size=32,
+        network={"hidden_sizes": [5], "time_steps": 3},
+    )  # fmt: skip
+    assert (model.n_envs, model.n_steps, model.batch_size) == (2, 16, 32)
     network = model.policy.network
     assert (network.hidden_sizes, network.time_steps, network.surrogate_slope) == ((5,), 3, 5.0)
+    with pytest.raises(ValueError, match="unknown key hidden_sizes; allowed keys: n_envs"):
+        make_agent("ppo-lif", "CartPole-v1", hidden_sizes=(3,))
     with pytest.raises(ValueError, match="network: unknown key sizes; allowed keys: hidden_sizes"):
         make_agent("ppo-lif", "CartPole-v1", network={"sizes": [5]})

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-import snn_gym
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard.evaluation import evaluate
 from snn_gym.learners.shedding import LeanAlgorithm
@@ -23,6 +22,7 @@ from snn_gym.zoo import (
 )
 from snn_gym.zoo.identity import extract_settings, identify
 from tests.learners.shed import synops
+from tests.policies.identity import refused
 
 TINY = {"hidden_sizes": [12]}
 QUICK = {
@@ -91,7 +91,7 @@ def test_the_trained_agent_is_not_changed_and_the_new_one_spikes_less(agents):
     assert lean.shedding.strength.smoothed < 1.5 * 0.05
 
 
-def test_what_the_trained_agent_earns_is_measured_first_and_a_loss_undone(agents):
+def test_the_trained_return_is_measured_first_and_a_loss_undone(agents):
     trained = agents("ppo-lif")
     earned = np.mean(evaluate(trained, "CartPole-v1", episodes=20).returns)
     kept, silenced = (
@@ -117,6 +117,8 @@ def test_a_student_of_another_network_and_an_unknown_task_have_less_to_go_by(age
     trained = agents("ppo-lif")
     shorter = make_lean(trained, 2048, network={"time_steps": 4}, **ONCE)
     assert not shorter.shedding.bound.is_followed
+    assert np.isnan(shorter.shedding.bound.reference)
+    assert shorter.shedding.bound.bound == 0.05
     gym.register("Pole-v0", "gymnasium.envs.classic_control:CartPoleEnv", max_episode_steps=200)
     elsewhere = make_lean(make_agent("ppo-lif", "Pole-v0", network=TINY), 8192, **ONCE)
     gym.registry.pop("Pole-v0")
@@ -143,9 +145,7 @@ def test_the_same_seed_gives_the_same_agent_and_another_one_another(agents):
     assert any(not torch.equal(x, other[name]) for name, x in first.items())
 
 
-@pytest.mark.parametrize(
-    "network", [{"time_steps": 4}, {"hidden_sizes": [6]}, {"hidden_sizes": [6, 6]}], ids=str
-)
+@pytest.mark.parametrize("network", [{"time_steps": 4}, {"hidden_sizes": [6]}], ids=str)
 def test_the_network_may_be_smaller(agents, network):
     trained = agents("ppo-lif")
     lean = make_lean(trained, network=network, **{**QUICK, "updates": 400})
@@ -194,23 +194,20 @@ def test_every_agent_can_be_made_lean_saved_and_loaded(agents, name, env_id, ove
     trained = agents(name, env_id, 300, **overrides)
     lean = make_lean(trained, 300, **ONCE)
     assert lean.shedding.counters.updates == 3
-    save_agent(lean, tmp_path)
-    manifest = read_manifest(tmp_path)
+    if hasattr(lean, "exploration_initial_eps"):  # states are those of play
+        assert lean.learning_starts == 0 or "recurrent" in name
+        assert lean.exploration_initial_eps == lean.exploration_final_eps
+        assert lean.exploration_final_eps == trained.exploration_final_eps
+    parent = read_manifest(save_agent(trained, tmp_path / "trained"))
+    manifest = read_manifest(save_agent(lean, tmp_path / "lean"))
     assert (manifest.agent, manifest.environment) == (name, env_id)
-    loaded = load_agent(tmp_path)
+    assert manifest.parent_sha256 == parent.weights_sha256
+    assert parent.parent_sha256 is None
+    loaded = load_agent(tmp_path / "lean")
     ours, theirs = full_state(lean.policy), full_state(loaded.policy)
     assert all(torch.equal(x, theirs[key]) for key, x in ours.items())
     assert isinstance(loaded, LeanAlgorithm)
     assert loaded.lean_parameters == lean.lean_parameters
-
-
-def test_the_manifest_names_the_parents_weights(agents, tmp_path):
-    trained = agents("ppo-lif")
-    save_agent(trained, tmp_path / "trained")
-    save_agent(make_lean(trained, 256, **ONCE), tmp_path / "lean")
-    parent = read_manifest(tmp_path / "trained")
-    assert read_manifest(tmp_path / "lean").parent_sha256 == parent.weights_sha256
-    assert parent.parent_sha256 is None
 
 
 @pytest.mark.parametrize(
@@ -236,22 +233,6 @@ def test_a_stateful_dqn_waits_for_its_first_sequence(train_freq):
     assert make_lean(trained, 300, **ONCE).shedding.counters.updates == 3
 
 
-@pytest.mark.parametrize("name", ["dqsn", "qrdqn-lif"])
-def test_states_are_those_of_play_and_not_of_exploration(agents, name):
-    trained = agents(name, "CartPole-v1", 300, **OFF_POLICY)
-    lean = make_lean(trained, 300, **ONCE)
-    assert lean.learning_starts == 0
-    assert lean.exploration_initial_eps == lean.exploration_final_eps
-    assert lean.exploration_final_eps == trained.exploration_final_eps
-
-
-def test_the_bound_stays_whatever_a_student_earns(agents):
-    twin = agents("ppo-mlp")
-    lean = make_lean(twin, 1024, student="ppo-lif", network=TINY, **{**ONCE, "episodes": 2})
-    assert np.isnan(lean.shedding.bound.reference)
-    assert lean.shedding.bound.bound == 0.05
-
-
 def test_a_lean_agent_goes_on_learning_as_any_other(agents, tmp_path):
     lean = make_lean(agents("ppo-lif"), 256, **ONCE, latest_start=0.6)
     save_agent(lean, tmp_path)
@@ -266,8 +247,7 @@ def test_a_lean_agent_goes_on_learning_as_any_other(agents, tmp_path):
 def test_a_lean_agent_can_be_made_leaner(agents):
     first = make_lean(agents("ppo-lif"), 256, **ONCE)
     second = make_lean(first, 256, **{**ONCE, "bound": 0.5})
-    assert second.lean_parameters.bound == 0.5
-    assert first.lean_parameters.bound == 0.05
+    assert (first.lean_parameters.bound, second.lean_parameters.bound) == (0.05, 0.5)
 
 
 def test_an_agent_keeps_its_rescue(agents):
@@ -303,9 +283,8 @@ def test_an_agent_keeps_its_rescue(agents):
 )
 def test_mistakes_are_named_in_one_line(agents, agent, arguments, message):
     trained = agents(agent, steps=8)
-    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+    with refused(re.escape(message)):
         make_lean(trained, **arguments)
-    assert "\n" not in str(caught.value)
 
 
 def test_replayed_states_of_another_network_are_refused(agents):
@@ -314,7 +293,3 @@ def test_replayed_states_of_another_network_are_refused(agents):
         ValueError, match=r"states of the student's SpikingNetwork of \(4,\), which"
     ):
         make_lean(trained, 256, network={"hidden_sizes": [4]}, **ONCE)
-
-
-def test_it_is_found_at_the_top():
-    assert snn_gym.make_lean is make_lean

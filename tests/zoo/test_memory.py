@@ -1,7 +1,5 @@
 """Experience that does not fit into memory is refused before it is allocated."""
 
-from __future__ import annotations
-
 import os
 from math import prod
 
@@ -36,14 +34,12 @@ ROLLOUT = (
         ("ppo-lif", {"n_steps": 10**14}, ROLLOUT),
     ],
 )
-def test_what_does_not_fit_is_refused_with_what_would(
-    agent: str, changes: dict[str, int], message: str
-) -> None:
+def test_too_large_experience_is_refused_with_a_size_that_fits(agent, changes, message):
     with pytest.raises(ValueError, match=message):
         snn_gym.make_agent(agent, LARGE, **changes)
 
 
-def test_the_estimate_is_what_a_replay_buffer_takes() -> None:
+def test_the_estimate_is_the_size_of_a_replay_buffer():
     env = snn_gym.make_vec_env(LARGE)
     buffer = ReplayBuffer(100, env.observation_space, env.action_space)
     arrays = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
@@ -54,7 +50,7 @@ def test_the_estimate_is_what_a_replay_buffer_takes() -> None:
         check_memory(DQNSettings(buffer_size=fitting * 11 // 10), env)
 
 
-def test_parts_of_a_dict_are_counted_together() -> None:
+def test_parts_of_a_dict_are_counted_together():
     class Parts(gym.Env[dict[str, np.ndarray], int]):
         observation_space = gym.spaces.Dict(
             {"a": gym.spaces.Box(0, 1, (3, 5)), "b": gym.spaces.MultiBinary(7)}
@@ -71,6 +67,6 @@ def test_parts_of_a_dict_are_counted_together() -> None:
         check_memory(PPOSettings(n_steps=10**15), env)
 
 
-def test_available_memory_is_a_share_of_the_machine() -> None:
+def test_available_memory_is_a_share_of_the_machine():
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     assert 0 < available_bytes() <= machine

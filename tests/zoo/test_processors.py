@@ -1,7 +1,5 @@
 """Processors of recipes: those that libraries know, and no others."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -14,7 +12,7 @@ ZEN = {
     "numba": "znver5",
     "openblas": "Haswell",
 }
-KNOWN: tuple[dict[str, str], ...] = (
+KNOWN = (
     ZEN,
     {**ZEN, "machine": "AMD64", "numpy": "X86_V4", "openblas": "Haswell_SkylakeX"},
     {**ZEN, "torch": "NO_AVX", "numba": "x86-64-v3", "mkl": "COMPATIBLE"},
@@ -28,7 +26,7 @@ KNOWN: tuple[dict[str, str], ...] = (
         "openblas": "neoversev1",
     },
 )
-UNKNOWN: tuple[tuple[dict[str, str], str], ...] = (
+UNKNOWN = (
     ({}, "no machine"),
     ({"machine": "x86_64"}, "no torch"),
     ({**ZEN, "machine": "z80"}, "machine z80"),
@@ -43,25 +41,25 @@ UNKNOWN: tuple[tuple[dict[str, str], str], ...] = (
 
 
 @pytest.mark.parametrize("known", KNOWN, ids=lambda known: known["numba"])
-def test_names_that_libraries_have_are_known(known: dict[str, str]) -> None:
+def test_names_that_libraries_have_are_known(known):
     assert unknown_part(known) is None
 
 
 @pytest.mark.parametrize(("found", "part"), UNKNOWN, ids=[part for _, part in UNKNOWN])
-def test_an_invented_processor_is_named(found: dict[str, str], part: str) -> None:
+def test_an_invented_processor_is_named(found, part):
     assert unknown_part(found) == part
 
 
-def test_this_processor_is_known() -> None:
+def test_this_processor_is_known():
     assert unknown_part(processor()) is None
 
 
 @pytest.mark.parametrize("found", [{}, ZEN])
-def test_rows_older_than_processors_have_none(found: dict[str, str]) -> None:
+def test_rows_older_than_processors_have_none(found):
     assert unknown_part(found, whole=False) is None
 
 
-def test_all_that_the_installed_numpy_may_use_is_known() -> None:
+def test_all_that_the_installed_numpy_may_use_is_known():
     extensions = np.show_config(mode="dicts")["SIMD Extensions"]
     used = {*extensions["baseline"], *extensions["found"], *extensions.get("not found", ())}
     for name in used:

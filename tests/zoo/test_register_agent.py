@@ -14,7 +14,7 @@ def forget():
     load_agent_spec.cache_clear()
 
 
-def test_it_is_laid_over_its_parent():
+def test_an_agent_is_laid_over_its_parent():
     parent = load_agent_spec("ppo-lif")
     network = {"hidden_sizes": [16], "time_steps": 4}
     snn_gym.register_agent(
@@ -32,7 +32,7 @@ def test_it_is_laid_over_its_parent():
     assert model.policy.network.surrogate_slope == 5.0
 
 
-def test_one_may_be_laid_over_another(tmp_path):
+def test_an_agent_may_be_laid_over_a_registered_one(tmp_path):
     snn_gym.register_agent("small", parent="ppo-lif", description="S.", network={"time_steps": 2})
     snn_gym.register_agent(
         "smaller", parent="small", description="s.", network={"hidden_sizes": [4]}
@@ -101,7 +101,7 @@ def test_sizes_that_are_the_same_leave_no_trace(arguments, tmp_path):
         ),
     ],
 )
-def test_what_is_no_agent_is_refused_and_forgotten(name, table, message):
+def test_invalid_agents_are_refused_and_forgotten(name, table, message):
     before = agent_ids()
     with pytest.raises(ValueError, match=message):
         snn_gym.register_agent(name, **table)

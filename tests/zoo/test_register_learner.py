@@ -1,11 +1,6 @@
 """Algorithms from outside: they are built, saved, loaded and trained like the zoo's own."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -13,33 +8,16 @@ from stable_baselines3 import PPO
 
 import snn_gym
 from snn_gym._base.config import Share
-from snn_gym._base.folders import content_path
 from snn_gym.cli import main
 from snn_gym.policies import SpikingActorCriticPolicy
-from snn_gym.zoo import read_manifest
-from snn_gym.zoo import spec as spec_module
+from snn_gym.zoo import load_agent_spec, read_manifest
 from snn_gym.zoo.algorithms import ALGORITHMS
 from snn_gym.zoo.hyperparameters import PPOSettings
-
-AGENT = """
-name = "mine"
-description = "An algorithm of somebody else."
-algorithm = "BoldPPO"
-budget_class = "gradient"
-
-[network]
-hidden_sizes = [4]
-time_steps = 2
-
-[environments."CartPole-v1"]
-n_steps = 16
-batch_size = 16
-boldness = 0.25
-"""
+from snn_gym.zoo.spec import _REGISTERED
 
 
 class BoldPPO(PPO):
-    def __init__(self, *args: Any, boldness: float = 0.5, **kwargs: Any) -> None:
+    def __init__(self, *args, boldness=0.5, **kwargs):
         self.boldness = boldness
         super().__init__(*args, **kwargs)
 
@@ -51,22 +29,20 @@ class BoldPPOSettings(PPOSettings):
 
 
 @pytest.fixture
-def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    folder = tmp_path / "agents" / "mine"
-    folder.mkdir(parents=True)
-    (folder / "agent.toml").write_text(AGENT)
-    monkeypatch.setattr(
-        spec_module,
-        "content_path",
-        lambda name: tmp_path / name if name == "agents" else content_path(name),
-    )
+def agent():
     snn_gym.register_learner("BoldPPO", BoldPPO, SpikingActorCriticPolicy, BoldPPOSettings)
+    snn_gym.register_agent(
+        "mine", description="Bold.", algorithm="BoldPPO", budget_class="gradient",
+        network={"hidden_sizes": [4], "time_steps": 2},
+        environments={"CartPole-v1": {"n_steps": 16, "batch_size": 16, "boldness": 0.25}},
+    )  # fmt: skip
     yield "mine"
     ALGORITHMS.pop("BoldPPO", None)
-    spec_module.load_agent_spec.cache_clear()
+    _REGISTERED.clear()
+    load_agent_spec.cache_clear()
 
 
-def test_it_is_made_saved_and_loaded(agent: str, tmp_path: Path) -> None:
+def test_it_is_made_saved_and_loaded(agent, tmp_path):
     model = snn_gym.make_agent(agent, "CartPole-v1")
     assert type(model) is BoldPPO
     assert model.boldness == 0.25
@@ -79,16 +55,14 @@ def test_it_is_made_saved_and_loaded(agent: str, tmp_path: Path) -> None:
         torch.testing.assert_close(loaded.policy.state_dict()[name], tensor, rtol=0, atol=0)
 
 
-def test_it_is_trained_by_the_command_line(agent: str, tmp_path: Path) -> None:
+def test_it_is_trained_by_the_command_line(agent, tmp_path):
     run = tmp_path / "run"
     words = f"train {agent} CartPole-v1 --steps 32 --no-progress --out".split()
     assert main([*words, str(run)]) == 0
     assert read_manifest(run).algorithm == "BoldPPO"
 
 
-def test_an_agent_of_an_algorithm_that_is_not_registered_says_what_to_do(
-    agent: str, tmp_path: Path
-) -> None:
+def test_loading_an_unregistered_algorithm_names_the_fix(agent, tmp_path):
     folder = snn_gym.save_agent(snn_gym.make_agent(agent, "CartPole-v1"), tmp_path / "saved")
     del ALGORITHMS["BoldPPO"]
     with pytest.raises(ValueError, match=r"algorithm: got 'BoldPPO'.*snn_gym\.register_learner"):
@@ -105,9 +79,7 @@ def test_an_agent_of_an_algorithm_that_is_not_registered_says_what_to_do(
         (("Bold", BoldPPO, SpikingActorCriticPolicy, dict), TypeError, "AlgorithmSettings or Lea"),
     ],
 )
-def test_what_does_not_fit_is_refused(
-    arguments: tuple[Any, ...], error: type[Exception], message: str
-) -> None:
+def test_classes_of_other_kinds_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         snn_gym.register_learner(*arguments)
     assert arguments[0] == "PPO" or arguments[0] not in ALGORITHMS

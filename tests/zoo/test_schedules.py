@@ -9,7 +9,7 @@ from snn_gym.zoo.hyperparameters import format_schedule, parse_schedule
 
 
 @given(start=st.floats(1e-8, 10, allow_nan=False), progress=st.floats(0, 1))
-def test_lin_is_the_start_times_what_remains(start, progress):
+def test_lin_is_the_start_times_the_remaining_progress(start, progress):
     schedule = parse_schedule(f"lin_{start}")
     assert schedule(progress) == pytest.approx(start * progress, rel=1e-9, abs=1e-12 * start)
 
@@ -34,6 +34,6 @@ def test_a_function_as_a_schedule_is_refused():
 
 
 @pytest.mark.parametrize("text", ["lin_", "lin_x", "lin_-1", "0.001", "lin_1_2", "lin_1_0_0"])
-def test_what_is_no_schedule_is_refused(text):
+def test_invalid_schedules_are_refused(text):
     with pytest.raises(ValueError, match="got '"):
         parse_schedule(text)

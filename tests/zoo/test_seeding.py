@@ -1,10 +1,6 @@
 """Random streams of a run's environments."""
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -20,7 +16,7 @@ from snn_gym.zoo.environments import environment_seeds, seed_environments
 SMALL = {"n_steps": 8, "batch_size": 16, "n_epochs": 1, "network": {"hidden_sizes": [4]}}
 
 
-def test_runs_share_no_stream_of_64_environments() -> None:
+def test_runs_share_no_stream_of_64_environments():
     seeds = [seed for run in range(20) for seed in environment_seeds(run, 64, "disjoint")]
     assert len(set(seeds)) == 20 * 64
     # Before, neighbours shared all but one.
@@ -28,14 +24,14 @@ def test_runs_share_no_stream_of_64_environments() -> None:
     assert len(old[0] & old[1]) == 63
 
 
-def test_no_stream_is_one_of_an_evaluation_and_all_seeds_have_32_bits() -> None:
+def test_no_stream_is_one_of_an_evaluation_and_all_seeds_have_32_bits():
     seeds = [seed for run in range(200) for seed in environment_seeds(run, 64, "disjoint")]
     assert min(seeds) > FIRST_EVALUATION_SEED + 1000
     assert max(seeds) < 2**32
 
 
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "snn/CueAccumulation-v0"])
-def test_each_environment_begins_as_one_of_its_own_seed_does(env_id: str) -> None:
+def test_each_environment_begins_as_one_of_its_own_seed_does(env_id):
     agent = "ppo-lif" if env_id == "CartPole-v1" else "recurrent-ppo-lsnn"
     model = snn_gym.make_agent(agent, env_id, seed=3, n_envs=4, n_steps=36, batch_size=36)
     observations = model.get_env().reset()
@@ -44,14 +40,14 @@ def test_each_environment_begins_as_one_of_its_own_seed_does(env_id: str) -> Non
         np.testing.assert_array_equal(observations[index], single.reset(seed=seed)[0])
 
 
-def test_consecutive_seeding_is_that_of_stable_baselines3() -> None:
+def test_consecutive_seeding_is_that_of_stable_baselines3():
     model = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=3, seeding="consecutive", **SMALL)
     ours = model.get_env()
     theirs = make_vec_env("CartPole-v1", 8, seed=3)
     np.testing.assert_array_equal(ours.reset(), theirs.reset())
 
 
-def test_action_spaces_have_streams_of_their_own_too() -> None:
+def test_action_spaces_have_streams_of_their_own_too():
     env = make_vec_env("Pendulum-v1", 64, seed=0)
     samples = []
     for seed in (0, 1):
@@ -60,7 +56,7 @@ def test_action_spaces_have_streams_of_their_own_too() -> None:
     assert len(set(samples)) == 128
 
 
-def test_the_recipe_says_how_a_run_was_seeded_and_loading_repeats_it(tmp_path: Path) -> None:
+def test_the_recipe_says_how_a_run_was_seeded_and_loading_repeats_it(tmp_path):
     model = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=5, **SMALL)
     folder = snn_gym.save_agent(model, tmp_path)
     assert read_manifest(folder).seeding == "disjoint"
@@ -76,34 +72,10 @@ def test_the_recipe_says_how_a_run_was_seeded_and_loading_repeats_it(tmp_path: P
     np.testing.assert_array_equal(consecutive, make_vec_env("CartPole-v1", 8, seed=5).reset())
 
 
-def test_segments_of_a_run_are_seeded_as_its_recipe_says(tmp_path: Path) -> None:
-    from snn_gym.training.run import begin_segment
-    from snn_gym.zoo.build import make_environments
-
-    starts: dict[str, Any] = {}
-    for seeding in ("disjoint", "consecutive"):
-        model = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=0, **SMALL)
-        begin_segment(model, 0, 1, lambda: make_environments("CartPole-v1", 8, 0), seeding)
-        starts[seeding] = model._last_obs
-    word = int(np.random.SeedSequence([0, 1]).generate_state(5)[2]) // 2
-    for seeding, observations in starts.items():
-        for index, seed in enumerate(environment_seeds(word, 8, seeding)):
-            expected = gym.make("CartPole-v1").reset(seed=seed)[0]
-            np.testing.assert_array_equal(observations[index], expected)
-
-
-def test_a_run_file_from_before_there_was_a_choice_is_consecutive(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text(
-        json.dumps(
-            {
-                "format": "snn_gym/run/1",
-                "agent": "ppo-lif",
-                "environment": "CartPole-v1",
-                "seed": 0,
-                "steps": 100,
-                "checkpoint_interval": 100,
-                "versions": {},
-            }
-        )
-    )
+def test_a_run_file_from_before_there_was_a_choice_is_consecutive(tmp_path):
+    run = {
+        "format": "snn_gym/run/1", "agent": "ppo-lif", "environment": "CartPole-v1", "seed": 0,
+        "steps": 100, "checkpoint_interval": 100, "versions": {},
+    }  # fmt: skip
+    (tmp_path / "run.json").write_text(json.dumps(run))
     assert read_run_settings(tmp_path).seeding == "consecutive"
