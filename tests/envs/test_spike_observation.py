@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_gym.envs import SpikeObservation
-from snn_gym.envs.coding import ObservationCoder
+from snn_gym.envs.coding import BatchCoder
 
 
 class Script(gym.Env):
@@ -92,8 +92,8 @@ def test_multi_discrete_is_several_one_hots():
 @given(nvec=st.lists(st.integers(1, 5), min_size=1, max_size=4), data=st.data())
 def test_every_category_has_a_channel_of_its_own(nvec, data):
     observation = np.array([data.draw(st.integers(0, n - 1)) for n in nvec])
-    coder = ObservationCoder(spaces.MultiDiscrete(nvec), "rate", {"timing": "regular"}, 1)
-    spikes = coder.start(observation)[0]
+    coder = BatchCoder(spaces.MultiDiscrete(nvec), "rate", {"timing": "regular"}, 1)
+    spikes = coder.start(observation[np.newaxis])[0, 0]
     assert spikes.shape == (sum(nvec),)
     groups = np.split(spikes, np.cumsum(nvec)[:-1])
     assert [group.tolist().index(1) for group in groups] == observation.tolist()
@@ -156,9 +156,9 @@ def test_wrapping_leaves_the_environments_own_stream_alone():
 
 
 def test_noise_is_not_the_stream_that_draws_the_start_state():
-    coder = ObservationCoder(spaces.Discrete(2), "rate", None, 1)
-    coder.seed(3)
-    noise = coder._batch._noise_sources[0].random(1000)
+    coder = BatchCoder(spaces.Discrete(2), "rate", None, 1)
+    coder.seed([3])
+    noise = coder._noise_sources[0].random(1000)
     assert not np.isin(noise, np.random.default_rng(3).random(5000)).any()
 
 
