@@ -7,7 +7,6 @@ import pytest
 import snn_gym  # noqa: F401 - registers the ids
 from references import RandomActions, play, scripted_policy
 from references.cursor_decoding import linear_map
-from snn_gym.envs.native.canvas import ACCENT, GOOD, INK, PAPER
 from snn_gym.envs.native.cursor_decoding import (
     MAX_SPEED,
     NEURONS,
@@ -16,7 +15,7 @@ from snn_gym.envs.native.cursor_decoding import (
     CursorDecodingEnv,
     preferred_directions,
 )
-from snn_gym.envs.native.scenes import draw_cursor_decoding, pixel
+from snn_gym.envs.native.scenes import ACCENT, GOOD, INK, PAPER, draw_cursor_decoding, pixel
 from snn_gym.envs.registry import load_environment_spec
 
 IDS = ("snn/CursorDecoding-v0", "snn/CursorDecoding-medium-v0", "snn/CursorDecoding-hard-v0")

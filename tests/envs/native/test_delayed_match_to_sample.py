@@ -10,7 +10,6 @@ from scipy.stats import binom
 
 import snn_gym
 from references import play, scripted_policy
-from snn_gym.envs.native.canvas import ACCENT, FAINT, GOOD, INK, PAPER
 from snn_gym.envs.native.delayed_match_to_sample import (
     MATCH,
     NON_MATCH,
@@ -19,6 +18,7 @@ from snn_gym.envs.native.delayed_match_to_sample import (
     DelayedMatchToSampleSettings,
     make_patterns,
 )
+from snn_gym.envs.native.scenes import ACCENT, FAINT, GOOD, INK, PAPER
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.envs.streams import byte_rate
 from tests.envs.native.starts import begin_with

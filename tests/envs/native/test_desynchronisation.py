@@ -7,7 +7,6 @@ import pytest
 import snn_gym  # noqa: F401 - registers the ids
 from references import RandomActions, play, scripted_policy
 from references.desynchronisation import Constant
-from snn_gym.envs.native.canvas import ACCENT, FAINT, GOOD, INK, PAPER
 from snn_gym.envs.native.desynchronisation import (
     BURN_IN_MS,
     EXCITATION_MS,
@@ -26,7 +25,7 @@ from snn_gym.envs.native.desynchronisation import (
     Network,
     run_network,
 )
-from snn_gym.envs.native.scenes import draw_desynchronisation
+from snn_gym.envs.native.scenes import ACCENT, FAINT, GOOD, INK, PAPER, draw_desynchronisation
 from snn_gym.envs.registry import load_environment_spec
 
 IDS = (

@@ -5,9 +5,8 @@ import pytest
 
 from references.policy import play, scripted_policy
 from snn_gym.envs.batch import EVERY
-from snn_gym.envs.native.canvas import ACCENT, INK, PAPER
 from snn_gym.envs.native.event_tracking import VIEW, EventTracking
-from snn_gym.envs.native.scenes import draw_event_tracking
+from snn_gym.envs.native.scenes import ACCENT, INK, PAPER, draw_event_tracking
 from snn_gym.envs.registry import load_environment_spec
 from tests.envs.native.scores import mean_scores
 from tests.envs.native.starts import begin_with

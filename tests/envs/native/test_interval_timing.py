@@ -13,9 +13,8 @@ from references.interval_timing import (
     best_memoryless,
     expected_rewards,
 )
-from snn_gym.envs.native.canvas import ACCENT, FAINT, GOOD, INK, PAPER
 from snn_gym.envs.native.interval_timing import GROUP, IntervalTiming, IntervalTimingSettings
-from snn_gym.envs.native.scenes import draw_interval_timing
+from snn_gym.envs.native.scenes import ACCENT, FAINT, GOOD, INK, PAPER, draw_interval_timing
 from snn_gym.envs.registry import load_environment_spec
 
 LEVELS = ("snn/IntervalTiming-v0", "snn/IntervalTiming-medium-v0", "snn/IntervalTiming-hard-v0")

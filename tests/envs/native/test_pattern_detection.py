@@ -11,9 +11,8 @@ import snn_gym  # noqa: F401 - registers the ids
 from references import RandomActions, play, scripted_policy
 from references.pattern_detection import permanents
 from snn_gym.envs.batch import EVERY
-from snn_gym.envs.native.canvas import ACCENT, FAINT, GOOD, INK, PAPER
 from snn_gym.envs.native.pattern_detection import PatternDetection, PatternDetectionSettings
-from snn_gym.envs.native.scenes import draw_pattern_detection
+from snn_gym.envs.native.scenes import ACCENT, FAINT, GOOD, INK, PAPER, draw_pattern_detection
 from snn_gym.envs.registry import load_environment_spec
 
 LEVELS = (

@@ -7,8 +7,7 @@ import pytest
 from references.policy import play, scripted_policy
 from references.water_maze import TOURS, Decoder
 from snn_gym.envs.batch import EVERY
-from snn_gym.envs.native.canvas import ACCENT, FAINT, GOOD, INK, PAPER
-from snn_gym.envs.native.scenes import draw_water_maze
+from snn_gym.envs.native.scenes import ACCENT, FAINT, GOOD, INK, PAPER, draw_water_maze
 from snn_gym.envs.native.water_maze import PLATFORM_CHANNELS, WaterMaze, WaterMazeSettings
 from snn_gym.envs.registry import load_environment_spec
 from tests.envs.native.scores import mean_scores

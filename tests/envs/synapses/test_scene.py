@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium.wrappers import RecordVideo
 
-from snn_gym.envs.native.canvas import ACCENT, FAINT, INK, PAPER
+from snn_gym.envs.native.scenes import ACCENT, FAINT, INK, PAPER
 from snn_gym.envs.synapses import PlasticityVecEnv
 from snn_gym.envs.synapses.world import draw_scene, weight_matrices
 from snn_gym.spiking.config import NetworkConfig
