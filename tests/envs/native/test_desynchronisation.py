@@ -6,7 +6,7 @@ import pytest
 
 import snn_gym  # noqa: F401 - registers the ids
 from references import RandomActions, play, scripted_policy
-from references.desynchronisation import Constant
+from references.desynchronisation import constant
 from snn_gym.envs.native.desynchronisation import (
     BURN_IN_MS,
     EXCITATION_MS,
@@ -221,10 +221,10 @@ def test_calm_needs_a_closed_loop(env_id):
 
 def test_no_constant_current_is_better_than_none():
     task = Desynchronisation(300)
-    alone = play(task, Constant(0.0), seed=0).mean()
+    alone = play(task, constant(0.0), seed=0).mean()
     for size in (0.05, 0.2, 0.5, 1.0):
         for amplitude in (-size, size):
-            assert play(task, Constant(amplitude), seed=0).mean() < alone + 0.005
+            assert play(task, constant(amplitude), seed=0).mean() < alone + 0.005
 
 
 @pytest.mark.parametrize("kind", ["oracle", "memoryless"])

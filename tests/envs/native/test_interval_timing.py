@@ -8,7 +8,7 @@ import pytest
 import snn_gym  # noqa: F401 - registers the ids
 from references import RandomActions, play, scripted_policy
 from references.interval_timing import (
-    KINDS,
+    POLICIES,
     best_fixed_delay,
     best_memoryless,
     expected_rewards,
@@ -217,7 +217,7 @@ class TestReferences:
     def test_the_policies_are_those_named(self):
         with pytest.raises(ValueError, match="it has: oracle, memoryless, fixed_delay"):
             scripted_policy(IntervalTiming(1), "best")
-        assert KINDS == ("oracle", "memoryless", "fixed_delay")
+        assert tuple(POLICIES) == ("oracle", "memoryless", "fixed_delay")
 
 
 class TestScene:
