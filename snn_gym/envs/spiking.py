@@ -103,7 +103,7 @@ class SpikeObservation(gym.Wrapper[NDArray[np.int8], ActT, Any, ActT], RecordCon
         observation, info = self.env.reset(seed=seed, options=options)
         self._coder.seed([seed])
         analogue = np.array(observation)
-        spikes = self._coder.start(analogue[np.newaxis])[0]
+        spikes = self._coder.start(analogue[np.newaxis])[0].copy()
         return spikes, {**info, ANALOGUE: analogue}
 
     def step(
@@ -116,7 +116,7 @@ class SpikeObservation(gym.Wrapper[NDArray[np.int8], ActT, Any, ActT], RecordCon
         """
         observation, reward, terminated, truncated, info = self.env.step(action)
         analogue = np.array(observation)
-        spikes = self._coder.step(analogue[np.newaxis])[0]
+        spikes = self._coder.step(analogue[np.newaxis])[0].copy()
         return spikes, reward, terminated, truncated, {**info, ANALOGUE: analogue}
 
 
@@ -248,7 +248,7 @@ class SpikingEnv(gym.Env[NDArray[Any], Any]):
         observation, _ = self._base.reset(seed=seed, options=options)
         self._coder.seed([seed])
         analogue = np.array(observation)
-        spikes = self._coder.start(analogue[np.newaxis])[0]
+        spikes = self._coder.start(analogue[np.newaxis])[0].copy()
         if self._renderer is not None:
             self._renderer.clear()
         return self._observation(spikes), {ANALOGUE: analogue}
@@ -270,7 +270,7 @@ class SpikingEnv(gym.Env[NDArray[Any], Any]):
             )
         observation, reward, terminated, truncated, _ = self._base.step(action)
         analogue = np.array(observation)
-        spikes = self._observation(self._coder.step(analogue[np.newaxis])[0])
+        spikes = self._observation(self._coder.step(analogue[np.newaxis])[0].copy())
         # Some tasks return integers or numpy scalars; the checkers of learners expect a float.
         return spikes, float(reward), terminated, truncated, {ANALOGUE: analogue}
 

@@ -8,11 +8,13 @@ from gymnasium.wrappers import vector as wrappers
 
 import snn_gym
 from snn_gym.envs.classic_control import BATCHED_TASKS
+from snn_gym.envs.registry import flat_ids
+from snn_gym.program.encoders import spike_encoders
 from tests.envs.comparison import assert_equal_batches
-from tests.envs.variants import PLASTICITY, SPIKING, every_id, steps_of
+from tests.envs.variants import PLASTICITY, SPIKING, steps_of
 
-# Every random stream of a task must stand still in a step that its environment sits out: those of
-# the rate encoder, and the probes of a network in training, which the second move renews.
+# Random streams of waiting environments must not move: those of the rate encoder, and the probes
+# of a network in training, renewed by the second move.
 ARGUMENTS = {
     **{name: {"encoder": "rate", "time_steps": 2} for name in SPIKING},
     **{
@@ -37,20 +39,31 @@ def batches(env_id, mode, **arguments):
     return ours, theirs
 
 
-@every_id
-def test_next_step_batches_are_gymnasiums(env_id):
+every_mode = pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+
+
+@every_mode
+@pytest.mark.parametrize("env_id", [*snn_gym.env_ids(), *flat_ids()])
+def test_batches_are_gymnasiums(env_id, mode):
     arguments = {"max_episode_steps": 4, **ARGUMENTS.get(env_id, {})}
-    ours, theirs = batches(env_id, AutoresetMode.NEXT_STEP, **arguments)
+    ours, theirs = batches(env_id, mode, **arguments)
     assert_equal_batches(ours, theirs, steps=steps_of(env_id, 45))
 
 
+@pytest.mark.parametrize("encoder", spike_encoders())
+def test_batches_of_each_encoder_are_gymnasiums(encoder):
+    arguments = {"encoder": encoder, "time_steps": 3, "max_episode_steps": 23}
+    ours, theirs = batches("snn/CartPole-v1", AutoresetMode.SAME_STEP, **arguments)
+    assert_equal_batches(ours, theirs, steps=90)
+
+
+@every_mode
 @pytest.mark.parametrize(
     "env_id",
     ["snn/CartPole-v1", "snn/CueAccumulation-v0", "snn/LunarLander-v3", "snn/WaterMaze-flat-v0"],
 )
-def test_next_step_batches_are_gymnasiums_where_episodes_end_by_the_task(env_id):
-    ours, theirs = batches(env_id, AutoresetMode.NEXT_STEP)
-    assert_equal_batches(ours, theirs, steps=300)
+def test_batches_are_gymnasiums_where_episodes_end_by_the_task(env_id, mode):
+    assert_equal_batches(*batches(env_id, mode), steps=200)
 
 
 @pytest.mark.parametrize("base_id", BATCHED_TASKS)
@@ -159,7 +172,7 @@ def test_learners_refuse_the_next_step_in_one_line():
     assert gym.make(env.get_attr("spec")[0]).observation_space == env.observation_space
 
 
-@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+@every_mode
 @pytest.mark.parametrize(
     "env_id", ["snn/CartPole-v1", "snn/CueAccumulation-v0", "snn/MaskedCartPole-v1", PLASTICITY[0]]
 )

@@ -7,7 +7,6 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env as gymnasium_check_env
-from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from snn_gym import make_vec_env
@@ -76,41 +75,6 @@ def test_checkers_find_nothing(env_id, check_env):
     allowed = ALLOWED_WARNINGS.get(unflattened_id(env_id))
     messages = [str(warning.message) for warning in caught]
     assert [text for text in messages if allowed is None or not allowed.search(text)] == []
-
-
-def assert_equal_but_infos(ours, theirs):
-    """Gymnasium lets the first environment set the dtype of an info, which is another matter."""
-    for one, other in zip(ours[:-1], theirs[:-1], strict=True):
-        assert one.dtype == other.dtype
-        assert np.array_equal(one, other)
-    assert ("final_obs" in ours[-1]) == ("final_obs" in theirs[-1])
-    if "final_obs" in ours[-1]:
-        for one, other in zip(ours[-1]["final_obs"], theirs[-1]["final_obs"], strict=True):
-            assert np.array_equal(one, other)
-
-
-@every_flat_id
-def test_a_batch_is_gymnasiums_batch_of_single_environments(env_id):
-    ours = gym.make_vec(env_id, 3, max_episode_steps=5)
-    theirs = gym.make_vec(
-        env_id,
-        3,
-        vectorization_mode="sync",
-        vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
-        max_episode_steps=5,
-    )
-    assert type(ours.single_observation_space) is type(theirs.single_observation_space)
-    assert ours.single_observation_space == theirs.single_observation_space
-    assert ours.observation_space == theirs.observation_space
-    assert_equal_but_infos(ours.reset(seed=2), theirs.reset(seed=2))
-    ours.action_space.seed(0)
-    for step in range(12):
-        actions = ours.action_space.sample()
-        assert_equal_but_infos(ours.step(actions), theirs.step(actions))
-        if step == 7:
-            mask = np.array([True, False, True])
-            results = [env.reset(options={"reset_mask": mask.copy()}) for env in (ours, theirs)]
-            assert_equal_but_infos(*results)
 
 
 @pytest.mark.parametrize("env_id", ONE_OF_EACH)

@@ -16,7 +16,6 @@ from stable_baselines3.common.vec_env import (
     DummyVecEnv,
     SubprocVecEnv,
     VecFrameStack,
-    VecMonitor,
     VecNormalize,
 )
 
@@ -94,19 +93,6 @@ def test_each_mode_makes_its_kind():
         assert env.get_attr("spec")[0].id == env_id
         assert env.env_is_wrapped(Monitor) == [True, True]
         env.close()
-
-
-@pytest.mark.parametrize("mode", ["sync", "async", "vector_entry_point"])
-@pytest.mark.parametrize(
-    "env_id", ["snn/CartPole-flat-v1", "snn/WaterMaze-flat-v0", "snn/Plasticity-XOR-v0"]
-)
-def test_gymnasiums_own_modes_make_the_ids(env_id, mode):
-    env = gym.make_vec(env_id, 2, vectorization_mode=mode)
-    starts, _ = env.reset(seed=6)
-    assert env.single_observation_space == gym.make(env_id).observation_space
-    for index, start in enumerate(starts):
-        assert np.array_equal(start, gym.make(env_id).reset(seed=6 + index)[0])
-    env.close()
 
 
 def test_a_module_before_the_id_is_imported_first():
@@ -262,21 +248,6 @@ def test_wrappers_of_stable_baselines_give_what_they_give_around_dummy_vec_env(a
             assert info.keys() == same.keys()
             if "terminal_observation" in same:
                 assert np.array_equal(info["terminal_observation"], same["terminal_observation"])
-
-
-def test_vec_monitor_overwrites_equal_records():
-    with pytest.warns(UserWarning, match="already wrapped with a `Monitor` wrapper"):
-        env = VecMonitor(make_vec_env("CartPole-v1", 2))
-    env.seed(0)
-    env.reset()
-    lengths, found = np.zeros(2, int), 0
-    for _ in range(100):
-        _, _, dones, infos = env.step(np.array([0, 1]))
-        lengths += 1
-        for index in np.flatnonzero(dones):
-            assert infos[index]["episode"]["l"] == lengths[index] == infos[index]["episode"]["r"]
-            lengths[index], found = 0, found + 1
-    assert found >= 10
 
 
 def test_evaluation_uses_the_records_and_warns_of_nothing(tmp_path, recwarn):

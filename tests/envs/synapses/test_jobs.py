@@ -13,7 +13,7 @@ from snn_gym.envs.classic_control import BATCHED_TASKS, BatchedCartPole
 from snn_gym.envs.rollout import ObservationLimits, play
 from snn_gym.envs.synapses.jobs import RolloutJob
 from snn_gym.envs.synapses.local_measures import LOCAL_MEASURES, LocalDynamics
-from snn_gym.envs.synapses.world import JOBS, SupervisedJob, cross_entropies, make_job, teacher
+from snn_gym.envs.synapses.world import SupervisedJob, cross_entropies, make_job, teacher
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.population import Population, start_weights
 
@@ -28,23 +28,6 @@ def population_of(job, config=None):
 
 def weights_of(population, networks, seed=0):
     return start_weights(population, np.random.default_rng(seed), networks, head_scale=2.0)
-
-
-def test_the_jobs_and_their_sizes():
-    sizes = {name: (job.input_size, job.output_size) for name in JOBS for job in [make_job(name)]}
-    assert sizes == {
-        "Teacher": (10, 2),
-        "XOR": (2, 2),
-        "Digits": (64, 10),
-        "CartPole": (4, 2),
-        "Acrobot": (6, 3),
-        "MountainCar": (2, 3),
-    }
-    for name in JOBS:
-        job = make_job(name)
-        assert job.name == name
-        assert (job.network.hidden_sizes, job.network.time_steps) == ((16,), 8)
-        assert make_job(job) is job
 
 
 @pytest.mark.parametrize(("name", "classes"), [("Teacher", 2), ("XOR", 2), ("Digits", 10)])
@@ -219,13 +202,6 @@ def test_a_probe_larger_than_the_data_is_refused():
 def test_a_probe_holds_each_sample_at_most_once():
     probe = make_job("Digits").draw_probe(np.random.default_rng(0), 1797)
     assert np.array_equal(np.sort(probe), np.arange(1797))
-
-
-def test_an_unknown_job_is_named_with_the_known_ones():
-    with pytest.raises(
-        ValueError, match=r"job 'CartPol' is unknown; allowed: Teacher, XOR, Digits,"
-    ):
-        make_job("CartPol")
 
 
 def test_a_task_that_networks_cant_drive_is_refused():

@@ -6,7 +6,6 @@ import pytest
 from gymnasium.wrappers import RecordVideo
 
 from snn_gym.envs.native.scenes import ACCENT, FAINT, INK, PAPER
-from snn_gym.envs.synapses import PlasticityVecEnv
 from snn_gym.envs.synapses.world import draw_scene, weight_matrices
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.population import Population
@@ -80,14 +79,6 @@ def test_a_video_is_recorded(tmp_path):
         env.step(env.action_space.sample())
     env.close()
     assert list(tmp_path.glob("*.mp4"))
-
-
-def test_networks_of_a_vec_env_are_drawn():
-    env = PlasticityVecEnv("XOR", 2, render_mode="rgb_array")
-    env.reset()
-    first, second = env.get_images()
-    assert first.shape == second.shape == (256, 256, 3)
-    assert env.render().shape[2] == 3
 
 
 def test_an_unknown_render_mode_is_refused():

@@ -75,18 +75,6 @@ def test_synapses_of_a_network_share_one_info():
         assert infos[0] is not infos[4]
 
 
-def test_ten_thousand_synapses_step_with_few_objects():
-    env = PlasticityVecEnv("CartPole", network={"hidden_sizes": [1430]}, horizon=5)
-    assert env.num_envs == 10_012
-    env.seed(0)
-    env.reset()
-    for step in range(1, 6):
-        observations, _, dones, infos = env.step(np.random.default_rng(step).integers(0, 3, 10_012))
-        assert observations.shape == (10_012, 6)
-        assert len({id(info) for info in infos}) == (10_012 if dones.any() else 1)
-    assert dones.all()
-
-
 def raising(model):
     """Return how often a policy raises a weight that it could raise."""
     weights = np.linspace(-0.9, 0.5, 50, dtype=np.float32)[:, np.newaxis]
@@ -117,18 +105,6 @@ def test_dqn_trains_and_a_policy_is_evaluated():
     assert -5.0 <= mean <= 5.0
 
 
-def test_seeds_hold_for_the_next_reset():
-    env = PlasticityVecEnv("XOR", 2)
-    env.seed(3)
-    first, second = env.reset(), env.reset()
-    assert not np.array_equal(first, second)
-    env.seed(3)
-    assert np.array_equal(env.reset(), first)
-    assert np.array_equal(env.reset(), second)
-    env.seed(4)
-    assert np.array_equal(env.reset()[:82], first[82:])
-
-
 def test_what_synapses_have_in_common_can_be_asked():
     env = PlasticityVecEnv(Distance())
     assert env.get_attr("render_mode") == [None] * 4
@@ -148,10 +124,3 @@ def test_a_move_for_each_synapse_is_needed():
         ValueError, match=r"got actions of shape \(3,\) for 4 synapses; expected on"
     ):
         env.step(np.ones(3, int))
-
-
-def test_wrong_arguments_are_named():
-    with pytest.raises(ValueError, match="job 'Chess' is unknown; allowed: Teacher, XOR, Digits"):
-        PlasticityVecEnv("Chess")
-    with pytest.raises(ValueError, match="features are empty"):
-        PlasticityVecEnv("XOR", features=[])
