@@ -112,9 +112,7 @@ class KalmanDecoder(Scripted):
         return np.stack([cosine * x - sine * y, sine * x + cosine * y], axis=1), spread
 
 
-def linear_map(
-    settings: CursorDecodingSettings,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def linear_map(settings: CursorDecodingSettings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return weights (40, 2) and offset (2,) of the best linear map from counts to intention.
 
     With mean counts m(d) for directions d, the counts' covariance is the covariance of the means

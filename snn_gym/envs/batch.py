@@ -441,10 +441,7 @@ class SingleEnv(gym.Env[NDArray[Any], Any]):
     metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"]}  # noqa: RUF012 - gymnasium's own type
 
     def __init__(
-        self,
-        make_batch: Callable[..., BatchEnv],
-        render_mode: str | None = None,
-        **arguments: Any,
+        self, make_batch: Callable[..., BatchEnv], render_mode: str | None = None, **arguments: Any
     ) -> None:
         modes = self.metadata["render_modes"]
         if render_mode is not None and render_mode not in modes:

@@ -461,13 +461,7 @@ def has_batch(env_id: str) -> bool:
     return ours and gym.spec(env_id).vector_entry_point is not None
 
 
-def _check_mode(
-    mode: str,
-    spec: Any,
-    batchable: bool,
-    best: str,
-    wrappers: Sequence[Wrap],
-) -> None:
+def _check_mode(mode: str, spec: Any, batchable: bool, best: str, wrappers: Sequence[Wrap]) -> None:
     """Raise ValueError for a mode that does not exist, in general or for this id."""
     if mode not in get_args(Mode):
         raise ValueError(f"mode {mode!r} is unknown; allowed modes: {', '.join(get_args(Mode))}")

@@ -29,11 +29,7 @@ def batches(env_id, mode, **arguments):
     """Return our batch, and gymnasium's of our single environments."""
     ours = gym.make_vec(env_id, 3, autoreset_mode=mode, **arguments)
     theirs = gym.make_vec(
-        env_id,
-        3,
-        vectorization_mode="sync",
-        vector_kwargs={"autoreset_mode": mode},
-        **arguments,
+        env_id, 3, vectorization_mode="sync", vector_kwargs={"autoreset_mode": mode}, **arguments
     )
     assert type(ours) is not type(theirs)
     return ours, theirs

@@ -71,18 +71,6 @@ def test_checkers_find_nothing(env_id, arguments, check_env):
 
 
 @every_variant
-def test_two_copies_with_one_seed_are_equal(env_id, arguments):
-    one, other = gym.make(env_id, **arguments), gym.make(env_id, **arguments)
-    steps = steps_of(env_id, 120)
-    pairs = zip(rollout(one, 3, steps), rollout(other, 3, steps), strict=True)
-    seen = 0.0
-    for step, same_step in pairs:
-        assert_equal_step(step, same_step)
-        seen += float(np.abs(step[0]).sum())
-    assert seen > 0
-
-
-@every_variant
 def test_the_seed_matters(env_id, arguments):
     env = gym.make(env_id, **arguments)
     starts = {fingerprint(env.reset(seed=seed)) for seed in range(5)}
@@ -130,9 +118,11 @@ def test_the_spec_makes_the_same_environment_again(env_id, arguments):
     env = gym.make(env_id, **arguments)
     again = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
     assert again.observation_space == env.observation_space
-    steps = steps_of(env_id, 50)
-    for step, same_step in zip(rollout(env, 0, steps), rollout(again, 0, steps), strict=True):
+    steps, seen = steps_of(env_id, 120), 0.0
+    for step, same_step in zip(rollout(env, 3, steps), rollout(again, 3, steps), strict=True):
         assert_equal_step(step, same_step)
+        seen += float(np.abs(step[0]).sum())
+    assert seen > 0
 
 
 @every_variant

@@ -35,25 +35,6 @@ def test_parameters_of_the_task_hold_where_none_are_given():
     assert not coarse.step(2)[0].any()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"encoder": "population2"}, "allowed encoders: rate, latency, population, delta$"),
-        ({"time_steps": -1}, "^time_steps must be a whole number of at least 1, got -1$"),
-        (
-            {"encoder_parameters": {"neurons": 4}},
-            "^encoder 'population': unknown key neurons; "
-            "allowed keys: neurons_per_dimension, width, timing$",
-        ),
-        ({"high": np.inf}, r"^high is inf, not finite: pass finite low and high"),
-    ],
-)
-def test_wrong_arguments_of_make_are_named_in_one_line(arguments, message):
-    with pytest.raises(ValueError, match=message) as caught:
-        gym.make("snn/CartPole-v1", **arguments)
-    assert "\n" not in str(caught.value)
-
-
 def test_a_wrong_render_mode_is_named():
     with pytest.raises(ValueError, match="'ascii' is unknown; allowed modes: human, rgb_array"):
         SpikingEnv("CartPole-v1", render_mode="ascii")
@@ -99,13 +80,6 @@ def test_arguments_of_the_task_reach_it_and_its_attributes_can_be_reached():
     for one in (plain, env):
         one.reset(seed=1)
     assert env.step([1.0])[1] == plain.step([1.0])[1]
-
-
-@pytest.mark.parametrize("env_id", ["snn/Pendulum-v1", "snn/LunarLander-v3"])
-@pytest.mark.parametrize("make", [gym.make, gym.make_vec])
-def test_an_unknown_argument_is_a_type_error_as_pythons_own(env_id, make):
-    with pytest.raises(TypeError, match="got an unexpected keyword argument 'frameskip'"):
-        make(env_id, frameskip=4)
 
 
 def test_a_deep_copy_has_the_arguments_of_a_task_that_saves_only_some_of_them():

@@ -12,12 +12,7 @@ from stable_baselines3.common.callbacks import EvalCallback
 from stable_baselines3.common.env_util import make_vec_env as sb3_make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import (
-    DummyVecEnv,
-    SubprocVecEnv,
-    VecFrameStack,
-    VecNormalize,
-)
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFrameStack, VecNormalize
 
 import snn_gym
 from snn_gym import make_vec_env
@@ -180,11 +175,6 @@ def test_what_cannot_be_served_rightly_is_refused_with_what_to_use(env_id, argum
     with pytest.raises(ValueError, match=message) as caught:
         make_vec_env(env_id, **arguments)
     assert "\n" not in str(caught.value)
-
-
-def test_an_unknown_id_is_gymnasiums_error():
-    with pytest.raises(gym.error.NameNotFound, match="CartPoule"):
-        make_vec_env("CartPoule-v1")
 
 
 def test_a_missing_extra_is_named():

@@ -133,13 +133,7 @@ def run_network(
 
 @njit(cache=True, error_model="numpy")
 def _run(
-    state: Any,
-    rows: Any,
-    current: Any,
-    noise: Any,
-    constants: Any,
-    spikes: Any,
-    counts: Any,
+    state: Any, rows: Any, current: Any, noise: Any, constants: Any, spikes: Any, counts: Any
 ) -> None:
     """Run networks ``rows``; ``state`` holds the arrays of a ``Network`` in their order."""
     voltage, waiting, excitation, inhibition, drive = state
@@ -311,10 +305,7 @@ class Desynchronisation(SpikeTask):
         return calm
 
     def _info(self) -> Infos:
-        return {
-            "count": self._count,
-            "inhibition": self.network.inhibition.astype(np.float64),
-        }
+        return {"count": self._count, "inhibition": self.network.inhibition.astype(np.float64)}
 
     def _scene(self, index: int) -> NDArray[np.uint8]:
         passed = min(int(self._steps[index]) + 1, _TRACE_LENGTH)

@@ -78,22 +78,9 @@ def draw_cue_accumulation(cues: list[int], total: int, shown: int) -> NDArray[np
         row = HEIGHT * 0.95 - (number + 0.5) * spacing
         is_present = number == len(cues) - 1 and shown == side
         column = WIDTH * (0.18 if side == 0 else 0.82)
-        disc(
-            image,
-            row,
-            column,
-            min(14.0, spacing * 0.4),
-            ACCENT if is_present else INK,
-        )
+        disc(image, row, column, min(14.0, spacing * 0.4), ACCENT if is_present else INK)
     if shown == _GO:
-        rectangle(
-            image,
-            HEIGHT * 0.04,
-            WIDTH * 0.36,
-            HEIGHT * 0.08,
-            WIDTH * 0.28,
-            GOOD,
-        )
+        rectangle(image, HEIGHT * 0.04, WIDTH * 0.36, HEIGHT * 0.08, WIDTH * 0.28, GOOD)
     return image
 
 
@@ -231,11 +218,7 @@ _ARENA_MARGIN = 8  # pixels of the arena shown beyond its border, where the view
 
 
 def draw_event_tracking(
-    light: list[float],
-    camera: list[float],
-    arena: float,
-    radius: float,
-    events: NDArray[np.bool_],
+    light: list[float], camera: list[float], arena: float, radius: float, events: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
     """Draw the arena; x goes to the right, y up.
 

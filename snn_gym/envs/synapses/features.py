@@ -70,11 +70,7 @@ class SynapseFeatures:
     """
 
     def __init__(
-        self,
-        features: Sequence[str],
-        table: SynapseTable,
-        weight_limit: float,
-        history: int = 2,
+        self, features: Sequence[str], table: SynapseTable, weight_limit: float, history: int = 2
     ) -> None:
         self.features = check_features(features)
         self.history = history

@@ -17,14 +17,7 @@ from snn_gym._base.config import Config, Count, Positive, from_arguments
 from snn_gym.envs.native.scenes import ACCENT, FAINT, INK, PAPER, WIDTH, blank, line, rectangle
 from snn_gym.envs.rendering import enlarged
 from snn_gym.envs.synapses.features import SynapseFeatures, check_features, check_seen_rule
-from snn_gym.envs.synapses.jobs import (
-    Job,
-    Judgement,
-    Probe,
-    RolloutJob,
-    Weights,
-    check_probe,
-)
+from snn_gym.envs.synapses.jobs import Job, Judgement, Probe, RolloutJob, Weights, check_probe
 from snn_gym.envs.synapses.local_measures import LOCAL_MEASURES, local_measures
 from snn_gym.envs.synapses.plasticity import RULES, PlasticityRule, check_rule
 from snn_gym.envs.synapses.presets import MEASURED, PRESETS

@@ -9,11 +9,7 @@ from scipy.special import comb
 from scipy.stats import binom
 
 from references import Scripted, play, scripted_policy
-from snn_gym.envs.native.cue_accumulation import (
-    LEFT,
-    RIGHT,
-    CueAccumulation,
-)
+from snn_gym.envs.native.cue_accumulation import LEFT, RIGHT, CueAccumulation
 from snn_gym.envs.native.scenes import ACCENT, FAINT, GOOD, INK, PAPER, draw_cue_accumulation
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.envs.streams import byte_rate

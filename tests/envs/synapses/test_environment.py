@@ -10,21 +10,6 @@ from snn_gym.envs.synapses import PlasticityRule, register_rule
 SMALL = {"hidden_sizes": [4], "time_steps": 3}
 
 
-def test_infos_say_what_the_core_knows():
-    env = gym.make("snn/Plasticity-XOR-v0")
-    core = env.unwrapped.core
-    _, info = env.reset(seed=0)
-    for _ in range(3):
-        assert info["score"] == core.scores[0]
-        assert info["steps"] == core.steps[0]
-        assert np.array_equal(info["weights"], core.weights[0])
-        kept = info["weights"].copy()
-        last, info_before = info["weights"], info
-        *_, info = env.step(env.action_space.sample())
-        assert np.array_equal(last, kept)
-    assert info["steps"] == info_before["steps"] + 4  # the probe is all of XOR's cases
-
-
 def hebb(seen, state, _):
     trace = 0.5 * state[0] + seen.pre
     return (trace,), trace * seen.post
