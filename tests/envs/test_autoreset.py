@@ -4,7 +4,6 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
-from gymnasium.wrappers import vector as wrappers
 
 import snn_gym
 from snn_gym.envs.classic_control import BATCHED_TASKS
@@ -109,49 +108,6 @@ def test_the_mode_is_a_member_of_gymnasiums_enumeration_on_class_and_instance(en
     assert type(default).metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
     with pytest.raises(ValueError, match=r"autoreset_mode 'NEXT_STEP' is unknown; .* 'NextStep'"):
         gym.make_vec(env_id, 2, autoreset_mode="NEXT_STEP")
-
-
-def flipped(env):
-    """Wrap a batch so that observations are 1 less them."""
-    shapes = env.observation_space.shape, env.single_observation_space.shape
-    spaces = [gym.spaces.Box(-np.inf, np.inf, shape, np.float32) for shape in shapes]
-    return wrappers.TransformObservation(env, lambda seen: np.float32(1.0) - seen, *spaces)
-
-
-WRAPPERS = {
-    "DictInfoToList": wrappers.DictInfoToList,
-    "FlattenObservation": wrappers.FlattenObservation,
-    "NormalizeObservation": wrappers.NormalizeObservation,
-    "NormalizeReward": wrappers.NormalizeReward,
-    "RecordEpisodeStatistics": wrappers.RecordEpisodeStatistics,
-    "RescaleObservation": lambda env: wrappers.RescaleObservation(env, *np.float32([-1, 1])),
-    "ReshapeObservation": lambda env: wrappers.ReshapeObservation(
-        env, (1, *env.single_observation_space.shape)
-    ),
-    "TransformObservation": flipped,
-}
-
-
-@pytest.mark.parametrize("env_id", ["snn/MaskedCartPole-v1", "snn/WaterMaze-flat-v0"])
-@pytest.mark.parametrize("wrapper", WRAPPERS)
-def test_gymnasiums_vector_wrappers_do_around_ours_as_around_gymnasiums(env_id, wrapper):
-    made = batches(env_id, AutoresetMode.NEXT_STEP, max_episode_steps=7)
-    ours, theirs = (WRAPPERS[wrapper](env) for env in made)
-    assert_equal_seen(ours.reset(seed=2), theirs.reset(seed=2))
-    made[0].action_space.seed(0)
-    for _ in range(30):
-        actions = made[0].action_space.sample()
-        assert_equal_seen(ours.step(actions), theirs.step(actions))
-
-
-def assert_equal_seen(ours, theirs):
-    """Assert that two steps or resets are equal but for the time that episodes took."""
-    for one, other in zip(ours[:-1], theirs[:-1], strict=True):
-        assert one.dtype == other.dtype
-        assert np.array_equal(one, other)
-    if isinstance(theirs[-1], dict) and "episode" in theirs[-1]:
-        for name in "rl":
-            assert np.array_equal(ours[-1]["episode"][name], theirs[-1]["episode"][name])
 
 
 def test_learners_refuse_the_next_step_in_one_line():

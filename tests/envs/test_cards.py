@@ -9,7 +9,6 @@ import pytest
 
 from snn_gym._base.folders import checkout_root, content_path
 from snn_gym.envs.registry import load_environment_spec
-from snn_gym.envs.synapses.world import PlasticitySettings
 from tests.docs.scripts import load_script
 from tests.envs.variants import (
     ANALOGUE,
@@ -45,7 +44,6 @@ NATIVE_SECTIONS = (
 ANALOGUE_SECTIONS = tuple(name for name in NATIVE_SECTIONS if name in (*SECTIONS, "Agents"))
 write_cards = load_script("write_cards")
 CARDS = sorted((checkout_root() / "envs").glob("*.md"))
-SCORES = ("random", "memoryless", "rate_only", "oracle", "solved", "maximum")
 
 
 def card_sections(spec):
@@ -148,17 +146,6 @@ def test_features_and_sizes_of_a_network_are_the_default_ones(env_id):
     assert f"and {outputs} outputs" in head
     assert "decides in 8 time" in head
     assert core.population.config.time_steps == 8
-
-
-@every_plasticity_id
-def test_the_arguments_shown_are_the_defaults_of_the_core(env_id):
-    arguments = shown_arguments(env_id)
-    shown, default = (gym.make(env_id, **words).unwrapped.core for words in (arguments, {}))
-    assert shown.settings == default.settings
-    assert shown.population.config == default.population.config
-    every = {"network", *PlasticitySettings.__dataclass_fields__}
-    rows = table_rows(card_sections(load_environment_spec(env_id))[1]["Arguments"])
-    assert set(arguments) == {row[0].strip("`") for row in rows} == every
 
 
 @every_native_id

@@ -158,14 +158,6 @@ class TestReferences:
             error = returns.std() / np.sqrt(EPISODES)
             assert abs(returns.mean() - score) < 4 * error + 1e-3, kind
 
-    @pytest.mark.parametrize("env_id", LEVELS)
-    def test_measuring_pays(self, env_id):
-        reference = load_environment_spec(env_id).reference
-        fixed, _ = best_fixed_delay(level_task(env_id, 1).settings)
-        assert reference.random < reference.memoryless < fixed < reference.solved
-        assert reference.solved < reference.oracle <= reference.maximum
-        assert reference.normalise(reference.solved) == pytest.approx(0.8, abs=0.01)
-
     def test_no_hazard_beats_the_memoryless_one(self):
         settings = level_task(LEVELS[0], 1).settings
         rewards = expected_rewards(settings)

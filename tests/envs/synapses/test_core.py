@@ -112,7 +112,7 @@ def test_an_episode_starts_from_the_networks_own_random_numbers():
         assert np.array_equal(core.weights[network], start_weights(population, rng, 1)[0])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     job=st.sampled_from(["XOR", "Teacher", "CartPole"]),
     networks=st.integers(1, 4),
@@ -174,6 +174,7 @@ def test_a_score_that_is_no_number_is_refused():
     [
         ({"features": ["wieght"]}, r"features \['wieght'\] are unknown or repeated; allowed"),
         ({"features": []}, "features are empty, so that synapses see nothing; name at least one"),
+        ({"features": ["weight"] * 2}, "unknown or repeated; allowed, each once: action_history, "),
         ({"features": "model 5"}, "features 'model 5' are unknown; allowed: history, weight, "),
         ({"weight_limit": float("inf")}, "weight_limit must be finite, got inf"),
         ({"reward": "gain"}, "reward: got 'gain' .*; allowed values: 'sign', 'difference'"),

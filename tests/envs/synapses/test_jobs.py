@@ -71,18 +71,8 @@ def test_the_right_answers():
         assert label == (sample[0] != sample[1])
     assert digits._samples.shape == (1797, 64)
     assert (digits._samples.min(), digits._samples.max()) == (-1.0, 1.0)
-    assert np.bincount(digits._labels).tolist() == [
-        178,
-        182,
-        177,
-        183,
-        181,
-        182,
-        181,
-        179,
-        174,
-        180,
-    ]
+    counts = np.bincount(digits._labels)
+    assert counts.tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
 
 
 def test_a_teacher_is_a_perceptron_that_belongs_to_the_job():

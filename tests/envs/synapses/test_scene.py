@@ -3,7 +3,6 @@
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.wrappers import RecordVideo
 
 from snn_gym.envs.native.scenes import ACCENT, FAINT, INK, PAPER
 from snn_gym.envs.synapses.world import draw_scene, weight_matrices
@@ -67,18 +66,6 @@ def test_every_id_is_drawn_alone_and_in_a_batch(env_id):
         assert np.array_equal(alone, first)
         assert not np.array_equal(first, second)
     assert not np.array_equal(pictures[0][0], pictures[1][0])
-
-
-def test_a_video_is_recorded(tmp_path):
-    pytest.importorskip("moviepy", reason="gymnasium's RecordVideo needs moviepy")
-    env = RecordVideo(
-        gym.make("snn/Plasticity-XOR-v0", render_mode="rgb_array", max_episode_steps=3), tmp_path
-    )
-    env.reset(seed=0)
-    for _ in range(3):
-        env.step(env.action_space.sample())
-    env.close()
-    assert list(tmp_path.glob("*.mp4"))
 
 
 def test_an_unknown_render_mode_is_refused():

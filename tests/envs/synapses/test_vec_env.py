@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stable_baselines3 import DQN, PPO
-from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3 import PPO
 from stable_baselines3.common.monitor import Monitor
 
 from snn_gym.envs.synapses import PlasticityVecEnv
@@ -91,18 +90,6 @@ def test_ppo_learns_one_policy_for_all_synapses():
     before = raising(model)
     model.learn(16 * env.num_envs * 12)
     assert before < 0.9 < raising(model)
-
-
-def test_dqn_trains_and_a_policy_is_evaluated():
-    env = PlasticityVecEnv(Distance(), networks=2, horizon=5, features="all")
-    model = DQN("MlpPolicy", env, learning_starts=40, seed=0)
-    weights = [parameter.clone() for parameter in model.q_net.parameters()]
-    model.learn(200)
-    moved = [(a != b).any() for a, b in zip(weights, model.q_net.parameters(), strict=True)]
-    assert all(moved)
-    assert len(model.ep_info_buffer) > 0
-    mean, _ = evaluate_policy(model, env, n_eval_episodes=8)
-    assert -5.0 <= mean <= 5.0
 
 
 def test_what_synapses_have_in_common_can_be_asked():
