@@ -204,16 +204,16 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
             ValueError: Seeds or mask have a wrong length, or an option has a wrong value.
             TypeError: The mask is no array of bools.
         """
-        which, options = masked_environments(options, self.num_envs)
-        first = self.begin(self._rows(which), seeds_for(seed, self.num_envs), options)
-        self._started = self._started or len(which) == self.num_envs
+        indices, options = masked_environments(options, self.num_envs)
+        first = self.begin(self._rows(indices), seeds_for(seed, self.num_envs), options)
+        self._started = self._started or len(indices) == self.num_envs
         observations = self._latest.copy()
-        observations[which] = first
-        self._over[which] = False
-        self.keep(observations, which, which)
-        self._film(which, which)
+        observations[indices] = first
+        self._over[indices] = False
+        self.keep(observations, indices, indices)
+        self._film(indices, indices)
         mask = np.zeros(self.num_envs, np.bool_)
-        mask[which] = True
+        mask[indices] = True
         return observations, masked_infos(self._info(), mask)
 
     def step(self, actions: ArrayLike) -> Step:
@@ -347,9 +347,9 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
             for index in np.arange(self.num_envs)[rows]:
                 self._frames[index].append(self.draw(index))
 
-    def _rows(self, which: NDArray[np.int64]) -> Rows:
+    def _rows(self, indices: NDArray[np.int64]) -> Rows:
         # A slice is faster than the indices of all environments.
-        return EVERY if len(which) == self.num_envs else which
+        return EVERY if len(indices) == self.num_envs else indices
 
 
 def seeds_for(seed: Seeds, num_envs: int) -> Sequence[int | None]:

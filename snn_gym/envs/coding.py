@@ -99,19 +99,21 @@ def _played(
     """Play episodes and return their observations (n, ...)."""
     name = str(env) if env.spec is None else env.spec.id
     env.action_space.seed(seed)
-    seen: list[NDArray[np.float64]] = []
+    observations: list[NDArray[np.float64]] = []
     for episode_seed in range(seed, seed + episodes):
         observation, _ = env.reset(seed=episode_seed)
         step, over = 0, False
         while True:
-            seen.append(np.array(observation, np.float64))
-            check_finite("observation", seen[-1][np.newaxis], name, step, seeds=[episode_seed])
+            observations.append(np.array(observation, np.float64))
+            check_finite(
+                "observation", observations[-1][np.newaxis], name, step, seeds=[episode_seed]
+            )
             if over or step == max_steps:
                 break
             action = env.action_space.sample() if policy is None else policy(observation)
             observation, _, terminated, truncated, _ = env.step(action)
             step, over = step + 1, terminated or truncated
-    return np.stack(seen)
+    return np.stack(observations)
 
 
 # ---- coding --------------------------------------------------------------------------------------

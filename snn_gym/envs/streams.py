@@ -59,9 +59,9 @@ class _BlockStreams(ABC, Generic[GeneratorT]):
         # Slicing in the same index would be slower where the width needs no cut.
         return drawn if drawn.shape[1] == self._width else drawn[:, : self._width].copy()
 
-    def put_back(self, which: NDArray[np.int64]) -> None:
+    def put_back(self, indices: NDArray[np.int64]) -> None:
         """Return the latest row of some environments (n,) to their streams."""
-        self._used[which] -= 1
+        self._used[indices] -= 1
 
     def _indices(self, rows: Rows) -> NDArray[np.int64]:
         return np.arange(len(self._used)) if isinstance(rows, slice) else rows

@@ -112,7 +112,7 @@ class CursorDecoding(RateTask):
         self._preferred = preferred_directions(settings.tuning_seed)
         self._targets = np.zeros((num_envs, settings.targets, 2))
         self._number = np.zeros(num_envs, np.int64)
-        self._held = np.zeros(num_envs, np.int64)
+        self._inside_steps = np.zeros(num_envs, np.int64)
         self._cursor = np.zeros((num_envs, 2))
         self._before = np.zeros((num_envs, 2))
         self._turn = np.zeros(num_envs)
@@ -138,7 +138,7 @@ class CursorDecoding(RateTask):
         targets = np.stack([distances * np.cos(angles), distances * np.sin(angles)], axis=2)
         self._targets[rows] = targets
         self._target[rows] = targets[:, 0]
-        for array in (self._number, self._held, self._cursor, self._before):
+        for array in (self._number, self._inside_steps, self._cursor, self._before):
             array[rows] = 0
 
     def _move(
@@ -155,10 +155,10 @@ class CursorDecoding(RateTask):
         near = _length(target - self._cursor)
         inside = near <= settings.target_radius
         rewards = np.where(inside, 1.0, (far - near) / MAX_SPEED) / settings.episode_steps
-        self._held = np.where(inside, self._held + 1, 0)
-        acquired = np.flatnonzero(self._held >= settings.hold_steps)
+        self._inside_steps = np.where(inside, self._inside_steps + 1, 0)
+        acquired = np.flatnonzero(self._inside_steps >= settings.hold_steps)
         self._number[acquired] += 1
-        self._held[acquired] = 0
+        self._inside_steps[acquired] = 0
         number = np.minimum(self._number[acquired], settings.targets - 1)
         self._target[acquired] = self._targets[acquired, number]
         return rewards, self._steps + 1 >= settings.episode_steps
@@ -214,7 +214,7 @@ class CursorDecoding(RateTask):
             tuple(self._target[index]),
             tuple(self.intention(row)[0]),
             radius=self.settings.target_radius,
-            held=int(self._held[index]) / self.settings.hold_steps,
+            hold_share=int(self._inside_steps[index]) / self.settings.hold_steps,
         )
 
 

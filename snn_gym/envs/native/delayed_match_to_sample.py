@@ -144,9 +144,9 @@ class DelayedMatchToSample(RateTask):
         settings = self.settings
         count = settings.patterns
         sample = _uniform(numbers[:, 0], count)
-        other = (sample + 1 + _uniform(numbers[:, 2], count - 1)) % count
+        non_match = (sample + 1 + _uniform(numbers[:, 2], count - 1)) % count
         self._sample[rows] = sample
-        self._test[rows] = np.where(numbers[:, 1] < 0.5, sample, other)
+        self._test[rows] = np.where(numbers[:, 1] < 0.5, sample, non_match)
         jitter = _uniform(numbers[:, 3], settings.delay_jitter_steps + 1)
         self._go_step[rows] = settings.sample_steps + settings.delay_steps + jitter
         self._scripts[rows, 0] = sample

@@ -241,31 +241,33 @@ class Desynchronisation(SpikeTask):
         # The latest counts and amplitudes, newest last, for pictures.
         self._trace = np.zeros((num_envs, _TRACE_LENGTH, 2))
         self._fired = np.zeros((num_envs, self._spike_bytes), np.bool_)
-        seen = np.arange(settings.observed) * NEURONS // settings.observed
+        observed = np.arange(settings.observed) * NEURONS // settings.observed
         shown = np.zeros((self.time_steps, NEURONS), np.bool_)
-        shown[:, seen] = True
+        shown[:, observed] = True
         self._shown = shown.reshape(-1)
         self._all = np.arange(num_envs)
 
     def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
-        which = self._all[rows]
+        indices = self._all[rows]
         self.network.start(
-            which,
+            indices,
             voltage=START_SPREAD * numbers[:, 1 : 1 + NEURONS],
             drive_factor=1.0
             + self.settings.heterogeneity * (2.0 * numbers[:, 1 + NEURONS :] - 1.0),
         )
-        self._run_quietly(which, BURN_IN_MS)
+        self._run_quietly(indices, BURN_IN_MS)
         more = (numbers[:, 0] * PHASES_MS).astype(np.int64)
         for bit in _PHASE_BITS:
-            self._run_quietly(which[(more & bit) > 0], bit)
+            self._run_quietly(indices[(more & bit) > 0], bit)
         self._amplitude[rows] = 0.0
         self._trace[rows] = 0.0
 
-    def _run_quietly(self, which: NDArray[np.int64], duration_ms: int) -> None:
+    def _run_quietly(self, indices: NDArray[np.int64], duration_ms: int) -> None:
         """Run some networks without noise and stimulation."""
-        noise = np.zeros((len(which), duration_ms * NEURONS), np.uint8)
-        run_network(self.network, which, np.zeros(len(which)), noise, 0.0, self.settings.coupling)
+        noise = np.zeros((len(indices), duration_ms * NEURONS), np.uint8)
+        run_network(
+            self.network, indices, np.zeros(len(indices)), noise, 0.0, self.settings.coupling
+        )
 
     def _move(
         self, actions: NDArray[Any], noise: NDArray[np.uint8]
@@ -281,13 +283,18 @@ class Desynchronisation(SpikeTask):
 
     def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
         settings = self.settings
-        which = self._all[rows]
-        if not len(which):
+        indices = self._all[rows]
+        if not len(indices):
             return
         # Environments are observed together either at their starts or after a step.
-        if self._steps[which[0]] == 0:
+        if self._steps[indices[0]] == 0:
             fired, count = run_network(
-                self.network, which, np.zeros(len(which)), noise, settings.noise, settings.coupling
+                self.network,
+                indices,
+                np.zeros(len(indices)),
+                noise,
+                settings.noise,
+                settings.coupling,
             )
             self._count[rows] = count
         else:

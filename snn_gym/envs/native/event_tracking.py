@@ -116,18 +116,20 @@ class EventTracking(RateTask):
         self._headings = settings.target_speed_px * np.stack([np.cos(angle), np.sin(angle)], 1)
 
     def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
-        settings, which = self.settings, self._everyone[rows]
+        settings, indices = self.settings, self._everyone[rows]
         light = numbers[:, :2] * settings.arena_px
-        self._light[which] = light
+        self._light[indices] = light
         offset = (2.0 * numbers[:, 2:4] - 1.0) * settings.start_offset_px
-        self._camera[which] = np.clip(light + offset, 0.0, settings.arena_px)
+        self._camera[indices] = np.clip(light + offset, 0.0, settings.arena_px)
         direction = np.floor(numbers[:, 4] * _DIRECTIONS).astype(np.int64)
-        self._velocity[which] = self._headings[direction]
-        self._noise_rates[which] = byte_rate(settings.noise_rate_hz / 1000.0)
+        self._velocity[indices] = self._headings[direction]
+        self._noise_rates[indices] = byte_rate(settings.noise_rate_hz / 1000.0)
         hot = np.floor(numbers[:, 5:] * PIXELS).astype(np.int64)
-        self._noise_rates[which[:, np.newaxis], hot] = byte_rate(settings.hot_rate_hz / 1000.0)
-        self._levels[which] = 0.0  # the camera was off: its pixels take their first level silently
-        self._watch(which, np.zeros((len(which), 2)))
+        self._noise_rates[indices[:, np.newaxis], hot] = byte_rate(settings.hot_rate_hz / 1000.0)
+        self._levels[indices] = (
+            0.0  # the camera was off: its pixels take their first level silently
+        )
+        self._watch(indices, np.zeros((len(indices), 2)))
 
     def _move(
         self, actions: NDArray[Any], noise: NDArray[np.uint8]
@@ -148,11 +150,11 @@ class EventTracking(RateTask):
         reward = np.maximum(0.0, 1.0 - distance / REWARD_RADIUS_PX) / settings.episode_steps
         return reward, self._steps + 1 >= settings.episode_steps
 
-    def _watch(self, which: NDArray[np.int64], pan: NDArray[np.float64]) -> None:
+    def _watch(self, indices: NDArray[np.int64], pan: NDArray[np.float64]) -> None:
         """Move lights and cameras by one environment step, and record the events."""
         settings = self.settings
         _watch(
-            which,
+            indices,
             pan,
             self._light,
             self._velocity,
@@ -188,7 +190,7 @@ class EventTrackingEnv(SpikeTaskEnv):
 
 @njit(cache=True, error_model="numpy")
 def _watch(
-    which: NDArray[np.int64],
+    indices: NDArray[np.int64],
     pan: NDArray[np.float64],
     light: NDArray[np.float64],
     velocity: NDArray[np.float64],
@@ -208,8 +210,8 @@ def _watch(
     background, factor = sensor
     steps = events.shape[1]
     profile = np.empty((2, VIEW), np.float32)
-    for n in range(len(which)):
-        i = which[n]
+    for n in range(len(indices)):
+        i = indices[n]
         if levels[i, 0, 0] == 0.0:
             _see(light[i], camera[i], radius, profile)
             _take(profile, background, levels[i])
@@ -267,9 +269,9 @@ def _compare(
         share = profile[1, row]
         for column in range(VIEW):
             level = levels[row, column]
-            seen = background + share * profile[0, column]
-            rose = seen >= level * factor
-            fell = seen <= level * fall
+            intensity = background + share * profile[0, column]
+            rose = intensity >= level * factor
+            fell = intensity <= level * fall
             events[0, row, column] = rose
             events[1, row, column] = fell
             levels[row, column] = level * (factor if rose else (fall if fell else one))

@@ -169,10 +169,10 @@ class PatternDetection(SpikeTask):
         }
 
     def _scene(self, index: int) -> NDArray[np.uint8]:
-        seen = min(int(self._steps[index]) + 1, self.settings.windows)
+        count = min(int(self._steps[index]) + 1, self.settings.windows)
         return draw_pattern_detection(
             self._latest_spikes(index),
-            self._present[index, :seen].tolist(),
+            self._present[index, :count].tolist(),
             self.settings.windows,
             self.settings.pattern_channels,
         )

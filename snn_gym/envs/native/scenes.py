@@ -103,11 +103,11 @@ def pixel(place: Point) -> Point:
 
 
 def draw_cursor_decoding(
-    cursor: Point, before: Point, target: Point, intention: Point, radius: float, held: float
+    cursor: Point, before: Point, target: Point, intention: Point, radius: float, hold_share: float
 ) -> NDArray[np.uint8]:
     """Draw the workspace.
 
-    The target is a green ring that fills by the share ``held`` of the holding time. The cursor is
+    The target is a green ring that fills by the share of the holding time. The cursor is
     blue, with its latest way behind it. The red line is the user's intention.
     """
     image = blank()
@@ -118,8 +118,8 @@ def draw_cursor_decoding(
     size = radius * (HEIGHT / 2 - _WORKSPACE_MARGIN)
     disc(image, *pixel(target), size, GOOD)
     disc(image, *pixel(target), size - 3.0, PAPER)
-    if held > 0:
-        disc(image, *pixel(target), (size - 3.0) * held, GOOD)
+    if hold_share > 0:
+        disc(image, *pixel(target), (size - 3.0) * hold_share, GOOD)
     row, column = pixel(cursor)
     line(image, pixel(before), (row, column), FAINT, 8.0)
     tip = (row - intention[1] * _ARROW_LENGTH, column + intention[0] * _ARROW_LENGTH)

@@ -250,13 +250,13 @@ def _joined(parts: tuple[Any, ...]) -> Any:
 
 
 def _reduced(
-    population: Population, activity: Activity, actions: NDArray[Any], which: NDArray[np.bool_]
+    population: Population, activity: Activity, actions: NDArray[Any], mask: NDArray[np.bool_]
 ) -> _Samples:
-    rates = [spikes[which].mean(axis=1) for spikes in activity.spikes]
-    windows = [surrogate_window(population, v[which]).mean(axis=1) for v in activity.voltages]
-    outputs = activity.outputs[which]
-    score, chosen, near = _output_scores(outputs, actions[which])
-    pre = [activity.inputs[which], *rates]
+    rates = [spikes[mask].mean(axis=1) for spikes in activity.spikes]
+    windows = [surrogate_window(population, v[mask]).mean(axis=1) for v in activity.voltages]
+    outputs = activity.outputs[mask]
+    score, chosen, near = _output_scores(outputs, actions[mask])
+    pre = [activity.inputs[mask], *rates]
     return _Samples(pre, [*rates, chosen], [*windows, near], score)
 
 
@@ -309,8 +309,8 @@ def _measure(
     return measured
 
 
-def _picked(part: Any, which: NDArray[np.bool_]) -> Any:
-    return [array[which] for array in part] if isinstance(part, list) else part[which]
+def _picked(part: Any, mask: NDArray[np.bool_]) -> Any:
+    return [array[mask] for array in part] if isinstance(part, list) else part[mask]
 
 
 def _network_measures(

@@ -310,17 +310,17 @@ class PlasticityCore:
         """Environment steps, or samples seen, (N,) since episodes began; a copy."""
         return self._networks.steps.copy()
 
-    def seed(self, seeds: Sequence[int | None], which: NDArray[np.int64]) -> None:
+    def seed(self, seeds: Sequence[int | None], networks: NDArray[np.int64]) -> None:
         """Restart the random streams of some networks; None continues a stream."""
-        for index in which:
+        for index in networks:
             if seeds[index] is not None:
                 self.generators[index], _ = seeding.np_random(seeds[index])
 
-    def start(self, which: NDArray[np.int64]) -> None:
+    def start(self, networks: NDArray[np.int64]) -> None:
         """Start an episode in some networks (n,)."""
-        weights = [start_weights(self.population, self.generators[k], 1)[0] for k in which]
-        self._loop.begin(which, np.stack(weights), self._probes(which))
-        self._moved[which] = 0
+        weights = [start_weights(self.population, self.generators[k], 1)[0] for k in networks]
+        self._loop.begin(networks, np.stack(weights), self._probes(networks))
+        self._moved[networks] = 0
 
     def observe(self) -> NDArray[np.float32]:
         """Return the features of every synapse (N, W, F), float32 in [-1, 1]; a new array."""
@@ -347,10 +347,10 @@ class PlasticityCore:
         self._moved += 1
         return rewards
 
-    def _probes(self, which: NDArray[np.int64]) -> Probe:
+    def _probes(self, networks: NDArray[np.int64]) -> Probe:
         """Return new probes (n, E) of some networks."""
         size = self.settings.probe_size
-        return np.stack([self.job.draw_probe(self.generators[index], size) for index in which])
+        return np.stack([self.job.draw_probe(self.generators[index], size) for index in networks])
 
     def _judge(self, weights: NDArray[np.float32], probes: Probe) -> Judgement:
         measure = not set(MEASURED).isdisjoint(self.settings.features)
@@ -484,24 +484,26 @@ class SynapseLoop:
             networks.weights, networks.moves, networks.rewards, self.seen_dynamics
         )
 
-    def begin(self, which: NDArray[np.int64], weights: NDArray[np.float32], probes: Probe) -> None:
+    def begin(
+        self, indices: NDArray[np.int64], weights: NDArray[np.float32], probes: Probe
+    ) -> None:
         """Set weights (n, W) and probes (n, E) of some networks, clear histories, judge."""
         networks = self._networks
-        networks.weights[which] = self._clipped(weights)
-        networks.probes[which] = probes
-        networks.steps[which] = 0
-        networks.moves[which] = 0
-        networks.rewards[which] = 0.0
-        self.judge_present(which)
+        networks.weights[indices] = self._clipped(weights)
+        networks.probes[indices] = probes
+        networks.steps[indices] = 0
+        networks.moves[indices] = 0
+        networks.rewards[indices] = 0.0
+        self.judge_present(indices)
 
-    def judge_present(self, which: NDArray[np.int64]) -> None:
+    def judge_present(self, indices: NDArray[np.int64]) -> None:
         """Judge the present weights of some networks (n,) on their probes."""
         networks = self._networks
-        judgement = self._judge(networks.weights[which], networks.probes[which])
-        networks.scores[which] = judgement.scores
-        networks.steps[which] += judgement.network_steps
+        judgement = self._judge(networks.weights[indices], networks.probes[indices])
+        networks.scores[indices] = judgement.scores
+        networks.steps[indices] += judgement.network_steps
         if judgement.dynamics is not None:
-            networks.dynamics[which] = judgement.dynamics
+            networks.dynamics[indices] = judgement.dynamics
 
     def move(
         self,

@@ -183,7 +183,7 @@ def test_the_linear_map_is_the_least_squares_fit_of_a_large_sample():
 
 def test_the_scene_shows_target_cursor_and_intention():
     image = draw_cursor_decoding(
-        (0.0, 0.0), (-0.1, 0.0), (0.5, 0.5), (0.0, 1.0), radius=0.2, held=0.0
+        (0.0, 0.0), (-0.1, 0.0), (0.5, 0.5), (0.0, 1.0), radius=0.2, hold_share=0.0
     )
     row, column = (round(place) for place in pixel((0.5, 0.5)))
     assert (row, column) == (70, 186)
@@ -194,11 +194,11 @@ def test_the_scene_shows_target_cursor_and_intention():
     assert tuple(image[128, 128]) == INK
     assert tuple(image[128 - 20, 128]) == ACCENT
     aside = draw_cursor_decoding(
-        (0.0, 0.0), (0.0, 0.0), (0.5, 0.5), (1.0, 0.0), radius=0.2, held=0.0
+        (0.0, 0.0), (0.0, 0.0), (0.5, 0.5), (1.0, 0.0), radius=0.2, hold_share=0.0
     )
     assert [tuple(aside[128, 128 + away]) for away in (-20, 20)] == [PAPER, ACCENT]
     held = draw_cursor_decoding(
-        (0.0, 0.0), (0.0, 0.0), (0.5, 0.5), (0.0, 0.0), radius=0.2, held=0.5
+        (0.0, 0.0), (0.0, 0.0), (0.5, 0.5), (0.0, 0.0), radius=0.2, hold_share=0.5
     )
     assert tuple(held[row, column]) == GOOD
 
