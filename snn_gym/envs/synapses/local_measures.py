@@ -38,7 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.envs import rollout
-from snn_gym.envs.synapses.plasticity import Nothing, PlasticityRule, Seen, State
+from snn_gym.envs.synapses.plasticity import NoConstants, PlasticityRule, Seen, State
 from snn_gym.spiking.population import Activity, Population, surrogate_window
 
 # ---- eligibility ---------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ def _follow(
     """
     steps, decisions = seen[0].shape[:2]
     gain = np.full((1, 1), population.neuron.numbers.get("mem_gain", 1.0), np.float64)
-    own, constants = weights.astype(np.float64), rule.constants or Nothing()
+    own, constants = weights.astype(np.float64), rule.constants or NoConstants()
     eligibility = np.empty((decisions, *weights.shape), np.float32)
     count = max(1, _AT_ONCE // weights.size)
     for start in range(0, decisions, count):

@@ -70,10 +70,10 @@ class PlasticityRule:
     compiled: bool = True
 
 
-class Nothing(NamedTuple):
+class NoConstants(NamedTuple):
     """Constants of a rule without constants."""
 
-    nothing: float = 0.0
+    unused: float = 0.0
 
 
 def three_factor(seen: Seen, state: State, _: Any) -> tuple[State, Any]:
@@ -113,7 +113,7 @@ def r_stdp(seen: Seen, state: State, constants: Any) -> tuple[State, Any]:
 
 
 RULES: dict[str, PlasticityRule] = {
-    "three_factor": PlasticityRule(three_factor, ("charge",), Nothing()),
+    "three_factor": PlasticityRule(three_factor, ("charge",), NoConstants()),
     "r_stdp": PlasticityRule(r_stdp, ("before", "after"), STDPConstants()),
 }
 """Rules by name; ``register_rule`` adds one."""
