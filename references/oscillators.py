@@ -29,8 +29,7 @@ class Oscillator:
 
     frequency_hz: float
     amplitudes: tuple[float, ...]
-    phases: tuple[float, ...]
-    """In radians."""
+    phases: tuple[float, ...]  # In radians
     offsets: tuple[float, ...]
 
     def act(self, time_s: float) -> NDArray[np.float32]:

@@ -34,8 +34,7 @@ class BatchedTask(BatchEnv):
 
     base_id: ClassVar[str]
     state_size: ClassVar[int]
-    start_size: ClassVar[int]
-    """Random numbers for the start of an episode."""
+    start_size: ClassVar[int]  # Random numbers for the start of an episode
     start_dtype: ClassVar[type[np.floating]] = np.float64
     start_bounds: ClassVar[tuple[float, float]]
     """Bounds of a uniform start state; options of ``reset`` may replace them."""

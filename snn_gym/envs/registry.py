@@ -51,29 +51,24 @@ class SpikeSettings(Config):
 class TaskClass(Config):
     """Classes behind the ids of a native task."""
 
-    entry_point: str
-    """Class of the single environment, as ``gym.register`` takes it."""
+    entry_point: str  # Class of the single environment, as ``gym.register`` takes it
     vector_entry_point: str | None = None
     """Class of the batch; None for a task that is stepped one environment at a time."""
     arguments: dict[str, Any] = field(default_factory=dict)
     """Arguments of both classes that the ids fix."""
-    shows_spikes: bool = False
-    """Observations are spikes (T, N), so the ids have flat forms too."""
+    shows_spikes: bool = False  # Observations are spikes (T, N), so the ids have flat forms too
 
 
 @dataclass(frozen=True)
 class ReferenceScores(Config):
     """Returns per episode for comparison with a score."""
 
-    random: float
-    """Mean return of uniformly random actions."""
+    random: float  # Mean return of uniformly random actions
     random_standard_error: float
     random_episodes: Count
     """Episodes behind ``random``, seeds 0, 1, 2, … of environment and action space."""
-    solved: float
-    """Return from which the task counts as solved; the card gives the source."""
-    maximum: float
-    """Upper bound of the return of an episode."""
+    solved: float  # Return from which the task counts as solved; the card gives the source
+    maximum: float  # Upper bound of the return of an episode
     memoryless: float | None = None
     """Mean return of the best known policy on the present observation alone; native tasks only."""
     rate_only: float | None = None
@@ -96,8 +91,7 @@ class Level(Config):
     """Level of a task: an id with its settings, limit and reference scores."""
 
     max_episode_steps: Count
-    arguments: dict[str, Any]
-    """Arguments of both classes that the id fixes."""
+    arguments: dict[str, Any]  # Arguments of both classes that the id fixes
     reference: ReferenceScores
 
 
@@ -108,26 +102,18 @@ class EnvironmentSpec(Config):
     name: str
     base_id: str
     """Gymnasium id of the task with analogue observations; of a native task, its first id."""
-    registers: tuple[str, ...]
-    """Gymnasium ids that ``import snn_gym`` registers."""
-    version: Count
-    """Version of this description; scores of different versions do not compare."""
-    max_episode_steps: Count
-    """Environment steps after which an episode is truncated."""
-    budget: dict[str, Count]
-    """Environment steps for training, by class of agent."""
+    registers: tuple[str, ...]  # Gymnasium ids that ``import snn_gym`` registers
+    version: Count  # Version of this description; scores of different versions do not compare
+    max_episode_steps: Count  # Environment steps after which an episode is truncated
+    budget: dict[str, Count]  # Environment steps for training, by class of agent
     reference: ReferenceScores
     """Reference scores of the task and its spiking form, whose rewards are equal."""
-    spikes: SpikeSettings | None = None
-    """Encoding of a gymnasium task; None for a native task."""
-    task: TaskClass | None = None
-    """Classes of a native task; None for a gymnasium task."""
+    spikes: SpikeSettings | None = None  # Encoding of a gymnasium task; None for a native task
+    task: TaskClass | None = None  # Classes of a native task; None for a gymnasium task
     levels: dict[str, Level] = field(default_factory=dict)
     """Levels of a native task beside the base id."""
-    reward_threshold: float | None = None
-    """Gymnasium's threshold, if the task has one."""
-    extra: str | None = None
-    """Extra of snn-gym that installs the task's packages, if it needs one."""
+    reward_threshold: float | None = None  # Gymnasium's threshold, if the task has one
+    extra: str | None = None  # Extra of snn-gym that installs the task's packages, if it needs one
 
     def _check(self) -> None:
         if not self.registers or not all(name.startswith("snn/") for name in self.registers):

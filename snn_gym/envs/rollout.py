@@ -30,10 +30,8 @@ Observations = NDArray[Any] | dict[str, NDArray[Any]]
 class Rollouts:
     """Returns of P networks in E episodes each."""
 
-    returns: NDArray[np.float64]
-    """(P, E), undiscounted sum of rewards, in the task's reward units."""
-    lengths: NDArray[np.int64]
-    """(P, E), environment steps."""
+    returns: NDArray[np.float64]  # (P, E), undiscounted sum of rewards, in the task's reward units
+    lengths: NDArray[np.int64]  # (P, E), environment steps
     observations: Observations | None = None
     """(n, ...), samples of each episode in turn (``Samples``)."""
 
@@ -46,17 +44,12 @@ class Rollouts:
 class Seen(NamedTuple):
     """One environment step of the L lanes that still run."""
 
-    lanes: NDArray[np.int64]
-    """(L,), lane ``p * E + e`` plays episode e of network p."""
+    lanes: NDArray[np.int64]  # (L,), lane ``p * E + e`` plays episode e of network p
     activity: Activity
-    actions: NDArray[Any]
-    """(L, ...)."""
-    rewards: NDArray[np.float64]
-    """(L,), in the task's reward units."""
-    terminated: NDArray[np.bool_]
-    """(L,)."""
-    truncated: NDArray[np.bool_]
-    """(L,)."""
+    actions: NDArray[Any]  # (L, ...)
+    rewards: NDArray[np.float64]  # (L,), in the task's reward units
+    terminated: NDArray[np.bool_]  # (L,)
+    truncated: NDArray[np.bool_]  # (L,)
 
 
 class Observer(Protocol):
@@ -70,10 +63,8 @@ class Observer(Protocol):
 class ObservationLimits:
     """Fixed limits that scale observations to [-1, 1], clipped."""
 
-    low: NDArray[np.float32]
-    """(D,), in the task's units."""
-    high: NDArray[np.float32]
-    """(D,), in the task's units."""
+    low: NDArray[np.float32]  # (D,), in the task's units
+    high: NDArray[np.float32]  # (D,), in the task's units
 
     @classmethod
     def of(cls, low: Sequence[float], high: Sequence[float]) -> ObservationLimits:

@@ -44,16 +44,11 @@ _MIDDLE_BYTE = np.float32(127.5)
 class Network:
     """State of B networks."""
 
-    voltage: NDArray[np.float32]
-    """(B, 40), thresholds."""
-    waiting: NDArray[np.int8]
-    """(B, 40), time steps until a neuron can charge again."""
-    excitation: NDArray[np.float32]
-    """(B,), filtered spikes of the excitatory neurons."""
-    inhibition: NDArray[np.float32]
-    """(B,), filtered spikes of the inhibitory neurons."""
-    drive: NDArray[np.float32]
-    """(B, 40), external current."""
+    voltage: NDArray[np.float32]  # (B, 40), thresholds
+    waiting: NDArray[np.int8]  # (B, 40), time steps until a neuron can charge again
+    excitation: NDArray[np.float32]  # (B,), filtered spikes of the excitatory neurons
+    inhibition: NDArray[np.float32]  # (B,), filtered spikes of the inhibitory neurons
+    drive: NDArray[np.float32]  # (B, 40), external current
 
     @classmethod
     def silent(cls, num_envs: int) -> Network:

@@ -34,10 +34,8 @@ _HIGHEST_SEED = 2**31
 class Judgement:
     """Scores of P networks on a probe."""
 
-    scores: NDArray[np.float64]
-    """(P,), higher is better, in the job's unit."""
-    network_steps: NDArray[np.int64]
-    """(P,), environment steps, or samples, behind the score."""
+    scores: NDArray[np.float64]  # (P,), higher is better, in the job's unit
+    network_steps: NDArray[np.int64]  # (P,), environment steps, or samples, behind the score
     dynamics: NDArray[np.float32] | None = None
     """(P, W, K), ``LOCAL_MEASURES`` and, with a rule, its eligibility; None if not measured."""
 
@@ -53,10 +51,8 @@ class Job(ABC):
     name: str
     input_size: int
     output_size: int
-    step_size: float = 0.3
-    """Default change of a weight by one move."""
-    probe_size: int = 4
-    """Default number E of episodes or samples in a probe."""
+    step_size: float = 0.3  # Default change of a weight by one move
+    probe_size: int = 4  # Default number E of episodes or samples in a probe
     network = NetworkConfig(hidden_sizes=(16,), time_steps=8)
 
     @abstractmethod

@@ -232,14 +232,10 @@ def local_measures(
 class _Samples(NamedTuple):
     """M decisions, reduced to rates."""
 
-    pre: list[Array]
-    """(M, fan-in) of each layer, without the bias."""
-    post: list[Array]
-    """(M, neurons) of each layer."""
-    window: list[Array]
-    """(M, neurons) of each layer."""
-    score: Array
-    """(M, O)."""
+    pre: list[Array]  # (M, fan-in) of each layer, without the bias
+    post: list[Array]  # (M, neurons) of each layer
+    window: list[Array]  # (M, neurons) of each layer
+    score: Array  # (M, O)
 
 
 def _joined(parts: tuple[Any, ...]) -> Any:

@@ -89,12 +89,9 @@ def three_factor(seen: Seen, state: State, _: Any) -> tuple[State, Any]:
 class STDPConstants(NamedTuple):
     """Constants of ``r_stdp``."""
 
-    kept: float = 0.8
-    """Decay of a spike trace over one time step."""
-    potentiation: float = 1.0
-    """Weight of a spike that comes after the input."""
-    depression: float = 0.5
-    """Weight of input that comes after the spike."""
+    kept: float = 0.8  # Decay of a spike trace over one time step
+    potentiation: float = 1.0  # Weight of a spike that comes after the input
+    depression: float = 0.5  # Weight of input that comes after the spike
 
 
 def r_stdp(seen: Seen, state: State, constants: Any) -> tuple[State, Any]:

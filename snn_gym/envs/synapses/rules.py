@@ -37,8 +37,7 @@ _MOST_STATES = 2**40
 class SynapseRule(Protocol):
     """A learning rule, shared by all synapses or separate for each."""
 
-    memory: Any
-    """Learned state: a dataclass of numbers and arrays."""
+    memory: Any  # Learned state: a dataclass of numbers and arrays
 
     def act(self, features: Features, exploration: float, rng: np.random.Generator) -> Moves:
         """Return moves (W,) in {-1, 0, 1}; each is random with probability ``exploration``."""
@@ -57,14 +56,10 @@ def _explore(greedy: NDArray[np.int64], exploration: float, rng: np.random.Gener
 class Table:
     """Learned state of ``TabularRule``."""
 
-    states: NDArray[np.int64]
-    """(n,), numbers of the visited states, sorted."""
-    values: NDArray[np.float32]
-    """(n, 3), values of the moves."""
-    bins: NDArray[np.int64]
-    """(F,), bins of each feature."""
-    per_synapse: bool
-    """Every synapse has separate states."""
+    states: NDArray[np.int64]  # (n,), numbers of the visited states, sorted
+    values: NDArray[np.float32]  # (n, 3), values of the moves
+    bins: NDArray[np.int64]  # (F,), bins of each feature
+    per_synapse: bool  # Every synapse has separate states
 
 
 class TabularRule:
@@ -164,28 +159,23 @@ class NetworkMemory:
     """Learned state of a network that all synapses share."""
 
     weights: NDArray[np.float32]
-    mean: NDArray[np.float32]
-    """(n,), Adam's running mean of the gradient."""
-    square: NDArray[np.float32]
-    """(n,), Adam's running mean of its square."""
-    updates: int
-    """Steps of Adam."""
+    mean: NDArray[np.float32]  # (n,), Adam's running mean of the gradient
+    square: NDArray[np.float32]  # (n,), Adam's running mean of its square
+    updates: int  # Steps of Adam
 
 
 @dataclass
 class TargetMemory(NetworkMemory):
     """Learned state with a target network."""
 
-    target: NDArray[np.float32]
-    """(n,), older weights, for the targets."""
+    target: NDArray[np.float32]  # (n,), older weights, for the targets
 
 
 @dataclass
 class BaselineMemory(NetworkMemory):
     """Learned state with a baseline of the rewards."""
 
-    baseline: np.float32
-    """Running mean of the rewards."""
+    baseline: np.float32  # Running mean of the rewards
 
 
 class _SharedNetwork:

@@ -410,18 +410,12 @@ _NONE = np.empty(0, np.int64)
 class MovingNetworks:
     """N networks with their probes, scores and histories."""
 
-    weights: NDArray[np.float32]
-    """(N, W)."""
-    probes: Probe
-    """(N, E)."""
-    scores: NDArray[np.float64]
-    """(N,), of the weights on the probe."""
-    steps: NDArray[np.int64]
-    """(N,), environment steps, or samples, of all judging."""
-    moves: NDArray[np.int8]
-    """(N, h, W), past moves in {-1, 0, 1}, the latest first."""
-    rewards: NDArray[np.float32]
-    """(N, h), past rewards, the latest first."""
+    weights: NDArray[np.float32]  # (N, W)
+    probes: Probe  # (N, E)
+    scores: NDArray[np.float64]  # (N,), of the weights on the probe
+    steps: NDArray[np.int64]  # (N,), environment steps, or samples, of all judging
+    moves: NDArray[np.int8]  # (N, h, W), past moves in {-1, 0, 1}, the latest first
+    rewards: NDArray[np.float32]  # (N, h), past rewards, the latest first
     dynamics: NDArray[np.float32]
     """(N, W, K), ``LOCAL_MEASURES`` of the judged weights and, with a rule of plasticity, its
     eligibility; 0 if not measured.
