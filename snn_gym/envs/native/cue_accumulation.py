@@ -82,8 +82,7 @@ class CueAccumulation(RateTask):
     def _allocate(self, num_envs: int) -> None:
         settings = self.settings
         self._cues = np.zeros((num_envs, settings.cues), np.int8)
-        self._majority = np.zeros(num_envs, np.int64)
-        self._go_step = np.zeros(num_envs, np.int64)
+        self._majority, self._go_step = np.zeros((2, num_envs), np.int64)
         low, high = settings.rate_bytes()
         # Row g < 3: group g fires; row 3: none does. (4, T, N)
         self._rates = np.full((4, self.time_steps, self.channels), low, np.uint8)

@@ -111,13 +111,10 @@ class CursorDecoding(RateTask):
         settings = self.settings
         self._preferred = preferred_directions(settings.tuning_seed)
         self._targets = np.zeros((num_envs, settings.targets, 2))
-        self._number = np.zeros(num_envs, np.int64)
-        self._inside_steps = np.zeros(num_envs, np.int64)
-        self._cursor = np.zeros((num_envs, 2))
-        self._before = np.zeros((num_envs, 2))
+        self._number, self._inside_steps = np.zeros((2, num_envs), np.int64)
+        self._cursor, self._before, self._target = np.zeros((3, num_envs, 2))
         self._turn = np.zeros(num_envs)
         self._alive = np.ones((num_envs, NEURONS), np.bool_)
-        self._target = np.zeros((num_envs, 2))
 
     def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
         settings = self.settings

@@ -115,9 +115,7 @@ class DelayedMatchToSample(RateTask):
 
     def _allocate(self, num_envs: int) -> None:
         settings = self.settings
-        self._sample = np.zeros(num_envs, np.int64)
-        self._test = np.zeros(num_envs, np.int64)
-        self._go_step = np.zeros(num_envs, np.int64)
+        self._sample, self._test, self._go_step = np.zeros((3, num_envs), np.int64)
         self.patterns = make_patterns(settings)
         # Column of `_scripts` for each environment step before the go signal: 0 is the sample,
         # 1 + j is distractor j, the last is no pattern. (episode_steps,)
@@ -127,18 +125,13 @@ class DelayedMatchToSample(RateTask):
         places = settings.sample_steps + spread // (settings.distractors + 1)
         self._script[places] = 1 + np.arange(settings.distractors)
         self._scripts = np.full((num_envs, settings.distractors + 2), settings.patterns)
-        self._rates = self._make_rates()
-
-    def _make_rates(self) -> NDArray[np.uint8]:
-        """Return thresholds (2 K + 1, T, N): pattern k, none, pattern k with the go signal."""
-        settings = self.settings
+        # Row k: pattern k; row K: none; row K + 1 + k: pattern k with the go signal. (2 K + 1, T, N)
         low, high = settings.rate_bytes()
         count = settings.patterns
-        rates = np.full((2 * count + 1, self.time_steps, self.channels), low, np.uint8)
+        self._rates = np.full((2 * count + 1, self.time_steps, self.channels), low, np.uint8)
         for first in (0, count + 1):
-            rates[first : first + count, :, :STIMULUS][self.patterns] = high
-        rates[count + 1 :, :, STIMULUS:] = high
-        return rates
+            self._rates[first : first + count, :, :STIMULUS][self.patterns] = high
+        self._rates[count + 1 :, :, STIMULUS:] = high
 
     def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
         settings = self.settings

@@ -104,9 +104,7 @@ class EventTracking(RateTask):
 
     def _allocate(self, num_envs: int) -> None:
         settings = self.settings
-        self._light = np.zeros((num_envs, 2))
-        self._velocity = np.zeros((num_envs, 2))
-        self._camera = np.zeros((num_envs, 2))
+        self._light, self._velocity, self._camera = np.zeros((3, num_envs, 2))
         # Intensity at each pixel's last event; float32 for speed.
         self._levels = np.ones((num_envs, VIEW, VIEW), np.float32)
         self._events = np.zeros((num_envs, settings.time_steps, 2, VIEW, VIEW), np.bool_)

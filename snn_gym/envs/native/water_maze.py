@@ -132,8 +132,7 @@ class WaterMaze(RateTask):
         settings = self.settings
         self._sites = settings.sites
         self._moves = settings.moves()
-        self._platform = np.zeros((num_envs, 2))
-        self._place = np.zeros((num_envs, 2))
+        self._platform, self._place = np.zeros((2, num_envs, 2))
         self._on_platform = np.zeros(num_envs, np.bool_)
         self._reached = np.zeros(num_envs, np.int64)
         self._trails: list[list[list[float]]] = [[] for _ in range(num_envs)]

@@ -333,7 +333,15 @@ class PlasticityCore:
             ValueError: The actions do not fit, or a score is not finite.
             gymnasium.error.ResetNeeded: A network has no episode.
         """
-        self._check(actions)
+        if (self._moved == _NO_EPISODE).any():
+            raise gym.error.ResetNeeded("call reset() before step()")
+        shape = (self.networks, self.synapses)
+        fits = actions.shape == shape and actions.dtype.kind in "iu"
+        if not fits or actions.min() < 0 or actions.max() >= MOVES:
+            raise ValueError(
+                f"actions must be integers 0, 1 or 2 of shape {shape}, one for each network and "
+                f"synapse; got {actions.dtype} of shape {actions.shape}: {actions}"
+            )
         moves = actions.astype(np.int8) - np.int8(1)
         # The old weights are judged again only where there is a new probe to compare on.
         is_due = (self._moved > 0) & (self._moved % self.settings.renew_probe_every == 0)
@@ -364,17 +372,6 @@ class PlasticityCore:
                 "must be finite, or no move can be called an improvement: bound them in Job.judge"
             )
         return judgement
-
-    def _check(self, actions: NDArray[np.integer]) -> None:
-        if (self._moved == _NO_EPISODE).any():
-            raise gym.error.ResetNeeded("call reset() before step()")
-        shape = (self.networks, self.synapses)
-        fits = actions.shape == shape and actions.dtype.kind in "iu"
-        if not fits or actions.min() < 0 or actions.max() >= MOVES:
-            raise ValueError(
-                f"actions must be integers 0, 1 or 2 of shape {shape}, one for each network and "
-                f"synapse; got {actions.dtype} of shape {actions.shape}: {actions}"
-            )
 
 
 def make_job(job: str | Job) -> Job:
