@@ -125,7 +125,7 @@ class DelayedMatchToSample(RateTask):
         places = settings.sample_steps + spread // (settings.distractors + 1)
         self._script[places] = 1 + np.arange(settings.distractors)
         self._scripts = np.full((num_envs, settings.distractors + 2), settings.patterns)
-        # Row k: pattern k; row K: none; row K + 1 + k: pattern k with the go signal. (2 K + 1, T, N)
+        # Row k: pattern k; row K: none; row K + 1 + k: pattern k with go. (2 K + 1, T, N)
         low, high = settings.rate_bytes()
         count = settings.patterns
         self._rates = np.full((2 * count + 1, self.time_steps, self.channels), low, np.uint8)

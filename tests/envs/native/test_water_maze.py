@@ -10,7 +10,6 @@ from snn_gym.envs.batch import EVERY
 from snn_gym.envs.native.scenes import ACCENT, FAINT, GOOD, INK, PAPER, draw_water_maze
 from snn_gym.envs.native.water_maze import PLATFORM_CHANNELS, WaterMaze, WaterMazeSettings
 from snn_gym.envs.registry import load_environment_spec
-from tests.envs.native.scores import mean_scores
 from tests.envs.native.starts import begin_with
 
 IDS = load_environment_spec("snn/WaterMaze-v0").registers
@@ -109,18 +108,6 @@ def test_off_the_platform_spikes_do_not_tell_where_it_is(env_id):
         seen.append(np.empty((50, size), np.bool_))
         task._emit(EVERY, noise, seen[-1])
     assert np.array_equal(*seen)
-
-
-@pytest.mark.parametrize("env_id", IDS)
-def test_memory_pays_and_is_needed(env_id):
-    reference = load_environment_spec(env_id).reference
-    scores = mean_scores(env_id, 150, ("memoryless", "searcher", "privileged"))
-    assert scores["random"] < scores["memoryless"] < scores["searcher"] < scores["privileged"]
-    # nearer to random play than the searcher is, by 3/10 of its way at least
-    way = scores["searcher"] - scores["random"]
-    assert scores["memoryless"] < scores["searcher"] - 0.3 * way
-    assert scores["searcher"] == pytest.approx(reference.oracle, abs=0.06)
-    assert scores["privileged"] == pytest.approx(1.0, abs=0.06)
 
 
 def test_the_decoder_finds_the_place():

@@ -9,9 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_gym.envs.classic_control import BATCHED_TASKS, BatchedCartPole
+from snn_gym.envs.classic_control import BatchedCartPole
 from snn_gym.envs.rollout import ObservationLimits, play
-from snn_gym.envs.synapses.jobs import RolloutJob
 from snn_gym.envs.synapses.local_measures import LOCAL_MEASURES, LocalDynamics
 from snn_gym.envs.synapses.world import SupervisedJob, cross_entropies, make_job, teacher
 from snn_gym.spiking.config import NetworkConfig
@@ -192,30 +191,6 @@ def test_a_probe_larger_than_the_data_is_refused():
 def test_a_probe_holds_each_sample_at_most_once():
     probe = make_job("Digits").draw_probe(np.random.default_rng(0), 1797)
     assert np.array_equal(np.sort(probe), np.arange(1797))
-
-
-def test_a_task_that_networks_cant_drive_is_refused():
-    task = BATCHED_TASKS["CartPole-v1"](1)
-    task.single_action_space = gym.spaces.MultiDiscrete([2, 2])
-    with pytest.raises(ValueError, match=r"got MultiDiscrete\(\[2 2\]\); use PPO with Spiking"):
-        RolloutJob("Twins", task, LIMITS)
-
-
-class Unbounded(BatchedCartPole):
-    """A pole whose reward is no number."""
-
-    def _advance(self, actions):
-        rewards, terminated = super()._advance(actions)
-        return rewards * np.inf, terminated
-
-
-def test_a_reward_that_is_no_number_is_named():
-    job = RolloutJob("Unbounded", Unbounded(1), LIMITS)
-    population = population_of(job, SMALL)
-    with pytest.raises(
-        ValueError, match="CartPole-v1 gave the reward inf at step 1 of the episode with s"
-    ):
-        job.judge(population, weights_of(population, 1), np.array([0]))
 
 
 def test_digits_without_scikit_learn_name_the_extra(monkeypatch):
