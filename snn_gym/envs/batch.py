@@ -206,7 +206,9 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         """
         indices, options = masked_environments(options, self.num_envs)
         first = self.begin(self._rows(indices), seeds_for(seed, self.num_envs), options)
+        # A step needs one reset of all environments; later ones may reset a part.
         self._started = self._started or len(indices) == self.num_envs
+        # The other environments show their latest observations again.
         observations = self._latest.copy()
         observations[indices] = first
         self._over[indices] = False
@@ -229,6 +231,7 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         """
         actions = self.checked(actions)
         same_step = self._autoreset_mode is AutoresetMode.SAME_STEP
+        # Environments whose episodes ended in an earlier step.
         waiting = NOBODY if same_step else np.flatnonzero(self._over)
         if len(waiting) and self._autoreset_mode is AutoresetMode.DISABLED:
             raise gym.error.ResetNeeded(
@@ -237,6 +240,7 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
             )
         observations, rewards, terminated, truncated, info = self.advance(actions, waiting)
         if len(waiting):
+            # Their action is ignored: this step starts their episodes.
             rewards[waiting], terminated[waiting], truncated[waiting] = 0.0, False, False
         ends: dict[str, Any] = {}
         fresh, over = waiting, terminated | truncated
@@ -246,6 +250,7 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         else:
             self._over = over.copy()
         if len(fresh):
+            # The infos hold copies of the last observations already.
             observations[fresh] = self.begin(self._rows(fresh))
             info = self._info()
         self.keep(observations, fresh)
@@ -414,6 +419,7 @@ def _final_infos(
     over: NDArray[np.bool_], ended: NDArray[np.int64], observations: NDArray[Any], info: Infos
 ) -> dict[str, Any]:
     """Return the infos of ended episodes, a mask (B,) and indices (n,), for SAME_STEP."""
+    # An object array with None elsewhere, as gymnasium returns it.
     final = np.full(len(over), None, object)
     for index, last in zip(ended.tolist(), observations[ended], strict=True):
         final[index] = last.copy()
@@ -488,6 +494,7 @@ class SingleEnv(gym.Env[NDArray[Any], Any]):
             gymnasium.error.ResetNeeded: There was no reset before.
             ValueError: The action does not fit the action space.
         """
+        # `advance` starts no new episode, as a single environment must not.
         actions = self.batch.checked(np.asarray(action)[np.newaxis])
         observations, rewards, terminated, _, info = self.batch.advance(actions)
         self.batch.keep(observations, NOBODY)

@@ -111,6 +111,7 @@ class BatchedSpikingEnv(SpikeBatch):
         return self._observation(self._coder.start(first, indices))
 
     def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        # Waiting environments keep their random streams, also in the task.
         self._analogue, rewards, terminated, *_ = self.base.advance(actions, self._waiting)
         return rewards, terminated
 
@@ -135,6 +136,7 @@ class _OneByOne(BatchEnv):
         render_mode: str | None,
         **arguments: Any,
     ) -> None:
+        # One at least, for its spaces; the base class refuses num_envs below 1.
         self._envs = [
             make_task(base_id, render_mode=render_mode, **arguments).unwrapped
             for _ in range(max(num_envs, 1))

@@ -221,6 +221,7 @@ class _Stage:
 
     def play(self, lanes: NDArray[np.int64]) -> None:
         """Play the episodes of some lanes to their ends."""
+        # Lanes share E start states, or each has its own where networks have their own seeds.
         batch = self._task.select(lanes % self._task.num_envs)
         observations = self._starts[lanes % self._task.num_envs]
         running = np.ones(lanes.size, np.bool_)
@@ -252,6 +253,7 @@ class _Stage:
         actions = self._drive(activity.outputs)
         observations, rewards, terminated, truncated, _ = batch.advance(actions)
         check_finite("reward", rewards, batch.base_id, step, running, seeds)
+        # Ended lanes play on until they are dropped, but earn nothing.
         rewards = np.where(running, rewards, 0.0)
         self.returns[lanes] += rewards
         self.lengths[lanes] += running
@@ -275,6 +277,7 @@ class Samples:
         running: NDArray[np.bool_],
     ) -> None:
         """Store observations (L, ...) of running lanes (L,) at steps that are powers of two."""
+        # Few observations, but of all parts of an episode.
         if step & (step - 1) == 0:
             indices = np.flatnonzero(running)
             self._parts.append((lanes[indices], _picked(observations, indices)))

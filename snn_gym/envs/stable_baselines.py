@@ -168,6 +168,7 @@ class StableBaselinesVecEnv(BatchVecEnv):
         self._env: Any = env
         self._actions: NDArray[Any] | None = None
         self._start_time = time.time()
+        # float64: sums of many float32 rewards would lose digits.
         self._returns = np.zeros(env.num_envs)
         self._lengths = np.zeros(env.num_envs, np.int64)
         self._name = str(env) if env.spec is None else env.spec.id
@@ -247,6 +248,7 @@ class StableBaselinesVecEnv(BatchVecEnv):
         if with_infos:
             split = split_infos({k: v for k, v in infos.items() if k not in _FINAL}, self.num_envs)
             final = split_infos(infos.get("final_info", {}), self.num_envs)
+        # Without it, the observation of the next episode would be taken for the last one.
         if dones.any() and "final_obs" not in infos:
             raise RuntimeError(
                 f"{self._env} ended an episode without final_obs in its infos, which autoreset "
@@ -433,6 +435,7 @@ def make_vec_env(
         raise ValueError(f"n_envs must be at least 1, got {n_envs}")
     with naming_the_extra(env_id):
         spec = gym.spec(import_named_module(env_id))
+    # Wrappers are for single environments, so they rule out a batch.
     batchable = has_batch(spec.id)
     if mode is None:
         mode = "batched" if batchable and not wrappers else "sync"

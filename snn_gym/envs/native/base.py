@@ -112,6 +112,7 @@ class SpikeTask(SpikeBatch):
     def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         self._row = self._noise.take(EVERY)
         if len(self._waiting):
+            # Waiting environments must not lose a row of their noise.
             self._noise.put_back(self._waiting)
         return self._move(actions, self._row[:, self._spike_bytes :])
 

@@ -144,6 +144,7 @@ class CursorDecoding(RateTask):
         del noise  # the cursor obeys exactly
         settings = self.settings
         velocity = np.clip(actions.astype(np.float64), -1.0, 1.0)
+        # Diagonal actions are no faster than straight ones.
         velocity *= MAX_SPEED / np.maximum(_length(velocity), 1.0)[:, np.newaxis]
         target = self._target
         self._before = self._cursor

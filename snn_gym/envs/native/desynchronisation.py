@@ -252,6 +252,7 @@ class Desynchronisation(SpikeTask):
         )
         self._run_quietly(indices, BURN_IN_MS)
         more = (numbers[:, 0] * PHASES_MS).astype(np.int64)
+        # In powers of two, so that networks with different phases run together.
         for bit in _PHASE_BITS:
             self._run_quietly(indices[(more & bit) > 0], bit)
         self._amplitude[rows] = 0.0

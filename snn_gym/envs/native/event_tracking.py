@@ -133,6 +133,7 @@ class EventTracking(RateTask):
         self, actions: NDArray[Any], noise: NDArray[np.uint8]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         settings = self.settings
+        # Two bytes for each axis.
         words = np.ascontiguousarray(noise).view("<u2")  # (B, 2)
         change = (words / (_WORDS / 2.0) - 1.0) * settings.turn_px
         velocity = self._velocity + change

@@ -98,6 +98,7 @@ class WaterMazeSettings(SpikeTaskSettings):
 
         Shape (n, fields_per_side ** 2), uint8: the field's row (y) outside, its column (x) inside.
         """
+        # A table instead of exponentials, for speed.
         index = np.rint(places * (_LEVELS - 1)).astype(np.int64)
         x, y = self.tuning[index[:, 0]], self.tuning[index[:, 1]]
         share = (y[:, :, np.newaxis] * x[:, np.newaxis, :]).reshape(len(places), -1)
@@ -156,6 +157,7 @@ class WaterMaze(RateTask):
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         lifted = self._on_platform
         swum = np.clip(self._place + self._moves[actions, noise[:, 4]], 0.0, 1.0)
+        # Two bytes for each coordinate of a new place.
         words = np.ascontiguousarray(noise[:, :4]).view("<u2")  # (B, 2)
         fresh = self._off_platform(words / 65536.0, self._platform)
         self._place = np.where(lifted[:, np.newaxis], fresh, swum)

@@ -240,6 +240,7 @@ class PlasticityVecEnv(BatchVecEnv):
         observations, rewards, dones, infos = self._networks.step(moves)
         shared = self._shared(infos)
         synapses = self.core.synapses
+        # Infos of ended episodes are not shared: each synapse has its own last observation.
         for network in np.flatnonzero(dones).tolist():
             first = network * synapses
             last = self._flat(infos[network]["terminal_observation"])

@@ -119,6 +119,7 @@ class SynapseFeatures:
                 f"networks with a job that measures, or leave {measured[0]!r} out"
             )
         measures: Any = dynamics
+        # Functions, so that only the chosen blocks are computed.
         blocks: dict[str, Callable[[], Any]] = {
             "action_history": lambda: actions.transpose(0, 2, 1),
             "reward_history": lambda: np.clip(rewards, -1.0, 1.0)[:, np.newaxis],

@@ -196,6 +196,7 @@ def standardised(
     means = np.bincount(owners, values, networks) / counts
     centred = values - means[owners]
     spreads = np.sqrt(np.bincount(owners, np.square(centred), networks) / counts)
+    # A spread that is only a rounding error counts as none.
     usable = spreads > 1e-9 * (1.0 + np.abs(means))
     scaled: NDArray[np.float64] = np.where(
         usable[owners], centred / np.where(usable, spreads, 1.0)[owners], 0.0

@@ -163,6 +163,7 @@ def check_locality(name: str, rule: PlasticityRule) -> None:
     synapse alone, which must give the same.
     """
     rng = np.random.default_rng(0)
+    # Three random layers, then two decisions at once.
     for shape in ((3, 4), (3, 4), (3, 4), (2, 3, 4)):
         seen = _random_inputs(rng, shape)
         state = tuple(rng.normal(size=shape) for _ in rule.state)

@@ -101,6 +101,7 @@ class TabularRule:
     def act(self, features: Features, exploration: float, rng: np.random.Generator) -> Moves:
         """Return the moves (W,) of highest value, ties broken at random, some of them random."""
         values = self._values(self._states(features))
+        # Noise far below the values' differences breaks ties at random.
         tied = values + np.float32(1e-6) * rng.random(values.shape, dtype=np.float32)
         return _explore(tied.argmax(axis=1), exploration, rng)
 
@@ -120,6 +121,7 @@ class TabularRule:
             self.memory.values = np.insert(self.memory.values, places, 0.0, axis=0)
         rows = np.searchsorted(self.memory.states, visited)
         values = self.memory.values
+        # `counts` updates in a row with their mean target.
         share = 1.0 - (1.0 - self._rate) ** counts
         values[rows, columns] += (share * (means - values[rows, columns])).astype(np.float32)
 
@@ -213,6 +215,7 @@ class _SharedNetwork:
         memory = self.memory
         memory.updates += 1
         count = memory.updates
+        # Adam with its usual decay rates, 0.9 and 0.999.
         memory.mean += 0.1 * (gradient - memory.mean)
         memory.square += 0.001 * (np.square(gradient) - memory.square)
         mean = memory.mean / (1.0 - 0.9**count)
