@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
@@ -10,22 +12,15 @@ from references.policy import Fixed, Scripted
 from snn_gym.envs.native.base import SpikeTask
 from snn_gym.envs.native.cue_accumulation import GROUP, LEFT, CueAccumulationSettings
 
-KINDS = ("oracle", "memoryless")
-FIXED_AGENT = "oracle"
-"""The kind whose score shows that a level is harder."""
-
 _LEAST = 1e-12
 
 
 class IdealObserver(Scripted):
-    """The Bayesian observer of the spikes: the posterior of the number of right cues.
+    """Bayesian observer of the spikes: the posterior of the number of right cues.
 
     A cue on the right has log odds ``(n_right - n_left) log(p (1 - q) / (q (1 - p)))`` where n are
     the spikes of the groups and p, q the probabilities of a spike with and without a cue. Cues are
-    independent, so that the count of right ones follows a Poisson binomial distribution.
-
-    Args:
-        task: The batch.
+    independent, so the number of right cues follows a Poisson binomial distribution.
     """
 
     def __init__(self, task: SpikeTask) -> None:
@@ -39,7 +34,7 @@ class IdealObserver(Scripted):
         self._posterior = np.zeros((task.num_envs, settings.cues + 1))
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return the side that more cues were on, more probably."""
+        """Return the more probable side of the majority."""
         self._steps[starts] = 0
         self._posterior[starts] = 0.0
         self._posterior[starts, 0] = 1.0
@@ -56,16 +51,10 @@ class IdealObserver(Scripted):
         return side
 
 
-def oracle(task: SpikeTask) -> Scripted:
-    """Return the ideal observer."""
-    return IdealObserver(task)
-
-
-def memoryless(task: SpikeTask) -> Scripted:
-    """Return the best policy without memory: always left.
-
-    Only the action at the go signal counts, and the spikes of that environment step are independent
-    of the cues: every memoryless policy is right with probability 1/2.
-    """
-    del task
-    return Fixed(LEFT)
+POLICIES: dict[str, Callable[[SpikeTask], Scripted]] = {
+    "oracle": IdealObserver,
+    # Only the action at the go signal counts, and its spikes are independent of the cues: every
+    # memoryless policy is right with probability 1/2.
+    "memoryless": lambda _: Fixed(LEFT),
+}
+FIXED_KIND = "oracle"

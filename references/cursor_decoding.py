@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,11 @@ from snn_gym.envs.native.cursor_decoding import (
     preferred_directions,
 )
 
-KINDS = ("oracle", "decoder", "memoryless", "rotated")
-FIXED_AGENT = "memoryless"
-"""The kind whose score shows that a level is harder."""
-
 _DIRECTIONS = 360
 _START_DISTANCE, _START_VARIANCE = 0.6, 0.2
-"""What the decoder expects of the first target (workspace units, their square on each axis)."""
+"""Prior of the decoder for the first target (workspace units, their square on each axis)."""
 _STEP_VARIANCE = 0.01
-"""Variance by which it expects a target to move in an environment step, tuned on other seeds."""
+"""Variance of the target's motion in an environment step, tuned on other seeds."""
 
 
 class Straight(Privileged):
@@ -43,15 +40,11 @@ class Straight(Privileged):
 
 
 class LinearMap(Scripted):
-    """The best linear map from the spike counts of the present step to the intention.
+    """Best linear map from the spike counts of the present step to the intention.
 
-    Ridge regression in closed form from the tuning, no sample needed: over directions, spread
-    evenly, of full intentions. Knows the tuning of the day the task was made, not the session's
-    turn or lost channels.
-
-    Args:
-        task: The batch.
-        turn: Angle by which to turn what is read (radians).
+    Ridge regression in closed form from the tuning, over directions of full intentions, spread
+    evenly; no sample needed. It knows the original tuning, not the session's turn or lost channels.
+    ``turn`` (radians) rotates its output.
     """
 
     def __init__(self, task: SpikeTask, turn: float = 0.0) -> None:
@@ -62,7 +55,7 @@ class LinearMap(Scripted):
         self._offset = self._offset @ np.array([[cosine, sine], [-sine, cosine]])
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Return the direction read from the present spikes, at full speed."""
+        """Return the direction of the present spikes, at full speed."""
         del starts
         read = spikes.sum(axis=1, dtype=np.float64) @ self._weights + self._offset
         return _full_speed(read)
@@ -71,14 +64,10 @@ class LinearMap(Scripted):
 class KalmanDecoder(Scripted):
     """Population vector with the session's true tuning, filtered by a Kalman filter.
 
-    It estimates the way from the cursor to the target: its own velocity shortens it, and the target
-    is taken for a random walk, for the want of a better word on when the next one appears. The
-    population vector is the intention, so that multiplied by the estimated distance (by the slowing
-    distance, if that is longer) it measures the way. Reads from the hidden state the session's turn
-    and its lost channels, nothing else.
-
-    Args:
-        task: The batch.
+    The state is the way from the cursor to the target: the cursor's velocity shortens it, and the
+    target moves as a random walk. The population vector is the intention; multiplied by the
+    estimated distance, or the slowing distance if that is longer, it measures the way. The hidden
+    state gives the session's turn and lost channels only.
     """
 
     def __init__(self, task: CursorDecoding) -> None:
@@ -108,7 +97,7 @@ class KalmanDecoder(Scripted):
     def _population_vector(
         self, spikes: NDArray[np.int8]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the read intention (B, 2) and its variance on each axis (B,)."""
+        """Return the decoded intention (B, 2) and its variance on each axis (B,)."""
         settings = self._settings
         alive = self._task.alive(EVERY)
         living = alive.sum(axis=1)
@@ -123,16 +112,11 @@ class KalmanDecoder(Scripted):
         return np.stack([cosine * x - sine * y, sine * x + cosine * y], axis=1), spread
 
 
-def linear_map(
-    settings: CursorDecodingSettings,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def linear_map(settings: CursorDecodingSettings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return weights (40, 2) and offset (2,) of the best linear map from counts to intention.
 
     With mean counts m(d) for directions d, the counts' covariance is the covariance of the means
     plus, on the diagonal, the mean variance of Bernoulli spikes: the ridge.
-
-    Args:
-        settings: Of the task.
     """
     angles = np.arange(_DIRECTIONS) * (2.0 * np.pi / _DIRECTIONS)
     meant = np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -153,26 +137,11 @@ def _full_speed(read: NDArray[np.float64]) -> NDArray[np.float32]:
     return actions
 
 
-def _cursor_task(task: SpikeTask) -> CursorDecoding:
-    assert isinstance(task, CursorDecoding)
-    return task
-
-
-def oracle(task: SpikeTask) -> Scripted:
-    """Return the policy that knows the target."""
-    return Straight(_cursor_task(task))
-
-
-def decoder(task: SpikeTask) -> Scripted:
-    """Return the filtering decoder with the session's true tuning."""
-    return KalmanDecoder(_cursor_task(task))
-
-
-def memoryless(task: SpikeTask) -> Scripted:
-    """Return the best linear map of the present counts."""
-    return LinearMap(task)
-
-
-def rotated(task: SpikeTask) -> Scripted:
-    """Return the same map turned by a right angle, which must earn nothing."""
-    return LinearMap(task, turn=np.pi / 2)
+POLICIES: dict[str, Callable[[Any], Scripted]] = {
+    "oracle": Straight,
+    "decoder": KalmanDecoder,
+    "memoryless": LinearMap,
+    # The map turned by a right angle must earn nothing.
+    "rotated": lambda task: LinearMap(task, turn=np.pi / 2),
+}
+FIXED_KIND = "memoryless"

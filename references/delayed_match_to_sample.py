@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,21 +16,13 @@ from snn_gym.envs.native.delayed_match_to_sample import (
     make_patterns,
 )
 
-KINDS = ("oracle", "memoryless")
-FIXED_AGENT = "oracle"
-"""The kind whose score shows that a level is harder."""
-
 
 class IdealObserver(Scripted):
-    """The Bayesian observer of the spikes, who knows the patterns.
+    """Bayesian observer of the spikes that knows the patterns.
 
     With likelihoods S of the sample's spikes and L of the present ones under each of the K
     patterns, the odds of a match are ``(K - 1) sum_k S_k L_k / (sum_k S_k sum_k L_k - sum_k S_k
-    L_k)``. It answers so at every environment step, of which the test alone counts: it need not
-    know when that is.
-
-    Args:
-        task: The batch.
+    L_k)``. It answers at every environment step; only the answer at the test counts.
     """
 
     def __init__(self, task: SpikeTask) -> None:
@@ -59,23 +53,17 @@ class IdealObserver(Scripted):
         return answer
 
 
-def oracle(task: SpikeTask) -> Scripted:
-    """Return the ideal observer."""
-    return IdealObserver(task)
-
-
-def memoryless(task: SpikeTask) -> Scripted:
-    """Return the best policy without memory: always match.
-
-    Only the action at the test counts, and its spikes are independent of whether it is a match:
-    every memoryless policy is right with probability 1/2.
-    """
-    del task
-    return Fixed(MATCH)
-
-
 def _shares(logarithms: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return likelihoods (n, K), each row scaled to a sum of 1."""
     likelihoods = np.exp(logarithms - logarithms.max(axis=1, keepdims=True))
     shares: NDArray[np.float64] = likelihoods / likelihoods.sum(axis=1, keepdims=True)
     return shares
+
+
+POLICIES: dict[str, Callable[[SpikeTask], Scripted]] = {
+    "oracle": IdealObserver,
+    # Only the action at the test counts, and its spikes are independent of whether it is a match:
+    # every memoryless policy is right with probability 1/2.
+    "memoryless": lambda _: Fixed(MATCH),
+}
+FIXED_KIND = "oracle"

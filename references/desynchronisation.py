@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from references.policy import Scripted
+from references.policy import Fixed, Scripted
 from snn_gym.envs.native.base import SpikeTask
 from snn_gym.envs.native.desynchronisation import (
     EXCITATORY,
@@ -15,30 +18,21 @@ from snn_gym.envs.native.desynchronisation import (
     run_network,
 )
 
-KINDS = ("oracle", "memoryless", "no_stimulation", "constant", "silencing")
-FIXED_AGENT = "memoryless"
-"""The kind whose score shows that a level is harder."""
-
 _AMPLITUDES = np.linspace(-1.0, 1.0, 33)
-"""What the oracle tries."""
+"""Candidates of the oracle."""
 _PARTS = 4
 """Parts of the environment step in which the memoryless policy counts."""
 _OFFSET = -0.31
 _EXCITATORY_WEIGHTS = (0.10, 0.13, 0.18, 0.21)
 _INHIBITORY_WEIGHTS = (0.19, 0.19, 0.22, 0.24)
-"""Its weights of the counts in each part, searched on other seeds at the lowest level."""
-_BEST_CONSTANT = 0.05
-"""Best one of 0.05, 0.1, 0.2, 0.4 and their negatives on every level."""
+"""Weights of the counts in each part, searched on other seeds at the lowest level."""
 
 
 class OneStepAhead(Scripted):
-    """Runs a copy of the network without noise for each amplitude; takes the best next reward.
+    """Takes the amplitude of the best next reward, by simulations of the network without noise.
 
-    Reads the hidden state of the network, and knows its equations. Greedy: it does not look further
-    than one environment step.
-
-    Args:
-        task: The batch.
+    It reads the hidden state of the network, knows its equations, and looks ahead one environment
+    step only.
     """
 
     def __init__(self, task: Desynchronisation) -> None:
@@ -71,13 +65,10 @@ class OneStepAhead(Scripted):
 
 
 class CountFeedback(Scripted):
-    """The best linear map found from when neurons fired in the present step to the amplitude.
+    """Best linear map found from the timing of present spikes to the amplitude.
 
     It counts the spikes of seen excitatory and inhibitory neurons in four parts of the step, each
     scaled to the healthy number of all.
-
-    Args:
-        task: The batch.
     """
 
     def __init__(self, task: SpikeTask) -> None:
@@ -98,46 +89,18 @@ class CountFeedback(Scripted):
         return actions[:, np.newaxis]
 
 
-class Constant(Scripted):
-    """The same amplitude in every step.
-
-    Args:
-        amplitude: In [-1, 1].
-    """
-
-    def __init__(self, amplitude: float) -> None:
-        self._amplitude = amplitude
-
-    def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Return the amplitude everywhere."""
-        del starts
-        return np.full((len(spikes), 1), self._amplitude, np.float32)
+def constant(amplitude: float) -> Fixed:
+    """Return the policy of one amplitude in [-1, 1]."""
+    return Fixed(np.array([amplitude], np.float32))
 
 
-def oracle(task: SpikeTask) -> Scripted:
-    """Return the policy that simulates the network one step ahead."""
-    assert isinstance(task, Desynchronisation)
-    return OneStepAhead(task)
-
-
-def memoryless(task: SpikeTask) -> Scripted:
-    """Return the best feedback found on the present spikes alone."""
-    return CountFeedback(task)
-
-
-def no_stimulation(task: SpikeTask) -> Scripted:
-    """Return the policy that leaves the network alone."""
-    del task
-    return Constant(0.0)
-
-
-def constant(task: SpikeTask) -> Scripted:
-    """Return the best constant stimulation found."""
-    del task
-    return Constant(_BEST_CONSTANT)
-
-
-def silencing(task: SpikeTask) -> Scripted:
-    """Return full inhibition, which must not pay."""
-    del task
-    return Constant(-1.0)
+POLICIES: dict[str, Callable[[Any], Scripted]] = {
+    "oracle": OneStepAhead,
+    "memoryless": CountFeedback,
+    "no_stimulation": lambda _: constant(0.0),
+    # The best of 0.05, 0.1, 0.2, 0.4 and their negatives, on every level
+    "constant": lambda _: constant(0.05),
+    # Full inhibition must not pay.
+    "silencing": lambda _: constant(-1.0),
+}
+FIXED_KIND = "memoryless"

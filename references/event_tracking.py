@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,18 +12,25 @@ from references.policy import Privileged, Scripted
 from snn_gym.envs.native.base import SpikeTask
 from snn_gym.envs.native.event_tracking import VIEW, EventTrackingSettings
 
-KINDS = ("oracle", "memoryless", "tracker")
-FIXED_AGENT = "memoryless"
-"""The kind whose score shows that a level is harder."""
-
 Vectors = NDArray[np.float64]
 """(x, y) for each environment, (B, 2), in pixels."""
 
+# Gains were tuned on other seeds than those of the scores: the faster the light, the larger. They
+# are per pixel of the light's way in an environment step.
+_GAIN, _VELOCITY_GAIN = 2.0, 0.6
+_LEAD = 0.2
+"""Pan by the difference of polarities."""
+_PRIOR, _TRACKER_PRIOR = 1.0, 6.0
+"""Events added to the means at the expected place, so that a few noise events turn nothing."""
+_WIDTH = 9.0
+"""Standard deviation of the tracker's window around the expected place (px)."""
+_LAG = 0.6
+"""Distance of the mean event behind the light, in ways over the sensor of an environment step."""
 _AXIS = np.arange(VIEW) - 0.5 * (VIEW - 1)
 
 
 class Follower(Privileged):
-    """Knows the light's place and velocity, and turns the camera to where it will be."""
+    """Knows the light's place and velocity, and turns the camera to its next place."""
 
     def choose(self, info: dict[str, Any], settings: EventTrackingSettings) -> NDArray[np.float32]:
         """Return the pan to the light's next place, as far as it goes."""
@@ -32,22 +40,15 @@ class Follower(Privileged):
 
 
 class Proportional(Scripted):
-    """A memoryless policy: turns towards the middle of the present events.
+    """Memoryless policy that turns towards the middle of the present events.
 
     The pan is linear in two features of the latest spikes: the mean place of all events, and the
-    mean place of ON less that of OFF events, which points along the light's way over the sensor.
-
-    Args:
-        task: The batch.
-        gain: Pan by the mean place.
-        lead: Pan by the difference of polarities.
-        prior: Events at the middle of the view that are added to the means, so that a few noise
-            events turn nothing.
+    mean place of ON minus that of OFF events, which points along the light's way over the sensor.
     """
 
-    def __init__(self, task: SpikeTask, gain: float, lead: float, prior: float) -> None:
+    def __init__(self, task: SpikeTask) -> None:
         self._settings: EventTrackingSettings = task.settings
-        self._gain, self._lead, self._prior = gain, lead, prior
+        self._gain = _GAIN * self._settings.target_speed_px
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Return the pan."""
@@ -55,55 +56,40 @@ class Proportional(Scripted):
         images = _images(spikes)
         counts = images.sum(axis=(2, 3))
         sums = _moments(images)
-        middle = sums.sum(axis=1) / (counts.sum(axis=1) + self._prior)[:, np.newaxis]
-        means = sums / (counts + 0.5 * self._prior)[:, :, np.newaxis]
-        wanted = self._gain * middle + self._lead * (means[:, 0] - means[:, 1])
+        middle = sums.sum(axis=1) / (counts.sum(axis=1) + _PRIOR)[:, np.newaxis]
+        means = sums / (counts + 0.5 * _PRIOR)[:, :, np.newaxis]
+        wanted = self._gain * middle + _LEAD * (means[:, 0] - means[:, 1])
         return _pan(wanted, self._settings)
 
 
 class Tracker(Scripted):
-    """Keeps an estimate of the light's place and velocity relative to the arena.
+    """Estimates the light's place and velocity relative to the arena.
 
-    It weighs the present events by their distance to where it expects the light, takes their mean
-    for the light's place, corrects the velocity by how far that is from what it expected, and turns
-    to the place that it expects next. Where there are no events, the light is where it expected it.
-
-    Args:
-        task: The batch.
-        velocity_gain: Share of the error by which the velocity is corrected.
-        width: Standard deviation of the window around the expected place (px).
-        prior: Events at the expected place that are added to the mean.
-        lag: How far back along the light's way over the sensor the mean of the events of an
-            environment step is, in ways of an environment step.
+    It weighs the present events by their distance to the expected place of the light, takes their
+    mean as the light's place, corrects the velocity by the error, and turns to the next expected
+    place. Without events, the light is assumed at its expected place.
     """
 
-    def __init__(
-        self,
-        task: SpikeTask,
-        velocity_gain: float,
-        width: float = 9.0,
-        prior: float = 6.0,
-        lag: float = 0.6,
-    ) -> None:
+    def __init__(self, task: SpikeTask) -> None:
         self._settings: EventTrackingSettings = task.settings
-        self._gain, self._width, self._prior, self._lag = velocity_gain, width, prior, lag
+        self._gain = _VELOCITY_GAIN * self._settings.target_speed_px
         self._offset = np.zeros((task.num_envs, 2))  # of the light from the middle of the view
         self._velocity = np.zeros((task.num_envs, 2))
         self._slip = np.zeros((task.num_envs, 2))  # way over the sensor in the latest step
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Return the pan to where the light is expected next."""
+        """Return the pan to the next expected place of the light."""
         self._offset[starts] = 0.0
         self._velocity[starts] = 0.0
         self._slip[starts] = 0.0
-        width = np.where(starts, 2.0 * VIEW, self._width)[:, np.newaxis, np.newaxis]
+        width = np.where(starts, 2.0 * VIEW, _WIDTH)[:, np.newaxis, np.newaxis]
         away = _AXIS - self._offset[:, :, np.newaxis]
         window = np.exp(-0.5 * (away / width) ** 2)
         weights = window[:, 1, :, np.newaxis] * window[:, 0, np.newaxis, :]
         images = _images(spikes) * weights[:, np.newaxis]
         total = images.sum(axis=(1, 2, 3))[:, np.newaxis]
-        seen = self._offset - self._lag * self._slip
-        mean = (_moments(images).sum(axis=1) + self._prior * seen) / (total + self._prior)
+        seen = self._offset - _LAG * self._slip
+        mean = (_moments(images).sum(axis=1) + _TRACKER_PRIOR * seen) / (total + _TRACKER_PRIOR)
         error = mean - seen
         place = self._offset + error
         self._velocity += np.where(starts, 0.0, self._gain)[:, np.newaxis] * error
@@ -125,28 +111,14 @@ def _moments(images: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _pan(wanted: Vectors, settings: EventTrackingSettings) -> NDArray[np.float32]:
-    """Return the actions (B, 2) that turn the camera by so much, or as far as it goes."""
+    """Return the actions (B, 2) that turn the camera by ``wanted``, within its range."""
     action: NDArray[np.float32] = np.clip(wanted / settings.pan_speed_px, -1, 1).astype(np.float32)
     return action
 
 
-def oracle(task: SpikeTask) -> Scripted:
-    """Return the one that knows place and velocity of the light."""
-    return Follower(task)
-
-
-# Gains found on other seeds than those of the scores: the faster the light, the larger. Per
-# pixel of the light's way in an environment step.
-_GAIN, _VELOCITY_GAIN = 2.0, 0.6
-
-
-def memoryless(task: SpikeTask) -> Scripted:
-    """Return the best controller of the present events that was found."""
-    settings: EventTrackingSettings = task.settings
-    return Proportional(task, gain=_GAIN * settings.target_speed_px, lead=0.2, prior=1.0)
-
-
-def tracker(task: SpikeTask) -> Scripted:
-    """Return the one that remembers."""
-    settings: EventTrackingSettings = task.settings
-    return Tracker(task, velocity_gain=_VELOCITY_GAIN * settings.target_speed_px)
+POLICIES: dict[str, Callable[[SpikeTask], Scripted]] = {
+    "oracle": Follower,
+    "memoryless": Proportional,
+    "tracker": Tracker,
+}
+FIXED_KIND = "memoryless"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +14,6 @@ from references.policy import Scripted
 from snn_gym.envs.native.base import SpikeTask
 from snn_gym.envs.native.interval_timing import GROUP, IntervalTiming, IntervalTimingSettings
 
-KINDS = ("oracle", "memoryless", "fixed_delay")
-FIXED_AGENT = "oracle"
-"""The kind whose score shows that a level is harder."""
-
 _SEED = 2_000_000
 _HAZARDS = 200
 # Odds of an interval that has passed, below which the oracle doesn't bother to go.
@@ -23,15 +21,11 @@ _NEGLIGIBLE = 1e-6
 
 
 class BayesianTimer(Scripted):
-    """Weigh all foreperiods and intervals by the spikes, then go when that earns most.
+    """Weighs all foreperiods and intervals by the spikes, then goes when that earns most.
 
     As go is ignored before the set pulse, only the hypotheses whose set pulse has passed matter at
-    any time: go if no later time earns more under them. Where it goes, going is optimal, for these
-    hypotheses predict the same spikes from here on and so their weights stay. A go that was ignored
-    rules them out.
-
-    Args:
-        task: The batch.
+    any time: go if no later time earns more under them. This is optimal, because these hypotheses
+    predict the same spikes from here on and their weights stay. An ignored go rules them out.
     """
 
     def __init__(self, task: SpikeTask) -> None:
@@ -55,7 +49,7 @@ class BayesianTimer(Scripted):
         self._evidence = np.zeros((task.num_envs, len(interval)))
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Go where no later time earns more under what may have happened."""
+        """Go where no later time earns more under the passed hypotheses."""
         self._steps[starts] = 0
         self._evidence[starts] = 0.0
         now = self._steps[:, np.newaxis]
@@ -77,11 +71,7 @@ class BayesianTimer(Scripted):
 
 
 class ConstantHazard(Scripted):
-    """The best policy without memory: a constant probability of go, lower where set fires.
-
-    Args:
-        task: The batch.
-    """
+    """Best policy without memory: a constant probability of go, lower where set fires."""
 
     def __init__(self, task: SpikeTask) -> None:
         _, share, count = best_memoryless(task.settings)
@@ -98,12 +88,9 @@ class ConstantHazard(Scripted):
 
 
 class FixedDelay(Scripted):
-    """Go the same time after every set pulse, the best one; it doesn't measure.
+    """Goes the same time after every set pulse, the best one, without measuring.
 
-    It reads the time of the set pulse from the task, so that pulses are no matter.
-
-    Args:
-        task: The batch.
+    It reads the time of the set pulse from the task.
     """
 
     def __init__(self, task: IntervalTiming) -> None:
@@ -131,26 +118,19 @@ def expected_rewards(settings: IntervalTimingSettings) -> NDArray[np.float64]:
 
 
 def best_fixed_delay(settings: IntervalTimingSettings) -> tuple[float, int]:
-    """Return the return of the best constant delay, exactly, and the delay (environment steps)."""
+    """Return the exact return of the best constant delay, and the delay (environment steps)."""
     rewards = expected_rewards(settings)
     return float(rewards.max()), int(rewards.argmax())
 
 
 def best_memoryless(settings: IntervalTimingSettings) -> tuple[float, float, int]:
-    """Compute the best policy without memory.
+    """Return mean return, probability at a count, and count of the best memoryless policy.
 
     It goes with a probability g at the set pulse and h at each later environment step, whatever
-    spikes it looks at: from set to go pass 0 environment steps with probability g, and k > 0 with
-    ``(1 - g) (1 - h)^(k - 1) h``. Going at the set pulse earns nothing, so that the best g for an h
-    is the lowest, which the lemma of Neyman and Pearson gives: go where the set group has few
-    spikes. What is left is a scan of h, over the count below which it goes and over the probability
-    with which it goes at the count.
-
-    Args:
-        settings: Of the task.
-
-    Returns:
-        Mean return; the probability of go at the count; and the count.
+    spikes it uses: from set to go pass 0 environment steps with probability g, and k > 0 with ``(1
+    - g) (1 - h)^(k - 1) h``. Going at the set pulse earns nothing, so the best g for an h is the
+    lowest, which the lemma of Neyman and Pearson gives: go where the set group has few spikes. The
+    rest is a scan of h, over the count below which it goes and the probability at the count.
     """
     pulse, background = _probabilities(settings)
     cells = GROUP * settings.time_steps
@@ -169,22 +149,14 @@ def best_memoryless(settings: IntervalTimingSettings) -> tuple[float, float, int
 
 
 def _probabilities(settings: IntervalTimingSettings) -> tuple[float, float]:
-    """Return the probabilities of a spike in a time step, in a pulse and else."""
+    """Return the probabilities of a spike in a time step, in a pulse and otherwise."""
     background, pulse = settings.rate_bytes()
     return pulse / 256.0, background / 256.0
 
 
-def oracle(task: SpikeTask) -> Scripted:
-    """Return the Bayesian observer of the spikes."""
-    return BayesianTimer(task)
-
-
-def memoryless(task: SpikeTask) -> Scripted:
-    """Return the best policy without memory."""
-    return ConstantHazard(task)
-
-
-def fixed_delay(task: SpikeTask) -> Scripted:
-    """Return the best policy that knows the set pulse but doesn't measure."""
-    assert isinstance(task, IntervalTiming)
-    return FixedDelay(task)
+POLICIES: dict[str, Callable[[Any], Scripted]] = {
+    "oracle": BayesianTimer,
+    "memoryless": ConstantHazard,
+    "fixed_delay": FixedDelay,
+}
+FIXED_KIND = "oracle"

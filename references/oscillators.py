@@ -1,12 +1,12 @@
-"""Oscillators that swim and run without looking: what MuJoCo's locomotion earns without feedback.
+"""Open-loop oscillators: the returns of MuJoCo's locomotion tasks without feedback.
 
     python -m references.oscillators Swimmer-v5
 
 Torques are sines of one frequency, after Raffin et al. 2023, "An Open-Loop Baseline for
 Reinforcement Learning Locomotion Tasks", https://arxiv.org/abs/2310.05808, who oscillate desired
-positions instead. Parameters were found by random search, and climbing from the best, in about 300
-episodes on Swimmer-v5 and 800 on HalfCheetah-v5, of seeds 0 and 101 to 105; returns are told of
-seeds 1 to 100.
+positions instead. Parameters come from random search and hill climbing, in about 300 episodes on
+Swimmer-v5 and 800 on HalfCheetah-v5, with seeds 0 and 101 to 105; returns are measured on seeds 1
+to 100.
 """
 
 from __future__ import annotations
@@ -28,13 +28,9 @@ class Oscillator:
     """Actions that are sines of time: offset + amplitude * sin(2 pi * frequency * time + phase)."""
 
     frequency_hz: float
-    """Frequency of all actions (Hz)."""
     amplitudes: tuple[float, ...]
-    """Amplitude of each action."""
-    phases: tuple[float, ...]
-    """Phase of each action (rad)."""
+    phases: tuple[float, ...]  # In radians
     offsets: tuple[float, ...]
-    """Mean of each action."""
 
     def act(self, time_s: float) -> NDArray[np.float32]:
         """Return the actions (A,), float32, in [-1, 1], at a time since the episode's start (s)."""
@@ -57,12 +53,7 @@ OSCILLATORS = {
 
 
 def play(env_id: str, episodes: int) -> list[float]:
-    """Return the returns of a task's oscillator, of episodes on seeds 1, 2, 3 and so on.
-
-    Args:
-        env_id: A key of ``OSCILLATORS``.
-        episodes: Number of episodes.
-    """
+    """Return the returns of a task's oscillator in episodes on seeds 1, 2, 3, …."""
     env, oscillator = make_task(env_id), OSCILLATORS[env_id]
     step_s = float(env.get_wrapper_attr("dt"))
     returns = []

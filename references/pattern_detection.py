@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from references.policy import Scripted
+from references.policy import Fixed, Scripted
 from snn_gym.envs.native.base import SpikeTask
 from snn_gym.envs.native.pattern_detection import PATTERN, PatternDetectionSettings
-
-KINDS = ("oracle", "memoryless", "rate_only", "template")
-FIXED_AGENT = "template"
-"""The kind whose score shows that a level is harder."""
 
 # The permanents of longer windows take too long and are lost in rounding.
 _MOST_JITTERED_TIME_STEPS = 10
@@ -23,18 +20,12 @@ _NO_WAY = 1e-12
 
 
 class LikelihoodRatio(Scripted):
-    """The Bayesian observer: which is more likely to give these spikes, pattern or noise?
+    """Bayesian observer of a window.
 
-    With the pattern a channel of it fires at its time, the shift and a jitter, so that a window's
-    likelihood is a product over channels, averaged over shifts. In noise the times of a block are
+    With the pattern, a channel of it fires at its time, the shift and a jitter, so that a window's
+    likelihood is a product over channels, averaged over shifts. In noise, the times of a block are
     a random permutation with jitter: its likelihood is a permanent, divided by T!. The other
-    channels fire alike in both.
-
-    Args:
-        task: The batch.
-
-    Raises:
-        ValueError: Windows with jitter are too long.
+    channels fire alike in both. Windows that are too long for jitter raise ValueError.
     """
 
     def __init__(self, task: SpikeTask) -> None:
@@ -50,7 +41,7 @@ class LikelihoodRatio(Scripted):
         self._moves = np.bincount(settings.moves(), minlength=settings.time_steps) / 256.0
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return what the window holds more probably."""
+        """Return the more probable content of the window."""
         del starts
         times = _times(spikes, self._settings.pattern_channels)
         chosen: NDArray[np.int64] = (self._pattern_log(times) > self._noise_log(times)).astype(
@@ -84,26 +75,10 @@ class LikelihoodRatio(Scripted):
         return likelihood
 
 
-class AlwaysPattern(Scripted):
-    """The best policy that sees the spike counts of channels alone.
-
-    Every channel fires one spike in every window: the counts are constant.
-    """
-
-    def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return pattern everywhere."""
-        del starts
-        return np.full(len(spikes), PATTERN, np.int64)
-
-
 class Template(Scripted):
-    """A linear readout: count the spikes that are near their time in the pattern, not shifted.
+    """Linear readout: counts the spikes near their time in the pattern, not shifted.
 
-    Near is within the jitter; the threshold is halfway between what a window of noise has on
-    average and what one with the pattern has.
-
-    Args:
-        task: The batch.
+    Near is within the jitter; the threshold is halfway between the means of noise and pattern.
     """
 
     def __init__(self, task: SpikeTask) -> None:
@@ -140,22 +115,12 @@ def _times(spikes: NDArray[np.int8], channels: int) -> NDArray[np.int64]:
     return times
 
 
-def oracle(task: SpikeTask) -> Scripted:
-    """Return the Bayesian observer of a window."""
-    return LikelihoodRatio(task)
-
-
-def memoryless(task: SpikeTask) -> Scripted:
-    """Return the best policy without memory: the oracle, for windows are independent."""
-    return LikelihoodRatio(task)
-
-
-def rate_only(task: SpikeTask) -> Scripted:
-    """Return the best policy that sees spike counts alone."""
-    del task
-    return AlwaysPattern()
-
-
-def template(task: SpikeTask) -> Scripted:
-    """Return a linear readout."""
-    return Template(task)
+POLICIES: dict[str, Callable[[SpikeTask], Scripted]] = {
+    "oracle": LikelihoodRatio,
+    # Windows are independent: memory does not help.
+    "memoryless": LikelihoodRatio,
+    # Every channel fires one spike in every window: the counts are constant.
+    "rate_only": lambda _: Fixed(PATTERN),
+    "template": Template,
+}
+FIXED_KIND = "template"

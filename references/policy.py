@@ -1,4 +1,4 @@
-"""The interface of scripted policies, and the measurement of their returns."""
+"""Interface of the scripted policies, and measurement of their returns."""
 
 from __future__ import annotations
 
@@ -15,32 +15,19 @@ from snn_gym.envs.native.base import SpikeTask
 
 
 class Scripted(ABC):
-    """A policy written by hand, for every environment of a batch.
+    """Hand-written policy for every environment of a batch.
 
-    It sees the spikes that an agent sees, and knows the task's settings. One that reads the task's
-    hidden state too says so.
+    It sees the spikes that an agent sees and knows the task's settings. A policy that also reads
+    the task's hidden state says so.
     """
 
     @abstractmethod
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[Any]:
-        """Choose an action in every environment.
-
-        Args:
-            spikes: (B, T, N), int8.
-            starts: (B,), bool: where these are the first spikes of an episode.
-
-        Returns:
-            Actions (B, ...).
-        """
+        """Return actions (B, ...) for spikes (B, T, N); ``starts`` (B,) marks new episodes."""
 
 
 class RandomActions(Scripted):
-    """Uniformly random actions.
-
-    Args:
-        task: The batch.
-        seed: Seed of the first environment's actions; environment i has seed + i.
-    """
+    """Uniformly random actions; environment i of the batch draws them with ``seed + i``."""
 
     def __init__(self, task: SpikeTask, seed: int = 1_000_000) -> None:
         self._spaces = [copy.deepcopy(task.single_action_space) for _ in range(task.num_envs)]
@@ -54,39 +41,31 @@ class RandomActions(Scripted):
 
 
 class Fixed(Scripted):
-    """The same discrete action everywhere.
+    """The same action everywhere."""
 
-    Args:
-        action: The action.
-    """
+    def __init__(self, action: Any) -> None:
+        self._action = np.asarray(action)
 
-    def __init__(self, action: int) -> None:
-        self._action = action
-
-    def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[Any]:
         """Return the action everywhere."""
         del starts
-        return np.full(len(spikes), self._action, np.int64)
+        return np.repeat(self._action[np.newaxis], len(spikes), axis=0)
 
 
 class Privileged(Scripted):
-    """Reads the task's hidden state, and sees no spikes.
-
-    Args:
-        task: The batch, whose hidden state it reads.
-    """
+    """Policy that reads the task's hidden state, and no spikes."""
 
     def __init__(self, task: SpikeTask) -> None:
         self._task = task
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[Any]:
-        """Return the actions that the hidden state asks for."""
+        """Return the actions for the hidden state."""
         del spikes, starts
         return self.choose(self._task._info(), self._task.settings)
 
     @abstractmethod
     def choose(self, info: dict[str, Any], settings: Any) -> NDArray[Any]:
-        """Choose actions (B, ...) by what infos say, arrays (B, ...), and the task's settings."""
+        """Return actions (B, ...) for infos, arrays (B, ...), and the task's settings."""
 
 
 def scripted_policy(task: SpikeTask, kind: str) -> Scripted:
@@ -94,25 +73,26 @@ def scripted_policy(task: SpikeTask, kind: str) -> Scripted:
 
     Args:
         task: The batch that it acts in.
-        kind: ``oracle``, ``memoryless``, or another one that the task's module in
-            ``references`` defines.
+        kind: ``oracle``, ``memoryless``, or another key of ``POLICIES`` in the task's module.
 
     Raises:
-        ValueError: The task has none of that kind.
+        ValueError: The task has no policy of that kind.
     """
-    module = _module(task)
-    kinds: tuple[str, ...] = module.KINDS
-    if kind not in kinds:
+    policies = _module(task).POLICIES
+    if kind not in policies:
         raise ValueError(
-            f"{type(task).__name__} has no scripted policy {kind!r}; it has: {', '.join(kinds)}"
+            f"{type(task).__name__} has no scripted policy {kind!r}; it has: {', '.join(policies)}"
         )
-    policy: Scripted = getattr(module, kind)(task)
+    policy: Scripted = policies[kind](task)
     return policy
 
 
 def fixed_kind(task: SpikeTask) -> str:
-    """Return the kind of a task's scripted policy that is the same at every level."""
-    kind: str = _module(task).FIXED_AGENT
+    """Return the kind of a task's scripted policy that is the same at every level.
+
+    Its scores show that a level is harder.
+    """
+    kind: str = _module(task).FIXED_KIND
     return kind
 
 
@@ -122,16 +102,7 @@ def _module(task: SpikeTask) -> ModuleType:
 
 
 def play(task: SpikeTask, policy: Scripted, seed: int) -> NDArray[np.float64]:
-    """Play one episode in every environment of a batch.
-
-    Args:
-        task: The batch.
-        policy: Chooses the actions.
-        seed: Environment i is reset with seed + i.
-
-    Returns:
-        Undiscounted return (B,) of each episode, float64.
-    """
+    """Play one episode in environments reset with seed + i; return undiscounted returns (B,)."""
     spikes, _ = task.reset(seed=seed)
     starts = np.ones(task.num_envs, np.bool_)
     running = starts.copy()

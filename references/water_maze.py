@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +11,7 @@ from scipy.stats import ncx2
 
 from references.policy import Privileged, Scripted
 from snn_gym.envs.native.base import SpikeTask
-from snn_gym.envs.native.water_maze import PLATFORM_CHANNELS, WaterMaze, WaterMazeSettings
-
-KINDS = ("oracle", "memoryless", "searcher", "privileged")
-FIXED_AGENT = "searcher"
-"""The kind whose score shows that a level is harder."""
+from snn_gym.envs.native.water_maze import PLATFORM_CHANNELS, WaterMazeSettings
 
 Places = NDArray[np.float64]
 """Places (x, y), (n, 2), in sides of the pool."""
@@ -32,11 +29,7 @@ TOURS = {
 
 
 class Decoder:
-    """The place given the spikes of one environment step, and what was known before.
-
-    Args:
-        settings: Settings of the task.
-    """
+    """Posterior of the place for the spikes of one environment step and a prior."""
 
     def __init__(self, settings: WaterMazeSettings) -> None:
         line = np.linspace(0.0, 1.0, _GRID)
@@ -49,15 +42,10 @@ class Decoder:
     def __call__(
         self, spikes: NDArray[np.int8], before: Places, precision: NDArray[np.float64]
     ) -> tuple[Places, NDArray[np.float64]]:
-        """Return the mean place and its variance along an axis.
+        """Return the mean place (B, 2) and its variance along an axis (B,), for spikes (B, T, N).
 
-        Args:
-            spikes: (B, T, N).
-            before: Mean (B, 2) of the Gaussian that was known before.
-            precision: Its inverse variance along an axis (B,); 0: all places were alike.
-
-        Returns:
-            (B, 2) and (B,).
+        ``before`` (B, 2) is the mean of a Gaussian prior, ``precision`` (B,) its inverse variance
+        along an axis; 0 is a uniform prior.
         """
         counts = spikes[:, :, :-PLATFORM_CHANNELS].sum(axis=1, dtype=np.float64)
         evidence = counts @ self._odds + self._silence
@@ -80,7 +68,7 @@ def heading_to(settings: WaterMazeSettings, places: Places, goals: Places) -> ND
 
 
 class Swimmer(Privileged):
-    """Knows the place of the animal and of the platform, and swims straight to it."""
+    """Knows the places of animal and platform, and swims straight to it."""
 
     def choose(self, info: dict[str, Any], settings: WaterMazeSettings) -> NDArray[np.int64]:
         """Return the headings to the platform."""
@@ -88,16 +76,11 @@ class Swimmer(Privileged):
 
 
 class TourField(Scripted):
-    """A memoryless policy: swims along one closed tour through the candidate places.
+    """Memoryless policy that swims along one closed tour through the candidate places.
 
-    The heading depends on the present spikes alone: the decoded place is projected on the tour,
-    and the point some way ahead is aimed at.
-
-    Args:
-        task: The batch.
-        scale: How far from the centre of the pool the tour's corners are, relative to the sites.
-        ahead: Length along the tour from the projection to the aim, in sides of the pool.
-        order: Sites that the tour visits, in order.
+    The decoded place is projected on the tour, and the aim lies ``ahead`` (sides of the pool) of
+    the projection. ``scale`` is the distance of the corners from the pool's centre, relative to the
+    sites; ``order`` lists the visited sites.
     """
 
     def __init__(self, task: SpikeTask, scale: float, ahead: float, order: tuple[int, ...]) -> None:
@@ -130,13 +113,10 @@ def _along(corners: Places, points: int) -> Places:
 class Searcher(Scripted):
     """Searches the candidate places, remembers the one with the platform, and returns to it.
 
-    It sees spikes only. It keeps a Gaussian belief of its own place, moved by its own headings and
-    corrected by the place cells, and a probability that the platform is at each site, which falls
-    where it was without seeing the platform's neurons fire. It goes where the platform is most
-    probable for the way, and once it has found it, straight back.
-
-    Args:
-        task: The batch.
+    It sees spikes only. It keeps a Gaussian belief of its place, moved by its headings and
+    corrected by the place cells, and a probability of the platform at each site, which falls at
+    visited sites where the platform's neurons are silent. It goes where the platform is most
+    probable for the way, and once it is found, straight back.
     """
 
     def __init__(self, task: SpikeTask) -> None:
@@ -164,7 +144,7 @@ class Searcher(Scripted):
         goal = (self._chance / (away + self._settings.speed)).argmax(axis=1)
         heading = heading_to(self._settings, self._place, self._sites[goal])
         self._place = np.clip(self._place + self._moves[heading], 0.0, 1.0)
-        # From the platform it is put anywhere.
+        # The task moves the animal from the platform to a random place.
         self._precision = np.where(on_platform, 0.0, 1.0 / (variance + self._diffusion))
         return heading
 
@@ -174,7 +154,7 @@ class Searcher(Scripted):
         on_platform: NDArray[np.bool_],
         starts: NDArray[np.bool_],
     ) -> None:
-        """Update the probability (B, sites) that the platform is at a site."""
+        """Update the probability (B, sites) of the platform at each site."""
         self._chance[starts] = 1.0 / len(self._sites)
         self._found[starts] = False
         square = ((self._place[:, np.newaxis] - self._sites) ** 2).sum(axis=2)
@@ -196,24 +176,19 @@ _BEST_TOURS: dict[int, tuple[float, float, tuple[int, ...]]] = {
 }
 
 
-def memoryless(task: SpikeTask) -> Scripted:
+def best_tour(task: SpikeTask) -> Scripted:
     """Return the best tour that was found."""
-    side = cast(WaterMaze, task).settings.sites_per_side
+    side = task.settings.sites_per_side
     if side not in _BEST_TOURS:
         raise ValueError(f"tours are known for 1 to 4 sites to a side, got {side}")
     return TourField(task, *_BEST_TOURS[side])
 
 
-def searcher(task: SpikeTask) -> Scripted:
-    """Return the one that searches, remembers and returns."""
-    return Searcher(task)
-
-
-def oracle(task: SpikeTask) -> Scripted:
-    """Return the searcher: the reference that an agent with memory can reach."""
-    return Searcher(task)
-
-
-def privileged(task: SpikeTask) -> Scripted:
-    """Return the one that knows where the platform is."""
-    return Swimmer(task)
+POLICIES: dict[str, Callable[[SpikeTask], Scripted]] = {
+    # The reference that an agent with memory can reach
+    "oracle": Searcher,
+    "memoryless": best_tour,
+    "searcher": Searcher,
+    "privileged": Swimmer,
+}
+FIXED_KIND = "searcher"

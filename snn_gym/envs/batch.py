@@ -1,4 +1,4 @@
-"""``BatchEnv``, the base of all batches, and one environment of a batch for ``gym.make``."""
+"""Batches of environments that step at once, and their form with one environment."""
 
 from __future__ import annotations
 
@@ -17,29 +17,21 @@ from snn_gym._base.spaces import FlatSpikes
 from snn_gym.envs.rendering import SpikeRenderer, Window, warn_of_no_render_mode
 
 # ---- finite --------------------------------------------------------------------------------------
-_SHOWN = 3
+_MOST_SHOWN = 3
 
 
 def check_finite(
-    what: str,
+    quantity: str,
     values: NDArray[Any] | dict[str, NDArray[Any]],
     environment: str,
     step: int | NDArray[np.int64],
     running: NDArray[np.bool_] | None = None,
     seeds: Sequence[int] | NDArray[np.int64] | None = None,
 ) -> None:
-    """Refuse observations or rewards that are infinite or no numbers.
+    """Raise ValueError if observations or rewards (B, ...) of running environments are not finite.
 
-    Args:
-        what: ``observation`` or ``reward``.
-        values: (B, ...), of B environments; of a Dict or Tuple space one array for each part.
-        environment: Name of the environments.
-        step: Environment step of the episode, 0 for what a reset gave; one for all, or (B,).
-        running: (B,), bool: environments whose values count; None for all.
-        seeds: (B,), seeds of the episodes, if they are known.
-
-    Raises:
-        ValueError: A value is not finite.
+    ``values`` is one array or, of a Dict or Tuple space, one for each part. ``step`` counts from
+    the reset at 0, one number or (B,). ``running`` is (B,), bool; the error names the seeds (B,).
     """
     for key, part in _parts(values):
         if _surely_finite(part) or np.isfinite(part).all():
@@ -50,12 +42,12 @@ def check_finite(
             first = int(bad[0])
             value = part.reshape(len(part), -1)[first][wrong[first]][0]
             episode = "an episode" if seeds is None else f"the episode with seed {seeds[first]}"
-            name = f"{what} {key!r}" if key else what
+            name = f"{quantity} {key!r}" if key else quantity
             share = f"{int(wrong[first].sum())} of {wrong.shape[1]} values are not"
             at = step if isinstance(step, int) else int(step[first])
             raise ValueError(
                 f"{environment} gave the {name} {value} at step {at} of {episode}; "
-                f"{what}s must be finite, and {share}"
+                f"{quantity}s must be finite, and {share}"
             )
 
 
@@ -67,40 +59,32 @@ def check_step(
     steps: NDArray[np.int64],
     infos: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Refuse a step of a Stable-Baselines3 ``VecEnv`` that gave what is not finite.
+    """Raise ValueError if a step of a ``VecEnv`` gave a reward or observation that is not finite.
 
-    Args:
-        environment: Name of the environments.
-        observations: (B, ...); of a Dict or Tuple space one array for each part.
-        rewards: (B,).
-        dones: (B,), which episodes ended, so that the observation is the next one's first.
-        steps: (B,), environment steps of each episode, this one included.
-        infos: B infos; where an episode ended ``terminal_observation`` is checked too.
-
-    Raises:
-        ValueError: A value is not finite.
+    Where an episode ended (``dones``), ``terminal_observation`` of its info is checked too.
+    ``steps`` (B,) counts the environment steps of each episode, including this one.
     """
     ended = np.flatnonzero(dones)
     finals = [infos[index]["terminal_observation"] for index in ended.tolist()]
-    # Every step of training comes by here, nearly always with plain arrays of finite numbers.
+    # Every training step calls this, nearly always with plain arrays of finite numbers.
     if all(map(_surely_finite, (rewards, observations, *finals))):
         return
     check_finite("reward", rewards, environment, steps)
     check_finite("observation", observations, environment, np.where(dones, 0, steps))
     if finals:
         parts = [dict(_parts(final)) for final in finals]
-        together = {key: np.array([part[key] for part in parts]) for key in parts[0]}
-        check_finite("observation", together, environment, steps[ended])
+        stacked = {key: np.array([part[key] for part in parts]) for key in parts[0]}
+        check_finite("observation", stacked, environment, steps[ended])
 
 
 def few(values: NDArray[Any]) -> str:
     """Return the first values of an array as text, with an ellipsis for more."""
-    shown = [f"{value:g}" for value in values.ravel()[:_SHOWN]]
-    return ", ".join(shown if values.size <= _SHOWN else [*shown, "…"])
+    shown = [f"{value:g}" for value in values.ravel()[:_MOST_SHOWN]]
+    return ", ".join(shown if values.size <= _MOST_SHOWN else [*shown, "…"])
 
 
 def _parts(values: Any) -> list[tuple[str, Any]]:
-    """Return the arrays of an observation by name; of one that is an array, itself."""
+    """Return the named arrays of an observation; a plain array has the name ""."""
     if isinstance(values, Mapping):
         return list(values.items())
     if isinstance(values, tuple):
@@ -109,7 +93,7 @@ def _parts(values: Any) -> list[tuple[str, Any]]:
 
 
 def _surely_finite(values: Any) -> bool:
-    """Tell by one product whether values are finite; False where their squares overflow too."""
+    """Test by one product whether values are finite; False also where their squares overflow."""
     if not isinstance(values, np.ndarray):
         return False
     if values.dtype.kind != "f":
@@ -120,49 +104,38 @@ def _surely_finite(values: Any) -> bool:
 
 # ---- batch env -----------------------------------------------------------------------------------
 Seeds = int | Sequence[int | None] | None
-"""Seeds as ``VectorEnv.reset`` takes them."""
-
 Rows = slice | NDArray[np.int64]
-"""Environments of a batch: all of them (``slice(None)``), or indices (n,)."""
+"""Environments of a batch: ``EVERY``, or indices (n,)."""
 
 EVERY: Rows = slice(None)
-"""All environments of a batch."""
-
 NOBODY = np.empty(0, np.int64)
-"""No environment of a batch."""
 
 Infos = dict[str, NDArray[Any]]
-"""Infos of a batch of environments, each array (B, ...)."""
+"""Infos of a batch, each array (B, ...)."""
 
-Step = tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Infos]
-"""Observations (B, ...), rewards (B,), terminated and truncated (B,), and each one's info."""
-
-StepResult = tuple[
+Step = tuple[
     NDArray[Any], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]
 ]
-"""A step as ``VectorEnv.step`` returns it."""
+"""Observations (B, ...), rewards (B,), terminated (B,), truncated (B,) and infos."""
 
 
 class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
     """Many environments stepped as one batch.
 
-    Environment i of a batch that was reset with seed s is the one that ``gym.make`` makes after a
-    reset with seed s + i, in this and in every later episode. Episodes end by the task or, after
-    a limit of environment steps, by truncation. The autoreset mode says when the next one starts,
-    as in gymnasium's ``SyncVectorEnv``:
+    Environment i of a batch that is reset with seed s equals ``gym.make`` reset with seed s + i, in
+    every episode. An episode ends when the task terminates it or after ``limit`` environment steps.
+    The autoreset mode says when the next episode starts, as in gymnasium's ``SyncVectorEnv``:
 
-    - ``SAME_STEP``, the default: in the same step, with the last observation in
-      ``infos["final_obs"]`` and the last info in ``infos["final_info"]``.
-    - ``NEXT_STEP``: in the next step, which ignores the environment's action and gives reward 0.
-    - ``DISABLED``: at the next ``reset``, without which ``step`` raises.
+    - ``SAME_STEP``, the default: in the same step; ``infos["final_obs"]`` and
+      ``infos["final_info"]`` hold the last observation and info.
+    - ``NEXT_STEP``: in the next step, which ignores the action and gives reward 0.
+    - ``DISABLED``: at the next ``reset``; ``step`` raises until then.
 
-    ``reset(options={"reset_mask": mask})`` resets a part, as in ``SyncVectorEnv``; other options
-    are the task's own and hold for the episodes that this reset starts. Returned arrays are never
-    written again.
+    ``reset(options={"reset_mask": mask})`` resets the chosen environments, as in ``SyncVectorEnv``.
+    All other options belong to the task. Returned arrays are never written again.
 
-    A subclass starts episodes (``_start``), moves all environments by one step (``_advance``) and
-    says what they show (``_observe``, ``_info``) and look like (``draw``); seeds, masks, step
-    counters, limits and what infos say of ends are kept here.
+    A subclass starts episodes (``_start``), moves all environments by one step (``_advance``),
+    observes them (``_observe``, ``_info``) and draws them (``draw``).
 
     Args:
         num_envs: Number B of environments, at least 1.
@@ -170,7 +143,7 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         observation_space: Space of one environment.
         action_space: Space of one environment.
         render_mode: ``rgb_array``, ``rgb_array_list`` or None.
-        autoreset_mode: When new episodes start; also as gymnasium's name, such as ``NextStep``.
+        autoreset_mode: Mode, or gymnasium's name of it, such as ``NextStep``.
 
     Raises:
         ValueError: A number is below 1, or a mode is unknown.
@@ -209,7 +182,6 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         self._limit = limit
         self._steps = np.zeros(num_envs, np.int64)
         self._latest = np.zeros(self.observation_space.shape or (), observation_space.dtype)
-        self._everywhere = np.ones(num_envs, np.bool_)
         self._started = False
         self._over = np.zeros(num_envs, np.bool_)
         self._waiting = NOBODY
@@ -221,47 +193,45 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         """Start episodes.
 
         Args:
-            seed: s for s, s + 1, …; a seed for each environment; or None, which goes on with the
-                present streams.
-            options: ``reset_mask`` (B,), bool, for a part of the environments, and the task's own
-                options.
+            seed: s for s, s + 1, …; a list with a seed for each environment; None continues the
+                random streams.
+            options: ``reset_mask`` (B,), bool, and options of the task.
 
         Returns:
-            Observations (B, ...) and the infos.
+            Observations (B, ...) and infos.
 
         Raises:
-            ValueError: Seeds or mask have a wrong length, or an option a wrong value.
+            ValueError: Seeds or mask have a wrong length, or an option has a wrong value.
             TypeError: The mask is no array of bools.
         """
-        which, options = masked_environments(options, self.num_envs)
-        first = self.begin(self._rows(which), seeds_for(seed, self.num_envs), options)
-        self._started = self._started or len(which) == self.num_envs
+        indices, options = masked_environments(options, self.num_envs)
+        first = self.begin(self._rows(indices), seeds_for(seed, self.num_envs), options)
+        # A step needs one reset of all environments; later ones may reset a part.
+        self._started = self._started or len(indices) == self.num_envs
+        # The other environments show their latest observations again.
         observations = self._latest.copy()
-        observations[which] = first
-        self._over[which] = False
-        self.keep(observations, which, which)
-        self._film(which, which)
+        observations[indices] = first
+        self._over[indices] = False
+        self.keep(observations, indices, indices)
+        self._film(indices, indices)
         mask = np.zeros(self.num_envs, np.bool_)
-        mask[which] = True
+        mask[indices] = True
         return observations, masked_infos(self._info(), mask)
 
-    def step(self, actions: ArrayLike) -> StepResult:
+    def step(self, actions: ArrayLike) -> Step:
         """Make one environment step in every environment.
 
-        Args:
-            actions: Actions (B, ...) of the task.
-
         Returns:
-            Observations (B, ...); rewards (B,), float64; terminated and truncated (B,), bool; and
-            infos, in mode ``SAME_STEP`` with ``final_obs`` and ``final_info`` where episodes ended.
+            Observations (B, ...); rewards (B,), float64; terminated (B,) and truncated (B,), bool;
+            infos, with ``final_obs`` and ``final_info`` of ended episodes in mode ``SAME_STEP``.
 
         Raises:
-            gymnasium.error.ResetNeeded: There was no reset of all environments before, or, in mode
-                ``DISABLED``, none of an environment whose episode ended.
+            gymnasium.error.ResetNeeded: An environment has no running episode.
             ValueError: The actions do not fit the action space.
         """
         actions = self.checked(actions)
         same_step = self._autoreset_mode is AutoresetMode.SAME_STEP
+        # Environments whose episodes ended in an earlier step.
         waiting = NOBODY if same_step else np.flatnonzero(self._over)
         if len(waiting) and self._autoreset_mode is AutoresetMode.DISABLED:
             raise gym.error.ResetNeeded(
@@ -270,6 +240,7 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
             )
         observations, rewards, terminated, truncated, info = self.advance(actions, waiting)
         if len(waiting):
+            # Their action is ignored: this step starts their episodes.
             rewards[waiting], terminated[waiting], truncated[waiting] = 0.0, False, False
         ends: dict[str, Any] = {}
         fresh, over = waiting, terminated | truncated
@@ -279,36 +250,37 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         else:
             self._over = over.copy()
         if len(fresh):
+            # The infos hold copies of the last observations already.
             observations[fresh] = self.begin(self._rows(fresh))
             info = self._info()
         self.keep(observations, fresh)
         self._film(EVERY, fresh)
         if info:
-            ends = {**masked_infos(info, self._everywhere), **ends}
+            ends = {**masked_infos(info, np.ones(self.num_envs, np.bool_)), **ends}
         return observations, rewards, terminated, truncated, ends
 
     def checked(self, actions: ArrayLike) -> NDArray[Any]:
-        """Return actions (B, ...) as the array that the action space describes.
-
-        Raises:
-            gymnasium.error.ResetNeeded: There was no reset of all environments before.
-            ValueError: The actions do not fit the action space.
-        """
+        """Return actions (B, ...) as an array of the action space; raise as ``step`` does."""
         if not self._started:
             raise gym.error.ResetNeeded("call reset() before step()")
-        return checked_actions(actions, self.single_action_space, self.num_envs)
+        space: Any = self.single_action_space
+        array = np.asarray(actions)
+        if isinstance(space, gym.spaces.Discrete):
+            fits = array.dtype.kind in "iu" and array.shape == (self.num_envs,)
+            if fits and array.min() >= 0 and array.max() < space.n:
+                return array
+        elif array.dtype.kind in "fiu" and array.shape == (self.num_envs, *space.shape):
+            return array.astype(space.dtype, copy=False)
+        raise ValueError(
+            f"actions {array!r} do not fit the action space; expected {self.num_envs} actions of "
+            f"{space}, one for each environment"
+        )
 
     def advance(self, actions: NDArray[Any], waiting: NDArray[np.int64] = NOBODY) -> Step:
         """Make one environment step without checks and without starting new episodes.
 
-        Args:
-            actions: Actions (B, ...) that fit the action space.
-            waiting: Indices of environments that begin an episode after this step: it leaves their
-                random numbers alone, and its results mean nothing for them.
-
-        Returns:
-            Observations (B, ...); rewards (B,), float64; terminated and truncated (B,), bool; and
-            the info's values, each (B, ...), good until the next step.
+        Environments ``waiting`` (n,) keep their random streams; their results mean nothing. Infos
+        are valid until the next step.
         """
         self._waiting = waiting
         rewards, terminated = self._advance(actions)
@@ -322,26 +294,14 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         seeds: Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
     ) -> NDArray[Any]:
-        """Start episodes in some environments, as ``reset`` and ``step`` do.
-
-        Args:
-            rows: The n environments.
-            seeds: A seed for each of all B; None goes on with the present streams.
-            options: The task's own options.
-
-        Returns:
-            First observations (n, ...).
-        """
+        """Start episodes in n environments; return their first observations (n, ...)."""
         self._steps[rows] = 0
         return self._start(rows, seeds, options)
 
     def keep(self, observations: NDArray[Any], fresh: NDArray[np.int64], new: Rows = EVERY) -> None:
-        """Keep the latest observations, for resets of a part; ``reset`` and ``step`` do so.
+        """Store the latest observations (B, ...); episodes of ``fresh`` (n,) began with them.
 
-        Args:
-            observations: (B, ...).
-            fresh: Indices of the environments whose episodes began with them.
-            new: The environments that they are new of; a reset of a part leaves the others.
+        ``new`` are the environments whose observations changed.
         """
         del fresh, new
         self._latest = observations.copy()
@@ -350,9 +310,9 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         """Draw every environment.
 
         Returns:
-            B images (height, width, 3), uint8, in mode ``rgb_array``. In mode ``rgb_array_list``
-            B lists of them, of the present episode's steps since the last call, as gymnasium's
-            ``RenderCollection`` gives them. Else None.
+            B images (height, width, 3), uint8, in mode ``rgb_array``. In mode ``rgb_array_list``, B
+            lists of images: the present episode's steps since the last call, as gymnasium's
+            ``RenderCollection`` returns them. Otherwise None.
         """
         if self.render_mode is None:
             warn_of_no_render_mode("gym.make_vec")
@@ -364,37 +324,37 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
 
     @abstractmethod
     def draw(self, index: int) -> NDArray[np.uint8]:
-        """Return the picture (height, width, 3), uint8, of one environment; needs a render mode."""
+        """Return the image (height, width, 3), uint8, of one environment; needs a render mode."""
 
     @abstractmethod
     def _start(
         self, rows: Rows, seeds: Sequence[int | None] | None, options: dict[str, Any] | None
     ) -> NDArray[Any]:
-        """Start episodes as ``begin`` does, whose arguments it has; return first observations."""
+        """Start episodes in n environments; return first observations (n, ...)."""
 
     @abstractmethod
     def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Move every environment by one step; return rewards and terminated, each (B,)."""
+        """Move every environment by one step; return rewards (B,) and terminated (B,)."""
 
     @abstractmethod
     def _observe(self) -> NDArray[Any]:
-        """Return what all environments show after a step, (B, ...), a new array."""
+        """Return the present observations (B, ...), a new array."""
 
     def _info(self) -> Infos:
-        """Return what infos say of all environments at present, each (B, ...); may be views."""
+        """Return the present infos, each (B, ...); they may be views."""
         return {}
 
     def _film(self, rows: Rows, fresh: NDArray[np.int64]) -> None:
-        """Keep a picture of some environments; those whose episode just began lose older ones."""
+        """Append an image of each environment; new episodes drop older images first."""
         if self.render_mode == "rgb_array_list":
             for index in fresh:
                 self._frames[index] = []
             for index in np.arange(self.num_envs)[rows]:
                 self._frames[index].append(self.draw(index))
 
-    def _rows(self, which: NDArray[np.int64]) -> Rows:
-        """Return indices as rows: a slice, which is faster, where they are all."""
-        return EVERY if len(which) == self.num_envs else which
+    def _rows(self, indices: NDArray[np.int64]) -> Rows:
+        # A slice is faster than the indices of all environments.
+        return EVERY if len(indices) == self.num_envs else indices
 
 
 def seeds_for(seed: Seeds, num_envs: int) -> Sequence[int | None]:
@@ -411,12 +371,7 @@ def seeds_for(seed: Seeds, num_envs: int) -> Sequence[int | None]:
 def masked_environments(
     options: dict[str, Any] | None, num_envs: int
 ) -> tuple[NDArray[np.int64], dict[str, Any] | None]:
-    """Return the indices that ``options["reset_mask"]`` picks, all without it, and the rest.
-
-    Raises:
-        TypeError: The mask is no array of bools.
-        ValueError: The mask has a wrong shape or picks nothing.
-    """
+    """Return the indices that ``options["reset_mask"]`` picks, or all, and the other options."""
     if options is None or "reset_mask" not in options:
         return np.arange(num_envs), options
     mask = options["reset_mask"]
@@ -432,57 +387,24 @@ def masked_environments(
 
 
 def masked_infos(values: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return infos that are 0 where a mask does not hold, each with its mask under ``_key``.
-
-    Args:
-        values: Arrays (B, ...) by key.
-        mask: (B,), bool.
-    """
+    """Return infos set to 0 outside a mask (B,), each beside its mask under ``_key``."""
     infos: dict[str, Any] = {}
     for key, array in values.items():
-        shown = array
+        values_in_mask = array
         if not mask.all():
-            shown = np.where(mask.reshape(-1, *[1] * (array.ndim - 1)), array, 0)
-        infos[key] = shown.astype(array.dtype)
+            values_in_mask = np.where(mask.reshape(-1, *[1] * (array.ndim - 1)), array, 0)
+        infos[key] = values_in_mask.astype(array.dtype)
         infos[f"_{key}"] = mask.copy()
     return infos
 
 
 def single_render_mode(render_mode: str | None) -> str | None:
-    """Return the render mode of what draws one picture of a batch: ``rgb_array`` or None."""
+    """Return the render mode of the renderer inside a batch: ``rgb_array`` or None."""
     return None if render_mode is None else "rgb_array"
 
 
-def checked_actions(actions: ArrayLike, space: Any, num_envs: int) -> NDArray[Any]:
-    """Return actions as the array that a space describes.
-
-    Args:
-        actions: Actions (B, ...), of any kind of number that the space has.
-        space: Action space of one environment, Discrete from 0 or Box.
-        num_envs: Number B of environments.
-
-    Raises:
-        ValueError: They do not fit the space.
-    """
-    array = np.asarray(actions)
-    if isinstance(space, gym.spaces.Discrete):
-        fits = array.dtype.kind in "iu" and array.shape == (num_envs,)
-        if fits and array.min() >= 0 and array.max() < space.n:
-            return array
-    elif array.dtype.kind in "fiu" and array.shape == (num_envs, *space.shape):
-        return array.astype(space.dtype, copy=False)
-    raise ValueError(
-        f"actions {array!r} do not fit the action space; expected {num_envs} actions of "
-        f"{space}, one for each environment"
-    )
-
-
 def autoreset_mode_of(mode: AutoresetMode | str) -> AutoresetMode:
-    """Return a member of gymnasium's enumeration, given as itself or by its value.
-
-    Raises:
-        ValueError: There is no such mode.
-    """
+    """Return gymnasium's autoreset mode for a member or its value; ValueError if unknown."""
     try:
         return AutoresetMode(mode)
     except ValueError as error:
@@ -496,14 +418,8 @@ def autoreset_mode_of(mode: AutoresetMode | str) -> AutoresetMode:
 def _final_infos(
     over: NDArray[np.bool_], ended: NDArray[np.int64], observations: NDArray[Any], info: Infos
 ) -> dict[str, Any]:
-    """Return what gymnasium's environments with SAME_STEP say of ended episodes.
-
-    Args:
-        over: Which episodes ended, (B,), bool.
-        ended: Their indices (n,).
-        observations: Last observations (B, ...).
-        info: Last infos.
-    """
+    """Return the infos of ended episodes, a mask (B,) and indices (n,), for SAME_STEP."""
+    # An object array with None elsewhere, as gymnasium returns it.
     final = np.full(len(over), None, object)
     for index, last in zip(ended.tolist(), observations[ended], strict=True):
         final[index] = last.copy()
@@ -517,24 +433,21 @@ def _final_infos(
 
 # ---- single --------------------------------------------------------------------------------------
 class SingleEnv(gym.Env[NDArray[Any], Any]):
-    """A batch of one, without the batch's axis, its limit and its automatic resets.
+    """Batch of one environment, without the batch axis, its limit and its autoreset.
 
     Args:
-        make_batch: Makes the batch, which is told ``render_mode`` and ``arguments``.
+        make_batch: Makes the batch from ``render_mode`` and ``arguments``.
         render_mode: ``human``, ``rgb_array`` or None.
         **arguments: Arguments of the batch.
 
     Raises:
-        ValueError: An argument is not allowed; the message names what is.
+        ValueError: An argument is not allowed; the message names the allowed values.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"]}  # noqa: RUF012 - gymnasium's own type
 
     def __init__(
-        self,
-        make_batch: Callable[..., BatchEnv],
-        render_mode: str | None = None,
-        **arguments: Any,
+        self, make_batch: Callable[..., BatchEnv], render_mode: str | None = None, **arguments: Any
     ) -> None:
         modes = self.metadata["render_modes"]
         if render_mode is not None and render_mode not in modes:
@@ -554,8 +467,8 @@ class SingleEnv(gym.Env[NDArray[Any], Any]):
         """Start an episode.
 
         Args:
-            seed: Seed of everything random; None goes on with the present streams.
-            options: None are known, unless the task says so.
+            seed: Seed of all random streams; None continues them.
+            options: Options of the task; most tasks have none.
 
         Returns:
             The observation and the info.
@@ -573,17 +486,15 @@ class SingleEnv(gym.Env[NDArray[Any], Any]):
     def step(self, action: Any) -> tuple[NDArray[Any], float, bool, bool, dict[str, Any]]:
         """Make one environment step.
 
-        Args:
-            action: Action of the task.
-
         Returns:
-            The observation; reward; terminated; truncated, which is left to gymnasium's
-            ``TimeLimit``; and the info.
+            The observation; reward; terminated; truncated, always False because gymnasium's
+            ``TimeLimit`` truncates; and the info.
 
         Raises:
             gymnasium.error.ResetNeeded: There was no reset before.
             ValueError: The action does not fit the action space.
         """
+        # `advance` starts no new episode, as a single environment must not.
         actions = self.batch.checked(np.asarray(action)[np.newaxis])
         observations, rewards, terminated, _, info = self.batch.advance(actions)
         self.batch.keep(observations, NOBODY)
@@ -592,17 +503,13 @@ class SingleEnv(gym.Env[NDArray[Any], Any]):
         return observations[0].copy(), float(rewards[0]), bool(terminated[0]), False, values
 
     def render(self) -> NDArray[np.uint8] | None:
-        """Draw the environment.
-
-        Returns:
-            Image (height, width, 3), uint8, in mode ``rgb_array``; else None.
-        """
+        """Return an image (height, width, 3), uint8, in mode ``rgb_array``; otherwise None."""
         if self.render_mode is None:
             warn_of_no_render_mode("gym.make")
         return self.batch.draw(0) if self.render_mode == "rgb_array" else None
 
     def close(self) -> None:
-        """Close the window, if there is one."""
+        """Close the window of mode ``human``."""
         if self._window is not None:
             self._window.close()
 
@@ -612,7 +519,7 @@ class SingleEnv(gym.Env[NDArray[Any], Any]):
 
 
 def _plain(value: Any) -> Any:
-    """Return Python's number for numpy's, a copy of an array."""
+    """Return a Python number for a numpy scalar, or a copy of an array."""
     return value.item() if isinstance(value, np.generic) else value.copy()
 
 
@@ -620,21 +527,9 @@ def _plain(value: Any) -> Any:
 class SpikeBatch(BatchEnv):
     """Many environments whose observations are spikes, ``MultiBinary((T, N))`` or flat.
 
-    A subclass draws each environment without its spikes (``_scene``), and gives what it observes
-    through ``_observation``.
-
-    Args:
-        num_envs: Number B of environments, at least 1.
-        limit: Environment steps after which an episode is truncated, at least 1.
-        spike_shape: Time steps T and channels N of an observation.
-        action_space: Space of one environment.
-        render_mode: ``rgb_array``, ``rgb_array_list`` or None.
-        flatten: Observe ``FlatSpikes(T, N)``, a Box of one dimension.
-        channels_per_band: Channels in a band of the drawn raster.
-        autoreset_mode: When new episodes start; see ``BatchEnv``.
-
-    Raises:
-        ValueError: A number is below 1, or a mode is unknown.
+    A subclass draws each environment without its spikes (``_scene``) and returns its observations
+    through ``_observation``. ``spike_shape`` is (T, N); a band of the drawn raster has
+    ``channels_per_band`` rows; with ``flatten``, observations are ``FlatSpikes(T, N)``.
     """
 
     def __init__(
@@ -658,7 +553,7 @@ class SpikeBatch(BatchEnv):
         ]
 
     def keep(self, observations: NDArray[Any], fresh: NDArray[np.int64], new: Rows = EVERY) -> None:
-        """Keep the latest spikes, for resets of a part and for pictures."""
+        """Store the latest spikes, also for the images."""
         super().keep(observations, fresh, new)
         if self._renderers:
             for index in fresh:
@@ -667,7 +562,7 @@ class SpikeBatch(BatchEnv):
                 self._renderers[index].add(observations[index].reshape(self._spike_shape))
 
     def draw(self, index: int) -> NDArray[np.uint8]:
-        """Return the picture (height, width, 3), uint8, of one environment beside its spikes."""
+        """Return the image (height, width, 3), uint8, of one environment beside its spikes."""
         image = self._renderers[index].draw(self._scene(index))
         assert image is not None  # renderers of a batch have no window
         return image
@@ -677,7 +572,7 @@ class SpikeBatch(BatchEnv):
         return spikes if self._flat is None else self._flat.flatten(spikes)
 
     def _latest_spikes(self, index: int) -> NDArray[Any]:
-        """Return the spikes (T, N) that one environment shows at present."""
+        """Return the present spikes (T, N) of one environment."""
         spikes: NDArray[Any] = self._latest[index].reshape(self._spike_shape)
         return spikes
 

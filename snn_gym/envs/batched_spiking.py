@@ -1,4 +1,4 @@
-"""The vector environment behind the snn/ ids: many environments, encoded at once."""
+"""Batch of environments behind the ``snn/`` ids, encoded as spikes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from snn_gym.envs.spiking import settings_of
 class BatchedSpikingEnv(SpikeBatch):
     """Many environments of a known task seen through spikes.
 
-    ``gym.make_vec("snn/CartPole-v1", num_envs=8)`` makes one. The task itself runs in our own
-    batched form where there is one, else in environments that are stepped one after the other.
+    ``gym.make_vec("snn/CartPole-v1", num_envs=8)`` makes one. Classic control runs in its batched
+    form, all other tasks in environments that are stepped in turn.
 
-    ``infos["analogue_observation"]`` (B, D) holds the analogue observations, and
-    ``infos["final_info"]["analogue_observation"]`` the last ones of ended episodes; the task's own
-    infos are left out.
+    ``infos["analogue_observation"]`` (B, D) holds the analogue observations;
+    ``infos["final_info"]["analogue_observation"]`` holds the last ones of ended episodes. Other
+    infos of the task are left out.
     """
 
     def __init__(
@@ -49,19 +49,19 @@ class BatchedSpikingEnv(SpikeBatch):
             num_envs: Number B of environments, at least 1.
             max_episode_steps: Environment steps after which an episode is truncated.
                 Default: the task's.
-            encoder: As for ``SpikingEnv``, like the four that follow.
-            encoder_parameters: Parameters of the encoder; the task's where absent.
+            encoder: As for ``SpikingEnv``, like the next four.
+            encoder_parameters: Parameters of the encoder. Default: the task's.
             time_steps: Number T of time steps for each environment step.
             low: Observation that becomes intensity 0, per observed value.
-            high: Likewise for intensity 1.
+            high: Observation that becomes intensity 1.
             render_mode: ``rgb_array``, ``rgb_array_list`` or None.
             flatten: Observe ``FlatSpikes(T, N)``, a Box of one dimension.
-            **arguments: Arguments of the task itself, as for ``gym.make``; and
-                ``autoreset_mode``, which says when new episodes start (``BatchEnv``).
+            **arguments: Arguments of the task, as for ``gym.make``, and ``autoreset_mode``
+                (``BatchEnv``).
 
         Raises:
-            TypeError: An argument is unknown, to the task too.
-            ValueError: An argument is not allowed; the message names what is.
+            TypeError: An argument is unknown, also to the task.
+            ValueError: An argument is not allowed; the message names the allowed values.
         """
         autoreset_mode = arguments.pop("autoreset_mode", AutoresetMode.SAME_STEP)
         settings = settings_of(base_id)
@@ -103,14 +103,15 @@ class BatchedSpikingEnv(SpikeBatch):
     def _start(
         self, rows: Rows, seeds: Sequence[int | None] | None, options: dict[str, Any] | None
     ) -> NDArray[Any]:
-        which = np.arange(self.num_envs)[rows]
+        indices = np.arange(self.num_envs)[rows]
         first = self.base.begin(rows, seeds, options)
         self._analogue[rows] = first
         if seeds is not None:
-            self._coder.seed(seeds, which)
-        return self._observation(self._coder.start(first, which))
+            self._coder.seed(seeds, indices)
+        return self._observation(self._coder.start(first, indices))
 
     def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        # Waiting environments keep their random streams, also in the task.
         self._analogue, rewards, terminated, *_ = self.base.advance(actions, self._waiting)
         return rewards, terminated
 
@@ -125,15 +126,7 @@ class BatchedSpikingEnv(SpikeBatch):
 
 
 class _OneByOne(BatchEnv):
-    """Environments of a task that has no batched form, stepped one after the other.
-
-    Args:
-        base_id: Gymnasium id of the task, whose own infos are left out.
-        num_envs: Number B of environments, at least 1.
-        max_episode_steps: Environment steps after which an episode is truncated.
-        render_mode: ``rgb_array`` or None.
-        **arguments: Arguments of the task.
-    """
+    """Environments of a task without a batched form, stepped in turn."""
 
     def __init__(
         self,
@@ -143,6 +136,7 @@ class _OneByOne(BatchEnv):
         render_mode: str | None,
         **arguments: Any,
     ) -> None:
+        # One at least, for its spaces; the base class refuses num_envs below 1.
         self._envs = [
             make_task(base_id, render_mode=render_mode, **arguments).unwrapped
             for _ in range(max(num_envs, 1))
@@ -156,7 +150,7 @@ class _OneByOne(BatchEnv):
         self._observations = self._latest.copy()
 
     def draw(self, index: int) -> NDArray[np.uint8]:
-        """Return the task's own picture (height, width, 3), uint8, of one environment."""
+        """Return the task's image (height, width, 3), uint8, of one environment."""
         image: Any = self._envs[index].render()
         return np.asarray(image, np.uint8)
 

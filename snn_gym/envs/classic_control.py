@@ -1,4 +1,8 @@
-"""Gymnasium's classic tasks, many environments stepped at once."""
+"""Gymnasium's classic control tasks in batches.
+
+The equations follow gymnasium's operation by operation and dtype by dtype, so that every number
+is equal to the last bit: https://gymnasium.farama.org/environments/classic_control/.
+"""
 
 from __future__ import annotations
 
@@ -24,18 +28,16 @@ from snn_gym.envs.streams import StartStreams
 class BatchedTask(BatchEnv):
     """Many environments of one of gymnasium's classic tasks, stepped by numpy.
 
-    States, observations, rewards and ends are those of ``gym.make(base_id)``. Actions of a Box are
-    cast to its dtype first.
+    States, observations, rewards and ends equal those of ``gym.make(base_id)``. Actions of a Box
+    are cast to its dtype first.
     """
 
     base_id: ClassVar[str]
-    """Gymnasium id of the task."""
     state_size: ClassVar[int]
-    """Numbers in the state of an environment."""
-    start_size: ClassVar[int]
-    """Random numbers that the start of an episode takes."""
+    start_size: ClassVar[int]  # Random numbers for the start of an episode
+    start_dtype: ClassVar[type[np.floating]] = np.float64
     start_bounds: ClassVar[tuple[float, float]]
-    """Bounds of a uniform start state, unless the options of ``reset`` say otherwise."""
+    """Bounds of a uniform start state; options of ``reset`` may replace them."""
 
     def __init__(
         self,
@@ -53,7 +55,7 @@ class BatchedTask(BatchEnv):
                 Default: the task's.
             render_mode: ``rgb_array``, ``rgb_array_list`` or None.
             autoreset_mode: When new episodes start; see ``BatchEnv``.
-            arguments: Arguments of the task itself, as for ``gym.make``.
+            arguments: Arguments of the task, as for ``gym.make``.
 
         Raises:
             ValueError: A number is below 1, or a mode is unknown.
@@ -62,10 +64,10 @@ class BatchedTask(BatchEnv):
         limit = spec.max_episode_steps if max_episode_steps is None else max_episode_steps
         assert limit is not None
         # Gymnasium's own environment holds the constants and draws the pictures.
-        drawn = single_render_mode(render_mode)
-        self._task: Any = gym.make(self.base_id, render_mode=drawn, **arguments).unwrapped
+        mode = single_render_mode(render_mode)
+        self._task: Any = gym.make(self.base_id, render_mode=mode, **arguments).unwrapped
         super().__init__(num_envs, limit, *self._single_spaces(), render_mode, autoreset_mode)
-        # As of the single environment that gym.make would make.
+        # The spec is that of the single environment that gym.make would make.
         spec.kwargs.update(arguments)
         spec.max_episode_steps = limit
         self.spec = spec
@@ -75,27 +77,23 @@ class BatchedTask(BatchEnv):
 
     @property
     def state(self) -> NDArray[np.float64]:
-        """States (B, ``state_size``), float64, in the order of gymnasium's own; a copy."""
+        """States (B, ``state_size``), float64, in gymnasium's order; a copy."""
         return self._state.T.copy()
 
-    def select(self, which: NDArray[np.int64]) -> Self:
-        """Return a batch of copies of some environments in their present states.
+    def select(self, indices: NDArray[np.int64]) -> Self:
+        """Return a batch of copies of environments ``indices`` (n,), for ``advance`` only.
 
-        It is for ``advance`` alone: it has no random streams of its own, so nothing in it can be
-        reset.
-
-        Args:
-            which: Indices (n,) of the environments to copy, in any order, also repeated.
+        Indices may repeat. The copy has no random streams and cannot be reset.
         """
         batch = copy.copy(self)
-        batch._state = np.ascontiguousarray(self._state[:, which])
-        batch._steps = self._steps[which]
-        batch.num_envs = len(which)
+        batch._state = np.ascontiguousarray(self._state[:, indices])
+        batch._steps = self._steps[indices]
+        batch.num_envs = len(indices)
         batch._started = False
         return batch
 
     def draw(self, index: int) -> NDArray[np.uint8]:
-        """Return gymnasium's own picture (height, width, 3), uint8, of one environment."""
+        """Return gymnasium's image (height, width, 3), uint8, of one environment."""
         self._pose(index)
         image: NDArray[np.uint8] = self._task.render()
         return image
@@ -115,55 +113,46 @@ class BatchedTask(BatchEnv):
     def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Move ``self._state`` by one step; return rewards and terminated, each (B,)."""
 
-    def _seen(self, state: NDArray[Any]) -> NDArray[np.float32]:
-        """Return a new array of observations (n, D) of states (state_size, n)."""
+    def _observed(self, state: NDArray[Any]) -> NDArray[np.float32]:
+        """Return observations (n, D) of states (state_size, n), a new array."""
         # order="C", because the transpose of a copy that keeps the order would be slow to read
         return state.T.astype(np.float32, order="C")
 
-    def _seen_first(self, state: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Return the observations (n, D) of start states (state_size, n)."""
-        return self._seen(state)
-
     def _pose(self, index: int) -> None:
-        """Put gymnasium's environment into the state of one of ours, for drawing."""
+        """Copy the state of one environment to gymnasium's, for drawing."""
         self._task.state = self._state[:, index].copy()
 
     def _single_spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
-        """Return the spaces of an observation and of an action."""
         return self._task.observation_space, self._task.action_space
 
     def _observe(self) -> NDArray[np.float32]:
-        return self._seen(self._state)
+        return self._observed(self._state)
 
     def _start(
         self, rows: Rows, seeds: Sequence[int | None] | None, options: dict[str, Any] | None
     ) -> NDArray[np.float32]:
         self._streams.seed(seeds, rows)
-        states = self._start_states(self._streams.take(rows).T, options)
+        states = self._start_states(self._streams.take(rows).T, options).astype(self.start_dtype)
         self._state[:, rows] = states
-        return self._seen_first(states)
+        return self._observed(states)
 
 
 # ---- acrobot -------------------------------------------------------------------------------------
 class BatchedAcrobot(BatchedTask):
     """Gymnasium's ``Acrobot-v1`` in batches; see ``BatchedTask``.
 
-    State: the two joints' angles, then their velocities. The swing is chaotic: a last bit
-    lost here would be another trajectory some hundred steps later. Sutton,
-    "Generalization in reinforcement learning: successful examples using sparse coarse
-    coding", NeurIPS 8 (1996), https://papers.nips.cc/paper/1109.
+    State: the two joint angles, then their velocities. The swing is chaotic: an error in the last
+    bit gives another trajectory some hundred steps later. Sutton, "Generalization in reinforcement
+    learning: successful examples using sparse coarse coding", NeurIPS 8 (1996),
+    https://papers.nips.cc/paper/1109.
     """
 
     base_id = "Acrobot-v1"
     state_size = 4
     start_size = 4
+    # Gymnasium rounds start states to float32, and takes their cosines in float32.
+    start_dtype = np.float32
     start_bounds = (-0.1, 0.1)
-
-    def _start_states(
-        self, numbers: NDArray[np.float64], options: dict[str, Any] | None
-    ) -> NDArray[np.float64]:
-        # Gymnasium rounds start states to float32.
-        return super()._start_states(numbers, options).astype(np.float32).astype(np.float64)
 
     def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         task = self._task
@@ -208,26 +197,22 @@ class BatchedAcrobot(BatchedTask):
         acceleration1 = -(d2 * acceleration2 + phi1) / d1
         return np.stack([velocity1, velocity2, acceleration1, acceleration2])
 
-    def _seen(self, state: NDArray[np.float64]) -> NDArray[np.float32]:
+    def _observed(self, state: NDArray[np.float64]) -> NDArray[np.float32]:
         observations = np.empty((state.shape[1], 6), np.float32)
         observations[:, 0], observations[:, 1] = np.cos(state[0]), np.sin(state[0])
         observations[:, 2], observations[:, 3] = np.cos(state[1]), np.sin(state[1])
         observations[:, 4:] = state[2:].T
         return observations
 
-    def _seen_first(self, state: NDArray[np.float64]) -> NDArray[np.float32]:
-        # The cosine of a float32 is not always the rounded cosine of the same float64.
-        return self._seen(state.astype(np.float32))
-
 
 def _squared(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return values² as gymnasium's scalars have it: by C's pow, which may miss the last bit."""
+    """Return values² by C's pow, as gymnasium's scalars; it may miss the last bit."""
     result: NDArray[np.float64] = np.float_power(values, 2)
     return result
 
 
 def _wrapped(angles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return angles in [−π, π], by as many subtractions of 2π as it takes."""
+    """Return angles in [−π, π], by repeated subtraction of 2π."""
     turn = np.pi - -np.pi
     while (over := angles > np.pi).any():
         angles = np.where(over, angles - turn, angles)
@@ -273,19 +258,15 @@ class BatchedCartPole(BatchedTask):
 
 
 # ---- masked cartpole -----------------------------------------------------------------------------
+# Cart position and pole angle, of CartPole's four values.
 _SHOWN = (0, 2)
-"""Cart position and pole angle, of CartPole's four values."""
 
 
 class MaskedCartPoleEnv(CartPoleEnv):
-    """Gymnasium's ``CartPole-v1`` that shows cart position and pole angle alone.
+    """Gymnasium's ``CartPole-v1`` with cart position and pole angle as its only observations.
 
-    Everything else is CartPole's. After Wierstra, Foerster, Peters and Schmidhuber, "Solving deep
-    memory POMDPs with recurrent policy gradients", ICANN 2007,
-    https://doi.org/10.1007/978-3-540-74690-4_71.
-
-    Args:
-        render_mode: ``human``, ``rgb_array`` or None.
+    After Wierstra, Foerster, Peters and Schmidhuber, "Solving deep memory POMDPs with recurrent
+    policy gradients", ICANN 2007, https://doi.org/10.1007/978-3-540-74690-4_71.
     """
 
     def __init__(self, render_mode: str | None = None) -> None:
@@ -295,27 +276,12 @@ class MaskedCartPoleEnv(CartPoleEnv):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Start an episode, as CartPole does.
-
-        Args:
-            seed: Seed of the start state.
-            options: As CartPole's.
-
-        Returns:
-            Cart position (m) and pole angle (rad), (2,), float32, and an empty info.
-        """
+        """Start an episode; return cart position (m) and pole angle (rad), (2,), float32."""
         observation, info = super().reset(seed=seed, options=options)
         return observation.take(_SHOWN), info
 
     def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Make one environment step, as CartPole does.
-
-        Args:
-            action: 0 pushes to the left, 1 to the right.
-
-        Returns:
-            Cart position and pole angle (2,), float32; reward; terminated; truncated; info.
-        """
+        """Make one environment step; 0 pushes to the left, 1 to the right."""
         observation, reward, terminated, truncated, info = super().step(action)  # type: ignore[no-untyped-call]
         return observation.take(_SHOWN), float(reward), terminated, truncated, info
 
@@ -336,8 +302,8 @@ class BatchedMaskedCartPole(BatchedCartPole):
         observations, actions = super()._single_spaces()
         return _shown_space(observations), actions
 
-    def _seen(self, state: NDArray[np.float64]) -> NDArray[np.float32]:
-        return super()._seen(state[list(_SHOWN)])
+    def _observed(self, state: NDArray[np.float64]) -> NDArray[np.float32]:
+        return super()._observed(state[list(_SHOWN)])
 
 
 def _shown_space(space: gym.Space[Any]) -> gym.spaces.Box:
@@ -346,8 +312,8 @@ def _shown_space(space: gym.Space[Any]) -> gym.spaces.Box:
 
 
 # ---- mountain car --------------------------------------------------------------------------------
-class _MountainCarStarts(BatchedTask):
-    """The start states that both tasks have in common: a position, no velocity."""
+class _MountainCar(BatchedTask):
+    """Start states of both mountain car tasks: a random position without velocity."""
 
     state_size = 2
     start_size = 1
@@ -358,65 +324,6 @@ class _MountainCarStarts(BatchedTask):
     ) -> NDArray[np.float64]:
         positions = super()._start_states(numbers, options)
         return np.concatenate([positions, np.zeros_like(numbers)])
-
-
-class BatchedMountainCar(_MountainCarStarts):
-    """Gymnasium's ``MountainCar-v0`` in batches; see ``BatchedTask``.
-
-    State: position and velocity. Moore, "Efficient memory-based learning for robot
-    control", PhD thesis, University of Cambridge (1990),
-    https://www.cl.cam.ac.uk/techreports/UCAM-CL-TR-209.pdf.
-    """
-
-    base_id = "MountainCar-v0"
-
-    def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        task = self._task
-        position, velocity = self._state
-        # actions may be unsigned
-        velocity = velocity + (
-            (actions.astype(np.int64) - 1) * task.force + _cosine(3 * position) * -task.gravity
-        )
-        velocity = np.clip(velocity, -task.max_speed, task.max_speed)
-        position = np.clip(position + velocity, task.min_position, task.max_position)
-        velocity[(position == task.min_position) & (velocity < 0)] = 0
-        terminated = (position >= task.goal_position) & (velocity >= task.goal_velocity)
-        self._state = np.stack([position, velocity])
-        return np.full(self.num_envs, -1.0), terminated
-
-
-class BatchedMountainCarContinuous(_MountainCarStarts):
-    """Gymnasium's ``MountainCarContinuous-v0`` in batches; see ``BatchedTask``.
-
-    State: position and velocity; gymnasium keeps them in float32 from the first step of
-    an episode on and moves in float32 from then on, and so do we.
-    """
-
-    base_id = "MountainCarContinuous-v0"
-
-    def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        task = self._task
-        force: NDArray[np.float32] = actions[:, 0]
-        first = self._steps == 0
-        start = self._state
-        later = start.astype(np.float32)
-        pull = 0.0025 * _cosine(np.where(first, 3 * start[0], 3 * later[0]))
-        # Within the limits the force is a float32 and so is what it is added to; beyond them
-        # gymnasium puts Python's own float in its place.
-        clipped = np.clip(force, task.min_action, task.max_action)
-        exact = clipped.astype(np.float64) * task.power - pull
-        rounded = clipped * task.power - pull.astype(np.float32)
-        acceleration = np.where(clipped == force, rounded, exact)
-        state = self._moved(later, acceleration.astype(np.float32))
-        terminated = self._at_goal(state)
-        if first.any():
-            moved = self._moved(start, acceleration)
-            terminated = np.where(first, self._at_goal(moved), terminated)
-            state = np.where(first, moved.astype(np.float32), state)
-        self._state = state.astype(np.float64)
-        # The square of a float32 is exact in float64.
-        cost = np.square(force.astype(np.float64)) * 0.1
-        return np.where(terminated, 100.0, 0.0) - cost, terminated
 
     def _moved(self, state: NDArray[Any], acceleration: NDArray[Any]) -> NDArray[Any]:
         """Return the next positions and velocities (2, B), in the dtype of the arguments."""
@@ -435,6 +342,59 @@ class BatchedMountainCarContinuous(_MountainCarStarts):
         return at_goal
 
 
+class BatchedMountainCar(_MountainCar):
+    """Gymnasium's ``MountainCar-v0`` in batches; see ``BatchedTask``.
+
+    State: position and velocity. Moore, "Efficient memory-based learning for robot
+    control", PhD thesis, University of Cambridge (1990),
+    https://www.cl.cam.ac.uk/techreports/UCAM-CL-TR-209.pdf.
+    """
+
+    base_id = "MountainCar-v0"
+
+    def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        task = self._task
+        # int64, because actions may be unsigned
+        push = (actions.astype(np.int64) - 1) * task.force
+        pull = _cosine(3 * self._state[0]) * -task.gravity
+        self._state = self._moved(self._state, push + pull)
+        return np.full(self.num_envs, -1.0), self._at_goal(self._state)
+
+
+class BatchedMountainCarContinuous(_MountainCar):
+    """Gymnasium's ``MountainCarContinuous-v0`` in batches; see ``BatchedTask``.
+
+    State: position and velocity. Gymnasium stores and moves them in float32 from the first step of
+    an episode on; this class does the same.
+    """
+
+    base_id = "MountainCarContinuous-v0"
+
+    def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        task = self._task
+        force: NDArray[np.float32] = actions[:, 0]
+        first = self._steps == 0
+        start = self._state
+        later = start.astype(np.float32)
+        pull = 0.0025 * _cosine(np.where(first, 3 * start[0], 3 * later[0]))
+        # Within the limits gymnasium adds in float32; beyond them it replaces the force by a
+        # Python float and adds in float64.
+        clipped = np.clip(force, task.min_action, task.max_action)
+        exact = clipped.astype(np.float64) * task.power - pull
+        rounded = clipped * task.power - pull.astype(np.float32)
+        acceleration = np.where(clipped == force, rounded, exact)
+        state = self._moved(later, acceleration.astype(np.float32))
+        terminated = self._at_goal(state)
+        if first.any():
+            moved = self._moved(start, acceleration)
+            terminated = np.where(first, self._at_goal(moved), terminated)
+            state = np.where(first, moved.astype(np.float32), state)
+        self._state = state.astype(np.float64)
+        # The square of a float32 is exact in float64.
+        cost = np.square(force.astype(np.float64)) * 0.1
+        return np.where(terminated, 100.0, 0.0) - cost, terminated
+
+
 def _cosine(angles: NDArray[Any]) -> NDArray[np.float64]:
     """Return cosines by the C library, as gymnasium's ``math.cos``; numpy's may differ."""
     return np.array([math.cos(angle) for angle in angles.tolist()])
@@ -444,26 +404,23 @@ def _cosine(angles: NDArray[Any]) -> NDArray[np.float64]:
 class BatchedPendulum(BatchedTask):
     """Gymnasium's ``Pendulum-v1`` in batches; see ``BatchedTask``.
 
-    State: angle, 0 upright and not wrapped, and its velocity. Episodes end by truncation
-    only. https://gymnasium.farama.org/environments/classic_control/pendulum/.
+    State: angle, 0 upright and not wrapped, and its velocity. Episodes end by truncation only.
+    https://gymnasium.farama.org/environments/classic_control/pendulum/.
     """
 
     base_id = "Pendulum-v1"
     state_size = 2
     start_size = 2
-
-    def __init__(self, num_envs: int = 1, *args: Any, **arguments: Any) -> None:
-        super().__init__(num_envs, *args, **arguments)
-        self._torque = np.zeros(num_envs, np.float32)
+    _torque: NDArray[np.float32]
 
     def _start_states(
         self, numbers: NDArray[np.float64], options: dict[str, Any] | None
     ) -> NDArray[np.float64]:
-        given = options or {}
+        bounds = options or {}
         high: NDArray[np.float64] = np.array(
             [
-                [verify_number_and_cast(given.get("x_init", DEFAULT_X))],
-                [verify_number_and_cast(given.get("y_init", DEFAULT_Y))],
+                [verify_number_and_cast(bounds.get("x_init", DEFAULT_X))],
+                [verify_number_and_cast(bounds.get("y_init", DEFAULT_Y))],
             ]
         )
         return -high + (high - -high) * numbers
@@ -473,8 +430,8 @@ class BatchedPendulum(BatchedTask):
         angle, velocity = self._state
         torque = np.clip(actions, -task.max_torque, task.max_torque)[:, 0]
         self._torque = torque
-        # Squares as gymnasium's scalars have them: by C's pow, which may miss the last bit. For
-        # float32, numpy reaches it from scalars only.
+        # Gymnasium squares scalars by C's pow, which may miss the last bit. For float32, numpy
+        # calls pow for scalars only.
         squared_torque = np.array([value**2 for value in torque])
         costs = (
             np.float_power(((angle + np.pi) % (2 * np.pi)) - np.pi, 2)
@@ -490,7 +447,7 @@ class BatchedPendulum(BatchedTask):
         self._state = np.stack([angle + velocity * task.dt, velocity])
         return -costs, np.zeros(self.num_envs, np.bool_)
 
-    def _seen(self, state: NDArray[np.float64]) -> NDArray[np.float32]:
+    def _observed(self, state: NDArray[np.float64]) -> NDArray[np.float32]:
         observations = np.empty((state.shape[1], 3), np.float32)
         observations[:, 0], observations[:, 1] = np.cos(state[0]), np.sin(state[0])
         observations[:, 2] = state[1]
@@ -502,11 +459,7 @@ class BatchedPendulum(BatchedTask):
         self._task.last_u = None if self._steps[index] == 0 else self._torque[index]
 
 
-# ---- init ----------------------------------------------------------------------------------------
-# Gymnasium's classic control tasks, many environments at once.
-#
-# The equations are gymnasium's, operation by operation and dtype by dtype, so that every number is
-# equal to the last bit: https://gymnasium.farama.org/environments/classic_control/.
+# ---- tasks by id ---------------------------------------------------------------------------------
 BATCHED_TASKS: dict[str, type[BatchedTask]] = {
     task.base_id: task
     for task in (

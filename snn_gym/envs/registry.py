@@ -1,4 +1,4 @@
-"""Environments: a file under envs/ to gymnasium ids."""
+"""Descriptions of the environments, read from envs/, and their registration with gymnasium."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from snn_gym._base.names import did_you_mean
 BUDGET_CLASSES = ("gradient", "local", "evolutionary")
 """Classes of agents; tables compare agents within one class."""
 IMPORTED = "imported"
-"""Class of agents that were trained elsewhere, which no budget binds."""
+"""Class of agents trained elsewhere, without a budget."""
 
 _ENTRY_POINT = "snn_gym.envs.spiking:SpikingEnv"
 _VECTOR_ENTRY_POINT = "snn_gym.envs.batched_spiking:BatchedSpikingEnv"
@@ -29,18 +29,16 @@ _VECTOR_ENTRY_POINT = "snn_gym.envs.batched_spiking:BatchedSpikingEnv"
 
 @dataclass(frozen=True)
 class SpikeSettings(Config):
-    """How the spiking form of a task encodes observations unless told otherwise."""
+    """Default encoding of a task's observations as spikes."""
 
     encoder: str
-    """Name of the default encoder."""
     time_steps: Count
-    """Default number T of time steps for each environment step."""
     low: tuple[float, ...]
-    """Lower limit of each observed value, in the task's units; below it, clipped."""
+    """Lower limit of each observed value, in the task's units; smaller values are clipped."""
     high: tuple[float, ...]
-    """Upper limit of each observed value, in the task's units; above it, clipped."""
+    """Upper limit of each observed value, in the task's units; larger values are clipped."""
     encoder_parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """This task's parameters of encoders, by encoder name."""
+    """Parameters by encoder name."""
 
     def _check(self) -> None:
         if len(self.low) != len(self.high):
@@ -51,93 +49,71 @@ class SpikeSettings(Config):
 
 @dataclass(frozen=True)
 class TaskClass(Config):
-    """The classes behind the ids of a task of our own."""
+    """Classes behind the ids of a native task."""
 
-    entry_point: str
-    """Class of the single environment, as ``gym.register`` takes it."""
+    entry_point: str  # Class of the single environment, as ``gym.register`` takes it
     vector_entry_point: str | None = None
-    """Class of the batch, likewise; None for a task that is stepped one environment at a time."""
+    """Class of the batch; None for a task that is stepped one environment at a time."""
     arguments: dict[str, Any] = field(default_factory=dict)
     """Arguments of both classes that the ids fix."""
-    shows_spikes: bool = False
-    """Whether observations are spikes (T, N), so that the ids have flat forms too."""
+    shows_spikes: bool = False  # Observations are spikes (T, N), so the ids have flat forms too
 
 
 @dataclass(frozen=True)
 class ReferenceScores(Config):
-    """Returns per episode that put a score in its place."""
+    """Returns per episode for comparison with a score."""
 
-    random: float
-    """Mean return of uniformly random actions."""
+    random: float  # Mean return of uniformly random actions
     random_standard_error: float
-    """Standard error of ``random``."""
     random_episodes: Count
-    """Episodes behind ``random``, seeds 0, 1, 2, … for environment and action space."""
-    solved: float
-    """Return from which the task counts as solved; the card says by whom."""
-    maximum: float
-    """Upper bound of the return of an episode; the card says how near one can get."""
+    """Episodes behind ``random``, seeds 0, 1, 2, … of environment and action space."""
+    solved: float  # Return from which the task counts as solved; the card gives the source
+    maximum: float  # Upper bound of the return of an episode
     memoryless: float | None = None
-    """Mean return of the best policy known that sees the present observation alone, of native
-    tasks."""
+    """Mean return of the best known policy on the present observation alone; native tasks only."""
     rate_only: float | None = None
-    """Mean return of the best policy that sees spike counts alone, where timing is claimed."""
+    """Mean return of the best policy on spike counts alone, for tasks about timing."""
     oracle: float | None = None
-    """Mean return of the ideal observer or of a policy that knows more, of native tasks."""
+    """Mean return of the ideal observer or a privileged policy; native tasks only."""
 
     def normalise(self, score: float) -> float:
-        """Return a score on the scale from random play (0) to the reference (1).
-
-        The reference is the oracle, or ``solved`` where a task has none.
-        """
+        """Scale a score so that random play is 0 and the oracle, or else ``solved``, is 1."""
         reference = self.solved if self.oracle is None else self.oracle
         return (score - self.random) / (reference - self.random)
 
     def loss(self, share: float) -> float:
-        """Return a share of the way from random play to ``solved``, in units of return."""
+        """Return a share of the distance from random play to ``solved``, in units of return."""
         return share * (self.solved - self.random)
 
 
 @dataclass(frozen=True)
 class Level(Config):
-    """Level of a task: an id with other settings, reference scores and limits."""
+    """Level of a task: an id with its settings, limit and reference scores."""
 
     max_episode_steps: Count
-    """Environment steps after which an episode is truncated."""
-    arguments: dict[str, Any]
-    """Arguments of both classes that the id fixes."""
+    arguments: dict[str, Any]  # Arguments of both classes that the id fixes
     reference: ReferenceScores
-    """Scores to compare with."""
 
 
 @dataclass(frozen=True)
 class EnvironmentSpec(Config):
-    """A task as its file under envs/ describes it."""
+    """Description of a task, from its file under envs/."""
 
     name: str
-    """Name of the file and of the card."""
     base_id: str
-    """Gymnasium id of the task itself, with analogue observations; of a task of our own, its id."""
-    registers: tuple[str, ...]
-    """Gymnasium ids that ``import snn_gym`` registers: of its spiking forms, or its own."""
-    version: Count
-    """Version of this description; scores of different versions do not compare."""
-    max_episode_steps: Count
-    """Environment steps after which an episode is truncated."""
-    budget: dict[str, Count]
-    """Environment steps that training may use, by class of agent."""
+    """Gymnasium id of the task with analogue observations; of a native task, its first id."""
+    registers: tuple[str, ...]  # Gymnasium ids that ``import snn_gym`` registers
+    version: Count  # Version of this description; scores of different versions do not compare
+    max_episode_steps: Count  # Environment steps after which an episode is truncated
+    budget: dict[str, Count]  # Environment steps for training, by class of agent
     reference: ReferenceScores
-    """Scores to compare with, valid for task and spiking form: their rewards are equal."""
-    spikes: SpikeSettings | None = None
-    """Encoder and limits of the spiking form of a task that is gymnasium's."""
-    task: TaskClass | None = None
-    """Entry points of a native task."""
+    """Reference scores of the task and its spiking form, whose rewards are equal."""
+    spikes: SpikeSettings | None = None  # Encoding of a gymnasium task; None for a native task
+    task: TaskClass | None = None  # Classes of a native task; None for a gymnasium task
     levels: dict[str, Level] = field(default_factory=dict)
-    """Of a task of our own with more ids than its base: what each of the others has of its own."""
-    reward_threshold: float | None = None
-    """Gymnasium's threshold of the task, if it has one."""
-    extra: str | None = None
-    """Extra of the package that brings what the task needs, if it needs more."""
+    """Levels of a native task beside the base id."""
+    reward_threshold: float | None = None  # Gymnasium's threshold, if the task has one
+    extra: str | None = None  # Extra of snn-gym that installs the task's packages, if it needs one
 
     def _check(self) -> None:
         if not self.registers or not all(name.startswith("snn/") for name in self.registers):
@@ -151,15 +127,15 @@ class EnvironmentSpec(Config):
                 "a file needs one of the tables [spikes], for the spiking form of a gymnasium "
                 "task, and [task], for a task of our own"
             )
-        others = () if self.task is None else set(self.registers) - {self.base_id}
-        if set(self.levels) != set(others):
+        level_ids = set() if self.task is None else set(self.registers) - {self.base_id}
+        if set(self.levels) != level_ids:
             raise ValueError(
                 f"levels must describe the ids beside {self.base_id}, which are "
-                f"{', '.join(sorted(others)) or 'none'}; got {', '.join(self.levels) or 'none'}"
+                f"{', '.join(sorted(level_ids)) or 'none'}; got {', '.join(self.levels) or 'none'}"
             )
 
     def at_level(self, env_id: str) -> EnvironmentSpec:
-        """Return the description of one id: this one with what the id has of its own."""
+        """Return the description of one id."""
         level = self.levels.get(env_id)
         if level is None or self.task is None:
             return self
@@ -180,8 +156,8 @@ def env_ids() -> tuple[str, ...]:
 
 
 def flat_ids() -> tuple[str, ...]:
-    """Return the ids, sorted, of the flat forms of those of ``env_ids`` that show spikes."""
-    return tuple(sorted(set(_files_by_id()).difference(*map(_own_ids, _toml_paths()))))
+    """Return the sorted ids of the flat forms, of the ids whose observations are spikes."""
+    return tuple(sorted(name for name in _files_by_id() if name != unflattened_id(name)))
 
 
 def flat_id(env_id: str) -> str:
@@ -191,12 +167,12 @@ def flat_id(env_id: str) -> str:
 
 
 def unflattened_id(env_id: str) -> str:
-    """Return the id whose flat form an id is; of any other id, itself."""
+    """Return the id without its flat form; any other id unchanged."""
     return env_id.replace("-flat-v", "-v")
 
 
 def known_ids() -> frozenset[str]:
-    """Return every id that a file describes: spiking and flat forms, base and own tasks."""
+    """Return every described id: spiking and flat forms, base tasks and native tasks."""
     return frozenset(_files_by_id())
 
 
@@ -221,7 +197,7 @@ def load_environment_spec(env_id: str) -> EnvironmentSpec:
 
 @functools.cache
 def _spec_of(path: Path) -> EnvironmentSpec:
-    """Return what a file describes."""
+    """Return the description in a file."""
     spec = from_mapping(EnvironmentSpec, _read_toml(path), f"envs/{path.name}")
     if spec.name != path.stem:
         raise ValueError(f"envs/{path.name}: name is {spec.name!r}, expected {path.stem!r}")
@@ -229,14 +205,7 @@ def _spec_of(path: Path) -> EnvironmentSpec:
 
 
 def load_spike_settings(env_id: str) -> SpikeSettings:
-    """Load encoder and limits of the spiking form of a task.
-
-    Args:
-        env_id: A spiking id such as ``snn/CartPole-v1`` or its base id ``CartPole-v1``.
-
-    Raises:
-        ValueError: The id is unknown or has no spiking form.
-    """
+    """Return the spike settings of a task, by spiking or base id; ValueError if it has none."""
     spikes = load_environment_spec(env_id).spikes
     if spikes is None:
         raise ValueError(
@@ -246,36 +215,27 @@ def load_spike_settings(env_id: str) -> SpikeSettings:
 
 
 def make_task(env_id: str, **arguments: Any) -> gym.Env[Any, Any]:
-    """Make an environment as ``gym.make`` does; what must be installed for it is named.
-
-    Args:
-        env_id: Any id that gymnasium knows.
-        arguments: Passed to ``gym.make``.
+    """Make an environment as ``gym.make`` does; errors name the package to install.
 
     Raises:
-        gymnasium.error.DependencyNotInstalled: A package that it needs is absent; for our
-            tasks the message names the extra to install.
+        gymnasium.error.DependencyNotInstalled: A required package is absent; for our tasks the
+            message names the extra to install.
     """
     with naming_the_extra(env_id):
         env = gym.make(env_id, **arguments)
-    if arguments.get("render_mode") is not None and "mujoco" in sys.modules:
-        _have_mujoco_draw_without_a_screen()
-    return env
-
-
-def _have_mujoco_draw_without_a_screen() -> None:
-    """Say that MuJoCo is to draw by EGL, unless said otherwise; its own choice ends the process.
-
-    After its import, which would need EGL from then on: gymnasium reads this when it first draws.
-    """
-    if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+    draws_by_mujoco = arguments.get("render_mode") is not None and "mujoco" in sys.modules
+    no_display = not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys()
+    if draws_by_mujoco and sys.platform == "linux" and no_display:
+        # MuJoCo's default ends the process without a display. Set after its import, which would
+        # need EGL from then on: gymnasium reads this variable at the first image.
         os.environ.setdefault("MUJOCO_GL", "egl")
+    return env
 
 
 def import_named_module(env_id: str) -> str:
     """Import the module that an id names before a colon, as ``gym.make`` does.
 
-    For ids that a caller passes. One from a file is a ``snn_gym._base.config.RecordedId``.
+    Only for ids from a caller; an id from a file is a ``snn_gym._base.config.RecordedId``.
 
     Args:
         env_id: Such as ``CartPole-v1`` or ``my_package:MyEnv-v0``.
@@ -297,13 +257,7 @@ def import_named_module(env_id: str) -> str:
 
 @contextmanager
 def naming_the_extra(env_id: str) -> Iterator[None]:
-    """Name what is missing where gymnasium can't make a task: our extra, or an import.
-
-    Raises:
-        gymnasium.error.UnregisteredEnv: No task of that id is registered.
-        gymnasium.error.DependencyNotInstalled: With the extra to install in its message if
-            the task is one of ours, else as it came.
-    """
+    """Name the missing extra or import where gymnasium cannot make a task."""
     try:
         yield
     except gym.error.UnregisteredEnv as error:
@@ -323,7 +277,7 @@ def naming_the_extra(env_id: str) -> Iterator[None]:
 
 
 def register_environments() -> None:
-    """Register every spiking id with gymnasium; doing so again changes nothing."""
+    """Register every id of envs/ with gymnasium; a second call changes nothing."""
     for path in _toml_paths():
         table = _read_toml(path)
         ids = _ids(table, path)
@@ -352,7 +306,7 @@ def register_environments() -> None:
 
 
 def _task_class(table: Mapping[str, Any], path: Path) -> TaskClass:
-    """Return what makes the environments of a file."""
+    """Return the classes of a file's environments."""
     if "task" in table:
         return from_mapping(TaskClass, table["task"], f"envs/{path.name}: task")
     return TaskClass(_ENTRY_POINT, _VECTOR_ENTRY_POINT, {"base_id": table["base_id"]}, True)
@@ -374,22 +328,16 @@ def _ids(table: Mapping[str, Any], path: Path) -> list[str]:
     return ids
 
 
-def _own_ids(path: Path) -> list[str]:
-    """Return the base id of a file and those that it registers."""
-    table = _read_toml(path)
-    return list(dict.fromkeys([table.get("base_id", path.stem), *_ids(table, path)]))
-
-
 @functools.cache
 def _files_by_id() -> Mapping[str, Path]:
-    """Return the file of every known id, base, spiking and flat."""
+    """Return the file of every known id: base, spiking and flat."""
     files: dict[str, Path] = {}
     for path in _toml_paths():
         table = _read_toml(path)
-        ids = _own_ids(path)
-        if _task_class(table, path).shows_spikes:
-            ids += [flat_id(env_id) for env_id in _ids(table, path)]
-        for env_id in ids:
+        registered = _ids(table, path)
+        flat = map(flat_id, registered if _task_class(table, path).shows_spikes else ())
+        # A native task registers its base id too.
+        for env_id in dict.fromkeys([table.get("base_id", path.stem), *registered, *flat]):
             if env_id in files:
                 raise ValueError(f"envs/{path.name}: {env_id} is in envs/{files[env_id].name} too")
             files[env_id] = path

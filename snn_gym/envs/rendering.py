@@ -1,4 +1,4 @@
-"""Pictures of spikes beside an environment's own picture, drawn in numpy."""
+"""Images of spikes beside an environment's image, drawn in numpy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SHOWN_ENVIRONMENT_STEPS = 16
-"""Environment steps that the raster looks back."""
+"""Environment steps shown by the raster."""
 
 _PANEL_WIDTH = 384
 _MARGIN = 12
@@ -22,27 +22,20 @@ _LATEST = np.array([200, 60, 20], np.uint8)
 
 
 class SpikeRenderer:
-    """Draw the latest spike trains beside a frame of the base environment.
+    """Draw the latest spike trains beside an image of the base environment.
 
-    Time runs to the right, one column per time step; channels run downwards, one row
-    each, banded by observed value. Thin lines part the environment steps. The latest
-    environment step is red.
+    Time runs to the right, one column per time step. Channels run downwards, one row each, in bands
+    of ``channels_per_value`` rows per observed value. Thin lines separate environment steps; the
+    latest one is red. With ``human``, a window shows the image.
     """
 
     def __init__(self, channels_per_value: int, human: bool, frames_per_second: int) -> None:
-        """Prepare an empty raster.
-
-        Args:
-            channels_per_value: Rows of a band.
-            human: Show each picture in a window instead of returning it.
-            frames_per_second: Speed limit of the window.
-        """
         self._channels_per_value = channels_per_value
         self._history: deque[NDArray[np.int8]] = deque(maxlen=SHOWN_ENVIRONMENT_STEPS)
         self._window = Window(frames_per_second) if human else None
 
     def clear(self) -> None:
-        """Forget the spikes of an earlier episode."""
+        """Delete the spikes of an earlier episode."""
         self._history.clear()
 
     def add(self, spikes: NDArray[np.int8]) -> None:
@@ -50,18 +43,10 @@ class SpikeRenderer:
         self._history.append(spikes.copy())
 
     def draw(self, base_frame: Any) -> NDArray[np.uint8] | None:
-        """Draw the base frame and the raster side by side.
-
-        Args:
-            base_frame: Image (height, width, 3), uint8.
-
-        Returns:
-            Image (height, width + panel, 3), uint8; None if shown in a window.
-        """
+        """Return an image (height, width + panel, 3), uint8; None if a window shows it."""
         frame = np.asarray(base_frame, np.uint8)
         height = frame.shape[0]
-        panel = np.empty((height, _PANEL_WIDTH, 3), np.uint8)
-        panel[:] = _PAPER
+        panel = np.full((height, _PANEL_WIDTH, 3), _PAPER)
         if self._history:
             inside = draw_raster(
                 list(self._history),
@@ -77,7 +62,7 @@ class SpikeRenderer:
         return None
 
     def close(self) -> None:
-        """Close the window, if there is one."""
+        """Close the window."""
         if self._window is not None:
             self._window.close()
 
@@ -85,22 +70,13 @@ class SpikeRenderer:
 def draw_raster(
     history: list[NDArray[np.int8]], channels_per_value: int, height: int, width: int
 ) -> NDArray[np.uint8]:
-    """Draw spike trains as a raster.
+    """Return a raster (height, width, 3), uint8, of spikes (T, N), oldest first.
 
-    Args:
-        history: Spikes (T, N) of environment steps, oldest first, not empty.
-        channels_per_value: Rows of a band.
-        height: Pixels.
-        width: Pixels, for ``SHOWN_ENVIRONMENT_STEPS`` environment steps; fewer leave
-            the right side empty.
-
-    Returns:
-        Image (height, width, 3), uint8.
+    The width has room for ``SHOWN_ENVIRONMENT_STEPS``; with fewer the right part is empty.
     """
     time_steps, channels = history[0].shape
     columns = time_steps * SHOWN_ENVIRONMENT_STEPS
-    cells = np.empty((channels, columns, 3), np.uint8)
-    cells[:] = _PAPER
+    cells = np.full((channels, columns, 3), _PAPER)
     cells[np.arange(channels) // channels_per_value % 2 == 0] = _BAND
     spikes = np.concatenate(history).T.astype(bool)  # (N, T * environment steps)
     now = spikes.shape[1]
@@ -113,18 +89,14 @@ def draw_raster(
 
 def enlarged(cells: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Return cells (rows, columns, 3) as pixels (height, width, 3), by the nearest neighbour."""
-    rows_of_pixels = np.arange(height) * cells.shape[0] // height
-    columns_of_pixels = np.arange(width) * cells.shape[1] // width
-    pixels: NDArray[np.uint8] = cells[rows_of_pixels][:, columns_of_pixels]
+    rows = np.arange(height) * cells.shape[0] // height
+    columns = np.arange(width) * cells.shape[1] // width
+    pixels: NDArray[np.uint8] = cells[rows][:, columns]
     return pixels
 
 
 def warn_of_no_render_mode(how: str) -> None:
-    """Say why ``render()`` draws nothing.
-
-    Args:
-        how: What makes environments, such as ``gym.make``.
-    """
+    """Warn that ``render()`` needs a render mode; ``how`` is a function such as ``gym.make``."""
     gym.logger.warn(
         "render() draws nothing without a render mode; "
         f'make the environment with {how}(id, render_mode="rgb_array")'
@@ -132,7 +104,7 @@ def warn_of_no_render_mode(how: str) -> None:
 
 
 class Window:
-    """A pygame window, opened when first shown."""
+    """Pygame window, opened at the first image."""
 
     def __init__(self, frames_per_second: int) -> None:
         self._frames_per_second = frames_per_second
@@ -140,7 +112,7 @@ class Window:
         self._clock: Any = None
 
     def show(self, picture: NDArray[np.uint8]) -> None:
-        """Show a picture (height, width, 3) and keep the frame rate."""
+        """Show an image (height, width, 3) and wait for the frame rate."""
         import pygame
 
         # pygame's first axis runs to the right

@@ -1,4 +1,4 @@
-"""Play whole episodes with many networks at once, on any batched task."""
+"""Whole episodes of many networks at once, on any batched task."""
 
 from __future__ import annotations
 
@@ -16,88 +16,74 @@ from snn_gym.envs.batch import check_finite, few
 from snn_gym.envs.classic_control import BatchedTask
 from snn_gym.spiking.population import Activity, Population
 
-# Lanes are dropped when this share of them still runs: each drop copies the state.
+# Ended lanes are dropped when at most this share still runs, because each drop copies the state.
 _KEEP_SHARE = 0.8
-# More lanes at once would take more memory than the processor's caches hold.
+# More lanes at once would not fit in the processor's caches.
 _BLOCK = 2048
 
 
 Observations = NDArray[Any] | dict[str, NDArray[Any]]
-"""Observations as the environment gives them; of a Dict space one array for each key."""
+"""Observations of an environment; of a Dict space one array for each key."""
 
 
 @dataclass(frozen=True)
 class Rollouts:
     """Returns of P networks in E episodes each."""
 
-    returns: NDArray[np.float64]
-    """(P, E), undiscounted sum of rewards, in the task's reward units."""
-    lengths: NDArray[np.int64]
-    """(P, E), environment steps."""
+    returns: NDArray[np.float64]  # (P, E), undiscounted sum of rewards, in the task's reward units
+    lengths: NDArray[np.int64]  # (P, E), environment steps
     observations: Observations | None = None
-    """(n, ...), some of each episode, one episode after the other (``Samples``)."""
+    """(n, ...), samples of each episode in turn (``Samples``)."""
 
     @property
     def steps(self) -> int:
-        """Environment steps of all episodes together."""
+        """Environment steps of all episodes."""
         return int(self.lengths.sum())
 
 
 class Seen(NamedTuple):
     """One environment step of the L lanes that still run."""
 
-    lanes: NDArray[np.int64]
-    """(L,), lane ``p * E + e`` plays network p's episode e."""
+    lanes: NDArray[np.int64]  # (L,), lane ``p * E + e`` plays episode e of network p
     activity: Activity
-    """Activity of the networks."""
-    actions: NDArray[Any]
-    """(L, ...), what came of it."""
-    rewards: NDArray[np.float64]
-    """(L,), in the task's reward units."""
-    terminated: NDArray[np.bool_]
-    """(L,), whether the episode came to its end."""
-    truncated: NDArray[np.bool_]
-    """(L,), whether it was cut."""
+    actions: NDArray[Any]  # (L, ...)
+    rewards: NDArray[np.float64]  # (L,), in the task's reward units
+    terminated: NDArray[np.bool_]  # (L,)
+    truncated: NDArray[np.bool_]  # (L,)
 
 
 class Observer(Protocol):
-    """Something that looks at every environment step of a rollout."""
+    """Receiver of every environment step of a rollout."""
 
     def step(self, seen: Seen) -> None:
-        """See one step."""
+        """Receive one step."""
 
 
 @dataclass(frozen=True)
 class ObservationLimits:
-    """Fixed limits that scale observations to [-1, 1]; what lies outside is clipped."""
+    """Fixed limits that scale observations to [-1, 1], clipped."""
 
-    low: NDArray[np.float32]
-    """(D,), in the task's units."""
-    high: NDArray[np.float32]
-    """(D,), in the task's units."""
+    low: NDArray[np.float32]  # (D,), in the task's units
+    high: NDArray[np.float32]  # (D,), in the task's units
 
     @classmethod
     def of(cls, low: Sequence[float], high: Sequence[float]) -> ObservationLimits:
-        """Make limits of two sequences of D numbers.
-
-        Raises:
-            ValueError: They differ in length, are not finite, or a low is not below its high.
-        """
-        low_, high_ = np.asarray(low, np.float32), np.asarray(high, np.float32)
+        """Make limits of D lows and D highs; ValueError unless each low is below its high."""
+        lows, highs = np.asarray(low, np.float32), np.asarray(high, np.float32)
         needs = "observation limits need as many finite lows as highs, each low below its high; got"
-        if low_.shape != high_.shape or low_.ndim != 1:
-            raise ValueError(f"{needs} shapes {low_.shape} and {high_.shape}")
-        wrong = ~(np.isfinite(low_) & np.isfinite(high_) & (low_ < high_))
+        if lows.shape != highs.shape or lows.ndim != 1:
+            raise ValueError(f"{needs} shapes {lows.shape} and {highs.shape}")
+        wrong = ~(np.isfinite(lows) & np.isfinite(highs) & (lows < highs))
         if wrong.any():
             raise ValueError(
-                f"{needs} low {few(low_[wrong])} with high {few(high_[wrong])}, wrong in "
+                f"{needs} low {few(lows[wrong])} with high {few(highs[wrong])}, wrong in "
                 f"{int(wrong.sum())} of {wrong.size} values"
             )
-        return cls(low_, high_)
+        return cls(lows, highs)
 
     @property
     def middle(self) -> NDArray[np.float32]:
-        """(D,), what becomes 0."""
+        """(D,), observation that becomes 0."""
         return (self.low + self.high) / np.float32(2.0)
 
     @property
@@ -116,13 +102,10 @@ Drive = Callable[[NDArray[np.float32]], NDArray[Any]]
 
 
 def make_drive(space: gym.Space[Any]) -> Drive:
-    """Return what turns a network's outputs into actions, deterministically.
+    """Return the function from a network's outputs to its deterministic actions.
 
-    Discrete actions are the largest output; those of a bounded Box are ``tanh`` of the outputs,
-    scaled to its limits.
-
-    Raises:
-        ValueError: The network can't drive such actions.
+    Discrete actions are the largest output; actions of a bounded Box are ``tanh`` of the outputs,
+    scaled to its limits. Other spaces raise ValueError.
     """
     if isinstance(space, gym.spaces.Discrete) and space.start == 0:
         return lambda outputs: outputs.argmax(axis=1)
@@ -137,7 +120,7 @@ def make_drive(space: gym.Space[Any]) -> Drive:
 
 
 def output_size(space: gym.Space[Any]) -> int:
-    """Return the number of outputs that drive an action space; see ``make_drive``."""
+    """Return the number of outputs that an action space needs; see ``make_drive``."""
     make_drive(space)
     return int(space.n) if isinstance(space, gym.spaces.Discrete) else int(np.prod(space.shape))  # type: ignore[arg-type]
 
@@ -155,14 +138,13 @@ def play(
     """Play seeded episodes with every network.
 
     Args:
-        task: Environments of the task, which are reset: E of them, or P × E where every network
-            has seeds of its own.
+        task: E environments of the task or, where each network has its own seeds, P × E.
         population: Architecture of the networks.
         weights: (P, W) float32.
         seeds: (E,) for the same episodes for every network, or (P, E); the episode of a seed is
             the first one after a reset with it.
         limits: Limits that scale the observations.
-        observer: Sees every step; with one worker only, as steps then have an order.
+        observer: Receives every step; with one worker only, as steps then have an order.
         workers: Threads that share the episodes; the result is the same for any number.
 
     Returns:
@@ -170,12 +152,24 @@ def play(
 
     Raises:
         ValueError: Weights or seeds have a wrong shape, an observation or a reward is not finite,
-            or the workers are none, or more than one for an observer.
+            or the number of workers is below 1, or above 1 with an observer.
     """
     networks, seeds = len(weights), np.asarray(seeds)
     episodes = seeds.shape[-1]
-    _check_seeds(seeds, networks, task.num_envs)
-    _check_workers(workers, observer)
+    if seeds.ndim not in (1, 2) or (seeds.ndim == 2 and len(seeds) != networks) or not seeds.size:
+        raise ValueError(
+            f"seeds must have shape (episodes,) or ({networks}, episodes), got {seeds.shape}"
+        )
+    if seeds.size != task.num_envs:
+        raise ValueError(
+            f"{seeds.size} seeds need as many environments, got a task of {task.num_envs}; make it "
+            f"with num_envs={seeds.size}"
+        )
+    if workers < 1 or (workers > 1 and observer is not None):
+        raise ValueError(
+            f"workers must be at least 1, and 1 with an observer, got {workers}; leave one of "
+            "them out"
+        )
     starts, _ = task.reset(seed=seeds.reshape(-1).tolist())
     stage = _Stage(task, population, weights, episodes, limits, starts, seeds, observer)
     blocks = _blocks(networks * episodes, workers, observer)
@@ -192,14 +186,14 @@ def play(
 
 
 def _blocks(lanes: int, workers: int, observer: Observer | None) -> list[NDArray[np.int64]]:
-    """Cut lanes into parts that are played one after the other, or by several workers."""
+    """Split lanes into blocks that are played in turn, or by several workers."""
     count = max(workers, math.ceil(lanes / _BLOCK)) if observer is None else 1
-    # Good networks, whose episodes may be long, stand side by side: each part takes its share.
+    # Good networks, with long episodes, are neighbours: each block takes its share of them.
     return [np.arange(first, lanes, count) for first in range(min(count, lanes))]
 
 
 class _Stage:
-    """Where lanes play; their results lie side by side, so that threads share nothing else."""
+    """State of a rollout; lanes write to disjoint places, so threads share nothing else."""
 
     def __init__(
         self,
@@ -227,6 +221,7 @@ class _Stage:
 
     def play(self, lanes: NDArray[np.int64]) -> None:
         """Play the episodes of some lanes to their ends."""
+        # Lanes share E start states, or each has its own where networks have their own seeds.
         batch = self._task.select(lanes % self._task.num_envs)
         observations = self._starts[lanes % self._task.num_envs]
         running = np.ones(lanes.size, np.bool_)
@@ -237,9 +232,9 @@ class _Stage:
             observations, running = self._step(batch, lanes, observations, running, step)
             left = int(running.sum())
             if 0 < left <= _KEEP_SHARE * lanes.size:
-                kept = np.flatnonzero(running)
-                batch = batch.select(kept)
-                lanes, observations, running = lanes[kept], observations[kept], running[kept]
+                rest = np.flatnonzero(running)
+                batch = batch.select(rest)
+                lanes, observations, running = lanes[rest], observations[rest], running[rest]
 
     def _step(
         self,
@@ -249,7 +244,7 @@ class _Stage:
         running: NDArray[np.bool_],
         step: int,
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Make one step of every lane; return what they observe and which of them still run."""
+        """Move every lane by one step; return their observations and the running lanes."""
         seeds = self._seeds[lanes]
         check_finite("observation", observations, batch.base_id, step - 1, running, seeds)
         activity = self._population.run(
@@ -258,6 +253,7 @@ class _Stage:
         actions = self._drive(activity.outputs)
         observations, rewards, terminated, truncated, _ = batch.advance(actions)
         check_finite("reward", rewards, batch.base_id, step, running, seeds)
+        # Ended lanes play on until they are dropped, but earn nothing.
         rewards = np.where(running, rewards, 0.0)
         self.returns[lanes] += rewards
         self.lengths[lanes] += running
@@ -268,7 +264,7 @@ class _Stage:
 
 
 class Samples:
-    """Observations at the steps 1, 2, 4, 8 and so on of every episode: few, of all its parts."""
+    """Observations at the steps 1, 2, 4, 8, … of every episode."""
 
     def __init__(self) -> None:
         self._parts: list[tuple[NDArray[np.int64], Observations]] = []
@@ -280,44 +276,25 @@ class Samples:
         observations: Observations,
         running: NDArray[np.bool_],
     ) -> None:
-        """Keep observations (L, ...) of the lanes (L,) that run, if it is such a step."""
+        """Store observations (L, ...) of running lanes (L,) at steps that are powers of two."""
+        # Few observations, but of all parts of an episode.
         if step & (step - 1) == 0:
-            which = np.flatnonzero(running)
-            self._parts.append((lanes[which], _taken(observations, which)))
+            indices = np.flatnonzero(running)
+            self._parts.append((lanes[indices], _picked(observations, indices)))
 
     def joined(self) -> Observations:
-        """Return all observations (n, ...), lane by lane, so that no worker's haste shows."""
+        """Return all observations (n, ...), lane by lane, independent of the workers' order."""
         lanes, parts = zip(*self._parts, strict=True)
         first: Any = parts[0]
-        every: Any = (
+        joined: Any = (
             {key: np.concatenate([part[key] for part in parts]) for key in first}
             if isinstance(first, dict)
             else np.concatenate(parts)
         )
-        return _taken(every, np.argsort(np.concatenate(lanes), kind="stable"))
+        return _picked(joined, np.argsort(np.concatenate(lanes), kind="stable"))
 
 
-def _taken(observations: Observations, which: NDArray[np.int64]) -> Observations:
+def _picked(observations: Observations, indices: NDArray[np.int64]) -> Observations:
     if isinstance(observations, dict):
-        return {key: part[which] for key, part in observations.items()}
-    return observations[which]
-
-
-def _check_workers(workers: int, observer: Observer | None) -> None:
-    if workers < 1 or (workers > 1 and observer is not None):
-        raise ValueError(
-            f"workers must be at least 1, and 1 with an observer, got {workers}; leave one of "
-            "them out"
-        )
-
-
-def _check_seeds(seeds: NDArray[np.int64], networks: int, environments: int) -> None:
-    if seeds.ndim not in (1, 2) or (seeds.ndim == 2 and len(seeds) != networks) or not seeds.size:
-        raise ValueError(
-            f"seeds must have shape (episodes,) or ({networks}, episodes), got {seeds.shape}"
-        )
-    if seeds.size != environments:
-        raise ValueError(
-            f"{seeds.size} seeds need as many environments, got a task of {environments}; make it "
-            f"with num_envs={seeds.size}"
-        )
+        return {key: part[indices] for key, part in observations.items()}
+    return observations[indices]

@@ -1,4 +1,4 @@
-"""Environments seen through spikes: a wrapper for any, and the class behind the snn/ ids."""
+"""Wrapper that encodes observations as spikes, and the environment behind the ``snn/`` ids."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gymnasium.utils import EzPickle, RecordConstructorArgs
 from numpy.typing import ArrayLike, NDArray
 
 from snn_gym._base.spaces import FlatSpikes
-from snn_gym.envs.coding import ANALOGUE, ObservationCoder
+from snn_gym.envs.coding import ANALOGUE, BatchCoder
 from snn_gym.envs.registry import SpikeSettings, known_ids, load_spike_settings, make_task
 from snn_gym.envs.rendering import SpikeRenderer, warn_of_no_render_mode
 
@@ -21,14 +21,7 @@ ActT = TypeVar("ActT")
 
 
 def settings_of(base_id: str) -> SpikeSettings:
-    """Return how a known task is encoded.
-
-    Args:
-        base_id: Gymnasium id.
-
-    Raises:
-        ValueError: The task is not known; the message names ``SpikeObservation``.
-    """
+    """Return the spike settings of a known task; ValueError names ``SpikeObservation``."""
     if base_id not in known_ids():
         raise ValueError(
             f"environment {base_id!r} is unknown to SpikingEnv; show any environment through "
@@ -40,13 +33,13 @@ def settings_of(base_id: str) -> SpikeSettings:
 class SpikeObservation(gym.Wrapper[NDArray[np.int8], ActT, Any, ActT], RecordConstructorArgs):
     """Encode the observations of an environment as spike trains MultiBinary((T, N)).
 
-    Observations may be Box, Discrete or MultiDiscrete. A Box is scaled from its limits
-    to intensities in [0, 1] and clipped; ``snn_gym.estimate_limits`` finds limits where the
-    space has infinite bounds. A category becomes one intensity of 1 among zeros.
-    The analogue observation stays in ``info["analogue_observation"]``.
+    Observations may be Box, Discrete or MultiDiscrete. A Box is scaled from its limits to
+    intensities in [0, 1] and clipped; ``snn_gym.estimate_limits`` estimates limits for infinite
+    bounds. A category becomes one intensity of 1 among zeros. The analogue observation stays in
+    ``info["analogue_observation"]``.
 
-    Random spikes come from a stream of their own, restarted by ``reset(seed=...)``:
-    dynamics and rewards are those of the wrapped environment at the same seed.
+    Random spikes come from a separate stream, restarted by ``reset(seed=...)``: dynamics and
+    rewards equal those of the wrapped environment at the same seed.
 
     Example:
         >>> import gymnasium as gym
@@ -71,14 +64,14 @@ class SpikeObservation(gym.Wrapper[NDArray[np.int8], ActT, Any, ActT], RecordCon
             env: Environment with a Box, Discrete or MultiDiscrete observation.
             encoder: ``rate``, ``latency``, ``population`` or ``delta``.
             time_steps: Number T of time steps for each environment step, at least 1.
-            encoder_parameters: Parameters of the encoder; defaults where absent.
-            low: Observation that becomes intensity 0, for a Box; a number or an array
-                of the observation's shape. Default: the space's own bound.
-            high: Likewise for intensity 1.
+            encoder_parameters: Parameters of the encoder; absent ones take their defaults.
+            low: For a Box, the observation that becomes intensity 0; a number or an array of the
+                observation's shape. Default: the space's bound.
+            high: For a Box, the observation that becomes intensity 1.
 
         Raises:
-            ValueError: A limit is infinite or an argument is not allowed; the message
-                names the remedy.
+            ValueError: A limit is infinite or an argument is not allowed; the message names the
+            fix.
         """
         RecordConstructorArgs.__init__(
             self,
@@ -90,7 +83,7 @@ class SpikeObservation(gym.Wrapper[NDArray[np.int8], ActT, Any, ActT], RecordCon
             high=None if high is None else np.asarray(high).tolist(),
         )
         super().__init__(env)
-        self._coder = ObservationCoder(
+        self._coder = BatchCoder(
             env.observation_space, encoder, encoder_parameters, time_steps, low, high
         )
         self.observation_space = self._coder.space
@@ -101,46 +94,44 @@ class SpikeObservation(gym.Wrapper[NDArray[np.int8], ActT, Any, ActT], RecordCon
         """Start an episode.
 
         Args:
-            seed: Seed of the environment and of random spikes; None goes on.
+            seed: Seed of the environment and of random spikes; None continues the streams.
             options: Passed to the environment.
 
         Returns:
-            Spikes (T, N), int8, and the environment's info with the analogue
-            observation under ``analogue_observation``.
+            Spikes (T, N), int8, and info with ``analogue_observation``.
         """
         observation, info = self.env.reset(seed=seed, options=options)
-        self._coder.seed(seed)
-        return self._coder.start(observation), {**info, ANALOGUE: np.array(observation)}
+        self._coder.seed([seed])
+        analogue = np.array(observation)
+        spikes = self._coder.start(analogue[np.newaxis])[0].copy()
+        return spikes, {**info, ANALOGUE: analogue}
 
     def step(
         self, action: ActT
     ) -> tuple[NDArray[np.int8], SupportsFloat, bool, bool, dict[str, Any]]:
         """Make one environment step.
 
-        Args:
-            action: Action of the wrapped environment.
-
         Returns:
-            Spikes (T, N), int8; reward; terminated; truncated; and info with the
-            analogue observation under ``analogue_observation``.
+            Spikes (T, N), int8; reward; terminated; truncated; info with ``analogue_observation``.
         """
         observation, reward, terminated, truncated, info = self.env.step(action)
-        info = {**info, ANALOGUE: np.array(observation)}
-        return self._coder.step(observation), reward, terminated, truncated, info
+        analogue = np.array(observation)
+        spikes = self._coder.step(analogue[np.newaxis])[0].copy()
+        return spikes, reward, terminated, truncated, {**info, ANALOGUE: analogue}
 
 
 # ---- spiking env ---------------------------------------------------------------------------------
 class SpikingEnv(gym.Env[NDArray[Any], Any]):
-    """A known task seen through spikes: its dynamics, spike trains for observations.
+    """A known task seen through spikes.
 
-    It owns its base environment instead of wrapping one, because gymnasium's checker
-    expects an environment behind an id to be no wrapper. Limits and encoder come from
-    the task's file under envs/ unless given.
+    The environment owns its base environment instead of wrapping it, because gymnasium's checker
+    expects no wrapper behind an id. Limits and encoder come from the task's file under envs/ unless
+    given.
 
-    Base environment and random spikes are seeded by ``reset(seed=...)`` and draw from
-    two streams, so that states and rewards are those of the base environment at the
-    same seed, whatever the encoder. ``info["analogue_observation"]`` is the analogue observation;
-    the task's own infos are left out, as in a batch (``BatchedSpikingEnv``).
+    Base environment and random spikes draw from two streams, both seeded by ``reset(seed=...)``.
+    States and rewards therefore equal those of the base environment at the same seed, whatever the
+    encoder. ``info["analogue_observation"]`` is the analogue observation; the task's other infos
+    are left out, as in a batch (``BatchedSpikingEnv``).
     """
 
     metadata = {"render_modes": ["human", "rgb_array"], "render_fps": 30}  # noqa: RUF012 - gymnasium's own type
@@ -161,35 +152,36 @@ class SpikingEnv(gym.Env[NDArray[Any], Any]):
 
         Args:
             base_id: Gymnasium id of the task; fixed by the registered id.
-            encoder: ``rate``, ``latency``, ``population`` or ``delta``. Default: the
-                task's, ``population``.
-            encoder_parameters: Parameters of the encoder; the task's where absent.
-            time_steps: Number T of time steps for each environment step. Default: the
-                task's, 8.
-            low: Observation that becomes intensity 0, per observed value. Default: the
-                task's.
-            high: Likewise for intensity 1.
+            encoder: ``rate``, ``latency``, ``population`` or ``delta``. Default: the task's,
+                ``population``.
+            encoder_parameters: Parameters of the encoder. Default: the task's.
+            time_steps: Number T of time steps for each environment step. Default: the task's, 8.
+            low: Observation that becomes intensity 0, per observed value. Default: the task's.
+            high: Observation that becomes intensity 1. Default: the task's.
             render_mode: ``human``, ``rgb_array`` or None.
             flatten: Observe ``FlatSpikes(T, N)``, a Box of one dimension.
             **arguments: Arguments of the base environment, as for ``gym.make``.
 
         Raises:
-            TypeError: An argument is unknown, to the base environment too.
-            ValueError: An argument is not allowed; the message names what is.
+            TypeError: An argument is unknown, also to the base environment.
+            ValueError: An argument is not allowed; the message names the allowed values.
         """
         settings = settings_of(base_id)
         encoder = settings.encoder if encoder is None else encoder
-        known = settings.encoder_parameters.get(encoder, {})
-        self._check_render_mode(render_mode)
+        modes = self.metadata["render_modes"]
+        if render_mode is not None and render_mode not in modes:
+            raise ValueError(
+                f"render_mode {render_mode!r} is unknown; allowed modes: {', '.join(modes)}"
+            )
         self.render_mode = render_mode
         base_mode = None if render_mode is None else "rgb_array"
         self._remade = functools.partial(make_task, base_id, render_mode=base_mode, **arguments)
         self._base = self._remade().unwrapped
         self._awaits_reset = False
-        self._coder = ObservationCoder(
+        self._coder = BatchCoder(
             self._base.observation_space,
             encoder,
-            {**known, **(encoder_parameters or {})},
+            {**settings.encoder_parameters.get(encoder, {}), **(encoder_parameters or {})},
             settings.time_steps if time_steps is None else time_steps,
             settings.low if low is None else low,
             settings.high if high is None else high,
@@ -198,11 +190,15 @@ class SpikingEnv(gym.Env[NDArray[Any], Any]):
         self.action_space = self._base.action_space
         self._flat = FlatSpikes(*self._coder.space.shape) if flatten else None
         self.observation_space = self._coder.space if self._flat is None else self._flat
-        self._renderer = None if render_mode is None else self._make_renderer()
+        self._renderer: SpikeRenderer | None = None
+        if render_mode is not None:
+            self._renderer = SpikeRenderer(
+                self._coder.channels_per_value, render_mode == "human", self.metadata["render_fps"]
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**self.__dict__, "_base_stream": self._base.np_random}
-        # Such tasks save their arguments alone, and not all of them: they are made again instead.
+        # An EzPickle task saves some of its arguments only, so it is made again instead.
         if isinstance(self._base, EzPickle):
             del state["_base"]
             state["_awaits_reset"] = True
@@ -217,20 +213,20 @@ class SpikingEnv(gym.Env[NDArray[Any], Any]):
 
     @property
     def base(self) -> gym.Env[Any, Any]:
-        """The base environment, without wrappers."""
+        """Base environment, without wrappers."""
         return self._base
 
     def has_wrapper_attr(self, name: str) -> bool:
-        """Tell whether this environment or its base has an attribute."""
+        """Test whether this environment or its base has an attribute."""
         return super().has_wrapper_attr(name) or self._base.has_wrapper_attr(name)
 
     def get_wrapper_attr(self, name: str) -> Any:
-        """Return an attribute of this environment or else of its base."""
+        """Return an attribute of this environment, or of its base."""
         owner = self if super().has_wrapper_attr(name) else self._base
         return getattr(owner, name)
 
     def set_wrapper_attr(self, name: str, value: Any, *, force: bool = True) -> bool:
-        """Set an attribute where it is, here or in the base; a new one here, if forced."""
+        """Set an attribute where it exists, here or in the base; otherwise here, if forced."""
         if not super().has_wrapper_attr(name) and self._base.has_wrapper_attr(name):
             return self._base.set_wrapper_attr(name, value)
         return super().set_wrapper_attr(name, value, force=force)
@@ -241,51 +237,45 @@ class SpikingEnv(gym.Env[NDArray[Any], Any]):
         """Start an episode.
 
         Args:
-            seed: Seed of the base environment and of random spikes; None goes on.
+            seed: Seed of the base environment and of random spikes; None continues the streams.
             options: Passed to the base environment.
 
         Returns:
-            Spikes (T, N), int8, or flat, and info with the ``analogue_observation``.
+            Spikes (T, N), int8, or flat, and info with ``analogue_observation``.
         """
         super().reset(seed=seed)
         self._awaits_reset = False
         observation, _ = self._base.reset(seed=seed, options=options)
-        self._coder.seed(seed)
-        spikes = self._coder.start(observation)
+        self._coder.seed([seed])
+        analogue = np.array(observation)
+        spikes = self._coder.start(analogue[np.newaxis])[0].copy()
         if self._renderer is not None:
             self._renderer.clear()
-        return self._observation(spikes), {ANALOGUE: np.array(observation)}
+        return self._observation(spikes), {ANALOGUE: analogue}
 
     def step(self, action: Any) -> tuple[NDArray[Any], SupportsFloat, bool, bool, dict[str, Any]]:
         """Make one environment step.
 
-        Args:
-            action: Action of the base environment.
-
         Returns:
-            Spikes (T, N), int8, or flat; reward; terminated; truncated; and info with the
+            Spikes (T, N), int8, or flat; reward; terminated; truncated; info with
             ``analogue_observation``.
 
         Raises:
-            gymnasium.error.ResetNeeded: It is a copy that was pickled or copied deeply, of a task
-                whose world can't be saved, and was not reset since.
+            gymnasium.error.ResetNeeded: This is a pickled or deep copy, its base cannot be saved
+                within an episode, and there was no reset since.
         """
         if self._awaits_reset:
             raise gym.error.ResetNeeded(
                 "an episode of this task does not outlive pickling; call reset() before step()"
             )
         observation, reward, terminated, truncated, _ = self._base.step(action)
-        spikes = self._coder.step(observation)
-        info = {ANALOGUE: np.array(observation)}
-        # Some tasks give whole numbers or numpy's, and learners' checkers expect a float.
-        return self._observation(spikes), float(reward), terminated, truncated, info
+        analogue = np.array(observation)
+        spikes = self._observation(self._coder.step(analogue[np.newaxis])[0].copy())
+        # Some tasks return integers or numpy scalars; the checkers of learners expect a float.
+        return spikes, float(reward), terminated, truncated, {ANALOGUE: analogue}
 
     def render(self) -> NDArray[np.uint8] | None:
-        """Draw the base environment beside the latest spikes.
-
-        Returns:
-            Image (height, width, 3), uint8, in mode ``rgb_array``; else None.
-        """
+        """Return an image (height, width, 3), uint8, in mode ``rgb_array``; otherwise None."""
         if self._renderer is None:
             warn_of_no_render_mode("gym.make")
             return None
@@ -297,23 +287,10 @@ class SpikingEnv(gym.Env[NDArray[Any], Any]):
         if self._renderer is not None:
             self._renderer.close()
 
-    def _make_renderer(self) -> SpikeRenderer:
-        return SpikeRenderer(
-            channels_per_value=self._coder.channels_per_value,
-            human=self.render_mode == "human",
-            frames_per_second=self.metadata["render_fps"],
-        )
-
     def _observation(self, spikes: NDArray[np.int8]) -> NDArray[Any]:
-        """Draw spikes (T, N) in mode ``human``; return them as an observation."""
+        """Return spikes (T, N) as an observation; draw them in mode ``human``."""
         if self._renderer is not None:
             self._renderer.add(spikes)
             if self.render_mode == "human":
                 self._renderer.draw(self._base.render())
         return spikes if self._flat is None else self._flat.flatten(spikes)
-
-    def _check_render_mode(self, render_mode: str | None) -> None:
-        modes = self.metadata["render_modes"]
-        if render_mode is not None and render_mode not in modes:
-            allowed = ", ".join(modes)
-            raise ValueError(f"render_mode {render_mode!r} is unknown; allowed modes: {allowed}")

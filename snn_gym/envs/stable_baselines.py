@@ -1,4 +1,4 @@
-"""Environments as Stable-Baselines3 wants them, one or many, and ``make_vec_env``."""
+"""Stable-Baselines3 environments: checked, batched, and ``make_vec_env``."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from snn_gym.envs.registry import env_ids, flat_ids, import_named_module, naming
 
 # ---- checked -------------------------------------------------------------------------------------
 class CheckedVecEnv(DummyVecEnv):
-    """``DummyVecEnv`` that refuses observations and rewards that are infinite or no numbers.
+    """``DummyVecEnv`` that raises ValueError if an observation or a reward is not finite.
 
-    Learners would train to weights that are no numbers, without a word.
+    Without the check, learners silently train to weights that are not finite.
     """
 
     def __init__(self, env_fns: list[Callable[[], gym.Env[Any, Any]]]) -> None:
@@ -38,22 +38,14 @@ class CheckedVecEnv(DummyVecEnv):
         self._steps = np.zeros(self.num_envs, np.int64)
 
     def reset(self) -> VecEnvObs:
-        """Start an episode in every environment.
-
-        Raises:
-            ValueError: An observation is not finite.
-        """
+        """Start an episode in every environment."""
         observations: Any = super().reset()
         self._steps = np.zeros(self.num_envs, np.int64)
         check_finite("observation", observations, self._name, 0)
         return observations  # type: ignore[no-any-return]
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Finish the step.
-
-        Raises:
-            ValueError: An observation or a reward is not finite.
-        """
+        """Finish the step."""
         observations, rewards, dones, infos = super().step_wait()
         self._steps += 1
         check_step(self._name, observations, rewards, dones, self._steps, infos)  # type: ignore[arg-type]
@@ -63,102 +55,74 @@ class CheckedVecEnv(DummyVecEnv):
 
 # ---- batch vec env -------------------------------------------------------------------------------
 Indices = int | Iterable[int] | None
-"""Environments as Stable-Baselines3 names them: one, some, or None for all."""
 
 
 class BatchVecEnv(VecEnv):
-    """Environments that have attributes in common, and no attributes or methods of their own."""
+    """``VecEnv`` on a batch, whose environments share all their attributes."""
 
     @abstractmethod
     def _common_attributes(self) -> dict[str, Any]:
-        """Return what can be read of every environment."""
+        """Return the readable attributes of every environment."""
 
     @abstractmethod
     def _no_single_environments(self, name: str) -> AttributeError:
-        """Return the error that says why there is no attribute or method of this name."""
+        """Return the error for an attribute or method that single environments lack."""
 
     def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
-        """Return what the environments have in common, once for each of some of them.
-
-        Raises:
-            AttributeError: They have nothing of that name in common.
-        """
+        """Return a shared attribute once for each environment; AttributeError without one."""
         common = self._common_attributes()
         if attr_name not in common:
             raise self._no_single_environments(attr_name)
         return [common[attr_name]] * len(list(self._get_indices(indices)))
 
     def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
-        """Refuse: a batch has no single environments.
-
-        Raises:
-            AttributeError: Always.
-        """
+        """Raise AttributeError: a batch has no single environments."""
         del value, indices
         raise self._no_single_environments(attr_name)
 
     def env_method(
         self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
     ) -> list[Any]:
-        """Refuse: a batch has no single environments.
-
-        Raises:
-            AttributeError: Always.
-        """
+        """Raise AttributeError: a batch has no single environments."""
         del method_args, indices, method_kwargs
         raise self._no_single_environments(method_name)
 
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: Indices = None
     ) -> list[bool]:
-        """Tell whether environments are wrapped; ``Monitor`` counts, as its records are here."""
+        """Test whether environments are wrapped; ``Monitor`` counts, as infos hold its records."""
         return [wrapper_class is Monitor] * len(list(self._get_indices(indices)))
 
 
 # ---- infos ---------------------------------------------------------------------------------------
 def final_observation(final: Any, index: int) -> Any:
-    """Return a copy of the last observation of an episode.
-
-    Args:
-        final: ``infos["final_obs"]``: an array of B observations or, for a Dict space, a
-            dict of such arrays.
-        index: The environment.
-    """
+    """Return a copy of an environment's last observation from ``infos["final_obs"]``."""
     if isinstance(final, Mapping):
         return {key: _own(values[index]) for key, values in final.items()}
     return _own(final[index])
 
 
 def split_infos(infos: Mapping[str, Any], num_envs: int) -> list[dict[str, Any]]:
-    """Return each environment's info from the batched one.
+    """Return B independent dicts, one for each environment, from batched infos.
 
-    Args:
-        infos: Batched infos. ``_key`` (B,), bool, says where ``key`` holds a value; without
-            it, everywhere. Dicts are batched in the same way.
-        num_envs: Number B of environments.
-
-    Returns:
-        B dicts, independent of the batched one; numpy's numbers become Python's.
+    ``_key`` (B,), bool, marks the environments that have a value of ``key``; without it, all have.
+    Nested dicts are split in the same way. Numpy's numbers become Python's.
     """
     split: list[dict[str, Any]] = [{} for _ in range(num_envs)]
     for key, values in infos.items():
         if key.startswith("_") and key[1:] in infos:
             continue
         mask = infos.get(f"_{key}")
-        where = range(num_envs) if mask is None else np.flatnonzero(mask).tolist()
+        indices = range(num_envs) if mask is None else np.flatnonzero(mask).tolist()
         parts = split_infos(values, num_envs) if isinstance(values, Mapping) else values
-        for index in where:
-            split[index][key] = _plain(parts[index])
+        for index in indices:
+            value = parts[index]
+            split[index][key] = value.item() if isinstance(value, np.generic) else _own(value)
     return split
 
 
-def _plain(value: Any) -> Any:
-    """Return a value of its own: Python's number for numpy's, a copy of anything else."""
-    return value.item() if isinstance(value, np.generic) else _own(value)
-
-
 def _own(value: Any) -> Any:
-    """Return a copy that shares nothing; of plain arrays by their own, much faster, method."""
+    """Return an independent copy; plain arrays use their own, much faster method."""
     plain = isinstance(value, np.ndarray) and value.dtype.kind != "O"
     return value.copy() if plain else copy.deepcopy(value)
 
@@ -168,17 +132,17 @@ _FINAL = ("final_obs", "_final_obs", "final_info", "_final_info")
 
 
 class StableBaselinesVecEnv(BatchVecEnv):
-    """A Stable-Baselines3 ``VecEnv`` on any gymnasium ``VectorEnv`` with autoreset SAME_STEP.
+    """Stable-Baselines3 ``VecEnv`` on any gymnasium ``VectorEnv`` with autoreset SAME_STEP.
 
-    It gives what ``DummyVecEnv`` gives on environments wrapped in ``Monitor``: float32
-    rewards; ``terminal_observation``, ``TimeLimit.truncated`` and ``episode`` (return,
-    length, seconds since the start) in infos; ``reset_infos``; ``seed`` and
-    ``set_options`` for the next reset. Observations are new arrays at every step.
+    It equals ``DummyVecEnv`` on environments wrapped in ``Monitor``: float32 rewards;
+    ``terminal_observation``, ``TimeLimit.truncated`` and ``episode`` (return, length, seconds since
+    the start) in infos; ``reset_infos``; ``seed`` and ``set_options`` for the next reset.
+    Observations are new arrays at every step.
 
-    Of single environments only what the batch has in common can be reached; ``make_vec_env``
-    with mode ``sync`` or ``async`` makes environments that have more. Options must be equal for
-    all environments, because gymnasium's batches take one set. Other infos are as gymnasium
-    batches them: in a step, the first environment that gives a key sets the dtype of its values.
+    Single environments give access only to their shared attributes; ``make_vec_env`` with mode
+    ``sync`` or ``async`` makes environments with more. Options must be equal for all environments,
+    because a gymnasium batch takes one set. Other infos are as gymnasium batches them: in a step,
+    the first environment with a key sets the dtype of its values.
 
     Example:
         >>> import gymnasium as gym
@@ -196,14 +160,15 @@ class StableBaselinesVecEnv(BatchVecEnv):
             env: Vector environment whose ``metadata["autoreset_mode"]`` is SAME_STEP.
 
         Raises:
-            ValueError: The autoreset mode is another one; the message says why that is
-                refused.
+            ValueError: The autoreset mode differs; the message says why learners need SAME_STEP.
         """
-        require_same_step(env, "mode='batched' or mode='sync'")
+        remedy = "use snn_gym.make_vec_env with mode='batched' or mode='sync'"
+        check_same_step(env.metadata.get("autoreset_mode"), str(env), remedy)
         # Gymnasium's annotations of vector environments are narrower than what they take.
         self._env: Any = env
         self._actions: NDArray[Any] | None = None
         self._start_time = time.time()
+        # float64: sums of many float32 rewards would lose digits.
         self._returns = np.zeros(env.num_envs)
         self._lengths = np.zeros(env.num_envs, np.int64)
         self._name = str(env) if env.spec is None else env.spec.id
@@ -217,10 +182,9 @@ class StableBaselinesVecEnv(BatchVecEnv):
         return env
 
     def adopt(self, other: StableBaselinesVecEnv) -> None:
-        """Go on with the environments of another one, which must be reset first.
+        """Continue with the environments of another instance of equal size and spaces.
 
-        Args:
-            other: As many environments of the same spaces; not to be used any more.
+        Reset before the next step, and do not use the other instance any more.
         """
         assert other.num_envs == self.num_envs
         self._env.close()
@@ -248,12 +212,11 @@ class StableBaselinesVecEnv(BatchVecEnv):
         """Start a step.
 
         Args:
-            actions: Actions (B, ...); cast to the action space's dtype where no kind of
-                number is lost.
+            actions: Actions (B, ...), cast to the action space's dtype within the same kind.
 
         Raises:
-            ValueError: There is not one action for each environment, or they are of another
-                kind than the space's.
+            ValueError: There is not one action for each environment, or their dtype has another
+            kind.
         """
         self._actions = self._checked(actions)
 
@@ -261,46 +224,48 @@ class StableBaselinesVecEnv(BatchVecEnv):
         """Finish the step.
 
         Returns:
-            Observations as from ``reset``; rewards (B,), float32; dones (B,), bool; and B
-            infos.
+            Observations as from ``reset``; rewards (B,), float32; dones (B,), bool; and B infos.
         """
         assert self._actions is not None, "step_wait() without step_async()"
-        observations, rewards, terminated, truncated, infos = self._env.step(self._actions)
-        self._actions = None
+        actions, self._actions = self._actions, None
+        return self._step(actions, with_infos=True)
+
+    def step_without_infos(self, actions: NDArray[Any]) -> VecEnvStepReturn:
+        """Make a step as ``step`` does, but without infos of running episodes, for speed.
+
+        Infos are complete where an episode ended. All others are one shared, empty dict.
+        """
+        return self._step(self._checked(actions), with_infos=False)
+
+    def _step(self, actions: NDArray[Any], with_infos: bool) -> VecEnvStepReturn:
+        observations, rewards, terminated, truncated, infos = self._env.step(actions)
         self._returns += rewards
         self._lengths += 1
         dones = np.logical_or(terminated, truncated)
-        split = self._step_infos(infos, dones)
-        check_step(self._name, observations, rewards, dones, self._lengths, split)
-        self._lengths[dones] = 0
-        for info, cut in zip(split, (truncated & ~terminated).tolist(), strict=True):
-            info["TimeLimit.truncated"] = cut
-        return self._owned(observations), np.array(rewards, np.float32), dones, split
-
-    def step_without_infos(self, actions: NDArray[Any]) -> VecEnvStepReturn:
-        """Make a step as ``step`` does, of environments that have no infos of their own.
-
-        Infos say what they do there where an episode ended. All others are one empty dict, for to
-        make a thousand of them takes longer than the step.
-
-        Args:
-            actions: As for ``step_async``.
-        """
-        result = self._env.step(self._checked(actions))
-        observations, rewards, terminated, truncated, infos = result
-        self._returns += rewards
-        self._lengths += 1
-        dones = terminated | truncated
+        # One empty dict, because making a thousand of them takes longer than the step.
         split: list[dict[str, Any]] = [{}] * self.num_envs
-        seconds = round(time.time() - self._start_time, 6)
-        for index in np.flatnonzero(dones).tolist():
-            split[index] = {
-                **self._end(infos, index, seconds),
-                "TimeLimit.truncated": bool(truncated[index] and not terminated[index]),
-            }
+        final = split
+        if with_infos:
+            split = split_infos({k: v for k, v in infos.items() if k not in _FINAL}, self.num_envs)
+            final = split_infos(infos.get("final_info", {}), self.num_envs)
+        # Without it, the observation of the next episode would be taken for the last one.
+        if dones.any() and "final_obs" not in infos:
+            raise RuntimeError(
+                f"{self._env} ended an episode without final_obs in its infos, which autoreset "
+                "mode SAME_STEP asks for"
+            )
+        ended = np.flatnonzero(dones).tolist()
+        for index in ended:
+            if with_infos:
+                # Present infos belong to the reset that followed the step.
+                self.reset_infos[index] = split[index]
+            split[index] = {**final[index], **self._end(infos, index)}
         self._returns[dones] = 0
         check_step(self._name, observations, rewards, dones, self._lengths, split)
         self._lengths[dones] = 0
+        is_cut = (truncated & ~terminated).tolist()
+        for index in range(self.num_envs) if with_infos else ended:
+            split[index]["TimeLimit.truncated"] = is_cut[index]
         return self._owned(observations), np.array(rewards, np.float32), dones, split
 
     def close(self) -> None:
@@ -327,7 +292,7 @@ class StableBaselinesVecEnv(BatchVecEnv):
         }
 
     def _next_seed(self) -> int | list[int | None] | None:
-        """Return the seeds for the next reset; s alone for s, s + 1, …, which all batches take."""
+        """Return the seeds for the next reset; s for s, s + 1, …, which all batches accept."""
         first = self._seeds[0]
         if first is None:
             return None if set(self._seeds) == {None} else list(self._seeds)
@@ -372,33 +337,14 @@ class StableBaselinesVecEnv(BatchVecEnv):
             )
         return np.array(observations, dtype=space.dtype)
 
-    def _step_infos(self, infos: Mapping[str, Any], dones: NDArray[np.bool_]) -> list[Any]:
-        """Return each environment's info of the step, not of the reset that followed it."""
-        ongoing = {key: value for key, value in infos.items() if key not in _FINAL}
-        split = split_infos(ongoing, self.num_envs)
-        if not dones.any():
-            return split
-        if "final_obs" not in infos:
-            raise RuntimeError(
-                f"{self._env} ended an episode without final_obs in its infos, which autoreset "
-                "mode SAME_STEP asks for"
-            )
-        final = split_infos(infos.get("final_info", {}), self.num_envs)
-        seconds = round(time.time() - self._start_time, 6)
-        for index in np.flatnonzero(dones).tolist():
-            self.reset_infos[index] = split[index]
-            split[index] = {**final[index], **self._end(infos, index, seconds)}
-        self._returns[dones] = 0
-        return split
-
-    def _end(self, infos: Mapping[str, Any], index: int, seconds: float) -> dict[str, Any]:
-        """Return what an info says of the end of an environment's episode."""
+    def _end(self, infos: Mapping[str, Any], index: int) -> dict[str, Any]:
+        """Return the infos that describe the end of an environment's episode."""
         return {
             "terminal_observation": final_observation(infos["final_obs"], index),
             "episode": {
                 "r": round(float(self._returns[index]), 6),
                 "l": int(self._lengths[index]),
-                "t": seconds,
+                "t": round(time.time() - self._start_time, 6),
             },
         }
 
@@ -409,32 +355,8 @@ class StableBaselinesVecEnv(BatchVecEnv):
         )
 
 
-def require_same_step(env: VectorEnv[Any, Any, Any], remedy: str) -> None:
-    """Refuse a vector environment that starts episodes in another way than in the same step.
-
-    Args:
-        env: The vector environment.
-        remedy: The modes of ``make_vec_env`` to name.
-
-    Raises:
-        ValueError: Its autoreset mode is not SAME_STEP.
-    """
-    check_same_step(
-        env.metadata.get("autoreset_mode"), str(env), f"use snn_gym.make_vec_env with {remedy}"
-    )
-
-
 def check_same_step(mode: Any, name: str, remedy: str) -> None:
-    """Refuse an autoreset mode that learners can't use.
-
-    Args:
-        mode: The mode of a vector environment; None if it states none.
-        name: Name of the vector environment.
-        remedy: Fix to name.
-
-    Raises:
-        ValueError: The mode is not SAME_STEP.
-    """
+    """Raise ValueError, with a remedy, unless the autoreset mode is SAME_STEP."""
     if mode is AutoresetMode.SAME_STEP:
         return
     reasons = {
@@ -446,7 +368,7 @@ def check_same_step(mode: Any, name: str, remedy: str) -> None:
 
 
 def _single_spec(spec: Any) -> Any:
-    """Return the spec of one environment from that of a batch."""
+    """Return the spec of one environment from the spec of a batch."""
     if spec is None:
         return None
     single = copy.deepcopy(spec)
@@ -460,10 +382,8 @@ def _single_spec(spec: Any) -> Any:
 
 # ---- vector --------------------------------------------------------------------------------------
 Mode = Literal["batched", "sync", "async", "vector_entry_point"]
-"""How environments are run; see ``make_vec_env``."""
 
 Wrap = Callable[[gym.Env[Any, Any]], gym.Wrapper[Any, Any, Any, Any]]
-"""A function that wraps an environment."""
 
 
 def make_vec_env(
@@ -479,31 +399,30 @@ def make_vec_env(
 
     Modes:
 
-    - ``batched``: our own environments, stepped as one batch: the classic control tasks
-      and every ``snn/`` id. Default where there are such and no wrappers are given.
+    - ``batched``: our own environments, stepped as one batch: the classic control tasks and every
+      ``snn/`` id. Default for these ids without wrappers.
     - ``sync``: single environments, stepped one after the other, in Stable-Baselines3's
-      ``DummyVecEnv``. Default elsewhere.
-    - ``async``: single environments, each in a process of its own, in its ``SubprocVecEnv``.
-    - ``vector_entry_point``: the batch that the id registers with gymnasium, if it starts
-      new episodes in the step that ends one.
+      ``DummyVecEnv``. Default for all others.
+    - ``async``: single environments, each in its own process, in ``SubprocVecEnv``.
+    - ``vector_entry_point``: the batch that the id registers with gymnasium, if it starts new
+      episodes in the step that ends one.
 
-    All give the same transitions as Stable-Baselines3's ``DummyVecEnv`` on environments
-    wrapped in ``Monitor``; ``SubprocVecEnv`` leaves rewards in float64, the others in float32.
-    In this process, an observation or a reward that is not finite raises ValueError.
+    All give the same transitions as Stable-Baselines3's ``DummyVecEnv`` on environments wrapped in
+    ``Monitor``; ``SubprocVecEnv`` leaves rewards in float64, the others in float32. In this
+    process, an observation or a reward that is not finite raises ValueError.
 
     Args:
         env_id: Any id that gymnasium knows; ``module:id`` imports the module first.
         n_envs: Number of environments, at least 1.
-        seed: Environment i is reset with seed + i at the first reset, and the action space
-            seeded; None for random.
+        seed: Environment i is first reset with seed + i, and the action space is seeded; None
+            for random.
         mode: See above.
         env_kwargs: Arguments of the environment, as for ``gym.make``.
-        wrappers: Functions that wrap each single environment, innermost first; modes
-            ``sync`` and ``async`` only.
+        wrappers: Functions that wrap each single environment, innermost first; modes ``sync``
+            and ``async`` only.
 
     Raises:
-        ValueError: The mode is unknown or can't serve this id rightly; the message names
-            the one to use.
+        ValueError: The mode is unknown or cannot serve this id; the message names a mode that can.
         gymnasium.error.DependencyNotInstalled: A package that the task needs is absent.
 
     Example:
@@ -516,6 +435,7 @@ def make_vec_env(
         raise ValueError(f"n_envs must be at least 1, got {n_envs}")
     with naming_the_extra(env_id):
         spec = gym.spec(import_named_module(env_id))
+    # Wrappers are for single environments, so they rule out a batch.
     batchable = has_batch(spec.id)
     if mode is None:
         mode = "batched" if batchable and not wrappers else "sync"
@@ -523,39 +443,29 @@ def make_vec_env(
     _check_mode(mode, spec, batchable, best, wrappers)
     arguments = dict(env_kwargs or {})
     if batchable and "autoreset_mode" in arguments:
-        asked = autoreset_mode_of(arguments["autoreset_mode"])
-        check_same_step(asked, spec.id, "leave autoreset_mode out of env_kwargs")
+        autoreset_mode = autoreset_mode_of(arguments["autoreset_mode"])
+        check_same_step(autoreset_mode, spec.id, "leave autoreset_mode out of env_kwargs")
     with naming_the_extra(spec.id):
         if mode in ("sync", "async"):
-            made = _singles(spec, n_envs, mode, arguments, wrappers)
+            env = _singles(spec, n_envs, mode, arguments, wrappers)
         else:
-            made = StableBaselinesVecEnv(_batch(spec, n_envs, mode, arguments, best))
+            env = StableBaselinesVecEnv(_batch(spec, n_envs, mode, arguments, best))
     if seed is not None:
-        made.seed(seed)
-        made.action_space.seed(seed)
-    return made
+        env.seed(seed)
+        env.action_space.seed(seed)
+    return env
 
 
 def has_batch(env_id: str) -> bool:
-    """Tell whether environments have a batched form of ours, so that mode ``batched`` serves them.
-
-    Args:
-        env_id: Gymnasium id.
-    """
+    """Test whether an id has a batched form of ours, so that mode ``batched`` serves it."""
     if env_id in BATCHED_TASKS:
         return True
     ours = env_id in (*env_ids(), *flat_ids())
     return ours and gym.spec(env_id).vector_entry_point is not None
 
 
-def _check_mode(
-    mode: str,
-    spec: Any,
-    batchable: bool,
-    best: str,
-    wrappers: Sequence[Wrap],
-) -> None:
-    """Refuse a mode that does not exist, at all or for this id."""
+def _check_mode(mode: str, spec: Any, batchable: bool, best: str, wrappers: Sequence[Wrap]) -> None:
+    """Raise ValueError for a mode that does not exist, in general or for this id."""
     if mode not in get_args(Mode):
         raise ValueError(f"mode {mode!r} is unknown; allowed modes: {', '.join(get_args(Mode))}")
     if wrappers and mode not in ("sync", "async"):
@@ -580,8 +490,9 @@ def _batch(
     if mode == "batched" and spec.id in BATCHED_TASKS:
         return BATCHED_TASKS[spec.id](n_envs, **arguments)
     env = gym.make_vec(spec, n_envs, "vector_entry_point", **arguments)
+    remedy = f"use snn_gym.make_vec_env with {best}"
     try:
-        require_same_step(env, best)
+        check_same_step(env.metadata.get("autoreset_mode"), str(env), remedy)
     except ValueError:
         env.close()
         raise
@@ -591,15 +502,15 @@ def _batch(
 def _singles(
     spec: Any, n_envs: int, mode: Mode, arguments: dict[str, Any], wrappers: Sequence[Wrap]
 ) -> VecEnv:
-    """Make single environments in this process or, each, in one of its own."""
+    """Make single environments, in this process or each in its own."""
     make = functools.partial(_monitored, spec, arguments, tuple(wrappers))
     makers: list[Callable[[], gym.Env[Any, Any]]] = [make] * n_envs
     if mode == "sync":
         return CheckedVecEnv(makers)
-    # Made once here, because an error in a process says nothing to its caller.
+    # Made once here, because errors in a child process do not reach the caller.
     make().close()
-    # The interpreter's own way to start processes: where that is to fork, scripts need no guard
-    # of their main part and environments that they register are known.
+    # With the interpreter's start method. Where it forks, scripts need no main guard, and the
+    # child processes know the environments that the script registered.
     return SubprocVecEnv(makers, multiprocessing.get_start_method())
 
 

@@ -1,4 +1,4 @@
-"""Random numbers for each of many environments, from a generator of its own."""
+"""Random numbers for each environment of a batch, from its own generator."""
 
 from __future__ import annotations
 
@@ -15,38 +15,27 @@ from snn_gym.envs.batch import Rows
 _START_ROWS = 32
 _BLOCK_BYTES = 1 << 15
 _WORD_BYTES = 8
-# Apart from the generator that draws the starts of episodes from the same seed.
+# The generator of start states uses the same seed without a spawn key.
 _SPAWN_KEY = (1,)
 
 GeneratorT = TypeVar("GeneratorT")
 
 
 class _BlockStreams(ABC, Generic[GeneratorT]):
-    """Give each environment the rows that its own generator would give it one by one.
+    """Rows of random numbers, drawn in blocks from one generator per environment.
 
-    Many rows are drawn at once, which changes nothing but the speed.
+    ``blocks`` (B, rows, padded width) stores the rows drawn ahead, ``width`` entries of each are
+    used. Drawing ahead changes the speed, not the numbers.
     """
 
     def __init__(self, blocks: NDArray[Any], width: int) -> None:
-        """Start unseeded.
-
-        Args:
-            blocks: Memory (B, rows, padded width) of rows drawn for later.
-            width: Entries of a row that are given.
-        """
         self._blocks = blocks
         self._width = width
         self._generators = [self._generator(None) for _ in blocks]
         self._used = np.full(len(blocks), blocks.shape[1])
 
     def seed(self, seeds: Sequence[int | None] | None, rows: Rows) -> None:
-        """Restart streams.
-
-        Args:
-            seeds: A seed for each of all B environments; None, also for one of them, goes on with
-                the present stream.
-            rows: The environments to seed.
-        """
+        """Restart the streams of some environments; a seed of None continues a stream."""
         if seeds is None:
             return
         for index in self._indices(rows):
@@ -56,71 +45,57 @@ class _BlockStreams(ABC, Generic[GeneratorT]):
                 self._used[index] = self._blocks.shape[1]
 
     def take(self, rows: Rows) -> NDArray[Any]:
-        """Return the next row (n, width) of some environments, each at most once; a copy."""
-        which = self._indices(rows)
-        used = self._used[which]
-        spent = which[used == self._blocks.shape[1]]
+        """Return a copy of the next row (n, width) of some environments, each at most once."""
+        indices = self._indices(rows)
+        used = self._used[indices]
+        spent = indices[used == self._blocks.shape[1]]
         if len(spent):
             for index in spent:
                 self._draw(self._generators[index], self._blocks[index])
             self._used[spent] = 0
-            used = self._used[which]
-        self._used[which] += 1
-        taken: NDArray[Any] = self._blocks[which, used]
-        # A cut in the same index would be slower where there is nothing to cut.
-        return taken if taken.shape[1] == self._width else taken[:, : self._width].copy()
+            used = self._used[indices]
+        self._used[indices] += 1
+        drawn: NDArray[Any] = self._blocks[indices, used]
+        # Slicing in the same index would be slower where the width needs no cut.
+        return drawn if drawn.shape[1] == self._width else drawn[:, : self._width].copy()
 
-    def put_back(self, which: NDArray[np.int64]) -> None:
-        """Have the next ``take`` give some environments (n,) the rows that the latest one gave."""
-        self._used[which] -= 1
+    def put_back(self, indices: NDArray[np.int64]) -> None:
+        """Return the latest row of some environments (n,) to their streams."""
+        self._used[indices] -= 1
 
     def _indices(self, rows: Rows) -> NDArray[np.int64]:
         return np.arange(len(self._used)) if isinstance(rows, slice) else rows
 
     @abstractmethod
     def _generator(self, seed: int | None) -> GeneratorT:
-        """Return the generator of a seed; of None, one that nobody else has."""
+        """Return the generator of a seed; of None, an unseeded one."""
 
     @abstractmethod
     def _draw(self, generator: GeneratorT, block: NDArray[Any]) -> None:
-        """Fill a block (rows, padded width) with the generator's next rows."""
+        """Fill a block (rows, padded width) with the next rows."""
 
 
 class StartStreams(_BlockStreams[np.random.Generator]):
-    """Uniform numbers in [0, 1), float64, as ``np_random`` of gymnasium's environments draws them.
-
-    ``Generator.random(size=(k, d))`` gives the numbers of k calls with ``size=d``.
-    """
+    """Uniform numbers in [0, 1), float64, drawn as gymnasium's ``np_random`` does."""
 
     def __init__(self, num_envs: int, width: int) -> None:
-        """Start unseeded.
-
-        Args:
-            num_envs: Number B of environments.
-            width: Numbers for each start of an episode.
-        """
         super().__init__(np.empty((num_envs, _START_ROWS, width)), width)
 
     def _generator(self, seed: int | None) -> np.random.Generator:
         return seeding.np_random(seed)[0]
 
     def _draw(self, generator: np.random.Generator, block: NDArray[Any]) -> None:
+        # random(out=(k, d)) gives the numbers of k calls with size=d.
         generator.random(out=block)
 
 
 class NoiseStreams(_BlockStreams[np.random.SFC64]):
     """Bytes, uniform in [0, 255]: the words of ``SFC64(SeedSequence(seed, spawn_key=(1,)))``.
 
-    A row begins with a new word.
+    Each row begins with a new word.
     """
 
     def __init__(self, num_envs: int, width: int) -> None:
-        """Start unseeded.
-
-        Args:
-            num_envs: Number B of environments.
-            width: Bytes in a row.
-        """
         padded = -(-width // _WORD_BYTES) * _WORD_BYTES
         rows = min(64, max(4, _BLOCK_BYTES // padded))
         super().__init__(np.empty((num_envs, rows, padded), np.uint8), width)
@@ -137,14 +112,7 @@ class NoiseStreams(_BlockStreams[np.random.SFC64]):
 
 
 def byte_rate(probability: float) -> int:
-    """Return the threshold that a random byte is below with a probability.
-
-    Args:
-        probability: In [0, 255/256]; rounded to the nearest multiple of 1/256.
-
-    Raises:
-        ValueError: The probability is out of range.
-    """
+    """Return the threshold t so that a random byte is below t with a probability, to 1/256."""
     threshold = round(probability * 256)
     if not 0 <= threshold <= 255:
         raise ValueError(

@@ -4,15 +4,16 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
-from gymnasium.wrappers import vector as wrappers
 
 import snn_gym
 from snn_gym.envs.classic_control import BATCHED_TASKS
+from snn_gym.envs.registry import flat_ids
+from snn_gym.program.encoders import spike_encoders
 from tests.envs.comparison import assert_equal_batches
-from tests.envs.variants import PLASTICITY, SPIKING, every_id, steps_of
+from tests.envs.variants import PLASTICITY, SPIKING, steps_of
 
-# Every random stream of a task must stand still in a step that its environment sits out: those of
-# the rate encoder, and the probes of a network in training, which the second move renews.
+# Random streams of waiting environments must not move: those of the rate encoder, and the probes
+# of a network in training, renewed by the second move.
 ARGUMENTS = {
     **{name: {"encoder": "rate", "time_steps": 2} for name in SPIKING},
     **{
@@ -27,30 +28,37 @@ def batches(env_id, mode, **arguments):
     """Return our batch, and gymnasium's of our single environments."""
     ours = gym.make_vec(env_id, 3, autoreset_mode=mode, **arguments)
     theirs = gym.make_vec(
-        env_id,
-        3,
-        vectorization_mode="sync",
-        vector_kwargs={"autoreset_mode": mode},
-        **arguments,
+        env_id, 3, vectorization_mode="sync", vector_kwargs={"autoreset_mode": mode}, **arguments
     )
     assert type(ours) is not type(theirs)
     return ours, theirs
 
 
-@every_id
-def test_next_step_batches_are_gymnasiums(env_id):
+every_mode = pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+
+
+@every_mode
+@pytest.mark.parametrize("env_id", [*snn_gym.env_ids(), *flat_ids()])
+def test_batches_are_gymnasiums(env_id, mode):
     arguments = {"max_episode_steps": 4, **ARGUMENTS.get(env_id, {})}
-    ours, theirs = batches(env_id, AutoresetMode.NEXT_STEP, **arguments)
+    ours, theirs = batches(env_id, mode, **arguments)
     assert_equal_batches(ours, theirs, steps=steps_of(env_id, 45))
 
 
+@pytest.mark.parametrize("encoder", spike_encoders())
+def test_batches_of_each_encoder_are_gymnasiums(encoder):
+    arguments = {"encoder": encoder, "time_steps": 3, "max_episode_steps": 23}
+    ours, theirs = batches("snn/CartPole-v1", AutoresetMode.SAME_STEP, **arguments)
+    assert_equal_batches(ours, theirs, steps=90)
+
+
+@every_mode
 @pytest.mark.parametrize(
     "env_id",
     ["snn/CartPole-v1", "snn/CueAccumulation-v0", "snn/LunarLander-v3", "snn/WaterMaze-flat-v0"],
 )
-def test_next_step_batches_are_gymnasiums_where_episodes_end_by_the_task(env_id):
-    ours, theirs = batches(env_id, AutoresetMode.NEXT_STEP)
-    assert_equal_batches(ours, theirs, steps=300)
+def test_batches_are_gymnasiums_where_episodes_end_by_the_task(env_id, mode):
+    assert_equal_batches(*batches(env_id, mode), steps=200)
 
 
 @pytest.mark.parametrize("base_id", BATCHED_TASKS)
@@ -102,49 +110,6 @@ def test_the_mode_is_a_member_of_gymnasiums_enumeration_on_class_and_instance(en
         gym.make_vec(env_id, 2, autoreset_mode="NEXT_STEP")
 
 
-def flipped(env):
-    """Wrap a batch so that observations are 1 less them."""
-    shapes = env.observation_space.shape, env.single_observation_space.shape
-    spaces = [gym.spaces.Box(-np.inf, np.inf, shape, np.float32) for shape in shapes]
-    return wrappers.TransformObservation(env, lambda seen: np.float32(1.0) - seen, *spaces)
-
-
-WRAPPERS = {
-    "DictInfoToList": wrappers.DictInfoToList,
-    "FlattenObservation": wrappers.FlattenObservation,
-    "NormalizeObservation": wrappers.NormalizeObservation,
-    "NormalizeReward": wrappers.NormalizeReward,
-    "RecordEpisodeStatistics": wrappers.RecordEpisodeStatistics,
-    "RescaleObservation": lambda env: wrappers.RescaleObservation(env, *np.float32([-1, 1])),
-    "ReshapeObservation": lambda env: wrappers.ReshapeObservation(
-        env, (1, *env.single_observation_space.shape)
-    ),
-    "TransformObservation": flipped,
-}
-
-
-@pytest.mark.parametrize("env_id", ["snn/MaskedCartPole-v1", "snn/WaterMaze-flat-v0"])
-@pytest.mark.parametrize("wrapper", WRAPPERS)
-def test_gymnasiums_vector_wrappers_do_around_ours_as_around_gymnasiums(env_id, wrapper):
-    made = batches(env_id, AutoresetMode.NEXT_STEP, max_episode_steps=7)
-    ours, theirs = (WRAPPERS[wrapper](env) for env in made)
-    assert_equal_seen(ours.reset(seed=2), theirs.reset(seed=2))
-    made[0].action_space.seed(0)
-    for _ in range(30):
-        actions = made[0].action_space.sample()
-        assert_equal_seen(ours.step(actions), theirs.step(actions))
-
-
-def assert_equal_seen(ours, theirs):
-    """Assert that two steps or resets are equal but for the time that episodes took."""
-    for one, other in zip(ours[:-1], theirs[:-1], strict=True):
-        assert one.dtype == other.dtype
-        assert np.array_equal(one, other)
-    if isinstance(theirs[-1], dict) and "episode" in theirs[-1]:
-        for name in "rl":
-            assert np.array_equal(ours[-1]["episode"][name], theirs[-1]["episode"][name])
-
-
 def test_learners_refuse_the_next_step_in_one_line():
     for mode in ("batched", "vector_entry_point", "sync"):
         with pytest.raises(ValueError, match=r"NEXT_STEP, .*; learners need SAME_STEP: ") as caught:
@@ -159,7 +124,7 @@ def test_learners_refuse_the_next_step_in_one_line():
     assert gym.make(env.get_attr("spec")[0]).observation_space == env.observation_space
 
 
-@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+@every_mode
 @pytest.mark.parametrize(
     "env_id", ["snn/CartPole-v1", "snn/CueAccumulation-v0", "snn/MaskedCartPole-v1", PLASTICITY[0]]
 )

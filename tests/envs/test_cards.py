@@ -1,7 +1,6 @@
 """Every card says what its environment and its file say."""
 
 import ast
-import inspect
 import re
 
 import gymnasium as gym
@@ -10,7 +9,6 @@ import pytest
 
 from snn_gym._base.folders import checkout_root, content_path
 from snn_gym.envs.registry import load_environment_spec
-from snn_gym.envs.synapses.world import PlasticitySettings
 from tests.docs.scripts import load_script
 from tests.envs.variants import (
     ANALOGUE,
@@ -46,7 +44,6 @@ NATIVE_SECTIONS = (
 ANALOGUE_SECTIONS = tuple(name for name in NATIVE_SECTIONS if name in (*SECTIONS, "Agents"))
 write_cards = load_script("write_cards")
 CARDS = sorted((checkout_root() / "envs").glob("*.md"))
-SCORES = ("random", "memoryless", "rate_only", "oracle", "solved", "maximum")
 
 
 def card_sections(spec):
@@ -106,24 +103,6 @@ def test_observation_table_agrees_with_spaces_and_file(env_id):
     assert f"`MultiBinary(({time_steps}, {channels}))`" in sections["Observation"]
 
 
-@every_spiking_id
-def test_channels_in_the_table_are_those_that_move_with_the_value(env_id):
-    env = gym.make(env_id).unwrapped
-    coder = env._coder._batch
-    middle = (np.array(coder._scaling._low) + coder._scaling._span / 2).astype(np.float64)
-    for value, row in enumerate(
-        table_rows(card_sections(load_environment_spec(env_id))[1]["Observation"])
-    ):
-        moved = middle.copy()
-        moved[value] += 0.3 * coder._scaling._span[value]
-        before, after = coder.start(middle[np.newaxis]), coder.start(moved[np.newaxis])
-        changed = np.flatnonzero((before != after).any(axis=(0, 1)))
-        first, last = map(int, row[5].split("–"))
-        assert len(changed) > 0
-        assert first <= changed.min()
-        assert changed.max() <= last
-
-
 @every_id
 def test_action_line_agrees_with_the_space(env_id):
     _, sections = card_sections(load_environment_spec(env_id))
@@ -136,25 +115,6 @@ def test_action_line_agrees_with_the_space(env_id):
     else:
         expected = f"`Box({space.low[0]:g}, {space.high[0]:g}, {space.shape}, {space.dtype})`"
     assert sections["Action"].strip().startswith(expected)
-
-
-@every_spiking_id
-def test_encoder_table_agrees_with_the_environments(env_id):
-    spec = load_environment_spec(env_id)
-    rows = table_rows(card_sections(spec)[1]["Arguments"])
-    for name, channels, _ in rows:
-        env = gym.make(env_id, encoder=name.strip("`"))
-        assert env.observation_space.shape == (spec.spikes.time_steps, int(channels))
-    parameters = {name.strip("`"): text for name, _, text in rows}
-    assert (
-        f"`threshold` {spec.spikes.encoder_parameters['delta']['threshold']} "
-        in (parameters["delta"])
-    )
-    population = spec.spikes.encoder_parameters["population"]
-    assert parameters["population"].startswith(
-        f"`neurons_per_dimension` {population['neurons_per_dimension']}, "
-        f"`width` {population['width']} (spacings of centres), `timing` {population['timing']}"
-    )
 
 
 @every_spiking_id
@@ -188,17 +148,6 @@ def test_features_and_sizes_of_a_network_are_the_default_ones(env_id):
     assert core.population.config.time_steps == 8
 
 
-@every_plasticity_id
-def test_the_arguments_shown_are_the_defaults_of_the_core(env_id):
-    arguments = shown_arguments(env_id)
-    shown, default = (gym.make(env_id, **words).unwrapped.core for words in (arguments, {}))
-    assert shown.settings == default.settings
-    assert shown.population.config == default.population.config
-    every = {"network", *PlasticitySettings.__dataclass_fields__}
-    rows = table_rows(card_sections(load_environment_spec(env_id))[1]["Arguments"])
-    assert set(arguments) == {row[0].strip("`") for row in rows} == every
-
-
 @every_native_id
 def test_the_observation_of_a_native_card_is_the_space(env_id):
     section = card_sections(load_environment_spec(env_id))[1]["Observation"]
@@ -217,48 +166,12 @@ def test_the_channels_of_a_native_card_are_all_channels_in_order(env_id):
     assert [channel for group in shown for channel in group] == list(range(channels))
 
 
-@every_native_id
-def test_the_arguments_of_a_native_card_are_the_defaults_of_its_settings(env_id):
-    lowest = lowest_level(env_id)
-    settings_class = gym.make(env_id).unwrapped.task.settings_class
-    parameters = inspect.signature(settings_class).parameters
-    defaults = {name: parameter.default for name, parameter in parameters.items()}
-    assert shown_arguments(env_id) == defaults
-    section = card_sections(lowest)[1]["Arguments"]
-    assert [row[0].strip("`") for row in table_rows(section)] == list(defaults)
-    assert "These are the defaults." in section
-    assert gym.make(lowest.base_id).unwrapped.task.settings == settings_class()
-
-
-@every_native_id
-def test_a_native_card_shows_the_picture_that_the_script_draws(env_id):
-    spec = load_environment_spec(env_id)
-    head, _ = card_sections(spec)
-    (target,) = re.findall(r"!\[[^\]]+\]\((.+?)\)", head)
-    assert target == f"../docs/images/{spec.name}.png"
-
-
 @every_id
 def test_the_pictures_of_a_card_exist(env_id):
     folder = content_path("envs")
     text = (folder / f"{load_environment_spec(env_id).name}.md").read_text(encoding="utf-8")
     missing = [x for x in re.findall(r"!\[[^\]]+\]\((.+?)\)", text) if not (folder / x).is_file()]
     assert missing == []
-
-
-@every_id
-def test_reference_scores_agree_with_the_file(env_id):
-    spec, lowest = load_environment_spec(env_id), lowest_level(env_id)
-    section = card_sections(spec)[1]["Reference scores"]
-    # A card of several ids has a column for each.
-    column = 1 + lowest.registers.index(env_id)
-    scores = {row[0].replace(" ", "_"): number(row[column]) for row in table_rows(section)}
-    reference = spec.reference
-    stated = {name: getattr(reference, name) for name in SCORES}
-    assert scores == {name: score for name, score in stated.items() if score is not None}
-    assert re.search(rf"mean of {reference.random_episodes}\s+episodes", section)
-    digits = 4 if env_id in NATIVE else 2
-    assert f"{reference.random_standard_error:.{digits}f}" in section
 
 
 @every_id

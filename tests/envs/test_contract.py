@@ -71,18 +71,6 @@ def test_checkers_find_nothing(env_id, arguments, check_env):
 
 
 @every_variant
-def test_two_copies_with_one_seed_are_equal(env_id, arguments):
-    one, other = gym.make(env_id, **arguments), gym.make(env_id, **arguments)
-    steps = steps_of(env_id, 120)
-    pairs = zip(rollout(one, 3, steps), rollout(other, 3, steps), strict=True)
-    seen = 0.0
-    for step, same_step in pairs:
-        assert_equal_step(step, same_step)
-        seen += float(np.abs(step[0]).sum())
-    assert seen > 0
-
-
-@every_variant
 def test_the_seed_matters(env_id, arguments):
     env = gym.make(env_id, **arguments)
     starts = {fingerprint(env.reset(seed=seed)) for seed in range(5)}
@@ -130,9 +118,11 @@ def test_the_spec_makes_the_same_environment_again(env_id, arguments):
     env = gym.make(env_id, **arguments)
     again = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
     assert again.observation_space == env.observation_space
-    steps = steps_of(env_id, 50)
-    for step, same_step in zip(rollout(env, 0, steps), rollout(again, 0, steps), strict=True):
+    steps, seen = steps_of(env_id, 120), 0.0
+    for step, same_step in zip(rollout(env, 3, steps), rollout(again, 3, steps), strict=True):
         assert_equal_step(step, same_step)
+        seen += float(np.abs(step[0]).sum())
+    assert seen > 0
 
 
 @every_variant
@@ -146,28 +136,12 @@ def test_returned_buffers_are_never_written_again(env_id, arguments):
     assert len({id(array) for array in arrays}) == len(arrays)
 
 
-@every_id
-def test_infos_of_a_batch_have_the_dtypes_and_values_of_single_ones(env_id):
-    batch, env = gym.make_vec(env_id, 2), gym.make(env_id)
-    (_, infos), (_, info) = batch.reset(seed=6), env.reset(seed=7)
-    batch.action_space.seed(0)
-    for step in range(4):
-        assert {key for key in infos if not key.startswith("_")} == info.keys()
-        for key, value in info.items():
-            assert infos[key].dtype == np.asarray(value).dtype, key
-            assert np.array_equal(infos[key][1], value), key
-        if step < 3:
-            actions = batch.action_space.sample()
-            *_, infos = batch.step(actions)
-            *_, info = env.step(actions[1])
-
-
 @every_spiking_id
 @pytest.mark.parametrize("encoder", spike_encoders())
 def test_states_and_rewards_are_those_of_the_base_task(env_id, encoder):
     env = gym.make(env_id, encoder=encoder)
     base = gym.make(load_environment_spec(env_id).base_id)
-    for step, base_step in zip(rollout(env, 11, 250), rollout(base, 11, 250), strict=True):
+    for step, base_step in zip(rollout(env, 11, 80), rollout(base, 11, 80), strict=True):
         assert np.array_equal(step[4]["analogue_observation"], base_step[0])
         assert step[1:4] == base_step[1:4]
 

@@ -1,22 +1,14 @@
 """Flat forms are the spike trains of their ids, laid flat: what holds of those holds of them."""
 
-import pickle
-import warnings
-
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env as gymnasium_check_env
-from gymnasium.vector import AutoresetMode
-from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from snn_gym import make_vec_env
 from snn_gym._base.spaces import FlatSpikes
 from snn_gym.envs.registry import flat_id, flat_ids, load_environment_spec, unflattened_id
 from tests.envs.comparison import assert_equal_infos
-from tests.envs.test_contract import ALLOWED_WARNINGS
 from tests.envs.variants import NATIVE, SPIKING
-from tests.opengl import skip_where_it_cannot_be_drawn
 
 every_flat_id = pytest.mark.parametrize("env_id", flat_ids())
 ONE_OF_EACH = ("snn/CartPole-flat-v1", "snn/CueAccumulation-hard-flat-v0")
@@ -65,54 +57,6 @@ def test_observations_are_the_spike_train_laid_flat(env_id):
             results = [env.reset() for env in (train, flat, named)]
 
 
-@every_flat_id
-@pytest.mark.parametrize("check_env", [gymnasium_check_env, sb3_check_env])
-def test_checkers_find_nothing(env_id, check_env):
-    skip_where_it_cannot_be_drawn(env_id)
-    env = gym.make(env_id)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        check_env(env.unwrapped if check_env is gymnasium_check_env else env)
-    allowed = ALLOWED_WARNINGS.get(unflattened_id(env_id))
-    messages = [str(warning.message) for warning in caught]
-    assert [text for text in messages if allowed is None or not allowed.search(text)] == []
-
-
-def assert_equal_but_infos(ours, theirs):
-    """Gymnasium lets the first environment set the dtype of an info, which is another matter."""
-    for one, other in zip(ours[:-1], theirs[:-1], strict=True):
-        assert one.dtype == other.dtype
-        assert np.array_equal(one, other)
-    assert ("final_obs" in ours[-1]) == ("final_obs" in theirs[-1])
-    if "final_obs" in ours[-1]:
-        for one, other in zip(ours[-1]["final_obs"], theirs[-1]["final_obs"], strict=True):
-            assert np.array_equal(one, other)
-
-
-@every_flat_id
-def test_a_batch_is_gymnasiums_batch_of_single_environments(env_id):
-    ours = gym.make_vec(env_id, 3, max_episode_steps=5)
-    theirs = gym.make_vec(
-        env_id,
-        3,
-        vectorization_mode="sync",
-        vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
-        max_episode_steps=5,
-    )
-    assert type(ours.single_observation_space) is type(theirs.single_observation_space)
-    assert ours.single_observation_space == theirs.single_observation_space
-    assert ours.observation_space == theirs.observation_space
-    assert_equal_but_infos(ours.reset(seed=2), theirs.reset(seed=2))
-    ours.action_space.seed(0)
-    for step in range(12):
-        actions = ours.action_space.sample()
-        assert_equal_but_infos(ours.step(actions), theirs.step(actions))
-        if step == 7:
-            mask = np.array([True, False, True])
-            results = [env.reset(options={"reset_mask": mask.copy()}) for env in (ours, theirs)]
-            assert_equal_but_infos(*results)
-
-
 @pytest.mark.parametrize("env_id", ONE_OF_EACH)
 @pytest.mark.parametrize("mode", ["batched", "sync", "async", "vector_entry_point"])
 def test_every_vec_env_has_the_space(env_id, mode):
@@ -121,20 +65,6 @@ def test_every_vec_env_has_the_space(env_id, mode):
     spikes = make_vec_env(unflattened_id(env_id), 2, seed=0).reset()
     assert np.array_equal(env.reset(), spikes.reshape(2, -1))
     env.close()
-
-
-@pytest.mark.parametrize("env_id", ONE_OF_EACH)
-def test_pickles_and_specs_make_it_again(env_id):
-    env = gym.make(env_id)
-    env.reset(seed=0)
-    copies = (
-        pickle.loads(pickle.dumps(env)),
-        gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json())),
-    )
-    start = env.reset(seed=4)[0]
-    for same in copies:
-        assert same.observation_space == env.observation_space
-        assert np.array_equal(same.reset(seed=4)[0], start)
 
 
 @pytest.mark.parametrize("env_id", ONE_OF_EACH)

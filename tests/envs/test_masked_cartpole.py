@@ -3,8 +3,6 @@
 import gymnasium as gym
 import numpy as np
 
-from snn_gym.envs.classic_control import BATCHED_TASKS, BatchedMaskedCartPole
-
 ID = "snn/MaskedCartPole-v1"
 
 
@@ -21,26 +19,6 @@ def test_it_shows_position_and_angle_of_cartpole():
         assert rest == other
         if rest[1]:
             break
-
-
-def test_the_batch_is_cartpoles_across_autoresets():
-    masked, whole = gym.make_vec(ID, 5), BATCHED_TASKS["CartPole-v1"](5)
-    assert isinstance(masked.unwrapped, BatchedMaskedCartPole)
-    seen, _ = masked.reset(seed=7)
-    full, _ = whole.reset(seed=7)
-    generator, ended = np.random.default_rng(0), 0
-    for _ in range(120):
-        assert np.array_equal(seen, full[:, [0, 2]])
-        actions = generator.integers(2, size=5)
-        seen, *rest, infos = masked.step(actions)
-        full, *other, all_infos = whole.step(actions)
-        for one, same in zip(rest, other, strict=True):
-            assert np.array_equal(one, same)
-        for index in np.flatnonzero(rest[1]):
-            last = all_infos["final_obs"][index][[0, 2]]
-            assert np.array_equal(infos["final_obs"][index], last)
-            ended += 1
-    assert ended > 10
 
 
 def test_it_draws_cartpoles_picture():

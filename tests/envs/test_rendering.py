@@ -1,6 +1,5 @@
 import gymnasium as gym
 import numpy as np
-import pytest
 
 from snn_gym.envs.rendering import SHOWN_ENVIRONMENT_STEPS, SpikeRenderer, draw_raster
 from tests.envs.variants import every_spiking_id
@@ -33,22 +32,6 @@ def test_the_base_picture_is_beside_the_raster(env_id, monkeypatch):
 def test_a_window_opens_and_closes(env_id):
     skip_where_it_cannot_be_drawn(env_id)
     open_and_close(gym.make(env_id, render_mode="human"))
-
-
-def test_drawing_changes_no_result():
-    drawn = gym.make("snn/CartPole-v1", encoder="rate", render_mode="rgb_array")
-    plain = gym.make("snn/CartPole-v1", encoder="rate")
-    assert np.array_equal(drawn.reset(seed=0)[0], plain.reset(seed=0)[0])
-    for action in (0, 1, 0):
-        drawn.render()
-        assert np.array_equal(drawn.step(action)[0], plain.step(action)[0])
-
-
-def test_without_a_render_mode_nothing_is_drawn_and_a_remedy_named():
-    env = gym.make("snn/CartPole-v1")
-    env.reset(seed=0)
-    with pytest.warns(UserWarning, match=r"gym\.make\(.*render_mode=\"rgb_array\"\)"):
-        assert env.unwrapped.render() is None
 
 
 def colours(image):

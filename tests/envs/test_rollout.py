@@ -75,13 +75,6 @@ def test_rollouts_are_single_episodes_of_gymnasium(env_id):
     assert rollouts.steps == rollouts.lengths.sum()
 
 
-def test_networks_differ_in_what_they_earn():
-    population, weights = prepare("CartPole-v1", 8)
-    rollouts = play(BatchedCartPole(4), population, weights, range(4), limits_of("CartPole-v1"))
-    assert np.unique(rollouts.returns).size > 8
-    assert np.array_equal(rollouts.returns, rollouts.lengths)
-
-
 @settings(max_examples=15, deadline=None)
 @given(
     networks=st.integers(1, 5),
@@ -130,25 +123,6 @@ def test_workers_play_at_the_same_time():
     arguments = population, weights, [0], limits_of("CartPole-v1")
     together = play(Meeting(1), *arguments, workers=2)
     assert np.array_equal(together.returns, play(BatchedCartPole(1), *arguments).returns)
-
-
-@pytest.mark.parametrize(
-    ("lanes", "workers", "parts"),
-    [
-        (3, 1, [[0, 1, 2]]),
-        (4, 1, [[0, 1, 2, 3]]),
-        (5, 1, [[0, 2, 4], [1, 3]]),
-        (9, 2, [[0, 3, 6], [1, 4, 7], [2, 5, 8]]),
-        (3, 2, [[0, 2], [1]]),
-        (2, 5, [[0], [1]]),
-    ],
-)
-def test_parts_are_as_few_as_fit_a_block_and_the_workers(lanes, workers, parts, monkeypatch):
-    monkeypatch.setattr(snn_gym.envs.rollout, "_BLOCK", 4)
-    blocks = snn_gym.envs.rollout._blocks(lanes, workers, None)
-    assert [block.tolist() for block in blocks] == parts
-    (whole,) = snn_gym.envs.rollout._blocks(lanes, 1, Ledger(lanes))
-    assert whole.tolist() == list(range(lanes))
 
 
 def test_workers_for_an_observer_and_none_at_all_are_refused():
@@ -289,22 +263,6 @@ def test_drives_by_hand():
 def test_actions_that_networks_cant_drive_are_refused(space, ask):
     with pytest.raises(ValueError, match="a controller chooses Discrete actions that count from 0"):
         ask(space)
-
-
-class Unbounded(BatchedCartPole):
-    """A pole whose third reward is no number."""
-
-    def _advance(self, actions):
-        rewards, terminated = super()._advance(actions)
-        return np.where(self._steps == 2, np.nan, rewards), terminated
-
-
-def test_a_reward_that_is_no_number_is_named():
-    population, weights = prepare("CartPole-v1", 2)
-    with pytest.raises(
-        ValueError, match="CartPole-v1 gave the reward nan at step 3 of the episode with se"
-    ):
-        play(Unbounded(1), population, weights, [0], limits_of("CartPole-v1"))
 
 
 class Blind(BatchedCartPole):

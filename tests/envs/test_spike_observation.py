@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_gym.envs import SpikeObservation
-from snn_gym.envs.coding import ObservationCoder
+from snn_gym.envs.coding import BatchCoder
 
 
 class Script(gym.Env):
@@ -82,18 +82,28 @@ def test_discrete_is_one_hot():
     ]
 
 
-def test_multi_discrete_is_several_one_hots():
-    space = spaces.MultiDiscrete([[2, 3], [1, 2]], start=[[0, 5], [0, -1]])
-    observation = np.array([[1, 6], [0, 0]])
-    env = wrap(space, [observation], encoder="rate", time_steps=1)
-    assert env.reset(seed=0)[0].tolist() == [[0, 1, 0, 1, 0, 1, 0, 1]]
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        (spaces.Discrete(3), r"low and high are for Box observations only.*Discrete"),
+        (spaces.Dict({"a": spaces.Discrete(2)}), "low and high are for Box observations only"),
+    ],
+)
+def test_limits_are_for_boxes_only(space, message):
+    with pytest.raises(ValueError, match=message):
+        wrap(space, [0], low=0, high=3)
+
+
+def test_other_spaces_are_refused_with_a_remedy():
+    with pytest.raises(ValueError, match=r"expected Box, Discrete or MultiDiscrete\. Flatten"):
+        wrap(spaces.Dict({"a": spaces.Discrete(2)}), [{"a": 0}])
 
 
 @given(nvec=st.lists(st.integers(1, 5), min_size=1, max_size=4), data=st.data())
 def test_every_category_has_a_channel_of_its_own(nvec, data):
     observation = np.array([data.draw(st.integers(0, n - 1)) for n in nvec])
-    coder = ObservationCoder(spaces.MultiDiscrete(nvec), "rate", {"timing": "regular"}, 1)
-    spikes = coder.start(observation)[0]
+    coder = BatchCoder(spaces.MultiDiscrete(nvec), "rate", {"timing": "regular"}, 1)
+    spikes = coder.start(observation[np.newaxis])[0, 0]
     assert spikes.shape == (sum(nvec),)
     groups = np.split(spikes, np.cumsum(nvec)[:-1])
     assert [group.tolist().index(1) for group in groups] == observation.tolist()
@@ -156,9 +166,9 @@ def test_wrapping_leaves_the_environments_own_stream_alone():
 
 
 def test_noise_is_not_the_stream_that_draws_the_start_state():
-    coder = ObservationCoder(spaces.Discrete(2), "rate", None, 1)
-    coder.seed(3)
-    noise = coder._batch._noise_sources[0].random(1000)
+    coder = BatchCoder(spaces.Discrete(2), "rate", None, 1)
+    coder.seed([3])
+    noise = coder._noise_sources[0].random(1000)
     assert not np.isin(noise, np.random.default_rng(3).random(5000)).any()
 
 
@@ -213,17 +223,6 @@ def test_wrong_arguments_are_named_in_one_line(arguments, message):
     with pytest.raises(ValueError, match=message) as caught:
         wrap(spaces.Box(0, 1, (3,)), [], **arguments)
     assert "\n" not in str(caught.value)
-
-
-def test_limits_are_for_boxes_only():
-    with pytest.raises(ValueError, match=r"low and high are for Box observations only.*Discrete"):
-        wrap(spaces.Discrete(3), [0], low=0, high=3)
-
-
-def test_other_spaces_are_refused_with_a_remedy():
-    space = spaces.Dict({"a": spaces.Discrete(2)})
-    with pytest.raises(ValueError, match=r"expected Box, Discrete or MultiDiscrete\. Flatten"):
-        wrap(space, [{"a": 0}])
 
 
 @pytest.mark.parametrize(

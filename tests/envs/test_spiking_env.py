@@ -3,17 +3,10 @@ import copy
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium import spaces
 
 import snn_gym
 from snn_gym.envs import BatchedSpikingEnv, SpikeObservation, SpikingEnv
 from snn_gym.envs.registry import load_environment_spec
-
-
-def test_the_default_is_ten_neurons_for_each_value_over_eight_steps():
-    env = gym.make("snn/CartPole-v1")
-    assert env.observation_space == spaces.MultiBinary((8, 40))
-    assert isinstance(env.unwrapped, SpikingEnv)
 
 
 @pytest.mark.parametrize("encoder", ["rate", "latency", "population", "delta"])
@@ -32,16 +25,6 @@ def test_environment_and_wrapper_give_the_same_spikes(encoder):
         assert np.array_equal(env.step(action)[0], wrapped.step(action)[0])
 
 
-def test_arguments_reach_the_encoder():
-    env = gym.make(
-        "snn/MountainCar-v0",
-        encoder="population",
-        encoder_parameters={"neurons_per_dimension": 4},
-        time_steps=3,
-    )
-    assert env.observation_space == spaces.MultiBinary((3, 8))
-
-
 def test_parameters_of_the_task_hold_where_none_are_given():
     # one step of full acceleration changes the velocity by less than 0.05 of its range
     env = gym.make("snn/MountainCar-v0", encoder="delta")
@@ -50,32 +33,6 @@ def test_parameters_of_the_task_hold_where_none_are_given():
         made.reset(seed=0)
     assert env.step(2)[0].any()
     assert not coarse.step(2)[0].any()
-
-
-def test_limits_can_be_replaced():
-    env = gym.make("snn/Pendulum-v1", encoder="latency", low=-100, high=100)
-    spikes, _ = env.reset(seed=0)
-    # everything lies in the middle: step floor(7 / 2 + 1/2) or the one before
-    assert set(spikes.argmax(axis=0)) <= {3, 4}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"encoder": "population2"}, "allowed encoders: rate, latency, population, delta$"),
-        ({"time_steps": -1}, "^time_steps must be a whole number of at least 1, got -1$"),
-        (
-            {"encoder_parameters": {"neurons": 4}},
-            "^encoder 'population': unknown key neurons; "
-            "allowed keys: neurons_per_dimension, width, timing$",
-        ),
-        ({"high": np.inf}, r"^high is inf, not finite: pass finite low and high"),
-    ],
-)
-def test_wrong_arguments_of_make_are_named_in_one_line(arguments, message):
-    with pytest.raises(ValueError, match=message) as caught:
-        gym.make("snn/CartPole-v1", **arguments)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_wrong_render_mode_is_named():
@@ -94,16 +51,6 @@ def test_an_unknown_base_is_named():
     assert code == "snn_gym.envs.SpikeObservation(gymnasium.make('FrozenLake-v1'))"
     env = snn_gym.envs.SpikeObservation(gym.make("FrozenLake-v1"))
     assert env.reset(seed=0)[0].any()
-
-
-def test_several_copies_run_side_by_side():
-    vector = gym.make_vec("snn/CartPole-v1", num_envs=3, vectorization_mode="sync")
-    spikes, info = vector.reset(seed=0)
-    assert spikes.shape == (3, 8, 40)
-    assert info["analogue_observation"].shape == (3, 4)
-    single = gym.make("snn/CartPole-v1")
-    assert np.array_equal(spikes[1], single.reset(seed=1)[0])
-    vector.close()
 
 
 def test_info_holds_a_copy_of_the_observation(monkeypatch):
@@ -133,13 +80,6 @@ def test_arguments_of_the_task_reach_it_and_its_attributes_can_be_reached():
     for one in (plain, env):
         one.reset(seed=1)
     assert env.step([1.0])[1] == plain.step([1.0])[1]
-
-
-@pytest.mark.parametrize("env_id", ["snn/Pendulum-v1", "snn/LunarLander-v3"])
-@pytest.mark.parametrize("make", [gym.make, gym.make_vec])
-def test_an_unknown_argument_is_a_type_error_as_pythons_own(env_id, make):
-    with pytest.raises(TypeError, match="got an unexpected keyword argument 'frameskip'"):
-        make(env_id, frameskip=4)
 
 
 def test_a_deep_copy_has_the_arguments_of_a_task_that_saves_only_some_of_them():

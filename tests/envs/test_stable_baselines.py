@@ -1,5 +1,3 @@
-import copy
-
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -7,7 +5,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 from snn_gym.envs import StableBaselinesVecEnv
 from snn_gym.envs.classic_control import BatchedCartPole
@@ -53,28 +51,6 @@ def test_steps_worked_out_by_hand():
     env.close()
 
 
-@settings(max_examples=5)
-@given(
-    lengths=st.lists(st.integers(1, 4), min_size=1, max_size=3),
-    num_envs=st.integers(1, 3),
-    data=st.data(),
-)
-def test_every_action_sent_is_applied(lengths, num_envs, data):
-    env = view([lambda: Ledger(lengths)] * num_envs)
-    env.reset()
-    sent = [
-        data.draw(st.lists(st.integers(0, 999), min_size=num_envs, max_size=num_envs))
-        for _ in range(12)
-    ]
-    for actions in sent:
-        infos = env.step(np.array(actions))[3]
-        assert [info["action"] for info in infos] == actions
-    assert [one.actions for one in env.vector_env.envs] == [
-        list(column) for column in zip(*sent, strict=True)
-    ]
-    env.close()
-
-
 def test_returns_are_summed_in_float64():
     env = view([lambda: Ledger((3000,))])
     env.reset()
@@ -108,13 +84,6 @@ def test_other_ways_to_start_episodes_are_refused(mode, reason):
     message = str(caught.value)
     assert "use snn_gym.make_vec_env with mode='batched' or mode='sync'" in message
     assert "\n" not in message
-
-
-def test_an_unknown_way_to_start_episodes_is_refused():
-    env = BatchedCartPole(1)
-    env.metadata = {}
-    with pytest.raises(ValueError, match="is unknown; learners need SAME_STEP"):
-        StableBaselinesVecEnv(env)
 
 
 def test_a_batch_that_breaks_the_promise_is_named():
@@ -230,15 +199,6 @@ def test_pictures():
     blind = StableBaselinesVecEnv(BatchedCartPole(2))
     with pytest.warns(UserWarning, match="need render_mode 'rgb_array', and .* is None"):
         assert blind.get_images() == [None, None]
-
-
-def test_wrappers_of_stable_baselines_go_around_it():
-    env = VecNormalize(StableBaselinesVecEnv(BatchedCartPole(2)))
-    env.seed(0)
-    start = env.reset()
-    raw = copy.copy(env.get_original_obs())
-    assert start.shape == raw.shape == (2, 4)
-    assert np.abs(raw).max() <= 0.05
 
 
 def test_a_step_without_infos_is_the_step():

@@ -1,6 +1,5 @@
 """Starts and noise are those of each environment's own generator, one by one."""
 
-import gymnasium as gym
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -54,21 +53,6 @@ def test_noise_reseeds_a_part_and_goes_on_with_the_rest():
     assert np.array_equal(taken[0], bytes_one_by_one(7, 11, 1)[0])
     assert np.array_equal(taken[1], bytes_one_by_one(1, 11, 2)[1])
     assert np.array_equal(taken[2], bytes_one_by_one(2, 11, 2)[1])
-
-
-def test_taken_noise_is_a_copy():
-    streams = NoiseStreams(2, 16)
-    streams.seed([1, 2], np.arange(2))
-    taken = streams.take(EVERY)
-    kept = taken.copy()
-    for _ in range(200):
-        streams.take(EVERY)
-    assert np.array_equal(taken, kept)
-
-
-def test_noise_is_apart_from_the_starts_of_the_same_seed():
-    starts = gym.utils.seeding.np_random(5)[0].bit_generator.random_raw(4)
-    assert not np.array_equal(starts.view(np.uint8), bytes_one_by_one(5, 32, 1)[0])
 
 
 BYTES = {0.0: 0, 1 / 256: 1, 0.0019: 0, 0.002: 1, 0.01: 3, 0.2: 51, 0.5: 128, 255 / 256: 255}

@@ -8,17 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stable_baselines3 import DQN, PPO, SAC
-from stable_baselines3.common.callbacks import EvalCallback
 from stable_baselines3.common.env_util import make_vec_env as sb3_make_vec_env
-from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import (
-    DummyVecEnv,
-    SubprocVecEnv,
-    VecFrameStack,
-    VecMonitor,
-    VecNormalize,
-)
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 import snn_gym
 from snn_gym import make_vec_env
@@ -94,19 +86,6 @@ def test_each_mode_makes_its_kind():
         assert env.get_attr("spec")[0].id == env_id
         assert env.env_is_wrapped(Monitor) == [True, True]
         env.close()
-
-
-@pytest.mark.parametrize("mode", ["sync", "async", "vector_entry_point"])
-@pytest.mark.parametrize(
-    "env_id", ["snn/CartPole-flat-v1", "snn/WaterMaze-flat-v0", "snn/Plasticity-XOR-v0"]
-)
-def test_gymnasiums_own_modes_make_the_ids(env_id, mode):
-    env = gym.make_vec(env_id, 2, vectorization_mode=mode)
-    starts, _ = env.reset(seed=6)
-    assert env.single_observation_space == gym.make(env_id).observation_space
-    for index, start in enumerate(starts):
-        assert np.array_equal(start, gym.make(env_id).reset(seed=6 + index)[0])
-    env.close()
 
 
 def test_a_module_before_the_id_is_imported_first():
@@ -196,11 +175,6 @@ def test_what_cannot_be_served_rightly_is_refused_with_what_to_use(env_id, argum
     assert "\n" not in str(caught.value)
 
 
-def test_an_unknown_id_is_gymnasiums_error():
-    with pytest.raises(gym.error.NameNotFound, match="CartPoule"):
-        make_vec_env("CartPoule-v1")
-
-
 def test_a_missing_extra_is_named():
     code = (
         "import sys\n"
@@ -242,56 +216,3 @@ def test_learning_is_that_in_dummy_vec_env_to_the_last_bit(algorithm, env_id, ar
     records = [[(ep["r"], ep["l"]) for ep in model.ep_info_buffer] for model in models]
     assert records[0] == records[1]
     assert len(records[0]) > 0
-
-
-@pytest.mark.parametrize(
-    "around",
-    [VecNormalize, lambda env: VecFrameStack(env, 3)],
-    ids=["VecNormalize", "VecFrameStack"],
-)
-def test_wrappers_of_stable_baselines_give_what_they_give_around_dummy_vec_env(around):
-    ours, theirs = around(make_vec_env("CartPole-v1", 3)), around(monitored("CartPole-v1", 3))
-    ours.action_space.seed(0)
-    assert ours.seed(5) == theirs.seed(5)
-    assert np.array_equal(ours.reset(), theirs.reset())
-    for _ in range(120):
-        actions = np.array([ours.action_space.sample() for _ in range(3)])
-        one, other = ours.step(actions), theirs.step(actions)
-        assert all(np.array_equal(a, b) for a, b in zip(one[:3], other[:3], strict=True))
-        for info, same in zip(one[3], other[3], strict=True):
-            assert info.keys() == same.keys()
-            if "terminal_observation" in same:
-                assert np.array_equal(info["terminal_observation"], same["terminal_observation"])
-
-
-def test_vec_monitor_overwrites_equal_records():
-    with pytest.warns(UserWarning, match="already wrapped with a `Monitor` wrapper"):
-        env = VecMonitor(make_vec_env("CartPole-v1", 2))
-    env.seed(0)
-    env.reset()
-    lengths, found = np.zeros(2, int), 0
-    for _ in range(100):
-        _, _, dones, infos = env.step(np.array([0, 1]))
-        lengths += 1
-        for index in np.flatnonzero(dones):
-            assert infos[index]["episode"]["l"] == lengths[index] == infos[index]["episode"]["r"]
-            lengths[index], found = 0, found + 1
-    assert found >= 10
-
-
-def test_evaluation_uses_the_records_and_warns_of_nothing(tmp_path, recwarn):
-    env, held_out = make_vec_env("CartPole-v1", 2), make_vec_env("CartPole-v1", 3, seed=7)
-    callback = EvalCallback(
-        held_out, n_eval_episodes=6, eval_freq=128, log_path=tmp_path, verbose=0
-    )
-    model = PPO("MlpPolicy", env, n_steps=64, seed=0, device="cpu")
-    model.learn(512, callback=callback)
-    saved = np.load(tmp_path / "evaluations.npz")
-    assert saved["results"].shape == (2, 6)
-    assert np.array_equal(saved["results"], saved["ep_lengths"])
-    held_out.seed(3)
-    ours = evaluate_policy(model, held_out, 6, return_episode_rewards=True)
-    theirs = monitored("CartPole-v1", 3)
-    theirs.seed(3)
-    assert ours == evaluate_policy(model, theirs, 6, return_episode_rewards=True)
-    assert not [warning for warning in recwarn if "Monitor" in str(warning.message)]

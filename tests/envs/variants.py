@@ -39,6 +39,8 @@ _PLASTICITY_ARGUMENTS = [
 VARIANTS = [
     *((name, {"encoder": encoder}) for name in SPIKING for encoder in spike_encoders()),
     *((name, {}) for name in OWN),
+    ("snn/CartPole-flat-v1", {}),
+    ("snn/CueAccumulation-hard-flat-v0", {}),
     *((name, arguments) for name in _JOBS for arguments in _PLASTICITY_ARGUMENTS),
 ]
 """Ids with arguments."""

@@ -113,15 +113,6 @@ def test_nothing_without_what_a_task_claims_to_need_solves_any_level(base_id):
 
 
 @every_base
-def test_memory_or_timing_is_claimed_on_every_level_or_none(base_id):
-    references = [
-        load_environment_spec(name).reference for name in load_environment_spec(base_id).registers
-    ]
-    for kind in ("memoryless", "rate_only"):
-        assert len({getattr(reference, kind) is None for reference in references}) == 1
-
-
-@every_base
 def test_levels_are_named_and_differ(base_id):
     registers = load_environment_spec(base_id).registers
     stem = base_id.removesuffix("-v0")

@@ -1,4 +1,4 @@
-"""The base of native spiking tasks: many environments, stepped and observed at once."""
+"""Native spiking tasks: many environments, stepped and observed at once."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from snn_gym.envs.batch import EVERY, Infos, Rows, SingleEnv, SpikeBatch
 from snn_gym.envs.streams import NoiseStreams, StartStreams, byte_rate
 
 
-# ---- batch ---------------------------------------------------------------------------------------
 @dataclass(frozen=True, kw_only=True)
 class SpikeTaskSettings(Config):
     """Settings that every native task has.
 
-    As fields or properties they also have ``channels`` (N), ``episode_steps``, the environment
-    steps of the longest episode, and ``start_size``, the uniform numbers that the start of an
-    episode takes.
+    A subclass also gives, as field, class variable or property, ``channels`` (N),
+    ``episode_steps``, the environment steps of the longest episode, and ``start_size``, the number
+    of uniform random numbers at the start of an episode.
     """
 
     time_steps: Count = 8
@@ -32,7 +31,7 @@ class SpikeTaskSettings(Config):
 
     @property
     def noise_size(self) -> int:
-        """Bytes of noise that the dynamics of an environment step take: none."""
+        """Bytes of noise for the dynamics of one environment step."""
         return 0
 
 
@@ -41,18 +40,18 @@ class SpikeTask(SpikeBatch):
 
     ``gym.make_vec`` makes one.
 
-    Each environment has two streams of its own: uniform numbers for the starts of episodes, and
-    bytes for its noise. An observation takes one row of the noise: T * N bytes for its spikes, then
-    ``noise_size`` bytes for the dynamics of the step that leads to it. So neither actions nor the
-    other environments move an environment's noise.
+    Each environment has two random streams: uniform numbers for the starts of episodes, and bytes
+    for noise. An observation takes one row of the noise: T * N bytes for its spikes, then
+    ``noise_size`` bytes for the dynamics of the step before it. The noise of an environment thus
+    depends neither on actions nor on other environments.
 
-    A subclass gives the settings, the action space, what infos say, the methods at the
-    end and ``_scene``. Its state is arrays whose first axis is the environment.
+    A subclass gives the settings, the infos, the abstract methods and ``_scene``, and an action
+    space other than Discrete(2). Its state is arrays whose first axis is the environment.
 
     Args:
         num_envs: Number B of environments, at least 1.
-        max_episode_steps: Environment steps after which an episode is truncated; None: the longest
-            that an episode of these settings can be.
+        max_episode_steps: Environment steps after which an episode is truncated. Default: the
+            longest episode of these settings.
         render_mode: ``rgb_array``, ``rgb_array_list`` or None.
         flatten: Observe ``FlatSpikes(T, N)``, a Box of one dimension.
         autoreset_mode: When new episodes start; see ``BatchEnv``.
@@ -60,13 +59,13 @@ class SpikeTask(SpikeBatch):
 
     Raises:
         TypeError: An argument is unknown.
-        ValueError: An argument is not allowed; the message names what is.
+        ValueError: An argument is not allowed; the message names the allowed values.
     """
 
     metadata: dict[str, Any] = {**SpikeBatch.metadata, "render_fps": 8}  # noqa: RUF012 - gymnasium's own type
     settings_class: ClassVar[type[Any]]
     """Frozen dataclass of the task's settings, a ``SpikeTaskSettings``."""
-    told: ClassVar[tuple[tuple[str, str], ...]] = ()
+    info_arrays: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Keys of the infos, and the attributes that hold their arrays (B, ...)."""
     channels_per_band: ClassVar[int] = 10
     """Channels in a band of the drawn raster."""
@@ -113,6 +112,7 @@ class SpikeTask(SpikeBatch):
     def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         self._row = self._noise.take(EVERY)
         if len(self._waiting):
+            # Waiting environments must not lose a row of their noise.
             self._noise.put_back(self._waiting)
         return self._move(actions, self._row[:, self._spike_bytes :])
 
@@ -120,7 +120,7 @@ class SpikeTask(SpikeBatch):
         return self._spikes(EVERY, self._row)
 
     def _info(self) -> Infos:
-        return {key: getattr(self, name) for key, name in self.told}
+        return {key: getattr(self, name) for key, name in self.info_arrays}
 
     def _spikes(self, rows: Rows, noise: NDArray[np.uint8]) -> NDArray[Any]:
         spikes = np.empty((len(noise), self.time_steps, self.channels), np.int8)
@@ -129,9 +129,9 @@ class SpikeTask(SpikeBatch):
         self._emit(rows, noise[:, : self._spike_bytes], flat)
         return self._observation(spikes)
 
-    @abstractmethod
     def _make_action_space(self) -> gym.Space[Any]:
         """Return the action space of one environment, Discrete from 0 or Box."""
+        return gym.spaces.Discrete(2)
 
     @abstractmethod
     def _allocate(self, num_envs: int) -> None:
@@ -139,22 +139,13 @@ class SpikeTask(SpikeBatch):
 
     @abstractmethod
     def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
-        """Set the state of some environments to the start of an episode.
-
-        Args:
-            rows: The n environments.
-            numbers: (n, ``start_size``), uniform in [0, 1).
-        """
+        """Start episodes of n environments from numbers (n, ``start_size``), uniform in [0, 1)."""
 
     @abstractmethod
     def _move(
         self, actions: NDArray[Any], noise: NDArray[np.uint8]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Move the state of every environment by one environment step.
-
-        Args:
-            actions: (B, ...), checked.
-            noise: (B, ``noise_size``), uniform bytes.
+        """Move every environment by one step, with noise (B, ``noise_size``).
 
         Returns:
             Rewards (B,), float64, and terminated (B,), bool; new arrays.
@@ -162,25 +153,36 @@ class SpikeTask(SpikeBatch):
 
     @abstractmethod
     def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
-        """Write the spikes that some environments show in their present state.
+        """Write the present spikes (n, T * N) of n environments, with noise (n, T * N).
 
-        Args:
-            rows: The n environments.
-            noise: (n, T * N), uniform bytes; time steps outside, channels inside.
-            spikes: (n, T * N), written.
+        Time steps are the outer axis, channels the inner one.
         """
 
 
-# ---- signal --------------------------------------------------------------------------------------
+class RateTask(SpikeTask):
+    """Task whose neurons fire independently, at rates given by its state."""
+
+    def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
+        thresholds = self._thresholds(rows)
+        if thresholds.ndim == 2:
+            thresholds = thresholds[:, np.newaxis]
+        shape = (len(noise), self.time_steps, self.channels)
+        np.less(noise.reshape(shape), thresholds, out=spikes.reshape(shape))
+
+    @abstractmethod
+    def _thresholds(self, rows: Rows) -> NDArray[np.uint8]:
+        """Return the bytes below which neurons fire, (n, T, N), or (n, N) for all time steps."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SignalTaskSettings(SpikeTaskSettings):
-    """Neurons fire at a high rate while they show a signal, and at a low one otherwise.
+    """Settings of tasks whose neurons fire at a high rate in a signal and else at a low one.
 
     A subclass has the rate of its signal as a field.
     """
 
     signal_rate: ClassVar[str]
-    """Name of the field that holds the rate of a signal (Hz)."""
+    """Name of the field with the rate of a signal (Hz)."""
     background_rate_hz: float = 10.0
     """Rate of all neurons otherwise (Hz)."""
 
@@ -199,7 +201,6 @@ class SignalTaskSettings(SpikeTaskSettings):
         return byte_rate(low / 1000.0), byte_rate(high / 1000.0)
 
 
-# ---- single --------------------------------------------------------------------------------------
 class SpikeTaskEnv(SingleEnv):
     """One environment of a native task; observations are spikes (T, N), int8.
 
@@ -208,11 +209,10 @@ class SpikeTaskEnv(SingleEnv):
         **settings: Fields of the task's settings.
 
     Raises:
-        ValueError: An argument is not allowed; the message names what is.
+        ValueError: An argument is not allowed; the message names the allowed values.
     """
 
     task_class: ClassVar[type[SpikeTask]]
-    """The task in batches."""
 
     def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
         super().__init__(self.task_class, render_mode, num_envs=1, **settings)
@@ -220,5 +220,5 @@ class SpikeTaskEnv(SingleEnv):
     @property
     def task(self) -> SpikeTask:
         """The task, as a batch of one."""
-        assert isinstance(self.batch, SpikeTask)  # the task_class makes one
+        assert isinstance(self.batch, SpikeTask)  # made by task_class
         return self.batch

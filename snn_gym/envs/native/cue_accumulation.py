@@ -1,17 +1,16 @@
-"""Count left and right cues, remember the balance through a delay, then choose a side."""
+"""Cue accumulation: count cues, remember the balance through a delay, choose a side."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.config import Count, Natural
 from snn_gym.envs.batch import Rows
-from snn_gym.envs.native.base import SignalTaskSettings, SpikeTask, SpikeTaskEnv
+from snn_gym.envs.native.base import RateTask, SignalTaskSettings, SpikeTaskEnv
 from snn_gym.envs.native.scenes import draw_cue_accumulation
 
 LEFT, RIGHT = 0, 1
@@ -23,9 +22,10 @@ GROUP = 10
 
 @dataclass(frozen=True)
 class CueAccumulationSettings(SignalTaskSettings):
-    """How many cues, how long to remember, how clear the spikes."""
+    """Number of cues, length of the delay and rates."""
 
     signal_rate = "cue_rate_hz"
+    channels: ClassVar[int] = 4 * GROUP
 
     cues: Count = 3
     """Cues of an episode, odd so that one side has more."""
@@ -44,11 +44,6 @@ class CueAccumulationSettings(SignalTaskSettings):
             raise ValueError(f"cues must be odd, got {self.cues}: a tie would have no right answer")
 
     @property
-    def channels(self) -> int:
-        """Number N of channels."""
-        return 4 * GROUP
-
-    @property
     def cue_period(self) -> int:
         """Environment steps from the start to the end of the last gap."""
         return self.cues * (1 + self.gap_steps)
@@ -64,40 +59,35 @@ class CueAccumulationSettings(SignalTaskSettings):
         return self.cues + 1
 
 
-class CueAccumulation(SpikeTask):
-    """Cues come one after the other on the left or on the right; the majority counts.
+class CueAccumulation(RateTask):
+    """Cues appear one after the other on the left or on the right; the majority counts.
 
-    Each cue is on either side with equal probability, shown by a group of neurons for one
-    environment step. After a delay a third group fires: the action taken then ends the episode,
-    with reward 1 for the side of more cues and else 0. Actions before are ignored.
+    Each cue is on either side with equal probability: a group of neurons fires for one environment
+    step. After a delay a third group fires. The action taken then ends the episode, with reward 1
+    for the side of more cues and else 0. Earlier actions are ignored.
 
     After Morcos and Harvey, "History-dependent variability in population dynamics during evidence
     accumulation in cortex", Nature Neuroscience 19 (2016), https://doi.org/10.1038/nn.4403, and
     Bellec et al., "A solution to the learning dilemma for recurrent networks of spiking neurons",
-    Nature Communications 11 (2020), https://doi.org/10.1038/s41467-020-17236-y. Theirs draw the
-    cues of an episode with a bias to one side, and in time count milliseconds where we count
-    environment steps.
+    Nature Communications 11 (2020), https://doi.org/10.1038/s41467-020-17236-y. Both draw the cues
+    of an episode with a bias to one side, and count milliseconds where this task counts environment
+    steps.
     """
 
     settings_class = CueAccumulationSettings
     settings: CueAccumulationSettings
-    told = (("majority", "_majority"), ("go_step", "_go_step"))
+    info_arrays = (("majority", "_majority"), ("go_step", "_go_step"))
     channels_per_band = GROUP
-
-    def _make_action_space(self) -> gym.Space[Any]:
-        return gym.spaces.Discrete(2)
 
     def _allocate(self, num_envs: int) -> None:
         settings = self.settings
         self._cues = np.zeros((num_envs, settings.cues), np.int8)
-        self._majority = np.zeros(num_envs, np.int64)
-        self._go_step = np.zeros(num_envs, np.int64)
+        self._majority, self._go_step = np.zeros((2, num_envs), np.int64)
         low, high = settings.rate_bytes()
-        # Row g < 3: group g fires; row 3: none does. (4, T * N)
-        rates = np.full((4, self.time_steps, self.channels), low, np.uint8)
+        # Row g < 3: group g fires; row 3: none does. (4, T, N)
+        self._rates = np.full((4, self.time_steps, self.channels), low, np.uint8)
         for group in range(3):
-            rates[group, :, group * GROUP : (group + 1) * GROUP] = high
-        self._rates = rates.reshape(4, -1)
+            self._rates[group, :, group * GROUP : (group + 1) * GROUP] = high
 
     def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
         settings = self.settings
@@ -114,8 +104,8 @@ class CueAccumulation(SpikeTask):
         over = self._steps >= self._go_step
         return (over & (actions == self._majority)).astype(np.float64), over
 
-    def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
-        np.less(noise, self._rates[self._shown(rows)], out=spikes)
+    def _thresholds(self, rows: Rows) -> NDArray[np.uint8]:
+        return self._rates[self._shown(rows)]
 
     def _shown(self, rows: Rows) -> NDArray[np.int64]:
         """Return the group that fires (n,): 0 left, 1 right, 2 go, 3 none."""
@@ -130,12 +120,12 @@ class CueAccumulation(SpikeTask):
 
     def _scene(self, index: int) -> NDArray[np.uint8]:
         step = int(self._steps[index])
-        seen = min(-(-(step + 1) // (1 + self.settings.gap_steps)), self.settings.cues)
+        count = min(-(-(step + 1) // (1 + self.settings.gap_steps)), self.settings.cues)
         shown = int(self._shown(np.array([index]))[0])
-        return draw_cue_accumulation(self._cues[index].tolist()[:seen], self.settings.cues, shown)
+        return draw_cue_accumulation(self._cues[index].tolist()[:count], self.settings.cues, shown)
 
 
 class CueAccumulationEnv(SpikeTaskEnv):
-    """One ``CueAccumulation``, as ``gym.make("snn/CueAccumulation-v0")`` makes it."""
+    """One ``CueAccumulation``, made by ``gym.make("snn/CueAccumulation-v0")``."""
 
     task_class = CueAccumulation

@@ -1,9 +1,9 @@
-"""Move a cursor to targets by reading motor-cortical spikes: a brain-machine interface."""
+"""Cursor decoding: move a cursor to targets by reading motor-cortical spikes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from snn_gym._base.config import Count, Natural, NonNegative, Positive, Range
 from snn_gym.envs.batch import Rows
-from snn_gym.envs.native.base import SpikeTask, SpikeTaskEnv, SpikeTaskSettings
+from snn_gym.envs.native.base import RateTask, SpikeTaskEnv, SpikeTaskSettings
 from snn_gym.envs.native.scenes import draw_cursor_decoding
 from snn_gym.envs.streams import byte_rate
 
@@ -21,17 +21,18 @@ NEURONS = 40
 MAX_SPEED = 0.15
 """Longest way of the cursor in an environment step (workspace units)."""
 SLOWING_DISTANCE = 0.3
-"""Distance to the target below which the intention weakens, in proportion (workspace units)."""
+"""Distance to the target below which the intention weakens in proportion (workspace units)."""
 TARGET_CENTRE_RANGE = (0.45, 0.8)
 """Distances of targets from the middle of the workspace (workspace units)."""
 TURN_RANGE_DEG = (75.0, 285.0)
-"""Angles, seen from the middle, between one target and the next (degrees)."""
+"""Angles, seen from the middle, between successive targets (degrees)."""
 
 
 @dataclass(frozen=True)
 class CursorDecodingSettings(SpikeTaskSettings):
-    """How strong and steady the tuning, how many channels fail, how long an episode."""
+    """Strength and drift of the tuning, failing channels, targets and length of an episode."""
 
+    channels: ClassVar[int] = NEURONS
     baseline_hz: NonNegative = 90.0
     """Rate of every neuron without an intention (Hz)."""
     modulation_hz: Positive = 90.0
@@ -60,13 +61,8 @@ class CursorDecodingSettings(SpikeTaskSettings):
         byte_rate((self.baseline_hz + self.modulation_hz) / 1000.0)
 
     @property
-    def channels(self) -> int:
-        """Number N of channels."""
-        return NEURONS
-
-    @property
     def targets(self) -> int:
-        """Targets that an episode can need at most."""
+        """Largest number of targets in an episode."""
         return self.episode_steps // self.hold_steps + 1
 
     @property
@@ -76,13 +72,10 @@ class CursorDecodingSettings(SpikeTaskSettings):
 
 
 def preferred_directions(tuning_seed: int) -> NDArray[np.float64]:
-    """Return the directions (40, 2) in which the neurons fire most: unit vectors, float64.
+    """Return the unit vectors (40, 2) of the neurons' preferred directions.
 
-    They are spread evenly over the circle, in an order and with deviations, of at most half a
-    spacing, that the seed fixes.
-
-    Args:
-        tuning_seed: Setting of the task.
+    They are spread evenly over the circle, in an order and with deviations of at most half a
+    spacing that ``tuning_seed`` fixes.
     """
     generator = np.random.Generator(np.random.PCG64(tuning_seed))
     places = generator.permutation(NEURONS) + generator.uniform(-0.5, 0.5, NEURONS)
@@ -90,11 +83,11 @@ def preferred_directions(tuning_seed: int) -> NDArray[np.float64]:
     return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
-class CursorDecoding(SpikeTask):
-    """Cosine-tuned neurons tell where the user wants the cursor; the action is its velocity.
+class CursorDecoding(RateTask):
+    """Cosine-tuned neurons encode where the user wants the cursor; the action is its velocity.
 
-    The user means to move straight to the target from wherever the cursor is, more weakly where it
-    is close. Each of 40 neurons fires with the rate
+    The user means to move straight to the target from the present place, more weakly close to it.
+    Each of 40 neurons fires with the rate
     ``baseline_hz + modulation_hz * strength * cos(intended - preferred direction)``, not below 0.
     The reward of a step is the approach to the target as a share of the longest way, or the whole
     share inside the target; the return of an episode is at most 1. The next target appears when the
@@ -103,14 +96,13 @@ class CursorDecoding(SpikeTask):
     After Georgopoulos, Schwartz and Kettner, "Neuronal population coding of movement direction",
     Science 233 (1986), https://doi.org/10.1126/science.3749885 (cosine tuning), and Gilja et al.,
     "A high-performance neural prosthesis enabled by control algorithm design", Nature Neuroscience
-    15 (2012), https://doi.org/10.1038/nn.3265 (the closed loop with an intention straight to the
+    15 (2012), https://doi.org/10.1038/nn.3265 (closed loop with an intention straight to the
     target). The neurons here are simulated, and the reward is ours.
     """
 
     settings_class = CursorDecodingSettings
     settings: CursorDecodingSettings
-    told = (("cursor", "_cursor"), ("target", "_target"), ("acquired", "_number"))
-    channels_per_band = 10
+    info_arrays = (("cursor", "_cursor"), ("target", "_target"), ("acquired", "_number"))
 
     def _make_action_space(self) -> gym.Space[Any]:
         return gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
@@ -119,13 +111,10 @@ class CursorDecoding(SpikeTask):
         settings = self.settings
         self._preferred = preferred_directions(settings.tuning_seed)
         self._targets = np.zeros((num_envs, settings.targets, 2))
-        self._number = np.zeros(num_envs, np.int64)
-        self._held = np.zeros(num_envs, np.int64)
-        self._cursor = np.zeros((num_envs, 2))
-        self._before = np.zeros((num_envs, 2))
+        self._number, self._inside_steps = np.zeros((2, num_envs), np.int64)
+        self._cursor, self._before, self._target = np.zeros((3, num_envs, 2))
         self._turn = np.zeros(num_envs)
         self._alive = np.ones((num_envs, NEURONS), np.bool_)
-        self._target = np.zeros((num_envs, 2))
 
     def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
         settings = self.settings
@@ -146,7 +135,7 @@ class CursorDecoding(SpikeTask):
         targets = np.stack([distances * np.cos(angles), distances * np.sin(angles)], axis=2)
         self._targets[rows] = targets
         self._target[rows] = targets[:, 0]
-        for array in (self._number, self._held, self._cursor, self._before):
+        for array in (self._number, self._inside_steps, self._cursor, self._before):
             array[rows] = 0
 
     def _move(
@@ -155,6 +144,7 @@ class CursorDecoding(SpikeTask):
         del noise  # the cursor obeys exactly
         settings = self.settings
         velocity = np.clip(actions.astype(np.float64), -1.0, 1.0)
+        # Diagonal actions are no faster than straight ones.
         velocity *= MAX_SPEED / np.maximum(_length(velocity), 1.0)[:, np.newaxis]
         target = self._target
         self._before = self._cursor
@@ -163,22 +153,16 @@ class CursorDecoding(SpikeTask):
         near = _length(target - self._cursor)
         inside = near <= settings.target_radius
         rewards = np.where(inside, 1.0, (far - near) / MAX_SPEED) / settings.episode_steps
-        self._held = np.where(inside, self._held + 1, 0)
-        acquired = np.flatnonzero(self._held >= settings.hold_steps)
+        self._inside_steps = np.where(inside, self._inside_steps + 1, 0)
+        acquired = np.flatnonzero(self._inside_steps >= settings.hold_steps)
         self._number[acquired] += 1
-        self._held[acquired] = 0
+        self._inside_steps[acquired] = 0
         number = np.minimum(self._number[acquired], settings.targets - 1)
         self._target[acquired] = self._targets[acquired, number]
         return rewards, self._steps + 1 >= settings.episode_steps
 
-    def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
-        shape = (len(noise), self.time_steps, NEURONS)
-        np.less(
-            noise.reshape(shape), self._thresholds(rows)[:, np.newaxis], out=spikes.reshape(shape)
-        )
-
     def _thresholds(self, rows: Rows) -> NDArray[np.uint8]:
-        """Return the number (n, 40) that a byte is below where a neuron fires, uint8."""
+        """Return the bytes (n, 40) below which neurons fire, uint8."""
         settings = self.settings
         meant = self.intention(rows)
         turn = self.turn(rows)
@@ -205,19 +189,19 @@ class CursorDecoding(SpikeTask):
         return self._target
 
     def intention(self, rows: Rows) -> NDArray[np.float64]:
-        """Return the intention (n, 2) of some environments: at most of length 1, to the target."""
+        """Return the intentions (n, 2) towards the target, of length 1 at most."""
         way = self._target[rows] - self._cursor[rows]
         scale: NDArray[np.float64] = way / np.maximum(_length(way), SLOWING_DISTANCE)[:, np.newaxis]
         return scale
 
     def turn(self, rows: Rows) -> NDArray[np.float64]:
-        """Return the present turn (n,) of the tuning of some environments (radians)."""
+        """Return the present turn (n,) of the tuning (radians)."""
         settings = self.settings
         share = self._steps[rows] / settings.episode_steps
         return self._turn[rows] * (1.0 + (settings.drift_growth - 1.0) * share)
 
     def alive(self, rows: Rows) -> NDArray[np.bool_]:
-        """Return which channels (n, 40) of some environments are not lost."""
+        """Return the mask (n, 40) of channels that are not lost."""
         return self._alive[rows]
 
     def _scene(self, index: int) -> NDArray[np.uint8]:
@@ -228,17 +212,17 @@ class CursorDecoding(SpikeTask):
             tuple(self._target[index]),
             tuple(self.intention(row)[0]),
             radius=self.settings.target_radius,
-            held=int(self._held[index]) / self.settings.hold_steps,
+            hold_share=int(self._inside_steps[index]) / self.settings.hold_steps,
         )
 
 
 def _length(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the lengths (n,) of vectors (n, 2); square roots are exact, hypotenuses are not."""
+    """Return the lengths (n,) of vectors (n, 2); unlike ``hypot``, square roots are exact."""
     lengths: NDArray[np.float64] = np.sqrt(vectors[:, 0] ** 2 + vectors[:, 1] ** 2)
     return lengths
 
 
 class CursorDecodingEnv(SpikeTaskEnv):
-    """One ``CursorDecoding``, as ``gym.make("snn/CursorDecoding-v0")`` makes it."""
+    """One ``CursorDecoding``, made by ``gym.make("snn/CursorDecoding-v0")``."""
 
     task_class = CursorDecoding

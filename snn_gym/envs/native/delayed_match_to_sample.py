@@ -1,33 +1,33 @@
-"""Keep a spike pattern in mind through a delay, then say whether a second one is the same."""
+"""Delayed match to sample: remember a spike pattern and compare it with a second one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.config import Count, Natural, Range
 from snn_gym.envs.batch import Rows
-from snn_gym.envs.native.base import SignalTaskSettings, SpikeTask, SpikeTaskEnv
+from snn_gym.envs.native.base import RateTask, SignalTaskSettings, SpikeTaskEnv
 from snn_gym.envs.native.scenes import draw_delayed_match_to_sample
 
 NON_MATCH, MATCH = 0, 1
 """Actions."""
 
 STIMULUS, GO = 30, 10
-"""Neurons that show patterns, the first channels, and neurons of the go signal, the last."""
+"""Neurons that show patterns, the first channels, and neurons of the go signal, the last ones."""
 
 GROUP = 10
 
 
 @dataclass(frozen=True)
 class DelayedMatchToSampleSettings(SignalTaskSettings):
-    """Which patterns, how long to remember, how clear the spikes."""
+    """Patterns, length of the delay, distractors and rates."""
 
     signal_rate = "pattern_rate_hz"
+    channels: ClassVar[int] = STIMULUS + GO
 
     patterns: Annotated[int, Range(at_least=2, at_most=STIMULUS)] = 2
     """Patterns K that a sample and a test are drawn from."""
@@ -62,11 +62,6 @@ class DelayedMatchToSampleSettings(SignalTaskSettings):
             )
 
     @property
-    def channels(self) -> int:
-        """Number N of channels."""
-        return STIMULUS + GO
-
-    @property
     def episode_steps(self) -> int:
         """Environment steps of the longest episode."""
         return self.sample_steps + self.delay_steps + self.delay_jitter_steps + 1
@@ -78,17 +73,11 @@ class DelayedMatchToSampleSettings(SignalTaskSettings):
 
 
 def make_patterns(settings: DelayedMatchToSampleSettings) -> NDArray[np.bool_]:
-    """Return where the stimulus neurons burst in each pattern.
+    """Return the bursts (K, T, 30), bool, of the stimulus neurons in each pattern.
 
     The neurons lie on a ring in a random order. Pattern k takes ``active_channels`` neighbours from
-    place ``k * 30 // K`` on, so that patterns are apart while there is room and overlap more the
-    more there are. Each neuron of a pattern has an onset of its own.
-
-    Args:
-        settings: The task's.
-
-    Returns:
-        (K, T, 30), bool.
+    place ``k * 30 // K`` on, so that patterns overlap only when there is no room. Each neuron of a
+    pattern has its own onset.
     """
     # `random` alone: its numbers are the same in every version of numpy.
     generator = np.random.Generator(np.random.PCG64(settings.pattern_seed))
@@ -106,60 +95,51 @@ def make_patterns(settings: DelayedMatchToSampleSettings) -> NDArray[np.bool_]:
     return patterns
 
 
-class DelayedMatchToSample(SpikeTask):
+class DelayedMatchToSample(RateTask):
     """A sample pattern, a delay, a test pattern with a go signal: is it the same?
 
-    The action at the test ends the episode, with reward 1 if it is right and else 0. Actions
-    before are ignored. The test is the sample with probability 1/2, else another pattern,
+    The action at the test ends the episode, with reward 1 if it is right and else 0. Earlier
+    actions are ignored. The test is the sample with probability 1/2, else another pattern,
     uniformly.
 
     After Miyashita, "Neuronal correlate of visual associative long-term memory in the primate
-    temporal cortex", Nature 335 (1988), https://doi.org/10.1038/335817a0. His monkeys kept coloured
-    fractal pictures in mind for seconds; our patterns are spikes, and an environment step is 8 ms.
+    temporal cortex", Nature 335 (1988), https://doi.org/10.1038/335817a0. His monkeys remembered
+    coloured fractal pictures for seconds; here patterns are spikes, and an environment step is
+    8 ms.
     """
 
     settings_class = DelayedMatchToSampleSettings
     settings: DelayedMatchToSampleSettings
-    told = (("sample", "_sample"), ("test", "_test"), ("go_step", "_go_step"))
+    info_arrays = (("sample", "_sample"), ("test", "_test"), ("go_step", "_go_step"))
     channels_per_band = GROUP
-
-    def _make_action_space(self) -> gym.Space[Any]:
-        return gym.spaces.Discrete(2)
 
     def _allocate(self, num_envs: int) -> None:
         settings = self.settings
-        self._sample = np.zeros(num_envs, np.int64)
-        self._test = np.zeros(num_envs, np.int64)
-        self._go_step = np.zeros(num_envs, np.int64)
+        self._sample, self._test, self._go_step = np.zeros((3, num_envs), np.int64)
         self.patterns = make_patterns(settings)
-        # What is shown at an environment step before the go signal: row 0 of `_scripts` is the
-        # sample, row 1 + j is distractor j, the last is nothing. (episode_steps,)
+        # Column of `_scripts` for each environment step before the go signal: 0 is the sample,
+        # 1 + j is distractor j, the last is no pattern. (episode_steps,)
         spread = np.arange(1, settings.distractors + 1) * settings.delay_steps
         self._script = np.full(settings.episode_steps, settings.distractors + 1)
         self._script[: settings.sample_steps] = 0
         places = settings.sample_steps + spread // (settings.distractors + 1)
         self._script[places] = 1 + np.arange(settings.distractors)
         self._scripts = np.full((num_envs, settings.distractors + 2), settings.patterns)
-        self._rates = self._make_rates()
-
-    def _make_rates(self) -> NDArray[np.uint8]:
-        """Return thresholds (2 K + 1, T * N): pattern k, nothing, pattern k with the go signal."""
-        settings = self.settings
+        # Row k: pattern k; row K: none; row K + 1 + k: pattern k with go. (2 K + 1, T, N)
         low, high = settings.rate_bytes()
         count = settings.patterns
-        rates = np.full((2 * count + 1, self.time_steps, self.channels), low, np.uint8)
+        self._rates = np.full((2 * count + 1, self.time_steps, self.channels), low, np.uint8)
         for first in (0, count + 1):
-            rates[first : first + count, :, :STIMULUS][self.patterns] = high
-        rates[count + 1 :, :, STIMULUS:] = high
-        return rates.reshape(len(rates), -1)
+            self._rates[first : first + count, :, :STIMULUS][self.patterns] = high
+        self._rates[count + 1 :, :, STIMULUS:] = high
 
     def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
         settings = self.settings
         count = settings.patterns
         sample = _uniform(numbers[:, 0], count)
-        other = (sample + 1 + _uniform(numbers[:, 2], count - 1)) % count
+        non_match = (sample + 1 + _uniform(numbers[:, 2], count - 1)) % count
         self._sample[rows] = sample
-        self._test[rows] = np.where(numbers[:, 1] < 0.5, sample, other)
+        self._test[rows] = np.where(numbers[:, 1] < 0.5, sample, non_match)
         jitter = _uniform(numbers[:, 3], settings.delay_jitter_steps + 1)
         self._go_step[rows] = settings.sample_steps + settings.delay_steps + jitter
         self._scripts[rows, 0] = sample
@@ -173,13 +153,13 @@ class DelayedMatchToSample(SpikeTask):
         right = actions == (self._sample == self._test)
         return (over & right).astype(np.float64), over
 
-    def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
-        np.less(noise, self._rates[self._shown(rows)], out=spikes)
+    def _thresholds(self, rows: Rows) -> NDArray[np.uint8]:
+        return self._rates[self._shown(rows)]
 
     def _shown(self, rows: Rows) -> NDArray[np.int64]:
-        """Return the row of the rates that is shown (n,)."""
+        """Return the row (n,) of ``_rates`` for the present step."""
         step = self._steps[rows]
-        # After the go signal, which misuse alone gets to, the last environment step stays.
+        # Steps after the go signal, which only misuse reaches, repeat the last one.
         place = self._script[np.minimum(step, len(self._script) - 1)]
         before = np.take_along_axis(self._scripts[rows], place[:, np.newaxis], axis=1)[:, 0]
         test = self._test[rows] + self.settings.patterns + 1
@@ -199,7 +179,7 @@ class DelayedMatchToSample(SpikeTask):
 
 
 class DelayedMatchToSampleEnv(SpikeTaskEnv):
-    """One ``DelayedMatchToSample``, as ``gym.make("snn/DelayedMatchToSample-v0")`` makes it."""
+    """One ``DelayedMatchToSample``, made by ``gym.make("snn/DelayedMatchToSample-v0")``."""
 
     task_class = DelayedMatchToSample
 

@@ -1,9 +1,10 @@
-"""Calm a population of neurons that fire in step, with little stimulation."""
+"""Desynchronisation: calm a population of synchronous neurons with little stimulation."""
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -16,26 +17,22 @@ from snn_gym.envs.native.base import SpikeTask, SpikeTaskEnv, SpikeTaskSettings
 from snn_gym.envs.native.scenes import draw_desynchronisation
 
 # ---- kernel --------------------------------------------------------------------------------------
-# The network of desynchronisation: leaky integrate-and-fire neurons in batches, by numba.
-#
 # Voltages are in thresholds above rest, currents in thresholds per membrane resistance. Synapses
 # are all to all, so that a population's filtered spikes are one number. No fused multiply-adds and
 # no reordered sums: a network of a batch equals the same network alone, bit for bit.
 NEURONS = 40
 EXCITATORY = 32
-"""Neurons, and how many of them, the first ones, are excitatory; the others are inhibitory."""
-
+"""Number of excitatory neurons, the first ones; all others are inhibitory."""
 MEMBRANE_MS = 20.0
 EXCITATION_MS = 5.4
 INHIBITION_MS = 9.75
 REFRACTORY_MS = 2
-"""Time constants of membranes and synapses, and the dead time after a spike (ms)."""
+# Mean external currents; only those of the excitatory neurons would cause spikes.
 EXCITATORY_DRIVE = 1.79
 INHIBITORY_DRIVE = 0.68
-"""Mean currents from outside; only the excitatory neurons would fire by theirs alone."""
+# Weights from excitatory to inhibitory neurons and back, at coupling 1.
 TO_INHIBITORY = 4.8
 FROM_INHIBITORY = 2.17
-"""Weights from excitatory to inhibitory neurons and back, at coupling 1."""
 STIMULATION = 1.0
 """Current of a full stimulation into each excitatory neuron."""
 
@@ -45,18 +42,13 @@ _MIDDLE_BYTE = np.float32(127.5)
 
 @dataclass
 class Network:
-    """State of B networks, first axis the environment."""
+    """State of B networks."""
 
-    voltage: NDArray[np.float32]
-    """(B, 40), thresholds."""
-    waiting: NDArray[np.int8]
-    """(B, 40), time steps until a neuron can charge again."""
-    excitation: NDArray[np.float32]
-    """(B,), filtered spikes of the excitatory neurons."""
-    inhibition: NDArray[np.float32]
-    """(B,), likewise of the inhibitory neurons."""
-    drive: NDArray[np.float32]
-    """(B, 40), current from outside."""
+    voltage: NDArray[np.float32]  # (B, 40), thresholds
+    waiting: NDArray[np.int8]  # (B, 40), time steps until a neuron can charge again
+    excitation: NDArray[np.float32]  # (B,), filtered spikes of the excitatory neurons
+    inhibition: NDArray[np.float32]  # (B,), filtered spikes of the inhibitory neurons
+    drive: NDArray[np.float32]  # (B, 40), external current
 
     @classmethod
     def silent(cls, num_envs: int) -> Network:
@@ -76,7 +68,7 @@ class Network:
         voltage: NDArray[np.float64],
         drive_factor: NDArray[np.float64],
     ) -> None:
-        """Set some networks to given voltages (n, 40) and drives, without synaptic currents."""
+        """Set some networks to voltages and drive factors (n, 40), without synaptic currents."""
         self.voltage[rows] = voltage
         self.waiting[rows] = 0
         self.excitation[rows] = 0.0
@@ -86,14 +78,8 @@ class Network:
         self.drive[rows] = drive * drive_factor
 
     def copy(self) -> Network:
-        """Return networks in the same state that share nothing with these."""
-        return Network(
-            self.voltage.copy(),
-            self.waiting.copy(),
-            self.excitation.copy(),
-            self.inhibition.copy(),
-            self.drive.copy(),
-        )
+        """Return an independent copy."""
+        return copy.deepcopy(self)
 
 
 def run_network(
@@ -104,24 +90,16 @@ def run_network(
     noise_size: float,
     coupling: float,
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Run some networks, which changes their state.
+    """Run networks ``rows`` (n,) in place; return spikes (n, T * 40) and excitatory counts (n,).
 
-    Args:
-        network: All networks.
-        rows: Indices (n,) of those to run.
-        amplitude: Stimulation (n,) throughout, in [-1, 1].
-        noise: (n, T * 40) bytes, uint8; time steps outside, neurons inside.
-        noise_size: Kick to a voltage that the byte 255 stands for; 0 stands for the opposite one.
-        coupling: Factor of all weights.
-
-    Returns:
-        Spikes (n, T * 40), bool, and the number (n,) of the excitatory neurons' spikes, int64.
+    ``amplitude`` (n,) is the stimulation in [-1, 1]. ``noise`` is (n, T * 40) bytes, time steps
+    outside, neurons inside; the byte 255 kicks a voltage by ``noise_size``, 0 by its negative.
+    ``coupling`` multiplies all weights.
     """
     spikes = np.empty(noise.shape, np.bool_)
     counts = np.empty(len(rows), np.int64)
-    excitation_decay, inhibition_decay = (
-        np.exp(-1.0 / ms) for ms in (EXCITATION_MS, INHIBITION_MS)
-    )
+    excitation_decay = np.exp(-1.0 / EXCITATION_MS)
+    inhibition_decay = np.exp(-1.0 / INHIBITION_MS)
     constants = np.array(
         [
             1.0 / MEMBRANE_MS,
@@ -137,13 +115,7 @@ def run_network(
         np.float32,
     )
     _run(
-        (
-            network.voltage,
-            network.waiting,
-            network.excitation,
-            network.inhibition,
-            network.drive,
-        ),
+        tuple(vars(network).values()),
         rows,
         (STIMULATION * amplitude).astype(np.float32),
         np.ascontiguousarray(noise),
@@ -156,13 +128,7 @@ def run_network(
 
 @njit(cache=True, error_model="numpy")
 def _run(
-    state: Any,
-    rows: Any,
-    current: Any,
-    noise: Any,
-    constants: Any,
-    spikes: Any,
-    counts: Any,
+    state: Any, rows: Any, current: Any, noise: Any, constants: Any, spikes: Any, counts: Any
 ) -> None:
     """Run networks ``rows``; ``state`` holds the arrays of a ``Network`` in their order."""
     voltage, waiting, excitation, inhibition, drive = state
@@ -197,19 +163,22 @@ def _run(
 
 # ---- task ----------------------------------------------------------------------------------------
 BURN_IN_MS = 40
-"""Time that the network runs without noise before an episode, at least (ms)."""
+"""Least time without noise before an episode (ms)."""
 _PHASE_BITS = (16, 8, 4, 2, 1)
 PHASES_MS = 2 * _PHASE_BITS[0]
-"""About a cycle: as many whole milliseconds are equally likely on top of it, from 0."""
+"""About a cycle: the time on top is a whole number below it, uniformly drawn (ms)."""
 START_SPREAD = 0.1
-"""Range of the voltages before that (thresholds)."""
+"""Range of the voltages at the start of the network (thresholds)."""
 _TRACE_LENGTH = 32
 
 
 @dataclass(frozen=True)
 class DesynchronisationSettings(SpikeTaskSettings):
-    """How strongly the neurons pull each other, how much of them is seen, what energy costs."""
+    """Coupling and noise of the neurons, observed neurons, healthy rate and cost of energy."""
 
+    channels: ClassVar[int] = NEURONS
+    start_size: ClassVar[int] = 1 + 2 * NEURONS
+    """Uniform numbers for a start: the phase, and each neuron's drive and deviation."""
     coupling: NonNegative = 1.0
     """Factor of all synaptic weights."""
     heterogeneity: Annotated[float, Range(at_least=0, below=1)] = 0.08
@@ -226,19 +195,9 @@ class DesynchronisationSettings(SpikeTaskSettings):
     """Environment steps of an episode."""
 
     @property
-    def channels(self) -> int:
-        """Number N of channels."""
-        return NEURONS
-
-    @property
     def healthy_count(self) -> float:
         """Spikes of the excitatory neurons in an environment step that count as calm."""
         return self.healthy_rate_hz / 1000.0 * self.time_steps * EXCITATORY
-
-    @property
-    def start_size(self) -> int:
-        """Uniform numbers for a start: the phase, and each neuron's drive and deviation."""
-        return 1 + 2 * NEURONS
 
     @property
     def noise_size(self) -> int:
@@ -247,19 +206,19 @@ class DesynchronisationSettings(SpikeTaskSettings):
 
 
 class Desynchronisation(SpikeTask):
-    """Excitatory and inhibitory neurons fire in bursts unless well-timed stimulation stops that.
+    """Excitatory and inhibitory neurons fire in bursts unless well-timed stimulation stops them.
 
     32 excitatory and 8 inhibitory leaky integrate-and-fire neurons; the inhibitory ones answer each
     volley of the excitatory ones, which keeps them in step. The action is a current into all
     excitatory neurons during the next environment step. The reward of a step is
     ``(1 - min(1, ((n - h) / h)^2) - energy_cost * |action|) / episode_steps`` for n spikes of the
-    excitatory neurons where h would be healthy: silence is as bad as a burst.
+    excitatory neurons and the healthy number h: silence is as bad as a burst.
 
     After Krylov, Dylov and Rosenblum, "Reinforcement learning for suppression of collective
-    activity in oscillatory ensembles", Chaos 30 (2020), https://doi.org/10.1063/1.5128909. Theirs
-    are ensembles of Bonhoeffer-van der Pol or Hindmarsh-Rose oscillators whose mean field is
-    observed, with the reward ``-(x - <x>)^2 - 2 |action|``; ours are spiking, are observed by
-    their spikes, and have their deviation counted in spikes.
+    activity in oscillatory ensembles", Chaos 30 (2020), https://doi.org/10.1063/1.5128909. They
+    observe the mean field of Bonhoeffer-van der Pol or Hindmarsh-Rose oscillators, with the reward
+    ``-(x - <x>)^2 - 2 |action|``; here neurons are observed by their spikes, and the deviation is
+    counted in spikes.
     """
 
     settings_class = DesynchronisationSettings
@@ -277,31 +236,34 @@ class Desynchronisation(SpikeTask):
         # The latest counts and amplitudes, newest last, for pictures.
         self._trace = np.zeros((num_envs, _TRACE_LENGTH, 2))
         self._fired = np.zeros((num_envs, self._spike_bytes), np.bool_)
-        seen = np.arange(settings.observed) * NEURONS // settings.observed
+        observed = np.arange(settings.observed) * NEURONS // settings.observed
         shown = np.zeros((self.time_steps, NEURONS), np.bool_)
-        shown[:, seen] = True
+        shown[:, observed] = True
         self._shown = shown.reshape(-1)
         self._all = np.arange(num_envs)
 
     def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
-        which = self._all[rows]
+        indices = self._all[rows]
         self.network.start(
-            which,
+            indices,
             voltage=START_SPREAD * numbers[:, 1 : 1 + NEURONS],
             drive_factor=1.0
             + self.settings.heterogeneity * (2.0 * numbers[:, 1 + NEURONS :] - 1.0),
         )
-        self._run_quietly(which, BURN_IN_MS)
+        self._run_quietly(indices, BURN_IN_MS)
         more = (numbers[:, 0] * PHASES_MS).astype(np.int64)
+        # In powers of two, so that networks with different phases run together.
         for bit in _PHASE_BITS:
-            self._run_quietly(which[(more & bit) > 0], bit)
+            self._run_quietly(indices[(more & bit) > 0], bit)
         self._amplitude[rows] = 0.0
         self._trace[rows] = 0.0
 
-    def _run_quietly(self, which: NDArray[np.int64], duration_ms: int) -> None:
+    def _run_quietly(self, indices: NDArray[np.int64], duration_ms: int) -> None:
         """Run some networks without noise and stimulation."""
-        noise = np.zeros((len(which), duration_ms * NEURONS), np.uint8)
-        run_network(self.network, which, np.zeros(len(which)), noise, 0.0, self.settings.coupling)
+        noise = np.zeros((len(indices), duration_ms * NEURONS), np.uint8)
+        run_network(
+            self.network, indices, np.zeros(len(indices)), noise, 0.0, self.settings.coupling
+        )
 
     def _move(
         self, actions: NDArray[Any], noise: NDArray[np.uint8]
@@ -317,13 +279,18 @@ class Desynchronisation(SpikeTask):
 
     def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
         settings = self.settings
-        which = self._all[rows]
-        if not len(which):
+        indices = self._all[rows]
+        if not len(indices):
             return
         # Environments are observed together either at their starts or after a step.
-        if self._steps[which[0]] == 0:
+        if self._steps[indices[0]] == 0:
             fired, count = run_network(
-                self.network, which, np.zeros(len(which)), noise, settings.noise, settings.coupling
+                self.network,
+                indices,
+                np.zeros(len(indices)),
+                noise,
+                settings.noise,
+                settings.coupling,
             )
             self._count[rows] = count
         else:
@@ -335,16 +302,13 @@ class Desynchronisation(SpikeTask):
             self._trace[rows, -1, 1] = self._amplitude[rows]
 
     def calm(self, count: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return how calm steps of so many excitatory spikes are: 1 healthy, 0 silent or double."""
+        """Return the calm of steps by excitatory spikes (n,): 1 healthy, 0 silent or double."""
         deviation = count / self.settings.healthy_count - 1.0
         calm: NDArray[np.float64] = 1.0 - np.minimum(1.0, deviation * deviation)
         return calm
 
     def _info(self) -> Infos:
-        return {
-            "count": self._count,
-            "inhibition": self.network.inhibition.astype(np.float64),
-        }
+        return {"count": self._count, "inhibition": self.network.inhibition.astype(np.float64)}
 
     def _scene(self, index: int) -> NDArray[np.uint8]:
         passed = min(int(self._steps[index]) + 1, _TRACE_LENGTH)
@@ -355,6 +319,6 @@ class Desynchronisation(SpikeTask):
 
 
 class DesynchronisationEnv(SpikeTaskEnv):
-    """One ``Desynchronisation``, as ``gym.make("snn/Desynchronisation-v0")`` makes it."""
+    """One ``Desynchronisation``, made by ``gym.make("snn/Desynchronisation-v0")``."""
 
     task_class = Desynchronisation

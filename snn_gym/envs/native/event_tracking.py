@@ -1,9 +1,9 @@
-"""Keep a moving light in the view of an event camera that can be turned."""
+"""Event tracking: keep a moving light in the view of an event camera."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from snn_gym._base.compilation import njit
 from snn_gym._base.config import Count, Natural, NonNegative, Positive
 from snn_gym.envs.batch import Rows
-from snn_gym.envs.native.base import SpikeTask, SpikeTaskEnv, SpikeTaskSettings
+from snn_gym.envs.native.base import RateTask, SpikeTaskEnv, SpikeTaskSettings
 from snn_gym.envs.native.scenes import draw_event_tracking
 from snn_gym.envs.streams import byte_rate
 
@@ -20,7 +20,7 @@ VIEW = 16
 """Pixels to a side of the camera."""
 PIXELS = VIEW * VIEW
 REWARD_RADIUS_PX = 8.0
-"""Distance of the light from the middle of the view from which a step earns nothing (px)."""
+"""Distance of the light from the middle of the view at which a step earns nothing (px)."""
 
 _DIRECTIONS = 256
 _WORDS = 65536
@@ -31,8 +31,10 @@ _FAR = 40.0
 
 @dataclass(frozen=True)
 class EventTrackingSettings(SpikeTaskSettings):
-    """How fast the light, how sharp the camera."""
+    """Motion of the light and the camera, sensitivity and noise of the pixels."""
 
+    channels: ClassVar[int] = 2 * PIXELS
+    """Channels N: ON, then OFF, row by row."""
     target_speed_px: Positive = 1.0
     """Way of the light in an environment step (px)."""
     turn_px: NonNegative = 0.1
@@ -71,11 +73,6 @@ class EventTrackingSettings(SpikeTaskSettings):
         byte_rate(self.hot_rate_hz / 1000.0)
 
     @property
-    def channels(self) -> int:
-        """Number N of channels: ON, then OFF, row by row."""
-        return 2 * PIXELS
-
-    @property
     def start_size(self) -> int:
         """Uniform numbers for the start of an episode: place, offset, direction, hot pixels."""
         return 5 + self.hot_pixels
@@ -86,21 +83,20 @@ class EventTrackingSettings(SpikeTaskSettings):
         return 4
 
 
-class EventTracking(SpikeTask):
-    """A light moves in the dark; an event camera sees changes alone, and can be turned after it.
+class EventTracking(RateTask):
+    """A light moves in the dark; a camera that sees changes only can be turned after it.
 
     A pixel fires ON or OFF where the log intensity rose or fell by the contrast threshold since its
-    last event. An environment step earns the more the nearer the light is to the middle of the
-    view at its end. A camera that follows perfectly sees nothing.
+    last event. An environment step earns more the nearer the light is to the middle of the view at
+    its end. A camera that follows perfectly sees nothing.
 
     Events as in Gallego et al., "Event-based vision: a survey", IEEE TPAMI 44 (2022),
-    https://doi.org/10.1109/TPAMI.2020.3008413; ours come in time steps, at most one of a pixel in
-    each.
+    https://doi.org/10.1109/TPAMI.2020.3008413; here a pixel has at most one event in a time step.
     """
 
     settings_class = EventTrackingSettings
     settings: EventTrackingSettings
-    told = (("light", "_light"), ("velocity", "_velocity"), ("camera", "_camera"))
+    info_arrays = (("light", "_light"), ("velocity", "_velocity"), ("camera", "_camera"))
     channels_per_band = PIXELS
 
     def _make_action_space(self) -> gym.Space[Any]:
@@ -108,10 +104,8 @@ class EventTracking(SpikeTask):
 
     def _allocate(self, num_envs: int) -> None:
         settings = self.settings
-        self._light = np.zeros((num_envs, 2))
-        self._velocity = np.zeros((num_envs, 2))
-        self._camera = np.zeros((num_envs, 2))
-        # Intensity at each pixel's last event, in float32 for speed.
+        self._light, self._velocity, self._camera = np.zeros((3, num_envs, 2))
+        # Intensity at each pixel's last event; float32 for speed.
         self._levels = np.ones((num_envs, VIEW, VIEW), np.float32)
         self._events = np.zeros((num_envs, settings.time_steps, 2, VIEW, VIEW), np.bool_)
         self._noise_rates = np.zeros((num_envs, settings.channels), np.uint8)
@@ -120,23 +114,26 @@ class EventTracking(SpikeTask):
         self._headings = settings.target_speed_px * np.stack([np.cos(angle), np.sin(angle)], 1)
 
     def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
-        settings, which = self.settings, self._everyone[rows]
+        settings, indices = self.settings, self._everyone[rows]
         light = numbers[:, :2] * settings.arena_px
-        self._light[which] = light
+        self._light[indices] = light
         offset = (2.0 * numbers[:, 2:4] - 1.0) * settings.start_offset_px
-        self._camera[which] = np.clip(light + offset, 0.0, settings.arena_px)
+        self._camera[indices] = np.clip(light + offset, 0.0, settings.arena_px)
         direction = np.floor(numbers[:, 4] * _DIRECTIONS).astype(np.int64)
-        self._velocity[which] = self._headings[direction]
-        self._noise_rates[which] = byte_rate(settings.noise_rate_hz / 1000.0)
+        self._velocity[indices] = self._headings[direction]
+        self._noise_rates[indices] = byte_rate(settings.noise_rate_hz / 1000.0)
         hot = np.floor(numbers[:, 5:] * PIXELS).astype(np.int64)
-        self._noise_rates[which[:, np.newaxis], hot] = byte_rate(settings.hot_rate_hz / 1000.0)
-        self._levels[which] = 0.0  # the camera was off: its pixels take their first level silently
-        self._watch(which, np.zeros((len(which), 2)))
+        self._noise_rates[indices[:, np.newaxis], hot] = byte_rate(settings.hot_rate_hz / 1000.0)
+        self._levels[indices] = (
+            0.0  # the camera was off: its pixels take their first level silently
+        )
+        self._watch(indices, np.zeros((len(indices), 2)))
 
     def _move(
         self, actions: NDArray[Any], noise: NDArray[np.uint8]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         settings = self.settings
+        # Two bytes for each axis.
         words = np.ascontiguousarray(noise).view("<u2")  # (B, 2)
         change = (words / (_WORDS / 2.0) - 1.0) * settings.turn_px
         velocity = self._velocity + change
@@ -152,11 +149,11 @@ class EventTracking(SpikeTask):
         reward = np.maximum(0.0, 1.0 - distance / REWARD_RADIUS_PX) / settings.episode_steps
         return reward, self._steps + 1 >= settings.episode_steps
 
-    def _watch(self, which: NDArray[np.int64], pan: NDArray[np.float64]) -> None:
-        """Move lights and cameras by one environment step, and note the events."""
+    def _watch(self, indices: NDArray[np.int64], pan: NDArray[np.float64]) -> None:
+        """Move lights and cameras by one environment step, and record the events."""
         settings = self.settings
         _watch(
-            which,
+            indices,
             pan,
             self._light,
             self._velocity,
@@ -168,10 +165,11 @@ class EventTracking(SpikeTask):
         )
 
     def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
-        shape = (len(noise), self.settings.time_steps, self.settings.channels)
-        out = spikes.reshape(shape)
-        np.less(noise.reshape(shape), self._noise_rates[rows][:, np.newaxis], out=out)
-        out |= self._events[rows].reshape(shape)
+        super()._emit(rows, noise, spikes)
+        spikes |= self._events[rows].reshape(spikes.shape)
+
+    def _thresholds(self, rows: Rows) -> NDArray[np.uint8]:
+        return self._noise_rates[rows]
 
     def _scene(self, index: int) -> NDArray[np.uint8]:
         return draw_event_tracking(
@@ -184,14 +182,14 @@ class EventTracking(SpikeTask):
 
 
 class EventTrackingEnv(SpikeTaskEnv):
-    """One ``EventTracking``, as ``gym.make("snn/EventTracking-v0")`` makes it."""
+    """One ``EventTracking``, made by ``gym.make("snn/EventTracking-v0")``."""
 
     task_class = EventTracking
 
 
 @njit(cache=True, error_model="numpy")
 def _watch(
-    which: NDArray[np.int64],
+    indices: NDArray[np.int64],
     pan: NDArray[np.float64],
     light: NDArray[np.float64],
     velocity: NDArray[np.float64],
@@ -201,19 +199,18 @@ def _watch(
     lengths: tuple[float, float],
     sensor: tuple[np.float32, np.float32],
 ) -> None:
-    """Move and watch, environment by environment.
+    """Move lights and cameras of environments ``which`` and write their events.
 
-    Lengths are the arena's side and the light's radius, the sensor's numbers the background and the
-    factor between levels. Levels are intensities, so that ``log I - ref >= C`` is
-    ``I >= level * exp(C)``, and the level moves by the factor ``exp(C)`` at an event. A level of 0
-    takes the first intensity.
+    ``lengths`` are the arena's side and the light's radius, ``sensor`` the background and the
+    factor ``exp(C)`` between levels. Levels are intensities, so that ``log I - ref >= C`` is ``I >=
+    level * exp(C)``; an event moves the level by the factor.
     """
     arena, radius = lengths
     background, factor = sensor
     steps = events.shape[1]
     profile = np.empty((2, VIEW), np.float32)
-    for n in range(len(which)):
-        i = which[n]
+    for n in range(len(indices)):
+        i = indices[n]
         if levels[i, 0, 0] == 0.0:
             _see(light[i], camera[i], radius, profile)
             _take(profile, background, levels[i])
@@ -271,9 +268,9 @@ def _compare(
         share = profile[1, row]
         for column in range(VIEW):
             level = levels[row, column]
-            seen = background + share * profile[0, column]
-            rose = seen >= level * factor
-            fell = seen <= level * fall
+            intensity = background + share * profile[0, column]
+            rose = intensity >= level * factor
+            fell = intensity <= level * fall
             events[0, row, column] = rose
             events[1, row, column] = fell
             levels[row, column] = level * (factor if rose else (fall if fell else one))

@@ -1,17 +1,16 @@
-"""Measure the interval between two pulses and wait as long again: ready, set, go."""
+"""Interval timing: measure the interval between two pulses and wait as long again."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.config import Count, Natural, PositiveShare
 from snn_gym.envs.batch import Rows
-from snn_gym.envs.native.base import SignalTaskSettings, SpikeTask, SpikeTaskEnv
+from snn_gym.envs.native.base import RateTask, SignalTaskSettings, SpikeTaskEnv
 from snn_gym.envs.native.scenes import draw_interval_timing
 
 WAIT, GO = 0, 1
@@ -25,9 +24,12 @@ _READY, _SET, _NOTHING = 0, 1, 2
 
 @dataclass(frozen=True)
 class IntervalTimingSettings(SignalTaskSettings):
-    """Which intervals, how precise the answer, how clear the pulses."""
+    """Intervals, foreperiod, tolerance and rates."""
 
     signal_rate = "pulse_rate_hz"
+    channels: ClassVar[int] = 4 * GROUP
+    start_size: ClassVar[int] = 2
+    """Uniform numbers for the start of an episode: the foreperiod and the interval."""
 
     intervals_steps: tuple[Count, ...] = (2, 4, 6)
     """Environment steps from ready to set: one of these, all equally probable; rising."""
@@ -54,30 +56,15 @@ class IntervalTimingSettings(SignalTaskSettings):
             )
 
     @property
-    def channels(self) -> int:
-        """Number N of channels."""
-        return 4 * GROUP
-
-    @property
     def episode_steps(self) -> int:
         """Environment steps of the longest episode."""
         foreperiod = self.foreperiod_steps + self.foreperiod_jitter_steps
         return foreperiod + self.intervals_steps[-1] + self.response_steps + 1
 
-    @property
-    def start_size(self) -> int:
-        """Uniform numbers for the start of an episode: the foreperiod and the interval."""
-        return 2
-
     def score(self, produced: NDArray[np.int64], interval: NDArray[np.int64]) -> NDArray[Any]:
-        """Return the reward of produced intervals, of any shapes that broadcast.
+        """Return ``max(0, 1 - |produced - interval| / (tolerance * interval))``, by broadcasting.
 
-        Args:
-            produced: Environment steps from set to go; any outside [0, response_steps] earn 0.
-            interval: Environment steps from ready to set.
-
-        Returns:
-            ``max(0, 1 - |produced - interval| / (tolerance * interval))``, float64.
+        Both count environment steps; ``produced`` outside [0, response_steps] earns 0.
         """
         error = np.abs(produced - interval) / (self.tolerance * interval)
         counts = (produced >= 0) & (produced <= self.response_steps)
@@ -85,7 +72,7 @@ class IntervalTimingSettings(SignalTaskSettings):
         return reward
 
 
-class IntervalTiming(SpikeTask):
+class IntervalTiming(RateTask):
     """A ready pulse, after an interval a set pulse, after the same interval the agent's go.
 
     Each pulse is a group of neurons that fires for one environment step. The first go at or after
@@ -99,7 +86,7 @@ class IntervalTiming(SpikeTask):
 
     settings_class = IntervalTimingSettings
     settings: IntervalTimingSettings
-    told = (
+    info_arrays = (
         ("interval_steps", "_interval"),
         ("set_step", "_set_step"),
         ("produced_steps", "_produced"),
@@ -108,11 +95,8 @@ class IntervalTiming(SpikeTask):
 
     @property
     def set_steps(self) -> NDArray[np.int64]:
-        """Environment steps (B,) of the set pulses; an agent doesn't see them."""
+        """Environment steps (B,) of the set pulses, hidden from agents."""
         return self._set_step.copy()
-
-    def _make_action_space(self) -> gym.Space[Any]:
-        return gym.spaces.Discrete(2)
 
     def _allocate(self, num_envs: int) -> None:
         settings = self.settings
@@ -122,11 +106,10 @@ class IntervalTiming(SpikeTask):
         # Environment steps from set to go; -1 until then.
         self._produced = np.full(num_envs, -1)
         low, high = settings.rate_bytes()
-        # Row g < 2: group g fires; row 2: none does. (3, T * N)
-        rates = np.full((3, self.time_steps, self.channels), low, np.uint8)
+        # Row g < 2: group g fires; row 2: none does. (3, T, N)
+        self._rates = np.full((3, self.time_steps, self.channels), low, np.uint8)
         for group in (_READY, _SET):
-            rates[group, :, group * GROUP : (group + 1) * GROUP] = high
-        self._rates = rates.reshape(3, -1)
+            self._rates[group, :, group * GROUP : (group + 1) * GROUP] = high
 
     def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
         settings = self.settings
@@ -146,8 +129,8 @@ class IntervalTiming(SpikeTask):
         rewards = np.where(goes, self.settings.score(elapsed, self._interval), 0.0)
         return rewards, goes | (elapsed >= self.settings.response_steps)
 
-    def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
-        np.less(noise, self._rates[self._shown(rows)], out=spikes)
+    def _thresholds(self, rows: Rows) -> NDArray[np.uint8]:
+        return self._rates[self._shown(rows)]
 
     def _shown(self, rows: Rows) -> NDArray[np.int64]:
         """Return the group that fires (n,): 0 ready, 1 set, 2 none."""
@@ -170,6 +153,6 @@ class IntervalTiming(SpikeTask):
 
 
 class IntervalTimingEnv(SpikeTaskEnv):
-    """One ``IntervalTiming``, as ``gym.make("snn/IntervalTiming-v0")`` makes it."""
+    """One ``IntervalTiming``, made by ``gym.make("snn/IntervalTiming-v0")``."""
 
     task_class = IntervalTiming

@@ -1,11 +1,10 @@
-"""Tell windows with a spatio-temporal pattern of spikes from noise of the same rates."""
+"""Pattern detection: tell a spatio-temporal pattern from noise of the same rates."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +14,7 @@ from snn_gym.envs.native.base import SpikeTask, SpikeTaskEnv, SpikeTaskSettings
 from snn_gym.envs.native.scenes import draw_pattern_detection
 
 NOISE, PATTERN = 0, 1
-"""Actions, and what a window holds."""
+"""Actions, and the two contents of a window."""
 
 _KEY_BYTES = 4
 # Noise for a spike is a key of 4 bytes and a byte of jitter, of the T bytes there are.
@@ -24,7 +23,7 @@ _TimeSteps = Annotated[int, Range(at_least=5, at_most=32)]
 
 @dataclass(frozen=True)
 class PatternDetectionSettings(SpikeTaskSettings):
-    """Which pattern, how exact, how many windows."""
+    """Pattern, precision of its spikes, number and length of windows."""
 
     windows: Count = 10
     """Windows of an episode, one in each environment step."""
@@ -81,19 +80,19 @@ class PatternDetectionSettings(SpikeTaskSettings):
         return np.concatenate(orders).astype(np.uint8)
 
     def moves(self) -> NDArray[np.uint8]:
-        """Return by how many time steps, modulo T, a spike is moved for each byte of noise."""
+        """Return the move of a spike for each byte of noise, in time steps modulo T."""
         span = 2 * self.jitter_steps + 1
         moves = np.arange(256) * span // 256 - self.jitter_steps
         return (moves % self.time_steps).astype(np.uint8)
 
 
 class PatternDetection(SpikeTask):
-    """Each window is noise or, with probability 1/2, holds a pattern; the agent says which.
+    """Each window is noise or, with probability 1/2, holds a pattern; the action names one.
 
     In every window every channel fires exactly one spike. The channels form blocks of T, and in
     each block the times of the spikes are a permutation of the T time steps: a random one in noise,
-    a fixed one in the blocks of the pattern. Jitter moves spikes in both alike. So neither the
-    counts of the channels nor the counts of the time steps tell anything.
+    a fixed one in the blocks of the pattern. Jitter moves spikes in both. Neither the counts of the
+    channels nor those of the time steps carry information.
 
     After Masquelier, Guyonneau and Thorpe, "Spike timing dependent plasticity finds the start of
     repeating patterns in continuous spike trains", PLoS ONE 3 (2008),
@@ -103,9 +102,6 @@ class PatternDetection(SpikeTask):
     settings_class = PatternDetectionSettings
     settings: PatternDetectionSettings
     channels_per_band = 8
-
-    def _make_action_space(self) -> gym.Space[Any]:
-        return gym.spaces.Discrete(2)
 
     def _allocate(self, num_envs: int) -> None:
         settings = self.settings
@@ -155,12 +151,12 @@ class PatternDetection(SpikeTask):
         return np.ascontiguousarray(ranks.T).reshape(len(noise), self.channels)
 
     def _wrapped(self, times: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return times below 2 T modulo T; from a time below T uint8 would wrap to a large one."""
+        """Return times below 2 T modulo T; below T, ``times - T`` wraps to a large uint8."""
         wrapped: NDArray[np.uint8] = np.minimum(times, times - np.uint8(self.time_steps))
         return wrapped
 
     def _now(self, values: NDArray[Any], rows: Rows) -> NDArray[Any]:
-        """Return the values (n,) of the present window; after the last, its again."""
+        """Return the values (n,) of the present window, or of the last one after the end."""
         window = np.minimum(self._steps[rows], self.settings.windows - 1)
         now: NDArray[Any] = np.take_along_axis(values[rows], window[:, np.newaxis], axis=1)[:, 0]
         return now
@@ -173,16 +169,16 @@ class PatternDetection(SpikeTask):
         }
 
     def _scene(self, index: int) -> NDArray[np.uint8]:
-        seen = min(int(self._steps[index]) + 1, self.settings.windows)
+        count = min(int(self._steps[index]) + 1, self.settings.windows)
         return draw_pattern_detection(
             self._latest_spikes(index),
-            self._present[index, :seen].tolist(),
+            self._present[index, :count].tolist(),
             self.settings.windows,
             self.settings.pattern_channels,
         )
 
 
 class PatternDetectionEnv(SpikeTaskEnv):
-    """One ``PatternDetection``, as ``gym.make("snn/PatternDetection-v0")`` makes it."""
+    """One ``PatternDetection``, made by ``gym.make("snn/PatternDetection-v0")``."""
 
     task_class = PatternDetection

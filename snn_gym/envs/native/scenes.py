@@ -1,4 +1,4 @@
-"""Pictures of the native spiking tasks, one function each."""
+"""Images of the native tasks, (256, 256, 3), uint8, and the canvas that draws them."""
 
 from __future__ import annotations
 
@@ -8,49 +8,79 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.envs.native import canvas
+# ---- canvas --------------------------------------------------------------------------------------
+HEIGHT, WIDTH = 256, 256
+
+PAPER = (255, 255, 255)
+INK = (24, 56, 112)
+ACCENT = (200, 60, 20)
+GOOD = (40, 130, 70)
+FAINT = (214, 220, 230)
+
+Colour = tuple[int, int, int]
+
+
+def blank(colour: Colour = PAPER) -> NDArray[np.uint8]:
+    """Return an empty image."""
+    return np.full((HEIGHT, WIDTH, 3), colour, np.uint8)
+
+
+def rectangle(
+    image: NDArray[np.uint8], top: float, left: float, height: float, width: float, colour: Colour
+) -> None:
+    """Fill a rectangle, clipped to the image; places are pixels from the top left corner."""
+    rows = slice(max(0, round(top)), max(0, round(top + height)))
+    columns = slice(max(0, round(left)), max(0, round(left + width)))
+    image[rows, columns] = colour
+
+
+def disc(
+    image: NDArray[np.uint8], row: float, column: float, radius: float, colour: Colour
+) -> None:
+    """Fill a disc, clipped to the image; places are pixels from the top left corner."""
+    rows, columns = np.ogrid[: image.shape[0], : image.shape[1]]
+    image[(rows - row) ** 2 + (columns - column) ** 2 <= radius**2] = colour
+
+
+def line(
+    image: NDArray[np.uint8],
+    start: tuple[float, float],
+    end: tuple[float, float],
+    colour: Colour,
+    width: float = 2.0,
+) -> None:
+    """Draw a line between two points (row, column) in pixels, clipped to the image."""
+    (row, column), (to_row, to_column) = start, end
+    rows, columns = np.ogrid[: image.shape[0], : image.shape[1]]
+    along_row, along_column = to_row - row, to_column - column
+    length = max(along_row**2 + along_column**2, 1e-9)
+    share = np.clip(((rows - row) * along_row + (columns - column) * along_column) / length, 0, 1)
+    distance = (rows - row - share * along_row) ** 2 + (
+        columns - column - share * along_column
+    ) ** 2
+    image[distance <= (width / 2) ** 2] = colour
+
 
 # ---- cue accumulation ----------------------------------------------------------------------------
 _GO = 2
-_NOTHING = 3
 
 
 def draw_cue_accumulation(cues: list[int], total: int, shown: int) -> NDArray[np.uint8]:
-    """Draw the cues that were shown, first at the bottom.
+    """Draw the sides of the cues so far, first at the bottom, with room for ``total``.
 
-    Args:
-        cues: Sides of the cues so far, 0 left and 1 right.
-        total: Cues of the episode.
-        shown: What is shown now: a side, 2 for the go signal, 3 for nothing.
-
-    Returns:
-        Image (256, 256, 3), uint8. The present cue is red, the go signal a green bar.
+    ``shown`` is the present signal: a side, 2 for go, 3 for none. The present cue is red, the go
+    signal a green bar.
     """
-    image = canvas.blank()
-    canvas.rectangle(
-        image, 0, canvas.WIDTH * 0.36, canvas.HEIGHT, canvas.WIDTH * 0.28, canvas.FAINT
-    )
-    spacing = canvas.HEIGHT * 0.8 / total
+    image = blank()
+    rectangle(image, 0, WIDTH * 0.36, HEIGHT, WIDTH * 0.28, FAINT)
+    spacing = HEIGHT * 0.8 / total
     for number, side in enumerate(cues):
-        row = canvas.HEIGHT * 0.95 - (number + 0.5) * spacing
+        row = HEIGHT * 0.95 - (number + 0.5) * spacing
         is_present = number == len(cues) - 1 and shown == side
-        column = canvas.WIDTH * (0.18 if side == 0 else 0.82)
-        canvas.disc(
-            image,
-            row,
-            column,
-            min(14.0, spacing * 0.4),
-            canvas.ACCENT if is_present else canvas.INK,
-        )
+        column = WIDTH * (0.18 if side == 0 else 0.82)
+        disc(image, row, column, min(14.0, spacing * 0.4), ACCENT if is_present else INK)
     if shown == _GO:
-        canvas.rectangle(
-            image,
-            canvas.HEIGHT * 0.04,
-            canvas.WIDTH * 0.36,
-            canvas.HEIGHT * 0.08,
-            canvas.WIDTH * 0.28,
-            canvas.GOOD,
-        )
+        rectangle(image, HEIGHT * 0.04, WIDTH * 0.36, HEIGHT * 0.08, WIDTH * 0.28, GOOD)
     return image
 
 
@@ -65,7 +95,7 @@ Point = tuple[float, float]
 def pixel(place: Point) -> Point:
     """Return (row, column) of a place (x, y) in the workspace [-1, 1] x [-1, 1], y upwards."""
     x, y = place
-    half_height, half_width = canvas.HEIGHT / 2, canvas.WIDTH / 2
+    half_height, half_width = HEIGHT / 2, WIDTH / 2
     return (
         half_height - y * (half_height - _WORKSPACE_MARGIN),
         half_width + x * (half_width - _WORKSPACE_MARGIN),
@@ -73,41 +103,28 @@ def pixel(place: Point) -> Point:
 
 
 def draw_cursor_decoding(
-    cursor: Point, before: Point, target: Point, intention: Point, radius: float, held: float
+    cursor: Point, before: Point, target: Point, intention: Point, radius: float, hold_share: float
 ) -> NDArray[np.uint8]:
     """Draw the workspace.
 
-    Args:
-        cursor: Place of the cursor.
-        before: Where it was one environment step ago.
-        target: Centre of the target.
-        intention: Direction and strength in which the user wants to move, length at most 1.
-        radius: Of the target.
-        held: Share of the holding time that the cursor has been inside.
-
-    Returns:
-        Image (256, 256, 3), uint8. The target is a green ring that fills while it is held, the
-        cursor blue with its last way behind it; the red line is the intention.
+    The target is a green ring that fills by the share of the holding time. The cursor is
+    blue, with its latest way behind it. The red line is the user's intention.
     """
-    image = canvas.blank()
-    for edge in (_WORKSPACE_MARGIN, canvas.HEIGHT - _WORKSPACE_MARGIN - 1):
-        canvas.rectangle(
-            image, edge, _WORKSPACE_MARGIN, 1, canvas.WIDTH - 2 * _WORKSPACE_MARGIN, canvas.FAINT
-        )
-        canvas.rectangle(
-            image, _WORKSPACE_MARGIN, edge, canvas.HEIGHT - 2 * _WORKSPACE_MARGIN, 1, canvas.FAINT
-        )
-    canvas.disc(image, canvas.HEIGHT / 2, canvas.WIDTH / 2, 2.0, canvas.FAINT)
-    size = radius * (canvas.HEIGHT / 2 - _WORKSPACE_MARGIN)
-    canvas.disc(image, *pixel(target), size, canvas.GOOD)
-    canvas.disc(image, *pixel(target), size - 3.0, canvas.PAPER)
-    if held > 0:
-        canvas.disc(image, *pixel(target), (size - 3.0) * held, canvas.GOOD)
+    image = blank()
+    for edge in (_WORKSPACE_MARGIN, HEIGHT - _WORKSPACE_MARGIN - 1):
+        rectangle(image, edge, _WORKSPACE_MARGIN, 1, WIDTH - 2 * _WORKSPACE_MARGIN, FAINT)
+        rectangle(image, _WORKSPACE_MARGIN, edge, HEIGHT - 2 * _WORKSPACE_MARGIN, 1, FAINT)
+    disc(image, HEIGHT / 2, WIDTH / 2, 2.0, FAINT)
+    size = radius * (HEIGHT / 2 - _WORKSPACE_MARGIN)
+    disc(image, *pixel(target), size, GOOD)
+    disc(image, *pixel(target), size - 3.0, PAPER)
+    if hold_share > 0:
+        disc(image, *pixel(target), (size - 3.0) * hold_share, GOOD)
     row, column = pixel(cursor)
-    canvas.line(image, pixel(before), (row, column), canvas.FAINT, 8.0)
+    line(image, pixel(before), (row, column), FAINT, 8.0)
     tip = (row - intention[1] * _ARROW_LENGTH, column + intention[0] * _ARROW_LENGTH)
-    canvas.line(image, (row, column), tip, canvas.ACCENT, 3.0)
-    canvas.disc(image, row, column, _CURSOR_RADIUS, canvas.INK)
+    line(image, (row, column), tip, ACCENT, 3.0)
+    disc(image, row, column, _CURSOR_RADIUS, INK)
     return image
 
 
@@ -127,55 +144,38 @@ def draw_delayed_match_to_sample(
     is_test: bool,
     progress: float,
 ) -> NDArray[np.uint8]:
-    """Draw the sample on the left, what is shown now on the right, the time below.
+    """Draw the sample on the left, the present pattern on the right, the share of the trial below.
 
-    Args:
-        sample: Where neurons burst (T, C); time runs to the right, neurons downwards.
-        shown: The same of the pattern that is shown now; None: nothing.
-        is_sample: The sample is shown now: red on the left, nothing on the right.
-        is_test: The test is shown now, with the go signal: green.
-        progress: Share of the trial that has passed.
-
-    Returns:
-        Image (256, 256, 3), uint8.
+    Patterns are bursts (T, C): time runs to the right, neurons downwards. The sample is red while
+    it is shown. At the test, pattern, bar and go signal are green.
     """
-    image = canvas.blank()
-    _panel(image, _TRIAL_LEFT, sample, canvas.ACCENT if is_sample else canvas.INK)
-    _panel(
-        image, _TRIAL_RIGHT, None if is_sample else shown, canvas.GOOD if is_test else canvas.ACCENT
-    )
-    length = canvas.WIDTH - 2 * _TRIAL_LEFT
-    canvas.rectangle(image, _BAR_TOP, _TRIAL_LEFT, 12, length, canvas.FAINT)
-    canvas.rectangle(
-        image, _BAR_TOP, _TRIAL_LEFT, 12, length * progress, canvas.GOOD if is_test else canvas.INK
-    )
+    image = blank()
+    _panel(image, _TRIAL_LEFT, sample, ACCENT if is_sample else INK)
+    _panel(image, _TRIAL_RIGHT, None if is_sample else shown, GOOD if is_test else ACCENT)
+    length = WIDTH - 2 * _TRIAL_LEFT
+    rectangle(image, _BAR_TOP, _TRIAL_LEFT, 12, length, FAINT)
+    rectangle(image, _BAR_TOP, _TRIAL_LEFT, 12, length * progress, GOOD if is_test else INK)
     if is_test:
-        canvas.rectangle(
-            image, canvas.HEIGHT * 0.02, _TRIAL_RIGHT, canvas.HEIGHT * 0.03, _WIDTH, canvas.GOOD
-        )
+        rectangle(image, HEIGHT * 0.02, _TRIAL_RIGHT, HEIGHT * 0.03, _WIDTH, GOOD)
     return image
 
 
 def _panel(
-    image: NDArray[np.uint8], left: int, pattern: NDArray[np.bool_] | None, colour: canvas.Colour
+    image: NDArray[np.uint8], left: int, pattern: NDArray[np.bool_] | None, colour: Colour
 ) -> None:
-    canvas.rectangle(image, _TOP, left, _HEIGHT, _WIDTH, canvas.FAINT)
+    rectangle(image, _TOP, left, _HEIGHT, _WIDTH, FAINT)
     if pattern is None:
         return
     times, neurons = pattern.shape
     width, height = _WIDTH / times, _HEIGHT / neurons
     for time, neuron in np.argwhere(pattern):
-        canvas.rectangle(
-            image, _TOP + neuron * height, left + time * width, height - 1, width - 1, colour
-        )
+        rectangle(image, _TOP + neuron * height, left + time * width, height - 1, width - 1, colour)
 
 
 # ---- desynchronisation ---------------------------------------------------------------------------
 MARGIN = 12.0
 BASE_ROW = 176.0
-"""Where the bars of activity stand (pixels)."""
 STIMULATION_ROW = 218.0
-"""Where the bars of stimulation start, up or down (pixels)."""
 _FULL_COUNT = 32.0
 _ACTIVITY_HEIGHT = BASE_ROW - MARGIN
 _STIMULATION_HEIGHT = 26.0
@@ -184,36 +184,29 @@ _STIMULATION_HEIGHT = 26.0
 def draw_desynchronisation(
     counts: Sequence[float], amplitudes: Sequence[float], healthy: float, length: int
 ) -> NDArray[np.uint8]:
-    """Draw the latest environment steps, newest at the right.
+    """Draw counts and stimulations of the latest environment steps, newest at the right.
 
-    Args:
-        counts: Spikes of the 32 excitatory neurons in each environment step.
-        amplitudes: Stimulation in each, in [-1, 1].
-        healthy: Number of spikes that counts as calm.
-        length: Environment steps that the picture has room for.
-
-    Returns:
-        Image (256, 256, 3), uint8. The green band is where calm is above one half; bars of activity
-        within it are green too, others blue. Bars of stimulation are red.
+    The green band marks calm above one half. Bars of excitatory spikes are green within it and blue
+    outside; bars of stimulation are red. The picture has room for ``length`` steps.
     """
-    image = canvas.blank()
-    width = (canvas.WIDTH - 2 * MARGIN) / length
+    image = blank()
+    width = (WIDTH - 2 * MARGIN) / length
     half = healthy * 0.5**0.5
     scale = _ACTIVITY_HEIGHT / _FULL_COUNT
     top = BASE_ROW - (healthy + half) * scale
-    canvas.rectangle(image, top, MARGIN, 2 * half * scale, canvas.WIDTH - 2 * MARGIN, canvas.FAINT)
+    rectangle(image, top, MARGIN, 2 * half * scale, WIDTH - 2 * MARGIN, FAINT)
     for place, (count, amplitude) in enumerate(zip(counts, amplitudes, strict=True)):
-        left = canvas.WIDTH - MARGIN - (len(counts) - place) * width
+        left = WIDTH - MARGIN - (len(counts) - place) * width
         height = min(count, _FULL_COUNT) * scale
-        colour = canvas.GOOD if abs(count - healthy) <= half else canvas.INK
-        canvas.rectangle(image, BASE_ROW - height, left + 1, height, width - 1, colour)
+        colour = GOOD if abs(count - healthy) <= half else INK
+        rectangle(image, BASE_ROW - height, left + 1, height, width - 1, colour)
         size = abs(amplitude) * _STIMULATION_HEIGHT
         up = STIMULATION_ROW - size if amplitude > 0 else STIMULATION_ROW
-        canvas.rectangle(image, up, left + 1, size, width - 1, canvas.ACCENT)
+        rectangle(image, up, left + 1, size, width - 1, ACCENT)
     row = BASE_ROW - healthy * scale
-    canvas.rectangle(image, row, MARGIN, 1, canvas.WIDTH - 2 * MARGIN, canvas.GOOD)
-    for line in (BASE_ROW, STIMULATION_ROW):
-        canvas.rectangle(image, line, MARGIN, 1, canvas.WIDTH - 2 * MARGIN, canvas.INK)
+    rectangle(image, row, MARGIN, 1, WIDTH - 2 * MARGIN, GOOD)
+    for row in (BASE_ROW, STIMULATION_ROW):
+        rectangle(image, row, MARGIN, 1, WIDTH - 2 * MARGIN, INK)
     return image
 
 
@@ -225,30 +218,17 @@ _ARENA_MARGIN = 8  # pixels of the arena shown beyond its border, where the view
 
 
 def draw_event_tracking(
-    light: list[float],
-    camera: list[float],
-    arena: float,
-    radius: float,
-    events: NDArray[np.bool_],
+    light: list[float], camera: list[float], arena: float, radius: float, events: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
     """Draw the arena; x goes to the right, y up.
 
-    Args:
-        light: Place (x, y) of the light (px).
-        camera: Place of the middle of the view (px).
-        arena: Side of the arena (px).
-        radius: Standard deviation of the light (px).
-        events: Latest ON and OFF events, (2, 16, 16), bool.
-
-    Returns:
-        Image (256, 256, 3), uint8: the light yellow, the view framed, ON events red and OFF events
-        blue at their pixels.
+    The light is yellow, the view framed; ON events (of (2, 16, 16), bool) are red, OFF events blue.
     """
-    scale = canvas.HEIGHT / (arena + 2 * _ARENA_MARGIN)
-    image = canvas.blank(canvas.INK)
+    scale = HEIGHT / (arena + 2 * _ARENA_MARGIN)
+    image = blank(INK)
     edge, side = _ARENA_MARGIN * scale, arena * scale
-    canvas.rectangle(image, edge, edge, side, side, _DARK)
-    rows, columns = np.ogrid[: canvas.HEIGHT, : canvas.WIDTH]
+    rectangle(image, edge, edge, side, side, _DARK)
+    rows, columns = np.ogrid[:HEIGHT, :WIDTH]
     x = (columns + 0.5) / scale - _ARENA_MARGIN
     y = arena + _ARENA_MARGIN - (rows + 0.5) / scale
     away = (x - light[0]) ** 2 + (y - light[1]) ** 2
@@ -257,10 +237,10 @@ def draw_event_tracking(
     size = events.shape[1]
     left = (camera[0] - size / 2 + _ARENA_MARGIN) * scale
     bottom = (arena + _ARENA_MARGIN - camera[1] + size / 2) * scale
-    for polarity, colour in enumerate((canvas.ACCENT, _OFF)):
+    for polarity, colour in enumerate((ACCENT, _OFF)):
         for row, column in np.argwhere(events[polarity]):
             corner = bottom - (row + 1) * scale + 0.2 * scale, left + (column + 0.2) * scale
-            canvas.rectangle(image, *corner, 0.6 * scale, 0.6 * scale, colour)
+            rectangle(image, *corner, 0.6 * scale, 0.6 * scale, colour)
     side = size * scale
     for top, start, height, width in (
         (bottom - side - 2, left - 2, 2, side + 4),
@@ -268,7 +248,7 @@ def draw_event_tracking(
         (bottom - side, left - 2, side, 2),
         (bottom - side, left + side, side, 2),
     ):
-        canvas.rectangle(image, top, start, height, width, canvas.PAPER)
+        rectangle(image, top, start, height, width, PAPER)
     return image
 
 
@@ -284,48 +264,34 @@ def draw_interval_timing(
 ) -> NDArray[np.uint8]:
     """Draw the interval from ready to set above the interval from set to go, to one scale.
 
-    Args:
-        measured: Environment steps since the ready pulse, at most the interval; negative before.
-        produced: Environment steps since the set pulse, until the go; negative before.
-        interval: Environment steps from ready to set.
-        tolerance: Error at which the reward reaches 0, as a share of the interval.
-        longest: Environment steps that the lines have room for.
-        has_gone: The go was given.
-
-    Returns:
-        Image (256, 256, 3), uint8. Pulses are discs, red while they last. The produced interval
-        runs towards the green mark through the pale zone that earns a reward; the go is a red bar.
+    Pulses are discs, red while they last. The produced interval runs towards the green mark through
+    the pale zone that earns a reward; the go is a red bar. ``measured`` and ``produced`` count
+    environment steps since their pulses and are negative before.
     """
-    image = canvas.blank()
+    image = blank()
     step = (_LINE_RIGHT - _LINE_LEFT) / longest
     for row in (_MEASURED_ROW, _PRODUCED_ROW):
-        canvas.line(image, (row, _LINE_LEFT), (row, _LINE_RIGHT), canvas.FAINT)
+        line(image, (row, _LINE_LEFT), (row, _LINE_RIGHT), FAINT)
     if measured >= 0:
-        canvas.rectangle(
-            image, _MEASURED_ROW - _BAR / 2, _LINE_LEFT, _BAR, measured * step, canvas.INK
-        )
+        rectangle(image, _MEASURED_ROW - _BAR / 2, _LINE_LEFT, _BAR, measured * step, INK)
         _pulse(image, _MEASURED_ROW, _LINE_LEFT, is_now=measured == 0)
     if produced >= 0:
         centre, reach = _LINE_LEFT + interval * step, tolerance * interval * step
         width = min(2 * reach, _LINE_RIGHT - centre + reach)
-        canvas.rectangle(
-            image, _PRODUCED_ROW - 2 * _BAR, centre - reach, 4 * _BAR, width, canvas.FAINT
-        )
-        canvas.rectangle(
-            image, _PRODUCED_ROW - _BAR / 2, _LINE_LEFT, _BAR, produced * step, canvas.INK
-        )
-        canvas.rectangle(image, _PRODUCED_ROW - 2 * _BAR, centre - 2, 4 * _BAR, 4, canvas.GOOD)
+        rectangle(image, _PRODUCED_ROW - 2 * _BAR, centre - reach, 4 * _BAR, width, FAINT)
+        rectangle(image, _PRODUCED_ROW - _BAR / 2, _LINE_LEFT, _BAR, produced * step, INK)
+        rectangle(image, _PRODUCED_ROW - 2 * _BAR, centre - 2, 4 * _BAR, 4, GOOD)
         is_now = produced == 0 and not has_gone
         _pulse(image, _MEASURED_ROW, _LINE_LEFT + interval * step, is_now)
         _pulse(image, _PRODUCED_ROW, _LINE_LEFT, is_now)
     if has_gone:
         end = _LINE_LEFT + produced * step
-        canvas.rectangle(image, _PRODUCED_ROW - 2 * _BAR, end - 3, 4 * _BAR, 6, canvas.ACCENT)
+        rectangle(image, _PRODUCED_ROW - 2 * _BAR, end - 3, 4 * _BAR, 6, ACCENT)
     return image
 
 
 def _pulse(image: NDArray[np.uint8], row: float, column: float, is_now: bool) -> None:
-    canvas.disc(image, row, column, _PULSE_RADIUS, canvas.ACCENT if is_now else canvas.INK)
+    disc(image, row, column, _PULSE_RADIUS, ACCENT if is_now else INK)
 
 
 # ---- pattern detection ---------------------------------------------------------------------------
@@ -337,50 +303,36 @@ _STRIP_TOP, _STRIP_HEIGHT = 216.0, 24.0
 def draw_pattern_detection(
     spikes: NDArray[np.int8], present: list[bool], windows: int, pattern_channels: int
 ) -> NDArray[np.uint8]:
-    """Draw the window above a strip of the windows so far.
+    """Draw the window (T, N) above a strip of the windows so far.
 
-    Args:
-        spikes: The window (T, N).
-        present: Whether each window so far, this one included, held the pattern.
-        windows: Windows of the episode.
-        pattern_channels: Channels that take part in the pattern, the upper ones.
-
-    Returns:
-        Image (256, 256, 3), uint8. Time runs to the right, channels downwards. Spikes of the
-        pattern are red, all others blue; in the strip, windows with the pattern are green and those
-        without are pale. The frame stands on the present one.
+    Time runs to the right, channels downwards. Spikes of the pattern are red, all others blue. In
+    the strip, windows with the pattern are green, without it pale; a frame marks the present one.
     """
-    image = canvas.blank()
+    image = blank()
     time_steps, channels = spikes.shape
-    width = canvas.WIDTH - 2 * _WINDOW_MARGIN
+    width = WIDTH - 2 * _WINDOW_MARGIN
     column, row = width / time_steps, _WINDOW_HEIGHT / channels
     for step in range(time_steps + 1):
-        canvas.rectangle(
-            image, _WINDOW_MARGIN, _WINDOW_MARGIN + step * column, _WINDOW_HEIGHT, 1, canvas.FAINT
-        )
+        rectangle(image, _WINDOW_MARGIN, _WINDOW_MARGIN + step * column, _WINDOW_HEIGHT, 1, FAINT)
     for step, channel in np.argwhere(spikes):
         is_pattern = present[-1] and channel < pattern_channels
         top, left = _WINDOW_MARGIN + channel * row, _WINDOW_MARGIN + step * column
-        colour = canvas.ACCENT if is_pattern else canvas.INK
-        canvas.rectangle(image, top, left + 2, max(row - 1, 1), column - 3, colour)
+        colour = ACCENT if is_pattern else INK
+        rectangle(image, top, left + 2, max(row - 1, 1), column - 3, colour)
     cell = width / windows
     last = len(present) - 1
-    canvas.rectangle(
-        image, _STRIP_TOP - 4, _WINDOW_MARGIN + last * cell, _STRIP_HEIGHT + 8, cell, canvas.INK
-    )
+    rectangle(image, _STRIP_TOP - 4, _WINDOW_MARGIN + last * cell, _STRIP_HEIGHT + 8, cell, INK)
     for window in range(windows):
-        colour = canvas.GOOD if window <= last and present[window] else canvas.FAINT
+        colour = GOOD if window <= last and present[window] else FAINT
         height = _STRIP_HEIGHT if window <= last else 2
         left = _WINDOW_MARGIN + window * cell + 2
-        canvas.rectangle(
-            image, _STRIP_TOP + (_STRIP_HEIGHT - height) / 2, left, height, cell - 4, colour
-        )
+        rectangle(image, _STRIP_TOP + (_STRIP_HEIGHT - height) / 2, left, height, cell - 4, colour)
     return image
 
 
 # ---- water maze ----------------------------------------------------------------------------------
 _POOL_MARGIN = 14
-_POOL = canvas.WIDTH - 2 * _POOL_MARGIN
+_POOL = WIDTH - 2 * _POOL_MARGIN
 
 
 def draw_water_maze(
@@ -392,36 +344,28 @@ def draw_water_maze(
 ) -> NDArray[np.uint8]:
     """Draw the pool; x goes to the right, y up.
 
-    Args:
-        trail: Places (x, y) since the last start, latest last, at least one; in pool sides.
-        sites: Places where the platform may be.
-        platform: Where it is.
-        radius: Its radius, in pool sides.
-        on_platform: Whether the animal stands on it.
-
-    Returns:
-        Image (256, 256, 3), uint8. The platform is green, the other candidates are white, the
-        animal is blue, or red on the platform.
+    The platform is green, the other sites are white, the animal is blue, or red on the platform. A
+    line shows its ``trail`` since the last start.
     """
-    image = canvas.blank()
-    canvas.rectangle(image, _POOL_MARGIN - 3, _POOL_MARGIN - 3, _POOL + 6, _POOL + 6, canvas.INK)
-    canvas.rectangle(image, _POOL_MARGIN, _POOL_MARGIN, _POOL, _POOL, canvas.FAINT)
+    image = blank()
+    rectangle(image, _POOL_MARGIN - 3, _POOL_MARGIN - 3, _POOL + 6, _POOL + 6, INK)
+    rectangle(image, _POOL_MARGIN, _POOL_MARGIN, _POOL, _POOL, FAINT)
     for site in sites:
         row, column = _pixel(site)
-        canvas.disc(image, row, column, radius * _POOL, canvas.PAPER)
-        canvas.disc(image, row, column, radius * _POOL - 2, canvas.FAINT)
-    canvas.disc(image, *_pixel(platform), radius * _POOL, canvas.GOOD)
+        disc(image, row, column, radius * _POOL, PAPER)
+        disc(image, row, column, radius * _POOL - 2, FAINT)
+    disc(image, *_pixel(platform), radius * _POOL, GOOD)
     points = [_pixel(place) for place in trail]
     for start, end in pairwise(points):
-        canvas.line(image, start, end, canvas.INK, width=2.0)
+        line(image, start, end, INK, width=2.0)
     for row, column in points[:-1]:
-        canvas.disc(image, row, column, 3.0, canvas.INK)
-    canvas.disc(image, *points[-1], 9.0, canvas.PAPER)
-    canvas.disc(image, *points[-1], 7.0, canvas.ACCENT if on_platform else canvas.INK)
+        disc(image, row, column, 3.0, INK)
+    disc(image, *points[-1], 9.0, PAPER)
+    disc(image, *points[-1], 7.0, ACCENT if on_platform else INK)
     return image
 
 
 def _pixel(place: list[float]) -> tuple[float, float]:
     """Return row and column of a place; row 0 is the top of the image."""
     x, y = place
-    return canvas.HEIGHT - 1 - _POOL_MARGIN - y * (_POOL - 1), _POOL_MARGIN + x * (_POOL - 1)
+    return HEIGHT - 1 - _POOL_MARGIN - y * (_POOL - 1), _POOL_MARGIN + x * (_POOL - 1)

@@ -1,10 +1,10 @@
-"""Find a hidden platform in a pool, remember its place, and go straight to it again."""
+"""Water maze: find a hidden platform, remember its place, return to it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from snn_gym._base.config import Count, Positive, Range
 from snn_gym.envs.batch import Rows
-from snn_gym.envs.native.base import SpikeTask, SpikeTaskEnv, SpikeTaskSettings
+from snn_gym.envs.native.base import RateTask, SpikeTaskEnv, SpikeTaskSettings
 from snn_gym.envs.native.scenes import draw_water_maze
 from snn_gym.envs.streams import byte_rate
 
@@ -25,11 +25,10 @@ _TRAIL = 16  # places that a picture shows
 
 @dataclass(frozen=True)
 class WaterMazeSettings(SpikeTaskSettings):
-    """How many places to search, how fast to swim, how clear the spikes.
+    """Pool, motion and place cells; lengths are in sides of the square pool."""
 
-    Lengths are in sides of the square pool.
-    """
-
+    start_size: ClassVar[int] = 3
+    """Uniform numbers for the start of a session: the platform's site, the first place."""
     sites_per_side: Count = 2
     """The platform may be at the centre of each square of a grid with so many to a side."""
     # A wider one could hide the new start that lies half a pool from the first choice.
@@ -64,11 +63,6 @@ class WaterMazeSettings(SpikeTaskSettings):
         return self.fields_per_side**2 + PLATFORM_CHANNELS
 
     @property
-    def start_size(self) -> int:
-        """Uniform numbers for the start of a session: the platform's site, the first place."""
-        return 3
-
-    @property
     def noise_size(self) -> int:
         """Bytes of noise for the dynamics: a new place (2 of 2 bytes), the heading's deviation."""
         return 5
@@ -80,7 +74,7 @@ class WaterMazeSettings(SpikeTaskSettings):
 
     @property
     def sites(self) -> NDArray[np.float64]:
-        """Places (x, y) where the platform may be, (sites_per_side ** 2, 2), row by row."""
+        """Possible places (x, y) of the platform, (sites_per_side ** 2, 2), row by row."""
         line = (np.arange(self.sites_per_side) + 0.5) / self.sites_per_side
         return np.stack([np.tile(line, len(line)), np.repeat(line, len(line))], axis=1)
 
@@ -100,14 +94,11 @@ class WaterMazeSettings(SpikeTaskSettings):
         return profile.astype(np.float32)
 
     def rates(self, places: NDArray[np.float64]) -> NDArray[np.uint8]:
-        """Return the bytes below which place cells fire.
+        """Return the bytes below which place cells fire at places (n, 2) in [0, 1].
 
-        Args:
-            places: (x, y) in [0, 1], (n, 2).
-
-        Returns:
-            (n, fields_per_side ** 2), uint8: the field's row (y) outside, its column (x) inside.
+        Shape (n, fields_per_side ** 2), uint8: the field's row (y) outside, its column (x) inside.
         """
+        # A table instead of exponentials, for speed.
         index = np.rint(places * (_LEVELS - 1)).astype(np.int64)
         x, y = self.tuning[index[:, 0]], self.tuning[index[:, 1]]
         share = (y[:, :, np.newaxis] * x[:, np.newaxis, :]).reshape(len(places), -1)
@@ -117,22 +108,22 @@ class WaterMazeSettings(SpikeTaskSettings):
         return rates
 
 
-class WaterMaze(SpikeTask):
+class WaterMaze(RateTask):
     """A platform lies hidden at one of a few places of a pool, all through a session.
 
-    The animal swims; its place cells tell where it is. On the platform it earns a reward and
-    the platform's neurons fire; the next environment step, whatever the action, puts it to a random
-    place off the platform. So it pays to remember where the platform was.
+    The animal swims; its place cells encode where it is. On the platform it earns a reward and the
+    platform's neurons fire; the next environment step, whatever the action, moves it to a random
+    place off the platform. It therefore pays to remember the platform's place.
 
     After Frémaux, Sprekeler and Gerstner, "Reinforcement learning using a continuous time
     actor-critic framework with spiking neurons", PLoS Computational Biology 9 (2013),
-    https://doi.org/10.1371/journal.pcbi.1003024. Their platform stays for all trials, so that
-    synapses can learn its place; ours moves with each session, so that activity must hold it.
+    https://doi.org/10.1371/journal.pcbi.1003024. Their platform stays for all trials, so synapses
+    can learn its place; here it moves with each session, so activity must hold it.
     """
 
     settings_class = WaterMazeSettings
     settings: WaterMazeSettings
-    told = (("platform", "_platform"), ("place", "_place"), ("reached", "_reached"))
+    info_arrays = (("platform", "_platform"), ("place", "_place"), ("reached", "_reached"))
     channels_per_band = PLATFORM_CHANNELS
 
     def _make_action_space(self) -> gym.Space[Any]:
@@ -142,8 +133,7 @@ class WaterMaze(SpikeTask):
         settings = self.settings
         self._sites = settings.sites
         self._moves = settings.moves()
-        self._platform = np.zeros((num_envs, 2))
-        self._place = np.zeros((num_envs, 2))
+        self._platform, self._place = np.zeros((2, num_envs, 2))
         self._on_platform = np.zeros(num_envs, np.bool_)
         self._reached = np.zeros(num_envs, np.int64)
         self._trails: list[list[list[float]]] = [[] for _ in range(num_envs)]
@@ -167,6 +157,7 @@ class WaterMaze(SpikeTask):
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         lifted = self._on_platform
         swum = np.clip(self._place + self._moves[actions, noise[:, 4]], 0.0, 1.0)
+        # Two bytes for each coordinate of a new place.
         words = np.ascontiguousarray(noise[:, :4]).view("<u2")  # (B, 2)
         fresh = self._off_platform(words / 65536.0, self._platform)
         self._place = np.where(lifted[:, np.newaxis], fresh, swum)
@@ -177,13 +168,12 @@ class WaterMaze(SpikeTask):
         over = self._steps + 1 >= self.settings.episode_steps
         return self._on_platform / self.settings.full_visits, over
 
-    def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
+    def _thresholds(self, rows: Rows) -> NDArray[np.uint8]:
         settings, on = self.settings, self._on_platform[rows]
         thresholds = np.empty((len(on), settings.channels), np.uint8)
         thresholds[:, :-PLATFORM_CHANNELS] = settings.rates(self._place[rows])
         thresholds[:, -PLATFORM_CHANNELS:] = self._platform_rates[on.astype(np.int64), np.newaxis]
-        shape = (len(on), settings.time_steps, settings.channels)
-        np.less(noise.reshape(shape), thresholds[:, np.newaxis], out=spikes.reshape(shape))
+        return thresholds
 
     def _is_on(
         self, places: NDArray[np.float64], platforms: NDArray[np.float64]
@@ -196,12 +186,12 @@ class WaterMaze(SpikeTask):
     def _off_platform(
         self, places: NDArray[np.float64], platforms: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return uniform places (n, 2), those on the platform shifted by half a pool both ways."""
+        """Return uniform places (n, 2), shifted by half a pool both ways if on the platform."""
         on = self._is_on(places, platforms)
         return np.where(on[:, np.newaxis], (places + 0.5) % 1.0, places)
 
     def _follow(self, lifted: NDArray[np.bool_]) -> None:
-        """Keep the latest places for the pictures, those since the last start."""
+        """Append the latest places to the trails for images; trails restart at a new place."""
         for trail, place, is_new in zip(self._trails, self._place.tolist(), lifted, strict=True):
             if is_new:
                 trail.clear()
@@ -219,6 +209,6 @@ class WaterMaze(SpikeTask):
 
 
 class WaterMazeEnv(SpikeTaskEnv):
-    """One ``WaterMaze``, as ``gym.make("snn/WaterMaze-v0")`` makes it."""
+    """One ``WaterMaze``, made by ``gym.make("snn/WaterMaze-v0")``."""
 
     task_class = WaterMaze

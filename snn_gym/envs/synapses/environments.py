@@ -1,4 +1,4 @@
-"""A network in training as an environment of gymnasium and of Stable-Baselines3."""
+"""Networks in training as environments of gymnasium, Stable-Baselines3 and PettingZoo."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 # ---- environment ---------------------------------------------------------------------------------
 class BatchedPlasticityEnv(BatchEnv):
-    """Many networks in training, as ``gym.make_vec("snn/Plasticity-Teacher-v0", 8)`` makes them.
+    """Many networks in training, made by ``gym.make_vec("snn/Plasticity-Teacher-v0", 8)``.
 
     Args:
         job: The job, or its name; fixed by the registered id.
         num_envs: Number N of networks, at least 1.
         max_episode_steps: Moves after which an episode is truncated.
-        network: What the networks are made of; the job's default if None.
+        network: Configuration of the networks. Default: the job's.
         render_mode: ``rgb_array``, ``rgb_array_list`` or None.
         autoreset_mode: When new episodes start; see ``BatchEnv``.
         **settings: Fields of ``PlasticitySettings``.
 
     Raises:
-        ValueError: An argument is not allowed; the message names what is.
+        ValueError: An argument is not allowed; the message names the allowed values.
         gymnasium.error.DependencyNotInstalled: A package that the job needs is absent.
     """
 
@@ -55,15 +55,15 @@ class BatchedPlasticityEnv(BatchEnv):
         super().__init__(
             num_envs, max_episode_steps, *spaces(self.core), render_mode, autoreset_mode
         )
+        # Scores of each network since its episode began, for images.
         self._scores: list[list[float]] = [[] for _ in range(num_envs)]
-        """Scores of each network since its episode began, for pictures."""
 
     def checked(self, actions: ArrayLike) -> NDArray[np.integer]:
-        """Return actions (N, W) as an array; the core, which moves the weights, checks them."""
+        """Return actions (N, W) as an array; the core checks them."""
         return np.asarray(actions)
 
     def draw(self, index: int) -> NDArray[np.uint8]:
-        """Return the picture (256, 256, 3), uint8, of a network's weights and scores."""
+        """Return the image (256, 256, 3), uint8, of a network's weights and scores."""
         core = self.core
         matrices = weight_matrices(core.weights[index], core.population.synapses)
         return draw_scene(matrices, core.settings.weight_limit, self._scores[index])
@@ -72,18 +72,19 @@ class BatchedPlasticityEnv(BatchEnv):
         self, rows: Rows, seeds: Sequence[int | None] | None, options: dict[str, Any] | None
     ) -> NDArray[np.float32]:
         del options
-        which = np.arange(self.num_envs)[rows]
+        networks = np.arange(self.num_envs)[rows]
         if seeds is not None:
-            self.core.seed(seeds, which)
-        self.core.start(which)
-        for index in which:
+            self.core.seed(seeds, networks)
+        self.core.start(networks)
+        for index in networks:
             self._scores[index] = []
-        self._note_scores(which)
+        self._note_scores(networks)
         return self._observe()[rows]
 
     def _advance(
         self, actions: NDArray[np.integer]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        # Networks that begin an episode after this step keep their random streams.
         generators = [self.core.generators[index].bit_generator for index in self._waiting]
         states = [generator.state for generator in generators]
         rewards = self.core.step(actions)
@@ -92,10 +93,10 @@ class BatchedPlasticityEnv(BatchEnv):
         self._note_scores(np.arange(self.num_envs))
         return rewards, np.zeros(self.num_envs, np.bool_)
 
-    def _note_scores(self, which: NDArray[np.int64]) -> None:
+    def _note_scores(self, networks: NDArray[np.int64]) -> None:
         if self.render_mode is not None:
             scores = self.core.scores
-            for index in which:
+            for index in networks:
                 self._scores[index].append(float(scores[index]))
 
     def _observe(self) -> NDArray[np.float32]:
@@ -107,22 +108,22 @@ class BatchedPlasticityEnv(BatchEnv):
 
 
 class PlasticityEnv(SingleEnv):
-    """A spiking network in training, as ``gym.make("snn/Plasticity-Teacher-v0")`` makes it.
+    """A spiking network in training, made by ``gym.make("snn/Plasticity-Teacher-v0")``.
 
     An action is a move for each of the W synapses: 0 lowers its weight by a step, 1 leaves it, 2
-    raises it. The reward says whether the network does its job better, judged before and after
-    the move on one probe. An observation holds the F features of every synapse, side by side. Infos
-    hold the ``score``, the ``steps`` that judging took since the episode began (environment steps
-    of the controlled task, or samples) and the ``weights`` (W,), float32.
+    raises it. The reward says whether the network does its job better, judged before and after the
+    move on one probe. An observation holds the F features of every synapse, side by side. Infos
+    hold the ``score``, the ``steps`` of judging since the episode began (environment steps of the
+    controlled task, or samples) and the ``weights`` (W,), float32.
 
     Args:
         job: The job, or its name; fixed by the registered id.
-        network: What the network is made of; the job's default if None.
+        network: Configuration of the network. Default: the job's.
         render_mode: ``human``, ``rgb_array`` or None.
         **settings: Fields of ``PlasticitySettings``.
 
     Raises:
-        ValueError: An argument is not allowed; the message names what is.
+        ValueError: An argument is not allowed; the message names the allowed values.
         gymnasium.error.DependencyNotInstalled: A package that the job needs is absent.
     """
 
@@ -138,7 +139,7 @@ class PlasticityEnv(SingleEnv):
     @property
     def core(self) -> PlasticityCore:
         """The network in training."""
-        assert isinstance(self.batch, BatchedPlasticityEnv)  # as was asked for
+        assert isinstance(self.batch, BatchedPlasticityEnv)  # made by __init__
         return self.batch.core
 
 
@@ -151,15 +152,14 @@ def spaces(core: PlasticityCore) -> tuple[gym.Space[Any], gym.Space[Any]]:
 
 # ---- vec env -------------------------------------------------------------------------------------
 class PlasticityVecEnv(BatchVecEnv):
-    """Networks in training whose synapses are environments of their own.
+    """Networks in training whose synapses are the environments.
 
-    Synapse w of network n is environment ``n * W + w``: it sees its own features, moves its own
-    weight, and gets the reward of its network. Stock PPO or DQN so learns one policy that all
-    synapses share. Seeding with s gives network n the seed s + n, with which it does what
-    ``gym.make`` of its job does.
+    Synapse w of network n is environment ``n * W + w``: it observes its features, moves its weight,
+    and gets the reward of its network. Stock PPO or DQN thus learns one policy that all synapses
+    share. Seeding with s gives network n the seed s + n, as in ``gym.make`` of its job.
 
-    Rewards are everyone's: a value function that sees one synapse takes the others' progress for
-    its own, and a discount ``gamma`` of 0 or little more keeps it from that.
+    All synapses of a network share one reward, so a value function of one synapse credits it with
+    the progress of the others. A discount ``gamma`` of 0, or little more, prevents that.
 
     Infos hold the network's ``score``, ``steps`` and ``weights`` (W,), and at the horizon
     ``episode`` as ``Monitor`` writes it. Synapses of a network share one info: treat it as
@@ -169,12 +169,12 @@ class PlasticityVecEnv(BatchVecEnv):
         job: The job, or its name: ``Teacher``, ``XOR``, ``Digits``, ``CartPole``, ``Acrobot``,
             ``MountainCar``.
         networks: Number N of networks.
-        network: What the networks are made of; the job's default if None.
+        network: Configuration of the networks. Default: the job's.
         horizon: Moves after which an episode is truncated.
         **settings: ``render_mode``, and fields of ``PlasticitySettings``.
 
     Raises:
-        ValueError: An argument is not allowed; the message names what is.
+        ValueError: An argument is not allowed; the message names the allowed values.
         gymnasium.error.DependencyNotInstalled: A package that the job needs is absent.
 
     Example:
@@ -200,11 +200,7 @@ class PlasticityVecEnv(BatchVecEnv):
         super().__init__(networks * self.core.synapses, features, gym.spaces.Discrete(MOVES))
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """Seed the next reset; see the class.
-
-        Returns:
-            The networks' seeds (N,).
-        """
+        """Seed the next reset; return the networks' seeds (N,)."""
         return self._networks.seed(seed)
 
     def reset(self) -> NDArray[np.float32]:
@@ -235,8 +231,8 @@ class PlasticityVecEnv(BatchVecEnv):
         """Move the weights.
 
         Returns:
-            Features (N * W, F), float32; rewards (N * W,), float32; dones (N * W,), bool; and
-            N * W infos.
+            Features (N * W, F), float32; rewards (N * W,), float32; dones (N * W,), bool; and N * W
+            infos.
         """
         assert self._actions is not None, "step_wait() without step_async()"
         moves = self._actions.reshape(self._networks.num_envs, -1)
@@ -244,6 +240,7 @@ class PlasticityVecEnv(BatchVecEnv):
         observations, rewards, dones, infos = self._networks.step(moves)
         shared = self._shared(infos)
         synapses = self.core.synapses
+        # Infos of ended episodes are not shared: each synapse has its own last observation.
         for network in np.flatnonzero(dones).tolist():
             first = network * synapses
             last = self._flat(infos[network]["terminal_observation"])
@@ -259,7 +256,7 @@ class PlasticityVecEnv(BatchVecEnv):
         )
 
     def close(self) -> None:
-        """Do nothing: there is nothing to close."""
+        """Do nothing: the networks hold no resources."""
 
     def _common_attributes(self) -> dict[str, Any]:
         return {
@@ -280,12 +277,12 @@ class PlasticityVecEnv(BatchVecEnv):
         return self._networks.get_images()
 
     def _flat(self, features: Any) -> NDArray[np.float32]:
-        """Return features (..., W * F) of networks as those of their synapses (..., F)."""
+        """Reshape features (..., W * F) of networks to those of their synapses (..., F)."""
         flat: NDArray[np.float32] = features.reshape(-1, len(self.core.features.names))
         return flat
 
     def _shared(self, infos: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return every synapse's info: its network's, not a copy."""
+        """Return every synapse's info, shared with its network."""
         return [info for info in infos for _ in range(self.core.synapses)]
 
 
@@ -298,20 +295,19 @@ def plasticity_parallel_env(
 ) -> PlasticityParallelEnv:
     """Make a PettingZoo ``ParallelEnv`` in which every synapse of a network is an agent.
 
-    With one seed it does what ``gym.make`` of the job does: same moves, same rewards.
+    With one seed, moves and rewards equal those of ``gym.make`` of the job.
 
     Args:
         job: The job, or its name: ``Teacher``, ``XOR``, ``Digits``, ``CartPole``, ``Acrobot``,
             ``MountainCar``.
-        network: What the network is made of; the job's default if None.
+        network: Configuration of the network. Default: the job's.
         horizon: Moves after which an episode is truncated.
         **settings: Fields of ``PlasticitySettings``.
 
     Raises:
-        ValueError: An argument is not allowed, or the network has more than 500 synapses, for
-            which ``PlasticityVecEnv`` is there.
-        gymnasium.error.DependencyNotInstalled: PettingZoo, or a package that the job needs, is
-            absent.
+        ValueError: An argument is not allowed, or the network has more than 500 synapses; use
+            ``PlasticityVecEnv`` for those.
+        gymnasium.error.DependencyNotInstalled: PettingZoo, or a package of the job, is absent.
     """
     try:
         from snn_gym.envs.synapses.parallel import PlasticityParallelEnv

@@ -1,9 +1,9 @@
-"""Features of a synapse that an agent may see, chosen by a mask of names.
+"""Features of a synapse for agents, chosen by a mask of names.
 
 The founding paper (Zheng et al. 2026, https://www.mdpi.com/2313-7673/11/1/47) builds the state of a
 synapse from its past actions, past rewards, present weight and place in the network; its exact
-definitions are not public. These are ours, as are the block of local dynamics and that of what a
-rule of plasticity makes of the judged decisions.
+definitions are not public. These definitions are ours, and so are the blocks of local dynamics and
+of the eligibility by a rule of plasticity.
 """
 
 from __future__ import annotations
@@ -23,18 +23,11 @@ from snn_gym.spiking.population import SynapseTable
 TOPOLOGY = ("layer", "pre_index", "post_index", "fan_in", "fan_out")
 """Names of the columns of the block ``topology``."""
 
-_PLAIN = len(LOCAL_MEASURES)
+_MEASURES = len(LOCAL_MEASURES)
 
 
 def check_features(features: Sequence[str]) -> tuple[str, ...]:
-    """Return a mask in the order of ``FEATURES``.
-
-    Args:
-        features: Names of blocks.
-
-    Raises:
-        ValueError: The mask is empty or has an unknown or repeated name.
-    """
+    """Return a mask in the order of ``FEATURES``; ValueError if empty, unknown or repeated."""
     unknown = sorted(set(features) - set(FEATURES))
     if unknown or len(set(features)) != len(features):
         raise ValueError(
@@ -50,15 +43,7 @@ def check_features(features: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_seen_rule(features: Sequence[str], rule: str | None) -> None:
-    """Refuse a rule of plasticity that no feature shows, and the feature without a rule.
-
-    Args:
-        features: Names of blocks.
-        rule: Name of the rule; None for none.
-
-    Raises:
-        ValueError: One is there without the other.
-    """
+    """Raise ValueError unless rule of plasticity and feature ``eligibility`` come together."""
     if "eligibility" in features and rule is None:
         raise ValueError(
             "the feature 'eligibility' is what a rule of plasticity makes of the decisions, got no "
@@ -72,24 +57,20 @@ def check_seen_rule(features: Sequence[str], rule: str | None) -> None:
 
 
 class SynapseFeatures:
-    """Observe the synapses of N networks.
+    """Observations of the synapses of N networks.
 
     Args:
         features: Blocks of ``FEATURES`` to observe.
-        table: Where the synapses sit.
+        table: Places of the synapses.
         weight_limit: Bound of the weights, which becomes 1.
-        history: Past actions and rewards h that are seen.
+        history: Number h of past actions and rewards.
 
     Raises:
         ValueError: The mask is empty or has an unknown name.
     """
 
     def __init__(
-        self,
-        features: Sequence[str],
-        table: SynapseTable,
-        weight_limit: float,
-        history: int = 2,
+        self, features: Sequence[str], table: SynapseTable, weight_limit: float, history: int = 2
     ) -> None:
         self.features = check_features(features)
         self.history = history
@@ -103,8 +84,8 @@ class SynapseFeatures:
             "dynamics": LOCAL_MEASURES,
             "eligibility": (RULE_ELIGIBILITY,),
         }
+        # Names of the F columns.
         self.names = tuple(name for block in self.features for name in columns[block])
-        """Names of the F columns."""
 
     def observe(
         self,
@@ -118,7 +99,7 @@ class SynapseFeatures:
         Args:
             weights: (N, W), present weights.
             actions: (N, h, W), past moves in {-1, 0, 1}, the latest first.
-            rewards: (N, h), past rewards, the latest first; beyond [-1, 1] they are clipped.
+            rewards: (N, h), past rewards, the latest first; clipped to [-1, 1].
             dynamics: (N, W, K) local measures in [-1, 1]; needed for ``dynamics`` (the first six)
                 and ``eligibility`` (the seventh).
 
@@ -137,14 +118,15 @@ class SynapseFeatures:
                 f"the feature {measured[0]!r} needs measured local dynamics, got none; judge the "
                 f"networks with a job that measures, or leave {measured[0]!r} out"
             )
-        given: Any = dynamics
+        measures: Any = dynamics
+        # Functions, so that only the chosen blocks are computed.
         blocks: dict[str, Callable[[], Any]] = {
             "action_history": lambda: actions.transpose(0, 2, 1),
             "reward_history": lambda: np.clip(rewards, -1.0, 1.0)[:, np.newaxis],
             "weight": lambda: np.clip(weights / self._weight_limit, -1.0, 1.0)[..., np.newaxis],
             "topology": lambda: self._topology[np.newaxis],
-            "dynamics": lambda: given[..., :_PLAIN],
-            "eligibility": lambda: given[..., _PLAIN, np.newaxis],
+            "dynamics": lambda: measures[..., :_MEASURES],
+            "eligibility": lambda: measures[..., _MEASURES, np.newaxis],
         }
         observed = np.empty((*weights.shape, len(self.names)), np.float32)
         start = 0
@@ -156,7 +138,7 @@ class SynapseFeatures:
 
 
 def topology(table: SynapseTable) -> NDArray[np.float32]:
-    """Return where synapses sit (W, 5), float32 in [-1, 1], columns as in ``TOPOLOGY``.
+    """Return the places of synapses (W, 5), float32 in [-1, 1], columns as in ``TOPOLOGY``.
 
     Layer and indices run evenly from -1 to 1 (a single one is 0; a bias's index is the last one),
     fan-in and fan-out are shares of the network's largest, from -1 (none) to 1.
@@ -165,10 +147,10 @@ def topology(table: SynapseTable) -> NDArray[np.float32]:
         np.stack([np.full(len(table), table.layer.max()), table.fan_in - 1, table.fan_out - 1]), 1
     )
     places = np.stack([table.layer, table.pre, table.post])
-    only = np.stack(
+    is_single = np.stack(
         [np.full(len(table), table.layer.max() == 0), table.fan_in == 1, table.fan_out == 1]
     )
-    spread = np.where(only, 0.0, 2.0 * places / last - 1.0)
+    spread = np.where(is_single, 0.0, 2.0 * places / last - 1.0)
     fans = np.stack([table.fan_in / table.fan_in.max(), table.fan_out / table.fan_out.max()])
     columns: NDArray[np.float32] = np.concatenate([spread, 2.0 * fans - 1.0]).T.astype(np.float32)
     return columns

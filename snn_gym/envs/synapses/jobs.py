@@ -1,4 +1,4 @@
-"""Jobs that a spiking network is trained for, and how well it does them.
+"""Jobs that spiking networks are trained for, with their scores.
 
 A job judges weights on a probe, a set of episodes or of samples. Old and new weights are compared
 on one probe, so that a difference of scores is due to the weights alone. (In the code published
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,44 +25,35 @@ from snn_gym.spiking.population import Population
 Weights = NDArray[np.float32]
 """(P, W), a network in each row."""
 Probe = NDArray[np.int64]
-"""(E,), what all networks are judged on, or (P, E), for each its own: seeds or indices."""
+"""(E,) seeds or indices, or (P, E) with a probe for each network."""
 
 _HIGHEST_SEED = 2**31
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """How well P networks did on a probe."""
+    """Scores of P networks on a probe."""
 
-    scores: NDArray[np.float64]
-    """(P,), higher is better, in the job's unit."""
-    network_steps: NDArray[np.int64]
-    """(P,), environment steps, or samples seen, that the score took."""
+    scores: NDArray[np.float64]  # (P,), higher is better, in the job's unit
+    network_steps: NDArray[np.int64]  # (P,), environment steps, or samples, behind the score
     dynamics: NDArray[np.float32] | None = None
-    """(P, W, K), ``LOCAL_MEASURES`` of every synapse and, where a rule of plasticity was given, its
-    eligibility, if they were measured."""
+    """(P, W, K), ``LOCAL_MEASURES`` and, with a rule, its eligibility; None if not measured."""
 
     @property
     def steps(self) -> int:
-        """Environment steps, or samples seen, of all networks together."""
+        """Environment steps, or samples, of all networks."""
         return int(self.network_steps.sum())
 
 
 class Job(ABC):
-    """Something that networks of ``input_size`` inputs and ``output_size`` outputs can do."""
+    """Task for networks of ``input_size`` inputs and ``output_size`` outputs."""
 
     name: str
-    """Name of the job."""
     input_size: int
-    """Values D that a network sees."""
     output_size: int
-    """Outputs O that it drives."""
-    step_size: float = 0.3
-    """Change of a weight by one move, unless told otherwise."""
-    probe_size: int = 4
-    """Episodes or samples E of a probe, unless told otherwise."""
+    step_size: float = 0.3  # Default change of a weight by one move
+    probe_size: int = 4  # Default number E of episodes or samples in a probe
     network = NetworkConfig(hidden_sizes=(16,), time_steps=8)
-    """Network that does it, unless told otherwise."""
 
     @abstractmethod
     def draw_probe(self, rng: np.random.Generator, size: int) -> Probe:
@@ -79,15 +69,15 @@ class Job(ABC):
         measure: bool = False,
         rule: PlasticityRule | None = None,
     ) -> Judgement:
-        """Say how well networks do.
+        """Score networks.
 
         Args:
             population: Architecture of the networks.
             weights: (P, W) float32.
-            probe: (E,) for all of them, or (P, E).
-            measure: Whether to measure the local dynamics of synapses too.
-            rule: Rule of plasticity whose eligibility is measured beside them; None for none. A job
-                need not take it where no rule is asked for.
+            probe: (E,) for all networks, or (P, E).
+            measure: Also measure the local dynamics of synapses.
+            rule: Rule of plasticity whose eligibility is measured too. A job need not take it if no
+                rule is used.
 
         Raises:
             ValueError: Weights or probe have a wrong shape, or a reward is not finite.
@@ -99,11 +89,11 @@ class RolloutJob(Job):
 
     Args:
         name: Name of the job.
-        task: One environment of the task; batches of its class are made as probes ask.
+        task: One environment of the task; larger batches of its class are made when needed.
         limits: Limits that scale its observations.
 
     Raises:
-        ValueError: Networks can't drive the task's actions.
+        ValueError: Networks cannot drive the task's actions.
     """
 
     def __init__(self, name: str, task: BatchedTask, limits: ObservationLimits) -> None:
@@ -135,7 +125,7 @@ class RolloutJob(Job):
     ) -> Judgement:
         """Play all episodes of all networks as one batch; see ``Job.judge``."""
         check_probe(probe, len(weights))
-        # Old weights are judged too where a probe is new, so that sizes come back.
+        # Sizes recur: old weights are judged too whenever a probe is new.
         if probe.size not in self._tasks:
             self._tasks[probe.size] = type(self._tasks[1])(probe.size)
         task = self._tasks[probe.size]
@@ -148,28 +138,10 @@ class RolloutJob(Job):
 
 
 def check_probe(probe: Probe, networks: int) -> None:
-    """Refuse a probe that does not fit the networks.
-
-    Raises:
-        ValueError: The probe has a wrong shape or is empty.
-    """
+    """Raise ValueError for a probe that is empty or does not fit the networks."""
     fits = probe.ndim == 1 or (probe.ndim == 2 and len(probe) == networks)
     if not fits or probe.shape[-1] == 0:
         raise ValueError(
             f"a probe of {networks} networks must have shape (E,) or ({networks}, E) with E at "
             f"least 1, got {probe.shape}"
-        )
-
-
-def check_finite(job: str, scores: NDArray[Any]) -> None:
-    """Refuse scores that are no numbers.
-
-    Raises:
-        ValueError: A score is infinite or not a number.
-    """
-    if not np.isfinite(scores).all():
-        worst = scores[~np.isfinite(scores)][0]
-        raise ValueError(
-            f"job {job!r} gave the score {worst}; scores must be finite, or no move can be called "
-            "an improvement: bound them in Job.judge"
         )

@@ -1,4 +1,34 @@
-"""Local measures of the activity around each synapse, and its eligibility by a rule."""
+"""Local measures of the activity around each synapse, and its eligibility by a rule.
+
+Each synapse has six measures, from its own activity or from signals broadcast to all:
+
+- ``pre_rate``: mean activity of the presynaptic unit: spikes per time step; of an input the mean
+  absolute value; of the bias 1. In [0, 1].
+- ``post_rate``: spikes per time step of the postsynaptic neuron; of an output the share of
+  decisions that it won. In [0, 1].
+- ``coincidence``: mean of pre times post over the decisions. In [-1, 1].
+- ``window``: mean surrogate ψ of the postsynaptic neuron, its nearness to the threshold; of an
+  output 4 p (1 - p). In [0, 1].
+- ``drive``: the synapse's share of ``|w| pre`` among all synapses of the neuron. In [0, 1].
+- ``eligibility``: covariance of pre with advantage times post's factor, divided by its root mean
+  square over the layer, and tanh of that. In [-1, 1]; of a bias 0, as its pre never varies.
+
+The factor of an output is ``1[chosen] - p``. That of a hidden neuron is ``ψ signal`` with the
+learning signal ``Σ_k w_kj (1[chosen k] - p_k)``: symmetric e-prop (Bellec et al. 2020, Nature
+Communications 11:3625, https://doi.org/10.1038/s41467-020-17236-y). The membrane filter is
+dropped, as inputs are constant within a decision; the choice gates the signal as in
+feedback-modulated TD-STDP (Chung and Kozma 2020, https://arxiv.org/abs/2008.13044). p is the
+softmax of the outputs. Covariance in place of the mean product is Sejnowski's rule (1977, J. Math.
+Biology 4:303, https://doi.org/10.1007/BF00275079): rates are never negative, so the mean product is
+similar for all synapses of a neuron, and following it only shifts the neuron. The advantage is the
+discounted return after a decision, standardised over all decisions of the network; unlike a TD
+error with a learned critic it needs no state between rollouts.
+
+A rule of plasticity adds a seventh measure, ``rule_eligibility``, with the rule's eligibility in
+place of ψ times pre: its covariance with advantage times the learning signal, in [-1, 1] as above.
+That of a hidden bias is not 0, as its eligibility varies. An output's synapse, which follows no
+rule, has the decoded activity that the output reads.
+"""
 
 from __future__ import annotations
 
@@ -8,47 +38,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.envs import rollout
-from snn_gym.envs.synapses.plasticity import Nothing, PlasticityRule, Seen, State
+from snn_gym.envs.synapses.plasticity import NoConstants, PlasticityRule, Seen, State
 from snn_gym.spiking.population import Activity, Population, surrogate_window
 
 # ---- eligibility ---------------------------------------------------------------------------------
 Array = NDArray[np.float32]
 
-# Synapses of decisions that are followed at once: their numbers stay in the processor's caches.
+# Synapses times decisions that are computed at once, so that numbers stay in the caches.
 _AT_ONCE = 1 << 15
 
 
 def eligibilities(
     rule: PlasticityRule, population: Population, weights: Array, inputs: Array
 ) -> list[Array]:
-    """Return how eligible a network's synapses were in M decisions, which are made once more.
+    """Return a rule's eligibilities of a network's synapses in M decisions on inputs (M, D).
 
-    Args:
-        rule: What hidden synapses follow.
-        population: Architecture of the network.
-        weights: (W,) float32.
-        inputs: (M, D) float32, what the network decided on.
-
-    Returns:
-        Of each hidden layer (M, D + 1, N), biases last, the sum over time steps with the decoder's
-        weights; of the outputs (M, N + 1), the decoded activity that they read, then 1.
-
-    Raises:
-        ValueError: The rule gave what is no number.
+    For each hidden layer (M, D + 1, N), biases last, summed over time steps with the decoder's
+    weights; for the outputs (M, N + 1), the decoded activity that they read, then 1. ``weights`` is
+    (W,). A rule with a result that is not finite raises ValueError.
     """
     layers = population.arrange(weights[np.newaxis])
     activity = population.run(layers, np.zeros(len(inputs), np.int64), inputs)
     signal = np.repeat(inputs[:, np.newaxis], population.config.time_steps, axis=1)
-    found = []
+    by_layer = []
     for (weight, bias), voltages, spikes in zip(
         layers[:-1], activity.voltages, activity.spikes, strict=True
     ):
         windows = surrogate_window(population, voltages)
-        above = (_by_time(part)[:, :, np.newaxis] for part in (spikes, voltages, windows))
-        seen = (_by_time(_with_ones(signal))[..., np.newaxis], *above)
-        found.append(_follow(rule, population, np.concatenate([weight[0], bias]), seen))
+        by_neuron = (_by_time(part)[:, :, np.newaxis] for part in (spikes, voltages, windows))
+        seen = (_by_time(_with_ones(signal))[..., np.newaxis], *by_neuron)
+        by_layer.append(_follow(rule, population, np.concatenate([weight[0], bias]), seen))
         signal = spikes
-    return [*found, _with_ones(activity.features)]
+    return [*by_layer, _with_ones(activity.features)]
 
 
 def _by_time(values: Array) -> NDArray[np.float64]:
@@ -57,7 +78,7 @@ def _by_time(values: Array) -> NDArray[np.float64]:
 
 
 def _with_ones(values: Array) -> Array:
-    """Return values (..., D) with the 1 of the unit that is always on, (..., D + 1)."""
+    """Append the bias unit's 1 to values (..., D)."""
     return np.concatenate([values, np.ones((*values.shape[:-1], 1), np.float32)], axis=-1)
 
 
@@ -69,78 +90,47 @@ def _follow(
 ) -> Array:
     """Return eligibilities (M, D + 1, N) of a layer with weights (D + 1, N).
 
-    ``seen`` is pre (T, M, D + 1, 1), then post, potential and window, each (T, M, 1, N). As
-    ``LocalActorCritic`` follows a rule, but on what has happened already, and for many decisions at
-    once, which numpy does as fast as compiled code.
+    ``seen`` is pre (T, M, D + 1, 1), then post, potential and window, each (T, M, 1, N). Like
+    ``LocalActorCritic``, but on recorded activity and for many decisions at once, where numpy is as
+    fast as compiled code.
     """
     steps, decisions = seen[0].shape[:2]
     gain = np.full((1, 1), population.neuron.numbers.get("mem_gain", 1.0), np.float64)
-    own, constants = weights.astype(np.float64), rule.constants or Nothing()
-    found = np.empty((decisions, *weights.shape), np.float32)
+    own, constants = weights.astype(np.float64), rule.constants or NoConstants()
+    eligibility = np.empty((decisions, *weights.shape), np.float32)
     count = max(1, _AT_ONCE // weights.size)
     for start in range(0, decisions, count):
         part = slice(start, start + count)
-        total = np.zeros(found[part].shape)
+        total = np.zeros(eligibility[part].shape)
         state: State = tuple(np.zeros_like(total) for _ in rule.state)
         for t in range(steps):
             pre, post, potential, window = (values[t, part] for values in seen)
             now = Seen(pre, post, potential, window, own, gain)
             state, eligible = rule.step(now, state, constants)
             total += population.coefficients[t] * eligible
-        found[part] = total
-    if not np.isfinite(found).all():
+        eligibility[part] = total
+    if not np.isfinite(eligibility).all():
         raise ValueError(
             f"the rule of plasticity {rule.step!r} gave eligibilities that are not finite; bound "
             "them in its function"
         )
-    return found
+    return eligibility
 
 
 # ---- local dynamics ------------------------------------------------------------------------------
-# Local measures of the activity around each synapse, of a rollout or a batch.
-#
-# Six numbers for every synapse, each from what is present at it or broadcast to all:
-#
-# - ``pre_rate``: mean activity of the unit it comes from: spikes per time step; of an input the
-#   mean absolute value; of the bias 1. In [0, 1].
-# - ``post_rate``: spikes per time step of the neuron it drives; of an output the share of decisions
-#   that it won. In [0, 1].
-# - ``coincidence``: mean of pre times post over the decisions. In [-1, 1].
-# - ``window``: mean surrogate ψ of the driven neuron, how near it is to its threshold; of an output
-#   4 p (1 - p). In [0, 1].
-# - ``drive``: its share of ``|w| pre`` among all synapses of the neuron. In [0, 1].
-# - ``eligibility``: covariance of pre with advantage times post's factor, divided by its root mean
-#   square over the layer, and tanh of that. In [-1, 1]; of a bias 0, as its pre never varies.
-#
-# The factor of an output is ``1[chosen] - p``, that of a hidden neuron is ``ψ signal`` with the
-# learning signal ``Σ_k w_kj (1[chosen k] - p_k)``: symmetric e-prop (Bellec et al. 2020, Nature
-# Communications 11:3625, https://doi.org/10.1038/s41467-020-17236-y) with the membrane filter
-# dropped, as inputs are constant within a decision, gated by the choice as in feedback-modulated
-# TD- STDP (Chung and Kozma 2020, https://arxiv.org/abs/2008.13044). p is the softmax of the
-# outputs. Covariance in place of the mean product is Sejnowski's rule (1977, J. Math. Biology
-# 4:303, https://doi.org/10.1007/BF00275079): rates are never negative, so the mean product is much
-# the same for all synapses of a neuron, and following it only shifts the neuron. The advantage is
-# the discounted return that follows a decision, standardised over all decisions of the network, in
-# place of a TD error with a learned critic: it needs no state between rollouts.
-#
-# A rule of plasticity adds a seventh, ``rule_eligibility``: in the place of ψ times pre stands what
-# the rule makes of the decision, time step by time step (``snn_gym.envs.synapses.local_measures``).
-# It is the covariance of that with advantage times the learning signal, in [-1, 1] as above; of a
-# hidden bias not 0, as its eligibility varies. An output's synapse, which follows no rule, has the
-# decoded activity that the output reads.
 LOCAL_MEASURES = ("pre_rate", "post_rate", "coincidence", "window", "drive", "eligibility")
 """Names of the six measures, in their order."""
 
 RULE_ELIGIBILITY = "rule_eligibility"
-"""Name of the seventh, where a rule is given."""
+"""Name of the seventh measure, of a rule."""
 
 
 class LocalDynamics:
-    """Watch a rollout (``play(observer=...)``) and measure every synapse.
+    """Observer of a rollout (``play(observer=...)``) that measures every synapse.
 
     Args:
         population: Architecture of the networks.
-        weights: (P, W) float32, what they play with.
+        weights: (P, W) float32, of the rollout.
         episodes: Episodes E of each network.
         discount: Discount γ of the returns behind the advantages, per decision.
         rule: Rule of plasticity whose eligibility is measured too; None for none.
@@ -166,7 +156,7 @@ class LocalDynamics:
         self._over = np.zeros(len(weights) * episodes, np.bool_)
 
     def step(self, seen: rollout.Seen) -> None:
-        """Keep one step of the lanes that still run."""
+        """Store one step of the running lanes."""
         runs = ~self._over[seen.lanes]
         self._lanes.append(seen.lanes[runs])
         self._samples.append(_reduced(self._population, seen.activity, seen.actions, runs))
@@ -182,11 +172,11 @@ class LocalDynamics:
         return _measure(self._population, self._weights, owners, samples, advantages, self._rule)
 
     def _advantages(self) -> NDArray[np.float64]:
-        """Return standardised discounted returns-to-go of every decision, in their order."""
+        """Return standardised discounted returns-to-go of all decisions."""
         networks, owners = len(self._weights), np.concatenate(self._lanes) // self._episodes
         counts = np.maximum(np.bincount(owners, minlength=networks), 1)
         means = np.bincount(owners, np.concatenate(self._rewards), networks) / counts
-        # An episode that was cut goes on as before, as far as anyone can know.
+        # A truncated episode is taken to continue with the mean reward.
         endless = np.repeat(means, self._episodes) / (1.0 - self._discount)
         tail = np.zeros(self._over.size)
         returns: list[NDArray[np.float64]] = []
@@ -201,11 +191,12 @@ class LocalDynamics:
 def standardised(
     values: NDArray[np.float64], owners: NDArray[np.int64], networks: int
 ) -> NDArray[np.float64]:
-    """Return values (M,) less their network's mean, over its standard deviation (0 if constant)."""
+    """Return z-scores of values (M,) within their network; 0 if constant."""
     counts = np.maximum(np.bincount(owners, minlength=networks), 1)
     means = np.bincount(owners, values, networks) / counts
     centred = values - means[owners]
     spreads = np.sqrt(np.bincount(owners, np.square(centred), networks) / counts)
+    # A spread that is only a rounding error counts as none.
     usable = spreads > 1e-9 * (1.0 + np.abs(means))
     scaled: NDArray[np.float64] = np.where(
         usable[owners], centred / np.where(usable, spreads, 1.0)[owners], 0.0
@@ -222,19 +213,18 @@ def local_measures(
     advantages: NDArray[np.float64],
     rule: PlasticityRule | None = None,
 ) -> Array:
-    """Measure every synapse on a batch of decisions.
+    """Measure every synapse on M decisions; return (P, W, K), float32 in [-1, 1].
+
+    K is 6, or 7 with a rule.
 
     Args:
         population: Architecture of the networks.
         weights: (P, W) float32.
         owners: (M,) int64, network of each decision.
-        activity: What the networks did on the M decisions.
-        actions: (M,) int64 choices (or labels that were right), or (M, O) of a Box in [-1, 1].
-        advantages: (M,) float64, how much better than usual what followed was.
+        activity: Activity of the networks in the decisions.
+        actions: (M,) int64 choices, or right labels; or (M, O) of a Box in [-1, 1].
+        advantages: (M,) float64.
         rule: Rule of plasticity whose eligibility is measured too; None for none.
-
-    Returns:
-        Measures (P, W, K), float32 in [-1, 1]; K is 6, or 7 with a rule.
     """
     samples = _reduced(population, activity, actions, np.ones(owners.size, np.bool_))
     return _measure(population, weights, owners, samples, advantages, rule)
@@ -243,40 +233,36 @@ def local_measures(
 class _Samples(NamedTuple):
     """M decisions, reduced to rates."""
 
-    pre: list[Array]
-    """(M, fan-in) of each layer, without the bias."""
-    post: list[Array]
-    """(M, neurons) of each layer."""
-    window: list[Array]
-    """(M, neurons) of each layer."""
-    score: Array
-    """(M, O)."""
+    pre: list[Array]  # (M, fan-in) of each layer, without the bias
+    post: list[Array]  # (M, neurons) of each layer
+    window: list[Array]  # (M, neurons) of each layer
+    score: Array  # (M, O)
 
 
 def _joined(parts: tuple[Any, ...]) -> Any:
-    """Join the same part of many steps: arrays, or lists of arrays layer by layer."""
+    """Concatenate one part of many steps: arrays, or lists of arrays layer by layer."""
     if isinstance(parts[0], list):
         return [np.concatenate(layer) for layer in zip(*parts, strict=True)]
     return np.concatenate(parts)
 
 
 def _reduced(
-    population: Population, activity: Activity, actions: NDArray[Any], which: NDArray[np.bool_]
+    population: Population, activity: Activity, actions: NDArray[Any], mask: NDArray[np.bool_]
 ) -> _Samples:
-    rates = [spikes[which].mean(axis=1) for spikes in activity.spikes]
-    windows = [surrogate_window(population, v[which]).mean(axis=1) for v in activity.voltages]
-    outputs = activity.outputs[which]
-    score, chosen, near = _output_scores(outputs, actions[which])
-    pre = [activity.inputs[which], *rates]
+    rates = [spikes[mask].mean(axis=1) for spikes in activity.spikes]
+    windows = [surrogate_window(population, v[mask]).mean(axis=1) for v in activity.voltages]
+    outputs = activity.outputs[mask]
+    score, chosen, near = _output_scores(outputs, actions[mask])
+    pre = [activity.inputs[mask], *rates]
     return _Samples(pre, [*rates, chosen], [*windows, near], score)
 
 
 def _output_scores(outputs: Array, actions: NDArray[Any]) -> tuple[Array, Array, Array]:
     """Return scores, activities and nearness to a switch of outputs, each (M, O)."""
-    if actions.ndim == 2:  # a Box: what was done is its own score
-        done: Array = np.tanh(outputs)
-        steep: Array = np.float32(1.0) - np.square(done)
-        return done, np.abs(done), steep
+    if actions.ndim == 2:  # a Box: the action is its own score
+        action: Array = np.tanh(outputs)
+        slope: Array = np.float32(1.0) - np.square(action)
+        return action, np.abs(action), slope
     exponent = np.exp(outputs - outputs.max(axis=1, keepdims=True))
     p: Array = exponent / exponent.sum(axis=1, keepdims=True)
     chosen: Array = np.zeros_like(p)
@@ -297,17 +283,17 @@ def _measure(
     measured = np.empty((len(weights), population.parameter_count, count), np.float32)
     layers = population.arrange(weights)
     for network in range(len(weights)):
-        mine = owners == network
-        taken = _Samples(*(_taken(part, mine) for part in samples))
+        is_own = owners == network
+        own = _Samples(*(_picked(part, is_own) for part in samples))
         eligible = None
         if rule is not None:
-            eligible = eligibilities(rule, population, weights[network], taken.pre[0])
+            eligible = eligibilities(rule, population, weights[network], own.pre[0])
         start = 0
         for index, block in enumerate(
             _network_measures(
                 [(weight[network], bias[network]) for weight, bias in layers],
-                taken,
-                advantages[mine],
+                own,
+                advantages[is_own],
                 eligible,
             )
         ):
@@ -320,8 +306,8 @@ def _measure(
     return measured
 
 
-def _taken(part: Any, which: NDArray[np.bool_]) -> Any:
-    return [array[which] for array in part] if isinstance(part, list) else part[which]
+def _picked(part: Any, mask: NDArray[np.bool_]) -> Any:
+    return [array[mask] for array in part] if isinstance(part, list) else part[mask]
 
 
 def _network_measures(
@@ -330,10 +316,7 @@ def _network_measures(
     advantages: NDArray[np.float64],
     eligible: list[Array] | None,
 ) -> list[Array]:
-    """Return the measures (K, post, pre + 1) of each layer of one network.
-
-    ``eligible`` is what a rule made of the decisions, as ``eligibilities`` gives it.
-    """
+    """Return the measures (K, post, pre + 1) of each layer of one network."""
     pres, posts, windows, score = samples
     last = len(layers) - 1
     blocks: list[Array] = []
@@ -347,17 +330,17 @@ def _network_measures(
             by_post, bias, pre, posts[index], windows[index], factor, advantages
         )
         if eligible is not None:
-            made = _rule_eligibility(signal, eligible[index], advantages)
-            block = np.concatenate([block, made[np.newaxis]])
+            measure = _rule_eligibility(signal, eligible[index], advantages)
+            block = np.concatenate([block, measure[np.newaxis]])
         blocks.append(block)
-        signal = np.asarray(factor @ by_post, np.float32)  # (M, pre): what reaches the layer before
+        signal = np.asarray(factor @ by_post, np.float32)  # (M, pre), for the layer before
     return blocks[::-1]
 
 
 def _covariance(factor: NDArray[np.floating], pre: Array) -> NDArray[np.floating]:
     """Return covariances (post, pre + 1) over M decisions of (M, post) and (M, pre + 1).
 
-    ``pre`` may be (M, pre + 1, post) too, other values for every synapse.
+    ``pre`` may also be (M, pre + 1, post), with values for every synapse.
     """
     if not len(pre):
         return np.zeros((factor.shape[1], pre.shape[1]))
@@ -377,14 +360,11 @@ def _squashed(gradient: NDArray[np.floating]) -> NDArray[np.floating]:
 def _rule_eligibility(
     signal: NDArray[np.floating], eligible: Array, advantages: NDArray[np.float64]
 ) -> Array:
-    """Return the seventh measure (post, pre + 1) of a layer from M decisions.
+    """Return the seventh measure (post, pre + 1) of a layer from learning signals (M, post).
 
-    Args:
-        signal: (M, post), the learning signal.
-        eligible: (M, pre + 1, post) of hidden synapses, (M, pre + 1) of outputs'.
-        advantages: (M,).
+    ``eligible`` is (M, pre + 1, post) for hidden synapses, (M, pre + 1) for those of outputs.
     """
-    # Less the first, so that what never varies is 0, and no rounding of a mean becomes a measure.
+    # Minus the first, so that a constant is exactly 0 and no rounding error becomes a measure.
     varied = eligible - eligible[:1]
     return _squashed(_covariance(signal * advantages[:, np.newaxis], varied)).astype(np.float32)
 
@@ -400,14 +380,9 @@ def _layer_measures(
 ) -> Array:
     """Return the measures (K, post, pre + 1) of a layer from M decisions.
 
-    Args:
-        weight: (post, pre).
-        bias: (post,).
-        pre: (M, pre + 1), activity of what comes in, the bias's 1 last.
-        post: (M, post), activity.
-        window: (M, post), nearness to threshold.
-        factor: (M, post), what a synapse's pre activity is multiplied with for its eligibility.
-        advantages: (M,).
+    ``weight`` is (post, pre), ``bias`` (post,); ``pre`` (M, pre + 1) ends with the bias's 1;
+    ``post``, ``window`` (nearness to threshold) and ``factor`` (multiplies pre in the eligibility)
+    are (M, post).
     """
     count = max(len(advantages), 1)
     shape = (post.shape[1], pre.shape[1])

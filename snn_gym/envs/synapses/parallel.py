@@ -1,4 +1,4 @@
-"""The PettingZoo environment in which every synapse is an agent."""
+"""PettingZoo environment in which every synapse is an agent."""
 
 from __future__ import annotations
 
@@ -13,21 +13,14 @@ from pettingzoo import ParallelEnv
 from snn_gym.envs.synapses.world import MOVES, PlasticityCore
 
 MOST_AGENTS = 500
-"""Synapses up to which one Python object for each is fast enough."""
+"""Largest number of synapses for which one Python object each is fast enough."""
 
 
 class PlasticityParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):
     """A network in training whose synapses are agents, ``synapse_0`` and so on.
 
-    Each sees its own features (F,), moves its own weight (0 lowers it by a step, 1 leaves it, 2
+    Each agent observes its features (F,), moves its weight (0 lowers it by a step, 1 leaves it, 2
     raises it) and gets the reward of the network. See ``plasticity_parallel_env``.
-
-    Args:
-        core: One network in training, without a horizon of its own.
-        horizon: Moves after which an episode is truncated.
-
-    Raises:
-        ValueError: The network has more than 500 synapses, or the horizon is below 1.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - PettingZoo's own type
@@ -65,19 +58,11 @@ class PlasticityParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, NDArray[np.float32]], dict[str, dict[str, Any]]]:
-        """Start an episode from random weights.
-
-        Args:
-            seed: Seed of everything random; None goes on.
-            options: None are known.
-
-        Returns:
-            Features (F,), float32 in [-1, 1], and infos of every agent.
-        """
+        """Start an episode from random weights; return every agent's features (F,) and info."""
         del options
-        which = np.array([0])
-        self.core.seed([seed], which)
-        self.core.start(which)
+        only = np.array([0])
+        self.core.seed([seed], only)
+        self.core.start(only)
         self.agents = list(self.possible_agents)
         self._moves = 0
         return self._by_agent(self.core.observe()), self._infos()
@@ -91,10 +76,7 @@ class PlasticityParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):
         dict[str, bool],
         dict[str, dict[str, Any]],
     ]:
-        """Move every weight.
-
-        Args:
-            actions: Move 0, 1 or 2 of every agent.
+        """Move every weight by its agent's action, 0, 1 or 2.
 
         Returns:
             Features, rewards, terminations (none), truncations at the horizon and infos of every

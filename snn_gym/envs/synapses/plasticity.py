@@ -1,16 +1,13 @@
-"""Rules of plasticity: what a hidden synapse makes of what it sees, as pure functions on arrays.
+"""Local rules of plasticity of hidden synapses, as pure functions on arrays.
 
-A rule is a function of what a synapse sees at a time step, of its state and of constants; it
-returns the next state and how eligible the synapse is for change. The eligibility is summed over a
-decision's time steps with the decoder's weights (``snn_gym.envs.synapses.local_measures``), and two
-read it. ``LocalActorCritic`` learns by it: times the signal that the feedback brings to the neuron,
-it follows a trace, and the weight follows the TD error times that trace. In the plasticity
-environments and to ``SynapseAgents`` it is something that a synapse sees
+A rule maps the inputs of a synapse at a time step, its state and constants to the next state and
+the synapse's eligibility for change. The eligibility is summed over a decision's time steps with
+the decoder's weights. ``LocalActorCritic`` multiplies it by the learning signal of the neuron and
+by the TD error. The plasticity environments and ``SynapseAgents`` show it to synapses as a feature
 (``snn_gym.envs.synapses.local_measures``).
 
-The function works on arrays of any shape, so one text serves four ways: on whole layers by numpy
-(stepped), compiled by numba, by numpy on many decisions of a layer at once, and on a single
-synapse, by which ``check_locality`` knows that none sees another.
+The function works on arrays of any shape, so one text serves four uses: numpy on whole layers,
+numba, numpy on many decisions of a layer at once, and single synapses in ``check_locality``.
 """
 
 from __future__ import annotations
@@ -27,27 +24,26 @@ State = tuple[Any, ...]
 
 
 class Seen(NamedTuple):
-    """Inputs of a rule at a time step; float64, for a layer of shapes that fit (D + 1, N).
+    """Inputs of a rule at a time step, float64, that broadcast to a layer (D + 1, N).
 
-    Where M decisions stand side by side, arrays have an axis of them before these two. There is no
-    more: not the weights of others, not the errors of neurons, not the reward.
+    M decisions at once add an axis before these two. There are no other inputs: no weights of other
+    synapses, no errors of neurons, no reward.
     """
 
     pre: Any
-    """(D + 1, 1), what comes in: the held input, or a spike (0 or 1) of the layer below; 1 of the
-    bias."""
+    """(D + 1, 1), the held input, or a spike (0 or 1) of the layer below; 1 of the bias."""
     post: Any
     """(1, N), spike of the synapse's neuron at this time step, 0 or 1."""
     potential: Any
     """(1, N), that neuron's potential before a spike resets it."""
     window: Any
     """(1, N), surrogate derivative as a share of its maximum, such as SuperSpike's
-    ``1 / (1 + slope |potential - threshold|)^2``."""
+    ``1 / (1 + slope |potential - threshold|)^2``.
+    """
     weight: Any
-    """(D + 1, N), the synapse's weight."""
+    """(D + 1, N)."""
     gain: Any
-    """(1, 1), ``dt / tau_mem``, the share of the input that reaches the potential; 1 if none leaks
-    away."""
+    """(1, 1), ``dt / tau_mem``, share of the input that reaches the potential; 1 without leak."""
 
 
 Step = Callable[[Seen, State, Any], tuple[State, Any]]
@@ -59,14 +55,13 @@ class PlasticityRule:
 
     Args:
         step: ``step(seen, state, constants) -> (state, eligibility)``, a pure function of the
-            arrays in ``seen``, of the tuple ``state`` and of ``constants``, all of whose operations
-            go element by element.
-        state: Names of the numbers that a synapse keeps from time step to time step; 0 where a
-            decision begins.
+            arrays in ``seen``, of the tuple ``state`` and of ``constants``, with elementwise
+            operations only.
+        state: Names of a synapse's state variables, which start at 0 in each decision.
         constants: A ``NamedTuple`` of numbers.
-        compiled: Whether numba compiles it for ``LocalActorCritic``, decision by decision; if not,
-            numpy runs it, a few times as slow. What synapses see of it is always numpy's, over many
-            decisions at once.
+        compiled: Whether numba compiles it for ``LocalActorCritic``, decision by decision; without
+            numba, numpy runs it, a few times as slow. The feature of synapses always uses numpy,
+            over many decisions at once.
     """
 
     step: Step
@@ -75,14 +70,14 @@ class PlasticityRule:
     compiled: bool = True
 
 
-class Nothing(NamedTuple):
-    """The constants of a rule that has none."""
+class NoConstants(NamedTuple):
+    """Constants of a rule without constants."""
 
-    nothing: float = 0.0
+    unused: float = 0.0
 
 
 def three_factor(seen: Seen, state: State, _: Any) -> tuple[State, Any]:
-    """Return what the input has left in the potential since the last spike, times the window.
+    """Return the input left in the potential since the last spike, times the window.
 
     ``c <- c + g (pre - c)``, e = ψ c, then c is 0 after a spike: e-prop's eligibility (Bellec et
     al. 2020, https://doi.org/10.1038/s41467-020-17236-y) without recurrence.
@@ -94,12 +89,9 @@ def three_factor(seen: Seen, state: State, _: Any) -> tuple[State, Any]:
 class STDPConstants(NamedTuple):
     """Constants of ``r_stdp``."""
 
-    kept: float = 0.8
-    """Decay of a spike trace over one time step."""
-    potentiation: float = 1.0
-    """Weight of a spike that comes after the input."""
-    depression: float = 0.5
-    """Weight of input that comes after the spike."""
+    kept: float = 0.8  # Decay of a spike trace over one time step
+    potentiation: float = 1.0  # Weight of a spike that comes after the input
+    depression: float = 0.5  # Weight of input that comes after the spike
 
 
 def r_stdp(seen: Seen, state: State, constants: Any) -> tuple[State, Any]:
@@ -108,7 +100,7 @@ def r_stdp(seen: Seen, state: State, constants: Any) -> tuple[State, Any]:
     ``x <- k x + pre``, e = A+ x post - A- y pre, then ``y <- k y + post``: all pairs of an input
     and a spike count, simultaneous ones as potentiation. Florian 2007, Neural Computation 19,
     https://doi.org/10.1162/neco.2007.19.6.1468, equations of MSTDP; differences: held inputs are
-    graded, and the TD error stands in the place of the reward.
+    graded, and the TD error replaces the reward.
     """
     before, after = state
     before = constants.kept * before + seen.pre
@@ -118,18 +110,18 @@ def r_stdp(seen: Seen, state: State, constants: Any) -> tuple[State, Any]:
 
 
 RULES: dict[str, PlasticityRule] = {
-    "three_factor": PlasticityRule(three_factor, ("charge",), Nothing()),
+    "three_factor": PlasticityRule(three_factor, ("charge",), NoConstants()),
     "r_stdp": PlasticityRule(r_stdp, ("before", "after"), STDPConstants()),
 }
-"""Rules by name; ``register_rule`` adds to it."""
+"""Rules by name; ``register_rule`` adds one."""
 
 
 def register_rule(name: str, rule: PlasticityRule) -> None:
-    """Add a rule to those that learners and the plasticity environments can name.
+    """Register a rule under a name for learners and the plasticity environments.
 
-    ``LocalActorCritic(rule=...)`` learns by it; synapses see it in the plasticity environments,
+    ``LocalActorCritic(rule=...)`` learns by it; synapses observe it in the plasticity environments,
     ``features=("weight", "eligibility"), rule=...``, and in ``SynapseAgents(plasticity_rule=...)``.
-    Files hold the name, never code: who loads an agent of this rule registers it first.
+    Files hold the name, never code: register the rule before you load an agent that uses it.
 
     Args:
         name: An identifier that no rule has yet.
@@ -156,15 +148,7 @@ def register_rule(name: str, rule: PlasticityRule) -> None:
 
 
 def check_rule(name: str, where: str) -> None:
-    """Refuse the name of no rule, for settings that name one.
-
-    Args:
-        name: A key of ``RULES``.
-        where: What names it, for the message.
-
-    Raises:
-        ValueError: There is no such rule.
-    """
+    """Raise ValueError if no rule has this name; ``where`` is the setting in the message."""
     if name not in RULES:
         raise ValueError(
             f"{where} {name!r} is unknown; allowed: {', '.join(RULES)}; one of your own is "
@@ -173,21 +157,15 @@ def check_rule(name: str, where: str) -> None:
 
 
 def check_locality(name: str, rule: PlasticityRule) -> None:
-    """Refuse a rule by which a synapse sees what is not at the synapse.
+    """Raise ValueError for a rule that mixes synapses, changes its arguments or reads other inputs.
 
-    It is run on a layer of chance numbers, also in two decisions side by side, and then on each
-    synapse alone, which has to give the same.
-
-    Args:
-        name: Its name, for the message.
-        rule: The rule.
-
-    Raises:
-        ValueError: It reads what ``Seen`` does not have, mixes synapses, or changes its arguments.
+    The rule runs on layers of random numbers, also for two decisions at once, and then on each
+    synapse alone, which must give the same.
     """
     rng = np.random.default_rng(0)
+    # Three random layers, then two decisions at once.
     for shape in ((3, 4), (3, 4), (3, 4), (2, 3, 4)):
-        seen = _chance(rng, shape)
+        seen = _random_inputs(rng, shape)
         state = tuple(rng.normal(size=shape) for _ in rule.state)
         check_elementwise(
             f"rule {name!r}", lambda *parts: _run(name, rule, parts), (*seen, *state), shape
@@ -200,50 +178,43 @@ def check_elementwise(
     parts: tuple[Array, ...],
     shape: tuple[int, ...],
 ) -> None:
-    """Refuse a function of a layer's arrays by which one synapse gets to know of another.
+    """Raise ValueError if a function of arrays mixes synapses of a layer or changes its arguments.
 
-    Args:
-        name: What it is, for the message.
-        function: Takes the arrays, and returns others.
-        parts: Arrays of shapes that fit ``shape``, of chance numbers.
-        shape: Of the layer's synapses, (D + 1, N) or (M, D + 1, N).
-
-    Raises:
-        ValueError: It mixes synapses, or changes its arguments.
+    ``parts`` broadcast to ``shape``, (D + 1, N) or (M, D + 1, N).
     """
-    before = [x.copy() for x in parts]
+    before = [part.copy() for part in parts]
     whole = function(*parts)
     if not all(map(np.array_equal, before, parts)):
         raise ValueError(f"{name} changes its arguments; return new arrays")
     for place in np.ndindex(shape):
         only = tuple(slice(k, k + 1) for k in place)
-        at = (np.broadcast_to(x, shape)[only].copy() for x in parts)
-        same = [
-            np.allclose(np.broadcast_to(x, shape)[place], y, equal_nan=True)
-            for x, y in zip(whole, function(*at), strict=True)
+        alone = function(*(np.broadcast_to(part, shape)[only].copy() for part in parts))
+        is_same = [
+            np.allclose(np.broadcast_to(result, shape)[place], single, equal_nan=True)
+            for result, single in zip(whole, alone, strict=True)
         ]
-        if not all(same):
+        if not all(is_same):
             raise ValueError(
                 f"{name} is not local: what synapse {place} becomes depends on others; use "
                 "operations that go element by element"
             )
 
 
-def _chance(rng: np.random.Generator, shape: tuple[int, ...]) -> Seen:
+def _random_inputs(rng: np.random.Generator, shape: tuple[int, ...]) -> Seen:
     *decisions, inputs, neurons = shape
-    across = (*decisions, 1, neurons)
+    by_neuron = (*decisions, 1, neurons)
     return Seen(
         pre=rng.normal(size=(*decisions, inputs, 1)),
-        post=(rng.random(across) < 0.5).astype(np.float64),
-        potential=rng.normal(size=across),
-        window=rng.random(across),
+        post=(rng.random(by_neuron) < 0.5).astype(np.float64),
+        potential=rng.normal(size=by_neuron),
+        window=rng.random(by_neuron),
         weight=rng.normal(size=(inputs, neurons)),
         gain=np.full((1, 1), 0.5),
     )
 
 
 def _run(name: str, rule: PlasticityRule, parts: tuple[Array, ...]) -> tuple[Any, ...]:
-    """Return state and eligibility after a time step, from what is seen and the state."""
+    """Return state and eligibility after a time step, from the inputs and the state."""
     seen, state = Seen(*parts[: len(Seen._fields)]), parts[len(Seen._fields) :]
     try:
         new, eligible = rule.step(seen, state, rule.constants)

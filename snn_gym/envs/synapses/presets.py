@@ -1,12 +1,12 @@
-"""Names of a synapse's features, and of masks of them; nothing here imports torch."""
+"""Names of a synapse's features and of their presets, without an import of torch."""
 
 from __future__ import annotations
 
 FEATURES = ("action_history", "reward_history", "weight", "topology", "dynamics", "eligibility")
-"""Blocks of features, in the order in which they are observed."""
+"""Blocks of features, in the order of observations."""
 
 MEASURED = ("dynamics", "eligibility")
-"""Those of them that are measured while the network is judged."""
+"""Blocks that are measured while the network is judged."""
 
 _BASE_PRESETS: dict[str, tuple[str, ...]] = {
     "history": ("action_history", "reward_history"),
@@ -20,4 +20,4 @@ PRESETS: dict[str, tuple[str, ...]] = {
     **_BASE_PRESETS,
     **{f"{name}+dynamics": (*mask, "dynamics") for name, mask in _BASE_PRESETS.items()},
 }
-"""Masks by name; ``weight+topology`` is the founding paper's best."""
+"""Presets by name; ``weight+topology`` is the founding paper's best."""

@@ -1,8 +1,8 @@
-"""Learning rules of agents at synapses: how they choose moves and learn from rewards.
+"""Learning rules of agents at synapses.
 
-All synapses of a network act at once, each on what it observes. A rule turns observations (W, F)
-into moves (W,) in {-1, 0, 1} and learns from rewards (W,). What a rule has learned can be saved,
-frozen and carried to another network as named arrays.
+All synapses of a network act at once, each on its observation. A rule turns observations (W, F)
+into moves (W,) in {-1, 0, 1} and learns from rewards (W,). The learned state is saved, frozen and
+transferred to another network as named arrays.
 """
 
 from __future__ import annotations
@@ -28,33 +28,27 @@ MOVES = 3
 WEIGHT_BINS = 9
 INDEX_BINS = 33
 DYNAMICS_BINS = {"eligibility": 5, "post_rate": 3}
-"""Bins of the local measures in tables; the other ones are too many for a table and are left to
-the networks."""
+"""Bins of local measures in tables; the other measures are left to the networks."""
 
-# With three moves, and a table for each of a million synapses, entries still count in 64 bits.
+# Times three moves and a million synapses, the number of entries still fits in 64 bits.
 _MOST_STATES = 2**40
 
 
 class SynapseRule(Protocol):
-    """A learning rule that all synapses share, or that each has for itself."""
+    """A learning rule, shared by all synapses or separate for each."""
 
-    memory: Any
-    """Learned state of the rule: a dataclass of numbers and arrays."""
+    memory: Any  # Learned state: a dataclass of numbers and arrays
 
     def act(self, features: Features, exploration: float, rng: np.random.Generator) -> Moves:
         """Return moves (W,) in {-1, 0, 1}; each is random with probability ``exploration``."""
 
     def learn(self, features: Features, moves: Moves, rewards: Features, after: Features) -> None:
-        """Learn from rewards (W,) for moves, and from the features (W, F) after them."""
-
-
-def _random_moves(count: int, rng: np.random.Generator) -> Moves:
-    return rng.integers(-1, 2, count).astype(np.int8)
+        """Learn from rewards (W,) of moves, and from the next features (W, F)."""
 
 
 def _explore(greedy: NDArray[np.int64], exploration: float, rng: np.random.Generator) -> Moves:
-    """Return greedy choices 0 to 2 as moves, but random ones with probability ``exploration``."""
-    random = _random_moves(greedy.size, rng)
+    """Return greedy choices 0 to 2 as moves, random with probability ``exploration``."""
+    random = rng.integers(-1, 2, greedy.size).astype(np.int8)
     return np.where(rng.random(greedy.size) < exploration, random, greedy - 1).astype(np.int8)
 
 
@@ -62,14 +56,10 @@ def _explore(greedy: NDArray[np.int64], exploration: float, rng: np.random.Gener
 class Table:
     """Learned state of ``TabularRule``."""
 
-    states: NDArray[np.int64]
-    """(n,), numbers of the states seen so far, in their order."""
-    values: NDArray[np.float32]
-    """(n, 3), values of the moves in them."""
-    bins: NDArray[np.int64]
-    """(F,), bins of each feature."""
-    per_synapse: bool
-    """Whether every synapse has states of its own."""
+    states: NDArray[np.int64]  # (n,), numbers of the visited states, sorted
+    values: NDArray[np.float32]  # (n, 3), values of the moves
+    bins: NDArray[np.int64]  # (F,), bins of each feature
+    per_synapse: bool  # Every synapse has separate states
 
 
 class TabularRule:
@@ -79,15 +69,15 @@ class TabularRule:
     Bhargava, Rezaei and Lankarany (2022, https://arxiv.org/abs/2105.14383). Synapses in the same
     state that made the same move update the same entry; n of them move it as n updates with their
     mean target in a row would. Observations fall into bins: 3 for a past move or reward, 9 for the
-    weight, 33 for an index (so that every synapse of layers up to 33 neurons has a place of its
-    own), 5 for the eligibility and 3 for the rate of the neuron that it drives; fan-in and fan-out
-    follow from the layer. Only states that have been seen take memory.
+    weight, 33 for an index (so that synapses of layers up to 33 neurons have separate places), 5
+    for the eligibility and 3 for the rate of the postsynaptic neuron; fan-in and fan-out follow
+    from the layer. Only visited states take memory.
 
     Args:
         names: Names of the F features.
         rate: Learning rate of the table.
         discount: Discount γ of the synapses' future rewards.
-        per_synapse: Whether every synapse has a table of its own.
+        per_synapse: Whether every synapse has a separate table.
 
     Raises:
         ValueError: There are too many states to number.
@@ -111,6 +101,7 @@ class TabularRule:
     def act(self, features: Features, exploration: float, rng: np.random.Generator) -> Moves:
         """Return the moves (W,) of highest value, ties broken at random, some of them random."""
         values = self._values(self._states(features))
+        # Noise far below the values' differences breaks ties at random.
         tied = values + np.float32(1e-6) * rng.random(values.shape, dtype=np.float32)
         return _explore(tied.argmax(axis=1), exploration, rng)
 
@@ -122,10 +113,15 @@ class TabularRule:
             states * MOVES + (moves.astype(np.int64) + 1), return_inverse=True, return_counts=True
         )
         means = np.bincount(inverse, targets, len(pairs)) / counts
-        self._insert(pairs // MOVES)
-        rows = np.searchsorted(self.memory.states, pairs // MOVES)
-        columns = pairs % MOVES
+        visited, columns = np.divmod(pairs, MOVES)
+        new = np.setdiff1d(visited, self.memory.states)
+        if new.size:
+            places = np.searchsorted(self.memory.states, new)
+            self.memory.states = np.insert(self.memory.states, places, new)
+            self.memory.values = np.insert(self.memory.values, places, 0.0, axis=0)
+        rows = np.searchsorted(self.memory.states, visited)
         values = self.memory.values
+        # `counts` updates in a row with their mean target.
         share = 1.0 - (1.0 - self._rate) ** counts
         values[rows, columns] += (share * (means - values[rows, columns])).astype(np.float32)
 
@@ -141,21 +137,13 @@ class TabularRule:
         return states
 
     def _values(self, states: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return values (W, 3), zero for states never seen."""
+        """Return values (W, 3), zero for unvisited states."""
         known, values = self.memory.states, self.memory.values
         if not len(known):
             return np.zeros((len(states), MOVES), np.float32)
         rows = np.minimum(np.searchsorted(known, states), len(known) - 1)
-        found = (known[rows] == states)[:, np.newaxis]
-        return np.where(found, values[rows], np.float32(0.0))
-
-    def _insert(self, states: NDArray[np.int64]) -> None:
-        known = self.memory.states
-        new = np.setdiff1d(states, known)
-        if new.size:
-            places = np.searchsorted(known, new)
-            self.memory.states = np.insert(known, places, new)
-            self.memory.values = np.insert(self.memory.values, places, 0.0, axis=0)
+        is_known = (known[rows] == states)[:, np.newaxis]
+        return np.where(is_known, values[rows], np.float32(0.0))
 
 
 def _bins(name: str) -> int:
@@ -173,33 +161,27 @@ class NetworkMemory:
     """Learned state of a network that all synapses share."""
 
     weights: NDArray[np.float32]
-    """(n,), weights and biases."""
-    mean: NDArray[np.float32]
-    """(n,), Adam's running mean of the gradient."""
-    square: NDArray[np.float32]
-    """(n,), Adam's running mean of its square."""
-    updates: int
-    """Steps of Adam so far."""
+    mean: NDArray[np.float32]  # (n,), Adam's running mean of the gradient
+    square: NDArray[np.float32]  # (n,), Adam's running mean of its square
+    updates: int  # Steps of Adam
 
 
 @dataclass
 class TargetMemory(NetworkMemory):
-    """The same, and an older copy of the weights."""
+    """Learned state with a target network."""
 
-    target: NDArray[np.float32]
-    """(n,), weights that the targets are computed with."""
+    target: NDArray[np.float32]  # (n,), older weights, for the targets
 
 
 @dataclass
 class BaselineMemory(NetworkMemory):
-    """The same, and what rewards are compared with."""
+    """Learned state with a baseline of the rewards."""
 
-    baseline: np.float32
-    """Running mean of the rewards."""
+    baseline: np.float32  # Running mean of the rewards
 
 
 class _SharedNetwork:
-    """A perceptron with one hidden layer that all synapses share, trained by Adam.
+    """Perceptron with one hidden layer that all synapses share, trained by Adam.
 
     Adam: Kingma and Ba (2015), https://arxiv.org/abs/1412.6980.
     """
@@ -208,29 +190,21 @@ class _SharedNetwork:
 
     def __init__(self, inputs: int, rate: float, rng: np.random.Generator) -> None:
         self._shapes = ((inputs, self.hidden), (self.hidden,), (self.hidden, MOVES), (MOVES,))
+        self._sizes = [math.prod(shape) for shape in self._shapes]
         self._rate = rate
+        count = sum(self._sizes)
+        weights = np.zeros(count, np.float32)
         first = rng.standard_normal((inputs, self.hidden)) / np.sqrt(inputs)
-        weights = [first.ravel(), np.zeros(self._count - first.size)]
+        weights[: first.size] = first.ravel()
         self.memory = NetworkMemory(
-            np.concatenate(weights).astype(np.float32),
-            np.zeros(self._count, np.float32),
-            np.zeros(self._count, np.float32),
-            updates=0,
+            weights, np.zeros(count, np.float32), np.zeros(count, np.float32), updates=0
         )
-
-    @property
-    def _count(self) -> int:
-        return sum(int(np.prod(shape)) for shape in self._shapes)
 
     def _outputs(self, weights: Tensor, features: Features) -> Tensor:
         """Return the outputs (W, 3) of the network with flat weights."""
-        sizes = [int(np.prod(shape)) for shape in self._shapes]
-        parts = [
-            part.view(shape)
-            for part, shape in zip(torch.split(weights, sizes), self._shapes, strict=True)
-        ]
-        hidden = torch.tanh(torch.from_numpy(features) @ parts[0] + parts[1])
-        return hidden @ parts[2] + parts[3]
+        flat = torch.split(weights, self._sizes)
+        w1, b1, w2, b2 = (x.view(shape) for x, shape in zip(flat, self._shapes, strict=True))
+        return torch.tanh(torch.from_numpy(features) @ w1 + b1) @ w2 + b2
 
     def _read(self, weights: NDArray[np.float32], features: Features) -> NDArray[np.float32]:
         with torch.no_grad():
@@ -241,6 +215,7 @@ class _SharedNetwork:
         memory = self.memory
         memory.updates += 1
         count = memory.updates
+        # Adam with its usual decay rates, 0.9 and 0.999.
         memory.mean += 0.1 * (gradient - memory.mean)
         memory.square += 0.001 * (np.square(gradient) - memory.square)
         mean = memory.mean / (1.0 - 0.9**count)
@@ -252,13 +227,8 @@ class QNetworkRule(_SharedNetwork):
     """Q-learning with one small network for all synapses and a target network.
 
     The loss is Huber's, the target network is renewed every 10 updates (Mnih et al. 2015,
-    https://doi.org/10.1038/nature14236); there is no replay: the synapses of a network are a batch.
-
-    Args:
-        names: Names of the F features.
-        rate: Learning rate of Adam.
-        discount: Discount γ of the synapses' future rewards.
-        rng: Source of the first weights.
+    https://doi.org/10.1038/nature14236). There is no replay: the synapses of a network are a batch.
+    ``rng`` draws the first weights.
     """
 
     renewal = 10
@@ -291,13 +261,9 @@ class QNetworkRule(_SharedNetwork):
 class PolicyGradientRule(_SharedNetwork):
     """REINFORCE (Williams 1992, https://doi.org/10.1007/BF00992696) with one stochastic policy.
 
-    The baseline is a running mean of the rewards, the moves of all synapses are one sample each.
-    ``exploration`` mixes the policy with random moves, which the gradient leaves out of account.
-
-    Args:
-        names: Names of the F features.
-        rate: Learning rate of Adam.
-        rng: Source of the first weights.
+    The baseline is a running mean of the rewards; the move of each synapse is one sample.
+    ``exploration`` mixes the policy with random moves, which the gradient ignores. ``rng`` draws
+    the first weights.
     """
 
     memory: BaselineMemory
@@ -326,16 +292,7 @@ class PolicyGradientRule(_SharedNetwork):
 
 
 def load_memory(rule: SynapseRule, memory: Mapping[str, NDArray[Any]]) -> None:
-    """Give a rule what another one of its kind has learned.
-
-    Args:
-        rule: Changed in place.
-        memory: Arrays by name; copied.
-
-    Raises:
-        ValueError: It is that of another kind of rule or of other features; tables may have any
-            number of states.
-    """
+    """Copy the learned state of another rule of the same kind and features; ValueError if not."""
     known = to_arrays(rule.memory)
     if memory.keys() != known.keys():
         raise ValueError(
@@ -345,6 +302,7 @@ def load_memory(rule: SynapseRule, memory: Mapping[str, NDArray[Any]]) -> None:
     for name, array in memory.items():
         own = known[name]
         if isinstance(rule, TabularRule):
+            # Tables may have any number of visited states.
             fits = name in ("states", "values") or np.array_equal(array, own)
         else:
             fits = array.shape == own.shape

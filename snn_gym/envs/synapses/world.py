@@ -1,10 +1,11 @@
-"""Networks in training as a batch of environments: their weights are moved, and they are judged."""
+"""Networks in training: their jobs, moves of their weights, and their images."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import gymnasium as gym
@@ -13,18 +14,10 @@ from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
 from snn_gym._base.config import Config, Count, Positive, from_arguments
-from snn_gym.envs.native.canvas import ACCENT, FAINT, INK, PAPER, WIDTH, blank, line, rectangle
+from snn_gym.envs.native.scenes import ACCENT, FAINT, INK, PAPER, WIDTH, blank, line, rectangle
 from snn_gym.envs.rendering import enlarged
 from snn_gym.envs.synapses.features import SynapseFeatures, check_features, check_seen_rule
-from snn_gym.envs.synapses.jobs import (
-    Job,
-    Judgement,
-    Probe,
-    RolloutJob,
-    Weights,
-    check_finite,
-    check_probe,
-)
+from snn_gym.envs.synapses.jobs import Job, Judgement, Probe, RolloutJob, Weights, check_probe
 from snn_gym.envs.synapses.local_measures import LOCAL_MEASURES, local_measures
 from snn_gym.envs.synapses.plasticity import RULES, PlasticityRule, check_rule
 from snn_gym.envs.synapses.presets import MEASURED, PRESETS
@@ -34,19 +27,17 @@ from snn_gym.spiking.population import Population, SynapseTable, start_weights
 # ---- scene ---------------------------------------------------------------------------------------
 _MARGIN = 12
 _MATRIX_HEIGHT = 160
-"""Height of the matrices (pixels)."""
 _SCORE_TOP, _SCORE_HEIGHT = 188, 56
-"""Place of the scores (pixels)."""
 
 
 def weight_matrices(weights: NDArray[np.float32], table: SynapseTable) -> list[NDArray[np.float32]]:
     """Return weights (W,) as a matrix (post, pre + 1) for each layer, biases last."""
     matrices = []
     for layer in range(int(table.layer.max()) + 1):
-        mine = table.layer == layer
-        post, pre = table.post[mine], table.pre[mine]
+        in_layer = table.layer == layer
+        post, pre = table.post[in_layer], table.pre[in_layer]
         matrix = np.zeros((post.max() + 1, pre.max() + 1), np.float32)
-        matrix[post, pre] = weights[mine]
+        matrix[post, pre] = weights[in_layer]
         matrices.append(matrix)
     return matrices
 
@@ -54,16 +45,10 @@ def weight_matrices(weights: NDArray[np.float32], table: SynapseTable) -> list[N
 def draw_scene(
     matrices: Sequence[NDArray[np.float32]], limit: float, scores: Sequence[float]
 ) -> NDArray[np.uint8]:
-    """Draw a network in training.
+    """Draw weight matrices side by side, above the scores since the episode began, (256, 256, 3).
 
-    Args:
-        matrices: Weights (post, pre + 1) of each layer, side by side from the first; a row is what
-            a neuron gets, its bias at the right.
-        limit: Weight whose colour is full: red above 0, blue below.
-        scores: Scores since the episode began, the latest at the right.
-
-    Returns:
-        Image (256, 256, 3), uint8.
+    A row holds the weights of a neuron, its bias at the right: red above 0, blue below, full colour
+    at the limit.
     """
     image = blank()
     width = (WIDTH - _MARGIN) // len(matrices) - _MARGIN
@@ -76,8 +61,7 @@ def draw_scene(
     heights = (np.array(scores) - low) / (high - low) if high > low else np.full(len(scores), 0.5)
     rows = _SCORE_TOP + _SCORE_HEIGHT * (1.0 - heights)
     columns = np.linspace(_MARGIN, WIDTH - _MARGIN, max(len(scores), 2))
-    for index in range(1, len(scores)):
-        start, end = (rows[index - 1], columns[index - 1]), (rows[index], columns[index])
+    for start, end in pairwise(zip(rows, columns, strict=False)):
         line(image, start, end, INK)
     return image
 
@@ -91,14 +75,14 @@ def _coloured(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 # ---- supervised jobs -----------------------------------------------------------------------------
 class SupervisedJob(Job):
-    """Give the right answer; the score is minus the mean cross-entropy (nat) of the softmax.
+    """Classify samples; the score is minus the mean cross-entropy (nat) of the softmax.
 
     Args:
         name: Name of the job.
         samples: (M, D) float32, in [-1, 1].
         labels: (M,) int64, the right outputs, from 0.
-        step_size: Change of a weight by one move, unless told otherwise.
-        probe_size: Samples of a probe, unless told otherwise.
+        step_size: Default change of a weight by one move.
+        probe_size: Default number of samples in a probe.
     """
 
     def __init__(
@@ -119,11 +103,7 @@ class SupervisedJob(Job):
         self._labels = labels
 
     def draw_probe(self, rng: np.random.Generator, size: int) -> Probe:
-        """Return indices (E,) of samples, each at most once.
-
-        Raises:
-            ValueError: There are fewer samples.
-        """
+        """Return indices (E,) of samples, each at most once; ValueError if there are fewer."""
         if size > len(self._samples):
             raise ValueError(
                 f"job {self.name!r} has {len(self._samples)} samples, fewer than probe_size={size}"
@@ -139,7 +119,7 @@ class SupervisedJob(Job):
         measure: bool = False,
         rule: PlasticityRule | None = None,
     ) -> Judgement:
-        """Decide on the samples; see ``Job.judge``."""
+        """Classify the samples of the probe; see ``Job.judge``."""
         check_probe(probe, len(weights))
         networks, size = len(weights), probe.shape[-1]
         probes = np.broadcast_to(probe, (networks, size))
@@ -167,16 +147,11 @@ def cross_entropies(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> 
 
 
 def teacher(seed: int = 0, dimension: int = 10, points: int = 200) -> SupervisedJob:
-    """Make the job of agreeing with a logistic teacher perceptron.
+    """Make the job of agreeing with a logistic teacher perceptron; the probe is the whole set.
 
     Sizes as in the pre-training of Bhargava et al. 2022 (https://arxiv.org/abs/2105.14383); points
     are uniform in [-1, 1]^dimension, the teacher's weights and bias standard normal, and a label is
-    1 where its logistic output is above one half. The probe is the whole set.
-
-    Args:
-        seed: Seed of points and teacher, which belong to the job and stay the same.
-        dimension: Inputs D.
-        points: Samples M.
+    1 where its logistic output is above one half. ``seed`` fixes points and teacher.
     """
     rng = np.random.default_rng(seed)
     samples = rng.uniform(-1.0, 1.0, (points, dimension)).astype(np.float32)
@@ -194,10 +169,8 @@ def digits() -> SupervisedJob:
     """Make the job of reading scikit-learn's 1,797 handwritten digits of 8 by 8 pixels.
 
     Pixels are scaled from [0, 16] to [-1, 1]. Source: E. Alpaydin and C. Kaynak, "Optical
-    Recognition of Handwritten Digits" (1998), https://doi.org/10.24432/C50P49.
-
-    Raises:
-        gymnasium.error.DependencyNotInstalled: scikit-learn is absent.
+    Recognition of Handwritten Digits" (1998), https://doi.org/10.24432/C50P49. Without
+    scikit-learn it raises ``gymnasium.error.DependencyNotInstalled``.
     """
     try:
         from sklearn.datasets import load_digits
@@ -226,14 +199,14 @@ MOVES = 3
 """Moves of a synapse: 0 lowers its weight by a step, 1 leaves it, 2 raises it."""
 
 HORIZON = 100
-"""Moves of an episode, unless told otherwise."""
+"""Default number of moves in an episode."""
 
 _NO_EPISODE = -1
 
 
 @dataclass(frozen=True)
 class PlasticitySettings(Config):
-    """How a network in training is seen, moved and judged."""
+    """Observation, moves and judging of a network in training."""
 
     step_size: Positive
     """Change of a weight by one move. Default: the job's."""
@@ -256,7 +229,7 @@ class PlasticitySettings(Config):
     ``register_rule``."""
 
     def __post_init__(self) -> None:
-        """Check the values, and put the features into their order."""
+        """Check the values and sort the features."""
         super().__post_init__()
         object.__setattr__(self, "features", check_features(self.features))
 
@@ -265,22 +238,12 @@ class PlasticitySettings(Config):
 
 
 class PlasticityCore:
-    """N networks in training, each with random numbers of its own.
+    """N networks in training, each with its random stream.
 
     An episode begins with random weights. A move changes every weight by ``-step_size``, 0 or
     ``step_size``, within ``weight_limit``; the reward says whether the job is done better, judged
-    before and after the move on one probe. Network k of a batch does what a batch of one does with
-    the same seed.
-
-    Args:
-        job: The job, or its name.
-        networks: Number N of networks.
-        network: What the networks are made of; the job's default if None.
-        **settings: Fields of ``PlasticitySettings``.
-
-    Raises:
-        ValueError: The job is unknown, or an argument is not allowed.
-        gymnasium.error.DependencyNotInstalled: A package that the job needs is absent.
+    before and after the move on one probe. With the same seed, network k of a batch equals a batch
+    of one. ``settings`` are fields of ``PlasticitySettings``; the default network is the job's.
     """
 
     def __init__(
@@ -304,7 +267,6 @@ class PlasticityCore:
         )  # fmt: skip
         self.networks = networks
         self.generators = [seeding.np_random()[0] for _ in range(networks)]
-        """Source of each network's randomness."""
         self._moved = np.full(networks, _NO_EPISODE)
         self._networks = MovingNetworks.empty(
             networks, self.synapses, self.settings.probe_size, self.settings.history, self.rule
@@ -324,7 +286,7 @@ class PlasticityCore:
 
     @property
     def rule(self) -> PlasticityRule | None:
-        """Rule of plasticity whose eligibility is seen; None for none."""
+        """Rule of plasticity behind the feature ``eligibility``; None for none."""
         # By name, as the functions of a rule can't be pickled.
         return None if self.settings.rule is None else RULES[self.settings.rule]
 
@@ -348,67 +310,29 @@ class PlasticityCore:
         """Environment steps, or samples seen, (N,) since episodes began; a copy."""
         return self._networks.steps.copy()
 
-    def seed(self, seeds: Sequence[int | None], which: NDArray[np.int64]) -> None:
-        """Restart the random numbers of some networks; a seed of None goes on."""
-        for index in which:
+    def seed(self, seeds: Sequence[int | None], networks: NDArray[np.int64]) -> None:
+        """Restart the random streams of some networks; None continues a stream."""
+        for index in networks:
             if seeds[index] is not None:
                 self.generators[index], _ = seeding.np_random(seeds[index])
 
-    def start(self, which: NDArray[np.int64]) -> None:
+    def start(self, networks: NDArray[np.int64]) -> None:
         """Start an episode in some networks (n,)."""
-        weights = [start_weights(self.population, self.generators[k], 1)[0] for k in which]
-        self._loop.begin(which, np.stack(weights), self._probes(which))
-        self._moved[which] = 0
+        weights = [start_weights(self.population, self.generators[k], 1)[0] for k in networks]
+        self._loop.begin(networks, np.stack(weights), self._probes(networks))
+        self._moved[networks] = 0
 
     def observe(self) -> NDArray[np.float32]:
         """Return the features of every synapse (N, W, F), float32 in [-1, 1]; a new array."""
         return self._loop.observe()
 
     def step(self, actions: NDArray[np.integer]) -> NDArray[np.float64]:
-        """Move every weight and judge.
-
-        Args:
-            actions: (N, W), integers in {0, 1, 2}; see ``MOVES``.
-
-        Returns:
-            Rewards (N,).
+        """Move every weight by actions (N, W) in {0, 1, 2} (``MOVES``) and return rewards (N,).
 
         Raises:
             ValueError: The actions do not fit, or a score is not finite.
             gymnasium.error.ResetNeeded: A network has no episode.
         """
-        self._check(actions)
-        moves = actions.astype(np.int8) - np.int8(1)
-        # The old weights are judged again only where there is a new probe to compare on.
-        is_due = (self._moved > 0) & (self._moved % self.settings.renew_probe_every == 0)
-        anew = np.flatnonzero(is_due)
-        if len(anew):
-            self._networks.probes[anew] = self._probes(anew)
-        gains = self._loop.move(np.float32(self.settings.step_size) * moves, anew)
-        rewards = self._rewards(gains)
-        self._loop.remember(moves, rewards)
-        self._moved += 1
-        return rewards
-
-    def _probes(self, which: NDArray[np.int64]) -> Probe:
-        """Return new probes (n, E) of some networks."""
-        size = self.settings.probe_size
-        return np.stack([self.job.draw_probe(self.generators[index], size) for index in which])
-
-    def _judge(self, weights: NDArray[np.float32], probes: Probe) -> Judgement:
-        measure = not set(MEASURED).isdisjoint(self.settings.features)
-        # A job of one's own may know of no rules.
-        asked = {} if self.rule is None else {"rule": self.rule}
-        judged = self.job.judge(self.population, weights, probes, measure=measure, **asked)
-        check_finite(self.job.name, judged.scores)
-        return judged
-
-    def _rewards(self, gains: NDArray[np.float64]) -> NDArray[np.float64]:
-        if self.settings.reward == "difference":
-            return gains
-        return np.where(gains > 0.0, 1.0, -1.0)
-
-    def _check(self, actions: NDArray[np.integer]) -> None:
         if (self._moved == _NO_EPISODE).any():
             raise gym.error.ResetNeeded("call reset() before step()")
         shape = (self.networks, self.synapses)
@@ -418,15 +342,40 @@ class PlasticityCore:
                 f"actions must be integers 0, 1 or 2 of shape {shape}, one for each network and "
                 f"synapse; got {actions.dtype} of shape {actions.shape}: {actions}"
             )
+        moves = actions.astype(np.int8) - np.int8(1)
+        # The old weights are judged again only where there is a new probe to compare on.
+        is_due = (self._moved > 0) & (self._moved % self.settings.renew_probe_every == 0)
+        anew = np.flatnonzero(is_due)
+        if len(anew):
+            self._networks.probes[anew] = self._probes(anew)
+        gains = self._loop.move(np.float32(self.settings.step_size) * moves, anew)
+        is_difference = self.settings.reward == "difference"
+        rewards = gains if is_difference else np.where(gains > 0.0, 1.0, -1.0)
+        self._loop.remember(moves, rewards)
+        self._moved += 1
+        return rewards
+
+    def _probes(self, networks: NDArray[np.int64]) -> Probe:
+        """Return new probes (n, E) of some networks."""
+        size = self.settings.probe_size
+        return np.stack([self.job.draw_probe(self.generators[index], size) for index in networks])
+
+    def _judge(self, weights: NDArray[np.float32], probes: Probe) -> Judgement:
+        measure = not set(MEASURED).isdisjoint(self.settings.features)
+        # A user's job need not take a rule.
+        optional = {} if self.rule is None else {"rule": self.rule}
+        judgement = self.job.judge(self.population, weights, probes, measure=measure, **optional)
+        scores = judgement.scores
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                f"job {self.job.name!r} gave the score {scores[~np.isfinite(scores)][0]}; scores "
+                "must be finite, or no move can be called an improvement: bound them in Job.judge"
+            )
+        return judgement
 
 
 def make_job(job: str | Job) -> Job:
-    """Return the job of a name of ``JOBS``, or the job itself.
-
-    Raises:
-        ValueError: There is none of that name.
-        gymnasium.error.DependencyNotInstalled: A package that it needs is absent.
-    """
+    """Return a ``Job``, given itself or a name in ``JOBS``; ValueError if unknown."""
     if isinstance(job, Job):
         return job
     if job not in JOBS:
@@ -449,30 +398,25 @@ def _settings(job: Job, given: Mapping[str, Any]) -> PlasticitySettings:
 
 # ---- loop ----------------------------------------------------------------------------------------
 JudgeWeights = Callable[[Weights, Probe], Judgement]
-"""Judge of networks (P, W), each on its own probe (P, E)."""
+"""Function that judges networks (P, W), each on its own probe (P, E)."""
 
 _NONE = np.empty(0, np.int64)
 
 
 @dataclass
 class MovingNetworks:
-    """N networks, what they are judged on, and what their synapses remember."""
+    """N networks with their probes, scores and histories."""
 
-    weights: NDArray[np.float32]
-    """(N, W), present ones."""
-    probes: Probe
-    """(N, E), what each network is judged on."""
-    scores: NDArray[np.float64]
-    """(N,), of the weights on the probe."""
-    steps: NDArray[np.int64]
-    """(N,), environment steps, or samples seen, that judging took."""
-    moves: NDArray[np.int8]
-    """(N, h, W), past ones in {-1, 0, 1}, the latest first."""
-    rewards: NDArray[np.float32]
-    """(N, h), past ones, the latest first."""
+    weights: NDArray[np.float32]  # (N, W)
+    probes: Probe  # (N, E)
+    scores: NDArray[np.float64]  # (N,), of the weights on the probe
+    steps: NDArray[np.int64]  # (N,), environment steps, or samples, of all judging
+    moves: NDArray[np.int8]  # (N, h, W), past moves in {-1, 0, 1}, the latest first
+    rewards: NDArray[np.float32]  # (N, h), past rewards, the latest first
     dynamics: NDArray[np.float32]
-    """(N, W, K), ``LOCAL_MEASURES`` when the weights were judged and, where synapses see a rule of
-    plasticity, its eligibility; 0 where none are measured."""
+    """(N, W, K), ``LOCAL_MEASURES`` of the judged weights and, with a rule of plasticity, its
+    eligibility; 0 if not measured.
+    """
 
     @classmethod
     def empty(
@@ -483,7 +427,7 @@ class MovingNetworks:
         history: int,
         rule: PlasticityRule | None = None,
     ) -> MovingNetworks:
-        """Return N networks of W synapses that were neither moved nor judged, with weights of 0."""
+        """Return N networks of W synapses with weights of 0, not yet judged."""
         measures = len(LOCAL_MEASURES) + (rule is not None)
         return cls(
             weights=np.zeros((networks, synapses), np.float32),
@@ -497,16 +441,11 @@ class MovingNetworks:
 
 
 class SynapseLoop:
-    """Move, judge and observe networks.
+    """Moves, judges and observes networks and changes them in place.
 
-    Old and new weights are always compared on one probe.
-
-    Args:
-        networks: The networks; changed in place.
-        features: What their synapses observe.
-        judge: What judges them.
-        weight_limit: Bound of every weight's absolute value.
-        addressees: (W,), the synapse whose dynamics each one sees; its own if None.
+    Old and new weights are always compared on one probe. ``features`` are observed, ``judge``
+    judges, ``weight_limit`` bounds every weight, and ``addressees`` (W,) name the synapse whose
+    dynamics each synapse sees (default: itself).
     """
 
     def __init__(
@@ -536,30 +475,26 @@ class SynapseLoop:
             networks.weights, networks.moves, networks.rewards, self.seen_dynamics
         )
 
-    def begin(self, which: NDArray[np.int64], weights: NDArray[np.float32], probes: Probe) -> None:
-        """Judge fresh weights of some networks, which forget what was.
-
-        Args:
-            which: The networks (n,).
-            weights: (n, W).
-            probes: (n, E).
-        """
+    def begin(
+        self, indices: NDArray[np.int64], weights: NDArray[np.float32], probes: Probe
+    ) -> None:
+        """Set weights (n, W) and probes (n, E) of some networks, clear histories, judge."""
         networks = self._networks
-        networks.weights[which] = self._clipped(weights)
-        networks.probes[which] = probes
-        networks.steps[which] = 0
-        networks.moves[which] = 0
-        networks.rewards[which] = 0.0
-        self.judge_present(which)
+        networks.weights[indices] = self._clipped(weights)
+        networks.probes[indices] = probes
+        networks.steps[indices] = 0
+        networks.moves[indices] = 0
+        networks.rewards[indices] = 0.0
+        self.judge_present(indices)
 
-    def judge_present(self, which: NDArray[np.int64]) -> None:
+    def judge_present(self, indices: NDArray[np.int64]) -> None:
         """Judge the present weights of some networks (n,) on their probes."""
         networks = self._networks
-        judged = self._judge(networks.weights[which], networks.probes[which])
-        networks.scores[which] = judged.scores
-        networks.steps[which] += judged.network_steps
-        if judged.dynamics is not None:
-            networks.dynamics[which] = judged.dynamics
+        judgement = self._judge(networks.weights[indices], networks.probes[indices])
+        networks.scores[indices] = judgement.scores
+        networks.steps[indices] += judgement.network_steps
+        if judgement.dynamics is not None:
+            networks.dynamics[indices] = judgement.dynamics
 
     def move(
         self,
@@ -568,36 +503,30 @@ class SynapseLoop:
         *,
         takes_back: bool = False,
     ) -> NDArray[np.float64]:
-        """Move all weights by steps and judge them.
+        """Move all weights by steps (N, W) within their limit; judge, and return the gains (N,).
 
-        Args:
-            steps: (N, W), added to the weights, which stay within their limit.
-            anew: Networks (n,) whose weights before are judged beside those after: their probe is
-                new.
-            takes_back: Whether networks that got worse stay as they were.
-
-        Returns:
-            By how much the scores rose (N,).
+        Networks ``anew`` (n,) have a new probe, on which their old weights are judged too. With
+        ``takes_back``, networks that got worse keep their old weights.
         """
         networks, count = self._networks, len(steps)
         moved = self._clipped(networks.weights + steps)
-        judged = self._judge(
+        judgement = self._judge(
             np.concatenate([moved, networks.weights[anew]]),
             np.concatenate([networks.probes, networks.probes[anew]]),
         )
-        networks.scores[anew] = judged.scores[count:]
-        networks.steps += judged.network_steps[:count]
-        networks.steps[anew] += judged.network_steps[count:]
-        gains = judged.scores[:count] - networks.scores
-        kept = gains >= 0.0 if takes_back else np.ones(count, np.bool_)
-        networks.weights[kept] = moved[kept]
-        networks.scores[kept] = judged.scores[:count][kept]
-        if judged.dynamics is not None:
-            networks.dynamics[kept] = judged.dynamics[:count][kept]
+        networks.scores[anew] = judgement.scores[count:]
+        networks.steps += judgement.network_steps[:count]
+        networks.steps[anew] += judgement.network_steps[count:]
+        gains = judgement.scores[:count] - networks.scores
+        stays = gains >= 0.0 if takes_back else np.ones(count, np.bool_)
+        networks.weights[stays] = moved[stays]
+        networks.scores[stays] = judgement.scores[:count][stays]
+        if judgement.dynamics is not None:
+            networks.dynamics[stays] = judgement.dynamics[:count][stays]
         return gains
 
     def remember(self, moves: NDArray[np.int8], rewards: NDArray[np.floating]) -> None:
-        """Put moves (N, W) and rewards (N,) before the past ones; the oldest are forgotten."""
+        """Put moves (N, W) and rewards (N,) before the past ones, and drop the oldest."""
         networks = self._networks
         for past, latest in ((networks.moves, moves), (networks.rewards, rewards)):
             past[:, 1:] = past[:, :-1]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.compilation import njit
-from snn_gym.envs.synapses.plasticity import RULES, Nothing, PlasticityRule, Seen
+from snn_gym.envs.synapses.plasticity import RULES, NoConstants, PlasticityRule, Seen
 from snn_gym.learners.local.core import LocalCore, Moments, Outcome, Rule
 from snn_gym.learners.local.kernels import activity_of, decide, run_layers, scale
 from snn_gym.learners.local.regulator import LocalRegulator, watch
@@ -130,7 +130,7 @@ def watcher(rule: PlasticityRule) -> Any:
     if rule.compiled:
         compiled = njit(cache=False, error_model="numpy")
         watch, step = compiled(_watch), compiled(rule.step)
-    return functools.partial(watch, step, rule.constants or Nothing())
+    return functools.partial(watch, step, rule.constants or NoConstants())
 
 
 def _watch(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from snn_gym.envs.native.canvas import INK, PAPER, blank, disc, line, rectangle
+from snn_gym.envs.native.scenes import INK, PAPER, blank, disc, line, rectangle
 
 
 def drawn(draw, *arguments, **options):

@@ -3,14 +3,11 @@
 from dataclasses import asdict, replace
 from itertools import product
 
-import gymnasium as gym
 import numpy as np
 import pytest
 from scipy.stats import binom
 
-import snn_gym
 from references import play, scripted_policy
-from snn_gym.envs.native.canvas import ACCENT, FAINT, GOOD, INK, PAPER
 from snn_gym.envs.native.delayed_match_to_sample import (
     MATCH,
     NON_MATCH,
@@ -19,6 +16,7 @@ from snn_gym.envs.native.delayed_match_to_sample import (
     DelayedMatchToSampleSettings,
     make_patterns,
 )
+from snn_gym.envs.native.scenes import ACCENT, FAINT, GOOD, INK, PAPER
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.envs.streams import byte_rate
 from tests.envs.native.starts import begin_with
@@ -41,10 +39,6 @@ def started(numbers, **settings):
 
 def shown(task):
     return int(task._shown(np.array([0]))[0])
-
-
-def level_settings(env_id):
-    return gym.make(env_id).unwrapped.task.settings
 
 
 @pytest.mark.parametrize(
@@ -165,19 +159,6 @@ def test_the_test_alone_says_nothing(count):
     assert np.bincount(task._test).tolist() == [2 * (count - 1)] * count
 
 
-@pytest.mark.parametrize("env_id", IDS)
-def test_starts_follow_their_distribution(env_id):
-    task = gym.make_vec(env_id, 6000)
-    _, infos = task.reset(seed=0)
-    count = task.settings.patterns
-    assert (infos["sample"] == infos["test"]).mean() == pytest.approx(0.5, abs=0.026)
-    for key in ("sample", "test"):
-        shares = np.bincount(infos[key], minlength=count) / 6000
-        assert shares == pytest.approx(np.full(count, 1 / count), abs=4 * np.sqrt(0.25 / 6000))
-    first = task.settings.sample_steps + task.settings.delay_steps
-    assert set(infos["go_step"]) == set(range(first, task.settings.episode_steps))
-
-
 def test_distractors_are_independent_of_sample_and_test():
     task = DelayedMatchToSample(5000, **asdict(TALL))
     task.reset(seed=1)
@@ -221,53 +202,6 @@ def test_the_oracle_remembers_the_sample_through_distractors():
     assert play(task, scripted_policy(task, "oracle"), seed=5).mean() == 1.0
 
 
-def test_memoryless_play_is_at_chance():
-    task = gym.make_vec("snn/DelayedMatchToSample-v0", 4000)
-    assert play(task, scripted_policy(task, "memoryless"), 0).mean() == pytest.approx(
-        0.5, abs=0.032
-    )
-
-
-def test_levels_fall():
-    scores = []
-    for env_id in IDS:
-        task = gym.make_vec(env_id, 2000)
-        scores.append(play(task, scripted_policy(task, "oracle"), seed=7).mean())
-    assert scores[0] > scores[1] + 0.01 > scores[2] + 0.04
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"patterns": 1}, r"patterns must be at least 2 and at most 30, got 1$"),
-        ({"patterns": 31}, r"patterns must be at least 2 and at most 30, got 31$"),
-        ({"active_channels": 30}, "active_channels must be at least 1 and below 30, got"),
-        ({"active_channels": 0}, "active_channels must be at least 1 and below 30, got 0$"),
-        ({"burst_steps": 9}, "burst_steps must be at most time_steps, 8, got 9$"),
-        ({"sample_steps": 0}, "sample_steps must be at least 1, got 0$"),
-        ({"delay_steps": -1}, "delay_steps must be at least 0, got -1$"),
-        ({"pattern_seed": -1}, "pattern_seed must be at least 0, got -1$"),
-        ({"distractors": 2}, "distractors must be fewer than delay_steps, 2, got 2$"),
-        (
-            {"pattern_rate_hz": 10.0},
-            "pattern_rate_hz must be above background_rate_hz, got 10.0 and 10.0$",
-        ),
-        ({"pattern_rate_hz": 1000.0}, r"must be in \[0, 255/256\], got 1.0$"),
-        ({"background_rate_hz": -3.0}, r"must be in \[0, 255/256\], got -0.003$"),
-    ],
-)
-def test_bad_settings_are_named_in_one_line(settings, message):
-    with pytest.raises(ValueError, match=message) as caught:
-        gym.make("snn/DelayedMatchToSample-v0", **settings)
-    assert "\n" not in str(caught.value)
-
-
-def test_no_delay_is_allowed():
-    task = DelayedMatchToSample(50, delay_steps=0)
-    assert task.settings.episode_steps == 3
-    assert play(task, scripted_policy(task, "oracle"), seed=0).mean() == 1.0
-
-
 def test_the_scene_shows_sample_test_and_time():
     task = DelayedMatchToSample(1, render_mode="rgb_array", burst_steps=8)
     task.reset(seed=0)
@@ -287,12 +221,3 @@ def test_the_scene_shows_sample_test_and_time():
     assert pixels[0] == [ACCENT, FAINT, FAINT, INK, FAINT, PAPER]
     assert pixels[2] == [INK, FAINT, FAINT, INK, FAINT, PAPER]
     assert pixels[4] == [INK, FAINT, GOOD, GOOD, GOOD, GOOD]
-
-
-def test_the_ids_are_registered_with_their_levels():
-    assert set(IDS) <= set(snn_gym.env_ids())
-    settings = [level_settings(env_id) for env_id in IDS]
-    assert [level.patterns for level in settings] == [2, 6, 10]
-    assert [level.distractors for level in settings] == [0, 0, 3]
-    assert [level.episode_steps for level in settings] == [5, 13, 28]
-    assert [level.pattern_seed for level in settings] == [0, 0, 0]

@@ -4,14 +4,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from references.policy import play, scripted_policy
+from references.policy import scripted_policy
 from references.water_maze import TOURS, Decoder
 from snn_gym.envs.batch import EVERY
-from snn_gym.envs.native.canvas import ACCENT, FAINT, GOOD, INK, PAPER
-from snn_gym.envs.native.scenes import draw_water_maze
+from snn_gym.envs.native.scenes import ACCENT, FAINT, GOOD, INK, PAPER, draw_water_maze
 from snn_gym.envs.native.water_maze import PLATFORM_CHANNELS, WaterMaze, WaterMazeSettings
 from snn_gym.envs.registry import load_environment_spec
-from tests.envs.native.scores import mean_scores
 from tests.envs.native.starts import begin_with
 
 IDS = load_environment_spec("snn/WaterMaze-v0").registers
@@ -112,28 +110,6 @@ def test_off_the_platform_spikes_do_not_tell_where_it_is(env_id):
     assert np.array_equal(*seen)
 
 
-@pytest.mark.parametrize("env_id", IDS)
-def test_memory_pays_and_is_needed(env_id):
-    reference = load_environment_spec(env_id).reference
-    scores = mean_scores(env_id, 150, ("memoryless", "searcher", "privileged"))
-    assert scores["random"] < scores["memoryless"] < scores["searcher"] < scores["privileged"]
-    # nearer to random play than the searcher is, by 3/10 of its way at least
-    way = scores["searcher"] - scores["random"]
-    assert scores["memoryless"] < scores["searcher"] - 0.3 * way
-    assert scores["searcher"] == pytest.approx(reference.oracle, abs=0.06)
-    assert scores["privileged"] == pytest.approx(1.0, abs=0.06)
-
-
-def test_a_harder_pool_lowers_the_same_searcher():
-    harder = [{}, {"sites_per_side": 3, "platform_radius": 0.1}, {"peak_rate_hz": 30.0}]
-    scores = []
-    for settings in harder:
-        task = WaterMaze(150, **settings)
-        scores.append(play(task, scripted_policy(task, "oracle"), seed=0).mean())
-    assert scores[1] < scores[0] - 0.1
-    assert scores[2] < scores[0] - 0.1
-
-
 def test_the_decoder_finds_the_place():
     task = WaterMaze(500)
     spikes, infos = task.reset(seed=0)
@@ -159,27 +135,6 @@ def test_no_tour_for_larger_grids():
         scripted_policy(WaterMaze(1, sites_per_side=5), "memoryless")
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"sites_per_side": 0}, "sites_per_side must be at least 1, got 0"),
-        ({"full_visits": 0}, "full_visits must be at least 1, got 0"),
-        ({"headings": 2}, "headings must be at least 3, got 2"),
-        ({"fields_per_side": 1}, "fields_per_side must be at least 2, got 1"),
-        ({"platform_radius": 0.25}, "platform_radius must be above 0 and below 0.25, got 0.25"),
-        (
-            {"heading_noise_deg": 181.0},
-            r"must be at least 0 and at most 180, got 181.0",
-        ),
-        ({"field_width": 0.0}, "field_width must be above 0, got 0.0"),
-        ({"peak_rate_hz": 999.0}, r"must be in \[0, 255/256\], got 1.001"),
-    ],
-)
-def test_bad_settings_are_refused(settings, message):
-    with pytest.raises(ValueError, match=message):
-        WaterMaze(1, **settings)
-
-
 def test_the_scene():
     trail = [[0.2, 0.5], [0.5, 0.5]]
     image = draw_water_maze(trail, [[0.25, 0.25], [0.75, 0.75]], [0.75, 0.75], 0.15, False)
@@ -197,20 +152,3 @@ def test_the_scene():
     assert [tuple(image[row, 59]) for row in (125, 124)] == [INK, FAINT]
     on = draw_water_maze([[0.75, 0.75]], [[0.75, 0.75]], [0.75, 0.75], 0.15, True)
     assert tuple(on[round(241 - 227 * 0.75), round(14 + 227 * 0.75)]) == ACCENT
-
-
-def test_a_picture_shows_the_way_since_the_last_start():
-    env = gym.make("snn/WaterMaze-v0", render_mode="rgb_array")
-    env.reset(seed=0)
-    task = env.unwrapped.task
-    assert len(task._trails[0]) == 1
-    lifted = 0
-    for _ in range(40):
-        was_on = bool(task._on_platform[0])
-        action = scripted_policy(task, "privileged").act(None, None)[0]
-        env.step(action)
-        if was_on:
-            lifted += 1
-            assert task._trails[0] == [task._place[0].tolist()]
-    assert lifted > 3
-    assert env.render().shape[2] == 3

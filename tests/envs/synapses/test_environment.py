@@ -4,64 +4,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
-from gymnasium.vector import AutoresetMode
 
 from snn_gym.envs.synapses import PlasticityRule, register_rule
-from snn_gym.envs.synapses.environments import BatchedPlasticityEnv
-from tests.envs.comparison import assert_equal_batches
-from tests.envs.synapses.toy_jobs import Distance
-from tests.envs.variants import PLASTICITY
 
 SMALL = {"hidden_sizes": [4], "time_steps": 3}
-
-
-def vectors(env_id, **arguments):
-    ours = gym.make_vec(env_id, 3, **arguments)
-    same_step = {"autoreset_mode": AutoresetMode.SAME_STEP}
-    theirs = gym.make_vec(
-        env_id, 3, vectorization_mode="sync", vector_kwargs=same_step, **arguments
-    )
-    assert isinstance(ours, BatchedPlasticityEnv)
-    return ours, theirs
-
-
-@pytest.mark.parametrize("env_id", PLASTICITY)
-def test_a_batch_is_gymnasiums_batch_of_single_environments(env_id):
-    ours, theirs = vectors(env_id, network=SMALL, probe_size=2, max_episode_steps=3)
-    assert_equal_batches(ours, theirs, steps=9)
-
-
-def test_infos_say_what_the_core_knows():
-    env = gym.make("snn/Plasticity-XOR-v0")
-    core = env.unwrapped.core
-    _, info = env.reset(seed=0)
-    for _ in range(3):
-        assert info["score"] == core.scores[0]
-        assert info["steps"] == core.steps[0]
-        assert np.array_equal(info["weights"], core.weights[0])
-        kept = info["weights"].copy()
-        last, info_before = info["weights"], info
-        *_, info = env.step(env.action_space.sample())
-        assert np.array_equal(last, kept)
-    assert info["steps"] == info_before["steps"] + 4  # the probe is all of XOR's cases
-
-
-def test_a_reset_without_a_seed_goes_on_with_the_stream():
-    env = gym.make("snn/Plasticity-XOR-v0")
-    first = env.reset(seed=3)[0]
-    second = env.reset()[0]
-    assert not np.array_equal(first, second)
-    assert np.array_equal(env.reset(seed=3)[0], first)
-    assert np.array_equal(env.reset()[0], second)
-
-
-def test_a_batch_of_a_job_of_ones_own():
-    env = BatchedPlasticityEnv(Distance(), 2, max_episode_steps=2)
-    observations, infos = env.reset(seed=0)
-    assert observations.shape == (2, 4 * 6)
-    assert infos["_score"].all()
-    ends = [env.step(np.full((2, 4), 2))[3].tolist() for _ in range(4)]
-    assert ends == [[False] * 2, [True] * 2] * 2
 
 
 def hebb(seen, state, _):

@@ -8,13 +8,10 @@ from hypothesis import strategies as st
 from snn_gym.envs.synapses.features import (
     TOPOLOGY,
     SynapseFeatures,
-    check_features,
-    check_seen_rule,
     topology,
 )
 from snn_gym.envs.synapses.local_measures import LOCAL_MEASURES
 from snn_gym.envs.synapses.presets import FEATURES, PRESETS
-from snn_gym.learners.settings import PRESET_NAMES
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.population import Population
 
@@ -118,29 +115,6 @@ def test_a_mask_shows_its_blocks_of_the_whole_and_nothing_else(preset):
     assert set(seen.features) == set().union(*(blocks[name] for name in asked))
 
 
-def test_settings_allow_each_preset_with_and_without_dynamics():
-    assert len(PRESET_NAMES) == 12
-    for name in PRESET_NAMES:
-        assert ("dynamics" in PRESETS[name]) == name.endswith("+dynamics")
-
-
-def test_a_mask_is_put_in_order():
-    assert check_features(["topology", "weight"]) == ("weight", "topology")
-
-
-@pytest.mark.parametrize("features", [["wieght"], ["weight", "weight"]])
-def test_unknown_and_repeated_features_name_the_allowed_ones(features):
-    with pytest.raises(
-        ValueError, match="unknown or repeated; allowed, each once: action_history, "
-    ):
-        SynapseFeatures(features, table_of(1, (1,), 1), 1.0)
-
-
-def test_an_empty_mask_is_refused():
-    with pytest.raises(ValueError, match=r"features are empty.*name at least one of action_h"):
-        SynapseFeatures([], table_of(1, (1,), 1), 1.0)
-
-
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_reward_that_is_no_number_is_refused(bad):
     seen = SynapseFeatures(["weight"], table_of(1, (1,), 1), 1.0)
@@ -164,18 +138,3 @@ def test_the_eligibility_is_the_seventh_measure_and_the_dynamics_are_the_six_bef
         assert np.array_equal(observed(["dynamics"], dynamics=measures)[1], dynamics[..., :6])
     with pytest.raises(IndexError):
         observed(["eligibility"], dynamics=dynamics[..., :6])
-
-
-def test_a_rule_and_its_feature_come_together():
-    check_seen_rule(("weight",), None)
-    check_seen_rule(("weight", "eligibility"), "r_stdp")
-    with pytest.raises(
-        ValueError,
-        match=r"feature 'eligibility' .* got no rule; give rule=..., one of three_factor",
-    ):
-        check_seen_rule(("weight", "eligibility"), None)
-    with pytest.raises(
-        ValueError,
-        match=r"not see what rule='r_stdp' .*; add its feature: features=\('weight', 'eligibility'",
-    ):
-        check_seen_rule(("weight",), "r_stdp")

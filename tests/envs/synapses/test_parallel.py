@@ -64,15 +64,6 @@ def test_every_agent_must_move():
         env.step({"synapse_0": 1})
 
 
-def test_wrong_arguments_are_named():
-    with pytest.raises(ValueError, match="job 'Chess' is unknown; allowed: Teacher, XOR, Digits"):
-        plasticity_parallel_env("Chess")
-    with pytest.raises(ValueError, match=r"features \['wieght'\] are unknown"):
-        plasticity_parallel_env("XOR", features=["wieght"])
-    with pytest.raises(ValueError, match="horizon must be at least 1, got 0"):
-        plasticity_parallel_env("XOR", horizon=0)
-
-
 def test_without_pettingzoo_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pettingzoo", None)
     monkeypatch.delitem(sys.modules, "snn_gym.envs.synapses.parallel", raising=False)

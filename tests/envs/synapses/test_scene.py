@@ -3,10 +3,8 @@
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.wrappers import RecordVideo
 
-from snn_gym.envs.native.canvas import ACCENT, FAINT, INK, PAPER
-from snn_gym.envs.synapses import PlasticityVecEnv
+from snn_gym.envs.native.scenes import ACCENT, FAINT, INK, PAPER
 from snn_gym.envs.synapses.world import draw_scene, weight_matrices
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.population import Population
@@ -68,26 +66,6 @@ def test_every_id_is_drawn_alone_and_in_a_batch(env_id):
         assert np.array_equal(alone, first)
         assert not np.array_equal(first, second)
     assert not np.array_equal(pictures[0][0], pictures[1][0])
-
-
-def test_a_video_is_recorded(tmp_path):
-    pytest.importorskip("moviepy", reason="gymnasium's RecordVideo needs moviepy")
-    env = RecordVideo(
-        gym.make("snn/Plasticity-XOR-v0", render_mode="rgb_array", max_episode_steps=3), tmp_path
-    )
-    env.reset(seed=0)
-    for _ in range(3):
-        env.step(env.action_space.sample())
-    env.close()
-    assert list(tmp_path.glob("*.mp4"))
-
-
-def test_networks_of_a_vec_env_are_drawn():
-    env = PlasticityVecEnv("XOR", 2, render_mode="rgb_array")
-    env.reset()
-    first, second = env.get_images()
-    assert first.shape == second.shape == (256, 256, 3)
-    assert env.render().shape[2] == 3
 
 
 def test_an_unknown_render_mode_is_refused():

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stable_baselines3 import DQN, PPO
-from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3 import PPO
 from stable_baselines3.common.monitor import Monitor
 
 from snn_gym.envs.synapses import PlasticityVecEnv
@@ -75,18 +74,6 @@ def test_synapses_of_a_network_share_one_info():
         assert infos[0] is not infos[4]
 
 
-def test_ten_thousand_synapses_step_with_few_objects():
-    env = PlasticityVecEnv("CartPole", network={"hidden_sizes": [1430]}, horizon=5)
-    assert env.num_envs == 10_012
-    env.seed(0)
-    env.reset()
-    for step in range(1, 6):
-        observations, _, dones, infos = env.step(np.random.default_rng(step).integers(0, 3, 10_012))
-        assert observations.shape == (10_012, 6)
-        assert len({id(info) for info in infos}) == (10_012 if dones.any() else 1)
-    assert dones.all()
-
-
 def raising(model):
     """Return how often a policy raises a weight that it could raise."""
     weights = np.linspace(-0.9, 0.5, 50, dtype=np.float32)[:, np.newaxis]
@@ -103,30 +90,6 @@ def test_ppo_learns_one_policy_for_all_synapses():
     before = raising(model)
     model.learn(16 * env.num_envs * 12)
     assert before < 0.9 < raising(model)
-
-
-def test_dqn_trains_and_a_policy_is_evaluated():
-    env = PlasticityVecEnv(Distance(), networks=2, horizon=5, features="all")
-    model = DQN("MlpPolicy", env, learning_starts=40, seed=0)
-    weights = [parameter.clone() for parameter in model.q_net.parameters()]
-    model.learn(200)
-    moved = [(a != b).any() for a, b in zip(weights, model.q_net.parameters(), strict=True)]
-    assert all(moved)
-    assert len(model.ep_info_buffer) > 0
-    mean, _ = evaluate_policy(model, env, n_eval_episodes=8)
-    assert -5.0 <= mean <= 5.0
-
-
-def test_seeds_hold_for_the_next_reset():
-    env = PlasticityVecEnv("XOR", 2)
-    env.seed(3)
-    first, second = env.reset(), env.reset()
-    assert not np.array_equal(first, second)
-    env.seed(3)
-    assert np.array_equal(env.reset(), first)
-    assert np.array_equal(env.reset(), second)
-    env.seed(4)
-    assert np.array_equal(env.reset()[:82], first[82:])
 
 
 def test_what_synapses_have_in_common_can_be_asked():
@@ -148,10 +111,3 @@ def test_a_move_for_each_synapse_is_needed():
         ValueError, match=r"got actions of shape \(3,\) for 4 synapses; expected on"
     ):
         env.step(np.ones(3, int))
-
-
-def test_wrong_arguments_are_named():
-    with pytest.raises(ValueError, match="job 'Chess' is unknown; allowed: Teacher, XOR, Digits"):
-        PlasticityVecEnv("Chess")
-    with pytest.raises(ValueError, match="features are empty"):
-        PlasticityVecEnv("XOR", features=[])
