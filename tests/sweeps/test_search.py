@@ -31,11 +31,11 @@ def test_the_budget_is_that_of_trials_seeds_and_steps_for_agent_and_twin(tmp_pat
     assert search.agents == ("ppo-lif", "ppo-mlp")
     # The budget of gradient learners on CartPole is 100,000 steps.
     assert search.steps == 100_000
-    assert search.budget(100_000) == 20 * 3 * 100_000
+    assert search.budget == 20 * 3 * 100_000
     assert list(search.training_seeds) == [1000, 1001, 1002]
     twin = read_search(written(tmp_path, {"agent": "ppo-mlp"}))
     assert twin.agents == ("ppo-mlp", "ppo-lif")
-    assert twin.budget(100_000) == search.budget(100_000)
+    assert twin.budget == search.budget
 
 
 def test_a_learner_without_gradients_has_no_twin(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_mistakes_are_named_in_one_line(
 def test_the_example_of_the_docs_is_a_search() -> None:
     root = checkout_root()
     assert root is not None
-    assert read_search(root / "docs" / "search.toml").budget(100_000) == 30 * 3 * 100_000
+    assert read_search(root / "docs" / "search.toml").budget == 30 * 3 * 100_000
 
 
 def test_a_search_made_in_python_is_checked_too() -> None:
