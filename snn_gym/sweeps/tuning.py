@@ -87,13 +87,6 @@ class Values(Config):
         return drawn if self.schedule is None else f"{self.schedule}_{drawn}"
 
     @property
-    def extremes(self) -> tuple[Any, ...]:
-        """The choices, or the values at both ends."""
-        if self.choices is not None:
-            return self.choices
-        return self.value(self.low), self.value(self.high)
-
-    @property
     def is_whole(self) -> bool:
         """True for a range of whole numbers."""
         return isinstance(self.low, int) and isinstance(self.high, int)
@@ -172,13 +165,9 @@ class Search(Config):
 
 def split(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the algorithm's hyper-parameters, and the network's settings without their prefix."""
-    overrides, network = {}, {}
-    for name, value in values.items():
-        if name.startswith(_NETWORK):
-            network[name.removeprefix(_NETWORK)] = value
-        else:
-            overrides[name] = value
-    return overrides, network
+    network = {name: x for name, x in values.items() if name.startswith(_NETWORK)}
+    overrides = {name: x for name, x in values.items() if name not in network}
+    return overrides, {name.removeprefix(_NETWORK): x for name, x in network.items()}
 
 
 def read_search(path: Path) -> Search:
@@ -220,7 +209,7 @@ def _check_space(spec: AgentSpec, search: Search) -> None:
         if name not in known:
             hint = did_you_mean(name, known, f"; known: {', '.join(known)}")
             raise ValueError(f"{name!r} is no hyper-parameter of {spec.name}{hint}")
-        for value in values.extremes:
+        for value in values.choices or map(values.value, (values.low, values.high)):
             _check_value(spec, search.environment, name, value)
         if not values.is_whole:
             continue

@@ -62,7 +62,6 @@ def test_whole_ends_are_for_what_is_whole(tmp_path: Path) -> None:
 def test_values_are_those_of_the_agents_file() -> None:
     assert Values(low=1, high=2, schedule="lin").value(1.5) == "lin_1.5"
     assert Values(choices=([32, 32], [64])).value("[32, 32]") == [32, 32]
-    assert Values(low=0.1, high=1.0).extremes == (0.1, 1.0)
     assert split({"gamma": 0.9, "network.time_steps": 4}) == ({"gamma": 0.9}, {"time_steps": 4})
 
 
