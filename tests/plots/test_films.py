@@ -1,5 +1,7 @@
 """Films of episodes: what is played is what an evaluation plays, and every task can be shown."""
 
+from functools import partial
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from stable_baselines3 import PPO
 import snn_gym
 from snn_gym.envs.registry import known_ids
 from snn_gym.plots import FilmSettings, record_film
-from snn_gym.plots.films import MOST_FRAMES, _Kept, describe_action, shown_return
+from snn_gym.plots.films import MOST_FRAMES, describe_action, evenly, shown_return
 from snn_gym.plots.frames import record_episode
 from snn_gym.zoo import build_policy
 
@@ -78,15 +80,11 @@ def test_agents_that_do_not_spike_are_watched_without_a_raster(path):
 
 @pytest.mark.parametrize("count", [1, 249, 250, 251, 1000, 1001])
 def test_a_long_film_shows_an_even_part_of_the_decisions_and_the_last(count):
-    kept = _Kept()
-    for k in range(count):
-        kept.add(lambda k=k: k)
-    kept.add_last()
-    assert len(kept.frames) <= MOST_FRAMES
-    assert len(kept.frames) >= min(count, MOST_FRAMES // 2)
-    assert kept.frames[0] == 0
-    assert kept.frames[-1] == count - 1
-    assert len(set(np.diff(kept.frames[:-1]).tolist())) <= 1
+    frames = evenly(partial(int, k) for k in range(count))
+    assert min(count, MOST_FRAMES // 2) <= len(frames) <= MOST_FRAMES
+    assert frames[0] == 0
+    assert frames[-1] == count - 1
+    assert len(set(np.diff(frames[:-1]).tolist())) <= 1
 
 
 def test_a_stateful_agent_goes_on_from_its_state(path):
