@@ -179,16 +179,15 @@ def export(agent: Shown, env: ShownEnvironment = None, *, options: ExportOptions
         say(f"written: {graph.graph}, and what belongs to the host: {graph.host}")
     if options.onnx is not None:
         say(f"written: {to_onnx(model, options.onnx)}")
-    if options.hardware:
-        program = program_of(model)
-        if not program.spiking:
-            raise ValueError(f"{agent} has no spiking neurons; name a spiking agent")
+    program = program_of(model) if options.hardware else None
+    if program is not None and not program.spiking:
+        raise ValueError(f"{agent} has no spiking neurons; name a spiking agent")
+    visits = None
+    if options.hardware or (options.c and (options.fixed_point or options.drop_silent)):
         visits = visit(model, env_id, episodes, env_kwargs=arguments)
+    if program is not None:
         say(f"{title}, {episodes} episodes", *_hardware_lines(program, visits, agent, env_id))
     if options.c is not None:
-        visits = None
-        if options.fixed_point or options.drop_silent:
-            visits = visit(model, env_id, episodes, env_kwargs=arguments)
         _export_c(model, options.c, visits, options, title)
 
 

@@ -87,7 +87,8 @@ def running_mean(values: FloatArray, window: int) -> FloatArray:
     sums = np.concatenate([np.zeros(1), np.cumsum(values, dtype=np.float64)])
     last = np.arange(1, len(sums))
     first = np.maximum(last - window, 0)
-    return (sums[last] - sums[first]) / (last - first)
+    mean: FloatArray = (sums[last] - sums[first]) / (last - first)
+    return mean
 
 
 def averaged_episodes(episodes: int) -> int:

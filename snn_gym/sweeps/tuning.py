@@ -97,10 +97,11 @@ class Values(Config):
 
         if self.choices is not None:
             return distributions.CategoricalDistribution(list(map(json.dumps, self.choices)))
-        ends: Any = self.low, self.high
+        low: Any = self.low
+        high: Any = self.high
         if self.is_whole:
-            return distributions.IntDistribution(*ends, log=self.log)
-        return distributions.FloatDistribution(*ends, log=self.log)
+            return distributions.IntDistribution(low, high, log=self.log)
+        return distributions.FloatDistribution(low, high, log=self.log)
 
 
 @dataclass(frozen=True)
@@ -379,7 +380,8 @@ def tune(path: Path, out: Path, agent: str | None = None) -> Iterator[str]:
 def tune_agent(search: Search, agent: str, folder: Path) -> Iterator[str]:
     """Carry out the rest of a search for one agent, in a folder; yield lines to print."""
     # Before any training: its spaces may not suit the algorithm.
-    make_agent(agent, search.environment, search.training_seeds[0]).env.close()
+    untrained: Any = make_agent(agent, search.environment, search.training_seeds[0])
+    untrained.env.close()
     make_writable(folder)
     with locked(folder, wait=False):
         _check_folder(folder, search, agent)
@@ -494,7 +496,7 @@ def score(search: Search, agent: str, seed: int, values: dict[str, Any]) -> floa
     overrides, network = split(values)
     episode_seeds = range(FIRST_TUNING_EPISODE_SEED, FIRST_TUNING_EPISODE_SEED + search.episodes)
     with one_thread():
-        model = make_agent(agent, search.environment, seed, network=network, **overrides)
+        model: Any = make_agent(agent, search.environment, seed, network=network, **overrides)
         try:
             model.learn(search.steps or 0)
             finite_or_raise(model.policy.state_dict(), f"seed {seed}")

@@ -267,14 +267,14 @@ def _first_difference(
 ) -> tuple[str, Any, Any] | None:
     """Return the dotted name and both values where two mappings differ first; None if nowhere."""
     for name in {**expected, **saved}:
-        pair = saved.get(name), expected.get(name)
-        if pair[0] == pair[1]:
+        old, new = saved.get(name), expected.get(name)
+        if old == new:
             continue
-        if isinstance(pair[0], Mapping) and isinstance(pair[1], Mapping):
-            deeper = _first_difference(*pair)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            deeper = _first_difference(old, new)
             if deeper is not None:
                 return f"{name}.{deeper[0]}", *deeper[1:]
-        return name, *pair
+        return name, old, new
     return None
 
 

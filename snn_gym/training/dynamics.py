@@ -314,17 +314,16 @@ class DynamicsCallback(BaseCallback):
             self._log(timestep)
 
     def _on_step(self) -> bool:
-        if not self._collecting:
-            return True
-        if "new_obs" not in self.locals:
-            raise ValueError(
-                f"{type(self.model).__name__} shows its callbacks no observations (new_obs) to "
-                "measure the dynamics on; leave out the DynamicsCallback, or --dynamics"
-            )
-        self._probe.add(self.num_timesteps, self.locals["new_obs"])
-        if not self._collecting:
-            self._log(self.num_timesteps)
-            self._write_probe()
+        if self._collecting:
+            if "new_obs" not in self.locals:
+                raise ValueError(
+                    f"{type(self.model).__name__} shows its callbacks no observations (new_obs) to "
+                    "measure the dynamics on; leave out the DynamicsCallback, or --dynamics"
+                )
+            self._probe.add(self.num_timesteps, self.locals["new_obs"])
+            if self._probe.missing == 0:
+                self._log(self.num_timesteps)
+                self._write_probe()
         return True
 
     @property

@@ -150,7 +150,8 @@ class EvaluationCallback(BaseCallback):
             column.append(value)
         self.logger.record("eval/mean_reward", mean)
         buffer = io.BytesIO()
-        np.savez(buffer, **{name: np.array(column) for name, column in self._log.items()})
+        arrays: dict[str, Any] = {name: np.array(column) for name, column in self._log.items()}
+        np.savez(buffer, **arrays)
         write_bytes_atomic(self._folder / EVALUATIONS_FILE, buffer.getvalue())
 
     def _play(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -359,17 +359,17 @@ def _check_same(old: RunSettings, new: RunSettings, out: Path) -> None:
 
 
 def _make(settings: RunSettings) -> BaseAlgorithm:
-    names = settings.agent, settings.environment, settings.seed
+    agent, env_id, seed = settings.agent, settings.environment, settings.seed
     options: dict[str, Any] = {
         "env_kwargs": settings.environment_kwargs,
         "seeding": settings.seeding,
         "device": settings.device,
     }
     if settings.resolved is None:  # of an older version
-        changes = settings.hyperparameters
-        model = make_agent(*names, network=settings.network, **options, **changes)
+        changes = {**options, **settings.hyperparameters}
+        model = make_agent(agent, env_id, seed, network=settings.network, **changes)
     else:
-        model = build_agent(*names, settings.resolved, **options)
+        model = build_agent(agent, env_id, seed, settings.resolved, **options)
     # Segments reset the environments, so that one call of learn would not repeat the training.
     remember_identity(model, replace(identify(model), fresh=False))
     return model
