@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import builtins
-from pathlib import Path
-from typing import Any
-
-import pytest
 
 from snn_gym.cli import main
 
 
-def test_a_missing_ray_is_one_line_and_comes_before_any_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_ray_is_one_line_and_comes_before_any_run(tmp_path, monkeypatch, capsys):
     imported = builtins.__import__
 
-    def without_ray(name: str, *arguments: Any, **options: Any) -> Any:
+    def without_ray(name, *arguments, **options):
         if name == "ray":
             raise ImportError(name)
         return imported(name, *arguments, **options)

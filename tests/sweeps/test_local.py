@@ -37,7 +37,7 @@ class Swept:
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Swept:
+def swept(tmp_path_factory):
     root = tmp_path_factory.mktemp("swept")
     board, runs = root / "board", root / "runs"
     folder = JOBS[0].folder(runs)
@@ -46,7 +46,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Swept:
     return Swept(board, runs, tuple(sweep(JOBS, board, runs, workers=2)))
 
 
-def test_rows_are_those_of_train_submit_and_verify(swept: Swept, tmp_path: Path) -> None:
+def test_rows_are_those_of_train_submit_and_verify(swept, tmp_path):
     ended = [one for one in swept.ended if one.job.seed != 0]
     assert sorted(one.job.seed for one in ended) == [1, 2]
     assert [one.problem for one in ended] == [None] * 2
@@ -62,7 +62,7 @@ def test_rows_are_those_of_train_submit_and_verify(swept: Swept, tmp_path: Path)
     assert all((of_sweep[name] == x).all() for name, x in by_hand.items())
 
 
-def test_a_run_that_cannot_be_is_named_and_the_others_go_on(swept: Swept) -> None:
+def test_a_run_that_cannot_be_is_named_and_the_others_go_on(swept):
     assert len(swept.ended) == 3
     ended = {one.job.seed: one for one in swept.ended}
     assert "holds no training run" in str(ended[0].problem)
@@ -71,7 +71,7 @@ def test_a_run_that_cannot_be_is_named_and_the_others_go_on(swept: Swept) -> Non
     assert (JOBS[0].folder(swept.runs) / "notes.txt").read_text() == "mine"
 
 
-def workers() -> list[int]:
+def workers():
     """Return the process ids of workers that this process has started."""
     found = []
     for folder in Path("/proc").iterdir():
@@ -86,14 +86,12 @@ def workers() -> list[int]:
     return found
 
 
-def test_a_worker_that_is_killed_is_started_again_and_its_row_counted_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_that_is_killed_is_started_again_and_its_row_counted_once(tmp_path, monkeypatch):
     board, runs = tmp_path / "board", tmp_path / "runs"
     killed: list[int] = []
     sleep = time.sleep
 
-    def kill_once(seconds: float) -> None:
+    def kill_once(seconds):
         sleep(seconds)
         (worker,) = workers() or [0]
         if worker and not killed and (JOBS[0].folder(runs) / "run.json").exists():
@@ -107,11 +105,11 @@ def test_a_worker_that_is_killed_is_started_again_and_its_row_counted_once(
     assert len(list_rows(board)) == 1
 
 
-def test_who_is_always_killed_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_always_killed_is_given_up(tmp_path, monkeypatch):
     killed: list[int] = []
     sleep = time.sleep
 
-    def kill(seconds: float) -> None:
+    def kill(seconds):
         sleep(seconds)
         for worker in workers():
             os.kill(worker, signal.SIGKILL)
@@ -123,7 +121,7 @@ def test_who_is_always_killed_is_given_up(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(set(killed)) == MOST_DEATHS
 
 
-def test_workers_end_with_the_sweep(tmp_path: Path) -> None:
+def test_workers_end_with_the_sweep(tmp_path):
     plan = tmp_path / "plan.toml"
     plan.write_text(
         '[[groups]]\nagents = ["ppo-mlp"]\nenvironments = ["CartPole-v1"]\nseeds = "0"\n'
@@ -146,9 +144,7 @@ def test_workers_end_with_the_sweep(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_command_says_what_comes_of_each_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_says_what_comes_of_each_run(tmp_path, capsys):
     plan = tmp_path / "plan.toml"
     plan.write_text(
         '[[groups]]\nagents = ["ppo-lif"]\nenvironments = ["CartPole-v1"]\nseeds = "0"\n'
@@ -172,9 +168,7 @@ def test_the_command_says_what_comes_of_each_run(
     assert "1 runs have no row; see the lines above" in capsys.readouterr().err
 
 
-def test_folders_that_cannot_be_written_are_refused_before_any_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_folders_that_cannot_be_written_are_refused_before_any_run(tmp_path, capsys):
     (tmp_path / "board").write_text("a file")
     plan = tmp_path / "plan.toml"
     plan.write_text(
@@ -197,18 +191,18 @@ def test_folders_that_cannot_be_written_are_refused_before_any_run(
         (90_061, "25 h 1 min"),
     ],
 )
-def test_durations_in_words(seconds: float, text: str) -> None:
+def test_durations_in_words(seconds, text):
     assert duration(seconds) == text
 
 
-def test_time_left_follows_environment_steps() -> None:
+def test_time_left_follows_environment_steps():
     # A quarter of the steps took a minute, so the other three take three.
     assert time_left(60.0, 25_000, 100_000) == "about 3 min 0 s"
     assert time_left(60.0, 100_000, 100_000) == "about 0 s"
 
 
 @pytest.mark.slow
-def test_a_terminal_names_the_runs_under_way(tmp_path: Path) -> None:
+def test_a_terminal_names_the_runs_under_way(tmp_path):
     plan = tmp_path / "plan.toml"
     plan.write_text(
         '[[groups]]\nagents = ["ppo-mlp"]\nenvironments = ["CartPole-v1"]\nseeds = "0-3"\n'
