@@ -1,4 +1,4 @@
-"""Two agents in one picture: what is drawn is what was found."""
+"""Two agents in one picture."""
 
 from __future__ import annotations
 

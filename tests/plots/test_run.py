@@ -1,4 +1,4 @@
-"""Pictures of a run: files, ink, equal bytes, and what is refused."""
+"""Pictures of a run: files, ink, equal bytes, and refusals."""
 
 import shutil
 import xml.etree.ElementTree as ET

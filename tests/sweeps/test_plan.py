@@ -1,4 +1,4 @@
-"""Plans: which runs they name, in which order, and what they may not say."""
+"""Plans: their runs in order, and refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Searches: what they try of an agent and of its twin, and what they may not say."""
+"""Searches: values to try of an agent and its twin, and refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tuning: the same trials whatever is killed meanwhile, on seeds that nothing else uses."""
+"""Tuning: killed searches end with the same trials, on seeds that nothing else uses."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def pretended(search, agent, seed, values):
 
 @pytest.fixture
 def without_training(monkeypatch):
-    """Keep the agent and the seed of each training that is pretended."""
+    """Return the list of agent and seed of each training, which is pretended."""
     trained: list[tuple[str, int]] = []
 
     def score(search, agent, seed, values):

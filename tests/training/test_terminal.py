@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from snn_gym.training import train
+from snn_gym.training.settings import acts_in_spikes
 from snn_gym.zoo import agent_ids, load_agent_spec
 from snn_gym.zoo.algorithms import ALGORITHMS
 from tests.terminal import terminal
@@ -42,8 +43,8 @@ def written_over(text):
 
 
 SPECS = [spec for spec in map(load_agent_spec, agent_ids()) if not spec.is_imported]
-AGENTS = {(spec.algorithm, spec.policy): spec.name for spec in reversed(SPECS)}
-"""An agent for each algorithm and policy."""
+AGENTS = {(spec.algorithm, acts_in_spikes(spec)): spec.name for spec in SPECS}
+"""An agent for each algorithm, with and without spikes."""
 
 
 @pytest.mark.usefixtures("few_updates")
