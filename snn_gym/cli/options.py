@@ -150,11 +150,7 @@ def _parse_value(text: str) -> Any:
 
 
 def leaderboard_folder(given: Path | None) -> Path:
-    """Return the given folder of the results table, or that of the checkout.
-
-    Raises:
-        ValueError: None was given, and this is no checkout.
-    """
+    """Return the given folder of the results table, or that of the checkout."""
     if given is not None:
         return given
     root = checkout_root()
@@ -166,18 +162,10 @@ def leaderboard_folder(given: Path | None) -> Path:
 def load_shown(
     command: str, agent: str, env: str | None
 ) -> tuple[Any, str, str, Mapping[str, Any]]:
-    """Load the agent that a command shows or exports.
+    """Load an agent of the zoo or of a run's folder for a command that shows or exports it.
 
-    Args:
-        command: Name of the command, for messages.
-        agent: Folder of a run, or an agent of the zoo with stored weights.
-        env: Environment; None for that of the run.
-
-    Returns:
-        Model, environment, name and arguments of the environment.
-
-    Raises:
-        ValueError: There is no such run or agent, or no environment is named for an agent.
+    Returns model, environment, name and arguments of the environment, which is that of the run if
+    none is given. Raises ``ValueError`` if there is no such agent, or no environment for it.
     """
     from snn_gym._base.names import did_you_mean
     from snn_gym.leaderboard import load_pretrained

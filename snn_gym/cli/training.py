@@ -231,11 +231,7 @@ def new(
 
 
 def _values(kind: Kind, name: str) -> dict[str, str]:
-    """Return the values of the template's placeholders.
-
-    Raises:
-        ValueError: The name does not fit the kind, or is taken.
-    """
+    """Return the values of the template's placeholders; raise ``ValueError`` for a bad name."""
     from snn_gym.zoo import agent_ids
 
     noun, pattern, expected = _NAMES[kind]

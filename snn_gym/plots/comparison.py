@@ -29,11 +29,7 @@ _SPREAD = 0.12  # of the dots of a side, in the distance between two sides
 
 
 def learning_curves(side: Side) -> Curves:
-    """Return the learning curve of each run; an empty one where no episode was logged.
-
-    Raises:
-        ValueError: A log was changed since, or is none.
-    """
+    """Return the learning curve of each run; an empty one where no episode was logged."""
     return tuple(map(_curve, side.runs))
 
 
@@ -60,11 +56,7 @@ def _value(curve: tuple[FloatArray, FloatArray], trained: int, at: int) -> float
 
 
 def save_comparison(sides: Sequence[Side], path: Path) -> Path:
-    """Draw two sides in a picture, PNG or SVG by its suffix, whose folder is made if absent.
-
-    Raises:
-        ValueError: The suffix is another, or a run's log was changed.
-    """
+    """Draw two sides in a picture, PNG or SVG by its suffix, whose folder is made if absent."""
     check_picture(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with style():

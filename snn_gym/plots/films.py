@@ -55,12 +55,7 @@ _SAMPLED_PICTURES = 8
 
 
 def check_film_path(path: Path) -> Path:
-    """Return the path of a film, or refuse a path that cannot be written.
-
-    Raises:
-        ValueError: The format is unknown, its folder is missing, or an mp4 needs ffmpeg, which is
-            not installed.
-    """
+    """Return the path of a film, or raise ``ValueError`` if it cannot be written here."""
     if path.suffix not in (".gif", ".mp4"):
         raise ValueError(f"{path} names no film; expected a name that ends in .gif or .mp4")
     if not path.absolute().parent.is_dir():
@@ -78,9 +73,6 @@ def write_film(frames: Sequence[Frame], path: Path, frames_per_second: int) -> i
 
     Of a GIF of more than ``MOST_GIF_BYTES`` every second frame is left out, at half the pace, until
     it is small enough.
-
-    Raises:
-        ValueError: ffmpeg failed.
     """
     if path.suffix == ".mp4":
         _write_mp4(frames, path, frames_per_second)
@@ -164,11 +156,7 @@ _SHORTEST_WAIT_S = 0.001  # 0 would be for ever
 
 
 def check_window() -> None:
-    """Refuse where no window can be opened.
-
-    Raises:
-        ValueError: There is no display, or matplotlib has no backend for it.
-    """
+    """Raise ``ValueError`` where no window can be opened."""
     # Only here, because pyplot is what chooses a backend.
     import matplotlib.pyplot as plt
 
@@ -187,11 +175,7 @@ def check_window() -> None:
 
 
 def show_frames(pictures: Iterable[Pixels], frames_per_second: int, heading: str) -> int:
-    """Show pictures of equal sizes in a window until they end or it is closed; return their number.
-
-    Raises:
-        ValueError: No window can be opened.
-    """
+    """Show pictures of equal sizes in a window until it is closed; return their number."""
     check_window()
     import matplotlib.pyplot as plt
 

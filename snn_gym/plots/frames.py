@@ -106,11 +106,7 @@ def play_episode(policy: Acting, env: gym.Env[Any, Any], seed: int) -> Iterator[
 def record_episode(
     policy: RecordedPolicy, env: gym.Env[Any, Any], seed: int, max_decisions: int
 ) -> EpisodeTrace:
-    """Play an episode deterministically, record its first decisions and close the environment.
-
-    Raises:
-        ValueError: The policy does not spike.
-    """
+    """Play an episode deterministically, record its first decisions and close the environment."""
     decisions = itertools.islice(play_episode(policy, env, seed), max_decisions)
     recordings = [x.recording for x in decisions if x.recording is not None]
     env.close()
@@ -118,11 +114,7 @@ def record_episode(
 
 
 def join(recordings: Sequence[Recording], *, stateful: bool = False) -> EpisodeTrace:
-    """Join recordings of single decisions, each of a batch of one, in time.
-
-    Raises:
-        ValueError: The network does not spike.
-    """
+    """Join recordings of single decisions, each of a batch of one, in time."""
     if not recordings or not recordings[0].layers:
         raise ValueError("the policy does not spike, so there are no spikes to draw")
     first = recordings[0]
@@ -247,13 +239,7 @@ def shown_steps(time_steps: int) -> int:
 
 
 def draw_spikes(spikes: NDArray[np.bool_], time_steps: int, colour: str) -> Pixels:
-    """Draw the raster of a layer, of a size that follows from N and ``time_steps`` alone.
-
-    Args:
-        spikes: (steps, N), the latest last; of more steps than are shown the first are left out.
-        time_steps: Time steps of a decision.
-        colour: Colour of a spike, as matplotlib names it.
-    """
+    """Draw the latest spikes (steps, N) of a layer, in a size that follows from N and T alone."""
     shown, neurons = shown_steps(time_steps), spikes.shape[1]
     wide, (pooled, rows, high) = _column_pixels(time_steps), _rows(neurons)
     grid = np.zeros((shown, pooled * rows), np.bool_)

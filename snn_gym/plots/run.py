@@ -99,15 +99,9 @@ def averaged_episodes(episodes: int) -> int:
 def learning_curve(
     timesteps: FloatArray, returns: FloatArray, window: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the running mean of ``window`` returns at each different environment step.
+    """Return different environment steps (n,), and the running mean of the returns at each.
 
-    Args:
-        timesteps: (episodes,) environment steps at each episode's end, rising.
-        returns: (episodes,).
-        window: Episodes averaged.
-
-    Returns:
-        Environment steps and means, each (different steps,).
+    ``timesteps`` (episodes,) are those at each episode's end, rising; ``returns`` (episodes,).
     """
     # Episodes that end together have no order: the curve would jump up and down on the spot.
     last = np.flatnonzero(np.append(np.diff(timesteps) > 0, True)[: len(timesteps)])
@@ -122,15 +116,7 @@ def draw_learning_curve(
     spiking: bool = True,
     evaluations: tuple[FloatArray, FloatArray] | None = None,
 ) -> Figure:
-    """Draw the return of every training episode and their running mean, in the agent's colour.
-
-    Args:
-        timesteps: (episodes,) environment steps at each episode's end, rising.
-        returns: (episodes,).
-        heading: Title.
-        spiking: The agent spikes.
-        evaluations: Environment steps and mean returns of deterministic evaluations.
-    """
+    """Draw the return of every training episode, their running mean, and evaluations if given."""
     figure = new_figure(6.5, 3.8)
     axes = figure.subplots()
     colour = agent_colours({"": spiking})[""]
@@ -290,10 +276,8 @@ def draw_membranes(trace: EpisodeTrace, heading: str) -> Figure:
 def choose_neurons(spikes: NDArray[np.float64]) -> list[int]:
     """Return the neurons of the highest, the median and the lowest rate among those that fire.
 
-    Silent neurons fill the places that are left; of equal rates the first counts as higher.
-
-    Args:
-        spikes: (time steps, N), 0 or 1.
+    Silent neurons fill the places that are left; of equal rates the first counts as higher. The
+    spikes are of shape (time steps, N).
     """
     counts = spikes.sum(axis=0)
     order = np.argsort(-counts, kind="stable")
@@ -447,11 +431,7 @@ def _drawings(
 
 
 def read_evaluations(run: Path) -> tuple[FloatArray, FloatArray] | None:
-    """Return environment steps and mean returns (evaluations,) in a run's folder; None for none.
-
-    Raises:
-        ValueError: A file has another format than its name says.
-    """
+    """Return environment steps and mean returns (evaluations,) in a run's folder; None for none."""
     points: list[tuple[float, float]] = []
     logged = run / EVALUATIONS_FILE
     if logged.exists():

@@ -71,13 +71,7 @@ def title(axes: Axes, text: str) -> None:
 
 
 def save(figure: Figure, stem: Path, formats: Sequence[str]) -> list[Path]:
-    """Write a figure in each format, with equal bytes for equal content, and return the files.
-
-    Args:
-        figure: The figure.
-        stem: File to write, without suffix; its folder must exist.
-        formats: ``png``, ``svg``.
-    """
+    """Write a figure as STEM.FORMAT, with equal bytes for equal content, and return the files."""
     # Laid out once: a format would otherwise look by a hair different beside another one.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")

@@ -29,16 +29,8 @@ def carry_out_plan(
 ) -> Iterator[str]:
     """Carry out the runs of a plan that have no row yet, with a bar on a terminal.
 
-    Args:
-        path: The plan.
-        leaderboard: Folder of the leaderboard.
-        runs: Folder of the runs.
-        workers: Runs at a time; None for one for each core that this process may use.
-        niceness: Increment of the niceness of the runs' processes.
-        ray: Address of a Ray cluster that carries out the runs; None for this machine.
-
-    Yields:
-        Lines to print: the number of runs, then one for each run that ended.
+    Without a number of workers there is one for each core. ``ray`` is the address of a cluster.
+    Yields lines to print: the number of runs, then one for each run that ended.
 
     Raises:
         ValueError: The plan is wrong, a folder cannot be written, or a run ended without a row.

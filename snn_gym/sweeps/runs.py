@@ -172,17 +172,7 @@ def sweep_on_cluster(
 
     A run whose process or node dies is begun again on another node. It goes on from its last
     checkpoint where that node sees the same folder of runs, and begins anew elsewhere. This process
-    writes its row, once.
-
-    Args:
-        jobs: Runs without a row, in the order of their start.
-        leaderboard: Folder of the leaderboard, of this machine.
-        runs: Folder of the runs, on every node; best one that all of them share.
-        address: Address of the cluster, as ``ray.init`` takes it: ``HOST:PORT`` or ``auto``.
-        niceness: Increment of the niceness of the runs' processes.
-
-    Yields:
-        Each run, in the order in which they end.
+    writes its row, once. The address is as for ``ray.init``: ``HOST:PORT`` or ``auto``.
 
     Raises:
         ValueError: Ray is not installed, or no cluster answers.

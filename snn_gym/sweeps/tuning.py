@@ -172,12 +172,7 @@ def split(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def read_search(path: Path) -> Search:
-    """Read a search from a TOML file, with the number of steps filled in.
-
-    Raises:
-        ValueError: It does not fit the schema, it names something unknown, or an agent cannot take
-            one of its values.
-    """
+    """Read and check a search from a TOML file, with the number of steps filled in."""
     table = read_table(path)
     space = table.get("space")
     if isinstance(space, dict) and isinstance(space.get("network"), dict):
@@ -483,12 +478,6 @@ def _objective(trial: Trial, search: Search, agent: str) -> float:
 
 def score(search: Search, agent: str, seed: int, values: dict[str, Any]) -> float:
     """Train with one seed and return the final policy's mean return, deterministically.
-
-    Args:
-        search: The search, with its steps.
-        agent: Agent of the zoo.
-        seed: Training seed.
-        values: Values by hyper-parameter.
 
     Raises:
         ValueError: The values do not fit each other, or training diverged.

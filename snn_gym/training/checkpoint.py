@@ -74,17 +74,11 @@ def save_checkpoint(
     run: Mapping[str, Any] | None = None,
     logs: Iterable[Path] = (),
 ) -> None:
-    """Write everything that a run needs to go on, atomically.
+    """Write everything that a run needs to go on, atomically, between two rollouts.
 
-    Random states aren't in it: at every checkpoint they are set anew from the seed and the
-    checkpoint's number.
-
-    Args:
-        path: File to create; an earlier one becomes ``previous_checkpoint(path)``.
-        model: Model between two rollouts.
-        episodes: Episodes so far.
-        run: Settings that identify the run, as plain JSON values by name.
-        logs: Files that resuming sets back to their present content.
+    An earlier file becomes ``previous_checkpoint(path)``. ``run`` identifies the run by plain JSON
+    values; resuming sets the files ``logs`` back to their present content. Random states aren't in
+    it: at every checkpoint they are set anew from the seed and the checkpoint's number.
 
     Raises:
         ValueError: A weight is not finite.
@@ -146,19 +140,10 @@ def remove_checkpoints(path: Path) -> None:
 def resume_newest(
     path: Path, model: BaseAlgorithm, *, run: Mapping[str, Any], logs: Iterable[Path] = ()
 ) -> EpisodeLog | None:
-    """Bring a freshly built model to its run's last usable checkpoint.
+    """Bring a new model and the logs to the run's last usable checkpoint; return the episodes.
 
     A checkpoint that is damaged, of another run or does not fit the model is set aside under
-    another name, and the one before is used.
-
-    Args:
-        path: As for ``save_checkpoint``.
-        model: Model of the same agent, environment and seed; changed in place.
-        run: Settings that identify the run, as for ``save_checkpoint``.
-        logs: Files to set back to their content at the checkpoint.
-
-    Returns:
-        The episodes until then, None if there is no checkpoint.
+    another name, and the one before is used. Without checkpoints the result is None.
 
     Raises:
         ValueError: There are checkpoints, but none can be used.
@@ -194,11 +179,7 @@ def resume_newest(
 
 
 def restore_checkpoint(path: Path, model: BaseAlgorithm) -> EpisodeLog:
-    """Bring a freshly built model to a checkpoint of any run, and return the episodes until then.
-
-    Args:
-        path: File that ``save_checkpoint`` wrote.
-        model: Model of the same agent, environment and seed; changed in place.
+    """Bring a new model to a checkpoint of any run, and return the episodes until then.
 
     Raises:
         ValueError: The file is no checkpoint, is damaged or does not fit the model.

@@ -66,11 +66,7 @@ def by_key(observations: Any) -> dict[str, NDArray[Any]]:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read the rows of a log: environment steps, layer or connection, measure and value.
-
-    Raises:
-        ValueError: The file is not such a log.
-    """
+    """Read the rows of a log; raise ``ValueError`` for any other file."""
     data = read_regular_file(path, max_bytes=_MAX_CSV_BYTES)
     try:
         header, *lines = list(csv.reader(data.decode().splitlines())) or [[]]
@@ -91,11 +87,7 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
 
 
 class Probe:
-    """Observations that a log's measures are taken on, collected once, at the start.
-
-    Args:
-        size: Number of observations.
-    """
+    """Observations (at most ``size``) of the start of training, on which measures are taken."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -139,11 +131,7 @@ class Probe:
         save_tensors(path, {_TIMESTEPS: np.array(self._timesteps), **named, **weights})
 
     def read(self, path: Path) -> None:
-        """Read the observations and weights of a file that ``write`` wrote.
-
-        Raises:
-            ValueError: It is no such file.
-        """
+        """Read a file that ``write`` wrote; raise ``ValueError`` for any other."""
         tensors, _ = load_tensors(path, max_bytes=_MAX_PROBE_BYTES)
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
         named = with_prefix(_BY_KEY, arrays) or {"": arrays.get(_PLAIN, np.empty(0))}
@@ -169,15 +157,9 @@ def play_decisions(
 ) -> tuple[Observation, tuple[NDArray[np.float32]]]:
     """Play a stateful policy deterministically, always from the same starts.
 
-    Args:
-        policy: Stateful policy.
-        env: Environments, which are seeded and reset.
-        decisions: Decisions to play, rounded up to the same number in each environment.
-        normaliser: Normaliser of the policy's observations.
-
-    Returns:
-        Observations (decisions, ...), or a Dict's arrays by key, and the state (decisions, S)
-        before each.
+    ``decisions`` is rounded up to the same number in each environment. A normaliser is applied to
+    the observations. Returns observations (decisions, ...), or a Dict's arrays by key, and the
+    state (decisions, S) before each.
     """
     training = policy.training
     env.seed(_SEED)

@@ -61,11 +61,7 @@ class EpisodeLog:
 
 
 def read_episodes(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return environment steps at each episode's end, and returns (episodes,), from episodes.csv.
-
-    Raises:
-        ValueError: The file is not such a log.
-    """
+    """Return environment steps and returns (episodes,) of episodes.csv, or raise ``ValueError``."""
     try:
         _, *lines = path.read_text().splitlines()
         rows = np.array([line.split(",")[:2] for line in lines], dtype=np.float64).reshape(-1, 2)
@@ -92,14 +88,7 @@ class EvaluationCallback(BaseCallback):
     Every evaluation has the same seeds, which training never sees, and new environments. It is made
     at the start of the first rollout after every ``every`` environment steps, and at the end; the
     trained agent is the same with and without. The best policy is the first of the highest mean
-    return; no recipe trains it again.
-
-    Put it before a callback that saves checkpoints. A resumed training goes on with the log.
-
-    Args:
-        every: Environment steps between evaluations, at least 1.
-        folder: Folder of the log and of the best policy.
-        make_envs: Makes so many environments, with a seed of the action space.
+    return. Put it before a callback that saves checkpoints.
     """
 
     def __init__(

@@ -31,18 +31,12 @@ FloatArray = NDArray[np.float64]
 
 
 def seconds_at(run: Path, steps: FloatArray) -> FloatArray | None:
-    """Return the wall-clock time (s) of a training at environment steps, from TensorBoard's log.
+    """Return the rising wall-clock times (s) of a training at environment steps (n,) above 0.
 
-    The clock starts when the log is opened, and includes compilation, checkpoints and evaluations.
-    Between two entries of the log time is interpolated, after the last one it goes on at the mean
-    speed until there. Steps that a resumed run trained twice count once.
-
-    Args:
-        run: Folder that ``train`` wrote.
-        steps: (n,) environment steps of the whole training, above 0.
-
-    Returns:
-        (n,) seconds, never falling; None where nothing was logged.
+    The clock starts when TensorBoard's log is opened, and includes compilation, checkpoints and
+    evaluations. Between two entries of the log time is interpolated, after the last one it goes on
+    at the mean speed until there. Steps that a resumed run trained twice count once. Without a log
+    the result is None.
     """
     files = (run / TENSORBOARD_FOLDER).glob("events.out.tfevents.*")
     known = [(0.0, 0.0)]
@@ -114,16 +108,9 @@ class _Writer(KVWriter):
 def open_logger(
     out: Path, settings: RunSettings, *, tensorboard: bool, track: bool
 ) -> Iterator[Logger | None]:
-    """Open the loggers of a training run in a folder; None for the model's own.
+    """Open TensorBoard's and Weights & Biases' loggers in a run's folder; None for the model's own.
 
-    Args:
-        out: Folder of the run.
-        settings: Its settings, which Weights & Biases shows; a resumed run goes on there.
-        tensorboard: Log for TensorBoard.
-        track: Log for Weights & Biases.
-
-    Raises:
-        ValueError: Weights & Biases refuses.
+    A resumed run goes on with its run of Weights & Biases. Raises ``ValueError`` if that refuses.
     """
     if not (tensorboard or track):
         yield None

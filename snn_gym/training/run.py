@@ -55,14 +55,7 @@ def begin_segment(
 
     The middle of an episode can't be restored in every environment, and the random states of
     Python, numpy, torch and each environment are spread over many places. So a run, killed or
-    not, starts all of them afresh at each checkpoint.
-
-    Args:
-        model: Model at the start of a rollout.
-        seed: Seed of the run.
-        segment: Number of the segment, from 0.
-        make_envs: Makes the model's environments once more.
-        seeding: How the environments' random streams follow from the segment's seed.
+    not, starts all of them afresh at each checkpoint, between two rollouts.
 
     Raises:
         ValueError: The model has no environments, or none that are stepped in this process.
@@ -145,18 +138,9 @@ class SegmentCallback(BaseCallback):
     ) -> None:
         """Set up for one call of ``learn``.
 
-        Args:
-            checkpoint: File of the checkpoint.
-            episodes_file: CSV file of the episodes, rewritten at every checkpoint.
-            episodes: Log to add episodes to.
-            seed: Seed of the run.
-            interval: Environment steps between checkpoints.
-            make_envs: Makes the model's environments once more.
-            seeding: How the environments' random streams follow from the seed.
-            run: Settings that identify the run, for ``save_checkpoint``.
-            logs: Files that go on with the run, for ``save_checkpoint``.
-            statistics: VecNormalize's before ``learn``, which resets environments and so adds to
-                them before the first segment; None for none.
+        ``interval`` is in environment steps; ``run`` and ``logs`` are for ``save_checkpoint``.
+        ``statistics`` are VecNormalize's before ``learn``, which resets environments and so adds to
+        them before the first segment.
         """
         super().__init__()
         self._checkpoint = checkpoint
@@ -308,11 +292,7 @@ def _finished(out: Path, settings: RunSettings) -> TrainingRun:
 
 
 def check_logs(out: Path) -> None:
-    """Refuse a finished run with a missing or changed log.
-
-    Raises:
-        ValueError: A log is missing or was changed.
-    """
+    """Raise ``ValueError`` for a finished run with a missing or changed log."""
     # Runs of older versions have no digests.
     if (out / DIGESTS_FILE).exists():
         check_digests(out / DIGESTS_FILE)

@@ -99,7 +99,7 @@ def workers():
 
 
 def kill_workers(monkeypatch, wanted):
-    """Kill workers between two looks at them while that is wanted; return their process ids."""
+    """Kill workers at each poll while ``wanted`` says so; return their process ids."""
     killed, sleep = [], time.sleep
 
     def kill(seconds):
