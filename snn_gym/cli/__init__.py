@@ -162,8 +162,8 @@ def lean(
     folder = out or run.resolve().with_name(f"{run.resolve().name}-lean")
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty; name another folder with --out")
-    given = {"bound": bound, "max_synops": max_synops}
-    settings: dict[str, Any] = {name: x for name, x in given.items() if x is not None}
+    limits = {"bound": bound, "max_synops": max_synops}
+    settings: dict[str, Any] = {name: x for name, x in limits.items() if x is not None}
     network = {} if time_steps is None else {"time_steps": time_steps}
     trained = load_agent(run, device=device)
     shed = make_lean(trained, steps, student=student, network=network, **settings)

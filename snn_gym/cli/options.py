@@ -104,13 +104,13 @@ def with_options(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..
 
         signature = inspect.signature(command, eval_str=True)
         keyword = inspect.Parameter.KEYWORD_ONLY
-        own = [x for name, x in signature.parameters.items() if name != "options"]
+        arguments = [x for name, x in signature.parameters.items() if name != "options"]
         added = [
             x.replace(kind=keyword)
             for x in inspect.signature(kind, eval_str=True).parameters.values()
         ]
-        run.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
-        run.__annotations__ = {x.name: x.annotation for x in (*own, *added)}
+        run.__signature__ = signature.replace(parameters=[*arguments, *added])  # type: ignore[attr-defined]
+        run.__annotations__ = {x.name: x.annotation for x in (*arguments, *added)}
         return run
 
     return decorate

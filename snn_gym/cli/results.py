@@ -161,9 +161,9 @@ def _verify_submission(folder: Path, board: Path, retrain: bool, secret: bytes |
         say(f"new leaderboard: {board}, whose rows {DIGESTS_NAME} accounts for")
     say(f"verified: {path}\nre-run {VerificationSettings().describe()}")
     row = read_row(board, path, path.read_bytes())
-    for other in split_rows(board, list_rows(board))[1]:
-        if other.row == row:
-            say(f"does not rank: {other.reason}")
+    for unranked in split_rows(board, list_rows(board))[1]:
+        if unranked.row == row:
+            say(f"does not rank: {unranked.reason}")
     if secret is not None:
         say(describe(row))
 

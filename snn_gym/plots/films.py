@@ -144,9 +144,9 @@ def _write_mp4(frames: Sequence[Frame], path: Path, frames_per_second: int) -> N
             *("-s", f"{picture.shape[1]}x{picture.shape[0]}", "-r", str(frames_per_second)),
             *("-i", "-", "-pix_fmt", "yuv420p", "-movflags", "+faststart", str(path.absolute())),
         ]
-        done = subprocess.run(command, stdin=raw, capture_output=True, check=False)
-    if done.returncode != 0:
-        problem = done.stderr.decode("utf-8", "replace").strip() or "it said nothing"
+        process = subprocess.run(command, stdin=raw, capture_output=True, check=False)
+    if process.returncode != 0:
+        problem = process.stderr.decode("utf-8", "replace").strip() or "it said nothing"
         raise ValueError(f"{path}: ffmpeg failed: {problem}; write a .gif")
 
 
@@ -157,7 +157,7 @@ _SHORTEST_WAIT_S = 0.001  # 0 would be for ever
 
 def check_window() -> None:
     """Raise ``ValueError`` where no window can be opened."""
-    # Only here, because pyplot is what chooses a backend.
+    # Imported here, because pyplot chooses a backend.
     import matplotlib.pyplot as plt
 
     try:
@@ -180,7 +180,7 @@ def show_frames(pictures: Iterable[Pixels], frames_per_second: int, heading: str
     import matplotlib.pyplot as plt
 
     figure: Any = None
-    shown, due_s = 0, time.monotonic()
+    count, due_s = 0, time.monotonic()
     for picture in pictures:
         if figure is None:
             figure, image = _open_window(picture, heading)
@@ -190,10 +190,10 @@ def show_frames(pictures: Iterable[Pixels], frames_per_second: int, heading: str
         figure.canvas.draw_idle()
         due_s = max(due_s + 1 / frames_per_second, time.monotonic())
         figure.canvas.start_event_loop(max(_SHORTEST_WAIT_S, due_s - time.monotonic()))
-        shown += 1
+        count += 1
     if figure is not None:
         plt.close(figure)
-    return shown
+    return count
 
 
 def _open_window(picture: Pixels, heading: str) -> tuple[Any, Any]:
@@ -360,7 +360,7 @@ class _Player:
         self.env.close()
 
     def _check_spaces(self) -> None:
-        # A bare policy sees what Stable-Baselines3's algorithms see.
+        # A bare policy has the spaces of Stable-Baselines3's algorithms.
         env = self.env if isinstance(self.policy, RawPolicy) else as_learned(self.env)
         for space in ("observation_space", "action_space"):
             expected, offered = getattr(self.policy, space), getattr(env, space)
@@ -437,11 +437,11 @@ def evenly(shots: Iterable[Shot]) -> list[Frame]:
 def describe_action(action: Any) -> str:
     """Return an action in a few letters; of many values their counts or their mean."""
     values = np.asarray(action).ravel()
-    whole = values.dtype.kind in "biu"
+    is_integer = values.dtype.kind in "biu"
     if len(values) <= _FEW_VALUES:
-        return " ".join(f"{x:d}" if whole else f"{x:+.2f}" for x in values)
+        return " ".join(f"{x:d}" if is_integer else f"{x:+.2f}" for x in values)
     kinds, counts = np.unique(values, return_counts=True)
-    if whole and len(kinds) <= _FEW_VALUES:
+    if is_integer and len(kinds) <= _FEW_VALUES:
         return ", ".join(f"{n} × {kind:d}" for kind, n in zip(kinds, counts, strict=True))
     return f"of {len(values)} values, mean {values.mean():+.2f}"
 

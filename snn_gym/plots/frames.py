@@ -240,12 +240,12 @@ def shown_steps(time_steps: int) -> int:
 
 def draw_spikes(spikes: NDArray[np.bool_], time_steps: int, colour: str) -> Pixels:
     """Draw the latest spikes (steps, N) of a layer, in a size that follows from N and T alone."""
-    shown, neurons = shown_steps(time_steps), spikes.shape[1]
+    columns, neurons = shown_steps(time_steps), spikes.shape[1]
     wide, (pooled, rows, high) = _column_pixels(time_steps), _rows(neurons)
-    grid = np.zeros((shown, pooled * rows), np.bool_)
-    latest = spikes[-shown:]
-    grid[shown - len(latest) :, :neurons] = latest
-    cells = grid.reshape(shown, rows, pooled).any(axis=2).T  # (rows, time steps)
+    grid = np.zeros((columns, pooled * rows), np.bool_)
+    latest = spikes[-columns:]
+    grid[columns - len(latest) :, :neurons] = latest
+    cells = grid.reshape(columns, rows, pooled).any(axis=2).T  # (rows, time steps)
     lit = np.kron(cells, np.ones((high, wide), np.bool_))
     image = np.empty((*lit.shape, 3), np.uint8)
     image[:] = ImageColor.getrgb(_PANEL)

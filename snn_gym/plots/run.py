@@ -167,12 +167,12 @@ def draw_dynamics(series: Series, layers: Sequence[str], heading: str) -> Figure
 def _draw_panel(axes: Axes, panel: _Panel, series: Series, layers: Sequence[str]) -> dict[str, Any]:
     """Draw a panel and return its lines by layer or connection."""
     colours = layer_colours(layers)
-    drawn: dict[str, Any] = {}
-    shown = [(part, *x) for (part, measure), x in series.items() if measure == panel.measure]
-    widths = stacked_widths(len(shown))
-    for (part, timesteps, values), width in zip(shown, widths, strict=True):
+    lines: dict[str, Any] = {}
+    curves = [(part, *x) for (part, measure), x in series.items() if measure == panel.measure]
+    widths = stacked_widths(len(curves))
+    for (part, timesteps, values), width in zip(curves, widths, strict=True):
         layer = part.removesuffix("_recurrent")
-        (drawn[part],) = axes.plot(
+        (lines[part],) = axes.plot(
             timesteps, values,
             color=colours.get(layer, BLACK),  # the readout's weights are no layer's
             linestyle="-" if layer == part else ":",
@@ -187,7 +187,7 @@ def _draw_panel(axes: Axes, panel: _Panel, series: Series, layers: Sequence[str]
         axes.set_ylim(*panel.limits)
     elif axes.dataLim.y0 >= 0:
         axes.set_ylim(0.0, 1.08 * axes.dataLim.y1 or 1.0)
-    return drawn
+    return lines
 
 
 def step_axis(axes: Axes, timesteps: FloatArray) -> None:
@@ -233,7 +233,7 @@ def draw_raster(trace: EpisodeTrace, heading: str) -> Figure:
 def _draw_layer(axes: Axes, trace: EpisodeTrace, layer: LayerTrace, colour: str) -> None:
     size = layer.spikes.shape[1]
     steps, neurons = np.nonzero(layer.spikes)
-    # One line with gaps: a mark of its own for every spike would make large files.
+    # One line with gaps: a separate mark for every spike would make large files.
     times_ms = np.repeat(trace.times_ms[steps], 3)
     rows = (neurons[:, np.newaxis] + np.array([-0.45, 0.45, np.nan])).ravel()
     axes.plot(times_ms, rows, color=colour, linewidth=1.1, solid_capstyle="butt")
@@ -378,10 +378,10 @@ def plot_run(run: Path, out: Path | None = None, formats: Sequence[str] = FORMAT
     out = run / "plots" if out is None else Path(out)
     out.mkdir(parents=True, exist_ok=True)
     name = f"{settings.agent} on {settings.environment}, seed {settings.seed}"
-    drawn, notes = _drawings(run, trace, name)
+    drawings, notes = _drawings(run, trace, name)
     paths: list[Path] = []
     with style():
-        for stem, draw in drawn.items():
+        for stem, draw in drawings.items():
             paths += save(draw(), out / stem, tuple(dict.fromkeys(formats)))
     return Pictures(tuple(paths), tuple(notes))
 
@@ -401,16 +401,16 @@ def _drawings(
 ) -> tuple[dict[str, Callable[[], Figure]], list[str]]:
     """Return functions that draw the pictures, and notes on those that can't be drawn."""
     notes: list[str] = []
-    drawn: dict[str, Callable[[], Figure]] = {}
+    drawings: dict[str, Callable[[], Figure]] = {}
     if trace is None:
         notes.append("no spikes to draw: the agent is an ANN")
     else:
         heading = f"Spikes of {name}: {trace.decisions} decisions"
-        drawn["raster"] = partial(draw_raster, trace, heading)
-        drawn["membranes"] = partial(draw_membranes, trace, f"Membrane potentials of {name}")
+        drawings["raster"] = partial(draw_raster, trace, heading)
+        drawings["membranes"] = partial(draw_membranes, trace, f"Membrane potentials of {name}")
     timesteps, returns = read_episodes(run / EPISODES_FILE)
     if len(returns):
-        drawn["learning_curve"] = lambda: draw_learning_curve(
+        drawings["learning_curve"] = lambda: draw_learning_curve(
             timesteps,
             returns,
             f"Training {name}",
@@ -420,14 +420,14 @@ def _drawings(
     else:
         notes.append("no learning curve: no training episode had ended")
     if trace is None:
-        return drawn, notes
+        return drawings, notes
     series = _read_series(run / DYNAMICS_FILE)
     layers = [layer.name for layer in trace.layers]
     if series:
-        drawn["dynamics"] = partial(draw_dynamics, series, layers, f"Dynamics of {name}")
+        drawings["dynamics"] = partial(draw_dynamics, series, layers, f"Dynamics of {name}")
     else:
         notes.append("no dynamics over training: train with `snn-gym train ... --dynamics`")
-    return drawn, notes
+    return drawings, notes
 
 
 def read_evaluations(run: Path) -> tuple[FloatArray, FloatArray] | None:

@@ -50,8 +50,8 @@ def layer_colours(names: Sequence[str]) -> dict[str, str]:
 
 def agent_colours(spiking: Mapping[str, bool]) -> dict[str, str]:
     """Return the colour of each agent by name: a warm one if it spikes, a cold one if not."""
-    left = {True: iter(_SPIKING_COLOURS), False: iter(_ANN_COLOURS)}
-    return {name: next(left[spikes]) for name, spikes in spiking.items()}
+    palettes = {True: iter(_SPIKING_COLOURS), False: iter(_ANN_COLOURS)}
+    return {name: next(palettes[spikes]) for name, spikes in spiking.items()}
 
 
 def stacked_widths(count: int) -> list[float]:

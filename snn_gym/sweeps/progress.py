@@ -36,27 +36,27 @@ def carry_out_plan(
         ValueError: The plan is wrong, a folder cannot be written, or a run ended without a row.
     """
     jobs = read_plan(path).jobs()
-    wanted = missing(jobs, leaderboard)
+    pending = missing(jobs, leaderboard)
     for folder in (leaderboard, runs):  # before hours of work
         make_writable(folder)
-    total = sum(job.steps for job in wanted)
+    total = sum(job.steps for job in pending)
     with _Bar(total) as bar:
         if ray is None:
             workers = workers or len(os.sched_getaffinity(0))
             place = f"{workers} at a time"
             results = sweep(
-                wanted, leaderboard, runs, workers=workers, niceness=niceness, started=bar.started
+                pending, leaderboard, runs, workers=workers, niceness=niceness, started=bar.started
             )
         else:
             place = f"on the cluster at {ray}"
-            results = sweep_on_cluster(wanted, leaderboard, runs, address=ray, niceness=niceness)
-        yield f"{len(wanted)} of {len(jobs)} runs have no row yet; {place}"
-        failures, begun = 0, time.monotonic()
+            results = sweep_on_cluster(pending, leaderboard, runs, address=ray, niceness=niceness)
+        yield f"{len(pending)} of {len(jobs)} runs have no row yet; {place}"
+        failures, start_s = 0, time.monotonic()
         for number, ended in enumerate(results, 1):
             failures += ended.row is None
             bar.ended(ended.job)
-            left = time_left(time.monotonic() - begun, bar.done, total)
-            yield f"{describe(ended)}; {number} of {len(wanted)}, {left} left"
+            left = time_left(time.monotonic() - start_s, bar.done, total)
+            yield f"{describe(ended)}; {number} of {len(pending)}, {left} left"
     if failures:
         raise ValueError(f"{failures} runs have no row; see the lines above, and run it again")
 
@@ -107,9 +107,9 @@ def time_left(seconds: float, done: int, total: int) -> str:
 
 def duration(seconds: float) -> str:
     """Return a duration in words, in two units at most."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    total_s = round(seconds)
+    if total_s < 60:
+        return f"{total_s} s"
+    if total_s < 3600:
+        return f"{total_s // 60} min {total_s % 60} s"
+    return f"{total_s // 3600} h {total_s % 3600 // 60} min"

@@ -180,7 +180,7 @@ def sweep_on_cluster(
     ray = _connect(address)
     try:
         task = ray.remote(num_cpus=1, max_retries=MOST_DEATHS - 1)(_submission)
-        begun, folders = time.monotonic(), (str(runs.resolve()), str(leaderboard.resolve()))
+        start_s, folders = time.monotonic(), (str(runs.resolve()), str(leaderboard.resolve()))
         waiting = {task.remote(job, *folders, niceness): job for job in jobs}
         while waiting:
             (ready,), _ = ray.wait(list(waiting), num_returns=1)
@@ -189,7 +189,7 @@ def sweep_on_cluster(
                 problem = _verify(ray.get(ready), job, leaderboard)
             except ray.exceptions.RayError as error:
                 problem = _last_line(error)
-            yield _ended(job, leaderboard, problem, begun)
+            yield _ended(job, leaderboard, problem, start_s)
     finally:
         ray.shutdown()
 

@@ -176,7 +176,7 @@ def read_search(path: Path) -> Search:
     table = read_table(path)
     space = table.get("space")
     if isinstance(space, dict) and isinstance(space.get("network"), dict):
-        # TOML's network.NAME without quotes is a table of its own.
+        # TOML reads network.NAME without quotes as a table.
         network = {f"{_NETWORK}{name}": x for name, x in space.pop("network").items()}
         table["space"] = {**space, **network}
     search = from_mapping(Search, table, str(path))
@@ -398,7 +398,7 @@ def tune_agent(search: Search, agent: str, folder: Path) -> Iterator[str]:
 def _check_folder(folder: Path, search: Search, agent: str) -> None:
     """Describe the search in an empty folder; refuse a folder of another search."""
     spec = load_agent_spec(agent)
-    begun = {
+    description = {
         "agent": agent,
         "search": to_mapping(search),
         "environment_steps_at_most": search.budget,
@@ -411,14 +411,14 @@ def _check_folder(folder: Path, search: Search, agent: str) -> None:
     if not file.exists():
         if any(folder.iterdir()):
             raise ValueError(f"{folder} is not empty and holds no search; use another folder")
-        write_text_atomic(file, json.dumps(begun, indent=2) + "\n")
+        write_text_atomic(file, json.dumps(description, indent=2) + "\n")
         return
     old = json.loads(file.read_text(encoding="utf-8"))
-    changed = [name for name, value in begun.items() if old.get(name) != value]
+    changed = [name for name, value in description.items() if old.get(name) != value]
     if changed:
         raise ValueError(
-            f"{folder} holds a search with other {', '.join(changed)}; go on with what it was "
-            f"begun with, which {SEARCH_FILE} says, or use another folder"
+            f"{folder} holds a search with other {', '.join(changed)}; go on with the "
+            f"search that {SEARCH_FILE} describes, or use another folder"
         )
 
 

@@ -268,7 +268,7 @@ def _restore(
     except (AttributeError, LookupError, RuntimeError, TypeError) as error:
         line = " ".join(str(error).split())
         raise ValueError(
-            f"{where} does not hold what this model needs ({type(error).__name__}: {line:.300})"
+            f"{where} does not hold the state of this model ({type(error).__name__}: {line:.300})"
         ) from error
 
 
@@ -322,13 +322,13 @@ def _pack_optimiser(
 ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Split an optimiser's state into tensors and plain values."""
     state = optimiser.state_dict()
-    named = {
+    entries_by_name = {
         f"{index}.{key}": value
         for index, entries in state["state"].items()
         for key, value in entries.items()
     }
-    tensors = {name: x for name, x in named.items() if isinstance(x, torch.Tensor)}
-    values = {name: x for name, x in named.items() if name not in tensors}
+    tensors = {name: x for name, x in entries_by_name.items() if isinstance(x, torch.Tensor)}
+    values = {name: x for name, x in entries_by_name.items() if name not in tensors}
     return tensors, {"values": values, "param_groups": state["param_groups"]}
 
 

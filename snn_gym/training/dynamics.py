@@ -214,8 +214,7 @@ class DynamicsCallback(BaseCallback):
         every: Environment steps between rows, at least 1.
         folder: Folder of the files, made if missing; None for the logger alone.
         probe_size: Observations in the batch, at least 1; a stateful policy plays a multiple of 4.
-            Short decisions need many: a validity flag of ``Dynamics`` leaves out what would be
-            noise.
+            Short decisions need many: ``Dynamics`` leaves out measures of too few spikes.
 
     Raises:
         ValueError: A number is below 1.

@@ -93,12 +93,12 @@ class _Writer(KVWriter):
         step: int = 0,
     ) -> None:
         """Log the numbers that TensorBoard would get."""
-        shown = {
+        numbers = {
             name: float(value)
             for name, value in key_values.items()
             if isinstance(value, Real) and "tensorboard" not in key_excluded.get(name, ())
         }
-        self._run.log(shown, step=step)
+        self._run.log(numbers, step=step)
 
     def close(self) -> None:
         """Do nothing: ``open_logger`` ends the run."""

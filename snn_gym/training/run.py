@@ -377,8 +377,8 @@ def _learn(
 ) -> int | None:
     """Train the rest of a run; return the steps done before, None at the start."""
     checkpoint = out / CHECKPOINT_FILE
-    kept: dict[str, Any] = {"run": settings.recorded(), "logs": _logs(out, settings)}
-    restored = resume_newest(checkpoint, model, **kept)
+    identity: dict[str, Any] = {"run": settings.recorded(), "logs": _logs(out, settings)}
+    restored = resume_newest(checkpoint, model, **identity)
     resumed_at = None if restored is None else model.num_timesteps
     episodes = EpisodeLog() if restored is None else restored
     if logger is not None:
@@ -392,7 +392,7 @@ def _learn(
         settings.checkpoint_interval,
         partial(make, model.n_envs, settings.seed),
         settings.seeding,
-        **kept,
+        **identity,
         statistics=statistics_of(model),
     )
     callbacks: list[BaseCallback] = []

@@ -121,20 +121,20 @@ def make_run_settings(
     env_id = import_named_module(env_id)
     if env_id not in gym.registry:
         load_environment_spec(env_id)  # refuses an unknown id before the folder is made
-    asked: dict[str, Any] = {
+    values: dict[str, Any] = {
         "seed": 0,
         "checkpoint_interval": DEFAULT_CHECKPOINT_INTERVAL,
         "seeding": "disjoint",
         **recipe,
     }
     warn_of_other_kernels()  # now, and not after hours of training
-    if "device" in asked:
-        asked["device"] = available_device(asked["device"])
+    if "device" in values:
+        values["device"] = available_device(values["device"])
     for name in _CHANGES:
-        asked[name] = as_plain_data(dict(asked.get(name) or {}), name)
-    if asked.get("resolved") is None:
-        changes = asked["network"], asked["hyperparameters"]
-        asked["resolved"] = resolve_settings(spec, env_id, *changes)
+        values[name] = as_plain_data(dict(values.get(name) or {}), name)
+    if values.get("resolved") is None:
+        changes = values["network"], values["hyperparameters"]
+        values["resolved"] = resolve_settings(spec, env_id, *changes)
     settings = RunSettings(
         format="snn_gym/run/1",
         agent=agent,
@@ -142,7 +142,7 @@ def make_run_settings(
         steps=_budget(spec, env_id) if steps is None else steps,
         versions=package_versions(),
         processor=processor(),
-        **asked,
+        **values,
     )
     arguments = settings.environment_kwargs
     if arguments:  # try them
