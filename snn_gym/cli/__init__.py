@@ -1,6 +1,6 @@
-"""The command line, ``snn-gym``: it reads arguments and prints; the work is done elsewhere.
+"""Command line ``snn-gym``: it reads arguments and prints; other packages do the work.
 
-What a command needs is imported inside it, so that ``snn-gym --help`` does not wait for torch.
+Commands import them in their functions, so that ``snn-gym --help`` does not wait for torch.
 """
 
 from __future__ import annotations
@@ -53,8 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: Words after ``snn-gym``; those of the process if None.
 
     Returns:
-        Exit code: 0 if done, 2 if the input was bad (one line on standard error says why), 130
-        if interrupted.
+        Exit code: 0 if done, 2 for bad input, with one line on standard error, 130 if interrupted.
     """
     words = sys.argv[1:] if arguments is None else arguments
     try:
@@ -62,8 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
             warnings.showwarning = _show_warning
             code = app(words or ["--help"], prog_name="snn-gym", standalone_mode=False)
     except typer.TyperException as error:
-        said = error.format_message().rstrip(".")
-        return _refuse(f"{said}{' ' if said.endswith('?') else '; '}see `{_help_of(words)}`")
+        problem = error.format_message().rstrip(".")
+        mark = "" if problem.endswith("?") else ";"
+        return _refuse(f"{problem}{mark} see `{_help_of(words)}`")
     except OSError as error:
         return _refuse(describe_refusal(error))
     except (ValueError, ImportError, OverflowError, gym.error.Error) as error:
@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _help_of(words: list[str]) -> str:
-    """Return the command that says what the one that was given takes."""
+    """Return the command that prints the help of the given command."""
     callbacks = (command.callback for command in app.registered_commands)
     known = {callback.__name__ for callback in callbacks if callback is not None}
     return " ".join(["snn-gym", *(word for word in words[:1] if word in known), "--help"])
@@ -92,8 +92,8 @@ def _refuse(message: str) -> int:
     return BAD_INPUT
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(given: bool) -> None:
+    if given:
         say(__version__)
         raise typer.Exit
 
@@ -107,27 +107,24 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Hold the options of the program itself."""
+    """Declare the options of the program without a command."""
 
 
-@app.command()
 def envs() -> None:
     """List the environments: id, base task, and budget in environment steps."""
     from snn_gym.envs.registry import flat_ids, known_ids, load_environment_spec
 
-    shown = sorted(known_ids().difference(flat_ids()))
-    specs = [(env_id, load_environment_spec(env_id)) for env_id in shown]
-    rows = [
-        (env_id, spec.base_id, f"{spec.budget['gradient']:,}", f"{spec.budget['local']:,}")
-        for env_id, spec in specs
-    ]
+    rows = []
+    for env_id in sorted(known_ids().difference(flat_ids())):
+        spec = load_environment_spec(env_id)
+        budgets = f"{spec.budget['gradient']:,}", f"{spec.budget['local']:,}"
+        rows.append((env_id, spec.base_id, *budgets))
     print_columns(("environment", "base task", "gradient budget", "local budget"), rows)
     say(f"\nsnn/X-flat-vN is snn/X-vN with flat spikes, for {len(flat_ids())} of these.")
 
 
-@app.command()
 def agents() -> None:
-    """List the agents of the zoo and the environments each has hyper-parameters for."""
+    """List the agents of the zoo, their twins, and the environments that each is tuned for."""
     from snn_gym.zoo import agent_ids, load_agent_spec
 
     for spec in map(load_agent_spec, agent_ids()):
@@ -136,12 +133,6 @@ def agents() -> None:
         say(f"    {twin}; environments {', '.join(spec.environments)}")
 
 
-app.command()(with_module(train))
-app.command()(with_module(export))
-
-
-@app.command()
-@with_module
 def lean(
     run: Run,
     out: Annotated[
@@ -152,99 +143,89 @@ def lean(
         typer.Option(min=1, help="Environment steps.", show_default="a fifth of those trained"),
     ] = None,
     bound: Annotated[
-        float | None, typer.Option(help="Divergence from the run's policy that is allowed.")
+        float | None, typer.Option(help="Largest divergence from the run's policy.")
     ] = None,
     max_synops: Annotated[
-        float | None, typer.Option(help="Synaptic operations that a decision may cost.")
+        float | None, typer.Option(help="Most synaptic operations of a decision.")
     ] = None,
     time_steps: Annotated[int | None, typer.Option(help="Time steps of a decision.")] = None,
     student: Annotated[
-        str | None, typer.Option(help="Agent to teach, where the run's own is an ANN.")
+        str | None, typer.Option(help="Spiking agent to teach, if the run's agent is an ANN.")
     ] = None,
     device: Device = "cpu",
 ) -> None:
-    """Make an agent of a run's that does the same with fewer spikes."""
+    """Train a run's agent further, so that it acts the same with fewer spikes."""
     from snn_gym.leaderboard import evaluate as evaluate_model
     from snn_gym.zoo import load_agent, make_lean, read_manifest, save_agent
 
-    found, folder = read_manifest(run), out or run.resolve().with_name(f"{run.resolve().name}-lean")
+    manifest = read_manifest(run)
+    folder = out or run.resolve().with_name(f"{run.resolve().name}-lean")
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty; name another folder with --out")
-    given = {"bound": bound, "max_synops": max_synops}
-    settings: dict[str, Any] = {name: x for name, x in given.items() if x is not None}
+    limits = {"bound": bound, "max_synops": max_synops}
+    settings: dict[str, Any] = {name: x for name, x in limits.items() if x is not None}
     network = {} if time_steps is None else {"time_steps": time_steps}
     trained = load_agent(run, device=device)
-    made = make_lean(trained, steps, student=student, network=network, **settings)
-    save_agent(made, folder)
-    for name, model in (("before", trained), ("after", made)):
-        result = evaluate_model(
-            model, found.environment, episodes=20, env_kwargs=found.environment_kwargs
-        )
+    shed = make_lean(trained, steps, student=student, network=network, **settings)
+    save_agent(shed, folder)
+    env_id, arguments = manifest.environment, manifest.environment_kwargs
+    for name, model in (("before", trained), ("after", shed)):
+        result = evaluate_model(model, env_id, episodes=20, env_kwargs=arguments)
         say(f"{name}: mean return {result.mean:.2f}, {result.in_words()}")
     say(f"lean agent: {folder}")
 
 
-@app.command()
-@with_module
 def evaluate(
     run: Run,
     episodes: Annotated[
         int, typer.Option(min=1, max=MOST_EPISODES, help="Episodes, one seed each.")
     ] = 100,
     observation_noise: Annotated[
-        float, typer.Option(min=0, help="Deviation of noise on observations, standardised.")
+        float, typer.Option(min=0, help="Standard deviation of noise on scaled observations.")
     ] = 0.0,
     weights_bits: Annotated[
-        int | None, typer.Option(min=2, max=16, help="Round weights to so many bits.")
+        int | None, typer.Option(min=2, max=16, help="Bits that weights are rounded to.")
     ] = None,
     weight_noise: Annotated[
-        float, typer.Option(min=0, help="Deviation of each weight, in units of itself.")
+        float, typer.Option(min=0, help="Standard deviation of each weight, relative to it.")
     ] = 0.0,
     dead_neurons: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of hidden neurons that nobody hears.")
+        float, typer.Option(min=0, max=1, help="Share of hidden neurons whose spikes are lost.")
     ] = 0.0,
     spike_loss: Annotated[
         float, typer.Option(min=0, max=1, help="Probability that a hidden spike is lost.")
     ] = 0.0,
     tau_jitter: Annotated[
-        float, typer.Option(min=0, help="Deviation of time constants' logarithm.")
+        float, typer.Option(min=0, help="Standard deviation of time constants' logarithm.")
     ] = 0.0,
-    faults_seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn.")] = 0,
+    faults_seed: Annotated[int, typer.Option(min=0, help="Seed of the faults.")] = 0,
     device: Device = "cpu",
 ) -> None:
-    """Evaluate the final policy of a run, deterministically; on request with faults."""
+    """Evaluate the final policy of a run deterministically, with faults if options ask for them."""
     from snn_gym.leaderboard import evaluate as evaluate_model
     from snn_gym.leaderboard.faults import Faults, with_faults
     from snn_gym.zoo import load_agent, read_manifest
 
-    trained = read_manifest(run)
+    manifest = read_manifest(run)
     faults = Faults(
         observation_noise=observation_noise, weights_bits=weights_bits, weight_noise=weight_noise,
         dead_neurons=dead_neurons, spike_loss=spike_loss, tau_jitter=tau_jitter, seed=faults_seed,
     )  # fmt: skip
-    model: Any = load_agent(run, device=device)
-    whole = faults == Faults(seed=faults_seed)
-    if not whole and model.device.type != "cpu":
-        raise ValueError(f"faults are put into agents on the CPU; leave out --device {device}")
-    policy = model if whole else with_faults(model, faults)
-    arguments = trained.environment_kwargs
-    result = evaluate_model(policy, trained.environment, episodes, env_kwargs=arguments)
-    print_evaluation(result)
+    policy: Any = load_agent(run, device=device)
+    if faults != Faults(seed=faults_seed):
+        if policy.device.type != "cpu":
+            raise ValueError(f"faults are put into agents on the CPU; leave out --device {device}")
+        policy = with_faults(policy, faults)
+    arguments = manifest.environment_kwargs
+    print_evaluation(evaluate_model(policy, manifest.environment, episodes, env_kwargs=arguments))
 
 
-app.command()(with_module(submit))
-
-
-app.command()(verify)
-
-
-@app.command()
 def audit(
     leaderboard: Leaderboard = None,
     evaluate: Annotated[bool, typer.Option("--evaluate", help="Also play all rows again.")] = False,
-    processes: Annotated[int, typer.Option(min=1, help="Rows at a time, with --evaluate.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="With --evaluate: rows at a time.")] = 1,
 ) -> None:
-    """Check that rows, weights and table are what was verified."""
+    """Check that rows, weights and table are unchanged since they were verified."""
     from snn_gym.leaderboard import audit as audit_leaderboard
     from snn_gym.leaderboard.reevaluation import play_again
 
@@ -258,16 +239,15 @@ def audit(
     say(f"{folder} is as it was verified")
 
 
-@app.command()
 def sweep(
-    plan: Annotated[Path, typer.Argument(help="TOML file of the runs, in groups.")],
+    plan: Annotated[Path, typer.Argument(help="TOML file with groups of runs.")],
     leaderboard: Leaderboard = None,
     runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/results"),
     workers: Annotated[
         int | None, typer.Option(min=1, help="Runs at a time.", show_default="one for each core")
     ] = None,
     nice: Annotated[
-        int, typer.Option(min=0, max=19, help="Niceness that is added; 19 lets all else go first.")
+        int, typer.Option(min=0, max=19, help="Niceness to add; at 19 all else goes first.")
     ] = 0,
     ray: Annotated[
         str | None, typer.Option(help="Address of a Ray cluster that carries out the runs.")
@@ -280,29 +260,26 @@ def sweep(
     print_lines(carry_out_plan(plan, board, runs, workers=workers, niceness=nice, ray=ray))
 
 
-@app.command()
-@with_module
 def tune(
-    search: Annotated[Path, typer.Argument(help="TOML file that says what is tried.")],
+    search: Annotated[Path, typer.Argument(help="TOML file of the search space.")],
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results.", show_default="runs/tuning/SEARCH")
     ] = None,
     agent: Annotated[
-        str | None, typer.Option(help="Only this one.", show_default="the agent and its twin")
+        str | None, typer.Option(help="Tune this agent only.", show_default="agent and twin")
     ] = None,
 ) -> None:
-    """Search hyper-parameters of an agent and, at the same cost, of its twin."""
+    """Search hyper-parameters of an agent and, with the same budget, of its twin."""
     from snn_gym.sweeps.tuning import tune as tune_agents
 
     print_lines(tune_agents(search, out or Path("runs/tuning") / search.stem, agent))
 
 
-@app.command()
 def table(
     leaderboard: Leaderboard = None,
     site: Annotated[
         Path | None,
-        typer.Option(help="Folder to write the table to as a site, too.", show_default=False),
+        typer.Option(help="Folder to write the table to as a site too.", show_default=False),
     ] = None,
 ) -> None:
     """Print the results table and write it to the leaderboard's README.md."""
@@ -316,11 +293,13 @@ def table(
         say(f"site: {first_page}")
 
 
-app.command()(new)
-app.command()(pretrained)
-app.command()(with_module(compare))
-app.command()(with_module(plot))
-app.command()(with_module(watch))
+_IMPORTING = (train, export, lean, evaluate, submit, tune, compare, plot, watch)
+"""Commands with the option --module."""
+for _command in (
+    envs, agents, train, export, lean, evaluate, submit, verify, audit, sweep, tune, table, new,
+    pretrained, compare, plot, watch,
+):  # fmt: skip
+    app.command()(with_module(_command) if _command in _IMPORTING else _command)
 
 if __name__ == "__main__":
     sys.exit(main())

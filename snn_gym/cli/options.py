@@ -19,36 +19,33 @@ from snn_gym._base.folders import checkout_root
 MOST_EPISODES = 1_000_000
 """Most episodes that a command takes: those of `leaderboard.evaluation`, which is slow to load."""
 
-_EXAMPLE = "gamma=0.98"
 _PYTHON_VALUES = {"True": True, "False": False, "None": None}
 
-
 _imported: list[str] = []
+"""The module of --module, if one was given."""
 
 
 def module_words() -> str:
-    """Return what a further command has to say to import what this one was told to, if anything."""
+    """Return the option --module of this command, for a command to be run next."""
     return "".join(f" --module {name}" for name in _imported)
-
-
-def _advice(name: str) -> str:
-    if name.endswith(".py"):
-        return f"leave out .py: --module {name.removesuffix('.py')}"
-    return "install it, or run the command in the folder of its file"
 
 
 def _import_module(name: str | None) -> None:
     _imported[:] = [] if name is None else [name]
-    if name is not None:
-        # A package in the folder that the command is run in is found, as by `python -m`.
-        if "" not in sys.path:
-            sys.path.insert(0, "")
-        try:
-            importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            raise ImportError(f"--module {name}: {error}; {_advice(name)}") from error
-        except SyntaxError as error:
-            raise ImportError(f"--module {name}: {error}; mend that line") from error
+    if name is None:
+        return
+    # Modules in the working folder count, as with `python -m`.
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        fix = "install it, or run the command in the folder of its file"
+        if name.endswith(".py"):
+            fix = f"leave out .py: --module {name.removesuffix('.py')}"
+        raise ImportError(f"--module {name}: {error}; {fix}") from error
+    except SyntaxError as error:
+        raise ImportError(f"--module {name}: {error}; mend that line") from error
 
 
 Leaderboard = Annotated[
@@ -68,18 +65,14 @@ Device = Annotated[
 Module = Annotated[
     str | None,
     typer.Option(
-        help="Import this first: it registers environments, agents, neurons… of your own.",
+        help="Module to import first, which registers your environments, agents, neurons…",
         show_default=False,
     ),
 ]
 
 
 def with_module(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the option --module, which is imported before it runs.
-
-    Args:
-        command: Function of a command.
-    """
+    """Give a command the option --module: a module to import before it runs."""
 
     @functools.wraps(command)
     def run(*args: Any, module: str | None = None, **kwargs: Any) -> None:
@@ -98,8 +91,7 @@ def with_module(command: Callable[..., None]) -> Callable[..., None]:
 def with_options(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command an option for each field of a dataclass; it gets them as ``options``.
 
-    Args:
-        kind: A dataclass whose fields are annotated as options and have defaults.
+    The dataclass's fields are annotated as options and have defaults.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -112,13 +104,13 @@ def with_options(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..
 
         signature = inspect.signature(command, eval_str=True)
         keyword = inspect.Parameter.KEYWORD_ONLY
-        own = [x for name, x in signature.parameters.items() if name != "options"]
+        arguments = [x for name, x in signature.parameters.items() if name != "options"]
         added = [
             x.replace(kind=keyword)
             for x in inspect.signature(kind, eval_str=True).parameters.values()
         ]
-        run.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
-        run.__annotations__ = {x.name: x.annotation for x in (*own, *added)}
+        run.__signature__ = signature.replace(parameters=[*arguments, *added])  # type: ignore[attr-defined]
+        run.__annotations__ = {x.name: x.annotation for x in (*arguments, *added)}
         return run
 
     return decorate
@@ -130,38 +122,22 @@ def parse_changes(option: str, texts: Sequence[str]) -> dict[str, Any]:
     A value is read as TOML (``0.98``, ``true``, ``[32, 32]``), or as Python's ``True``, ``False``
     and ``None``; any other is a text. ``a.b=1`` is the entry ``b`` of the table ``a``.
 
-    Args:
-        option: The option, to name in errors.
-        texts: What was given.
-
     Raises:
-        ValueError: One has no name or no value, or comes twice.
+        ValueError: A text has no name or no value, or a name comes twice.
     """
     changes: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
-        path = [part.strip() for part in name.split(".")]
-        if not equals or not all(path):
-            raise ValueError(f"{option} {text!r} is not NAME=VALUE, such as {option} {_EXAMPLE}")
-        place = changes
-        if _is_said(changes, path):
+        *tables, key = [part.strip() for part in name.split(".")]
+        if not equals or not all([*tables, key]):
+            raise ValueError(f"{option} {text!r} is not NAME=VALUE, such as {option} gamma=0.98")
+        place: Any = changes
+        for table in tables:
+            place = place.setdefault(table, {}) if isinstance(place, dict) else None
+        if not isinstance(place, dict) or key in place:
             raise ValueError(f"{option} says twice what {name.strip()!r} is; leave out one of them")
-        for table in path[:-1]:
-            place = place.setdefault(table, {})
-        place[path[-1]] = _parse_value(value.strip())
+        place[key] = _parse_value(value.strip())
     return changes
-
-
-def _is_said(changes: dict[str, Any], path: Sequence[str]) -> bool:
-    """Tell whether a value stands at a path, or where one of its tables should."""
-    place: Any = changes
-    for name in path:
-        if not isinstance(place, dict):
-            return True
-        if name not in place:
-            return False
-        place = place[name]
-    return True
 
 
 def _parse_value(text: str) -> Any:
@@ -174,14 +150,7 @@ def _parse_value(text: str) -> Any:
 
 
 def leaderboard_folder(given: Path | None) -> Path:
-    """Return the folder of the results table.
-
-    Args:
-        given: The one that was named; None for the checkout's.
-
-    Raises:
-        ValueError: None was named, and this is no checkout.
-    """
+    """Return the given folder of the results table, or that of the checkout."""
     if given is not None:
         return given
     root = checkout_root()
@@ -193,18 +162,10 @@ def leaderboard_folder(given: Path | None) -> Path:
 def load_shown(
     command: str, agent: str, env: str | None
 ) -> tuple[Any, str, str, Mapping[str, Any]]:
-    """Load the agent that a command shows or exports.
+    """Load an agent of the zoo or of a run's folder for a command that shows or exports it.
 
-    Args:
-        command: Name of the command, for what it says.
-        agent: Folder of a run, or an agent of the zoo with stored weights.
-        env: Environment; None for that of the run.
-
-    Returns:
-        Model, environment, name and arguments of the environment.
-
-    Raises:
-        ValueError: There is no such run or agent, or no environment is named for an agent.
+    Returns model, environment, name and arguments of the environment, which is that of the run if
+    none is given. Raises ``ValueError`` if there is no such agent, or no environment for it.
     """
     from snn_gym._base.names import did_you_mean
     from snn_gym.leaderboard import load_pretrained
@@ -221,8 +182,8 @@ def load_shown(
             f"{did_you_mean(agent, agent_ids())} `snn-gym pretrained` lists stored agents, and "
             "`snn-gym train` makes runs"
         )
-    found = read_manifest(run)
-    lean = "" if found.parent_sha256 is None else "lean "
-    arguments = found.environment_kwargs if env in (None, found.environment) else {}
-    name = f"{lean}{found.agent or found.policy}"
-    return load_agent(run), env or found.environment, name, arguments
+    manifest = read_manifest(run)
+    lean = "" if manifest.parent_sha256 is None else "lean "
+    arguments = manifest.environment_kwargs if env in (None, manifest.environment) else {}
+    name = f"{lean}{manifest.agent or manifest.policy}"
+    return load_agent(run), env or manifest.environment, name, arguments

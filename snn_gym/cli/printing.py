@@ -1,4 +1,4 @@
-"""Output of commands: one function that prints, and tables, evaluations and rows by it."""
+"""Output of commands: lines, tables, evaluations and rows."""
 
 from __future__ import annotations
 
@@ -16,69 +16,45 @@ _MAX_SHOWN = 2000
 
 
 def in_one_line(text: str) -> str:
-    """Return a message as one printable line of bounded length; it may quote a stranger's file.
-
-    Args:
-        text: The message.
-    """
+    """Return a message as one printable line of bounded length; it may quote a stranger's file."""
     line = " ".join(text.split())
     return without_controls(line if len(line) <= _MAX_SHOWN else f"{line[:_MAX_SHOWN]}…")
 
 
 def say(*texts: object) -> None:
-    """Print texts to standard output; all that commands print goes through here.
+    """Print each text to standard output, or an empty line if there is none.
 
     A text may quote a stranger's file, so its control characters are shown as ``?``.
-
-    Args:
-        *texts: Each a line, or several with line ends between; none for an empty line.
     """
     for text in texts or ("",):
         typer.echo(without_controls(str(text)))
 
 
 def describe_refusal(error: OSError) -> str:
-    """Return what the operating system refused, and what to do about it.
-
-    Args:
-        error: Its error.
-    """
+    """Return an error of the operating system in words, with a fix."""
     if error.filename is None or error.strerror is None:
         return str(error)
     if isinstance(error, FileExistsError | NotADirectoryError):
         return f"{error.filename} is a file; expected a folder; name another"
-    said = f"{error.strerror[:1].lower()}{error.strerror[1:]}"
-    return f"{error.filename}: {said}; name a place that can be read and written"
+    problem = f"{error.strerror[:1].lower()}{error.strerror[1:]}"
+    return f"{error.filename}: {problem}; name a place that can be read and written"
 
 
 def print_columns(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Print a table, each column as wide as its widest text.
-
-    Args:
-        header: Heading of each column.
-        rows: Texts under them.
-    """
+    """Print a table, each column as wide as its widest text."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     for row in (header, *rows):
         say("  ".join(map(str.ljust, row, widths)).rstrip())
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines as they come.
-
-    Args:
-        lines: Texts.
-    """
+    """Print lines as they come."""
     for line in lines:
         say(line)
 
 
 def print_evaluation(result: Evaluation) -> None:
-    """Print what a policy earned, and what its decisions cost.
-
-    Args:
-        result: Evaluation of the policy.
-    """
+    """Print the score of a policy and the costs of its decisions."""
     from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED
 
     scores = f"IQM {result.iqm:.2f}, mean {result.mean:.2f}"
@@ -96,20 +72,19 @@ def print_evaluation(result: Evaluation) -> None:
         say(f"  {column.heading} per decision: {shown or 'none'}")
 
 
-def print_played(results: Iterable[Any], what: str) -> None:
-    """Print what came of stored rows as it comes, and in the end of how many.
+def print_played(results: Iterable[Any], summary: str) -> None:
+    """Print results of `snn_gym.leaderboard.reevaluation` as they come, and count the rows.
 
-    Args:
-        results: What came of each row, as `snn_gym.leaderboard.reevaluation` gives it.
-        what: What came of those that hold, with a place for the number of the others.
+    The summary says what happened to the good rows, with a place for the number of bad ones.
 
     Raises:
-        ValueError: Some do not hold.
+        ValueError: Some rows do not hold.
     """
-    counts = [0, 0]
+    good = bad = 0
     for result in results:
         say(result)
-        counts[result.problem is not None] += 1
-    say(f"{counts[0]} rows {what.format(counts[1])}")
-    if counts[1]:
-        raise ValueError(f"{counts[1]} rows do not hold; see the lines above")
+        good += result.problem is None
+        bad += result.problem is not None
+    say(f"{good} rows {summary.format(bad)}")
+    if bad:
+        raise ValueError(f"{bad} rows do not hold; see the lines above")

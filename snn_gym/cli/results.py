@@ -13,7 +13,7 @@ from snn_gym.cli.options import Leaderboard, leaderboard_folder, with_options
 from snn_gym.cli.printing import print_played, say
 
 
-# ---- cli submit ----------------------------------------------------------------------------------
+# ---- submit --------------------------------------------------------------------------------------
 def submit(
     run: Annotated[
         Path | None, typer.Argument(help="Folder that `snn-gym train` wrote.", show_default="none")
@@ -24,20 +24,23 @@ def submit(
     *,
     nir: Annotated[
         Path | None,
-        typer.Option("--nir", help="NIR graph, in place of a run.", show_default="none"),
+        typer.Option("--nir", help="NIR graph to submit instead of a run.", show_default="none"),
     ] = None,
     host: Annotated[
         Path | None,
-        typer.Option(help="JSON file of what its host does.", show_default="that beside the graph"),
+        typer.Option(
+            help="JSON file of the graph's host, as `snn-gym export --nir` writes it.",
+            show_default="that beside the graph",
+        ),
     ] = None,
     env: Annotated[str, typer.Option(help="Environment that the graph acts on.")] = "",
-    agent: Annotated[str, typer.Option(help="Name that the table shows the graph under.")] = "",
-    seed: Annotated[int, typer.Option(min=0, help="Seed that the graph was trained with.")] = 0,
+    agent: Annotated[str, typer.Option(help="Name of the graph in the table.")] = "",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the graph's training.")] = 0,
     steps: Annotated[
         int, typer.Option(min=0, help="Environment steps of its training, 0 if unknown.")
     ] = 0,
 ) -> None:
-    """Evaluate a run, or a graph from elsewhere, and write a submission of it."""
+    """Evaluate a run, or a graph trained elsewhere, and write its submission."""
     if (run is None) == (nir is None):
         raise ValueError("submit what? give either the folder of a run or --nir FILE")
     if run is not None:
@@ -47,7 +50,7 @@ def submit(
 
         say(f"submission: {submit_run(run, out)}")
         return
-    assert nir is not None  # the other one of the two
+    assert nir is not None  # because there is no run
     if not env or not agent:
         raise ValueError("--nir needs --env ID and --agent NAME")
     from snn_gym.export import submit_nir
@@ -55,62 +58,64 @@ def submit(
 
     is_new = agent not in agent_ids()
     folder = out or nir.with_name(f"{nir.stem}-submission")
-    made = submit_nir(nir, env, agent, folder, host=host, seed=seed, steps=steps)
-    say(f"submission: {made}")
+    say(f"submission: {submit_nir(nir, env, agent, folder, host=host, seed=seed, steps=steps)}")
     if is_new:
         say(f"new agent: agents/{agent}; say in its README.md who trained it, where and how")
 
 
-# ---- cli verify ----------------------------------------------------------------------------------
+# ---- verify --------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class VerifyOptions:
     """Options of ``verify``."""
 
     leaderboard: Leaderboard = None
     again: Annotated[
-        bool, typer.Option("--again", help="Evaluate the rows of an earlier evaluator again.")
+        bool, typer.Option("--again", help="Evaluate rows of an earlier evaluator again.")
     ] = False
     retrain: Annotated[
-        bool, typer.Option("--retrain", help="Train the submission, or the rows, again as well.")
+        bool, typer.Option("--retrain", help="Also train the submission, or the rows, again.")
     ] = False
     salt: Annotated[
-        Path | None, typer.Option(help="Play episodes too that are drawn with this secret file.")
+        Path | None, typer.Option(help="Secret file that draws hidden episodes; play them too.")
     ] = None
     curves: Annotated[
         Path | None,
-        typer.Option(help="Add the learning curves of a sweep's runs to the rows without one."),
+        typer.Option(
+            help="Folder of a sweep's runs; add their learning curves to rows without one."
+        ),
     ] = None
     faults: Annotated[
-        bool, typer.Option("--faults", help="Play the rows with faults that were not yet.")
+        bool, typer.Option("--faults", help="Play rows with faults, if that was not done yet.")
     ] = False
     agent: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only rows of this agent, each, with --faults or --retrain.", show_default="all"
+            help="With --faults or --retrain: only rows of this agent; may be repeated.",
+            show_default="all",
         ),
     ] = None
     parents: Annotated[
         bool,
         typer.Option(
-            "--parents", help="With --retrain: rows without its mark that lean rows were made from."
+            "--parents", help="With --retrain: parents of lean rows that were not trained again."
         ),
     ] = False
     lines: Annotated[
         bool,
         typer.Option(
-            "--lines", help="With --retrain: one row of each line of the table without its mark."
+            "--lines", help="With --retrain: one row of each line that has none trained again."
         ),
     ] = False
     sample: Annotated[
         float,
-        typer.Option(min=0, max=100, help="Percentage of the rows that --retrain draws at random."),
+        typer.Option(min=0, max=100, help="With --retrain: percentage of rows, drawn at random."),
     ] = 100.0
     seed: Annotated[int, typer.Option(min=0, help="Seed of that draw.")] = 0
     processes: Annotated[int, typer.Option(min=1, help="Rows at a time, without a folder.")] = 1
 
     @property
-    def for_rows(self) -> int:
-        """How many things are to be done that are for stored rows alone."""
+    def row_tasks(self) -> int:
+        """Number of given tasks that are for stored rows only."""
         return self.again + self.faults + (self.curves is not None)
 
 
@@ -122,14 +127,14 @@ def verify(
     *,
     options: VerifyOptions,
 ) -> None:
-    """Run a submission again and, if it gives what it claims, add its row to the table."""
+    """Run a submission again and, if its claims hold, add its row to the table."""
     from snn_gym.leaderboard.hidden import read_salt
 
     board = leaderboard_folder(options.leaderboard)
     secret = None if options.salt is None else read_salt(options.salt, board)
-    if folder is not None and not options.for_rows:
+    if folder is not None and not options.row_tasks:
         _verify_submission(folder, board, options.retrain, secret)
-    elif folder is not None or options.for_rows + options.retrain + (secret is not None) != 1:
+    elif folder is not None or options.row_tasks + options.retrain + (secret is not None) != 1:
         raise ValueError(
             "verify takes a submission's folder, or for the rows there are one of --again, "
             "--retrain, --salt, --curves and --faults"
@@ -156,15 +161,15 @@ def _verify_submission(folder: Path, board: Path, retrain: bool, secret: bytes |
         say(f"new leaderboard: {board}, whose rows {DIGESTS_NAME} accounts for")
     say(f"verified: {path}\nre-run {VerificationSettings().describe()}")
     row = read_row(board, path, path.read_bytes())
-    for other in split_rows(board, list_rows(board))[1]:
-        if other.row == row:
-            say(f"does not rank: {other.reason}")
+    for unranked in split_rows(board, list_rows(board))[1]:
+        if unranked.row == row:
+            say(f"does not rank: {unranked.reason}")
     if secret is not None:
         say(describe(row))
 
 
 def _played(board: Path, options: VerifyOptions, secret: bytes | None) -> tuple[Iterable[Any], str]:
-    """Return what comes of stored rows, and how to say what came of them all."""
+    """Return the results of stored rows as they come, and their summary for `print_played`."""
     from snn_gym.leaderboard import reevaluation as rows
 
     processes = options.processes
@@ -178,14 +183,15 @@ def _played(board: Path, options: VerifyOptions, secret: bytes | None) -> tuple[
         return played, "played with faults, {} were not"
     if options.again:
         return rows.reevaluate(board, processes=processes), "written, {} left as they were"
-    share, seed = options.sample / 100, options.seed
-    choice: rows.Choice = "parents" if options.parents else "lines" if options.lines else "all"
+    choice: rows.Choice = "parents" if options.parents else "all"
+    if options.lines:
+        choice = "lines"
     played = rows.retrain_rows(
         board,
         choice=choice,
         agents=options.agent or (),
-        share=share,
-        seed=seed,
+        share=options.sample / 100,
+        seed=options.seed,
         processes=processes,
     )
     return played, "trained again, {} do not hold"

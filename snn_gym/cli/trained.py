@@ -1,24 +1,31 @@
-"""Commands on trained agents: list, compare, export, draw and watch them."""
+"""The commands ``pretrained``, ``compare``, ``export``, ``plot`` and ``watch``."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from snn_gym._base.names import shown_seeds
-from snn_gym.cli.options import MOST_EPISODES, Run, Shown, ShownEnvironment, load_shown
+from snn_gym.cli.options import (
+    MOST_EPISODES,
+    Run,
+    Shown,
+    ShownEnvironment,
+    load_shown,
+    with_options,
+)
 from snn_gym.cli.printing import print_columns, print_lines, say
 
 if TYPE_CHECKING:
     from snn_gym.leaderboard.comparison import Side
-    from snn_gym.plots import Film
 
 
-# ---- cli trained ---------------------------------------------------------------------------------
+# ---- pretrained and compare ----------------------------------------------------------------------
 Trained = Annotated[
     Path | None,
     typer.Option(
@@ -36,26 +43,28 @@ def pretrained(
     agent: Annotated[str | None, typer.Option(help="Only this agent.", show_default="all")] = None,
     leaderboard: Trained = None,
 ) -> None:
-    """List the trained agents that `snn_gym.load_pretrained` gives."""
+    """List the trained agents that `snn_gym.load_pretrained` loads."""
     from snn_gym.leaderboard.pretrained import list_trained, weights_bytes
     from snn_gym.leaderboard.results import parents
     from snn_gym.leaderboard.table import summarise
 
-    found = list_trained(agent, env, leaderboard)
+    listed = list_trained(agent, env, leaderboard)
     lines = []
-    for held in (trained for trained in found if trained.rows):
-        row = held.row()
+    for trained in listed:
+        if not trained.rows:
+            continue
+        row = trained.row()
         line = summarise([row])
-        whole = summarise(held.ranked or held.rows, parents(held.parents))
+        every = summarise(trained.ranked or trained.rows, parents(trained.parents))
         lines.append(
             (
-                held.agent,
-                held.environment,
-                shown_seeds(x.seed for x in held.rows),
+                trained.agent,
+                trained.environment,
+                shown_seeds(x.seed for x in trained.rows),
                 str(row.seed),
                 line.score(line.mean),
-                whole.cost(line.operations_per_decision),
-                whole.cost(line.synops_per_decision),
+                every.cost(line.operations_per_decision),
+                every.cost(line.synops_per_decision),
                 f"{weights_bytes(row, leaderboard) / 1000:.1f} kB",
             )
         )
@@ -66,7 +75,7 @@ def pretrained(
         "\nReturn, costs and size are those of the seed of the median return; costs are in "
         "brackets where no seed was trained again."
     )
-    absent = [trained for trained in found if trained.elsewhere]
+    absent = [trained for trained in listed if trained.elsewhere]
     if absent:
         seeds = sum(len(trained.elsewhere) for trained in absent)
         say(
@@ -77,7 +86,9 @@ def pretrained(
 
 def compare(
     one: Annotated[str, typer.Argument(help="Agent of the table, or folder of a run or of runs.")],
-    other: Annotated[str, typer.Argument(help="What to compare it with, likewise.")],
+    other: Annotated[
+        str, typer.Argument(help="Second agent of the table, or folder of a run or of runs.")
+    ],
     env: Annotated[str, typer.Option(help="Environment, such as CartPole-v1.")],
     save: Annotated[
         Path | None, typer.Option(help="Picture to write, PNG or SVG.", show_default="none")
@@ -104,112 +115,121 @@ def compare(
 
 
 def _curve_lines(sides: tuple[Side, Side]) -> list[tuple[str, str, str]]:
-    """Return what the learning curves say at each quarter of the longer training, if there are."""
+    """Return lines of learning curves at each quarter of the longer training; none for rows."""
     from snn_gym.plots.comparison import QUARTERS, at_quarters
 
     if not any(side.runs for side in sides):
         return []
     steps = max(step for side in sides for step in side.line.steps)
-    one, other = (
+    columns = (
         [side.shown(values, side.line.score) for values in at_quarters(side, steps)]
         for side in sides
     )
     names = [f"training return at {round(share * steps):,}" for share in QUARTERS]
-    return list(zip(names, one, other, strict=True))
+    return list(zip(names, *columns, strict=True))
 
 
-# ---- cli export ----------------------------------------------------------------------------------
-def export(
-    agent: Shown,
-    env: ShownEnvironment = None,
-    *,
+# ---- export --------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class ExportOptions:
+    """Options of ``export``."""
+
     c: Annotated[
         Path | None, typer.Option("--c", help="Folder to write C files into.", show_default="none")
-    ] = None,
+    ] = None
     nir: Annotated[
         Path | None, typer.Option("--nir", help="NIR graph to write.", show_default="none")
-    ] = None,
+    ] = None
     onnx: Annotated[
-        Path | None,
-        typer.Option("--onnx", help="ONNX model to write.", show_default="none"),
-    ] = None,
+        Path | None, typer.Option("--onnx", help="ONNX model to write.", show_default="none")
+    ] = None
     hardware: Annotated[
-        bool, typer.Option("--hardware", help="Write nothing; say what chips would need for it.")
-    ] = False,
+        bool,
+        typer.Option("--hardware", help="Write nothing; print the resources that chips need."),
+    ] = False
     fixed_point: Annotated[
         bool, typer.Option("--fixed-point", help="C with weights of 8 bits, potentials of 16.")
-    ] = False,
+    ] = False
     drop_silent: Annotated[
         bool, typer.Option("--drop-silent", help="C without neurons that never fire.")
-    ] = False,
+    ] = False
     episodes: Annotated[
-        int, typer.Option(min=1, help="Episodes that are played for scales and silent neurons.")
-    ] = 20,
-    name: Annotated[str, typer.Option(help="What functions and files are called after.")] = "agent",
-) -> None:
-    """Write an agent as C source that allocates nothing, as a NIR graph or an ONNX model."""
-    if sum(x is not None for x in (c, nir, onnx)) + hardware != 1:
+        int, typer.Option(min=1, help="Episodes that show scales and silent neurons.")
+    ] = 20
+    name: Annotated[str, typer.Option(help="Name of the C functions and files.")] = "agent"
+
+
+@with_options(ExportOptions)
+def export(agent: Shown, env: ShownEnvironment = None, *, options: ExportOptions) -> None:
+    """Write an agent as C source that allocates no memory, as a NIR graph or an ONNX model."""
+    targets = [x for x in (options.c, options.nir, options.onnx) if x is not None]
+    if len(targets) + options.hardware != 1:
         raise ValueError(
             "export to what? give one of --c FOLDER, --nir FILE, --onnx FILE and --hardware"
         )
-    for target in filter(None, (c, nir, onnx)):
+    for target in targets:
         if target.exists() and (target.is_file() or any(target.iterdir())):
             raise ValueError(f"{target} exists already; name another place")
-    from snn_gym.export import to_c, to_nir, to_onnx, visit
+    from snn_gym.export import program_of, to_nir, to_onnx, visit
 
-    model, env_id, title, arguments = load_shown("export", agent, env)
-    if nir is not None:
-        graph = to_nir(model, nir)
+    model, env_id, name, arguments = load_shown("export", agent, env)
+    title, episodes = f"{name} on {env_id}", options.episodes
+    if options.nir is not None:
+        graph = to_nir(model, options.nir)
         say(f"written: {graph.graph}, and what belongs to the host: {graph.host}")
-    if onnx is not None:
-        say(f"written: {to_onnx(model, onnx)}")
-    if hardware:
-        numbers = _on_hardware(model, agent, env_id, episodes, arguments)
-        print_lines([f"{title} on {env_id}, {episodes} episodes", *numbers])
-    if c is None:
-        return
+    if options.onnx is not None:
+        say(f"written: {to_onnx(model, options.onnx)}")
+    program = program_of(model) if options.hardware else None
+    if program is not None and not program.spiking:
+        raise ValueError(f"{agent} has no spiking neurons; name a spiking agent")
     visits = None
-    if fixed_point or drop_silent:
+    if options.hardware or (options.c and (options.fixed_point or options.drop_silent)):
         visits = visit(model, env_id, episodes, env_kwargs=arguments)
-    files = to_c(
-        model, c, visits=visits, fixed_point=fixed_point, drop_silent=drop_silent, name=name,
-        title=f"{title} on {env_id}",
-    )  # fmt: skip
-    sizes = ", ".join(str(x) for x in files.sizes)
-    say(f"{title} on {env_id}: layers of {sizes}")
-    say(f"{files.constant_bytes:,} bytes of constants, {files.state_bytes:,} of state")
-    say(f"written: {files.header}, {files.source}, {files.program}")
-    say(
-        f"next: cc -std=c99 -O3 -o {c / name} {files.source} {files.program} -lm, and send it "
-        "observations, a line for each"
-    )
+    if program is not None:
+        say(f"{title}, {episodes} episodes", *_hardware_lines(program, visits, agent, env_id))
+    if options.c is not None:
+        _export_c(model, options.c, visits, options, title)
 
 
-def _on_hardware(
-    model: Any, agent: str, env_id: str, episodes: int, arguments: Mapping[str, Any]
-) -> Iterator[str]:
-    """Return what chips would need for an agent, beside its twin of the results table."""
-    from snn_gym.export import program_of, visit
+def _hardware_lines(program: Any, visits: Any, agent: str, env_id: str) -> Iterator[str]:
+    """Return the resources that chips need for an agent, beside its twin of the results table."""
     from snn_gym.export.hardware import describe
     from snn_gym.leaderboard.pretrained import twin_costs
     from snn_gym.zoo import agent_ids, read_manifest
 
-    program = program_of(model)
-    if not program.spiking:
-        raise ValueError(f"{agent} has no spiking neurons; name a spiking agent")
     name = agent if agent in agent_ids() else read_manifest(Path(agent)).agent
-    visits = visit(model, env_id, episodes, env_kwargs=arguments)
     return describe(program, visits, None if name is None else twin_costs(name, env_id))
 
 
-# ---- cli pictures --------------------------------------------------------------------------------
+def _export_c(model: Any, folder: Path, visits: Any, options: ExportOptions, title: str) -> None:
+    from snn_gym.export import to_c
+
+    files = to_c(
+        model,
+        folder,
+        visits=visits,
+        fixed_point=options.fixed_point,
+        drop_silent=options.drop_silent,
+        name=options.name,
+        title=title,
+    )
+    say(f"{title}: layers of {', '.join(map(str, files.sizes))}")
+    say(f"{files.constant_bytes:,} bytes of constants, {files.state_bytes:,} of state")
+    say(f"written: {files.header}, {files.source}, {files.program}")
+    say(
+        f"next: cc -std=c99 -O3 -o {folder / options.name} {files.source} {files.program} -lm, and "
+        "send it observations, a line for each"
+    )
+
+
+# ---- plot and watch ------------------------------------------------------------------------------
 def plot(
     run: Run,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the pictures.", show_default="RUN/plots")
     ] = None,
     formats: Annotated[
-        str, typer.Option("--format", help="Formats, with commas between.")
+        str, typer.Option("--format", help="Formats: png, svg or both, with a comma between.")
     ] = "png,svg",
 ) -> None:
     """Draw a run: spikes, membrane traces, the learning curve, dynamics over training."""
@@ -229,32 +249,27 @@ def watch(
     episodes: Annotated[int, typer.Option(min=1, help="Episodes, one seed each.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the first episode.")] = 0,
     max_steps: Annotated[
-        int | None, typer.Option(min=1, help="Decisions of an episode.", show_default="all")
+        int | None, typer.Option(min=1, help="Most decisions of an episode.", show_default="all")
     ] = None,
     fps: Annotated[int, typer.Option(help="Frames per second.")] = 25,
 ) -> None:
-    """Show an agent at its task, and the spikes of its network: in a window, or as a film."""
+    """Show an agent's episodes and the spikes of its network: in a window, or as a film."""
     from snn_gym.plots import FilmSettings, record_film, show_film
-    from snn_gym.plots.films import check_film_path, check_window
+    from snn_gym.plots.films import check_film_path, check_window, shown_return
 
     settings = FilmSettings(episodes, seed, max_steps, fps)
     if save is None:
         check_window()
     else:
         check_film_path(save)
-        # Tasks are drawn with pygame, which would look for a screen, and complain of having none.
+        # Tasks are drawn with pygame, which would warn that there is no screen.
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     model, env_id, name, arguments = load_shown("watch", agent, env)
+    options: dict[str, Any] = {"settings": settings, "env_kwargs": arguments, "name": name}
     if save is None:
-        film = show_film(model, env_id, settings, env_kwargs=arguments, name=name)
+        film = show_film(model, env_id, **options)
     else:
-        film = record_film(model, env_id, save, settings, env_kwargs=arguments, name=name)
-    _print_film(film, save)
-
-
-def _print_film(film: Film, path: Path | None) -> None:
-    from snn_gym.plots.films import shown_return
-
+        film = record_film(model, env_id, save, **options)
     for played in film.episodes:
         spikes = played.spikes_per_decision
         each = "" if spikes is None else f", {spikes:,.1f} spikes each"
@@ -262,5 +277,5 @@ def _print_film(film: Film, path: Path | None) -> None:
             f"seed {played.seed}: return {shown_return(played.episode_return)}, "
             f"{played.decisions:,} decisions{each}"
         )
-    if path is not None:
-        say(f"film: {path}, {film.frames} frames, {path.stat().st_size / 1000:,.0f} kB")
+    if save is not None:
+        say(f"film: {save}, {film.frames} frames, {save.stat().st_size / 1000:,.0f} kB")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from snn_gym.training import RunSettings
 
 
-# ---- cli train -----------------------------------------------------------------------------------
+# ---- train ---------------------------------------------------------------------------------------
 _Changes = list[str] | None
 
 
@@ -35,7 +35,7 @@ class TrainOptions:
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run.", show_default="runs/AGENT/ENV/SEED")
     ] = None
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0
     steps: Annotated[
         int | None, typer.Option(help="Environment steps.", show_default="the budget")
     ] = None
@@ -48,14 +48,15 @@ class TrainOptions:
     progress: Annotated[
         bool | None,
         typer.Option(
-            help="Say how it is doing, and what came of it.", show_default="on a terminal; the end"
+            help="Show the progress on standard error, and the score at the end.",
+            show_default="progress on a terminal only",
         ),
     ] = None
     progress_interval: Annotated[
-        float, typer.Option(min=0, help="Least seconds between the progress line's counts.")
+        float, typer.Option(min=0, help="Least seconds between counts of operations.")
     ] = 2.0
     dynamics: Annotated[
-        bool, typer.Option("--dynamics", help="Log what the network does, in dynamics.csv.")
+        bool, typer.Option("--dynamics", help="Log the network's dynamics, in dynamics.csv.")
     ] = False
     seeding: Annotated[
         Literal["disjoint", "consecutive"],
@@ -63,25 +64,32 @@ class TrainOptions:
     ] = "disjoint"
     hyperparameters: Annotated[
         _Changes,
-        typer.Option("--set", metavar="NAME=VALUE", help="A hyper-parameter of your own, each."),
+        typer.Option("--set", metavar="NAME=VALUE", help="Set a hyper-parameter; may be repeated."),
     ] = None
     network: Annotated[
         _Changes,
-        typer.Option(metavar="NAME=VALUE", help="A setting of the network of your own, each."),
+        typer.Option(metavar="NAME=VALUE", help="Set a value of the network; may be repeated."),
     ] = None
     env_arg: Annotated[
-        _Changes, typer.Option(metavar="NAME=VALUE", help="An argument of the environment, each.")
+        _Changes,
+        typer.Option(
+            metavar="NAME=VALUE", help="Set an argument of the environment; may be repeated."
+        ),
     ] = None
     eval_every: Annotated[
-        int, typer.Option(help="Environment steps between evaluations; keep the best policy, too.")
+        int,
+        typer.Option(
+            help="Environment steps between evaluations, which also save the best policy; 0 for "
+            "none."
+        ),
     ] = 0
     device: Device = "cpu"
     track: Annotated[
-        bool, typer.Option("--track", help="Log to Weights & Biases too, if it is installed.")
+        bool, typer.Option("--track", help="Log to Weights & Biases too, which must be installed.")
     ] = False
 
     def recipe(self) -> dict[str, Any]:
-        """Return what decides the outcome, as ``snn_gym.training.train`` takes it."""
+        """Return the settings that decide the outcome, as arguments of `snn_gym.training.train`."""
         return {
             "seed": self.seed,
             "steps": self.steps,
@@ -109,7 +117,7 @@ def train(
     _check_order(agent, env)
     recipe = options.recipe()
     settings = make_run_settings(agent, env, **recipe)
-    recipe["device"] = settings.device  # that it is another one was said
+    recipe["device"] = settings.device  # a warning of another device came above
     folder = options.out or Path("runs") / agent / env.replace("/", "__") / str(options.seed)
     say(f"training {agent} on {env}: {settings.steps:,} steps, seed {options.seed}")
     run = train_agent(
@@ -128,7 +136,7 @@ def train(
     since = "" if run.resumed_at is None else f" (resumed at {run.resumed_at:,})"
     say(f"trained {run.steps:,} steps{since}: {folder}")
     if options.progress is not False:
-        _say_what_came_of_it(folder, settings)
+        _print_result(folder, settings)
 
 
 def _check_order(agent: str, env: str) -> None:
@@ -141,8 +149,8 @@ def _check_order(agent: str, env: str) -> None:
         )
 
 
-def _say_what_came_of_it(folder: Path, settings: RunSettings) -> None:
-    """Print score and operations of a finished run, what is where, and what to try next."""
+def _print_result(folder: Path, settings: RunSettings) -> None:
+    """Print score, operations and files of a finished run, and commands to try next."""
     from snn_gym.training.evaluations import BEST_FOLDER
     from snn_gym.training.logs import TENSORBOARD_FOLDER
     from snn_gym.training.run import EPISODES_FILE
@@ -157,12 +165,12 @@ def _say_what_came_of_it(folder: Path, settings: RunSettings) -> None:
     say(f"episodes: {folder / EPISODES_FILE}")
     say(f"curves: tensorboard --logdir {folder / TENSORBOARD_FOLDER}")
     words = f"{shlex.quote(str(folder))}{module_words()}"
-    others = "plot, evaluate or submit" if _may_be_submitted(settings) else "plot or evaluate"
-    say(f"next: snn-gym watch {words} --save film.gif, or {others} it")
+    commands = "plot, evaluate or submit" if _may_be_submitted(settings) else "plot or evaluate"
+    say(f"next: snn-gym watch {words} --save film.gif, or {commands} it")
 
 
 def _may_be_submitted(settings: RunSettings) -> bool:
-    """Tell whether the results table takes such a run."""
+    """Return True if the results table takes such a run."""
     from snn_gym.zoo import load_agent_spec
 
     changes = (settings.hyperparameters, settings.network, settings.environment_kwargs)
@@ -171,31 +179,40 @@ def _may_be_submitted(settings: RunSettings) -> bool:
 
 
 def _score(model: Any, settings: RunSettings) -> str:
-    """Play with the final policy on the seeds of evaluations during training."""
+    """Evaluate the final policy on the seeds of evaluations during training, in words."""
     from snn_gym.leaderboard import evaluate
     from snn_gym.training.evaluations import EVALUATION_EPISODES, FIRST_SEED
 
     seeds = range(FIRST_SEED, FIRST_SEED + EVALUATION_EPISODES)
     arguments = settings.environment_kwargs
     result = evaluate(model, settings.environment, seeds=seeds, env_kwargs=arguments)
-    earned = f"score: mean return {result.mean:,.2f} in {len(seeds)} episodes on other seeds"
-    return f"{earned}; {result.in_words()}"
+    score = f"score: mean return {result.mean:,.2f} in {len(seeds)} episodes on other seeds"
+    return f"{score}; {result.in_words()}"
 
 
-# ---- cli new -------------------------------------------------------------------------------------
+# ---- new -----------------------------------------------------------------------------------------
 Kind = Literal["agent", "env", "neuron"]
 _NAMES = {
-    "agent": (AGENT_NAME, f"{AGENT_NAME_RULE}, such as my-agent"),
-    "env": (r"[A-Z][A-Za-z0-9]*(-v[0-9]+)?", "a word with a capital, such as Corridor"),
-    "neuron": (r"[a-z][a-z0-9_]*", "small letters, digits and underscores, such as my_neuron"),
+    "agent": ("an agent", AGENT_NAME, f"{AGENT_NAME_RULE}, such as my-agent"),
+    "env": (
+        "an environment",
+        r"[A-Z][A-Za-z0-9]*(-v[0-9]+)?",
+        "a word with a capital, such as Corridor",
+    ),
+    "neuron": (
+        "a neuron",
+        r"[a-z][a-z0-9_]*",
+        "small letters, digits and underscores, such as my_neuron",
+    ),
 }
+"""By kind its noun, the pattern of its names, and the pattern in words."""
 
 
 def new(
-    kind: Annotated[Kind, typer.Argument(help="What to begin: agent, env or neuron.")],
-    name: Annotated[str, typer.Argument(help="Its name.")],
+    kind: Annotated[Kind, typer.Argument(help="Kind of the new file: agent, env or neuron.")],
+    name: Annotated[str, typer.Argument(help="Name of the agent, environment or neuron.")],
 ) -> None:
-    """Write a working file to start from, for an agent, an environment or a neuron of your own."""
+    """Write a working file to start from: a new agent, environment or neuron."""
     values = _values(kind, name)
     file = Path(f"{values['module']}.py")
     if file.exists():
@@ -214,16 +231,12 @@ def new(
 
 
 def _values(kind: Kind, name: str) -> dict[str, str]:
-    """Return what stands for each name in the template.
-
-    Raises:
-        ValueError: The name does not fit the kind, or is taken.
-    """
+    """Return the values of the template's placeholders; raise ``ValueError`` for a bad name."""
     from snn_gym.zoo import agent_ids
 
-    pattern, expected = _NAMES[kind]
+    noun, pattern, expected = _NAMES[kind]
     if re.fullmatch(pattern, name) is None:
-        raise ValueError(f"the name of {_article(kind)} is {expected}; got {name!r}")
+        raise ValueError(f"the name of {noun} is {expected}; got {name!r}")
     if kind == "agent" and name in agent_ids():
         raise ValueError(f"the zoo has an agent {name!r} already; take another name")
     word = re.sub(r"-v[0-9]+$", "", name)
@@ -239,7 +252,3 @@ def _values(kind: Kind, name: str) -> dict[str, str]:
         "class_name": class_name,
         "parameters_name": f"{class_name}Parameters",
     }
-
-
-def _article(kind: Kind) -> str:
-    return {"agent": "an agent", "env": "an environment", "neuron": "a neuron"}[kind]

@@ -1,4 +1,4 @@
-"""Draw two agents side by side: returns, operations and, of runs, learning curves."""
+"""Picture of two agents side by side: returns, operations and, of runs, learning curves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from snn_gym.leaderboard.comparison import COMPARED_COSTS, Side
-from snn_gym.plots.run import FORMATS, FloatArray, averaged_episodes, learning_curve, step_axis
+from snn_gym.plots.frames import FloatArray
+from snn_gym.plots.run import FORMATS, averaged_episodes, learning_curve, step_axis
 from snn_gym.plots.style import agent_colours, new_figure, save, style, title
 from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.training.evaluations import read_episodes
@@ -28,18 +29,7 @@ _SPREAD = 0.12  # of the dots of a side, in the distance between two sides
 
 
 def learning_curves(side: Side) -> Curves:
-    """Read the learning curves of a side's runs.
-
-    Args:
-        side: A side; rows have none.
-
-    Returns:
-        Of each run environment steps and means, each (different steps,), without any where no
-        episode was logged.
-
-    Raises:
-        ValueError: A log was changed since, or is none.
-    """
+    """Return the learning curve of each run; an empty one where no episode was logged."""
     return tuple(map(_curve, side.runs))
 
 
@@ -52,35 +42,21 @@ def _curve(run: Path) -> tuple[FloatArray, FloatArray]:
 
 
 def at_quarters(side: Side, steps: int) -> list[list[float | None]]:
-    """Read the learning curves of a side's runs at each of `QUARTERS`.
+    """Return the last value of each run's learning curve at each of `QUARTERS` of some steps.
 
-    Args:
-        side: A side.
-        steps: Environment steps that the quarters are of.
-
-    Returns:
-        For each quarter the last value of each run's curve until there; None where no episode had
-        ended, or the run itself.
+    It is None where no episode had ended yet, or where the run had ended before.
     """
     runs = list(zip(learning_curves(side), side.line.steps[: len(side.runs)], strict=True))
     return [[_value(*run, round(quarter * steps)) for run in runs] for quarter in QUARTERS]
 
 
 def _value(curve: tuple[FloatArray, FloatArray], trained: int, at: int) -> float | None:
-    ended = int(np.searchsorted(curve[0], at, side="right"))
-    return float(curve[1][ended - 1]) if ended and at <= trained else None
+    episodes = int(np.searchsorted(curve[0], at, side="right"))
+    return float(curve[1][episodes - 1]) if episodes and at <= trained else None
 
 
 def save_comparison(sides: Sequence[Side], path: Path) -> Path:
-    """Draw two sides in one picture.
-
-    Args:
-        sides: The two.
-        path: File to write, PNG or SVG by its suffix; its folder is made if absent.
-
-    Raises:
-        ValueError: The suffix is another, or a run's log was changed.
-    """
+    """Draw two sides in a picture, PNG or SVG by its suffix, whose folder is made if absent."""
     check_picture(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with style():
@@ -90,14 +66,7 @@ def save_comparison(sides: Sequence[Side], path: Path) -> Path:
 
 
 def check_picture(path: Path) -> None:
-    """Refuse a file that no picture can be written to, before what takes time.
-
-    Args:
-        path: The file.
-
-    Raises:
-        ValueError: Its suffix is none of the formats.
-    """
+    """Raise ``ValueError`` for a file whose suffix is none of the formats."""
     if path.suffix[1:] not in FORMATS:
         raise ValueError(
             f"{path} is no picture's file; expected a name that ends in "
@@ -109,10 +78,6 @@ def draw_comparison(sides: Sequence[Side], curves: Sequence[Curves]) -> Figure:
     """Draw returns and operations with seeds as dots, and learning curves where there are any.
 
     Means, with intervals of the return, stand beside the dots of sides with seeds enough.
-
-    Args:
-        sides: The two.
-        curves: Learning curves of each.
     """
     has_curves = any(len(x) for of_side in curves for x, _ in of_side)
     panels = 3 if has_curves else 2

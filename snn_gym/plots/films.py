@@ -1,17 +1,18 @@
-"""Play episodes and show them as films: in a file, or in a window as they are played."""
+"""Films of episodes with the spikes of the agent's network, as a file or in a window."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import itertools
+import math
 import shutil
 import subprocess
+import tempfile
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,10 +42,10 @@ from snn_gym.policies.protocols import Acting, ActingPolicy
 from snn_gym.policies.raw_observations import RawPolicy, raw_policy
 from snn_gym.zoo.build import as_learned
 
-# ---- film files ----------------------------------------------------------------------------------
-FILM_FORMATS = (".gif", ".mp4")
-"""How the names of films end."""
+Shot = Callable[[], Frame]
+"""Function that draws the task now and returns the frame."""
 
+# ---- film files ----------------------------------------------------------------------------------
 MOST_GIF_BYTES = 1_000_000
 """Size above which frames of a GIF are left out."""
 
@@ -54,16 +55,8 @@ _SAMPLED_PICTURES = 8
 
 
 def check_film_path(path: Path) -> Path:
-    """Return where a film is to be written, if it can be.
-
-    Args:
-        path: The file.
-
-    Raises:
-        ValueError: The format is unknown, its folder is missing, or an mp4 needs ffmpeg, which is
-            not installed.
-    """
-    if path.suffix not in FILM_FORMATS:
+    """Return the path of a film, or raise ``ValueError`` if it cannot be written here."""
+    if path.suffix not in (".gif", ".mp4"):
         raise ValueError(f"{path} names no film; expected a name that ends in .gif or .mp4")
     if not path.absolute().parent.is_dir():
         raise ValueError(f"{path}: there is no folder {path.parent}; make it first")
@@ -76,25 +69,13 @@ def check_film_path(path: Path) -> Path:
 
 
 def write_film(frames: Sequence[Frame], path: Path, frames_per_second: int) -> int:
-    """Write frames one after the other; the last one stays for a second.
+    """Write frames of equal sizes as a film and return their number; the last stays for a second.
 
     Of a GIF of more than ``MOST_GIF_BYTES`` every second frame is left out, at half the pace, until
     it is small enough.
-
-    Args:
-        frames: At least one, of equal sizes.
-        path: File, ``.gif`` or ``.mp4``.
-        frames_per_second: Pace.
-
-    Returns:
-        Frames in the film.
-
-    Raises:
-        ValueError: ffmpeg failed.
     """
     if path.suffix == ".mp4":
-        last = itertools.repeat(draw_frame(frames[-1]), frames_per_second - 1)
-        _write_mp4(itertools.chain(map(draw_frame, frames), last), path, frames_per_second)
+        _write_mp4(frames, path, frames_per_second)
         return len(frames)
     palette, duration_ms = _palette(frames), 1000 / frames_per_second
     data = _encode_gif(frames, palette, duration_ms)
@@ -107,45 +88,37 @@ def write_film(frames: Sequence[Frame], path: Path, frames_per_second: int) -> i
 
 
 def _encode_gif(frames: Sequence[Frame], palette: Palette, duration_ms: float) -> bytes:
-    first, *others = (palette.image(draw_frame(frame)) for frame in frames)
-    durations_ms = [duration_ms] * len(others) + [max(1000.0, duration_ms)]
+    first, *rest = (palette.image(draw_frame(frame)) for frame in frames)
+    durations_ms = [duration_ms] * len(rest) + [max(1000.0, duration_ms)]
     file = io.BytesIO()
-    first.save(file, "GIF", save_all=True, append_images=others, duration=durations_ms, loop=0)
+    first.save(file, "GIF", save_all=True, append_images=rest, duration=durations_ms, loop=0)
     return file.getvalue()
 
 
 class Palette:
-    """At most 256 colours, and the nearest of them to any other.
+    """At most 256 colours (n, 3), and the nearest of them to any other.
 
     Pillow's own search is approximate, and gives equal areas different colours.
     """
 
     def __init__(self, colours: NDArray[np.uint8]) -> None:
-        """Prepare the search.
-
-        Args:
-            colours: (n, 3) RGB, n at most 256; of equal ones the first is taken.
-        """
         self.colours = colours
-        self._nearest = np.full(1 << 24, -1, np.int16)
+        self._nearest = np.full(1 << 24, -1, np.int16)  # by colour, filled as colours come
 
     def image(self, picture: Pixels) -> Image.Image:
         """Return a picture in these colours, without dithering, which would cost bytes."""
-        image = Image.frombytes("P", picture.shape[1::-1], self.indices(picture).tobytes())
+        image = Image.fromarray(self.indices(picture))
         image.putpalette(self.colours.tobytes())
         return image
 
     def indices(self, picture: Pixels) -> NDArray[np.uint8]:
         """Return the number of the nearest colour of every pixel, (height, width)."""
         packed = picture.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
-        found = self._nearest[packed]
-        unknown = np.unique(packed[found < 0])
-        if len(unknown):
-            rgb = unknown[:, np.newaxis] >> np.array([16, 8, 0]) & 255
-            differences = rgb[:, np.newaxis] - self.colours.astype(np.int64)
-            self._nearest[unknown] = np.square(differences).sum(axis=2).argmin(axis=1)
-            found = self._nearest[packed]
-        return found.astype(np.uint8)
+        unknown = np.unique(packed[self._nearest[packed] < 0])
+        rgb = unknown[:, np.newaxis] >> np.array([16, 8, 0]) & 255
+        differences = rgb[:, np.newaxis] - self.colours.astype(np.int64)
+        self._nearest[unknown] = np.square(differences).sum(axis=2).argmin(axis=1)
+        return self._nearest[packed].astype(np.uint8)
 
 
 def _palette(frames: Sequence[Frame]) -> Palette:
@@ -154,30 +127,27 @@ def _palette(frames: Sequence[Frame]) -> Palette:
     sampled = frames[:: -(-len(frames) // _SAMPLED_PICTURES)]
     pixels = np.concatenate([fitted(frame.picture).reshape(1, -1, 3) for frame in sampled], axis=1)
     reduced = Image.fromarray(pixels).quantize(_COLOURS - len(fixed), dither=Image.Dither.NONE)
-    of_tasks = np.array(reduced.getpalette() or [], np.uint8).reshape(-1, 3)
-    return Palette(np.concatenate([np.array(fixed, np.uint8), of_tasks])[:_COLOURS])
+    commonest = np.array(reduced.getpalette() or [], np.uint8).reshape(-1, 3)
+    return Palette(np.concatenate([np.array(fixed, np.uint8), commonest])[:_COLOURS])
 
 
-def _write_mp4(pictures: Iterator[Pixels], path: Path, frames_per_second: int) -> None:
-    first = next(pictures)
-    height, width = first.shape[:2]
-    command = [
-        *("ffmpeg", "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"),
-        *("-s", f"{width}x{height}", "-r", str(frames_per_second), "-i", "-"),
-        *("-pix_fmt", "yuv420p", "-movflags", "+faststart", str(path.absolute())),
-    ]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdin is not None  # asked for above
-        assert process.stderr is not None
-        try:
-            for picture in itertools.chain([first], pictures):
-                process.stdin.write(picture.tobytes())
-            process.stdin.close()
-        except BrokenPipeError:
-            pass  # ffmpeg gave up, and says why below
-        said = process.stderr.read().decode("utf-8", "replace").strip()
+def _write_mp4(frames: Sequence[Frame], path: Path, frames_per_second: int) -> None:
+    with tempfile.TemporaryFile() as raw:
+        for frame in frames:
+            picture = draw_frame(frame)
+            raw.write(picture.tobytes())
+        for _ in range(frames_per_second - 1):
+            raw.write(picture.tobytes())
+        raw.seek(0)
+        command = [
+            *("ffmpeg", "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"),
+            *("-s", f"{picture.shape[1]}x{picture.shape[0]}", "-r", str(frames_per_second)),
+            *("-i", "-", "-pix_fmt", "yuv420p", "-movflags", "+faststart", str(path.absolute())),
+        ]
+        process = subprocess.run(command, stdin=raw, capture_output=True, check=False)
     if process.returncode != 0:
-        raise ValueError(f"{path}: ffmpeg failed: {said or 'it said nothing'}; write a .gif")
+        problem = process.stderr.decode("utf-8", "replace").strip() or "it said nothing"
+        raise ValueError(f"{path}: ffmpeg failed: {problem}; write a .gif")
 
 
 # ---- window --------------------------------------------------------------------------------------
@@ -186,63 +156,48 @@ _SHORTEST_WAIT_S = 0.001  # 0 would be for ever
 
 
 def check_window() -> None:
-    """Do nothing where a window can be opened.
-
-    Raises:
-        ValueError: None can be: there is no display, or matplotlib has no backend for it.
-    """
-    # Only here, because pyplot is what chooses a backend.
+    """Raise ``ValueError`` where no window can be opened."""
+    # Imported here, because pyplot chooses a backend.
     import matplotlib.pyplot as plt
 
-    refusal = "no window can be opened here: {}; write the film to a file with --save film.gif"
     try:
         figure = plt.figure()
+        interactive = figure.canvas.required_interactive_framework is not None
+        plt.close(figure)
+        problem = f"matplotlib's backend is {mpl.get_backend()}, for lack of a display"
     except ImportError as error:
-        raise ValueError(refusal.format(error)) from error
-    interactive = figure.canvas.required_interactive_framework is not None
-    plt.close(figure)
+        interactive, problem = False, str(error)
     if not interactive:
-        backend = mpl.get_backend()
         raise ValueError(
-            refusal.format(f"matplotlib's backend is {backend}, for lack of a display")
+            f"no window can be opened here: {problem}; write the film to a file with --save "
+            "film.gif"
         )
 
 
 def show_frames(pictures: Iterable[Pixels], frames_per_second: int, heading: str) -> int:
-    """Show pictures in a window until they end or it is closed.
-
-    Args:
-        pictures: (height, width, 3), uint8, of equal sizes.
-        frames_per_second: Pace, if they come so fast.
-        heading: Title of the window.
-
-    Returns:
-        How many were shown.
-
-    Raises:
-        ValueError: No window can be opened.
-    """
+    """Show pictures of equal sizes in a window until it is closed; return their number."""
     check_window()
     import matplotlib.pyplot as plt
 
     figure: Any = None
-    shown, due_s = 0, time.monotonic()
+    count, due_s = 0, time.monotonic()
     for picture in pictures:
         if figure is None:
-            figure, image = _open(picture, heading)
+            figure, image = _open_window(picture, heading)
         elif not plt.fignum_exists(figure.number):
             break
         image.set_data(picture)
         figure.canvas.draw_idle()
         due_s = max(due_s + 1 / frames_per_second, time.monotonic())
         figure.canvas.start_event_loop(max(_SHORTEST_WAIT_S, due_s - time.monotonic()))
-        shown += 1
+        count += 1
     if figure is not None:
         plt.close(figure)
-    return shown
+    return count
 
 
-def _open(picture: Pixels, heading: str) -> tuple[Any, Any]:
+def _open_window(picture: Pixels, heading: str) -> tuple[Any, Any]:
+    """Return a figure of the picture's size in a window, and the image in it."""
     import matplotlib.pyplot as plt
 
     height, width = picture.shape[:2]
@@ -262,7 +217,6 @@ def _open(picture: Pixels, heading: str) -> tuple[Any, Any]:
 MOST_FRAMES = 250
 """Frames of a film; of more decisions every second (fourth, …) is shown."""
 
-_LARGEST_SEED = 2**32 - 1
 _FEW_VALUES = 4
 
 
@@ -272,7 +226,7 @@ class FilmSettings(Config):
 
     episodes: Count = 1
     """Episodes, one after the other."""
-    seed: Annotated[int, Range(at_least=0, at_most=_LARGEST_SEED)] = 0
+    seed: Annotated[int, Range(at_least=0, at_most=2**32 - 1)] = 0
     """Seed of the first; each further one has the next."""
     max_steps: Count | None = None
     """Decisions of an episode that are played, at most; None for all."""
@@ -285,7 +239,6 @@ class Played:
     """An episode that a film shows."""
 
     seed: int
-    """Its seed."""
     decisions: int
     """Decisions played."""
     episode_return: float
@@ -299,7 +252,7 @@ class Film:
     """Episodes that were shown."""
 
     episodes: tuple[Played, ...]
-    """Those played, in order; the last one unfinished if a window was closed."""
+    """In order; the last one is unfinished if a window was closed."""
     frames: int
     """Frames shown."""
 
@@ -327,10 +280,10 @@ def record_film(
         path: File to write, ``.gif`` or ``.mp4``; an earlier one is replaced.
         settings: Episodes, seed and pace; the defaults if None.
         env_kwargs: Arguments of the environment, as ``gym.make`` takes them.
-        name: What the film calls the agent; the class of the policy if None.
+        name: Name of the agent in the film; the class of the policy if None.
 
     Returns:
-        What was played.
+        The episodes played.
 
     Raises:
         ValueError: The file can't be written here, the environment draws nothing, or the policy
@@ -339,14 +292,10 @@ def record_film(
     """
     path = check_film_path(Path(path))
     settings = settings or FilmSettings()
-    kept = _Kept()
-    with one_thread():
-        film = _Filming(model_or_policy, env_id, settings, env_kwargs, name)
-        for shot in film.play():
-            kept.add(shot)
-    kept.add_last()
-    frames = write_film(kept.frames, path, settings.frames_per_second)
-    return Film(tuple(film.played), frames)
+    player = _Player(model_or_policy, env_id, env_kwargs, name)
+    with one_thread(), contextlib.closing(player):
+        frames = evenly(player.play(settings))
+    return Film(tuple(player.played), write_film(frames, path, settings.frames_per_second))
 
 
 def show_film(
@@ -366,10 +315,10 @@ def show_film(
         env_id: Gymnasium id.
         settings: Episodes, seed and pace; the defaults if None.
         env_kwargs: Arguments of the environment, as ``gym.make`` takes them.
-        name: What the window calls the agent; the class of the policy if None.
+        name: Name of the agent in the window; the class of the policy if None.
 
     Returns:
-        What was played.
+        The episodes played.
 
     Raises:
         ValueError: No window can be opened here, the environment draws nothing, or the policy is
@@ -377,167 +326,126 @@ def show_film(
         gymnasium.error.Error: The environment is unknown.
     """
     settings = settings or FilmSettings()
-    with one_thread():
-        film = _Filming(model_or_policy, env_id, settings, env_kwargs, name)
-        with contextlib.closing(film.play()) as shots:
-            pictures = (draw_frame(shot()) for shot in shots)
-            frames = show_frames(pictures, settings.frames_per_second, f"{film.name} on {env_id}")
-    return Film(tuple(film.played), frames)
+    player = _Player(model_or_policy, env_id, env_kwargs, name)
+    with one_thread(), contextlib.closing(player):
+        pictures = (draw_frame(shot()) for shot in player.play(settings))
+        frames = show_frames(pictures, settings.frames_per_second, player.heading)
+    return Film(tuple(player.played), frames)
 
 
-class _Filming:
-    """An agent in its environment, and the spikes of its latest decisions."""
+class _Player:
+    """An agent in its environment, which is made to be drawn."""
 
     def __init__(
         self,
         model_or_policy: BaseAlgorithm | Acting,
         env_id: str,
-        settings: FilmSettings,
         env_kwargs: Mapping[str, Any] | None,
         name: str | None,
     ) -> None:
         self.policy: ActingPolicy = raw_policy(model_or_policy, env_id, env_kwargs)
-        self.name = name or type(getattr(self.policy, "inner", self.policy)).__name__
+        name = name or type(getattr(self.policy, "inner", self.policy)).__name__
+        self.heading = f"{name} on {env_id}"
         self.played: list[Played] = []
-        self._settings = settings
-        self._heading = f"{self.name} on {env_id}"
-        self._env = _make_drawn(env_id, env_kwargs or {})
-        _check_spaces(self.policy, self._env, self._heading)
-        self._latest: deque[tuple[NDArray[np.bool_], ...]] = deque()
-
-    def play(self) -> Generator[Callable[[], Frame], None, None]:
-        """Yield after each decision what draws its frame, good until the next one."""
-        first = self._settings.seed
         try:
-            for seed in range(first, first + self._settings.episodes):
-                yield from self._play_episode(seed)
-        finally:
-            self._env.close()
+            self.env = make_task(env_id, **{**(env_kwargs or {}), "render_mode": "rgb_array"})
+        except TypeError as error:
+            raise ValueError(
+                f"{env_id} can't be drawn: {error}; its class needs an argument render_mode that "
+                'takes "rgb_array"'
+            ) from error
+        self._check_spaces()
 
-    def _play_episode(self, seed: int) -> Generator[Callable[[], Frame], None, None]:
-        self._latest.clear()
-        spikes: list[int] = []
-        self.played.append(Played(seed, 0, 0.0, None))
-        for decision in play_episode(self.policy, self._env, seed):
-            recording = decision.recording
-            if recording is not None and recording.layers:
-                self._remember(recording.layers)
-                spikes.append(sum(int(x.sum()) for x in self._latest[-1]))
-            self.played[-1] = Played(
-                seed,
-                decision.index,
-                decision.episode_return,
-                float(np.mean(spikes)) if spikes else None,
-            )
-            yield functools.partial(self._frame, decision, seed, spikes[-1] if spikes else None)
-            if decision.index == self._settings.max_steps:
-                return
+    def close(self) -> None:
+        self.env.close()
 
-    def _remember(self, layers: Sequence[Any]) -> None:
-        # (T, 1, N) of each layer -> (T, N)
-        self._latest.append(tuple(x.spikes[:, 0].cpu().numpy() > 0 for x in layers))
-        time_steps = len(self._latest[-1][0])
-        while (len(self._latest) - 1) * time_steps >= shown_steps(time_steps):
-            self._latest.popleft()
+    def _check_spaces(self) -> None:
+        # A bare policy has the spaces of Stable-Baselines3's algorithms.
+        env = self.env if isinstance(self.policy, RawPolicy) else as_learned(self.env)
+        for space in ("observation_space", "action_space"):
+            expected, offered = getattr(self.policy, space), getattr(env, space)
+            if _form(expected) != _form(offered):
+                self.close()
+                raise ValueError(
+                    f"{self.heading}: the agent's {space} is {expected} and the environment's "
+                    f"{offered}; name the environment that it was trained on"
+                )
 
-    def _frame(self, decision: Decision, seed: int, spikes: int | None) -> Frame:
-        picture = self._env.render()
+    def play(self, settings: FilmSettings) -> Iterator[Shot]:
+        """Play the episodes and yield a shot after each decision, to be taken before the next."""
+        for seed in range(settings.seed, settings.seed + settings.episodes):
+            latest: list[list[NDArray[np.bool_]]] = []  # of each decision (T, N) of each layer
+            counts: list[int] = []
+            self.played.append(Played(seed, 0, 0.0, None))
+            decisions = play_episode(self.policy, self.env, seed)
+            for decision in itertools.islice(decisions, settings.max_steps):
+                if decision.layers:
+                    latest.append([x.spikes[:, 0].cpu().numpy() > 0 for x in decision.layers])
+                    counts.append(sum(int(spikes.sum()) for spikes in latest[-1]))
+                    time_steps = len(latest[-1][0])
+                    del latest[: -math.ceil(shown_steps(time_steps) / time_steps)]
+                mean = float(np.mean(counts)) if counts else None
+                self.played[-1] = Played(seed, decision.index, decision.episode_return, mean)
+                yield partial(self._frame, decision, latest, f"episode of seed {seed}")
+
+    def _frame(
+        self, decision: Decision, latest: Sequence[Sequence[NDArray[np.bool_]]], episode: str
+    ) -> Frame:
+        picture = self.env.render()
         if not isinstance(picture, np.ndarray) or picture.ndim != 3:
             raise ValueError(
-                f"{self._heading}: the environment draws {type(picture).__name__}, expected an "
+                f"{self.heading}: the environment draws {type(picture).__name__}, expected an "
                 'image (height, width, 3); give it the render mode "rgb_array"'
             )
-        layers: tuple[LayerSpikes, ...] = ()
-        if self._latest:
-            assert decision.recording is not None  # or nothing had been remembered
-            names = [layer.name for layer in decision.recording.layers]
-            together = (np.concatenate(x) for x in zip(*self._latest, strict=True))
-            layers = tuple(map(LayerSpikes, names, together))
-        status = [
-            f"decision {decision.index}",
-            f"action {describe_action(decision.action)}",
-            f"return {shown_return(decision.episode_return)}",
-            *([] if spikes is None else [f"{spikes} spikes"]),
-        ]
-        time_steps = len(self._latest[-1][0]) if self._latest else 0
-        heading = f"{self._heading}, episode of seed {seed}"
-        return Frame(picture, layers, time_steps, heading, "   ".join(status))
-
-
-@dataclass(eq=False)
-class _Kept:
-    """An even subsample of the decisions, drawn; of bounded size."""
-
-    frames: list[Frame] = field(default_factory=list)
-    _stride: int = 1
-    _seen: int = 0
-    _passed_over: Callable[[], Frame] | None = None
-
-    def add(self, shot: Callable[[], Frame]) -> None:
-        self._passed_over = shot
-        if self._seen % self._stride == 0:
-            if len(self.frames) == MOST_FRAMES - 1:
-                self.frames = self.frames[::2]
-                self._stride *= 2
-            if self._seen % self._stride == 0:
-                self.frames.append(shot())
-                self._passed_over = None
-        self._seen += 1
-
-    def add_last(self) -> None:
-        if self._passed_over is not None:
-            self.frames.append(self._passed_over())
-
-
-def describe_action(action: Any) -> str:
-    """Return an action in a few letters.
-
-    Args:
-        action: A number, or an array; of one with many values, how often each comes or their mean.
-    """
-    values = np.asarray(action).ravel()
-    whole = values.dtype.kind in "biu"
-    if len(values) <= _FEW_VALUES:
-        return " ".join(f"{x:d}" if whole else f"{x:+.2f}" for x in values)
-    kinds, counts = np.unique(values, return_counts=True)
-    if whole and len(kinds) <= _FEW_VALUES:
-        return ", ".join(f"{n} × {kind:d}" for kind, n in zip(kinds, counts, strict=True))
-    return f"of {len(values)} values, mean {values.mean():+.2f}"
-
-
-def shown_return(value: float) -> str:
-    """Return a return in a few letters: without decimals if it has none.
-
-    Args:
-        value: In the task's reward units.
-    """
-    return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
-
-
-def _make_drawn(env_id: str, arguments: Mapping[str, Any]) -> gym.Env[Any, Any]:
-    try:
-        return make_task(env_id, **{**arguments, "render_mode": "rgb_array"})
-    except TypeError as error:
-        raise ValueError(
-            f"{env_id} can't be drawn: {error}; its class needs an argument render_mode that takes "
-            '"rgb_array"'
-        ) from error
-
-
-def _check_spaces(policy: ActingPolicy, env: gym.Env[Any, Any], heading: str) -> None:
-    # A bare policy sees what Stable-Baselines3's algorithms see.
-    seen = env if isinstance(policy, RawPolicy) else as_learned(env)
-    for what in ("observation_space", "action_space"):
-        expected, found = getattr(policy, what), getattr(seen, what)
-        if _form(expected) != _form(found):
-            env.close()
-            raise ValueError(
-                f"{heading}: the agent's {what} is {expected} and the environment's {found}; name "
-                "the environment that it was trained on"
-            )
+        status = (
+            f"decision {decision.index}   action {describe_action(decision.action)}   "
+            f"return {shown_return(decision.episode_return)}"
+        )
+        heading = f"{self.heading}, {episode}"
+        if not latest:
+            return Frame(picture, (), 0, heading, status)
+        status += f"   {sum(int(spikes.sum()) for spikes in latest[-1])} spikes"
+        names = [layer.name for layer in decision.layers]
+        spikes = [np.concatenate(parts) for parts in zip(*latest, strict=True)]
+        layers = tuple(map(LayerSpikes, names, spikes))
+        return Frame(picture, layers, len(latest[-1][0]), heading, status)
 
 
 def _form(space: gym.Space[Any]) -> tuple[Any, ...]:
     # The limits of a Box are no part of it: an argument of the environment may move them.
     number = int(space.n) if isinstance(space, gym.spaces.Discrete) else None
     return space.shape, space.dtype, number
+
+
+def evenly(shots: Iterable[Shot]) -> list[Frame]:
+    """Take an even part of the shots, at most ``MOST_FRAMES``, and the last one."""
+    frames: list[Frame] = []
+    stride = 1
+    skipped: Shot | None = None
+    for index, shot in enumerate(shots):
+        if index % stride == 0 and len(frames) == MOST_FRAMES - 1:
+            frames, stride = frames[::2], 2 * stride
+        skipped = shot
+        if index % stride == 0:
+            frames.append(shot())
+            skipped = None
+    if skipped is not None:
+        frames.append(skipped())
+    return frames
+
+
+def describe_action(action: Any) -> str:
+    """Return an action in a few letters; of many values their counts or their mean."""
+    values = np.asarray(action).ravel()
+    is_integer = values.dtype.kind in "biu"
+    if len(values) <= _FEW_VALUES:
+        return " ".join(f"{x:d}" if is_integer else f"{x:+.2f}" for x in values)
+    kinds, counts = np.unique(values, return_counts=True)
+    if is_integer and len(kinds) <= _FEW_VALUES:
+        return ", ".join(f"{n} × {kind:d}" for kind, n in zip(kinds, counts, strict=True))
+    return f"of {len(values)} values, mean {values.mean():+.2f}"
+
+
+def shown_return(value: float) -> str:
+    """Return a return (reward units) as text, without decimals if it has none."""
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"

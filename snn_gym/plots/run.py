@@ -1,9 +1,11 @@
-"""Draw a training run from its folder: returns, dynamics and spikes."""
+"""Pictures of a training run: returns, dynamics and spikes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from snn_gym.envs.registry import make_task
 from snn_gym.leaderboard.evaluation import FIRST_EVALUATION_SEED
 from snn_gym.leaderboard.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, parse_manifest
 from snn_gym.leaderboard.submission import SUBMISSION_FOLDER
-from snn_gym.plots.frames import EpisodeTrace, LayerTrace, record_episode
+from snn_gym.plots.frames import EpisodeTrace, FloatArray, LayerTrace, record_episode
 from snn_gym.plots.style import (
     BLACK,
     GREY,
@@ -46,14 +48,13 @@ FEWEST_AVERAGED = 20
 AVERAGED_SHARE = 0.05
 """Episodes of the running mean as a share of all: returns of 0 or 1 need hundreds."""
 
-FloatArray = NDArray[np.float64]
 Series = Mapping[tuple[str, str], tuple[FloatArray, FloatArray]]
 """Environment steps and values by (layer or connection, measure)."""
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """One panel of the dynamics over training."""
+    """Panel of the dynamics over training."""
 
     measure: str
     heading: str
@@ -61,7 +62,6 @@ class _Panel:
     limits: tuple[float, float] | None = None
     """Limits of the axis; from 0 to beyond the highest value if None."""
     log: bool = False
-    """Whether the layers differ by orders of magnitude."""
 
 
 _SHARE = (-0.02, 1.02)
@@ -83,15 +83,7 @@ _THOUSANDS_FROM = 10_000
 
 
 def running_mean(values: FloatArray, window: int) -> FloatArray:
-    """Return the mean of the last ``window`` values at every place, of fewer at the start.
-
-    Args:
-        values: (n,).
-        window: Values in the window, at least 1.
-
-    Returns:
-        (n,).
-    """
+    """Return the mean of the last ``window`` values at every place (n,), of fewer at the start."""
     sums = np.concatenate([np.zeros(1), np.cumsum(values, dtype=np.float64)])
     last = np.arange(1, len(sums))
     first = np.maximum(last - window, 0)
@@ -100,22 +92,16 @@ def running_mean(values: FloatArray, window: int) -> FloatArray:
 
 
 def averaged_episodes(episodes: int) -> int:
-    """Return how many of a training's episodes a point of its learning curve averages."""
+    """Return the episodes that a point of a learning curve averages, from those of the training."""
     return max(FEWEST_AVERAGED, round(AVERAGED_SHARE * episodes))
 
 
 def learning_curve(
     timesteps: FloatArray, returns: FloatArray, window: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the running mean of the returns once at each environment step at which any ended.
+    """Return different environment steps (n,), and the running mean of the returns at each.
 
-    Args:
-        timesteps: (episodes,) environment steps at each episode's end, rising.
-        returns: (episodes,) returns.
-        window: Episodes averaged.
-
-    Returns:
-        Environment steps and means, each (different steps,).
+    ``timesteps`` (episodes,) are those at each episode's end, rising; ``returns`` (episodes,).
     """
     # Episodes that end together have no order: the curve would jump up and down on the spot.
     last = np.flatnonzero(np.append(np.diff(timesteps) > 0, True)[: len(timesteps)])
@@ -130,15 +116,7 @@ def draw_learning_curve(
     spiking: bool = True,
     evaluations: tuple[FloatArray, FloatArray] | None = None,
 ) -> Figure:
-    """Draw the return of every training episode and their running mean.
-
-    Args:
-        timesteps: (episodes,) environment steps of the whole training at each episode's end.
-        returns: (episodes,) undiscounted returns.
-        heading: Title.
-        spiking: Whether the agent spikes, which its colour says.
-        evaluations: Environment steps and mean returns of deterministic evaluations, drawn too.
-    """
+    """Draw the return of every training episode, their running mean, and evaluations if given."""
     figure = new_figure(6.5, 3.8)
     axes = figure.subplots()
     colour = agent_colours({"": spiking})[""]
@@ -165,15 +143,9 @@ def draw_learning_curve(
 
 
 def draw_dynamics(series: Series, layers: Sequence[str], heading: str) -> Figure:
-    """Draw measures over training, one line for each layer, or connection of the weights.
-
-    Args:
-        series: Environment steps and values by (layer or connection, measure).
-        layers: Names of the layers, input side first.
-        heading: Title.
-    """
+    """Draw measures over training, a line for each layer (input side first) or connection."""
     panels = [x for x in _PANELS if any(measure == x.measure for _, measure in series)]
-    rows = -(-len(panels) // _COLUMNS)
+    rows = math.ceil(len(panels) / _COLUMNS)
     figure = new_figure(9.5, 2.35 * rows + 0.8)
     grid = figure.subplots(rows, _COLUMNS, sharex=True, squeeze=False).ravel()
     lines: dict[str, Any] = {}
@@ -181,10 +153,9 @@ def draw_dynamics(series: Series, layers: Sequence[str], heading: str) -> Figure
         lines |= _draw_panel(axes, panel, series, layers)
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
-    for column in range(min(_COLUMNS, len(panels))):
-        lowest = [k for k in range(len(panels)) if k % _COLUMNS == column][-1]
-        grid[lowest].set_xlabel("environment steps")
-        grid[lowest].xaxis.set_tick_params(labelbottom=True)
+    for axes in grid[: len(panels)][-_COLUMNS:]:  # the lowest of each column
+        axes.set_xlabel("environment steps")
+        axes.xaxis.set_tick_params(labelbottom=True)
     figure.suptitle(heading, x=0.01, ha="left", fontsize=11)
     figure.legend(
         handles=list(lines.values()), labels=list(lines), loc="outside lower center",
@@ -194,18 +165,18 @@ def draw_dynamics(series: Series, layers: Sequence[str], heading: str) -> Figure
 
 
 def _draw_panel(axes: Axes, panel: _Panel, series: Series, layers: Sequence[str]) -> dict[str, Any]:
+    """Draw a panel and return its lines by layer or connection."""
     colours = layer_colours(layers)
-    drawn: dict[str, Any] = {}
-    shown = [(part, *x) for (part, measure), x in series.items() if measure == panel.measure]
-    widths = stacked_widths(len(shown))
-    for (part, timesteps, values), width in zip(shown, widths, strict=True):
+    lines: dict[str, Any] = {}
+    curves = [(part, *x) for (part, measure), x in series.items() if measure == panel.measure]
+    widths = stacked_widths(len(curves))
+    for (part, timesteps, values), width in zip(curves, widths, strict=True):
         layer = part.removesuffix("_recurrent")
-        # The readout's weights are no layer's.
-        colour = colours.get(layer, BLACK)
-        dashed = ":" if layer != part else "-"
-        (drawn[part],) = axes.plot(
-            timesteps, values, color=colour, linestyle=dashed, linewidth=width, marker="o",
-            markersize=width + 0.6,
+        (lines[part],) = axes.plot(
+            timesteps, values,
+            color=colours.get(layer, BLACK),  # the readout's weights are no layer's
+            linestyle="-" if layer == part else ":",
+            linewidth=width, marker="o", markersize=width + 0.6,
         )  # fmt: skip
         step_axis(axes, timesteps)
     title(axes, panel.heading)
@@ -216,16 +187,11 @@ def _draw_panel(axes: Axes, panel: _Panel, series: Series, layers: Sequence[str]
         axes.set_ylim(*panel.limits)
     elif axes.dataLim.y0 >= 0:
         axes.set_ylim(0.0, 1.08 * axes.dataLim.y1 or 1.0)
-    return drawn
+    return lines
 
 
 def step_axis(axes: Axes, timesteps: FloatArray) -> None:
-    """Make the horizontal axis one of environment steps from 0 to the last.
-
-    Args:
-        axes: Axes to change.
-        timesteps: All that is drawn over, any order.
-    """
+    """Make the horizontal axis one of environment steps, from 0 to the last of ``timesteps``."""
     last = float(timesteps.max())
     axes.set_xlim(0, 1.02 * last)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
@@ -243,14 +209,8 @@ _INCHES_PER_NEURON = 0.028
 
 
 def draw_raster(trace: EpisodeTrace, heading: str) -> Figure:
-    """Draw every spike, one panel for each layer and one row for each neuron.
-
-    Args:
-        trace: What the network did.
-        heading: Title.
-    """
-    # The output side on top, as signals rise.
-    layers = trace.layers[::-1]
+    """Draw every spike, one panel for each layer and one row for each neuron."""
+    layers = trace.layers[::-1]  # the output side on top, as signals rise
     heights = [
         float(np.clip(_INCHES_PER_NEURON * layer.spikes.shape[1], *_PANEL_INCHES))
         for layer in layers
@@ -273,7 +233,7 @@ def draw_raster(trace: EpisodeTrace, heading: str) -> Figure:
 def _draw_layer(axes: Axes, trace: EpisodeTrace, layer: LayerTrace, colour: str) -> None:
     size = layer.spikes.shape[1]
     steps, neurons = np.nonzero(layer.spikes)
-    # One line with gaps: a mark of its own for every spike would make large files.
+    # One line with gaps: a separate mark for every spike would make large files.
     times_ms = np.repeat(trace.times_ms[steps], 3)
     rows = (neurons[:, np.newaxis] + np.array([-0.45, 0.45, np.nan])).ravel()
     axes.plot(times_ms, rows, color=colour, linewidth=1.1, solid_capstyle="butt")
@@ -287,14 +247,7 @@ def _draw_layer(axes: Axes, trace: EpisodeTrace, layer: LayerTrace, colour: str)
 
 
 def draw_membranes(trace: EpisodeTrace, heading: str) -> Figure:
-    """Draw membrane potentials with their threshold and spikes, of a few neurons of each layer.
-
-    Of each layer the neurons of the highest, the median and the lowest rate among those that fire.
-
-    Args:
-        trace: What the network did.
-        heading: Title.
-    """
+    """Draw potentials, thresholds and spikes of the neurons of each layer that are chosen."""
     chosen = [
         (layer, neuron)
         for layer in reversed(trace.layers)
@@ -323,13 +276,8 @@ def draw_membranes(trace: EpisodeTrace, heading: str) -> Figure:
 def choose_neurons(spikes: NDArray[np.float64]) -> list[int]:
     """Return the neurons of the highest, the median and the lowest rate among those that fire.
 
-    Silent neurons fill the places that are left; of equal rates the first counts as higher.
-
-    Args:
-        spikes: (time steps, N), 0 or 1.
-
-    Returns:
-        At most ``TRACED_NEURONS`` different neurons, the highest rate first.
+    Silent neurons fill the places that are left; of equal rates the first counts as higher. The
+    spikes are of shape (time steps, N).
     """
     counts = spikes.sum(axis=0)
     order = np.argsort(-counts, kind="stable")
@@ -347,7 +295,7 @@ def _draw_membrane(
     steps = decisions * trace.time_steps
     times_ms = trace.times_ms[:steps]
     voltage = layer.voltages[:steps, neuron]
-    # A line joins what one state joins: from rest every decision is a line of its own.
+    # From rest every decision is a separate line.
     length = steps if trace.stateful else trace.time_steps
     for start in range(0, steps, length):
         part = slice(start, start + length)
@@ -356,9 +304,8 @@ def _draw_membrane(
             threshold = layer.thresholds[:steps, neuron]
             axes.plot(times_ms[part], threshold[part], color=GREY, linestyle="--", linewidth=1.0)
     low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.3 * (high - low))
+    axes.set_ylim(low, high + 0.3 * (high - low))  # room for the spikes above the traces
     fired = layer.spikes[:steps, neuron] > 0
-    # Above the traces, in the room just made.
     heights = np.full(int(fired.sum()), high + 0.15 * (high - low))
     axes.plot(times_ms[fired], heights, color=colour, linestyle="", marker="v", markersize=4)
     _draw_boundaries(axes, trace, decisions)
@@ -387,7 +334,7 @@ FORMATS = ("png", "svg")
 """Formats of pictures, by the endings of their files' names."""
 
 RASTER_DECISIONS = 25
-"""Name under which Stable-Baselines3's ``EvalCallback(log_path=RUN)`` writes."""
+"""Decisions of a raster."""
 
 
 @dataclass(frozen=True)
@@ -404,11 +351,10 @@ def plot_run(run: Path, out: Path | None = None, formats: Sequence[str] = FORMAT
     """Draw a finished training run.
 
     ``learning_curve`` shows the return of every training episode and the deterministic evaluations
-    that lie in the folder: Stable-Baselines3's ``EvalCallback`` (``evaluations.npz``), and the
-    submission. Of a spiking agent, ``raster`` and ``membranes`` show the final policy in the first
-    decisions of the first public evaluation episode, played deterministically; ``dynamics`` what
-    ``snn-gym train --dynamics`` logged. Equal runs give equal bytes under equal versions of
-    matplotlib.
+    in the folder: ``evaluations.npz`` of Stable-Baselines3's ``EvalCallback``, and the submission.
+    Of a spiking agent, ``raster`` and ``membranes`` show the final policy in the first decisions of
+    the first public evaluation episode, played deterministically; ``dynamics`` shows the log of
+    ``snn-gym train --dynamics``. Equal runs give equal bytes under equal versions of matplotlib.
 
     Args:
         run: Folder that ``snn-gym train`` wrote.
@@ -416,37 +362,32 @@ def plot_run(run: Path, out: Path | None = None, formats: Sequence[str] = FORMAT
         formats: Any of ``FORMATS``.
 
     Returns:
-        The files, and notes on what is missing.
+        The files, and notes on missing pictures.
 
     Raises:
         ValueError: A format is unknown, there is no finished run, or its files were changed.
     """
-    formats = _checked_formats(formats)
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or not formats:
+        raise ValueError(
+            f"format {', '.join(unknown) or 'none'} is unknown; choose from {', '.join(FORMATS)}"
+        )
     settings = read_run_settings(Path(run))
     check_logs(Path(run))
     trace = _trace_final_policy(run, settings)
     out = run / "plots" if out is None else Path(out)
     out.mkdir(parents=True, exist_ok=True)
     name = f"{settings.agent} on {settings.environment}, seed {settings.seed}"
-    drawn, notes = _drawings(run, trace, name)
+    drawings, notes = _drawings(run, trace, name)
     paths: list[Path] = []
     with style():
-        for stem, draw in drawn.items():
-            paths += save(draw(), out / stem, formats)
+        for stem, draw in drawings.items():
+            paths += save(draw(), out / stem, tuple(dict.fromkeys(formats)))
     return Pictures(tuple(paths), tuple(notes))
 
 
-def _checked_formats(formats: Sequence[str]) -> tuple[str, ...]:
-    unknown = [name for name in formats if name not in FORMATS]
-    if unknown or not formats:
-        raise ValueError(
-            f"format {', '.join(unknown) or 'none'} is unknown; choose from {', '.join(FORMATS)}"
-        )
-    return tuple(dict.fromkeys(formats))
-
-
 def _trace_final_policy(run: Path, settings: RunSettings) -> EpisodeTrace | None:
-    """Return what the final policy does in an episode, None if it does not spike."""
+    """Record an episode of the final policy; None if it does not spike."""
     with one_thread():
         policy: RecordedPolicy = raw_policy(load_agent(run))
         if acting_spiking_network(policy) is None:
@@ -458,47 +399,39 @@ def _trace_final_policy(run: Path, settings: RunSettings) -> EpisodeTrace | None
 def _drawings(
     run: Path, trace: EpisodeTrace | None, name: str
 ) -> tuple[dict[str, Callable[[], Figure]], list[str]]:
-    """Return what draws each picture, and notes on those that can't be drawn."""
+    """Return functions that draw the pictures, and notes on those that can't be drawn."""
     notes: list[str] = []
-    drawn: dict[str, Callable[[], Figure]] = {}
+    drawings: dict[str, Callable[[], Figure]] = {}
     if trace is None:
         notes.append("no spikes to draw: the agent is an ANN")
     else:
-        drawn |= {
-            "raster": lambda: draw_raster(trace, f"Spikes of {name}: {trace.decisions} decisions"),
-            "membranes": lambda: draw_membranes(trace, f"Membrane potentials of {name}"),
-        }
+        heading = f"Spikes of {name}: {trace.decisions} decisions"
+        drawings["raster"] = partial(draw_raster, trace, heading)
+        drawings["membranes"] = partial(draw_membranes, trace, f"Membrane potentials of {name}")
     timesteps, returns = read_episodes(run / EPISODES_FILE)
     if len(returns):
-        drawn["learning_curve"] = lambda: draw_learning_curve(
-            timesteps, returns, f"Training {name}",
-            spiking=trace is not None, evaluations=read_evaluations(run),
-        )  # fmt: skip
+        drawings["learning_curve"] = lambda: draw_learning_curve(
+            timesteps,
+            returns,
+            f"Training {name}",
+            spiking=trace is not None,
+            evaluations=read_evaluations(run),
+        )
     else:
         notes.append("no learning curve: no training episode had ended")
     if trace is None:
-        return drawn, notes
+        return drawings, notes
     series = _read_series(run / DYNAMICS_FILE)
     layers = [layer.name for layer in trace.layers]
     if series:
-        drawn["dynamics"] = lambda: draw_dynamics(series, layers, f"Dynamics of {name}")
+        drawings["dynamics"] = partial(draw_dynamics, series, layers, f"Dynamics of {name}")
     else:
         notes.append("no dynamics over training: train with `snn-gym train ... --dynamics`")
-    return drawn, notes
+    return drawings, notes
 
 
 def read_evaluations(run: Path) -> tuple[FloatArray, FloatArray] | None:
-    """Read the deterministic evaluations in a run's folder.
-
-    Args:
-        run: Folder of a run.
-
-    Returns:
-        Environment steps and mean returns, each (evaluations,); None if there are none.
-
-    Raises:
-        ValueError: A file is not what its name says.
-    """
+    """Return environment steps and mean returns (evaluations,) in a run's folder; None for none."""
     points: list[tuple[float, float]] = []
     logged = run / EVALUATIONS_FILE
     if logged.exists():
@@ -516,9 +449,7 @@ def read_evaluations(run: Path) -> tuple[FloatArray, FloatArray] | None:
 
 
 def _read_series(path: Path) -> Series:
-    if not path.exists():
-        return {}
     values: dict[tuple[str, str], list[tuple[int, float]]] = {}
-    for timestep, part, measure, value in read_rows(path):
+    for timestep, part, measure, value in read_rows(path) if path.exists() else ():
         values.setdefault((part, measure), []).append((timestep, value))
     return {key: (np.array(x)[:, 0], np.array(x)[:, 1]) for key, x in values.items()}

@@ -1,7 +1,4 @@
-"""Colours, figures and files of all pictures.
-
-Figures are made and saved without pyplot, so that no global state is read or left behind.
-"""
+"""Colours, figures and files of all pictures, without pyplot and its global state."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from matplotlib.figure import Figure
 DOTS_PER_INCH = 150
 GREY = "#666666"
 BLACK = "#222222"
-# Told apart with any colour vision: Okabe & Ito 2008, "Color Universal Design",
+# Distinct with any colour vision: Okabe & Ito 2008, "Color Universal Design",
 # https://jfly.uni-koeln.de/color/.
 _LAYER_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 # Warm for agents that spike and cold for others, in every figure that shows returns.
@@ -45,32 +42,20 @@ def style() -> AbstractContextManager[None]:
 
 
 def layer_colours(names: Sequence[str]) -> dict[str, str]:
-    """Return the colour of each layer: grey of the input, the others in order.
-
-    Args:
-        names: Names of the layers, input side first.
-    """
+    """Return the colour of each layer (input side first): grey of the input, then in order."""
     driven = [name for name in names if name != "input"]
     colours = {name: _LAYER_COLOURS[k % len(_LAYER_COLOURS)] for k, name in enumerate(driven)}
     return {"input": GREY, **colours}
 
 
 def agent_colours(spiking: Mapping[str, bool]) -> dict[str, str]:
-    """Return the colour of each agent: a warm one if it spikes, a cold one if it does not.
-
-    Args:
-        spiking: Whether each agent spikes, by name.
-    """
-    left = {True: iter(_SPIKING_COLOURS), False: iter(_ANN_COLOURS)}
-    return {name: next(left[spikes]) for name, spikes in spiking.items()}
+    """Return the colour of each agent by name: a warm one if it spikes, a cold one if not."""
+    palettes = {True: iter(_SPIKING_COLOURS), False: iter(_ANN_COLOURS)}
+    return {name: next(palettes[spikes]) for name, spikes in spiking.items()}
 
 
 def stacked_widths(count: int) -> list[float]:
-    """Return line widths that fall, so that of curves that coincide each can be seen.
-
-    Args:
-        count: Number of curves, the first drawn first.
-    """
+    """Return falling line widths in the order of drawing, so that curves that coincide are seen."""
     return [1.2 + 1.4 * (count - 1 - k) for k in range(count)]
 
 
@@ -86,16 +71,7 @@ def title(axes: Axes, text: str) -> None:
 
 
 def save(figure: Figure, stem: Path, formats: Sequence[str]) -> list[Path]:
-    """Write a figure in each format, with equal bytes for equal content.
-
-    Args:
-        figure: The figure.
-        stem: File to write, without suffix; its folder must exist.
-        formats: ``png``, ``svg``.
-
-    Returns:
-        The files.
-    """
+    """Write a figure as STEM.FORMAT, with equal bytes for equal content, and return the files."""
     # Laid out once: a format would otherwise look by a hair different beside another one.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")

@@ -12,10 +12,10 @@ from rich.progress import Progress
 
 from snn_gym._base.folders import make_writable
 from snn_gym.leaderboard.plan import Job, read_plan
-from snn_gym.sweeps.runs import Ended, missing, sweep
+from snn_gym.sweeps.runs import Ended, missing, sweep, sweep_on_cluster
 
 _NAMED = 2
-"""Runs under way that a terminal names; of more it says how many."""
+"""Runs under way that a terminal names; it counts the rest."""
 
 
 def carry_out_plan(
@@ -27,54 +27,42 @@ def carry_out_plan(
     niceness: int = 0,
     ray: str | None = None,
 ) -> Iterator[str]:
-    """Carry out what is missing of a plan.
+    """Carry out the runs of a plan that have no row yet, with a bar on a terminal.
 
-    On a terminal standard error has a bar, with the runs that are under way on this machine.
-
-    Args:
-        path: The plan.
-        leaderboard: Folder of the leaderboard.
-        runs: Folder of the runs.
-        workers: Runs at a time; None for one for each core that this process may use.
-        niceness: As in ``sweep``.
-        ray: Address of a Ray cluster that carries out the runs; None for this machine.
-
-    Yields:
-        Lines to print: how much there is to do, then one for each run that ended.
+    Without a number of workers there is one for each core. ``ray`` is the address of a cluster.
+    Yields lines to print: the number of runs, then one for each run that ended.
 
     Raises:
         ValueError: The plan is wrong, a folder cannot be written, or a run ended without a row.
     """
     jobs = read_plan(path).jobs()
-    wanted = missing(jobs, leaderboard)
+    pending = missing(jobs, leaderboard)
     for folder in (leaderboard, runs):  # before hours of work
         make_writable(folder)
-    total = sum(job.steps for job in wanted)
+    total = sum(job.steps for job in pending)
     with _Bar(total) as bar:
         if ray is None:
             workers = workers or len(os.sched_getaffinity(0))
-            where = f"{workers} at a time"
+            place = f"{workers} at a time"
             results = sweep(
-                wanted, leaderboard, runs, workers=workers, niceness=niceness, started=bar.started
+                pending, leaderboard, runs, workers=workers, niceness=niceness, started=bar.started
             )
         else:
-            from snn_gym.sweeps.runs import sweep_on_cluster
-
-            where = f"on the cluster at {ray}"
-            results = sweep_on_cluster(wanted, leaderboard, runs, address=ray, niceness=niceness)
-        yield f"{len(wanted)} of {len(jobs)} runs have no row yet; {where}"
-        without, begun = 0, time.monotonic()
+            place = f"on the cluster at {ray}"
+            results = sweep_on_cluster(pending, leaderboard, runs, address=ray, niceness=niceness)
+        yield f"{len(pending)} of {len(jobs)} runs have no row yet; {place}"
+        failures, start_s = 0, time.monotonic()
         for number, ended in enumerate(results, 1):
-            without += ended.row is None
+            failures += ended.row is None
             bar.ended(ended.job)
-            left = time_left(time.monotonic() - begun, bar.done, total)
-            yield f"{describe(ended)}; {number} of {len(wanted)}, {left} left"
-    if without:
-        raise ValueError(f"{without} runs have no row; see the lines above, and run it again")
+            left = time_left(time.monotonic() - start_s, bar.done, total)
+            yield f"{describe(ended)}; {number} of {len(pending)}, {left} left"
+    if failures:
+        raise ValueError(f"{failures} runs have no row; see the lines above, and run it again")
 
 
 class _Bar(Progress):
-    """The bar of a sweep, which names the runs under way; elsewhere than on a terminal nothing."""
+    """Bar of a sweep that names the runs under way; shown on a terminal only."""
 
     def __init__(self, total: int) -> None:
         console = Console(stderr=True)
@@ -103,11 +91,7 @@ class _Bar(Progress):
 
 
 def describe(ended: Ended) -> str:
-    """Say in words what came of a run.
-
-    Args:
-        ended: The run.
-    """
+    """Return a line about a run that ended: its score, or the reason of its failure."""
     if ended.row is None:
         return f"{ended.job.name}: {ended.problem}"
     return (
@@ -117,25 +101,15 @@ def describe(ended: Ended) -> str:
 
 
 def time_left(seconds: float, done: int, total: int) -> str:
-    """Say about how much time is left, if environment steps go on taking what they took.
-
-    Args:
-        seconds: Time so far.
-        done: Environment steps of the runs that ended, at least 1.
-        total: Environment steps of all.
-    """
+    """Return the time left in words, at the speed (environment steps per second) so far."""
     return f"about {duration(seconds * (total - done) / done)}"
 
 
 def duration(seconds: float) -> str:
-    """Say how long something takes, in two units at most.
-
-    Args:
-        seconds: How long.
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    """Return a duration in words, in two units at most."""
+    total_s = round(seconds)
+    if total_s < 60:
+        return f"{total_s} s"
+    if total_s < 3600:
+        return f"{total_s // 60} min {total_s % 60} s"
+    return f"{total_s // 3600} h {total_s % 3600 // 60} min"

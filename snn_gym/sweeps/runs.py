@@ -1,4 +1,4 @@
-"""Carry out a plan: on this machine, so many runs at a time, or on a Ray cluster."""
+"""Carry out a plan: in worker processes on this machine, or on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from snn_gym.leaderboard.plan import Job
 from snn_gym.leaderboard.results import Row, read_row, row_path
 from snn_gym.sweeps.worker import train_and_submit
 
-# ---- ended ---------------------------------------------------------------------------------------
+# ---- results -------------------------------------------------------------------------------------
 MOST_DEATHS = 3
 """Times that a run's process may be killed from outside before the run is given up."""
 
@@ -35,23 +35,16 @@ class Ended:
     job: Job
     """The run."""
     row: Row | None
-    """Its row; None where there is none."""
+    """Its row; None after a failure."""
     problem: str | None
-    """Why there is none, in one line."""
+    """Reason of a failure, in one line."""
     seconds: float
     """Wall-clock time since its process, or the sweep on a cluster, began."""
 
 
-def ended(job: Job, leaderboard: Path, problem: str | None, begun: float) -> Ended:
-    """Return what came of a run: its row if there is one, whatever was said.
-
-    Args:
-        job: The run.
-        leaderboard: Folder of the leaderboard.
-        problem: Why there should be none.
-        begun: When its process began, by ``time.monotonic``.
-    """
-    path, seconds = row_file(job, leaderboard), time.monotonic() - begun
+def _ended(job: Job, leaderboard: Path, problem: str | None, begun: float) -> Ended:
+    """Return a run's row if there is one, whatever its process reported."""
+    path, seconds = _row_file(job, leaderboard), time.monotonic() - begun
     if not path.exists():
         return Ended(job, None, problem or "ended without a row", seconds)
     data = read_regular_file(path, max_bytes=MAX_ROW_BYTES)
@@ -65,33 +58,36 @@ def missing(jobs: Sequence[Job], leaderboard: Path) -> list[Job]:
         jobs: Runs.
         leaderboard: Folder of the leaderboard.
     """
-    return [job for job in jobs if not row_file(job, leaderboard).exists()]
+    return [job for job in jobs if not _row_file(job, leaderboard).exists()]
 
 
-def row_file(job: Job, leaderboard: Path) -> Path:
-    """Return where a run's row is written.
-
-    Args:
-        job: The run.
-        leaderboard: Folder of the leaderboard.
-    """
+def _row_file(job: Job, leaderboard: Path) -> Path:
     return row_path(leaderboard, job.agent, job.environment, job.seed)
 
 
-# ---- local ---------------------------------------------------------------------------------------
-_WORKER = "snn_gym.sweeps.worker"
+# ---- this machine --------------------------------------------------------------------------------
 _POLL_SECONDS = 0.2
 
 
 @dataclass
-class _Process:
-    """A run's process."""
+class _Worker:
+    """Process of a run."""
 
     job: Job
     process: subprocess.Popen[bytes]
     log: Path
+    """Its standard error."""
     begun: float
     deaths: int
+    """Times that earlier processes of the run were killed."""
+
+    def problem(self) -> str:
+        """Return the last line of the log, or how the process ended."""
+        status = self.process.returncode
+        if status < 0:
+            return f"was killed {MOST_DEATHS} times by signal {-status}"
+        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"ended with status {status}"
 
 
 def sweep(
@@ -103,47 +99,48 @@ def sweep(
     niceness: int = 0,
     started: Callable[[Job], None] | None = None,
 ) -> Iterator[Ended]:
-    """Train, submit and verify runs, so many at a time.
+    """Train, submit and verify runs in worker processes.
 
     A process that is killed is started again and goes on from its last checkpoint; so does a later
     sweep where this one was stopped. Rows are written as runs end, each once.
 
     Args:
-        jobs: Runs, the first ones first; those that have a row are to be left out.
+        jobs: Runs without a row, in the order of their start.
         leaderboard: Folder of the leaderboard.
         runs: Folder of the runs.
         workers: Processes at a time, at least 1.
-        niceness: What is added to their niceness; 19 lets everything else go first.
+        niceness: Increment of their niceness; 19 lets everything else go first.
         started: Called with each run whose process starts, again where it is started again.
 
     Yields:
-        What came of each run, in the order in which they end.
+        Each run, in the order in which they end.
     """
     waiting = deque((job, 0) for job in jobs)
-    running: list[_Process] = []
+    running: list[_Worker] = []
     with tempfile.TemporaryDirectory(prefix="snn-gym-sweep-") as logs:
         try:
             while waiting or running:
                 while waiting and len(running) < workers:
                     job, deaths = waiting.popleft()
-                    errand = _errand(job, leaderboard, runs, niceness)
-                    running.append(_start(job, deaths, errand, Path(logs)))
+                    running.append(_start(job, deaths, leaderboard, runs, niceness, Path(logs)))
                     if started is not None:
                         started(job)
                 time.sleep(_POLL_SECONDS)
-                for one in [one for one in running if one.process.poll() is not None]:
-                    running.remove(one)
-                    if one.process.returncode < 0 and one.deaths + 1 < MOST_DEATHS:
-                        waiting.appendleft((one.job, one.deaths + 1))
+                for worker in [x for x in running if x.process.poll() is not None]:
+                    running.remove(worker)
+                    if worker.process.returncode < 0 and worker.deaths + 1 < MOST_DEATHS:
+                        waiting.appendleft((worker.job, worker.deaths + 1))
                     else:
-                        yield _ended(one, leaderboard)
+                        yield _ended(worker.job, leaderboard, worker.problem(), worker.begun)
         finally:  # also where the caller stops
-            for one in running:
-                one.process.kill()
-                one.process.wait()
+            for worker in running:
+                worker.process.kill()
+                worker.process.wait()
 
 
-def _errand(job: Job, leaderboard: Path, runs: Path, niceness: int) -> str:
+def _start(
+    job: Job, deaths: int, leaderboard: Path, runs: Path, niceness: int, logs: Path
+) -> _Worker:
     errand = {
         "job": to_mapping(job),
         "runs": str(runs),
@@ -151,30 +148,17 @@ def _errand(job: Job, leaderboard: Path, runs: Path, niceness: int) -> str:
         "niceness": niceness,
         "parent": os.getpid(),
     }
-    return json.dumps(errand)
-
-
-def _start(job: Job, deaths: int, errand: str, logs: Path) -> _Process:
     path = logs / f"{job.name.replace('/', '_')}.log"
     with path.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", _WORKER, errand],
+            [sys.executable, "-m", "snn_gym.sweeps.worker", json.dumps(errand)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=log,
             # One thread each: networks this small lose time to thread hand-overs.
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
-    return _Process(job, process, path, time.monotonic(), deaths)
-
-
-def _ended(one: _Process, leaderboard: Path) -> Ended:
-    status = one.process.returncode
-    lines = one.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    problem = lines[-1] if lines else f"ended with status {status}"
-    if status < 0:
-        problem = f"was killed {MOST_DEATHS} times by signal {-status}"
-    return ended(one.job, leaderboard, problem, one.begun)
+    return _Worker(job, process, path, time.monotonic(), deaths)
 
 
 # ---- cluster -------------------------------------------------------------------------------------
@@ -186,19 +170,9 @@ def sweep_on_cluster(
 ) -> Iterator[Ended]:
     """Train and submit runs on the nodes of a Ray cluster, one for each core, and verify them here.
 
-    A run whose process or node dies is begun again on another one, and goes on from its last
-    checkpoint where that node sees the same folder of runs; elsewhere it begins anew. Either way
-    its row is written once, by this process.
-
-    Args:
-        jobs: Runs, the first ones first; those that have a row are to be left out.
-        leaderboard: Folder of the leaderboard, of this machine.
-        runs: Folder of the runs, on every node; best one that all of them share.
-        address: Address of the cluster, as ``ray.init`` takes it: ``HOST:PORT`` or ``auto``.
-        niceness: What is added to the niceness of the runs' processes.
-
-    Yields:
-        What came of each run, in the order in which they end.
+    A run whose process or node dies is begun again on another node. It goes on from its last
+    checkpoint where that node sees the same folder of runs, and begins anew elsewhere. This process
+    writes its row, once. The address is as for ``ray.init``: ``HOST:PORT`` or ``auto``.
 
     Raises:
         ValueError: Ray is not installed, or no cluster answers.
@@ -206,16 +180,16 @@ def sweep_on_cluster(
     ray = _connect(address)
     try:
         task = ray.remote(num_cpus=1, max_retries=MOST_DEATHS - 1)(_submission)
-        begun, folders = time.monotonic(), (str(runs.resolve()), str(leaderboard.resolve()))
+        start_s, folders = time.monotonic(), (str(runs.resolve()), str(leaderboard.resolve()))
         waiting = {task.remote(job, *folders, niceness): job for job in jobs}
         while waiting:
             (ready,), _ = ray.wait(list(waiting), num_returns=1)
             job = waiting.pop(ready)
             try:
-                problem = _verified(ray.get(ready), job, leaderboard)
+                problem = _verify(ray.get(ready), job, leaderboard)
             except ray.exceptions.RayError as error:
                 problem = _last_line(error)
-            yield ended(job, leaderboard, problem, begun)
+            yield _ended(job, leaderboard, problem, start_s)
     finally:
         ray.shutdown()
 
@@ -225,8 +199,11 @@ def _connect(address: str) -> Any:
         import ray
     except ImportError as error:
         raise ValueError("--ray needs Ray; install ray 2.50 or newer") from error
+    host, _, port = address.rpartition(":")
     try:
-        _knock(address)
+        if host and "/" not in host:
+            # Where nobody listens, Ray itself would go on trying for minutes.
+            socket.create_connection((host, int(port)), timeout=_SECONDS_TO_ANSWER).close()
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (OSError, ValueError, RuntimeError) as error:
         raise ValueError(
@@ -236,15 +213,8 @@ def _connect(address: str) -> Any:
     return ray
 
 
-def _knock(address: str) -> None:
-    """Refuse an address where nobody listens; Ray itself would go on trying for minutes."""
-    host, _, port = address.rpartition(":")
-    if host and "/" not in host:
-        socket.create_connection((host, int(port)), timeout=_SECONDS_TO_ANSWER).close()
-
-
 def _submission(job: Job, runs: str, leaderboard: str, niceness: int) -> tuple[bytes, bytes] | str:
-    """Return a run's submission as bytes, or why there is none; it runs on a node."""
+    """Return a run's submission as bytes, or the reason of its failure; it runs on a node."""
     os.environ["OMP_NUM_THREADS"] = "1"
     os.nice(max(0, niceness - os.nice(0)))  # the process may have carried out a run before
     try:
@@ -254,12 +224,12 @@ def _submission(job: Job, runs: str, leaderboard: str, niceness: int) -> tuple[b
     return (folder / MANIFEST_NAME).read_bytes(), (folder / WEIGHTS_NAME).read_bytes()
 
 
-def _verified(found: tuple[bytes, bytes] | str, job: Job, leaderboard: Path) -> str | None:
-    """Verify what came back, and return why there is no row."""
-    if isinstance(found, str):
-        return found
+def _verify(submission: tuple[bytes, bytes] | str, job: Job, leaderboard: Path) -> str | None:
+    """Verify a node's submission, and return the reason of a failure."""
+    if isinstance(submission, str):
+        return submission
     with tempfile.TemporaryDirectory(prefix="snn-gym-sweep-") as folder:
-        for name, data in zip((MANIFEST_NAME, WEIGHTS_NAME), found, strict=True):
+        for name, data in zip((MANIFEST_NAME, WEIGHTS_NAME), submission, strict=True):
             (Path(folder) / name).write_bytes(data)
         try:
             verify(folder, leaderboard, retrain=job.teacher is not None)
@@ -269,4 +239,4 @@ def _verified(found: tuple[bytes, bytes] | str, job: Job, leaderboard: Path) -> 
 
 
 def _last_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+    return (str(error).strip() or type(error).__name__).splitlines()[-1]

@@ -1,4 +1,8 @@
-"""Tune an agent by a search: Optuna asks, trainings on tuning seeds answer."""
+"""Hyper-parameter search of an agent and its twin: Optuna proposes, trainings score.
+
+Trials follow from the search alone, and Optuna keeps them in a database. A search that was killed
+trains the interrupted seed again and ends with the results of an uninterrupted one.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,11 @@ import csv
 import dataclasses
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
@@ -43,27 +48,22 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
-
 # ---- search --------------------------------------------------------------------------------------
 FIRST_TUNING_SEED = 1000
-"""Least seed of a search. Those below are for results that are reported."""
+"""Least training seed of a search; results are reported on the seeds below."""
 
-_NETWORK = "network"
-_OF_NETWORK = "network."
-# Of a network's settings, the one that an ANN has too.
-_OF_ANY_NETWORK = "network.hidden_sizes"
+_NETWORK = "network."
 
 
 @dataclass(frozen=True)
 class Values(Config):
-    """Values of a hyper-parameter that are tried: numbers of a range, or some choices."""
+    """Values of a hyper-parameter to try: a range of numbers, or choices."""
 
     low: int | float | None = None
     """Least number; where both ends are whole, so are the numbers between."""
     high: int | float | None = None
-    """Largest number."""
     log: bool = False
-    """Whether numbers are drawn evenly by their logarithm."""
+    """Draw numbers evenly by their logarithm."""
     schedule: Literal["lin"] | None = None
     """``lin`` for schedules that fall from such a number to 0 over training."""
     choices: Annotated[tuple[Any, ...], Length(2, 1000)] | None = None
@@ -81,21 +81,27 @@ class Values(Config):
             raise ValueError(f"expected {bound}, got low {self.low} and high {self.high}")
 
     def value(self, drawn: Any) -> Any:
-        """Return the hyper-parameter's value.
-
-        Args:
-            drawn: A number from low to high, or one of the choices as JSON.
-        """
+        """Return the hyper-parameter's value for a drawn number, or a choice drawn as JSON."""
         if self.choices is not None:
             return json.loads(drawn)
         return drawn if self.schedule is None else f"{self.schedule}_{drawn}"
 
     @property
-    def extremes(self) -> tuple[Any, ...]:
-        """The choices, or the values at both ends."""
+    def is_whole(self) -> bool:
+        """True for a range of whole numbers."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    def distribution(self) -> BaseDistribution:
+        """Return the values as a distribution of Optuna's, which takes choices as JSON."""
+        from optuna import distributions
+
         if self.choices is not None:
-            return self.choices
-        return self.value(self.low), self.value(self.high)
+            return distributions.CategoricalDistribution(list(map(json.dumps, self.choices)))
+        low: Any = self.low
+        high: Any = self.high
+        if self.is_whole:
+            return distributions.IntDistribution(low, high, log=self.log)
+        return distributions.FloatDistribution(low, high, log=self.log)
 
 
 @dataclass(frozen=True)
@@ -107,9 +113,9 @@ class Search(Config):
     environment: RecordedId
     """Gymnasium id."""
     seeds: Seeds
-    """Seeds that each trial trains, such as ``1000-1002``."""
+    """Training seeds of each trial, such as ``1000-1002``."""
     trials: Count
-    """Settings that are tried of each agent."""
+    """Trials of each agent."""
     space: Annotated[Mapping[str, Values], Length(1, 100)]
     """Values by hyper-parameter; settings of the network are ``network.NAME``."""
     steps: Count | None = None
@@ -119,7 +125,7 @@ class Search(Config):
     unpruned_trials: Natural = 5
     """Trials at the start that train all seeds, before those below the median are pruned."""
     sampler_seed: Natural = 0
-    """Seed of what is drawn."""
+    """Seed of the sampler."""
 
     def _check(self) -> None:
         if self.training_seeds[0] < FIRST_TUNING_SEED:
@@ -130,7 +136,7 @@ class Search(Config):
 
     @property
     def training_seeds(self) -> range:
-        """The seeds."""
+        """``seeds`` as a range."""
         return parse_seeds(self.seeds) or range(0)
 
     @property
@@ -139,85 +145,56 @@ class Search(Config):
         twin = load_agent_spec(self.agent).twin
         return (self.agent,) if twin is None else (self.agent, twin)
 
-    def budget(self, steps: int) -> int:
-        """Return the environment steps that tuning an agent takes at most.
-
-        Args:
-            steps: Those of a training.
-        """
-        return self.trials * len(self.training_seeds) * steps
+    @property
+    def budget(self) -> int:
+        """Environment steps that tuning an agent takes at most."""
+        return self.trials * len(self.training_seeds) * (self.steps or 0)
 
     def values(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values of a trial.
-
-        Args:
-            drawn: What was drawn, by hyper-parameter.
-        """
+        """Return the values of a trial by hyper-parameter, from the drawn ones."""
         return {name: self.space[name].value(x) for name, x in drawn.items()}
 
     def space_of(self, agent: str) -> dict[str, Values]:
-        """Return what is tried of an agent: of one that does not spike, nothing about spikes.
-
-        Args:
-            agent: Agent of the zoo.
-        """
+        """Return the values to try of an agent; an ANN has no settings of spikes."""
         spikes = acts_in_spikes(load_agent_spec(agent))
         return {
             name: values
             for name, values in self.space.items()
-            if spikes or name == _OF_ANY_NETWORK or not name.startswith(_OF_NETWORK)
+            if spikes or name == "network.hidden_sizes" or not name.startswith(_NETWORK)
         }
 
 
 def split(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return an algorithm's hyper-parameters, and the network's settings by their own names.
-
-    Args:
-        values: Both, as a search names them.
-    """
-    of_network = {
-        name.removeprefix(_OF_NETWORK): value
-        for name, value in values.items()
-        if name.startswith(_OF_NETWORK)
-    }
-    others = {name: x for name, x in values.items() if not name.startswith(_OF_NETWORK)}
-    return others, of_network
+    """Return the algorithm's hyper-parameters, and the network's settings without their prefix."""
+    network = {name: x for name, x in values.items() if name.startswith(_NETWORK)}
+    overrides = {name: x for name, x in values.items() if name not in network}
+    return overrides, {name.removeprefix(_NETWORK): x for name, x in network.items()}
 
 
 def read_search(path: Path) -> Search:
-    """Read a search.
-
-    Args:
-        path: TOML file.
-
-    Returns:
-        The search, with the number of steps filled in.
-
-    Raises:
-        ValueError: It does not fit the schema, what it names does not exist, or an agent cannot
-            have a value that it names.
-    """
+    """Read and check a search from a TOML file, with the number of steps filled in."""
     table = read_table(path)
-    if isinstance(space := table.get("space"), dict) and isinstance(space.get(_NETWORK), dict):
-        # TOML's network.NAME without quotes.
-        of_network = {f"{_OF_NETWORK}{name}": x for name, x in space.pop(_NETWORK).items()}
-        table["space"] = {**space, **of_network}
+    space = table.get("space")
+    if isinstance(space, dict) and isinstance(space.get("network"), dict):
+        # TOML reads network.NAME without quotes as a table.
+        network = {f"{_NETWORK}{name}": x for name, x in space.pop("network").items()}
+        table["space"] = {**space, **network}
     search = from_mapping(Search, table, str(path))
     try:
         for agent in search.agents:
             _check_space(load_agent_spec(agent), search)
-        first, last = search.training_seeds[0], search.training_seeds[-1]
-        make_run_settings(search.agent, search.environment, seed=last, steps=search.steps)
-        run = make_run_settings(search.agent, search.environment, seed=first, steps=search.steps)
+        for seed in (search.training_seeds[-1], search.training_seeds[0]):
+            run = make_run_settings(search.agent, search.environment, seed=seed, steps=search.steps)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return dataclasses.replace(search, steps=run.steps)
 
 
 def _check_space(spec: AgentSpec, search: Search) -> None:
-    kind = ALGORITHMS[spec.algorithm].settings
-    known = [field.name for field in dataclasses.fields(kind) if field.init]
-    known += [f"{_OF_NETWORK}{field.name}" for field in dataclasses.fields(NetworkConfig)]
+    """Refuse unknown hyper-parameters of an agent, and values that it cannot take."""
+    settings = dataclasses.fields(ALGORITHMS[spec.algorithm].settings)
+    known = [field.name for field in settings if field.init]
+    known += [f"{_NETWORK}{field.name}" for field in dataclasses.fields(NetworkConfig)]
     space = search.space_of(spec.name)
     if not space:
         raise ValueError(
@@ -228,10 +205,19 @@ def _check_space(spec: AgentSpec, search: Search) -> None:
         if name not in known:
             hint = did_you_mean(name, known, f"; known: {', '.join(known)}")
             raise ValueError(f"{name!r} is no hyper-parameter of {spec.name}{hint}")
-        for value in values.extremes:
+        for value in values.choices or map(values.value, (values.low, values.high)):
             _check_value(spec, search.environment, name, value)
-        if isinstance(values.low, int) and isinstance(values.high, int):
-            _check_whole(spec, search.environment, name, values)
+        if not values.is_whole:
+            continue
+        low: Any = values.low
+        try:
+            _check_value(spec, search.environment, name, values.value(low + 0.5))
+        except ValueError:
+            continue
+        raise ValueError(  # of 0 to 1 nothing between would be tried
+            f"{name!r} may be any number, but from low {low} to high {values.high} only whole "
+            f"ones are tried; write low = {float(low)}, or choices"
+        )
 
 
 def _check_value(spec: AgentSpec, env_id: str, name: str, value: Any) -> None:
@@ -240,164 +226,100 @@ def _check_value(spec: AgentSpec, env_id: str, name: str, value: Any) -> None:
     policy_arguments(spec, env_id, network)
 
 
-def _check_whole(spec: AgentSpec, env_id: str, name: str, values: Values) -> None:
-    """Refuse whole ends of what need not be whole: of 0 to 1 nothing between would be tried."""
-    assert values.low is not None
-    try:
-        _check_value(spec, env_id, name, values.value(values.low + 0.5))
-    except ValueError:
-        return
-    raise ValueError(
-        f"{name!r} may be any number, but from low {values.low} to high {values.high} only whole "
-        f"ones are tried; write low = {float(values.low)}, or choices"
-    )
-
-
-# Trials follow from the search alone, and are kept in a database. A search that was killed trains
-# the seed that was under way again, goes on from there, and ends as if it had not been killed.
 # ---- trials --------------------------------------------------------------------------------------
-State = Literal["finished", "pruned", "failed"]
-
 SCORES = "scores"
 """Attribute of a trial: mean return of each seed that was trained."""
 FAILURE = "failure"
-"""Attribute of a trial that failed: why, in one line."""
+"""Attribute of a failed trial: the reason in one line."""
 
 
 def finished(study: Study) -> list[FrozenTrial]:
-    """Return the trials that ended, whatever came of them, in the order in which they were tried.
+    """Return the trials that ended, pruned and failed ones included, in the order of their start.
 
-    Args:
-        study: Optuna's study; a trial that was interrupted is its state FAIL, and was tried again.
+    Optuna's state FAIL marks an interrupted trial, which was tried again.
     """
     from optuna.trial import TrialState
 
     return study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
-def state(trial: FrozenTrial) -> State:
-    """Say what came of a trial.
-
-    Args:
-        trial: One that ended.
-    """
+def _state(trial: FrozenTrial) -> str:
     if FAILURE in trial.user_attrs:
         return "failed"
     return "finished" if trial.state.name == "COMPLETE" else "pruned"
 
 
-def best(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-    """Return the first of the best trials, None if none was finished.
-
-    Args:
-        trials: Trials that ended.
-    """
-    complete = [trial for trial in trials if state(trial) == "finished"]
-    return max(complete, key=_value, default=None)
-
-
-def _value(trial: FrozenTrial) -> float:
-    assert trial.value is not None
-    return trial.value
-
-
-def describe(trial: FrozenTrial, search: Search) -> str:
-    """Say in words what came of a trial.
-
-    Args:
-        trial: One that ended.
-        search: Its search.
-    """
+def _describe(trial: FrozenTrial, search: Search) -> str:
     scores = trial.user_attrs.get(SCORES, [])
-    seeds = ", ".join(f"{x:.2f}" for x in scores)
-    if state(trial) == "failed":
+    state = _state(trial)
+    if state == "failed":
         seed = search.training_seeds[len(scores)]
         return f"failed with seed {seed}: {trial.user_attrs[FAILURE]}"
-    mean = sum(scores) / len(scores)
-    if state(trial) == "pruned":
-        return f"pruned at mean return {mean:.2f} ({seeds})"
-    return f"mean return {mean:.2f} ({seeds})"
+    pruned = "pruned at " if state == "pruned" else ""
+    return f"{pruned}mean return {trial.value:.2f} ({', '.join(f'{x:.2f}' for x in scores)})"
 
 
-def summary(trials: Sequence[FrozenTrial], search: Search) -> str:
-    """Say in words what came of all, and which was best.
-
-    Args:
-        trials: Trials that ended.
-        search: Their search.
-
-    Raises:
-        ValueError: None was finished.
-    """
-    found = best(trials)
-    states = [state(trial) for trial in trials]
-    if found is None:
-        reasons = [trial.user_attrs.get(FAILURE) for trial in trials]
-        raise ValueError(f"none of {len(trials)} trials was finished; the last: {reasons[-1]}")
-    counts = ", ".join(f"{states.count(kind)} {kind}" for kind in get_args(State))
-    shown = ", ".join(f"{name} = {_toml(x)}" for name, x in search.values(found.params).items())
-    return f"best mean return {found.value:.2f} of seeds {search.seeds}; trials {counts}: {shown}"
-
-
-def write_results(folder: Path, search: Search, agent: str, trials: Sequence[FrozenTrial]) -> None:
-    """Write ``trials.csv`` and, if a trial was finished, ``best.toml``.
-
-    Args:
-        folder: Folder of the results.
-        search: The search.
-        agent: The agent.
-        trials: Trials that ended.
-    """
+def _write_results(folder: Path, search: Search, agent: str, trials: Sequence[FrozenTrial]) -> str:
+    """Write ``trials.csv`` and ``best.toml``, and return the best trial in words, "" if none."""
     write_text_atomic(folder / "trials.csv", _csv(search, agent, trials))
-    found = best(trials)
-    if found is not None:
-        lines = [f"# snn-gym tune, {len(trials)} trials: {summary(trials, search)}."]
-        lines += table_lines(search, agent, search.values(found.params))
-        write_text_atomic(folder / "best.toml", "\n".join(lines) + "\n")
+    states = Counter(map(_state, trials))
+    complete = [trial for trial in trials if _state(trial) == "finished"]
+    if not complete:
+        return ""
+    best = max(complete, key=lambda trial: trial.value or 0.0)  # the first of equal ones
+    values = search.values(best.params)
+    counts = ", ".join(f"{states[state]} {state}" for state in ("finished", "pruned", "failed"))
+    summary = (
+        f"best mean return {best.value:.2f} of seeds {search.seeds}; trials {counts}: "
+        f"{', '.join(_assignments(values))}"
+    )
+    lines = [f"# snn-gym tune, {len(trials)} trials: {summary}."]
+    lines += _agent_table(search, agent, values)
+    write_text_atomic(folder / "best.toml", "\n".join(lines) + "\n")
+    return summary
 
 
 def _csv(search: Search, agent: str, trials: Sequence[FrozenTrial]) -> str:
-    names = list(search.space_of(agent))
-    seeds = list(search.training_seeds)
+    returns = [f"return_of_{seed}" for seed in search.training_seeds]
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    header = ["trial", "state", "mean_return", *(f"return_of_{seed}" for seed in seeds)]
-    writer.writerow([*header, *names, "failure"])
+    header = ["trial", "state", "mean_return", *returns, *search.space_of(agent), "failure"]
+    writer = csv.DictWriter(text, header, restval="", lineterminator="\n")
+    writer.writeheader()
     for number, trial in enumerate(trials, 1):
-        scores = trial.user_attrs.get(SCORES, [])
-        blanks = [""] * (len(seeds) - len(scores))
-        mean = "" if state(trial) == "failed" else trial.value
+        state, scores = _state(trial), trial.user_attrs.get(SCORES, [])
         values = search.values(trial.params)
-        shown = [x if isinstance(x := values[name], str) else _toml(x) for name in names]
-        reason = trial.user_attrs.get(FAILURE, "")
-        writer.writerow([number, state(trial), mean, *scores, *blanks, *shown, reason])
+        writer.writerow(
+            {
+                "trial": number,
+                "state": state,
+                "mean_return": "" if state == "failed" else trial.value,
+                **dict(zip(returns, scores, strict=False)),
+                **{name: x if isinstance(x, str) else _toml(x) for name, x in values.items()},
+                "failure": trial.user_attrs.get(FAILURE, ""),
+            }
+        )
     return text.getvalue()
 
 
-def table_lines(search: Search, agent: str, values: Mapping[str, Any]) -> list[str]:
-    """Return the environment's table of an agent's file, with some values in the place of its own.
-
-    Args:
-        search: The search.
-        agent: The agent.
-        values: Values by hyper-parameter, as the search names them.
-    """
+def _agent_table(search: Search, agent: str, values: Mapping[str, Any]) -> list[str]:
+    """Return the environment's table of an agent's file, with the values of a trial put in."""
     env_id = unflattened_id(search.environment)
     overrides, network = split(values)
-    table = load_agent_spec(agent).table(env_id)
-    merged = {**table, **overrides}
-    network = {**table.get("network", {}), **network}
-    merged.pop("network", None)
+    table = {**load_agent_spec(agent).table(env_id), **overrides}
+    network = {**table.pop("network", {}), **network}
     heading = f"environments.{_toml(env_id)}"
-    lines = [f"[{heading}]", *(f"{name} = {_toml(value)}" for name, value in merged.items())]
+    lines = [f"[{heading}]", *_assignments(table)]
     if network:
-        lines += ["", f"[{heading}.network]"]
-        lines += [f"{name} = {_toml(value)}" for name, value in network.items()]
+        lines += ["", f"[{heading}.network]", *_assignments(network)]
     return lines
 
 
+def _assignments(table: Mapping[str, Any]) -> list[str]:
+    return [f"{name} = {_toml(value)}" for name, value in table.items()]
+
+
 def _toml(value: Any) -> str:
-    """Write a value in TOML, whose texts, numbers and flags JSON writes alike."""
+    """Write a value in TOML; JSON writes texts, numbers and flags the same."""
     if isinstance(value, Mapping):
         pairs = ", ".join(f"{json.dumps(key)} = {_toml(x)}" for key, x in value.items())
         return f"{{ {pairs} }}"
@@ -412,7 +334,6 @@ FIRST_TUNING_EPISODE_SEED = 1_700_000_000
 of evaluations, and from hidden ones."""
 
 SEARCH_FILE = "search.json"
-STUDY_FILE = "study.db"
 
 
 def tune(path: Path, out: Path, agent: str | None = None) -> Iterator[str]:
@@ -421,10 +342,10 @@ def tune(path: Path, out: Path, agent: str | None = None) -> Iterator[str]:
     Args:
         path: The search.
         out: Folder of the results, which gets a folder for each agent.
-        agent: The one of the two that is tuned; both if None.
+        agent: Tune this one of the two only; None for both.
 
     Yields:
-        Lines to print: what it costs, then one for each trial, then the best.
+        Lines to print: the cost, then one for each trial, then the best.
 
     Raises:
         ValueError: The search is wrong, the folder cannot be used, or no trial could be finished.
@@ -433,49 +354,6 @@ def tune(path: Path, out: Path, agent: str | None = None) -> Iterator[str]:
     search = read_search(path)
     if agent is not None and agent not in search.agents:
         raise ValueError(f"{path} tunes {' and '.join(search.agents)}, not {agent!r}")
-    _import_optuna()
-    steps = search.steps or 0
-    yield (
-        f"{' and '.join(search.agents)} on {search.environment}: {search.trials} trials × "
-        f"{len(search.training_seeds)} seeds × {steps:,} steps = {search.budget(steps):,} "
-        "environment steps at most for each"
-    )
-    for name in search.agents if agent is None else (agent,):
-        yield from tune_agent(search, name, out / name)
-
-
-def tune_agent(search: Search, agent: str, folder: Path) -> Iterator[str]:
-    """Carry out a search for one agent, or what is left of it.
-
-    Args:
-        search: The search, with its steps.
-        agent: The agent.
-        folder: Folder of the results: ``study.db``, ``search.json``, ``trials.csv``, ``best.toml``.
-
-    Yields:
-        Lines to print.
-
-    Raises:
-        ValueError: As in ``tune``.
-    """
-    # Before any training: its spaces may not suit the algorithm.
-    _close(make_agent(agent, search.environment, search.training_seeds[0]))
-    make_writable(folder)
-    with locked(folder, wait=False):
-        _begin_or_find(folder, search, agent)
-        study = _open_study(folder, search)
-        while (number := len(finished(study))) < search.trials:
-            _try(study, search, agent, number)
-            trials = finished(study)
-            write_results(folder, search, agent, trials)
-            yield f"{agent} trial {number + 1} of {search.trials}: {describe(trials[-1], search)}"
-        trials = finished(study)
-        write_results(folder, search, agent, trials)
-    yield f"{agent}: {summary(trials, search)}"
-    yield f"{agent}: {folder / 'best.toml'} is for agents/{agent}/agent.toml"
-
-
-def _import_optuna() -> Any:
     try:
         import optuna
     except ModuleNotFoundError as error:
@@ -484,17 +362,47 @@ def _import_optuna() -> Any:
         raise ImportError(
             'searching needs Optuna, which is not installed: pip install "snn-gym[tune]"'
         ) from error
-    return optuna
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    yield (
+        f"{' and '.join(search.agents)} on {search.environment}: {search.trials} trials × "
+        f"{len(search.training_seeds)} seeds × {search.steps or 0:,} steps = {search.budget:,} "
+        "environment steps at most for each"
+    )
+    for name in search.agents if agent is None else (agent,):
+        yield from tune_agent(search, name, out / name)
 
 
-def _begin_or_find(folder: Path, search: Search, agent: str) -> None:
-    """Make a folder this search's own, or make sure that it is."""
+def tune_agent(search: Search, agent: str, folder: Path) -> Iterator[str]:
+    """Carry out the rest of a search for one agent, in a folder; yield lines to print."""
+    # Before any training: its spaces may not suit the algorithm.
+    untrained: Any = make_agent(agent, search.environment, search.training_seeds[0])
+    untrained.env.close()
+    make_writable(folder)
+    with locked(folder, wait=False):
+        _check_folder(folder, search, agent)
+        study = _open_study(folder, search)
+        for number in range(len(finished(study)), search.trials):
+            _try(study, search, agent, number)
+            trials = finished(study)
+            _write_results(folder, search, agent, trials)
+            yield f"{agent} trial {number + 1} of {search.trials}: {_describe(trials[-1], search)}"
+        trials = finished(study)
+        summary = _write_results(folder, search, agent, trials)  # it may have been killed before
+    if not summary:
+        reason = trials[-1].user_attrs.get(FAILURE)
+        raise ValueError(f"none of {len(trials)} trials was finished; the last: {reason}")
+    yield f"{agent}: {summary}"
+    yield f"{agent}: {folder / 'best.toml'} is for agents/{agent}/agent.toml"
+
+
+def _check_folder(folder: Path, search: Search, agent: str) -> None:
+    """Describe the search in an empty folder; refuse a folder of another search."""
     spec = load_agent_spec(agent)
-    begun = {
+    description = {
         "agent": agent,
         "search": to_mapping(search),
-        "environment_steps_at_most": search.budget(search.steps or 0),
-        # What the values that are tried are laid over.
+        "environment_steps_at_most": search.budget,
+        # The values of a trial take the place of these.
         "settings": to_mapping(spec.settings(search.environment)),
         "network": spec.network_settings(search.environment),
         "versions": package_versions(),
@@ -503,24 +411,23 @@ def _begin_or_find(folder: Path, search: Search, agent: str) -> None:
     if not file.exists():
         if any(folder.iterdir()):
             raise ValueError(f"{folder} is not empty and holds no search; use another folder")
-        write_text_atomic(file, json.dumps(begun, indent=2) + "\n")
+        write_text_atomic(file, json.dumps(description, indent=2) + "\n")
         return
     old = json.loads(file.read_text(encoding="utf-8"))
-    changed = [name for name, value in begun.items() if old.get(name) != value]
+    changed = [name for name, value in description.items() if old.get(name) != value]
     if changed:
         raise ValueError(
-            f"{folder} holds a search with other {', '.join(changed)}; go on with what it was "
-            f"begun with, which {SEARCH_FILE} says, or use another folder"
+            f"{folder} holds a search with other {', '.join(changed)}; go on with the "
+            f"search that {SEARCH_FILE} describes, or use another folder"
         )
 
 
 def _open_study(folder: Path, search: Search) -> Study:
-    """Open the database; a trial that was under way is the next again, with its seeds' scores."""
+    """Open the database; an interrupted trial is the next one again, with the scores it has."""
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
-        storage=f"sqlite:///{folder.resolve() / STUDY_FILE}",
+        storage=f"sqlite:///{folder.resolve() / 'study.db'}",
         study_name="tune",
         direction="maximize",
         # Running means are compared with those of the same seeds.
@@ -535,84 +442,53 @@ def _open_study(folder: Path, search: Search) -> Study:
 
 
 def _try(study: Study, search: Search, agent: str, number: int) -> None:
-    """Try one more of the settings."""
+    """Carry out a trial."""
     import optuna
 
-    # A generator of each trial's own, so that a search that is resumed draws the same.
+    # A new generator for each trial, so that a resumed search draws the same values.
     seed = int(np.random.SeedSequence([search.sampler_seed, number]).generate_state(1)[0])
     study.sampler = optuna.samplers.TPESampler(seed=seed)
     space = search.space_of(agent)
-    trial = study.ask({name: _distribution(values) for name, values in space.items()})
+    trial = study.ask({name: values.distribution() for name, values in space.items()})
     try:
-        scores = _train_seeds(trial, search, agent, search.values(trial.params))
-    except ValueError as error:
-        # Worse than all that learned, so that the sampler keeps away from it.
-        trial.set_user_attr(FAILURE, " ".join(str(error).split()))
-        study.tell(trial, float("-inf"))
-        return
-    if len(scores) < len(search.training_seeds):
+        study.tell(trial, _objective(trial, search, agent))
+    except optuna.TrialPruned:
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-    else:
-        study.tell(trial, float(np.mean(scores)))
 
 
-def _train_seeds(trial: Trial, search: Search, agent: str, values: dict[str, Any]) -> list[float]:
-    """Return the scores of the seeds, of fewer if the trial was pruned."""
+def _objective(trial: Trial, search: Search, agent: str) -> float:
+    """Return the mean score of all seeds; raise ``TrialPruned`` where the trial is pruned."""
+    import optuna
+
     scores: list[float] = list(trial.user_attrs.get(SCORES, ()))
-    for index, seed in enumerate(search.training_seeds):
+    seeds, values = search.training_seeds, search.values(trial.params)
+    for index, seed in enumerate(seeds):
         if index == len(scores):
-            scores.append(score(search, agent, seed, values))
+            try:
+                scores.append(score(search, agent, seed, values))
+            except ValueError as error:
+                trial.set_user_attr(FAILURE, " ".join(str(error).split()))
+                return float("-inf")  # so that the sampler keeps away from it
         trial.report(float(np.mean(scores[: index + 1])), index)
         trial.set_user_attr(SCORES, scores)
-        if index + 1 < len(search.training_seeds) and trial.should_prune():
-            break
-    return scores
+        if index + 1 < len(seeds) and trial.should_prune():
+            raise optuna.TrialPruned
+    return float(np.mean(scores))
 
 
 def score(search: Search, agent: str, seed: int, values: dict[str, Any]) -> float:
-    """Train with one seed and return what the final policy earns, deterministically.
-
-    Args:
-        search: The search, with its steps.
-        agent: The agent.
-        seed: Training seed.
-        values: Values of the search's hyper-parameters.
-
-    Returns:
-        Mean return of the search's episodes.
+    """Train with one seed and return the final policy's mean return, deterministically.
 
     Raises:
         ValueError: The values do not fit each other, or training diverged.
     """
     overrides, network = split(values)
+    episode_seeds = range(FIRST_TUNING_EPISODE_SEED, FIRST_TUNING_EPISODE_SEED + search.episodes)
     with one_thread():
-        model = make_agent(agent, search.environment, seed, network=network, **overrides)
+        model: Any = make_agent(agent, search.environment, seed, network=network, **overrides)
         try:
             model.learn(search.steps or 0)
             finite_or_raise(model.policy.state_dict(), f"seed {seed}")
-            first = FIRST_TUNING_EPISODE_SEED
-            seeds: Sequence[int] = range(first, first + search.episodes)
-            return evaluate(model, search.environment, seeds=seeds).mean
+            return evaluate(model, search.environment, seeds=episode_seeds).mean
         finally:
-            _close(model)
-
-
-def _close(model: Any) -> None:
-    model.env.close()
-
-
-def _distribution(values: Values) -> BaseDistribution:
-    from optuna.distributions import (
-        CategoricalDistribution,
-        FloatDistribution,
-        IntDistribution,
-    )
-
-    if values.choices is not None:
-        return CategoricalDistribution([json.dumps(choice) for choice in values.choices])
-    low, high = values.low, values.high
-    assert low is not None
-    assert high is not None
-    if isinstance(low, int) and isinstance(high, int):
-        return IntDistribution(low, high, log=values.log)
-    return FloatDistribution(low, high, log=values.log)
+            model.env.close()

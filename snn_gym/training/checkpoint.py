@@ -1,7 +1,7 @@
-"""One file that holds all of a training run: policy, optimisers, replay buffer and counters.
+"""Checkpoint of a training run: policy, optimisers, replay buffer and counters in one file.
 
-The file is sealed, and says whose run it is of. The one before is kept beside it, in case that it
-is damaged.
+The file carries its digest and the settings of its run. The checkpoint before is kept beside it, in
+case that it is damaged.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ MAX_CHECKPOINT_BYTES = 1 << 36
 _MAX_LOG_BYTES = 1 << 32
 
 _STATE = "state"
-# What Stable-Baselines3 carries from one rollout to the next besides the networks. DQN alone has
-# the last two. A schedule is a function of the progress, so the progress is enough.
+# State that Stable-Baselines3 carries between rollouts besides the networks. DQN alone has the last
+# two. A schedule is a function of the progress, so the progress is enough.
 _COUNTERS = (
     "num_timesteps",
     "_n_updates",
@@ -59,7 +59,7 @@ _REPLAY_ARRAYS = ("observations", "next_observations", "actions", "rewards", "do
 
 @runtime_checkable
 class _Carrying(Protocol):
-    """An algorithm that carries something from update to update beside its policy."""
+    """Algorithm with state between updates beside its policy."""
 
     def state_tensors(self) -> dict[str, np.ndarray[Any, Any]]: ...
 
@@ -74,31 +74,34 @@ def save_checkpoint(
     run: Mapping[str, Any] | None = None,
     logs: Iterable[Path] = (),
 ) -> None:
-    """Write everything that a run needs to go on, atomically; the checkpoint there is kept beside.
+    """Write everything that a run needs to go on, atomically, between two rollouts.
 
-    Random states aren't in it: at every checkpoint they are set anew from the seed and the
-    checkpoint's number.
-
-    Args:
-        path: File to create; one that is there becomes ``previous_checkpoint(path)``.
-        model: Model between two rollouts.
-        episodes: Episodes so far.
-        run: What tells this run from others, as plain JSON values by name.
-        logs: Files that go on with the run, to be as they are now when it is resumed.
+    An earlier file becomes ``previous_checkpoint(path)``. ``run`` identifies the run by plain JSON
+    values; resuming sets the files ``logs`` back to their present content. Random states aren't in
+    it: at every checkpoint they are set anew from the seed and the checkpoint's number.
 
     Raises:
         ValueError: A weight is not finite.
     """
-    replay_tensors, replay = _pack_replay(model)
+    buffer, arrays = _replay(model)
+    replay = None if buffer is None else {"pos": buffer.pos, "full": buffer.full}
+    filled = {name: array[: buffer.size()] for name, array in arrays.items()} if buffer else {}
+    contents = (
+        (path.name, read_regular_file(path, max_bytes=_MAX_LOG_BYTES))
+        for path in logs
+        if path.exists()
+    )
     policy = full_state(model.policy)
     finite_or_raise(policy, f"the model at step {model.num_timesteps:,}")
     tensors: dict[str, Any] = {
         **prefixed("policy", policy),
         **prefixed(VEC_NORMALIZE, statistics_of(model)),
         **prefixed("beside", _tensors_beside(model)),
-        **prefixed("replay", replay_tensors),
+        **prefixed("replay", filled),
         **prefixed("episodes", episodes.to_arrays()),
-        **prefixed("log", _pack_logs(logs)),
+        **prefixed(
+            "log", {name: np.frombuffer(bytearray(data), np.uint8) for name, data in contents}
+        ),
     }
     if isinstance(model, _Carrying):
         tensors |= prefixed("learner", model.state_tensors())
@@ -112,7 +115,10 @@ def save_checkpoint(
         "counters": {name: getattr(model, name) for name in _COUNTERS if hasattr(model, name)},
         "optimisers": optimisers,
         "replay": replay,
-        "recent_episodes": [_plain_episode(info) for info in model.ep_info_buffer or ()],
+        "recent_episodes": [
+            {key: float(value) for key, value in info.items()}
+            for info in model.ep_info_buffer or ()
+        ],
     }
     data = seal(dump_tensors(tensors, {_STATE: json.dumps(state), SEAL: UNSEALED}))
     if path.exists():
@@ -121,7 +127,7 @@ def save_checkpoint(
 
 
 def previous_checkpoint(path: Path) -> Path:
-    """Return where the checkpoint before that at ``path`` is."""
+    """Return the file of the checkpoint before that at ``path``."""
     return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
@@ -134,25 +140,18 @@ def remove_checkpoints(path: Path) -> None:
 def resume_newest(
     path: Path, model: BaseAlgorithm, *, run: Mapping[str, Any], logs: Iterable[Path] = ()
 ) -> EpisodeLog | None:
-    """Bring a freshly built model to its run's last checkpoint that is whole.
+    """Bring a new model and the logs to the run's last usable checkpoint; return the episodes.
 
-    Args:
-        path: As for ``save_checkpoint``. If the checkpoint there is damaged, of another run or does
-            not fit the model, it is set aside under another name, and the one before is used.
-        model: Model of the same agent, environment and seed; changed in place.
-        run: As ``save_checkpoint`` was told.
-        logs: As ``save_checkpoint`` was told; they become what they were at the checkpoint.
-
-    Returns:
-        The episodes until then, None if there is no checkpoint.
+    A checkpoint that is damaged, of another run or does not fit the model is set aside under
+    another name, and the one before is used. Without checkpoints the result is None.
 
     Raises:
-        ValueError: There are checkpoints, but none that is whole, of this run and fits.
+        ValueError: There are checkpoints, but none can be used.
     """
-    previous = previous_checkpoint(path)
-    found = [file for file in (path, previous) if file.exists()]
     refused: list[ValueError] = []
-    for file in found:
+    for file in (path, previous_checkpoint(path)):
+        if not file.exists():
+            continue
         try:
             tensors, state = _read(file, run)
             episodes = _restore(tensors, state, model, str(file))
@@ -168,7 +167,10 @@ def resume_newest(
             )
             # Or the next checkpoint would take the place of the one that is whole.
             os.replace(path, aside)
-        _unpack_logs(with_prefix("log", tensors), logs)
+        content = with_prefix("log", tensors)
+        for log in logs:
+            if log.name in content:
+                write_bytes_atomic(log, content[log.name].numpy().tobytes())
         return episodes
     if refused:
         no_more = f"; {refused[1]}" if len(refused) > 1 else ""
@@ -177,14 +179,7 @@ def resume_newest(
 
 
 def restore_checkpoint(path: Path, model: BaseAlgorithm) -> EpisodeLog:
-    """Bring a freshly built model to where a checkpoint was written, whatever run it is of.
-
-    Args:
-        path: File that ``save_checkpoint`` wrote.
-        model: Model of the same agent, environment and seed; changed in place.
-
-    Returns:
-        The episodes until then.
+    """Bring a new model to a checkpoint of any run, and return the episodes until then.
 
     Raises:
         ValueError: The file is no checkpoint, is damaged or does not fit the model.
@@ -195,7 +190,7 @@ def restore_checkpoint(path: Path, model: BaseAlgorithm) -> EpisodeLog:
 
 @dataclass(frozen=True)
 class _Optimiser(Config):
-    """State of an optimiser besides tensors."""
+    """Optimiser state besides tensors."""
 
     values: dict[str, Any]
     param_groups: tuple[dict[str, Any], ...]
@@ -203,7 +198,7 @@ class _Optimiser(Config):
 
 @dataclass(frozen=True)
 class _Place(Config):
-    """Where a replay buffer stands."""
+    """Position of a replay buffer."""
 
     pos: Natural
     full: bool
@@ -229,39 +224,38 @@ class _State(Config):
 def _read(
     path: Path, run: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, torch.Tensor], _State]:
-    """Read a checkpoint that is as it was written and, if a run is given, of that one."""
+    """Read an undamaged checkpoint, of the run if one is given."""
     data = read_regular_file(path, max_bytes=MAX_CHECKPOINT_BYTES)
     check_seal(data, str(path))
     tensors, metadata = parse_tensors(data, where=str(path))
     content = parse_json(metadata.get(_STATE, "{}"), str(path))
-    found = content.get("format") if isinstance(content, dict) else None
-    if found != FORMAT:
-        raise ValueError(f"{path}: format is {found!r:.60}, expected {FORMAT!r}")
+    version = content.get("format") if isinstance(content, dict) else None
+    if version != FORMAT:
+        raise ValueError(f"{path}: format is {version!r:.60}, expected {FORMAT!r}")
     state = from_mapping(_State, content, str(path))
-    saved = state.run or {}
-    different = None if run is None else _first_difference(saved, run)
-    if different is not None:
-        name, found, expected = different
+    difference = None if run is None else _first_difference(state.run or {}, run)
+    if difference is not None:
+        name, saved, expected = difference
         raise ValueError(
-            f"{path} is of a run with {name} {found!r:.300}, not {expected!r}; put this run's own "
+            f"{path} is of a run with {name} {saved!r:.300}, not {expected!r}; put this run's own "
             "checkpoint there"
         )
     return tensors, state
 
 
 def _first_difference(
-    saved: Mapping[str, Any], asked: Mapping[str, Any]
+    saved: Mapping[str, Any], expected: Mapping[str, Any]
 ) -> tuple[str, Any, Any] | None:
     """Return the dotted name and both values where two mappings differ first; None if nowhere."""
-    for name in {**asked, **saved}:
-        one, other = saved.get(name), asked.get(name)
-        if one == other:
+    for name in {**expected, **saved}:
+        old, new = saved.get(name), expected.get(name)
+        if old == new:
             continue
-        if isinstance(one, Mapping) and isinstance(other, Mapping):
-            deeper = _first_difference(one, other)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            deeper = _first_difference(old, new)
             if deeper is not None:
                 return f"{name}.{deeper[0]}", *deeper[1:]
-        return name, one, other
+        return name, old, new
     return None
 
 
@@ -270,11 +264,11 @@ def _restore(
 ) -> EpisodeLog:
     try:
         return _restore_all(tensors, state, model, where)
-    # Whatever another model's checkpoint, or a forged one, lacks of what this model asks for.
+    # Another model's checkpoint, or a forged one, may lack anything.
     except (AttributeError, LookupError, RuntimeError, TypeError) as error:
         line = " ".join(str(error).split())
         raise ValueError(
-            f"{where} does not hold what this model needs ({type(error).__name__}: {line:.300})"
+            f"{where} does not hold the state of this model ({type(error).__name__}: {line:.300})"
         ) from error
 
 
@@ -293,29 +287,21 @@ def _restore_all(
     if isinstance(model, _Carrying):
         learner = with_prefix("learner", tensors)
         model.load_state_tensors({name: tensor.numpy() for name, tensor in learner.items()})
-    _unpack_replay(model, with_prefix("replay", tensors), state.replay)
+    buffer, arrays = _replay(model)
+    if buffer is not None and state.replay is not None:
+        filled = with_prefix("replay", tensors)
+        for name, array in arrays.items():  # (buffer_size, n_envs, ...)
+            array[: len(filled[name])] = filled[name].numpy()
+        if state.replay.pos >= buffer.buffer_size:
+            raise IndexError(
+                f"the replay buffer stands at {state.replay.pos} of {buffer.buffer_size}"
+            )
+        buffer.pos, buffer.full = state.replay.pos, state.replay.full
     for name, value in state.counters.items():
         setattr(model, name, value)
     model.ep_info_buffer = deque(state.recent_episodes, maxlen=model._stats_window_size)
     model.ep_success_buffer = deque(maxlen=model._stats_window_size)
     return EpisodeLog.from_arrays(with_prefix("episodes", tensors))
-
-
-def _pack_logs(logs: Iterable[Path]) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the bytes of those files that are there, by name."""
-    there = (path for path in logs if path.exists())
-    return {
-        path.name: np.frombuffer(
-            bytearray(read_regular_file(path, max_bytes=_MAX_LOG_BYTES)), np.uint8
-        )
-        for path in there
-    }
-
-
-def _unpack_logs(content: Mapping[str, torch.Tensor], logs: Iterable[Path]) -> None:
-    for path in logs:
-        if path.name in content:
-            write_bytes_atomic(path, content[path.name].numpy().tobytes())
 
 
 def _optimisers(model: BaseAlgorithm) -> dict[str, torch.optim.Optimizer]:
@@ -326,7 +312,7 @@ def _optimisers(model: BaseAlgorithm) -> dict[str, torch.optim.Optimizer]:
 
 
 def _tensors_beside(model: BaseAlgorithm) -> dict[str, torch.Tensor]:
-    """Return what a model learns outside its policy, such as the weight of the entropy."""
+    """Return tensors that a model learns outside its policy, such as the weight of the entropy."""
     _, names = model._get_torch_save_params()
     return {name: attrgetter(name)(model).detach() for name in names}
 
@@ -336,12 +322,13 @@ def _pack_optimiser(
 ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Split an optimiser's state into tensors and plain values."""
     state = optimiser.state_dict()
-    tensors: dict[str, torch.Tensor] = {}
-    values: dict[str, Any] = {}
-    for index, entries in state["state"].items():
-        for key, value in entries.items():
-            target = tensors if isinstance(value, torch.Tensor) else values
-            target[f"{index}.{key}"] = value
+    entries_by_name = {
+        f"{index}.{key}": value
+        for index, entries in state["state"].items()
+        for key, value in entries.items()
+    }
+    tensors = {name: x for name, x in entries_by_name.items() if isinstance(x, torch.Tensor)}
+    values = {name: x for name, x in entries_by_name.items() if name not in tensors}
     return tensors, {"values": values, "param_groups": state["param_groups"]}
 
 
@@ -363,36 +350,12 @@ def _unpack_optimiser(
     optimiser.load_state_dict({"state": state, "param_groups": groups})
 
 
-def _pack_replay(
+def _replay(
     model: BaseAlgorithm,
-) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, Any] | None]:
-    """Return the filled part of the replay buffer, and where it stands."""
-    if not isinstance(model, OffPolicyAlgorithm) or model.replay_buffer is None:
-        return {}, None
-    buffer = model.replay_buffer
-    arrays = {name: getattr(buffer, name)[: buffer.size()] for name in _replay_arrays(buffer)}
-    return arrays, {"pos": buffer.pos, "full": buffer.full}
-
-
-def _replay_arrays(buffer: ReplayBuffer) -> tuple[str, ...]:
-    """Return the names of the arrays that hold a buffer's content."""
-    return buffer.arrays if isinstance(buffer, SequenceReplayBuffer) else _REPLAY_ARRAYS
-
-
-def _unpack_replay(
-    model: BaseAlgorithm, tensors: Mapping[str, torch.Tensor], place: _Place | None
-) -> None:
-    if not isinstance(model, OffPolicyAlgorithm) or model.replay_buffer is None or place is None:
-        return
-    buffer = model.replay_buffer
-    for name in _replay_arrays(buffer):
-        array = tensors[name].numpy()
-        # shape: (filled, n_envs, ...), the first rows of (buffer_size, n_envs, ...)
-        getattr(buffer, name)[: len(array)] = array
-    if place.pos >= buffer.buffer_size:
-        raise IndexError(f"the replay buffer stands at {place.pos} of {buffer.buffer_size}")
-    buffer.pos, buffer.full = place.pos, place.full
-
-
-def _plain_episode(info: Mapping[str, Any]) -> dict[str, float]:
-    return {key: float(value) for key, value in info.items()}
+) -> tuple[ReplayBuffer | None, dict[str, np.ndarray[Any, Any]]]:
+    """Return a model's replay buffer, and the arrays of its content by name."""
+    buffer = model.replay_buffer if isinstance(model, OffPolicyAlgorithm) else None
+    if buffer is None:
+        return None, {}
+    names = buffer.arrays if isinstance(buffer, SequenceReplayBuffer) else _REPLAY_ARRAYS
+    return buffer, {name: getattr(buffer, name) for name in names}

@@ -1,4 +1,4 @@
-"""Log a spiking policy's dynamics while any Stable-Baselines3 algorithm trains it."""
+"""Log of a spiking policy's dynamics while any Stable-Baselines3 algorithm trains it."""
 
 from __future__ import annotations
 
@@ -30,26 +30,20 @@ from snn_gym.zoo.build import make_environments
 from snn_gym.zoo.identity import identify
 
 
-# ---- undisturbed ---------------------------------------------------------------------------------
 @contextmanager
 def undisturbed(policy: nn.Module) -> Iterator[None]:
-    """Leave a policy as it was found: its modes, and the streams of noisy encoders.
-
-    Args:
-        policy: Policy that is played or recorded meanwhile.
-    """
+    """Restore the training modes and noise streams of a policy after it was played or recorded."""
     modes = [(module, module.training) for module in policy.modules()]
     networks = [module for module, _ in modes if isinstance(module, SpikingNetwork)]
-    states = [getattr(network, "noise_state", None) for network in networks]
-    kept = [None if state is None else state.clone() for state in states]
+    states = [state for x in networks if (state := getattr(x, "noise_state", None)) is not None]
+    copies = [state.clone() for state in states]
     try:
         yield
     finally:
         for module, mode in modes:
             module.training = mode
-        for state, before in zip(states, kept, strict=True):
-            if state is not None:
-                state.copy_(before)
+        for state, copy in zip(states, copies, strict=True):
+            state.copy_(copy)
 
 
 # ---- dynamics log --------------------------------------------------------------------------------
@@ -67,22 +61,12 @@ _WEIGHTS = "weights"
 
 
 def by_key(observations: Any) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a Dict's observations by key, others as that of the key ""."""
+    """Return the arrays of a Dict's observations by key; those of a single space by the key ""."""
     return observations if isinstance(observations, dict) else {"": observations}
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read the rows of a log.
-
-    Args:
-        path: File that ``write_rows`` wrote.
-
-    Returns:
-        Environment steps, layer or connection, measure and value of each row.
-
-    Raises:
-        ValueError: The file is not such a log.
-    """
+    """Read the rows of a log; raise ``ValueError`` for any other file."""
     data = read_regular_file(path, max_bytes=_MAX_CSV_BYTES)
     try:
         header, *lines = list(csv.reader(data.decode().splitlines())) or [[]]
@@ -96,23 +80,14 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """Write a log as a CSV file, atomically.
-
-    Args:
-        path: File to create or replace.
-        rows: Environment steps, layer or connection, measure and value of each row.
-    """
+    """Write a log as a CSV file, atomically."""
     # repr of a float is the shortest text that reads back as the same number
     lines = [f"{step},{part},{name},{value!r}" for step, part, name, value in rows]
     write_text_atomic(path, "\n".join([",".join(HEADER), *lines]) + "\n")
 
 
 class Probe:
-    """The observations that a log's measures are taken on, collected once, at the start.
-
-    Args:
-        size: Observations wanted.
-    """
+    """Observations (at most ``size``) of the start of training, on which measures are taken."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -122,30 +97,20 @@ class Probe:
         self._observations: list[dict[str, NDArray[Any]]] = []
 
     def __len__(self) -> int:
-        """Return the number of observations."""
         return len(self._timesteps)
 
     @property
     def missing(self) -> int:
-        """Observations that are still wanted."""
+        """Observations to be collected still."""
         return self.size - len(self)
 
-    def add(self, timestep: int, observations: Observation) -> int:
-        """Add a step's observations, as far as they are wanted.
-
-        Args:
-            timestep: Environment steps of the whole training.
-            observations: (n_envs, ...), or a Dict's arrays by key.
-
-        Returns:
-            Observations that are still wanted.
-        """
+    def add(self, timestep: int, observations: Observation) -> None:
+        """Add a step's missing observations: (n_envs, ...), or a Dict's arrays by key."""
         named = by_key(observations)
         count = min(len(next(iter(named.values()))), self.missing)
         for k in range(count):
             self._timesteps.append(timestep)
             self._observations.append({key: np.array(x[k]) for key, x in named.items()})
-        return self.missing
 
     def batch(self) -> Observation:
         """Return the observations, stacked: (size, ...), or a Dict's arrays by key."""
@@ -154,30 +119,19 @@ class Probe:
         return stacked.get("", stacked)
 
     def rewind(self, timestep: int) -> None:
-        """Forget what was collected after an environment step."""
-        kept = sum(step <= timestep for step in self._timesteps)
-        del self._timesteps[kept:], self._observations[kept:]
+        """Drop observations from after an environment step."""
+        count = sum(step <= timestep for step in self._timesteps)
+        del self._timesteps[count:], self._observations[count:]
 
     def write(self, path: Path) -> None:
-        """Write the probe as a safetensors file, atomically.
-
-        Args:
-            path: File to create or replace.
-        """
+        """Write the probe as a safetensors file, atomically."""
         batch = self.batch()
         named = prefixed(_BY_KEY, batch) if isinstance(batch, dict) else {_PLAIN: batch}
         weights = prefixed(_WEIGHTS, self.first_weights)
         save_tensors(path, {_TIMESTEPS: np.array(self._timesteps), **named, **weights})
 
     def read(self, path: Path) -> None:
-        """Take the observations and weights of a file that ``write`` wrote.
-
-        Args:
-            path: The file.
-
-        Raises:
-            ValueError: The file is no such file.
-        """
+        """Read a file that ``write`` wrote; raise ``ValueError`` for any other."""
         tensors, _ = load_tensors(path, max_bytes=_MAX_PROBE_BYTES)
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
         named = with_prefix(_BY_KEY, arrays) or {"": arrays.get(_PLAIN, np.empty(0))}
@@ -201,37 +155,31 @@ _SEED = 1_500_000_000
 def play_decisions(
     policy: SpikingPolicy, env: VecEnv, decisions: int, normaliser: VecNormalize | None = None
 ) -> tuple[Observation, tuple[NDArray[np.float32]]]:
-    """Play deterministically from always the same starts, with the state carried.
+    """Play a stateful policy deterministically, always from the same starts.
 
-    Args:
-        policy: Stateful policy; its mode of training is as before afterwards.
-        env: Environments, which are seeded and reset.
-        decisions: At least as many are played, the same number in each environment.
-        normaliser: What the policy's observations go through, if anything.
-
-    Returns:
-        Observations (decisions, ...), or a Dict's arrays by key, and the state (decisions, S) that
-        each met.
+    ``decisions`` is rounded up to the same number in each environment. A normaliser is applied to
+    the observations. Returns observations (decisions, ...), or a Dict's arrays by key, and the
+    state (decisions, S) before each.
     """
     training = policy.training
     env.seed(_SEED)
-    seen, met = [], []
+    seen, states = [], []
     observations, starts = env.reset(), np.ones(env.num_envs, dtype=np.bool_)
     rest = policy.acting_network().rest_state(env.num_envs).detach().cpu().numpy()
     state = rest
     for _ in range(-(-decisions // env.num_envs)):
         shown = observations if normaliser is None else normaliser.normalize_obs(observations)  # type: ignore[arg-type]
         state = np.where(starts[:, np.newaxis], rest, state)
-        # Copies: environments may write into what they returned.
+        # Copies: environments may reuse the arrays that they returned.
         seen.append({key: np.array(x) for key, x in by_key(shown).items()})
-        met.append(state)
+        states.append(state)
         actions, after = policy.predict(shown, (state,), deterministic=True)  # type: ignore[arg-type]
         assert after is not None  # of a stateful policy
         (state,) = after
         observations, _, starts, _ = env.step(actions)
     policy.train(training)
     stacked = {key: np.concatenate([part[key] for part in seen]) for key in seen[0]}
-    return stacked.get("", stacked), (np.concatenate(met),)
+    return stacked.get("", stacked), (np.concatenate(states),)
 
 
 # ---- callback ------------------------------------------------------------------------------------
@@ -241,33 +189,32 @@ _NOISE_SEED = 0
 
 
 class DynamicsCallback(BaseCallback):
-    """Record the policy on a batch of observations and log what its network does.
+    """Log the dynamics of the policy's network, recorded on a batch of observations.
 
-    Without a state, the batch is the first ``probe_size`` observations of the training; complete,
-    it is measured for the first time, then at the start of the first rollout after every ``every``
+    Of a stateless policy the batch is the first ``probe_size`` observations of the training. It is
+    measured when it is complete, at the start of the first rollout after every ``every``
     environment steps, and at the end. So rows differ by the network, never by the observations or
     a noisy encoder's noise.
 
-    A stateful policy is measured at the same moments, and before its first step, on sequences that
-    it plays for it, deterministically and always from the same starts, in environments of their
-    own: every decision is recorded with the state that it met, as in an evaluation.
+    A stateful policy is measured at the same moments, and before its first step. For that it plays
+    sequences in separate environments, deterministically and always from the same starts; every
+    decision is recorded with its state, as in an evaluation.
 
     ``relative_change`` is that of the weights since the first row. Recording draws no random
     numbers and changes neither the policy nor its normaliser nor a noisy encoder's stream.
 
     The numbers of ``Dynamics.summary`` go to the model's logger as ``dynamics/LAYER/MEASURE``, and
     to FOLDER/dynamics.csv, one row for each (environment steps, layer or connection, measure,
-    value). The observations and the first weights are kept beside it. In a folder with a log,
-    training that goes on (``reset_num_timesteps=False`` on a model that has taken steps) goes on
-    with the log: what it has from later steps is dropped. In a list of callbacks put this one
-    before one that saves checkpoints.
+    value). The observations and the first weights are stored beside it. Resumed training
+    (``reset_num_timesteps=False`` on a model that has taken steps) goes on with the folder's log,
+    without rows from later steps. In a list of callbacks put this one before one that saves
+    checkpoints.
 
     Args:
         every: Environment steps between rows, at least 1.
         folder: Folder of the files, made if missing; None for the logger alone.
         probe_size: Observations in the batch, at least 1; a stateful policy plays a multiple of 4.
-            Short decisions need many: a validity flag of ``Dynamics`` leaves out what would be
-            noise.
+            Short decisions need many: ``Dynamics`` leaves out measures of too few spikes.
 
     Raises:
         ValueError: A number is below 1.
@@ -284,15 +231,19 @@ class DynamicsCallback(BaseCallback):
         self._folder = None if folder is None else Path(folder)
         self._probe = Probe(probe_size)
         self._rows: list[Row] = []
-        self._played_in: VecEnv | None = None
+        self._envs: VecEnv | None = None
+        """Environments that a stateful policy plays in."""
 
     def _on_training_start(self) -> None:
         self._check_policy()
-        if self._stateful:
-            self._played_in = self._make_played_environments()
+        if self._policy.carries_state:
+            self._envs = self._make_environments()
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._read_files(self._folder)
+            if (self._folder / DYNAMICS_FILE).exists():
+                self._rows = read_rows(self._folder / DYNAMICS_FILE)
+            if (self._folder / PROBE_FILE).exists():
+                self._probe.read(self._folder / PROBE_FILE)
         done = self.model.num_timesteps
         self._rows = [row for row in self._rows if done > 0 and row[0] <= done]
         self._probe.rewind(done)
@@ -318,34 +269,24 @@ class DynamicsCallback(BaseCallback):
         assert isinstance(policy, SpikingPolicy)  # was checked at the start
         return policy
 
-    @property
-    def _stateful(self) -> bool:
-        return self._policy.carries_state
-
-    def _make_played_environments(self) -> VecEnv:
+    def _make_environments(self) -> VecEnv:
         identity = identify(self.model)
-        made = make_environments(
+        envs = make_environments(
             identity.environment, PLAYED_TOGETHER, None, identity.environment_kwargs
         )
-        if made.observation_space != self.model.observation_space:
-            made.close()
+        if envs.observation_space != self.model.observation_space:
+            envs.close()
             raise ValueError(
-                f"{identity.environment} shows {made.observation_space}, but the model sees "
+                f"{identity.environment} shows {envs.observation_space}, but the model sees "
                 f"{self.model.observation_space}: a stateful policy is measured while it plays, so "
                 "register the wrapped environment, or leave out the DynamicsCallback"
             )
-        return made
-
-    def _read_files(self, folder: Path) -> None:
-        if (folder / DYNAMICS_FILE).exists():
-            self._rows = read_rows(folder / DYNAMICS_FILE)
-        if (folder / PROBE_FILE).exists():
-            self._probe.read(folder / PROBE_FILE)
+        return envs
 
     def _on_rollout_start(self) -> None:
         timestep = self.model.num_timesteps
         if self._collecting:
-            # A checkpoint may follow, and a resumed training needs what was collected until it.
+            # A checkpoint may follow, from which a resumed training collects the rest.
             self._write_probe()
         elif not self._rows:
             self._log(timestep)
@@ -354,29 +295,27 @@ class DynamicsCallback(BaseCallback):
             self._log(timestep)
 
     def _on_step(self) -> bool:
-        if self._collecting and not self._probe.add(self.num_timesteps, self._observations()):
-            self._log(self.num_timesteps)
-            self._write_probe()
+        if self._collecting:
+            if "new_obs" not in self.locals:
+                raise ValueError(
+                    f"{type(self.model).__name__} shows its callbacks no observations (new_obs) to "
+                    "measure the dynamics on; leave out the DynamicsCallback, or --dynamics"
+                )
+            self._probe.add(self.num_timesteps, self.locals["new_obs"])
+            if self._probe.missing == 0:
+                self._log(self.num_timesteps)
+                self._write_probe()
         return True
 
     @property
     def _collecting(self) -> bool:
-        return not self._stateful and self._probe.missing > 0
-
-    def _observations(self) -> Observation:
-        if "new_obs" not in self.locals:
-            raise ValueError(
-                f"{type(self.model).__name__} shows its callbacks no observations (new_obs) to "
-                "measure the dynamics on; leave out the DynamicsCallback, or --dynamics"
-            )
-        observations: Observation = self.locals["new_obs"]
-        return observations
+        return self._envs is None and self._probe.missing > 0
 
     def _on_training_end(self) -> None:
         if not self._collecting and self.model.num_timesteps > self._last_timestep:
             self._log(self.model.num_timesteps)
-        if self._played_in is not None:
-            self._played_in.close()
+        if self._envs is not None:
+            self._envs.close()
 
     @property
     def _last_timestep(self) -> int:
@@ -397,14 +336,13 @@ class DynamicsCallback(BaseCallback):
             write_rows(self._folder / DYNAMICS_FILE, self._rows)
 
     def _record(self, policy: SpikingPolicy, network: SpikingNetwork) -> Recording:
-        """Record with a noisy encoder's noise always the same, and its stream left alone."""
+        """Record with always the same noise of a noisy encoder, without advancing its stream."""
         with undisturbed(policy):
             network.reseed_noise(_NOISE_SEED)
             batch: tuple[Any, ...] = (self._probe.batch(),)
-            if self._played_in is not None:
+            if self._envs is not None:
                 normaliser = self.model.get_vec_normalize_env()
-                size = self._probe.size
-                batch = play_decisions(policy, self._played_in, size, normaliser)
+                batch = play_decisions(policy, self._envs, self._probe.size, normaliser)
                 network.reseed_noise(_NOISE_SEED)
             recording: Recording = policy.record(*batch)
         return recording

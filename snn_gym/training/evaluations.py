@@ -1,4 +1,4 @@
-"""The log of training episodes, and evaluations in the course of a training."""
+"""Log of training episodes, and evaluations during training."""
 
 from __future__ import annotations
 
@@ -27,69 +27,41 @@ _DTYPES: dict[str, type] = {"timestep": np.int64, "return": np.float64, "length"
 
 
 class EpisodeLog:
-    """Every finished training episode: when it ended, its return and its length."""
+    """Finished training episodes: environment step of the end, return and length."""
 
     def __init__(self) -> None:
-        """Start an empty log."""
         self._rows: list[tuple[int, float, int]] = []
 
     def __len__(self) -> int:
-        """Return the number of episodes."""
         return len(self._rows)
 
     def add(self, timestep: int, episode_return: float, length: int) -> None:
-        """Add an episode.
-
-        Args:
-            timestep: Environment steps of the whole training when it ended.
-            episode_return: Sum of its rewards.
-            length: Environment steps in it.
-        """
+        """Add an episode that ended after ``timestep`` environment steps of the training."""
         self._rows.append((timestep, float(episode_return), int(length)))
 
     def to_arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return the columns as arrays of shape (episodes,), by name."""
-        columns = zip(*self._rows, strict=True) if self._rows else ((), (), ())
         return {
-            name: np.array(column, dtype=_DTYPES[name])
-            for name, column in zip(_DTYPES, columns, strict=True)
+            name: np.array([row[column] for row in self._rows], dtype)
+            for column, (name, dtype) in enumerate(_DTYPES.items())
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> EpisodeLog:
-        """Build a log from its columns.
-
-        Args:
-            arrays: Columns of shape (episodes,), as ``to_arrays`` gives them.
-        """
+        """Build a log from the columns of ``to_arrays``."""
         log = cls()
-        columns = [arrays[name].tolist() for name in _DTYPES]
-        log._rows = list(zip(*columns, strict=True))
+        log._rows = list(zip(*(arrays[name].tolist() for name in _DTYPES), strict=True))
         return log
 
     def write(self, path: Path) -> None:
-        """Write the log as a CSV file, atomically.
-
-        Args:
-            path: File to create or replace.
-        """
+        """Write the log as a CSV file, atomically."""
         # repr of a float is the shortest text that reads back as the same number
         lines = [f"{timestep},{value!r},{length}" for timestep, value, length in self._rows]
         write_text_atomic(path, "\n".join([HEADER, *lines]) + "\n")
 
 
 def read_episodes(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Read the log of training episodes.
-
-    Args:
-        path: The file episodes.csv of a run.
-
-    Returns:
-        Environment steps at each episode's end, and returns, each (episodes,).
-
-    Raises:
-        ValueError: The file is not such a log.
-    """
+    """Return environment steps and returns (episodes,) of episodes.csv, or raise ``ValueError``."""
     try:
         _, *lines = path.read_text().splitlines()
         rows = np.array([line.split(",")[:2] for line in lines], dtype=np.float64).reshape(-1, 2)
@@ -106,23 +78,17 @@ EVALUATION_EPISODES = 20
 """Episodes of an evaluation, played side by side."""
 FIRST_SEED = 1_800_000_000
 """Seed of the first episode: beyond those of trainings and of searches, before the table's."""
+_ARRAYS = ("timesteps", "results", "ep_lengths")
 _MAX_BYTES = 1 << 30
 
 
 class EvaluationCallback(BaseCallback):
-    """Play episodes with the policy as it is, log the returns and keep the policy if it is best.
+    """Evaluate the policy during training, log the returns and save the best policy.
 
     Every evaluation has the same seeds, which training never sees, and new environments. It is made
     at the start of the first rollout after every ``every`` environment steps, and at the end; the
     trained agent is the same with and without. The best policy is the first of the highest mean
-    return; ``save_agent`` writes it, and no recipe trains it again.
-
-    Put it before a callback that saves checkpoints. A training that goes on goes on with the log.
-
-    Args:
-        every: Environment steps between evaluations, at least 1.
-        folder: Folder of the log and of the best policy.
-        make_envs: Makes as many environments as it is told, with that seed of the action space.
+    return. Put it before a callback that saves checkpoints.
     """
 
     def __init__(
@@ -132,9 +98,7 @@ class EvaluationCallback(BaseCallback):
         self._every = every
         self._folder = folder
         self._make_envs = make_envs
-        self._timesteps: list[int] = []
-        self._returns: list[NDArray[np.float64]] = []
-        self._lengths: list[NDArray[np.int64]] = []
+        self._log: dict[str, list[Any]] = {name: [] for name in _ARRAYS}
 
     def _on_training_start(self) -> None:
         best, log = self._folder / BEST_FOLDER, self._folder / EVALUATIONS_FILE
@@ -143,37 +107,41 @@ class EvaluationCallback(BaseCallback):
         done = self.model.num_timesteps
         if done == 0 or not log.exists():
             return
-        timesteps, returns, lengths = _read(log)
-        # What is logged of later steps comes again.
-        kept = sum(timestep <= done for timestep in timesteps)
-        self._timesteps, self._returns = timesteps[:kept], returns[:kept]
-        self._lengths = lengths[:kept]
+        columns = _read(log)
+        # Evaluations after the checkpoint are made again.
+        rows = sum(timestep <= done for timestep in columns["timesteps"])
+        self._log = {name: column[:rows] for name, column in columns.items()}
+
+    @property
+    def _last_timestep(self) -> int:
+        return int(self._log["timesteps"][-1]) if self._log["timesteps"] else 0
 
     def _on_rollout_start(self) -> None:
-        last = self._timesteps[-1] if self._timesteps else 0
-        if self.model.num_timesteps // self._every > last // self._every:
+        if self.model.num_timesteps // self._every > self._last_timestep // self._every:
             self._evaluate()
 
     def _on_step(self) -> bool:
         return True
 
     def _on_training_end(self) -> None:
-        if not self._timesteps or self.model.num_timesteps > self._timesteps[-1]:
+        if self.model.num_timesteps > self._last_timestep:
             self._evaluate()
 
     def _evaluate(self) -> None:
         with undisturbed(self.model.policy):
             returns, lengths = self._play()
-        means = [float(np.mean(x)) for x in self._returns]
         mean = float(np.mean(returns))
-        if not means or mean > max(means):
-            # Before the log: what is kept is never older than the log says.
+        if all(mean > float(np.mean(x)) for x in self._log["results"]):
+            # Before the log: the best policy is never older than the log says.
             save_agent(self.model, self._folder / BEST_FOLDER)
-        self._timesteps.append(self.model.num_timesteps)
-        self._returns.append(returns)
-        self._lengths.append(lengths)
+        row = self.model.num_timesteps, returns, lengths
+        for column, value in zip(self._log.values(), row, strict=True):
+            column.append(value)
         self.logger.record("eval/mean_reward", mean)
-        self._write()
+        buffer = io.BytesIO()
+        arrays: dict[str, Any] = {name: np.array(column) for name, column in self._log.items()}
+        np.savez(buffer, **arrays)
+        write_bytes_atomic(self._folder / EVALUATIONS_FILE, buffer.getvalue())
 
     def _play(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         env = self._make_envs(EVALUATION_EPISODES, None)
@@ -193,26 +161,12 @@ class EvaluationCallback(BaseCallback):
             env.close()
         return np.array(returns, dtype=np.float64), np.array(lengths, dtype=np.int64)
 
-    def _write(self) -> None:
-        buffer = io.BytesIO()
-        np.savez(
-            buffer,
-            timesteps=np.array(self._timesteps),
-            results=np.stack(self._returns),
-            ep_lengths=np.stack(self._lengths),
-        )
-        write_bytes_atomic(self._folder / EVALUATIONS_FILE, buffer.getvalue())
 
-
-def _read(path: Path) -> tuple[list[int], list[NDArray[np.float64]], list[NDArray[np.int64]]]:
+def _read(path: Path) -> dict[str, list[Any]]:
     data = read_regular_file(path, max_bytes=_MAX_BYTES)
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return (
-                arrays["timesteps"].tolist(),
-                list(arrays["results"]),
-                list(arrays["ep_lengths"]),
-            )
+            return {name: list(arrays[name]) for name in _ARRAYS}
     except (ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path} is no log of evaluations ({error}); begin the run anew"

@@ -1,4 +1,4 @@
-"""Logs of a running training: progress, TensorBoard and Weights & Biases, its clock."""
+"""Logs of a training: progress line, TensorBoard, Weights & Biases and wall-clock time."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import json
 import sys
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from numbers import Real
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,19 +31,12 @@ FloatArray = NDArray[np.float64]
 
 
 def seconds_at(run: Path, steps: FloatArray) -> FloatArray | None:
-    """Return the wall-clock time that a training had taken when it had done so many steps.
+    """Return the rising wall-clock times (s) of a training at environment steps (n,) above 0.
 
-    The clock starts when the log is opened, and includes what else the process did: compilation,
-    checkpoints, evaluations. Between two entries of the log time is interpolated, after the last
-    one it goes on at the mean speed until there. Of a run that was resumed, what was trained twice
-    counts once.
-
-    Args:
-        run: Folder that ``train`` wrote.
-        steps: (n,) environment steps of the whole training, above 0.
-
-    Returns:
-        (n,) seconds, never falling; None where nothing was logged.
+    The clock starts when TensorBoard's log is opened, and includes compilation, checkpoints and
+    evaluations. Between two entries of the log time is interpolated, after the last one it goes on
+    at the mean speed until there. Steps that a resumed run trained twice count once. Without a log
+    the result is None.
     """
     files = (run / TENSORBOARD_FOLDER).glob("events.out.tfevents.*")
     known = [(0.0, 0.0)]
@@ -61,10 +55,10 @@ def seconds_at(run: Path, steps: FloatArray) -> FloatArray | None:
 
 
 def _read(file: Path) -> tuple[float, list[tuple[float, float]]] | None:
-    """Return when a log was opened, and steps above 0 with the times at which they were logged."""
+    """Return the times (s) at which a log was opened, and at which each step above 0 was logged."""
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
-    # Up to what a killed process had written whole.
+    # A killed process may have left a half-written event at the end.
     events = list(EventFileLoader(str(file)).Load())
     entries = {float(x.step): x.wall_time for x in events if x.summary.value and x.step > 0}
     return (events[0].wall_time, sorted(entries.items())) if entries else None
@@ -76,11 +70,7 @@ _PROJECT = "snn-gym"
 
 
 def check_tracker() -> Any:
-    """Return the module ``wandb``.
-
-    Raises:
-        ImportError: It is not installed.
-    """
+    """Return the module ``wandb``; raise ``ImportError`` if it is not installed."""
     try:
         return importlib.import_module("wandb")
     except ModuleNotFoundError as error:
@@ -91,7 +81,7 @@ def check_tracker() -> Any:
 
 
 class _Writer(KVWriter):
-    """Give what Stable-Baselines3 logs to a run of Weights & Biases."""
+    """Writer of Stable-Baselines3's logger for a run of Weights & Biases."""
 
     def __init__(self, run: Any) -> None:
         self._run = run
@@ -102,70 +92,46 @@ class _Writer(KVWriter):
         key_excluded: dict[str, tuple[str, ...]],
         step: int = 0,
     ) -> None:
-        """Log numbers.
-
-        Args:
-            key_values: Values by name.
-            key_excluded: Loggers that a value is not for, by its name; what is not for TensorBoard
-                is not for this one.
-            step: Environment steps.
-        """
-        shown = {
+        """Log the numbers that TensorBoard would get."""
+        numbers = {
             name: float(value)
             for name, value in key_values.items()
             if isinstance(value, Real) and "tensorboard" not in key_excluded.get(name, ())
         }
-        self._run.log(shown, step=step)
+        self._run.log(numbers, step=step)
 
     def close(self) -> None:
-        """Do nothing: ``TrackedRun`` ends the run."""
+        """Do nothing: ``open_logger`` ends the run."""
 
 
-class TrackedRun:
-    """Loggers of a training run, open within a ``with``.
+@contextmanager
+def open_logger(
+    out: Path, settings: RunSettings, *, tensorboard: bool, track: bool
+) -> Iterator[Logger | None]:
+    """Open TensorBoard's and Weights & Biases' loggers in a run's folder; None for the model's own.
 
-    Args:
-        out: Folder of the run.
-        settings: Its settings, which Weights & Biases shows; a run that is resumed goes on there.
-        tensorboard: Whether to log for TensorBoard.
-        track: Whether to log for Weights & Biases.
-
-    Raises:
-        ValueError: Weights & Biases refuses.
+    A resumed run goes on with its run of Weights & Biases. Raises ``ValueError`` if that refuses.
     """
-
-    def __init__(self, out: Path, settings: RunSettings, *, tensorboard: bool, track: bool) -> None:
-        self.logger: Logger | None = None
-        """None for the model's own."""
-        self._run: Any = None
-        self._out = out
-        self._settings = settings
-        self._formats = ["tensorboard"] if tensorboard else []
-        self._track = track
-
-    def __enter__(self) -> Self:
-        if self._formats or self._track:
-            self.logger = configure(str(self._out / TENSORBOARD_FOLDER), self._formats)
-        if self._track:
-            self._run = _begin(self._out, self._settings)
-            assert self.logger is not None
-            self.logger.output_formats.append(_Writer(self._run))
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._run is not None:
-            self._run.finish(exit_code=0 if kind is None else 1)
+    if not (tensorboard or track):
+        yield None
+        return
+    logger = configure(str(out / TENSORBOARD_FOLDER), ["tensorboard"] if tensorboard else [])
+    if not track:
+        yield logger
+        return
+    run, exit_code = _begin(out, settings), 1
+    logger.output_formats.append(_Writer(run))
+    try:
+        yield logger
+        exit_code = 0
+    finally:
+        run.finish(exit_code=exit_code)
 
 
 def _begin(out: Path, settings: RunSettings) -> Any:
     wandb = check_tracker()
     config = settings.recorded()
-    # The same one whenever the run in this folder goes on, and no other's.
+    # A resumed run in this folder has the same id, any other run a different one.
     identity = json.dumps([str(out.resolve()), config], sort_keys=True)
     try:
         return wandb.init(
@@ -185,26 +151,26 @@ def _begin(out: Path, settings: RunSettings) -> Any:
 
 # ---- progress ------------------------------------------------------------------------------------
 PROGRESS_INTERVAL_S = 2.0
-"""Seconds between counts of operations, where nobody says otherwise."""
+"""Seconds between counts of operations, by default."""
 _PLAIN_LINES = 10
 _LONGEST_BETWEEN_LINES_S = 0.5
 _WINDOW = 30
-"""Seconds that the speed is over; what is compiled at the start soon counts no more."""
+"""Seconds of the speed's average; so compilation at the start soon counts no more."""
 _ERASE_REST = "\x1b[K"
 
 
 class ProgressCallback(BaseCallback):
-    """Write to standard error how a training is doing.
+    """Write the progress of a training to standard error.
 
-    Steps, the mean return of the last episodes (100 at most), operations of a decision in the
-    states that the environments are in, steps per second in the last half minute and the time left
-    at that speed. On a terminal one line is written over twice in a second; elsewhere ten lines are
-    written in all. Counting draws no random numbers and changes nothing that learns.
+    A line has the steps, the mean return of the last 100 episodes, the operations of a decision in
+    the environments' present states, steps per second in the last half minute and the time left at
+    that speed. A terminal shows one line, renewed twice in a second; elsewhere there are ten lines.
+    Counting draws no random numbers and changes nothing that learns.
 
     Args:
         total: Environment steps of the whole training.
-        interval_s: Least seconds between counts of operations, which begin at rollouts; at 0 every
-            rollout is counted, and every step writes the line over.
+        interval_s: Least seconds between counts of operations, which are made as rollouts start;
+            at 0 every rollout is counted, and every step renews the line.
 
     Raises:
         ValueError: The interval is below 0.
@@ -258,27 +224,26 @@ class ProgressCallback(BaseCallback):
             sys.stderr.write(f"\r{_ERASE_REST}")
 
     def line(self) -> str:
-        """Return how the training is doing."""
+        """Return the progress as a line."""
         done = self.model.num_timesteps
         since_s, since = self._passed[0]
         speed = (done - since) / max(time.monotonic() - since_s, 1e-9)
         left_s = max(self._total - done, 0) / max(speed, 1e-9)
         ended = [episode["r"] for episode in self.model.ep_info_buffer or ()]
-        shown = f"return {np.mean(ended):,.1f}" if ended else "no episode has ended"
-        parts = [
+        parts = (
             f"{done:,} of {self._total:,} steps",
-            shown,
-            *([self._operations] if self._operations else []),
+            f"return {np.mean(ended):,.1f}" if ended else "no episode has ended",
+            self._operations,
             f"{speed:,.0f} steps/s",
             f"{_duration(left_s)} left",
-        ]
-        return " | ".join(parts)
+        )
+        return " | ".join(filter(None, parts))
 
 
 def _operations(model: Any) -> str:
-    """Return the operations of a decision where the environments are; empty where not known."""
-    gradients = isinstance(model, OnPolicyAlgorithm | OffPolicyAlgorithm)
-    if not gradients or model._last_obs is None or not hasattr(model.policy, "record"):
+    """Return the operations of a decision in the present states in words, "" if not known."""
+    has_gradients = isinstance(model, OnPolicyAlgorithm | OffPolicyAlgorithm)
+    if not has_gradients or model._last_obs is None or not hasattr(model.policy, "record"):
         return ""
     state = model.acting_states() if isinstance(model, SequenceLearner) else None
     with undisturbed(model.policy):

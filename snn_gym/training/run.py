@@ -1,4 +1,4 @@
-"""Train an agent of the zoo in a folder, from the start or from its last checkpoint."""
+"""Training of an agent of the zoo in a folder, from the start or from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from torch import Tensor
@@ -27,7 +28,12 @@ from snn_gym.spiking import SpikingNetwork
 from snn_gym.training.checkpoint import remove_checkpoints, resume_newest, save_checkpoint
 from snn_gym.training.dynamics import DYNAMICS_FILE, PROBE_FILE, DynamicsCallback
 from snn_gym.training.evaluations import EVALUATIONS_FILE, EpisodeLog, EvaluationCallback
-from snn_gym.training.logs import PROGRESS_INTERVAL_S, ProgressCallback, TrackedRun, check_tracker
+from snn_gym.training.logs import (
+    PROGRESS_INTERVAL_S,
+    ProgressCallback,
+    check_tracker,
+    open_logger,
+)
 from snn_gym.training.settings import RUN_FILE, RunSettings, make_run_settings, read_run_settings
 from snn_gym.zoo import make_agent, read_manifest, save_agent
 from snn_gym.zoo.build import build_agent, make_environments
@@ -49,15 +55,7 @@ def begin_segment(
 
     The middle of an episode can't be restored in every environment, and the random states of
     Python, numpy, torch and each environment are spread over many places. So a run, killed or
-    not, starts all of them afresh at each checkpoint. Environments are made anew, because some
-    outlive their resets: Box2D's worlds carry their history into the next episode.
-
-    Args:
-        model: Model at the start of a rollout.
-        seed: Seed of the run.
-        segment: Number of the segment, from 0.
-        make_envs: Makes the model's environments once more.
-        seeding: How the environments' random streams follow from the segment's seed.
+    not, starts all of them afresh at each checkpoint, between two rollouts.
 
     Raises:
         ValueError: The model has no environments, or none that are stepped in this process.
@@ -65,7 +63,7 @@ def begin_segment(
     env = model.get_env()
     if env is None:
         raise ValueError("training in segments needs environments, got none; use set_env")
-    # Words further back come after and change none of those before.
+    # A word added at the end changes none of the first ones.
     state = np.random.SeedSequence([seed, segment]).generate_state(5)
     # torch and the global generators take 32 bits.
     general, actions, environments, noise, learner = (int(value) // 2 for value in state)
@@ -90,9 +88,10 @@ def begin_segment(
 
 
 def _replace_environments(env: VecEnv, make_envs: Callable[[], VecEnv]) -> None:
-    """Give the innermost of wrapped environments new ones; wrappers keep their state.
+    """Replace the innermost of wrapped environments in place; wrappers keep their state.
 
-    In place: the rollout that is about to begin already holds these very objects.
+    Box2D's worlds carry their history through a reset. In place, because the rollout that is about
+    to begin already holds these objects.
     """
     base = env.unwrapped
     if not isinstance(base, DummyVecEnv | StableBaselinesVecEnv):
@@ -113,10 +112,7 @@ def _replace_environments(env: VecEnv, make_envs: Callable[[], VecEnv]) -> None:
 
 
 def _end_episodes_in_replay(model: BaseAlgorithm) -> None:
-    """Mark the newest transitions as truncated, as the reset that follows cuts their episodes.
-
-    An n-step return would otherwise run on into the episodes after the reset.
-    """
+    """Mark the newest transitions as truncated, so that n-step returns end at the reset to come."""
     buffer = getattr(model, "replay_buffer", None)
     if isinstance(buffer, ReplayBuffer) and buffer.size() > 0:
         newest = buffer.pos - 1
@@ -142,18 +138,9 @@ class SegmentCallback(BaseCallback):
     ) -> None:
         """Set up for one call of ``learn``.
 
-        Args:
-            checkpoint: File of the checkpoint.
-            episodes_file: CSV file of the episodes, rewritten at every checkpoint.
-            episodes: Log to add episodes to.
-            seed: Seed of the run.
-            interval: Environment steps between checkpoints.
-            make_envs: Makes the model's environments once more.
-            seeding: How the environments' random streams follow from the seed.
-            run: What tells this run from others; ``save_checkpoint`` is told.
-            logs: Files that go on with the run; ``save_checkpoint`` is told.
-            statistics: VecNormalize's before ``learn``, which resets environments and so adds to
-                them before the first segment; None for none.
+        ``interval`` is in environment steps; ``run`` and ``logs`` are for ``save_checkpoint``.
+        ``statistics`` are VecNormalize's before ``learn``, which resets environments and so adds to
+        them before the first segment.
         """
         super().__init__()
         self._checkpoint = checkpoint
@@ -172,14 +159,14 @@ class SegmentCallback(BaseCallback):
         segment = self.model.num_timesteps // self._interval
         if segment == self._segment:
             return
-        # The first rollout of a call begins at the start, or where a checkpoint was read.
-        if self._segment is not None:
+        if self._segment is None:
+            # The call begins at the start of the training or at a checkpoint: nothing to save.
+            load_statistics(self.model, self._statistics)
+        else:
             save_checkpoint(
                 self._checkpoint, self.model, self._episodes, run=self._run, logs=self._logs
             )
             self._episodes.write(self._episodes_file)
-        else:
-            load_statistics(self.model, self._statistics)
         begin_segment(self.model, self._seed, segment, self._make_envs, self._seeding)
         self._segment = segment
 
@@ -210,16 +197,16 @@ _RECIPE = (
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """How a call of ``train`` ended."""
+    """Result of a call of ``train``."""
 
     folder: Path
     """Folder of the run."""
     steps: int
     """Environment steps trained in all; whole rollouts, so maybe a few more than asked for."""
     resumed_at: int | None
-    """Environment steps that were done before this call; None if it began the run."""
+    """Environment steps before this call; None if it began the run."""
     was_finished: bool
-    """Whether the run had finished before this call, which then did nothing."""
+    """The run had finished before this call, which then did nothing."""
 
 
 def train(
@@ -236,17 +223,17 @@ def train(
 ) -> TrainingRun:
     """Train an agent of the zoo, with checkpoints.
 
-    A run that was killed at any moment and resumed ends bit-equal to one that was not, given the
-    same settings and package versions on the same machine. Files that were damaged or swapped
+    A run that was killed at any moment and resumed ends bit-equal to an uninterrupted one, given
+    the same settings and package versions on the same machine. Files that were damaged or swapped
     meanwhile are named, or made again from the checkpoint; of two checkpoints one may be lost.
-    What TensorBoard reads, under ``out/tb``, is not checked.
+    TensorBoard's files, under ``out/tb``, are not checked.
 
     Args:
         agent: One of ``snn_gym.agent_ids()``.
         env_id: Any id that gymnasium knows.
         out: Folder of the run; must not hold anything else.
-        resume: Whether to go on with the run in ``out``, if there is one.
-        progress_bar: Whether to show on standard error how far training is.
+        resume: Go on with the run in ``out``, if there is one.
+        progress_bar: Show the progress on standard error.
         progress_interval_s: Least seconds between counts of the operations that it shows.
         tensorboard: Whether to log for TensorBoard, under ``out/tb``.
         track: Whether to log for Weights & Biases too, which has to be installed.
@@ -279,8 +266,8 @@ def train(
             if (out / MANIFEST).exists():
                 return _finished(out, settings)
             model = model or _make(settings)
-            with TrackedRun(out, settings, tensorboard=tensorboard, track=track) as tracked:
-                resumed_at = _learn(model, settings, out, progress, tracked)
+            with open_logger(out, settings, tensorboard=tensorboard, track=track) as logger:
+                resumed_at = _learn(model, settings, out, progress, logger)
             logs = [out / EPISODES_FILE, *_logs(out, settings)]
             write_digests(out / DIGESTS_FILE, [log.name for log in logs if log.exists()])
             # From here on the run is finished; killed before, its last stretch is trained again.
@@ -305,26 +292,20 @@ def _finished(out: Path, settings: RunSettings) -> TrainingRun:
 
 
 def check_logs(out: Path) -> None:
-    """Refuse a finished run whose logs are not as they were written.
-
-    Args:
-        out: Folder that ``train`` wrote; one of an older version says nothing of its logs.
-
-    Raises:
-        ValueError: A log is missing or was changed.
-    """
+    """Raise ``ValueError`` for a finished run with a missing or changed log."""
+    # Runs of older versions have no digests.
     if (out / DIGESTS_FILE).exists():
         check_digests(out / DIGESTS_FILE)
 
 
 def _logs(out: Path, settings: RunSettings) -> list[Path]:
-    """Return the logs that a checkpoint keeps."""
+    """Return the logs that go into checkpoints."""
     dynamics = [out / DYNAMICS_FILE, out / PROBE_FILE] if settings.dynamics else []
     return [*dynamics, out / EVALUATIONS_FILE] if settings.eval_every else dynamics
 
 
 def _begin_or_find(out: Path, settings: RunSettings, resume: bool) -> RunSettings:
-    """Make an empty folder this run's own, or make sure that it is; return how the run began."""
+    """Begin the run in an empty folder, or check the run there; return its first settings."""
     partial = partial_files(out, _WRITTEN) if resume else []
     if set(out.iterdir()) - set(partial):
         if not resume:
@@ -358,35 +339,26 @@ def _check_same(old: RunSettings, new: RunSettings, out: Path) -> None:
 
 
 def _make(settings: RunSettings) -> BaseAlgorithm:
-    names = settings.agent, settings.environment, settings.seed
-    env_kwargs, seeding = settings.environment_kwargs, settings.seeding
-    device, resolved = settings.device, settings.resolved
-    if resolved is None:
-        network, changes = settings.network, settings.hyperparameters
-        model = make_agent(
-            *names,
-            network=network,
-            env_kwargs=env_kwargs,
-            seeding=seeding,
-            device=device,
-            **changes,
-        )
+    agent, env_id, seed = settings.agent, settings.environment, settings.seed
+    options: dict[str, Any] = {
+        "env_kwargs": settings.environment_kwargs,
+        "seeding": settings.seeding,
+        "device": settings.device,
+    }
+    if settings.resolved is None:  # of an older version
+        changes = {**options, **settings.hyperparameters}
+        model = make_agent(agent, env_id, seed, network=settings.network, **changes)
     else:
-        model = build_agent(*names, resolved, env_kwargs=env_kwargs, seeding=seeding, device=device)
-    # It learns in stretches, which one call of learn does not repeat.
+        model = build_agent(agent, env_id, seed, settings.resolved, **options)
+    # Segments reset the environments, so that one call of learn would not repeat the training.
     remember_identity(model, replace(identify(model), fresh=False))
     return model
 
 
 def _recipe(begun: RunSettings) -> Recipe | None:
-    """Return what trains a run again.
-
-    None on a GPU, and where another machine or version had begun it.
-    """
-    if begun.device != "cpu" or (begun.versions, begun.processor) != (
-        package_versions(),
-        processor(),
-    ):
+    """Return the recipe of a run; None on a GPU, or if another machine or version had begun it."""
+    here = "cpu", package_versions(), processor()
+    if (begun.device, begun.versions, begun.processor) != here:
         return None
     return Recipe(
         steps=begun.steps,
@@ -401,16 +373,16 @@ def _learn(
     settings: RunSettings,
     out: Path,
     progress: ProgressCallback | None,
-    tracked: TrackedRun,
+    logger: Logger | None,
 ) -> int | None:
-    """Train what is left to train; return the steps done before, None at the start."""
+    """Train the rest of a run; return the steps done before, None at the start."""
     checkpoint = out / CHECKPOINT_FILE
-    kept: dict[str, Any] = {"run": settings.recorded(), "logs": _logs(out, settings)}
-    restored = resume_newest(checkpoint, model, **kept)
+    identity: dict[str, Any] = {"run": settings.recorded(), "logs": _logs(out, settings)}
+    restored = resume_newest(checkpoint, model, **identity)
     resumed_at = None if restored is None else model.num_timesteps
     episodes = EpisodeLog() if restored is None else restored
-    if tracked.logger is not None:
-        model.set_logger(tracked.logger)
+    if logger is not None:
+        model.set_logger(logger)
     make = partial(make_environments, settings.environment, env_kwargs=settings.environment_kwargs)
     segments = SegmentCallback(
         checkpoint,
@@ -420,19 +392,18 @@ def _learn(
         settings.checkpoint_interval,
         partial(make, model.n_envs, settings.seed),
         settings.seeding,
-        **kept,
+        **identity,
         statistics=statistics_of(model),
     )
-    callbacks: list[BaseCallback] = [segments]
-    # Before it, so that what they logged is on disk before a checkpoint is.
-    if settings.eval_every:
-        callbacks.insert(0, EvaluationCallback(settings.eval_every, out, make))
+    callbacks: list[BaseCallback] = []
     if settings.dynamics:
-        callbacks.insert(0, DynamicsCallback(max(1, settings.steps // DYNAMICS_ROWS), out))
+        callbacks.append(DynamicsCallback(max(1, settings.steps // DYNAMICS_ROWS), out))
+    if settings.eval_every:
+        callbacks.append(EvaluationCallback(settings.eval_every, out, make))
+    callbacks.append(segments)  # after them, so that logs are on disk before a checkpoint is
     if progress is not None:
         callbacks.append(progress)
-    # Stable-Baselines3 adds the steps already done to what it is asked for, so that schedules
-    # see the progress of the whole run.
+    # Stable-Baselines3 adds the steps already done, so that schedules see the whole run.
     model.learn(
         settings.steps - model.num_timesteps,
         callback=CallbackList(callbacks),

@@ -1,4 +1,4 @@
-"""Settings that decide the outcome of a training run, and their file."""
+"""Settings that decide the outcome of a training run, and their file, run.json."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _LATER: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class RunSettings(Config):
-    """Settings that decide the outcome of a training run; kept in run.json."""
+    """Settings that decide the outcome of a training run, stored in run.json."""
 
     format: Literal["snn_gym/run/1"]
     """Name and version of this format."""
@@ -71,7 +71,7 @@ class RunSettings(Config):
     versions: dict[str, str]
     """Versions of the packages that began the run."""
     dynamics: bool = False
-    """Whether the network's dynamics are logged, in dynamics.csv."""
+    """The network's dynamics are logged, in dynamics.csv."""
     seeding: Seeding = "consecutive"
     """How the environments' random streams follow from the seed; older files do not say."""
     processor: Processor = field(default_factory=dict)
@@ -120,21 +120,21 @@ def make_run_settings(
     spec = load_agent_spec(agent)
     env_id = import_named_module(env_id)
     if env_id not in gym.registry:
-        load_environment_spec(env_id)  # says now, and not after the folder was made, what is known
-    asked: dict[str, Any] = {
+        load_environment_spec(env_id)  # refuses an unknown id before the folder is made
+    values: dict[str, Any] = {
         "seed": 0,
         "checkpoint_interval": DEFAULT_CHECKPOINT_INTERVAL,
         "seeding": "disjoint",
         **recipe,
     }
     warn_of_other_kernels()  # now, and not after hours of training
-    if "device" in asked:
-        asked["device"] = available_device(asked["device"])
+    if "device" in values:
+        values["device"] = available_device(values["device"])
     for name in _CHANGES:
-        asked[name] = as_plain_data(dict(asked.get(name) or {}), name)
-    if asked.get("resolved") is None:
-        changes = asked["network"], asked["hyperparameters"]
-        asked["resolved"] = resolve_settings(spec, env_id, *changes)
+        values[name] = as_plain_data(dict(values.get(name) or {}), name)
+    if values.get("resolved") is None:
+        changes = values["network"], values["hyperparameters"]
+        values["resolved"] = resolve_settings(spec, env_id, *changes)
     settings = RunSettings(
         format="snn_gym/run/1",
         agent=agent,
@@ -142,23 +142,18 @@ def make_run_settings(
         steps=_budget(spec, env_id) if steps is None else steps,
         versions=package_versions(),
         processor=processor(),
-        **asked,
+        **values,
     )
-    _check_environment(settings)
+    arguments = settings.environment_kwargs
+    if arguments:  # try them
+        with naming_the_argument(env_id, arguments):
+            make_environments(env_id, 1, None, arguments).close()
     if settings.dynamics and not acts_in_spikes(spec):
         raise ValueError(
             f"agent {agent!r} does not spike, so it has no dynamics to log; leave out --dynamics, "
             f"or train its twin {spec.twin!r}"
         )
     return settings
-
-
-def _check_environment(settings: RunSettings) -> None:
-    """Refuse arguments that the environment can't be made with."""
-    env_id, arguments = settings.environment, settings.environment_kwargs
-    if arguments:
-        with naming_the_argument(env_id, arguments):
-            make_environments(env_id, 1, None, arguments).close()
 
 
 def _budget(spec: AgentSpec, env_id: str) -> int:
@@ -168,7 +163,7 @@ def _budget(spec: AgentSpec, env_id: str) -> int:
 
 
 def acts_in_spikes(spec: AgentSpec) -> bool:
-    """Return whether the network that chooses an agent's actions spikes."""
+    """Return True if the network that chooses an agent's actions spikes."""
     switches = ("spiking_actor", "spiking")
     return ALGORITHMS[spec.algorithm].stock is None and all(
         spec.policy_kwargs.get(switch, True) for switch in switches
@@ -184,5 +179,6 @@ def read_run_settings(folder: Path) -> RunSettings:
     Raises:
         ValueError: There are none, they were changed since, or they do not fit the schema.
     """
-    advice = "a run of `snn-gym train`"
-    return read_sealed(RunSettings, folder / RUN_FILE, "training run", advice, _MAX_RUN_BYTES)
+    return read_sealed(
+        RunSettings, folder / RUN_FILE, "training run", "a run of `snn-gym train`", _MAX_RUN_BYTES
+    )

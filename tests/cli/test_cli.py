@@ -94,11 +94,6 @@ def test_train_writes_a_run(trained):
     assert list((trained / "tb").iterdir())
 
 
-def test_resuming_a_finished_run_says_so(trained, capsys):
-    assert main([*TRAIN, "--seed", "4", "--out", str(trained), "--resume"]) == 0
-    assert "had already finished after 512 steps; nothing to do" in capsys.readouterr().out
-
-
 def test_evaluate_prints_the_score_and_the_costs(trained, capsys):
     assert main(["evaluate", str(trained), "--episodes", "3"]) == 0
     out = capsys.readouterr().out
@@ -161,44 +156,6 @@ def test_leans_folder_is_beside_the_runs(trained, few_updates, capsys, monkeypat
     folder = trained.with_name(f"{trained.name}-lean")
     assert capsys.readouterr().out.endswith(f"lean agent: {folder}\n")
     assert read_manifest(folder).agent == "ppo-lif"
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ("train", "Missing argument 'agent'"),
-        ("fly", "No such command 'fly'"),
-        ("envs --fast", "No such option: --fast"),
-        ("train ppo-lif CartPole-v1 --seed x", "'--seed': Input should be a valid integer"),
-        ("train ppo-lfi CartPole-v1", "'ppo-lfi' is unknown; did you mean 'ppo-lif'?"),
-        ("train ppo-lif CartPole-v9", "'CartPole-v9' is unknown"),
-        ("train dqsn Pendulum-v1", "DQN can't be built: The algorithm only supports"),
-        (
-            "train ppo-lif Blackjack-v1",
-            "Blackjack-v1 is no task of snn_gym and has no budget; say",
-        ),
-        ("train ppo-lif A-v0 --module no_such", "No module named 'no_such'"),
-        ("train ppo-lif CartPole-v1 --steps 0", "steps must be at least 1"),
-        ("train ppo-lif CartPole-v1 --seed -3", "seed must be at least 0"),
-        ("train ppo-lif CartPole-v1 --checkpoint-interval 0", "checkpoint_interval must be"),
-        (
-            "train ppo-lif CartPole-v1 --seed 100000000000000000000",
-            "seed must be at least 0 and below",
-        ),
-        ("train ppo-lif CartPole-v1 --module no_such_package", "No module named 'no_such_package'"),
-        ("evaluate nowhere", "nowhere holds no saved agent"),
-        ("evaluate nowhere --episodes 100000000000000000000", "less than or equal to 1000000"),
-        ("lean nowhere", "nowhere holds no saved agent"),
-        ("plot nowhere", "nowhere holds no training run"),
-        ("plot nowhere --format gif", "format gif is unknown; choose from png, svg"),
-        ("submit nowhere", "nowhere holds no saved agent"),
-        ("verify nowhere --leaderboard board", "nowhere"),
-    ],
-)
-def test_bad_input_gets_one_line(words, message, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert message in refused(capsys, *words.split())
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_in_use_is_refused(trained, capsys):

@@ -2,6 +2,7 @@
 
 import sys
 
+import matplotlib.pyplot as plt
 import pytest
 
 from snn_gym.cli import app, main
@@ -24,11 +25,14 @@ MISTAKES = [
     ("train ppo-lif CartPole-v1 --module lost", "install it, or run the command in the folder of"),
     ("train ppo-lif CartPole-v1 --module json.py", "leave out .py: --module json"),
     ("train ppo-lif CartPole-v1 --module odd", "invalid syntax (odd.py, line 1); mend that line"),
+    ("train ppo-lif CartPole-v1 --seed x", "'--seed': Input should be a valid integer"),
+    ("train ppo-lif Blackjack-v1", "Blackjack-v1 is no task of snn_gym and has no budget; say"),
     ("new agent", "Missing argument 'name'; see `snn-gym new --help`"),
     ("new env corridor", "is a word with a capital, such as Corridor; got 'corridor'"),
     ("lean nowhere", FINISHED),
     ("lean RUN", "can teach a spiking agent, its student, instead"),
     ("evaluate EMPTY", FINISHED),
+    ("evaluate nowhere --episodes 100000000000000000000", "less than or equal to 1000000"),
     ("evaluate RUN --episodes 0", "greater than or equal to 1; see `snn-gym evaluate --help`"),
     ("submit nowhere", FINISHED),
     ("submit RUN --out FILE", "choose another with --out"),
@@ -41,14 +45,24 @@ MISTAKES = [
     ("sweep nowhere.toml", "expected a readable regular file; put the file itself there"),
     ("tune nowhere.toml", "expected a readable regular file; put the file itself there"),
     ("pretrained --agent ppo-lfi", "no trained agent 'ppo-lfi'; did you mean 'ppo-lif'?"),
+    ("pretrained --leaderboard nowhere", "the results table is empty; train one with"),
     ("pretrained --env CartPoel-v1", "did you mean 'CartPole-v1'?"),
     ("compare ppo-lif", "Missing argument 'other'; see `snn-gym compare --help`"),
     ("compare ppo-lif ppo-mpl --env CartPole-v1", "did you mean 'ppo-mlp'?"),
+    ("compare ppo-lif ppo-mlp", "Missing option '--env'"),
+    ("compare ppo-lif ppo-lif --env CartPole-v1", "ppo-lif is compared with itself; name two"),
+    ("compare ppo-lif ./ppo-mlp --env CartPole-v1", "./ppo-mlp is no folder; expected an"),
+    ("compare ppo-lif ppo-mlp --env CartPole-v9", "did you mean 'CartPole-v1'? there are"),
     ("compare ppo-lif ppo-mlp --env CartPole-v1 --save x.bmp", "ends in .png or .svg"),
     ("plot EMPTY", "name the folder of a run of `snn-gym train`"),
     ("plot RUN --out FILE", "is a file; expected a folder; name another"),
     ("plot RUN --format gif", "is unknown; choose from png, svg"),
     ("watch ppo-lfi CartPole-v1 --save film.gif", "did you mean 'ppo-lif'? `snn-gym pretrained`"),
+    ("watch ppo-lif", "no window can be opened here"),
+    ("watch ppo-lif --save film.gif", "watch ppo-lif on what? name an environment"),
+    ("watch EMPTY --save film.gif", "holds no saved agent"),
+    ("watch RUN --save film.gif --fps 51", "frames_per_second must be"),
+    ("watch RUN --save absent/film.gif", "there is no folder absent; make it first"),
     ("watch RUN --save film.avi", "expected a name that ends in .gif or .mp4"),
     (
         "export ppo-lif CartPole-v1",
@@ -72,7 +86,10 @@ def places(tmp_path_factory):
     (folder / "empty").mkdir()
     (folder / "file").write_text("")
     names = ("run", "submission", "empty", "file")
-    return {name.upper(): str(folder / name) for name in names}
+    backend = plt.get_backend()
+    plt.switch_backend("agg")  # as where there is no display
+    yield {name.upper(): str(folder / name) for name in names}
+    plt.switch_backend(backend)
 
 
 @pytest.mark.parametrize(("line", "mends"), MISTAKES, ids=[line for line, _ in MISTAKES])

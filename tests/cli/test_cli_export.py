@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
-
-import pytest
 
 from snn_gym import load_pretrained
 from snn_gym.cli import main
@@ -13,9 +10,7 @@ from tests.export.made import needs_compiler
 
 
 @needs_compiler
-def test_what_it_says_next_makes_a_program_that_acts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_it_says_next_makes_a_program_that_acts(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = ["export", "ppo-lif", "CartPole-v1", "--c", "out", "--name", "pole"]
     assert main([*words, "--fixed-point", "--drop-silent", "--episodes", "1"]) == 0
@@ -33,9 +28,7 @@ def test_what_it_says_next_makes_a_program_that_acts(
     assert done.stdout.split() == expected
 
 
-def test_a_graph_is_written_with_what_belongs_to_the_host(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_graph_is_written_with_what_belongs_to_the_host(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["export", "ppo-lif", "CartPole-v1", "--nir", "out/pole.nir"]) == 0
     assert "out/pole.nir, and what belongs to the host: out/pole.json" in capsys.readouterr().out

@@ -2,13 +2,12 @@
 
 import re
 
-import matplotlib.pyplot as plt
 import pytest
 from PIL import Image
 
 from snn_gym.cli import main
 from snn_gym.zoo import load_agent, make_lean, save_agent
-from tests.cli.test_cli import TRAIN, refused
+from tests.cli.test_cli import TRAIN
 
 
 @pytest.fixture(scope="module")
@@ -47,36 +46,3 @@ def test_a_lean_agent_is_watched(run, tmp_path):
     film = tmp_path / "film.gif"
     assert main(["watch", str(lean), "--save", str(film), "--max-steps", "2"]) == 0
     assert frames_of(film) == 2
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ("ppo-lof CartPole-v1", "neither a folder of a run nor an agent .* did you mean 'ppo-lif'"),
-        ("ppo-lif", "watch ppo-lif on what[?] name an environment"),
-        ("ppo-lif CartPol-v1", "CartPol-v1.*CartPole-v1"),
-        ("{run} Acrobot-v1", "the agent's observation_space .* name the environment"),
-        ("{empty}", "holds no saved agent"),
-        ("ppo-lif CartPole-v1 --fps 51", "frames_per_second must be .* at most 50, got 51"),
-    ],
-)
-def test_a_mistake_is_one_line(run, tmp_path, capsys, words, message):
-    film = tmp_path / "film.gif"
-    given = words.format(run=run, empty=tmp_path).split()
-    assert re.search(message, refused(capsys, "watch", *given, "--save", film))
-    assert not film.exists()
-
-
-@pytest.mark.parametrize("name", ["film.avi", "absent/film.gif"])
-def test_a_film_that_can_not_be_written_is_one_line(tmp_path, capsys, name):
-    assert name in refused(capsys, "watch", "ppo-lif", "CartPole-v1", "--save", tmp_path / name)
-
-
-def test_without_a_display_the_line_says_how_to_save(capsys):
-    backend = plt.get_backend()
-    plt.switch_backend("agg")
-    try:
-        line = refused(capsys, "watch", "ppo-lif", "CartPole-v1")
-    finally:
-        plt.switch_backend(backend)
-    assert "--save film.gif" in line

@@ -112,23 +112,3 @@ def test_compare_shows_the_learning_curves_of_runs(capsys, tmp_path):
     last = f"{episodes[-20:, 1].mean():.1f}"
     assert read["training return at 768"] == [last, "–"]
     assert read["training return at 192"][1] != "–"
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ("pretrained --agent ppo-lfi", "'ppo-lfi'; did you mean 'ppo-lif'? there are: a2c-lif"),
-        ("pretrained --env Cartpole-v1", "did you mean 'CartPole-v1'? there are some for: Acrob"),
-        ("compare ppo-lif ppo-mpl --env CartPole-v1", "'ppo-mpl'; did you mean 'ppo-mlp'?"),
-        ("compare ppo-lif ppo-lif --env CartPole-v1", "ppo-lif is compared with itself; name two"),
-        ("compare ppo-lif ./ppo-mlp --env CartPole-v1", "./ppo-mlp is no folder; expected an"),
-        ("compare ppo-lif ppo-mlp --env CartPole-v9", "did you mean 'CartPole-v1'? there are"),
-        ("compare ppo-lif ppo-mlp", "Missing option '--env'"),
-        ("compare ppo-lif ppo-mlp --env CartPole-v1 --save x.gif", "in .png or .svg"),
-        ("compare ppo-lif ppo-mlp --env CartPole-v1 --episodes 0", "'--episodes': Input should"),
-        ("pretrained --leaderboard nowhere", "the results table is empty; train one with"),
-    ],
-)
-def test_bad_input_gets_one_line(words, message, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert message in refused(capsys, *words.split())

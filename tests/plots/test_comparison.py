@@ -1,15 +1,14 @@
-"""Two agents in one picture: what is drawn is what was found."""
+"""Two agents in one picture."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from snn_gym.leaderboard.comparison import Side, find_sides
+from snn_gym.leaderboard.comparison import find_sides
 from snn_gym.plots.comparison import at_quarters, draw_comparison, learning_curves, save_comparison
 from snn_gym.plots.style import agent_colours
 from snn_gym.training.run import EPISODES_FILE
@@ -18,7 +17,7 @@ from tests.plots.test_run import ink
 
 
 @pytest.fixture
-def sides(tmp_path: Path) -> tuple[Side, Side]:
+def sides(tmp_path):
     """Give five seeds of ppo-lif and two of ppo-mlp."""
     board = tmp_path / "board"
     fill(board, *(make_row("ppo-lif", seed, returns=(400.0 + 10 * seed,)) for seed in range(5)))
@@ -26,7 +25,7 @@ def sides(tmp_path: Path) -> tuple[Side, Side]:
     return find_sides(("ppo-lif", "ppo-mlp"), "CartPole-v1", leaderboard=board)
 
 
-def logged(folder: Path, side: Side, *episodes: tuple[int, float]) -> Side:
+def logged(folder, side, *episodes):
     """Give a side the run of its first seed, with a log of training episodes."""
     folder.mkdir()
     lines = [f"{steps},{value},1" for steps, value in episodes]
@@ -37,7 +36,7 @@ def logged(folder: Path, side: Side, *episodes: tuple[int, float]) -> Side:
 EPISODES = ((10, 1.0), (20, 2.0), (30, 3.0), (40, 4.0))
 
 
-def test_curves_are_read_at_quarters_by_hand(sides: tuple[Side, Side], tmp_path: Path) -> None:
+def test_curves_are_read_at_quarters_by_hand(sides, tmp_path):
     side = logged(tmp_path / "run", sides[0], *EPISODES)
     assert at_quarters(side, 40) == [[1.0], [1.5], [2.0], [2.5]]
     assert at_quarters(side, 80) == [[1.5], [2.5], [None], [None]]  # it had ended
@@ -45,7 +44,7 @@ def test_curves_are_read_at_quarters_by_hand(sides: tuple[Side, Side], tmp_path:
     assert at_quarters(sides[0], 40) == [[], [], [], []]
 
 
-def test_a_run_without_a_log_has_no_curve(sides: tuple[Side, Side], tmp_path: Path) -> None:
+def test_a_run_without_a_log_has_no_curve(sides, tmp_path):
     side = logged(tmp_path / "run", sides[0])
     assert at_quarters(side, 40) == [[None]] * 4
     (tmp_path / "run" / EPISODES_FILE).unlink()
@@ -53,7 +52,7 @@ def test_a_run_without_a_log_has_no_curve(sides: tuple[Side, Side], tmp_path: Pa
     assert len(draw_comparison(sides, [learning_curves(side), ()]).axes) == 2
 
 
-def test_seeds_are_dots_and_only_of_enough_there_is_a_mean(sides: tuple[Side, Side]) -> None:
+def test_seeds_are_dots_and_only_of_enough_there_is_a_mean(sides):
     returns, operations = draw_comparison(sides, [(), ()]).axes
     dots = [line.get_ydata() for line in returns.lines if line.get_marker() == "o"]
     assert [list(x) for x in dots] == [[400.0, 410.0, 420.0, 430.0, 440.0], [300.0, 301.0]]
@@ -72,18 +71,14 @@ def test_seeds_are_dots_and_only_of_enough_there_is_a_mean(sides: tuple[Side, Si
     assert operations.get_yscale() == "log"
 
 
-def test_learning_curves_have_a_panel_where_there_are_any(
-    sides: tuple[Side, Side], tmp_path: Path
-) -> None:
+def test_learning_curves_have_a_panel_where_there_are_any(sides, tmp_path):
     side = logged(tmp_path / "run", sides[0], *EPISODES)
     _, _, panel = draw_comparison(sides, [learning_curves(side), ()]).axes
     (line,) = panel.lines
     assert line.get_xydata().tolist() == [[10.0, 1.0], [20.0, 1.5], [30.0, 2.0], [40.0, 2.5]]
 
 
-def test_the_picture_has_both_colours_and_equal_bytes(
-    sides: tuple[Side, Side], tmp_path: Path
-) -> None:
+def test_the_picture_has_both_colours_and_equal_bytes(sides, tmp_path):
     one, two = (save_comparison(sides, tmp_path / "new" / name) for name in ("a.png", "b.png"))
     assert one.read_bytes() == two.read_bytes()
     pixels = imread(one)
@@ -95,13 +90,13 @@ def test_the_picture_has_both_colours_and_equal_bytes(
     assert (border == 1.0).all()  # nothing is cut off
 
 
-def test_another_format_is_refused(sides: tuple[Side, Side], tmp_path: Path) -> None:
+def test_another_format_is_refused(sides, tmp_path):
     with pytest.raises(ValueError, match=r"b\.gif is no picture's file; .* \.png or \.svg"):
         save_comparison(sides, tmp_path / "b.gif")
     assert not (tmp_path / "b.gif").exists()
 
 
-def test_costs_that_do_not_rank_are_hollow(sides: tuple[Side, Side]) -> None:
+def test_costs_that_do_not_rank_are_hollow(sides):
     written = replace(sides[0], line=replace(sides[0].line, trained_again=0))
     _, operations = draw_comparison((written, sides[1]), [(), ()]).axes
     faces = [line.get_markerfacecolor() for line in operations.lines]

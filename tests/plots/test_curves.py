@@ -1,4 +1,4 @@
-"""Learning curves and dynamics over training: what is drawn is what was logged."""
+"""Learning curves and dynamics over training draw the logged values."""
 
 import numpy as np
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Files of films: every frame is in them, in the right colours and for the right time."""
+"""Files of films: every frame, in the right colours and for the right time."""
 
 import os
 import shutil
@@ -97,7 +97,7 @@ def test_ffmpeg_is_given_every_frame_and_the_last_for_a_second(tmp_path, monkeyp
     assert given == b"".join(x.tobytes() for x in [*drawn, *[drawn[-1]] * 9])
 
 
-def test_what_ffmpeg_says_is_said(tmp_path, monkeypatch):
+def test_the_error_of_ffmpeg_is_named(tmp_path, monkeypatch):
     fake_ffmpeg(tmp_path, monkeypatch, "echo no such encoder >&2; exit 3")
     with pytest.raises(ValueError, match="ffmpeg failed: no such encoder"):
         write_film(frames(3), tmp_path / "film.mp4", 10)

@@ -1,4 +1,4 @@
-"""Pictures of a run: files, ink, equal bytes, and what is refused."""
+"""Pictures of a run: files, ink, equal bytes, and refusals."""
 
 import shutil
 import xml.etree.ElementTree as ET
@@ -86,21 +86,15 @@ def test_the_vector_pictures_are_xml_with_text(pictures):
             assert any(words[path.stem] in text for text in texts)
 
 
-def test_the_raster_of_a_stateful_policy_goes_on_from_its_state():
-    task = "snn/CueAccumulation-v0"
-    policy = build_policy("recurrent-ppo-lsnn", task)
+@pytest.mark.parametrize("stateful", [True, False])
+def test_the_raster_is_of_the_episode_that_is_evaluated(stateful, spiking):
+    task, policy = "CartPole-v1", snn_gym.load_agent(spiking).policy
+    if stateful:
+        task = "snn/CueAccumulation-v0"
+        policy = build_policy("recurrent-ppo-lsnn", task)
     trace = record_episode(policy, gym.make(task), SEED, 10_000)
-    assert trace.stateful
     result = snn_gym.evaluate(policy, task, seeds=[SEED])
-    spikes = {layer.name: layer.spikes.sum() / trace.decisions for layer in trace.layers}
-    assert spikes == pytest.approx(result.spikes_per_decision)
-
-
-def test_the_raster_is_of_the_policy_that_is_evaluated(spiking):
-    model = snn_gym.load_agent(spiking)
-    trace = record_episode(model.policy, gym.make("CartPole-v1"), SEED, 10_000)
-    result = snn_gym.evaluate(model, "CartPole-v1", seeds=[SEED])
-    assert trace.decisions == result.lengths[0]
+    assert (trace.stateful, trace.decisions) == (stateful, result.lengths[0])
     spikes = {layer.name: layer.spikes.sum() / trace.decisions for layer in trace.layers}
     assert spikes == pytest.approx(result.spikes_per_decision)
 

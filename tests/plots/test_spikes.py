@@ -1,4 +1,4 @@
-"""Rasters and membrane traces: what is drawn is what was recorded."""
+"""Rasters and membrane traces draw the recorded values."""
 
 import numpy as np
 import pytest

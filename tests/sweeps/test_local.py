@@ -1,4 +1,4 @@
-"""Sweeps: rows come once each, whatever is killed meanwhile."""
+"""Sweeps: every row comes once, whichever processes are killed."""
 
 from __future__ import annotations
 
@@ -27,9 +27,21 @@ from tests.terminal import terminal
 JOBS = [Job("ppo-mlp", "CartPole-v1", seed, 600) for seed in (0, 1, 2)]
 
 
+PROGRAM = "import sys; from snn_gym.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+def sweep_words(folder, **group):
+    """Write a plan of one group, and return the command that sweeps it."""
+    group = {"agents": ["ppo-mlp"], "environments": ["CartPole-v1"], "seeds": "0", **group}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in group.items()]
+    (folder / "plan.toml").write_text("\n".join(["[[groups]]", *lines]))
+    places = ["--leaderboard", str(folder / "board"), "--runs", str(folder / "runs")]
+    return ["sweep", str(folder / "plan.toml"), *places]
+
+
 @dataclass(frozen=True)
 class Swept:
-    """A sweep, ended, whose first job could not be carried out."""
+    """A sweep whose first job could not be carried out."""
 
     board: Path
     runs: Path
@@ -37,7 +49,7 @@ class Swept:
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Swept:
+def swept(tmp_path_factory):
     root = tmp_path_factory.mktemp("swept")
     board, runs = root / "board", root / "runs"
     folder = JOBS[0].folder(runs)
@@ -46,7 +58,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Swept:
     return Swept(board, runs, tuple(sweep(JOBS, board, runs, workers=2)))
 
 
-def test_rows_are_those_of_train_submit_and_verify(swept: Swept, tmp_path: Path) -> None:
+def test_rows_are_those_of_train_submit_and_verify(swept, tmp_path):
     ended = [one for one in swept.ended if one.job.seed != 0]
     assert sorted(one.job.seed for one in ended) == [1, 2]
     assert [one.problem for one in ended] == [None] * 2
@@ -62,7 +74,7 @@ def test_rows_are_those_of_train_submit_and_verify(swept: Swept, tmp_path: Path)
     assert all((of_sweep[name] == x).all() for name, x in by_hand.items())
 
 
-def test_a_run_that_cannot_be_is_named_and_the_others_go_on(swept: Swept) -> None:
+def test_a_run_that_cannot_be_is_named_and_the_others_go_on(swept):
     assert len(swept.ended) == 3
     ended = {one.job.seed: one for one in swept.ended}
     assert "holds no training run" in str(ended[0].problem)
@@ -71,7 +83,7 @@ def test_a_run_that_cannot_be_is_named_and_the_others_go_on(swept: Swept) -> Non
     assert (JOBS[0].folder(swept.runs) / "notes.txt").read_text() == "mine"
 
 
-def workers() -> list[int]:
+def workers():
     """Return the process ids of workers that this process has started."""
     found = []
     for folder in Path("/proc").iterdir():
@@ -86,52 +98,47 @@ def workers() -> list[int]:
     return found
 
 
-def test_a_worker_that_is_killed_is_started_again_and_its_row_counted_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    board, runs = tmp_path / "board", tmp_path / "runs"
-    killed: list[int] = []
-    sleep = time.sleep
+def kill_workers(monkeypatch, wanted):
+    """Kill workers at each poll while ``wanted`` says so; return their process ids."""
+    killed, sleep = [], time.sleep
 
-    def kill_once(seconds: float) -> None:
+    def kill(seconds):
         sleep(seconds)
-        (worker,) = workers() or [0]
-        if worker and not killed and (JOBS[0].folder(runs) / "run.json").exists():
-            os.kill(worker, signal.SIGKILL)
-            killed.append(worker)
+        for worker in workers():
+            if wanted(killed):
+                os.kill(worker, signal.SIGKILL)
+                killed.append(worker)
 
-    monkeypatch.setattr("snn_gym.sweeps.runs.time.sleep", kill_once)
+    monkeypatch.setattr("snn_gym.sweeps.runs.time.sleep", kill)
+    return killed
+
+
+def test_a_worker_that_is_killed_is_started_again_and_its_row_counted_once(tmp_path, monkeypatch):
+    board, runs = tmp_path / "board", tmp_path / "runs"
+    killed = kill_workers(
+        monkeypatch,
+        lambda killed: not killed and (JOBS[0].folder(runs) / "run.json").exists(),
+    )
     (ended,) = sweep(JOBS[:1], board, runs, workers=1)
     assert len(killed) == 1
     assert ended.row is not None
     assert len(list_rows(board)) == 1
 
 
-def test_who_is_always_killed_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    killed: list[int] = []
-    sleep = time.sleep
-
-    def kill(seconds: float) -> None:
-        sleep(seconds)
-        for worker in workers():
-            os.kill(worker, signal.SIGKILL)
-            killed.append(worker)
-
-    monkeypatch.setattr("snn_gym.sweeps.runs.time.sleep", kill)
+def test_who_is_always_killed_is_given_up(tmp_path, monkeypatch):
+    killed = kill_workers(monkeypatch, lambda _: True)
     (ended,) = sweep(JOBS[:1], tmp_path / "board", tmp_path / "runs", workers=1)
     assert ended.problem == "was killed 3 times by signal 9"
     assert len(set(killed)) == MOST_DEATHS
 
 
-def test_workers_end_with_the_sweep(tmp_path: Path) -> None:
-    plan = tmp_path / "plan.toml"
-    plan.write_text(
-        '[[groups]]\nagents = ["ppo-mlp"]\nenvironments = ["CartPole-v1"]\nseeds = "0"\n'
+def test_workers_end_with_the_sweep(tmp_path):
+    words = sweep_words(tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *words],
+        stdout=subprocess.DEVNULL,
+        cwd=Path(__file__).parents[2],
     )
-    places = ["--leaderboard", str(tmp_path / "board"), "--runs", str(tmp_path / "runs")]
-    program = "import sys; from snn_gym.cli import main; main(sys.argv[1:])"
-    words = [sys.executable, "-c", program, "sweep", str(plan), *places]
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, cwd=Path(__file__).parents[2])
     run = tmp_path / "runs" / "ppo-mlp" / "CartPole-v1" / "0" / "run.json"
     deadline = time.monotonic() + 120
     while not run.exists() and time.monotonic() < deadline:
@@ -146,16 +153,9 @@ def test_workers_end_with_the_sweep(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_command_says_what_comes_of_each_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    plan = tmp_path / "plan.toml"
-    plan.write_text(
-        '[[groups]]\nagents = ["ppo-lif"]\nenvironments = ["CartPole-v1"]\nseeds = "0"\n'
-        "steps = 256\n"
-    )
-    places = ["--leaderboard", str(tmp_path / "board"), "--runs", str(tmp_path / "runs")]
-    assert main(["sweep", str(plan), *places, "--workers", "1"]) == 0
+def test_the_command_says_what_comes_of_each_run(tmp_path, capsys):
+    words = sweep_words(tmp_path, agents=["ppo-lif"], steps=256)
+    assert main([*words, "--workers", "1"]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first == "1 of 1 runs have no row yet; 1 at a time"
     (row,) = list_rows(tmp_path / "board")
@@ -163,25 +163,19 @@ def test_the_command_says_what_comes_of_each_run(
     expected = f"mean return {row.score.mean:.2f}, {operations:,.0f} operations a decision ("
     assert second.startswith(f"ppo-lif CartPole-v1 seed 0: {expected}")
     assert second.endswith(" s; 1 of 1, about 0 s left")
-    assert main(["sweep", str(plan), *places]) == 0
+    assert main(words) == 0
     assert capsys.readouterr().out.startswith("0 of 1 runs have no row yet; ")
 
     (tmp_path / "board" / "results").rename(tmp_path / "gone")
     (tmp_path / "runs" / "ppo-lif" / "CartPole-v1" / "0" / "run.json").write_text(json.dumps({}))
-    assert main(["sweep", str(plan), *places]) == 2
+    assert main(words) == 2
     assert "1 runs have no row; see the lines above" in capsys.readouterr().err
 
 
-def test_folders_that_cannot_be_written_are_refused_before_any_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_folders_that_cannot_be_written_are_refused_before_any_run(tmp_path, capsys):
     (tmp_path / "board").write_text("a file")
-    plan = tmp_path / "plan.toml"
-    plan.write_text(
-        '[[groups]]\nagents = ["ppo-lif"]\nenvironments = ["CartPole-v1"]\nseeds = "0"\n'
-    )
-    places = ["--leaderboard", str(tmp_path / "board"), "--runs", str(tmp_path / "runs")]
-    assert main(["sweep", str(plan), *places]) == 2
+    words = sweep_words(tmp_path)
+    assert main(words) == 2
     assert "is a file; expected a folder" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
@@ -197,32 +191,26 @@ def test_folders_that_cannot_be_written_are_refused_before_any_run(
         (90_061, "25 h 1 min"),
     ],
 )
-def test_durations_in_words(seconds: float, text: str) -> None:
+def test_durations_in_words(seconds, text):
     assert duration(seconds) == text
 
 
-def test_time_left_follows_environment_steps() -> None:
+def test_time_left_follows_environment_steps():
     # A quarter of the steps took a minute, so the other three take three.
     assert time_left(60.0, 25_000, 100_000) == "about 3 min 0 s"
     assert time_left(60.0, 100_000, 100_000) == "about 0 s"
 
 
 @pytest.mark.slow
-def test_a_terminal_names_the_runs_under_way(tmp_path: Path) -> None:
-    plan = tmp_path / "plan.toml"
-    plan.write_text(
-        '[[groups]]\nagents = ["ppo-mlp"]\nenvironments = ["CartPole-v1"]\nseeds = "0-3"\n'
-        "steps = 256\n"
-    )
+def test_a_terminal_names_the_runs_under_way(tmp_path):
+    words = sweep_words(tmp_path, seeds="0-3", steps=256)
     for seed in range(4):  # of somebody else, so that each ends at once
         folder = tmp_path / "runs" / "ppo-mlp" / "CartPole-v1" / str(seed)
         folder.mkdir(parents=True)
         (folder / "notes.txt").write_text("mine")
-    places = ["--leaderboard", str(tmp_path / "board"), "--runs", str(tmp_path / "runs")]
-    program = "import sys; from snn_gym.cli import main; sys.exit(main(sys.argv[1:]))"
     with terminal() as screen:
         process = subprocess.run(
-            [sys.executable, "-c", program, "sweep", str(plan), *places, "--workers", "3"],
+            [sys.executable, "-c", PROGRAM, *words, "--workers", "3"],
             stdout=subprocess.PIPE, stderr=screen.file, text=True, check=False,
             env={**os.environ, "COLUMNS": "160", "TERM": "xterm"}, cwd=Path(__file__).parents[2],
         )  # fmt: skip
@@ -231,3 +219,10 @@ def test_a_terminal_names_the_runs_under_way(tmp_path: Path) -> None:
     assert len(process.stdout.splitlines()) == 5
     assert "ppo-mlp CartPole-v1 seed 0, ppo-mlp CartPole-v1 seed 1 and 1 more" in shown
     assert "4 runs have no row" in shown
+
+
+def test_a_missing_ray_is_named_before_any_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main([*sweep_words(tmp_path), "--ray", "auto"]) == 2
+    assert capsys.readouterr().err == "snn-gym: --ray needs Ray; install ray 2.50 or newer\n"
+    assert not list((tmp_path / "runs").iterdir())

@@ -1,4 +1,4 @@
-"""Plans: which runs they name, in which order, and what they may not say."""
+"""Plans: their runs in order, and refusals."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from snn_gym.sweeps import Group, Job, Plan, read_plan
 PAIR = {"agents": ["ppo-lif", "ppo-mlp"], "environments": ["CartPole-v1"], "seeds": "0-1"}
 
 
-def plan_of(*groups: dict[str, object]) -> Plan:
+def plan_of(*groups):
     return from_mapping(Plan, {"groups": groups}, "plan")
 
 
-def test_all_agents_have_the_first_seed_before_any_has_the_second() -> None:
+def test_all_agents_have_the_first_seed_before_any_has_the_second():
     # The budget of gradient learners on CartPole is 100,000 steps.
     assert plan_of(PAIR).jobs() == (
         Job("ppo-lif", "CartPole-v1", 0, 100_000),
@@ -28,20 +28,20 @@ def test_all_agents_have_the_first_seed_before_any_has_the_second() -> None:
     )
 
 
-def test_a_run_of_two_groups_is_trained_once() -> None:
+def test_a_run_of_two_groups_is_trained_once():
     first = {**PAIR, "seeds": "1"}
     assert [job.seed for job in plan_of(first, PAIR).jobs()] == [1, 1, 0, 0]
     with pytest.raises(ValueError, match="ppo-lif CartPole-v1 seed 1 stands in two groups"):
         plan_of({**first, "steps": 50_000}, PAIR).jobs()
 
 
-def test_budgets_are_those_of_the_agents_class() -> None:
+def test_budgets_are_those_of_the_agents_class():
     group = Group(("es", "ppo-lif"), ("Acrobot-v1",), "3")
     assert [job.steps for job in group.jobs()] == [3_000_000, 300_000]
     assert [job.steps for job in Group(("dqsn",), ("CartPole-v1",), "3", 500).jobs()] == [500]
 
 
-def test_a_teacher_takes_a_fifth_of_the_budget_unless_steps_are_told() -> None:
+def test_a_teacher_takes_a_fifth_of_the_budget_unless_steps_are_told():
     pole = {"agents": ("ppo-lif-dynamics",), "environments": ("CartPole-v1",), "seeds": "0-0"}
     (job,) = Group(**pole, teacher="ppo-mlp").jobs()
     assert (job.steps, job.teacher) == (20_000, "ppo-mlp")
@@ -49,7 +49,7 @@ def test_a_teacher_takes_a_fifth_of_the_budget_unless_steps_are_told() -> None:
     assert job.steps == 300
 
 
-def test_one_row_has_one_teacher() -> None:
+def test_one_row_has_one_teacher():
     groups = [
         Group(("ppo-lif-dynamics",), ("CartPole-v1",), "0-0", 300, x) for x in (None, "ppo-lif")
     ]
@@ -75,9 +75,7 @@ def test_one_row_has_one_teacher() -> None:
         ({"workers": 2}, "unknown key workers"),
     ],
 )
-def test_mistakes_are_named_in_one_line(
-    change: dict[str, object], named: str, tmp_path: Path
-) -> None:
+def test_mistakes_are_named_in_one_line(change, named, tmp_path):
     lines = []
     for key, value in {**PAIR, **change}.items():
         lines.append(f"{key} = {value!r}".replace("'", '"'))
@@ -89,7 +87,7 @@ def test_mistakes_are_named_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_the_tables_own_plan_names_agents_and_environments_that_there_are() -> None:
+def test_the_tables_own_plan_names_agents_and_environments_that_there_are():
     root = checkout_root()
     assert root is not None
     jobs = read_plan(root / "leaderboard" / "plan.toml").jobs()
@@ -109,16 +107,14 @@ def test_the_tables_own_plan_names_agents_and_environments_that_there_are() -> N
         ),
     ],
 )
-def test_what_would_take_for_ever_or_end_in_a_traceback_is_named(
-    text: str, named: str, tmp_path: Path
-) -> None:
+def test_what_would_take_for_ever_or_end_in_a_traceback_is_named(text, named, tmp_path):
     path = tmp_path / "plan.toml"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(ValueError, match=rf"plan\.toml: .*{named}"):
         read_plan(path)
 
 
-def test_a_link_is_followed_and_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_link_is_followed_and_a_pipe_is_not_waited_for(tmp_path):
     (tmp_path / "plan").write_text(
         '[[groups]]\nagents = ["ppo-lif"]\nenvironments = ["CartPole-v1"]\nseeds = "3"'
     )

@@ -1,4 +1,4 @@
-"""Tuning: the same trials whatever is killed meanwhile, on seeds that nothing else uses."""
+"""Tuning: killed searches end with the same trials, on seeds that nothing else uses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
@@ -22,7 +21,7 @@ from snn_gym.leaderboard import evaluate
 from snn_gym.leaderboard.evaluation import FIRST_EVALUATION_SEED
 from snn_gym.leaderboard.hidden import hidden_seeds
 from snn_gym.sweeps import tuning
-from snn_gym.sweeps.tuning import FIRST_TUNING_EPISODE_SEED, Search, read_search, tune, tune_agent
+from snn_gym.sweeps.tuning import FIRST_TUNING_EPISODE_SEED, read_search, tune, tune_agent
 from snn_gym.zoo import AgentSpec, load_agent_spec, make_agent
 from snn_gym.zoo.environments import TRAINING_SEED_LIMIT, environment_seeds
 
@@ -46,29 +45,29 @@ SEEDS = (1000, 1001, 1002)
 REAL = HEAD.replace('"1000-1002"', '"1000-1001"').replace("trials = 7", "trials = 2")
 
 
-def written(folder: Path, text: str = HEAD + SPACE) -> Path:
+def written(folder, text=HEAD + SPACE):
     path = folder / "search.toml"
     path.write_text(text)
     return path
 
 
-def rows_of(folder: Path) -> list[dict[str, str]]:
+def rows_of(folder):
     with (folder / "trials.csv").open() as file:
         return list(csv.DictReader(file))
 
 
-def pretended(search: Search, agent: str, seed: int, values: dict[str, Any]) -> float:
+def pretended(search, agent, seed, values):
     """Score in the place of a training: a function of seed and values, best at gamma 0.95."""
     rate = float(values["learning_rate"].removeprefix("lin_"))
     return -1000 * abs(values["gamma"] - 0.95) - abs(math.log10(rate) + 3) - seed % 7
 
 
 @pytest.fixture
-def without_training(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
-    """Keep the agent and the seed of each training that is pretended."""
+def without_training(monkeypatch):
+    """Return the list of agent and seed of each training, which is pretended."""
     trained: list[tuple[str, int]] = []
 
-    def score(search: Search, agent: str, seed: int, values: dict[str, Any]) -> float:
+    def score(search, agent, seed, values):
         trained.append((agent, seed))
         return pretended(search, agent, seed, values)
 
@@ -77,7 +76,7 @@ def without_training(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(tmp_path_factory):
     """Folder of a search of both agents, whose trainings were pretended."""
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
@@ -86,13 +85,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_search_interrupted_in_every_trial_ends_as_one_that_was_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Path
-) -> None:
+def test_a_search_interrupted_in_every_trial_ends_as_one_that_was_not(tmp_path, monkeypatch, whole):
     search = read_search(written(tmp_path))
     calls = 0
 
-    def interrupted(search: Search, agent: str, seed: int, values: dict[str, Any]) -> float:
+    def interrupted(search, agent, seed, values):
         nonlocal calls
         calls += 1
         if calls % 2 == 0:
@@ -117,7 +114,7 @@ def test_a_search_interrupted_in_every_trial_ends_as_one_that_was_not(
     assert calls == done  # there was nothing left
 
 
-def test_trials_below_the_median_of_finished_ones_are_pruned_between_seeds(whole: Path) -> None:
+def test_trials_below_the_median_of_finished_ones_are_pruned_between_seeds(whole):
     finished: list[list[float]] = []  # running means of each
     pruned = 0
     for row in rows_of(whole / "ppo-lif"):
@@ -137,9 +134,7 @@ def test_trials_below_the_median_of_finished_ones_are_pruned_between_seeds(whole
     assert 0 < pruned <= 4
 
 
-def test_agent_and_twin_get_the_same_budget_and_it_is_said_first(
-    tmp_path: Path, without_training: list[tuple[str, int]]
-) -> None:
+def test_agent_and_twin_get_the_same_budget_and_it_is_said_first(tmp_path, without_training):
     text = (HEAD + SPACE).replace("trials = 7", "trials = 3")
     lines = list(tune(written(tmp_path, text), tmp_path / "out"))
     assert lines[0] == (
@@ -157,7 +152,7 @@ def test_agent_and_twin_get_the_same_budget_and_it_is_said_first(
 
 
 @pytest.mark.parametrize("agent", ["ppo-lif", "ppo-mlp"])
-def test_best_toml_is_a_table_of_the_agents_file(whole: Path, agent: str) -> None:
+def test_best_toml_is_a_table_of_the_agents_file(whole, agent):
     rows = [row for row in rows_of(whole / agent) if row["state"] == "finished"]
     best = max(rows, key=lambda row: float(row["mean_return"]))
     table = tomllib.loads((whole / agent / "best.toml").read_text())["environments"]
@@ -173,7 +168,7 @@ def test_best_toml_is_a_table_of_the_agents_file(whole: Path, agent: str) -> Non
     }  # fmt: skip
 
 
-def test_a_trial_is_scored_as_by_hand(tmp_path: Path) -> None:
+def test_a_trial_is_scored_as_by_hand(tmp_path):
     search = read_search(written(tmp_path, REAL + SPACE))
     values = {"learning_rate": "lin_0.01", "gamma": 0.9, "network.hidden_sizes": [8]}
     found = tuning.score(search, "ppo-lif", 1001, values)
@@ -185,7 +180,7 @@ def test_a_trial_is_scored_as_by_hand(tmp_path: Path) -> None:
     assert found == evaluate(model, "CartPole-v1", seeds=[1_700_000_000, 1_700_000_001]).mean
 
 
-def test_episodes_that_score_are_apart_from_all_others() -> None:
+def test_episodes_that_score_are_apart_from_all_others():
     most = FIRST_TUNING_EPISODE_SEED + 10_000  # as many as a search may ask for
     assert TRAINING_SEED_LIMIT + 100_000 < FIRST_TUNING_EPISODE_SEED
     assert most < FIRST_EVALUATION_SEED
@@ -193,7 +188,7 @@ def test_episodes_that_score_are_apart_from_all_others() -> None:
     assert min(environment_seeds(1000, 64, "disjoint")) > most
 
 
-def test_a_search_that_is_killed_goes_on(tmp_path: Path) -> None:
+def test_a_search_that_is_killed_goes_on(tmp_path):
     path = written(tmp_path, REAL + SPACE)
     words = ["tune", str(path), "--agent", "ppo-mlp", "--out"]
     program = "import sys; from snn_gym.cli import main; main(sys.argv[1:])"
@@ -217,7 +212,7 @@ def test_a_search_that_is_killed_goes_on(tmp_path: Path) -> None:
         assert cut.read_bytes() == whole.read_bytes()
 
 
-def test_trainings_that_diverge_are_the_worst_trials(tmp_path: Path) -> None:
+def test_trainings_that_diverge_are_the_worst_trials(tmp_path):
     text = (
         REAL.replace("trials = 2", "trials = 4")
         + "[space]\nlearning_rate = { choices = [1e-3, 1e30] }\n"
@@ -239,10 +234,8 @@ def test_trainings_that_diverge_are_the_worst_trials(tmp_path: Path) -> None:
     assert [trial.value == -math.inf for trial in trials] == failed
 
 
-def test_a_search_of_failures_alone_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def fails(*_: Any) -> float:
+def test_a_search_of_failures_alone_says_why(tmp_path, monkeypatch, capsys):
+    def fails(*_):
         raise ValueError("weights are not finite,\nsee above")
 
     monkeypatch.setattr(tuning, "score", fails)
@@ -254,9 +247,7 @@ def test_a_search_of_failures_alone_says_why(
     assert not (tmp_path / "out" / "ppo-lif" / "best.toml").exists()
 
 
-def test_folders_of_others_and_unknown_agents_are_refused(
-    tmp_path: Path, without_training: list[tuple[str, int]]
-) -> None:
+def test_folders_of_others_and_unknown_agents_are_refused(tmp_path, without_training):
     out = tmp_path / "out"
     list(tune(written(tmp_path), out, "ppo-mlp"))
     other = written(tmp_path, (HEAD + SPACE).replace("trials = 7", "trials = 90"))
@@ -272,9 +263,7 @@ def test_folders_of_others_and_unknown_agents_are_refused(
         list(tune(other, out, "ppo-lif"))
 
 
-def test_without_optuna_the_extra_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_optuna_the_extra_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert main(["tune", str(written(tmp_path)), "--out", str(tmp_path / "out")]) == 2
     out, err = capsys.readouterr()

@@ -120,7 +120,7 @@ def test_a_controller_goes_on_where_it_stopped(tmp_path):
         (("run",), 1, "run"),
         (("recent_episodes",), ["r"], "recent_episodes"),
         (("optimisers", "policy.optimizer"), 1, "optimisers"),
-        (("optimisers",), {}, "does not hold what this model needs"),
+        (("optimisers",), {}, "does not hold the state of this model"),
         (("replay",), {"pos": 10**9, "full": False}, "stands at 1000000000 of"),
     ],
 )

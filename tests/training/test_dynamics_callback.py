@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+from functools import partial
 
 import gymnasium as gym
 import numpy as np
@@ -13,15 +14,12 @@ from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import KVWriter, Logger
 
 from snn_gym import evaluate, make_vec_env
-from snn_gym._base.folders import checkout_root
-from snn_gym._base.storage import load_tensors
 from snn_gym.learners import StatefulDQN, StatefulPPO
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy, StockActorCriticPolicy
 from snn_gym.spiking import Dynamics, NetworkConfig
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.training import DynamicsCallback, read_run_settings
 from snn_gym.training.dynamics import play_decisions
-from snn_gym.zoo import build_policy
 from tests.training._runs import Killed, kill_at, results, run
 
 
@@ -68,19 +66,6 @@ class Kept(KVWriter):
 
     def close(self):
         pass
-
-
-@pytest.mark.parametrize("make", [ppo, dqn])
-def test_training_is_the_same_with_and_without(make, tmp_path):
-    plain = make().learn(200)
-    after = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002 - the global one
-    logged = make().learn(200, callback=DynamicsCallback(50, tmp_path, probe_size=16))
-    assert len(timesteps(tmp_path)) >= 4
-    state = full_state(plain.policy)
-    assert all(torch.equal(state[name], x) for name, x in full_state(logged.policy).items())
-    # Each making seeds the generators, so that they end alike.
-    assert torch.equal(after[0], torch.get_rng_state())
-    assert after[1] == np.random.get_state()[1].tolist()  # noqa: NPY002
 
 
 def test_rows_are_the_summary_on_the_probe(tmp_path):
@@ -194,23 +179,6 @@ def test_a_stateful_policy_is_measured_as_an_evaluation_meets_it(kind, tmp_path)
     assert synops == pytest.approx(evaluated.synops_per_decision["hidden_1"], rel=0.05)
 
 
-def test_what_a_trained_agent_plays_is_not_what_it_does_from_rest():
-    task = "snn/CueAccumulation-v0"
-    folder = checkout_root() / "leaderboard" / "results" / "recurrent-ppo-lsnn"
-    weights, _ = load_tensors(
-        folder / "snn__CueAccumulation-v0" / "0.safetensors", max_bytes=1 << 24
-    )
-    policy = build_policy("recurrent-ppo-lsnn", task)
-    policy.load_acting_state_dict(weights)
-    seen, (met,) = play_decisions(policy, make_vec_env(task, 4, seed=0), 360)
-    assert met.shape == (360, policy.acting_network().state_size)
-    evaluated = evaluate(policy, task).spikes_per_decision["hidden_1"]
-    played = policy.record(seen, (met,)).spikes_per_decision()["hidden_1"]
-    rested = policy.record(seen).spikes_per_decision()["hidden_1"]
-    assert played == pytest.approx(evaluated, rel=0.05)
-    assert rested < 0.5 * evaluated
-
-
 def test_played_decisions_are_those_of_stepping_one_environment_at_a_time():
     policy = stateful().policy
     seen, (met,) = play_decisions(policy, make_vec_env("snn/CueAccumulation-v0", 2, seed=0), 30)
@@ -229,16 +197,18 @@ def test_played_decisions_are_those_of_stepping_one_environment_at_a_time():
     assert together.spikes_per_decision()["hidden_1"] * 30 == pytest.approx(spikes)
 
 
-@pytest.mark.parametrize("kind", STATEFUL)
-def test_training_is_the_same_with_and_without_of_stateful_policies(kind, tmp_path):
-    plain = stateful(kind).learn(300)
-    after = torch.get_rng_state()
-    logged = stateful(kind).learn(300, callback=DynamicsCallback(50, tmp_path, probe_size=40))
-    assert torch.equal(after, torch.get_rng_state())
+@pytest.mark.parametrize("make", [ppo, dqn, stateful, partial(stateful, "dqn")])
+def test_training_is_the_same_with_and_without_the_log(make, tmp_path):
+    plain = make().learn(300)
+    after = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002 - the global one
+    logged = make().learn(300, callback=DynamicsCallback(50, tmp_path, probe_size=16))
     assert len(timesteps(tmp_path)) >= 4
-    state = plain.policy.state_dict()
-    assert all(torch.equal(state[name], x) for name, x in logged.policy.state_dict().items())
+    state = full_state(plain.policy)
+    assert all(torch.equal(state[name], x) for name, x in full_state(logged.policy).items())
     assert plain.policy.training == logged.policy.training
+    # Both trainings seed the generators, so that they end alike.
+    assert torch.equal(after[0], torch.get_rng_state())
+    assert after[1] == np.random.get_state()[1].tolist()  # noqa: NPY002
 
 
 def test_a_stateful_policy_of_an_unknown_environment_is_refused(tmp_path):
@@ -315,14 +285,6 @@ def test_a_killed_and_resumed_run_has_the_log_of_an_unbroken_one(
     assert (tmp_path / "killed" / "dynamics.csv").read_bytes() == log
     assert len(timesteps(tmp_path / "whole")) >= 3
     assert read_run_settings(tmp_path / "whole").dynamics
-
-
-def test_the_trained_agent_does_not_know_of_the_log(tmp_path):
-    run("ppo-lif", tmp_path / "logged", steps=600, dynamics=True)
-    run("ppo-lif", tmp_path / "plain", steps=600)
-    assert results(tmp_path / "logged") == results(tmp_path / "plain")
-    with pytest.raises(ValueError, match="holds a run with dynamics True, not False"):
-        run("ppo-lif", tmp_path / "logged", steps=600, resume=True)
 
 
 def test_an_agent_that_does_not_spike_is_refused_before_the_folder_is_made(tmp_path):

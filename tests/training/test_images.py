@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from stable_baselines3.common.vec_env import DummyVecEnv, VecTransposeImage
@@ -24,9 +22,7 @@ RUNS = [(agent, SMALL) for agent in FEW] + [("ppo-lif", LARGE), ("dqsn", LARGE)]
 
 
 @pytest.mark.parametrize(("agent", "env_id"), RUNS)
-def test_a_killed_run_on_images_ends_bit_equal(
-    agent: str, env_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_run_on_images_ends_bit_equal(agent, env_id, tmp_path, monkeypatch):
     options = {**OPTIONS, "env_id": env_id, "hyperparameters": FEW[agent]}
     run(agent, tmp_path / "whole", **options)
     kill_at(monkeypatch, 70)
@@ -39,15 +35,13 @@ def test_a_killed_run_on_images_ends_bit_equal(
 
 
 @pytest.mark.parametrize("env_id", [SMALL, LARGE])
-def test_an_agent_of_images_is_scored_as_stable_baselines3_plays_it(
-    env_id: str, tmp_path: Path
-) -> None:
+def test_an_agent_of_images_is_scored_as_stable_baselines3_plays_it(env_id, tmp_path):
     model = snn_gym.make_agent("ppo-lif", env_id, seed=3, **FEW["ppo-lif"]).learn(64)
     snn_gym.save_agent(model, tmp_path / "saved")
     loaded = load_agent(tmp_path / "saved")
     # The verifier's way: a policy that is built from names alone, and the weights for acting.
     built = build_policy("ppo-lif", env_id)
-    built.load_acting_state_dict(model.policy.acting_state_dict())  # type: ignore[operator]
+    built.load_acting_state_dict(model.policy.acting_state_dict())
     played = []
     for seed in range(3):
         env = VecTransposeImage(DummyVecEnv([lambda: make_task(env_id)]))
@@ -64,7 +58,7 @@ def test_an_agent_of_images_is_scored_as_stable_baselines3_plays_it(
         assert snn_gym.evaluate(scored, env_id, seeds=range(3)).returns == tuple(played)
 
 
-def test_the_spaces_of_images_are_checked_when_an_agent_is_loaded(tmp_path: Path) -> None:
+def test_the_spaces_of_images_are_checked_when_an_agent_is_loaded(tmp_path):
     model = snn_gym.make_agent("ppo-lif", SMALL, seed=0, **FEW["ppo-lif"])
     snn_gym.save_agent(model, tmp_path)
     channels_last = snn_gym.make_vec_env(SMALL, n_envs=2)

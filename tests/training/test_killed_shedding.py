@@ -17,14 +17,14 @@ RECURRENT = {**OFF_POLICY, "learning_starts": 200, "sequence_length": 8, "burn_i
 
 
 def lean(overrides, network=(), **settings):
-    """Return what makes an agent small and lets it shed spikes early, as arguments of ``run``."""
+    """Return options of ``run`` that make an agent small and let it shed spikes early."""
     regulation = {"lean": {**LEAN, **settings}, "rescue_strength": 1.0}
     values = {"hidden_sizes": [8], "regulation": regulation, **dict(network)}
     return {"network": values, "hyperparameters": overrides}
 
 
 def shedding_of(folder):
-    """Return the arrays of a shedding that a checkpoint holds."""
+    """Return the names of a checkpoint's arrays of shedding."""
     tensors, _ = load_tensors(folder / "checkpoint.safetensors", max_bytes=1 << 30)
     return {name for name in tensors if name.startswith("learner.shedding.")}
 
@@ -58,25 +58,18 @@ def test_a_run_killed_before_and_in_its_shedding_ends_bit_equal(
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("network", "settings"),
     [
-        {"max_synops": 20.0},
-        {"signals": "shuffled"},
-        {"signals": "prune", "tolerance": 1.0},
-        {"widening": 3.0, "tolerance": 1.0},
+        ({}, {"max_synops": 20.0}),
+        ({}, {"signals": "shuffled"}),
+        ({}, {"signals": "prune", "tolerance": 1.0}),
+        ({}, {"widening": 3.0, "tolerance": 1.0}),
+        ({"encoder": "rate"}, {}),
+        ({"decoder": "population"}, {}),
     ],
     ids=str,
 )
-def test_in_every_mode(settings, tmp_path, monkeypatch):
-    assert_ends_bit_equal(tmp_path, monkeypatch, {}, **settings)
-
-
-@pytest.mark.parametrize("network", [{"encoder": "rate"}, {"decoder": "population"}], ids=str)
-def test_with_noise_and_other_decoders(network, tmp_path, monkeypatch):
-    assert_ends_bit_equal(tmp_path, monkeypatch, network)
-
-
-def assert_ends_bit_equal(tmp_path, monkeypatch, network, **settings):
+def test_every_mode_encoder_and_decoder_ends_bit_equal(network, settings, tmp_path, monkeypatch):
     options = {"steps": 1024, "interval": 256, **lean(ROLLOUTS, network, **settings)}
     run("ppo-lif", tmp_path / "whole", **options)
     kill_at(monkeypatch, 800)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ AGENTS = {"ppo-norm": ("ppo-mlp", {}), "dqn-norm": ("dqn-mlp", {"gradient_steps"
 
 
 @pytest.fixture(autouse=True)
-def registered() -> Any:
+def registered():
     for name, (parent, settings) in AGENTS.items():
         table = {**settings, "vec_normalize": {"gamma": 0.9}}
         snn_gym.register_agent(
@@ -40,8 +39,8 @@ def registered() -> Any:
 
 @pytest.mark.parametrize("agent", AGENTS)
 def test_a_killed_and_resumed_run_has_the_statistics_of_one_that_was_not(
-    agent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    agent, tmp_path, monkeypatch
+):
     run(agent, tmp_path / "whole")
     for step in (INTERVAL + 200, STEPS - 200):
         kill_at(monkeypatch, step)
@@ -53,7 +52,7 @@ def test_a_killed_and_resumed_run_has_the_statistics_of_one_that_was_not(
     assert env.obs_rms.count > STEPS
 
 
-def test_evaluations_during_training_normalise_and_change_nothing(tmp_path: Path) -> None:
+def test_evaluations_during_training_normalise_and_change_nothing(tmp_path):
     run("ppo-norm", tmp_path / "plain")
     run("ppo-norm", tmp_path / "watched", eval_every=STEPS)
     assert results(tmp_path / "watched") == results(tmp_path / "plain")
@@ -65,9 +64,7 @@ def test_evaluations_during_training_normalise_and_change_nothing(tmp_path: Path
     assert sorted(returns) == sorted(expected)
 
 
-def test_a_submission_carries_the_statistics_and_is_trained_again_to_the_bit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_submission_carries_the_statistics_and_is_trained_again_to_the_bit(tmp_path, monkeypatch):
     monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
     monkeypatch.setattr(verification, "check_architecture", lambda *_: None)  # known here alone
     run("ppo-norm", tmp_path / "run")
@@ -84,7 +81,7 @@ def test_a_submission_carries_the_statistics_and_is_trained_again_to_the_bit(
     tensors = check_weights((folder / "weights.safetensors").read_bytes(), row)
     assert train_again(row, tensors, SETTINGS.seeds, tmp_path / "board").same == "weights"
 
-    def spoil(given: dict[str, Any]) -> None:
+    def spoil(given):
         given["vec_normalize.var"] *= -1
 
     template = Template(

@@ -7,7 +7,6 @@ and where that differs there is nothing to compare.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -20,14 +19,14 @@ ARITHMETIC = "733b7b07adafc35a"
 """Digest of `arithmetic` where the digests below were made."""
 
 
-def digest(tensors: Iterable[torch.Tensor]) -> str:
+def digest(tensors):
     found = hashlib.sha256()
     for tensor in tensors:
         found.update(tensor.detach().contiguous().numpy().tobytes())
     return found.hexdigest()[:16]
 
 
-def arithmetic() -> list[torch.Tensor]:
+def arithmetic():
     """Products of the sizes that trainings have, and the functions that they call."""
     generator = np.random.default_rng(0)
     results = []
@@ -56,9 +55,7 @@ def arithmetic() -> list[torch.Tensor]:
         ("ppo-lif", "CartPole-v1", 1024, "consecutive", "25a60189f986175d"),
     ],
 )
-def test_training_gives_the_weights_that_it_gave(
-    agent: str, env_id: str, steps: int, seeding: str, weights: str
-) -> None:
+def test_training_gives_the_weights_that_it_gave(agent, env_id, steps, seeding, weights):
     with one_thread():
         here = digest(arithmetic())
         if here != ARITHMETIC:

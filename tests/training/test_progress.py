@@ -1,4 +1,4 @@
-"""What a training says while it goes on: numbers that its own logs have too."""
+"""Progress line of a training: its numbers are those of the logs."""
 
 import io
 import re
@@ -9,7 +9,7 @@ import pytest
 
 from snn_gym.training.logs import ProgressCallback, _duration
 from snn_gym.zoo import load_agent, make_agent
-from tests.training._runs import FEW_UPDATES, results, run
+from tests.training._runs import FEW_UPDATES, Killed, kill_at, results, run
 
 LINE = re.compile(
     r"([\d,]+) of ([\d,]+) steps \| (?:return (-?[\d,.]+)|no episode has ended)"
@@ -32,12 +32,12 @@ class Terminal(io.StringIO):
         ("recurrent-ppo-lsnn", "operations", {"env_id": "snn/CueAccumulation-v0", "steps": 5000}),
     ],
 )
-def test_elsewhere_than_on_a_terminal_it_is_a_line_for_each_tenth(
+def test_without_a_terminal_each_tenth_is_a_line_and_training_is_the_same(
     agent, unit, options, tmp_path, finished, capsys
 ):
     plain = finished(agent, **options)
     capsys.readouterr()
-    run(agent, tmp_path / "run", progress_bar=True, **options)
+    run(agent, tmp_path / "run", progress_bar=True, progress_interval_s=0.0, **options)
     out, err = capsys.readouterr()
     assert out == ""
     found = [LINE.fullmatch(line) for line in err.splitlines() if "warn" not in line]
@@ -50,7 +50,7 @@ def test_elsewhere_than_on_a_terminal_it_is_a_line_for_each_tenth(
 
 
 def test_the_return_is_the_mean_of_the_last_hundred_episodes(tmp_path, capsys):
-    run("ppo-lif", tmp_path / "run", steps=5120, interval=10_000, progress_bar=True)
+    run("ppo-mlp", tmp_path / "run", steps=5120, interval=10_000, progress_bar=True)
     last = LINE.fullmatch(capsys.readouterr().err.splitlines()[-1])
     steps = int(last[1].replace(",", ""))
     log = np.loadtxt(tmp_path / "run" / "episodes.csv", delimiter=",", skiprows=1)
@@ -68,7 +68,7 @@ def test_the_return_is_the_mean_of_the_last_hundred_episodes(tmp_path, capsys):
     ("agent", "env_id"),
     [("ppo-lif", "CartPole-v1"), ("recurrent-ppo-lsnn", "snn/CueAccumulation-v0")],
 )
-def test_operations_are_those_of_the_states_that_it_is_in(agent, env_id):
+def test_operations_are_those_of_the_present_states(agent, env_id):
     model = make_agent(agent, env_id, seed=0, n_steps=48)
     total = 48 * model.n_envs
     callback = ProgressCallback(total, interval_s=0.0)
@@ -83,15 +83,6 @@ def test_operations_are_those_of_the_states_that_it_is_in(agent, env_id):
     costs = model.policy.record(model._last_obs, state).costs
     counted = f" | {costs.operations_per_decision:,.0f} operations a decision | "
     assert counted in callback.line()
-
-
-def test_counting_changes_no_weight(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "stderr", Terminal())
-    options = {"env_id": "snn/CueAccumulation-v0", "steps": 5000}
-    run("recurrent-ppo-lsnn", tmp_path / "plain", **options)
-    counted = {"progress_bar": True, "progress_interval_s": 0.0}
-    run("recurrent-ppo-lsnn", tmp_path / "counted", **options, **counted)
-    assert results(tmp_path / "counted") == results(tmp_path / "plain")
 
 
 def test_an_interval_below_zero_is_refused(tmp_path):
@@ -112,14 +103,7 @@ def test_on_a_terminal_one_line_is_written_over(tmp_path, monkeypatch):
     assert len(lines) > 10
 
 
-def test_without_it_nothing_is_written(tmp_path, capsys):
-    run("ppo-mlp", tmp_path / "run")
-    assert capsys.readouterr() == ("", "")
-
-
 def test_a_resumed_run_counts_on(tmp_path, monkeypatch, capsys):
-    from tests.training._runs import Killed, kill_at
-
     kill_at(monkeypatch, 1000)
     with pytest.raises(Killed):
         run("ppo-mlp", tmp_path / "run")

@@ -1,4 +1,4 @@
-"""Runs with settings of one's own: what they change, and that they are kept."""
+"""Runs with changed settings: they take effect, and resuming keeps them."""
 
 import dataclasses
 import json
@@ -35,12 +35,12 @@ def trained(tmp_path_factory):
     return folder
 
 
-def test_what_was_asked_for_is_trained(trained):
+def test_changed_settings_are_trained(trained):
     model = load_agent(trained)
     assert (model.gamma, model.n_envs, model.n_steps) == (0.5, 4, 64)
     assert model.policy.network.time_steps == 3
     assert model.policy.network.hidden_sizes == (8,)
-    # What was not named is the agent's own.
+    # The rest is from the agent's file.
     assert model.policy.network.surrogate_slope == 5.0
     assert model.gae_lambda == 0.95
     assert read_manifest(trained).environment_kwargs == {"g": 3.5}
@@ -93,7 +93,6 @@ def test_a_killed_run_keeps_its_settings(trained, tmp_path, monkeypatch):
 
 
 def test_a_run_goes_on_with_the_settings_it_began_with(tmp_path, monkeypatch):
-    """Whatever the agent's file says by then."""
     name, changes = "ppo-lif", {"network": {"hidden_sizes": [8]}, "overrides": {"gamma": 0.5}}
     begun = resolve_settings(load_agent_spec(name), "CartPole-v1", **changes)
     options = {"env_id": "CartPole-v1", "steps": 1024, "interval": 512}
@@ -139,11 +138,14 @@ def test_a_checkpoint_of_changed_settings_is_not_the_runs_own(tmp_path, monkeypa
     [
         ({"hyperparameters": {"gamma": 0.5}}, "other values of gamma than the zoo's ppo-lif"),
         ({"network": {"time_steps": 2}}, "other values of the network's time_steps than the"),
-        ({"environment_kwargs": {"g": 3.5}}, "with the arguments {'g': 3.5}; expected the regist"),
+        (
+            {"environment_kwargs": {"sutton_barto_reward": True}},
+            "with the arguments {'sutton_barto_reward': True}; expected the regist",
+        ),
     ],
 )
 def test_a_changed_run_is_no_submission(changes, message, tmp_path):
-    train("ppo-lif", "Pendulum-v1", out=tmp_path / "run", steps=64, tensorboard=False, **changes)
+    run("ppo-lif", tmp_path / "run", steps=64, **changes)
     with pytest.raises(SubmissionError, match="expected the") as caught:
         submit(tmp_path / "run", seeds=[1])
     assert message in str(caught.value)
@@ -166,9 +168,7 @@ def test_a_changed_run_is_no_submission(changes, message, tmp_path):
         ({"eval_every": -1}, "eval_every must be at least 0, got -1"),
     ],
 )
-def test_settings_that_make_nothing_are_refused_before_the_folder_is_made(
-    changes, message, tmp_path
-):
+def test_bad_settings_are_refused_before_the_folder_is_made(changes, message, tmp_path):
     with pytest.raises(ValueError, match=message.replace("?", r"\?")):
         train("ppo-lif", "Pendulum-v1", out=tmp_path / "run", **changes)
     assert not (tmp_path / "run").exists()

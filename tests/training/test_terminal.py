@@ -1,17 +1,16 @@
-"""Trainings on a terminal: every agent of the zoo, with operations counted at every rollout."""
+"""Trainings on a terminal: every algorithm, with operations counted at every rollout."""
 
 from __future__ import annotations
 
 import dataclasses
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from snn_gym.training import train
+from snn_gym.training.settings import acts_in_spikes
 from snn_gym.zoo import agent_ids, load_agent_spec
 from snn_gym.zoo.algorithms import ALGORITHMS
 from tests.terminal import terminal
@@ -27,7 +26,7 @@ EPISODES = {"n_envs": 2, "pairs": 1, "candidates": 1, "population_size": 4, "pro
 """Settings under which two updates are soon made, of whoever has them."""
 
 
-def few_steps(algorithm: str) -> dict[str, Any]:
+def few_steps(algorithm):
     """Return those of the settings above that an algorithm has."""
     names = {field.name for field in dataclasses.fields(ALGORITHMS[algorithm].settings)}
     if "buffer_size" in names:
@@ -37,24 +36,20 @@ def few_steps(algorithm: str) -> dict[str, Any]:
     return {name: value for name, value in small.items() if name in names}
 
 
-def written_over(text: str) -> list[str]:
+def written_over(text):
     """Return the contents that the line on a terminal has had, without warnings before it."""
     found = [part.removesuffix("\x1b[K") for part in text.split("\r")]
     return [line for line in found if " steps | " in line]
 
 
-def agents() -> Iterator[Any]:
-    for agent in agent_ids():
-        skipped = load_agent_spec(agent).is_imported
-        reason = "was trained elsewhere, and is never trained here"
-        yield pytest.param(agent, marks=[pytest.mark.skip(reason=reason)] if skipped else [])
+SPECS = [spec for spec in map(load_agent_spec, agent_ids()) if not spec.is_imported]
+AGENTS = {(spec.algorithm, acts_in_spikes(spec)): spec.name for spec in SPECS}
+"""An agent for each algorithm, with and without spikes."""
 
 
 @pytest.mark.usefixtures("few_updates")
-@pytest.mark.parametrize("agent", list(agents()))
-def test_every_agent_trains_on_a_terminal(
-    agent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("agent", AGENTS.values())
+def test_every_algorithm_trains_on_a_terminal(agent, tmp_path, monkeypatch):
     spec = load_agent_spec(agent)
     with terminal() as screen:
         monkeypatch.setattr(sys, "stderr", screen.file)
@@ -78,7 +73,7 @@ def test_every_agent_trains_on_a_terminal(
     assert counted <= ({"operations"} if spec.budget_class == "gradient" else {None})
 
 
-def test_the_command_trains_on_a_terminal(tmp_path: Path) -> None:
+def test_the_command_trains_on_a_terminal(tmp_path):
     program = "import sys; from snn_gym.cli import main; sys.exit(main(sys.argv[1:]))"
     settings = few_steps("StatefulPPO")
     changes = [f"--set={name}={value}" for name, value in settings.items()]
