@@ -39,8 +39,9 @@ def section(study: Study) -> str:
         rows,
         f"Mask `{BEST_PRESET}`, equal exploration. In `off` dynamics are neither seen nor "
         "rewarded, in `features` seen and not rewarded. In `shuffled` they are both, but each "
-        f"synapse has the numbers of another. The first ten seeds of `{FULL}` on {CARTPOLE} are the "
-        "runs of the second question. " + " ".join([*_exploration(found), *_open(study["ablation"])]),
+        f"synapse has the numbers of another. The first ten seeds of `{FULL}` on {CARTPOLE} are "
+        "the runs of the second question. "
+        + " ".join([*_exploration(found), *_open(study["ablation"])]),
     )  # fmt: skip
 
 
