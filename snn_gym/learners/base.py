@@ -30,7 +30,6 @@ from snn_gym._base.storage import from_arrays, to_arrays
 from snn_gym.envs.rollout import ObservationLimits, Observer, Rollouts
 from snn_gym.learners.judging import (
     BatchedJudge,
-    Judge,
     SequentialJudge,
     batched_id,
     find_observation_limits,
@@ -269,7 +268,7 @@ class GradientFreeAlgorithm(SettingsAlgorithm):
         self.rng = np.random.default_rng(self.seed)
         self.memory = NoMemory()
         self._is_new = True
-        self._judge: Judge | None = None
+        self._judge: BatchedJudge | SequentialJudge | None = None
         self._callback: BaseCallback | None = None
         self._stopped = False
         if _init_setup_model:
@@ -418,7 +417,7 @@ class GradientFreeAlgorithm(SettingsAlgorithm):
             self.memory = self._first_memory()
             self._is_new = False
 
-    def _current_judge(self) -> Judge:
+    def _current_judge(self) -> BatchedJudge | SequentialJudge:
         if self._judge is None:
             if self.env is None:
                 raise ValueError("there is no environment to judge in; call set_env(env) first")
