@@ -126,12 +126,14 @@ class SynapseAgents(GradientFreeAlgorithm):
         permutation = np.random.default_rng(self.seed).permutation(count)
         return SynapseMemory(**vars(fresh), permutation=permutation)
 
+    @property
+    def _loop(self) -> SynapseLoop:
+        addressees = self.memory.permutation if self.settings.shuffled else None
+        limit = self.settings.weight_limit
+        return SynapseLoop(self.memory, self.features, self._judge_networks, limit, addressees)
+
     def _iterate(self) -> None:
-        settings, memory = self.settings, self.memory
-        addressees = memory.permutation if settings.shuffled else None
-        loop = SynapseLoop(
-            memory, self.features, self._judge_networks, settings.weight_limit, addressees
-        )
+        settings, memory, loop = self.settings, self.memory, self._loop
         self._judge_present(loop)
         features = loop.observe()[0]
         restless = 1.0 - (1.0 + memory.failures) ** -settings.restlessness
