@@ -122,7 +122,7 @@ def copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def earned(shedding: Shedding, returns: list[float]) -> None:
     """Make a shedding believe that its only environment has played episodes."""
-    shedding.played.load(
+    shedding.episodes.load(
         {
             "returns": np.array(returns, np.float64),
             "counts": np.array([len(returns)]),

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from snn_gym.learners.shedding import Shedding, acting_parameters, twin_of
+from snn_gym.learners.shedding import Shedding, _acting_parameters, twin_of
 from snn_gym.spiking.regulation.control import BoundControl, StrengthControl
 from tests.learners import shed
 from tests.learners.shed import ONCE, begun, copied, distance, earned, make_shedding, put
@@ -163,7 +163,7 @@ def test_a_twin_decides_as_its_original_and_is_not_trained() -> None:
     ours, theirs = policy.watched(seen)[0], twin.watched(seen)[0]
     assert torch.equal(ours, theirs)
     with torch.no_grad():
-        for x in acting_parameters(policy).values():
+        for x in _acting_parameters(policy).values():
             x.add_(1.0)
     assert torch.equal(twin.watched(seen)[0], theirs)
 
@@ -172,7 +172,7 @@ def test_all_that_acts_is_trained_and_nothing_else() -> None:
     for name in ("PPO", "SAC", "DQN", "StatefulPPO"):
         model = make_shedding(name)
         policy: Any = model.policy
-        found = acting_parameters(policy)
+        found = _acting_parameters(policy)
         assert not any("critic" in key or "value" in key or "target" in key for key in found)
         acting = policy.acting_state_dict()
         assert {name for name, _ in policy.named_parameters() if name in acting} == found.keys()
@@ -192,7 +192,7 @@ def test_weights_come_back_when_a_tighter_bound_did_not_help(
     earned(shedding, [100.0, 100.0])
     shedding._judge(0.5)  # kept: these weights are good
     assert shedding.bound.bound == pytest.approx(0.03)
-    assert shedding.played.returns == []
+    assert shedding.episodes.returns == []
     put(shedding, 0.5)
     earned(shedding, [10.0, 10.0])
     shedding._judge(0.5)  # lost: half of the bound, the weights stay
@@ -222,12 +222,12 @@ def test_an_unclear_verdict_waits_for_more_episodes_but_not_for_old_ones() -> No
     shedding.bound = EARNED
     earned(shedding, [80.0, 80.0, 100.0, 100.0])
     shedding._judge(0.5)
-    assert shedding.played.returns == [80.0, 80.0, 100.0, 100.0]
+    assert shedding.episodes.returns == [80.0, 80.0, 100.0, 100.0]
     assert shedding.bound == EARNED
     earned(shedding, [0.0] * 20 + [100.0] * 300)
     shedding._judge(0.5)  # the zeros are older than three hundred episodes
     assert shedding.bound.losses == 0
-    assert shedding.played.returns == []
+    assert shedding.episodes.returns == []
 
 
 def test_a_loss_in_states_that_no_update_has_seen_is_not_the_bounds(
@@ -239,7 +239,7 @@ def test_a_loss_in_states_that_no_update_has_seen_is_not_the_bounds(
     earned(shedding, [0.0, 0.0])
     shedding._judge(0.5)
     assert shedding.bound == EARNED
-    assert shedding.played.returns == []
+    assert shedding.episodes.returns == []
 
 
 def test_whether_the_latest_states_are_beyond_the_bound_is_measured() -> None:
@@ -310,7 +310,7 @@ def test_final_weights_are_played_before_they_are_judged(monkeypatch: pytest.Mon
     model = make_shedding("PPO", latest_start=0.5, updates=8)
 
     def finish(self: Shedding) -> None:
-        judged.append(list(self.played.returns))
+        judged.append(list(self.episodes.returns))
 
     monkeypatch.setattr(Shedding, "finish", finish)
     seen: list[tuple[int, dict[str, Tensor]]] = []

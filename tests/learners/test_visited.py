@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from snn_gym.learners.visited import Collected, Followed, Replayed
+from snn_gym.learners.visited import ReplayStates, RolloutStates, SequenceStates
 from snn_gym.policies.stateful import SequenceBatch
 from tests.learners.shed import begun, put
 
 
 def test_rollouts_are_collected_and_the_oldest_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("snn_gym.learners.visited.KEPT", 100)
+    monkeypatch.setattr("snn_gym.learners.visited.CAPACITY", 100)
     model, shedding = begun(updates=2)
     visited = shedding._visited
-    assert isinstance(visited, Collected)
+    assert isinstance(visited, RolloutStates)
     buffer: Any = model.rollout_buffer  # type: ignore[attr-defined]
     for value in (1.0, 2.0, 3.0):
         buffer.observations[:] = value
@@ -31,15 +31,15 @@ def test_rollouts_are_collected_and_the_oldest_forgotten(monkeypatch: pytest.Mon
     torch.testing.assert_close(target, shedding._teacher.watched(newest)[0])
 
 
-def replayed() -> tuple[Any, Replayed, Any]:
+def replayed() -> tuple[Any, ReplayStates, Any]:
     """Return a model that sheds, the states it visits, and its replay buffer."""
     model, shedding = begun("DQN")
-    assert isinstance(shedding._visited, Replayed)
+    assert isinstance(shedding._visited, ReplayStates)
     return model, shedding._visited, model.replay_buffer  # type: ignore[attr-defined]
 
 
 def test_of_a_replay_buffer_the_latest_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("snn_gym.learners.visited.KEPT", 10)
+    monkeypatch.setattr("snn_gym.learners.visited.CAPACITY", 10)
     _, visited, buffer = replayed()
     # The position has wrapped, so that the latest ten are at both ends.
     buffer.pos, buffer.full = 4, True
@@ -52,7 +52,7 @@ def test_of_a_replay_buffer_the_latest_are_drawn(monkeypatch: pytest.MonkeyPatch
 def test_of_a_replay_buffer_nothing_is_drawn_that_was_explored_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("snn_gym.learners.visited.FEWEST", 2)
+    monkeypatch.setattr("snn_gym.learners.visited.FEWEST_RECENT", 2)
     model, visited, buffer = replayed()
     buffer.pos, buffer.full = 8, True
     for played, kept in ((6, 6), (0, 2)):  # steps since it was made, and what is drawn from
@@ -64,7 +64,7 @@ def test_of_a_replay_buffer_nothing_is_drawn_that_was_explored_before(
     assert visited.arrays() == {"since": model.num_timesteps}
 
 
-def rolled_out(visited: Followed) -> SequenceBatch:
+def rolled_out(visited: SequenceStates) -> SequenceBatch:
     """Return the rollout that the buffer has, as it was played."""
     buffer = visited._buffer
     torch_of = buffer.to_torch
@@ -78,7 +78,7 @@ def rolled_out(visited: Followed) -> SequenceBatch:
 def test_the_teacher_carries_a_state_of_its_own_along_what_was_played() -> None:
     _, shedding = begun("StatefulPPO")
     visited, teacher = shedding._visited, shedding._teacher
-    assert isinstance(visited, Followed)
+    assert isinstance(visited, SequenceStates)
     visited.collect()  # the latest rollout, which was played by final weights
     put(shedding, 0.3)  # the states that the buffer has are no more the teacher's
     batch, state = rolled_out(visited), visited._state
@@ -103,10 +103,10 @@ def test_sequences_of_earlier_rollouts_are_kept_with_what_the_teacher_did(
 ) -> None:
     _, shedding = begun("StatefulPPO")
     visited = shedding._visited
-    assert isinstance(visited, Followed)
+    assert isinstance(visited, SequenceStates)
     buffer: Any = visited._buffer
     length, count = rolled_out(visited).starts.shape
-    monkeypatch.setattr("snn_gym.learners.visited.KEPT", 2 * count * length)
+    monkeypatch.setattr("snn_gym.learners.visited.CAPACITY", 2 * count * length)
     visited.load({})
     for value in (1.0, 2.0, 3.0):
         buffer.observations[:] = value
