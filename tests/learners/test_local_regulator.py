@@ -14,9 +14,9 @@ from snn_gym.learners.local.core import LocalCore, Rule
 from snn_gym.learners.local.online import RuledCore
 from snn_gym.learners.local.regulator import (
     TERMS,
-    Lived,
     LocalRegulator,
     TermConstants,
+    TermInputs,
     follow_rates,
     regulate,
     watch,
@@ -159,7 +159,7 @@ def test_layers_of_any_shape_change_as_the_stepped_terms_say(shape, shuffled, se
         f = rate[told][order]
         is_bias = np.zeros((sizes[k] + 1, 1))
         is_bias[-1] = 1.0
-        lived = Lived(
+        lived = TermInputs(
             before[block].reshape(-1, sizes[k + 1]), is_bias,
             0.5 * eligible[block].reshape(-1, sizes[k + 1])[:, order],
             (f - np.clip(f, 0.3, 0.6)) / 0.001, f, silent_for[told][order],

@@ -11,7 +11,7 @@ from snn_gym.envs.synapses import plasticity
 from snn_gym.envs.synapses.local_measures import eligibilities
 from snn_gym.learners import RULES, LocalActorCritic, PlasticityRule, register_rule
 from snn_gym.learners.local.core import LocalCore, Rule
-from snn_gym.learners.local.online import RuledCore, make_core, watcher
+from snn_gym.learners.local.online import RuledCore, eligibility_function, make_core
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.population import Population, start_weights
 from snn_gym.zoo import load_agent, save_agent
@@ -145,7 +145,7 @@ def test_what_synapses_see_of_a_rule_is_what_is_learned_by_it(rules, name):
                 x[layer][m].astype(np.float64) for x in (activity.spikes, activity.voltages)
             )
             derivatives = 1.0 / (1.0 + 2.0 * np.abs(potentials - 1.0)) ** 2
-            watcher(rules[name])(
+            eligibility_function(rules[name])(
                 0.5, population.coefficients.astype(np.float64), driven,
                 (np.append(signal, np.ones((6, 1)), 1), spikes, potentials, derivatives),
                 states, local,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from snn_gym.envs.synapses.plasticity import check_elementwise
-from snn_gym.learners.local.regulator import TERMS, Lived, TermConstants, changes
+from snn_gym.learners.local.regulator import TERMS, TermConstants, TermInputs, changes
 
 OFF = TermConstants(0.0, 0.0, 0.0, 10.0, 0.0)
 SOME = TermConstants(0.01, 0.02, 0.3, 10.0, 0.4)
@@ -28,14 +28,14 @@ def lived(**numbers):
         "permission": [[1.0]],
         **numbers,
     }
-    return Lived(**{name: np.array(value) for name, value in given.items()})
+    return TermInputs(**{name: np.array(value) for name, value in given.items()})
 
 
 def chance(rng, inputs, neurons):
     shape, row = (inputs + 1, neurons), (1, neurons)
     is_bias = np.zeros((inputs + 1, 1))
     is_bias[-1] = 1.0
-    return Lived(
+    return TermInputs(
         weight=rng.normal(size=shape),
         is_bias=is_bias,
         eligibility=rng.random(shape),
@@ -117,7 +117,7 @@ def test_terms_are_local(name):
     rng = np.random.default_rng(0)
     for _ in range(5):
         check_elementwise(
-            name, lambda *parts: (TERMS[name](Lived(*parts), SOME),), chance(rng, 3, 4), (4, 4)
+            name, lambda *parts: (TERMS[name](TermInputs(*parts), SOME),), chance(rng, 3, 4), (4, 4)
         )
 
 
@@ -138,5 +138,5 @@ def test_a_term_that_knows_of_other_neurons_would_be_refused(cheating):
     parts = chance(np.random.default_rng(0), 3, 4)
     with pytest.raises(ValueError, match=cheating.message):
         check_elementwise(
-            "cheat", lambda *given: (cheating.term(Lived(*given), SOME),), parts, (4, 4)
+            "cheat", lambda *given: (cheating.term(TermInputs(*given), SOME),), parts, (4, 4)
         )

@@ -201,7 +201,7 @@ class LocalCore:
             Actions (B,) int64, or (B, A) float32 before ``tanh``; overwritten by the next step.
         """
         if self._regulator is not None:
-            self._regulator.look()
+            self._regulator.clear()
         self._learn_and_act(observations, noise, outcome)
         if step_sizes != (0.0, 0.0):
             moments = self.moments
@@ -215,7 +215,9 @@ class LocalCore:
             )  # fmt: skip
         return self._drawn if self.is_continuous else self._chosen
 
-    def _learn_and_act(self, observations: Array, noise: NDArray[np.float64], outcome: Outcome) -> None:
+    def _learn_and_act(
+        self, observations: Array, noise: NDArray[np.float64], outcome: Outcome
+    ) -> None:
         """Choose actions; fill the TD errors and the gradient, and update the traces."""
         learn_and_act(
             self._network, self._rule_numbers, self._limits, self._learned, self._memory,
