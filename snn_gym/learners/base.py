@@ -121,10 +121,13 @@ class SettingsAlgorithm(BaseAlgorithm):
             record("rollout/ep_rew_mean", safe_mean([episode["r"] for episode in episodes]))
             record("rollout/ep_len_mean", safe_mean([episode["l"] for episode in episodes]))
         steps = self.num_timesteps - self._num_timesteps_at_start
-        record("time/episodes", self._episode_num, exclude="tensorboard")
         record("time/fps", int(steps / seconds))
-        record("time/time_elapsed", int(seconds), exclude="tensorboard")
-        record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
+        for name, number in (
+            ("episodes", self._episode_num),
+            ("time_elapsed", int(seconds)),
+            ("total_timesteps", self.num_timesteps),
+        ):
+            record(f"time/{name}", number, exclude="tensorboard")
         self.logger.dump(step=self.num_timesteps)
 
     def _learn(

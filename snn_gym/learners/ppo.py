@@ -492,18 +492,19 @@ class PPO(stable_baselines3.PPO):
         policy_loss, value_loss, entropy_loss, clip_fraction, _ = means.mean(axis=0)
         last = means[-1][[POLICY_LOSS, ENTROPY_LOSS, VALUE_LOSS]]
         buffer = self.rollout_buffer
-        record = self.logger.record
-        record("train/entropy_loss", entropy_loss)
-        record("train/policy_gradient_loss", policy_loss)
-        record("train/value_loss", value_loss)
-        record("train/approx_kl", np.mean(divergences))
-        record("train/clip_fraction", clip_fraction)
-        record("train/loss", float(last @ [1.0, self.ent_coef, self.vf_coef]))
-        record(
-            "train/explained_variance",
-            explained_variance(buffer.values.flatten(), buffer.returns.flatten()),
-        )
-        record("train/n_updates", self._n_updates, exclude="tensorboard")
-        record("train/clip_range", float(coefficients[0]))
+        fit = explained_variance(buffer.values.flatten(), buffer.returns.flatten())
+        values = {
+            "entropy_loss": entropy_loss,
+            "policy_gradient_loss": policy_loss,
+            "value_loss": value_loss,
+            "approx_kl": np.mean(divergences),
+            "clip_fraction": clip_fraction,
+            "loss": float(last @ [1.0, self.ent_coef, self.vf_coef]),
+            "explained_variance": fit,
+            "clip_range": float(coefficients[0]),
+        }
         if self.clip_range_vf is not None:
-            record("train/clip_range_vf", float(coefficients[1]))
+            values["clip_range_vf"] = float(coefficients[1])
+        for name, value in values.items():
+            self.logger.record(f"train/{name}", value)
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")

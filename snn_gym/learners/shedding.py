@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, ClassVar, Self
@@ -13,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback
+from stable_baselines3.common.utils import ConstantSchedule
 from torch import Tensor, nn
 
 from snn_gym._base.storage import from_arrays, prefixed, to_arrays, with_prefix
@@ -157,8 +157,8 @@ class Shedding:
     ) -> None:
         self._model, self._parameters = model, parameters
         self._policy = spiking_policy_of(model)
-        self._teacher = twin_of(self._policy if teacher is None else teacher)
-        self._visited = make_visited(model, self._teacher)
+        self.teacher = twin_of(self._policy if teacher is None else teacher)
+        self._visited = make_visited(model, self.teacher)
         self._weights = _acting_parameters(self._policy)
         self._fan_outs: list[int] = []
         network = self._policy.acting_network()
@@ -203,11 +203,6 @@ class Shedding:
         few = replace(self._parameters, episodes=max(2, min(5, self._parameters.episodes)))
         if self._follows_returns and self.bound.judge(self.episodes.returns, few) == "lost":
             self._policy.load_acting_state_dict(self._good)
-
-    @property
-    def teacher(self) -> Any:
-        """Policy with the behaviour to keep."""
-        return self._teacher
 
     @property
     def _follows_returns(self) -> bool:
@@ -368,7 +363,7 @@ class Shedding:
             arrays |= prefixed(part, to_arrays(getattr(self, part)))
         for part, tensors in (
             ("good", self._good),
-            ("teacher", self._teacher.acting_state_dict()),
+            ("teacher", self.teacher.acting_state_dict()),
         ):
             arrays |= {f"{part}.{name}": x.cpu().numpy() for name, x in tensors.items()}
         for name, weight in self._weights.items():
@@ -383,7 +378,7 @@ class Shedding:
             setattr(self, part, from_arrays(getattr(self, part), numbers, type(self).__name__))
         self.episodes.load(with_prefix("played", arrays))
         self._good = _tensors(with_prefix("good", arrays))
-        self._teacher.load_acting_state_dict(_tensors(with_prefix("teacher", arrays)))
+        self.teacher.load_acting_state_dict(_tensors(with_prefix("teacher", arrays)))
         for name, weight in self._weights.items():
             if f"adam.{_ADAM[0]}.{name}" in arrays:
                 self._optimiser.state[weight] = {
@@ -495,20 +490,15 @@ class LeanAlgorithm(BaseAlgorithm):
         # depends on the spikes that are shed.
         if self.shedding is None:
             return super().collect_rollouts(*args, **kwargs)  # type: ignore[misc]
-        with self._without_exploration():
-            if "action_noise" in kwargs:
-                kwargs["action_noise"] = None
-            return super().collect_rollouts(*args, **kwargs)  # type: ignore[misc]
-
-    @contextmanager
-    def _without_exploration(self) -> Iterator[None]:
         policy = spiking_policy_of(self)
         schedule = getattr(self, "exploration_schedule", None)
         policy.explores_nothing = True
         if schedule is not None:
-            self.exploration_rate, self.exploration_schedule = 0.0, _never
+            self.exploration_rate, self.exploration_schedule = 0.0, ConstantSchedule(0.0)
+        if "action_noise" in kwargs:
+            kwargs["action_noise"] = None
         try:
-            yield
+            return super().collect_rollouts(*args, **kwargs)  # type: ignore[misc]
         finally:
             policy.explores_nothing = False
             if schedule is not None:
@@ -586,11 +576,6 @@ class LeanAlgorithm(BaseAlgorithm):
         # Learning begins anew after loading.
         own = "shedding", "teacher", "teacher_first_return", "_sums"
         return [*super()._excluded_save_params(), *own]
-
-
-def _never(progress_remaining: float) -> float:
-    del progress_remaining
-    return 0.0
 
 
 @cache

@@ -18,7 +18,7 @@ def always_firing(name: str) -> tuple[Any, Tensor]:
     linear = shedding._policy.acting_network().layers[0].linear
     with torch.no_grad():
         linear.bias[0] = 50.0
-    shedding._teacher.load_acting_state_dict(shedding._policy.acting_state_dict())
+    shedding.teacher.load_acting_state_dict(shedding._policy.acting_state_dict())
     return shedding, linear
 
 

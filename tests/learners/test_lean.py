@@ -40,9 +40,9 @@ def test_it_sheds_half_of_its_synops_and_does_the_same(name: str) -> None:
     shedding, action = found.shedding, EVERY[name].actions[0]
     assert shedding.counters.updates == quick(name)["updates"]
     seen = observations("analogue", 300, seed=9)
-    before, after = synops(shedding._teacher, seen), synops(found.model.policy, seen)
+    before, after = synops(shedding.teacher, seen), synops(found.model.policy, seen)
     assert 0 < after <= before / 2
-    taught, done = choices(shedding._teacher, seen), choices(found.model.policy, seen)
+    taught, done = choices(shedding.teacher, seen), choices(found.model.policy, seen)
     if action == "Box":
         # In units of half the range; the bound is 0.02 of the squared distance.
         assert float(np.square(taught - done).sum(1).mean()) < 0.06
@@ -145,7 +145,7 @@ def test_learning_again_is_learning_and_not_shedding_alone(name: str) -> None:
 def test_every_kind_of_action_is_served(action: str) -> None:
     found = shed("PPO", action)
     seen = observations("analogue", 300, seed=9)
-    before = synops(found.shedding._teacher, seen)
+    before = synops(found.shedding.teacher, seen)
     assert 0 < synops(found.model.policy, seen) <= before / 2
     assert found.shedding.strength.smoothed < 1.5 * 0.02
 
@@ -173,7 +173,7 @@ def test_every_kind_of_observation_is_served(name: str, view: str) -> None:
 def test_synops_stay_below_their_limit(name: str) -> None:
     found = shed(name, max_synops=40.0)
     seen = observations("analogue", 300, seed=9)
-    assert synops(found.shedding._teacher, seen) > 60
+    assert synops(found.shedding.teacher, seen) > 60
     assert 0 < synops(found.model.policy, seen) <= 40
 
 

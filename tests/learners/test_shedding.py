@@ -244,7 +244,7 @@ def test_a_loss_in_states_that_no_update_has_seen_is_not_the_bounds(
 
 def test_whether_the_latest_states_are_beyond_the_bound_is_measured() -> None:
     _, shedding = begun()
-    shedding._policy.load_acting_state_dict(shedding._teacher.acting_state_dict())
+    shedding._policy.load_acting_state_dict(shedding.teacher.acting_state_dict())
     shedding.bound = BoundControl(1e-6, 9.0)
     assert not shedding._is_unsettled()
     put(shedding, 1.0)

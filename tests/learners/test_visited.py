@@ -28,7 +28,7 @@ def test_rollouts_are_collected_and_the_oldest_forgotten(monkeypatch: pytest.Mon
     buffer.observations[:] = 9.0  # the next rollout is no business of what was kept
     newest, target = visited.sample(50, newest=True)
     assert set(newest.flatten().tolist()) == {3.0}  # type: ignore[union-attr]
-    torch.testing.assert_close(target, shedding._teacher.watched(newest)[0])
+    torch.testing.assert_close(target, shedding.teacher.watched(newest)[0])
 
 
 def replayed() -> tuple[Any, ReplayStates, Any]:
@@ -77,7 +77,7 @@ def rolled_out(visited: SequenceStates) -> SequenceBatch:
 
 def test_the_teacher_carries_a_state_of_its_own_along_what_was_played() -> None:
     _, shedding = begun("StatefulPPO")
-    visited, teacher = shedding._visited, shedding._teacher
+    visited, teacher = shedding._visited, shedding.teacher
     assert isinstance(visited, SequenceStates)
     visited.collect()  # the latest rollout, which was played by final weights
     put(shedding, 0.3)  # the states that the buffer has are no more the teacher's
