@@ -51,6 +51,7 @@ class Hyperparameter:
         self.__doc__ = f"Field of ``{settings_class.__name__}``, {default!r} by default."
 
     def __get__(self, model: Any, kind: type[Any] | None = None) -> Any:
+        # On the class, so that documentation tools find the docstring.
         return self if model is None else getattr(model.settings, self._name)
 
     def __set__(self, model: Any, value: Any) -> None:
@@ -84,6 +85,7 @@ class SettingsAlgorithm(BaseAlgorithm):
             for name, field in fields.items()
         )
         signature = inspect.Signature([*own, *added])
+        # inspect.signature, and so help(), looks it up.
         cls.__signature__ = signature  # type: ignore[attr-defined]
 
     @classmethod
@@ -99,6 +101,7 @@ class SettingsAlgorithm(BaseAlgorithm):
 
     def _take_loaded_settings(self) -> None:
         """Check the hyper-parameters that ``load(path, step_size=0.5)`` wrote past attributes."""
+        # Stable-Baselines3 updates the instance's dict, where descriptors do not see it.
         names = hyperparameter_fields(self.settings_class)
         given = {name: vars(self).pop(name) for name in names if name in vars(self)}
         self.settings = dataclasses.replace(self.settings, **given)
@@ -115,6 +118,7 @@ class SettingsAlgorithm(BaseAlgorithm):
 
     def dump_logs(self) -> None:
         """Write the means of the last episodes and the counters to the logger."""
+        # A first log may come within the resolution of the clock.
         seconds = max((time.time_ns() - self.start_time) / 1e9, sys.float_info.epsilon)
         episodes, record = self.ep_info_buffer or (), self.logger.record
         if episodes:
@@ -183,6 +187,7 @@ class SettingsAlgorithm(BaseAlgorithm):
 
 
 # ---- gradient-free algorithms --------------------------------------------------------------------
+# Seeds fit a signed 32-bit integer.
 _HIGHEST_SEED = 2**31
 
 
@@ -259,6 +264,7 @@ class GradientFreeAlgorithm(SettingsAlgorithm):
         super().__init__(
             policy,
             env,
+            # Most of these learners have no learning rate.
             getattr(self.settings, "learning_rate", 0.0),
             policy_kwargs,
             stats_window_size,
@@ -339,6 +345,7 @@ class GradientFreeAlgorithm(SettingsAlgorithm):
                     "new_obs": rollouts.observations,
                 }
             )
+            # The iteration is finished first: its candidates are judged already.
             self._stopped |= not self._callback.on_step()
         return rollouts
 
@@ -425,6 +432,7 @@ class GradientFreeAlgorithm(SettingsAlgorithm):
             if self.env is None:
                 raise ValueError("there is no environment to judge in; call set_env(env) first")
             name, limits = batched_id(self.env), self._limits()
+            # A batch is many times faster, where the task has one.
             if name is None or limits is None:
                 self._judge = SequentialJudge(self.env, self.policy)
             else:
@@ -449,6 +457,7 @@ class GradientFreeAlgorithm(SettingsAlgorithm):
         return super()._init_callback(CallbackList([*converted, _ProgressBar()]))
 
     def _excluded_save_params(self) -> list[str]:
+        # Made again from the environments and the policy.
         return [*super()._excluded_save_params(), "_judge", "_callback", "population"]
 
 

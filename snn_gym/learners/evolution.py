@@ -25,6 +25,7 @@ from snn_gym.spiking.population import start_weights
 
 # ---- evolution -----------------------------------------------------------------------------------
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
+# A full covariance takes W^2 numbers, and its decomposition W^3 operations.
 _SEPARABLE_ABOVE = 200
 
 
@@ -70,6 +71,7 @@ class EvolutionStrategies(GradientFreeAlgorithm):
     def _iterate(self) -> None:
         settings, mean = self.settings, self.weights
         half = self.rng.standard_normal((settings.pairs, mean.size))
+        # In antithetic pairs the mean return cancels.
         noise = np.concatenate([half, -half])
         networks = (mean + settings.noise_std * noise).astype(np.float32)
         scores = self.judge(networks).returns.mean(axis=1)
@@ -116,7 +118,9 @@ class CMAES(GradientFreeAlgorithm):
     def _iterate(self) -> None:
         strategy = self._strategy()
         for name, value in to_arrays(self.memory).items():
+            # Arrays without axes were numbers.
             setattr(strategy, f"_{name}", value if value.ndim else value.item())
+        # The package's generator is not part of the state that a checkpoint stores.
         strategy.reseed_rng(int(self.rng.integers(2**32)))
         samples = [strategy.ask() for _ in range(strategy.population_size)]
         scores = self.judge(np.array(samples, dtype=np.float32)).returns.mean(axis=1)
@@ -209,6 +213,7 @@ class ComparingLearner(GradientFreeAlgorithm):
             accepted = self.memory.scores
             if self.settings.comparison != "kept_score":
                 accepted = np.where(np.isnan(scores), np.nan, accepted)
+            # Both means are over the episodes played so far.
             gain = float(np.nanmean(scores) - np.nanmean(accepted))
             if gain < 0:
                 break
@@ -218,6 +223,7 @@ class ComparingLearner(GradientFreeAlgorithm):
         """Return the candidate's returns; judge the accepted weights too if they have none."""
         accepted = self.memory.scores[part]
         missing = bool(np.isnan(accepted).any())
+        # One call plays both in one batch.
         networks = np.stack([self.weights, candidate] if missing else [candidate])
         returns = self.judge(networks, self.memory.seeds[part].tolist()).returns
         if missing:
@@ -248,6 +254,7 @@ class AcceptReject(ComparingLearner):
         if self.settings.step_shape == "sign":
             steps = np.sign(steps)
         moved = self.rng.random(weights.size) < self.settings.moved_share
+        # At least one weight moves.
         moved[self.rng.integers(weights.size)] = True
         return (weights + self.settings.step_size * np.where(moved, steps, 0.0)).astype(np.float32)
 
@@ -294,6 +301,7 @@ class WinStay(ComparingLearner):
 
     def _learn_from(self, gain: float) -> None:
         memory = self.memory
+        # After two losses in a row neither direction pays.
         reverses = gain < 0 and self.settings.lose == "reverse" and memory.may_reverse
         memory.may_reverse = not reverses
         if reverses:

@@ -36,6 +36,7 @@ class BatchedJudge:
 
     def play(self, weights: Weights, seeds: Seeds, observer: Observer | None = None) -> Rollouts:
         """Play the first episode after a reset with each seed, with every network."""
+        # A batched task is made for a number of episodes, which seldom changes.
         if self._task.num_envs != len(seeds):
             self._task.close()
             self._task = BATCHED_TASKS[self._env_id](len(seeds))
@@ -56,6 +57,7 @@ class SequentialJudge:
                 "the activity within episodes can be observed in batched tasks only: "
                 f"{', '.join(sorted(BATCHED_TASKS))}, without wrappers or arguments"
             )
+        # Callbacks and users act with the policy between judgements.
         own_weights = self._policy.parameters_to_vector()
         returns = np.zeros((len(weights), len(seeds)))
         lengths = np.zeros(returns.shape, np.int64)
@@ -125,6 +127,7 @@ def batched_id(env: VecEnv) -> str | None:
     else:  # a subclass may do anything
         is_plain = type(env) in (DummyVecEnv, CheckedVecEnv)
     same_limit = spec.max_episode_steps == gym.spec(spec.id).max_episode_steps
+    # Rendering does not change the task.
     has_arguments = bool(spec.kwargs.keys() - {"render_mode"})
     plays_same = is_plain and same_limit and not has_arguments and _sees_the_task(env, spec)
     return spec.id if plays_same else None
@@ -137,6 +140,7 @@ def find_observation_limits(
     if given is not None:
         return ObservationLimits.of(*given)
     spec = _spec(env)
+    # Many tasks have no bounds that observations come near to.
     if spec is not None and f"snn/{spec.id}" in env_ids() and _sees_the_task(env, spec):
         spikes = load_spike_settings(spec.id)
         return ObservationLimits.of(spikes.low, spikes.high)
@@ -154,6 +158,7 @@ def find_observation_limits(
 
 def _spec(env: VecEnv) -> gym.envs.registration.EnvSpec | None:
     try:
+        # Not every VecEnv has gymnasium environments behind it.
         return cast("gym.envs.registration.EnvSpec | None", env.get_attr("spec")[0])
     except AttributeError:
         return None

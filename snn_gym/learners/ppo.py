@@ -81,6 +81,7 @@ def _log_softmax(logits: Array, log_probs: NDArray[np.float64]) -> float:
         top = max(top, logits[k])
     for k in range(logits.size):
         total += math.exp(logits[k] - top)
+    # Relative to the largest logit, so that exp does not overflow.
     shift = top + math.log(total)
     for k in range(logits.size):
         log_probs[k] = logits[k] - shift
@@ -130,6 +131,7 @@ def loss_gradients(
     clip, clip_value, weight_entropy, weight_value = coefficients
     count, choices = logits.shape
     mean, scale = 0.0, 1.0
+    # A standard deviation needs two values.
     if normalise and count > 1:
         mean, scale = _standardisation(rows, known)
     means[:] = 0.0
@@ -146,6 +148,7 @@ def loss_gradients(
         # If the clipped objective is less, the ratio is out of its range and has no gradient.
         grad_log_prob = -plain / count if plain <= clipped else 0.0
         for k in range(choices):
+            # Derivatives of the log-probability, and of the entropy, by each logit.
             probability = math.exp(log_probs[k])
             chosen = 1.0 if k == actions[row] else 0.0
             grad_logits[i, k] = grad_log_prob * (
@@ -189,6 +192,7 @@ class ClippedStep:
             self._optimiser.step()
             return
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        # As clip_grad_norm_ does it, to the bit.
         torch._foreach_mul_(gradients, torch.clamp(self._max_norm / (norm + 1e-6), max=1.0))
         if self._lists is None:
             self._lists = self._collect()
@@ -267,6 +271,7 @@ class Rollout:
         for index in np.flatnonzero(dones).tolist():
             last = infos[index].get("terminal_observation")
             if last is not None and infos[index].get("TimeLimit.truncated", False):
+                # Valued in one batch when the rollout ends.
                 self._cut.append((step, index, last))
         buffer.pos += 1
 
@@ -309,6 +314,7 @@ class Rollout:
         observations = self._buffer.observations[:steps]
         flat = observations.reshape(-1, *observations.shape[2:])
         values = max(1, flat[0].size)
+        # At least one row, however large an observation is.
         rows = max(1, min(_ROWS_AT_ONCE, _VALUES_AT_ONCE // values))
         return list(torch.split(torch.from_numpy(flat), rows))
 
@@ -329,6 +335,7 @@ class Transitions:
     def __init__(self, buffer: RolloutBuffer) -> None:
         for name in _FLATTENED:
             setattr(buffer, name, buffer.swap_and_flatten(getattr(buffer, name)))
+        # Its own get would flatten a second time.
         buffer.generator_ready = True
         self.count = buffer.buffer_size * buffer.n_envs
         self.observations = torch.from_numpy(buffer.observations)
@@ -404,6 +411,7 @@ class PPO(stable_baselines3.PPO):
         rollout = Rollout(rollout_buffer, self.policy)  # type: ignore[arg-type]
         for _ in range(n_rollout_steps):
             if not self._collect_step(env, callback, rollout):
+                # Stable-Baselines3's loop would have shown them to the normaliser by now.
                 rollout.show()
                 return False
         dones = np.asarray(self._last_episode_starts)
@@ -453,6 +461,7 @@ class PPO(stable_baselines3.PPO):
         self._log(np.array(means), divergences, coefficients)
 
     def _is_too_far(self, divergences: list[float]) -> bool:
+        # The factor of Stable-Baselines3.
         return self.target_kl is not None and divergences[-1] > 1.5 * self.target_kl
 
     def _coefficients(self) -> NDArray[np.float64]:
@@ -471,6 +480,7 @@ class PPO(stable_baselines3.PPO):
         """Store a minibatch's gradients at the parameters; return means by ``POLICY_LOSS`` etc."""
         policy = self.policy
         assert isinstance(policy, SpikingActorCriticPolicy)  # _is_quick checks it
+        # Gradients begin at these outputs; autograd does the rest.
         logits, values = policy.logits_and_values(transitions.observations[torch.from_numpy(rows)])
         grad_logits, grad_values = torch.empty_like(logits), torch.empty_like(values)
         means = np.empty(5)

@@ -80,6 +80,7 @@ class SequenceReplayBuffer(ReplayBuffer):
         self.truncate_every = truncate_every
         self.stride = max(1, sequence_length // 2)
         self.span = burn_in_steps + sequence_length + n_steps
+        # In whole strides, so that states keep their rows when the ring wraps.
         rows = buffer_size // n_envs // self.stride * self.stride
         # While a ring is written, its oldest stored state is up to a stride away.
         needed = -(-(self.span + self.stride - 1) // self.stride) * self.stride
@@ -120,6 +121,7 @@ class SequenceReplayBuffer(ReplayBuffer):
 
     def enter_step(self, states: NDArray[np.float32], starts: NDArray[np.bool_]) -> None:
         """Store states (n_envs, S) and episode starts (n_envs,) before a step; ``add`` follows."""
+        # Sequences begin only at these rows; other states are not needed.
         if self.pos % self.stride == 0:
             self.states[self.pos // self.stride] = states
         self.episode_starts[self.pos] = starts
@@ -147,6 +149,7 @@ class SequenceReplayBuffer(ReplayBuffer):
         self.dones[row] = done
         self.timeouts[row] = [info.get("TimeLimit.truncated", False) for info in infos]
         self.pos = (row + 1) % self.buffer_size
+        # A ring that has been full stays full.
         self.full = self.full or self.pos == 0
 
     def sample(  # type: ignore[override]
@@ -177,6 +180,7 @@ class SequenceReplayBuffer(ReplayBuffer):
             self.burn_in_steps,
             self.truncate_every,
         )
+        # The last step only gives the value of its observation.
         learned = rows[self.burn_in_steps : -1]
         timeouts = self.timeouts[learned, envs] > 0
         return SequenceSamples(
@@ -342,6 +346,7 @@ class SequenceLearner(BaseAlgorithm):
 
     def states(self, n_envs: int) -> Tensor:
         """Return the states (n_envs, S) before the next step, at rest if there are none."""
+        # The number of environments may have changed.
         if self._last_states is None or len(self._last_states) != n_envs:
             self._last_states = self._stateful_policy.rest_state(n_envs)
         return self._last_states

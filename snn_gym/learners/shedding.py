@@ -111,6 +111,7 @@ class EpisodeReturns:
 
 # ---- shedding ------------------------------------------------------------------------------------
 # ``snn_gym.spiking.regulation.control`` has the rules, ``penalties`` the cost.
+# One fixed control, whatever the seed of the training is.
 _SHUFFLE_SEED = 0
 _FRESH = 1024  # decisions by which the divergence in the latest states is measured
 _MOST_JUDGED = 300  # episodes; older ones had more spikes
@@ -133,6 +134,7 @@ class Counters:
 
 def twin_of(policy: SpikingPolicy) -> SpikingPolicy:
     """Return a frozen copy of a policy that makes the same decisions."""
+    # Its random first weights are overwritten, and training draws the same numbers.
     with torch.random.fork_rng():
         copy = type(policy)(**policy._get_constructor_parameters())
     copy.to(policy.device)
@@ -180,6 +182,7 @@ class Shedding:
             return  # the weights are final, and their episodes are judged together
         self._visited.collect()
         if not self._fan_outs:
+            # States are known only now, after the first rollout.
             self._begin()
         if self.counters.updates == 0:
             if self._share(progress) < 0:
@@ -187,12 +190,14 @@ class Shedding:
             self.bound = self.bound.compared_with(self.episodes.returns)
             self.episodes.forget()
         self._judge(progress)
+        # Updates are spread evenly over the steps that are left.
         due = round(self._parameters.updates * min(1.0, self._share(ahead)))
         if self.counters.updates == 0 < due and self._parameters.signals == "own":
             self._fold()
         with torch.enable_grad():
             for _ in range(due - self.counters.updates):
                 self._step()
+        # Only episodes of the final weights judge the end.
         if due == self._parameters.updates:
             self.episodes.forget()
         self._log()
@@ -200,6 +205,7 @@ class Shedding:
     def finish(self) -> None:
         """Restore the last good weights if the final weights earned less."""
         self._forget_old()
+        # Few episodes are left for the final weights.
         few = replace(self._parameters, episodes=max(2, min(5, self._parameters.episodes)))
         if self._follows_returns and self.bound.judge(self.episodes.returns, few) == "lost":
             self._policy.load_acting_state_dict(self._good)
@@ -226,6 +232,7 @@ class Shedding:
             self._set_first_cost(self._policy.watched(observations)[1])
 
     def _set_first_cost(self, spikes: Sequence[Tensor]) -> None:
+        # A silent network costs 0, and later costs are divided by the first.
         self.counters.first_cost = max(float(self._cost(spikes)[0]), 1e-6)
 
     @torch.no_grad()
@@ -237,6 +244,7 @@ class Shedding:
         rates = [x.mean((0, 1)) for x in self._measure(*sample)[1]]
         before, network = self._policy.acting_state_dict(), self._policy.acting_network()
         head: Any = self._policy.acting_head() if network.head is None else network.head
+        # Only a linear readout can take over the constant output of a folded neuron.
         linear = isinstance(head, nn.Linear) and not network.decoder.takes_maximum
         gain = float(network.decoder.coefficients[0].sum())
         for least in FOLDED_RATES:
@@ -279,6 +287,7 @@ class Shedding:
         elif self.bound.losses > 1:
             # A tighter bound alone did not bring the return back.
             self._policy.load_acting_state_dict(self._good)
+            # Its moments are of the weights that were lost.
             self._optimiser.state.clear()
             self.strength = StrengthControl(parameters.first_strength)
 
@@ -324,6 +333,7 @@ class Shedding:
         bound = self.bound.bound
         limited, limit, sign = self._last[1], bound, 1
         if parameters.max_synops is not None:
+            # The limit is on operations: the strength grows beyond it.
             limited, limit, sign = synops, SYNOPS_MARGIN * parameters.max_synops, -1
         self.strength = self.strength.step(limited, limit, parameters.control_rate, sign)
         weight = self.strength.strength / self.counters.first_cost
@@ -390,6 +400,7 @@ class Shedding:
 
 def _gradients(loss: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """Return the gradient of each weight, zero if it has no part in the loss."""
+    # Divergence and cost share the graph, which is retained for the second.
     return torch.autograd.grad(
         loss, weights, retain_graph=True, allow_unused=True, materialize_grads=True
     )
@@ -566,9 +577,11 @@ class LeanAlgorithm(BaseAlgorithm):
     def load_state_tensors(self, tensors: Mapping[str, NDArray[Any]]) -> None:
         """Restore ``state_tensors``, which are empty for a training begun without lean."""
         if "sums" in tensors:
+            # A copy, for tensors of a file are read-only.
             self._sums = np.array(tensors["sums"])
         shed = with_prefix("shedding", tensors)
         if shed:
+            # The progress is among the counters that are loaded next.
             self.shedding = self._begin_shedding(0.0)
             self.shedding.load(shed)
 

@@ -119,6 +119,7 @@ class StatefulPPO(SequenceLearner, PPO):
                 f"sequence_length={self.n_steps} or another divisor"
             )
         check_credit(self.credit, self.feedback)
+        # The policy makes the feedback weights, beside its readout.
         arguments = {**self.policy_kwargs, "random_feedback": self.feedback == "random"}
         with self._temporarily(
             n_steps=1, rollout_buffer_class=None, rollout_buffer_kwargs={}, policy_kwargs=arguments
@@ -220,6 +221,7 @@ class StatefulPPO(SequenceLearner, PPO):
         if self.policy.squash_output:
             unscaled: NDArray[Any] = self.policy.unscale_action(actions)
             return unscaled
+        # A Gaussian has no bounds; the buffer stores the action before clipping.
         clipped: NDArray[Any] = np.clip(actions, self.action_space.low, self.action_space.high)
         return clipped
 
@@ -232,6 +234,7 @@ class StatefulPPO(SequenceLearner, PPO):
     ) -> None:
         """Add the value of the last observation to the reward if a limit cut the episode."""
         # See https://github.com/DLR-RM/stable-baselines3/issues/633
+        # The value is of a step that would have continued the episode.
         going_on = torch.zeros(1, dtype=torch.bool, device=self.device)
         for index in np.flatnonzero(dones):
             info = infos[index]
@@ -363,6 +366,7 @@ class StatefulDQN(SequenceLearner, DQN):
         """Return actions () or (B,), each replaced by a random action at a rate."""
         actions = np.array(greedy)
         flat = actions.reshape(-1)  # a view
+        # From torch's generator, which Stable-Baselines3 seeds.
         coins = torch.rand(len(flat)).numpy() < rate
         flat[coins] = [self.action_space.sample() for _ in range(coins.sum())]
         return actions
@@ -401,6 +405,7 @@ class StatefulDQN(SequenceLearner, DQN):
     def train(self, gradient_steps: int, batch_size: int = 32) -> None:
         """Update the online network on replayed sequences of ``batch_size`` steps in all."""
         assert isinstance(self.replay_buffer, SequenceReplayBuffer)
+        # learning_starts may be shorter than a sequence.
         if not self.replay_buffer.sequences:
             return
         self.policy.set_training_mode(True)
@@ -423,12 +428,14 @@ class StatefulDQN(SequenceLearner, DQN):
         q_values = self.q_net.sequence(samples.sequences)
         with torch.no_grad():
             target_values = self.q_net_target.sequence(samples.sequences)
+            # Double Q-learning: one network chooses, the other values.
             chooser = q_values if self.double_q else target_values
             best = chooser.argmax(dim=2, keepdim=True)
             bootstrap = target_values.gather(2, best).squeeze(2)
             targets, known = n_step_targets(samples, bootstrap, self.gamma, self.n_steps)
         present = q_values[: len(samples.actions)].gather(2, samples.actions.long()).squeeze(2)
         losses = functional.smooth_l1_loss(present, targets, reduction="none")
+        # Unknown targets have no part in the mean.
         return torch.where(known, losses, 0.0).sum() / known.sum().clamp(min=1)
 
     def _excluded_save_params(self) -> list[str]:

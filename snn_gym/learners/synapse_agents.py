@@ -104,6 +104,7 @@ class SynapseAgents(GradientFreeAlgorithm):
         """Restore the state of ``state_tensors``; raise ValueError if names do not fit."""
         own = {name: x for name, x in tensors.items() if not name.startswith("rule.")}
         memory = from_arrays(self.memory, own, type(self).__name__)
+        # After the check of the other names, so that nothing is half restored.
         load_memory(self.rule, with_prefix("rule", tensors))
         self.memory = memory
 
@@ -114,6 +115,7 @@ class SynapseAgents(GradientFreeAlgorithm):
         self.features = SynapseFeatures(
             settings.features, self.population.synapses, settings.weight_limit, settings.history
         )
+        # A loaded model has the rule that it has learned.
         if not is_loaded:
             names, rate, discount = self.features.names, settings.learning_rate, settings.gamma
             self.rule = make_rule(settings.learner, names, rate, discount, self.rng)
@@ -123,6 +125,7 @@ class SynapseAgents(GradientFreeAlgorithm):
         fresh = MovingNetworks.empty(
             1, count, settings.probe_episodes, settings.history, self.seen_rule
         )
+        # Drawn apart, so that shuffled and plain runs begin with the same weights.
         permutation = np.random.default_rng(self.seed).permutation(count)
         return SynapseMemory(**vars(fresh), permutation=permutation)
 
@@ -136,12 +139,14 @@ class SynapseAgents(GradientFreeAlgorithm):
         settings, memory, loop = self.settings, self.memory, self._loop
         self._judge_present(loop)
         features = loop.observe()[0]
+        # The more failures in a row, the likelier a random move of the whole network.
         restless = 1.0 - (1.0 + memory.failures) ** -settings.restlessness
         if self.rng.random() < restless:
             noise = self.rng.standard_normal(memory.weights.shape)
             self._move(loop, settings.restless_step_size * noise)
             return
         moves = self.rule.act(features, settings.exploration, self.rng)
+        # Copied before the move, whose judgement measures dynamics anew.
         eligibility = loop.seen_dynamics[0, :, _ELIGIBILITY].copy()
         gain = self._move(loop, settings.step_size * moves[np.newaxis])
         reward = 1.0 if gain > 0 else -1.0

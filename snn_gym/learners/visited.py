@@ -56,13 +56,16 @@ class ReplayStates:
         buffer = self._model.replay_buffer
         assert isinstance(buffer, ReplayBuffer)  # made with the model
         if isinstance(buffer, SequenceReplayBuffer):
+            # The buffer counts steps of whole sequences.
             count = max(1, batch_size // buffer.sequence_length) * buffer.sequence_length
             drawn: Any = buffer.sample(count, self._model._vec_normalize_env).sequences
         else:
             filled = buffer.size()
             new = self._model.num_timesteps - self._since
+            # Counted in rows of all environments, rounded up.
             recent = min(filled, -(-min(CAPACITY, max(FEWEST_RECENT, new)) // buffer.n_envs))
             ages = torch.randint(recent, (batch_size,)).numpy()
+            # An age of 0 is the latest row.
             rows = (buffer.pos - 1 - ages) % buffer.buffer_size
             drawn = buffer._get_samples(rows, self._model._vec_normalize_env).observations
         with torch.no_grad():
@@ -95,6 +98,7 @@ class RolloutStates:
         self._newest = len(next(iter(rollout.values())))
         targets = []
         with torch.no_grad():
+            # In parts, so that a long rollout takes little memory.
             for first in range(0, self._newest, TEACHER_BATCH):
                 part = {name: x[first : first + TEACHER_BATCH] for name, x in rollout.items()}
                 targets.append(self._teacher.watched(self._to_torch(part))[0].cpu().numpy())
@@ -163,6 +167,7 @@ class SequenceStates:
         sequences, length = self._sequences["starts"].shape
         candidates = self._newest if newest else sequences
         count = min(candidates, max(1, batch_size // length))
+        # Without replacement, the latest sequences last in the arrays.
         chosen = sequences - 1 - torch.randperm(candidates)[:count].numpy()
         drawn = {name: x[chosen] for name, x in self._sequences.items()}
         targets = self._buffer.to_torch(drawn["targets"].swapaxes(0, 1))

@@ -30,6 +30,7 @@ Step = tuple[Any, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]
 
 def stepper(env: VecEnv) -> Callable[[NDArray[Any]], Step]:
     """Return ``env.step``, or a faster function with the same results."""
+    # Subclasses may step otherwise.
     if type(env) in (DummyVecEnv, CheckedVecEnv) and env.num_envs == 1:
         return _Single(env).step  # type: ignore[arg-type]
     if type(env) is StableBaselinesVecEnv and isinstance(env.vector_env, BatchedTask):
@@ -51,6 +52,7 @@ class _Single:
         env = self._env.envs[0]  # looked up at every step, for it may be replaced
         observation, reward, terminated, truncated, info = env.step(actions[0])
         done = terminated or truncated
+        # The keys of infos that DummyVecEnv writes.
         info["TimeLimit.truncated"] = truncated and not terminated
         if done:
             info["terminal_observation"] = observation
@@ -139,6 +141,7 @@ class LocalActorCritic(SettingsAlgorithm):
         **kwargs: Any,
     ) -> None:
         self.settings = self._take_settings(kwargs)
+        # Stable-Baselines3 would choose a GPU where there is one.
         rest = {"device": "cpu", "policy_kwargs": None, **kwargs}
         super().__init__(policy, env, learning_rate, support_multi_env=True, seed=seed, **rest)
         self.rng = np.random.default_rng(self.seed)
@@ -172,6 +175,7 @@ class LocalActorCritic(SettingsAlgorithm):
         self.policy.train(False)
         self._scale_observations()
         size = sum(part.numel() for part in self.policy.parameters())
+        # A loaded model has moments already.
         self.moments = self.moments or Moments.none(size)
         self._make_regulator()
 
@@ -180,6 +184,7 @@ class LocalActorCritic(SettingsAlgorithm):
         parameters = self.settings.regulation
         if parameters is None:
             self.regulator = None
+        # Otherwise it goes on with its slow traces.
         elif self.regulator is None or self.regulator.parameters != parameters:
             self.regulator = LocalRegulator(parameters, self.policy)
 
@@ -261,8 +266,10 @@ class LocalActorCritic(SettingsAlgorithm):
             self.num_timesteps += env.num_envs
             callback.update_locals(locals())
             self._actions = actor.go_on(new_obs, rewards, dones, infos)
+            # The actions for these observations are chosen.
             self._last_obs = self._decided_on = new_obs
             self._last_episode_starts = dones
+            # Faster than any(), at every step.
             if np.count_nonzero(dones):
                 ended = np.flatnonzero(dones)
                 self._episode_num += len(ended)

@@ -46,6 +46,7 @@ def climb(
     zero, one, share = np.float32(0.0), np.float32(1.0), np.float32(1.0 / samples)
     beta1, beta2, epsilon = np.float32(BETA1), np.float32(BETA2), np.float32(EPSILON)
     for part in range(2):
+        # Hidden synapses and readouts have their own step sizes.
         begin, end = (hidden, theta.size) if part else (0, hidden)
         step = np.float32(steps[part])
         if update == 0:
@@ -135,6 +136,7 @@ class LocalCore:
         self._limits = _limits(policy, hidden[0].in_features)
         self._order, self._hidden = _places(policy)
         self._shown = _as_one_array(policy)
+        # The kernels need layers in another order than the policy has.
         self._theta = np.empty_like(self._shown)
         self.read_policy()
         count = self._theta.size
@@ -151,6 +153,7 @@ class LocalCore:
         self._drawn = np.zeros((samples, outputs if continuous else 0), np.float32)
         self._gradient = np.zeros(count, np.float32)
         # Arguments of the kernel, made once.
+        # The feedback weights share the policy's memory.
         self._learned: tuple[Array, Array] = (self._theta, policy.feedback.numpy())
         self._memory = (self.traces, np.zeros(samples, np.float32), self._started)
         self._results = (self._gradient, self.errors)
@@ -175,6 +178,7 @@ class LocalCore:
 
     def values(self, observations: Array) -> Array:
         """Return the values (n,) of observations (n, D), float32."""
+        # Only the readout of the value, without a step or a trace.
         values = np.empty(len(observations), np.float32)
         values_of(self._network, self._limits, self._theta, observations, values)
         return values
@@ -203,11 +207,13 @@ class LocalCore:
         if self._regulator is not None:
             self._regulator.clear()
         self._learn_and_act(observations, noise, outcome)
+        # Without learning, Adam's moments stay too.
         if step_sizes != (0.0, 0.0):
             moments = self.moments
             moments.updates += 1
             if self._regulator is not None:
                 self._regulator.step(self._theta, outcome.rewards, outcome.ended, step_sizes[0])
+            # 0 selects a plain step along the gradient.
             update = moments.updates if self._rule.optimiser == "adam" else 0
             climb(
                 step_sizes, self._hidden, len(self._started), update, self._gradient,
@@ -270,6 +276,7 @@ def _limits(policy: LocalActorCriticPolicy, inputs: int) -> Array:
     """Return middle, half range and clip (3, D) of observations."""
     scaler = policy.scaler
     if scaler is None:
+        # Middle 0, half range 1 and no clip leave inputs unchanged.
         return np.array([[0.0], [1.0], [np.inf]], np.float32).repeat(inputs, 1)
     clip = np.full(inputs, scaler.clip, np.float32)
     return np.stack([scaler.mean.numpy(), scaler.std.numpy(), clip])
@@ -301,6 +308,7 @@ def _as_one_array(policy: LocalActorCriticPolicy) -> Array:
     flat = torch.cat([part.detach().reshape(-1) for part in parts])
     at = 0
     for part in parts:
+        # NumPy and PyTorch share the memory, so that updates need no copy.
         part.data = flat[at : at + part.numel()].view_as(part)
         at += part.numel()
     array: Array = flat.numpy()

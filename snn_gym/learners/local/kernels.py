@@ -55,6 +55,7 @@ def choose_discrete(outputs: Array, uniform: float, errors: Array) -> int:
     highest = outputs[1:].max()
     total = np.float32(0.0)
     for a in range(1, outputs.size):
+        # Relative to the highest, so that exp does not overflow.
         errors[a] = np.float32(math.exp(outputs[a] - highest))
         total += errors[a]
     chosen, below = -1, 0.0
@@ -144,6 +145,7 @@ def _run_layer(
     """
     zero, (steps, size) = np.float32(0.0), (network.coefficients.size, weights.shape[1])
     channels, given = weights.shape[0] - 1, sources.shape[0]
+    # The address of compiled code: numba calls no function that is chosen at run time.
     kernel, variables = network.kernels[layer, 0], network.kernels[layer, 1]
     currents, state = np.empty((given, size), np.float32), np.empty((variables, size), np.float32)
     for t in range(given):
@@ -151,12 +153,14 @@ def _run_layer(
             currents[t, j] = weights[channels, j]
         for i in range(channels):
             x = sources[t, i]
+            # Most inputs are spikes that did not come.
             if x != zero:
                 for j in range(size):
                     currents[t, j] += x * weights[i, j]
     for s in range(variables):
         state[s, :] = network.rest[layer, s]
     inputs = local.shape[0]
+    # A constant input shares one trace.
     seen = np.ones((steps, 1), np.float32) if layer == 0 else sources
     traces = np.zeros((variables * inputs, size), np.float32)
     left = np.empty((2 * variables + 2, size), np.float32)
@@ -178,6 +182,7 @@ def _held_layer(
     for i in range(x.size):
         held[0, i] = x[i]
     held[0, x.size] = np.float32(1.0)
+    # The bias has input 1, so its row is the trace of a unit of input.
     gate = local[x.size : x.size + 1]
     _run_layer(network, 0, weights, held, gate, activity, 0)
     for i in range(x.size):
@@ -209,6 +214,7 @@ def run_layers(
         start, at = end, at + steps * size
     last = sizes[-1]
     features[:last] = zero
+    # The unit of the readouts' bias.
     features[last] = one
     for t in range(steps):
         row, weight = before[t], network.coefficients[t]
@@ -238,6 +244,7 @@ def apply_signals(
     for layer in range(sizes.size - 2, -1, -1):
         inputs, size = sizes[layer], sizes[layer + 1]
         start = end - (inputs + 1) * size
+        # Random feedback has a column for each hidden neuron, the lowest layer first.
         neurons -= size
         if feedback == RANDOM_FEEDBACK:
             _broadcast(errors, back, neurons, signal[:size])
@@ -330,8 +337,10 @@ def decide(
     else:
         chosen[b] = choose_discrete(outputs, noise[b, 0], errors)
     apply_signals(at, sizes, feedback, back, theta, errors, features, local, signal)
+    # The present value closes the TD error of the last step.
     after = values_after[b] if ended[b] else outputs[0]
     error = reward_scale * rewards[b] + gamma * after - values[b] if started[b] else zero
+    # An end, or no decision before, empties the trace.
     goes_on = started[b] and not ended[b]
     update_traces(error, decay if goes_on else zero, local, traces[b], gradient)
     td_errors[b], values[b], started[b] = error, outputs[0], True

@@ -54,6 +54,7 @@ class RuledCore(LocalCore):
         sizes = self._network.sizes
         plasticity = RULES[rule.plasticity]
         self._eligibilities = eligibility_function(plasticity)
+        # Overwritten at every decision, which starts from rest.
         self._states = [
             tuple(np.zeros((inputs + 1, neurons)) for _ in plasticity.state)
             for inputs, neurons in itertools.pairwise(sizes)
@@ -103,6 +104,7 @@ class RuledCore(LocalCore):
                 (inputs, spikes, potentials, derivatives), states,
                 self._local[start:end].reshape(shape),
             )  # fmt: skip
+            # The spikes, and the bias, are the inputs of the next layer.
             inputs = np.concatenate([spikes, np.ones((steps, 1))], 1)
             start, at = end, stop
 
@@ -112,8 +114,10 @@ def eligibility_function(rule: PlasticityRule) -> Any:
     """Return ``_eligibilities`` of a rule, compiled if the rule allows it."""
     function, step = _eligibilities, rule.step
     if rule.compiled:
+        # Numba cannot cache functions that a user may define anywhere.
         compiled = njit(cache=False, error_model="numpy")
         function, step = compiled(_eligibilities), compiled(rule.step)
+    # Compiled rules take a tuple of constants, but no None.
     return functools.partial(function, step, rule.constants or Nothing())
 
 
@@ -227,6 +231,7 @@ class OnlineActor:
                 if infos[k].get("TimeLimit.truncated", False)
             ]
             if cut:
+                # A cut episode would have gone on, so its last observation has a value.
                 last = np.stack([infos[k]["terminal_observation"] for k in cut])
                 self._values_after[cut] = self.core.values(self._policy.seen(last))
         outcome = Outcome(rewards.astype(np.float32, copy=False), dones, self._values_after)
@@ -239,8 +244,10 @@ class OnlineActor:
         sizes = (step_size * self._hidden_rate, step_size)
         chosen = core.step(self._policy.seen(observations), noise, outcome, sizes)
         if not core.is_continuous:
+            # The next step overwrites it.
             return chosen.copy()
         space = self._policy.action_space
+        # Gaussian actions are squashed into the bounds of the action space.
         squashed = np.tanh(chosen).reshape(-1, *(space.shape or ()))
         actions: NDArray[Any] = self._policy.unscale_action(squashed)
         return actions

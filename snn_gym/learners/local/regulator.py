@@ -107,6 +107,7 @@ TERMS: dict[str, Term] = {
     "lean": lean,
 }
 
+# Compiled one by one, for numba cannot loop over different functions.
 _homeostasis, _scaling, _revival, _lean = (
     njit(cache=True, error_model="numpy")(term) for term in TERMS.values()
 )
@@ -115,6 +116,7 @@ _homeostasis, _scaling, _revival, _lean = (
 @njit(cache=True, error_model="numpy")
 def changes(inputs: TermInputs, constants: TermConstants) -> Any:
     """Return the sum (D + 1, N) of all terms that are on."""
+    # Terms that are off cost nothing.
     total = np.zeros(inputs.weight.shape)
     if constants.homeostasis_step:
         total += _homeostasis(inputs, constants)
@@ -147,6 +149,7 @@ class Performance:
         if self.episodes == 0:
             return Performance(1, episode_return, episode_return, episode_return)
         episodes = self.episodes + 1
+        # A plain mean of the first episodes, then a running one.
         level = self.level + (episode_return - self.level) / min(episodes, parameters.episodes)
         worst = min(self.worst, level)
         gained = max(self.best, level) - worst
@@ -195,6 +198,7 @@ class LocalRegulator:
         self._rheobase = configured_neuron(network).rheobase(network.time_steps)
         self._layers = (
             sizes,
+            # The price of a neuron is its fan-out.
             np.array([*sizes[2:], head.out_features]),
             _orders(sizes, parameters),
         )
@@ -227,6 +231,7 @@ class LocalRegulator:
             self._returns[k] = 0.0
         samples, parameters, traces = len(rewards), self.parameters, self.traces
         traces.decisions += 1
+        # A plain mean of the first decisions, then a running one.
         weight = 1.0 / min(traces.decisions, parameters.rate_decisions)
         share = 1.0 / (samples * self._time_steps)
         low, high, silent = (
@@ -235,6 +240,7 @@ class LocalRegulator:
         )
         permission = float(self.performance.permits(parameters))
         constants = TermConstants(
+            # In rheobases, so that one setting fits all neurons.
             parameters.homeostasis_step * self._rheobase,
             parameters.scaling_step,
             parameters.revival_step * self._rheobase,
@@ -335,6 +341,7 @@ def watch(
     ``local`` are eligibilities (P,), of hidden synapses first. Empty ``watched`` stay empty.
     """
     fired, eligible = watched
+    # No regulator watches.
     if fired.size == 0:
         return
     at = place = 0
