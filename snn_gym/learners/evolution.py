@@ -1,4 +1,4 @@
-"""Learners without gradients: evolution, and nulls that compare a candidate with the best yet."""
+"""Evolution strategies, CMA-ES, and simple search baselines without gradients."""
 
 from __future__ import annotations
 
@@ -25,35 +25,29 @@ from snn_gym.spiking.population import start_weights
 
 # ---- evolution -----------------------------------------------------------------------------------
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
+# A full covariance takes W^2 numbers, and its decomposition W^3 operations.
 _SEPARABLE_ABOVE = 200
 
 
 @dataclass
 class AdamMemory:
-    """State of ``EvolutionStrategies``: the moments of Adam."""
+    """State of ``EvolutionStrategies``: Adam's moments (W,)."""
 
     moment_1: NDArray[np.float64]
-    """(W,), running mean of the gradient."""
     moment_2: NDArray[np.float64]
-    """(W,), running mean of its square."""
     updates: int = 0
-    """Steps so far."""
 
 
 @dataclass
 class CMAESMemory:
-    """State of ``CMAES`` beside the mean, in Hansen's symbols."""
+    """State of ``CMAES`` beside the mean: the ``cmaes`` package's attributes, Hansen's symbols."""
 
     sigma: float
-    """Step size."""
     C: NDArray[np.float64]
     """Covariance (W, W), or variances (W,)."""
     p_sigma: NDArray[np.float64]
-    """(W,), evolution path of the step size."""
     pc: NDArray[np.float64]
-    """(W,), evolution path of the covariance."""
     g: int
-    """Generations so far."""
 
 
 class EvolutionStrategies(GradientFreeAlgorithm):
@@ -62,7 +56,7 @@ class EvolutionStrategies(GradientFreeAlgorithm):
     The gradient of the mean rank under Gaussian noise on the weights, from antithetic pairs:
     ``g = 1 / (n sigma) sum_i u_i eps_i``, with u the centred ranks in [-0.5, 0.5] of all returns;
     Adam follows it. All networks of an update play the same episodes. The policy holds the mean of
-    the distribution. Different from the paper: no virtual batch normalisation, no discretised
+    the distribution. Differences from the paper: no virtual batch normalisation, no discretised
     actions, and weight decay only on request.
     """
 
@@ -77,6 +71,7 @@ class EvolutionStrategies(GradientFreeAlgorithm):
     def _iterate(self) -> None:
         settings, mean = self.settings, self.weights
         half = self.rng.standard_normal((settings.pairs, mean.size))
+        # In antithetic pairs the mean return cancels.
         noise = np.concatenate([half, -half])
         networks = (mean + settings.noise_std * noise).astype(np.float32)
         scores = self.judge(networks).returns.mean(axis=1)
@@ -97,22 +92,20 @@ class EvolutionStrategies(GradientFreeAlgorithm):
 
 
 def centred_ranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the ranks of scores (n,), scaled to [-0.5, 0.5]; equal scores share their mean rank.
-
-    Salimans et al. break ties by order, which would make a gradient of a flat landscape.
-    """
-    _, which, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    """Return ranks of scores (n,), scaled to [-0.5, 0.5]; equal scores share their mean rank."""
+    # Ties broken by order, as by Salimans et al., would make a gradient of a flat landscape.
+    _, groups, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = np.cumsum(counts) - (counts + 1) / 2.0
-    centred: NDArray[np.float64] = ranks[which] / max(scores.size - 1, 1) - 0.5
+    centred: NDArray[np.float64] = ranks[groups] / max(scores.size - 1, 1) - 0.5
     return centred
 
 
 class CMAES(GradientFreeAlgorithm):
     """CMA-ES of the ``cmaes`` package (https://github.com/CyberAgentAILab/cmaes).
 
-    Hansen 2016, https://arxiv.org/abs/1604.00772; above 200 synapses the separable variant, which
-    adapts variances only: Ros and Hansen 2008, https://doi.org/10.1007/978-3-540-87700-4_30. All
-    networks of a generation play the same episodes. The policy holds the distribution's mean.
+    Hansen 2016, https://arxiv.org/abs/1604.00772. Above 200 synapses the separable variant adapts
+    variances only: Ros and Hansen 2008, https://doi.org/10.1007/978-3-540-87700-4_30. All networks
+    of a generation play the same episodes. The policy holds the distribution's mean.
     """
 
     settings_class = CMAESSettings
@@ -120,21 +113,23 @@ class CMAES(GradientFreeAlgorithm):
     memory: CMAESMemory
 
     def _first_memory(self) -> CMAESMemory:
-        return _carried(self._strategy())
+        return _memory_of(self._strategy())
 
     def _iterate(self) -> None:
         strategy = self._strategy()
         for name, value in to_arrays(self.memory).items():
+            # Arrays without axes were numbers.
             setattr(strategy, f"_{name}", value if value.ndim else value.item())
+        # The package's generator is not part of the state that a checkpoint stores.
         strategy.reseed_rng(int(self.rng.integers(2**32)))
         samples = [strategy.ask() for _ in range(strategy.population_size)]
         scores = self.judge(np.array(samples, dtype=np.float32)).returns.mean(axis=1)
-        strategy.tell(list(zip(samples, (-scores).tolist(), strict=True)))  # which it minimises
-        self.memory = _carried(strategy)
+        strategy.tell(list(zip(samples, (-scores).tolist(), strict=True)))  # it minimises
+        self.memory = _memory_of(strategy)
         self.weights = strategy.mean.astype(np.float32)
 
     def _strategy(self) -> CMA | SepCMA:
-        """Return the package's strategy in its first generation, around the policy's weights."""
+        """Return a strategy in its first generation, around the policy's weights."""
         mean, separable = self.weights.astype(np.float64), self.settings.separable
         if separable is None:
             separable = mean.size > _SEPARABLE_ABOVE
@@ -142,21 +137,21 @@ class CMAES(GradientFreeAlgorithm):
         return kind(mean, self.settings.initial_std, population_size=self.settings.population_size)
 
 
-def _carried(strategy: CMA | SepCMA) -> CMAESMemory:
-    # The package has no public names for what it carries.
+def _memory_of(strategy: CMA | SepCMA) -> CMAESMemory:
+    # The package has no public names for its state.
     names = [field.name for field in fields(CMAESMemory)]
     return CMAESMemory(**{name: copy(getattr(strategy, f"_{name}")) for name in names})
 
 
-# ---- nulls ---------------------------------------------------------------------------------------
+# ---- baselines -----------------------------------------------------------------------------------
 @dataclass
 class ComparingMemory:
-    """State of a comparing learner."""
+    """Present episodes of a comparing learner."""
 
     seeds: NDArray[np.int64]
-    """(E,), of the present episodes."""
+    """(E,)."""
     scores: NDArray[np.float64]
-    """(E,), returns of the weights held; NaN where they are to be judged."""
+    """(E,), returns of the accepted weights; NaN where they are not judged yet."""
 
 
 @dataclass
@@ -166,19 +161,19 @@ class WinStayMemory(ComparingMemory):
     moves: NDArray[np.int8]
     """(W,), -1, 0 or 1, of the next candidate."""
     may_reverse: bool = True
-    """Whether the moves were drawn or won, and so have an opposite to try."""
+    """Whether the opposite moves have not been tried yet."""
 
 
 class ComparingLearner(GradientFreeAlgorithm):
-    """A learner that accepts a candidate if it is not worse than the weights that it holds.
+    """Learner that accepts a candidate if it is not worse than the last accepted weights.
 
     Comparisons:
 
     - ``paired``: both play the same new episodes in every iteration;
     - ``until_accepted``: candidates play the same episodes until one is accepted, so that the
-      weights held are judged once for all of them; then come new episodes;
-    - ``kept_score``: candidates play new episodes, and the weights held keep the score with which
-      they were accepted.
+      accepted weights are judged once for all of them;
+    - ``kept_score``: candidates play new episodes, and the accepted weights keep the score with
+      which they were accepted.
     """
 
     settings_class: ClassVar[type[ComparingSettings]] = ComparingSettings
@@ -190,67 +185,58 @@ class ComparingLearner(GradientFreeAlgorithm):
         """Return a candidate (W,)."""
 
     def _learn_from(self, gain: float) -> None:
-        """Take note of by how much the candidate was better; below 0 it was rejected."""
+        """Learn from the candidate's gain in mean return; below 0 it was rejected."""
 
     def _first_memory(self) -> ComparingMemory:
         count = self.settings.probe_episodes
         return ComparingMemory(np.zeros(count, np.int64), np.full(count, np.nan))
 
     def _iterate(self) -> None:
-        candidate = self._propose()
-        self._choose_episodes()
+        candidate, comparison = self._propose(), self.settings.comparison
+        if comparison != "until_accepted" or np.isnan(self.memory.scores).all():
+            self.memory.seeds[:] = self.probe_seeds()
+        if comparison == "paired":
+            self.memory.scores[:] = np.nan
         gain, scores = self._compare(candidate)
         if gain >= 0:
             self.weights = candidate
-            self.memory.scores[:] = scores if self.settings.comparison == "kept_score" else np.nan
+            self.memory.scores[:] = scores if comparison == "kept_score" else np.nan
         self._learn_from(gain)
 
-    def _choose_episodes(self) -> None:
-        scores = self.memory.scores
-        if self.settings.comparison != "until_accepted" or np.isnan(scores).all():
-            self.memory.seeds[:] = self.probe_seeds()
-        if self.settings.comparison == "paired":
-            scores[:] = np.nan
-
     def _compare(self, candidate: NDArray[np.float32]) -> tuple[float, NDArray[np.float64]]:
-        """Return by how much the candidate's mean is higher, and its returns (E,)."""
-        scores = np.full(self.settings.probe_episodes, np.nan)
-        gain = 0.0
-        for part in self._parts():
+        """Return the candidate's gain in mean return, and its returns (E,)."""
+        count = self.settings.probe_episodes
+        scores, gain = np.full(count, np.nan), 0.0
+        rejects_early = self.settings.early_rejection and count > 1
+        for part in (slice(0, 1), slice(1, None)) if rejects_early else (slice(None),):
             scores[part] = self._play(candidate, part)
-            held = self.memory.scores
+            accepted = self.memory.scores
             if self.settings.comparison != "kept_score":
-                held = np.where(np.isnan(scores), np.nan, held)
-            gain = float(np.nanmean(scores) - np.nanmean(held))
+                accepted = np.where(np.isnan(scores), np.nan, accepted)
+            # Both means are over the episodes played so far.
+            gain = float(np.nanmean(scores) - np.nanmean(accepted))
             if gain < 0:
                 break
         return gain, scores
 
-    def _parts(self) -> list[slice]:
-        """Return the episodes that are played before it is decided whether to play on."""
-        if self.settings.early_rejection and self.settings.probe_episodes > 1:
-            return [slice(0, 1), slice(1, None)]
-        return [slice(None)]
-
     def _play(self, candidate: NDArray[np.float32], part: slice) -> NDArray[np.float64]:
-        """Return the candidate's returns; judge the weights held as well where that is missing."""
-        seeds = self.memory.seeds[part].tolist()
-        held = self.memory.scores[part]
-        missing = bool(np.isnan(held).any())
+        """Return the candidate's returns; judge the accepted weights too if they have none."""
+        accepted = self.memory.scores[part]
+        missing = bool(np.isnan(accepted).any())
+        # One call plays both in one batch.
         networks = np.stack([self.weights, candidate] if missing else [candidate])
-        returns = self.judge(networks, seeds).returns
+        returns = self.judge(networks, self.memory.seeds[part].tolist()).returns
         if missing:
-            held[:] = returns[0]
+            accepted[:] = returns[0]
         scores: NDArray[np.float64] = returns[-1]
         return scores
 
 
 class AcceptReject(ComparingLearner):
-    """Hill climbing: move weights at random, keep the move if the probe is not worse.
+    """Hill climbing: move weights at random, keep the move if the return is not lower.
 
     A (1+1) evolution strategy with a fixed step (Rechenberg 1973; Beyer and Schwefel 2002,
-    https://doi.org/10.1023/A:1015059928466), without their adaptation of the step size. It knows
-    nothing of where a synapse sits or what the network does.
+    https://doi.org/10.1023/A:1015059928466), without adaptation of the step size.
 
     Example:
         >>> from snn_gym.learners import AcceptReject
@@ -268,6 +254,7 @@ class AcceptReject(ComparingLearner):
         if self.settings.step_shape == "sign":
             steps = np.sign(steps)
         moved = self.rng.random(weights.size) < self.settings.moved_share
+        # At least one weight moves.
         moved[self.rng.integers(weights.size)] = True
         return (weights + self.settings.step_size * np.where(moved, steps, 0.0)).astype(np.float32)
 
@@ -275,10 +262,10 @@ class AcceptReject(ComparingLearner):
 class RandomSearch(GradientFreeAlgorithm):
     """Guess fresh weights again and again, and keep the best.
 
-    In every iteration the weights held and the candidates play the same new episodes, so that no
-    lucky score lasts. Weights are drawn as ``start_weights`` draws them. How far guessing alone
-    gets: Schmidhuber, Hochreiter and Bengio 2001, "Evaluating benchmark problems by random
-    guessing", in A Field Guide to Dynamical Recurrent Networks, IEEE Press.
+    In every iteration the best weights and the candidates, drawn by ``start_weights``, play the
+    same new episodes, so that no lucky score lasts. Source: Schmidhuber, Hochreiter and Bengio
+    2001, "Evaluating benchmark problems by random guessing", in A Field Guide to Dynamical
+    Recurrent Networks, IEEE Press.
     """
 
     settings_class = RandomSearchSettings
@@ -289,17 +276,17 @@ class RandomSearch(GradientFreeAlgorithm):
             self.population, self.rng, self.settings.candidates, head_scale=self.settings.head_scale
         )
         networks = np.concatenate([self.weights[None], fresh])
-        # Of equally good ones argmax takes the first: the weights held stay.
+        # On a tie, argmax takes the first: the present weights stay.
         self.weights = networks[self.judge(networks).returns.mean(axis=1).argmax()]
 
 
 class WinStay(ComparingLearner):
-    """Every synapse repeats its last move while that pays, and else shifts.
+    """Every synapse repeats its last move while the return rises, and else draws a new one.
 
-    A move is one of -a, 0 and a. If the probe got better by the moves, all synapses make them once
-    more (win-stay); if it got worse the weights go back, and every synapse draws a new move
-    (lose-shift), or first tries the opposite. Context: synapses as win-stay agents in Bhargava et
-    al. 2022, https://arxiv.org/abs/2105.14383; here weights that lost go back.
+    A move is one of -a, 0 and a. If the moves raised the return, all synapses repeat them
+    (win-stay); if they lowered it the weights go back, and every synapse draws a new move
+    (lose-shift), or first tries the opposite. Bhargava et al. 2022,
+    https://arxiv.org/abs/2105.14383, have win-stay synapses whose weights do not go back.
     """
 
     settings_class = WinStaySettings
@@ -307,14 +294,14 @@ class WinStay(ComparingLearner):
     memory: WinStayMemory
 
     def _first_memory(self) -> WinStayMemory:
-        compared = super()._first_memory()
-        return WinStayMemory(compared.seeds, compared.scores, self._drawn_moves())
+        return WinStayMemory(**vars(super()._first_memory()), moves=self._drawn_moves())
 
     def _propose(self) -> NDArray[np.float32]:
         return (self.weights + self.settings.step_size * self.memory.moves).astype(np.float32)
 
     def _learn_from(self, gain: float) -> None:
         memory = self.memory
+        # After two losses in a row neither direction pays.
         reverses = gain < 0 and self.settings.lose == "reverse" and memory.may_reverse
         memory.may_reverse = not reverses
         if reverses:

@@ -1,9 +1,9 @@
-"""Judges, which play episodes with networks and return what each earned."""
+"""Judges, which play episodes with networks and return the return of each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
 from snn_gym.envs.batch import check_finite
-from snn_gym.envs.classic_control import BATCHED_TASKS, BatchedTask
+from snn_gym.envs.classic_control import BATCHED_TASKS
 from snn_gym.envs.registry import env_ids, load_spike_settings
 from snn_gym.envs.rollout import ObservationLimits, Observer, Rollouts, Samples, play
 from snn_gym.envs.stable_baselines import CheckedVecEnv, StableBaselinesVecEnv
@@ -24,27 +24,9 @@ Weights = NDArray[np.float32]
 Seeds = Sequence[int]
 """(E,), of the episodes that every network plays."""
 
-# Environments stepped one after the other as they are; of a subclass nobody knows what it does.
-_PLAIN = (DummyVecEnv, CheckedVecEnv)
-# What Stable-Baselines3 puts around every environment, and changes nothing that a network sees.
-_HARMLESS_WRAPPERS = {"Monitor"}
-
-
-class Judge(Protocol):
-    """Something that plays the same episodes with every network."""
-
-    def play(self, weights: Weights, seeds: Seeds, observer: Observer | None = None) -> Rollouts:
-        """Return what networks (P, W) earn in the first episode after a reset with each seed."""
-
 
 class BatchedJudge:
-    """Play all networks and episodes as one batch, in a task that has a batched form.
-
-    Args:
-        env_id: A key of ``BATCHED_TASKS``.
-        population: Architecture of the networks.
-        limits: Limits that scale the observations.
-    """
+    """Judge that plays all networks and episodes as one batch of a task of ``BATCHED_TASKS``."""
 
     def __init__(self, env_id: str, population: Population, limits: ObservationLimits) -> None:
         self._env_id = env_id
@@ -53,7 +35,8 @@ class BatchedJudge:
         self._task = BATCHED_TASKS[env_id](1)
 
     def play(self, weights: Weights, seeds: Seeds, observer: Observer | None = None) -> Rollouts:
-        """Play; see ``Judge``."""
+        """Play the first episode after a reset with each seed, with every network."""
+        # A batched task is made for a number of episodes, which seldom changes.
         if self._task.num_envs != len(seeds):
             self._task.close()
             self._task = BATCHED_TASKS[self._env_id](len(seeds))
@@ -61,33 +44,21 @@ class BatchedJudge:
 
 
 class SequentialJudge:
-    """Play one network after the other in any Stable-Baselines3 ``VecEnv``.
-
-    Environments that are stepped together play episodes whose seeds follow one another, as
-    ``VecEnv.seed`` seeds them.
-
-    Args:
-        env: Environments to play in.
-        policy: Policy that takes the weights of each network in turn.
-    """
+    """Judge that plays one network after the other in any Stable-Baselines3 ``VecEnv``."""
 
     def __init__(self, env: VecEnv, policy: SpikingControllerPolicy) -> None:
         self._env = env
         self._policy = policy
 
     def play(self, weights: Weights, seeds: Seeds, observer: Observer | None = None) -> Rollouts:
-        """Play; see ``Judge``.
-
-        Raises:
-            ValueError: An observer is given, for whom there is no activity to see here, or an
-                observation or a reward is not finite.
-        """
+        """Play like ``BatchedJudge``; raise ValueError for an observer or non-finite values."""
         if observer is not None:
             raise ValueError(
                 "the activity within episodes can be observed in batched tasks only: "
                 f"{', '.join(sorted(BATCHED_TASKS))}, without wrappers or arguments"
             )
-        kept = self._policy.parameters_to_vector()
+        # Callbacks and users act with the policy between judgements.
+        own_weights = self._policy.parameters_to_vector()
         returns = np.zeros((len(weights), len(seeds)))
         lengths = np.zeros(returns.shape, np.int64)
         samples = Samples()
@@ -100,13 +71,13 @@ class SequentialJudge:
                         seeds[group.start], lanes, samples
                     )
         finally:
-            self._policy.load_from_vector(kept)
+            self._policy.load_from_vector(own_weights)
         return Rollouts(returns, lengths, samples.joined())
 
     def _episodes(
         self, seed: int, lanes: NDArray[np.int64], samples: Samples
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Return returns and lengths of the lanes' episodes, whose seeds go on from ``seed``."""
+        """Return returns and lengths of the lanes' episodes, with seeds from ``seed`` on."""
         count = lanes.size
         returns, lengths = np.zeros(count), np.zeros(count, np.int64)
         running = np.ones(count, np.bool_)
@@ -123,7 +94,7 @@ class SequentialJudge:
             actions, _ = self._policy.predict_by_torch(observations, deterministic=True)
             observations, rewards, dones, _ = self._env.step(actions)
             check_finite("reward", rewards, name, step, playing, seeds)
-            # Environments that have ended play on, and environments beyond the count play along.
+            # A VecEnv steps all its environments: those beyond the lanes, and those that ended.
             returns += np.where(running, rewards[:count].astype(np.float64), 0.0)
             lengths += running
             running &= ~dones[:count]
@@ -131,7 +102,7 @@ class SequentialJudge:
 
 
 def _groups(seeds: Sequence[int], size: int) -> Iterator[slice]:
-    """Cut seeds into runs of at most ``size`` that follow one another."""
+    """Cut seeds into runs of at most ``size`` consecutive ones, as ``VecEnv.seed`` seeds."""
     start = 0
     for index in range(1, len(seeds) + 1):
         ends = index == len(seeds) or seeds[index] != seeds[index - 1] + 1
@@ -141,77 +112,61 @@ def _groups(seeds: Sequence[int], size: int) -> Iterator[slice]:
 
 
 def environment_name(env: VecEnv) -> str:
-    """Return the gymnasium id of environments, or what they are where they have none."""
+    """Return the gymnasium id of environments, or their ``repr`` without one."""
     spec = _spec(env)
     return repr(env) if spec is None else spec.id
 
 
 def batched_id(env: VecEnv) -> str | None:
-    """Return the id of the batched task that plays what these environments play, if there is one.
-
-    Args:
-        env: Environments of a learner.
-
-    Returns:
-        A key of ``BATCHED_TASKS``; None for other tasks, and for wrapped environments and such
-        with arguments, which the batched task does not have.
-    """
+    """Return the key of ``BATCHED_TASKS`` that plays the same episodes, or None."""
     spec = _spec(env)
-    if spec is None or spec.id not in BATCHED_TASKS or not _is_plain(env, BATCHED_TASKS[spec.id]):
+    if spec is None or spec.id not in BATCHED_TASKS:
         return None
-    same = spec.max_episode_steps == gym.spec(spec.id).max_episode_steps
-    arguments = {key for key, value in spec.kwargs.items() if key != "render_mode"}
-    return spec.id if same and not arguments and _sees_the_task(env, spec) else None
+    if type(env) is StableBaselinesVecEnv:
+        is_plain = type(env.vector_env) is BATCHED_TASKS[spec.id]
+    else:  # a subclass may do anything
+        is_plain = type(env) in (DummyVecEnv, CheckedVecEnv)
+    same_limit = spec.max_episode_steps == gym.spec(spec.id).max_episode_steps
+    # Rendering does not change the task.
+    has_arguments = bool(spec.kwargs.keys() - {"render_mode"})
+    plays_same = is_plain and same_limit and not has_arguments and _sees_the_task(env, spec)
+    return spec.id if plays_same else None
 
 
 def find_observation_limits(
     env: VecEnv, given: tuple[Sequence[float], Sequence[float]] | None
 ) -> ObservationLimits:
-    """Return the limits that scale the observations of environments.
-
-    Those given; else those of our description of the task; else those of a bounded Box.
-
-    Args:
-        env: Environments whose observations are a Box.
-        given: Limits (low, high) that the user chose, or None.
-
-    Raises:
-        ValueError: The limits do not fit, or none are known.
-    """
+    """Return the given limits (low, high), or those of our task, or those of a bounded Box."""
     if given is not None:
         return ObservationLimits.of(*given)
     spec = _spec(env)
+    # Many tasks have no bounds that observations come near to.
     if spec is not None and f"snn/{spec.id}" in env_ids() and _sees_the_task(env, spec):
         spikes = load_spike_settings(spec.id)
         return ObservationLimits.of(spikes.low, spikes.high)
     space = env.observation_space
     if isinstance(space, gym.spaces.Box) and space.is_bounded():
         return ObservationLimits.of(space.low.ravel().tolist(), space.high.ravel().tolist())
-    estimated = ""
+    example = ""
     if spec is not None and _sees_the_task(env, spec):
-        estimated = f", such as snn_gym.estimate_limits({spec.id!r})"
+        example = f", such as snn_gym.estimate_limits({spec.id!r})"
     raise ValueError(
         f"the observations {space} of {environment_name(env)} have no limits; give "
-        f"observation_limits=(low, high), with a number for each value{estimated}"
+        f"observation_limits=(low, high), with a number for each value{example}"
     )
 
 
 def _spec(env: VecEnv) -> gym.envs.registration.EnvSpec | None:
     try:
-        spec: gym.envs.registration.EnvSpec | None = env.get_attr("spec")[0]
+        # Not every VecEnv has gymnasium environments behind it.
+        return cast("gym.envs.registration.EnvSpec | None", env.get_attr("spec")[0])
     except AttributeError:
         return None
-    return spec
-
-
-def _is_plain(env: VecEnv, task: type[BatchedTask]) -> bool:
-    if type(env) is StableBaselinesVecEnv:
-        return type(env.vector_env) is task
-    return type(env) in _PLAIN
 
 
 def _sees_the_task(env: VecEnv, spec: gym.envs.registration.EnvSpec) -> bool:
-    """Tell whether observations are the task's own, changed by no wrapper."""
+    """Return whether no wrapper changes the task's observations."""
     if isinstance(env, VecEnvWrapper) and type(env) is not VecMonitor:
         return False
-    return {wrapper.name for wrapper in spec.additional_wrappers} <= _HARMLESS_WRAPPERS
+    # Stable-Baselines3 puts a Monitor around every environment.
+    return {wrapper.name for wrapper in spec.additional_wrappers} <= {"Monitor"}

@@ -1,4 +1,4 @@
-"""``PPO``: Stable-Baselines3's algorithm with less to do around small networks."""
+"""Stable-Baselines3's PPO with less overhead around small networks."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from snn_gym.policies import SpikingActorCriticPolicy
 Array = NDArray[np.float32]
 
 OLD_VALUE, OLD_LOG_PROB, ADVANTAGE, RETURN = range(4)
-"""Columns of what a rollout knows of each action."""
+# Columns of the transitions of a rollout.
 POLICY_LOSS, VALUE_LOSS, ENTROPY_LOSS, CLIP_FRACTION, APPROX_KL = range(5)
-"""Means over a minibatch that PPO logs."""
+# Means over a minibatch that PPO logs.
 
 
 @njit(cache=True, error_model="numpy")
@@ -41,22 +41,12 @@ def fill_advantages(
     dones: NDArray[np.bool_],
     advantages: Array,
 ) -> None:
-    """Fill ``advantages`` (steps, B) by generalised advantage estimation.
+    """Fill ``advantages`` (steps, B) by generalised advantage estimation; ``decay`` is γ λ.
 
-    Operation by operation Stable-Baselines3's ``RolloutBuffer.compute_returns_and_advantage``, so
-    that the bits are the same. Schulman et al., "High-dimensional continuous control using
-    generalized advantage estimation", ICLR 2016, https://arxiv.org/abs/1506.02438.
-
-    Args:
-        gamma: Discount per environment step.
-        decay: The discount times lambda.
-        rewards: (steps, B).
-        values: (steps, B), of the observations.
-        episode_starts: (steps, B), 1 where an episode starts with the observation.
-        last_values: (B,), of the observations after the rollout.
-        dones: (B,), whether episodes ended with the rollout.
-        advantages: (steps, B), filled.
+    Schulman et al., "High-dimensional continuous control using generalized advantage estimation",
+    ICLR 2016, https://arxiv.org/abs/1506.02438.
     """
+    # Operation by operation as Stable-Baselines3's buffer, so that the bits are the same.
     one = np.float32(1.0)
     steps, environments = rewards.shape
     for b in range(environments):
@@ -72,6 +62,54 @@ def fill_advantages(
 
 
 @njit(cache=True, error_model="numpy")
+def _standardisation(rows: NDArray[np.int64], known: Array) -> tuple[float, float]:
+    """Return the mean and the inverse standard deviation of a minibatch's advantages."""
+    count, mean, squares = rows.size, 0.0, 0.0
+    for i in range(count):
+        mean += known[rows[i], ADVANTAGE]
+    mean /= count
+    for i in range(count):
+        squares += (known[rows[i], ADVANTAGE] - mean) ** 2
+    return mean, 1.0 / (math.sqrt(squares / (count - 1)) + 1e-8)
+
+
+@njit(cache=True, error_model="numpy")
+def _log_softmax(logits: Array, log_probs: NDArray[np.float64]) -> float:
+    """Fill the log-probabilities (A,) of logits (A,), and return the entropy."""
+    top, total, entropy = -np.inf, 0.0, 0.0
+    for k in range(logits.size):
+        top = max(top, logits[k])
+    for k in range(logits.size):
+        total += math.exp(logits[k] - top)
+    # Relative to the largest logit, so that exp does not overflow.
+    shift = top + math.log(total)
+    for k in range(logits.size):
+        log_probs[k] = logits[k] - shift
+        entropy -= math.exp(log_probs[k]) * log_probs[k]
+    return entropy
+
+
+@njit(cache=True, error_model="numpy")
+def _value_gradients(
+    rows: NDArray[np.int64], known: Array, values: Array, clip: float, weight: float, grad: Array
+) -> float:
+    """Fill the gradient (n,) of the clipped value loss, and return the sum of squared errors."""
+    total = 0.0
+    for i in range(rows.size):
+        row = rows[i]
+        moved = values[i] - known[row, OLD_VALUE]
+        error = values[i] - known[row, RETURN]
+        if abs(moved) > clip:
+            moved = min(max(moved, -clip), clip)
+            error = known[row, OLD_VALUE] + moved - known[row, RETURN]
+            grad[i] = 0.0
+        else:
+            grad[i] = weight * 2.0 * error / rows.size
+        total += error * error
+    return total
+
+
+@njit(cache=True, error_model="numpy")
 def loss_gradients(
     rows: NDArray[np.int64],
     actions: NDArray[np.int64],
@@ -84,77 +122,43 @@ def loss_gradients(
     grad_logits: Array,
     grad_values: Array,
 ) -> None:
-    """Fill the gradients of PPO's loss for a minibatch of discrete actions.
+    """Fill ``means`` (5,) and the gradients of PPO's loss for a minibatch of discrete actions.
 
-    The loss is Stable-Baselines3's; sums are in float64. Schulman et al., "Proximal policy
-    optimization algorithms", 2017, https://arxiv.org/abs/1707.06347.
-
-    Args:
-        rows: (n,), which of the rollout's N transitions the minibatch has.
-        actions: (N,), of all of them.
-        known: (N, 4), by ``OLD_VALUE`` and so on.
-        logits: (n, A), of the minibatch.
-        values: (n,), of the minibatch.
-        coefficients: Range of the clipped ratio, of the clipped value (infinite for none), and
-            weights of entropy and value loss.
-        normalise: Whether the advantages are standardised within the minibatch.
-        means: (5,), filled by ``POLICY_LOSS`` and so on.
-        grad_logits: (n, A), filled.
-        grad_values: (n,), filled.
+    ``rows`` (n,) are its transitions among N, ``coefficients`` those of ``PPO._coefficients``. The
+    loss is Stable-Baselines3's; sums are in float64. Schulman et al., "Proximal policy optimization
+    algorithms", 2017, https://arxiv.org/abs/1707.06347.
     """
     clip, clip_value, weight_entropy, weight_value = coefficients
     count, choices = logits.shape
     mean, scale = 0.0, 1.0
+    # A standard deviation needs two values.
     if normalise and count > 1:
-        for i in range(count):
-            mean += known[rows[i], ADVANTAGE]
-        mean /= count
-        squares = 0.0
-        for i in range(count):
-            squares += (known[rows[i], ADVANTAGE] - mean) ** 2
-        scale = 1.0 / (math.sqrt(squares / (count - 1)) + 1e-8)
+        mean, scale = _standardisation(rows, known)
     means[:] = 0.0
     log_probs = np.empty(choices)
     for i in range(count):
         row = rows[i]
-        top = -np.inf
-        for k in range(choices):
-            top = max(top, logits[i, k])
-        total = 0.0
-        for k in range(choices):
-            total += math.exp(logits[i, k] - top)
-        shift = top + math.log(total)
-        entropy = 0.0
-        for k in range(choices):
-            log_probs[k] = logits[i, k] - shift
-            entropy -= math.exp(log_probs[k]) * log_probs[k]
+        entropy = _log_softmax(logits[i], log_probs)
         log_ratio = log_probs[actions[row]] - known[row, OLD_LOG_PROB]
         # As a float32, so that a ratio of 1 but for rounding is 1 and within any range.
         ratio = np.float64(np.float32(math.exp(log_ratio)))
         advantage = (known[row, ADVANTAGE] - mean) * scale
         plain = advantage * ratio
         clipped = advantage * min(max(ratio, 1.0 - clip), 1.0 + clip)
-        # Where the clipped one is less, the ratio is out of its range and has no gradient.
+        # If the clipped objective is less, the ratio is out of its range and has no gradient.
         grad_log_prob = -plain / count if plain <= clipped else 0.0
         for k in range(choices):
+            # Derivatives of the log-probability, and of the entropy, by each logit.
             probability = math.exp(log_probs[k])
             chosen = 1.0 if k == actions[row] else 0.0
             grad_logits[i, k] = grad_log_prob * (
                 chosen - probability
             ) + weight_entropy / count * probability * (log_probs[k] + entropy)
-        moved = values[i] - known[row, OLD_VALUE]
-        kept = min(max(moved, -clip_value), clip_value)
-        wrong = values[i] - known[row, RETURN]
-        if abs(moved) > clip_value:
-            wrong = known[row, OLD_VALUE] + kept - known[row, RETURN]
-            grad_values[i] = 0.0
-        else:
-            grad_values[i] = weight_value * 2.0 * wrong / count
         means[POLICY_LOSS] -= min(plain, clipped)
-        means[VALUE_LOSS] += wrong * wrong
         means[ENTROPY_LOSS] -= entropy
         means[CLIP_FRACTION] += 1.0 if abs(ratio - 1.0) > clip else 0.0
         means[APPROX_KL] += ratio - 1.0 - log_ratio
+    means[VALUE_LOSS] = _value_gradients(rows, known, values, clip_value, weight_value, grad_values)
     means /= count
 
 
@@ -163,16 +167,7 @@ _STOCK_METHODS = ("forward", "evaluate_actions", "predict_values", "_get_action_
 
 
 class ClippedStep:
-    """Clip gradients by their norm, then step; for as long as the optimiser's state is its own.
-
-    A fused Adam is stepped by the call that it makes itself, with lists that it would collect anew
-    at every step; the bits are those of ``clip_grad_norm_`` and ``step``.
-
-    Args:
-        optimiser: Optimiser of the parameters.
-        parameters: All parameters whose gradients count in the norm.
-        max_norm: Norm to which longer gradients are cut.
-    """
+    """``clip_grad_norm_`` and ``step`` of an optimiser, to the bit; faster for a fused Adam."""
 
     def __init__(
         self, optimiser: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], max_norm: float
@@ -184,7 +179,7 @@ class ClippedStep:
         self._lists: tuple[list[Tensor], list[Tensor], list[Tensor]] | None = None
 
     def drop_gradients(self) -> None:
-        """Forget the gradients of the step before."""
+        """Set all gradients to None."""
         for parameter in self._parameters:
             parameter.grad = None
 
@@ -197,12 +192,14 @@ class ClippedStep:
             self._optimiser.step()
             return
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        # As clip_grad_norm_ does it, to the bit.
         torch._foreach_mul_(gradients, torch.clamp(self._max_norm / (norm + 1e-6), max=1.0))
         if self._lists is None:
             self._lists = self._collect()
         if self._lists is None:  # the first step makes the optimiser's state
             self._optimiser.step()
             return
+        # Adam's own call, with lists that it would collect anew at every step.
         averages, squares, steps = self._lists
         group = self._optimiser.param_groups[0]
         beta1, beta2 = group["betas"]
@@ -214,14 +211,13 @@ class ClippedStep:
         )  # fmt: skip
 
     def _is_plain(self) -> bool:
-        """Tell whether this is a fused Adam of just these parameters, without further options."""
-        if type(self._optimiser) is not torch.optim.Adam:
-            return False
-        (group, *others) = self._optimiser.param_groups
+        """Return whether this is a fused Adam of just these parameters, without further options."""
+        group, *more_groups = self._optimiser.param_groups
         options = ("amsgrad", "maximize", "differentiable", "decoupled_weight_decay")
         return (
-            bool(group["fused"])
-            and not others
+            type(self._optimiser) is torch.optim.Adam
+            and bool(group["fused"])
+            and not more_groups
             and isinstance(group["lr"], float)
             and not any(group.get(option, False) for option in options)
             and all(x.device.type == "cpu" for x in self._parameters)
@@ -238,20 +234,14 @@ class ClippedStep:
         return averages, squares, steps
 
 
+# Most observations, and most values in them, in one batch of the critic, to save memory.
 _ROWS_AT_ONCE = 4096
-"""Observations that the critic sees in one batch, so that a long rollout takes little memory."""
 _VALUES_AT_ONCE = 1 << 25
-"""Most values in these observations, so that images take little memory too."""
 _FLATTENED = ("observations", "actions", "values", "log_probs", "advantages", "returns")
 
 
 class Rollout:
-    """Fill a rollout buffer: decisions step by step, and in the end in one batch all the rest.
-
-    Args:
-        buffer: Empty buffer of discrete actions, on the CPU.
-        policy: Who decides.
-    """
+    """Rollout that fills a buffer of discrete actions, as far as possible in one batch."""
 
     def __init__(self, buffer: RolloutBuffer, policy: SpikingActorCriticPolicy) -> None:
         self._buffer = buffer
@@ -261,18 +251,13 @@ class Rollout:
 
     @torch.no_grad()
     def decide(self, observations: Any, starts: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return sampled actions (B,) for observations (B, ...), which are kept.
-
-        Args:
-            observations: As the environments gave them.
-            starts: (B,), whether an episode starts with each.
-        """
+        """Store observations (B, ...), and return sampled actions (B,)."""
         buffer, step = self._buffer, self._buffer.pos
         buffer.observations[step] = observations.reshape(buffer.observations.shape[1:])
         buffer.episode_starts[step] = starts
         logits = self._policy.logits(torch.as_tensor(observations))
         self._logits.append(logits)
-        # As torch's Categorical samples, so that it takes the same random numbers.
+        # Samples like torch's Categorical, with the same random numbers.
         log_probs = logits - logits.logsumexp(dim=-1, keepdim=True)
         actions = torch.multinomial(torch.softmax(log_probs, dim=-1), 1, True).numpy()
         buffer.actions[step] = actions
@@ -280,42 +265,32 @@ class Rollout:
         return taken
 
     def earn(self, rewards: Array, dones: NDArray[np.bool_], infos: list[dict[str, Any]]) -> None:
-        """Keep what the actions of this step earned.
-
-        Args:
-            rewards: (B,).
-            dones: (B,).
-            infos: B infos; of episodes that were cut, with the last observation.
-        """
+        """Store the rewards (B,) of this step, and the last observations of cut episodes."""
         buffer, step = self._buffer, self._buffer.pos
         buffer.rewards[step] = rewards
         for index in np.flatnonzero(dones).tolist():
             last = infos[index].get("terminal_observation")
             if last is not None and infos[index].get("TimeLimit.truncated", False):
+                # Valued in one batch when the rollout ends.
                 self._cut.append((step, index, last))
         buffer.pos += 1
 
     @torch.no_grad()
     def show(self) -> None:
-        """Count the observations so far as the normaliser's training data."""
+        """Add the observations so far to the normaliser's statistics."""
         networks = self._policy.mlp_extractor
         if networks.normaliser is None:
             return
         with networks.training_data():
             for observations in self._seen(len(self._logits)):
                 features = self._policy.extract_features(observations)
-                # Actor and critic each see their own, where they share no extractor.
+                # Actor and critic that share no extractor have different features.
                 for part in (features,) if isinstance(features, Tensor) else features:
                     networks.normalised(part)
 
     @torch.no_grad()
     def finish(self, last: Any, dones: NDArray[np.bool_]) -> None:
-        """Fill in values, log-probabilities, advantages and returns.
-
-        Args:
-            last: Observations (B, ...) after the rollout.
-            dones: (B,), whether episodes start with them.
-        """
+        """Fill in the rest, from the observations (B, ...) and ends (B,) after the rollout."""
         buffer, policy = self._buffer, self._policy
         self.show()
         values = [policy.predict_values(part) for part in self._seen(buffer.buffer_size)]
@@ -339,11 +314,12 @@ class Rollout:
         observations = self._buffer.observations[:steps]
         flat = observations.reshape(-1, *observations.shape[2:])
         values = max(1, flat[0].size)
+        # At least one row, however large an observation is.
         rows = max(1, min(_ROWS_AT_ONCE, _VALUES_AT_ONCE // values))
         return list(torch.split(torch.from_numpy(flat), rows))
 
     def _bootstrap(self) -> None:
-        """Add the values of last observations where episodes were cut by a limit."""
+        """Add the value of the last observation to the reward if a limit cut the episode."""
         # See https://github.com/DLR-RM/stable-baselines3/issues/633
         if not self._cut:
             return
@@ -354,50 +330,43 @@ class Rollout:
 
 
 class Transitions:
-    """The N transitions of a full rollout buffer, without copies where none is needed.
-
-    Args:
-        buffer: Full buffer; flattened, as by its own ``get``.
-    """
+    """The N transitions of a full rollout buffer, which is flattened as by its ``get``."""
 
     def __init__(self, buffer: RolloutBuffer) -> None:
         for name in _FLATTENED:
             setattr(buffer, name, buffer.swap_and_flatten(getattr(buffer, name)))
+        # Its own get would flatten a second time.
         buffer.generator_ready = True
         self.count = buffer.buffer_size * buffer.n_envs
         self.observations = torch.from_numpy(buffer.observations)
-        """(N, ...)."""
         self.actions: NDArray[np.int64] = buffer.actions.reshape(-1).astype(np.int64, copy=False)
-        """(N,)."""
         columns = buffer.values, buffer.log_probs, buffer.advantages, buffer.returns
-        self.known = np.concatenate(columns, axis=1)
-        """(N, 4), as the compiled parts name the columns."""
+        self.known = np.concatenate(columns, axis=1)  # by OLD_VALUE and so on
 
     def minibatches(self, size: int) -> list[NDArray[np.int64]]:
-        """Return the rows of each minibatch of an epoch, drawn as the buffer itself draws them."""
+        """Return the rows of each minibatch of an epoch, drawn like the buffer's ``get``."""
         order = np.random.permutation(self.count)  # noqa: NPY002 - Stable-Baselines3's generator
         return [order[start : start + size] for start in range(0, self.count, size)]
 
 
 class PPO(stable_baselines3.PPO):
-    """Stable-Baselines3's ``PPO``; where actions are discrete, in fewer and compiled operations.
+    """Stable-Baselines3's ``PPO``, faster for discrete actions.
 
-    The algorithm, its hyper-parameters, what it logs and the random numbers that it draws are the
-    same. With discrete actions on the CPU under ``SpikingActorCriticPolicy``, spiking or not:
+    The algorithm, its hyper-parameters, logs and random numbers are the same. With discrete actions
+    on the CPU under ``SpikingActorCriticPolicy``, spiking or not:
 
-    - in a rollout only the actor decides step by step; values, log-probabilities and the
-      normaliser's sums of all steps follow in one batch when it ends, so callbacks find none of
-      the former two in ``locals``;
-    - advantages are compiled, and so are the loss and its gradient at the networks' outputs;
-    - gradients are clipped and applied by ``ClippedStep``.
+    - a rollout runs only the actor step by step; values, log-probabilities and the normaliser's
+      sums follow in one batch when it ends, so callbacks do not find values and log-probabilities
+      in ``locals``;
+    - advantages, the loss and its gradient at the networks' outputs are compiled;
+    - ``ClippedStep`` clips and applies gradients.
 
-    Sums in batches of other sizes and in float64 round otherwise, so weights come out equal to
-    those of Stable-Baselines3's own loop within rounding, not to the bit. Everywhere else its own
-    loop runs.
+    Weights equal those of Stable-Baselines3's loop within rounding, not to the bit, because sums
+    run in other batches and in float64. In all other cases Stable-Baselines3's loop runs.
 
     Args:
         *args: As in Stable-Baselines3's ``PPO``.
-        **kwargs: As there.
+        **kwargs: As in Stable-Baselines3's ``PPO``.
 
     Example:
         >>> from snn_gym.learners import PPO
@@ -406,10 +375,10 @@ class PPO(stable_baselines3.PPO):
     """
 
     same_as: ClassVar[type[BaseAlgorithm]] = stable_baselines3.PPO
-    """The algorithm of another library that learns what this one does."""
+    """Equivalent algorithm of another library."""
 
     def _is_quick(self) -> bool:
-        """Tell whether nothing asks for Stable-Baselines3's own loop."""
+        """Return whether the faster loop can run."""
         policy, kind = self.policy, type(self.policy)
         return (
             isinstance(policy, SpikingActorCriticPolicy)
@@ -418,7 +387,7 @@ class PPO(stable_baselines3.PPO):
             and self.device.type == "cpu"
             and not self.use_sde
             and not policy.explores_nothing
-            # Nobody knows what a subclass does.
+            # A subclass may change these methods.
             and all(
                 getattr(kind, name) is getattr(SpikingActorCriticPolicy, name)
                 for name in _STOCK_METHODS
@@ -432,17 +401,7 @@ class PPO(stable_baselines3.PPO):
         rollout_buffer: RolloutBuffer,
         n_rollout_steps: int,
     ) -> bool:
-        """Play a rollout, as in Stable-Baselines3.
-
-        Args:
-            env: Environments.
-            callback: Called at every step.
-            rollout_buffer: Filled.
-            n_rollout_steps: Environment steps of each copy.
-
-        Returns:
-            Whether to go on training.
-        """
+        """Play a rollout as Stable-Baselines3 does; return whether to go on training."""
         if not self._is_quick() or rollout_buffer is not self.rollout_buffer:
             return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
         assert self._last_obs is not None, "no observation: call learn(), which resets"
@@ -452,6 +411,7 @@ class PPO(stable_baselines3.PPO):
         rollout = Rollout(rollout_buffer, self.policy)  # type: ignore[arg-type]
         for _ in range(n_rollout_steps):
             if not self._collect_step(env, callback, rollout):
+                # Stable-Baselines3's loop would have shown them to the normaliser by now.
                 rollout.show()
                 return False
         dones = np.asarray(self._last_episode_starts)
@@ -501,10 +461,11 @@ class PPO(stable_baselines3.PPO):
         self._log(np.array(means), divergences, coefficients)
 
     def _is_too_far(self, divergences: list[float]) -> bool:
+        # The factor of Stable-Baselines3.
         return self.target_kl is not None and divergences[-1] > 1.5 * self.target_kl
 
     def _coefficients(self) -> NDArray[np.float64]:
-        """Return what ``loss_gradients`` takes, at the present progress."""
+        """Return clip ranges of ratio and value, and weights of entropy and value loss."""
         progress = self._current_progress_remaining
         clip_value = np.inf if self.clip_range_vf is None else self.clip_range_vf(progress)  # type: ignore[operator]
         return np.array([self.clip_range(progress), clip_value, self.ent_coef, self.vf_coef])  # type: ignore[operator]
@@ -516,9 +477,10 @@ class PPO(stable_baselines3.PPO):
         coefficients: NDArray[np.float64],
         step: ClippedStep,
     ) -> NDArray[np.float64]:
-        """Leave a minibatch's gradients at the parameters; return means by ``POLICY_LOSS`` etc."""
+        """Store a minibatch's gradients at the parameters; return means by ``POLICY_LOSS`` etc."""
         policy = self.policy
-        assert isinstance(policy, SpikingActorCriticPolicy)  # of what is quick
+        assert isinstance(policy, SpikingActorCriticPolicy)  # _is_quick checks it
+        # Gradients begin at these outputs; autograd does the rest.
         logits, values = policy.logits_and_values(transitions.observations[torch.from_numpy(rows)])
         grad_logits, grad_values = torch.empty_like(logits), torch.empty_like(values)
         means = np.empty(5)
@@ -540,18 +502,19 @@ class PPO(stable_baselines3.PPO):
         policy_loss, value_loss, entropy_loss, clip_fraction, _ = means.mean(axis=0)
         last = means[-1][[POLICY_LOSS, ENTROPY_LOSS, VALUE_LOSS]]
         buffer = self.rollout_buffer
-        record = self.logger.record
-        record("train/entropy_loss", entropy_loss)
-        record("train/policy_gradient_loss", policy_loss)
-        record("train/value_loss", value_loss)
-        record("train/approx_kl", np.mean(divergences))
-        record("train/clip_fraction", clip_fraction)
-        record("train/loss", float(last @ [1.0, self.ent_coef, self.vf_coef]))
-        record(
-            "train/explained_variance",
-            explained_variance(buffer.values.flatten(), buffer.returns.flatten()),
-        )
-        record("train/n_updates", self._n_updates, exclude="tensorboard")
-        record("train/clip_range", float(coefficients[0]))
+        fit = explained_variance(buffer.values.flatten(), buffer.returns.flatten())
+        values = {
+            "entropy_loss": entropy_loss,
+            "policy_gradient_loss": policy_loss,
+            "value_loss": value_loss,
+            "approx_kl": np.mean(divergences),
+            "clip_fraction": clip_fraction,
+            "loss": float(last @ [1.0, self.ent_coef, self.vf_coef]),
+            "explained_variance": fit,
+            "clip_range": float(coefficients[0]),
+        }
         if self.clip_range_vf is not None:
-            record("train/clip_range_vf", float(coefficients[1]))
+            values["clip_range_vf"] = float(coefficients[1])
+        for name, value in values.items():
+            self.logger.record(f"train/{name}", value)
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")

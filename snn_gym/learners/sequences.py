@@ -1,4 +1,4 @@
-"""Sequences of decisions with the state that they began in: replay, rollouts, their learner."""
+"""Replay buffer, rollout buffer and learner of sequences that carry a state."""
 
 from __future__ import annotations
 
@@ -33,35 +33,20 @@ class SequenceSamples:
     rewards: Tensor
     """(L + n - 1, B) float32, from the first step to learn from on."""
     terminated: Tensor
-    """(L + n - 1, B), bool: the episode came to its end with that step."""
+    """(L + n - 1, B) bool, whether the episode terminated with the step."""
     truncated: Tensor
-    """(L + n - 1, B), bool: the episode was cut after that step."""
+    """(L + n - 1, B) bool, whether a limit cut the episode after the step."""
 
 
 class SequenceReplayBuffer(ReplayBuffer):
-    """A ring of environment steps that gives sequences, each with the state it began in.
+    """Ring buffer of environment steps that samples sequences, each with its initial state.
 
-    A row holds one step of every environment: observation, action, reward, whether an episode
-    starts with the observation, and whether it ends with the step. The flat state carried into a
-    step is stored at every ``stride``-th row, half a sequence apart, as in R2D2 (Kapturowski et al.
-    2019, https://openreview.net/forum?id=r1lyTjAqYX); sequences begin there, all equally often.
-    What comes after a step is the next row, so there are no next observations. The observation at
-    which an episode was cut is not kept.
-
-    Args:
-        buffer_size: Environment steps of all copies together; rounded down to whole strides.
-        observation_space: Observation space, no Dict.
-        action_space: Action space.
-        device: Where samples go.
-        n_envs: Copies of the environment.
-        state_size: Numbers S in the flat state of one copy.
-        sequence_length: Environment steps L of a sequence that are learned from.
-        burn_in_steps: Environment steps K before them that bring the state up to date.
-        n_steps: Environment steps n after them that targets need.
-        truncate_every: Passed on to the policy.
-
-    Raises:
-        ValueError: It has no room for one sequence.
+    A row holds one step of every environment. The state before the step (n_envs, S) is stored at
+    every ``stride``-th row, half a sequence apart, as in R2D2 (Kapturowski et al. 2019,
+    https://openreview.net/forum?id=r1lyTjAqYX); sequences begin there. A sequence has
+    ``burn_in_steps`` K, ``sequence_length`` L steps to learn from, and ``n_steps`` n for targets.
+    Next observations are those of the next row; the observation at which an episode was cut is not
+    stored.
     """
 
     arrays: ClassVar[tuple[str, ...]] = (
@@ -74,10 +59,6 @@ class SequenceReplayBuffer(ReplayBuffer):
         "states",
     )
     """Arrays that together with ``pos`` and ``full`` are the buffer's content."""
-    episode_starts: NDArray[np.bool_]
-    """(rows, n_envs): an episode starts with the row's observation."""
-    states: NDArray[np.float32]
-    """(rows / stride, n_envs, S): carried into the step of every stride-th row."""
 
     def __init__(
         self,
@@ -99,6 +80,7 @@ class SequenceReplayBuffer(ReplayBuffer):
         self.truncate_every = truncate_every
         self.stride = max(1, sequence_length // 2)
         self.span = burn_in_steps + sequence_length + n_steps
+        # In whole strides, so that states keep their rows when the ring wraps.
         rows = buffer_size // n_envs // self.stride * self.stride
         # While a ring is written, its oldest stored state is up to a stride away.
         needed = -(-(self.span + self.stride - 1) // self.stride) * self.stride
@@ -108,7 +90,7 @@ class SequenceReplayBuffer(ReplayBuffer):
                 f"{self.span} environment steps of {n_envs} environments, got {buffer_size}; "
                 "enlarge it or shorten the sequences"
             )
-        # "Optimised" means that next observations are not stored apart.
+        # "Optimised" means that next observations are not stored separately.
         super().__init__(
             rows * n_envs,
             observation_space,
@@ -118,12 +100,14 @@ class SequenceReplayBuffer(ReplayBuffer):
             optimize_memory_usage=True,
             handle_timeout_termination=False,
         )
-        self.episode_starts = np.zeros((rows, n_envs), np.bool_)
-        self.states = np.zeros((rows // self.stride, n_envs, state_size), np.float32)
+        self.episode_starts: NDArray[np.bool_] = np.zeros((rows, n_envs), np.bool_)
+        self.states: NDArray[np.float32] = np.zeros(
+            (rows // self.stride, n_envs, state_size), np.float32
+        )
 
     @property
     def sequences(self) -> int:
-        """Sequences of each environment that are stored completely."""
+        """Number of complete sequences of each environment."""
         return max(0, (self.size() - self._first - self.span) // self.stride + 1)
 
     @property
@@ -132,23 +116,18 @@ class SequenceReplayBuffer(ReplayBuffer):
 
     @property
     def _first(self) -> int:
-        """Rows from the oldest one to the first that has a state."""
+        """Number of rows before the first row with a state, from the oldest row on."""
         return -self._oldest % self.stride
 
     def enter_step(self, states: NDArray[np.float32], starts: NDArray[np.bool_]) -> None:
-        """Note what holds before a step; ``add`` completes its row.
-
-        An episode that starts cuts the one before where that did not end.
-
-        Args:
-            states: (n_envs, S) float32, carried into the step.
-            starts: (n_envs,), bool: an episode starts with the step's observation.
-        """
+        """Store states (n_envs, S) and episode starts (n_envs,) before a step; ``add`` follows."""
+        # Sequences begin only at these rows; other states are not needed.
         if self.pos % self.stride == 0:
             self.states[self.pos // self.stride] = states
         self.episode_starts[self.pos] = starts
         if self.size():
             last = self.pos - 1
+            # A new episode cuts the last one if that did not end.
             cut = starts & (self.dones[last] == 0)
             self.timeouts[last] = np.maximum(self.timeouts[last], cut)
 
@@ -161,17 +140,8 @@ class SequenceReplayBuffer(ReplayBuffer):
         done: NDArray[Any],
         infos: list[dict[str, Any]],
     ) -> None:
-        """Add one step of every environment, after ``enter_step``.
-
-        Args:
-            obs: (n_envs, ...).
-            next_obs: Ignored: it is the next step's ``obs``.
-            action: (n_envs, ...).
-            reward: (n_envs,).
-            done: (n_envs,), bool: the episode ended, for whatever reason.
-            infos: One of each environment; ``TimeLimit.truncated`` says that it was cut.
-        """
-        del next_obs
+        """Add one step of every environment, after ``enter_step``."""
+        del next_obs  # the next step's obs
         row = self.pos
         self.observations[row] = np.asarray(obs).reshape(self.n_envs, *self.obs_shape)
         self.actions[row] = np.asarray(action).reshape(self.n_envs, self.action_dim)
@@ -179,20 +149,13 @@ class SequenceReplayBuffer(ReplayBuffer):
         self.dones[row] = done
         self.timeouts[row] = [info.get("TimeLimit.truncated", False) for info in infos]
         self.pos = (row + 1) % self.buffer_size
+        # A ring that has been full stays full.
         self.full = self.full or self.pos == 0
 
     def sample(  # type: ignore[override]
         self, batch_size: int, env: VecNormalize | None = None
     ) -> SequenceSamples:
-        """Draw sequences with replacement, from PyTorch's global generator.
-
-        Args:
-            batch_size: Environment steps to learn from, a multiple of ``sequence_length``.
-            env: Normalises observations and rewards, or None.
-
-        Raises:
-            ValueError: No sequence is complete yet.
-        """
+        """Draw sequences of ``batch_size`` steps in all, with replacement."""
         if not self.sequences:
             raise ValueError(
                 f"the buffer holds {self.size()} of the {self.span} environment steps of a "
@@ -205,7 +168,7 @@ class SequenceReplayBuffer(ReplayBuffer):
     def _get_samples(  # type: ignore[override]
         self, batch_inds: NDArray[np.int64], env: VecNormalize | None = None
     ) -> SequenceSamples:
-        """Return sequences by their numbers (B,), those of an environment one after the other."""
+        """Return sequences by their numbers (B,), counted environment by environment."""
         envs, numbers = np.divmod(batch_inds, self.sequences)
         begin = (self._oldest + self._first + self.stride * numbers) % self.buffer_size
         rows = (begin + np.arange(self.span)[:, np.newaxis]) % self.buffer_size
@@ -217,6 +180,7 @@ class SequenceReplayBuffer(ReplayBuffer):
             self.burn_in_steps,
             self.truncate_every,
         )
+        # The last step only gives the value of its observation.
         learned = rows[self.burn_in_steps : -1]
         timeouts = self.timeouts[learned, envs] > 0
         return SequenceSamples(
@@ -230,31 +194,18 @@ class SequenceReplayBuffer(ReplayBuffer):
 
 # ---- sequence rollouts ---------------------------------------------------------------------------
 class SequenceRolloutBuffer(RolloutBuffer):
-    """A rollout buffer that gives whole sequences of environment steps and the state before them.
+    """Rollout buffer of whole sequences of environment steps, each with its initial state.
 
-    A sequence is ``sequence_length`` steps of one environment; episodes may end and start within
-    it. Before it come the ``burn_in_steps`` steps that preceded it, taken over from the rollout
-    before where it begins this one, with the state stored before those. Minibatches are flattened
-    step by step, so that Stable-Baselines3's own PPO can take them.
-
-    Args:
-        buffer_size: Environment steps of each copy in a rollout.
-        *args: As in Stable-Baselines3's ``RolloutBuffer``.
-        state_size: Numbers S in the flat state of one environment.
-        sequence_length: Environment steps of a sequence; divides ``buffer_size``.
-        burn_in_steps: Environment steps before a sequence that bring its state up to date.
-        truncate_every: Passed on to the policy.
-        recurrent_gradient: Passed on to the policy.
-        **kwargs: As in Stable-Baselines3's ``RolloutBuffer``.
+    A sequence is ``sequence_length`` steps of one environment, in which episodes may end and start.
+    The ``burn_in_steps`` K steps before it come first, some from the last rollout. Minibatches
+    are flattened step by step, as Stable-Baselines3's PPO takes them.
     """
 
     states: NDArray[np.float32]
-    """(K + n_steps, n_envs, S): before the steps of the burn-in and of the rollout."""
-    _padded_observations: Any
-    """As ``observations``, which are the rows of the rollout, with those of the burn-in before."""
+    """(K + n_steps, n_envs, S), before the steps of the burn-in and of the rollout."""
+    _padded_observations: Any  # burn-in, then the rollout, whose rows are ``observations``
     _padded_starts: NDArray[np.bool_]
-    _follows_another = False
-    """Whether a whole rollout was stored before this one."""
+    _follows_rollout = False
 
     def __init__(
         self,
@@ -275,19 +226,18 @@ class SequenceRolloutBuffer(RolloutBuffer):
         super().__init__(buffer_size, *args, **kwargs)
 
     def reset(self) -> None:
-        """Begin a new rollout; its burn-in is the end of the one before."""
+        """Begin a new rollout; its burn-in is the end of the last rollout."""
         burnt = self.burn_in_steps
-        self._follows_another = burnt > 0 and self.full
+        self._follows_rollout = burnt > 0 and self.full
         before: Any = None
-        if self._follows_another:
+        if self._follows_rollout:
             before = self._padded_observations, self._padded_starts, self.states
         super().reset()
         rows = (burnt + self.buffer_size, self.n_envs)
         self._padded_observations = over_parts(
             lambda part: np.zeros((*rows, *part.shape[2:]), part.dtype), self.observations
         )
-        # Without a rollout before, the first step is the first of an episode: what would come
-        # before it is forgotten there.
+        # Without a previous rollout, an episode starts at every burn-in step: no state is carried.
         self._padded_starts = np.ones(rows, np.bool_)
         self.states = np.zeros((*rows, self.state_size), np.float32)
         # The base class stores observations here.
@@ -299,8 +249,8 @@ class SequenceRolloutBuffer(RolloutBuffer):
                 over_parts(lambda part, past: np.copyto(part[:burnt], past[-burnt:]), new, old)
 
     def burn_in(self) -> SequenceBatch | None:
-        """Return the steps before this rollout of all environments, None if there were none."""
-        if not self._follows_another:
+        """Return the steps before this rollout of all environments, or None."""
+        if not self._follows_rollout:
             return None
         burnt = self.burn_in_steps
         return SequenceBatch(
@@ -319,35 +269,20 @@ class SequenceRolloutBuffer(RolloutBuffer):
         log_prob: Tensor,
         states: Tensor,
     ) -> None:
-        """Add one step of every environment; as ``add``, and the state before its decision.
-
-        Args:
-            obs: (B, ...), or a dict of such.
-            action: (B, ...).
-            reward: (B,).
-            episode_start: (B,), bool.
-            value: (B, 1).
-            log_prob: (B,).
-            states: (B, S), from before a reset at ``episode_start``.
-        """
+        """Add one step, and the states (B, S) before it and before a reset at ``episode_start``."""
         row = self.burn_in_steps + self.pos
         self.states[row] = states.cpu().numpy()
         self._padded_starts[row] = episode_start
         super().add(obs, action, reward, episode_start, value, log_prob)
 
     def get(self, batch_size: int | None = None) -> Generator[RolloutBufferSamples, None, None]:
-        """Give all sequences once, in random order.
-
-        Args:
-            batch_size: Environment steps in a minibatch, a multiple of ``sequence_length``; None
-                for all.
-        """
+        """Yield all sequences once, in random order, ``batch_size`` steps at a time."""
         assert self.full, "the rollout is not complete"
         length = self.sequence_length
         per_env = self.buffer_size // length
         total = per_env * self.n_envs
         count = total if batch_size is None else batch_size // length
-        # Stable-Baselines3 seeds torch's global generator, which its policies sample from too.
+        # Stable-Baselines3 seeds torch's global generator.
         order = torch.randperm(total).numpy()
         for first in range(0, total, count):
             chosen = order[first : first + count]
@@ -355,9 +290,9 @@ class SequenceRolloutBuffer(RolloutBuffer):
 
     def _sequences(self, first: NDArray[np.int64], envs: NDArray[np.int64]) -> RolloutBufferSamples:
         """Return sequences that begin at steps ``first`` of environments ``envs``, each (n,)."""
-        # Rows of the padded arrays start burn_in_steps before those of the rollout.
+        # Padded arrays begin burn_in_steps before the rollout.
         padded = first + np.arange(self.burn_in_steps + self.sequence_length)[:, np.newaxis]
-        steps = first + np.arange(self.sequence_length)[:, np.newaxis]
+        steps = padded[: self.sequence_length]
         batch = SequenceBatch(
             over_parts(lambda part: self.to_torch(part[padded, envs]), self._padded_observations),
             self.to_torch(self.states[first, envs]),
@@ -366,8 +301,8 @@ class SequenceRolloutBuffer(RolloutBuffer):
             self.truncate_every,
             self.recurrent_gradient,
         )
-        # (L, n, ...) -> (L * n, ...), as the policy's outputs come
-        flat = (
+        # (L, n, ...) -> (L * n, ...), like the policy's outputs
+        actions, *rest = (
             self.to_torch(array[steps, envs]).flatten(0, 1)
             for array in (
                 self.actions,
@@ -377,40 +312,23 @@ class SequenceRolloutBuffer(RolloutBuffer):
                 self.returns,
             )
         )
-        actions, values, log_probs, advantages, returns = flat
-        return RolloutBufferSamples(
-            batch,  # type: ignore[arg-type]
-            actions.to(torch.float32),
-            values,
-            log_probs,
-            advantages,
-            returns,
-        )
+        return RolloutBufferSamples(batch, actions.to(torch.float32), *rest)  # type: ignore[arg-type]
 
 
 class SequenceDictRolloutBuffer(SequenceRolloutBuffer, DictRolloutBuffer):  # type: ignore[misc]
-    """The same for observations of a Dict space."""
+    """``SequenceRolloutBuffer`` for Dict observations."""
 
 
 def over_parts(function: Callable[..., Any], *observations: Any) -> Any:
-    """Apply a function to arrays, or to the arrays of each key of dicts."""
-    first = observations[0]
-    if isinstance(first, dict):
-        return {key: function(*(each[key] for each in observations)) for key in first}
-    return function(*observations)
+    """Apply a function to arrays, or to the arrays under each key of dicts."""
+    if not isinstance(observations[0], dict):
+        return function(*observations)
+    return {key: function(*(part[key] for part in observations)) for key in observations[0]}
 
 
 # ---- sequence learner ----------------------------------------------------------------------------
 class SequenceLearner(BaseAlgorithm):
-    """A Stable-Baselines3 algorithm whose policy's state goes on from step to step.
-
-    Args:
-        *args: Of the algorithm.
-        sequence_length: Environment steps of a sequence; None for all that there are.
-        bptt_steps: Environment steps that a gradient passes back; None for whole sequences.
-        burn_in_steps: Environment steps before a sequence that bring its state up to date.
-        **kwargs: Of the algorithm.
-    """
+    """Stable-Baselines3 algorithm whose policy carries a state between environment steps."""
 
     def __init__(
         self,
@@ -427,26 +345,29 @@ class SequenceLearner(BaseAlgorithm):
         super().__init__(*args, **{"device": "cpu", **kwargs})
 
     def states(self, n_envs: int) -> Tensor:
-        """Return the present states (n_envs, S) before the next step, at rest if there are none."""
+        """Return the states (n_envs, S) before the next step, at rest if there are none."""
+        # The number of environments may have changed.
         if self._last_states is None or len(self._last_states) != n_envs:
             self._last_states = self._stateful_policy.rest_state(n_envs)
         return self._last_states
 
     def acting_states(self) -> Tensor:
-        """Return the acting network's part (n_envs, S') of the states before the next step.
+        """Return the acting network's states (n_envs, S') before the next step, for ``record``."""
+        return self._stateful_policy.acting_state(self._reset_states(self.n_envs))
 
-        It is at rest where an episode starts, and what ``policy.record`` takes.
-        """
-        policy = self._stateful_policy
-        starts = torch.as_tensor(
-            np.asarray(self._last_episode_starts, np.bool_), device=self.device
-        )
-        states = reset_where(starts, self.states(self.n_envs), policy.rest_state(1))
-        return policy.acting_state(states)
+    def _starts(self) -> Tensor:
+        """Return whether an episode starts with the next step (n_envs,)."""
+        starts = np.asarray(self._last_episode_starts, np.bool_)
+        return torch.as_tensor(starts, device=self.device)
+
+    def _reset_states(self, n_envs: int) -> Tensor:
+        """Return the states (n_envs, S) before the next step, at rest where an episode starts."""
+        rest = self._stateful_policy.rest_state(1)
+        return reset_where(self._starts(), self.states(n_envs), rest)
 
     @property
     def _stateful_policy(self) -> StatefulPolicy:
-        assert isinstance(self.policy, StatefulPolicy)  # as the policies of its aliases are
+        assert isinstance(self.policy, StatefulPolicy)  # like the policies of its aliases
         return self.policy
 
     def _check_lengths(self, sequence_length: int, batch_size: int) -> None:
@@ -459,18 +380,16 @@ class SequenceLearner(BaseAlgorithm):
 
     @contextmanager
     def _temporarily(self, **attributes: Any) -> Iterator[None]:
-        """Set attributes for a while.
-
-        A buffer needs the size of the policy's state, and Stable-Baselines3 makes the buffer before
-        the policy: meanwhile it makes the least that it can.
-        """
-        kept = {name: getattr(self, name) for name in attributes}
+        """Set attributes for a while."""
+        # Stable-Baselines3 makes the buffer before the policy, whose state size our buffer needs:
+        # for a while it makes the smallest buffer.
+        former = {name: getattr(self, name) for name in attributes}
         vars(self).update(attributes)
         try:
             yield
         finally:
-            vars(self).update(kept)
+            vars(self).update(former)
 
     def _excluded_save_params(self) -> list[str]:
-        # Where it loads, episodes start anew.
+        # Episodes start anew after loading.
         return [*super()._excluded_save_params(), "_last_states"]

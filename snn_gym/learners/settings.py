@@ -1,4 +1,4 @@
-"""Hyper-parameters of the gradient-free learners, typed; nothing here imports torch."""
+"""Typed hyper-parameters of the gradient-free and local learners, readable without torch."""
 
 from __future__ import annotations
 
@@ -11,20 +11,9 @@ from snn_gym.envs.synapses.presets import PRESETS
 
 # ---- settings ------------------------------------------------------------------------------------
 PRESET_NAMES = tuple(PRESETS)
-"""Masks of what a synapse sees, by content."""
-
-Comparison = Literal["paired", "until_accepted", "kept_score"]
-"""How a candidate is compared; see ``ComparingLearner``."""
 LearnerName = Literal["shared_table", "synapse_tables", "q_network", "policy_gradient"]
-"""Learning rules of synapses."""
-RewardName = Literal["global", "local"]
-"""Rewards of synapses."""
-MovesKept = Literal["always", "improving"]
-"""Which moves of synapses stay."""
-ProbeRenewal = Literal["always", "improved", "never"]
-"""When the episodes that judge weights are drawn anew."""
+# Each copy takes memory at once, and a file may ask for any number of them.
 Copies = Annotated[int, Range(at_least=1, at_most=65_536)]
-"""Copies of an environment. A file may ask for any number, and each takes memory at once."""
 Limits = tuple[tuple[float, ...], tuple[float, ...]]
 """Lower and upper limits of the observed values, in the environment's units."""
 
@@ -50,8 +39,8 @@ class LearnerSettings(Config):
 class ComparingSettings(LearnerSettings):
     """Hyper-parameters of learners that compare a candidate with the weights they hold."""
 
-    comparison: Comparison = "until_accepted"
-    """Episodes of a comparison: ``paired``, ``until_accepted`` or ``kept_score``."""
+    comparison: Literal["paired", "until_accepted", "kept_score"] = "until_accepted"
+    """Episodes of a comparison; see ``ComparingLearner``."""
     early_rejection: bool = False
     """Whether a candidate that is worse in the first episode is spared the others."""
 
@@ -148,34 +137,34 @@ class SynapseAgentsSettings(LearnerSettings):
     preset: Annotated[str, _check_preset] = "weight+topology"
     """Features that synapses observe, a key of ``snn_gym.envs.synapses.presets.PRESETS``."""
     learner: LearnerName = "shared_table"
-    """Their learning rule."""
-    reward: RewardName = "global"
+    """Learning rule of the synapses."""
+    reward: Literal["global", "local"] = "global"
     """Reward of a synapse: ``global``, or ``local``, the mean of the global reward and the
     move times the synapse's eligibility (from the advantages within the episodes)."""
     learning_rate: Positive = 0.1
     """Rate of the tables, or of the networks' Adam."""
     gamma: Annotated[float, Range(at_least=0, below=1)] = 0.8
-    """Discount of their future rewards."""
+    """Discount of the synapses' future rewards."""
     exploration: Share = 0.2
     """Probability that a synapse moves at random."""
     restlessness: NonNegative = 0.0
     """After f failed moves in a row the whole network moves at random with probability
     ``1 - (1 + f) ** -restlessness``; 0 for never."""
     restless_step_size: Positive = 0.5
-    """Standard deviation of that random move, which is normal."""
+    """Standard deviation of the random move, which is normal."""
     step_size: Positive = 0.6
     """Length of a move."""
     weight_limit: Positive = 4.0
     """Bound of the weights."""
-    moves_kept: MovesKept = "improving"
-    """``always``, or ``improving``: a move that made it worse is taken back."""
-    probe_renewal: ProbeRenewal = "improved"
+    moves_kept: Literal["always", "improving"] = "improving"
+    """``always``, or ``improving``: a move that lowered the return is taken back."""
+    probe_renewal: Literal["always", "improved", "never"] = "improved"
     """When new episodes are drawn: ``always`` (each iteration), ``improved`` (after an improvement
     that is kept), or ``never``."""
     history: Count = 2
-    """Past moves and rewards that are seen."""
+    """Number of past moves and rewards that synapses observe."""
     frozen: bool = False
-    """Whether the rule stays as it is: with ``load_rule``, transfer."""
+    """Whether the rule stops learning; with ``load_rule``, this is transfer."""
     shuffled: bool = False
     """Whether local dynamics, a rule's eligibility among them, are permuted across synapses, by one
     fixed permutation."""
@@ -195,18 +184,12 @@ class SynapseAgentsSettings(LearnerSettings):
         return 2 * self.probe_episodes
 
 
-FeedbackName = Literal["random", "symmetric", "broadcast", "none"]
-"""How the error of the readouts reaches hidden synapses."""
-OptimiserName = Literal["adam", "sgd"]
-"""How a gradient becomes a change of weights."""
-
-
 @dataclass(frozen=True)
 class LocalRegulation(Config):
     """Terms beside a rule that keep hidden neurons responsive and their spikes few.
 
-    The terms and their sources are those of ``snn_gym.learners.local.regulator``; one whose step or
-    strength is 0 is off. A decision here is one environment step, of all environments together.
+    ``snn_gym.learners.local.regulator`` defines the terms; a step or strength of 0 turns one off. A
+    decision is one environment step of all environments together.
     """
 
     min_rate_hz: NonNegative = 50.0
@@ -229,14 +212,14 @@ class LocalRegulation(Config):
     lean_strength: NonNegative = 0.0
     """Weight of the cost of spikes beside the return, for each synapse that leaves a neuron."""
     episodes: Count = 20
-    """Episodes over which the mean return goes that says whether spikes may be shed."""
+    """Episodes in the mean return that decides whether spikes may be shed."""
     patience: Count = 20
-    """Episodes without a better mean return after which they may."""
+    """Episodes without a better mean return after which spikes may be shed."""
     tolerance: Share = 0.02
     """Difference of mean returns that counts, in units of what was gained since the worst."""
     shuffle_seed: Annotated[int, Range(at_least=0, below=2**63)] | None = None
-    """Seed of a permutation by which every neuron is regulated by what another neuron of its layer
-    does: the control whose signals are as large and reach the wrong neuron. None for its own."""
+    """Seed of a permutation that gives each neuron the signals of another neuron of its layer, as
+    a control; None for its own signals."""
 
     def _check(self) -> None:
         if self.min_rate_hz > self.max_rate_hz:
@@ -260,18 +243,18 @@ class LocalRuleSettings(Config):
     gamma: Share = 0.99
     """Discount of a reward one environment step later."""
     trace_decay: Share = 0.9
-    """Lambda: what is left of a trace one environment step later, beside the discount."""
+    """Lambda: decay of a trace in one environment step, beside the discount."""
     hidden_rate: NonNegative = 0.5
     """Step size of hidden synapses, as a share of the readouts' ``learning_rate``."""
-    feedback: FeedbackName = "random"
-    """``random``: fixed random weights; ``symmetric``: the readouts' own; ``broadcast``: the TD
-    error alone; ``none``: hidden synapses stay as they are."""
+    feedback: Literal["random", "symmetric", "broadcast", "none"] = "random"
+    """Path of the error to hidden synapses: fixed ``random`` weights; ``symmetric``, the readouts'
+    weights; ``broadcast``, the TD error alone; ``none``, no learning."""
     rule: Annotated[str, check_rule] = "three_factor"
     """Rule of plasticity of hidden synapses: ``three_factor``, ``r_stdp``, or a name given to
     ``register_rule``."""
     regulation: LocalRegulation | None = None
     """Terms that keep hidden neurons responsive and lean; None for no terms."""
-    optimiser: OptimiserName = "adam"
+    optimiser: Literal["adam", "sgd"] = "adam"
     """``adam`` (with its usual constants) or ``sgd``."""
     reward_scale: Positive = 0.01
     """Factor of rewards, so that values are of the order of 1."""
@@ -281,21 +264,11 @@ class LocalRuleSettings(Config):
 
 # ---- sequence settings ---------------------------------------------------------------------------
 CreditName = Literal["bptt", "eprop"]
-"""Which gradient a spiking network learns by."""
 CreditFeedbackName = Literal["symmetric", "random"]
-"""By which weights the error of the readout reaches spiking neurons."""
 
 
 def check_credit(credit: str, feedback: str) -> None:
-    """Refuse a kind of credit or feedback that is unknown, or one that does not fit the other.
-
-    Args:
-        credit: One of ``CreditName``.
-        feedback: One of ``CreditFeedbackName``.
-
-    Raises:
-        ValueError: It is none of them, or feedback is random without e-prop.
-    """
+    """Raise ValueError if a name is unknown, or feedback is random without e-prop."""
     for name, value, kind in (
         ("credit", credit, CreditName),
         ("feedback", feedback, CreditFeedbackName),
@@ -312,16 +285,7 @@ def check_credit(credit: str, feedback: str) -> None:
 
 
 def check_sequences(sequence_length: int, burn_in_steps: int, bptt_steps: int | None) -> None:
-    """Refuse lengths of sequences that do not fit each other.
-
-    Args:
-        sequence_length: Environment steps of a sequence that are learned from.
-        burn_in_steps: Environment steps before it that bring its state up to date.
-        bptt_steps: Environment steps that a gradient passes back; None for all.
-
-    Raises:
-        ValueError: One of them is out of range, or a sequence is shorter than its burn-in.
-    """
+    """Raise ValueError if a length is out of range or a sequence is shorter than its burn-in."""
     if sequence_length < 1 or burn_in_steps < 0 or (bptt_steps is not None and bptt_steps < 1):
         raise ValueError(
             "sequence_length and bptt_steps must be at least 1 and burn_in_steps at least 0, got "

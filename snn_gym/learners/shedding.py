@@ -1,9 +1,8 @@
-"""``lean``: an algorithm that learns as it does and then sheds spikes that it does not need."""
+"""Algorithms that learn first, and then shed spikes that their behaviour does not need."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, ClassVar, Self
@@ -13,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback
+from stable_baselines3.common.utils import ConstantSchedule
 from torch import Tensor, nn
 
 from snn_gym._base.storage import from_arrays, prefixed, to_arrays, with_prefix
@@ -48,29 +48,22 @@ from snn_gym.spiking.regulation.lean import (
 from snn_gym.spiking.regulation.parameters import LeanParameters
 
 
-# ---- episodes that are played --------------------------------------------------------------------
-class Played:
-    """Returns of the episodes that some environments have played since they were forgotten.
+# ---- episode returns -----------------------------------------------------------------------------
+class EpisodeReturns:
+    """Returns of the latest episodes, of equally many in each environment.
 
-    Of episodes that begin together the short ones end first, and where a return depends on the
-    length those that have ended are no fair sample of all. So every environment counts with as
-    many, its first ones, and one that was under way when all were forgotten does not.
-
-    Args:
-        environments: Number of environments.
+    Of episodes that begin together the short ones end first, so those that have ended are no fair
+    sample if returns depend on lengths. Hence each environment counts with equally many, its first
+    ones, and an episode under way when all were forgotten does not count.
     """
 
     def __init__(self, environments: int) -> None:
         self._returns: list[list[float]] = [[] for _ in range(environments)]
-        self._skipped = np.ones(environments, np.bool_)
-        self._between = np.zeros(environments, np.bool_)
+        self._skipped = np.ones(environments, np.bool_)  # the episode under way does not count
+        self._between = np.zeros(environments, np.bool_)  # no episode is under way
 
     def step(self, infos: Sequence[Mapping[str, Any]]) -> None:
-        """Take in what a step of all environments said.
-
-        Args:
-            infos: Of each environment, with ``episode`` where one ended, as ``Monitor`` adds it.
-        """
+        """Add the episodes that ended in a step of all environments, from ``Monitor``'s infos."""
         for k, info in enumerate(infos):
             ended = "episode" in info
             if ended and not self._skipped[k]:
@@ -80,38 +73,34 @@ class Played:
 
     @property
     def returns(self) -> list[float]:
-        """Returns of as many episodes of each environment."""
-        count = min(len(x) for x in self._returns)
-        return [value for x in self._returns for value in x[:count]]
+        """Returns of equally many episodes of each environment."""
+        count = min(map(len, self._returns))
+        return [value for returns in self._returns for value in returns[:count]]
 
     def forget(self) -> None:
         """Forget all episodes, and those under way."""
-        for x in self._returns:
-            x.clear()
+        for returns in self._returns:
+            returns.clear()
         self._skipped = ~self._between
 
     def forget_old(self, most: int) -> None:
-        """Forget the oldest episodes that count, as many of each environment.
-
-        Args:
-            most: Episodes that are kept, or one of each environment if that is more.
-        """
+        """Forget the oldest episodes of each environment, and keep ``most`` or one of each."""
         kept = max(1, most // len(self._returns))
-        old = max(0, min(len(x) for x in self._returns) - kept)
-        for x in self._returns:
-            del x[:old]
+        old = max(0, min(map(len, self._returns)) - kept)
+        for returns in self._returns:
+            del returns[:old]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all that an interrupted training needs to go on, as arrays by name."""
+        """Return the state of a checkpoint, as arrays by name."""
         return {
             "returns": np.array([value for x in self._returns for value in x], np.float64),
-            "counts": np.array([len(x) for x in self._returns]),
+            "counts": np.array([len(returns) for returns in self._returns]),
             "skipped": self._skipped.copy(),
             "between": self._between.copy(),
         }
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from what ``arrays`` returned."""
+        """Restore ``arrays``."""
         parts = np.split(arrays["returns"], np.cumsum(arrays["counts"])[:-1])
         self._returns = [part.tolist() for part in parts]
         self._skipped = np.array(arrays["skipped"])
@@ -119,13 +108,13 @@ class Played:
 
 
 # ---- shedding ------------------------------------------------------------------------------------
-# Rules and cost are those of ``snn_gym.spiking.regulation.lean``.
+# ``snn_gym.spiking.regulation.lean`` has the rules and the cost.
+# One fixed control, whatever the seed of the training is.
 _SHUFFLE_SEED = 0
-_FRESH = 1024
-"""Decisions by which the divergence in the latest states is measured."""
-_MOST_JUDGED = 300
-"""Episodes that are judged together while the verdict is unclear; older ones had more spikes."""
+_FRESH = 1024  # decisions by which the divergence in the latest states is measured
+_MOST_JUDGED = 300  # episodes; older ones had more spikes
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
+_NUMBERS = ("counters", "strength", "bound")
 
 
 @dataclass
@@ -133,17 +122,17 @@ class Counters:
     """Numbers of a shedding, beside those of its two loops."""
 
     begun_at: float
-    """Share of the training after which it began."""
+    """Share of the training before the shedding."""
     updates: int = 0
-    """Updates so far."""
     first_cost: float = 0.0
-    """Cost of the network at the first update."""
+    """Cost of the network before the first update."""
     temperature: float = 1.0
     """Divisor that turns behaviour into log-odds."""
 
 
 def twin_of(policy: SpikingPolicy) -> SpikingPolicy:
-    """Return a policy of the same kind that decides as a policy does now, and is not trained."""
+    """Return a frozen copy of a policy that makes the same decisions."""
+    # Its random first weights are overwritten, and training draws the same numbers.
     with torch.random.fork_rng():
         copy = type(policy)(**policy._get_constructor_parameters())
     copy.to(policy.device)
@@ -153,15 +142,9 @@ def twin_of(policy: SpikingPolicy) -> SpikingPolicy:
 
 
 class Shedding:
-    """Shedding of spikes of one model's policy.
+    """Shedding of spikes of one model's policy, which keeps the behaviour of a teacher.
 
-    Args:
-        model: Algorithm with a spiking policy that has learned.
-        parameters: How.
-        bound: Outer loop, which knows what the policy earned.
-        progress: Share of the training that is done.
-        teacher: Policy whose behaviour is kept, of the same action space; None for the model's own
-            as it is now.
+    The teacher is the present policy by default. ``progress`` is the done share of the training.
     """
 
     def __init__(
@@ -174,8 +157,8 @@ class Shedding:
     ) -> None:
         self._model, self._parameters = model, parameters
         self._policy = spiking_policy_of(model)
-        self._teacher = twin_of(self._policy if teacher is None else teacher)
-        self._visited = make_visited(model, self._teacher)
+        self.teacher = twin_of(self._policy if teacher is None else teacher)
+        self._visited = make_visited(model, self.teacher)
         self._weights = acting_parameters(self._policy)
         self._fan_outs: list[int] = []
         network = self._policy.acting_network()
@@ -183,63 +166,54 @@ class Shedding:
         self._orders = shuffled_orders(sizes, _SHUFFLE_SEED)
         self._optimiser = torch.optim.Adam(self._weights.values(), lr=parameters.learning_rate)
         self._good = self._policy.acting_state_dict()
-        self.played = Played(model.n_envs)
+        self.episodes = EpisodeReturns(model.n_envs)
         """Training episodes since the last verdict."""
         self.counters = Counters(progress)
         self.strength = StrengthControl(parameters.first_strength)
         self.bound = bound
-        self._last = 0.0, 0.0
+        self._last = 0.0, 0.0  # synaptic operations and divergence, for logs
 
     def update(self, progress: float, ahead: float) -> None:
-        """Make the updates that are due, and let returns move the bound.
-
-        Args:
-            progress: Share of the training that is done, 0 to 1.
-            ahead: What it will be at the next call: episodes until then judge these updates.
-        """
+        """Make the updates due until ``ahead``, the progress at the next call; move the bound."""
         if self.counters.updates == self._parameters.updates:
             self._log()
             return  # the weights are final, and their episodes are judged together
         self._visited.collect()
         if not self._fan_outs:
+            # States are known only now, after the first rollout.
             self._begin()
         if self.counters.updates == 0:
             if self._share(progress) < 0:
-                return  # what the frozen policy earns is not known well enough yet
-            self.bound = self.bound.compared_with(self.played.returns)
-            self.played.forget()
+                return  # episodes still measure the return of the frozen policy
+            self.bound = self.bound.compared_with(self.episodes.returns)
+            self.episodes.forget()
         self._judge(progress)
+        # Updates are spread evenly over the steps that are left.
         due = round(self._parameters.updates * min(1.0, self._share(ahead)))
         if self.counters.updates == 0 < due and self._parameters.signals == "own":
             self._fold()
         with torch.enable_grad():
             for _ in range(due - self.counters.updates):
                 self._step()
+        # Only episodes of the final weights judge the end.
         if due == self._parameters.updates:
-            self.played.forget()
+            self.episodes.forget()
         self._log()
 
     def finish(self) -> None:
-        """Take back the final weights if the episodes played with them earned less."""
+        """Restore the last good weights if the final weights earned less."""
         self._forget_old()
+        # Few episodes are left for the final weights.
         few = replace(self._parameters, episodes=max(2, min(5, self._parameters.episodes)))
-        if self._follows_returns and self.bound.judge(self.played.returns, few) == "lost":
+        if self._follows_returns and self.bound.judge(self.episodes.returns, few) == "lost":
             self._policy.load_acting_state_dict(self._good)
-
-    @property
-    def teacher(self) -> Any:
-        """Policy whose behaviour is kept."""
-        return self._teacher
 
     @property
     def _follows_returns(self) -> bool:
         return self._parameters.max_synops is None
 
     def _share(self, progress: float) -> float:
-        """Return what share of the updates is due at some progress of the training.
-
-        It is below 0 where the first is still to come, and 1 or more where the last was due.
-        """
+        """Return the share of updates due at a progress; below 0 before the first update."""
         left = 1.0 - self.counters.begun_at
         first = COMPARED if self._follows_returns and self.bound.is_followed else 0.0
         if left <= 0:
@@ -247,7 +221,7 @@ class Shedding:
         return ((progress - self.counters.begun_at) / left - first) / (1.0 - CHECKED - first)
 
     def _begin(self) -> None:
-        """Look at the network and at the scale of its behaviour for the first time."""
+        """Measure the first cost, and the scale of behaviour."""
         observations, behaviour = self._visited.sample(self._parameters.batch_size)
         self._set_fan_outs()
         if self._policy.rates_actions:
@@ -256,17 +230,19 @@ class Shedding:
             self._set_first_cost(self._policy.watched(observations)[1])
 
     def _set_first_cost(self, spikes: Sequence[Tensor]) -> None:
+        # A silent network costs 0, and later costs are divided by the first.
         self.counters.first_cost = max(float(self._cost(spikes)[0]), 1e-6)
 
     @torch.no_grad()
     def _fold(self) -> None:
-        """Fold neurons that fire at nearly every time step, as many as updates can make up for."""
-        # Drawn apart: a network without such neurons sheds as if none had been looked for.
+        """Fold as many neurons that fire at nearly every time step as updates can repair."""
+        # A forked generator, so that a network without such neurons sheds the same.
         with torch.random.fork_rng(devices=[]):
             sample = self._visited.sample(_FRESH)
         rates = [x.mean((0, 1)) for x in self._measure(*sample)[1]]
         before, network = self._policy.acting_state_dict(), self._policy.acting_network()
         head: Any = self._policy.acting_head() if network.head is None else network.head
+        # Only a linear readout can take over the constant output of a folded neuron.
         linear = isinstance(head, nn.Linear) and not network.decoder.takes_maximum
         gain = float(network.decoder.coefficients[0].sum())
         for least in FOLDED_RATES:
@@ -286,7 +262,7 @@ class Shedding:
         self._fan_outs = [x.fan_out for x in recording.layers if x.name != "input"]
 
     def _judge(self, progress: float) -> None:
-        """Move the bound by what the training episodes earned, and keep or take back weights."""
+        """Move the bound by the returns of training episodes, and keep or restore weights."""
         parameters = self._parameters
         self._forget_old()
         if not self._follows_returns:
@@ -297,10 +273,10 @@ class Shedding:
             above = self.bound.begin_above(reached, parameters)
             if above != self.bound:
                 self.bound, self.strength = above, StrengthControl(parameters.first_strength)
-        verdict = self.bound.judge(self.played.returns, parameters)
+        verdict = self.bound.judge(self.episodes.returns, parameters)
         if verdict == "unclear":
             return
-        self.played.forget()
+        self.episodes.forget()
         if verdict == "lost" and self._is_unsettled():
             return
         self.bound = self.bound.step(verdict, parameters, settling)
@@ -309,33 +285,28 @@ class Shedding:
         elif self.bound.losses > 1:
             # A tighter bound alone did not bring the return back.
             self._policy.load_acting_state_dict(self._good)
+            # Its moments are of the weights that were lost.
             self._optimiser.state.clear()
             self.strength = StrengthControl(parameters.first_strength)
 
     def _forget_old(self) -> None:
-        self.played.forget_old(max(_MOST_JUDGED, self._parameters.episodes))
+        self.episodes.forget_old(max(_MOST_JUDGED, self._parameters.episodes))
 
     def _is_unsettled(self) -> bool:
-        """Return whether behaviour in the latest states was beyond the bound.
-
-        Then the bound is not to blame for a loss: no update has seen these states yet.
-        """
+        """Return whether behaviour in the latest states was beyond the bound."""
+        # Then the bound is not to blame for a loss: no update has seen these states yet.
         sample = self._visited.sample(_FRESH, newest=True)
         with torch.no_grad():
             far, _ = self._measure(*sample)
         return float(far) > self.bound.bound
 
     def _measure(self, observations: Any, target: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return the divergence from the teacher in some states, and the spikes."""
+        """Return the mean divergence from the teacher in its worst states, and the spikes."""
         behaviour, spikes = self._policy.watched(observations)
         heat = self.counters.temperature
         far = divergence(self._policy.action_space, target / heat, behaviour / heat)
-        return self._worst(far), spikes
-
-    def _worst(self, far: Tensor) -> Tensor:
-        """Return the mean divergence in the states in which it is largest."""
         count = max(1, round(self._parameters.worst_share * len(far)))
-        return far.topk(count).values.mean()
+        return far.topk(count).values.mean(), spikes
 
     def _cost(self, spikes: Sequence[Tensor]) -> tuple[Tensor, float]:
         network = self._policy.acting_network()
@@ -351,13 +322,16 @@ class Shedding:
     def _step(self) -> None:
         """Make one update of the weights and of the cost's strength."""
         parameters = self._parameters
-        self._set_learning_rate()
+        done = self.counters.updates / parameters.updates
+        first, last = parameters.learning_rate, parameters.final_learning_rate
+        self._optimiser.param_groups[0]["lr"] = first + done * (last - first)
         far, spikes = self._measure(*self._visited.sample(parameters.batch_size))
         cost, synops = self._cost(spikes)
         self._last = synops, float(far.detach())
         bound = self.bound.bound
         limited, limit, sign = self._last[1], bound, 1
         if parameters.max_synops is not None:
+            # The limit is on operations: the strength grows beyond it.
             limited, limit, sign = synops, SYNOPS_MARGIN * parameters.max_synops, -1
         self.strength = self.strength.step(limited, limit, parameters.control_rate, sign)
         weight = self.strength.strength / self.counters.first_cost
@@ -369,20 +343,14 @@ class Shedding:
             prune(list(network.layers), share, spikes_enter=network.spikes_enter)
         self.counters.updates += 1
 
-    def _set_learning_rate(self) -> None:
-        done = self.counters.updates / self._parameters.updates
-        first, last = self._parameters.learning_rate, self._parameters.final_learning_rate
-        self._optimiser.param_groups[0]["lr"] = first + done * (last - first)
-
     def _set_gradients(self, far: Tensor, cost: Tensor) -> None:
         weights, signals = list(self._weights.values()), self._parameters.signals
         if signals not in REDIRECTED:
             gradients = _gradients(far + cost, weights)
         else:
             of_cost = dict(zip(self._weights, _gradients(cost, weights), strict=True))
-            told = redirect(of_cost, self._orders, signals).values()
-            pairs = zip(_gradients(far, weights), told, strict=True)
-            gradients = tuple(of_far + of_cost for of_far, of_cost in pairs)
+            redirected = redirect(of_cost, self._orders, signals).values()
+            gradients = tuple(map(torch.add, _gradients(far, weights), redirected))
         for weight, gradient in zip(weights, gradients, strict=True):
             weight.grad = gradient
 
@@ -397,37 +365,28 @@ class Shedding:
             self._model.logger.record(f"lean/{name}", value)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all that an interrupted shedding needs to go on, as arrays by name."""
-        found = prefixed("played", self.played.arrays())
-        for part, values in (
-            ("counters", self.counters),
-            ("strength", self.strength),
-            ("bound", self.bound),
-        ):
-            found |= {f"{part}.{name}": x for name, x in to_arrays(values).items()}
-        for prefix, tensors in (
+        """Return the state of a checkpoint, as arrays by name."""
+        arrays = prefixed("played", self.episodes.arrays())
+        for part in _NUMBERS:
+            arrays |= prefixed(part, to_arrays(getattr(self, part)))
+        for part, tensors in (
             ("good", self._good),
-            ("teacher", self._teacher.acting_state_dict()),
+            ("teacher", self.teacher.acting_state_dict()),
         ):
-            found |= {f"{prefix}.{name}": x.cpu().numpy() for name, x in tensors.items()}
+            arrays |= {f"{part}.{name}": x.cpu().numpy() for name, x in tensors.items()}
         for name, weight in self._weights.items():
             moments = self._optimiser.state.get(weight, {})
-            found |= {f"adam.{key}.{name}": x.cpu().numpy() for key, x in moments.items()}
-        return found | {f"visited.{name}": x for name, x in self._visited.arrays().items()}
+            arrays |= {f"adam.{key}.{name}": x.cpu().numpy() for key, x in moments.items()}
+        return arrays | prefixed("visited", self._visited.arrays())
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from what ``arrays`` returned.
-
-        Args:
-            arrays: Arrays by name.
-        """
-        owner = type(self).__name__
-        self.counters = from_arrays(self.counters, with_prefix("counters", arrays), owner)
-        self.strength = from_arrays(self.strength, with_prefix("strength", arrays), owner)
-        self.bound = from_arrays(self.bound, with_prefix("bound", arrays), owner)
-        self.played.load(with_prefix("played", arrays))
+        """Restore ``arrays``."""
+        for part in _NUMBERS:
+            numbers = with_prefix(part, arrays)
+            setattr(self, part, from_arrays(getattr(self, part), numbers, type(self).__name__))
+        self.episodes.load(with_prefix("played", arrays))
         self._good = _tensors(with_prefix("good", arrays))
-        self._teacher.load_acting_state_dict(_tensors(with_prefix("teacher", arrays)))
+        self.teacher.load_acting_state_dict(_tensors(with_prefix("teacher", arrays)))
         for name, weight in self._weights.items():
             if f"adam.{_ADAM[0]}.{name}" in arrays:
                 self._optimiser.state[weight] = {
@@ -438,14 +397,15 @@ class Shedding:
 
 
 def _gradients(loss: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Return the gradient by each of some weights, zero where a weight has no part in the loss."""
+    """Return the gradient of each weight, zero if it has no part in the loss."""
+    # Divergence and cost share the graph, which is retained for the second.
     return torch.autograd.grad(
         loss, weights, retain_graph=True, allow_unused=True, materialize_grads=True
     )
 
 
 def acting_parameters(policy: SpikingPolicy) -> dict[str, Tensor]:
-    """Return the parameters that a policy acts by, by name."""
+    """Return the trainable parameters of a policy's decisions, by name."""
     return {
         f"{prefix}.{name}": x
         for prefix, module in policy.acting_modules().items()
@@ -462,30 +422,29 @@ def _tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
 class LeanAlgorithm(BaseAlgorithm):
     """Mixin that ``lean`` puts before an algorithm.
 
-    Its ``train`` is the algorithm's until learning is over. From then on the environment steps
-    that are left show the states that the policy visits, and every update sheds spikes.
+    Until learning is over, ``train`` is that of the algorithm. Then every update sheds spikes, in
+    the states that the policy visits in the remaining environment steps.
     """
 
     stock: ClassVar[type[BaseAlgorithm]]
-    """The algorithm itself."""
+    """Algorithm without shedding."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.shedding: Shedding | None = None
         self.teacher: SpikingPolicy | None = None
-        """Policy whose behaviour is kept from the first update on; None for the own one when
-        learning is over."""
+        """Policy whose behaviour is kept from the first update on; None for the policy itself
+        when learning is over."""
         self.teacher_first_return: float | None = None
-        """Return from which gains are counted of a teacher as which the policy begins, so that its
-        first episodes tell what the teacher earns; None where it begins otherwise."""
+        """Return from which gains count if the policy starts as its teacher, so that its first
+        episodes measure the teacher's return; None if it does not."""
         self._sums = np.zeros((3, STRETCHES))  # of episodes, returns, and squares of returns
         super().__init__(*args, **kwargs)
 
     @property
     def lean_parameters(self) -> LeanParameters:
-        """How spikes are shed, as the policy's network says; the defaults if it does not."""
+        """Parameters of shedding in the policy's network, or the defaults."""
         regulation = spiking_policy_of(self).network.regulation
-        found = None if regulation is None else regulation.lean
-        return LeanParameters() if found is None else found
+        return (regulation and regulation.lean) or LeanParameters()
 
     def _setup_model(self) -> None:
         super()._setup_model()  # type: ignore[safe-super]
@@ -504,14 +463,7 @@ class LeanAlgorithm(BaseAlgorithm):
     ) -> Self:
         """Learn, as Stable-Baselines3 defines it, and shed spikes once learning is over.
 
-        Called again, it learns again; with ``reset_num_timesteps=False`` a shedding that has begun
-        goes on.
-
-        Args:
-            total_timesteps: Environment steps, of both.
-            callback: As in the algorithm.
-            *args: As in the algorithm.
-            **kwargs: As in the algorithm.
+        With ``reset_num_timesteps=False`` a shedding that has begun goes on.
         """
         super().learn(total_timesteps, callback, *args, **kwargs)  # type: ignore[safe-super]
         if self.shedding is not None:
@@ -532,7 +484,7 @@ class LeanAlgorithm(BaseAlgorithm):
         return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, *args, **kwargs)
 
     def train(self, *args: Any, **kwargs: Any) -> None:
-        """Update the policy: by the algorithm, or where learning is over by shedding spikes."""
+        """Update the policy by the algorithm, or by shedding spikes once learning is over."""
         progress = self._progress()
         if self.shedding is None and self._is_over(progress):
             self.shedding = self._begin_shedding(progress)
@@ -542,28 +494,20 @@ class LeanAlgorithm(BaseAlgorithm):
             self.shedding.update(progress, self._progress(self.rollout_steps))
 
     def collect_rollouts(self, *args: Any, **kwargs: Any) -> Any:
-        """Collect experience, as the algorithm does; without exploration while shedding.
-
-        What is judged is what is left in the end. Exploration may hide that the best actions lead
-        nowhere, and where its noise depends on the state (``use_sde``) it is a function of the very
-        spikes that are shed.
-        """
+        """Collect experience like the algorithm, without exploration while shedding."""
+        # Exploration may hide that the best actions lead nowhere, and the noise of ``use_sde``
+        # depends on the spikes that are shed.
         if self.shedding is None:
             return super().collect_rollouts(*args, **kwargs)  # type: ignore[misc]
-        with self._without_exploration():
-            if "action_noise" in kwargs:
-                kwargs["action_noise"] = None
-            return super().collect_rollouts(*args, **kwargs)  # type: ignore[misc]
-
-    @contextmanager
-    def _without_exploration(self) -> Iterator[None]:
         policy = spiking_policy_of(self)
         schedule = getattr(self, "exploration_schedule", None)
         policy.explores_nothing = True
         if schedule is not None:
-            self.exploration_rate, self.exploration_schedule = 0.0, _never
+            self.exploration_rate, self.exploration_schedule = 0.0, ConstantSchedule(0.0)
+        if "action_noise" in kwargs:
+            kwargs["action_noise"] = None
         try:
-            yield
+            return super().collect_rollouts(*args, **kwargs)  # type: ignore[misc]
         finally:
             policy.explores_nothing = False
             if schedule is not None:
@@ -576,20 +520,13 @@ class LeanAlgorithm(BaseAlgorithm):
         episode_start: Any = None,
         deterministic: bool = False,
     ) -> Any:
-        """Choose actions, as Stable-Baselines3 defines it.
-
-        Args:
-            observation: As in the algorithm.
-            state: As in the algorithm.
-            episode_start: As in the algorithm.
-            deterministic: As in the algorithm.
-        """
+        """Choose actions, as Stable-Baselines3 defines it."""
         if not deterministic and spiking_policy_of(self).explores_nothing:
             return spiking_policy_of(self).predict_by_torch(observation, state, episode_start, True)
         return super().predict(observation, state, episode_start, deterministic)
 
     def _is_over(self, progress: float) -> bool:
-        """Return whether there is nothing to learn, by returns or because another has learned."""
+        """Return whether learning is over, by returns or because there is a teacher."""
         taught = self.teacher is not None
         return taught or learning_is_over(mean_returns(self._sums), progress, self.lean_parameters)
 
@@ -598,7 +535,7 @@ class LeanAlgorithm(BaseAlgorithm):
         if self.teacher_first_return is not None:
             bound = unmeasured_bound(self.teacher_first_return, parameters)
         else:
-            # Nobody knows what a teacher earned, and a student that starts anew earns nothing yet.
+            # The return of a teacher is unknown, and a new student has none yet.
             known = np.zeros_like(self._sums) if self.teacher is not None else self._sums
             bound = begin_bound(known, parameters)
         return Shedding(self, parameters, bound, progress, self.teacher)
@@ -608,7 +545,7 @@ class LeanAlgorithm(BaseAlgorithm):
 
     @property
     def rollout_steps(self) -> int:
-        """Return the environment steps of a rollout, 0 where there are only steps."""
+        """Environment steps of a rollout, 0 for algorithms without rollouts."""
         buffer = getattr(self, "rollout_buffer", None)
         return 0 if buffer is None else buffer.buffer_size * buffer.n_envs
 
@@ -620,63 +557,51 @@ class LeanAlgorithm(BaseAlgorithm):
         if len(returns) > 0:
             self.remember_episodes(np.full_like(returns, self._progress()), returns)
         if self.shedding is not None:
-            self.shedding.played.step(infos)
+            self.shedding.episodes.step(infos)
 
     def remember_episodes(
         self, progress: NDArray[np.float64], returns: NDArray[np.float64]
     ) -> None:
-        """Count training episodes, by which it is found when learning is over.
-
-        Args:
-            progress: (E,) share of the training that was done when each ended, 0 to 1.
-            returns: (E,) sum of the rewards of each.
-        """
+        """Add training episodes: progress (E,) of the training at their end, and returns (E,)."""
         self._sums += sums_of_episodes(progress, returns)
 
     def state_tensors(self) -> dict[str, NDArray[Any]]:
-        """Return what is carried between updates beside the policy, as arrays by name."""
-        found = {"sums": self._sums.copy()}
+        """Return the state between updates beside the policy, as arrays by name."""
+        tensors = {"sums": self._sums.copy()}
         if self.shedding is not None:
-            found |= prefixed("shedding", self.shedding.arrays())
-        return found
+            tensors |= prefixed("shedding", self.shedding.arrays())
+        return tensors
 
     def load_state_tensors(self, tensors: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from what ``state_tensors`` returned.
-
-        Args:
-            tensors: Arrays by name; none for a training that another algorithm began.
-        """
+        """Restore ``state_tensors``, which are empty for a training begun without lean."""
         if "sums" in tensors:
+            # A copy, for tensors of a file are read-only.
             self._sums = np.array(tensors["sums"])
         shed = with_prefix("shedding", tensors)
         if shed:
+            # The progress is among the counters that are loaded next.
             self.shedding = self._begin_shedding(0.0)
             self.shedding.load(shed)
 
     def _excluded_save_params(self) -> list[str]:
-        # Where it is loaded, learning begins anew.
+        # Learning begins anew after loading.
         own = "shedding", "teacher", "teacher_first_return", "_sums"
         return [*super()._excluded_save_params(), *own]
-
-
-def _never(progress_remaining: float) -> float:
-    del progress_remaining
-    return 0.0
 
 
 @cache
 def lean(algorithm: type[BaseAlgorithm]) -> type[LeanAlgorithm]:
     """Return an algorithm that sheds spikes once learning is over.
 
-    It takes the arguments of the algorithm; how spikes are shed stands in the policy's network,
-    ``policy_kwargs={"network": {"regulation": {"lean": {...}}}}``, as ``LeanParameters``.
+    It takes the arguments of the algorithm. ``LeanParameters`` of the policy's network configure
+    it: ``policy_kwargs={"network": {"regulation": {"lean": {...}}}}``.
 
     Args:
-        algorithm: One of Stable-Baselines3, sb3-contrib or ``snn_gym.learners`` that learns by
-            gradients.
+        algorithm: Algorithm of Stable-Baselines3, sb3-contrib or ``snn_gym.learners`` that learns
+            by gradients.
 
     Raises:
-        ValueError: It learns without gradients.
+        ValueError: The algorithm learns without gradients.
 
     Example:
         >>> from snn_gym.learners import lean
@@ -694,5 +619,5 @@ def lean(algorithm: type[BaseAlgorithm]) -> type[LeanAlgorithm]:
 
 
 def stock(algorithm: type[BaseAlgorithm]) -> type[BaseAlgorithm]:
-    """Return the algorithm that ``lean`` was given, or itself."""
+    """Return the algorithm without ``lean``."""
     return algorithm.stock if issubclass(algorithm, LeanAlgorithm) else algorithm

@@ -1,4 +1,4 @@
-"""PPO and DQN with a state that lasts from one environment step to the next."""
+"""PPO and DQN with a state that is carried between environment steps."""
 
 from __future__ import annotations
 
@@ -32,7 +32,6 @@ from snn_gym.policies.stateful import (
     StatefulActorCriticPolicy,
     StatefulDQNPolicy,
     StatefulQNetwork,
-    reset_where,
 )
 from snn_gym.spiking.network import SpikingNetwork
 
@@ -41,22 +40,20 @@ from snn_gym.spiking.network import SpikingNetwork
 class StatefulPPO(SequenceLearner, PPO):
     """Proximal policy optimisation on whole sequences, for any network that carries a state.
 
-    Between environment steps the membranes (and the gated units of a twin) keep their state; an
-    episode starts from rest. Rollouts are stored with the state before every step, cut into
-    sequences, and replayed in one call of the network, with resets wherever episodes start, so that
-    nothing is padded. Gradients pass back through a sequence, or through ``bptt_steps`` of it.
+    Membranes (and the gated units of a twin) keep their state between environment steps; an episode
+    starts from rest. Rollouts are cut into sequences that begin with their stored state. One call
+    of the network replays a sequence and resets the state wherever an episode starts.
 
-    With ``credit="eprop"`` they do not pass through recurrent spikes, and all else is the same. Of
-    one recurrent layer that is e-prop (Bellec et al. 2020,
-    https://doi.org/10.1038/s41467-020-17236-y, equation 1), adaptive thresholds included:
-    what is left at each synapse is an eligibility trace, which can be followed forward in time
-    (``snn_gym.spiking.eligibility``), times the learning signal of its neuron. Other than there,
-    the trace passes the reset, as gradients do here, and a critic of gated units learns through
-    time; with several layers gradients also pass from layer to layer.
+    ``credit="eprop"`` stops gradients at recurrent spikes. For one recurrent layer that is e-prop
+    (Bellec et al. 2020, https://doi.org/10.1038/s41467-020-17236-y, equation 1), adaptive
+    thresholds included: the gradient of a synapse is its eligibility trace
+    (``snn_gym.spiking.eligibility``) times the learning signal of its neuron. Differences: the
+    trace passes the reset, a critic of gated units learns through time, and with several layers
+    gradients also pass between layers.
 
     Everything else is Stable-Baselines3's PPO (Schulman et al. 2017,
-    https://arxiv.org/abs/1707.06347): its ``train`` is used unchanged. Unlike sb3-contrib's
-    RecurrentPPO, a state is one flat array of any content, and minibatches hold whole sequences.
+    https://arxiv.org/abs/1707.06347). Unlike in sb3-contrib's RecurrentPPO, a state is one flat
+    array, and minibatches hold whole sequences.
 
     Args:
         policy: ``StatefulActorCriticPolicy``, or its name.
@@ -67,14 +64,12 @@ class StatefulPPO(SequenceLearner, PPO):
         sequence_length: Environment steps of a sequence, which divides ``n_steps``; None for whole
             rollouts.
         bptt_steps: Environment steps that a gradient passes back; None for whole sequences.
-        burn_in_steps: Environment steps before each sequence that bring its state up to date with
-            the present weights, without gradient; at most ``sequence_length``. The steps before a
-            rollout's first sequence are those of the rollout before; the rollout itself starts from
-            the states that they lead to, under the weights and the statistics of observations that
-            hold from then on.
+        burn_in_steps: Environment steps before each sequence, at most ``sequence_length``, that
+            update its state with the present weights, without gradient. Before the first sequence
+            they are the end of the last rollout, and the rollout starts from the updated states.
         credit: ``bptt``, or ``eprop`` for no gradient through recurrent spikes.
-        feedback: With e-prop, what carries the readout's error to spiking neurons: its own weights
-            (``symmetric``), or ``random`` ones that stay as they are.
+        feedback: With e-prop, the weights that carry the readout's error to spiking neurons: the
+            readout's (``symmetric``), or fixed ``random`` weights.
         **kwargs: Further arguments of PPO.
 
     Raises:
@@ -124,6 +119,7 @@ class StatefulPPO(SequenceLearner, PPO):
                 f"sequence_length={self.n_steps} or another divisor"
             )
         check_credit(self.credit, self.feedback)
+        # The policy makes the feedback weights, beside its readout.
         arguments = {**self.policy_kwargs, "random_feedback": self.feedback == "random"}
         with self._temporarily(
             n_steps=1, rollout_buffer_class=None, rollout_buffer_kwargs={}, policy_kwargs=arguments
@@ -163,17 +159,7 @@ class StatefulPPO(SequenceLearner, PPO):
         rollout_buffer: RolloutBuffer,
         n_rollout_steps: int,
     ) -> bool:
-        """Play a rollout, as in Stable-Baselines3, carrying the states.
-
-        Args:
-            env: Environments.
-            callback: Called at every step.
-            rollout_buffer: Filled.
-            n_rollout_steps: Environment steps of each copy.
-
-        Returns:
-            Whether to go on training.
-        """
+        """Play a rollout as Stable-Baselines3 does, with states; return whether to go on."""
         assert isinstance(rollout_buffer, SequenceRolloutBuffer)
         assert self._last_obs is not None, "No previous observation was provided"
         self.policy.set_training_mode(False)
@@ -182,7 +168,7 @@ class StatefulPPO(SequenceLearner, PPO):
             self.policy.reset_noise(env.num_envs)
         callback.on_rollout_start()
         burn_in = rollout_buffer.burn_in()
-        # As replay does it, so that what is replayed is what was played.
+        # The same burn-in as in replay, so that sequences replay from the played states.
         states = self.states(env.num_envs) if burn_in is None else self.policy.carry(burn_in)
         self._last_states = states
         for step in range(n_rollout_steps):
@@ -229,17 +215,13 @@ class StatefulPPO(SequenceLearner, PPO):
         self._last_states = states
         return True
 
-    def _starts(self) -> Tensor:
-        return torch.as_tensor(
-            np.asarray(self._last_episode_starts, dtype=np.bool_), device=self.device
-        )
-
     def _within_bounds(self, actions: NDArray[Any]) -> NDArray[Any]:
         if not isinstance(self.action_space, spaces.Box):
             return actions
         if self.policy.squash_output:
             unscaled: NDArray[Any] = self.policy.unscale_action(actions)
             return unscaled
+        # A Gaussian has no bounds; the buffer stores the action before clipping.
         clipped: NDArray[Any] = np.clip(actions, self.action_space.low, self.action_space.high)
         return clipped
 
@@ -250,8 +232,9 @@ class StatefulPPO(SequenceLearner, PPO):
         infos: list[dict[str, Any]],
         states: Tensor,
     ) -> None:
-        """Add the value of the last observation where an episode was cut by a limit."""
+        """Add the value of the last observation to the reward if a limit cut the episode."""
         # See https://github.com/DLR-RM/stable-baselines3/issues/633
+        # The value is of a step that would have continued the episode.
         going_on = torch.zeros(1, dtype=torch.bool, device=self.device)
         for index in np.flatnonzero(dones):
             info = infos[index]
@@ -266,34 +249,31 @@ class StatefulPPO(SequenceLearner, PPO):
 
 
 # ---- stateful dqn --------------------------------------------------------------------------------
-_FIXED = ("replay_buffer_class", "replay_buffer_kwargs", "optimize_memory_usage")
-
-
 class StatefulDQN(SequenceLearner, DQN):
     """Deep Q-learning on sequences, for any network that carries a state.
 
-    Between environment steps the membranes (and the gated units of a twin) keep their state; an
-    episode starts from rest. Sequences are replayed from the state that was carried into them, and
-    first steps bring that state up to date with the present weights, as in R2D2 (Kapturowski et al.
-    2019, https://openreview.net/forum?id=r1lyTjAqYX): online and target network each by its own
-    burn-in. Of R2D2 neither prioritised replay nor the rescaled value is here.
+    Membranes (and the gated units of a twin) keep their state between environment steps; an episode
+    starts from rest. Replayed sequences begin with their stored state, which online and target
+    network each update over the burn-in steps, as in R2D2 (Kapturowski et al. 2019,
+    https://openreview.net/forum?id=r1lyTjAqYX), but without its prioritised replay and rescaled
+    value.
 
-    A step t is learned from towards ``r_t + ... + gamma^n Q_target(s_{t+n}, a)``, where a is the
-    online network's best action (van Hasselt et al. 2016, https://arxiv.org/abs/1509.06461) and the
-    sum ends where the episode does. If the episode was cut within these n steps by a limit or a
-    reset, the step has no loss: what would have followed is not known.
+    The target of a step t is ``r_t + ... + gamma^n Q_target(s_{t+n}, a)``, where a is the online
+    network's best action (van Hasselt et al. 2016, https://arxiv.org/abs/1509.06461) and the sum
+    ends with the episode. If a limit or a reset cut the episode within these n steps, the step has
+    no loss.
 
-    No update is made before the replay buffer holds one whole sequence, whatever
-    ``learning_starts`` says. Epsilon-greedy exploration tosses a coin for each environment copy.
-    Everything else is Stable-Baselines3's DQN.
+    Updates begin when the replay buffer holds one whole sequence, even if ``learning_starts`` is
+    lower. Epsilon-greedy exploration draws for each environment copy separately. Everything else is
+    Stable-Baselines3's DQN.
 
     Args:
         policy: ``StatefulDQNPolicy``, or its name.
         env: Environment, its gymnasium id, or a ``VecEnv``.
         learning_rate: As in DQN.
         sequence_length: Environment steps of a sequence that are learned from.
-        burn_in_steps: Environment steps before them that bring the state up to date, without
-            gradient; at most ``sequence_length``.
+        burn_in_steps: Environment steps before each sequence, at most ``sequence_length``, that
+            update its state, without gradient.
         bptt_steps: Environment steps that a gradient passes back; None for whole sequences.
         double_q: Whether the online network chooses the action that the target network values;
             else the target network does both.
@@ -301,8 +281,8 @@ class StatefulDQN(SequenceLearner, DQN):
             from, a multiple of ``sequence_length``; ``n_steps`` is n above.
 
     Raises:
-        ValueError: The lengths do not fit each other or the buffer, observations are a Dict, or
-            another replay buffer is asked for.
+        ValueError: The lengths do not fit each other or the buffer, observations are a Dict, or a
+            replay buffer is given.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"StatefulDQNPolicy": StatefulDQNPolicy}
@@ -323,7 +303,7 @@ class StatefulDQN(SequenceLearner, DQN):
         double_q: bool = True,
         **kwargs: Any,
     ) -> None:
-        for name in _FIXED:
+        for name in ("replay_buffer_class", "replay_buffer_kwargs", "optimize_memory_usage"):
             if kwargs.get(name):
                 raise ValueError(
                     f"StatefulDQN replays from its own SequenceReplayBuffer, got {name}="
@@ -342,7 +322,14 @@ class StatefulDQN(SequenceLearner, DQN):
         )
 
     def _setup_model(self) -> None:
-        self._check()
+        self._check_lengths(self.sequence_length, self.batch_size)
+        if self.n_steps < 1:
+            raise ValueError(f"n_steps must be at least 1, got {self.n_steps}; 1 is plain DQN")
+        if isinstance(self.observation_space, spaces.Dict):
+            raise ValueError(
+                f"StatefulDQN takes no Dict observations, got {self.observation_space}; wrap the "
+                "environment in gymnasium.wrappers.FlattenObservation"
+            )
         with self._temporarily(buffer_size=self.n_envs, n_steps=1):
             super()._setup_model()
         self.replay_buffer = SequenceReplayBuffer(
@@ -358,16 +345,6 @@ class StatefulDQN(SequenceLearner, DQN):
             truncate_every=self.bptt_steps,
         )
 
-    def _check(self) -> None:
-        self._check_lengths(self.sequence_length, self.batch_size)
-        if self.n_steps < 1:
-            raise ValueError(f"n_steps must be at least 1, got {self.n_steps}; 1 is plain DQN")
-        if isinstance(self.observation_space, spaces.Dict):
-            raise ValueError(
-                f"StatefulDQN takes no Dict observations, got {self.observation_space}; wrap the "
-                "environment in gymnasium.wrappers.FlattenObservation"
-            )
-
     def _sample_action(
         self,
         learning_starts: int,
@@ -376,8 +353,7 @@ class StatefulDQN(SequenceLearner, DQN):
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Choose actions in a rollout, as Stable-Baselines3 does; all states advance."""
         del action_noise  # DQN has none
-        starts = torch.as_tensor(np.asarray(self._last_episode_starts, bool), device=self.device)
-        self._last_states = reset_where(starts, self.states(n_envs), self.policy.rest_state(1))
+        self._last_states = self._reset_states(n_envs)
         with torch.no_grad():
             obs = obs_as_tensor(self._last_obs, self.device)  # type: ignore[arg-type]
             q_values, self._next_states = self.q_net(obs, self._last_states)
@@ -387,9 +363,10 @@ class StatefulDQN(SequenceLearner, DQN):
         return actions, actions
 
     def _explore(self, greedy: NDArray[Any], rate: float) -> NDArray[Any]:
-        """Return actions () or (B,), each of them random at a rate, by a coin of its own."""
+        """Return actions () or (B,), each replaced by a random action at a rate."""
         actions = np.array(greedy)
         flat = actions.reshape(-1)  # a view
+        # From torch's generator, which Stable-Baselines3 seeds.
         coins = torch.rand(len(flat)).numpy() < rate
         flat[coins] = [self.action_space.sample() for _ in range(coins.sum())]
         return actions
@@ -401,10 +378,7 @@ class StatefulDQN(SequenceLearner, DQN):
         episode_start: NDArray[Any] | None = None,
         deterministic: bool = False,
     ) -> tuple[NDArray[Any], State | None]:
-        """Choose actions as the policy does, epsilon-greedily unless ``deterministic``.
-
-        The state always advances.
-        """
+        """Choose actions like the policy, epsilon-greedily unless ``deterministic``."""
         actions, carried = self.policy.predict(observation, state, episode_start, True)
         if not deterministic:
             actions = self._explore(actions, self.exploration_rate)
@@ -422,20 +396,16 @@ class StatefulDQN(SequenceLearner, DQN):
         """Store a step of every environment with the states before it."""
         assert isinstance(replay_buffer, SequenceReplayBuffer)
         assert self._last_states is not None  # set when the actions were chosen
-        starts = np.asarray(self._last_episode_starts, bool)
+        starts = np.asarray(self._last_episode_starts, np.bool_)
         replay_buffer.enter_step(self._last_states.cpu().numpy(), starts)
         super()._store_transition(replay_buffer, buffer_action, new_obs, reward, dones, infos)
         self._last_states = self._next_states
         self._last_episode_starts = dones
 
     def train(self, gradient_steps: int, batch_size: int = 32) -> None:
-        """Update the online network on replayed sequences.
-
-        Args:
-            gradient_steps: Updates.
-            batch_size: Environment steps to learn from in each, a multiple of ``sequence_length``.
-        """
+        """Update the online network on replayed sequences of ``batch_size`` steps in all."""
         assert isinstance(self.replay_buffer, SequenceReplayBuffer)
+        # learning_starts may be shorter than a sequence.
         if not self.replay_buffer.sequences:
             return
         self.policy.set_training_mode(True)
@@ -454,16 +424,18 @@ class StatefulDQN(SequenceLearner, DQN):
         self.logger.record("train/loss", np.mean(losses))
 
     def _loss(self, samples: SequenceSamples) -> Tensor:
-        """Return the mean Huber loss of the steps whose target is known; 0 if there is none."""
+        """Return the mean Huber loss of the steps with a known target, 0 without any."""
         q_values = self.q_net.sequence(samples.sequences)
         with torch.no_grad():
             target_values = self.q_net_target.sequence(samples.sequences)
+            # Double Q-learning: one network chooses, the other values.
             chooser = q_values if self.double_q else target_values
             best = chooser.argmax(dim=2, keepdim=True)
             bootstrap = target_values.gather(2, best).squeeze(2)
             targets, known = n_step_targets(samples, bootstrap, self.gamma, self.n_steps)
         present = q_values[: len(samples.actions)].gather(2, samples.actions.long()).squeeze(2)
         losses = functional.smooth_l1_loss(present, targets, reduction="none")
+        # Unknown targets have no part in the mean.
         return torch.where(known, losses, 0.0).sum() / known.sum().clamp(min=1)
 
     def _excluded_save_params(self) -> list[str]:
@@ -473,24 +445,17 @@ class StatefulDQN(SequenceLearner, DQN):
 def n_step_targets(
     samples: SequenceSamples, bootstrap: Tensor, gamma: float, n_steps: int
 ) -> tuple[Tensor, Tensor]:
-    """Return what Q-values shall become, and where that is known.
+    """Return targets (L, B) of Q-values, and whether each is known: no cut within n steps.
 
-    Args:
-        samples: B sequences of L steps to learn from.
-        bootstrap: (L + n, B) float32, estimated value of each step's observation.
-        gamma: Discount of a reward one environment step later.
-        n_steps: Rewards n summed before an estimate is added.
-
-    Returns:
-        Targets (L, B) float32; and (L, B), bool: the episode was not cut within n steps.
+    ``bootstrap`` (L + n, B) are the estimated values of each step's observation.
     """
     length = len(samples.actions)
     targets = torch.zeros_like(bootstrap[:length])
-    lasts = torch.ones_like(targets, dtype=torch.bool)
-    known = lasts.clone()
+    running = torch.ones_like(targets, dtype=torch.bool)
+    known = running.clone()
     for step in range(n_steps):
         rows = slice(step, step + length)
-        targets = targets + gamma**step * torch.where(lasts, samples.rewards[rows], 0.0)
-        known &= ~(lasts & samples.truncated[rows])
-        lasts = lasts & ~samples.terminated[rows]
-    return targets + gamma**n_steps * torch.where(lasts, bootstrap[n_steps:], 0.0), known
+        targets = targets + gamma**step * torch.where(running, samples.rewards[rows], 0.0)
+        known &= ~(running & samples.truncated[rows])
+        running = running & ~samples.terminated[rows]
+    return targets + gamma**n_steps * torch.where(running, bootstrap[n_steps:], 0.0), known

@@ -1,4 +1,4 @@
-"""``SynapseAgents``: every synapse of a spiking network is an agent that moves its own weight."""
+"""Reinforcement learning in which every synapse is an agent that moves its weight."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym._base.storage import from_arrays, to_arrays
+from snn_gym._base.storage import from_arrays, prefixed, to_arrays, with_prefix
 from snn_gym.envs.synapses.features import SynapseFeatures
 from snn_gym.envs.synapses.jobs import Judgement, Probe
 from snn_gym.envs.synapses.local_measures import LOCAL_MEASURES, LocalDynamics
@@ -26,23 +26,18 @@ from snn_gym.envs.synapses.world import MovingNetworks, SynapseLoop
 from snn_gym.learners.base import GradientFreeAlgorithm
 from snn_gym.learners.settings import LearnerName, SynapseAgentsSettings
 
-_RULE = "rule."
 _ELIGIBILITY = LOCAL_MEASURES.index("eligibility")
 
 
 @dataclass
 class SynapseMemory(MovingNetworks):
-    """State of ``SynapseAgents`` beside that of its rule: one network, judged so far.
-
-    Its score is NaN where it is to be judged anew.
-    """
+    """State of ``SynapseAgents`` beside that of its rule; a score of NaN means not judged yet."""
 
     permutation: NDArray[np.int64]
-    """(W,), the synapse whose dynamics each one sees where they are shuffled."""
+    """(W,), index of the synapse whose dynamics each synapse sees if they are shuffled."""
     best: float = -np.inf
-    """Highest score so far."""
     failures: int = 0
-    """Moves without an improvement since the last one."""
+    """Moves since the last improvement."""
 
 
 class SynapseAgents(GradientFreeAlgorithm):
@@ -54,28 +49,27 @@ class SynapseAgents(GradientFreeAlgorithm):
     learning (Bhargava, Rezaei and Lankarany 2022, https://arxiv.org/abs/2105.14383), with the
     state designs of the founding paper (Zheng et al. 2026,
     https://www.mdpi.com/2313-7673/11/1/47) as far as they are public: masks of past moves and
-    rewards, weight, and place in the network. Differences from the former: spiking networks,
-    old and new weights always on the same episodes, bounded weights, moves that may be taken back,
-    and whole-network exploration after failures.
+    rewards, weight, and place in the network. Differences from Bhargava et al.: spiking networks,
+    old and new weights on the same episodes, bounded weights, moves that may be taken back, and
+    whole-network exploration after failures.
 
-    With ``dynamics`` among the features, every synapse also sees local measures of the episodes
-    that its network just played (``snn_gym.envs.synapses.local_measures``), and ``shuffled``
-    gives them to other synapses: same numbers, wrong addressees, the control to beat. With a
-    ``plasticity_rule`` it also sees what that rule of plasticity makes of those episodes.
+    With ``dynamics`` among the features, every synapse also sees local measures of the last
+    episodes (``snn_gym.envs.synapses.local_measures``). ``shuffled`` gives them to other synapses,
+    as a control. With a ``plasticity_rule``, synapses also see the rule's eligibility.
 
-    The policy holds the network of the best mean return on its probe so far (the latest of equal
-    ones); where moves that made it worse are taken back, that is the present network.
+    The policy holds the latest network with the best mean return on its episodes so far. If worse
+    moves are taken back, that is the present network.
 
     Raises:
-        ValueError: A hyper-parameter is out of range, the spaces are not supported, or dynamics
-            are to be seen where no batched task lets one see them.
+        ValueError: A hyper-parameter is out of range, the spaces are not supported, or a task that
+            is not batched cannot show dynamics.
     """
 
     settings_class = SynapseAgentsSettings
     settings: SynapseAgentsSettings
     memory: SynapseMemory
     rule: SynapseRule
-    """Rule of the synapses, with its learned state."""
+    """Learning rule of the synapses, with its learned state."""
 
     @property
     def rule_memory(self) -> dict[str, NDArray[Any]]:
@@ -83,40 +77,35 @@ class SynapseAgents(GradientFreeAlgorithm):
         return to_arrays(self.rule.memory)
 
     def load_rule(self, memory: Mapping[str, NDArray[Any]]) -> None:
-        """Start from what other synapses have learned, as ``rule_memory`` gives it.
+        """Start from the ``rule_memory`` of another model.
 
         Raises:
-            ValueError: It is that of another kind of learner or of other features.
+            ValueError: The learner or the features differ.
         """
         load_memory(self.rule, memory)
 
     @property
     def sees_dynamics(self) -> bool:
-        """Whether local dynamics are measured: as a feature, or for the local reward."""
-        seen = self.settings.features
-        return not set(MEASURED).isdisjoint(seen) or self.settings.reward == "local"
+        """Whether local dynamics are measured, as a feature or for the local reward."""
+        measured = not set(MEASURED).isdisjoint(self.settings.features)
+        return measured or self.settings.reward == "local"
 
     @property
     def seen_rule(self) -> PlasticityRule | None:
-        """Rule of plasticity whose eligibility synapses see; None for none."""
+        """Rule of plasticity whose eligibility synapses see, or None."""
         name = self.settings.plasticity_rule
         return None if name is None else RULES[name]
 
     def state_tensors(self) -> dict[str, NDArray[Any]]:
-        """Return what is carried between iterations, what the rule has learned included."""
-        rule = {f"{_RULE}{name}": array for name, array in self.rule_memory.items()}
-        return {**to_arrays(self.memory), **rule}
+        """Return the state between iterations, with the learned state of the rule."""
+        return {**to_arrays(self.memory), **prefixed("rule", self.rule_memory)}
 
     def load_state_tensors(self, tensors: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from what ``state_tensors`` returned.
-
-        Raises:
-            ValueError: The names are not this learner's.
-        """
-        own = {k: v for k, v in tensors.items() if not k.startswith(_RULE)}
-        rule = {k.removeprefix(_RULE): v for k, v in tensors.items() if k.startswith(_RULE)}
+        """Restore the state of ``state_tensors``; raise ValueError if names do not fit."""
+        own = {name: x for name, x in tensors.items() if not name.startswith("rule.")}
         memory = from_arrays(self.memory, own, type(self).__name__)
-        load_memory(self.rule, rule)
+        # After the check of the other names, so that nothing is half restored.
+        load_memory(self.rule, with_prefix("rule", tensors))
         self.memory = memory
 
     def _setup_model(self) -> None:
@@ -124,25 +113,19 @@ class SynapseAgents(GradientFreeAlgorithm):
         super()._setup_model()
         settings = self.settings
         self.features = SynapseFeatures(
-            settings.features,
-            self.population.synapses,
-            settings.weight_limit,
-            settings.history,
+            settings.features, self.population.synapses, settings.weight_limit, settings.history
         )
+        # A loaded model has the rule that it has learned.
         if not is_loaded:
-            self.rule = make_rule(
-                settings.learner,
-                self.features.names,
-                settings.learning_rate,
-                settings.gamma,
-                self.rng,
-            )
+            names, rate, discount = self.features.names, settings.learning_rate, settings.gamma
+            self.rule = make_rule(settings.learner, names, rate, discount, self.rng)
 
     def _first_memory(self) -> SynapseMemory:
         count, settings = self.population.parameter_count, self.settings
         fresh = MovingNetworks.empty(
             1, count, settings.probe_episodes, settings.history, self.seen_rule
         )
+        # Drawn apart, so that shuffled and plain runs begin with the same weights.
         permutation = np.random.default_rng(self.seed).permutation(count)
         return SynapseMemory(**vars(fresh), permutation=permutation)
 
@@ -156,12 +139,14 @@ class SynapseAgents(GradientFreeAlgorithm):
         settings, memory, loop = self.settings, self.memory, self._loop
         self._judge_present(loop)
         features = loop.observe()[0]
+        # The more failures in a row, the likelier a random move of the whole network.
         restless = 1.0 - (1.0 + memory.failures) ** -settings.restlessness
         if self.rng.random() < restless:
             noise = self.rng.standard_normal(memory.weights.shape)
             self._move(loop, settings.restless_step_size * noise)
             return
         moves = self.rule.act(features, settings.exploration, self.rng)
+        # Copied before the move, whose judgement measures dynamics anew.
         eligibility = loop.seen_dynamics[0, :, _ELIGIBILITY].copy()
         gain = self._move(loop, settings.step_size * moves[np.newaxis])
         reward = 1.0 if gain > 0 else -1.0
@@ -173,11 +158,11 @@ class SynapseAgents(GradientFreeAlgorithm):
             self.rule.learn(features, moves, rewards, loop.observe()[0])
 
     def _judge_present(self, loop: SynapseLoop) -> None:
-        """Make sure that the present weights have a score on the episodes of this iteration."""
+        """Judge the present weights if they have no score on the episodes of this iteration."""
         memory, renewal = self.memory, self.settings.probe_renewal
         is_first = memory.best == -np.inf
         if is_first:
-            memory.weights[0] = self.weights  # which may have been set or loaded meanwhile
+            memory.weights[0] = self.weights  # may have been set or loaded meanwhile
         if renewal == "always" or np.isnan(memory.scores[0]):
             if renewal != "never" or is_first:
                 memory.probes[0] = self.probe_seeds()
@@ -186,7 +171,7 @@ class SynapseAgents(GradientFreeAlgorithm):
                 memory.best = float(memory.scores[0])
 
     def _move(self, loop: SynapseLoop, steps: NDArray[np.floating]) -> float:
-        """Move the weights, deploy them where that is due, and return by how much they gained."""
+        """Move the weights, deploy them if they are the best, and return the gain in return."""
         memory, takes_back = self.memory, self.settings.moves_kept == "improving"
         gain = float(loop.move(steps, takes_back=takes_back)[0])
         memory.failures = 0 if gain > 0 else memory.failures + 1
@@ -200,7 +185,7 @@ class SynapseAgents(GradientFreeAlgorithm):
         return gain
 
     def _judge_networks(self, weights: NDArray[np.float32], probes: Probe) -> Judgement:
-        """Judge networks (P, W), all on the episodes of the first one."""
+        """Judge networks (P, W), all on the episodes of the first network."""
         observer: LocalDynamics | None = None
         if self.sees_dynamics:
             observer = LocalDynamics(self.population, weights, probes.shape[1], rule=self.seen_rule)
@@ -219,15 +204,7 @@ def make_rule(
     discount: float,
     rng: np.random.Generator,
 ) -> SynapseRule:
-    """Return a fresh learning rule.
-
-    Args:
-        learner: As in ``SynapseAgents``.
-        names: Names of the features that synapses observe.
-        rate: Learning rate.
-        discount: Discount γ of the synapses' future rewards.
-        rng: Source of the first weights of a rule that is a network.
-    """
+    """Return a fresh learning rule of synapses that observe features by their names."""
     if learner == "q_network":
         return QNetworkRule(tuple(names), rate, discount, rng)
     if learner == "policy_gradient":

@@ -1,7 +1,5 @@
 """The rule of ``LocalActorCritic`` written out synapse by synapse, in float64 and plain Python."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

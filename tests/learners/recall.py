@@ -1,7 +1,5 @@
 """A task that can be solved with memory alone: say what was shown at the start."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import gymnasium as gym
@@ -18,22 +16,22 @@ class Recall(gym.Env[np.ndarray[Any, Any], np.int64]):
         delay: Steps between showing and asking.
     """
 
-    def __init__(self, delay: int = 3) -> None:
+    def __init__(self, delay=3):
         self.observation_space = gym.spaces.Box(0.0, 1.0, (3,), np.float32)
         self.action_space = gym.spaces.Discrete(2)
         self.delay = delay
 
-    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+    def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
         self.cue, self.time = int(self.np_random.integers(2)), 0
         return self._see(), {}
 
-    def step(self, action: Any) -> Any:
+    def step(self, action):
         asked = self.time == self.delay + 1
         self.time += 1
         return self._see(), float(asked and action == self.cue), asked, False, {}
 
-    def _see(self) -> np.ndarray[Any, Any]:
+    def _see(self):
         shown = self.time == 0
         asked = self.time == self.delay + 1
         return np.array([shown and self.cue == 0, shown and self.cue == 1, asked], np.float32)

@@ -1,7 +1,5 @@
 """A judge that answers by a function of the weights and keeps what it was asked."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from snn_gym.envs.rollout import Rollouts

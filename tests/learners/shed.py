@@ -1,10 +1,7 @@
 """Small models that shed spikes on the identity task, for every algorithm."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,77 +9,69 @@ from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
 
 from snn_gym.learners import lean
-from snn_gym.learners.shedding import LeanAlgorithm, Shedding
+from snn_gym.learners.shedding import LeanAlgorithm
 from snn_gym.spiking.bookkeeping import full_state
 from tests.policies.identity import EVERY, SMALL, Identity
 
 # TRPO has PPO's policy and its buffer.
 NAMES = [name for name in EVERY if name != "TRPO"]
-QUICK: dict[str, Any] = {
+QUICK = {
     "latest_start": 0.6, "patience": 0.5, "updates": 200, "batch_size": 64, "learning_rate": 0.01,
     "final_learning_rate": 0.001, "control_rate": 0.1, "widening": 1.0,
 }  # fmt: skip
 """Settings of shedding with which it takes seconds."""
-SETTLED: dict[str, dict[str, Any]] = {
-    name: {"updates": 400, "control_rate": 0.05} for name in ("DQN", "StatefulDQN")
-}
-"""What those need for the strength to come to rest: gaps of values vary more than policies."""
-FAST: dict[str, dict[str, Any]] = {
+SETTLED = {name: {"updates": 400, "control_rate": 0.05} for name in ("DQN", "StatefulDQN")}
+"""Settings for gaps of values, which vary more than policies."""
+FAST = {
     "StatefulPPO": {"learning_rate": 3e-3, "n_epochs": 4},
     "StatefulDQN": {
         "learning_rate": 3e-3, "exploration_fraction": 0.3, "target_update_interval": 50,
     },
 }  # fmt: skip
-"""What those that are tested elsewhere need to learn the identity task fast."""
+"""Arguments to learn the identity task fast."""
 
 
-def quick(name: str) -> dict[str, Any]:
+def quick(name):
     """Return settings of shedding with which an algorithm takes seconds."""
     return {**QUICK, **SETTLED.get(name, {})}
 
 
-def make_shedding(
-    name: str, action: str | None = None, seed: int = 0, env: Any = None, **settings: Any
-) -> LeanAlgorithm:
+def make_shedding(name, action=None, seed=0, env=None, **settings):
     """Return an algorithm that is yet to learn."""
     case = EVERY[name]
     network = replace(SMALL, regulation={"lean": {**quick(name), **settings}})
-    model: LeanAlgorithm = lean(case.algorithm)(
+    return lean(case.algorithm)(
         case.policy, env or Identity(action=action or case.actions[0]), seed=seed, device="cpu",
         policy_kwargs={"network": network, **case.policy_kwargs},
         **{"gamma": 0.0, **case.arguments, **FAST.get(name, {})},
     )  # fmt: skip
-    return model
 
 
-def steps_of(name: str) -> int:
+def steps_of(name):
     """Return environment steps in which the algorithm learns and sheds."""
     return 2 * EVERY[name].steps or 1600
 
 
 @dataclass
 class Shed:
-    """A model that has shed, and what was seen on the way."""
+    """A model that has shed, with records of its training."""
 
     model: LeanAlgorithm
     calls: int = 0
-    """Of the callback."""
     frozen: dict[str, Tensor] = field(default_factory=dict)
     """State of the policy at the first step after learning was over."""
 
     @property
-    def shedding(self) -> Any:
-        """What shed, which there is."""
-        assert self.model.shedding is not None
+    def shedding(self):
         return self.model.shedding
 
 
 class _Watch(BaseCallback):
-    def __init__(self, seen: Shed) -> None:
+    def __init__(self, seen):
         super().__init__()
         self._seen = seen
 
-    def _on_step(self) -> bool:
+    def _on_step(self):
         self._seen.calls += 1
         model = self._seen.model
         if model.shedding is not None and not self._seen.frozen:
@@ -92,14 +81,14 @@ class _Watch(BaseCallback):
 
 
 @cache
-def shed(name: str, action: str | None = None, **settings: Any) -> Shed:
+def shed(name, action=None, **settings):
     """Train a model until it has shed; trained once, so leave it as it is."""
     seen = Shed(make_shedding(name, action, **settings))
     seen.model.learn(steps_of(name), callback=_Watch(seen))
     return seen
 
 
-def synops(policy: Any, observations: Any) -> float:
+def synops(policy, observations):
     """Return the synaptic operations of hidden spikes in a decision, counted in a recording."""
     layers = policy.record(observations).layers
     return sum(
@@ -109,20 +98,20 @@ def synops(policy: Any, observations: Any) -> float:
     )
 
 
-def distance(first: dict[str, Tensor], second: dict[str, Tensor]) -> float:
+def distance(first, second):
     """Return the largest difference of tensors by name."""
     assert first.keys() == second.keys()
     return max(float((x.double() - second[name].double()).abs().max()) for name, x in first.items())
 
 
-def copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
+def copied(state):
     """Return copies of tensors by name."""
     return {name: torch.clone(x) for name, x in state.items()}
 
 
-def earned(shedding: Shedding, returns: list[float]) -> None:
-    """Make a shedding believe that its only environment has played episodes."""
-    shedding.played.load(
+def earned(shedding, returns):
+    """Set the returns of the only environment of a shedding."""
+    shedding.episodes.load(
         {
             "returns": np.array(returns, np.float64),
             "counts": np.array([len(returns)]),
@@ -133,17 +122,16 @@ def earned(shedding: Shedding, returns: list[float]) -> None:
 
 
 # One update, so that nothing has moved far.
-ONCE: dict[str, Any] = {"latest_start": 0.5, "updates": 1, "batch_size": 32}
+ONCE = {"latest_start": 0.5, "updates": 1, "batch_size": 32}
 
 
-def begun(name: str = "PPO", **settings: Any) -> tuple[LeanAlgorithm, Shedding]:
+def begun(name="PPO", **settings):
     """Return a model that has begun to shed."""
     model = make_shedding(name, **{**ONCE, **settings}).learn(192)
-    assert model.shedding is not None
     return model, model.shedding
 
 
-def put(shedding: Any, value: float) -> None:
+def put(shedding, value):
     """Set all weights to a value."""
     with torch.no_grad():
         for x in shedding._weights.values():

@@ -1,4 +1,4 @@
-"""The contract of every learner without gradients."""
+"""Stable-Baselines3's API of learners without gradients and by local rules."""
 
 import csv
 
@@ -8,19 +8,22 @@ import pytest
 from stable_baselines3.common.callbacks import BaseCallback, StopTrainingOnMaxEpisodes
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import configure
+from stable_baselines3.dqn import MlpPolicy
 
-from snn_gym import evaluate, load_agent, save_agent
+from snn_gym import evaluate, learners, load_agent, save_agent
+from snn_gym.spiking import NetworkConfig
 from snn_gym.zoo.identity import extract_settings
-from tests.learners.cases import CASES, SMALL, make
+from tests.learners.cases import CASES, EVERY, SMALL, make
 from tests.learners.toy_envs import Steady
 
-pytestmark = pytest.mark.parametrize("name", CASES)
-
 STEPS = 600
+LIMITS = ([0, 0], [1, 1])
+gradient_free = pytest.mark.parametrize("name", CASES)
+every = pytest.mark.parametrize("name", EVERY)
 
 
 class Witness(BaseCallback):
-    """Keep what a learner tells its callbacks."""
+    """Record the calls of a learner and its episodes."""
 
     def __init__(self, stop_after=None):
         super().__init__()
@@ -30,28 +33,36 @@ class Witness(BaseCallback):
         self.calls.append("training_start")
 
     def _on_rollout_start(self):
-        self.calls.append("rollout_start")
+        self.calls.append("start")
 
     def _on_step(self):
         self.calls.append("step")
-        self.episodes += [info["episode"] for info in self.locals["infos"]]
-        assert len(self.locals["dones"]) == len(self.locals["infos"])
-        assert len(self.locals["new_obs"]) >= len(self.locals["infos"])
-        assert self.num_timesteps == sum(x["l"] for x in self.episodes)
+        infos = self.locals["infos"]
+        self.episodes += [info["episode"] for info in infos if "episode" in info]
+        assert len(self.locals["new_obs"]) >= len(infos) == len(self.locals["dones"])
         return self.stop_after is None or self.calls.count("step") < self.stop_after
 
     def _on_rollout_end(self):
-        self.calls.append("rollout_end")
+        self.calls.append("end")
 
     def _on_training_end(self):
         self.calls.append("training_end")
+
+
+def make_env():
+    return make_vec_env("CartPole-v1", seed=0)
+
+
+def weights(model):
+    return model.policy.parameters_to_vector()
 
 
 def observations(count=20):
     return np.random.default_rng(0).normal(0, 1, (count, 4)).astype(np.float32)
 
 
-def test_every_episode_that_judges_weights_is_counted_and_shown(name):
+@gradient_free
+def test_callbacks_see_every_episode_in_stable_baselines3s_order(name):
     model, witness = make(name), Witness()
     assert model.learn(STEPS, callback=witness) is model
     assert model.num_timesteps == sum(x["l"] for x in witness.episodes) >= STEPS
@@ -60,19 +71,15 @@ def test_every_episode_that_judges_weights_is_counted_and_shown(name):
     assert all(x["r"] == x["l"] and x["t"] >= 0 for x in witness.episodes)
     last = extract_settings(model).episodes_per_iteration
     assert sum(x["l"] for x in witness.episodes[:-last]) < STEPS
-
-
-def test_callbacks_are_called_in_stable_baselines3s_order(name):
-    witness = Witness()
-    make(name).learn(STEPS, callback=witness)
     first, *middle, last = witness.calls
     assert (first, last) == ("training_start", "training_end")
-    iterations = " ".join(middle).split("rollout_end")
+    iterations = " ".join(middle).split("end")
     assert iterations.pop() == ""
-    assert {x.strip() for x in iterations} <= {"rollout_start step", "rollout_start step step"}
+    assert {x.strip() for x in iterations} <= {"start step", "start step step"}
 
 
-def test_a_callback_stops_it(name):
+@gradient_free
+def test_a_callback_stops_training(name):
     witness = Witness(stop_after=2)
     make(name).learn(10**9, callback=witness)
     assert witness.calls.count("step") <= 3  # an iteration is finished
@@ -80,7 +87,8 @@ def test_a_callback_stops_it(name):
     assert 30 <= model.num_episodes < 60
 
 
-def test_it_logs_as_stable_baselines3_does(name, tmp_path):
+@every
+def test_logs_are_those_of_stable_baselines3(name, tmp_path):
     model = make(name)
     model.set_logger(configure(str(tmp_path), ["csv"]))
     model.learn(STEPS, log_interval=1)
@@ -94,39 +102,38 @@ def test_it_logs_as_stable_baselines3_does(name, tmp_path):
     assert float(last["time/fps"]) > 0
 
 
-def test_a_run_for_tensorboard_is_called_as_asked_or_after_the_learner(name, tmp_path):
+@every
+def test_the_tensorboard_folder_has_the_given_name_or_the_learners(name, tmp_path):
     model = make(name, tensorboard_log=str(tmp_path))
     model.learn(1)
     model.learn(1, tb_log_name="mine")
     assert sorted(folder.name for folder in tmp_path.iterdir()) == sorted([f"{name}_1", "mine_1"])
 
 
-def test_a_progress_bar_is_shown_only_where_asked_for(name, monkeypatch):
-    shown = []
-
+def test_the_progress_bar_counts_environment_steps(monkeypatch):
     class Bar(BaseCallback):
-        def _on_training_start(self):
-            shown.append(self.model)
-
         def _on_step(self):
+            shown.append(self.locals["rollouts"].steps)
             return True
 
     monkeypatch.setattr("snn_gym.learners.base._ProgressBar", Bar)
-    model = make(name)
+    model, shown = make("AcceptReject"), []
     model.learn(1)
     assert shown == []
     model.learn(1, progress_bar=True)
-    assert shown == [model]
+    assert sum(shown) == model.num_timesteps
 
 
-def test_a_seed_decides_everything(name):
-    first, same, other = (make(name, seed=seed).learn(STEPS) for seed in (3, 3, 4))
-    assert np.array_equal(first.weights, same.weights)
+@every
+def test_training_is_reproducible_by_its_seed(name):
+    first, same, other = (make(name, make_env(), seed=seed).learn(STEPS) for seed in (3, 3, 4))
+    assert np.array_equal(weights(first), weights(same))
     assert first.num_timesteps == same.num_timesteps
-    assert not np.array_equal(first.weights, other.weights)
+    assert not np.array_equal(weights(first), weights(other))
 
 
-def test_a_zip_goes_on_where_it_stopped(name, tmp_path):
+@gradient_free
+def test_a_zip_continues_training(name, tmp_path):
     model = make(name).learn(STEPS)
     model.save(tmp_path / "model.zip")
     loaded = type(model).load(tmp_path / "model.zip", env=make_vec_env("CartPole-v1"))
@@ -136,15 +143,16 @@ def test_a_zip_goes_on_where_it_stopped(name, tmp_path):
     assert np.array_equal(loaded.weights, model.weights)
     assert loaded.num_timesteps == model.num_timesteps >= 2 * STEPS
     without_env = type(model).load(tmp_path / "model.zip")
-    kept = without_env.predict(observations())[0]
+    actions = without_env.predict(observations())[0]
     assert without_env.num_timesteps < model.num_timesteps
     with pytest.raises(ValueError, match=r"call set_env\(env\) first"):
         without_env.judge(without_env.weights[None])
     without_env.set_env(make_vec_env("CartPole-v1"))
-    assert np.array_equal(without_env.predict(observations())[0], kept)
+    assert np.array_equal(without_env.predict(observations())[0], actions)
     assert without_env.judge(without_env.weights[None]).steps > 0
 
 
+@every
 def test_a_saved_agent_acts_the_same(name, tmp_path):
     model = make(name, observation_limits=([-3] * 4, [3] * 4)).learn(STEPS)
     save_agent(model, tmp_path)
@@ -152,11 +160,13 @@ def test_a_saved_agent_acts_the_same(name, tmp_path):
     assert type(loaded) is type(model)
     assert extract_settings(loaded) == extract_settings(model)
     assert loaded.observation_limits == ((-3.0,) * 4, (3.0,) * 4)
-    assert np.array_equal(loaded.predict(observations())[0], model.predict(observations())[0])
+    actions = (x.predict(observations(), deterministic=True)[0] for x in (model, loaded))
+    assert np.array_equal(*actions)
     assert loaded.learn(STEPS, reset_num_timesteps=False).num_timesteps >= 2 * STEPS
 
 
-def test_its_state_is_tensors_of_fixed_names(name):
+@every
+def test_state_tensors_have_fixed_names(name):
     model = make(name).learn(STEPS)
     state = model.state_tensors()
     fresh = make(name, seed=1)
@@ -168,13 +178,15 @@ def test_its_state_is_tensors_of_fixed_names(name):
         fresh.load_state_tensors({"something": np.zeros(1)})
 
 
-def test_it_learns_cartpole(name):
+@gradient_free
+def test_cartpole_is_learned(name):
     # A random network balances the pole for 9 to 60 steps.
     model = make(name, seed=2).learn(40_000)
     assert evaluate(model, "CartPole-v1", episodes=20).mean > 300
 
 
-def test_it_drives_boxes_and_any_vec_env(name):
+@gradient_free
+def test_continuous_actions_of_any_vec_env(name):
     env = make_vec_env(lambda: gym.wrappers.TimeLimit(gym.make("Pendulum-v1"), 20), n_envs=2)
     model = make(name, env, network=SMALL, probe_episodes=2).learn(100)
     # Episodes of 20 steps; two play side by side.
@@ -184,51 +196,29 @@ def test_it_drives_boxes_and_any_vec_env(name):
     assert np.abs(actions).max() <= 2.0
 
 
-def test_an_empty_budget_is_refused(name):
-    with pytest.raises(ValueError, match="total_timesteps must be at least 1, got 0"):
-        make(name, network=SMALL).learn(0)
-
-
-def test_a_reward_that_is_no_number_is_refused(name):
-    env = make_vec_env(lambda: Steady(bad_step=2))
-    with pytest.raises(ValueError, match=r"gave the reward nan at step 2 of the episode"):
-        make(name, env, network=SMALL).learn(100)
-
-
-@pytest.mark.parametrize("step", [0, 2])
-def test_an_observation_that_is_no_number_is_refused(name, step):
-    env = make_vec_env(lambda: Steady(blind_step=step))
-    message = rf"gave the observation inf at step {step} of the episode with seed \d+; obs"
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ({"bad_step": 2}, "gave the reward nan at step 2 of the episode"),
+        ({"blind_step": 0}, r"gave the observation inf at step 0 of the episode with seed \d+"),
+        ({"blind_step": 2}, r"gave the observation inf at step 2 of the episode with seed \d+"),
+        ({"action_space": gym.spaces.MultiBinary(3)}, r"chooses Discrete, Box actions.*PPO"),
+        ({"low": -np.inf}, r"no limits; give observation_limits=\(low, high\)"),
+    ],
+)
+@gradient_free
+def test_environments_that_do_not_fit_are_refused(name, task, message):
+    env = make_vec_env(lambda: Steady(**task))
     with pytest.raises(ValueError, match=message):
         make(name, env, network=SMALL).learn(100)
 
 
-def test_actions_that_it_cannot_drive_are_refused(name):
-    env = make_vec_env(lambda: Steady(action_space=gym.spaces.MultiBinary(3)))
-    with pytest.raises(ValueError, match=r"chooses Discrete, Box actions.*PPO"):
-        make(name, env, network=SMALL)
-
-
-def test_observations_without_limits_are_refused(name):
-    env = make_vec_env(lambda: Steady(low=-np.inf))
-    with pytest.raises(ValueError, match=r"no limits; give observation_limits=\(low, high\)"):
-        make(name, env, network=SMALL)
-    assert make(name, env, network=SMALL, observation_limits=([0, 0], [1, 1])).learn(10)
-
-
-def test_hyper_parameters_out_of_range_are_refused(name):
-    with pytest.raises(ValueError, match=f"{name}: probe_episodes must be at least 1, got 0"):
-        make(name, network=SMALL, probe_episodes=0)
-
-
-def test_another_policy_and_another_network_are_refused(name):
-    from stable_baselines3.dqn import MlpPolicy
-
-    from snn_gym import learners
-    from snn_gym.spiking import NetworkConfig
-
-    kind = getattr(learners, name)
-    with pytest.raises(ValueError, match="needs SpikingControllerPolicy, got DQNPolicy"):
-        kind(MlpPolicy, "CartPole-v1")
+@every
+def test_arguments_that_do_not_fit_are_refused(name):
+    model = make(name, make_vec_env(lambda: Steady(low=-np.inf)), observation_limits=LIMITS)
+    with pytest.raises(ValueError, match="total_timesteps must be at least 1, got 0"):
+        model.learn(0)
+    with pytest.raises(ValueError, match=r"needs \w+Policy, got DQNPolicy"):
+        getattr(learners, name)(MlpPolicy, "CartPole-v1")
     with pytest.raises(ValueError, match="recurrent=True; use recurrent=False"):
         make(name, network=NetworkConfig(recurrent=True))

@@ -53,7 +53,7 @@ def test_networks_come_in_antithetic_pairs_on_the_same_episodes():
     np.testing.assert_allclose((seen[0][:3] + seen[0][3:]) / 2, np.tile(mean, (3, 1)), atol=1e-6)
 
 
-def test_adam_is_torchs():
+def test_adam_equals_torchs():
     model = make("EvolutionStrategies", network=SMALL, learning_rate=0.3)
     parameter = torch.zeros(model.weights.size, dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.Adam([parameter], lr=0.3, maximize=True)
@@ -68,7 +68,7 @@ def test_adam_is_torchs():
 
 
 @pytest.mark.parametrize(("separable", "kind"), [(False, CMA), (True, SepCMA)])
-def test_cma_es_is_the_packages_own(separable, kind):
+def test_cma_es_equals_the_cmaes_package(separable, kind):
     model = make("CMAES", network=SMALL, separable=separable, population_size=9, initial_std=0.3)
     attach(model, sphere)
     whole = kind(model.weights.astype(np.float64), 0.3, population_size=9)
@@ -101,7 +101,7 @@ def test_many_synapses_are_adapted_separately():
     ("name", "arguments"),
     [("EvolutionStrategies", {"noise_std": 0.1, "learning_rate": 0.05}), ("CMAES", {})],
 )
-def test_it_climbs_a_sphere(name, arguments):
+def test_evolution_climbs_a_sphere(name, arguments):
     model = make(name, network=SMALL, **arguments)
     attach(model, sphere)
     start = sphere(model.weights, 0)

@@ -10,7 +10,6 @@ import snn_gym
 from snn_gym.envs import estimate_limits
 from snn_gym.learners.judging import (
     SequentialJudge,
-    _groups,
     batched_id,
     environment_name,
     find_observation_limits,
@@ -42,10 +41,7 @@ def test_both_judges_give_the_same_returns(n_envs):
     model = make("AcceptReject")
     weights = start_weights(model.population, np.random.default_rng(1), 3, head_scale=1.0)
     batched = model.judge(weights, SEEDS)
-    for env in (
-        make_vec_env("CartPole-v1", n_envs),
-        snn_gym.make_vec_env("CartPole-v1", n_envs),
-    ):
+    for env in (make_vec_env("CartPole-v1", n_envs), snn_gym.make_vec_env("CartPole-v1", n_envs)):
         held = model.weights
         sequential = SequentialJudge(env, model.policy).play(weights, SEEDS)
         assert np.array_equal(sequential.returns, batched.returns)
@@ -71,21 +67,11 @@ def test_seeds_are_those_of_the_episodes():
     assert judge.play(weights, SEEDS).returns.tolist() == [[15, 18, 21, 120, 6, 9]]
 
 
-def test_groups_are_runs_of_seeds_that_follow_one_another():
-    def groups(seeds, size):
-        return [seeds[group] for group in _groups(seeds, size)]
-
-    assert groups([5, 6, 7, 40, 2, 3], 2) == [[5, 6], [7], [40], [2, 3]]
-    assert groups([5, 6, 7], 8) == [[5, 6, 7]]
-    assert groups([7, 6], 8) == [[7], [6]]
-    assert groups([], 3) == []
-
-
 def flat_time(env):
     return gym.wrappers.TimeAwareObservation(env)
 
 
-def test_only_the_bare_task_is_played_in_batches():
+def test_only_tasks_without_wrappers_are_played_in_batches():
     assert batched_id(make_vec_env("CartPole-v1", 3)) == "CartPole-v1"
     assert batched_id(make_vec_env("LunarLander-v3")) is None
     assert batched_id(make_vec_env(Steady)) is None
@@ -100,7 +86,7 @@ def test_only_the_bare_task_is_played_in_batches():
     assert batched_id(snn_gym.make_vec_env("snn/CartPole-v1", 4)) is None
 
 
-def test_limits_are_those_given_or_of_the_task_or_of_the_box():
+def test_limits_are_given_or_of_the_task_or_of_the_box():
     cartpole = make_vec_env("CartPole-v1")
     assert find_observation_limits(cartpole, ([0] * 4, [2] * 4)).middle.tolist() == [1] * 4
     task = find_observation_limits(cartpole, None)

@@ -1,6 +1,5 @@
-"""``LocalActorCritic``: Stable-Baselines3's API, determinism, saving, learning."""
+"""``LocalActorCritic``: rollouts, saving, learning, deployment."""
 
-import csv
 import itertools
 
 import gymnasium as gym
@@ -10,15 +9,13 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback, StopTrainingOnMaxEpisodes
 from stable_baselines3.common.envs import IdentityEnv, IdentityEnvBox
-from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from snn_gym import load_agent, make_agent, make_vec_env, save_agent
 from snn_gym.learners import LocalActorCritic, OnlineActor
-from snn_gym.learners import local_actor_critic as module
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.zoo.identity import extract_settings
+from tests.learners.test_contract import Witness, observations, weights
 
 POLICY = "LocalActorCriticPolicy"
 NETWORK = NetworkConfig((16,), 4, surrogate_slope=2.0)
@@ -30,42 +27,13 @@ def make(env="CartPole-v1", *, seed=0, network=NETWORK, policy_kwargs=None, **ar
     return LocalActorCritic(POLICY, env, seed=seed, policy_kwargs=given, **arguments)
 
 
-def weights(model):
-    return model.policy.parameters_to_vector()
-
-
-def observations(count=20):
-    return np.random.default_rng(0).normal(0, 1, (count, 4)).astype(np.float32)
-
-
-class Witness(BaseCallback):
-    """Keep what the learner tells its callbacks."""
-
-    def __init__(self, stop_after=None):
-        super().__init__()
-        self.calls, self.episodes, self.stop_after = [], [], stop_after
-
-    def _on_rollout_start(self):
-        self.calls.append("start")
-
-    def _on_step(self):
-        self.calls.append("step")
-        infos = self.locals["infos"]
-        self.episodes += [info["episode"] for info in infos if "episode" in info]
-        assert len(self.locals["new_obs"]) == len(infos) == len(self.locals["dones"])
-        return self.stop_after is None or self.calls.count("step") < self.stop_after
-
-    def _on_rollout_end(self):
-        self.calls.append("end")
-
-
-def test_it_stops_at_the_step_that_was_asked_for_and_counts_episodes():
+def test_training_ends_at_the_given_step_and_counts_episodes():
     witness = Witness()
     model = make()
     assert model.learn(STEPS, callback=witness) is model
     assert model.num_timesteps == witness.calls.count("step") == STEPS
     assert model.num_episodes == len(witness.episodes) > 10
-    rollouts = " ".join(witness.calls).split("end")
+    rollouts = " ".join(witness.calls[1:-1]).split("end")
     assert [x.split().count("step") for x in rollouts] == [256, 256, 88, 0]
     assert all(x.split()[0] == "start" for x in rollouts[:-1])
 
@@ -76,32 +44,10 @@ def test_a_callback_stops_it_at_once():
     assert make().learn(10**9, callback=StopTrainingOnMaxEpisodes(5)).num_episodes == 5
 
 
-def test_it_logs_as_stable_baselines3_does(tmp_path):
-    model = make(learning_rate=0.25)
-    model.set_logger(configure(str(tmp_path), ["csv"]))
-    model.learn(STEPS, log_interval=1)
-    last = list(csv.DictReader((tmp_path / "progress.csv").open()))[-1]
-    assert float(last["time/total_timesteps"]) == STEPS
-    assert float(last["time/episodes"]) == model.num_episodes
-    assert float(last["train/learning_rate"]) == 0.25
-    recent = [x["r"] for x in model.ep_info_buffer]
-    assert float(last["rollout/ep_rew_mean"]) == pytest.approx(np.mean(recent))
-
-
-@pytest.mark.parametrize("n_envs", [1, 6])
-def test_a_seed_decides_everything(n_envs):
-    first, same, other = (
-        make(make_vec_env("CartPole-v1", n_envs, seed), seed=seed).learn(STEPS)
-        for seed in (3, 3, 4)
-    )
-    assert np.array_equal(weights(first), weights(same))
-    assert not np.array_equal(weights(first), weights(other))
-
-
-def test_a_step_of_the_single_environment_is_that_of_stable_baselines3(monkeypatch):
+def test_the_fast_step_of_a_single_environment_equals_stable_baselines3s(monkeypatch):
     quick, witness = make(), Witness()
     quick.learn(3_000, callback=witness)
-    monkeypatch.setattr(module, "stepper", lambda env: env.step)
+    monkeypatch.setattr("snn_gym.learners.local.actor_critic.stepper", lambda env: env.step)
     usual, other = make(), Witness()
     usual.learn(3_000, callback=other)
     assert np.array_equal(weights(quick), weights(usual))
@@ -110,7 +56,7 @@ def test_a_step_of_the_single_environment_is_that_of_stable_baselines3(monkeypat
     ]
 
 
-def test_batched_environments_and_single_ones_teach_the_same():
+def test_batched_and_single_environments_give_the_same_weights():
     batched, singles = (
         make(make_vec_env("CartPole-v1", 5, seed=1, mode=mode)).learn(2_000)
         for mode in ("batched", "sync")
@@ -147,14 +93,14 @@ def test_the_learning_rate_follows_its_schedule(optimiser):
 
 
 @pytest.mark.parametrize("n_envs", [1, 8])
-def test_it_learns_to_tell_what_it_sees(n_envs):
+def test_the_identity_task_is_learned(n_envs):
     env = DummyVecEnv([lambda: IdentityEnv(3, ep_length=50)] * n_envs)
     model = make(env, learning_rate=1e-2, reward_scale=0.1, gamma=0.5).learn(6_000)
     seen = np.arange(3)
     assert np.array_equal(model.predict(seen, deterministic=True)[0], seen)
 
 
-def test_it_learns_continuous_actions():
+def test_continuous_actions_are_learned():
     env = DummyVecEnv([lambda: IdentityEnvBox(low=-1, high=1, eps=0.2, ep_length=50)])
     model = make(env, learning_rate=1e-3, reward_scale=0.1, gamma=0.0, trace_decay=0.0)
     model.learn(10_000)
@@ -164,7 +110,7 @@ def test_it_learns_continuous_actions():
     assert model.policy.log_std.item() < np.log(0.5)
 
 
-def test_unless_asked_to_be_deterministic_it_draws():
+def test_actions_are_sampled_unless_deterministic():
     model = make(seed=1)
     drawn = [model.predict(observations())[0] for _ in range(8)]
     assert len({x.tobytes() for x in drawn}) > 1
@@ -176,7 +122,7 @@ def test_unless_asked_to_be_deterministic_it_draws():
     assert np.arctanh(actions / 2).std() == pytest.approx(0.5, rel=0.15)
 
 
-def test_a_zip_goes_on_where_it_stopped(tmp_path):
+def test_a_zip_continues_training(tmp_path):
     model = make().learn(STEPS)
     model.save(tmp_path / "model.zip")
     env = make_vec_env("CartPole-v1", mode="sync")
@@ -193,34 +139,15 @@ def test_a_zip_goes_on_where_it_stopped(tmp_path):
     assert changed.settings.trace_decay == 0.25
 
 
-def test_a_saved_agent_acts_the_same(tmp_path):
-    model = make(observation_limits=([-3] * 4, [3] * 4), feedback="symmetric").learn(STEPS)
-    save_agent(model, tmp_path)
-    loaded = load_agent(tmp_path)
-    assert extract_settings(loaded) == extract_settings(model)
-    same = (x.predict(observations(), deterministic=True)[0] for x in (model, loaded))
-    assert np.array_equal(*same)
-    assert torch.equal(loaded.policy.feedback, model.policy.feedback)
-    assert loaded.learn(STEPS, reset_num_timesteps=False).num_timesteps == 2 * STEPS
-
-
-def test_arguments_of_the_policy_are_saved(tmp_path):
+def test_feedback_and_arguments_of_the_policy_are_saved(tmp_path):
     model = make("Pendulum-v1", policy_kwargs={"input_spread": 0.5, "start_std": 0.25})
     save_agent(model.learn(1), tmp_path)
     policy = load_agent(tmp_path).policy
     assert (policy.input_spread, policy.start_std) == (0.5, 0.25)
+    assert torch.equal(policy.feedback, model.policy.feedback)
 
 
-def test_its_state_is_tensors_of_fixed_names():
-    model, fresh = make().learn(STEPS), make(seed=1)
-    fresh.load_state_tensors(model.state_tensors())
-    assert fresh.moments.updates == STEPS
-    assert np.array_equal(fresh.moments.first, model.moments.first)
-    with pytest.raises(ValueError, match=r"got \['something'\]"):
-        fresh.load_state_tensors({"something": np.zeros(1)})
-
-
-def test_what_callbacks_do_to_the_weights_between_calls_is_learned_from():
+def test_training_continues_from_weights_changed_between_calls():
     model, other = make().learn(STEPS), make(seed=5)
     model.policy.load_state_dict(other.policy.state_dict())
     before = weights(model).copy()
@@ -228,7 +155,7 @@ def test_what_callbacks_do_to_the_weights_between_calls_is_learned_from():
     assert np.abs(weights(model) - before).max() < 0.05
 
 
-def test_a_deployed_agent_goes_on_learning_as_learn_does():
+def test_a_deployed_actor_learns_like_training():
     learned, deployed = make(learning_rate=3e-3), make(learning_rate=3e-3)
     learned.learn(STEPS)
     env = gym.make("CartPole-v1")
@@ -265,12 +192,6 @@ def test_an_end_is_learned_from_before_the_next_episode():
     assert np.array_equal(weights(model), after)
 
 
-def test_a_recording_shows_the_hidden_layer():
-    recording = make().policy.record(observations())
-    assert [layer.name for layer in recording.layers] == ["hidden_1"]
-    assert recording.layers[0].spikes.mean() > 0.05
-
-
 def test_observations_are_scaled_by_the_limits_of_the_task():
     scaler = make().policy.scaler
     assert scaler.std.tolist() == pytest.approx([2.4, 3.0, 0.2095, 3.5])
@@ -279,42 +200,30 @@ def test_observations_are_scaled_by_the_limits_of_the_task():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (
-            {"feedback": "backprop"},
-            "feedback: got 'backprop'.*'random', 'symmetric', 'broad",
-        ),
+        ({"feedback": "backprop"}, "feedback: got 'backprop'.*'random', 'symmetric', 'broad"),
         ({"trace_decay": 1.5}, "trace_decay must be at least 0 and at most 1, got 1.5"),
         ({"device": "meta"}, "learns on the CPU, got device 'meta'"),
-        ({"network": NetworkConfig(recurrent=True)}, "can't learn recurrent=True"),
         ({"policy_kwargs": {"input_spread": 0.0}}, "must be above 0, got 0.0 and 0.5"),
     ],
 )
-def test_what_it_does_not_know_is_refused(arguments, message):
+def test_arguments_that_do_not_fit_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         make(**arguments)
 
 
-def test_another_policy_and_unknown_arguments_are_refused():
-    from stable_baselines3.dqn import MlpPolicy
-
-    with pytest.raises(ValueError, match="needs LocalActorCriticPolicy, got DQNPolicy"):
-        LocalActorCritic(MlpPolicy, "CartPole-v1")
+def test_unknown_arguments_and_dict_observations_are_refused():
     with pytest.raises(TypeError, match="trace_decy"):
         make(trace_decy=0.5)
-    with pytest.raises(ValueError, match="total_timesteps must be at least 1, got 0"):
-        make().learn(0)
 
-
-def test_observations_of_several_parts_are_refused():
     class Parts(gym.Env):
         observation_space = spaces.Dict({"a": spaces.Box(-1.0, 1.0, (2,))})
         action_space = spaces.Discrete(2)
 
     with pytest.raises(ValueError, match="takes no Dict observations"):
-        LocalActorCritic("LocalActorCriticPolicy", DummyVecEnv([Parts]))
+        make(DummyVecEnv([Parts]))
 
 
-def test_environments_that_others_wrap_are_stepped_as_they_are():
+def test_wrapped_vec_envs_are_stepped_by_their_own_step():
     env = VecNormalize(make_vec_env("CartPole-v1", mode="sync"), norm_obs=False)
     model = make(env, observation_limits=([-3] * 4, [3] * 4)).learn(STEPS)
     assert model.num_timesteps == STEPS

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from snn_gym.learners.local.core import LocalCore, Outcome, Rule
+from snn_gym.learners.local.core import LocalCore, Moments, Outcome, Rule, climb
+from snn_gym.learners.local.kernels import scale
 from snn_gym.policies import LocalActorCriticPolicy
 from snn_gym.program.neurons import NEURONS, SURROGATES
 from snn_gym.spiking import NetworkConfig
@@ -62,7 +63,7 @@ GATE = (4 / 9 * 0.5 + 0.64 * 0.75) / 2
 
 
 def tiny(value=(0.25, 0.125), head=((0.0, 0.0), (0.0, 0.0)), back=(3.0, 2.0, -2.0), **network):
-    """A policy of one input, one neuron and two actions, whose numbers are told."""
+    """Return a policy of one input, one neuron and two actions with given numbers."""
     made = make_policy((1,), 1, spaces.Discrete(2), **{"time_steps": 2, **network})
     (hidden,), readout, critic = made.learned_parts()
     for linear, weights, biases in (
@@ -138,7 +139,7 @@ def test_even_odds_split_the_uniform_numbers_in_halves(uniform, action):
     assert core.step(one(1.0), np.array([[uniform]]), outcome(), NOTHING)[0] == action
 
 
-def test_an_error_meets_the_old_trace_and_then_the_decision_joins_it():
+def test_an_error_multiplies_the_trace_before_the_decision_enters_it():
     core = make_core(tiny())
     step = np.array([[0.1]])
     core.step(one(1.0), step, outcome(), NOTHING)
@@ -164,7 +165,7 @@ def test_an_end_closes_the_last_error_and_empties_the_trace(after, expected):
     assert_allclose(core.traces[0], first, rtol=1e-6)
 
 
-def test_after_forgetting_nothing_is_learned_from_what_came_before():
+def test_forgetting_clears_the_last_decision():
     core = make_core(tiny())
     core.step(one(1.0), np.array([[0.1]]), outcome(), NOTHING)
     first = core.traces[0].copy()
@@ -222,7 +223,7 @@ def live_beside(core, reference, policy, steps=12, seed=0):
 @pytest.mark.parametrize("feedback", FEEDBACK)
 @pytest.mark.parametrize("hidden", [(5,), (4, 3), (4, 3, 5)])
 @pytest.mark.parametrize("actions", [spaces.Discrete(3), spaces.Box(-1.0, 1.0, (2,))])
-def test_steps_are_those_of_plain_python(feedback, hidden, actions):
+def test_steps_equal_plain_python(feedback, hidden, actions):
     policy = make_policy(hidden, actions=actions)
     core = make_core(policy, feedback=feedback)
     reference = Reference(policy, 0.9, 0.5, feedback)
@@ -249,9 +250,7 @@ def test_constants_of_the_neuron_and_the_decoder_count(decoder):
     time_steps=st.integers(1, 5),
     seed=st.integers(0, 99),
 )
-def test_networks_of_any_shape_see_what_plain_python_sees(
-    hidden, inputs, actions, time_steps, seed
-):
+def test_networks_of_any_shape_equal_plain_python(hidden, inputs, actions, time_steps, seed):
     policy = make_policy(hidden, inputs, spaces.Discrete(actions), seed, time_steps=time_steps)
     core = make_core(policy, feedback="symmetric")
     reference = Reference(policy, 0.9, 0.5, "symmetric")
@@ -266,7 +265,7 @@ def own_neurons():
 
 
 def eligibilities_by_autograd(policy, observation):
-    """Return what synapses (D + 1, N) see: derivatives of margins, with spikes detached."""
+    """Return eligibilities (D + 1, N): derivatives of margins, with spikes detached."""
     network, found = policy.controller, []
     weights = network.decoder.coefficients[0]
     signal = observation.expand(len(weights), -1)
@@ -301,7 +300,7 @@ def eligibilities_by_autograd(policy, observation):
 )
 @pytest.mark.parametrize("hidden", [(6,), (6, 5, 4)])
 @pytest.mark.usefixtures("own_neurons")
-def test_every_neuron_and_surrogate_leave_what_autograd_says(neuron, surrogate, hidden):
+def test_eligibilities_of_every_neuron_and_surrogate_equal_autograd(neuron, surrogate, hidden):
     policy = make_policy(hidden, neuron=neuron, surrogate=surrogate, time_steps=7)
     for layer in policy.controller.layers:
         layer.linear.weight.mul_(3.0)
@@ -315,23 +314,36 @@ def test_every_neuron_and_surrogate_leave_what_autograd_says(neuron, surrogate, 
     assert_allclose(core.traces[0, : flat.size], flat, rtol=1e-4, atol=1e-5)
 
 
-def test_adam_is_the_papers():
-    policy = make_policy()
-    core = make_core(policy, optimiser="adam")
-    reference = Reference(policy, 0.9, 0.5, "random")
-    weights, adam = reference.flat(), None
-    for gradient, (hidden_step, readout_step) in live_beside(core, reference, policy, steps=2):
-        if not readout_step:
-            continue
-        adam = Adam(weights.size)
-        sizes = np.full(weights.size, readout_step)
-        sizes[: reference.hidden[0].size] = hidden_step
-        # A first step of Adam says the sign; where the gradient is nothing but rounding, not that.
-        flat = reference.flat(*gradient)
-        clear = np.abs(flat) > 1e-6
-        expected = weights + adam.step(flat, sizes)
-        assert clear.mean() > 0.7  # neurons that are silent have none
-        assert_allclose(core._theta[clear], expected[clear], rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize("size", [1.0, 1e-8])  # the second is of Adam's epsilon
+def test_adam_equals_plain_python(size):
+    count, rng = 6, np.random.default_rng(0)
+    moments, adam = Moments.none(count), Adam(count)
+    theta, expected = np.zeros(count, np.float32), np.zeros(count)
+    for update in range(1, 9):
+        gradient = (size * rng.normal(size=count)).astype(np.float32)
+        climb(
+            (0.1, 0.2), 2, 1, update, gradient, moments.first, moments.second, theta,
+            np.arange(count), np.zeros(count, np.float32),
+        )  # fmt: skip
+        expected += adam.step(gradient.astype(float), np.array([0.1] * 2 + [0.2] * 4))
+        assert_allclose(theta, expected, rtol=1e-4)
+
+
+def test_a_first_step_of_adam_has_the_step_sizes_of_hidden_synapses_and_readouts():
+    core = make_core(tiny(), optimiser="adam")
+    for rewards, sizes in (([0.0], NOTHING), ([2.0], (0.5, 0.25))):
+        before = core._theta.copy()
+        core.step(one(1.0), np.array([[0.1]]), outcome(rewards), sizes)
+    # Only the action that was not taken has a negative gradient.
+    expected = [0.5, 0.5, 0.25, 0.25, 0.25, 0.25, -0.25, -0.25]
+    assert_allclose(core._theta - before, expected, rtol=1e-5)
+
+
+def test_observations_are_clipped_at_both_ends():
+    limits = np.array([[1.0] * 4, [2.0] * 4, [1.0, 1.0, 1.0, 1.5]], np.float32)
+    scaled = np.empty(4, np.float32)
+    scale(limits, np.array([2.0, 9.0, -9.0, 9.0], np.float32), scaled)
+    assert scaled.tolist() == [0.5, 1.0, -1.0, 1.5]
 
 
 def detached_log_odds(policy, x):
@@ -410,7 +422,7 @@ def test_many_environments_are_each_as_alone_and_learn_from_the_mean(feedback):
     assert_allclose(together._theta - before, sizes * mean, rtol=1e-4, atol=1e-6)
 
 
-def test_the_policy_acts_with_what_was_learned_last():
+def test_the_policy_acts_with_the_latest_weights():
     policy = make_policy()
     core = make_core(policy)
     x = np.random.default_rng(0).uniform(-1, 1, (7, 3)).astype(np.float32)
@@ -421,7 +433,7 @@ def test_the_policy_acts_with_what_was_learned_last():
         assert_allclose(core.values(x), policy.critic(decoded)[:, 0].numpy(), rtol=1e-5, atol=1e-6)
 
 
-def test_weights_that_something_else_changed_are_taken_over():
+def test_changed_weights_of_the_policy_are_read():
     policy, other = make_policy(), make_policy(seed=5)
     core = make_core(policy)
     policy.load_state_dict(other.state_dict())
@@ -430,7 +442,7 @@ def test_weights_that_something_else_changed_are_taken_over():
     assert core.values(x) == make_core(other).values(x)
 
 
-def test_what_decays_to_nothing_is_nothing():
+def test_tiny_traces_become_zero():
     # Numbers below 1e-38 would cost a hundred times as much.
     core = make_core(tiny(), gamma=0.1)
     for _ in range(60):
@@ -446,7 +458,7 @@ def test_what_decays_to_nothing_is_nothing():
         ({"learnable": ("tau_mem_ms",)}, "can't learn learnable="),
     ],
 )
-def test_networks_that_the_rule_does_not_know_are_refused(change, message):
+def test_networks_that_the_rule_cannot_learn_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         make_core(make_policy(**change))
 

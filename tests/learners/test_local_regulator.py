@@ -14,19 +14,20 @@ from snn_gym.learners.local.core import LocalCore, Rule
 from snn_gym.learners.local.online import RuledCore
 from snn_gym.learners.local.regulator import (
     TERMS,
-    Lived,
     LocalRegulator,
     TermConstants,
+    TermInputs,
     follow_rates,
     regulate,
     watch,
 )
 from snn_gym.learners.settings import LocalRegulation
-from tests.learners.test_local_actor_critic import Witness, make, weights
-from tests.learners.test_local_core import NOTHING, make_policy, one, outcome, tiny
+from tests.learners.test_contract import Witness, weights
+from tests.learners.test_local_actor_critic import make
+from tests.learners.test_local_core import GATE, NOTHING, make_policy, one, outcome, tiny
 
 IDLE = LocalRegulation(scaling_step=1e-300)
-"""Watches everything, and changes nothing that a float can show."""
+# Regulates by less than a float can show.
 HALVES = (0.5, 0.25)
 
 
@@ -53,7 +54,7 @@ def live(core, steps, seed=0, sizes=HALVES, inputs=3, reward=0.0):
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adam"])
 @pytest.mark.parametrize("shape", [(6,), (5, 4)])
-def test_what_watches_and_changes_nothing_changes_no_bit(shape, optimiser):
+def test_an_idle_regulator_changes_no_bit(shape, optimiser):
     plain, watched = (
         make_core(make_policy(shape), regulation, 2, optimiser=optimiser)
         for regulation in (None, IDLE)
@@ -65,7 +66,7 @@ def test_what_watches_and_changes_nothing_changes_no_bit(shape, optimiser):
 
 
 @pytest.mark.parametrize("n_envs", [1, 3])
-def test_a_training_that_is_watched_ends_at_the_same_bits(n_envs):
+def test_training_with_an_idle_regulator_gives_the_same_bits(n_envs):
     models = [
         make(make_vec_env("CartPole-v1", n_envs, seed=2), regulation=given).learn(900)
         for given in (None, IDLE)
@@ -77,10 +78,9 @@ def test_spikes_and_eligibilities_of_the_neuron_worked_by_hand():
     # tiny(): a spike at the second of two time steps; the eligibility is its gate.
     core = make_core(tiny(), replace(IDLE, rate_decisions=4))
     core.step(one(1.0), np.array([[0.1]]), outcome(), NOTHING)
-    gate = (4 / 9 * 0.5 + 0.64 * 0.75) / 2
     fired, eligible = core._regulator.watched
     assert fired.tolist() == [1.0]
-    assert_allclose(eligible, [gate, gate], rtol=1e-6)
+    assert_allclose(eligible, [GATE, GATE], rtol=1e-6)
     core.step(one(-9.0), np.array([[0.1]]), outcome(), NOTHING)
     assert fired.tolist() == [0.0]
 
@@ -115,7 +115,7 @@ def test_homeostasis_in_a_network_worked_by_hand():
     assert_allclose(bias, [0.5 - 1e-4 * 400 * 4 / 3], rtol=1e-6)
 
 
-def test_the_price_is_the_number_of_outgoing_synapses_and_the_step_that_of_hidden_synapses():
+def test_the_lean_price_is_the_fan_out_and_the_step_that_of_hidden_synapses():
     given = LocalRegulation(lean_strength=0.5)
     policy = tiny()
     core = make_core(policy, given)
@@ -123,15 +123,9 @@ def test_the_price_is_the_number_of_outgoing_synapses_and_the_step_that_of_hidde
         core._regulator.performance, level=1.0, worst=0.0, best=1.0, waited=99
     )
     core.step(one(1.0), np.array([[0.1]]), outcome(), (0.25, 1e-30))
-    gate = (4 / 9 * 0.5 + 0.64 * 0.75) / 2
     # Two outputs read the neuron, whose rate is 1/2.
-    expected = 0.25 * 0.5 * 2 * (0.5 + 2 * 0.5) * gate
+    expected = 0.25 * 0.5 * 2 * (0.5 + 2 * 0.5) * GATE
     assert_allclose(hidden(policy)[0], [[1.0 - expected]], rtol=1e-6)
-
-
-def test_neurons_of_a_lower_layer_cost_what_the_layer_above_has():
-    prices = LocalRegulator(IDLE, make_policy((5, 4)))._layers[1]
-    assert prices.tolist() == [4, 3]
 
 
 @settings(max_examples=20, deadline=None)
@@ -159,7 +153,7 @@ def test_layers_of_any_shape_change_as_the_stepped_terms_say(shape, shuffled, se
         f = rate[told][order]
         is_bias = np.zeros((sizes[k] + 1, 1))
         is_bias[-1] = 1.0
-        lived = Lived(
+        lived = TermInputs(
             before[block].reshape(-1, sizes[k + 1]), is_bias,
             0.5 * eligible[block].reshape(-1, sizes[k + 1])[:, order],
             (f - np.clip(f, 0.3, 0.6)) / 0.001, f, silent_for[told][order],
@@ -189,7 +183,7 @@ def test_environments_are_regulated_by_their_mean():
 
 
 @pytest.mark.parametrize("shape", [(6,), (5, 4)])
-def test_whatever_the_rule_is_it_is_regulated_alike(shape):
+def test_both_cores_are_regulated_the_same(shape):
     given = LocalRegulation(
         homeostasis_step=1e-4, scaling_step=1e-4, revival_step=0.1, silent_decisions=3
     )
@@ -293,7 +287,7 @@ def test_a_zip_and_state_tensors_carry_the_slow_traces(tmp_path):
         fresh.load_state_tensors({"regulation.traces.rate": np.zeros(1)})
 
 
-def test_a_saved_agent_says_how_it_is_regulated_and_a_changed_one_is_regulated_anew(tmp_path):
+def test_regulation_is_saved_and_a_change_makes_a_new_regulator(tmp_path):
     model = make(regulation=REGULATION).learn(300)
     save_agent(model, tmp_path)
     loaded = load_agent(tmp_path)
@@ -309,7 +303,7 @@ def test_a_saved_agent_says_how_it_is_regulated_and_a_changed_one_is_regulated_a
     assert model.regulator is None
 
 
-def test_returns_of_episodes_are_those_that_callbacks_are_told():
+def test_the_regulator_sees_the_returns_of_callbacks():
     witness = Witness()
     model = make(make_vec_env("CartPole-v1", 3, seed=1), regulation=REGULATION)
     model.learn(1_200, callback=witness)
@@ -331,6 +325,6 @@ def test_returns_of_episodes_are_those_that_callbacks_are_told():
         ({"lean_strength": -1.0}, "lean_strength must be at least 0, got -1"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(given, message):
+def test_regulation_settings_that_do_not_fit_are_refused(given, message):
     with pytest.raises(ValueError, match=message):
         make(regulation=given)

@@ -7,22 +7,21 @@ import pytest
 from numpy.testing import assert_allclose
 
 from snn_gym.envs.stable_baselines import make_vec_env
-from snn_gym.envs.synapses import plasticity
 from snn_gym.envs.synapses.local_measures import eligibilities
 from snn_gym.learners import RULES, LocalActorCritic, PlasticityRule, register_rule
 from snn_gym.learners.local.core import LocalCore, Rule
-from snn_gym.learners.local.online import RuledCore, make_core, watcher
+from snn_gym.learners.local.online import RuledCore, eligibility_function, make_core
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.population import Population, start_weights
 from snn_gym.zoo import load_agent, save_agent
-from tests.learners.test_local_core import NOTHING, make_policy, one, outcome, tiny
+from tests.learners.test_local_core import GATE, NOTHING, make_policy, one, outcome, tiny
 
 R_STDP = RULES["r_stdp"]
 
 
 @pytest.fixture(autouse=True)
 def rules(stepped_rules):
-    """Those that there are, without the seconds that numba takes to compile each of them."""
+    """Registered rules, not compiled, which would take seconds for each."""
     return stepped_rules
 
 
@@ -61,11 +60,9 @@ def test_the_stepped_rule_knows_the_constants_of_the_neuron_and_the_decoder():
 
 
 def test_a_broadcast_error_is_the_same_to_every_synapse():
-    """The one neuron of ``tiny``: the trace is the eligibility alone, whatever the feedback is."""
     made = core(tiny(), "three_factor", feedback="broadcast")
     made.step(one(1.0), np.array([[0.1]]), outcome(), NOTHING)
-    gate = (4 / 9 * 0.5 + 0.64 * 0.75) / 2
-    assert_allclose(made.traces[0, :2], [gate, gate], rtol=1e-6)
+    assert_allclose(made.traces[0, :2], [GATE, GATE], rtol=1e-6)
 
 
 def test_r_stdp_in_a_network_worked_by_hand():
@@ -85,25 +82,12 @@ def test_r_stdp_in_a_network_worked_by_hand():
     assert_allclose(made.traces[0, 0], total / 4, rtol=1e-6)
 
 
-def test_stepped_and_compiled_are_one(rules):
-    rules["quick"] = R_STDP
-    assert rules["quick"].compiled
-    policy, rng = make_policy((5, 4)), np.random.default_rng(1)
-    made = [core(policy, name) for name in ("r_stdp", "quick")]
-    for _ in range(3):
-        observed, noise = rng.uniform(-1, 1, (1, 3)).astype(np.float32), rng.random((1, 1))
-        for each in made:
-            each.step(observed, noise, outcome(), NOTHING)
-        assert_allclose(made[0].traces, made[1].traces, rtol=1e-5, atol=1e-7)
-    assert np.abs(made[0].traces).max() > 0.1
-
-
 def hebb(seen, state, _):
     trace = 0.8 * state[0] + seen.pre
     return (trace,), trace * seen.post
 
 
-def test_a_rule_of_ones_own_learns_and_is_saved_by_its_name(rules, tmp_path):
+def test_a_registered_rule_learns_and_is_saved_by_name(rules, tmp_path):
     register_rule("hebb", PlasticityRule(hebb, ("trace",), compiled=False))
     env = make_vec_env("CartPole-v1", seed=0, mode="sync")
     model = LocalActorCritic("LocalActorCriticPolicy", env, seed=0, rule="hebb")
@@ -117,15 +101,8 @@ def test_a_rule_of_ones_own_learns_and_is_saved_by_its_name(rules, tmp_path):
         load_agent(tmp_path)
 
 
-def test_the_public_names_are_those_of_the_synapses():
-    assert PlasticityRule is plasticity.PlasticityRule
-    assert register_rule is plasticity.register_rule
-    assert RULES is plasticity.RULES
-
-
 @pytest.mark.parametrize("name", ["r_stdp", "compiled"])
-def test_what_synapses_see_of_a_rule_is_what_is_learned_by_it(rules, name):
-    """Numpy on decisions side by side against the learner's way, a decision at a time."""
+def test_observed_eligibilities_equal_those_that_are_learned_by(rules, name):
     rules["compiled"] = R_STDP
     config = NetworkConfig((5, 4), time_steps=6, surrogate_slope=2.0, decoder="last_voltage")
     population, rng = Population(config, 3, 2), np.random.default_rng(0)
@@ -145,7 +122,7 @@ def test_what_synapses_see_of_a_rule_is_what_is_learned_by_it(rules, name):
                 x[layer][m].astype(np.float64) for x in (activity.spikes, activity.voltages)
             )
             derivatives = 1.0 / (1.0 + 2.0 * np.abs(potentials - 1.0)) ** 2
-            watcher(rules[name])(
+            eligibility_function(rules[name])(
                 0.5, population.coefficients.astype(np.float64), driven,
                 (np.append(signal, np.ones((6, 1)), 1), spikes, potentials, derivatives),
                 states, local,

@@ -1,6 +1,6 @@
-"""Terms of local regulation: worked by hand, compiled as stepped, and local."""
+"""Terms of local regulation, and the measure of performance that permits shedding."""
 
-from typing import NamedTuple
+import itertools
 
 import numpy as np
 import pytest
@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from snn_gym.envs.synapses.plasticity import check_elementwise
-from snn_gym.learners.local.regulator import TERMS, Lived, TermConstants, changes
+from snn_gym.learners.local.regulator import TERMS, Performance, TermConstants, TermInputs, changes
+from snn_gym.learners.settings import LocalRegulation
 
 OFF = TermConstants(0.0, 0.0, 0.0, 10.0, 0.0)
 SOME = TermConstants(0.01, 0.02, 0.3, 10.0, 0.4)
 
 
 def lived(**numbers):
-    """What a layer of one input, its bias and three neurons sees."""
+    """Return inputs of a layer of one input, its bias and three neurons."""
     given = {
         "weight": [[2.0, -1.0, 0.5], [0.5, 0.25, -0.5]],
         "is_bias": [[0.0], [1.0]],
@@ -28,14 +29,14 @@ def lived(**numbers):
         "permission": [[1.0]],
         **numbers,
     }
-    return Lived(**{name: np.array(value) for name, value in given.items()})
+    return TermInputs(**{name: np.array(value) for name, value in given.items()})
 
 
 def chance(rng, inputs, neurons):
     shape, row = (inputs + 1, neurons), (1, neurons)
     is_bias = np.zeros((inputs + 1, 1))
     is_bias[-1] = 1.0
-    return Lived(
+    return TermInputs(
         weight=rng.normal(size=shape),
         is_bias=is_bias,
         eligibility=rng.random(shape),
@@ -90,24 +91,16 @@ def test_the_lean_term_goes_downhill_on_the_cost_of_shedding():
 
 @settings(max_examples=30, deadline=None)
 @given(inputs=st.integers(1, 4), neurons=st.integers(1, 5), seed=st.integers(0, 99))
-def test_stepped_and_compiled_are_one(inputs, neurons, seed):
+def test_compiled_terms_equal_numpy(inputs, neurons, seed):
     seen = chance(np.random.default_rng(seed), inputs, neurons)
     stepped = [term(seen, SOME) for term in TERMS.values()]
     assert_allclose(changes(seen, SOME), sum(stepped), rtol=1e-12, atol=1e-15)
 
 
-@pytest.mark.parametrize(
-    ("name", "field"),
-    [
-        ("homeostasis", "homeostasis_step"),
-        ("scaling", "scaling_step"),
-        ("revival", "revival_step"),
-        ("lean", "lean_step"),
-    ],
-)
-def test_each_term_is_switched_on_alone(name, field):
+@pytest.mark.parametrize("name", TERMS)
+def test_each_term_is_switched_on_alone(name):
     seen = lived()
-    alone = OFF._replace(**{field: getattr(SOME, field)})
+    alone = OFF._replace(**{f"{name}_step": getattr(SOME, f"{name}_step")})
     assert_allclose(changes(seen, alone), TERMS[name](seen, SOME), rtol=1e-12)
     assert not changes(seen, OFF).any()
 
@@ -117,26 +110,67 @@ def test_terms_are_local(name):
     rng = np.random.default_rng(0)
     for _ in range(5):
         check_elementwise(
-            name, lambda *parts: (TERMS[name](Lived(*parts), SOME),), chance(rng, 3, 4), (4, 4)
+            name, lambda *parts: (TERMS[name](TermInputs(*parts), SOME),), chance(rng, 3, 4), (4, 4)
         )
-
-
-class Cheating(NamedTuple):
-    term: object
-    message: str
 
 
 @pytest.mark.parametrize(
-    "cheating",
+    ("term", "message"),
     [
-        Cheating(lambda seen, _: seen.weight - seen.weight.mean(), "cheat is not local"),
-        Cheating(lambda seen, _: np.sort(seen.rate) * seen.is_bias, "cheat is not local"),
-        Cheating(lambda seen, _: np.multiply(seen.rate, 2, out=seen.rate), "changes its arguments"),
+        (lambda seen: seen.weight - seen.weight.mean(), "cheat is not local"),
+        (lambda seen: np.sort(seen.rate) * seen.is_bias, "cheat is not local"),
+        (lambda seen: np.multiply(seen.rate, 2, out=seen.rate), "changes its arguments"),
     ],
 )
-def test_a_term_that_knows_of_other_neurons_would_be_refused(cheating):
+def test_a_term_that_sees_other_neurons_would_be_refused(term, message):
     parts = chance(np.random.default_rng(0), 3, 4)
-    with pytest.raises(ValueError, match=cheating.message):
-        check_elementwise(
-            "cheat", lambda *given: (cheating.term(Lived(*given), SOME),), parts, (4, 4)
-        )
+    with pytest.raises(ValueError, match=message):
+        check_elementwise("cheat", lambda *given: (term(TermInputs(*given)),), parts, (4, 4))
+
+
+PARAMETERS = LocalRegulation(lean_strength=1.0, episodes=2, patience=3, tolerance=0.25)
+
+
+def after(returns):
+    """Return the measure after each of the episodes."""
+    steps = itertools.accumulate(returns, lambda x, y: x.step(y, PARAMETERS), initial=Performance())
+    return list(steps)[1:]
+
+
+def test_levels_are_means_that_forget():
+    # The first two count alike; from then on each has a half.
+    assert [x.level for x in after([0.0, 8.0, 8.0, 0.0])] == [0.0, 4.0, 6.0, 3.0]
+
+
+def test_spikes_may_not_be_shed_while_the_return_rises():
+    found = after([0.0, 8.0, 16.0, 32.0, 64.0])
+    assert [x.level for x in found] == [0.0, 4.0, 10.0, 21.0, 42.5]
+    assert [x.waited for x in found] == [0] * 5
+    assert not any(x.permits(PARAMETERS) for x in found)
+
+
+def test_spikes_may_be_shed_after_the_patience():
+    found = after([0.0, 8.0, *[4.0] * 4])
+    assert [x.waited for x in found] == [0, 0, 1, 2, 3, 4]
+    assert [x.permits(PARAMETERS) for x in found] == [False] * 4 + [True] * 2
+
+
+def test_spikes_may_not_be_shed_while_the_return_is_lower():
+    # Best 4, worst 0: a level below 3 is a loss.
+    found = after([0.0, 8.0, *[4.0] * 4, 1.0, 5.0, 4.0])
+    assert [x.level for x in found][-4:] == [4.0, 2.5, 3.75, 3.875]
+    assert [x.permits(PARAMETERS) for x in found][-4:] == [True, False, True, True]
+
+
+def test_an_improvement_restarts_the_patience():
+    # A quarter of 5 counts where the level is 5, and of 5.5 where it is that.
+    found = after([0.0, 8.0, *[4.0] * 4, 6.0, 6.0])
+    assert [x.level for x in found][-2:] == [5.0, 5.5]
+    assert [(x.best, x.waited) for x in found][-2:] == [(4.0, 5), (5.5, 0)]
+    assert [x.permits(PARAMETERS) for x in found][-2:] == [True, False]
+
+
+@pytest.mark.parametrize("returns", [[], [-200.0] * 50])
+def test_nothing_is_shed_without_a_gain_in_return(returns):
+    found = [Performance(), *after(returns)][-1]
+    assert not found.permits(PARAMETERS)

@@ -17,7 +17,7 @@ def distance_to(target):
 
 @pytest.mark.parametrize("comparison", ["paired", "until_accepted", "kept_score"])
 @pytest.mark.parametrize("name", ["AcceptReject", "WinStay"])
-def test_weights_never_get_worse_where_nothing_is_random(name, comparison):
+def test_returns_never_fall_without_randomness(name, comparison):
     model = learner(name, comparison=comparison, step_size=0.1)
     score = distance_to(np.zeros(model.weights.size))
     attach(model, score)
@@ -29,7 +29,7 @@ def test_weights_never_get_worse_where_nothing_is_random(name, comparison):
     assert scores[-1] > scores[0] + 0.1
 
 
-def test_what_is_not_worse_is_accepted():
+def test_equal_candidates_are_accepted():
     model = learner("AcceptReject", probe_episodes=1)
     attach(model, lambda flat, seed: 1.0)
     before = model.weights
@@ -69,7 +69,7 @@ COSTS = {
 
 
 @pytest.mark.parametrize(("comparison", "trend"), COSTS)
-def test_a_comparison_costs_what_it_says(comparison, trend):
+def test_comparisons_judge_as_many_networks_as_documented(comparison, trend):
     model = learner("AcceptReject", comparison=comparison, probe_episodes=3, early_rejection=False)
     judge = attach(model, {"falling": falling, "rising": rising}[trend]())
     assert episodes(model, judge, 3) == COSTS[comparison, trend]
@@ -79,7 +79,7 @@ def test_a_comparison_costs_what_it_says(comparison, trend):
     assert len(set(seeds)) == (1 if same else 3)
 
 
-def test_a_rejected_candidate_is_spared_the_other_episodes():
+def test_early_rejection_skips_the_other_episodes():
     model = learner("AcceptReject", comparison="until_accepted", early_rejection=True)
     model.probe_episodes = 3
     model.memory = model._first_memory()
@@ -105,7 +105,7 @@ def test_a_kept_score_is_the_mean_with_which_weights_were_accepted():
     assert not np.array_equal(kept[1], kept[2])
 
 
-def test_steps_have_the_size_the_shape_and_the_share_that_were_asked_for():
+def test_steps_have_the_given_size_shape_and_share():
     model = learner("AcceptReject", step_size=0.25, step_shape="sign", moved_share=0.3)
     steps = np.array([model._propose() - model.weights for _ in range(400)])
     np.testing.assert_allclose(np.abs(steps[steps != 0]), 0.25, rtol=1e-5)
@@ -151,7 +151,7 @@ def test_win_stay_reverses_once():
     assert not np.array_equal(np.abs(model.memory.moves), np.abs(moves))
 
 
-def test_win_stay_takes_a_draw_for_no_win():
+def test_win_stay_shifts_after_a_draw():
     model = learner("WinStay", comparison="paired", lose="reverse")
     start, moves = model.weights, model.memory.moves.copy()
     attach(model, lambda flat, seed: 0.0)

@@ -1,24 +1,22 @@
 """Tests of which episodes count where environments play side by side."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.learners.shedding import Played
+from snn_gym.learners.shedding import EpisodeReturns
 
 
-def play(played: Played, steps: list[tuple[float | None, ...]]) -> None:
+def play(played, steps):
     """Let each environment end an episode of some return, or none, at every step."""
     for step in steps:
-        infos: list[dict[str, Any]] = [{} if r is None else {"episode": {"r": r}} for r in step]
+        infos = [{} if r is None else {"episode": {"r": r}} for r in step]
         played.step(infos)
 
 
-def test_each_environment_counts_with_as_many_episodes_its_first_ones() -> None:
-    played = Played(2)
+def test_each_environment_counts_with_as_many_episodes_its_first_ones():
+    played = EpisodeReturns(2)
     # What was under way at the beginning does not count.
     play(played, [(1.0, None), (2.0, None), (3.0, 4.0), (5.0, None)])
     assert played.returns == []  # the second has not ended one of its own
@@ -28,8 +26,8 @@ def test_each_environment_counts_with_as_many_episodes_its_first_ones() -> None:
     assert played.returns == [2.0, 3.0, 6.0, 8.0]
 
 
-def test_after_all_were_forgotten_those_under_way_do_not_count() -> None:
-    played = Played(2)
+def test_after_all_were_forgotten_those_under_way_do_not_count():
+    played = EpisodeReturns(2)
     play(played, [(1.0, 1.0), (2.0, None)])
     played.forget()  # the first is between two episodes, the second in the middle of one
     play(played, [(None, None), (3.0, 4.0)])
@@ -39,20 +37,20 @@ def test_after_all_were_forgotten_those_under_way_do_not_count() -> None:
 
 
 @pytest.mark.parametrize(("most", "kept"), [(4, [2.0, 3.0, 12.0, 13.0]), (1, [3.0, 13.0])])
-def test_the_oldest_are_forgotten_of_all_environments(most: int, kept: list[float]) -> None:
-    played = Played(2)
+def test_the_oldest_are_forgotten_of_all_environments(most, kept):
+    played = EpisodeReturns(2)
     play(played, [(0.0, 0.0), (1.0, 11.0), (2.0, 12.0), (3.0, 13.0)])
     played.forget_old(most)
     assert played.returns == kept
 
 
-def test_short_episodes_have_no_preference() -> None:
+def test_short_episodes_are_not_preferred():
     # Lengths 10 and 100 with equal chance, the return is the length: of what has ended after 120
     # steps of 1,000 environments most is short, of the first one of each a half.
     rng = np.random.default_rng(0)
     lengths = rng.choice([10, 100], (1000, 20))
     ends = np.cumsum(lengths, 1)
-    played = Played(1000)
+    played = EpisodeReturns(1000)
     play(played, [tuple(1.0 for _ in lengths)])
     every = []
     for step in range(1, 121):
@@ -68,12 +66,8 @@ _steps = st.lists(st.tuples(*[st.none() | st.floats(-9, 9)] * 3), max_size=12)
 
 
 @given(before=_steps, after=_steps, forgotten=st.booleans())
-def test_it_goes_on_from_its_arrays(
-    before: list[tuple[float | None, ...]],
-    after: list[tuple[float | None, ...]],
-    forgotten: bool,
-) -> None:
-    played, other = Played(3), Played(3)
+def test_arrays_restore_the_episodes(before, after, forgotten):
+    played, other = EpisodeReturns(3), EpisodeReturns(3)
     play(played, before)
     if forgotten:
         played.forget()

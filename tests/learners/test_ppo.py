@@ -1,9 +1,5 @@
 """``PPO``: the loop of ours against Stable-Baselines3's own."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -29,9 +25,7 @@ NETWORK = {"hidden_sizes": [16, 8], "time_steps": 4}
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
 
 
-def pair(
-    env_id: str = "CartPole-v1", policy: dict[str, Any] | None = None, **arguments: Any
-) -> tuple[PPO, stable_baselines3.PPO]:
+def pair(env_id="CartPole-v1", policy=None, **arguments):
     """Return ours and Stable-Baselines3's, which have learned 192 environment steps each."""
     made = []
     for algorithm in (PPO, stable_baselines3.PPO):
@@ -44,7 +38,7 @@ def pair(
     return made[0], made[1]
 
 
-def assert_same_training(ours: PPO, theirs: stable_baselines3.PPO) -> None:
+def assert_same_training(ours, theirs):
     found, same = full_state(ours.policy), full_state(theirs.policy)
     assert found.keys() == same.keys()
     for name, tensor in same.items():
@@ -83,20 +77,18 @@ def assert_same_training(ours: PPO, theirs: stable_baselines3.PPO) -> None:
         ("Pendulum-v1", {}, {}),
     ],
 )
-def test_what_is_learned_is_what_stable_baselines3_learns(
-    env_id: str, policy: dict[str, Any], arguments: dict[str, Any]
-) -> None:
+def test_training_equals_stable_baselines3s(env_id, policy, arguments):
     ours, theirs = pair(env_id, policy, **arguments)
     assert ours._is_quick() == isinstance(ours.action_space, gym.spaces.Discrete)
     assert_same_training(ours, theirs)
 
 
-def test_an_early_stop_by_divergence_is_theirs() -> None:
+def test_early_stops_by_divergence_equal_stable_baselines3s():
     ours, theirs = pair(target_kl=1e-4, n_epochs=10, learning_rate=0.01)
     assert ours._n_updates == theirs._n_updates < 30
 
 
-def test_regulated_networks_are_regulated_alike() -> None:
+def test_regulated_networks_are_regulated_alike():
     network = {**NETWORK, "regulation": {"min_rate": 0.4, "rate_strength": 3.0}}
     plain, _ = pair()
     ours, theirs = pair(policy={"network": network})
@@ -105,7 +97,7 @@ def test_regulated_networks_are_regulated_alike() -> None:
     assert not np.allclose(full_state(ours.policy)[name], full_state(plain.policy)[name])
 
 
-def test_random_numbers_are_drawn_in_the_same_order() -> None:
+def test_random_numbers_are_drawn_in_the_same_order():
     states = []
     for algorithm in (PPO, stable_baselines3.PPO):
         env = snn_gym.make_vec_env("CartPole-v1", 4)
@@ -115,12 +107,12 @@ def test_random_numbers_are_drawn_in_the_same_order() -> None:
 
 
 class Changed(SpikingActorCriticPolicy):
-    def evaluate_actions(self, obs: Any, actions: Any) -> Any:
+    def evaluate_actions(self, obs, actions):
         values, log_prob, entropy = super().evaluate_actions(obs, actions)
         return 2 * values, log_prob, entropy
 
 
-def test_a_policy_that_changes_a_method_is_asked_by_it() -> None:
+def test_a_policy_with_other_methods_runs_stable_baselines3s_loop():
     model = PPO(Changed, "CartPole-v1", **SMALL)
     assert not model._is_quick()
     model.learn(16)
@@ -130,11 +122,11 @@ def test_a_policy_that_changes_a_method_is_asked_by_it() -> None:
     assert not plain._is_quick()
 
 
-def test_a_callback_may_stop_in_the_middle_and_sees_every_step() -> None:
+def test_a_callback_may_stop_in_the_middle_and_sees_every_step():
     class Stop(BaseCallback):
         seen = 0
 
-        def _on_step(self) -> bool:
+        def _on_step(self):
             assert {"infos", "rewards", "dones", "new_obs", "actions"} <= self.locals.keys()
             self.seen += 1
             return self.seen < 5
@@ -150,7 +142,7 @@ def test_a_callback_may_stop_in_the_middle_and_sees_every_step() -> None:
         np.testing.assert_allclose(states[0][name], tensor, err_msg=name, rtol=1e-12)
 
 
-def test_both_are_saved_under_the_same_name(tmp_path: Any) -> None:
+def test_every_ppo_is_saved_under_the_same_name(tmp_path):
     for number, algorithm in enumerate((PPO, stable_baselines3.PPO, lean(PPO))):
         model = algorithm(SpikingActorCriticPolicy, "CartPole-v1", **SMALL)
         loaded = load_agent(save_agent(model, tmp_path / str(number)))
@@ -163,8 +155,8 @@ def test_both_are_saved_under_the_same_name(tmp_path: Any) -> None:
     gamma=st.floats(0, 1), gae_lambda=st.floats(0, 1),
 )  # fmt: skip
 def test_advantages_are_those_of_stable_baselines3_to_the_bit(
-    steps: int, n_envs: int, seed: int, gamma: float, gae_lambda: float
-) -> None:
+    steps, n_envs, seed, gamma, gae_lambda
+):
     draw = np.random.default_rng(seed)
     space = gym.spaces.Box(-1, 1, (1,))
     buffer = RolloutBuffer(
@@ -184,14 +176,7 @@ def test_advantages_are_those_of_stable_baselines3_to_the_bit(
     np.testing.assert_array_equal(found, buffer.advantages)
 
 
-def theirs_of(
-    logits: torch.Tensor,
-    values: torch.Tensor,
-    actions: Any,
-    known: Any,
-    numbers: Any,
-    normalise: Any,
-) -> tuple[torch.Tensor, list[float]]:
+def theirs_of(logits, values, actions, known, numbers, normalise):
     """Return PPO's loss as Stable-Baselines3 has it, and the means that it logs."""
     clip, clip_value, weight_entropy, weight_value = numbers
     old_values, old_log_probs, advantages, returns = known.T
@@ -217,10 +202,10 @@ def theirs_of(
     clip=st.sampled_from([0.05, 0.2, 0.9]), clip_value=st.sampled_from([0.1, 1.0, np.inf]),
     weights=st.tuples(st.floats(0, 1), st.floats(0, 1)), normalise=st.booleans(),
 )  # fmt: skip
-def test_gradients_are_those_of_the_loss(
-    count: int, choices: int, seed: int, clip: float, clip_value: float, weights: Any,
-    normalise: bool,
-) -> None:  # fmt: skip
+def test_loss_gradients_equal_autograd(
+    count, choices, seed, clip, clip_value, weights,
+    normalise,
+):  # fmt: skip
     draw = np.random.default_rng(seed)
     logits = draw.normal(size=(count, choices)).astype(np.float32)
     values = draw.normal(size=count).astype(np.float32)
@@ -259,9 +244,7 @@ def test_gradients_are_those_of_the_loss(
     ],
 )
 @pytest.mark.parametrize("max_norm", [0.01, 100.0])
-def test_a_step_is_that_of_clipping_and_the_optimiser_to_the_bit(
-    options: dict[str, Any], max_norm: float
-) -> None:
+def test_a_clipped_step_equals_clipping_and_the_optimiser_to_the_bit(options, max_norm):
     both = []
     for quick in (True, False):
         set_random_seed(0)
@@ -284,7 +267,7 @@ def test_a_step_is_that_of_clipping_and_the_optimiser_to_the_bit(
         assert torch.equal(mine, other)
 
 
-def test_parameters_without_a_gradient_stay() -> None:
+def test_parameters_without_a_gradient_stay():
     used, unused = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
     parameters = [*used.parameters(), *unused.parameters()]
     before = [x.detach().clone() for x in parameters]

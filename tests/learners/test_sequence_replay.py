@@ -65,7 +65,7 @@ def check_known_numbers(buffer, samples):
     return first
 
 
-def test_a_literal_ring():
+def test_sequences_of_a_ring_by_hand():
     # 24 rows, of which 0 to 5 were overwritten at times 24 to 29; a sequence spans 8 rows.
     buffer = fill(make(n_envs=1), 30)
     first = check_known_numbers(buffer, everything(buffer))
@@ -83,7 +83,7 @@ def test_a_literal_ring():
     more=st.integers(0, 20),
     steps=st.integers(0, 90),
 )
-def test_sequences_are_all_that_lie_within_the_ring(length, burn_in, n_steps, n_envs, more, steps):
+def test_all_complete_sequences_are_sampled(length, burn_in, n_steps, n_envs, more, steps):
     stride = max(1, length // 2)
     span = burn_in + length + n_steps
     rows = span + 2 * stride + more
@@ -102,7 +102,7 @@ def test_sequences_are_all_that_lie_within_the_ring(length, burn_in, n_steps, n_
         assert expected
 
 
-def test_samples_are_drawn_by_the_generator_that_is_seeded():
+def test_samples_are_reproducible_by_torchs_seed():
     buffer = fill(make(n_envs=2), 40)
     drawn = []
     for seed in (1, 1, 2):
@@ -115,7 +115,7 @@ def test_samples_are_drawn_by_the_generator_that_is_seeded():
     assert not torch.equal(drawn[0], drawn[2])
 
 
-def test_a_start_cuts_the_episode_before_it():
+def test_an_episode_start_cuts_the_last_episode():
     buffer = make(n_envs=2)
     obs, infos = np.zeros((2, 2), np.float32), [{}, {}]
     # As at a reset of the environments, which no step announces.

@@ -43,12 +43,8 @@ def filled(rollouts=1, *, steps=6, envs=2, length=3, burn_in=0, seed=0):
 
 
 @settings(max_examples=20, deadline=None)
-@given(
-    length=st.sampled_from([1, 2, 3, 6]),
-    envs=st.integers(1, 4),
-    count=st.integers(1, 5),
-)
-def test_every_step_comes_once_with_its_own_numbers(length, envs, count):
+@given(length=st.sampled_from([1, 2, 3, 6]), envs=st.integers(1, 4), count=st.integers(1, 5))
+def test_every_step_is_yielded_once_with_its_numbers(length, envs, count):
     buffer, starts = filled(envs=envs, length=length)
     seen = []
     for batch in buffer.get(count * length):
@@ -73,7 +69,7 @@ def test_every_step_comes_once_with_its_own_numbers(length, envs, count):
     assert sorted(seen) == sorted(10.0 * s + e for s in range(6) for e in range(envs))
 
 
-def test_the_burn_in_is_what_came_before_also_from_the_rollout_before():
+def test_the_burn_in_may_come_from_the_last_rollout():
     buffer, starts = filled(2, steps=6, length=3, burn_in=2)
     for batch in buffer.get(3):
         sequences = batch.observations
@@ -86,7 +82,7 @@ def test_the_burn_in_is_what_came_before_also_from_the_rollout_before():
         assert sequences.burn_in_steps == 2
 
 
-def test_before_the_first_rollout_there_is_nothing_to_remember():
+def test_the_first_rollout_has_an_empty_burn_in():
     buffer, _ = filled(1, burn_in=2)
     for batch in buffer.get(3):
         if int(batch.actions[0, 0]) < 10:  # begins the rollout

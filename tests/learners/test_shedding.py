@@ -1,15 +1,11 @@
 """One shedding from inside: its gradient, its verdicts, and when its updates are made."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from snn_gym.learners.shedding import Shedding, acting_parameters, twin_of
 from snn_gym.spiking.regulation.lean import BoundControl, StrengthControl
@@ -20,9 +16,7 @@ from tests.policies.identity import observations
 EARNED = BoundControl(0.02, 9.0, reference=100.0, gained=100.0)
 
 
-def explicit_loss(
-    shedding: Any, observations: Any, target: Tensor, strength: float, share: float
-) -> Tensor:
+def explicit_loss(shedding, observations, target, strength, share):
     """``divergence / bound + strength * cost / first cost``, written out for discrete actions.
 
     The divergence is that of the share of the decisions in which it is largest.
@@ -34,7 +28,7 @@ def explicit_loss(
     apart, _ = torch.sort((taught * ratio).sum(1), descending=True)
     count = round(share * len(behaviour))
     divergence = apart[:count].sum() / count
-    cost: Any = 0.0
+    cost = 0.0
     for fired, fan_out in zip(spikes, shedding._fan_outs, strict=True):
         f = fired.sum((0, 1)) / (fired.shape[0] * fired.shape[1])
         cost = cost + fan_out * 4 * (f / 2 + f * f).sum()
@@ -43,9 +37,7 @@ def explicit_loss(
 
 @pytest.mark.parametrize("share", [1.0, 0.25])
 @pytest.mark.parametrize("name", ["PPO", "DQN", "StatefulPPO", "StatefulDQN"])
-def test_the_gradient_is_that_of_the_explicit_loss(
-    name: str, share: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_gradient_is_that_of_the_explicit_loss(name, share, monkeypatch):
     _, shedding = begun(name, updates=3, worst_share=share)
     sample = shedding._visited.sample(32)
     monkeypatch.setattr(shedding._visited, "sample", lambda *_: sample)
@@ -64,12 +56,12 @@ def test_the_gradient_is_that_of_the_explicit_loss(
 
 
 @pytest.mark.parametrize("signals", ["shuffled", "uniform", "scale"])
-def test_controls_change_the_cost_alone_and_rows_of_neurons_alone(signals: str) -> None:
+def test_controls_change_the_cost_alone_and_rows_of_neurons_alone(signals):
     _, shedding = begun("PPO", signals=signals)
     rows, policy = shedding._orders, shedding._policy
     seen, _ = policy.obs_to_tensor(observations("analogue", 32))
 
-    def gradients(far_weight: float, cost_weight: float) -> dict[str, Tensor]:
+    def gradients(far_weight, cost_weight):
         behaviour, spikes = policy.watched(seen)
         cost, _ = shedding._cost(spikes)
         shedding._set_gradients(far_weight * behaviour.square().mean(), cost_weight * cost)
@@ -93,27 +85,32 @@ def test_controls_change_the_cost_alone_and_rows_of_neurons_alone(signals: str) 
     assert distance(own, told) > 1e-3
 
 
-def test_to_the_blind_control_spikes_are_nothing_and_weights_decay() -> None:
-    _, shedding = begun("PPO", signals="blind")
+@pytest.mark.parametrize("signals", ["blind", "prune"])
+def test_controls_without_spike_signals_decay_weights_or_have_no_gradient_of_cost(signals):
+    _, shedding = begun("PPO", signals=signals)
     seen, _ = shedding._policy.obs_to_tensor(observations("analogue", 32))
-    cost, synops = shedding._cost(shedding._policy.watched(seen)[1])
+    behaviour, spikes = shedding._policy.watched(seen)
+    far = behaviour.square().mean()
+    cost, synops = shedding._cost(spikes)
     assert synops > 0
-    shedding._set_gradients(torch.zeros((), requires_grad=True), cost)
-    for name, weight in shedding._weights.items():
-        assert weight.grad is not None
-        expected = weight if name in shedding._orders else torch.zeros_like(weight)
-        torch.testing.assert_close(weight.grad, expected)
+    weights = list(shedding._weights.values())
+    expected = torch.autograd.grad(
+        far, weights, retain_graph=True, allow_unused=True, materialize_grads=True
+    )
+    shedding._set_gradients(far, cost)
+    assert max(float(x.abs().max()) for x in expected) > 0
+    for (name, x), gradient in zip(shedding._weights.items(), expected, strict=True):
+        decays = signals == "blind" and name in shedding._orders
+        torch.testing.assert_close(x.grad, gradient + x if decays else gradient)
 
 
-def zeros_of(shedding: Any) -> list[int]:
+def zeros_of(shedding):
     layers = shedding._policy.acting_network().layers
     return [int((layer.linear.weight == 0).sum()) for layer in layers]
 
 
 @pytest.mark.parametrize("signals", ["own", "prune"])
-def test_pruning_follows_the_divergence_and_its_strength_is_the_share(
-    signals: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pruning_follows_the_divergence_and_its_strength_is_the_share(signals, monkeypatch):
     monkeypatch.setattr(shed, "SMALL", replace(shed.SMALL, hidden_sizes=(16, 8)))
     _, shedding = begun("PPO", signals=signals, pruning=2.0, updates=9, tolerance=1.0)
     size = shedding._policy.acting_network().layers[1].linear.weight.numel()
@@ -133,25 +130,7 @@ def test_pruning_follows_the_divergence_and_its_strength_is_the_share(
         assert (seen[0] > strength) == grows
 
 
-def test_to_pruning_the_divergence_alone_has_a_gradient() -> None:
-    _, shedding = begun("PPO", signals="prune")
-    seen, _ = shedding._policy.obs_to_tensor(observations("analogue", 32))
-    behaviour, spikes = shedding._policy.watched(seen)
-    far = behaviour.square().mean()
-    cost, synops = shedding._cost(spikes)
-    assert synops > 0
-    weights = list(shedding._weights.values())
-    expected = torch.autograd.grad(
-        far, weights, retain_graph=True, allow_unused=True, materialize_grads=True
-    )
-    shedding._set_gradients(far, 9.0 * cost)
-    assert max(float(x.abs().max()) for x in expected) > 0
-    for x, gradient in zip(weights, expected, strict=True):
-        assert x.grad is not None
-        assert torch.equal(x.grad, gradient)
-
-
-def test_a_twin_decides_as_its_original_and_is_not_trained() -> None:
+def test_a_twin_decides_as_its_original_and_is_not_trained():
     model, _ = begun()
     torch.manual_seed(5)
     expected = torch.rand(3)
@@ -159,7 +138,7 @@ def test_a_twin_decides_as_its_original_and_is_not_trained() -> None:
     twin = twin_of(model.policy)
     assert torch.equal(torch.rand(3), expected)  # nothing was drawn
     seen, _ = model.policy.obs_to_tensor(observations("analogue", 16))
-    policy: Any = model.policy
+    policy = model.policy
     ours, theirs = policy.watched(seen)[0], twin.watched(seen)[0]
     assert torch.equal(ours, theirs)
     with torch.no_grad():
@@ -168,23 +147,21 @@ def test_a_twin_decides_as_its_original_and_is_not_trained() -> None:
     assert torch.equal(twin.watched(seen)[0], theirs)
 
 
-def test_all_that_acts_is_trained_and_nothing_else() -> None:
+def test_only_acting_parameters_are_trained():
     for name in ("PPO", "SAC", "DQN", "StatefulPPO"):
         model = make_shedding(name)
-        policy: Any = model.policy
+        policy = model.policy
         found = acting_parameters(policy)
         assert not any("critic" in key or "value" in key or "target" in key for key in found)
         acting = policy.acting_state_dict()
         assert {name for name, _ in policy.named_parameters() if name in acting} == found.keys()
 
 
-def weight(shedding: Any) -> float:
+def weight(shedding):
     return float(next(iter(shedding._weights.values())).flatten()[0].detach())
 
 
-def test_weights_come_back_when_a_tighter_bound_did_not_help(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_good_weights_come_back_after_two_losses(monkeypatch):
     _, shedding = begun(episodes=2, widening=1.5)
     monkeypatch.setattr(shedding, "_is_unsettled", lambda: False)
     shedding.bound, shedding.strength = EARNED, StrengthControl(5.0)
@@ -192,7 +169,7 @@ def test_weights_come_back_when_a_tighter_bound_did_not_help(
     earned(shedding, [100.0, 100.0])
     shedding._judge(0.5)  # kept: these weights are good
     assert shedding.bound.bound == pytest.approx(0.03)
-    assert shedding.played.returns == []
+    assert shedding.episodes.returns == []
     put(shedding, 0.5)
     earned(shedding, [10.0, 10.0])
     shedding._judge(0.5)  # lost: half of the bound, the weights stay
@@ -206,7 +183,7 @@ def test_weights_come_back_when_a_tighter_bound_did_not_help(
 
 
 @pytest.mark.parametrize(("progress", "bound"), [(0.84, 0.03), (0.85, 0.02)])
-def test_the_bound_settles_in_the_last_quarter(progress: float, bound: float) -> None:
+def test_the_bound_settles_in_the_last_quarter(progress, bound):
     _, shedding = begun(episodes=2, widening=1.5)
     assert shedding.counters.begun_at == pytest.approx(0.5, abs=0.2)
     shedding.counters.begun_at = 0.5
@@ -217,34 +194,32 @@ def test_the_bound_settles_in_the_last_quarter(progress: float, bound: float) ->
     assert shedding.bound.bound == pytest.approx(bound)
 
 
-def test_an_unclear_verdict_waits_for_more_episodes_but_not_for_old_ones() -> None:
+def test_an_unclear_verdict_waits_for_more_episodes_but_not_for_old_ones():
     _, shedding = begun(episodes=4)
     shedding.bound = EARNED
     earned(shedding, [80.0, 80.0, 100.0, 100.0])
     shedding._judge(0.5)
-    assert shedding.played.returns == [80.0, 80.0, 100.0, 100.0]
+    assert shedding.episodes.returns == [80.0, 80.0, 100.0, 100.0]
     assert shedding.bound == EARNED
     earned(shedding, [0.0] * 20 + [100.0] * 300)
     shedding._judge(0.5)  # the zeros are older than three hundred episodes
     assert shedding.bound.losses == 0
-    assert shedding.played.returns == []
+    assert shedding.episodes.returns == []
 
 
-def test_a_loss_in_states_that_no_update_has_seen_is_not_the_bounds(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_loss_in_unsettled_states_leaves_the_bound(monkeypatch):
     _, shedding = begun(episodes=2)
     monkeypatch.setattr(shedding, "_is_unsettled", lambda: True)
     shedding.bound = EARNED
     earned(shedding, [0.0, 0.0])
     shedding._judge(0.5)
     assert shedding.bound == EARNED
-    assert shedding.played.returns == []
+    assert shedding.episodes.returns == []
 
 
-def test_whether_the_latest_states_are_beyond_the_bound_is_measured() -> None:
+def test_latest_states_beyond_the_bound_are_unsettled():
     _, shedding = begun()
-    shedding._policy.load_acting_state_dict(shedding._teacher.acting_state_dict())
+    shedding._policy.load_acting_state_dict(shedding.teacher.acting_state_dict())
     shedding.bound = BoundControl(1e-6, 9.0)
     assert not shedding._is_unsettled()
     put(shedding, 1.0)
@@ -255,7 +230,7 @@ def test_whether_the_latest_states_are_beyond_the_bound_is_measured() -> None:
     ("returns", "comes_back"),
     [([0.0] * 2, True), ([100.0] * 2, False), ([0.0], False), ([], False)],
 )
-def test_the_end_is_judged_as_well(returns: list[float], comes_back: bool) -> None:
+def test_worse_final_weights_are_taken_back(returns, comes_back):
     _, shedding = begun(episodes=2)
     good = copied(shedding._policy.acting_state_dict())
     shedding._good, shedding.bound = good, EARNED
@@ -265,20 +240,17 @@ def test_the_end_is_judged_as_well(returns: list[float], comes_back: bool) -> No
     assert (weight(shedding) != 0.5) == comes_back
 
 
-def test_the_frozen_policy_is_played_first_and_compared_with(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_frozen_policy_is_measured_first(monkeypatch):
     model = make_shedding("PPO", latest_start=0.5, updates=8)
-    given: list[list[float]] = []
+    given = []
     compared_with = BoundControl.compared_with
 
-    def spy(self: BoundControl, returns: list[float]) -> BoundControl:
+    def spy(self, returns):
         given.append(list(returns))
         return compared_with(self, returns)
 
     monkeypatch.setattr(BoundControl, "compared_with", spy)
     model.learn(1280)
-    assert model.shedding is not None
     (returns,) = given  # of two or three rollouts, until a fifth of the rest is over
     assert 11 <= len(returns) <= 20  # of ten steps each
     assert model.shedding.bound.reference == pytest.approx(np.mean(returns))
@@ -286,7 +258,7 @@ def test_the_frozen_policy_is_played_first_and_compared_with(
 
 
 @pytest.mark.parametrize(("progress", "bound"), [(0.5, 0.3), (0.999, 0.03)])
-def test_a_bound_out_of_reach_is_left_unless_it_settles(progress: float, bound: float) -> None:
+def test_a_bound_out_of_reach_is_left_unless_it_settles(progress, bound):
     _, shedding = begun(max_bound=0.05, widening=1.5)
     shedding.bound = BoundControl(0.03, 0.05, reference=100.0, gained=100.0)
     shedding.strength = StrengthControl(0.01, 0.1, stuck=3000)
@@ -295,49 +267,41 @@ def test_a_bound_out_of_reach_is_left_unless_it_settles(progress: float, bound: 
     assert (shedding.strength.strength == 0.01) == (bound == 0.03)
 
 
-def test_a_teacher_that_is_given_is_not_compared_with() -> None:
+def test_a_given_teacher_is_not_measured():
     model = make_shedding("PPO", latest_start=0.5, updates=8)
     model.teacher = model.policy
     model.learn(640)
-    assert model.shedding is not None
     assert math.isnan(model.shedding.bound.reference)
     assert model.shedding.counters.begun_at == pytest.approx(0.1)
     assert model.shedding.counters.updates == 8
 
 
-def test_final_weights_are_played_before_they_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    judged: list[list[float]] = []
+def test_final_weights_are_played_before_they_are_judged(monkeypatch):
+    judged = []
     model = make_shedding("PPO", latest_start=0.5, updates=8)
 
-    def finish(self: Shedding) -> None:
-        judged.append(list(self.played.returns))
+    def finish(self):
+        judged.append(list(self.episodes.returns))
 
     monkeypatch.setattr(Shedding, "finish", finish)
-    seen: list[tuple[int, dict[str, Tensor]]] = []
+    seen = []
 
-    def watch(*_: Any) -> bool:
+    def watch(*_):
         if model.shedding is not None:
-            weights = copied(model.policy.acting_state_dict())  # type: ignore[operator]
+            weights = copied(model.policy.acting_state_dict())
             seen.append((model.shedding.counters.updates, weights))
         return True
 
     model.learn(1280, callback=watch)
     played = [weights for updates, weights in seen if updates == 8]
     assert len(played) >= 64  # at least a rollout
-    final = model.policy.acting_state_dict()  # type: ignore[operator]
+    final = model.policy.acting_state_dict()
     assert all(distance(weights, final) == 0 for weights in played)
     # Its episodes have ten steps, and the first of these began before.
     assert len(judged[0]) in (len(played) // 10, len(played) // 10 + 1)
 
 
-def test_the_end_is_the_end_of_learn(monkeypatch: pytest.MonkeyPatch) -> None:
-    ended: list[int] = []
-    monkeypatch.setattr(Shedding, "finish", lambda self: ended.append(self.counters.updates))
-    begun(updates=7)
-    assert ended == [7]
-
-
-def test_within_max_synops_returns_are_not_followed() -> None:
+def test_within_max_synops_returns_are_not_followed():
     _, shedding = begun(episodes=2, max_synops=50.0)
     shedding.bound = EARNED
     earned(shedding, [0.0, 0.0])
@@ -349,7 +313,7 @@ def test_within_max_synops_returns_are_not_followed() -> None:
 
 
 @pytest.mark.parametrize("name", ["PPO", "DQN", "SAC", "StatefulPPO"])
-def test_all_of_it_goes_into_arrays_and_back(name: str) -> None:
+def test_arrays_restore_a_shedding(name):
     _, shedding = begun(name, updates=4, episodes=2)
     earned(shedding, [1.0, 2.0])
     arrays = {key: np.array(x) for key, x in shedding.arrays().items()}
@@ -361,29 +325,28 @@ def test_all_of_it_goes_into_arrays_and_back(name: str) -> None:
     for key, x in arrays.items():
         assert np.array_equal(x, again[key], equal_nan=True), key
     assert (other.counters, other.bound) == (shedding.counters, shedding.bound)
-    taught = (x._teacher.acting_state_dict() for x in (shedding, other))
+    taught = (x.teacher.acting_state_dict() for x in (shedding, other))
     assert distance(*taught) == 0
     assert other._fan_outs == shedding._fan_outs
 
 
-def test_a_network_that_is_not_finite_says_so() -> None:
+def test_a_network_that_is_not_finite_is_refused():
     _, shedding = begun()
     put(shedding, math.nan)
     with pytest.raises(ValueError, match=r"sheds spikes measured nan; lower its learning_rate"):
         shedding._step()
 
 
-def test_updates_are_spread_over_what_is_left() -> None:
+def test_updates_are_spread_over_what_is_left():
     model = make_shedding("PPO", latest_start=0.5, updates=40)
-    seen: list[tuple[float, int]] = []
+    seen = []
 
-    def watch(*_: Any) -> bool:
+    def watch(*_):
         if model.shedding is not None:
             seen.append((model._progress(), model.shedding.counters.updates))
         return True
 
     model.learn(640, callback=watch)
-    assert model.shedding is not None
     begun_at = model.shedding.counters.begun_at
     for progress, updates in seen:
         # Made before a rollout of a tenth of the training are those due at its end.
@@ -396,3 +359,46 @@ def test_updates_are_spread_over_what_is_left() -> None:
     assert model.shedding._optimiser.param_groups[0]["lr"] == pytest.approx(
         0.01 + 39 / 40 * (0.001 - 0.01)
     )
+
+
+def always_firing(name):
+    """Return a shedding whose first neuron fires at every time step, and the first layer."""
+    _, shedding = begun(name)
+    linear = shedding._policy.acting_network().layers[0].linear
+    with torch.no_grad():
+        linear.bias[0] = 50.0
+    shedding.teacher.load_acting_state_dict(shedding._policy.acting_state_dict())
+    return shedding, linear
+
+
+@pytest.mark.parametrize("name", ["DQN", "QRDQN", "StatefulPPO"])
+def test_neurons_that_always_fire_are_folded(name):
+    shedding, linear = always_firing(name)
+    state, cost = torch.get_rng_state(), shedding.counters.first_cost
+    shedding._fold()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert linear.bias[0] == 0
+    assert not linear.weight[0].any()
+    assert shedding.counters.first_cost != cost
+    with torch.no_grad():
+        far, _ = shedding._measure(*shedding._visited.sample(64))
+    assert float(far) <= 10 * shedding.bound.bound
+
+
+def test_folding_beyond_the_bound_is_taken_back(monkeypatch):
+    shedding, _ = always_firing("DQN")
+    before = copied(shedding._policy.acting_state_dict())
+    measured = shedding._measure
+    monkeypatch.setattr(
+        shedding, "_measure", lambda *sample: (torch.tensor(1e9), measured(*sample)[1])
+    )
+    shedding._fold()
+    assert distance(shedding._policy.acting_state_dict(), before) == 0
+
+
+@pytest.mark.parametrize(("signals", "folds"), [("own", 1), ("uniform", 0), ("blind", 0)])
+def test_only_own_signals_fold_and_once(monkeypatch, signals, folds):
+    calls = []
+    monkeypatch.setattr(Shedding, "_fold", lambda shedding: calls.append(1))
+    make_shedding("DQN", latest_start=0.5, updates=8, signals=signals).learn(400)
+    assert len(calls) == folds

@@ -15,7 +15,6 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from snn_gym import load_agent, make_agent, save_agent
 from snn_gym.learners import StatefulPPO
 from snn_gym.spiking import NetworkConfig
-from snn_gym.spiking.bookkeeping import full_state
 from tests.learners.recall import Recall
 
 LSNN = {"tau_mem_ms": 5.0, "tau_syn_ms": 2.0, "tau_adapt_ms": 50.0, "beta": 0.2}
@@ -79,7 +78,7 @@ def test_replayed_sequences_are_the_steps_that_were_taken(kind, spiking_critic, 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_burn_in_is_replayed_as_it_was_played_though_statistics_change(kind):
+def test_burn_in_replays_as_played_although_statistics_change(kind):
     # Rollouts of 12 steps begin in the middle of episodes of 5.
     made = model(kind, n_steps=12, batch_size=12, sequence_length=4, burn_in_steps=3)
     normaliser, means, starts = made.policy.normaliser, [], []
@@ -96,9 +95,17 @@ def test_burn_in_is_replayed_as_it_was_played_though_statistics_change(kind):
     assert starts == [True, False, False, False]
 
 
-@pytest.mark.parametrize("kind", ["alif", pytest.param("gru", marks=pytest.mark.slow)])
-def test_it_remembers(kind):
-    made = model(kind, n_envs=16, ent_coef=0.01, batch_size=160, n_epochs=8)
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        ("alif", {}),
+        pytest.param("gru", {}, marks=pytest.mark.slow),
+        pytest.param("alif", {"credit": "eprop"}, marks=pytest.mark.slow),
+        pytest.param("alif", {"credit": "eprop", "feedback": "random"}, marks=pytest.mark.slow),
+    ],
+)
+def test_the_cue_is_remembered(kind, arguments):
+    made = model(kind, n_envs=16, ent_coef=0.01, batch_size=160, n_epochs=8, **arguments)
     made.learn(12_000)
     mean, _ = evaluate_policy(made, make_vec_env("tests/Recall-v0", 4, seed=99), 100)
     assert mean > 0.95
@@ -115,16 +122,6 @@ def test_without_a_state_nothing_can_be_remembered():
     assert 0.4 < mean < 0.6
 
 
-@pytest.mark.parametrize("kind", ["alif", "gru"])
-def test_training_twice_gives_the_same_weights(kind):
-    states = []
-    for _ in range(2):
-        made = model(kind, burn_in_steps=5, sequence_length=10, bptt_steps=5)
-        made.learn(400)
-        states.append(full_state(made.policy))
-    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
-
-
 def play(policy, env, steps=12):
     """Return actions and states of a deterministic policy over some episodes."""
     env.seed(5)
@@ -137,8 +134,8 @@ def play(policy, env, steps=12):
     return played
 
 
-@pytest.mark.parametrize("kind", ["alif", "delta", "lstm"])
-def test_saved_and_loaded_it_acts_and_remembers_the_same(kind, tmp_path):
+@pytest.mark.parametrize("kind", ["delta", "lstm"])
+def test_saved_and_loaded_models_act_the_same(kind, tmp_path):
     made = model(kind, sequence_length=10, burn_in_steps=4, bptt_steps=5)
     made.learn(200)
     env = make_vec_env("tests/Recall-v0", 3)
@@ -154,7 +151,7 @@ def test_saved_and_loaded_it_acts_and_remembers_the_same(kind, tmp_path):
 
 
 class Faint(Recall):
-    """Show what only a wrapper that normalises makes large enough to be seen."""
+    """Recall with observations that are too small without a normalising wrapper."""
 
     def _see(self):
         return super()._see() * np.float32(1e-3)
@@ -173,7 +170,7 @@ def test_evaluation_with_a_normalised_vec_env():
     assert evaluate_policy(made, env.venv, 40, warn=False)[0] < 0.8
 
 
-def test_a_cut_episode_goes_on_in_the_critics_eyes():
+def test_rewards_of_cut_episodes_include_the_last_value():
     # An episode that a limit cuts: the return of its last step holds the value of what follows.
     gym.register("tests/CutRecall-v0", entry_point=Recall, max_episode_steps=2)
     made = rolled_out(model("gru", "tests/CutRecall-v0", gamma=0.9, n_steps=4, batch_size=4))
@@ -215,7 +212,7 @@ def test_lengths_that_do_not_fit_are_refused(arguments, message):
 
 
 class InParts(gym.ObservationWrapper):
-    """Recall whose cue and question are parts of a Dict, beside a number that says nothing."""
+    """Recall whose cue and question are parts of a Dict."""
 
     def __init__(self, env):
         super().__init__(env)
@@ -241,7 +238,7 @@ def test_dict_observations_are_replayed_as_they_were_played(burn_in_steps):
 
 
 @pytest.mark.slow
-def test_it_remembers_what_a_dict_showed(tmp_path):
+def test_the_cue_of_a_dict_is_remembered(tmp_path):
     made = model("gru", in_parts(16), ent_coef=0.01, batch_size=160, n_epochs=8)
     made.learn(12_000)
     made.save(tmp_path / "model.zip")

@@ -7,7 +7,8 @@ import pytest
 from stable_baselines3.common.env_util import make_vec_env
 
 from snn_gym import evaluate
-from snn_gym.envs.synapses.local_measures import LOCAL_MEASURES
+from snn_gym.envs.synapses.local_measures import LOCAL_MEASURES, LocalDynamics
+from snn_gym.envs.synapses.plasticity import RULES
 from snn_gym.learners.judging import SequentialJudge
 from snn_gym.spiking import NetworkConfig
 from tests.learners.cases import SMALL, make
@@ -47,7 +48,7 @@ def run(model, iterations):
         model._iterate()
 
 
-def test_the_past_is_seen_latest_first():
+def test_past_moves_and_rewards_are_observed_latest_first():
     model = learner(step_size=0.25, history=3, weight_limit=1e3)
     start = model.weights
     # present, better; new episodes: present, worse; equal
@@ -63,7 +64,7 @@ def test_the_past_is_seen_latest_first():
     assert np.array_equal(seen[2], better)
 
 
-def test_a_table_goes_a_part_of_the_way_to_the_reward_unless_told_otherwise():
+def test_tables_move_a_part_of_the_way_to_the_reward():
     model = learner(gamma=0.0)
     attach(model, scores(2, 1)[0])
     run(model, 1)
@@ -72,7 +73,7 @@ def test_a_table_goes_a_part_of_the_way_to_the_reward_unless_told_otherwise():
     assert -1 < values.min() < 0 == values.max()
 
 
-def test_a_move_that_made_it_worse_is_taken_back_and_an_equal_one_stays():
+def test_worse_moves_are_taken_back_and_equal_ones_stay():
     model = learner(moves_kept="improving")
     start = model.weights
     score, seen = scores(3, 2, 3)
@@ -85,7 +86,7 @@ def test_a_move_that_made_it_worse_is_taken_back_and_an_equal_one_stays():
     assert np.array_equal(model.memory.weights[0], model.weights)
 
 
-def test_where_moves_always_stay_the_policy_holds_the_best():
+def test_the_policy_holds_the_best_network_if_moves_always_stay():
     model = learner(moves_kept="always", probe_renewal="never")
     score, seen = scores(3, 2, 1, 4, 4, 2)
     attach(model, score)
@@ -97,7 +98,7 @@ def test_where_moves_always_stay_the_policy_holds_the_best():
     assert held == [0, 0, 3, 4, 4]  # the latest of equal ones
 
 
-def test_weights_only_get_better_where_nothing_is_random():
+def test_returns_never_fall_without_randomness():
     model = learner(probe_renewal="always")
     attach(model, distance)
     found = [distance(model.weights, 0)]
@@ -130,7 +131,7 @@ JUDGEMENTS = {
 
 @pytest.mark.parametrize("moves_kept", ["always", "improving"])
 @pytest.mark.parametrize(("renewal", "trend"), JUDGEMENTS)
-def test_episodes_are_drawn_and_counted_as_it_says(renewal, trend, moves_kept):
+def test_probe_renewal_decides_when_episodes_are_drawn(renewal, trend, moves_kept):
     model = learner(probe_renewal=renewal, moves_kept=moves_kept, probe_episodes=3)
     values = TRENDS[trend]()
     judge = attach(model, lambda flat, seed: next(values))
@@ -154,7 +155,7 @@ def test_weights_stay_within_their_limit():
 
 
 class Notebook:
-    """A rule that keeps what it is told; its moves are all up."""
+    """Rule that records its arguments and moves all weights up."""
 
     memory = {}  # noqa: RUF012 - nothing is learned
 
@@ -169,7 +170,7 @@ class Notebook:
         self.learned.append([array.copy() for array in arguments])
 
 
-def test_synapses_see_before_and_learn_after():
+def test_synapses_observe_before_a_move_and_learn_after_it():
     model = learner(preset="all", exploration=0.3, step_size=0.5, weight_limit=1e3)
     model.rule, start = Notebook(), model.weights
     attach(model, scores(0, 1, 1, -5)[0])
@@ -254,7 +255,7 @@ def test_a_frozen_rule_acts_and_does_not_learn(name):
     assert all(np.array_equal(x, learned[key]) for key, x in teacher.rule_memory.items())
 
 
-def test_what_was_learned_is_used_by_another_network():
+def test_a_learned_rule_transfers_to_another_network():
     # Raising every weight pays: a table that knows it raises others' weights from the start.
     teacher = learner(learning_rate=0.5, gamma=0.0, probe_renewal="never")
     attach(teacher, lambda flat, seed: float(flat.sum()))
@@ -273,7 +274,7 @@ def test_what_was_learned_is_used_by_another_network():
     assert raised[0] > raised[1] + 0.15
 
 
-def test_rules_of_others_are_refused():
+def test_rules_of_other_learners_or_features_are_refused():
     with pytest.raises(ValueError, match=r"bins does not fit.*same learner.*same features"):
         learner().load_rule(learner(preset="all").rule_memory)
     with pytest.raises(ValueError, match=r"PolicyGradientRule has learned \['baseline'"):
@@ -296,6 +297,19 @@ def test_shuffled_dynamics_are_the_same_numbers_for_other_synapses():
         assert np.array_equal(np.sort(seen, axis=0), np.sort(true, axis=0))
 
 
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_synapses_see_the_eligibility_of_a_rule_of_plasticity(shuffled):
+    model = learner(preset="weight", plasticity_rule="r_stdp", shuffled=shuffled)
+    assert model.features.names == ("weight", "rule_eligibility")
+    run(model, 1)
+    observer = LocalDynamics(model.population, model.memory.weights, 1, rule=RULES["r_stdp"])
+    model.judge(model.memory.weights, model.memory.probes[0].tolist(), observer)
+    measured = observer.per_synapse()[0, :, -1]
+    assert np.abs(measured).max() > 0.1
+    order = model.memory.permutation if shuffled else np.arange(measured.size)
+    assert np.array_equal(model._loop.observe()[0, :, 1], measured[order])
+
+
 SETUPS = [
     {"learner": "shared_table", "moves_kept": "always", "preset": "history"},
     {"learner": "synapse_tables", "probe_renewal": "always", "preset": "all"},
@@ -306,32 +320,23 @@ SETUPS = [
 
 
 @pytest.mark.parametrize("arguments", SETUPS)
-def test_its_state_goes_on_bit_equal_in_another_model(arguments):
+def test_state_tensors_and_a_zip_continue_to_the_same_bits(arguments, tmp_path):
     first = learner(**arguments).learn(150)
+    first.save(tmp_path / "model.zip")
+    loaded = type(first).load(tmp_path / "model.zip", env=make_vec_env("CartPole-v1"))
     other = learner(**arguments, seed=9)
     other.load_state_tensors(first.state_tensors())
     other.weights = first.weights
     other.num_timesteps = first.num_timesteps
-    for model in (first, other):
+    for model in (first, other, loaded):
         model.reseed(17)
         model.learn(300, reset_num_timesteps=False)
-    assert first.num_timesteps == other.num_timesteps
-    assert np.array_equal(first.weights, other.weights)
-    states = first.state_tensors(), other.state_tensors()
-    for key, value in states[0].items():
-        assert np.array_equal(value, states[1][key], equal_nan=value.dtype.kind == "f"), key
-
-
-@pytest.mark.parametrize("arguments", SETUPS)
-def test_a_zip_keeps_what_the_synapses_have_learned(arguments, tmp_path):
-    model = learner(**arguments).learn(150)
-    model.save(tmp_path / "model.zip")
-    loaded = type(model).load(tmp_path / "model.zip", env=make_vec_env("CartPole-v1"))
-    for key, value in model.rule_memory.items():
-        assert np.array_equal(value, loaded.rule_memory[key])
-    for each in (model, loaded):
-        each.learn(300, reset_num_timesteps=False)
-    assert np.array_equal(model.weights, loaded.weights)
+    state = first.state_tensors()
+    for model in (other, loaded):
+        assert first.num_timesteps == model.num_timesteps
+        assert np.array_equal(first.weights, model.weights)
+        for key, value in model.state_tensors().items():
+            assert np.array_equal(value, state[key], equal_nan=value.dtype.kind == "f"), key
 
 
 def test_learning_starts_from_the_weights_of_the_policy():
@@ -360,7 +365,7 @@ def test_every_rule_learns_cartpole(name):
 
 
 @pytest.mark.parametrize("env", ["CartPole-v1", "Pendulum-v1", "MountainCar-v0"])
-def test_two_layers_and_values_of_a_box_are_watched_too(env):
+def test_dynamics_of_two_layers_and_box_actions_are_measured(env):
     deep = NetworkConfig(hidden_sizes=(5, 4), time_steps=3)
     model = learner(env, network=deep, **WATCHING).learn(400)
     dynamics = model.memory.dynamics[0]
@@ -383,6 +388,7 @@ def test_dynamics_of_unknown_tasks_cannot_be_seen(arguments):
     [
         ({"preset": "wieght"}, "preset 'wieght' is unknown; allowed: history, weight, weight"),
         ({"learner": "dqn"}, "learner: got 'dqn'.*allowed values: 'shared_table'"),
+        ({"plasticity_rule": "hebb"}, "plasticity_rule 'hebb' is unknown; allowed: three_factor"),
         ({"gamma": 1.0}, "gamma must be at least 0 and below 1"),
         ({"step_size": 0.0}, "step_size must be above 0"),
         ({"preset": "history", "history": 20}, r"more than 2\*\*40 states.*lower history"),

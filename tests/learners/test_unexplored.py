@@ -1,7 +1,5 @@
 """Nothing is explored while spikes are shed, by any algorithm."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -12,18 +10,18 @@ from tests.policies.identity import Identity
 
 
 class Recorded(Identity):
-    """Keeps what was shown and what was done."""
+    """Identity task that records observations and actions."""
 
-    def __init__(self, action: str) -> None:
+    def __init__(self, action):
         super().__init__(action=action)
         self.shown: list[Any] = []
         self.done: list[Any] = []
 
-    def _next(self) -> Any:
+    def _next(self):
         self.shown.append(super()._next())
         return self.shown[-1]
 
-    def step(self, action: Any) -> Any:
+    def step(self, action):
         if len(self.shown) > len(self.done) + 1:
             del self.shown[-2]  # the last observation of an episode is followed by a reset
         self.done.append(np.array(action))
@@ -37,7 +35,7 @@ class Recorded(Identity):
         ("TD3", "Box"), ("DDPG", "Box"), ("DQN", "Discrete"), ("QRDQN", "Discrete"),
     ],
 )  # fmt: skip
-def test_the_best_actions_are_played_while_shedding(name: str, action: str) -> None:
+def test_the_best_actions_are_played_while_shedding(name, action):
     env = Recorded(action)
     model = make_shedding(name, env=env, latest_start=0.5, updates=8).learn(400)
     last = range(len(env.done) - 20, len(env.done))  # of the final weights
@@ -53,13 +51,13 @@ def test_the_best_actions_are_played_while_shedding(name: str, action: str) -> N
 
 
 @pytest.mark.parametrize("action", ["Box", "Discrete"])
-def test_and_so_they_are_with_memory(action: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stateful_ppo_plays_the_best_actions_while_shedding(action, monkeypatch):
     model = make_shedding("StatefulPPO", action, latest_start=0.5, updates=8)
     policy = type(model.policy)
-    forward: Any = policy.forward
-    seen: list[tuple[bool, bool]] = []
+    forward = policy.forward
+    seen = []
 
-    def spy(self: Any, *args: Any, deterministic: bool = False) -> Any:
+    def spy(self, *args, deterministic=False):
         seen.append((model.shedding is not None, deterministic or self.explores_nothing))
         return forward(self, *args, deterministic=deterministic)
 
@@ -68,18 +66,18 @@ def test_and_so_they_are_with_memory(action: str, monkeypatch: pytest.MonkeyPatc
     assert set(seen) == {(False, False), (True, True)}
 
 
-def test_and_with_memory_and_values(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stateful_dqn_plays_the_best_actions_while_shedding(monkeypatch):
     model = make_shedding("StatefulDQN", latest_start=0.5, updates=8)
-    explore: Any = type(model)._explore  # type: ignore[attr-defined]
-    seen: list[tuple[bool, float]] = []
+    explore = type(model)._explore
+    seen = []
 
-    def spy(self: Any, actions: Any, share: float) -> Any:
+    def spy(self, actions, share):
         seen.append((model.shedding is not None, share))
         return explore(self, actions, share)
 
     monkeypatch.setattr(type(model), "_explore", spy)
-    schedule = model.exploration_schedule  # type: ignore[attr-defined]
+    schedule = model.exploration_schedule
     model.learn(600)
     assert {share for shed, share in seen if shed} == {0.0}
     assert min(share for shed, share in seen if not shed) > 0.0
-    assert model.exploration_schedule is schedule  # type: ignore[attr-defined]
+    assert model.exploration_schedule is schedule

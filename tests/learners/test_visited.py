@@ -1,24 +1,19 @@
 """States that a policy visits, and what its teacher does in them."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import numpy as np
-import pytest
 import torch
 
-from snn_gym.learners.visited import Collected, Followed, Replayed
+from snn_gym.learners.visited import ReplayStates, RolloutStates, SequenceStates
 from snn_gym.policies.stateful import SequenceBatch
 from tests.learners.shed import begun, put
 
 
-def test_rollouts_are_collected_and_the_oldest_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("snn_gym.learners.visited.KEPT", 100)
+def test_rollouts_are_collected_and_the_oldest_forgotten(monkeypatch):
+    monkeypatch.setattr("snn_gym.learners.visited.CAPACITY", 100)
     model, shedding = begun(updates=2)
     visited = shedding._visited
-    assert isinstance(visited, Collected)
-    buffer: Any = model.rollout_buffer  # type: ignore[attr-defined]
+    assert isinstance(visited, RolloutStates)
+    buffer = model.rollout_buffer
     for value in (1.0, 2.0, 3.0):
         buffer.observations[:] = value
         visited.collect()
@@ -27,32 +22,30 @@ def test_rollouts_are_collected_and_the_oldest_forgotten(monkeypatch: pytest.Mon
     assert len(kept) == len(visited.arrays()["targets"]) == 100
     buffer.observations[:] = 9.0  # the next rollout is no business of what was kept
     newest, target = visited.sample(50, newest=True)
-    assert set(newest.flatten().tolist()) == {3.0}  # type: ignore[union-attr]
-    torch.testing.assert_close(target, shedding._teacher.watched(newest)[0])
+    assert set(newest.flatten().tolist()) == {3.0}
+    torch.testing.assert_close(target, shedding.teacher.watched(newest)[0])
 
 
-def replayed() -> tuple[Any, Replayed, Any]:
+def replayed():
     """Return a model that sheds, the states it visits, and its replay buffer."""
     model, shedding = begun("DQN")
-    assert isinstance(shedding._visited, Replayed)
-    return model, shedding._visited, model.replay_buffer  # type: ignore[attr-defined]
+    assert isinstance(shedding._visited, ReplayStates)
+    return model, shedding._visited, model.replay_buffer
 
 
-def test_of_a_replay_buffer_the_latest_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("snn_gym.learners.visited.KEPT", 10)
+def test_the_latest_observations_of_a_replay_buffer_are_drawn(monkeypatch):
+    monkeypatch.setattr("snn_gym.learners.visited.CAPACITY", 10)
     _, visited, buffer = replayed()
     # The position has wrapped, so that the latest ten are at both ends.
     buffer.pos, buffer.full = 4, True
     buffer.observations[:] = 0.0
     buffer.observations[:4], buffer.observations[-6:] = 1.0, 1.0
     drawn, _ = visited.sample(64)
-    assert set(drawn.flatten().tolist()) == {1.0}  # type: ignore[union-attr]
+    assert set(drawn.flatten().tolist()) == {1.0}
 
 
-def test_of_a_replay_buffer_nothing_is_drawn_that_was_explored_before(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("snn_gym.learners.visited.FEWEST", 2)
+def test_observations_before_the_shedding_are_not_drawn(monkeypatch):
+    monkeypatch.setattr("snn_gym.learners.visited.FEWEST_RECENT", 2)
     model, visited, buffer = replayed()
     buffer.pos, buffer.full = 8, True
     for played, kept in ((6, 6), (0, 2)):  # steps since it was made, and what is drawn from
@@ -60,11 +53,11 @@ def test_of_a_replay_buffer_nothing_is_drawn_that_was_explored_before(
         buffer.observations[:] = 0.0
         buffer.observations[8 - kept : 8] = np.arange(1, kept + 1).reshape(-1, 1, 1)
         drawn, _ = visited.sample(256)
-        assert set(drawn.flatten().tolist()) == set(range(1, kept + 1))  # type: ignore[union-attr]
+        assert set(drawn.flatten().tolist()) == set(range(1, kept + 1))
     assert visited.arrays() == {"since": model.num_timesteps}
 
 
-def rolled_out(visited: Followed) -> SequenceBatch:
+def rolled_out(visited):
     """Return the rollout that the buffer has, as it was played."""
     buffer = visited._buffer
     torch_of = buffer.to_torch
@@ -75,38 +68,34 @@ def rolled_out(visited: Followed) -> SequenceBatch:
     )
 
 
-def test_the_teacher_carries_a_state_of_its_own_along_what_was_played() -> None:
+def test_the_teacher_carries_its_own_state_along_rollouts():
     _, shedding = begun("StatefulPPO")
-    visited, teacher = shedding._visited, shedding._teacher
-    assert isinstance(visited, Followed)
+    visited, teacher = shedding._visited, shedding.teacher
+    assert isinstance(visited, SequenceStates)
     visited.collect()  # the latest rollout, which was played by final weights
     put(shedding, 0.3)  # the states that the buffer has are no more the teacher's
     batch, state = rolled_out(visited), visited._state
-    assert state is not None
     with torch.no_grad():
         expected, after, _ = teacher.followed(batch, state)
     visited.collect()
-    assert visited._state is not None
     assert torch.equal(visited._state, after)
     length, count = batch.starts.shape
     part, target = visited.sample(length, newest=True)  # one sequence
-    assert part.starts.shape == (length, 1)  # type: ignore[union-attr]
+    assert part.starts.shape == (length, 1)
     columns = [torch.equal(target, expected[:, k]) for k in range(count)]
     assert any(columns)
     everything, targets = visited.sample(10 * length * count, newest=True)
-    assert everything.starts.shape == (length, count)  # type: ignore[union-attr]
+    assert everything.starts.shape == (length, count)
     assert targets.shape == expected.flatten(0, 1).shape
 
 
-def test_sequences_of_earlier_rollouts_are_kept_with_what_the_teacher_did(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_sequences_of_earlier_rollouts_are_stored_with_the_teachers_behaviour(monkeypatch):
     _, shedding = begun("StatefulPPO")
     visited = shedding._visited
-    assert isinstance(visited, Followed)
-    buffer: Any = visited._buffer
+    assert isinstance(visited, SequenceStates)
+    buffer = visited._buffer
     length, count = rolled_out(visited).starts.shape
-    monkeypatch.setattr("snn_gym.learners.visited.KEPT", 2 * count * length)
+    monkeypatch.setattr("snn_gym.learners.visited.CAPACITY", 2 * count * length)
     visited.load({})
     for value in (1.0, 2.0, 3.0):
         buffer.observations[:] = value
@@ -115,8 +104,8 @@ def test_sequences_of_earlier_rollouts_are_kept_with_what_the_teacher_did(
     assert kept["observations."].shape[:2] == (2 * count, length)
     assert sorted(set(kept["observations."].flatten().tolist())) == [2.0, 3.0]
     newest, _ = visited.sample(10 * count * length, newest=True)
-    assert set(newest.observations.flatten().tolist()) == {3.0}  # type: ignore[union-attr]
-    assert newest.starts.shape == (length, count)  # type: ignore[union-attr]
+    assert set(newest.observations.flatten().tolist()) == {3.0}
+    assert newest.starts.shape == (length, count)
     # Drawn in any order, each sequence comes with its own state, starts and target.
     drawn, targets = visited.sample(10 * count * length)
     rows = [
@@ -125,4 +114,4 @@ def test_sequences_of_earlier_rollouts_are_kept_with_what_the_teacher_did(
     ]
     for k in range(2 * count):
         target = targets.view(length, 2 * count, -1)[:, k].flatten().tolist()
-        assert [target, drawn.states[k].tolist()] in rows  # type: ignore[union-attr]
+        assert [target, drawn.states[k].tolist()] in rows

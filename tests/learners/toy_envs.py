@@ -1,7 +1,5 @@
 """Small environments for the learners."""
 
-from __future__ import annotations
-
 import gymnasium as gym
 import numpy as np
 

@@ -1,1 +1,1 @@
-"""Local learning rules: synapses that learn by what they see."""
+"""Local learning rules: each synapse learns from signals that reach it."""

@@ -1,10 +1,10 @@
-"""``LocalCore``: a policy's synapses, alive: their traces, and what changes them at every step."""
+"""Synapses of a policy with their traces and their update at every environment step."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -17,10 +17,11 @@ from snn_gym.learners.local.kernels import (
     ONLY_BROADCAST,
     RANDOM_FEEDBACK,
     SYMMETRIC_FEEDBACK,
+    TINY,
     Array,
     Network,
     Places,
-    live,
+    learn_and_act,
     values_of,
 )
 from snn_gym.learners.local.regulator import LocalRegulator
@@ -30,9 +31,6 @@ from snn_gym.spiking.layer_neurons import LayerNeurons
 
 # ---- climbing ------------------------------------------------------------------------------------
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
-"""Adam's usual constants."""
-TINY = np.float32(1e-30)
-"""Moments below it are 0, for subnormal numbers cost ten times the time of others."""
 
 
 @njit(cache=True, error_model="numpy")
@@ -40,14 +38,15 @@ def climb(
     steps: tuple[float, float], hidden: int, samples: int, update: int, gradient: Array,
     first: Array, second: Array, theta: Array, order: NDArray[np.int64], shown: Array,
 ) -> None:  # fmt: skip
-    """Climb the mean gradient of the samples, by Adam; by its ``update`` 0 without moments.
+    """Climb the mean gradient of the samples, by Adam, or plainly if ``update`` is 0.
 
-    ``steps`` are the step sizes of the first ``hidden`` weights (P,) and of the others; ``shown``
+    ``steps`` are the step sizes of the first ``hidden`` weights (P,) and of the rest; ``shown``
     gets the weights in the policy's order. Adam: Kingma & Ba 2015, https://arxiv.org/abs/1412.6980.
     """
     zero, one, share = np.float32(0.0), np.float32(1.0), np.float32(1.0 / samples)
     beta1, beta2, epsilon = np.float32(BETA1), np.float32(BETA2), np.float32(EPSILON)
     for part in range(2):
+        # Hidden synapses and readouts have their own step sizes.
         begin, end = (hidden, theta.size) if part else (0, hidden)
         step = np.float32(steps[part])
         if update == 0:
@@ -75,42 +74,31 @@ FEEDBACK = {
     "random": RANDOM_FEEDBACK,
     "symmetric": SYMMETRIC_FEEDBACK,
 }
-"""Kinds of feedback by name."""
-_LINEAR_DECODERS = ("mean_rate", "last_voltage")
 
 
 @dataclass
 class Moments:
-    """State of Adam."""
+    """State of Adam: moments (P,) float32."""
 
     first: Array
-    """(P,) float32, mean of the gradient."""
     second: Array
-    """(P,) float32, mean of its square."""
     updates: int = 0
-    """Updates so far."""
 
     @classmethod
     def none(cls, count: int) -> Moments:
-        """Return those of ``count`` weights before the first update."""
+        """Return the moments of ``count`` weights before the first update."""
         return cls(np.zeros(count, np.float32), np.zeros(count, np.float32))
 
 
 class Rule(NamedTuple):
-    """Constants of the learning rule."""
+    """Constants of the learning rule; see ``LocalRuleSettings``."""
 
     feedback: str
-    """Key of ``FEEDBACK``."""
     gamma: float
-    """Discount of a reward one environment step later."""
     trace_decay: float
-    """Lambda: what of a trace is left one environment step later, beside the discount."""
     optimiser: str
-    """``adam`` or ``sgd``."""
     reward_scale: float
-    """Factor of rewards."""
     plasticity: str = "three_factor"
-    """Key of ``plasticity.RULES``."""
 
 
 class Outcome(NamedTuple):
@@ -119,26 +107,15 @@ class Outcome(NamedTuple):
     rewards: Array
     """(B,) float32."""
     ended: NDArray[np.bool_]
-    """(B,), whether the episode ended, so that the present inputs begin another."""
+    """(B,), whether the episode ended, so that the present inputs begin the next."""
     values_after: Array
-    """(B,) float32, the value of what came after the end: 0 but where a limit cut the episode."""
+    """(B,) float32, value of the last observation if a limit cut the episode, else 0."""
 
 
 class LocalCore:
-    """The synapses of a ``LocalActorCriticPolicy`` in B environments, with their traces.
+    """Synapses of a ``LocalActorCriticPolicy`` in B environments, with their traces.
 
-    The policy's parameters become views of one array, which every update writes: whoever acts with
-    the policy acts with what was learned last.
-
-    Args:
-        policy: Policy whose weights are learned.
-        samples: Number B of environments.
-        rule: Constants of the rule.
-        moments: Adam's, of this policy; None for none yet.
-        regulator: What regulates this policy's hidden neurons; None for nothing.
-
-    Raises:
-        ValueError: The network has a part that the rule can't learn.
+    The policy's parameters become views of one array, which every update writes.
     """
 
     def __init__(
@@ -151,7 +128,7 @@ class LocalCore:
     ) -> None:
         check_network(policy)
         self._rule = rule
-        self._constants_of_rule = (
+        self._rule_numbers = (
             FEEDBACK[rule.feedback], rule.gamma, rule.gamma * rule.trace_decay, rule.reward_scale,
         )  # fmt: skip
         hidden, _, _ = policy.learned_parts()
@@ -159,6 +136,7 @@ class LocalCore:
         self._limits = _limits(policy, hidden[0].in_features)
         self._order, self._hidden = _places(policy)
         self._shown = _as_one_array(policy)
+        # The kernels need layers in another order than the policy has.
         self._theta = np.empty_like(self._shown)
         self.read_policy()
         count = self._theta.size
@@ -166,52 +144,44 @@ class LocalCore:
         continuous = isinstance(policy.action_space, spaces.Box)
         outputs = policy.head.out_features
         self.noise_shape = (samples, outputs if continuous else 1)
-        """Shape of the noise that a step takes: uniform for Discrete actions, else normal."""
-        self._back: Array = policy.feedback.numpy()
-        self._traces = np.zeros((samples, count), np.float32)
-        self._values, self._errors = np.zeros(samples, np.float32), np.zeros(samples, np.float32)
+        """Shape of the noise of a step: uniform for Discrete actions, else normal."""
+        self.traces: Array = np.zeros((samples, count), np.float32)
+        self.errors: Array = np.zeros(samples, np.float32)
+        """TD errors (B,) of the last step, 0 for first decisions."""
         self._started = np.zeros(samples, np.bool_)
         self._chosen = np.zeros(samples, np.int64)
         self._drawn = np.zeros((samples, outputs if continuous else 0), np.float32)
         self._gradient = np.zeros(count, np.float32)
-        # What the kernel takes together, made once.
-        self._learned = (self._theta, self._back)
-        self._lives = (self._traces, self._values, self._started)
-        self._found = (self._gradient, self._errors)
-        self._regulator, nothing = regulator, np.zeros(0, np.float32)
-        self._watched = (nothing, nothing) if regulator is None else regulator.watched
+        # Arguments of the kernel, made once.
+        # The feedback weights share the policy's memory.
+        self._learned: tuple[Array, Array] = (self._theta, policy.feedback.numpy())
+        self._memory = (self.traces, np.zeros(samples, np.float32), self._started)
+        self._results = (self._gradient, self.errors)
+        self._regulator, empty = regulator, np.zeros(0, np.float32)
+        self._watched = (empty, empty) if regulator is None else regulator.watched
         self.forget()
 
     @property
-    def traces(self) -> Array:
-        """Traces (B, P) float32, in the order that ``kernels`` tells."""
-        return self._traces
-
-    @property
-    def errors(self) -> Array:
-        """TD errors (B,) of the last step, float32; 0 where a decision was the first."""
-        return self._errors
-
-    @property
     def is_continuous(self) -> bool:
-        """Whether actions are those of a Box."""
+        """Whether actions are of a Box."""
         return self._drawn.shape[1] > 0
 
     def read_policy(self) -> None:
-        """Take over the policy's weights, which something else may have changed."""
+        """Copy the policy's weights, which may have changed."""
         self._theta[self._order] = self._shown
 
     def forget(self) -> None:
-        """Begin anew everywhere: no trace of what was decided before."""
+        """Begin new episodes everywhere, without traces."""
         self._started[:] = False
         if self._regulator is not None:
             self._regulator.begin(self._started.size)
 
     def values(self, observations: Array) -> Array:
         """Return the values (n,) of observations (n, D), float32."""
-        found = np.empty(len(observations), np.float32)
-        values_of(self._network, self._limits, self._theta, observations, found)
-        return found
+        # Only the readout of the value, without a step or a trace.
+        values = np.empty(len(observations), np.float32)
+        values_of(self._network, self._limits, self._theta, observations, values)
+        return values
 
     def step(
         self,
@@ -220,57 +190,54 @@ class LocalCore:
         outcome: Outcome,
         step_sizes: tuple[float, float],
     ) -> NDArray[Any]:
-        """Learn from what the last actions led to, and choose the next.
+        """Learn from the outcome of the last actions, and choose the next.
 
-        The decision is made with the weights that were there before this update: a network runs
-        once for each environment step, and its value closes the TD error of the step before.
+        The network runs once for each environment step: the decision uses the weights before the
+        update, and its value closes the TD error of the last step.
 
         Args:
-            observations: (B, D) float32, what there is to see now, not scaled yet.
-            noise: As ``noise_shape`` says, float64.
-            outcome: Of the last actions; not looked at where there were none since ``forget``.
-            step_sizes: Of hidden synapses and of readouts; both 0 to learn nothing.
+            observations: (B, D) float32, not scaled.
+            noise: ``noise_shape``, float64.
+            outcome: Outcome of the last actions; ignored for the first step after ``forget``.
+            step_sizes: Step sizes of hidden synapses and of readouts; both 0 to learn nothing.
 
         Returns:
             Actions (B,) int64, or (B, A) float32 before ``tanh``; overwritten by the next step.
         """
         if self._regulator is not None:
-            self._regulator.look()
-        self._live(observations, noise, outcome)
+            self._regulator.clear()
+        self._learn_and_act(observations, noise, outcome)
+        # Without learning, Adam's moments stay too.
         if step_sizes != (0.0, 0.0):
             moments = self.moments
             moments.updates += 1
             if self._regulator is not None:
                 self._regulator.step(self._theta, outcome.rewards, outcome.ended, step_sizes[0])
+            # 0 selects a plain step along the gradient.
             update = moments.updates if self._rule.optimiser == "adam" else 0
             climb(
-                step_sizes, self._hidden, len(self._values), update, self._gradient, moments.first,
-                moments.second, self._theta, self._order, self._shown,
+                step_sizes, self._hidden, len(self._started), update, self._gradient,
+                moments.first, moments.second, self._theta, self._order, self._shown,
             )  # fmt: skip
         return self._drawn if self.is_continuous else self._chosen
 
-    def _live(self, observations: Array, noise: NDArray[np.float64], outcome: Outcome) -> None:
-        """Choose actions; fill the TD errors and the gradient, and let the traces follow."""
-        live(
-            self._network, self._constants_of_rule, self._limits, self._learned, self._lives,
-            observations, outcome, (noise, self._chosen, self._drawn), self._found, self._watched,
+    def _learn_and_act(
+        self, observations: Array, noise: NDArray[np.float64], outcome: Outcome
+    ) -> None:
+        """Choose actions; fill the TD errors and the gradient, and update the traces."""
+        learn_and_act(
+            self._network, self._rule_numbers, self._limits, self._learned, self._memory,
+            observations, outcome, (noise, self._chosen, self._drawn), self._results, self._watched,
         )  # fmt: skip
 
 
 def check_network(policy: LocalActorCriticPolicy) -> None:
-    """Refuse a network that the rule can't learn.
-
-    Args:
-        policy: Policy with the network.
-
-    Raises:
-        ValueError: A part of it is another than the rule knows; the message says which one to use.
-    """
+    """Raise ValueError if the rule can't learn a part of the network."""
     config = policy.network
     for name, allowed in (
         ("encoder", ("constant",)),
         ("recurrent", (False,)),
-        ("decoder", _LINEAR_DECODERS),
+        ("decoder", ("mean_rate", "last_voltage")),
         ("learnable", ((),)),
         ("regulation", (None,)),
     ):
@@ -282,9 +249,10 @@ def check_network(policy: LocalActorCriticPolicy) -> None:
 
 
 def _network_of(policy: LocalActorCriticPolicy) -> Network:
-    """Return the hidden layers as the kernels read them."""
+    """Return the hidden layers and the decoder for the kernels."""
     hidden, _, _ = policy.learned_parts()
-    neurons = [_neurons_of(layer.neuron) for layer in policy.controller.layers]
+    # check_network has refused networks of cells, which have other neurons.
+    neurons = [cast("LayerNeurons", layer.neuron) for layer in policy.controller.layers]
     kernels = [(local_kernel(x.text, x.surrogate).address, len(x.state_names)) for x in neurons]
     return Network(
         np.array([hidden[0].in_features, *(x.out_features for x in hidden)], np.int64),
@@ -296,44 +264,40 @@ def _network_of(policy: LocalActorCriticPolicy) -> Network:
     )
 
 
-def _neurons_of(neuron: Any) -> LayerNeurons:
-    assert isinstance(neuron, LayerNeurons)  # of a network that is not of cells
-    return neuron
-
-
 def _as_rows(values: Sequence[Array]) -> Array:
-    """Return arrays of one axis as rows of a table, filled up with 0."""
+    """Return arrays of one axis as rows of a table, padded with 0."""
     table = np.zeros((len(values), max(map(len, values))), np.float32)
-    for row, own in zip(table, values, strict=True):
-        row[: len(own)] = own
+    for row, numbers in zip(table, values, strict=True):
+        row[: len(numbers)] = numbers
     return table
 
 
 def _limits(policy: LocalActorCriticPolicy, inputs: int) -> Array:
-    """Return middle, half range and clip (3, D) of what the kernels see."""
+    """Return middle, half range and clip (3, D) of observations."""
     scaler = policy.scaler
     if scaler is None:
+        # Middle 0, half range 1 and no clip leave inputs unchanged.
         return np.array([[0.0], [1.0], [np.inf]], np.float32).repeat(inputs, 1)
     clip = np.full(inputs, scaler.clip, np.float32)
     return np.stack([scaler.mean.numpy(), scaler.std.numpy(), clip])
 
 
 def _places(policy: LocalActorCriticPolicy) -> tuple[Places, int]:
-    """Return where the kernels keep each of the policy's parameters, and how many are hidden."""
+    """Return the kernels' index of each of the policy's parameters, and how many are hidden."""
     hidden, head, critic = policy.learned_parts()
-    at, found = 0, []
+    assert critic.in_features == head.in_features
+    at, places = 0, []
     for linear in hidden:
         count = (linear.in_features + 1) * linear.out_features
         block = np.arange(at, at + count).reshape(-1, linear.out_features)
-        found += [block[:-1].T.ravel(), block[-1]]
+        places += [block[:-1].T.ravel(), block[-1]]
         at += count
     width = head.in_features + 1
     rows = np.arange(at, at + (1 + head.out_features) * width).reshape(-1, width)
-    found += [rows[1:, :-1].ravel(), rows[1:, -1], rows[0, :-1], rows[0, -1:]]
     end = at + rows.size
-    found.append(np.arange(end, end + policy.log_std.numel()))
-    assert critic.in_features == head.in_features
-    return np.concatenate(found), at
+    places += [rows[1:, :-1].ravel(), rows[1:, -1], rows[0, :-1], rows[0, -1:]]
+    places.append(np.arange(end, end + policy.log_std.numel()))
+    return np.concatenate(places), at
 
 
 def _as_one_array(policy: LocalActorCriticPolicy) -> Array:
@@ -344,6 +308,7 @@ def _as_one_array(policy: LocalActorCriticPolicy) -> Array:
     flat = torch.cat([part.detach().reshape(-1) for part in parts])
     at = 0
     for part in parts:
+        # NumPy and PyTorch share the memory, so that updates need no copy.
         part.data = flat[at : at + part.numel()].view_as(part)
         at += part.numel()
     array: Array = flat.numpy()

@@ -1,20 +1,19 @@
-"""The local rule, compiled: a decision, its eligibilities, traces and one update, for B samples.
+"""Compiled local rule: decision, eligibilities, traces and gradient of B samples.
 
-All that is learned lies in one vector (P,): of each hidden layer the weights (D + 1, N), a row for
-each input and the last one for the bias; of the readouts the weights (1 + A, N + 1), row 0 the
-value, a row for each output of the actor, the last column for the bias; then, where actions are
-continuous, the logarithms (A,) of their standard deviations. Traces (B, P) and the optimiser's
-moments (P,) have the same places.
+One vector (P,) holds all learned numbers: the weights (D + 1, N) of each hidden layer, with the
+bias as last row; the weights (1 + A, N + 1) of the readouts, with the value as row 0 and the bias
+as last column; for continuous actions, the logarithms (A,) of their standard deviations. Traces
+(B, P) and the optimiser's moments (P,) have the same order.
 
-With ψ the surrogate derivative of neuron j at its potential, k the decoder's weight of time step
-t, and c_ij what synapse i to j has left in the potential, which follows from the neuron's text
-(``snn_gym.program.kernels.local_kernel``) and which a spike takes away, synapse i to j sees
+With ψ the surrogate derivative of neuron j, k the decoder's weight of time step t, and c_ij the
+effect of synapse i to j on the potential since the last spike, which follows from the neuron's text
+(``snn_gym.program.kernels.local_kernel``), the synapse has
 
     e_ij = sum over t of k(t) ψ_j(t) c_ij(t)
 
-The first layer's input x_i is held, so that there c_ij is x_i times what a unit of input leaves.
-The broadcast signal of neuron j is
-``L_j = B_0j + sum over a of (1[a] - p_a) B_aj``, and of the readouts it is the error itself.
+The first layer's input x_i is constant, so c_ij is x_i times the effect of a unit of input. The
+broadcast signal of hidden neuron j is ``L_j = B_0j + sum over a of (1[a] - p_a) B_aj``; that of a
+readout is its error.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ def read_out(readouts: Array, features: Array, outputs: Array) -> None:
     fours = features.size - features.size % 4
     for o in range(outputs.size):
         row = readouts[o]
-        a = b = c = d = np.float32(0.0)  # four sums, for each has to wait for its own last one
+        a = b = c = d = np.float32(0.0)  # four independent sums run in parallel
         for j in range(0, fours, 4):
             a += row[j] * features[j]
             b += row[j + 1] * features[j + 1]
@@ -52,25 +51,22 @@ def read_out(readouts: Array, features: Array, outputs: Array) -> None:
 
 @njit(cache=True, error_model="numpy")
 def choose_discrete(outputs: Array, uniform: float, errors: Array) -> int:
-    """Draw an action from the softmax of outputs 1 to A; fill the errors of all outputs.
-
-    The value's is 1, an action's is ``1[a] - p_a``.
-    """
+    """Draw an action from the softmax of outputs 1 to A; fill errors 1 and ``1[a] - p_a``."""
     highest = outputs[1:].max()
     total = np.float32(0.0)
     for a in range(1, outputs.size):
+        # Relative to the highest, so that exp does not overflow.
         errors[a] = np.float32(math.exp(outputs[a] - highest))
         total += errors[a]
-    chosen, below = outputs.size - 2, 0.0
+    chosen, below = -1, 0.0
     for a in range(1, outputs.size):
-        errors[a] = errors[a] / total
-    for a in range(1, outputs.size):
-        below += errors[a]
-        if uniform < below:
+        probability = errors[a] / total
+        below += probability
+        if chosen < 0 and uniform < below:
             chosen = a - 1
-            break
-    for a in range(1, outputs.size):
-        errors[a] = -errors[a]
+        errors[a] = -probability
+    if chosen < 0:  # rounding left the sum below 1
+        chosen = outputs.size - 2
     errors[0] = np.float32(1.0)
     errors[1 + chosen] += np.float32(1.0)
     return chosen
@@ -92,20 +88,20 @@ def choose_gaussian(
 
 # ---- the rule ------------------------------------------------------------------------------------
 Places = NDArray[np.int64]
-Rule = tuple[int, float, float, float]
+RuleNumbers = tuple[int, float, float, float]
 
 
 class Network(NamedTuple):
-    """The hidden layers of a network, and how their spikes are read."""
+    """Hidden layers and decoder of a network."""
 
     sizes: Places
     """(L + 1,): inputs, then the neurons of each layer."""
     kernels: Places
-    """(L, 2): address of each layer's ``local_kernel``, and its state variables."""
+    """(L, 2): address of each layer's ``local_kernel``, and number of state variables."""
     constants: Array
-    """(L, P), constants of the neurons' equations, filled up with 0."""
+    """(L, P), constants of the neurons' equations, padded with 0."""
     rest: Array
-    """(L, S), state at rest, filled up with 0."""
+    """(L, S), state at rest, padded with 0."""
     coefficients: Array
     """(T,), the decoder's weights of the time steps."""
     slope: np.float32
@@ -113,27 +109,24 @@ class Network(NamedTuple):
 
 
 class Activity(NamedTuple):
-    """Activity of the layers in a decision, layer after layer, T rows of each layer's neurons."""
+    """Flat arrays of a decision: layer after layer, T rows of each layer's neurons."""
 
     spikes: Array
-    """Flat, 0 or 1."""
     recorded: Array
-    """Flat, the neurons' first variable before the reset."""
+    """The neurons' first variable before the reset."""
     derivatives: Array
-    """Flat, the surrogate's derivative."""
+    """The surrogate's derivative."""
 
 
+# Smaller traces become 0, for subnormal numbers take ten times as long.
 TINY = np.float32(1e-30)
-"""Traces below it are 0, for subnormal numbers cost ten times the time of others."""
 
 NO_FEEDBACK, RANDOM_FEEDBACK, SYMMETRIC_FEEDBACK, ONLY_BROADCAST = range(4)
-"""How the error reaches hidden neurons: not at all, by fixed weights, by the readouts' own, or as
-the TD error alone, which is the same everywhere."""
 
 
 @njit(cache=True, error_model="numpy")
 def activity_of(network: Network) -> Activity:
-    """Return room for what the layers of a network do."""
+    """Return empty arrays for the activity of a network."""
     count = (network.sizes.size - 1) * network.coefficients.size * network.sizes.max()
     return Activity(
         np.empty(count, np.float32), np.empty(count, np.float32), np.empty(count, np.float32)
@@ -145,14 +138,14 @@ def _run_layer(
     network: Network, layer: int, weights: Array, sources: Array, local: Array, activity: Activity,
     at: int,
 ) -> None:  # fmt: skip
-    """Run a layer from rest: fill its activity from ``at`` on, and ``local`` (R, N).
+    """Run a layer on ``sources`` (T, R) from rest: fill its activity from ``at``, ``local`` (R, N).
 
-    ``sources`` (T, R) are what comes in, the last of them the unit that is always on. Those of the
-    first layer (1, R) are held, and its synapses share the trace of a unit of input: R is 1 in
-    ``local``.
+    The last source is always 1. The sources of the first layer (1, R) are constant, and its
+    synapses share the trace of a unit of input: ``local`` is (1, N).
     """
     zero, (steps, size) = np.float32(0.0), (network.coefficients.size, weights.shape[1])
     channels, given = weights.shape[0] - 1, sources.shape[0]
+    # The address of compiled code: numba calls no function that is chosen at run time.
     kernel, variables = network.kernels[layer, 0], network.kernels[layer, 1]
     currents, state = np.empty((given, size), np.float32), np.empty((variables, size), np.float32)
     for t in range(given):
@@ -160,19 +153,18 @@ def _run_layer(
             currents[t, j] = weights[channels, j]
         for i in range(channels):
             x = sources[t, i]
+            # Most inputs are spikes that did not come.
             if x != zero:
                 for j in range(size):
                     currents[t, j] += x * weights[i, j]
     for s in range(variables):
-        for j in range(size):
-            state[s, j] = network.rest[layer, s]
+        state[s, :] = network.rest[layer, s]
     inputs = local.shape[0]
+    # A constant input shares one trace.
     seen = np.ones((steps, 1), np.float32) if layer == 0 else sources
     traces = np.zeros((variables * inputs, size), np.float32)
     left = np.empty((2 * variables + 2, size), np.float32)
-    for i in range(inputs):
-        for j in range(size):
-            local[i, j] = zero
+    local[:] = zero
     call(
         kernel, (network.constants, layer * network.constants.shape[1]), network.slope,
         network.coefficients, currents, 1 if given > 1 else 0, state, seen, inputs, local,
@@ -185,11 +177,12 @@ def _run_layer(
 def _held_layer(
     network: Network, weights: Array, x: Array, activity: Activity, local: Array
 ) -> None:
-    """Run the first layer on held input ``x`` (D,); fill eligibilities (D + 1, N)."""
+    """Run the first layer on constant input ``x`` (D,); fill eligibilities (D + 1, N)."""
     held = np.empty((1, x.size + 1), np.float32)
     for i in range(x.size):
         held[0, i] = x[i]
     held[0, x.size] = np.float32(1.0)
+    # The bias has input 1, so its row is the trace of a unit of input.
     gate = local[x.size : x.size + 1]
     _run_layer(network, 0, weights, held, gate, activity, 0)
     for i in range(x.size):
@@ -202,10 +195,7 @@ def _held_layer(
 def run_layers(
     network: Network, theta: Array, x: Array, activity: Activity, local: Array, features: Array
 ) -> int:
-    """Run all hidden layers from rest, fill the decoded activity; return where readouts begin.
-
-    ``activity`` has room for that of every layer (L * T * N), N of the widest.
-    """
+    """Run all hidden layers from rest, fill the decoded activity; return the readouts' place."""
     zero, one, sizes = np.float32(0.0), np.float32(1.0), network.sizes
     start, at, steps = 0, 0, network.coefficients.size
     before = activity.spikes[:0].reshape(0, 0)
@@ -224,6 +214,7 @@ def run_layers(
         start, at = end, at + steps * size
     last = sizes[-1]
     features[:last] = zero
+    # The unit of the readouts' bias.
     features[last] = one
     for t in range(steps):
         row, weight = before[t], network.coefficients[t]
@@ -233,15 +224,15 @@ def run_layers(
 
 
 @njit(cache=True, error_model="numpy")
-def weigh(
+def apply_signals(
     readouts_at: int, sizes: Places, feedback: int, back: Array, theta: Array, errors: Array,
     features: Array, local: Array, signal: Array,
 ) -> None:  # fmt: skip
-    """Turn what synapses see into what they are eligible for, by the signal of their neuron.
+    """Multiply eligibilities ``local`` (P,) by the signals of their neurons.
 
     ``back`` (1 + A, all hidden neurons) are the fixed weights of random feedback. Symmetric
-    feedback goes down by layers: a lower neuron's signal is the sum of its targets' signals times
-    their gates, over the synapses between.
+    feedback goes down layer by layer: a lower neuron's signal is the sum of its targets' signals
+    times their gates, over the synapses between.
     """
     width = features.size
     _at_readouts(errors, features, local[readouts_at:])
@@ -253,6 +244,7 @@ def weigh(
     for layer in range(sizes.size - 2, -1, -1):
         inputs, size = sizes[layer], sizes[layer + 1]
         start = end - (inputs + 1) * size
+        # Random feedback has a column for each hidden neuron, the lowest layer first.
         neurons -= size
         if feedback == RANDOM_FEEDBACK:
             _broadcast(errors, back, neurons, signal[:size])
@@ -284,8 +276,7 @@ def _at_readouts(errors: Array, features: Array, local: Array) -> None:
 @njit(cache=True, error_model="numpy")
 def _broadcast(errors: Array, weights: Array, first: int, signal: Array) -> None:
     """Fill the signals (N,) with errors (O,) times weights (O, M), columns from ``first`` on."""
-    for j in range(signal.size):
-        signal[j] = np.float32(0.0)
+    signal[:] = np.float32(0.0)
     for o in range(errors.size):
         error = errors[o]
         for j in range(signal.size):
@@ -294,7 +285,7 @@ def _broadcast(errors: Array, weights: Array, first: int, signal: Array) -> None
 
 @njit(cache=True, error_model="numpy")
 def _send_down(between: Array, gated: Array, signal: Array) -> None:
-    """Fill the signals (N,) of neurons with weights (N, M) to others times what these received."""
+    """Fill the signals (N,) of neurons with weights (N, M) times gated signals (M,) above."""
     for i in range(between.shape[0]):
         signal[i] = np.float32(0.0)
         for j in range(gated.size):
@@ -302,19 +293,19 @@ def _send_down(between: Array, gated: Array, signal: Array) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def follow(
+def update_traces(
     delta: np.float32, decay: np.float32, eligible: Array, trace: Array, gradient: Array
 ) -> None:
-    """Add ``delta`` times the old trace to the gradient, then let the trace follow (P,)."""
+    """Add ``delta`` times the old trace (P,) to the gradient, then update the trace."""
     for p in range(trace.size):
         gradient[p] += delta * trace[p]
-        kept = decay * trace[p] + eligible[p]
-        trace[p] = kept if abs(kept) > TINY else np.float32(0.0)
+        new = decay * trace[p] + eligible[p]
+        trace[p] = new if abs(new) > TINY else np.float32(0.0)
 
 
 @njit(cache=True, error_model="numpy")
 def scale(limits: Array, observation: Array, x: Array) -> None:
-    """Fill ``x`` (D,) with an observation less ``limits[0]``, over ``limits[1]``, and clipped."""
+    """Fill ``x`` (D,) with the clipped ``(observation - limits[0]) / limits[1]``."""
     for i in range(x.size):
         scaled = (observation[i] - limits[0, i]) / limits[1, i]
         x[i] = min(max(scaled, -limits[2, i]), limits[2, i])
@@ -322,21 +313,21 @@ def scale(limits: Array, observation: Array, x: Array) -> None:
 
 @njit(cache=True, error_model="numpy")
 def decide(
-    b: int, at: int, sizes: Places, rule: Rule, learned: tuple[Array, Array],
-    lives: tuple[Array, Array, NDArray[np.bool_]],
+    b: int, at: int, sizes: Places, rule: RuleNumbers, learned: tuple[Array, Array],
+    memory: tuple[Array, Array, NDArray[np.bool_]],
     outcome: tuple[Array, NDArray[np.bool_], Array],
-    choice: tuple[NDArray[np.float64], Places, Array], found: tuple[Array, Array],
-    left: tuple[Array, Array, Array, Array, Array],
+    choice: tuple[NDArray[np.float64], Places, Array], results: tuple[Array, Array],
+    scratch: tuple[Array, Array, Array, Array, Array],
 ) -> None:  # fmt: skip
-    """Do for sample b what ``live`` does once its layers have run; readouts begin ``at``.
+    """Do the part of ``learn_and_act`` after the layers for sample b; readouts begin ``at``.
 
-    ``left`` are features (N + 1,) and what synapses saw (P,), which is overwritten; then room for
+    ``scratch`` are features (N + 1,) and eligibilities (P,), which are overwritten; then room for
     outputs, their errors, and the signals of a layer.
     """
-    (theta, back), (traces, values, started) = learned, lives
+    (theta, back), (traces, values, started) = learned, memory
     rewards, ended, values_after = outcome
-    (noise, chosen, drawn), (gradient, errors_seen) = choice, found
-    features, local, outputs, errors, signal = left
+    (noise, chosen, drawn), (gradient, td_errors) = choice, results
+    features, local, outputs, errors, signal = scratch
     feedback, gamma, decay = rule[0], np.float32(rule[1]), np.float32(rule[2])
     zero, reward_scale = np.float32(0.0), np.float32(rule[3])
     stop = at + outputs.size * features.size
@@ -345,42 +336,45 @@ def decide(
         choose_gaussian(outputs, theta[stop:], noise[b], drawn[b], errors, local[stop:])
     else:
         chosen[b] = choose_discrete(outputs, noise[b, 0], errors)
-    weigh(at, sizes, feedback, back, theta, errors, features, local, signal)
+    apply_signals(at, sizes, feedback, back, theta, errors, features, local, signal)
+    # The present value closes the TD error of the last step.
     after = values_after[b] if ended[b] else outputs[0]
     error = reward_scale * rewards[b] + gamma * after - values[b] if started[b] else zero
+    # An end, or no decision before, empties the trace.
     goes_on = started[b] and not ended[b]
-    follow(error, decay if goes_on else zero, local, traces[b], gradient)
-    errors_seen[b], values[b], started[b] = error, outputs[0], True
+    update_traces(error, decay if goes_on else zero, local, traces[b], gradient)
+    td_errors[b], values[b], started[b] = error, outputs[0], True
 
 
 @njit(cache=True, error_model="numpy")
-def live(
-    network: Network, rule: Rule, limits: Array, learned: tuple[Array, Array],
-    lives: tuple[Array, Array, NDArray[np.bool_]], observations: Array,
+def learn_and_act(
+    network: Network, rule: RuleNumbers, limits: Array, learned: tuple[Array, Array],
+    memory: tuple[Array, Array, NDArray[np.bool_]], observations: Array,
     outcome: tuple[Array, NDArray[np.bool_], Array],
-    choice: tuple[NDArray[np.float64], Places, Array], found: tuple[Array, Array],
+    choice: tuple[NDArray[np.float64], Places, Array], results: tuple[Array, Array],
     watched: tuple[Array, Array],
 ) -> None:  # fmt: skip
-    """Take in what B actions led to and choose the next: TD errors, gradient, traces, actions.
+    """Compute TD errors and gradient of the outcome of B actions, and choose the next.
 
-    The TD error of sample b is ``scale rewards + gamma V' - values``, where V' is the value now, or
-    ``values_after`` where the episode ended. It meets the trace of the decisions up to the last
-    one; only then does the present decision enter the trace, which an end has emptied.
+    The TD error of sample b is ``scale rewards + gamma V' - values``, where V' is the present
+    value, or ``values_after`` if the episode ended. It multiplies the trace of the decisions before
+    the present one, which then enters the trace.
 
     Args:
         network: The hidden layers.
         rule: Feedback, gamma, gamma * lambda, scale of rewards.
         limits: As in ``scale``.
-        learned: What is learned (P,), and the weights of random feedback.
-        lives: Traces (B, P), values (B,) of the last decisions, whether there were any; written.
+        learned: Learned numbers (P,), and the weights of random feedback.
+        memory: Traces (B, P), values (B,) of the last decisions, and whether there were any;
+            updated.
         observations: (B, D).
         outcome: Rewards, ends and the values after them, each (B,).
-        choice: Noise; written are actions (B,), or (B, A) if the latter has columns.
-        found: Written: the sum (P,) of the samples' gradients, and TD errors (B,).
+        choice: Noise; then the actions (B,) and (B, A), the latter for continuous ones; filled.
+        results: Sum (P,) of the samples' gradients, and TD errors (B,); filled.
         watched: As in ``regulator.watch``.
     """
     sizes, steps = network.sizes, network.coefficients.size
-    (theta, back), gradient = learned, found[0]
+    (theta, back), gradient = learned, results[0]
     widest, outputs_count = sizes.max(), back.shape[0]
     activity = activity_of(network)
     local, features = np.empty_like(theta), np.empty(sizes[-1] + 1, np.float32)
@@ -392,7 +386,7 @@ def live(
         at = run_layers(network, theta, x, activity, local, features)
         watch(sizes, steps, activity.spikes, local, watched)
         decide(
-            b, at, sizes, rule, learned, lives, outcome, choice, found,
+            b, at, sizes, rule, learned, memory, outcome, choice, results,
             (features, local, outputs, errors, signal),
         )  # fmt: skip
 
