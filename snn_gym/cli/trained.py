@@ -38,7 +38,7 @@ def pretrained(
 ) -> None:
     """List the trained agents that `snn_gym.load_pretrained` gives."""
     from snn_gym.leaderboard.pretrained import list_trained, weights_bytes
-    from snn_gym.leaderboard.results import parents
+    from snn_gym.leaderboard.results import rows_by_weights
     from snn_gym.leaderboard.table import summarise
 
     found = list_trained(agent, env, leaderboard)
@@ -46,7 +46,7 @@ def pretrained(
     for held in (trained for trained in found if trained.rows):
         row = held.row()
         line = summarise([row])
-        whole = summarise(held.ranked or held.rows, parents(held.parents))
+        whole = summarise(held.ranked or held.rows, rows_by_weights(held.parents))
         lines.append(
             (
                 held.agent,

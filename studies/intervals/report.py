@@ -111,9 +111,9 @@ def _choice(results: Results) -> str:
         f"Failed seeds are what no such interval mends. Where one seed in ten fails, {none:.0f} % "
         "of all samples of 5 have no failed seed and look like those of an agent that never fails; "
         "to hold the mean, an interval would have to reach as far down for every agent whose seeds "
-        "agree. `bounded` does, and is as wide as the task. So the table says beside each interval "
-        "how often such ones held the mean (*Held*), lists the seeds, and says which was the worst "
-        "and how many solved the task.",
+        "agree. `bounded` does, and is as wide as the task. So the site of the results shows the "
+        "measured coverage of each interval (*Coverage*), all seeds, the worst seed, and the "
+        "number of seeds that solved the task.",
         f"The interval of the IQM held it where one or two seeds in ten fail "
         f"({cases('IQM', T, failed(0.1))}, {cases('IQM', T, failed(0.2))}), because it leaves them "
         f"out, but not where three do ({cases('IQM', T, failed(0.3))}) or half are at the ceiling "

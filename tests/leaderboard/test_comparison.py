@@ -13,7 +13,7 @@ from snn_gym.zoo.recipe import Parent, Recipe
 from tests.leaderboard.test_table import fill, make_row
 
 HIGH = (410.0, 420.0, 430.0, 440.0, 450.0)
-NONE = "no difference shown"
+NONE = "not significant"
 LOW = (310.0, 320.0, 330.0, 340.0, 350.0)
 
 

@@ -102,7 +102,7 @@ def test_a_public_score_higher_by_more_than_chance_is_flagged() -> None:
     for shift, flagged in ((0.0, False), (80.0, True), (-80.0, False)):
         row = make_row(returns=public, hidden=hidden(*rng.normal(-150.0 - shift, 80.0, 100)))
         assert is_flagged(row) == flagged
-        assert ("higher by more than chance" in describe(row)) == flagged
+        assert ("significantly higher" in describe(row)) == flagged
     # An agent at the ceiling gives no flag, and one that fails now and then on both neither.
     assert chance(make_row(returns=(500.0,) * 100, hidden=hidden(*(500.0,) * 100))) == 1.0
     for failures, flagged in ((6, False), (15, True)):
@@ -191,7 +191,7 @@ def test_the_command_shows_both_scores_and_flags(
     assert main([*words, "--leaderboard", str(board)]) == 0
     said = capsys.readouterr().out
     assert f"mean 500 on public seeds, {elsewhere:g} on hidden (p = " in said
-    assert ("higher by more than chance" in said) == flagged
+    assert ("significantly higher" in said) == flagged
     (row,) = list_rows(board)
     assert is_flagged(row) == flagged
     (line,) = summaries([row])
@@ -252,9 +252,9 @@ def test_the_table_has_the_column_only_where_there_is_something_to_show(tmp_path
     shown = {row.agent: row.hidden_cell() for row in table_rows(board)}
     assert shown == {"ppo-lif": "465.0", "ppo-mlp": "–", "dqsn": "300.0 § 2"}
     text = render_table(board)
-    assert "\n§ So many training runs have a public score that is higher" in text
-    assert "\n| Hidden seeds | " in text.split("## What the columns mean")[1]
-    lines = [line for line in text.splitlines() if line.startswith(("| Agent | Twin", "| dqsn"))]
+    assert "\n§ Number of training runs whose public score is significantly higher" in text
+    assert "\n| Hidden seeds | " in text.split("## Columns")[1]
+    lines = [line for line in text.splitlines() if line.startswith(("| Agent | Seeds", "| dqsn"))]
     assert len({line.count("|") for line in lines}) == 1
 
 

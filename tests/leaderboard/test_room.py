@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from snn_gym.leaderboard import render_table
+from snn_gym.leaderboard import table_rows
 from snn_gym.leaderboard.chips import CHIPS, Demand, demand_of
 from snn_gym.leaderboard.headings import ROOM_COLUMNS, registered_demand, room_cells
 from snn_gym.leaderboard.pretrained import load_pretrained
+from snn_gym.leaderboard.rendering import all_columns, row_texts
 from tests.export.made import spiking
 from tests.leaderboard.test_table import fill, make_row
 
@@ -65,9 +66,7 @@ def test_chips_are_named_that_have_room() -> None:
 
 
 def test_the_table_has_the_columns(tmp_path: Path) -> None:
-    board = fill(tmp_path, make_row("ppo-lif"), make_row("ppo-mlp"))
-    text = render_table(board)
-    assert f"| {' | '.join(ROOM_COLUMNS)} |\n" in text
-    assert "| 128 | 4,480 | 4,996 | Loihi, SpiNNaker2, Speck |\n" in text
-    assert "| – | – | – | – |\n" in text
-    assert "| Fits | whose room is enough" in text
+    rows = table_rows(fill(tmp_path, make_row("ppo-lif"), make_row("ppo-mlp")))
+    assert set(ROOM_COLUMNS) <= set(all_columns(rows))
+    texts = [[row_texts(row, rows)[column] for column in ROOM_COLUMNS] for row in rows]
+    assert texts == [["128", "4,480", "4,996", "Loihi, SpiNNaker2, Speck"], ["–"] * 4]

@@ -12,7 +12,7 @@ import pytest
 
 from snn_gym.leaderboard import SubmissionError, rerun
 from snn_gym.leaderboard.rerun import (
-    NONE,
+    NO_SANDBOX,
     SANDBOXES,
     Sandbox,
     VerificationSettings,
@@ -27,11 +27,11 @@ from tests.leaderboard.helpers import SETTINGS, Template
 REQUEST = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)
 
 
-@pytest.fixture(params=[*SANDBOXES, NONE], ids=lambda kind: (*kind.command, "none")[0])
+@pytest.fixture(params=[*SANDBOXES, NO_SANDBOX], ids=lambda kind: (*kind.command, "none")[0])
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """Give each sandbox that can be made here, and none, as the one that re-runs use."""
     chosen: Sandbox = request.param
-    if chosen is not NONE and not is_allowed(chosen):
+    if chosen is not NO_SANDBOX and not is_allowed(chosen):
         pytest.skip(f"{chosen.command[0]} is not installed or not allowed here")
     monkeypatch.setattr(rerun, "find_sandbox", lambda: chosen)
     return chosen
@@ -45,9 +45,9 @@ def test_the_re_run_reaches_no_port_of_this_machine(
         request = dataclasses.replace(REQUEST, seeds=(server.getsockname()[1],))
         with pytest.raises(SubmissionError, match=r"status 1: (not )?reached") as caught:
             rerun_in_worker(request, b"", SETTINGS)
-    assert ("not reached" in str(caught.value)) is (kind is not NONE), str(caught.value)
+    assert ("not reached" in str(caught.value)) is (kind is not NO_SANDBOX), str(caught.value)
     said = VerificationSettings().describe().partition(" network")[0]
-    assert said == ("with" if kind is NONE else "without")
+    assert said == ("with" if kind is NO_SANDBOX else "without")
 
 
 def test_no_sandbox_changes_a_bit(kind: Sandbox, template: Template) -> None:
@@ -82,7 +82,7 @@ def test_what_cannot_be_made_is_not_used(
 ) -> None:
     monkeypatch.setattr(rerun, "SANDBOXES", (Sandbox("a dream", command),))
     find_sandbox.cache_clear()
-    assert find_sandbox() is NONE
+    assert find_sandbox() is NO_SANDBOX
     monkeypatch.setattr(rerun, "SANDBOXES", (Sandbox("a dream", command), Sandbox("", ("env",))))
     find_sandbox.cache_clear()
     assert find_sandbox().command == ("env",)

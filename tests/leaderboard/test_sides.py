@@ -53,8 +53,8 @@ def test_rows_by_hand(tmp_path: Path) -> None:
     assert describe_difference(one, two) == [
         "ppo-lif less ppo-mlp: 100.0, 95 % interval 76.9 to 123.1",
         "probability of improvement 1.00, p 0.008: better",
-        "lower one-sided 95 % bound of the difference 81.4 (-22.7); in brackets the loss that is "
-        "none",
+        "lower one-sided 95 % bound of the difference 81.4 (-22.7); in brackets the margin, "
+        "an accepted loss",
     ]
 
 
@@ -74,7 +74,7 @@ def test_spikes_that_reach_nothing_are_said(tmp_path: Path) -> None:
     unheard = {"synapses": {"hidden_1": 640.0, "hidden_2": 0.0}}
     board = fill(tmp_path, make_row("ppo-lif", **unheard), make_row("ppo-mlp"))
     sides = find_sides(("ppo-lif", "ppo-mlp"), ENV, leaderboard=board)
-    said = "spikes of ppo-lif reach no output: in a ranking it is no spiking agent"
+    said = "spikes of ppo-lif reach no output: in a ranking it is not a spiking agent"
     assert describe_difference(*sides)[1:] == [said]
 
 
@@ -87,7 +87,7 @@ def test_classes_and_shared_streams_are_said(tmp_path: Path) -> None:
     shared = replace(one, line=replace(one.line, shared_streams=True))
     lines = describe_difference(shared, two)
     assert "budget classes: gradient and evolutionary" in lines
-    assert lines[-1].startswith("† Environment k of a run had the seed of the run plus k")
+    assert lines[-1].startswith("† Environment k of a run had the run's seed plus k")
 
 
 @pytest.fixture(scope="module")

@@ -173,12 +173,12 @@ def test_a_run_on_a_loaded_machine_is_cut_and_no_mean_is_drawn_over_time():
 @pytest.mark.parametrize(
     ("agent", "judged"),
     [
-        ("random-search", "every network guessed"),
+        ("random-search", "every random network"),
         ("es", "sampled networks"),
         ("cma-es", "sampled networks"),
-        ("accept-reject", "the weights held and every move"),
-        ("win-stay", "the weights held and every move"),
-        ("synapse-agents", "the weights held and every move"),
+        ("accept-reject", "current weights and of every tried move"),
+        ("win-stay", "current weights and of every tried move"),
+        ("synapse-agents", "current weights and of every tried move"),
         ("local-actor-critic", None),
         ("ppo-lif", None),
         ("an-agent-that-left", None),

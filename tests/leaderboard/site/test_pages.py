@@ -177,12 +177,12 @@ def test_every_number_is_that_of_the_markdown_table():
     for name in environments:
         shown = Parsed(texts[environment_page(name)]).tables
         with_faults = [table for table in shown if "4 bits" in table[0]]
-        assert_same_cells([x for x in shown if x not in with_faults], written[name], at_least=14)
+        assert_same_cells([x for x in shown if x not in with_faults], written[name], at_least=7)
         mine = [line for line in faults[1:] if line[0] == name]
         assert sum(len(table) - 1 for table in with_faults) == len(mine)
         for table in with_faults:
             its = [mine.pop(0) for _ in table[1:]]
-            assert_same_cells([table], [[faults[0], *its]], at_least=9)
+            assert_same_cells([table], [[faults[0], *its]], at_least=8)
 
 
 def assert_same_cells(shown, written, at_least):
