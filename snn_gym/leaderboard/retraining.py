@@ -70,19 +70,6 @@ def find_parent(
     return row
 
 
-def make_lean_again(leaderboard: Path, claim: Manifest, parent: Row) -> BaseAlgorithm:
-    """Return a lean agent trained again from its parent's row."""
-    assert claim.recipe is not None
-    return make_lean_of(
-        leaderboard,
-        parent,
-        claim.agent,
-        steps=claim.recipe.steps,
-        seed=claim.seed,
-        resolved=claim.recipe.settings,
-    )
-
-
 def make_lean_of(
     leaderboard: Path,
     parent: Row,
@@ -129,10 +116,7 @@ def train_again(
         )
     parent = find_parent(leaderboard, claim)
     with one_thread():
-        if parent is None:
-            model, curve = _train(claim, recipe)
-        else:
-            model, curve = make_lean_again(leaderboard, claim, parent), None
+        model, curve = _train(leaderboard, claim, recipe, parent)
     policy: ActingPolicy = raw_policy(model)
     acting = policy.acting_state_dict()
     if hash_tensors(acting) == hash_tensors(tensors) and model.num_timesteps == claim.steps:
@@ -152,7 +136,15 @@ def train_again(
     return _outcome("returns")
 
 
-def _train(claim: Manifest, recipe: Recipe) -> tuple[BaseAlgorithm, LearningCurve | None]:
+def _train(
+    leaderboard: Path, claim: Manifest, recipe: Recipe, parent: Row | None
+) -> tuple[BaseAlgorithm, LearningCurve | None]:
+    if parent is not None:
+        steps, seed, settings = recipe.steps, claim.seed, recipe.settings
+        model = make_lean_of(
+            leaderboard, parent, claim.agent, steps=steps, seed=seed, resolved=settings
+        )
+        return model, None
     if recipe.checkpoint_interval is None:
         settings = recipe.settings or zoo_settings(claim.agent, claim.environment, recipe)
         model = build_agent(

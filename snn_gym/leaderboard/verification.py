@@ -6,12 +6,12 @@ from descriptors that are checked after opening; later checks use those bytes.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,14 +96,12 @@ def verify(
     trained = trained_tensors(tensors, agent, environment)
     content_sha256 = hash_tensors(trained)
     check_is_new(leaderboard, leaderboard / manifest.place, content_sha256)
-    check_copies = functools.partial(
-        check_is_no_copy, leaderboard, agent, environment, tensors, parent
-    )
+    check_copy = partial(check_is_no_copy, leaderboard, agent, environment, tensors, parent)
     if not retrain:
-        check_copies()
+        check_copy()
     # Written again, so that the row stores nothing of the submitted file but its tensors.
     weights = dump_tensors(tensors)
-    play = functools.partial(rerun_in_worker, weights=weights, settings=settings)
+    play = partial(rerun_in_worker, weights=weights, settings=settings)
     result = play(Request(agent=agent, environment=environment, seeds=settings.seeds))
     _check_score(manifest.score, result.score)
     hidden = None
@@ -123,7 +121,7 @@ def verify(
     }
     row = Row(**{**vars(manifest), **checked})
     # Small lean networks may be alike by chance. Equal weights from training again are no copy.
-    check = None if again is not None and again.same == "weights" else check_copies
+    check = None if again is not None and again.same == "weights" else check_copy
     return write_row(leaderboard, row, weights, check, lock_seconds=settings.lock_seconds)
 
 

@@ -56,20 +56,17 @@ class Played:
         self._results: dict[str, Rerun] = {}
 
     def play(self, request: Request, weights: bytes) -> Rerun:
-        """Play weights and remember what they gave."""
         result = rerun(request, weights)
         self._results[_hash(weights)] = result
         return result
 
     def __call__(self, request: Request, weights: bytes, settings: Any = None) -> Rerun:
-        """Stand in for ``rerun`` and ``rerun_in_worker``."""
         known = self._results.get(_hash(weights))
         if known is None or request.seeds != SETTINGS.seeds:
             raise SubmissionError("rerun-failed", "not the weights that were claimed")
         return known
 
     def train_again(self, claim: Any, tensors: Any, seeds: Any, board: Any) -> TrainedAgain:
-        """Stand in for ``train_again``."""
         if hash_tensors(tensors) not in self._results or claim.recipe is None:
             raise SubmissionError("retrain-mismatch", "other weights came of it")
         return TrainedAgain(
@@ -130,7 +127,6 @@ def boards(
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Give a killed and a finished run, each with two seeds."""
     root = tmp_path_factory.mktemp("runs")
     for seed in (7, 8):
         options = {**RUN, "seed": seed}
@@ -146,7 +142,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def made(
     boards: dict[str, Path], runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Callable[[], Reader]]:
-    """Give what makes every reader, by its name."""
     board, results = boards["board"], boards["s4"] / "submission"
     other_rows = boards["others"] / "results" / "ppo-lif" / "CartPole-v1"
     flat = tmp_path_factory.mktemp("flat")

@@ -33,37 +33,31 @@ def _block(data: bytes, generator: np.random.Generator) -> slice:
 
 
 def flip(data: bytes, generator: np.random.Generator) -> bytes:
-    """Flip one bit."""
     place, bit = _place(data, generator), int(generator.integers(8))
     return data[:place] + bytes([data[place] ^ (1 << bit)]) + data[place + 1 :]
 
 
 def flip_many(data: bytes, generator: np.random.Generator) -> bytes:
-    """Flip two to a hundred bits."""
     for _ in range(int(generator.integers(2, 101))):
         data = flip(data, generator)
     return data
 
 
 def cut(data: bytes, generator: np.random.Generator) -> bytes:
-    """Leave out the end."""
     return data[: _place(data, generator)]
 
 
 def behead(data: bytes, generator: np.random.Generator) -> bytes:
-    """Leave out the beginning."""
     return data[1 + _place(data, generator) :]
 
 
 def extend(data: bytes, generator: np.random.Generator) -> bytes:
-    """Add something behind."""
     size = int(generator.integers(1, 300))
     more = (b"\0" * size, generator.bytes(size), data, b"\n" * size, b" " * size)
     return data + more[int(generator.integers(len(more)))]
 
 
 def swap(data: bytes, generator: np.random.Generator) -> bytes:
-    """Exchange two blocks of equal size."""
     size = int(generator.integers(1, max(2, min(65, len(data) // 2))))
     one, other = sorted(int(generator.integers(len(data) - size)) for _ in range(2))
     if other < one + size:
@@ -74,19 +68,16 @@ def swap(data: bytes, generator: np.random.Generator) -> bytes:
 
 
 def leave_out(data: bytes, generator: np.random.Generator) -> bytes:
-    """Leave out a block."""
     block = _block(data, generator)
     return data[: block.start] + data[block.stop :]
 
 
 def repeat(data: bytes, generator: np.random.Generator) -> bytes:
-    """Write a block twice."""
     block = _block(data, generator)
     return data[: block.stop] + data[block] + data[block.stop :]
 
 
 def overwrite(data: bytes, generator: np.random.Generator) -> bytes:
-    """Replace a block by zeros, by ones or by noise."""
     block = _block(data, generator)
     size = len(data[block])
     what = (b"\0" * size, b"\xff" * size, generator.bytes(size))[int(generator.integers(3))]
@@ -94,7 +85,6 @@ def overwrite(data: bytes, generator: np.random.Generator) -> bytes:
 
 
 def other_format(data: bytes, generator: np.random.Generator) -> bytes:
-    """Replace all by another kind of file."""
     kinds = (
         b"",
         b"null",
@@ -121,7 +111,6 @@ BYTES: tuple[Bytes, ...] = (
 
 
 def remove(path: Path) -> None:
-    """Delete whatever is at a path."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -129,31 +118,26 @@ def remove(path: Path) -> None:
 
 
 def missing(path: Path, beside: Path, generator: np.random.Generator) -> None:
-    """Delete the file."""
     remove(path)
 
 
 def link(path: Path, beside: Path, generator: np.random.Generator) -> None:
-    """Put a symbolic link in its place."""
     targets = (str(beside / "kept"), "nowhere", path.name, "/dev/zero", "/etc/passwd", str(beside))
     remove(path)
     path.symlink_to(targets[int(generator.integers(len(targets)))])
 
 
 def hard_link(path: Path, beside: Path, generator: np.random.Generator) -> None:
-    """Put a second name of a file elsewhere in its place."""
     remove(path)
     os.link(beside / "kept", path)
 
 
 def pipe(path: Path, beside: Path, generator: np.random.Generator) -> None:
-    """Put a pipe in its place, which nobody writes to."""
     remove(path)
     os.mkfifo(path)
 
 
 def bound_socket(path: Path, beside: Path, generator: np.random.Generator) -> None:
-    """Put a socket in its place."""
     remove(path)
     # A socket's path may hold 107 bytes only, hence the detour over a descriptor.
     folder = os.open(path.parent, os.O_RDONLY)
@@ -165,7 +149,6 @@ def bound_socket(path: Path, beside: Path, generator: np.random.Generator) -> No
 
 
 def folder(path: Path, beside: Path, generator: np.random.Generator) -> None:
-    """Put a folder in its place, empty or not."""
     remove(path)
     path.mkdir()
     if generator.random() < 0.5:
@@ -178,7 +161,6 @@ def huge(path: Path, beside: Path, generator: np.random.Generator) -> None:
 
 
 def exchanged(path: Path, beside: Path, generator: np.random.Generator) -> None:
-    """Exchange it with another file of the folder."""
     others = sorted(x for x in path.parent.iterdir() if x != path and x.is_file())
     if not others:
         return missing(path, beside, generator)
@@ -198,7 +180,6 @@ NAMES = ("x", ".hidden", "__init__.py", "a\nb.json", "9.json", "\udcff.json", "\
 
 
 def stranger(path: Path, beside: Path, generator: np.random.Generator) -> None:
-    """Put a further file beside it."""
     name = NAMES[int(generator.integers(len(NAMES)))]
     (path.parent / name).write_bytes(pickle.dumps(Payload()))
 

@@ -61,15 +61,12 @@ class Reader:
         """Make digests fit a changed file, as who knows how they are made can."""
 
     def check(self, work: Path, accepted: Any, repaired: bool) -> None:
-        """Make sure that what was accepted may be."""
         assert repaired or accepted == self.honest
 
     def words(self, work: Path) -> list[str]:
-        """Return the command that reads a copy."""
         raise NotImplementedError
 
     def __post_init__(self) -> None:
-        """Read the control itself."""
         self.honest: Any = None
 
 
@@ -140,7 +137,6 @@ class _Board(Reader):
 
 
 def _chain_anew(path: Path) -> None:
-    """Let every line follow from the one before, whatever it says."""
     before, lines = "0" * 64, []
     for line in path.read_bytes().splitlines():
         content = b" ".join(line.split(b" ")[1:])
@@ -150,7 +146,6 @@ def _chain_anew(path: Path) -> None:
 
 
 def one_line(problem: str) -> None:
-    """Make sure that a message is one short printable line."""
     assert problem
     assert "\n" not in problem, problem
     problem.encode()  # without what no terminal takes

@@ -39,7 +39,6 @@ def _drawn(options: tuple[str, ...], generator: np.random.Generator) -> str:
 
 
 def _containers(content: Any) -> list[Any]:
-    """Return every mapping and list inside a value, itself included."""
     if isinstance(content, dict):
         inside = list(content.values())
     elif isinstance(content, list):
@@ -97,7 +96,6 @@ def mutate_json(data: bytes, generator: np.random.Generator) -> bytes:
 
 
 def mutate_toml(data: bytes, generator: np.random.Generator) -> bytes:
-    """Change values and keys of a plan."""
     content = tomllib.loads(data.decode())
     change = change_keys if generator.random() < 0.35 else change_value
     literal = change(content, generator)
@@ -122,13 +120,11 @@ def _split(data: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def _header(data: bytes, generator: np.random.Generator) -> bytes:
-    """Change anything of the header."""
     length = int.from_bytes(data[:8], "little")
     return raw_safetensors(mutate_json(data[8 : 8 + length], generator), data[8 + length :])
 
 
 def _form(data: bytes, generator: np.random.Generator) -> bytes:
-    """Change element type, shape or place of a tensor."""
     header, content = _split(data)
     names = [name for name in header if name != "__metadata__"]
     tensor = header[_drawn(tuple(names), generator)]
@@ -146,7 +142,6 @@ def _form(data: bytes, generator: np.random.Generator) -> bytes:
 
 
 def _length(data: bytes, generator: np.random.Generator) -> bytes:
-    """Announce a header of another size."""
     length = int.from_bytes(data[:8], "little")
     options = (0, 1, length - 1, length + 1, length + 8, len(data), 1 << 20, 1 << 32, (1 << 64) - 1)
     return options[int(generator.integers(len(options)))].to_bytes(8, "little") + data[8:]
@@ -182,7 +177,6 @@ def _tensors(data: bytes, generator: np.random.Generator) -> bytes:
 
 
 def _state(data: bytes, generator: np.random.Generator) -> bytes:
-    """Change the JSON that a checkpoint holds in its header."""
     header, content = _split(data)
     metadata = header.get("__metadata__", {})
     if "state" not in metadata:
@@ -196,12 +190,10 @@ SAFETENSORS = (_header, _form, _form, _length, _tensors, _tensors, _state, _stat
 
 
 def mutate_safetensors(data: bytes, generator: np.random.Generator) -> bytes:
-    """Change header or tensors of a safetensors file."""
     return SAFETENSORS[int(generator.integers(len(SAFETENSORS)))](data, generator)
 
 
 def mutate_lines(data: bytes, generator: np.random.Generator) -> bytes:
-    """Delete, repeat, exchange or edit lines of a text file."""
     lines = data.split(b"\n")
     one, other = (int(generator.integers(len(lines))) for _ in range(2))
     way = int(generator.integers(5))
@@ -238,11 +230,9 @@ _SEALED = re.compile(rb'("sha256": ?")[0-9a-f]{64}"')
 
 
 def resealed(data: bytes) -> bytes:
-    """Seal a changed file anew, as who knows how can."""
     open_, number = _SEALED.subn(rb"\g<1>" + UNSEALED.encode() + b'"', data, count=1)
     return seal(open_) if number else data
 
 
 def without_seal(data: bytes) -> bytes:
-    """Take the seal off a changed JSON file that still parses."""
     return re.sub(rf'"{SEAL}": ?"[0-9a-f]{{64}}",'.encode(), b"", data, count=1)

@@ -64,8 +64,6 @@ class Noted(contextlib.AbstractContextManager["Noted"]):
 
 @contextlib.contextmanager
 def limited() -> Iterator[None]:
-    """Stop what takes too long."""
-
     def stop(*_: object) -> None:
         raise HungError
 
@@ -79,7 +77,6 @@ def limited() -> Iterator[None]:
 
 
 def mutate(reader: Reader, work: Path, outside: Path, generator: np.random.Generator) -> str:
-    """Change one file of a folder; return how."""
     path = work / reader.files[int(generator.integers(len(reader.files)))]
     chance = generator.random()
     if chance < 0.15:
@@ -126,7 +123,6 @@ class Bench:
         return fingerprint(self.outside), str(sorted(os.listdir(self.here)))
 
     def control(self) -> None:
-        """Give the unchanged folder, by the function and by the command."""
         self._fresh()
         assert self.reader.read(self.work) == self.reader.honest or self.reader.name == "verify"
         self._fresh()
@@ -197,7 +193,7 @@ def total(counts: Counter[str], word: str) -> int:
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-def test_changed_files_are_refused_or_taken_as_they_are(name: str, made: Made, room: Path) -> None:
+def test_changed_files_are_refused_or_read_correctly(name: str, made: Made, room: Path) -> None:
     number, _ = NUMBERS[name]
     counts = run(name, number, made, room)
     assert total(counts, "refused") >= number // 10
@@ -215,5 +211,5 @@ def test_ten_thousand_changed_files(
         record_property("changed", (f"{name}, {how}", count))
 
 
-def test_there_are_ten_thousand() -> None:
+def test_the_slow_test_has_ten_thousand_inputs() -> None:
     assert sum(number for _, number in NUMBERS.values()) >= 10_000

@@ -71,7 +71,6 @@ def code_of(source: str) -> str:
 
 
 def texts(model: Any, folder: Path, title: str, options: dict[str, Any]) -> list[str]:
-    """Return the texts of an agent's C files."""
     files = to_c(model, folder, title=title, **options)
     return [path.read_text() for path in (files.header, files.source, files.program)]
 
@@ -139,7 +138,6 @@ def test_titles_of_our_own_stay_as_they_are() -> None:
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    """Give the folder of an agent."""
     return save_agent(snn_gym.make_agent("ppo-mlp", "CartPole-v1"), tmp_path / "run")
 
 
@@ -175,7 +173,6 @@ def test_a_saved_agent_has_a_name_or_is_refused(
 
 @pytest.fixture
 def described() -> Iterator[None]:
-    """Have an agent of each description in the zoo."""
     for k, text in enumerate(ATTACKS):
         snn_gym.register_agent(f"mine-{k}", parent="ppo-mlp", description=text)
     yield
@@ -248,7 +245,7 @@ def test_names_in_a_row_make_no_element_and_no_cell(
 
 @settings(max_examples=60)
 @given(text=TEXTS, key=st.sampled_from(["agent", "environment", "created", "weights_sha256"]))
-def test_a_manifest_holds_no_text_that_is_no_title(text: str, key: str) -> None:
+def test_texts_of_a_manifest_are_valid_titles(text: str, key: str) -> None:
     row = to_mapping(make_row())
     manifest = {**{name: row[name] for name in row if name in Manifest.__annotations__}, key: text}
     said = ""

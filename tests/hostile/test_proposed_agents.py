@@ -42,7 +42,6 @@ STEERING = "a\x1b[2J\n::error::stolen"
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """Give a checkout with such agents, and submissions of them."""
     assert ROOT is not None
     for name in ("snn_gym", "agents", "envs"):
         shutil.copytree(ROOT / name, tmp_path / name)

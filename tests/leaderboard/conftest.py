@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from snn_gym.leaderboard import submit
+from snn_gym.leaderboard import submit, verification, verify, write_table
 from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME
 from snn_gym.zoo import make_agent, save_agent
-from tests.leaderboard.helpers import SETTINGS, Template
+from tests.leaderboard.helpers import SETTINGS, Template, rerun_in_process
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +28,26 @@ def template(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Temp
     out = submit(run_folder, tmp_path_factory.mktemp("out") / "s", seeds=SETTINGS.seeds)
     manifest = json.loads((out / MANIFEST_NAME).read_text())
     return Template(manifest, (out / WEIGHTS_NAME).read_bytes())
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Re-run submissions in this process."""
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+
+
+@pytest.fixture(scope="session")
+def verified_board(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a leaderboard of one verified row with its table, which nobody changes."""
+    root = tmp_path_factory.mktemp("verified")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verification, "rerun_in_worker", rerun_in_process)
+        verify(template.write(root / "submission"), root / "board", SETTINGS)
+    write_table(root / "board")
+    return root / "board"
+
+
+@pytest.fixture
+def board(verified_board: Path, in_process: None, tmp_path: Path) -> Path:
+    """Give a copy of the leaderboard of one verified row."""
+    return Path(shutil.copytree(verified_board, tmp_path / "board"))

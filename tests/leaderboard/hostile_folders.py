@@ -17,7 +17,6 @@ from tests.leaderboard.hostile_weights import Payload
 
 
 def folder_cases() -> Iterator[Case]:
-    """Return every submission with a hostile folder."""
     yield Case(
         "oversized file",
         "weights one byte too large",

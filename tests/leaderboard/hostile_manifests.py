@@ -276,6 +276,5 @@ def _curves() -> Iterator[Case]:
 
 
 def manifest_cases() -> list[Case]:
-    """Return every hostile manifest."""
     parts = (_names(), _paths(), _types(), _json(), _terms(), _claims(), _curves())
     return [case for part in parts for case in part]

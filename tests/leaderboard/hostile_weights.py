@@ -290,7 +290,6 @@ def _rewrite(template: Template, padding: int = 0, reverse: bool = False) -> byt
 
 
 def weights_cases() -> list[Case]:
-    """Return every submission with hostile weights."""
     parts = (
         _forms(),
         _counts_and_names(),

@@ -22,7 +22,6 @@ LIMIT_S = 600.0
 
 
 def _carry_out(words: Sequence[str]) -> None:
-    """Carry out a command on a slow disk, in silence."""
     sync = os.fsync
 
     def slow(descriptor: int) -> None:
@@ -37,14 +36,12 @@ def _carry_out(words: Sequence[str]) -> None:
 
 
 def start(*words: object) -> Any:
-    """Start a command of `snn-gym`."""
     process = CONTEXT.Process(target=_carry_out, args=([str(word) for word in words],))
     process.start()
     return process
 
 
 def finish(process: Any) -> int:
-    """Wait for a process and return its exit code."""
     process.join(LIMIT_S)
     assert process.exitcode is not None
     return int(process.exitcode)
@@ -58,7 +55,6 @@ def kill_after(seconds: float, process: Any) -> bool:
 
 
 def timed(command: Callable[[], Any]) -> float:
-    """Return the seconds that a command takes which has to succeed."""
     began = time.monotonic()
     assert finish(command()) == 0
     return time.monotonic() - began

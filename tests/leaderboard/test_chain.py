@@ -24,7 +24,6 @@ from tests.leaderboard.test_table import fill, make_row
 
 
 def sha(text: str) -> str:
-    """Return the SHA-256 of a text."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -92,7 +91,7 @@ LINE_ENDS: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("change", LINE_ENDS.values(), ids=list(LINE_ENDS))
-def test_a_line_is_written_in_one_way(change: Callable[[str], str], tmp_path: Path) -> None:
+def test_a_line_has_one_valid_form(change: Callable[[str], str], tmp_path: Path) -> None:
     fill(tmp_path, make_row(seed=0), make_row(seed=1))
     path = tmp_path / DIGESTS_NAME
     changed = change(path.read_text()).encode()
@@ -125,7 +124,7 @@ write_row(board, row, b"weights")
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-def test_a_row_for_which_there_is_no_room_leaves_nothing(is_first: bool, tmp_path: Path) -> None:
+def test_a_row_on_a_full_disk_leaves_nothing(is_first: bool, tmp_path: Path) -> None:
     board = tmp_path / "board"
     board.mkdir()
     if not is_first:
@@ -140,7 +139,7 @@ def test_a_row_for_which_there_is_no_room_leaves_nothing(is_first: bool, tmp_pat
     assert len(list_rows(board)) == 1 + (not is_first)
 
 
-def test_a_last_line_without_its_row_makes_place_for_the_next_writer(tmp_path: Path) -> None:
+def test_the_next_writer_removes_a_last_line_without_its_row(tmp_path: Path) -> None:
     """As version 1.0.0 left it when the disk was full between the digest and the row."""
     fill(tmp_path, make_row(seed=0), make_row(seed=1))
     left = row_path(tmp_path, "ppo-lif", "CartPole-v1", 1)
@@ -154,7 +153,9 @@ def test_a_last_line_without_its_row_makes_place_for_the_next_writer(tmp_path: P
 
 
 @pytest.mark.parametrize("put", [Path.mkdir, os.mkfifo], ids=["folder", "pipe"])
-def test_what_is_no_row_stops_no_reader(put: Callable[[Path], object], tmp_path: Path) -> None:
+def test_folders_and_pipes_do_not_stop_readers(
+    put: Callable[[Path], object], tmp_path: Path
+) -> None:
     fill(tmp_path, make_row(seed=0))
     put(row_path(tmp_path, "ppo-lif", "CartPole-v1", 99))
     fill(tmp_path, make_row(seed=1))
@@ -184,7 +185,7 @@ def test_no_row_is_read_through_a_link(tmp_path: Path) -> None:
 
 
 @given(data=st.data())
-def test_no_line_is_changed_left_out_or_moved_unseen(
+def test_changed_removed_or_moved_lines_are_detected(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     board = tmp_path_factory.mktemp("board")

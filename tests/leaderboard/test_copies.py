@@ -16,7 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_gym.leaderboard import SubmissionError, submit, verification, verify
+from snn_gym.leaderboard import SubmissionError, submit, verify
 from snn_gym.leaderboard import weights as copies
 from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME
 from snn_gym.leaderboard.weights import (
@@ -41,7 +41,7 @@ from studies.copies.rewritten import (
     turned,
     ulps,
 )
-from tests.leaderboard.helpers import SETTINGS, Template, fingerprint, rerun_in_process
+from tests.leaderboard.helpers import SETTINGS, Template, fingerprint
 from tests.studies.copies.made import Kind, random_network
 
 ENV = "CartPole-v1"
@@ -65,7 +65,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> MakeTemplate:
 
 
 def written(tensors: dict[str, torch.Tensor], agent: str, rewriting: Rewriting) -> None:
-    """Rewrite the tensors of an agent without recurrence in place."""
     network = rewriting(read_network(tensors, agent, ENV), np.random.default_rng(0))
     arrays = [x for layer in network.layers for x in (layer.inward, layer.biases[:, 0])]
     names = trained_tensors(tensors, agent, ENV)
@@ -105,7 +104,7 @@ def test_a_distance_worked_by_hand() -> None:
 )
 @given(seed=st.integers(0, 10**6), sizes=st.tuples(*[st.integers(2, 9)] * 3))
 @settings(max_examples=25, deadline=None)
-def test_what_acts_alike_is_at_no_distance(
+def test_networks_that_act_alike_have_distance_0(
     kind: Kind, rewriting: Rewriting, seed: int, sizes: tuple[int, int, int]
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -122,7 +121,7 @@ def test_unrelated_networks_are_far_apart(seed: int, kind: Kind) -> None:
     assert 2 * NEAR < distance(one, other) <= 2**0.5
 
 
-def test_noise_is_found_at_its_size() -> None:
+def test_the_distance_of_noise_is_its_size() -> None:
     """Of weights w and w + e, with |e| = s |w|, the distance is s / sqrt(2 + s^2)."""
     rng = np.random.default_rng(0)
     network = random_network(rng, "tanh", 16, 128, 64)
@@ -158,9 +157,8 @@ def test_a_copy_is_refused(
     rewriting: Rewriting,
     made: MakeTemplate,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    in_process: None,
 ) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
     board, template = tmp_path / "board", made(agent, 0)
     verify(template.write(tmp_path / "s"), board, SETTINGS)
     before = fingerprint(board)
@@ -173,11 +171,8 @@ def test_a_copy_is_refused(
     assert fingerprint(board) == before
 
 
-def test_another_seed_is_no_copy(
-    made: MakeTemplate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_seed_is_no_copy(made: MakeTemplate, tmp_path: Path, in_process: None) -> None:
     """Also of agents as they start, whose orthogonal weights have equal singular values."""
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
     one, other = (read_network(made("ppo-mlp", x).tensors(), "ppo-mlp", ENV) for x in (0, 1))
     singular_values = (np.linalg.svd(x.layers[1].inward, compute_uv=False) for x in (one, other))
     np.testing.assert_allclose(*singular_values, rtol=1e-5)
@@ -187,9 +182,8 @@ def test_another_seed_is_no_copy(
 
 
 def test_a_copy_under_another_agents_name_is_found(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    template: Template, tmp_path: Path, in_process: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
     board = tmp_path / "board"
     verify(template.write(tmp_path / "s"), board, SETTINGS)
     with pytest.raises(SubmissionError, match="near-copy"):
@@ -200,9 +194,8 @@ def test_a_copy_under_another_agents_name_is_found(
 
 
 def test_rows_without_weights_are_named(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    template: Template, tmp_path: Path, in_process: None
 ) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
     board = tmp_path / "board"
     row = verify(template.write(tmp_path / "s"), board, SETTINGS)
     row.with_suffix(".safetensors").unlink()

@@ -19,7 +19,6 @@ from snn_gym.leaderboard import (
     audit,
     retrain_rows,
     submit,
-    verification,
     verify,
     write_table,
 )
@@ -28,17 +27,14 @@ from snn_gym.leaderboard.results import list_rows
 from snn_gym.leaderboard.submission import check_curve, curve_of_run
 from snn_gym.training import train
 from snn_gym.training.evaluations import EpisodeLog
-from tests.leaderboard.helpers import SETTINGS, Template, rerun_in_process
+from tests.leaderboard.helpers import SETTINGS, Template
 from tests.leaderboard.test_retraining import read, with_recipe
 from tests.leaderboard.test_table import make_row
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 STEPS = 1200
 EPISODES = st.lists(st.tuples(st.integers(1, 300), st.integers(-1000, 1000)), max_size=400)
-
-
-@pytest.fixture(autouse=True)
-def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +53,6 @@ def honest(runs: Path) -> Template:
 
 
 def without_curve(template: Template) -> Template:
-    """Return a submission as they were before there were curves."""
     older = template.with_manifest()
     del older.manifest["curve"]
     return older
@@ -106,7 +101,7 @@ def test_no_episode_is_lost_or_counted_twice(
     assert total == pytest.approx(sum(value for _, value in episodes), abs=slack)
 
 
-def test_a_run_without_a_log_has_none(tmp_path: Path) -> None:
+def test_a_run_without_a_log_has_no_curve(tmp_path: Path) -> None:
     assert curve_of_run(tmp_path, 100) is None
 
 
@@ -235,7 +230,7 @@ def test_an_edited_row_gets_no_curve(honest: Template, runs: Path, tmp_path: Pat
     assert path.read_bytes() == edited
 
 
-def test_what_no_training_could_confirm_is_no_curve(honest: Template) -> None:
+def test_a_curve_without_a_reproducible_training_is_refused(honest: Template) -> None:
     curve = LearningCurve(steps=(100,), returns=(1.0,), episodes=(1,))
     for recipe in (None, with_recipe(honest, checkpoint_interval=None).manifest["recipe"]):
         with pytest.raises(SubmissionError, match="so that nobody could train it again") as caught:

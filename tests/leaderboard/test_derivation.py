@@ -20,7 +20,6 @@ from snn_gym.leaderboard import (
     retrain_rows,
     submit,
     table_rows,
-    verification,
     verify,
 )
 from snn_gym.leaderboard.comparison import comparisons
@@ -38,8 +37,10 @@ from snn_gym.zoo import (
     save_agent,
     spec,
 )
-from tests.leaderboard.helpers import SETTINGS, Template, fingerprint, forge_chain, rerun_in_process
+from tests.leaderboard.helpers import SETTINGS, Template, fingerprint, forge_chain
 from tests.leaderboard.test_retraining import read
+
+pytestmark = pytest.mark.usefixtures("in_process")
 
 STEPS, UPDATES = 300, 20
 PAIRS = [("ppo-lif", "ppo-lif-dynamics", 1000), ("dqsn", "dqsn-dynamics", 1200)]
@@ -48,7 +49,6 @@ SLOWEST = "dqsn-dynamics"
 
 @pytest.fixture(autouse=True, scope="module")
 def _quick_agents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let the zoo's lean agents make few updates."""
     folder = tmp_path_factory.mktemp("zoo") / "agents"
     shutil.copytree(content_path("agents"), folder)
     for _, student, _ in PAIRS:
@@ -60,11 +60,6 @@ def _quick_agents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         load_agent_spec.cache_clear()
         yield
     load_agent_spec.cache_clear()
-
-
-@pytest.fixture(autouse=True)
-def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
 
 
 def make_pair(agent: str, student: str, steps: int, root: Path) -> tuple[Template, Template]:
@@ -85,13 +80,11 @@ def make_pair(agent: str, student: str, steps: int, root: Path) -> tuple[Templat
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Template, Template]:
-    """Give the first pair."""
     return make_pair(*PAIRS[0], tmp_path_factory.mktemp("pair"))
 
 
 @pytest.fixture
 def board(pair: tuple[Template, Template], tmp_path: Path) -> Path:
-    """Give a leaderboard that has the parent."""
     verify(pair[0].write(tmp_path / "parent"), tmp_path / "board", SETTINGS)
     return tmp_path / "board"
 
@@ -144,8 +137,6 @@ def noisy(lean: Template, parent: Template) -> Template:
 
 
 def of_parent(**changes: Any) -> Callable[[Template, Template], Template]:
-    """Return what says something else of the parent."""
-
     def change(lean: Template, _: Template) -> Template:
         recipe = lean.manifest["recipe"]
         parent = {**recipe["parent"], **changes}
@@ -155,7 +146,6 @@ def of_parent(**changes: Any) -> Callable[[Template, Template], Template]:
 
 
 def from_the_start(lean: Template, _: Template) -> Template:
-    """Leave the parent out."""
     return lean.with_manifest(recipe={**lean.manifest["recipe"], "parent": None})
 
 
@@ -169,7 +159,7 @@ CLAIMS: dict[str, tuple[Callable[[Template, Template], Template], str]] = {
 
 
 @pytest.mark.parametrize(("claim", "code"), CLAIMS.values(), ids=list(CLAIMS))
-def test_what_its_parent_does_not_give_is_refused(
+def test_lean_weights_that_the_parent_does_not_give_are_refused(
     claim: Callable[[Template, Template], Template],
     code: str,
     pair: tuple[Template, Template],
@@ -186,7 +176,7 @@ def test_what_its_parent_does_not_give_is_refused(
     assert fingerprint(board) == before
 
 
-def test_a_parent_that_any_copy_could_name_takes_training_again(
+def test_a_lean_row_must_be_trained_again(
     pair: tuple[Template, Template], board: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(SubmissionError, match="verify it with --retrain") as caught:
@@ -246,7 +236,7 @@ def test_a_parent_that_is_gone_is_seen(
     assert "which no row has" in problem
 
 
-def test_a_teacher_has_to_be_trained_again_too(tmp_path: Path) -> None:
+def test_lean_rows_are_proven_only_if_the_teacher_is_trained_again(tmp_path: Path) -> None:
     """Else one that was written by hand, and never trained, would give proven rows."""
     board = tmp_path / "board"
     board.mkdir()
@@ -283,7 +273,7 @@ def test_a_training_counts_as_one_seed(
     assert "ppo-lif-dynamics/CartPole-v1/1.json: its seed is 1" in problem
 
 
-def test_what_was_loaded_from_the_table_can_be_a_parent(
+def test_an_agent_loaded_from_the_table_can_be_a_parent(
     pair: tuple[Template, Template], board: Path, tmp_path: Path
 ) -> None:
     parent = load_pretrained("ppo-lif", "CartPole-v1", leaderboard=board)

@@ -272,15 +272,6 @@ def test_a_state_lasts_through_an_episode_and_no_longer(agent: str) -> None:
     assert ("hidden_1" in result.spikes_per_decision) == (agent == "recurrent-ppo-lsnn")
 
 
-def test_continuous_actions_are_evaluated_too() -> None:
-    from stable_baselines3 import PPO
-
-    model = PPO("MlpPolicy", "Pendulum-v1", n_steps=8, batch_size=8, seed=0)
-    result = evaluate(model, "Pendulum-v1", episodes=2)
-    assert result.lengths == (200, 200)
-    assert all(-200 * 16.3 < value < 0.0 for value in result.returns)
-
-
 def test_a_stock_policy_is_scored_without_costs(tmp_path: Path) -> None:
     from stable_baselines3 import PPO
 

@@ -42,7 +42,6 @@ KINDS = [
 
 
 def weights(policy: Any) -> list[NDArray[np.float32]]:
-    """Return the matrices (receivers, senders) of a program, observations first."""
     program = policy.program if isinstance(policy, FrozenPolicy) else policy.program()
     found = []
     for layer in program.layers:
@@ -57,7 +56,6 @@ def faulty(policy: Any, **faults: Any) -> Any:
 
 
 def ann(kind: type[Any], **arguments: Any) -> Any:
-    """Return a twin, with 12 and 9 units."""
     torch.manual_seed(0)
     seen, chosen = SEEN["analogue"], CHOSEN["discrete"]
     arguments = {"network": NetworkConfig(hidden_sizes=(12, 9)), **arguments}
@@ -96,7 +94,7 @@ def test_every_matrix_from_observations_to_actions_is_rounded(kind: type[Any]) -
     assert all(len(np.unique(x)) <= 7 for x in found)
 
 
-def test_dead_neurons_are_heard_by_none() -> None:
+def test_dead_neurons_have_no_effect() -> None:
     made = with_faults(build(SpikingActorCriticPolicy), Faults(dead_neurons=1.0))
     first, *others = weights(made)
     assert abs(first).min() > 0  # observations are no neurons
@@ -119,7 +117,7 @@ def test_where_all_neurons_are_dead_the_readout_is_its_bias(
 
 
 @pytest.mark.parametrize("spiking", [False, True])
-def test_a_dead_neuron_is_heard_by_its_own_layer_neither(spiking: bool) -> None:
+def test_dead_neurons_have_no_effect_on_their_own_layer(spiking: bool) -> None:
     kind = StatefulActorCriticPolicy
     policy = build(kind, recurrent=True) if spiking else ann(kind)
     made = with_faults(policy, Faults(dead_neurons=0.5, seed=1))
@@ -139,7 +137,7 @@ def test_every_matrix_of_a_gated_network_is_rounded(gated: str, gates: int) -> N
     assert all(len(np.unique(x)) <= 7 for x in found)
 
 
-def test_without_any_spike_it_acts_as_with_neurons_that_nobody_hears() -> None:
+def test_losing_all_spikes_equals_dead_neurons() -> None:
     policy, seen = build(SpikingActorCriticPolicy), observe("analogue", 20)
     deaf, lost = (with_faults(policy, Faults(**{x: 1.0})) for x in ("dead_neurons", "spike_loss"))
     one, other = (x.record(seen).output for x in (deaf, lost))
@@ -172,7 +170,7 @@ def test_recurrent_spikes_are_not_lost() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_noise_is_as_large_as_it_is_said_to_be(kind: type[Any]) -> None:
+def test_noise_has_the_given_standard_deviation(kind: type[Any]) -> None:
     policy = build(kind, chosen="continuous" if kind is SpikingSACPolicy else "discrete")
     program = policy.program()
     seen = np.tile(program.normalisers[0].mean, (2000, 1))  # which is 0 to the network
@@ -203,7 +201,7 @@ def test_noise_is_clipped_with_the_observation() -> None:
     assert np.array_equal(abs(noisy), np.full((50, 3), policy.normaliser.clip))
 
 
-def test_noise_is_in_units_of_a_vec_normalize_where_there_is_no_other() -> None:
+def test_noise_has_the_unit_of_a_vec_normalize() -> None:
     model = load_pretrained("sb3-ppo", "MountainCar-v0")
     statistics = raw_policy(model).steps[0].statistics[""]
     made = with_faults(model, Faults(observation_noise=0.2))
@@ -211,7 +209,7 @@ def test_noise_is_in_units_of_a_vec_normalize_where_there_is_no_other() -> None:
     assert abs(noisy.std(0) - 0.2).max() < 5 * 0.2 / 4000**0.5
 
 
-def test_what_has_no_program_has_no_faults() -> None:
+def test_policies_without_a_program_have_no_faults() -> None:
     space = spaces.Dict({"lamps": spaces.MultiBinary(4), "place": SEEN["analogue"]})
     policy = SpikingActorCriticPolicy(space, CHOSEN["discrete"], ConstantSchedule(0.1))
     with pytest.raises(ValueError, match="are not exported; train on a Box or MultiBinary space"):
@@ -219,7 +217,7 @@ def test_what_has_no_program_has_no_faults() -> None:
 
 
 @pytest.mark.parametrize("seen", ["spikes", "flags", "analogue"])
-def test_what_no_normaliser_standardises_has_no_unit_for_noise(seen: str) -> None:
+def test_observations_without_a_normaliser_have_no_noise(seen: str) -> None:
     policy = SpikingActorCriticPolicy(
         SEEN[seen], CHOSEN["discrete"], ConstantSchedule(0.1), normalise_observations=False
     )

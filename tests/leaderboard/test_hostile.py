@@ -36,7 +36,6 @@ def leaderboard(template: Template, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the file that an executed payload would make."""
     path = tmp_path / "marker"
     monkeypatch.setenv(MARKER_VARIABLE, str(path))
     return path
@@ -82,7 +81,7 @@ def test_hostile_submission_is_refused_by_its_check(
     refuse(case.code, case.kind)
 
 
-def test_statistics_that_nothing_can_be_divided_by_are_refused(
+def test_standard_deviations_of_zero_are_refused(
     template: Template, refuse: Callable[[str, str], None], tmp_path: Path
 ) -> None:
     name = "mlp_extractor.normaliser.std"
@@ -131,9 +130,8 @@ def _true_returns(template: Template) -> list[float]:
     return list(rerun(request, template.weights).score.returns)
 
 
-def test_controls_are_accepted(template: Template, tmp_path: Path, monkeypatch: Any) -> None:
+def test_controls_are_accepted(template: Template, tmp_path: Path, in_process: None) -> None:
     """Each honest submission adds exactly one row, also beside others; none replaces another."""
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
     board = tmp_path / "leaderboard"
     for seed in range(4):
         honest = template.unrelated(seed) if seed else template
@@ -150,9 +148,8 @@ def test_controls_are_accepted(template: Template, tmp_path: Path, monkeypatch: 
 
 
 def test_an_unclaimed_rounding_difference_is_accepted(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    template: Template, tmp_path: Path, in_process: None
 ) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
     score = copy.deepcopy(template.manifest["score"])
     score["returns"][0] *= 1 + 1e-9
     folder = template.with_manifest(score=score).write(tmp_path / "submission")

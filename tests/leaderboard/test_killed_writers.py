@@ -17,18 +17,15 @@ from snn_gym.leaderboard.rendering import render_table
 from snn_gym.leaderboard.rerun import VerificationSettings
 from snn_gym.leaderboard.results import list_rows, replace_row, sound_rows
 from snn_gym.leaderboard.worker import Request, Rerun, rerun
-from tests.leaderboard.helpers import SETTINGS, Template, rerun_in_process, verify_at_once
+from tests.leaderboard.helpers import SETTINGS, Template, verify_at_once
+
+pytestmark = pytest.mark.usefixtures("in_process")
 
 Write = Callable[[], object]
 
 
 class Killed(BaseException):
     """Stands for a signal: nothing in the code under test catches it."""
-
-
-@pytest.fixture(autouse=True)
-def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
 
 
 def killed_everywhere(write: Write) -> Iterator[None]:
@@ -116,7 +113,7 @@ def test_a_row_that_is_evaluated_again(template: Template, tmp_path: Path) -> No
     assert len(read_chain(board)) >= 1 + kills
 
 
-def test_what_two_processes_find_of_a_row_is_kept(template: Template, tmp_path: Path) -> None:
+def test_findings_of_two_processes_are_both_stored(template: Template, tmp_path: Path) -> None:
     board = tmp_path / "board"
     verify(template.write(tmp_path / "s"), board, SETTINGS)
     (read_before,) = list_rows(board)
@@ -140,7 +137,7 @@ def test_a_table(template: Template, tmp_path: Path) -> None:
     assert kills == 2
 
 
-def test_of_two_near_copies_at_once_one_gets_the_row(
+def test_one_of_two_simultaneous_near_copies_gets_the_row(
     template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both pass the first look at the leaderboard; the look under the lock decides."""

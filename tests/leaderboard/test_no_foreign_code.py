@@ -43,7 +43,6 @@ def marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the folder of an unfinished training run."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     train("dqn-mlp", "CartPole-v1", out=folder, steps=300, checkpoint_interval=100)
     return folder
@@ -59,7 +58,6 @@ def edited(trained: Path, folder: Path, **changes: Any) -> Path:
 
 
 def resume(run: Path) -> object:
-    """Go on with a run in the folder's own words."""
     return train("dqn-mlp", "CartPole-v1", out=run, steps=600, checkpoint_interval=100, resume=True)
 
 
@@ -105,7 +103,7 @@ def refused(words: list[str]) -> None:
     raise ValueError(line)
 
 
-def test_going_on_with_a_run_imports_nothing(trained: Path, marker: Path, tmp_path: Path) -> None:
+def test_resuming_a_run_imports_nothing(trained: Path, marker: Path, tmp_path: Path) -> None:
     run = edited(trained, tmp_path / "run", environment=TASK)
     with pytest.raises(ValueError, match="payload"):
         resume(run)

@@ -84,7 +84,7 @@ def test_picks_by_hand() -> None:
             trained.row(pick)  # type: ignore[arg-type]
 
 
-def test_what_is_not_there_is_named_with_what_is_near(tmp_path: Path) -> None:
+def test_unknown_names_are_refused_with_a_near_one(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'ppo-lfi'; did you mean 'ppo-lif'"):
         load_pretrained("ppo-lfi", "CartPole-v1")
     with pytest.raises(ValueError, match="ppo-lif for 'CartPole-v9'; did you mean 'CartPole-v1'"):
@@ -96,7 +96,7 @@ def test_what_is_not_there_is_named_with_what_is_near(tmp_path: Path) -> None:
         load_pretrained("ppo-lif", "CartPole-v1", leaderboard=tmp_path / "nowhere")
 
 
-def test_it_learns_on_and_is_nobodys_submission(tmp_path: Path) -> None:
+def test_a_loaded_agent_learns_on_but_cannot_be_submitted(tmp_path: Path) -> None:
     model = load_pretrained("ppo-lif", "CartPole-v1")
     for name in ("as it was", "trained on"):
         run = save_agent(model, tmp_path / name)
@@ -108,7 +108,7 @@ def test_it_learns_on_and_is_nobodys_submission(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("agent", ["dqsn", "qrdqn-lif"])
-def test_the_target_network_is_the_loaded_one_too(agent: str) -> None:
+def test_the_target_network_has_the_loaded_weights(agent: str) -> None:
     policy: Any = load_pretrained(agent, "CartPole-v1").policy
     (name,) = [x for x, _ in policy.named_children() if hasattr(policy, f"{x}_target")]
     online, target = getattr(policy, name), getattr(policy, f"{name}_target")
@@ -168,7 +168,7 @@ def test_weights_with_code_in_them_do_nothing(tmp_path: Path) -> None:
     assert not made.exists()
 
 
-def test_what_a_wheel_lacks_is_in_a_checkout(
+def test_rows_that_a_wheel_lacks_are_in_a_checkout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     board = small_board(tmp_path)

@@ -14,7 +14,6 @@ from snn_gym.leaderboard import (
     reevaluate,
     reevaluation,
     retrain_rows,
-    verification,
     verify,
 )
 from snn_gym.leaderboard.chain import read_chain
@@ -26,46 +25,36 @@ from tests.leaderboard.helpers import (
     Template,
     fingerprint,
     forge_chain,
-    rerun_in_process,
 )
 
 NEW_COSTS = ("neuron_updates_per_decision", "parameter_bytes_per_decision", "synapses")
 
 
 @pytest.fixture(autouse=True)
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
-    """Verify in this process, and remember which rows are played again."""
+def calls(in_process: None, monkeypatch: pytest.MonkeyPatch) -> list[Request]:
     played: list[Request] = []
 
     def counted(request: Request, weights: bytes) -> Rerun:
         played.append(request)
         return rerun(request, weights)
 
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
     monkeypatch.setattr(reevaluation, "rerun", counted)
     return played
 
 
 @pytest.fixture
-def board(template: Template, tmp_path: Path) -> Path:
+def board(board: Path) -> Path:
     """Give a leaderboard with one row as the first evaluator wrote it."""
-    verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS)
-    age(tmp_path / "board")
-    return tmp_path / "board"
-
-
-def age(board: Path) -> None:
-    """Take what version 1 did not have out of the only row."""
     (path,) = board.glob("results/*/*/*.json")
     row = {**json.loads(path.read_text()), "evaluator_version": 1}
     for name in NEW_COSTS:
         row.pop(name)
     path.write_text(json.dumps(row))
     forge_chain(board)
+    return board
 
 
 def add_seeds(board: Path, template: Template, *seeds: int) -> None:
-    """Copy the only row to other seeds."""
     (path,) = board.glob("results/*/*/*.json")
     for seed in seeds:
         other = path.with_name(f"{seed}.json")
@@ -122,7 +111,7 @@ def test_returns_have_to_agree_but_for_rounding(
         assert fingerprint(board) == before
 
 
-def test_who_stops_in_between_goes_on_there(
+def test_an_interrupted_reevaluation_continues(
     template: Template, board: Path, calls: list[Request]
 ) -> None:
     add_seeds(board, template, 1, 2, 3)

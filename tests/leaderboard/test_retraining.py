@@ -22,7 +22,6 @@ from snn_gym.leaderboard import (
     retrain_rows,
     retraining,
     submit,
-    verification,
     verify,
 )
 from snn_gym.leaderboard import (
@@ -42,14 +41,10 @@ from tests.leaderboard.helpers import (
     Template,
     fingerprint,
     forge_chain,
-    rerun_in_process,
 )
 from tests.leaderboard.test_table import AGAIN, fill, lean_of, make_row
 
-
-@pytest.fixture(autouse=True)
-def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+pytestmark = pytest.mark.usefixtures("in_process")
 
 
 @pytest.fixture(scope="module")
@@ -59,20 +54,17 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
 
 
 def learned(seed: int, run: Path) -> Template:
-    """Return the submission of one call of `learn`."""
     model = make_agent("ppo-lif", "CartPole-v1", seed=seed)
     model.learn(1000)
     return read(submit(save_agent(model, run), run / "submission", seeds=SETTINGS.seeds))
 
 
 def read(submission: Path) -> Template:
-    """Return a submission as data."""
     manifest = json.loads((submission / "manifest.json").read_text())
     return Template(manifest, (submission / "weights.safetensors").read_bytes())
 
 
 def scored(template: Template, **changes: Any) -> Template:
-    """Return a submission whose claimed score is that of its weights."""
     request = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)
     score = rerun(request, template.weights).score
     claim = {"iqm": score.iqm, "mean": score.mean, "returns": list(score.returns)}
@@ -80,7 +72,6 @@ def scored(template: Template, **changes: Any) -> Template:
 
 
 def with_recipe(template: Template, **changes: Any) -> Template:
-    """Return a submission with another recipe."""
     return template.with_manifest(recipe={**template.manifest["recipe"], **changes})
 
 
@@ -217,16 +208,6 @@ def test_weights_that_training_gives_again_are_no_copy_however_near(
     assert verify(tmp_path / "o", board, SETTINGS, retrain=True).is_file()
 
 
-def test_an_honest_submission_has_the_mark(template: Template, tmp_path: Path) -> None:
-    verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS, retrain=True)
-    (row,) = list_rows(tmp_path / "board")
-    assert row.trained_again is not None
-    assert row.trained_again.same == "weights"
-    assert row.trained_again.versions == package_versions()
-    assert row.trained_again.processor == processor()
-    assert audit(tmp_path / "board") == ()
-
-
 def test_a_run_with_checkpoints_is_trained_with_them(tmp_path: Path) -> None:
     run = tmp_path / "run"
     train("ppo-lif", "CartPole-v1", out=run, seed=3, steps=1200, checkpoint_interval=500)
@@ -237,6 +218,9 @@ def test_a_run_with_checkpoints_is_trained_with_them(tmp_path: Path) -> None:
     (row,) = list_rows(tmp_path / "board")
     assert row.trained_again is not None
     assert row.trained_again.same == "weights"
+    assert row.trained_again.versions == package_versions()
+    assert row.trained_again.processor == processor()
+    assert audit(tmp_path / "board") == ()
     # Environments are reset at checkpoints, after 512 or 768 steps: these are other trainings.
     other = with_recipe(honest, checkpoint_interval=700)
     with pytest.raises(SubmissionError, match="other weights came") as caught:
@@ -245,7 +229,7 @@ def test_a_run_with_checkpoints_is_trained_with_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["noise", "seed", "seeding", "steps"])
-def test_what_its_recipe_does_not_give_is_refused_and_adds_nothing(
+def test_weights_that_the_recipe_does_not_give_are_refused(
     what: str, template: Template, tmp_path: Path
 ) -> None:
     claims = {
@@ -329,7 +313,7 @@ def test_a_processor_that_no_library_knows_excuses_nothing(
     assert [unknown in problem for problem in problems] == [True] * bool(named)
 
 
-def test_just_the_rows_are_chosen_that_proofs_lack(tmp_path: Path) -> None:
+def test_rows_that_lack_a_proof_are_chosen(tmp_path: Path) -> None:
     parents = [
         make_row(seed=seed, weights_sha256=f"{seed + 1:064d}", trained_again=again)
         for seed, again in enumerate((None, AGAIN, None))
@@ -348,7 +332,7 @@ def test_just_the_rows_are_chosen_that_proofs_lack(tmp_path: Path) -> None:
     assert chosen("lines") == [("ppo-mlp", 3)]
 
 
-def test_rows_there_are_get_the_mark_and_keep_all_else(
+def test_stored_rows_get_the_mark_and_do_not_change_otherwise(
     template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(copies, "NEAR", 0.0)  # as when such rows were still written
@@ -367,7 +351,7 @@ def test_rows_there_are_get_the_mark_and_keep_all_else(
     assert audit(board) == ()  # the chain knows of it
 
 
-def test_a_row_without_a_recipe_says_so(template: Template, tmp_path: Path) -> None:
+def test_a_row_without_a_recipe_cannot_be_trained_again(template: Template, tmp_path: Path) -> None:
     board = tmp_path / "board"
     path = verify(template.write(tmp_path / "s"), board, SETTINGS)
     row = json.loads(path.read_text())
@@ -391,7 +375,7 @@ def test_a_sample_is_drawn_by_its_seed(
     )
     monkeypatch.setattr(reevaluation, "list_rows", lambda _: rows)
     monkeypatch.setattr(
-        reevaluation, "_each", lambda what, board, chosen, *_: (x.seed for x in chosen)
+        reevaluation, "_for_each", lambda action, board, chosen, *_: (x.seed for x in chosen)
     )
     drawn = list(retrain_rows(tmp_path, share=share, seed=0))
     assert len(drawn) == len(set(drawn)) == number
@@ -406,7 +390,7 @@ def test_an_empty_leaderboard_has_nothing_to_train(tmp_path: Path) -> None:
     assert list(retrain_rows(tmp_path)) == []
 
 
-def test_the_command_trains_rows_and_says_what_it_expects(
+def test_the_command_trains_rows_and_refuses_bad_options(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     board = ["--leaderboard", str(tmp_path)]

@@ -21,7 +21,6 @@ from snn_gym.leaderboard import (
     reevaluation,
     render_table,
     table_rows,
-    verification,
     verify,
     write_table,
 )
@@ -31,7 +30,7 @@ from snn_gym.leaderboard.headings import FAULT_COLUMNS
 from snn_gym.leaderboard.manifest import FaultMeans, Robustness
 from snn_gym.leaderboard.results import list_rows, replace_row
 from snn_gym.zoo import build_policy
-from tests.leaderboard.helpers import SETTINGS, Template, rerun_in_process
+from tests.leaderboard.helpers import SETTINGS, Template
 from tests.leaderboard.test_table import fill, make_row
 
 NAMES = [field.name for field in fields(FaultMeans)]
@@ -44,12 +43,9 @@ def earned(**means: float | None) -> Robustness:
 
 
 @pytest.fixture
-def board(template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a leaderboard with one row of three episodes, which are all."""
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+def board(board: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(reevaluation, "OFFICIAL_EPISODES", 3)
-    verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS)
-    return tmp_path / "board"
+    return board
 
 
 def test_every_fault_of_the_table_has_a_name_a_column_and_an_amount() -> None:
@@ -59,7 +55,7 @@ def test_every_fault_of_the_table_has_a_name_a_column_and_an_amount() -> None:
     assert all(faults != Faults() for faults in reevaluation.FAULTS.values())
 
 
-def test_what_is_kept_by_hand(tmp_path: Path) -> None:
+def test_fault_retention_by_hand(tmp_path: Path) -> None:
     # Random play earns 21.65. Seeds 0 to 2 earn 475, 321.65 and 121.65 without faults, that is
     # 453.35, 300 and 100 more; with noise they keep 1, 0 and 0.5, with 4 bits 1.1, 0.9 and 0.1.
     rows = (
@@ -77,12 +73,12 @@ def test_what_is_kept_by_hand(tmp_path: Path) -> None:
     # The worst episode of four is the one that earned 121.65.
     assert row.fault_cells() == ("354.6", "121.7", "3", "0.50", "–", "0.00", "–", "0.90")
     text = render_table(tmp_path)
-    line = "| CartPole-v1 | gradient | ppo-lif | 354.6 | 121.7 | 3 | 0.50 | – | 0.00 | – | 0.90 |"
+    line = "| CartPole-v1 | ppo-lif | 3 | 354.6 | 0.50 | – | 0.00 | – | 0.90 |"
     assert f"\n{line}\n" in text
     assert text.count("| Spike loss |") == 2  # with what it means
 
 
-def test_without_a_fault_all_is_kept_and_at_random_play_nothing(tmp_path: Path) -> None:
+def test_retention_is_1_without_loss_and_0_at_random_play(tmp_path: Path) -> None:
     same = earned(**dict.fromkeys(NAMES, 450.0))
     none = earned(**{**dict.fromkeys(NAMES, 21.65), "spike_loss": 21.0})  # which is -0.0015
     rows = make_row(seed=0, robustness=same), make_row("ppo-mlp", seed=0, robustness=none)
@@ -90,7 +86,7 @@ def test_without_a_fault_all_is_kept_and_at_random_play_nothing(tmp_path: Path) 
     assert shown == [("1.00",) * 5, ("0.00",) * 5]
 
 
-def test_who_has_learned_nothing_has_nothing_to_keep(tmp_path: Path) -> None:
+def test_agents_near_random_play_have_no_retention(tmp_path: Path) -> None:
     # A tenth of the way from 21.65 to 475 ends at 66.985.
     rows = (
         make_row(seed=0, returns=(66.98,), robustness=earned(spike_loss=9000.0)),
@@ -112,10 +108,8 @@ def test_tasks_that_have_left_the_suite_have_no_scale(tmp_path: Path) -> None:
     assert table_rows(fill(tmp_path, gone))[0].kept == ()
 
 
-def test_rows_that_were_not_played_leave_the_table_as_it_was(tmp_path: Path) -> None:
-    text = render_table(fill(tmp_path, make_row()))
-    assert "With faults" not in text
-    assert "Spike loss" not in text
+def test_a_table_without_faults_has_no_column_of_them(tmp_path: Path) -> None:
+    assert "Spike loss" not in render_table(fill(tmp_path, make_row()))
 
 
 def test_no_fault_gives_the_score_of_the_row(board: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +139,7 @@ def test_an_agent_whose_neurons_are_all_dead_takes_the_action_of_its_biases(
     assert row.robustness.means.dead_neurons == expected
 
 
-def test_the_command_plays_what_was_not_played_and_changes_nothing_else(
+def test_the_command_adds_returns_with_faults_and_changes_nothing_else(
     board: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (before,) = list_rows(board)
@@ -172,7 +166,7 @@ def test_the_command_plays_what_was_not_played_and_changes_nothing_else(
     assert "--agent is for --faults and --retrain alone" in capsys.readouterr().err
 
 
-def test_equal_seeds_give_equal_means_whatever_was_played_before(board: Path) -> None:
+def test_equal_seeds_give_equal_means_with_faults(board: Path) -> None:
     found = []
     for _ in range(2):
         list(add_robustness(board))
@@ -193,7 +187,7 @@ def test_equal_seeds_give_equal_means_whatever_was_played_before(board: Path) ->
         ("recurrent-ppo-gru", "snn/CueAccumulation-v0", {"observation_noise", "spike_loss"}),
     ],
 )
-def test_what_has_no_such_part_has_no_such_mean(
+def test_faults_of_absent_parts_have_no_mean(
     agent: str, environment: str, undefined: set[str]
 ) -> None:
     policy = build_policy(agent, environment)
@@ -238,7 +232,7 @@ def test_an_evaluator_that_finds_other_returns_plays_faults_anew(
     assert before.robustness is not None
 
 
-def test_a_submission_cannot_say_what_it_keeps(template: Template, tmp_path: Path) -> None:
+def test_a_submission_cannot_claim_returns_with_faults(template: Template, tmp_path: Path) -> None:
     claim = {"means": dict.fromkeys(NAMES, 500.0), "date": "2026-01-03T00:00:00Z"}
     folder = template.with_manifest(robustness=claim).write(tmp_path / "s")
     with pytest.raises(SubmissionError, match="robustness") as caught:

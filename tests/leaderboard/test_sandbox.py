@@ -77,7 +77,7 @@ def test_a_read_only_disk_takes_no_file(kind: Sandbox, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [(), ("no-such-program",), ("false",)])
-def test_what_cannot_be_made_is_not_used(
+def test_sandboxes_that_fail_are_not_used(
     command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rerun, "SANDBOXES", (Sandbox("a dream", command),))

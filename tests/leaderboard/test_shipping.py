@@ -47,7 +47,6 @@ def test_half_of_the_seeds_are_as_good_as_the_median(returns: list[float]) -> No
 
 
 def board(folder: Path, *rows: tuple[Row, int]) -> Path:
-    """Write rows with weights of so many bytes."""
     for row, size in rows:
         write_row(folder, row, bytes(size))
     return folder
@@ -69,7 +68,7 @@ def test_medians_of_small_weights_are_chosen_until_there_is_no_room(tmp_path: Pa
     assert shipped_files(tmp_path, most_bytes=total - 1) == files[:3]
 
 
-def test_the_plan_that_says_which_rows_rank_travels_too(tmp_path: Path) -> None:
+def test_the_plan_is_shipped(tmp_path: Path) -> None:
     (tmp_path / "plan.toml").write_text("")
     files = shipped_files(board(tmp_path, (make_row(), 10)))
     assert [file.as_posix() for file in files[:2]] == [DIGESTS_NAME, "plan.toml"]
@@ -79,7 +78,7 @@ def test_a_leaderboard_without_a_chain_ships_nothing(tmp_path: Path) -> None:
     assert shipped_files(tmp_path) == ()
 
 
-def test_what_is_small_today_travels_unless_it_is_too_much() -> None:
+def test_small_weights_are_shipped_within_the_limit() -> None:
     folder = ROOT / "leaderboard"
     files = shipped_files(folder)
     total = sum((folder / file).stat().st_size for file in files)
@@ -96,7 +95,7 @@ def test_what_is_small_today_travels_unless_it_is_too_much() -> None:
     assert not left_out or total + min(small[x] for x in left_out) + largest_row > MOST_BYTES
 
 
-def test_what_a_build_runs_needs_the_standard_library_alone() -> None:
+def test_the_build_needs_the_standard_library_alone() -> None:
     """A wheel is built where neither numpy nor the package is installed."""
     code = (
         "import pathlib, runpy, sys; shipped = runpy.run_path(sys.argv[1])['shipped_files'];"

@@ -67,7 +67,6 @@ def test_equal_observations_are_decided_alike_in_a_batch_of_any_size(policy: Any
 
 
 def flipped(policy: Any, one: NDArray[Any], other: NDArray[Any]) -> tuple[float, float, float]:
-    """Return two potentials and their threshold where the first spike differs."""
     for first, second in zip(policy.record(one).layers, policy.record(other).layers, strict=True):
         differ = (first.spikes != second.spikes).nonzero()
         if len(differ):

@@ -11,13 +11,11 @@ from snn_gym._base.config import to_mapping
 from snn_gym._base.sealing import dump_sealed
 from snn_gym.leaderboard import evaluate
 from snn_gym.leaderboard.comparison import MEASURES, Side, describe_difference, find_sides
-from snn_gym.leaderboard.pretrained import find_trained
 from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.zoo import load_agent, make_agent, read_manifest, save_agent
 from snn_gym.zoo.files import MANIFEST
 from tests.leaderboard.test_comparison import HIGH, LOW
 from tests.leaderboard.test_table import fill, make_row
-from tests.training._runs import run
 
 ENV = "CartPole-v1"
 
@@ -70,7 +68,7 @@ def test_few_seeds_are_listed_and_not_summarised(tmp_path: Path) -> None:
     assert line == "fewer than 5 seeds are listed and not summarised or compared"
 
 
-def test_spikes_that_reach_nothing_are_said(tmp_path: Path) -> None:
+def test_spikes_without_an_output_are_reported(tmp_path: Path) -> None:
     unheard = {"synapses": {"hidden_1": 640.0, "hidden_2": 0.0}}
     board = fill(tmp_path, make_row("ppo-lif", **unheard), make_row("ppo-mlp"))
     sides = find_sides(("ppo-lif", "ppo-mlp"), ENV, leaderboard=board)
@@ -78,7 +76,7 @@ def test_spikes_that_reach_nothing_are_said(tmp_path: Path) -> None:
     assert describe_difference(*sides)[1:] == [said]
 
 
-def test_classes_and_shared_streams_are_said(tmp_path: Path) -> None:
+def test_budget_classes_and_shared_streams_are_reported(tmp_path: Path) -> None:
     for seed in range(5):
         fill(tmp_path, make_row("ppo-lif", seed))
         fill(tmp_path, make_row("es", seed, budget_class="evolutionary"))
@@ -92,17 +90,18 @@ def test_classes_and_shared_streams_are_said(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give short runs of ppo-lif, seeds 3 and 10, and beside them one that has not finished."""
+    """Give agents of ppo-lif with seeds 3 and 10, and beside them a run that has not finished."""
     folder = tmp_path_factory.mktemp("sides") / "ppo-lif"
     for seed in (10, 3):
-        run("ppo-lif", folder / str(seed), steps=256, seed=seed)
+        save_agent(make_agent("ppo-lif", ENV, seed=seed), folder / str(seed))
     (folder / "unfinished").mkdir()
     return folder
 
 
-def test_runs_are_played_now(runs: Path) -> None:
+def test_runs_are_evaluated(runs: Path, tmp_path: Path) -> None:
+    board = fill(tmp_path, make_row("ppo-mlp"))
     with pytest.warns(UserWarning, match="left out: .*unfinished holds no finished run"):
-        one, rows = find_sides((str(runs), "ppo-mlp"), ENV, episodes=3)
+        one, rows = find_sides((str(runs), "ppo-mlp"), ENV, episodes=3, leaderboard=board)
     results = [evaluate(load_agent(runs / str(seed)), ENV, episodes=3) for seed in (3, 10)]
     assert one.line.seeds == (3, 10)
     assert one.runs == (runs / "3", runs / "10")
@@ -113,19 +112,19 @@ def test_runs_are_played_now(runs: Path) -> None:
         assert getattr(one.line, name) == pytest.approx(sum(x or 0 for x in totals) / 2)
     assert one.name == str(runs)
     assert (one.line.spiking, rows.line.spiking) == (True, False)
-    assert (one.episodes, rows.episodes) == (3, 100)
-    # What the table counts for the same architecture.
-    assert one.line.parameters == find_trained("ppo-lif", ENV).rows[0].parameters
+    assert (one.episodes, rows.episodes) == (3, 2)
+    # Weights and biases of 4-64-64-2.
+    assert one.line.parameters == (4 * 64 + 64) + (64 * 64 + 64) + (64 * 2 + 2)
     assert one.line.steps == tuple(load_agent(x).num_timesteps for x in one.runs)
     assert one.line.short
 
 
-def test_one_run_is_a_side_too(runs: Path) -> None:
+def test_single_runs_can_be_compared(runs: Path) -> None:
     one, two = find_sides((str(runs / "3"), str(runs / "10")), ENV, episodes=1)
     assert (one.line.seeds, two.line.seeds) == ((3,), (10,))
 
 
-def test_an_agents_name_is_no_folders(
+def test_an_agents_name_wins_over_a_folder(
     runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(runs.parent)
@@ -136,7 +135,7 @@ def test_an_agents_name_is_no_folders(
     assert len(one.runs) == 2
 
 
-def test_what_does_not_compare_is_refused(runs: Path, tmp_path: Path) -> None:
+def test_runs_that_do_not_compare_are_refused(runs: Path, tmp_path: Path) -> None:
     model = make_agent("ppo-mlp", ENV, seed=3)
     for where in ("mixed/a", "same/a", "same/b"):
         save_agent(model, tmp_path / where)
@@ -160,7 +159,6 @@ def test_another_version_of_the_task_does_not_compare(tmp_path: Path) -> None:
 
 
 def with_arguments(folder: Path, seed: int, **arguments: bool) -> str:
-    """Save an agent whose manifest names arguments of the environment."""
     save_agent(make_agent("ppo-mlp", ENV, seed=seed), folder)
     mapping = {**to_mapping(read_manifest(folder)), "environment_kwargs": arguments}
     (folder / MANIFEST).write_bytes(dump_sealed(mapping))

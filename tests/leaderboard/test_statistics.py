@@ -182,7 +182,7 @@ def test_that_a_mean_is_higher_against_the_hypergeometric_distribution(failures:
     assert found == pytest.approx(exact, abs=4 * math.sqrt(exact / 20_000) + 1 / 20_000)
 
 
-def test_a_mean_that_is_not_higher() -> None:
+def test_p_of_a_mean_that_is_not_higher() -> None:
     assert higher_mean_p([0.1, 0.2, 0.3], [0.3, 0.2, 0.1]) > 0.5
     assert higher_mean_p([500.0] * 4, [500.0] * 3) == 1.0
     assert higher_mean_p([0.0] * 50, [1.0] * 50) == 1.0

@@ -94,7 +94,6 @@ class Storm:
             assert finish(start(*words)) == 0, words
 
     def one_by_one(self, agent: str, steps: int, seed: int) -> None:
-        """Train, submit, verify and print under kills; all is as without."""
         run, calm = self.room / f"run-{agent}-{seed}", self.room / f"calm-{agent}-{seed}"
         train = ("train", agent, ENVIRONMENT, "--seed", seed, "--steps", steps, "--resume")
         train = (*train, "--checkpoint-interval", 500, "--out")
@@ -120,7 +119,6 @@ class Storm:
         self.table()
 
     def table(self) -> None:
-        """Print the table under kills; it shows every row."""
         seconds = timed(lambda: start("table", "--leaderboard", self.calm))
         written = self.board / "README.md"
         written.unlink(missing_ok=True)
@@ -143,7 +141,6 @@ class Storm:
 
 
 def files(folder: Path) -> set[str]:
-    """Return the names of all files below a folder."""
     return {path.name for path in folder.rglob("*") if path.is_file()}
 
 

@@ -59,12 +59,6 @@ def test_a_folder_in_use_is_left_alone(run_folder: Path, tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_a_folder_without_an_agent_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="holds no saved agent"):
-        submit(tmp_path, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
 def _edit(run_folder: Path, folder: Path, **changes: object) -> Path:
     shutil.copytree(run_folder, folder)
     edit_json(folder / "manifest.json", **changes)
@@ -129,7 +123,9 @@ def _learn_on(model: Any) -> Any:
     return model.learn(256)
 
 
-def test_what_was_trained_on_has_no_recipe_and_is_refused(run_folder: Path, tmp_path: Path) -> None:
+def test_agents_trained_further_have_no_recipe_and_are_refused(
+    run_folder: Path, tmp_path: Path
+) -> None:
     """Its steps would be undercounted, and nobody could train it again."""
     again = save_agent(load_agent(run_folder), tmp_path / "same")
     assert read_manifest(again).recipe == read_manifest(run_folder).recipe is not None

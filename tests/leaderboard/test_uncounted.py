@@ -110,7 +110,7 @@ def test_an_extractor_is_not_counted(
     assert said == f"  costs of a decision: not counted, for {name} is not"
 
 
-def test_spikes_that_reach_nothing_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_spikes_without_an_output_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
     kwargs = {"network": {"hidden_sizes": [4], "time_steps": 2}}
     model = PPO(SpikingActorCriticPolicy, "Values-v0", policy_kwargs=kwargs)
     print_evaluation(evaluate(model, "Values-v0", episodes=1))
@@ -143,7 +143,9 @@ def test_a_policy_that_does_not_record_is_not_counted() -> None:
     assert result.operations_per_decision is None
 
 
-def test_commands_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_report_uncounted_modules(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     torch.manual_seed(0)
     for agent in ("ppo-lif", "ppo-mlp"):
         model = snn_gym.make_agent(agent, "Pixels-v0", seed=0)

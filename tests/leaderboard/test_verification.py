@@ -27,7 +27,6 @@ from tests.leaderboard.helpers import (
     SETTINGS,
     Template,
     fingerprint,
-    rerun_in_process,
     verify_at_once,
 )
 
@@ -35,10 +34,9 @@ T = TypeVar("T")
 REQUEST = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)
 
 
-def test_the_row_says_what_the_re_run_gave(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_row_has_the_results_of_the_re_run(
+    template: Template, tmp_path: Path, in_process: None
 ) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
     path = verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS)
     (row,) = list_rows(tmp_path / "board")
     assert json.loads(path.read_text())["agent"] == "ppo-lif"
@@ -55,10 +53,7 @@ def test_the_row_says_what_the_re_run_gave(
     assert stored.keys() == template.tensors().keys()
 
 
-def test_a_manifest_may_have_64_kib(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+def test_a_manifest_may_have_64_kib(template: Template, tmp_path: Path, in_process: None) -> None:
     folder = template.write(tmp_path / "s")
     text = (folder / "manifest.json").read_text()
     (folder / "manifest.json").write_text(text.ljust(64 * 1024 + 1))
@@ -134,7 +129,6 @@ def test_the_worker_ends_with_its_parent(
 
 
 def wait_until(condition: Callable[[], T], limit_s: float = 60.0) -> T:
-    """Return what a condition gives as soon as that is true."""
     end = time.monotonic() + limit_s
     while not (value := condition()):
         assert time.monotonic() < end
@@ -194,7 +188,7 @@ def test_a_file_changed_after_the_checks_is_not_read_again(
     assert stored.keys() == template.tensors().keys()
 
 
-def test_of_two_at_once_one_gets_the_row(
+def test_one_of_two_simultaneous_submissions_gets_the_row(
     template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both pass the first look at the leaderboard; the look under the lock decides."""
@@ -212,10 +206,9 @@ def test_of_two_at_once_one_gets_the_row(
     assert len(list_rows(tmp_path / "board")) == 1
 
 
-def test_who_reads_the_leaderboard_blocks_no_writer_for_ever(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_reader_with_a_lock_does_not_block_writers_for_ever(
+    template: Template, tmp_path: Path, in_process: None
 ) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
     board, folder = tmp_path / "board", template.write(tmp_path / "s")
     board.mkdir()
     descriptor = os.open(board, os.O_RDONLY)
@@ -226,31 +219,9 @@ def test_who_reads_the_leaderboard_blocks_no_writer_for_ever(
     assert verify(folder, board, SETTINGS).is_file()
 
 
-def test_a_crash_between_weights_and_row_leaves_no_row(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
-    board, folder = tmp_path / "board", template.write(tmp_path / "s")
-    replace = os.replace
-
-    def crash(source: str, target: Path, **folders: int) -> None:
-        if Path(target).suffix == ".json":
-            raise KeyboardInterrupt
-        replace(source, target, **folders)
-
-    monkeypatch.setattr(os, "replace", crash)
-    with pytest.raises(KeyboardInterrupt):
-        verify(folder, board, SETTINGS)
-    assert list_rows(board) == ()
-    monkeypatch.setattr(os, "replace", replace)
-    assert verify(folder, board, SETTINGS).is_file()
-    assert len(list_rows(board)) == 1
-
-
 def test_a_refused_load_does_not_spoil_the_next_submission(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    template: Template, tmp_path: Path, in_process: None
 ) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
     dynamics = next(name for name in template.tensors() if name.endswith("neuron_constants"))
     hostile = template.with_tensors(lambda t: t[dynamics].add_(1.0))
     with pytest.raises(SubmissionError, match="weights-dynamics"):

@@ -190,7 +190,6 @@ def _learned(env: VecEnv, **arguments: Any) -> PPO:
 
 
 def _by_hand(model: PPO, env_id: str, wrap: Wrap, vec_wrap: VecWrap) -> list[float]:
-    """Return what Stable-Baselines3's own wrappers give, one episode of each seed."""
     env = vec_wrap(_environments(env_id, wrap, len(SEEDS), _Purse))
     trained = model.get_vec_normalize_env()
     if trained is not None:
@@ -236,7 +235,6 @@ def test_returns_are_those_of_the_wrappers_themselves_or_the_wrapping_is_refused
 
 @pytest.fixture
 def normalised() -> PPO:
-    """A small spiking model in a VecNormalize."""
     env = VecNormalize(snn_gym.make_vec_env("CartPole-v1", 4, seed=0), clip_obs=4.0, gamma=0.9)
     return _learned(env, spiking_actor=True, network={"hidden_sizes": [8], "time_steps": 4})
 
@@ -414,7 +412,7 @@ def test_a_dictionary_is_normalised_by_its_keys_as_vecnormalize_does() -> None:
     ],
     ids=["fine_tune", "convert", "make_lean"],
 )
-def test_what_carries_no_statistics_refuses_them(use: Any, normalised: PPO) -> None:
+def test_functions_without_statistics_refuse_vec_normalize(use: Any, normalised: PPO) -> None:
     with pytest.raises(ValueError, match=r"behind VecNormalize is not .*normalise_observations"):
         use(normalised)
 

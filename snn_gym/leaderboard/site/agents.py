@@ -70,15 +70,14 @@ class Training:
         """Return the commands of one seed after those of its teacher."""
         if self.recipe is None:
             return None
-        before: list[str] | None = []
+        before: list[str] = []
         retrain = ""
         if self.recipe.parent is None:
             train = self._train(self.recipe)
         else:
-            before = None if self.teacher is None else self.teacher._lines()
-            if self.teacher is None or before is None:
+            if self.teacher is None or (taught := self.teacher._lines()) is None:
                 return None
-            retrain = " --retrain"
+            before, retrain = taught, " --retrain"
             train = (
                 f"snn-gym lean runs/{self.teacher.place} --student {shlex.quote(self.agent)} "
                 f"--steps {self.recipe.steps} --out runs/{self.place}"
@@ -198,7 +197,9 @@ def agent(
     """Return the page of an agent."""
     name = rows[0].agent
     parts = [*_about(site, rows), element("h2", "Results and costs", id="results")]
-    lines, section_cells, sections = [], [_section_cells(row) for row in rows], []
+    section_cells = [_section_cells(row) for row in rows]
+    lines: list[list[Cell]] = []
+    sections: list[Markup] = []
     for row, cells in zip(rows, section_cells, strict=True):
         others = [other for other in table if section(other) == section(row)]
         shown = texts(row, others)

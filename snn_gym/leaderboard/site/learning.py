@@ -10,12 +10,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from snn_gym.leaderboard.headings import references
 from snn_gym.leaderboard.manifest import LearningCurve
 from snn_gym.leaderboard.results import Row
 from snn_gym.leaderboard.site.elements import Markup, element, joined
 from snn_gym.leaderboard.site.front import Plot, grid, ticks
 from snn_gym.leaderboard.site.layout import Site, sources_of
-from snn_gym.leaderboard.site.marks import Scale, references
+from snn_gym.leaderboard.site.marks import Scale
 from snn_gym.leaderboard.statistics import interquartile_mean
 from snn_gym.leaderboard.table import TableRow
 from snn_gym.zoo import agent_ids, load_agent_spec

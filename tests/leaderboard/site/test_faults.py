@@ -25,7 +25,7 @@ def sources():
     )
 
 
-def test_an_environments_page_has_what_was_played(sources):
+def test_an_environments_page_has_fault_retention(sources):
     rows = [row for row in summaries(sources) if row.environment == "CartPole-v1"]
     page = Parsed(environment(SITE, rows, sources))
     (table,) = (x for x in page.tables if "Spike loss" in x[0])

@@ -55,7 +55,7 @@ def test_the_overview_by_hand(rows):
     assert float(sorts[2]) == pytest.approx(0.5)
 
 
-def test_operations_are_what_is_known(rows):
+def test_operations_are_the_sum_of_known_costs(rows):
     lif = next(row for row in rows if row.spiking)
     assert lif.operations_per_decision == 1034.0
     some = replace(lif, macs_per_decision=None)
@@ -65,7 +65,7 @@ def test_operations_are_what_is_known(rows):
     assert replace(few, neuron_updates_per_decision=None).operations_per_decision is None
 
 
-def test_what_is_not_counted_is_said(rows):
+def test_uncounted_costs_are_shown_as_such(rows):
     lif = replace(next(row for row in rows if row.spiking), uncounted=("NatureCNN",))
     lif = replace(
         lif, synops_per_decision=None, macs_per_decision=None, neuron_updates_per_decision=None
@@ -76,7 +76,7 @@ def test_what_is_not_counted_is_said(rows):
     assert Parsed(overview(SITE, [lif])).tables[0][1][-1].endswith(" not counted; 1 seed")
 
 
-def test_spikes_that_reach_nothing_have_a_kind_of_their_own(rows):
+def test_spikes_without_an_output_have_the_kind_unheard(rows):
     lif = replace(next(row for row in rows if row.spiking), spiking=False, unheard=True)
     assert texts(lif, [lif])["Kind"] == "unheard"
 
@@ -112,7 +112,7 @@ def test_names_lead_to_the_agents_that_have_a_page(rows):
     assert {x for x in addresses if x.startswith("agents/")} == {"agents/ppo-lif.html"}
 
 
-def test_the_documentation_is_led_to_where_there_is_one(rows):
+def test_pages_link_to_the_documentation(rows):
     cartpole = [row for row in rows if row.environment == "CartPole-v1"]
     beside = environment(Site(frozenset(), Documentation("../")), cartpole, ())
     addresses = {x["href"] for x in Parsed(beside).attributes("a")}
@@ -147,7 +147,7 @@ def test_names_become_files_of_the_folder(name, file):
     assert file_stem(name) == file
 
 
-def test_no_rows_have_a_page_too():
+def test_an_empty_leaderboard_has_a_page():
     assert "There are no results yet." in "".join(Parsed(overview(SITE, ())).said)
 
 
