@@ -1,64 +1,55 @@
 """The audit of a stored leaderboard: what was verified passes, and every edit is named."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
 import shutil
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from snn_gym._base.folders import checkout_root
 from snn_gym.cli import main
 from snn_gym.leaderboard import audit, write_table
 from snn_gym.leaderboard.chain import DIGESTS_NAME
-from tests.leaderboard.helpers import SETTINGS, forge_chain
-
-ROOT = checkout_root()
-assert ROOT is not None
+from tests.leaderboard.helpers import BOARD, SETTINGS, forge_chain
 
 
-def row_of(board: Path) -> Path:
+def row_of(board):
     (path,) = board.glob("results/*/*/*.json")
     return path
 
 
-def edited(**changes: Any) -> Callable[[Path], None]:
-    def edit(board: Path) -> None:
+def edited(**changes):
+    def edit(board):
         path = row_of(board)
         path.write_text(json.dumps({**json.loads(path.read_text()), **changes}, indent=2) + "\n")
 
     return edit
 
 
-def better(board: Path) -> None:
+def better(board):
     row = json.loads(row_of(board).read_text())
     returns = [value + 1 for value in row["score"]["returns"]]
     score = {"iqm": row["score"]["iqm"] + 1, "mean": row["score"]["mean"] + 1, "returns": returns}
     edited(score=score)(board)
 
 
-def one_return(board: Path) -> None:
+def one_return(board):
     score = json.loads(row_of(board).read_text())["score"]
     score["returns"][0] += 1e-12
     edited(score=score)(board)
 
 
-def flipped(board: Path) -> None:
+def flipped(board):
     path = row_of(board).with_suffix(".safetensors")
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
 
 
-def moved(name: str) -> Callable[[Path], None]:
+def moved(name):
     """Return what moves the row, its weights or its folder to another seed, agent or task."""
 
-    def move(board: Path) -> None:
+    def move(board):
         path = row_of(board)
         other = board / "results" / name
         other.parent.mkdir(parents=True, exist_ok=True)
@@ -68,15 +59,15 @@ def moved(name: str) -> Callable[[Path], None]:
     return move
 
 
-def copied(board: Path) -> None:
+def copied(board):
     path = row_of(board)
     row = {**json.loads(path.read_text()), "seed": 77}
     path.with_name("77.json").write_text(json.dumps(row))
     shutil.copy(path.with_suffix(".safetensors"), path.with_name("77.safetensors"))
 
 
-def without(*suffixes: str) -> Callable[[Path], None]:
-    def delete(board: Path) -> None:
+def without(*suffixes):
+    def delete(board):
         for suffix in suffixes:
             row_of_stem = next(board.glob(f"results/*/*/*{suffix}"))
             row_of_stem.unlink()
@@ -84,26 +75,26 @@ def without(*suffixes: str) -> Callable[[Path], None]:
     return delete
 
 
-def linked(board: Path) -> None:
+def linked(board):
     path = row_of(board)
     path.rename(board.parent / "elsewhere.json")
     path.symlink_to(board.parent / "elsewhere.json")
 
 
-def stranger(board: Path) -> None:
+def stranger(board):
     row_of(board).with_name("notes.txt").write_text("")
 
 
-def polished(board: Path) -> None:
+def polished(board):
     path = board / "README.md"
     path.write_text(re.sub(r"\d", lambda digit: str(9 - int(digit[0])), path.read_text(), count=1))
 
 
-def forgotten(board: Path) -> None:
+def forgotten(board):
     (board / DIGESTS_NAME).unlink()
 
 
-def rehashed(board: Path) -> None:
+def rehashed(board):
     """Change a return and the digests with it, and leave what follows from the return."""
     one = json.loads(row_of(board).read_text())["score"]
     one["returns"][0] += 5.0
@@ -112,7 +103,7 @@ def rehashed(board: Path) -> None:
     forge_chain(board)
 
 
-TAMPERED: dict[str, Callable[[Path], None]] = {
+TAMPERED = {
     "better returns": better,
     "one return, by 1e-12": one_return,
     "another mean": rehashed,
@@ -138,16 +129,14 @@ TAMPERED: dict[str, Callable[[Path], None]] = {
 }
 
 
-def test_a_verified_leaderboard_passes(board: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_verified_leaderboard_passes(board, capsys):
     assert audit(board) == ()
     assert main(["audit", "--leaderboard", str(board)]) == 0
     assert capsys.readouterr().out == f"{board} is as it was verified\n"
 
 
 @pytest.mark.parametrize("tamper", TAMPERED.values(), ids=list(TAMPERED))
-def test_every_edit_of_a_leaderboard_is_reported(
-    tamper: Callable[[Path], None], board: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_edit_of_a_leaderboard_is_reported(tamper, board, capsys):
     tamper(board)
     problems = audit(board)
     assert problems
@@ -158,16 +147,14 @@ def test_every_edit_of_a_leaderboard_is_reported(
     assert said.err.startswith("snn-gym: problems in ")
 
 
-def test_a_broken_chain_is_named_by_its_line(board: Path) -> None:
+def test_a_broken_chain_is_named_by_its_line(board):
     path = board / DIGESTS_NAME
     path.write_text("0" + path.read_text()[1:].replace("a", "b"))
     (problem,) = audit(board)
     assert problem.startswith(f"line 1 of {DIGESTS_NAME} does not follow from the one before")
 
 
-def test_rows_can_be_played_again(
-    board: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_can_be_played_again(board, capsys, monkeypatch):
     seeds = SETTINGS.seeds
     monkeypatch.setattr("snn_gym.leaderboard.reevaluation.evaluation_seeds", lambda _: seeds)
     files = {path: path.read_bytes() for path in board.rglob("*") if path.is_file()}
@@ -185,19 +172,17 @@ def test_rows_can_be_played_again(
     row_of(board).write_bytes(files[row_of(board)])
 
 
-def test_a_folder_that_is_missing_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_missing_is_refused(tmp_path):
     with pytest.raises(ValueError, match="is no folder; expected a leaderboard"):
         audit(tmp_path / "none")
 
 
-def test_the_committed_leaderboard_is_as_it_was_verified() -> None:
-    assert audit(ROOT / "leaderboard") == ()
+def test_the_committed_leaderboard_is_as_it_was_verified():
+    assert audit(BOARD) == ()
 
 
 @pytest.mark.parametrize("put", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
-def test_a_table_that_is_no_regular_file_is_reported_without_waiting(
-    put: Callable[[Path], object], board: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_table_that_is_no_regular_file_is_reported_without_waiting(put, board, capsys):
     (board / "README.md").unlink()
     put(board / "README.md")
     (problem,) = audit(board)

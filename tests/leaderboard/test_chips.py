@@ -1,10 +1,6 @@
 """Hardware demand of networks, and columns of it, by hand."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +17,7 @@ from tests.leaderboard.small_agent import AGENT
 from tests.leaderboard.test_table import fill, make_row
 
 
-def test_demand_counted_by_hand() -> None:
+def test_demand_counted_by_hand():
     # 5 weights, 3 of the ring, 5 onward, 2 of the head; 5 neurons, 5 states and an output.
     assert demand_of(AGENT) == Demand(
         inputs=2, outputs=1, neurons=5, layers=3, widest=3, fan_in=3, fan_out=3, synapses=15,
@@ -31,20 +27,20 @@ def test_demand_counted_by_hand() -> None:
     assert demand_of(AGENT).indexed_synapse_bytes == 30
 
 
-def test_neurons_left_out_take_no_room() -> None:
+def test_neurons_left_out_take_no_room():
     fired = (np.array([True, False, True]), np.array([True, False]))
     # 3 weights, 1 of the ring (from the third to the first), 2 onward, 1 of the head.
     assert demand_of(compact(AGENT, fired)).synapses == 7
 
 
-def test_a_population_is_read_by_one_output() -> None:
+def test_a_population_is_read_by_one_output():
     policy = build(SpikingActorCriticPolicy, decoder="population", chosen="continuous")
     demand = demand_of(spiking(policy))
     populations = demand.neurons - 12 - 9
     assert demand.synapses == 3 * 12 + 12 * 9 + 9 * populations + populations
 
 
-def test_a_chip_gets_the_channels_of_an_encoder_and_the_constants_of_each_neuron() -> None:
+def test_a_chip_gets_the_channels_of_an_encoder_and_the_constants_of_each_neuron():
     network = {"encoder": "population", "encoder_parameters": {"neurons_per_dimension": 30}}
     demand = demand_of(spiking(build(SpikingActorCriticPolicy, **network)))
     assert (demand.inputs, demand.widest, demand.fan_in) == (3 * 30, 3 * 30, 3 * 30)
@@ -56,7 +52,7 @@ def test_a_chip_gets_the_channels_of_an_encoder_and_the_constants_of_each_neuron
 
 
 @pytest.mark.parametrize("chip", CHIPS)
-def test_exceeded_limits_are_named(chip: str) -> None:
+def test_exceeded_limits_are_named(chip):
     demand = demand_of(AGENT)
     assert misfits(demand, CHIPS[chip]) == ()
     for name, most in CHIPS[chip].limits.items():
@@ -77,14 +73,14 @@ PPO_LIF = Demand(
 )  # fmt: skip
 
 
-def test_demand_is_that_of_the_registered_architecture() -> None:
+def test_demand_is_that_of_the_registered_architecture():
     assert registered_demand("ppo-lif", "CartPole-v1") == PPO_LIF
     trained = load_pretrained("ppo-lif", "CartPole-v1")
     assert demand_of(spiking(trained.policy)) == PPO_LIF
 
 
-def test_pruned_synapses_take_no_room() -> None:
-    trained: Any = load_pretrained("ppo-lif-dynamics", "CartPole-v1")
+def test_pruned_synapses_take_no_room():
+    trained = load_pretrained("ppo-lif-dynamics", "CartPole-v1")
     demand = demand_of(spiking(trained.policy))
     first, second = trained.policy.acting_network().layers
     left = int((second.linear.weight != 0).sum())
@@ -103,12 +99,12 @@ def test_pruned_synapses_take_no_room() -> None:
         ("sac-lif", "CartPole-v1"),  # not among its environments
     ],
 )
-def test_networks_without_spikes_have_no_demand(agent: str, env_id: str) -> None:
+def test_networks_without_spikes_have_no_demand(agent, env_id):
     assert registered_demand(agent, env_id) is None
     assert set(room_cells(None).values()) == {"–"}
 
 
-def test_chips_with_enough_room_are_named() -> None:
+def test_chips_with_enough_room_are_named():
     assert list(room_cells(PPO_LIF)) == list(ROOM_COLUMNS)
     # Of Xylo's fan-in of 63 a neuron of the second layer takes 64.
     assert tuple(room_cells(PPO_LIF).values()) == (
@@ -119,7 +115,7 @@ def test_chips_with_enough_room_are_named() -> None:
     assert room_cells(huge)["Fits"] == "none"
 
 
-def test_the_table_has_the_columns(tmp_path: Path) -> None:
+def test_the_table_has_the_columns(tmp_path):
     rows = table_rows(fill(tmp_path, make_row("ppo-lif"), make_row("ppo-mlp")))
     assert set(ROOM_COLUMNS) <= set(all_columns(rows))
     texts = [[row_texts(row, rows)[column] for column in ROOM_COLUMNS] for row in rows]

@@ -1,25 +1,21 @@
 """Comparisons, origins and performance profiles of agents, by hand."""
 
-from __future__ import annotations
-
 import math
-from pathlib import Path
 
 import pytest
 
-from snn_gym._base.folders import checkout_root
 from snn_gym.envs.registry import load_environment_spec
-from snn_gym.leaderboard import TableRow, render_table, table_rows
+from snn_gym.leaderboard import render_table, table_rows
 from snn_gym.leaderboard.comparison import (
     LEVELS,
     PROFILE_COLUMNS,
-    Comparison,
     comparisons,
     profiles,
 )
-from snn_gym.leaderboard.results import Row, is_derived, origins_of, parent_agent, parent_steps
+from snn_gym.leaderboard.results import is_derived, origins_of, parent_agent, parent_steps
 from snn_gym.leaderboard.table import summaries
 from snn_gym.zoo.recipe import Parent, Recipe
+from tests.leaderboard.helpers import BOARD
 from tests.leaderboard.test_table import fill, make_row
 
 HIGH = (410.0, 420.0, 430.0, 440.0, 450.0)
@@ -27,7 +23,7 @@ NONE = "not significant"
 LOW = (310.0, 320.0, 330.0, 340.0, 350.0)
 
 
-def compared(board: Path, agent: tuple[float, ...], twin: tuple[float, ...]) -> Comparison:
+def compared(board, agent, twin):
     for name, means in (("ppo-lif", agent), ("ppo-mlp", twin)):
         fill(board, *(make_row(name, seed, returns=(x, x)) for seed, x in enumerate(means)))
     (found,) = comparisons(table_rows(board))
@@ -60,13 +56,11 @@ def compared(board: Path, agent: tuple[float, ...], twin: tuple[float, ...]) -> 
         (HIGH, HIGH[:4], ("5.0", "0.60", "–", "–", "too few seeds")),
     ],
 )
-def test_findings_by_hand(
-    agent: tuple[float, ...], twin: tuple[float, ...], cells: tuple[str, ...], tmp_path: Path
-) -> None:
+def test_findings_by_hand(agent, twin, cells, tmp_path):
     assert compared(tmp_path, agent, twin).cells()[2:] == cells
 
 
-def test_a_task_that_is_gone_has_no_margin(tmp_path: Path) -> None:
+def test_a_task_that_is_gone_has_no_margin(tmp_path):
     for agent in ("ppo-lif", "ppo-mlp"):
         rows = (make_row(agent, seed, environment="snn/Gone-v0") for seed in range(5))
         fill(tmp_path, *rows)
@@ -75,7 +69,7 @@ def test_a_task_that_is_gone_has_no_margin(tmp_path: Path) -> None:
     assert found.cells()[4:] == ("1.000", "-0.9", NONE)
 
 
-def test_an_agent_is_compared_with_its_twin_and_its_origin(tmp_path: Path) -> None:
+def test_an_agent_is_compared_with_its_twin_and_its_origin(tmp_path):
     rows = [make_row(agent) for agent in ("ppo-lif-dynamics", "ppo-lif", "ppo-mlp", "ppo-relu")]
     pairs = {(x.row.agent, x.other.agent) for x in comparisons(table_rows(fill(tmp_path, *rows)))}
     assert pairs == {
@@ -87,7 +81,7 @@ def test_an_agent_is_compared_with_its_twin_and_its_origin(tmp_path: Path) -> No
     }
 
 
-def made_from(teacher: Row, gained: float) -> Row:
+def made_from(teacher, gained):
     """Return the row of an agent that was made lean from another one's."""
     parent = Parent(weights_sha256=teacher.weights_sha256, steps=teacher.steps)
     recipe = Recipe(
@@ -97,7 +91,7 @@ def made_from(teacher: Row, gained: float) -> Row:
     return make_row("ppo-lif-dynamics", teacher.seed, returns=means, recipe=recipe)
 
 
-def test_a_lean_agent_is_compared_with_its_own_parents(tmp_path: Path) -> None:
+def test_a_lean_agent_is_compared_with_its_own_parents(tmp_path):
     teachers = [
         make_row(seed=k, returns=(100.0 * k,) * 2, weights_sha256=f"{k:064d}") for k in range(6)
     ]
@@ -111,9 +105,9 @@ def test_a_lean_agent_is_compared_with_its_own_parents(tmp_path: Path) -> None:
     )
 
 
-def test_only_twins_are_compared_and_each_pair_once(tmp_path: Path) -> None:
+def test_only_twins_are_compared_and_each_pair_once(tmp_path):
     rows = [make_row(agent) for agent in ("dqn-mlp", "ppo-lif", "ppo-mlp", "recurrent-ppo-gru")]
-    table: tuple[TableRow, ...] = table_rows(fill(tmp_path, *rows))
+    table = table_rows(fill(tmp_path, *rows))
     assert [(x.row.agent, x.other.agent) for x in comparisons(table)] == [("ppo-lif", "ppo-mlp")]
 
 
@@ -122,12 +116,12 @@ STUDENTS = [made_from(teacher, 0.0) for teacher in TEACHERS]
 KNOWN = {row.weights_sha256: row for row in TEACHERS}
 
 
-def test_lean_rows_have_the_steps_of_their_parents() -> None:
+def test_lean_rows_have_the_steps_of_their_parents():
     assert [is_derived(row) for row in (*TEACHERS, *STUDENTS)] == [False, False, True, True]
     assert [parent_steps(row) for row in (TEACHERS[0], STUDENTS[0])] == [0, 100_000]
 
 
-def test_origins_must_all_be_known_and_of_one_agent() -> None:
+def test_origins_must_all_be_known_and_of_one_agent():
     assert origins_of(STUDENTS[::-1], KNOWN) == tuple(TEACHERS[::-1])
     assert origins_of(TEACHERS, KNOWN) == ()
     assert origins_of(STUDENTS, {TEACHERS[0].weights_sha256: TEACHERS[0]}) == ()
@@ -135,7 +129,7 @@ def test_origins_must_all_be_known_and_of_one_agent() -> None:
     assert origins_of(STUDENTS, {**KNOWN, other.weights_sha256: other}) == ()
 
 
-def test_the_parent_of_a_trained_agent_is_that_of_the_zoo() -> None:
+def test_the_parent_of_a_trained_agent_is_that_of_the_zoo():
     assert parent_agent(make_row("ppo-lif-dynamics")) == "ppo-lif"
     assert parent_agent(make_row("ppo-mlp")) is None
     assert parent_agent(make_row("left-the-zoo")) is None
@@ -145,7 +139,7 @@ def test_the_parent_of_a_trained_agent_is_that_of_the_zoo() -> None:
 ENVIRONMENTS = ("CartPole-v1", "Acrobot-v1")
 
 
-def seeds(agent: str, environment: str, *normalised: float, **changes: object) -> list[Row]:
+def seeds(agent, environment, *normalised, **changes):
     reference = load_environment_spec(environment).reference
     way = reference.solved - reference.random
     returns = [reference.random + share * way for share in normalised]
@@ -155,7 +149,7 @@ def seeds(agent: str, environment: str, *normalised: float, **changes: object) -
     ]
 
 
-def test_a_profile_by_hand(tmp_path: Path) -> None:
+def test_a_profile_by_hand(tmp_path):
     board = fill(
         tmp_path,
         *seeds("ppo-lif", "CartPole-v1", 0.1, 0.6, 0.6, 0.8, 0.95),
@@ -182,7 +176,7 @@ def test_a_profile_by_hand(tmp_path: Path) -> None:
     assert "| ppo-lif | ppo-mlp | Acrobot-v1, CartPole-v1 | 10 | 0.90 (" in text
 
 
-def test_only_environments_where_both_have_seeds_enough_count(tmp_path: Path) -> None:
+def test_only_environments_where_both_have_seeds_enough_count(tmp_path):
     board = fill(
         tmp_path,
         *(row for name in ENVIRONMENTS for row in seeds("ppo-lif", name, *[0.5] * 5)),
@@ -198,7 +192,7 @@ def test_only_environments_where_both_have_seeds_enough_count(tmp_path: Path) ->
     assert [len(profile.rows) for profile in profiles(table_rows(board))] == [2, 2]
 
 
-def test_shared_streams_are_marked() -> None:
+def test_shared_streams_are_marked():
     rows = [
         *seeds("ppo-lif", "CartPole-v1", *[0.5] * 5, seeding="consecutive"),
         *seeds("ppo-lif", "Acrobot-v1", *[0.5] * 5),
@@ -209,10 +203,8 @@ def test_shared_streams_are_marked() -> None:
     assert "†" not in clean
 
 
-def test_a_pair_of_the_leaderboard_shares_its_environments() -> None:
-    root = checkout_root()
-    assert root is not None
-    found = list(profiles(table_rows(root / "leaderboard")))
+def test_a_pair_of_the_leaderboard_shares_its_environments():
+    found = list(profiles(table_rows(BOARD)))
     assert found
     for agent, twin in zip(found[::2], found[1::2], strict=True):
         assert agent.rows[0].twin == twin.rows[0].agent

@@ -1,9 +1,6 @@
 """Rows of an earlier evaluator: evaluated again, written anew or left and named."""
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
 
 import pytest
 
@@ -19,10 +16,9 @@ from snn_gym.leaderboard import (
 from snn_gym.leaderboard.chain import read_chain
 from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
 from snn_gym.leaderboard.results import list_rows
-from snn_gym.leaderboard.worker import Request, Rerun, rerun
+from snn_gym.leaderboard.worker import rerun
 from tests.leaderboard.helpers import (
     SETTINGS,
-    Template,
     fingerprint,
     forge_chain,
 )
@@ -31,10 +27,10 @@ NEW_COSTS = ("neuron_updates_per_decision", "parameter_bytes_per_decision", "syn
 
 
 @pytest.fixture(autouse=True)
-def calls(in_process: None, monkeypatch: pytest.MonkeyPatch) -> list[Request]:
-    played: list[Request] = []
+def calls(in_process, monkeypatch):
+    played = []
 
-    def counted(request: Request, weights: bytes) -> Rerun:
+    def counted(request, weights):
         played.append(request)
         return rerun(request, weights)
 
@@ -43,7 +39,7 @@ def calls(in_process: None, monkeypatch: pytest.MonkeyPatch) -> list[Request]:
 
 
 @pytest.fixture
-def board(board: Path) -> Path:
+def board(board):
     """Give a leaderboard with one row as the first evaluator wrote it."""
     (path,) = board.glob("results/*/*/*.json")
     row = {**json.loads(path.read_text()), "evaluator_version": 1}
@@ -54,7 +50,7 @@ def board(board: Path) -> Path:
     return board
 
 
-def add_seeds(board: Path, template: Template, *seeds: int) -> None:
+def add_seeds(board, template, *seeds):
     (path,) = board.glob("results/*/*/*.json")
     for seed in seeds:
         other = path.with_name(f"{seed}.json")
@@ -63,7 +59,7 @@ def add_seeds(board: Path, template: Template, *seeds: int) -> None:
     forge_chain(board)
 
 
-def test_a_row_gets_the_new_costs_and_keeps_its_returns(board: Path, calls: list[Request]) -> None:
+def test_a_row_gets_the_new_costs_and_keeps_its_returns(board, calls):
     (before,) = list_rows(board)
     assert before.synapses == {}
     (result,) = reevaluate(board, seeds=SETTINGS.seeds)
@@ -91,9 +87,7 @@ def test_a_row_gets_the_new_costs_and_keeps_its_returns(board: Path, calls: list
         (-14.0, "other returns in 1 of 3 episodes"),
     ],
 )
-def test_returns_have_to_agree_but_for_rounding(
-    difference: float, words: str, template: Template, board: Path
-) -> None:
+def test_returns_have_to_agree_but_for_rounding(difference, words, template, board):
     score = json.loads(json.dumps(template.manifest["score"]))
     score["returns"][1] += difference
     score["mean"] += difference / 3
@@ -111,9 +105,7 @@ def test_returns_have_to_agree_but_for_rounding(
         assert fingerprint(board) == before
 
 
-def test_an_interrupted_reevaluation_continues(
-    template: Template, board: Path, calls: list[Request]
-) -> None:
+def test_an_interrupted_reevaluation_continues(template, board, calls):
     add_seeds(board, template, 1, 2, 3)
     going = reevaluate(board, seeds=SETTINGS.seeds)
     next(going)
@@ -123,9 +115,7 @@ def test_an_interrupted_reevaluation_continues(
     assert len(list(reevaluate(board, seeds=SETTINGS.seeds))) == 3
 
 
-def test_rows_are_played_by_several_processes(
-    template: Template, board: Path, calls: list[Request]
-) -> None:
+def test_rows_are_played_by_several_processes(template, board, calls):
     add_seeds(board, template, 1)
     results = list(reevaluate(board, seeds=SETTINGS.seeds, processes=2))
     assert [result.same for result in results] == ["the same returns"] * 2
@@ -133,7 +123,7 @@ def test_rows_are_played_by_several_processes(
     assert calls == []  # none of them in this one
 
 
-def test_weights_that_are_not_the_rows_are_named(board: Path, calls: list[Request]) -> None:
+def test_weights_that_are_not_the_rows_are_named(board, calls):
     (weights,) = board.glob("results/*/*/*.safetensors")
     tensors, _ = parse_tensors(weights.read_bytes(), where="weights")
     next(iter(tensors.values())).add_(1.0)
@@ -144,9 +134,7 @@ def test_weights_that_are_not_the_rows_are_named(board: Path, calls: list[Reques
     assert calls == []
 
 
-def test_the_command_names_every_row_and_fails_if_one_differs(
-    board: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_names_every_row_and_fails_if_one_differs(board, capsys):
     assert main(["verify", "--again", "--leaderboard", str(board)]) == 2
     captured = capsys.readouterr()
     assert "0.json: returns of 3 episodes, expected 100" in captured.out
@@ -158,9 +146,7 @@ def test_the_command_names_every_row_and_fails_if_one_differs(
     )
 
 
-def test_a_row_that_was_edited_is_not_written_as_if_it_had_been_verified(
-    template: Template, tmp_path: Path
-) -> None:
+def test_a_row_that_was_edited_is_not_written_as_if_it_had_been_verified(template, tmp_path):
     board = tmp_path / "board"
     path = verify(template.write(tmp_path / "s"), board, SETTINGS)
     edited = {**json.loads(path.read_text()), "evaluator_version": 1, "steps": 7}

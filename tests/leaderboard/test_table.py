@@ -1,11 +1,7 @@
 """Rows and the table made of them."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +9,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym._base.folders import checkout_root
 from snn_gym.cli import main
 from snn_gym.envs.registry import known_ids, load_environment_spec
 from snn_gym.leaderboard import (
@@ -54,12 +49,12 @@ from snn_gym.leaderboard.table import summaries
 from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.zoo import agent_ids, load_agent_spec
 from snn_gym.zoo.recipe import Parent, Recipe
-from tests.leaderboard.helpers import forge_chain
+from tests.leaderboard.helpers import BOARD, forge_chain
 
 AGAIN = TrainedAgain(same="weights", versions={}, processor={}, date="2026-01-03T00:00:00Z")
 
 
-def fixed_recipe(agent: str, environment: str) -> Recipe | None:
+def fixed_recipe(agent, environment):
     """Return the recipe by which the rows of an agent rank; None where nobody trains them again."""
     spec = load_agent_spec(agent) if agent in agent_ids() else None
     if spec is not None and spec.is_imported:
@@ -69,12 +64,12 @@ def fixed_recipe(agent: str, environment: str) -> Recipe | None:
     return Recipe(steps=steps, checkpoint_interval=10_000, versions={}, processor={})
 
 
-def make_row(agent: str = "ppo-lif", seed: int = 0, **changes: Any) -> Row:
+def make_row(agent="ppo-lif", seed=0, **changes):
     """Make a row with plausible numbers; its hash follows from agent, environment and seed."""
     environment = changes.get("environment", "CartPole-v1")
     returns = changes.pop("returns", (400.0 + seed, 500.0))
     spiking = agent in ("ppo-lif", "dqsn")
-    values: dict[str, Any] = {
+    values = {
         "format": 1,
         "agent": agent,
         "environment": environment,
@@ -106,13 +101,13 @@ def make_row(agent: str = "ppo-lif", seed: int = 0, **changes: Any) -> Row:
     return Row(**{**values, **changes})
 
 
-def fill(board: Path, *rows: Row) -> Path:
+def fill(board, *rows):
     for row in rows:
         write_row(board, row, b"weights")
     return board
 
 
-def test_a_row_round_trips_exactly(tmp_path: Path) -> None:
+def test_a_row_round_trips_exactly(tmp_path):
     row = make_row(returns=(0.1 + 0.2, 1e-300, -1 / 3), environment="snn/CartPole-v1")
     path = write_row(tmp_path, row, b"weights")
     assert path == tmp_path / "results" / "ppo-lif" / "snn__CartPole-v1" / "0.json"
@@ -120,7 +115,7 @@ def test_a_row_round_trips_exactly(tmp_path: Path) -> None:
     assert list_rows(tmp_path) == (row,)
 
 
-def test_rows_are_never_replaced(tmp_path: Path) -> None:
+def test_rows_are_never_replaced(tmp_path):
     fill(tmp_path, make_row())
     with pytest.raises(SubmissionError, match="exists already"):
         write_row(tmp_path, make_row(steps=5), b"other")
@@ -139,7 +134,7 @@ def test_rows_are_never_replaced(tmp_path: Path) -> None:
         (dump_json(make_row()).replace('"steps"', '"stepz"'), "unknown|required"),
     ],
 )
-def test_a_damaged_row_is_reported(text: str, match: str, tmp_path: Path) -> None:
+def test_a_damaged_row_is_reported(text, match, tmp_path):
     fill(tmp_path, make_row(seed=1))
     path = row_path(tmp_path, "ppo-lif", "CartPole-v1", 0)
     path.write_text(text)
@@ -155,9 +150,7 @@ def test_a_damaged_row_is_reported(text: str, match: str, tmp_path: Path) -> Non
     assert "set aside: results/ppo-lif/CartPole-v1/0.json" in str(warned[0].message)
 
 
-def test_a_row_that_was_edited_is_set_aside(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_row_that_was_edited_is_set_aside(tmp_path, capsys):
     board = fill(tmp_path, make_row(seed=0), make_row(seed=1))
     path = row_path(board, "ppo-lif", "CartPole-v1", 0)
     path.write_text(dump_json(make_row(seed=0, steps=5)))
@@ -172,7 +165,7 @@ def test_a_row_that_was_edited_is_set_aside(
     assert "line 1 of digests.txt does not follow" in capsys.readouterr().err
 
 
-def test_the_table_by_hand(tmp_path: Path) -> None:
+def test_the_table_by_hand(tmp_path):
     board = fill(
         tmp_path,
         make_row("ppo-mlp", seed=0, returns=(500.0, 500.0)),
@@ -213,7 +206,7 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
     assert "\n| ppo-lif | ppo-mlp | -495.5 | 0.00 | – | – | too few seeds |\n" in text
 
 
-def test_a_module_that_is_not_counted_leaves_no_cost(tmp_path: Path) -> None:
+def test_a_module_that_is_not_counted_leaves_no_cost(tmp_path):
     board = fill(tmp_path, make_row(), make_row(seed=1, uncounted=("NatureCNN",)))
     (line,) = table_rows(board)
     shown = dict(zip(COLUMNS, line.cells(), strict=True))
@@ -222,7 +215,7 @@ def test_a_module_that_is_not_counted_leaves_no_cost(tmp_path: Path) -> None:
     assert "*not counted*: a module between observation and action" in render_table(board)
 
 
-def test_spikes_without_an_output_make_no_spiking_agent(tmp_path: Path) -> None:
+def test_spikes_without_an_output_make_no_spiking_agent(tmp_path):
     into_nothing = {"synapses": {"hidden_1": 640.0, "hidden_2": 0.0}}
     board = fill(tmp_path, make_row("ppo-lif", **into_nothing), make_row("ppo-mlp"))
     lif, mlp = table_rows(board)
@@ -230,7 +223,7 @@ def test_spikes_without_an_output_make_no_spiking_agent(tmp_path: Path) -> None:
     assert "not a spiking agent if no synapses lead from its neurons" in render_table(board)
 
 
-def test_readouts_of_voltages_are_marked(tmp_path: Path) -> None:
+def test_readouts_of_voltages_are_marked(tmp_path):
     board = fill(tmp_path, make_row(macs_per_decision={"hidden_1": 256.0, "readout": 128.0}))
     (line,) = table_rows(board)
     shown = dict(zip(COLUMNS, line.cells(), strict=True))
@@ -239,7 +232,7 @@ def test_readouts_of_voltages_are_marked(tmp_path: Path) -> None:
     assert "¶" not in render_table(board)  # without its column
 
 
-def test_a_seed_counts_once_whatever_its_episodes(tmp_path: Path) -> None:
+def test_a_seed_counts_once_whatever_its_episodes(tmp_path):
     returns = ((500.0, 500.0), (500.0, 0.0), (480.0, 470.0), (475.0, 475.0), (400.0, 500.0))
     seeds = (make_row(seed=seed, returns=each) for seed, each in enumerate(returns))
     (row,) = table_rows(fill(tmp_path, *seeds))
@@ -256,8 +249,8 @@ def test_a_seed_counts_once_whatever_its_episodes(tmp_path: Path) -> None:
     assert row.cells()[3:11] == shown
 
 
-def test_rows_whose_training_gave_the_same_weights_are_counted(tmp_path: Path) -> None:
-    def again(same: str) -> dict[str, Any]:
+def test_rows_whose_training_gave_the_same_weights_are_counted(tmp_path):
+    def again(same):
         date = "2026-01-03T00:00:00Z"
         return {"same": same, "versions": {}, "processor": {}, "date": date}
 
@@ -271,10 +264,10 @@ def test_rows_whose_training_gave_the_same_weights_are_counted(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("same", [None, "returns", "weights"])
-def test_costs_of_weights_that_nobody_trained_again_do_not_rank(same: Any, tmp_path: Path) -> None:
+def test_costs_of_weights_that_nobody_trained_again_do_not_rank(same, tmp_path):
     """One neuron that somebody wrote down would be the cheapest of all."""
     again = same and replace(AGAIN, same=same)
-    written: dict[str, Any] = {"synops_per_decision": {"hidden_1": 3.8}, "macs_per_decision": {}}
+    written = {"synops_per_decision": {"hidden_1": 3.8}, "macs_per_decision": {}}
     rows = [make_row(seed=seed, trained_again=again, **written) for seed in range(5)]
     honest = [make_row("dqsn", seed=seed) for seed in range(5)]
     board = fill(tmp_path, *rows, *honest)
@@ -288,7 +281,7 @@ def test_costs_of_weights_that_nobody_trained_again_do_not_rank(same: Any, tmp_p
     assert ("none of their seeds was trained again" in figure) == (not proven)
 
 
-OTHER_RECIPES: dict[str, tuple[dict[str, Any], str]] = {
+OTHER_RECIPES = {
     "interval": ({"checkpoint_interval": 7}, "checkpoint interval 7, expected 10,000"),
     "no interval": ({"checkpoint_interval": None}, "checkpoint interval none, expected 10,000"),
     "fewer steps": ({"steps": 99_999}, "99,999 steps, expected 100,000"),
@@ -297,9 +290,7 @@ OTHER_RECIPES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("changes", "reason"), OTHER_RECIPES.values(), ids=list(OTHER_RECIPES))
-def test_a_row_of_another_recipe_does_not_rank(
-    changes: dict[str, Any], reason: str, tmp_path: Path
-) -> None:
+def test_a_row_of_another_recipe_does_not_rank(changes, reason, tmp_path):
     recipe = fixed_recipe("ppo-lif", "CartPole-v1")
     assert recipe is not None
     board = fill(
@@ -328,9 +319,7 @@ def test_a_row_of_another_recipe_does_not_rank(
         ({"recipe": None}, "no recipe"),
     ],
 )
-def test_a_row_without_the_recipe_of_all_does_not_rank(
-    changes: dict[str, Any], reason: str, tmp_path: Path
-) -> None:
+def test_a_row_without_the_recipe_of_all_does_not_rank(changes, reason, tmp_path):
     board = fill(tmp_path, make_row(**changes))
     assert table_rows(board) == ()
     text = render_table(board)
@@ -338,7 +327,7 @@ def test_a_row_without_the_recipe_of_all_does_not_rank(
     assert f"| {reason} |" in text
 
 
-def test_a_plan_fixes_other_steps_before_the_runs(tmp_path: Path) -> None:
+def test_a_plan_fixes_other_steps_before_the_runs(tmp_path):
     (tmp_path / "plan.toml").write_text(
         '[[groups]]\nagents = ["ppo-lif"]\nenvironments = ["CartPole-v1"]\nseeds = "0-4"\n'
         "steps = 50_000\n"
@@ -351,7 +340,7 @@ def test_a_plan_fixes_other_steps_before_the_runs(tmp_path: Path) -> None:
     assert "| 100,000 steps, expected 50,000 |" in render_table(tmp_path)
 
 
-def lean_of(parent: Row, **changes: Any) -> Row:
+def lean_of(parent, **changes):
     """Return the row of an agent that was made lean from another one, by the fixed recipe."""
     named = Parent(weights_sha256=parent.weights_sha256, steps=parent.steps)
     recipe = Recipe(
@@ -361,7 +350,7 @@ def lean_of(parent: Row, **changes: Any) -> Row:
 
 
 @pytest.mark.parametrize("same", [None, "returns", "weights"])
-def test_a_lean_row_is_proven_by_its_parents_training_too(same: Any, tmp_path: Path) -> None:
+def test_a_lean_row_is_proven_by_its_parents_training_too(same, tmp_path):
     """Else a teacher that was written by hand would give a row whose training is confirmed."""
     again = same and replace(AGAIN, same=same)
     parent = make_row(trained_again=again, weights_sha256="1" * 64)
@@ -372,7 +361,7 @@ def test_a_lean_row_is_proven_by_its_parents_training_too(same: Any, tmp_path: P
     assert row.costs_rank == bool(proven)
 
 
-LEAN: dict[str, tuple[dict[str, Any], str]] = {
+LEAN = {
     "other steps": ({"steps": 20_001}, "20,001 steps, expected 20,000"),
     "an interval": ({"checkpoint_interval": 10_000}, "checkpoint interval 10,000, expected none"),
     "no parent": (
@@ -383,9 +372,7 @@ LEAN: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("changes", "reason"), LEAN.values(), ids=list(LEAN))
-def test_a_lean_row_of_another_recipe_does_not_rank(
-    changes: dict[str, Any], reason: str, tmp_path: Path
-) -> None:
+def test_a_lean_row_of_another_recipe_does_not_rank(changes, reason, tmp_path):
     parent = make_row(weights_sha256="1" * 64)
     lean = lean_of(parent)
     assert lean.recipe is not None
@@ -394,7 +381,7 @@ def test_a_lean_row_of_another_recipe_does_not_rank(
     assert f"| ppo-lif-16 ◊ | 0 | 450 | {reason} |" in render_table(tmp_path)
 
 
-def test_lean_rows_of_other_seeds_or_of_unranked_parents_do_not_rank(tmp_path: Path) -> None:
+def test_lean_rows_of_other_seeds_or_of_unranked_parents_do_not_rank(tmp_path):
     recipe = fixed_recipe("ppo-lif", "CartPole-v1")
     assert recipe is not None
     own = make_row(weights_sha256="1" * 64)
@@ -409,7 +396,7 @@ def test_lean_rows_of_other_seeds_or_of_unranked_parents_do_not_rank(tmp_path: P
     assert "| made from a row of checkpoint interval 7, expected 10,000 |" in text
 
 
-def test_the_plan_fixes_the_teacher_and_the_steps_of_lean_rows(tmp_path: Path) -> None:
+def test_the_plan_fixes_the_teacher_and_the_steps_of_lean_rows(tmp_path):
     (tmp_path / "plan.toml").write_text(
         '[[groups]]\nagents = ["ppo-lif-16"]\nenvironments = ["CartPole-v1"]\nseeds = "0-4"\n'
         'teacher = "ppo-lif"\n'
@@ -425,7 +412,7 @@ def test_the_plan_fixes_the_teacher_and_the_steps_of_lean_rows(tmp_path: Path) -
     assert "| made from ppo-lif-dynamics, expected ppo-lif |" in render_table(tmp_path)
 
 
-def test_runs_of_less_than_half_of_the_budget_are_marked(tmp_path: Path) -> None:
+def test_runs_of_less_than_half_of_the_budget_are_marked(tmp_path):
     # The budget is 100,000 steps.
     half = fill(tmp_path / "half", make_row(seed=0, steps=50_000))
     assert table_rows(half)[0].cells()[-2] == "50,000"
@@ -435,14 +422,14 @@ def test_runs_of_less_than_half_of_the_budget_are_marked(tmp_path: Path) -> None
     assert render_table(less).count("‡") == 2  # with the note
 
 
-def test_four_seeds_have_no_interval_and_five_do(tmp_path: Path) -> None:
+def test_four_seeds_have_no_interval_and_five_do(tmp_path):
     few = fill(tmp_path / "few", *(make_row(seed=seed) for seed in range(4)))
     assert table_rows(few)[0].cells()[4:6] == ("–", "–")
     (row,) = table_rows(fill(tmp_path / "more", *(make_row(seed=seed) for seed in range(5))))
     assert "–" not in row.cells()[4:6]
 
 
-def test_scores_are_normalised_from_random_play_to_the_reference(tmp_path: Path) -> None:
+def test_scores_are_normalised_from_random_play_to_the_reference(tmp_path):
     # Random play has 0.4875, the oracle 1: the mean 0.74375 is half of the way.
     task = "snn/CueAccumulation-v0"
     board = fill(
@@ -460,7 +447,7 @@ def test_scores_are_normalised_from_random_play_to_the_reference(tmp_path: Path)
         assert (row.cells()[7], row.cells()[10]) == ("–", "–")
 
 
-def test_native_tasks_have_reference_columns(tmp_path: Path) -> None:
+def test_native_tasks_have_reference_columns(tmp_path):
     # Of the card: no memory earns 0.5, the ideal observer 1.
     task = "snn/CueAccumulation-v0"
     board = fill(
@@ -495,15 +482,13 @@ def test_native_tasks_have_reference_columns(tmp_path: Path) -> None:
     ]
 
 
-def test_every_row_of_the_leaderboard_is_normalised() -> None:
-    root = checkout_root()
-    assert root is not None
-    rows = table_rows(root / "leaderboard")
+def test_every_row_of_the_leaderboard_is_normalised():
+    rows = table_rows(BOARD)
     assert rows
     assert all(row.normalised is not None for row in rows)
 
 
-def test_runs_that_shared_streams_are_marked(tmp_path: Path) -> None:
+def test_runs_that_shared_streams_are_marked(tmp_path):
     seeds = range(5)
     rows = summaries(
         [
@@ -524,7 +509,7 @@ def test_runs_that_shared_streams_are_marked(tmp_path: Path) -> None:
     assert parse_strict(Row, old.encode(), where="row", code="row").seeding == "consecutive"
 
 
-def test_input_spikes_do_not_make_an_ann_a_spiking_agent(tmp_path: Path) -> None:
+def test_input_spikes_do_not_make_an_ann_a_spiking_agent(tmp_path):
     given = {"spikes_per_decision": {"input": 9.0}, "environment": "snn/CartPole-v1"}
     both = {
         "spikes_per_decision": {"input": 9.0, "hidden_1": 1.0},
@@ -538,7 +523,7 @@ def test_input_spikes_do_not_make_an_ann_a_spiking_agent(tmp_path: Path) -> None
     assert [row.agent for row in table_rows(board)] == ["recurrent-ppo-lsnn", "recurrent-ppo-gru"]
 
 
-def test_every_table_has_at_most_nine_columns_that_are_defined_below(tmp_path: Path) -> None:
+def test_every_table_has_at_most_nine_columns_that_are_defined_below(tmp_path):
     hidden = HiddenScore(score=make_row().score, digest="0" * 64, date=AGAIN.date)
     robustness = Robustness(means=FaultMeans(**dict.fromkeys(FAULTS, 450.0)), date=AGAIN.date)
     rows = [
@@ -558,25 +543,25 @@ def test_every_table_has_at_most_nine_columns_that_are_defined_below(tmp_path: P
         assert f"\n| {heading} | " in definitions
 
 
-def test_versions_of_an_environment_stay_apart(tmp_path: Path) -> None:
+def test_versions_of_an_environment_stay_apart(tmp_path):
     board = fill(tmp_path, make_row(seed=0), make_row(seed=1, environment_version=2))
     assert [row.environment_version for row in table_rows(board)] == [1, 2]
     assert "## CartPole-v1, version 2, budget class gradient" in render_table(board)
 
 
-def test_rows_of_another_evaluator_are_not_shown(tmp_path: Path) -> None:
+def test_rows_of_another_evaluator_are_not_shown(tmp_path):
     board = fill(tmp_path, make_row(seed=0), make_row(seed=1, evaluator_version=1))
     with pytest.raises(ValueError, match=r"seed 1 is of evaluator version 1; .* verify --again"):
         render_table(board)
 
 
-def test_rows_of_different_evaluations_are_not_pooled(tmp_path: Path) -> None:
+def test_rows_of_different_evaluations_are_not_pooled(tmp_path):
     board = fill(tmp_path, make_row(seed=0), make_row(seed=1, returns=(1.0, 2.0, 3.0)))
     with pytest.raises(ValueError, match="different numbers of episodes"):
         table_rows(board)
 
 
-def test_the_written_table_depends_on_the_rows_only(tmp_path: Path) -> None:
+def test_the_written_table_depends_on_the_rows_only(tmp_path):
     rows = [make_row(seed=seed) for seed in range(5)] + [make_row("ppo-mlp", seed=7)]
     first = write_table(fill(tmp_path / "a", *rows))
     second = write_table(fill(tmp_path / "b", *reversed(rows)))
@@ -585,13 +570,13 @@ def test_the_written_table_depends_on_the_rows_only(tmp_path: Path) -> None:
     assert write_table(tmp_path / "a").read_bytes() == second.read_bytes()
 
 
-def test_an_absent_leaderboard_has_no_rows_and_no_table(tmp_path: Path) -> None:
+def test_an_absent_leaderboard_has_no_rows_and_no_table(tmp_path):
     assert table_rows(tmp_path / "none") == ()
     with pytest.raises(ValueError, match="expected a leaderboard"):
         write_table(tmp_path / "none")
 
 
-def test_a_foreign_readme_is_not_replaced(tmp_path: Path) -> None:
+def test_a_foreign_readme_is_not_replaced(tmp_path):
     board = fill(tmp_path, make_row())
     write_table(board)
     write_table(board)  # its own one it may
@@ -605,9 +590,7 @@ def test_a_foreign_readme_is_not_replaced(tmp_path: Path) -> None:
     values=st.lists(st.floats(-10, 10, width=32), min_size=1, max_size=6),
     dtype=st.sampled_from([torch.float32, torch.float64, torch.bfloat16]),
 )
-def test_the_hash_sees_values_names_shapes_and_types(
-    values: list[float], dtype: torch.dtype
-) -> None:
+def test_the_hash_sees_values_names_shapes_and_types(values, dtype):
     tensor = torch.tensor(values, dtype=dtype)
     plain = hash_tensors({"a": tensor, "b": tensor[:1]})
     assert hash_tensors({"b": tensor[:1], "a": tensor.clone()}) == plain
@@ -618,7 +601,7 @@ def test_the_hash_sees_values_names_shapes_and_types(
     assert hash_tensors({"a": tensor.to(torch.float16), "b": tensor[:1]}) != plain
 
 
-def test_an_unlisted_file_is_reported_in_one_printable_line(tmp_path: Path) -> None:
+def test_an_unlisted_file_is_reported_in_one_printable_line(tmp_path):
     fill(tmp_path, make_row())
     row_path(tmp_path, "ppo-lif", "CartPole-v1", 0).with_name("a\nb\udcff.json").write_text("")
     rows, (problem,) = sound_rows(tmp_path)

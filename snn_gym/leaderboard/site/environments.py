@@ -85,7 +85,7 @@ SHOWN = (
     "IQM",
     "Worst seed",
     "Worst 5 %",
-    "Held",
+    "Coverage",
     "Spikes",
     "SynOps",
     "MACs",

@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from snn_gym._base.folders import checkout_root
 from snn_gym.cli import main
 from snn_gym.leaderboard import write_site
 from tests.docs.addresses import foreign_addresses, missing_targets, read_pages
+from tests.leaderboard.helpers import BOARD
 from tests.leaderboard.test_table import fill, make_row
 
 MEGABYTE = 2**20
@@ -16,7 +16,7 @@ MEGABYTE = 2**20
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    return write_site(checkout_root() / "leaderboard", tmp_path_factory.mktemp("site")).parent
+    return write_site(BOARD, tmp_path_factory.mktemp("site")).parent
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_every_link_has_a_target_and_none_is_foreign(site):
 
 
 def test_rows_are_stored_as_json_in_one_line(site):
-    stored = checkout_root() / "leaderboard" / "results"
+    stored = BOARD / "results"
     rows = {
         path.relative_to(stored): json.loads(path.read_text()) for path in stored.rglob("*.json")
     }

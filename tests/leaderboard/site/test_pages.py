@@ -5,18 +5,19 @@ from dataclasses import replace
 
 import pytest
 
-from snn_gym._base.folders import checkout_root
-from snn_gym.leaderboard import render_table, table_rows
+from snn_gym.leaderboard import COLUMNS, render_table, table_rows
 from snn_gym.leaderboard.comparison import COMPARISON_COLUMNS
+from snn_gym.leaderboard.rendering import all_columns
 from snn_gym.leaderboard.results import list_rows
+from snn_gym.leaderboard.site import agents, environments
 from snn_gym.leaderboard.site.environments import environment, overview
 from snn_gym.leaderboard.site.files import site_pages
 from snn_gym.leaderboard.site.layout import Documentation, Site, environment_page, file_stem
-from snn_gym.leaderboard.site.marks import texts
+from snn_gym.leaderboard.site.marks import SITE_COSTS, texts
+from tests.leaderboard.helpers import BOARD
 from tests.leaderboard.site.parsed import Parsed
 from tests.leaderboard.test_table import fill, make_row
 
-BOARD = checkout_root() / "leaderboard"
 SITE = Site(frozenset({"ppo-lif"}))
 
 
@@ -53,6 +54,16 @@ def test_the_overview_by_hand(rows):
     assert links.count("environments/CartPole-v1.html#imported-1") == 1
     sorts = [x.get("data-value") for x in read.attributes("td")]
     assert float(sorts[2]) == pytest.approx(0.5)
+
+
+def test_pages_show_only_defined_columns(rows):
+    hidden = [replace(row, hidden_means=(1.0,)) for row in rows]
+    native = replace(rows[0], reference=replace(rows[0].reference, oracle=500.0))
+    defined = all_columns([*hidden, native]) | SITE_COSTS
+    assert set(environments.SHOWN) | set(agents.SHOWN) <= set(defined)
+    assert set(COLUMNS) - {*environments.SHOWN, *agents.SHOWN, "Agent", "Twin"} == {
+        "Mean of each seed"
+    }
 
 
 def test_operations_are_the_sum_of_known_costs(rows):
