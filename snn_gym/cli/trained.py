@@ -45,7 +45,7 @@ def pretrained(
 ) -> None:
     """List the trained agents that `snn_gym.load_pretrained` loads."""
     from snn_gym.leaderboard.pretrained import list_trained, weights_bytes
-    from snn_gym.leaderboard.results import parents
+    from snn_gym.leaderboard.results import rows_by_weights
     from snn_gym.leaderboard.table import summarise
 
     listed = list_trained(agent, env, leaderboard)
@@ -55,7 +55,11 @@ def pretrained(
             continue
         row = trained.row()
         line = summarise([row])
+<<<<<<< HEAD
         every = summarise(trained.ranked or trained.rows, parents(trained.parents))
+=======
+        whole = summarise(held.ranked or held.rows, rows_by_weights(held.parents))
+>>>>>>> wboard
         lines.append(
             (
                 trained.agent,

@@ -1,4 +1,4 @@
-"""Whether a stored leaderboard is what was verified: files, digests, scores and table agree."""
+"""Audit of a stored leaderboard: files, digests, scores and table agree."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from snn_gym._base.storage import StorageError
 from snn_gym.leaderboard.chain import Link, read_chain, read_linked
 from snn_gym.leaderboard.manifest import SubmissionError
 from snn_gym.leaderboard.rendering import TABLE_NAME, read_table, render_table
-from snn_gym.leaderboard.results import Row, hash_tensors, named, read_row, strangers
+from snn_gym.leaderboard.results import (
+    Row,
+    describe_problem,
+    hash_tensors,
+    read_row,
+    unlisted_files,
+)
 from snn_gym.leaderboard.retraining import find_parent
 from snn_gym.leaderboard.submission import check_curve
 from snn_gym.leaderboard.verification import check_claim, check_processor, check_weights
@@ -18,20 +24,18 @@ from snn_gym.leaderboard.weights import trained_tensors
 
 
 def audit(leaderboard: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Say what of a stored leaderboard is not as it was verified.
+    """List the differences between a stored leaderboard and its verified state.
 
-    Every row and its weights have the digests of their last line in ``digests.txt``, and every line
-    follows from the one before; there are no other files; weights fit the architecture that the row
-    names and have its hashes; aggregates follow from the returns; the parents of rows that were
-    made lean are rows with their seeds; README.md is the table of the rows. No episode is played.
-    Who writes a row and all lines from its own on anew is seen only where the file's history is
-    known, as in git.
+    Checks the chain ``digests.txt``, the digests of rows and weights, files without a line, the
+    architecture and hashes of weights, aggregates of returns, parents of lean rows, and the table
+    README.md. No episode is played. If somebody replaces a row and all lines that follow, only the
+    history of the file, as in git, shows it.
 
     Args:
         leaderboard: Existing folder of the leaderboard.
 
     Returns:
-        A line for each problem, which names the file; none where all agrees.
+        A line for each problem, which names the file; empty if there is none.
 
     Raises:
         ValueError: The folder is missing.
@@ -43,58 +47,48 @@ def audit(leaderboard: str | os.PathLike[str]) -> tuple[str, ...]:
         links = {link.place: link for link in read_chain(leaderboard)}
     except (SubmissionError, StorageError) as error:
         return (str(error),)
-    problems = list(strangers(leaderboard, links))
+    problems = list(unlisted_files(leaderboard, links))
     rows: dict[str, Row] = {}
     for place, link in links.items():
         try:
             rows[place] = _read_checked(leaderboard, link)
         except (SubmissionError, StorageError) as error:
-            problems.append(named(link, error))
+            problems.append(describe_problem(link, error))
     known = tuple(rows.values())
     for place, row in rows.items():
         try:
             find_parent(leaderboard, row, known)
         except SubmissionError as error:
-            problems.append(named(links[place], error))
+            problems.append(describe_problem(links[place], error))
     return tuple(problems or _table_problem(leaderboard))
 
 
 def _read_checked(leaderboard: Path, link: Link) -> Row:
-    """Return a row; raise what is wrong with it or its weights."""
     data, weights = read_linked(leaderboard, link)
     row = read_row(leaderboard, leaderboard / link.place, data)
-    _check_row(row, weights)
-    return row
-
-
-def _check_row(row: Row, weights: bytes) -> None:
     check_claim(row.score, len(row.lengths))
     check_curve(row)
     check_processor(row, whole=False)
     if row.hidden is not None:
         check_claim(row.hidden.score, len(row.lengths))
     trained = trained_tensors(check_weights(weights, row), row.agent, row.environment)
-    for name, stored, found in (
+    for name, stored, actual in (
         ("content_sha256", row.content_sha256, hash_tensors(trained)),
         ("parameters", row.parameters, sum(x.numel() for x in trained.values())),
     ):
-        if stored != found:
+        if stored != actual:
             raise SubmissionError(
                 "row-weights",
-                f"{name} is {stored}, but that of its weights is {found}; submit the run again",
+                f"{name} is {stored}, but that of its weights is {actual}; submit the run again",
             )
+    return row
 
 
 def _table_problem(leaderboard: Path) -> Iterator[str]:
-    path = leaderboard / TABLE_NAME
     try:
         text = render_table(leaderboard)
-    except ValueError as error:
-        yield str(error)
-        return
-    try:
-        written = read_table(path)
-    except StorageError as error:
+        written = read_table(leaderboard / TABLE_NAME)
+    except ValueError as error:  # StorageError included
         yield str(error)
         return
     if written is not None and written != text.encode():

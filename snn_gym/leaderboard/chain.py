@@ -1,10 +1,9 @@
-"""The chain of digests of a leaderboard: which rows were verified, in which order, as what.
+"""Hash chain of a leaderboard's verified rows (Haber and Stornetta 1991, doi:10.1007/BF00196791).
 
-``digests.txt`` has a line for every row that was written, and a further one where it was evaluated
-again; the last one of a row counts. A line holds the SHA-256 of the row's file and of its weights'
-file, the row's place, and before these the SHA-256 of all that and of the line before, so that no
-line can be changed, left out or put in without changing all that follow (a hash chain, as in
-Haber and Stornetta 1991, https://doi.org/10.1007/BF00196791).
+``digests.txt`` has a line for each time that a row was written; the last line of a row counts. A
+line holds the SHA-256 of the row's file and of its weights' file, the row's place, and before these
+the SHA-256 of all three and of the line before. So no line can be changed, removed or inserted
+without changing all that follow.
 """
 
 from __future__ import annotations
@@ -17,12 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snn_gym._base.storage import StorageError, opened_folder, read_regular_file, write_text_atomic
-from snn_gym.leaderboard.manifest import MAX_ROW_BYTES, MAX_WEIGHTS_BYTES, SubmissionError
+from snn_gym.leaderboard.manifest import (
+    MAX_ROW_BYTES,
+    MAX_WEIGHTS_BYTES,
+    RESULTS_FOLDER,
+    SubmissionError,
+)
 
 DIGESTS_NAME = "digests.txt"
-RESULTS_FOLDER = "results"
 _MAX_DIGESTS_BYTES = 64 * 1024 * 1024
-_NOTHING = "0" * 64  # before the first line
+_START = "0" * 64  # stands for the line before the first
 # Names have the lengths that manifests allow; an id's slash becomes two underscores.
 _LINE = re.compile(
     r"([0-9a-f]{64}) ([0-9a-f]{64}) ([0-9a-f]{64}) "
@@ -32,58 +35,25 @@ _LINE = re.compile(
 
 @dataclass(frozen=True)
 class Link:
-    """A line of the chain."""
+    """A line of the chain: three SHA-256 digests and the place of the row's file."""
 
     chain: str
-    """SHA-256 of the line before and of the other three fields."""
+    """Digest of the line before and of the other three fields."""
     row: str
-    """SHA-256 of the row's file."""
     weights: str
-    """SHA-256 of its weights' file."""
     place: str
-    """The row's file, as seen from the leaderboard, with slashes."""
-
-    @property
-    def line(self) -> str:
-        """The text of the line."""
-        return f"{self.chain} {self.row} {self.weights} {self.place}\n"
+    """Path below the leaderboard, with slashes."""
 
 
 def read_chain(leaderboard: Path) -> tuple[Link, ...]:
-    """Read the chain of a leaderboard, and check that every line follows from the one before.
-
-    Args:
-        leaderboard: Folder of the leaderboard; one without rows has no lines.
-
-    Returns:
-        Its lines, without the last one where its writer was stopped before the row was
-        there: the next writer takes it off.
-
-    Raises:
-        SubmissionError: ``digests``: a line was changed, left out or put in, or there are rows and
-            no line.
-        StorageError: The file is no regular file of a sensible size.
-    """
+    """Return the checked chain without a last line whose writer was stopped before its row."""
     links = _read_lines(leaderboard)
     return links[:-1] if _is_interrupted(leaderboard, links) else links
 
 
 def drop_interrupted(leaderboard: Path) -> Link | None:
-    """Take the last line off if its row is not there: its writer was stopped between the two.
-
-    Who puts an earlier file of the last row back, or deletes the last row, is taken for that;
-    without the last line that would be whole, too, and only the history of the file tells either.
-
-    Args:
-        leaderboard: Folder of the leaderboard; the caller holds its lock.
-
-    Returns:
-        That line, None where nothing was interrupted.
-
-    Raises:
-        SubmissionError: As in ``read_chain``.
-        StorageError: As in ``read_chain``.
-    """
+    """Remove and return the last line if its writer was stopped before the row was written."""
+    # A deleted or restored last row looks the same; only the file's history can tell.
     links = _read_lines(leaderboard)
     if not _is_interrupted(leaderboard, links):
         return None
@@ -100,12 +70,12 @@ def _read_lines(leaderboard: Path) -> tuple[Link, ...]:
         _check_has_no_rows(leaderboard)
         return ()
     links: list[Link] = []
-    before = _NOTHING
+    before = _START
     # No splitlines: it ends lines where no other reader does.
     lines = data.decode("ascii", "replace").removesuffix("\n").split("\n")
     for number, line in enumerate(lines, 1):
-        found = _LINE.fullmatch(line)
-        link = None if found is None else Link(*found.groups())
+        match = _LINE.fullmatch(line)
+        link = None if match is None else Link(*match.groups())
         if link is None or link != _next(before, link.row, link.weights, link.place):
             raise SubmissionError(
                 "digests",
@@ -118,9 +88,9 @@ def _read_lines(leaderboard: Path) -> tuple[Link, ...]:
 
 
 def _check_has_no_rows(leaderboard: Path) -> None:
-    """Refuse rows without a chain: one that began with them would vouch for whatever they say."""
+    """Refuse rows without a chain, because a new chain would vouch for their content."""
     for path in sorted((leaderboard / RESULTS_FOLDER).rglob("*.json")):
-        if not path.name.startswith("."):  # a file that was never finished
+        if not path.name.startswith("."):  # an unfinished file
             raise SubmissionError(
                 "digests",
                 f"{leaderboard} has rows under {RESULTS_FOLDER}/ and no line in {DIGESTS_NAME}; "
@@ -138,8 +108,8 @@ def _is_interrupted(leaderboard: Path, links: Sequence[Link]) -> bool:
         row = read_below(leaderboard, last.place, MAX_ROW_BYTES)
     except StorageError as error:
         if error.reason != "missing" or earlier:
-            return False  # said where the row is read
-        # Neither: a package with a part of the table, or both were deleted.
+            return False  # the reader of the row reports it
+        # Without weights, too, it is a package with a part of the table, or both were deleted.
         weights = (leaderboard / last.place).with_suffix(".safetensors")
         return weights.is_file() and not weights.is_symlink()
     return bool(earlier) and last.row != earlier[-1].row == _digest(row)
@@ -147,96 +117,53 @@ def _is_interrupted(leaderboard: Path, links: Sequence[Link]) -> bool:
 
 @contextmanager
 def opened_place(leaderboard: Path, place: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
-    """Yield the folder of a row as a descriptor, and the name of the row's file there.
-
-    Args:
-        leaderboard: Folder of the leaderboard.
-        place: The row's file, as seen from there, with slashes.
-        make: Whether to make the folders that are missing.
-
-    Raises:
-        StorageError: A folder on the way is missing, a link, or no folder.
-    """
+    """Yield a descriptor of a row's folder and the name of its file; a link on the way raises."""
     *folders, name = place.split("/")
     with opened_folder(leaderboard, folders, make=make) as descriptor:
         yield descriptor, name
 
 
 def read_below(leaderboard: Path, place: str, max_bytes: int) -> bytes:
-    """Return the content of a file below a leaderboard, following no link on the way.
-
-    Args:
-        leaderboard: Folder of the leaderboard.
-        place: The file, as seen from there, with slashes.
-        max_bytes: Largest accepted size in bytes.
-
-    Raises:
-        StorageError: It is missing, no regular file of such a size, or behind a link.
-    """
+    """Return the content of a file below a leaderboard without following links."""
     with opened_place(leaderboard, place) as (descriptor, name):
         return read_regular_file(name, max_bytes=max_bytes, dir_fd=descriptor)
 
 
 def weights_place(place: str) -> str:
-    """Return where the weights of a row lie.
-
-    Args:
-        place: The row's file, as seen from the leaderboard.
-    """
+    """Return the place of the weights of a row at a place."""
     return place.removesuffix(".json") + ".safetensors"
 
 
 def read_linked(leaderboard: Path, link: Link) -> tuple[bytes, bytes]:
-    """Return the row and the weights of a line, if they are what it says.
-
-    Args:
-        leaderboard: Folder of the leaderboard.
-        link: Last line of the row.
-
-    Raises:
-        SubmissionError: ``digests``: one of them is another file.
-        StorageError: One of them is missing, or no regular file of a sensible size.
-    """
-    return (
-        _same(leaderboard, link.place, link.row, MAX_ROW_BYTES),
-        _same(leaderboard, weights_place(link.place), link.weights, MAX_WEIGHTS_BYTES),
-    )
+    """Return the content of the row and of its weights, if they have the digests of their line."""
+    row = read_below(leaderboard, link.place, MAX_ROW_BYTES)
+    weights = read_below(leaderboard, weights_place(link.place), MAX_WEIGHTS_BYTES)
+    _check_digest(link.place, row, link.row)
+    _check_digest(weights_place(link.place), weights, link.weights)
+    return row, weights
 
 
-def _same(leaderboard: Path, place: str, digest: str, max_bytes: int) -> bytes:
-    data = read_below(leaderboard, place, max_bytes)
-    found = _digest(data)
-    if found != digest:
+def _check_digest(place: str, data: bytes, expected: str) -> None:
+    digest = _digest(data)
+    if digest != expected:
         raise SubmissionError(
             "digests",
-            f"{place} has the SHA-256 {found[:16]}…; expected {digest[:16]}…, as in "
+            f"{place} has the SHA-256 {digest[:16]}…; expected {expected[:16]}…, as in "
             f"{DIGESTS_NAME}; restore it from the history",
         )
-    return data
 
 
 def add_link(leaderboard: Path, place: str, row: bytes, weights: bytes) -> None:
-    """Add a row that is about to be written; the caller holds the leaderboard's lock.
-
-    A leaderboard without rows gets its chain.
-
-    Args:
-        leaderboard: Folder of the leaderboard.
-        place: The row's file, as seen from there, with slashes.
-        row: Its content.
-        weights: Content of its weights' file.
-
-    Raises:
-        SubmissionError: The chain is broken, or there are rows and none.
-    """
+    """Add the line of a row that is about to be written; the caller holds the lock."""
     links = read_chain(leaderboard)
-    before = links[-1].chain if links else _NOTHING
+    before = links[-1].chain if links else _START
     new = _next(before, _digest(row), _digest(weights), place)
     _write_lines(leaderboard, (*links, new))
 
 
 def _write_lines(leaderboard: Path, links: Iterable[Link]) -> None:
-    write_text_atomic(leaderboard / DIGESTS_NAME, "".join(link.line for link in links))
+    lines = (" ".join(vars(link).values()) + "\n" for link in links)
+    write_text_atomic(leaderboard / DIGESTS_NAME, "".join(lines))
 
 
 def _next(before: str, row: str, weights: str, place: str) -> Link:

@@ -1,7 +1,6 @@
-"""Room that a network takes, and what is published of chips' room.
+"""Hardware demand of a network, and published limits of neuromorphic chips.
 
-These limits alone are compared: whether a chip has the neuron model, takes currents from a host, or
-keeps up is not looked at.
+Only these limits are compared. Neuron models, input currents and speed are not.
 """
 
 from __future__ import annotations
@@ -20,48 +19,45 @@ _INDEXED_SYNAPSE_BYTES = 2
 
 @dataclass(frozen=True)
 class Demand:
-    """Room that a network takes; a weight of exactly 0 is no synapse."""
+    """Neurons, synapses and memory of a network; a weight of exactly 0 is no synapse."""
 
     inputs: int
     """Values or channels of an observation."""
     outputs: int
-    """Outputs of the readout."""
     neurons: int
-    """Neurons of all layers."""
     layers: int
     """Layers of neurons, and the readout."""
     widest: int
-    """Most inputs, neurons or outputs that stand side by side."""
+    """Largest number of inputs, of neurons of a layer, or of outputs."""
     fan_in: int
-    """Most synapses that one neuron or output has, recurrent ones included."""
+    """Largest number of synapses onto one neuron or output, recurrent ones included."""
     fan_out: int
-    """Most synapses that leave one neuron, recurrent ones included."""
+    """Largest number of synapses from one neuron, recurrent ones included."""
     synapses: int
-    """All synapses, those from inputs and to outputs included."""
+    """Those from inputs and to outputs included."""
     memory_bytes: int
     """Weights of 8 bits; biases and state variables of 16."""
 
     @property
     def sources(self) -> int:
-        """Everything that spikes come from: inputs and neurons."""
+        """Inputs and neurons: the senders of spikes."""
         return self.inputs + self.neurons
 
     @property
     def indexed_synapse_bytes(self) -> int:
-        """Synapses of 8 bits, and as much again to say where each leads."""
+        """Bytes of synapses of 8 bits with an index of 8 bits each."""
         return _INDEXED_SYNAPSE_BYTES * self.synapses
 
 
 @dataclass(frozen=True)
 class Chip:
-    """A core, and what is published about its room."""
+    """Published limits of a chip or a core."""
 
     core: str
-    """Limits that an agent has to fit into."""
+    """Part that an agent has to fit into."""
     limits: Mapping[str, int]
     """Largest value of fields of `Demand`."""
     source: str
-    """Where the limits stand."""
 
 
 CHIPS: Mapping[str, Chip] = {
@@ -96,25 +92,21 @@ CHIPS: Mapping[str, Chip] = {
         "differs between cores, is not compared",
     ),
 }
-"""Chips by name. Limits of neurons are those of hidden ones; outputs are read by the host on all
-but Xylo."""
+"""Chips by name. Limits of neurons are of hidden ones: except on Xylo the host reads outputs."""
 
 
 def demand_of(program: Program) -> Demand:
-    """Count what a network takes.
-
-    Args:
-        program: A spiking agent as one value.
-    """
+    """Return the demand of a network."""
     layers, head = program.neurons, program.head.weights != 0  # (O, N)
-    ways_in = [x.weights != 0 for x in layers]  # (D, N)
+    inward = [x.weights != 0 for x in layers]  # (D, N)
     loops = [np.zeros((x.size,) * 2) if x.recurrent is None else x.recurrent != 0 for x in layers]
-    into = [_most(w.sum(0) + r.sum(0)) for w, r in zip(ways_in, loops, strict=True)]
-    onward = [*(w.sum(1) for w in ways_in[1:]), head.sum(0)]
+    into = [_most(w.sum(0) + r.sum(0)) for w, r in zip(inward, loops, strict=True)]
+    onward = [*(w.sum(1) for w in inward[1:]), head.sum(0)]
     out = [_most(w + r.sum(1)) for w, r in zip(onward, loops, strict=True)]
-    synapses = int(sum(x.sum() for x in (*ways_in, *loops, head)))
+    synapses = int(sum(x.sum() for x in (*inward, *loops, head)))
     states = sum(x.rest.size + x.each * x.constants.size for x in layers)
     neurons = sum(program.sizes)
+    # A weight takes 8 bits, a bias or a state variable 16.
     return Demand(
         inputs=program.channels,
         outputs=program.outputs,
@@ -133,15 +125,9 @@ def _most(counts: NDArray[np.generic]) -> int:
 
 
 def misfits(demand: Demand, chip: Chip) -> tuple[str, ...]:
-    """Say what of a network has no room on a chip; nothing if it fits.
-
-    Args:
-        demand: What the network takes.
-        chip: The chip.
-    """
-    needed = ((name, getattr(demand, name), most) for name, most in chip.limits.items())
+    """Describe the limits of a chip that a network exceeds; nothing if it fits."""
     return tuple(
-        f"{name.replace('_', ' ')} {need:,} of {most:,}"
-        for name, need, most in needed
-        if need > most
+        f"{name.replace('_', ' ')} {getattr(demand, name):,} of {most:,}"
+        for name, most in chip.limits.items()
+        if getattr(demand, name) > most
     )

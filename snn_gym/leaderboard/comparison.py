@@ -1,4 +1,4 @@
-"""Agents compared: two sides, performance profiles, and which of a pair is better."""
+"""Comparisons of agents: two agents by name, performance profiles, tests of pairs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import numpy as np
 from snn_gym._base.names import shown_seeds
 from snn_gym.envs.registry import EnvironmentSpec, known_ids, load_environment_spec
 from snn_gym.leaderboard.evaluation import OFFICIAL_EPISODES, Evaluation, evaluate
-from snn_gym.leaderboard.headings import FEWEST_SEEDS, MARK, STREAMS_NOTE
+from snn_gym.leaderboard.headings import FEWEST_SEEDS, STREAMS_MARK, STREAMS_NOTE
 from snn_gym.leaderboard.pretrained import find_trained
-from snn_gym.leaderboard.results import parents
+from snn_gym.leaderboard.results import rows_by_weights
 from snn_gym.leaderboard.statistics import (
     difference_interval,
     expected_shortfall,
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from snn_gym.zoo import AgentManifest
 
 
-# ---- sides ---------------------------------------------------------------------------------------
+# ---- two agents ----------------------------------------------------------------------------------
 COMPARED_COSTS = ("operations_per_decision", *OPERATIONS)
-"""Costs that are compared, by their names in `COST_COLUMNS`."""
+"""Keys of compared costs in `COST_COLUMNS`."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Side:
     """One agent of a comparison, over its training seeds."""
 
     line: TableRow
-    """Line of the results table for it; its agent is the name that was given."""
+    """Line of the results table, with the given name as its agent."""
     costs: tuple[Costs, ...]
-    """Costs of a decision, of each seed."""
+    """Costs of a decision of each seed."""
     episodes: int
-    """Episodes behind the mean return of a seed."""
+    """Episodes of each seed."""
     runs: tuple[Path, ...] = ()
     """Folder of each seed's run; empty for rows."""
     arguments: tuple[tuple[str, Any], ...] = ()
@@ -58,21 +58,16 @@ class Side:
 
     @property
     def name(self) -> str:
-        """Agent of the zoo, or the folder as it was given."""
+        """Agent of the zoo, or the given folder."""
         return self.line.agent
 
     @property
     def is_summarised(self) -> bool:
-        """Whether there are the seeds that a summary takes."""
+        """Whether there are enough seeds for a summary."""
         return len(self.line.seeds) >= FEWEST_SEEDS
 
     def shown(self, values: Sequence[float | None], show: Callable[[float], str]) -> str:
-        """Return the mean of what the seeds have as text, or, of few, what each has.
-
-        Args:
-            values: One for each seed, None for none.
-            show: What makes a text of a value.
-        """
+        """Format the mean over seeds, or every seed's value with fewer than five seeds."""
         mean = mean_known(values)
         if mean is None or self.is_summarised:
             return "–" if mean is None else show(mean)
@@ -87,24 +82,23 @@ class Side:
     def cells(self) -> tuple[str, ...]:
         """Return the texts beside `MEASURES`."""
         line, few = self.line, not self.is_summarised
-        low_to_high = " to ".join(map(line.score, line.interval or ()))
         shown = line.seed_means if few else (min(line.seed_means), max(line.seed_means))
         return (
             shown_seeds(line.seeds),
             str(self.episodes),
             "–" if few else line.score(line.mean),
-            low_to_high or "–",
+            " to ".join(map(line.score, line.interval or ())) or "–",
             "–" if few else line.score(line.iqm),
             "–" if line.solved is None else f"{line.solved} of {len(line.seeds)}",
             (", " if few else " to ").join(map(line.score, shown)),
             *(self._cost(name) for name in COMPARED_COSTS),
             f"{line.parameters:,}",
-            " to ".join(f"{steps:,}" for steps in sorted({min(line.steps), max(line.steps)})),
+            line.steps_range,
         )
 
     @property
     def costs_rank(self) -> bool:
-        """Whether costs compare: a row's weights may have been made by hand, a run is one's own."""
+        """Whether costs rank: unlike the weights of a row, the user's own runs are trusted."""
         return bool(self.runs) or self.line.costs_rank
 
 
@@ -130,48 +124,38 @@ def find_sides(
     episodes: int = OFFICIAL_EPISODES,
     leaderboard: Path | None = None,
 ) -> tuple[Side, Side]:
-    """Find both sides of a comparison.
-
-    Args:
-        names: Of each an agent of the zoo, for its rows, or a folder: that of a run, or one that
-            holds runs of different seeds.
-        env_id: Gymnasium id of the environment.
-        episodes: Episodes with public seeds that each run plays now.
-        leaderboard: Folder of the results table; None as for ``load_pretrained``.
+    """Return two agents to compare, each by the name of a zoo agent or a folder of runs.
 
     Raises:
         ValueError: There are no such rows or runs, or they do not compare.
     """
     if names[0] == names[1]:
         raise ValueError(f"{names[0]} is compared with itself; name two agents or folders")
-    # All are looked up before the first is played, which takes time.
-    found = [_of_rows(x, env_id, leaderboard) if _is_agent(x) else _runs(x, env_id) for x in names]
+    # Both names are resolved before the first evaluation, which takes time.
+    sources = [
+        _from_rows(x, env_id, leaderboard) if _is_agent(x) else _read_runs(x, env_id) for x in names
+    ]
     one, two = (
-        side if isinstance(side, Side) else _played(name, env_id, side, episodes)
-        for name, side in zip(names, found, strict=True)
+        source if isinstance(source, Side) else _evaluate_runs(name, env_id, source, episodes)
+        for name, source in zip(names, sources, strict=True)
     )
-    for what, of_one, of_two in (
+    for name, first, second in (
         ("version", one.line.environment_version, two.line.environment_version),
         ("arguments", dict(one.arguments), dict(two.arguments)),
     ):
-        if of_one != of_two:
+        if first != second:
             raise ValueError(
-                f"{one.name} and {two.name} do not compare: {what} of {env_id} {of_one} and "
-                f"{of_two}; train both on the same"
+                f"{one.name} and {two.name} do not compare: {name} of {env_id} {first} and "
+                f"{second}; train both on the same"
             )
     return one, two
 
 
 def describe_difference(one: Side, two: Side) -> list[str]:
-    """Return what is known of the difference of two sides, as lines of text.
-
-    Args:
-        one: One side.
-        two: The other.
-    """
+    """Describe the difference of two agents in lines of text."""
     pair = Comparison(one.line, two.line)
     unheard = [
-        f"spikes of {side.name} reach no output: in a ranking it is no spiking agent"
+        f"spikes of {side.name} reach no output: in a ranking it is not a spiking agent"
         for side in (one, two)
         if side.line.unheard
     ]
@@ -179,6 +163,7 @@ def describe_difference(one: Side, two: Side) -> list[str]:
         few = f"fewer than {FEWEST_SEEDS} seeds are listed and not summarised or compared"
         return [few, *unheard]
     _, _, difference, improvement, p, bound, finding = pair.cells()
+    finding = finding.replace("not significant", "the difference is not significant")
     low, high = difference_interval(one.line.seed_means, two.line.seed_means)
     score = one.line.score
     lines = [
@@ -186,47 +171,47 @@ def describe_difference(one: Side, two: Side) -> list[str]:
         f"{one.name} less {two.name}: {difference}, 95 % interval {score(low)} to {score(high)}",
         f"probability of improvement {improvement}, p {p}: {finding}",
         f"lower one-sided 95 % bound of the difference {bound}"
-        + ("" if pair.margin is None else "; in brackets the loss that is none"),
+        + ("" if pair.margin is None else "; in brackets the margin, an accepted loss"),
     ]
     if not (one.costs_rank and two.costs_rank):
         lines.append("costs in brackets do not rank: no seed of that line was trained again")
     if one.line.budget_class != two.line.budget_class:
         lines.append(f"budget classes: {one.line.budget_class} and {two.line.budget_class}")
-    return [*lines, STREAMS_NOTE.strip()] if MARK in p else lines
+    return [*lines, STREAMS_NOTE.strip()] if STREAMS_MARK in p else lines
 
 
-def _is_agent(what: str) -> bool:
-    """Return whether a name is an agent's rather than a folder's; ./NAME is always a folder's."""
-    return what in agent_ids() or not (os.sep in what or Path(what).exists())
+def _is_agent(name: str) -> bool:
+    """Return whether a name means an agent; ./NAME is always a folder."""
+    return name in agent_ids() or not (os.sep in name or Path(name).exists())
 
 
-def _of_rows(agent: str, env_id: str, leaderboard: Path | None) -> Side:
-    found = find_trained(agent, env_id, leaderboard)
-    if not found.rows:
-        found.row()  # says why
-    rows = found.ranked
+def _from_rows(agent: str, env_id: str, leaderboard: Path | None) -> Side:
+    trained = find_trained(agent, env_id, leaderboard)
+    if not trained.rows:
+        trained.row()  # raises the reason
+    rows = trained.ranked
     if not rows:
-        seed, reason = found.unranked[0].row.seed, found.unranked[0].reason
+        seed, reason = trained.unranked[0].row.seed, trained.unranked[0].reason
         raise ValueError(
             f"no row of {agent} on {env_id} ranks, that of seed {seed} for its recipe: {reason}; "
             "expected rows of the recipe that the rules fix; compare runs instead"
         )
-    line = summarise(rows, parents(found.parents))
+    line = summarise(rows, rows_by_weights(trained.parents))
     return Side(line, tuple(row.costs for row in rows), episodes=len(rows[0].score.returns))
 
 
-def _runs(what: str, env_id: str) -> dict[Path, AgentManifest]:
-    """Return the runs in a folder by seed, with their manifests."""
-    folder = Path(what)
+def _read_runs(name: str, env_id: str) -> dict[Path, AgentManifest]:
+    """Return the runs in a folder in the order of seeds, with their manifests."""
+    folder = Path(name)
     if not folder.is_dir():
-        raise ValueError(f"{what} is no folder; expected an agent's name or a folder of runs")
+        raise ValueError(f"{name} is no folder; expected an agent's name or a folder of runs")
     inside = [folder] if (folder / MANIFEST).exists() else sorted(folder.iterdir())
     runs = {run: read_manifest(run) for run in inside if (run / MANIFEST).exists()}
     for run in inside:
         if run not in runs and run.is_dir():
             warnings.warn(f"left out: {run} holds no finished run", stacklevel=2)
     if not runs:
-        raise ValueError(f"{what} holds no finished run; expected what `snn-gym train` wrote")
+        raise ValueError(f"{name} holds no finished run; expected what `snn-gym train` wrote")
     first = next(iter(runs.values()))
     for run, manifest in runs.items():
         if manifest.environment != env_id:
@@ -234,46 +219,40 @@ def _runs(what: str, env_id: str) -> dict[Path, AgentManifest]:
                 f"{run} was trained on {manifest.environment}, not on {env_id}; name its "
                 "environment with --env, or other runs"
             )
-        for name in ("agent", "environment_kwargs"):
-            if getattr(manifest, name) != getattr(first, name):
+        for field in ("agent", "environment_kwargs"):
+            if getattr(manifest, field) != getattr(first, field):
                 raise ValueError(
-                    f"{run} has {name} {getattr(manifest, name)!r} and another run in {what} "
-                    f"{getattr(first, name)!r}; put runs that differ in more than the seed apart"
+                    f"{run} has {field} {getattr(manifest, field)!r} and another run in {name} "
+                    f"{getattr(first, field)!r}; put runs that differ in more than the seed apart"
                 )
     seeds = [manifest.seed or 0 for manifest in runs.values()]
     if len(set(seeds)) < len(seeds):
         raise ValueError(
-            f"runs in {what} have the same seed, of {sorted(seeds)}; a seed counts once"
+            f"runs in {name} have the same seed, of {sorted(seeds)}; a seed counts once"
         )
     return dict(sorted(runs.items(), key=lambda run: run[1].seed or 0))
 
 
-def _played(what: str, env_id: str, runs: dict[Path, AgentManifest], episodes: int) -> Side:
+def _evaluate_runs(name: str, env_id: str, runs: dict[Path, AgentManifest], episodes: int) -> Side:
     manifests = tuple(runs.values())
     arguments = manifests[0].environment_kwargs
-    # Any: PyTorch types the attributes of a module that it does not know as tensors.
+    # Any: PyTorch types unknown attributes of a module as tensors.
     policies: list[Any] = [raw_policy(load_agent(run)) for run in runs]
-    results = [evaluate(x, env_id, episodes, env_kwargs=arguments) for x in policies]
+    results = tuple(evaluate(x, env_id, episodes, env_kwargs=arguments) for x in policies)
     acting = policies[0].acting_state_dict()
-    parameters = sum(
-        value.numel() for name, value in policies[0].named_parameters() if name in acting
-    )
-    return Side(
-        _line(what, env_id, manifests, results, parameters),
-        tuple(results),
-        episodes,
-        tuple(runs),
-        tuple(arguments.items()),
-    )
+    parameters = sum(x.numel() for key, x in policies[0].named_parameters() if key in acting)
+    line = _run_line(name, env_id, manifests, results, parameters)
+    return Side(line, results, episodes, tuple(runs), tuple(arguments.items()))
 
 
-def _line(
-    what: str,
+def _run_line(
+    name: str,
     env_id: str,
     manifests: Sequence[AgentManifest],
     results: Sequence[Evaluation],
     parameters: int,
 ) -> TableRow:
+    """Return a line of the results table for runs that are not in it."""
     first = manifests[0]
     spec: EnvironmentSpec | None = None
     if env_id in known_ids() and not first.environment_kwargs:
@@ -285,10 +264,7 @@ def _line(
         environment=env_id,
         environment_version=1 if spec is None else spec.version,
         budget_class=budget_class,
-        agent=what,
-        twin=None,
-        origin=None,
-        origin_means=(),
+        agent=name,
         seeds=tuple(manifest.seed or 0 for manifest in manifests),
         seed_means=tuple(result.mean for result in results),
         worst_episodes=expected_shortfall([result.returns for result in results]),
@@ -299,36 +275,28 @@ def _line(
         steps=tuple(manifest.num_timesteps for manifest in manifests),
         shared_streams=any(manifest.seeding == "consecutive" for manifest in manifests),
         short=any(2 * manifest.num_timesteps < budget for manifest in manifests),
-        trained_again=0,
-        parents_trained_again=0,
-        hidden_means=(),
-        hidden_flagged=0,
-        faulted=0,
-        kept=(),
-        derived=False,
     )
 
 
 # ---- profiles ------------------------------------------------------------------------------------
-# Performance profiles: how often an agent reaches a score, over several environments.
-#
-# As in Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice",
-# NeurIPS 2021, https://arxiv.org/abs/2108.13264, section 4.2, with seeds as the unit.
+# Performance profiles as in Agarwal et al., "Deep Reinforcement Learning at the Edge of the
+# Statistical Precipice", NeurIPS 2021, https://arxiv.org/abs/2108.13264, section 4.2, with seeds as
+# the unit.
 LEVELS = (0.25, 0.5, 0.75, 0.9, 1.0)
-"""Normalised scores at which a profile is shown."""
+"""Normalised scores of a profile."""
 FEWEST_ENVIRONMENTS = 2
-"""Environments that a profile takes."""
+"""Smallest number of environments of a profile."""
 
 PROFILE_DEFINITIONS: dict[str, str] = {
-    "Agent": "the agent",
-    "Against": "its twin, whose line is over the same environments",
-    "Environments": f"those in which both have at least {FEWEST_SEEDS} seeds; at least "
-    f"{FEWEST_ENVIRONMENTS}",
-    "Seeds": "training runs of the agent in them",
-    "At least 0.25, 0.5, …": "share of seeds whose normalised mean return is at least that, as a "
-    "mean over environments, which count alike; in brackets its 95 % interval by Student's t over "
-    "seeds with Welch's degrees of freedom, cut off at 0 and 1. Where all seeds of an "
-    "environment agree it knows nothing of rare failures; where they do in each, it has no width",
+    "Agent": "name of the agent",
+    "Against": "its twin, with a line over the same environments",
+    "Environments": f"at least {FEWEST_ENVIRONMENTS} environments in which both have at least "
+    f"{FEWEST_SEEDS} seeds",
+    "Seeds": "training runs of the agent in these environments",
+    "At least 0.25, 0.5, …": "share of seeds with at least this normalised mean return, as an "
+    "unweighted mean over environments. In brackets: its 95 % confidence interval by Student's t "
+    "over seeds with Welch's degrees of freedom, cut off at 0 and 1. If all seeds of each "
+    "environment agree it has no width, and rare failures are not in it",
 }
 PROFILE_COLUMNS = (
     *tuple(PROFILE_DEFINITIONS)[:-1],
@@ -339,22 +307,13 @@ PROFILE_COLUMNS = (
 
 @dataclass(frozen=True)
 class Profile:
-    """An agent over several environments."""
+    """Performance profile of an agent over several environments."""
 
     rows: tuple[TableRow, ...]
-    """The agent in each of them, all with reference scores."""
-
-    @property
-    def agent(self) -> str:
-        """Name of the agent."""
-        return self.rows[0].agent
+    """Its line in each environment, with reference scores."""
 
     def share(self, level: float) -> tuple[float, float, float]:
-        """Return which share of seeds is at a level or above, and its interval.
-
-        Args:
-            level: Normalised score: random play has 0, the reference 1.
-        """
+        """Return the share of seeds with at least a normalised score, and its interval."""
         reached = [
             np.array([row.reference.normalise(mean) >= level for mean in row.seed_means], float)
             for row in self.rows
@@ -366,9 +325,9 @@ class Profile:
 
     def cells(self) -> tuple[str, ...]:
         """Return the texts under `PROFILE_COLUMNS`."""
-        mark = f" {MARK}" if any(row.shared_streams for row in self.rows) else ""
+        mark = f" {STREAMS_MARK}" if any(row.shared_streams for row in self.rows) else ""
         return (
-            self.agent,
+            self.rows[0].agent,
             self.rows[0].twin or "–",
             ", ".join(row.environment for row in self.rows),
             str(sum(len(row.seeds) for row in self.rows)),
@@ -377,11 +336,7 @@ class Profile:
 
 
 def profiles(rows: Sequence[TableRow]) -> Iterator[Profile]:
-    """Yield the profile of each agent and, directly after it, of its twin.
-
-    Args:
-        rows: Of a whole table, the spiking one of a pair above its twin.
-    """
+    """Yield the profile of each agent of a whole table and, directly after it, of its twin."""
     enough = {
         (row.agent, row.environment): row
         for row in rows
@@ -392,47 +347,44 @@ def profiles(rows: Sequence[TableRow]) -> Iterator[Profile]:
     pairs = dict.fromkeys((row.agent, row.twin) for row in rows if row.twin is not None)
     shown: set[str] = set()
     for agent, twin in pairs:
-        common = [name for one, name in enough if one == agent and (twin, name) in enough]
+        common = [env for name, env in enough if name == agent and (twin, env) in enough]
         if len(common) >= FEWEST_ENVIRONMENTS and agent not in shown:
-            for one in (agent, twin):
-                yield Profile(tuple(enough[one, name] for name in common))
+            for name in (agent, twin):
+                yield Profile(tuple(enough[name, env] for env in common))
             shown |= {agent, twin}
 
 
 # ---- comparison ----------------------------------------------------------------------------------
 SIGNIFICANCE = 0.05
-"""Of the test of a difference, and of the one-sided bound of a loss."""
+"""Level of the test of a difference, and of the one-sided bound of a loss."""
 MARGIN = 0.05
-"""Share of the way from random play to `solved` whose loss is no loss."""
+"""Accepted loss as a share of the way from random play to `solved`."""
 WRONG_PERCENT = {"normal": (4, 5), "failing": (69, 50)}
-"""How often "not inferior" was said of agents that lose just the margin, of 5 and of 10 seeds.
+"""Rate of "not inferior" for agents that lose exactly the margin, with 5 and with 10 seeds.
 
-As `python -m studies.intervals` measured it for docs/intervals.md.
+From `python -m studies.intervals` for docs/intervals.md.
 """
 
-_WRONG = (
-    "Of agents that lose just that it was said in {} % (5 seeds of each) and {} % (10) of repeats "
-    "where seeds are normal, in {} % and {} % where one in 15 of the agent's seeds fails and none "
-    "of the other's ([all cases](../docs/intervals.md))"
+_ERROR_RATE = (
+    'Agents that lose exactly the margin were called "not inferior" in {} % (5 seeds) and {} % (10 '
+    "seeds) of repeats with normally distributed seeds. With failures in one of 15 seeds of the "
+    "agent, and none of the other, in {} % and {} % ([all cases](../docs/intervals.md))"
 ).format(*WRONG_PERCENT["normal"], *WRONG_PERCENT["failing"])
 COMPARISON_DEFINITIONS: dict[str, str] = {
-    "Agent": "the agent",
-    "Against": "its twin, or what it is a form of: the agent from whose rows it was made lean, or "
-    "whose file its own builds on; in the same environment, version and budget class",
-    "Difference": "the agent's mean over seeds less the other's",
-    "Improvement": "probability that a seed of the agent is above one of the other: share of all "
-    "pairs, ties counting one half; of one made lean from rows (◊), each with the row that it was "
-    "made from",
-    "p": "of the difference, two-sided: all ways to split the seeds between the two are counted; "
-    "of one made lean from rows that of Student's t over its pairs; not adjusted for the number of "
-    "comparisons",
-    "Lower bound": "lower one-sided 95 % bound of the difference by Welch's t, of one made lean "
-    "from rows by Student's t over its pairs; in brackets the "
-    f"loss that is none, {MARGIN:.0%} of the way from random play to `solved`",
-    "Finding": f'"better" or "worse" if p is at most {SIGNIFICANCE}, else "no difference shown"; '
-    "nothing if one of the two has "
-    f'fewer than {FEWEST_SEEDS} seeds. "not inferior", of what is worse "by less than the margin", '
-    f"if the lower bound is above the loss that is none. {_WRONG}",
+    "Agent": "name of the agent",
+    "Against": "its twin, the agent from whose rows it was made lean, or the agent on whose file "
+    "its file builds; in the same environment, version and budget class",
+    "Difference": "the agent's mean over seeds minus the other's",
+    "Improvement": "probability that a seed of the agent exceeds a seed of the other: share of all "
+    "pairs, ties counting one half. A lean agent (◊) is paired with its own rows",
+    "p": "p-value of the difference, two-sided, from all ways to split the seeds between the two. "
+    "For lean agents from Student's t over pairs. Not adjusted for the number of comparisons",
+    "Lower bound": "lower one-sided 95 % bound of the difference by Welch's t, for lean agents by "
+    f"Student's t over pairs. In brackets the margin: an accepted loss of {MARGIN:.0%} of the way "
+    "from random play to `solved`",
+    "Finding": f'"better" or "worse" if p is at most {SIGNIFICANCE}, else "not significant" (the '
+    f'difference); "too few seeds" under {FEWEST_SEEDS} seeds. If the lower bound is above the '
+    'margin, "not inferior" is added, or "by less than the margin" to "worse". ' + _ERROR_RATE,
 }
 COMPARISON_COLUMNS = tuple(COMPARISON_DEFINITIONS)
 """Headings of comparisons, in the order of `Comparison.cells`."""
@@ -440,31 +392,30 @@ COMPARISON_COLUMNS = tuple(COMPARISON_DEFINITIONS)
 
 @dataclass(frozen=True)
 class Comparison:
-    """An agent against its twin, or against the one that it is a form of."""
+    """Comparison of an agent with its twin or origin."""
 
     row: TableRow
-    """The agent."""
     other: TableRow
-    """Its twin or origin."""
+    """Line of the twin or origin."""
 
     @property
     def others(self) -> tuple[float, ...]:
-        """Mean returns that the agent's are compared with: of rows made lean those of their own."""
+        """Compared mean returns: of a lean agent's own parents, or of the other agent."""
         return self.row.origin_means or self.other.seed_means
 
     @property
     def difference(self) -> float:
-        """The agent's mean over seeds less the other's, in the task's reward units."""
+        """Mean over seeds minus the other's, in the task's reward units."""
         return self.row.mean - float(np.mean(self.others))
 
     @property
     def has_enough_seeds(self) -> bool:
-        """Whether both have the seeds that a finding takes."""
+        """Whether both have enough seeds for a finding."""
         return min(len(self.row.seeds), len(self.others)) >= FEWEST_SEEDS
 
     @property
     def improvement(self) -> float:
-        """Probability that a seed of the agent is above one of the other."""
+        """Probability that a seed of the agent exceeds a seed of the other."""
         one, two = np.array(self.row.seed_means), np.array(self.others)
         if self.row.origin_means:
             one, two = one[:, np.newaxis], two[:, np.newaxis]
@@ -472,7 +423,7 @@ class Comparison:
 
     @property
     def margin(self) -> float | None:
-        """Loss that is none, in the task's reward units; None without a reference."""
+        """Accepted loss in the task's reward units; None without a reference."""
         return None if self.row.reference is None else self.row.reference.loss(MARGIN)
 
     def cells(self) -> tuple[str, ...]:
@@ -494,23 +445,19 @@ class Comparison:
         p = test(self.row.seed_means, self.others)
         bound, _ = interval(self.row.seed_means, self.others, 1 - 2 * SIGNIFICANCE)
         shown = self.row.score(bound)
-        finding = "no difference shown"
+        finding = "not significant"
         if p <= SIGNIFICANCE:
             finding = "better" if self.difference > 0 else "worse"
         if self.margin is not None:
             shown += f" ({self.row.score(-self.margin)})"
             if finding != "better" and bound >= -self.margin:
                 finding += ", by less than the margin" if finding == "worse" else ", not inferior"
-        mark = f" {MARK}" if self.row.shared_streams or self.other.shared_streams else ""
+        mark = f" {STREAMS_MARK}" if self.row.shared_streams or self.other.shared_streams else ""
         return (f"{p:.3f}" if p >= 0.0005 else "< 0.001") + mark, shown, finding
 
 
 def comparisons(rows: Sequence[TableRow]) -> Iterator[Comparison]:
-    """Yield each pair of agent and twin, and of agent and origin, once, the upper one first.
-
-    Args:
-        rows: Of one environment, version and budget class.
-    """
+    """Yield each pair of agent and twin or origin in a section once, the upper line first."""
     by_agent = {row.agent: row for row in rows if not row.derived}
     seen = set()
     for row in rows:

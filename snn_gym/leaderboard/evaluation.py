@@ -1,4 +1,4 @@
-"""Play episodes with a final policy and count what it earned and what it cost."""
+"""Evaluation of a final policy: returns of episodes, and costs of decisions."""
 
 from __future__ import annotations
 
@@ -25,17 +25,16 @@ if TYPE_CHECKING:
 EVALUATOR_VERSION = 5
 """Version of the procedure in this module; scores of different versions do not compare.
 
-Version 5 plays as version 4 did and counts other costs. A multiply-accumulate with a value or a
-weight of zero is left out for ANNs as for spiking networks. So are the synapses of weight zero of
-readouts and of ANNs that spikes enter. Leaky integrators of a readout are neuron updates. A module
-that is not counted leaves no total.
+Version 5 plays as version 4 did but counts other costs. Multiply-accumulates and synapses with a
+weight or value of zero do not count, for ANNs and spiking networks alike. Leaky integrators of a
+readout are neuron updates. A module that is not counted leaves no total.
 """
 
 FIRST_EVALUATION_SEED = 2_000_000_000
-"""Public seed of the first episode. Training seeds lie below, by `zoo.seeding`."""
+"""Public seed of the first episode; training seeds are smaller."""
 
 MOST_EPISODES = 1_000_000
-"""Most episodes of one evaluation."""
+"""Limit of one evaluation."""
 
 OFFICIAL_EPISODES = 100
 """Episodes behind every row of the results table."""
@@ -48,14 +47,14 @@ _EPISODES_TOGETHER = 100
 
 @runtime_checkable
 class _Recordable(Protocol):
-    """A policy that can say what its network does."""
+    """Policy that records its network."""
 
     def record(self, obs: NDArray[Any], state: Any = None) -> Any: ...
 
 
 @runtime_checkable
 class _Noisy(Protocol):
-    """A policy whose encoder may draw noise."""
+    """Policy whose encoder may draw noise."""
 
     def reseed_noise(self, seed: int) -> None: ...
 
@@ -65,7 +64,6 @@ class Evaluation(Costs):
     """Returns of a final policy, and mean costs of its decisions."""
 
     env_id: str
-    """Gymnasium id of the environment."""
     seeds: tuple[int, ...]
     """Seed of each episode."""
     returns: tuple[float, ...]
@@ -75,18 +73,10 @@ class Evaluation(Costs):
     iqm: float
     """Interquartile mean of `returns`."""
     mean: float
-    """Mean of `returns`."""
 
 
 def evaluation_seeds(episodes: int) -> tuple[int, ...]:
-    """Return the public seeds of the first episodes of an evaluation.
-
-    Args:
-        episodes: Number of episodes, 1 to `MOST_EPISODES`.
-
-    Raises:
-        ValueError: `episodes` is out of range.
-    """
+    """Return the public seeds of the first episodes of an evaluation."""
     if not 1 <= episodes <= MOST_EPISODES:
         raise ValueError(f"episodes must be at least 1 and at most {MOST_EPISODES}, got {episodes}")
     return tuple(range(FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + episodes))
@@ -102,36 +92,31 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a final policy, deterministically, on episodes with public seeds.
 
-    Each episode has an environment of its own, reset once with its seed. Up to 100 episodes are
-    played side by side, so that one call of the policy decides for all. Rewards are summed here
-    in float64, apart from any wrapper. The policy's normaliser is used as it is and not changed;
-    a noisy encoder's noise restarts with the first seed. PyTorch runs on one thread meanwhile, so
-    that the sums in matrix products do not depend on the number of cores. The state of a stateful
-    policy is carried through each episode. Costs are averaged over the observations visited, with
-    the states they were met in; of more than 20,000, or more than a GiB of images, every second
-    (fourth, …) one is used.
+    Each episode resets a separate environment once with its seed; up to 100 episodes run side by
+    side. Rewards are summed in float64, without wrappers. The policy's normaliser does not change,
+    and an encoder's noise restarts with the first seed. PyTorch uses one thread, so that sums do
+    not depend on the number of cores. A stateful policy keeps its state through an episode. Costs
+    are means over visited observations with their states, subsampled evenly to 20,000 or 1 GiB.
 
-    A model acts through what stood between its environments and its policy: the statistics of a
-    VecNormalize and transposed images are carried; any other wrapper that changes observations or
-    actions, and that the id does not have itself, is refused (docs/guide/agents.md). Rewards are
-    the environment's own. Of a bare policy's environments nothing is known.
+    A model keeps the statistics of its VecNormalize and transposed images. Other wrappers that
+    change observations or actions are refused, unless the id has them (docs/guide/agents.md).
 
     Args:
-        model_or_policy: Stable-Baselines3 model or policy, or whatever acts as these do. A policy
-            without `record` is scored too; its costs are not counted.
+        model_or_policy: Stable-Baselines3 model or policy, or an object with their `predict`.
+            Without `record` its costs are not counted.
         env_id: Gymnasium id; observations are arrays or numbers, not dictionaries.
         episodes: Number of episodes, unless `seeds` is given.
         seeds: Seed of each episode, each in [0, 2**32).
-        env_kwargs: Arguments of the environment, as ``gym.make`` takes them.
+        env_kwargs: Arguments for ``gym.make``.
 
     Returns:
         Returns, lengths and costs.
 
     Raises:
-        ValueError: There are no episodes, a return is not finite, or a wrapper is not carried.
+        ValueError: There are no episodes, a return is not finite, or a wrapper is refused.
         gymnasium.error.Error: The environment is unknown.
     """
-    # Importing this module loads no torch.
+    # Imported here, because importing this module must not load torch.
     from snn_gym.policies.raw_observations import raw_policy
 
     policy: Acting = raw_policy(model_or_policy, env_id, env_kwargs)
@@ -140,14 +125,14 @@ def evaluate(
     groups = [seeds[k : k + _EPISODES_TOGETHER] for k in range(0, len(seeds), _EPISODES_TOGETHER)]
     make = functools.partial(make_task, env_id, **(env_kwargs or {}))
     with one_thread():
-        played = [episode for group in groups for episode in _play(policy, make, group, visited)]
+        episodes_played = [x for group in groups for x in _play(policy, make, group, visited)]
         costs = mean_costs(_costs(policy, visited.decisions, seeds))
-    returns = tuple(episode_return for episode_return, _ in played)
+    returns = tuple(episode_return for episode_return, _ in episodes_played)
     return Evaluation(
         env_id=env_id,
         seeds=seeds,
         returns=returns,
-        lengths=tuple(length for _, length in played),
+        lengths=tuple(length for _, length in episodes_played),
         iqm=interquartile_mean(returns),
         mean=float(np.mean(returns)),
         **vars(costs),
@@ -155,7 +140,7 @@ def evaluate(
 
 
 class _Visited:
-    """Keep an even subsample of the observations shown and their states, of bounded size."""
+    """Even subsample of visited observations and their states, of bounded size."""
 
     def __init__(self, limit: int, max_bytes: int = _MAX_KEPT_BYTES) -> None:
         self.decisions: list[_Decision] = []
@@ -171,12 +156,12 @@ class _Visited:
                 self.decisions = self.decisions[::2]
                 self._stride *= 2
             if self._seen % self._stride == 0:
-                kept = None if state is None else tuple(np.array(x, copy=True) for x in state)
-                self.decisions.append((np.array(observation, copy=True), kept))
+                copied = None if state is None else tuple(np.array(x, copy=True) for x in state)
+                self.decisions.append((np.array(observation, copy=True), copied))
         self._seen += 1
 
 
-# An observation, and the state (arrays without the batch's axis) that it met; None from rest.
+# An observation and the state before it, arrays without the batch axis; None at rest.
 _Decision = tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]
 
 
@@ -186,7 +171,7 @@ def _play(
     seeds: Sequence[int],
     visited: _Visited,
 ) -> list[tuple[float, int]]:
-    """Play episodes side by side; return the undiscounted return and the length of each."""
+    """Return the undiscounted return and the length of each episode, played side by side."""
     envs = [make() for _ in seeds]
     space = envs[0].observation_space
     if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
@@ -203,17 +188,17 @@ def _play(
     observations = np.stack(
         [env.reset(seed=seed)[0] for env, seed in zip(envs, seeds, strict=True)]
     )
-    # Only of policies of ours is it known that a state's first axis is the batch.
+    # Only our policies are known to have the batch as the first axis of the state.
     recorded = isinstance(policy, _Recordable)
     state: tuple[NDArray[Any], ...] | None = None
     starts = np.ones(len(seeds), dtype=np.bool_)
     while running.any():
-        # Episodes that have ended keep their place: matrix products round by the size of the
-        # batch, so that an episode would otherwise depend on when the others end.
+        # Ended episodes stay in the batch: rounding depends on its size, so that removing them
+        # would make an episode depend on the ends of others.
         actions, carried = policy.predict(observations, state, starts, deterministic=True)
         for k in np.flatnonzero(running):
-            met = None if state is None or not recorded else tuple(x[k] for x in state)
-            visited.add(observations[k], met)
+            before = None if state is None or not recorded else tuple(x[k] for x in state)
+            visited.add(observations[k], before)
             observations[k], reward, terminated, truncated, _ = envs[k].step(actions[k])
             returns[k] += np.float64(reward)
             lengths[k] += 1
@@ -227,7 +212,7 @@ def _play(
 def _costs(
     policy: Acting, decisions: Sequence[_Decision], seeds: Sequence[int]
 ) -> Iterator[tuple[int, Costs]]:
-    """Yield the number of decisions recorded at a time, and their mean costs."""
+    """Yield the size and the mean costs of each batch of decisions."""
     if not isinstance(policy, _Recordable):
         yield len(decisions), Costs(uncounted=(type(policy).__name__,))
         return
@@ -240,6 +225,6 @@ def _costs(
             observations, states = zip(
                 *group[start : start + _OBSERVATIONS_PER_RECORD], strict=True
             )
-            # shape: (batch, *observation) and, of each array of the state, (batch, S)
+            # shape: (batch, *observation), and (batch, S) of each array of the state
             state = None if states[0] is None else tuple(map(np.stack, zip(*states, strict=True)))
             yield len(observations), policy.record(np.stack(observations), state).costs

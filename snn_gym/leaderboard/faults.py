@@ -1,8 +1,7 @@
-"""Hardware faults of a trained agent: noise, few bits, dead neurons, lost spikes, jitter."""
+"""Simulated hardware faults: noise, few bits, dead neurons, lost spikes, jitter of constants."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -22,151 +21,104 @@ from snn_gym.program.network import Array, GatedLayer, Head, Layer, NeuronLayer,
 from snn_gym.program.neuron import constant_of, equations
 from snn_gym.spiking.recording import Recording
 
-_GAIN = constant_of("tau_mem_ms")
-"""Constant of neurons with a membrane time constant: ``dt / tau``."""
-_MOST = 1.0 - 1e-6
-"""Largest such gain: no time constant falls below a time step."""
+_GAIN = constant_of("tau_mem_ms")  # dt / tau
+_LARGEST_GAIN = 1.0 - 1e-6  # no time constant falls below a time step
 
 
 class AbsentPartError(ValueError):
-    """An agent lacks the part that a fault is of."""
+    """The agent lacks the faulty part."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Faults(Config):
-    """Faults of an agent."""
+    """Simulated faults of an agent."""
 
     observation_noise: NonNegative = 0.0
-    """Standard deviation of Gaussian noise that is added to each value of an observation, anew in
-    every decision, in units of what the policy's normaliser divides the value by: its standard
-    deviation in training, or half of its range where a learner without gradients scales it by
-    limits. It is added before the normaliser clips. One-hots and flags stay."""
+    """Standard deviation of Gaussian noise on observed values in each decision, before clipping.
+
+    Its unit is the divisor of the policy's normaliser: the standard deviation in training, or half
+    of the range of a learner without gradients. One-hots and flags have no noise.
+    """
     weights_bits: Annotated[int, Range(at_least=2, at_most=16)] | None = None
-    """Bits of a weight, its sign among them; None for float. Each matrix has a scale of its own, by
-    its largest weight; biases stay."""
+    """Bits of a weight with its sign, scaled by each matrix's largest weight; None for float."""
     weight_noise: NonNegative = 0.0
-    """Standard deviation of what each weight is off by, in units of itself."""
+    """Relative standard deviation of weights."""
     dead_neurons: Share = 0.0
-    """Share of the hidden neurons or units that nobody hears."""
+    """Share of hidden neurons or units without effect."""
     spike_loss: Share = 0.0
-    """Probability that a hidden spike is lost on its way to the next layer or the readout, each for
-    itself; those to the own layer, of a recurrent one, arrive."""
+    """Probability that a hidden spike does not reach the next layer; recurrent spikes arrive."""
     tau_jitter: NonNegative = 0.0
-    """Standard deviation of the logarithm of each neuron's membrane time constant; none falls below
-    a time step."""
+    """Standard deviation of the logarithm of membrane time constants, which stay above a step."""
     seed: Natural = 0
-    """Seed of what is drawn."""
 
 
 def with_faults(model: BaseAlgorithm | Acting, faults: Faults) -> FaultyPolicy:
-    """Return an agent with faults that only acts; the agent itself stays as it is.
-
-    Args:
-        model: Algorithm with a policy of snn_gym, or the policy.
-        faults: What is done to it.
-
-    Raises:
-        AbsentPartError: It has no such parts: no values that a normaliser standardises, as where
-            observations are spikes, no spiking layers, or no membrane time constants.
-        ValueError: It has no program; the message names why.
-    """
+    """Return a copy of an agent that acts with faults."""
     policy: Any = raw_policy(model)
-    program, generator = program_of(model), np.random.default_rng(faults.seed)
-    program = damaged(program, faults, generator)
-    spaces = policy.observation_space, policy.action_space
-    return FaultyPolicy(program, *spaces, faults, generator)
+    generator = np.random.default_rng(faults.seed)
+    program = damaged(program_of(model), faults, generator)
+    return FaultyPolicy(program, policy.observation_space, policy.action_space, faults, generator)
 
 
 def damaged(program: Program, faults: Faults, generator: np.random.Generator) -> Program:
-    """Return a program with the faults that last.
-
-    Args:
-        program: The program.
-        faults: What is done to it. Time constants change first, then neurons die, weights are off,
-            and are rounded last.
-        generator: What draws.
-
-    Raises:
-        AbsentPartError: No neuron has a membrane time constant.
-    """
+    """Return a program with the permanent faults: jitter, dead neurons, weights."""
     if faults.tau_jitter:
         program = _jittered(program, faults.tau_jitter, generator)
-    heard = [generator.random(size) >= faults.dead_neurons for size in program.sizes]
+    alive = [generator.random(size) >= faults.dead_neurons for size in program.sizes]
     layers: list[Layer] = []
-    for layer, below, own in zip(program.layers, [None, *heard], heard, strict=False):
-        changed: dict[str, Any] = {"weights": _off(_heard(layer.weights, below), faults, generator)}
+    for layer, below, own in zip(program.layers, [None, *alive], alive, strict=False):
+        weights = _damaged_weights(layer.weights, below, faults, generator)
+        changes: dict[str, Any] = {"weights": weights}
         if isinstance(layer, NeuronLayer | GatedLayer) and layer.recurrent is not None:
-            changed["recurrent"] = _off(_heard(layer.recurrent, own), faults, generator)
-        layers.append(replace(layer, **changed))
-    weights = _off(_heard(program.head.weights.T, heard[-1]), faults, generator).T
+            changes["recurrent"] = _damaged_weights(layer.recurrent, own, faults, generator)
+        layers.append(replace(layer, **changes))
+    weights = _damaged_weights(program.head.weights.T, alive[-1], faults, generator).T
     head = Head(np.ascontiguousarray(weights), program.head.biases)
     return replace(program, layers=tuple(layers), head=head)
 
 
-def _heard(weights: Array, senders: NDArray[np.bool_] | None) -> Array:
-    """Return weights (D, N) of which none hears the senders (D,) that are dead."""
-    return weights if senders is None else weights * senders[:, np.newaxis].astype(np.float32)
-
-
-def _off(weights: Array, faults: Faults, generator: np.random.Generator) -> Array:
-    """Return weights (D, N) with noise, and rounded."""
-    drawn = generator.normal(0.0, 1.0, weights.T.shape).T.astype(np.float32)
-    found = weights * (np.float32(1.0) + np.float32(faults.weight_noise) * drawn)
+def _damaged_weights(
+    weights: Array,
+    alive: NDArray[np.bool_] | None,
+    faults: Faults,
+    generator: np.random.Generator,
+) -> Array:
+    """Return weights (D, N) without those of dead senders (D,), with noise, and rounded."""
+    if alive is not None:
+        weights = weights * alive[:, np.newaxis].astype(np.float32)
+    noise = generator.normal(0.0, 1.0, weights.T.shape).T.astype(np.float32)
+    weights = weights * (np.float32(1.0) + np.float32(faults.weight_noise) * noise)
     if faults.weights_bits is not None:
-        found = rounded(found, faults.weights_bits)
-    return np.ascontiguousarray(found)
+        weights = rounded(weights, faults.weights_bits)
+    return np.ascontiguousarray(weights)
 
 
 def rounded(weights: Array, bits: int) -> Array:
-    """Return weights on a symmetric grid, ``scale`` times whole numbers below ``2**(bits - 1)``.
-
-    Args:
-        weights: Any shape.
-        bits: Bits of a weight, the sign among them.
-    """
+    """Return weights on a symmetric grid: ``scale`` times integers below ``2**(bits - 1)``."""
     scale = np.abs(weights).max() / weights.dtype.type(2 ** (bits - 1) - 1)
     return weights if scale == 0 else np.rint(weights / scale) * scale
 
 
 def _jittered(program: Program, jitter: float, generator: np.random.Generator) -> Program:
-    """Return a program whose neurons have membrane time constants of their own."""
-    layers = list(_with_own_gains(program, jitter, generator))
-    if not layers:
+    """Return a program with a separate membrane time constant for each neuron."""
+    names = [equations(x.neuron).constants for x in program.neurons]
+    if not names or not all(_GAIN in x for x in names):
         raise AbsentPartError(
             "tau_jitter is for neurons with a membrane time constant, and there are none"
         )
-    return replace(program, layers=tuple(layers))
-
-
-def _with_own_gains(
-    program: Program, jitter: float, generator: np.random.Generator
-) -> Iterator[NeuronLayer]:
-    """Yield all layers of neurons, nothing if one has no membrane time constant."""
-    names = [equations(x.neuron).constants for x in program.neurons]
-    if not all(_GAIN in x for x in names):
-        return
+    layers: list[Layer] = []
     for layer, own in zip(program.neurons, names, strict=True):
         constants = np.array(layer.constants, np.float32).reshape(len(own), -1)
         constants = np.repeat(constants, layer.size // constants.shape[1], axis=1)
         gains = constants[own.index(_GAIN)]
         gains /= np.exp(jitter * generator.normal(size=layer.size)).astype(np.float32)
-        np.minimum(gains, np.float32(_MOST), out=gains)
-        yield replace(layer, constants=constants)
+        np.minimum(gains, np.float32(_LARGEST_GAIN), out=gains)
+        layers.append(replace(layer, constants=constants))
+    return replace(program, layers=tuple(layers))
 
 
 class FaultyPolicy(FrozenPolicy):
-    """A trained agent that only acts, with what is drawn anew in every decision.
-
-    Args:
-        program: Its numbers, with the faults that last.
-        observation_space: What it sees.
-        action_space: What it chooses from.
-        faults: What is done to it.
-        generator: What draws.
-
-    Raises:
-        AbsentPartError: It lacks the part that a fault is of.
-    """
+    """Acting agent with the faults that are drawn in every decision."""
 
     def __init__(
         self,
@@ -190,26 +142,22 @@ class FaultyPolicy(FrozenPolicy):
     def _actions(self, rows: Array, states: Array | None) -> NDArray[Any]:
         if not (self._faults.observation_noise or self._faults.spike_loss):
             return super()._actions(rows, states)
-        made = self._decided(rows, states)
+        decision = self._decide(rows, states)
         if states is not None:
-            states[:] = made.state
-        return made.actions
+            states[:] = decision.state
+        return decision.actions
 
-    def _decided(self, rows: Array, states: Array | None) -> Decision:
-        """Decide by the interpreter, with what is drawn anew."""
+    def _decide(self, rows: Array, states: Array | None) -> Decision:
+        # The interpreter, because compiled programs cannot draw faults.
         shape = (len(rows), -1, self.program.inputs)
-        given = rows.reshape(shape) if self.program.spike_input else rows
+        observed = rows.reshape(shape) if self.program.spike_input else rows
         noise = self._noise(len(rows))
         return decide(
-            self.program, given, states, noise, disturbed=self._disturbed, passed=self._passed
+            self.program, observed, states, noise, disturbed=self._disturbed, passed=self._passed
         )
 
     def entered(self, observations: NDArray[Any]) -> Array:
-        """Return what the first layer gets (B, channels) of values, with noise drawn anew.
-
-        Args:
-            observations: (B, D).
-        """
+        """Return the first layer's input (B, channels) for observations (B, D), with new noise."""
         signal, _ = enter(self.program, observations, disturbed=self._disturbed)
         entered: Array = signal[0]
         return entered
@@ -218,28 +166,22 @@ class FaultyPolicy(FrozenPolicy):
         """Return values (K, B, D) with noise, in units of deviations (D,)."""
         if not self._faults.observation_noise:
             return values
-        drawn = self._generator.standard_normal(values.shape, np.float32)
-        return values + np.float32(self._faults.observation_noise) * deviations * drawn
+        noise = self._generator.standard_normal(values.shape, np.float32)
+        return values + np.float32(self._faults.observation_noise) * deviations * noise
 
     def _passed(self, spikes: Array) -> Array:
         """Return the spikes (T, B, N) that arrive."""
         if not self._faults.spike_loss:
             return spikes
-        kept = self._generator.random(spikes.shape, np.float32) >= self._faults.spike_loss
-        return spikes * kept.astype(np.float32)
+        arrived = self._generator.random(spikes.shape, np.float32) >= self._faults.spike_loss
+        return spikes * arrived.astype(np.float32)
 
     def record(self, obs: NDArray[Any], state: Any = None) -> Recording:
-        """Return what decisions on observations cost; activity is not recorded.
-
-        Args:
-            obs: One observation or a batch of B, as the environment gives them.
-            state: State (B, F) carried from the decision before, or what ``predict`` returned; None
-                starts from rest.
-        """
+        """Return the costs of decisions on a batch of observations, without activity."""
         rows = rows_of(np.asarray(obs), self.observation_space)
-        assert rows is not None  # of an environment that it acted in
+        assert rows is not None  # observations of its own environment
         carried = state[0] if isinstance(state, tuple) else state
         before = None if carried is None else np.asarray(carried, np.float32)
-        made = self._decided(rows, before)
-        costs = costs_of(self.program, made.entered, made.layers, made.decoded, before)
-        return Recording((), torch.from_numpy(made.outputs), 0.0, costs)
+        decision = self._decide(rows, before)
+        costs = costs_of(self.program, decision.entered, decision.layers, decision.decoded, before)
+        return Recording((), torch.from_numpy(decision.outputs), 0.0, costs)

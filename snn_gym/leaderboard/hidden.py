@@ -1,8 +1,8 @@
-"""Episodes that nobody could train on: their seeds are drawn with a secret of the maintainer's.
+"""Hidden evaluation seeds, which nobody could train on.
 
 Seed k of a submission follows from HMAC-SHA256 (RFC 2104, https://www.rfc-editor.org/rfc/rfc2104)
-of its digest and k, under the maintainer's salt. Who does not know the salt cannot know the seeds,
-and another byte in the submission gives others.
+of its digest and k, under the maintainer's secret salt. Another byte in the submission gives other
+seeds.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from snn_gym.leaderboard.statistics import higher_mean_p
 from snn_gym.leaderboard.worker import Request, Rerun
 
 FEWEST_SALT_BYTES = 32
-"""Fewest bytes of a salt: as many as the hash has, as RFC 2104 asks of a key."""
+"""As many as the hash has, as RFC 2104 asks of a key."""
 
 FIRST_HIDDEN_SEED = 1 << 30
 """Least hidden seed; all lie within 2**29 from it."""
 
 CHANCE = 1e-3
-"""A public score is flagged if one so much higher has a smaller probability: of 200 honest rows,
-0.2 are."""
+"""p-value below which a public score is flagged: of 200 honest rows, 0.2 are."""
 
 _SEED_BITS = 29
 _MAX_SALT_BYTES = 4096
@@ -35,15 +34,7 @@ _MAKE_ONE = f"make one with `head -c {FEWEST_SALT_BYTES} /dev/urandom > FILE`, a
 
 
 def read_salt(path: str | os.PathLike[str], leaderboard: str | os.PathLike[str]) -> bytes:
-    """Read a maintainer's salt.
-
-    Args:
-        path: Regular file, 32 to 4096 bytes, all of which count.
-        leaderboard: Folder of the leaderboard, which is public, as is the repository it lies in.
-
-    Raises:
-        ValueError: It is missing, a link, too short, or where it would be published.
-    """
+    """Read a maintainer's salt, 32 to 4096 bytes, from a file outside the public repository."""
     board = Path(leaderboard).resolve()
     public = next((x for x in (board, *board.parents) if (x / ".git").exists()), board)
     if Path(path).resolve().is_relative_to(public):
@@ -57,36 +48,17 @@ def read_salt(path: str | os.PathLike[str], leaderboard: str | os.PathLike[str])
 
 
 def submission_digest(text: bytes, weights: bytes) -> str:
-    """Return the SHA-256 of a submission, or of a stored row, 64 hexadecimal digits.
-
-    Args:
-        text: Content of manifest.json, or of the row's file.
-        weights: Content of the weights file beside it.
-    """
+    """Return the SHA-256 of a submission, or of a stored row, 64 hexadecimal digits."""
     parts = (hashlib.sha256(data).digest() for data in (text, weights))
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 def hidden_seeds(salt: bytes, digest: str, number: int) -> tuple[int, ...]:
-    """Draw the hidden seeds of a submission.
-
-    They are apart from training seeds and those counted up from them, from the public seeds, and
-    from the disjoint streams of a run's environments, which begin at 2**31. The zoo draws from all
-    below 2**31 where a consecutively seeded run goes on after a checkpoint, and for episodes of
-    learners without gradients and of networks as environments: each such seed is one of 100 hidden
-    ones with a probability of 5e-8.
-
-    Args:
-        salt: The maintainer's secret, at least 32 bytes.
-        digest: Digest of the submission.
-        number: How many.
-
-    Returns:
-        Different seeds in [2**30, 2**30 + 2**29).
-
-    Raises:
-        ValueError: The salt is too short.
-    """
+    """Draw different hidden seeds in [2**30, 2**30 + 2**29) for a submission's digest."""
+    # The range is apart from training seeds, public seeds and the disjoint streams of a run's
+    # environments (from 2**31). The zoo draws seeds below 2**31 after a checkpoint of a
+    # consecutively seeded run and for learners without gradients: one of those is one of 100
+    # hidden seeds with a probability of 5e-8.
     _check_length(salt)
     seeds: dict[int, None] = {}  # in the order drawn
     counter = 0
@@ -101,43 +73,29 @@ def hidden_seeds(salt: bytes, digest: str, number: int) -> tuple[int, ...]:
 def play_hidden(
     claim: Manifest, digest: str, salt: bytes, play: Callable[[Request], Rerun]
 ) -> HiddenScore:
-    """Play as many hidden episodes as a submission or row has public ones.
-
-    Args:
-        claim: Manifest of the submission, or a row.
-        digest: Its `submission_digest`.
-        salt: The maintainer's secret.
-        play: Plays the episodes of a request.
-
-    Returns:
-        The score, without the seeds.
-    """
+    """Play as many hidden episodes as a submission or row has public ones."""
     seeds = hidden_seeds(salt, digest, len(claim.score.returns))
     result = play(Request(agent=claim.agent, environment=claim.environment, seeds=seeds))
     return HiddenScore(score=result.score, digest=digest, date=utc_now())
 
 
 def chance(row: Row) -> float | None:
-    """Return how probable a public score so much above the hidden one is by chance.
-
-    None without a hidden score.
-    """
-    if row.hidden is None:
-        return None
-    return higher_mean_p(row.score.returns, row.hidden.score.returns)
+    """Return the p-value of a public score above the hidden score; None without a hidden score."""
+    hidden = row.hidden
+    return None if hidden is None else higher_mean_p(row.score.returns, hidden.score.returns)
 
 
 def is_flagged(row: Row) -> bool:
-    """Return whether a row's public score is higher than its hidden one by more than chance."""
+    """Return whether a row's public score is significantly higher than its hidden score."""
     probability = chance(row)
     return probability is not None and probability < CHANCE
 
 
 def describe(row: Row) -> str:
-    """Say in words what the hidden seeds showed of a row that has played them."""
+    """Describe the scores of a row that has played hidden seeds."""
     assert row.hidden is not None
     scores = f"mean {row.score.mean:.6g} on public seeds, {row.hidden.score.mean:.6g} on hidden"
-    flag = ": higher by more than chance" if is_flagged(row) else ""
+    flag = ": significantly higher on public seeds" if is_flagged(row) else ""
     return f"{scores} (p = {chance(row):.2g}){flag}"
 
 

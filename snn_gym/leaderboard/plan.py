@@ -1,4 +1,4 @@
-"""Plans: which agents are trained on which environments, with which seeds."""
+"""Training plans: agents, environments and seeds whose rows are wanted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from snn_gym.zoo.environments import TrainingSeed
 from snn_gym.zoo.spec import load_agent_spec
 
 MOST_RUNS = 100_000
-"""Most runs that a plan may name; more than a machine trains in its life are a mistake."""
+"""Limit of a plan; more runs than a machine can train are a mistake."""
 _MAX_PLAN_BYTES = 1 << 20
 
 
@@ -37,15 +37,12 @@ class Job(Config):
     """A training run whose row is wanted."""
 
     agent: str
-    """Agent of the zoo."""
     environment: RecordedId
-    """Gymnasium id."""
     seed: TrainingSeed
-    """Seed of everything random."""
     steps: Count
-    """Environment steps to train."""
+    """Environment steps."""
     teacher: str | None = None
-    """Agent from whose row it is made lean; None for one that is trained from the start."""
+    """Agent from whose row it is made lean; None for training from the start."""
 
     @property
     def name(self) -> str:
@@ -54,16 +51,12 @@ class Job(Config):
 
     @property
     def training(self) -> str:
-        """How it is trained, in words."""
+        """Steps and teacher in words."""
         origin = "" if self.teacher is None else f" from {self.teacher}"
         return f"{self.steps:,} steps{origin}"
 
     def folder(self, runs: Path) -> Path:
-        """Return the folder of the run.
-
-        Args:
-            runs: Folder of all runs.
-        """
+        """Return the run's folder."""
         return runs / self.agent / self.environment.replace("/", "__") / str(self.seed)
 
 
@@ -72,30 +65,23 @@ class Group(Config):
     """Runs of every agent on every environment with every seed."""
 
     agents: _Names
-    """Agents of the zoo."""
     environments: _Names
-    """Gymnasium ids."""
     seeds: Seeds
     """Such as ``0-9``, both ends included."""
     steps: Count | None = None
-    """Environment steps of a run; None for the environment's budget, a fifth with a teacher."""
+    """Environment steps of a run; None for the budget, or a fifth of it with a teacher."""
     teacher: str | None = None
-    """Agent from whose rows, of the same environment and seed, the agents are made lean; None for
-    training from the start."""
+    """Agent from whose rows of the same seed the agents are made lean; None for none."""
 
     @property
     def runs(self) -> int:
-        """How many there are."""
+        """Number of runs."""
         seeds = parse_seeds(self.seeds) or range(0)
-        # len() of a range takes no more than 63 bits.
+        # len() of a range is limited to 63 bits.
         return len(self.agents) * len(self.environments) * (seeds.stop - seeds.start)
 
     def jobs(self) -> Iterator[Job]:
-        """Yield the runs: all agents with the first seed before any with the second.
-
-        Raises:
-            ValueError: An agent or an environment is unknown, or they do not belong together.
-        """
+        """Yield the runs: all agents with the first seed before any with the second."""
         for seed in parse_seeds(self.seeds) or ():
             for environment in self.environments:
                 for agent in self.agents:
@@ -103,16 +89,7 @@ class Group(Config):
                     yield Job(agent, environment, seed, steps, self.teacher)
 
     def steps_of(self, agent: str, environment: str) -> int:
-        """Return the environment steps of the runs of an agent on an environment.
-
-        Args:
-            agent: One of the agents.
-            environment: One of the environments.
-
-        Raises:
-            ValueError: One of them is unknown, they do not belong together, or the steps are more
-                than the budget.
-        """
+        """Return the environment steps of the runs of an agent on an environment."""
         spec = load_agent_spec(agent)
         budget = spec.budget(load_environment_spec(environment))
         if environment not in spec.environments:
@@ -136,7 +113,7 @@ class Plan(Config):
     """Groups of runs, in the order in which they are trained."""
 
     groups: Annotated[tuple[Group, ...], Length(1, 1000)]
-    """The groups; a run that two of them name is trained once."""
+    """A run in two groups is trained once."""
 
     def _check(self) -> None:
         runs = sum(group.runs for group in self.groups)
@@ -144,31 +121,19 @@ class Plan(Config):
             raise ValueError(f"groups name {runs:,} runs; expected at most {MOST_RUNS:,}")
 
     def jobs(self) -> tuple[Job, ...]:
-        """Return all runs, each once.
-
-        Raises:
-            ValueError: As in ``Group.jobs``, or two groups name a run with other steps.
-        """
-        found: dict[str, Job] = {}
-        for group in self.groups:
-            for job in group.jobs():
-                if found.setdefault(job.name, job) != job:
-                    raise ValueError(
-                        f"{job.name} stands in two groups with {job.training} and "
-                        f"{found[job.name].training}; expected one row for each"
-                    )
-        return tuple(found.values())
+        """Return all runs, each once."""
+        jobs: dict[str, Job] = {}
+        for job in (job for group in self.groups for job in group.jobs()):
+            if jobs.setdefault(job.name, job) != job:
+                raise ValueError(
+                    f"{job.name} stands in two groups with {job.training} and "
+                    f"{jobs[job.name].training}; expected one row for each"
+                )
+        return tuple(jobs.values())
 
 
 def read_plan(path: Path) -> Plan:
-    """Read a plan.
-
-    Args:
-        path: TOML file with ``[[groups]]``.
-
-    Raises:
-        ValueError: It does not fit the schema, or what it names does not exist.
-    """
+    """Read and check a plan."""
     plan = from_mapping(Plan, read_table(path), str(path))
     try:
         plan.jobs()
@@ -178,14 +143,7 @@ def read_plan(path: Path) -> Plan:
 
 
 def read_table(path: Path) -> dict[str, Any]:
-    """Return the content of a TOML file that a command was given.
-
-    Args:
-        path: The file, or a link to it.
-
-    Raises:
-        ValueError: It is missing, no regular file of a sensible size, or not valid TOML.
-    """
-    # A link is followed: who names one means what it leads to. A pipe would be waited for.
+    """Return the content of a TOML file."""
+    # Links are followed, because the user named the file. A pipe is refused, because reading waits.
     data = read_regular_file(os.path.realpath(path), max_bytes=_MAX_PLAN_BYTES)
     return parse_toml(data, str(path))

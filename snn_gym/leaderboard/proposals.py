@@ -1,7 +1,7 @@
-"""Try proposed submissions on a copy of a leaderboard: `python -m snn_gym.leaderboard.proposals`.
+"""Trial verification on a copy of a leaderboard: `python -m snn_gym.leaderboard.proposals`.
 
-It says what `snn-gym verify` would make of each, without a secret and without a row that stays, so
-that anybody can run it, and so can a workflow on a pull request from a stranger.
+It reports the outcome of `snn-gym verify` for each submission, without a secret and without a
+permanent row, so that a workflow can run it on a pull request from a stranger.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from snn_gym.leaderboard.results import Row, read_row
 from snn_gym.leaderboard.verification import verify
 
 RETRAINING_CPU_SECONDS = 30 * 60
-"""Processor time within which a submission is trained again."""
+"""Processor time limit for training a submission again."""
 
 
 def try_proposals(
@@ -41,22 +41,10 @@ def try_proposals(
     *,
     cpu_seconds: int = RETRAINING_CPU_SECONDS,
 ) -> Iterator[str]:
-    """Verify every submission of a folder beside a copy of a leaderboard.
-
-    Args:
-        submissions: Folder whose entries are submissions.
-        leaderboard: Folder of the leaderboard, which is only read.
-        scratch: Folder to make: the copy, with the new rows, those too that training again refuses.
-        settings: Seeds and limits of the re-runs; those of the official table if None.
-        cpu_seconds: Processor time within which each is trained again, too; one that takes longer
-            keeps its row.
-
-    Yields:
-        What came of each, as text: a row, its line of the table, and what is not known of it.
+    """Verify every submission of a folder on a copy of a leaderboard, and yield reports.
 
     Raises:
-        SubmissionError: ``proposals``, after all were tried: some were refused.
-        OSError: The leaderboard cannot be read, or the copy is there already.
+        SubmissionError: ``proposals``: a submission was refused.
     """
     settings = settings or VerificationSettings()
     scratch = Path(shutil.copytree(leaderboard, scratch))
@@ -82,9 +70,9 @@ def try_proposals(
 def _train_again(
     scratch: Path, path: Path, settings: VerificationSettings, cpu_seconds: int
 ) -> str:
-    """Train a new row again, if it does not take too long, and say what came of it."""
+    """Train a new row again within the time limit, and return the outcome in words."""
     with tempfile.TemporaryDirectory(prefix="snn-gym-proposal-") as temporary:
-        # In a process of its own, which the kernel can end wherever it is.
+        # In another process, which the kernel can end at any point.
         process = multiprocessing.get_context("spawn").Process(
             target=_retrain, args=(scratch, path, settings, cpu_seconds, temporary)
         )
@@ -103,37 +91,34 @@ def _retrain(
     scratch: Path, path: Path, settings: VerificationSettings, cpu_seconds: int, temporary: str
 ) -> None:
     # A soft limit ends this process with SIGXCPU; the checkpoints go with the folder.
-    for what, limit in (
+    for resource_id, limit in (
         (resource.RLIMIT_CPU, cpu_seconds),
         (resource.RLIMIT_AS, settings.memory_bytes),
     ):
-        _, hard = resource.getrlimit(what)
+        _, hard = resource.getrlimit(resource_id)
         allowed = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(what, (allowed, hard))
+        resource.setrlimit(resource_id, (allowed, hard))
     tempfile.tempdir = temporary
-    problem = retrain_row(
-        scratch, read_row(scratch, path, path.read_bytes()), settings.seeds
-    ).problem
-    if problem is not None:
-        sys.exit(problem)
+    row = read_row(scratch, path, path.read_bytes())
+    sys.exit(retrain_row(scratch, row, settings.seeds).problem)
 
 
 def _shown(row: Row) -> str:
-    """Return a row without the numbers of each episode."""
+    """Return a row as JSON without the values of each episode."""
     fields = to_mapping(row)
     del fields["lengths"], fields["score"]["returns"]
     return json.dumps(fields, indent=2)
 
 
 def main() -> int:
-    """Try the submissions that the command line names, and print what came of them."""
+    """Print reports on the submissions of the command line."""
     parser = argparse.ArgumentParser(description="Verify submissions beside a leaderboard.")
     parser.add_argument("submissions", help="folder whose entries are submissions")
     parser.add_argument("leaderboard", help="folder of the leaderboard")
     parser.add_argument("scratch", help="folder to make: a copy with the new rows")
-    found = parser.parse_args()
+    arguments = vars(parser.parse_args())
     try:
-        for text in try_proposals(found.submissions, found.leaderboard, found.scratch):
+        for text in try_proposals(**arguments):
             typer.echo(without_controls(text))
     except (ValueError, OSError) as error:
         typer.echo(without_controls(str(error)), err=True)

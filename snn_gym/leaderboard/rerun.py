@@ -1,4 +1,4 @@
-"""Start the worker that builds a policy or re-runs a submission, and read its answer."""
+"""Re-runs of submissions in a limited worker process, in a sandbox where possible."""
 
 from __future__ import annotations
 
@@ -21,36 +21,33 @@ from snn_gym.leaderboard.manifest import MAX_WEIGHTS_BYTES, SubmissionError, par
 from snn_gym.leaderboard.worker import Built, Limits, Request, Rerun
 
 # ---- sandbox -------------------------------------------------------------------------------------
-# What keeps a re-run from the network and the disk, as far as the system allows it.
-#
-# A sandbox is a program that starts the re-run in namespaces of its own
-# (https://man7.org/linux/man-pages/man7/namespaces.7.html). Whether one may be made depends on
-# kernel, container and distribution, so each is tried before it is used.
+# A sandbox starts the re-run in new namespaces, without network or writable disk
+# (https://man7.org/linux/man-pages/man7/namespaces.7.html). Kernel, container and distribution
+# decide which sandbox is possible, so each is tried before use.
 _TRIAL_SECONDS = 10.0
 _PRIVATE_FOLDER = "/dev/shm"
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A way to start a program apart from the rest of the system."""
+    """Command that isolates a program from the rest of the system."""
 
     description: str
-    """Active restrictions, in words."""
+    """Active restrictions in words."""
     command: tuple[str, ...] = ()
-    """Words before those of the program."""
+    """Prefix of the program's command."""
     waits: bool = False
-    """Whether it stays the program's parent, ends it when its own parent ends, and answers a signal
-    that killed it with 128 and more."""
+    """Whether it stays the parent, ends the program with itself, and reports signals as 128 + n."""
 
 
-NONE = Sandbox("with network, as no namespace can be made here")
+NO_SANDBOX = Sandbox("with network, as no namespace can be made here")
 SANDBOXES = (
     Sandbox(
         "without network, with a read-only disk and processes of its own (bubblewrap)",
         (
             *("bwrap", "--unshare-net", "--unshare-pid", "--unshare-ipc", "--die-with-parent"),
             *("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"),
-            # The one place to write, which ends with it; Numba compiles afresh there (30 s).
+            # The only writable place, which ends with it; Numba compiles again there (30 s).
             *("--setenv", "TMPDIR", _PRIVATE_FOLDER, "--setenv", "NUMBA_CACHE_DIR"),
             *(_PRIVATE_FOLDER, "--"),
         ),
@@ -61,22 +58,17 @@ SANDBOXES = (
         ("unshare", "--user", "--map-current-user", "--net", "--"),
     ),
 )
-"""Sandboxes, from the one that takes most away: https://github.com/containers/bubblewrap, and
-unshare(1) of util-linux."""
+"""Sandboxes, the strictest first: https://github.com/containers/bubblewrap, and unshare(1)."""
 
 
 @functools.cache
 def find_sandbox() -> Sandbox:
-    """Return the first sandbox that can be made here; `NONE` if none can."""
-    return next(filter(is_allowed, SANDBOXES), NONE)
+    """Return the strictest possible sandbox; `NO_SANDBOX` if none is possible."""
+    return next(filter(is_allowed, SANDBOXES), NO_SANDBOX)
 
 
 def is_allowed(sandbox: Sandbox) -> bool:
-    """Try whether a sandbox can be made here.
-
-    Args:
-        sandbox: The sandbox.
-    """
+    """Return whether a trial run in a sandbox succeeds."""
     if not sandbox.command or shutil.which(sandbox.command[0]) is None:
         return False
     try:
@@ -94,35 +86,34 @@ def is_allowed(sandbox: Sandbox) -> bool:
 
 # ---- worker --------------------------------------------------------------------------------------
 MAX_PARAMETERS = MAX_WEIGHTS_BYTES // 4
-"""Most numbers in the tensors of a submitted agent's policy: a full file of float32 weights."""
+"""Largest number of parameters of a submitted policy: a full file of float32 weights."""
 
 _WORKER = "snn_gym.leaderboard.worker"
 _MAX_ANSWER_BYTES = 1 << 20
 _MAX_LOG_BYTES = 8192
-# The worker's environment: nothing of the caller's but where programs and caches are.
-_KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "NUMBA_CACHE_DIR")
+# Of the caller's environment the worker gets only the places of programs and caches.
+_INHERITED_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "NUMBA_CACHE_DIR")
 
 
 @dataclass(frozen=True)
 class VerificationSettings:
-    """How a submission is re-run."""
+    """Seeds and limits of a re-run."""
 
     seeds: tuple[int, ...] = evaluation_seeds(OFFICIAL_EPISODES)
-    """Seed of each episode; the table's rows use the public seeds."""
+    """Seed of each episode; the official table uses the public seeds."""
     wall_seconds: float = 3600.0
-    """Time after which the re-run is killed."""
+    """Time limit of the re-run."""
     cpu_seconds: int = 3600
-    """Processor time after which the kernel kills it."""
+    """Limit on processor time."""
     memory_bytes: int = 8 << 30
-    """Address space of the re-run. PyTorch for the CPU maps about 1 GiB before it does anything,
-    its builds for GPUs several times as much."""
+    """Limit on address space. PyTorch maps about 1 GiB, its GPU builds several times as much."""
     file_bytes: int = 32 << 20
-    """Size of any file that the re-run writes."""
+    """Limit on each written file."""
     lock_seconds: float = LOCK_SECONDS
-    """How long the row waits for another process that holds the leaderboard."""
+    """Longest wait for another writer of the leaderboard."""
 
     def describe(self) -> str:
-        """Say what keeps the re-run apart here."""
+        """Return sandbox and limits in words."""
         return (
             f"{find_sandbox().description}, in a session of its own, {self.memory_bytes >> 20:,} "
             f"MiB of memory, {self.cpu_seconds:,} s of processor time, {self.wall_seconds:,.0f} s "
@@ -131,17 +122,8 @@ class VerificationSettings:
 
 
 def rerun_in_worker(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
-    """Re-run a submission in a limited process of its own, in a sandbox if one is allowed.
-
-    Args:
-        request: What to re-run.
-        weights: Bytes of the weights that were checked; the worker gets no path.
-        settings: Limits.
-
-    Raises:
-        SubmissionError: ``time-limit`` or ``rerun-failed``.
-    """
-    status, data, said = _ask(request, weights, settings)
+    """Re-run a submission in a limited process, in a sandbox if one is possible."""
+    status, data, message = _ask(request, weights, settings)
     if status is None or status == -signal.SIGXCPU:
         raise SubmissionError(
             "time-limit",
@@ -151,25 +133,16 @@ def rerun_in_worker(request: Request, weights: bytes, settings: VerificationSett
     if status != 0:
         raise SubmissionError(
             "rerun-failed",
-            f"the re-run ended with status {status}: {said}; expected it to play "
+            f"the re-run ended with status {status}: {message}; expected it to play "
             f"{len(settings.seeds)} episodes",
         )
     return parse_strict(Rerun, data, where="the re-run's answer", code="rerun")
 
 
 def check_architecture(agent: str, env_id: str) -> None:
-    """Refuse an agent whose policy is too large, before this process builds it.
+    """Refuse an agent whose policy is too large; a limited process builds it first.
 
-    An agent of a pull request has a file that nobody has read yet, so the limited process builds
-    its policy first.
-
-    Args:
-        agent: Agent of the zoo.
-        env_id: One of its environments.
-
-    Raises:
-        SubmissionError: ``architecture``: the policy has more than ``MAX_PARAMETERS``, or can't be
-            built within the limits of ``VerificationSettings``.
+    The agent's file may come from a pull request that nobody has read.
     """
     parameters = _count_parameters(agent, env_id)
     if parameters > MAX_PARAMETERS:
@@ -184,9 +157,9 @@ def check_architecture(agent: str, env_id: str) -> None:
 def _count_parameters(agent: str, env_id: str) -> int:
     settings = VerificationSettings()
     request = Request(agent=agent, environment=env_id, seeds=())
-    status, data, said = _ask(request, b"", settings)
+    status, data, message = _ask(request, b"", settings)
     if status != 0:
-        ended = "its time was up" if status is None else f"status {status}: {said}"
+        ended = "its time was up" if status is None else f"status {status}: {message}"
         raise SubmissionError(
             "architecture",
             f"{agent} on {env_id} can't be built within {settings.memory_bytes >> 20:,} MiB and "
@@ -199,7 +172,7 @@ def _count_parameters(agent: str, env_id: str) -> int:
 def _ask(
     request: Request, weights: bytes, settings: VerificationSettings
 ) -> tuple[int | None, bytes, str]:
-    """Return the worker's exit status, None if its time ran out, its answer and last words."""
+    """Return the worker's exit status (None after the time limit), answer and last log line."""
     limits = Limits(
         memory_bytes=settings.memory_bytes,
         cpu_seconds=settings.cpu_seconds,
@@ -212,16 +185,13 @@ def _ask(
     ):
         question.write(json.dumps(to_mapping(request)).encode() + b"\n" + weights)
         question.seek(0)
-        command = _command(find_sandbox(), limits)
+        sandbox = find_sandbox()
+        worker = [sys.executable, "-P", "-m", _WORKER, json.dumps(to_mapping(limits))]
+        parent = [] if sandbox.waits else [str(os.getpid())]
+        command = [*sandbox.command, *worker, *parent]
         status = _run(command, settings.wall_seconds, question, answer, log)
         answer.seek(0)
         return status, answer.read(_MAX_ANSWER_BYTES), _last_line(log)
-
-
-def _command(sandbox: Sandbox, limits: Limits) -> list[str]:
-    worker = [sys.executable, "-P", "-m", _WORKER, json.dumps(to_mapping(limits))]
-    parent = [] if sandbox.waits else [str(os.getpid())]
-    return [*sandbox.command, *worker, *parent]
 
 
 def _run(
@@ -231,8 +201,8 @@ def _run(
     answer: IO[bytes],
     log: IO[bytes],
 ) -> int | None:
-    """Return the exit status of the worker, None if its time ran out."""
-    # Files and not pipes: their size is limited, and no writer waits for a reader.
+    """Return the exit status of the worker, None after the time limit."""
+    # Files instead of pipes: their size is limited, and no writer waits for a reader.
     process = subprocess.Popen(
         command,
         stdin=question,
@@ -247,18 +217,18 @@ def _run(
     except subprocess.TimeoutExpired:
         return None
     finally:
-        if process.poll() is None:  # only then is the group surely still the worker's
+        if process.poll() is None:  # only then the group surely still belongs to the worker
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    return 128 - status if status > 128 else status  # a sandbox's word for a signal
+    return 128 - status if status > 128 else status  # a sandbox reports signal n as 128 + n
 
 
 def worker_environment() -> dict[str, str]:
-    """Return what a process that reads what others wrote gets for its environment."""
-    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    """Return the environment variables of a process that reads untrusted files."""
+    inherited = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
     return {
-        **kept,
-        # -P keeps the current folder off the path; the package itself has to be found.
+        **inherited,
+        # -P removes the current folder from the path; the package itself must stay on it.
         "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",

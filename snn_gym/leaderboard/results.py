@@ -1,4 +1,4 @@
-"""Rows of the results table: a file for each agent, environment and seed, and their parents."""
+"""Rows of the results table: one file for each agent, environment and seed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from snn_gym._base.folders import LOCK_SECONDS, locked, remove_partial_files
 from snn_gym._base.storage import StorageError, staged
 from snn_gym.leaderboard.chain import (
     DIGESTS_NAME,
-    RESULTS_FOLDER,
     Link,
     add_link,
     drop_interrupted,
@@ -30,6 +29,7 @@ from snn_gym.leaderboard.chain import (
 from snn_gym.leaderboard.manifest import (
     MAX_EPISODES,
     MAX_ROW_BYTES,
+    RESULTS_FOLDER,
     Date,
     HiddenScore,
     LearningCurve,
@@ -61,208 +61,128 @@ Lengths = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class CostFields(Config):
-    """The costs of `snn_gym.program.costs.Costs`, as files have them: means over decisions.
+    """Fields of `snn_gym.program.costs.Costs` in files: means over decisions, by layer."""
 
-    Rows of evaluator version 1 lack updates, bytes and synapses; those of versions 1 to 4 lack
-    ``uncounted``.
-    """
-
+    # Fields with defaults are absent in rows of earlier evaluator versions.
     spikes_per_decision: _LayerCounts
-    """Spikes, by layer."""
     synops_per_decision: _LayerCounts
-    """Synaptic operations, by layer."""
     macs_per_decision: _LayerCounts
-    """Multiply-accumulates, by layer."""
     neuron_updates_per_decision: _LayerCounts = field(default_factory=dict)
-    """Updates of neurons, by layer."""
     parameter_bytes_per_decision: _LayerCounts = field(default_factory=dict)
-    """Parameters read (bytes), by layer."""
     synapses: _LayerCounts = field(default_factory=dict)
-    """Synapses that spikes can pass, by layer."""
     uncounted: Annotated[tuple[Annotated[str, Length(1, 200)], ...], Length(0, 16)] = ()
-    """Modules of the acting path whose arithmetic is not counted."""
 
     @property
     def costs(self) -> Costs:
-        """The costs alone."""
+        """The same fields as `Costs`."""
         return Costs(**{name: getattr(self, name) for name in COST_NAMES})
 
 
 COST_NAMES = tuple(cost.name for cost in fields(CostFields))
-"""Names of the costs, as files have them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row(CostFields, Manifest):
-    """A verified result, as its file stores it.
-
-    Of the manifest's fields, score, packages and weights' hash are not the submission's but those
-    of the re-run.
-    """
+    """A verified result in a file; score, packages and weights' digest are those of the re-run."""
 
     budget_class: BudgetClass
-    """Class whose budget binds the agent, or ``imported`` for one that was trained elsewhere."""
+    """Class of the budget, or ``imported``."""
     lengths: Lengths
-    """Environment steps of each episode of the re-run."""
+    """Environment steps of each episode."""
     parameters: Annotated[int, Range(at_least=1, at_most=10**12)]
-    """Trained numbers that acting needs, observation statistics left out."""
+    """Trained numbers that acting needs, without observation statistics."""
     content_sha256: Sha256
-    """Hash of names, shapes and values of the tensors; see `hash_tensors`."""
+    """Digest of the trained tensors by `hash_tensors`."""
     verified: Date
-    """When the re-run was made, UTC."""
     trained_again: TrainedAgain | None = None
-    """The last training by its recipe that gave the same; None for none."""
+    """Last training by the recipe that reproduced the row."""
     hidden: HiddenScore | None = None
-    """Score on seeds that nobody could train on; None if they were not played."""
     robustness: Robustness | None = None
-    """Returns of its weights with faults; None if they were not played with any."""
 
     @property
     def learning_curve(self) -> LearningCurve | None:
-        """The curve of training it again, else the one claimed; None without either."""
+        """Learning curve of training again, else the claimed curve."""
         return (self.trained_again and self.trained_again.curve) or self.curve
 
 
 def row_path(leaderboard: Path, agent: str, environment: str, seed: int) -> Path:
-    """Return where a row is stored; its weights lie beside it as SEED.safetensors.
-
-    Args:
-        leaderboard: Folder of the leaderboard.
-        agent: Checked name of the agent.
-        environment: Checked gymnasium id; its slash becomes two underscores.
-        seed: Training seed.
-    """
+    """Return the path of a row's file; its weights lie beside it as SEED.safetensors."""
     folder = leaderboard / RESULTS_FOLDER / agent / environment.replace("/", "__")
     return folder / f"{seed}.json"
 
 
 def list_rows(leaderboard: Path) -> tuple[Row, ...]:
-    """Read every row of a leaderboard that has a line in its chain and is there, sorted by path.
-
-    Args:
-        leaderboard: Folder of the leaderboard; an absent one has no rows.
-
-    Raises:
-        SubmissionError: A row does not fit the schema, or lies at another row's place; or as in
-            ``read_chain``.
-        StorageError: A row is no regular file of a sensible size.
-    """
+    """Read every existing row with a line in the chain, sorted by path."""
     rows: list[Row] = []
     for place in sorted({link.place for link in read_chain(leaderboard)}):
         try:
             data = read_below(leaderboard, place, MAX_ROW_BYTES)
         except StorageError as error:
             if error.reason == "missing":
-                continue  # said by `sound_rows` and the audit
+                continue  # `sound_rows` and the audit report it
             raise
         rows.append(read_row(leaderboard, leaderboard / place, data))
     return tuple(rows)
 
 
 def sound_rows(leaderboard: Path) -> tuple[tuple[Row, ...], tuple[str, ...]]:
-    """Read the rows that are as they were verified, and name the others.
-
-    Args:
-        leaderboard: Folder of the leaderboard; an absent one has no rows.
-
-    Returns:
-        Rows whose files have the digests of the chain, and a line for each that is set aside.
-
-    Raises:
-        SubmissionError: ``digests``: the chain itself is broken.
-        StorageError: The chain is no regular file of a sensible size.
-    """
+    """Return the rows with the digests of the chain, and a problem for each other file."""
     links = {link.place: link for link in read_chain(leaderboard)}
     rows: list[Row] = []
-    problems = list(strangers(leaderboard, links))
+    problems = list(unlisted_files(leaderboard, links))
     for place, link in sorted(links.items()):
         try:
             data, _ = read_linked(leaderboard, link)
             rows.append(read_row(leaderboard, leaderboard / place, data))
         except (SubmissionError, StorageError) as error:
-            problems.append(named(link, error))
+            problems.append(describe_problem(link, error))
     return tuple(rows), tuple(problems)
 
 
 def shown_rows(leaderboard: str | Path) -> tuple[Row, ...]:
-    """Read the rows that a table shows, and warn of those that are set aside.
-
-    Args:
-        leaderboard: Folder of the leaderboard; an absent one has no rows.
-
-    Raises:
-        SubmissionError: ``digests``: the chain itself is broken.
-        StorageError: The chain is no regular file of a sensible size.
-    """
+    """Return the sound rows, and warn of each other row."""
     sound, problems = sound_rows(Path(leaderboard))
     for problem in problems:
         warnings.warn(f"set aside: {problem}", stacklevel=2)
     return sound
 
 
-def strangers(leaderboard: Path, links: Mapping[str, Link]) -> Iterator[str]:
-    """Name the files beside the rows that no line of the chain accounts for.
-
-    Args:
-        leaderboard: Folder of the leaderboard.
-        links: Last line of each row, by its place.
-    """
+def unlisted_files(leaderboard: Path, links: Mapping[str, Link]) -> Iterator[str]:
+    """Yield a problem for each file below results/ without a line in the chain."""
     expected = {Path(place).with_suffix(x) for place in links for x in (".json", ".safetensors")}
     for path in sorted((leaderboard / RESULTS_FOLDER).rglob("*")):
         relative = path.relative_to(leaderboard)
         if relative not in expected and (path.is_symlink() or not path.is_dir()):
-            yield _stranger(shorten(relative.as_posix()))
+            yield _not_listed(shorten(relative.as_posix()))
 
 
 def verified_weights(leaderboard: Path, row: Row) -> bytes:
-    """Return the weights of a row if both its files are as they were verified.
-
-    What is found of a row later is written with a line of the chain, which must not make a row that
-    was edited look like a verified one.
-
-    Args:
-        leaderboard: Folder of the leaderboard.
-        row: One of its rows.
-
-    Raises:
-        SubmissionError: ``digests``: the row or its weights have another digest, or no line.
-        StorageError: One of them is no regular file of a sensible size.
-    """
-    path = row_path(leaderboard, row.agent, row.environment, row.seed)
+    """Return the weights of a row if both its files have the digests of the chain."""
+    # Writers of later findings call this: a new line must not vouch for an edited row.
     links = {link.place: link for link in read_chain(leaderboard)}
-    place = path.relative_to(leaderboard).as_posix()
-    if place not in links:
-        raise SubmissionError("digests", _stranger(place))
-    return read_linked(leaderboard, links[place])[1]
+    if row.place not in links:
+        raise SubmissionError("digests", _not_listed(row.place))
+    return read_linked(leaderboard, links[row.place])[1]
 
 
-def _stranger(place: str) -> str:
+def _not_listed(place: str) -> str:
     return (
         f"{place} is not in {DIGESTS_NAME}; expected only what `snn-gym verify` wrote; remove it "
         "and verify its submission"
     )
 
 
-def named(link: Link, error: ValueError) -> str:
-    """Return what is wrong with a row in one line that names its file."""
+def describe_problem(link: Link, error: ValueError) -> str:
+    """Return an error as one line that names the row's file."""
     text = " ".join(str(error).split())
     return text if link.place.removesuffix(".json") in text else f"{link.place}: {text}"
 
 
 def read_row(leaderboard: Path, path: Path, data: bytes) -> Row:
-    """Read a row, which has to lie at its own place.
-
-    Args:
-        leaderboard: Folder of the leaderboard.
-        path: The row's file.
-        data: Its content.
-
-    Raises:
-        SubmissionError: It does not fit the schema, or lies at another row's place.
-    """
+    """Parse the content of a row's file and check that it lies at the row's own place."""
     where = printable(path.relative_to(leaderboard).as_posix())
-    row = _parsed(data, where)
-    if row_path(leaderboard, row.agent, row.environment, row.seed) != path:
+    row = _parse_row(data, where)
+    if leaderboard / row.place != path:
         raise SubmissionError(
             "row-schema",
             f"{where} holds the row of {row.agent} on {row.environment} with seed {row.seed}; "
@@ -271,23 +191,13 @@ def read_row(leaderboard: Path, path: Path, data: bytes) -> Row:
     return row
 
 
-@functools.lru_cache(maxsize=2048)
-def _parsed(data: bytes, where: str) -> Row:
-    """Return the row that bytes hold; a board is read several times by most commands."""
+@functools.lru_cache(maxsize=2048)  # most commands read a leaderboard several times
+def _parse_row(data: bytes, where: str) -> Row:
     return parse_strict(Row, data, where=where, code="row")
 
 
 def check_is_new(leaderboard: Path, row_file: Path, content_sha256: str | None) -> None:
-    """Refuse what the leaderboard already has.
-
-    Args:
-        leaderboard: Folder of the leaderboard.
-        row_file: Where the new row would be stored.
-        content_sha256: Hash of the new row's tensors; None to look only at the place.
-
-    Raises:
-        SubmissionError: ``row-exists`` or ``duplicate-weights``.
-    """
+    """Refuse a row that exists, and, with a content digest, weights that another row has."""
     if os.path.lexists(row_file):
         raise SubmissionError(
             "row-exists",
@@ -309,113 +219,67 @@ def write_row(
     leaderboard: Path,
     row: Row,
     weights: bytes,
-    check: Callable[[], object] = lambda: None,
+    check: Callable[[], object] | None = None,
     *,
     lock_seconds: float = LOCK_SECONDS,
 ) -> Path:
-    """Add a verified row: all of it or nothing, also beside other writers.
-
-    Row and weights are written to hidden files first, then the chain, and last they get their
-    names. So what fails, for want of room too, leaves the leaderboard as it was, and a process
-    killed before the end leaves a last line whose row is not there; the next writer removes both.
-
-    Args:
-        leaderboard: Folder of the leaderboard; made if absent.
-        row: Verified row.
-        weights: The weights file that the row's hash belongs to.
-        check: What else has to hold beside the rows that there are then, or raises.
-        lock_seconds: How long to wait at most for another process that holds the leaderboard.
-
-    Returns:
-        Path of the row.
-
-    Raises:
-        SubmissionError: Somebody has added the same row or weights meanwhile, or ``check`` says so.
-        StorageError: A folder of the row is a link.
-        ValueError: Another process holds the leaderboard.
-    """
-    path = row_path(leaderboard, row.agent, row.environment, row.seed)
+    """Add a verified row atomically; ``check`` runs under the lock and may refuse it."""
+    path = leaderboard / row.place
     leaderboard.mkdir(parents=True, exist_ok=True)
     with locked(leaderboard, seconds=lock_seconds):
         _recover(leaderboard)
         check_is_new(leaderboard, path, row.content_sha256)
-        check()
-        _write(leaderboard, path, row, weights, is_new=True)
+        if check is not None:
+            check()
+        _write(leaderboard, row, weights, is_new=True)
     return path
 
 
 def replace_row(leaderboard: Path, row: Row, **changes: Any) -> Path:
-    """Write what was found later into a row; its weights stay, and so does all else.
-
-    Args:
-        leaderboard: Folder of the leaderboard.
-        row: The row, evaluated or trained again.
-        **changes: Fields and what they are now, beside what other writers found meanwhile.
-
-    Returns:
-        Path of the row.
-
-    Raises:
-        SubmissionError: As in ``verified_weights`` and ``read_row``.
-        StorageError: As in ``verified_weights``.
-        ValueError: Another process holds the leaderboard.
-    """
-    path = row_path(leaderboard, row.agent, row.environment, row.seed)
+    """Change fields of a stored row, beside the changes of other writers; its weights stay."""
+    path = leaderboard / row.place
     with locked(leaderboard):
         _recover(leaderboard)
         weights = verified_weights(leaderboard, row)
-        data = read_below(leaderboard, path.relative_to(leaderboard).as_posix(), MAX_ROW_BYTES)
-        new = replace(read_row(leaderboard, path, data), **changes)
-        _write(leaderboard, path, new, weights, is_new=False)
+        stored = read_row(leaderboard, path, read_below(leaderboard, row.place, MAX_ROW_BYTES))
+        _write(leaderboard, replace(stored, **changes), weights, is_new=False)
     return path
 
 
 def _recover(leaderboard: Path) -> None:
-    """Remove what a writer left that was stopped; the caller holds the lock."""
+    """Remove the files and the line of a writer that was stopped; the caller holds the lock."""
     remove_partial_files(leaderboard, [DIGESTS_NAME])
     link = drop_interrupted(leaderboard)
     if link is None:
         return
     with opened_place(leaderboard, link.place) as (folder, name):
         remove_partial_files(folder, [name, weights_place(name)])
-        if not _exists(name, folder):
+        try:
+            os.lstat(name, dir_fd=folder)
+        except FileNotFoundError:
             os.unlink(weights_place(name), dir_fd=folder)
 
 
-def _exists(name: str, folder: int) -> bool:
-    try:
-        os.lstat(name, dir_fd=folder)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _write(leaderboard: Path, path: Path, row: Row, weights: bytes, *, is_new: bool) -> None:
+def _write(leaderboard: Path, row: Row, weights: bytes, *, is_new: bool) -> None:
     text = dump_json(row).encode()
-    place = path.relative_to(leaderboard).as_posix()
+    # Hidden files first, then the chain, then the names: a failure changes nothing, and a killed
+    # process leaves a last line without its row, which the next writer removes.
     with ExitStack() as files:
-        folder, name = files.enter_context(opened_place(leaderboard, place, make=is_new))
+        folder, name = files.enter_context(opened_place(leaderboard, row.place, make=is_new))
         remove_partial_files(folder, [name, weights_place(name)])
         publish_row = files.enter_context(staged(name, text, dir_fd=folder))
         if is_new:
             publish = files.enter_context(staged(weights_place(name), weights, dir_fd=folder))
-        add_link(leaderboard, place, text, weights)
+        add_link(leaderboard, row.place, text, weights)
         if is_new:
             publish()
         publish_row()
 
 
 def hash_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
-    """Hash what tensors say and not how their file was written.
+    """Return the SHA-256 of tensors' names, types, shapes and values.
 
-    The order of the tensors, text in the header, padding and the sign of zeros do not count, so
-    that none of them makes the same weights look new.
-
-    Args:
-        tensors: Tensors of any shape and element type, by name.
-
-    Returns:
-        SHA-256, 64 hexadecimal digits.
+    Their order, the file's header and padding, and the sign of zeros do not count.
     """
     import torch
 
@@ -423,7 +287,7 @@ def hash_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         if tensor.is_floating_point():
-            tensor = tensor + 0.0  # makes every -0.0 a 0.0
+            tensor = tensor + 0.0  # turns -0.0 into 0.0
         # shape: as given -> (bytes,); a view as bytes works for types that numpy lacks
         data = tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
         head = f"{len(name)}:{name}:{tensor.dtype}:{tuple(tensor.shape)}:"
@@ -434,51 +298,27 @@ def hash_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
 
 # ---- origins -------------------------------------------------------------------------------------
 def parent_steps(row: Row) -> int:
-    """Return the environment steps of the training that a row was made lean from, 0 without one.
-
-    Args:
-        row: The row.
-    """
-    parent = None if row.recipe is None else row.recipe.parent
-    return 0 if parent is None else parent.steps
+    """Return the environment steps of the training that a row was made lean from, 0 without one."""
+    return 0 if row.parent is None else row.parent.steps
 
 
 def is_derived(row: Row) -> bool:
-    """Say whether a row was made lean from another one.
-
-    Args:
-        row: The row.
-    """
+    """Return whether a row was made lean from another row."""
     return parent_steps(row) > 0
 
 
-def parents(rows: Iterable[Row]) -> dict[str, Row]:
-    """Return rows by what those that were made lean from them name.
-
-    Args:
-        rows: All rows that may be a parent.
-    """
+def rows_by_weights(rows: Iterable[Row]) -> dict[str, Row]:
+    """Return rows by the digest of their weights, by which lean rows name their parents."""
     return {row.weights_sha256: row for row in rows}
 
 
 def parent_of(row: Row, known: Mapping[str, Row]) -> Row | None:
-    """Return the row that a row was made lean from, None without one.
-
-    Args:
-        row: The row.
-        known: As `parents` gives them.
-    """
-    parent = None if row.recipe is None else row.recipe.parent
-    return None if parent is None else known.get(parent.weights_sha256)
+    """Return the row that a row was made lean from, None without one."""
+    return None if row.parent is None else known.get(row.parent.weights_sha256)
 
 
 def gives_the_same_weights(row: Row, parent: Row | None) -> bool:
-    """Say whether training a row again gave its weights, and, if it was made lean, its parent's.
-
-    Args:
-        row: The row.
-        parent: The row that it was made lean from; None without one.
-    """
+    """Return whether training again gave a row's weights and those of its parent, if it has one."""
     if is_derived(row) and (parent is None or is_derived(parent)):
         return False
     return all(
@@ -489,23 +329,13 @@ def gives_the_same_weights(row: Row, parent: Row | None) -> bool:
 
 
 def origins_of(rows: Sequence[Row], known: Mapping[str, Row]) -> tuple[Row, ...]:
-    """Return what the rows of an agent were made lean from; nothing unless that is one agent's.
-
-    Args:
-        rows: Rows of an agent on an environment.
-        known: All rows that they may be made lean from, by the SHA-256 of their weights.
-    """
-    parents = [row.recipe.parent for row in rows if row.recipe is not None and row.recipe.parent]
-    found = [known[x.weights_sha256] for x in parents if x.weights_sha256 in known]
-    same = len(found) == len(rows) and len({row.agent for row in found}) == 1
-    return tuple(found) if same else ()
+    """Return the parent of each row if all are of one agent; nothing otherwise."""
+    origins = [x for x in (parent_of(row, known) for row in rows) if x is not None]
+    is_one_agent = len(origins) == len(rows) and len({row.agent for row in origins}) == 1
+    return tuple(origins) if is_one_agent else ()
 
 
 def parent_agent(row: Row) -> str | None:
-    """Return the zoo's parent of an agent that was trained from the start, None without one.
-
-    Args:
-        row: The row.
-    """
+    """Return the zoo's parent of an agent that was trained from the start, None otherwise."""
     known = row.agent in agent_ids() and not is_derived(row)
     return load_agent_spec(row.agent).parent if known else None

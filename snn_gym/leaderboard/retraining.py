@@ -1,4 +1,4 @@
-"""Train an agent again by its recipe, also a lean one from its parent, and compare."""
+"""Training again by a recipe, also of lean agents from their parents, and comparison."""
 
 from __future__ import annotations
 
@@ -35,40 +35,24 @@ from snn_gym.zoo.lean import make_student
 from snn_gym.zoo.recipe import Recipe, ResolvedSettings, processor
 
 
-# ---- derivation ----------------------------------------------------------------------------------
+# ---- lean agents ---------------------------------------------------------------------------------
 def find_parent(
     leaderboard: Path, claim: Manifest, known: Sequence[Row] | None = None
 ) -> Row | None:
-    """Find the row that a submission or a row was made lean from.
-
-    Args:
-        leaderboard: Folder of the leaderboard.
-        claim: Manifest of the submission, or the row.
-        known: The leaderboard's rows, where they were read before; None to read them.
-
-    Returns:
-        The parent's row; None for what was trained from the start.
-
-    Raises:
-        SubmissionError: ``parent``: there is none, it is not what the recipe says, or it has
-            another seed. As a row has a place by agent, environment and seed, there is then one of
-            an agent for each parent.
-    """
-    parent = None if claim.recipe is None else claim.recipe.parent
+    """Return the row that a submission or a row was made lean from; None without a parent."""
+    parent = claim.parent
     if parent is None:
         return None
     known = list_rows(leaderboard) if known is None else known
-    rows = [x for x in known if x.weights_sha256 == parent.weights_sha256]
-    if not rows:
+    row = next((x for x in known if x.weights_sha256 == parent.weights_sha256), None)
+    if row is None:
         raise SubmissionError(
             "parent",
             f"it was made lean from weights with the SHA-256 {parent.weights_sha256[:16]}…, which "
             "no row has; expected a row to train it again from; submit and verify that one first",
         )
-    row = rows[0]
     expected = (claim.environment, claim.environment_version, parent.steps, None)
-    found = (row.environment, row.environment_version, row.steps, row.recipe and row.recipe.parent)
-    if found != expected:
+    if (row.environment, row.environment_version, row.steps, row.parent) != expected:
         raise SubmissionError(
             "parent",
             f"its parent is the row of {row.agent} on {row.environment}, version "
@@ -86,32 +70,6 @@ def find_parent(
     return row
 
 
-def make_lean_again(leaderboard: Path, claim: Manifest, parent: Row) -> BaseAlgorithm:
-    """Make an agent lean again, from its parent's row.
-
-    Args:
-        leaderboard: Folder of the leaderboard.
-        claim: Manifest of the submission, or the row, with a recipe.
-        parent: As ``find_parent`` found it.
-
-    Returns:
-        The new agent.
-
-    Raises:
-        SubmissionError: As in ``make_lean_of``.
-        ValueError: As in ``make_lean_of``.
-    """
-    assert claim.recipe is not None
-    return make_lean_of(
-        leaderboard,
-        parent,
-        claim.agent,
-        steps=claim.recipe.steps,
-        seed=claim.seed,
-        resolved=claim.recipe.settings,
-    )
-
-
 def make_lean_of(
     leaderboard: Path,
     parent: Row,
@@ -121,23 +79,7 @@ def make_lean_of(
     seed: int,
     resolved: ResolvedSettings | None = None,
 ) -> BaseAlgorithm:
-    """Make an agent of the zoo lean from a row.
-
-    Args:
-        leaderboard: Folder of the leaderboard.
-        parent: The row.
-        student: Agent of the zoo.
-        steps: Environment steps.
-        seed: Seed of the new agent.
-        resolved: Settings of the new agent; those of the student's file if None.
-
-    Returns:
-        The new agent.
-
-    Raises:
-        SubmissionError: ``recipe``: the student is none that sheds spikes.
-        ValueError: A file of the parent's row was changed.
-    """
+    """Return a lean agent of the zoo, trained from a row as its teacher."""
     resolved = resolved or resolve_settings(load_agent_spec(student), parent.environment)
     regulation = NetworkConfig.from_dict(resolved.network).regulation
     if regulation is None or regulation.lean is None:
@@ -152,8 +94,10 @@ def make_lean_of(
 
 # ---- retraining ----------------------------------------------------------------------------------
 RETURNS_TOLERANCE = 0.05
-"""Largest accepted difference in mean return where another processor or version gives other
-weights, in units of the range from random play to ``solved``."""
+"""Largest accepted difference of mean returns on another processor or with other versions.
+
+Its unit is the range from random play to ``solved``.
+"""
 
 
 def train_again(
@@ -162,22 +106,7 @@ def train_again(
     seeds: Sequence[int],
     leaderboard: Path,
 ) -> TrainedAgain:
-    """Train an agent again and compare it with what was submitted or stored.
-
-    Args:
-        claim: Manifest of the submission, or a row.
-        tensors: Its checked tensors, by today's names.
-        seeds: Seed of each episode behind its score.
-        leaderboard: Folder of the leaderboard, which has the parent of a derived row.
-
-    Returns:
-        Whether the weights are the same, with the learning curve of this training, or, under other
-        versions or on another processor, at least the mean return.
-
-    Raises:
-        SubmissionError: ``recipe``: there is none. ``parent``: as in ``find_parent``.
-            ``retrain-mismatch``: something else came of it.
-    """
+    """Train an agent again and compare its weights, or else its returns, with the claim."""
     recipe = claim.recipe
     if recipe is None:
         raise SubmissionError(
@@ -187,15 +116,12 @@ def train_again(
         )
     parent = find_parent(leaderboard, claim)
     with one_thread():
-        if parent is None:
-            model, curve = _train(claim, recipe)
-        else:
-            model, curve = make_lean_again(leaderboard, claim, parent), None
+        model, curve = _train(leaderboard, claim, recipe, parent)
     policy: ActingPolicy = raw_policy(model)
     acting = policy.acting_state_dict()
     if hash_tensors(acting) == hash_tensors(tensors) and model.num_timesteps == claim.steps:
         check_same_curve(claim, curve)
-        return _found("weights", curve)
+        return _outcome("weights", curve)
     _check_excuse(claim, recipe, model.num_timesteps)
     request = Request(agent=claim.agent, environment=claim.environment, seeds=tuple(seeds))
     mean = rerun(request, dump_tensors(acting)).score.mean
@@ -207,10 +133,18 @@ def train_again(
             f"trained again it earns {mean:.6g}, not {claim.score.mean:.6g} within "
             f"{tolerance:.3g}; {_difference(recipe)}; train it again under those",
         )
-    return _found("returns")
+    return _outcome("returns")
 
 
-def _train(claim: Manifest, recipe: Recipe) -> tuple[BaseAlgorithm, LearningCurve | None]:
+def _train(
+    leaderboard: Path, claim: Manifest, recipe: Recipe, parent: Row | None
+) -> tuple[BaseAlgorithm, LearningCurve | None]:
+    if parent is not None:
+        steps, seed, settings = recipe.steps, claim.seed, recipe.settings
+        model = make_lean_of(
+            leaderboard, parent, claim.agent, steps=steps, seed=seed, resolved=settings
+        )
+        return model, None
     if recipe.checkpoint_interval is None:
         settings = recipe.settings or zoo_settings(claim.agent, claim.environment, recipe)
         model = build_agent(
@@ -234,7 +168,7 @@ def _train(claim: Manifest, recipe: Recipe) -> tuple[BaseAlgorithm, LearningCurv
 
 
 def _check_excuse(claim: Manifest, recipe: Recipe, steps: int) -> None:
-    """Refuse where nothing excuses other weights."""
+    """Refuse other weights, if neither versions nor the processor can excuse them."""
     if steps != claim.steps:
         raise SubmissionError(
             "retrain-mismatch",
@@ -250,21 +184,21 @@ def _check_excuse(claim: Manifest, recipe: Recipe, steps: int) -> None:
 
 
 def _difference(recipe: Recipe) -> str:
-    """Return what may make training round in another way here, in words; empty if nothing does."""
-    # Apart: both have a numpy, a torch and a numba.
+    """Describe differences of versions and processor that may change rounding; empty if none."""
+    # Kept apart, because both have entries named numpy, torch and numba.
     pairs = (
         ("", recipe.versions, package_versions()),
         ("the processor's ", recipe.processor, processor()),
     )
     return "; ".join(
-        f"{whose}{name} was {there.get(name, 'not said')} and is {here.get(name, 'not said')}"
-        for whose, there, here in pairs
+        f"{owner}{name} was {there.get(name, 'not said')} and is {here.get(name, 'not said')}"
+        for owner, there, here in pairs
         for name in {**there, **here}
         if there.get(name) != here.get(name)
     )
 
 
-def _found(same: Any, curve: LearningCurve | None = None) -> TrainedAgain:
+def _outcome(same: Any, curve: LearningCurve | None = None) -> TrainedAgain:
     return TrainedAgain(
         same=same, versions=package_versions(), processor=processor(), date=utc_now(), curve=curve
     )

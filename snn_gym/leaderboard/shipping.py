@@ -1,6 +1,7 @@
-"""Trained agents that travel with the package: of each agent on each environment the median one.
+"""Selection of the rows that the package contains: the median seed of each agent and environment.
 
-Standard library alone: ``hatch_build.py`` runs this file where nothing else is installed.
+This file imports the standard library alone: ``hatch_build.py`` runs it before anything else is
+installed.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 LARGEST_WEIGHTS_BYTES = 100_000
-"""Size of a weights file up to which it is small."""
+"""Largest weights file that the package contains."""
 MOST_BYTES = 3_000_000
-"""Size of all files that travel, together."""
+"""Limit on all selected files together."""
 
 _DIGESTS = Path("digests.txt")
 _PLAN = Path("plan.toml")
@@ -20,25 +21,13 @@ _RESULTS = Path("results")
 
 
 def median_seed(means: Mapping[int, float]) -> int:
-    """Return the seed of the median return: of an even number the lower middle one.
-
-    Args:
-        means: Mean return by seed, at least one; of equal ones the smaller seed comes first.
-    """
+    """Return the seed of the median return; of an even number of seeds, the lower middle one."""
     by_return = sorted(means, key=lambda seed: (means[seed], seed))
     return by_return[(len(by_return) - 1) // 2]
 
 
 def shipped_files(leaderboard: Path, most_bytes: int = MOST_BYTES) -> tuple[Path, ...]:
-    """Choose the chain of digests, the plan and, the smallest first, median rows and their weights.
-
-    Args:
-        leaderboard: Folder of the leaderboard.
-        most_bytes: Size of all files together; the first row that is too much ends the choice.
-
-    Returns:
-        Files as seen from the leaderboard; none where it has no chain.
-    """
+    """Select the digests, the plan and, smallest first, median rows with their weights."""
     if not (leaderboard / _DIGESTS).is_file():
         return ()
     chosen = [path for path in (_DIGESTS, _PLAN) if (leaderboard / path).is_file()]

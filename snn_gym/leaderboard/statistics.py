@@ -1,7 +1,7 @@
-"""Scores over training seeds and how sure they are, as pure functions on arrays.
+"""Statistics of scores over training seeds, as pure functions on arrays.
 
-A seed is the unit: episodes of one seed share a policy, so that what is said about an agent rests
-on its seeds' mean returns. `python -m studies.intervals` measured how often the interval holds.
+The seed is the unit, because episodes of one seed share a policy: statements about an agent rest on
+the mean returns of its seeds. `python -m studies.intervals` measured the coverage of the intervals.
 Interquartile mean and probability of improvement follow Agarwal et al., "Deep Reinforcement
 Learning at the Edge of the Statistical Precipice", NeurIPS 2021, https://arxiv.org/abs/2108.13264.
 """
@@ -27,63 +27,26 @@ _DRAWN_SPLITS = 19_999
 
 
 def interquartile_mean(scores: ArrayLike) -> float:
-    """Average the middle half of all scores.
-
-    Of n scores, the floor(n / 4) smallest and as many of the largest are left out.
-
-    Args:
-        scores: Finite scores, any shape with at least one element, in the task's reward units.
-
-    Returns:
-        Interquartile mean, in the units of the scores.
-
-    Raises:
-        ValueError: There is no score, or one is not finite.
-    """
+    """Return the mean of scores without the floor(n / 4) smallest and largest ones."""
     flat = checked_scores(scores, "scores").reshape(-1)  # shape: (n,)
-    # As ``scipy.stats.trim_mean``, whose checks take longer: a site asks 30,000 times.
+    # Not ``scipy.stats.trim_mean``: its checks take longer, and a site asks 30,000 times.
     first = int(TRIMMED_FRACTION * flat.size)
     last = flat.size - first
     return float(np.partition(flat, (first, last - 1))[first:last].mean())
 
 
 def expected_shortfall(returns: ArrayLike, share: float = 0.05) -> float:
-    """Average the worst returns.
+    """Return the mean of the worst share of returns, in whole episodes.
 
-    Rockafellar and Uryasev, "Optimization of conditional value-at-risk", Journal of Risk 2, 2000,
-    https://doi.org/10.21314/JOR.2000.038, of a sample of which whole episodes are taken.
-
-    Args:
-        returns: Finite returns of episodes, any shape with at least one element, in the task's
-            reward units.
-        share: Share of the episodes, in (0, 1]; at least one counts.
-
-    Returns:
-        Mean of the worst, in the units of the returns.
-
-    Raises:
-        ValueError: There is no return, or one is not finite.
+    Rockafellar and Uryasev 2000, https://doi.org/10.21314/JOR.2000.038.
     """
     flat = np.sort(checked_scores(returns, "returns"), axis=None)  # shape: (n,)
-    # 0.05 * 60 is above 3 by rounding.
+    # In floating point 0.05 * 60 is above 3.
     return float(flat[: max(1, math.ceil(share * len(flat) - 1e-9))].mean())
 
 
 def mean_interval(seed_means: ArrayLike, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the interval of the mean over seeds by Student's t.
-
-    A one-sided bound of confidence c is the bound on its side of an interval of 2 c - 1.
-
-    Args:
-        seed_means: Mean return of each seed, shape (seeds,), at least 2.
-        confidence: Coverage aimed at, in (0, 1).
-
-    Returns:
-        Lower and upper bound in the units of the scores.
-
-    Raises:
-        ValueError: There are too few seeds, a score is not finite, or `confidence` is out of range.
-    """
+    """Return the confidence interval of the mean over seeds by Student's t."""
     values = _seeds(seed_means, "an interval")
     error = values.std(ddof=1) / np.sqrt(len(values))
     width = _quantile(confidence, len(values) - 1) * error
@@ -93,57 +56,23 @@ def mean_interval(seed_means: ArrayLike, confidence: float = 0.95) -> tuple[floa
 def difference_interval(
     seed_means: ArrayLike, others: ArrayLike, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Return the interval of the difference of the means of two agents (Welch 1947).
+    """Return the confidence interval of the difference of two agents' means.
 
-    Spreads may differ: Student's t with Welch's degrees of freedom,
-    https://doi.org/10.1093/biomet/34.1-2.28. Seeds are not paired, because an agent and its twin
-    share nothing but a number.
-
-    Args:
-        seed_means: Mean return of each seed, shape (seeds,), at least 2.
-        others: Those of the other agent, shape (other seeds,), at least 2.
-        confidence: Coverage aimed at, in (0, 1).
-
-    Returns:
-        Lower and upper bound of the first mean less the second.
-
-    Raises:
-        ValueError: As in ``mean_interval``.
+    Student's t with the degrees of freedom of Welch 1947, https://doi.org/10.1093/biomet/34.1-2.28.
     """
+    # Seeds are not paired: an agent and its twin share nothing but the number.
     return _sum_interval([seed_means, others], np.array([1.0, -1.0]), confidence)
 
 
 def paired_interval(
     values: ArrayLike, others: ArrayLike, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Return the interval of the mean difference of pairs by Student's t.
-
-    For an agent that was made from another one, seed by seed.
-
-    Args:
-        values: Mean return of each seed, shape (seeds,), at least 2.
-        others: That of what each was made from, shape (seeds,).
-        confidence: Coverage aimed at, in (0, 1).
-
-    Returns:
-        Lower and upper bound of the first less the second.
-
-    Raises:
-        ValueError: As in ``mean_interval``, or there are not as many of both.
-    """
+    """Return the confidence interval of the mean difference of pairs by Student's t."""
     return mean_interval(_differences(values, others), confidence)
 
 
 def paired_p(values: ArrayLike, others: ArrayLike) -> float:
-    """Return the two-sided p-value of Student's t test of pairs.
-
-    Args:
-        values: Mean return of each seed, shape (seeds,), at least 2.
-        others: That of what each was made from, shape (seeds,).
-
-    Raises:
-        ValueError: As in ``paired_interval``.
-    """
+    """Return the two-sided p-value of Student's t test of pairs."""
     differences = _differences(values, others)
     if not differences.std():
         return float(not differences.any())
@@ -151,20 +80,7 @@ def paired_p(values: ArrayLike, others: ArrayLike) -> float:
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Adjust p-values for the number of tests (Holm 1979).
-
-    The smallest of n p-values is multiplied by n, the next by n - 1, and so on; none falls below
-    the one before it, and none exceeds 1. https://www.jstor.org/stable/4615733
-
-    Args:
-        p_values: P-values of all tests of a family, shape (tests,), each in [0, 1].
-
-    Returns:
-        Adjusted p-values in the order of the arguments, shape (tests,).
-
-    Raises:
-        ValueError: The p-values are not one-dimensional, or one is outside of [0, 1].
-    """
+    """Adjust p-values (tests,) for multiple tests (Holm 1979, https://www.jstor.org/stable/4615733)."""
     values = np.asarray(p_values, np.float64)
     if values.ndim != 1 or not ((values >= 0.0) & (values <= 1.0)).all():
         raise ValueError(f"p-values must be one-dimensional and within [0, 1], got {values}")
@@ -178,20 +94,7 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
 def non_inferiority_p(
     values: ArrayLike, others: ArrayLike, margin: float, *, paired: bool = False
 ) -> float:
-    """Return the one-sided p-value of the test that a mean is not lower by the margin.
-
-    It is at most p where the one-sided lower bound of confidence 1 - p is above the loss of the
-    margin, by the bound of ``difference_interval`` or, of pairs, of ``paired_interval``.
-
-    Args:
-        values: Mean return of each seed, shape (seeds,), at least 2.
-        others: Those of the other agent, shape (other seeds,), at least 2; of pairs (seeds,).
-        margin: Loss that counts as none, above 0, in the units of the returns.
-        paired: Whether seeds are pairs.
-
-    Raises:
-        ValueError: There are too few seeds, or not as many of both where they are pairs.
-    """
+    """Return the one-sided p-value of non-inferiority: a mean is not lower by the margin."""
     if paired:
         total, variance, freedom = _sum_of_means([_differences(values, others)], np.ones(1))
     else:
@@ -211,28 +114,13 @@ def _differences(values: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
 def grand_mean_interval(
     groups: Sequence[ArrayLike], confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Return the interval of the mean of the means of groups, which count alike.
-
-    As ``difference_interval``, with the degrees of freedom of Welch 1947 for any sum of means.
-
-    Args:
-        groups: Values of the seeds of each group, each of shape (seeds,), at least 2; at least one
-            group.
-        confidence: Coverage aimed at, in (0, 1).
-
-    Returns:
-        Lower and upper bound in the units of the values.
-
-    Raises:
-        ValueError: As in ``mean_interval``.
-    """
+    """Return the confidence interval of the unweighted mean of group means (Welch 1947)."""
     return _sum_interval(groups, np.full(len(groups), 1.0 / len(groups)), confidence)
 
 
 def _sum_interval(
     groups: Sequence[ArrayLike], factors: NDArray[np.float64], confidence: float
 ) -> tuple[float, float]:
-    """Return the interval of the sum of the means of groups, each times its factor."""
     total, variance, freedom = _sum_of_means(groups, factors)
     if not variance:
         return total, total
@@ -243,7 +131,7 @@ def _sum_interval(
 def _sum_of_means(
     groups: Sequence[ArrayLike], factors: NDArray[np.float64]
 ) -> tuple[float, float, float]:
-    """Return the sum of the means of groups, each times its factor, its variance and freedom."""
+    """Return the weighted sum of group means, its variance and its degrees of freedom."""
     values = [_seeds(group, "an interval") for group in groups]
     total = float(factors @ [group.mean() for group in values])
     variances = factors**2 * [group.var(ddof=1) / len(group) for group in values]
@@ -255,17 +143,9 @@ def _sum_of_means(
 
 
 def probability_of_improvement(values: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
-    """Return how probable it is that a run's value is above another's: ties count one half.
+    """Return the share (...,) of pairs in which the first value is larger; ties count one half.
 
-    The Mann-Whitney statistic over the number of pairs, as in Agarwal et al. 2021; one half is no
-    difference. Values may be infinite.
-
-    Args:
-        values: (..., runs), higher is better.
-        others: (..., other runs), with the same leading axes.
-
-    Returns:
-        (...,) in [0, 1].
+    The Mann-Whitney statistic over the number of pairs, as in Agarwal et al. 2021.
     """
     one = np.asarray(values, np.float64)[..., :, np.newaxis]
     two = np.asarray(others, np.float64)[..., np.newaxis, :]
@@ -274,48 +154,29 @@ def probability_of_improvement(values: ArrayLike, others: ArrayLike) -> NDArray[
 
 
 def permutation_p(seed_means: ArrayLike, others: ArrayLike) -> float:
-    """Return the two-sided p-value of a permutation test of the difference of two means.
-
-    All ways to split the seeds between the agents are counted, of more than 200,000 as many drawn
-    ones; twice the smaller tail.
-
-    Args:
-        seed_means: Mean return of each seed, shape (seeds,), at least 2.
-        others: Those of the other agent, shape (other seeds,), at least 2.
-
-    Raises:
-        ValueError: There are too few seeds, or a score is not finite.
-    """
+    """Return the two-sided p-value of a permutation test of the difference of two means."""
+    # All splits are counted, or 200,000 drawn ones: twice the smaller tail.
     pair = (_seeds(seed_means, "a test"), _seeds(others, "a test"))
     return _permutation_p(*(tuple(means.tolist()) for means in pair))
 
 
-@lru_cache(maxsize=1024)  # a table, its pages and its findings ask for the same
+@lru_cache(maxsize=1024)  # the table, its pages and its findings repeat the same tests
 def _permutation_p(seed_means: tuple[float, ...], others: tuple[float, ...]) -> float:
-    found = permutation_test(
+    result = permutation_test(
         (np.array(seed_means), np.array(others)),
         lambda one, two, axis: np.mean(one, axis=axis) - np.mean(two, axis=axis),
         n_resamples=_MOST_SPLITS,
         vectorized=True,
         rng=np.random.default_rng(0),
     )
-    return float(found.pvalue)
+    return float(result.pvalue)
 
 
 def higher_mean_p(values: ArrayLike, others: ArrayLike) -> float:
-    """Return the p-value of a permutation test of whether the first mean is higher.
+    """Return the one-sided p-value of a permutation test: the first mean is higher.
 
-    If both samples are drawn alike, every split of their union is as probable, whatever the
-    distribution: skewed, bounded or with ties. 19,999 drawn splits and the one found are counted,
-    so that a p-value of at most p is as probable as p or less (Phipson and Smyth 2010,
-    https://doi.org/10.2202/1544-6115.1585), and none is below 1 / 20,000.
-
-    Args:
-        values: Finite scores, shape (n,).
-        others: Those of the other sample, shape (m,).
-
-    Raises:
-        ValueError: There is no score, or one is not finite.
+    The observed split is counted among the drawn ones (Phipson and Smyth 2010,
+    https://doi.org/10.2202/1544-6115.1585).
     """
     one, two = checked_scores(values, "scores"), checked_scores(others, "scores")
     pooled = np.concatenate((one, two))  # shape: (n + m,)
@@ -327,33 +188,25 @@ def higher_mean_p(values: ArrayLike, others: ArrayLike) -> float:
 
 @lru_cache(maxsize=1)
 def _drawn_splits(first: int, total: int) -> NDArray[np.float64]:
-    """Return splits (splits, total): 1 for what falls to the first sample."""
+    """Return random splits (splits, total): 1 for members of the first sample."""
     members = np.tile(np.arange(total) < first, (_DRAWN_SPLITS, 1)).astype(np.float64)
     return np.random.default_rng(0).permuted(members, axis=1)
 
 
-def checked_scores(scores: ArrayLike, what: str) -> NDArray[np.float64]:
-    """Return scores as an array.
-
-    Args:
-        scores: Scores of any shape.
-        what: What to call them in the error.
-
-    Raises:
-        ValueError: There is none, or one is not finite.
-    """
+def checked_scores(scores: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Return scores as an array, if there are some and all are finite."""
     array = np.asarray(scores, dtype=np.float64)
     if array.size == 0 or not np.isfinite(array).all():
         raise ValueError(
-            f"{what} must hold at least one score and only finite ones, got shape {array.shape}"
+            f"{name} must hold at least one score and only finite ones, got shape {array.shape}"
         )
     return array
 
 
-def _seeds(seed_means: ArrayLike, what: str) -> NDArray[np.float64]:
+def _seeds(seed_means: ArrayLike, purpose: str) -> NDArray[np.float64]:
     values = checked_scores(seed_means, "means of seeds")
     if values.ndim != 1 or len(values) < 2:
-        raise ValueError(f"{what} takes the means of at least 2 seeds, got shape {values.shape}")
+        raise ValueError(f"{purpose} takes the means of at least 2 seeds, got shape {values.shape}")
     return values
 
 

@@ -1,4 +1,4 @@
-"""A trained agent as a submission: manifest, weights that acting needs, learning curve."""
+"""Submissions of trained agents: manifest, weights that acting needs, learning curve."""
 
 from __future__ import annotations
 
@@ -50,31 +50,14 @@ if TYPE_CHECKING:
     from snn_gym.zoo import AgentManifest
 
 
-# ---- curves --------------------------------------------------------------------------------------
+# ---- learning curves -----------------------------------------------------------------------------
 def keeps_log(recipe: Recipe | None) -> bool:
-    """Tell whether a training by a recipe logs its episodes, so that it gives a curve.
-
-    Args:
-        recipe: Of the submission or row.
-    """
+    """Return whether training by a recipe logs its episodes, and so has a learning curve."""
     return recipe is not None and recipe.checkpoint_interval is not None and recipe.parent is None
 
 
 def curve_of_run(run: Path, steps: int) -> LearningCurve | None:
-    """Return the learning curve of a finished training.
-
-    Equal episodes give equal steps, returns and episodes on every machine.
-
-    Args:
-        run: Folder that ``train`` wrote.
-        steps: Environment steps of the whole training.
-
-    Returns:
-        The curve; None where no episode had ended, or none was logged.
-
-    Raises:
-        ValueError: A log was changed since, or is none.
-    """
+    """Return the learning curve of a finished run; None without logged or ended episodes."""
     check_logs(run)
     if not (run / EPISODES_FILE).exists():  # saved by `save_agent`
         return None
@@ -97,19 +80,12 @@ def curve_of_run(run: Path, steps: int) -> LearningCurve | None:
 
 
 def _mean(returns: list[float]) -> float:
-    # Of the exact sum, which no order of additions changes.
+    # The exact sum does not depend on the order of additions, so machines agree.
     return float(f"{math.fsum(returns) / len(returns):.6g}")
 
 
 def check_curve(claim: Manifest) -> None:
-    """Check what can be known of a claimed learning curve without training.
-
-    Args:
-        claim: Manifest of a submission, or a row.
-
-    Raises:
-        SubmissionError: ``curve``: it goes on after the training, or no training could confirm it.
-    """
+    """Check that a claimed learning curve can be reproduced and ends within the training."""
     if claim.curve is None:
         return
     if not keeps_log(claim.recipe):
@@ -126,20 +102,12 @@ def check_curve(claim: Manifest) -> None:
         )
 
 
-def check_same_curve(claim: Manifest, found: LearningCurve | None) -> None:
-    """Refuse a claimed learning curve that is not that of training again; wall time may differ.
-
-    Args:
-        claim: Manifest of the submission, or a row.
-        found: Curve of the training that gave the same weights.
-
-    Raises:
-        SubmissionError: ``retrain-mismatch``.
-    """
+def check_same_curve(claim: Manifest, curve: LearningCurve | None) -> None:
+    """Refuse a claimed learning curve that training again did not give; wall time may differ."""
     if claim.curve is None:
         return
     for name in ("steps", "episodes", "returns"):
-        if getattr(claim.curve, name) != getattr(found, name, None):
+        if getattr(claim.curve, name) != getattr(curve, name, None):
             raise SubmissionError(
                 "retrain-mismatch",
                 f"trained again it gives the same weights, but {name} of its learning curve are "
@@ -149,7 +117,7 @@ def check_same_curve(claim: Manifest, found: LearningCurve | None) -> None:
 
 # ---- submission ----------------------------------------------------------------------------------
 SUBMISSION_FOLDER = "submission"
-_WRITTEN = (MANIFEST_NAME, WEIGHTS_NAME)
+_FILES = (MANIFEST_NAME, WEIGHTS_NAME)
 
 
 def submit(
@@ -189,38 +157,23 @@ def submit(
 
 @dataclass(frozen=True)
 class Claim:
-    """Description of a submission's agent, beside score and weights."""
+    """Fields of `Manifest` that describe the training."""
 
     agent: str
-    """Agent of the zoo."""
     environment: str
-    """Gymnasium id."""
     seed: int
-    """Training seed."""
     steps: int
-    """Environment steps of training."""
     seeding: Seeding
-    """How the environments' random streams followed from the seed."""
     packages: dict[str, str]
-    """Versions of the packages used."""
     recipe: Recipe | None
-    """Recipe that trains the weights again; None of an imported agent."""
     curve: LearningCurve | None = None
-    """Learning curve of the training, if it kept a log."""
 
 
 def write_submission(
     out: Path, claim: Claim, acting: Mapping[str, Tensor], seeds: Sequence[int] | None = None
 ) -> None:
-    """Evaluate weights and write their submission folder, whole or not at all.
-
-    Args:
-        out: The folder, new or with an earlier submission.
-        claim: What is said of them.
-        acting: What acting needs, by name.
-        seeds: As for ``submit``.
-    """
-    # Evaluated in the registered architecture, as the verifier will.
+    """Evaluate weights and write their submission folder."""
+    # The verifier evaluates them in the registered architecture, too.
     policy = build_policy(claim.agent, claim.environment)
     policy.load_acting_state_dict(acting)
     seeds = evaluation_seeds(OFFICIAL_EPISODES) if seeds is None else seeds
@@ -236,25 +189,18 @@ def write_submission(
         **vars(claim),
     )
     out.mkdir(parents=True, exist_ok=True)
-    with locked(out):  # of two at once, the files of one
-        remove_partial_files(out, _WRITTEN)
+    with locked(out):  # so that two writers cannot mix their files
+        remove_partial_files(out, _FILES)
         write_bytes_atomic(out / WEIGHTS_NAME, weights)
         write_text_atomic(out / MANIFEST_NAME, dump_json(manifest))
 
 
 def check_out(out: Path) -> None:
-    """Refuse a place that holds something else than an earlier submission.
-
-    Args:
-        out: The place.
-
-    Raises:
-        SubmissionError: ``out-in-use``.
-    """
+    """Refuse a folder that is neither new nor an earlier submission."""
     if not os.path.lexists(out):
         return
-    own = [out / name for name in _WRITTEN]
-    if not out.is_dir() or {*out.iterdir()} - {*own, *partial_files(out, _WRITTEN)}:
+    own = [out / name for name in _FILES]
+    if not out.is_dir() or {*out.iterdir()} - {*own, *partial_files(out, _FILES)}:
         raise SubmissionError(
             "out-in-use",
             f"{out} exists and is no submission folder; expected a new folder or one with only "
@@ -263,7 +209,7 @@ def check_out(out: Path) -> None:
 
 
 def _check_saved(saved: AgentManifest, run: Path) -> tuple[str, int, Recipe]:
-    """Return agent, training seed and recipe of what was saved, if it may be submitted."""
+    """Return agent, training seed and recipe of a saved agent, if it may be submitted."""
     if saved.agent is None:
         raise SubmissionError(
             "unknown-agent",
@@ -304,11 +250,7 @@ def _check_saved(saved: AgentManifest, run: Path) -> tuple[str, int, Recipe]:
 
 
 def trained_settings(saved: AgentManifest) -> ResolvedSettings:
-    """Return every setting that a saved agent was trained with.
-
-    Args:
-        saved: Its manifest.
-    """
+    """Return the settings that a saved agent was trained with."""
     arguments = dict(saved.policy_kwargs)
     network = NetworkConfig.from_dict(arguments.pop("network", {}))
     return ResolvedSettings(
@@ -321,13 +263,7 @@ def trained_settings(saved: AgentManifest) -> ResolvedSettings:
 
 
 def zoo_settings(agent: str, environment: str, recipe: Recipe | None) -> ResolvedSettings:
-    """Return every setting that an agent's file asks for.
-
-    Args:
-        agent: Agent of the zoo.
-        environment: Gymnasium id.
-        recipe: How it was trained; one that was made lean begins as its teacher plays.
-    """
+    """Return the settings of an agent's file."""
     resolved = resolve_settings(load_agent_spec(agent), environment)
     if recipe is None or recipe.parent is None:
         return resolved
@@ -335,37 +271,24 @@ def zoo_settings(agent: str, environment: str, recipe: Recipe | None) -> Resolve
 
 
 def check_settings(
-    found: ResolvedSettings, expected: ResolvedSettings, what: str, agent: str
+    trained: ResolvedSettings, expected: ResolvedSettings, source: str, agent: str
 ) -> None:
-    """Refuse settings that are not those of the zoo.
-
-    Args:
-        found: Settings that an agent was trained with.
-        expected: Settings of the zoo's agent.
-        what: The run or submission, for the error.
-        agent: The zoo's agent, for the error.
-
-    Raises:
-        SubmissionError: ``policy``, ``hyper-parameters`` or ``network``: they differ.
-    """
-    if found.vec_normalize != expected.vec_normalize:
+    """Refuse settings that are not those of the zoo."""
+    if trained.vec_normalize != expected.vec_normalize:
         raise SubmissionError(
             "hyper-parameters",
-            f"{what} was trained with another VecNormalize around its environments than the zoo's "
-            f"{agent}, which has {expected.vec_normalize or 'none'}; expected the zoo's; normalise "
+            f"{source} was trained with another VecNormalize around its environments than the "
+            f"zoo's {agent}, which has {expected.vec_normalize or 'none'}; expected the zoo's; "
+            "normalise "
             "by the policy's own normalise_observations, or add a folder under agents/ for a "
             "variant",
         )
-    for code, prefix, name in (
-        ("policy", "", None),
-        ("hyper-parameters", "", "hyperparameters"),
-        ("network", "the network's ", "network"),
-        ("policy", "", "policy_kwargs"),
+    for code, owner, ours, zoo in (
+        ("policy", "", {"algorithm": trained.algorithm}, {"algorithm": expected.algorithm}),
+        ("hyper-parameters", "", trained.hyperparameters, expected.hyperparameters),
+        ("network", "the network's ", trained.network, expected.network),
+        ("policy", "", trained.policy_kwargs, expected.policy_kwargs),
     ):
-        if name is None:
-            ours, zoo = {"algorithm": found.algorithm}, {"algorithm": expected.algorithm}
-        else:
-            ours, zoo = getattr(found, name), getattr(expected, name)
         # A name that only one of them has is another setting, also if its value is None.
         changed = [
             key
@@ -375,6 +298,6 @@ def check_settings(
         if changed:
             raise SubmissionError(
                 code,
-                f"{what} was trained with other values of {prefix}{', '.join(changed)} than the "
+                f"{source} was trained with other values of {owner}{', '.join(changed)} than the "
                 f"zoo's {agent}; expected the zoo's; add a folder under agents/ for a variant",
             )

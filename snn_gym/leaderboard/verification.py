@@ -1,17 +1,17 @@
-"""Check a submission, re-run it, and only then write its row.
+"""Verification of submissions: check one, re-run it, and only then write its row.
 
 Checks go from cheap to costly, and each refuses with a code of its own. Both files are read once,
-from descriptors that were checked after opening; everything later works on those bytes.
+from descriptors that are checked after opening; later checks use those bytes.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from snn_gym.leaderboard.manifest import (
     utc_now,
 )
 from snn_gym.leaderboard.rerun import VerificationSettings, check_architecture, rerun_in_worker
-from snn_gym.leaderboard.results import Row, check_is_new, hash_tensors, row_path, write_row
+from snn_gym.leaderboard.results import Row, check_is_new, hash_tensors, write_row
 from snn_gym.leaderboard.retraining import find_parent, train_again
 from snn_gym.leaderboard.statistics import interquartile_mean
 from snn_gym.leaderboard.submission import check_curve, check_settings, zoo_settings
@@ -46,8 +46,10 @@ from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
 from snn_gym.zoo.recipe import unknown_part
 
 SCORE_TOLERANCE = 1e-6
-"""Largest accepted difference between a claimed and a re-run return, relative to the return where
-that is above 1. It covers how sums are rounded, not another trajectory."""
+"""Largest accepted difference of a return from its claim, relative if the return is above 1.
+
+It covers rounding of sums, not another trajectory.
+"""
 
 _STORAGE_CODES = {
     "missing": "missing-file",
@@ -71,57 +73,45 @@ def verify(
         folder: Submission folder, with manifest.json and weights.safetensors and nothing else.
         leaderboard: Folder of the leaderboard; made if absent.
         settings: Seeds and limits of the re-run; those of the official table if None.
-        retrain: Whether to train the agent again by its recipe, too, in this process and for as
-            long as that takes.
-        salt: A maintainer's secret of 32 bytes or more, with which the seeds of as many further
-            episodes are drawn; None for none.
+        retrain: Whether to train the agent again by its recipe in this process, without a limit.
+        salt: A maintainer's secret of 32 bytes or more, which draws the seeds of as many hidden
+            episodes; None for none.
 
     Returns:
         Path of the new row.
 
     Raises:
-        SubmissionError: A check failed; its ``code`` names the check. The leaderboard is as
-            it was.
+        SubmissionError: A check failed; its ``code`` names the check. The leaderboard does not
+            change.
     """
     settings = settings or VerificationSettings()
     leaderboard = Path(leaderboard)
-    with _opened(Path(folder)) as descriptor:
-        text = _read(MANIFEST_NAME, MAX_MANIFEST_BYTES, descriptor)
-        manifest = parse_manifest(text)
-        agent, environment = _check_names(manifest)
-        _check_terms(manifest, agent, environment)
-        manifest = _with_settings(manifest)
-        check_claim(manifest.score, len(settings.seeds))
-        place = row_path(leaderboard, manifest.agent, manifest.environment, manifest.seed)
-        check_is_new(leaderboard, place, content_sha256=None)
-        parent = _find_parent(leaderboard, manifest, retrain)
-        data = _read(WEIGHTS_NAME, MAX_WEIGHTS_BYTES, descriptor)
-    check_architecture(manifest.agent, manifest.environment)
-    tensors = check_weights(data, manifest)
-    trained = trained_tensors(tensors, manifest.agent, manifest.environment)
-    # Of the trained numbers only: changed observation statistics make no other training run.
-    content_sha256 = hash_tensors(trained)
-    check_is_new(leaderboard, place, content_sha256)
-    check = functools.partial(
-        check_is_no_copy, leaderboard, manifest.agent, manifest.environment, tensors, parent
+    text, data, manifest, parent = _read_submission(
+        Path(folder), leaderboard, len(settings.seeds), retrain
     )
+    agent, environment = manifest.agent, manifest.environment
+    check_architecture(agent, environment)
+    tensors = check_weights(data, manifest)
+    # Of trained tensors only: other observation statistics do not make another training run.
+    trained = trained_tensors(tensors, agent, environment)
+    content_sha256 = hash_tensors(trained)
+    check_is_new(leaderboard, leaderboard / manifest.place, content_sha256)
+    check_copy = partial(check_is_no_copy, leaderboard, agent, environment, tensors, parent)
     if not retrain:
-        check()
-    # Written afresh, so that nothing of the submitted file but its tensors is stored.
+        check_copy()
+    # Written again, so that the row stores nothing of the submitted file but its tensors.
     weights = dump_tensors(tensors)
-    request = Request(agent=manifest.agent, environment=manifest.environment, seeds=settings.seeds)
-    result = rerun_in_worker(request, weights, settings)
+    play = partial(rerun_in_worker, weights=weights, settings=settings)
+    result = play(Request(agent=agent, environment=environment, seeds=settings.seeds))
     _check_score(manifest.score, result.score)
     hidden = None
     if salt is not None:
-        # Of what was submitted, byte by byte, and not of what it is written afresh as.
-        digest = submission_digest(text, data)
-        play = functools.partial(rerun_in_worker, weights=weights, settings=settings)
-        hidden = play_hidden(manifest, digest, salt, play)
+        # The digest is of the submitted bytes, not of the weights written again.
+        hidden = play_hidden(manifest, submission_digest(text, data), salt, play)
     again = train_again(manifest, tensors, settings.seeds, leaderboard) if retrain else None
-    found = {
-        **vars(result),  # its score and packages in place of the claimed ones
-        "budget_class": agent.budget_class,
+    checked = {
+        **vars(result),  # its score and packages replace the claimed ones
+        "budget_class": load_agent_spec(agent).budget_class,
         "parameters": sum(tensor.numel() for tensor in trained.values()),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "content_sha256": content_sha256,
@@ -129,17 +119,37 @@ def verify(
         "trained_again": again,
         "hidden": hidden,
     }
-    row = Row(**{**vars(manifest), **found})
-    # Networks of which nearly all was shed may be alike by themselves. Who has trained one can have
-    # it trained again, to the bit; who has copied it and claims another seed can't.
-    if again is not None and again.same == "weights":
-        return write_row(leaderboard, row, weights, lock_seconds=settings.lock_seconds)
+    row = Row(**{**vars(manifest), **checked})
+    # Small lean networks may be alike by chance. Equal weights from training again are no copy.
+    check = None if again is not None and again.same == "weights" else check_copy
     return write_row(leaderboard, row, weights, check, lock_seconds=settings.lock_seconds)
+
+
+def _read_submission(
+    folder: Path, leaderboard: Path, episodes: int, retrain: bool
+) -> tuple[bytes, bytes, Manifest, Row | None]:
+    """Return the bytes of manifest and weights, the checked manifest, and its parent's row."""
+    with _opened(folder) as descriptor:
+        text = _read(MANIFEST_NAME, MAX_MANIFEST_BYTES, descriptor)
+        manifest = parse_manifest(text)
+        _check_terms(manifest, *_check_names(manifest))
+        manifest = _with_settings(manifest)
+        check_claim(manifest.score, episodes)
+        check_is_new(leaderboard, leaderboard / manifest.place, content_sha256=None)
+        parent = find_parent(leaderboard, manifest)
+        if parent is not None and not retrain:
+            raise SubmissionError(
+                "parent",
+                f"{MANIFEST_NAME}: it was made lean from a row, which any copy could say; expected "
+                "that it is trained again; verify it with --retrain",
+            )
+        data = _read(WEIGHTS_NAME, MAX_WEIGHTS_BYTES, descriptor)
+    return text, data, manifest, parent
 
 
 @contextmanager
 def _opened(folder: Path) -> Iterator[int]:
-    """Yield a descriptor of a submission folder that holds exactly the two files."""
+    """Yield a descriptor of a submission folder, if it holds nothing but the two files."""
     expected = (
         f"expected a folder with {MANIFEST_NAME} and {WEIGHTS_NAME} and nothing else, which "
         "`snn-gym submit` writes"
@@ -168,7 +178,11 @@ def _read(name: str, max_bytes: int, descriptor: int) -> bytes:
     try:
         return read_regular_file(name, max_bytes=max_bytes, dir_fd=descriptor)
     except StorageError as error:
-        raise SubmissionError(_STORAGE_CODES.get(error.reason, error.reason), str(error)) from error
+        raise _refusal(error) from error
+
+
+def _refusal(error: StorageError) -> SubmissionError:
+    return SubmissionError(_STORAGE_CODES.get(error.reason, error.reason), str(error))
 
 
 def _check_names(manifest: Manifest) -> tuple[AgentSpec, EnvironmentSpec]:
@@ -193,7 +207,7 @@ def _check_names(manifest: Manifest) -> tuple[AgentSpec, EnvironmentSpec]:
 
 
 def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentSpec) -> None:
-    """Check versions, budget, recipe and learning curve: whether it would fit into the table."""
+    """Check versions, budget, recipe and learning curve."""
     if manifest.environment_version != environment.version:
         raise SubmissionError(
             "environment-version",
@@ -208,7 +222,12 @@ def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentS
         )
     check_curve(manifest)
     if agent.is_imported:
-        _check_imported(manifest)
+        if manifest.recipe is not None:
+            raise SubmissionError(
+                "recipe",
+                f"{MANIFEST_NAME}: a recipe of {manifest.agent}, which was trained elsewhere; "
+                "expected none; write it with `snn-gym submit --nir`",
+            )
         return
     budget = agent.budget(environment)
     more = _steps_between_updates(agent, manifest.environment, environment) - 1
@@ -232,7 +251,7 @@ def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentS
 
 
 def _with_settings(manifest: Manifest) -> Manifest:
-    """Return a manifest whose recipe says the settings, which have to be the zoo's."""
+    """Return a manifest whose recipe has the zoo's settings; refuse other settings."""
     recipe = manifest.recipe
     if recipe is None:
         return manifest
@@ -242,17 +261,10 @@ def _with_settings(manifest: Manifest) -> Manifest:
     return replace(manifest, recipe=replace(recipe, settings=expected))
 
 
-def check_processor(of: Manifest | Row, *, whole: bool = True) -> None:
-    """Refuse a recipe whose processor no library knows: it would excuse any weights.
-
-    Args:
-        of: Manifest of the submission, or a row.
-        whole: As in ``unknown_part``.
-
-    Raises:
-        SubmissionError: ``processor``.
-    """
-    unknown = None if of.recipe is None else unknown_part(of.recipe.processor, whole=whole)
+def check_processor(claim: Manifest, *, whole: bool = True) -> None:
+    """Refuse a processor that no library knows, because it would excuse any weights."""
+    recipe = claim.recipe
+    unknown = None if recipe is None else unknown_part(recipe.processor, whole=whole)
     if unknown is not None:
         raise SubmissionError(
             "processor",
@@ -262,48 +274,19 @@ def check_processor(of: Manifest | Row, *, whole: bool = True) -> None:
         )
 
 
-def _check_imported(manifest: Manifest) -> None:
-    if manifest.recipe is not None:
-        raise SubmissionError(
-            "recipe",
-            f"{MANIFEST_NAME}: a recipe of {manifest.agent}, which was trained elsewhere; expected "
-            "none; write it with `snn-gym submit --nir`",
-        )
-
-
-def _find_parent(leaderboard: Path, manifest: Manifest, retrain: bool) -> Row | None:
-    """Return the row that a submission was made lean from, None for none."""
-    parent = find_parent(leaderboard, manifest)
-    if parent is not None and not retrain:
-        raise SubmissionError(
-            "parent",
-            f"{MANIFEST_NAME}: it was made lean from a row, which any copy could say; expected "
-            "that it is trained again; verify it with --retrain",
-        )
-    return parent
-
-
 def _steps_between_updates(agent: AgentSpec, env_id: str, environment: EnvironmentSpec) -> int:
-    # Training stops after whole rollouts only. In DQN n_steps is no rollout's length.
+    # Training stops after whole rollouts only. In DQN n_steps is not the length of a rollout.
     settings: Any = agent.settings(env_id)
     if isinstance(settings, LearnerSettings):
         return settings.episodes_per_iteration * environment.max_episode_steps
-    # Who has neither learns at every step.
+    # Algorithms with neither setting learn at every step.
     rollout = getattr(settings, "train_freq", 0) or getattr(settings, "n_steps", 1)
     steps: int = rollout * settings.n_envs
     return steps
 
 
 def check_claim(claim: Scores, episodes: int) -> None:
-    """Check what can be known of a claimed score without a re-run.
-
-    Args:
-        claim: The score.
-        episodes: How many there should be.
-
-    Raises:
-        SubmissionError: ``score-episodes`` or ``score-inconsistent``.
-    """
+    """Check a score for its number of episodes and its aggregates."""
     if len(claim.returns) != episodes:
         raise SubmissionError(
             "score-episodes",
@@ -322,65 +305,47 @@ def check_claim(claim: Scores, episodes: int) -> None:
             )
 
 
-def check_weights(data: bytes, of: Manifest | Row) -> dict[str, torch.Tensor]:
-    """Parse the bytes of a weights file and check that the registered architecture takes them.
-
-    Args:
-        data: Whole content of the file.
-        of: What names its hash, the agent and the environment.
-
-    Returns:
-        Tensors by the names that the architecture has today.
-
-    Raises:
-        SubmissionError: They are damaged, another file's, or do not fit; the ``code`` says which.
-    """
+def check_weights(data: bytes, claim: Manifest) -> dict[str, torch.Tensor]:
+    """Return the tensors of a weights file, by current names, if the architecture takes them."""
     try:
         tensors, _ = parse_tensors(data, where=WEIGHTS_NAME)
     except StorageError as error:
-        raise SubmissionError(_STORAGE_CODES.get(error.reason, error.reason), str(error)) from error
+        raise _refusal(error) from error
     digest = hashlib.sha256(data).hexdigest()
-    if digest != of.weights_sha256:
+    if digest != claim.weights_sha256:
         raise SubmissionError(
             "weights-sha256",
-            f"{WEIGHTS_NAME} has the SHA-256 {digest[:16]}…; expected {of.weights_sha256[:16]}…, "
+            f"{WEIGHTS_NAME} has the SHA-256 {digest[:16]}…; expected "
+            f"{claim.weights_sha256[:16]}…, "
             "as written beside it; copy both files again",
         )
     tensors = todays_names(tensors)
-    check_tensors(tensors, of.agent, of.environment)
+    check_tensors(tensors, claim.agent, claim.environment)
     return tensors
 
 
 def _check_score(claim: Scores, result: Scores) -> None:
     different = different_returns(claim, result)
     if different:
-        episode, claimed, found = different[0]
+        episode, claimed, actual = different[0]
         raise SubmissionError(
             "score-mismatch",
             f"{MANIFEST_NAME}: the re-run gives other returns in {len(different)} of "
             f"{len(claim.returns)} episodes, first in episode {episode}: {claimed} claimed, "
-            f"{found} found; claimed IQM {claim.iqm:.6g}, found {result.iqm:.6g}; submit again "
+            f"{actual} found; claimed IQM {claim.iqm:.6g}, found {result.iqm:.6g}; submit again "
             "on the kind of machine that verifies",
         )
 
 
 def different_returns(claim: Scores, result: Scores) -> list[tuple[int, float, float]]:
-    """Return the episodes whose returns differ by more than `SCORE_TOLERANCE`.
-
-    Args:
-        claim: Scores to check.
-        result: Scores of the re-run, of as many episodes.
-
-    Returns:
-        Number of the episode, return claimed, and return found.
-    """
+    """Return (episode, claimed return, actual return) of differences above `SCORE_TOLERANCE`."""
     pairs = zip(claim.returns, result.returns, strict=True)
     return [
-        (episode, claimed, found)
-        for episode, (claimed, found) in enumerate(pairs)
-        if not _agree(claimed, found)
+        (episode, claimed, actual)
+        for episode, (claimed, actual) in enumerate(pairs)
+        if not _agree(claimed, actual)
     ]
 
 
-def _agree(claimed: float, found: float) -> bool:
-    return abs(claimed - found) <= SCORE_TOLERANCE * max(1.0, abs(found))
+def _agree(claimed: float, actual: float) -> bool:
+    return abs(claimed - actual) <= SCORE_TOLERANCE * max(1.0, abs(actual))

@@ -1,4 +1,4 @@
-"""Submitted weights: those of the registered architecture, and no copy of stored ones."""
+"""Checks of submitted weights: the registered architecture takes them, and they are no copy."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from snn_gym._base.storage import StorageError, parse_tensors
-from snn_gym.leaderboard.chain import read_below
+from snn_gym.leaderboard.chain import read_below, weights_place
 from snn_gym.leaderboard.manifest import MAX_WEIGHTS_BYTES, WEIGHTS_NAME, SubmissionError, shorten
-from snn_gym.leaderboard.results import Row, list_rows, row_path
+from snn_gym.leaderboard.results import Row, list_rows
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.zoo import agent_ids, build_policy
 
@@ -31,9 +31,7 @@ class TensorForm:
     """Shape and element type of a tensor."""
 
     shape: tuple[int, ...]
-    """Size of each dimension."""
     dtype: torch.dtype
-    """Element type."""
 
 
 @functools.lru_cache(maxsize=16)
@@ -43,15 +41,7 @@ def _registered_policy(agent: str, env_id: str) -> Any:
 
 
 def expected_tensors(agent: str, env_id: str) -> Mapping[str, TensorForm]:
-    """Return the form of every tensor that acting needs, by name.
-
-    Args:
-        agent: Agent of the zoo.
-        env_id: One of its environments.
-
-    Raises:
-        ValueError: The agent or the environment is unknown.
-    """
+    """Return shape and type of every tensor that acting needs, by name."""
     tensors = _registered_policy(agent, env_id).acting_state_dict()
     return {name: TensorForm(tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
 
@@ -59,31 +49,13 @@ def expected_tensors(agent: str, env_id: str) -> Mapping[str, TensorForm]:
 def trained_tensors(
     tensors: Mapping[str, torch.Tensor], agent: str, env_id: str
 ) -> dict[str, torch.Tensor]:
-    """Return those of an architecture's tensors that gradients or a search have shaped.
-
-    They come in the order of the architecture, from observations to actions.
-
-    Args:
-        tensors: Checked tensors by name.
-        agent: Agent of the zoo.
-        env_id: One of its environments.
-    """
+    """Return the trained tensors of an architecture, ordered from observations to actions."""
     names = (name for name, _ in _registered_policy(agent, env_id).named_parameters())
     return {name: tensors[name] for name in names if name in tensors}
 
 
 def check_tensors(tensors: Mapping[str, torch.Tensor], agent: str, env_id: str) -> None:
-    """Refuse tensors that the registered architecture would not take exactly as they are.
-
-    Args:
-        tensors: Submitted tensors by name.
-        agent: Agent of the zoo.
-        env_id: One of its environments.
-
-    Raises:
-        SubmissionError: ``weights-count``, ``weights-name``, ``weights-dtype``,
-            ``weights-shape``, ``weights-nonfinite`` or ``weights-dynamics``, in this order.
-    """
+    """Refuse tensors whose number, names, types, shapes or values do not fit the architecture."""
     expected = expected_tensors(agent, env_id)
     fix = f"write it with `snn-gym submit` from a run of {agent}"
     if len(tensors) != len(expected):
@@ -112,12 +84,11 @@ def check_tensors(tensors: Mapping[str, torch.Tensor], agent: str, env_id: str) 
                 f"expected {form.shape}; {fix}",
             )
     _check_finite(tensors)
-    # Into a policy of its own: a load that fails may leave the policy changed, and the next
-    # submission has to meet the registered one.
+    # Into a new policy, because a failed load may change it, and the cached one must not change.
     fresh: Any = build_policy(agent, env_id)
     try:
         fresh.load_acting_state_dict(tensors)
-    except (ValueError, RuntimeError) as error:  # the latter of a part of the policy
+    except (ValueError, RuntimeError) as error:  # a part of the policy raises the latter
         detail = shorten(str(error).splitlines()[-1])
         raise SubmissionError("weights-dynamics", f"{WEIGHTS_NAME}: {detail}; {fix}") from error
 
@@ -139,35 +110,32 @@ def _show(names: list[str]) -> str:
 
 
 # ---- copies --------------------------------------------------------------------------------------
-# Whether trained weights are a copy of stored ones, slightly changed or written another way.
-#
-# A network can be written in many ways that act alike: hidden units in another order; units of an
-# odd function with the signs of all their weights turned; inputs of ReLU units scaled up and their
-# outputs down by as much; all logits shifted or scaled; observation statistics changed and the
-# first weights with them. So two networks are laid on each other before they are compared: layer by
-# layer, from the observations on, each unit is matched with the most similar one, by the assignment
-# of least cost (as in Ainsworth et al. 2023, https://arxiv.org/abs/2209.04836, section 3.2). What
-# is left is the distance. ``docs/copies.md`` has the measurements behind the threshold.
+# Many weights give the same network: hidden units in another order; an odd function with all signs
+# of its weights changed; inputs of ReLU units scaled up and outputs scaled down; logits shifted or
+# scaled; other observation statistics with other first weights. So two networks are aligned before
+# they are compared: layer by layer, each unit is matched with the most similar one, by the
+# assignment of least cost (as in Ainsworth et al. 2023, https://arxiv.org/abs/2209.04836, section
+# 3.2). docs/copies.md has the measurements behind the threshold.
 Floats = NDArray[np.float64]
 
 NEAR = 0.15
-"""Distance below which weights are a copy: half of the least between stored rows."""
+"""Distance below which weights are a copy: half of the least distance between stored rows."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Weights of a layer. A gated unit has a row for each gate; rows of a gate are together."""
+    """Weights of a layer; a gated unit has a row for each gate, and the rows of a gate adjoin."""
 
     inward: Floats
-    """From the layer before. Shape (gates * units, inputs)."""
+    """From the layer below. Shape (gates * units, inputs)."""
     biases: Floats
     """Shape (gates * units, biases); gated layers have two."""
     recurrent: Floats | None = None
-    """From the layer's own units. Shape (gates * units, units)."""
+    """Shape (gates * units, units)."""
 
     @property
     def units(self) -> int:
-        """How many units it has."""
+        """Number of units."""
         return len(self.inward) if self.recurrent is None else self.recurrent.shape[1]
 
 
@@ -178,24 +146,17 @@ class Network:
     layers: tuple[Layer, ...]
     """Hidden layers and, last, the readout."""
     mean: Floats | None = None
-    """Mean subtracted from the inputs of the first layer; None for no normaliser."""
+    """Mean and standard deviation of the normaliser; None without one."""
     std: Floats | None = None
-    """Standard deviation that divides them then."""
 
     @property
     def form(self) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the layers; a distance exists between networks of equal form."""
+        """Shapes of the layers; only networks of equal form have a distance."""
         return tuple((*x.inward.shape, x.units, x.biases.shape[1]) for x in self.layers)
 
 
 def read_network(tensors: Mapping[str, torch.Tensor], agent: str, environment: str) -> Network:
-    """Sort the tensors of a registered architecture into layers.
-
-    Args:
-        tensors: All that acting needs, by today's names.
-        agent: Agent of the zoo.
-        environment: One of its environments.
-    """
+    """Return the tensors of a registered architecture as layers."""
     parts: dict[str, dict[str, list[Floats]]] = {}
     for name, tensor in trained_tensors(tensors, agent, environment).items():
         prefix, _, leaf = name.rpartition(".")
@@ -219,29 +180,19 @@ def _layer(part: Mapping[str, list[Floats]]) -> Layer:
 
 
 def distance(one: Network, other: Network) -> float:
-    """Return how far apart two networks are, however they are written.
+    """Return the relative distance of aligned weights: 0 for copies, about 1 for unrelated ones.
 
-    Args:
-        one: A network.
-        other: Another one of the same form.
-
-    Returns:
-        0 for networks that act alike by one of the changes above, about 1 for unrelated ones: the
-        norm of the difference over the root of the sum of both squared norms, as a mean over
-        layers. It is taken with and without the observation statistics, and with and without the
-        scales of units; the least counts.
-
-    Raises:
-        ValueError: They differ in form.
+    It is the mean over layers of the norm of the difference over the root of the sum of both
+    squared norms, and the least value with and without the statistics and scales of units.
     """
     if one.form != other.form:
         raise ValueError(
             f"networks have the forms {one.form} and {other.form}; expected equal ones"
         )
-    written = (other, _with_statistics(other, one))
+    variants = (other, _with_statistics(other, one))
     return min(
-        _laid_on(_scaled(one, moved), _scaled(second, moved))
-        for second, moved in product(written, (False, True))
+        _aligned_distance(_scaled(one, moved), _scaled(variant, moved))
+        for variant, moved in product(variants, (False, True))
     )
 
 
@@ -252,35 +203,24 @@ def check_is_no_copy(
     tensors: Mapping[str, torch.Tensor],
     parent: Row | None = None,
 ) -> None:
-    """Refuse weights that are those of a stored row, slightly changed or written another way.
-
-    Args:
-        leaderboard: Folder of the leaderboard; an absent one has no rows.
-        agent: Agent of the new row.
-        environment: Its environment.
-        tensors: Its checked tensors, by today's names.
-        parent: Row that it was made from, which it may be near to.
-
-    Raises:
-        SubmissionError: ``near-copy``; or ``row-weights``: those of a stored row cannot be read.
-    """
+    """Refuse weights near those of a stored row, except the parent's."""
     network = read_network(tensors, agent, environment)
     shapes = _shapes(tensors)
     for row in list_rows(leaderboard):
         if parent is not None and row.content_sha256 == parent.content_sha256:
             continue
         stored = stored_tensors(leaderboard, row)
-        # An agent that has left the zoo has no architecture any more to sort its tensors by.
+        # An agent that has left the zoo has no architecture that orders its tensors.
         if _shapes(stored) != shapes or row.agent not in agent_ids():
             continue
         candidate = read_network(stored, row.agent, row.environment)
         if candidate.form != network.form:
             continue
-        found = distance(network, candidate)
-        if found < NEAR:
+        value = distance(network, candidate)
+        if value < NEAR:
             raise SubmissionError(
                 "near-copy",
-                f"the weights are {found:.2g} from those of {row.agent} on {row.environment} with "
+                f"the weights are {value:.2g} from those of {row.agent} on {row.environment} with "
                 f"seed {row.seed}; expected {NEAR} or more, as between independent trainings; "
                 "train from the start with another seed, or verify with --retrain, which shows "
                 "that it was",
@@ -288,54 +228,40 @@ def check_is_no_copy(
 
 
 def stored_tensors(leaderboard: Path, row: Row) -> dict[str, torch.Tensor]:
-    """Read the tensors of a stored row, by today's names.
-
-    Args:
-        leaderboard: Folder of the leaderboard.
-        row: One of its rows.
-
-    Raises:
-        SubmissionError: ``row-weights``: they cannot be read.
-    """
-    path = row_path(leaderboard, row.agent, row.environment, row.seed).with_suffix(".safetensors")
-    place = path.relative_to(leaderboard).as_posix()
+    """Return the tensors of a stored row by current names."""
+    place = weights_place(row.place)
     try:
         data = read_below(leaderboard, place, MAX_WEIGHTS_BYTES)
-        return todays_names(parse_tensors(data, where=path.name)[0])
+        return todays_names(parse_tensors(data, where=Path(place).name)[0])
     except StorageError as error:
-        raise SubmissionError(
-            "row-weights",
-            f"{place}: {error}; see `snn-gym audit`",
-        ) from error
+        raise SubmissionError("row-weights", f"{place}: {error}; see `snn-gym audit`") from error
 
 
 def _shapes(tensors: Mapping[str, torch.Tensor]) -> Counter[tuple[int, ...]]:
     return Counter(tuple(tensor.shape) for tensor in tensors.values() if tensor.dim() > 1)
 
 
-def _with_statistics(network: Network, of: Network) -> Network:
-    """Write a network with the observation statistics of another one."""
-    if network.mean is None or network.std is None or of.mean is None or of.std is None:
+def _with_statistics(network: Network, target: Network) -> Network:
+    """Return an equivalent network with the observation statistics of another network."""
+    mean, std = network.mean, network.std
+    if mean is None or std is None or target.mean is None or target.std is None:
         return network
     first = network.layers[0]
     biases = first.biases.copy()
-    biases[:, 0] += first.inward @ ((of.mean - network.mean) / network.std)
-    inward = first.inward * (of.std / network.std)
+    biases[:, 0] += first.inward @ ((target.mean - mean) / std)
+    inward = first.inward * (target.std / std)
     return Network((replace(first, inward=inward, biases=biases), *network.layers[1:]))
 
 
 def _scaled(network: Network, moved: bool) -> tuple[Layer, ...]:
-    """Take off what logits have in common and their scale, and move scales of units if told.
-
-    A unit whose scale is moved has inputs of norm 1, and its outputs are as many times larger. For
-    the comparison its inputs then count as much as its outputs, so that idle units do not.
-    """
+    """Remove shift and scale of logits; with ``moved``, move scales of units to their outputs."""
     layers: list[Layer] = []
     scale: Floats | float = 1.0
     for layer in network.layers[:-1]:
         inward, biases = layer.inward * scale, layer.biases
         scale = 1.0
         if moved and layer.recurrent is None:
+            # Then inputs have norm 1 and count as much as outputs, so that idle units do not.
             scale = np.hypot(*(np.linalg.norm(x, axis=1) for x in (inward, biases)))
             per_row = np.where(scale > 0, scale, 1.0)[:, None]
             inward, biases = inward / per_row, biases / per_row
@@ -348,7 +274,7 @@ def _scaled(network: Network, moved: bool) -> tuple[Layer, ...]:
 
 def _without_shift(readout: Layer, scale: Floats | float) -> Layer:
     rows = np.hstack([readout.inward * scale, readout.biases])
-    if len(rows) > 1:  # a single row is an action itself and no logit
+    if len(rows) > 1:  # a single row is an action, not a logit
         rows = rows - rows.mean(axis=0)
     rows = rows / (np.linalg.norm(rows) or 1.0)
     inputs = readout.inward.shape[1]
@@ -362,28 +288,24 @@ def _weighed(layer: Layer, after: Layer) -> Layer:
     return replace(layer, inward=layer.inward * weight, biases=layer.biases * weight)
 
 
-def _laid_on(one: tuple[Layer, ...], other: tuple[Layer, ...]) -> float:
-    """Return the mean over layers of what differs after units were matched."""
+def _aligned_distance(one: tuple[Layer, ...], other: tuple[Layer, ...]) -> float:
+    """Return the mean over layers of the relative distance after units are matched."""
     inputs = one[0].inward.shape[1]
     order, signs = np.arange(inputs), np.ones(inputs)
     distances: list[float] = []
     for mine, theirs in zip(one, other, strict=True):
-        laid = replace(theirs, inward=theirs.inward[:, order] * signs)
+        aligned = replace(theirs, inward=theirs.inward[:, order] * signs)
         if mine is not one[-1]:
-            order, gate_signs = _match(mine, laid)
-            laid = _reordered(laid, order, gate_signs)
-            # The last gate's sign is that of what a unit puts out.
+            order, gate_signs = _match(mine, aligned)
+            aligned = _reordered(aligned, order, gate_signs)
+            # The last gate determines the sign of a unit's output.
             signs = gate_signs[-1]
-        distances.append(_relative(mine, laid))
+        distances.append(_relative_distance(mine, aligned))
     return float(np.mean(distances))
 
 
 def _match(mine: Layer, theirs: Layer) -> tuple[NDArray[np.intp], Floats]:
-    """Return which of their units is mine, and with which sign in each gate.
-
-    Returns:
-        Order, shape (units,), and signs, shape (gates, units).
-    """
+    """Return the order (units,) of their units that fits mine, and signs (gates, units)."""
     products = _by_gate(mine) @ _by_gate(theirs).transpose(0, 2, 1)
     rows, order = linear_sum_assignment(np.abs(products).sum(axis=0), maximize=True)
     return order, np.where(products[:, rows, order] < 0, -1.0, 1.0)
@@ -405,7 +327,7 @@ def _reordered(layer: Layer, order: NDArray[np.intp], signs: Floats) -> Layer:
     return Layer(rows(layer.inward), rows(layer.biases), recurrent)
 
 
-def _relative(mine: Layer, theirs: Layer) -> float:
+def _relative_distance(mine: Layer, theirs: Layer) -> float:
     a, b = (
         np.hstack([x for x in (y.inward, y.biases, y.recurrent) if x is not None])
         for y in (mine, theirs)

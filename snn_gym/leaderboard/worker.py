@@ -1,9 +1,9 @@
-"""The process that re-runs a submission: `python -m snn_gym.leaderboard.worker`.
+"""Process that re-runs a submission: `python -m snn_gym.leaderboard.worker`.
 
-It limits itself before it reads anything, takes one request on its standard input, and answers
-with one JSON object on its standard output. The request is a JSON line followed by the bytes of
-the weights; no path, module or code comes with it. A request without episodes builds the policy
-and counts its parameters. The process ends with the one that started it.
+It limits itself, reads one request from standard input, and writes one JSON object to standard
+output. The request is a JSON line and the bytes of the weights, without a path, module or code. A
+request without episodes builds the policy and counts its parameters. The process ends with its
+parent.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 
 @dataclass(frozen=True, kw_only=True)
 class Limits(Config):
-    """Resources that the re-run may use."""
+    """Resource limits of the re-run."""
 
     memory_bytes: Count
-    """Address space of the process."""
+    """Address space."""
     cpu_seconds: Count
-    """Processor time of all its threads."""
+    """Processor time of all threads."""
     file_bytes: Count
-    """Size of any file that it writes, its answer included."""
+    """Size of each written file, the answer included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,19 +50,17 @@ class Request(Config):
     """Agent, environment and seeds of a re-run."""
 
     agent: AgentName
-    """Agent of the zoo."""
     environment: EnvironmentId
-    """One of its environments."""
     seeds: Annotated[tuple[int, ...], Length(0, MAX_EPISODES)]
     """Seed of each episode; none to build the policy alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Built(Config):
-    """Answer of the limited process that built a policy."""
+    """Answer to a request without episodes."""
 
     parameters: Count
-    """Numbers in all its tensors, those that only training needs included."""
+    """Numbers in all tensors of the policy, also in those that only training needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,20 +68,18 @@ class Rerun(CostFields):
     """Result of the re-run."""
 
     score: Scores
-    """Returns and their aggregates, in the task's reward units."""
     lengths: Lengths
     """Environment steps of each episode."""
     packages: Packages
-    """Versions of the packages used."""
 
 
 def main() -> None:
-    """Limit this process, then answer the one request on standard input."""
-    for parent in sys.argv[2:]:  # none in a sandbox that sees to it
+    """Limit this process, then answer the request on standard input."""
+    for parent in sys.argv[2:]:  # none in a sandbox that ends this process itself
         end_with(int(parent))
     apply_limits(parse_strict(Limits, sys.argv[1].encode(), where="limits", code="worker"))
     answer = os.dup(sys.stdout.fileno())
-    # Whatever a library prints goes to standard error and cannot pose as the answer.
+    # Output of libraries goes to standard error, so that it cannot pose as the answer.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     line = sys.stdin.buffer.readline(MAX_REQUEST_BYTES)
     request = parse_strict(Request, line, where="request", code="worker")
@@ -94,53 +90,33 @@ def main() -> None:
 
 
 def end_with(parent: int) -> None:
-    """Have the kernel kill this process when the one that started it ends, however that happens.
-
-    As https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html describes.
-
-    Args:
-        parent: Process id of the one that started it.
-
-    Raises:
-        OSError: The kernel refuses.
-    """
+    """Let the kernel kill this process when its parent ends (man 2 PR_SET_PDEATHSIG)."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "this process can't be made to end with its parent")
-    if os.getppid() != parent:  # it had ended before the kernel was asked
+    if os.getppid() != parent:  # the parent ended before the call
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def apply_limits(limits: Limits) -> None:
-    """Limit this process for good: hard limits cannot be raised again.
-
-    Args:
-        limits: What the process may use.
-    """
-    for what, value in (
+    """Set hard limits of this process, which it cannot raise again."""
+    for resource_id, value in (
         (resource.RLIMIT_AS, limits.memory_bytes),
         (resource.RLIMIT_CPU, limits.cpu_seconds),
         (resource.RLIMIT_FSIZE, limits.file_bytes),
         (resource.RLIMIT_NOFILE, _MAX_OPEN_FILES),
         (resource.RLIMIT_CORE, 0),
     ):
-        _, hard = resource.getrlimit(what)
+        _, hard = resource.getrlimit(resource_id)
         limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        # At a soft limit on processor time the kernel sends SIGXCPU, which says what happened; at
-        # the hard one a second later it kills.
-        grace = 1 if what == resource.RLIMIT_CPU and limit != hard else 0
-        resource.setrlimit(what, (limit, limit + grace))
+        # At the soft limit the kernel sends SIGXCPU, whose status names the reason; at the hard
+        # limit a second later it kills.
+        grace = 1 if resource_id == resource.RLIMIT_CPU and limit != hard else 0
+        resource.setrlimit(resource_id, (limit, limit + grace))
 
 
 def build(request: Request) -> Built:
-    """Build the registered policy and count its parameters.
-
-    Args:
-        request: Agent and environment.
-
-    Raises:
-        ValueError: The agent or the environment is unknown, or its file does not fit.
-    """
+    """Build the registered policy and count its parameters."""
     from torch import nn
 
     from snn_gym.policies.raw_observations import RawPolicy
@@ -154,15 +130,7 @@ def build(request: Request) -> Built:
 
 
 def rerun(request: Request, weights: bytes) -> Rerun:
-    """Evaluate weights in the registered architecture.
-
-    Args:
-        request: Agent, environment and seeds of a re-run.
-        weights: Bytes of a safetensors file.
-
-    Raises:
-        ValueError: The weights do not fit, or a return is not finite.
-    """
+    """Evaluate weights in the registered architecture."""
     from snn_gym._base.storage import parse_tensors
     from snn_gym.leaderboard.evaluation import evaluate
     from snn_gym.zoo import build_policy

@@ -149,9 +149,9 @@ def _choice(results: Results) -> str:
                 f"{none:.0f} % of all samples of 5 have no failed seed and look like those of an "
                 "agent that never fails. To hold the mean, the interval of every agent whose seeds "
                 "agree would have to reach as far down. `bounded` does, and is as wide as the "
-                "task. So the table shows beside each interval how often such intervals held the "
-                "mean (*Held*), lists the seeds, and names the worst seed and the number that "
-                "solved the task.",
+                "task. So the site of the results shows the measured coverage of each interval "
+                "(*Coverage*), all seeds, the worst seed, and the number of seeds that solved the "
+                "task.",
                 "The IQM leaves out one or two failing seeds in ten, so its interval holds it "
                 "there. It does not where three fail, where half are at the ceiling, or in the "
                 "trained groups with half of their seeds at the ceiling. The table therefore gives "

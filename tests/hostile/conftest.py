@@ -1,7 +1,5 @@
 """Fixtures: folders that every reader accepts, and one to change copies of them in."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import importlib
@@ -9,9 +7,6 @@ import os
 import resource
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,14 +14,14 @@ from snn_gym._base.storage import parse_tensors
 from snn_gym.leaderboard import reevaluation, verification, verify, write_table
 from snn_gym.leaderboard.manifest import SubmissionError, TrainedAgain, utc_now
 from snn_gym.leaderboard.results import hash_tensors, list_rows, replace_row
-from snn_gym.leaderboard.worker import Request, Rerun, rerun
+from snn_gym.leaderboard.worker import Request, rerun
 from snn_gym.training import train
 from snn_gym.zoo.files import package_versions
 from snn_gym.zoo.recipe import processor
 from tests.hostile import readers
-from tests.hostile.readers import RUN, Reader
+from tests.hostile.readers import RUN
 from tests.leaderboard.conftest import run_folder, template
-from tests.leaderboard.helpers import SETTINGS, Template
+from tests.leaderboard.helpers import SETTINGS
 from tests.leaderboard.hostile_weights import MARKER_VARIABLE
 from tests.training._runs import Killed, kill_at
 
@@ -52,24 +47,21 @@ steps = 500
 class Played:
     """Plays known weights once; all others give other returns than any claim."""
 
-    def __init__(self) -> None:
-        self._results: dict[str, Rerun] = {}
+    def __init__(self):
+        self._results = {}
 
-    def play(self, request: Request, weights: bytes) -> Rerun:
-        """Play weights and remember what they gave."""
+    def play(self, request, weights):
         result = rerun(request, weights)
         self._results[_hash(weights)] = result
         return result
 
-    def __call__(self, request: Request, weights: bytes, settings: Any = None) -> Rerun:
-        """Stand in for ``rerun`` and ``rerun_in_worker``."""
+    def __call__(self, request, weights, settings=None):
         known = self._results.get(_hash(weights))
         if known is None or request.seeds != SETTINGS.seeds:
             raise SubmissionError("rerun-failed", "not the weights that were claimed")
         return known
 
-    def train_again(self, claim: Any, tensors: Any, seeds: Any, board: Any) -> TrainedAgain:
-        """Stand in for ``train_again``."""
+    def train_again(self, claim, tensors, seeds, board):
         if hash_tensors(tensors) not in self._results or claim.recipe is None:
             raise SubmissionError("retrain-mismatch", "other weights came of it")
         return TrainedAgain(
@@ -77,16 +69,16 @@ class Played:
         )
 
 
-def _hash(weights: bytes) -> str:
+def _hash(weights):
     return hash_tensors(parse_tensors(weights, where="weights")[0])
 
 
 @pytest.fixture(scope="module")
-def played() -> Played:
+def played():
     return Played()
 
 
-def _submission(honest: Template, seed: int, played: Played, folder: Path) -> Path:
+def _submission(honest, seed, played, folder):
     request = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)
     score = dataclasses.asdict(played.play(request, honest.weights).score)
     claim = {**score, "returns": list(score["returns"])}
@@ -95,9 +87,7 @@ def _submission(honest: Template, seed: int, played: Played, folder: Path) -> Pa
 
 
 @pytest.fixture(scope="module")
-def boards(
-    template: Template, played: Played, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Path]:
+def boards(template, played, tmp_path_factory):
     """Give a board of three rows, the same of an earlier evaluator, and a submission beside one."""
     root = tmp_path_factory.mktemp("boards")
     with pytest.MonkeyPatch.context() as patch:
@@ -129,8 +119,7 @@ def boards(
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Give a killed and a finished run, each with two seeds."""
+def runs(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     for seed in (7, 8):
         options = {**RUN, "seed": seed}
@@ -143,10 +132,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def made(
-    boards: dict[str, Path], runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Callable[[], Reader]]:
-    """Give what makes every reader, by its name."""
+def made(boards, runs, tmp_path_factory):
     board, results = boards["board"], boards["s4"] / "submission"
     other_rows = boards["others"] / "results" / "ppo-lif" / "CartPole-v1"
     flat = tmp_path_factory.mktemp("flat")
@@ -158,7 +144,7 @@ def made(
     plan, plans = tmp_path_factory.mktemp("plan"), tmp_path_factory.mktemp("plans")
     (plan / "plan.toml").write_text(PLAN)
     (plans / "plan.toml").write_text("[x]\n")
-    places: dict[type[Reader], tuple[Path, Path]] = {
+    places = {
         readers.Verify: (boards["s3"], results),
         readers.Audit: (board, flat),
         readers.Table: (board, flat),
@@ -173,7 +159,7 @@ def made(
 
 
 @pytest.fixture
-def little_memory() -> Iterator[None]:
+def little_memory():
     """Have what would fill the machine's memory fail, and not the machine."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, hard))
@@ -182,9 +168,7 @@ def little_memory() -> Iterator[None]:
 
 
 @pytest.fixture
-def room(
-    tmp_path: Path, played: Played, little_memory: None, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
+def room(tmp_path, played, little_memory, monkeypatch):
     """Give a folder to work in; what costs time is replaced, a payload lies on the path."""
     for name in ("outside", "scratch", "here"):
         (tmp_path / name).mkdir()

@@ -1,69 +1,56 @@
-"""Ways to damage a file, drawn at random: its bytes, and what stands in its place."""
+"""Ways to damage a file at random: its bytes, and the kind of file at its path.
 
-from __future__ import annotations
+A change of a place gets the path, a folder beside with targets for links, and a generator.
+"""
 
 import os
 import pickle
 import shutil
 import socket
-from collections.abc import Callable
-from pathlib import Path
-
-import numpy as np
 
 from tests.leaderboard.hostile_weights import Payload
-
-Bytes = Callable[[bytes, np.random.Generator], bytes]
-Place = Callable[[Path, Path, np.random.Generator], None]
-"""Changes what stands at a path; the second one is a folder beside, with files to point at."""
 
 HEADER_BYTES = 2000
 """About where headers and most of what a file says of itself are."""
 
 
-def _place(data: bytes, generator: np.random.Generator) -> int:
+def _place(data, generator):
     # Half of them in the first part, where headers are.
     limit = min(len(data), HEADER_BYTES) if generator.random() < 0.5 else len(data)
     return int(generator.integers(limit)) if limit else 0
 
 
-def _block(data: bytes, generator: np.random.Generator) -> slice:
+def _block(data, generator):
     begin = _place(data, generator)
     return slice(begin, begin + int(generator.integers(1, 65)))
 
 
-def flip(data: bytes, generator: np.random.Generator) -> bytes:
-    """Flip one bit."""
+def flip(data, generator):
     place, bit = _place(data, generator), int(generator.integers(8))
     return data[:place] + bytes([data[place] ^ (1 << bit)]) + data[place + 1 :]
 
 
-def flip_many(data: bytes, generator: np.random.Generator) -> bytes:
-    """Flip two to a hundred bits."""
+def flip_many(data, generator):
     for _ in range(int(generator.integers(2, 101))):
         data = flip(data, generator)
     return data
 
 
-def cut(data: bytes, generator: np.random.Generator) -> bytes:
-    """Leave out the end."""
+def cut(data, generator):
     return data[: _place(data, generator)]
 
 
-def behead(data: bytes, generator: np.random.Generator) -> bytes:
-    """Leave out the beginning."""
+def behead(data, generator):
     return data[1 + _place(data, generator) :]
 
 
-def extend(data: bytes, generator: np.random.Generator) -> bytes:
-    """Add something behind."""
+def extend(data, generator):
     size = int(generator.integers(1, 300))
     more = (b"\0" * size, generator.bytes(size), data, b"\n" * size, b" " * size)
     return data + more[int(generator.integers(len(more)))]
 
 
-def swap(data: bytes, generator: np.random.Generator) -> bytes:
-    """Exchange two blocks of equal size."""
+def swap(data, generator):
     size = int(generator.integers(1, max(2, min(65, len(data) // 2))))
     one, other = sorted(int(generator.integers(len(data) - size)) for _ in range(2))
     if other < one + size:
@@ -73,28 +60,24 @@ def swap(data: bytes, generator: np.random.Generator) -> bytes:
     return data[:one] + data[other : other + size] + middle + data[one : one + size] + end
 
 
-def leave_out(data: bytes, generator: np.random.Generator) -> bytes:
-    """Leave out a block."""
+def leave_out(data, generator):
     block = _block(data, generator)
     return data[: block.start] + data[block.stop :]
 
 
-def repeat(data: bytes, generator: np.random.Generator) -> bytes:
-    """Write a block twice."""
+def repeat(data, generator):
     block = _block(data, generator)
     return data[: block.stop] + data[block] + data[block.stop :]
 
 
-def overwrite(data: bytes, generator: np.random.Generator) -> bytes:
-    """Replace a block by zeros, by ones or by noise."""
+def overwrite(data, generator):
     block = _block(data, generator)
     size = len(data[block])
     what = (b"\0" * size, b"\xff" * size, generator.bytes(size))[int(generator.integers(3))]
     return data[: block.start] + what + data[block.stop :]
 
 
-def other_format(data: bytes, generator: np.random.Generator) -> bytes:
-    """Replace all by another kind of file."""
+def other_format(data, generator):
     kinds = (
         b"",
         b"null",
@@ -114,46 +97,40 @@ def other_format(data: bytes, generator: np.random.Generator) -> bytes:
     return kinds[int(generator.integers(len(kinds)))]
 
 
-BYTES: tuple[Bytes, ...] = (
+BYTES = (
     flip, flip, flip, flip_many, cut, behead, extend, swap, leave_out, repeat, overwrite,
     other_format,
 )  # fmt: skip
 
 
-def remove(path: Path) -> None:
-    """Delete whatever is at a path."""
+def remove(path):
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
 
 
-def missing(path: Path, beside: Path, generator: np.random.Generator) -> None:
-    """Delete the file."""
+def missing(path, beside, generator):
     remove(path)
 
 
-def link(path: Path, beside: Path, generator: np.random.Generator) -> None:
-    """Put a symbolic link in its place."""
+def link(path, beside, generator):
     targets = (str(beside / "kept"), "nowhere", path.name, "/dev/zero", "/etc/passwd", str(beside))
     remove(path)
     path.symlink_to(targets[int(generator.integers(len(targets)))])
 
 
-def hard_link(path: Path, beside: Path, generator: np.random.Generator) -> None:
-    """Put a second name of a file elsewhere in its place."""
+def hard_link(path, beside, generator):
     remove(path)
     os.link(beside / "kept", path)
 
 
-def pipe(path: Path, beside: Path, generator: np.random.Generator) -> None:
-    """Put a pipe in its place, which nobody writes to."""
+def pipe(path, beside, generator):
     remove(path)
     os.mkfifo(path)
 
 
-def bound_socket(path: Path, beside: Path, generator: np.random.Generator) -> None:
-    """Put a socket in its place."""
+def bound_socket(path, beside, generator):
     remove(path)
     # A socket's path may hold 107 bytes only, hence the detour over a descriptor.
     folder = os.open(path.parent, os.O_RDONLY)
@@ -164,21 +141,19 @@ def bound_socket(path: Path, beside: Path, generator: np.random.Generator) -> No
         os.close(folder)
 
 
-def folder(path: Path, beside: Path, generator: np.random.Generator) -> None:
-    """Put a folder in its place, empty or not."""
+def folder(path, beside, generator):
     remove(path)
     path.mkdir()
     if generator.random() < 0.5:
         (path / "x").touch()
 
 
-def huge(path: Path, beside: Path, generator: np.random.Generator) -> None:
+def huge(path, beside, generator):
     """Make it a TiB long, without the disk's having to hold that."""
     os.truncate(path, 1 << 40)
 
 
-def exchanged(path: Path, beside: Path, generator: np.random.Generator) -> None:
-    """Exchange it with another file of the folder."""
+def exchanged(path, beside, generator):
     others = sorted(x for x in path.parent.iterdir() if x != path and x.is_file())
     if not others:
         return missing(path, beside, generator)
@@ -189,7 +164,7 @@ def exchanged(path: Path, beside: Path, generator: np.random.Generator) -> None:
     return None
 
 
-def replaced(path: Path, beside: Path, generator: np.random.Generator) -> None:
+def replaced(path, beside, generator):
     """Put the file of that name of another folder in its place."""
     path.write_bytes((beside / "other" / path.name).read_bytes())
 
@@ -197,13 +172,12 @@ def replaced(path: Path, beside: Path, generator: np.random.Generator) -> None:
 NAMES = ("x", ".hidden", "__init__.py", "a\nb.json", "9.json", "\udcff.json", "\x1b[2J.txt", "ü ")
 
 
-def stranger(path: Path, beside: Path, generator: np.random.Generator) -> None:
-    """Put a further file beside it."""
+def stranger(path, beside, generator):
     name = NAMES[int(generator.integers(len(NAMES)))]
     (path.parent / name).write_bytes(pickle.dumps(Payload()))
 
 
-PLACES: tuple[Place, ...] = (
+PLACES = (
     missing, link, link, hard_link, pipe, bound_socket, folder, huge, exchanged, replaced, replaced,
     stranger,
 )  # fmt: skip

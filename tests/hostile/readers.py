@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pytest
 import safetensors.torch
 import torch
 
@@ -49,7 +48,7 @@ class Reader:
     files: ClassVar[tuple[str, ...]]
     """Files that are changed, from inside the folder."""
 
-    def read(self, work: Path) -> Any:
+    def read(self, work):
         """Read a copy; return what was accepted.
 
         Raises:
@@ -57,20 +56,17 @@ class Reader:
         """
         raise NotImplementedError
 
-    def repair(self, work: Path, path: Path) -> None:
+    def repair(self, work, path):
         """Make digests fit a changed file, as who knows how they are made can."""
 
-    def check(self, work: Path, accepted: Any, repaired: bool) -> None:
-        """Make sure that what was accepted may be."""
+    def check(self, work, accepted, repaired):
         assert repaired or accepted == self.honest
 
-    def words(self, work: Path) -> list[str]:
-        """Return the command that reads a copy."""
+    def words(self, work):
         raise NotImplementedError
 
-    def __post_init__(self) -> None:
-        """Read the control itself."""
-        self.honest: Any = None
+    def __post_init__(self):
+        self.honest = None
 
 
 class Verify(Reader):
@@ -79,17 +75,17 @@ class Verify(Reader):
     name = "verify"
     files = (f"submission/{MANIFEST_NAME}", f"submission/{WEIGHTS_NAME}")
 
-    def read(self, work: Path) -> Any:
+    def read(self, work):
         return verify(work / "submission", work / "board", SETTINGS)
 
-    def repair(self, work: Path, path: Path) -> None:
+    def repair(self, work, path):
         if path.name == WEIGHTS_NAME:
             manifest = work / "submission" / MANIFEST_NAME
             content = json.loads(manifest.read_text())
             content["weights_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
             manifest.write_text(json.dumps(content))
 
-    def check(self, work: Path, accepted: Any, repaired: bool) -> None:
+    def check(self, work, accepted, repaired):
         """A row says what the submission does, but for what the re-run gave, of its weights."""
         row = json.loads(accepted.read_text())
         claimed = json.loads((work / "submission" / MANIFEST_NAME).read_text())
@@ -108,7 +104,7 @@ class Verify(Reader):
         assert same[0] == same[1]
         assert len(list_rows(work / "board")) == 1 + len(list_rows(self.control / "board"))
 
-    def words(self, work: Path) -> list[str]:
+    def words(self, work):
         return ["verify", str(work / "submission"), "--leaderboard", str(work / "board")]
 
 
@@ -123,7 +119,7 @@ class _Board(Reader):
         "README.md",
     )
 
-    def repair(self, work: Path, path: Path) -> None:
+    def repair(self, work, path):
         if path.suffix == ".safetensors":
             row = path.with_suffix(".json")
             content = json.loads(row.read_text())
@@ -135,12 +131,11 @@ class _Board(Reader):
             (work / DIGESTS_NAME).unlink()
             forge_chain(work)
 
-    def words(self, work: Path) -> list[str]:
+    def words(self, work):
         return [self.name, "--leaderboard", str(work)]
 
 
-def _chain_anew(path: Path) -> None:
-    """Let every line follow from the one before, whatever it says."""
+def _chain_anew(path):
     before, lines = "0" * 64, []
     for line in path.read_bytes().splitlines():
         content = b" ".join(line.split(b" ")[1:])
@@ -149,8 +144,7 @@ def _chain_anew(path: Path) -> None:
     path.write_bytes(b"".join(lines))
 
 
-def one_line(problem: str) -> None:
-    """Make sure that a message is one short printable line."""
+def one_line(problem):
     assert problem
     assert "\n" not in problem, problem
     problem.encode()  # without what no terminal takes
@@ -161,7 +155,7 @@ class Audit(_Board):
 
     name = "audit"
 
-    def read(self, work: Path) -> Any:
+    def read(self, work):
         problems = audit(work)
         for problem in problems:
             one_line(problem)
@@ -175,7 +169,7 @@ class Table(_Board):
 
     name = "table"
 
-    def read(self, work: Path) -> Any:
+    def read(self, work):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             rows = table_rows(work)
@@ -185,7 +179,7 @@ class Table(_Board):
             one_line(line)
         return rows, said, {other.row.seed for other in others}
 
-    def check(self, work: Path, accepted: Any, repaired: bool) -> None:
+    def check(self, work, accepted, repaired):
         rows, said, others = accepted
         # A forged recipe that no plan has takes a row among the others, which the table shows, too.
         seeds = {seed for row in rows for seed in row.seeds} | others
@@ -198,7 +192,7 @@ class Table(_Board):
             assert not all(_same_file(self.control / name, work / name) for name in names)
 
 
-def _same_file(one: Path, other: Path) -> bool:
+def _same_file(one, other):
     return (
         other.is_file()
         and not other.is_symlink()
@@ -212,8 +206,8 @@ class Again(_Board):
 
     name = "verify --again"
 
-    def read(self, work: Path) -> Any:
-        before: tuple[str, ...] = ()
+    def read(self, work):
+        before = ()
         with contextlib.suppress(ValueError):  # a broken chain, which it is for play to refuse
             before = sound_rows(work)[1]
         results = list(self.play(work))
@@ -222,10 +216,10 @@ class Again(_Board):
         assert not before or sound_rows(work)[1], before
         return sorted((result.path.name, result.problem is None) for result in results)
 
-    def play(self, work: Path) -> Any:
+    def play(self, work):
         return reevaluate(work, seeds=SETTINGS.seeds)
 
-    def check(self, work: Path, accepted: Any, repaired: bool) -> None:
+    def check(self, work, accepted, repaired):
         """Rows are written, named or left out; a table was written of those that there are."""
         if not repaired:
             assert set(accepted) <= {
@@ -233,7 +227,7 @@ class Again(_Board):
                 *((name, False) for name, _ in self.honest),
             }
 
-    def words(self, work: Path) -> list[str]:
+    def words(self, work):
         return ["verify", "--again", "--leaderboard", str(work)]
 
 
@@ -242,10 +236,10 @@ class Retrain(Again):
 
     name = "verify --retrain"
 
-    def play(self, work: Path) -> Any:
+    def play(self, work):
         return retrain_rows(work, seeds=SETTINGS.seeds)
 
-    def words(self, work: Path) -> list[str]:
+    def words(self, work):
         return ["verify", "--retrain", "--leaderboard", str(work)]
 
 
@@ -255,7 +249,7 @@ class LoadAgent(Reader):
     name = "load_agent"
     files = ("manifest.json", "weights.safetensors")
 
-    def read(self, work: Path) -> Any:
+    def read(self, work):
         model = load_agent(work)
         tensors = safetensors.torch.load(dump_weights(model))
         stored = safetensors.torch.load_file(work / "weights.safetensors")
@@ -263,7 +257,7 @@ class LoadAgent(Reader):
         model.env.close()
         return hash_tensors(tensors), to_mapping(read_manifest(work))
 
-    def repair(self, work: Path, path: Path) -> None:
+    def repair(self, work, path):
         manifest = work / "manifest.json"
         if path.suffix == ".safetensors":
             content = json.loads(manifest.read_text())
@@ -271,7 +265,7 @@ class LoadAgent(Reader):
             manifest.write_text(json.dumps(content))
         manifest.write_bytes(without_seal(manifest.read_bytes()))
 
-    def words(self, work: Path) -> list[str]:
+    def words(self, work):
         return ["evaluate", str(work), "--episodes", "1"]
 
 
@@ -288,22 +282,22 @@ class Resume(Reader):
         "episodes.csv",
     )
 
-    def read(self, work: Path) -> Any:
+    def read(self, work):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             return self.resume(work)
 
-    def resume(self, work: Path) -> Any:
+    def resume(self, work):
         try:
             train("ppo-lif", "CartPole-v1", out=work, resume=True, **RUN)
         except Restored as restored:
             return restored.args[0]
         raise AssertionError("it trained")
 
-    def repair(self, work: Path, path: Path) -> None:
+    def repair(self, work, path):
         path.write_bytes(resealed(path.read_bytes()))
 
-    def check(self, work: Path, accepted: Any, repaired: bool) -> None:
+    def check(self, work, accepted, repaired):
         """What is restored is one of the two checkpoints, or, without any, a fresh start."""
         fresh = not any(os.path.exists(work / name) for name in self.files[2:4])
         before = self.earlier if accepted != self.honest else self.honest
@@ -311,7 +305,7 @@ class Resume(Reader):
 
     earlier: Any = None
 
-    def words(self, work: Path) -> list[str]:
+    def words(self, work):
         return [
             "train", "ppo-lif", "CartPole-v1", "--out", str(work), "--resume", "--steps", "900",
             "--checkpoint-interval", "256", "--seed", "7", "--dynamics",
@@ -322,13 +316,13 @@ class Restored(Killed):
     """What a run had restored when it was about to go on; nothing under test catches it."""
 
 
-def stop_when_restored(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:
+def stop_when_restored(monkeypatch, scratch):
     """Have training stop dead where files have been read, and say what they gave."""
     from snn_gym.training import run
 
     original = run.resume_newest
 
-    def resume_newest(path: Path, model: Any, **kept: Any) -> Any:
+    def resume_newest(path, model, **kept):
         episodes = original(path, model, **kept)
         if episodes is None:
             raise Restored("fresh")
@@ -352,17 +346,17 @@ class ResumeFinished(Resume):
         "dynamics.csv",
     )
 
-    def resume(self, work: Path) -> Any:
+    def resume(self, work):
         try:
             return train("ppo-lif", "CartPole-v1", out=work, resume=True, **RUN).steps
         except Restored as restored:  # its manifest was deleted: it is trained to the end again
             return restored.args[0]
 
-    def check(self, work: Path, accepted: Any, repaired: bool) -> None:
+    def check(self, work, accepted, repaired):
         unfinished = not os.path.exists(work / "manifest.json")
         assert repaired or accepted == ("fresh" if unfinished else self.honest)
 
-    def repair(self, work: Path, path: Path) -> None:
+    def repair(self, work, path):
         if path.suffix == ".json":
             path.write_bytes(resealed(path.read_bytes()))
 
@@ -373,18 +367,18 @@ class Plan(Reader):
     name = "sweep"
     files = ("plan.toml",)
 
-    def read(self, work: Path) -> Any:
+    def read(self, work):
         plan = read_plan(work / "plan.toml")
         assert len(plan.jobs()) <= 1_000_000
         return to_mapping(plan)
 
-    def check(self, work: Path, accepted: Any, repaired: bool) -> None:
+    def check(self, work, accepted, repaired):
         said = tomllib.loads((work / "plan.toml").read_text())
         for group in said["groups"]:
             for key in ("steps", "teacher"):
                 group.setdefault(key, None)
         assert accepted == said
 
-    def words(self, work: Path) -> list[str]:
+    def words(self, work):
         runs = ["--leaderboard", str(work / "b"), "--runs", str(work / "r"), "--workers", "1"]
         return ["sweep", str(work / "plan.toml"), *runs]

@@ -1,14 +1,9 @@
 """Hostile values at random places of JSON, TOML and safetensors files that still parse, mostly."""
 
-from __future__ import annotations
-
 import json
 import re
 import tomllib
-from collections.abc import Callable
-from typing import Any
 
-import numpy as np
 import safetensors.torch
 import torch
 
@@ -34,12 +29,11 @@ KEYS = ("x", "", "__class__", "module", "path", "é", "\0", "id", "cell_factory"
         "net_arch", "sha256", "y" * 5000, "payload", "autoreset", "entry_point")  # fmt: skip
 
 
-def _drawn(options: tuple[str, ...], generator: np.random.Generator) -> str:
+def _drawn(options, generator):
     return options[int(generator.integers(len(options)))]
 
 
-def _containers(content: Any) -> list[Any]:
-    """Return every mapping and list inside a value, itself included."""
+def _containers(content):
     if isinstance(content, dict):
         inside = list(content.values())
     elif isinstance(content, list):
@@ -49,7 +43,7 @@ def _containers(content: Any) -> list[Any]:
     return [content, *(x for item in inside for x in _containers(item))]
 
 
-def change_value(content: Any, generator: np.random.Generator) -> str:
+def change_value(content, generator):
     """Replace a value, or a key's, somewhere inside; return the literal for ``_RAW``."""
     filled = [x for x in _containers(content) if x]
     if not filled:
@@ -63,7 +57,7 @@ def change_value(content: Any, generator: np.random.Generator) -> str:
     return literal
 
 
-def change_keys(content: Any, generator: np.random.Generator) -> str:
+def change_keys(content, generator):
     """Delete, add, rename or repeat a key somewhere inside; return the literal for ``_RAW``."""
     mappings = [x for x in _containers(content) if isinstance(x, dict)]
     if not mappings:
@@ -83,7 +77,7 @@ def change_keys(content: Any, generator: np.random.Generator) -> str:
     return _drawn(VALUES, generator)
 
 
-def mutate_json(data: bytes, generator: np.random.Generator) -> bytes:
+def mutate_json(data, generator):
     """Change values and keys of a JSON file, or only how it is laid out."""
     content = json.loads(data)
     if generator.random() < 0.1:
@@ -96,8 +90,7 @@ def mutate_json(data: bytes, generator: np.random.Generator) -> bytes:
     return text.encode() + b"\n"
 
 
-def mutate_toml(data: bytes, generator: np.random.Generator) -> bytes:
-    """Change values and keys of a plan."""
+def mutate_toml(data, generator):
     content = tomllib.loads(data.decode())
     change = change_keys if generator.random() < 0.35 else change_value
     literal = change(content, generator)
@@ -116,24 +109,22 @@ def mutate_toml(data: bytes, generator: np.random.Generator) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _split(data: bytes) -> tuple[dict[str, Any], bytes]:
+def _split(data):
     length = int.from_bytes(data[:8], "little")
     return json.loads(data[8 : 8 + length]), data[8 + length :]
 
 
-def _header(data: bytes, generator: np.random.Generator) -> bytes:
-    """Change anything of the header."""
+def _header(data, generator):
     length = int.from_bytes(data[:8], "little")
     return raw_safetensors(mutate_json(data[8 : 8 + length], generator), data[8 + length :])
 
 
-def _form(data: bytes, generator: np.random.Generator) -> bytes:
-    """Change element type, shape or place of a tensor."""
+def _form(data, generator):
     header, content = _split(data)
     names = [name for name in header if name != "__metadata__"]
     tensor = header[_drawn(tuple(names), generator)]
     size = len(content)
-    choices: dict[str, tuple[Any, ...]] = {
+    choices = {
         "dtype": ("F64", "F16", "BF16", "I32", "U8", "BOOL", "F8_E4M3", "C64", "F4", "f32", "", 4),
         "shape": ([], [0], [-1], [1] * 20, [2**32, 2**32], [2**63, 2], [0, 2**40], [1.0], [2**64],
                   [[1]], [4, 1 << 62], tensor["shape"][::-1], [*tensor["shape"], 1]),
@@ -145,14 +136,13 @@ def _form(data: bytes, generator: np.random.Generator) -> bytes:
     return raw_safetensors(header, content)
 
 
-def _length(data: bytes, generator: np.random.Generator) -> bytes:
-    """Announce a header of another size."""
+def _length(data, generator):
     length = int.from_bytes(data[:8], "little")
     options = (0, 1, length - 1, length + 1, length + 8, len(data), 1 << 20, 1 << 32, (1 << 64) - 1)
     return options[int(generator.integers(len(options)))].to_bytes(8, "little") + data[8:]
 
 
-def _tensors(data: bytes, generator: np.random.Generator) -> bytes:
+def _tensors(data, generator):
     """Change numbers, names, element types or the number of tensors; the file is sound."""
     tensors, (header, _) = safetensors.torch.load(data), _split(data)
     name = _drawn(tuple(tensors), generator)
@@ -181,8 +171,7 @@ def _tensors(data: bytes, generator: np.random.Generator) -> bytes:
     return safetensors.torch.save(tensors, header.get("__metadata__"))
 
 
-def _state(data: bytes, generator: np.random.Generator) -> bytes:
-    """Change the JSON that a checkpoint holds in its header."""
+def _state(data, generator):
     header, content = _split(data)
     metadata = header.get("__metadata__", {})
     if "state" not in metadata:
@@ -195,13 +184,11 @@ def _state(data: bytes, generator: np.random.Generator) -> bytes:
 SAFETENSORS = (_header, _form, _form, _length, _tensors, _tensors, _state, _state)
 
 
-def mutate_safetensors(data: bytes, generator: np.random.Generator) -> bytes:
-    """Change header or tensors of a safetensors file."""
+def mutate_safetensors(data, generator):
     return SAFETENSORS[int(generator.integers(len(SAFETENSORS)))](data, generator)
 
 
-def mutate_lines(data: bytes, generator: np.random.Generator) -> bytes:
-    """Delete, repeat, exchange or edit lines of a text file."""
+def mutate_lines(data, generator):
     lines = data.split(b"\n")
     one, other = (int(generator.integers(len(lines))) for _ in range(2))
     way = int(generator.integers(5))
@@ -224,7 +211,7 @@ def mutate_lines(data: bytes, generator: np.random.Generator) -> bytes:
     return b"\n".join(lines)
 
 
-STRUCTURED: dict[str, Callable[[bytes, np.random.Generator], bytes]] = {
+STRUCTURED = {
     ".json": mutate_json,
     ".toml": mutate_toml,
     ".safetensors": mutate_safetensors,
@@ -237,12 +224,10 @@ STRUCTURED: dict[str, Callable[[bytes, np.random.Generator], bytes]] = {
 _SEALED = re.compile(rb'("sha256": ?")[0-9a-f]{64}"')
 
 
-def resealed(data: bytes) -> bytes:
-    """Seal a changed file anew, as who knows how can."""
+def resealed(data):
     open_, number = _SEALED.subn(rb"\g<1>" + UNSEALED.encode() + b'"', data, count=1)
     return seal(open_) if number else data
 
 
-def without_seal(data: bytes) -> bytes:
-    """Take the seal off a changed JSON file that still parses."""
+def without_seal(data):
     return re.sub(rf'"{SEAL}": ?"[0-9a-f]{{64}}",'.encode(), b"", data, count=1)

@@ -1,7 +1,5 @@
 """Changed files of every kind: refused in one line, or taken for exactly what they say."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os
@@ -9,9 +7,7 @@ import shutil
 import signal
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import gymnasium as gym
 import numpy as np
@@ -51,10 +47,10 @@ class HungError(BaseException):
 class Noted(contextlib.AbstractContextManager["Noted"]):
     """Notes whatever is raised, so that one run shows all defects."""
 
-    def __init__(self, defects: list[str], what: str) -> None:
+    def __init__(self, defects, what):
         self._defects, self._what = defects, what
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+    def __exit__(self, kind, error, trace):
         if error is None or isinstance(error, KeyboardInterrupt):
             return False
         where = "".join(traceback.format_exception(error)[-5:])
@@ -63,10 +59,8 @@ class Noted(contextlib.AbstractContextManager["Noted"]):
 
 
 @contextlib.contextmanager
-def limited() -> Iterator[None]:
-    """Stop what takes too long."""
-
-    def stop(*_: object) -> None:
+def limited():
+    def stop(*_):
         raise HungError
 
     before = signal.signal(signal.SIGALRM, stop)
@@ -78,8 +72,7 @@ def limited() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def mutate(reader: Reader, work: Path, outside: Path, generator: np.random.Generator) -> str:
-    """Change one file of a folder; return how."""
+def mutate(reader, work, outside, generator):
     path = work / reader.files[int(generator.integers(len(reader.files)))]
     chance = generator.random()
     if chance < 0.15:
@@ -102,13 +95,13 @@ def mutate(reader: Reader, work: Path, outside: Path, generator: np.random.Gener
 class Bench:
     """Gives changed copies to a reader, and counts."""
 
-    def __init__(self, reader: Reader, room: Path) -> None:
+    def __init__(self, reader, room):
         self.reader, self.room, self.work = reader, room, room / "work"
         self.outside, self.here = room / "outside", room / "here"
         shutil.copytree(reader.other, self.outside / "other")
         self.kept = self._surroundings()
-        self.counts: Counter[str] = Counter()
-        self.defects: list[str] = []
+        self.counts = Counter()
+        self.defects = []
         self._fresh()
         reader.honest = reader.read(self.work)
         if isinstance(reader, Resume):
@@ -118,15 +111,14 @@ class Bench:
         if reader.name in ("audit", "table", "verify --again", "verify --retrain"):
             assert len(reader.honest[0]) or reader.name == "audit"
 
-    def _fresh(self) -> None:
+    def _fresh(self):
         shutil.rmtree(self.work, ignore_errors=True)
         shutil.copytree(self.reader.control, self.work)
 
-    def _surroundings(self) -> tuple[str, str]:
+    def _surroundings(self):
         return fingerprint(self.outside), str(sorted(os.listdir(self.here)))
 
-    def control(self) -> None:
-        """Give the unchanged folder, by the function and by the command."""
+    def control(self):
         self._fresh()
         assert self.reader.read(self.work) == self.reader.honest or self.reader.name == "verify"
         self._fresh()
@@ -134,7 +126,7 @@ class Bench:
         assert code == 0, said
         self.counts["controls accepted"] += 2
 
-    def changed(self, seed: tuple[int, ...]) -> None:
+    def changed(self, seed):
         """Give a changed folder, or name what is wrong with how it was taken."""
         self._fresh()
         how = mutate(self.reader, self.work, self.outside, np.random.default_rng(seed))
@@ -147,7 +139,7 @@ class Bench:
                 self._again_by_command(seed)
             self.counts[f"{outcome}: {how}"] += 1
 
-    def _call(self, repaired: bool, before: str) -> str:
+    def _call(self, repaired, before):
         try:
             accepted = self.reader.read(self.work)
         except (ValueError, gym.error.Error) as error:
@@ -157,7 +149,7 @@ class Bench:
         self.reader.check(self.work, accepted, repaired)
         return "accepted"
 
-    def _again_by_command(self, seed: tuple[int, ...]) -> None:
+    def _again_by_command(self, seed):
         self._fresh()
         mutate(self.reader, self.work, self.outside, np.random.default_rng(seed))
         code, said = self._command()
@@ -168,7 +160,7 @@ class Bench:
         assert all(line.startswith("snn-gym: ") and len(line) < 2100 for line in lines), said
         self.counts[f"command ended with {code}"] += 1
 
-    def _command(self) -> tuple[int, str]:
+    def _command(self):
         said = io.StringIO()
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
             try:
@@ -179,7 +171,7 @@ class Bench:
         return code, said.getvalue()
 
 
-def run(name: str, number: int, made: Made, room: Path) -> Counter[str]:
+def run(name, number, made, room):
     """Give a reader so many changed inputs, with controls between; return what came of them."""
     bench = Bench(made[name](), room)
     for index in range(number):
@@ -192,12 +184,12 @@ def run(name: str, number: int, made: Made, room: Path) -> Counter[str]:
     return bench.counts
 
 
-def total(counts: Counter[str], word: str) -> int:
+def total(counts, word):
     return sum(count for how, count in counts.items() if how.startswith(word))
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-def test_changed_files_are_refused_or_taken_as_they_are(name: str, made: Made, room: Path) -> None:
+def test_changed_files_are_refused_or_read_correctly(name, made, room):
     number, _ = NUMBERS[name]
     counts = run(name, number, made, room)
     assert total(counts, "refused") >= number // 10
@@ -207,13 +199,11 @@ def test_changed_files_are_refused_or_taken_as_they_are(name: str, made: Made, r
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NUMBERS)
-def test_ten_thousand_changed_files(
-    name: str, made: Made, room: Path, record_property: Any
-) -> None:
+def test_ten_thousand_changed_files(name, made, room, record_property):
     counts = run(name, NUMBERS[name][1], made, room)
     for how, count in sorted(counts.items()):
         record_property("changed", (f"{name}, {how}", count))
 
 
-def test_there_are_ten_thousand() -> None:
+def test_the_slow_test_has_ten_thousand_inputs():
     assert sum(number for _, number in NUMBERS.values()) >= 10_000

@@ -1,14 +1,9 @@
 """Texts of strangers in generated files: whatever they hold, only the text itself changes."""
 
-from __future__ import annotations
-
 import ast
 import json
 import re
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -20,7 +15,7 @@ from snn_gym._base.config import from_mapping, to_mapping
 from snn_gym._base.folders import checkout_root
 from snn_gym._base.names import safe_title, without_controls
 from snn_gym.cli import main
-from snn_gym.export import Visits, to_c, visit
+from snn_gym.export import to_c, visit
 from snn_gym.leaderboard.manifest import Manifest, SubmissionError, parse_manifest
 from snn_gym.leaderboard.rendering import render_table
 from snn_gym.leaderboard.site.files import site_pages
@@ -58,7 +53,7 @@ _TOKENS = re.compile(
 )
 
 
-def code_of(source: str) -> str:
+def code_of(source):
     """Return C source without comments; every comment has to end, and none is of one line."""
     kept = []
     for found in _TOKENS.finditer(source):
@@ -70,27 +65,26 @@ def code_of(source: str) -> str:
     return code
 
 
-def texts(model: Any, folder: Path, title: str, options: dict[str, Any]) -> list[str]:
-    """Return the texts of an agent's C files."""
+def texts(model, folder, title, options):
     files = to_c(model, folder, title=title, **options)
     return [path.read_text() for path in (files.header, files.source, files.program)]
 
 
 @pytest.fixture(scope="module")
-def agents(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, dict[str, Any], list[str]]]:
+def agents(tmp_path_factory):
     """Give agents of each kind of C source, what their export takes, and their usual files."""
     spiking = load_pretrained("ppo-lif-16", "CartPole-v1")
-    visits: Visits = visit(spiking, "CartPole-v1", 1)
+    visits = visit(spiking, "CartPole-v1", 1)
     fixed = {"visits": visits, "fixed_point": True}
     made = [(spiking, {}), (spiking, fixed), (load_pretrained("ppo-mlp", "CartPole-v1"), {})]
     folder = tmp_path_factory.mktemp("benign")
     return [(model, options, texts(model, folder, BENIGN, options)) for model, options in made]
 
 
-def known(key: str) -> Any:
+def known(key):
     """Return a decorator that has a test tried with every attack, too."""
 
-    def decorate(test: Any) -> Any:
+    def decorate(test):
         for text in ATTACKS:
             test = example(**{key: text})(test)
         return test
@@ -101,9 +95,7 @@ def known(key: str) -> Any:
 @known("title")
 @settings(max_examples=25)
 @given(title=TEXTS)
-def test_no_title_leaves_its_comment(
-    title: str, agents: list[Any], tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_no_title_leaves_its_comment(title, agents, tmp_path_factory):
     folder = tmp_path_factory.mktemp("c")
     for k, (model, options, expected) in enumerate(agents):
         for one, benign in zip(
@@ -115,7 +107,7 @@ def test_no_title_leaves_its_comment(
 
 
 @needs_compiler
-def test_a_compiler_takes_every_title(agents: list[Any], tmp_path: Path) -> None:
+def test_a_compiler_takes_every_title(agents, tmp_path):
     for k, (model, options, _) in enumerate(agents):
         files = to_c(model, tmp_path / str(k), title=" ".join(ATTACKS), **options)
         words = [str(COMPILER), *WARNINGS, "-fsyntax-only", str(files.source), str(files.program)]
@@ -123,14 +115,14 @@ def test_a_compiler_takes_every_title(agents: list[Any], tmp_path: Path) -> None
 
 
 @given(text=TEXTS)
-def test_titles_are_of_the_allowed_letters_and_stay_as_they_are(text: str) -> None:
+def test_titles_are_of_the_allowed_letters_and_stay_as_they_are(text):
     title = safe_title(text)
     assert re.fullmatch(r"[A-Za-z0-9 _.,:;()/+=%'-]*", title)
     assert safe_title(title) == title
     assert NO_CONTROLS.fullmatch(without_controls(text))
 
 
-def test_titles_of_our_own_stay_as_they_are() -> None:
+def test_titles_of_our_own_stay_as_they_are():
     for name in snn_gym.agent_ids():
         spec = load_agent_spec(name)
         assert safe_title(spec.description) == spec.description
@@ -138,12 +130,11 @@ def test_titles_of_our_own_stay_as_they_are() -> None:
 
 
 @pytest.fixture
-def saved(tmp_path: Path) -> Path:
-    """Give the folder of an agent."""
+def saved(tmp_path):
     return save_agent(snn_gym.make_agent("ppo-mlp", "CartPole-v1"), tmp_path / "run")
 
 
-def _refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+def _refused(words, capsys):
     """Run a command that ends in one line without control characters; return that line."""
     assert main(words) == 2
     said = capsys.readouterr()
@@ -153,9 +144,7 @@ def _refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @pytest.mark.parametrize("name", [*ATTACKS, "", "a" * 65, "PPO-LIF", "a--b", "a-"])
-def test_a_saved_agent_has_a_name_or_is_refused(
-    name: str, saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_saved_agent_has_a_name_or_is_refused(name, saved, tmp_path, capsys):
     edit_json(saved / "manifest.json", agent=name)
     with pytest.raises(ValueError, match="agent must"):
         read_manifest(saved)
@@ -174,8 +163,7 @@ def test_a_saved_agent_has_a_name_or_is_refused(
 
 
 @pytest.fixture
-def described() -> Iterator[None]:
-    """Have an agent of each description in the zoo."""
+def described():
     for k, text in enumerate(ATTACKS):
         snn_gym.register_agent(f"mine-{k}", parent="ppo-mlp", description=text)
     yield
@@ -183,16 +171,14 @@ def described() -> Iterator[None]:
     load_agent_spec.cache_clear()
 
 
-def test_no_description_steers_the_terminal(
-    described: None, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_description_steers_the_terminal(described, capsys):
     assert main(["agents"]) == 0
     said = capsys.readouterr().out
     assert all(f"mine-{k}: " in said for k in range(len(ATTACKS)))
     assert NO_CONTROLS.fullmatch(said)
 
 
-def test_every_command_prints_through_one_function() -> None:
+def test_every_command_prints_through_one_function():
     """Commands print by `cli.printing`, or to standard error in `cli`."""
     root = checkout_root()
     assert root is not None
@@ -212,7 +198,7 @@ NAMES = st.from_regex(r"[a-z0-9]{1,9}(-[a-z0-9]{1,9}){0,3}", fullmatch=True)
 IDS = st.from_regex(r"(snn/)?[A-Za-z0-9]{1,9}(-[A-Za-z0-9]{1,9}){0,2}-v[0-9]", fullmatch=True)
 
 
-def _pages(agent: str, environment: str) -> dict[str, str]:
+def _pages(agent, environment):
     rows = [
         make_row(agent, seed=seed, environment=environment, returns=(400.0 + seed, 500.0))
         for seed in range(6)
@@ -226,9 +212,7 @@ def _pages(agent: str, environment: str) -> dict[str, str]:
 @example(agent="**//", environment="CartPole-v1")
 @example(agent="mine", environment="</title><script>-v0")
 @example(agent="mine", environment="a | b-v0")
-def test_names_in_a_row_make_no_element_and_no_cell(
-    agent: str, environment: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_names_in_a_row_make_no_element_and_no_cell(agent, environment, tmp_path_factory):
     try:
         row = make_row(agent, environment=environment)
     except ValueError:
@@ -248,7 +232,7 @@ def test_names_in_a_row_make_no_element_and_no_cell(
 
 @settings(max_examples=60)
 @given(text=TEXTS, key=st.sampled_from(["agent", "environment", "created", "weights_sha256"]))
-def test_a_manifest_holds_no_text_that_is_no_title(text: str, key: str) -> None:
+def test_texts_of_a_manifest_are_valid_titles(text, key):
     row = to_mapping(make_row())
     manifest = {**{name: row[name] for name in row if name in Manifest.__annotations__}, key: text}
     said = ""

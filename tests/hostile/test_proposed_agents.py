@@ -1,7 +1,5 @@
 """Agents of a pull request: a file that nobody has read yet fills no memory."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -10,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,8 +38,7 @@ STEERING = "a\x1b[2J\n::error::stolen"
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """Give a checkout with such agents, and submissions of them."""
+def checkout(tmp_path):
     assert ROOT is not None
     for name in ("snn_gym", "agents", "envs"):
         shutil.copytree(ROOT / name, tmp_path / name)
@@ -65,10 +61,8 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_network_that_is_too_large_is_built_by_no_more_than_a_limited_process(
-    checkout: Path,
-) -> None:
-    def limited() -> None:
+def test_a_network_that_is_too_large_is_built_by_no_more_than_a_limited_process(checkout):
+    def limited():
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
 
     words = ["snn_gym.leaderboard.proposals", "submissions", "leaderboard", "scratch"]

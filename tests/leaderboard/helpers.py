@@ -8,21 +8,22 @@ import json
 import os
 import stat
 import threading
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from snn_gym._base.folders import checkout_root
 from snn_gym._base.storage import dump_tensors, parse_tensors
 from snn_gym.leaderboard import SubmissionError, verify
 from snn_gym.leaderboard.chain import DIGESTS_NAME
 from snn_gym.leaderboard.evaluation import evaluation_seeds
 from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME
 from snn_gym.leaderboard.rerun import VerificationSettings
-from snn_gym.leaderboard.worker import Request, Rerun, rerun
+from snn_gym.leaderboard.worker import rerun
 
+BOARD = checkout_root() / "leaderboard"
+"""The committed leaderboard."""
 SETTINGS = VerificationSettings(seeds=evaluation_seeds(3))
 _MAX_HASHED_BYTES = 1 << 28
 
@@ -34,32 +35,32 @@ class Template:
     manifest: dict[str, Any]
     weights: bytes
 
-    def tensors(self) -> dict[str, torch.Tensor]:
+    def tensors(self):
         """Return the tensors, to be changed freely."""
         return parse_tensors(self.weights, where="template")[0]
 
-    def with_manifest(self, **changes: Any) -> Template:
+    def with_manifest(self, **changes):
         """Return the submission with other values of top-level keys."""
         return Template({**copy.deepcopy(self.manifest), **changes}, self.weights)
 
-    def with_weights(self, weights: bytes, **changes: Any) -> Template:
+    def with_weights(self, weights, **changes):
         """Return the submission with another weights file and its right hash."""
         digest = hashlib.sha256(weights).hexdigest()
         return Template(
             {**copy.deepcopy(self.manifest), "weights_sha256": digest, **changes}, weights
         )
 
-    def with_tensors(self, change: Callable[[dict[str, torch.Tensor]], object]) -> Template:
+    def with_tensors(self, change):
         """Return the submission with its tensors changed in place by a function."""
         tensors = self.tensors()
         change(tensors)
         return self.with_weights(dump_tensors(tensors))
 
-    def unrelated(self, seed: int) -> Template:
+    def unrelated(self, seed):
         """Return the submission with weights of their own, of the same sizes; its claim is not."""
         generator = torch.Generator().manual_seed(seed)
 
-        def draw(tensors: dict[str, torch.Tensor]) -> None:
+        def draw(tensors):
             for name, tensor in tensors.items():
                 if name.endswith((".weight", ".bias")):
                     size = tensor.square().mean().sqrt()
@@ -67,7 +68,7 @@ class Template:
 
         return self.with_tensors(draw)
 
-    def write(self, folder: Path) -> Path:
+    def write(self, folder):
         """Write the two files to a new folder."""
         folder.mkdir(parents=True)
         (folder / MANIFEST_NAME).write_text(json.dumps(self.manifest))
@@ -75,7 +76,7 @@ class Template:
         return folder
 
 
-def forge_chain(board: Path) -> None:
+def forge_chain(board):
     """Write digests of the rows as they are, as somebody can who knows how the chain is made."""
     before, lines = "0" * 64, []
     for path in sorted((board / "results").glob("*/*/*.json")):
@@ -87,12 +88,12 @@ def forge_chain(board: Path) -> None:
     (board / DIGESTS_NAME).write_text("".join(lines))
 
 
-def rerun_in_process(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
+def rerun_in_process(request, weights, settings):
     """Stand in for the limited process of its own."""
     return rerun(request, weights)
 
 
-def fingerprint(folder: Path) -> str:
+def fingerprint(folder):
     """Hash names, kinds, modes and contents of everything below a folder."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
@@ -107,22 +108,22 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def raw_safetensors(header: Mapping[str, object] | bytes, data: bytes = b"") -> bytes:
+def raw_safetensors(header, data=b""):
     """Build a safetensors file from its header, without any library's checks."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text + data
 
 
-def verify_at_once(folders: Sequence[Path], leaderboard: Path) -> list[str]:
+def verify_at_once(folders, leaderboard):
     """Verify submissions at the same time; return "row" or the refusal's code for each, as it ends.
 
     Args:
         folders: Submissions.
         leaderboard: Folder that takes their rows.
     """
-    outcomes: list[str] = []
+    outcomes = []
 
-    def attempt(folder: Path) -> None:
+    def attempt(folder):
         try:
             verify(folder, leaderboard, SETTINGS)
             outcomes.append("row")

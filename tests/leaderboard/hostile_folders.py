@@ -1,23 +1,17 @@
 """Hostile folders: links, pipes, sizes and files that must be refused."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import socket
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME
 from snn_gym.leaderboard.verification import MAX_WEIGHTS_BYTES
-from tests.leaderboard.helpers import Template
 from tests.leaderboard.hostile_manifests import Case
 from tests.leaderboard.hostile_weights import Payload
 
 
-def folder_cases() -> Iterator[Case]:
-    """Return every submission with a hostile folder."""
+def folder_cases():
     yield Case(
         "oversized file",
         "weights one byte too large",
@@ -80,39 +74,39 @@ def folder_cases() -> Iterator[Case]:
     yield Case("missing file", "empty folder", "missing-file", lambda _, folder: folder.mkdir())
 
 
-def _sparse(template: Template, folder: Path, name: str, size: int) -> None:
+def _sparse(template, folder, name, size):
     template.with_manifest(seed=1).write(folder)
     os.truncate(folder / name, size)
 
 
-def _replace(template: Template, folder: Path, name: str, make: Callable[[Any], object]) -> None:
+def _replace(template, folder, name, make):
     template.with_manifest(seed=1).write(folder)
     (folder / name).unlink()
     make(folder / name)
 
 
-def _link(template: Template, folder: Path, name: str, target: str) -> None:
+def _link(template, folder, name, target):
     template.with_manifest(seed=1).write(folder)
     (folder.parent / "kept").write_bytes((folder / name).read_bytes())
     _relink(folder / name, target)
 
 
-def _relink(path: Path, target: str) -> None:
+def _relink(path, target):
     path.unlink()
     path.symlink_to(target)
 
 
-def _hard_link(template: Template, folder: Path, name: str) -> None:
+def _hard_link(template, folder, name):
     template.with_manifest(seed=1).write(folder)
     os.link(folder / name, folder.parent / "hard")
 
 
-def _folder_link(template: Template, folder: Path) -> None:
+def _folder_link(template, folder):
     template.with_manifest(seed=1).write(folder.parent / "real")
     folder.symlink_to("real")
 
 
-def _bind(path: Path) -> None:
+def _bind(path):
     # A socket's path may hold 107 bytes only, hence the detour over the current folder.
     before = Path.cwd()
     os.chdir(path.parent)
@@ -123,7 +117,7 @@ def _bind(path: Path) -> None:
         os.chdir(before)
 
 
-def _extra(template: Template, folder: Path, name: str) -> None:
+def _extra(template, folder, name):
     template.with_manifest(seed=1).write(folder)
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_bytes(pickle.dumps(Payload()))

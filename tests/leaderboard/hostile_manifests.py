@@ -6,10 +6,9 @@ import copy
 import json
 import pickle
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
 from snn_gym.leaderboard.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, WEIGHTS_NAME
@@ -27,17 +26,17 @@ class Case:
     write: Callable[[Template, Path], object]
     """Write it to a new folder."""
 
-    def __str__(self) -> str:
+    def __str__(self):
         return f"{self.kind}: {self.name}"
 
 
-def changed(kind: str, name: str, code: str, **changes: Any) -> Case:
+def changed(kind, name, code, **changes):
     """Make a case of an honest submission with other values of top-level keys."""
     return Case(kind, name, code, lambda t, folder: t.with_manifest(**changes).write(folder))
 
 
-def _text(kind: str, name: str, code: str, change: Callable[[str], str | bytes]) -> Case:
-    def write(template: Template, folder: Path) -> None:
+def _text(kind, name, code, change):
+    def write(template, folder):
         folder.mkdir()
         text = change(json.dumps(template.manifest))
         data = text if isinstance(text, bytes) else text.encode()
@@ -47,8 +46,8 @@ def _text(kind: str, name: str, code: str, change: Callable[[str], str | bytes])
     return Case(kind, name, code, write)
 
 
-def _score(kind: str, name: str, code: str, change: Callable[[dict[str, Any]], object]) -> Case:
-    def write(template: Template, folder: Path) -> None:
+def _score(kind, name, code, change):
+    def write(template, folder):
         score = copy.deepcopy(template.manifest["score"])
         change(score)
         template.with_manifest(score=score, seed=1).write(folder)
@@ -56,7 +55,7 @@ def _score(kind: str, name: str, code: str, change: Callable[[dict[str, Any]], o
     return Case(kind, name, code, write)
 
 
-def _names() -> Iterator[Case]:
+def _names():
     agents = ["ppo-lf", "ppo-lif-2", "ppo", "lif", "x", "sac-lsnn", "random-searches", "ppo-lstm"]
     for agent in [*agents, "a" * 64, "0"]:
         yield changed("unknown agent", agent[:20], "unknown-agent", agent=agent)
@@ -76,7 +75,7 @@ def _names() -> Iterator[Case]:
         )
 
 
-def _paths() -> Iterator[Case]:
+def _paths():
     tricks = [
         "../ppo-lif",
         "../../../../tmp/row",
@@ -99,8 +98,8 @@ def _paths() -> Iterator[Case]:
         yield changed("disguised name", repr(trick), "manifest-schema", environment=trick)
 
 
-def _types() -> Iterator[Case]:
-    wrong: dict[str, list[Any]] = {
+def _types():
+    wrong = {
         "format": [0, 2, "1", True, None],
         "agent": [None, 1, ["ppo-lif"], {"name": "ppo-lif"}, "", "x" * 65],
         "environment": [None, 5, "", "CartPole"],
@@ -136,7 +135,7 @@ def _types() -> Iterator[Case]:
         )
 
 
-def _json() -> Iterator[Case]:
+def _json():
     kind, code = "malformed JSON", "manifest-json"
     yield _text(kind, "NaN", code, lambda t: t.replace('"seed": 0', '"seed": NaN'))
     yield _text(kind, "Infinity", code, lambda t: t.replace('"seed": 0', '"seed": -Infinity'))
@@ -175,7 +174,7 @@ def _json() -> Iterator[Case]:
     )
 
 
-def _terms() -> Iterator[Case]:
+def _terms():
     for version in (2, 3, 10, 1000, 1_000_000):
         yield changed(
             "other environment version",
@@ -208,7 +207,7 @@ def _terms() -> Iterator[Case]:
         yield changed("row that exists", name, "row-exists", **changes)
 
 
-def _claims() -> Iterator[Case]:
+def _claims():
     kind = "claimed score"
     for name, change in {
         "IQM raised": lambda s: s.update(iqm=500.0),
@@ -228,10 +227,10 @@ def _claims() -> Iterator[Case]:
         yield _score(kind, name, "score-episodes", change)
 
 
-def _curve(name: str, code: str, **changes: Any) -> Case:
+def _curve(name, code, **changes):
     """Make a case of a submission with a learning curve and a recipe that logs one."""
 
-    def write(template: Template, folder: Path) -> None:
+    def write(template, folder):
         curve = {"steps": [128, 256], "returns": [20.0, 30.0], "episodes": [6, 4]}
         recipe = {**template.manifest["recipe"], "checkpoint_interval": 128}
         fields = {"curve": {**curve, "seconds": [1.0, 2.0], **changes}, "recipe": recipe}
@@ -240,10 +239,10 @@ def _curve(name: str, code: str, **changes: Any) -> Case:
     return Case("learning curve", name, code, write)
 
 
-def _curves() -> Iterator[Case]:
+def _curves():
     schema = "manifest-schema"
     long = list(range(1, 52))
-    shapes: dict[str, dict[str, Any]] = {
+    shapes = {
         "51 points": {"steps": long, "returns": long, "episodes": [1] * 51, "seconds": []},
         "no point": {"steps": [], "returns": [], "episodes": [], "seconds": []},
         "a return more": {"returns": [1.0, 2.0, 3.0]},
@@ -275,7 +274,6 @@ def _curves() -> Iterator[Case]:
     yield changed("learning curve", "that nobody could train again", "curve", curve=points)
 
 
-def manifest_cases() -> list[Case]:
-    """Return every hostile manifest."""
+def manifest_cases():
     parts = (_names(), _paths(), _types(), _json(), _terms(), _claims(), _curves())
     return [case for part in parts for case in part]

@@ -1,19 +1,15 @@
 """Hostile weights: tensors, files and pickles that must be refused."""
 
-from __future__ import annotations
-
 import io
 import json
 import os
 import pickle
 import zipfile
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 
 from snn_gym._base.storage import dump_tensors
-from tests.leaderboard.helpers import Template, raw_safetensors
+from tests.leaderboard.helpers import raw_safetensors
 from tests.leaderboard.hostile_manifests import Case
 
 MARKER_VARIABLE = "SNN_GYM_TEST_MARKER"
@@ -22,22 +18,20 @@ MARKER_VARIABLE = "SNN_GYM_TEST_MARKER"
 TENSORS = 9
 """Tensors of the template; a test says that it has so many."""
 
-_Tensors = dict[str, torch.Tensor]
-
 
 class Payload:
     """Make the marker file when unpickled."""
 
-    def __reduce__(self) -> tuple[Callable[..., object], tuple[str, str]]:
+    def __reduce__(self):
         return (_write_marker, ("executed", "w"))
 
 
-def _write_marker(text: str, mode: str) -> None:
+def _write_marker(text, mode):
     with open(os.environ[MARKER_VARIABLE], mode) as file:
         file.write(text)
 
 
-def _tensors(kind: str, name: str, code: str, change: Callable[[_Tensors], object]) -> Case:
+def _tensors(kind, name, code, change):
     # Seed 1: the place is free, and the check meant for the weights is reached.
     return Case(
         kind,
@@ -47,10 +41,10 @@ def _tensors(kind: str, name: str, code: str, change: Callable[[_Tensors], objec
     )
 
 
-def _each(kind: str, name: str, code: str, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+def _each(kind, name, code, change):
     """Make a case for every tensor, in which only that one is replaced."""
 
-    def replace(tensors: _Tensors, index: int) -> None:
+    def replace(tensors, index):
         key = sorted(tensors)[index]
         tensors[key] = change(tensors[key])
 
@@ -58,13 +52,13 @@ def _each(kind: str, name: str, code: str, change: Callable[[torch.Tensor], torc
         yield _tensors(kind, f"{name}, tensor {index}", code, lambda t, k=index: replace(t, k))
 
 
-def _fill(tensor: torch.Tensor, value: float, at: int) -> torch.Tensor:
+def _fill(tensor, value, at):
     filled = tensor.clone()
     filled.view(-1)[at] = value
     return filled
 
 
-def _forms() -> Iterator[Case]:
+def _forms():
     yield from _each(
         "wrong shape", "one row more", "weights-shape", lambda t: torch.cat([t, t[:1]])
     )
@@ -78,11 +72,11 @@ def _forms() -> Iterator[Case]:
         )
 
 
-def _counts_and_names() -> Iterator[Case]:
-    def drop(tensors: _Tensors, index: int) -> None:
+def _counts_and_names():
+    def drop(tensors, index):
         del tensors[sorted(tensors)[index]]
 
-    def rename(tensors: _Tensors, index: int, to: Callable[[str], str]) -> None:
+    def rename(tensors, index, to):
         key = sorted(tensors)[index]
         tensors[to(key)] = tensors.pop(key)
 
@@ -119,8 +113,8 @@ def _counts_and_names() -> Iterator[Case]:
         )
 
 
-def _dynamics() -> Iterator[Case]:
-    def change(tensors: _Tensors, index: int) -> None:
+def _dynamics():
+    def change(tensors, index):
         key = next(key for key in tensors if key.endswith("neuron_constants"))
         tensors[key][index] += 0.125
 
@@ -130,7 +124,7 @@ def _dynamics() -> Iterator[Case]:
         )
 
 
-def _bytes(kind: str, name: str, code: str, make: Callable[[Template], bytes]) -> Case:
+def _bytes(kind, name, code, make):
     return Case(
         kind,
         name,
@@ -139,7 +133,7 @@ def _bytes(kind: str, name: str, code: str, make: Callable[[Template], bytes]) -
     )
 
 
-def _cut_and_padded() -> Iterator[Case]:
+def _cut_and_padded():
     kind, code = "truncated file", "weights-truncated"
     for length in (0, 1, 7, 8, 9, 100, 600):
         yield _bytes(kind, f"{length} bytes", code, lambda t, n=length: t.weights[:n])
@@ -149,7 +143,7 @@ def _cut_and_padded() -> Iterator[Case]:
     yield _bytes(kind, "zip at the end", code, lambda t: t.weights + _zip({"x": b"x"}))
 
 
-def _formats() -> Iterator[Case]:
+def _formats():
     kind = "pickle or zip"
     for protocol in range(6):
         code = "pickle" if protocol >= 2 else "not-safetensors"
@@ -187,7 +181,7 @@ def _formats() -> Iterator[Case]:
     )
 
 
-def _malformed() -> Iterator[Case]:
+def _malformed():
     kind = "malformed safetensors"
     entry = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
     for name, header, code in (
@@ -220,7 +214,7 @@ def _malformed() -> Iterator[Case]:
     )
 
 
-def _zip(files: dict[str, bytes]) -> bytes:
+def _zip(files):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, data in files.items():
@@ -228,13 +222,13 @@ def _zip(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _torch_save(zipped: bool) -> bytes:
+def _torch_save(zipped):
     buffer = io.BytesIO()
     torch.save(Payload(), buffer, _use_new_zipfile_serialization=zipped)
     return buffer.getvalue()
 
 
-def _duplicates() -> Iterator[Case]:
+def _duplicates():
     kind, code = "same weights twice", "duplicate-weights"
     yield Case(kind, "other seed", code, lambda t, folder: t.with_manifest(seed=1).write(folder))
     yield Case(
@@ -276,7 +270,7 @@ def _duplicates() -> Iterator[Case]:
     )
 
 
-def _rewrite(template: Template, padding: int = 0, reverse: bool = False) -> bytes:
+def _rewrite(template, padding=0, reverse=False):
     """Write the same tensors with spaces after the header, or in another order of data."""
     tensors = template.tensors()
     header, data = {}, b""
@@ -289,8 +283,7 @@ def _rewrite(template: Template, padding: int = 0, reverse: bool = False) -> byt
     return raw_safetensors(json.dumps(header).encode() + b" " * padding, data)
 
 
-def weights_cases() -> list[Case]:
-    """Return every submission with hostile weights."""
+def weights_cases():
     parts = (
         _forms(),
         _counts_and_names(),

@@ -1,14 +1,12 @@
 """A network that is small enough to be counted by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from snn_gym.program import Choice, Decoder, Head, NeuronLayer, Program
 from snn_gym.program.neurons import LIFBox
 
 
-def layer(weights: list[list[float]], recurrent: list[list[float]] | None = None) -> NeuronLayer:
+def layer(weights, recurrent=None):
     size, loop = len(weights[0]), None if recurrent is None else np.array(recurrent, np.float32)
     zeros = np.zeros(size, np.float32)
     return NeuronLayer(

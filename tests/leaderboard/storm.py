@@ -1,70 +1,62 @@
 """Commands in processes of their own, forked from one that has imported all: to be killed."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from snn_gym.cli import main
 from snn_gym.leaderboard import SubmissionError, verification, verify, write_table
 from tests.leaderboard.helpers import SETTINGS, rerun_in_process
 
-CONTEXT: Any = multiprocessing.get_context("forkserver")
+CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.leaderboard.storm", "snn_gym.training", "snn_gym.sweeps"])
 # Long enough for kills at random moments to hit what is being written.
 _DISK_SECONDS = 0.05
 LIMIT_S = 600.0
 
 
-def _carry_out(words: Sequence[str]) -> None:
-    """Carry out a command on a slow disk, in silence."""
+def _carry_out(words):
     sync = os.fsync
 
-    def slow(descriptor: int) -> None:
+    def slow(descriptor):
         time.sleep(_DISK_SECONDS)
         sync(descriptor)
 
-    os.fsync = slow  # type: ignore[assignment]
+    os.fsync = slow
     with Path(os.devnull).open("w") as nothing:
         sys.stdout = sys.stderr = nothing
         code = main(list(words))
     sys.exit(code)
 
 
-def start(*words: object) -> Any:
-    """Start a command of `snn-gym`."""
+def start(*words):
     process = CONTEXT.Process(target=_carry_out, args=([str(word) for word in words],))
     process.start()
     return process
 
 
-def finish(process: Any) -> int:
-    """Wait for a process and return its exit code."""
+def finish(process):
     process.join(LIMIT_S)
     assert process.exitcode is not None
     return int(process.exitcode)
 
 
-def kill_after(seconds: float, process: Any) -> bool:
+def kill_after(seconds, process):
     """Send SIGKILL after a while; say whether the process was still running."""
     process.join(seconds)
     process.kill()
     return finish(process) < 0
 
 
-def timed(command: Callable[[], Any]) -> float:
-    """Return the seconds that a command takes which has to succeed."""
+def timed(command):
     began = time.monotonic()
     assert finish(command()) == 0
     return time.monotonic() - began
 
 
-def _verify(folder: Path, board: Path, gate: Any, outcomes: Any) -> None:
+def _verify(folder, board, gate, outcomes):
     verification.rerun_in_worker = rerun_in_process
     gate.wait()
     try:
@@ -75,7 +67,7 @@ def _verify(folder: Path, board: Path, gate: Any, outcomes: Any) -> None:
         outcomes.put(error.code)
 
 
-def verify_at_once(folders: Sequence[Path], board: Path) -> list[str]:
+def verify_at_once(folders, board):
     """Verify submissions in a process each, all at the same time; return what came of them."""
     gate, outcomes = CONTEXT.Barrier(len(folders)), CONTEXT.Queue()
     processes = [

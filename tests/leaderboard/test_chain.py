@@ -1,12 +1,9 @@
 """The chain of digests: by hand, after every kind of change, and beside other writers."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,12 +20,11 @@ from tests.leaderboard.helpers import fingerprint
 from tests.leaderboard.test_table import fill, make_row
 
 
-def sha(text: str) -> str:
-    """Return the SHA-256 of a text."""
+def sha(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_a_line_by_hand(tmp_path: Path) -> None:
+def test_a_line_by_hand(tmp_path):
     row = make_row()
     fill(tmp_path, row)
     digests = f"{sha(dump_json(row))} {sha('weights')} results/ppo-lif/CartPole-v1/0.json"
@@ -39,7 +35,7 @@ def test_a_line_by_hand(tmp_path: Path) -> None:
     assert second.chain == sha(f"{first} {second.row} {second.weights} {second.place}")
 
 
-def test_a_row_that_is_evaluated_again_has_a_further_line(tmp_path: Path) -> None:
+def test_a_row_that_is_evaluated_again_has_a_further_line(tmp_path):
     fill(tmp_path, make_row(evaluator_version=1))
     replace_row(tmp_path, make_row(), evaluator_version=EVALUATOR_VERSION)
     before, after = read_chain(tmp_path)
@@ -48,14 +44,14 @@ def test_a_row_that_is_evaluated_again_has_a_further_line(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("forget", [Path.unlink, lambda path: path.write_bytes(b"")])
-def test_a_chain_never_begins_over_rows(forget: Callable[[Path], object], tmp_path: Path) -> None:
+def test_a_chain_never_begins_over_rows(forget, tmp_path):
     """Else rows that were edited would have digests that fit."""
     fill(tmp_path, make_row(seed=3), make_row(seed=4))
     path = row_path(tmp_path, "ppo-lif", "CartPole-v1", 3)
     path.write_text(dump_json(make_row(seed=3, synops_per_decision={"hidden_1": 0.001})))
     forget(tmp_path / DIGESTS_NAME)
     before = fingerprint(tmp_path)
-    attempts: tuple[Callable[[], object], ...] = (
+    attempts = (
         lambda: fill(tmp_path, make_row(seed=1)),
         lambda: replace_row(tmp_path, make_row(seed=4), verified="2026-01-01T00:00:00Z"),
         lambda: list_rows(tmp_path),
@@ -70,7 +66,7 @@ def test_a_chain_never_begins_over_rows(forget: Callable[[Path], object], tmp_pa
     assert "has rows under results/ and no line in digests.txt" in problem
 
 
-def test_a_folder_without_rows_gets_a_chain(tmp_path: Path) -> None:
+def test_a_folder_without_rows_gets_a_chain(tmp_path):
     (tmp_path / "plan.toml").write_text("")
     (tmp_path / DIGESTS_NAME).write_text("")
     assert read_chain(tmp_path) == ()
@@ -78,7 +74,7 @@ def test_a_folder_without_rows_gets_a_chain(tmp_path: Path) -> None:
     assert len(read_chain(tmp_path)) == 1
 
 
-LINE_ENDS: dict[str, Callable[[str], str]] = {
+LINE_ENDS = {
     "CRLF": lambda text: text.replace("\n", "\r\n"),
     "CR": lambda text: text.replace("\n", "\r", 1),
     "VT": lambda text: text.replace("\n", "\v", 1),
@@ -92,7 +88,7 @@ LINE_ENDS: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("change", LINE_ENDS.values(), ids=list(LINE_ENDS))
-def test_a_line_is_written_in_one_way(change: Callable[[str], str], tmp_path: Path) -> None:
+def test_a_line_has_one_valid_form(change, tmp_path):
     fill(tmp_path, make_row(seed=0), make_row(seed=1))
     path = tmp_path / DIGESTS_NAME
     changed = change(path.read_text()).encode()
@@ -101,7 +97,7 @@ def test_a_line_is_written_in_one_way(change: Callable[[str], str], tmp_path: Pa
         read_chain(tmp_path)
 
 
-def rechained(lines: bytes) -> bytes:
+def rechained(lines):
     """Let every line follow from the one before, by whatever it ends."""
     before, written = "0" * 64, ""
     for line in lines.decode().splitlines(keepends=True):
@@ -125,7 +121,7 @@ write_row(board, row, b"weights")
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-def test_a_row_for_which_there_is_no_room_leaves_nothing(is_first: bool, tmp_path: Path) -> None:
+def test_a_row_on_a_full_disk_leaves_nothing(is_first, tmp_path):
     board = tmp_path / "board"
     board.mkdir()
     if not is_first:
@@ -140,7 +136,7 @@ def test_a_row_for_which_there_is_no_room_leaves_nothing(is_first: bool, tmp_pat
     assert len(list_rows(board)) == 1 + (not is_first)
 
 
-def test_a_last_line_without_its_row_makes_place_for_the_next_writer(tmp_path: Path) -> None:
+def test_the_next_writer_removes_a_last_line_without_its_row(tmp_path):
     """As version 1.0.0 left it when the disk was full between the digest and the row."""
     fill(tmp_path, make_row(seed=0), make_row(seed=1))
     left = row_path(tmp_path, "ppo-lif", "CartPole-v1", 1)
@@ -154,7 +150,7 @@ def test_a_last_line_without_its_row_makes_place_for_the_next_writer(tmp_path: P
 
 
 @pytest.mark.parametrize("put", [Path.mkdir, os.mkfifo], ids=["folder", "pipe"])
-def test_what_is_no_row_stops_no_reader(put: Callable[[Path], object], tmp_path: Path) -> None:
+def test_folders_and_pipes_do_not_stop_readers(put, tmp_path):
     fill(tmp_path, make_row(seed=0))
     put(row_path(tmp_path, "ppo-lif", "CartPole-v1", 99))
     fill(tmp_path, make_row(seed=1))
@@ -162,7 +158,7 @@ def test_what_is_no_row_stops_no_reader(put: Callable[[Path], object], tmp_path:
 
 
 @pytest.mark.parametrize("name", ["results", "results/ppo-lif", "results/ppo-lif/CartPole-v1"])
-def test_no_link_leads_out_of_the_leaderboard(name: str, tmp_path: Path) -> None:
+def test_no_link_leads_out_of_the_leaderboard(name, tmp_path):
     board, elsewhere = tmp_path / "board", tmp_path / "elsewhere"
     elsewhere.mkdir()
     (board / name).parent.mkdir(parents=True)
@@ -172,7 +168,7 @@ def test_no_link_leads_out_of_the_leaderboard(name: str, tmp_path: Path) -> None
     assert list(elsewhere.iterdir()) == []
 
 
-def test_no_row_is_read_through_a_link(tmp_path: Path) -> None:
+def test_no_row_is_read_through_a_link(tmp_path):
     board = fill(tmp_path / "board", make_row())
     folder = board / "results" / "ppo-lif"
     folder.rename(tmp_path / "elsewhere")
@@ -184,9 +180,7 @@ def test_no_row_is_read_through_a_link(tmp_path: Path) -> None:
 
 
 @given(data=st.data())
-def test_no_line_is_changed_left_out_or_moved_unseen(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-) -> None:
+def test_changed_removed_or_moved_lines_are_detected(tmp_path_factory, data):
     board = tmp_path_factory.mktemp("board")
     for seed in range(4):
         add_link(board, f"results/a/b/{seed}.json", bytes([seed]), b"w")

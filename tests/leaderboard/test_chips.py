@@ -1,20 +1,23 @@
-"""What a network takes of a chip, counted by hand."""
-
-from __future__ import annotations
+"""Hardware demand of networks, and columns of it, by hand."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from snn_gym.leaderboard import table_rows
 from snn_gym.leaderboard.chips import CHIPS, Demand, demand_of, misfits
+from snn_gym.leaderboard.headings import ROOM_COLUMNS, registered_demand, room_cells
+from snn_gym.leaderboard.pretrained import load_pretrained
+from snn_gym.leaderboard.rendering import all_columns, row_texts
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.program import compact
 from tests.export.made import build, spiking
 from tests.leaderboard.small_agent import AGENT
+from tests.leaderboard.test_table import fill, make_row
 
 
-def test_room_is_what_is_counted_by_hand() -> None:
+def test_demand_counted_by_hand():
     # 5 weights, 3 of the ring, 5 onward, 2 of the head; 5 neurons, 5 states and an output.
     assert demand_of(AGENT) == Demand(
         inputs=2, outputs=1, neurons=5, layers=3, widest=3, fan_in=3, fan_out=3, synapses=15,
@@ -24,20 +27,20 @@ def test_room_is_what_is_counted_by_hand() -> None:
     assert demand_of(AGENT).indexed_synapse_bytes == 30
 
 
-def test_neurons_left_out_take_no_room() -> None:
+def test_neurons_left_out_take_no_room():
     fired = (np.array([True, False, True]), np.array([True, False]))
     # 3 weights, 1 of the ring (from the third to the first), 2 onward, 1 of the head.
     assert demand_of(compact(AGENT, fired)).synapses == 7
 
 
-def test_a_population_is_read_by_one_output() -> None:
+def test_a_population_is_read_by_one_output():
     policy = build(SpikingActorCriticPolicy, decoder="population", chosen="continuous")
     demand = demand_of(spiking(policy))
     populations = demand.neurons - 12 - 9
     assert demand.synapses == 3 * 12 + 12 * 9 + 9 * populations + populations
 
 
-def test_a_chip_gets_the_channels_of_an_encoder_and_the_constants_of_each_neuron() -> None:
+def test_a_chip_gets_the_channels_of_an_encoder_and_the_constants_of_each_neuron():
     network = {"encoder": "population", "encoder_parameters": {"neurons_per_dimension": 30}}
     demand = demand_of(spiking(build(SpikingActorCriticPolicy, **network)))
     assert (demand.inputs, demand.widest, demand.fan_in) == (3 * 30, 3 * 30, 3 * 30)
@@ -49,7 +52,7 @@ def test_a_chip_gets_the_channels_of_an_encoder_and_the_constants_of_each_neuron
 
 
 @pytest.mark.parametrize("chip", CHIPS)
-def test_what_has_no_room_is_named_with_its_limit(chip: str) -> None:
+def test_exceeded_limits_are_named(chip):
     demand = demand_of(AGENT)
     assert misfits(demand, CHIPS[chip]) == ()
     for name, most in CHIPS[chip].limits.items():
@@ -60,3 +63,60 @@ def test_what_has_no_room_is_named_with_its_limit(chip: str) -> None:
         assert any(f"of {most:,}" in x for x in misfits(larger, CHIPS[chip]))
         if name == field:
             assert misfits(replace(demand, **{name: most}), CHIPS[chip]) == ()
+
+
+# 4 inputs, 64 and 64 neurons of one state variable each, 2 outputs.
+WEIGHTS = 4 * 64 + 64 * 64 + 64 * 2
+PPO_LIF = Demand(
+    inputs=4, outputs=2, neurons=128, layers=3, widest=64, fan_in=64, fan_out=64, synapses=WEIGHTS,
+    memory_bytes=WEIGHTS + 2 * (128 + 2 + 128),
+)  # fmt: skip
+
+
+def test_demand_is_that_of_the_registered_architecture():
+    assert registered_demand("ppo-lif", "CartPole-v1") == PPO_LIF
+    trained = load_pretrained("ppo-lif", "CartPole-v1")
+    assert demand_of(spiking(trained.policy)) == PPO_LIF
+
+
+def test_pruned_synapses_take_no_room():
+    trained = load_pretrained("ppo-lif-dynamics", "CartPole-v1")
+    demand = demand_of(spiking(trained.policy))
+    first, second = trained.policy.acting_network().layers
+    left = int((second.linear.weight != 0).sum())
+    assert int((first.linear.weight != 0).sum()) == 4 * 64
+    assert 0 < left < 64 * 64 / 10
+    assert demand.synapses == 4 * 64 + left + 64 * 2
+    assert (demand.neurons, demand.layers) == (PPO_LIF.neurons, PPO_LIF.layers)
+
+
+@pytest.mark.parametrize(
+    ("agent", "env_id"),
+    [
+        ("ppo-mlp", "CartPole-v1"),
+        ("recurrent-ppo-gru", "snn/CueAccumulation-v0"),
+        ("has-left-the-zoo", "CartPole-v1"),
+        ("sac-lif", "CartPole-v1"),  # not among its environments
+    ],
+)
+def test_networks_without_spikes_have_no_demand(agent, env_id):
+    assert registered_demand(agent, env_id) is None
+    assert set(room_cells(None).values()) == {"–"}
+
+
+def test_chips_with_enough_room_are_named():
+    assert list(room_cells(PPO_LIF)) == list(ROOM_COLUMNS)
+    # Of Xylo's fan-in of 63 a neuron of the second layer takes 64.
+    assert tuple(room_cells(PPO_LIF).values()) == (
+        "128", "4,480", "4,996", "Loihi, SpiNNaker2, Speck"
+    )  # fmt: skip
+    small, huge = (Demand(4, 2, *[size] * 4, size, size, size) for size in (8, 10**6))
+    assert room_cells(small)["Fits"] == ", ".join(CHIPS)
+    assert room_cells(huge)["Fits"] == "none"
+
+
+def test_the_table_has_the_columns(tmp_path):
+    rows = table_rows(fill(tmp_path, make_row("ppo-lif"), make_row("ppo-mlp")))
+    assert set(ROOM_COLUMNS) <= set(all_columns(rows))
+    texts = [[row_texts(row, rows)[column] for column in ROOM_COLUMNS] for row in rows]
+    assert texts == [["128", "4,480", "4,996", "Loihi, SpiNNaker2, Speck"], ["–"] * 4]

@@ -1,47 +1,41 @@
 """Rows of leaderboard/: weights fit the architectures, costs are those that are counted today."""
 
-from __future__ import annotations
-
 import itertools
 import re
-from typing import Any
 
 import pytest
 
-from snn_gym._base.folders import checkout_root
 from snn_gym._base.storage import read_regular_file
 from snn_gym.envs.registry import IMPORTED, make_task
 from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
-from snn_gym.leaderboard.results import Row, hash_tensors, list_rows, row_path
+from snn_gym.leaderboard.results import hash_tensors, list_rows, row_path
 from snn_gym.leaderboard.retraining import train_again
 from snn_gym.leaderboard.verification import MAX_WEIGHTS_BYTES, check_weights
 from snn_gym.leaderboard.weights import trained_tensors
 from snn_gym.zoo import build_policy
 from snn_gym.zoo.recipe import processor
+from tests.leaderboard.helpers import BOARD
 
-ROOT = checkout_root()
-assert ROOT is not None
-BOARD = ROOT / "leaderboard"
 ROWS = list_rows(BOARD)
 
 
-def _pair(row: Row) -> tuple[str, str]:
+def _pair(row):
     return row.agent, row.environment
 
 
 FIRST_SEEDS = [next(rows) for _, rows in itertools.groupby(sorted(ROWS, key=_pair), key=_pair)]
 
 
-def test_every_row_is_of_the_present_evaluator() -> None:
+def test_every_row_is_of_the_present_evaluator():
     assert {row.evaluator_version for row in ROWS} == {EVALUATOR_VERSION}
 
 
 @pytest.mark.parametrize("row", FIRST_SEEDS, ids=lambda row: "-".join(_pair(row)))
-def test_weights_and_costs_are_those_of_the_architecture(row: Row) -> None:
+def test_weights_and_costs_are_those_of_the_architecture(row):
     path = row_path(BOARD, row.agent, row.environment, row.seed).with_suffix(".safetensors")
     tensors = check_weights(read_regular_file(path, max_bytes=MAX_WEIGHTS_BYTES), row)
     assert hash_tensors(trained_tensors(tensors, row.agent, row.environment)) == row.content_sha256
-    policy: Any = build_policy(row.agent, row.environment)
+    policy = build_policy(row.agent, row.environment)
     policy.load_acting_state_dict(tensors)  # a weight of zero is no synapse
     observation, _ = make_task(row.environment).reset(seed=0)
     costs = policy.record(observation).costs
@@ -55,7 +49,7 @@ def test_weights_and_costs_are_those_of_the_architecture(row: Row) -> None:
     assert sum(counted.values()) <= weights
 
 
-def _pinned() -> dict[str, str]:
+def _pinned():
     texts = [
         (BOARD / name).read_text(encoding="utf-8") for name in ("constraints.txt", "torch.txt")
     ]
@@ -63,12 +57,11 @@ def _pinned() -> dict[str, str]:
     return {name.replace("-", "_"): version for name, version in found}
 
 
-def test_the_pinned_versions_are_those_of_the_recipes() -> None:
+def test_the_pinned_versions_are_those_of_the_recipes():
     pinned = _pinned()
     trained = [row for row in ROWS if row.budget_class != IMPORTED]
     assert trained
     for row in trained:
-        assert row.recipe is not None
         versions = {name: x.split("+")[0] for name, x in row.recipe.versions.items()}
         assert {name: pinned.get(name, x) for name, x in versions.items()} == versions
 
@@ -83,8 +76,7 @@ SMALL = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("row", SMALL, ids=lambda row: f"{row.agent}-{row.seed}")
-def test_training_again_gives_the_same_weights(row: Row) -> None:
-    assert row.recipe is not None
+def test_training_again_gives_the_same_weights(row):
     if row.recipe.processor != processor():
         pytest.skip(f"weights were trained on {row.recipe.processor}, not {processor()}")
     path = row_path(BOARD, row.agent, row.environment, row.seed).with_suffix(".safetensors")

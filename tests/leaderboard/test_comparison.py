@@ -1,24 +1,29 @@
-"""Agents against their twins, by hand."""
+"""Comparisons, origins and performance profiles of agents, by hand."""
 
-from __future__ import annotations
-
-from pathlib import Path
+import math
 
 import pytest
 
-from snn_gym.leaderboard import TableRow, table_rows
-from snn_gym.leaderboard.comparison import Comparison, comparisons
-from snn_gym.leaderboard.results import Row
+from snn_gym.envs.registry import load_environment_spec
+from snn_gym.leaderboard import render_table, table_rows
+from snn_gym.leaderboard.comparison import (
+    LEVELS,
+    PROFILE_COLUMNS,
+    comparisons,
+    profiles,
+)
+from snn_gym.leaderboard.results import is_derived, origins_of, parent_agent, parent_steps
+from snn_gym.leaderboard.table import summaries
 from snn_gym.zoo.recipe import Parent, Recipe
+from tests.leaderboard.helpers import BOARD
 from tests.leaderboard.test_table import fill, make_row
 
 HIGH = (410.0, 420.0, 430.0, 440.0, 450.0)
-NONE = "no difference shown"
+NONE = "not significant"
 LOW = (310.0, 320.0, 330.0, 340.0, 350.0)
 
 
-def compared(board: Path, agent: tuple[float, ...], twin: tuple[float, ...]) -> Comparison:
-    """Compare mean returns of ppo-lif with those of ppo-mlp on CartPole."""
+def compared(board, agent, twin):
     for name, means in (("ppo-lif", agent), ("ppo-mlp", twin)):
         fill(board, *(make_row(name, seed, returns=(x, x)) for seed, x in enumerate(means)))
     (found,) = comparisons(table_rows(board))
@@ -51,13 +56,11 @@ def compared(board: Path, agent: tuple[float, ...], twin: tuple[float, ...]) -> 
         (HIGH, HIGH[:4], ("5.0", "0.60", "–", "–", "too few seeds")),
     ],
 )
-def test_findings_by_hand(
-    agent: tuple[float, ...], twin: tuple[float, ...], cells: tuple[str, ...], tmp_path: Path
-) -> None:
+def test_findings_by_hand(agent, twin, cells, tmp_path):
     assert compared(tmp_path, agent, twin).cells()[2:] == cells
 
 
-def test_a_task_that_is_gone_has_no_margin(tmp_path: Path) -> None:
+def test_a_task_that_is_gone_has_no_margin(tmp_path):
     for agent in ("ppo-lif", "ppo-mlp"):
         rows = (make_row(agent, seed, environment="snn/Gone-v0") for seed in range(5))
         fill(tmp_path, *rows)
@@ -66,7 +69,7 @@ def test_a_task_that_is_gone_has_no_margin(tmp_path: Path) -> None:
     assert found.cells()[4:] == ("1.000", "-0.9", NONE)
 
 
-def test_a_form_is_compared_with_its_twin_and_with_what_it_is_a_form_of(tmp_path: Path) -> None:
+def test_an_agent_is_compared_with_its_twin_and_its_origin(tmp_path):
     rows = [make_row(agent) for agent in ("ppo-lif-dynamics", "ppo-lif", "ppo-mlp", "ppo-relu")]
     pairs = {(x.row.agent, x.other.agent) for x in comparisons(table_rows(fill(tmp_path, *rows)))}
     assert pairs == {
@@ -78,7 +81,7 @@ def test_a_form_is_compared_with_its_twin_and_with_what_it_is_a_form_of(tmp_path
     }
 
 
-def made_from(teacher: Row, gained: float) -> Row:
+def made_from(teacher, gained):
     """Return the row of an agent that was made lean from another one's."""
     parent = Parent(weights_sha256=teacher.weights_sha256, steps=teacher.steps)
     recipe = Recipe(
@@ -88,7 +91,7 @@ def made_from(teacher: Row, gained: float) -> Row:
     return make_row("ppo-lif-dynamics", teacher.seed, returns=means, recipe=recipe)
 
 
-def test_what_was_made_of_rows_is_compared_with_its_own(tmp_path: Path) -> None:
+def test_a_lean_agent_is_compared_with_its_own_parents(tmp_path):
     teachers = [
         make_row(seed=k, returns=(100.0 * k,) * 2, weights_sha256=f"{k:064d}") for k in range(6)
     ]
@@ -102,7 +105,107 @@ def test_what_was_made_of_rows_is_compared_with_its_own(tmp_path: Path) -> None:
     )
 
 
-def test_only_twins_are_compared_and_each_pair_once(tmp_path: Path) -> None:
+def test_only_twins_are_compared_and_each_pair_once(tmp_path):
     rows = [make_row(agent) for agent in ("dqn-mlp", "ppo-lif", "ppo-mlp", "recurrent-ppo-gru")]
-    table: tuple[TableRow, ...] = table_rows(fill(tmp_path, *rows))
+    table = table_rows(fill(tmp_path, *rows))
     assert [(x.row.agent, x.other.agent) for x in comparisons(table)] == [("ppo-lif", "ppo-mlp")]
+
+
+TEACHERS = [make_row(seed=k, weights_sha256=f"{k:064d}") for k in (1, 2)]
+STUDENTS = [made_from(teacher, 0.0) for teacher in TEACHERS]
+KNOWN = {row.weights_sha256: row for row in TEACHERS}
+
+
+def test_lean_rows_have_the_steps_of_their_parents():
+    assert [is_derived(row) for row in (*TEACHERS, *STUDENTS)] == [False, False, True, True]
+    assert [parent_steps(row) for row in (TEACHERS[0], STUDENTS[0])] == [0, 100_000]
+
+
+def test_origins_must_all_be_known_and_of_one_agent():
+    assert origins_of(STUDENTS[::-1], KNOWN) == tuple(TEACHERS[::-1])
+    assert origins_of(TEACHERS, KNOWN) == ()
+    assert origins_of(STUDENTS, {TEACHERS[0].weights_sha256: TEACHERS[0]}) == ()
+    other = make_row("ppo-mlp", weights_sha256=TEACHERS[1].weights_sha256)
+    assert origins_of(STUDENTS, {**KNOWN, other.weights_sha256: other}) == ()
+
+
+def test_the_parent_of_a_trained_agent_is_that_of_the_zoo():
+    assert parent_agent(make_row("ppo-lif-dynamics")) == "ppo-lif"
+    assert parent_agent(make_row("ppo-mlp")) is None
+    assert parent_agent(make_row("left-the-zoo")) is None
+    assert parent_agent(STUDENTS[0]) is None
+
+
+ENVIRONMENTS = ("CartPole-v1", "Acrobot-v1")
+
+
+def seeds(agent, environment, *normalised, **changes):
+    reference = load_environment_spec(environment).reference
+    way = reference.solved - reference.random
+    returns = [reference.random + share * way for share in normalised]
+    return [
+        make_row(agent, seed=seed, environment=environment, returns=(x, x), **changes)
+        for seed, x in enumerate(returns)
+    ]
+
+
+def test_a_profile_by_hand(tmp_path):
+    board = fill(
+        tmp_path,
+        *seeds("ppo-lif", "CartPole-v1", 0.1, 0.6, 0.6, 0.8, 0.95),
+        *seeds("ppo-lif", "Acrobot-v1", 0.8, 0.8, 0.8, 0.8, 1.1),
+        *(row for name in ENVIRONMENTS for row in seeds("ppo-mlp", name, *[0.5] * 5)),
+    )
+    spiking, twin = profiles(table_rows(board))
+    assert [profile.rows[0].agent for profile in (spiking, twin)] == ["ppo-lif", "ppo-mlp"]
+    # Of five seeds 4, 4, 2, 1 and 0 on one, 5, 5, 5, 1 and 1 on the other.
+    shares = [spiking.share(level)[0] for level in LEVELS]
+    assert shares == pytest.approx([0.9, 0.9, 0.7, 0.2, 0.1])
+    # Two of five, and all of five: variance 0.3 of the one, so 0.3 / 5 / 4 of the mean, and four
+    # degrees of freedom; t(0.975, 4) = 2.77644511. The upper bound is above 1.
+    share, low, high = spiking.share(0.75)
+    assert low == pytest.approx(share - 2.77644511 * math.sqrt(0.3 / 5 / 4))
+    assert high == 1.0
+    assert twin.share(0.5) == (1.0, 1.0, 1.0)  # "at least"
+    assert twin.share(0.75) == (0.0, 0.0, 0.0)
+    assert spiking.cells()[:4] == ("ppo-lif", "ppo-mlp", "Acrobot-v1, CartPole-v1", "10")
+    assert spiking.cells()[6] == "0.70 (0.36 to 1.00)"
+    assert len(spiking.cells()) == len(PROFILE_COLUMNS)
+    text = render_table(board)
+    assert text.index("## Across environments") < text.index("## Columns")
+    assert "| ppo-lif | ppo-mlp | Acrobot-v1, CartPole-v1 | 10 | 0.90 (" in text
+
+
+def test_only_environments_where_both_have_seeds_enough_count(tmp_path):
+    board = fill(
+        tmp_path,
+        *(row for name in ENVIRONMENTS for row in seeds("ppo-lif", name, *[0.5] * 5)),
+        *seeds("ppo-mlp", "CartPole-v1", *[0.5] * 5),
+        *seeds("ppo-mlp", "Acrobot-v1", *[0.5] * 4),
+        *seeds("a2c-lif", "CartPole-v1", *[0.5] * 5),  # without its twin
+        *seeds("ppo-lif", "Pendulum-v1", *[0.5] * 5, environment_version=99),
+        *seeds("ppo-mlp", "Pendulum-v1", *[0.5] * 5, environment_version=99),
+    )
+    assert list(profiles(table_rows(board))) == []
+    assert "Across environments" not in render_table(board)
+    fill(board, make_row("ppo-mlp", seed=9, environment="Acrobot-v1", returns=(-80.0, -80.0)))
+    assert [len(profile.rows) for profile in profiles(table_rows(board))] == [2, 2]
+
+
+def test_shared_streams_are_marked():
+    rows = [
+        *seeds("ppo-lif", "CartPole-v1", *[0.5] * 5, seeding="consecutive"),
+        *seeds("ppo-lif", "Acrobot-v1", *[0.5] * 5),
+        *(row for name in ENVIRONMENTS for row in seeds("ppo-mlp", name, *[0.5] * 5)),
+    ]
+    marked, clean = (" ".join(profile.cells()) for profile in profiles(summaries(rows)))
+    assert marked.count("†") == len(LEVELS)
+    assert "†" not in clean
+
+
+def test_a_pair_of_the_leaderboard_shares_its_environments():
+    found = list(profiles(table_rows(BOARD)))
+    assert found
+    for agent, twin in zip(found[::2], found[1::2], strict=True):
+        assert agent.rows[0].twin == twin.rows[0].agent
+        assert [x.environment for x in agent.rows] == [x.environment for x in twin.rows]

@@ -1,14 +1,9 @@
 """Near copies: networks that act alike are at no distance, unrelated ones are far apart."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_gym.leaderboard import SubmissionError, submit, verification, verify
+from snn_gym.leaderboard import SubmissionError, submit, verify
 from snn_gym.leaderboard import weights as copies
 from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME
 from snn_gym.leaderboard.weights import (
@@ -30,7 +25,6 @@ from snn_gym.leaderboard.weights import (
 )
 from snn_gym.zoo import agent_ids, build_policy, load_agent_spec, make_agent, save_agent
 from studies.copies.rewritten import (
-    Rewriting,
     chained,
     noisy,
     permuted,
@@ -41,19 +35,18 @@ from studies.copies.rewritten import (
     turned,
     ulps,
 )
-from tests.leaderboard.helpers import SETTINGS, Template, fingerprint, rerun_in_process
-from tests.studies.copies.made import Kind, random_network
+from tests.leaderboard.helpers import SETTINGS, Template, fingerprint
+from tests.studies.copies.made import random_network
 
 ENV = "CartPole-v1"
-MakeTemplate = Callable[[str, int], Template]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> MakeTemplate:
+def made(tmp_path_factory):
     """Give a function that makes submissions of hardly trained agents, by agent and seed."""
 
     @cache
-    def make(agent: str, seed: int) -> Template:
+    def make(agent, seed):
         folder = tmp_path_factory.mktemp(agent)
         # Learning rates of so short a training end at 0, so that weights stay as they start.
         run = save_agent(make_agent(agent, ENV, seed=seed).learn(1), folder / "run")
@@ -64,8 +57,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> MakeTemplate:
     return make
 
 
-def written(tensors: dict[str, torch.Tensor], agent: str, rewriting: Rewriting) -> None:
-    """Rewrite the tensors of an agent without recurrence in place."""
+def written(tensors, agent, rewriting):
     network = rewriting(read_network(tensors, agent, ENV), np.random.default_rng(0))
     arrays = [x for layer in network.layers for x in (layer.inward, layer.biases[:, 0])]
     names = trained_tensors(tensors, agent, ENV)
@@ -78,7 +70,7 @@ def written(tensors: dict[str, torch.Tensor], agent: str, rewriting: Rewriting) 
         tensors[name] = torch.tensor(array, dtype=torch.float32)
 
 
-def test_a_distance_worked_by_hand() -> None:
+def test_a_distance_worked_by_hand():
     """Equal hidden layers; readouts (3, 4) and (4, 3) are (0.6, 0.8) and (0.8, 0.6) at norm 1.
 
     They differ by sqrt(0.08), over sqrt(1 + 1) that is 0.2, and the mean with 0 is 0.1. Moved
@@ -105,9 +97,7 @@ def test_a_distance_worked_by_hand() -> None:
 )
 @given(seed=st.integers(0, 10**6), sizes=st.tuples(*[st.integers(2, 9)] * 3))
 @settings(max_examples=25, deadline=None)
-def test_what_acts_alike_is_at_no_distance(
-    kind: Kind, rewriting: Rewriting, seed: int, sizes: tuple[int, int, int]
-) -> None:
+def test_networks_that_act_alike_have_distance_0(kind, rewriting, seed, sizes):
     rng = np.random.default_rng(seed)
     network = random_network(rng, kind, *sizes)
     assert distance(network, rewriting(network, rng)) < 1e-6
@@ -116,13 +106,13 @@ def test_what_acts_alike_is_at_no_distance(
 
 @given(seed=st.integers(0, 10**6), kind=st.sampled_from(["tanh", "recurrent", "gru"]))
 @settings(max_examples=25, deadline=None)
-def test_unrelated_networks_are_far_apart(seed: int, kind: Kind) -> None:
+def test_unrelated_networks_are_far_apart(seed, kind):
     rng = np.random.default_rng(seed)
     one, other = (random_network(rng, kind, 8, 64, 4) for _ in range(2))
     assert 2 * NEAR < distance(one, other) <= 2**0.5
 
 
-def test_noise_is_found_at_its_size() -> None:
+def test_the_distance_of_noise_is_its_size():
     """Of weights w and w + e, with |e| = s |w|, the distance is s / sqrt(2 + s^2)."""
     rng = np.random.default_rng(0)
     network = random_network(rng, "tanh", 16, 128, 64)
@@ -131,7 +121,7 @@ def test_noise_is_found_at_its_size() -> None:
         assert found == pytest.approx(size / 2**0.5, rel=0.1)
 
 
-def test_networks_of_other_forms_have_no_distance() -> None:
+def test_networks_of_other_forms_have_no_distance():
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="expected equal ones"):
         distance(random_network(rng, "tanh", 3, 4, 2), random_network(rng, "tanh", 3, 5, 2))
@@ -153,14 +143,7 @@ def test_networks_of_other_forms_have_no_distance() -> None:
         )
     ],
 )
-def test_a_copy_is_refused(
-    agent: str,
-    rewriting: Rewriting,
-    made: MakeTemplate,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+def test_a_copy_is_refused(agent, rewriting, made, tmp_path, in_process):
     board, template = tmp_path / "board", made(agent, 0)
     verify(template.write(tmp_path / "s"), board, SETTINGS)
     before = fingerprint(board)
@@ -173,11 +156,8 @@ def test_a_copy_is_refused(
     assert fingerprint(board) == before
 
 
-def test_another_seed_is_no_copy(
-    made: MakeTemplate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_seed_is_no_copy(made, tmp_path, in_process):
     """Also of agents as they start, whose orthogonal weights have equal singular values."""
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
     one, other = (read_network(made("ppo-mlp", x).tensors(), "ppo-mlp", ENV) for x in (0, 1))
     singular_values = (np.linalg.svd(x.layers[1].inward, compute_uv=False) for x in (one, other))
     np.testing.assert_allclose(*singular_values, rtol=1e-5)
@@ -186,10 +166,7 @@ def test_another_seed_is_no_copy(
         assert verify(folder, tmp_path / "board", SETTINGS).is_file()
 
 
-def test_a_copy_under_another_agents_name_is_found(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+def test_a_copy_under_another_agents_name_is_found(template, tmp_path, in_process, monkeypatch):
     board = tmp_path / "board"
     verify(template.write(tmp_path / "s"), board, SETTINGS)
     with pytest.raises(SubmissionError, match="near-copy"):
@@ -199,10 +176,7 @@ def test_a_copy_under_another_agents_name_is_found(
     check_is_no_copy(board, "a2c-lif", ENV, template.tensors())
 
 
-def test_rows_without_weights_are_named(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+def test_rows_without_weights_are_named(template, tmp_path, in_process):
     board = tmp_path / "board"
     row = verify(template.write(tmp_path / "s"), board, SETTINGS)
     row.with_suffix(".safetensors").unlink()
@@ -212,9 +186,9 @@ def test_rows_without_weights_are_named(
 
 
 @pytest.mark.parametrize("agent", agent_ids())
-def test_every_agents_tensors_are_a_chain_of_layers(agent: str) -> None:
+def test_every_agents_tensors_are_a_chain_of_layers(agent):
     environment = next(iter(load_agent_spec(agent).environments))
-    policy: Any = build_policy(agent, environment)
+    policy = build_policy(agent, environment)
     tensors = policy.acting_state_dict()
     network = read_network(tensors, agent, environment)
     for layer, after in pairwise(network.layers):
@@ -225,7 +199,7 @@ def test_every_agents_tensors_are_a_chain_of_layers(agent: str) -> None:
     assert distance(network, network) < 1e-6
 
 
-def test_networks_that_do_nothing_are_equal() -> None:
+def test_networks_that_do_nothing_are_equal():
     hidden = Layer(np.eye(2), np.zeros((2, 1)))
     idle = Network((hidden, Layer(np.zeros((2, 2)), np.zeros((2, 1)))))
     assert distance(idle, replace(idle)) == 0.0

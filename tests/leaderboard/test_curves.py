@@ -1,11 +1,7 @@
 """Learning curves of rows: what they say of a run, what is claimed, what training again shows."""
 
-from __future__ import annotations
-
 import json
 import shutil
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +15,6 @@ from snn_gym.leaderboard import (
     audit,
     retrain_rows,
     submit,
-    verification,
     verify,
     write_table,
 )
@@ -28,21 +23,18 @@ from snn_gym.leaderboard.results import list_rows
 from snn_gym.leaderboard.submission import check_curve, curve_of_run
 from snn_gym.training import train
 from snn_gym.training.evaluations import EpisodeLog
-from tests.leaderboard.helpers import SETTINGS, Template, rerun_in_process
+from tests.leaderboard.helpers import SETTINGS
 from tests.leaderboard.test_retraining import read, with_recipe
 from tests.leaderboard.test_table import make_row
+
+pytestmark = pytest.mark.usefixtures("in_process")
 
 STEPS = 1200
 EPISODES = st.lists(st.tuples(st.integers(1, 300), st.integers(-1000, 1000)), max_size=400)
 
 
-@pytest.fixture(autouse=True)
-def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
-
-
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(tmp_path_factory):
     """Give a folder with one finished run, as a sweep leaves it."""
     root = tmp_path_factory.mktemp("runs")
     out = root / "ppo-lif" / "CartPole-v1" / "3"
@@ -52,18 +44,17 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def honest(runs: Path) -> Template:
+def honest(runs):
     return read(runs / "ppo-lif" / "CartPole-v1" / "3" / "submission")
 
 
-def without_curve(template: Template) -> Template:
-    """Return a submission as they were before there were curves."""
+def without_curve(template):
     older = template.with_manifest()
     del older.manifest["curve"]
     return older
 
 
-def write_episodes(run: Path, *episodes: tuple[int, float]) -> Path:
+def write_episodes(run, *episodes):
     """Write a run's log of episodes, from the lengths of one environment's episodes."""
     log, timestep = EpisodeLog(), 0
     for length, episode_return in episodes:
@@ -74,11 +65,10 @@ def write_episodes(run: Path, *episodes: tuple[int, float]) -> Path:
     return run
 
 
-def test_a_curve_by_hand(tmp_path: Path) -> None:
+def test_a_curve_by_hand(tmp_path):
     # Points lie 10 steps apart; none of these ends between 10 and 30.
     run = write_episodes(tmp_path / "run", (4, 1.0), (6, 2.0), (22, 7.0), (3, -1.0), (5, 1e-7))
     curve = curve_of_run(run, 500)
-    assert curve is not None
     assert curve.steps == (10, 40)
     assert curve.returns == (1.5, 2.0)  # (7 - 1 + 1e-7) / 3, to 6 digits
     assert curve.episodes == (2, 3)
@@ -86,16 +76,13 @@ def test_a_curve_by_hand(tmp_path: Path) -> None:
 
 
 @given(episodes=EPISODES, more=st.integers(0, 1000))
-def test_no_episode_is_lost_or_counted_twice(
-    episodes: list[tuple[int, int]], more: int, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_no_episode_is_lost_or_counted_twice(episodes, more, tmp_path_factory):
     run = write_episodes(tmp_path_factory.mktemp("drawn") / "run", *episodes)
     steps = sum(length for length, _ in episodes) + more
     curve = curve_of_run(run, steps)
     if not episodes:
         assert curve is None
         return
-    assert curve is not None
     assert len(curve.steps) <= MAX_CURVE_POINTS
     assert curve.steps[-1] <= steps
     assert set(curve.steps) <= {steps * k // 50 for k in range(1, 51)}
@@ -106,11 +93,11 @@ def test_no_episode_is_lost_or_counted_twice(
     assert total == pytest.approx(sum(value for _, value in episodes), abs=slack)
 
 
-def test_a_run_without_a_log_has_none(tmp_path: Path) -> None:
+def test_a_run_without_a_log_has_no_curve(tmp_path):
     assert curve_of_run(tmp_path, 100) is None
 
 
-def test_a_log_that_was_changed_is_not_submitted(runs: Path, tmp_path: Path) -> None:
+def test_a_log_that_was_changed_is_not_submitted(runs, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(runs / "ppo-lif" / "CartPole-v1" / "3", run)
     (run / "episodes.csv").write_text("timestep,return,length\n1200,500.0,500\n")
@@ -118,7 +105,7 @@ def test_a_log_that_was_changed_is_not_submitted(runs: Path, tmp_path: Path) -> 
         submit(run, tmp_path / "out", seeds=SETTINGS.seeds)
 
 
-def test_a_submission_has_the_curve_of_its_run(runs: Path, honest: Template) -> None:
+def test_a_submission_has_the_curve_of_its_run(runs, honest):
     run = runs / "ppo-lif" / "CartPole-v1" / "3"
     log = np.loadtxt(run / "episodes.csv", delimiter=",", skiprows=1)
     curve = honest.manifest["curve"]
@@ -129,20 +116,17 @@ def test_a_submission_has_the_curve_of_its_run(runs: Path, honest: Template) -> 
     assert curve["seconds"] == sorted(curve["seconds"])
 
 
-def test_a_claim_is_kept_and_training_again_adds_its_own(honest: Template, tmp_path: Path) -> None:
+def test_a_claim_is_kept_and_training_again_adds_its_own(honest, tmp_path):
     claimed = json.loads(json.dumps(honest.manifest["curve"]))
     claimed["seconds"] = [1000.0 + x for x in claimed["seconds"]]  # another machine's
     verify(honest.with_manifest(curve=claimed).write(tmp_path / "s"), tmp_path / "board", SETTINGS)
     (row,) = list_rows(tmp_path / "board")
     assert row.learning_curve == row.curve
-    assert row.curve is not None
     assert row.curve.seconds == tuple(claimed["seconds"])
     (again,) = retrain_rows(tmp_path / "board", seeds=SETTINGS.seeds)
     assert again.problem is None
     (row,) = list_rows(tmp_path / "board")
-    assert row.trained_again is not None
     found = row.trained_again.curve
-    assert found is not None
     assert row.learning_curve == found
     assert (found.steps, found.returns, found.episodes) == (
         row.curve.steps,
@@ -162,9 +146,7 @@ def test_a_claim_is_kept_and_training_again_adds_its_own(honest: Template, tmp_p
         ("steps", lambda c: [values.pop() for values in c.values()]),
     ],
 )
-def test_another_curve_than_training_gives_is_refused(
-    name: str, change: Any, honest: Template, tmp_path: Path
-) -> None:
+def test_another_curve_than_training_gives_is_refused(name, change, honest, tmp_path):
     forged = honest.with_manifest()
     change(forged.manifest["curve"])
     folder = forged.write(tmp_path / "s")
@@ -179,7 +161,7 @@ def test_another_curve_than_training_gives_is_refused(
     assert row.trained_again is None
 
 
-def test_an_older_row_gets_its_curve_by_training_again(honest: Template, tmp_path: Path) -> None:
+def test_an_older_row_gets_its_curve_by_training_again(honest, tmp_path):
     board = tmp_path / "board"
     verify(without_curve(honest).write(tmp_path / "s"), board, SETTINGS)
     (row,) = list_rows(board)
@@ -187,13 +169,10 @@ def test_an_older_row_gets_its_curve_by_training_again(honest: Template, tmp_pat
     list(retrain_rows(board, seeds=SETTINGS.seeds))
     (row,) = list_rows(board)
     assert row.curve is None
-    assert row.learning_curve is not None
     assert list(row.learning_curve.returns) == honest.manifest["curve"]["returns"]
 
 
-def test_curves_of_a_sweeps_runs_are_added_to_their_rows(
-    honest: Template, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_curves_of_a_sweeps_runs_are_added_to_their_rows(honest, runs, tmp_path, capsys):
     board = tmp_path / "board"
     verify(without_curve(honest).write(tmp_path / "s"), board, SETTINGS)
     (before,) = list_rows(board)
@@ -204,7 +183,6 @@ def test_curves_of_a_sweeps_runs_are_added_to_their_rows(
     assert said[0].endswith(f"CartPole-v1/3.json: a learning curve of {points} points")
     assert said[1] == "1 rows have a learning curve now, 0 do not"
     (row,) = list_rows(board)
-    assert row.curve is not None
     assert list(row.curve.seconds) == honest.manifest["curve"]["seconds"]
     assert {**vars(row), "curve": None} == vars(before)
     write_table(board)
@@ -213,7 +191,7 @@ def test_curves_of_a_sweeps_runs_are_added_to_their_rows(
     assert capsys.readouterr().out == "0 rows have a learning curve now, 0 do not\n"
 
 
-def test_a_run_of_other_weights_adds_nothing(honest: Template, runs: Path, tmp_path: Path) -> None:
+def test_a_run_of_other_weights_adds_nothing(honest, runs, tmp_path):
     board = tmp_path / "board"
     verify(without_curve(honest).with_manifest(seed=4).write(tmp_path / "s"), board, SETTINGS)
     assert list(add_curves(board, runs)) == []  # there is no run of seed 4
@@ -225,7 +203,7 @@ def test_a_run_of_other_weights_adds_nothing(honest: Template, runs: Path, tmp_p
     assert row.curve is None
 
 
-def test_an_edited_row_gets_no_curve(honest: Template, runs: Path, tmp_path: Path) -> None:
+def test_an_edited_row_gets_no_curve(honest, runs, tmp_path):
     board = tmp_path / "board"
     path = verify(without_curve(honest).write(tmp_path / "s"), board, SETTINGS)
     path.write_text(path.read_text().replace('"steps": 1280', '"steps": 1024'))
@@ -235,7 +213,7 @@ def test_an_edited_row_gets_no_curve(honest: Template, runs: Path, tmp_path: Pat
     assert path.read_bytes() == edited
 
 
-def test_what_no_training_could_confirm_is_no_curve(honest: Template) -> None:
+def test_a_curve_without_a_reproducible_training_is_refused(honest):
     curve = LearningCurve(steps=(100,), returns=(1.0,), episodes=(1,))
     for recipe in (None, with_recipe(honest, checkpoint_interval=None).manifest["recipe"]):
         with pytest.raises(SubmissionError, match="so that nobody could train it again") as caught:

@@ -1,16 +1,10 @@
 """Rows that were made lean from another one: trained again from it, or refused."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 
 from snn_gym._base.folders import content_path
 from snn_gym.leaderboard import (
@@ -20,7 +14,6 @@ from snn_gym.leaderboard import (
     retrain_rows,
     submit,
     table_rows,
-    verification,
     verify,
 )
 from snn_gym.leaderboard.comparison import comparisons
@@ -38,8 +31,10 @@ from snn_gym.zoo import (
     save_agent,
     spec,
 )
-from tests.leaderboard.helpers import SETTINGS, Template, fingerprint, forge_chain, rerun_in_process
+from tests.leaderboard.helpers import SETTINGS, fingerprint, forge_chain
 from tests.leaderboard.test_retraining import read
+
+pytestmark = pytest.mark.usefixtures("in_process")
 
 STEPS, UPDATES = 300, 20
 PAIRS = [("ppo-lif", "ppo-lif-dynamics", 1000), ("dqsn", "dqsn-dynamics", 1200)]
@@ -47,8 +42,7 @@ SLOWEST = "dqsn-dynamics"
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _quick_agents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let the zoo's lean agents make few updates."""
+def _quick_agents(tmp_path_factory):
     folder = tmp_path_factory.mktemp("zoo") / "agents"
     shutil.copytree(content_path("agents"), folder)
     for _, student, _ in PAIRS:
@@ -62,12 +56,7 @@ def _quick_agents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     load_agent_spec.cache_clear()
 
 
-@pytest.fixture(autouse=True)
-def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
-
-
-def make_pair(agent: str, student: str, steps: int, root: Path) -> tuple[Template, Template]:
+def make_pair(agent, student, steps, root):
     """Return the submissions of a trained agent and of one that was made lean from it."""
     trained = make_agent(agent, "CartPole-v1", seed=0)
     trained.learn(steps)
@@ -84,14 +73,12 @@ def make_pair(agent: str, student: str, steps: int, root: Path) -> tuple[Templat
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Template, Template]:
-    """Give the first pair."""
+def pair(tmp_path_factory):
     return make_pair(*PAIRS[0], tmp_path_factory.mktemp("pair"))
 
 
 @pytest.fixture
-def board(pair: tuple[Template, Template], tmp_path: Path) -> Path:
-    """Give a leaderboard that has the parent."""
+def board(pair, tmp_path):
     verify(pair[0].write(tmp_path / "parent"), tmp_path / "board", SETTINGS)
     return tmp_path / "board"
 
@@ -101,9 +88,7 @@ def board(pair: tuple[Template, Template], tmp_path: Path) -> Path:
     [pytest.param(x, marks=pytest.mark.slow) if x[1] == SLOWEST else x for x in PAIRS],
     ids=lambda names: names[1],
 )
-def test_a_derived_row_is_trained_again_from_its_parent(
-    names: tuple[str, str, int], tmp_path: Path
-) -> None:
+def test_a_derived_row_is_trained_again_from_its_parent(names, tmp_path):
     parent, lean = make_pair(*names, tmp_path)
     board = tmp_path / "board"
     verify(parent.write(tmp_path / "p"), board, SETTINGS)
@@ -113,15 +98,12 @@ def test_a_derived_row_is_trained_again_from_its_parent(
     assert recipe["parent"] == {"weights_sha256": digest, "steps": steps}
     verify(lean.write(tmp_path / "l"), board, SETTINGS, retrain=True)
     (row,) = (row for row in list_rows(board) if row.agent == names[1])
-    assert row.trained_again is not None
     assert row.trained_again.same == "weights"
     assert audit(board) == ()
     assert [again.problem for again in retrain_rows(board, seeds=SETTINGS.seeds)] == [None, None]
 
 
-def test_a_sweep_makes_the_same_of_a_teachers_row(
-    pair: tuple[Template, Template], board: Path, tmp_path: Path
-) -> None:
+def test_a_sweep_makes_the_same_of_a_teachers_row(pair, board, tmp_path):
     job = Job("ppo-lif-dynamics", "CartPole-v1", 0, STEPS, teacher="ppo-lif")
     manifest = read(train_and_submit(job, tmp_path / "runs", board)).manifest
     for key in ("weights_sha256", "recipe", "steps", "seed"):
@@ -131,10 +113,10 @@ def test_a_sweep_makes_the_same_of_a_teachers_row(
         train_and_submit(other, tmp_path / "runs", board)
 
 
-def noisy(lean: Template, parent: Template) -> Template:
+def noisy(lean, parent):
     """Return the parent's weights with noise, passed off as made from it."""
 
-    def disturb(tensors: dict[str, torch.Tensor]) -> None:
+    def disturb(tensors):
         for name, tensor in parent.tensors().items():
             if not name.endswith("neuron_constants"):
                 tensors[name].copy_(tensor * (1 + 1e-6))
@@ -143,10 +125,8 @@ def noisy(lean: Template, parent: Template) -> Template:
     return other.with_manifest(score=parent.manifest["score"])
 
 
-def of_parent(**changes: Any) -> Callable[[Template, Template], Template]:
-    """Return what says something else of the parent."""
-
-    def change(lean: Template, _: Template) -> Template:
+def of_parent(**changes):
+    def change(lean, _):
         recipe = lean.manifest["recipe"]
         parent = {**recipe["parent"], **changes}
         return lean.with_manifest(recipe={**recipe, "parent": parent})
@@ -154,12 +134,11 @@ def of_parent(**changes: Any) -> Callable[[Template, Template], Template]:
     return change
 
 
-def from_the_start(lean: Template, _: Template) -> Template:
-    """Leave the parent out."""
+def from_the_start(lean, _):
     return lean.with_manifest(recipe={**lean.manifest["recipe"], "parent": None})
 
 
-CLAIMS: dict[str, tuple[Callable[[Template, Template], Template], str]] = {
+CLAIMS = {
     "another parent": (of_parent(weights_sha256="0" * 64), "parent"),
     "a parent of other steps": (of_parent(steps=7), "parent"),
     "a copy of the parent": (noisy, "retrain-mismatch"),
@@ -169,14 +148,9 @@ CLAIMS: dict[str, tuple[Callable[[Template, Template], Template], str]] = {
 
 
 @pytest.mark.parametrize(("claim", "code"), CLAIMS.values(), ids=list(CLAIMS))
-def test_what_its_parent_does_not_give_is_refused(
-    claim: Callable[[Template, Template], Template],
-    code: str,
-    pair: tuple[Template, Template],
-    board: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_lean_weights_that_the_parent_does_not_give_are_refused(
+    claim, code, pair, board, tmp_path, monkeypatch
+):
     monkeypatch.setattr("snn_gym.leaderboard.weights.NEAR", 1e-4)  # little was trained
     before = fingerprint(board)
     folder = claim(pair[1], pair[0]).write(tmp_path / "s")
@@ -186,9 +160,7 @@ def test_what_its_parent_does_not_give_is_refused(
     assert fingerprint(board) == before
 
 
-def test_a_parent_that_any_copy_could_name_takes_training_again(
-    pair: tuple[Template, Template], board: Path, tmp_path: Path
-) -> None:
+def test_a_lean_row_must_be_trained_again(pair, board, tmp_path):
     with pytest.raises(SubmissionError, match="verify it with --retrain") as caught:
         verify(pair[1].write(tmp_path / "l"), board, SETTINGS)
     assert caught.value.code == "parent"
@@ -210,9 +182,7 @@ teacher = "ppo-lif"
 """
 
 
-def test_a_derived_row_stands_apart_with_the_steps_of_both(
-    pair: tuple[Template, Template], tmp_path: Path
-) -> None:
+def test_a_derived_row_stands_apart_with_the_steps_of_both(pair, tmp_path):
     board = tmp_path / "board"
     board.mkdir()
     (board / "plan.toml").write_text(PLAN)
@@ -234,9 +204,7 @@ def test_a_derived_row_stands_apart_with_the_steps_of_both(
     assert not by_agent["ppo-lif"].derived
 
 
-def test_a_parent_that_is_gone_is_seen(
-    pair: tuple[Template, Template], board: Path, tmp_path: Path
-) -> None:
+def test_a_parent_that_is_gone_is_seen(pair, board, tmp_path):
     verify(pair[1].write(tmp_path / "l"), board, SETTINGS, retrain=True)
     for file in (board / "results" / "ppo-lif" / "CartPole-v1").iterdir():
         file.unlink()
@@ -246,7 +214,7 @@ def test_a_parent_that_is_gone_is_seen(
     assert "which no row has" in problem
 
 
-def test_a_teacher_has_to_be_trained_again_too(tmp_path: Path) -> None:
+def test_lean_rows_are_proven_only_if_the_teacher_is_trained_again(tmp_path):
     """Else one that was written by hand, and never trained, would give proven rows."""
     board = tmp_path / "board"
     board.mkdir()
@@ -257,7 +225,7 @@ def test_a_teacher_has_to_be_trained_again_too(tmp_path: Path) -> None:
     made = submit(save_agent(lean, tmp_path / "l"), seeds=SETTINGS.seeds)
     verify(made, board, SETTINGS, retrain=True)
 
-    def lines() -> dict[str, str]:
+    def lines():
         return {row.agent: row.cells()[-1] for row in table_rows(board)}
 
     assert lines() == {"ppo-lif": "0 of 1", "ppo-lif-dynamics": "0 of 1, parents 0 of 1"}
@@ -266,9 +234,7 @@ def test_a_teacher_has_to_be_trained_again_too(tmp_path: Path) -> None:
     assert lines() == {"ppo-lif": "1 of 1", "ppo-lif-dynamics": "1 of 1, parents 1 of 1"}
 
 
-def test_a_training_counts_as_one_seed(
-    pair: tuple[Template, Template], board: Path, tmp_path: Path
-) -> None:
+def test_a_training_counts_as_one_seed(pair, board, tmp_path):
     """Else one parent gives as many seeds as anybody likes."""
     other = pair[1].with_manifest(seed=1)
     with pytest.raises(SubmissionError, match="its seed is 1 and that of its parent") as caught:
@@ -283,9 +249,7 @@ def test_a_training_counts_as_one_seed(
     assert "ppo-lif-dynamics/CartPole-v1/1.json: its seed is 1" in problem
 
 
-def test_what_was_loaded_from_the_table_can_be_a_parent(
-    pair: tuple[Template, Template], board: Path, tmp_path: Path
-) -> None:
+def test_an_agent_loaded_from_the_table_can_be_a_parent(pair, board, tmp_path):
     parent = load_pretrained("ppo-lif", "CartPole-v1", leaderboard=board)
     lean = make_lean(parent, STEPS, student="ppo-lif-dynamics", updates=UPDATES)
     found = read(submit(save_agent(lean, tmp_path / "run"), seeds=SETTINGS.seeds))
@@ -293,7 +257,7 @@ def test_what_was_loaded_from_the_table_can_be_a_parent(
     assert found.manifest["recipe"] == pair[1].manifest["recipe"]
 
 
-def test_a_lean_agent_whose_network_is_not_the_zoos_is_refused(tmp_path: Path) -> None:
+def test_a_lean_agent_whose_network_is_not_the_zoos_is_refused(tmp_path):
     trained = make_agent("ppo-lif", "CartPole-v1", seed=0)
     trained.learn(256)
     save_agent(make_lean(trained, 256, updates=2), tmp_path / "run")

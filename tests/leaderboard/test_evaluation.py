@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -29,13 +26,13 @@ class _Countdown(gym.Env[np.ndarray, int]):
     action_space = spaces.Discrete(2)
     reset_seeds: list[int | None] = []  # noqa: RUF012 - shared on purpose: gym.make hides the object
 
-    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict]:
+    def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
         self.reset_seeds.append(seed)
         self._left = int(seed or 0) % 7 + 1
         return np.array([self._left], np.float32), {}
 
-    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict]:
+    def step(self, action):
         self._left -= 1
         reward = 1e8 if action == 1 else 0.1
         return np.array([self._left], np.float32), reward, self._left == 0, False, {}
@@ -45,7 +42,7 @@ gym.register("Countdown-v0", entry_point=_Countdown, max_episode_steps=100)
 
 
 class _Recording:
-    def __init__(self, batch: np.ndarray) -> None:
+    def __init__(self, batch):
         mean = float(batch.mean())
         self.costs = Costs(
             spikes_per_decision={"hidden_1": mean},
@@ -58,25 +55,23 @@ class _Recording:
 class _Policy:
     """Act by the parity of the observation; count what it is asked."""
 
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, Any]] = []
+    def __init__(self):
+        self.calls = []
 
-    def predict(
-        self, observation: np.ndarray, state: None, episode_start: np.ndarray, deterministic: bool
-    ) -> tuple[np.ndarray, None]:
+    def predict(self, observation, state, episode_start, deterministic):
         self.calls.append(("predict", (observation.shape, deterministic)))
         return observation[:, 0].astype(int) % 2, None
 
-    def reseed_noise(self, seed: int) -> None:
+    def reseed_noise(self, seed):
         self.calls.append(("reseed", seed))
 
-    def record(self, batch: np.ndarray, state: None) -> _Recording:
+    def record(self, batch, state):
         self.calls.append(("record", batch.copy()))
         return _Recording(batch)
 
 
-def test_returns_lengths_and_costs_by_hand() -> None:
-    policy: Any = _Policy()
+def test_returns_lengths_and_costs_by_hand():
+    policy = _Policy()
     result = evaluate(policy, "Countdown-v0", seeds=(1, 2))
     # Seed 1: observations 2, 1; seed 2: observations 3, 2, 1. Odd ones pay 1e8, even ones 0.1;
     # in float32 the tenths would be lost.
@@ -93,9 +88,9 @@ def test_returns_lengths_and_costs_by_hand() -> None:
     assert [value for kind, value in policy.calls if kind == "predict"] == [((2, 1), True)] * 3
 
 
-def test_default_seeds_are_public_and_apart_from_training() -> None:
+def test_default_seeds_are_public_and_apart_from_training():
     _Countdown.reset_seeds.clear()
-    policy: Any = _Policy()
+    policy = _Policy()
     result = evaluate(policy, "Countdown-v0", episodes=4)
     expected = tuple(2_000_000_000 + episode for episode in range(4))
     assert result.seeds == tuple(_Countdown.reset_seeds) == expected
@@ -106,7 +101,7 @@ def test_default_seeds_are_public_and_apart_from_training() -> None:
             evaluation_seeds(episodes)
 
 
-def test_arguments_reach_every_environment() -> None:
+def test_arguments_reach_every_environment():
     policy = build_policy("sac-mlp", "Pendulum-v1")
     heavy = evaluate(policy, "Pendulum-v1", seeds=(1, 2), env_kwargs={"g": 20.0})
     for seed, expected in zip((1, 2), heavy.returns, strict=True):
@@ -115,19 +110,17 @@ def test_arguments_reach_every_environment() -> None:
     assert heavy.returns != evaluate(policy, "Pendulum-v1", seeds=(1, 2)).returns
 
 
-def test_costs_weigh_chunks_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_costs_weigh_chunks_by_their_size(monkeypatch):
     monkeypatch.setattr(evaluation, "_OBSERVATIONS_PER_RECORD", 2)
-    policy: Any = _Policy()
+    policy = _Policy()
     result = evaluate(policy, "Countdown-v0", seeds=(1, 2))
     batches = [value for kind, value in policy.calls if kind == "record"]
     assert [len(batch) for batch in batches] == [2, 2, 1]
     assert result.spikes_per_decision == pytest.approx({"hidden_1": 9 / 5})
 
 
-def test_more_episodes_than_fit_side_by_side_are_played_in_groups(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    policy: Any = _Policy()
+def test_more_episodes_than_fit_side_by_side_are_played_in_groups(monkeypatch):
+    policy = _Policy()
     together = evaluate(policy, "Countdown-v0", seeds=(1, 2, 3, 4, 5))
     monkeypatch.setattr(evaluation, "_EPISODES_TOGETHER", 2)
     policy.calls.clear()
@@ -136,7 +129,7 @@ def test_more_episodes_than_fit_side_by_side_are_played_in_groups(
 
 
 @given(count=st.integers(0, 500), limit=st.integers(2, 40))
-def test_the_subsample_is_even_and_bounded(count: int, limit: int) -> None:
+def test_the_subsample_is_even_and_bounded(count, limit):
     visited = _Visited(limit)
     for k in range(count):
         visited.add(np.array([k]), (np.array([-k]),))
@@ -148,7 +141,7 @@ def test_the_subsample_is_even_and_bounded(count: int, limit: int) -> None:
     assert len(kept) >= min(count, limit // 2)
 
 
-def test_large_observations_are_bounded_by_their_bytes() -> None:
+def test_large_observations_are_bounded_by_their_bytes():
     visited = _Visited(100, max_bytes=10 * 64)
     for k in range(50):
         visited.add(np.full((8, 8), k, np.uint8), None)
@@ -156,7 +149,7 @@ def test_large_observations_are_bounded_by_their_bytes() -> None:
     assert kept == list(range(0, 50, 8))
 
 
-def test_observations_are_copied() -> None:
+def test_observations_are_copied():
     visited = _Visited(4)
     buffer, state = np.zeros(1), np.zeros(1)
     visited.add(buffer, (state,))
@@ -169,7 +162,7 @@ def test_observations_are_copied() -> None:
     assert nothing is None
 
 
-def test_evaluation_changes_neither_policy_nor_thread_count() -> None:
+def test_evaluation_changes_neither_policy_nor_thread_count():
     model = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=0)
     model.learn(256)
     before = {name: tensor.clone() for name, tensor in full_state(model.policy).items()}
@@ -184,14 +177,14 @@ def test_evaluation_changes_neither_policy_nor_thread_count() -> None:
 
 
 @pytest.mark.parametrize("agent", ["ppo-lif", "dqsn"])
-def test_layers_of_spiking_agents_are_counted(agent: str) -> None:
+def test_layers_of_spiking_agents_are_counted(agent):
     result = evaluate(build_policy(agent, "CartPole-v1"), "CartPole-v1", episodes=2)
     assert set(result.spikes_per_decision) == set(result.synops_per_decision)
     assert all(count > 0.0 for count in result.spikes_per_decision.values())
     assert all(count > 0.0 for count in result.macs_per_decision.values())
 
 
-def test_an_ann_has_no_spikes_and_hand_counted_macs() -> None:
+def test_an_ann_has_no_spikes_and_hand_counted_macs():
     result = evaluate(build_policy("dqn-mlp", "CartPole-v1"), "CartPole-v1", episodes=2)
     assert result.spikes_per_decision == {}
     assert result.synops_per_decision == {}
@@ -200,7 +193,7 @@ def test_an_ann_has_no_spikes_and_hand_counted_macs() -> None:
     assert 0 < macs["dense_2"] < 128 * 2  # of units that are not zero
 
 
-def test_a_readout_of_voltages_is_not_free() -> None:
+def test_a_readout_of_voltages_is_not_free():
     model = snn_gym.make_agent("ppo-lif", "CartPole-v1", network={"decoder": "max_voltage"})
     result = evaluate(model, "CartPole-v1", episodes=2)
     # Each spike of the last layer drives its neuron's integrator; the head reads their maxima.
@@ -223,9 +216,7 @@ def test_a_readout_of_voltages_is_not_free() -> None:
         ("ppo-mlp", "snn/CartPole-v1", 64, 64 * 64 + 64 * 2, 64 + 64),
     ],
 )
-def test_spikes_into_an_ann_are_synaptic_operations(
-    agent: str, env_id: str, fan_out: int, macs: float, updates: int
-) -> None:
+def test_spikes_into_an_ann_are_synaptic_operations(agent, env_id, fan_out, macs, updates):
     result = evaluate(build_policy(agent, env_id), env_id, episodes=2)
     spikes = result.spikes_per_decision["input"]
     assert spikes > 0.0
@@ -234,9 +225,7 @@ def test_spikes_into_an_ann_are_synaptic_operations(
     assert sum(result.neuron_updates_per_decision.values()) == updates
 
 
-def play_alone(
-    policy: Any, env: gym.Env[Any, Any], seed: int
-) -> tuple[float, list[tuple[Any, Any]]]:
+def play_alone(policy, env, seed):
     """Play an episode by `predict`; return its return, and every observation and state met."""
     observation, _ = env.reset(seed=seed)
     state, total, ended, met = None, 0.0, False, []
@@ -248,7 +237,7 @@ def play_alone(
     return total, met
 
 
-def test_an_episode_is_that_of_the_environment_and_policy_alone() -> None:
+def test_an_episode_is_that_of_the_environment_and_policy_alone():
     """Played side by side, episodes end as if each were played on its own with `predict`."""
     policy = build_policy("ppo-mlp", "CartPole-v1")
     result = evaluate(policy, "CartPole-v1", episodes=5)
@@ -257,7 +246,7 @@ def test_an_episode_is_that_of_the_environment_and_policy_alone() -> None:
 
 
 @pytest.mark.parametrize("agent", ["recurrent-ppo-lsnn", "recurrent-ppo-gru"])
-def test_a_state_lasts_through_an_episode_and_no_longer(agent: str) -> None:
+def test_a_state_lasts_through_an_episode_and_no_longer(agent):
     task = "snn/CueAccumulation-medium-v0"
     policy = build_policy(agent, task)
     result = evaluate(policy, task, episodes=4)
@@ -272,16 +261,7 @@ def test_a_state_lasts_through_an_episode_and_no_longer(agent: str) -> None:
     assert ("hidden_1" in result.spikes_per_decision) == (agent == "recurrent-ppo-lsnn")
 
 
-def test_continuous_actions_are_evaluated_too() -> None:
-    from stable_baselines3 import PPO
-
-    model = PPO("MlpPolicy", "Pendulum-v1", n_steps=8, batch_size=8, seed=0)
-    result = evaluate(model, "Pendulum-v1", episodes=2)
-    assert result.lengths == (200, 200)
-    assert all(-200 * 16.3 < value < 0.0 for value in result.returns)
-
-
-def test_a_stock_policy_is_scored_without_costs(tmp_path: Path) -> None:
+def test_a_stock_policy_is_scored_without_costs(tmp_path):
     from stable_baselines3 import PPO
 
     model = PPO("MlpPolicy", "CartPole-v1", n_steps=8, batch_size=8, seed=0)

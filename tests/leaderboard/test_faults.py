@@ -1,17 +1,11 @@
 """Faults of trained agents: noise, weights on a grid, neurons nobody hears, other constants."""
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from stable_baselines3.common.utils import ConstantSchedule
 
 from snn_gym import load_pretrained, save_agent
@@ -41,8 +35,7 @@ KINDS = [
 ]
 
 
-def weights(policy: Any) -> list[NDArray[np.float32]]:
-    """Return the matrices (receivers, senders) of a program, observations first."""
+def weights(policy):
     program = policy.program if isinstance(policy, FrozenPolicy) else policy.program()
     found = []
     for layer in program.layers:
@@ -52,12 +45,11 @@ def weights(policy: Any) -> list[NDArray[np.float32]]:
     return [*found, program.head.weights]
 
 
-def faulty(policy: Any, **faults: Any) -> Any:
+def faulty(policy, **faults):
     return with_faults(policy, Faults(**faults))
 
 
-def ann(kind: type[Any], **arguments: Any) -> Any:
-    """Return a twin, with 12 and 9 units."""
+def ann(kind, **arguments):
     torch.manual_seed(0)
     seen, chosen = SEEN["analogue"], CHOSEN["discrete"]
     arguments = {"network": NetworkConfig(hidden_sizes=(12, 9)), **arguments}
@@ -67,7 +59,7 @@ def ann(kind: type[Any], **arguments: Any) -> Any:
 
 @settings(deadline=None)
 @given(st.integers(2, 16), st.integers(0, 2**32 - 1))
-def test_rounded_weights_are_whole_numbers_of_one_scale(bits: int, seed: int) -> None:
+def test_rounded_weights_are_whole_numbers_of_one_scale(bits, seed):
     values = np.random.default_rng(seed).normal(size=(5, 4))
     found, most = rounded(values, bits), 2 ** (bits - 1) - 1
     scale = abs(values).max() / most
@@ -78,17 +70,17 @@ def test_rounded_weights_are_whole_numbers_of_one_scale(bits: int, seed: int) ->
     assert not rounded(0 * values, bits).any()
 
 
-def test_no_fault_changes_nothing_and_the_agent_stays_as_it_is() -> None:
+def test_no_fault_changes_nothing_and_the_agent_stays_as_it_is():
     policy, seen = build(SpikingActorCriticPolicy), observe("analogue", 20)
     before = weights(policy)
-    made: Any = with_faults(policy, Faults())
+    made = with_faults(policy, Faults())
     assert np.array_equal(*(x.predict(seen, deterministic=True)[0] for x in (policy, made)))
     with_faults(policy, Faults(weights_bits=2, weight_noise=0.5, dead_neurons=0.5))
     assert all(np.array_equal(*pair) for pair in zip(before, weights(policy), strict=True))
 
 
 @pytest.mark.parametrize("kind", [SpikingActorCriticPolicy, SpikingDQNPolicy, SpikingSACPolicy])
-def test_every_matrix_from_observations_to_actions_is_rounded(kind: type[Any]) -> None:
+def test_every_matrix_from_observations_to_actions_is_rounded(kind):
     chosen = "continuous" if kind is SpikingSACPolicy else "discrete"
     made = with_faults(build(kind, chosen=chosen), Faults(weights_bits=3))
     found = weights(made)
@@ -96,7 +88,7 @@ def test_every_matrix_from_observations_to_actions_is_rounded(kind: type[Any]) -
     assert all(len(np.unique(x)) <= 7 for x in found)
 
 
-def test_dead_neurons_are_heard_by_none() -> None:
+def test_dead_neurons_have_no_effect():
     made = with_faults(build(SpikingActorCriticPolicy), Faults(dead_neurons=1.0))
     first, *others = weights(made)
     assert abs(first).min() > 0  # observations are no neurons
@@ -105,9 +97,7 @@ def test_dead_neurons_are_heard_by_none() -> None:
 
 @pytest.mark.parametrize("carries_state", [False, True])
 @pytest.mark.parametrize("spiking", [False, True])
-def test_where_all_neurons_are_dead_the_readout_is_its_bias(
-    spiking: bool, carries_state: bool
-) -> None:
+def test_where_all_neurons_are_dead_the_readout_is_its_bias(spiking, carries_state):
     kind = StatefulActorCriticPolicy if carries_state else SpikingActorCriticPolicy
     policy = build(kind, recurrent=carries_state) if spiking else ann(kind)
     policy.action_net.bias.data.copy_(torch.tensor([0.5, 2.0, -1.0]))
@@ -119,7 +109,7 @@ def test_where_all_neurons_are_dead_the_readout_is_its_bias(
 
 
 @pytest.mark.parametrize("spiking", [False, True])
-def test_a_dead_neuron_is_heard_by_its_own_layer_neither(spiking: bool) -> None:
+def test_dead_neurons_have_no_effect_on_their_own_layer(spiking):
     kind = StatefulActorCriticPolicy
     policy = build(kind, recurrent=True) if spiking else ann(kind)
     made = with_faults(policy, Faults(dead_neurons=0.5, seed=1))
@@ -131,7 +121,7 @@ def test_a_dead_neuron_is_heard_by_its_own_layer_neither(spiking: bool) -> None:
 
 
 @pytest.mark.parametrize(("gated", "gates"), [("gru", 3), ("lstm", 4)])
-def test_every_matrix_of_a_gated_network_is_rounded(gated: str, gates: int) -> None:
+def test_every_matrix_of_a_gated_network_is_rounded(gated, gates):
     policy = ann(StatefulActorCriticPolicy, gated=gated)
     found = weights(with_faults(policy, Faults(weights_bits=3)))
     shapes = [(12 * gates, 3), (12 * gates, 12), (9 * gates, 12), (9 * gates, 9), (3, 9)]
@@ -139,7 +129,7 @@ def test_every_matrix_of_a_gated_network_is_rounded(gated: str, gates: int) -> N
     assert all(len(np.unique(x)) <= 7 for x in found)
 
 
-def test_without_any_spike_it_acts_as_with_neurons_that_nobody_hears() -> None:
+def test_losing_all_spikes_equals_dead_neurons():
     policy, seen = build(SpikingActorCriticPolicy), observe("analogue", 20)
     deaf, lost = (with_faults(policy, Faults(**{x: 1.0})) for x in ("dead_neurons", "spike_loss"))
     one, other = (x.record(seen).output for x in (deaf, lost))
@@ -147,7 +137,7 @@ def test_without_any_spike_it_acts_as_with_neurons_that_nobody_hears() -> None:
     assert len(np.unique(decide(policy.program(), seen).outputs, axis=0)) > 1
 
 
-def test_spikes_are_lost_each_for_itself() -> None:
+def test_spikes_are_lost_each_for_itself():
     policy, seen = build(SpikingActorCriticPolicy), observe("analogue", 400)
     one, same, other = (
         faulty(policy, spike_loss=0.3, seed=x).record(seen).costs for x in (1, 1, 2)
@@ -159,7 +149,7 @@ def test_spikes_are_lost_each_for_itself() -> None:
     assert abs(lost - 0.3) < 5 * (0.21 / (400 * sent)) ** 0.5
 
 
-def test_recurrent_spikes_are_not_lost() -> None:
+def test_recurrent_spikes_are_not_lost():
     policy, seen = build(StatefulActorCriticPolicy, recurrent=True), observe("analogue", 30)
     made = with_faults(policy, Faults(spike_loss=1.0))
     whole, state = made.predict(seen)
@@ -172,7 +162,7 @@ def test_recurrent_spikes_are_not_lost() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_noise_is_as_large_as_it_is_said_to_be(kind: type[Any]) -> None:
+def test_noise_has_the_given_standard_deviation(kind):
     policy = build(kind, chosen="continuous" if kind is SpikingSACPolicy else "discrete")
     program = policy.program()
     seen = np.tile(program.normalisers[0].mean, (2000, 1))  # which is 0 to the network
@@ -187,7 +177,7 @@ def test_noise_is_as_large_as_it_is_said_to_be(kind: type[Any]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_noise_reaches_actions_and_none_leaves_them(kind: type[Any]) -> None:
+def test_noise_reaches_actions_and_none_leaves_them(kind):
     policy = build(kind, chosen="continuous" if kind is SpikingSACPolicy else "discrete")
     seen = observe("analogue", 50)
     acted = [faulty(policy, observation_noise=x).predict(seen)[0] for x in (0.0, 2.0, 2.0)]
@@ -197,13 +187,13 @@ def test_noise_reaches_actions_and_none_leaves_them(kind: type[Any]) -> None:
     assert np.array_equal(acted[1], acted[2])
 
 
-def test_noise_is_clipped_with_the_observation() -> None:
+def test_noise_is_clipped_with_the_observation():
     policy = build(SpikingActorCriticPolicy)
     noisy = faulty(policy, observation_noise=1e6).entered(np.zeros((50, 3), np.float32))
     assert np.array_equal(abs(noisy), np.full((50, 3), policy.normaliser.clip))
 
 
-def test_noise_is_in_units_of_a_vec_normalize_where_there_is_no_other() -> None:
+def test_noise_has_the_unit_of_a_vec_normalize():
     model = load_pretrained("sb3-ppo", "MountainCar-v0")
     statistics = raw_policy(model).steps[0].statistics[""]
     made = with_faults(model, Faults(observation_noise=0.2))
@@ -211,7 +201,7 @@ def test_noise_is_in_units_of_a_vec_normalize_where_there_is_no_other() -> None:
     assert abs(noisy.std(0) - 0.2).max() < 5 * 0.2 / 4000**0.5
 
 
-def test_what_has_no_program_has_no_faults() -> None:
+def test_policies_without_a_program_have_no_faults():
     space = spaces.Dict({"lamps": spaces.MultiBinary(4), "place": SEEN["analogue"]})
     policy = SpikingActorCriticPolicy(space, CHOSEN["discrete"], ConstantSchedule(0.1))
     with pytest.raises(ValueError, match="are not exported; train on a Box or MultiBinary space"):
@@ -219,7 +209,7 @@ def test_what_has_no_program_has_no_faults() -> None:
 
 
 @pytest.mark.parametrize("seen", ["spikes", "flags", "analogue"])
-def test_what_no_normaliser_standardises_has_no_unit_for_noise(seen: str) -> None:
+def test_observations_without_a_normaliser_have_no_noise(seen):
     policy = SpikingActorCriticPolicy(
         SEEN[seen], CHOSEN["discrete"], ConstantSchedule(0.1), normalise_observations=False
     )
@@ -227,12 +217,12 @@ def test_what_no_normaliser_standardises_has_no_unit_for_noise(seen: str) -> Non
         with_faults(policy, Faults(observation_noise=0.1))
 
 
-def test_an_ann_has_no_spikes_to_lose() -> None:
+def test_an_ann_has_no_spikes_to_lose():
     with pytest.raises(ValueError, match="networks of spiking layers, and there are none"):
         with_faults(load_pretrained("ppo-mlp", "CartPole-v1"), Faults(spike_loss=0.1))
 
 
-def test_time_constants_differ_and_nothing_else() -> None:
+def test_time_constants_differ_and_nothing_else():
     policy = build(SpikingActorCriticPolicy, recurrent=True)
     before, made = policy.program(), with_faults(policy, Faults(tau_jitter=0.2, seed=1)).program
     for one, other in zip(before.neurons, made.neurons, strict=True):
@@ -251,7 +241,7 @@ def test_time_constants_differ_and_nothing_else() -> None:
     ("sb3-ppo", "CartPole-v1"), ("sb3-ppo", "MountainCar-v0"), ("recurrent-ppo-gru",
     "snn/IntervalTiming-v0"), ("ppo-lif", "Acrobot-v1"), ("local-actor-critic", "CartPole-v1"),
 ])  # fmt: skip
-def test_without_a_fault_stored_agents_act_as_they_do(agent: str, env_id: str) -> None:
+def test_without_a_fault_stored_agents_act_as_they_do(agent, env_id):
     model = load_pretrained(agent, env_id)
     whole, made = (
         evaluate(x, env_id, seeds=range(3)) for x in (model, with_faults(model, Faults()))
@@ -260,14 +250,12 @@ def test_without_a_fault_stored_agents_act_as_they_do(agent: str, env_id: str) -
     assert made.operations_per_decision == pytest.approx(whole.operations_per_decision, rel=0.02)
 
 
-def test_neurons_without_leak_have_no_time_constant_to_jitter() -> None:
+def test_neurons_without_leak_have_no_time_constant_to_jitter():
     with pytest.raises(ValueError, match="neurons with a membrane time constant"):
         with_faults(build(SpikingActorCriticPolicy, neuron="iaf"), Faults(tau_jitter=0.1))
 
 
-def test_the_command_evaluates_with_faults(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_evaluates_with_faults(tmp_path, capsys):
     run = str(save_agent(load_pretrained("ppo-lif", "CartPole-v1"), tmp_path / "run"))
     told = []
     for words in ([], ["--dead-neurons", "1"], ["--spike-loss", "1"], ["--observation-noise", "9"]):

@@ -1,30 +1,25 @@
 """Hostile submissions: none accepted, none executed, no row changed, each refused by its check."""
 
-from __future__ import annotations
-
 import copy
 import pickle
 from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from snn_gym.leaderboard import SubmissionError, verification, verify
 from snn_gym.leaderboard.chain import DIGESTS_NAME
 from snn_gym.leaderboard.results import list_rows
-from snn_gym.leaderboard.worker import Request, Rerun, rerun
-from tests.leaderboard.helpers import SETTINGS, Template, fingerprint, rerun_in_process
+from snn_gym.leaderboard.worker import Request, rerun
+from tests.leaderboard.helpers import SETTINGS, fingerprint, rerun_in_process
 from tests.leaderboard.hostile_folders import folder_cases
-from tests.leaderboard.hostile_manifests import Case, manifest_cases
+from tests.leaderboard.hostile_manifests import manifest_cases
 from tests.leaderboard.hostile_weights import MARKER_VARIABLE, TENSORS, Payload, weights_cases
 
 CASES = [*manifest_cases(), *weights_cases(), *folder_cases()]
 
 
 @pytest.fixture(scope="module")
-def leaderboard(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def leaderboard(template, tmp_path_factory):
     """Give a leaderboard with one row: the control, an untouched submission, verified for real."""
     folder = tmp_path_factory.mktemp("board") / "leaderboard"
     submission = template.write(tmp_path_factory.mktemp("control") / "submission")
@@ -35,27 +30,21 @@ def leaderboard(template: Template, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the file that an executed payload would make."""
+def marker(tmp_path, monkeypatch):
     path = tmp_path / "marker"
     monkeypatch.setenv(MARKER_VARIABLE, str(path))
     return path
 
 
-def _must_not_start(*_: object) -> Rerun:
+def _must_not_start(*_):
     pytest.fail("the re-run was started for a submission that a cheap check has to refuse")
 
 
 @pytest.fixture
-def refuse(
-    leaderboard: Path,
-    marker: Path,
-    tmp_path: Path,
-    record_property: Callable[[str, object], None],
-) -> Callable[[str, str], None]:
+def refuse(leaderboard, marker, tmp_path, record_property):
     """Give what verifies tmp_path/submission: one line, that check, no row changed, no code run."""
 
-    def refuse(code: str, kind: str) -> None:
+    def refuse(code, kind):
         before = fingerprint(leaderboard)
         with pytest.raises(SubmissionError) as caught:
             verify(tmp_path / "submission", leaderboard, SETTINGS)
@@ -70,35 +59,27 @@ def refuse(
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_hostile_submission_is_refused_by_its_check(
-    case: Case,
-    template: Template,
-    refuse: Callable[[str, str], None],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_hostile_submission_is_refused_by_its_check(case, template, refuse, tmp_path, monkeypatch):
     case.write(template, tmp_path / "submission")
     monkeypatch.setattr(verification, "rerun_in_worker", _must_not_start)
     refuse(case.code, case.kind)
 
 
-def test_statistics_that_nothing_can_be_divided_by_are_refused(
-    template: Template, refuse: Callable[[str, str], None], tmp_path: Path
-) -> None:
+def test_standard_deviations_of_zero_are_refused(template, refuse, tmp_path):
     name = "mlp_extractor.normaliser.std"
     zeros = template.with_tensors(lambda tensors: tensors[name].zero_())
     zeros.with_manifest(seed=1).write(tmp_path / "submission")
     refuse("weights-dynamics", "other dynamics")
 
 
-def _claim(returns: list[float]) -> dict[str, Any]:
+def _claim(returns):
     middle = sorted(returns)
     assert len(returns) == 3  # so that floor(3 / 4) = 0 are left out and IQM and mean agree
     mean = sum(middle) / 3
     return {"iqm": mean, "mean": mean, "returns": returns}
 
 
-CLAIMS: dict[str, Callable[[list[float]], list[float]]] = {
+CLAIMS = {
     "all at the maximum": lambda r: [500.0] * 3,
     "one step more in one episode": lambda r: [r[0] + 1.0, *r[1:]],
     "one step less in one episode": lambda r: [*r[:2], r[2] - 1.0],
@@ -110,13 +91,7 @@ CLAIMS: dict[str, Callable[[list[float]], list[float]]] = {
 
 
 @pytest.mark.parametrize("name", CLAIMS)
-def test_claimed_score_must_be_that_of_the_re_run(
-    name: str,
-    template: Template,
-    refuse: Callable[[str, str], None],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_claimed_score_must_be_that_of_the_re_run(name, template, refuse, tmp_path, monkeypatch):
     # Other weights than the row's, honest but for the claim.
     other = template.unrelated(seed=1)
     claim = _claim(CLAIMS[name](_true_returns(other)))
@@ -126,14 +101,13 @@ def test_claimed_score_must_be_that_of_the_re_run(
     refuse("score-mismatch", "claimed score")
 
 
-def _true_returns(template: Template) -> list[float]:
+def _true_returns(template):
     request = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)
     return list(rerun(request, template.weights).score.returns)
 
 
-def test_controls_are_accepted(template: Template, tmp_path: Path, monkeypatch: Any) -> None:
+def test_controls_are_accepted(template, tmp_path, in_process):
     """Each honest submission adds exactly one row, also beside others; none replaces another."""
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
     board = tmp_path / "leaderboard"
     for seed in range(4):
         honest = template.unrelated(seed) if seed else template
@@ -149,10 +123,7 @@ def test_controls_are_accepted(template: Template, tmp_path: Path, monkeypatch: 
         assert len(list_rows(board)) == seed + 1
 
 
-def test_an_unclaimed_rounding_difference_is_accepted(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+def test_an_unclaimed_rounding_difference_is_accepted(template, tmp_path, in_process):
     score = copy.deepcopy(template.manifest["score"])
     score["returns"][0] *= 1 + 1e-9
     folder = template.with_manifest(score=score).write(tmp_path / "submission")
@@ -162,13 +133,13 @@ def test_an_unclaimed_rounding_difference_is_accepted(
     assert row.is_file()
 
 
-def test_the_payload_would_leave_its_marker(marker: Path) -> None:
+def test_the_payload_would_leave_its_marker(marker):
     """A test of the tests: unpickled, the payload makes the file that must not be there."""
     pickle.loads(pickle.dumps(Payload()))
     assert marker.read_text() == "executed"
 
 
-def test_there_are_enough_of_every_kind(template: Template) -> None:
+def test_there_are_enough_of_every_kind(template):
     assert len(template.tensors()) == TENSORS
     kinds = Counter(case.kind for case in CASES)
     assert sum(kinds.values()) >= 200

@@ -1,23 +1,20 @@
 """Writers that are killed at any step of writing: done again, they end as if nothing had been."""
 
-from __future__ import annotations
-
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-import torch
 
 from snn_gym.leaderboard import audit, submit, verification, verify, write_table
 from snn_gym.leaderboard.chain import read_chain
 from snn_gym.leaderboard.rendering import render_table
-from snn_gym.leaderboard.rerun import VerificationSettings
 from snn_gym.leaderboard.results import list_rows, replace_row, sound_rows
-from snn_gym.leaderboard.worker import Request, Rerun, rerun
-from tests.leaderboard.helpers import SETTINGS, Template, rerun_in_process, verify_at_once
+from snn_gym.leaderboard.worker import Request, rerun
+from tests.leaderboard.helpers import SETTINGS, verify_at_once
+
+pytestmark = pytest.mark.usefixtures("in_process")
 
 Write = Callable[[], object]
 
@@ -26,12 +23,7 @@ class Killed(BaseException):
     """Stands for a signal: nothing in the code under test catches it."""
 
 
-@pytest.fixture(autouse=True)
-def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
-
-
-def killed_everywhere(write: Write) -> Iterator[None]:
+def killed_everywhere(write):
     """Carry a writer out again and again, each time killed before or after a later file is there.
 
     Yields:
@@ -51,10 +43,10 @@ def killed_everywhere(write: Write) -> Iterator[None]:
         yield
 
 
-def _deadly(number: int, after: bool) -> Callable[[str, Path], None]:
+def _deadly(number, after):
     rename, calls = os.replace, iter(range(1000))
 
-    def deadly(source: str, target: Path, **folders: int) -> None:
+    def deadly(source, target, **folders):
         call = next(calls)
         if call < number or after:
             rename(source, target, **folders)
@@ -64,11 +56,11 @@ def _deadly(number: int, after: bool) -> Callable[[str, Path], None]:
     return deadly
 
 
-def names(folder: Path) -> set[str]:
+def names(folder):
     return {path.name for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_submission(run_folder: Path, tmp_path: Path) -> None:
+def test_a_submission(run_folder, tmp_path):
     write = functools.partial(submit, run_folder, tmp_path / "s", seeds=SETTINGS.seeds)
     kills = 0
     for _ in killed_everywhere(write):
@@ -79,7 +71,7 @@ def test_a_submission(run_folder: Path, tmp_path: Path) -> None:
     assert kills == 4
 
 
-def test_a_row(template: Template, tmp_path: Path) -> None:
+def test_a_row(template, tmp_path):
     other = template.with_manifest(seed=1).write(tmp_path / "s")
     board = tmp_path / "board"
     write = functools.partial(verify, other, board, SETTINGS)
@@ -96,12 +88,12 @@ def test_a_row(template: Template, tmp_path: Path) -> None:
     assert kills == 6
 
 
-def test_a_row_that_is_evaluated_again(template: Template, tmp_path: Path) -> None:
+def test_a_row_that_is_evaluated_again(template, tmp_path):
     board = tmp_path / "board"
     verify(template.write(tmp_path / "s"), board, SETTINGS)
     kills = 0
 
-    def write() -> None:
+    def write():
         (row,) = list_rows(board)
         replace_row(board, row, verified=f"2026-01-01T00:00:0{kills}Z")
 
@@ -116,7 +108,7 @@ def test_a_row_that_is_evaluated_again(template: Template, tmp_path: Path) -> No
     assert len(read_chain(board)) >= 1 + kills
 
 
-def test_what_two_processes_find_of_a_row_is_kept(template: Template, tmp_path: Path) -> None:
+def test_findings_of_two_processes_are_both_stored(template, tmp_path):
     board = tmp_path / "board"
     verify(template.write(tmp_path / "s"), board, SETTINGS)
     (read_before,) = list_rows(board)
@@ -127,7 +119,7 @@ def test_what_two_processes_find_of_a_row_is_kept(template: Template, tmp_path: 
     assert audit(board) == ()
 
 
-def test_a_table(template: Template, tmp_path: Path) -> None:
+def test_a_table(template, tmp_path):
     board = tmp_path / "board"
     verify(template.write(tmp_path / "s"), board, SETTINGS)
     write = functools.partial(write_table, board)
@@ -140,17 +132,15 @@ def test_a_table(template: Template, tmp_path: Path) -> None:
     assert kills == 2
 
 
-def test_of_two_near_copies_at_once_one_gets_the_row(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_of_two_simultaneous_near_copies_gets_the_row(template, tmp_path, monkeypatch):
     """Both pass the first look at the leaderboard; the look under the lock decides."""
     barrier = threading.Barrier(2)
 
-    def meet(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
+    def meet(request, weights, settings):
         barrier.wait(timeout=60)
         return rerun(request, weights)
 
-    def nudge(tensors: dict[str, torch.Tensor]) -> None:
+    def nudge(tensors):
         tensors["action_net.weight"] *= 1 + 1e-6
 
     copy = template.with_tensors(nudge)

@@ -88,7 +88,7 @@ def test_text_that_is_longer_than_a_date_is_not_read_as_one():
 
 
 @pytest.mark.parametrize("x", [math.nan, math.inf, "1", True])
-def test_nothing_is_coerced_and_every_number_is_finite(x):
+def test_numbers_must_be_finite_and_are_not_converted(x):
     with pytest.raises(ValueError, match=r"^x"):
         Point(x=x)
 
@@ -108,7 +108,7 @@ def test_nothing_is_coerced_and_every_number_is_finite(x):
         (b'{"x": 1, "name": "A\\ud800"}', "row-schema", "f: name must match"),
     ],
 )
-def test_what_does_not_fit_is_named_with_its_place(data, code, message):
+def test_errors_name_the_place_of_a_bad_value(data, code, message):
     with pytest.raises(SubmissionError) as error:
         parse_strict(Point, data, where="f", code="row")
     assert error.value.code == code

@@ -1,16 +1,11 @@
 """Files that name a module: gymnasium would import it, and no entry point lets it."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import io
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import gymnasium as gym
 import pytest
@@ -23,14 +18,14 @@ from snn_gym.leaderboard.results import list_rows, row_path
 from snn_gym.training import train
 from snn_gym.zoo import read_manifest
 from tests.edits import edit_json
-from tests.leaderboard.helpers import SETTINGS, Template, forge_chain
+from tests.leaderboard.helpers import SETTINGS, forge_chain
 from tests.leaderboard.test_table import make_row
 
 TASK = "payload:CartPole-v1"
 
 
 @pytest.fixture
-def marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def marker(tmp_path, monkeypatch):
     """Put a module on the path that makes a file when it is imported; give that file."""
     made = tmp_path / "imported"
     (tmp_path / "payload.py").write_text(f"open({str(made)!r}, 'w').close()")
@@ -42,14 +37,13 @@ def marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the folder of an unfinished training run."""
+def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained") / "run"
     train("dqn-mlp", "CartPole-v1", out=folder, steps=300, checkpoint_interval=100)
     return folder
 
 
-def edited(trained: Path, folder: Path, **changes: Any) -> Path:
+def edited(trained, folder, **changes):
     """Copy a run and change every JSON file in it that has these keys."""
     shutil.copytree(trained, folder)
     for path in folder.rglob("*.json"):
@@ -58,12 +52,11 @@ def edited(trained: Path, folder: Path, **changes: Any) -> Path:
     return folder
 
 
-def resume(run: Path) -> object:
-    """Go on with a run in the folder's own words."""
+def resume(run):
     return train("dqn-mlp", "CartPole-v1", out=run, steps=600, checkpoint_interval=100, resume=True)
 
 
-def test_the_payload_would_run(marker: Path) -> None:
+def test_the_payload_would_run(marker):
     """A test of the tests: a caller who passes such an id himself gets the import."""
     gym.make(TASK)
     assert marker.exists()
@@ -82,20 +75,14 @@ def test_the_payload_would_run(marker: Path) -> None:
     ],
     ids=["load_agent", "read_manifest", "submit", "evaluate", "submit command", "plot command"],
 )
-def test_a_run_folder_has_no_module_imported(
-    entry: Callable[[Path], object],
-    change: dict[str, Any],
-    trained: Path,
-    marker: Path,
-    tmp_path: Path,
-) -> None:
+def test_a_run_folder_has_no_module_imported(entry, change, trained, marker, tmp_path):
     run = edited(trained, tmp_path / "run", **change)
     with pytest.raises(ValueError, match="names a module, and a file can't have code run"):
         entry(run)
     assert not marker.exists()
 
 
-def refused(words: list[str]) -> None:
+def refused(words):
     """Run a command that has to end in one line; raise that line."""
     said = io.StringIO()
     with contextlib.redirect_stderr(said):
@@ -105,16 +92,14 @@ def refused(words: list[str]) -> None:
     raise ValueError(line)
 
 
-def test_going_on_with_a_run_imports_nothing(trained: Path, marker: Path, tmp_path: Path) -> None:
+def test_resuming_a_run_imports_nothing(trained, marker, tmp_path):
     run = edited(trained, tmp_path / "run", environment=TASK)
     with pytest.raises(ValueError, match="payload"):
         resume(run)
     assert not marker.exists()
 
 
-def test_a_submission_has_no_module_imported(
-    template: Template, marker: Path, tmp_path: Path
-) -> None:
+def test_a_submission_has_no_module_imported(template, marker, tmp_path):
     folder = template.with_manifest(environment=TASK).write(tmp_path / "s")
     with pytest.raises(SubmissionError) as caught:
         verify(folder, tmp_path / "board", SETTINGS)
@@ -124,9 +109,7 @@ def test_a_submission_has_no_module_imported(
 
 
 @pytest.mark.parametrize("read", [list_rows, lambda board: list(reevaluate(board))])
-def test_a_row_has_no_module_imported(
-    read: Callable[[Path], object], marker: Path, tmp_path: Path
-) -> None:
+def test_a_row_has_no_module_imported(read, marker, tmp_path):
     path = row_path(tmp_path, "ppo-lif", "CartPole-v1", 0)
     path.parent.mkdir(parents=True)
     row = json.loads(dump_json(make_row(evaluator_version=1)))

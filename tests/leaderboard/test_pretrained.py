@@ -1,19 +1,14 @@
 """Trained agents of the results table by name: the right ones, as they were verified."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import shutil
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 import snn_gym
-from snn_gym._base.folders import checkout_root
 from snn_gym._base.storage import parse_tensors, read_regular_file
 from snn_gym.leaderboard import SubmissionError, evaluate, submit
 from snn_gym.leaderboard.chain import DIGESTS_NAME
@@ -23,24 +18,19 @@ from snn_gym.leaderboard.results import row_path, write_row
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.zoo import save_agent
-from tests.leaderboard.helpers import forge_chain
+from tests.leaderboard.helpers import BOARD, forge_chain
 from tests.leaderboard.test_table import fill, make_row
 
-ROOT = checkout_root()
-assert ROOT is not None
-BOARD = ROOT / "leaderboard"
 TRAINED = list_trained()
 
 
-def stored(agent: str, env_id: str, seed: int, board: Path = BOARD) -> Path:
+def stored(agent, env_id, seed, board=BOARD):
     return row_path(board, agent, env_id, seed).with_suffix(".safetensors")
 
 
 @pytest.mark.parametrize("trained", TRAINED, ids=lambda x: f"{x.agent}-{x.environment}")
-def test_every_stored_agent_loads_with_the_weights_of_its_median_seed(
-    trained: TrainedAgent,
-) -> None:
-    model: Any = load_pretrained(trained.agent, trained.environment)
+def test_every_stored_agent_loads_with_the_weights_of_its_median_seed(trained):
+    model = load_pretrained(trained.agent, trained.environment)
     means = sorted((row.score.mean, row.seed) for row in trained.rows)
     mean, seed = means[(len(means) - 1) // 2]
     assert (model.seed, model.num_timesteps) == (seed, trained.row(seed).steps)
@@ -63,7 +53,7 @@ def test_every_stored_agent_loads_with_the_weights_of_its_median_seed(
         ("sb3-ppo", "MountainCar-v0", "median"),
     ],
 )
-def test_a_loaded_agent_earns_what_was_verified(agent: str, env_id: str, pick: Any) -> None:
+def test_a_loaded_agent_earns_what_was_verified(agent, env_id, pick):
     row = find_trained(agent, env_id).row(pick)
     result = evaluate(snn_gym.load_pretrained(agent, env_id, pick), env_id, episodes=100)
     # Sums in another order than on the machine of the row may tip a few decisions.
@@ -72,7 +62,7 @@ def test_a_loaded_agent_earns_what_was_verified(agent: str, env_id: str, pick: A
     assert result.mean == pytest.approx(row.score.mean, rel=0.02)
 
 
-def test_picks_by_hand() -> None:
+def test_picks_by_hand():
     means = {0: 30.0, 1: 10.0, 2: 40.0, 5: 20.0, 7: 40.0, 8: 10.0}
     rows = tuple(make_row(seed=seed, returns=(mean,)) for seed, mean in means.items())
     trained = TrainedAgent("ppo-lif", "CartPole-v1", rows)
@@ -81,10 +71,10 @@ def test_picks_by_hand() -> None:
     assert trained.row(8).seed == 8
     for pick in (3, True, "worst"):
         with pytest.raises(ValueError, match=r"expected 'median', 'best' or .* 0, 1, 2, 5, 7, 8$"):
-            trained.row(pick)  # type: ignore[arg-type]
+            trained.row(pick)
 
 
-def test_what_is_not_there_is_named_with_what_is_near(tmp_path: Path) -> None:
+def test_unknown_names_are_refused_with_a_near_one(tmp_path):
     with pytest.raises(ValueError, match="'ppo-lfi'; did you mean 'ppo-lif'"):
         load_pretrained("ppo-lfi", "CartPole-v1")
     with pytest.raises(ValueError, match="ppo-lif for 'CartPole-v9'; did you mean 'CartPole-v1'"):
@@ -96,7 +86,7 @@ def test_what_is_not_there_is_named_with_what_is_near(tmp_path: Path) -> None:
         load_pretrained("ppo-lif", "CartPole-v1", leaderboard=tmp_path / "nowhere")
 
 
-def test_it_learns_on_and_is_nobodys_submission(tmp_path: Path) -> None:
+def test_a_loaded_agent_learns_on_but_cannot_be_submitted(tmp_path):
     model = load_pretrained("ppo-lif", "CartPole-v1")
     for name in ("as it was", "trained on"):
         run = save_agent(model, tmp_path / name)
@@ -108,8 +98,8 @@ def test_it_learns_on_and_is_nobodys_submission(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("agent", ["dqsn", "qrdqn-lif"])
-def test_the_target_network_is_the_loaded_one_too(agent: str) -> None:
-    policy: Any = load_pretrained(agent, "CartPole-v1").policy
+def test_the_target_network_has_the_loaded_weights(agent):
+    policy = load_pretrained(agent, "CartPole-v1").policy
     (name,) = [x for x, _ in policy.named_children() if hasattr(policy, f"{x}_target")]
     online, target = getattr(policy, name), getattr(policy, f"{name}_target")
     assert list(online.parameters())
@@ -117,7 +107,7 @@ def test_the_target_network_is_the_loaded_one_too(agent: str) -> None:
         assert torch.equal(one, other)
 
 
-def small_board(folder: Path) -> Path:
+def small_board(folder):
     """Copy seeds 0 and 1 of ppo-lif on CartPole, with a chain of their own."""
     for seed in (0, 1):
         source = stored("ppo-lif", "CartPole-v1", seed)
@@ -130,7 +120,7 @@ def small_board(folder: Path) -> Path:
 
 
 @pytest.mark.filterwarnings("ignore:set aside")  # of the other file
-def test_changed_files_are_refused_as_in_the_table(tmp_path: Path) -> None:
+def test_changed_files_are_refused_as_in_the_table(tmp_path):
     board = small_board(tmp_path)
     assert load_pretrained("ppo-lif", "CartPole-v1", 1, leaderboard=board).seed == 1
     path = stored("ppo-lif", "CartPole-v1", 1, board)
@@ -152,14 +142,14 @@ def test_changed_files_are_refused_as_in_the_table(tmp_path: Path) -> None:
 
 
 class Payload:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path):
         self.path = path
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self):
         return os.mkdir, (str(self.path),)
 
 
-def test_weights_with_code_in_them_do_nothing(tmp_path: Path) -> None:
+def test_weights_with_code_in_them_do_nothing(tmp_path):
     made = tmp_path / "made"
     board = tmp_path / "board"
     write_row(board, make_row(), pickle.dumps(Payload(made)))
@@ -168,9 +158,7 @@ def test_weights_with_code_in_them_do_nothing(tmp_path: Path) -> None:
     assert not made.exists()
 
 
-def test_what_a_wheel_lacks_is_in_a_checkout(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_that_a_wheel_lacks_are_in_a_checkout(tmp_path, monkeypatch):
     board = small_board(tmp_path)
     for suffix in (".json", ".safetensors"):
         stored("ppo-lif", "CartPole-v1", 1, board).with_suffix(suffix).unlink()
@@ -188,12 +176,12 @@ def test_what_a_wheel_lacks_is_in_a_checkout(
     assert load_pretrained("ppo-lif", "CartPole-v1", 0).seed == 0
     for pick, asked in ((1, "seed 1"), ("best", "best")):
         with pytest.raises(ValueError, match=f"{asked}, is not in this .* 2 seeds; a checkout of"):
-            load_pretrained("ppo-lif", "CartPole-v1", pick)  # type: ignore[arg-type]
+            load_pretrained("ppo-lif", "CartPole-v1", pick)
     with pytest.raises(ValueError, match="pick is 2; expected"):
         load_pretrained("ppo-lif", "CartPole-v1", 2)
 
 
-def test_a_broken_chain_is_refused(tmp_path: Path) -> None:
+def test_a_broken_chain_is_refused(tmp_path):
     board = small_board(tmp_path)
     (board / DIGESTS_NAME).write_text("nothing\n")
     with pytest.raises(SubmissionError, match="line 1 of digests"):

@@ -1,24 +1,18 @@
 """Proposals are tried beside a copy of the leaderboard, and trained again if that is quick."""
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
 
 import pytest
 
-from snn_gym.leaderboard import SubmissionError, verification
+from snn_gym.leaderboard import SubmissionError
 from snn_gym.leaderboard.proposals import main, try_proposals
 from snn_gym.leaderboard.results import list_rows
-from tests.leaderboard.helpers import SETTINGS, Template, fingerprint, rerun_in_process
+from tests.leaderboard.helpers import SETTINGS, fingerprint
+
+pytestmark = pytest.mark.usefixtures("in_process")
 
 
-@pytest.fixture(autouse=True)
-def _played_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
-
-
-def test_all_are_tried_and_one_refused_fails(template: Template, tmp_path: Path) -> None:
+def test_all_submissions_are_tried_and_a_refusal_fails(template, tmp_path):
     board = tmp_path / "board"
     board.mkdir()
     before = fingerprint(board)
@@ -45,9 +39,7 @@ def test_all_are_tried_and_one_refused_fails(template: Template, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_what_another_training_gave_is_refused(
-    template: Template, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_weights_of_another_training_are_refused(template, tmp_path, capfd):
     template.with_manifest(seed=1).write(tmp_path / "s" / "one")
     (tmp_path / "board").mkdir()
     found = try_proposals(tmp_path / "s", tmp_path / "board", tmp_path / "scratch", SETTINGS)
@@ -55,7 +47,7 @@ def test_what_another_training_gave_is_refused(
     assert "[retrain-mismatch]" in capfd.readouterr().err
 
 
-def test_a_long_training_is_left_to_the_maintainer(template: Template, tmp_path: Path) -> None:
+def test_a_long_training_is_left_to_the_maintainer(template, tmp_path):
     template.write(tmp_path / "s" / "one")
     (tmp_path / "board").mkdir()
     # Importing torch takes longer.
@@ -67,9 +59,7 @@ def test_a_long_training_is_left_to_the_maintainer(template: Template, tmp_path:
     assert row.trained_again is None
 
 
-def test_the_command_says_what_is_missing_or_there_already(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_reports_missing_and_existing_folders(tmp_path, capsys, monkeypatch):
     (tmp_path / "board").mkdir()
     words = [str(tmp_path / name) for name in ("submissions", "board", "scratch")]
     monkeypatch.setattr("sys.argv", ["proposals", *words])

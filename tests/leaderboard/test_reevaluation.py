@@ -1,9 +1,6 @@
 """Rows of an earlier evaluator: evaluated again, written anew or left and named."""
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
 
 import pytest
 
@@ -14,58 +11,46 @@ from snn_gym.leaderboard import (
     reevaluate,
     reevaluation,
     retrain_rows,
-    verification,
     verify,
 )
 from snn_gym.leaderboard.chain import read_chain
 from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
 from snn_gym.leaderboard.results import list_rows
-from snn_gym.leaderboard.worker import Request, Rerun, rerun
+from snn_gym.leaderboard.worker import rerun
 from tests.leaderboard.helpers import (
     SETTINGS,
-    Template,
     fingerprint,
     forge_chain,
-    rerun_in_process,
 )
 
 NEW_COSTS = ("neuron_updates_per_decision", "parameter_bytes_per_decision", "synapses")
 
 
 @pytest.fixture(autouse=True)
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
-    """Verify in this process, and remember which rows are played again."""
-    played: list[Request] = []
+def calls(in_process, monkeypatch):
+    played = []
 
-    def counted(request: Request, weights: bytes) -> Rerun:
+    def counted(request, weights):
         played.append(request)
         return rerun(request, weights)
 
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
     monkeypatch.setattr(reevaluation, "rerun", counted)
     return played
 
 
 @pytest.fixture
-def board(template: Template, tmp_path: Path) -> Path:
+def board(board):
     """Give a leaderboard with one row as the first evaluator wrote it."""
-    verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS)
-    age(tmp_path / "board")
-    return tmp_path / "board"
-
-
-def age(board: Path) -> None:
-    """Take what version 1 did not have out of the only row."""
     (path,) = board.glob("results/*/*/*.json")
     row = {**json.loads(path.read_text()), "evaluator_version": 1}
     for name in NEW_COSTS:
         row.pop(name)
     path.write_text(json.dumps(row))
     forge_chain(board)
+    return board
 
 
-def add_seeds(board: Path, template: Template, *seeds: int) -> None:
-    """Copy the only row to other seeds."""
+def add_seeds(board, template, *seeds):
     (path,) = board.glob("results/*/*/*.json")
     for seed in seeds:
         other = path.with_name(f"{seed}.json")
@@ -74,7 +59,7 @@ def add_seeds(board: Path, template: Template, *seeds: int) -> None:
     forge_chain(board)
 
 
-def test_a_row_gets_the_new_costs_and_keeps_its_returns(board: Path, calls: list[Request]) -> None:
+def test_a_row_gets_the_new_costs_and_keeps_its_returns(board, calls):
     (before,) = list_rows(board)
     assert before.synapses == {}
     (result,) = reevaluate(board, seeds=SETTINGS.seeds)
@@ -102,9 +87,7 @@ def test_a_row_gets_the_new_costs_and_keeps_its_returns(board: Path, calls: list
         (-14.0, "other returns in 1 of 3 episodes"),
     ],
 )
-def test_returns_have_to_agree_but_for_rounding(
-    difference: float, words: str, template: Template, board: Path
-) -> None:
+def test_returns_have_to_agree_but_for_rounding(difference, words, template, board):
     score = json.loads(json.dumps(template.manifest["score"]))
     score["returns"][1] += difference
     score["mean"] += difference / 3
@@ -122,9 +105,7 @@ def test_returns_have_to_agree_but_for_rounding(
         assert fingerprint(board) == before
 
 
-def test_who_stops_in_between_goes_on_there(
-    template: Template, board: Path, calls: list[Request]
-) -> None:
+def test_an_interrupted_reevaluation_continues(template, board, calls):
     add_seeds(board, template, 1, 2, 3)
     going = reevaluate(board, seeds=SETTINGS.seeds)
     next(going)
@@ -134,9 +115,7 @@ def test_who_stops_in_between_goes_on_there(
     assert len(list(reevaluate(board, seeds=SETTINGS.seeds))) == 3
 
 
-def test_rows_are_played_by_several_processes(
-    template: Template, board: Path, calls: list[Request]
-) -> None:
+def test_rows_are_played_by_several_processes(template, board, calls):
     add_seeds(board, template, 1)
     results = list(reevaluate(board, seeds=SETTINGS.seeds, processes=2))
     assert [result.same for result in results] == ["the same returns"] * 2
@@ -144,7 +123,7 @@ def test_rows_are_played_by_several_processes(
     assert calls == []  # none of them in this one
 
 
-def test_weights_that_are_not_the_rows_are_named(board: Path, calls: list[Request]) -> None:
+def test_weights_that_are_not_the_rows_are_named(board, calls):
     (weights,) = board.glob("results/*/*/*.safetensors")
     tensors, _ = parse_tensors(weights.read_bytes(), where="weights")
     next(iter(tensors.values())).add_(1.0)
@@ -155,9 +134,7 @@ def test_weights_that_are_not_the_rows_are_named(board: Path, calls: list[Reques
     assert calls == []
 
 
-def test_the_command_names_every_row_and_fails_if_one_differs(
-    board: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_names_every_row_and_fails_if_one_differs(board, capsys):
     assert main(["verify", "--again", "--leaderboard", str(board)]) == 2
     captured = capsys.readouterr()
     assert "0.json: returns of 3 episodes, expected 100" in captured.out
@@ -169,9 +146,7 @@ def test_the_command_names_every_row_and_fails_if_one_differs(
     )
 
 
-def test_a_row_that_was_edited_is_not_written_as_if_it_had_been_verified(
-    template: Template, tmp_path: Path
-) -> None:
+def test_a_row_that_was_edited_is_not_written_as_if_it_had_been_verified(template, tmp_path):
     board = tmp_path / "board"
     path = verify(template.write(tmp_path / "s"), board, SETTINGS)
     edited = {**json.loads(path.read_text()), "evaluator_version": 1, "steps": 7}

@@ -1,13 +1,9 @@
 """Rows trained again by their recipes: what holds, what is refused, and what the row then says."""
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
@@ -22,7 +18,6 @@ from snn_gym.leaderboard import (
     retrain_rows,
     retraining,
     submit,
-    verification,
     verify,
 )
 from snn_gym.leaderboard import (
@@ -42,60 +37,52 @@ from tests.leaderboard.helpers import (
     Template,
     fingerprint,
     forge_chain,
-    rerun_in_process,
 )
 from tests.leaderboard.test_table import AGAIN, fill, lean_of, make_row
 
-
-@pytest.fixture(autouse=True)
-def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+pytestmark = pytest.mark.usefixtures("in_process")
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+def template(tmp_path_factory):
     """Give the submission of one call of `learn`, whose weights differ from the first ones."""
     return learned(0, tmp_path_factory.mktemp("run"))
 
 
-def learned(seed: int, run: Path) -> Template:
-    """Return the submission of one call of `learn`."""
+def learned(seed, run):
     model = make_agent("ppo-lif", "CartPole-v1", seed=seed)
     model.learn(1000)
     return read(submit(save_agent(model, run), run / "submission", seeds=SETTINGS.seeds))
 
 
-def read(submission: Path) -> Template:
-    """Return a submission as data."""
+def read(submission):
     manifest = json.loads((submission / "manifest.json").read_text())
     return Template(manifest, (submission / "weights.safetensors").read_bytes())
 
 
-def scored(template: Template, **changes: Any) -> Template:
-    """Return a submission whose claimed score is that of its weights."""
+def scored(template, **changes):
     request = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)
     score = rerun(request, template.weights).score
     claim = {"iqm": score.iqm, "mean": score.mean, "returns": list(score.returns)}
     return template.with_manifest(score=claim, **changes)
 
 
-def with_recipe(template: Template, **changes: Any) -> Template:
-    """Return a submission with another recipe."""
+def with_recipe(template, **changes):
     return template.with_manifest(recipe={**template.manifest["recipe"], **changes})
 
 
-def noisy(template: Template) -> Template:
+def noisy(template):
     """Return a submission with weights that no training gave, and their score."""
     generator = torch.Generator().manual_seed(0)
 
-    def disturb(tensors: dict[str, torch.Tensor]) -> None:
+    def disturb(tensors):
         weights = tensors["action_net.weight"]
         weights *= 1 + 1e-2 * torch.randn(weights.shape, generator=generator)
 
     return scored(template.with_tensors(disturb))
 
 
-def test_the_recipe_says_steps_versions_and_processor(template: Template) -> None:
+def test_the_recipe_says_steps_versions_and_processor(template):
     # One call of learn(1000), which is filled up to rollouts of 8 environments and 32 steps.
     assert template.manifest["steps"] == 1024
     assert template.manifest["recipe"] == {
@@ -111,9 +98,7 @@ def test_the_recipe_says_steps_versions_and_processor(template: Template) -> Non
 
 
 @pytest.mark.parametrize("interval", [None, 512])
-def test_a_row_trains_again_with_the_settings_it_was_trained_with(
-    interval: int | None, tmp_path: Path
-) -> None:
+def test_a_row_trains_again_with_the_settings_it_was_trained_with(interval, tmp_path):
     """As after a change of the agent's file: the recipe says other settings than the zoo."""
     settings = resolve_settings(
         load_agent_spec("ppo-lif"),
@@ -139,7 +124,7 @@ def test_a_row_trains_again_with_the_settings_it_was_trained_with(
         weights_sha256=saved.weights_sha256, created="2026-11-28T00:00:00Z",
         recipe=replace(saved.recipe, settings=settings),
     )  # fmt: skip
-    policy: Any = model.policy
+    policy = model.policy
     tensors = policy.acting_state_dict()
     found = retraining.train_again(claim, tensors, SETTINGS.seeds, tmp_path)
     assert found.same == "weights"
@@ -163,8 +148,8 @@ def test_a_row_trains_again_with_the_settings_it_was_trained_with(
     ],
 )  # fmt: skip
 def test_a_submission_with_other_settings_than_the_zoos_is_refused(
-    change: dict[str, Any], code: str, line: str, template: Template, tmp_path: Path
-) -> None:
+    change, code, line, template, tmp_path
+):
     settings = {**template.manifest["recipe"]["settings"], **change}
     folder = with_recipe(template, settings=settings).write(tmp_path / "s")
     with pytest.raises(SubmissionError, match=line) as caught:
@@ -172,9 +157,7 @@ def test_a_submission_with_other_settings_than_the_zoos_is_refused(
     assert caught.value.code == code
 
 
-def test_a_name_that_no_setting_has_is_refused_also_without_a_value(
-    template: Template, tmp_path: Path
-) -> None:
+def test_a_name_that_no_setting_has_is_refused_also_without_a_value(template, tmp_path):
     settings = template.manifest["recipe"]["settings"]
     network = {key: x for key, x in settings["network"].items() if key != "regulation"}
     changed = {**settings, "network": {**network, "regumation": None}}
@@ -183,19 +166,16 @@ def test_a_name_that_no_setting_has_is_refused_also_without_a_value(
         verify(folder, tmp_path / "board", SETTINGS)
 
 
-def test_a_submission_from_before_recipes_had_settings_gets_those_of_the_zoo(
-    template: Template, tmp_path: Path
-) -> None:
+def test_a_submission_from_before_recipes_had_settings_gets_those_of_the_zoo(template, tmp_path):
     folder = with_recipe(template, settings=None).write(tmp_path / "s")
     verify(folder, tmp_path / "board", SETTINGS)
     (row,) = list_rows(tmp_path / "board")
-    assert row.recipe is not None
     assert row.recipe.settings == resolve_settings(load_agent_spec("ppo-lif"), "CartPole-v1")
 
 
 def test_weights_that_training_gives_again_are_no_copy_however_near(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    template, tmp_path, monkeypatch
+):
     board, other = tmp_path / "board", learned(1, tmp_path / "run")
     verify(template.write(tmp_path / "s"), board, SETTINGS)
     monkeypatch.setattr(copies, "NEAR", 2.0)  # as if all trainings ended alike
@@ -217,17 +197,7 @@ def test_weights_that_training_gives_again_are_no_copy_however_near(
     assert verify(tmp_path / "o", board, SETTINGS, retrain=True).is_file()
 
 
-def test_an_honest_submission_has_the_mark(template: Template, tmp_path: Path) -> None:
-    verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS, retrain=True)
-    (row,) = list_rows(tmp_path / "board")
-    assert row.trained_again is not None
-    assert row.trained_again.same == "weights"
-    assert row.trained_again.versions == package_versions()
-    assert row.trained_again.processor == processor()
-    assert audit(tmp_path / "board") == ()
-
-
-def test_a_run_with_checkpoints_is_trained_with_them(tmp_path: Path) -> None:
+def test_a_run_with_checkpoints_is_trained_with_them(tmp_path):
     run = tmp_path / "run"
     train("ppo-lif", "CartPole-v1", out=run, seed=3, steps=1200, checkpoint_interval=500)
     honest = read(submit(run, seeds=SETTINGS.seeds))
@@ -235,8 +205,10 @@ def test_a_run_with_checkpoints_is_trained_with_them(tmp_path: Path) -> None:
     assert (recipe["steps"], recipe["checkpoint_interval"]) == (1200, 500)
     verify(run / "submission", tmp_path / "board", SETTINGS, retrain=True)
     (row,) = list_rows(tmp_path / "board")
-    assert row.trained_again is not None
     assert row.trained_again.same == "weights"
+    assert row.trained_again.versions == package_versions()
+    assert row.trained_again.processor == processor()
+    assert audit(tmp_path / "board") == ()
     # Environments are reset at checkpoints, after 512 or 768 steps: these are other trainings.
     other = with_recipe(honest, checkpoint_interval=700)
     with pytest.raises(SubmissionError, match="other weights came") as caught:
@@ -245,9 +217,7 @@ def test_a_run_with_checkpoints_is_trained_with_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["noise", "seed", "seeding", "steps"])
-def test_what_its_recipe_does_not_give_is_refused_and_adds_nothing(
-    what: str, template: Template, tmp_path: Path
-) -> None:
+def test_weights_that_the_recipe_does_not_give_are_refused(what, template, tmp_path):
     claims = {
         "noise": lambda: noisy(template),
         "seed": lambda: template.with_manifest(seed=1),
@@ -282,13 +252,9 @@ def test_what_its_recipe_does_not_give_is_refused_and_adds_nothing(
     ids=["processor", "version"],
 )
 def test_another_processor_or_version_excuses_other_weights_but_no_other_return(
-    changes: dict[str, Any],
-    line: str,
-    template: Template,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def always_left(tensors: dict[str, torch.Tensor]) -> None:
+    changes, line, template, tmp_path, monkeypatch
+):
+    def always_left(tensors):
         tensors["action_net.weight"].zero_()
         tensors["action_net.bias"].copy_(torch.tensor([1.0, 0.0]))
 
@@ -306,7 +272,6 @@ def test_another_processor_or_version_excuses_other_weights_but_no_other_return(
     monkeypatch.setattr(retraining, "RETURNS_TOLERANCE", share * (1 + 1e-9))
     verify(tmp_path / "s", tmp_path / "board", SETTINGS, retrain=True)
     (row,) = list_rows(tmp_path / "board")
-    assert row.trained_again is not None
     assert row.trained_again.same == "returns"
 
 
@@ -314,9 +279,7 @@ def test_another_processor_or_version_excuses_other_weights_but_no_other_return(
     ("named", "unknown"),
     [({**processor(), "numba": "other"}, "numba other"), ({}, "no machine")],
 )
-def test_a_processor_that_no_library_knows_excuses_nothing(
-    named: dict[str, str], unknown: str, template: Template, tmp_path: Path
-) -> None:
+def test_a_processor_that_no_library_knows_excuses_nothing(named, unknown, template, tmp_path):
     folder = with_recipe(template, processor=named).write(tmp_path / "s")
     with pytest.raises(SubmissionError, match=f"processor of its recipe has {unknown}") as caught:
         verify(folder, tmp_path / "board", SETTINGS, retrain=True)
@@ -329,7 +292,7 @@ def test_a_processor_that_no_library_knows_excuses_nothing(
     assert [unknown in problem for problem in problems] == [True] * bool(named)
 
 
-def test_just_the_rows_are_chosen_that_proofs_lack(tmp_path: Path) -> None:
+def test_rows_that_lack_a_proof_are_chosen(tmp_path):
     parents = [
         make_row(seed=seed, weights_sha256=f"{seed + 1:064d}", trained_again=again)
         for seed, again in enumerate((None, AGAIN, None))
@@ -339,7 +302,7 @@ def test_just_the_rows_are_chosen_that_proofs_lack(tmp_path: Path) -> None:
     board = fill(tmp_path, *parents, *others, *lean)
     rows = list_rows(board)
 
-    def chosen(choice: Any) -> list[tuple[str, int]]:
+    def chosen(choice):
         return [(row.agent, row.seed) for row in chosen_rows(board, rows, choice)]
 
     assert len(chosen("all")) == 7
@@ -348,9 +311,7 @@ def test_just_the_rows_are_chosen_that_proofs_lack(tmp_path: Path) -> None:
     assert chosen("lines") == [("ppo-mlp", 3)]
 
 
-def test_rows_there_are_get_the_mark_and_keep_all_else(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stored_rows_get_the_mark_and_do_not_change_otherwise(template, tmp_path, monkeypatch):
     monkeypatch.setattr(copies, "NEAR", 0.0)  # as when such rows were still written
     board = tmp_path / "board"
     verify(template.write(tmp_path / "s"), board, SETTINGS)
@@ -367,7 +328,7 @@ def test_rows_there_are_get_the_mark_and_keep_all_else(
     assert audit(board) == ()  # the chain knows of it
 
 
-def test_a_row_without_a_recipe_says_so(template: Template, tmp_path: Path) -> None:
+def test_a_row_without_a_recipe_cannot_be_trained_again(template, tmp_path):
     board = tmp_path / "board"
     path = verify(template.write(tmp_path / "s"), board, SETTINGS)
     row = json.loads(path.read_text())
@@ -383,15 +344,13 @@ def test_a_row_without_a_recipe_says_so(template: Template, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("share", "number"), [(1.0, 40), (0.1, 4), (0.26, 10), (0.001, 1)])
-def test_a_sample_is_drawn_by_its_seed(
-    share: float, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sample_is_drawn_by_its_seed(share, number, tmp_path, monkeypatch):
     rows = tuple(
         SimpleNamespace(seed=k, budget_class="gradient" if k % 2 else IMPORTED) for k in range(80)
     )
     monkeypatch.setattr(reevaluation, "list_rows", lambda _: rows)
     monkeypatch.setattr(
-        reevaluation, "_each", lambda what, board, chosen, *_: (x.seed for x in chosen)
+        reevaluation, "_for_each", lambda action, board, chosen, *_: (x.seed for x in chosen)
     )
     drawn = list(retrain_rows(tmp_path, share=share, seed=0))
     assert len(drawn) == len(set(drawn)) == number
@@ -402,13 +361,11 @@ def test_a_sample_is_drawn_by_its_seed(
     assert len(others) == (1 if share == 1.0 else 5)
 
 
-def test_an_empty_leaderboard_has_nothing_to_train(tmp_path: Path) -> None:
+def test_an_empty_leaderboard_has_nothing_to_train(tmp_path):
     assert list(retrain_rows(tmp_path)) == []
 
 
-def test_the_command_trains_rows_and_says_what_it_expects(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_trains_rows_and_refuses_bad_options(tmp_path, capsys):
     board = ["--leaderboard", str(tmp_path)]
     assert main(["verify", "--retrain", "--sample", "10", "--seed", "1", *board]) == 0
     assert capsys.readouterr().out == "0 rows trained again, 0 do not hold\n"
@@ -425,10 +382,8 @@ def test_the_command_trains_rows_and_says_what_it_expects(
         assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_settings_that_are_nested_without_end_are_refused(
-    template: Template, tmp_path: Path
-) -> None:
-    deep: Any = 1
+def test_settings_that_are_nested_without_end_are_refused(template, tmp_path):
+    deep = 1
     for _ in range(400):
         deep = [deep]
     settings = {**template.manifest["recipe"]["settings"], "network": {"hidden_sizes": deep}}

@@ -1,18 +1,15 @@
 """The re-run's sandbox: it takes network and disk away where that is allowed, and no bit else."""
 
-from __future__ import annotations
-
 import dataclasses
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from snn_gym.leaderboard import SubmissionError, rerun
 from snn_gym.leaderboard.rerun import (
-    NONE,
+    NO_SANDBOX,
     SANDBOXES,
     Sandbox,
     VerificationSettings,
@@ -22,51 +19,47 @@ from snn_gym.leaderboard.rerun import (
 )
 from snn_gym.leaderboard.worker import Request
 from snn_gym.leaderboard.worker import rerun as rerun_here
-from tests.leaderboard.helpers import SETTINGS, Template
+from tests.leaderboard.helpers import SETTINGS
 
 REQUEST = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)
 
 
-@pytest.fixture(params=[*SANDBOXES, NONE], ids=lambda kind: (*kind.command, "none")[0])
-def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+@pytest.fixture(params=[*SANDBOXES, NO_SANDBOX], ids=lambda kind: (*kind.command, "none")[0])
+def kind(request, monkeypatch):
     """Give each sandbox that can be made here, and none, as the one that re-runs use."""
-    chosen: Sandbox = request.param
-    if chosen is not NONE and not is_allowed(chosen):
+    chosen = request.param
+    if chosen is not NO_SANDBOX and not is_allowed(chosen):
         pytest.skip(f"{chosen.command[0]} is not installed or not allowed here")
     monkeypatch.setattr(rerun, "find_sandbox", lambda: chosen)
     return chosen
 
 
-def test_the_re_run_reaches_no_port_of_this_machine(
-    kind: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_re_run_reaches_no_port_of_this_machine(kind, monkeypatch):
     monkeypatch.setattr(rerun, "_WORKER", "tests.leaderboard.curious_worker")
     with socket.create_server(("127.0.0.1", 0)) as server:
         request = dataclasses.replace(REQUEST, seeds=(server.getsockname()[1],))
         with pytest.raises(SubmissionError, match=r"status 1: (not )?reached") as caught:
             rerun_in_worker(request, b"", SETTINGS)
-    assert ("not reached" in str(caught.value)) is (kind is not NONE), str(caught.value)
+    assert ("not reached" in str(caught.value)) is (kind is not NO_SANDBOX), str(caught.value)
     said = VerificationSettings().describe().partition(" network")[0]
-    assert said == ("with" if kind is NONE else "without")
+    assert said == ("with" if kind is NO_SANDBOX else "without")
 
 
-def test_no_sandbox_changes_a_bit(kind: Sandbox, template: Template) -> None:
+def test_no_sandbox_changes_a_bit(kind, template):
     assert rerun_in_worker(REQUEST, template.weights, SETTINGS) == rerun_here(
         REQUEST, template.weights
     )
 
 
 @pytest.mark.parametrize("limits", [{"wall_seconds": 0.2}, {"cpu_seconds": 1}])
-def test_limits_hold_in_every_sandbox(
-    limits: dict[str, float], kind: Sandbox, template: Template
-) -> None:
+def test_limits_hold_in_every_sandbox(limits, kind, template):
     settings = dataclasses.replace(SETTINGS, **limits)
     with pytest.raises(SubmissionError) as caught:
         rerun_in_worker(REQUEST, template.weights, settings)
     assert caught.value.code == "time-limit", str(caught.value)
 
 
-def test_a_read_only_disk_takes_no_file(kind: Sandbox, tmp_path: Path) -> None:
+def test_a_read_only_disk_takes_no_file(kind, tmp_path):
     target = tmp_path / "file"
     program = f"open({str(target)!r}, 'w').close()"
     done = subprocess.run(
@@ -77,12 +70,10 @@ def test_a_read_only_disk_takes_no_file(kind: Sandbox, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [(), ("no-such-program",), ("false",)])
-def test_what_cannot_be_made_is_not_used(
-    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sandboxes_that_fail_are_not_used(command, monkeypatch):
     monkeypatch.setattr(rerun, "SANDBOXES", (Sandbox("a dream", command),))
     find_sandbox.cache_clear()
-    assert find_sandbox() is NONE
+    assert find_sandbox() is NO_SANDBOX
     monkeypatch.setattr(rerun, "SANDBOXES", (Sandbox("a dream", command), Sandbox("", ("env",))))
     find_sandbox.cache_clear()
     assert find_sandbox().command == ("env",)

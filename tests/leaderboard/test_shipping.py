@@ -1,29 +1,23 @@
 """Which trained agents travel with the package."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym._base.folders import checkout_root
 from snn_gym.leaderboard import shipping
 from snn_gym.leaderboard.chain import DIGESTS_NAME
-from snn_gym.leaderboard.results import RESULTS_FOLDER, Row, write_row
+from snn_gym.leaderboard.results import RESULTS_FOLDER, write_row
 from snn_gym.leaderboard.shipping import (
     LARGEST_WEIGHTS_BYTES,
     MOST_BYTES,
     median_seed,
     shipped_files,
 )
+from tests.leaderboard.helpers import BOARD
 from tests.leaderboard.test_table import make_row
-
-ROOT = checkout_root()
-assert ROOT is not None
 
 
 @pytest.mark.parametrize(
@@ -35,25 +29,24 @@ assert ROOT is not None
         ({3: 5.0, 1: 5.0, 2: 5.0}, 2),  # of equal ones the smaller seed is first
     ],
 )
-def test_the_median_by_hand(means: dict[int, float], seed: int) -> None:
+def test_the_median_by_hand(means, seed):
     assert median_seed(means) == seed
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=12))
-def test_half_of_the_seeds_are_as_good_as_the_median(returns: list[float]) -> None:
+def test_half_of_the_seeds_are_as_good_as_the_median(returns):
     median = returns[median_seed(dict(enumerate(returns)))]
     assert 2 * sum(x >= median for x in returns) >= len(returns)
     assert 2 * sum(x <= median for x in returns) >= len(returns)
 
 
-def board(folder: Path, *rows: tuple[Row, int]) -> Path:
-    """Write rows with weights of so many bytes."""
+def board(folder, *rows):
     for row, size in rows:
         write_row(folder, row, bytes(size))
     return folder
 
 
-def test_medians_of_small_weights_are_chosen_until_there_is_no_room(tmp_path: Path) -> None:
+def test_medians_of_small_weights_are_chosen_until_there_is_no_room(tmp_path):
     means = (10.0, 30.0, 20.0)
     rows = [
         (make_row(agent, seed, returns=(mean,)), size)
@@ -69,18 +62,18 @@ def test_medians_of_small_weights_are_chosen_until_there_is_no_room(tmp_path: Pa
     assert shipped_files(tmp_path, most_bytes=total - 1) == files[:3]
 
 
-def test_the_plan_that_says_which_rows_rank_travels_too(tmp_path: Path) -> None:
+def test_the_plan_is_shipped(tmp_path):
     (tmp_path / "plan.toml").write_text("")
     files = shipped_files(board(tmp_path, (make_row(), 10)))
     assert [file.as_posix() for file in files[:2]] == [DIGESTS_NAME, "plan.toml"]
 
 
-def test_a_leaderboard_without_a_chain_ships_nothing(tmp_path: Path) -> None:
+def test_a_leaderboard_without_a_chain_ships_nothing(tmp_path):
     assert shipped_files(tmp_path) == ()
 
 
-def test_what_is_small_today_travels_unless_it_is_too_much() -> None:
-    folder = ROOT / "leaderboard"
+def test_small_weights_are_shipped_within_the_limit():
+    folder = BOARD
     files = shipped_files(folder)
     total = sum((folder / file).stat().st_size for file in files)
     assert total <= MOST_BYTES == 3_000_000
@@ -96,17 +89,17 @@ def test_what_is_small_today_travels_unless_it_is_too_much() -> None:
     assert not left_out or total + min(small[x] for x in left_out) + largest_row > MOST_BYTES
 
 
-def test_what_a_build_runs_needs_the_standard_library_alone() -> None:
+def test_the_build_needs_the_standard_library_alone():
     """A wheel is built where neither numpy nor the package is installed."""
     code = (
         "import pathlib, runpy, sys; shipped = runpy.run_path(sys.argv[1])['shipped_files'];"
         "print(len(shipped(pathlib.Path(sys.argv[2]))))"
     )
-    words = [shipping.__file__, str(ROOT / "leaderboard")]
+    words = [shipping.__file__, str(BOARD)]
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code, *words],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert int(done.stdout) == len(shipped_files(ROOT / "leaderboard"))
+    assert int(done.stdout) == len(shipped_files(BOARD))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -10,10 +10,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from snn_gym._base.folders import checkout_root
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import load_tensors
 from snn_gym.zoo import build_policy
+from tests.leaderboard.helpers import BOARD
 
 ENVIRONMENT, EPISODES, STEPS = "Pendulum-v1", 5, 100
 # Rounding of an action of up to 2: some last places of float32.
@@ -31,7 +31,7 @@ class Played(NamedTuple):
     """(steps, episodes, 1)."""
 
 
-def play(policy: Any, seeds: list[int]) -> Played:
+def play(policy, seeds):
     envs = [gym.make(ENVIRONMENT) for _ in seeds]
     seen = np.stack([env.reset(seed=seed)[0] for env, seed in zip(envs, seeds, strict=True)])
     observations, actions = [], []
@@ -44,17 +44,14 @@ def play(policy: Any, seeds: list[int]) -> Played:
 
 
 @pytest.fixture(scope="module")
-def policy() -> Any:
-    root = checkout_root()
-    if root is None:
-        pytest.skip("the committed weights are in a checkout")
-    file = root / "leaderboard" / "results" / "sac-lif" / ENVIRONMENT / "0.safetensors"
+def policy():
+    file = BOARD / "results" / "sac-lif" / ENVIRONMENT / "0.safetensors"
     made = build_policy("sac-lif", ENVIRONMENT)
     made.load_acting_state_dict(load_tensors(file, max_bytes=1 << 24)[0])
     return made
 
 
-def test_equal_observations_are_decided_alike_in_a_batch_of_any_size(policy: Any) -> None:
+def test_equal_observations_are_decided_alike_in_a_batch_of_any_size(policy):
     with one_thread():
         seen = play(policy, list(range(EPISODES))).observations.reshape(-1, 3)
         alone = np.stack([policy.predict(x, deterministic=True)[0] for x in seen])
@@ -66,21 +63,18 @@ def test_equal_observations_are_decided_alike_in_a_batch_of_any_size(policy: Any
             assert np.abs(together - alone).max() <= ROUNDING
 
 
-def flipped(policy: Any, one: NDArray[Any], other: NDArray[Any]) -> tuple[float, float, float]:
-    """Return two potentials and their threshold where the first spike differs."""
+def flipped(policy, one, other):
     for first, second in zip(policy.record(one).layers, policy.record(other).layers, strict=True):
         differ = (first.spikes != second.spikes).nonzero()
         if len(differ):
             place = tuple(differ[0].tolist())
             assert isinstance(first.v_threshold, float)
             potentials = (float(x.voltages[place]) for x in (first, second))
-            return (*potentials, first.v_threshold)  # type: ignore[return-value]
+            return (*potentials, first.v_threshold)
     raise AssertionError("no spike differs")
 
 
-def test_an_episode_parts_from_the_batch_where_a_potential_is_near_its_threshold(
-    policy: Any,
-) -> None:
+def test_an_episode_parts_from_the_batch_where_a_potential_is_near_its_threshold(policy):
     seeds, parted = list(range(EPISODES)), 0
     with one_thread():
         together = play(policy, seeds)

@@ -1,38 +1,33 @@
 """Two sides of a comparison: what is found, what is said of it, and what does not compare."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from snn_gym._base.config import to_mapping
 from snn_gym._base.sealing import dump_sealed
 from snn_gym.leaderboard import evaluate
-from snn_gym.leaderboard.comparison import MEASURES, Side, describe_difference, find_sides
-from snn_gym.leaderboard.pretrained import find_trained
+from snn_gym.leaderboard.comparison import MEASURES, describe_difference, find_sides
 from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.zoo import load_agent, make_agent, read_manifest, save_agent
 from snn_gym.zoo.files import MANIFEST
 from tests.leaderboard.test_comparison import HIGH, LOW
 from tests.leaderboard.test_table import fill, make_row
-from tests.training._runs import run
 
 ENV = "CartPole-v1"
 
 
-def sides_of(board: Path, one: tuple[float, ...], two: tuple[float, ...]) -> tuple[Side, Side]:
+def sides_of(board, one, two):
     for name, means in (("ppo-lif", one), ("ppo-mlp", two)):
         fill(board, *(make_row(name, seed, returns=(x, x)) for seed, x in enumerate(means)))
     return find_sides(("ppo-lif", "ppo-mlp"), ENV, leaderboard=board)
 
 
-def said(side: Side) -> dict[str, str]:
+def said(side):
     return dict(zip(MEASURES, side.cells(), strict=True))
 
 
-def test_rows_by_hand(tmp_path: Path) -> None:
+def test_rows_by_hand(tmp_path):
     one, two = sides_of(tmp_path, HIGH, LOW)
     assert said(one) == {
         "seeds": "0-4",
@@ -53,12 +48,12 @@ def test_rows_by_hand(tmp_path: Path) -> None:
     assert describe_difference(one, two) == [
         "ppo-lif less ppo-mlp: 100.0, 95 % interval 76.9 to 123.1",
         "probability of improvement 1.00, p 0.008: better",
-        "lower one-sided 95 % bound of the difference 81.4 (-22.7); in brackets the loss that is "
-        "none",
+        "lower one-sided 95 % bound of the difference 81.4 (-22.7); in brackets the margin, "
+        "an accepted loss",
     ]
 
 
-def test_few_seeds_are_listed_and_not_summarised(tmp_path: Path) -> None:
+def test_few_seeds_are_listed_and_not_summarised(tmp_path):
     one, two = sides_of(tmp_path, HIGH, LOW[:4])
     assert said(one)["mean return"] == "430.0"
     few = said(two)
@@ -70,15 +65,15 @@ def test_few_seeds_are_listed_and_not_summarised(tmp_path: Path) -> None:
     assert line == "fewer than 5 seeds are listed and not summarised or compared"
 
 
-def test_spikes_that_reach_nothing_are_said(tmp_path: Path) -> None:
+def test_spikes_without_an_output_are_reported(tmp_path):
     unheard = {"synapses": {"hidden_1": 640.0, "hidden_2": 0.0}}
     board = fill(tmp_path, make_row("ppo-lif", **unheard), make_row("ppo-mlp"))
     sides = find_sides(("ppo-lif", "ppo-mlp"), ENV, leaderboard=board)
-    said = "spikes of ppo-lif reach no output: in a ranking it is no spiking agent"
+    said = "spikes of ppo-lif reach no output: in a ranking it is not a spiking agent"
     assert describe_difference(*sides)[1:] == [said]
 
 
-def test_classes_and_shared_streams_are_said(tmp_path: Path) -> None:
+def test_budget_classes_and_shared_streams_are_reported(tmp_path):
     for seed in range(5):
         fill(tmp_path, make_row("ppo-lif", seed))
         fill(tmp_path, make_row("es", seed, budget_class="evolutionary"))
@@ -87,22 +82,23 @@ def test_classes_and_shared_streams_are_said(tmp_path: Path) -> None:
     shared = replace(one, line=replace(one.line, shared_streams=True))
     lines = describe_difference(shared, two)
     assert "budget classes: gradient and evolutionary" in lines
-    assert lines[-1].startswith("† Environment k of a run had the seed of the run plus k")
+    assert lines[-1].startswith("† Environment k of a run had the run's seed plus k")
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give short runs of ppo-lif, seeds 3 and 10, and beside them one that has not finished."""
+def runs(tmp_path_factory):
+    """Give agents of ppo-lif with seeds 3 and 10, and beside them a run that has not finished."""
     folder = tmp_path_factory.mktemp("sides") / "ppo-lif"
     for seed in (10, 3):
-        run("ppo-lif", folder / str(seed), steps=256, seed=seed)
+        save_agent(make_agent("ppo-lif", ENV, seed=seed), folder / str(seed))
     (folder / "unfinished").mkdir()
     return folder
 
 
-def test_runs_are_played_now(runs: Path) -> None:
+def test_runs_are_evaluated(runs, tmp_path):
+    board = fill(tmp_path, make_row("ppo-mlp"))
     with pytest.warns(UserWarning, match="left out: .*unfinished holds no finished run"):
-        one, rows = find_sides((str(runs), "ppo-mlp"), ENV, episodes=3)
+        one, rows = find_sides((str(runs), "ppo-mlp"), ENV, episodes=3, leaderboard=board)
     results = [evaluate(load_agent(runs / str(seed)), ENV, episodes=3) for seed in (3, 10)]
     assert one.line.seeds == (3, 10)
     assert one.runs == (runs / "3", runs / "10")
@@ -113,21 +109,19 @@ def test_runs_are_played_now(runs: Path) -> None:
         assert getattr(one.line, name) == pytest.approx(sum(x or 0 for x in totals) / 2)
     assert one.name == str(runs)
     assert (one.line.spiking, rows.line.spiking) == (True, False)
-    assert (one.episodes, rows.episodes) == (3, 100)
-    # What the table counts for the same architecture.
-    assert one.line.parameters == find_trained("ppo-lif", ENV).rows[0].parameters
+    assert (one.episodes, rows.episodes) == (3, 2)
+    # Weights and biases of 4-64-64-2.
+    assert one.line.parameters == (4 * 64 + 64) + (64 * 64 + 64) + (64 * 2 + 2)
     assert one.line.steps == tuple(load_agent(x).num_timesteps for x in one.runs)
     assert one.line.short
 
 
-def test_one_run_is_a_side_too(runs: Path) -> None:
+def test_single_runs_can_be_compared(runs):
     one, two = find_sides((str(runs / "3"), str(runs / "10")), ENV, episodes=1)
     assert (one.line.seeds, two.line.seeds) == ((3,), (10,))
 
 
-def test_an_agents_name_is_no_folders(
-    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_agents_name_wins_over_a_folder(runs, tmp_path, monkeypatch):
     monkeypatch.chdir(runs.parent)
     one, _ = find_sides(("ppo-lif", "ppo-mlp"), ENV)
     assert one.runs == ()
@@ -136,7 +130,7 @@ def test_an_agents_name_is_no_folders(
     assert len(one.runs) == 2
 
 
-def test_what_does_not_compare_is_refused(runs: Path, tmp_path: Path) -> None:
+def test_runs_that_do_not_compare_are_refused(runs, tmp_path):
     model = make_agent("ppo-mlp", ENV, seed=3)
     for where in ("mixed/a", "same/a", "same/b"):
         save_agent(model, tmp_path / where)
@@ -153,23 +147,20 @@ def test_what_does_not_compare_is_refused(runs: Path, tmp_path: Path) -> None:
             find_sides(("ppo-lif", str(what)), env_id)
 
 
-def test_another_version_of_the_task_does_not_compare(tmp_path: Path) -> None:
+def test_another_version_of_the_task_does_not_compare(tmp_path):
     fill(tmp_path, make_row("ppo-lif"), make_row("ppo-mlp", environment_version=2))
     with pytest.raises(ValueError, match="version of CartPole-v1 1 and 2"):
         find_sides(("ppo-lif", "ppo-mlp"), ENV, leaderboard=tmp_path)
 
 
-def with_arguments(folder: Path, seed: int, **arguments: bool) -> str:
-    """Save an agent whose manifest names arguments of the environment."""
+def with_arguments(folder, seed, **arguments):
     save_agent(make_agent("ppo-mlp", ENV, seed=seed), folder)
     mapping = {**to_mapping(read_manifest(folder)), "environment_kwargs": arguments}
     (folder / MANIFEST).write_bytes(dump_sealed(mapping))
     return str(folder)
 
 
-def test_other_arguments_of_the_task_do_not_compare_and_equal_ones_are_played(
-    tmp_path: Path,
-) -> None:
+def test_other_arguments_of_the_task_do_not_compare_and_equal_ones_are_played(tmp_path):
     one, two = (
         with_arguments(tmp_path / str(seed), seed, sutton_barto_reward=True) for seed in (3, 4)
     )

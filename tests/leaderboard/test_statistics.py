@@ -1,7 +1,5 @@
 """Statistics against hand-worked numbers and other implementations."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -38,24 +36,24 @@ finite = st.floats(-1e6, 1e6)
         ([[0.0, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 1000.0]], 3.5),
     ],
 )
-def test_interquartile_mean_by_hand(scores: list[float], expected: float) -> None:
+def test_interquartile_mean_by_hand(scores, expected):
     assert interquartile_mean(scores) == expected
 
 
 @given(st.lists(finite, min_size=1, max_size=60))
-def test_interquartile_mean_is_the_mean_of_the_sorted_middle(scores: list[float]) -> None:
+def test_interquartile_mean_is_the_mean_of_the_sorted_middle(scores):
     left_out = len(scores) // 4
     middle = sorted(scores)[left_out : len(scores) - left_out]
     assert interquartile_mean(scores) == pytest.approx(np.mean(middle), rel=1e-12, abs=1e-9)
 
 
 @pytest.mark.parametrize("scores", [[], [np.nan], [1.0, np.inf]])
-def test_scores_must_be_there_and_finite(scores: list[float]) -> None:
+def test_scores_must_be_there_and_finite(scores):
     with pytest.raises(ValueError, match="only finite ones"):
         interquartile_mean(scores)
 
 
-def test_pairs_by_hand() -> None:
+def test_pairs_by_hand():
     # Differences 1, 2 and 3, however far apart the pairs are: t = 2 / (1 / sqrt(3)) = 3.4641.
     values, others = [1.0, 102.0, 503.0], [0.0, 100.0, 500.0]
     assert paired_interval(values, others) == pytest.approx(mean_interval([1.0, 2.0, 3.0]))
@@ -67,7 +65,7 @@ def test_pairs_by_hand() -> None:
         paired_interval([1.0, 2.0], others)
 
 
-def test_the_interval_of_a_mean_by_hand() -> None:
+def test_the_interval_of_a_mean_by_hand():
     # mean 2, standard deviation 1, standard error 1 / sqrt(3), t(0.975, 2) = 4.30265273
     half = 4.30265273 / math.sqrt(3.0)
     assert mean_interval([1.0, 2.0, 3.0]) == pytest.approx((2.0 - half, 2.0 + half))
@@ -76,7 +74,7 @@ def test_the_interval_of_a_mean_by_hand() -> None:
     assert mean_interval([-4.0, -4.0]) == (-4.0, -4.0)
 
 
-def test_the_interval_of_a_difference_by_hand() -> None:
+def test_the_interval_of_a_difference_by_hand():
     # Variances of the means 1/3 and 4/3: (5/3)^2 / ((1/3)^2 / 2 + (4/3)^2 / 2) = 50/17 degrees.
     low, high = difference_interval([1.0, 2.0, 3.0], [2.0, 4.0, 6.0])
     assert (low + high) / 2 == pytest.approx(-2.0)
@@ -88,7 +86,7 @@ def test_the_interval_of_a_difference_by_hand() -> None:
     )
 
 
-def test_the_interval_of_a_mean_over_groups_by_hand() -> None:
+def test_the_interval_of_a_mean_over_groups_by_hand():
     # Half of the difference's width, and its degrees of freedom: half a sum in place of it.
     low, high = grand_mean_interval([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0]])
     assert (low + high) / 2 == pytest.approx(3.0)
@@ -103,7 +101,7 @@ samples = st.lists(st.sampled_from([0.0, 1.0, 2.5, 7.0, 500.0]), min_size=2, max
 
 @pytest.mark.filterwarnings("ignore:Precision loss occurred")
 @given(samples, samples)
-def test_intervals_are_scipys(one: list[float], two: list[float]) -> None:
+def test_intervals_are_scipys(one, two):
     if len(set(one)) > 1:
         expected = ttest_1samp(one, 0.0).confidence_interval(0.9)
         assert mean_interval(one, 0.9) == pytest.approx(tuple(expected))
@@ -121,18 +119,14 @@ def test_intervals_are_scipys(one: list[float], two: list[float]) -> None:
         ([-np.inf], [-np.inf], 0.5),
     ],
 )
-def test_the_probability_of_improvement_by_hand(
-    values: list[float], others: list[float], probability: float
-) -> None:
+def test_the_probability_of_improvement_by_hand(values, others, probability):
     assert probability_of_improvement(values, others) == pytest.approx(probability)
     both = probability_of_improvement([values, values], [others, others])
     assert both == pytest.approx([probability, probability])
 
 
 @given(samples, samples)
-def test_the_probability_of_improvement_is_mann_whitneys(
-    one: list[float], two: list[float]
-) -> None:
+def test_the_probability_of_improvement_is_mann_whitneys(one, two):
     expected = mannwhitneyu(one, two, method="asymptotic").statistic / (len(one) * len(two))
     assert probability_of_improvement(one, two) == pytest.approx(expected)
 
@@ -149,11 +143,11 @@ def test_the_probability_of_improvement_is_mann_whitneys(
         ([500.0] * 5, [500.0] * 4 + [10.0], 1.0),
     ],
 )
-def test_all_splits_are_counted(one: list[float], two: list[float], p: float) -> None:
+def test_all_splits_are_counted(one, two, p):
     assert permutation_p(one, two) == pytest.approx(p)
 
 
-def test_ten_seeds_against_ten_are_all_split() -> None:
+def test_ten_seeds_against_ten_are_all_split():
     low, high = np.arange(10.0), np.arange(10.0) + 20
     assert permutation_p(low, high) == pytest.approx(2 / math.comb(20, 10))
     # With more there are drawn ones, the same each time, and the observed one counts.
@@ -161,7 +155,7 @@ def test_ten_seeds_against_ten_are_all_split() -> None:
 
 
 @pytest.mark.parametrize("function", [mean_interval, lambda x: permutation_p(x, [1.0, 2.0])])
-def test_one_seed_is_too_few(function) -> None:
+def test_one_seed_is_too_few(function):
     with pytest.raises(ValueError, match=r"at least 2 seeds, got shape \(1,\)"):
         function([1.0])
     with pytest.raises(ValueError, match="only finite ones"):
@@ -169,20 +163,20 @@ def test_one_seed_is_too_few(function) -> None:
 
 
 @pytest.mark.parametrize("confidence", [0.0, 1.0])
-def test_confidence_is_a_share(confidence: float) -> None:
+def test_confidence_is_a_share(confidence):
     with pytest.raises(ValueError, match=r"confidence must be within \(0, 1\)"):
         mean_interval([1.0, 2.0], confidence)
 
 
 @pytest.mark.parametrize("failures", [1, 3, 5, 10])
-def test_that_a_mean_is_higher_against_the_hypergeometric_distribution(failures: int) -> None:
+def test_that_a_mean_is_higher_against_the_hypergeometric_distribution(failures):
     # Of all splits of 200 episodes in halves, those that have every failure in the second half.
     exact = math.comb(100, failures) / math.comb(200, failures)
     found = higher_mean_p([0.1] * 100, [0.0] * failures + [0.1] * (100 - failures))
     assert found == pytest.approx(exact, abs=4 * math.sqrt(exact / 20_000) + 1 / 20_000)
 
 
-def test_a_mean_that_is_not_higher() -> None:
+def test_p_of_a_mean_that_is_not_higher():
     assert higher_mean_p([0.1, 0.2, 0.3], [0.3, 0.2, 0.1]) > 0.5
     assert higher_mean_p([500.0] * 4, [500.0] * 3) == 1.0
     assert higher_mean_p([0.0] * 50, [1.0] * 50) == 1.0
@@ -213,12 +207,12 @@ def test_the_worst_episodes_are_averaged_over_all_seeds():
         ([], []),
     ],
 )
-def test_holm_by_hand(p_values: list[float], expected: list[float]) -> None:
+def test_holm_by_hand(p_values, expected):
     assert holm(p_values).tolist() == pytest.approx(expected)
 
 
 @given(st.lists(st.floats(0.0, 1.0), max_size=12))
-def test_holm_is_the_largest_of_the_products_up_to_each_p_value(p_values: list[float]) -> None:
+def test_holm_is_the_largest_of_the_products_up_to_each_p_value(p_values):
     # Westfall and Young: max over p_j <= p_i of (number of p_k >= p_j) * p_j, at most 1.
     expected = [
         min(1.0, max(sum(z >= y for z in p_values) * y for y in p_values if y <= x))
@@ -228,13 +222,13 @@ def test_holm_is_the_largest_of_the_products_up_to_each_p_value(p_values: list[f
 
 
 @pytest.mark.parametrize("p_values", [[1.1], [-0.1], [math.nan], [[0.5]]])
-def test_holm_takes_probabilities(p_values: list[float]) -> None:
+def test_holm_takes_probabilities(p_values):
     with pytest.raises(ValueError, match=r"p-values must be one-dimensional and within \[0, 1\]"):
         holm(p_values)
 
 
 @pytest.mark.parametrize("paired", [False, True])
-def test_non_inferiority_agrees_with_the_lower_bound(paired: bool) -> None:
+def test_non_inferiority_agrees_with_the_lower_bound(paired):
     one, two = [4.0, 6.0, 5.0, 8.0], [5.0, 6.5, 5.5, 7.0]
     interval = paired_interval if paired else difference_interval
     bound, _ = interval(one, two, 0.9)
@@ -244,6 +238,6 @@ def test_non_inferiority_agrees_with_the_lower_bound(paired: bool) -> None:
 
 
 @pytest.mark.parametrize("paired", [False, True])
-def test_non_inferiority_of_seeds_that_are_all_alike(paired: bool) -> None:
+def test_non_inferiority_of_seeds_that_are_all_alike(paired):
     assert non_inferiority_p([3.0, 3.0], [4.0, 4.0], 2.0, paired=paired) == 0.0
     assert non_inferiority_p([3.0, 3.0], [4.0, 4.0], 1.0, paired=paired) == 1.0

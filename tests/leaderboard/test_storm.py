@@ -1,13 +1,9 @@
 """Fifty submissions at once and a hundred kills: nothing is lost, nothing comes twice."""
 
-from __future__ import annotations
-
 import itertools
 import json
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +16,7 @@ from snn_gym.leaderboard.worker import Request, rerun
 from snn_gym.sweeps import Job
 from snn_gym.training import train
 from snn_gym.zoo.files import WEIGHTS
-from tests.leaderboard.helpers import SETTINGS, Template
+from tests.leaderboard.helpers import SETTINGS
 from tests.leaderboard.storm import finish, kill_after, start, timed, verify_at_once
 from tests.training._runs import results
 
@@ -40,7 +36,7 @@ steps = 12_000
 """
 
 
-def honest(template: Template, seed: int) -> Template:
+def honest(template, seed):
     """Return a submission with weights of its own and the score that they earn."""
     other = template.unrelated(seed)
     request = Request(agent="ppo-lif", environment=ENVIRONMENT, seeds=SETTINGS.seeds)
@@ -49,7 +45,7 @@ def honest(template: Template, seed: int) -> Template:
     return other.with_manifest(seed=seed, score=claim)
 
 
-def test_fifty_submissions_at_once(template: Template, tmp_path: Path) -> None:
+def test_fifty_submissions_at_once(template, tmp_path):
     alone = [honest(template, seed) for seed in range(44)]
     folders = [one.write(tmp_path / f"s{seed}") for seed, one in enumerate(alone)]
     # Three are sent twice, and the weights of three others under another seed, too.
@@ -69,9 +65,9 @@ def test_fifty_submissions_at_once(template: Template, tmp_path: Path) -> None:
     assert audit(board) == ()  # README.md is the table of all of them, too
 
 
-def undated(file: Path) -> dict[str, Any]:
+def undated(file):
     """Return a manifest or a row without what depends on when it was written, or how fast."""
-    content: dict[str, Any] = json.loads(file.read_text())
+    content = json.loads(file.read_text())
     content["curve"] = {**content["curve"], "seconds": []}
     return {key: x for key, x in content.items() if key not in ("created", "verified")}
 
@@ -79,13 +75,13 @@ def undated(file: Path) -> dict[str, Any]:
 class Storm:
     """Commands that are killed at random moments, and what is left of them."""
 
-    def __init__(self, room: Path) -> None:
+    def __init__(self, room):
         self.room, self.board, self.calm = room, room / "board", room / "calm-board"
         self.rng = np.random.default_rng(14)
-        self.kills: Counter[str] = Counter()
-        self.expected: list[Path] = []
+        self.kills = Counter()
+        self.expected = []
 
-    def until(self, done: Callable[[], bool], seconds: float, *words: object) -> None:
+    def until(self, done, seconds, *words):
         """Kill a command a few times, then let it end unless it has done its work."""
         for wait_s in self.rng.uniform(0, seconds, size=KILLS[str(words[0])]):
             if not done():
@@ -93,8 +89,7 @@ class Storm:
         if not done():
             assert finish(start(*words)) == 0, words
 
-    def one_by_one(self, agent: str, steps: int, seed: int) -> None:
-        """Train, submit, verify and print under kills; all is as without."""
+    def one_by_one(self, agent, steps, seed):
         run, calm = self.room / f"run-{agent}-{seed}", self.room / f"calm-{agent}-{seed}"
         train = ("train", agent, ENVIRONMENT, "--seed", seed, "--steps", steps, "--resume")
         train = (*train, "--checkpoint-interval", 500, "--out")
@@ -119,8 +114,7 @@ class Storm:
         self.expected.append(row)
         self.table()
 
-    def table(self) -> None:
-        """Print the table under kills; it shows every row."""
+    def table(self):
         seconds = timed(lambda: start("table", "--leaderboard", self.calm))
         written = self.board / "README.md"
         written.unlink(missing_ok=True)
@@ -128,7 +122,7 @@ class Storm:
         assert written.read_text() == render_table(self.board)
         assert audit(self.board) == ()
 
-    def sweep(self, seed: int) -> None:
+    def sweep(self, seed):
         """Carry out a plan under kills; a run is as one that was trained alone."""
         plan, runs = self.room / f"plan-{seed}.toml", self.room / "runs"
         plan.write_text(PLAN.format(seed=seed))
@@ -142,12 +136,11 @@ class Storm:
         self.expected += rows
 
 
-def files(folder: Path) -> set[str]:
-    """Return the names of all files below a folder."""
+def files(folder):
     return {path.name for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_hundred_kills_change_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_hundred_kills_change_nothing(tmp_path, capsys):
     storm = Storm(tmp_path)
     for round_, (agent, steps) in enumerate(itertools.cycle(JOBS)):
         storm.one_by_one(agent, steps, seed=round_)

@@ -1,8 +1,5 @@
 """Features extractors that are not counted: no total is a number, wherever it is shown."""
 
-from __future__ import annotations
-
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -12,7 +9,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, FlattenExtractor
-from torch import Tensor, nn
+from torch import nn
 
 import snn_gym
 from snn_gym.cli import main
@@ -28,16 +25,16 @@ VALUES = spaces.Box(-1.0, 1.0, (3,), np.float32)
 class _Shown(gym.Env[Any, Any]):
     """Show samples of a space for three steps."""
 
-    def __init__(self, shows: spaces.Space[Any], action: spaces.Space[Any] | None = None) -> None:
+    def __init__(self, shows, action=None):
         self.observation_space = shows
         self.action_space = spaces.Discrete(2) if action is None else action
 
-    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+    def reset(self, *, seed=None, options=None):
         self.observation_space.seed(seed)
         self._steps = 0
         return self.observation_space.sample(), {}
 
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+    def step(self, action):
         self._steps += 1
         return self.observation_space.sample(), 1.0, self._steps == 3, False, {}
 
@@ -54,29 +51,29 @@ gym.register(
 class Projection(BaseFeaturesExtractor):
     """A linear layer."""
 
-    def __init__(self, space: spaces.Box) -> None:
+    def __init__(self, space):
         super().__init__(space, 5)
         self.layer = nn.Linear(3, 5)
 
-    def forward(self, observations: Tensor) -> Tensor:
+    def forward(self, observations):
         return self.layer(observations)
 
 
 class Memory(BaseFeaturesExtractor):
     """A recurrent cell."""
 
-    def __init__(self, space: spaces.Box) -> None:
+    def __init__(self, space):
         super().__init__(space, 4)
         self.cell = nn.GRUCell(3, 4)
 
-    def forward(self, observations: Tensor) -> Tensor:
+    def forward(self, observations):
         return self.cell(observations)
 
 
 class Squares(FlattenExtractor):
     """Arithmetic without parameters, by a subclass of what is counted."""
 
-    def forward(self, observations: Tensor) -> Tensor:
+    def forward(self, observations):
         return super().forward(observations).square()
 
 
@@ -91,11 +88,9 @@ class Squares(FlattenExtractor):
         ("Values-v0", Squares, "Squares", PPO),
     ],
 )
-def test_an_extractor_is_not_counted(
-    env_id: str, extractor: Any, name: str, algorithm: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_extractor_is_not_counted(env_id, extractor, name, algorithm, capsys):
     policies = {PPO: SpikingActorCriticPolicy, DQN: SpikingDQNPolicy, SAC: SpikingSACPolicy}
-    kwargs: dict[str, Any] = {"network": {"hidden_sizes": [4], "time_steps": 2}}
+    kwargs = {"network": {"hidden_sizes": [4], "time_steps": 2}}
     if extractor is not None:
         kwargs["features_extractor_class"] = extractor
     options = {} if algorithm is PPO else {"buffer_size": 10}
@@ -110,7 +105,7 @@ def test_an_extractor_is_not_counted(
     assert said == f"  costs of a decision: not counted, for {name} is not"
 
 
-def test_spikes_that_reach_nothing_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_spikes_without_an_output_are_reported(capsys):
     kwargs = {"network": {"hidden_sizes": [4], "time_steps": 2}}
     model = PPO(SpikingActorCriticPolicy, "Values-v0", policy_kwargs=kwargs)
     print_evaluation(evaluate(model, "Values-v0", episodes=1))
@@ -121,8 +116,8 @@ def test_spikes_that_reach_nothing_are_said(capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.parametrize("with_image", [False, True])
-def test_a_dict_is_counted_if_all_its_parts_are_flattened(with_image: bool) -> None:
-    parts: dict[str, spaces.Space[Any]] = {"seen": VALUES, "choice": spaces.Discrete(3)}
+def test_a_dict_is_counted_if_all_its_parts_are_flattened(with_image):
+    parts = {"seen": VALUES, "choice": spaces.Discrete(3)}
     if with_image:
         parts["image"] = IMAGE
     env = _Shown(spaces.Dict(parts))
@@ -137,13 +132,13 @@ def test_a_dict_is_counted_if_all_its_parts_are_flattened(with_image: bool) -> N
         assert costs.macs_per_decision == {"hidden_1": 4 * 4}
 
 
-def test_a_policy_that_does_not_record_is_not_counted() -> None:
+def test_a_policy_that_does_not_record_is_not_counted():
     result = evaluate(PPO("MlpPolicy", "Values-v0"), "Values-v0", episodes=1)
     assert result.uncounted == ("ActorCriticPolicy",)
     assert result.operations_per_decision is None
 
 
-def test_commands_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_report_uncounted_modules(tmp_path, capsys):
     torch.manual_seed(0)
     for agent in ("ppo-lif", "ppo-mlp"):
         model = snn_gym.make_agent(agent, "Pixels-v0", seed=0)

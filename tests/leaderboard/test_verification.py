@@ -1,7 +1,5 @@
 """Verification: the re-run's limits, and a leaderboard that is never half-written."""
 
-from __future__ import annotations
-
 import dataclasses
 import fcntl
 import json
@@ -11,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,12 +19,10 @@ from snn_gym._base.storage import load_tensors
 from snn_gym.leaderboard import SubmissionError, verification, verify
 from snn_gym.leaderboard.rerun import VerificationSettings, rerun_in_worker
 from snn_gym.leaderboard.results import list_rows
-from snn_gym.leaderboard.worker import Limits, Request, Rerun, rerun
+from snn_gym.leaderboard.worker import Limits, Request, rerun
 from tests.leaderboard.helpers import (
     SETTINGS,
-    Template,
     fingerprint,
-    rerun_in_process,
     verify_at_once,
 )
 
@@ -35,10 +30,7 @@ T = TypeVar("T")
 REQUEST = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)
 
 
-def test_the_row_says_what_the_re_run_gave(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+def test_the_row_has_the_results_of_the_re_run(template, tmp_path, in_process):
     path = verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS)
     (row,) = list_rows(tmp_path / "board")
     assert json.loads(path.read_text())["agent"] == "ppo-lif"
@@ -55,10 +47,7 @@ def test_the_row_says_what_the_re_run_gave(
     assert stored.keys() == template.tensors().keys()
 
 
-def test_a_manifest_may_have_64_kib(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+def test_a_manifest_may_have_64_kib(template, tmp_path, in_process):
     folder = template.write(tmp_path / "s")
     text = (folder / "manifest.json").read_text()
     (folder / "manifest.json").write_text(text.ljust(64 * 1024 + 1))
@@ -77,9 +66,7 @@ def test_a_manifest_may_have_64_kib(
         ({"memory_bytes": 100 << 20}, "rerun-failed"),
     ],
 )
-def test_a_re_run_beyond_its_limits_adds_nothing(
-    limits: dict[str, float], code: str, template: Template, tmp_path: Path
-) -> None:
+def test_a_re_run_beyond_its_limits_adds_nothing(limits, code, template, tmp_path):
     board = tmp_path / "board"
     board.mkdir()
     before = fingerprint(board)
@@ -90,7 +77,7 @@ def test_a_re_run_beyond_its_limits_adds_nothing(
     assert fingerprint(board) == before
 
 
-def test_the_worker_keeps_its_limits_and_sees_a_clean_environment(tmp_path: Path) -> None:
+def test_the_worker_keeps_its_limits_and_sees_a_clean_environment(tmp_path):
     program = (
         "import resource, json, os, sys\n"
         "from snn_gym.leaderboard.worker import Limits, apply_limits\n"
@@ -120,9 +107,7 @@ rerun_in_worker(request, Path(sys.argv[1]).read_bytes(), VerificationSettings())
 
 
 @pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGKILL])
-def test_the_worker_ends_with_its_parent(
-    blow: signal.Signals, template: Template, tmp_path: Path
-) -> None:
+def test_the_worker_ends_with_its_parent(blow, template, tmp_path):
     (tmp_path / "weights").write_bytes(template.weights)
     parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path / "weights")])
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
@@ -133,8 +118,7 @@ def test_the_worker_ends_with_its_parent(
     wait_until(lambda: not runs(worker), limit_s=5.0)  # the re-run takes longer
 
 
-def wait_until(condition: Callable[[], T], limit_s: float = 60.0) -> T:
-    """Return what a condition gives as soon as that is true."""
+def wait_until(condition, limit_s=60.0):
     end = time.monotonic() + limit_s
     while not (value := condition()):
         assert time.monotonic() < end
@@ -142,7 +126,7 @@ def wait_until(condition: Callable[[], T], limit_s: float = 60.0) -> T:
     return value
 
 
-def is_worker(process: str) -> bool:
+def is_worker(process):
     """Say whether a process is the one that re-runs, or the sandbox around it."""
     try:
         return b"snn_gym.leaderboard.worker" in Path(f"/proc/{process}/cmdline").read_bytes()
@@ -150,7 +134,7 @@ def is_worker(process: str) -> bool:
         return False
 
 
-def runs(process: str) -> bool:
+def runs(process):
     """Say whether a process is there and is no zombie, for which nobody waits."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -158,9 +142,7 @@ def runs(process: str) -> bool:
         return False
 
 
-def test_worker_and_this_process_agree_bit_for_bit(
-    template: Template, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_worker_and_this_process_agree_bit_for_bit(template, monkeypatch):
     # Neither the caller's variables nor its folder reach the worker: this one would break it.
     monkeypatch.setenv("PYTHONSTARTUP", "/nonexistent")
     monkeypatch.setenv("PYTHONHOME", "/nonexistent")
@@ -168,7 +150,7 @@ def test_worker_and_this_process_agree_bit_for_bit(
     assert found == rerun(REQUEST, template.weights)
 
 
-def test_a_failed_re_run_says_why(template: Template) -> None:
+def test_a_failed_re_run_says_why(template):
     with pytest.raises(SubmissionError, match="acting tensors do not match") as caught:
         rerun_in_worker(
             Request(agent="dqn-mlp", environment="CartPole-v1", seeds=(1,)),
@@ -178,12 +160,10 @@ def test_a_failed_re_run_says_why(template: Template) -> None:
     assert caught.value.code == "rerun-failed"
 
 
-def test_a_file_changed_after_the_checks_is_not_read_again(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_changed_after_the_checks_is_not_read_again(template, tmp_path, monkeypatch):
     folder = template.write(tmp_path / "s")
 
-    def swap(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
+    def swap(request, weights, settings):
         for path in folder.iterdir():
             path.write_bytes(b"swapped")
         return rerun(request, weights)
@@ -194,13 +174,11 @@ def test_a_file_changed_after_the_checks_is_not_read_again(
     assert stored.keys() == template.tensors().keys()
 
 
-def test_of_two_at_once_one_gets_the_row(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_of_two_simultaneous_submissions_gets_the_row(template, tmp_path, monkeypatch):
     """Both pass the first look at the leaderboard; the look under the lock decides."""
     barrier = threading.Barrier(2)
 
-    def meet(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
+    def meet(request, weights, settings):
         result = rerun(request, weights)
         barrier.wait(timeout=60)
         return result
@@ -212,10 +190,7 @@ def test_of_two_at_once_one_gets_the_row(
     assert len(list_rows(tmp_path / "board")) == 1
 
 
-def test_who_reads_the_leaderboard_blocks_no_writer_for_ever(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+def test_a_reader_with_a_lock_does_not_block_writers_for_ever(template, tmp_path, in_process):
     board, folder = tmp_path / "board", template.write(tmp_path / "s")
     board.mkdir()
     descriptor = os.open(board, os.O_RDONLY)
@@ -226,31 +201,7 @@ def test_who_reads_the_leaderboard_blocks_no_writer_for_ever(
     assert verify(folder, board, SETTINGS).is_file()
 
 
-def test_a_crash_between_weights_and_row_leaves_no_row(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
-    board, folder = tmp_path / "board", template.write(tmp_path / "s")
-    replace = os.replace
-
-    def crash(source: str, target: Path, **folders: int) -> None:
-        if Path(target).suffix == ".json":
-            raise KeyboardInterrupt
-        replace(source, target, **folders)
-
-    monkeypatch.setattr(os, "replace", crash)
-    with pytest.raises(KeyboardInterrupt):
-        verify(folder, board, SETTINGS)
-    assert list_rows(board) == ()
-    monkeypatch.setattr(os, "replace", replace)
-    assert verify(folder, board, SETTINGS).is_file()
-    assert len(list_rows(board)) == 1
-
-
-def test_a_refused_load_does_not_spoil_the_next_submission(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+def test_a_refused_load_does_not_spoil_the_next_submission(template, tmp_path, in_process):
     dynamics = next(name for name in template.tensors() if name.endswith("neuron_constants"))
     hostile = template.with_tensors(lambda t: t[dynamics].add_(1.0))
     with pytest.raises(SubmissionError, match="weights-dynamics"):
@@ -258,9 +209,7 @@ def test_a_refused_load_does_not_spoil_the_next_submission(
     assert verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS).is_file()
 
 
-def test_the_official_settings_are_a_hundred_public_episodes(
-    template: Template, tmp_path: Path
-) -> None:
+def test_the_official_settings_are_a_hundred_public_episodes(template, tmp_path):
     assert len(VerificationSettings().seeds) == 100
     with pytest.raises(SubmissionError, match="expected 100") as caught:
         verify(template.write(tmp_path / "s"), tmp_path / "board")

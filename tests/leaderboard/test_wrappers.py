@@ -1,10 +1,6 @@
 """What stands between environments and a policy is carried to the score, or refused by name."""
 
-from __future__ import annotations
-
 import functools
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -17,7 +13,6 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
-    VecEnv,
     VecFrameStack,
     VecMonitor,
     VecNormalize,
@@ -41,9 +36,6 @@ SEEDS = (11, 12, 13)
 CARRIED = "carried"
 _TRAINING_SEED = 3
 
-VecWrap = Callable[[VecEnv], VecEnv]
-Wrap = Callable[[gym.Env[Any, Any]], gym.Env[Any, Any]]
-
 
 class _Lights(gym.Env[Any, Any]):
     """Images (40, 40, 1) of random brightness; the brighter pays more for the first action."""
@@ -51,15 +43,15 @@ class _Lights(gym.Env[Any, Any]):
     observation_space = spaces.Box(0, 255, (40, 40, 1), np.uint8)
     action_space = spaces.Discrete(2)
 
-    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+    def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
         return self._look(), {}
 
-    def step(self, action: int) -> Any:
+    def step(self, action):
         reward = self._brightness if action == 0 else 255.0 - self._brightness
         return self._look(), reward, False, False, {}
 
-    def _look(self) -> Any:
+    def _look(self):
         self._brightness = float(self.np_random.integers(256))
         return self.np_random.integers(int(self._brightness) + 1, size=(40, 40, 1), dtype=np.uint8)
 
@@ -70,10 +62,10 @@ gym.register("test_wrappers/Lights-v0", _Lights, max_episode_steps=25)
 class _Shifted(VecEnvWrapper):
     """A wrapper that nobody knows."""
 
-    def reset(self) -> Any:
+    def reset(self):
         return self.venv.reset() + 1
 
-    def step_wait(self) -> Any:
+    def step_wait(self):
         observations, *rest = self.venv.step_wait()
         return observations + 1, *rest
 
@@ -83,7 +75,7 @@ class _Purse(gym.Wrapper[Any, Any, Any, Any]):
 
     total, is_over = 0.0, False
 
-    def step(self, action: Any) -> Any:
+    def step(self, action):
         observation, reward, terminated, truncated, info = self.env.step(action)
         if not self.is_over:
             self.total += float(reward)
@@ -91,16 +83,16 @@ class _Purse(gym.Wrapper[Any, Any, Any, Any]):
         return observation, reward, terminated, truncated, info
 
 
-def _same(env: Any) -> Any:
+def _same(env):
     return env
 
 
-def _shift(observation: Any) -> Any:
+def _shift(observation):
     return observation + 1
 
 
 # Name of the wrapping; around single environments; around all; what refuses it, or CARRIED.
-_EVERYWHERE: list[tuple[str, Wrap, VecWrap, str]] = [
+_EVERYWHERE = [
     ("none", _same, _same, CARRIED),
     ("reward only", _same, lambda env: VecNormalize(env, norm_obs=False), CARRIED),
     ("reward wrapper", lambda env: wrappers.TransformReward(env, _shift), _same, CARRIED),
@@ -108,7 +100,7 @@ _EVERYWHERE: list[tuple[str, Wrap, VecWrap, str]] = [
     ("VecFrameStack", _same, lambda env: VecFrameStack(env, 2), "VecFrameStack stands between"),
     ("unknown", _same, _Shifted, "_Shifted stands between"),
 ]
-_ANALOGUE: list[tuple[str, Wrap, VecWrap, str]] = [
+_ANALOGUE = [
     *_EVERYWHERE,
     ("observations and rewards", _same, VecNormalize, CARRIED),
     ("observations", _same, lambda env: VecNormalize(env, norm_reward=False), CARRIED),
@@ -136,7 +128,7 @@ _ANALOGUE: list[tuple[str, Wrap, VecWrap, str]] = [
     ),
     ("two", _same, lambda env: VecNormalize(VecNormalize(env)), "2 VecNormalize stand between"),
 ]
-_CONTINUOUS: list[tuple[str, Wrap, VecWrap, str]] = [
+_CONTINUOUS = [
     *_ANALOGUE,
     (
         "RescaleAction",
@@ -145,7 +137,7 @@ _CONTINUOUS: list[tuple[str, Wrap, VecWrap, str]] = [
         "RescaleAction stands between",
     ),
 ]
-_IMAGES: list[tuple[str, Wrap, VecWrap, str]] = [
+_IMAGES = [
     *_EVERYWHERE,
     ("transposed", _same, VecTransposeImage, CARRIED),
     ("normalised", _same, lambda env: VecNormalize(VecTransposeImage(env)), CARRIED),
@@ -168,11 +160,11 @@ CASES = [
 ]
 
 
-def _environments(env_id: str, wrap: Wrap, count: int, inside: Wrap = _same) -> DummyVecEnv:
+def _environments(env_id, wrap, count, inside=_same):
     return DummyVecEnv([lambda: wrap(inside(gym.make(env_id)))] * count)
 
 
-def _learned(env: VecEnv, **arguments: Any) -> PPO:
+def _learned(env, **arguments):
     """Return a model that has learned a little, whose actions depend much on what it sees."""
     arguments = {"network": {"hidden_sizes": [8]}, "normalise_observations": False, **arguments}
     model = PPO(
@@ -189,8 +181,7 @@ def _learned(env: VecEnv, **arguments: Any) -> PPO:
     return model
 
 
-def _by_hand(model: PPO, env_id: str, wrap: Wrap, vec_wrap: VecWrap) -> list[float]:
-    """Return what Stable-Baselines3's own wrappers give, one episode of each seed."""
+def _by_hand(model, env_id, wrap, vec_wrap):
     env = vec_wrap(_environments(env_id, wrap, len(SEEDS), _Purse))
     trained = model.get_vec_normalize_env()
     if trained is not None:
@@ -200,7 +191,7 @@ def _by_hand(model: PPO, env_id: str, wrap: Wrap, vec_wrap: VecWrap) -> list[flo
         if trained.norm_obs:
             own.obs_rms = trained.obs_rms
     env.seed(SEEDS[0])  # and those that follow
-    purses = [_purse(single) for single in env.unwrapped.envs]  # type: ignore[attr-defined]
+    purses = [_purse(single) for single in env.unwrapped.envs]
     observations = env.reset()
     while not all(purse.is_over for purse in purses):
         actions, _ = model.predict(observations, deterministic=True)
@@ -208,7 +199,7 @@ def _by_hand(model: PPO, env_id: str, wrap: Wrap, vec_wrap: VecWrap) -> list[flo
     return [purse.total for purse in purses]
 
 
-def _purse(env: Any) -> _Purse:
+def _purse(env):
     while not isinstance(env, _Purse):
         env = env.env
     return env
@@ -216,8 +207,8 @@ def _purse(env: Any) -> _Purse:
 
 @pytest.mark.parametrize(("env_id", "name", "wrap", "vec_wrap", "outcome"), CASES)
 def test_returns_are_those_of_the_wrappers_themselves_or_the_wrapping_is_refused(
-    env_id: str, name: str, wrap: Wrap, vec_wrap: VecWrap, outcome: str, tmp_path: Any
-) -> None:
+    env_id, name, wrap, vec_wrap, outcome, tmp_path
+):
     model = _learned(vec_wrap(_environments(env_id, wrap, 2)))
     if outcome is not CARRIED:
         with pytest.raises(ValueError, match=outcome) as refusal:
@@ -235,13 +226,12 @@ def test_returns_are_those_of_the_wrappers_themselves_or_the_wrapping_is_refused
 
 
 @pytest.fixture
-def normalised() -> PPO:
-    """A small spiking model in a VecNormalize."""
+def normalised():
     env = VecNormalize(snn_gym.make_vec_env("CartPole-v1", 4, seed=0), clip_obs=4.0, gamma=0.9)
     return _learned(env, spiking_actor=True, network={"hidden_sizes": [8], "time_steps": 4})
 
 
-def test_the_bare_policy_sees_raw_observations_and_the_model_does_not(normalised: PPO) -> None:
+def test_the_bare_policy_sees_raw_observations_and_the_model_does_not(normalised):
     # Or nothing above would tell whether statistics were carried.
     carried = snn_gym.evaluate(normalised, "CartPole-v1", seeds=SEEDS)
     bare = snn_gym.evaluate(normalised.policy, "CartPole-v1", seeds=SEEDS)
@@ -249,16 +239,15 @@ def test_the_bare_policy_sees_raw_observations_and_the_model_does_not(normalised
     assert carried.synops_per_decision != bare.synops_per_decision
 
 
-def test_an_evaluation_changes_no_statistics(normalised: PPO) -> None:
+def test_an_evaluation_changes_no_statistics(normalised):
     env = normalised.get_vec_normalize_env()
-    assert env is not None
     before = env.obs_rms.mean.copy(), env.obs_rms.count, env.ret_rms.count
     snn_gym.evaluate(normalised, "CartPole-v1", episodes=2)
     assert np.array_equal(env.obs_rms.mean, before[0])
     assert (env.obs_rms.count, env.ret_rms.count) == before[1:]
 
 
-def test_a_state_is_carried_beside_statistics() -> None:
+def test_a_state_is_carried_beside_statistics():
     network = {"hidden_sizes": [8], "recurrent": True, "time_steps": 4}
     model = StatefulPPO(
         "StatefulActorCriticPolicy", _vec_normalised(2), n_steps=32, batch_size=64, seed=0,
@@ -266,7 +255,6 @@ def test_a_state_is_carried_beside_statistics() -> None:
     ).learn(128)  # fmt: skip
     env = _vec_normalised(len(SEEDS))
     trained = model.get_vec_normalize_env()
-    assert trained is not None
     env.training, env.norm_reward, env.obs_rms = False, False, trained.obs_rms
     env.seed(SEEDS[0])
     observations, state, starts = env.reset(), None, np.ones(len(SEEDS), np.bool_)
@@ -279,24 +267,24 @@ def test_a_state_is_carried_beside_statistics() -> None:
     assert snn_gym.evaluate(model, "CartPole-v1", seeds=SEEDS).returns == tuple(lengths)
 
 
-def _vec_normalised(count: int) -> VecNormalize:
+def _vec_normalised(count):
     return VecNormalize(snn_gym.make_vec_env("CartPole-v1", count, seed=0))
 
 
 class _FirstTwo(wrappers.TransformObservation):
     """CartPole's position and velocity."""
 
-    def __init__(self, env: gym.Env[Any, Any]) -> None:
+    def __init__(self, env):
         space = spaces.Box(-10, 10, (2,), np.float32)
         super().__init__(env, lambda observation: observation[:2], space)
 
 
-def _made_of_two(**arguments: Any) -> gym.Env[Any, Any]:
+def _made_of_two(**arguments):
     return _FirstTwo(gym.make("CartPole-v1", **arguments))
 
 
 @pytest.fixture
-def ids_with_wrappers() -> Any:
+def ids_with_wrappers():
     stacked = wrappers.FrameStackObservation.wrapper_spec(stack_size=2)
     gym.register(
         "Stacked-v0", "gymnasium.envs.classic_control.cartpole:CartPoleEnv",
@@ -308,9 +296,7 @@ def ids_with_wrappers() -> Any:
 
 
 @pytest.mark.parametrize("env_id", ["Stacked-v0", "Two-v0"])
-def test_a_wrapper_of_the_id_itself_is_no_obstacle(
-    env_id: str, ids_with_wrappers: Any, tmp_path: Any
-) -> None:
+def test_a_wrapper_of_the_id_itself_is_no_obstacle(env_id, ids_with_wrappers, tmp_path):
     model = _learned(VecNormalize(DummyVecEnv([lambda: gym.make(env_id)])))
     returns = snn_gym.evaluate(model, env_id, seeds=SEEDS).returns
     assert list(returns) == _by_hand(model, env_id, _same, VecNormalize)
@@ -320,8 +306,8 @@ def test_a_wrapper_of_the_id_itself_is_no_obstacle(
         snn_gym.evaluate(model, "CartPole-v1", seeds=SEEDS)
 
 
-def test_a_wrapper_may_be_registered_after_the_training(ids_with_wrappers: Any) -> None:
-    def stacked() -> gym.Env[Any, Any]:
+def test_a_wrapper_may_be_registered_after_the_training(ids_with_wrappers):
+    def stacked():
         return wrappers.FrameStackObservation(gym.make("CartPole-v1"), 2)
 
     model = _learned(DummyVecEnv([stacked]))
@@ -329,7 +315,7 @@ def test_a_wrapper_may_be_registered_after_the_training(ids_with_wrappers: Any) 
 
 
 @pytest.mark.parametrize("wrap", [wrappers.NormalizeObservation, wrappers.RecordEpisodeStatistics])
-def test_wrappers_in_other_processes_are_seen(wrap: Wrap) -> None:
+def test_wrappers_in_other_processes_are_seen(wrap):
     model = _learned(snn_gym.make_vec_env("CartPole-v1", mode="async", wrappers=[wrap]))
     try:
         if wrap is wrappers.NormalizeObservation:
@@ -347,8 +333,8 @@ class _UnknownBatch(VectorWrapper[Any, Any, Any]):
     """A wrapper of batches that nobody knows."""
 
 
-def _singles(*wraps: Wrap) -> SyncVectorEnv:
-    def make() -> gym.Env[Any, Any]:
+def _singles(*wraps):
+    def make():
         return functools.reduce(lambda env, wrap: wrap(env), wraps, gym.make("CartPole-v1"))
 
     return SyncVectorEnv([make] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
@@ -363,7 +349,7 @@ def _singles(*wraps: Wrap) -> SyncVectorEnv:
         (lambda: _singles(wrappers.NormalizeObservation), "NormalizeObservation"),
     ],
 )
-def test_wrappers_of_gymnasium_batches_are_seen(make: Any, refused: str | None) -> None:
+def test_wrappers_of_gymnasium_batches_are_seen(make, refused):
     model = _learned(StableBaselinesVecEnv(make()))
     if refused is None:
         assert snn_gym.evaluate(model, "CartPole-v1", seeds=SEEDS)
@@ -372,7 +358,7 @@ def test_wrappers_of_gymnasium_batches_are_seen(make: Any, refused: str | None) 
             snn_gym.evaluate(model, "CartPole-v1", seeds=SEEDS)
 
 
-def test_a_wrapper_around_an_environment_without_id_is_seen() -> None:
+def test_a_wrapper_around_an_environment_without_id_is_seen():
     from gymnasium.envs.classic_control import CartPoleEnv
 
     model = _learned(DummyVecEnv([lambda: wrappers.NormalizeObservation(CartPoleEnv())]))
@@ -380,18 +366,18 @@ def test_a_wrapper_around_an_environment_without_id_is_seen() -> None:
         snn_gym.evaluate(model, "CartPole-v1", seeds=SEEDS)
 
 
-def test_a_dictionary_is_normalised_by_its_keys_as_vecnormalize_does() -> None:
+def test_a_dictionary_is_normalised_by_its_keys_as_vecnormalize_does():
     class Parts(gym.Env[Any, Any]):
         observation_space = spaces.Dict(
             {"a": spaces.Box(-50, 50, (3,)), "b": spaces.Box(-9, 9, (2,)), "n": spaces.Discrete(3)}
         )
         action_space = spaces.Discrete(2)
 
-        def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        def reset(self, *, seed=None, options=None):
             super().reset(seed=seed)
             return self.observation_space.sample(), {}
 
-        def step(self, action: int) -> Any:
+        def step(self, action):
             return self.observation_space.sample(), 1.0, False, False, {}
 
     env = VecNormalize(DummyVecEnv([Parts]), norm_obs_keys=["a"])
@@ -414,14 +400,14 @@ def test_a_dictionary_is_normalised_by_its_keys_as_vecnormalize_does() -> None:
     ],
     ids=["fine_tune", "convert", "make_lean"],
 )
-def test_what_carries_no_statistics_refuses_them(use: Any, normalised: PPO) -> None:
+def test_functions_without_statistics_refuse_vec_normalize(use, normalised):
     with pytest.raises(ValueError, match=r"behind VecNormalize is not .*normalise_observations"):
         use(normalised)
 
 
 @needs_compiler
 @pytest.mark.parametrize("twice", [False, True])
-def test_exports_carry_the_statistics_of_a_vec_normalize(twice: bool, tmp_path: Path) -> None:
+def test_exports_carry_the_statistics_of_a_vec_normalize(twice, tmp_path):
     env = VecNormalize(snn_gym.make_vec_env("CartPole-v1", 4, seed=0), clip_obs=4.0)
     network = {"hidden_sizes": [8], "time_steps": 4}
     model = _learned(env, spiking_actor=True, network=network, normalise_observations=twice)
@@ -446,7 +432,7 @@ def test_exports_carry_the_statistics_of_a_vec_normalize(twice: bool, tmp_path: 
             to_c(model, tmp_path / "never", visits=visits, fixed_point=True)
 
 
-def test_visits_faults_and_recordings_act_as_the_model_does(normalised: PPO) -> None:
+def test_visits_faults_and_recordings_act_as_the_model_does(normalised):
     evaluation = snn_gym.evaluate(normalised, "CartPole-v1", seeds=SEEDS)
     same = with_faults(normalised, Faults())
     assert snn_gym.evaluate(same, "CartPole-v1", seeds=SEEDS).returns == evaluation.returns
@@ -458,12 +444,9 @@ def test_visits_faults_and_recordings_act_as_the_model_does(normalised: PPO) -> 
     assert trace.decisions == evaluation.returns[0]
 
 
-def test_a_loaded_model_and_its_environments_agree_with_stable_baselines(
-    normalised: PPO, tmp_path: Any
-) -> None:
+def test_a_loaded_model_and_its_environments_agree_with_stable_baselines(normalised, tmp_path):
     loaded = snn_gym.load_agent(snn_gym.save_agent(normalised, tmp_path))
     env = loaded.get_vec_normalize_env()
-    assert env is not None
     env.training = False
     env.norm_reward = False
     env.seed(SEEDS[0])
@@ -474,7 +457,7 @@ def test_a_loaded_model_and_its_environments_agree_with_stable_baselines(
     assert sorted(returns) == sorted(expected)
 
 
-def test_observations_in_dictionaries_are_refused_in_one_line() -> None:
+def test_observations_in_dictionaries_are_refused_in_one_line():
     class Parts(gym.Env[Any, Any]):
         observation_space = spaces.Dict({"a": spaces.Box(-1, 1, (2,))})
         action_space = spaces.Discrete(2)

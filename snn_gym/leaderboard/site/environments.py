@@ -1,4 +1,4 @@
-"""The first page, and the page of an environment: tables, fronts, and agents compared."""
+"""First page, and pages of environments: tables, fronts and comparisons."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ from snn_gym.leaderboard.comparison import (
 )
 from snn_gym.leaderboard.headings import (
     COLUMN_DEFINITIONS,
-    DERIVED,
     FAULT_COLUMNS,
     FAULTS_HEADING,
-    KEPT,
+    RETENTION_TEXT,
     ROOM_COLUMNS,
     UNRANKED_COLUMNS,
     UNRANKED_HEADING,
     UNRANKED_TEXT,
 )
-from snn_gym.leaderboard.rendering import PROFILES_TEXT, class_in_words, shown_columns
+from snn_gym.leaderboard.rendering import PROFILES_TEXT, all_columns, class_in_words
 from snn_gym.leaderboard.results import Row
 from snn_gym.leaderboard.site.elements import (
     Cell,
@@ -58,26 +57,20 @@ from snn_gym.leaderboard.site.marks import (
     seeds_in_words,
     texts,
 )
-from snn_gym.leaderboard.table import TableRow, Unranked, section
+from snn_gym.leaderboard.table import TableRow, Unranked, marked_name, section
 
 
 # ---- faults --------------------------------------------------------------------------------------
 def faults_shown(
     name: str, headings: Sequence[str], rows: Iterable[tuple[TableRow, Sequence[Cell]]]
 ) -> Iterator[Markup]:
-    """Yield the table of the rows that were played with faults, nothing where none was.
-
-    Args:
-        name: What the table shows, for those who do not see it.
-        headings: Of the first columns.
-        rows: Rows, and the cells of each under those headings.
-    """
+    """Yield the table of fault retention for rows and their first cells, if a row has some."""
     lines = [[*cells, *map(number_cell, row.fault_cells())] for row, cells in rows if row.faulted]
     if lines:
         yield element("h3", FAULTS_HEADING)
-        yield element("p", from_markdown(KEPT))
+        yield element("p", from_markdown(RETENTION_TEXT))
         yield sortable(name, [*headings, *FAULT_COLUMNS], lines)
-        yield definitions("What these columns mean", FAULT_COLUMNS)
+        yield definitions("Columns", FAULT_COLUMNS)
 
 
 # ---- environments --------------------------------------------------------------------------------
@@ -92,7 +85,7 @@ SHOWN = (
     "IQM",
     "Worst seed",
     "Worst 5 %",
-    "Held",
+    "Coverage",
     "Spikes",
     "SynOps",
     "MACs",
@@ -104,25 +97,18 @@ SHOWN = (
     "Trained again",
     "Hidden seeds",
 )
-"""Columns of numbers, where a table has them."""
+"""Columns of numbers, if a table has them."""
 _UP = "../"
 
 
 def environment(site: Site, rows: Sequence[TableRow], sources: Sequence[Row]) -> str:
-    """Return the page of an environment.
-
-    Args:
-        site: What the page has to know of the others.
-        rows: All of the environment, at least one, in the table's order.
-        sources: The stored rows, those behind these among them.
-    """
+    """Return the page of an environment."""
     parts = list(_card(site, rows[-1]))
     for _, group in itertools.groupby(rows, key=section):
         parts += _section(site, list(group), sources)
-    hidden = any(row.hidden_means for row in rows)
-    meanings = shown_columns(any(row.is_native for row in rows), hidden) | SITE_COSTS
-    shown = {name: text for name, text in meanings.items() if name in ("Agent", "Twin", *SHOWN)}
-    parts += [*remarks(rows), definitions("What the columns mean", shown | KIND)]
+    columns = (all_columns(rows) | SITE_COSTS).items()
+    shown = {name: text for name, text in columns if name in ("Agent", "Twin", *SHOWN)}
+    parts += [*remarks(rows), definitions("Columns", shown | KIND)]
     return site.page(rows[0].environment, joined(parts), up=_UP)
 
 
@@ -133,7 +119,7 @@ def _card(site: Site, row: TableRow) -> Iterator[Markup]:
 
 
 def _section(site: Site, rows: Sequence[TableRow], sources: Sequence[Row]) -> Iterator[Markup]:
-    """Yield what a page has of one version and budget class."""
+    """Yield the parts for one version and budget class."""
     words = f"Version {rows[0].environment_version}, {class_in_words(rows[0].budget_class)}"
     yield element("h2", words, id=anchor(rows[0]))
     yield legend(rows[0])
@@ -142,7 +128,7 @@ def _section(site: Site, rows: Sequence[TableRow], sources: Sequence[Row]) -> It
     yield learning_figures(site, rows, sources, up=_UP)
     pairs = [
         [
-            *(site.agent(one.agent, one.name, up=_UP) for one in (pair.row, pair.other)),
+            *(site.agent(row.agent, row.name, up=_UP) for row in (pair.row, pair.other)),
             *pair.cells()[2:],
         ]
         for pair in comparisons(rows)
@@ -150,27 +136,27 @@ def _section(site: Site, rows: Sequence[TableRow], sources: Sequence[Row]) -> It
     if pairs:
         yield element("h3", "Against twins and origins")
         yield plain_table(f"Agents against twins and origins, {words}", COMPARISON_COLUMNS, pairs)
-        yield definitions("What these columns mean", COMPARISON_DEFINITIONS)
-    named = [
+        yield definitions("Columns", COMPARISON_DEFINITIONS)
+    cells = [
         (row, [Cell(site.agent(row.agent, row.name, up=_UP)), Cell(kind(row))]) for row in rows
     ]
-    yield from faults_shown(f"With faults, {words}", ["Agent", "Kind"], named)
+    yield from faults_shown(f"With faults, {words}", ["Agent", "Kind"], cells)
 
 
 def _table(site: Site, words: str, rows: Sequence[TableRow]) -> Markup:
     scale = score_scale(rows)
-    columns = shown_columns(rows[0].is_native, any(row.hidden_means for row in rows)) | SITE_COSTS
+    columns = all_columns(rows) | SITE_COSTS
     names = [name for name in SHOWN if name in columns]
     lines = []
     for row in rows:
         shown = texts(row, rows)
-        named = [
+        first = [
             Cell(site.agent(row.agent, shown["Agent"], up=_UP)),
             Cell(seeds_drawing(row, scale), row.mean),
             Cell(shown["Kind"]),
             Cell(site.agent(row.twin or "", shown["Twin"], up=_UP)),
         ]
-        lines.append([*named, *(number_cell(shown[name]) for name in names)])
+        lines.append([*first, *(number_cell(shown[name]) for name in names)])
     ends = " to ".join(map(rows[0].score, (scale.low, scale.high)))
     return sortable(
         f"Results, {words}", ["Agent", f"Return, {ends}", "Kind", "Twin", *names], lines
@@ -179,39 +165,33 @@ def _table(site: Site, words: str, rows: Sequence[TableRow]) -> Markup:
 
 # ---- overview ------------------------------------------------------------------------------------
 _INTRODUCTION = """Every row was run again by `snn-gym verify` before it was written. Scores are \
-*normalised*: 0 is random play, 1 the oracle of the environment's card or, where it has none, what \
-counts as solved. Below each stand the operations of a decision and the number of seeds. A score \
-leads to its environment, where seeds, intervals and what to compare with are drawn; a name leads \
-to the agent, with its costs and the commands that train it again.
+*normalised*: 0 is random play, and 1 is the oracle of the environment's card or, without an \
+oracle, `solved`. Below each score are the operations of a decision and the number of seeds. A \
+score links to its environment, with drawings of seeds, intervals and reference scores. A name \
+links to the agent, with its costs and the commands that train it again.
 """
 
 
 def overview(site: Site, rows: Sequence[TableRow], others: Sequence[Unranked] = ()) -> str:
-    """Return the first page.
-
-    Args:
-        site: What the page has to know of the others.
-        rows: The whole results table.
-        others: Stored rows that do not rank.
-    """
+    """Return the first page."""
     parts = [element("p", from_markdown(_INTRODUCTION))]
     if not rows:
-        nothing = element("p", "There are no results yet.")
-        return site.page("Results", joined([*parts, nothing, *_apart(others)]))
+        empty = element("p", "There are no results yet.")
+        return site.page("Results", joined([*parts, empty, *_unranked(others)]))
     counts = Counter(row.budget_class for row in rows)
     by_class = sorted(rows, key=lambda row: (-counts[row.budget_class], row.budget_class))
     for budget_class, group in itertools.groupby(by_class, key=lambda row: row.budget_class):
         words = class_in_words(budget_class)
         heading = words[0].upper() + words[1:]
         parts += [element("h2", heading, id=budget_class), *_matrices(site, words, list(group))]
-    parts += [*_environments(rows), *_profiles(site, rows), *_apart(others), *remarks(rows)]
+    parts += [*_environments(rows), *_profiles(site, rows), *_unranked(others), *remarks(rows)]
     operations = {"Operations": COLUMN_DEFINITIONS["Operations"]}
-    parts += [definitions("What the columns mean", KIND | operations | SITE_COSTS)]
+    parts += [definitions("Columns", KIND | operations | SITE_COSTS)]
     return site.page("Results", joined(parts))
 
 
 def _matrices(site: Site, words: str, rows: Sequence[TableRow]) -> Iterator[Markup]:
-    """Yield the tables of a class: agents on tasks of our own are seldom those on others."""
+    """Yield tables of a class, for native and other tasks apart, because their agents differ."""
     kinds = {"native tasks": True, "other tasks": False}
     groups = {name: [x for x in rows if x.is_native == native] for name, native in kinds.items()}
     for name, group in groups.items():
@@ -222,7 +202,7 @@ def _matrices(site: Site, words: str, rows: Sequence[TableRow]) -> Iterator[Mark
 
 
 def _matrix(site: Site, words: str, rows: Sequence[TableRow]) -> Markup:
-    """Return the table of some rows, with the newest version of each environment."""
+    """Return the table of rows, with the newest version of each environment."""
     environments = sorted({row.environment for row in rows})
     newest = {
         (row.agent, row.derived, row.environment): row
@@ -230,10 +210,10 @@ def _matrix(site: Site, words: str, rows: Sequence[TableRow]) -> Markup:
     }
     lines = []
     for agent, derived in sorted({(row.agent, row.derived) for row in rows}):
-        found = [newest.get((agent, derived, environment)) for environment in environments]
-        kinds = {kind(row) for row in found if row is not None}
-        name = site.agent(agent, agent + (f" {DERIVED}" if derived else ""))
-        lines.append([Cell(name), Cell(", ".join(sorted(kinds))), *map(_cell, found)])
+        cells = [newest.get((agent, derived, environment)) for environment in environments]
+        kinds = {kind(row) for row in cells if row is not None}
+        name = site.agent(agent, marked_name(agent, derived=derived))
+        lines.append([Cell(name), Cell(", ".join(sorted(kinds))), *map(_cell, cells)])
     return sortable(f"Normalised scores, {words}", ["Agent", "Kind", *environments], lines)
 
 
@@ -243,12 +223,10 @@ def _cell(row: TableRow | None) -> Cell:
     score = "not comparable"
     if row.normalised is not None:
         score = f"{round(row.normalised, 2) + 0.0:.2f}"  # no -0.00
-    cost, counted = row.operations_per_decision, seeds_in_words(row)
-    shown = row.cost(cost, decimals=0)
-    shown = counted if shown == "–" else f"{shown}; {counted}"
-    below = element("small", shown)
+    cost = row.cost(row.operations_per_decision, decimals=0)
+    below = seeds_in_words(row) if cost == "–" else f"{cost}; {seeds_in_words(row)}"
     link = element("a", score, href=section_address(row))
-    return Cell(joined([link, " ", below]), row.normalised)
+    return Cell(joined([link, " ", element("small", below)]), row.normalised)
 
 
 def _environments(rows: Sequence[TableRow]) -> Iterator[Markup]:
@@ -260,8 +238,8 @@ def _environments(rows: Sequence[TableRow]) -> Iterator[Markup]:
     yield element("ul", *links, class_="columns")
 
 
-def _apart(others: Sequence[Unranked]) -> Iterator[Markup]:
-    """Yield the rows that do not rank, each with the reason and its file."""
+def _unranked(others: Sequence[Unranked]) -> Iterator[Markup]:
+    """Yield the rows that do not rank, with reasons and files."""
     if not others:
         return
     yield element("h2", UNRANKED_HEADING, id="other-recipes")
@@ -285,4 +263,4 @@ def _profiles(site: Site, rows: Sequence[TableRow]) -> Iterator[Markup]:
     yield element("h2", heading.removeprefix("## "), id="profiles")
     yield element("p", from_markdown(text))
     yield plain_table("Performance profiles", PROFILE_COLUMNS, lines)
-    yield definitions("What these columns mean", PROFILE_DEFINITIONS)
+    yield definitions("Columns", PROFILE_DEFINITIONS)

@@ -1,4 +1,4 @@
-"""Write the site into a folder."""
+"""Files of the results site."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from snn_gym._base.folders import make_writable
 from snn_gym._base.storage import write_bytes_atomic
 from snn_gym.leaderboard.chain import read_below
 from snn_gym.leaderboard.manifest import MAX_ROW_BYTES
-from snn_gym.leaderboard.results import Row, row_path, shown_rows
+from snn_gym.leaderboard.results import Row, shown_rows
 from snn_gym.leaderboard.site.agents import agent
 from snn_gym.leaderboard.site.environments import environment, overview
 from snn_gym.leaderboard.site.layout import (
@@ -33,21 +33,20 @@ def write_site(
 ) -> Path:
     """Write a leaderboard as a site of static pages; equal rows give equal files.
 
-    Pages work from a file address and from any static host, and ask no other one for anything.
+    Pages work from a file address and from any static host, without requests to other hosts.
 
     Args:
         leaderboard: Existing folder of the leaderboard.
-        folder: Where to write: an empty folder, an absent one, or one with a site written before,
-            whose pages are replaced, those of rows that are gone removed.
-        documentation: The built documentation that the site becomes a part of, whose cards pages
-            then lead to; None for a site of its own.
+        folder: Folder to write: absent, empty, or with an earlier site, whose pages are replaced.
+        documentation: Built documentation that contains the site, for links to its cards; None for
+            a separate site.
 
     Returns:
         Path of the first page.
 
     Raises:
-        ValueError: The leaderboard is missing, the folder holds something else or cannot be
-            written, or as in ``table_rows``.
+        ValueError: The leaderboard is missing, the folder holds other files or cannot be written,
+            or as in ``table_rows``.
     """
     leaderboard, folder = Path(leaderboard), Path(folder)
     if not leaderboard.is_dir():
@@ -57,11 +56,10 @@ def write_site(
     pages = site_pages(summaries(ranked, sources), sources, documentation, others)
     files = {name: text.encode() for name, text in pages.items()}
     for row in sources:
-        path = row_path(leaderboard, row.agent, row.environment, row.seed)
-        name = row_file(row.agent, row.environment, row.seed)
-        row_text = read_below(leaderboard, path.relative_to(leaderboard).as_posix(), MAX_ROW_BYTES)
+        content = json.loads(read_below(leaderboard, row.place, MAX_ROW_BYTES))
         # Without line breaks and indents, hundreds of rows take half the room.
-        files[name] = json.dumps(json.loads(row_text), separators=(",", ":")).encode()
+        text = json.dumps(content, separators=(",", ":"))
+        files[row_file(row.agent, row.environment, row.seed)] = text.encode()
     make_writable(folder)
     if any(folder.iterdir()) and not _is_page(folder / INDEX_NAME):
         raise ValueError(
@@ -82,14 +80,7 @@ def site_pages(
     documentation: Documentation | None = None,
     others: Sequence[Unranked] = (),
 ) -> dict[str, str]:
-    """Return the text of every page, of the style sheet and of the script by its path.
-
-    Args:
-        rows: The whole results table, in its order.
-        sources: The stored rows behind it.
-        documentation: As in `write_site`.
-        others: Stored rows that do not rank.
-    """
+    """Return the text of every page, style sheet and script by path."""
     agents = sorted({row.agent for row in rows})
     site = Site(frozenset(agents), documentation)
     package = importlib.resources.files(__package__)
@@ -105,7 +96,7 @@ def site_pages(
 
 
 def _remove_others(folder: Path, names: Iterable[str]) -> None:
-    """Remove what an earlier site has of rows that are gone."""
+    """Remove pages and rows of an earlier site that are not written again."""
     expected = {folder / name for name in names}
     for path in (*folder.rglob("*.html"), *folder.glob("rows/*/*/*.json")):
         if path not in expected and (path.suffix == ".json" or _is_page(path)):
@@ -113,7 +104,7 @@ def _remove_others(folder: Path, names: Iterable[str]) -> None:
 
 
 def _is_page(path: Path) -> bool:
-    """Return whether a file is a page of a site written before."""
+    """Return whether a file is a page of a site."""
     if not path.is_file():
         return False
     with open(path, "rb") as file:

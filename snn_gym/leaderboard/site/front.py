@@ -1,4 +1,4 @@
-"""Score against operations: a figure with a point for each agent, and the front of the best."""
+"""Figure of score against operations, with a point for each agent and the Pareto front."""
 
 from __future__ import annotations
 
@@ -6,42 +6,28 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from snn_gym.leaderboard.headings import DERIVED, FEWEST_SEEDS
+from snn_gym.leaderboard.headings import FEWEST_SEEDS, LEAN_MARK, REFERENCES, references
 from snn_gym.leaderboard.site.elements import Markup, element, joined, scrolling
 from snn_gym.leaderboard.site.layout import agent_page
-from snn_gym.leaderboard.site.marks import (
-    REFERENCES,
-    Scale,
-    kind,
-    references,
-    score_scale,
-    seeds_in_words,
-)
+from snn_gym.leaderboard.site.marks import Scale, kind, score_scale, seeds_in_words
 from snn_gym.leaderboard.table import TableRow
 
 # ---- axes ----------------------------------------------------------------------------------------
 SCORE_TITLE = "mean return"
-"""Label of score axes."""
 _TICKS = 5
 _TITLE_X = 13
 
 
 @dataclass(frozen=True)
 class Plot:
-    """Where the axes of a figure lie (pixels of its own)."""
+    """Size of a figure, and the box of its axes (pixels from the left and from above)."""
 
     width: int
-    """Width of the figure."""
     height: int
-    """Height of the figure."""
     left: int
-    """Place of the axis of scores."""
     right: int
-    """Right end of the other axis."""
     top: int
-    """Upper end of the axis of scores."""
     bottom: int
-    """Place of the other axis, from above."""
 
     @property
     def view_box(self) -> str:
@@ -49,21 +35,16 @@ class Plot:
         return f"0 0 {self.width} {self.height}"
 
     def across(self, low: float, high: float) -> Scale:
-        """Return the axis from left to right."""
+        """Return the horizontal axis."""
         return Scale(low, high, self.left, self.right)
 
     def upright(self, low: float, high: float) -> Scale:
-        """Return the axis of scores."""
+        """Return the vertical axis."""
         return Scale(low, high, self.bottom, self.top)
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Return round numbers within a range, about five: multiples of 1, 2 or 5 times a power of 10.
-
-    Args:
-        low: Lower end.
-        high: Upper end; that alone is returned if it is not above.
-    """
+    """Return about five round numbers within a range: multiples of 1, 2 or 5 times 10**n."""
     if high <= low:
         return [high]
     rough = (high - low) / _TICKS
@@ -76,15 +57,7 @@ def ticks(low: float, high: float) -> list[float]:
 def grid(
     plot: Plot, across: Sequence[tuple[float, str]], upright: Scale, row: TableRow, label: str
 ) -> list[Markup]:
-    """Return the axes with their numbers, and the reference scores as level lines.
-
-    Args:
-        plot: Where the axes lie.
-        across: Places (pixels) and texts of the numbers on the axis from left to right.
-        upright: Axis of scores.
-        row: One of the rows that are drawn, which has their reference scores.
-        label: What the axis from left to right is of.
-    """
+    """Return axes with numbers and labels, and reference scores as horizontal lines."""
     parts = []
     for x, text in across:
         parts += [
@@ -100,40 +73,26 @@ def grid(
     for key, value in references(row.reference).items():
         y = upright(value)
         title = element("title", f"{REFERENCES[key]}: {row.score(value)}")
-        css_class = f"reference {key}"
-        parts.append(
-            element("line", title, x1=plot.left, x2=plot.right, y1=y, y2=y, class_=css_class)
-        )
-    return [*parts, *_titles(plot, label)]
-
-
-def _titles(plot: Plot, label: str) -> list[Markup]:
-    """Return what the axes are of: below, and upright at the left."""
+        line = {"x1": plot.left, "x2": plot.right, "y1": y, "y2": y}
+        parts.append(element("line", title, **line, class_=f"reference {key}"))
     middle, height = (plot.left + plot.right) / 2, (plot.top + plot.bottom) / 2
     turned = f"translate({_TITLE_X} {height:.0f}) rotate(-90)"
     return [
+        *parts,
         element("text", label, x=middle, y=plot.height - 8, class_="middle"),
         element("text", SCORE_TITLE, transform=turned, class_="middle"),
     ]
 
 
-# ---- targets -------------------------------------------------------------------------------------
+# ---- click areas ---------------------------------------------------------------------------------
 Place = tuple[float, float]
-"""From the left and from above (pixels)."""
+"""Pixels from the left and from above."""
 
 _CORNERS = 8
 
 
 def target(point: Place, others: Iterable[Place], radius: float) -> list[Place]:
-    """Return the corners of an octagon around a point, cut off where another point is nearer.
-
-    Points at the very same place have the same target.
-
-    Args:
-        point: The point.
-        others: The other points, the point itself maybe among them.
-        radius: From the point to the octagon's corners (pixels).
-    """
+    """Return the corners of an octagon around a point, cut off towards nearer points."""
     x, y = point
     turns = [math.tau * (k + 0.5) / _CORNERS for k in range(_CORNERS)]
     corners = [(x + radius * math.cos(turn), y + radius * math.sin(turn)) for turn in turns]
@@ -144,99 +103,82 @@ def target(point: Place, others: Iterable[Place], radius: float) -> list[Place]:
 
 
 def _nearer(corners: Sequence[Place], point: Place, other: Place) -> list[Place]:
-    """Cut a convex shape at the line between two points, keeping the side of the first."""
-    kept = []
+    """Return the part of a convex shape that is nearer to the first of two points."""
+    inside = []
     for start, end in zip(corners, [*corners[1:], *corners[:1]], strict=True):
         first, second = _excess(start, point, other), _excess(end, point, other)
         if first <= 0:
-            kept.append(start)
+            inside.append(start)
         if first * second < 0:
             share = first / (first - second)
-            kept.append(
+            inside.append(
                 (start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1]))
             )
-    return kept
+    return inside
 
 
 def _excess(place: Place, point: Place, other: Place) -> float:
-    """Return by how much a place is farther from a point than from another, as squares.
-
-    The squares of the place itself cancel, so that this is linear in it.
-    """
+    """Return the difference of squared distances to two points, which is linear in the place."""
     return math.dist(place, point) ** 2 - math.dist(place, other) ** 2
 
 
 # ---- labels --------------------------------------------------------------------------------------
 LETTER_WIDTH = 7.5
-"""Of a letter, at most as wide as this in the mean (pixels)."""
+"""Upper bound of the mean width of a letter (pixels)."""
 HEIGHT = 16
-"""Of a line of text (pixels)."""
+"""Height of a line of text (pixels)."""
 POINT_RADIUS = 7
-"""Of a point, with the space around it (pixels)."""
+"""Radius of a point with the space around it (pixels)."""
 _DESCENT = 4
 _GAP = 10
-# Above and below; so far that a point beside, at the same height, stays clear; level.
+# Above and below, farther above and below to clear a neighbouring point, level.
 _SHIFTS = (-6, 16, -11, 19, 5)
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle within a figure (pixels from the left and from above)."""
+    """Rectangle in a figure (pixels from the left and from above)."""
 
     left: float
-    """Left end."""
     top: float
-    """Upper end."""
     right: float
-    """Right end."""
     bottom: float
-    """Lower end."""
 
     def meets(self, other: Box) -> bool:
-        """Return whether the two share space."""
+        """Return whether two boxes overlap."""
         beside = self.left < other.right and other.left < self.right
         return beside and self.top < other.bottom and other.top < self.bottom
 
     def holds(self, other: Box) -> bool:
-        """Return whether another lies within this one."""
+        """Return whether another box lies within this box."""
         across = self.left <= other.left and other.right <= self.right
         return across and self.top <= other.top and other.bottom <= self.bottom
 
 
 def point_box(x: float, y: float) -> Box:
-    """Return the space of a point at a place (pixels)."""
+    """Return the box of a point."""
     return Box(x - POINT_RADIUS, y - POINT_RADIUS, x + POINT_RADIUS, y + POINT_RADIUS)
 
 
 @dataclass(frozen=True)
 class Label:
-    """A text beside a point."""
+    """Text beside a point: the beginning (or, to the left, the end) of its base line (pixels)."""
 
     text: str
-    """Its text."""
     x: float
-    """Where it begins or, to the left of its point, ends (pixels)."""
     y: float
-    """Its base line (pixels from above)."""
     to_the_left: bool
-    """Whether it ends at `x`."""
 
     @property
     def box(self) -> Box:
-        """The space that it takes."""
+        """Box of the text."""
         left = self.x - LETTER_WIDTH * len(self.text) * self.to_the_left
         below = self.y + _DESCENT
         return Box(left, below - HEIGHT, left + LETTER_WIDTH * len(self.text), below)
 
 
 def places(text: str, x: float, y: float) -> list[Label]:
-    """Return the labels that a point may have, the best first: above, below, level, at both sides.
-
-    Args:
-        text: What they say.
-        x: Of the point (pixels).
-        y: Of the point (pixels from above).
-    """
+    """Return possible labels of a point, the best first."""
     return [
         Label(text, x + side, y + shift, side < 0) for shift in _SHIFTS for side in (_GAP, -_GAP)
     ]
@@ -245,54 +187,45 @@ def places(text: str, x: float, y: float) -> list[Label]:
 def placed(
     points: Sequence[tuple[str, float, float]], within: Box, taken: Sequence[Box]
 ) -> list[tuple[Label, bool]]:
-    """Return a label for each point, and whether it may always be shown.
-
-    Args:
-        points: Text, x and y (pixels) of each, the most important first.
-        within: Where labels may be.
-        taken: What they must not cover beside the points and each other.
-
-    Returns:
-        Labels; those that may always be shown lie within their bounds and cover nothing.
-    """
+    """Return a label for each (text, x, y), and whether it is clear of others."""
     covered = [*taken, *(point_box(x, y) for _, x, y in points)]
     chosen: list[tuple[Label, bool]] = []
     for text, x, y in points:
         candidates = places(text, x, y)
-        inside = [one for one in candidates if within.holds(one.box)]
-        clear = [one for one in inside if not any(map(one.box.meets, covered))]
-        covered += [one.box for one in clear[:1]]
+        inside = [label for label in candidates if within.holds(label.box)]
+        clear = [label for label in inside if not any(map(label.box.meets, covered))]
+        covered += [label.box for label in clear[:1]]
         chosen.append(([*clear, *inside, *candidates][0], bool(clear)))
     return chosen
 
 
 # ---- front ---------------------------------------------------------------------------------------
 PLOT = Plot(width=720, height=380, left=80, right=680, top=28, bottom=332)
-"""Where the figure's axes lie; it shrinks with the screen."""
+"""Axes of the figure, which shrinks with the screen."""
 _FEWEST_POINTS = 2
 _TARGET_RADIUS = 14
 _CAPTION = (
-    "Mean return and its 95 % interval against operations of a decision (SynOps, MACs and neuron "
-    "updates), on a logarithmic axis. Circles spike, squares do not. Each point leads to its "
-    "agent; a name that has no clear space is shown when its point is pointed at."
+    "Mean return and its 95 % confidence interval against operations of a decision (SynOps, MACs "
+    "and neuron updates), on a logarithmic axis. Circles are spiking agents, squares are not. Each "
+    "point links to its agent. Names without clear space appear when the pointer is on the point."
 )
 _HOLLOW_TEXT = (
     f" Hollow points do not rank: they have fewer than {FEWEST_SEEDS} seeds, were made from other "
-    f"rows ({DERIVED}), have spikes that reach no output, or none of their seeds was trained again."
+    f"rows ({LEAN_MARK}), have spikes that reach no output, or none of their seeds was trained "
+    "again."
 )
 _FRONT_TEXT = (
-    " The stepped line is the front of the filled points: none on it is beaten by one of as few "
-    "operations."
+    " The stepped line is the Pareto front of filled points: no point with as few operations has a "
+    "higher score."
 )
 
 
 @dataclass(frozen=True)
 class _Point:
-    """A row in the figure."""
+    """Point of a row in the figure, at its operations and score."""
 
     row: TableRow
     cost: float
-    """Operations of a decision."""
     place: Place
     ranks: bool
     on_front: bool
@@ -306,11 +239,7 @@ class _Point:
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the points that none beats at as few operations, from few operations to many.
-
-    Args:
-        points: Operations and score of each.
-    """
+    """Return the Pareto front of (operations, score), from few operations to many."""
     best: list[tuple[float, float]] = []
     for cost, score in sorted(points, key=lambda point: (point[0], -point[1])):
         if not best or score > best[-1][1]:
@@ -319,29 +248,19 @@ def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def decades(costs: Sequence[float]) -> range:
-    """Return the powers of 10 that an axis of operations runs over, at least two of them.
-
-    Args:
-        costs: Operations, above 0.
-    """
+    """Return the exponents of 10 on the axis of operations, at least two."""
     low, high = math.floor(math.log10(min(costs))), math.ceil(math.log10(max(costs)))
     return range(low, max(high, low + 1) + 1)
 
 
 def ranks(row: TableRow) -> bool:
-    """Return whether a row may be on the front: trained, heard, proven, and with enough seeds."""
+    """Return whether a row may be on the front."""
     proven = row.costs_rank and len(row.seeds) >= FEWEST_SEEDS
     return proven and not row.derived and not row.unheard
 
 
 def front_figure(rows: Sequence[TableRow], name: str, *, up: str) -> Markup:
-    """Return the figure of some rows; nothing where fewer than two have operations.
-
-    Args:
-        rows: Of one environment, version and budget class.
-        name: What they are.
-        up: From the page's folder to the site's.
-    """
+    """Return the figure of rows, nothing if fewer than two have operations."""
     known = {row: cost for row in rows if (cost := row.operations_per_decision)}
     if len(known) < _FEWEST_POINTS:
         return Markup()
@@ -367,39 +286,28 @@ def front_figure(rows: Sequence[TableRow], name: str, *, up: str) -> Markup:
 
 
 def _points(known: Mapping[TableRow, float], across: Scale, upright: Scale) -> list[_Point]:
-    """Return the points of rows, with their operations, on the figure's axes."""
     ranked = [(cost, row.mean) for row, cost in known.items() if ranks(row)]
     best = front(ranked) if len(ranked) >= _FEWEST_POINTS else []
-    return [
-        _Point(
-            row,
-            cost,
-            (across(math.log10(cost)), upright(row.mean)),
-            ranks(row),
-            ranks(row) and (cost, row.mean) in best,
-        )
-        for row, cost in known.items()
-    ]
+    points = []
+    for row, cost in known.items():
+        place = (across(math.log10(cost)), upright(row.mean))
+        on_front = ranks(row) and (cost, row.mean) in best
+        points.append(_Point(row, cost, place, ranks(row), on_front))
+    return points
 
 
 def _caption(points: Sequence[_Point], unknown: int) -> str:
-    """Return what is said below the figure of some points.
-
-    Args:
-        points: Those that are drawn.
-        unknown: How many rows are not, for want of operations.
-    """
     parts = {
         _CAPTION: True,
         _HOLLOW_TEXT: not all(point.ranks for point in points),
         _FRONT_TEXT: any(point.on_front for point in points),
-        f" Of {unknown} more, operations are not known.": unknown > 0,
+        f" Operations of {unknown} more agents are unknown.": unknown > 0,
     }
-    return "".join(text for text, is_said in parts.items() if is_said)
+    return "".join(text for text, holds in parts.items() if holds)
 
 
 def _stepped(steps: Sequence[Place]) -> Markup:
-    """Return the line of the front: level until the next point, then up to it."""
+    """Return the line of the front: horizontal to the next point, then up."""
     if not steps:
         return Markup()
     (x, y), *others = steps
@@ -408,7 +316,7 @@ def _stepped(steps: Sequence[Place]) -> Markup:
 
 
 def _drawn(points: Sequence[_Point], upright: Scale, up: str) -> list[Markup]:
-    """Return the points; those of the front are the first to be named, hollow ones the last."""
+    # Points on the front are labelled first, hollow points last.
     order = sorted(points, key=lambda point: (not point.on_front, not point.ranks))
     intervals = []
     for point in points:
@@ -417,7 +325,7 @@ def _drawn(points: Sequence[_Point], upright: Scale, up: str) -> list[Markup]:
             around = point_box(*point.place)
             intervals.append(Box(around.left, high, around.right, low))
     within = Box(PLOT.left, 0, PLOT.width, PLOT.bottom)
-    labels = placed([(one.row.name, *one.place) for one in order], within, intervals)
+    labels = placed([(point.row.name, *point.place) for point in order], within, intervals)
     places = [point.place for point in points]
     return [
         _linked(point, target(point.place, places, _TARGET_RADIUS), upright, label, named, up)
@@ -428,7 +336,7 @@ def _drawn(points: Sequence[_Point], upright: Scale, up: str) -> list[Markup]:
 def _linked(
     point: _Point, corners: Sequence[Place], upright: Scale, label: Label, named: bool, up: str
 ) -> Markup:
-    """Return a point that leads to its agent."""
+    """Return a point as a link to its agent."""
     row, (x, y) = point.row, point.place
     outline = " ".join(f"{right:.1f},{down:.1f}" for right, down in corners)
     parts = [element("title", point.words), element("polygon", points=outline, class_="target")]

@@ -1,4 +1,4 @@
-"""Layout of all pages: head, breadcrumbs, addresses and links."""
+"""Layout of pages, and their addresses and links."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from snn_gym.leaderboard.results import Row, is_derived
+from snn_gym.leaderboard.results import Row
 from snn_gym.leaderboard.site.elements import Markup, element, joined
-from snn_gym.leaderboard.table import TableRow, section
+from snn_gym.leaderboard.table import TableRow, line_of, section
 
 STYLE_NAME = "style.css"
-"""The style sheet, beside index.html."""
 SCRIPT_NAME = "script.js"
-"""The script, beside index.html."""
 INDEX_NAME = "index.html"
-"""The first page."""
 BEGINNING = '<!DOCTYPE html>\n<html lang="en"><head><meta name="generator" content="snn-gym table">'
-"""How every page begins, which tells pages of a site from files of others."""
+"""Beginning of every page, by which pages are recognised."""
 
 
 @dataclass(frozen=True)
@@ -25,40 +22,32 @@ class Film:
     """A film of an agent at its task."""
 
     address: str
-    """Where it lies, from the documentation's folder."""
+    """Path from the documentation's folder."""
     text: str
     """Caption."""
     command: str
-    """Command that makes it."""
+    """Command that produces it."""
 
 
 @dataclass(frozen=True)
 class Documentation:
-    """The built documentation that a site is a part of."""
+    """Built documentation that contains the site."""
 
     folder: str
-    """From the site's folder to that of the documentation, such as ``../``."""
+    """Path from the site's folder to the documentation's, such as ``../``."""
     films: Mapping[str, Sequence[Film]] = field(default_factory=dict)
-    """Its films, by agent."""
+    """Films by agent."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """Pages of a site, to which each page links."""
+    """Targets of links from each page: pages of agents, and documentation if there is any."""
 
     agents: frozenset[str]
-    """Names of the agents that have a page."""
     documentation: Documentation | None = None
-    """The documentation that it is a part of; None for a site of its own."""
 
     def page(self, title: str, body: Markup, *, up: str = "") -> str:
-        """Return a whole page.
-
-        Args:
-            title: Its heading.
-            body: What stands below.
-            up: From the page's folder to the site's, such as ``../``.
-        """
+        """Return a complete page; ``up`` is the path to the site's folder."""
         head = joined(
             [
                 element("meta", charset="utf-8"),
@@ -80,35 +69,17 @@ class Site:
         return f"{BEGINNING}{head}</head>{content}</html>\n"
 
     def agent(self, name: str, text: str, *, up: str = "") -> str:
-        """Return a text as a link to an agent's page, as it is where there is none.
-
-        Args:
-            name: Of the agent.
-            text: What is shown.
-            up: As in `page`.
-        """
-        if name not in self.agents:
-            return text
-        return element("a", text, href=up + agent_page(name))
+        """Return a text as a link to an agent's page, or plain without a page."""
+        return element("a", text, href=up + agent_page(name)) if name in self.agents else text
 
     def card(self, place: str, *, up: str = "") -> str | None:
-        """Return the address of a card in the documentation, None where there is none.
-
-        Args:
-            place: From the documentation's folder, without the suffix.
-            up: As in `page`.
-        """
+        """Return the address of a card in the documentation, None without documentation."""
         if self.documentation is None:
             return None
         return f"{up}{self.documentation.folder}{place}.html"
 
     def films(self, agent: str, *, up: str = "") -> Markup:
-        """Return the documentation's films of an agent, nothing where there is none.
-
-        Args:
-            agent: Its name.
-            up: As in `page`.
-        """
+        """Return the documentation's films of an agent."""
         if self.documentation is None:
             return Markup()
         return joined(
@@ -127,43 +98,29 @@ class Site:
 
 
 def file_stem(name: str) -> str:
-    """Return a name as every file system and address can have it.
-
-    Args:
-        name: Of an agent or an environment; the slash of an id becomes two underscores.
-    """
+    """Return a name that is valid in file systems and addresses."""
     return quote(name.replace("/", "__"), safe="").replace("%", "=")
 
 
 def agent_page(agent: str) -> str:
-    """Return where an agent's page lies, from the site's folder."""
+    """Return the path of an agent's page below the site's folder."""
     return f"agents/{file_stem(agent)}.html"
 
 
 def environment_page(environment: str) -> str:
-    """Return where an environment's page lies, from the site's folder."""
+    """Return the path of an environment's page below the site's folder."""
     return f"environments/{file_stem(environment)}.html"
 
 
 def row_file(agent: str, environment: str, seed: int) -> str:
-    """Return where a row's file lies, from the site's folder."""
+    """Return the path of a row's file below the site's folder."""
     return f"rows/{file_stem(agent)}/{file_stem(environment)}/{seed}.json"
 
 
 def sources_of(row: TableRow, sources: Sequence[Row]) -> list[Row]:
-    """Return the stored rows behind a line of the table.
-
-    Args:
-        row: The line.
-        sources: Any stored rows.
-    """
-    wanted = (row.agent, *section(row), row.derived)
-    return [one for one in sources if _line(one) == wanted and one.seed in row.seeds]
-
-
-def _line(one: Row) -> tuple[str, str, int, str, bool]:
-    version, derived = one.environment_version, is_derived(one)
-    return (one.agent, one.environment, version, one.budget_class, derived)
+    """Return the stored rows behind a line of the table."""
+    key = (*section(row), row.agent, row.derived)
+    return [source for source in sources if line_of(source) == key and source.seed in row.seeds]
 
 
 def anchor(row: TableRow) -> str:
@@ -172,10 +129,5 @@ def anchor(row: TableRow) -> str:
 
 
 def section_address(row: TableRow, *, up: str = "") -> str:
-    """Return the address of a row's table on its environment's page.
-
-    Args:
-        row: The row.
-        up: From the page that has the link to the site's folder, such as ``../``.
-    """
+    """Return the address of a row's table on its environment's page."""
     return f"{up}{environment_page(row.environment)}#{anchor(row)}"

@@ -38,5 +38,4 @@ class Parsed(HTMLParser):
             self.tables[-1][-1][-1] += data
 
     def attributes(self, tag):
-        """Return the attributes of each element of a name."""
         return [values for name, values in self.elements if name == tag]

@@ -91,14 +91,13 @@ def test_rows_that_differ_in_seeds_alone_are_trained_by_one_loop(page, sources):
 
 
 def taken(line):
-    """Return the parameters that the command line reads from a line."""
     words = shlex.split(line.replace("$seed", "7"))
     assert words[0] == "snn-gym"
     command = typer.main.get_command(app).commands[words[1]]
     return command.make_context(words[1], words[2:]).params
 
 
-def test_the_command_line_takes_what_is_shown(sources):
+def test_the_command_line_accepts_the_shown_commands(sources):
     (training,) = trainings(sources[2:3], sources)
     _, train, submit, verify, _ = training.commands().splitlines()
     found = taken(train)
@@ -170,7 +169,7 @@ def test_strange_names_stay_one_word_of_a_shell():
     assert "$HOME" not in train.partition("--out")[2]
 
 
-def test_one_call_of_learn_is_said_in_python():
+def test_one_call_of_learn_is_shown_in_python():
     line = made(recipe=replace(RECIPE, checkpoint_interval=None)).commands().splitlines()[1]
     words = shlex.split(line.replace("$seed", "7"))
     assert words[3:] == ["ppo-lif", "CartPole-v1", "7", "runs/ppo-lif/CartPole-v1/7"]
@@ -178,7 +177,7 @@ def test_one_call_of_learn_is_said_in_python():
     assert "model.learn(100000)" in words[2]
 
 
-def test_what_no_command_trains_is_said():
+def test_trainings_without_a_command_have_a_note():
     assert made(recipe=None).commands() is None
     assert "Trained elsewhere" in made(recipe=None).in_words()
     lean = made(recipe=replace(RECIPE, parent=Parent(weights_sha256="a" * 64, steps=5)))

@@ -1,9 +1,21 @@
-"""Texts become HTML that says them, whatever is in them."""
+"""HTML elements and tables: texts are escaped, and cells sort by their numbers."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.leaderboard.site.elements import Markup, element, escaped, from_markdown, joined
+from snn_gym.leaderboard.site.elements import (
+    Cell,
+    Markup,
+    definitions,
+    element,
+    escaped,
+    from_markdown,
+    joined,
+    number_cell,
+    plain_table,
+    sortable,
+)
 from tests.leaderboard.site.parsed import Parsed
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]))
@@ -26,7 +38,7 @@ def test_attributes_by_hand():
 
 
 @given(text=TEXTS, attribute=TEXTS)
-def test_a_parser_reads_back_what_was_said(text, attribute):
+def test_a_parser_reads_the_text_back(text, attribute):
     read = Parsed(element("p", text, title=attribute))
     assert "".join(read.said) == text
     assert read.elements == [("p", {"title": attribute})]
@@ -43,3 +55,51 @@ def test_markdown_of_definitions_by_hand():
 def test_no_markdown_makes_other_elements(text):
     tags = {tag for tag, _ in Parsed(from_markdown(text)).elements}
     assert tags <= {"code", "em", "a"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("9,820.0", 9820.0),
+        ("-0.030", -0.03),
+        ("-87.9 to -78.2 †", -87.9),
+        ("9 of 10", 0.9),
+        ("100,000 to 100,096 ‡", 100000.0),
+        ("–", None),
+        ("2026-11-26", None),
+        (", 3", None),
+        ("ppo-lif", None),
+    ],
+)
+def test_cells_sort_by_the_number_they_begin_with_or_by_the_share(text, value):
+    assert number_cell(text) == Cell(text, value)
+
+
+def test_a_table_by_hand():
+    rows = [[Cell("<a>"), Cell("3", 3.0)], [Cell("b"), Cell("–")]]
+    read = Parsed(sortable("Of two", ["Agent", "Seeds"], rows))
+    assert read.tables == [[["Agent", "Seeds"], ["<a>", "3"], ["b", "–"]]]
+    assert [x.get("data-value") for x in read.attributes("td")] == ["3.0", None]
+    assert [x["scope"] for x in read.attributes("th")] == ["col", "col", "row", "row"]
+    # A column of numbers stands to the right, with its heading and what is not known.
+    assert [x.get("class") for x in read.attributes("th")] == [None, "number", None, None]
+    assert [x.get("class") for x in read.attributes("td")] == ["number", "number"]
+    assert len(read.attributes("button")) == 2
+    (region,) = read.attributes("div")
+    assert region == {"class": "scroll", "tabindex": "0", "role": "region", "aria-label": "Of two"}
+    # The field does nothing without the script, which shows it.
+    assert "hidden" in read.attributes("p")[0]
+
+
+def test_a_plain_table_has_no_buttons():
+    read = Parsed(plain_table("Of one", ["Agent", "p"], [["a", "0.500"]]))
+    assert read.tables == [[["Agent", "p"], ["a", "0.500"]]]
+    assert read.attributes("button") == []
+
+
+def test_definitions_are_folded_away():
+    read = Parsed(definitions("What", {"a": "of `b`", "c": "d"}))
+    assert [tag for tag, _ in read.elements] == [
+        *("details", "summary", "dl", "dt", "dd", "code", "dt", "dd")
+    ]
+    assert "".join(read.said) == "Whataof bcd"

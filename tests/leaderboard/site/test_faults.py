@@ -25,7 +25,7 @@ def sources():
     )
 
 
-def test_an_environments_page_has_what_was_played(sources):
+def test_an_environments_page_has_fault_retention(sources):
     rows = [row for row in summaries(sources) if row.environment == "CartPole-v1"]
     page = Parsed(environment(SITE, rows, sources))
     (table,) = (x for x in page.tables if "Spike loss" in x[0])
@@ -36,7 +36,7 @@ def test_an_environments_page_has_what_was_played(sources):
     classes = [x.get("class") for x in page.attributes("table")]
     assert classes.count("sortable") == 2
     assert "../agents/ppo-lif.html" in {x["href"] for x in page.attributes("a")}
-    assert "of the same weights in the same episodes" in "".join(page.said)
+    assert "for the same weights in the same episodes" in "".join(page.said)
 
 
 def test_an_agents_page_has_the_environments_that_were_played(sources):

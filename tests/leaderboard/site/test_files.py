@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from snn_gym._base.folders import checkout_root
 from snn_gym.cli import main
 from snn_gym.leaderboard import write_site
 from tests.docs.addresses import foreign_addresses, missing_targets, read_pages
+from tests.leaderboard.helpers import BOARD
 from tests.leaderboard.test_table import fill, make_row
 
 MEGABYTE = 2**20
@@ -16,8 +16,7 @@ MEGABYTE = 2**20
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Write the site of the committed rows."""
-    return write_site(checkout_root() / "leaderboard", tmp_path_factory.mktemp("site")).parent
+    return write_site(BOARD, tmp_path_factory.mktemp("site")).parent
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def board(tmp_path):
     return fill(tmp_path / "board", make_row(), make_row("ppo-mlp", environment="Acrobot-v1"))
 
 
-def test_every_address_is_there_and_none_is_foreign(site):
+def test_every_link_has_a_target_and_none_is_foreign(site):
     pages = read_pages(site)
     assert len(pages) > 10
     assert missing_targets(pages) == []
@@ -34,8 +33,8 @@ def test_every_address_is_there_and_none_is_foreign(site):
         assert re.findall(r"https?:|@import|url\(", (site / name).read_text()) == []
 
 
-def test_rows_are_there_as_data_in_one_line(site):
-    stored = checkout_root() / "leaderboard" / "results"
+def test_rows_are_stored_as_json_in_one_line(site):
+    stored = BOARD / "results"
     rows = {
         path.relative_to(stored): json.loads(path.read_text()) for path in stored.rglob("*.json")
     }

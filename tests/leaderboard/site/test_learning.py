@@ -45,7 +45,6 @@ def line(*points):
 
 
 def line_of(sources, name):
-    """Return an agent's line of the table with its curves."""
     (row,) = [row for row in summaries(sources) if row.agent == name]
     return trained(row, sources)
 
@@ -97,7 +96,7 @@ def test_numbers_on_the_axes(axis, value, text):
     assert axis.text(value) == text
 
 
-def test_the_unit_of_time_is_said():
+def test_the_unit_of_time_is_on_the_axis():
     labels = [time_axis([seconds]).label for seconds in (100.0, 1000.0, 100_000.0)]
     assert labels == [f"wall time ({unit})" for unit in ("seconds", "minutes", "hours")]
 
@@ -173,18 +172,18 @@ def test_a_run_on_a_loaded_machine_is_cut_and_no_mean_is_drawn_over_time():
 @pytest.mark.parametrize(
     ("agent", "judged"),
     [
-        ("random-search", "every network guessed"),
+        ("random-search", "every random network"),
         ("es", "sampled networks"),
         ("cma-es", "sampled networks"),
-        ("accept-reject", "the weights held and every move"),
-        ("win-stay", "the weights held and every move"),
-        ("synapse-agents", "the weights held and every move"),
+        ("accept-reject", "current weights and of every tried move"),
+        ("win-stay", "current weights and of every tried move"),
+        ("synapse-agents", "current weights and of every tried move"),
         ("local-actor-critic", None),
         ("ppo-lif", None),
         ("an-agent-that-left", None),
     ],
 )
-def test_whose_returns_a_curve_shows_is_said_where_candidates_are_judged(agent, judged):
+def test_captions_name_the_networks_behind_the_returns(agent, judged):
     text = line_of([make_row(agent, curve=CURVE)], agent).in_words()
     start = f"{agent}: 1 of 1 runs as submitted"
     assert text == start if judged is None else text.startswith(f"{start}; episodes of {judged}")
@@ -199,7 +198,7 @@ def test_a_run_far_from_all_that_is_known_does_not_stretch_the_axis():
     assert ("m228+156 148-96h0") in [d for _, d in paths(figure)]
 
 
-def test_whose_word_a_curve_is_is_said():
+def test_captions_separate_confirmed_from_claimed_curves():
     again = [make_row(seed=k, trained_again={**AGAIN, "curve": CURVE}) for k in (0, 1)]
     other = replace(CURVE, returns=(0.0, 1.0))
     rows = [*again, make_row(seed=2, curve=other), make_row(seed=3, trained_again=AGAIN)]

@@ -103,7 +103,7 @@ def test_without_interval_or_reference_neither_is_drawn(row):
     assert drawn.attributes("svg")[0]["class"] == "seeds"
 
 
-def test_the_legend_has_the_scores_that_there_are(row):
+def test_the_legend_has_the_known_reference_scores(row):
     said = "".join(Parsed(legend(replace(row, reference=replace(REFERENCE, oracle=None)))).said)
     assert "random play: 0.0" in said
     assert "best without memory: 61.0" in said

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from snn_gym.leaderboard.comparison import MARGIN, WRONG_PERCENT
-from snn_gym.leaderboard.headings import FEWEST_SEEDS, HELD_PERCENT
+from snn_gym.leaderboard.headings import FEWEST_SEEDS, COVERAGE_PERCENT
 from studies.files import read_run
 from studies.intervals import coverage
 from studies.intervals.__main__ import RESULTS, ROOT
@@ -23,8 +23,8 @@ def test_the_committed_report_is_up_to_date(tmp_path: Path) -> None:
 
 
 def test_the_table_says_how_often_its_intervals_held() -> None:
-    assert min(HELD_PERCENT) == FEWEST_SEEDS
-    for seeds, shares in HELD_PERCENT.items():
+    assert min(COVERAGE_PERCENT) == FEWEST_SEEDS
+    for seeds, shares in COVERAGE_PERCENT.items():
         assert shares == tuple(round(share) for share in held_between(MEASURED, seeds))
         # In the worst case a tenth of the seeds fails, in the best they are normal.
         least, most = held_between(MEASURED, seeds)
