@@ -7,28 +7,17 @@ from tests.docs.browsing import LOOK_NAMES, LOOKS, axe_problems, screen_problems
 pytestmark = pytest.mark.slow
 
 PAGES = (
-    "index.html",
-    "tutorials/spikes.html",
-    "environments/index.html",
-    "environments/CueAccumulation-v0.html",
-    "agents/index.html",
-    "agents/ppo-lif.html",
-    "guide/commands.html",
-    "results/index.html",
-    "leaderboard/index.html",
-    "leaderboard/environments/snn__CueAccumulation-v0.html",
-    "leaderboard/agents/ppo-lif.html",
-    "lean-study.html",
-    "how-it-works.html",
-    "reference/snn_gym.spiking.html",
-    "reference/modules/snn_gym.leaderboard.html",
+    *("index", "how-it-works", "lean-study", "tutorials/spikes", "guide/commands", "results/index"),
+    *("environments/index", "environments/CueAccumulation-v0", "agents/index", "agents/ppo-lif"),
+    *("leaderboard/agents/ppo-lif", "leaderboard/environments/snn__CueAccumulation-v0"),
+    *("leaderboard/index", "reference/snn_gym.spiking", "reference/modules/snn_gym.leaderboard"),
 )
 
 
 @pytest.mark.parametrize("address", PAGES)
 @pytest.mark.parametrize("page", LOOKS, ids=LOOK_NAMES, indirect=True)
 def test_a_page_fits_its_screen_and_loads_nothing_from_other_hosts(page, address, site):
-    page.goto((site / address).as_uri())
+    page.goto((site / f"{address}.html").as_uri())
     assert screen_problems(page) == []
 
 
@@ -54,5 +43,5 @@ def test_search_works_from_a_file(page, word, result, site):
 
 @pytest.mark.parametrize("address", PAGES)
 def test_axe_reports_no_violation(page, address, axe, site):
-    page.goto((site / address).as_uri())
+    page.goto((site / f"{address}.html").as_uri())
     assert axe_problems(page, axe) == []

@@ -36,27 +36,29 @@ on_every_screen = pytest.mark.parametrize("page", LOOKS, ids=LOOK_NAMES, indirec
 on_desktop = pytest.mark.parametrize("page", LOOKS[:2], ids=LOOK_NAMES[:2], indirect=True)
 
 
+def written(tmp_path_factory, *rows):
+    """Write the site of some rows; return its folder."""
+    root = tmp_path_factory.mktemp("results")
+    return write_site(fill(root / "board", *rows) if rows else BOARD, root / "site").parent
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    return write_site(BOARD, tmp_path_factory.mktemp("results")).parent
+    return written(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def curved(tmp_path_factory):
-    """Write the site of rows with learning curves."""
-    root = tmp_path_factory.mktemp("curved")
-    agents = ("ppo-lif", "ppo-mlp")
-    rows = [make_row(name, seed=seed, curve=CURVE) for name in agents for seed in (0, 1)]
-    return write_site(fill(root / "board", *rows), root / "site").parent
+    agents = [(name, seed) for name in ("ppo-lif", "ppo-mlp") for seed in (0, 1)]
+    rows = [make_row(name, seed=seed, curve=CURVE) for name, seed in agents]
+    return written(tmp_path_factory, *rows)
 
 
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory):
-    """Write the site of rows with results under faults."""
-    root = tmp_path_factory.mktemp("faulty")
     dead = {"dqsn": 475.0, "ppo-lif": 21.65, "ppo-mlp": 248.0, "dqn-mlp": None}
     rows = [make_row(x, robustness=earned(dead_neurons=mean)) for x, mean in dead.items()]
-    return write_site(fill(root / "board", *rows), root / "site").parent
+    return written(tmp_path_factory, *rows)
 
 
 @pytest.fixture
@@ -151,13 +153,18 @@ def test_a_filter_shows_the_rows_with_all_words(pole, rows):
     assert output.inner_text() == ""
 
 
-def test_links_lead_from_the_overview_to_environment_and_agent_and_back(page, results):
+def test_links_lead_from_the_overview_to_environment_agent_and_row_and_back(page, results):
     page.goto((results / "index.html").as_uri())
     page.locator(f"a[href='{POLE}#gradient-1']").first.click()
     assert page.url.endswith(f"{POLE}#gradient-1")
     page.locator("tbody a", has_text="ppo-lif").first.click()
     assert page.locator("h1").inner_text() == "ppo-lif"
     assert "snn-gym train ppo-lif CartPole-v1" in page.locator("pre").all_inner_texts()[1]
+    page.locator("a[href='../rows/ppo-lif/CartPole-v1/0.json']").click()
+    page.wait_for_url("**/0.json")
+    stored = BOARD / "results" / "ppo-lif" / "CartPole-v1" / "0.json"
+    assert json.loads(page.locator("pre").inner_text()) == json.loads(stored.read_text())
+    page.go_back()
     page.get_by_role("link", name="All results").click()
     assert page.locator("h1").inner_text() == "Results"
 
@@ -178,14 +185,6 @@ def test_every_point_leads_to_its_agent_at_its_centre(page, results):
     for path in sorted((results / "environments").glob("*.html")):
         page.goto(path.as_uri())
         assert page.locator(".score-against-operations a").evaluate_all(MISSED) == [], path
-
-
-def test_a_page_links_to_the_verified_row(page, results):
-    page.goto((results / "agents/ppo-lif.html").as_uri())
-    page.locator("a[href='../rows/ppo-lif/CartPole-v1/0.json']").click()
-    page.wait_for_url("**/0.json")
-    stored = BOARD / "results" / "ppo-lif" / "CartPole-v1" / "0.json"
-    assert json.loads(page.locator("pre").inner_text()) == json.loads(stored.read_text())
 
 
 @on_every_screen

@@ -24,25 +24,16 @@ DOCUMENTED = Counter(
 SOURCE = '''"""First line.
 
 More."""
-
 from other import Loud as Quiet
-
 __all__ = ["Quiet", "SIZE", "run"]
-
 SIZE: int = 3
 """How many."""
 _HIDDEN = 4
 BARE = "x" * 100
-
-
 def run():
     """Run."""
-
-
 class Thing:
     """A thing."""
-
-
 def _helper():
     pass
 '''
