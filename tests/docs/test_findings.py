@@ -19,9 +19,12 @@ GENERATED = re.compile(r"<!-- generated: .*?<!-- end -->", re.DOTALL)
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 
 
+evidence = cache(read_evidence)
+
+
 @cache
 def comparisons(agent, other):
-    return family(read_evidence(), (agent, other))
+    return family(evidence(), (agent, other))
 
 
 def numbers(text):
