@@ -2,9 +2,9 @@
 
     python docs/write_cards.py
 
-A card's marked parts (arguments, levels, budget, reference scores, results) are written from the
-environment's file, the docstrings of its settings' fields, and the results under ``leaderboard/``;
-the text around them is by hand. A test says when a card is not up to date.
+The marked parts of a card (arguments, levels, budget, reference scores, results) come from the
+environment's file, the docstrings of its settings' fields, and the results under ``leaderboard/``.
+The text around them is by hand. A test fails when a card is not up to date.
 """
 
 from __future__ import annotations
@@ -44,28 +44,25 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number as cards write it: no zeros at the end, and a minus of full width."""
+    """Format a number without trailing zeros, with a minus of full width."""
     return f"{value:g}".replace("-", "−")
 
 
 def field_docstrings(owner: type) -> dict[str, str]:
-    """Return the docstring under each field of a dataclass, without its last full stop.
-
-    A field without one has that of the base.
-    """
-    found = {}
+    """Return the docstring under each field of a dataclass or its base, without its full stop."""
+    texts = {}
     for base in filter(dataclasses.is_dataclass, reversed(owner.__mro__)):
         tree = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
         assert isinstance(tree, ast.ClassDef)
         for field, after in zip(tree.body, tree.body[1:], strict=False):
             if isinstance(field, ast.AnnAssign) and isinstance(after, ast.Expr):
                 text = " ".join(ast.literal_eval(after.value).split())
-                found[ast.unparse(field.target)] = text.removesuffix(".").replace("``", "`")
-    return found
+                texts[ast.unparse(field.target)] = text.removesuffix(".").replace("``", "`")
+    return texts
 
 
 def call(env_id: str, arguments: dict[str, Any]) -> str:
-    """Return the call that makes an environment, in Python."""
+    """Return the Python call that makes an environment."""
     words = [f"    {name}={literal(value)},\n" for name, value in arguments.items()]
     return (
         f'```python\ngym.make(\n    "{env_id}",\n{"".join(words)})\n```\n\nThese are the defaults.'
@@ -73,7 +70,7 @@ def call(env_id: str, arguments: dict[str, Any]) -> str:
 
 
 def literal(value: Any) -> str:
-    """Return Python's text of a value, with double quotes, long lists over several lines."""
+    """Return a Python literal with double quotes, and long lists over several lines."""
     if isinstance(value, str | dict):
         return json.dumps(value)
     text = repr(value)
@@ -84,7 +81,7 @@ def literal(value: Any) -> str:
 
 
 def arguments(spec: EnvironmentSpec) -> str:
-    """Return the call with the defaults, and what each argument means."""
+    """Return the call with the defaults, and the meaning of each argument."""
     if spec.spikes is not None:
         return spiking_arguments(spec)
     assert spec.task is not None
@@ -100,7 +97,7 @@ def arguments(spec: EnvironmentSpec) -> str:
         }
     else:
         settings = default_settings(spec)
-        # As Python takes them: what all tasks have comes last.
+        # In the order of the signature, with shared settings last.
         names = inspect.signature(type(settings)).parameters
         meanings, values = {}, {name: getattr(settings, name) for name in names}
     meanings |= field_docstrings(type(settings))
@@ -111,13 +108,13 @@ def arguments(spec: EnvironmentSpec) -> str:
 def default_settings(spec: EnvironmentSpec) -> Any:
     """Return the settings of a native task's lowest level."""
     assert spec.task is not None
-    assert spec.task.vector_entry_point is not None  # as all native tasks have
+    assert spec.task.vector_entry_point is not None  # all native tasks have it
     module, name = spec.task.vector_entry_point.split(":")
     return getattr(importlib.import_module(module), name).settings_class()
 
 
 def spiking_arguments(spec: EnvironmentSpec) -> str:
-    """Return the call of a task of gymnasium's in spikes, and its encoders."""
+    """Return the call of a gymnasium task in spikes, and its encoders."""
     assert spec.spikes is not None
     (env_id,) = spec.registers
     values = {
@@ -142,7 +139,7 @@ def spiking_arguments(spec: EnvironmentSpec) -> str:
 
 
 def levels(spec: EnvironmentSpec) -> str:
-    """Return what differs between the ids of a task of several levels."""
+    """Return the differences between the levels of a task."""
     specs = [load_environment_spec(env_id) for env_id in spec.registers]
     tasks = [level.task.arguments for level in specs if level.task is not None]
     names = [
@@ -161,13 +158,13 @@ def levels(spec: EnvironmentSpec) -> str:
 
 
 def budget(spec: EnvironmentSpec) -> str:
-    """Return the steps that training may use."""
+    """Return the environment steps of the budget."""
     rows = [(name, f"{steps:,}") for name, steps in spec.budget.items()]
     return table(("Class", "Environment steps"), rows)
 
 
 def scores(spec: EnvironmentSpec) -> str:
-    """Return the reference scores, of every level."""
+    """Return the reference scores of every level."""
     references = [load_environment_spec(env_id).reference for env_id in spec.registers]
     headings = LEVELS if len(references) > 1 else ("Return",)
     rows = []
@@ -179,7 +176,7 @@ def scores(spec: EnvironmentSpec) -> str:
 
 
 def results(spec: EnvironmentSpec) -> str:
-    """Return the rows of the results table on a card's ids, lowest level first."""
+    """Return the results on a card's ids, lowest level first."""
     level = spec.registers.index
     rows = [row for row in table_rows(ROOT / "leaderboard") if row.environment in spec.registers]
     lines = []
@@ -190,17 +187,19 @@ def results(spec: EnvironmentSpec) -> str:
 
 
 def without_memory(spec: EnvironmentSpec, rows: Sequence[Any]) -> list[str]:
-    """Return a sentence on agents that a memoryless policy leads, and on levels without results."""
+    """Return sentences on agents behind the memoryless policy, and on levels without results."""
     memoryless = spec.reference.memoryless
     if memoryless is None:
         return []
     lowest = [row for row in rows if row.environment == spec.base_id]
-    led = sorted(row.agent for row in lowest if row.mean <= memoryless)
+    behind = sorted(row.agent for row in lowest if row.mean <= memoryless)
     shown = {row.environment for row in rows}
     missing = [f"`{env_id}`" for env_id in spec.registers if env_id not in shown]
     text = f"The memoryless score of the lowest level is {number(memoryless)}. "
     text += (
-        f"These agents do not exceed it: {', '.join(led)}." if led else "Every agent exceeds it."
+        f"These agents do not exceed it: {', '.join(behind)}."
+        if behind
+        else "Every agent exceeds it."
     )
     if missing:
         text += f" There are no results on {' and '.join(missing)}."
@@ -214,12 +213,12 @@ PARTS: dict[str, Callable[[EnvironmentSpec], str]] = {
     "scores": scores,
     "results": results,
 }
-"""What writes each marked part."""
+"""Writer of each marked part."""
 
 
 def written(card: str, spec: EnvironmentSpec) -> str:
-    """Return a card's text with its marked parts written anew."""
-    return PART.sub(lambda found: f"{found[1]}{PARTS[found[2]](spec)}\n{found[3]}", card)
+    """Return a card's text with new marked parts."""
+    return PART.sub(lambda part: f"{part[1]}{PARTS[part[2]](spec)}\n{part[3]}", card)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Behaviour cloning of a scripted CartPole policy, for networks of any framework.
 
-The student acts, the teacher labels what it meets (DAgger, Ross et al. 2011,
-https://arxiv.org/abs/1011.0686), and the student learns all labels so far by cross-entropy.
+The student acts, and the teacher labels the visited states (DAgger, Ross et al. 2011,
+https://arxiv.org/abs/1011.0686). The student learns all labels so far by cross-entropy.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 TIME_STEPS = 8
 SCALE = np.array([1.0, 1.0, 0.1, 1.0], np.float32)
-"""Typical size of each value of an observation, which the host divides by."""
+"""Typical size of each observed value, by which the host divides."""
 ROUNDS, STEPS_PER_ROUND, EPOCHS = 3, 600, 40
 ENVIRONMENT_STEPS = ROUNDS * STEPS_PER_ROUND
 
@@ -38,8 +38,8 @@ def clone(module: nn.Module, decide: Decide, seed: int) -> None:
     """Train a student in place.
 
     Args:
-        module: What has its parameters.
-        decide: How it decides.
+        module: Module with the student's parameters.
+        decide: Decisions of the student.
         seed: Seed of the episodes and of the order of samples.
     """
     env, optimiser = gym.make("CartPole-v1"), torch.optim.Adam(module.parameters(), lr=3e-3)
@@ -66,7 +66,7 @@ def clone(module: nn.Module, decide: Decide, seed: int) -> None:
 
 
 def write(graph: nir.NIRGraph, path: Path) -> None:
-    """Write a graph, and the JSON file of what its host does."""
+    """Write a graph, and the JSON file of its host's tasks."""
     nir.write(path, graph)
     host = {
         "format": "snn_gym.host/1",

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 def main(seed: int, path: Path) -> None:
     """Train and export."""
     torch.manual_seed(seed)
-    # A reset to zero in the time step of the spike: the one that NIR has, and simulators agree on.
+    # A reset to zero in the time step of the spike, as in NIR and in other simulators.
     options = {"reset_mechanism": "zero", "reset_delay": False, "init_hidden": True}
-    # A value for each neuron, for the exporter infers their number from it.
+    # A value for each neuron, because the exporter infers their number from it.
     decay, ones = torch.full((32,), 0.5), torch.ones(32)
     neurons = [snn.Leaky(decay, threshold=ones, **options) for _ in range(2)]
     network = nn.Sequential(

@@ -139,8 +139,8 @@ def index(modules: Iterable[Module], pages: Iterable[str]) -> str:
     entries_inner = "\n".join(f"modules/{name}" for name in inner)
     return f"""# Reference
 
-What users import stands on the pages of the packages. All else that has no leading underscore is
-described under its module, for those who work on snn_gym itself; it may change with any version.
+The pages of the packages have the public names, for users. The pages of the modules have all other
+names without a leading underscore, for developers of snn_gym; these may change with any version.
 
 | Package | Holds |
 |---|---|

@@ -55,11 +55,7 @@ def pretrained(
             continue
         row = trained.row()
         line = summarise([row])
-<<<<<<< HEAD
-        every = summarise(trained.ranked or trained.rows, parents(trained.parents))
-=======
-        whole = summarise(held.ranked or held.rows, rows_by_weights(held.parents))
->>>>>>> wboard
+        every = summarise(trained.ranked or trained.rows, rows_by_weights(trained.parents))
         lines.append(
             (
                 trained.agent,

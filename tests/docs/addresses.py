@@ -1,4 +1,4 @@
-"""What pages load and link to, read from their text."""
+"""Addresses that HTML pages load and link to."""
 
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
@@ -7,7 +7,7 @@ LOADED = {"href": ("link",), "src": ("img", "script", "iframe", "source", "video
 
 
 class Page(HTMLParser):
-    """The addresses that a page loads, those that it links to, and its anchors."""
+    """Loaded addresses, links and anchors of a page."""
 
     def __init__(self, text):
         super().__init__()
@@ -30,17 +30,17 @@ def read_pages(folder):
 
 
 def foreign_addresses(pages):
-    """Return what pages load from other hosts."""
+    """Return the addresses that pages load from other hosts."""
+    loaded = {(path.name, address) for path, page in pages.items() for address in page.loaded}
     return {
-        (path.name, address)
-        for path, page in pages.items()
-        for address in page.loaded
+        (name, address)
+        for name, address in loaded
         if urlsplit(address).scheme not in ("", "data") or urlsplit(address).netloc
     }
 
 
 def missing_targets(pages):
-    """Return the addresses of files and anchors that are not there."""
+    """Return the addresses of missing files and anchors."""
     missing = []
     for path, page in pages.items():
         for address in page.loaded + page.links:

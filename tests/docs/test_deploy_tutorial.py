@@ -1,11 +1,8 @@
-"""From an agent to a C program and to SpikingJelly by the tutorial, but for its training."""
-
-from __future__ import annotations
+"""The deploy tutorial, without its training: from an agent to a C program and to SpikingJelly."""
 
 import contextlib
 import io
 import re
-from pathlib import Path
 
 import pytest
 
@@ -17,11 +14,10 @@ TRAINING = re.compile(r"^snn-gym train .* --out runs/pole$", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What the page prints of its episodes, with a stored agent in place of the trained one."""
-    folder: Path = tmp_path_factory.mktemp("deploy")
-    page = (DOCS / "tutorials" / "deploy.md").read_text(encoding="utf-8")
-    page, trainings = TRAINING.subn("", page)
+def steps(tmp_path_factory):
+    """Run the page with a stored agent; return the printed steps by their player."""
+    folder = tmp_path_factory.mktemp("deploy")
+    page, trainings = TRAINING.subn("", (DOCS / "tutorials/deploy.md").read_text("utf-8"))
     assert trainings == 1
     save_agent(load_pretrained("ppo-lif", "CartPole-v1"), folder / "runs" / "pole")
     printed = io.StringIO()
@@ -32,11 +28,11 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @needs_compiler
-def test_the_c_program_keeps_the_pole_up(told: dict[str, str]) -> None:
-    assert told["the C program"] == told["the agent"] == str([500] * 5)
+def test_the_c_program_keeps_the_pole_up(steps):
+    assert steps["the C program"] == steps["the agent"] == str([500] * 5)
 
 
 @needs_compiler
-def test_spikingjelly_plays_as_the_agent_does(told: dict[str, str]) -> None:
+def test_spikingjelly_plays_like_the_agent(steps):
     pytest.importorskip("spikingjelly")
-    assert told["SpikingJelly"] == told["the agent"]
+    assert steps["SpikingJelly"] == steps["the agent"]

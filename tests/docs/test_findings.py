@@ -1,37 +1,44 @@
-"""Every figure of a finding stands on the pages that it names, and its words say today's counts."""
-
-from __future__ import annotations
+"""Figures of a finding stand on the pages that it links to, and its counts are today's."""
 
 import re
-from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from studies.claims import Evidence, JudgedPair, family, read_evidence
+from studies.claims import family, read_evidence
 
 ROOT = Path(__file__).parents[2]
 PAGES = {"results/index.md": ROOT / "leaderboard" / "README.md"}
 TEXT = (ROOT / "docs" / "findings.md").read_text()
 INTRODUCTION, *FINDINGS = re.split(r"^## \d+\. ", TEXT, flags=re.MULTILINE)
 TITLES = [text.split("\n")[0] for text in FINDINGS]
-# Not the numbers in names: CartPole-v1, 4-bit
+# Without the numbers in names: CartPole-v1, 4-bit
 NUMBER = re.compile(r"(?<![\w.,-])-?\d[\d,]*(?:\.\d+)?(?![\w]|-\w)")
 GENERATED = re.compile(r"<!-- generated: .*?<!-- end -->", re.DOTALL)
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 
 
-@pytest.fixture(scope="module")
-def evidence() -> Evidence:
-    return read_evidence()
+evidence = cache(read_evidence)
 
 
-def numbers(text: str) -> list[str]:
-    return [found.rstrip(",") for found in NUMBER.findall(text)]
+@cache
+def comparisons(agent, other):
+    return family(evidence(), (agent, other))
+
+
+def numbers(text):
+    return [number.rstrip(",") for number in NUMBER.findall(text)]
+
+
+def title(words):
+    """Return the title of the finding with some words."""
+    (match,) = [title for title in TITLES if words in title]
+    return match
 
 
 @pytest.mark.parametrize("finding", FINDINGS, ids=TITLES)
-def test_the_pages_behind_a_finding_have_its_figures(finding: str) -> None:
+def test_linked_pages_have_the_figures_of_a_finding(finding):
     by_hand = GENERATED.sub("", finding)
     links = re.findall(r"\]\(([^)#:]+)\)", by_hand)
     assert links
@@ -42,16 +49,6 @@ def test_the_pages_behind_a_finding_have_its_figures(finding: str) -> None:
     assert [number for number in stated if number not in known] == []
 
 
-def finding(words: str) -> str:
-    """Return the title of the finding that has some words."""
-    (found,) = [title for title in TITLES if words in title]
-    return found
-
-
-def of(count: int, tests: Sequence[JudgedPair]) -> str:
-    return f"{WORDS[count]} of {WORDS[len(tests)]}"
-
-
 @pytest.mark.parametrize(
     ("words", "agent", "other"),
     [
@@ -60,30 +57,26 @@ def of(count: int, tests: Sequence[JudgedPair]) -> str:
         ("Taught by GRUs", "recurrent-ppo-lsnn-distilled", "recurrent-ppo-gru"),
     ],
 )
-def test_on_how_many_tasks_an_agent_is_not_inferior(
-    words: str, agent: str, other: str, evidence: Evidence
-) -> None:
-    tests = family(evidence, (agent, other))
-    assert of(sum(x.is_not_inferior for x in tests), tests) in finding(words)
+def test_a_title_counts_the_tasks_without_inferiority(words, agent, other):
+    tests = comparisons(agent, other)
+    count = sum(test.is_not_inferior for test in tests)
+    assert f"{WORDS[count]} of {WORDS[len(tests)]}" in title(words)
 
 
-def test_on_how_many_tasks_spiking_networks_are_behind_by_more_than_the_margin(
-    evidence: Evidence,
-) -> None:
-    tests = family(evidence, ("recurrent-ppo-lsnn", "recurrent-ppo-gru"))
+def test_a_title_counts_the_tasks_beyond_the_margin():
+    tests = comparisons("recurrent-ppo-lsnn", "recurrent-ppo-gru")
     behind = [x.pair for x in tests if x.pair.difference < -(x.pair.margin or 0.0)]
-    assert of(len(behind), tests) in finding("By reward")
-    text = FINDINGS[TITLES.index(finding("By reward"))].split("With five seeds")[0]
+    assert f"{WORDS[len(behind)]} of {WORDS[len(tests)]}" in title("By reward")
+    text = FINDINGS[TITLES.index(title("By reward"))].split("With five seeds")[0]
     assert {pair.row.environment for pair in behind} == set(re.findall(r"snn/\w+-v\d", text))
     assert all(x.difference_holm > 0.05 for x in tests)
 
 
-def test_the_difference_from_the_twin_is_never_significant(evidence: Evidence) -> None:
-    tests = family(evidence, ("ppo-lif", "ppo-mlp"))
-    assert all(x.difference_holm > 0.05 for x in tests)
+def test_the_difference_from_the_twin_is_never_significant():
+    assert all(test.difference_holm > 0.05 for test in comparisons("ppo-lif", "ppo-mlp"))
     assert "No difference is significant after Holm's adjustment" in TEXT
 
 
-def test_the_introduction_says_how_p_values_are_adjusted() -> None:
+def test_the_introduction_explains_the_adjustment_of_p_values():
     assert "adjusted for all n tests" in " ".join(INTRODUCTION.split())
     assert len(FINDINGS) == 13

@@ -1,16 +1,16 @@
-"""The timed first hour has the commands that README, guide and the end of the demo give."""
+"""Commands of the timed first hour stand in README, in the guide or at the end of the demo."""
 
 import re
 
 from tests.readme import PAGES, ROOT
 
-PAGE = PAGES["docs/guide/first-hour.md"]
-TOLD = "\n".join(text for name, text in PAGES.items() if name != "docs/guide/first-hour.md")
+TIMED = "docs/guide/first-hour.md"
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8").replace("$(DEMO)", "runs/demo")
 
 
-def test_each_timed_command_is_told_elsewhere():
-    rows = re.findall(r"^\| [^|]+ \| `(snn-gym [^`]+)` \| \d+ \| [\d.]+ \|$", PAGE, re.M)
+def test_each_timed_command_stands_on_another_page():
+    pages = "\n".join([MAKEFILE, *(text for name, text in PAGES.items() if name != TIMED)])
+    rows = re.findall(r"^\| [^|]+ \| `(snn-gym [^`]+)` \| \d+ \| [\d.]+ \|$", PAGES[TIMED], re.M)
     assert len(rows) >= 12
-    untold = {row for row in rows if row not in TOLD and row not in MAKEFILE}
-    assert untold == {"snn-gym watch runs/my-agent --save mine.gif"}  # as training it ends
+    missing = {row for row in rows if row not in pages}
+    assert missing == {"snn-gym watch runs/my-agent --save mine.gif"}  # as training ends

@@ -10,12 +10,9 @@ import pytest
 from tests.docs.scripts import DOCS, load_pages
 
 tutorials = load_pages("tutorials")
-PAGES = {
-    path.stem: path.read_text(encoding="utf-8")
-    for path in sorted((DOCS / "tutorials").glob("*.md"))
-    if path.stem != "index"
-}
-QUICK = {"spikes"}
+FOLDER = DOCS / "tutorials"
+PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.md"))}
+INDEX = PAGES.pop("index")
 PAGE = """```python
 x = 1
 ```
@@ -27,7 +24,7 @@ VALUE = 2
 ```
 
 ```bash
-ls  # not ours
+ls  # no command of snn-gym
 snn-gym evaluate \\
   runs/a
 ```
@@ -40,12 +37,12 @@ open("out.txt", "w").write(str(x + VALUE))
 """
 
 
-def test_blocks_and_pictures_of_a_page_are_found():
-    found = tutorials.blocks(PAGE)
-    assert [block.language for block in found] == ["python", "python", "bash", "python"]
-    assert [block.file for block in found] == [None, "mine.py", None, None]
-    assert found[1].text == "VALUE = 2\n"
-    assert tutorials.commands(found[2].text) == [["evaluate", "runs/a"]]
+def test_blocks_and_pictures_of_a_page():
+    blocks = tutorials.blocks(PAGE)
+    assert [block.language for block in blocks] == ["python", "python", "bash", "python"]
+    assert [block.file for block in blocks] == [None, "mine.py", None, None]
+    assert blocks[1].text == "VALUE = 2\n"
+    assert tutorials.commands(blocks[2].text) == [["evaluate", "runs/a"]]
     assert tutorials.pictures(PAGE) == ["out.png"]
 
 
@@ -54,26 +51,24 @@ def test_blocks_share_names_and_import_files_of_the_page(tmp_path):
     assert (tmp_path / "out.txt").read_text() == "3"
 
 
-def test_a_command_that_fails_stops_the_page(tmp_path, capsys):
+def test_a_failing_command_stops_the_page(tmp_path, capsys):
     with pytest.raises(RuntimeError, match="snn-gym evaluate runs/a did not end well"):
         tutorials.run(PAGE, tmp_path)
     assert "runs/a" in capsys.readouterr().err
 
 
-def test_the_index_names_every_tutorial():
-    index = (DOCS / "tutorials" / "index.md").read_text(encoding="utf-8")
-    listed = set(re.findall(r"^\| \[[^\]]+\]\((\w+)\.md\) \|", index, re.M))
-    assert listed == set(PAGES) == set(re.findall(r"^(\w+)$", index, re.M))
+def test_the_index_lists_every_tutorial():
+    listed = set(re.findall(r"^\| \[[^\]]+\]\((\w+)\.md\) \|", INDEX, re.M))
+    assert listed == set(PAGES) == set(re.findall(r"^(\w+)$", INDEX, re.M))
 
 
 @pytest.mark.parametrize(
-    "name",
-    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in PAGES],
+    "name", [x if x == "spikes" else pytest.param(x, marks=pytest.mark.slow) for x in PAGES]
 )
 def test_a_tutorial_runs_and_makes_its_pictures(name, tmp_path):
     shown = tutorials.pictures(PAGES[name])
     assert shown
-    # In a process of its own, because pages register names.
+    # In a separate process, because pages register names.
     command = [sys.executable, str(DOCS / "run_tutorials.py"), name, "--to", str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(DOCS.parent)}
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

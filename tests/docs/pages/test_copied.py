@@ -1,4 +1,6 @@
-"""Links of copied pages hold on the site, or are no links any more."""
+"""Links of copied pages lead to pages of the site, or become plain text."""
+
+import pytest
 
 from tests.docs.scripts import load_pages
 
@@ -6,27 +8,21 @@ copied = load_pages("copied")
 PAGES = {"envs/A-v0.md": "environments/A-v0.md", "agents/b/README.md": "agents/b.md"}
 
 
-def relinked(text, source="envs/A-v0.md"):
-    return copied.relinked(text, source, PAGES)
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("see [b](../agents/b/README.md#how) now", "see [b](../agents/b.md#how) now"),
+        ("![x [y] z](../docs/images/x.png)", "![x [y] z](../images/x.png)"),
+        ("as [that file](A-v0.toml) says", "as `envs/A-v0.toml` says"),
+        *[("[here](#below), [there](https://example.org/a(b)",) * 2],
+    ],
+    ids=["page", "picture", "file", "unchanged"],
+)
+def test_a_link_of_a_copied_page(text, shown):
+    assert copied.relinked(text, "envs/A-v0.md", PAGES) == shown
 
 
-def test_a_link_to_a_page_of_the_site_follows_it():
-    assert relinked("see [b](../agents/b/README.md#how) now") == "see [b](../agents/b.md#how) now"
-
-
-def test_a_picture_is_reached_from_the_new_place():
-    assert relinked("![x [y] z](../docs/images/x.png)") == "![x [y] z](../images/x.png)"
-
-
-def test_what_the_site_does_not_hold_is_named():
-    assert relinked("as [that file](A-v0.toml) says") == "as `envs/A-v0.toml` says"
-
-
-def test_links_within_a_page_and_to_other_hosts_stay():
-    text = "[here](#below), [there](https://example.org/a(b)"
-    assert relinked(text) == text
-
-
-def test_a_page_that_stands_in_docs_links_to_copies():
+def test_a_page_of_docs_links_to_copies():
     text = "[a](../envs/A-v0.md) and [other](other.md)"
-    assert relinked(text, "docs/study.md") == "[a](environments/A-v0.md) and [other](other.md)"
+    shown = "[a](environments/A-v0.md) and [other](other.md)"
+    assert copied.relinked(text, "docs/study.md", PAGES) == shown

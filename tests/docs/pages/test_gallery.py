@@ -1,4 +1,4 @@
-"""The galleries show every environment and agent with what files, cards and rows say."""
+"""The galleries show every environment and agent with its files, card and rows."""
 
 import re
 from dataclasses import replace
@@ -20,59 +20,62 @@ films = load_pages("films")
 ROOT = checkout_root()
 IMAGES = ROOT / "docs" / "images"
 PAGES = gallery.gallery_pages(ROOT)
-ENTRIES = dict(
-    re.findall(
-        r"^### \[[^\]]+\]\((\S+)\.md\)\n(.*?)(?=^##|^```)",
-        PAGES["environments/index.md"],
-        re.M | re.S,
-    )
-)
+AGENTS = PAGES["agents/index.md"]
+ENTRY = re.compile(r"^### \[[^\]]+\]\((\S+)\.md\)\n(.*?)(?=^##|^```)", re.M | re.S)
+ENTRIES = dict(ENTRY.findall(PAGES["environments/index.md"]))
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return table_rows(ROOT / "leaderboard")
 
 
 def test_every_environment_has_an_entry_with_its_ids_and_scores():
     assert len(ENTRIES) == len(list((ROOT / "envs").glob("*.md")))
     for env_id in env_ids():
         spec = load_environment_spec(env_id)
-        entry = ENTRIES[spec.name]
+        entry, reference = ENTRIES[spec.name], spec.reference
         assert f"`{env_id}`" in entry
-        assert f"random play {gallery.number(spec.reference.random)}" in entry
-        if spec.reference.memoryless is not None:
-            assert f"memoryless {gallery.number(spec.reference.memoryless)}" in entry
+        assert f"random play {gallery.number(reference.random)}" in entry
+        if reference.memoryless is not None:
+            assert f"memoryless {gallery.number(reference.memoryless)}" in entry
 
 
-@pytest.mark.parametrize("fact", ["Ids", "Action", "Observation", "Reward", "Best row"])
-def test_no_fact_of_an_environment_is_empty(fact):
-    for name, entry in ENTRIES.items():
-        assert re.search(rf"^\| {fact} \| \S.+ \|$", entry, re.M), name
+@pytest.mark.parametrize("name", ENTRIES)
+def test_an_entry_has_all_facts_and_a_picture(name):
+    for fact in ("Ids", "Action", "Observation", "Reward", "Best row"):
+        assert re.search(rf"^\| {fact} \| \S.+ \|$", ENTRIES[name], re.M), fact
+    pictures = re.findall(r"^!\[[^\]]+\]\(\.\./images/(\S+)\)$", ENTRIES[name], re.M)
+    assert pictures
+    assert all((IMAGES / picture).is_file() for picture in pictures)
 
 
 def line(agent, means, derived=False, **changes):
-    """Make a line of the table that cost 1,000 operations a decision, if nothing is said."""
+    """Make a line of the table that costs 1,000 operations a decision by default."""
     rows = [make_row(agent, seed, returns=(mean, mean)) for seed, mean in enumerate(means)]
-    (made,) = summaries(rows)
     usual = {"short": False, "synops_per_decision": 1000.0, "macs_per_decision": 0.0}
     usual["neuron_updates_per_decision"] = None
-    return replace(made, derived=derived, **usual | changes)
+    return replace(summaries(rows)[0], derived=derived, **usual | changes)
 
 
-def test_the_best_row_is_that_of_the_highest_mean_among_those_that_rank():
+def test_the_best_row_ranks_and_has_the_highest_mean():
     good = line("ppo-lif", [400.0] * 5)
-    lucky, lean = line("dqsn", [500.0]), line("dqsn", [500.0] * 5, derived=True)
+    one_seed, lean = line("dqsn", [500.0]), line("dqsn", [500.0] * 5, derived=True)
     short = line("dqsn", [500.0] * 5, short=True)
     shown = "spiking [ppo-lif](../agents/ppo-lif.md) 400.0 (5 seeds)"
-    for other in (lucky, lean, short, line("dqsn", [300.0] * 5)):
+    for other in (one_seed, lean, short, line("dqsn", [300.0] * 5)):
         assert gallery.best([other, good]) == gallery.best([good, other]) == shown
     assert gallery.best([lean]) == gallery.best([]) == "none yet"
-    assert gallery.best([lucky]) == "spiking [dqsn](../agents/dqsn.md) 500.0 (1 seed)"
+    assert gallery.best([one_seed]) == "spiking [dqsn](../agents/dqsn.md) 500.0 (1 seed)"
     assert gallery.best([short]).endswith("(5 seeds, less than half of the budget)")
 
 
-def test_of_equal_lines_that_of_the_fewest_operations_is_best():
+def test_of_equal_lines_the_line_with_the_fewest_proven_operations_is_best():
     dear, cheap = line("ppo-lif", [400.01] * 5), line("dqsn", [400.0] * 5, synops_per_decision=9.0)
     unknown = line("ppo-lif", [400.0] * 5, synops_per_decision=None, macs_per_decision=None)
     unproven = replace(dear, synops_per_decision=3.8, trained_again=0)
-    for rows in ([dear, cheap], [cheap, dear], [unknown, cheap], [unproven, cheap]):
-        assert gallery.best(rows).startswith("spiking [dqsn]")
+    for lines in ([dear, cheap], [cheap, dear], [unknown, cheap], [unproven, cheap]):
+        assert gallery.best(lines).startswith("spiking [dqsn]")
 
 
 def test_large_and_negative_means_have_no_exponent():
@@ -83,37 +86,38 @@ def test_large_and_negative_means_have_no_exponent():
     )
 
 
-def test_what_was_made_lean_has_an_origin_for_a_twin():
-    rows = table_rows(ROOT / "leaderboard")
-    twin = {name: gallery.twin_in_words(load_agent_spec(name), rows) for name in agent_ids()}
-    assert twin["ppo-lif"] == "[ppo-mlp](ppo-mlp.md)"
-    assert twin["ppo-lif-16"] == "– (made from [ppo-lif](ppo-lif.md))"
-    assert twin["ppo-lif-distilled"] == "– (made from [ppo-mlp](ppo-mlp.md))"
-    assert twin["cma-es"] == "–"
-    lean = load_agent_spec("ppo-lif-16")
-    assert gallery.twin_in_words(lean, ()) == "[ppo-mlp](ppo-mlp.md)"
+@pytest.mark.parametrize(
+    ("agent", "twin"),
+    [
+        ("ppo-lif", "[ppo-mlp](ppo-mlp.md)"),
+        ("ppo-lif-16", "– (made from [ppo-lif](ppo-lif.md))"),
+        ("ppo-lif-distilled", "– (made from [ppo-mlp](ppo-mlp.md))"),
+        ("cma-es", "–"),
+    ],
+)
+def test_a_lean_agent_has_an_origin_in_place_of_a_twin(agent, twin, rows):
+    assert gallery.twin_in_words(load_agent_spec(agent), rows) == twin
+    assert gallery.twin_in_words(load_agent_spec("ppo-lif-16"), ()) == "[ppo-mlp](ppo-mlp.md)"
 
 
-def test_every_agent_stands_once_among_its_kind():
-    page = PAGES["agents/index.md"]
-    parts = re.split(r"^## (.+)$", page, flags=re.M)
+def test_every_agent_stands_once_in_its_group():
+    parts = re.split(r"^## (.+)$", AGENTS, flags=re.M)
     shown = {
-        heading: re.findall(r"^\| \[([\w-]+)\]", text, re.M)
+        heading: set(re.findall(r"^\| \[([\w-]+)\]", text, re.M))
         for heading, text in zip(parts[1::2], parts[2::2], strict=True)
     }
-    assert sorted(name for names in shown.values() for name in names) == sorted(agent_ids())
+    names = re.findall(r"^\| \[([\w-]+)\]", AGENTS, re.M)
+    assert sorted(names) == sorted(agent_ids())
     ends = ("-mlp", "-relu", "-gru")
-    anns = {x for x in agent_ids() if x.endswith(ends) or x.startswith("sb3-")}
-    assert set(shown["ANNs"]) == anns
-    classes = {x: load_agent_spec(x).budget_class for x in agent_ids()}
-    without = {x for x, of in classes.items() if of in ("local", "evolutionary")}
-    assert set(shown["Spiking, trained without gradients"]) == without
-    imported = {x for x, of in classes.items() if of == "imported"}
-    assert set(shown["Spiking, trained elsewhere"]) == imported
+    assert shown["ANNs"] == {x for x in names if x.endswith(ends) or x.startswith("sb3-")}
+    classes = {x: load_agent_spec(x).budget_class for x in names}
+    local = {x for x in names if classes[x] in ("local", "evolutionary")}
+    assert shown["Spiking, trained without gradients"] == local
+    imported = {x for x in names if classes[x] == "imported"}
+    assert shown["Spiking, trained elsewhere"] == imported
 
 
-def test_an_agents_part_lists_its_rows_with_their_costs():
-    rows = table_rows(ROOT / "leaderboard")
+def test_a_card_lists_the_agents_rows_with_their_costs(rows):
     part = gallery.agent_part(load_agent_spec("ppo-lif"), rows)
     own = [row for row in rows if row.agent == "ppo-lif"]
     assert len(own) > 3
@@ -126,15 +130,8 @@ def test_an_agents_part_lists_its_rows_with_their_costs():
     assert "snn-gym train ppo-lif " in part
 
 
-@pytest.mark.parametrize("name", ENTRIES)
-def test_every_environment_is_seen(name):
-    pictures = re.findall(r"^!\[[^\]]+\]\(\.\./images/(\S+)\)$", ENTRIES[name], re.M)
-    assert pictures
-    assert all((IMAGES / picture).is_file() for picture in pictures)
-
-
 @pytest.mark.parametrize("film", films.FILMS, ids=lambda film: film.file)
-def test_a_film_is_small_moves_and_shows_an_agent_of_the_table(film):
+def test_a_film_is_small_moves_and_stands_with_its_command(film, rows):
     assert (IMAGES / film.file).stat().st_size <= 1_000_000
     with Image.open(IMAGES / film.file) as opened:
         assert opened.n_frames >= 20
@@ -143,15 +140,7 @@ def test_a_film_is_small_moves_and_shows_an_agent_of_the_table(film):
         assert opened.convert("RGB").tobytes() != first
     assert find_trained(film.agent, film.environment).rows
     assert film.extra == load_environment_spec(film.environment).extra
-
-
-def test_films_stand_with_their_commands_where_agent_and_environment_do():
-    assert len(films.FILMS) >= 5
-    rows = table_rows(ROOT / "leaderboard")
-    for film in films.FILMS:
-        command = f"`snn-gym watch {film.agent} {film.environment} --save film.gif`"
-        entry = ENTRIES[load_environment_spec(f"snn/{film.task}").name]
-        part = gallery.agent_part(load_agent_spec(film.agent), rows)
-        for text in (PAGES["agents/index.md"], entry, part):
-            assert f"](../images/{film.file})" in text
-            assert command in text
+    entry = ENTRIES[load_environment_spec(f"snn/{film.task}").name]
+    for text in (AGENTS, entry, gallery.agent_part(load_agent_spec(film.agent), rows)):
+        assert f"](../images/{film.file})" in text
+        assert f"`snn-gym watch {film.agent} {film.environment} --save film.gif`" in text

@@ -1,4 +1,4 @@
-"""Types of the reference say what a value is, not what checks it."""
+"""Types of the reference have no annotations."""
 
 import pytest
 from docutils import nodes
@@ -16,32 +16,26 @@ plain = load_pages("plain")
             "(x: ~typing.Annotated[dict[str, ~typing.Any], <function check at 0x7f00>] | None = 1)",
             "(x: dict[str, ~typing.Any] | None = 1)",
         ),
-        (
-            "Annotated[tuple[typing.Annotated[str, Length(1, 2)], ...], Length(0, 9)]",
-            "tuple[str, ...]",
-        ),
+        ("Annotated[tuple[Annotated[str, Length(1, 2)], ...], Length(0, 9)]", "tuple[str, ...]"),
         ("Annotated[str, Matching('[],[\\']')] | None", "str | None"),
         ("Annotated[Literal['a,]', 'b'], 3]", "Literal['a,]', 'b']"),
         ("(x: NotAnnotated[int, 3]) -> list[int]", "(x: NotAnnotated[int, 3]) -> list[int]"),
     ],
 )
-def test_what_annotates_a_type_goes(text, shown):
+def test_annotations_are_removed_from_a_type(text, shown):
     assert plain.plain_types(text) == shown
 
 
-def test_a_bracket_that_stays_open_is_refused():
+def test_an_open_bracket_is_refused():
     with pytest.raises(ValueError, match="no bracket closes"):
         plain.plain_types("Annotated[int, (3]")
 
 
-def test_a_signature_and_what_it_returns_are_plain():
-    found = plain.plain_signature(None, "", "", None, None, "(x: Annotated[int, 1])", None)
-    assert found == ("(x: int)", None)
-    found = plain.plain_signature(None, "", "", None, None, None, "Annotated[int, 1]")
-    assert found == (None, "int")
-
-
-def test_an_alias_is_said_to_stand_for_a_plain_type():
+def test_signatures_and_aliases_are_plain():
+    shown = plain.plain_signature(None, "", "", None, None, "(x: Annotated[int, 1])", None)
+    assert shown == ("(x: int)", None)
+    shown = plain.plain_signature(None, "", "", None, None, None, "Annotated[int, 1]")
+    assert shown == (None, "int")
     texts = ("alias of Annotated[str, <function f at 0x7f00>]", "alias of int", "Annotated[")
     content = nodes.container("", *(nodes.paragraph("", text) for text in texts))
     plain.plain_aliases(None, "py", "data", content)

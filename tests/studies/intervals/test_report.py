@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from snn_gym.leaderboard.comparison import MARGIN, WRONG_PERCENT
-from snn_gym.leaderboard.headings import FEWEST_SEEDS, COVERAGE_PERCENT
+from snn_gym.leaderboard.headings import COVERAGE_PERCENT, FEWEST_SEEDS
 from studies.files import read_run
 from studies.intervals import coverage
 from studies.intervals.__main__ import RESULTS, ROOT
