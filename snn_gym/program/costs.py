@@ -261,7 +261,7 @@ def _of_neurons(
     _count_encoder(counter, program)
     read = _not_zero(program.head.weights.T)
     # Of maxima, each neuron of the last layer has one synapse, to its own leaky integrator.
-    behind = [*onward, np.minimum(read, 1) if _reads_maxima(program) else read]
+    behind: list[Counted] = [*onward, np.minimum(read, 1) if _reads_maxima(program) else read]
     for layer, name, spikes, reached in zip(layers, names, outputs, behind, strict=True):
         looped = 0 if layer.recurrent is None else _not_zero(layer.recurrent)
         counter.spikes(name, spikes, reached + looped)
