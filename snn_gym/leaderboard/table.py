@@ -261,7 +261,7 @@ class TableRow:
     @property
     def costs_rank(self) -> bool:
         """Whether costs rank: a seed was trained again, so that weights are not hand-made."""
-        return self.trained_again > 0
+        return self.budget_class != IMPORTED and self.trained_again > 0
 
     @property
     def solved(self) -> int | None:
