@@ -290,16 +290,11 @@ def fold(
         reader.bias.add_(reader.weight @ (share * mean))
         if layer.recurrent is not None:
             layer.linear.bias.add_(layer.recurrent.weight @ mean)
-        _silence(layer, folded)
+            layer.recurrent.weight[folded] = 0.0
+        # Without input a folded neuron rests.
+        layer.linear.weight[folded] = 0.0
+        layer.linear.bias[folded] = 0.0
     return count
-
-
-def _silence(layer: SpikingLayer, neurons: Tensor) -> None:
-    """Remove all input of some neurons (N,) of a layer, so that they rest."""
-    layer.linear.bias[neurons] = 0.0
-    for synapses in (layer.linear, layer.recurrent):
-        if synapses is not None:
-            synapses.weight[neurons] = 0.0
 
 
 # ---- cost of spikes ------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ here.
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -337,32 +337,28 @@ class Regulation(nn.Module):
                 LayerPenalty(parameters, layer, order, self.rescue)
                 for layer, order in zip(layers, orders, strict=True)
             ]
-        self.controllers = nn.ModuleList()
+        self._controllers: list[Homeostasis] = []
         if parameters.controller is not None:
-            self.controllers.extend(
+            self._controllers = [
                 Homeostasis(parameters, layer, time_steps, order)
                 for layer, order in zip(layers, orders, strict=True)
-            )
+            ]
+        self.controllers = nn.ModuleList(self._controllers)  # forgets the type of its members
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is measured or penalised, as where spikes are only shed (``lean``)."""
-        return self.rescue is None and not self._penalties and not self.controllers
+        return self.rescue is None and not self._penalties and not self._controllers
 
     def watch(self, index: int, layer: SpikingLayer, run: Run) -> Tensor:
         """Measure a run of layer ``index``; return its spikes, penalised in the backward pass."""
         if self.rescue is not None:
             self.rescue.measure(index, run.spikes)
-        if self.controllers and self._is_controlled:
+        if self._controllers and self._is_controlled:
             self._controllers[index].measure(layer, run)
         if not self._penalties:
             return run.spikes
         return self._penalties[index](run)
-
-    @property
-    def _controllers(self) -> list[Homeostasis]:
-        # A ModuleList forgets the type of its members.
-        return cast(list[Homeostasis], list(self.controllers))
 
     @property
     def _is_controlled(self) -> bool:
