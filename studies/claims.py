@@ -85,14 +85,14 @@ class JudgedPair:
 
     @property
     def verdict(self) -> str:
-        """What the adjusted p-values say."""
+        """Verdict of the adjusted p-values."""
         better = self.pair.difference > 0
         words = []
         if self.difference_holm <= SIGNIFICANCE:
             words.append("better" if better else "worse")
         if self.is_not_inferior and "better" not in words:
             words.append("by less than the margin" if words else "not inferior")
-        return ", ".join(words) or "no difference shown"
+        return ", ".join(words) or "not significant"
 
 
 def read_evidence(leaderboard: Path = ROOT / "leaderboard") -> Evidence:
