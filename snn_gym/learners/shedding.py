@@ -109,6 +109,9 @@ class EpisodeReturns:
         self._between = np.array(arrays["between"])
 
 
+Played = EpisodeReturns  # its name in version 1.0
+
+
 # ---- shedding ------------------------------------------------------------------------------------
 # ``snn_gym.spiking.regulation.control`` has the rules, ``penalties`` the cost.
 # One fixed control, whatever the seed of the training is.
