@@ -58,11 +58,26 @@ class Hyperparameter:
         model.settings = dataclasses.replace(model.settings, **{self._name: value})
 
 
-def hyperparameter_fields(settings_class: SettingsClass) -> dict[str, dataclasses.Field[Any]]:
-    """Return the settings that are arguments and attributes of a learner, by name."""
+def hyperparameter_names(settings_class: SettingsClass) -> tuple[str, ...]:
+    """Return the names of the settings that are arguments and attributes of a learner."""
     # A learner is given its environments, which know their number.
-    fields = dataclasses.fields(settings_class)
-    return {field.name: field for field in fields if field.name != "n_envs"}
+    names = (field.name for field in dataclasses.fields(settings_class))
+    return tuple(name for name in names if name != "n_envs")
+
+
+def set_up_learning(
+    model: BaseAlgorithm,
+    total_timesteps: int,
+    callback: MaybeCallback,
+    tb_log_name: str | None,
+    reset_num_timesteps: bool,
+    progress_bar: bool,
+) -> tuple[int, BaseCallback]:
+    """Set up a call of ``learn``; return the environment steps at its end, and one callback."""
+    if total_timesteps < 1:
+        raise ValueError(f"total_timesteps must be at least 1, got {total_timesteps}")
+    name = tb_log_name or type(model).__name__
+    return model._setup_learn(total_timesteps, callback, reset_num_timesteps, name, progress_bar)
 
 
 class SettingsAlgorithm(BaseAlgorithm):
@@ -75,14 +90,15 @@ class SettingsAlgorithm(BaseAlgorithm):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Make the hyper-parameters attributes, and show them in the signature."""
         super().__init_subclass__(**kwargs)
-        fields = hyperparameter_fields(cls.settings_class)
-        for name in fields:
+        names = hyperparameter_names(cls.settings_class)
+        for name in names:
             setattr(cls, name, Hyperparameter(cls.settings_class, name))
         _, *own, _ = inspect.signature(cls.__init__).parameters.values()  # no self, no **kwargs
         keyword = inspect.Parameter.KEYWORD_ONLY
         added = (
-            inspect.Parameter(name, keyword, default=field.default, annotation=field.type)
-            for name, field in fields.items()
+            inspect.Parameter(field.name, keyword, default=field.default, annotation=field.type)
+            for field in dataclasses.fields(cls.settings_class)
+            if field.name in names
         )
         signature = inspect.Signature([*own, *added])
         # inspect.signature, and so help(), looks it up.
@@ -91,7 +107,7 @@ class SettingsAlgorithm(BaseAlgorithm):
     @classmethod
     def _take_settings(cls, arguments: dict[str, Any]) -> Any:
         """Take the hyper-parameters out of keyword arguments."""
-        names = hyperparameter_fields(cls.settings_class)
+        names = hyperparameter_names(cls.settings_class)
         own = {name: arguments.pop(name) for name in names if name in arguments}
         limits = own.get("observation_limits")
         if limits is not None:  # plain numbers can be saved as data
@@ -102,7 +118,7 @@ class SettingsAlgorithm(BaseAlgorithm):
     def _take_loaded_settings(self) -> None:
         """Check the hyper-parameters that ``load(path, step_size=0.5)`` wrote past attributes."""
         # Stable-Baselines3 updates the instance's dict, where descriptors do not see it.
-        names = hyperparameter_fields(self.settings_class)
+        names = hyperparameter_names(self.settings_class)
         given = {name: vars(self).pop(name) for name in names if name in vars(self)}
         self.settings = dataclasses.replace(self.settings, **given)
 
@@ -144,14 +160,8 @@ class SettingsAlgorithm(BaseAlgorithm):
         progress_bar: bool,
     ) -> None:
         """Make rollouts until the budget is spent or a callback stops."""
-        if total_timesteps < 1:
-            raise ValueError(f"total_timesteps must be at least 1, got {total_timesteps}")
-        total_timesteps, callback = self._setup_learn(
-            total_timesteps,
-            callback,
-            reset_num_timesteps,
-            tb_log_name or type(self).__name__,
-            progress_bar,
+        total_timesteps, callback = set_up_learning(
+            self, total_timesteps, callback, tb_log_name, reset_num_timesteps, progress_bar
         )
         self._start_learning()
         callback.on_training_start(locals(), globals())
@@ -259,7 +269,7 @@ class GradientFreeAlgorithm(SettingsAlgorithm):
             raise TypeError(
                 f"{type(self).__name__}() got an unexpected keyword argument "
                 f"{next(iter(hyperparameters))!r}; hyper-parameters: "
-                f"{', '.join(hyperparameter_fields(self.settings_class))}"
+                f"{', '.join(hyperparameter_names(self.settings_class))}"
             )
         super().__init__(
             policy,

@@ -107,6 +107,9 @@ class EpisodeReturns:
         self._between = np.array(arrays["between"])
 
 
+Played = EpisodeReturns  # its name in version 1.0
+
+
 # ---- shedding ------------------------------------------------------------------------------------
 # ``snn_gym.spiking.regulation.lean`` has the rules and the cost.
 # One fixed control, whatever the seed of the training is.
