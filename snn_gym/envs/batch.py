@@ -435,13 +435,8 @@ def _final_infos(
 class SingleEnv(gym.Env[NDArray[Any], Any]):
     """Batch of one environment, without the batch axis, its limit and its autoreset.
 
-    Args:
-        make_batch: Makes the batch from ``render_mode`` and ``arguments``.
-        render_mode: ``human``, ``rgb_array`` or None.
-        **arguments: Arguments of the batch.
-
-    Raises:
-        ValueError: An argument is not allowed; the message names the allowed values.
+    ``make_batch`` makes the batch from the render mode and ``arguments``; a render mode other than
+    ``human``, ``rgb_array`` and None raises ValueError.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"]}  # noqa: RUF012 - gymnasium's own type
@@ -464,17 +459,9 @@ class SingleEnv(gym.Env[NDArray[Any], Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[Any], dict[str, Any]]:
-        """Start an episode.
+        """Start an episode; return the observation and the info.
 
-        Args:
-            seed: Seed of all random streams; None continues them.
-            options: Options of the task; most tasks have none.
-
-        Returns:
-            The observation and the info.
-
-        Raises:
-            ValueError: An option is unknown or has a wrong value.
+        A seed of None continues the random streams. An unknown option raises ValueError.
         """
         super().reset(seed=seed)
         observations, infos = self.batch.reset(seed=seed, options=options)
@@ -486,13 +473,8 @@ class SingleEnv(gym.Env[NDArray[Any], Any]):
     def step(self, action: Any) -> tuple[NDArray[Any], float, bool, bool, dict[str, Any]]:
         """Make one environment step.
 
-        Returns:
-            The observation; reward; terminated; truncated, always False because gymnasium's
-            ``TimeLimit`` truncates; and the info.
-
-        Raises:
-            gymnasium.error.ResetNeeded: There was no reset before.
-            ValueError: The action does not fit the action space.
+        ``truncated`` is always False, because gymnasium's ``TimeLimit`` truncates. Without a reset
+        before, ``gymnasium.error.ResetNeeded`` is raised.
         """
         # `advance` starts no new episode, as a single environment must not.
         actions = self.batch.checked(np.asarray(action)[np.newaxis])

@@ -47,18 +47,10 @@ class BatchedTask(BatchEnv):
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         **arguments: Any,
     ) -> None:
-        """Make the batch.
+        """Make the batch; ``arguments`` are those of the task, as for ``gym.make``.
 
-        Args:
-            num_envs: Number B of environments, at least 1.
-            max_episode_steps: Environment steps after which an episode is truncated.
-                Default: the task's.
-            render_mode: ``rgb_array``, ``rgb_array_list`` or None.
-            autoreset_mode: When new episodes start; see ``BatchEnv``.
-            arguments: Arguments of the task, as for ``gym.make``.
-
-        Raises:
-            ValueError: A number is below 1, or a mode is unknown.
+        ``max_episode_steps`` defaults to the task's limit; the other arguments are as in
+        ``BatchEnv``.
         """
         spec = copy.deepcopy(gym.spec(self.base_id))
         limit = spec.max_episode_steps if max_episode_steps is None else max_episode_steps

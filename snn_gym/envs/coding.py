@@ -126,20 +126,8 @@ class BatchCoder:
 
     It scales observations to intensities in [0, 1] and holds, for each environment, a random stream
     and the previous intensities. ``space`` is MultiBinary((T, N)), ``spike_shape`` is (T, N), and
-    an observation has ``dimensions`` intensities.
-
-    Args:
-        observation_space: Box, Discrete or MultiDiscrete; of one environment.
-        encoder: One of ``spike_encoders()``.
-        encoder_parameters: Parameters of the encoder; absent ones take their defaults.
-        time_steps: Number T of time steps for each environment step, at least 1.
-        low: For a Box, the observation that becomes intensity 0; a number or an array that
-            broadcasts to the space's shape. Default: the space's bound.
-        high: The observation that becomes intensity 1.
-        num_envs: Number B of environments.
-
-    Raises:
-        ValueError: An argument is not allowed; the message names the allowed values.
+    an observation has ``dimensions`` intensities. Arguments are as in ``SpikeObservation``, for the
+    observation space of one environment; a wrong one raises ValueError.
     """
 
     def __init__(

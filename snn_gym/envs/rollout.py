@@ -135,24 +135,12 @@ def play(
     observer: Observer | None = None,
     workers: int = 1,
 ) -> Rollouts:
-    """Play seeded episodes with every network.
+    """Play seeded episodes with every network; return returns and lengths (P, E).
 
-    Args:
-        task: E environments of the task or, where each network has its own seeds, P × E.
-        population: Architecture of the networks.
-        weights: (P, W) float32.
-        seeds: (E,) for the same episodes for every network, or (P, E); the episode of a seed is
-            the first one after a reset with it.
-        limits: Limits that scale the observations.
-        observer: Receives every step; with one worker only, as steps then have an order.
-        workers: Threads that share the episodes; the result is the same for any number.
-
-    Returns:
-        Returns and lengths (P, E).
-
-    Raises:
-        ValueError: Weights or seeds have a wrong shape, an observation or a reward is not finite,
-            or the number of workers is below 1, or above 1 with an observer.
+    ``task`` has E environments or, where each network has its own ``seeds`` (P, E), P × E. The
+    episode of a seed is the first one after a reset with it. ``observer`` receives every step, with
+    one worker only, as steps then have an order. The result does not depend on the number of
+    workers. Wrong shapes and values that are not finite raise ValueError.
     """
     networks, seeds = len(weights), np.asarray(seeds)
     episodes = seeds.shape[-1]

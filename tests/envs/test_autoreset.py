@@ -91,7 +91,8 @@ def test_disabled_batches_are_gymnasiums_and_wait_for_a_reset():
 
 
 @pytest.mark.parametrize(
-    "env_id", ["snn/CartPole-v1", "snn/WaterMaze-v0", "snn/MaskedCartPole-v1", PLASTICITY[0]]
+    "env_id",
+    ["snn/CartPole-v1", "snn/WaterMaze-v0", "snn/MaskedCartPole-v1", "snn/Plasticity-XOR-v0"],
 )
 def test_the_mode_is_a_member_of_gymnasiums_enumeration_on_class_and_instance(env_id):
     default = gym.make_vec(env_id, 2)
@@ -126,7 +127,8 @@ def test_learners_refuse_the_next_step_in_one_line():
 
 @every_mode
 @pytest.mark.parametrize(
-    "env_id", ["snn/CartPole-v1", "snn/CueAccumulation-v0", "snn/MaskedCartPole-v1", PLASTICITY[0]]
+    "env_id",
+    ["snn/CartPole-v1", "snn/CueAccumulation-v0", "snn/MaskedCartPole-v1", "snn/Plasticity-XOR-v0"],
 )
 def test_lists_of_pictures_are_those_of_gymnasiums_batch(env_id, mode):
     arguments = {"render_mode": "rgb_array_list", "max_episode_steps": 3}

@@ -18,7 +18,7 @@ from snn_gym.envs import BatchedSpikingEnv, StableBaselinesVecEnv
 from snn_gym.envs.classic_control import BATCHED_TASKS
 from snn_gym.envs.registry import load_environment_spec
 from tests.envs.comparison import assert_equal_runs
-from tests.envs.variants import SPIKING, steps_of
+from tests.envs.variants import PLASTICITY, SPIKING, steps_of
 
 BASES = [load_environment_spec(env_id).base_id for env_id in SPIKING]
 OTHERS = ["FrozenLake-v1", "Blackjack-v1", "CliffWalking-v1"]
@@ -37,6 +37,8 @@ def monitored(env_id, n_envs, **arguments):
 def test_every_environment_is_that_of_dummy_vec_env(env_id, n_envs, seed):
     # short episodes, so that many end
     arguments = {"max_episode_steps": steps_of(env_id, 17)}
+    if env_id in PLASTICITY:
+        arguments["probe_size"] = 1
     ours = make_vec_env(env_id, n_envs, env_kwargs=arguments)
     theirs = monitored(env_id, n_envs, **arguments)
     assert_equal_runs(ours, theirs, seed, steps=steps_of(env_id, 60))

@@ -38,7 +38,8 @@ _PLASTICITY_ARGUMENTS = [
 
 VARIANTS = [
     *((name, {"encoder": encoder}) for name in SPIKING for encoder in spike_encoders()),
-    *((name, {}) for name in OWN),
+    *((name, {}) for name in OWN if name not in PLASTICITY),
+    *((name, {"probe_size": 1}) for name in PLASTICITY),
     ("snn/CartPole-flat-v1", {}),
     ("snn/CueAccumulation-hard-flat-v0", {}),
     *((name, arguments) for name in _JOBS for arguments in _PLASTICITY_ARGUMENTS),

@@ -202,15 +202,7 @@ class SignalTaskSettings(SpikeTaskSettings):
 
 
 class SpikeTaskEnv(SingleEnv):
-    """One environment of a native task; observations are spikes (T, N), int8.
-
-    Args:
-        render_mode: ``human``, ``rgb_array`` or None.
-        **settings: Fields of the task's settings.
-
-    Raises:
-        ValueError: An argument is not allowed; the message names the allowed values.
-    """
+    """One environment of a native task; observations are spikes (T, N), int8."""
 
     task_class: ClassVar[type[SpikeTask]]
 

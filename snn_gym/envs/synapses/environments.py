@@ -25,18 +25,8 @@ if TYPE_CHECKING:
 class BatchedPlasticityEnv(BatchEnv):
     """Many networks in training, made by ``gym.make_vec("snn/Plasticity-Teacher-v0", 8)``.
 
-    Args:
-        job: The job, or its name; fixed by the registered id.
-        num_envs: Number N of networks, at least 1.
-        max_episode_steps: Moves after which an episode is truncated.
-        network: Configuration of the networks. Default: the job's.
-        render_mode: ``rgb_array``, ``rgb_array_list`` or None.
-        autoreset_mode: When new episodes start; see ``BatchEnv``.
-        **settings: Fields of ``PlasticitySettings``.
-
-    Raises:
-        ValueError: An argument is not allowed; the message names the allowed values.
-        gymnasium.error.DependencyNotInstalled: A package that the job needs is absent.
+    ``settings`` are fields of ``PlasticitySettings``; the other arguments are as in
+    ``PlasticityEnv`` and ``BatchEnv``.
     """
 
     metadata: dict[str, Any] = {**BatchEnv.metadata, "render_fps": 8}  # noqa: RUF012 - gymnasium's own type

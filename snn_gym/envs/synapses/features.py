@@ -59,14 +59,8 @@ def check_seen_rule(features: Sequence[str], rule: str | None) -> None:
 class SynapseFeatures:
     """Observations of the synapses of N networks.
 
-    Args:
-        features: Blocks of ``FEATURES`` to observe.
-        table: Places of the synapses.
-        weight_limit: Bound of the weights, which becomes 1.
-        history: Number h of past actions and rewards.
-
-    Raises:
-        ValueError: The mask is empty or has an unknown name.
+    ``features`` are blocks of ``FEATURES``, ``table`` holds the places of the synapses,
+    ``weight_limit`` becomes 1, and ``history`` is the number h of past actions and rewards.
     """
 
     def __init__(
@@ -96,15 +90,10 @@ class SynapseFeatures:
     ) -> NDArray[np.float32]:
         """Return the features of every synapse (N, W, F), float32 in [-1, 1].
 
-        Args:
-            weights: (N, W), present weights.
-            actions: (N, h, W), past moves in {-1, 0, 1}, the latest first.
-            rewards: (N, h), past rewards, the latest first; clipped to [-1, 1].
-            dynamics: (N, W, K) local measures in [-1, 1]; needed for ``dynamics`` (the first six)
-                and ``eligibility`` (the seventh).
-
-        Raises:
-            ValueError: A reward is not finite, or the measures are missing.
+        ``weights`` are (N, W); past moves (N, h, W) and rewards (N, h) have the latest first, and
+        rewards are clipped to [-1, 1]. ``dynamics`` (N, W, K) are needed for ``dynamics`` (the
+        first six) and ``eligibility`` (the seventh). Missing measures and rewards that are not
+        finite raise ValueError.
         """
         if not np.isfinite(rewards).all():
             wrong = rewards[~np.isfinite(rewards)]

@@ -87,13 +87,7 @@ class Job(ABC):
 class RolloutJob(Job):
     """Control a batched task; the score is the mean return of the probe's episodes.
 
-    Args:
-        name: Name of the job.
-        task: One environment of the task; larger batches of its class are made when needed.
-        limits: Limits that scale its observations.
-
-    Raises:
-        ValueError: Networks cannot drive the task's actions.
+    ``task`` has one environment; larger batches of its class are made when needed.
     """
 
     def __init__(self, name: str, task: BatchedTask, limits: ObservationLimits) -> None:

@@ -128,12 +128,9 @@ RULE_ELIGIBILITY = "rule_eligibility"
 class LocalDynamics:
     """Observer of a rollout (``play(observer=...)``) that measures every synapse.
 
-    Args:
-        population: Architecture of the networks.
-        weights: (P, W) float32, of the rollout.
-        episodes: Episodes E of each network.
-        discount: Discount γ of the returns behind the advantages, per decision.
-        rule: Rule of plasticity whose eligibility is measured too; None for none.
+    ``weights`` (P, W) are those of the rollout, with ``episodes`` of each network. ``discount`` γ,
+    per decision, is that of the returns behind the advantages. With a rule, its eligibility is
+    measured too.
     """
 
     def __init__(
@@ -215,16 +212,8 @@ def local_measures(
 ) -> Array:
     """Measure every synapse on M decisions; return (P, W, K), float32 in [-1, 1].
 
-    K is 6, or 7 with a rule.
-
-    Args:
-        population: Architecture of the networks.
-        weights: (P, W) float32.
-        owners: (M,) int64, network of each decision.
-        activity: Activity of the networks in the decisions.
-        actions: (M,) int64 choices, or right labels; or (M, O) of a Box in [-1, 1].
-        advantages: (M,) float64.
-        rule: Rule of plasticity whose eligibility is measured too; None for none.
+    K is 6, or 7 with a rule. ``owners`` (M,) are the networks of the decisions. ``actions`` are
+    choices or right labels (M,), or (M, O) of a Box in [-1, 1]. ``advantages`` are (M,).
     """
     samples = _reduced(population, activity, actions, np.ones(owners.size, np.bool_))
     return _measure(population, weights, owners, samples, advantages, rule)

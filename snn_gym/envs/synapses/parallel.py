@@ -78,12 +78,8 @@ class PlasticityParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):
     ]:
         """Move every weight by its agent's action, 0, 1 or 2.
 
-        Returns:
-            Features, rewards, terminations (none), truncations at the horizon and infos of every
-            agent.
-
-        Raises:
-            ValueError: An agent has no action, or there is no episode.
+        Returns features, rewards, terminations (none), truncations at the horizon and infos of
+        every agent. Missing actions raise ValueError.
         """
         if set(actions) != set(self.agents) or not self.agents:
             raise ValueError(

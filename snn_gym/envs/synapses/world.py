@@ -77,12 +77,7 @@ def _coloured(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
 class SupervisedJob(Job):
     """Classify samples; the score is minus the mean cross-entropy (nat) of the softmax.
 
-    Args:
-        name: Name of the job.
-        samples: (M, D) float32, in [-1, 1].
-        labels: (M,) int64, the right outputs, from 0.
-        step_size: Default change of a weight by one move.
-        probe_size: Default number of samples in a probe.
+    Samples are (M, D) in [-1, 1], labels (M,) the right outputs, from 0.
     """
 
     def __init__(
@@ -327,12 +322,7 @@ class PlasticityCore:
         return self._loop.observe()
 
     def step(self, actions: NDArray[np.integer]) -> NDArray[np.float64]:
-        """Move every weight by actions (N, W) in {0, 1, 2} (``MOVES``) and return rewards (N,).
-
-        Raises:
-            ValueError: The actions do not fit, or a score is not finite.
-            gymnasium.error.ResetNeeded: A network has no episode.
-        """
+        """Move every weight by actions (N, W) in {0, 1, 2} (``MOVES``) and return rewards (N,)."""
         if (self._moved == _NO_EPISODE).any():
             raise gym.error.ResetNeeded("call reset() before step()")
         shape = (self.networks, self.synapses)
