@@ -14,7 +14,6 @@ from snn_gym.plots.frames import (
     fitted,
     shown_steps,
 )
-from snn_gym.plots.style import layer_colours
 
 RED, RED_RGB = "#ff0000", (255, 0, 0)
 # Of 4 time steps a decision: a column of 4 pixels for each; of few neurons, rows of 6.
@@ -110,12 +109,6 @@ def test_the_task_is_above_and_the_input_at_the_bottom():
     assert places[:, 0].max() < rasters["hidden_2"].min()
     assert rasters["hidden_2"].max() < rasters["hidden_1"].min()
     assert rasters["hidden_1"].max() < rasters["input"].min()
-
-
-def test_layers_have_the_colours_of_all_pictures():
-    colours = layer_colours(["input", "hidden_1"])
-    as_text = [f"#{r:02X}{g:02X}{b:02X}" for r, g, b in film_colours(["input", "hidden_1"])]
-    assert as_text[-2:] == [x.upper() for x in colours.values()]
 
 
 def test_frames_keep_their_size_as_the_episode_goes_on():

@@ -1,5 +1,9 @@
 """Short training runs for the tests."""
 
+from contextlib import contextmanager
+
+import pytest
+
 from snn_gym.training import train
 from snn_gym.training.run import SegmentCallback
 
@@ -27,14 +31,17 @@ class Killed(BaseException):
     """Stands for a signal: nothing in the code under test catches it."""
 
 
-def kill_at(monkeypatch, step):
-    """Make training stop dead at an environment step, once."""
+@contextmanager
+def killed_at(step):
+    """Make training stop dead at an environment step."""
     original = SegmentCallback._on_step
 
     def on_step(self):
         if self.num_timesteps >= step:
-            monkeypatch.setattr(SegmentCallback, "_on_step", original)
             raise Killed
         return original(self)
 
-    monkeypatch.setattr(SegmentCallback, "_on_step", on_step)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SegmentCallback, "_on_step", on_step)
+        with pytest.raises(Killed):
+            yield

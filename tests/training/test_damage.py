@@ -9,7 +9,7 @@ import pytest
 
 from snn_gym.training import read_run_settings
 from snn_gym.zoo import load_agent
-from tests.training._runs import RESULTS, Killed, kill_at, run
+from tests.training._runs import RESULTS, killed_at, run
 
 OPTIONS = {"steps": 900, "interval": 256, "dynamics": True}
 """Four rollouts, before three of which the run is saved."""
@@ -30,10 +30,8 @@ def other(tmp_path_factory):
     """Give the folders of a killed and a finished run with another seed."""
     root = tmp_path_factory.mktemp("other")
     run("ppo-lif", root / "finished", **OPTIONS, seed=8)
-    with pytest.MonkeyPatch.context() as patch:
-        kill_at(patch, 800)
-        with pytest.raises(Killed):
-            run("ppo-lif", root / "killed", **OPTIONS, seed=8)
+    with killed_at(800):
+        run("ppo-lif", root / "killed", **OPTIONS, seed=8)
     return root
 
 
@@ -41,10 +39,8 @@ def other(tmp_path_factory):
 def killed(tmp_path_factory):
     """Give the folder of a run that was killed after its third checkpoint."""
     folder = tmp_path_factory.mktemp("killed") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        kill_at(patch, 800)
-        with pytest.raises(Killed):
-            run("ppo-lif", folder, **OPTIONS)
+    with killed_at(800):
+        run("ppo-lif", folder, **OPTIONS)
     assert {path.name for path in folder.iterdir()} == {"run.json", *LOGS, *CHECKPOINTS}
     return folder
 
@@ -135,10 +131,8 @@ def test_damage_to_a_killed_run_is_named_or_mended(name, whole, killed, tmp_path
 
 def test_a_damaged_log_is_named_while_there_is_no_checkpoint(whole, tmp_path):
     start, folder = tmp_path / "killed", tmp_path / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        kill_at(patch, 250)
-        with pytest.raises(Killed):
-            run("ppo-lif", start, **OPTIONS)
+    with killed_at(250):
+        run("ppo-lif", start, **OPTIONS)
     for data in damages((start / "dynamics.csv").read_bytes(), 3, 2):
         line = try_out(start, folder, "dynamics.csv", data, resume)
         assert line is not None or content(folder) == content(whole)

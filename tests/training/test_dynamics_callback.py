@@ -20,7 +20,7 @@ from snn_gym.spiking import Dynamics, NetworkConfig
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.training import DynamicsCallback, read_run_settings
 from snn_gym.training.dynamics import play_decisions
-from tests.training._runs import Killed, kill_at, results, run
+from tests.training._runs import killed_at, results, run
 
 
 def ppo(policy=SpikingActorCriticPolicy, env="CartPole-v1", encoder="rate", **options):
@@ -268,16 +268,13 @@ def test_a_file_of_something_else_is_refused(tmp_path):
         ("synapse-agents", 1_000, 6_000),
     ],
 )
-def test_a_killed_and_resumed_run_has_the_log_of_an_unbroken_one(
-    agent, interval, steps, tmp_path, monkeypatch
-):
+def test_a_killed_and_resumed_run_has_the_log_of_an_unbroken_one(agent, interval, steps, tmp_path):
     options = {"interval": interval, "steps": steps, "dynamics": True}
     if agent.startswith("recurrent"):
         options["env_id"] = "snn/CueAccumulation-v0"
     run(agent, tmp_path / "whole", **options)
     for share in (0.2, 0.6, 0.9):
-        kill_at(monkeypatch, int(share * steps))
-        with pytest.raises(Killed):
+        with killed_at(int(share * steps)):
             run(agent, tmp_path / "killed", resume=True, **options)
     run(agent, tmp_path / "killed", resume=True, **options)
     assert results(tmp_path / "killed") == results(tmp_path / "whole")

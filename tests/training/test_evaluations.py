@@ -13,7 +13,7 @@ from snn_gym.training.evaluations import BEST_FOLDER, EVALUATION_EPISODES, EVALU
 from snn_gym.training.evaluations import FIRST_SEED as FIRST
 from snn_gym.zoo import load_agent, read_manifest
 from snn_gym.zoo.environments import TRAINING_SEED_LIMIT
-from tests.training._runs import FEW_UPDATES, Killed, kill_at, results, run
+from tests.training._runs import FEW_UPDATES, killed_at, results, run
 
 EVERY = 400
 SEEDS = range(FIRST, FIRST + EVALUATION_EPISODES)
@@ -82,19 +82,17 @@ def test_the_best_policy_is_the_first_of_the_highest_mean(watched):
     assert read_manifest(watched).recipe is not None
 
 
-def test_a_killed_run_ends_with_the_same_log_and_best_policy(watched, tmp_path, monkeypatch):
+def test_a_killed_run_ends_with_the_same_log_and_best_policy(watched, tmp_path):
     for step in (700, 1300):
-        kill_at(monkeypatch, step)
-        with pytest.raises(Killed):
+        with killed_at(step):
             run("ppo-lif", tmp_path / "run", eval_every=EVERY, resume=True)
     run("ppo-lif", tmp_path / "run", eval_every=EVERY, resume=True)
     assert results(tmp_path / "run") == results(watched)
     assert kept(tmp_path / "run") == kept(watched)
 
 
-def test_a_kill_while_the_best_policy_is_written_leaves_no_trace(watched, tmp_path, monkeypatch):
-    kill_at(monkeypatch, 800)
-    with pytest.raises(Killed):
+def test_a_kill_while_the_best_policy_is_written_leaves_no_trace(watched, tmp_path):
+    with killed_at(800):
         run("ppo-lif", tmp_path / "run", eval_every=EVERY)
     best = tmp_path / "run" / BEST_FOLDER
     (best / "weights.safetensors").write_bytes(b"half")
@@ -108,9 +106,8 @@ def test_a_kill_while_the_best_policy_is_written_leaves_no_trace(watched, tmp_pa
     assert log(tmp_path / "run")["timesteps"].tolist() == log(watched)["timesteps"].tolist()
 
 
-def test_evaluations_after_the_checkpoint_are_made_again(watched, tmp_path, monkeypatch):
-    kill_at(monkeypatch, 300)  # before the first evaluation
-    with pytest.raises(Killed):
+def test_evaluations_after_the_checkpoint_are_made_again(watched, tmp_path):
+    with killed_at(300):  # before the first evaluation
         run("ppo-lif", tmp_path / "run", eval_every=EVERY, interval=256)
     plain = run("ppo-lif", tmp_path / "whole", eval_every=EVERY, interval=256)
     assert plain.resumed_at is None
@@ -127,7 +124,7 @@ def test_a_finished_runs_log_is_checked(watched, tmp_path):
         run("ppo-lif", tmp_path / "run", steps=256, eval_every=100, resume=True)
 
 
-def test_a_log_of_something_else_is_refused(tmp_path, monkeypatch):
+def test_a_log_of_something_else_is_refused(tmp_path):
     from snn_gym.training import evaluations
 
     (tmp_path / EVALUATIONS_FILE).write_bytes(b"PK")

@@ -10,7 +10,7 @@ import snn_gym
 from snn_gym.envs.registry import make_task
 from snn_gym.zoo import build_policy, load_agent
 from tests.images import LARGE, SMALL
-from tests.training._runs import Killed, kill_at, results, run
+from tests.training._runs import killed_at, results, run
 
 FEW = {
     "ppo-lif": {"n_envs": 2, "n_steps": 16, "batch_size": 16, "n_epochs": 2},
@@ -22,11 +22,10 @@ RUNS = [(agent, SMALL) for agent in FEW] + [("ppo-lif", LARGE), ("dqsn", LARGE)]
 
 
 @pytest.mark.parametrize(("agent", "env_id"), RUNS)
-def test_a_killed_run_on_images_ends_bit_equal(agent, env_id, tmp_path, monkeypatch):
+def test_a_killed_run_on_images_ends_bit_equal(agent, env_id, tmp_path):
     options = {**OPTIONS, "env_id": env_id, "hyperparameters": FEW[agent]}
     run(agent, tmp_path / "whole", **options)
-    kill_at(monkeypatch, 70)
-    with pytest.raises(Killed):
+    with killed_at(70):
         run(agent, tmp_path / "killed", **options)
     assert run(agent, tmp_path / "killed", resume=True, **options).resumed_at == 64
     assert results(tmp_path / "killed") == results(tmp_path / "whole")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from snn_gym._base.storage import load_tensors
-from tests.training._runs import FEW_UPDATES, INTERVAL, STEPS, Killed, kill_at, results, run
+from tests.training._runs import FEW_UPDATES, INTERVAL, STEPS, Killed, killed_at, results, run
 
 
 def slow(*case):
@@ -44,16 +44,13 @@ def slow(*case):
         ("recurrent-dqsn", "snn/CueAccumulation-v0", 2 * STEPS),
     ],
 )
-def test_a_killed_and_resumed_run_ends_bit_equal(
-    agent, env_id, steps, finished, tmp_path, monkeypatch
-):
+def test_a_killed_and_resumed_run_ends_bit_equal(agent, env_id, steps, finished, tmp_path):
     options = {"env_id": env_id, "steps": steps, "interval": INTERVAL * steps // STEPS}
     if agent in FEW_UPDATES:
         options["hyperparameters"] = FEW_UPDATES[agent]
     generator = np.random.default_rng([ord(letter) for letter in agent + env_id])
     for step in sorted(generator.integers(1, steps, size=2)):
-        kill_at(monkeypatch, step)
-        with pytest.raises(Killed):
+        with killed_at(step):
             run(agent, tmp_path / "run", resume=True, **options)
     had_checkpoint = (tmp_path / "run" / "checkpoint.safetensors").exists()
     resumed_at = run(agent, tmp_path / "run", resume=True, **options).resumed_at

@@ -3,7 +3,7 @@
 import pytest
 
 from snn_gym._base.storage import load_tensors
-from tests.training._runs import Killed, kill_at, results, run
+from tests.training._runs import killed_at, results, run
 
 LEAN = {
     "latest_start": 0.35, "updates": 40, "batch_size": 16, "learning_rate": 0.01, "episodes": 2,
@@ -42,14 +42,13 @@ def shedding_of(folder):
     ],
 )
 def test_a_run_killed_before_and_in_its_shedding_ends_bit_equal(
-    agent, env_id, steps, overrides, tmp_path, monkeypatch
+    agent, env_id, steps, overrides, tmp_path
 ):
     options = {"env_id": env_id, "steps": steps, "interval": steps // 8, **lean(overrides)}
     run(agent, tmp_path / "whole", **options)
     had = []
     for share in (0.3, 0.7, 0.9):  # learning is over after 0.35
-        kill_at(monkeypatch, int(share * steps))
-        with pytest.raises(Killed):
+        with killed_at(int(share * steps)):
             run(agent, tmp_path / "killed", resume=True, **options)
         had.append(len(shedding_of(tmp_path / "killed")) > 0)
     assert had == [False, True, True]
@@ -69,11 +68,10 @@ def test_a_run_killed_before_and_in_its_shedding_ends_bit_equal(
     ],
     ids=str,
 )
-def test_every_mode_encoder_and_decoder_ends_bit_equal(network, settings, tmp_path, monkeypatch):
+def test_every_mode_encoder_and_decoder_ends_bit_equal(network, settings, tmp_path):
     options = {"steps": 1024, "interval": 256, **lean(ROLLOUTS, network, **settings)}
     run("ppo-lif", tmp_path / "whole", **options)
-    kill_at(monkeypatch, 800)
-    with pytest.raises(Killed):
+    with killed_at(800):
         run("ppo-lif", tmp_path / "killed", **options)
     assert shedding_of(tmp_path / "killed")
     run("ppo-lif", tmp_path / "killed", resume=True, **options)

@@ -9,7 +9,7 @@ import pytest
 
 from snn_gym.training.logs import ProgressCallback, _duration
 from snn_gym.zoo import load_agent, make_agent
-from tests.training._runs import FEW_UPDATES, Killed, kill_at, results, run
+from tests.training._runs import FEW_UPDATES, killed_at, results, run
 
 LINE = re.compile(
     r"([\d,]+) of ([\d,]+) steps \| (?:return (-?[\d,.]+)|no episode has ended)"
@@ -103,9 +103,8 @@ def test_on_a_terminal_one_line_is_written_over(tmp_path, monkeypatch):
     assert len(lines) > 10
 
 
-def test_a_resumed_run_counts_on(tmp_path, monkeypatch, capsys):
-    kill_at(monkeypatch, 1000)
-    with pytest.raises(Killed):
+def test_a_resumed_run_counts_on(tmp_path, capsys):
+    with killed_at(1000):
         run("ppo-mlp", tmp_path / "run")
     run("ppo-mlp", tmp_path / "run", resume=True, progress_bar=True)
     first = LINE.fullmatch(capsys.readouterr().err.splitlines()[0])

@@ -13,7 +13,7 @@ from snn_gym.leaderboard.manifest import SubmissionError
 from snn_gym.training import make_run_settings, read_run_settings, train
 from snn_gym.zoo import load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.build import resolve_settings
-from tests.training._runs import INTERVAL, STEPS, Killed, kill_at, results, run
+from tests.training._runs import INTERVAL, STEPS, killed_at, results, run
 
 CHANGES = {
     "hyperparameters": {"gamma": 0.5, "n_envs": 4},
@@ -84,21 +84,19 @@ def test_a_device_that_nobody_knows_is_refused(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_killed_run_keeps_its_settings(trained, tmp_path, monkeypatch):
-    kill_at(monkeypatch, 800)
-    with pytest.raises(Killed):
+def test_a_killed_run_keeps_its_settings(trained, tmp_path):
+    with killed_at(800):
         changed(tmp_path / "run")
     assert changed(tmp_path / "run", resume=True).resumed_at == 512
     assert results(tmp_path / "run") == results(trained)
 
 
-def test_a_run_goes_on_with_the_settings_it_began_with(tmp_path, monkeypatch):
+def test_a_run_goes_on_with_the_settings_it_began_with(tmp_path):
     name, changes = "ppo-lif", {"network": {"hidden_sizes": [8]}, "overrides": {"gamma": 0.5}}
     begun = resolve_settings(load_agent_spec(name), "CartPole-v1", **changes)
     options = {"env_id": "CartPole-v1", "steps": 1024, "interval": 512}
     whole = run(name, tmp_path / "whole", resolved=begun, **options).folder
-    kill_at(monkeypatch, 800)
-    with pytest.raises(Killed):
+    with killed_at(800):
         run(name, tmp_path / "killed", resolved=begun, **options)
     run(name, tmp_path / "killed", resume=True, **options)
     assert load_agent(tmp_path / "killed").gamma == 0.5
@@ -121,10 +119,9 @@ def test_a_run_of_the_zoos_own_settings_says_nothing_of_them(finished):
     assert (settings.hyperparameters, settings.network, settings.eval_every) == ({}, {}, 0)
 
 
-def test_a_checkpoint_of_changed_settings_is_not_the_runs_own(tmp_path, monkeypatch):
+def test_a_checkpoint_of_changed_settings_is_not_the_runs_own(tmp_path):
     for name, gamma in (("own", {}), ("other", {"gamma": 0.5})):
-        kill_at(monkeypatch, 800)
-        with pytest.raises(Killed):
+        with killed_at(800):
             run("ppo-lif", tmp_path / name, hyperparameters=gamma, steps=1024, interval=512)
     shutil.copy(tmp_path / "other" / "checkpoint.safetensors", tmp_path / "own")
     with pytest.raises(
