@@ -276,3 +276,12 @@ def test_behaviour_along_sequences_is_that_of_predictions(name, action):
     for index, layer in enumerate(spikes):
         played = torch.cat([step[index] for step in fired])
         assert torch.equal(layer, played)
+
+
+def test_a_gradient_step_lowers_the_divergence():
+    for space in ACTIONS.values():
+        size = 2 if isinstance(space, spaces.Box | spaces.MultiBinary) else 4
+        reference, behaviour = normal(0, 8, size), normal(1, 8, size).requires_grad_()
+        before = divergence(space, reference, behaviour).mean()
+        (gradient,) = torch.autograd.grad(before, behaviour)
+        assert divergence(space, reference, behaviour - 0.5 * gradient).mean() < before

@@ -3,6 +3,7 @@
 import copy
 
 import pytest
+import torch
 from stable_baselines3 import A2C, DQN, PPO
 
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
@@ -56,3 +57,10 @@ def test_a_copy_optimises_its_own_parameters():
     optimised = copied.optimizer.param_groups[0]["params"]
     assert [id(x) for x in optimised] == [id(x) for x in parameters]
     assert not {id(x) for x in optimised} & {id(x) for x in policy.parameters()}
+
+
+def test_an_optimiser_that_is_set_is_kept():
+    policy = make().policy
+    other = torch.optim.SGD(policy.parameters(), lr=0.1)
+    policy.optimizer = other
+    assert policy.optimizer is other

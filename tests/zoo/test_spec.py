@@ -9,6 +9,7 @@ import pytest
 from snn_gym._base.folders import content_path
 from snn_gym.envs.registry import env_ids, load_environment_spec
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec, make_agent
+from snn_gym.zoo import spec as spec_module
 
 PAIRS = [(name, env_id) for name in agent_ids() for env_id in load_agent_spec(name).environments]
 
@@ -161,3 +162,15 @@ def test_same_as_inherits_and_overrides():
 def test_a_bad_environment_table_is_refused(environments, message):
     with pytest.raises(ValueError, match=message):
         AgentSpec(**spec_table(environments=environments, default={}))
+
+
+def test_a_parent_must_be_an_agent_and_no_descendant(tmp_path, monkeypatch):
+    for name, parent in (("a", "b"), ("b", "a"), ("c", "d")):
+        folder = tmp_path / "agents" / name
+        folder.mkdir(parents=True)
+        (folder / "agent.toml").write_text(f'name = "{name}"\nparent = "{parent}"\n')
+    monkeypatch.setattr(spec_module, "content_path", lambda name: tmp_path / name)
+    with pytest.raises(ValueError, match="'a' is its own ancestor"):
+        load_agent_spec("a")
+    with pytest.raises(ValueError, match=r"agents/c/agent\.toml: parent 'd' is unknown; known"):
+        load_agent_spec("c")
