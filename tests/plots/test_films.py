@@ -28,7 +28,7 @@ def path(tmp_path):
     return tmp_path / "film.gif"
 
 
-@pytest.mark.parametrize("env_id", sorted(known_ids() - flat_ids()))
+@pytest.mark.parametrize("env_id", sorted(known_ids().difference(flat_ids())))
 def test_every_environment_can_be_watched(env_id, path):
     try:
         policy = build_policy("ppo-lif", env_id)
