@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from snn_gym._base.config import to_mapping
-from snn_gym._base.folders import checkout_root
+from snn_gym._base.folders import checkout_root, toml_value
 from snn_gym._base.names import AGENT_NAME, AGENT_NAME_RULE, did_you_mean
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.envs.registry import IMPORTED, known_ids
@@ -114,10 +113,10 @@ def write_agent(graph: NIRNetwork, name: str, env_id: str) -> Path:
         f'algorithm = "{parent.algorithm}"',
         f'budget_class = "{IMPORTED}"',
         "\n[policy_kwargs]",
-        f"normalise_observations = {_toml(is_normalised(graph.host))}",
+        f"normalise_observations = {toml_value(is_normalised(graph.host))}",
         "spiking_actor = true",
         "\n[network]",
-        *(f"{key} = {_toml(network[key])}" for key in keys),
+        *(f"{key} = {toml_value(network[key])}" for key in keys),
         f'\n[environments."{env_id}"]',
     ]
     write_text_atomic(folder / "agent.toml", "\n".join(lines) + "\n")
@@ -126,16 +125,6 @@ def write_agent(graph: NIRNetwork, name: str, env_id: str) -> Path:
     card = _CARD.format(name=name, network=words, state=graph.host.state)
     write_text_atomic(folder / "README.md", card)
     return folder
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {_toml(x)}" for key, x in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
 def check_agent(graph: NIRNetwork, name: str, env_id: str) -> None:

@@ -28,7 +28,7 @@ from snn_gym._base.config import (
     from_mapping,
     to_mapping,
 )
-from snn_gym._base.folders import locked, make_writable
+from snn_gym._base.folders import locked, make_writable, toml_value
 from snn_gym._base.names import did_you_mean, parse_seeds
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import write_text_atomic
@@ -294,7 +294,7 @@ def _csv(search: Search, agent: str, trials: Sequence[FrozenTrial]) -> str:
                 "state": state,
                 "mean_return": "" if state == "failed" else trial.value,
                 **dict(zip(returns, scores, strict=False)),
-                **{name: x if isinstance(x, str) else _toml(x) for name, x in values.items()},
+                **{name: x if isinstance(x, str) else toml_value(x) for name, x in values.items()},
                 "failure": trial.user_attrs.get(FAILURE, ""),
             }
         )
@@ -307,7 +307,7 @@ def _agent_table(search: Search, agent: str, values: Mapping[str, Any]) -> list[
     overrides, network = split(values)
     table = {**load_agent_spec(agent).table(env_id), **overrides}
     network = {**table.pop("network", {}), **network}
-    heading = f"environments.{_toml(env_id)}"
+    heading = f"environments.{toml_value(env_id)}"
     lines = [f"[{heading}]", *_assignments(table)]
     if network:
         lines += ["", f"[{heading}.network]", *_assignments(network)]
@@ -315,17 +315,7 @@ def _agent_table(search: Search, agent: str, values: Mapping[str, Any]) -> list[
 
 
 def _assignments(table: Mapping[str, Any]) -> list[str]:
-    return [f"{name} = {_toml(value)}" for name, value in table.items()]
-
-
-def _toml(value: Any) -> str:
-    """Write a value in TOML; JSON writes texts, numbers and flags the same."""
-    if isinstance(value, Mapping):
-        pairs = ", ".join(f"{json.dumps(key)} = {_toml(x)}" for key, x in value.items())
-        return f"{{ {pairs} }}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, value))}]"
-    return json.dumps(value, ensure_ascii=False)
+    return [f"{name} = {toml_value(value)}" for name, value in table.items()]
 
 
 # ---- tuning --------------------------------------------------------------------------------------

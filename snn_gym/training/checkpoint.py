@@ -22,8 +22,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
+from snn_gym._base.checksums import SEAL, UNSEALED, check_seal, parse_json, seal
 from snn_gym._base.config import Config, Natural, from_mapping
-from snn_gym._base.sealing import SEAL, UNSEALED, check_seal, parse_json, seal
 from snn_gym._base.storage import (
     dump_tensors,
     parse_tensors,

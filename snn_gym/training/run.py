@@ -18,9 +18,9 @@ from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from torch import Tensor
 
+from snn_gym._base.checksums import check_digests, dump_sealed, write_digests
 from snn_gym._base.folders import locked, make_writable, partial_files, remove_partial_files
 from snn_gym._base.numerics import one_thread
-from snn_gym._base.sealing import check_digests, dump_sealed, write_digests
 from snn_gym._base.storage import write_bytes_atomic
 from snn_gym.envs import StableBaselinesVecEnv
 from snn_gym.learners import GradientFreeAlgorithm, LocalActorCritic

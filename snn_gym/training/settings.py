@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import gymnasium as gym
 
+from snn_gym._base.checksums import read_sealed
 from snn_gym._base.config import (
     Config,
     Count,
@@ -19,7 +20,6 @@ from snn_gym._base.config import (
     to_mapping,
 )
 from snn_gym._base.numerics import warn_of_other_kernels
-from snn_gym._base.sealing import read_sealed
 from snn_gym.envs.registry import import_named_module, known_ids, load_environment_spec
 from snn_gym.zoo import load_agent_spec
 from snn_gym.zoo.algorithms import ALGORITHMS

@@ -19,6 +19,7 @@ from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
+from snn_gym._base.checksums import dump_sealed, read_sealed
 from snn_gym._base.config import (
     Config,
     Natural,
@@ -29,7 +30,6 @@ from snn_gym._base.config import (
     to_mapping,
 )
 from snn_gym._base.numerics import warn_of_other_kernels, warn_of_threads
-from snn_gym._base.sealing import dump_sealed, read_sealed
 from snn_gym._base.spaces import FlatSpikes
 from snn_gym._base.storage import (
     dump_tensors,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from torch.testing import assert_close
 
-from snn_gym._base.sealing import SEAL, UNSEALED, seal
+from snn_gym._base.checksums import SEAL, UNSEALED, seal
 from snn_gym._base.storage import dump_tensors, load_tensors, save_tensors
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.training.checkpoint import (

@@ -7,7 +7,7 @@ import shutil
 import pytest
 import torch
 
-from snn_gym._base.sealing import dump_sealed
+from snn_gym._base.checksums import dump_sealed
 from snn_gym.leaderboard import submit
 from snn_gym.leaderboard.manifest import SubmissionError
 from snn_gym.training import make_run_settings, read_run_settings, train

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym._base.sealing import (
+from snn_gym._base.checksums import (
     SEAL,
     UNSEALED,
     check_digests,
