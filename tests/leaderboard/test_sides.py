@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from snn_gym._base.config import to_mapping
 from snn_gym._base.checksums import dump_sealed
+from snn_gym._base.config import to_mapping
 from snn_gym.leaderboard import evaluate
 from snn_gym.leaderboard.comparison import MEASURES, describe_difference, find_sides
 from snn_gym.program.costs import COST_COLUMNS
