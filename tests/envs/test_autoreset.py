@@ -4,6 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers import vector as wrappers
 
 import snn_gym
 from snn_gym.envs.classic_control import BATCHED_TASKS
@@ -109,6 +110,44 @@ def test_the_mode_is_a_member_of_gymnasiums_enumeration_on_class_and_instance(en
     assert type(default).metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
     with pytest.raises(ValueError, match=r"autoreset_mode 'NEXT_STEP' is unknown; .* 'NextStep'"):
         gym.make_vec(env_id, 2, autoreset_mode="NEXT_STEP")
+
+
+def reshaped(env):
+    return wrappers.ReshapeObservation(env, (1, *env.single_observation_space.shape))
+
+
+def assert_equal_returns(ours, theirs):
+    """Assert that results are equal, apart from the seconds that episodes took."""
+    for array, same in zip(ours[:-1], theirs[:-1], strict=True):
+        assert array.dtype == same.dtype
+        assert np.array_equal(array, same)
+    if isinstance(theirs[-1], dict) and "episode" in theirs[-1]:
+        for key in "rl":
+            assert np.array_equal(ours[-1]["episode"][key], theirs[-1]["episode"][key])
+
+
+@pytest.mark.parametrize("env_id", ["snn/MaskedCartPole-v1", "snn/WaterMaze-flat-v0"])
+@pytest.mark.parametrize(
+    ("wrapper", "arguments"),
+    [
+        (wrappers.DictInfoToList, ()),
+        (wrappers.FlattenObservation, ()),
+        (wrappers.NormalizeObservation, ()),
+        (wrappers.NormalizeReward, ()),
+        (wrappers.RecordEpisodeStatistics, ()),
+        (wrappers.RescaleObservation, np.float32([-1, 1])),
+        (reshaped, ()),
+        (wrappers.TransformObservation, (np.negative,)),
+    ],
+)
+def test_gymnasiums_vector_wrappers_work_around_ours(env_id, wrapper, arguments):
+    batch, theirs = batches(env_id, AutoresetMode.NEXT_STEP, max_episode_steps=7)
+    ours, theirs = (wrapper(env, *arguments) for env in (batch, theirs))
+    assert_equal_returns(ours.reset(seed=2), theirs.reset(seed=2))
+    batch.action_space.seed(0)
+    for _ in range(20):
+        actions = batch.action_space.sample()
+        assert_equal_returns(ours.step(actions), theirs.step(actions))
 
 
 def test_learners_refuse_the_next_step_in_one_line():

@@ -141,7 +141,7 @@ def test_returned_buffers_are_never_written_again(env_id, arguments):
 def test_states_and_rewards_are_those_of_the_base_task(env_id, encoder):
     env = gym.make(env_id, encoder=encoder)
     base = gym.make(load_environment_spec(env_id).base_id)
-    for step, base_step in zip(rollout(env, 11, 80), rollout(base, 11, 80), strict=True):
+    for step, base_step in zip(rollout(env, 11, 250), rollout(base, 11, 250), strict=True):
         assert np.array_equal(step[4]["analogue_observation"], base_step[0])
         assert step[1:4] == base_step[1:4]
 

@@ -6,6 +6,8 @@ import pytest
 from gymnasium import spaces
 
 import snn_gym
+from snn_gym.envs import SpikeObservation
+from snn_gym.envs.registry import load_environment_spec
 
 
 class Counter(gym.Env):
@@ -62,6 +64,17 @@ def test_limits_come_from_the_seed_alone(env_id):
     assert np.array_equal(snn_gym.estimate_limits(env, 4, 3), first)
     assert not np.array_equal(snn_gym.estimate_limits(env_id, 4, 4), first)
     env.reset()  # is open still
+
+
+def test_limits_are_like_those_of_the_tasks_file_and_serve_the_encoder():
+    # The file's limits hold 98 % and more of random play's observations.
+    env_id = "InvertedDoublePendulum-v5"
+    settings, env = load_environment_spec(env_id).spikes, gym.make(env_id)
+    assert np.isinf(env.observation_space.low).all()
+    low, high = snn_gym.estimate_limits(env, episodes=60)
+    assert (low >= settings.low).mean() > 0.7
+    assert (high <= settings.high).mean() > 0.7
+    assert SpikeObservation(env, low=low, high=high).reset(seed=0)[0].any()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Environments by ``make_task``: what is missing is named, and MuJoCo draws where no screen is."""
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -29,3 +30,23 @@ def test_mujoco_draws_by_egl_where_no_screen_is_and_nothing_else_was_said(
     assert os.environ.get("MUJOCO_GL") == environment.get("MUJOCO_GL")
     make_task("InvertedDoublePendulum-v5", render_mode="rgb_array")
     assert os.environ.get("MUJOCO_GL") == expected
+
+
+def test_a_missing_extra_is_named_in_one_line():
+    code = (
+        "import sys\n"
+        "sys.modules['Box2D'] = sys.modules['mujoco'] = None\n"
+        "import gymnasium as gym, snn_gym\n"
+        "from snn_gym.envs.registry import make_task\n"
+        "for make, env_id in ((gym.make, 'snn/LunarLander-v3'), (make_task, 'HalfCheetah-v5')):\n"
+        "    try:\n"
+        "        make(env_id)\n"
+        "    except gym.error.DependencyNotInstalled as error:\n"
+        "        print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    remedy = "needs packages that are not installed; install them with: pip install"
+    assert done.stdout.splitlines() == [
+        f'LunarLander-v3 {remedy} "snn-gym[box2d]"',
+        f'HalfCheetah-v5 {remedy} "snn-gym[mujoco]"',
+    ]

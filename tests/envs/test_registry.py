@@ -17,19 +17,20 @@ from snn_gym.envs.registry import (
     load_environment_spec,
 )
 
-TASKS = (
-    "Acrobot-v1",
-    "BipedalWalker-v3",
-    "CartPole-v1",
-    "HalfCheetah-v5",
-    "InvertedDoublePendulum-v5",
-    "LunarLander-v3",
-    "LunarLanderContinuous-v3",
-    "MountainCar-v0",
-    "MountainCarContinuous-v0",
-    "Pendulum-v1",
-    "Swimmer-v5",
-)
+GRADIENT_BUDGETS = {
+    "Acrobot-v1": 300_000,
+    "BipedalWalker-v3": 500_000,
+    "CartPole-v1": 100_000,
+    "HalfCheetah-v5": 1_000_000,
+    "InvertedDoublePendulum-v5": 1_000_000,
+    "LunarLander-v3": 1_000_000,
+    "LunarLanderContinuous-v3": 1_000_000,
+    "MountainCar-v0": 500_000,
+    "MountainCarContinuous-v0": 50_000,
+    "Pendulum-v1": 100_000,
+    "Swimmer-v5": 1_000_000,
+}
+TASKS = tuple(GRADIENT_BUDGETS)
 OWN = (
     "snn/MaskedCartPole-v1",
     *(
@@ -95,6 +96,11 @@ def test_base_and_spiking_id_give_one_description(task):
     assert spec.name == spec.base_id == task
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_gradient_budgets(task):
+    assert load_environment_spec(task).budget["gradient"] == GRADIENT_BUDGETS[task]
+
+
 @pytest.mark.parametrize("env_id", [*OWN, *NATIVE_BASES])
 def test_a_task_of_our_own_is_its_own_base_and_has_no_spiking_form(env_id):
     spec = load_environment_spec(env_id)
@@ -125,6 +131,17 @@ def test_a_further_level_is_the_lowest_with_what_it_has_of_its_own(env_id):
     assert registered.kwargs == spec.task.arguments
     assert registered.max_episode_steps == spec.max_episode_steps
     assert registered.vector_entry_point == spec.task.vector_entry_point
+
+
+def test_a_level_keeps_unchanged_values():
+    lowest, hard = load_environment_spec(CUES), load_environment_spec(HARD_CUES)
+    # the number of cues differs, the gap does not
+    assert (lowest.task.arguments["cues"], hard.task.arguments["cues"]) == (3, 7)
+    assert lowest.task.arguments["gap_steps"] == hard.task.arguments["gap_steps"] == 1
+    assert "gap_steps" not in lowest.levels[HARD_CUES].arguments
+    assert (lowest.max_episode_steps, hard.max_episode_steps) == (9, 45)
+    assert hard.reference != lowest.reference
+    assert hard.budget == lowest.budget
 
 
 def cues_with(registers, levels):
@@ -190,6 +207,11 @@ def test_an_unknown_id_says_where_the_known_ones_are(env_id):
     assert known_ids() == {*known, *flat_ids()}
     assert message.endswith(f"`snn-gym envs` lists the {len(known)} known ones")
     assert "\n" not in message
+
+
+def test_the_closest_id_is_suggested_for_a_typo():
+    with pytest.raises(ValueError, match=r"; did you mean 'snn/CartPole-v1'\? `snn-gym envs`"):
+        load_environment_spec("snn/CartPol-v1")
 
 
 @pytest.mark.parametrize(

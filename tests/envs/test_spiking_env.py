@@ -35,6 +35,20 @@ def test_parameters_of_the_task_hold_where_none_are_given():
     assert not coarse.step(2)[0].any()
 
 
+def test_limits_can_be_replaced():
+    env = gym.make("snn/Pendulum-v1", encoder="latency", low=-100, high=100)
+    spikes, _ = env.reset(seed=0)
+    # every value lies in the middle of the range: step floor(7 / 2 + 1/2) or the one before
+    assert set(spikes.argmax(axis=0)) <= {3, 4}
+
+
+@pytest.mark.parametrize("env_id", ["snn/Pendulum-v1", "snn/LunarLander-v3"])
+@pytest.mark.parametrize("make", [gym.make, gym.make_vec])
+def test_an_unknown_argument_is_a_type_error(env_id, make):
+    with pytest.raises(TypeError, match="got an unexpected keyword argument 'frameskip'"):
+        make(env_id, frameskip=4)
+
+
 def test_a_wrong_render_mode_is_named():
     with pytest.raises(ValueError, match="'ascii' is unknown; allowed modes: human, rgb_array"):
         SpikingEnv("CartPole-v1", render_mode="ascii")

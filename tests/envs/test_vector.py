@@ -8,9 +8,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stable_baselines3 import DQN, PPO, SAC
+from stable_baselines3.common.callbacks import EvalCallback
 from stable_baselines3.common.env_util import make_vec_env as sb3_make_vec_env
+from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
+from stable_baselines3.common.vec_env import (
+    DummyVecEnv,
+    SubprocVecEnv,
+    VecFrameStack,
+    VecMonitor,
+    VecNormalize,
+)
 
 import snn_gym
 from snn_gym import make_vec_env
@@ -218,3 +226,29 @@ def test_learning_is_that_in_dummy_vec_env_to_the_last_bit(algorithm, env_id, ar
     records = [[(ep["r"], ep["l"]) for ep in model.ep_info_buffer] for model in models]
     assert records[0] == records[1]
     assert len(records[0]) > 0
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "arguments"), [(VecNormalize, ()), (VecFrameStack, (3,)), (VecMonitor, ())]
+)
+@pytest.mark.filterwarnings("ignore:The environment is already wrapped with a `Monitor`")
+def test_wrappers_of_stable_baselines_work_around_ours(wrapper, arguments):
+    make = (make_vec_env, monitored)
+    ours, theirs = (wrapper(each("CartPole-v1", 3), *arguments) for each in make)
+    assert_equal_runs(ours, theirs, seed=5, steps=90)
+
+
+def test_evaluation_uses_the_records_and_does_not_warn(tmp_path, recwarn):
+    env, held_out = make_vec_env("CartPole-v1", 2), make_vec_env("CartPole-v1", 3, seed=7)
+    callback = EvalCallback(held_out, n_eval_episodes=6, eval_freq=64, log_path=tmp_path, verbose=0)
+    model = PPO("MlpPolicy", env, n_steps=64, n_epochs=1, seed=0, device="cpu")
+    model.learn(256, callback=callback)
+    log = np.load(tmp_path / "evaluations.npz")
+    assert log["results"].shape == (2, 6)
+    assert np.array_equal(log["results"], log["ep_lengths"])
+    records = []
+    for evaluated in (held_out, monitored("CartPole-v1", 3)):
+        evaluated.seed(3)
+        records.append(evaluate_policy(model, evaluated, 6, return_episode_rewards=True))
+    assert records[0] == records[1]
+    assert not [warning for warning in recwarn if "Monitor" in str(warning.message)]

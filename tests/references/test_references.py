@@ -125,7 +125,7 @@ def test_levels_are_named_and_differ(base_id):
 def test_a_fixed_agent_scores_less_from_level_to_level(base_id):
     shares = []
     for name in load_environment_spec(base_id).registers:
-        task = gym.make_vec(name, few_episodes(name) // 2)
+        task = gym.make_vec(name, few_episodes(name))
         returns = play(task, scripted_policy(task, fixed_kind(task)), seed=200_000)
         # Levels of other lengths compare by share of the maximum.
         maximum = load_environment_spec(name).reference.maximum

@@ -186,6 +186,25 @@ def test_the_scene_shows_target_cursor_and_intention():
     assert tuple(held[row, column]) == GOOD
 
 
+@pytest.mark.parametrize(("env_id", "gain"), [(IDS[0], 0.0), (IDS[1], 0.1), (IDS[2], 0.1)])
+def test_filtering_helps_where_spikes_are_few(env_id, gain):
+    task = level(env_id, 200)
+    decoder, memoryless = (
+        play(task, scripted_policy(task, kind), seed=0).mean() for kind in ("decoder", "memoryless")
+    )
+    assert decoder > memoryless + gain
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "living", "spread"), [(90, 40, 0.25), (40, 32, 0.43), (20, 28, 0.66)]
+)
+def test_the_population_vector_has_the_spread_that_the_card_gives(rate_hz, living, spread):
+    counts = np.random.default_rng(0).binomial(8, rate_hz / 1000, (4000, living))
+    vectors = counts @ preferred_directions(0)[:living] * 2 / (8 * rate_hz / 1000 * living)
+    # Mean over both axes: the living channels' directions are not spread quite evenly.
+    assert np.sqrt(vectors.var(axis=0).mean()) == pytest.approx(spread, rel=0.03)
+
+
 def test_decoding_at_a_right_angle_earns_nearly_nothing():
     task = level(IDS[0], 300)
     assert play(task, scripted_policy(task, "rotated"), seed=0).mean() < 0.1

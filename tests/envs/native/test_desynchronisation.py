@@ -5,6 +5,7 @@ import pytest
 
 import snn_gym  # noqa: F401 - registers the ids
 from references import play, scripted_policy
+from references.desynchronisation import constant
 from snn_gym.envs.native.desynchronisation import (
     BURN_IN_MS,
     EXCITATION_MS,
@@ -189,6 +190,14 @@ def test_calm_needs_a_closed_loop(env_id):
     assert mean_returns(env_id, "silencing") < reference.random - 0.05
     assert reference.memoryless > alone + 0.04
     assert reference.oracle > alone + 0.25
+
+
+def test_no_constant_current_helps_as_much_as_control():
+    task = level(IDS[0], 200)
+    alone = play(task, constant(0.0), seed=0).mean()
+    for amplitude in (-1.0, -0.5, -0.2, -0.05, 0.05, 0.2, 0.5, 1.0):
+        assert play(task, constant(amplitude), seed=0).mean() < alone + 0.005
+    assert mean_returns(IDS[0], "memoryless") > alone + 0.04
 
 
 def test_the_scene_shows_activity_and_stimulation():

@@ -1,13 +1,17 @@
 """Event tracking: motion and events by hand, the camera against log intensities, controllers."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
+from references import RandomActions, play, scripted_policy
 from snn_gym.envs.batch import EVERY
 from snn_gym.envs.native.event_tracking import VIEW, EventTracking
 from snn_gym.envs.native.scenes import ACCENT, INK, PAPER, draw_event_tracking
+from snn_gym.envs.registry import load_environment_spec
 from tests.envs.native.starts import begin_with
 
+IDS = load_environment_spec("snn/EventTracking-v0").registers
 STRAIGHT = {"turn_px": 0.0, "noise_rate_hz": 0.0}
 NO_TURN = np.array([[0, 128, 0, 128]], np.uint8)
 
@@ -146,6 +150,22 @@ def test_noise_and_hot_pixels_are_added_to_events():
     assert rates[[17, 255]] == pytest.approx(0.5, abs=0.04)
     quiet[[17, 255]] = False
     assert rates[quiet].mean() == pytest.approx(8 / 256, abs=0.001)
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_controllers_are_in_their_order(env_id):
+    reference, task = load_environment_spec(env_id).reference, gym.make_vec(env_id, 60)
+    kinds = ("memoryless", "tracker", "oracle")
+    policies = [RandomActions(task), *(scripted_policy(task, kind) for kind in kinds)]
+    scores = [play(task, policy, seed=0).mean() for policy in policies]
+    random, memoryless, tracker, oracle = scores
+    assert random < 0.15
+    assert reference.random < memoryless < oracle <= 1.0
+    assert reference.random < tracker
+    assert oracle == pytest.approx(reference.oracle, abs=0.01)
+    if env_id == IDS[0]:
+        # learnable: a controller linear in the events is well past the middle
+        assert random + 0.7 * (oracle - random) < memoryless < tracker
 
 
 def test_the_scene():

@@ -26,6 +26,10 @@ WRONG = {
         ({"active_channels": 30}, "active_channels must be at least 1 and below 30, got"),
         ({"burst_steps": 9}, "burst_steps must be at most time_steps, 8, got 9$"),
         ({"distractors": 2}, "distractors must be fewer than delay_steps, 2, got 2$"),
+        ({"patterns": 1}, "patterns must be at least 2 and at most 30, got 1$"),
+        ({"active_channels": 0}, "active_channels must be at least 1 and below 30, got 0$"),
+        ({"pattern_rate_hz": 1000.0}, r"must be in \[0, 255/256\], got 1.0$"),
+        ({"background_rate_hz": -3.0}, r"must be in \[0, 255/256\], got -0.003$"),
         ({"pattern_rate_hz": 10.0}, "pattern_rate_hz must be above background_rate_hz, got 10.0"),
     ],
     "Desynchronisation": [
@@ -44,6 +48,8 @@ WRONG = {
         ({"intervals_steps": []}, r"intervals_steps must hold rising numbers, got \[\]"),
         ({"intervals_steps": [0, 2]}, r"intervals_steps\[0\] must be at least 1, got 0"),
         ({"response_steps": 5}, "at least the longest interval, 6, got 5"),
+        ({"pulse_rate_hz": 10.0}, "above background_rate_hz, got 10.0 and 10.0"),
+        ({"pulse_rate_hz": 1000.0}, r"must be in \[0, 255/256\], got 1.0"),
         ({"tolerance": 1.5}, "above 0 and at most 1, got 1.5"),
     ],
     "PatternDetection": [
@@ -64,9 +70,44 @@ WRONG = {
 }
 
 
+OUT_OF_RANGE = {
+    "at least 0": {
+        "CueAccumulation": {"gap_steps": -1, "delay_steps": -2},
+        "CursorDecoding": {"tuning_seed": -1},
+        "DelayedMatchToSample": {"delay_steps": -1, "pattern_seed": -1},
+        "Desynchronisation": {"coupling": -1.0, "noise": -0.1, "energy_cost": -1.0},
+        "EventTracking": {"turn_px": -0.1},
+        "IntervalTiming": {"foreperiod_steps": -1, "foreperiod_jitter_steps": -2},
+        "PatternDetection": {"shift_steps": -1, "pattern_seed": -1},
+    },
+    "at least 1": {
+        "CueAccumulation": {"cues": 0, "time_steps": 0},
+        "CursorDecoding": {"hold_steps": 0},
+        "DelayedMatchToSample": {"sample_steps": 0},
+        "Desynchronisation": {"episode_steps": 0},
+        "EventTracking": {"episode_steps": 0},
+        "IntervalTiming": {"time_steps": 0},
+        "PatternDetection": {"windows": 0},
+        "WaterMaze": {"sites_per_side": 0, "full_visits": 0},
+    },
+    "above 0": {
+        "CursorDecoding": {"modulation_hz": 0.0},
+        "EventTracking": {"target_speed_px": 0.0, "contrast_threshold": -1.0},
+        "IntervalTiming": {"tolerance": 0.0},
+        "WaterMaze": {"field_width": 0.0},
+    },
+}
+
+
 @pytest.mark.parametrize(
     ("task", "settings", "message"),
-    [(task, *case) for task, cases in WRONG.items() for case in cases],
+    [(task, *case) for task, cases in WRONG.items() for case in cases]
+    + [
+        (task, {name: value}, f"{name} must be {allowed}.*, got {value}$")
+        for allowed, tasks in OUT_OF_RANGE.items()
+        for task, settings in tasks.items()
+        for name, value in settings.items()
+    ],
 )
 def test_wrong_settings_are_named(task, settings, message):
     with pytest.raises(ValueError, match=message) as caught:

@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from references.policy import scripted_policy
+from references import RandomActions, play, scripted_policy
 from references.water_maze import TOURS, Decoder
 from snn_gym.envs.batch import EVERY
 from snn_gym.envs.native.scenes import ACCENT, FAINT, GOOD, INK, PAPER, draw_water_maze
@@ -108,6 +108,18 @@ def test_off_the_platform_spikes_do_not_tell_where_it_is(env_id):
         seen.append(np.empty((50, size), np.bool_))
         task._emit(EVERY, noise, seen[-1])
     assert np.array_equal(*seen)
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_memory_pays(env_id):
+    task = gym.make_vec(env_id, 150)
+    kinds = ("memoryless", "searcher", "privileged")
+    policies = [RandomActions(task), *(scripted_policy(task, kind) for kind in kinds)]
+    scores = [play(task, policy, seed=0).mean() for policy in policies]
+    random, memoryless, searcher, privileged = scores
+    assert random < memoryless < searcher - 0.3 * (searcher - random)
+    assert searcher == pytest.approx(load_environment_spec(env_id).reference.oracle, abs=0.06)
+    assert searcher < privileged == pytest.approx(1.0, abs=0.06)
 
 
 def test_the_decoder_finds_the_place():

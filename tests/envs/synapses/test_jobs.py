@@ -29,6 +29,24 @@ def weights_of(population, networks, seed=0):
     return start_weights(population, np.random.default_rng(seed), networks, head_scale=2.0)
 
 
+@pytest.mark.parametrize(
+    ("name", "inputs", "outputs"),
+    [
+        ("Teacher", 10, 2),
+        ("XOR", 2, 2),
+        ("Digits", 64, 10),
+        ("CartPole", 4, 2),
+        ("Acrobot", 6, 3),
+        ("MountainCar", 2, 3),
+    ],
+)
+def test_each_job_has_its_sizes(name, inputs, outputs):
+    job = make_job(name)
+    assert (job.name, job.input_size, job.output_size) == (name, inputs, outputs)
+    assert (job.network.hidden_sizes, job.network.time_steps) == ((16,), 8)
+    assert make_job(job) is job
+
+
 @pytest.mark.parametrize(("name", "classes"), [("Teacher", 2), ("XOR", 2), ("Digits", 10)])
 def test_a_network_without_weights_guesses(name, classes):
     job = make_job(name)

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stable_baselines3 import PPO
+from stable_baselines3 import DQN, PPO
+from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 
 from snn_gym.envs.synapses import PlasticityVecEnv
@@ -90,6 +91,28 @@ def test_ppo_learns_one_policy_for_all_synapses():
     before = raising(model)
     model.learn(16 * env.num_envs * 12)
     assert before < 0.9 < raising(model)
+
+
+def test_dqn_trains_and_a_policy_is_evaluated():
+    env = PlasticityVecEnv(Distance(), networks=2, horizon=5, features="all")
+    model = DQN("MlpPolicy", env, learning_starts=40, seed=0)
+    before = [parameter.clone() for parameter in model.q_net.parameters()]
+    model.learn(120)
+    pairs = zip(before, model.q_net.parameters(), strict=True)
+    assert all((old != new).any() for old, new in pairs)
+    assert len(model.ep_info_buffer) > 0
+    assert -5.0 <= evaluate_policy(model, env, n_eval_episodes=8)[0] <= 5.0
+
+
+def test_seeds_hold_for_the_next_reset():
+    env = PlasticityVecEnv("XOR", 2)
+    env.seed(3)
+    first, second = env.reset(), env.reset()
+    assert not np.array_equal(first, second)
+    env.seed(3)
+    assert np.array_equal([env.reset(), env.reset()], [first, second])
+    env.seed(4)  # the first network now has the seed that the second one had
+    assert np.array_equal(env.reset()[:82], first[82:])
 
 
 def test_what_synapses_have_in_common_can_be_asked():
