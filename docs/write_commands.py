@@ -19,11 +19,16 @@ from snn_gym.cli import app
 TARGET = Path(__file__).resolve().parent / "guide" / "commands.md"
 HEAD = """# The command line
 
-Every command of `snn-gym` with all that it takes; `snn-gym COMMAND --help` prints the same. Words
-in braces have to be given, words in brackets may be. Each command ends with 0 if it did its work, 2
-if what it was given was bad (one line on standard error says what to change), and 130 if it was
-interrupted. [Agents](agents.md), [environments](environments.md), [few spikes](lean.md) and
-[scores](scores.md) show them at work. `snn-gym --version` prints the version.
+This page lists every command of `snn-gym` with its arguments and options; `snn-gym COMMAND --help`
+prints the same. Words in braces are required, words in brackets are optional. [Agents](agents.md),
+[environments](environments.md), [few spikes](lean.md) and [scores](scores.md) show the commands at
+work. `snn-gym --version` prints the version.
+
+| exit code | meaning |
+| --- | --- |
+| 0 | the command did its work |
+| 2 | an argument or a file was wrong; one line on standard error names the fix |
+| 130 | the command was interrupted |
 """
 _LEFT_OUT = "--help"
 

@@ -135,7 +135,7 @@ def parse_changes(option: str, texts: Sequence[str]) -> dict[str, Any]:
         for table in tables:
             place = place.setdefault(table, {}) if isinstance(place, dict) else None
         if not isinstance(place, dict) or key in place:
-            raise ValueError(f"{option} says twice what {name.strip()!r} is; leave out one of them")
+            raise ValueError(f"{option} gives {name.strip()!r} twice; leave out one of them")
         place[key] = _parse_value(value.strip())
     return changes
 
@@ -174,7 +174,7 @@ def load_shown(
     run = Path(agent)
     if agent in agent_ids() and not run.is_dir():
         if env is None:
-            raise ValueError(f"{command} {agent} on what? name an environment, such as CartPole-v1")
+            raise ValueError(f"{command} {agent} needs an environment, such as CartPole-v1")
         return load_pretrained(agent, env), env, agent, {}
     if not run.is_dir():
         raise ValueError(

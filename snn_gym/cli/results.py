@@ -42,7 +42,7 @@ def submit(
 ) -> None:
     """Evaluate a run, or a graph trained elsewhere, and write its submission."""
     if (run is None) == (nir is None):
-        raise ValueError("submit what? give either the folder of a run or --nir FILE")
+        raise ValueError("submit needs either the folder of a run or --nir FILE")
     if run is not None:
         if host is not None or env or agent or seed or steps:
             raise ValueError("--host, --env, --agent, --seed and --steps are for --nir alone")

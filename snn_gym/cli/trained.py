@@ -165,7 +165,7 @@ def export(agent: Shown, env: ShownEnvironment = None, *, options: ExportOptions
     targets = [x for x in (options.c, options.nir, options.onnx) if x is not None]
     if len(targets) + options.hardware != 1:
         raise ValueError(
-            "export to what? give one of --c FOLDER, --nir FILE, --onnx FILE and --hardware"
+            "export needs one of --c FOLDER, --nir FILE, --onnx FILE and --hardware"
         )
     for target in targets:
         if target.exists() and (target.is_file() or any(target.iterdir())):
@@ -176,7 +176,7 @@ def export(agent: Shown, env: ShownEnvironment = None, *, options: ExportOptions
     title, episodes = f"{name} on {env_id}", options.episodes
     if options.nir is not None:
         graph = to_nir(model, options.nir)
-        say(f"written: {graph.graph}, and what belongs to the host: {graph.host}")
+        say(f"written: {graph.graph}, and the part of the host: {graph.host}")
     if options.onnx is not None:
         say(f"written: {to_onnx(model, options.onnx)}")
     program = program_of(model) if options.hardware else None
