@@ -164,9 +164,7 @@ def export(agent: Shown, env: ShownEnvironment = None, *, options: ExportOptions
     """Write an agent as C source that allocates no memory, as a NIR graph or an ONNX model."""
     targets = [x for x in (options.c, options.nir, options.onnx) if x is not None]
     if len(targets) + options.hardware != 1:
-        raise ValueError(
-            "export needs one of --c FOLDER, --nir FILE, --onnx FILE and --hardware"
-        )
+        raise ValueError("export needs one of --c FOLDER, --nir FILE, --onnx FILE and --hardware")
     for target in targets:
         if target.exists() and (target.is_file() or any(target.iterdir())):
             raise ValueError(f"{target} exists already; name another place")

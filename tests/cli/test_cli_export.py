@@ -31,5 +31,5 @@ def test_what_it_says_next_makes_a_program_that_acts(tmp_path, monkeypatch, caps
 def test_a_graph_is_written_with_what_belongs_to_the_host(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["export", "ppo-lif", "CartPole-v1", "--nir", "out/pole.nir"]) == 0
-    assert "out/pole.nir, and what belongs to the host: out/pole.json" in capsys.readouterr().out
+    assert "out/pole.nir, and the part of the host: out/pole.json" in capsys.readouterr().out
     assert sorted(x.name for x in (tmp_path / "out").iterdir()) == ["pole.json", "pole.nir"]
