@@ -48,7 +48,7 @@ def _parts(kind: Any) -> tuple[Any, ...]:
 
 
 def _type_argument(place: int, kind: Any) -> Any:
-    """Return the type of an argument in the call."""
+    """Return the type of an argument in the call; TypingError if kernels take none such."""
     array = _parts(kind)[0]  # of an array with a flat place the first of two
     if isinstance(array, types.Array) and array.dtype == types.float32:
         return kind
@@ -146,7 +146,7 @@ def _lines(targets: Mapping[str, Expression], spare: str = "t") -> Iterator[str]
 
 @dataclass(frozen=True)
 class Kernel:
-    """A compiled kernel."""
+    """A compiled kernel and its Python source."""
 
     address: int
     """Address in memory, valid in this process."""
@@ -157,20 +157,20 @@ _KERNELS: dict[int, Kernel] = {}
 
 
 def kernel_at(address: int) -> Kernel:
-    """Return the kernel at an address."""
+    """Return the kernel that was compiled to an address in this process; else KeyError."""
     return _KERNELS[address]
 
 
 @cached
 def kept_names(neuron: type[Neuron], *, each: bool = False) -> tuple[str, ...]:
-    """Return the names of values that the backward pass reads again, the recorded one first."""
+    """Return the names of values that the backward pass reads, the recorded variable first."""
     text = equations(neuron)
     return _kept(text, *_gradients(text, each).values())
 
 
 @cached
 def traced_names(neuron: type[Neuron]) -> tuple[str, ...]:
-    """Return the names of values that eligibility traces read, the recorded one first."""
+    """Return the names of values that eligibility traces read, the recorded variable first."""
     text = equations(neuron)
     return _kept(text, *_trace_targets(text, trace(text)).values())
 
@@ -203,10 +203,11 @@ def _gradients(text: Equations, each: bool) -> dict[str, Expression]:
 def forward_kernel(
     neuron: type[Neuron], keep: tuple[str, ...] = (), *, each: bool = False
 ) -> Kernel:
-    """Return the kernel that runs all time steps of a layer, updating ``state`` and ``spikes``.
+    """Return the kernel that runs a layer's time steps: advances ``state``, fills ``spikes``.
 
     ``moving`` is 1 if every time step has a row of currents, 0 if all read one row. The values
-    ``keep`` are stored in ``kept``, ``gap`` numbers from one (T, row) to the next.
+    ``keep`` are stored in ``kept``, ``gap`` numbers from one (T, row) to the next. ``each``:
+    whether every neuron has its own constants.
     """
     text = equations(neuron)
     arguments = {
@@ -470,7 +471,7 @@ def _over_elements(text: Equations, body: Sequence[str], each: bool) -> Iterator
 
 
 def _compiled(label: str, arguments: Mapping[str, str], lines: Sequence[str]) -> Kernel:
-    """Compile a function of arguments with a number's type or the shape of a float32 array."""
+    """Compile ``lines`` as a function; ``arguments`` have a number's type or an array's shape."""
     kinds = {**arguments, **_COUNTS}
     arrays = {name: shape for name, shape in kinds.items() if shape.startswith("(")}
     names = [f"{name}_at" if name in arrays else name for name in kinds]
