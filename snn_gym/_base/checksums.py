@@ -51,6 +51,7 @@ def check_seal(data: bytes, where: str) -> None:
 
 
 def _digest_without(data: bytes, place: re.Match[bytes]) -> str:
+    """Return the SHA-256 of bytes with ``UNSEALED`` in place of the digest at ``place``."""
     content = memoryview(data)  # a checkpoint may have gigabytes
     digest = hashlib.sha256(content[: place.start(1)])
     digest.update(UNSEALED.encode())

@@ -607,7 +607,7 @@ class CompiledProgram:
         return outputs
 
     def _entered(self, observations: Array, states: Array, noise: Array | None) -> Array:
-        """Return the inputs of the first layer (B, K * channels); update the intensities carried."""
+        """Return the inputs of the first layer (B, K * channels); update carried intensities."""
         carried = self.program.compares and self.program.stateful
         before = states[:, -self.program.inputs :] if carried else None
         signal, seen = enter(self.program, observations, before, noise)
@@ -690,6 +690,7 @@ def quiet_current(layer: NeuronLayer, time_steps: int) -> float:
 
 @cached
 def _quiet(neuron: type[Neuron], constants: bytes, rests: bytes, time_steps: int) -> float:
+    """Return ``quiet_current`` for constants (P,) and states at rest (S, N), as float32 bytes."""
     column = np.frombuffer(constants, np.float32).reshape(-1, 1)
     numbers = dict(zip(equations(neuron).constants, column[:, 0].tolist(), strict=True))
     rest = np.frombuffer(rests, np.float32).reshape(len(neuron.state), -1)

@@ -253,6 +253,7 @@ def _of_neurons(
     names: Sequence[str],
     readout: str,
 ) -> Costs:
+    """Return the costs of a spiking program, as ``costs_of``."""
     layers, counter = program.neurons, _Counter(entered.shape[1])
     entering, *onward = (_not_zero(x.weights) for x in layers)
     if program.held:
@@ -313,6 +314,7 @@ def _of_units(
     names: Sequence[str],
     readout: str,
 ) -> Costs:
+    """Return the costs of an ANN, as ``costs_of``."""
     counter, values = _Counter(entered.shape[1]), entered[0]
     hidden = hidden_before(program, before, len(values))
     for k, (layer, name) in enumerate(zip(program.layers, names, strict=True)):

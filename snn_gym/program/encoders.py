@@ -139,6 +139,7 @@ class SpikeEncoder(BaseEncoder, ABC):
         """Return the spikes (T, ..., channels) of checked inputs."""
 
     def _noise_for(self, intensity: FloatArray, time_steps: int, noise: Any) -> FloatArray:
+        """Return the noise (T, ..., channels), empty if not needed; ValueError if unfit."""
         if not self.needs_noise:
             return np.empty(0, np.float32)
         dimensions = intensity.shape[-1]
@@ -151,6 +152,7 @@ class SpikeEncoder(BaseEncoder, ABC):
         return values
 
     def _previous_for(self, intensity: FloatArray, previous: Any) -> FloatArray:
+        """Return the last intensity, empty if not needed; ValueError if it doesn't fit."""
         if not self.needs_previous:
             return np.empty(0, np.float32)
         if previous is None:
@@ -390,8 +392,8 @@ def register_encoder(name: str, encoder_type: type[SpikeEncoder]) -> None:
 
     Raises:
         ValueError: The name is no identifier or is taken.
-        TypeError: ``encoder_type`` is no such subclass or dataclass, or is abstract. Defaults of fields
-            are not checked.
+        TypeError: ``encoder_type`` is no such subclass, no dataclass, or abstract. Whether fields
+            have defaults is not checked.
     """
     if not name.isidentifier() or keyword.iskeyword(name):
         raise ValueError(f"the name of an encoder must be an identifier, got {name!r}")

@@ -259,6 +259,7 @@ def _no_derivative(node: Expression) -> tuple[Expression, ...]:
 
 
 def _choice_partials(is_first: Expression) -> tuple[Expression, ...]:
+    """Return 1 for the input that a comparison chooses, first if it holds, and 0 for the other."""
     return where(is_first, _ONE, _ZERO), where(is_first, _ZERO, _ONE)
 
 
@@ -325,6 +326,7 @@ def replace_names(expression: Expression, values: Mapping[str, Value]) -> Expres
 
 
 def _rebuilt(node: Expression, inputs: tuple[Expression, ...]) -> Expression:
+    """Return a node with other inputs: itself if they are the same, else simplified."""
     if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
         return node
     if all(x.operator == "constant" for x in inputs) and node.operator in ("+", "-", "*"):

@@ -199,7 +199,7 @@ def _split(program: Program, state: Array) -> list[dict[str, Array]]:
 
 
 def hidden_before(program: Program, state: Array | None, batch: int) -> list[Array]:
-    """Return the last outputs (B, N) of each gated layer in ``state``, None for rest; else empty."""
+    """Return the last outputs (B, N) of each gated layer in a state, None for rest; else empty."""
     if not program.gated:
         return []
     parts = _split(program, rest_state(program, batch) if state is None else state)

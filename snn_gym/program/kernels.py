@@ -62,6 +62,7 @@ def _type_argument(place: int, kind: Any) -> Any:
 
 
 def _generate_call(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    """Emit the call of a C function at an address, arrays as pointers."""
     values = []
     for place, kind in enumerate(signature.args[1].types):
         value = builder.extract_value(args[1], place)
@@ -78,6 +79,7 @@ def _generate_call(context: Any, builder: Any, signature: Any, args: Any) -> Any
 
 
 def _type_call(typingctx: Any, address: Any, *given: Any) -> Any:
+    """Return the signature of a call by address, and the function that emits it."""
     del typingctx
     if not isinstance(address, types.Integer):
         raise TypingError(f"address is of type {address}; pass an integer")
@@ -269,6 +271,7 @@ def _walk(steps: str, kept: Sequence[str]) -> Iterator[str]:
 def _backward_body(
     text: Equations, kept: Sequence[str], surrogate: str, recorded: bool, each: bool
 ) -> Iterator[str]:
+    """Yield lines that back-propagate an element through a time step, all but the last one."""
     gradients = _gradients(text, each)
     if not recorded:
         gradients = {x: replace_names(e, {GRAD_RECORDED: 0.0}) for x, e in gradients.items()}

@@ -583,6 +583,7 @@ def _described(program: Program) -> dict[str, Any]:
 
 
 def _unit(layer: Layer) -> _Unit:
+    """Return a layer's names for a file; ValueError if its neuron is not registered."""
     if isinstance(layer, GatedLayer):
         return _Unit(operator=layer.operator, gates=layer.gates)
     if isinstance(layer, DenseLayer):
@@ -627,6 +628,7 @@ def _take(
 
 
 def _program(described: _Description, arrays: dict[str, NDArray[Any]]) -> Program:
+    """Build a program; it empties ``arrays``. ValueError for missing, unfitting and spare ones."""
     # Arrays are taken out one by one: what remains belongs to no part, and is refused.
     units = enumerate(described.layers, start=1)
     layers = tuple(_layer(unit, f"layers.{k}", arrays) for k, unit in units)

@@ -258,6 +258,7 @@ def _called(neuron: type[Neuron], function: str, size: int | None, *given: Any) 
 
 
 def _check_names(neuron: type[Neuron], numbers: Mapping[str, float]) -> None:
+    """Raise TypeError for names that are repeated, reserved or no identifiers."""
     labels = [*numbers, *neuron.state]
     for label in labels:
         if not label.isidentifier() or keyword.iskeyword(label):
@@ -310,6 +311,7 @@ def matched(text: Equations, pattern: Equations) -> dict[str, str] | None:
 
 
 def _matches(given: Expression, wanted: Expression, bound: dict[str, str]) -> bool:
+    """Return whether expressions differ in names alone; enter pairs of names in ``bound``."""
     if given.operator != wanted.operator or given.number != wanted.number:
         return False
     if wanted.operator == "name":
