@@ -21,7 +21,7 @@ _TABLE = Path(__file__).with_name("moved.txt")
 
 @cached
 def homes() -> dict[str, list[str]]:
-    """Return full names of the modules with a removed module's content, by its own full name."""
+    """Return, by each removed module's full name, the full names of modules with its content."""
     rows = [line.split() for line in _TABLE.read_text("utf-8").splitlines()]
     return {f"snn_gym.{old}": [f"snn_gym.{home}" for home in new] for old, *new in rows}
 

@@ -63,8 +63,7 @@ def convert(
         A policy of the same class, which can be evaluated, recorded and exported.
 
     Raises:
-        ValueError: The acting network is no ANN of ReLU units, or acts in a way that has no form
-            outside of the project.
+        ValueError: The acting network is no ANN of ReLU units, or has no ``Program``.
     """
     policy: SpikingPolicy = bare_policy(model, "converted")
     units = program_of(policy).dense

@@ -22,7 +22,7 @@ from snn_gym.program.network import Program
 
 @dataclass(frozen=True)
 class Activity:
-    """Activity of a network's neurons in the states that it visits."""
+    """Activity of a network's neurons in the states that it visits, by ``activity_of``."""
 
     peak_spikes: int
     """Most spikes of all neurons in one time step."""

@@ -87,7 +87,7 @@ class Action(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class Host(Config):
-    """Host of a graph, described by the JSON file beside it."""
+    """Description of a graph's host, which feeds it and chooses actions: the JSON beside it."""
 
     format: Literal["snn_gym.host/1"]
     """Version of this schema."""
@@ -419,7 +419,7 @@ def _check(program: Program) -> None:
 def node_of(
     neuron: type[Neuron], numbers: Mapping[str, float]
 ) -> tuple[type[Neuron], dict[str, float]]:
-    """Return the one of ``LIFBox`` and ``LIF`` with a neuron's equations, and its constants."""
+    """Return the one of ``LIFBox`` and ``LIF`` with equal equations, and its constants by name."""
     for pattern in (LIFBox, LIF):
         names = matched(equations(neuron), equations(pattern))
         if names is not None:

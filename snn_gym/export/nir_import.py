@@ -130,7 +130,8 @@ def _time_constant(values: Mapping[str, Array], field: str) -> float:
 def _potentials(values: Mapping[str, Array], unit: Array) -> tuple[dict[str, float], Array]:
     """Return a layer's threshold, reset and rest, in ``unit``, and factors (N,) of its inputs.
 
-    If thresholds differ, they become 1, and the factors their inverses.
+    If thresholds differ between neurons, they become 1, and the factors their inverses. Other
+    differences raise ValueError.
     """
     potentials = {x: values[x] / unit for x in ("v_threshold", "v_reset", "v_leak")}
     if all((x == x[0]).all() for x in potentials.values()):
@@ -338,7 +339,7 @@ def is_normalised(host: Host) -> bool:
 
 
 def load_into(graph: NIRNetwork, policy: SpikingPolicy) -> None:
-    """Load a graph into a policy of its settings; ValueError if that does not act alike."""
+    """Load a graph into a policy of its settings, in eval mode; ValueError if it acts otherwise."""
     network = policy.acting_network()
     head = network.head if network.head is not None else policy.readout()
     assert head is not None  # the network's own, or the policy's

@@ -18,8 +18,8 @@ Places = NDArray[np.intp]
 def compact(program: Program, fired: Sequence[Mask] | None = None) -> Program:
     """Return a program without the neurons or units on which no output depends.
 
-    From the output side, neurons are cut whose synapses all have the weight 0 or lead to neurons
-    that are cut; outputs stay equal. With ``fired``, neurons that never fired are cut first: in
+    From the output side, neurons are cut whose outgoing synapses all have the weight 0 or lead to
+    cut neurons; outputs stay equal. With ``fired``, neurons that never fired are cut first: in
     states in which they would have fired, outputs differ. The state has fewer values, too.
 
     Args:

@@ -66,7 +66,7 @@ def equal_at(addresses: Places, sizes: Places, known: Array) -> bool:
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def choose(outputs: Array, actions: Places, closeness: float) -> bool:
-    """Fill ``actions`` (B,) with the places of the largest outputs (B, O); return if all are clear.
+    """Fill ``actions`` (B,) with places of the largest outputs (B, O); return if each is clear.
 
     A place is clear if all other outputs are further below than ``closeness * (1 + abs(largest))``.
     """
@@ -681,7 +681,7 @@ def _is_entered_by_kernel(program: Program) -> bool:
 
 
 def quiet_current(layer: NeuronLayer, time_steps: int) -> float:
-    """Return a current at which no neuron fires from rest in a decision; -inf if none is known."""
+    """Return a current up to which no neuron fires from rest in a decision; -inf if unknown."""
     if layer.each:
         return -np.inf
     rests = np.unique(layer.rest, axis=1)  # neurons with equal rest fire alike

@@ -30,7 +30,7 @@ from snn_gym.program.neuron import equations
 
 @dataclass(frozen=True)
 class Decision:
-    """Decisions on a batch of B observations."""
+    """Decisions on a batch of B observations, as ``decide`` returns them."""
 
     actions: NDArray[Any]
     """(B,) int64 of discrete actions, else (B, O) float32."""

@@ -271,7 +271,7 @@ def _walk(steps: str, kept: Sequence[str]) -> Iterator[str]:
 def _backward_body(
     text: Equations, kept: Sequence[str], surrogate: str, recorded: bool, each: bool
 ) -> Iterator[str]:
-    """Yield lines that back-propagate an element through a time step, all but the last one."""
+    """Yield lines that back-propagate an element through a time step, but for the last line."""
     gradients = _gradients(text, each)
     if not recorded:
         gradients = {x: replace_names(e, {GRAD_RECORDED: 0.0}) for x, e in gradients.items()}

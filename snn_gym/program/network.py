@@ -257,7 +257,7 @@ class Head:
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """How outputs become an action."""
+    """Rule by which outputs become an action, with its limits."""
 
     rule: Rule
     low: Array

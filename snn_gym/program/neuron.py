@@ -65,7 +65,7 @@ class NeuronParameters(Config):
 
 
 class Neuron:
-    """A neuron, written once.
+    """Base of neurons, each written once as functions of its state.
 
     A subclass names its state variables and defines ``integrate``; other functions default to an
     integrate-and-fire neuron. All functions are element-wise: operators and the functions of
