@@ -28,7 +28,7 @@ _MAX_LISTED_BYTES = 1 << 32
 
 
 def seal(data: bytes) -> bytes:
-    """Replace the first ``UNSEALED`` digest of a JSON or safetensors file with its digest."""
+    """Return a file's bytes with their digest in the first ``"sha256"`` entry, which must exist."""
     place = _SEAL.search(data)
     assert place is not None
     digest = _digest_without(data, place).encode()
@@ -36,7 +36,7 @@ def seal(data: bytes) -> bytes:
 
 
 def check_seal(data: bytes, where: str) -> None:
-    """Refuse a file without a seal, or changed since it was sealed."""
+    """Raise ValueError if bytes hold no digest of themselves, or another; ``where`` names them."""
     place = _SEAL.search(data)
     if place is None:
         raise ValueError(
@@ -51,6 +51,7 @@ def check_seal(data: bytes, where: str) -> None:
 
 
 def _digest_without(data: bytes, place: re.Match[bytes]) -> str:
+    """Return the SHA-256 of bytes with ``UNSEALED`` in place of the digest at ``place``."""
     content = memoryview(data)  # a checkpoint may have gigabytes
     digest = hashlib.sha256(content[: place.start(1)])
     digest.update(UNSEALED.encode())
@@ -59,13 +60,13 @@ def _digest_without(data: bytes, place: re.Match[bytes]) -> str:
 
 
 def dump_sealed(mapping: Mapping[str, Any]) -> bytes:
-    """Return a mapping as a sealed JSON file."""
+    """Return the bytes of a sealed JSON file; NaN and infinite numbers raise ValueError."""
     text = json.dumps({SEAL: UNSEALED, **mapping}, indent=2, allow_nan=False)
     return seal(text.encode() + b"\n")
 
 
 def parse_sealed(data: bytes, where: str) -> Any:
-    """Read JSON that ``dump_sealed`` wrote, or an older version without a seal."""
+    """Return a JSON file's content without its seal, if any; ValueError if that is wrong."""
     content = parse_json(data, where)
     if isinstance(content, dict) and SEAL in content:
         check_seal(data, where)
@@ -76,7 +77,7 @@ def parse_sealed(data: bytes, where: str) -> Any:
 def read_sealed(
     kind: type[ConfigT], file: Path, content: str, advice: str, max_bytes: int
 ) -> ConfigT:
-    """Read a sealed file of a command's folder; ``content`` and ``advice`` are for its error."""
+    """Read a ``kind`` from JSON, sealed or not; ``content``, ``advice`` explain a missing file."""
     if not file.exists():
         raise ValueError(
             f"{file.parent} holds no {content}: there is no {file.name} in it; name the folder of "
@@ -87,7 +88,7 @@ def read_sealed(
 
 
 def parse_json(data: bytes | str, where: str) -> Any:
-    """Parse JSON of a file that may be damaged."""
+    """Parse JSON; if it is invalid, raise ValueError, which begins with ``where``."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -95,12 +96,12 @@ def parse_json(data: bytes | str, where: str) -> Any:
 
 
 def write_digests(file: Path, names: Iterable[str]) -> None:
-    """Write the digests of files beside ``file`` into it, as ``sha256sum`` does."""
+    """Write ``sha256sum`` lines into ``file``, for the files ``names`` of its folder."""
     write_text_atomic(file, "".join(f"{_digest(file.parent / name)}  {name}\n" for name in names))
 
 
 def check_digests(file: Path) -> None:
-    """Refuse files that differ from the digests in the list ``file``."""
+    """Raise ValueError if a file that ``file`` lists is missing or differs from its digest."""
     text = read_regular_file(file, max_bytes=_MAX_LIST_BYTES).decode(errors="replace")
     for line in text.splitlines():
         entry = _LINE.fullmatch(line)

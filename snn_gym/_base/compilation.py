@@ -42,7 +42,7 @@ _DAMAGE = (
 
 
 def njit(*, cache: bool, **options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Return a decorator that compiles a function at its first call, as ``numba.njit`` does."""
+    """Return ``numba.njit``'s decorator; ``cache`` keeps code on disk, or warns where it can't."""
 
     def decorate(function: Callable[..., Any]) -> Any:
         dispatcher = numba.njit(**options)(function)
@@ -62,7 +62,7 @@ def _set_cache(compiled: Any, function: Callable[..., Any]) -> None:
 
 
 def compile_callback(function: Callable[..., Any], signature: str) -> int:
-    """Compile a function whose pointers never alias; return its address, valid in this process."""
+    """Compile a C callback whose pointers must never alias; return its address in this process."""
     types, options = sigutils.normalize_signature(signature), {"error_model": "numpy"}  # type: ignore[no-untyped-call]
     callback: Any = CFunc(function, types, {}, options)
     callback._compiler = _CallbackCompiler(function, callback._targetdescr, options, {}, Compiler)
@@ -88,7 +88,7 @@ _CALLBACKS: list[Any] = []  # Compiled code knows their addresses, so they must 
 
 @functools.cache
 def _warn_of_no_cache() -> None:
-    """Warn once a process."""
+    """Warn, once a process, that compiled code can't be kept on disk."""
     warnings.warn(
         "compiled code can be kept neither beside snn_gym nor in the user's cache folder, so every "
         "process compiles its own, which takes seconds; set NUMBA_CACHE_DIR to a writable folder",
@@ -108,7 +108,7 @@ class _Cache(_NumbaCache):  # type: ignore[misc]
         self._cache_file._source_stamp = (stamp, *_stamps_of_imported(function, set()))
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return the compiled code for the types ``sig``, or None without usable code."""
+        """Return the stored code for types ``sig``, or None; damaged code empties the cache."""
         with collector_paused():
             try:
                 code = super().load_overload(sig, target_context)
@@ -121,7 +121,7 @@ class _Cache(_NumbaCache):  # type: ignore[misc]
         return code if code is not None and code.signature.args == wanted else None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Store compiled code if the folder can still be written."""
+        """Store compiled code, or warn if the folder can no longer be written."""
         try:
             super().save_overload(sig, data)
         except OSError:
@@ -129,7 +129,7 @@ class _Cache(_NumbaCache):  # type: ignore[misc]
 
 
 def _stamps_of_imported(function: Any, seen: set[str]) -> Iterator[tuple[str, float, int]]:
-    """Yield name, time and size of each file whose compiled functions a function's file imports."""
+    """Yield function, time and size of each file, not in ``seen``, with imported compiled code."""
     seen.add(function.__code__.co_filename)
     for name, value in sorted(function.__globals__.items()):
         # Numba keeps the function under one name for compiled code, under another for intrinsics.

@@ -34,7 +34,7 @@ class _WrongTypeError(ValueError):
 
 
 class UnknownKeyError(ValueError):
-    """A mapping with ``keys`` that are no fields."""
+    """Error of a mapping with ``keys`` that its dataclass has not."""
 
     def __init__(self, keys: Sequence[str], message: str) -> None:
         super().__init__(message)
@@ -43,7 +43,7 @@ class UnknownKeyError(ValueError):
 
 @dataclass(frozen=True)
 class Range:
-    """Rule of a field: limits of a number.
+    """Rule of a field: limits of a number, None for no limit.
 
     A rule is any callable in a field's ``Annotated`` that takes the converted value and its place,
     and raises ``ValueError`` for a value that is not allowed.
@@ -76,7 +76,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Length:
-    """Rule of a field: number of entries or letters."""
+    """Rule of a field: least and largest number of entries or letters."""
 
     at_least: int
     at_most: int
@@ -123,15 +123,16 @@ class Config:
         self._check()
 
     def _check(self) -> None:
-        """Refuse values that do not fit each other; a subclass calls a base's own check first."""
+        """Refuse values that do not fit each other, by default none; overrides call super first."""
 
 
 def from_mapping(cls: type[ConfigT], mapping: Mapping[str, Any], where: str) -> ConfigT:
-    """Build a dataclass from a mapping, refusing values that do not fit; ``where`` is for errors.
+    """Build a dataclass from a mapping; missing keys take the fields' defaults.
 
-    Lists become tuples, integers become floats where a float is wanted, and mappings become nested
-    dataclasses. Nothing else is converted: a bool is no int, a string is no number. Numbers are
-    finite.
+    Lists become tuples, numbers Python's int or float, and mappings nested dataclasses, as fields
+    want them. Nothing else is converted: a bool is no int, a string is no number. Unknown keys,
+    missing ones without default, and values that don't fit or are not finite raise ValueError,
+    which begins with ``where``.
     """
     if not dataclasses.is_dataclass(cls):
         raise TypeError(f"from_mapping expects a dataclass, got {cls!r}")
@@ -148,7 +149,7 @@ def from_mapping(cls: type[ConfigT], mapping: Mapping[str, Any], where: str) -> 
 
 
 def from_arguments(cls: type[ConfigT], arguments: Mapping[str, Any], where: str) -> ConfigT:
-    """Build a dataclass from keyword arguments; unknown ones raise a ``TypeError``."""
+    """Build a dataclass as ``from_mapping`` does; unknown arguments raise ``TypeError``."""
     allowed = [field.name for field in dataclasses.fields(cls) if field.init]  # type: ignore[arg-type]
     for name in arguments:
         if name not in allowed:
@@ -160,7 +161,7 @@ def from_arguments(cls: type[ConfigT], arguments: Mapping[str, Any], where: str)
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
-    """Turn a dataclass into plain JSON types, the inverse of ``from_mapping``."""
+    """Return a dataclass instance as a dict of plain JSON types, for ``from_mapping``."""
     if not dataclasses.is_dataclass(config) or isinstance(config, type):
         raise TypeError(f"to_mapping expects a dataclass instance, got {_show(config)}")
     fields = [field.name for field in dataclasses.fields(config) if field.init]
@@ -291,7 +292,7 @@ def _convert_tuple(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
 
 
 def _are_valid_numbers(hint: Any, values: Sequence[Any]) -> bool:
-    """Return whether all values are plain numbers that need no conversion to fit ``hint``."""
+    """Return whether values, at least one, surely fit the number type ``hint`` unconverted."""
     base, rules = hint, []
     if _origin(hint) is Annotated:
         base, *rules = _arguments(hint)
@@ -342,7 +343,7 @@ def _show(value: Any) -> str:
 
 
 def check_names_no_module(value: Any, where: str) -> None:
-    """Refuse an environment's id or arguments that name a module."""
+    """Raise ValueError for a text with a colon, also inside lists or values of mappings."""
     # ``gym.make`` imports the module before a colon: a file could run a stranger's code.
     if isinstance(value, Mapping):
         value = list(value.values())

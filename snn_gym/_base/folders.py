@@ -25,7 +25,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def checkout_root() -> Path | None:
-    """Return the checkout that this package runs from; None if it was installed from a wheel."""
+    """Return the root of the checkout that this package runs from; None outside a checkout."""
     # A wheel carries its content inside the package. Asking for that first keeps a
     # user's own pyproject.toml and envs/ apart from ours after `pip install --target .`.
     if (_PACKAGE / "_content").is_dir():
@@ -35,7 +35,7 @@ def checkout_root() -> Path | None:
 
 
 def content_path(folder: str) -> Path:
-    """Return the path of a content folder, which need not exist."""
+    """Return the path of one of ``CONTENT_FOLDERS``, which need not exist; else ValueError."""
     if folder not in CONTENT_FOLDERS:
         known = ", ".join(CONTENT_FOLDERS)
         raise ValueError(f"content folder {folder!r} is unknown; known folders: {known}")
@@ -43,12 +43,12 @@ def content_path(folder: str) -> Path:
 
 
 def read_toml(path: Path, where: str) -> dict[str, Any]:
-    """Read a TOML file; ``where`` names it in errors."""
+    """Read a TOML file; if it is invalid, raise ValueError, which begins with ``where``."""
     return parse_toml(path.read_bytes(), where)
 
 
 def parse_toml(data: bytes, where: str) -> dict[str, Any]:
-    """Parse the bytes of a TOML file; ``where`` names it in errors."""
+    """Parse the bytes of a TOML file; if invalid, raise ValueError, which begins with ``where``."""
     try:
         return tomllib.loads(data.decode("utf-8"))
     except RecursionError as error:
@@ -58,7 +58,7 @@ def parse_toml(data: bytes, where: str) -> dict[str, Any]:
 
 
 def toml_value(value: Any) -> str:
-    """Return a value as TOML; JSON writes texts, finite numbers and flags the same."""
+    """Return a text, finite number, bool, or a list or mapping of these, as TOML on one line."""
     if isinstance(value, Mapping):
         pairs = ", ".join(f"{json.dumps(key)} = {toml_value(x)}" for key, x in value.items())
         return f"{{ {pairs} }}"
@@ -78,7 +78,7 @@ _LOCKS = Path("/proc/locks")
 
 @contextmanager
 def locked(folder: Path, *, wait: bool = True, seconds: float = LOCK_SECONDS) -> Iterator[None]:
-    """Hold a folder's lock, waiting for it if asked; refuse a folder that stays in use.
+    """Hold a folder's lock; ValueError if it is in use at once, or with ``wait`` for ``seconds``.
 
     The lock is on the folder itself and leaves no file; the kernel frees it when the process ends.
     """
@@ -107,7 +107,7 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def _holder(descriptor: int) -> str:
-    """Return the process that holds the lock, in brackets; nothing on systems other than Linux."""
+    """Return `` (number PID)`` of the process that holds the lock; empty if not known."""
     inode = str(os.fstat(descriptor).st_ino)
     # Such as "1: FLOCK ADVISORY WRITE 4711 08:01:393217 0 EOF"; overlays number devices otherwise.
     lines = _LOCKS.read_text().splitlines() if _LOCKS.exists() else []
@@ -118,7 +118,7 @@ def _holder(descriptor: int) -> str:
 
 
 def make_writable(folder: Path) -> None:
-    """Make a folder with its parents; refuse a path in which no file can be written."""
+    """Make a folder and its parents, unless it exists; ValueError if no file can be written."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; expected a folder")
     try:
@@ -131,7 +131,7 @@ def make_writable(folder: Path) -> None:
 
 
 def partial_files(folder: Path, names: Iterable[str]) -> list[Path]:
-    """Return the left-overs of killed atomic writes of the files ``names`` in a folder."""
+    """Return the paths of ``.partial`` files that killed writes of ``names`` left in a folder."""
     left_overs = _partial_names(folder, names)
     return [folder / name for name in left_overs if (folder / name).is_file()]
 
@@ -144,7 +144,10 @@ def _partial_names(folder: Path | int, names: Iterable[str]) -> list[str]:
 
 
 def remove_partial_files(folder: Path | int, names: Iterable[str]) -> None:
-    """Remove ``partial_files`` of a folder, or of its descriptor; nobody else may write them."""
+    """Remove the left-overs of killed writes of ``names`` in a folder (path or descriptor).
+
+    Call it only while nobody else writes these files.
+    """
     at, descriptor = (Path(), folder) if isinstance(folder, int) else (folder, None)
     for name in _partial_names(folder, names):
         with suppress(FileNotFoundError, IsADirectoryError):

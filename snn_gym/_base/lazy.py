@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Load code without Python's cyclic garbage collector."""
+    """Pause Python's cyclic garbage collector in a ``with`` block that loads code."""
     # Loaded code stays: the collector would take a third of the time to walk through torch in vain.
     running = gc.isenabled()
     gc.disable()
@@ -36,7 +36,7 @@ def cached(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]
 
 
 def moved_name(old: str, home: str, name: str) -> Any:
-    """Return the name ``name`` of the module ``home``, with a warning that ``old`` has moved."""
+    """Return the attribute ``name`` of the module ``home``; warn that ``old`` is deprecated."""
     warn(
         "{} is deprecated since 1.0 and leaves in 1.2; use {}.{}".format(old, home, name),  # noqa: UP032
         DeprecationWarning,
@@ -48,10 +48,10 @@ def moved_name(old: str, home: str, name: str) -> Any:
 def lazy_names(
     package: str, homes: Mapping[str, str], renamed: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Make ``__getattr__`` and ``__dir__`` of a package, from the submodule of each public name.
+    """Return ``__getattr__`` and ``__dir__`` of a package, which import names on first use.
 
-    A module with a leading dot is relative to the package above. ``renamed`` maps old names to
-    full new ones.
+    ``homes`` maps public names to submodules; one with a leading dot is relative to the package
+    above. ``renamed`` maps old names to full new ones; their use warns.
     """
 
     def get(name: str) -> Any:

@@ -21,7 +21,7 @@ _TABLE = Path(__file__).with_name("moved.txt")
 
 @cached
 def homes() -> dict[str, list[str]]:
-    """Return the present modules of each removed module, by full names."""
+    """Return, by each removed module's full name, the full names of modules with its content."""
     rows = [line.split() for line in _TABLE.read_text("utf-8").splitlines()]
     return {f"snn_gym.{old}": [f"snn_gym.{home}" for home in new] for old, *new in rows}
 
@@ -30,7 +30,7 @@ _RENAMED = {"FusedNeuron": "LayerNeurons", "make_neuron": "make_neurons"}
 
 
 class _MovedModule(ModuleType):
-    """Stand-in for a removed module."""
+    """Stand-in for a removed module: finds its names in the present ones, with a warning."""
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("__"):
@@ -62,6 +62,6 @@ class _MovedModules(MetaPathFinder, Loader):
 
 
 def find_moved_modules() -> None:
-    """Let Python import modules by their names of 1.0.0."""
+    """Let Python import modules by their names of 1.0.0; a second call does nothing."""
     if not any(isinstance(finder, _MovedModules) for finder in sys.meta_path):
         sys.meta_path.append(_MovedModules())

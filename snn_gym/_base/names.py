@@ -15,26 +15,29 @@ _MAX_TITLE = 300
 
 
 def safe_title(text: str) -> str:
-    """Return a text with underscores for all but ASCII letters, digits and ``_.,:;()/+=%'-``."""
+    """Return at most 300 characters of a text with single spaces for whitespace.
+
+    All others become ``_``, except for ASCII letters, digits and ``.,:;()/+=%'-``.
+    """
     # A stranger's title can't end a comment in C, begin an HTML element, split a Markdown cell or
     # steer a terminal.
     return _NO_TITLE.sub("_", " ".join(text.split()))[:_MAX_TITLE]
 
 
 def without_controls(text: str) -> str:
-    """Return a stranger's text with ``?`` for control characters other than line ends."""
+    """Return a text with ``?`` for unprintable characters (tabs, too) except line feeds."""
     return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = ";") -> str:
-    """Return the end of an error about an unknown name: the nearest known one, or ``otherwise``."""
+    """Return ``; did you mean 'KNOWN'?`` for an error; ``otherwise`` if no known name is close."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else otherwise
 
 
 # ---- seeds ---------------------------------------------------------------------------------------
 def parse_seeds(text: str | None) -> range | None:
-    """Return the seeds of a text such as ``3`` or ``0-9``, both ends included."""
+    """Return the seeds of ``3`` or ``0-9``, 9 included; None for None; ValueError for others."""
     if text is None:
         return None
     match = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
@@ -44,7 +47,7 @@ def parse_seeds(text: str | None) -> range | None:
 
 
 def shown_seeds(seeds: Iterable[int]) -> str:
-    """Return different seeds as text, such as ``0-4, 7``."""
+    """Return distinct seeds in order as text, such as ``0-4, 7``."""
     ranges: list[list[int]] = []
     for seed in sorted(seeds):
         if ranges and seed == ranges[-1][-1] + 1:

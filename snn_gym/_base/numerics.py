@@ -22,7 +22,7 @@ _PROCESSOR = Path("/proc/cpuinfo")
 
 
 def choose_kernels() -> None:
-    """Make OpenBLAS use ``KERNELS``, unless one is set, numpy is loaded or AVX2 is missing."""
+    """Set ``VARIABLE`` to ``KERNELS``, unless it is set, numpy is loaded or AVX2 is missing."""
     if VARIABLE not in os.environ and "numpy" not in sys.modules and _has_avx2():
         os.environ[VARIABLE] = KERNELS
 
@@ -38,7 +38,7 @@ def _has_avx2() -> bool:
 
 @functools.cache
 def warn_of_other_kernels() -> None:
-    """Warn once if a recipe is made with kernels that are neither ``KERNELS`` nor the user's."""
+    """Warn, at the first call only, of OpenBLAS kernels other than ``KERNELS`` or the user's."""
     used = kernels()
     if os.environ.get(VARIABLE, KERNELS) != KERNELS or used in (None, KERNELS) or not _has_avx2():
         return
@@ -51,7 +51,7 @@ def warn_of_other_kernels() -> None:
 
 
 def kernels() -> str | None:
-    """Return the OpenBLAS kernels in use; None if numpy uses another library."""
+    """Return the names of the OpenBLAS kernels in use, joined by ``_``; None without OpenBLAS."""
     import numpy as np  # noqa: F401  # it loads OpenBLAS
     from threadpoolctl import threadpool_info
 
@@ -63,7 +63,7 @@ def kernels() -> str | None:
 # ---- threads -------------------------------------------------------------------------------------
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Run torch and numpy on one thread, so that sums keep one order."""
+    """Run torch and BLAS on one thread in a ``with`` block, so that sums keep one order."""
     # Networks are small: beside other programs, threads that wait for each other cost several times
     # the time they save. Imported here, because listing results needs this module but not torch.
     import torch
@@ -79,7 +79,7 @@ def one_thread() -> Iterator[None]:
 
 
 def warn_of_threads() -> None:
-    """Warn once if a recipe is made while torch runs on several threads."""
+    """Warn that training can't be repeated if torch has several threads, once for each number."""
     import torch
 
     if torch.get_num_threads() > 1:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 class FlatSpikes(spaces.Box):
-    """Spike trains as vectors (T * N,), float32, 0 or 1: a Box for everyone who wants one.
+    """Box of spike trains, flattened to vectors (T * N,) of float32, 0 or 1.
 
     It equals the Box of its limits, and another ``FlatSpikes`` of the same T and N alone.
     """
@@ -29,7 +29,7 @@ class FlatSpikes(spaces.Box):
         return np.round(super().sample(mask, probability)).astype(np.float32)
 
     def __eq__(self, other: object) -> bool:
-        """Return whether a space has the same limits, T and N."""
+        """Return whether ``other`` is a Box of equal limits, with equal T and N if it has any."""
         # A plain Box of the same limits has no T and N, and is equal.
         other_shape = getattr(other, "spike_shape", self.spike_shape)
         return super().__eq__(other) and bool(self.spike_shape == other_shape)

@@ -44,7 +44,7 @@ def to_arrays(values: DataclassInstance) -> dict[str, NDArray[Any]]:
 
 
 def from_arrays(like: DataclassT, arrays: Mapping[str, NDArray[Any]], owner: str) -> DataclassT:
-    """Return a dataclass like ``like`` of copies of the arrays of ``to_arrays``."""
+    """Return a copy of ``like`` with ``arrays`` as its fields; other names raise ValueError."""
     expected = [field.name for field in dataclasses.fields(like)]
     if arrays.keys() != set(expected):
         raise ValueError(f"{owner} carries {sorted(expected)}, got {sorted(arrays)}")
@@ -57,7 +57,7 @@ def from_arrays(like: DataclassT, arrays: Mapping[str, NDArray[Any]], owner: str
 
 
 def prefixed(prefix: str, values: Mapping[str, ValueT]) -> dict[str, ValueT]:
-    """Return values with ``prefix.`` before their names."""
+    """Return a copy of a mapping with ``prefix.`` before each name."""
     return {f"{prefix}.{name}": value for name, value in values.items()}
 
 
@@ -120,7 +120,7 @@ class StorageError(ValueError):
 def opened_folder(
     root: str | os.PathLike[str], names: Iterable[str], *, make: bool = False
 ) -> Iterator[int]:
-    """Yield a descriptor of the folder ``names`` below ``root``, following no link on the way."""
+    """Yield a descriptor of ``root/NAME/...``; StorageError for links or, unless made, gaps."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
     descriptor = os.open(root, flags)
     try:
@@ -156,8 +156,8 @@ def staged(
 ) -> Iterator[Callable[[], None]]:
     """Write a file under a hidden name, and yield the function that renames it to ``path``.
 
-    A full disk shows before the renaming. A process killed in between leaves `path` unchanged and
-    a `.partial` file.
+    A full disk shows before the renaming. Without that call the hidden file is removed at the end.
+    A process killed in between leaves `path` unchanged and a `.partial` file.
     """
     path = Path(path)
     hidden = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
@@ -205,7 +205,7 @@ def write_text_atomic(path: str | os.PathLike[str], text: str) -> None:
 def read_regular_file(
     path: str | os.PathLike[str], *, max_bytes: int, dir_fd: int | None = None
 ) -> bytes:
-    """Read a whole file once, refusing links, pipes, devices and more than ``max_bytes``."""
+    """Read a whole regular file; StorageError for others, links (hard, too), and too many bytes."""
     path = Path(path)
     descriptor = _open_without_following(path, dir_fd)
     try:
@@ -268,7 +268,10 @@ def _open_without_following(path: Path, dir_fd: int | None) -> int:
 def dump_tensors(
     tensors: Mapping[str, torch.Tensor | np.ndarray], metadata: Mapping[str, str] | None = None
 ) -> bytes:
-    """Serialise copies of named tensors as safetensors; equal content gives equal bytes."""
+    """Serialise copies of named tensors as safetensors.
+
+    Equal tensors give equal bytes with at most one entry of metadata; several vary in order.
+    """
     header = dict(metadata) if metadata else None
     if all(isinstance(value, np.ndarray) for value in tensors.values()):
         from safetensors.numpy import save as save_arrays
@@ -303,7 +306,7 @@ def load_tensors(
 
 
 def parse_tensors(data: bytes, *, where: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Parse an untrusted safetensors file into tensors that own their memory, and its header."""
+    """Parse an untrusted safetensors file: tensors and the header's text; else StorageError."""
     import torch
 
     views, metadata = _read_views(data, where)
@@ -348,7 +351,7 @@ def _read_views(data: bytes, where: str) -> tuple[dict[str, Any], dict[str, str]
 
 
 def _read_header(data: bytes, where: str) -> dict[str, dict[str, str]]:
-    """Return the JSON header, with its size checked before any parser sees it."""
+    """Return the JSON header; check size and unique keys before safetensors reads it."""
     length = int.from_bytes(data[:_LENGTH_BYTES], "little")
     if data[_LENGTH_BYTES : _LENGTH_BYTES + 1] != b"{":
         raise _name_other_format(data, where)
@@ -410,7 +413,7 @@ def _explain(error: safetensors.SafetensorError, size: int, where: str) -> Stora
 
 
 def _check_view(name: str, dtype: str, shape: list[int], where: str) -> None:
-    """Refuse element types and shapes before PyTorch sees them."""
+    """Refuse unknown element types, and too many dimensions or elements, before PyTorch."""
     if dtype not in _DTYPES:
         raise StorageError(
             "dtype",

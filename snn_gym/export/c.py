@@ -105,7 +105,7 @@ class _Scale:
 
 
 class FixedSource(SpikingSource):
-    """C files of a program in fixed point; ``peaks`` are the largest potentials of its layers."""
+    """C files of a program in fixed point; ``peaks``: largest absolute potential of each layer."""
 
     number, sum = "int16_t", "int32_t"
     shape = "fixed point, weights of 8 bits and potentials of 16"
@@ -202,6 +202,7 @@ class FixedSource(SpikingSource):
 
 
 def _scale(layer: NeuronLayer, peak: float) -> _Scale:
+    """Return a layer's units, so that twice ``peak`` and its constants fit 16 bits if possible."""
     weight = _unit(layer.weights, *([] if layer.recurrent is None else [layer.recurrent]))
     units = units_of(layer.neuron)
     potentials = [abs(x) for name, x in layer.numbers.items() if units[name] == "potential"]
@@ -210,11 +211,12 @@ def _scale(layer: NeuronLayer, peak: float) -> _Scale:
 
 
 def _unit(*weights: NDArray[np.float32]) -> float:
-    """Return the unit in which the largest weight has 8 bits."""
+    """Return the unit in which the largest absolute weight is 127; 1 if all weights are 0."""
     return max(float(np.abs(x).max()) for x in weights) / _WEIGHT_LIMIT or 1.0
 
 
 def _constants(layer: NeuronLayer, scale: _Scale) -> NDArray[np.int16]:
+    """Return a layer's constants: potentials in its unit, shares in units of 2**-14."""
     units = units_of(layer.neuron)
     numbers = [
         x / scale.potential if units[name] == "potential" else x * 2**GAIN_BITS
@@ -224,7 +226,7 @@ def _constants(layer: NeuronLayer, scale: _Scale) -> NDArray[np.int16]:
 
 
 def _rounded(values: NDArray[Any], kind: type[np.signedinteger[Any]]) -> NDArray[Any]:
-    """Return the nearest whole numbers, saturated."""
+    """Return the nearest whole numbers of the integer type ``kind``, within its limits."""
     limits = np.iinfo(kind)
     rounded: NDArray[Any] = np.clip(np.rint(values), limits.min, limits.max).astype(kind)
     return rounded
@@ -247,9 +249,9 @@ class CFiles:
     program: Path
     """Reads observations from the standard input and writes actions."""
     constant_bytes: int
-    """Memory of the constants."""
+    """Memory of the constants, in bytes."""
     state_bytes: int
-    """Memory of the state."""
+    """Memory of the state, in bytes."""
     sizes: tuple[int, ...]
     """Neurons or units of each layer."""
 
@@ -271,14 +273,14 @@ def to_c(
         folder: Folder to write ``NAME.h``, ``NAME.c`` and ``main.c`` into; it is made.
         visits: Result of ``visit``; fixed point and ``drop_silent`` need it.
         fixed_point: Whether weights have 8 bits and potentials 16, instead of float.
-        drop_silent: Whether neurons that never fired in the visited states are left out. In other
-            states they might fire.
+        drop_silent: Whether neurons that never fired in the visited states are left out, and those
+            on which no output depends. In other states they might fire.
         name: Prefix of functions, types and files: lower-case letters, digits and underscores.
         title: Description of the agent in the header; unsafe characters become underscores.
 
     Raises:
-        ValueError: The name is none in C, visits are missing, or a part of the agent has no form
-            outside of the project.
+        ValueError: The name is not allowed, visits are missing, an ANN is to be in fixed point or
+            without silent neurons, or a part of the agent has no form in C.
     """
     if not _NAME.fullmatch(name) or name == "main":
         raise ValueError(
@@ -307,6 +309,7 @@ def to_c(
 
 
 def _write(source: Source, folder: Path) -> CFiles:
+    """Write ``NAME.h``, ``NAME.c`` and ``main.c`` into a folder, which is made."""
     header, code = (folder / f"{source.name}.{suffix}" for suffix in "hc")
     program = folder / "main.c"
     texts = {header: source.header(), code: source.source(), program: source.main()}

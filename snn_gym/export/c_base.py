@@ -18,7 +18,7 @@ _TYPES = {"float32": "float", "int8": "int8_t", "int16": "int16_t", "int32": "in
 
 
 class Source(ABC):
-    """C files of an agent, with functions, types and files named after ``name``."""
+    """Texts of an agent's C files, with functions, types and files named after ``name``."""
 
     shape = "float"  # number format, for the comment in the header
 
@@ -33,7 +33,7 @@ class Source(ABC):
     @property
     @abstractmethod
     def state_bytes(self) -> int:
-        """Memory of the state."""
+        """Memory of the state, in bytes."""
 
     def source(self) -> str:
         """Return the text of ``NAME.c``."""
@@ -50,15 +50,15 @@ class Source(ABC):
 
     @abstractmethod
     def _helpers(self) -> Iterator[str]:
-        """Yield the functions that a decision calls."""
+        """Yield the texts of the C functions that a decision calls."""
 
     @abstractmethod
     def _reset(self) -> Iterator[str]:
-        """Yield the lines of the function that resets the state."""
+        """Yield the lines of the C function that resets the state."""
 
     @abstractmethod
     def _step(self) -> Iterator[str]:
-        """Yield the lines of the function that decides."""
+        """Yield the lines of the C function that decides."""
 
     @abstractmethod
     def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -66,7 +66,7 @@ class Source(ABC):
 
     @abstractmethod
     def _header(self) -> Mapping[str, str]:
-        """Return the parts of the header for this kind of agent."""
+        """Return the fields of ``c_text.HEADER`` that depend on the kind of agent."""
 
     @cached_property
     def tables(self) -> Mapping[str, NDArray[Any]]:
@@ -75,7 +75,7 @@ class Source(ABC):
 
     @property
     def constant_bytes(self) -> int:
-        """Memory of the constants."""
+        """Memory of the constants, in bytes."""
         return sum(x.nbytes for x in self.tables.values())
 
     def header(self) -> str:
@@ -117,7 +117,7 @@ class Source(ABC):
         )
 
     def _standardise(self) -> Iterator[str]:
-        """Yield the float array ``values`` of standardised observations."""
+        """Yield the lines that fill the float array ``values`` with standardised observations."""
         yield c_text.VALUES.format(inputs=self.program.inputs)
         for k, normaliser in enumerate(self.program.normalisers, start=1):
             yield f"        values[d] = {standardised('values[d]', k)};"
@@ -125,7 +125,7 @@ class Source(ABC):
         yield "    }"
 
     def _read(self, features: str, size: int) -> str:
-        """Return the head's product with features."""
+        """Return the lines that fill ``outputs`` from the array ``features`` by the head."""
         return c_text.READ.format(outputs=self.program.outputs, size=size, features=features)
 
     def _choose(self) -> Iterator[str]:
@@ -151,12 +151,12 @@ def number(value: float) -> str:
 
 
 def standardised(value: str, k: int) -> str:
-    """Return a C value of place ``d``, standardised by normaliser ``k``, counted from 1."""
+    """Return the C expression of a value at place ``d``, standardised by normaliser ``k``."""
     return f"({value} - means_{k}[d]) / deviations_{k}[d]"
 
 
 def within(value: str, limit: float) -> str:
-    """Return a C value within [-limit, limit]."""
+    """Return a C expression that limits ``value`` to [-limit, limit]."""
     most = number(limit)
     return f"{value} < -{most} ? -{most} : ({value} > {most} ? {most} : {value})"
 
@@ -185,7 +185,7 @@ _GATES = {"gru": c_text.GRU, "lstm": c_text.LSTM}
 
 
 class ANNSource(Source):
-    """C files of an ANN; products with units of value 0 are left out."""
+    """C files of an ANN, whose code skips products with values of 0."""
 
     @property
     def state_bytes(self) -> int:

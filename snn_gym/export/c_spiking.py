@@ -31,7 +31,7 @@ _REGULAR = "floorf((float)(t + 1) * activity[c]) > floorf((float)t * activity[c]
 
 
 def check_encoder(encoder: SpikeEncoder | ReceptiveFields) -> None:
-    """Refuse an encoder that draws random numbers, compares observations or is a user's."""
+    """Raise ValueError for an encoder that needs noise, compares observations or is a user's."""
     known = (RateEncoder, PopulationEncoder, LatencyEncoder, ReceptiveFields)
     drawn = isinstance(encoder, SpikeEncoder) and encoder.needs_noise
     if drawn or type(encoder) not in known:
@@ -54,7 +54,7 @@ def encoder_tables(encoder: SpikeEncoder | ReceptiveFields) -> Iterator[tuple[st
 def encoded(
     encoder: SpikeEncoder | ReceptiveFields, inputs: int, channels: int, time_steps: int
 ) -> str:
-    """Return the lines that compute ``activity`` from ``values``, once for a decision."""
+    """Return the lines of C that compute ``activity`` from ``values``, once for a decision."""
     fields = channels // inputs
     if isinstance(encoder, ReceptiveFields):
         return c_text.LEARNED_FIELDS.format(channels=channels, fields=fields)
@@ -71,7 +71,7 @@ def encoded(
 
 
 def seen_at(encoder: SpikeEncoder | ReceptiveFields, channels: int) -> Iterator[str]:
-    """Yield the lines that fill the array ``seen`` with the spikes of time step ``t``."""
+    """Yield the lines of C that fill the array ``seen`` with the spikes of time step ``t``."""
     yield f"for (int c = 0; c < {channels}; c++) {{"
     if isinstance(encoder, ReceptiveFields):
         limit = number(float(np.float32(INTEGRATED)))
@@ -111,13 +111,13 @@ _FIXED_OPERATORS = {"name", "constant", "*"} | _SAME
 
 
 def float_neuron(neuron: type[Neuron], name: str, *, each: bool = False) -> str:
-    """Return the C function that advances a layer by a time step, in float."""
+    """Return the text of the C function that advances a layer by a time step, in float."""
     kinds = ("float", "float", "float")
     return _function(name, equations(neuron), _FLOAT, kinds, "currents[n]", each=each)
 
 
 def fixed_neuron(neuron: type[Neuron], name: str) -> str:
-    """Return the C function that advances a layer by a time step, in fixed point.
+    """Return the text of the C function that advances a layer by a time step, in fixed point.
 
     Currents, state variables and shared results are saturated.
     """
@@ -204,7 +204,8 @@ def units_of(neuron: type[Neuron]) -> dict[str, Unit]:
     """Return the unit of each name in a neuron's equations, a potential or a share.
 
     State variables and inputs are potentials; so are values that are added to them. Factors of
-    potentials are shares. Refuse functions that fixed point lacks.
+    potentials are shares. ValueError for functions that fixed point lacks, and for units that
+    contradict each other or stay unknown.
     """
     text = equations(neuron)
     roots = (*text.moved, text.margin, *text.decided(True), *text.decided(False))
@@ -283,7 +284,7 @@ def _enter(
 
 # ---- c source ------------------------------------------------------------------------------------
 class SpikingSource(Source):
-    """C files of a spiking program, in float."""
+    """C files of a spiking program, in float; ValueError for an encoder without a form in C."""
 
     number, sum = "float", "float"  # C types of neurons' numbers and of sums of weights
     places, helpers, products = c_text.PLACES, c_text.HELPERS, c_text.ADD_PRODUCTS
@@ -296,7 +297,7 @@ class SpikingSource(Source):
 
     @property
     def state_bytes(self) -> int:
-        """Memory of the state."""
+        """Memory of the state, in bytes."""
         program = self.program
         values = sum(x.rest.size for x in program.neurons)
         values += program.readout.variables * self.sizes[-1] * self.keeps_readout
@@ -354,7 +355,7 @@ class SpikingSource(Source):
         yield from self._limit_tables()
 
     def _adds_rows(self) -> bool:
-        """Return whether a layer receives spikes, its own or another's."""
+        """Return whether a layer receives spikes of neurons, its own or another layer's."""
         layers = self.program.neurons
         return len(layers) > 1 or layers[0].recurrent is not None
 
@@ -409,7 +410,7 @@ class SpikingSource(Source):
         yield "}"
 
     def _read_decoded(self, size: int) -> Iterator[str]:
-        """Yield the outputs for the decoded values, or for their maximum."""
+        """Yield the lines that fill ``outputs`` for decoded values, or for their maximum."""
         decoder, outputs = self.program.readout, self.program.outputs
         if decoder.values > 1 and decoder.maximum == "outputs":
             yield c_text.READ_MAXIMA.format(outputs=outputs, size=size, values=decoder.values)
@@ -419,7 +420,7 @@ class SpikingSource(Source):
         yield self._read("decoded[0]", size)
 
     def _held(self, size: int) -> Iterator[str]:
-        """Yield the currents of a held observation, equal at all time steps."""
+        """Yield the lines that fill ``held``, the currents of an observation at all time steps."""
         yield from self._standardise()
         yield c_text.HELD.format(size=size, inputs=self.program.inputs)
 
@@ -436,7 +437,7 @@ class SpikingSource(Source):
         yield self._updated(k, layer, currents)
 
     def _driven(self, k: int, layer: NeuronLayer, *, held: bool) -> Iterator[str]:
-        """Yield the additions of spikes' weights to ``currents``."""
+        """Yield the lines that add the weights of spikes to ``currents``."""
         inputs, size = layer.weights.shape
         if not held:
             source = f"state->spikes_{k - 1}"
@@ -451,7 +452,7 @@ class SpikingSource(Source):
             yield f"add_rows(&recurrent_{k}[0][0], {size}, places, looped, currents);"
 
     def _seen(self, channels: int) -> Iterator[str]:
-        """Yield the input spikes of a time step."""
+        """Yield the lines that fill ``seen`` with the input spikes of a time step."""
         if self.program.coder is not None:
             yield from seen_at(self.program.coder, channels)
             return

@@ -63,8 +63,7 @@ def convert(
         A policy of the same class, which can be evaluated, recorded and exported.
 
     Raises:
-        ValueError: The acting network is no ANN of ReLU units, or acts in a way that has no form
-            outside of the project.
+        ValueError: The acting network is no ANN of ReLU units, or has no ``Program``.
     """
     policy: SpikingPolicy = bare_policy(model, "converted")
     units = program_of(policy).dense
@@ -113,7 +112,7 @@ def _visited(
 def largest_activations(
     policy: SpikingPolicy, network: DenseNetwork, observations: NDArray[Any]
 ) -> list[Tensor]:
-    """Return each hidden unit's largest activation (N,), layer by layer; 1 for a silent one."""
+    """Return the largest activation (N,) of hidden ReLU units, layer by layer; 1 if always 0."""
     tensor, _ = policy.obs_to_tensor(observations)
     signal, activations = policy.network_inputs(tensor), []
     for module in network:
@@ -128,6 +127,7 @@ def largest_activations(
 def _load(
     converted: SpikingPolicy, policy: SpikingPolicy, network: DenseNetwork, thresholds: list[Tensor]
 ) -> None:
+    """Copy weights into the converted network, scaled by the thresholds of units."""
     spiking = converted.acting_network()
     linears = [x for x in network if isinstance(x, nn.Linear)]
     scales = [torch.ones(linears[0].in_features), *thresholds]
@@ -159,7 +159,7 @@ def next_start(start: Tensor, end: Tensor, spikes: Tensor, share: float) -> Tens
     """Return the first potentials (B, N) of the next decision, ``1/2 + share * r`` within [0, 1].
 
     ``r = max(sum of currents, 0) - spikes`` is the residual against a ReLU, at thresholds of 1.
-    ``start`` and ``end`` are the potentials, ``spikes`` the spikes of a decision, (B, N).
+    Of a decision, ``start`` and ``end`` are first and last potentials, ``spikes`` their number.
     """
     residual = (end - start + spikes).clamp_min(0.0) - spikes
     return 0.5 + (share * residual).clamp(-0.5, 0.5)
@@ -205,7 +205,7 @@ class ResidualPolicy:
 
         Args:
             observation: One observation or a batch of B.
-            state: State of the last call; None starts every episode.
+            state: State of the last call; None if all episodes start.
             episode_start: (B,), bool: True starts an episode, whatever ``state`` holds.
             deterministic: True; nothing is drawn.
 
@@ -230,7 +230,7 @@ class ResidualPolicy:
 
         Args:
             obs: One observation or a batch.
-            state: State of ``predict``, (B, N); None for the start of an episode.
+            state: State of ``predict``, one array (B, N); None for the start of an episode.
         """
         start = None if state is None else torch.as_tensor(state[0])
         recording: Recording = self._policy.record(obs, start)
@@ -239,6 +239,7 @@ class ResidualPolicy:
     def _started(
         self, state: State | None, episode_start: NDArray[Any] | None, batch: int
     ) -> Tensor:
+        """Return the first potentials (B, N) of a decision, at rest where an episode starts."""
         rest = self._network.rest_state(batch)
         if state is None:
             return rest
@@ -246,6 +247,7 @@ class ResidualPolicy:
         return reset_where(torch.as_tensor(starts), torch.as_tensor(state[0]), rest)
 
     def _chosen(self, behaviour: NDArray[Any]) -> NDArray[Any]:
+        """Return actions for Q-values, or for scaled actions in [-1, 1]."""
         space = self.action_space
         if isinstance(space, spaces.Discrete):
             actions: NDArray[Any] = behaviour.argmax(1)
@@ -264,7 +266,7 @@ def choose_share(
     episodes: int = 20,
     env_kwargs: Mapping[str, Any] | None = None,
 ) -> float:
-    """Return the share of the residual with the highest mean return, apart from evaluations.
+    """Return the residual's share with the highest mean return, on seeds apart from evaluations.
 
     Args:
         policy: Policy that ``convert`` made.

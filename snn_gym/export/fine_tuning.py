@@ -50,7 +50,7 @@ def fine_tune(
         model: Algorithm with a stateless policy of snn_gym, or the policy.
         env_id: Gymnasium id of its environment.
         weights_bits: Bits of a weight, with its sign, at least 2.
-        updates: Updates of all rounds.
+        updates: Updates of all rounds together, at least 4.
         batch_size: States of an update.
         learning_rate: Step size of the first update.
         seed: Seed of the states that are drawn.
@@ -86,7 +86,7 @@ def fine_tune(
 
 
 def weights_of(policy: SpikingPolicy) -> Iterator[Tensor]:
-    """Yield the weights (..., inputs) from observations to actions, in order."""
+    """Yield the weight tensors (..., inputs) from observations to actions, without biases."""
     parts: list[nn.Module | None] = [policy.acting_network(), policy.readout()]
     for module in (x for part in parts if part is not None for x in part.modules()):
         if isinstance(module, nn.Linear | PopulationHead):
@@ -121,7 +121,7 @@ class _Tuned:
                 weights.copy_(torch.from_numpy(rounded(exact.detach().numpy(), self._bits)))
 
     def update(self, states: NDArray[Any], left: float) -> None:
-        """Lower the divergence in states (B, ...), by ``left`` times the step size."""
+        """Take an Adam step, ``left`` times the step size, on the divergence in states (B, ...)."""
         observations = torch.from_numpy(states).float()
         with torch.no_grad():
             target: Tensor = self._teacher.watched(observations)[0]
@@ -137,7 +137,7 @@ class _Tuned:
         self._round()
 
     def _scale(self, behaviour: Tensor) -> float:
-        """Return the divisor that makes values of actions comparable to log-odds."""
+        """Return the divisor that makes action values like log-odds; fixed at the first call."""
         if not self.policy.rates_actions:
             return 1.0
         if self._value_scale is None:

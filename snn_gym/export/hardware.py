@@ -22,7 +22,7 @@ from snn_gym.program.network import Program
 
 @dataclass(frozen=True)
 class Activity:
-    """Activity of a network's neurons in the states that it visits."""
+    """Activity of a network's neurons in the states that it visits, by ``activity_of``."""
 
     peak_spikes: int
     """Most spikes of all neurons in one time step."""
@@ -40,7 +40,7 @@ class Activity:
 
 
 def activity_of(program: Program, visits: Visits) -> Activity:
-    """Return the activity of a spiking program."""
+    """Return the activity of a spiking program in recorded visits."""
     costs = visits.costs
     mean = costs.hidden_spikes / program.time_steps
     per_synapse = costs.spikes_per_synapse or 0.0
@@ -48,7 +48,7 @@ def activity_of(program: Program, visits: Visits) -> Activity:
 
 
 def energy_of(costs: Costs, removed: float = 0.0) -> tuple[float, float] | None:
-    """Return the energy band of a decision (nJ) without ``removed`` updates; None if unknown."""
+    """Return a decision's energy band (nJ), less ``removed`` updates; None if one is uncounted."""
     if costs.uncounted:
         return None
     synops, macs, updates = (costs.total(name) or 0.0 for name in OPERATIONS)

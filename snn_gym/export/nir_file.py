@@ -68,7 +68,7 @@ class Graph:
 
 
 def read_graph(path: str | os.PathLike[str]) -> Graph:
-    """Read a NIR graph that ``nir.write`` made, in a limited process."""
+    """Read a NIR graph of ``nir.write`` in a limited process; ValueError for other files."""
     name = shorten(Path(path).name)
     data = read_regular_file(path, max_bytes=MAX_FILE_BYTES)
     status, answer, message = _in_process(data)
@@ -90,7 +90,7 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
 
 
 def _in_process(data: bytes) -> tuple[int, bytes, str]:
-    """Return exit status, answer and last words of the process that reads a file."""
+    """Return a reading process's status (-1: too slow), output and last line of errors."""
     # Imported here: the reading process does without it.
     from snn_gym.leaderboard.rerun import worker_environment
 
@@ -117,7 +117,7 @@ def _in_process(data: bytes) -> tuple[int, bytes, str]:
 
 
 def main() -> None:
-    """Limit this process, then read the file on standard input and write its content."""
+    """Limit this process, then turn the HDF5 file on standard input into safetensors."""
     apply_limits(_LIMITS)
     import h5py
     from safetensors.numpy import save
@@ -172,7 +172,7 @@ def _node(group: Any, where: str, room: int) -> Node:
 
 
 def _array(data: Any, where: str, room: int) -> Array:
-    """Return at most ``room`` finite numbers of a data set."""
+    """Return the numbers of a data set; refuse more than ``room``, and NaN and infinity."""
     _check_here(data, where)
     if data.dtype.kind not in "fiu" or data.dtype.itemsize > 8:
         raise _refuse(f"{where} has elements of type {data.dtype}; expected numbers")

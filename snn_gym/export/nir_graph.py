@@ -87,7 +87,7 @@ class Action(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class Host(Config):
-    """Host of a graph, described by the JSON file beside it."""
+    """Description of a graph's host, which feeds it and chooses actions: the JSON beside it."""
 
     format: Literal["snn_gym.host/1"]
     """Version of this schema."""
@@ -104,7 +104,7 @@ class Host(Config):
 
 
 def host_of(program: Program) -> Host:
-    """Return the host of an agent's graph."""
+    """Return the host of an agent's graph; ValueError for more than one normaliser."""
     if len(program.normalisers) > 1:
         raise ValueError(
             "observations that are standardised twice, as by VecNormalize and by the policy, "
@@ -131,7 +131,7 @@ def host_of(program: Program) -> Host:
 
 
 def read_host(path: str | os.PathLike[str]) -> Host:
-    """Read the JSON file beside a graph, strictly.
+    """Read the JSON file that describes a graph's host, without unknown or missing keys.
 
     Args:
         path: The file.
@@ -180,7 +180,7 @@ class Chain:
 
 
 def chain_of(graph: Graph) -> Chain:
-    """Return the layers of a graph in order; refuse graphs that are no chain."""
+    """Return a graph's layers in order; ValueError for no chain, and for no neurons."""
     loops = dict(_loops(graph))
     layers: list[ChainLayer] = []
     affine: tuple[Array, Array] | None = None
@@ -207,7 +207,7 @@ def chain_of(graph: Graph) -> Chain:
 
 
 def _walk(graph: Graph, aside: set[str]) -> Iterator[str]:
-    """Yield the names from input to output; refuse branches, circles and loose ends."""
+    """Yield the names from input to output, but ``aside``; refuse all graphs but chains."""
     ends = {kind: [x for x, node in graph.nodes.items() if node.kind == kind] for kind in _ENDS}
     for kind, names in ends.items():
         if len(names) != 1:
@@ -249,7 +249,7 @@ def _edges(graph: Graph) -> tuple[tuple[str, str], ...]:
 
 
 def _loops(graph: Graph) -> Iterator[tuple[str, str]]:
-    """Yield the names of neurons with a loop, and of the map in the loop."""
+    """Yield pairs of names: neurons with a loop, and the affine map in the loop."""
     edges, seen = _edges(graph), set[str]()
     for name, node in graph.nodes.items():
         before = [a for a, b in edges if b == name]
@@ -267,6 +267,7 @@ def _loops(graph: Graph) -> Iterator[tuple[str, str]]:
 
 
 def _loop(graph: Graph, name: str | None, width: int) -> Array | None:
+    """Return the weights (N, N) of the affine map ``name`` in a loop; None without a name."""
     if name is None:
         return None
     weights, biases = _affine(graph.nodes[name], name, width)
@@ -280,6 +281,7 @@ def _loop(graph: Graph, name: str | None, width: int) -> Array | None:
 
 
 def _affine(node: Node, name: str, width: int) -> tuple[Array, Array]:
+    """Return weights (N, ``width``) and biases (N,), 0 if missing; refuse other shapes."""
     weights = node.arrays["weight"]
     if weights.ndim != 2 or not len(weights):
         raise ValueError(f"weight of {name!r} has the shape {weights.shape}; expected a matrix")
@@ -362,7 +364,7 @@ def to_nir(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> N
 
 
 def nir_graph(program: Program) -> nir.NIRGraph:
-    """Return the graph: affine maps and neurons in turn, the head last."""
+    """Return a program's graph: affine maps and neurons in turn, the head last; or ValueError."""
     import nir
 
     _check(program)
@@ -383,6 +385,7 @@ def nir_graph(program: Program) -> nir.NIRGraph:
 
 
 def _check(program: Program) -> None:
+    """Raise ValueError for parts of a program that importers of NIR do not agree on."""
     if program.coder is not None:
         raise ValueError(
             f"encoder {encoder_name(program.coder)!r} is not exported to NIR, whose hosts hold "
@@ -416,7 +419,7 @@ def _check(program: Program) -> None:
 def node_of(
     neuron: type[Neuron], numbers: Mapping[str, float]
 ) -> tuple[type[Neuron], dict[str, float]]:
-    """Return ``LIFBox`` or ``LIF`` for a neuron with its equations, and the constants by name."""
+    """Return the one of ``LIFBox`` and ``LIF`` with equal equations, and its constants by name."""
     for pattern in (LIFBox, LIF):
         names = matched(equations(neuron), equations(pattern))
         if names is not None:

@@ -69,6 +69,7 @@ def neurons_of(node: Node, name: str, size: int, dt_s: float) -> Neurons:
 
 
 def _each(values: Array, field: str, name: str, size: int) -> Array:
+    """Return one value for each neuron (``size``,) from as many or a single one."""
     if values.size not in (1, size):
         raise ValueError(
             f"{field} of {name!r} has the shape {values.shape}; expected one value for each of "
@@ -127,7 +128,11 @@ def _time_constant(values: Mapping[str, Array], field: str) -> float:
 
 
 def _potentials(values: Mapping[str, Array], unit: Array) -> tuple[dict[str, float], Array]:
-    """Return threshold, reset and rest of a layer, and the factors (N,) of its neurons' inputs."""
+    """Return a layer's threshold, reset and rest, in ``unit``, and factors (N,) of its inputs.
+
+    If thresholds differ between neurons, they become 1, and the factors their inverses. Other
+    differences raise ValueError.
+    """
     potentials = {x: values[x] / unit for x in ("v_threshold", "v_reset", "v_leak")}
     if all((x == x[0]).all() for x in potentials.values()):
         same = {name: float(np.float32(x[0])) for name, x in potentials.items()}
@@ -156,7 +161,10 @@ class _Simple:
         return node_numbers(neuron, rounded)
 
     def settle(self, parameter: str, stored: Mapping[str, float]) -> None:
-        """Take the simplest number that ``to_nir`` would write as stored, if there is one."""
+        """Round a parameter to as few digits as make ``to_nir`` write the numbers ``stored``.
+
+        Without such digits it stays unchanged.
+        """
 
         def fits(value: float) -> bool:
             written = self.written(**{parameter: value})
@@ -188,7 +196,7 @@ class NIRNetwork:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Settings of ``NetworkConfig`` for the network."""
+        """Arguments of ``NetworkConfig`` for the network."""
         names, parameters = zip(*((x.neuron, x.parameters) for x in self.neurons), strict=True)
         alike = len(set(names)) == 1 and all(x == parameters[0] for x in parameters)
         return {
@@ -305,7 +313,7 @@ def from_nir(
 
 
 def agent_for(host: Host) -> str:
-    """Return the agent of the zoo whose policy acts as a host describes."""
+    """Return the zoo's agent whose policy acts as a host describes; ValueError if none does."""
     key = host.state, host.action.choice
     if key not in _AGENTS:
         raise ValueError(
@@ -315,7 +323,10 @@ def agent_for(host: Host) -> str:
 
 
 def is_normalised(host: Host) -> bool:
-    """Return whether the policy has a normaliser; one without limit goes into the weights."""
+    """Return whether a host standardises by a policy's normaliser: with the limit ``CLIP``.
+
+    Without a limit, standardisation goes into the weights; other limits raise ValueError.
+    """
     scale = host.observation.standardised
     if scale is None or scale.clip is None:
         return False
@@ -328,7 +339,7 @@ def is_normalised(host: Host) -> bool:
 
 
 def load_into(graph: NIRNetwork, policy: SpikingPolicy) -> None:
-    """Load a graph into a policy that was made for its settings."""
+    """Load a graph into a policy of its settings, in eval mode; ValueError if it acts otherwise."""
     network = policy.acting_network()
     head = network.head if network.head is not None else policy.readout()
     assert head is not None  # the network's own, or the policy's
@@ -360,7 +371,7 @@ def _check_fit(graph: NIRNetwork, network: SpikingNetwork, head: nn.Module) -> N
 
 
 def _check_acts(host: Host, program: Program) -> None:
-    """Refuse a policy that acts differently from a host."""
+    """Refuse a program with another choice, state or limits of actions than a host."""
     low, high = (np.array(x, np.float32) for x in (host.action.low, host.action.high))
     state = "carried" if program.stateful else "reset"
     if (program.choice.rule, state) != (host.action.choice, host.state):
@@ -378,7 +389,7 @@ def _check_acts(host: Host, program: Program) -> None:
 @torch.no_grad()
 @np.errstate(all="ignore")  # overflow is refused in ``_copy``
 def load_weights(graph: NIRNetwork, network: SpikingNetwork, head: nn.Module) -> None:
-    """Load a graph's weights into a network of its form."""
+    """Load a graph's weights into a network of its form; ValueError if one overflows."""
     weights, biases = graph.chain.layers[0].weights, graph.chain.layers[0].biases
     scale = graph.host.observation.standardised
     if scale is not None and scale.clip is None:
@@ -400,6 +411,7 @@ def load_weights(graph: NIRNetwork, network: SpikingNetwork, head: nn.Module) ->
 
 
 def _copy(into: Tensor | nn.Module, values: NDArray[np.float64]) -> None:
+    """Copy values into a tensor; ValueError if one overflows."""
     assert isinstance(into, Tensor)
     into.copy_(torch.from_numpy(np.ascontiguousarray(values)))
     if not bool(torch.isfinite(into).all()):

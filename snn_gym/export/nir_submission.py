@@ -66,8 +66,8 @@ def submit_nir(
         The submission folder.
 
     Raises:
-        ValueError: The graph is no agent on that environment, or the agent of that name is
-            trained here or has another network.
+        ValueError: The environment is unknown, the graph is no agent on it, or the agent of that
+            name is trained here or has another network.
     """
     check_out(Path(out))
     if env_id not in known_ids():
@@ -92,7 +92,10 @@ def submit_nir(
 
 
 def write_agent(graph: NIRNetwork, name: str, env_id: str) -> Path:
-    """Write the folder of an imported agent into the checkout's agents/."""
+    """Write the folder of an imported agent into the checkout's agents/, and return its path.
+
+    ValueError outside a checkout and for a wrong name; FileExistsError if it exists.
+    """
     root = checkout_root()
     if root is None:
         raise ValueError(
@@ -128,7 +131,7 @@ def write_agent(graph: NIRNetwork, name: str, env_id: str) -> Path:
 
 
 def check_agent(graph: NIRNetwork, name: str, env_id: str) -> None:
-    """Refuse a graph that is not the registered agent's network."""
+    """Raise ValueError unless an agent is imported, for that environment, with this network."""
     spec = load_agent_spec(name)
     if not spec.is_imported:
         raise ValueError(f"agent {name!r} is trained here; name one of budget class 'imported'")

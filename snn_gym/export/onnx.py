@@ -76,14 +76,14 @@ def to_onnx(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> 
 
 
 class _Builder:
-    """Nodes and constants of a graph, in order."""
+    """Nodes and constants of a graph; methods add nodes and return the names of their results."""
 
     def __init__(self) -> None:
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
 
     def model(self, program: Program) -> Any:
-        """Return the model of a program."""
+        """Return the checked ONNX model of a program; call it once."""
         from onnx import TensorProto, checker, helper
 
         signal, carried = self._standardised(program), 0
@@ -130,7 +130,7 @@ class _Builder:
         return seen
 
     def _action(self, program: Program, values: str) -> tuple[Any, ...]:
-        """Return operator, name and inputs of the last node."""
+        """Return operator, name (``action``) and inputs of the node that chooses actions."""
         low, high = program.choice.low, program.choice.high
         if program.choice.discrete:
             return "ArgMax", "action", values
@@ -273,7 +273,7 @@ class _Builder:
     def _expression(
         self, root: Expression, values: Mapping[str, Any], nodes: dict[int, Any]
     ) -> Any:
-        """Return the value or number of an expression; ``nodes`` has the shared ones."""
+        """Return the result of an expression; ``nodes`` has results by id, and gets its own."""
         for node in walk(root):
             if id(node) in nodes:
                 continue

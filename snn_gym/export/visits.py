@@ -23,7 +23,7 @@ FIRST_SEED = 1_000_000_000  # of visits; the seeds of evaluations lie above
 
 @dataclass(frozen=True)
 class Visits:
-    """Activity of a network over the decisions of some episodes."""
+    """Activity of a network in decisions of some episodes: an even subsample, at most 20,000."""
 
     fired: tuple[NDArray[np.bool_], ...]
     """Mask (N,) of the neurons of each layer that fired, input side first."""
@@ -32,7 +32,7 @@ class Visits:
     peak_spikes: int = 0
     """Most spikes of all neurons in one time step."""
     costs: Costs = field(default_factory=Costs)
-    """Costs of a decision."""
+    """Mean costs of a decision."""
 
 
 def visit(
@@ -42,7 +42,9 @@ def visit(
     *,
     env_kwargs: Mapping[str, Any] | None = None,
 ) -> Visits:
-    """Record the network in episodes without exploration that differ from those of evaluations.
+    """Record the network in episodes without exploration, on seeds apart from evaluations.
+
+    Recorded are all decisions, or an even subsample of at most 20,000 and 1 GiB.
 
     Args:
         model: Algorithm with a spiking policy, or the policy.
@@ -63,7 +65,7 @@ def visit(
 def observations_of(
     policy: Acting, env_id: str, seeds: range, env_kwargs: Mapping[str, Any] | None = None
 ) -> NDArray[Any]:
-    """Return the observations (N, ...) of whole episodes of a policy without exploration."""
+    """Return all observations (N, ...) of a policy's episodes, one a seed, without exploration."""
     observer: Any = _Observer(policy)
     evaluate(observer, env_id, seeds=seeds, env_kwargs=env_kwargs)
     return np.concatenate(observer.observations)
@@ -97,7 +99,7 @@ class _Watched:
         self._policy.reseed_noise(seed)
 
     def record(self, obs: NDArray[Any], state: Any = None) -> Recording:
-        """Record as the policy does, and note neurons that fired and the largest potentials."""
+        """Record as the policy does; update ``fired``, ``peaks`` and ``peak_spikes``."""
         recording: Recording = self._policy.record(obs, state)
         layers = [layer for layer in recording.layers if layer.name != "input"]
         if not self.fired:  # sizes are known from the first recording on

@@ -18,19 +18,19 @@ Places = NDArray[np.intp]
 def compact(program: Program, fired: Sequence[Mask] | None = None) -> Program:
     """Return a program without the neurons or units on which no output depends.
 
-    Layer by layer from the output side, neurons are cut whose outgoing synapses all have the weight
-    0; outputs stay equal. With ``fired``, neurons that never fired are cut, too: in states in which
-    they would have fired, outputs differ.
+    From the output side, neurons are cut whose outgoing synapses all have the weight 0 or lead to
+    cut neurons; outputs stay equal. With ``fired``, neurons that never fired are cut first: in
+    states in which they would have fired, outputs differ. The state has fewer values, too.
 
     Args:
         program: The program.
         fired: Mask (N,) of the neurons of each layer that fired; None for not known.
 
     Returns:
-        The smaller program, with at least one neuron in each layer.
+        The smaller program; a layer without other neurons keeps its first one.
 
     Raises:
-        ValueError: A layer has no mask of its size.
+        ValueError: The masks differ from the layers in number or size.
     """
     if fired is not None:
         program = _restricted(program, fired)
@@ -62,7 +62,7 @@ def _columns(layer: Layer, own: Places) -> Places:
 
 
 def _restricted(program: Program, masks: Sequence[Mask]) -> Program:
-    """Return a program of the neurons in the masks (N,) of each layer."""
+    """Return a program of the neurons in the masks (N,) of each layer; of none, the first."""
     sizes, given = [layer.size for layer in program.layers], [mask.size for mask in masks]
     if sizes != given:
         raise ValueError(f"layers have {sizes} neurons, got masks of {given}")

@@ -55,7 +55,7 @@ _NO = np.float32(0.0)
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def equal_at(addresses: Places, sizes: Places, known: Array) -> bool:
-    """Return whether ``sizes`` bytes at each of ``addresses`` equal those of ``known``."""
+    """Return whether ``sizes`` bytes at ``addresses`` equal those of ``known``, block by block."""
     at = known.ctypes.data
     for k in range(addresses.size):
         if compare_memory(addresses[k], at, sizes[k]) != 0:
@@ -66,9 +66,9 @@ def equal_at(addresses: Places, sizes: Places, known: Array) -> bool:
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def choose(outputs: Array, actions: Places, closeness: float) -> bool:
-    """Fill ``actions`` (B,) with the places of the largest outputs (B, O); return if all are clear.
+    """Fill ``actions`` (B,) with places of the largest outputs (B, O); return if each is clear.
 
-    They are clear if no other output is within ``closeness * (1 + abs(largest))``.
+    A place is clear if all other outputs are further below than ``closeness * (1 + abs(largest))``.
     """
     clear = True
     for b in range(outputs.shape[0]):
@@ -86,7 +86,7 @@ def choose(outputs: Array, actions: Places, closeness: float) -> bool:
 
 @njit(cache=True, error_model="numpy")
 def run_neurons(kernel: int, constants: Array, held: Array, state: Array, spikes: Array) -> None:
-    """Fill ``spikes`` (T, M) of neurons at held currents (1, M), from ``state`` (S, M)."""
+    """Fill ``spikes`` (T, M) of neurons at currents ``held`` (1, M); advance ``state`` (S, M)."""
     elements = state.shape[1]
     call(
         kernel, constants, held, 0, state, state, 1, spikes, spikes.shape[0], elements,
@@ -98,7 +98,7 @@ def run_neurons(kernel: int, constants: Array, held: Array, state: Array, spikes
 def _standardise(
     table: Array, size: int, observations: Array, b: int, first: int, x: Array, t: int
 ) -> None:
-    """Fill ``x[t]`` (D,) with ``clip((value - mean) / deviation)``."""
+    """Fill ``x[t]`` (D,) with ``clip((value - mean) / deviation)``, from ``[b, first]`` on."""
     limit = table[2, 0]
     for d in range(size):
         value = (observations[b, first + d] - table[0, d]) / table[1, d]
@@ -109,7 +109,7 @@ def _standardise(
 def _add_rows(
     table: Array, rows: Places, values: Array, count: int, size: int, x: Array, t: int
 ) -> None:
-    """Add the first ``rows`` of the table, times ``values``, to ``x[t]`` (N,)."""
+    """Add the table's rows ``rows[:count]``, times ``values[:count]``, to ``x[t]`` (N,)."""
     k = 0
     while k + 4 <= count:  # four at a time: fewer passes over the sums
         a, b, c, d = rows[k], rows[k + 1], rows[k + 2], rows[k + 3]
@@ -126,7 +126,7 @@ def _add_rows(
 
 @njit(cache=True, error_model="numpy", inline="always")
 def _raise(highest: Array, size: int, values: Array, row: int) -> None:
-    """Raise ``highest`` (N,) to a row of ``values``."""
+    """Set ``highest`` (N,) to the maximum of itself and a row of ``values``, place by place."""
     for n in range(size):
         x = values[row, n]
         highest[n] = x if x > highest[n] else highest[n]
@@ -140,7 +140,7 @@ def _drive(
     """Fill ``currents[t]`` (N,) with biases plus weighted inputs; return how many inputs are not 0.
 
     The table has the biases in row ``at``, weights (D, N) after it; ``source[t]`` (A,) has the
-    values of the inputs ``fired``. Without inputs nothing is filled: the currents are the biases.
+    values of the inputs ``fired``. If all are 0, nothing is filled: the currents are the biases.
     """
     met = 0
     for a in range(count):
@@ -173,7 +173,7 @@ def _enter(
     table: Array, at: int, variables: int, currents: Array, met: Places, held: int, loud: Places,
     count: int, state: Array, driven: Array,
 ) -> None:  # fmt: skip
-    """Gather ``state`` (S, A) at rest and currents ``driven`` (K, A) of the neurons ``loud`` (A,).
+    """Fill ``state`` (S, A) at rest and currents ``driven`` (K, A) of the neurons ``loud`` (A,).
 
     The table has the state at rest and the biases after row ``at``. The biases are the currents at
     time steps without inputs, where ``met`` is 0; at others ``currents`` (K, N) has them.
@@ -203,7 +203,7 @@ def _fire(
     kernel: int, table: Array, at: int, own: int, steps: int, count: int, state: Array,
     driven: Array, held: int, spikes: Array,
 ) -> None:  # fmt: skip
-    """Fill ``spikes`` (T, A) of neurons at currents ``driven`` (K, A), by their kernel."""
+    """Fill ``spikes`` (T, A) of neurons at currents ``driven`` (K, A); advance ``state``."""
     width = table.shape[1]
     place, elements, size = _constants(at, own, count, width)
     call(
@@ -246,7 +246,7 @@ def _fire_in_turn(
 def _carry(
     states: Array, b: int, first: int, rows: int, size: int, state: Array, leaving: bool
 ) -> None:
-    """Fill ``state`` (S, N) from a flat state from ``first`` on, or write it back."""
+    """Copy ``states[b]`` from ``first`` on to ``state`` (S, N); if ``leaving``, the other way."""
     for s in range(rows):
         for n in range(size):
             if leaving:
@@ -327,7 +327,7 @@ def _read_maxima(
     plan: Plan, table: Array, at: int, size: int, spikes: Array, fired: Places, count: int,
     carried: tuple[Array, int, int], sums: Array, outputs: Array,
 ) -> None:  # fmt: skip
-    """Fill the outputs with maxima, of each neuron's values or of the outputs for each value."""
+    """Fill outputs for each neuron's largest value, or with the largest outputs of all values."""
     b, steps, values = carried[1], plan[STEPS], plan[VALUES]
     variables = plan[DECODED] if plan[CARRIED] > 0 else 0
     coefficients, rows = at + 1 + size, values + plan[DECODED]
@@ -351,7 +351,7 @@ def _read_maxima(
 
 @njit(cache=True, error_model="numpy", inline="always")
 def _whole(size: int, fired: Places) -> int:
-    """Fill ``fired`` with all neurons of a layer; return ``size``."""
+    """Fill ``fired`` with the places of all neurons, 0 to ``size - 1``; return ``size``."""
     for n in range(size):
         fired[n] = n
     return size
@@ -362,9 +362,10 @@ def _advance(
     plan: Plan, table: Array, k: int, at: int, fan_in: int, count: int, held: int,
     carried: tuple[Array, int, int], room: _Room,
 ) -> int:  # fmt: skip
-    """Run the layer at place ``k`` of the plan; return the number of neurons with spikes.
+    """Run the layer at place ``k`` of the plan; return how many neurons were computed.
 
-    ``count`` inputs may have spiked; currents differ at ``held`` time steps.
+    Their places are in ``fired``, their spikes in the same columns; all others are silent. At the
+    call, ``fired`` has the ``count`` inputs that may have spiked. Currents have ``held`` rows.
     """
     currents, driven, spikes, state, fired, rows, met = room
     highest, values = state[0], state[1]  # free until the neurons are run
@@ -435,7 +436,9 @@ def _decide(
 def decide_spiking(
     plan: Plan, table: Array, observations: Array, states: Array, outputs: Array
 ) -> None:
-    """Fill ``outputs`` (B, O) for ``observations`` (B, K * D), K = T for spikes, 1 for values.
+    """Fill ``outputs`` (B, O) of a packed spiking program for ``observations`` (B, K * D).
+
+    K is T for spikes and 1 for values.
 
     A program with a state advances ``states`` (B, F) in place; others ignore them.
     """
@@ -533,7 +536,7 @@ def decide_ann(
 ) -> None:
     """Fill ``outputs`` (B, O) for ``observations`` (B, D) of an ANN.
 
-    Gated units advance ``states`` (B, F) in place; others ignore them.
+    Gated units advance ``states`` (B, F) in place; ANNs without them ignore ``states``.
     """
     width = table.shape[1]
     values, sums = np.empty((1, width), np.float32), np.empty((1, width), np.float32)
@@ -604,7 +607,7 @@ class CompiledProgram:
         return outputs
 
     def _entered(self, observations: Array, states: Array, noise: Array | None) -> Array:
-        """Return the inputs of the first layer (B, K * channels); update the encoder's state."""
+        """Return the inputs of the first layer (B, K * channels); update carried intensities."""
         carried = self.program.compares and self.program.stateful
         before = states[:, -self.program.inputs :] if carried else None
         signal, seen = enter(self.program, observations, before, noise)
@@ -615,7 +618,7 @@ class CompiledProgram:
     def actions(
         self, observations: Array, states: Array | None = None, noise: Array | None = None
     ) -> NDArray[Any]:
-        """Return the best actions, (B,) int64 or (B, O) float32.
+        """Return the actions without exploration, (B,) int64 or (B, O) float32.
 
         Args:
             observations: As in ``outputs``.
@@ -664,7 +667,7 @@ def _packed(program: Program) -> tuple[NDArray[np.int64], Array]:
 
 
 def _scaling(program: Program) -> list[Array]:
-    """Return means (D,), deviations (D,) and the clip of the standardisation in compiled code."""
+    """Return means (D,), deviations (D,) and clip for compiled code; by default without effect."""
     if _is_entered_by_kernel(program) and program.normalisers:
         scaling = program.normalisers[0]
         return [scaling.mean, scaling.std, np.array([scaling.clip], np.float32)]
@@ -673,12 +676,12 @@ def _scaling(program: Program) -> list[Array]:
 
 
 def _is_entered_by_kernel(program: Program) -> bool:
-    """Return whether compiled code makes the first layer's inputs of observations."""
+    """Return whether compiled code makes the first layer's inputs, without ``enter``."""
     return program.coder is None and len(program.normalisers) < 2
 
 
 def quiet_current(layer: NeuronLayer, time_steps: int) -> float:
-    """Return a current up to which no neuron of a layer fires from rest; -inf if there is none."""
+    """Return a current up to which no neuron fires from rest in a decision; -inf if unknown."""
     if layer.each:
         return -np.inf
     rests = np.unique(layer.rest, axis=1)  # neurons with equal rest fire alike
@@ -687,6 +690,7 @@ def quiet_current(layer: NeuronLayer, time_steps: int) -> float:
 
 @cached
 def _quiet(neuron: type[Neuron], constants: bytes, rests: bytes, time_steps: int) -> float:
+    """Return ``quiet_current`` for constants (P,) and states at rest (S, N), as float32 bytes."""
     column = np.frombuffer(constants, np.float32).reshape(-1, 1)
     numbers = dict(zip(equations(neuron).constants, column[:, 0].tolist(), strict=True))
     rest = np.frombuffer(rests, np.float32).reshape(len(neuron.state), -1)

@@ -114,7 +114,7 @@ class Costs:
 
     @property
     def spikes_per_synapse(self) -> float | None:
-        """Synaptic operations of a decision per synapse; None if no neuron receives spikes."""
+        """Synaptic operations of a decision per synapse; None without synapses or if uncounted."""
         synapses, synops = sum(self.synapses.values()), self.total("synops_per_decision")
         return synops / synapses if synapses and synops is not None else None
 
@@ -125,7 +125,7 @@ class Costs:
 
     @property
     def spikes_reach_outputs(self) -> bool:
-        """Whether every spiking layer has synapses onward, used or not."""
+        """Whether each spiking layer, at least one, has synapses to pass, recurrent ones too."""
         layers = self.spiking_layers
         return bool(layers) and all(self.synapses.get(name, 0.0) > 0 for name in layers)
 
@@ -141,13 +141,13 @@ class Costs:
 
     @property
     def firing_rate(self) -> float | None:
-        """Spikes per neuron and time step; None if no neuron spikes or updates are not known."""
+        """Spikes per neuron and time step; None without spiking neurons or known updates."""
         counts = self.neuron_updates_per_decision
         updates = sum(counts.get(name, 0.0) for name in self.spiking_layers)
         return self.hidden_spikes / updates if updates else None
 
     def total(self, name: str) -> float | None:
-        """Return the sum of a cost over layers; None if no layer has it or one is not counted."""
+        """Return a cost summed over layers; None if no layer has it or a module is uncounted."""
         if self.uncounted:
             return None
         value: float | _Counts | None = getattr(self, name)
@@ -171,7 +171,7 @@ class Costs:
 
 
 def mean_costs(parts: Iterable[tuple[int, Costs]]) -> Costs:
-    """Return mean costs over all decisions, from the number and mean costs of each part."""
+    """Return mean costs over all decisions, from each part's number of decisions and means."""
     # Sums before the division keep means of whole numbers whole.
     totals: dict[str, _Counts] = {name: {} for name in _NAMES}
     decisions = 0
@@ -206,9 +206,10 @@ def costs_of(
 ) -> Costs:
     """Return the costs of a decision, mean over a batch, from weights and recorded signals.
 
-    ``entered`` (K, B, channels), ``outputs``, ``decoded`` and the state ``before`` (B, F) are as in
-    ``Decision``; ``names`` are the layers' and the readout's. Synapses of weight zero do not count,
-    as in the effective synaptic operations of NeuroBench (Yik et al. 2025,
+    ``entered`` (K, B, channels), ``outputs`` (its ``layers``) and ``decoded`` are as in
+    ``Decision``, the state ``before`` (B, F) is the one that it began with; None for rest.
+    ``names`` are the layers' and the readout's; None for ``layer_names``. Synapses of weight zero
+    do not count, as in the effective synaptic operations of NeuroBench (Yik et al. 2025,
     https://doi.org/10.1038/s41467-025-56739-4).
     """
     *layers, readout = layer_names(program) if names is None else names
@@ -236,7 +237,7 @@ def count_costs(
 
 
 def layer_names(program: Program) -> tuple[str, ...]:
-    """Return the names of a program's layers in costs and recordings, and of its readout."""
+    """Return the names of layers in costs and recordings, such as ``hidden_1``, and ``READOUT``."""
     names = []
     for k, layer in enumerate(program.layers, start=1):
         kind = "hidden" if program.spiking else "dense"
@@ -252,6 +253,7 @@ def _of_neurons(
     names: Sequence[str],
     readout: str,
 ) -> Costs:
+    """Return the costs of a spiking program, as ``costs_of``."""
     layers, counter = program.neurons, _Counter(entered.shape[1])
     entering, *onward = (_not_zero(x.weights) for x in layers)
     if program.held:
@@ -312,6 +314,7 @@ def _of_units(
     names: Sequence[str],
     readout: str,
 ) -> Costs:
+    """Return the costs of an ANN, as ``costs_of``."""
     counter, values = _Counter(entered.shape[1]), entered[0]
     hidden = hidden_before(program, before, len(values))
     for k, (layer, name) in enumerate(zip(program.layers, names, strict=True)):
@@ -346,7 +349,7 @@ class _Counter:
         self._counts: dict[str, _Counts] = {name: {} for name in _NAMES}
 
     def spikes(self, source: str, spikes: Array, behind: Counted) -> None:
-        """Count spikes (T, B, N) and their passages of the synapses (N,) behind them."""
+        """Count spikes (T, B, N), and their SynOps and parameters at ``behind`` (N,) synapses."""
         counts = spikes.sum(0, dtype=np.float64)  # (B, N)
         self.add("spikes_per_decision", source, counts.sum() / self._batch)
         self.add("synops_per_decision", source, (counts * behind).sum() / self._batch)
@@ -354,13 +357,13 @@ class _Counter:
         self.parameters(source, ((counts > 0) * behind).sum() / self._batch)
 
     def product(self, layer: str, values: Array, synapses: Counted) -> None:
-        """Count a product of values (B, D) with weights, ``synapses`` (D,) of them not zero."""
+        """Count MACs and parameters of values (B, D), each at ``synapses`` (D,) weights not 0."""
         macs = ((values != 0).sum(0) * synapses).sum() / self._batch
         self.add("macs_per_decision", layer, macs)
         self.parameters(layer, macs)
 
     def parameters(self, layer: str, number: float) -> None:
-        """Count parameters that are read."""
+        """Add the bytes of a number of parameters to a layer's cost."""
         if number:
             self.add("parameter_bytes_per_decision", layer, PARAMETER_BYTES * number)
 
@@ -370,7 +373,7 @@ class _Counter:
         counts[layer] = counts.get(layer, 0.0) + float(number)
 
     def costs(self) -> Costs:
-        """Return the costs."""
+        """Return the sums as ``Costs``."""
         return Costs(**self._counts)  # type: ignore[arg-type]
 
 
@@ -418,7 +421,10 @@ def energy_nj(synops: float, macs: float, updates: float) -> tuple[float, float]
 
 
 def regimes(spikes_per_synapse: float, rate: float) -> tuple[Regime, Regime]:
-    """Return a network's regimes by ``COMPETITIVE_SPIKES`` and by ``COMPETITIVE_RATE``."""
+    """Return a network's regimes by ``COMPETITIVE_SPIKES`` and by ``COMPETITIVE_RATE``.
+
+    ``rate`` is in spikes per neuron and time step; its regime is never "between".
+    """
     low, high = COMPETITIVE_SPIKES
     inner: Regime = "inside" if spikes_per_synapse < low else "between"
     first = inner if spikes_per_synapse < high else "outside"

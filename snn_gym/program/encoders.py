@@ -79,7 +79,7 @@ class BaseEncoder(Config):
         return dimensions
 
     def macs(self, dimensions: int, time_steps: int) -> int:
-        """Return the multiplications of encoding, without comparisons."""
+        """Return the multiplications of one decision, ``channel_macs`` for each channel."""
         del time_steps
         return self.channel_macs * self.channels(dimensions)
 
@@ -139,6 +139,7 @@ class SpikeEncoder(BaseEncoder, ABC):
         """Return the spikes (T, ..., channels) of checked inputs."""
 
     def _noise_for(self, intensity: FloatArray, time_steps: int, noise: Any) -> FloatArray:
+        """Return the noise (T, ..., channels), empty if not needed; ValueError if unfit."""
         if not self.needs_noise:
             return np.empty(0, np.float32)
         dimensions = intensity.shape[-1]
@@ -151,6 +152,7 @@ class SpikeEncoder(BaseEncoder, ABC):
         return values
 
     def _previous_for(self, intensity: FloatArray, previous: Any) -> FloatArray:
+        """Return the last intensity, empty if not needed; ValueError if it doesn't fit."""
         if not self.needs_previous:
             return np.empty(0, np.float32)
         if previous is None:
@@ -175,7 +177,7 @@ class _RateCode(SpikeEncoder):
         return self.timing == "poisson"
 
     def macs(self, dimensions: int, time_steps: int) -> int:
-        """Return the multiplications of encoding, with t·x at every time step of regular timing."""
+        """Return the multiplications of one decision; regular timing adds t·x at each time step."""
         steps = time_steps if self.timing == "regular" else 0
         return (self.channel_macs + steps) * self.channels(dimensions)
 
@@ -254,7 +256,7 @@ class PopulationEncoder(_RateCode):
 
     @property
     def steepness(self) -> float:
-        """Width of the intensities 0 to 1 in standard deviations of a receptive field."""
+        """1/σ: the range of intensities, 0 to 1, in standard deviations of a receptive field."""
         return (self.neurons_per_dimension - 1) / self.width
 
     def _spikes(self, inputs: EncoderInputs) -> FloatArray:
@@ -329,7 +331,7 @@ class ReceptiveFields:
             raise ValueError("the widths of receptive fields must not be 0")
 
     def macs(self, dimensions: int, time_steps: int) -> int:
-        """Return 3 for each channel, and T more for adding up."""
+        """Return the multiplications of one decision: 3 for each channel, and T to add up."""
         del dimensions
         return (RECEPTIVE_FIELD_MACS + time_steps) * self.centres.size
 
@@ -360,7 +362,7 @@ ENCODERS: dict[str, type[ConstantEncoder] | type[SpikeEncoder]] = {
 
 
 def encoder_name(encoder: SpikeEncoder | ReceptiveFields) -> str:
-    """Return the registered name of an encoder."""
+    """Return the registered name of an encoder; ValueError if its class is not registered."""
     if isinstance(encoder, ReceptiveFields):
         return LEARNED
     for name, kind in ENCODERS.items():
@@ -373,7 +375,7 @@ def encoder_name(encoder: SpikeEncoder | ReceptiveFields) -> str:
 
 
 def spike_encoders() -> tuple[str, ...]:
-    """Return the names of the encoders to spikes."""
+    """Return the names of registered encoders to spikes: all but ``constant``."""
     return tuple(name for name, kind in ENCODERS.items() if issubclass(kind, SpikeEncoder))
 
 
@@ -390,7 +392,8 @@ def register_encoder(name: str, encoder_type: type[SpikeEncoder]) -> None:
 
     Raises:
         ValueError: The name is no identifier or is taken.
-        TypeError: ``encoder_type`` is no such dataclass.
+        TypeError: ``encoder_type`` is no such subclass, no dataclass, or abstract. Whether fields
+            have defaults is not checked.
     """
     if not name.isidentifier() or keyword.iskeyword(name):
         raise ValueError(f"the name of an encoder must be an identifier, got {name!r}")
@@ -410,7 +413,7 @@ def register_encoder(name: str, encoder_type: type[SpikeEncoder]) -> None:
 
 
 def make_encoder(name: str, parameters: Mapping[str, Any] | None = None) -> Encoder:
-    """Make an encoder from its name and parameters."""
+    """Make an encoder from its registered name and parameters; ValueError for unknown ones."""
     if name not in ENCODERS:
         near = did_you_mean(str(name), ENCODERS)
         raise ValueError(f"encoder {name!r} is unknown{near} known encoders: {', '.join(ENCODERS)}")

@@ -134,17 +134,17 @@ class Expression:
 
 
 def name(label: str) -> Expression:
-    """Return a name, which stands for one number for each neuron."""
+    """Return the expression of a name, which stands for one number for each neuron."""
     return Expression("name", label=label)
 
 
 def constant(number: float) -> Expression:
-    """Return a constant, which printed code rounds to float32."""
+    """Return the expression of a number, which printed code rounds to float32."""
     return Expression("constant", number=float(number))
 
 
 def lift(value: Value) -> Expression:
-    """Return a number as a constant, and an expression unchanged."""
+    """Return a number as a constant, an expression as it is; TypeError for others, bool too."""
     if isinstance(value, Expression):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer):
@@ -164,7 +164,7 @@ def _torch_of(values: Iterable[Value]) -> Any:
 
 
 def _apply(operator: str, function: str, *values: Value) -> Value:
-    """Build a node of an operator, or call a function of numpy or PyTorch."""
+    """Build a node if a value is an expression; else call a function of PyTorch or numpy."""
     if any(isinstance(x, Expression) for x in values):
         return Expression(operator, tuple(lift(x) for x in values))
     torch = _torch_of(values)
@@ -183,17 +183,17 @@ def exp(x: Value) -> Value:
 
 
 def exp_of_negative(x: Value) -> Value:
-    """Return e to the power of ``x``, at most 0; in compiled code faster than ``exp``."""
+    """Return e to the power of ``x``, which is at most 0; compiled faster than ``exp``."""
     return _apply("exp_of_negative", "exp", x)
 
 
 def log(x: Value) -> Value:
-    """Return the natural logarithm of ``x``, above 0."""
+    """Return the natural logarithm of ``x``, which is above 0."""
     return _apply("log", "log", x)
 
 
 def sqrt(x: Value) -> Value:
-    """Return the square root of ``x``, above 0."""
+    """Return the square root of ``x``, which is above 0 (for its derivative)."""
     return _apply("sqrt", "sqrt", x)
 
 
@@ -213,7 +213,7 @@ def maximum(a: Value, b: Value) -> Value:
 
 
 def clip(x: Value, low: Value, high: Value) -> Value:
-    """Return ``x`` within limits."""
+    """Return ``x`` limited to the range from ``low`` to ``high``."""
     return minimum(maximum(x, low), high)
 
 
@@ -259,6 +259,7 @@ def _no_derivative(node: Expression) -> tuple[Expression, ...]:
 
 
 def _choice_partials(is_first: Expression) -> tuple[Expression, ...]:
+    """Return 1 for the input that a comparison chooses, first if it holds, and 0 for the other."""
     return where(is_first, _ONE, _ZERO), where(is_first, _ZERO, _ONE)
 
 
@@ -314,7 +315,7 @@ def names_in(*roots: Expression) -> tuple[str, ...]:
 
 
 def replace_names(expression: Expression, values: Mapping[str, Value]) -> Expression:
-    """Return an expression with other expressions or numbers in place of names."""
+    """Return an expression with ``values`` in place of names; names without one remain."""
     results: dict[int, Expression] = {}
     for node in walk(expression):
         if node.operator == "name":
@@ -325,6 +326,7 @@ def replace_names(expression: Expression, values: Mapping[str, Value]) -> Expres
 
 
 def _rebuilt(node: Expression, inputs: tuple[Expression, ...]) -> Expression:
+    """Return a node with other inputs: itself if they are the same, else simplified."""
     if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
         return node
     if all(x.operator == "constant" for x in inputs) and node.operator in ("+", "-", "*"):
@@ -344,7 +346,7 @@ def differentiate(expression: Expression, label: str) -> Expression:
 
 
 def tangent(expression: Expression, directions: Mapping[str, Expression]) -> Expression:
-    """Return the derivative of an expression along directions of names, operation by operation."""
+    """Return the derivative of an expression if names change by ``directions``, others not."""
     derivatives: dict[int, Expression] = {}
     for node in walk(expression):
         moves = node.operator == "name" and node.label in directions
@@ -358,7 +360,7 @@ def tangent(expression: Expression, directions: Mapping[str, Expression]) -> Exp
 
 
 def evaluate(expressions: Iterable[Expression], values: Mapping[str, Value]) -> list[Value]:
-    """Compute expressions, shared nodes once."""
+    """Compute expressions for ``values`` of all their names; compute shared nodes once."""
     roots, results = tuple(expressions), dict[int, Value]()
     for node in walk(*roots):
         if node.operator == "name":
@@ -388,7 +390,10 @@ class Style:
 
 
 def print_lines(targets: Mapping[str, Expression], style: Style, spare: str = "t") -> Iterator[str]:
-    """Yield assignments that compute expressions, with shared nodes in names after ``spare``."""
+    """Yield lines of code that assign each expression to its name as ``own`` prints it.
+
+    Nodes that are used more than once get lines of their own, with names ``spare`` and a number.
+    """
     uses: dict[int, int] = {}
     for node in walk(*targets.values()):
         for x in node.inputs:
@@ -414,12 +419,12 @@ def print_lines(targets: Mapping[str, Expression], style: Style, spare: str = "t
 
 
 def own(label: str) -> str:
-    """Return a text's name as printed, different from all other names in printed code."""
+    """Return a name with ``_`` behind, in which it differs from others in printed code."""
     return f"{label}_"
 
 
 def print_node(node: Expression, inputs: Sequence[str], style: Style) -> str:
-    """Return a node as text."""
+    """Return a node as code, from the code of its inputs."""
     if node.operator == "name":
         return own(node.label)
     if node.operator == "constant":

@@ -30,7 +30,7 @@ from snn_gym.program.neuron import equations
 
 @dataclass(frozen=True)
 class Decision:
-    """Decisions on a batch of B observations."""
+    """Decisions on a batch of B observations, as ``decide`` returns them."""
 
     actions: NDArray[Any]
     """(B,) int64 of discrete actions, else (B, O) float32."""
@@ -122,7 +122,8 @@ def enter(
 ) -> tuple[Array, Array | None]:
     """Return inputs of the first layer (K, B, channels), and the intensities (B, D) to carry on.
 
-    ``seen`` (B, D) are the last intensities, negative at the start of an episode.
+    ``seen`` (B, D) are the last intensities, negative at the start of an episode; None if all
+    episodes start. Intensities are returned for encoders that compare, else None.
     """
     batch, encoder = len(observations), program.coder
     if observations[0].size != program.observation_size:
@@ -155,7 +156,10 @@ def rest_state(program: Program, batch: int) -> Array:
 
 
 def parts_at_rest(program: Program) -> list[tuple[tuple[str, ...], Array]]:
-    """Return names and state at rest (S, N) of layers, decoder and encoder; ``z`` are spikes."""
+    """Return the names and the state at rest (S, N) of each layer, ``z`` for last spikes.
+
+    Then those of the decoder, if there is one, and of an encoder that compares.
+    """
     parts: list[tuple[tuple[str, ...], Array]] = []
     for layer in program.layers:
         names = _variables(layer)
@@ -181,7 +185,7 @@ def _variables(layer: Layer) -> tuple[str, ...]:
 
 
 def _split(program: Program, state: Array) -> list[dict[str, Array]]:
-    """Return the state variables (B, N) of each layer, the decoder and the encoder, by name."""
+    """Return the state variables (B, N), by name, of each of ``parts_at_rest``."""
     rests = parts_at_rest(program)
     width = sum(rest.size for _, rest in rests)
     if state.ndim != 2 or state.shape[1] != width:
@@ -195,7 +199,7 @@ def _split(program: Program, state: Array) -> list[dict[str, Array]]:
 
 
 def hidden_before(program: Program, state: Array | None, batch: int) -> list[Array]:
-    """Return the last outputs (B, N) of each layer of gated units; empty for other programs."""
+    """Return the last outputs (B, N) of each gated layer in a state, None for rest; else empty."""
     if not program.gated:
         return []
     parts = _split(program, rest_state(program, batch) if state is None else state)
@@ -270,7 +274,7 @@ def _decoded(program: Program, spikes: Array, state: dict[str, Array]) -> Array:
 
 
 def chosen(choice: Choice, outputs: Array) -> NDArray[Any]:
-    """Return the actions (B,) or (B, O) for outputs (B, O)."""
+    """Return the actions, (B,) int64 by ``argmax``, else (B, O) float32, for outputs (B, O)."""
     if choice.rule == "argmax":
         actions: NDArray[Any] = outputs.argmax(1)
         return actions

@@ -48,7 +48,7 @@ def _parts(kind: Any) -> tuple[Any, ...]:
 
 
 def _type_argument(place: int, kind: Any) -> Any:
-    """Return the type of an argument in the call."""
+    """Return the type of an argument in the call; TypingError if kernels take none such."""
     array = _parts(kind)[0]  # of an array with a flat place the first of two
     if isinstance(array, types.Array) and array.dtype == types.float32:
         return kind
@@ -62,6 +62,7 @@ def _type_argument(place: int, kind: Any) -> Any:
 
 
 def _generate_call(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    """Emit the call of a C function at an address, arrays as pointers."""
     values = []
     for place, kind in enumerate(signature.args[1].types):
         value = builder.extract_value(args[1], place)
@@ -78,6 +79,7 @@ def _generate_call(context: Any, builder: Any, signature: Any, args: Any) -> Any
 
 
 def _type_call(typingctx: Any, address: Any, *given: Any) -> Any:
+    """Return the signature of a call by address, and the function that emits it."""
     del typingctx
     if not isinstance(address, types.Integer):
         raise TypingError(f"address is of type {address}; pass an integer")
@@ -146,7 +148,7 @@ def _lines(targets: Mapping[str, Expression], spare: str = "t") -> Iterator[str]
 
 @dataclass(frozen=True)
 class Kernel:
-    """A compiled kernel."""
+    """A compiled kernel and its Python source."""
 
     address: int
     """Address in memory, valid in this process."""
@@ -157,20 +159,20 @@ _KERNELS: dict[int, Kernel] = {}
 
 
 def kernel_at(address: int) -> Kernel:
-    """Return the kernel at an address."""
+    """Return the kernel that was compiled to an address in this process; else KeyError."""
     return _KERNELS[address]
 
 
 @cached
 def kept_names(neuron: type[Neuron], *, each: bool = False) -> tuple[str, ...]:
-    """Return the names of values that the backward pass reads again, the recorded one first."""
+    """Return the names of values that the backward pass reads, the recorded variable first."""
     text = equations(neuron)
     return _kept(text, *_gradients(text, each).values())
 
 
 @cached
 def traced_names(neuron: type[Neuron]) -> tuple[str, ...]:
-    """Return the names of values that eligibility traces read, the recorded one first."""
+    """Return the names of values that eligibility traces read, the recorded variable first."""
     text = equations(neuron)
     return _kept(text, *_trace_targets(text, trace(text)).values())
 
@@ -203,10 +205,11 @@ def _gradients(text: Equations, each: bool) -> dict[str, Expression]:
 def forward_kernel(
     neuron: type[Neuron], keep: tuple[str, ...] = (), *, each: bool = False
 ) -> Kernel:
-    """Return the kernel that runs all time steps of a layer, updating ``state`` and ``spikes``.
+    """Return the kernel that runs a layer's time steps: advances ``state``, fills ``spikes``.
 
     ``moving`` is 1 if every time step has a row of currents, 0 if all read one row. The values
-    ``keep`` are stored in ``kept``, ``gap`` numbers from one (T, row) to the next.
+    ``keep`` are stored in ``kept``, ``gap`` numbers from one (T, row) to the next. ``each``:
+    whether every neuron has its own constants.
     """
     text = equations(neuron)
     arguments = {
@@ -268,6 +271,7 @@ def _walk(steps: str, kept: Sequence[str]) -> Iterator[str]:
 def _backward_body(
     text: Equations, kept: Sequence[str], surrogate: str, recorded: bool, each: bool
 ) -> Iterator[str]:
+    """Yield lines that back-propagate an element through a time step, but for the last line."""
     gradients = _gradients(text, each)
     if not recorded:
         gradients = {x: replace_names(e, {GRAD_RECORDED: 0.0}) for x, e in gradients.items()}
@@ -470,7 +474,7 @@ def _over_elements(text: Equations, body: Sequence[str], each: bool) -> Iterator
 
 
 def _compiled(label: str, arguments: Mapping[str, str], lines: Sequence[str]) -> Kernel:
-    """Compile a function of arguments with a number's type or the shape of a float32 array."""
+    """Compile ``lines`` as a function; ``arguments`` have a number's type or an array's shape."""
     kinds = {**arguments, **_COUNTS}
     arrays = {name: shape for name, shape in kinds.items() if shape.startswith("(")}
     names = [f"{name}_at" if name in arrays else name for name in kinds]

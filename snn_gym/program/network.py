@@ -257,7 +257,7 @@ class Head:
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """How outputs become an action."""
+    """Rule by which outputs become an action, with its limits."""
 
     rule: Rule
     low: Array
@@ -340,7 +340,7 @@ class Program:
 
     @property
     def dense(self) -> tuple[DenseLayer, ...]:
-        """Layers of an ANN: all or none."""
+        """Layers of an ANN without gates: all or none."""
         return tuple(x for x in self.layers if isinstance(x, DenseLayer))
 
     @property
@@ -355,7 +355,7 @@ class Program:
 
     @property
     def held(self) -> bool:
-        """Whether the first layer gets the values of an observation as currents."""
+        """Whether the first layer gets the values of an observation, at each time step."""
         return self.encoder == "constant"
 
     @property
@@ -365,7 +365,7 @@ class Program:
 
     @property
     def needs_noise(self) -> bool:
-        """Whether a decision draws uniform random numbers."""
+        """Whether a decision needs uniform random numbers."""
         return isinstance(self.encoder, SpikeEncoder) and self.encoder.needs_noise
 
     @property
@@ -395,7 +395,7 @@ class Program:
 
     @property
     def observation_size(self) -> int:
-        """Numbers of an observation."""
+        """Number of values of an observation: D, or T * D of a spike train."""
         return self.inputs * (self.time_steps if self.spike_input else 1)
 
     @property
@@ -418,6 +418,9 @@ class Program:
 
         Args:
             path: File to write.
+
+        Raises:
+            ValueError: A neuron or the encoder is not registered.
         """
         write_bytes_atomic(path, dump_tensors(_arrays(self), {_KEY: json.dumps(_described(self))}))
 
@@ -429,7 +432,8 @@ class Program:
             path: A file that ``save`` wrote.
 
         Raises:
-            ValueError: It is no file of ``save``, or its parts do not fit each other.
+            ValueError: It is no file of ``save``, its parts do not fit each other, or a neuron or
+                encoder is not registered.
         """
         arrays, header = load_arrays(path, max_bytes=MAX_BYTES)
         where = Path(path).name
@@ -579,6 +583,7 @@ def _described(program: Program) -> dict[str, Any]:
 
 
 def _unit(layer: Layer) -> _Unit:
+    """Return a layer's names for a file; ValueError if its neuron is not registered."""
     if isinstance(layer, GatedLayer):
         return _Unit(operator=layer.operator, gates=layer.gates)
     if isinstance(layer, DenseLayer):
@@ -612,7 +617,7 @@ def _arrays(program: Program) -> dict[str, Array]:
 def _take(
     kind: type[PartT], label: str, arrays: dict[str, NDArray[Any]], optional: str = ""
 ) -> dict[str, Any]:
-    """Take the arrays of a part out of ``arrays``; return them by field."""
+    """Remove the arrays of a part from ``arrays``; return them by field, None for ``optional``."""
     taken = {name: arrays.pop(f"{label}.{name}", None) for name in _ARRAYS[kind]}
     for name, array in taken.items():
         if array is None and name != optional:
@@ -623,6 +628,7 @@ def _take(
 
 
 def _program(described: _Description, arrays: dict[str, NDArray[Any]]) -> Program:
+    """Build a program; it empties ``arrays``. ValueError for missing, unfitting and spare ones."""
     # Arrays are taken out one by one: what remains belongs to no part, and is refused.
     units = enumerate(described.layers, start=1)
     layers = tuple(_layer(unit, f"layers.{k}", arrays) for k, unit in units)

@@ -65,7 +65,7 @@ class NeuronParameters(Config):
 
 
 class Neuron:
-    """A neuron, written once.
+    """Base of neurons, each written once as functions of its state.
 
     A subclass names its state variables and defines ``integrate``; other functions default to an
     integrate-and-fire neuron. All functions are element-wise: operators and the functions of
@@ -111,28 +111,28 @@ class Neuron:
 
     @staticmethod
     def integrate(p: Any, s: Any, x: Value) -> tuple[Value, ...]:
-        """Return the state variables after a time step with input ``x``, without a spike."""
+        """Return the state variables one time step later, with input ``x``, before any spike."""
         raise NotImplementedError
 
     @classmethod
     def margin(cls, p: Any, s: Any) -> Value:
-        """Return the distance of the moved state to the threshold: above 0 the neuron fires."""
+        """Return the distance to the threshold after ``integrate``; above 0 the neuron fires."""
         return getattr(s, cls.state[0]) - p.v_threshold
 
     @classmethod
     def after(cls, p: Any, s: Any, z: Value) -> tuple[Value, ...]:
-        """Return the state after a spike ``z``, 0 or 1; by default the first variable is reset."""
+        """Return the state after a spike (``z`` 1) or none (0); by default the first is reset."""
         v, *others = (getattr(s, x) for x in cls.state)
         return ((1.0 - z) * v + z * p.v_reset, *others)
 
 
 def is_time_constant(field: str) -> bool:
-    """Return whether a parameter is a time constant."""
+    """Return whether a parameter's name is that of a time constant, ``tau_..._ms``."""
     return field.startswith(_TAU) and field.endswith(_UNIT)
 
 
 def constant_of(field: str) -> str:
-    """Return the name of the constant that a parameter gives by default."""
+    """Return ``NAME_gain`` for a time constant ``tau_NAME_ms``, other names unchanged."""
     if not is_time_constant(field):
         return field
     return f"{field.removeprefix(_TAU).removesuffix(_UNIT)}_gain"
@@ -145,8 +145,9 @@ def gain(dt_ms: float, tau_ms: float) -> float:
 
 @dataclass(frozen=True)
 class Equations:
-    """A neuron's text as expressions.
+    """The functions of a ``Neuron`` class as expressions, as ``equations`` returns them.
 
+    These are the state after ``integrate``, the margin, and the states after ``after`` and at rest.
     Names are those of constants and state variables, `INPUT`, `SPIKE`, and `MOVED` before a state
     variable for its value between ``integrate`` and ``after``.
     """
@@ -165,12 +166,12 @@ class Equations:
         return tuple(MOVED + x for x in self.state)
 
     def decided(self, fires: bool) -> tuple[Expression, ...]:
-        """Return the state after a time step in which the neuron fires, or does not."""
+        """Return ``after`` for a spike, or for none: functions of the moved state and constants."""
         return tuple(replace_names(x, {SPIKE: float(fires)}) for x in self.after)
 
 
 def threshold(text: Equations) -> Expression | None:
-    """Return the threshold of the recorded variable; None if the margin is no such difference."""
+    """Return the threshold, if the margin is the first state variable minus it; else None."""
     if text.margin.operator != "-":
         return None
     recorded, limit = text.margin.inputs
@@ -179,7 +180,7 @@ def threshold(text: Equations) -> Expression | None:
 
 
 def autonomous(text: Equations) -> tuple[str, ...]:
-    """Return the state variables that depend on constants, each other and spikes alone."""
+    """Return the state variables that depend on inputs only by spikes, or not at all."""
     driven = {INPUT}
     while True:  # until no further variable depends on a driven one
         outer = {*driven, *(MOVED + x for x in driven)}
@@ -198,7 +199,7 @@ def feels_at_once(text: Equations) -> bool:
 
 
 def is_affine(text: Equations) -> bool:
-    """Return whether a neuron that does not fire is affine in its state and its input."""
+    """Return whether step and margin are affine in state and input, while it doesn't fire."""
     variables = [*text.state, *text.moved_names, INPUT]
     slopes = [
         differentiate(value, label)
@@ -223,7 +224,7 @@ class _Names:
 
 @cached
 def equations(neuron: type[Neuron]) -> Equations:
-    """Return the expressions of a neuron."""
+    """Return the expressions of a neuron; TypeError if a function or a name is not allowed."""
     # Only the names of constants are used, which depend on neither parameters nor time step.
     numbers = neuron.constants(neuron.Parameters(), 1.0)
     _check_names(neuron, numbers)
@@ -257,6 +258,7 @@ def _called(neuron: type[Neuron], function: str, size: int | None, *given: Any) 
 
 
 def _check_names(neuron: type[Neuron], numbers: Mapping[str, float]) -> None:
+    """Raise TypeError for names that are repeated, reserved or no identifiers."""
     labels = [*numbers, *neuron.state]
     for label in labels:
         if not label.isidentifier() or keyword.iskeyword(label):
@@ -274,9 +276,9 @@ def _check_names(neuron: type[Neuron], numbers: Mapping[str, float]) -> None:
 
 
 def is_monotone(neuron: type[Neuron], numbers: Mapping[str, float]) -> bool:
-    """Return whether more input, now or earlier, never takes a silent neuron from its threshold.
+    """Return whether more input, now or earlier, never moves a silent neuron from its threshold.
 
-    False, too, if derivatives depend on the state.
+    False, too, if ``is_affine`` is. ``numbers`` has the constants by name.
     """
     text = equations(neuron)
     if not is_affine(text):
@@ -293,7 +295,7 @@ def is_monotone(neuron: type[Neuron], numbers: Mapping[str, float]) -> bool:
 
 
 def matched(text: Equations, pattern: Equations) -> dict[str, str] | None:
-    """Return constants of ``text`` by those of ``pattern``; None unless equations are the same."""
+    """Return names of ``text``'s constants by ``pattern``'s; None if more than names differ."""
     if len(text.state) != len(pattern.state):
         return None
     given = (*text.moved, text.margin, *text.after, *text.rest)
@@ -309,6 +311,7 @@ def matched(text: Equations, pattern: Equations) -> dict[str, str] | None:
 
 
 def _matches(given: Expression, wanted: Expression, bound: dict[str, str]) -> bool:
+    """Return whether expressions differ in names alone; enter pairs of names in ``bound``."""
     if given.operator != wanted.operator or given.number != wanted.number:
         return False
     if wanted.operator == "name":
@@ -339,7 +342,10 @@ class Backward:
 
 
 def backward(text: Equations) -> Backward:
-    """Return the gradients of a time step, in which the surrogate stands for the spike's own."""
+    """Return the gradients of a time step from those of spike, recorded variable and next state.
+
+    The surrogate's derivative is that of the spike by the margin.
+    """
     given = [name(GRADIENT + x) for x in text.state]
     through_spike = name(GRAD_SPIKE)
     for gradient, value in zip(given, text.after, strict=True):
@@ -391,7 +397,7 @@ class Trace:
 
 
 def local_trace(text: Equations) -> Trace:
-    """Return the trace of a synapse's weight for local rules, without derivatives of the spike."""
+    """Return the trace of a synapse's weight for local rules: spikes count as constants."""
     # It is the rest of the synapse's input in the potential, which a spike takes away: ``after``
     # has `SPIKE` where `trace` has the surrogate.
     before: dict[str, Expression] = {x: name(TRACE + x) for x in text.state}

@@ -55,7 +55,7 @@ SURROGATES: dict[str, Surrogate] = {
 
 @cached
 def surrogate_expression(surrogate: str) -> Expression:
-    """Return a surrogate's derivative, of the names `DISTANCE` and `SLOPE`."""
+    """Return the expression of a key of ``SURROGATES``, in the names `DISTANCE` and `SLOPE`."""
     derivative: Expression = SURROGATES[surrogate](name(DISTANCE), name(SLOPE))
     return derivative
 
@@ -65,7 +65,7 @@ def surrogate_expression(surrogate: str) -> Expression:
 # operation by operation, so that spikes and potentials are Norse's bit for bit.
 @dataclass(frozen=True)
 class _BuiltInParameters(NeuronParameters):
-    """Parameters of a neuron that rests at ``v_leak``, or at ``v_reset`` if it does not leak."""
+    """Parameters whose ``v_reset`` and ``v_leak``, if any, must be below ``v_threshold``."""
 
     def _check(self) -> None:
         v_threshold, v_reset = self.v_threshold, self.v_reset
@@ -99,7 +99,7 @@ class LIFBoxParameters(_BuiltInParameters):
 
 
 class LIFBox(Neuron):
-    """Norse's LIFBox."""
+    """Leaky integrate-and-fire without synaptic current: Norse's LIFBox."""
 
     Parameters = LIFBoxParameters
     state = ("v",)
@@ -137,7 +137,7 @@ class LIFParameters(_BuiltInParameters):
 
 
 class LIF(Neuron):
-    """Norse's current-based LIF, whose current jumps before it drives."""
+    """Norse's current-based LIF, whose input acts in the time step in which it arrives."""
 
     Parameters = LIFParameters
     state = ("v", "i")
@@ -168,7 +168,7 @@ class IAFParameters(_BuiltInParameters):
 
 
 class IAF(Neuron):
-    """Norse's IAF."""
+    """Integrate-and-fire without leak, which starts at 0: Norse's IAF."""
 
     Parameters = IAFParameters
     state = ("v",)
@@ -211,7 +211,7 @@ class ALIFParameters(_BuiltInParameters):
 
 
 class ALIF(Neuron):
-    """Norse's LSNN."""
+    """Adaptive leaky integrate-and-fire: Norse's LSNN."""
 
     # Norse's docstring of ``lsnn_feed_forward_step`` says that it fires at ``v - v_th + b > 0`` and
     # that ``b`` decays to 0; its code fires at ``v - b > 0``, and ``b`` decays to ``v_th``.
@@ -240,7 +240,7 @@ class ALIF(Neuron):
 
     @staticmethod
     def after(p: Any, s: Any, z: Value) -> tuple[Value, ...]:
-        """Return the state after a spike ``z``, which raises the threshold."""
+        """Return the state after ``z``, 0 or 1; a spike resets ``v`` and raises the threshold."""
         return (1.0 - z) * s.v + z * p.v_reset, s.i, s.b + z * p.beta
 
 
@@ -263,8 +263,8 @@ class SoftIAF(Neuron):
     """Integrate-and-fire with a soft reset, the neuron of converted ANNs: ``v = v + x - z v_th``.
 
     The potential above the threshold remains. Under a constant input, T steps have
-    ``floor(v_start / v_th + T x / v_th)`` spikes, at most one each: a ReLU that is quantised and
-    clipped (Rueckauer et al. 2017, https://doi.org/10.3389/fnins.2017.00682).
+    ``ceil(v_start / v_th + T x / v_th) - 1`` spikes, 0 to T: a ReLU that is quantised and clipped
+    (Rueckauer et al. 2017, https://doi.org/10.3389/fnins.2017.00682).
     """
 
     Parameters = SoftIAFParameters
@@ -283,7 +283,7 @@ class SoftIAF(Neuron):
 
     @staticmethod
     def after(p: Any, s: Any, z: Value) -> tuple[Value, ...]:
-        """Return the state after a spike ``z``, which subtracts the threshold."""
+        """Return the state after ``z``, 0 or 1; a spike subtracts the threshold."""
         return (s.v - z * p.v_threshold,)
 
 
