@@ -328,7 +328,10 @@ def _stepped_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tens
 def differentiable_gradients(
     outputs: Sequence[Tensor], grads: Sequence[Tensor | None], inputs: Sequence[Tensor | None]
 ) -> tuple[Tensor | None, ...]:
-    """Return differentiable gradients of outputs by inputs; None for inputs that require none."""
+    """Return the inputs' gradients for the outputs' gradients ``grads``, for second derivatives.
+
+    That of an input that requires none is None.
+    """
     pairs = [pair for pair in zip(outputs, grads, strict=True) if pair[1] is not None]
     wanted = [x for x in inputs if x is not None and x.requires_grad]
     results = iter(

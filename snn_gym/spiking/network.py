@@ -214,7 +214,7 @@ class SpikingNetwork(BookkeepingModule):
         self, inputs: Tensor, state: Tensor | None = None, *,
         optimised: bool = True, observer: Observer | None = None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Decide on a batch.
+        """Decide on a batch; a noisy encoder draws new noise.
 
         Args:
             inputs: Observations (B, input_size), or spike trains (B, T, input_size) of 0 and 1;

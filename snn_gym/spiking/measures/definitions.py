@@ -120,7 +120,10 @@ class Definition(Generic[ViewT]):
     """Why values are undefined or noise."""
 
     def compute(self, view: ViewT) -> Measure:
-        """Return the measure of a view with all ``needs``; NaN, inf, undersampled are invalid."""
+        """Return the measure of a view, whose ``needs`` are not checked.
+
+        Values that are not finite or insufficiently sampled are not valid.
+        """
         values = np.asarray(self.formula(view), dtype=np.float64)
         sampled = np.asarray(self.is_sampled(view), dtype=np.bool_)
         valid = np.isfinite(values) & np.broadcast_to(sampled, values.shape)

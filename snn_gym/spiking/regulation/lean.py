@@ -330,7 +330,7 @@ def spike_cost(
     time_steps: int,
     zeros: Sequence[Tensor] | None = None,
 ) -> tuple[Tensor, float]:
-    """Return the differentiable cost of the spikes of a network, and the synaptic operations.
+    """Return a decision's differentiable cost of spikes, and its synaptic operations.
 
     ``spikes`` (L * T, B, N), ``fan_outs`` and ``zeros`` (N,), the synapses of weight zero, are
     those of each layer. A layer of less than one spike a decision costs nothing. Only the synaptic

@@ -49,7 +49,10 @@ BEGIN, END = 0.5, 0.05
 
 
 def next_strength(share: float, rescuing: bool, full: float) -> float:
-    """Return ``full`` if the unresponsive ``share`` exceeds 0.5, 0.05 while ``rescuing``, else 0."""
+    """Return the rescue strength: ``full`` to begin or continue a rescue, else 0.
+
+    It begins above a ``share`` of silent and saturated neurons of 0.5, and continues above 0.05.
+    """
     return full if share > (END if rescuing else BEGIN) else 0.0
 
 
