@@ -63,7 +63,7 @@ def mean_square_rate(neuron: LayerNeurons, time_steps: int) -> float:
 
 
 def input_mean_square(encoder: NetworkEncoder | None, time_steps: int) -> float:
-    """Return the mean square of an encoder's channel per time step; None for spike trains."""
+    """Return the typical mean squared rate of channels; ``encoder`` None means spike trains."""
     if encoder is None:
         return _SPIKE_TRAIN_MEAN_SQUARE
     if isinstance(encoder, ConstantEncoder):
@@ -119,7 +119,7 @@ _OLD_NAMES = (
 
 
 def configured_neuron(config: NetworkConfig, layer: int = 0) -> LayerNeurons:
-    """Return the configured neuron of a layer; an output layer has the last hidden neuron."""
+    """Return new neurons as configured for ``layer``; an output layer gets the last hidden kind."""
     neurons = config.layer_neurons
     name, parameters = neurons[min(layer, len(neurons) - 1)]
     return make_neurons(
@@ -137,7 +137,11 @@ def make_layers(
     """Return the spiking layers that a configuration names, input side first.
 
     With the decoder ``population`` a layer of the ``outputs``' populations follows the hidden ones.
-    ``cell_factory`` makes Norse cells in place of the configured neurons.
+    ``cell_factory`` makes Norse cells in place of the configured neurons. ``channels`` are the
+    first layer's inputs.
+
+    Raises:
+        ValueError: ``population`` lacks ``outputs``, or cells meet ``learnable`` or ``fused``.
     """
     if cell_factory is not None and config.learnable:
         raise ValueError(

@@ -21,7 +21,7 @@ class BookkeepingModule(nn.Module):
     _bookkeeping: tuple[str, ...] = ()
 
     def register_bookkeeping(self, name: str, tensor: Tensor) -> None:
-        """Add a tensor that moves and is copied with the module."""
+        """Add a tensor as attribute ``name`` that is moved, copied and saved with the module."""
         self.register_buffer(name, tensor, persistent=False)
         self._bookkeeping = (*self._bookkeeping, name)
 
@@ -57,7 +57,7 @@ class BookkeepingModule(nn.Module):
 
 
 def full_state(module: nn.Module) -> dict[str, Tensor]:
-    """Return the weights and bookkeeping of a module and its children by name."""
+    """Return weights and bookkeeping of a module and its children, for ``load_state_dict``."""
     tensors: dict[str, Tensor] = dict(module.state_dict())
     for place, part in module.named_modules(remove_duplicate=False):
         if isinstance(part, BookkeepingModule):

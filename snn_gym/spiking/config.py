@@ -96,7 +96,7 @@ class LearnablePopulationParameters(BaseEncoder):
         return dimensions * self.neurons_per_dimension
 
     def macs(self, dimensions: int, time_steps: int) -> int:
-        """Return 3 for each channel's activity, and T for adding it up."""
+        """Return the multiply-accumulates of a decision: ``3 + time_steps`` for each channel."""
         return (RECEPTIVE_FIELD_MACS + time_steps) * self.channels(dimensions)
 
 
@@ -159,7 +159,7 @@ class NetworkConfig(Config):
     """Regulation of the neurons while the network is optimised; None for none."""
 
     def __post_init__(self) -> None:
-        """Check the values and fill in the default parameters of the parts."""
+        """Convert mappings, fill in default parameters of the parts, and check the values."""
         for part in _PARTS:
             field = f"{part}_parameters"
             parameters = _typed_part(part, getattr(self, part), getattr(self, field))

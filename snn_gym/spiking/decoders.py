@@ -124,7 +124,7 @@ class Decoder(nn.Module):
 
 
 def read_head(head: nn.Module | None, features: int) -> Head:
-    """Return a head as a part of a program that reads ``features`` values; None for no outputs."""
+    """Return a copy of a head of ``features`` inputs for export, without outputs if it is None."""
     if head is None:
         return Head(np.zeros((0, features), np.float32), np.zeros(0, np.float32))
     assert isinstance(head, nn.Linear | PopulationHead)  # as make_head makes them
@@ -189,7 +189,7 @@ def make_head(parameters: DecoderParameters | None, features: int, outputs: int)
 
 
 def make_decoder(parameters: DecoderParameters | None, dt_ms: float, time_steps: int) -> Decoder:
-    """Return the decoder of the parameters' type; None for ``mean_rate``."""
+    """Return the decoder that the parameters describe; the mean rate for None and populations."""
     if isinstance(parameters, LeakyReadoutParameters):
         voltages, final = _impulse_responses(parameters, dt_ms / 1000.0, time_steps)
         if not isinstance(parameters, MaxVoltageParameters):

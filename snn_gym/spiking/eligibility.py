@@ -32,7 +32,7 @@ def follow(
     kernel: int, constants: Array, slope: np.float32, coefficients: Array, sources: Array,
     kept: Array, traces: Array, gathered: Array,
 ) -> None:  # fmt: skip
-    """Follow the traces of a layer through the T time steps of a decision.
+    """Advance the traces of a layer through the T time steps of a decision.
 
     Args:
         kernel: Address of the neuron's ``trace_kernel``.
@@ -43,7 +43,8 @@ def follow(
             spikes for recurrent synapses.
         kept: (B, N, K, T), stored values that the kernel reads.
         traces: (B, N, S, C), updated in place.
-        gathered: (Q, B, N, C), filled with the coefficients times the spikes' traces.
+        gathered: (Q, B, N, C), filled with coefficients times the spikes' traces, summed
+            over time.
     """
     steps, batch, channels = sources.shape
     margins = np.empty((steps, channels), dtype=np.float32)
@@ -65,7 +66,7 @@ def follow(
 
 @njit(cache=True, error_model="numpy")
 def add_products(signal: Array, traces: Array, gradient: Array) -> None:
-    """Add learning signals (B, N) times traces (B, N, C), summed over samples, to (N, C)."""
+    """Add ``signal`` (B, N) times ``traces`` (B, N, C), summed over B, to ``gradient`` (N, C)."""
     for b in range(signal.shape[0]):
         for n in range(signal.shape[1]):
             strength, row, total = signal[b, n], traces[b, n], gradient[n]
@@ -100,8 +101,8 @@ class EligibilityTraces:
         batch: Samples B.
 
     Raises:
-        ValueError: The layer is not recurrent or its neurons are not compiled, or the decoder takes
-            a maximum.
+        ValueError: The layer is not recurrent, its neurons are not compiled or have learned
+            constants, or the decoder takes a maximum.
     """
 
     def __init__(self, layer: SpikingLayer, decoder: Decoder, batch: int) -> None:
@@ -130,11 +131,11 @@ class EligibilityTraces:
         self._gradient: Array = np.zeros((size, synapses), np.float32)
 
     def step(self, signal: Tensor, starts: Tensor) -> Tensor:
-        """Make one environment step.
+        """Run one environment step from the last state, at first the state at rest; update traces.
 
         Args:
             signal: Input of the layer, (T, B, D), or (1, B, D) for a constant input; float32.
-            starts: (B,) bool: an episode starts there, so that state and traces are at rest.
+            starts: (B,) bool: an episode starts there, so that state and traces are reset first.
 
         Returns:
             Decoded values (B, N).
@@ -154,7 +155,7 @@ class EligibilityTraces:
         return decoded
 
     def learn(self, signals: Tensor) -> None:
-        """Add the gradients of the last decision.
+        """Add the gradients of the last ``step`` to those that ``gradients`` returns.
 
         Args:
             signals: Learning signals (B, N), the derivative of the loss by the result of ``step``.
@@ -163,7 +164,7 @@ class EligibilityTraces:
         add_products(signals.detach().contiguous().numpy(), self._gathered[0], self._gradient)
 
     def gradients(self) -> LayerGradients:
-        """Return the gradients since the last call, and reset them."""
+        """Return the gradients summed by ``learn`` since the last call, and reset them to zero."""
         found = torch.from_numpy(self._gradient.copy())
         self._gradient[:] = 0.0
         ends = [self._channels, 1, self._layer.size]

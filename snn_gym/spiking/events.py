@@ -101,7 +101,7 @@ def _generate_add_rows(context: Any, builder: Any, signature: Any, args: Any) ->
 
 
 def _lanes(builder: Any, pointer: Any, j: int) -> Any:
-    """Return a pointer to the j-th vector from a number on."""
+    """Return a pointer to the j-th vector of numbers, counted from ``pointer`` on."""
     number = builder.gep(pointer, [ir.Constant(_INT, j * _LANES)])
     return builder.bitcast(number, _VECTOR.as_pointer())
 
@@ -113,13 +113,13 @@ def _load(builder: Any, pointer: Any, j: int) -> Any:
 
 
 def _row(builder: Any, top: Any, places: Any, k: Any) -> Any:
-    """Return a pointer to the strip's row at place k."""
+    """Return a pointer to row ``places[k]`` of the strip that begins at ``top``."""
     place = builder.sext(builder.load(builder.gep(places, [k])), _INT)
     return builder.gep(top, [builder.mul(place, ir.Constant(_INT, COLUMNS))])
 
 
 def _spread(builder: Any, values: Any, k: Any) -> Any:
-    """Return a vector filled with value k."""
+    """Return a vector filled with ``values[k]``."""
     value = builder.load(builder.gep(values, [k]))
     one = builder.insert_element(_NO_VECTOR, value, ir.Constant(ir.IntType(32), 0))
     return builder.shuffle_vector(one, _NO_VECTOR, _FIRST_LANE)
@@ -148,7 +148,7 @@ _ROWS = 256
 
 @njit(cache=True, error_model="numpy")
 def empty_strips(rows: int, size: int) -> Array:
-    """Return zero strips for a matrix (rows, size), aligned to a line of the cache."""
+    """Return zero strips (S, rows, ``COLUMNS``) for ``size`` columns, aligned to a cache line."""
     strips = (size + COLUMNS - 1) // COLUMNS
     count, spare = strips * rows * COLUMNS, _LINE // 4
     room = np.zeros(count + spare, np.float32)
@@ -159,7 +159,7 @@ def empty_strips(rows: int, size: int) -> Array:
 
 @njit(cache=True, error_model="numpy", _nrt=False)
 def keep_strips(weight: Array, seen: Array, strips: Array) -> None:
-    """Update ``strips`` and ``seen``, a copy, where ``weight`` (N, D) has changed."""
+    """Copy rows of ``weight`` (N, D) that differ from ``seen`` to ``seen`` and ``strips``."""
     # To compare is much less than to transpose, and sees every change, however it was made.
     for n in range(weight.shape[0]):
         changed = 0
@@ -174,7 +174,7 @@ def keep_strips(weight: Array, seen: Array, strips: Array) -> None:
 
 @njit(cache=True, error_model="numpy")
 def strips_of(weight: Array) -> Array:
-    """Return the strips of ``weight`` (N, D)."""
+    """Return ``weight`` (N, D), transposed, as strips (S, D, ``COLUMNS``) padded with zeros."""
     strips: Array = empty_strips(weight.shape[1], weight.shape[0])
     for n in range(weight.shape[0]):
         for d in range(weight.shape[1]):
@@ -184,13 +184,13 @@ def strips_of(weight: Array) -> Array:
 
 @njit(cache=True, error_model="numpy", _nrt=False)
 def _words(channels: int) -> int:
-    """Return the number of words with a bit for each channel."""
+    """Return the number of 64-bit words with a bit for each channel."""
     return (channels + _WORD - 1) // _WORD
 
 
 @njit(cache=True, error_model="numpy", _nrt=False)
 def _pack(source: Source, first: int, words: Words) -> None:
-    """Set bits of ``words`` (R, W) where rows of ``source`` (.., D) from ``first`` on are not 0."""
+    """Fill ``words`` (R, W): a bit is 1 where ``source`` (.., D) from row ``first`` on is not 0."""
     channels = source.shape[1]
     for r in range(words.shape[0]):
         row = source[first + r]
@@ -318,7 +318,7 @@ def _list_by_channel(
 
 @njit(cache=True, error_model="numpy", _nrt=False)
 def _add_outer(grads: Array, starts: Places, places: Places, values: Array, strips: Array) -> None:
-    """Add the gradients' rows of each channel's events to the channel's row of ``strips``."""
+    """Add to each channel's row of ``strips`` the rows of ``grads`` times values of its events."""
     channels = strips.shape[1]
     for s in range(strips.shape[0]):
         above = s * _WORD * COLUMNS
@@ -331,7 +331,7 @@ def _add_outer(grads: Array, starts: Places, places: Places, values: Array, stri
 
 @njit(cache=True, error_model="numpy", _nrt=False)
 def _to_strips(matrix: Array, strips: Array) -> None:
-    """Fill the first rows of ``strips`` with ``matrix`` (R, N)."""
+    """Fill the first R rows of ``strips`` with ``matrix`` (R, N)."""
     for s in range(strips.shape[0]):
         start = s * COLUMNS
         for r in range(matrix.shape[0]):
@@ -353,7 +353,7 @@ def _from_strips(strips: Array, first: int, weight: Array) -> None:
 def synapse_gradients(
     source: Source, grad_currents: Array, grad_weight: Array, grad_bias: Array
 ) -> None:
-    """Fill the gradients of weights (N, D) and biases (N,) for sources (R, D)."""
+    """Fill ``grad_weight`` (N, D) and ``grad_bias`` (N,) with gradients for sources (R, D)."""
     (rows, channels), size = source.shape, grad_currents.shape[1]
     words = np.empty((_WORD, _words(channels)), np.uint64)
     block, starts = np.empty(_WORD, np.uint64), np.empty(channels + 2, np.int32)

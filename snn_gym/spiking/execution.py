@@ -54,7 +54,13 @@ def spikes_of(runs: Iterable[NetworkRun]) -> list[Tensor]:
 def make_breaks(
     inputs: Tensor, starts: Tensor, truncate_every: int | None, recurrent_gradient: bool = True
 ) -> Breaks:
-    """Return the breaks of a sequence; its state is detached after ``truncate_every`` steps."""
+    """Return the breaks of a sequence of ``inputs`` (L, B, ...) with resets at ``starts`` (L, B).
+
+    With k = ``truncate_every`` the state is detached before steps k, 2k, ...; None for never.
+
+    Raises:
+        ValueError: L is 0, ``starts`` has a wrong shape or dtype, or ``truncate_every`` is below 1.
+    """
     rounds = inputs.shape[0]
     if rounds == 0:
         raise ValueError(
@@ -102,8 +108,8 @@ def next_noise(noise_state: Tensor, shape: tuple[int, int, int], rounds: int) ->
 def seen_before(intensity: Tensor, carried: Tensor | None, breaks: Breaks | None) -> Tensor:
     """Return the intensity (L * B, D) that each environment step is compared with.
 
-    ``carried`` (B, D) is the intensity before the first one, negative where there was none. Where
-    an episode starts, the result is the intensity itself.
+    ``carried`` (B, D) is the intensity before the first one, None or negative where there was none.
+    Then, and where an episode starts, the result is the intensity itself.
     """
     batch = len(intensity) if breaks is None else breaks.starts.shape[1]
     if carried is None:
@@ -123,7 +129,10 @@ def run_layers(
     time_steps: int,
     breaks: Breaks | None,
 ) -> list[Run]:
-    """Run layers, each on the spikes of the layer before; ``regulation`` measures them if given."""
+    """Run layers, each on the spikes of the layer before.
+
+    ``regulation``, if given, measures each run and penalises its spikes in the backward pass.
+    """
     runs: list[Run] = []
     for k, (layer, state) in enumerate(zip(layers, states, strict=True)):
         run: Run = layer(signal, state, time_steps, breaks)
@@ -166,6 +175,7 @@ class Kept(NamedTuple):
     numbers: tuple[Array, ...]
     """(K * T * B * N,), the values of ``kept_names`` at each time step."""
     spikes: tuple[NDArray[np.uint8], ...]
+    """(T * B * N,), 0 or 1; empty for the last layer."""
 
 
 class CompiledLayers:
@@ -211,11 +221,15 @@ class CompiledLayers:
         return {**self.__dict__, **empty}
 
     def serves(self, inputs: Tensor) -> bool:
-        """Return whether the kernels support this input: float32 on the CPU, not in a trace."""
+        """Return whether the kernels support this input.
+
+        It must be float32 on the CPU, not in a trace, and without gradients if a layer is
+        recurrent.
+        """
         return supports(inputs) and not (self._looped and torch.is_grad_enabled())
 
     def decoded(self, signal: Tensor, states: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Run the network.
+        """Run the layers for one decision.
 
         Args:
             signal: (T, B, D), or (1, B, D) for a constant input; float32.
@@ -237,7 +251,7 @@ class CompiledLayers:
         return torch.from_numpy(self.run(array_of(signal), final.numpy())), final
 
     def run(self, signal: Array, states: Array, kept: Kept | None = None) -> Array:
-        """Return the sums of spikes (Q, B, N); update ``states`` (B, F) and fill ``kept``."""
+        """Return the sums of spikes (Q, B, N); update ``states`` (B, F), fill ``kept`` if given."""
         batch = signal.shape[1]
         decoded = np.empty((len(self._coefficients), batch, self._sizes[-1]), np.float32)
         numbers, spikes = kept or self._nothing
@@ -248,7 +262,7 @@ class CompiledLayers:
         return decoded
 
     def _table(self, *, keep: bool) -> NDArray[np.int64]:
-        """Return address, state variables and stored values of each layer's kernel."""
+        """Return kernel address, number of state variables and of stored values of each layer."""
         if keep not in self._tables:
             kept = self._kept if keep else [()] * len(self._neurons)
             self._tables[keep] = np.array([
@@ -258,7 +272,7 @@ class CompiledLayers:
         return self._tables[keep]
 
     def _arrays(self) -> tuple[tuple[Array, ...], ...]:
-        """Return the arrays that the kernels read, renewed where a parameter has moved."""
+        """Return the arrays that the kernels read, anew if a parameter's memory has moved."""
         tensors = [x for linear in self._linears for x in (linear.weight, linear.bias)]
         tensors += [linear.weight for linear in self._looped]
         places = tuple([x.data_ptr() for x in tensors])
@@ -276,7 +290,7 @@ class CompiledLayers:
         return self._read
 
     def room(self, batch: int) -> Kept:
-        """Return buffers for the values that the backward pass needs."""
+        """Return buffers for the values that the backward pass needs, reused if possible."""
         for place, (rows, kept) in enumerate(self._spare):
             if rows == batch:
                 del self._spare[place]
@@ -287,14 +301,17 @@ class CompiledLayers:
         return Kept(tuple(np.empty(x, np.float32) for x in counts), (*spikes, _NO_SPIKES))
 
     def take_back(self, batch: int, kept: Kept) -> None:
-        """Keep buffers for reuse: fresh memory would cost as much as the work."""
+        """Keep the latest two buffers for reuse, unless above 32 MiB: fresh memory costs time."""
         if sum(x.nbytes for x in kept.numbers) <= _KEPT_BYTES:
             self._spare = [*self._spare, (batch, kept)][-_SPARE:]
 
     def gradients(
         self, kept: Kept, inputs: Sequence[Tensor], grad_decoded: Tensor, grad_final: Tensor
     ) -> list[Tensor | None]:
-        """Return the gradients of signal, states, and weights and biases layer by layer."""
+        """Return the gradients of ``inputs``: signal, states, each layer's weights and biases.
+
+        That of the signal is None if it requires none.
+        """
         signal, _, *weights = inputs
         batch, chunk = signal.shape[1], min(self._chunk, signal.shape[1])
         upstream = self._borrow("spikes", self._steps * batch * self._sizes[-1])
@@ -325,7 +342,7 @@ class CompiledLayers:
         return grads[::-1]
 
     def _borrow(self, name: str, size: int) -> Array:
-        """Return scratch memory of the backward pass."""
+        """Return ``size`` numbers of scratch memory; calls with the same ``name`` share it."""
         array = self._scratch.get(name)
         if array is None or len(array) < size:
             array = np.empty(size, np.float32)
@@ -334,7 +351,7 @@ class CompiledLayers:
         return array[:size]
 
     def stepped(self, signal: Tensor, states: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the results of ``decoded`` by operations of PyTorch."""
+        """Return the results of ``decoded`` by operations of PyTorch, for second derivatives."""
         final: list[Tensor] = []
         for k, (layer, neuron) in enumerate(zip(self._layers, self._neurons, strict=True)):
             currents = nn.functional.linear(signal, weights[2 * k], weights[2 * k + 1])
@@ -347,7 +364,7 @@ class CompiledLayers:
 
 
 class _Loan:
-    """Buffers that return to their network with the graph that uses them."""
+    """Buffers that are taken back for reuse once the graph that uses them is freed."""
 
     def __init__(self, compiled: CompiledLayers, batch: int) -> None:
         self.kept = compiled.room(batch)
@@ -383,7 +400,7 @@ def _neurons_of(layer: SpikingLayer) -> LayerNeurons:
 
 
 def _with_strips(weights: list[Array]) -> tuple[tuple[Array, ...], ...]:
-    """Return weights (N, D), their last seen values (none yet), and their strips."""
+    """Return weights (N, D), their last seen values (NaN yet), and their strips (zeros yet)."""
     return (
         tuple(weights),
         tuple(np.full_like(weight, np.nan) for weight in weights),
@@ -399,6 +416,6 @@ def _in_chunks(signal: Tensor, chunk: int) -> Tensor:
 
 
 def _in_time(rows: Array, signal: Tensor, chunk: int) -> Tensor:
-    """Return rows in the order of ``_in_chunks`` in the shape of ``signal``."""
+    """Invert ``_in_chunks``: return rows in the order and shape of ``signal``."""
     parts = torch.split(torch.from_numpy(rows), len(signal) * chunk)
     return torch.cat([part.view(len(signal), -1, signal.shape[2]) for part in parts], 1)

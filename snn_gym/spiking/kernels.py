@@ -30,7 +30,7 @@ SCRATCH = 4
 def forward(
     kernel: int, constants: Array, currents: Array, state: Array, kept: Array, spikes: Array
 ) -> None:
-    """Run all time steps of a layer; fill ``spikes`` and ``kept`` (K, T, M)."""
+    """Run all time steps: update ``state`` (S, M); fill ``spikes`` (T, M), ``kept`` (K, T, M)."""
     elements = state.shape[1]
     call(
         kernel, constants, currents, 1 if currents.shape[0] > 1 else 0, state, kept,
@@ -44,7 +44,7 @@ def recurrent_forward(
     kernel: int, constants: Array, weight: Array, currents: Array, previous: Array, state: Array,
     kept: Array, spikes: Array, total: Array, events: Room,
 ) -> None:  # fmt: skip
-    """Run all time steps of a recurrent layer.
+    """Run all time steps of a recurrent layer, with the effects of ``forward``.
 
     ``weight`` (S, N, ``COLUMNS``) are strips, ``previous`` (M,) the spikes before the first step;
     ``total`` (M,) and ``events`` are scratch.
@@ -64,7 +64,7 @@ def _run_layer(
     kernel: int, constants: Array, weight: Array, currents: Array, state: Array,
     kept: Array, spikes: Array, total: Array, events: Room,
 ) -> None:  # fmt: skip
-    """Run a layer's time steps; of a recurrent layer the last state variable is the spikes."""
+    """Run a layer; if ``weight`` is not empty, it is recurrent and its last state row is spikes."""
     if weight.shape[0] == 0:
         forward(kernel, constants, currents, state, kept, spikes)
     else:
@@ -114,7 +114,7 @@ def sequence_forward(
 
 @njit(cache=True, error_model="numpy", _nrt=False)
 def decode(coefficients: Array, spikes: Array, first: int, decoded: Array) -> None:
-    """Fill ``decoded`` (Q, B, N) from sample ``first`` on: coefficients (Q, T) times spikes."""
+    """Fill ``decoded`` (Q, B, N), from sample ``first`` on, by coefficients @ spikes (T, C * N)."""
     size = decoded.shape[2]
     for q in range(decoded.shape[0]):
         for c in range(spikes.shape[1] // size):
@@ -129,7 +129,7 @@ def decode(coefficients: Array, spikes: Array, first: int, decoded: Array) -> No
 
 @njit(cache=True, error_model="numpy")
 def spread(coefficients: Array, grad_decoded: Array, chunk: int, grad_spikes: Array) -> None:
-    """Back-propagate through ``decode`` to spikes (T * B * N,), in order of the chunks."""
+    """Fill ``grad_spikes`` (T * B * N,), chunk after chunk, from the gradient of ``decode``."""
     (outputs, batch, size), steps, r = grad_decoded.shape, coefficients.shape[1], 0
     for first in range(0, batch, chunk):
         for t in range(steps):
@@ -178,7 +178,7 @@ def population_readout(
     coefficients: Array, weights: Array, biases: Array, owners: NDArray[np.int64], spikes: Array,
     features: Array, outputs: Array,
 ) -> None:  # fmt: skip
-    """Decode spikes (L, T, N) to ``features`` (L, N) and ``outputs`` (L, O).
+    """Decode spikes (L, T, N) by coefficients (T,) to ``features`` (L, N) and ``outputs`` (L, O).
 
     ``weights`` (P, O, N) and ``biases`` (P, O) are heads, ``owners`` (L,) names that of each
     sample.
@@ -199,7 +199,7 @@ def population_readout(
 
 @njit(cache=True, error_model="numpy", _nrt=False)
 def _move(states: Array, offset: int, state: Array, leaving: bool) -> None:
-    """Fill ``state`` (S, C * N) from flat states (C, F) at ``offset``, or write it back."""
+    """Copy flat states (C, F) at ``offset`` to ``state`` (S, C * N), or back if ``leaving``."""
     size = state.shape[1] // states.shape[0]
     for s in range(state.shape[0]):
         for c in range(states.shape[0]):
@@ -304,7 +304,11 @@ def backward(
     neuron: Neuron, kept: Array, grad_spikes: Array, grad_voltages: Array, grad_state: Array,
     grad_currents: Array,
 ) -> None:  # fmt: skip
-    """Back-propagate through ``forward``."""
+    """Back-propagate through ``forward``: fill ``grad_currents``, or add to it if (1, M).
+
+    ``grad_state`` (S, M) holds the gradient of the final state on entry, of the initial one on
+    return. The gradients of the constants in ``neuron`` add up.
+    """
     kernel, constants, slope, grad_constants = neuron
     elements = grad_state.shape[1]
     call(
@@ -373,7 +377,7 @@ def recurrent_backward(
 
 @njit(cache=True, error_model="numpy")
 def _block(blocked: NDArray[np.bool_], grad_state: Array) -> None:
-    """Zero the gradient of the samples in ``blocked`` (B,)."""
+    """Zero ``grad_state`` (S, B * N) for samples where ``blocked`` (B,) is True."""
     size = grad_state.shape[1] // blocked.size
     for b in range(blocked.size):
         if blocked[b]:
@@ -388,7 +392,8 @@ def sequence_backward(
     """Back-propagate through ``sequence_forward``.
 
     ``weight`` is that of ``recurrent_backward``, empty for no recurrence; with it the last row of
-    ``grad_state`` belongs to the previous spikes. ``blocked`` (L, B) stops the state's gradient.
+    ``grad_state`` belongs to the previous spikes. ``blocked`` (L, B) marks environment steps that
+    pass no gradient of the state to the step before.
     """
     rounds = blocked.shape[0]
     steps, held = kept.shape[1] // rounds, grad_currents.shape[0] // rounds

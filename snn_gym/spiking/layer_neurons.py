@@ -56,10 +56,11 @@ class Breaks:
     cuts: tuple[bool, ...]
     """L times: whether the state is detached before that environment step."""
     recurrent_gradient: bool = True
+    """Whether gradients pass back through recurrent spikes."""
 
     @cached_property
     def blocked(self) -> Tensor:
-        """(L, B) bool: whether no gradient passes into that environment step."""
+        """(L, B) bool: whether the state's gradient stops before that environment step."""
         if not any(self.cuts):
             return self.starts
         return self.starts | torch.tensor(self.cuts, device=self.starts.device).unsqueeze(1)
@@ -70,7 +71,10 @@ class Breaks:
         return cast(list[bool], self.starts.any(1).tolist())
 
     def enter(self, step: int, carried: State, rest: State) -> State:
-        """Return the state, carried, detached or at rest, in which an environment step begins."""
+        """Return the state in which environment step ``step`` begins.
+
+        That is ``carried``, detached at a cut, and ``rest`` for samples that start an episode.
+        """
         if self.cuts[step]:
             carried = tuple(x.detach() for x in carried)
         if not self._resets[step]:
@@ -91,7 +95,7 @@ class Run(NamedTuple):
     spikes: Tensor
     """(L * T, B, N)."""
     voltages: Tensor
-    """(L * T, B, N), before the reset."""
+    """(L * T, B, N), before the reset; for Norse cells after it, or spikes if none is known."""
     final: State
     """State variables at the end, each (B, N)."""
     entered: State
@@ -113,12 +117,12 @@ class Stepped(ABC):
         """Names of the state variables."""
 
     def state_sizes(self, size: int) -> tuple[int, ...]:
-        """Return the numbers of one sample in each state variable of ``size`` neurons."""
+        """Return the values per sample in each state variable of ``size`` neurons."""
         return (size,) * len(self.state_names)
 
     @abstractmethod
     def initial_state(self, batch: int, size: int, like: Tensor) -> State:
-        """Return the state of ``size`` neurons at rest, each variable (batch, size)."""
+        """Return the state at rest, variables (batch, values) of ``like``'s dtype and device."""
 
     @abstractmethod
     def step(self, current: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
@@ -179,7 +183,7 @@ def as_array(tensor: Tensor) -> Array:
 
 
 class LayerNeurons(Stepped):
-    """Neurons of one layer, with our surrogate gradients.
+    """Neurons of one layer, defined by a ``Neuron`` class (``text``), with our surrogate gradients.
 
     With ``by_norse``, Norse's step function integrates the neurons that it has, in place of the
     text; spikes and potentials are the same bit for bit.
@@ -220,7 +224,7 @@ class LayerNeurons(Stepped):
 
     @property
     def equations(self) -> Equations:
-        """The neuron as expressions."""
+        """Equations of the neuron, as expressions."""
         return equations(self.text)
 
     @property
@@ -265,7 +269,7 @@ class LayerNeurons(Stepped):
 
     @property
     def tells_threshold(self) -> bool:
-        """Whether the thresholds of a run follow from spikes and time alone."""
+        """Whether there is a threshold that depends on spikes and time alone."""
         text, expression = self.equations, threshold(self.equations)
         if expression is None:
             return False
@@ -273,7 +277,7 @@ class LayerNeurons(Stepped):
         return moving <= {MOVED + x for x in autonomous(text)}
 
     def thresholds(self, spikes: Tensor, entered: State) -> Tensor | float | None:
-        """Return the thresholds of a run; as ``Stepped.thresholds``."""
+        """Return a run's thresholds (L * T, B, N) or constant; None unless ``tells_threshold``."""
         text, expression = self.equations, threshold(self.equations)
         if expression is None or not self.tells_threshold:
             return None
@@ -323,7 +327,11 @@ class LayerNeurons(Stepped):
         return z, moved[0], tuple(self.text.after(p, s, z))
 
     def rheobase(self, time_steps: int) -> float:
-        """Return the least constant current that fires a resting neuron within ``time_steps``."""
+        """Return the least constant current that fires a resting neuron within ``time_steps``.
+
+        Learned constants count as configured. If input reaches the potential only later, the steps
+        until then count as well. Infinity if no current fires the neuron.
+        """
         if self.learned:  # the initial weights are scaled for the configured constants
             return configured(self).rheobase(time_steps)
         if self.v_threshold is None or not is_affine(self.equations):
@@ -342,7 +350,7 @@ class LayerNeurons(Stepped):
         return least
 
     def _sought_rheobase(self, time_steps: int) -> float:
-        """Return the least current that fires, by bisection; infinity if none does."""
+        """Return the least current that fires, by bisection; infinity if none up to 5e5 does."""
 
         def fires(current: float) -> bool:
             held = torch.full((1, 1), current, dtype=torch.float64)
@@ -428,7 +436,7 @@ def make_neurons(
     *,
     by_norse: bool = False,
 ) -> LayerNeurons:
-    """Return the neurons of a layer, of a name in ``NEURONS``."""
+    """Return a layer's neurons by their name in the registry ``NEURONS``."""
     return LayerNeurons(NEURONS[name], parameters, dt_ms, surrogate, slope, by_norse=by_norse)
 
 
@@ -445,6 +453,9 @@ class NorseCell(nn.Module, Stepped):
     ...), named tuples, lists, mappings and None, which is carried flat. A module without
     ``state_fallback`` starts from ``None``, and one more state variable marks the samples that have
     begun.
+
+    Raises:
+        ValueError: The output is not spikes (B, size), or a state tensor is not (B, ...).
     """
 
     v_threshold = None
@@ -484,16 +495,16 @@ class NorseCell(nn.Module, Stepped):
 
     @property
     def state_names(self) -> tuple[str, ...]:
-        """Paths of the state variables in the module's state."""
+        """Paths of variables in the module's state; also ``begun`` without ``state_fallback``."""
         return self._names if self._tells_rest else (*self._names, "begun")
 
     def state_sizes(self, size: int) -> tuple[int, ...]:
-        """Return the numbers of one sample in each state variable."""
+        """Return the values per sample in each state variable; ``size`` is ignored."""
         del size
         return self._sizes if self._tells_rest else (*self._sizes, 1)
 
     def initial_state(self, batch: int, size: int, like: Tensor) -> State:
-        """Return the module's state at rest, each variable (batch, numbers)."""
+        """Return the state at rest, each (batch, values); zeros without ``state_fallback``."""
         if not self._tells_rest:
             return tuple(like.new_zeros(batch, width) for width in self.state_sizes(size))
         state = self.cell.state_fallback(like.new_zeros(batch, size))
@@ -541,7 +552,7 @@ class NorseCell(nn.Module, Stepped):
 
 
 def _flatten(state: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Yield the tensors of a nested state with their paths."""
+    """Yield the tensors of a nested state with their dotted paths; skip None."""
     if isinstance(state, Tensor):
         yield name or "state", state
     elif state is not None:

@@ -38,13 +38,16 @@ from snn_gym.spiking.surrogates import is_traced
 
 # ---- products of spikes --------------------------------------------------------------------------
 def array_of(tensor: Tensor) -> Array:
-    """Return a tensor as a contiguous array, without a copy where possible."""
+    """View a CPU tensor, detached, as a contiguous array; copy only if it is not contiguous."""
     array: Array = tensor.detach().contiguous().numpy()
     return array
 
 
 def gradients_of_synapses(source: Source, grad_currents: Array) -> tuple[Tensor, Tensor]:
-    """Return the gradients of weights (N, D) and biases (N,) for sources (R, D)."""
+    """Return the gradients of weights (N, D) and biases (N,), summed over the R rows.
+
+    ``source`` (R, D) holds the synapses' inputs, ``grad_currents`` is (R, N).
+    """
     channels, size = source.shape[1], grad_currents.shape[1]
     weight, bias = np.empty((size, channels), np.float32), np.empty(size, np.float32)
     synapse_gradients(source, grad_currents, weight, bias)
@@ -52,7 +55,7 @@ def gradients_of_synapses(source: Source, grad_currents: Array) -> tuple[Tensor,
 
 
 def spike_product(signal: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return the differentiable product ``signal @ weight.T + bias`` of a signal (K, B, D)."""
+    """Return ``signal @ weight.T + bias`` (K, B, N), differentiable, of a signal (K, B, D)."""
     currents: Tensor = _SpikeProduct.apply(signal, weight, bias)  # type: ignore[no-untyped-call]
     return currents
 
@@ -93,7 +96,7 @@ _NO_STRIPS = np.empty((0, 0, COLUMNS), dtype=np.float32)
 
 
 class Decision(NamedTuple):
-    """Neurons, time steps and breaks of a run, and the names of the values that are stored."""
+    """Settings of ``run_kernels``: neurons, time steps T, breaks, and names of values to store."""
 
     neurons: LayerNeurons
     time_steps: int
@@ -102,7 +105,7 @@ class Decision(NamedTuple):
 
 
 def supports(currents: Tensor) -> bool:
-    """Return whether the kernels support this tensor: float32 on the CPU, and not in a trace."""
+    """Return whether the kernels support a tensor: float32 on the CPU, no tracing by PyTorch."""
     return currents.dtype == torch.float32 and currents.device.type == "cpu" and not is_traced()
 
 
@@ -116,10 +119,10 @@ def run_fused(
 ) -> Run:
     """Run all time steps of L environment steps of a layer in one compiled call.
 
-    Arguments are those of ``Stepped.run_stepped``, tensors float32. Spikes and voltages equal those
-    of ``run_stepped`` bit for bit, with recurrent weights up to the rounding of their sum;
-    gradients agree to float32 accuracy. A second derivative (``create_graph=True``) goes through
-    ``run_stepped``.
+    ``currents`` are (L * T, B, N), or (L, B, N) if held; other arguments are those of
+    ``Stepped.run_stepped``, float32 on the CPU. Spikes and voltages equal those of ``run_stepped``
+    bit for bit, with recurrent weights up to the rounding of their sum; gradients agree to float32
+    accuracy. A second derivative (``create_graph=True``) goes through ``run_stepped``.
     """
     within = no_breaks(currents.shape[1]) if breaks is None else breaks
     constants = neurons.own_constants(currents.shape[2]) if neurons.learned else None
@@ -145,20 +148,20 @@ class Kept(NamedTuple):
     spikes: Tensor
     """(L * T, B, N)."""
     kept: Tensor
-    """(K, L * T, B, N), the recorded variable first."""
+    """(K, L * T, B, N), the K values named by ``Decision.keep``, the recorded variable first."""
     entered: Tensor
-    """(L, S, B, N)."""
+    """(L, S, B, N), state variables at the start of each environment step."""
     final: tuple[Tensor, ...]
     """State variables at the end, each (B, N)."""
 
 
 def _flat(tensor: Tensor) -> Array:
-    """View (K, B, N) as (K, B * N)."""
+    """Return a detached tensor (K, B, N) as a contiguous array (K, B * N)."""
     return tensor.detach().contiguous().numpy().reshape(tensor.shape[0], -1)
 
 
 def _own(tensor: Tensor) -> Array:
-    """View a fresh tensor (..., B, N) as (..., B * N), as an output of a kernel."""
+    """View a contiguous tensor (..., B, N) as an array (..., B * N) that a kernel can fill."""
     return tensor.numpy().reshape(*tensor.shape[:-2], -1)
 
 
@@ -173,7 +176,7 @@ def run_kernels(
     constants: Tensor | None,
     state: State,
 ) -> Kept:
-    """Run all time steps of a layer without gradients; ``constants`` (P, N) if learned."""
+    """Run L * T time steps without gradients; ``constants`` are (P, N) if learned, else None."""
     neurons, time_steps, breaks, keep = decision
     rounds, shape = len(breaks.cuts), currents.shape[1:]
     spikes = torch.empty((rounds * time_steps, *shape))
@@ -190,7 +193,7 @@ def run_kernels(
 
 
 def _rest(neurons: LayerNeurons, size: int) -> Array:
-    """Return the state at rest, (S, 1), or (S, N) where it depends on learned constants."""
+    """Return the state at rest, (S, 1), or (S, N) for neurons with learned constants."""
     if not neurons.learned:
         return neurons.rest32
     rest = neurons.initial_state(1, size, torch.empty(0))
@@ -265,7 +268,7 @@ def _recurrent_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Te
 
 
 def _direct(grads: tuple[Tensor | None, ...], like: Tensor) -> tuple[Tensor | None, ...]:
-    """Move the gradient of the last spikes as final state to their gradient as outputs."""
+    """Return ``grads``, the last one (of final spikes as state) moved to the spikes as outputs."""
     grad_spikes, *others, grad_last = grads
     if grad_last is None:
         return grads
@@ -277,7 +280,7 @@ def _direct(grads: tuple[Tensor | None, ...], like: Tensor) -> tuple[Tensor | No
 def _backward(
     ctx: Any, grads: tuple[Tensor | None, ...], grad_currents: Tensor, weight: Array
 ) -> tuple[Tensor, Tensor | None]:
-    """Write the gradient of the currents; return the gradients of initial state and constants."""
+    """Fill ``grad_currents``; return gradients of initial state and constants (None if fixed)."""
     _, _, constants, kept, _, *state = ctx.saved_tensors
     grad_spikes, grad_voltages, _, *grad_final = grads
     grad_state = _stacked(grad_final, state)
@@ -325,7 +328,10 @@ def _stepped_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tens
 def differentiable_gradients(
     outputs: Sequence[Tensor], grads: Sequence[Tensor | None], inputs: Sequence[Tensor | None]
 ) -> tuple[Tensor | None, ...]:
-    """Return the gradients of outputs by inputs for second derivatives, None where not required."""
+    """Return the inputs' gradients for the outputs' gradients ``grads``, for second derivatives.
+
+    That of an input that requires none is None.
+    """
     pairs = [pair for pair in zip(outputs, grads, strict=True) if pair[1] is not None]
     wanted = [x for x in inputs if x is not None and x.requires_grad]
     results = iter(
@@ -342,7 +348,7 @@ def differentiable_gradients(
 
 # ---- layers --------------------------------------------------------------------------------------
 class SynapticLinear(nn.Linear):
-    """A linear layer into spiking neurons, whose initialisation belongs to the network."""
+    """A linear layer into spiking neurons; ``initialise_layers`` sets its initial weights."""
 
 
 class SpikingLayer(nn.Module):
@@ -386,22 +392,22 @@ class SpikingLayer(nn.Module):
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
-        """Numbers of one sample in each state variable."""
+        """Values per sample in each state variable."""
         sizes = self.neuron.state_sizes(self.size)
         return sizes if self.recurrent is None else (*sizes, self.size)
 
     @property
     def recurrent_weight(self) -> Tensor | None:
-        """Weights (size, size) from the spikes of the step before, None without recurrence."""
+        """Recurrent weights (size, size), row i onto neuron i; None without recurrence."""
         return None if self.recurrent is None else self.recurrent.weight
 
     def initial_state(self, batch: int, like: Tensor) -> State:
-        """Return the state at rest, each variable (batch, size)."""
+        """Return the state at rest, variables (batch, values) of ``like``'s dtype and device."""
         state = self.neuron.initial_state(batch, self.size, like)
         return state if self.recurrent is None else (*state, like.new_zeros(batch, self.size))
 
     def program(self, *, stand_in: bool = False) -> NeuronLayer:
-        """Return the layer as a part of a program, or one with silent neurons for its cells.
+        """Return a copy of the layer for export; ``stand_in`` replaces cells by silent neurons.
 
         Raises:
             ValueError: The neurons are cells, which have no text, and ``stand_in`` is False.
@@ -433,7 +439,14 @@ class SpikingLayer(nn.Module):
     def forward(
         self, inputs: Tensor, state: State, time_steps: int, breaks: Breaks | None = None
     ) -> Run:
-        """Run all time steps of L environment steps; arguments as in ``Stepped.run_stepped``."""
+        """Run L environment steps of ``time_steps`` each.
+
+        Inputs are (L * T, B, inputs), or (L, B, inputs) if held over each environment step;
+        ``breaks`` reset or detach the state, None means L = 1.
+
+        Raises:
+            ValueError: Backend ``fused`` gets other inputs than float32 on the CPU, or a trace.
+        """
         currents, weight = self.currents(inputs), self.recurrent_weight
         if isinstance(self.neuron, LayerNeurons) and self.fusable and supports(currents):
             return run_fused(self.neuron, currents, state, time_steps, weight, breaks)

@@ -50,7 +50,7 @@ class LearnedConstant(nn.Module):
 
 
 def hidden_parameters(holder: object, known: Iterable[nn.Parameter]) -> dict[str, nn.Parameter]:
-    """Return parameters that PyTorch does not register, as in a cell's named tuple, by path."""
+    """Return parameters inside ``holder`` that are not ``known``, by path, joined by ``_``."""
     seen = {id(parameter) for parameter in known}
     hidden: dict[str, nn.Parameter] = {}
     for path, parameter in _walk(vars(holder), (), set()):

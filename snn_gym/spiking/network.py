@@ -132,7 +132,9 @@ class SpikingNetwork(BookkeepingModule):
             size, in place of the configured neuron. It is stepped.
 
     Raises:
-        ValueError: The decoder is ``population`` and the number of outputs is unknown.
+        ValueError: The decoder is ``population`` and the number of outputs is unknown, or
+            ``cell_factory`` meets ``learnable`` or backend ``fused``, or the regulation needs a
+            threshold that the neurons lack.
     """
 
     neuron_constants: Tensor
@@ -199,12 +201,12 @@ class SpikingNetwork(BookkeepingModule):
         return torch.cat(parts, dim=1)
 
     def reseed_noise(self, seed: int) -> None:
-        """Restart the noise stream of a noisy encoder."""
+        """Restart a noisy encoder's noise stream from ``seed``; ignored by other encoders."""
         if self._needs_noise:
             self.noise_state.copy_(torch.tensor([seed, 0]))
 
     def rollout_started(self) -> None:
-        """Let a controller act on its measurements since the last rollout."""
+        """Let a controller, if any, act on its measurements since it last acted."""
         if self.regulation is not None:
             self.regulation.rollout_started(self._layers)
 
@@ -212,7 +214,7 @@ class SpikingNetwork(BookkeepingModule):
         self, inputs: Tensor, state: Tensor | None = None, *,
         optimised: bool = True, observer: Observer | None = None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Decide on a batch.
+        """Decide on a batch; a noisy encoder draws new noise.
 
         Args:
             inputs: Observations (B, input_size), or spike trains (B, T, input_size) of 0 and 1;
@@ -220,7 +222,8 @@ class SpikingNetwork(BookkeepingModule):
             state: Flat state (B, state_size) carried from the previous decision; None for rest.
             optimised: Whether gradients of this pass optimise the network. If not, as where an
                 actor learns through a critic, nothing is regulated.
-            observer: Called with the run of each layer, from which gradients can be taken too.
+            observer: Called once, with a ``NetworkRun`` of all layers, from which gradients can be
+                taken too.
 
         Returns:
             Output (B, output_size) and the flat state (B, state_size) to carry to the next
@@ -260,8 +263,8 @@ class SpikingNetwork(BookkeepingModule):
             state: Flat state (B, state_size) from the previous environment step; None for rest.
             starts: (L, B) bool: an episode starts at that step, so that the state is reset before
                 it.
-            truncate_every: The state is detached before environment steps k, 2k, 3k, ... of the
-                sequence; None for no truncation.
+            truncate_every: k; the state is detached before environment steps k, 2k, 3k, ...
+                of the sequence; None for no truncation.
             recurrent_gradient: Whether gradients pass back through recurrent spikes.
             optimised: As in ``forward``.
             observer: As in ``forward``.
@@ -301,7 +304,7 @@ class SpikingNetwork(BookkeepingModule):
         *,
         head: nn.Linear | PopulationHead | None = None,
     ) -> Recording:
-        """Record a forward pass without advancing the noise stream.
+        """Record a forward pass, unregulated, without advancing the noise stream.
 
         Args:
             inputs: As in ``forward``.
@@ -408,7 +411,10 @@ class SpikingNetwork(BookkeepingModule):
     def _encode(
         self, inputs: Tensor, previous: Tensor | None, breaks: Breaks | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """Return the first layer's input (T or 1, L * B, channels), and the carried intensity."""
+        """Return the first layer's input (T or 1, L * B, channels), and the intensity to carry.
+
+        The intensity is (L * B, D), None for encoders that compare with no previous one.
+        """
         if self.spike_input:
             return inputs.transpose(0, 1), None
         encoder, steps = self._encoder, self.config.time_steps
@@ -438,7 +444,7 @@ class SpikingNetwork(BookkeepingModule):
     def _split_state(
         self, state: Tensor | None, inputs: Tensor
     ) -> tuple[list[State], Tensor | None, Tensor | None]:
-        """Return the state of each layer, the decoder's (S, B, N), and the last intensity."""
+        """Return each layer's state, the decoder's (S, B, N) and the intensity, None if absent."""
         batch = inputs.shape[0]
         if state is None:
             return [layer.initial_state(batch, inputs) for layer in self._layers], None, None
@@ -459,7 +465,7 @@ class SpikingNetwork(BookkeepingModule):
         super()._load_from_state_dict(state_dict, *args)
 
     def load_bookkeeping(self, saved: dict[str, Tensor], prefix: str, errors: list[str]) -> None:
-        """Load saved tensors; refuse weights that were saved under other neuron constants."""
+        """Load saved tensors; append to ``errors`` if they have other neuron constants."""
         own = self.neuron_constants
         numbers = saved.pop("neuron_constants", own)
         if not torch.equal(numbers.to(own), own):

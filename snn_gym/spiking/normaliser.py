@@ -78,7 +78,7 @@ class ObservationNormaliser(BookkeepingModule):
             self._accumulate = self._at_once = False
 
     def forward(self, observations: Tensor) -> Tensor:
-        """Standardise observations (B, size), float."""
+        """Standardise and clip observations (B, size); in ``accumulating``, first add them up."""
         if self._accumulate:
             exact = observations.detach().double()
             self.count += len(exact)
@@ -90,7 +90,7 @@ class ObservationNormaliser(BookkeepingModule):
 
     @property
     def awaits_data(self) -> bool:
-        """Whether differentiated batches set the statistics, because there were no rollouts."""
+        """Whether differentiated batches set the statistics: no rollout yet, and too few data."""
         if self._rollouts:
             return False
         if self._first_batches:

@@ -23,7 +23,7 @@ from snn_gym.spiking.surrogates import is_traced
 
 # ---- norse modules -------------------------------------------------------------------------------
 def norse_functional(name: str) -> ModuleType:
-    """Import a module of ``norse.torch.functional``."""
+    """Return the module ``norse.torch.functional.<name>``, imported without its warnings."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`torch.jit", FutureWarning)
         warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
@@ -73,7 +73,7 @@ def _make(name: str, values: tuple[Any, ...]) -> Any:
 
 @cache
 def _norse(module: str, name: str) -> _Norse:
-    """Import the functions and types of a neuron."""
+    """Return Norse's functions and types of a neuron, imported if need be."""
     functional = norse_functional(module)
     make_picklable()
     return _Norse(
@@ -89,7 +89,7 @@ def norse_integrate(
     dt_ms: float,
     learned: Mapping[str, LearnedConstant],
 ) -> Callable[[Tensor, tuple[Tensor, ...]], tuple[Tensor, ...]] | None:
-    """Return Norse's integration of a time step, None for a neuron that it does not have."""
+    """Return Norse's integration ``(current, state) -> state``; None for a neuron it lacks."""
     if text not in _NAMES:
         return None
     # Tensors made in a trace belong to it, and learned constants change: neither is cached.
@@ -112,7 +112,7 @@ def _constants(
     dt_ms: float,
     learned: Mapping[str, LearnedConstant] = MappingProxyType({}),
 ) -> Any:
-    """Return Norse's parameters of a neuron."""
+    """Return Norse's parameters of a neuron, with an infinite threshold."""
     given: dict[str, Any] = {}
     for field, value in vars(parameters).items():
         rate = f"{field.removesuffix('_ms')}_inv"

@@ -32,7 +32,7 @@ class SynapseTable:
     layer: NDArray[np.int64]
     """Layer of the driven neuron; hidden layers count from 0, the head is last."""
     pre: NDArray[np.int64]
-    """Index of the sending neuron or input; of a bias, their number."""
+    """Index of the sending neuron or input; for a bias, the count of senders."""
     post: NDArray[np.int64]
     """Index of the driven neuron or output."""
     fan_in: NDArray[np.int64]
@@ -66,8 +66,8 @@ class Population:
     """Spiking networks of one architecture that differ in their weights.
 
     Args:
-        config: Configuration with the encoder ``constant``, feed-forward layers of one neuron, and
-            a decoder that is linear in the spikes.
+        config: Configuration with the encoder ``constant``, feed-forward layers of one neuron,
+            decoder ``mean_rate`` or ``last_voltage``, and nothing ``learnable``.
         input_size: Values D of an observation.
         output_size: Outputs O of the head.
 
@@ -92,17 +92,17 @@ class Population:
 
     @property
     def rheobase(self) -> float:
-        """Least constant current that fires a resting neuron within a decision."""
+        """Least constant current that fires a resting neuron within a decision; inf if none."""
         return self.neuron.rheobase(self.config.time_steps)
 
     def flatten(self, network: SpikingNetwork) -> Array:
-        """Return a network's weights and biases (W,), float32, in the order of its parameters."""
+        """Return the parameters (W,), float32, of a network of this configuration and size."""
         self._check_network(network)
         parts = [parameter.detach().cpu().reshape(-1) for parameter in network.parameters()]
         return torch.cat(parts).numpy().astype(np.float32)
 
     def unflatten(self, weights: Array, network: SpikingNetwork) -> None:
-        """Write weights and biases (W,) into a network of the same architecture."""
+        """Write parameters (W,), in order of ``flatten``, to a network of this configuration."""
         self._check_network(network)
         flat = torch.from_numpy(np.array(weights, dtype=np.float32))
         start = 0
@@ -113,7 +113,10 @@ class Population:
                 start += parameter.numel()
 
     def arrange(self, weights: Array) -> list[tuple[Array, Array]]:
-        """Return the weights of networks (P, W) layer by layer, in the layout of the kernels."""
+        """Split flat weights (P, W) of P networks into (weights, biases) of each layer.
+
+        A hidden layer's weights are (P, D, N), the head's (P, O, N); biases are (P, N).
+        """
         if weights.ndim != 2 or weights.shape[1] != self.parameter_count:
             raise ValueError(
                 f"weights must have shape (networks, {self.parameter_count}), got {weights.shape}"
@@ -133,7 +136,10 @@ class Population:
     def run(
         self, layers: list[tuple[Array, Array]], owners: NDArray[np.int64], inputs: Array
     ) -> Activity:
-        """Return the activity on inputs (L, D) of the networks ``owners`` (L,), int64."""
+        """Run each sample of ``inputs`` (L, D) from rest, sample k through network ``owners[k]``.
+
+        ``layers`` are weights from ``arrange``, ``owners`` (L,) are int64.
+        """
         neuron, rest = self.neuron, self.neuron.rest32
         kernel = forward_kernel(neuron.text, neuron.equations.moved_names[:1])
         count, steps = owners.size, self.config.time_steps
@@ -173,7 +179,7 @@ class Population:
 
 
 def _checked(config: NetworkConfig) -> LayerNeurons:
-    """Return the neuron of a configuration that a population can run."""
+    """Return the neuron of a configuration; raise ValueError if a population can't run it."""
     for name, allowed in (
         ("encoder", ("constant",)),
         ("recurrent", (False,)),
@@ -225,7 +231,10 @@ def start_weights(
 
 
 def surrogate_window(population: Population, voltages: Array) -> Array:
-    """Return the surrogate gradient's share ψ of its maximum, in [0, 1], at voltages."""
+    """Return ψ, the surrogate gradient at ``voltages`` over its maximum, same shape, in [0, 1].
+
+    Voltages are compared with the threshold at rest; ValueError for a neuron without one.
+    """
     neuron = population.neuron
     if neuron.v_threshold is None:
         raise ValueError(
@@ -243,7 +252,7 @@ def surrogate_window(population: Population, voltages: Array) -> Array:
 
 
 def finite_or_raise(weights: Array, owner: str) -> None:
-    """Refuse weights that are infinite or not a number."""
+    """Raise ValueError, which names ``owner``, if a weight is infinite or NaN."""
     if not np.isfinite(weights).all():
         bad = int(np.size(weights) - np.isfinite(weights).sum())
         raise ValueError(

@@ -26,8 +26,8 @@ class LayerRecording:
     spikes: Tensor
     """(T, B, N) float32, 0 or 1."""
     voltages: Tensor | None
-    """(T, B, N) membrane potential compared with the threshold, before the reset; None for the
-    input."""
+    """(T, B, N) membrane potential compared with the threshold, before the reset (of Norse cells,
+    after it); None for the input and cells without potential."""
     fan_out: int
     """Synapses from each neuron, recurrent synapses included."""
     v_threshold: float | Tensor | None = None
@@ -107,14 +107,17 @@ class Readout:
 
     @property
     def fan_out(self) -> int:
-        """Synapses from each neuron to the outputs, or to a leaky integrator of that neuron."""
+        """Synapses from each neuron to outputs; 0 without a head.
+
+        It is 1 if a neuron has its own output (populations) or integrator (maxima).
+        """
         outputs = 0 if self.head is None else self.head.out_features
         alone = self.of_maxima or isinstance(self.head, PopulationHead)
         return min(outputs, 1) if alone else outputs
 
     @property
     def zeros(self) -> Tensor:
-        """Synapses of weight zero from each neuron, (N,) int64; an unread integrator is one."""
+        """Synapses of weight zero from each neuron, (N,) int64; an unread maximum counts as one."""
         if self.head is None:
             return self.decoder.coefficients.new_zeros(self.neurons, dtype=torch.int64)
         present = self.head.weight.detach() != 0
@@ -132,7 +135,7 @@ def layer_names(config: NetworkConfig, layers: Sequence[SpikingLayer]) -> list[s
 
 
 def zeros_behind(layers: Sequence[SpikingLayer], readout: Readout) -> list[Tensor]:
-    """Return the synapses of weight zero from each neuron, (N,) int64, input and every layer."""
+    """Count synapses of weight zero per sender, (N,) int64: input channels, then each layer."""
     behind = [*((layer.linear.weight == 0).sum(0) for layer in layers), readout.zeros]
     for k, layer in enumerate(layers, start=1):
         if layer.recurrent is not None:

@@ -54,7 +54,7 @@ class _Spike(torch.autograd.Function):
 
 
 def spike(x: Tensor, surrogate: str, slope: float) -> Tensor:
-    """Return spikes (1 where the distance ``v - v_threshold`` is above 0) with their gradient."""
+    """Return spikes, 1 where ``x = v - v_threshold`` is above 0, with a surrogate gradient."""
     if surrogate not in SURROGATES:
         raise ValueError(f"surrogate {surrogate!r} is unknown; known: {', '.join(SURROGATES)}")
     result: Tensor = _Spike.apply(x, surrogate, slope)  # type: ignore[no-untyped-call]

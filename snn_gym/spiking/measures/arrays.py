@@ -100,14 +100,14 @@ def fano_factor(spikes: Array) -> FloatArray:
 
 # ---- synapses ------------------------------------------------------------------------------------
 def delayed(spikes: Array) -> Array:
-    """Return spikes one time step later, as a recurrent synapse receives them."""
+    """Return spikes (T, ...) one time step later, 0 at first, as recurrent synapses get them."""
     late = np.zeros_like(spikes)
     late[1:] = spikes[:-1]
     return late
 
 
 def decay(dt_ms: float, tau_ms: float) -> float:
-    """Return the factor of an exponential trace at a time step, ``exp(-dt / tau)``; 0 at tau 0."""
+    """Return a trace's decay ``exp(-dt / tau)`` per time step, 0 at tau 0; ValueError below 0."""
     if not (math.isfinite(tau_ms) and tau_ms >= 0):
         raise ValueError(f"a time constant must be at least 0 ms and finite, got {tau_ms}")
     return math.exp(-dt_ms / tau_ms) if tau_ms > 0 else 0.0
@@ -162,7 +162,7 @@ def coincidence(pre: Array, post: Array) -> FloatArray:
 
 
 def drive(weights: Array, pre_rates: Array) -> FloatArray:
-    """Return the drive that each synapse delivers, ``|w_ij| r_j``, (post, pre)."""
+    """Return each synapse's drive ``|w_ij| r_j``, (post, pre), for rates ``pre_rates`` (pre,)."""
     magnitude: FloatArray = np.abs(weights).astype(np.float64) * pre_rates
     return magnitude
 

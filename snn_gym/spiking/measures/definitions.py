@@ -64,7 +64,7 @@ class LayerView:
     half_width: Any
     """Half-width of the surrogate window."""
     before: Any
-    """Spikes of the layer before."""
+    """Spikes of the layer before; None for the first recorded layer."""
     dt_ms: float
     synops: float
 
@@ -91,11 +91,11 @@ class ConnectionView:
     name: str
     weights: Array
     pre: Any
-    """Spikes (T, B, pre) that arrive at the synapses."""
+    """Spikes (T, B, pre) that arrive at the synapses; None for an analogue input."""
     post: Any
     """Spikes (T, B, post); None for the readout."""
     older: Any
-    """An older copy of the weights."""
+    """An older copy of the weights; None if unknown."""
     total_drive: FloatArray | None
     """Drive of each neuron (post,), in Hz times weight, of all spiking connections onto it."""
     dt_ms: float
@@ -120,7 +120,10 @@ class Definition(Generic[ViewT]):
     """Why values are undefined or noise."""
 
     def compute(self, view: ViewT) -> Measure:
-        """Return the measure of a view; NaN and insufficiently sampled values are not valid."""
+        """Return the measure of a view, whose ``needs`` are not checked.
+
+        Values that are not finite or insufficiently sampled are not valid.
+        """
         values = np.asarray(self.formula(view), dtype=np.float64)
         sampled = np.asarray(self.is_sampled(view), dtype=np.bool_)
         valid = np.isfinite(values) & np.broadcast_to(sampled, values.shape)

@@ -125,7 +125,7 @@ class Connection:
     """Layer that they drive; None for the readout, which does not spike."""
 
     def received(self, layers: Mapping[str, LayerView]) -> Array | None:
-        """Return the spikes (T, B, pre) as they arrive, or None."""
+        """Return the spikes (T, B, pre), delayed if recurrent; None for an analogue input."""
         if self.pre is None:
             return None
         spikes = layers[self.pre].spikes
@@ -137,8 +137,8 @@ def network_weights(network: SpikingNetwork, readout: nn.Module | None = None) -
 
     Args:
         network: Network.
-        readout: Head that reads the network, ``nn.Linear`` or ``PopulationHead``, where the network
-            has no head.
+        readout: Head that reads the network, ``nn.Linear`` or ``PopulationHead``; None for the
+            network's head, if it has one.
 
     Returns:
         Weights (post, pre), float32: ``hidden_1``, ``hidden_1_recurrent``, ..., ``output`` for the
@@ -159,7 +159,11 @@ def network_weights(network: SpikingNetwork, readout: nn.Module | None = None) -
 
 
 def connect(recording: Recording, weights: Mapping[str, Array]) -> dict[str, Connection]:
-    """Match weights with the layers of a recording; return connections, input side first."""
+    """Return the connections of ``weights`` and a recording's layers, input side first.
+
+    Raises:
+        ValueError: A driven layer lacks weights, or names or shapes do not match.
+    """
     sizes = {layer.name: layer.spikes.shape[2] for layer in recording.layers}
     driven = [name for name in sizes if name != "input"]
     order = ["input" if "input" in sizes else None, *driven]
@@ -286,10 +290,10 @@ class Dynamics:
         raise ValueError(f"measure {name!r} is unknown; known: {known}")
 
     def summary(self) -> dict[str, float]:
-        """Return the mean of every valid measure, ``hidden_1/rate_hz`` and so on.
+        """Return each measure's mean over its valid values, by ``hidden_1/rate_hz`` and so on.
 
         Measures that don't apply or have no valid value are left out. Of the synapse measures,
-        eligibility and coincidence are included.
+        only eligibility and coincidence are included.
         """
         synaptic = {name: _SYNAPTIC[name] for name in _SUMMARISED_SYNAPTIC}
         return _summarise(_ACTIVITY, self._layers) | _summarise(synaptic, self._connections)

@@ -72,10 +72,10 @@ Verdict = Literal["kept", "lost", "unclear"]
 def sums_of_episodes(
     progress: NDArray[np.float64], returns: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return number, sum of returns and sum of squares of episodes in each stretch, (3, STRETCHES).
+    """Return number, sum and sum of squares of the returns in each stretch, (3, STRETCHES).
 
-    ``progress`` (E,) is the share of the training at each episode's end, ``returns`` (E,) its
-    return.
+    Stretches are equal parts of a training. ``progress`` (E,) is the share of the training at each
+    episode's end, ``returns`` (E,) its return.
     """
     stretches = np.minimum(STRETCHES - 1, progress * STRETCHES).astype(np.intp)
     columns = np.ones_like(returns), returns, returns**2
@@ -83,15 +83,17 @@ def sums_of_episodes(
 
 
 def mean_returns(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean return (STRETCHES,) of every stretch of a training, NaN for none."""
+    """Return each stretch's mean return (STRETCHES,), NaN where no episode ended."""
     return np.where(sums[0] > 0, sums[1] / np.maximum(sums[0], 1), np.nan)
 
 
 def learning_is_over(
     returns: NDArray[np.float64], progress: float, parameters: LeanParameters
 ) -> bool:
-    """Return whether the return of a training stopped improving.
+    """Return whether the return of a training stopped improving, or ``latest_start`` is reached.
 
+    It stopped if, after 0.4 of the training, it has gained, its last stretch is at its best, and
+    the last ``patience`` of the training brought nothing better, all within 2 % of the gain.
     ``returns`` (STRETCHES,) are mean returns, NaN where no episode ended or the stretch is to come.
     """
     if progress >= parameters.latest_start:
@@ -121,15 +123,18 @@ class StrengthControl:
     """Updates in a row beyond the bound at the least strength."""
 
     def out_of_reach(self, updates: int) -> float | None:
-        """Return the running mean where the bound counts as out of reach, else None."""
+        """Return the running mean if ``stuck`` is at least a tenth of ``updates``, else None."""
         return self.smoothed if self.stuck >= STUCK * updates else None
 
     def step(self, measured: float, limit: float, rate: float, sign: int = 1) -> StrengthControl:
-        """Return the control after an update.
+        """Return the control after an update that ``measured`` a quantity bounded by ``limit``.
 
-        ``rate`` is the change of the strength's logarithm where ``measured`` is 0. ``sign`` is 1
-        where the strength raises ``measured``, such as a divergence, and -1 where it lowers it,
-        such as a cost.
+        ``rate`` is the change of the strength's logarithm where the running mean is 0; at rate 0
+        the strength stays. ``sign`` is 1 where the strength raises ``measured``, such as a
+        divergence, and -1 where it lowers it, such as a cost.
+
+        Raises:
+            ValueError: ``measured`` is not finite.
         """
         if not math.isfinite(measured):
             raise ValueError(
@@ -168,7 +173,10 @@ class BoundControl:
         return not math.isnan(self.reference)
 
     def compared_with(self, returns: Sequence[float]) -> BoundControl:
-        """Return the control with the mean of at least two ``returns`` as reference."""
+        """Return the control with the mean of ``returns`` as reference.
+
+        It is unchanged if there are fewer than two, or no reference so far.
+        """
         count = len(returns)
         if count < 2 or not self.is_followed:
             return self
@@ -180,7 +188,7 @@ class BoundControl:
         """Return whether training episodes keep the reference return.
 
         ``kept`` or ``lost`` where the loss is significantly (1.7 standard errors) below or above
-        the tolerance, else ``unclear``.
+        the tolerance, else ``unclear``, as without a reference or with fewer than ``episodes``.
         """
         count = len(returns)
         if count < max(2, parameters.episodes) or not self.is_followed:
@@ -194,10 +202,10 @@ class BoundControl:
         return "lost" if loss - doubt > allowed else "unclear"
 
     def begin_above(self, reached: float, parameters: LeanParameters) -> BoundControl:
-        """Return the control with a bound above the ``reached`` divergence, or unchanged.
+        """Return the control with a bound of 3 times the ``reached`` divergence, or unchanged.
 
-        Only returns can tell then how much to shed: a reference is needed, and no bound may have
-        lost.
+        Only returns can tell then how much to shed: unchanged without a measured reference or
+        widening, after a lost bound, or above ``max_bound``.
         """
         moves = self.is_followed and math.isfinite(self.error) and parameters.widening > 1
         if not (moves and self.bound <= parameters.max_bound <= self.ceiling):
@@ -206,7 +214,11 @@ class BoundControl:
         return replace(self, bound=bound, ceiling=parameters.widening * bound)
 
     def step(self, verdict: Verdict, parameters: LeanParameters, settling: bool) -> BoundControl:
-        """Return the control after a verdict; while ``settling`` the bound is not widened."""
+        """Return the control after a verdict.
+
+        ``lost`` halves the bound and lowers the ceiling below it; ``kept`` widens the bound up to
+        the ceiling, unless ``settling``; ``unclear`` changes nothing.
+        """
         if verdict == "lost":
             ceiling = min(self.ceiling, self.bound / parameters.widening)
             return replace(self, bound=self.bound / 2, ceiling=ceiling, losses=self.losses + 1)
@@ -220,7 +232,7 @@ def begin_bound(sums: NDArray[np.float64], parameters: LeanParameters) -> BoundC
     """Return the outer loop at its start, with the latest training returns as reference.
 
     ``sums`` are those of ``sums_of_episodes``. The two latest stretches count, and more where they
-    have fewer episodes than are judged together.
+    have fewer episodes than are judged together; without enough, there is no reference.
     """
     control = _first_bound(parameters)
     played = np.flatnonzero(sums[0])
@@ -271,7 +283,7 @@ def fold(
     head: nn.Linear | None,
     gain: float,
 ) -> int:
-    """Fold neurons of at least the rate ``least`` into biases, in place; return their number.
+    """Replace neurons of at least the rate ``least`` by biases, in place; return their number.
 
     ``rates`` (N,) of each layer are spikes per time step. ``head`` is the linear readout of the
     last layer; None leaves that layer out. ``gain`` is the decoded value of a neuron that fires at
@@ -318,11 +330,11 @@ def spike_cost(
     time_steps: int,
     zeros: Sequence[Tensor] | None = None,
 ) -> tuple[Tensor, float]:
-    """Return the differentiable cost of the spikes of a network, and the synaptic operations.
+    """Return a decision's differentiable cost of spikes, and its synaptic operations.
 
     ``spikes`` (L * T, B, N), ``fan_outs`` and ``zeros`` (N,), the synapses of weight zero, are
-    those of each layer. Only the synaptic operations leave out zeros: a cost that fell with the
-    synapses would let the spikes come back.
+    those of each layer. A layer of less than one spike a decision costs nothing. Only the synaptic
+    operations leave out zeros: a cost that fell with the synapses would let spikes come back.
     """
     cost, synops = spikes[0].new_zeros(()), 0.0
     for k, (fired, fan_out) in enumerate(zip(spikes, fan_outs, strict=True)):
@@ -348,8 +360,8 @@ def redirect(
 
     A row of a layer's weights holds a neuron's synapses, so its gradient is the neuron's whole
     signal: cost times surrogate gradient times input. ``shuffled`` permutes rows by ``orders``
-    (N,), ``uniform`` averages them, ``scale`` does so for numbers of a neuron and stops the
-    gradient of its synapses. Parameters without an order stay.
+    (N,), ``uniform`` averages them, ``scale`` averages vectors, such as biases, and zeroes
+    gradients of weights. Other signals, and parameters without an order, change nothing.
     """
     if signals not in REDIRECTED:
         return gradients
@@ -375,7 +387,7 @@ def prune(layers: Sequence[SpikingLayer], strength: float, *, spikes_enter: bool
     https://arxiv.org/abs/0805.0510): a pruned synapse follows its gradient and returns once it is
     not among the weakest any more.
 
-    Recurrent synapses are pruned apart, biases stay, and so do the synapses of a constant input,
+    Recurrent synapses are ranked apart, biases stay, and so do the synapses of a constant input,
     whose products are computed once in a decision.
     """
     share = strength / (1.0 + strength)
@@ -387,7 +399,7 @@ def prune(layers: Sequence[SpikingLayer], strength: float, *, spikes_enter: bool
 
 
 def pruned(weight: Tensor, share: float) -> Tensor:
-    """Return weights whose ``share`` of smallest magnitude is zero."""
+    """Return weights with the ``share`` of smallest magnitude set to zero, ties included."""
     count = int(share * weight.numel())
     if count == 0:
         return weight

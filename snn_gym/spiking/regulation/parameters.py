@@ -27,9 +27,9 @@ class ControllerParameters(Config):
     limit: Positive = 1.0
     """Largest change over all of training, in the units of ``step``."""
     min_window_share: Share = 0.1
-    """Lower end of the range of ``slope``."""
+    """With ``slope``, lower end of the range of the share of potentials in the window."""
     max_window_share: Share = 0.5
-    """Upper end of the range of ``slope``."""
+    """With ``slope``, upper end of the range of the share of potentials in the window."""
     min_samples: Count = 1024
     """Decisions that are measured for one change."""
 
@@ -148,7 +148,7 @@ class RegulationParameters(Config):
 
     @property
     def penalised(self) -> bool:
-        """Whether there is a penalty."""
+        """Whether any of the three penalties has a strength above 0."""
         return max(self.rate_strength, self.rescue_strength, self.voltage_strength) > 0
 
 

@@ -49,12 +49,15 @@ BEGIN, END = 0.5, 0.05
 
 
 def next_strength(share: float, rescuing: bool, full: float) -> float:
-    """Return the rescue strength at a share of silent and saturated neurons, ``full`` or 0."""
+    """Return the rescue strength: ``full`` to begin or continue a rescue, else 0.
+
+    It begins above a ``share`` of silent and saturated neurons of 0.5, and continues above 0.05.
+    """
     return full if share > (END if rescuing else BEGIN) else 0.0
 
 
 class Rescue(BookkeepingModule):
-    """The rescue of one network, with a penalty of strength ``full`` while it lasts."""
+    """Rate penalty of strength ``full`` while many neurons are silent or saturated."""
 
     present: Tensor
 
@@ -71,7 +74,10 @@ class Rescue(BookkeepingModule):
 
     @torch.no_grad()
     def measure(self, index: int, spikes: Tensor) -> None:
-        """Count a layer's unresponsive neurons in spikes (T, B, N); layers come in order."""
+        """Count a layer's silent and saturated neurons in spikes (T, B, N); layers come in order.
+
+        After the last layer, begin, continue or end the rescue.
+        """
         if index == 0:
             self._unresponsive = self._neurons = 0
         rates = spikes.mean((0, 1))
@@ -163,7 +169,7 @@ class Homeostasis(BookkeepingModule):
 
     @torch.no_grad()
     def act(self, layer: SpikingLayer) -> None:
-        """Move the controlled quantity against the measured error, if there are enough samples."""
+        """Move the controlled quantity against the error, then reset; wait for enough samples."""
         if self.count.item() < self._controller.min_samples:
             return
         controller, ends = self._controller, self._rates
@@ -192,7 +198,7 @@ class Homeostasis(BookkeepingModule):
                 layer.recurrent.weight.mul_(gain[:, None])
 
     def prepare(self, layer: SpikingLayer) -> None:
-        """Set the controlled slope, before a differentiated run."""
+        """Set the neurons' slope if it is controlled, before a differentiated run."""
         if self._controller.controlled == "slope":
             assert isinstance(layer.neuron, LayerNeurons)  # checked at the start
             layer.neuron.slope = self._slope * math.exp(-self.moved.item())
@@ -200,7 +206,7 @@ class Homeostasis(BookkeepingModule):
 
 # ---- penalties -----------------------------------------------------------------------------------
 def rate_error(rates: Tensor, parameters: RegulationParameters) -> Tensor:
-    """Return how far rates are above (positive) or below (negative) their range."""
+    """Return how far rates are above (positive) or below (negative) their range, else 0."""
     return rates - rates.clamp(parameters.min_rate, parameters.max_rate)
 
 
@@ -213,7 +219,7 @@ def penalty_gradients(
     order: Tensor | None = None,
     rescue: float = 0.0,
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Return the gradients of ``P`` by spikes and by voltages; None where they are zero.
+    """Return the gradients of ``P`` by spikes (N,) and voltages (T, B, N); None at strength 0.
 
     ``order`` (N,) gives neuron j the signals of neuron ``order[j]``; ``rescue`` is added to the
     rate strength.
@@ -272,7 +278,7 @@ class _Penalised(torch.autograd.Function):
 
 
 class LayerPenalty:
-    """The penalty of one layer."""
+    """The penalty of one layer on its rates and potentials, added in the backward pass."""
 
     def __init__(
         self,
@@ -307,7 +313,7 @@ class LayerPenalty:
     def gradients(
         self, spikes: Tensor, voltages: Tensor, threshold: Tensor | float | None
     ) -> tuple[Tensor | None, Tensor | None]:
-        """Return the penalty's gradients by spikes and voltages."""
+        """Return ``penalty_gradients``, with the strength of a present rescue."""
         rescue = 0.0 if self._rescue is None else self._rescue.strength
         return penalty_gradients(
             spikes, voltages, self._v_rest, threshold, self._parameters, self._order, rescue
