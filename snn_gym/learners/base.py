@@ -59,7 +59,7 @@ class Hyperparameter:
 
 
 def hyperparameter_names(settings_class: SettingsClass) -> tuple[str, ...]:
-    """Return the settings that are arguments and attributes of a learner: all but ``n_envs``."""
+    """Return the names of a learner's hyper-parameters: all settings but ``n_envs``."""
     # A learner is given its environments, which know their number.
     names = (field.name for field in dataclasses.fields(settings_class))
     return tuple(name for name in names if name != "n_envs")
@@ -119,7 +119,7 @@ class SettingsAlgorithm(BaseAlgorithm):
         return from_mapping(cls.settings_class, own, cls.__name__)
 
     def _take_loaded_settings(self) -> None:
-        """Check and move to ``settings`` what ``load(path, step_size=0.5)`` set as attributes."""
+        """Move hyper-parameters set by ``load(path, step_size=0.5)`` to ``settings``, checked."""
         # Stable-Baselines3 updates the instance's dict, where descriptors do not see it.
         names = hyperparameter_names(self.settings_class)
         given = {name: vars(self).pop(name) for name in names if name in vars(self)}
@@ -306,7 +306,7 @@ class GradientFreeAlgorithm(SettingsAlgorithm):
 
     @property
     def weights(self) -> NDArray[np.float32]:
-        """Copy of the policy's weights and biases (W,); setting finite ones changes the policy."""
+        """Copy of the policy's weights and biases (W,); can be set, ValueError if not finite."""
         return np.array(self.policy.parameters_to_vector(), dtype=np.float32)
 
     @weights.setter

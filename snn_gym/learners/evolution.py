@@ -221,10 +221,7 @@ class ComparingLearner(GradientFreeAlgorithm):
         return gain, scores
 
     def _play(self, candidate: NDArray[np.float32], part: slice) -> NDArray[np.float64]:
-        """Return the candidate's returns in a part of the episodes.
-
-        Accepted weights without returns there are judged too, and ``memory.scores`` stores them.
-        """
+        """Return the candidate's returns on ``part``; judge the accepted weights there if due."""
         accepted = self.memory.scores[part]
         missing = bool(np.isnan(accepted).any())
         # One call plays both in one batch.

@@ -77,11 +77,7 @@ class SequentialJudge:
     def _episodes(
         self, seed: int, lanes: NDArray[np.int64], samples: Samples
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Play an episode in each of the first n environments, with seeds from ``seed`` on.
-
-        Return returns and lengths (n,). ``lanes`` (n,) number the episodes in ``samples``, to
-        which observations are added.
-        """
+        """Play an episode of each lane, with seeds from ``seed`` on; return returns and lengths."""
         count = lanes.size
         returns, lengths = np.zeros(count), np.zeros(count, np.int64)
         running = np.ones(count, np.bool_)
@@ -140,10 +136,7 @@ def batched_id(env: VecEnv) -> str | None:
 def find_observation_limits(
     env: VecEnv, given: tuple[Sequence[float], Sequence[float]] | None
 ) -> ObservationLimits:
-    """Return the given limits (low, high), else those of a task of snn_gym, else of a bounded Box.
-
-    Raise ValueError if there are none.
-    """
+    """Return limits: given (low, high), a task's in snn_gym, or a bounded Box's; or ValueError."""
     if given is not None:
         return ObservationLimits.of(*given)
     spec = _spec(env)

@@ -245,7 +245,7 @@ _FLATTENED = ("observations", "actions", "values", "log_probs", "advantages", "r
 
 
 class Rollout:
-    """Rollout of discrete actions into a buffer; all but the actions is computed at its end."""
+    """Rollout of discrete actions into a buffer; the critic runs in batches at its end."""
 
     def __init__(self, buffer: RolloutBuffer, policy: SpikingActorCriticPolicy) -> None:
         self._buffer = buffer

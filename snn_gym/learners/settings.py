@@ -199,11 +199,10 @@ class LocalRegulation(Config):
     rate_decisions: Count = 500
     """Decisions over which a neuron's slow trace of its firing rate goes."""
     homeostasis_step: NonNegative = 0.0
-    """Rise of a neuron's bias at a decision for each Hz below the range, in rheobases; above it,
-    fall."""
+    """Rise of the bias at a decision for each Hz below the range, fall above it, in rheobases."""
     scaling_step: NonNegative = 0.0
     """Growth of a neuron's incoming weights and bias at a decision for each Hz below the range, as
-    a share of them; above it, decay."""
+    a share of them."""
     revival_step: NonNegative = 0.0
     """Rise of the bias after ``silent_decisions``, in rheobases."""
     silent_rate_hz: NonNegative = 10.0

@@ -84,10 +84,7 @@ class EpisodeReturns:
         self._skipped = ~self._between
 
     def forget_old(self, most: int) -> None:
-        """Drop the oldest episodes, equally many of each environment.
-
-        The one with the fewest keeps ``most`` divided by the number of environments, at least 1.
-        """
+        """Drop equally many old episodes of each environment, to ``most`` in all or one each."""
         kept = max(1, most // len(self._returns))
         old = max(0, min(map(len, self._returns)) - kept)
         for returns in self._returns:
@@ -137,10 +134,7 @@ class Counters:
 
 
 def twin_of(policy: SpikingPolicy) -> SpikingPolicy:
-    """Return a copy of a policy that makes the same decisions, in evaluation mode.
-
-    Parts that do not act, such as a critic, are new.
-    """
+    """Return a copy of a policy that makes the same decisions; parts that do not act are new."""
     # Its random first weights are overwritten, and training draws the same numbers.
     with torch.random.fork_rng():
         copy = type(policy)(**policy._get_constructor_parameters())
@@ -215,7 +209,7 @@ class Shedding:
         self._log()
 
     def finish(self) -> None:
-        """Restore the weights of the last verdict ``kept`` if the final weights lost return.
+        """Restore the weights of the last ``kept``, or of the start, if the final ones lost return.
 
         The loss must significantly exceed the tolerance, in the training episodes of the final
         weights. Nothing changes with ``max_synops``, too few episodes, or no reference return.
@@ -286,7 +280,7 @@ class Shedding:
     def _judge(self, progress: float) -> None:
         """Move the bound by the returns of training episodes; not with ``max_synops``.
 
-        ``kept`` stores the present weights, and a second ``lost`` in a row restores the stored
+        ``kept`` stores the present weights; ``lost`` twice or more in a row restores the stored
         ones. A loss while the latest states exceed the bound does not count.
         """
         parameters = self._parameters
@@ -327,7 +321,7 @@ class Shedding:
         return float(far) > self.bound.bound
 
     def _measure(self, observations: Any, target: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return the mean divergence from ``target`` in the ``worst_share`` of states; spikes."""
+        """Return the mean divergence from ``target`` in the worst states, and the spikes."""
         behaviour, spikes = self._policy.watched(observations)
         heat = self.counters.temperature
         far = divergence(self._policy.action_space, target / heat, behaviour / heat)
@@ -449,9 +443,9 @@ def _tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
 class LeanAlgorithm(BaseAlgorithm):
     """Mixin that ``lean`` puts before an algorithm, to learn first and then shed spikes.
 
-    Until the return stops improving, ``train`` is that of the algorithm; with a ``teacher``, it
-    never is. Then every update sheds spikes and keeps the behaviour, in the states that the policy
-    visits in the remaining environment steps.
+    Until the return stops improving, or ``latest_start``, ``train`` is that of the algorithm; with
+    a ``teacher``, it never is. Then every update sheds spikes and keeps the behaviour, in the
+    states that the policy visits in the remaining environment steps.
     """
 
     stock: ClassVar[type[BaseAlgorithm]]

@@ -188,10 +188,7 @@ class StatefulPPO(SequenceLearner, PPO):
     def _collect_step(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: SequenceRolloutBuffer
     ) -> bool:
-        """Step every environment and store the step.
-
-        Return False if the callback stops the training; then the step is not stored.
-        """
+        """Step every environment and store the step; if a callback stops, only return False."""
         assert self._last_states is not None  # set when the rollout began
         with torch.no_grad():
             obs = obs_as_tensor(self._last_obs, self.device)  # type: ignore[arg-type]
@@ -236,7 +233,7 @@ class StatefulPPO(SequenceLearner, PPO):
         infos: list[dict[str, Any]],
         states: Tensor,
     ) -> None:
-        """Add the last observation's discounted value to ``rewards`` where a limit cut an episode."""
+        """Add the last observation's discounted value to rewards where a limit cut an episode."""
         # See https://github.com/DLR-RM/stable-baselines3/issues/633
         # The value is of a step that would have continued the episode.
         going_on = torch.zeros(1, dtype=torch.bool, device=self.device)
@@ -357,8 +354,7 @@ class StatefulDQN(SequenceLearner, DQN):
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Choose epsilon-greedy actions in each environment, random before ``learning_starts``.
 
-        The network runs in any case, so that all states advance. Return the actions twice: for the
-        environments and for the buffer.
+        The network runs in any case, so that all states advance. Return the actions twice.
         """
         del action_noise  # DQN has none
         self._last_states = self._reset_states(n_envs)

@@ -164,7 +164,7 @@ class SequenceStates:
             self._sequences[name] = _appended(stored, rows, CAPACITY // length)
 
     def sample(self, batch_size: int, *, newest: bool = False) -> Sample:
-        """Draw distinct sequences of about ``batch_size`` decisions; if ``newest``, of the latest."""
+        """Draw distinct sequences, of about ``batch_size`` decisions; see ``RolloutStates``."""
         sequences, length = self._sequences["starts"].shape
         candidates = self._newest if newest else sequences
         count = min(candidates, max(1, batch_size // length))
