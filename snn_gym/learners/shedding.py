@@ -191,13 +191,13 @@ class Shedding:
             # States are known only now, after the first rollout.
             self._begin()
         if self.counters.updates == 0:
-            if self._share(progress) < 0:
+            if self._share_due(progress) < 0:
                 return  # episodes still measure the return of the frozen policy
             self.bound = self.bound.compared_with(self.episodes.returns)
             self.episodes.forget()
         self._judge(progress)
         # Updates are spread evenly over the steps that are left.
-        due = round(self._parameters.updates * min(1.0, self._share(ahead)))
+        due = round(self._parameters.updates * min(1.0, self._share_due(ahead)))
         if self.counters.updates == 0 < due and self._parameters.signals == "own":
             self._fold()
         with torch.enable_grad():
@@ -224,7 +224,7 @@ class Shedding:
     def _follows_returns(self) -> bool:
         return self._parameters.max_synops is None
 
-    def _share(self, progress: float) -> float:
+    def _share_due(self, progress: float) -> float:
         """Return the share of updates due at a progress: below 0 before the first, may exceed 1."""
         left = 1.0 - self.counters.begun_at
         first = COMPARED if self._follows_returns and self.bound.is_followed else 0.0
@@ -287,7 +287,7 @@ class Shedding:
         self._forget_old()
         if not self._follows_returns:
             return
-        settling = self._share(progress) > 1.0 - SETTLING
+        settling = self._share_due(progress) > 1.0 - SETTLING
         reached = self.strength.out_of_reach(parameters.updates)
         if reached is not None and not settling:
             above = self.bound.begin_above(reached, parameters)

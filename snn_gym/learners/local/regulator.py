@@ -203,7 +203,7 @@ class LocalRegulator:
             sizes,
             # The price of a neuron is its fan-out.
             np.array([*sizes[2:], head.out_features]),
-            _orders(sizes, parameters),
+            _signal_sources(sizes, parameters),
         )
         synapses = int(((sizes[:-1] + 1) * sizes[1:]).sum())
         self.watched = (np.zeros(neurons, np.float32), np.zeros(synapses, np.float32))
@@ -272,7 +272,7 @@ class LocalRegulator:
         self.performance = from_arrays(self.performance, with_prefix("performance", arrays), owner)
 
 
-def _orders(sizes: Places, parameters: LocalRegulation) -> Places:
+def _signal_sources(sizes: Places, parameters: LocalRegulation) -> Places:
     """Return the index in its layer of the neuron whose signals each neuron (N,) receives."""
     if parameters.shuffle_seed is None:
         return np.concatenate([np.arange(size) for size in sizes[1:]])
@@ -317,22 +317,22 @@ def regulate(
             else 0.
         constants: Constants of the terms.
     """
-    sizes, prices, orders = layers
+    sizes, prices, sources = layers
     low, high, per_hz, share, permission = numbers
     at = place = 0
     for layer in range(sizes.size - 1):
         inputs, size = sizes[layer], sizes[layer + 1]
         end, stop = at + (inputs + 1) * size, place + size
         weights = theta[at:end].reshape(inputs + 1, size)
-        order = orders[place:stop]
-        rate = traces[0][place:stop][order].reshape(1, size)
+        source = sources[place:stop]
+        rate = traces[0][place:stop][source].reshape(1, size)
         beyond = np.maximum(rate - high, 0.0) - np.maximum(low - rate, 0.0)
         is_bias = np.zeros((inputs + 1, 1))
         is_bias[inputs, 0] = 1.0
-        signals = eligible[at:end].reshape(inputs + 1, size)[:, order]
+        signals = eligible[at:end].reshape(inputs + 1, size)[:, source]
         seen = TermInputs(
             weights.astype(np.float64), is_bias, share * signals.astype(np.float64),
-            beyond / per_hz, rate, traces[1][place:stop][order].reshape(1, size),
+            beyond / per_hz, rate, traces[1][place:stop][source].reshape(1, size),
             np.full((1, size), float(prices[layer])), np.full((1, 1), permission),
         )  # fmt: skip
         weights += changes(seen, constants).astype(np.float32)
