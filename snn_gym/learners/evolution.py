@@ -221,7 +221,7 @@ class ComparingLearner(GradientFreeAlgorithm):
         return gain, scores
 
     def _play(self, candidate: NDArray[np.float32], part: slice) -> NDArray[np.float64]:
-        """Return the candidate's returns on ``part``; judge the accepted weights there if due."""
+        """Return the candidate's returns on ``part``; fill in the accepted weights' if missing."""
         accepted = self.memory.scores[part]
         missing = bool(np.isnan(accepted).any())
         # One call plays both in one batch.

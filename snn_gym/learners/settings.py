@@ -197,7 +197,7 @@ class LocalRegulation(Config):
     max_rate_hz: NonNegative = 500.0
     """Largest firing rate that is left alone; equal to ``min_rate_hz`` for a target rate."""
     rate_decisions: Count = 500
-    """Decisions over which a neuron's slow trace of its firing rate goes."""
+    """Decisions over which the running mean of a neuron's firing rate, its slow trace, goes."""
     homeostasis_step: NonNegative = 0.0
     """Rise of the bias at a decision for each Hz below the range, fall above it, in rheobases."""
     scaling_step: NonNegative = 0.0

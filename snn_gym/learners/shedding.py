@@ -84,7 +84,7 @@ class EpisodeReturns:
         self._skipped = ~self._between
 
     def forget_old(self, most: int) -> None:
-        """Drop equally many old episodes of each environment, to ``most`` in all or one each."""
+        """Drop equally many old episodes of each, so that ``returns`` has ``most`` or one each."""
         kept = max(1, most // len(self._returns))
         old = max(0, min(map(len, self._returns)) - kept)
         for returns in self._returns:
