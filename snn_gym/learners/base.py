@@ -59,7 +59,7 @@ class Hyperparameter:
 
 
 def hyperparameter_names(settings_class: SettingsClass) -> tuple[str, ...]:
-    """Return the names of the settings that are arguments and attributes of a learner."""
+    """Return the names of a learner's hyper-parameters: all settings but ``n_envs``."""
     # A learner is given its environments, which know their number.
     names = (field.name for field in dataclasses.fields(settings_class))
     return tuple(name for name in names if name != "n_envs")
@@ -73,7 +73,10 @@ def set_up_learning(
     reset_num_timesteps: bool,
     progress_bar: bool,
 ) -> tuple[int, BaseCallback]:
-    """Set up a call of ``learn``; return the environment steps at its end, and one callback."""
+    """Set up a call of ``learn``; return ``num_timesteps`` at its end, and one callback.
+
+    Raise ValueError if ``total_timesteps`` is below 1.
+    """
     if total_timesteps < 1:
         raise ValueError(f"total_timesteps must be at least 1, got {total_timesteps}")
     name = tb_log_name or type(model).__name__
@@ -106,7 +109,7 @@ class SettingsAlgorithm(BaseAlgorithm):
 
     @classmethod
     def _take_settings(cls, arguments: dict[str, Any]) -> Any:
-        """Take the hyper-parameters out of keyword arguments."""
+        """Remove the hyper-parameters from keyword arguments; return them as settings, checked."""
         names = hyperparameter_names(cls.settings_class)
         own = {name: arguments.pop(name) for name in names if name in arguments}
         limits = own.get("observation_limits")
@@ -116,7 +119,7 @@ class SettingsAlgorithm(BaseAlgorithm):
         return from_mapping(cls.settings_class, own, cls.__name__)
 
     def _take_loaded_settings(self) -> None:
-        """Check the hyper-parameters that ``load(path, step_size=0.5)`` wrote past attributes."""
+        """Move hyper-parameters set by ``load(path, step_size=0.5)`` to ``settings``, checked."""
         # Stable-Baselines3 updates the instance's dict, where descriptors do not see it.
         names = hyperparameter_names(self.settings_class)
         given = {name: vars(self).pop(name) for name in names if name in vars(self)}
@@ -128,7 +131,7 @@ class SettingsAlgorithm(BaseAlgorithm):
         return self._episode_num
 
     def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
-        """Learn in other environments from now on, as Stable-Baselines3 defines it."""
+        """Change the environments, as Stable-Baselines3 does, and the limits of observations."""
         super().set_env(env, force_reset)
         self._scale_observations()
 
@@ -175,11 +178,11 @@ class SettingsAlgorithm(BaseAlgorithm):
 
     @abstractmethod
     def _start_learning(self) -> None:
-        """Adopt weights, environments and hyper-parameters, which may be new."""
+        """Begin ``learn`` with the present weights, environments and hyper-parameters."""
 
     @abstractmethod
     def _rollout(self, callback: BaseCallback, total_timesteps: int) -> bool:
-        """Make one rollout; return whether to go on."""
+        """Make one rollout; return False if a callback stops the training."""
 
     def _limits(self) -> ObservationLimits | None:
         """Return the limits that scale observations, None where nothing is scaled."""
@@ -295,7 +298,7 @@ class GradientFreeAlgorithm(SettingsAlgorithm):
 
     @abstractmethod
     def _iterate(self) -> None:
-        """Propose weights, judge them, and leave in the policy those to deploy now."""
+        """Propose weights, judge them, and set the policy to the weights to deploy now."""
 
     def _first_memory(self) -> Any:
         """Return the ``memory`` that learning starts with."""
@@ -303,7 +306,7 @@ class GradientFreeAlgorithm(SettingsAlgorithm):
 
     @property
     def weights(self) -> NDArray[np.float32]:
-        """A copy of the policy's weights and biases (W,), float32; setting them deploys them."""
+        """Copy of the policy's weights and biases (W,); can be set, ValueError if not finite."""
         return np.array(self.policy.parameters_to_vector(), dtype=np.float32)
 
     @weights.setter
@@ -313,7 +316,7 @@ class GradientFreeAlgorithm(SettingsAlgorithm):
         self.policy.load_from_vector(np.array(weights, dtype=np.float32))
 
     def probe_seeds(self) -> list[int]:
-        """Return ``probe_episodes`` consecutive seeds of new episodes."""
+        """Return ``probe_episodes`` consecutive seeds from a start drawn at random."""
         count = self.settings.probe_episodes
         start = int(self.rng.integers(_HIGHEST_SEED - count))
         return list(range(start, start + count))
@@ -324,7 +327,7 @@ class GradientFreeAlgorithm(SettingsAlgorithm):
         seeds: Sequence[int] | None = None,
         observer: Observer | None = None,
     ) -> Rollouts:
-        """Play the same episodes with every network, and count them.
+        """Play the same episodes with every network; count them, and call the callback.
 
         Args:
             weights: (P, W) float32, a network in each row.
@@ -335,8 +338,8 @@ class GradientFreeAlgorithm(SettingsAlgorithm):
             Returns and lengths (P, E).
 
         Raises:
-            ValueError: Weights, observations or rewards are not finite, or an observer is given
-                for a task that is not batched.
+            ValueError: Weights, observations or rewards are not finite, there is no environment,
+                or an observer is given for a task that is not batched.
         """
         finite_or_raise(weights, type(self).__name__)
         seeds = self.probe_seeds() if seeds is None else seeds
@@ -405,11 +408,11 @@ class GradientFreeAlgorithm(SettingsAlgorithm):
         self._judge = None
 
     def reseed(self, seed: int) -> None:
-        """Restart the random numbers, from which the judging episodes follow too."""
+        """Seed the generator that draws candidates and the seeds of judging episodes."""
         self.rng = np.random.default_rng(seed)
 
     def state_tensors(self) -> dict[str, NDArray[Any]]:
-        """Return the state between iterations beside weights, counters and random numbers."""
+        """Return the fields of ``memory`` as arrays by name."""
         return to_arrays(self.memory)
 
     def load_state_tensors(self, tensors: Mapping[str, NDArray[Any]]) -> None:
@@ -438,6 +441,7 @@ class GradientFreeAlgorithm(SettingsAlgorithm):
             self._is_new = False
 
     def _current_judge(self) -> BatchedJudge | SequentialJudge:
+        """Return the judge, made when first needed; ValueError without an environment."""
         if self._judge is None:
             if self.env is None:
                 raise ValueError("there is no environment to judge in; call set_env(env) first")

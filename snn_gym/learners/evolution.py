@@ -80,7 +80,7 @@ class EvolutionStrategies(GradientFreeAlgorithm):
         self.weights = (mean + step).astype(np.float32)
 
     def _step(self, gradient: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return Adam's step (W,) up a gradient (W,); Kingma and Ba 2015, arXiv:1412.6980."""
+        """Return Adam's next step (W,) up a gradient (W,); Kingma and Ba 2015, arXiv:1412.6980."""
         memory = self.memory
         memory.updates += 1
         memory.moment_1 = _BETA_1 * memory.moment_1 + (1 - _BETA_1) * gradient
@@ -103,9 +103,10 @@ def centred_ranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 class CMAES(GradientFreeAlgorithm):
     """CMA-ES of the ``cmaes`` package (https://github.com/CyberAgentAILab/cmaes).
 
-    Hansen 2016, https://arxiv.org/abs/1604.00772. Above 200 synapses the separable variant adapts
-    variances only: Ros and Hansen 2008, https://doi.org/10.1007/978-3-540-87700-4_30. All networks
-    of a generation play the same episodes. The policy holds the distribution's mean.
+    Hansen 2016, https://arxiv.org/abs/1604.00772. By default above 200 synapses, the separable
+    variant adapts variances only: Ros and Hansen 2008,
+    https://doi.org/10.1007/978-3-540-87700-4_30. All networks of a generation play the same
+    episodes. The policy holds the distribution's mean.
     """
 
     settings_class = CMAESSettings
@@ -146,10 +147,10 @@ def _memory_of(strategy: CMA | SepCMA) -> CMAESMemory:
 # ---- baselines -----------------------------------------------------------------------------------
 @dataclass
 class ComparingMemory:
-    """Present episodes of a comparing learner."""
+    """State of ``ComparingLearner``: its present episodes."""
 
     seeds: NDArray[np.int64]
-    """(E,)."""
+    """(E,), of the present episodes."""
     scores: NDArray[np.float64]
     """(E,), returns of the accepted weights; NaN where they are not judged yet."""
 
@@ -161,7 +162,7 @@ class WinStayMemory(ComparingMemory):
     moves: NDArray[np.int8]
     """(W,), -1, 0 or 1, of the next candidate."""
     may_reverse: bool = True
-    """Whether the opposite moves have not been tried yet."""
+    """Whether the next loss may reverse the moves; not if the last one did."""
 
 
 class ComparingLearner(GradientFreeAlgorithm):
@@ -185,7 +186,7 @@ class ComparingLearner(GradientFreeAlgorithm):
         """Return a candidate (W,)."""
 
     def _learn_from(self, gain: float) -> None:
-        """Learn from the candidate's gain in mean return; below 0 it was rejected."""
+        """Learn from the candidate's gain in mean return, below 0 if rejected; here, nothing."""
 
     def _first_memory(self) -> ComparingMemory:
         count = self.settings.probe_episodes
@@ -204,7 +205,7 @@ class ComparingLearner(GradientFreeAlgorithm):
         self._learn_from(gain)
 
     def _compare(self, candidate: NDArray[np.float32]) -> tuple[float, NDArray[np.float64]]:
-        """Return the candidate's gain in mean return, and its returns (E,)."""
+        """Return the candidate's gain in mean return, and its returns (E,), NaN if not played."""
         count = self.settings.probe_episodes
         scores, gain = np.full(count, np.nan), 0.0
         rejects_early = self.settings.early_rejection and count > 1
@@ -220,7 +221,7 @@ class ComparingLearner(GradientFreeAlgorithm):
         return gain, scores
 
     def _play(self, candidate: NDArray[np.float32], part: slice) -> NDArray[np.float64]:
-        """Return the candidate's returns; judge the accepted weights too if they have none."""
+        """Return the candidate's returns on ``part``; fill in the accepted weights' if missing."""
         accepted = self.memory.scores[part]
         missing = bool(np.isnan(accepted).any())
         # One call plays both in one batch.
@@ -285,8 +286,9 @@ class WinStay(ComparingLearner):
 
     A move is one of -a, 0 and a. If the moves raised the return, all synapses repeat them
     (win-stay); if they lowered it the weights go back, and every synapse draws a new move
-    (lose-shift), or first tries the opposite. Bhargava et al. 2022,
-    https://arxiv.org/abs/2105.14383, have win-stay synapses whose weights do not go back.
+    (lose-shift), or first tries the opposite. An equal return keeps the weights
+    and draws new moves. Bhargava et al. 2022, https://arxiv.org/abs/2105.14383, have win-stay
+    synapses whose weights do not go back.
     """
 
     settings_class = WinStaySettings
@@ -310,7 +312,7 @@ class WinStay(ComparingLearner):
             memory.moves = self._drawn_moves()
 
     def _drawn_moves(self) -> NDArray[np.int8]:
-        """Return moves (W,) in {-1, 0, 1}."""
+        """Draw moves (W,) in {-1, 0, 1}."""
         count = self.population.parameter_count
         signs = self.rng.choice(np.array([-1, 1], np.int8), count)
         return np.where(self.rng.random(count) < self.settings.moved_share, signs, 0).astype(

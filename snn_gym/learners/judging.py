@@ -35,7 +35,7 @@ class BatchedJudge:
         self._task = BATCHED_TASKS[env_id](1)
 
     def play(self, weights: Weights, seeds: Seeds, observer: Observer | None = None) -> Rollouts:
-        """Play the first episode after a reset with each seed, with every network."""
+        """Play, with every network, the first episode after a reset with each seed."""
         # A batched task is made for a number of episodes, which seldom changes.
         if self._task.num_envs != len(seeds):
             self._task.close()
@@ -77,7 +77,7 @@ class SequentialJudge:
     def _episodes(
         self, seed: int, lanes: NDArray[np.int64], samples: Samples
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Return returns and lengths of the lanes' episodes, with seeds from ``seed`` on."""
+        """Play an episode of each lane, with seeds from ``seed`` on; return returns and lengths."""
         count = lanes.size
         returns, lengths = np.zeros(count), np.zeros(count, np.int64)
         running = np.ones(count, np.bool_)
@@ -102,7 +102,7 @@ class SequentialJudge:
 
 
 def _groups(seeds: Sequence[int], size: int) -> Iterator[slice]:
-    """Cut seeds into runs of at most ``size`` consecutive ones, as ``VecEnv.seed`` seeds."""
+    """Yield slices of at most ``size`` seeds that rise by 1, as ``VecEnv.seed`` sets them."""
     start = 0
     for index in range(1, len(seeds) + 1):
         ends = index == len(seeds) or seeds[index] != seeds[index - 1] + 1
@@ -112,7 +112,7 @@ def _groups(seeds: Sequence[int], size: int) -> Iterator[slice]:
 
 
 def environment_name(env: VecEnv) -> str:
-    """Return the gymnasium id of environments, or their ``repr`` without one."""
+    """Return the gymnasium id of the first environment, or the ``repr`` of all without one."""
     spec = _spec(env)
     return repr(env) if spec is None else spec.id
 
@@ -136,7 +136,7 @@ def batched_id(env: VecEnv) -> str | None:
 def find_observation_limits(
     env: VecEnv, given: tuple[Sequence[float], Sequence[float]] | None
 ) -> ObservationLimits:
-    """Return the given limits (low, high), or those of our task, or those of a bounded Box."""
+    """Return limits: given (low, high), a task's in snn_gym, or a bounded Box's; or ValueError."""
     if given is not None:
         return ObservationLimits.of(*given)
     spec = _spec(env)
@@ -157,6 +157,7 @@ def find_observation_limits(
 
 
 def _spec(env: VecEnv) -> gym.envs.registration.EnvSpec | None:
+    """Return the spec of the first environment, None where there is none."""
     try:
         # Not every VecEnv has gymnasium environments behind it.
         return cast("gym.envs.registration.EnvSpec | None", env.get_attr("spec")[0])

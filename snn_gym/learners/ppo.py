@@ -43,6 +43,8 @@ def fill_advantages(
 ) -> None:
     """Fill ``advantages`` (steps, B) by generalised advantage estimation; ``decay`` is γ λ.
 
+    ``last_values`` (B,) and ``dones`` (B,) are of the observations after the rollout.
+
     Schulman et al., "High-dimensional continuous control using generalized advantage estimation",
     ICLR 2016, https://arxiv.org/abs/1506.02438.
     """
@@ -93,7 +95,7 @@ def _log_softmax(logits: Array, log_probs: NDArray[np.float64]) -> float:
 def _value_gradients(
     rows: NDArray[np.int64], known: Array, values: Array, clip: float, weight: float, grad: Array
 ) -> float:
-    """Fill the gradient (n,) of the clipped value loss, and return the sum of squared errors."""
+    """Fill the gradient (n,) of the clipped value loss; return the sum of its squared errors."""
     total = 0.0
     for i in range(rows.size):
         row = rows[i]
@@ -124,8 +126,9 @@ def loss_gradients(
 ) -> None:
     """Fill ``means`` (5,) and the gradients of PPO's loss for a minibatch of discrete actions.
 
-    ``rows`` (n,) are its transitions among N, ``coefficients`` those of ``PPO._coefficients``. The
-    loss is Stable-Baselines3's; sums are in float64. Schulman et al., "Proximal policy optimization
+    ``rows`` (n,) are its transitions in ``actions`` (N,) and ``known`` (N, 4); ``logits`` (n, A)
+    and ``values`` (n,) are of its rows, ``coefficients`` those of ``PPO._coefficients``. The loss
+    is Stable-Baselines3's; sums are in float64. Schulman et al., "Proximal policy optimization
     algorithms", 2017, https://arxiv.org/abs/1707.06347.
     """
     clip, clip_value, weight_entropy, weight_value = coefficients
@@ -225,6 +228,7 @@ class ClippedStep:
         )
 
     def _collect(self) -> tuple[list[Tensor], list[Tensor], list[Tensor]] | None:
+        """Return Adam's first moments, second moments and step counts, None before a step."""
         states: list[dict[str, Any]] = [self._optimiser.state[x] for x in self._parameters]
         if not all(states):
             return None
@@ -241,7 +245,7 @@ _FLATTENED = ("observations", "actions", "values", "log_probs", "advantages", "r
 
 
 class Rollout:
-    """Rollout that fills a buffer of discrete actions, as far as possible in one batch."""
+    """Rollout of discrete actions into a buffer; the critic runs in batches at its end."""
 
     def __init__(self, buffer: RolloutBuffer, policy: SpikingActorCriticPolicy) -> None:
         self._buffer = buffer
@@ -251,7 +255,7 @@ class Rollout:
 
     @torch.no_grad()
     def decide(self, observations: Any, starts: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Store observations (B, ...), and return sampled actions (B,)."""
+        """Store observations (B, ...) and episode starts (B,); return sampled actions (B,)."""
         buffer, step = self._buffer, self._buffer.pos
         buffer.observations[step] = observations.reshape(buffer.observations.shape[1:])
         buffer.episode_starts[step] = starts
@@ -265,7 +269,7 @@ class Rollout:
         return taken
 
     def earn(self, rewards: Array, dones: NDArray[np.bool_], infos: list[dict[str, Any]]) -> None:
-        """Store the rewards (B,) of this step, and the last observations of cut episodes."""
+        """Store the rewards (B,) and last observations of cut episodes; go to the next step."""
         buffer, step = self._buffer, self._buffer.pos
         buffer.rewards[step] = rewards
         for index in np.flatnonzero(dones).tolist():
@@ -277,7 +281,7 @@ class Rollout:
 
     @torch.no_grad()
     def show(self) -> None:
-        """Add the observations so far to the normaliser's statistics."""
+        """Add the observations so far to the normaliser's statistics, if there is a normaliser."""
         networks = self._policy.mlp_extractor
         if networks.normaliser is None:
             return
@@ -290,7 +294,10 @@ class Rollout:
 
     @torch.no_grad()
     def finish(self, last: Any, dones: NDArray[np.bool_]) -> None:
-        """Fill in the rest, from the observations (B, ...) and ends (B,) after the rollout."""
+        """Fill values, log-probabilities, advantages and returns, and update the normaliser.
+
+        ``last`` are the observations (B, ...) after the rollout, ``dones`` (B,) its last ends.
+        """
         buffer, policy = self._buffer, self._policy
         self.show()
         values = [policy.predict_values(part) for part in self._seen(buffer.buffer_size)]
@@ -310,7 +317,7 @@ class Rollout:
         buffer.full = True
 
     def _seen(self, steps: int) -> list[Tensor]:
-        """Return the observations of the first steps, (n, ...) each."""
+        """Return the observations of the first steps in batches (n, ...)."""
         observations = self._buffer.observations[:steps]
         flat = observations.reshape(-1, *observations.shape[2:])
         values = max(1, flat[0].size)
@@ -319,7 +326,7 @@ class Rollout:
         return list(torch.split(torch.from_numpy(flat), rows))
 
     def _bootstrap(self) -> None:
-        """Add the value of the last observation to the reward if a limit cut the episode."""
+        """Add to stored rewards the discounted value of the last observation after a limit."""
         # See https://github.com/DLR-RM/stable-baselines3/issues/633
         if not self._cut:
             return
@@ -330,7 +337,7 @@ class Rollout:
 
 
 class Transitions:
-    """The N transitions of a full rollout buffer, which is flattened as by its ``get``."""
+    """The N transitions of a full rollout buffer, which is flattened here as by its ``get``."""
 
     def __init__(self, buffer: RolloutBuffer) -> None:
         for name in _FLATTENED:
@@ -401,7 +408,7 @@ class PPO(stable_baselines3.PPO):
         rollout_buffer: RolloutBuffer,
         n_rollout_steps: int,
     ) -> bool:
-        """Play a rollout as Stable-Baselines3 does; return whether to go on training."""
+        """Fill the buffer as Stable-Baselines3 does; return False if the callback stops."""
         if not self._is_quick() or rollout_buffer is not self.rollout_buffer:
             return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
         assert self._last_obs is not None, "no observation: call learn(), which resets"
@@ -421,7 +428,10 @@ class PPO(stable_baselines3.PPO):
         return True
 
     def _collect_step(self, env: VecEnv, callback: BaseCallback, rollout: Rollout) -> bool:
-        """Make one environment step in every environment; return whether to go on."""
+        """Sample actions, step every environment, and store rewards and ends.
+
+        Return False if the callback stops the training; then rewards and ends are not stored.
+        """
         starts: Any = self._last_episode_starts
         actions = rollout.decide(self._last_obs, starts)
         new_obs, rewards, dones, infos = env.step(actions)
@@ -465,7 +475,7 @@ class PPO(stable_baselines3.PPO):
         return self.target_kl is not None and divergences[-1] > 1.5 * self.target_kl
 
     def _coefficients(self) -> NDArray[np.float64]:
-        """Return clip ranges of ratio and value, and weights of entropy and value loss."""
+        """Return clip ranges of ratio and value (inf: none), weights of entropy and value loss."""
         progress = self._current_progress_remaining
         clip_value = np.inf if self.clip_range_vf is None else self.clip_range_vf(progress)  # type: ignore[operator]
         return np.array([self.clip_range(progress), clip_value, self.ent_coef, self.vf_coef])  # type: ignore[operator]
@@ -477,7 +487,7 @@ class PPO(stable_baselines3.PPO):
         coefficients: NDArray[np.float64],
         step: ClippedStep,
     ) -> NDArray[np.float64]:
-        """Store a minibatch's gradients at the parameters; return means by ``POLICY_LOSS`` etc."""
+        """Set the parameters' gradients on a minibatch; return means (5,), see ``POLICY_LOSS``."""
         policy = self.policy
         assert isinstance(policy, SpikingActorCriticPolicy)  # _is_quick checks it
         # Gradients begin at these outputs; autograd does the rest.

@@ -116,11 +116,14 @@ class SequenceReplayBuffer(ReplayBuffer):
 
     @property
     def _first(self) -> int:
-        """Number of rows before the first row with a state, from the oldest row on."""
+        """Number of rows from the oldest row to the first one whose state is stored."""
         return -self._oldest % self.stride
 
     def enter_step(self, states: NDArray[np.float32], starts: NDArray[np.bool_]) -> None:
-        """Store states (n_envs, S) and episode starts (n_envs,) before a step; ``add`` follows."""
+        """Store episode starts (n_envs,) and, at every ``stride``-th row, states (n_envs, S).
+
+        Call it before each ``add``. A start marks an unfinished last episode as truncated.
+        """
         # Sequences begin only at these rows; other states are not needed.
         if self.pos % self.stride == 0:
             self.states[self.pos // self.stride] = states
@@ -140,7 +143,7 @@ class SequenceReplayBuffer(ReplayBuffer):
         done: NDArray[Any],
         infos: list[dict[str, Any]],
     ) -> None:
-        """Add one step of every environment, after ``enter_step``."""
+        """Add one step of every environment, after ``enter_step``; ignore ``next_obs``."""
         del next_obs  # the next step's obs
         row = self.pos
         self.observations[row] = np.asarray(obs).reshape(self.n_envs, *self.obs_shape)
@@ -155,7 +158,7 @@ class SequenceReplayBuffer(ReplayBuffer):
     def sample(  # type: ignore[override]
         self, batch_size: int, env: VecNormalize | None = None
     ) -> SequenceSamples:
-        """Draw sequences of ``batch_size`` steps in all, with replacement."""
+        """Draw sequences of ``batch_size`` steps in all, with replacement; ValueError if none."""
         if not self.sequences:
             raise ValueError(
                 f"the buffer holds {self.size()} of the {self.span} environment steps of a "
@@ -226,7 +229,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
         super().__init__(buffer_size, *args, **kwargs)
 
     def reset(self) -> None:
-        """Begin a new rollout; its burn-in is the end of the last rollout."""
+        """Begin a new rollout; its burn-in is the end of the last rollout, if that is complete."""
         burnt = self.burn_in_steps
         self._follows_rollout = burnt > 0 and self.full
         before: Any = None
@@ -249,7 +252,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
                 over_parts(lambda part, past: np.copyto(part[:burnt], past[-burnt:]), new, old)
 
     def burn_in(self) -> SequenceBatch | None:
-        """Return the steps before this rollout of all environments, or None."""
+        """Return the burn-in steps of all environments; None if no complete rollout came before."""
         if not self._follows_rollout:
             return None
         burnt = self.burn_in_steps
@@ -269,14 +272,14 @@ class SequenceRolloutBuffer(RolloutBuffer):
         log_prob: Tensor,
         states: Tensor,
     ) -> None:
-        """Add one step, and the states (B, S) before it and before a reset at ``episode_start``."""
+        """Add one step, and the states (B, S) before it, not yet reset where an episode starts."""
         row = self.burn_in_steps + self.pos
         self.states[row] = states.cpu().numpy()
         self._padded_starts[row] = episode_start
         super().add(obs, action, reward, episode_start, value, log_prob)
 
     def get(self, batch_size: int | None = None) -> Generator[RolloutBufferSamples, None, None]:
-        """Yield all sequences once, in random order, ``batch_size`` steps at a time."""
+        """Yield all sequences once, in random order, ``batch_size`` (None: all) steps at a time."""
         assert self.full, "the rollout is not complete"
         length = self.sequence_length
         per_env = self.buffer_size // length
@@ -320,7 +323,7 @@ class SequenceDictRolloutBuffer(SequenceRolloutBuffer, DictRolloutBuffer):  # ty
 
 
 def over_parts(function: Callable[..., Any], *observations: Any) -> Any:
-    """Apply a function to arrays, or to the arrays under each key of dicts."""
+    """Return a function of arrays, or of dicts of arrays, key by key, as a dict."""
     if not isinstance(observations[0], dict):
         return function(*observations)
     return {key: function(*(part[key] for part in observations)) for key in observations[0]}
@@ -345,7 +348,7 @@ class SequenceLearner(BaseAlgorithm):
         super().__init__(*args, **{"device": "cpu", **kwargs})
 
     def states(self, n_envs: int) -> Tensor:
-        """Return the states (n_envs, S) before the next step, at rest if there are none."""
+        """Return the states (n_envs, S) before the next step, set to rest if there are none."""
         # The number of environments may have changed.
         if self._last_states is None or len(self._last_states) != n_envs:
             self._last_states = self._stateful_policy.rest_state(n_envs)
@@ -371,6 +374,7 @@ class SequenceLearner(BaseAlgorithm):
         return self.policy
 
     def _check_lengths(self, sequence_length: int, batch_size: int) -> None:
+        """Raise ValueError if a length is wrong or a minibatch does not hold whole sequences."""
         check_sequences(sequence_length, self.burn_in_steps, self.bptt_steps)
         if batch_size < 1 or batch_size % sequence_length:
             raise ValueError(
@@ -380,7 +384,7 @@ class SequenceLearner(BaseAlgorithm):
 
     @contextmanager
     def _temporarily(self, **attributes: Any) -> Iterator[None]:
-        """Set attributes for a while."""
+        """Set attributes within a ``with`` block, and restore them after it."""
         # Stable-Baselines3 makes the buffer before the policy, whose state size our buffer needs:
         # for a while it makes the smallest buffer.
         former = {name: getattr(self, name) for name in attributes}

@@ -25,7 +25,7 @@ class LearnerSettings(Config):
     n_envs: Copies = 1
     """Copies of the environment that are stepped together where no batched task serves."""
     probe_episodes: Count = 1
-    """Episodes that judge weights."""
+    """Episodes by which a network is judged."""
     observation_limits: Limits | None = None
     """Limits (low, high) that become -1 and 1; None for those of the task."""
 
@@ -42,7 +42,7 @@ class ComparingSettings(LearnerSettings):
     comparison: Literal["paired", "until_accepted", "kept_score"] = "until_accepted"
     """Episodes of a comparison; see ``ComparingLearner``."""
     early_rejection: bool = False
-    """Whether a candidate that is worse in the first episode is spared the others."""
+    """Whether a candidate that is worse in the first episode is rejected without the others."""
 
     @property
     def episodes_per_iteration(self) -> int:
@@ -59,7 +59,7 @@ class AcceptRejectSettings(ComparingSettings):
     step_shape: Literal["normal", "sign"] = "normal"
     """Whether a step is normally distributed, or plus or minus ``step_size``."""
     moved_share: PositiveShare = 1.0
-    """Probability that a candidate moves a weight; it moves at least one."""
+    """Probability that a candidate moves each weight; it moves at least one."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class WinStaySettings(ComparingSettings):
     step_size: Positive = 0.5
     """Length of a move."""
     moved_share: PositiveShare = 0.5
-    """Share of the synapses whose drawn move is not 0."""
+    """Probability that the drawn move of a synapse is not 0."""
     lose: Literal["redraw", "reverse"] = "redraw"
     """After a loss, whether moves are drawn anew or first reversed."""
 
@@ -100,7 +100,7 @@ class EvolutionStrategiesSettings(LearnerSettings):
     noise_std: Positive = 0.3
     """Standard deviation of the noise on the weights."""
     weight_decay: NonNegative = 0.0
-    """Share of the weights that each gradient pulls towards 0."""
+    """Coefficient of the weights that are subtracted from each gradient."""
 
     @property
     def episodes_per_iteration(self) -> int:
@@ -174,7 +174,7 @@ class SynapseAgentsSettings(LearnerSettings):
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Blocks of features that synapses observe."""
+        """Blocks of features that synapses observe: the preset's, and any rule's eligibility."""
         seen = PRESETS[self.preset]
         return seen if self.plasticity_rule is None else (*seen, "eligibility")
 
@@ -197,14 +197,14 @@ class LocalRegulation(Config):
     max_rate_hz: NonNegative = 500.0
     """Largest firing rate that is left alone; equal to ``min_rate_hz`` for a target rate."""
     rate_decisions: Count = 500
-    """Decisions over which a neuron's slow trace of its firing rate goes."""
+    """Decisions over which the running mean of a neuron's firing rate, its slow trace, goes."""
     homeostasis_step: NonNegative = 0.0
-    """Fall of a neuron's threshold at a decision for each Hz below the range, in rheobases."""
+    """Rise of the bias at a decision for each Hz below the range, fall above it, in rheobases."""
     scaling_step: NonNegative = 0.0
-    """Growth of a neuron's incoming weights at a decision for each Hz below the range, as a share
-    of them."""
+    """Growth of a neuron's incoming weights and bias at a decision for each Hz below the range, as
+    a share of them."""
     revival_step: NonNegative = 0.0
-    """Rise of a silent neuron's bias, in rheobases."""
+    """Rise of the bias after ``silent_decisions``, in rheobases."""
     silent_rate_hz: NonNegative = 10.0
     """Firing rate below which a neuron counts as silent."""
     silent_decisions: Count = 1000

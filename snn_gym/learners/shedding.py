@@ -50,11 +50,11 @@ from snn_gym.spiking.regulation.parameters import LeanParameters
 
 # ---- episode returns -----------------------------------------------------------------------------
 class EpisodeReturns:
-    """Returns of the latest episodes, of equally many in each environment.
+    """Returns of training episodes, equally many from each environment.
 
-    Of episodes that begin together the short ones end first, so those that have ended are no fair
-    sample if returns depend on lengths. Hence each environment counts with equally many, its first
-    ones, and an episode under way when all were forgotten does not count.
+    Short episodes end first, so those that have ended are a biased sample if returns depend on
+    lengths. Hence each environment counts with its oldest stored episodes, as many as the
+    environment with the fewest has. Episodes under way at the start or at ``forget`` do not count.
     """
 
     def __init__(self, environments: int) -> None:
@@ -63,7 +63,7 @@ class EpisodeReturns:
         self._between = np.zeros(environments, np.bool_)  # no episode is under way
 
     def step(self, infos: Sequence[Mapping[str, Any]]) -> None:
-        """Add the episodes that ended in a step of all environments, from ``Monitor``'s infos."""
+        """Add the episodes that ended in a step; ``infos`` are ``Monitor``'s, by environment."""
         for k, info in enumerate(infos):
             ended = "episode" in info
             if ended and not self._skipped[k]:
@@ -73,25 +73,25 @@ class EpisodeReturns:
 
     @property
     def returns(self) -> list[float]:
-        """Returns of equally many episodes of each environment."""
+        """Returns of equally many episodes of each environment, one environment after another."""
         count = min(map(len, self._returns))
         return [value for returns in self._returns for value in returns[:count]]
 
     def forget(self) -> None:
-        """Forget all episodes, and those under way."""
+        """Drop all returns; episodes under way will not count when they end."""
         for returns in self._returns:
             returns.clear()
         self._skipped = ~self._between
 
     def forget_old(self, most: int) -> None:
-        """Forget the oldest episodes of each environment, and keep ``most`` or one of each."""
+        """Drop equally many old episodes of each, so that ``returns`` has ``most`` or one each."""
         kept = max(1, most // len(self._returns))
         old = max(0, min(map(len, self._returns)) - kept)
         for returns in self._returns:
             del returns[:old]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the state of a checkpoint, as arrays by name."""
+        """Return the state as arrays by name, for a checkpoint."""
         return {
             "returns": np.array([value for x in self._returns for value in x], np.float64),
             "counts": np.array([len(returns) for returns in self._returns]),
@@ -100,7 +100,7 @@ class EpisodeReturns:
         }
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Restore ``arrays``."""
+        """Restore the state that ``arrays`` returned."""
         parts = np.split(arrays["returns"], np.cumsum(arrays["counts"])[:-1])
         self._returns = [part.tolist() for part in parts]
         self._skipped = np.array(arrays["skipped"])
@@ -122,19 +122,19 @@ _NUMBERS = ("counters", "strength", "bound")
 
 @dataclass
 class Counters:
-    """Numbers of a shedding, beside those of its two loops."""
+    """State of a ``Shedding`` in numbers, beside that of its two control loops."""
 
     begun_at: float
-    """Share of the training before the shedding."""
+    """Share of the training that was done when the shedding began."""
     updates: int = 0
     first_cost: float = 0.0
     """Cost of the network before the first update."""
     temperature: float = 1.0
-    """Divisor that turns behaviour into log-odds."""
+    """Divisor that makes action values like log-odds; 1 for other behaviour."""
 
 
 def twin_of(policy: SpikingPolicy) -> SpikingPolicy:
-    """Return a frozen copy of a policy that makes the same decisions."""
+    """Return a copy of a policy that makes the same decisions; parts that do not act are new."""
     # Its random first weights are overwritten, and training draws the same numbers.
     with torch.random.fork_rng():
         copy = type(policy)(**policy._get_constructor_parameters())
@@ -145,9 +145,10 @@ def twin_of(policy: SpikingPolicy) -> SpikingPolicy:
 
 
 class Shedding:
-    """Shedding of spikes of one model's policy, which keeps the behaviour of a teacher.
+    """Removal of spikes from one model's policy, within a bound on its divergence from a teacher.
 
-    The teacher is the present policy by default. ``progress`` is the done share of the training.
+    The teacher is a copy, by default of the present policy. ``progress`` is the share of the
+    training that is done.
     """
 
     def __init__(
@@ -177,7 +178,11 @@ class Shedding:
         self._last = 0.0, 0.0  # synaptic operations and divergence, for logs
 
     def update(self, progress: float, ahead: float) -> None:
-        """Make the updates due until ``ahead``, the progress at the next call; move the bound."""
+        """Make the updates due until ``ahead``, the progress at the next call.
+
+        Before them, collect visited states and judge the training returns. There are no updates
+        while episodes measure the frozen policy's return, nor after the last one.
+        """
         if self.counters.updates == self._parameters.updates:
             self._log()
             return  # the weights are final, and their episodes are judged together
@@ -186,13 +191,13 @@ class Shedding:
             # States are known only now, after the first rollout.
             self._begin()
         if self.counters.updates == 0:
-            if self._share(progress) < 0:
+            if self._share_due(progress) < 0:
                 return  # episodes still measure the return of the frozen policy
             self.bound = self.bound.compared_with(self.episodes.returns)
             self.episodes.forget()
         self._judge(progress)
         # Updates are spread evenly over the steps that are left.
-        due = round(self._parameters.updates * min(1.0, self._share(ahead)))
+        due = round(self._parameters.updates * min(1.0, self._share_due(ahead)))
         if self.counters.updates == 0 < due and self._parameters.signals == "own":
             self._fold()
         with torch.enable_grad():
@@ -204,7 +209,11 @@ class Shedding:
         self._log()
 
     def finish(self) -> None:
-        """Restore the last good weights if the final weights earned less."""
+        """Restore the weights of the last ``kept``, or of the start, if the final ones lost return.
+
+        The loss must significantly exceed the tolerance, in the training episodes of the final
+        weights. Nothing changes with ``max_synops``, too few episodes, or no reference return.
+        """
         self._forget_old()
         # Few episodes are left for the final weights.
         few = replace(self._parameters, episodes=max(2, min(5, self._parameters.episodes)))
@@ -215,8 +224,8 @@ class Shedding:
     def _follows_returns(self) -> bool:
         return self._parameters.max_synops is None
 
-    def _share(self, progress: float) -> float:
-        """Return the share of updates due at a progress; below 0 before the first update."""
+    def _share_due(self, progress: float) -> float:
+        """Return the share of updates due at a progress: below 0 before the first, may exceed 1."""
         left = 1.0 - self.counters.begun_at
         first = COMPARED if self._follows_returns and self.bound.is_followed else 0.0
         if left <= 0:
@@ -224,7 +233,7 @@ class Shedding:
         return ((progress - self.counters.begun_at) / left - first) / (1.0 - CHECKED - first)
 
     def _begin(self) -> None:
-        """Measure the first cost, and the scale of behaviour."""
+        """Set fan-outs, temperature and first cost, from a sample of visited states."""
         observations, behaviour = self._visited.sample(self._parameters.batch_size)
         self._set_fan_outs()
         if self._policy.rates_actions:
@@ -238,7 +247,11 @@ class Shedding:
 
     @torch.no_grad()
     def _fold(self) -> None:
-        """Fold as many neurons that fire at nearly every time step as updates can repair."""
+        """Fold neurons that fire at nearly every time step into biases, and measure the first cost.
+
+        The lowest of ``FOLDED_RATES`` counts after which updates can repair the divergence; if
+        there is none, nothing changes.
+        """
         # A forked generator, so that a network without such neurons sheds the same.
         with torch.random.fork_rng(devices=[]):
             sample = self._visited.sample(_FRESH)
@@ -265,12 +278,16 @@ class Shedding:
         self._fan_outs = [x.fan_out for x in recording.layers if x.name != "input"]
 
     def _judge(self, progress: float) -> None:
-        """Move the bound by the returns of training episodes, and keep or restore weights."""
+        """Move the bound by the returns of training episodes; not with ``max_synops``.
+
+        ``kept`` stores the present weights; ``lost`` twice or more in a row restores the stored
+        ones. A loss while the latest states exceed the bound does not count.
+        """
         parameters = self._parameters
         self._forget_old()
         if not self._follows_returns:
             return
-        settling = self._share(progress) > 1.0 - SETTLING
+        settling = self._share_due(progress) > 1.0 - SETTLING
         reached = self.strength.out_of_reach(parameters.updates)
         if reached is not None and not settling:
             above = self.bound.begin_above(reached, parameters)
@@ -296,7 +313,7 @@ class Shedding:
         self.episodes.forget_old(max(_MOST_JUDGED, self._parameters.episodes))
 
     def _is_unsettled(self) -> bool:
-        """Return whether behaviour in the latest states was beyond the bound."""
+        """Return whether the divergence in the latest states exceeds the bound."""
         # Then the bound is not to blame for a loss: no update has seen these states yet.
         sample = self._visited.sample(_FRESH, newest=True)
         with torch.no_grad():
@@ -304,7 +321,7 @@ class Shedding:
         return float(far) > self.bound.bound
 
     def _measure(self, observations: Any, target: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return the mean divergence from the teacher in its worst states, and the spikes."""
+        """Return the mean divergence from ``target`` in the worst states, and the spikes."""
         behaviour, spikes = self._policy.watched(observations)
         heat = self.counters.temperature
         far = divergence(self._policy.action_space, target / heat, behaviour / heat)
@@ -312,6 +329,7 @@ class Shedding:
         return far.topk(count).values.mean(), spikes
 
     def _cost(self, spikes: Sequence[Tensor]) -> tuple[Tensor, float]:
+        """Return the cost, of spikes or as a control has it, and the synaptic operations."""
         network = self._policy.acting_network()
         readout = network.readout(self._policy.readout())
         zeros = zeros_behind(list(network.layers), readout)[1:]
@@ -323,7 +341,7 @@ class Shedding:
         return cost, synops
 
     def _step(self) -> None:
-        """Make one update of the weights and of the cost's strength."""
+        """Update the strength of the cost, then the weights; prune synapses."""
         parameters = self._parameters
         done = self.counters.updates / parameters.updates
         first, last = parameters.learning_rate, parameters.final_learning_rate
@@ -368,7 +386,7 @@ class Shedding:
             self._model.logger.record(f"lean/{name}", value)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the state of a checkpoint, as arrays by name."""
+        """Return the state as arrays by name, for a checkpoint."""
         arrays = prefixed("played", self.episodes.arrays())
         for part in _NUMBERS:
             arrays |= prefixed(part, to_arrays(getattr(self, part)))
@@ -383,7 +401,7 @@ class Shedding:
         return arrays | prefixed("visited", self._visited.arrays())
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Restore ``arrays``."""
+        """Restore the state that ``arrays`` returned."""
         for part in _NUMBERS:
             numbers = with_prefix(part, arrays)
             setattr(self, part, from_arrays(getattr(self, part), numbers, type(self).__name__))
@@ -408,7 +426,7 @@ def _gradients(loss: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
 
 
 def acting_parameters(policy: SpikingPolicy) -> dict[str, Tensor]:
-    """Return the trainable parameters of a policy's decisions, by name."""
+    """Return the trainable parameters of the modules that choose a policy's actions, by name."""
     return {
         f"{prefix}.{name}": x
         for prefix, module in policy.acting_modules().items()
@@ -423,10 +441,11 @@ def _tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
 
 # ---- lean algorithm ------------------------------------------------------------------------------
 class LeanAlgorithm(BaseAlgorithm):
-    """Mixin that ``lean`` puts before an algorithm.
+    """Mixin that ``lean`` puts before an algorithm, to learn first and then shed spikes.
 
-    Until learning is over, ``train`` is that of the algorithm. Then every update sheds spikes, in
-    the states that the policy visits in the remaining environment steps.
+    Until the return stops improving, or ``latest_start``, ``train`` is that of the algorithm; with
+    a ``teacher``, it never is. Then every update sheds spikes and keeps the behaviour, in the
+    states that the policy visits in the remaining environment steps.
     """
 
     stock: ClassVar[type[BaseAlgorithm]]
@@ -445,7 +464,7 @@ class LeanAlgorithm(BaseAlgorithm):
 
     @property
     def lean_parameters(self) -> LeanParameters:
-        """Parameters of shedding in the policy's network, or the defaults."""
+        """Parameters of shedding in the network's configuration; the defaults if it has none."""
         regulation = spiking_policy_of(self).network.regulation
         return (regulation and regulation.lean) or LeanParameters()
 
@@ -466,7 +485,8 @@ class LeanAlgorithm(BaseAlgorithm):
     ) -> Self:
         """Learn, as Stable-Baselines3 defines it, and shed spikes once learning is over.
 
-        With ``reset_num_timesteps=False`` a shedding that has begun goes on.
+        At the end, ``Shedding.finish`` may restore earlier weights. With
+        ``reset_num_timesteps=False`` a shedding that has begun goes on; else learning comes first.
         """
         super().learn(total_timesteps, callback, *args, **kwargs)  # type: ignore[safe-super]
         if self.shedding is not None:
@@ -523,7 +543,7 @@ class LeanAlgorithm(BaseAlgorithm):
         episode_start: Any = None,
         deterministic: bool = False,
     ) -> Any:
-        """Choose actions, as Stable-Baselines3 defines it."""
+        """Choose actions, as Stable-Baselines3 defines it; the best in rollouts while shedding."""
         if not deterministic and spiking_policy_of(self).explores_nothing:
             return spiking_policy_of(self).predict_by_torch(observation, state, episode_start, True)
         return super().predict(observation, state, episode_start, deterministic)
@@ -548,7 +568,7 @@ class LeanAlgorithm(BaseAlgorithm):
 
     @property
     def rollout_steps(self) -> int:
-        """Environment steps of a rollout, 0 for algorithms without rollouts."""
+        """Environment steps of a rollout in all environments, 0 without a rollout buffer."""
         buffer = getattr(self, "rollout_buffer", None)
         return 0 if buffer is None else buffer.buffer_size * buffer.n_envs
 
@@ -565,18 +585,18 @@ class LeanAlgorithm(BaseAlgorithm):
     def remember_episodes(
         self, progress: NDArray[np.float64], returns: NDArray[np.float64]
     ) -> None:
-        """Add training episodes: progress (E,) of the training at their end, and returns (E,)."""
+        """Add training episodes to the statistics: progress (E,) at their end, returns (E,)."""
         self._sums += sums_of_episodes(progress, returns)
 
     def state_tensors(self) -> dict[str, NDArray[Any]]:
-        """Return the state between updates beside the policy, as arrays by name."""
+        """Return statistics of returns, and the shedding if it has begun, as arrays by name."""
         tensors = {"sums": self._sums.copy()}
         if self.shedding is not None:
             tensors |= prefixed("shedding", self.shedding.arrays())
         return tensors
 
     def load_state_tensors(self, tensors: Mapping[str, NDArray[Any]]) -> None:
-        """Restore ``state_tensors``, which are empty for a training begun without lean."""
+        """Restore the state of ``state_tensors``; nothing changes if there are no tensors."""
         if "sums" in tensors:
             # A copy, for tensors of a file are read-only.
             self._sums = np.array(tensors["sums"])
@@ -594,7 +614,7 @@ class LeanAlgorithm(BaseAlgorithm):
 
 @cache
 def lean(algorithm: type[BaseAlgorithm]) -> type[LeanAlgorithm]:
-    """Return an algorithm that sheds spikes once learning is over.
+    """Return a subclass of an algorithm that sheds spikes once learning is over.
 
     It takes the arguments of the algorithm. ``LeanParameters`` of the policy's network configure
     it: ``policy_kwargs={"network": {"regulation": {"lean": {...}}}}``.
@@ -622,5 +642,5 @@ def lean(algorithm: type[BaseAlgorithm]) -> type[LeanAlgorithm]:
 
 
 def stock(algorithm: type[BaseAlgorithm]) -> type[BaseAlgorithm]:
-    """Return the algorithm without ``lean``."""
+    """Return the algorithm that a lean one extends; others are returned unchanged."""
     return algorithm.stock if issubclass(algorithm, LeanAlgorithm) else algorithm

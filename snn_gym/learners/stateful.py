@@ -159,7 +159,7 @@ class StatefulPPO(SequenceLearner, PPO):
         rollout_buffer: RolloutBuffer,
         n_rollout_steps: int,
     ) -> bool:
-        """Play a rollout as Stable-Baselines3 does, with states; return whether to go on."""
+        """Fill the buffer with a rollout and its states; return False if the callback stops."""
         assert isinstance(rollout_buffer, SequenceRolloutBuffer)
         assert self._last_obs is not None, "No previous observation was provided"
         self.policy.set_training_mode(False)
@@ -188,7 +188,7 @@ class StatefulPPO(SequenceLearner, PPO):
     def _collect_step(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: SequenceRolloutBuffer
     ) -> bool:
-        """Make one environment step in every environment; return whether to go on."""
+        """Step every environment and store the step; if a callback stops, only return False."""
         assert self._last_states is not None  # set when the rollout began
         with torch.no_grad():
             obs = obs_as_tensor(self._last_obs, self.device)  # type: ignore[arg-type]
@@ -216,6 +216,7 @@ class StatefulPPO(SequenceLearner, PPO):
         return True
 
     def _within_bounds(self, actions: NDArray[Any]) -> NDArray[Any]:
+        """Return actions scaled or clipped to a Box's bounds; of other spaces, unchanged."""
         if not isinstance(self.action_space, spaces.Box):
             return actions
         if self.policy.squash_output:
@@ -232,7 +233,7 @@ class StatefulPPO(SequenceLearner, PPO):
         infos: list[dict[str, Any]],
         states: Tensor,
     ) -> None:
-        """Add the value of the last observation to the reward if a limit cut the episode."""
+        """Add the last observation's discounted value to rewards where a limit cut an episode."""
         # See https://github.com/DLR-RM/stable-baselines3/issues/633
         # The value is of a step that would have continued the episode.
         going_on = torch.zeros(1, dtype=torch.bool, device=self.device)
@@ -351,7 +352,10 @@ class StatefulDQN(SequenceLearner, DQN):
         action_noise: ActionNoise | None = None,
         n_envs: int = 1,
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Choose actions in a rollout, as Stable-Baselines3 does; all states advance."""
+        """Choose epsilon-greedy actions in each environment, random before ``learning_starts``.
+
+        The network runs in any case, so that all states advance. Return the actions twice.
+        """
         del action_noise  # DQN has none
         self._last_states = self._reset_states(n_envs)
         with torch.no_grad():
@@ -363,7 +367,7 @@ class StatefulDQN(SequenceLearner, DQN):
         return actions, actions
 
     def _explore(self, greedy: NDArray[Any], rate: float) -> NDArray[Any]:
-        """Return actions () or (B,), each replaced by a random action at a rate."""
+        """Copy actions () or (B,); replace each by a random action with probability ``rate``."""
         actions = np.array(greedy)
         flat = actions.reshape(-1)  # a view
         # From torch's generator, which Stable-Baselines3 seeds.
@@ -378,7 +382,7 @@ class StatefulDQN(SequenceLearner, DQN):
         episode_start: NDArray[Any] | None = None,
         deterministic: bool = False,
     ) -> tuple[NDArray[Any], State | None]:
-        """Choose actions like the policy, epsilon-greedily unless ``deterministic``."""
+        """Return actions, epsilon-greedy unless ``deterministic``, and the states after them."""
         actions, carried = self.policy.predict(observation, state, episode_start, True)
         if not deterministic:
             actions = self._explore(actions, self.exploration_rate)
@@ -393,7 +397,7 @@ class StatefulDQN(SequenceLearner, DQN):
         dones: NDArray[Any],
         infos: list[dict[str, Any]],
     ) -> None:
-        """Store a step of every environment with the states before it."""
+        """Store a step of every environment with the states before it, then move the states on."""
         assert isinstance(replay_buffer, SequenceReplayBuffer)
         assert self._last_states is not None  # set when the actions were chosen
         starts = np.asarray(self._last_episode_starts, np.bool_)
@@ -403,7 +407,7 @@ class StatefulDQN(SequenceLearner, DQN):
         self._last_episode_starts = dones
 
     def train(self, gradient_steps: int, batch_size: int = 32) -> None:
-        """Update the online network on replayed sequences of ``batch_size`` steps in all."""
+        """Make updates on sequences of ``batch_size`` steps each; none before one is stored."""
         assert isinstance(self.replay_buffer, SequenceReplayBuffer)
         # learning_starts may be shorter than a sequence.
         if not self.replay_buffer.sequences:

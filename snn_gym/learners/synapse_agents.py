@@ -36,6 +36,7 @@ class SynapseMemory(MovingNetworks):
     permutation: NDArray[np.int64]
     """(W,), index of the synapse whose dynamics each synapse sees if they are shuffled."""
     best: float = -np.inf
+    """Highest mean return so far; -inf before the first judgement."""
     failures: int = 0
     """Moves since the last improvement."""
 
@@ -77,7 +78,7 @@ class SynapseAgents(GradientFreeAlgorithm):
         return to_arrays(self.rule.memory)
 
     def load_rule(self, memory: Mapping[str, NDArray[Any]]) -> None:
-        """Start from the ``rule_memory`` of another model.
+        """Replace the rule's learned state by the ``rule_memory`` of another model.
 
         Raises:
             ValueError: The learner or the features differ.
@@ -158,7 +159,7 @@ class SynapseAgents(GradientFreeAlgorithm):
             self.rule.learn(features, moves, rewards, loop.observe()[0])
 
     def _judge_present(self, loop: SynapseLoop) -> None:
-        """Judge the present weights if they have no score on the episodes of this iteration."""
+        """Judge the present weights if they have no score or new episodes, drawn here, are due."""
         memory, renewal = self.memory, self.settings.probe_renewal
         is_first = memory.best == -np.inf
         if is_first:
@@ -171,7 +172,10 @@ class SynapseAgents(GradientFreeAlgorithm):
                 memory.best = float(memory.scores[0])
 
     def _move(self, loop: SynapseLoop, steps: NDArray[np.floating]) -> float:
-        """Move the weights, deploy them if they are the best, and return the gain in return."""
+        """Move the weights by steps (1, W), take back a worse move if so set; return the gain.
+
+        Weights with the best return so far go to the policy.
+        """
         memory, takes_back = self.memory, self.settings.moves_kept == "improving"
         gain = float(loop.move(steps, takes_back=takes_back)[0])
         memory.failures = 0 if gain > 0 else memory.failures + 1

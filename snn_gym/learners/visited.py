@@ -30,17 +30,18 @@ Sample = tuple[PyTorchObs | SequenceBatch, Tensor]
 
 
 def _appended(stored: NDArray[Any] | None, rows: NDArray[Any], capacity: int) -> NDArray[Any]:
-    """Return the latest rows, up to a capacity and all new rows at least; a copy."""
+    """Append rows to those stored; return a copy of the latest ``capacity``, or of all new ones."""
     joined = np.concatenate([rows[:0] if stored is None else stored, rows])
     return joined[-max(capacity, len(rows)) :]
 
 
 def _by_name(observations: Any) -> dict[str, NDArray[Any]]:
+    """Return Dict observations unchanged, an array under an empty name."""
     return observations if isinstance(observations, dict) else {"": observations}
 
 
 class ReplayStates:
-    """Latest observations of a replay buffer since shedding began, or its sequences."""
+    """Samples of a replay buffer: of its observations since shedding began, or its sequences."""
 
     def __init__(self, teacher: Any, model: OffPolicyAlgorithm) -> None:
         self._teacher, self._model = teacher, model
@@ -51,7 +52,7 @@ class ReplayStates:
         """Do nothing: the buffer stores the observations."""
 
     def sample(self, batch_size: int, *, newest: bool = False) -> Sample:
-        """Return a sample of about as many decisions; ``newest`` is for rollouts only."""
+        """Draw about ``batch_size`` decisions with the teacher's behaviour; ignore ``newest``."""
         del newest
         buffer = self._model.replay_buffer
         assert isinstance(buffer, ReplayBuffer)  # made with the model
@@ -72,16 +73,16 @@ class ReplayStates:
             return drawn, self._teacher.watched(drawn)[0]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays of a checkpoint, which stores the buffer elsewhere."""
+        """Return the start of shedding, in environment steps; the buffer is stored elsewhere."""
         return {"since": np.array(self._since)}
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Restore ``arrays``."""
+        """Restore the state that ``arrays`` returned."""
         self._since = int(arrays["since"])
 
 
 class RolloutStates:
-    """Latest observations of rollouts."""
+    """Latest ``CAPACITY`` observations of rollouts, and at least the whole latest rollout."""
 
     def __init__(self, teacher: Any, buffer: RolloutBuffer) -> None:
         self._teacher, self._buffer = teacher, buffer
@@ -90,7 +91,7 @@ class RolloutStates:
         self._newest = 0
 
     def collect(self) -> None:
-        """Store the latest rollout with the teacher's behaviour."""
+        """Add the latest rollout, with the teacher's behaviour; drop the oldest observations."""
         rollout = {
             name: x.reshape(-1, *x.shape[2:])
             for name, x in _by_name(self._buffer.observations).items()
@@ -107,7 +108,7 @@ class RolloutStates:
         self._targets = _appended(self._targets, np.concatenate(targets), CAPACITY)
 
     def sample(self, batch_size: int, *, newest: bool = False) -> Sample:
-        """Return a sample of decisions, of the latest rollout only if ``newest``."""
+        """Draw decisions with replacement; if ``newest``, of the latest rollout only."""
         assert self._targets is not None  # collected before
         count = len(self._targets)
         first = count - self._newest if newest else 0
@@ -116,12 +117,12 @@ class RolloutStates:
         return drawn, self._buffer.to_torch(self._targets[rows])
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the observations by part, and the teacher's behaviour."""
+        """Return the observations by key and the teacher's behaviour, for a checkpoint."""
         targets = {} if self._targets is None else {"targets": self._targets}
         return prefixed("kept", self._observations) | targets
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Restore ``arrays``."""
+        """Restore the state that ``arrays`` returned."""
         self._observations = with_prefix("kept", arrays)
         self._targets = arrays.get("targets")
 
@@ -140,7 +141,7 @@ class SequenceStates:
         self._newest = 0
 
     def collect(self) -> None:
-        """Store the latest rollout with the teacher's behaviour."""
+        """Add the latest rollout with the teacher's behaviour, and move on the teacher's state."""
         buffer = self._buffer
         named = _by_name(buffer.observations)
         rollout = prefixed("observations", {name: x.swapaxes(0, 1) for name, x in named.items()})
@@ -163,7 +164,7 @@ class SequenceStates:
             self._sequences[name] = _appended(stored, rows, CAPACITY // length)
 
     def sample(self, batch_size: int, *, newest: bool = False) -> Sample:
-        """Return whole sequences of about as many decisions, as ``RolloutStates.sample``."""
+        """Draw distinct sequences, of about ``batch_size`` decisions; see ``RolloutStates``."""
         sequences, length = self._sequences["starts"].shape
         candidates = self._newest if newest else sequences
         count = min(candidates, max(1, batch_size // length))
@@ -174,7 +175,7 @@ class SequenceStates:
         return self._batch_of(drawn), targets.flatten(0, 1)
 
     def _batch_of(self, rows: Mapping[str, NDArray[Any]]) -> SequenceBatch:
-        """Transpose sequences from (batch, time, ...) to (time, batch, ...)."""
+        """Return stored sequences (batch, time, ...) as tensors (time, batch, ...)."""
         parts = {
             name: self._buffer.to_torch(x.swapaxes(0, 1))
             for name, x in with_prefix("observations", rows).items()
@@ -188,7 +189,7 @@ class SequenceStates:
         return dict(self._sequences)
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Restore ``arrays``."""
+        """Restore the state that ``arrays`` returned."""
         self._sequences = dict(arrays)
 
 
@@ -196,7 +197,10 @@ VisitedStates = ReplayStates | RolloutStates | SequenceStates
 
 
 def make_visited(model: BaseAlgorithm, teacher: Any) -> VisitedStates:
-    """Return the states that a model visits, with the behaviour of a teacher that fits."""
+    """Return the store of visited states for a model's buffer, with the teacher's behaviour.
+
+    Raise ValueError if the teacher cannot continue from the states of replayed sequences.
+    """
     if isinstance(model, OffPolicyAlgorithm):
         if isinstance(model.replay_buffer, SequenceReplayBuffer):
             _check_states(spiking_policy_of(model), teacher)

@@ -29,7 +29,7 @@ Step = tuple[Any, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]
 
 
 def stepper(env: VecEnv) -> Callable[[NDArray[Any]], Step]:
-    """Return ``env.step``, or a faster function with the same results."""
+    """Return ``env.step``, or a faster equivalent that may lack infos of running episodes."""
     # Subclasses may step otherwise.
     if type(env) in (DummyVecEnv, CheckedVecEnv) and env.num_envs == 1:
         return _Single(env).step  # type: ignore[arg-type]
@@ -39,7 +39,7 @@ def stepper(env: VecEnv) -> Callable[[NDArray[Any]], Step]:
 
 
 class _Single:
-    """Stepper of a ``DummyVecEnv`` with one environment, which copies no infos."""
+    """Stepper of a ``DummyVecEnv`` with one environment, which does not copy infos."""
 
     def __init__(self, env: DummyVecEnv) -> None:
         self._env = env
@@ -228,10 +228,10 @@ class LocalActorCritic(SettingsAlgorithm):
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
     ) -> Self:
-        """Learn, as Stable-Baselines3 defines it, for exactly the given environment steps.
+        """Learn, as Stable-Baselines3 defines it, until ``total_timesteps`` are reached.
 
         Args:
-            total_timesteps: Environment steps, of all environments together.
+            total_timesteps: Environment steps of all environments; the last step may exceed them.
             callback: Called at every step; ``ROLLOUT_STEPS`` steps are a rollout.
             log_interval: Rollouts between logs; None for no logs.
             tb_log_name: Name of the run for TensorBoard; the class's name if None.
@@ -283,13 +283,13 @@ class LocalActorCritic(SettingsAlgorithm):
         return True
 
     def reseed(self, seed: int) -> None:
-        """Restart the randomness of the actions."""
+        """Seed the generator that draws actions."""
         self.rng = np.random.default_rng(seed)
         if self._actor is not None:
             self._actor.rng = self.rng
 
     def state_tensors(self) -> dict[str, NDArray[Any]]:
-        """Return the state between episodes beside the policy and the counters."""
+        """Return Adam's moments and the regulator's state as arrays by name."""
         assert self.moments is not None  # made with the policy
         regulated = {} if self.regulator is None else self.regulator.arrays()
         return {**to_arrays(self.moments), **prefixed("regulation", regulated)}

@@ -38,10 +38,12 @@ def climb(
     steps: tuple[float, float], hidden: int, samples: int, update: int, gradient: Array,
     first: Array, second: Array, theta: Array, order: NDArray[np.int64], shown: Array,
 ) -> None:  # fmt: skip
-    """Climb the mean gradient of the samples, by Adam, or plainly if ``update`` is 0.
+    """Change ``theta`` (P,) along the mean gradient, by Adam, or plainly if ``update`` is 0.
 
-    ``steps`` are the step sizes of the first ``hidden`` weights (P,) and of the rest; ``shown``
-    gets the weights in the policy's order. Adam: Kingma & Ba 2015, https://arxiv.org/abs/1412.6980.
+    ``gradient`` (P,) sums over ``samples``; ``first`` and ``second`` (P,) are Adam's moments,
+    changed by its step number ``update``. ``steps`` are the step sizes of the first ``hidden``
+    weights and of the rest; ``shown`` gets the weights in the policy's order. Adam: Kingma & Ba
+    2015, https://arxiv.org/abs/1412.6980.
     """
     zero, one, share = np.float32(0.0), np.float32(1.0), np.float32(1.0 / samples)
     beta1, beta2, epsilon = np.float32(BETA1), np.float32(BETA2), np.float32(EPSILON)
@@ -163,15 +165,15 @@ class LocalCore:
 
     @property
     def is_continuous(self) -> bool:
-        """Whether actions are of a Box."""
+        """Whether the action space is a Box, else it is Discrete."""
         return self._drawn.shape[1] > 0
 
     def read_policy(self) -> None:
-        """Copy the policy's weights, which may have changed."""
+        """Copy the policy's weights into this core, after they were set outside."""
         self._theta[self._order] = self._shown
 
     def forget(self) -> None:
-        """Begin new episodes everywhere, without traces."""
+        """Begin episodes in all environments: the next step ignores outcomes and resets traces."""
         self._started[:] = False
         if self._regulator is not None:
             self._regulator.begin(self._started.size)
@@ -283,7 +285,7 @@ def _limits(policy: LocalActorCriticPolicy, inputs: int) -> Array:
 
 
 def _places(policy: LocalActorCriticPolicy) -> tuple[Places, int]:
-    """Return the kernels' index of each of the policy's parameters, and how many are hidden."""
+    """Return the index in ``theta`` of each parameter of the policy; and how many are hidden."""
     hidden, head, critic = policy.learned_parts()
     assert critic.in_features == head.in_features
     at, places = 0, []

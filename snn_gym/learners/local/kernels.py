@@ -34,7 +34,7 @@ Array = NDArray[np.float32]
 
 @njit(cache=True, error_model="numpy")
 def read_out(readouts: Array, features: Array, outputs: Array) -> None:
-    """Fill value and actor's outputs (1 + A,) from features (N + 1,), the last of which is 1."""
+    """Fill outputs (1 + A,), the value first, from features (N + 1,), the last of which is 1."""
     fours = features.size - features.size % 4
     for o in range(outputs.size):
         row = readouts[o]
@@ -51,7 +51,7 @@ def read_out(readouts: Array, features: Array, outputs: Array) -> None:
 
 @njit(cache=True, error_model="numpy")
 def choose_discrete(outputs: Array, uniform: float, errors: Array) -> int:
-    """Draw an action from the softmax of outputs 1 to A; fill errors 1 and ``1[a] - p_a``."""
+    """Draw an action (from 0) by the softmax of outputs 1 to A; fill errors 1, ``1[a] - p_a``."""
     highest = outputs[1:].max()
     total = np.float32(0.0)
     for a in range(1, outputs.size):
@@ -77,7 +77,10 @@ def choose_gaussian(
     outputs: Array, log_std: Array, normal: NDArray[np.float64], action: Array, errors: Array,
     of_log_std: Array,
 ) -> None:  # fmt: skip
-    """Draw u from Gaussians; fill errors ``(u - mu) / std^2`` and ``((u - mu) / std)^2 - 1``."""
+    """Fill ``action`` with u drawn from Gaussians, and errors with 1 and ``(u - mu) / std^2``.
+
+    ``of_log_std`` becomes ``((u - mu) / std)^2 - 1``.
+    """
     errors[0] = np.float32(1.0)
     for a in range(log_std.size):
         std, drawn = np.float32(math.exp(log_std[a])), np.float32(normal[a])
@@ -126,7 +129,7 @@ NO_FEEDBACK, RANDOM_FEEDBACK, SYMMETRIC_FEEDBACK, ONLY_BROADCAST = range(4)
 
 @njit(cache=True, error_model="numpy")
 def activity_of(network: Network) -> Activity:
-    """Return empty arrays for the activity of a network."""
+    """Return arrays, not filled, that hold the activity of a network."""
     count = (network.sizes.size - 1) * network.coefficients.size * network.sizes.max()
     return Activity(
         np.empty(count, np.float32), np.empty(count, np.float32), np.empty(count, np.float32)
@@ -195,7 +198,10 @@ def _held_layer(
 def run_layers(
     network: Network, theta: Array, x: Array, activity: Activity, local: Array, features: Array
 ) -> int:
-    """Run all hidden layers from rest, fill the decoded activity; return the readouts' place."""
+    """Run all hidden layers from rest on ``x`` (D,); return where readouts begin in ``theta``.
+
+    Fill ``activity``, hidden eligibilities in ``local`` (P,), and decoded ``features`` (N + 1,).
+    """
     zero, one, sizes = np.float32(0.0), np.float32(1.0), network.sizes
     start, at, steps = 0, 0, network.coefficients.size
     before = activity.spikes[:0].reshape(0, 0)
@@ -228,11 +234,12 @@ def apply_signals(
     readouts_at: int, sizes: Places, feedback: int, back: Array, theta: Array, errors: Array,
     features: Array, local: Array, signal: Array,
 ) -> None:  # fmt: skip
-    """Multiply eligibilities ``local`` (P,) by the signals of their neurons.
+    """Multiply hidden eligibilities ``local`` (P,) by their neurons' signals; fill the readouts'.
 
-    ``back`` (1 + A, all hidden neurons) are the fixed weights of random feedback. Symmetric
-    feedback goes down layer by layer: a lower neuron's signal is the sum of its targets' signals
-    times their gates, over the synapses between.
+    Without feedback, hidden ones become 0; with the broadcast alone, they stay. ``back`` (1 + A,
+    all hidden neurons) are the fixed weights of random feedback. Symmetric feedback goes down layer
+    by layer: a lower neuron's signal is the sum of its targets' signals times their gates, over the
+    synapses between.
     """
     width = features.size
     _at_readouts(errors, features, local[readouts_at:])
@@ -296,7 +303,7 @@ def _send_down(between: Array, gated: Array, signal: Array) -> None:
 def update_traces(
     delta: np.float32, decay: np.float32, eligible: Array, trace: Array, gradient: Array
 ) -> None:
-    """Add ``delta`` times the old trace (P,) to the gradient, then update the trace."""
+    """Add ``delta * trace`` (P,) to the gradient; then set trace ``decay * trace + eligible``."""
     for p in range(trace.size):
         gradient[p] += delta * trace[p]
         new = decay * trace[p] + eligible[p]
@@ -321,8 +328,8 @@ def decide(
 ) -> None:  # fmt: skip
     """Do the part of ``learn_and_act`` after the layers for sample b; readouts begin ``at``.
 
-    ``scratch`` are features (N + 1,) and eligibilities (P,), which are overwritten; then room for
-    outputs, their errors, and the signals of a layer.
+    ``scratch`` are features (N + 1,) and eligibilities (P,) of ``run_layers``, the latter changed;
+    then room for outputs, their errors, and the signals of a layer.
     """
     (theta, back), (traces, values, started) = learned, memory
     rewards, ended, values_after = outcome
@@ -357,8 +364,8 @@ def learn_and_act(
     """Compute TD errors and gradient of the outcome of B actions, and choose the next.
 
     The TD error of sample b is ``scale rewards + gamma V' - values``, where V' is the present
-    value, or ``values_after`` if the episode ended. It multiplies the trace of the decisions before
-    the present one, which then enters the trace.
+    value, or ``values_after`` if the episode ended; 0 at a first decision. It multiplies the trace
+    of the decisions before the present one, which then enters the trace.
 
     Args:
         network: The hidden layers.

@@ -30,7 +30,7 @@ def make_core(
     moments: Moments | None = None,
     regulator: LocalRegulator | None = None,
 ) -> LocalCore:
-    """Return the synapses of a policy in B environments, which learn by the given rule."""
+    """Return a policy's ``LocalCore``, or for all but ``DEFAULT_RULE`` its ``RuledCore``."""
     kind = LocalCore if rule.plasticity == DEFAULT_RULE else RuledCore
     return kind(policy, samples, rule, moments, regulator)
 
@@ -88,7 +88,7 @@ class RuledCore(LocalCore):
             )  # fmt: skip
 
     def _fill_local(self) -> None:
-        """Fill the eligibilities of all hidden synapses by the rule."""
+        """Fill ``_local`` with the rule's eligibilities of all hidden synapses in this decision."""
         sizes, coefficients = self._network.sizes, self._network.coefficients
         steps, start, at = coefficients.size, 0, 0
         inputs = np.repeat(np.append(self._x, 1.0)[np.newaxis], steps, 0)
@@ -111,7 +111,7 @@ class RuledCore(LocalCore):
 
 @functools.cache
 def eligibility_function(rule: PlasticityRule) -> Any:
-    """Return ``_eligibilities`` of a rule, compiled if the rule allows it."""
+    """Return ``_eligibilities`` with a rule's step and constants, compiled if the rule is."""
     function, step = _eligibilities, rule.step
     if rule.compiled:
         # Numba cannot cache functions that a user may define anywhere.
@@ -125,7 +125,7 @@ def _eligibilities(
     step: Any, constants: Any, gain: float, coefficients: Array, weights: Array,
     seen: tuple[Array, Array, Array, Array], states: Any, local: NDArray[np.float32],
 ) -> None:  # fmt: skip
-    """Fill ``local`` (D + 1, N) with eligibilities, summed with the decoder's ``coefficients``.
+    """Fill ``local`` (D + 1, N) with eligibilities, summed over time by ``coefficients`` (T,).
 
     ``seen`` are inputs (T, D + 1), the last of them 1; spikes, potentials before the reset and
     derivatives of the surrogate, each (T, N). The rule's states (D + 1, N) are overwritten.
@@ -187,11 +187,11 @@ class OnlineActor:
         )
 
     def reset(self, observation: Any) -> Any:
-        """Begin an episode of a single environment; return the action."""
+        """Begin an episode of a single environment, without learning; return the first action."""
         return self.begin(np.asarray(observation)[np.newaxis])[0]
 
     def step(self, observation: Any, reward: float, terminated: bool, truncated: bool) -> Any:
-        """Learn from the last action in a single environment; return the next.
+        """Learn from the last action in a single environment; return the next action.
 
         The arguments are those that ``env.step`` returned. After the end of an episode, ignore the
         action and call ``reset``.
@@ -203,7 +203,7 @@ class OnlineActor:
         return self.go_on(observations, rewards, dones, [info])[0]
 
     def begin(self, observations: Any) -> NDArray[Any]:
-        """Begin episodes in all environments with B observations; return actions (B, ...)."""
+        """Begin episodes in all environments, without learning; return the actions (B, ...)."""
         self.core.forget()
         return self._step(observations, self._no_outcome, 0.0)
 

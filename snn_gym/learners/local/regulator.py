@@ -42,7 +42,7 @@ class TermInputs(NamedTuple):
     price: Any
     """(1, N), synapses that leave the neuron."""
     permission: Any
-    """(1, 1), 1 if the return neither rises nor falls any more, else 0."""
+    """(1, 1), 1 if the return neither rises nor falls any more, so that lean may act; else 0."""
 
 
 Lived = TermInputs  # its name in version 1.0
@@ -94,7 +94,7 @@ def revival(inputs: TermInputs, constants: TermConstants) -> Any:
 def lean(inputs: TermInputs, constants: TermConstants) -> Any:
     """Return the change of weights that removes spikes by their cost.
 
-    ``w <- w - step p (1/2 + 2 f) e`` where performance permits it, with the price p, the rate f and
+    ``w <- w - step p (1/2 + 2 f) e`` where ``permission`` is 1, with the price p, the rate f and
     the eligibility e: downhill on the cost ``p (f / 2 + f^2)`` of
     ``snn_gym.spiking.regulation.penalties``, like the rate regulariser of e-prop (Bellec et al.
     2020, https://doi.org/10.1038/s41467-020-17236-y) with the slow trace for the mean over a batch.
@@ -143,12 +143,12 @@ class Performance:
     worst: float = math.nan
     """Lowest level so far."""
     best: float = math.nan
-    """Last level that exceeded the best level by the tolerance."""
+    """Highest level; a new one counts if it exceeds the last by the tolerance."""
     waited: int = 0
-    """Episodes since the best level."""
+    """Episodes since ``best`` rose."""
 
     def step(self, episode_return: float, parameters: LocalRegulation) -> Performance:
-        """Return the measure after an episode."""
+        """Return the measure after one more episode."""
         if self.episodes == 0:
             return Performance(1, episode_return, episode_return, episode_return)
         episodes = self.episodes + 1
@@ -161,7 +161,7 @@ class Performance:
         return Performance(episodes, level, worst, best, waited)
 
     def permits(self, parameters: LocalRegulation) -> bool:
-        """Return whether the mean return has stopped rising and is not falling."""
+        """Return whether the mean return has risen, has stopped rising, and is not falling."""
         # Like ``learning_is_over`` of ``snn_gym.spiking.regulation.lean``, but an agent that
         # learns online does not know the length of its training.
         gained = self.best - self.worst
@@ -186,7 +186,7 @@ class SlowTraces:
 
 
 class LocalRegulator:
-    """Regulation of one policy's hidden neurons."""
+    """Regulator of one policy's hidden neurons, with slow traces and a measure of its returns."""
 
     def __init__(self, parameters: LocalRegulation, policy: LocalActorCriticPolicy) -> None:
         hidden, head, _ = policy.learned_parts()
@@ -203,7 +203,7 @@ class LocalRegulator:
             sizes,
             # The price of a neuron is its fan-out.
             np.array([*sizes[2:], head.out_features]),
-            _orders(sizes, parameters),
+            _signal_sources(sizes, parameters),
         )
         synapses = int(((sizes[:-1] + 1) * sizes[1:]).sum())
         self.watched = (np.zeros(neurons, np.float32), np.zeros(synapses, np.float32))
@@ -212,12 +212,12 @@ class LocalRegulator:
         self._returns = np.zeros(1)
 
     def clear(self) -> None:
-        """Clear ``watched`` before the next decision."""
+        """Set ``watched`` to 0, for the next decision."""
         for part in self.watched:
             part[:] = 0.0
 
     def begin(self, samples: int) -> None:
-        """Begin episodes in a number of environments."""
+        """Begin episodes in ``samples`` environments, with returns of 0."""
         self._returns = np.zeros(samples)
 
     def step(
@@ -227,7 +227,11 @@ class LocalRegulator:
         ended: NDArray[np.bool_],
         hidden_step: float,
     ) -> None:
-        """Change the hidden weights of ``theta`` by ``watched``, after rewards (B,), ends (B,)."""
+        """Update returns and slow traces, then add the terms to the hidden weights in ``theta``.
+
+        ``rewards`` and ``ended`` (B,) are of the last actions; ``hidden_step`` scales the lean
+        term. Spikes and eligibilities are those in ``watched``.
+        """
         self._returns += rewards
         for k in np.flatnonzero(ended).tolist():
             self.performance = self.performance.step(float(self._returns[k]), self.parameters)
@@ -268,7 +272,7 @@ class LocalRegulator:
         self.performance = from_arrays(self.performance, with_prefix("performance", arrays), owner)
 
 
-def _orders(sizes: Places, parameters: LocalRegulation) -> Places:
+def _signal_sources(sizes: Places, parameters: LocalRegulation) -> Places:
     """Return the index in its layer of the neuron whose signals each neuron (N,) receives."""
     if parameters.shuffle_seed is None:
         return np.concatenate([np.arange(size) for size in sizes[1:]])
@@ -286,8 +290,8 @@ def follow_rates(
 ) -> None:
     """Update the slow traces (N,) of rates and silence by the spikes (N,) of a decision.
 
-    ``numbers`` are the share of a spike in a rate, the weight of a decision in the trace, and the
-    rate below which a neuron is silent.
+    ``numbers`` are the rate of one spike (in spikes per time step, mean over environments), the
+    weight of a decision in the trace, and the rate below which a neuron is silent.
     """
     share, weight, silent = numbers
     for j in range(fired.size):
@@ -301,33 +305,34 @@ def regulate(
     eligible: NDArray[np.float32], traces: tuple[Array, Array],
     numbers: tuple[float, float, float, float, float], constants: TermConstants,
 ) -> None:  # fmt: skip
-    """Add the terms of a decision to the hidden weights of ``theta``.
+    """Add each term's change to the hidden weights and biases in ``theta``, in place.
 
     Args:
-        layers: Sizes, prices of each layer's neurons, and ``_orders``.
+        layers: Sizes; price of a neuron, per layer; for each neuron, the one whose signals it gets.
         theta: Weights; changed.
         eligible: (P,) eligibilities of hidden synapses, summed over environments.
         traces: Rates and silence (N,).
         numbers: Lower and upper end of the range of rates, and the rate of 1 Hz, in spikes per
-            time step; share of an environment; permission.
+            time step; factor that turns the sum over environments into a mean; 1 if lean may act,
+            else 0.
         constants: Constants of the terms.
     """
-    sizes, prices, orders = layers
+    sizes, prices, sources = layers
     low, high, per_hz, share, permission = numbers
     at = place = 0
     for layer in range(sizes.size - 1):
         inputs, size = sizes[layer], sizes[layer + 1]
         end, stop = at + (inputs + 1) * size, place + size
         weights = theta[at:end].reshape(inputs + 1, size)
-        order = orders[place:stop]
-        rate = traces[0][place:stop][order].reshape(1, size)
+        source = sources[place:stop]
+        rate = traces[0][place:stop][source].reshape(1, size)
         beyond = np.maximum(rate - high, 0.0) - np.maximum(low - rate, 0.0)
         is_bias = np.zeros((inputs + 1, 1))
         is_bias[inputs, 0] = 1.0
-        signals = eligible[at:end].reshape(inputs + 1, size)[:, order]
+        signals = eligible[at:end].reshape(inputs + 1, size)[:, source]
         seen = TermInputs(
             weights.astype(np.float64), is_bias, share * signals.astype(np.float64),
-            beyond / per_hz, rate, traces[1][place:stop][order].reshape(1, size),
+            beyond / per_hz, rate, traces[1][place:stop][source].reshape(1, size),
             np.full((1, size), float(prices[layer])), np.full((1, 1), permission),
         )  # fmt: skip
         weights += changes(seen, constants).astype(np.float32)
@@ -339,7 +344,7 @@ def watch(
     sizes: Places, time_steps: int, spikes: NDArray[np.float32], local: NDArray[np.float32],
     watched: tuple[NDArray[np.float32], NDArray[np.float32]],
 ) -> None:  # fmt: skip
-    """Add the spikes of all layers and the eligibilities of their synapses to ``watched``.
+    """Add a sample's spikes in all layers and its synapses' eligibilities to ``watched``.
 
     ``local`` are eligibilities (P,), of hidden synapses first. Empty ``watched`` stay empty.
     """
