@@ -55,7 +55,7 @@ class LinearMap(Scripted):
         self._offset = self._offset @ np.array([[cosine, sine], [-sine, cosine]])
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Return the direction of the present spikes, at full speed."""
+        """Return the decoded direction (B, 2), a unit vector: full speed."""
         del starts
         read = spikes.sum(axis=1, dtype=np.float64) @ self._weights + self._offset
         return _full_speed(read)

@@ -88,7 +88,7 @@ class ConstantHazard(Scripted):
 
 
 class FixedDelay(Scripted):
-    """Goes the same time after every set pulse, the best one, without measuring.
+    """Policy that goes a fixed time after every set pulse, the best one, without measuring.
 
     It reads the time of the set pulse from the task.
     """
