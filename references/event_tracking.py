@@ -30,10 +30,10 @@ _AXIS = np.arange(VIEW) - 0.5 * (VIEW - 1)
 
 
 class Follower(Privileged):
-    """Knows the light's place and velocity, and turns the camera to its next place."""
+    """Policy that knows the light's place and velocity, and pans to its next place."""
 
     def choose(self, info: dict[str, Any], settings: EventTrackingSettings) -> NDArray[np.float32]:
-        """Return the pan to the light's next place, as far as it goes."""
+        """Return the pan (B, 2) to the light's next place, or as far towards it as it goes."""
         ahead = info["light"] + info["velocity"]
         ahead = settings.arena_px - np.abs(settings.arena_px - np.abs(ahead))  # the border reflects
         return _pan(ahead - info["camera"], settings)
@@ -63,7 +63,7 @@ class Proportional(Scripted):
 
 
 class Tracker(Scripted):
-    """Estimates the light's place and velocity relative to the arena.
+    """Policy that estimates the light's place and velocity from spikes and follows it.
 
     It weighs the present events by their distance to the expected place of the light, takes their
     mean as the light's place, corrects the velocity by the error, and turns to the next expected

@@ -41,7 +41,7 @@ class LikelihoodRatio(Scripted):
         self._moves = np.bincount(settings.moves(), minlength=settings.time_steps) / 256.0
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return the more probable content of the window."""
+        """Return the more probable content of each window: 1 (pattern) or, also if equal, 0."""
         del starts
         times = _times(spikes, self._settings.pattern_channels)
         chosen: NDArray[np.int64] = (self._pattern_log(times) > self._noise_log(times)).astype(

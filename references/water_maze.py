@@ -68,7 +68,7 @@ def heading_to(settings: WaterMazeSettings, places: Places, goals: Places) -> ND
 
 
 class Swimmer(Privileged):
-    """Knows the places of animal and platform, and swims straight to the platform."""
+    """Policy that knows the places of animal and platform and swims straight there."""
 
     def choose(self, info: dict[str, Any], settings: WaterMazeSettings) -> NDArray[np.int64]:
         """Return the headings to the platform."""
@@ -111,7 +111,7 @@ def _along(corners: Places, points: int) -> Places:
 
 
 class Searcher(Scripted):
-    """Searches the candidate places, remembers the one with the platform, and returns to it.
+    """Policy that searches the sites, remembers the one with the platform, and returns to it.
 
     It sees spikes only. It keeps a Gaussian belief of its place, moved by its headings and
     corrected by the place cells, and a probability of the platform at each site, which falls at

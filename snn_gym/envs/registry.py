@@ -135,7 +135,7 @@ class EnvironmentSpec(Config):
             )
 
     def at_level(self, env_id: str) -> EnvironmentSpec:
-        """Return the description with a level's limit, scores and arguments, or unchanged."""
+        """Return the description of one id, with the limit, scores and arguments of its level."""
         level = self.levels.get(env_id)
         if level is None or self.task is None:
             return self
@@ -197,7 +197,7 @@ def load_environment_spec(env_id: str) -> EnvironmentSpec:
 
 @functools.cache
 def _spec_of(path: Path) -> EnvironmentSpec:
-    """Return the description in a file; ValueError if it names another than the file does."""
+    """Return the description in a file; ValueError if its ``name`` is not the file's."""
     spec = from_mapping(EnvironmentSpec, _read_toml(path), f"envs/{path.name}")
     if spec.name != path.stem:
         raise ValueError(f"envs/{path.name}: name is {spec.name!r}, expected {path.stem!r}")
@@ -333,7 +333,7 @@ def _ids(table: Mapping[str, Any], path: Path) -> list[str]:
 
 @functools.cache
 def _files_by_id() -> Mapping[str, Path]:
-    """Return the file of every known id: base, spiking and flat; ValueError if two share one."""
+    """Return the file of each known id: base, spiking, flat; ValueError if two files share one."""
     files: dict[str, Path] = {}
     for path in _toml_paths():
         table = _read_toml(path)

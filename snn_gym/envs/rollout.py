@@ -252,7 +252,7 @@ class _Stage:
 
 
 class Samples:
-    """Observations at the steps 1, 2, 4, 8, … of every episode."""
+    """Store of the observations before steps 1, 2, 4, 8, … of every episode."""
 
     def __init__(self) -> None:
         self._parts: list[tuple[NDArray[np.int64], Observations]] = []

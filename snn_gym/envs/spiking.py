@@ -31,7 +31,7 @@ def settings_of(base_id: str) -> SpikeSettings:
 
 
 class SpikeObservation(gym.Wrapper[NDArray[np.int8], ActT, Any, ActT], RecordConstructorArgs):
-    """Encode the observations of an environment as spike trains MultiBinary((T, N)).
+    """Wrapper that encodes observations as spike trains, ``MultiBinary((T, N))``.
 
     Observations may be Box, Discrete or MultiDiscrete. A Box is scaled from its limits to
     intensities in [0, 1] and clipped; ``snn_gym.estimate_limits`` estimates limits for infinite
@@ -221,7 +221,7 @@ class SpikingEnv(gym.Env[NDArray[Any], Any]):
         return super().has_wrapper_attr(name) or self._base.has_wrapper_attr(name)
 
     def get_wrapper_attr(self, name: str) -> Any:
-        """Return an attribute of this environment, or of its base."""
+        """Return an attribute of this environment, or else of its base, or raise AttributeError."""
         owner = self if super().has_wrapper_attr(name) else self._base
         return getattr(owner, name)
 

@@ -470,7 +470,7 @@ def has_batch(env_id: str) -> bool:
 
 
 def _check_mode(mode: str, spec: Any, batchable: bool, best: str, wrappers: Sequence[Wrap]) -> None:
-    """Raise ValueError for a mode that does not exist, in general or for this id."""
+    """Raise ValueError for a mode that does not exist, or not for this id or with wrappers."""
     if mode not in get_args(Mode):
         raise ValueError(f"mode {mode!r} is unknown; allowed modes: {', '.join(get_args(Mode))}")
     if wrappers and mode not in ("sync", "async"):

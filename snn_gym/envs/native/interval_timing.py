@@ -95,7 +95,7 @@ class IntervalTiming(RateTask):
 
     @property
     def set_steps(self) -> NDArray[np.int64]:
-        """Environment steps (B,) of the set pulses, hidden from agents."""
+        """Environment steps (B,) at which the set pulses come, not observed; a copy."""
         return self._set_step.copy()
 
     def _allocate(self, num_envs: int) -> None:

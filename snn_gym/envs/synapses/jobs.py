@@ -85,7 +85,7 @@ class Job(ABC):
 
 
 class RolloutJob(Job):
-    """Control a batched task; the score is the mean return of the probe's episodes.
+    """Job of controlling a task; the score is the mean return of the probe's episodes.
 
     ``task`` has one environment; larger batches of its class are made when needed.
     """

@@ -75,7 +75,7 @@ def _coloured(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 # ---- supervised jobs -----------------------------------------------------------------------------
 class SupervisedJob(Job):
-    """Classify samples; the score is minus the mean cross-entropy (nat) of the softmax.
+    """Job of classifying samples; the score is minus the mean cross-entropy (nat) of the softmax.
 
     Samples are (M, D) in [-1, 1], labels (M,) the right outputs, from 0.
     """
