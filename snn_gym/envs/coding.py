@@ -34,9 +34,10 @@ def estimate_limits(
 
     Finite bounds of the observation space are returned unchanged. An infinite bound becomes a
     percentile of the observations, first ones included: by default 1 % lie below ``low`` and 1 %
-    above ``high``, and encoders clip them. A value that never changes gets a range of 1 around it.
-    Random play visits fewer states than a trained agent does. Where observations leave the limits
-    in training, pass that agent's decisions as ``policy``, or percentiles of 0 and 100.
+    above ``high``, and encoders clip them. Equal limits, as of a value that never changes, move
+    apart to a range of 1, also from a finite bound. Random play visits fewer states than a trained
+    agent does. Where observations leave the limits in training, pass that agent's decisions as
+    ``policy``, or percentiles of 0 and 100.
 
     Args:
         env: Gymnasium id, or an environment, which stays open.

@@ -137,9 +137,9 @@ def play(
 ) -> Rollouts:
     """Play seeded episodes with every network, weights (P, W); return returns and lengths (P, E).
 
-    ``seeds`` are (E,) for all networks, or (P, E); ``task`` has one environment for each and is
-    reset. The episode of a seed is the first one after a reset with it. ``observer`` receives every
-    step, with one worker only, as steps then have an order. The result does not depend on the
+    ``seeds`` are (E,) for all networks, or (P, E); ``task`` has one environment for each seed and
+    is reset. The episode of a seed is the first one after a reset with it. ``observer`` receives
+    every step, with one worker only, as steps then have an order. The result does not depend on the
     number of workers. Wrong shapes and values that are not finite raise ValueError.
     """
     networks, seeds = len(weights), np.asarray(seeds)

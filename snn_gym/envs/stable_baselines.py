@@ -90,7 +90,7 @@ class BatchVecEnv(VecEnv):
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: Indices = None
     ) -> list[bool]:
-        """Return True per environment for ``Monitor``, whose records infos hold; else False."""
+        """Return for each index whether the class is ``Monitor``, whose records infos hold."""
         return [wrapper_class is Monitor] * len(list(self._get_indices(indices)))
 
 
