@@ -34,7 +34,7 @@ class IdealObserver(Scripted):
         self._posterior = np.zeros((task.num_envs, settings.cues + 1))
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return the more probable side of the majority."""
+        """Return the more probable side of the majority (B,): 0 left, 1 right."""
         self._steps[starts] = 0
         self._posterior[starts] = 0.0
         self._posterior[starts, 0] = 1.0

@@ -28,10 +28,10 @@ _STEP_VARIANCE = 0.01
 
 
 class Straight(Privileged):
-    """Knows the target: moves straight to it at the best speed."""
+    """Policy that knows the target and moves straight to it at the best speed."""
 
     def choose(self, info: dict[str, Any], settings: Any) -> NDArray[np.float32]:
-        """Return the way to the target, at most as long as a step can be."""
+        """Return the ways (B, 2) to the targets in units of the longest step, cut to length 1."""
         del settings
         way = (info["target"] - info["cursor"]) / MAX_SPEED
         length = np.sqrt((way**2).sum(axis=1, keepdims=True))
@@ -55,7 +55,7 @@ class LinearMap(Scripted):
         self._offset = self._offset @ np.array([[cosine, sine], [-sine, cosine]])
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Return the direction of the present spikes, at full speed."""
+        """Return the decoded direction (B, 2), a unit vector: full speed."""
         del starts
         read = spikes.sum(axis=1, dtype=np.float64) @ self._weights + self._offset
         return _full_speed(read)
@@ -78,7 +78,7 @@ class KalmanDecoder(Scripted):
         self._variance = np.ones(task.num_envs)
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Return the estimated way, at most as long as a step can be."""
+        """Return the estimated ways (B, 2) in units of the longest step, cut to length 1."""
         self._way[starts] = 0.0
         self._variance[starts] = _START_VARIANCE
         read, spread = self._population_vector(spikes)

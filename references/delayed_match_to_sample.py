@@ -38,7 +38,7 @@ class IdealObserver(Scripted):
         self._sample = np.zeros((task.num_envs, settings.patterns))
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return 1 where a match is more probable."""
+        """Return 1 (match) where a match is more probable, else 0."""
         self._steps[starts] = 0
         self._sample[starts] = 0.0
         stimulus = spikes[:, :, :STIMULUS].reshape(len(spikes), -1)

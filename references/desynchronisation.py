@@ -29,7 +29,7 @@ _INHIBITORY_WEIGHTS = (0.19, 0.19, 0.22, 0.24)
 
 
 class OneStepAhead(Scripted):
-    """Takes the amplitude of the best next reward, by simulations of the network without noise.
+    """Policy of the best next reward, by simulations of the network without noise.
 
     It reads the hidden state of the network, knows its equations, and looks ahead one environment
     step only.
@@ -42,7 +42,7 @@ class OneStepAhead(Scripted):
         self._noise[:, ::2] = 128
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Return the amplitude of the best predicted reward."""
+        """Return amplitudes (B, 1) of the best predicted reward, whose deviation has no cap."""
         del spikes, starts
         task, settings = self._task, self._task.settings
         rows = np.arange(task.num_envs)
@@ -67,8 +67,8 @@ class OneStepAhead(Scripted):
 class CountFeedback(Scripted):
     """Best linear map found from the timing of present spikes to the amplitude.
 
-    It counts the spikes of seen excitatory and inhibitory neurons in four parts of the step, each
-    scaled to the healthy number of all.
+    It counts the spikes of observed excitatory and inhibitory neurons in four parts of the step,
+    each as a share of the healthy number of the observed.
     """
 
     def __init__(self, task: SpikeTask) -> None:
@@ -82,7 +82,7 @@ class CountFeedback(Scripted):
         self._weights = weights[part] / self._healthy
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Return the amplitude for the present spikes."""
+        """Return the amplitudes (B, 1) for the present spikes."""
         del starts
         amplitude = _OFFSET + np.einsum("btn,tn->b", spikes, self._weights)
         actions: NDArray[np.float32] = np.clip(amplitude, -1.0, 1.0).astype(np.float32)
@@ -90,7 +90,7 @@ class CountFeedback(Scripted):
 
 
 def constant(amplitude: float) -> Fixed:
-    """Return the policy of one amplitude in [-1, 1]."""
+    """Return the policy that always stimulates with one amplitude in [-1, 1]."""
     return Fixed(np.array([amplitude], np.float32))
 
 

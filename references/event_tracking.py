@@ -30,10 +30,10 @@ _AXIS = np.arange(VIEW) - 0.5 * (VIEW - 1)
 
 
 class Follower(Privileged):
-    """Knows the light's place and velocity, and turns the camera to its next place."""
+    """Policy that knows the light's place and velocity, and pans to its next place."""
 
     def choose(self, info: dict[str, Any], settings: EventTrackingSettings) -> NDArray[np.float32]:
-        """Return the pan to the light's next place, as far as it goes."""
+        """Return the pan (B, 2) to the light's next place, or as far towards it as it goes."""
         ahead = info["light"] + info["velocity"]
         ahead = settings.arena_px - np.abs(settings.arena_px - np.abs(ahead))  # the border reflects
         return _pan(ahead - info["camera"], settings)
@@ -51,7 +51,7 @@ class Proportional(Scripted):
         self._gain = _GAIN * self._settings.target_speed_px
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Return the pan."""
+        """Return the pan (B, 2) towards the middle of the events."""
         del starts
         images = _images(spikes)
         counts = images.sum(axis=(2, 3))
@@ -63,7 +63,7 @@ class Proportional(Scripted):
 
 
 class Tracker(Scripted):
-    """Estimates the light's place and velocity relative to the arena.
+    """Policy that estimates the light's place and velocity from spikes and follows it.
 
     It weighs the present events by their distance to the expected place of the light, takes their
     mean as the light's place, corrects the velocity by the error, and turns to the next expected
@@ -100,18 +100,18 @@ class Tracker(Scripted):
 
 
 def _images(spikes: NDArray[np.int8]) -> NDArray[np.float64]:
-    """Return the numbers of events (B, 2, VIEW, VIEW)."""
+    """Return numbers of events (B, 2, VIEW, VIEW) over the time steps of spikes (B, T, N)."""
     counts: NDArray[np.float64] = spikes.sum(axis=1, dtype=np.float64)
     return counts.reshape(-1, 2, VIEW, VIEW)
 
 
 def _moments(images: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sums (B, 2, 2) of x and y over the events of each polarity."""
+    """Return the sums (B, polarity, 2) of x and y, from the middle of the view, of the events."""
     return np.stack([images.sum(axis=2) @ _AXIS, images.sum(axis=3) @ _AXIS], axis=2)
 
 
 def _pan(wanted: Vectors, settings: EventTrackingSettings) -> NDArray[np.float32]:
-    """Return the actions (B, 2) that turn the camera by ``wanted``, within its range."""
+    """Return actions (B, 2) that turn the camera by ``wanted`` (B, 2; px), clipped to [-1, 1]."""
     action: NDArray[np.float32] = np.clip(wanted / settings.pan_speed_px, -1, 1).astype(np.float32)
     return action
 

@@ -21,7 +21,7 @@ _NEGLIGIBLE = 1e-6
 
 
 class BayesianTimer(Scripted):
-    """Weighs all foreperiods and intervals by the spikes, then goes when that earns most.
+    """Policy that weighs all foreperiods and intervals by the spikes, and goes when most is earned.
 
     As go is ignored before the set pulse, only the hypotheses whose set pulse has passed matter at
     any time: go if no later time earns more under them. This is optimal, because these hypotheses
@@ -49,7 +49,7 @@ class BayesianTimer(Scripted):
         self._evidence = np.zeros((task.num_envs, len(interval)))
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Go where no later time earns more under the passed hypotheses."""
+        """Return 1 (go) where no later time earns more under the passed hypotheses, else 0."""
         self._steps[starts] = 0
         self._evidence[starts] = 0.0
         now = self._steps[:, np.newaxis]
@@ -79,7 +79,7 @@ class ConstantHazard(Scripted):
         self._random = np.random.default_rng(_SEED)
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Go below a count of spikes of the set group; at the count, with a probability."""
+        """Return 1 (go) below a count of the set spikes, at it with a probability, else 0."""
         del starts
         counts = spikes[:, :, GROUP : 2 * GROUP].sum(axis=(1, 2), dtype=np.int64)
         at_count = (counts == self._count) & (self._random.random(len(counts)) < self._share)
@@ -88,7 +88,7 @@ class ConstantHazard(Scripted):
 
 
 class FixedDelay(Scripted):
-    """Goes the same time after every set pulse, the best one, without measuring.
+    """Policy that goes a fixed time after every set pulse, the best one, without measuring.
 
     It reads the time of the set pulse from the task.
     """
@@ -99,7 +99,7 @@ class FixedDelay(Scripted):
         self._steps = np.zeros(task.num_envs, np.int64)
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Go when the delay since the set pulse is over."""
+        """Return 1 (go) in the one step that ends the delay since the set pulse, else 0."""
         del spikes
         self._steps[starts] = 0
         chosen: NDArray[np.int64] = (self._steps == self._task.set_steps + self._delay).astype(
@@ -110,7 +110,7 @@ class FixedDelay(Scripted):
 
 
 def expected_rewards(settings: IntervalTimingSettings) -> NDArray[np.float64]:
-    """Return the mean reward (response_steps + 1,) over intervals of each produced interval."""
+    """Return each produced interval's reward (response_steps + 1,), averaged over intervals."""
     produced = np.arange(settings.response_steps + 1)
     intervals = np.array(settings.intervals_steps)[:, np.newaxis]
     mean: NDArray[np.float64] = settings.score(produced, intervals).mean(axis=0)

@@ -53,7 +53,7 @@ OSCILLATORS = {
 
 
 def play(env_id: str, episodes: int) -> list[float]:
-    """Return the returns of a task's oscillator in episodes on seeds 1, 2, 3, …."""
+    """Return the undiscounted returns of a task's oscillator, one for each seed 1, 2, 3, …."""
     env, oscillator = make_task(env_id), OSCILLATORS[env_id]
     step_s = float(env.get_wrapper_attr("dt"))
     returns = []
@@ -69,7 +69,7 @@ def play(env_id: str, episodes: int) -> list[float]:
 
 
 def main(env_ids: list[str]) -> None:
-    """Print mean and standard error of 100 episodes of each task's oscillator."""
+    """Print mean and standard error of the returns of each task's oscillator in 100 episodes."""
     for env_id in env_ids:
         returns = np.array(play(env_id, EPISODES))
         error = returns.std(ddof=1) / np.sqrt(EPISODES)

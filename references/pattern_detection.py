@@ -41,7 +41,7 @@ class LikelihoodRatio(Scripted):
         self._moves = np.bincount(settings.moves(), minlength=settings.time_steps) / 256.0
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return the more probable content of the window."""
+        """Return the more probable content of each window: 1 (pattern) or, also if equal, 0."""
         del starts
         times = _times(spikes, self._settings.pattern_channels)
         chosen: NDArray[np.int64] = (self._pattern_log(times) > self._noise_log(times)).astype(
@@ -89,7 +89,7 @@ class Template(Scripted):
         self._threshold = settings.pattern_channels * (1.0 + near) / 2.0
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return pattern where enough spikes are near."""
+        """Return ``PATTERN`` where enough spikes are near, else ``NOISE``."""
         del starts
         jitter = self._settings.jitter_steps
         moved = _times(spikes, self._settings.pattern_channels) - self._pattern + jitter

@@ -41,13 +41,13 @@ class RandomActions(Scripted):
 
 
 class Fixed(Scripted):
-    """The same action everywhere."""
+    """Policy of one fixed action, in every environment and step."""
 
     def __init__(self, action: Any) -> None:
         self._action = np.asarray(action)
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[Any]:
-        """Return the action everywhere."""
+        """Return the fixed action for each of B environments, (B, ...)."""
         del starts
         return np.repeat(self._action[np.newaxis], len(spikes), axis=0)
 
@@ -59,7 +59,7 @@ class Privileged(Scripted):
         self._task = task
 
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[Any]:
-        """Return the actions for the hidden state."""
+        """Return the actions (B, ...) that ``choose`` takes for the hidden state."""
         del spikes, starts
         return self.choose(self._task._info(), self._task.settings)
 
@@ -88,7 +88,7 @@ def scripted_policy(task: SpikeTask, kind: str) -> Scripted:
 
 
 def fixed_kind(task: SpikeTask) -> str:
-    """Return the kind of a task's scripted policy that is the same at every level.
+    """Return the kind of the task's policy that is the same at every level, a key of ``POLICIES``.
 
     Its scores show that a level is harder.
     """
@@ -102,7 +102,10 @@ def _module(task: SpikeTask) -> ModuleType:
 
 
 def play(task: SpikeTask, policy: Scripted, seed: int) -> NDArray[np.float64]:
-    """Play one episode in environments reset with seed + i; return undiscounted returns (B,)."""
+    """Play an episode in every environment i, reset with seed + i; return returns (B,).
+
+    They are sums of rewards without a discount.
+    """
     spikes, _ = task.reset(seed=seed)
     starts = np.ones(task.num_envs, np.bool_)
     running = starts.copy()

@@ -59,7 +59,7 @@ class Decoder:
 
 
 def heading_to(settings: WaterMazeSettings, places: Places, goals: Places) -> NDArray[np.int64]:
-    """Return the headings (n,) that end an environment step nearest to the goals."""
+    """Return headings (n,) whose step from ``places`` (n, 2) ends nearest to goals (n, 2)."""
     moves = settings.moves().mean(axis=1)
     ends = np.clip(places[:, np.newaxis] + moves, 0.0, 1.0)
     away = ends - goals[:, np.newaxis]
@@ -68,7 +68,7 @@ def heading_to(settings: WaterMazeSettings, places: Places, goals: Places) -> ND
 
 
 class Swimmer(Privileged):
-    """Knows the places of animal and platform, and swims straight to it."""
+    """Policy that knows the places of animal and platform and swims straight there."""
 
     def choose(self, info: dict[str, Any], settings: WaterMazeSettings) -> NDArray[np.int64]:
         """Return the headings to the platform."""
@@ -111,7 +111,7 @@ def _along(corners: Places, points: int) -> Places:
 
 
 class Searcher(Scripted):
-    """Searches the candidate places, remembers the one with the platform, and returns to it.
+    """Policy that searches the sites, remembers the one with the platform, and returns to it.
 
     It sees spikes only. It keeps a Gaussian belief of its place, moved by its headings and
     corrected by the place cells, and a probability of the platform at each site, which falls at
@@ -154,7 +154,7 @@ class Searcher(Scripted):
         on_platform: NDArray[np.bool_],
         starts: NDArray[np.bool_],
     ) -> None:
-        """Update the probability (B, sites) of the platform at each site."""
+        """Update the probability (B, sites) of the platform at each site; ``starts`` reset it."""
         self._chance[starts] = 1.0 / len(self._sites)
         self._found[starts] = False
         square = ((self._place[:, np.newaxis] - self._sites) ** 2).sum(axis=2)
@@ -177,7 +177,7 @@ _BEST_TOURS: dict[int, tuple[float, float, tuple[int, ...]]] = {
 
 
 def best_tour(task: SpikeTask) -> Scripted:
-    """Return the best tour that was found."""
+    """Return the best known tour for the task's sites; ValueError above 4 sites to a side."""
     side = task.settings.sites_per_side
     if side not in _BEST_TOURS:
         raise ValueError(f"tours are known for 1 to 4 sites to a side, got {side}")

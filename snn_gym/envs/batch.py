@@ -30,8 +30,9 @@ def check_finite(
 ) -> None:
     """Raise ValueError if observations or rewards (B, ...) of running environments are not finite.
 
-    ``values`` is one array or, of a Dict or Tuple space, one for each part. ``step`` counts from
-    the reset at 0, one number or (B,). ``running`` is (B,), bool; the error names the seeds (B,).
+    ``values`` is one array or, of a Dict or Tuple space, one for each part. ``running`` (B,), bool,
+    defaults to all. The error names ``step`` (0 at the reset; one number or (B,)) and ``seeds``
+    (B,) of the first bad environment.
     """
     for key, part in _parts(values):
         if _surely_finite(part) or np.isfinite(part).all():
@@ -78,13 +79,13 @@ def check_step(
 
 
 def few(values: NDArray[Any]) -> str:
-    """Return the first values of an array as text, with an ellipsis for more."""
+    """Format up to three values of an array, with an ellipsis if there are more."""
     shown = [f"{value:g}" for value in values.ravel()[:_MOST_SHOWN]]
     return ", ".join(shown if values.size <= _MOST_SHOWN else [*shown, "…"])
 
 
 def _parts(values: Any) -> list[tuple[str, Any]]:
-    """Return the named arrays of an observation; a plain array has the name ""."""
+    """Return named arrays: a mapping's by key, a tuple's by index, a plain one as ""."""
     if isinstance(values, Mapping):
         return list(values.items())
     if isinstance(values, tuple):
@@ -93,7 +94,7 @@ def _parts(values: Any) -> list[tuple[str, Any]]:
 
 
 def _surely_finite(values: Any) -> bool:
-    """Test by one product whether values are finite; False also where their squares overflow."""
+    """Test by one product whether an array is finite; False if no array or squares overflow."""
     if not isinstance(values, np.ndarray):
         return False
     if values.dtype.kind != "f":
@@ -198,7 +199,7 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
             options: ``reset_mask`` (B,), bool, and options of the task.
 
         Returns:
-            Observations (B, ...) and infos.
+            Observations (B, ...), outside the mask the latest ones, and infos, 0 outside the mask.
 
         Raises:
             ValueError: Seeds or mask have a wrong length, or an option has a wrong value.
@@ -260,7 +261,7 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         return observations, rewards, terminated, truncated, ends
 
     def checked(self, actions: ArrayLike) -> NDArray[Any]:
-        """Return actions (B, ...) as an array of the action space; raise as ``step`` does."""
+        """Return valid actions (B, ...) as an array; raise as ``step`` does."""
         if not self._started:
             raise gym.error.ResetNeeded("call reset() before step()")
         space: Any = self.single_action_space
@@ -294,7 +295,10 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         seeds: Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
     ) -> NDArray[Any]:
-        """Start episodes in n environments; return their first observations (n, ...)."""
+        """Start episodes in n environments; return their first observations (n, ...).
+
+        ``seeds`` (B,) has a place for every environment; None continues the random streams.
+        """
         self._steps[rows] = 0
         return self._start(rows, seeds, options)
 
@@ -345,7 +349,7 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         return {}
 
     def _film(self, rows: Rows, fresh: NDArray[np.int64]) -> None:
-        """Append an image of each environment; new episodes drop older images first."""
+        """In mode ``rgb_array_list``, append images of ``rows``; first drop those of ``fresh``."""
         if self.render_mode == "rgb_array_list":
             for index in fresh:
                 self._frames[index] = []
@@ -358,7 +362,10 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
 
 
 def seeds_for(seed: Seeds, num_envs: int) -> Sequence[int | None]:
-    """Return a seed for each environment: s, s + 1, … for a number s."""
+    """Return a seed for each environment: s, s + 1, … for a number s, None for None.
+
+    A list of another length raises ValueError.
+    """
     if seed is None:
         return [None] * num_envs
     if isinstance(seed, (int, np.integer)):
@@ -371,7 +378,10 @@ def seeds_for(seed: Seeds, num_envs: int) -> Sequence[int | None]:
 def masked_environments(
     options: dict[str, Any] | None, num_envs: int
 ) -> tuple[NDArray[np.int64], dict[str, Any] | None]:
-    """Return the indices that ``options["reset_mask"]`` picks, or all, and the other options."""
+    """Return the indices that ``options["reset_mask"]`` picks, or all, and the other options.
+
+    The rest is None where there are none. A wrong mask raises TypeError or ValueError.
+    """
     if options is None or "reset_mask" not in options:
         return np.arange(num_envs), options
     mask = options["reset_mask"]
@@ -387,7 +397,7 @@ def masked_environments(
 
 
 def masked_infos(values: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return infos set to 0 outside a mask (B,), each beside its mask under ``_key``."""
+    """Return copies of infos, 0 outside a mask (B,), each with the mask under ``_key``."""
     infos: dict[str, Any] = {}
     for key, array in values.items():
         values_in_mask = array
@@ -399,7 +409,7 @@ def masked_infos(values: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_]) ->
 
 
 def single_render_mode(render_mode: str | None) -> str | None:
-    """Return the render mode of the renderer inside a batch: ``rgb_array`` or None."""
+    """Return the mode of a renderer inside a batch: None for None, otherwise ``rgb_array``."""
     return None if render_mode is None else "rgb_array"
 
 
@@ -418,7 +428,7 @@ def autoreset_mode_of(mode: AutoresetMode | str) -> AutoresetMode:
 def _final_infos(
     over: NDArray[np.bool_], ended: NDArray[np.int64], observations: NDArray[Any], info: Infos
 ) -> dict[str, Any]:
-    """Return the infos of ended episodes, a mask (B,) and indices (n,), for SAME_STEP."""
+    """Return ``final_obs`` and ``final_info`` of ended episodes: mask (B,), indices (n,)."""
     # An object array with None elsewhere, as gymnasium returns it.
     final = np.full(len(over), None, object)
     for index, last in zip(ended.tolist(), observations[ended], strict=True):
@@ -433,7 +443,7 @@ def _final_infos(
 
 # ---- single --------------------------------------------------------------------------------------
 class SingleEnv(gym.Env[NDArray[Any], Any]):
-    """Batch of one environment, without the batch axis, its limit and its autoreset.
+    """Gymnasium environment on a batch of one, without batch axis, step limit and autoreset.
 
     ``make_batch`` makes the batch from the render mode and ``arguments``; a render mode other than
     ``human``, ``rgb_array`` and None raises ValueError.
@@ -473,8 +483,8 @@ class SingleEnv(gym.Env[NDArray[Any], Any]):
     def step(self, action: Any) -> tuple[NDArray[Any], float, bool, bool, dict[str, Any]]:
         """Make one environment step.
 
-        ``truncated`` is always False, because gymnasium's ``TimeLimit`` truncates. Without a reset
-        before, ``gymnasium.error.ResetNeeded`` is raised.
+        ``truncated`` is always False, because gymnasium's ``TimeLimit`` truncates. Raises as the
+        ``step`` of a batch.
         """
         # `advance` starts no new episode, as a single environment must not.
         actions = self.batch.checked(np.asarray(action)[np.newaxis])
@@ -535,7 +545,7 @@ class SpikeBatch(BatchEnv):
         ]
 
     def keep(self, observations: NDArray[Any], fresh: NDArray[np.int64], new: Rows = EVERY) -> None:
-        """Store the latest spikes, also for the images."""
+        """Store the latest spikes, also for the images; rasters of ``fresh`` start empty."""
         super().keep(observations, fresh, new)
         if self._renderers:
             for index in fresh:

@@ -18,7 +18,7 @@ from snn_gym.envs.spiking import settings_of
 
 
 class BatchedSpikingEnv(SpikeBatch):
-    """Many environments of a known task seen through spikes.
+    """Many environments of a task of ``SpikingEnv``, whose observations are encoded as spikes.
 
     ``gym.make_vec("snn/CartPole-v1", num_envs=8)`` makes one. Classic control runs in its batched
     form, all other tasks in environments that are stepped in turn.

@@ -97,7 +97,10 @@ class BatchedTask(BatchEnv):
     def _start_states(
         self, numbers: NDArray[np.float64], options: dict[str, Any] | None
     ) -> NDArray[np.float64]:
-        """Return start states (state_size, n) from numbers (start_size, n), uniform in [0, 1)."""
+        """Return start states (state_size, n) from numbers (start_size, n), uniform in [0, 1).
+
+        They lie in ``start_bounds``, or between ``low`` and ``high`` of the options.
+        """
         low, high = maybe_parse_reset_bounds(options, *self.start_bounds)
         return low + (high - low) * numbers
 
@@ -166,7 +169,7 @@ class BatchedAcrobot(BatchedTask):
     def _derivative(
         self, state: NDArray[np.float64], torque: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return d(state)/dt (4, B), in the form of Sutton and Barto's book."""
+        """Return d(state)/dt (4, B) under torques (B,), as in Sutton and Barto's book."""
         task = self._task
         m1, m2 = task.LINK_MASS_1, task.LINK_MASS_2
         l1, lc1, lc2 = task.LINK_LENGTH_1, task.LINK_COM_POS_1, task.LINK_COM_POS_2
@@ -198,13 +201,13 @@ class BatchedAcrobot(BatchedTask):
 
 
 def _squared(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return values² by C's pow, as gymnasium's scalars; it may miss the last bit."""
+    """Return values² by C's pow, as gymnasium squares scalars; it may miss the last bit."""
     result: NDArray[np.float64] = np.float_power(values, 2)
     return result
 
 
 def _wrapped(angles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return angles in [−π, π], by repeated subtraction of 2π."""
+    """Return angles in [−π, π], by repeated addition or subtraction of 2π."""
     turn = np.pi - -np.pi
     while (over := angles > np.pi).any():
         angles = np.where(over, angles - turn, angles)
@@ -273,7 +276,7 @@ class MaskedCartPoleEnv(CartPoleEnv):
         return observation.take(_SHOWN), info
 
     def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Make one environment step; 0 pushes to the left, 1 to the right."""
+        """Make one environment step, 0 to the left, 1 to the right; observe as in ``reset``."""
         observation, reward, terminated, truncated, info = super().step(action)  # type: ignore[no-untyped-call]
         return observation.take(_SHOWN), float(reward), terminated, truncated, info
 
@@ -305,7 +308,7 @@ def _shown_space(space: gym.Space[Any]) -> gym.spaces.Box:
 
 # ---- mountain car --------------------------------------------------------------------------------
 class _MountainCar(BatchedTask):
-    """Start states of both mountain car tasks: a random position without velocity."""
+    """Base of both mountain car tasks: random start at rest, motion within limits, goal."""
 
     state_size = 2
     start_size = 1
@@ -318,7 +321,10 @@ class _MountainCar(BatchedTask):
         return np.concatenate([positions, np.zeros_like(numbers)])
 
     def _moved(self, state: NDArray[Any], acceleration: NDArray[Any]) -> NDArray[Any]:
-        """Return the next positions and velocities (2, B), in the dtype of the arguments."""
+        """Return the next positions and velocities (2, B), within the task's limits.
+
+        The left limit stops the car. The dtype is that of the arguments.
+        """
         task = self._task
         position, velocity = state
         velocity = np.clip(velocity + acceleration, -task.max_speed, task.max_speed)

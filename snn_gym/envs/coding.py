@@ -34,9 +34,10 @@ def estimate_limits(
 
     Finite bounds of the observation space are returned unchanged. An infinite bound becomes a
     percentile of the observations, first ones included: by default 1 % lie below ``low`` and 1 %
-    above ``high``, and encoders clip them. A value that never changes gets a range of 1 around it.
-    Random play visits fewer states than a trained agent does. Where observations leave the limits
-    in training, pass that agent's decisions as ``policy``, or percentiles of 0 and 100.
+    above ``high``, and encoders clip them. Equal limits, as of a value that never changes, move
+    apart to a range of 1, also from a finite bound. Random play visits fewer states than a trained
+    agent does. Where observations leave the limits in training, pass that agent's decisions as
+    ``policy``, or percentiles of 0 and 100.
 
     Args:
         env: Gymnasium id, or an environment, which stays open.
@@ -96,7 +97,7 @@ def _played(
     policy: Callable[[Any], Any] | None,
     max_steps: int,
 ) -> NDArray[np.float64]:
-    """Play episodes and return their observations (n, ...)."""
+    """Play seeded episodes; return all their observations (n, ...), or raise if not finite."""
     name = str(env) if env.spec is None else env.spec.id
     env.action_space.seed(seed)
     observations: list[NDArray[np.float64]] = []
@@ -162,7 +163,10 @@ class BatchCoder:
         return self._encoder.channels(1)
 
     def seed(self, seeds: Sequence[int | None], indices: NDArray[np.int64] | None = None) -> None:
-        """Restart the random streams of some environments, by default of all."""
+        """Restart the random streams of ``indices`` (default: all) with ``seeds`` (B,).
+
+        A seed of None continues a stream.
+        """
         for index in self._everywhere if indices is None else indices:
             seed = seeds[index]
             if seed is None:
@@ -176,7 +180,7 @@ class BatchCoder:
     def start(
         self, observations: NDArray[Any], indices: NDArray[np.int64] | None = None
     ) -> NDArray[np.int8]:
-        """Encode first observations (n, ...) of some environments as spikes (n, T, N), int8."""
+        """Encode first observations (n, ...) of ``indices`` (default: all) as spikes (n, T, N)."""
         indices = self._everywhere if indices is None else indices
         intensity = self._intensity(observations)
         self._previous[indices] = intensity
@@ -187,7 +191,7 @@ class BatchCoder:
     ) -> NDArray[np.int8]:
         """Encode later observations (B, ...) as spikes (B, T, N), int8.
 
-        Environments ``waiting`` (n,) show no spikes and keep their random streams.
+        Environments ``waiting`` (n,) get no spikes; their streams and intensities stay.
         """
         intensity = self._intensity(observations)
         if waiting is None or not len(waiting):
@@ -217,7 +221,7 @@ class BatchCoder:
 def _box_intensity(
     low: NDArray[np.float64], span: NDArray[np.float64], observations: NDArray[Any]
 ) -> NDArray[np.float32]:
-    """Scale observations (n, ...) of a Box linearly to intensities (n, D); encoders clip them."""
+    """Map observations (n, ...) of a Box to intensities (n, D): low to 0, low + span to 1."""
     values = observations.astype(np.float64).reshape(len(observations), -1)
     return ((values - low) / span).astype(np.float32)
 
@@ -225,7 +229,7 @@ def _box_intensity(
 def _one_hot_intensity(
     first: NDArray[np.int64], dimensions: int, observations: NDArray[Any]
 ) -> NDArray[np.float32]:
-    """Set the intensity of each observed category to 1, all others to 0: (n, D)."""
+    """Return intensities (n, D), 1 at ``first`` + observation of each part, otherwise 0."""
     intensity = np.zeros((len(observations), dimensions), np.float32)
     categories = first + observations.reshape(len(observations), -1)
     np.put_along_axis(intensity, categories, 1, axis=1)
@@ -235,7 +239,10 @@ def _one_hot_intensity(
 def _scaling_for(
     space: spaces.Space[Any], low: ArrayLike | None, high: ArrayLike | None
 ) -> tuple[int, Callable[[NDArray[Any]], NDArray[np.float32]]]:
-    """Return the number D of intensities and the function from observations to intensities."""
+    """Return the number D of intensities and the function from observations to intensities.
+
+    A limit or a space that cannot be scaled raises ValueError.
+    """
     # Partial functions, because environments are pickled.
     if isinstance(space, spaces.Box):
         lower = _limit("low", low, space.low)
@@ -261,14 +268,14 @@ def _scaling_for(
 
 
 def is_infinite(bound: NDArray[Any]) -> NDArray[np.bool_]:
-    """Test which bounds of a Box are infinite, no number, or the largest float32."""
+    """Mark bounds of a Box that are infinite, NaN, or at least the largest float32."""
     # The largest float32 stands for infinity in many spaces.
     infinite: NDArray[np.bool_] = ~(np.abs(bound) < np.finfo(np.float32).max)
     return infinite
 
 
 def _limit(name: str, given: ArrayLike | None, bound: NDArray[Any]) -> NDArray[np.float64]:
-    """Return a flat, finite limit of a Box: the given one, or the space's bound."""
+    """Return the given limit or else the space's bound, flat; ValueError if not finite."""
     limit = np.asarray(bound if given is None else given, np.float64)
     wrong = limit[is_infinite(limit)]
     if wrong.size:

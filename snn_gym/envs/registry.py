@@ -82,7 +82,7 @@ class ReferenceScores(Config):
         return (score - self.random) / (reference - self.random)
 
     def loss(self, share: float) -> float:
-        """Return a share of the distance from random play to ``solved``, in units of return."""
+        """Convert a share of the distance from random play to ``solved`` to units of return."""
         return share * (self.solved - self.random)
 
 
@@ -135,7 +135,7 @@ class EnvironmentSpec(Config):
             )
 
     def at_level(self, env_id: str) -> EnvironmentSpec:
-        """Return the description of one id."""
+        """Return the description of one id, with the limit, scores and arguments of its level."""
         level = self.levels.get(env_id)
         if level is None or self.task is None:
             return self
@@ -156,7 +156,7 @@ def env_ids() -> tuple[str, ...]:
 
 
 def flat_ids() -> tuple[str, ...]:
-    """Return the sorted ids of the flat forms, of the ids whose observations are spikes."""
+    """Return the sorted ids of flat forms, which observe spikes as vectors (``flat_id``)."""
     return tuple(sorted(name for name in _files_by_id() if name != unflattened_id(name)))
 
 
@@ -167,7 +167,7 @@ def flat_id(env_id: str) -> str:
 
 
 def unflattened_id(env_id: str) -> str:
-    """Return the id without its flat form; any other id unchanged."""
+    """Return ``snn/CartPole-v1`` of ``snn/CartPole-flat-v1``; any other id unchanged."""
     return env_id.replace("-flat-v", "-v")
 
 
@@ -177,10 +177,10 @@ def known_ids() -> frozenset[str]:
 
 
 def load_environment_spec(env_id: str) -> EnvironmentSpec:
-    """Load the description of a task.
+    """Load the description of a task, at the level of the id.
 
     Args:
-        env_id: A spiking id such as ``snn/CartPole-v1`` or its base id ``CartPole-v1``.
+        env_id: One of ``known_ids``, such as ``snn/CartPole-v1`` or its base id ``CartPole-v1``.
 
     Raises:
         ValueError: The id is unknown, or the file does not fit the schema.
@@ -197,7 +197,7 @@ def load_environment_spec(env_id: str) -> EnvironmentSpec:
 
 @functools.cache
 def _spec_of(path: Path) -> EnvironmentSpec:
-    """Return the description in a file."""
+    """Return the description in a file; ValueError if its ``name`` is not the file's."""
     spec = from_mapping(EnvironmentSpec, _read_toml(path), f"envs/{path.name}")
     if spec.name != path.stem:
         raise ValueError(f"envs/{path.name}: name is {spec.name!r}, expected {path.stem!r}")
@@ -215,7 +215,10 @@ def load_spike_settings(env_id: str) -> SpikeSettings:
 
 
 def make_task(env_id: str, **arguments: Any) -> gym.Env[Any, Any]:
-    """Make an environment as ``gym.make`` does; errors name the package to install.
+    """Make an environment as ``gym.make`` does; errors name the package to install or import.
+
+    On Linux without a display, a render mode with MuJoCo loaded sets ``MUJOCO_GL`` to ``egl`` if
+    it is not set.
 
     Raises:
         gymnasium.error.DependencyNotInstalled: A required package is absent; for our tasks the
@@ -257,7 +260,7 @@ def import_named_module(env_id: str) -> str:
 
 @contextmanager
 def naming_the_extra(env_id: str) -> Iterator[None]:
-    """Name the missing extra or import where gymnasium cannot make a task."""
+    """Re-raise gymnasium's errors of absent ids or packages with the import or extra needed."""
     try:
         yield
     except gym.error.UnregisteredEnv as error:
@@ -277,7 +280,7 @@ def naming_the_extra(env_id: str) -> Iterator[None]:
 
 
 def register_environments() -> None:
-    """Register every id of envs/ with gymnasium; a second call changes nothing."""
+    """Register every id of envs/, flat forms too, with gymnasium, unless it is registered."""
     for path in _toml_paths():
         table = _read_toml(path)
         ids = _ids(table, path)
@@ -306,7 +309,7 @@ def register_environments() -> None:
 
 
 def _task_class(table: Mapping[str, Any], path: Path) -> TaskClass:
-    """Return the classes of a file's environments."""
+    """Return a file's table ``task``; without one, the classes of the spiking form."""
     if "task" in table:
         return from_mapping(TaskClass, table["task"], f"envs/{path.name}: task")
     return TaskClass(_ENTRY_POINT, _VECTOR_ENTRY_POINT, {"base_id": table["base_id"]}, True)
@@ -330,7 +333,7 @@ def _ids(table: Mapping[str, Any], path: Path) -> list[str]:
 
 @functools.cache
 def _files_by_id() -> Mapping[str, Path]:
-    """Return the file of every known id: base, spiking and flat."""
+    """Return the file of each known id: base, spiking, flat; ValueError if two files share one."""
     files: dict[str, Path] = {}
     for path in _toml_paths():
         table = _read_toml(path)

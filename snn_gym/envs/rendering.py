@@ -22,7 +22,7 @@ _LATEST = np.array([200, 60, 20], np.uint8)
 
 
 class SpikeRenderer:
-    """Draw the latest spike trains beside an image of the base environment.
+    """Renderer of the latest spike trains beside an image of the base environment.
 
     Time runs to the right, one column per time step. Channels run downwards, one row each, in bands
     of ``channels_per_value`` rows per observed value. Thin lines separate environment steps; the
@@ -35,15 +35,18 @@ class SpikeRenderer:
         self._window = Window(frames_per_second) if human else None
 
     def clear(self) -> None:
-        """Delete the spikes of an earlier episode."""
+        """Delete all stored spikes, at the start of an episode."""
         self._history.clear()
 
     def add(self, spikes: NDArray[np.int8]) -> None:
-        """Append the spikes (T, N) of an environment step."""
+        """Store the spikes (T, N) of an environment step; the latest 16 steps stay."""
         self._history.append(spikes.copy())
 
     def draw(self, base_frame: Any) -> NDArray[np.uint8] | None:
-        """Return an image (height, width + panel, 3), uint8; None if a window shows it."""
+        """Return ``base_frame`` (height, width, 3) with the spikes to its right, uint8.
+
+        With ``human``, show it in the window and return None.
+        """
         frame = np.asarray(base_frame, np.uint8)
         height = frame.shape[0]
         panel = np.full((height, _PANEL_WIDTH, 3), _PAPER)
@@ -70,9 +73,10 @@ class SpikeRenderer:
 def draw_raster(
     history: list[NDArray[np.int8]], channels_per_value: int, height: int, width: int
 ) -> NDArray[np.uint8]:
-    """Return a raster (height, width, 3), uint8, of spikes (T, N), oldest first.
+    """Return a raster (height, width, 3), uint8, of environment steps, oldest first.
 
-    The width has room for ``SHOWN_ENVIRONMENT_STEPS``; with fewer the right part is empty.
+    ``history`` holds the spikes (T, N) of 1 to ``SHOWN_ENVIRONMENT_STEPS``; with fewer the right
+    part is empty.
     """
     time_steps, channels = history[0].shape
     columns = time_steps * SHOWN_ENVIRONMENT_STEPS
@@ -88,7 +92,7 @@ def draw_raster(
 
 
 def enlarged(cells: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Return cells (rows, columns, 3) as pixels (height, width, 3), by the nearest neighbour."""
+    """Scale cells (rows, columns, 3) to pixels (height, width, 3), without interpolation."""
     rows = np.arange(height) * cells.shape[0] // height
     columns = np.arange(width) * cells.shape[1] // width
     pixels: NDArray[np.uint8] = cells[rows][:, columns]

@@ -42,7 +42,7 @@ class Rollouts:
 
 
 class Seen(NamedTuple):
-    """One environment step of the L lanes that still run."""
+    """One environment step of L lanes, also of ended ones: reward 0, not ended again."""
 
     lanes: NDArray[np.int64]  # (L,), lane ``p * E + e`` plays episode e of network p
     activity: Activity
@@ -68,7 +68,7 @@ class ObservationLimits:
 
     @classmethod
     def of(cls, low: Sequence[float], high: Sequence[float]) -> ObservationLimits:
-        """Make limits of D lows and D highs; ValueError unless each low is below its high."""
+        """Make limits; ValueError unless both are D finite values, each low below its high."""
         lows, highs = np.asarray(low, np.float32), np.asarray(high, np.float32)
         needs = "observation limits need as many finite lows as highs, each low below its high; got"
         if lows.shape != highs.shape or lows.ndim != 1:
@@ -104,8 +104,8 @@ Drive = Callable[[NDArray[np.float32]], NDArray[Any]]
 def make_drive(space: gym.Space[Any]) -> Drive:
     """Return the function from a network's outputs to its deterministic actions.
 
-    Discrete actions are the largest output; actions of a bounded Box are ``tanh`` of the outputs,
-    scaled to its limits. Other spaces raise ValueError.
+    A Discrete action (from 0) is the index of the largest output; actions of a bounded Box of one
+    axis are ``tanh`` of the outputs, scaled to its limits. Other spaces raise ValueError.
     """
     if isinstance(space, gym.spaces.Discrete) and space.start == 0:
         return lambda outputs: outputs.argmax(axis=1)
@@ -120,7 +120,7 @@ def make_drive(space: gym.Space[Any]) -> Drive:
 
 
 def output_size(space: gym.Space[Any]) -> int:
-    """Return the number of outputs that an action space needs; see ``make_drive``."""
+    """Return the number of outputs that an action space needs; ValueError as ``make_drive``."""
     make_drive(space)
     return int(space.n) if isinstance(space, gym.spaces.Discrete) else int(np.prod(space.shape))  # type: ignore[arg-type]
 
@@ -135,12 +135,12 @@ def play(
     observer: Observer | None = None,
     workers: int = 1,
 ) -> Rollouts:
-    """Play seeded episodes with every network; return returns and lengths (P, E).
+    """Play seeded episodes with every network, weights (P, W); return returns and lengths (P, E).
 
-    ``task`` has E environments or, where each network has its own ``seeds`` (P, E), P × E. The
-    episode of a seed is the first one after a reset with it. ``observer`` receives every step, with
-    one worker only, as steps then have an order. The result does not depend on the number of
-    workers. Wrong shapes and values that are not finite raise ValueError.
+    ``seeds`` are (E,) for all networks, or (P, E); ``task`` has one environment for each seed and
+    is reset. The episode of a seed is the first one after a reset with it. ``observer`` receives
+    every step, with one worker only, as steps then have an order. The result does not depend on the
+    number of workers. Wrong shapes and values that are not finite raise ValueError.
     """
     networks, seeds = len(weights), np.asarray(seeds)
     episodes = seeds.shape[-1]
@@ -174,7 +174,7 @@ def play(
 
 
 def _blocks(lanes: int, workers: int, observer: Observer | None) -> list[NDArray[np.int64]]:
-    """Split lanes into blocks that are played in turn, or by several workers."""
+    """Split lanes into interleaved blocks, at least one a worker; one block with an observer."""
     count = max(workers, math.ceil(lanes / _BLOCK)) if observer is None else 1
     # Good networks, with long episodes, are neighbours: each block takes its share of them.
     return [np.arange(first, lanes, count) for first in range(min(count, lanes))]
@@ -208,7 +208,7 @@ class _Stage:
         self.samples = Samples()
 
     def play(self, lanes: NDArray[np.int64]) -> None:
-        """Play the episodes of some lanes to their ends."""
+        """Play the episodes of some lanes to their ends; store returns, lengths and samples."""
         # Lanes share E start states, or each has its own where networks have their own seeds.
         batch = self._task.select(lanes % self._task.num_envs)
         observations = self._starts[lanes % self._task.num_envs]
@@ -232,7 +232,7 @@ class _Stage:
         running: NDArray[np.bool_],
         step: int,
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Move every lane by one step; return their observations and the running lanes."""
+        """Move every lane by one step; return observations and the mask of running lanes."""
         seeds = self._seeds[lanes]
         check_finite("observation", observations, batch.base_id, step - 1, running, seeds)
         activity = self._population.run(
@@ -252,7 +252,7 @@ class _Stage:
 
 
 class Samples:
-    """Observations at the steps 1, 2, 4, 8, … of every episode."""
+    """Store of the observations before steps 1, 2, 4, 8, … of every episode."""
 
     def __init__(self) -> None:
         self._parts: list[tuple[NDArray[np.int64], Observations]] = []
@@ -264,14 +264,14 @@ class Samples:
         observations: Observations,
         running: NDArray[np.bool_],
     ) -> None:
-        """Store observations (L, ...) of running lanes (L,) at steps that are powers of two."""
+        """Store observations (L, ...) of the lanes marked running if the step is a power of two."""
         # Few observations, but of all parts of an episode.
         if step & (step - 1) == 0:
             indices = np.flatnonzero(running)
             self._parts.append((lanes[indices], _picked(observations, indices)))
 
     def joined(self) -> Observations:
-        """Return all observations (n, ...), lane by lane, independent of the workers' order."""
+        """Return all stored observations (n, ...), lane by lane, whatever the workers' order."""
         lanes, parts = zip(*self._parts, strict=True)
         first: Any = parts[0]
         joined: Any = (

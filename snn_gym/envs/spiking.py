@@ -21,7 +21,7 @@ ActT = TypeVar("ActT")
 
 
 def settings_of(base_id: str) -> SpikeSettings:
-    """Return the spike settings of a known task; ValueError names ``SpikeObservation``."""
+    """Return a known task's spike settings; ValueError if it is unknown or has none."""
     if base_id not in known_ids():
         raise ValueError(
             f"environment {base_id!r} is unknown to SpikingEnv; show any environment through "
@@ -31,7 +31,7 @@ def settings_of(base_id: str) -> SpikeSettings:
 
 
 class SpikeObservation(gym.Wrapper[NDArray[np.int8], ActT, Any, ActT], RecordConstructorArgs):
-    """Encode the observations of an environment as spike trains MultiBinary((T, N)).
+    """Wrapper that encodes observations as spike trains, ``MultiBinary((T, N))``.
 
     Observations may be Box, Discrete or MultiDiscrete. A Box is scaled from its limits to
     intensities in [0, 1] and clipped; ``snn_gym.estimate_limits`` estimates limits for infinite
@@ -122,7 +122,7 @@ class SpikeObservation(gym.Wrapper[NDArray[np.int8], ActT, Any, ActT], RecordCon
 
 # ---- spiking env ---------------------------------------------------------------------------------
 class SpikingEnv(gym.Env[NDArray[Any], Any]):
-    """A known task seen through spikes.
+    """Task with spike settings under envs/, whose observations are encoded as spikes.
 
     The environment owns its base environment instead of wrapping it, because gymnasium's checker
     expects no wrapper behind an id. Limits and encoder come from the task's file under envs/ unless
@@ -221,12 +221,15 @@ class SpikingEnv(gym.Env[NDArray[Any], Any]):
         return super().has_wrapper_attr(name) or self._base.has_wrapper_attr(name)
 
     def get_wrapper_attr(self, name: str) -> Any:
-        """Return an attribute of this environment, or of its base."""
+        """Return an attribute of this environment, or else of its base, or raise AttributeError."""
         owner = self if super().has_wrapper_attr(name) else self._base
         return getattr(owner, name)
 
     def set_wrapper_attr(self, name: str, value: Any, *, force: bool = True) -> bool:
-        """Set an attribute where it exists, here or in the base; otherwise here, if forced."""
+        """Set an attribute where it exists, here or in the base; otherwise here, if forced.
+
+        Return whether it was set.
+        """
         if not super().has_wrapper_attr(name) and self._base.has_wrapper_attr(name):
             return self._base.set_wrapper_attr(name, value)
         return super().set_wrapper_attr(name, value, force=force)
@@ -288,7 +291,7 @@ class SpikingEnv(gym.Env[NDArray[Any], Any]):
             self._renderer.close()
 
     def _observation(self, spikes: NDArray[np.int8]) -> NDArray[Any]:
-        """Return spikes (T, N) as an observation; draw them in mode ``human``."""
+        """Return spikes (T, N) as an observation; store them for images, show them if ``human``."""
         if self._renderer is not None:
             self._renderer.add(spikes)
             if self.render_mode == "human":

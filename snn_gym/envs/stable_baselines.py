@@ -69,28 +69,28 @@ class BatchVecEnv(VecEnv):
         """Return the error for an attribute or method that single environments lack."""
 
     def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
-        """Return a shared attribute once for each environment; AttributeError without one."""
+        """Return a shared attribute once for each environment; AttributeError if none is shared."""
         common = self._common_attributes()
         if attr_name not in common:
             raise self._no_single_environments(attr_name)
         return [common[attr_name]] * len(list(self._get_indices(indices)))
 
     def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
-        """Raise AttributeError: a batch has no single environments."""
+        """Always raise AttributeError, because a batch has no single environments."""
         del value, indices
         raise self._no_single_environments(attr_name)
 
     def env_method(
         self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
     ) -> list[Any]:
-        """Raise AttributeError: a batch has no single environments."""
+        """Always raise AttributeError, because a batch has no single environments."""
         del method_args, indices, method_kwargs
         raise self._no_single_environments(method_name)
 
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: Indices = None
     ) -> list[bool]:
-        """Test whether environments are wrapped; ``Monitor`` counts, as infos hold its records."""
+        """Return for each index whether the class is ``Monitor``, whose records infos hold."""
         return [wrapper_class is Monitor] * len(list(self._get_indices(indices)))
 
 
@@ -182,9 +182,9 @@ class StableBaselinesVecEnv(BatchVecEnv):
         return env
 
     def adopt(self, other: StableBaselinesVecEnv) -> None:
-        """Continue with the environments of another instance of equal size and spaces.
+        """Close the environments, and continue with those of another instance.
 
-        Reset before the next step, and do not use the other instance any more.
+        It has equal size and spaces. Reset before the next step, and do not use it any more.
         """
         assert other.num_envs == self.num_envs
         self._env.close()
@@ -197,7 +197,8 @@ class StableBaselinesVecEnv(BatchVecEnv):
             Observations (B, ...), of the space's dtype; a dict of them for a Dict space.
 
         Raises:
-            ValueError: The options are not equal for all environments.
+            ValueError: The options are not equal for all environments, or an observation is not
+                finite.
         """
         observations, infos = self._env.reset(seed=self._next_seed(), options=self._next_options())
         self._reset_seeds()
@@ -209,7 +210,7 @@ class StableBaselinesVecEnv(BatchVecEnv):
         return self._owned(observations)
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Start a step.
+        """Check and store the actions of the next ``step_wait``.
 
         Args:
             actions: Actions (B, ...), cast to the action space's dtype within the same kind.
@@ -221,7 +222,7 @@ class StableBaselinesVecEnv(BatchVecEnv):
         self._actions = self._checked(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Finish the step.
+        """Make the step; a reward or an observation that is not finite raises ValueError.
 
         Returns:
             Observations as from ``reset``; rewards (B,), float32; dones (B,), bool; and B infos.
@@ -233,7 +234,8 @@ class StableBaselinesVecEnv(BatchVecEnv):
     def step_without_infos(self, actions: NDArray[Any]) -> VecEnvStepReturn:
         """Make a step as ``step`` does, but without infos of running episodes, for speed.
 
-        Infos are complete where an episode ended. All others are one shared, empty dict.
+        Where an episode ended, infos hold only ``terminal_observation``, ``episode`` and
+        ``TimeLimit.truncated``. All others are one shared, empty dict.
         """
         return self._step(self._checked(actions), with_infos=False)
 
@@ -273,7 +275,10 @@ class StableBaselinesVecEnv(BatchVecEnv):
         self._env.close()
 
     def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
-        """Return an image (height, width, 3), uint8, of each environment, or None."""
+        """Return an image (height, width, 3), uint8, of each environment.
+
+        In modes other than ``rgb_array``, warn and return None for each.
+        """
         if self.render_mode != "rgb_array":
             warnings.warn(
                 f"images need render_mode 'rgb_array', and the render mode is {self.render_mode}",
@@ -292,7 +297,7 @@ class StableBaselinesVecEnv(BatchVecEnv):
         }
 
     def _next_seed(self) -> int | list[int | None] | None:
-        """Return the seeds for the next reset; s for s, s + 1, …, which all batches accept."""
+        """Return the next reset's seeds: a list, s in place of s, s + 1, …, or None for none."""
         first = self._seeds[0]
         if first is None:
             return None if set(self._seeds) == {None} else list(self._seeds)
@@ -368,7 +373,7 @@ def check_same_step(mode: Any, name: str, remedy: str) -> None:
 
 
 def _single_spec(spec: Any) -> Any:
-    """Return the spec of one environment from the spec of a batch."""
+    """Return the spec of one environment from the spec of a batch; None from None."""
     if spec is None:
         return None
     single = copy.deepcopy(spec)
@@ -465,7 +470,7 @@ def has_batch(env_id: str) -> bool:
 
 
 def _check_mode(mode: str, spec: Any, batchable: bool, best: str, wrappers: Sequence[Wrap]) -> None:
-    """Raise ValueError for a mode that does not exist, in general or for this id."""
+    """Raise ValueError for a mode that does not exist, or not for this id or with wrappers."""
     if mode not in get_args(Mode):
         raise ValueError(f"mode {mode!r} is unknown; allowed modes: {', '.join(get_args(Mode))}")
     if wrappers and mode not in ("sync", "async"):
@@ -486,7 +491,7 @@ def _check_mode(mode: str, spec: Any, batchable: bool, best: str, wrappers: Sequ
 def _batch(
     spec: Any, n_envs: int, mode: Mode, arguments: dict[str, Any], best: str
 ) -> VectorEnv[Any, Any, Any]:
-    """Make a batch that starts new episodes in the step that ends one."""
+    """Make the batch of a mode; ValueError unless its autoreset mode is SAME_STEP."""
     if mode == "batched" and spec.id in BATCHED_TASKS:
         return BATCHED_TASKS[spec.id](n_envs, **arguments)
     env = gym.make_vec(spec, n_envs, "vector_entry_point", **arguments)
@@ -502,7 +507,7 @@ def _batch(
 def _singles(
     spec: Any, n_envs: int, mode: Mode, arguments: dict[str, Any], wrappers: Sequence[Wrap]
 ) -> VecEnv:
-    """Make single environments, in this process or each in its own."""
+    """Make monitored single environments: ``sync`` in this process, ``async`` each in its own."""
     make = functools.partial(_monitored, spec, arguments, tuple(wrappers))
     makers: list[Callable[[], gym.Env[Any, Any]]] = [make] * n_envs
     if mode == "sync":

@@ -35,7 +35,7 @@ class _BlockStreams(ABC, Generic[GeneratorT]):
         self._used = np.full(len(blocks), blocks.shape[1])
 
     def seed(self, seeds: Sequence[int | None] | None, rows: Rows) -> None:
-        """Restart the streams of some environments; a seed of None continues a stream."""
+        """Restart the streams of ``rows`` with ``seeds`` (B,); None continues a stream, or all."""
         if seeds is None:
             return
         for index in self._indices(rows):
@@ -45,7 +45,7 @@ class _BlockStreams(ABC, Generic[GeneratorT]):
                 self._used[index] = self._blocks.shape[1]
 
     def take(self, rows: Rows) -> NDArray[Any]:
-        """Return a copy of the next row (n, width) of some environments, each at most once."""
+        """Return the next random numbers (n, width) of environments ``rows``, which must differ."""
         indices = self._indices(rows)
         used = self._used[indices]
         spent = indices[used == self._blocks.shape[1]]
@@ -60,7 +60,7 @@ class _BlockStreams(ABC, Generic[GeneratorT]):
         return drawn if drawn.shape[1] == self._width else drawn[:, : self._width].copy()
 
     def put_back(self, indices: NDArray[np.int64]) -> None:
-        """Return the latest row of some environments (n,) to their streams."""
+        """Undo the latest ``take`` of some environments (n,): the next one repeats its numbers."""
         self._used[indices] -= 1
 
     def _indices(self, rows: Rows) -> NDArray[np.int64]:
@@ -92,7 +92,7 @@ class StartStreams(_BlockStreams[np.random.Generator]):
 class NoiseStreams(_BlockStreams[np.random.SFC64]):
     """Bytes, uniform in [0, 255]: the words of ``SFC64(SeedSequence(seed, spawn_key=(1,)))``.
 
-    Each row begins with a new word.
+    Each row begins with a new 64-bit word.
     """
 
     def __init__(self, num_envs: int, width: int) -> None:
@@ -112,7 +112,10 @@ class NoiseStreams(_BlockStreams[np.random.SFC64]):
 
 
 def byte_rate(probability: float) -> int:
-    """Return the threshold t so that a random byte is below t with a probability, to 1/256."""
+    """Return t, 0 to 255: a random byte is below t with the probability, rounded to 1/256.
+
+    Other probabilities raise ValueError.
+    """
     threshold = round(probability * 256)
     if not 0 <= threshold <= 255:
         raise ValueError(

@@ -31,7 +31,7 @@ class SpikeTaskSettings(Config):
 
     @property
     def noise_size(self) -> int:
-        """Bytes of noise for the dynamics of one environment step."""
+        """Bytes of noise for the dynamics of one environment step; 0 if not overridden."""
         return 0
 
 
@@ -153,7 +153,7 @@ class SpikeTask(SpikeBatch):
 
     @abstractmethod
     def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
-        """Write the present spikes (n, T * N) of n environments, with noise (n, T * N).
+        """Write the present ``spikes`` (n, T * N) of n environments, from noise (n, T * N).
 
         Time steps are the outer axis, channels the inner one.
         """
@@ -202,7 +202,7 @@ class SignalTaskSettings(SpikeTaskSettings):
 
 
 class SpikeTaskEnv(SingleEnv):
-    """One environment of a native task; observations are spikes (T, N), int8."""
+    """One environment of a native task; observations are spikes (T, N), int8, or flat."""
 
     task_class: ClassVar[type[SpikeTask]]
 

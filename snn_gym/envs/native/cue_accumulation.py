@@ -60,7 +60,7 @@ class CueAccumulationSettings(SignalTaskSettings):
 
 
 class CueAccumulation(RateTask):
-    """Cues appear one after the other on the left or on the right; the majority counts.
+    """Task: choose the side, left or right, on which more cues appeared before a delay.
 
     Each cue is on either side with equal probability: a group of neurons fires for one environment
     step. After a delay a third group fires. The action taken then ends the episode, with reward 1
@@ -126,6 +126,6 @@ class CueAccumulation(RateTask):
 
 
 class CueAccumulationEnv(SpikeTaskEnv):
-    """One ``CueAccumulation``, made by ``gym.make("snn/CueAccumulation-v0")``."""
+    """Single ``snn/CueAccumulation-v0``: choose the side on which more cues appeared."""
 
     task_class = CueAccumulation

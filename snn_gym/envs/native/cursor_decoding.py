@@ -84,10 +84,10 @@ def preferred_directions(tuning_seed: int) -> NDArray[np.float64]:
 
 
 class CursorDecoding(RateTask):
-    """Cosine-tuned neurons encode where the user wants the cursor; the action is its velocity.
+    """Task: move a cursor to targets by the spikes of neurons tuned to the user's intention.
 
-    The user means to move straight to the target from the present place, more weakly close to it.
-    Each of 40 neurons fires with the rate
+    The action is the cursor's velocity. The user means to move straight to the target from the
+    present place, more weakly close to it. Each of 40 neurons fires with the rate
     ``baseline_hz + modulation_hz * strength * cos(intended - preferred direction)``, not below 0.
     The reward of a step is the approach to the target as a share of the longest way, or the whole
     share inside the target; the return of an episode is at most 1. The next target appears when the
@@ -180,12 +180,12 @@ class CursorDecoding(RateTask):
 
     @property
     def cursor(self) -> NDArray[np.float64]:
-        """Places (B, 2) of the cursors (workspace units)."""
+        """Present places (B, 2) of the cursors (workspace units); not a copy."""
         return self._cursor
 
     @property
     def target(self) -> NDArray[np.float64]:
-        """Centres (B, 2) of the present targets (workspace units)."""
+        """Centres (B, 2) of the present targets (workspace units); not a copy."""
         return self._target
 
     def intention(self, rows: Rows) -> NDArray[np.float64]:
@@ -223,6 +223,6 @@ def _length(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class CursorDecodingEnv(SpikeTaskEnv):
-    """One ``CursorDecoding``, made by ``gym.make("snn/CursorDecoding-v0")``."""
+    """Single ``snn/CursorDecoding-v0``: move a cursor to targets by motor-cortical spikes."""
 
     task_class = CursorDecoding

@@ -96,7 +96,7 @@ def make_patterns(settings: DelayedMatchToSampleSettings) -> NDArray[np.bool_]:
 
 
 class DelayedMatchToSample(RateTask):
-    """A sample pattern, a delay, a test pattern with a go signal: is it the same?
+    """Task: after a delay, say whether a test pattern with a go signal equals a sample pattern.
 
     The action at the test ends the episode, with reward 1 if it is right and else 0. Earlier
     actions are ignored. The test is the sample with probability 1/2, else another pattern,
@@ -157,7 +157,7 @@ class DelayedMatchToSample(RateTask):
         return self._rates[self._shown(rows)]
 
     def _shown(self, rows: Rows) -> NDArray[np.int64]:
-        """Return the row (n,) of ``_rates`` for the present step."""
+        """Return the row (n,) of ``_rates`` for the present environment step."""
         step = self._steps[rows]
         # Steps after the go signal, which only misuse reaches, repeat the last one.
         place = self._script[np.minimum(step, len(self._script) - 1)]
@@ -179,11 +179,11 @@ class DelayedMatchToSample(RateTask):
 
 
 class DelayedMatchToSampleEnv(SpikeTaskEnv):
-    """One ``DelayedMatchToSample``, made by ``gym.make("snn/DelayedMatchToSample-v0")``."""
+    """Single ``snn/DelayedMatchToSample-v0``: say whether two spike patterns are equal."""
 
     task_class = DelayedMatchToSample
 
 
 def _uniform(numbers: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """Return whole numbers in [0, count) from uniform ones in [0, 1)."""
+    """Scale uniform numbers in [0, 1) to whole numbers in [0, count)."""
     return np.floor(numbers * count).astype(np.int64)

@@ -42,7 +42,7 @@ _MIDDLE_BYTE = np.float32(127.5)
 
 @dataclass
 class Network:
-    """State of B networks."""
+    """State of B networks, which ``run_network`` moves on in place."""
 
     voltage: NDArray[np.float32]  # (B, 40), thresholds
     waiting: NDArray[np.int8]  # (B, 40), time steps until a neuron can charge again
@@ -130,7 +130,7 @@ def run_network(
 def _run(
     state: Any, rows: Any, current: Any, noise: Any, constants: Any, spikes: Any, counts: Any
 ) -> None:
-    """Run networks ``rows``; ``state`` holds the arrays of a ``Network`` in their order."""
+    """Run networks ``rows``; write ``state``, the arrays of a ``Network``, spikes and counts."""
     voltage, waiting, excitation, inhibition, drive = state
     leak, kick = constants[0], constants[1]
     for n in range(rows.size):
@@ -206,7 +206,7 @@ class DesynchronisationSettings(SpikeTaskSettings):
 
 
 class Desynchronisation(SpikeTask):
-    """Excitatory and inhibitory neurons fire in bursts unless well-timed stimulation stops them.
+    """Task: keep neurons that fire in bursts at a healthy rate by little, well-timed stimulation.
 
     32 excitatory and 8 inhibitory leaky integrate-and-fire neurons; the inhibitory ones answer each
     volley of the excitatory ones, which keeps them in step. The action is a current into all
@@ -259,7 +259,7 @@ class Desynchronisation(SpikeTask):
         self._trace[rows] = 0.0
 
     def _run_quietly(self, indices: NDArray[np.int64], duration_ms: int) -> None:
-        """Run some networks without noise and stimulation."""
+        """Run some networks for some time without noise, stimulation or recorded spikes."""
         noise = np.zeros((len(indices), duration_ms * NEURONS), np.uint8)
         run_network(
             self.network, indices, np.zeros(len(indices)), noise, 0.0, self.settings.coupling
@@ -319,6 +319,6 @@ class Desynchronisation(SpikeTask):
 
 
 class DesynchronisationEnv(SpikeTaskEnv):
-    """One ``Desynchronisation``, made by ``gym.make("snn/Desynchronisation-v0")``."""
+    """Single ``snn/Desynchronisation-v0``: calm bursting neurons by little stimulation."""
 
     task_class = Desynchronisation

@@ -53,7 +53,7 @@ class EventTrackingSettings(SpikeTaskSettings):
     noise_rate_hz: float = 1.0
     """Rate of events without cause of every channel (Hz)."""
     hot_pixels: Natural = 0
-    """Pixels that fire ON events all the time, drawn for each episode."""
+    """Pixels that fire ON events all the time, drawn for each episode with replacement."""
     hot_rate_hz: float = 200.0
     """Rate of a hot pixel (Hz)."""
     arena_px: Positive = 64.0
@@ -84,7 +84,7 @@ class EventTrackingSettings(SpikeTaskSettings):
 
 
 class EventTracking(RateTask):
-    """A light moves in the dark; a camera that sees changes only can be turned after it.
+    """Task: pan a camera that sees only changes of brightness after a light moving in the dark.
 
     A pixel fires ON or OFF where the log intensity rose or fell by the contrast threshold since its
     last event. An environment step earns more the nearer the light is to the middle of the view at
@@ -150,7 +150,7 @@ class EventTracking(RateTask):
         return reward, self._steps + 1 >= settings.episode_steps
 
     def _watch(self, indices: NDArray[np.int64], pan: NDArray[np.float64]) -> None:
-        """Move lights and cameras by one environment step, and record the events."""
+        """Move lights and cameras of some environments by one step, and record the events."""
         settings = self.settings
         _watch(
             indices,
@@ -182,7 +182,7 @@ class EventTracking(RateTask):
 
 
 class EventTrackingEnv(SpikeTaskEnv):
-    """One ``EventTracking``, made by ``gym.make("snn/EventTracking-v0")``."""
+    """Single ``snn/EventTracking-v0``: pan an event camera to keep a moving light in view."""
 
     task_class = EventTracking
 
@@ -199,11 +199,12 @@ def _watch(
     lengths: tuple[float, float],
     sensor: tuple[np.float32, np.float32],
 ) -> None:
-    """Move lights and cameras of environments ``which`` and write their events.
+    """Move lights and cameras of environments ``indices`` (n,) and write their events.
 
-    ``lengths`` are the arena's side and the light's radius, ``sensor`` the background and the
-    factor ``exp(C)`` between levels. Levels are intensities, so that ``log I - ref >= C`` is ``I >=
-    level * exp(C)``; an event moves the level by the factor.
+    ``pan`` (n, 2) is the cameras' way (px). ``lengths`` are arena side and light radius, ``sensor``
+    the background and the factor ``exp(C)`` between levels. Levels are intensities, so
+    that ``log I - ref >= C`` is ``I >= level * exp(C)``; an event moves the level by the factor. A
+    level of 0 takes the present intensity first, without an event.
     """
     arena, radius = lengths
     background, factor = sensor
@@ -247,7 +248,7 @@ def _see(
 def _take(
     profile: NDArray[np.float32], background: np.float32, levels: NDArray[np.float32]
 ) -> None:
-    """Take the present intensities as levels, without events."""
+    """Set ``levels`` (VIEW, VIEW) to the present intensities, without events."""
     for row in range(VIEW):
         for column in range(VIEW):
             levels[row, column] = background + profile[1, row] * profile[0, column]
@@ -261,7 +262,7 @@ def _compare(
     levels: NDArray[np.float32],
     events: NDArray[np.bool_],
 ) -> None:
-    """Write the events (2, VIEW, VIEW), ON then OFF, and move the levels."""
+    """Write ``events`` (2, VIEW, VIEW), ON then OFF, and move the levels by the factor."""
     one = np.float32(1.0)
     fall = one / factor
     for row in range(VIEW):

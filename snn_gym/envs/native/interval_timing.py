@@ -38,7 +38,7 @@ class IntervalTimingSettings(SignalTaskSettings):
     foreperiod_jitter_steps: Natural = 1
     """Environment steps by which the foreperiod may be longer, uniformly drawn."""
     response_steps: Count = 9
-    """Environment steps after the set pulse at the last of which the episode ends."""
+    """Environment steps from the set pulse to the end of an episode without go."""
     tolerance: PositiveShare = 0.6
     """Error at which the reward reaches 0, as a share of the interval."""
     pulse_rate_hz: float = 200.0
@@ -73,7 +73,7 @@ class IntervalTimingSettings(SignalTaskSettings):
 
 
 class IntervalTiming(RateTask):
-    """A ready pulse, after an interval a set pulse, after the same interval the agent's go.
+    """Task: after a ready and a set pulse, wait as long again as lay between them, then go.
 
     Each pulse is a group of neurons that fires for one environment step. The first go at or after
     the set pulse ends the episode; its reward falls linearly with the error of the produced
@@ -95,7 +95,7 @@ class IntervalTiming(RateTask):
 
     @property
     def set_steps(self) -> NDArray[np.int64]:
-        """Environment steps (B,) of the set pulses, hidden from agents."""
+        """Environment steps (B,) at which the set pulses come, not observed; a copy."""
         return self._set_step.copy()
 
     def _allocate(self, num_envs: int) -> None:
@@ -153,6 +153,6 @@ class IntervalTiming(RateTask):
 
 
 class IntervalTimingEnv(SpikeTaskEnv):
-    """One ``IntervalTiming``, made by ``gym.make("snn/IntervalTiming-v0")``."""
+    """Single ``snn/IntervalTiming-v0``: wait as long as two pulses lay apart, then go."""
 
     task_class = IntervalTiming

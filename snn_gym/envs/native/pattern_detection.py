@@ -80,19 +80,19 @@ class PatternDetectionSettings(SpikeTaskSettings):
         return np.concatenate(orders).astype(np.uint8)
 
     def moves(self) -> NDArray[np.uint8]:
-        """Return the move of a spike for each byte of noise, in time steps modulo T."""
+        """Return the move (256,) of a spike for each byte of noise, in time steps modulo T."""
         span = 2 * self.jitter_steps + 1
         moves = np.arange(256) * span // 256 - self.jitter_steps
         return (moves % self.time_steps).astype(np.uint8)
 
 
 class PatternDetection(SpikeTask):
-    """Each window is noise or, with probability 1/2, holds a pattern; the action names one.
+    """Task: say of each window of spikes whether it is noise or, with probability 1/2, a pattern.
 
     In every window every channel fires exactly one spike. The channels form blocks of T, and in
     each block the times of the spikes are a permutation of the T time steps: a random one in noise,
     a fixed one in the blocks of the pattern. Jitter moves spikes in both. Neither the counts of the
-    channels nor those of the time steps carry information.
+    channels nor those of the time steps carry information. A right answer earns ``1 / windows``.
 
     After Masquelier, Guyonneau and Thorpe, "Spike timing dependent plasticity finds the start of
     repeating patterns in continuous spike trains", PLoS ONE 3 (2008),
@@ -151,7 +151,7 @@ class PatternDetection(SpikeTask):
         return np.ascontiguousarray(ranks.T).reshape(len(noise), self.channels)
 
     def _wrapped(self, times: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return times below 2 T modulo T; below T, ``times - T`` wraps to a large uint8."""
+        """Return times, below 2 T, modulo T; below T, ``times - T`` wraps to a large uint8."""
         wrapped: NDArray[np.uint8] = np.minimum(times, times - np.uint8(self.time_steps))
         return wrapped
 
@@ -179,6 +179,6 @@ class PatternDetection(SpikeTask):
 
 
 class PatternDetectionEnv(SpikeTaskEnv):
-    """One ``PatternDetection``, made by ``gym.make("snn/PatternDetection-v0")``."""
+    """Single ``snn/PatternDetection-v0``: tell windows with a spike pattern from noise."""
 
     task_class = PatternDetection

@@ -21,7 +21,7 @@ Colour = tuple[int, int, int]
 
 
 def blank(colour: Colour = PAPER) -> NDArray[np.uint8]:
-    """Return an empty image."""
+    """Return an image (256, 256, 3) of one colour."""
     return np.full((HEIGHT, WIDTH, 3), colour, np.uint8)
 
 
@@ -66,10 +66,10 @@ _GO = 2
 
 
 def draw_cue_accumulation(cues: list[int], total: int, shown: int) -> NDArray[np.uint8]:
-    """Draw the sides of the cues so far, first at the bottom, with room for ``total``.
+    """Draw each cue so far as a disc on its side (0 left, 1 right), with room for ``total``.
 
-    ``shown`` is the present signal: a side, 2 for go, 3 for none. The present cue is red, the go
-    signal a green bar.
+    The first is at the bottom. ``shown`` is the present signal: a side, 2 for go, 3 for none. The
+    present cue is red, earlier ones are blue, the go signal is a green bar.
     """
     image = blank()
     rectangle(image, 0, WIDTH * 0.36, HEIGHT, WIDTH * 0.28, FAINT)
@@ -105,10 +105,10 @@ def pixel(place: Point) -> Point:
 def draw_cursor_decoding(
     cursor: Point, before: Point, target: Point, intention: Point, radius: float, hold_share: float
 ) -> NDArray[np.uint8]:
-    """Draw the workspace.
+    """Draw the workspace; places are (x, y) in [-1, 1], ``radius`` is the target's.
 
     The target is a green ring that fills by the share of the holding time. The cursor is
-    blue, with its latest way behind it. The red line is the user's intention.
+    blue, with a pale line from its place ``before``. The red line is the user's intention.
     """
     image = blank()
     for edge in (_WORKSPACE_MARGIN, HEIGHT - _WORKSPACE_MARGIN - 1):
@@ -144,10 +144,11 @@ def draw_delayed_match_to_sample(
     is_test: bool,
     progress: float,
 ) -> NDArray[np.uint8]:
-    """Draw the sample on the left, the present pattern on the right, the share of the trial below.
+    """Draw the sample on the left, distractors and test on the right, the trial's progress below.
 
-    Patterns are bursts (T, C): time runs to the right, neurons downwards. The sample is red while
-    it is shown. At the test, pattern, bar and go signal are green.
+    Patterns are bursts (T, C): time runs to the right, neurons downwards. The right is empty for
+    None and while the sample is shown. The sample is red while shown, else blue; distractors are
+    red. Test pattern, progress bar and go signal are green at the test; before, the bar is blue.
     """
     image = blank()
     _panel(image, _TRIAL_LEFT, sample, ACCENT if is_sample else INK)
@@ -186,8 +187,9 @@ def draw_desynchronisation(
 ) -> NDArray[np.uint8]:
     """Draw counts and stimulations of the latest environment steps, newest at the right.
 
-    The green band marks calm above one half. Bars of excitatory spikes are green within it and blue
-    outside; bars of stimulation are red. The picture has room for ``length`` steps.
+    The pale band marks calm above one half, the green line ``healthy``. Bars of excitatory spikes
+    are green within the band, else blue; bars of stimulation are red, upwards if positive. The
+    picture has room for ``length`` steps.
     """
     image = blank()
     width = (WIDTH - 2 * MARGIN) / length
@@ -220,9 +222,10 @@ _ARENA_MARGIN = 8  # pixels of the arena shown beyond its border, where the view
 def draw_event_tracking(
     light: list[float], camera: list[float], arena: float, radius: float, events: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
-    """Draw the arena; x goes to the right, y up.
+    """Draw the arena; x goes to the right, y up, in pixels of the camera.
 
-    The light is yellow, the view framed; ON events (of (2, 16, 16), bool) are red, OFF events blue.
+    The light is yellow, the view around ``camera`` has a white frame. ``events`` (2, 16, 16), bool,
+    are ON, red, and OFF, blue.
     """
     scale = HEIGHT / (arena + 2 * _ARENA_MARGIN)
     image = blank(INK)
@@ -266,7 +269,7 @@ def draw_interval_timing(
 
     Pulses are discs, red while they last. The produced interval runs towards the green mark through
     the pale zone that earns a reward; the go is a red bar. ``measured`` and ``produced`` count
-    environment steps since their pulses and are negative before.
+    environment steps since ready and set, and are negative before. ``longest`` fills the line.
     """
     image = blank()
     step = (_LINE_RIGHT - _LINE_LEFT) / longest
@@ -303,10 +306,11 @@ _STRIP_TOP, _STRIP_HEIGHT = 216.0, 24.0
 def draw_pattern_detection(
     spikes: NDArray[np.int8], present: list[bool], windows: int, pattern_channels: int
 ) -> NDArray[np.uint8]:
-    """Draw the window (T, N) above a strip of the windows so far.
+    """Draw the spikes (T, N) of the window above a strip of the windows so far, ``present``.
 
     Time runs to the right, channels downwards. Spikes of the pattern are red, all others blue. In
-    the strip, windows with the pattern are green, without it pale; a frame marks the present one.
+    the strip, windows with the pattern are green, without it pale, later ones thin; a frame marks
+    the present one.
     """
     image = blank()
     time_steps, channels = spikes.shape
@@ -344,8 +348,8 @@ def draw_water_maze(
 ) -> NDArray[np.uint8]:
     """Draw the pool; x goes to the right, y up.
 
-    The platform is green, the other sites are white, the animal is blue, or red on the platform. A
-    line shows its ``trail`` since the last start.
+    The platform is green, the other sites are white rings, the animal is blue, or red on the
+    platform. A line joins the places of its ``trail``, newest last.
     """
     image = blank()
     rectangle(image, _POOL_MARGIN - 3, _POOL_MARGIN - 3, _POOL + 6, _POOL + 6, INK)

@@ -30,7 +30,7 @@ class WaterMazeSettings(SpikeTaskSettings):
     start_size: ClassVar[int] = 3
     """Uniform numbers for the start of a session: the platform's site, the first place."""
     sites_per_side: Count = 2
-    """The platform may be at the centre of each square of a grid with so many to a side."""
+    """Squares to a side of a grid; the platform lies at the centre of one of them."""
     # A wider one could hide the new start that lies half a pool from the first choice.
     platform_radius: Annotated[float, Range(above=0, below=0.25)] = 0.15
     """Distance from the centre of the platform at which the animal is on it."""
@@ -47,7 +47,7 @@ class WaterMazeSettings(SpikeTaskSettings):
     peak_rate_hz: float = 300.0
     """Rate of a place cell in the middle of its field and of the platform's neurons on it (Hz)."""
     background_rate_hz: float = 2.0
-    """Rate that all neurons have at any rate (Hz); the others come on top."""
+    """Rate of all neurons everywhere (Hz), to which the others are added."""
     full_visits: Count = 10
     """Visits of the platform that together earn 1."""
     episode_steps: Count = 48
@@ -109,11 +109,12 @@ class WaterMazeSettings(SpikeTaskSettings):
 
 
 class WaterMaze(RateTask):
-    """A platform lies hidden at one of a few places of a pool, all through a session.
+    """Task: swim to a platform hidden at one of a few places of a pool, the same for a session.
 
-    The animal swims; its place cells encode where it is. On the platform it earns a reward and the
-    platform's neurons fire; the next environment step, whatever the action, moves it to a random
-    place off the platform. It therefore pays to remember the platform's place.
+    The action is a heading; place cells encode the place. On the platform the animal earns
+    ``1 / full_visits`` and the platform's neurons fire; the next environment step, whatever the
+    action, moves it to a random place off the platform. It therefore pays to remember the
+    platform's place.
 
     After Frémaux, Sprekeler and Gerstner, "Reinforcement learning using a continuous time
     actor-critic framework with spiking neurons", PLoS Computational Biology 9 (2013),
@@ -186,12 +187,12 @@ class WaterMaze(RateTask):
     def _off_platform(
         self, places: NDArray[np.float64], platforms: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return uniform places (n, 2), shifted by half a pool both ways if on the platform."""
+        """Return places (n, 2), those on the platform moved by half a pool along both axes."""
         on = self._is_on(places, platforms)
         return np.where(on[:, np.newaxis], (places + 0.5) % 1.0, places)
 
     def _follow(self, lifted: NDArray[np.bool_]) -> None:
-        """Append the latest places to the trails for images; trails restart at a new place."""
+        """Append the latest places to the trails, at most 16 each; ``lifted`` (B,) restarts one."""
         for trail, place, is_new in zip(self._trails, self._place.tolist(), lifted, strict=True):
             if is_new:
                 trail.clear()
@@ -209,6 +210,6 @@ class WaterMaze(RateTask):
 
 
 class WaterMazeEnv(SpikeTaskEnv):
-    """One ``WaterMaze``, made by ``gym.make("snn/WaterMaze-v0")``."""
+    """Single ``snn/WaterMaze-v0``: find a hidden platform, and return to it."""
 
     task_class = WaterMaze

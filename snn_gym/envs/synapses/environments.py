@@ -49,7 +49,7 @@ class BatchedPlasticityEnv(BatchEnv):
         self._scores: list[list[float]] = [[] for _ in range(num_envs)]
 
     def checked(self, actions: ArrayLike) -> NDArray[np.integer]:
-        """Return actions (N, W) as an array; the core checks them."""
+        """Return actions (N, W) as an array, unchecked: the core checks them."""
         return np.asarray(actions)
 
     def draw(self, index: int) -> NDArray[np.uint8]:
@@ -134,7 +134,7 @@ class PlasticityEnv(SingleEnv):
 
 
 def spaces(core: PlasticityCore) -> tuple[gym.Space[Any], gym.Space[Any]]:
-    """Return the spaces of one network with one agent: features and moves of all synapses."""
+    """Return the spaces of observations, all synapses' features, and actions, their moves."""
     size = core.synapses * len(core.features.names)
     moves = gym.spaces.MultiDiscrete(np.full(core.synapses, MOVES))
     return gym.spaces.Box(-1.0, 1.0, (size,), np.float32), moves
@@ -190,7 +190,7 @@ class PlasticityVecEnv(BatchVecEnv):
         super().__init__(networks * self.core.synapses, features, gym.spaces.Discrete(MOVES))
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """Seed the next reset; return the networks' seeds (N,)."""
+        """Seed the next reset, network n with seed + n; return the networks' seeds (N,)."""
         return self._networks.seed(seed)
 
     def reset(self) -> NDArray[np.float32]:
@@ -204,7 +204,7 @@ class PlasticityVecEnv(BatchVecEnv):
         return self._flat(observations)
 
     def step_async(self, actions: NDArray[np.integer]) -> None:
-        """Take a move, 0, 1 or 2, of every synapse (N * W,).
+        """Store a move, 0, 1 or 2, of every synapse (N * W,) for ``step_wait``.
 
         Raises:
             ValueError: There is not one move for each synapse.
@@ -218,7 +218,7 @@ class PlasticityVecEnv(BatchVecEnv):
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Move the weights.
+        """Move the weights by the stored moves; ValueError for others than 0, 1 and 2.
 
         Returns:
             Features (N * W, F), float32; rewards (N * W,), float32; dones (N * W,), bool; and N * W
@@ -246,7 +246,7 @@ class PlasticityVecEnv(BatchVecEnv):
         )
 
     def close(self) -> None:
-        """Do nothing: the networks hold no resources."""
+        """Do nothing, because the networks hold no resources."""
 
     def _common_attributes(self) -> dict[str, Any]:
         return {
@@ -263,7 +263,10 @@ class PlasticityVecEnv(BatchVecEnv):
         )
 
     def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
-        """Return an image (height, width, 3), uint8, of each network, or None."""
+        """Return an image (256, 256, 3), uint8, or None of each network, not of each synapse.
+
+        None, with a warning, is for other render modes than ``rgb_array``.
+        """
         return self._networks.get_images()
 
     def _flat(self, features: Any) -> NDArray[np.float32]:
@@ -272,7 +275,7 @@ class PlasticityVecEnv(BatchVecEnv):
         return flat
 
     def _shared(self, infos: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return every synapse's info, shared with its network."""
+        """Repeat the dict of each network for each of its synapses, without copies."""
         return [info for info in infos for _ in range(self.core.synapses)]
 
 

@@ -27,7 +27,7 @@ _MEASURES = len(LOCAL_MEASURES)
 
 
 def check_features(features: Sequence[str]) -> tuple[str, ...]:
-    """Return a mask in the order of ``FEATURES``; ValueError if empty, unknown or repeated."""
+    """Return names in the order of ``FEATURES``; ValueError if none, unknown or repeated."""
     unknown = sorted(set(features) - set(FEATURES))
     if unknown or len(set(features)) != len(features):
         raise ValueError(
@@ -43,7 +43,7 @@ def check_features(features: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_seen_rule(features: Sequence[str], rule: str | None) -> None:
-    """Raise ValueError unless rule of plasticity and feature ``eligibility`` come together."""
+    """Raise ValueError if only one of rule of plasticity and feature ``eligibility`` is given."""
     if "eligibility" in features and rule is None:
         raise ValueError(
             "the feature 'eligibility' is what a rule of plasticity makes of the decisions, got no "

@@ -85,7 +85,7 @@ class Job(ABC):
 
 
 class RolloutJob(Job):
-    """Control a batched task; the score is the mean return of the probe's episodes.
+    """Job of controlling a task; the score is the mean return of the probe's episodes.
 
     ``task`` has one environment; larger batches of its class are made when needed.
     """
@@ -99,13 +99,13 @@ class RolloutJob(Job):
 
     @classmethod
     def of(cls, name: str, env_id: str) -> RolloutJob:
-        """Make the job of controlling a task of ``BATCHED_TASKS`` within its described limits."""
+        """Make the job of controlling a task of ``BATCHED_TASKS``, with limits from its file."""
         spikes = load_spike_settings(env_id)
         limits = ObservationLimits.of(spikes.low, spikes.high)
         return cls(name, BATCHED_TASKS[env_id](1), limits)
 
     def draw_probe(self, rng: np.random.Generator, size: int) -> Probe:
-        """Return seeds (E,) of episodes."""
+        """Return ``size`` random seeds of episodes."""
         return rng.integers(_HIGHEST_SEED, size=size)
 
     def judge(

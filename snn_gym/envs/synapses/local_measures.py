@@ -153,7 +153,7 @@ class LocalDynamics:
         self._over = np.zeros(len(weights) * episodes, np.bool_)
 
     def step(self, seen: rollout.Seen) -> None:
-        """Store one step of the running lanes."""
+        """Store one step of the lanes whose episodes have not ended before."""
         runs = ~self._over[seen.lanes]
         self._lanes.append(seen.lanes[runs])
         self._samples.append(_reduced(self._population, seen.activity, seen.actions, runs))
@@ -169,7 +169,7 @@ class LocalDynamics:
         return _measure(self._population, self._weights, owners, samples, advantages, self._rule)
 
     def _advantages(self) -> NDArray[np.float64]:
-        """Return standardised discounted returns-to-go of all decisions."""
+        """Return discounted returns-to-go (M,) of all decisions, standardised by network."""
         networks, owners = len(self._weights), np.concatenate(self._lanes) // self._episodes
         counts = np.maximum(np.bincount(owners, minlength=networks), 1)
         means = np.bincount(owners, np.concatenate(self._rewards), networks) / counts
@@ -188,7 +188,7 @@ class LocalDynamics:
 def standardised(
     values: NDArray[np.float64], owners: NDArray[np.int64], networks: int
 ) -> NDArray[np.float64]:
-    """Return z-scores of values (M,) within their network; 0 if constant."""
+    """Return z-scores of values (M,) within their network, ``owners`` (M,); 0 if constant."""
     counts = np.maximum(np.bincount(owners, minlength=networks), 1)
     means = np.bincount(owners, values, networks) / counts
     centred = values - means[owners]
@@ -247,7 +247,7 @@ def _reduced(
 
 
 def _output_scores(outputs: Array, actions: NDArray[Any]) -> tuple[Array, Array, Array]:
-    """Return scores, activities and nearness to a switch of outputs, each (M, O)."""
+    """Return scores, activities and nearness to a switch of outputs (M, O), each (M, O)."""
     if actions.ndim == 2:  # a Box: the action is its own score
         action: Array = np.tanh(outputs)
         slope: Array = np.float32(1.0) - np.square(action)
@@ -329,7 +329,7 @@ def _network_measures(
 def _covariance(factor: NDArray[np.floating], pre: Array) -> NDArray[np.floating]:
     """Return covariances (post, pre + 1) over M decisions of (M, post) and (M, pre + 1).
 
-    ``pre`` may also be (M, pre + 1, post), with values for every synapse.
+    ``pre`` may also be (M, pre + 1, post), with values for every synapse. All are 0 if M is 0.
     """
     if not len(pre):
         return np.zeros((factor.shape[1], pre.shape[1]))
@@ -341,7 +341,7 @@ def _covariance(factor: NDArray[np.floating], pre: Array) -> NDArray[np.floating
 
 
 def _squashed(gradient: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return tanh of values (post, pre + 1) over their root mean square, in [-1, 1]."""
+    """Return tanh of values (post, pre + 1) over their root mean square; 0 if all are 0."""
     size = float(np.sqrt(np.square(gradient).mean()))
     return np.tanh(gradient / size) if size > 0 else np.zeros(gradient.shape)
 

@@ -58,7 +58,10 @@ class PlasticityParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, NDArray[np.float32]], dict[str, dict[str, Any]]]:
-        """Start an episode from random weights; return every agent's features (F,) and info."""
+        """Start an episode from random weights; return every agent's features (F,) and info.
+
+        A seed of None continues the random stream; options are ignored.
+        """
         del options
         only = np.array([0])
         self.core.seed([seed], only)
@@ -79,7 +82,7 @@ class PlasticityParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):
         """Move every weight by its agent's action, 0, 1 or 2.
 
         Returns features, rewards, terminations (none), truncations at the horizon and infos of
-        every agent. Missing actions raise ValueError.
+        every agent. Missing or extra actions, and a step after an episode's end, raise ValueError.
         """
         if set(actions) != set(self.agents) or not self.agents:
             raise ValueError(

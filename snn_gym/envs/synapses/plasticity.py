@@ -57,7 +57,7 @@ class PlasticityRule:
         step: ``step(seen, state, constants) -> (state, eligibility)``, a pure function of the
             arrays in ``seen``, of the tuple ``state`` and of ``constants``, with elementwise
             operations only.
-        state: Names of a synapse's state variables, which start at 0 in each decision.
+        state: Names of a synapse's state variables, at least one; they start at 0 in each decision.
         constants: A ``NamedTuple`` of numbers.
         compiled: Whether numba compiles it for ``LocalActorCritic``, decision by decision; without
             numba, numpy runs it, a few times as slow. The feature of synapses always uses numpy,
@@ -77,7 +77,7 @@ class NoConstants(NamedTuple):
 
 
 def three_factor(seen: Seen, state: State, _: Any) -> tuple[State, Any]:
-    """Return the input left in the potential since the last spike, times the window.
+    """Return the next state, and as eligibility the input since the last spike times the window.
 
     ``c <- c + g (pre - c)``, e = ψ c, then c is 0 after a spike: e-prop's eligibility (Bellec et
     al. 2020, https://doi.org/10.1038/s41467-020-17236-y) without recurrence.
@@ -95,7 +95,7 @@ class STDPConstants(NamedTuple):
 
 
 def r_stdp(seen: Seen, state: State, constants: Any) -> tuple[State, Any]:
-    """Return pair-based spike-timing-dependent plasticity, to be modulated by reward.
+    """Return the next state, and the eligibility by pair-based spike-timing-dependent plasticity.
 
     ``x <- k x + pre``, e = A+ x post - A- y pre, then ``y <- k y + post``: all pairs of an input
     and a spike count, simultaneous ones as potentiation. Florian 2007, Neural Computation 19,
@@ -128,7 +128,7 @@ def register_rule(name: str, rule: PlasticityRule) -> None:
         rule: The rule.
 
     Raises:
-        ValueError: The name is no identifier or is taken, or the rule is not local.
+        ValueError: The name is no identifier or is taken, or the rule is not local or has no state.
 
     Example:
         >>> from snn_gym.envs.synapses import PlasticityRule, register_rule
@@ -214,7 +214,10 @@ def _random_inputs(rng: np.random.Generator, shape: tuple[int, ...]) -> Seen:
 
 
 def _run(name: str, rule: PlasticityRule, parts: tuple[Array, ...]) -> tuple[Any, ...]:
-    """Return state and eligibility after a time step, from the inputs and the state."""
+    """Return state and eligibility after a time step; ``parts`` are inputs, then state.
+
+    A rule that reads another input or returns another number of states raises ValueError.
+    """
     seen, state = Seen(*parts[: len(Seen._fields)]), parts[len(Seen._fields) :]
     try:
         new, eligible = rule.step(seen, state, rule.constants)

@@ -47,7 +47,7 @@ class SynapseRule(Protocol):
 
 
 def _explore(greedy: NDArray[np.int64], exploration: float, rng: np.random.Generator) -> Moves:
-    """Return greedy choices 0 to 2 as moves, random with probability ``exploration``."""
+    """Return greedy choices 0 to 2 as moves -1 to 1, random with probability ``exploration``."""
     random = rng.integers(-1, 2, greedy.size).astype(np.int8)
     return np.where(rng.random(greedy.size) < exploration, random, greedy - 1).astype(np.int8)
 
@@ -99,7 +99,10 @@ class TabularRule:
         )
 
     def act(self, features: Features, exploration: float, rng: np.random.Generator) -> Moves:
-        """Return the moves (W,) of highest value, ties broken at random, some of them random."""
+        """Return the moves (W,) of highest value, random with probability ``exploration``.
+
+        Ties are broken at random.
+        """
         values = self._values(self._states(features))
         # Noise far below the values' differences breaks ties at random.
         tied = values + np.float32(1e-6) * rng.random(values.shape, dtype=np.float32)
@@ -126,7 +129,7 @@ class TabularRule:
         values[rows, columns] += (share * (means - values[rows, columns])).astype(np.float32)
 
     def _states(self, features: Features) -> NDArray[np.int64]:
-        """Return the number of each synapse's state (W,)."""
+        """Return for each synapse (W,) the number of the state that its features fall into."""
         places = np.floor((features + 1.0) / 2.0 * self._bins).astype(np.int64)
         places = np.clip(places, 0, self._bins - 1)
         states = np.zeros(len(features), np.int64)
@@ -137,7 +140,7 @@ class TabularRule:
         return states
 
     def _values(self, states: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return values (W, 3), zero for unvisited states."""
+        """Return the values (W, 3) of the three moves, zero for unvisited states."""
         known, values = self.memory.states, self.memory.values
         if not len(known):
             return np.zeros((len(states), MOVES), np.float32)
@@ -242,7 +245,7 @@ class QNetworkRule(_SharedNetwork):
         self.memory = TargetMemory(**vars(self.memory), target=self.memory.weights.copy())
 
     def act(self, features: Features, exploration: float, rng: np.random.Generator) -> Moves:
-        """Return the moves (W,) of highest value, some of them random."""
+        """Return the moves (W,) of highest value, random with probability ``exploration``."""
         return _explore(self._read(self.memory.weights, features).argmax(axis=1), exploration, rng)
 
     def learn(self, features: Features, moves: Moves, rewards: Features, after: Features) -> None:
@@ -273,13 +276,16 @@ class PolicyGradientRule(_SharedNetwork):
         self.memory = BaselineMemory(**vars(self.memory), baseline=np.float32(0.0))
 
     def act(self, features: Features, exploration: float, rng: np.random.Generator) -> Moves:
-        """Return moves (W,) drawn from the policy, some of them random."""
+        """Return moves (W,) drawn from the policy, uniform with probability ``exploration``."""
         outputs = self._read(self.memory.weights, features)
         # The largest output plus Gumbel noise is a draw from the softmax.
         return _explore((outputs + rng.gumbel(size=outputs.shape)).argmax(axis=1), exploration, rng)
 
     def learn(self, features: Features, moves: Moves, rewards: Features, after: Features) -> None:
-        """Make one step of Adam along the score times the reward above the baseline."""
+        """Make one step of Adam along the score times the reward above the baseline.
+
+        Then move the baseline. ``after`` is ignored.
+        """
         del after  # the return is the reward of this step
         baseline = self.memory.baseline
         advantages = torch.from_numpy((rewards - baseline).astype(np.float32))
@@ -292,7 +298,7 @@ class PolicyGradientRule(_SharedNetwork):
 
 
 def load_memory(rule: SynapseRule, memory: Mapping[str, NDArray[Any]]) -> None:
-    """Copy the learned state of another rule of the same kind and features; ValueError if not."""
+    """Copy learned state into ``rule``; ValueError unless it is of equal kind and features."""
     known = to_arrays(rule.memory)
     if memory.keys() != known.keys():
         raise ValueError(

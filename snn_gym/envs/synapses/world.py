@@ -31,7 +31,7 @@ _SCORE_TOP, _SCORE_HEIGHT = 188, 56
 
 
 def weight_matrices(weights: NDArray[np.float32], table: SynapseTable) -> list[NDArray[np.float32]]:
-    """Return weights (W,) as a matrix (post, pre + 1) for each layer, biases last."""
+    """Return a network's weights (W,) as matrices (post, pre + 1), one a layer, biases last."""
     matrices = []
     for layer in range(int(table.layer.max()) + 1):
         in_layer = table.layer == layer
@@ -75,7 +75,7 @@ def _coloured(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 # ---- supervised jobs -----------------------------------------------------------------------------
 class SupervisedJob(Job):
-    """Classify samples; the score is minus the mean cross-entropy (nat) of the softmax.
+    """Job of classifying samples; the score is minus the mean cross-entropy (nat) of the softmax.
 
     Samples are (M, D) in [-1, 1], labels (M,) the right outputs, from 0.
     """
@@ -98,7 +98,7 @@ class SupervisedJob(Job):
         self._labels = labels
 
     def draw_probe(self, rng: np.random.Generator, size: int) -> Probe:
-        """Return indices (E,) of samples, each at most once; ValueError if there are fewer."""
+        """Return ``size`` random, different indices of samples; ValueError if there are fewer."""
         if size > len(self._samples):
             raise ValueError(
                 f"job {self.name!r} has {len(self._samples)} samples, fewer than probe_size={size}"
@@ -155,7 +155,7 @@ def teacher(seed: int = 0, dimension: int = 10, points: int = 200) -> Supervised
 
 
 def xor() -> SupervisedJob:
-    """Make the job of telling equal from unequal signs; the probe is all four cases."""
+    """Make the job of telling equal (0) from unequal (1) signs; the probe is all four cases."""
     samples = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]], np.float32)
     return SupervisedJob("XOR", samples, np.array([0, 1, 1, 0]), probe_size=4)
 
@@ -218,7 +218,7 @@ class PlasticitySettings(Config):
     """Features of a synapse that are observed, out of ``action_history``, ``reward_history``,
     ``weight``, ``topology``, ``dynamics`` and ``eligibility``; a name of ``PRESETS`` serves too."""
     history: Count = 2
-    """Past moves and rewards in the blocks of histories."""
+    """Number of past moves and rewards in ``action_history`` and ``reward_history``."""
     rule: Annotated[str, check_rule] | None = None
     """Rule of plasticity behind ``eligibility``: ``three_factor``, ``r_stdp``, or a name given to
     ``register_rule``."""
@@ -306,13 +306,13 @@ class PlasticityCore:
         return self._networks.steps.copy()
 
     def seed(self, seeds: Sequence[int | None], networks: NDArray[np.int64]) -> None:
-        """Restart the random streams of some networks; None continues a stream."""
+        """Restart the streams of ``networks`` (n,) with ``seeds`` (N,); None continues a stream."""
         for index in networks:
             if seeds[index] is not None:
                 self.generators[index], _ = seeding.np_random(seeds[index])
 
     def start(self, networks: NDArray[np.int64]) -> None:
-        """Start an episode in some networks (n,)."""
+        """Start an episode in some networks (n,): random weights, judged on a new probe."""
         weights = [start_weights(self.population, self.generators[k], 1)[0] for k in networks]
         self._loop.begin(networks, np.stack(weights), self._probes(networks))
         self._moved[networks] = 0
@@ -322,7 +322,11 @@ class PlasticityCore:
         return self._loop.observe()
 
     def step(self, actions: NDArray[np.integer]) -> NDArray[np.float64]:
-        """Move every weight by actions (N, W) in {0, 1, 2} (``MOVES``) and return rewards (N,)."""
+        """Move every weight by actions (N, W) in {0, 1, 2} (``MOVES``) and return rewards (N,).
+
+        Other actions, or scores that are not finite, raise ValueError, a step before ``start``
+        ``gymnasium.error.ResetNeeded``.
+        """
         if (self._moved == _NO_EPISODE).any():
             raise gym.error.ResetNeeded("call reset() before step()")
         shape = (self.networks, self.synapses)
@@ -365,7 +369,7 @@ class PlasticityCore:
 
 
 def make_job(job: str | Job) -> Job:
-    """Return a ``Job``, given itself or a name in ``JOBS``; ValueError if unknown."""
+    """Return a ``Job`` unchanged, or make the one of a name in ``JOBS``; ValueError if unknown."""
     if isinstance(job, Job):
         return job
     if job not in JOBS:
@@ -395,7 +399,7 @@ _NONE = np.empty(0, np.int64)
 
 @dataclass
 class MovingNetworks:
-    """N networks with their probes, scores and histories."""
+    """N networks with their probes, scores and histories, filled by ``SynapseLoop``."""
 
     weights: NDArray[np.float32]  # (N, W)
     probes: Probe  # (N, E)
@@ -417,7 +421,7 @@ class MovingNetworks:
         history: int,
         rule: PlasticityRule | None = None,
     ) -> MovingNetworks:
-        """Return N networks of W synapses with weights of 0, not yet judged."""
+        """Return N networks of W synapses with weights of 0 and scores of NaN."""
         measures = len(LOCAL_MEASURES) + (rule is not None)
         return cls(
             weights=np.zeros((networks, synapses), np.float32),
@@ -431,7 +435,7 @@ class MovingNetworks:
 
 
 class SynapseLoop:
-    """Moves, judges and observes networks and changes them in place.
+    """Loop that moves, judges and observes networks, which it changes in place.
 
     Old and new weights are always compared on one probe. ``features`` are observed, ``judge``
     judges, ``weight_limit`` bounds every weight, and ``addressees`` (W,) name the synapse whose
@@ -478,7 +482,7 @@ class SynapseLoop:
         self.judge_present(indices)
 
     def judge_present(self, indices: NDArray[np.int64]) -> None:
-        """Judge the present weights of some networks (n,) on their probes."""
+        """Judge some networks (n,) on their probes; store scores, steps and dynamics."""
         networks = self._networks
         judgement = self._judge(networks.weights[indices], networks.probes[indices])
         networks.scores[indices] = judgement.scores
@@ -493,10 +497,10 @@ class SynapseLoop:
         *,
         takes_back: bool = False,
     ) -> NDArray[np.float64]:
-        """Move all weights by steps (N, W) within their limit; judge, and return the gains (N,).
+        """Move all weights by steps (N, W) within their limit; return the gains in score (N,).
 
         Networks ``anew`` (n,) have a new probe, on which their old weights are judged too. With
-        ``takes_back``, networks that got worse keep their old weights.
+        ``takes_back``, networks that got worse keep their old weights, scores and dynamics.
         """
         networks, count = self._networks, len(steps)
         moved = self._clipped(networks.weights + steps)
