@@ -116,7 +116,7 @@ def apply_limits(limits: Limits) -> None:
 
 
 def build(request: Request) -> Built:
-    """Build the registered policy and count its parameters."""
+    """Build the registered policy and return its number of parameters."""
     from torch import nn
 
     from snn_gym.policies.raw_observations import RawPolicy
@@ -130,7 +130,7 @@ def build(request: Request) -> Built:
 
 
 def rerun(request: Request, weights: bytes) -> Rerun:
-    """Evaluate weights in the registered architecture."""
+    """Evaluate a weights file's bytes in the registered architecture, in this process."""
     from snn_gym._base.storage import parse_tensors
     from snn_gym.leaderboard.evaluation import evaluate
     from snn_gym.zoo import build_policy
