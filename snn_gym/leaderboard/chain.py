@@ -117,14 +117,14 @@ def _is_interrupted(leaderboard: Path, links: Sequence[Link]) -> bool:
 
 @contextmanager
 def opened_place(leaderboard: Path, place: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
-    """Yield a descriptor of a row's folder and the name of its file; a link on the way raises."""
+    """Yield a descriptor of a row's folder, created if ``make``, and its file name; links raise."""
     *folders, name = place.split("/")
     with opened_folder(leaderboard, folders, make=make) as descriptor:
         yield descriptor, name
 
 
 def read_below(leaderboard: Path, place: str, max_bytes: int) -> bytes:
-    """Return the content of a file below a leaderboard without following links."""
+    """Return the content of a file below a leaderboard; links and larger files raise."""
     with opened_place(leaderboard, place) as (descriptor, name):
         return read_regular_file(name, max_bytes=max_bytes, dir_fd=descriptor)
 

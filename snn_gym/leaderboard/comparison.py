@@ -154,7 +154,7 @@ def find_sides(
 
 
 def describe_difference(one: Side, two: Side) -> list[str]:
-    """Describe the difference of two agents in lines of text."""
+    """Describe the difference of two agents in lines, or say that one has too few seeds."""
     pair = Comparison(one.line, two.line)
     unheard = [
         f"spikes of {side.name} reach no output: in a ranking it is not a spiking agent"
@@ -413,7 +413,7 @@ class Comparison:
 
     @property
     def difference(self) -> float:
-        """Mean over seeds minus the other's, in the task's reward units."""
+        """Mean over seeds minus that of `others`, in the task's reward units."""
         return self.row.mean - float(np.mean(self.others))
 
     @property
@@ -423,7 +423,7 @@ class Comparison:
 
     @property
     def improvement(self) -> float:
-        """Probability that a seed of the agent exceeds a seed of the other."""
+        """Probability that a seed of the agent exceeds a seed of the other, or its own parent."""
         one, two = np.array(self.row.seed_means), np.array(self.others)
         if self.row.origin_means:
             one, two = one[:, np.newaxis], two[:, np.newaxis]

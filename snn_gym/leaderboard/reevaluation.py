@@ -66,7 +66,7 @@ FAULTS: Mapping[str, Faults] = {
 
 
 def play_with_faults(policy: Acting, env_id: str, seeds: Sequence[int], seed: int) -> FaultMeans:
-    """Return the mean return with each fault of the results table, drawn by ``seed``."""
+    """Return the mean return with each fault of the table, drawn by ``seed``; None if undefined."""
     means = {
         name: _mean(policy, env_id, seeds, replace(faults, seed=seed))
         for name, faults in FAULTS.items()
@@ -146,7 +146,7 @@ def play_again(
     seeds: Sequence[int] | None = None,
     processes: int = 1,
 ) -> Iterator[Again]:
-    """Evaluate every row again, and write nothing."""
+    """Evaluate every row again, yield whether its returns agree, and write nothing."""
     yield from _for_each(_play, leaderboard, list_rows(Path(leaderboard)), seeds, processes)
 
 

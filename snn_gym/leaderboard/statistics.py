@@ -161,7 +161,7 @@ def probability_of_improvement(values: ArrayLike, others: ArrayLike) -> NDArray[
 
 
 def permutation_p(seed_means: ArrayLike, others: ArrayLike) -> float:
-    """Return the two-sided p-value of a permutation test of the difference of two means."""
+    """Return the two-sided p-value of a permutation test of two means, by all or 200,000 splits."""
     # All splits are counted, or 200,000 drawn ones: twice the smaller tail.
     pair = (_seeds(seed_means, "a test"), _seeds(others, "a test"))
     return _permutation_p(*(tuple(means.tolist()) for means in pair))

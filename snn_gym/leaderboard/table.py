@@ -272,11 +272,11 @@ class TableRow:
 
     @property
     def normalised(self) -> float | None:
-        """Mean on the scale from random play (0) to the reference (1); None without reference."""
+        """Mean on the scale from random play (0) to oracle or `solved` (1); None without scores."""
         return None if self.reference is None else self.reference.normalise(self.mean)
 
     def score(self, value: float) -> str:
-        """Return a score as text, with decimals for the task's scale."""
+        """Return a score as text, with three decimals if the task's returns are small, else one."""
         reference = self.reference
         wide = reference is None or reference.maximum - reference.random > _SMALL_SCALE
         return f"{value:.{1 if wide else 3}f}"
@@ -288,11 +288,11 @@ class TableRow:
 
     @property
     def steps_range(self) -> str:
-        """Least and largest number of training steps."""
+        """Least and largest number of training steps as text, or one if they are equal."""
         return " to ".join(f"{x:,}" for x in sorted({min(self.steps), max(self.steps)}))
 
     def cost(self, value: float | None, decimals: int = 1) -> str:
-        """Return a cost as the text of a cell."""
+        """Return a cost, or None, as the text of a cell by `cost_cell`."""
         return self.cost_cell(count(value, decimals))
 
     def cells(self) -> tuple[str, ...]:

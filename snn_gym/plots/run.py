@@ -247,7 +247,7 @@ def _draw_layer(axes: Axes, trace: EpisodeTrace, layer: LayerTrace, colour: str)
 
 
 def draw_membranes(trace: EpisodeTrace, heading: str) -> Figure:
-    """Draw potentials, thresholds and spikes of a few neurons of each layer in 8 decisions."""
+    """Draw potentials, thresholds and spikes of each layer's `choose_neurons`, 8 decisions long."""
     chosen = [
         (layer, neuron)
         for layer in reversed(trace.layers)

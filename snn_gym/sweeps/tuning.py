@@ -81,7 +81,7 @@ class Values(Config):
             raise ValueError(f"expected {bound}, got low {self.low} and high {self.high}")
 
     def value(self, drawn: Any) -> Any:
-        """Return the value for a drawn number, ``lin_X`` for schedules, or for a choice as JSON."""
+        """Return the value of a drawn number X, ``lin_X`` with a schedule, or of a JSON choice."""
         if self.choices is not None:
             return json.loads(drawn)
         return drawn if self.schedule is None else f"{self.schedule}_{drawn}"

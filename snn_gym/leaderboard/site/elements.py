@@ -51,7 +51,7 @@ def _attribute(key: str, value: Attribute) -> str:
 
 
 def from_markdown(text: str) -> Markup:
-    """Return a paragraph of Markdown as HTML; links within the repository become plain words."""
+    """Return Markdown with code, emphasis and links as HTML; only https links stay links."""
     parts: list[str] = []
     end = 0
     for match in _INLINE.finditer(text):

@@ -122,7 +122,7 @@ def _card(site: Site, row: TableRow) -> Iterator[Markup]:
 
 
 def _section(site: Site, rows: Sequence[TableRow], sources: Sequence[Row]) -> Iterator[Markup]:
-    """Yield the parts for one version and budget class."""
+    """Yield tables and figures of one version and budget class."""
     words = f"Version {rows[0].environment_version}, {class_in_words(rows[0].budget_class)}"
     yield element("h2", words, id=anchor(rows[0]))
     yield legend(rows[0])

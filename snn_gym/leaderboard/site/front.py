@@ -35,11 +35,11 @@ class Plot:
         return f"0 0 {self.width} {self.height}"
 
     def across(self, low: float, high: float) -> Scale:
-        """Return the horizontal axis."""
+        """Return the horizontal axis, ``low`` to the left."""
         return Scale(low, high, self.left, self.right)
 
     def upright(self, low: float, high: float) -> Scale:
-        """Return the vertical axis."""
+        """Return the vertical axis, ``low`` at the bottom."""
         return Scale(low, high, self.bottom, self.top)
 
 

@@ -106,7 +106,7 @@ class Trained:
         return "curves spiking" if self.row.spiking else "curves"
 
     def lines(self, field: str) -> list[Line]:
-        """Return the returns of each run over ``steps`` or, if logged, ``seconds``."""
+        """Return (positions, returns) of each run with a ``field``, ``steps`` or ``seconds``."""
         known = [curve for curve in self.curves if getattr(curve, field)]
         return [(np.array(getattr(x, field), np.float64), np.array(x.returns)) for x in known]
 
