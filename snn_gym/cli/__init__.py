@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _help_of(words: list[str]) -> str:
-    """Return the command that prints the help of the given command."""
+    """Return the command that prints the help of the given command, or of all if unknown."""
     callbacks = (command.callback for command in app.registered_commands)
     known = {callback.__name__ for callback in callbacks if callback is not None}
     return " ".join(["snn-gym", *(word for word in words[:1] if word in known), "--help"])

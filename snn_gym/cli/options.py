@@ -26,7 +26,7 @@ _imported: list[str] = []
 
 
 def module_words() -> str:
-    """Return the option --module of this command, for a command to be run next."""
+    """Return " --module NAME" as given to this command, for a next command; empty if not given."""
     return "".join(f" --module {name}" for name in _imported)
 
 
@@ -150,7 +150,7 @@ def _parse_value(text: str) -> Any:
 
 
 def leaderboard_folder(given: Path | None) -> Path:
-    """Return the given folder of the results table, or that of the checkout."""
+    """Return the given folder, or the checkout's leaderboard/; ValueError outside a checkout."""
     if given is not None:
         return given
     root = checkout_root()
@@ -162,10 +162,11 @@ def leaderboard_folder(given: Path | None) -> Path:
 def load_shown(
     command: str, agent: str, env: str | None
 ) -> tuple[Any, str, str, Mapping[str, Any]]:
-    """Load an agent of the zoo or of a run's folder for a command that shows or exports it.
+    """Load the pretrained median of a zoo agent, or the agent of a run's folder, for ``command``.
 
-    Returns model, environment, name and arguments of the environment, which is that of the run if
-    none is given. Raises ``ValueError`` if there is no such agent, or no environment for it.
+    Returns model, environment, name and arguments of the environment. A run's environment is the
+    default; another one has no arguments. Raises ``ValueError`` if there is no such agent, or for a
+    zoo agent without an environment.
     """
     from snn_gym._base.names import did_you_mean
     from snn_gym.leaderboard import load_pretrained

@@ -16,7 +16,7 @@ _MAX_SHOWN = 2000
 
 
 def in_one_line(text: str) -> str:
-    """Return a message as one printable line of bounded length; it may quote a stranger's file."""
+    """Return a message as one printable line, cut after 2000 characters; it may quote any file."""
     line = " ".join(text.split())
     return without_controls(line if len(line) <= _MAX_SHOWN else f"{line[:_MAX_SHOWN]}…")
 
@@ -31,7 +31,7 @@ def say(*texts: object) -> None:
 
 
 def describe_refusal(error: OSError) -> str:
-    """Return an error of the operating system in words, with a fix."""
+    """Return an OSError as file, problem and fix; the plain error if it names no file."""
     if error.filename is None or error.strerror is None:
         return str(error)
     if isinstance(error, FileExistsError | NotADirectoryError):
@@ -54,7 +54,7 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def print_evaluation(result: Evaluation) -> None:
-    """Print the score of a policy and the costs of its decisions."""
+    """Print the score of a policy and the costs of its decisions, if every module is counted."""
     from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED
 
     scores = f"IQM {result.iqm:.2f}, mean {result.mean:.2f}"
@@ -75,7 +75,7 @@ def print_evaluation(result: Evaluation) -> None:
 def print_played(results: Iterable[Any], summary: str) -> None:
     """Print results of `snn_gym.leaderboard.reevaluation` as they come, and count the rows.
 
-    The summary says what happened to the good rows, with a place for the number of bad ones.
+    The summary says what happened to the good rows, with ``{}`` for the number of bad ones.
 
     Raises:
         ValueError: Some rows do not hold.

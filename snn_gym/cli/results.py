@@ -19,7 +19,8 @@ def submit(
         Path | None, typer.Argument(help="Folder that `snn-gym train` wrote.", show_default="none")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write.", show_default="RUN/submission")
+        Path | None,
+        typer.Option(help="Folder to write.", show_default="RUN/submission or GRAPH-submission"),
     ] = None,
     *,
     nir: Annotated[
@@ -34,7 +35,10 @@ def submit(
         ),
     ] = None,
     env: Annotated[str, typer.Option(help="Environment that the graph acts on.")] = "",
-    agent: Annotated[str, typer.Option(help="Name of the graph in the table.")] = "",
+    agent: Annotated[
+        str,
+        typer.Option(help="Name of the graph in the table; a new one gets a folder in agents/."),
+    ] = "",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the graph's training.")] = 0,
     steps: Annotated[
         int, typer.Option(min=0, help="Environment steps of its training, 0 if unknown.")
@@ -115,7 +119,7 @@ class VerifyOptions:
 
     @property
     def row_tasks(self) -> int:
-        """Number of given tasks that are for stored rows only."""
+        """Number of the options --again, --faults and --curves given, which are for stored rows."""
         return self.again + self.faults + (self.curves is not None)
 
 
@@ -127,7 +131,7 @@ def verify(
     *,
     options: VerifyOptions,
 ) -> None:
-    """Run a submission again and, if its claims hold, add its row to the table."""
+    """Run a submission again and add its row if its claims hold; or check or extend stored rows."""
     from snn_gym.leaderboard.hidden import read_salt
 
     board = leaderboard_folder(options.leaderboard)

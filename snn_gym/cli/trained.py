@@ -115,7 +115,7 @@ def compare(
 
 
 def _curve_lines(sides: tuple[Side, Side]) -> list[tuple[str, str, str]]:
-    """Return lines of learning curves at each quarter of the longer training; none for rows."""
+    """Return table lines of training returns at quarters of the longer training; none for rows."""
     from snn_gym.plots.comparison import QUARTERS, at_quarters
 
     if not any(side.runs for side in sides):

@@ -170,7 +170,7 @@ def _print_result(folder: Path, settings: RunSettings) -> None:
 
 
 def _may_be_submitted(settings: RunSettings) -> bool:
-    """Return True if the results table takes such a run."""
+    """Return whether the results table takes such a run: on the CPU, without changed settings."""
     from snn_gym.zoo import load_agent_spec
 
     changes = (settings.hyperparameters, settings.network, settings.environment_kwargs)
@@ -179,7 +179,7 @@ def _may_be_submitted(settings: RunSettings) -> bool:
 
 
 def _score(model: Any, settings: RunSettings) -> str:
-    """Evaluate the final policy on the seeds of evaluations during training, in words."""
+    """Return the final policy's score in words, on the seeds of evaluations during training."""
     from snn_gym.leaderboard import evaluate
     from snn_gym.training.evaluations import EVALUATION_EPISODES, FIRST_SEED
 

@@ -27,9 +27,9 @@ def audit(leaderboard: str | os.PathLike[str]) -> tuple[str, ...]:
     """List the differences between a stored leaderboard and its verified state.
 
     Checks the chain ``digests.txt``, the digests of rows and weights, files without a line, the
-    architecture and hashes of weights, aggregates of returns, parents of lean rows, and the table
-    README.md. No episode is played. If somebody replaces a row and all lines that follow, only the
-    history of the file, as in git, shows it.
+    architecture and hashes of weights, aggregates of returns, learning curves, parents of lean
+    rows, and, if all these agree, the table README.md. No episode is played. If somebody replaces a
+    row and all lines that follow, only the history of the file, as in git, shows it.
 
     Args:
         leaderboard: Existing folder of the leaderboard.

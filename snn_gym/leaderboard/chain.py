@@ -46,13 +46,13 @@ class Link:
 
 
 def read_chain(leaderboard: Path) -> tuple[Link, ...]:
-    """Return the checked chain without a last line whose writer was stopped before its row."""
+    """Return the chain without a last line whose row was not written; refuse a broken chain."""
     links = _read_lines(leaderboard)
     return links[:-1] if _is_interrupted(leaderboard, links) else links
 
 
 def drop_interrupted(leaderboard: Path) -> Link | None:
-    """Remove and return the last line if its writer was stopped before the row was written."""
+    """Remove and return a last line whose writer was stopped before its row; else return None."""
     # A deleted or restored last row looks the same; only the file's history can tell.
     links = _read_lines(leaderboard)
     if not _is_interrupted(leaderboard, links):
@@ -117,25 +117,25 @@ def _is_interrupted(leaderboard: Path, links: Sequence[Link]) -> bool:
 
 @contextmanager
 def opened_place(leaderboard: Path, place: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
-    """Yield a descriptor of a row's folder and the name of its file; a link on the way raises."""
+    """Yield a descriptor of a row's folder, created if ``make``, and its file name; links raise."""
     *folders, name = place.split("/")
     with opened_folder(leaderboard, folders, make=make) as descriptor:
         yield descriptor, name
 
 
 def read_below(leaderboard: Path, place: str, max_bytes: int) -> bytes:
-    """Return the content of a file below a leaderboard without following links."""
+    """Return the content of a file below a leaderboard; links and larger files raise."""
     with opened_place(leaderboard, place) as (descriptor, name):
         return read_regular_file(name, max_bytes=max_bytes, dir_fd=descriptor)
 
 
 def weights_place(place: str) -> str:
-    """Return the place of the weights of a row at a place."""
+    """Return the place of a row's weights from the place of its file."""
     return place.removesuffix(".json") + ".safetensors"
 
 
 def read_linked(leaderboard: Path, link: Link) -> tuple[bytes, bytes]:
-    """Return the content of the row and of its weights, if they have the digests of their line."""
+    """Return the content of row and weights; refuse other digests than those of their line."""
     row = read_below(leaderboard, link.place, MAX_ROW_BYTES)
     weights = read_below(leaderboard, weights_place(link.place), MAX_WEIGHTS_BYTES)
     _check_digest(link.place, row, link.row)

@@ -125,7 +125,7 @@ def _most(counts: NDArray[np.generic]) -> int:
 
 
 def misfits(demand: Demand, chip: Chip) -> tuple[str, ...]:
-    """Describe the limits of a chip that a network exceeds; nothing if it fits."""
+    """Describe each limit of a chip that a network exceeds; empty if it fits."""
     return tuple(
         f"{name.replace('_', ' ')} {getattr(demand, name):,} of {most:,}"
         for name, most in chip.limits.items()

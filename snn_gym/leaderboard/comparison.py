@@ -67,7 +67,7 @@ class Side:
         return len(self.line.seeds) >= FEWEST_SEEDS
 
     def shown(self, values: Sequence[float | None], show: Callable[[float], str]) -> str:
-        """Format the mean over seeds, or every seed's value with fewer than five seeds."""
+        """Format the mean over seeds, or every seed's value with fewer than five; "–" for None."""
         mean = mean_known(values)
         if mean is None or self.is_summarised:
             return "–" if mean is None else show(mean)
@@ -126,6 +126,8 @@ def find_sides(
 ) -> tuple[Side, Side]:
     """Return two agents to compare, each by the name of a zoo agent or a folder of runs.
 
+    A zoo agent's ranked rows are read from the leaderboard; runs are evaluated here.
+
     Raises:
         ValueError: There are no such rows or runs, or they do not compare.
     """
@@ -152,7 +154,7 @@ def find_sides(
 
 
 def describe_difference(one: Side, two: Side) -> list[str]:
-    """Describe the difference of two agents in lines of text."""
+    """Describe the difference of two agents in lines, or say that one has too few seeds."""
     pair = Comparison(one.line, two.line)
     unheard = [
         f"spikes of {side.name} reach no output: in a ranking it is not a spiking agent"
@@ -181,7 +183,7 @@ def describe_difference(one: Side, two: Side) -> list[str]:
 
 
 def _is_agent(name: str) -> bool:
-    """Return whether a name means an agent; ./NAME is always a folder."""
+    """Return whether a name means an agent: one of the zoo, or no path and no existing file."""
     return name in agent_ids() or not (os.sep in name or Path(name).exists())
 
 
@@ -201,7 +203,7 @@ def _from_rows(agent: str, env_id: str, leaderboard: Path | None) -> Side:
 
 
 def _read_runs(name: str, env_id: str) -> dict[Path, AgentManifest]:
-    """Return the runs in a folder in the order of seeds, with their manifests."""
+    """Return the runs in a folder, or itself as one, by seed with manifests; refuse mixed runs."""
     folder = Path(name)
     if not folder.is_dir():
         raise ValueError(f"{name} is no folder; expected an agent's name or a folder of runs")
@@ -313,7 +315,10 @@ class Profile:
     """Its line in each environment, with reference scores."""
 
     def share(self, level: float) -> tuple[float, float, float]:
-        """Return the share of seeds with at least a normalised score, and its interval."""
+        """Return the share of seeds with at least a normalised score, and its interval's ends.
+
+        It is the unweighted mean over environments.
+        """
         reached = [
             np.array([row.reference.normalise(mean) >= level for mean in row.seed_means], float)
             for row in self.rows
@@ -336,7 +341,10 @@ class Profile:
 
 
 def profiles(rows: Sequence[TableRow]) -> Iterator[Profile]:
-    """Yield the profile of each agent of a whole table and, directly after it, of its twin."""
+    """Yield the profile of each agent of a whole table and, directly after it, of its twin.
+
+    Left out are pairs without two environments in which both have enough seeds.
+    """
     enough = {
         (row.agent, row.environment): row
         for row in rows
@@ -405,7 +413,7 @@ class Comparison:
 
     @property
     def difference(self) -> float:
-        """Mean over seeds minus the other's, in the task's reward units."""
+        """Mean over seeds minus that of `others`, in the task's reward units."""
         return self.row.mean - float(np.mean(self.others))
 
     @property
@@ -415,7 +423,7 @@ class Comparison:
 
     @property
     def improvement(self) -> float:
-        """Probability that a seed of the agent exceeds a seed of the other."""
+        """Probability that a seed of the agent exceeds a seed of the other, or its own parent."""
         one, two = np.array(self.row.seed_means), np.array(self.others)
         if self.row.origin_means:
             one, two = one[:, np.newaxis], two[:, np.newaxis]
@@ -437,7 +445,7 @@ class Comparison:
         )
 
     def _tests(self) -> tuple[str, str, str]:
-        """Return p, the lower bound and the finding."""
+        """Return the p-value, the lower bound with the margin, and the finding, as texts."""
         paired = bool(self.row.origin_means)
         test, interval = (
             (paired_p, paired_interval) if paired else (permutation_p, difference_interval)

@@ -34,7 +34,7 @@ FIRST_EVALUATION_SEED = 2_000_000_000
 """Public seed of the first episode; training seeds are smaller."""
 
 MOST_EPISODES = 1_000_000
-"""Limit of one evaluation."""
+"""Largest number of public seeds."""
 
 OFFICIAL_EPISODES = 100
 """Episodes behind every row of the results table."""
@@ -76,7 +76,7 @@ class Evaluation(Costs):
 
 
 def evaluation_seeds(episodes: int) -> tuple[int, ...]:
-    """Return the public seeds of the first episodes of an evaluation."""
+    """Return so many consecutive public seeds; ValueError outside 1 to `MOST_EPISODES`."""
     if not 1 <= episodes <= MOST_EPISODES:
         raise ValueError(f"episodes must be at least 1 and at most {MOST_EPISODES}, got {episodes}")
     return tuple(range(FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + episodes))
@@ -171,7 +171,7 @@ def _play(
     seeds: Sequence[int],
     visited: _Visited,
 ) -> list[tuple[float, int]]:
-    """Return the undiscounted return and the length of each episode, played side by side."""
+    """Play episodes side by side, add to ``visited``, and return (return, length) of each."""
     envs = [make() for _ in seeds]
     space = envs[0].observation_space
     if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
@@ -212,7 +212,7 @@ def _play(
 def _costs(
     policy: Acting, decisions: Sequence[_Decision], seeds: Sequence[int]
 ) -> Iterator[tuple[int, Costs]]:
-    """Yield the size and the mean costs of each batch of decisions."""
+    """Yield the size and the mean costs of each batch; uncounted if the policy has no record."""
     if not isinstance(policy, _Recordable):
         yield len(decisions), Costs(uncounted=(type(policy).__name__,))
         return

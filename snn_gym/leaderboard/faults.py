@@ -53,7 +53,7 @@ class Faults(Config):
 
 
 def with_faults(model: BaseAlgorithm | Acting, faults: Faults) -> FaultyPolicy:
-    """Return a copy of an agent that acts with faults."""
+    """Return a copy of an agent that acts with faults; AbsentPartError without the faulty part."""
     policy: Any = raw_policy(model)
     generator = np.random.default_rng(faults.seed)
     program = damaged(program_of(model), faults, generator)
@@ -61,7 +61,7 @@ def with_faults(model: BaseAlgorithm | Acting, faults: Faults) -> FaultyPolicy:
 
 
 def damaged(program: Program, faults: Faults, generator: np.random.Generator) -> Program:
-    """Return a program with the permanent faults: jitter, dead neurons, weights."""
+    """Return a copy with the permanent faults: jittered time constants, dead neurons, weights."""
     if faults.tau_jitter:
         program = _jittered(program, faults.tau_jitter, generator)
     alive = [generator.random(size) >= faults.dead_neurons for size in program.sizes]
@@ -94,13 +94,13 @@ def _damaged_weights(
 
 
 def rounded(weights: Array, bits: int) -> Array:
-    """Return weights on a symmetric grid: ``scale`` times integers below ``2**(bits - 1)``."""
+    """Round weights to multiples of ``largest / (2**(bits - 1) - 1)``; all zeros stay zeros."""
     scale = np.abs(weights).max() / weights.dtype.type(2 ** (bits - 1) - 1)
     return weights if scale == 0 else np.rint(weights / scale) * scale
 
 
 def _jittered(program: Program, jitter: float, generator: np.random.Generator) -> Program:
-    """Return a program with a separate membrane time constant for each neuron."""
+    """Return a program with jittered membrane time constants; AbsentPartError without any."""
     names = [equations(x.neuron).constants for x in program.neurons]
     if not names or not all(_GAIN in x for x in names):
         raise AbsentPartError(
@@ -118,7 +118,7 @@ def _jittered(program: Program, jitter: float, generator: np.random.Generator) -
 
 
 class FaultyPolicy(FrozenPolicy):
-    """Acting agent with the faults that are drawn in every decision."""
+    """Policy of a program that draws observation noise and spike loss in every decision."""
 
     def __init__(
         self,
@@ -163,7 +163,7 @@ class FaultyPolicy(FrozenPolicy):
         return entered
 
     def _disturbed(self, values: Array, deviations: Array) -> Array:
-        """Return values (K, B, D) with noise, in units of deviations (D,)."""
+        """Return values (K, B, D) with the fault's noise, in units of deviations (D,)."""
         if not self._faults.observation_noise:
             return values
         noise = self._generator.standard_normal(values.shape, np.float32)
@@ -177,7 +177,7 @@ class FaultyPolicy(FrozenPolicy):
         return spikes * arrived.astype(np.float32)
 
     def record(self, obs: NDArray[Any], state: Any = None) -> Recording:
-        """Return the costs of decisions on a batch of observations, without activity."""
+        """Return outputs and costs of decisions on a batch, with new faults and without layers."""
         rows = rows_of(np.asarray(obs), self.observation_space)
         assert rows is not None  # observations of its own environment
         carried = state[0] if isinstance(state, tuple) else state

@@ -161,7 +161,7 @@ ROOM_COLUMNS: dict[str, str] = {
 
 @lru_cache(maxsize=1024)
 def registered_demand(agent: str, env_id: str) -> Demand | None:
-    """Return the demand of an agent's registered network, None if unknown."""
+    """Return the demand of a registered network; None if unregistered, unexportable or an ANN."""
     from snn_gym.leaderboard.chips import demand_of
     from snn_gym.zoo import build_policy
 
@@ -176,7 +176,7 @@ def registered_demand(agent: str, env_id: str) -> Demand | None:
 
 
 def room_cells(demand: Demand | None) -> dict[str, str]:
-    """Return the texts under `ROOM_COLUMNS`."""
+    """Return the texts under `ROOM_COLUMNS`, dashes for an unknown demand."""
     if demand is None:
         return dict.fromkeys(ROOM_COLUMNS, "–")
 

@@ -34,7 +34,10 @@ _MAKE_ONE = f"make one with `head -c {FEWEST_SALT_BYTES} /dev/urandom > FILE`, a
 
 
 def read_salt(path: str | os.PathLike[str], leaderboard: str | os.PathLike[str]) -> bytes:
-    """Read a maintainer's salt, 32 to 4096 bytes, from a file outside the public repository."""
+    """Return a maintainer's salt, 32 to 4096 bytes, from a file.
+
+    ValueError for another length, or a file inside the leaderboard or the checkout around it.
+    """
     board = Path(leaderboard).resolve()
     public = next((x for x in (board, *board.parents) if (x / ".git").exists()), board)
     if Path(path).resolve().is_relative_to(public):
@@ -48,13 +51,13 @@ def read_salt(path: str | os.PathLike[str], leaderboard: str | os.PathLike[str])
 
 
 def submission_digest(text: bytes, weights: bytes) -> str:
-    """Return the SHA-256 of a submission, or of a stored row, 64 hexadecimal digits."""
+    """Return the SHA-256, as hexadecimal text, of a manifest or row with its weights."""
     parts = (hashlib.sha256(data).digest() for data in (text, weights))
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 def hidden_seeds(salt: bytes, digest: str, number: int) -> tuple[int, ...]:
-    """Draw different hidden seeds in [2**30, 2**30 + 2**29) for a submission's digest."""
+    """Return ``number`` distinct seeds in [2**30, 2**30 + 2**29), fixed by salt and digest."""
     # The range is apart from training seeds, public seeds and the disjoint streams of a run's
     # environments (from 2**31). The zoo draws seeds below 2**31 after a checkpoint of a
     # consecutively seeded run and for learners without gradients: one of those is one of 100
@@ -73,14 +76,17 @@ def hidden_seeds(salt: bytes, digest: str, number: int) -> tuple[int, ...]:
 def play_hidden(
     claim: Manifest, digest: str, salt: bytes, play: Callable[[Request], Rerun]
 ) -> HiddenScore:
-    """Play as many hidden episodes as a submission or row has public ones."""
+    """Play as many hidden episodes as a submission or row has public ones; return the score."""
     seeds = hidden_seeds(salt, digest, len(claim.score.returns))
     result = play(Request(agent=claim.agent, environment=claim.environment, seeds=seeds))
     return HiddenScore(score=result.score, digest=digest, date=utc_now())
 
 
 def chance(row: Row) -> float | None:
-    """Return the p-value of a public score above the hidden score; None without a hidden score."""
+    """Return the one-sided p-value of the claim that a row earns more on public seeds than hidden.
+
+    None without a hidden score.
+    """
     hidden = row.hidden
     return None if hidden is None else higher_mean_p(row.score.returns, hidden.score.returns)
 
@@ -92,7 +98,7 @@ def is_flagged(row: Row) -> bool:
 
 
 def describe(row: Row) -> str:
-    """Describe the scores of a row that has played hidden seeds."""
+    """Return public and hidden mean, p-value and flag in words; the row has a hidden score."""
     assert row.hidden is not None
     scores = f"mean {row.score.mean:.6g} on public seeds, {row.hidden.score.mean:.6g} on hidden"
     flag = ": significantly higher on public seeds" if is_flagged(row) else ""

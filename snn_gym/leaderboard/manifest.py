@@ -25,7 +25,7 @@ from snn_gym.zoo.recipe import Packages, Parent, Processor, Recipe
 
 # ---- errors --------------------------------------------------------------------------------------
 class SubmissionError(ValueError):
-    """Refuse a submission and name the check that it failed.
+    """Refusal of a submission, a row or a leaderboard, with the code of the failed check.
 
     Attributes:
         code: Stable short name of the check, such as ``weights-shape``.
@@ -39,7 +39,7 @@ class SubmissionError(ValueError):
 # ---- findings ------------------------------------------------------------------------------------
 @dataclass(frozen=True, kw_only=True)
 class TrainedAgain(Config):
-    """Outcome of training a row again by its recipe."""
+    """Record in a row that training it again by its recipe reproduced it."""
 
     same: Literal["weights", "returns"]
     """Weights equal bit for bit, or, with other versions or processors, similar mean returns."""
@@ -56,7 +56,7 @@ class HiddenScore(Config):
 
     score: Scores
     digest: Sha256
-    """Digest from which the salt derives the seeds."""
+    """Digest of the submission or row, which gives the seeds together with the secret salt."""
     date: Date
 
 
@@ -84,7 +84,10 @@ LEAST_WAY = 0.1
 
 
 def kept(reference: ReferenceScores, score: float, whole: float) -> float | None:
-    """Return fault retention: a score on the scale from random play (0) to the whole score (1)."""
+    """Return fault retention: ``score`` on the scale from random play (0) to ``whole`` (1).
+
+    ``whole`` is the score without the fault; below `LEAST_WAY` of the way to `solved`, return None.
+    """
     if whole < reference.random + reference.loss(LEAST_WAY):
         return None
     return (score - reference.random) / (whole - reference.random)
@@ -163,7 +166,7 @@ class LearningCurve(Config):
     steps: Annotated[tuple[_Count, ...], _Points]
     """Environment steps until each point, rising."""
     returns: Annotated[tuple[Score, ...], _Points]
-    """Mean return of the episodes that ended since the point before, to 6 digits."""
+    """Mean return of the episodes that ended since the point before, to 6 significant digits."""
     episodes: Annotated[tuple[_Count, ...], _Points]
     """Number of these episodes."""
     seconds: Annotated[tuple[_Seconds, ...], Length(0, MAX_CURVE_POINTS)] = ()
@@ -219,7 +222,7 @@ class Manifest(Config):
 
     @property
     def parent(self) -> Parent | None:
-        """Row that the agent was made lean from, as its recipe names it."""
+        """Reference to the row that the agent was made lean from; None without one."""
         return None if self.recipe is None else self.recipe.parent
 
 
@@ -229,17 +232,18 @@ def utc_now() -> str:
 
 
 def parse_manifest(data: bytes) -> Manifest:
-    """Parse and check the bytes of a manifest."""
+    """Return the manifest in untrusted JSON bytes; SubmissionError if malformed or out of range."""
     return parse_strict(Manifest, data, where=MANIFEST_NAME, code="manifest")
 
 
 def parse_strict(
     record: type[_Record], data: bytes, *, where: str, code: str, by: str = "`snn-gym submit`"
 ) -> _Record:
-    """Parse JSON from an untrusted source into a record.
+    """Parse untrusted JSON into a record; errors name the source ``where`` and its writer ``by``.
 
     Raises:
-        SubmissionError: ``CODE-json``, ``CODE-schema``, ``unknown-key`` or ``path``.
+        SubmissionError: ``CODE-json`` for malformed or deep JSON, ``CODE-schema`` for a value that
+            does not fit, ``unknown-key``, or ``path`` for a path in place of a name.
     """
     try:
         text = data.decode("utf-8")
@@ -275,7 +279,7 @@ def parse_strict(
 
 
 def _is_deep(content: object) -> bool:
-    """Return whether JSON is nested too deep for writers that recurse."""
+    """Return whether JSON has more than `MOST_LEVELS` levels, too deep for writers that recurse."""
     level = [content] if isinstance(content, dict | list) else []
     for _ in range(MOST_LEVELS):
         inner = (x.values() if isinstance(x, dict) else x for x in level)
@@ -302,11 +306,11 @@ def _no_constant(literal: str) -> NoReturn:
 
 
 def shorten(text: str) -> str:
-    """Return untrusted text as one short printable line."""
+    """Return untrusted text as one printable line, cut after 120 characters."""
     line = printable(text)
     return line if len(line) <= _MAX_SHOWN else line[:_MAX_SHOWN] + "…"
 
 
 def printable(text: str) -> str:
-    """Return untrusted text as one printable line."""
+    """Return untrusted text as one line, with ``?`` for control characters."""
     return without_controls(" ".join(text.split()))

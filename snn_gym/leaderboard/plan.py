@@ -56,7 +56,7 @@ class Job(Config):
         return f"{self.steps:,} steps{origin}"
 
     def folder(self, runs: Path) -> Path:
-        """Return the run's folder."""
+        """Return the run's folder, ``runs``/AGENT/ENVIRONMENT/SEED."""
         return runs / self.agent / self.environment.replace("/", "__") / str(self.seed)
 
 
@@ -81,7 +81,7 @@ class Group(Config):
         return len(self.agents) * len(self.environments) * (seeds.stop - seeds.start)
 
     def jobs(self) -> Iterator[Job]:
-        """Yield the runs: all agents with the first seed before any with the second."""
+        """Yield the runs by seed, then environment, then agent."""
         for seed in parse_seeds(self.seeds) or ():
             for environment in self.environments:
                 for agent in self.agents:
@@ -89,7 +89,7 @@ class Group(Config):
                     yield Job(agent, environment, seed, steps, self.teacher)
 
     def steps_of(self, agent: str, environment: str) -> int:
-        """Return the environment steps of the runs of an agent on an environment."""
+        """Return a run's environment steps; ValueError beyond the budget or if unregistered."""
         spec = load_agent_spec(agent)
         budget = spec.budget(load_environment_spec(environment))
         if environment not in spec.environments:
@@ -121,7 +121,7 @@ class Plan(Config):
             raise ValueError(f"groups name {runs:,} runs; expected at most {MOST_RUNS:,}")
 
     def jobs(self) -> tuple[Job, ...]:
-        """Return all runs, each once."""
+        """Return all runs, each once; ValueError if groups differ in a run's steps or teacher."""
         jobs: dict[str, Job] = {}
         for job in (job for group in self.groups for job in group.jobs()):
             if jobs.setdefault(job.name, job) != job:
@@ -133,7 +133,7 @@ class Plan(Config):
 
 
 def read_plan(path: Path) -> Plan:
-    """Read and check a plan."""
+    """Return the plan in a TOML file; ValueError that names the file if a run does not fit."""
     plan = from_mapping(Plan, read_table(path), str(path))
     try:
         plan.jobs()
@@ -143,7 +143,7 @@ def read_plan(path: Path) -> Plan:
 
 
 def read_table(path: Path) -> dict[str, Any]:
-    """Return the content of a TOML file."""
+    """Return the content of a TOML file of at most 1 MiB; a pipe or a device is refused."""
     # Links are followed, because the user named the file. A pipe is refused, because reading waits.
     data = read_regular_file(os.path.realpath(path), max_bytes=_MAX_PLAN_BYTES)
     return parse_toml(data, str(path))

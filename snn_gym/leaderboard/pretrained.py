@@ -60,7 +60,10 @@ class TrainedAgent:
         return tuple(row for row in self.rows if row not in unranked)
 
     def row(self, pick: Pick = "median") -> Row:
-        """Return the row of a seed, or the ranked row with the median or best mean return."""
+        """Return the row of a seed, or the ranked row with the median or best mean return.
+
+        Without ranked rows, of all rows; ValueError if the choice is not in this installation.
+        """
         rows = {row.seed: row for row in self.rows}
         means = {row.seed: row.score.mean for row in self.ranked or self.rows}
         name = f"{self.agent} on {self.environment}"
@@ -145,7 +148,7 @@ def load_row(board: Path, row: Row) -> BaseAlgorithm:
 
 
 def find_trained(agent: str, env_id: str, leaderboard: Path | None = None) -> TrainedAgent:
-    """Return the stored rows of an agent on an environment."""
+    """Return the stored rows of an agent on an environment; ValueError without any."""
     (trained,) = list_trained(agent, env_id, leaderboard)
     return trained
 
@@ -153,7 +156,10 @@ def find_trained(agent: str, env_id: str, leaderboard: Path | None = None) -> Tr
 def list_trained(
     agent: str | None = None, env_id: str | None = None, leaderboard: Path | None = None
 ) -> tuple[TrainedAgent, ...]:
-    """Return the trained agents of the results table, sorted by agent and environment."""
+    """Return the trained agents of the results table, sorted by agent and environment.
+
+    None stands for all; ValueError for an agent or environment without rows.
+    """
     board = _board(leaderboard)
     groups = _groups(board)
     _check_names(agent, env_id, list(groups))
@@ -166,7 +172,7 @@ def list_trained(
 
 
 def twin_costs(agent: str, env_id: str, leaderboard: Path | None = None) -> Costs | None:
-    """Return the costs of an agent's ANN twin from its median row; None without twin or row."""
+    """Return the costs of the median row of an agent's twin; None without twin or row."""
     twin = load_agent_spec(agent).twin if agent in agent_ids() else None
     board = _board(leaderboard)
     trained = _read(board, twin or "", env_id, _groups(board), read_terms(board))
@@ -183,7 +189,7 @@ def _board(leaderboard: Path | None) -> Path:
 
 
 def _groups(board: Path) -> dict[tuple[str, str], list[Link]]:
-    """Return the newest links of all rows by agent and environment, sorted by place."""
+    """Return the newest link of each row by (agent, environment), sorted by place."""
     groups: dict[tuple[str, str], list[Link]] = {}
     for _, link in sorted({link.place: link for link in read_chain(board)}.items()):
         _, name, folder, _ = link.place.split("/")

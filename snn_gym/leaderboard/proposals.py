@@ -41,10 +41,13 @@ def try_proposals(
     *,
     cpu_seconds: int = RETRAINING_CPU_SECONDS,
 ) -> Iterator[str]:
-    """Verify every submission of a folder on a copy of a leaderboard, and yield reports.
+    """Verify every submission of a folder on a copy of a leaderboard, made at ``scratch``.
+
+    Each is also trained again, unless that takes more than ``cpu_seconds``. Yields texts to print:
+    report and table line of each, or its refusal; last a summary.
 
     Raises:
-        SubmissionError: ``proposals``: a submission was refused.
+        SubmissionError: ``proposals``, after the summary, if a submission was refused.
     """
     settings = settings or VerificationSettings()
     scratch = Path(shutil.copytree(leaderboard, scratch))
@@ -70,7 +73,7 @@ def try_proposals(
 def _train_again(
     scratch: Path, path: Path, settings: VerificationSettings, cpu_seconds: int
 ) -> str:
-    """Train a new row again within the time limit, and return the outcome in words."""
+    """Train a new row again; return in words that it holds or the time was up, else refuse it."""
     with tempfile.TemporaryDirectory(prefix="snn-gym-proposal-") as temporary:
         # In another process, which the kernel can end at any point.
         process = multiprocessing.get_context("spawn").Process(
@@ -111,7 +114,7 @@ def _shown(row: Row) -> str:
 
 
 def main() -> int:
-    """Print reports on the submissions of the command line."""
+    """Print reports on the submissions of the command line; return 0, or 2 after a refusal."""
     parser = argparse.ArgumentParser(description="Verify submissions beside a leaderboard.")
     parser.add_argument("submissions", help="folder whose entries are submissions")
     parser.add_argument("leaderboard", help="folder of the leaderboard")

@@ -66,7 +66,7 @@ FAULTS: Mapping[str, Faults] = {
 
 
 def play_with_faults(policy: Acting, env_id: str, seeds: Sequence[int], seed: int) -> FaultMeans:
-    """Return the mean returns of an agent with each fault of the results table."""
+    """Return the mean return with each fault of the table, drawn by ``seed``; None if undefined."""
     means = {
         name: _mean(policy, env_id, seeds, replace(faults, seed=seed))
         for name, faults in FAULTS.items()
@@ -146,15 +146,15 @@ def play_again(
     seeds: Sequence[int] | None = None,
     processes: int = 1,
 ) -> Iterator[Again]:
-    """Evaluate every row again, and write nothing."""
+    """Evaluate every row again, yield whether its returns agree, and write nothing."""
     yield from _for_each(_play, leaderboard, list_rows(Path(leaderboard)), seeds, processes)
 
 
 Choice = Literal["all", "parents", "lines"]
 """Rows that are trained again.
 
-``parents``: unconfirmed rows that others were made lean from. ``lines``: of each line of the table
-whose costs do not rank, the first row, with its parent.
+``parents``: rows that others were made lean from. ``lines``: of each line of the table without a
+reproduced seed, the first row, with its parent. Both without rows whose weights were reproduced.
 """
 
 
@@ -203,7 +203,7 @@ def retrain_rows(
 
 
 def chosen_rows(leaderboard: Path, rows: Sequence[Row], choice: Choice) -> list[Row]:
-    """Return the rows of a choice."""
+    """Return the rows of a `Choice`, in their order."""
     if choice == "all":
         return list(rows)
     known = rows_by_weights(rows)
@@ -261,9 +261,9 @@ def add_robustness(
     seeds: Sequence[int] | None = None,
     processes: int = 1,
 ) -> Iterator[Again]:
-    """Play the rows without returns with faults, and write these into them.
+    """Play with faults the rows that lack such returns, and write the mean returns into them.
 
-    Random faults have the row's training seed.
+    The row's training seed draws random faults.
 
     Args:
         leaderboard: As in ``reevaluate``.
@@ -332,7 +332,7 @@ def _for_each(
 
 
 def _outcome(action: Action, leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Again:
-    """Run an action on a row and write its changes; an error is the row's problem."""
+    """Run an action on a row and write its changes; return its ValueError as the row's problem."""
     path = leaderboard / row.place
     try:
         changes, text = action(leaderboard, row, seeds)
@@ -344,7 +344,7 @@ def _outcome(action: Action, leaderboard: Path, row: Row, seeds: tuple[int, ...]
 
 
 def retrain_row(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Again:
-    """Train a row again by its recipe, and record in the row that it holds."""
+    """Train a row again by its recipe, record in the row if it holds, and return the outcome."""
     return _outcome(_retrain, leaderboard, row, seeds)
 
 

@@ -160,7 +160,7 @@ def _table(rows: Sequence[TableRow]) -> str:
 
 
 def markdown_columns(rows: Iterable[TableRow]) -> tuple[str, ...]:
-    """Return the columns of the Markdown table, at most nine, with hidden scores if any exist."""
+    """Return the columns of the Markdown table; hidden scores are the ninth if a row has some."""
     return (*MARKDOWN_COLUMNS, *(HIDDEN_COLUMN if any(row.hidden_means for row in rows) else ()))
 
 
@@ -187,7 +187,7 @@ def class_in_words(budget_class: str) -> str:
 
 
 def render_line(leaderboard: str | Path, row: Row) -> str:
-    """Render the line of the Markdown table that a row is part of, with its headings."""
+    """Render a row's line of the Markdown table, or of other recipes if unranked, with headings."""
     known = shown_rows(leaderboard)
     ranked, unranked = split_rows(Path(leaderboard), known)
     for entry in unranked:
@@ -237,7 +237,7 @@ def write_table(leaderboard: str | Path) -> Path:
 
 
 def all_columns(rows: Iterable[TableRow]) -> dict[str, str]:
-    """Return all columns for rows of one or more sections, with their definitions, in order."""
+    """Return the columns that rows of one or more sections have, with definitions, in order."""
     rows = list(rows)
     after = COLUMNS.index("Normalised") + 1
     definitions = list(COLUMN_DEFINITIONS.items())

@@ -122,7 +122,7 @@ class VerificationSettings:
 
 
 def rerun_in_worker(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
-    """Re-run a submission in a limited process, in a sandbox if one is possible."""
+    """Evaluate weights in a limited process, in a sandbox if possible; refuse them if it fails."""
     status, data, message = _ask(request, weights, settings)
     if status is None or status == -signal.SIGXCPU:
         raise SubmissionError(
@@ -140,7 +140,7 @@ def rerun_in_worker(request: Request, weights: bytes, settings: VerificationSett
 
 
 def check_architecture(agent: str, env_id: str) -> None:
-    """Refuse an agent whose policy is too large; a limited process builds it first.
+    """Refuse an agent whose policy is too large or cannot be built in a limited process.
 
     The agent's file may come from a pull request that nobody has read.
     """
@@ -172,7 +172,7 @@ def _count_parameters(agent: str, env_id: str) -> int:
 def _ask(
     request: Request, weights: bytes, settings: VerificationSettings
 ) -> tuple[int | None, bytes, str]:
-    """Return the worker's exit status (None after the time limit), answer and last log line."""
+    """Run the worker; return exit status (None after the time limit), answer and last log line."""
     limits = Limits(
         memory_bytes=settings.memory_bytes,
         cpu_seconds=settings.cpu_seconds,
@@ -201,7 +201,7 @@ def _run(
     answer: IO[bytes],
     log: IO[bytes],
 ) -> int | None:
-    """Return the exit status of the worker, None after the time limit."""
+    """Run the worker and return its exit status, -n for signal n, None after the time limit."""
     # Files instead of pipes: their size is limited, and no writer waits for a reader.
     process = subprocess.Popen(
         command,

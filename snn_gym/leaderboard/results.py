@@ -95,13 +95,13 @@ class Row(CostFields, Manifest):
     """Digest of the trained tensors by `hash_tensors`."""
     verified: Date
     trained_again: TrainedAgain | None = None
-    """Last training by the recipe that reproduced the row."""
+    """Last repeated training that reproduced the row; None without one."""
     hidden: HiddenScore | None = None
     robustness: Robustness | None = None
 
     @property
     def learning_curve(self) -> LearningCurve | None:
-        """Learning curve of training again, else the claimed curve."""
+        """Learning curve of training again, else the claimed curve; None without both."""
         return (self.trained_again and self.trained_again.curve) or self.curve
 
 
@@ -112,7 +112,7 @@ def row_path(leaderboard: Path, agent: str, environment: str, seed: int) -> Path
 
 
 def list_rows(leaderboard: Path) -> tuple[Row, ...]:
-    """Read every existing row with a line in the chain, sorted by path."""
+    """Return the chain's rows, sorted by path; missing files are skipped, digests not checked."""
     rows: list[Row] = []
     for place in sorted({link.place for link in read_chain(leaderboard)}):
         try:
@@ -126,7 +126,7 @@ def list_rows(leaderboard: Path) -> tuple[Row, ...]:
 
 
 def sound_rows(leaderboard: Path) -> tuple[tuple[Row, ...], tuple[str, ...]]:
-    """Return the rows with the digests of the chain, and a problem for each other file."""
+    """Return the rows whose files have the chain's digests, and a message for each other file."""
     links = {link.place: link for link in read_chain(leaderboard)}
     rows: list[Row] = []
     problems = list(unlisted_files(leaderboard, links))
@@ -140,7 +140,7 @@ def sound_rows(leaderboard: Path) -> tuple[tuple[Row, ...], tuple[str, ...]]:
 
 
 def shown_rows(leaderboard: str | Path) -> tuple[Row, ...]:
-    """Return the sound rows, and warn of each other row."""
+    """Return the rows whose files have the chain's digests, and warn of each other file."""
     sound, problems = sound_rows(Path(leaderboard))
     for problem in problems:
         warnings.warn(f"set aside: {problem}", stacklevel=2)
@@ -148,7 +148,7 @@ def shown_rows(leaderboard: str | Path) -> tuple[Row, ...]:
 
 
 def unlisted_files(leaderboard: Path, links: Mapping[str, Link]) -> Iterator[str]:
-    """Yield a problem for each file below results/ without a line in the chain."""
+    """Yield a message for each file below results/ without a line in the chain."""
     expected = {Path(place).with_suffix(x) for place in links for x in (".json", ".safetensors")}
     for path in sorted((leaderboard / RESULTS_FOLDER).rglob("*")):
         relative = path.relative_to(leaderboard)
@@ -157,7 +157,7 @@ def unlisted_files(leaderboard: Path, links: Mapping[str, Link]) -> Iterator[str
 
 
 def verified_weights(leaderboard: Path, row: Row) -> bytes:
-    """Return the weights of a row if both its files have the digests of the chain."""
+    """Return a row's weights file; refuse files without the digests of the chain."""
     # Writers of later findings call this: a new line must not vouch for an edited row.
     links = {link.place: link for link in read_chain(leaderboard)}
     if row.place not in links:
@@ -173,13 +173,13 @@ def _not_listed(place: str) -> str:
 
 
 def describe_problem(link: Link, error: ValueError) -> str:
-    """Return an error as one line that names the row's file."""
+    """Return an error as one line that names the file of the link's row."""
     text = " ".join(str(error).split())
     return text if link.place.removesuffix(".json") in text else f"{link.place}: {text}"
 
 
 def read_row(leaderboard: Path, path: Path, data: bytes) -> Row:
-    """Parse the content of a row's file and check that it lies at the row's own place."""
+    """Return the row in the content ``data`` of a file; refuse a row that belongs elsewhere."""
     where = printable(path.relative_to(leaderboard).as_posix())
     row = _parse_row(data, where)
     if leaderboard / row.place != path:
@@ -223,7 +223,7 @@ def write_row(
     *,
     lock_seconds: float = LOCK_SECONDS,
 ) -> Path:
-    """Add a verified row atomically; ``check`` runs under the lock and may refuse it."""
+    """Add a new row and its weights atomically; ``check`` runs under the lock and may refuse it."""
     path = leaderboard / row.place
     leaderboard.mkdir(parents=True, exist_ok=True)
     with locked(leaderboard, seconds=lock_seconds):
@@ -236,7 +236,7 @@ def write_row(
 
 
 def replace_row(leaderboard: Path, row: Row, **changes: Any) -> Path:
-    """Change fields of a stored row, beside the changes of other writers; its weights stay."""
+    """Change fields of the stored row and keep its others, also newer ones; return its path."""
     path = leaderboard / row.place
     with locked(leaderboard):
         _recover(leaderboard)
@@ -247,7 +247,7 @@ def replace_row(leaderboard: Path, row: Row, **changes: Any) -> Path:
 
 
 def _recover(leaderboard: Path) -> None:
-    """Remove the files and the line of a writer that was stopped; the caller holds the lock."""
+    """Remove files and line of a writer that was stopped before its row; the caller locks."""
     remove_partial_files(leaderboard, [DIGESTS_NAME])
     link = drop_interrupted(leaderboard)
     if link is None:
@@ -298,7 +298,7 @@ def hash_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
 
 # ---- origins -------------------------------------------------------------------------------------
 def parent_steps(row: Row) -> int:
-    """Return the environment steps of the training that a row was made lean from, 0 without one."""
+    """Return the environment steps that a row's parent was trained, 0 without a parent."""
     return 0 if row.parent is None else row.parent.steps
 
 
@@ -308,17 +308,20 @@ def is_derived(row: Row) -> bool:
 
 
 def rows_by_weights(rows: Iterable[Row]) -> dict[str, Row]:
-    """Return rows by the digest of their weights, by which lean rows name their parents."""
+    """Return rows by the digest of their weights file, by which lean rows name their parents."""
     return {row.weights_sha256: row for row in rows}
 
 
 def parent_of(row: Row, known: Mapping[str, Row]) -> Row | None:
-    """Return the row that a row was made lean from, None without one."""
+    """Return the row in ``known`` that a row was made lean from; None if unknown or without one."""
     return None if row.parent is None else known.get(row.parent.weights_sha256)
 
 
 def gives_the_same_weights(row: Row, parent: Row | None) -> bool:
-    """Return whether training again gave a row's weights and those of its parent, if it has one."""
+    """Return whether training again gave a row's weights and those of its parent, if it has one.
+
+    False for a lean row whose parent is unknown or itself lean.
+    """
     if is_derived(row) and (parent is None or is_derived(parent)):
         return False
     return all(
@@ -329,13 +332,13 @@ def gives_the_same_weights(row: Row, parent: Row | None) -> bool:
 
 
 def origins_of(rows: Sequence[Row], known: Mapping[str, Row]) -> tuple[Row, ...]:
-    """Return the parent of each row if all are of one agent; nothing otherwise."""
+    """Return the rows' parents, in order; empty unless all are in ``known`` and of one agent."""
     origins = [x for x in (parent_of(row, known) for row in rows) if x is not None]
     is_one_agent = len(origins) == len(rows) and len({row.agent for row in origins}) == 1
     return tuple(origins) if is_one_agent else ()
 
 
 def parent_agent(row: Row) -> str | None:
-    """Return the zoo's parent of an agent that was trained from the start, None otherwise."""
+    """Return the agent on whose file the row's agent builds; None without one or of a lean row."""
     known = row.agent in agent_ids() and not is_derived(row)
     return load_agent_spec(row.agent).parent if known else None

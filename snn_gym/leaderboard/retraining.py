@@ -39,7 +39,10 @@ from snn_gym.zoo.recipe import Recipe, ResolvedSettings, processor
 def find_parent(
     leaderboard: Path, claim: Manifest, known: Sequence[Row] | None = None
 ) -> Row | None:
-    """Return the row that a submission or a row was made lean from; None without a parent."""
+    """Return the row, of ``known`` or else all rows, that a claim was made lean from, or None.
+
+    Refuse an unknown or lean parent, and one of another environment, seed or number of steps.
+    """
     parent = claim.parent
     if parent is None:
         return None
@@ -79,7 +82,7 @@ def make_lean_of(
     seed: int,
     resolved: ResolvedSettings | None = None,
 ) -> BaseAlgorithm:
-    """Return a lean agent of the zoo, trained from a row as its teacher."""
+    """Return ``student`` made lean with a row as its teacher; refuse one without lean settings."""
     resolved = resolved or resolve_settings(load_agent_spec(student), parent.environment)
     regulation = NetworkConfig.from_dict(resolved.network).regulation
     if regulation is None or regulation.lean is None:
@@ -106,7 +109,11 @@ def train_again(
     seeds: Sequence[int],
     leaderboard: Path,
 ) -> TrainedAgain:
-    """Train an agent again and compare its weights, or else its returns, with the claim."""
+    """Train an agent again by its recipe and return the outcome; refuse other weights or curve.
+
+    Other versions or another processor excuse other weights whose mean return on ``seeds`` is
+    within `RETURNS_TOLERANCE` of the claim.
+    """
     recipe = claim.recipe
     if recipe is None:
         raise SubmissionError(
@@ -168,7 +175,7 @@ def _train(
 
 
 def _check_excuse(claim: Manifest, recipe: Recipe, steps: int) -> None:
-    """Refuse other weights, if neither versions nor the processor can excuse them."""
+    """Refuse other weights after other steps, or under the recipe's own versions and processor."""
     if steps != claim.steps:
         raise SubmissionError(
             "retrain-mismatch",

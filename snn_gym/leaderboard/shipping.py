@@ -27,7 +27,10 @@ def median_seed(means: Mapping[int, float]) -> int:
 
 
 def shipped_files(leaderboard: Path, most_bytes: int = MOST_BYTES) -> tuple[Path, ...]:
-    """Select the digests, the plan and, smallest first, median rows with their weights."""
+    """Return paths of the digests, the plan and, smallest first, median rows with their weights.
+
+    Rows stop at ``most_bytes`` together; large weights are left out. Nothing without digests.
+    """
     if not (leaderboard / _DIGESTS).is_file():
         return ()
     chosen = [path for path in (_DIGESTS, _PLAN) if (leaderboard / path).is_file()]

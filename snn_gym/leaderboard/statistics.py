@@ -1,7 +1,8 @@
 """Statistics of scores over training seeds, as pure functions on arrays.
 
 The seed is the unit, because episodes of one seed share a policy: statements about an agent rest on
-the mean returns of its seeds. `python -m studies.intervals` measured the coverage of the intervals.
+the mean returns of its seeds, at least two. Empty or non-finite scores raise ValueError, except in
+`probability_of_improvement`. `python -m studies.intervals` measured the coverage of the intervals.
 Interquartile mean and probability of improvement follow Agarwal et al., "Deep Reinforcement
 Learning at the Edge of the Statistical Precipice", NeurIPS 2021, https://arxiv.org/abs/2108.13264.
 """
@@ -27,7 +28,7 @@ _DRAWN_SPLITS = 19_999
 
 
 def interquartile_mean(scores: ArrayLike) -> float:
-    """Return the mean of scores without the floor(n / 4) smallest and largest ones."""
+    """Return the mean of all scores but the floor(n / 4) smallest and as many largest ones."""
     flat = checked_scores(scores, "scores").reshape(-1)  # shape: (n,)
     # Not ``scipy.stats.trim_mean``: its checks take longer, and a site asks 30,000 times.
     first = int(TRIMMED_FRACTION * flat.size)
@@ -36,7 +37,7 @@ def interquartile_mean(scores: ArrayLike) -> float:
 
 
 def expected_shortfall(returns: ArrayLike, share: float = 0.05) -> float:
-    """Return the mean of the worst share of returns, in whole episodes.
+    """Return the mean of the lowest ``share`` of returns, rounded up to whole episodes.
 
     Rockafellar and Uryasev 2000, https://doi.org/10.21314/JOR.2000.038.
     """
@@ -72,7 +73,10 @@ def paired_interval(
 
 
 def paired_p(values: ArrayLike, others: ArrayLike) -> float:
-    """Return the two-sided p-value of Student's t test of pairs."""
+    """Return the two-sided p-value of Student's t test of pairs.
+
+    If all differences are equal it is 1 for differences of zero and 0 for others.
+    """
     differences = _differences(values, others)
     if not differences.std():
         return float(not differences.any())
@@ -94,7 +98,10 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
 def non_inferiority_p(
     values: ArrayLike, others: ArrayLike, margin: float, *, paired: bool = False
 ) -> float:
-    """Return the one-sided p-value of non-inferiority: a mean is not lower by the margin."""
+    """Return the one-sided p-value of non-inferiority: the first mean is not lower by the margin.
+
+    By Student's t, over pairs if ``paired``, else with Welch's degrees of freedom.
+    """
     if paired:
         total, variance, freedom = _sum_of_means([_differences(values, others)], np.ones(1))
     else:
@@ -131,7 +138,7 @@ def _sum_interval(
 def _sum_of_means(
     groups: Sequence[ArrayLike], factors: NDArray[np.float64]
 ) -> tuple[float, float, float]:
-    """Return the weighted sum of group means, its variance and its degrees of freedom."""
+    """Return the weighted sum of group means, its variance and Welch's degrees of freedom."""
     values = [_seeds(group, "an interval") for group in groups]
     total = float(factors @ [group.mean() for group in values])
     variances = factors**2 * [group.var(ddof=1) / len(group) for group in values]
@@ -143,9 +150,9 @@ def _sum_of_means(
 
 
 def probability_of_improvement(values: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
-    """Return the share (...,) of pairs in which the first value is larger; ties count one half.
+    """Return the share (...,) of pairs of (..., n) and (..., m) in which the first is larger.
 
-    The Mann-Whitney statistic over the number of pairs, as in Agarwal et al. 2021.
+    Ties count one half: the Mann-Whitney statistic over the number of pairs (Agarwal et al. 2021).
     """
     one = np.asarray(values, np.float64)[..., :, np.newaxis]
     two = np.asarray(others, np.float64)[..., np.newaxis, :]
@@ -154,7 +161,7 @@ def probability_of_improvement(values: ArrayLike, others: ArrayLike) -> NDArray[
 
 
 def permutation_p(seed_means: ArrayLike, others: ArrayLike) -> float:
-    """Return the two-sided p-value of a permutation test of the difference of two means."""
+    """Return the two-sided p-value of a permutation test of two means, by all or 200,000 splits."""
     # All splits are counted, or 200,000 drawn ones: twice the smaller tail.
     pair = (_seeds(seed_means, "a test"), _seeds(others, "a test"))
     return _permutation_p(*(tuple(means.tolist()) for means in pair))
@@ -175,7 +182,7 @@ def _permutation_p(seed_means: tuple[float, ...], others: tuple[float, ...]) -> 
 def higher_mean_p(values: ArrayLike, others: ArrayLike) -> float:
     """Return the one-sided p-value of a permutation test: the first mean is higher.
 
-    The observed split is counted among the drawn ones (Phipson and Smyth 2010,
+    With the observed split, 19,999 others are drawn by a fixed seed (Phipson and Smyth 2010,
     https://doi.org/10.2202/1544-6115.1585).
     """
     one, two = checked_scores(values, "scores"), checked_scores(others, "scores")
@@ -188,13 +195,13 @@ def higher_mean_p(values: ArrayLike, others: ArrayLike) -> float:
 
 @lru_cache(maxsize=1)
 def _drawn_splits(first: int, total: int) -> NDArray[np.float64]:
-    """Return random splits (splits, total): 1 for members of the first sample."""
+    """Return random splits (splits, total), each with 1 for ``first`` members and 0 for others."""
     members = np.tile(np.arange(total) < first, (_DRAWN_SPLITS, 1)).astype(np.float64)
     return np.random.default_rng(0).permuted(members, axis=1)
 
 
 def checked_scores(scores: ArrayLike, name: str) -> NDArray[np.float64]:
-    """Return scores as an array, if there are some and all are finite."""
+    """Return scores as an array; ValueError with ``name`` if it is empty or not all are finite."""
     array = np.asarray(scores, dtype=np.float64)
     if array.size == 0 or not np.isfinite(array).all():
         raise ValueError(

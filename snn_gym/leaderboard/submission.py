@@ -52,12 +52,12 @@ if TYPE_CHECKING:
 
 # ---- learning curves -----------------------------------------------------------------------------
 def keeps_log(recipe: Recipe | None) -> bool:
-    """Return whether training by a recipe logs its episodes, and so has a learning curve."""
+    """Return whether training by a recipe logs its episodes; False without one and of lean ones."""
     return recipe is not None and recipe.checkpoint_interval is not None and recipe.parent is None
 
 
 def curve_of_run(run: Path, steps: int) -> LearningCurve | None:
-    """Return the learning curve of a finished run; None without logged or ended episodes."""
+    """Return a finished run's learning curve; None without log or episode, ValueError if edited."""
     check_logs(run)
     if not (run / EPISODES_FILE).exists():  # saved by `save_agent`
         return None
@@ -85,7 +85,7 @@ def _mean(returns: list[float]) -> float:
 
 
 def check_curve(claim: Manifest) -> None:
-    """Check that a claimed learning curve can be reproduced and ends within the training."""
+    """Refuse a curve beside a recipe without a log, or one that ends after the training."""
     if claim.curve is None:
         return
     if not keeps_log(claim.recipe):
@@ -103,7 +103,7 @@ def check_curve(claim: Manifest) -> None:
 
 
 def check_same_curve(claim: Manifest, curve: LearningCurve | None) -> None:
-    """Refuse a claimed learning curve that training again did not give; wall time may differ."""
+    """Refuse a claimed learning curve that differs from ``curve``, except in wall time."""
     if claim.curve is None:
         return
     for name in ("steps", "episodes", "returns"):
@@ -172,7 +172,7 @@ class Claim:
 def write_submission(
     out: Path, claim: Claim, acting: Mapping[str, Tensor], seeds: Sequence[int] | None = None
 ) -> None:
-    """Evaluate weights and write their submission folder."""
+    """Evaluate the tensors ``acting`` and write their submission folder; seeds as for `submit`."""
     # The verifier evaluates them in the registered architecture, too.
     policy = build_policy(claim.agent, claim.environment)
     policy.load_acting_state_dict(acting)
@@ -196,7 +196,7 @@ def write_submission(
 
 
 def check_out(out: Path) -> None:
-    """Refuse a folder that is neither new nor an earlier submission."""
+    """Refuse an existing path, except an empty folder or one with a submission alone."""
     if not os.path.lexists(out):
         return
     own = [out / name for name in _FILES]
@@ -209,7 +209,7 @@ def check_out(out: Path) -> None:
 
 
 def _check_saved(saved: AgentManifest, run: Path) -> tuple[str, int, Recipe]:
-    """Return agent, training seed and recipe of a saved agent, if it may be submitted."""
+    """Return agent, training seed and recipe of a saved agent; refuse one not to be submitted."""
     if saved.agent is None:
         raise SubmissionError(
             "unknown-agent",
@@ -263,7 +263,7 @@ def trained_settings(saved: AgentManifest) -> ResolvedSettings:
 
 
 def zoo_settings(agent: str, environment: str, recipe: Recipe | None) -> ResolvedSettings:
-    """Return the settings of an agent's file."""
+    """Return the settings of an agent's file, without its exploration at the start if made lean."""
     resolved = resolve_settings(load_agent_spec(agent), environment)
     if recipe is None or recipe.parent is None:
         return resolved
@@ -273,7 +273,7 @@ def zoo_settings(agent: str, environment: str, recipe: Recipe | None) -> Resolve
 def check_settings(
     trained: ResolvedSettings, expected: ResolvedSettings, source: str, agent: str
 ) -> None:
-    """Refuse settings that are not those of the zoo."""
+    """Refuse settings that differ from ``expected``; errors name ``source`` and ``agent``."""
     if trained.vec_normalize != expected.vec_normalize:
         raise SubmissionError(
             "hyper-parameters",

@@ -86,7 +86,7 @@ class Terms:
     """Planned runs by agent, environment and whether they are made lean."""
 
     def reason(self, row: Row, parent: Row | None = None) -> str | None:
-        """Return the first reason why a row does not rank; None if it ranks."""
+        """Return the first reason why a row does not rank; None if it ranks or is imported."""
         return next(self._reasons(row, parent), None)
 
     def _reasons(self, row: Row, parent: Row | None) -> Iterator[str]:
@@ -152,7 +152,7 @@ def read_terms(leaderboard: Path) -> Terms:
 def split_rows(
     leaderboard: Path, rows: Sequence[Row]
 ) -> tuple[tuple[Row, ...], tuple[Unranked, ...]]:
-    """Return the rows that rank, and the others with reasons."""
+    """Return the rows that rank, and the others with reasons; ``rows`` include their parents."""
     terms, known = read_terms(leaderboard), rows_by_weights(rows)
     reasons = [(row, terms.reason(row, parent_of(row, known))) for row in rows]
     return (
@@ -180,7 +180,7 @@ class TableRow:
     """Class of the agent's budget, or ``imported``."""
     agent: str
     twin: str | None = None
-    """Agent that it is compared with; None without a twin, or if it has left the zoo."""
+    """Agent that it is compared with; None without a twin, outside the zoo and for lean agents."""
     origin: str | None = None
     """Agent that it was made lean from, else its parent in the zoo; it is compared with it, too."""
     origin_means: tuple[float, ...] = ()
@@ -252,7 +252,7 @@ class TableRow:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """95 % confidence interval of `mean`; None with too few seeds."""
+        """95 % confidence interval of `mean`, cut off at the maximum; None with under 5 seeds."""
         if len(self.seeds) < FEWEST_SEEDS:
             return None
         low, high = mean_interval(self.seed_means)
@@ -272,11 +272,11 @@ class TableRow:
 
     @property
     def normalised(self) -> float | None:
-        """Mean on the scale from random play (0) to the reference (1); None without reference."""
+        """Mean on the scale from random play (0) to oracle or `solved` (1); None without scores."""
         return None if self.reference is None else self.reference.normalise(self.mean)
 
     def score(self, value: float) -> str:
-        """Return a score as text, with decimals for the task's scale."""
+        """Return a score as text, with three decimals if the task's returns are small, else one."""
         reference = self.reference
         wide = reference is None or reference.maximum - reference.random > _SMALL_SCALE
         return f"{value:.{1 if wide else 3}f}"
@@ -288,11 +288,11 @@ class TableRow:
 
     @property
     def steps_range(self) -> str:
-        """Least and largest number of training steps."""
+        """Least and largest number of training steps as text, or one if they are equal."""
         return " to ".join(f"{x:,}" for x in sorted({min(self.steps), max(self.steps)}))
 
     def cost(self, value: float | None, decimals: int = 1) -> str:
-        """Return a cost as the text of a cell."""
+        """Return a cost, or None, as the text of a cell by `cost_cell`."""
         return self.cost_cell(count(value, decimals))
 
     def cells(self) -> tuple[str, ...]:
@@ -332,7 +332,7 @@ class TableRow:
         """Return the text of a cost, in brackets where costs do not rank.
 
         Args:
-            text: The cost, or a dash. It gives way where a module is not counted.
+            text: The cost, or a dash; replaced by `NOT_COUNTED` if a module is not counted.
         """
         if self.uncounted:
             return NOT_COUNTED
@@ -409,7 +409,7 @@ def table_rows(leaderboard: str | Path) -> tuple[TableRow, ...]:
 
 
 def summaries(rows: Sequence[Row], known: Sequence[Row] | None = None) -> tuple[TableRow, ...]:
-    """Return the lines of ranking rows; ``known`` are the possible parents, or else the rows."""
+    """Return the sorted lines of ranking rows; ``known`` (the rows if None) include parents."""
     by_weights = rows_by_weights(rows if known is None else known)
     groups = itertools.groupby(sorted(rows, key=line_of), key=line_of)
     return tuple(sorted((summarise(list(group), by_weights) for _, group in groups), key=_order))
@@ -433,7 +433,10 @@ def _order(row: TableRow) -> tuple[str, int, str, tuple[str, ...], bool, str]:
 
 
 def summarise(rows: Sequence[Row], known: Mapping[str, Row] | None = None) -> TableRow:
-    """Return the line of an agent on an environment; ``known`` are possible parents by weights."""
+    """Return the line of one agent's rows on an environment; ``known`` are parents by weights.
+
+    ValueError for rows of another evaluator version or with different numbers of episodes.
+    """
     rows = sorted(rows, key=lambda row: row.seed)
     _check_evaluations(rows)
     first, spec, known = rows[0], _environment(rows[0]), known or {}

@@ -46,7 +46,7 @@ from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
 from snn_gym.zoo.recipe import unknown_part
 
 SCORE_TOLERANCE = 1e-6
-"""Largest accepted difference of a return from its claim, relative if the return is above 1.
+"""Largest accepted difference of a return from its claim, relative to returns beyond -1 and 1.
 
 It covers rounding of sums, not another trajectory.
 """
@@ -73,7 +73,8 @@ def verify(
         folder: Submission folder, with manifest.json and weights.safetensors and nothing else.
         leaderboard: Folder of the leaderboard; made if absent.
         settings: Seeds and limits of the re-run; those of the official table if None.
-        retrain: Whether to train the agent again by its recipe in this process, without a limit.
+        retrain: Whether to train the agent again by its recipe in this process, without a limit;
+            required of an agent that was made lean from a row.
         salt: A maintainer's secret of 32 bytes or more, which draws the seeds of as many hidden
             episodes; None for none.
 
@@ -128,7 +129,7 @@ def verify(
 def _read_submission(
     folder: Path, leaderboard: Path, episodes: int, retrain: bool
 ) -> tuple[bytes, bytes, Manifest, Row | None]:
-    """Return the bytes of manifest and weights, the checked manifest, and its parent's row."""
+    """Return both files' bytes, the checked manifest with zoo settings, and its parent's row."""
     with _opened(folder) as descriptor:
         text = _read(MANIFEST_NAME, MAX_MANIFEST_BYTES, descriptor)
         manifest = parse_manifest(text)
@@ -149,7 +150,7 @@ def _read_submission(
 
 @contextmanager
 def _opened(folder: Path) -> Iterator[int]:
-    """Yield a descriptor of a submission folder, if it holds nothing but the two files."""
+    """Yield a descriptor of a submission folder; refuse a link and other entries than two files."""
     expected = (
         f"expected a folder with {MANIFEST_NAME} and {WEIGHTS_NAME} and nothing else, which "
         "`snn-gym submit` writes"
@@ -207,7 +208,11 @@ def _check_names(manifest: Manifest) -> tuple[AgentSpec, EnvironmentSpec]:
 
 
 def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentSpec) -> None:
-    """Check versions, budget, recipe and learning curve."""
+    """Refuse a manifest of another environment or evaluator version, or with a bad claim.
+
+    Bad are a curve that cannot be reproduced, steps beyond the budget, and a recipe of other steps
+    or an unknown processor. An imported agent has no budget; any recipe of it is refused.
+    """
     if manifest.environment_version != environment.version:
         raise SubmissionError(
             "environment-version",
@@ -251,7 +256,7 @@ def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentS
 
 
 def _with_settings(manifest: Manifest) -> Manifest:
-    """Return a manifest whose recipe has the zoo's settings; refuse other settings."""
+    """Return a manifest with the zoo's settings in its recipe, if any; refuse other settings."""
     recipe = manifest.recipe
     if recipe is None:
         return manifest
@@ -262,7 +267,7 @@ def _with_settings(manifest: Manifest) -> Manifest:
 
 
 def check_processor(claim: Manifest, *, whole: bool = True) -> None:
-    """Refuse a processor that no library knows, because it would excuse any weights."""
+    """Refuse a recipe's processor that no library knows; unless ``whole``, an empty one passes."""
     recipe = claim.recipe
     unknown = None if recipe is None else unknown_part(recipe.processor, whole=whole)
     if unknown is not None:
@@ -286,7 +291,7 @@ def _steps_between_updates(agent: AgentSpec, env_id: str, environment: Environme
 
 
 def check_claim(claim: Scores, episodes: int) -> None:
-    """Check a score for its number of episodes and its aggregates."""
+    """Refuse a score without ``episodes`` returns, or whose IQM or mean is not that of these."""
     if len(claim.returns) != episodes:
         raise SubmissionError(
             "score-episodes",
@@ -306,7 +311,7 @@ def check_claim(claim: Scores, episodes: int) -> None:
 
 
 def check_weights(data: bytes, claim: Manifest) -> dict[str, torch.Tensor]:
-    """Return the tensors of a weights file, by current names, if the architecture takes them."""
+    """Return a weights file's tensors by current names; refuse a wrong digest or architecture."""
     try:
         tensors, _ = parse_tensors(data, where=WEIGHTS_NAME)
     except StorageError as error:

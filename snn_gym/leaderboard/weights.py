@@ -49,7 +49,7 @@ def expected_tensors(agent: str, env_id: str) -> Mapping[str, TensorForm]:
 def trained_tensors(
     tensors: Mapping[str, torch.Tensor], agent: str, env_id: str
 ) -> dict[str, torch.Tensor]:
-    """Return the trained tensors of an architecture, ordered from observations to actions."""
+    """Return the trained ones of ``tensors``, ordered from observations to actions."""
     names = (name for name, _ in _registered_policy(agent, env_id).named_parameters())
     return {name: tensors[name] for name in names if name in tensors}
 
@@ -135,7 +135,7 @@ class Layer:
 
     @property
     def units(self) -> int:
-        """Number of units."""
+        """Number of units; a gated unit counts once."""
         return len(self.inward) if self.recurrent is None else self.recurrent.shape[1]
 
 
@@ -156,7 +156,7 @@ class Network:
 
 
 def read_network(tensors: Mapping[str, torch.Tensor], agent: str, environment: str) -> Network:
-    """Return the tensors of a registered architecture as layers."""
+    """Return trained tensors and observation statistics of an agent's architecture as layers."""
     parts: dict[str, dict[str, list[Floats]]] = {}
     for name, tensor in trained_tensors(tensors, agent, environment).items():
         prefix, _, leaf = name.rpartition(".")
@@ -183,7 +183,8 @@ def distance(one: Network, other: Network) -> float:
     """Return the relative distance of aligned weights: 0 for copies, about 1 for unrelated ones.
 
     It is the mean over layers of the norm of the difference over the root of the sum of both
-    squared norms, and the least value with and without the statistics and scales of units.
+    squared norms: the least of four, with and without equal observation statistics and equal
+    scales of units. ValueError if the forms differ.
     """
     if one.form != other.form:
         raise ValueError(
@@ -203,7 +204,7 @@ def check_is_no_copy(
     tensors: Mapping[str, torch.Tensor],
     parent: Row | None = None,
 ) -> None:
-    """Refuse weights near those of a stored row, except the parent's."""
+    """Refuse weights nearer than `NEAR` to those of a stored row, except the parent's."""
     network = read_network(tensors, agent, environment)
     shapes = _shapes(tensors)
     for row in list_rows(leaderboard):
@@ -228,7 +229,7 @@ def check_is_no_copy(
 
 
 def stored_tensors(leaderboard: Path, row: Row) -> dict[str, torch.Tensor]:
-    """Return the tensors of a stored row by current names."""
+    """Return the tensors of a stored row by current names; SubmissionError if unreadable."""
     place = weights_place(row.place)
     try:
         data = read_below(leaderboard, place, MAX_WEIGHTS_BYTES)
@@ -242,7 +243,7 @@ def _shapes(tensors: Mapping[str, torch.Tensor]) -> Counter[tuple[int, ...]]:
 
 
 def _with_statistics(network: Network, target: Network) -> Network:
-    """Return an equivalent network with the observation statistics of another network."""
+    """Return an equivalent network with another's observation statistics, if both have some."""
     mean, std = network.mean, network.std
     if mean is None or std is None or target.mean is None or target.std is None:
         return network
@@ -254,7 +255,7 @@ def _with_statistics(network: Network, target: Network) -> Network:
 
 
 def _scaled(network: Network, moved: bool) -> tuple[Layer, ...]:
-    """Remove shift and scale of logits; with ``moved``, move scales of units to their outputs."""
+    """Return layers without shift and scale of logits; ``moved`` moves unit scales to outputs."""
     layers: list[Layer] = []
     scale: Floats | float = 1.0
     for layer in network.layers[:-1]:
@@ -289,7 +290,7 @@ def _weighed(layer: Layer, after: Layer) -> Layer:
 
 
 def _aligned_distance(one: tuple[Layer, ...], other: tuple[Layer, ...]) -> float:
-    """Return the mean over layers of the relative distance after units are matched."""
+    """Return the layers' mean relative distance, the other's units reordered and signed to fit."""
     inputs = one[0].inward.shape[1]
     order, signs = np.arange(inputs), np.ones(inputs)
     distances: list[float] = []
@@ -305,7 +306,7 @@ def _aligned_distance(one: tuple[Layer, ...], other: tuple[Layer, ...]) -> float
 
 
 def _match(mine: Layer, theirs: Layer) -> tuple[NDArray[np.intp], Floats]:
-    """Return the order (units,) of their units that fits mine, and signs (gates, units)."""
+    """Return the order (units,) in which their units fit mine best, and signs (gates, units)."""
     products = _by_gate(mine) @ _by_gate(theirs).transpose(0, 2, 1)
     rows, order = linear_sum_assignment(np.abs(products).sum(axis=0), maximize=True)
     return order, np.where(products[:, rows, order] < 0, -1.0, 1.0)

@@ -74,7 +74,7 @@ class Rerun(CostFields):
 
 
 def main() -> None:
-    """Limit this process, then answer the request on standard input."""
+    """Limit this process, then answer the request on standard input by JSON on standard output."""
     for parent in sys.argv[2:]:  # none in a sandbox that ends this process itself
         end_with(int(parent))
     apply_limits(parse_strict(Limits, sys.argv[1].encode(), where="limits", code="worker"))
@@ -90,7 +90,7 @@ def main() -> None:
 
 
 def end_with(parent: int) -> None:
-    """Let the kernel kill this process when its parent ends (man 2 PR_SET_PDEATHSIG)."""
+    """Let the kernel kill this process when ``parent`` ends or has ended (PR_SET_PDEATHSIG)."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "this process can't be made to end with its parent")
@@ -116,7 +116,7 @@ def apply_limits(limits: Limits) -> None:
 
 
 def build(request: Request) -> Built:
-    """Build the registered policy and count its parameters."""
+    """Build the registered policy and return its number of parameters."""
     from torch import nn
 
     from snn_gym.policies.raw_observations import RawPolicy
@@ -130,7 +130,7 @@ def build(request: Request) -> Built:
 
 
 def rerun(request: Request, weights: bytes) -> Rerun:
-    """Evaluate weights in the registered architecture."""
+    """Evaluate a weights file's bytes in the registered architecture, in this process."""
     from snn_gym._base.storage import parse_tensors
     from snn_gym.leaderboard.evaluation import evaluate
     from snn_gym.zoo import build_policy

@@ -29,7 +29,7 @@ _SPREAD = 0.12  # of the dots of a side, in the distance between two sides
 
 
 def learning_curves(side: Side) -> Curves:
-    """Return the learning curve of each run; an empty one where no episode was logged."""
+    """Return the learning curve of each run, empty arrays without logged episodes; () for rows."""
     return tuple(map(_curve, side.runs))
 
 
@@ -42,9 +42,9 @@ def _curve(run: Path) -> tuple[FloatArray, FloatArray]:
 
 
 def at_quarters(side: Side, steps: int) -> list[list[float | None]]:
-    """Return the last value of each run's learning curve at each of `QUARTERS` of some steps.
+    """Return a list for each of `QUARTERS` of ``steps``, with each run's learning curve there.
 
-    It is None where no episode had ended yet, or where the run had ended before.
+    It is None if no episode had ended yet, or if the run had ended before.
     """
     runs = list(zip(learning_curves(side), side.line.steps[: len(side.runs)], strict=True))
     return [[_value(*run, round(quarter * steps)) for run in runs] for quarter in QUARTERS]
@@ -77,7 +77,7 @@ def check_picture(path: Path) -> None:
 def draw_comparison(sides: Sequence[Side], curves: Sequence[Curves]) -> Figure:
     """Draw returns and operations with seeds as dots, and learning curves where there are any.
 
-    Means, with intervals of the return, stand beside the dots of sides with seeds enough.
+    Mean returns with intervals stand beside the dots of sides with at least five seeds.
     """
     has_curves = any(len(x) for of_side in curves for x, _ in of_side)
     panels = 3 if has_curves else 2

@@ -69,10 +69,10 @@ def check_film_path(path: Path) -> Path:
 
 
 def write_film(frames: Sequence[Frame], path: Path, frames_per_second: int) -> int:
-    """Write frames of equal sizes as a film and return their number; the last stays for a second.
+    """Write frames of equal sizes as a film and return the number written.
 
-    Of a GIF of more than ``MOST_GIF_BYTES`` every second frame is left out, at half the pace, until
-    it is small enough.
+    The last stays for a second. Of a GIF above ``MOST_GIF_BYTES`` every second frame is left out,
+    at half the pace, until it is small enough or has at most ten frames.
     """
     if path.suffix == ".mp4":
         _write_mp4(frames, path, frames_per_second)
@@ -175,7 +175,7 @@ def check_window() -> None:
 
 
 def show_frames(pictures: Iterable[Pixels], frames_per_second: int, heading: str) -> int:
-    """Show pictures of equal sizes in a window until it is closed; return their number."""
+    """Show pictures of equal sizes in a window, until their end or its closing; return how many."""
     check_window()
     import matplotlib.pyplot as plt
 
@@ -372,7 +372,10 @@ class _Player:
                 )
 
     def play(self, settings: FilmSettings) -> Iterator[Shot]:
-        """Play the episodes and yield a shot after each decision, to be taken before the next."""
+        """Play the episodes into `played`; after each decision yield a function for its frame.
+
+        The function draws the task as it is when called: call it before the next decision.
+        """
         for seed in range(settings.seed, settings.seed + settings.episodes):
             latest: list[list[NDArray[np.bool_]]] = []  # of each decision (T, N) of each layer
             counts: list[int] = []
@@ -418,7 +421,7 @@ def _form(space: gym.Space[Any]) -> tuple[Any, ...]:
 
 
 def evenly(shots: Iterable[Shot]) -> list[Frame]:
-    """Take an even part of the shots, at most ``MOST_FRAMES``, and the last one."""
+    """Draw evenly spaced shots and the last one, at most ``MOST_FRAMES`` together."""
     frames: list[Frame] = []
     stride = 1
     skipped: Shot | None = None
@@ -435,7 +438,7 @@ def evenly(shots: Iterable[Shot]) -> list[Frame]:
 
 
 def describe_action(action: Any) -> str:
-    """Return an action in a few letters; of many values their counts or their mean."""
+    """Return an action as text; of more than four values their counts or their mean."""
     values = np.asarray(action).ravel()
     is_integer = values.dtype.kind in "biu"
     if len(values) <= _FEW_VALUES:

@@ -106,7 +106,10 @@ def play_episode(policy: Acting, env: gym.Env[Any, Any], seed: int) -> Iterator[
 def record_episode(
     policy: RecordedPolicy, env: gym.Env[Any, Any], seed: int, max_decisions: int
 ) -> EpisodeTrace:
-    """Play an episode deterministically, record its first decisions and close the environment."""
+    """Record at most ``max_decisions`` of an episode, played no further, and close the environment.
+
+    ValueError if the policy does not spike.
+    """
     decisions = itertools.islice(play_episode(policy, env, seed), max_decisions)
     recordings = [x.recording for x in decisions if x.recording is not None]
     env.close()
@@ -114,7 +117,7 @@ def record_episode(
 
 
 def join(recordings: Sequence[Recording], *, stateful: bool = False) -> EpisodeTrace:
-    """Join recordings of single decisions, each of a batch of one, in time."""
+    """Join recordings of decisions, batches of one, in time; ValueError without spiking layers."""
     if not recordings or not recordings[0].layers:
         raise ValueError("the policy does not spike, so there are no spikes to draw")
     first = recordings[0]
@@ -232,14 +235,14 @@ def film_colours(layers: Sequence[str]) -> list[tuple[int, ...]]:
 
 
 def shown_steps(time_steps: int) -> int:
-    """Return the time steps that the raster looks back, from those of a decision."""
+    """Return the time steps in the raster from those of a decision: whole decisions if one fits."""
     columns = _RASTER_WIDTH // _column_pixels(time_steps)
     decisions = min(SHOWN_DECISIONS, columns // time_steps)
     return decisions * time_steps or columns
 
 
 def draw_spikes(spikes: NDArray[np.bool_], time_steps: int, colour: str) -> Pixels:
-    """Draw the latest spikes (steps, N) of a layer, in a size that follows from N and T alone."""
+    """Draw the latest spikes (steps, N) of a layer; the size depends on N and T alone."""
     columns, neurons = shown_steps(time_steps), spikes.shape[1]
     wide, (pooled, rows, high) = _column_pixels(time_steps), _rows(neurons)
     grid = np.zeros((columns, pooled * rows), np.bool_)
@@ -257,7 +260,7 @@ def draw_spikes(spikes: NDArray[np.bool_], time_steps: int, colour: str) -> Pixe
 
 
 def fitted(picture: Pixels) -> Pixels:
-    """Return a task's picture (height, width, 3), made smaller where a frame has no room for it."""
+    """Return a task's picture (height, width, 3), made smaller if a frame has no room for it."""
     image = Image.fromarray(picture)
     scale = min(1.0, (WIDTH - 2 * _MARGIN) / image.width, _PICTURE_HEIGHT / image.height)
     if scale == 1.0:

@@ -247,7 +247,7 @@ def _draw_layer(axes: Axes, trace: EpisodeTrace, layer: LayerTrace, colour: str)
 
 
 def draw_membranes(trace: EpisodeTrace, heading: str) -> Figure:
-    """Draw potentials, thresholds and spikes of the neurons of each layer that are chosen."""
+    """Draw potentials, thresholds and spikes of each layer's `choose_neurons`, 8 decisions long."""
     chosen = [
         (layer, neuron)
         for layer in reversed(trace.layers)
@@ -276,8 +276,8 @@ def draw_membranes(trace: EpisodeTrace, heading: str) -> Figure:
 def choose_neurons(spikes: NDArray[np.float64]) -> list[int]:
     """Return the neurons of the highest, the median and the lowest rate among those that fire.
 
-    Silent neurons fill the places that are left; of equal rates the first counts as higher. The
-    spikes are of shape (time steps, N).
+    Silent neurons fill up to three; of equal rates the first counts as higher. The spikes are of
+    shape (time steps, N).
     """
     counts = spikes.sum(axis=0)
     order = np.argsort(-counts, kind="stable")
@@ -387,7 +387,7 @@ def plot_run(run: Path, out: Path | None = None, formats: Sequence[str] = FORMAT
 
 
 def _trace_final_policy(run: Path, settings: RunSettings) -> EpisodeTrace | None:
-    """Record an episode of the final policy; None if it does not spike."""
+    """Record an episode's first `RASTER_DECISIONS` by the final policy; None if it is an ANN."""
     with one_thread():
         policy: RecordedPolicy = raw_policy(load_agent(run))
         if acting_spiking_network(policy) is None:
@@ -431,7 +431,10 @@ def _drawings(
 
 
 def read_evaluations(run: Path) -> tuple[FloatArray, FloatArray] | None:
-    """Return environment steps and mean returns (evaluations,) in a run's folder; None for none."""
+    """Return steps and mean returns (evaluations,) in a run's folder, rising by steps.
+
+    They are those of logged evaluations and of the submission; None without any.
+    """
     points: list[tuple[float, float]] = []
     logged = run / EVALUATIONS_FILE
     if logged.exists():

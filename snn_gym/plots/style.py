@@ -49,7 +49,7 @@ def layer_colours(names: Sequence[str]) -> dict[str, str]:
 
 
 def agent_colours(spiking: Mapping[str, bool]) -> dict[str, str]:
-    """Return the colour of each agent by name: a warm one if it spikes, a cold one if not."""
+    """Return a colour by agent, warm if it spikes and cold if not; at most three of each kind."""
     palettes = {True: iter(_SPIKING_COLOURS), False: iter(_ANN_COLOURS)}
     return {name: next(palettes[spikes]) for name, spikes in spiking.items()}
 
@@ -71,7 +71,10 @@ def title(axes: Axes, text: str) -> None:
 
 
 def save(figure: Figure, stem: Path, formats: Sequence[str]) -> list[Path]:
-    """Write a figure as STEM.FORMAT, with equal bytes for equal content, and return the files."""
+    """Write a figure as STEM.FORMAT and return the files; equal content gives equal bytes.
+
+    A suffix of ``stem`` is replaced.
+    """
     # Laid out once: a format would otherwise look by a hair different beside another one.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")

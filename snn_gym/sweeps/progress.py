@@ -29,11 +29,13 @@ def carry_out_plan(
 ) -> Iterator[str]:
     """Carry out the runs of a plan that have no row yet, with a bar on a terminal.
 
-    Without a number of workers there is one for each core. ``ray`` is the address of a cluster.
-    Yields lines to print: the number of runs, then one for each run that ended.
+    Without a number of workers there is one for each core. ``ray`` is the address of a cluster,
+    which then carries them out. Yields lines to print: the number of runs, then one for each run
+    that ended.
 
     Raises:
-        ValueError: The plan is wrong, a folder cannot be written, or a run ended without a row.
+        ValueError: The plan is wrong, a folder cannot be written, or, after the last line, a run
+            ended without a row.
     """
     jobs = read_plan(path).jobs()
     pending = missing(jobs, leaderboard)
@@ -101,7 +103,7 @@ def describe(ended: Ended) -> str:
 
 
 def time_left(seconds: float, done: int, total: int) -> str:
-    """Return the time left in words, at the speed (environment steps per second) so far."""
+    """Return the time left in words, after ``done`` of ``total`` steps in so many seconds."""
     return f"about {duration(seconds * (total - done) / done)}"
 
 

@@ -43,7 +43,7 @@ class Ended:
 
 
 def _ended(job: Job, leaderboard: Path, problem: str | None, begun: float) -> Ended:
-    """Return a run's row if there is one, whatever its process reported."""
+    """Return the outcome of a run: its row if there is one, else the problem of its process."""
     path, seconds = _row_file(job, leaderboard), time.monotonic() - begun
     if not path.exists():
         return Ended(job, None, problem or "ended without a row", seconds)
@@ -82,7 +82,7 @@ class _Worker:
     """Times that earlier processes of the run were killed."""
 
     def problem(self) -> str:
-        """Return the last line of the log, or how the process ended."""
+        """Return the last line of the ended process's log, or how the process ended."""
         status = self.process.returncode
         if status < 0:
             return f"was killed {MOST_DEATHS} times by signal {-status}"
@@ -101,8 +101,8 @@ def sweep(
 ) -> Iterator[Ended]:
     """Train, submit and verify runs in worker processes.
 
-    A process that is killed is started again and goes on from its last checkpoint; so does a later
-    sweep where this one was stopped. Rows are written as runs end, each once.
+    A killed process is started again, up to twice, and goes on from its last checkpoint; so does a
+    later sweep if this one was stopped. Rows are written as runs end, each once.
 
     Args:
         jobs: Runs without a row, in the order of their start.
@@ -225,7 +225,7 @@ def _submission(job: Job, runs: str, leaderboard: str, niceness: int) -> tuple[b
 
 
 def _verify(submission: tuple[bytes, bytes] | str, job: Job, leaderboard: Path) -> str | None:
-    """Verify a node's submission, and return the reason of a failure."""
+    """Verify a node's submission here; return the reason of a failure, else None."""
     if isinstance(submission, str):
         return submission
     with tempfile.TemporaryDirectory(prefix="snn-gym-sweep-") as folder:

@@ -81,7 +81,7 @@ class Values(Config):
             raise ValueError(f"expected {bound}, got low {self.low} and high {self.high}")
 
     def value(self, drawn: Any) -> Any:
-        """Return the hyper-parameter's value for a drawn number, or a choice drawn as JSON."""
+        """Return the value of a drawn number X, ``lin_X`` with a schedule, or of a JSON choice."""
         if self.choices is not None:
             return json.loads(drawn)
         return drawn if self.schedule is None else f"{self.schedule}_{drawn}"
@@ -147,7 +147,7 @@ class Search(Config):
 
     @property
     def budget(self) -> int:
-        """Environment steps that tuning an agent takes at most."""
+        """Environment steps that tuning an agent takes at most; 0 before `steps` is filled in."""
         return self.trials * len(self.training_seeds) * (self.steps or 0)
 
     def values(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,7 +155,7 @@ class Search(Config):
         return {name: self.space[name].value(x) for name, x in drawn.items()}
 
     def space_of(self, agent: str) -> dict[str, Values]:
-        """Return the values to try of an agent; an ANN has no settings of spikes."""
+        """Return the values to try of an agent; of an ANN's network only ``hidden_sizes``."""
         spikes = acts_in_spikes(load_agent_spec(agent))
         return {
             name: values
@@ -260,7 +260,7 @@ def _describe(trial: FrozenTrial, search: Search) -> str:
 
 
 def _write_results(folder: Path, search: Search, agent: str, trials: Sequence[FrozenTrial]) -> str:
-    """Write ``trials.csv`` and ``best.toml``, and return the best trial in words, "" if none."""
+    """Write ``trials.csv`` and, if a trial finished, ``best.toml``; return it in words, else ""."""
     write_text_atomic(folder / "trials.csv", _csv(search, agent, trials))
     states = Counter(map(_state, trials))
     complete = [trial for trial in trials if _state(trial) == "finished"]
@@ -363,7 +363,10 @@ def tune(path: Path, out: Path, agent: str | None = None) -> Iterator[str]:
 
 
 def tune_agent(search: Search, agent: str, folder: Path) -> Iterator[str]:
-    """Carry out the rest of a search for one agent, in a folder; yield lines to print."""
+    """Carry out the rest of a search for one agent, in a folder; yield lines to print.
+
+    ValueError for a folder of another search, and after it if no trial finished.
+    """
     # Before any training: its spaces may not suit the algorithm.
     untrained: Any = make_agent(agent, search.environment, search.training_seeds[0])
     untrained.env.close()
@@ -386,7 +389,10 @@ def tune_agent(search: Search, agent: str, folder: Path) -> Iterator[str]:
 
 
 def _check_folder(folder: Path, search: Search, agent: str) -> None:
-    """Describe the search in an empty folder; refuse a folder of another search."""
+    """Write the search's description into an empty folder; refuse one of another search.
+
+    Other files are refused, too, and other settings, network or package versions.
+    """
     spec = load_agent_spec(agent)
     description = {
         "agent": agent,
@@ -413,7 +419,7 @@ def _check_folder(folder: Path, search: Search, agent: str) -> None:
 
 
 def _open_study(folder: Path, search: Search) -> Study:
-    """Open the database; an interrupted trial is the next one again, with the scores it has."""
+    """Open or create the database; an interrupted trial comes next again, with its scores."""
     import optuna
 
     study = optuna.create_study(
@@ -432,7 +438,7 @@ def _open_study(folder: Path, search: Search) -> Study:
 
 
 def _try(study: Study, search: Search, agent: str, number: int) -> None:
-    """Carry out a trial."""
+    """Carry out trial ``number``, counted from 0, and store its score or pruning in the study."""
     import optuna
 
     # A new generator for each trial, so that a resumed search draws the same values.
@@ -447,7 +453,7 @@ def _try(study: Study, search: Search, agent: str, number: int) -> None:
 
 
 def _objective(trial: Trial, search: Search, agent: str) -> float:
-    """Return the mean score of all seeds; raise ``TrialPruned`` where the trial is pruned."""
+    """Return the mean score of all seeds, -inf after a failure; raise ``TrialPruned`` if pruned."""
     import optuna
 
     scores: list[float] = list(trial.user_attrs.get(SCORES, ()))

@@ -17,7 +17,7 @@ from snn_gym.leaderboard.worker import end_with
 
 
 def train_and_submit(job: Job, runs: Path, leaderboard: Path) -> Path:
-    """Train a run, from its last checkpoint if it has one, and return its submission.
+    """Train a run, from its last checkpoint if it has one, and return its submission's folder.
 
     A job with a teacher is made lean from the teacher's row in the leaderboard, each time anew.
 
@@ -41,7 +41,7 @@ def train_and_submit(job: Job, runs: Path, leaderboard: Path) -> Path:
 
 
 def main() -> None:
-    """Carry out the job on the command line."""
+    """Train, submit and verify the job on the command line; exit with one line after a failure."""
     errand = json.loads(sys.argv[1])
     end_with(errand["parent"])
     os.nice(errand["niceness"])

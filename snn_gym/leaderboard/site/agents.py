@@ -55,11 +55,14 @@ class Training:
 
     @property
     def place(self) -> str:
-        """Folder of a seed below runs/ and submissions/."""
+        """Folder of a seed below runs/ and submissions/, with the shell's ``$seed``."""
         return f"{file_stem(self.agent)}/{file_stem(self.environment)}/$seed"
 
     def commands(self) -> str | None:
-        """Return a shell script that trains and verifies the rows again; None without a recipe."""
+        """Return a shell script that trains and verifies the rows again.
+
+        None without a recipe, and for lean rows if their teacher's training is unknown.
+        """
         lines = self._lines()
         if lines is None:
             return None
@@ -120,14 +123,14 @@ class Training:
         )
 
     def loading(self) -> str:
-        """Return the Python call that loads the first row."""
+        """Return the Python call that loads the row of the first seed."""
         return (
             f"snn_gym.load_pretrained({self.agent!r}, {self.environment!r}, pick={self.seeds[0]})"
         )
 
 
 def trainings(rows: Sequence[Row], sources: Sequence[Row]) -> list[Training]:
-    """Return the trainings of rows, grouped over rows that differ only in their seeds."""
+    """Return a training for each group of rows that differ in seeds; ``sources`` have teachers."""
     teachers = rows_by_weights(sources)
     groups: dict[str, list[Row]] = {}
     for row in rows:
@@ -142,7 +145,7 @@ def trainings(rows: Sequence[Row], sources: Sequence[Row]) -> list[Training]:
 
 
 def _teacher(row: Row, rows: Mapping[str, Row]) -> Row | None:
-    """Return the stored parent of a row, if it has the same seed."""
+    """Return the parent of a row in ``rows``, if it has the same seed, else None."""
     parent = parent_of(row, rows)
     return parent if parent is not None and parent.seed == row.seed else None
 
@@ -194,7 +197,7 @@ _UP = "../"
 def agent(
     site: Site, rows: Sequence[TableRow], table: Sequence[TableRow], sources: Sequence[Row]
 ) -> str:
-    """Return the page of an agent."""
+    """Return an agent's page from its lines ``rows``, all lines of the table, and stored rows."""
     name = rows[0].agent
     parts = [*_about(site, rows), element("h2", "Results and costs", id="results")]
     section_cells = [_section_cells(row) for row in rows]

@@ -35,7 +35,7 @@ def joined(parts: Iterable[str]) -> Markup:
 
 
 def element(tag: str, *children: str, **attributes: Attribute) -> Markup:
-    """Return an element of HTML or SVG."""
+    """Return an HTML or SVG element with escaped children; attribute ``a_b_`` becomes ``a-b``."""
     head = "".join([tag, *(_attribute(key, value) for key, value in attributes.items())])
     return Markup(f"<{head}>" if tag in _VOID else f"<{head}>{joined(children)}</{tag}>")
 
@@ -51,7 +51,7 @@ def _attribute(key: str, value: Attribute) -> str:
 
 
 def from_markdown(text: str) -> Markup:
-    """Return a paragraph of Markdown as HTML; links within the repository become plain words."""
+    """Return Markdown with code, emphasis and links as HTML; only https links stay links."""
     parts: list[str] = []
     end = 0
     for match in _INLINE.finditer(text):
@@ -90,7 +90,7 @@ class Cell:
 
 
 def number_cell(text: str) -> Cell:
-    """Return a cell with the number, or the share "3 of 5", at the beginning of its text."""
+    """Return a cell whose value is the number or share ("3 of 5") that begins its text, if any."""
     share = _SHARE.match(text)
     if share is not None:
         return Cell(text, int(share[1]) / int(share[2]))
@@ -99,7 +99,7 @@ def number_cell(text: str) -> Cell:
 
 
 def sortable(name: str, headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Markup:
-    """Return a table with headings that sort it and a field that filters it."""
+    """Return a table, named for screen readers, with a filter field and headings that sort it."""
     field = element("input", type="search", autocomplete="off")
     label = element("label", "Show rows with ", field)
     status = element("output", aria_live="polite")
@@ -113,7 +113,7 @@ def sortable(name: str, headings: Sequence[str], rows: Sequence[Sequence[Cell]])
 def _table(
     headings: Sequence[str], rows: Sequence[Sequence[Cell]], css_class: str | None = None
 ) -> Markup:
-    """Return a table with numbers to the right."""
+    """Return a table whose columns with values are aligned to the right."""
     with_values = {k for cells in rows for k, cell in enumerate(cells) if cell.value is not None}
     classes = ["number" if k in with_values else None for k in range(len(headings))]
     head = [
@@ -146,7 +146,7 @@ def plain_table(name: str, headings: Sequence[str], rows: Iterable[Sequence[str]
 
 
 def definitions(heading: str, texts: Mapping[str, str]) -> Markup:
-    """Return a folded list of definitions."""
+    """Return a folded list of definitions, whose texts are Markdown, under a heading."""
     entries = [
         joined([element("dt", name), element("dd", from_markdown(text))])
         for name, text in texts.items()

@@ -64,7 +64,10 @@ from snn_gym.leaderboard.table import TableRow, Unranked, marked_name, section
 def faults_shown(
     name: str, headings: Sequence[str], rows: Iterable[tuple[TableRow, Sequence[Cell]]]
 ) -> Iterator[Markup]:
-    """Yield the table of fault retention for rows and their first cells, if a row has some."""
+    """Yield heading, table and definitions of fault retention; nothing if no row has any.
+
+    Each row comes with its first cells, which stand under ``headings``.
+    """
     lines = [[*cells, *map(number_cell, row.fault_cells())] for row, cells in rows if row.faulted]
     if lines:
         yield element("h3", FAULTS_HEADING)
@@ -102,7 +105,7 @@ _UP = "../"
 
 
 def environment(site: Site, rows: Sequence[TableRow], sources: Sequence[Row]) -> str:
-    """Return the page of an environment."""
+    """Return the page of an environment, whose table lines are ``rows``."""
     parts = list(_card(site, rows[-1]))
     for _, group in itertools.groupby(rows, key=section):
         parts += _section(site, list(group), sources)
@@ -119,7 +122,7 @@ def _card(site: Site, row: TableRow) -> Iterator[Markup]:
 
 
 def _section(site: Site, rows: Sequence[TableRow], sources: Sequence[Row]) -> Iterator[Markup]:
-    """Yield the parts for one version and budget class."""
+    """Yield tables and figures of one version and budget class."""
     words = f"Version {rows[0].environment_version}, {class_in_words(rows[0].budget_class)}"
     yield element("h2", words, id=anchor(rows[0]))
     yield legend(rows[0])
@@ -173,7 +176,7 @@ links to the agent, with its costs and the commands that train it again.
 
 
 def overview(site: Site, rows: Sequence[TableRow], others: Sequence[Unranked] = ()) -> str:
-    """Return the first page."""
+    """Return the first page; ``others`` are the rows that do not rank."""
     parts = [element("p", from_markdown(_INTRODUCTION))]
     if not rows:
         empty = element("p", "There are no results yet.")

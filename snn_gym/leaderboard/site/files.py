@@ -80,7 +80,10 @@ def site_pages(
     documentation: Documentation | None = None,
     others: Sequence[Unranked] = (),
 ) -> dict[str, str]:
-    """Return the text of every page, style sheet and script by path."""
+    """Return the text of every page, style sheet and script by path below the site's folder.
+
+    ``rows`` are the table's lines, ``sources`` all stored rows, ``others`` those that do not rank.
+    """
     agents = sorted({row.agent for row in rows})
     site = Site(frozenset(agents), documentation)
     package = importlib.resources.files(__package__)
@@ -104,7 +107,7 @@ def _remove_others(folder: Path, names: Iterable[str]) -> None:
 
 
 def _is_page(path: Path) -> bool:
-    """Return whether a file is a page of a site."""
+    """Return whether a path is a file that begins as every page of a site."""
     if not path.is_file():
         return False
     with open(path, "rb") as file:

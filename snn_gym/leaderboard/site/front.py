@@ -35,16 +35,16 @@ class Plot:
         return f"0 0 {self.width} {self.height}"
 
     def across(self, low: float, high: float) -> Scale:
-        """Return the horizontal axis."""
+        """Return the horizontal axis, ``low`` to the left."""
         return Scale(low, high, self.left, self.right)
 
     def upright(self, low: float, high: float) -> Scale:
-        """Return the vertical axis."""
+        """Return the vertical axis, ``low`` at the bottom."""
         return Scale(low, high, self.bottom, self.top)
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Return about five round numbers within a range: multiples of 1, 2 or 5 times 10**n."""
+    """Return about five multiples of 1, 2 or 5 times 10**n in a range; of an empty one its end."""
     if high <= low:
         return [high]
     rough = (high - low) / _TICKS
@@ -57,7 +57,7 @@ def ticks(low: float, high: float) -> list[float]:
 def grid(
     plot: Plot, across: Sequence[tuple[float, str]], upright: Scale, row: TableRow, label: str
 ) -> list[Markup]:
-    """Return axes with numbers and labels, and reference scores as horizontal lines."""
+    """Return axes with labels, vertical lines at (x, text) and reference scores as horizontals."""
     parts = []
     for x, text in across:
         parts += [
@@ -92,7 +92,7 @@ _CORNERS = 8
 
 
 def target(point: Place, others: Iterable[Place], radius: float) -> list[Place]:
-    """Return the corners of an octagon around a point, cut off towards nearer points."""
+    """Return the corners of an octagon's part that is nearer to its centre than to other points."""
     x, y = point
     turns = [math.tau * (k + 0.5) / _CORNERS for k in range(_CORNERS)]
     corners = [(x + radius * math.cos(turn), y + radius * math.sin(turn)) for turn in turns]
@@ -178,7 +178,7 @@ class Label:
 
 
 def places(text: str, x: float, y: float) -> list[Label]:
-    """Return possible labels of a point, the best first."""
+    """Return labels at possible places beside a point, the preferred first."""
     return [
         Label(text, x + side, y + shift, side < 0) for shift in _SHIFTS for side in (_GAP, -_GAP)
     ]
@@ -187,7 +187,10 @@ def places(text: str, x: float, y: float) -> list[Label]:
 def placed(
     points: Sequence[tuple[str, float, float]], within: Box, taken: Sequence[Box]
 ) -> list[tuple[Label, bool]]:
-    """Return a label for each (text, x, y), and whether it is clear of others."""
+    """Return a label for each (text, x, y), and whether it is clear.
+
+    A clear label lies within a box and meets no point, no taken box and no earlier clear label.
+    """
     covered = [*taken, *(point_box(x, y) for _, x, y in points)]
     chosen: list[tuple[Label, bool]] = []
     for text, x, y in points:
@@ -254,7 +257,7 @@ def decades(costs: Sequence[float]) -> range:
 
 
 def ranks(row: TableRow) -> bool:
-    """Return whether a row may be on the front."""
+    """Return whether a row may be on the front: enough seeds, ranked costs, not lean, heard."""
     proven = row.costs_rank and len(row.seeds) >= FEWEST_SEEDS
     return proven and not row.derived and not row.unheard
 

@@ -47,7 +47,7 @@ class Site:
     documentation: Documentation | None = None
 
     def page(self, title: str, body: Markup, *, up: str = "") -> str:
-        """Return a complete page; ``up`` is the path to the site's folder."""
+        """Return a complete page; ``up`` is the path to the site's folder, "" on the first page."""
         head = joined(
             [
                 element("meta", charset="utf-8"),
@@ -79,7 +79,7 @@ class Site:
         return f"{up}{self.documentation.folder}{place}.html"
 
     def films(self, agent: str, *, up: str = "") -> Markup:
-        """Return the documentation's films of an agent."""
+        """Return the documentation's films of an agent, empty without any."""
         if self.documentation is None:
             return Markup()
         return joined(
@@ -98,7 +98,7 @@ class Site:
 
 
 def file_stem(name: str) -> str:
-    """Return a name that is valid in file systems and addresses."""
+    """Return a name as one that is valid in file systems and addresses."""
     return quote(name.replace("/", "__"), safe="").replace("%", "=")
 
 

@@ -85,7 +85,7 @@ def steps_axis(ends: Sequence[float]) -> Axis:
 
 
 def time_axis(ends: Sequence[float]) -> Axis:
-    """Return the axis of wall time for runs with these durations (s), without slow outliers."""
+    """Return the axis of wall time for runs with these durations (s), cut at twice the median."""
     last = min(max(ends), _MEDIANS * float(np.median(ends)))
     _, unit, name = next(entry for entry in _TIMES if last >= entry[0])
     return Axis("seconds", unit, "", f"wall time ({name})", last)
@@ -106,7 +106,7 @@ class Trained:
         return "curves spiking" if self.row.spiking else "curves"
 
     def lines(self, field: str) -> list[Line]:
-        """Return the known lines over ``steps`` or ``seconds``."""
+        """Return (positions, returns) of each run with a ``field``, ``steps`` or ``seconds``."""
         known = [curve for curve in self.curves if getattr(curve, field)]
         return [(np.array(getattr(x, field), np.float64), np.array(x.returns)) for x in known]
 
@@ -152,7 +152,7 @@ def learning_figures(
 def twin_figure(
     site: Site, row: TableRow, rows: Sequence[TableRow], sources: Sequence[Row], *, up: str
 ) -> Markup:
-    """Return the figure of an agent beside its twin, or a note without curves."""
+    """Return the figure of an agent beside its twin, or a note if the agent has no curves."""
     curves = [trained(line, sources) for line in (row, *twins(row, rows))]
     if curves[0] is None:
         return element("p", f"{NO_CURVES}.", class_="note")
@@ -160,7 +160,7 @@ def twin_figure(
 
 
 def pairs(rows: Sequence[TableRow]) -> list[list[TableRow]]:
-    """Return each pair of agent and twin once, and agents without one alone, in order."""
+    """Return each pair of agent and twin once, and agents without a twin in ``rows`` alone."""
     groups: dict[frozenset[int], list[TableRow]] = {}
     for row in rows:
         pair = [row, *twins(row, rows)]
@@ -169,7 +169,7 @@ def pairs(rows: Sequence[TableRow]) -> list[list[TableRow]]:
 
 
 def twins(row: TableRow, rows: Sequence[TableRow]) -> list[TableRow]:
-    """Return the line of an agent's twin, if it exists."""
+    """Return the line of an agent's twin as a list, empty without one."""
     return [other for other in rows if other.agent == row.twin and not other.derived]
 
 
@@ -221,7 +221,10 @@ def _score_axis(shown: Sequence[Trained]) -> Scale:
 
 
 def overall(lines: Sequence[Line]) -> Line | None:
-    """Return the interquartile mean at positions of the first line that all lines pass."""
+    """Return the interquartile mean of lines where all have values, None if nowhere.
+
+    Its positions are those of the first line; the others are interpolated.
+    """
     start, end = max(x[0] for x, _ in lines), min(x[-1] for x, _ in lines)
     places = lines[0][0]
     places = places[(places >= start) & (places <= end)]
@@ -232,7 +235,7 @@ def overall(lines: Sequence[Line]) -> Line | None:
 
 
 def cut(lines: Sequence[Line], last: float) -> list[Line]:
-    """Return lines up to a position, without lines that begin after it."""
+    """Return lines up to a position, interpolated there, without lines that begin after it."""
     shortened: list[Line] = []
     for places, returns in lines:
         end = min(places[-1], last)

@@ -161,7 +161,7 @@ KIND = {
 
 
 def kind(row: TableRow) -> str:
-    """Return the kind of a row's agent."""
+    """Return the kind of a row's agent: "spiking", "unheard" or "ANN"."""
     if row.unheard:
         return "unheard"
     return "spiking" if row.spiking else "ANN"
