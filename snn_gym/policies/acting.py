@@ -100,12 +100,7 @@ _CLOSE = 3e-5
 
 
 class Decider:
-    """Compiled program of a policy; numpy or PyTorch decides close calls and Box actions.
-
-    Args:
-        program: Program of the policy.
-        by_numpy: Whether numpy decides these; if not it is PyTorch.
-    """
+    """Compiled program of a policy; numpy (``by_numpy``) or PyTorch decides Box and close calls."""
 
     def __init__(self, program: Program, *, by_numpy: bool) -> None:
         self._program, self._by_numpy = program, by_numpy
@@ -162,10 +157,7 @@ class CompiledActing:
         return CompiledActing, ()
 
     def decider_of(self, policy: SpikingPolicy) -> Decider | None:
-        """Return the decider of the policy as it is now.
-
-        None: PyTorch has to decide, for the policy can't be compiled or has forward hooks.
-        """
+        """Return the policy's present decider; None if it can't be compiled or has hooks."""
         children = self._children
         if not children or any(x.get(name) is not child for x, name, child in children):
             self._find_parts(policy)
@@ -240,10 +232,7 @@ def _places(modules: list[nn.Module]) -> Iterator[tuple[Tensors, str]]:
 
 
 def _is_read_by_numpy(policy: SpikingPolicy, program: Program) -> bool:
-    """Tell whether numpy computes a policy's head in evaluations, as evaluator 5 does.
-
-    So it is for stateless spiking policies with one linear head and no squashed actions.
-    """
+    """Tell whether evaluator 5 computes the head in numpy: one linear head, no state, no squash."""
     plain = program.spiking and program.choice.rule != "squash" and not program.stateful
     alike = program.coder is None and not any(x.each for x in program.neurons)
     return (
@@ -264,7 +253,7 @@ def _is_plain(policy: SpikingPolicy) -> bool:
 def rows_of(observation: Any, space: spaces.Space[Any]) -> Array | None:
     """Return one or B observations as rows (B, values), float32.
 
-    None for anything but an array, an empty batch or a shape that does not fit the space.
+    None if they are no array, empty or of a shape that does not fit the space.
     """
     if not isinstance(observation, np.ndarray):
         return None
@@ -280,7 +269,7 @@ def as_taken(
 ) -> NDArray[Any]:  # fmt: skip
     """Return actions (B,) or (B, O) in the shape of the action space ``chosen``.
 
-    For a single observation of the space ``observed`` there is no batch axis.
+    A single observation, one of the space ``observed``, gets one action without a batch axis.
     """
     if isinstance(chosen, spaces.Box):
         actions = actions.reshape(-1, *chosen.shape)

@@ -77,7 +77,7 @@ def choose_adam(arguments: dict[str, Any], defaults: Mapping[str, Any]) -> None:
 
 
 class LateOptimiser(BasePolicy):
-    """Mixin before a Stable-Baselines3 policy: an Adam of our defaults is created on first use."""
+    """Mixin before a Stable-Baselines3 policy: a default Adam is created on first use."""
 
     adam_defaults: ClassVar[Mapping[str, Any]]
     _optimizer: Optimizer | partial[Adam] | None
@@ -106,7 +106,7 @@ class LateOptimiser(BasePolicy):
     def _optimiser(
         self, kind: type[Optimizer], parameters: Iterable[nn.Parameter], **options: Any
     ) -> Optimizer | partial[Adam]:
-        """Return a ``partial`` of an Adam of our defaults; create any other optimiser at once."""
+        """Return a ``partial`` of an Adam with default options; create any other at once."""
         ours = {**self.adam_defaults, "fused": True, "lr": options["lr"]}
         if kind is Adam and options == ours and options["lr"] >= 0:
             return partial(Adam, list(parameters), **options)
@@ -225,7 +225,7 @@ class ProgramPolicy(BasePolicy):
         return replace(recording, costs=replace(recording.costs, uncounted=left_out))
 
     def _state_tensor(self, state: Any, batch: int) -> Tensor:
-        """Return a given state as a tensor (batch, S); here, without a state, unchanged."""
+        """Return a given state as a tensor (batch, S); a stateless policy returns it unchanged."""
         del batch
         carried: Tensor = state
         return carried
@@ -497,10 +497,7 @@ class SpikingPolicy(ProgramPolicy):
         """
 
     def watched(self, observations: Any) -> tuple[Tensor, list[Tensor]]:
-        """Return behaviour (B, A) and each spiking layer's spikes (T, B, N), with gradients.
-
-        The state starts from rest, and nothing is regulated.
-        """
+        """Return behaviour (B, A) from rest and each layer's spikes (T, B, N), differentiable."""
         inputs = self.network_inputs(observations)
         runs: list[NetworkRun] = []
         output, _ = self.acting_network()(inputs, optimised=False, observer=runs.append)
@@ -599,7 +596,7 @@ class SpikingPolicy(ProgramPolicy):
             self._predicting = False
 
     def _states_before(self, state: Any, episode_start: Any, batch: int) -> Array | None:
-        """Return a copy of the states (batch, S) before a decision; here, without any, None."""
+        """Return a copy of the states (batch, S) before a decision; None if none are carried."""
         del state, episode_start, batch
         return None
 
