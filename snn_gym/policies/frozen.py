@@ -149,8 +149,8 @@ def freeze(model: BaseAlgorithm | BasePolicy) -> FrozenPolicy:
     """Return an agent that only acts, by one compiled call for a decision.
 
     It has copies of the weights, so that it does not follow a model that goes on learning.
-    Spikes are those of the model, bit for bit; outputs are within rounding of the model's, and so
-    are observations that a VecNormalize standardises, in 64-bit floats.
+    Spikes are those of the model, bit for bit, but for noise and receptive fields. Outputs are
+    within rounding of the model's, and so are observations that a VecNormalize standardises.
 
     Args:
         model: Algorithm with a policy of snn_gym, or the policy.
