@@ -65,10 +65,7 @@ class ActionValueCritic(NormalisedModule, BuiltPart, ContinuousCritic):
         return self.normalised(super().extract_features(obs, features_extractor))
 
     def forward(self, obs: Tensor, actions: Tensor) -> tuple[Tensor, ...]:
-        """Return each critic's value (B, 1) of actions (B, A).
-
-        An extractor that the actor shares gets no gradient.
-        """
+        """Return each critic's value (B, 1) of actions (B, A); a shared extractor is not trained."""
         # A features extractor that is the actor's too learns from the actor's loss alone.
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.share_features_extractor):
             features = self.extract_features(obs, self.features_extractor)
