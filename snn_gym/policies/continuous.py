@@ -65,14 +65,14 @@ class ActionValueCritic(NormalisedModule, BuiltPart, ContinuousCritic):
         return self.normalised(super().extract_features(obs, features_extractor))
 
     def forward(self, obs: Tensor, actions: Tensor) -> tuple[Tensor, ...]:
-        """Return each critic's value (B, 1) of actions (B, A); a shared extractor is not trained."""
+        """Return each critic's value (B, 1) of actions (B, A); trains no shared extractor."""
         # A features extractor that is the actor's too learns from the actor's loss alone.
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.share_features_extractor):
             features = self.extract_features(obs, self.features_extractor)
         return tuple(self._value(network, features, actions) for network in self.q_networks)
 
     def q1_forward(self, obs: Tensor, actions: Tensor) -> Tensor:
-        """Return the first critic's value (B, 1) of actions (B, A); extractors get no gradient."""
+        """Return the first critic's value (B, 1) of actions (B, A); trains no extractor."""
         with torch.no_grad():
             features = self.extract_features(obs, self.features_extractor)
         return self._value(self.q_networks[0], features, actions)

@@ -290,7 +290,7 @@ def raw_policy(
 
 
 def bare_policy(model_or_policy: BaseAlgorithm | Acting, purpose: str) -> Any:
-    """Return a model's own policy; behind VecNormalize refuse it, as "not ``purpose``"."""
+    """Return a model's own policy; refuse one behind VecNormalize, which can't be ``purpose``."""
     policy = raw_policy(model_or_policy)
     if not isinstance(policy, RawPolicy):
         return policy
@@ -310,7 +310,7 @@ def with_normalisation(
     clip: float,
     keys: Sequence[str] | None = None,
 ) -> RawPolicy:
-    """Return a policy behind a new VecNormalize, of all ``keys`` of a Dict if None."""
+    """Return a policy behind a new VecNormalize of the ``keys`` of a Dict, None for all."""
     parts = space.spaces if isinstance(space, spaces.Dict) else {"": space}
     statistics = {key: RunningMeanStd(shape=parts[key].shape) for key in keys or parts}  # type: ignore[arg-type]
     return _behind(policy, space, [_Normalisation(statistics, epsilon, clip)])

@@ -88,8 +88,8 @@ class EvaluationCallback(BaseCallback):
     Every evaluation has the same seeds, which training never sees, and new environments. It is made
     at the start of the first rollout after every ``every`` environment steps, and at the end; the
     trained agent is the same with and without. The best policy is the first of the highest mean
-    return. Put it before a callback that saves checkpoints. Resumed training reads the log, without
-    evaluations after its first step.
+    return. Put it before a callback that saves checkpoints. Resumed training makes evaluations
+    after its checkpoint again.
 
     Args:
         every: Environment steps between evaluations.

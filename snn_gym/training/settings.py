@@ -91,7 +91,7 @@ class RunSettings(Config):
     """PyTorch device that trains; on another one than the CPU no recipe gives the same weights."""
 
     def recorded(self) -> dict[str, Any]:
-        """Return the settings as plain values, without those of later versions at their default."""
+        """Return the settings as plain values for files, later fields only if not at default."""
         plain = to_mapping(self)
         return {name: x for name, x in plain.items() if name not in _LATER or x != _LATER[name]}
 

@@ -187,7 +187,7 @@ def policy_class(name: str) -> type[BasePolicy]:
 def algorithm_name(model: BaseAlgorithm) -> str:
     """Return the name of a model's algorithm; refuse classes that ``ALGORITHMS`` does not hold.
 
-    Algorithm and policy have to be the very classes of one entry; subclasses are refused.
+    Subclasses are refused, but for lean ones; Stable-Baselines3's own PPO is named ``PPO`` too.
     """
     from snn_gym.learners.shedding import stock
 

@@ -249,7 +249,7 @@ def build_agent(
     verbose: int = 0,
     tensorboard_log: str | None = None,
 ) -> BaseAlgorithm:
-    """Build an agent from given settings; warn if its file has none for the environment."""
+    """Build an agent from resolved settings; warn if its file has none for the environment."""
     device = available_device(device)  # here, so that a warning names the caller's line
     where = f"agent {name!r} on {env_id}"
     settings = make_settings(resolved.algorithm, resolved.hyperparameters, where)
@@ -345,7 +345,7 @@ def policy_arguments(
 def make_environments(
     env_id: str, n_envs: int, seed: int | None, env_kwargs: dict[str, Any] | None = None
 ) -> VecEnv:
-    """Make copies of an environment that are stepped together, in this process; seed None: none."""
+    """Make copies of an environment, stepped together in this process; a seed of None sets none."""
     is_ours = env_id in known_ids() and load_environment_spec(env_id).task is not None
     # A batch of few copies of a foreign task is slower; its transitions are the same to the bit.
     batched = has_batch(env_id) and (is_ours or n_envs >= BATCHED_FROM)

@@ -42,7 +42,7 @@ def environment_seeds(seed: int, n_envs: int, seeding: Seeding) -> list[int]:
 
 
 def seed_environments(env: VecEnv, seed: int | None, seeding: Seeding) -> None:
-    """Set disjoint seeds of the next reset and of action spaces; else, or for None, do nothing."""
+    """Seed the next reset and the action spaces; for None or ``consecutive`` do nothing."""
     if seed is None or seeding == "consecutive":
         return  # as Stable-Baselines3 has seeded them
     base: Any = env.unwrapped
@@ -153,7 +153,7 @@ def wrap_in_vec_normalize(env: VecEnv, settings: VecNormalizeSettings) -> VecNor
 
 
 def statistics_of(model: BaseAlgorithm) -> dict[str, Tensor]:
-    """Return copies of the statistics of a model's VecNormalize by name, float64; else nothing.
+    """Return copies of the statistics of a model's VecNormalize by name, float64; {} for none.
 
     Observations have ``mean``, ``var`` and ``count``, or of a Dict ``mean.KEY`` and so on;
     discounted returns ``return_mean``, ``return_var`` and ``return_count``.
@@ -167,7 +167,7 @@ def statistics_of(model: BaseAlgorithm) -> dict[str, Tensor]:
 
 
 def load_statistics(model: BaseAlgorithm, tensors: Mapping[str, Tensor]) -> None:
-    """Set a model's VecNormalize to ``statistics_of`` its like; refuse other or invalid ones."""
+    """Load the tensors of ``statistics_of`` into a model's VecNormalize; refuse any that misfit."""
     from snn_gym.policies.raw_observations import checked_statistics
 
     checked_statistics(tensors, statistics_of(model))

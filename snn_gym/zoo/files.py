@@ -215,7 +215,7 @@ def save_agent(
 
 
 def dump_weights(model: BaseAlgorithm) -> bytes:
-    """Return weights.safetensors of a model: its weights and VecNormalize's statistics, finite."""
+    """Return weights.safetensors: weights and VecNormalize's statistics; refuse any not finite."""
     state = {**full_state(model.policy), **prefixed(VEC_NORMALIZE, statistics_of(model))}
     finite_or_raise(state, "the model")
     return dump_tensors(state)
@@ -316,7 +316,7 @@ def _naming(where: str) -> Iterator[None]:
 
 
 def load_state(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], where: str) -> None:
-    """Load a module's whole state; ``ValueError`` for other names, shapes, dtypes, or not finite.
+    """Load a module's whole state; refuse other names, shapes or dtypes, and NaN or infinity.
 
     Names of older versions are accepted.
     """

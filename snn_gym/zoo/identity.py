@@ -66,7 +66,7 @@ def remember_identity(model: BaseAlgorithm, identity: Identity) -> None:
 
 
 def identify(model: BaseAlgorithm) -> Identity:
-    """Return a model's remembered identity, else that of its environment; refuse one without id."""
+    """Return a model's remembered identity, else its environment's; refuse one without an id."""
     if model in _IDENTITIES:
         return _IDENTITIES[model]
     env = model.get_env()

@@ -173,7 +173,7 @@ def _build_student(
 
 
 def as_it_plays(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return hyper-parameters without random actions at the start, and with the first updates."""
+    """Return hyper-parameters with the earliest updates, and then the final exploration rate."""
     values = dict(settings)
     if "learning_starts" in values:
         values["learning_starts"] = 0
