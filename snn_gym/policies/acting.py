@@ -119,12 +119,12 @@ class Decider:
         if not self._by_numpy:
             return None
         head = self._program.head
-        outputs = self._unread.outputs(observations, states) @ head.weights.T
+        outputs = self._without_head.outputs(observations, states) @ head.weights.T
         outputs += head.biases
         return chosen(self._program.choice, outputs)
 
     @cached_property
-    def _unread(self) -> CompiledProgram:
+    def _without_head(self) -> CompiledProgram:
         """The program with an identity head: its outputs are the activity that the head reads."""
         features = self._program.sizes[-1]
         zeros = np.zeros(features, np.float32)
@@ -171,7 +171,7 @@ class CompiledActing:
         """Store references to the modules that act, their hooks and their tables of tensors."""
         parts = (policy.acting_network(), policy.readout(), policy.normaliser)
         modules = [x for part in parts if part is not None for x in part.modules()]
-        self._children = list(_ways_to(modules, policy))
+        self._children = list(_paths_to(modules, policy))
         self._hooks = [x for m in modules for x in (m._forward_hooks, m._forward_pre_hooks)]
         self._places = list(_places(modules))
 
@@ -210,7 +210,7 @@ class CompiledActing:
         self._copy = np.concatenate(flat)
 
 
-def _ways_to(
+def _paths_to(
     modules: list[nn.Module], policy: nn.Module
 ) -> Iterator[tuple[Modules, str, nn.Module]]:
     """Yield (parent's table of children, name, child) on each path from a policy to modules."""

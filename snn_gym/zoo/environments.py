@@ -38,7 +38,7 @@ def environment_seeds(seed: int, n_envs: int, seeding: Seeding) -> list[int]:
     """Return the seed, of 32 bits at most, of each environment's first reset, for a run's seed."""
     if seeding == "consecutive":
         return [seed + index for index in range(n_envs)]
-    return [_words(seed, index)[0] for index in range(n_envs)]
+    return [_drawn_seeds(seed, index)[0] for index in range(n_envs)]
 
 
 def seed_environments(env: VecEnv, seed: int | None, seeding: Seeding) -> None:
@@ -49,12 +49,12 @@ def seed_environments(env: VecEnv, seed: int | None, seeding: Seeding) -> None:
     # The attribute that VecEnv.seed sets, which can only count up.
     base._seeds = environment_seeds(seed, env.num_envs, seeding)
     # A batch has no single environments: its action space is that of the first one.
-    base.action_space.seed(_words(seed, 0)[1])
+    base.action_space.seed(_drawn_seeds(seed, 0)[1])
     for index, single in enumerate(getattr(base, "envs", ())):
-        single.action_space.seed(_words(seed, index)[1])
+        single.action_space.seed(_drawn_seeds(seed, index)[1])
 
 
-def _words(seed: int, index: int) -> tuple[int, int]:
+def _drawn_seeds(seed: int, index: int) -> tuple[int, int]:
     """Return the seeds of environment ``index`` and of its action space, in a run of ``seed``."""
     drawn = np.random.SeedSequence(seed, spawn_key=(index,)).generate_state(2)
     environment, actions = (_FIRST_SEED + int(word) // 2 for word in drawn)

@@ -91,7 +91,7 @@ def make_lean(
         reference = load_environment_spec(identity.environment).reference if known else None
         # Where the return of random play is unknown, no loss is allowed.
         new.teacher_first_return = math.inf if reference is None else reference.random
-    return _taught(new, model, steps)
+    return _teach(new, model, steps)
 
 
 def make_student(
@@ -104,10 +104,10 @@ def make_student(
     seed: int | None = None,
 ) -> LeanAlgorithm:
     """Return a zoo agent, built from resolved settings and taught by ``model`` as ``make_lean``."""
-    return _taught(_build_student(model, student, resolved, parameters, seed), model, steps)
+    return _teach(_build_student(model, student, resolved, parameters, seed), model, steps)
 
 
-def _taught(new: LeanAlgorithm, model: BaseAlgorithm, steps: int | None) -> LeanAlgorithm:
+def _teach(new: LeanAlgorithm, model: BaseAlgorithm, steps: int | None) -> LeanAlgorithm:
     """Give a new agent the weights that fit, let the trained one teach it, and return it."""
     new.teacher = spiking_policy_of(model)
     _take_over(spiking_policy_of(new), spiking_policy_of(model))
