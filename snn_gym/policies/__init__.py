@@ -36,7 +36,7 @@ CONTRIB = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a policy for an algorithm of sb3-contrib, which is an optional dependency."""
+    """Import and return a policy for sb3-contrib; ``ImportError`` if that is not installed."""
     if name not in CONTRIB:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

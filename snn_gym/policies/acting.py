@@ -1,4 +1,4 @@
-"""Programs read off policies, and the compiled call that acts by them without PyTorch."""
+"""Programs of policies, and the compiled call that acts by them without PyTorch."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 # ---- reading -------------------------------------------------------------------------------------
 def read_program(policy: ProgramPolicy) -> Program:
-    """Return the program that a policy acts by, with copies of its numbers.
+    """Return a policy's acting network and choice of actions as a ``Program`` of copied arrays.
 
     Raises:
-        ValueError: A part has no form outside of PyTorch; the message names the nearest one.
+        ValueError: A part has no form outside of PyTorch; the message names a supported one.
     """
     observed, space = policy.observation_space, policy.action_space
     if not isinstance(observed, spaces.Box | spaces.MultiBinary) or (
@@ -58,7 +58,7 @@ def read_program(policy: ProgramPolicy) -> Program:
 
 
 def _averaged(program: Program, quantiles: int) -> Program:
-    """Return a program whose outputs are means over quantiles, as QR-DQN acts by."""
+    """Return a program whose head gives means over quantiles; refuse ``max_voltage``."""
     decoder, head = program.decoder, program.head
     if decoder is not None and decoder.values > 1:
         raise ValueError(
@@ -100,14 +100,17 @@ _CLOSE = 3e-5
 
 
 class Decider:
-    """Compiled program of a policy; it leaves close calls to numpy or PyTorch."""
+    """Compiled program of a policy; numpy (``by_numpy``) or PyTorch decides Box and close calls."""
 
     def __init__(self, program: Program, *, by_numpy: bool) -> None:
         self._program, self._by_numpy = program, by_numpy
         self._compiled = CompiledProgram(program) if program.choice.discrete else None
 
     def actions(self, observations: Array, states: Array | None = None) -> NDArray[Any] | None:
-        """Return the best actions for rows (B, values), None if PyTorch has to decide."""
+        """Return the best actions (B,) or (B, O) for rows (B, values).
+
+        ``states`` (B, S) change in place, also where the result is None: PyTorch has to decide.
+        """
         if self._compiled is not None:
             outputs = self._compiled.outputs(observations, states)
             actions = np.empty(len(outputs), np.int64)
@@ -116,13 +119,13 @@ class Decider:
         if not self._by_numpy:
             return None
         head = self._program.head
-        outputs = self._unread.outputs(observations, states) @ head.weights.T
+        outputs = self._without_head.outputs(observations, states) @ head.weights.T
         outputs += head.biases
         return chosen(self._program.choice, outputs)
 
     @cached_property
-    def _unread(self) -> CompiledProgram:
-        """The program whose outputs are the values that its head reads, before the head."""
+    def _without_head(self) -> CompiledProgram:
+        """The program with an identity head: its outputs are the activity that the head reads."""
         features = self._program.sizes[-1]
         zeros = np.zeros(features, np.float32)
         head, choice = Head(np.eye(features, dtype=np.float32), zeros), Choice("clip", zeros, zeros)
@@ -130,7 +133,7 @@ class Decider:
 
 
 class CompiledActing:
-    """Compiled program of a policy, made anew where a part of the policy has changed.
+    """Cache of a policy's ``Decider``, compiled anew after a module or weight has changed.
 
     Weights are compared at every decision, however they were changed: in place by PyTorch or
     numpy, or by other tensors.
@@ -154,7 +157,7 @@ class CompiledActing:
         return CompiledActing, ()
 
     def decider_of(self, policy: SpikingPolicy) -> Decider | None:
-        """Return the policy's present decider; None where PyTorch has to decide."""
+        """Return the policy's present decider; None if it can't be compiled or has hooks."""
         children = self._children
         if not children or any(x.get(name) is not child for x, name, child in children):
             self._find_parts(policy)
@@ -165,10 +168,10 @@ class CompiledActing:
         return None if any(self._hooks) else self._decider
 
     def _find_parts(self, policy: SpikingPolicy) -> None:
-        """Note the places of a decision's modules, their hooks and their numbers."""
+        """Store references to the modules that act, their hooks and their tables of tensors."""
         parts = (policy.acting_network(), policy.readout(), policy.normaliser)
         modules = [x for part in parts if part is not None for x in part.modules()]
-        self._children = list(_ways_to(modules, policy))
+        self._children = list(_paths_to(modules, policy))
         self._hooks = [x for m in modules for x in (m._forward_hooks, m._forward_pre_hooks)]
         self._places = list(_places(modules))
 
@@ -180,7 +183,7 @@ class CompiledActing:
         return same
 
     def _read(self, policy: SpikingPolicy) -> None:
-        """Compile the program of the present parts."""
+        """Compile the policy's program and copy its weights; no decider if it can't be compiled."""
         self._decider = None
         tensors: list[Tensor] = [table[name] for table, name in self._places]  # type: ignore[misc]
         # A module may have been moved or turned to other numbers since its places were noted.
@@ -207,10 +210,10 @@ class CompiledActing:
         self._copy = np.concatenate(flat)
 
 
-def _ways_to(
+def _paths_to(
     modules: list[nn.Module], policy: nn.Module
 ) -> Iterator[tuple[Modules, str, nn.Module]]:
-    """Yield (parent's children, name, child) along each way from a policy down to modules."""
+    """Yield (parent's table of children, name, child) on each path from a policy to modules."""
     wanted, names = set(modules), dict(policy.named_modules())
     below = [name.split(".") for name, module in names.items() if module in wanted and name]
     ways = {".".join(parts[:k]) for parts in below for k in range(1, len(parts) + 1)}
@@ -220,7 +223,7 @@ def _ways_to(
 
 
 def _places(modules: list[nn.Module]) -> Iterator[tuple[Tensors, str]]:
-    """Yield the tables and names under which modules keep their 32-bit numbers."""
+    """Yield (table of parameters or buffers, name) of each float32 tensor of modules."""
     for module in modules:
         for tensors in (module._parameters, module._buffers):
             for name, tensor in tensors.items():
@@ -229,7 +232,7 @@ def _places(modules: list[nn.Module]) -> Iterator[tuple[Tensors, str]]:
 
 
 def _is_read_by_numpy(policy: SpikingPolicy, program: Program) -> bool:
-    """Tell whether evaluator 5 reads a policy's last layer by numpy."""
+    """Tell whether evaluator 5 computes the head in numpy: one linear head, no state, no squash."""
     plain = program.spiking and program.choice.rule != "squash" and not program.stateful
     alike = program.coder is None and not any(x.each for x in program.neurons)
     return (
@@ -239,7 +242,7 @@ def _is_read_by_numpy(policy: SpikingPolicy, program: Program) -> bool:
 
 
 def _is_plain(policy: SpikingPolicy) -> bool:
-    """Tell whether a policy decides as its class in this package does."""
+    """Tell whether no method of acting is a user's, and observations are no Box of integers."""
     observed = policy.observation_space
     if isinstance(observed, spaces.Box) and not np.issubdtype(observed.dtype, np.floating):
         return False
@@ -248,7 +251,10 @@ def _is_plain(policy: SpikingPolicy) -> bool:
 
 
 def rows_of(observation: Any, space: spaces.Space[Any]) -> Array | None:
-    """Return observations as rows (B, values), float32; None where their shape does not fit."""
+    """Return one or B observations as rows (B, values), float32.
+
+    None if they are no array, empty or of a shape that does not fit the space.
+    """
     if not isinstance(observation, np.ndarray):
         return None
     batch = observation[np.newaxis] if observation.shape == space.shape else observation
@@ -261,7 +267,10 @@ def as_taken(
     actions: NDArray[Any], observation: NDArray[Any], observed: spaces.Space[Any],
     chosen: spaces.Space[Any],
 ) -> NDArray[Any]:  # fmt: skip
-    """Return actions (B,) or (B, O) in the action space's shape; one for one observation."""
+    """Return actions (B,) or (B, O) in the shape of the action space ``chosen``.
+
+    A single observation, one of the space ``observed``, gets one action without a batch axis.
+    """
     if isinstance(chosen, spaces.Box):
         actions = actions.reshape(-1, *chosen.shape)
     return actions.squeeze(axis=0) if observation.shape == observed.shape else actions

@@ -50,16 +50,16 @@ class ActorCriticNetworks(NormalisedModule):
         self.latent_dim_vf = self.critic.output_size
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the decoded activity of actor and critic for features (B, F)."""
+        """Return the activity (B, N) that the actor's and the critic's head read, from (B, F)."""
         inputs = self.normalised(features)
         return self._decide(self.actor, inputs), self._decide(self.critic, inputs)
 
     def forward_actor(self, features: Tensor) -> Tensor:
-        """Return the decoded activity of the actor for features (B, F)."""
+        """Return the activity (B, N) that the actor's head reads, for features (B, F)."""
         return self._decide(self.actor, self.normalised(features))
 
     def forward_critic(self, features: Tensor) -> Tensor:
-        """Return the decoded activity of the critic for features (B, F)."""
+        """Return the activity (B, N) that the critic's head reads, for features (B, F)."""
         return self._decide(self.critic, self.normalised(features))
 
     def _decide(self, network: StatelessNetwork, inputs: Tensor) -> Tensor:
@@ -75,10 +75,10 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
         actor_activation: Activation of an actor that does not spike, ``tanh`` or ``relu``, beside a
             critic of ``activation_fn``, as for actors that shall be converted; None for
             ``activation_fn``.
-        **kwargs: As there.
+        **kwargs: As in the same two classes.
 
     Raises:
-        ValueError: The activation is unknown, or nothing would have it.
+        ValueError: The activation is unknown, or the actor spikes or carries a state.
     """
 
     algorithms: tuple[str, ...] = ("PPO", "A2C", "TRPO")
@@ -136,7 +136,7 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
         )
 
     def _population_head(self, features: int, outputs: int, gain: float) -> nn.Module:
-        """Return a head in the place of Stable-Baselines3's, initialised with its gain."""
+        """Return a head in the place of Stable-Baselines3's; ``gain`` counts if ``ortho_init``."""
         head = make_head(self.network.decoder_parameters, features, outputs)
         if self.ortho_init:
             self.init_weights(head, gain)
@@ -144,6 +144,8 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
 
     def forward(self, obs: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Act in a rollout, whose observations are training data for the normaliser.
+
+        Actions are the best ones if ``deterministic`` or ``explores_nothing``, else drawn.
 
         Returns:
             Actions, values (B, 1) and log-probabilities (B,) of the actions.
@@ -154,17 +156,20 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
     def evaluate_actions(
         self, obs: PyTorchObs, actions: Tensor
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return values (B, 1), log-probabilities (B,) and entropies (B,) or None of actions."""
+        """Return values (B, 1), log-probabilities (B,) of actions, and entropies (B,) or None.
+
+        If no rollout came before, as in imitation, observations set the normaliser's statistics.
+        """
         with self.mlp_extractor.first_training_data():
             return super().evaluate_actions(obs, actions)
 
     def logits(self, obs: Tensor) -> Tensor:
-        """Return the actor's logits (B, A) for a batch of observations and discrete actions."""
+        """Return the logits (B, A) of discrete actions for a batch of observations."""
         logits: Tensor = self.action_net(self.mlp_extractor.actor(self.network_inputs(obs))[0])
         return logits
 
     def logits_and_values(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits (B, A) as ``logits``, and values (B, 1)."""
+        """Return the logits (B, A) of discrete actions, and values (B, 1)."""
         features = self.extract_features(obs)
         if isinstance(features, Tensor):
             latent_pi, latent_vf = self.mlp_extractor(features)
@@ -174,7 +179,7 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
         return self.action_net(latent_pi), self.value_net(latent_vf)
 
     def behaviour(self, output: Tensor) -> Tensor:
-        """Return the log-odds or the mean action (B, A) of an output (B, O) of the actor."""
+        """Return log-odds, or the Box's mean ``scaled_actions``, (B, A) for outputs (B, O)."""
         actions: Tensor = self.action_net(output)
         if isinstance(self.action_space, spaces.Box):
             return scaled_actions(actions, self.action_space)

@@ -61,7 +61,11 @@ _IMPLEMENTATIONS = {"fused", "foreach", "capturable", "differentiable"}
 
 
 def choose_adam(arguments: dict[str, Any], defaults: Mapping[str, Any]) -> None:
-    """Fuse an Adam whose implementation nobody chose; ``arguments`` are changed in place."""
+    """Set ``optimizer_kwargs`` in ``arguments``: the given ones, else ``defaults``, and fused.
+
+    Options that choose another implementation, such as ``foreach``, are not fused. Arguments with
+    another optimiser than Adam stay unchanged.
+    """
     if arguments.get("optimizer_class", Adam) is not Adam:
         return
     options = arguments.get("optimizer_kwargs")
@@ -73,14 +77,14 @@ def choose_adam(arguments: dict[str, Any], defaults: Mapping[str, Any]) -> None:
 
 
 class LateOptimiser(BasePolicy):
-    """Mixin before a Stable-Baselines3 policy: its one optimiser is created on first use."""
+    """Mixin before a Stable-Baselines3 policy: a default Adam is created on first use."""
 
     adam_defaults: ClassVar[Mapping[str, Any]]
     _optimizer: Optimizer | partial[Adam] | None
 
     @property
     def optimizer(self) -> Any:
-        """The optimiser."""
+        """The optimiser, which the first access creates if it was put off."""
         if isinstance(self._optimizer, partial):
             # The first optimiser of a process imports PyTorch's compiler, which takes twice as
             # long as everything else between loading an agent and its first decision.
@@ -102,7 +106,7 @@ class LateOptimiser(BasePolicy):
     def _optimiser(
         self, kind: type[Optimizer], parameters: Iterable[nn.Parameter], **options: Any
     ) -> Optimizer | partial[Adam]:
-        """Put off an Adam that can't fail; create any other at once, so that errors come here."""
+        """Return a ``partial`` of an Adam with default options; create any other at once."""
         ours = {**self.adam_defaults, "fused": True, "lr": options["lr"]}
         if kind is Adam and options == ours and options["lr"] >= 0:
             return partial(Adam, list(parameters), **options)
@@ -119,7 +123,10 @@ _SUBSTITUTES = {
 
 
 def check_pairing(policy: BasePolicy, algorithms: tuple[str, ...]) -> None:
-    """Refuse a policy that is being built by an algorithm which needs another policy."""
+    """Raise ``ValueError`` if the algorithm that is building the policy needs another policy.
+
+    A policy that is built by itself, or by an unknown algorithm, passes.
+    """
     # Stable-Baselines3 does not pass the algorithm to the policy, and fails later by a missing
     # attribute or a tuple that is too short; so this looks for the constructor's caller.
     frame: FrameType | None = sys._getframe(1)
@@ -147,7 +154,7 @@ def check_pairing(policy: BasePolicy, algorithms: tuple[str, ...]) -> None:
 
 # ---- program -------------------------------------------------------------------------------------
 class ProgramPolicy(BasePolicy):
-    """A policy whose acting network is recorded, saved alone and written down as a program."""
+    """A policy whose acting network can be recorded, saved alone and exported as a program."""
 
     network: NetworkConfig
     critic_key: ClassVar[CriticKey | None] = None
@@ -169,11 +176,11 @@ class ProgramPolicy(BasePolicy):
 
     @abstractmethod
     def network_inputs(self, observation: PyTorchObs) -> Tensor:
-        """Return the acting network's inputs for a batch of observations."""
+        """Return the acting network's inputs (B, ...) for a batch of observations, as tensors."""
 
     @abstractmethod
     def acting_modules(self) -> dict[str, nn.Module]:
-        """Return the modules that acting needs, by the prefix of their names in state_dict."""
+        """Return the modules that acting needs, by the prefix of their tensors in state_dict."""
 
     def readout(self) -> nn.Linear | PopulationHead | None:
         """Return the head after the acting network, None if the network has its own."""
@@ -184,10 +191,10 @@ class ProgramPolicy(BasePolicy):
         """Return the features extractor before the acting network."""
 
     def program(self) -> Program:
-        """Return the acting network as one value, with copies of its numbers.
+        """Return the acting network and choice of actions as a ``Program`` of copied arrays.
 
         Raises:
-            ValueError: A part has no form outside of PyTorch; the message names the nearest one.
+            ValueError: A part has no form outside of PyTorch; the message names a supported one.
         """
         return read_program(self)
 
@@ -218,7 +225,7 @@ class ProgramPolicy(BasePolicy):
         return replace(recording, costs=replace(recording.costs, uncounted=left_out))
 
     def _state_tensor(self, state: Any, batch: int) -> Tensor:
-        """Return a given state as (batch, S)."""
+        """Return a given state as a tensor (batch, S); a stateless policy returns it unchanged."""
         del batch
         carried: Tensor = state
         return carried
@@ -239,7 +246,13 @@ class ProgramPolicy(BasePolicy):
         return {name: state[name].detach().clone() for name in sorted(names)}
 
     def load_acting_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Load tensors as ``acting_state_dict`` gives them; leave all others unchanged."""
+        """Load the tensors that acting needs, named as in ``acting_state_dict``.
+
+        All of them are needed; others stay unchanged. Names of older versions are accepted.
+
+        Raises:
+            ValueError: Names, shapes, dtypes or the neurons' constants do not fit.
+        """
         tensors, expected = todays_names(tensors), self.acting_state_dict()
         check_tensors(tensors, expected, "acting tensor")
         for name, tensor in tensors.items():
@@ -303,7 +316,7 @@ class SpikingPolicy(ProgramPolicy):
     """Options that Stable-Baselines3's policy gives Adam where the user gives none."""
     builder: NetworkBuilder
     rates_actions: bool = False
-    """Whether behaviour is values of actions, on a scale of their own, and not log-odds."""
+    """Whether ``behaviour`` returns values of actions, on any scale, and not log-odds."""
     explores_nothing: bool = False
     """Whether rollouts take the best actions, for as long as an algorithm sets it."""
     _predicting: bool = False
@@ -342,7 +355,7 @@ class SpikingPolicy(ProgramPolicy):
         )
 
     def _take_net_arch(self, net_arch: Any) -> None:
-        """Replace hidden sizes by those of Stable-Baselines3's argument ``net_arch``."""
+        """Replace hidden sizes by those of ``net_arch``; refuse it beside a critic's own sizes."""
         if self.critic_hidden_sizes is not None:
             raise ValueError(
                 f"net_arch {net_arch!r} and critic_hidden_sizes {self.critic_hidden_sizes} both "
@@ -417,7 +430,7 @@ class SpikingPolicy(ProgramPolicy):
         return extractor
 
     def _builder(self, features_dim: int) -> NetworkBuilder:
-        """Return the builder of all of this policy's networks, behind one normaliser."""
+        """Return the builder of all networks; the first call makes it and the one normaliser."""
         # A target network is built later, and shares the normaliser of the first one.
         if hasattr(self, "builder"):
             return self.builder
@@ -484,19 +497,19 @@ class SpikingPolicy(ProgramPolicy):
         """
 
     def watched(self, observations: Any) -> tuple[Tensor, list[Tensor]]:
-        """Return behaviour (B, A) and each spiking layer's spikes (T, B, N), differentiable."""
+        """Return behaviour (B, A) from rest and each layer's spikes (T, B, N), differentiable."""
         inputs = self.network_inputs(observations)
         runs: list[NetworkRun] = []
         output, _ = self.acting_network()(inputs, optimised=False, observer=runs.append)
         return self.behaviour(output), spikes_of(runs)
 
     def acting_head(self) -> nn.Module | None:
-        """Return the acting network's one linear head, None where values come in another way."""
+        """Return the head that follows the acting network or is its own; None if not known."""
         return None
 
     @staticmethod
     def init_weights(module: nn.Module, gain: float = 1.0) -> None:
-        """Initialise orthogonally, but leave spiking layers to their own initialisation."""
+        """Initialise a module orthogonally with a gain; leave synapses of spiking layers alone."""
         if isinstance(module, PopulationHead):
             # The outputs read different neurons: rows are orthogonal in whatever direction.
             direction = nn.functional.normalize(torch.randn_like(module.weight))
@@ -506,7 +519,11 @@ class SpikingPolicy(ProgramPolicy):
             BasePolicy.init_weights(module, gain)
 
     def set_training_mode(self, mode: bool) -> None:
-        """Switch between acting and updating, as the algorithms announce them."""
+        """Switch to updates (True) or to the start of a rollout (False).
+
+        A rollout's start applies the normaliser's statistics, if there were updates, and runs the
+        networks' regulation. Within ``predict`` only the modules' mode changes.
+        """
         if self._predicting and mode == self.training:
             return  # nothing to switch, at every decision
         super().set_training_mode(mode)
@@ -570,7 +587,7 @@ class SpikingPolicy(ProgramPolicy):
         self, observation: Any, state: Any = None, episode_start: Any = None,
         deterministic: bool = False,
     ) -> Any:  # fmt: skip
-        """Choose actions as ``predict`` does, by PyTorch's arithmetic, to the bit."""
+        """Choose actions as ``predict`` does, always by PyTorch and not by compiled code."""
         # Learners whose actions are part of a training call this, so that its bits stay.
         self._predicting = True
         try:
@@ -579,7 +596,7 @@ class SpikingPolicy(ProgramPolicy):
             self._predicting = False
 
     def _states_before(self, state: Any, episode_start: Any, batch: int) -> Array | None:
-        """Return new states (batch, S) before a decision, None where none are carried."""
+        """Return a copy of the states (batch, S) before a decision; None if none are carried."""
         del state, episode_start, batch
         return None
 
@@ -591,7 +608,7 @@ class SpikingPolicy(ProgramPolicy):
         return acting.decider_of(self)
 
     def _stop_training(self) -> None:
-        """Switch to acting, as every prediction does, and change nothing else."""
+        """Set the modules to evaluation mode, without the start of a rollout."""
         if self.training:
             self._predicting = True
             self.set_training_mode(False)
@@ -651,7 +668,7 @@ class ActorCriticFlags(SpikingPolicy):
 
 
 def spiking_policy_of(model: BaseAlgorithm) -> SpikingPolicy:
-    """Return a model's policy, a policy of snn_gym."""
+    """Return a model's policy, which has to be a ``SpikingPolicy``."""
     policy = model.policy
     assert isinstance(policy, SpikingPolicy)  # as every caller has checked
     return policy

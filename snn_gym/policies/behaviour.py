@@ -11,7 +11,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
 
 def scaled_actions(actions: Tensor, space: spaces.Box) -> Tensor:
-    """Return actions (B, A) clipped to their space, in units of half its range."""
+    """Return actions (B, A) clipped to their Box, whose range becomes [-1, 1].
+
+    Values without two finite limits keep their units.
+    """
     low, high = (
         torch.as_tensor(x, device=actions.device).flatten() for x in (space.low, space.high)
     )
@@ -23,15 +26,21 @@ def scaled_actions(actions: Tensor, space: spaces.Box) -> Tensor:
 
 
 def value_scale(values: Tensor) -> float:
-    """Return the divisor that makes values of actions (B, A) like log-odds: their mean gap."""
+    """Return the divisor that makes values of actions (B, A) like log-odds.
+
+    It is the mean over B of the largest value minus the mean value, at least 1e-6.
+    """
     return max(float((values.max(1).values - values.mean(1)).mean()), 1e-6)
 
 
 def divergence(space: spaces.Space[Any], reference: Tensor, behaviour: Tensor) -> Tensor:
-    """Return the Kullback-Leibler divergence (B,), nat, of a behaviour from a reference (B, A).
+    """Return the Kullback-Leibler divergence KL(reference || behaviour), nat, (B,) for (B, A).
 
     It is summed over the parts of an action. A Box's is that of Gaussians whose standard
     deviation is a quarter of the action's range: twice the squared distance in units of half of it.
+
+    Raises:
+        ValueError: The action space is neither a Box nor discrete.
     """
     if isinstance(space, spaces.Box):
         return 2 * (behaviour - reference).square().sum(1)

@@ -65,14 +65,14 @@ class ActionValueCritic(NormalisedModule, BuiltPart, ContinuousCritic):
         return self.normalised(super().extract_features(obs, features_extractor))
 
     def forward(self, obs: Tensor, actions: Tensor) -> tuple[Tensor, ...]:
-        """Return the value (B, 1) of actions (B, A) by each critic."""
+        """Return each critic's value (B, 1) of actions (B, A); trains no shared extractor."""
         # A features extractor that is the actor's too learns from the actor's loss alone.
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.share_features_extractor):
             features = self.extract_features(obs, self.features_extractor)
         return tuple(self._value(network, features, actions) for network in self.q_networks)
 
     def q1_forward(self, obs: Tensor, actions: Tensor) -> Tensor:
-        """Return the value (B, 1) of actions (B, A) by the first critic."""
+        """Return the first critic's value (B, 1) of actions (B, A); trains no extractor."""
         with torch.no_grad():
             features = self.extract_features(obs, self.features_extractor)
         return self._value(self.q_networks[0], features, actions)
@@ -101,13 +101,13 @@ class ActorAndCriticsMixin(ActorCriticFlags):
     critic_kwargs: dict[str, Any]
 
     def make_actor(self, features_extractor: BaseFeaturesExtractor | None = None) -> Any:
-        """Return an actor; a second one, the target, shares the first one's normaliser."""
+        """Return a new actor; a second one, the target, shares the first one's normaliser."""
         return self._make_part(
             self.actor_class, self.spiking_actor, self.actor_kwargs, features_extractor
         )
 
     def make_critic(self, features_extractor: BaseFeaturesExtractor | None = None) -> Any:
-        """Return critics behind the actor's normaliser."""
+        """Return new critics; they and the target critics share the actor's normaliser."""
         return self._make_part(
             self.critic_class, self.spiking_critic, self.critic_kwargs, features_extractor
         )
@@ -125,7 +125,7 @@ class ActorAndCriticsMixin(ActorCriticFlags):
 
     @abstractmethod
     def _online(self) -> FeatureNetwork:
-        """Return the actor's network behind the normaliser."""
+        """Return the actor's ``FeatureNetwork``: the normaliser, and the network after it."""
 
     @override
     def acting_network(self) -> StatelessNetwork:
@@ -188,7 +188,7 @@ class SpikingSACPolicy(ActorAndCriticsMixin, SACPolicy):
     critic: ActionValueCritic
 
     def behaviour(self, output: Tensor) -> Tensor:
-        """Return the mean action (B, A) of an output (B, O) of the actor, squashed."""
+        """Return the mean action (B, A), squashed to [-1, 1], of the network's outputs (B, O)."""
         return torch.tanh(self.actor.mu(output))
 
     def _online(self) -> FeatureNetwork:
@@ -234,7 +234,7 @@ class SpikingTD3Policy(ActorAndCriticsMixin, TD3Policy):
     critic: ActionValueCritic
 
     def behaviour(self, output: Tensor) -> Tensor:
-        """Return the action (B, A) of an output (B, A) of the actor, squashed."""
+        """Return the action (B, A), squashed to [-1, 1], of the network's outputs (B, A)."""
         return torch.tanh(output)
 
     def _online(self) -> FeatureNetwork:

@@ -24,7 +24,7 @@ class SpikingQuantileNetwork(ValueNetworkMixin, QuantileNetwork):
         return super()._output_size() * self.n_quantiles
 
     def forward(self, obs: PyTorchObs) -> Tensor:
-        """Return the quantiles (B, n_quantiles, actions)."""
+        """Return the quantiles (B, n_quantiles, actions) of the return, from a state at rest."""
         return super().forward(obs).view(-1, self.n_quantiles, int(self.action_space.n))
 
 
@@ -56,7 +56,7 @@ class QuantileCritic(ActionValueCritic):
         return {**super()._get_constructor_parameters(), "n_quantiles": self.n_quantiles}
 
     def forward(self, obs: Tensor, actions: Tensor) -> Tensor:  # type: ignore[override]
-        """Return the quantiles (B, n_critics, n_quantiles) of actions (B, A)."""
+        """Return the quantiles (B, n_critics, n_quantiles) of the return of actions (B, A)."""
         return torch.stack(super().forward(obs, actions), dim=1)
 
 
@@ -80,6 +80,6 @@ class SpikingTQCPolicy(SpikingSACPolicy):
         super().__init__(*args, **kwargs)
 
     def make_critic(self, features_extractor: BaseFeaturesExtractor | None = None) -> Any:
-        """Return critics behind the actor's normaliser."""
+        """Return new critics of ``n_quantiles`` each, which share the actor's normaliser."""
         self.critic_kwargs["n_quantiles"] = self.n_quantiles
         return super().make_critic(features_extractor)

@@ -45,7 +45,7 @@ class SpikingControllerPolicy(SpikingPolicy, BasePolicy):
         network: As in ``SpikingPolicy``.
         net_arch: As in ``SpikingPolicy``.
         normalise_observations: Whether Box observations are scaled.
-        **kwargs: Other policies' arguments, each refused by name.
+        **kwargs: As in Stable-Baselines3's ``BasePolicy``; any other is refused by name.
 
     Raises:
         ValueError: A space or an argument is not supported; the message names a substitute.
@@ -112,8 +112,8 @@ class SpikingControllerPolicy(SpikingPolicy, BasePolicy):
         """Scale observations so that ``low`` becomes -1 and ``high`` 1.
 
         Args:
-            low: Lower limits (D,), in the environment's units.
-            high: Upper limits (D,), in the environment's units.
+            low: Lower limits (D,) of the Box values, in the environment's units.
+            high: Upper limits (D,), above ``low``, which is not checked.
 
         Raises:
             ValueError: There is nothing to scale, or not one limit for each value.
@@ -132,7 +132,7 @@ class SpikingControllerPolicy(SpikingPolicy, BasePolicy):
         self.scaler.std.copy_((upper - lower) / 2.0)
 
     def forward(self, obs: PyTorchObs) -> Tensor:
-        """Return the network's outputs (B, outputs) for a batch of observations."""
+        """Return the network's outputs (B, outputs), before ``tanh``, for B observations."""
         output: Tensor = self.controller(self.network_inputs(obs))[0]
         return output
 
@@ -221,7 +221,7 @@ class LocalActorCriticPolicy(SpikingControllerPolicy):
 
     @property
     def head(self) -> nn.Linear:
-        """The actor's linear readout."""
+        """The actor's linear readout; ``ValueError`` if the decoder has none."""
         head = self.controller.head
         if not isinstance(head, nn.Linear):
             raise ValueError(
@@ -243,7 +243,7 @@ class LocalActorCriticPolicy(SpikingControllerPolicy):
         return torch.tanh(torch.normal(outputs, self.log_std.exp().expand_as(outputs)))
 
     def seen(self, observations: Any) -> NDArray[np.float32]:
-        """Return a batch of observations as numbers (B, D), float32, before they are scaled."""
+        """Return B observations as numbers (B, D), float32: a Box's not scaled, a Dict's scaled."""
         if isinstance(self.observation_space, spaces.Box):
             return np.ascontiguousarray(observations, np.float32).reshape(len(observations), -1)
         tensor, _ = self.obs_to_tensor(observations)
@@ -251,6 +251,6 @@ class LocalActorCriticPolicy(SpikingControllerPolicy):
         return inputs
 
     def learned_parts(self) -> tuple[list[nn.Linear], nn.Linear, nn.Linear]:
-        """Return the synapses of the hidden layers, the actor's readout and the critic's."""
+        """Return the synapses of the hidden layers, in order, and actor's and critic's readout."""
         hidden = [x for x in self.controller.modules() if isinstance(x, SynapticLinear)]
         return list(hidden), self.head, self.critic

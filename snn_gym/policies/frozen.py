@@ -31,7 +31,7 @@ def program_of(model: BaseAlgorithm | Acting) -> Program:
         model: Algorithm with a policy of snn_gym, or the policy.
 
     Raises:
-        ValueError: A part has no form outside of PyTorch; the message names the nearest one.
+        ValueError: A part has no form outside of PyTorch; the message names a supported one.
     """
     policy = raw_policy(model)
     bare = policy.inner if isinstance(policy, RawPolicy) else policy
@@ -80,11 +80,11 @@ class FrozenPolicy:
         Args:
             observation: One observation or a batch of B.
             state: State that the last call returned; None starts every episode from rest.
-            episode_start: (B,), bool: where an episode starts, whatever ``state`` says.
-            deterministic: True: nothing is drawn.
+            episode_start: (B,), bool: where an episode starts, from rest. None: nowhere.
+            deterministic: Has to be True, for no action is drawn.
 
         Returns:
-            One action or a batch, and the state for the next call; None if there is none.
+            One action or a batch, and the state for the next call; None if none is carried.
 
         Raises:
             ValueError: ``deterministic`` is False, or shapes are others.
@@ -106,7 +106,7 @@ class FrozenPolicy:
     def _states(
         self, state: tuple[NDArray[Any], ...] | None, starts: NDArray[Any] | None, batch: int
     ) -> Array | None:
-        """Return the states (B, F) before a decision; None for none."""
+        """Return new states (B, F) before a decision; None if the program carries none."""
         program = self.program
         if not program.stateful:
             return None
@@ -141,7 +141,7 @@ class FrozenPolicy:
         return noise
 
     def outputs(self, observations: Array) -> Array:
-        """Return the head's outputs (B, O) for observations (B, values), float32 in order."""
+        """Return the head's outputs (B, O), from rest, for C-contiguous float32 (B, values)."""
         return self._compiled.outputs(observations, noise=self._noise(len(observations)))
 
 
@@ -149,14 +149,14 @@ def freeze(model: BaseAlgorithm | BasePolicy) -> FrozenPolicy:
     """Return an agent that only acts, by one compiled call for a decision.
 
     It has copies of the weights, so that it does not follow a model that goes on learning.
-    Spikes are those of the model, bit for bit; outputs are within rounding of the model's, and so
-    are observations that a VecNormalize standardises, in 64-bit floats.
+    Spikes are those of the model, bit for bit, but for noise and receptive fields. Outputs are
+    within rounding of the model's, and so are observations that a VecNormalize standardises.
 
     Args:
         model: Algorithm with a policy of snn_gym, or the policy.
 
     Raises:
-        ValueError: A part has no compiled form; the message names the nearest one.
+        ValueError: A part has no compiled form; the message names a supported one.
     """
     policy: ActingPolicy = raw_policy(model)
     return FrozenPolicy(program_of(policy), policy.observation_space, policy.action_space)

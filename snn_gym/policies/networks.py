@@ -90,7 +90,7 @@ class GatedNetwork(nn.Module):
         self, inputs: Tensor, state: Tensor | None = None, *,
         optimised: bool = True, observer: Observer | None = None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Decide on features (B, input_size), as ``SpikingNetwork.forward``."""
+        """Return outputs (B, output_size) and new states for features (B, input_size)."""
         del optimised, observer  # nothing spikes that could be regulated or observed
         if state is None:
             state = self.rest_state(len(inputs))
@@ -110,7 +110,8 @@ class GatedNetwork(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Decide on features (L, B, input_size), as ``SpikingNetwork.sequence``.
 
-        Returns outputs (L, B, output_size) and the final state (B, state_size).
+        Returns outputs (L, B, output_size) and the final state (B, state_size). The last three
+        arguments are ignored, for nothing spikes.
         """
         del recurrent_gradient, optimised, observer
         steps, batch = starts.shape
@@ -136,7 +137,7 @@ class GatedNetwork(nn.Module):
     def record(
         self, inputs: Tensor, state: Tensor | None = None, *, head: nn.Linear | None = None
     ) -> Recording:
-        """Record a forward pass: no layers, for nothing spikes, but the costs."""
+        """Return outputs and costs of a forward pass; no layers, for nothing spikes."""
         before = self.rest_state(len(inputs)) if state is None else state
         signals, output, _ = self._run(inputs.unsqueeze(0), before)
         units = [as_array(x[0]) for x in signals]
@@ -145,7 +146,7 @@ class GatedNetwork(nn.Module):
         return Recording((), output[0], 0.0, costs)
 
     def program(self, head: nn.Module | None = None) -> Program:
-        """Return the network as one value, as ``SpikingNetwork.program``."""
+        """Return the network as a ``Program`` of copied arrays, with ``head`` if it has none."""
         layers = []
         for unit in self.units:
             (below, loop, first, second), *_ = unit.all_weights
@@ -174,7 +175,7 @@ class GatedNetwork(nn.Module):
         return cast("list[nn.GRU | nn.LSTM]", list(self.layers))
 
     def _run(self, inputs: Tensor, state: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
-        """Return each layer's activity (L, B, size), the outputs and the final state."""
+        """Return each layer's activity (L, B, size), outputs (L, B, ...) and the final state."""
         variables = len(GATED_STATES[self.kind])
         sizes = [size for size in self.hidden_sizes for _ in range(variables)]
         parts = iter(torch.split(state, sizes, dim=1))
@@ -233,7 +234,7 @@ class NetworkBuilder:
             output_size: Outputs of its head; None for no head.
             population_outputs: Without a head, the outputs that will read it.
             extra_inputs: Values beside the features, such as an action.
-            critic: Whether it is a critic.
+            critic: Whether it is a critic, with ``critic_hidden_sizes`` if there are any.
         """
         sizes = self.config.hidden_sizes
         if critic and self.critic_hidden_sizes is not None:
@@ -283,7 +284,7 @@ class DenseNetwork(nn.Sequential):
         self, inputs: Tensor, state: Tensor | None = None, *,
         optimised: bool = True, observer: Observer | None = None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Decide on features (B, input_size), as ``SpikingNetwork.forward``, without a state."""
+        """Return outputs (B, output_size) for features (B, input_size), and empty states (B, 0)."""
         del state, optimised, observer
         output: Tensor = super().forward(inputs)  # type: ignore[no-untyped-call]
         return output, inputs.new_empty(len(inputs), 0)
@@ -291,7 +292,7 @@ class DenseNetwork(nn.Sequential):
     def record(
         self, inputs: Tensor, state: Tensor | None = None, *, head: nn.Linear | None = None
     ) -> Recording:
-        """Record a forward pass: no layers, for nothing spikes, but the costs."""
+        """Return outputs and costs of a forward pass; no layers, for nothing spikes."""
         del state
         units, values = [], inputs
         for module in self:
@@ -318,7 +319,7 @@ class DenseNetwork(nn.Sequential):
         return last if isinstance(last, nn.Linear) else None
 
     def program(self, head: nn.Module | None = None) -> Program:
-        """Return the network as one value, as ``SpikingNetwork.program``."""
+        """Return a ``Program``, with ``head`` if it has none; refuse all but Tanh and ReLU."""
         kinds = {type(x) for x in self if not isinstance(x, nn.Linear)}
         known = [name for name, kind in ACTIVATIONS.items() if kinds == {kind}]
         if not known:
@@ -353,7 +354,7 @@ StatefulNetwork = SpikingNetwork | GatedNetwork
 
 
 def network_inputs(features: Tensor, network: nn.Module, spike_steps: int | None) -> Tensor:
-    """Return features in the shape that a network takes; spike trains were flattened."""
+    """Return features (B, F); for a spiking network flattened spike trains become (B, T, N)."""
     if spike_steps is None or not isinstance(network, SpikingNetwork):
         return features
     # (B, T * N) -> (B, T, N)
@@ -361,7 +362,7 @@ def network_inputs(features: Tensor, network: nn.Module, spike_steps: int | None
 
 
 def network_config(network: NetworkConfig | Mapping[str, Any] | None) -> NetworkConfig:
-    """Return the configuration that a policy's argument ``network`` means."""
+    """Return a policy's argument ``network`` as a configuration; None means the defaults."""
     if isinstance(network, Mapping):
         network = NetworkConfig.from_dict(network)
     config = NetworkConfig() if network is None else network
@@ -375,8 +376,9 @@ def network_config(network: NetworkConfig | Mapping[str, Any] | None) -> Network
 def read_net_arch(net_arch: Any, critic: CriticKey | None) -> tuple[Any, Any]:
     """Return the hidden sizes of actor and critic, as Stable-Baselines3 reads ``net_arch``.
 
-    It is a list for both, or a dict of the actor's (``pi``) and the critic's, also in a list of
-    its own. Without ``vf`` a critic has no hidden layer; ``qf`` may not be missing.
+    It is a list for both, or a dict, also as a list's only item, of the actor's (``pi``) and the
+    critic's; with ``critic`` None only a list. Without ``vf`` a critic has no hidden layer. Without
+    ``qf``, or a hidden layer of the actor, a ``ValueError`` is raised.
     """
     arch = net_arch
     if isinstance(arch, list | tuple) and len(arch) == 1 and isinstance(arch[0], Mapping):
@@ -419,7 +421,7 @@ class NormalisedModule(nn.Module):
     """Time steps of spike-train observations, None for analogue ones."""
 
     def normalised(self, features: Tensor) -> Tensor:
-        """Standardise features (B, F)."""
+        """Return features (B, F) standardised; unchanged without a normaliser."""
         return features if self.normaliser is None else self.normaliser(features)
 
     def training_data(
@@ -428,7 +430,7 @@ class NormalisedModule(nn.Module):
         """Return a context in which features that pass the normaliser are its training data.
 
         On-policy algorithms count the features of rollouts, all others those that updates
-        differentiate.
+        differentiate. With ``counts`` False nothing is counted.
         """
         # Tracing runs a policy on examples, which are no data.
         if self.normaliser is None or not counts or is_traced():
@@ -436,7 +438,7 @@ class NormalisedModule(nn.Module):
         return self.normaliser.accumulating(differentiated)
 
     def first_training_data(self) -> AbstractContextManager[None]:
-        """Return a context for a differentiated pass of an on-policy algorithm."""
+        """Return a context whose features set the statistics if no rollout came before."""
         if self.normaliser is None or is_traced() or not torch.is_grad_enabled():
             return nullcontext()
         # Without rollouts, as in imitation of an expert, updates show the first observations.
@@ -449,7 +451,7 @@ class SingleNetworkModule(NormalisedModule):
     network: Any
 
     def inputs(self, features: Tensor) -> Tensor:
-        """Return the network's inputs for features (B, F)."""
+        """Return the network's inputs for features (B, F); updates count them as training data."""
         updating = self.training and torch.is_grad_enabled()
         with self.training_data(updating, differentiated=True):
             features = self.normalised(features)

@@ -1,4 +1,4 @@
-"""="""
+"""Features extractors and normalisers for observation spaces, and checks of these spaces."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class SmallImageCNN(BaseFeaturesExtractor):
 def default_extractor(
     space: spaces.Space[Any], normalize_images: bool
 ) -> type[BaseFeaturesExtractor]:
-    """Return the features extractor for an observation space."""
+    """Return ``CombinedExtractor`` for a Dict, a CNN that fits an image, else flattening."""
     if isinstance(space, spaces.Dict):
         return CombinedExtractor
     if is_image_space(space, normalized_image=not normalize_images):
@@ -77,7 +77,7 @@ def _is_small(image: spaces.Space[Any]) -> bool:
 
 
 def uncounted_parts(extractor: nn.Module) -> tuple[str, ...]:
-    """Return the classes of a features extractor's modules whose arithmetic is not counted."""
+    """Return the names of a features extractor's classes whose arithmetic is not counted."""
     # Flattening is no arithmetic.
     if type(extractor) in (FlattenExtractor, nn.Flatten):
         return ()
@@ -88,7 +88,7 @@ def uncounted_parts(extractor: nn.Module) -> tuple[str, ...]:
 
 
 def spike_steps_of(space: spaces.Space[Any], extractor: type[BaseFeaturesExtractor]) -> int | None:
-    """Return T of a spike train, None where observations are analogue."""
+    """Return T of a spike train that is flattened, None for other spaces and extractors."""
     shape = _spike_shape(space)
     return int(shape[0]) if shape is not None and extractor is FlattenExtractor else None
 
@@ -104,7 +104,7 @@ def _spike_shape(space: spaces.Space[Any]) -> tuple[int, ...] | None:
 def check_observation_space(
     space: spaces.Space[Any], extractor: type[BaseFeaturesExtractor]
 ) -> None:
-    """Refuse observations that no network could be fed with rightly."""
+    """Refuse a space that its extractor can't take; a user's own extractor may take any."""
     if extractor not in (FlattenExtractor, NatureCNN, SmallImageCNN, CombinedExtractor):
         return  # a user's own extractor may take anything
     if not isinstance(space, spaces.Dict):
@@ -187,7 +187,7 @@ def check_extractor_arguments(
 
 
 def check_start(space: spaces.Space[Any], name: str) -> None:
-    """Refuse discrete values that do not count from 0, as Stable-Baselines3 takes them to."""
+    """Refuse a discrete space that does not start at 0, as Stable-Baselines3 assumes."""
     # Stable-Baselines3 would encode and store such values as other ones.
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete) and np.any(space.start != 0):
         raise ValueError(
@@ -202,7 +202,7 @@ def make_normaliser(
     extractor_arguments: dict[str, Any],
     normalize_images: bool,
 ) -> ObservationNormaliser | None:
-    """Return a normaliser of the features that are analogue values, None if there are none."""
+    """Return a normaliser of the features that are values of a Box; None if there are none."""
     # One-hots, flags, images and spikes are not standardised, nor features of a user's extractor.
     if extractor is FlattenExtractor:
         values = isinstance(space, spaces.Box) and not is_image_space(space)
@@ -233,6 +233,6 @@ class PartialNormaliser(ObservationNormaliser):
         self.register_buffer("columns", torch.tensor(columns), persistent=False)
 
     def forward(self, observations: Tensor) -> Tensor:
-        """Standardise the columns of features (B, F), float."""
+        """Return features (B, F), float, of which those at ``columns`` are standardised."""
         standardised = super().forward(observations[:, self.columns])
         return observations.index_copy(1, self.columns, standardised)

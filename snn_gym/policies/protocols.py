@@ -22,7 +22,7 @@ class Acting(Protocol):
         self, observation: Any, state: Any = ..., episode_start: Any = ..., /, *,
         deterministic: bool = ...,
     ) -> tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]:  # fmt: skip
-        """Return actions for observations, and the state to pass on."""
+        """Return actions for observations, and the state to pass on, None if there is none."""
 
 
 class ActingPolicy(Acting, Protocol):
@@ -40,7 +40,7 @@ class ActingPolicy(Acting, Protocol):
         """Return copies of the tensors that acting needs, by name."""
 
     def load_acting_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Load tensors as ``acting_state_dict`` gives them; leave all others unchanged."""
+        """Load all tensors of ``acting_state_dict``, none missing; others stay unchanged."""
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Yield names and values of the learned parameters."""
@@ -57,13 +57,13 @@ class RecordedPolicy(ActingPolicy, Protocol):
         """Return the network that chooses actions."""
 
     def record(self, obs: Any, state: Any = None) -> Recording:
-        """Record how the policy decides on observations."""
+        """Return the acting network's activity and costs in decisions on observations."""
 
     def reseed_noise(self, seed: int) -> None:
-        """Restart the noise stream of a noisy encoder."""
+        """Restart the noise stream of a noisy encoder; without one nothing happens."""
 
     def program(self) -> Program:
-        """Return the acting network as one value."""
+        """Return the acting network and choice of actions as a ``Program``."""
 
 
 def check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], kind: str) -> None:

@@ -82,7 +82,7 @@ _NAMES_WITHOUT_EFFECT = {
 
 
 class RawPolicy:
-    """A policy behind the steps between it and raw observations."""
+    """An inner policy behind ``steps``, which change raw observations (of ``space``) in order."""
 
     def __init__(self, inner: Any, space: spaces.Space[Any], steps: Sequence[_Step]) -> None:
         # Any: PyTorch types the attributes of a module that it does not know as tensors.
@@ -119,7 +119,7 @@ class RawPolicy:
         return tensors
 
     def load_acting_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Load tensors as ``acting_state_dict`` gives them."""
+        """Load all tensors of ``acting_state_dict``, VecNormalize's statistics among them."""
         statistics = with_prefix(VEC_NORMALIZE, tensors)
         named = prefixed(VEC_NORMALIZE, statistics)
         inner = {name: tensor for name, tensor in tensors.items() if name not in named}
@@ -128,7 +128,7 @@ class RawPolicy:
             step.load(statistics)
 
     def program(self) -> Program:
-        """Return the program that acts on raw observations, with copies of its numbers."""
+        """Return the program that acts on raw observations; ``ValueError`` for images."""
         program: Program = self.inner.program()
         for step in reversed(self.steps):
             program = step.before(program)
@@ -143,11 +143,11 @@ class RecordableRawPolicy(RawPolicy):
     """A policy of snn_gym behind the steps between it and raw observations."""
 
     def record(self, obs: Any, state: Any = None) -> Any:
-        """Record how the policy decides on raw observations."""
+        """Return the acting network's activity and costs in decisions on raw observations."""
         return self.inner.record(self.shown(obs), state)
 
     def reseed_noise(self, seed: int) -> None:
-        """Restart the noise stream of a noisy encoder."""
+        """Restart the noise stream of a noisy encoder; without one nothing happens."""
         self.inner.reseed_noise(seed)
 
     @property
@@ -161,7 +161,7 @@ class RecordableRawPolicy(RawPolicy):
 
 
 class _Step:
-    """A change of observations on their way to a policy."""
+    """A change of observations (``apply``), which ``before`` puts in front of a program."""
 
     @abstractmethod
     def apply(self, observation: Any) -> Any: ...
@@ -237,7 +237,10 @@ class _Normalisation(_Step):
 
 
 def checked_statistics(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """Refuse VecNormalize statistics of other names, shapes or dtypes, or invalid ones."""
+    """Refuse VecNormalize statistics of other names, shapes or dtypes than expected.
+
+    Refused too: values that are not finite, and variances or counts below 0.
+    """
     check_tensors(tensors, expected, "VecNormalize statistic")
     for name, tensor in tensors.items():
         is_signed = name.split(".")[0].endswith("mean")
@@ -265,7 +268,7 @@ def raw_policy(
     Args:
         model_or_policy: Stable-Baselines3 model, or anything that acts as its policies do. Of the
             environments of a bare policy nothing is known.
-        env_id: Id that it acts in; that of the model's environments if None.
+        env_id: Id that it acts in, whose own wrappers pass; that of the model's if None.
         env_kwargs: Arguments of the environment of that id.
 
     Returns:
@@ -287,7 +290,7 @@ def raw_policy(
 
 
 def bare_policy(model_or_policy: BaseAlgorithm | Acting, purpose: str) -> Any:
-    """Return a policy that sees raw observations itself; refuse one behind VecNormalize."""
+    """Return a model's own policy; refuse one behind VecNormalize, which can't be ``purpose``."""
     policy = raw_policy(model_or_policy)
     if not isinstance(policy, RawPolicy):
         return policy
@@ -307,14 +310,14 @@ def with_normalisation(
     clip: float,
     keys: Sequence[str] | None = None,
 ) -> RawPolicy:
-    """Return a policy behind a VecNormalize that has seen nothing yet."""
+    """Return a policy behind a new VecNormalize of the ``keys`` of a Dict, None for all."""
     parts = space.spaces if isinstance(space, spaces.Dict) else {"": space}
     statistics = {key: RunningMeanStd(shape=parts[key].shape) for key in keys or parts}  # type: ignore[arg-type]
     return _behind(policy, space, [_Normalisation(statistics, epsilon, clip)])
 
 
 def replaced(policy: RawPolicy, inner: Any) -> RawPolicy:
-    """Return another policy behind the same steps."""
+    """Return ``inner`` behind the steps of another policy."""
     return _behind(inner, policy.observation_space, policy.steps)
 
 
@@ -325,7 +328,7 @@ def _behind(policy: ActingPolicy, space: spaces.Space[Any], steps: Sequence[_Ste
 
 
 def _steps(env: VecEnv) -> list[_Step]:
-    """Return the changes of observations, in order from the environments to the policy."""
+    """Return the changes of observations, the environments' side first; refuse other wrappers."""
     steps: list[_Step] = []
     normalised = 0
     while isinstance(env, VecEnvWrapper):
@@ -417,7 +420,7 @@ def _is_closed(env: SubprocVecEnv | AsyncVectorEnv) -> bool:
 
 
 def _unwrapped(env: Any, wrapper: Any) -> tuple[Any, tuple[str, ...]]:
-    """Return an environment inside its wrappers, and their names, innermost first."""
+    """Return the innermost environment, and its wrappers with an effect, innermost first."""
     names: list[str] = []
     while isinstance(env, wrapper):
         names += [] if _is_without_effect(type(env)) else [type(env).__name__]

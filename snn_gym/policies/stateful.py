@@ -77,7 +77,7 @@ def run_sequence(
 
 
 class StatefulPolicy(SpikingPolicy):
-    """``predict`` and ``record`` with a state, as Stable-Baselines3 defines them.
+    """Base of policies whose networks carry a state, which ``predict`` returns and takes.
 
     Args:
         *args: As in ``SpikingPolicy``.
@@ -102,12 +102,15 @@ class StatefulPolicy(SpikingPolicy):
         """Return the acting network's part (B, S') of the policy's states (B, S)."""
 
     def watched(self, observations: SequenceBatch) -> tuple[Tensor, list[Tensor]]:
-        """Return behaviour (L * B, A) and spikes (L * T, B, N) along sequences, differentiable."""
+        """Return behaviour (L * B, A) and spikes (L * T, B, N) in all L steps, burn-in included."""
         behaviour, _, spikes = self.followed(observations, self.acting_state(observations.states))
         return behaviour.flatten(0, 1), spikes
 
     def followed(self, batch: SequenceBatch, state: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return behaviour (L, B, A), states (B, S') and spikes from acting states (B, S')."""
+        """Return behaviour (L, B, A), states (B, S') and spikes (L * T, B, N) of each layer.
+
+        ``state`` (B, S') is the acting network's before all L steps; a burn-in is not left out.
+        """
         inputs = self.network_inputs(flatten_steps(batch.observations))
         inputs = inputs.view(*batch.starts.shape, *inputs.shape[1:])
         runs: list[NetworkRun] = []
@@ -147,7 +150,7 @@ class StatefulPolicy(SpikingPolicy):
     def _carried(
         self, state: State | None, episode_start: NDArray[Any] | None, batch: int
     ) -> Tensor:
-        """Return the state (B, S) before a decision, checked."""
+        """Return the acting state (B, S), at rest where episodes start; refuse other shapes."""
         rest: Tensor = self.acting_network().rest_state(1)
         if state is None:
             return rest.expand(batch, -1)
@@ -202,7 +205,7 @@ class BroadcastLinear(nn.Linear):
 
 
 def broadcast_head(head: nn.Module) -> BroadcastLinear:
-    """Return a readout with the parameters of a linear one, and random feedback."""
+    """Return a readout that shares a linear one's parameters, with random feedback."""
     if not isinstance(head, nn.Linear):
         raise ValueError(
             f"feedback='random' needs a linear readout, got {type(head).__name__}; use another "
@@ -242,11 +245,11 @@ class StatefulActorCriticPolicy(StatefulPolicy, SpikingActorCriticPolicy):
         *args: As in ``StatefulPolicy`` and ``SpikingActorCriticPolicy``.
         random_feedback: Whether the readouts' errors reach spiking neurons by fixed random weights
             and not by the readouts' own.
-        **kwargs: As there.
+        **kwargs: As in the same two classes.
 
     Raises:
-        ValueError: Actor and critic shall have features extractors of their own, or feedback is
-            random to a readout of populations.
+        ValueError: ``share_features_extractor`` is False, or feedback is random with decoder
+            ``population``.
     """
 
     algorithms = ("StatefulPPO",)
@@ -280,8 +283,10 @@ class StatefulActorCriticPolicy(StatefulPolicy, SpikingActorCriticPolicy):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Act in a rollout from states (B, S), at rest where episodes start (B,).
 
+        Observations count for the normaliser. Actions are the best if ``explores_nothing``.
+
         Returns:
-            Actions, values (B, 1), log-probabilities of the actions (B,), and states (B, S).
+            Actions, values (B, 1), log-probabilities of the actions (B,), and new states (B, S).
         """
         networks = self.mlp_extractor
         with networks.training_data():
@@ -313,7 +318,7 @@ class StatefulActorCriticPolicy(StatefulPolicy, SpikingActorCriticPolicy):
         return values, distribution.log_prob(actions), distribution.entropy()
 
     def carry(self, batch: SequenceBatch) -> Tensor:
-        """Return the states (B, S) after sequences, under the present weights and statistics."""
+        """Return the states (B, S) after all steps of sequences, by the present weights."""
         with torch.no_grad():
             states = [
                 network.sequence(inputs, state, batch.starts)[1]

@@ -24,7 +24,7 @@ from snn_gym.spiking.config import NetworkConfig
 
 
 class StockPolicyMixin(ProgramPolicy):
-    """An MLP policy of Stable-Baselines3 that names its weights and counts its costs.
+    """An MLP policy of Stable-Baselines3 whose acting weights and costs are known.
 
     Args:
         observation_space: Observation space.
@@ -53,7 +53,7 @@ class StockPolicyMixin(ProgramPolicy):
         return {**data, "network": self.network}
 
     def acting_network(self) -> DenseNetwork:
-        """Return the acting network as a ``DenseNetwork`` with the same weights."""
+        """Return the acting network as a ``DenseNetwork`` that shares its weights."""
         # The modules stand in their order from features to actions.
         parts = self.acting_modules().values()
         linears = [x for part in parts for x in part.modules() if isinstance(x, nn.Linear)]

@@ -17,7 +17,7 @@ from snn_gym.policies.networks import BuiltPart, SingleNetworkModule
 
 # ---- values --------------------------------------------------------------------------------------
 class ValueNetworkMixin(SingleNetworkModule, BuiltPart, BasePolicy):
-    """Values of actions, in the place of the class of Stable-Baselines3 that follows."""
+    """Network of action values that replaces that of the Stable-Baselines3 class after it."""
 
     part: str
     """Name that the class of Stable-Baselines3 gives its network."""
@@ -42,7 +42,7 @@ class ValueNetworkMixin(SingleNetworkModule, BuiltPart, BasePolicy):
         return self.inputs(self.extract_features(obs, self.features_extractor))
 
     def forward(self, obs: PyTorchObs) -> Tensor:
-        """Return the network's outputs (B, outputs) for a batch of observations."""
+        """Return the network's outputs (B, outputs) for a batch of observations, from rest."""
         output: Tensor = self.network(self.network_inputs(obs))[0]
         return output
 
@@ -68,7 +68,7 @@ class ValuePolicyMixin(LateOptimiser, SpikingPolicy):
         super().__init__(*args, **kwargs)
 
     def make_value_network(self) -> Any:
-        """Return a network; the second one, the target, shares the first one's normaliser."""
+        """Return a new network; the second one, the target, shares the first one's normaliser."""
         arguments = self._update_features_extractor(self.net_args)
         builder = self._builder(arguments["features_dim"])
         return self.network_class(builder=builder, spiking=self.spiking, **arguments).to(
@@ -76,7 +76,7 @@ class ValuePolicyMixin(LateOptimiser, SpikingPolicy):
         )
 
     def behaviour(self, output: Tensor) -> Tensor:
-        """Return the values (B, A) of the actions, for an output (B, O) of the network."""
+        """Return the output, unchanged: the values (B, A) of the actions."""
         return output
 
     def _online(self) -> ValueNetworkMixin:

@@ -140,13 +140,16 @@ def remove_checkpoints(path: Path) -> None:
 def resume_newest(
     path: Path, model: BaseAlgorithm, *, run: Mapping[str, Any], logs: Iterable[Path] = ()
 ) -> EpisodeLog | None:
-    """Bring a new model and the logs to the run's last usable checkpoint; return the episodes.
+    """Restore a new model and the logs from the checkpoint ``path``, or else the one before it.
 
-    A checkpoint that is damaged, of another run or does not fit the model is set aside under
-    another name, and the one before is used. Without checkpoints the result is None.
+    A checkpoint can't be used if it is damaged, of another run or does not fit the model. If only
+    the one before is usable, ``path`` is renamed to ``NAME.refused`` with a warning.
+
+    Returns:
+        Episodes until the checkpoint; None without checkpoints.
 
     Raises:
-        ValueError: There are checkpoints, but none can be used.
+        ValueError: There are checkpoints, but none can be used; the files are left as they are.
     """
     refused: list[ValueError] = []
     for file in (path, previous_checkpoint(path)):
@@ -179,7 +182,7 @@ def resume_newest(
 
 
 def restore_checkpoint(path: Path, model: BaseAlgorithm) -> EpisodeLog:
-    """Bring a new model to a checkpoint of any run, and return the episodes until then.
+    """Restore a new model from a checkpoint of any run, and return the episodes until then.
 
     Raises:
         ValueError: The file is no checkpoint, is damaged or does not fit the model.
@@ -224,7 +227,7 @@ class _State(Config):
 def _read(
     path: Path, run: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, torch.Tensor], _State]:
-    """Read an undamaged checkpoint, of the run if one is given."""
+    """Read a checkpoint; refuse a damaged one, or one of another run than a given ``run``."""
     data = read_regular_file(path, max_bytes=MAX_CHECKPOINT_BYTES)
     check_seal(data, str(path))
     tensors, metadata = parse_tensors(data, where=str(path))
@@ -353,7 +356,7 @@ def _unpack_optimiser(
 def _replay(
     model: BaseAlgorithm,
 ) -> tuple[ReplayBuffer | None, dict[str, np.ndarray[Any, Any]]]:
-    """Return a model's replay buffer, and the arrays of its content by name."""
+    """Return a model's replay buffer and its arrays (buffer_size, ...) by name; else None, {}."""
     buffer = model.replay_buffer if isinstance(model, OffPolicyAlgorithm) else None
     if buffer is None:
         return None, {}

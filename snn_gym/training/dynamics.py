@@ -32,7 +32,7 @@ from snn_gym.zoo.identity import identify
 
 @contextmanager
 def undisturbed(policy: nn.Module) -> Iterator[None]:
-    """Restore the training modes and noise streams of a policy after it was played or recorded."""
+    """Restore a policy's training modes and noise streams when the context ends."""
     modes = [(module, module.training) for module in policy.modules()]
     networks = [module for module, _ in modes if isinstance(module, SpikingNetwork)]
     states = [state for x in networks if (state := getattr(x, "noise_state", None)) is not None]
@@ -105,7 +105,7 @@ class Probe:
         return self.size - len(self)
 
     def add(self, timestep: int, observations: Observation) -> None:
-        """Add a step's missing observations: (n_envs, ...), or a Dict's arrays by key."""
+        """Add a step's observations (n_envs, ...), or a Dict's by key, until none is missing."""
         named = by_key(observations)
         count = min(len(next(iter(named.values()))), self.missing)
         for k in range(count):
@@ -113,7 +113,7 @@ class Probe:
             self._observations.append({key: np.array(x[k]) for key, x in named.items()})
 
     def batch(self) -> Observation:
-        """Return the observations, stacked: (size, ...), or a Dict's arrays by key."""
+        """Return the observations so far (n, ...), or a Dict's arrays by key; {} without any."""
         keys = self._observations[0].keys() if self._observations else ()
         stacked = {key: np.stack([x[key] for x in self._observations]) for key in keys}
         return stacked.get("", stacked)
@@ -158,8 +158,8 @@ def play_decisions(
     """Play a stateful policy deterministically, always from the same starts.
 
     ``decisions`` is rounded up to the same number in each environment. A normaliser is applied to
-    the observations. Returns observations (decisions, ...), or a Dict's arrays by key, and the
-    state (decisions, S) before each.
+    the observations. Returns these observations (decisions, ...), or a Dict's arrays by key, and
+    the state (decisions, S) before each. The environments are reseeded and stepped.
     """
     training = policy.training
     env.seed(_SEED)
@@ -217,7 +217,7 @@ class DynamicsCallback(BaseCallback):
             Short decisions need many: ``Dynamics`` leaves out measures of too few spikes.
 
     Raises:
-        ValueError: A number is below 1.
+        ValueError: A number is below 1. Training raises it for a policy that does not spike.
     """
 
     def __init__(
@@ -336,7 +336,7 @@ class DynamicsCallback(BaseCallback):
             write_rows(self._folder / DYNAMICS_FILE, self._rows)
 
     def _record(self, policy: SpikingPolicy, network: SpikingNetwork) -> Recording:
-        """Record with always the same noise of a noisy encoder, without advancing its stream."""
+        """Record the policy on the probe, or as it plays, always with the same encoder's noise."""
         with undisturbed(policy):
             network.reseed_noise(_NOISE_SEED)
             batch: tuple[Any, ...] = (self._probe.batch(),)

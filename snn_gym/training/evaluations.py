@@ -88,7 +88,13 @@ class EvaluationCallback(BaseCallback):
     Every evaluation has the same seeds, which training never sees, and new environments. It is made
     at the start of the first rollout after every ``every`` environment steps, and at the end; the
     trained agent is the same with and without. The best policy is the first of the highest mean
-    return. Put it before a callback that saves checkpoints.
+    return. Put it before a callback that saves checkpoints. Resumed training makes evaluations
+    after its checkpoint again.
+
+    Args:
+        every: Environment steps between evaluations.
+        folder: Folder of evaluations.npz and of best/, the best agent.
+        make_envs: Makes environments from their number and a seed, None for none.
     """
 
     def __init__(

@@ -55,7 +55,7 @@ def seconds_at(run: Path, steps: FloatArray) -> FloatArray | None:
 
 
 def _read(file: Path) -> tuple[float, list[tuple[float, float]]] | None:
-    """Return the times (s) at which a log was opened, and at which each step above 0 was logged."""
+    """Return when (s) a log was opened, and (step, when) for steps above 0; None without these."""
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
     # A killed process may have left a half-written event at the end.
@@ -108,7 +108,7 @@ class _Writer(KVWriter):
 def open_logger(
     out: Path, settings: RunSettings, *, tensorboard: bool, track: bool
 ) -> Iterator[Logger | None]:
-    """Open TensorBoard's and Weights & Biases' loggers in a run's folder; None for the model's own.
+    """Open TensorBoard's and Weights & Biases' loggers in a run's folder; yield None for neither.
 
     A resumed run goes on with its run of Weights & Biases. Raises ``ValueError`` if that refuses.
     """
@@ -155,7 +155,7 @@ PROGRESS_INTERVAL_S = 2.0
 _PLAIN_LINES = 10
 _LONGEST_BETWEEN_LINES_S = 0.5
 _WINDOW = 30
-"""Seconds of the speed's average; so compilation at the start soon counts no more."""
+"""Rollouts, at least 1 s apart, that speed is averaged over, so compilation soon counts no more."""
 _ERASE_REST = "\x1b[K"
 
 
@@ -163,9 +163,10 @@ class ProgressCallback(BaseCallback):
     """Write the progress of a training to standard error.
 
     A line has the steps, the mean return of the last 100 episodes, the operations of a decision in
-    the environments' present states, steps per second in the last half minute and the time left at
-    that speed. A terminal shows one line, renewed twice in a second; elsewhere there are ten lines.
-    Counting draws no random numbers and changes nothing that learns.
+    the environments' present states, steps per second in the last 30 rollouts (half a minute if
+    these are short) and the time left at that speed. A terminal shows one line, renewed twice in a
+    second; elsewhere there are ten lines. Counting draws no random numbers and changes nothing that
+    learns.
 
     Args:
         total: Environment steps of the whole training.
@@ -241,7 +242,7 @@ class ProgressCallback(BaseCallback):
 
 
 def _operations(model: Any) -> str:
-    """Return the operations of a decision in the present states in words, "" if not known."""
+    """Return the operations of a decision in the present states as text, "" if not recorded."""
     has_gradients = isinstance(model, OnPolicyAlgorithm | OffPolicyAlgorithm)
     if not has_gradients or model._last_obs is None or not hasattr(model.policy, "record"):
         return ""

@@ -51,11 +51,12 @@ def begin_segment(
     make_envs: Callable[[], VecEnv],
     seeding: Seeding = "disjoint",
 ) -> None:
-    """Set every random state from the seed and the segment's number, and reset environments.
+    """Set all random states from the seed and the segment's number, and replace the environments.
 
     The middle of an episode can't be restored in every environment, and the random states of
     Python, numpy, torch and each environment are spread over many places. So a run, killed or
-    not, starts all of them afresh at each checkpoint, between two rollouts.
+    not, starts all of them afresh at each checkpoint, between two rollouts. Replayed episodes end
+    there as truncated.
 
     Raises:
         ValueError: The model has no environments, or none that are stepped in this process.
@@ -225,7 +226,7 @@ def train(
 
     A run that was killed at any moment and resumed ends bit-equal to an uninterrupted one, given
     the same settings and package versions on the same machine. Files that were damaged or swapped
-    meanwhile are named, or made again from the checkpoint; of two checkpoints one may be lost.
+    meanwhile are refused, or made again from the checkpoint; of two checkpoints one may be lost.
     TensorBoard's files, under ``out/tb``, are not checked.
 
     Args:
@@ -292,20 +293,26 @@ def _finished(out: Path, settings: RunSettings) -> TrainingRun:
 
 
 def check_logs(out: Path) -> None:
-    """Raise ``ValueError`` for a finished run with a missing or changed log."""
+    """Raise ``ValueError`` for a finished run with a missing or changed log, if it has digests."""
     # Runs of older versions have no digests.
     if (out / DIGESTS_FILE).exists():
         check_digests(out / DIGESTS_FILE)
 
 
 def _logs(out: Path, settings: RunSettings) -> list[Path]:
-    """Return the logs that go into checkpoints."""
+    """Return the files that checkpoints store whole: those of dynamics and evaluations, if wanted.
+
+    Episodes are stored apart.
+    """
     dynamics = [out / DYNAMICS_FILE, out / PROBE_FILE] if settings.dynamics else []
     return [*dynamics, out / EVALUATIONS_FILE] if settings.eval_every else dynamics
 
 
 def _begin_or_find(out: Path, settings: RunSettings, resume: bool) -> RunSettings:
-    """Begin the run in an empty folder, or check the run there; return its first settings."""
+    """Write run.json in an empty folder, or check the run there; return the settings it began with.
+
+    Without ``resume`` a folder that is not empty is refused; with it partial files are removed.
+    """
     partial = partial_files(out, _WRITTEN) if resume else []
     if set(out.iterdir()) - set(partial):
         if not resume:
@@ -375,7 +382,7 @@ def _learn(
     progress: ProgressCallback | None,
     logger: Logger | None,
 ) -> int | None:
-    """Train the rest of a run; return the steps done before, None at the start."""
+    """Train the rest of a run, with its logs; return the steps done before, None at the start."""
     checkpoint = out / CHECKPOINT_FILE
     identity: dict[str, Any] = {"run": settings.recorded(), "logs": _logs(out, settings)}
     restored = resume_newest(checkpoint, model, **identity)

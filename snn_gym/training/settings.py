@@ -91,7 +91,7 @@ class RunSettings(Config):
     """PyTorch device that trains; on another one than the CPU no recipe gives the same weights."""
 
     def recorded(self) -> dict[str, Any]:
-        """Return the settings as plain values, for files."""
+        """Return the settings as plain values for files, later fields only if not at default."""
         plain = to_mapping(self)
         return {name: x for name, x in plain.items() if name not in _LATER or x != _LATER[name]}
 
@@ -163,7 +163,7 @@ def _budget(spec: AgentSpec, env_id: str) -> int:
 
 
 def acts_in_spikes(spec: AgentSpec) -> bool:
-    """Return True if the network that chooses an agent's actions spikes."""
+    """Return whether the network that chooses an agent's actions spikes."""
     switches = ("spiking_actor", "spiking")
     return ALGORITHMS[spec.algorithm].stock is None and all(
         spec.policy_kwargs.get(switch, True) for switch in switches

@@ -1,4 +1,4 @@
-"""The zoo: an agent's folder under agents/ to a Stable-Baselines3 model, and its saved form."""
+"""The zoo: Stable-Baselines3 models of the agents that agents/ describes, saved as data."""
 
 from __future__ import annotations
 

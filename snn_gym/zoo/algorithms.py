@@ -51,7 +51,7 @@ class Algorithm:
     settings: type[Settings]
     """Type of its hyper-parameters, named as the arguments of its class."""
     classes: tuple[type[BaseAlgorithm], type[BasePolicy]] | None = None
-    """Classes of the algorithm and its policy, of a registered one."""
+    """Classes of a registered algorithm and its policy; None for ours and the libraries'."""
     stock: str | None = None
     """Name of Stable-Baselines3's class with its own policy, which never spikes; None for ours."""
 
@@ -111,10 +111,10 @@ def register_learner(
     Args:
         name: An identifier that no algorithm has yet.
         algorithm_class: Takes the arguments that Stable-Baselines3's algorithms share, and its
-            hyper-parameters, each of which it keeps in an attribute of that name.
+            hyper-parameters but ``n_envs``, each of which it keeps in an attribute of that name.
         policy_class: Its policy, one of ``snn_gym.policies`` or a subclass of one.
-        settings_class: Its hyper-parameters but for ``n_envs``: a frozen dataclass derived from
-            ``snn_gym.zoo.settings.AlgorithmSettings`` or
+        settings_class: Its hyper-parameters and ``n_envs``: a frozen dataclass derived from
+            ``snn_gym.zoo.hyperparameters.AlgorithmSettings`` or
             ``snn_gym.learners.settings.LearnerSettings``.
 
     Raises:
@@ -154,7 +154,12 @@ def register_learner(
 
 
 def algorithm_class(name: str) -> type[BaseAlgorithm]:
-    """Return the class of an algorithm."""
+    """Return the class of a registered algorithm such as "PPO", importing its library.
+
+    Raises:
+        KeyError: The name is unknown.
+        ImportError: sb3-contrib is needed and not installed.
+    """
     algorithm = ALGORITHMS[name]
     if algorithm.classes is not None:
         return algorithm.classes[0]
@@ -170,7 +175,7 @@ def algorithm_class(name: str) -> type[BaseAlgorithm]:
 
 
 def policy_class(name: str) -> type[BasePolicy]:
-    """Return the policy class of an algorithm."""
+    """Return the policy class of a registered algorithm such as "PPO", importing its module."""
     algorithm = ALGORITHMS[name]
     if algorithm.classes is not None:
         return algorithm.classes[1]
@@ -180,7 +185,10 @@ def policy_class(name: str) -> type[BasePolicy]:
 
 
 def algorithm_name(model: BaseAlgorithm) -> str:
-    """Return the name of a model's algorithm; refuse a model that the table does not hold."""
+    """Return the name of a model's algorithm; refuse classes that ``ALGORITHMS`` does not hold.
+
+    Subclasses are refused, but for lean ones; Stable-Baselines3's own PPO is named ``PPO`` too.
+    """
     from snn_gym.learners.shedding import stock
 
     kind = stock(type(model))
@@ -200,5 +208,5 @@ def algorithm_name(model: BaseAlgorithm) -> str:
 
 
 def make_settings(algorithm: str, values: dict[str, Any], where: str) -> Settings:
-    """Build the hyper-parameters of an algorithm from values by name; errors name the place."""
+    """Build an algorithm's hyper-parameters: values, else defaults; errors name the place."""
     return from_mapping(ALGORITHMS[algorithm].settings, values, where)

@@ -1,4 +1,4 @@
-"""Environments, policies and Stable-Baselines3 models of agents' descriptions."""
+"""Environments, policies and Stable-Baselines3 models, built from agents' descriptions."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ _UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'(?:; allowed: ([\w
 
 @contextmanager
 def naming_the_argument(env_id: str, arguments: Mapping[str, Any]) -> Iterator[None]:
-    """Name, in one line, an argument that an environment does not take."""
+    """Turn errors from making an environment into a one-line ``ValueError`` on its arguments."""
     try:
         yield
     # Environments fail in many ways at an argument that they do not use.
@@ -143,7 +143,7 @@ def naming_the_argument(env_id: str, arguments: Mapping[str, Any]) -> Iterator[N
 
 
 def argument_names(env_id: str) -> tuple[str, ...]:
-    """Return the arguments that an environment takes by name, as far as its code says."""
+    """Return the names of an environment's keyword arguments, and of those of a task it wraps."""
     spec = gym.spec(env_id)
     entry = spec.entry_point
     if entry is None:
@@ -225,7 +225,7 @@ def resolve_settings(
     network: Mapping[str, Any] | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> ResolvedSettings:
-    """Return every setting with which an agent would train on an environment."""
+    """Return every setting with which an agent would train, with changes as in ``make_agent``."""
     arguments = policy_arguments(spec, env_id, network, overrides)
     config: NetworkConfig = arguments.pop("network")
     return ResolvedSettings(
@@ -249,7 +249,7 @@ def build_agent(
     verbose: int = 0,
     tensorboard_log: str | None = None,
 ) -> BaseAlgorithm:
-    """Build an agent from resolved settings, which need not be those of its file."""
+    """Build an agent from resolved settings; warn if its file has none for the environment."""
     device = available_device(device)  # here, so that a warning names the caller's line
     where = f"agent {name!r} on {env_id}"
     settings = make_settings(resolved.algorithm, resolved.hyperparameters, where)
@@ -345,7 +345,7 @@ def policy_arguments(
 def make_environments(
     env_id: str, n_envs: int, seed: int | None, env_kwargs: dict[str, Any] | None = None
 ) -> VecEnv:
-    """Make copies of an environment that are stepped together, in this process."""
+    """Make copies of an environment, stepped together in this process; a seed of None sets none."""
     is_ours = env_id in known_ids() and load_environment_spec(env_id).task is not None
     # A batch of few copies of a foreign task is slower; its transitions are the same to the bit.
     batched = has_batch(env_id) and (is_ours or n_envs >= BATCHED_FROM)
@@ -362,7 +362,13 @@ def as_learned(env: gym.Env[Any, Any] | VecEnv) -> VecEnv:
 
 
 def available_device(device: str) -> str:
-    """Return the PyTorch device to use for a requested one: ``auto`` is a GPU if there is one."""
+    """Return the PyTorch device to use for a requested one; ``auto``: CUDA's if there is one.
+
+    A device of cuda or mps without support here becomes ``cpu``, with a warning.
+
+    Raises:
+        ValueError: PyTorch does not know the device, or there are fewer GPUs.
+    """
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -398,7 +404,10 @@ def build_model(
     verbose: int = 0,
     tensorboard_log: str | None = None,
 ) -> BaseAlgorithm:
-    """Build an algorithm from typed hyper-parameters on ``settings.n_envs`` environments."""
+    """Build an algorithm from typed hyper-parameters and its policy's ``arguments`` on ``env``.
+
+    ``arguments`` hold ``network``; its ``regulation.lean`` makes it a ``LeanAlgorithm``.
+    """
     values = to_mapping(settings)
     del values["n_envs"]  # the environments say so themselves
     for key in SCHEDULES:

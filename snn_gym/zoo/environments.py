@@ -35,27 +35,27 @@ _FIRST_SEED = 1 << 31
 
 
 def environment_seeds(seed: int, n_envs: int, seeding: Seeding) -> list[int]:
-    """Return the seed, of 32 bits at most, of each environment's first reset."""
+    """Return the seed, of 32 bits at most, of each environment's first reset, for a run's seed."""
     if seeding == "consecutive":
         return [seed + index for index in range(n_envs)]
-    return [_words(seed, index)[0] for index in range(n_envs)]
+    return [_drawn_seeds(seed, index)[0] for index in range(n_envs)]
 
 
 def seed_environments(env: VecEnv, seed: int | None, seeding: Seeding) -> None:
-    """Set the seeds of the next reset, and of action spaces; a seed of None changes nothing."""
+    """Seed the next reset and the action spaces; for None or ``consecutive`` do nothing."""
     if seed is None or seeding == "consecutive":
         return  # as Stable-Baselines3 has seeded them
     base: Any = env.unwrapped
     # The attribute that VecEnv.seed sets, which can only count up.
     base._seeds = environment_seeds(seed, env.num_envs, seeding)
     # A batch has no single environments: its action space is that of the first one.
-    base.action_space.seed(_words(seed, 0)[1])
+    base.action_space.seed(_drawn_seeds(seed, 0)[1])
     for index, single in enumerate(getattr(base, "envs", ())):
-        single.action_space.seed(_words(seed, index)[1])
+        single.action_space.seed(_drawn_seeds(seed, index)[1])
 
 
-def _words(seed: int, index: int) -> tuple[int, int]:
-    """Return seeds of an environment and of its action space."""
+def _drawn_seeds(seed: int, index: int) -> tuple[int, int]:
+    """Return the seeds of environment ``index`` and of its action space, in a run of ``seed``."""
     drawn = np.random.SeedSequence(seed, spawn_key=(index,)).generate_state(2)
     environment, actions = (_FIRST_SEED + int(word) // 2 for word in drawn)
     return environment, actions
@@ -118,7 +118,11 @@ def extract_vec_normalize(model: BaseAlgorithm) -> VecNormalizeSettings | None:
 
 
 def wrap_in_vec_normalize(env: VecEnv, settings: VecNormalizeSettings) -> VecNormalize:
-    """Wrap environments in a VecNormalize that has seen nothing yet."""
+    """Wrap environments in a VecNormalize without data, on transposed images if settings say so.
+
+    Raises:
+        ValueError: There is a VecNormalize already, or there are no images to transpose.
+    """
     from stable_baselines3.common.vec_env import (
         VecNormalize,
         VecTransposeImage,
@@ -149,7 +153,7 @@ def wrap_in_vec_normalize(env: VecEnv, settings: VecNormalizeSettings) -> VecNor
 
 
 def statistics_of(model: BaseAlgorithm) -> dict[str, Tensor]:
-    """Return copies of the statistics of a model's VecNormalize by name, float64.
+    """Return copies of the statistics of a model's VecNormalize by name, float64; {} for none.
 
     Observations have ``mean``, ``var`` and ``count``, or of a Dict ``mean.KEY`` and so on;
     discounted returns ``return_mean``, ``return_var`` and ``return_count``.
@@ -163,7 +167,7 @@ def statistics_of(model: BaseAlgorithm) -> dict[str, Tensor]:
 
 
 def load_statistics(model: BaseAlgorithm, tensors: Mapping[str, Tensor]) -> None:
-    """Give a model's VecNormalize the statistics that ``statistics_of`` returned."""
+    """Load the tensors of ``statistics_of`` into a model's VecNormalize; refuse any that misfit."""
     from snn_gym.policies.raw_observations import checked_statistics
 
     checked_statistics(tensors, statistics_of(model))
@@ -173,7 +177,7 @@ def load_statistics(model: BaseAlgorithm, tensors: Mapping[str, Tensor]) -> None
 
 
 def set_observation_count(model: BaseAlgorithm, count: int) -> None:
-    """Set the number of observations that a model's VecNormalize has seen."""
+    """Set the number of observations, not of returns, that a model's VecNormalize has seen."""
     for name, (running, place) in _running(model).items():
         if place == "count" and name != "return_count":
             running.count = count

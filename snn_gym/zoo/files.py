@@ -77,7 +77,7 @@ _MOST_LIMITS = 1024
 
 
 def describe_space(space: spaces.Space[Any]) -> dict[str, Any]:
-    """Describe a space in plain JSON types; equal spaces have equal descriptions."""
+    """Describe a space in plain JSON types, equal ones alike; ``ValueError`` for other kinds."""
     if isinstance(space, FlatSpikes):
         return {"type": "FlatSpikes", "shape": list(space.spike_shape)}
     if isinstance(space, spaces.Box):
@@ -119,7 +119,7 @@ def _bounds(values: np.ndarray[Any, Any]) -> list[Any] | float | str:
 
 
 def _shortened(limits: list[Any]) -> list[Any] | float | str:
-    """Return one number for many equal limits."""
+    """Return one number if all of more than ``_MOST_LIMITS`` are equal, else the limits."""
     if len(limits) <= _MOST_LIMITS or limits.count(limits[0]) < len(limits):
         return limits
     limit: float | str = limits[0]
@@ -180,8 +180,8 @@ def save_agent(
 ) -> Path:
     """Save an agent's policy and settings as data; no code, never a pickle.
 
-    The statistics of a VecNormalize around its environments are saved too, and transposed images
-    need nothing; wrappers of rewards and time limits are not saved.
+    The statistics of a VecNormalize around its environments are saved too, and images are
+    transposed again on loading; wrappers of rewards and time limits are not saved.
 
     Optimisers, a learned weight of the entropy and a replay buffer aren't saved: training that
     continues from here starts them afresh. Use ``snn-gym train --resume`` to continue exactly.
@@ -190,8 +190,8 @@ def save_agent(
         model: An agent of the zoo, or a stock algorithm with one of our policies.
         path: Folder to create; an agent saved there before is replaced.
         recipe: Recipe that trains the same weights again. With None it is that of one call of
-            ``learn`` for a model of ``make_agent``, the folder's recipe for a model that was
-            loaded and not trained on, and none for any other model.
+            ``learn`` on the CPU for a model of ``make_agent`` or ``make_lean``, the folder's recipe
+            for a model that was loaded and not trained on, and none for any other model.
 
     Returns:
         The folder.
@@ -215,7 +215,7 @@ def save_agent(
 
 
 def dump_weights(model: BaseAlgorithm) -> bytes:
-    """Return weights.safetensors of a model: its weights, and VecNormalize's statistics."""
+    """Return weights.safetensors: weights and VecNormalize's statistics; refuse any not finite."""
     state = {**full_state(model.policy), **prefixed(VEC_NORMALIZE, statistics_of(model))}
     finite_or_raise(state, "the model")
     return dump_tensors(state)
@@ -296,7 +296,7 @@ def load_agent(
 
 @contextmanager
 def _naming(where: str) -> Iterator[None]:
-    """Name the file whose content can't be built."""
+    """Turn errors of building a model into a one-line ``ValueError`` that names the file."""
     try:
         yield
     # It holds arguments of other libraries' classes, which hardly check them and fail in many ways.
@@ -316,7 +316,10 @@ def _naming(where: str) -> Iterator[None]:
 
 
 def load_state(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], where: str) -> None:
-    """Load a module's whole state, of exactly its names, shapes and element types."""
+    """Load a module's whole state; refuse other names, shapes or dtypes, and NaN or infinity.
+
+    Names of older versions are accepted.
+    """
     # PyTorch's own load_state_dict would convert element types without a word.
     state, tensors = full_state(module), todays_names(tensors)
     missing, unknown = sorted(state.keys() - tensors.keys()), sorted(tensors.keys() - state.keys())
@@ -343,7 +346,7 @@ def load_state(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], whe
 
 
 def finite_or_raise(tensors: Mapping[str, torch.Tensor], where: str) -> None:
-    """Refuse weights that are infinite or NaN."""
+    """Raise ``ValueError``, naming ``where`` and the tensor, for an infinite or NaN weight."""
     for name, tensor in tensors.items():
         if _not_finite(tensor):
             raise ValueError(
@@ -357,7 +360,7 @@ def _not_finite(tensor: torch.Tensor) -> bool:
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions that a result depends on, by package."""
+    """Return the versions, by name, of snn_gym, Python and the packages that a result needs."""
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     return {"snn_gym": __version__, "python": platform.python_version(), **versions}
 
@@ -409,7 +412,7 @@ def _describe(model: BaseAlgorithm, weights_sha256: str, recipe: Recipe | None) 
 
 
 def read_weights(folder: Path, manifest: AgentManifest) -> dict[str, torch.Tensor]:
-    """Read the weights of a saved agent; refuse other weights than its manifest's."""
+    """Read the tensors of a saved agent; refuse a file with another digest than its manifest's."""
     data = read_regular_file(folder / WEIGHTS, max_bytes=MAX_WEIGHTS_BYTES)
     tensors, _ = parse_tensors(data, where=str(folder / WEIGHTS))
     if hashlib.sha256(data).hexdigest() != manifest.weights_sha256:

@@ -1,4 +1,4 @@
-"""="""
+"""Hyper-parameters of the zoo's algorithms, and schedules written as text."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def parse_schedule(value: float | str) -> float | LinearSchedule:
 
 
 def check_schedule(value: float | str, name: str) -> None:
-    """Refuse a value that ``parse_schedule`` does not take; import nothing heavy."""
+    """Refuse a number below 0, or text that is no schedule; import nothing heavy."""
     if isinstance(value, str):
         try:
             _linear_numbers(value)
@@ -73,7 +73,7 @@ SCHEDULES = ("learning_rate", "clip_range")
 
 
 def format_schedule(schedule: Any, name: str) -> float | str:
-    """Write a schedule as a number or string that ``parse_schedule`` reads."""
+    """Return a schedule as ``parse_schedule`` reads it; refuse any but constant and linear."""
     from stable_baselines3.common.utils import ConstantSchedule, FloatSchedule, LinearSchedule
 
     if isinstance(schedule, FloatSchedule):
@@ -247,7 +247,7 @@ class TRPOSettings(OnPolicySettings):
     target_kl: Positive = 0.01
     """Largest divergence of an update."""
     sub_sampling_factor: Count = 1
-    """Share of the rollout, as its inverse, that the natural gradient is computed on."""
+    """Inverse of the share of the rollout that the natural gradient is computed on."""
 
 
 # ---- off policy ----------------------------------------------------------------------------------
@@ -284,7 +284,7 @@ class StatefulDQNSettings(DQNSettings):
     sequence_length: Count = 32
     """Environment steps of a sequence that are learned from."""
     burn_in_steps: Natural = 8
-    """Environment steps before them that bring the stored state up to date."""
+    """Environment steps before a sequence that bring its stored state up to date."""
     bptt_steps: Count | None = None
     """Environment steps that a gradient passes back; None for whole sequences."""
     double_q: bool = True

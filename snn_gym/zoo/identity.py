@@ -25,7 +25,7 @@ from snn_gym.zoo.recipe import Parent, Recipe
 
 # ---- plain data ----------------------------------------------------------------------------------
 def as_plain_data(values: dict[str, Any], subject: str) -> dict[str, Any]:
-    """Return a mapping as plain JSON types; the subject names it in errors."""
+    """Return a mapping as plain JSON types; refuse others, with the subject in the error."""
     try:
         plain: dict[str, Any] = json.loads(json.dumps(values, allow_nan=False))
     except (TypeError, ValueError) as error:
@@ -66,7 +66,7 @@ def remember_identity(model: BaseAlgorithm, identity: Identity) -> None:
 
 
 def identify(model: BaseAlgorithm) -> Identity:
-    """Return a model's identity, read from its environment if the model was made by hand."""
+    """Return a model's remembered identity, else its environment's; refuse one without an id."""
     if model in _IDENTITIES:
         return _IDENTITIES[model]
     env = model.get_env()
@@ -89,7 +89,7 @@ def identify(model: BaseAlgorithm) -> Identity:
 
 # ---- extract -------------------------------------------------------------------------------------
 def extract_settings(model: BaseAlgorithm) -> Settings:
-    """Return the hyper-parameters that would build a model again."""
+    """Return the hyper-parameters that would build a model again; refuse any that are code."""
     algorithm = algorithm_name(model)
     names = [field.name for field in dataclasses.fields(ALGORITHMS[algorithm].settings)]
     values = {name: getattr(model, name) for name in names if hasattr(model, name)}
@@ -111,7 +111,7 @@ def extract_settings(model: BaseAlgorithm) -> Settings:
 
 
 def extract_policy_arguments(model: BaseAlgorithm) -> dict[str, Any]:
-    """Return a model's policy arguments as plain JSON types."""
+    """Return a model's policy arguments, ``network`` among them, as JSON types; refuse code."""
     arguments = dict(model.policy_kwargs)
     if _optimiser_of_the_algorithm(model):
         del arguments["optimizer_class"], arguments["optimizer_kwargs"]

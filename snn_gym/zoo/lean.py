@@ -91,7 +91,7 @@ def make_lean(
         reference = load_environment_spec(identity.environment).reference if known else None
         # Where the return of random play is unknown, no loss is allowed.
         new.teacher_first_return = math.inf if reference is None else reference.random
-    return _taught(new, model, steps)
+    return _teach(new, model, steps)
 
 
 def make_student(
@@ -103,12 +103,12 @@ def make_student(
     *,
     seed: int | None = None,
 ) -> LeanAlgorithm:
-    """Return an agent of the zoo, made of resolved settings and taught by a trained one."""
-    return _taught(_build_student(model, student, resolved, parameters, seed), model, steps)
+    """Return a zoo agent, built from resolved settings and taught by ``model`` as ``make_lean``."""
+    return _teach(_build_student(model, student, resolved, parameters, seed), model, steps)
 
 
-def _taught(new: LeanAlgorithm, model: BaseAlgorithm, steps: int | None) -> LeanAlgorithm:
-    """Teach a new agent by a trained one."""
+def _teach(new: LeanAlgorithm, model: BaseAlgorithm, steps: int | None) -> LeanAlgorithm:
+    """Give a new agent the weights that fit, let the trained one teach it, and return it."""
     new.teacher = spiking_policy_of(model)
     _take_over(spiking_policy_of(new), spiking_policy_of(model))
     new.learn(lean_steps(model.num_timesteps) if steps is None else steps)
@@ -117,7 +117,7 @@ def _taught(new: LeanAlgorithm, model: BaseAlgorithm, steps: int | None) -> Lean
 
 
 def _own_settings(model: BaseAlgorithm, network: dict[str, Any]) -> ResolvedSettings:
-    """Return a trained agent's settings, with changes of its network."""
+    """Return a trained agent's settings, with the given ones of its network replaced."""
     arguments = extract_policy_arguments(model)
     return ResolvedSettings(
         algorithm=algorithm_name(model),
@@ -173,7 +173,7 @@ def _build_student(
 
 
 def as_it_plays(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return hyper-parameters under which the first states are those of a trained agent."""
+    """Return hyper-parameters with the earliest updates, and then the final exploration rate."""
     values = dict(settings)
     if "learning_starts" in values:
         values["learning_starts"] = 0
@@ -188,7 +188,7 @@ def as_it_plays(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _take_over(policy: ActingPolicy, trained: ActingPolicy) -> None:
-    """Give a policy the weights of a trained one where all fit, and else its normaliser."""
+    """Load a trained policy's acting weights if all names and shapes fit, else its normaliser."""
     own, given = (
         {name: x for name, x in tensors.items() if not name.endswith(".neuron_constants")}
         for tensors in (policy.acting_state_dict(), trained.acting_state_dict())

@@ -70,7 +70,10 @@ _REQUIRED = ("machine", "torch", "numpy", "numba")
 
 
 def unknown_part(processor: Mapping[str, str], *, whole: bool = True) -> str | None:
-    """Return the first part of a recipe's processor that no library knows, in a few words."""
+    """Describe the first part of a processor that is missing or that no library knows, or None.
+
+    With ``whole`` False a processor without parts is allowed.
+    """
     if not processor and not whole:
         return None
     for name in _REQUIRED:
@@ -107,7 +110,7 @@ class Parent(Config):
     """The trained agent that another one was made lean from."""
 
     weights_sha256: Annotated[str, Matching(r"[0-9a-f]{64}")]
-    """SHA-256 of the weights that it acts by, as `dump_tensors` writes them: that of its row."""
+    """SHA-256 of its acting weights, as `dump_tensors` writes them: its row's in the results."""
     steps: StepCount
     """Environment steps that it was trained."""
 

@@ -17,7 +17,7 @@ from snn_gym.zoo.algorithms import ALGORITHMS, AlgorithmName, Settings, make_set
 from snn_gym.zoo.environments import VecNormalizeSettings
 
 BudgetClass = Literal["gradient", "local", "evolutionary", "imported"]
-"""Agents that are compared in one table."""
+"""How agents are trained; those of one class share a budget and a results table."""
 
 LEAST_LEAN_STEPS = 1000
 """Fewest environment steps that `make_lean` chooses."""
@@ -51,7 +51,7 @@ class AgentSpec(Config):
     default: dict[str, Any] = field(default_factory=dict)
     """Hyper-parameters for all other environments, tuned on none of them."""
     parent: RecordedAgent | None = None
-    """Agent under whose file this one's was laid; None for none."""
+    """Agent whose description this one's overrides in part; None for none."""
     twin: RecordedAgent | None = None
     """Agent to compare with: the ANN twin of a spiking agent, and the other way round; None for a
     learner without gradients, which is compared with its kind alone."""
@@ -72,7 +72,7 @@ class AgentSpec(Config):
         return self.budget_class == IMPORTED
 
     def budget(self, environment: EnvironmentSpec) -> int:
-        """Return the environment steps that its training may use on an environment."""
+        """Return the environment steps that it may train for; refuse an imported agent."""
         if self.is_imported:
             raise ValueError(
                 f"{self.name} was trained elsewhere and has no budget here; import its graph by "
@@ -86,14 +86,17 @@ class AgentSpec(Config):
         return ALGORITHMS[self.algorithm].policy
 
     def settings(self, env_id: str, overrides: dict[str, Any] | None = None) -> Settings:
-        """Return the hyper-parameters for an environment, under overrides by name."""
+        """Return the hyper-parameters for an environment, some replaced by ``overrides``."""
         values = _hyperparameters({**self.table(env_id), **(overrides or {})})
         return make_settings(self.algorithm, values, f"agent {self.name!r} on {env_id}")
 
     def policy_settings(
         self, env_id: str, overrides: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Return the policy's arguments for an environment, the network left out."""
+        """Return ``policy_kwargs``, and ``normalise_observations`` if it is False.
+
+        For the latter overrides come first, then the environment's table, then the arguments.
+        """
         chosen = {**self.policy_kwargs, **self.table(env_id), **(overrides or {})}
         normalise = chosen.get(_NORMALISE, True)
         if not isinstance(normalise, bool):
@@ -106,7 +109,7 @@ class AgentSpec(Config):
         return arguments if normalise else {**arguments, _NORMALISE: False}
 
     def network_settings(self, env_id: str) -> dict[str, Any]:
-        """Return the network's settings for an environment."""
+        """Return the agent's network settings, some replaced by those of the environment."""
         return {**self.network, **self.table(env_id).get(_NETWORK, {})}
 
     def vec_normalize(self, env_id: str) -> VecNormalizeSettings | None:
@@ -118,7 +121,7 @@ class AgentSpec(Config):
         return from_mapping(VecNormalizeSettings, settings, where)
 
     def table(self, env_id: str) -> dict[str, Any]:
-        """Return the file's settings for an environment, or its default."""
+        """Return the settings for an environment, inherited ones too; else ``default``."""
         return self._resolved(self.environments.get(unflattened_id(env_id), self.default))
 
     def _resolved(self, table: dict[str, Any]) -> dict[str, Any]:
@@ -155,8 +158,8 @@ def agent_ids() -> tuple[str, ...]:
 def register_agent(name: str, **table: Any) -> None:
     """Add an agent to those that ``make_agent`` and commands can name, as a file in agents/ does.
 
-    Who loads a saved one does not need it registered, for the saved one says all. The results
-    table takes agents with a folder in agents/ alone.
+    A saved agent loads without registration, for its files hold all settings. The results table
+    takes agents with a folder in agents/ alone.
 
     Args:
         name: Small letters, digits and hyphens; no other agent's.
@@ -164,7 +167,7 @@ def register_agent(name: str, **table: Any) -> None:
             the fields that differ, or all fields of ``AgentSpec``.
 
     Raises:
-        ValueError: The name is taken or none, or the table does not fit the schema.
+        ValueError: The name is taken or malformed, or the table does not fit the schema.
 
     Example:
         >>> import snn_gym
@@ -212,7 +215,7 @@ def _place(name: str) -> str:
 
 
 def _read_table(name: str, role: str = "agent", heirs: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return an agent's table, laid over its parent's."""
+    """Return an agent's table, laid over its ancestors'; refuse unknown names and cycles."""
     known = agent_ids()
     # The list decides and not the disk: a name such as "../x" reaches no file.
     if name not in known:
