@@ -4,13 +4,7 @@ import pytest
 
 from benchmarks import solved
 from benchmarks.run import Solved
-from benchmarks.solved import (
-    TUNING_SEEDS,
-    chosen,
-    run_solved,
-    train_until_solved,
-    trials,
-)
+from benchmarks.solved import TUNING_SEEDS, chosen, run_solved, train_until_solved, trials
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from studies.copies.trained import train_branches, train_further
 
 
 @pytest.fixture
-def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short(monkeypatch):
     monkeypatch.setattr(trained, "STEPS", 2560)
     monkeypatch.setattr(trained, "CHECKPOINT_INTERVAL", 256)
     monkeypatch.setattr(trained, "TRUNK_SEEDS", (5,))
@@ -22,13 +22,13 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trained, "PAIRED_AGENT", "ppo-lif")
 
 
-def _difference(one: Path, other: Path) -> float:
+def _difference(one, other):
     a, b = (load_tensors(path, max_bytes=1 << 20)[0] for path in (one, other))
     return sum(float(torch.dist(a[name], b[name])) for name in a if name.endswith("weight"))
 
 
 @pytest.mark.usefixtures("_short")
-def test_a_branch_of_the_same_seed_is_the_trunk(tmp_path: Path) -> None:
+def test_a_branch_of_the_same_seed_is_the_trunk(tmp_path):
     train_branches(tmp_path)
     trunk = tmp_path / "branch-5-0-5.safetensors"
     assert _difference(trunk, tmp_path / "paired-5.safetensors") == 0
@@ -41,9 +41,7 @@ def test_a_branch_of_the_same_seed_is_the_trunk(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_short")
-def test_training_on_changes_a_stored_agent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_training_on_changes_a_stored_agent(tmp_path, monkeypatch):
     monkeypatch.setattr(trained, "FURTHER_UPDATES", (1, 2))
     rows = Path(__file__).parents[3] / "leaderboard" / "results" / "ppo-lif" / "CartPole-v1"
     stored = tmp_path / "rows"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from studies.deployed.converted import PAIRS, Found, Played, report
 
 
-def test_cells_are_medians_over_seeds() -> None:
+def test_cells_are_medians_over_seeds():
     ann, direct, env_id = PAIRS[0]
     played = [
         Played(x, agent, steps, seed, 100.0 * seed, 10.0, 1.0, share)

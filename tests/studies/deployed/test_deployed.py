@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from snn_gym import load_pretrained
@@ -13,7 +11,7 @@ from studies.deployed.program import Player, seconds_per_decision
 from tests.export.made import needs_compiler
 
 
-def test_cells_are_medians_with_the_smallest_and_the_largest() -> None:
+def test_cells_are_medians_with_the_smallest_and_the_largest():
     bytes_and_times = [(10, 3e-7), (30, 1e-7), (20, 2e-7)]
     found = tuple(
         Deployed("a", "float", seed, (2, 3), size, 500.0, 499.5, seconds)
@@ -27,7 +25,7 @@ def test_cells_are_medians_with_the_smallest_and_the_largest() -> None:
 
 
 @needs_compiler
-def test_a_program_acts_as_the_agent_and_takes_time(tmp_path: Path) -> None:
+def test_a_program_acts_as_the_agent_and_takes_time(tmp_path):
     model = load_pretrained("ppo-lif", "CartPole-v1")
     files = to_c(model, tmp_path)
     observations = np.random.default_rng(0).uniform(-0.2, 0.2, (20, 4)).astype(np.float32)

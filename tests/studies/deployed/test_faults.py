@@ -16,7 +16,7 @@ from studies.deployed.faults import (
 )
 
 
-def test_what_is_kept_is_counted_from_random_play() -> None:
+def test_what_is_kept_is_counted_from_random_play():
     played = []
     for agent, env_id in AGENTS:
         low = load_environment_spec(env_id).reference.random

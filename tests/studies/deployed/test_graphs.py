@@ -5,7 +5,7 @@ from __future__ import annotations
 from studies.deployed.graphs import Found, Graphed, report
 
 
-def test_outcomes_are_counted_by_agent_and_reason() -> None:
+def test_outcomes_are_counted_by_agent_and_reason():
     outcomes = ["equal", "equal", "different", "'x' has no node; train with 'y'"]
     found = Found(tuple(Graphed("a", "E-v0", k, x) for k, x in enumerate(outcomes)))
     page = report(found)

@@ -9,7 +9,7 @@ from snn_gym.leaderboard.chips import Demand
 from studies.deployed.hardware import Found, Measured, report
 
 
-def test_a_line_says_what_fits_and_where_an_agent_stands() -> None:
+def test_a_line_says_what_fits_and_where_an_agent_stands():
     demand = Demand(4, 2, 128, 3, 64, 64, 64, 4480, 5000)
     did = Activity(9, 4.5, 0.035, 0.1)
     one = Measured("a", "E-v0", "stored", 3, 8, demand, did, (0.5, 9.0), None)

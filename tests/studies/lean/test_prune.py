@@ -1,28 +1,22 @@
 """The arm of which synapses are pruned and spikes are not priced."""
 
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from snn_gym.leaderboard import evaluate
 from studies.lean import plan, runner
-from studies.lean.outcome import Outcome
 from studies.lean.runner import run_seed
 from tests.studies.lean.made import ShortTask
 
 
-def test_the_arm_prunes_within_the_bound_of_lean_and_counts_what_is_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_arm_prunes_within_the_bound_of_lean_and_counts_what_is_left(tmp_path, monkeypatch):
     arms = {arm: x if x is None else {**x, "updates": 40} for arm, x in plan.ARMS.items()}
     for module in (plan, runner):
         monkeypatch.setattr(module, "ARMS", arms)
     monkeypatch.setattr(runner, "CHECKPOINT_INTERVAL", 512)
-    seen: list[Outcome] = []
-    judged: list[Any] = []
+    seen = []
+    judged = []
 
-    def spy(model: Any, env_id: str) -> Any:
+    def spy(model, env_id):
         judged.append(model)
         return evaluate(model, env_id)
 

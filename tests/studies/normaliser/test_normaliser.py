@@ -13,8 +13,8 @@ from studies.normaliser.__main__ import RESULTS, Outcome, choice, page, trials
 PAGE = Path(__file__).parents[3] / "docs" / "normaliser-study.md"
 
 
-def test_both_agents_of_a_pair_have_the_same_trials() -> None:
-    planned: dict[str, set[tuple[str, str, int]]] = {}
+def test_both_agents_of_a_pair_have_the_same_trials():
+    planned = {}
     for trial in trials():
         planned.setdefault(trial.agent, set()).add((trial.environment, trial.setting, trial.seed))
         assert trial.seed >= 1000
@@ -32,13 +32,11 @@ def test_both_agents_of_a_pair_have_the_same_trials() -> None:
         (float("nan"), 400.0, None),
     ],
 )
-def test_the_normaliser_goes_only_for_a_gain(
-    with_it: float, without: float, chosen: str | None
-) -> None:
+def test_the_normaliser_goes_only_for_a_gain(with_it, without, chosen):
     assert choice("CartPole-v1", with_it, without) == chosen
 
 
-def test_a_page_shows_every_seed_and_what_is_missing(tmp_path: Path) -> None:
+def test_a_page_shows_every_seed_and_what_is_missing(tmp_path):
     for trial in trials():
         if trial.environment == "Pendulum-v1" and trial.agent == "ppo-mlp":
             gain = 0 if trial.setting == "with" else 100
@@ -53,11 +51,11 @@ def test_a_page_shows_every_seed_and_what_is_missing(tmp_path: Path) -> None:
     assert twin.endswith("| not finished |")
 
 
-def test_the_page_is_that_of_the_trials() -> None:
+def test_the_page_is_that_of_the_trials():
     assert PAGE.read_text(encoding="utf-8") == page(RESULTS)
 
 
-def test_agents_have_the_normaliser_that_their_trials_chose() -> None:
+def test_agents_have_the_normaliser_that_their_trials_chose():
     """Of pairs whose trials are finished on both sides and whose rows followed."""
     text = page(RESULTS)
     for trial in trials():

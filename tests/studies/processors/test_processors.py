@@ -14,7 +14,7 @@ from studies.processors.trained import AGENTS, Trained, train_all
 NAMES = [agent for agent, *_ in AGENTS]
 
 
-def test_the_committed_page_is_that_of_the_committed_numbers() -> None:
+def test_the_committed_page_is_that_of_the_committed_numbers():
     machines = study.read_machines()
     assert set(machines) == {"emeraldrapids", "znver5"}
     for found in machines.values():
@@ -22,7 +22,7 @@ def test_the_committed_page_is_that_of_the_committed_numbers() -> None:
     assert (DOCS / "processors.md").read_text(encoding="utf-8") == report(machines)
 
 
-def test_other_weights_are_named() -> None:
+def test_other_weights_are_named():
     same = dict.fromkeys(NAMES, "0" * 64)
     other = {**same, "dqsn": "1" * 64}
     found = Found((Trained("", {"machine": "x"}, same), Trained("A=b", {}, other)))
@@ -31,11 +31,11 @@ def test_other_weights_are_named() -> None:
     assert "## one\n\nRecipes say of it: machine x.\n" in page
 
 
-def test_a_build_is_named_by_the_versions_that_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_is_named_by_the_versions_that_differ(monkeypatch):
     same = dict.fromkeys(NAMES, "0" * 64)
     versions = {"numpy": "2.4.6", "torch": "2.13.0"}
 
-    def train(setting: str, python: Path | None = None) -> Trained:
+    def train(setting, python=None):
         other = versions if python is None else {**versions, "numpy": "2.3.5"}
         return Trained(setting, {}, same, other)
 
@@ -46,7 +46,7 @@ def test_a_build_is_named_by_the_versions_that_differ(monkeypatch: pytest.Monkey
     assert study.add_build(once, Path("python")) == once
 
 
-def test_a_build_is_not_compared_with_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_is_not_compared_with_another_machine(monkeypatch):
     other = Trained("", {}, dict.fromkeys(NAMES, "1" * 64))
     monkeypatch.setattr(study, "train_under", lambda *_: other)
     found = Found((Trained("", {}, dict.fromkeys(NAMES, "0" * 64)),))
@@ -54,13 +54,13 @@ def test_a_build_is_not_compared_with_another_machine(monkeypatch: pytest.Monkey
         study.add_build(found, Path("python"))
 
 
-def test_weights_follow_from_the_seed_alone() -> None:
+def test_weights_follow_from_the_seed_alone():
     small = (("ppo-mlp", "CartPole-v1", 600, {}),)
     assert train_all(small) == train_all(small)
 
 
 @pytest.mark.slow
-def test_a_library_sees_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_sees_the_variable(monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[3])
     found = train_under("ATEN_CPU_CAPABILITY=default")
     assert found.processor == {**processor(), "torch": "DEFAULT"}
