@@ -28,14 +28,16 @@ _DECISIONS = 200
 
 _TEXT = """# Agents as NIR graphs, and back
 
-Written by `python -m studies.deployed.graphs` from `studies/deployed/graphs.json`. Each of {rows}
-rows of the results table is loaded, exported by `to_nir` and imported again by `from_nir`. It
-counts as equal where all that is exported of the two is the same to the last bit
-(constants, weights, observation statistics, the choice of actions), and both choose the same
-actions in {steps} decisions of the agent's own episodes.
+Written by `python -m studies.deployed.graphs` from `studies/deployed/graphs.json`. The study loads
+each of {rows} rows of the results table, exports the agent by `to_nir` and imports it again by
+`from_nir`. The imported agent is equal if two conditions hold:
 
-**{equal} of {rows} rows come back equal, {different} come back different, and {refused} are
-refused on the way there or back**, for the reasons below.
+- Its exported constants, weights, observation statistics and choice of actions are the same as the
+  agent's, bit for bit.
+- Both choose the same actions in {steps} decisions of the agent's episodes.
+
+**{equal} of {rows} agents are equal after the import, {different} are different, and {refused} are
+refused by the export or the import.** The table names the reasons.
 
 """
 

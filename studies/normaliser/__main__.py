@@ -31,23 +31,23 @@ DOCS = Path(__file__).parents[2] / "docs"
 LEAST_GAIN = 0.01
 """Share of the range from random play to `solved` that losing the normaliser has to gain."""
 _HEADINGS = (
-    "Environment", "Agent", "With: mean", "seeds", "Without: mean", "seeds", "Chosen",
+    "Environment", "Agent", "Mean with", "Seeds with", "Mean without", "Seeds without", "Chosen",
 )  # fmt: skip
 _PAGE = """# Which agents learn better without the observation normaliser
 
-An agent and its ANN twin had the same observation normaliser on every task. On CartPole-v1 the
-twin does not bear it: the comparison measured the normaliser and not the spikes. Whether
-observations are normalised is therefore a setting of each agent on each environment
-(`normalise_observations` under `[environments."ID"]`), chosen here. Questions, seeds and rule
-were written down before the trials, in [registered.toml](../studies/registered.toml).
+An agent and its ANN twin used to have the same observation normaliser on every task. On CartPole-v1
+the normaliser harms the twin, so the comparison measured the normaliser and not the spikes. Each
+agent now has its own setting for each environment (`normalise_observations` under
+`[environments."ID"]`). This study chooses that setting. The questions, seeds and rule were
+registered before the trials, in [registered.toml](../studies/registered.toml).
 
 - Both agents of a pair have the same trials: each task with and without the normaliser, on the
-  same seeds from 1000 on, which no result uses.
-- A trial trains with the registered steps and plays 20 episodes of the final policy.
-- An agent loses the normaliser where the mean without it is higher by more than 1 % of the range
-  from random play to `solved`. Else it keeps it.
+  same seeds. These seeds start at 1000, and no result uses them.
+- A trial trains for the registered steps. Its final policy then plays 20 episodes.
+- An agent loses the normaliser if its mean return without it is higher by more than 1 % of the
+  range from random play to `solved`. Otherwise it keeps the normaliser.
 
-A dash is a trial that has not been run yet.
+A dash marks a trial that has not run yet.
 
 {table}
 ```bash

@@ -83,7 +83,7 @@ def test_a_largest_figure_is_met_from_below(page):
 def test_a_busy_machine_and_a_quick_run_are_confessed(speed, tmp_path):
     rough = replace(speed, records={"ppo": a_record(quick=True, load=3.2)})
     page = write_report(rough, tmp_path).read_text(encoding="utf-8")
-    assert "these figures are rough" in page
+    assert "the figures are rough" in page
     assert "The machine was busy (load 3.2)" in page
 
 

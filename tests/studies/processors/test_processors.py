@@ -28,7 +28,7 @@ def test_other_weights_are_named():
     found = Found((Trained("", {"machine": "x"}, same), Trained("A=b", {}, other)))
     page = report({"one": found})
     assert "| `A=b` | = | = | other | = | = | = |\n" in page
-    assert "## one\n\nRecipes say of it: machine x.\n" in page
+    assert "## one\n\nRecipes record this processor as: machine x.\n" in page
 
 
 def test_a_build_is_named_by_the_versions_that_differ(monkeypatch):
