@@ -1,4 +1,4 @@
-"""Figures of docs/speed.md, from what was measured alone."""
+"""Figures of docs/speed.md, from the measurements alone."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _FLOORS = (crossover.PRODUCTS, crossover.MODULE, crossover.ONE_CALL, crossover.T
 
 
 def write_figures(speed: Speed, images: Path) -> dict[str, str]:
-    """Draw what there are measurements of.
+    """Draw the figures that have measurements.
 
     Args:
-        speed: What was measured.
+        speed: The measurements.
         images: Folder to write into, made if it is absent.
 
     Returns:

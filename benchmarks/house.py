@@ -44,7 +44,7 @@ EXEMPLARS = {
     "an agent (sac-lif)": r"sac-lif\b",
     "an environment variant (snn/Acrobot)": r"snn/Acrobot",
 }
-"""What to add, and how code names one that exists."""
+"""Kinds of additions, and the name of an existing example in the code."""
 
 _TOKEN = re.compile(
     r"""([rbf]{0,2}(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'))|(\d[\w.]*)|([^\W\d]\w*)""", re.I

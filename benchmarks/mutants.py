@@ -34,7 +34,7 @@ RESULTS = ROOT / "benchmarks" / "mutants.json"
 CPU_LIMIT_S = 300
 """Of a run's own process: a loop without end is a kill, a busy machine is none."""
 HEAVY = ("stable_baselines3", "numba", "scipy.stats", "pytest")
-"""What takes seconds to import and is not under test."""
+"""Modules that take seconds to import and are not under test."""
 
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "kernels": (
@@ -62,7 +62,7 @@ SWAPS: dict[type, type] = {
     **dict(_BOTH_WAYS),
     **{other: one for one, other in _BOTH_WAYS},
 }
-"""Operators, and what each becomes."""
+"""Operators and their replacements."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Mutant:
 
     @property
     def key(self) -> str:
-        """What tells it from every other."""
+        """Unique key."""
         return f"{self.path}:{self.line}:{self.column} {self.after}"
 
     def apply(self, text: str) -> str:

@@ -48,7 +48,7 @@ def at_activity(
         Network, and inputs (batch, 4).
 
     Raises:
-        ValueError: Activity is not within a tenth of what was asked for, or a spike of it.
+        ValueError: Activity is not within a tenth, or a spike, of the requested one.
     """
     torch.manual_seed(0)
     network = SpikingNetwork(NetworkConfig(hidden_sizes=sizes, time_steps=time_steps), INPUTS)

@@ -32,7 +32,7 @@ Forward = Callable[[Tensor], Tensor]
 """From inputs (B, I) to mean rates (B, N)."""
 
 COMPILED = ", torch.compile"
-"""What the names of compiled peers end in."""
+"""Suffix of the names of compiled peers."""
 
 
 def hidden_linears(network: SpikingNetwork) -> list[nn.Linear]:
@@ -120,9 +120,9 @@ class Peer:
     name: str
     """How it is called."""
     package: str
-    """What it is imported as."""
+    """Import name."""
     distribution: str
-    """What it is installed as."""
+    """Package name."""
     build: Callable[[SpikingNetwork], Forward]
     """Builds the network of one of ours."""
 
@@ -170,7 +170,7 @@ def build_peers(network: SpikingNetwork) -> tuple[dict[str, Forward], dict[str, 
 
 
 def compiled(forward: Forward, cache: Path) -> Forward:
-    """Return what ``torch.compile`` makes of a peer's network, for each shape anew.
+    """Return a peer's network under ``torch.compile``, compiled for each shape.
 
     Args:
         forward: The peer's network.
@@ -185,7 +185,7 @@ def forward_backward(linears: list[nn.Linear], forward: Forward, x: Tensor) -> R
     """Return a function that makes the gradients of all weights for a batch.
 
     Args:
-        linears: What is learned.
+        linears: The learned layers.
         forward: A network of these.
         x: Inputs (B, I).
     """
@@ -204,7 +204,7 @@ def check_equal(forwards: dict[str, Forward], reference: Forward, x: Tensor) -> 
 
     Args:
         forwards: Networks by name.
-        reference: What they are compared with.
+        reference: The reference of the comparison.
         x: Inputs (B, I).
 
     Raises:

@@ -1,4 +1,4 @@
-"""docs/speed.md: what was measured beside its bars, from the file alone."""
+"""Writer of docs/speed.md: measurements against their bars, from the file alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def write_report(speed: Speed, docs: Path) -> Path:
     """Write the page and its figures.
 
     Args:
-        speed: What was measured.
+        speed: The measurements.
         docs: Folder to write into.
 
     Returns:

@@ -35,7 +35,7 @@ FIRST_SEED = 1_900_000_000
 TUNING_SEEDS = (1000, 1001, 1002)
 """Seeds of the trials."""
 EPOCHS, FACTORS = (5, 10, 20), (1, 2, 4)
-"""Trials: epochs of an update, and what the file's learning rate is multiplied by."""
+"""Trials: epochs of an update, and factors of the file's learning rate."""
 
 Settings = dict[str, str]
 """Hyper-parameters that differ from the agent's file, as text."""
@@ -121,7 +121,7 @@ def train_until_solved(agent: str, seed: int, settings: Settings | None = None) 
     Args:
         agent: Agent of the zoo.
         seed: Training seed.
-        settings: What differs from its file; None for nothing.
+        settings: Hyper-parameters that differ from its file; None for none.
     """
     torch.set_num_threads(1)
     budget, own = training_budget(), dict(settings or {})
@@ -139,7 +139,7 @@ def train_until_solved(agent: str, seed: int, settings: Settings | None = None) 
 def run_solved(
     agents: Sequence[str], seeds: Sequence[int], path: Path, show: Callable[[Solved], None]
 ) -> Speed:
-    """Train what is missing in the file, agents in turn at each seed, and write it after each.
+    """Train the missing runs of the file, agents in turn at each seed, and write it after each.
 
     Args:
         agents: The spiking agent, then its twin.

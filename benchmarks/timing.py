@@ -12,7 +12,7 @@ import numpy as np
 from snn_gym._base.config import Config
 
 Run = Callable[[], object]
-"""What is timed."""
+"""The timed function."""
 Samples = dict[str, tuple[float, ...]]
 """Seconds of one call by contender, one number for each round; rounds pair them."""
 
@@ -47,7 +47,7 @@ def race(contenders: Mapping[str, Run], seconds: float, least_rounds: int = 11) 
     """Time contenders in turn; each round begins with another of them.
 
     Args:
-        contenders: What to call, by name; at least one.
+        contenders: Functions to call, by name; at least one.
         seconds: Time to spend, warm-up left out; ``least_rounds`` may take longer.
         least_rounds: Rounds at least.
 

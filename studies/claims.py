@@ -68,7 +68,7 @@ class JudgedPair:
     """One comparison of a family, with p-values before and after Holm's adjustment."""
 
     pair: Comparison
-    """The agent and what it is compared with."""
+    """The agent and its baseline."""
     difference_p: float
     """Two-sided p-value of the difference."""
     inferiority_p: float
@@ -85,7 +85,7 @@ class JudgedPair:
 
     @property
     def verdict(self) -> str:
-        """What the adjusted p-values say."""
+        """Conclusion from the adjusted p-values."""
         better = self.pair.difference > 0
         words = []
         if self.difference_holm <= SIGNIFICANCE:
@@ -253,7 +253,7 @@ def _operations_table(evidence: Evidence, rivals: Sequence[Rival], *, returns: b
 
 
 def saving(evidence: Evidence) -> str:
-    """Return what one training that sheds saves on CartPole-v1."""
+    """Return the savings of one lean training on CartPole-v1."""
     env_id = "CartPole-v1"
     unshed, shed = evidence.rows[UNSHED, env_id], evidence.rows[SHED, env_id]
     small = cheapest_unshed(evidence, env_id)
@@ -270,7 +270,7 @@ def saving(evidence: Evidence) -> str:
 
 
 def limits(evidence: Evidence) -> str:
-    """Return README's list of what was saved and what was not shown."""
+    """Return README's list of savings and of claims without evidence."""
     sentences = (saving(evidence), stock_note(evidence), memory_note(evidence))
     return "".join(
         textwrap.fill(f"- {x}", 100, subsequent_indent="  ", break_on_hyphens=False) + "\n"
@@ -303,7 +303,7 @@ def stock_note(evidence: Evidence) -> str:
 
 
 def memory_note(evidence: Evidence) -> str:
-    """Return the sentences that limit what native tasks say about memory."""
+    """Return the sentences that limit the claims of native tasks about memory."""
     led, native = len(_led_by_scripts(evidence)), len(_with_memory(evidence))
     levels = {env_id for _, env_id in evidence.rows if re.search("-(medium|hard)-", env_id)}
     rows = (
@@ -332,7 +332,7 @@ def twins(evidence: Evidence) -> str:
 
 
 def two_steps(evidence: Evidence) -> str:
-    """Return the comparisons of agents of two time steps with what they were made from."""
+    """Return the comparisons of agents of two time steps with their source agents."""
     return _family_table(family(evidence, ("ppo-lif-2-steps", "ppo-lif")), costs=True)
 
 
@@ -414,7 +414,7 @@ PARTS: Mapping[str, Callable[[Evidence], str]] = {
     "taught": taught,
     "scripts": scripts,
 }
-"""What writes each marked part."""
+"""Function that writes each marked part."""
 
 
 def written(page: str, evidence: Evidence) -> str:
@@ -422,7 +422,7 @@ def written(page: str, evidence: Evidence) -> str:
 
     Args:
         page: Text of the page.
-        evidence: What the parts are written from.
+        evidence: Evidence of the parts.
     """
     return _PART.sub(lambda found: f"{found[1]}{PARTS[found[2]](evidence)}{found[3]}", page)
 

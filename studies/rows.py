@@ -34,7 +34,7 @@ class RowName(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Where a page's digests are, and what measures the page anew."""
+    """Place of a page's digests, and the command that measures the page again."""
 
     rows: str
     """File of the digests, from the root of the checkout."""

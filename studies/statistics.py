@@ -1,4 +1,4 @@
-"""Tests of the studies, over seeds, and what their number does to them."""
+"""Significance tests over seeds, with correction for multiple tests."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from benchmarks import floor
 from benchmarks.agents import Agent, default_agent, lean_agent, stock, twin
-from benchmarks.measurement import Effort, Experiment, Found, Measurement, costs, faster
+from benchmarks.measurement import Effort, Experiment, Measurement, Readings, costs, faster
 from benchmarks.peers import (
     COMPILED,
     COMPILED_NAMES,
@@ -52,7 +52,7 @@ def without_gradient(forward: Forward, x: Tensor) -> Run:
 
 
 def plain_forward(network: SpikingNetwork) -> Forward:
-    """Return what a PyTorch user calls: ``SpikingNetwork.forward``, its output alone."""
+    """Return ``SpikingNetwork.forward`` as a PyTorch user calls it, its output alone."""
     return lambda x: network(x)[0]
 
 
@@ -99,8 +99,8 @@ def _ours(agent: Agent, batch: int) -> dict[str, Run]:
     }
 
 
-def _beside_peers(width: int, batch: int) -> Callable[[Effort], Found]:
-    def run(effort: Effort) -> Found:
+def _beside_peers(width: int, batch: int) -> Callable[[Effort], Readings]:
+    def run(effort: Effort) -> Readings:
         agent = default_agent(width, effort.scratch)
         x, observations = agent.inputs(batch), agent.visited[:batch]
         peers, missing = all_peers(agent.network, x, effort, compile_too=width == 64)
@@ -110,13 +110,13 @@ def _beside_peers(width: int, batch: int) -> Callable[[Effort], Found]:
             contenders[f"{name}{_PREDICTING}"] = _predicting(agent, forward, observations)
         contenders[FLOOR] = floor.products((4, width, width), TIME_STEPS, batch)
         notes = (agent.describe(f"ppo-lif {width}-{width}"),)
-        return Found(race(contenders, effort.seconds), missing=missing, notes=notes)
+        return Readings(race(contenders, effort.seconds), missing=missing, notes=notes)
 
     return run
 
 
-def _beside_mlps(width: int, batch: int) -> Callable[[Effort], Found]:
-    def run(effort: Effort) -> Found:
+def _beside_mlps(width: int, batch: int) -> Callable[[Effort], Readings]:
+    def run(effort: Effort) -> Readings:
         agent = lean_agent(width, effort.scratch)
         x, observations = agent.inputs(batch), agent.visited[:batch]
         ann, plain = twin(width), stock(width)
@@ -134,7 +134,7 @@ def _beside_mlps(width: int, batch: int) -> Callable[[Effort], Found]:
             FLOOR: floor.products((4, width, width), TIME_STEPS, batch),
         }
         notes = (agent.describe(f"lean ppo-lif {width}-{width}"),)
-        return Found(race(contenders, effort.seconds), notes=notes)
+        return Readings(race(contenders, effort.seconds), notes=notes)
 
     return run
 

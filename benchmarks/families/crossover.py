@@ -10,7 +10,7 @@ from torch import nn
 
 from benchmarks import floor
 from benchmarks.families.acting import plain_forward, without_gradient
-from benchmarks.measurement import Curve, Effort, Experiment, Found, Measurement, measured
+from benchmarks.measurement import Curve, Effort, Experiment, Measurement, Readings, measured
 from benchmarks.networks import INPUTS, at_activity
 from benchmarks.peers import forward_backward, hidden_linears
 from benchmarks.timing import Run, race
@@ -64,8 +64,8 @@ def _crossing(curve: Curve) -> float:
     return max(below, default=0.0)
 
 
-def _run(batch: int) -> Callable[[Effort], Found]:
-    def run(effort: Effort) -> Found:
+def _run(batch: int) -> Callable[[Effort], Readings]:
+    def run(effort: Effort) -> Readings:
         curves: dict[str, Curve] = {}
         widths, shares = (WIDTHS[::2], SHARES[::3]) if effort.quick else (WIDTHS, SHARES)
         for width in widths:
@@ -86,7 +86,7 @@ def _run(batch: int) -> Callable[[Effort], Found]:
             "time step; the largest measured activity (%) at which ours takes no longer, 0 for "
             "none."
         )
-        return Found(values=values, curves=curves, notes=(note,))
+        return Readings(values=values, curves=curves, notes=(note,))
 
     return run
 

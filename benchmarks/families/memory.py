@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.families.acting import plain_forward
-from benchmarks.measurement import Effort, Experiment, Found, Measurement, measured
+from benchmarks.measurement import Effort, Experiment, Measurement, Readings, measured
 from benchmarks.peers import Forward, build_peers
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 
@@ -46,9 +46,9 @@ def _bytes_of(forward: Forward, x: Tensor) -> tuple[float, float]:
     return held / numbers, peak / numbers
 
 
-def _run(effort: Effort) -> Found:
+def _run(effort: Effort) -> Readings:
     if not _RESET_PEAK.exists():
-        return Found(missing={"memory": "resident memory is read from Linux's /proc"})
+        return Readings(missing={"memory": "resident memory is read from Linux's /proc"})
     torch.manual_seed(0)
     network = SpikingNetwork(NetworkConfig(hidden_sizes=SIZES, time_steps=TIME_STEPS), 4)
     x = torch.randn(BATCH, 4)
@@ -60,7 +60,7 @@ def _run(effort: Effort) -> Found:
         values[f"{name}, held"] = tuple(held for held, _ in repeats)
         values[f"{name}, peak"] = tuple(peak for _, peak in repeats)
     note = "Growth of resident memory: after the forward pass (held), and at its highest (peak)."
-    return Found(values=values, missing=missing, notes=(note,))
+    return Readings(values=values, missing=missing, notes=(note,))
 
 
 EXPERIMENTS = (

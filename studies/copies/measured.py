@@ -1,4 +1,4 @@
-"""Distances between independent trainings, and between copies and what they were copied from."""
+"""Distances between independent trainings, and between copies and their originals."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ PLAYED_EPISODES = 20
 
 @dataclass(frozen=True)
 class Distances:
-    """What is shown of some distances."""
+    """Summary of some distances."""
 
     count: int
     """How many there are."""
@@ -111,7 +111,7 @@ class Measured:
     played: tuple[Played, ...]
     """Returns with noise."""
     seconds: float
-    """What a check against all rows takes (s)."""
+    """Time of a check against all rows (s)."""
 
 
 def measure(leaderboard: Path, trained: Path) -> Measured:
@@ -119,7 +119,7 @@ def measure(leaderboard: Path, trained: Path) -> Measured:
 
     Args:
         leaderboard: Folder with the stored rows.
-        trained: Folder of what ``studies.copies.trained`` has trained.
+        trained: Folder of the trainings of ``studies.copies.trained``.
     """
     rows = list_rows(leaderboard)
     tensors = [stored_tensors(leaderboard, row) for row in rows]

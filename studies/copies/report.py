@@ -16,7 +16,7 @@ def write_report(measured: Measured, docs: Path) -> Path:
     """Write the report.
 
     Args:
-        measured: What it shows.
+        measured: The distances.
         docs: Folder of the report.
 
     Returns:
@@ -31,7 +31,7 @@ def render_report(measured: Measured) -> str:
     """Return the report's text.
 
     Args:
-        measured: What it shows.
+        measured: The distances.
     """
     sections = (_head(), *(section(measured) for section in _SECTIONS))
     blocks = "\n".join(sections).rstrip().split("\n\n")

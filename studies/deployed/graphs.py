@@ -57,16 +57,16 @@ class Graphed(Config):
 
 
 @dataclass(frozen=True)
-class Found(Config):
-    """What the study found."""
+class Results(Config):
+    """Measurements of the study."""
 
     rows: tuple[Graphed, ...]
     """All rows of the results table."""
 
 
-def measure(_: Found | None) -> Iterator[Found]:
+def measure(_: Results | None) -> Iterator[Results]:
     """Export every stored agent, and import it again."""
-    yield Found(tuple(_rows()))
+    yield Results(tuple(_rows()))
 
 
 def _rows() -> Iterator[Graphed]:
@@ -122,16 +122,16 @@ def _same_actions(one: Any, other: Any, env_id: str) -> bool:
     return same
 
 
-def report(found: Found) -> str:
+def report(results: Results) -> str:
     """Return the page."""
-    outcomes = Counter("refused" if x.outcome not in _DONE else x.outcome for x in found.rows)
+    outcomes = Counter("refused" if x.outcome not in _DONE else x.outcome for x in results.rows)
     text = _TEXT.format(
-        rows=len(found.rows), steps=_DECISIONS, equal=outcomes[EQUAL],
+        rows=len(results.rows), steps=_DECISIONS, equal=outcomes[EQUAL],
         different=outcomes["different"], refused=outcomes["refused"],
     )  # fmt: skip
     lines = []
-    for agent in dict.fromkeys(x.agent for x in found.rows):
-        own = [x for x in found.rows if x.agent == agent]
+    for agent in dict.fromkeys(x.agent for x in results.rows):
+        own = [x for x in results.rows if x.agent == agent]
         counted = Counter(_reason(x.outcome) for x in own)
         lines += [(agent, str(times), outcome) for outcome, times in counted.items()]
     return text + table(("agent", "rows", "outcome"), lines)
@@ -144,12 +144,12 @@ def _reason(outcome: str) -> str:
     return outcome if outcome in _DONE else "refused: " + re.split(r"[;,] ", outcome)[0]
 
 
-def rows_of(found: Found) -> Iterator[RowName]:
+def rows_of(results: Results) -> Iterator[RowName]:
     """Yield the rows that results were measured from."""
-    yield from (RowName(x.agent, x.environment, x.seed) for x in found.rows)
+    yield from (RowName(x.agent, x.environment, x.seed) for x in results.rows)
 
 
-PAGE = Page("graphs", Found, measure, report, rows_of)
+PAGE = Page("graphs", Results, measure, report, rows_of)
 
 if __name__ == "__main__":
     typer.run(PAGE.write)

@@ -36,7 +36,7 @@ class ControlCase:
     learner: str
     """Name of a gradient-free agent of the zoo."""
     budget: Budget
-    """What a run may use."""
+    """Limits of a run."""
     solved_return: float | None = None
     """Mean return that ends a run; None to train until the budget ends."""
     hidden: int | None = None
@@ -91,7 +91,7 @@ def train_controller(
     Args:
         model: A learner with fresh weights.
         env_id: Its task.
-        budget: What it may use. An iteration that begins within it is finished, but a task is
+        budget: Its limits. An iteration that begins within it is finished, but a task is
             solved only within it.
         solved_return: See above; None to train until the budget ends.
     """

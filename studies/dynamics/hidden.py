@@ -73,7 +73,7 @@ class HiddenCase:
 def hidden_outcome(
     returns: Sequence[float], episodes: Sequence[tuple[int, float]], steps: int
 ) -> Outcome:
-    """Return what the study keeps of a run.
+    """Return the stored outcome of a run.
 
     Args:
         returns: Returns of the public episodes.

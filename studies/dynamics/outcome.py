@@ -18,10 +18,10 @@ CURVE_POINTS = 60
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run went and what it led to."""
+    """Course and result of a run."""
 
     scores: tuple[float, ...]
-    """What the final policy earned: returns of the public episodes, or minus the cross-entropy."""
+    """Scores of the final policy: returns of the public episodes, or minus the cross-entropy."""
     episodes: int
     """Episodes of the training, or networks judged where there are no episodes."""
     steps: int
@@ -47,7 +47,7 @@ class Result:
     part: str
     """Part of the study."""
     case: tuple[str, ...]
-    """What was run, from the general to the special."""
+    """Names of the run, from the general to the special."""
     seed: int
     """Seed of everything random."""
     version: str
@@ -100,7 +100,7 @@ def result_path(folder: Path, part: str, case: Sequence[str], seed: int) -> Path
     Args:
         folder: Folder of all results.
         part: Part of the study.
-        case: What was run.
+        case: The case that ran.
         seed: Seed of the run.
     """
     return folder.joinpath(part, *case, f"{seed}.json")

@@ -1,4 +1,4 @@
-"""Run what the study has not run yet."""
+"""Runner of the study's missing runs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def run_part(
     only: str = "",
     workers: int = 1,
 ) -> None:
-    """Run what a part is missing; a run whose file exists is passed over.
+    """Run the missing runs of a part.
 
     Args:
         part: Part of the study.

@@ -28,7 +28,7 @@ SOLVED_RETURN = 475.0
 
 @dataclass(frozen=True)
 class Budget:
-    """What a run may use; whichever ends first ends it."""
+    """Limits of a run; the first one reached ends it."""
 
     episodes: int
     """Episodes that judge weights, of old and of new ones."""

@@ -35,7 +35,7 @@ from studies.dynamics.outcome import Outcome, reduced_curve
 
 
 class _JobSpaces(gym.Env[NDArray[np.float32], np.int64]):
-    """What a learner asks of an environment before it judges: the spaces of a job."""
+    """Spaces of a job, as the environment that a learner reads before it judges."""
 
     def __init__(self, job: SupervisedJob) -> None:
         self.observation_space = gym.spaces.Box(-1.0, 1.0, (job.input_size,), np.float32)

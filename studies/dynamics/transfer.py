@@ -27,7 +27,7 @@ class TransferCase:
     """Synapse agents whose rule does not change any more."""
 
     preset: str
-    """What they observe."""
+    """Observation preset of the synapses."""
     target: ControlCase | TeacherCase
     """Where they are used; its agents are frozen."""
     rule: Literal["pretrained", "untrained"]
@@ -69,10 +69,10 @@ class TransferCase:
 
 @functools.lru_cache(maxsize=4)
 def pretrained_rule(preset: str, seed: int) -> Mapping[str, NDArray[Any]]:
-    """Return what synapses have learned on the Teacher job, over networks one after the other.
+    """Return the rule that synapses learned on the Teacher job, over successive networks.
 
     Args:
-        preset: What they observe.
+        preset: Observation preset of the synapses.
         seed: Seed of everything random.
     """
     overrides = to_mapping(SYNAPSE_AGENTS["Teacher"][preset])

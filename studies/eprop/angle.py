@@ -54,7 +54,7 @@ def measure_angles(path: Path = ANGLES) -> None:
 
 
 def read_angles(path: Path = ANGLES) -> tuple[Angle, ...]:
-    """Return what was measured."""
+    """Return the measured angles."""
     return read_run(Angles, path).angles
 
 

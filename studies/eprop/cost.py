@@ -36,7 +36,7 @@ FORMS = {
     "eprop": "e-prop, backward",
     "forward": "e-prop, forward in time",
 }
-"""What they are, for the table."""
+"""Label of each form in the table."""
 COSTS = Path(__file__).parent / "costs.json"
 _RATE = 0.05
 """Spikes of an input channel in a time step."""
@@ -46,7 +46,7 @@ _UNIT = 1 if sys.platform == "darwin" else 1024
 
 @dataclass(frozen=True)
 class Cost(Config):
-    """What one gradient cost."""
+    """Cost of one gradient."""
 
     form: str
     """Key of ``FORMS``."""
@@ -86,7 +86,7 @@ def gradients(network: SpikingNetwork, form: str, length: int) -> list[Tensor]:
     """Return the gradients of the layer's synapses for the sum of a sequence's outputs.
 
     Args:
-        network: What ``make_network`` returned.
+        network: Result of ``make_network``.
         form: Key of ``FORMS``.
         length: Environment steps.
     """
@@ -134,5 +134,5 @@ def measure_all(path: Path = COSTS) -> None:
 
 
 def read_costs(path: Path = COSTS) -> tuple[Cost, ...]:
-    """Return what was measured."""
+    """Return the measured costs."""
     return read_run(Costs, path).costs

@@ -35,9 +35,9 @@ MEMORYLESS = "ppo-lif"
 LEADERBOARD = Path(__file__).parents[2] / "leaderboard"
 
 LENGTHS_OF_TRAINING = {"": "", SHORT: ", a third of the steps"}
-"""What a section's heading says besides the task, by folder of the results."""
+"""Suffix of a section's heading by folder of the results."""
 
-Found = Mapping[str, list[EpropRun]]
+RunsByArm = Mapping[str, list[EpropRun]]
 
 
 def write_report(
@@ -89,7 +89,7 @@ def _head() -> str:
     )
 
 
-def _task(env_id: str, length: str, runs: Found) -> str:
+def _task(env_id: str, length: str, runs: RunsByArm) -> str:
     spec, digits = load_environment_spec(env_id), return_digits(env_id)
     steps, budget = next(iter(runs.values()))[0].steps, spec.budget["gradient"]
     heading = (
@@ -113,7 +113,9 @@ def _task(env_id: str, length: str, runs: Found) -> str:
     )
 
 
-def _row(arm: str, found: list[EpropRun], runs: Found, digits: int, null: float) -> tuple[str, ...]:
+def _row(
+    arm: str, found: list[EpropRun], runs: RunsByArm, digits: int, null: float
+) -> tuple[str, ...]:
     seeds = ", ".join(f"{run.seed}: {run.final:.{digits}f}" for run in found)
     base = runs.get("bptt", [])
     shares = [_share(found, base, below) for below in (0.0, null)]
@@ -163,7 +165,7 @@ def _null_row(row: TableRow, digits: int) -> tuple[str, ...]:
     return says, str(len(row.seeds)), f"{row.mean:.{digits}f}", seeds, "–", "0", "–", "–"
 
 
-def _verdict(env_id: str, runs: Found) -> str:
+def _verdict(env_id: str, runs: RunsByArm) -> str:
     share = _share(runs.get("eprop", []), runs.get("bptt", []))
     if share is None:
         return wrapped("No seed has both gradients yet.")

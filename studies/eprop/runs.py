@@ -40,9 +40,9 @@ class Arm:
     """A kind of credit."""
 
     hyperparameters: dict[str, Any]
-    """What differs from the agent's file."""
+    """Hyper-parameters that differ from the agent's file."""
     says: str
-    """What it is, for the table."""
+    """Label in the table."""
 
 
 ARMS = {
@@ -55,7 +55,7 @@ ARMS = {
 
 @dataclass(frozen=True)
 class EpropRun(Config):
-    """What a run left."""
+    """Result of one run."""
 
     env_id: str
     """Key of ``TASKS``."""
@@ -68,7 +68,7 @@ class EpropRun(Config):
     training_s: float
     """Processor time of the training (s)."""
     update_s: float
-    """What of it the updates took (s)."""
+    """Share of it in updates (s)."""
     curve: tuple[float | None, ...]
     """Mean return of the training episodes that ended in each of ``STRETCHES`` equal stretches of
     steps, None for none."""

@@ -110,7 +110,7 @@ def _least_mean(means: Values, low: float) -> Values:
 
 
 def by_episodes(returns: Values, generator: np.random.Generator) -> Intervals:
-    """Return what the results table had: a bootstrap over runs of the IQM of all episodes.
+    """Return the results table's former interval: a bootstrap over runs of the IQM of all episodes.
 
     Args:
         returns: Of all episodes (repeats, seeds, episodes).

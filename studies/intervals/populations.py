@@ -1,4 +1,4 @@
-"""Populations of trained agents: what a training with one more seed may earn."""
+"""Populations of trained agents: distributions of the return of one more seed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TRUTH_SEED = 1
 
 @dataclass(frozen=True)
 class Population:
-    """What seeds may earn."""
+    """Distribution of the seeds' returns."""
 
     name: str
     """How the report calls it."""
@@ -41,7 +41,7 @@ class Population:
     whole: Values
     """Returns (seeds, episodes) whose statistics are those of the population."""
     bounds: tuple[float, float]
-    """What no seed's mean is below or above."""
+    """Least and largest mean of a seed."""
 
 
 def synthetic() -> Iterator[Population]:
@@ -106,7 +106,7 @@ def groups_of_ten(leaderboard: Path) -> Iterator[list[Row]]:
 
 
 def _with_episodes(law: SeedMeans) -> Callable[[np.random.Generator, int], Values]:
-    """Return what draws episodes about the means that a law draws."""
+    """Return a function that draws episodes about the means of a law."""
 
     def draw(generator: np.random.Generator, count: int) -> Values:
         noise = generator.normal(0.0, EPISODE_SPREAD, (count, EPISODES))

@@ -25,7 +25,7 @@ def write_report(results: Results, docs: Path) -> Path:
     """Write docs/intervals.md.
 
     Args:
-        results: What was measured.
+        results: The measurements.
         docs: Folder to write into.
 
     Returns:

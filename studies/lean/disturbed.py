@@ -1,4 +1,4 @@
-"""Trained agents where something differs from training: what they see, or how the task moves."""
+"""Trained agents under disturbances of their observations or of the task's dynamics."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SEEDS = 5
 
 @dataclass(frozen=True)
 class Disturbance:
-    """What differs from training."""
+    """Difference from training."""
 
     name: str
     """Name in files and tables."""
@@ -101,7 +101,7 @@ def evaluate_disturbed(
     Args:
         model: Agent whose policy standardises observations.
         env_id: Gymnasium id of the task.
-        disturbance: What differs.
+        disturbance: The difference from training.
         episodes: Number of evaluation episodes.
     """
     policy = NoisySight(model.policy, disturbance.noise) if disturbance.noise > 0 else model.policy

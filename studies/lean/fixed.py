@@ -51,7 +51,7 @@ def best_strength(
     """Return the strength of the fewest SynOps, of those whose mean return is no loss.
 
     Args:
-        task: The task, whose margin says what a loss is.
+        task: The task, whose margin defines a loss.
         off: Outcomes of ``off``, one of each seed.
         tried: The same of each strength; SynOps are compared by their geometric mean. Where all
             of them lose, that of the highest return is taken.

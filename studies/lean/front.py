@@ -97,7 +97,7 @@ def configurations(env_id: str) -> tuple[Configuration, ...]:
 def planned(
     tasks: Sequence[Task], names: Sequence[str] | None = None
 ) -> list[tuple[Task, Configuration]]:
-    """Return what is to be trained, in order: the first configuration of every task comes first.
+    """Return the planned trainings in order: the first configuration of every task comes first.
 
     Args:
         tasks: Some of ``FRONT_TASKS``.
@@ -145,7 +145,7 @@ def run_configuration(
     scratch: Path,
     report: Report,
 ) -> None:
-    """Train what is missing of a configuration with one seed.
+    """Train the missing arms of a configuration with one seed.
 
     Args:
         task: One of ``FRONT_TASKS``.

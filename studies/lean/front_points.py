@@ -1,4 +1,4 @@
-"""The points of the front, and what is the cheapest at equal return."""
+"""Points of the front, and the cheapest ones at equal return."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Verdict:
     best: float
     """Highest mean return of off and lean."""
     least: float
-    """What a return must not be below: the best less the margin."""
+    """Least return: the best less the margin."""
     off: Point | None
     """Cheapest off, None where none has that return."""
     lean: Point | None

@@ -13,7 +13,7 @@ from studies.files import read_run, write_run
 
 @dataclass(frozen=True)
 class Outcome(Config):
-    """How an arm went and what it led to."""
+    """Course and result of an arm."""
 
     task: str
     """Gymnasium id."""

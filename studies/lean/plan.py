@@ -16,18 +16,18 @@ CHECKPOINT_INTERVAL = 10_000
 FIRST_SEED = 100
 """First seed that is reported. Settings were chosen on seeds from 1000 on."""
 FRESH_SEED = 110
-"""First seed of tasks whose first ten seeds showed what was wrong with an earlier outer loop."""
+"""First seed of tasks whose first ten seeds revealed a fault of an earlier outer loop."""
 FRESHER_SEED = 120
 """First seed of tasks whose seeds from 110 on taught something as well."""
 TENTH_SEED = 130
-"""First seed of ``TENTH_TASKS``, whose settings follow from what all seeds before had shown."""
+"""First seed of ``TENTH_TASKS``, whose settings follow from all earlier seeds."""
 SECOND_SEED = 140
 """First seed of ``SECOND_TASKS``."""
 SYNAPSE_SEED = 150
 """First seed of ``SYNAPSE_TASKS``."""
 
 SPIKES_ALONE: Mapping[str, float] = MappingProxyType({"pruning": 0.0})
-"""Settings of what was run before synapses were shed too."""
+"""Settings of the runs before synapses were shed too."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Task:
 
     @property
     def name(self) -> str:
-        """Id of the environment, and what sets the task apart from its first run."""
+        """Id of the environment, with the suffix of a repeated task."""
         return f"{self.env_id}@{self.variant}" if self.variant else self.env_id
 
     def label(self, arm: str) -> str:

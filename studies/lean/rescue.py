@@ -1,4 +1,4 @@
-"""Networks that start dead: whether they are rescued by their own dynamics, and by what else."""
+"""Networks that start dead, and their rescue by dynamics or by controls."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class BadStart:
     steps: int
     """Environment steps of the training."""
     weight_factor: float = 1.0
-    """What synaptic weights are multiplied by."""
+    """Factor of the synaptic weights."""
     silent_share: float = 0.0
     """Share of neurons that are silenced; the others are saturated. 0 leaves biases alone."""
     silent_bias: float = 0.0
@@ -76,7 +76,7 @@ mean is what a good start has; ``good`` is that start itself, which is no contro
 
 
 def run_start(name: str, seed: int, arms: Sequence[str], results: Path, report: Report) -> None:
-    """Train what is missing of a bad start's arms with one seed.
+    """Train the missing arms of a bad start with one seed.
 
     Args:
         name: Key of ``STARTS``.

@@ -49,7 +49,7 @@ Report = Callable[[Outcome], None]
 
 @dataclass(frozen=True)
 class Trained:
-    """An agent, and what its training took."""
+    """An agent and the cost of its training."""
 
     model: BaseAlgorithm
     """The agent."""
@@ -85,7 +85,7 @@ class _Until(BaseCallback):
 def run_seed(
     task: Task, seed: int, arms: Sequence[str], results: Path, scratch: Path, report: Report
 ) -> None:
-    """Train what is missing of a task's arms with one seed.
+    """Train the missing arms of a task with one seed.
 
     Args:
         task: The task.
@@ -324,14 +324,14 @@ def judge(
     settings: Mapping[str, Any],
     evaluation: Evaluation | None = None,
 ) -> Outcome:
-    """Return the outcome of what was trained.
+    """Return the outcome of a training.
 
     Args:
         trained: The agent.
         task: Its task.
         arm: Name of the arm.
         seed: Seed of the run.
-        settings: What was chosen for the arm.
+        settings: Chosen settings of the arm.
         evaluation: How it did; None to evaluate it on the task.
     """
     model = trained.model

@@ -17,7 +17,7 @@ WIDTHS = (8, 16, 32)
 def smallest_student(
     trained: BaseAlgorithm, steps: int, settings: Mapping[str, Any]
 ) -> LeanAlgorithm | None:
-    """Return the smallest student that does what a trained agent does, None if none does.
+    """Return the smallest student that keeps the bound, None if none does.
 
     Args:
         trained: Agent that teaches, and is not changed.

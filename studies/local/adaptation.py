@@ -49,15 +49,15 @@ GRADIENT_AGENT = "ppo-lif"
 SEEDS = tuple(range(200, 210))
 """Seeds of the table; nothing is tuned on seeds below 1000."""
 STEP_SIZE = 2.5e-4
-"""Of a deployed agent's readouts: half of what learning starts with."""
+"""Step size of a deployed agent's readouts: half of the initial one of learning."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """What is another than before."""
+    """Change of the body or the brain."""
 
     says: str
-    """What it is, for the table."""
+    """Label in the table."""
     attributes: Mapping[str, float] = field(default_factory=dict)
     """Attributes of the environment that have another value."""
     deleted: float = 0.0
@@ -83,12 +83,12 @@ ARMS: Mapping[str, str] = MappingProxyType(
         STORED: f"`{GRADIENT_AGENT}`, at rest",
     }
 )
-"""What lives after a change, by name."""
+"""Agents that live on after a change, by name."""
 
 
 @dataclass(frozen=True)
 class Life(Config):
-    """What a life after a change left."""
+    """Result of a life after a change."""
 
     change: str
     """Key of ``CHANGES``."""
@@ -262,7 +262,7 @@ def _damaged(solved: BaseAlgorithm, change: Change, seed: int) -> LocalActorCrit
 def _thinned(
     values: NDArray[np.float32], rows: int, readouts: int, kept: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Return what is left of one number for each synapse, in the order of ``local.kernels``."""
+    """Return the remaining synapses' numbers in the order of ``local.kernels``."""
     neurons = (values.size - readouts) // (rows + readouts)
     hidden = values[: rows * neurons].reshape(rows, neurons)[:, kept]
     read = values[rows * neurons :].reshape(readouts, neurons + 1)[:, [*kept, neurons]]

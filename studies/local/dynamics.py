@@ -56,14 +56,14 @@ _RECORDED = 5_000
 
 @dataclass(frozen=True)
 class Arm:
-    """What is switched on."""
+    """Terms that are switched on."""
 
     says: str
-    """What it is, for the table."""
+    """Label in the table."""
     terms: tuple[str, ...] = ()
     """Keys of ``STRENGTHS``."""
     shuffled: bool = False
-    """Whether each neuron is told what another one does."""
+    """Whether each neuron receives another neuron's signal."""
 
 
 ARMS: Mapping[str, Arm] = MappingProxyType(
@@ -83,10 +83,10 @@ ARMS: Mapping[str, Arm] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Start:
-    """What runs begin with."""
+    """Start of a run."""
 
     says: str
-    """What it is, for the table."""
+    """Label in the table."""
     arms: tuple[str, ...]
     """Keys of ``ARMS``."""
     seeds: tuple[int, ...] = SEEDS
@@ -96,7 +96,7 @@ class Start:
     task: str = ENV_ID
     """Environment's id."""
     bias: float | None = None
-    """Bias of all hidden neurons, in rheobases; None for what is drawn."""
+    """Bias of all hidden neurons, in rheobases; None for the drawn biases."""
 
     def damage(self, policy: LocalActorCriticPolicy) -> None:
         """Give an agent this start.
@@ -136,7 +136,7 @@ ALL_STARTS: Mapping[str, Start] = MappingProxyType({**STARTS, **TASKS})
 
 @dataclass(frozen=True)
 class DynamicsRun(Solving, Config):
-    """What a run left."""
+    """Result of one run."""
 
     start: str
     """Key of ``ALL_STARTS``."""

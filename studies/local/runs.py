@@ -34,7 +34,7 @@ FEWER_EPISODES = 20
 SEEDS = tuple(range(100, 130))
 """Seeds of the table; nothing is tuned on seeds below 1000."""
 FEWER = SEEDS[:10]
-"""Seeds of what is beside it."""
+"""Seeds of the baselines."""
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -45,9 +45,9 @@ class Arm:
     agent: str | None
     """Name in the zoo; None for TD-STDP."""
     hyperparameters: dict[str, Any]
-    """What differs from its file."""
+    """Hyper-parameters that differ from its file."""
     says: str
-    """What it is, for the table."""
+    """Label in the table."""
     seeds: tuple[int, ...] = SEEDS
     """Seeds of its runs."""
 
@@ -74,7 +74,7 @@ ARMS: dict[str, Arm] = {
 
 
 class Solving:
-    """What follows from the episodes of a training and of the evaluation after it."""
+    """Figures of a training's episodes and of its evaluation."""
 
     returns: tuple[float, ...]
     evaluation: tuple[float, ...]
@@ -92,7 +92,7 @@ class Solving:
 
 @dataclass(frozen=True)
 class LocalRun(Solving, Config):
-    """What a run left."""
+    """Result of one run."""
 
     arm: str
     """Key of ``ARMS``."""

@@ -34,13 +34,13 @@ STEPS: Mapping[str, int] = MappingProxyType(
 MOST_STEPS = 3.0
 """How many times the steps of the rival an agent may use."""
 MARGIN = 0.1
-"""What it may lose of the range from random play to ``solved``."""
+"""Allowed loss as a share of the range from random play to ``solved``."""
 LEADERBOARD = Path(__file__).parents[2] / "leaderboard"
 
 
 @dataclass(frozen=True)
 class TaskRun(Config):
-    """What a training left."""
+    """Result of one training."""
 
     task: str
     """Key of ``STEPS``."""
@@ -59,7 +59,7 @@ class TaskRun(Config):
 
 @dataclass(frozen=True)
 class Bar:
-    """What the rival does on a task, and what is asked of an agent."""
+    """Return of the rival on a task, and the return that an agent must reach."""
 
     seeds: int
     """Its rows."""
@@ -72,7 +72,7 @@ class Bar:
 
 
 def bar(task: str, leaderboard: Path = LEADERBOARD) -> Bar:
-    """Return what the rival's rows ask of an agent on a task.
+    """Return the return that an agent must reach on a task, from the rival's rows.
 
     Args:
         task: Key of ``STEPS``.

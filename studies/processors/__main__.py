@@ -135,8 +135,8 @@ no AMD processor to confirm this cause, and it does not explain `sac-mlp`.
 
 
 @dataclass(frozen=True)
-class Found(Config):
-    """All that the study found."""
+class Results(Config):
+    """Weights of all settings on one machine."""
 
     trained: tuple[Trained, ...]
     """One for each setting, the machine as it is first."""
@@ -160,11 +160,11 @@ def train_under(setting: str, python: Path | None = None) -> Trained:
     return Trained(setting=setting, **json.loads(done.stdout))
 
 
-def add_build(found: Found, python: Path) -> Found:
+def add_build(results: Results, python: Path) -> Results:
     """Train by an interpreter with other versions of packages.
 
     Args:
-        found: What the study found so far.
+        results: Results so far.
         python: The interpreter.
 
     Raises:
@@ -172,7 +172,7 @@ def add_build(found: Found, python: Path) -> Found:
             learned of the packages, or the versions are the same.
     """
     first, other = train_under(""), train_under("", python)
-    if first.weights != found.trained[0].weights:
+    if first.weights != results.trained[0].weights:
         raise ValueError(
             "this machine trains other weights than the study's: train under all settings first"
         )
@@ -180,27 +180,27 @@ def add_build(found: Found, python: Path) -> Found:
     if not versions:
         raise ValueError(f"{python} has the same versions of all packages: nothing to compare")
     label = ", ".join(f"{name} {version}" for name, version in sorted(versions))
-    kept = tuple(one for one in found.trained if one.setting != label)
-    return Found((*kept, replace(other, setting=label)))
+    kept = tuple(one for one in results.trained if one.setting != label)
+    return Results((*kept, replace(other, setting=label)))
 
 
-def report(machines: Mapping[str, Found]) -> str:
+def report(machines: Mapping[str, Results]) -> str:
     """Return the page.
 
     Args:
-        machines: What the study found, by the machine's name.
+        machines: Results by the machine's name.
     """
     text = _TEXT.format(number=len(AGENTS))
     return text + "".join(_machine(*item) for item in machines.items()) + _END
 
 
-def read_machines() -> dict[str, Found]:
-    """Return what the study found on each machine, by its name."""
-    return {path.stem: read_run(Found, path) for path in sorted(RESULTS.glob("*.json"))}
+def read_machines() -> dict[str, Results]:
+    """Return the results of each machine by its name."""
+    return {path.stem: read_run(Results, path) for path in sorted(RESULTS.glob("*.json"))}
 
 
-def _machine(name: str, found: Found) -> str:
-    first, *others = found.trained
+def _machine(name: str, results: Results) -> str:
+    first, *others = results.trained
     agents = [agent for agent, *_ in AGENTS]
     rows = []
     for one in others:
@@ -219,9 +219,9 @@ def main(
     """Train under every setting, and write docs/processors.md."""
     own = RESULTS / f"{processor()['numba']}.json"
     if python is not None:
-        write_run(own, add_build(read_run(Found, own), python))
+        write_run(own, add_build(read_run(Results, own), python))
     elif not report_only:
-        write_run(own, Found(tuple(train_under(setting) for setting in SETTINGS)))
+        write_run(own, Results(tuple(train_under(setting) for setting in SETTINGS)))
     write_text_atomic(DOCS / "processors.md", report(read_machines()))
     typer.echo(f"wrote {DOCS / 'processors.md'}")
 

@@ -29,12 +29,12 @@ AGENTS: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
 
 @dataclass(frozen=True)
 class Trained(Config):
-    """What the trainings gave under one setting."""
+    """Weights of the trainings under one setting."""
 
     setting: str
     """Environment variable and its value, or packages of another version; empty for none."""
     processor: dict[str, str]
-    """What recipes say of the processor."""
+    """The processor as recipes record it."""
     weights: dict[str, str]
     """SHA-256 of the weights by agent."""
     versions: dict[str, str] = field(default_factory=dict)

@@ -65,7 +65,7 @@ def test_five_lines_or_another_operator_are_no_duplicate():
     assert pairs(a="\n".join(body), b="\n".join(other)) == set()
 
 
-def test_what_stands_everywhere_is_an_idiom():
+def test_code_in_every_file_is_an_idiom():
     eight = {f"m{i}": SCALE for i in range(8)}
     assert len(pairs(**eight)) == 8 * 7 // 2
     assert pairs(**eight, m8=SCALE) == set()

@@ -9,7 +9,7 @@ from matplotlib.image import imread
 
 from benchmarks.families import crossover, roofline
 from benchmarks.machine import Machine, this_machine
-from benchmarks.measurement import Curve, Effort, Experiment, Found, Result
+from benchmarks.measurement import Curve, Effort, Experiment, Readings, Result
 from benchmarks.registry import MEASUREMENTS
 from benchmarks.report import figure_line, write_report
 from benchmarks.run import Record, Solved, Speed, read_speed, run_experiments, write_speed
@@ -70,7 +70,7 @@ def test_the_page_has_every_figure_beside_its_bar(page, line):
     assert line in page.splitlines()
 
 
-def test_what_was_not_measured_is_said(page):
+def test_missing_measurements_are_named(page):
     (line,) = [line for line in page.splitlines() if line.startswith("| DQN gradient steps/s")]
     assert line.endswith("| dqn-mlp | skipped: not measured | ≥ 0.6 × | ≥ 0.8 × | – |")
 
@@ -103,7 +103,7 @@ def test_times_to_solve_count_failures(speed, tmp_path):
     assert "| ppo-lif | n_epochs 5 | 1 | 0 | 6.00 | 6.00 | 4,000 | 0.75 |" in page
 
 
-def test_figures_are_drawn_of_what_there_is(speed, tmp_path):
+def test_figures_are_drawn_from_the_available_records(speed, tmp_path):
     curves = {
         f"{crossover.PRODUCTS}, {width}": Curve((1.0, 10.0, 100.0), (0.2, 0.9, 3.0))
         for width in crossover.WIDTHS
@@ -129,7 +129,7 @@ def test_figures_are_drawn_of_what_there_is(speed, tmp_path):
         assert imread(tmp_path / "images" / f"speed-{name}.png").std() > 0
 
 
-def test_no_figure_is_drawn_of_nothing(page, tmp_path):
+def test_no_records_give_no_figure(page, tmp_path):
     assert "images/" not in page
     assert list((tmp_path / "images").iterdir()) == []
 
@@ -140,10 +140,10 @@ def test_a_figure_in_a_terminal():
 
 
 def an_experiment(name, value):
-    return Experiment(name, name, lambda effort: Found(values={"held": (value,)}))
+    return Experiment(name, name, lambda effort: Readings(values={"held": (value,)}))
 
 
-def test_a_run_keeps_what_it_does_not_measure_again(tmp_path):
+def test_a_run_keeps_records_that_it_does_not_measure_again(tmp_path):
     path = tmp_path / "speed.json"
     shown = []
 

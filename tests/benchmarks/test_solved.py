@@ -29,7 +29,7 @@ def evaluations(monkeypatch):
     return log, solving
 
 
-def test_it_ends_where_it_is_solved(evaluations):
+def test_training_ends_when_solved(evaluations):
     log, solving = evaluations
     solving.append(2)
     done = train_until_solved("ppo-mlp", 3)
@@ -48,7 +48,7 @@ def test_a_budget_that_ends_unsolved_is_a_failure(evaluations):
     assert done.steps == 1536
 
 
-def test_what_the_file_has_is_passed_over(evaluations, monkeypatch, tmp_path):
+def test_runs_in_the_file_are_skipped(evaluations, monkeypatch, tmp_path):
     _, solving = evaluations
     solving.append(1)
     monkeypatch.setattr(solved, "TUNING_SEEDS", (7,))

@@ -1,7 +1,5 @@
 """Explicit Euler steps of a NIR graph's own equations, in float64: the oracle of graphs."""
 
-from __future__ import annotations
-
 import nir
 import numpy as np
 

@@ -1,7 +1,5 @@
 """Host of a NIR graph, as the JSON file beside the graph describes it."""
 
-from __future__ import annotations
-
 import numpy as np
 
 

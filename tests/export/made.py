@@ -1,7 +1,5 @@
 """Policies with random weights, and C files as functions."""
 
-from __future__ import annotations
-
 import ctypes
 import shutil
 import subprocess

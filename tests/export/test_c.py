@@ -1,7 +1,5 @@
 """C files against our networks: every potential and action, compiled with all warnings."""
 
-from __future__ import annotations
-
 import subprocess
 from dataclasses import replace
 

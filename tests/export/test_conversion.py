@@ -1,7 +1,5 @@
 """Converted ANNs: spikes count the units' activations, and agents act about the same."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Policies with weights of few bits that imitate their float versions."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

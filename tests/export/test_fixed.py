@@ -1,7 +1,5 @@
 """Numbers of 8 and 16 bits, worked by hand."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Frozen agents against the agents that they were made of."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

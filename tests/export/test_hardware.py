@@ -1,7 +1,5 @@
 """Requirements of an agent on a chip, counted by hand."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

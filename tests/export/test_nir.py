@@ -1,7 +1,5 @@
 """NIR graphs against our networks: spikes by explicit Euler steps of the graph's own equations."""
 
-from __future__ import annotations
-
 import json
 
 import nir

@@ -1,7 +1,5 @@
 """Damaged and hostile files: refused in one line, with bounded memory and no other files read."""
 
-from __future__ import annotations
-
 import io
 import itertools
 import os
@@ -74,7 +72,7 @@ def test_a_spoiled_file_is_refused_in_one_line(file, spoil, message):
     assert "\n" not in str(caught.value)
 
 
-def test_it_is_read_in_bounded_memory(file):
+def test_a_file_is_read_in_bounded_memory(file):
     with h5py.File(file, "a") as opened:
         del opened["node/nodes/affine/weight"]
         zeros = {"shape": (1 << 30,), "dtype": "f8", "compression": "gzip", "chunks": (1 << 20,)}
@@ -82,7 +80,7 @@ def test_it_is_read_in_bounded_memory(file):
         assert "shape (1073741824,)" in refused(opened)
 
 
-def test_nothing_is_read_from_other_places(file, tmp_path):
+def test_links_to_other_files_are_not_read(file, tmp_path):
     (tmp_path / "secret").write_bytes(b"\0" * 48)
     with h5py.File(file, "a") as opened:
         group = opened["node/nodes/affine"]

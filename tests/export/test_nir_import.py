@@ -1,7 +1,5 @@
 """Imported graphs: ours come back bit for bit, others follow their equations."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 import json

@@ -1,7 +1,5 @@
 """Submissions of graphs from other frameworks: rows of the table without a recipe."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """ONNX models in onnxruntime: the same actions as our own policies."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Residual of converted networks: traces by hand, and equality without a share."""
 
-from __future__ import annotations
-
 import gymnasium as gym
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """Costs of a decision, each counted by hand, for every kind of network."""
 
-from __future__ import annotations
-
 from dataclasses import fields, replace
 
 import numpy as np
@@ -111,7 +109,7 @@ def test_spikes_of_the_environment_into_spiking_layers():
     assert costs.synapses == {"input": 2 * 4, "hidden_1": 4 * 5}
 
 
-def test_a_silent_network_costs_updates_and_what_it_always_reads():
+def test_a_silent_network_costs_updates_and_its_biases():
     network = SpikingNetwork(NetworkConfig(hidden_sizes=(4,)), 2, 5, spike_steps=3)
     network.layers[0].linear.bias.data.zero_()
     assert totals(network, torch.zeros(2, 3, 2)) == [12, 0, None, 12, 0, 4 * (4 + 5), 0]
@@ -147,7 +145,7 @@ def test_readouts_that_leak(parameters, head_inside):
 
 @pytest.mark.parametrize("decoder", ["mean_rate", "last_voltage", "max_voltage", "population"])
 @pytest.mark.parametrize("head_inside", [True, False])
-def test_spikes_that_reach_nothing(decoder, head_inside):
+def test_spikes_without_synapses_to_outputs_are_not_counted(decoder, head_inside):
     config = NetworkConfig(hidden_sizes=(3,), time_steps=4, decoder=decoder)
     network = always(config, 5, 2 if head_inside else None, population_outputs=2)
     head = network.head
@@ -293,7 +291,7 @@ def test_modules_with_unknown_arithmetic_are_named_as_uncounted():
 
 
 @pytest.mark.parametrize("recurrent", [False, True])
-def test_cells_with_synapses_of_their_own_are_not_counted(recurrent):
+def test_cells_with_internal_synapses_are_not_counted(recurrent):
     cell = (lambda size: LIFRecurrentCell(size, size)) if recurrent else lambda _: LIFBoxCell()
     network = SpikingNetwork(NetworkConfig(hidden_sizes=(3,)), 5, 2, cell_factory=cell)
     costs = network.record(torch.ones(1, 5)).costs
@@ -367,7 +365,7 @@ def test_means_weigh_parts_by_their_decisions():
 
 @pytest.mark.parametrize(("kind", "seen", "chosen", "network"), STATELESS)
 @pytest.mark.parametrize("spiking", [True, False])
-def test_a_program_costs_what_its_policy_does(kind, seen, chosen, network, spiking):
+def test_a_program_has_the_costs_of_its_policy(kind, seen, chosen, network, spiking):
     flag = {"spiking" if "DQN" in kind.__name__ else "spiking_actor": spiking}
     config = NetworkConfig(**{"hidden_sizes": (12, 9), "time_steps": 5, **network})
     torch.manual_seed(0)
@@ -384,7 +382,7 @@ def test_a_program_costs_what_its_policy_does(kind, seen, chosen, network, spiki
         assert one == other or one == pytest.approx(other, rel=1e-3), name
 
 
-def test_costs_of_gated_units_depend_on_what_they_carry():
+def test_costs_of_gated_units_depend_on_their_state():
     network = GatedNetwork("gru", 6, (4,), 2)
     program = network.program()
     seen, carried = np.ones((3, 6), np.float32), np.ones((3, 4), np.float32)

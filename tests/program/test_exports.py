@@ -1,7 +1,5 @@
 """Users' neurons and soft reset: as C, frozen, and refused by name in fixed point and NIR."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Expressions against the text that they are of, and derivatives against PyTorch's."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Compiled kernels of every neuron, a user's own among them, against its text."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

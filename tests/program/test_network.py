@@ -1,7 +1,5 @@
 """Programs of policies: decisions, files, refusals and compaction."""
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import replace
@@ -61,7 +59,7 @@ from tests.export.made import (
 from tests.policies.firing import made_to_fire
 
 
-def test_a_decision_is_that_worked_by_hand():
+def test_a_decision_equals_a_hand_worked_trace():
     # 3 is standardised to 1: the current is 2.25. From 0 the potential is 1.125 at every time step,
     # fires and is reset: a rate of 1. For -5, which is -3, the current is -5.75: no spike.
     decision = decide(one_neuron(), row(3.0).T)
@@ -174,7 +172,7 @@ def one_gated_unit(gates):
     )
 
 
-def test_gated_units_are_those_worked_by_hand():
+def test_gated_units_equal_a_hand_worked_trace():
     def logistic(x):
         return 1 / (1 + math.exp(-x))
 
@@ -198,7 +196,7 @@ def test_gated_units_are_those_worked_by_hand():
 @pytest.mark.parametrize("kind", [StatefulActorCriticPolicy, StatefulDQNPolicy])
 @pytest.mark.parametrize("gates", ["gru", "lstm"])
 @pytest.mark.parametrize("seen", ["analogue", "spikes"])
-def test_gated_units_decide_alike_however_they_run(seen, gates, kind, tmp_path):
+def test_gated_units_decide_alike_in_every_runtime(seen, gates, kind, tmp_path):
     torch.manual_seed(0)
     flag = {"spiking_actor" if kind is StatefulActorCriticPolicy else "spiking": False}
     policy = kind(
@@ -286,7 +284,7 @@ def test_every_encoder_decoder_and_learned_constant_is_part_of_a_program(
     {"learnable": ("tau_mem_ms",), "recurrent": True},
     {"encoder": "population", "recurrent": True, "neuron": "alif"},
 ])  # fmt: skip
-def test_a_program_carries_its_state_as_its_policy_does(network):
+def test_a_program_carries_the_state_of_its_policy(network):
     policy = scattered(build(StatefulActorCriticPolicy, **network))
     program, state, read = policy.program(), None, None
     carried, frozen, kept = rest_state(program, 10), freeze(policy), None

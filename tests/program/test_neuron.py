@@ -1,7 +1,5 @@
 """Equations, gradients, traces and properties of neurons' texts, worked by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

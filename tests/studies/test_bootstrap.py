@@ -1,7 +1,5 @@
 """The bootstrap over runs against exact enumeration and known coverage."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np
@@ -49,7 +47,7 @@ def test_one_run_gives_no_interval():
     assert stratified_bootstrap_interval([np.ones((1, 9))], np.random.default_rng(0)) is None
 
 
-def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+def test_the_interval_has_about_its_nominal_coverage():
     generator = np.random.default_rng(7)
     hits = 0
     for _ in range(200):

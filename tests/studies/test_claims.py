@@ -1,7 +1,5 @@
 """Tables of README.md, the guide and the findings are those of today's rows, counted by hand."""
 
-from __future__ import annotations
-
 import json
 import re
 
@@ -60,7 +58,7 @@ def test_operations_are_synops_macs_and_neuron_updates(agent, evidence):
     assert found == pytest.approx(_total(agent, "CartPole-v1"))
 
 
-def test_what_shedding_saves_counts_all_operations_first(evidence):
+def test_savings_of_shedding_start_with_all_operations(evidence):
     before, after = (_total(x, "CartPole-v1") for x in ("ppo-lif", "ppo-lif-dynamics"))
     said = saving(evidence)
     assert f"needs {after:,.0f} operations" in said

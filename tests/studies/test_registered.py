@@ -1,7 +1,5 @@
 """Rows of registered questions have the registered seeds, and the table the registered margin."""
 
-from __future__ import annotations
-
 import datetime as dt
 import re
 import tomllib
@@ -42,7 +40,7 @@ def _name(entry):
 
 
 @pytest.mark.parametrize("entry", TABLES, ids=_name)
-def test_an_entry_says_what_is_run_before_it_is_run(entry):
+def test_an_entry_prints_its_run_before_the_start(entry):
     assert REQUIRED <= set(entry) <= REQUIRED | OPTIONAL
     assert isinstance(entry["date"], dt.date)
     assert parse_seeds(entry["seeds"])

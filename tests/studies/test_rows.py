@@ -1,7 +1,5 @@
 """Pages that quote rows of the results table are of today's rows, or say at their top why not."""
 
-from __future__ import annotations
-
 import json
 import shutil
 
@@ -41,14 +39,14 @@ def test_a_page_is_of_todays_rows(page, source):
 
 
 @pytest.mark.parametrize("page", EARLIER)
-def test_a_page_of_earlier_rows_says_so_at_its_top(page):
+def test_a_page_of_earlier_rows_has_a_note_at_its_top(page):
     text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
     first = " ".join(" ".join(text.splitlines()[:FIRST_LINES]).split())
     assert earlier_note(page) in first
     assert page not in SOURCES
 
 
-def test_every_page_that_says_it_quotes_the_table_has_a_source():
+def test_every_page_that_quotes_the_table_has_a_source():
     named = {
         path.stem
         for path in (ROOT / "docs").glob("*-study.md")

@@ -1,7 +1,5 @@
 """Tests of the studies against values worked by hand and other implementations."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np
@@ -113,7 +111,7 @@ def test_no_p_value_of_a_trend_is_below_one_in_20000():
     assert trend(list(range(40)), values[:, np.newaxis])[1] == 1 / 20_000
 
 
-def test_holm_multiplies_by_what_is_left_and_never_falls():
+def test_holm_multiplies_by_the_remaining_tests_and_never_falls():
     # ordered: 0.01 * 3, 0.03 * 2, 0.04 * 1 raised to the one before
     assert holm_by_name({"b": 0.04, "a": 0.01, "c": 0.03}) == pytest.approx(
         {"b": 0.06, "a": 0.03, "c": 0.06}

@@ -20,7 +20,7 @@ def test_the_default_agent_is_the_row_of_the_table(agent):
     assert agent.synops() == pytest.approx(10_000, rel=0.2)
 
 
-def test_a_peer_around_our_own_network_chooses_what_predict_does(agent):
+def test_a_peer_with_our_network_chooses_the_actions_of_predict(agent):
     chosen, _ = agent.model.predict(agent.visited, deterministic=True)
     assert set(chosen) == {0, 1}
     run = _predicting(agent, plain_forward(agent.network), agent.visited)

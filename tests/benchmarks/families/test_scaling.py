@@ -13,7 +13,7 @@ def test_a_power_law_has_its_own_slope(exponent):
     assert slope(Curve(x, tuple(5 * v**exponent for v in x))) == pytest.approx(exponent, abs=1e-9)
 
 
-def test_the_upper_half_leaves_out_what_a_call_costs():
+def test_the_upper_half_leaves_out_the_cost_of_a_call():
     x = (1.0, 10.0, 100.0, 1000.0, 10_000.0)
     half = upper_half(Curve(x, (5.0, 5.0, 100.0, 1000.0, 10_000.0)))
     assert half.x == (100.0, 1000.0, 10_000.0)

@@ -1,7 +1,5 @@
 """Random networks, and what they answer."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

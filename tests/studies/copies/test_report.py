@@ -1,7 +1,5 @@
 """The committed report is that of the committed numbers, and these support the threshold."""
 
-from __future__ import annotations
-
 from snn_gym.leaderboard.weights import NEAR
 from studies.copies.__main__ import RESULTS, ROOT
 from studies.copies.measured import Measured

@@ -1,7 +1,5 @@
 """Rewritten networks act as before, by playing both; noise has its size."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -73,7 +71,7 @@ def test_noise_has_its_size():
     assert np.std(changed - first) == pytest.approx(0.01 * first.std(), rel=0.1)
 
 
-def test_attacks_are_for_those_that_act_alike_after_them():
+def test_attacks_keep_the_behaviour_of_the_agent():
     rng = np.random.default_rng(0)
     logits, action = (random_network(rng, "relu", 3, 5, outputs) for outputs in (2, 1))
     fitting = {x.name for x in attacks() if x.fits("sac-mlp", action)}

@@ -1,7 +1,5 @@
 """Branches share their trunk until they leave it; agents that are trained on change."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,12 +1,10 @@
 """What the study of exported agents says follows from its numbers; its programs act."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from snn_gym import load_pretrained
 from snn_gym.export import to_c
-from studies.deployed.__main__ import Deployed, Found, report
+from studies.deployed.__main__ import Deployed, Results, report
 from studies.deployed.program import Player, seconds_per_decision
 from tests.export.made import needs_compiler
 
@@ -21,7 +19,7 @@ def test_cells_are_medians_with_the_smallest_and_the_largest():
         "| a | float | 3 | 5 (5 to 5) | 20 (10 to 30) | 500.0 (500.0 to 500.0) | "
         "499.5 (499.5 to 499.5) | 0.20 (0.10 to 0.30) |\n"
     )
-    assert line in report(Found({"machine": "x"}, found))
+    assert line in report(Results({"machine": "x"}, found))
 
 
 @needs_compiler

@@ -38,7 +38,7 @@ def count(done):
         yield Counted(numbers)
 
 
-def test_results_go_on_from_those_that_there_are(tmp_path):
+def test_measurements_continue_from_stored_results(tmp_path):
     page = Page(
         "page",
         Counted,

@@ -1,7 +1,5 @@
 """Files of runs, made up for tests of what reads them."""
 
-from __future__ import annotations
-
 from studies.dynamics.outcome import Outcome, make_result, write_result
 from studies.dynamics.plan import plan
 

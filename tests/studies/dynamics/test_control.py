@@ -1,7 +1,5 @@
 """Learners on control tasks: when a task counts as solved, and what a run may use."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -81,11 +79,11 @@ def test_measurements_are_fresh_and_not_repeated(judge):
         assert not np.array_equal(before, after)
 
 
-def test_nothing_is_measured_below_the_mark(judge):
+def test_runs_below_the_mark_are_not_measured(judge):
     assert case(episodes=10, solved=501.0).train(0).measurements == 0
 
 
-def test_measurements_change_nothing_that_is_learned(judge):
+def test_measurements_do_not_change_learning(judge):
     watched, alone = case(episodes=30, solved=5.0).train(2), case(episodes=30).train(2)
     assert watched.scores == alone.scores
     assert (watched.episodes, watched.steps, watched.curve) == (
@@ -93,7 +91,7 @@ def test_measurements_change_nothing_that_is_learned(judge):
     )  # fmt: skip
 
 
-def test_a_case_says_all_that_was_chosen():
+def test_a_case_lists_all_its_settings():
     wide = ControlCase(
         "CartPole-v1", "cma-es", Budget(7, 70), 475.0, 28, {"separable": True}
     ).settings

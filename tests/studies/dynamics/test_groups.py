@@ -1,7 +1,5 @@
 """Reading the runs of a part."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np
@@ -41,7 +39,7 @@ def test_other_settings_are_noticed(tmp_path):
         read_groups("presets", tmp_path)
 
 
-def test_fields_that_there_are_since_are_no_other_settings(tmp_path):
+def test_new_fields_do_not_change_old_settings(tmp_path):
     write_runs(tmp_path, "presets", HISTORY, [1.0, 2.0])
     path = result_path(tmp_path, "presets", HISTORY, 0)
     content = json.loads(path.read_text())

@@ -1,7 +1,5 @@
 """The cases of the study."""
 
-from __future__ import annotations
-
 import json
 
 import pytest
@@ -20,7 +18,7 @@ from studies.dynamics.settings import (
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_every_case_has_a_place_of_its_own_and_plain_settings(part):
+def test_every_case_has_a_unique_place_and_plain_settings(part):
     entries = plan(part)
     assert len({entry.labels for entry in entries}) == len(entries)
     for entry in entries:
@@ -44,7 +42,7 @@ def test_every_learner_of_a_task_has_the_same_network_and_budget():
                 assert len({json.dumps(x.get(name)) for x in settings}) == 1, (part, task, name)
 
 
-def test_synapses_are_those_of_the_networks():
+def test_synapse_counts_equal_the_networks():
     counts = [synapses(hidden) for hidden in SIZE_HIDDEN_NEURONS]
     assert counts == sorted(counts)
     assert (counts[0], counts[-1]) == (51, 9_998)
@@ -53,7 +51,7 @@ def test_synapses_are_those_of_the_networks():
     assert model.population.parameter_count == counts[0]
 
 
-def test_arms_differ_in_what_is_known_of_the_dynamics_only():
+def test_arms_differ_only_in_knowledge_of_the_dynamics():
     settings = SYNAPSE_AGENTS["CartPole-v1"][BEST_PRESET]
     arms = {name: to_mapping(x) for name, x in ablation_arms(settings).items()}
     changed = {

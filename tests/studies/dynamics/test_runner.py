@@ -41,7 +41,7 @@ def trained(planned):
     return [entry.case.trained for entry in planned]
 
 
-def test_only_what_has_no_file_is_run(planned, tmp_path):
+def test_runs_with_a_file_are_skipped(planned, tmp_path):
     seen = []
     run_part("toy", tmp_path, seen.append, seeds=range(1))
     assert trained(planned) == [[0], [0]]
@@ -80,7 +80,7 @@ def test_a_run_that_fails_leaves_no_file(planned, tmp_path, monkeypatch):
     assert not list(tmp_path.rglob("*.json"))
 
 
-def test_what_can_not_be_run_is_refused(tmp_path):
+def test_impossible_runs_are_refused(tmp_path):
     with pytest.raises(ValueError, match="part 'presents' is unknown; known: presets, hidden"):
         run_part("presents", tmp_path, lambda result: None)
     with pytest.raises(ValueError, match="workers must be at least 1, got 0"):
@@ -96,7 +96,7 @@ def test_seeds_of_the_command_line():
             command.parse_seeds(text)
 
 
-def test_the_command_runs_and_says_what_it_ran(planned, tmp_path):
+def test_the_command_prints_its_runs(planned, tmp_path):
     words = ["run", "--part", "toy", "--seeds", "1", "--only", "easy", "--out", str(tmp_path)]
     done = CliRunner().invoke(command.app, words)
     assert done.exit_code == 0
@@ -107,7 +107,7 @@ def test_the_command_runs_and_says_what_it_ran(planned, tmp_path):
 
 
 @pytest.mark.slow
-def test_processes_write_what_one_process_writes(tmp_path):
+def test_several_processes_write_the_files_of_one(tmp_path):
     for workers in (1, 2):
         folder = tmp_path / str(workers)
         run_part(

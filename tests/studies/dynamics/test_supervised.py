@@ -1,7 +1,5 @@
 """Learners on the Teacher job: judged as the job judges, counted by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Rules that are carried to other networks."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
@@ -91,7 +89,7 @@ def test_other_indices_lead_to_other_moves():
     assert case("untrained").train(0) == case("untrained", relabelled=True).train(0)
 
 
-def test_settings_say_where_the_rule_comes_from():
+def test_settings_name_the_source_of_the_rule():
     assert case("untrained").settings["pretraining"] is None
     assert case("pretrained").settings["pretraining"]["runs"] == 2
     assert case("pretrained", relabelled=True).settings["relabelled"] is True

@@ -1,7 +1,5 @@
 """What the study measures, on laws whose answer is known, and that it can be measured again."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -31,7 +29,7 @@ def test_a_share_of_the_seeds_fails():
     assert drawn.mean() == pytest.approx(0.95 - 0.3 * 0.75, abs=0.01)
 
 
-def test_the_mean_of_a_seeds_episodes_is_what_its_law_draws():
+def test_the_mean_of_a_seeds_episodes_follows_its_law():
     ceiling = next(x for x in synthetic() if "ceiling" in x.name)
     drawn = ceiling.draw(np.random.default_rng(0), 2000)
     assert drawn.shape == (2000, 20)
@@ -86,7 +84,7 @@ def test_coverage_of_a_known_law(monkeypatch):
 
 
 @pytest.mark.parametrize("seeds", SEEDS)
-def test_what_was_measured_can_be_measured_again(seeds):
+def test_coverage_is_measured_again_with_equal_result(seeds):
     for index, population in enumerate(synthetic()):
         drawn = population.draw(np.random.default_rng([index, seeds]), coverage.REPEATS * seeds)
         means = drawn.reshape(coverage.REPEATS, seeds, -1).mean(axis=2)

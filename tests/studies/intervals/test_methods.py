@@ -1,7 +1,5 @@
 """Candidate intervals, by hand and against other implementations."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,7 +1,5 @@
 """The report and the results table say what was measured."""
 
-from __future__ import annotations
-
 from snn_gym.leaderboard.comparison import MARGIN, WRONG_PERCENT
 from snn_gym.leaderboard.headings import COVERAGE_PERCENT, FEWEST_SEEDS
 from studies.files import read_run
@@ -20,7 +18,7 @@ def test_the_committed_report_is_up_to_date(tmp_path):
     assert f"| normal | **{100 * row.coverage:.1f}** ({row.width:.2f}) |" in written
 
 
-def test_the_table_says_how_often_its_intervals_held():
+def test_the_table_shows_the_coverage_of_its_intervals():
     assert min(COVERAGE_PERCENT) == FEWEST_SEEDS
     for seeds, shares in COVERAGE_PERCENT.items():
         assert shares == tuple(round(share) for share in held_between(MEASURED, seeds))

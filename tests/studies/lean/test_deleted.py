@@ -25,7 +25,7 @@ def trained():
     return model, layers
 
 
-def test_deleted_neurons_stay_as_they_are_and_the_others_learn(trained):
+def test_deleted_neurons_stay_unchanged_and_the_rest_learn(trained):
     for layer, count in zip(trained[1], (3, 2), strict=True):
         gone = layer.linear.bias == -1.0
         assert gone.sum() == count
@@ -42,7 +42,7 @@ def test_deleted_neurons_never_fire(trained):
         assert recorded.spikes[:, :, ~gone].any()
 
 
-def test_it_is_a_start_of_the_rescue_study(tmp_path, monkeypatch):
+def test_the_start_is_listed_in_the_rescue_study(tmp_path, monkeypatch):
     start = BadStart("CartPole-v1", 512, deleted_share=0.5)
     monkeypatch.setattr(rescue, "STARTS", {"half": start})
     seen = []

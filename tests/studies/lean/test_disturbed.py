@@ -33,7 +33,7 @@ def test_noise_has_the_units_of_each_observation_and_can_be_restarted():
     assert seen[0].std(0) == pytest.approx([0.1, 10.0], rel=0.05)
 
 
-def test_environments_change_what_they_are_told_and_nothing_else():
+def test_environments_change_only_the_given_attributes():
     env = make_changed("CartPole-v1", {"length": 1.0})
     assert (env.unwrapped.length, env.unwrapped.masspole) == (1.0, 0.1)
     assert env.spec.max_episode_steps == 500
@@ -45,7 +45,7 @@ def test_environments_change_what_they_are_told_and_nothing_else():
             assert all(getattr(plain, k) != v for k, v in disturbance.changes.items())
 
 
-def test_without_a_difference_it_is_the_plain_evaluation():
+def test_no_disturbance_equals_the_plain_evaluation():
     model = make_agent("ppo-lif", "CartPole-v1", 0)
     plain = evaluate(model, "CartPole-v1", 5)
     same = {"masspole": 0.1}

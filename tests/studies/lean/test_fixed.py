@@ -22,7 +22,7 @@ def outcomes(*means_and_synops):
     ]
 
 
-def test_the_best_saves_most_of_those_whose_mean_return_is_no_loss():
+def test_the_best_strength_saves_most_without_a_loss_of_mean_return():
     off = outcomes((500.0, 8000.0), (500.0, 8000.0))
     loss = _TASK.allowed_loss
     tried = {
@@ -39,14 +39,12 @@ def test_the_best_saves_most_of_those_whose_mean_return_is_no_loss():
     assert best_strength(_TASK, off, tried) == 0.3
 
 
-def test_where_all_lose_that_of_the_highest_return_is_taken():
+def test_the_highest_return_decides_if_all_strengths_lose():
     tried = {1.7: outcomes((90.0, 10.0)), 4.0: outcomes((100.0, 20.0)), 10.0: outcomes((9.0, 1.0))}
     assert best_strength(_TASK, outcomes((500.0, 8000.0)), tried) == 4.0
 
 
-def test_all_strengths_are_tried_on_seeds_of_their_own_and_the_choice_is_written(
-    tmp_path, monkeypatch
-):
+def test_all_strengths_are_tried_on_separate_seeds_and_the_choice_is_stored(tmp_path, monkeypatch):
     ran = []
 
     def fake(task, seed, arms, results, scratch, report):
@@ -66,7 +64,7 @@ def test_all_strengths_are_tried_on_seeds_of_their_own_and_the_choice_is_written
     assert chosen_strength(_TASK, choices) == 4.0
 
 
-def test_strengths_are_evenly_apart_and_stay_where_they_are():
+def test_strengths_are_evenly_spaced_and_constant():
     ratios = [b / a for a, b in itertools.pairwise(STRENGTHS)]
     assert max(ratios) / min(ratios) < 1.1
     assert (len(STRENGTHS), STRENGTHS[0], STRENGTHS[-1]) == (5, 1.7, 60.0)
@@ -118,7 +116,7 @@ def test_an_arm_of_fixed_strength_is_trained_at_it(tmp_path, monkeypatch):
     assert read_outcome(path) == chosen
 
 
-def test_the_report_says_what_was_chosen(tmp_path):
+def test_the_report_names_the_chosen_strength(tmp_path):
     for seed in (110, 111):
         for arm in ("off", "lean", "fixed"):
             settings = {"first_strength": 1.7} if arm == "fixed" else {}

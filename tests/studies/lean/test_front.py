@@ -51,7 +51,7 @@ def test_event_tracking_keeps_the_time_steps_of_its_observations_and_has_gated_a
     assert [getattr(dense, x) for x in shared] == [getattr(gated, x) for x in shared]
 
 
-def test_the_studys_own_arms_are_taken_where_the_network_is_the_agents_own():
+def test_arms_of_the_study_are_reused_for_the_agents_network():
     for task in (TASKS["CartPole-v1"], TASKS["Acrobot-v1"]):
         assert labels(task, Configuration(64, 8)) == {"off": "off", "lean": "lean"}
         assert labels(task, Configuration(64, None, TANH)) == {"ann": "twin"}
@@ -71,7 +71,7 @@ def test_the_first_configurations_of_all_tasks_come_first_and_unknown_ones_are_r
         planned([FRONT_TASKS["CartPole-v1"]], ["8-8-T3"])
 
 
-def test_what_the_study_has_is_not_trained_again(tmp_path):
+def test_finished_arms_are_not_trained_again(tmp_path):
     for arm in ("off", "lean", "twin", "front-8-8-relu"):
         write_outcome(tmp_path, made_outcome(arm, 100, 500.0))
     for configuration in (Configuration(64, 8), Configuration(64), Configuration(8, None, RELU)):

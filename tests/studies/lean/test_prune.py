@@ -8,7 +8,7 @@ from studies.lean.runner import run_seed
 from tests.studies.lean.made import ShortTask
 
 
-def test_the_arm_prunes_within_the_bound_of_lean_and_counts_what_is_left(tmp_path, monkeypatch):
+def test_the_arm_prunes_within_the_bound_of_lean_and_counts_the_rest(tmp_path, monkeypatch):
     arms = {arm: x if x is None else {**x, "updates": 40} for arm, x in plan.ARMS.items()}
     for module in (plan, runner):
         monkeypatch.setattr(module, "ARMS", arms)

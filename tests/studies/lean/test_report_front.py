@@ -1,7 +1,5 @@
 """Tests of what the report says about the front, on outcomes made by hand."""
 
-from __future__ import annotations
-
 import pytest
 
 from studies.lean.figure_front import write_figure
@@ -103,7 +101,7 @@ def test_seeds_that_the_front_has_not_are_left_out():
     assert all(point.is_whole for point in front_points(found, _TASK))
 
 
-def test_the_studys_own_arms_alone_are_no_front(tmp_path):
+def test_arms_of_the_study_alone_are_no_front(tmp_path):
     found = _found({arm: _ARMS[arm] for arm in ("off", "lean", "twin")})
     assert front_points(found, _TASK) == []
     text = front_section(found)
@@ -113,7 +111,7 @@ def test_the_studys_own_arms_alone_are_no_front(tmp_path):
     assert not (tmp_path / "images").exists()
 
 
-def test_without_lean_nothing_is_judged():
+def test_a_front_without_lean_has_no_verdict():
     arms = {arm: value for arm, value in _ARMS.items() if "lean" not in arm}
     found = _found(arms)
     assert verdict(front_points(found, _TASK), _TASK) is None
@@ -142,7 +140,7 @@ def test_the_section_names_ratio_points_and_zeros():
 
 
 @pytest.mark.parametrize(("operations", "said", "count"), [(60.0, "**no**", 0), (181.0, "yes", 1)])
-def test_that_no_ann_is_as_cheap_is_said_when_all_have_run(operations, said, count):
+def test_the_ann_verdict_needs_all_anns(operations, said, count):
     anns = {
         f"front-{width}-{width}-{units}": (480.0, operations)
         for width in (64, 32, 16, 8, 4)

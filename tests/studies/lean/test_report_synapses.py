@@ -1,7 +1,5 @@
 """The table of synapses that are shed with the spikes, from outcomes made by hand."""
 
-from __future__ import annotations
-
 from studies.lean.outcome import write_outcome
 from studies.lean.plan import SYNAPSE_TASKS
 from studies.lean.report_shedding import shedding_page

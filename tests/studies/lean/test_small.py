@@ -1,7 +1,5 @@
 """Tests of the smallest student that keeps the bound."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import pytest
@@ -85,9 +83,7 @@ def watch(monkeypatch, *, fits):
     return seen
 
 
-def test_it_is_taught_by_the_policy_that_lean_froze_in_the_steps_that_are_left(
-    tmp_path, monkeypatch
-):
+def test_the_student_learns_from_the_frozen_policy_in_the_remaining_steps(tmp_path, monkeypatch):
     seen, outcomes = watch(monkeypatch, fits=True), []
     folders = tmp_path / "r", tmp_path / "s"
     run_seed(_TASK, 1000, ("lean", "small"), *folders, outcomes.append)
@@ -111,7 +107,7 @@ def test_it_is_taught_by_the_policy_that_lean_froze_in_the_steps_that_are_left(
     assert not list((tmp_path / "s").glob("**/small.safetensors"))
 
 
-def test_where_none_fits_it_is_the_network_that_lean_froze(tmp_path, monkeypatch):
+def test_the_frozen_network_is_used_if_no_student_fits(tmp_path, monkeypatch):
     seen, outcomes = watch(monkeypatch, fits=False), []
     run_seed(_TASK, 1000, ("lean", "small"), tmp_path / "r", tmp_path / "s", outcomes.append)
     lean, found = outcomes
@@ -127,7 +123,7 @@ def test_lean_comes_first(tmp_path):
         run_seed(_TASK, 1000, ("small",), tmp_path / "r", tmp_path / "s", print)
 
 
-def test_the_report_says_which_sizes_it_had(tmp_path):
+def test_the_report_names_the_sizes_of_the_students(tmp_path):
     for seed in (110, 111, 112):
         for arm in ("off", "lean", "small"):
             network = {"hidden_sizes": [8, 8]} if arm == "small" and seed != 111 else {}

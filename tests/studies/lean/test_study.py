@@ -36,7 +36,7 @@ def _outcome(arm, seed, mean, synops):
     return made_outcome(arm, seed, mean, synops=counted, neuron_updates=100.0)
 
 
-def test_arms_end_as_planned_and_off_as_the_zoo_trains_it(tmp_path):
+def test_arms_end_as_planned_and_off_equals_the_zoos_training(tmp_path):
     seen = []
     runner.run_seed(
         _TASK, 1000, ("off", "lean", "uniform"), tmp_path / "r", tmp_path / "s", seen.append
@@ -62,7 +62,7 @@ def test_arms_end_as_planned_and_off_as_the_zoo_trains_it(tmp_path):
     assert len(seen) == 3
 
 
-def test_an_arm_is_what_training_it_from_the_start_gives(tmp_path):
+def test_an_arm_equals_its_training_from_the_start(tmp_path):
     seen = []
     runner.run_seed(_TASK, 1000, ("lean",), tmp_path / "r", tmp_path / "s", seen.append)
     regulation = {"lean": {**_SHORT, "pruning": 0.0}}
@@ -76,7 +76,7 @@ def test_an_arm_is_what_training_it_from_the_start_gives(tmp_path):
     assert again.synops == seen[0].synops
 
 
-def test_agents_of_other_algorithms_have_names_of_their_own(tmp_path):
+def test_agents_of_other_algorithms_have_separate_names(tmp_path):
     task, seen = ShortTask("CartPole-v1", "dqsn", variant="dqsn"), list[Outcome]()
     runner.run_seed(task, 1000, ("off", "lean"), tmp_path / "r", tmp_path / "s", seen.append)
     off, shed = seen
@@ -102,7 +102,7 @@ def test_unknown_arms_and_missing_bounds_are_refused(tmp_path):
     assert settings_of("synops-500", None) == {"max_synops": 500.0, **_SHORT}
 
 
-def test_a_variant_of_the_tasks_sheds_by_settings_of_its_own(tmp_path):
+def test_a_variant_of_a_task_has_its_lean_settings(tmp_path):
     task = ShortTask("CartPole-v1", variant="tenth", lean={"worst_share": 0.5, **_SHORT})
     seen = list[Outcome]()
     arms = ("off", "lean", "uniform")
@@ -171,7 +171,7 @@ def test_the_report_names_bounds_factors_and_the_closest_control(tmp_path):
     assert outcome_path(tmp_path / "r", "CartPole-v1", "off", 100).exists()
 
 
-def test_the_report_tells_what_learning_was_missed_from_what_was_shed(tmp_path):
+def test_the_report_separates_missed_learning_from_shedding(tmp_path):
     for seed, frozen in ((100, 290.0), (101, 310.0)):
         write_outcome(tmp_path / "r", _outcome("off", seed, 500.0, 8000.0))
         lean = dataclasses.replace(_outcome("lean", seed, 300.0, 80.0), frozen_mean=frozen)
@@ -183,7 +183,7 @@ def test_the_report_tells_what_learning_was_missed_from_what_was_shed(tmp_path):
     assert row in text
 
 
-def test_a_spoilt_start_has_the_biases_that_it_says_and_a_kick_puts_the_mean_back():
+def test_a_spoilt_start_has_its_biases_and_a_kick_restores_the_mean():
     model = make_agent("ppo-lif", "CartPole-v1", 0)
     layers = list(model.policy.mlp_extractor.actor.layers)
     weights = [layer.linear.weight.clone() for layer in layers]

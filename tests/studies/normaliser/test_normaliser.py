@@ -1,7 +1,5 @@
 """The trials that decide which agents have an observation normaliser."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
@@ -36,7 +34,7 @@ def test_the_normaliser_goes_only_for_a_gain(with_it, without, chosen):
     assert choice("CartPole-v1", with_it, without) == chosen
 
 
-def test_a_page_shows_every_seed_and_what_is_missing(tmp_path):
+def test_a_page_shows_every_seed_and_the_missing_ones(tmp_path):
     for trial in trials():
         if trial.environment == "Pendulum-v1" and trial.agent == "ppo-mlp":
             gain = 0 if trial.setting == "with" else 100

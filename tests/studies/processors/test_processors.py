@@ -1,14 +1,12 @@
 """What the study of processors says follows from the weights that it found."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
 
 from snn_gym.zoo.recipe import processor
 from studies.processors import __main__ as study
-from studies.processors.__main__ import DOCS, SETTINGS, Found, report, train_under
+from studies.processors.__main__ import DOCS, SETTINGS, Results, report, train_under
 from studies.processors.trained import AGENTS, Trained, train_all
 
 NAMES = [agent for agent, *_ in AGENTS]
@@ -25,7 +23,7 @@ def test_the_committed_page_is_that_of_the_committed_numbers():
 def test_other_weights_are_named():
     same = dict.fromkeys(NAMES, "0" * 64)
     other = {**same, "dqsn": "1" * 64}
-    found = Found((Trained("", {"machine": "x"}, same), Trained("A=b", {}, other)))
+    found = Results((Trained("", {"machine": "x"}, same), Trained("A=b", {}, other)))
     page = report({"one": found})
     assert "| `A=b` | = | = | other | = | = | = |\n" in page
     assert "## one\n\nRecipes record this processor as: machine x.\n" in page
@@ -40,7 +38,7 @@ def test_a_build_is_named_by_the_versions_that_differ(monkeypatch):
         return Trained(setting, {}, same, other)
 
     monkeypatch.setattr(study, "train_under", train)
-    found = Found((Trained("", {}, same),))
+    found = Results((Trained("", {}, same),))
     once = study.add_build(found, Path("python"))
     assert [one.setting for one in once.trained] == ["", "numpy 2.3.5"]
     assert study.add_build(once, Path("python")) == once
@@ -49,7 +47,7 @@ def test_a_build_is_named_by_the_versions_that_differ(monkeypatch):
 def test_a_build_is_not_compared_with_another_machine(monkeypatch):
     other = Trained("", {}, dict.fromkeys(NAMES, "1" * 64))
     monkeypatch.setattr(study, "train_under", lambda *_: other)
-    found = Found((Trained("", {}, dict.fromkeys(NAMES, "0" * 64)),))
+    found = Results((Trained("", {}, dict.fromkeys(NAMES, "0" * 64)),))
     with pytest.raises(ValueError, match="train under all settings first"):
         study.add_build(found, Path("python"))
 

@@ -1,7 +1,5 @@
 """The whole report, of a few runs and of none."""
 
-from __future__ import annotations
-
 import csv
 import io
 
@@ -15,7 +13,7 @@ from studies.dynamics.report.log import FIELDS, log
 from tests.studies.dynamics.runs import write_runs
 
 
-def test_without_runs_nothing_is_claimed(tmp_path):
+def test_a_report_without_runs_makes_no_claims(tmp_path):
     study = read_study(tmp_path)
     text = document(study)
     planned = sum(entry.seeds for part in PARTS for entry in plan(part))

@@ -1,7 +1,5 @@
 """Answers of the report on made-up runs: the claim that holds, and the one that fails."""
 
-from __future__ import annotations
-
 import re
 
 import pytest
@@ -50,7 +48,7 @@ def test_the_papers_mask(tmp_path, paper, rest, claim):
     assert claim in seen.sentence(study, seen.judged(study))
 
 
-def test_a_mask_is_told_from_some_only(tmp_path):
+def test_a_mask_differs_significantly_from_some_only(tmp_path):
     solve(tmp_path, "presets", (CARTPOLE, PAPER_PRESET), FAST)
     solve(tmp_path, "presets", (CARTPOLE, "history"), FAST)
     solve(tmp_path, "presets", (CARTPOLE, "es"), SLOW)
@@ -124,7 +122,7 @@ def test_dynamics_on_and_off(tmp_path, on, off, shuffled, claim):
         assert f"| `{name}` | – | – |" in text
 
 
-def test_what_is_rewarded_and_what_is_seen_with_a_teacher(tmp_path):
+def test_ablation_of_reward_and_observation_with_a_teacher(tmp_path):
     losses = [0.1 + 0.001 * seed for seed in range(10)]
     for arm, factor in (("dynamics", 1), ("off", 3), ("features", 5), ("shuffled", 7)):
         found = [-factor * x for x in losses]
@@ -219,7 +217,7 @@ def test_transfer(tmp_path):
         (4, f"The learned rule of `{BEST_PRESET}` is better than `scratch` (CartPole-v1)."),
     ],
 )
-def test_few_runs_of_transfer_tell_nothing(tmp_path, runs, said):
+def test_few_runs_of_transfer_are_no_evidence(tmp_path, runs, said):
     solve(tmp_path, "transfer", (CARTPOLE, BEST_PRESET, "pretrained"), FAST[:runs])
     solve(tmp_path, "transfer", (CARTPOLE, BEST_PRESET, "scratch"), SLOW[:runs])
     groups = read_study(tmp_path)["transfer"]

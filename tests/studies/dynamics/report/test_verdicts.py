@@ -1,7 +1,5 @@
 """Verdicts against shares and p-values worked by hand: each of the outcomes."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -25,7 +23,7 @@ def test_a_share_is_of_pairs_of_runs():
     assert found.share == 5.5 / 6
 
 
-def test_p_values_are_corrected_for_the_comparisons_that_there_are():
+def test_p_values_are_corrected_for_the_number_of_comparisons():
     found = judge({"a": [(FEW, MANY)], "b": [(FEW, FEW)], "c": [(FEW, NONE)]})
     assert found.keys() == {"a", "b"}
     assert found["a"].p == pytest.approx(2 * 2 / 70)
