@@ -73,13 +73,7 @@ class Agent:
 
 
 def default_agent(width: int, scratch: Path) -> Agent:
-    """Return ``ppo-lif`` as trained for CartPole.
-
-    Args:
-        width: Neurons of each of its two layers: 64 for the row of the results table; any other
-            is trained the same way.
-        scratch: Folder of the files that are made once.
-    """
+    """Return ``ppo-lif`` as trained for CartPole."""
     if width == 64:
         model = snn_gym.make_agent("ppo-lif", ENV_ID, seed=0)
         root = checkout_root()
@@ -98,12 +92,7 @@ def default_agent(width: int, scratch: Path) -> Agent:
 
 
 def lean_agent(width: int, scratch: Path) -> Agent:
-    """Return the default agent after ``make_lean``.
-
-    Args:
-        width: As for ``default_agent``.
-        scratch: As there.
-    """
+    """Return the default agent after ``make_lean``."""
     folder = scratch / f"lean-{width}"
     if not folder.exists():
         trained = default_agent(width, scratch).model
@@ -118,12 +107,7 @@ def twin(width: int) -> BaseAlgorithm:
 
 
 def stock(width: int, env: VecEnv | None = None) -> PPO:
-    """Return Stable-Baselines3's own ``MlpPolicy`` with the twin's sizes and hyper-parameters.
-
-    Args:
-        width: Units of each of its two layers.
-        env: Environments; those of the zoo if None.
-    """
+    """Return Stable-Baselines3's own ``MlpPolicy`` with the twin's sizes and hyper-parameters."""
     settings: Any = load_agent_spec("ppo-mlp").settings(ENV_ID)
     return PPO(
         "MlpPolicy",

@@ -24,15 +24,7 @@ _FLOORS = (crossover.PRODUCTS, crossover.MODULE, crossover.ONE_CALL, crossover.T
 
 
 def write_figures(speed: Speed, images: Path) -> dict[str, str]:
-    """Draw the figures that have measurements.
-
-    Args:
-        speed: The measurements.
-        images: Folder to write into, made if it is absent.
-
-    Returns:
-        Caption of each figure by the name of its file.
-    """
+    """Draw the figures that have measurements."""
     images.mkdir(parents=True, exist_ok=True)
     written = {}
     with style():

@@ -112,12 +112,7 @@ class Measurement:
 
 
 def faster(subject: str, *others: str) -> Judge:
-    """Return a judge: how many times faster a contender is than the best of others.
-
-    Args:
-        subject: Contender to judge.
-        *others: Contenders beside it; those that could not start are left out.
-    """
+    """Return a judge: how many times faster a contender is than the best of others."""
 
     def judge(readings: Readings) -> Result:
         ratios = {
@@ -134,12 +129,7 @@ def faster(subject: str, *others: str) -> Judge:
 
 
 def costs(subject: str, floor: str) -> Judge:
-    """Return a judge: the time of a contender in units of another's.
-
-    Args:
-        subject: Contender to judge.
-        floor: Contender by whose time it is divided.
-    """
+    """Return a judge: the time of a contender in units of another's."""
 
     def judge(readings: Readings) -> Result:
         if not {subject, floor} <= readings.samples.keys():
@@ -150,11 +140,7 @@ def costs(subject: str, floor: str) -> Judge:
 
 
 def measured(name: str) -> Judge:
-    """Return a judge that reads one of the values.
-
-    Args:
-        name: Its name.
-    """
+    """Return a judge that reads one of the values."""
 
     def judge(readings: Readings) -> Result:
         if name not in readings.values:

@@ -143,15 +143,7 @@ COMPILED_NAMES = tuple(f"{name}{COMPILED}" for name in PEER_NAMES)
 
 
 def build_peers(network: SpikingNetwork) -> tuple[dict[str, Forward], dict[str, str]]:
-    """Return the networks of the peers that are installed, and why others are missing.
-
-    Args:
-        network: Feed-forward network of ``lif_box`` at its defaults with the decoder
-            ``mean_rate``, whose linear layers the peers share.
-
-    Raises:
-        ValueError: It is another kind of network.
-    """
+    """Return the networks of the peers that are installed, and why others are missing."""
     own = NetworkConfig(hidden_sizes=network.config.hidden_sizes)
     for part in ("neuron", "neuron_parameters", "recurrent", "encoder", "decoder", "dt_ms"):
         if getattr(network.config, part) != getattr(own, part):
@@ -170,12 +162,7 @@ def build_peers(network: SpikingNetwork) -> tuple[dict[str, Forward], dict[str, 
 
 
 def compiled(forward: Forward, cache: Path) -> Forward:
-    """Return a peer's network under ``torch.compile``, compiled for each shape.
-
-    Args:
-        forward: The peer's network.
-        cache: Folder of compiled code, which takes minutes to make and moments to load.
-    """
+    """Return a peer's network under ``torch.compile``, compiled for each shape."""
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache.resolve())
     result: Forward = torch.compile(forward, dynamic=False)
     return result
@@ -206,10 +193,6 @@ def check_equal(forwards: dict[str, Forward], reference: Forward, x: Tensor) -> 
         forwards: Networks by name.
         reference: The reference of the comparison.
         x: Inputs (B, I).
-
-    Raises:
-        ValueError: One differs in more than 1 of 1,000 rates: in a sum of other order a neuron
-            at its threshold may fire where another does not.
     """
     with torch.no_grad():
         expected = reference(x)

@@ -21,15 +21,7 @@ _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 
 
 def write_report(speed: Speed, docs: Path) -> Path:
-    """Write the page and its figures.
-
-    Args:
-        speed: The measurements.
-        docs: Folder to write into.
-
-    Returns:
-        The page.
-    """
+    """Write the page and its figures."""
     figures = write_figures(speed, docs / "images")
     page = docs / PAGE
     write_text_atomic(page, "\n".join(_page(speed, figures)) + "\n")
@@ -107,12 +99,12 @@ def _times(by_agent: dict[str, list[Solved]]) -> Iterator[str]:
     """Give a line for each agent; its trainings have the same settings."""
     means = {agent: fmean(x.seconds for x in done) for agent, done in by_agent.items()}
     for agent, done in by_agent.items():
-        what = ", ".join(f"{name} {value}" for name, value in done[0].settings.items())
+        names = ", ".join(f"{name} {value}" for name, value in done[0].settings.items())
         failures = sum(not x.solved for x in done)
         steps = median(x.steps for x in done)
         over = means[agent] / list(means.values())[-1]
         yield (
-            f"| {agent} | {what or 'its file'} | {len(done)} | {failures} | {means[agent]:.2f} | "
+            f"| {agent} | {names or 'its file'} | {len(done)} | {failures} | {means[agent]:.2f} | "
             f"{median(x.seconds for x in done):.2f} | {steps:,.0f} | {over:.2f} |"
         )
 

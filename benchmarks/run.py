@@ -76,14 +76,7 @@ class Speed(Config):
 
 
 def read_speed(path: Path) -> Speed:
-    """Read the file.
-
-    Args:
-        path: The file that ``run_experiments`` wrote.
-
-    Raises:
-        ValueError: It does not exist, or is not one of ours.
-    """
+    """Read the file."""
     if not path.exists():
         raise ValueError(f"{path} does not exist; measure first: python -m benchmarks run")
     try:
@@ -106,21 +99,7 @@ def run_experiments(
     path: Path,
     show: Callable[[Record, Experiment], None],
 ) -> Speed:
-    """Run experiments one after the other, and write the file after each.
-
-    Args:
-        experiments: Experiments to run; the file keeps the records of others.
-        measurements: Figures that are read from them.
-        effort: How much time to spend.
-        path: The file.
-        show: Is told of each record.
-
-    Returns:
-        All of the file.
-
-    Raises:
-        ValueError: The file holds measurements of another machine or of other packages.
-    """
+    """Run experiments one after the other, and write the file after each."""
     torch.set_num_threads(1)
     speed = _begun(path, this_machine(), {experiment.name for experiment in experiments})
     for experiment in experiments:

@@ -96,11 +96,7 @@ class JudgedPair:
 
 
 def read_evidence(leaderboard: Path = ROOT / "leaderboard") -> Evidence:
-    """Read rows, outcomes and rivals.
-
-    Args:
-        leaderboard: Folder of the results table.
-    """
+    """Read rows, outcomes and rivals."""
     rows = {(row.agent, row.environment): row for row in table_rows(leaderboard)}
     return Evidence(rows, read_outcomes(RESULTS), read_rivals())
 
@@ -111,15 +107,7 @@ def operations(row: TableRow) -> float:
 
 
 def cheapest_made_lean(evidence: Evidence, env_id: str) -> TableRow | None:
-    """Return the agent of fewest operations that sheds and is not inferior to ``ppo-lif``.
-
-    Args:
-        evidence: The rows.
-        env_id: Gymnasium id.
-
-    Returns:
-        None where no agent with five seeds or more is.
-    """
+    """Return the agent of fewest operations that sheds and is not inferior to ``ppo-lif``."""
     unshed = evidence.rows[UNSHED, env_id]
     found = [evidence.rows.get((agent, env_id)) for agent in (SHED, *MADE_LEAN)]
     kept = [row for row in found if row is not None and _keeps(row, unshed)]
@@ -148,10 +136,6 @@ def cheapest_unshed(evidence: Evidence, env_id: str) -> Unshed | None:
 
     Of the lean study: of its front, networks of all sizes and time steps; and its control of
     smaller networks that were taught at no cost of spikes, where no seed lost return.
-
-    Args:
-        evidence: Outcomes of the study.
-        env_id: Gymnasium id.
     """
     known = list[Unshed]()
     if env_id in FRONT_TASKS:
@@ -176,15 +160,7 @@ def compare(pair: Comparison) -> JudgedPair:
 
 
 def family(evidence: Evidence, *names: tuple[str, str]) -> list[JudgedPair]:
-    """Test agents against others on every task where both have the seeds for it.
-
-    Args:
-        evidence: The rows.
-        names: An agent of the zoo and the one that it is compared with, for each pair of agents.
-
-    Returns:
-        Comparisons by pair and task, adjusted by Holm for all of them.
-    """
+    """Test agents against others on every task where both have the seeds for it."""
     pairs = [
         Comparison(row, evidence.rows[other, env_id])
         for agent, other in names
@@ -418,12 +394,7 @@ PARTS: Mapping[str, Callable[[Evidence], str]] = {
 
 
 def written(page: str, evidence: Evidence) -> str:
-    """Return a page's text with its marked parts written anew.
-
-    Args:
-        page: Text of the page.
-        evidence: Evidence of the parts.
-    """
+    """Return a page's text with its marked parts written anew."""
     return _PART.sub(lambda found: f"{found[1]}{PARTS[found[2]](evidence)}{found[3]}", page)
 
 

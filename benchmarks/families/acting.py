@@ -221,12 +221,12 @@ def _lean_measurements(width: int, batch: int) -> list[Measurement]:
                 f"{name}-{key}-compiled-mlp",
                 name,
                 f"{words}, {where}",
-                f"{against}, observations to {what}",
+                f"{against}, observations to {target}",
                 "×",
                 faster(ours, mlp),
                 *promised,
             )
-            for key, words, ours, against, mlp, what in (
+            for key, words, ours, against, mlp, target in (
                 (
                     PREDICT,
                     "`predict`",

@@ -22,12 +22,7 @@ _NOISE_STEPS = 64
 
 
 def stepper(env: VectorEnv[Any, Any, Any], steps: int) -> Run:
-    """Return a function that makes steps with random actions that were drawn before.
-
-    Args:
-        env: Environments.
-        steps: Steps of each in a call.
-    """
+    """Return a function that makes steps with random actions that were drawn before."""
     env.reset(seed=0)
     env.action_space.seed(0)
     actions = [env.action_space.sample() for _ in range(20)]

@@ -55,7 +55,7 @@ def _run(effort: Effort) -> Readings:
     peers, missing = build_peers(network)
     values: dict[str, tuple[float, ...]] = {}
     for name, forward in {"ours": plain_forward(network), **peers}.items():
-        _bytes_of(forward, x[:64])  # what is loaded at the first call is not the batch's
+        _bytes_of(forward, x[:64])  # the first call loads code, which is not the batch's
         repeats = [_bytes_of(forward, x) for _ in range(1 if effort.quick else 3)]
         values[f"{name}, held"] = tuple(held for held, _ in repeats)
         values[f"{name}, peak"] = tuple(peak for _, peak in repeats)
@@ -72,15 +72,15 @@ EXPERIMENTS = (
 )
 MEASUREMENTS = tuple(
     Measurement(
-        f"memory-{what}",
+        f"memory-{figure}",
         _NAME,
-        f"training memory per neuron and time step, {what}",
+        f"training memory per neuron and time step, {figure}",
         "",
         "bytes",
-        measured(f"ours, {what}"),
+        measured(f"ours, {figure}"),
         bar,
         stretch,
         at_least=False,
     )
-    for what, bar, stretch in (("held", 5.0, 2.0), ("peak", None, None))
+    for figure, bar, stretch in (("held", 5.0, 2.0), ("peak", None, None))
 )

@@ -27,12 +27,7 @@ _ZOO, _MANY = "ppo", "ppo-64-environments"
 
 
 def learner(model: BaseAlgorithm, steps: int) -> Run:
-    """Return a function that learns for a stretch.
-
-    Args:
-        model: Learns on; its step sizes stay at their initial values.
-        steps: Environment steps.
-    """
+    """Return a function that learns for a stretch."""
     return lambda: model.learn(steps, reset_num_timesteps=False)
 
 
@@ -126,13 +121,13 @@ _MAKERS: dict[str, Callable[..., VecEnv]] = {
 
 def _with_many(effort: Effort) -> Readings:
     contenders = {
-        f"{policy}, {what}, {where}": (
+        f"{policy}, {phase}, {where}": (
             _collector(_in_many(policy, make(ENV_ID, MANY, seed=0)))
-            if what == "collecting"
+            if phase == "collecting"
             else learner(_in_many(policy, make(ENV_ID, MANY, seed=0)), STEPS)
         )
         for policy in ("ppo-lif", "MlpPolicy")
-        for what in ("collecting", "learning")
+        for phase in ("collecting", "learning")
         for where, make in _MAKERS.items()
     }
     return Readings(rates(contenders, STEPS, effort), notes=("Seconds of one environment step.",))
@@ -167,14 +162,14 @@ MEASUREMENTS = (
     ),
     *(
         Measurement(
-            f"ppo-64-{policy}-{what}",
+            f"ppo-64-{policy}-{phase}",
             _MANY,
-            f"PPO environment steps/s, {policy}, {what}, make_vec_env",
+            f"PPO environment steps/s, {policy}, {phase}, make_vec_env",
             "DummyVecEnv",
             "×",
-            faster(f"{policy}, {what}, make_vec_env", f"{policy}, {what}, DummyVecEnv"),
+            faster(f"{policy}, {phase}, make_vec_env", f"{policy}, {phase}, DummyVecEnv"),
         )
         for policy in ("ppo-lif", "MlpPolicy")
-        for what in ("collecting", "learning")
+        for phase in ("collecting", "learning")
     ),
 )

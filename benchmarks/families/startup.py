@@ -27,7 +27,7 @@ _NAME = "start-up"
 def _process(code: str) -> Run:
     command = [sys.executable, "-c", code]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    # Where Python may not keep what it compiled of this checkout, it compiles it at every start.
+    # If Python cannot cache the compiled checkout, it compiles at every start.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return lambda: subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
 

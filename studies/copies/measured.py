@@ -115,12 +115,7 @@ class Measured:
 
 
 def measure(leaderboard: Path, trained: Path) -> Measured:
-    """Measure everything.
-
-    Args:
-        leaderboard: Folder with the stored rows.
-        trained: Folder of the trainings of ``studies.copies.trained``.
-    """
+    """Measure everything."""
     rows = list_rows(leaderboard)
     tensors = [stored_tensors(leaderboard, row) for row in rows]
     # First, while no architecture has been built yet.
@@ -157,12 +152,7 @@ def measure(leaderboard: Path, trained: Path) -> Measured:
 
 
 def singular_distance(one: Network, other: Network) -> float:
-    """Return the largest relative distance of a layer's singular values.
-
-    Args:
-        one: A network.
-        other: Another one of the same form.
-    """
+    """Return the largest relative distance of a layer's singular values."""
     return max(
         float(np.linalg.norm(a - b) / np.linalg.norm(a))
         for a, b in zip(_singular_values(one), _singular_values(other), strict=True)

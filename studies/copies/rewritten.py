@@ -113,11 +113,7 @@ def restated(network: Network, rng: Generator) -> Network:
 
 
 def noisy(size: float) -> Rewriting:
-    """Return a change that adds normal noise.
-
-    Args:
-        size: Standard deviation, relative to that of the weights of each tensor.
-    """
+    """Return a change that adds normal noise."""
 
     def rewrite(network: Network, rng: Generator) -> Network:
         return _each(

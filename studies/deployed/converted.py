@@ -163,10 +163,10 @@ def report(results: Results) -> str:
 
 def _line(form: Form, own: list[Played]) -> tuple[str, ...]:
     env_id, agent, steps, carries = form
-    what = f"{agent}, converted, T = {steps}" if steps else agent
+    label = f"{agent}, converted, T = {steps}" if steps else agent
     shares = ", ".join(f"{x.share:g}" for x in own) if carries else "–"
     return (
-        env_id, what, str(len(own)), shares, spread([x.mean for x in own], 1),
+        env_id, label, str(len(own)), shares, spread([x.mean for x in own], 1),
         spread([x.synops for x in own]), spread([x.macs for x in own]),
     )  # fmt: skip
 

@@ -94,7 +94,7 @@ class Played(Config):
     form: str
     """One of ``FORMS``."""
     seed: int
-    """Seed of its row; what is drawn has one seed for all."""
+    """Seed of its row; all random draws share one seed."""
     mean: float
     """Mean return."""
 
@@ -154,12 +154,12 @@ _KINDS = {"trained as usual": STORED, "lean": LEAN}
 
 
 def _pairs(results: Results, agents: Collection[tuple[str, str]]) -> Iterator[tuple[str, ...]]:
-    """Yield what some agents keep before and after, of those that were fine-tuned."""
+    """Yield the retention of fine-tuned agents before and after."""
     means = {((x.agent, x.environment), x.seed, x.form): x.mean for x in results.played}
     for form in sorted(TUNED, key=_place):
         before, after = list[float](), list[float]()
-        for agent, seed, what in means:
-            if what == form and agent in agents:
+        for agent, seed, name in means:
+            if name == form and agent in agents:
                 reference = load_environment_spec(agent[1]).reference
                 whole, rounded, tuned = (
                     means[agent, seed, x] for x in ("none", form.removesuffix(", fine-tuned"), form)
@@ -173,7 +173,7 @@ def _pairs(results: Results, agents: Collection[tuple[str, str]]) -> Iterator[tu
 
 
 def _place(form: str) -> tuple[int, bool]:
-    """Return where a form stands: what is fine-tuned follows what is not."""
+    """Return the sort key of a form: fine-tuned ones follow the rest."""
     return list(FORMS).index(form.removesuffix(", fine-tuned")), form in TUNED
 
 

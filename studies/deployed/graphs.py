@@ -88,12 +88,7 @@ def _outcome(model: Any, row: Any) -> str:
 
 
 def same_numbers(one: Any, other: Any) -> bool:
-    """Tell whether all that is exported of two agents is the same, bit for bit.
-
-    Args:
-        one: An agent.
-        other: Another one.
-    """
+    """Tell whether all that is exported of two agents is the same, bit for bit."""
     return bool(_bits(asdict(program_of(one))) == _bits(asdict(program_of(other))))
 
 

@@ -19,15 +19,15 @@ ResultsT = TypeVar("ResultsT")
 
 @dataclass(frozen=True)
 class Page(Generic[ResultsT]):
-    """A page, its numbers, and how both are made."""
+    """A page, its numbers, and the functions that make both."""
 
     name: str
-    """Of the page and of the file of results, without their endings."""
+    """Stem of the page's file and of the results' file."""
     kind: type[ResultsT]
     """Dataclass of the results."""
     measure: Callable[[ResultsT | None], Iterator[ResultsT]]
-    """Takes the results that there are, None for none, and yields them anew or with more; each is
-    kept, so that what takes long can be stopped."""
+    """Measures from stored results, None for none, and yields longer ones. Each is stored, so that
+    long study can be stopped."""
     report: Callable[[ResultsT], str]
     """Text of the page."""
     rows: Callable[[ResultsT], Iterable[RowName]]

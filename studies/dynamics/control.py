@@ -87,13 +87,6 @@ def train_controller(
     the episodes that judged them, unless the deployed weights have been measured before. Measuring
     episodes judge nothing, the learner does not see them, and they are not counted; every
     measurement has its own. The final evaluation is on the public episodes of ``evaluate``.
-
-    Args:
-        model: A learner with fresh weights.
-        env_id: Its task.
-        budget: Its limits. An iteration that begins within it is finished, but a task is
-            solved only within it.
-        solved_return: See above; None to train until the budget ends.
     """
     watch = _Watch(env_id, budget, solved_return)
     with one_thread():

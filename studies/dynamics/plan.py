@@ -64,14 +64,7 @@ class Planned:
 
 
 def plan(part: str) -> list[Planned]:
-    """Return the cases of a part.
-
-    Args:
-        part: One of ``PARTS``.
-
-    Raises:
-        ValueError: There is no such part.
-    """
+    """Return the cases of a part."""
     if part not in PARTS:
         raise ValueError(f"part {part!r} is unknown; known: {', '.join(PARTS)}")
     return PARTS[part](part)
@@ -134,11 +127,7 @@ def _ablation(part: str) -> list[Planned]:
 
 
 def ablation_arms(settings: SynapseAgentsSettings) -> dict[Arm, SynapseAgentsSettings]:
-    """Return hyper-parameters that differ only in the synapses' knowledge of the dynamics.
-
-    Args:
-        settings: Of a preset with dynamics.
-    """
+    """Return hyper-parameters that differ only in the synapses' knowledge of the dynamics."""
     return {
         "dynamics": settings,
         "features": replace(settings, reward="global"),

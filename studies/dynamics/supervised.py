@@ -175,12 +175,7 @@ class TeacherCase:
 
 
 def train_on_teacher(model: GradientFreeAlgorithm, judgements: int) -> Outcome:
-    """Train until a number of networks has been judged; score the weights deployed then.
-
-    Args:
-        model: A learner that ``TeacherCase.make`` made.
-        judgements: Networks to judge; an iteration that begins before is finished.
-    """
+    """Train until a number of networks has been judged; score the weights deployed then."""
     assert isinstance(model, _OnTeacher)
     watch = _Watch(judgements)
     with one_thread():

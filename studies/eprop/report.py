@@ -43,17 +43,7 @@ RunsByArm = Mapping[str, list[EpropRun]]
 def write_report(
     docs: Path, results: Path = RESULTS, costs: Path = COSTS, angles: Path = ANGLES
 ) -> Path:
-    """Write the report.
-
-    Args:
-        docs: Folder to write into.
-        results: Folder of the runs.
-        costs: File of the costs.
-        angles: File of the angles.
-
-    Returns:
-        The document.
-    """
+    """Write the report."""
     parts = [_head()]
     for env_id, (folder, length) in itertools.product(TASKS, LENGTHS_OF_TRAINING.items()):
         found = {arm: read_runs(env_id, arm, results / folder) for arm in ARMS}
@@ -131,16 +121,7 @@ def _row(
 
 
 def _share(found: list[EpropRun], base: list[EpropRun], below: float = 0.0) -> float | None:
-    """Return the share of another arm's return over a level, on the seeds that both have.
-
-    Args:
-        found: Runs of the arm.
-        base: Runs of the other.
-        below: The level.
-
-    Returns:
-        The share, None where no seed has both.
-    """
+    """Return the share of another arm's return over a level, on the seeds that both have."""
     finals = {run.seed: run.final for run in base}
     both = [(run.final, finals[run.seed]) for run in found if run.seed in finals]
     if not both:

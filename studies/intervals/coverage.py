@@ -94,13 +94,7 @@ def share_held(intervals: Intervals, truth: float) -> float:
 
 
 def coverages(population: Population, seeds: int, index: int) -> Iterator[Coverage]:
-    """Yield the coverage of each method.
-
-    Args:
-        population: Distribution of the seeds' returns.
-        seeds: Seeds of a repeat.
-        index: Of the population; decides the random numbers.
-    """
+    """Yield the coverage of each method."""
     generator = np.random.default_rng([index, seeds])
     drawn = population.draw(generator, REPEATS * seeds)
     returns = drawn.reshape(REPEATS, seeds, -1)

@@ -76,12 +76,7 @@ def failing(share: float) -> SeedMeans:
 
 
 def real(leaderboard: Path, lean: Path) -> Iterator[Population]:
-    """Yield the groups of ten seeds that were trained; a further seed is one of these.
-
-    Args:
-        leaderboard: Folder of the leaderboard.
-        lean: Results of the study of spikes, of which the arm ``off`` counts.
-    """
+    """Yield the groups of ten seeds that were trained; a further seed is one of these."""
     for group in groups_of_ten(leaderboard):
         first, returns = group[0], np.array([row.score.returns for row in group])
         yield _resampled(f"{first.agent}, {first.environment}", first.environment, returns)
@@ -92,11 +87,7 @@ def real(leaderboard: Path, lean: Path) -> Iterator[Population]:
 
 
 def groups_of_ten(leaderboard: Path) -> Iterator[list[Row]]:
-    """Yield the rows of each agent and environment with ten seeds that are not all alike.
-
-    Args:
-        leaderboard: Folder of the leaderboard.
-    """
+    """Yield the rows of each agent and environment with ten seeds that are not all alike."""
     rows = sorted(list_rows(leaderboard), key=lambda row: (row.environment, row.agent, row.seed))
     for _, group in groupby(rows, lambda row: (row.environment, row.agent)):
         found = list(group)

@@ -157,22 +157,14 @@ def _usage() -> Iterator[None]:
 def _asked(
     tasks: Mapping[str, Task], name: str | None, seeds: str | None
 ) -> Iterator[tuple[Task, int]]:
-    """Yield the tasks of that name, all of them if none, with the seeds, the reported if none.
-
-    Raises:
-        ValueError: The task is unknown, or the seeds are none.
-    """
+    """Yield the tasks of that name, all of them if none, with the seeds, the reported if none."""
     for chosen in _chosen(tasks, name):
         for seed in parse_seeds(seeds) or chosen.seed_range():
             yield chosen, seed
 
 
 def _chosen(tasks: Mapping[str, Task], name: str | None) -> Sequence[Task]:
-    """Return the task of that name, all of them if none.
-
-    Raises:
-        ValueError: The task is unknown.
-    """
+    """Return the task of that name, all of them if none."""
     if name is None:
         return list(tasks.values())
     if name not in tasks:

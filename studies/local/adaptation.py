@@ -131,14 +131,7 @@ def run_missing(
     tell: Callable[[str], None] = print,
     seeds: tuple[int, ...] = SEEDS,
 ) -> None:
-    """Make those lives after a change that have no file yet.
-
-    Args:
-        change: Key of ``CHANGES``.
-        results: Folder of the files.
-        tell: Is told of each life.
-        seeds: Seeds of the lives.
-    """
+    """Make those lives after a change that have no file yet."""
     for seed in seeds:
         for arm in ARMS:
             path = path_of(change, arm, seed, results)
@@ -154,12 +147,7 @@ def stored_agents() -> list[RowName]:
 
 
 def delete_lives(arm: str, results: Path = RESULTS) -> None:
-    """Delete the lives of an arm after every change, so that they are made anew.
-
-    Args:
-        arm: Key of ``ARMS``.
-        results: Folder of the files.
-    """
+    """Delete the lives of an arm after every change, so that they are made anew."""
     for change in CHANGES:
         for life in path_of(change, arm, 0, results).parent.glob("*.json"):
             life.unlink()
@@ -173,15 +161,7 @@ def read_lives(change: str, arm: str, results: Path = RESULTS) -> list[Life]:
 def live(
     change: str, arm: str, seed: int, *, steps: int = STEPS, step_size: float = STEP_SIZE
 ) -> Life:
-    """Let an agent live after a change.
-
-    Args:
-        change: Key of ``CHANGES``.
-        arm: Key of ``ARMS``.
-        seed: Seed of the life.
-        steps: Environment steps that it may use.
-        step_size: Of an agent that goes on learning.
-    """
+    """Let an agent live after a change."""
     given = CHANGES[change]
     with one_thread():
         if arm == STORED:

@@ -28,12 +28,7 @@ LivesByArm = Mapping[tuple[str, str], Sequence[Life]]
 
 
 def adaptation_section(images: Path, results: Path = RESULTS) -> str:
-    """Write the figure and return the section; empty where nothing has run.
-
-    Args:
-        images: Folder of the figure.
-        results: Folder of the runs.
-    """
+    """Write the figure and return the section; empty where nothing has run."""
     by_arm = {
         (change, arm): lives
         for change in CHANGES
@@ -107,11 +102,7 @@ def _row(change: str, arm: str, lives: Sequence[Life]) -> tuple[str, ...]:
 
 
 def median(numbers: Sequence[int | None]) -> float | None:
-    """Return the median where None is above all numbers; None if it is one of these.
-
-    Args:
-        numbers: Of each life, None of one that failed.
-    """
+    """Return the median where None is above all numbers; None if it is one of these."""
     middle = float(np.median([np.inf if x is None else x for x in numbers]))
     return middle if np.isfinite(middle) else None
 
@@ -147,14 +138,7 @@ def _answers(by_arm: LivesByArm) -> str:
 
 
 def corrected(by_arm: LivesByArm) -> dict[tuple[str, str, str], float]:
-    """Return p-values of how long lives that go on learning and others take to recover.
-
-    Args:
-        by_arm: The lives.
-
-    Returns:
-        By change, the other arm and unit; only where something is lost with learning off.
-    """
+    """Return p-values of how long lives that go on learning and others take to recover."""
     return holm_by_name(
         {
             (change, other, unit): rank_sum_p([_pair(by_arm, change, other, unit)])

@@ -51,11 +51,7 @@ MEASURES: Mapping[str, Measure] = {
 
 
 def dynamics_section(results: Path = RESULTS) -> str:
-    """Return the section; empty where nothing has run.
-
-    Args:
-        results: Folder of the runs.
-    """
+    """Return the section; empty where nothing has run."""
     by_arm = _runs_by_arm(STARTS, results)
     if not by_arm:
         return ""
@@ -76,12 +72,7 @@ def _runs_by_arm(starts: Iterable[str], results: Path) -> RunsByArm:
 def corrected(
     by_arm: RunsByArm, measures: Sequence[str] = tuple(MEASURES)
 ) -> dict[Comparison, float]:
-    """Return p-values of all comparisons, corrected by Holm.
-
-    Args:
-        by_arm: The runs, by start and arm.
-        measures: Keys of ``MEASURES``.
-    """
+    """Return p-values of all comparisons, corrected by Holm."""
     pairs = [
         (start, arm, other)
         for start, arm in by_arm
@@ -221,13 +212,7 @@ def _differences(
 def verdict(
     comparison: Comparison, by_arm: RunsByArm, p_values: Mapping[Comparison, float]
 ) -> str | None:
-    """Return the words for a significant difference between two arms, None without one.
-
-    Args:
-        comparison: The start, the two arms and the measure.
-        by_arm: The runs.
-        p_values: Corrected.
-    """
+    """Return the words for a significant difference between two arms, None without one."""
     if p_values[comparison] > SIGNIFICANT:
         return None
     measure, (own, others) = MEASURES[comparison[3]], _samples(by_arm, comparison)

@@ -135,11 +135,7 @@ def run(
 
 
 def train(trial: Trial) -> Outcome:
-    """Train and play one trial.
-
-    Args:
-        trial: The trial.
-    """
+    """Train and play one trial."""
     budget = load_agent_spec(trial.agent).budget(load_environment_spec(trial.environment))
     search = Search(
         agent=trial.agent,
@@ -165,11 +161,7 @@ def report(
 
 
 def page(results: Path) -> str:
-    """Return the study's page.
-
-    Args:
-        results: Folder of the trials' files.
-    """
+    """Return the study's page."""
     pairs: dict[tuple[str, str], dict[Setting, dict[int, float]]] = {}
     for trial in trials():
         pair = pairs.setdefault((trial.environment, trial.agent), {x: {} for x in SETTINGS})
@@ -194,13 +186,7 @@ def _cells(env_id: str, pair: Mapping[Setting, Mapping[int, float]]) -> tuple[st
 
 
 def choice(env_id: str, with_it: float, without: float) -> Setting | None:
-    """Return the setting that the registered rule chooses, None while trials are missing.
-
-    Args:
-        env_id: Gymnasium id.
-        with_it: Mean return over seeds with the normaliser.
-        without: Mean return over seeds without it.
-    """
+    """Return the setting that the registered rule chooses, None while trials are missing."""
     if math.isnan(with_it) or math.isnan(without):
         return None
     least = load_environment_spec(env_id).reference.loss(LEAST_GAIN)

@@ -143,12 +143,7 @@ class Results(Config):
 
 
 def train_under(setting: str, python: Path | None = None) -> Trained:
-    """Train in a process that has an environment variable.
-
-    Args:
-        setting: ``NAME=VALUE``; empty for none.
-        python: Interpreter; None for this one.
-    """
+    """Train in a process that has an environment variable."""
     name, _, value = setting.partition("=")
     changed = {"OMP_NUM_THREADS": "1", **({name: value} if name else {})}
     done = subprocess.run(
@@ -161,16 +156,7 @@ def train_under(setting: str, python: Path | None = None) -> Trained:
 
 
 def add_build(results: Results, python: Path) -> Results:
-    """Train by an interpreter with other versions of packages.
-
-    Args:
-        results: Results so far.
-        python: The interpreter.
-
-    Raises:
-        ValueError: This machine trains other weights than the study's, so that nothing would be
-            learned of the packages, or the versions are the same.
-    """
+    """Train by an interpreter with other versions of packages."""
     first, other = train_under(""), train_under("", python)
     if first.weights != results.trained[0].weights:
         raise ValueError(
@@ -185,11 +171,7 @@ def add_build(results: Results, python: Path) -> Results:
 
 
 def report(machines: Mapping[str, Results]) -> str:
-    """Return the page.
-
-    Args:
-        machines: Results by the machine's name.
-    """
+    """Return the page."""
     text = _TEXT.format(number=len(AGENTS))
     return text + "".join(_machine(*item) for item in machines.items()) + _END
 

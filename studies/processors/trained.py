@@ -42,11 +42,7 @@ class Trained(Config):
 
 
 def train_all(agents: tuple[tuple[str, str, int, dict[str, Any]], ...] = AGENTS) -> dict[str, str]:
-    """Train each agent with seed 0, and return the SHA-256 of its weights.
-
-    Args:
-        agents: As ``AGENTS``.
-    """
+    """Train each agent with seed 0, and return the SHA-256 of its weights."""
     found = {}
     for agent, env_id, steps, settings in agents:
         with one_thread(), warnings.catch_warnings():

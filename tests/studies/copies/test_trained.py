@@ -12,10 +12,10 @@ from studies.copies.trained import train_branches, train_further
 
 @pytest.fixture
 def _short(monkeypatch):
-    monkeypatch.setattr(trained, "STEPS", 2560)
+    monkeypatch.setattr(trained, "STEPS", 1280)
     monkeypatch.setattr(trained, "CHECKPOINT_INTERVAL", 256)
     monkeypatch.setattr(trained, "TRUNK_SEEDS", (5,))
-    monkeypatch.setattr(trained, "BRANCH_TENTHS", (2, 9))
+    monkeypatch.setattr(trained, "BRANCH_TENTHS", (1, 4))
     monkeypatch.setattr(trained, "BRANCH_SEEDS", (0, 1))
     monkeypatch.setattr(trained, "PAIRED_AGENT", "ppo-lif")
 
@@ -31,9 +31,10 @@ def test_a_branch_of_the_same_seed_is_the_trunk(tmp_path):
     trunk = tmp_path / "branch-5-0-5.safetensors"
     assert _difference(trunk, tmp_path / "paired-5.safetensors") == 0
     late, early = (
-        _difference(trunk, tmp_path / f"branch-5-{tenths}-6.safetensors") for tenths in (9, 2)
+        _difference(trunk, tmp_path / f"branch-5-{checkpoint}-6.safetensors")
+        for checkpoint in (4, 1)
     )
-    assert _difference(trunk, tmp_path / "branch-5-2-5.safetensors") == 0
+    assert _difference(trunk, tmp_path / "branch-5-1-5.safetensors") == 0
     # The last update has a learning rate of 0, so that nothing but its rollout differs.
     assert late == 0 < early
 

@@ -77,7 +77,7 @@ def test_an_arm_equals_its_training_from_the_start(tmp_path):
 
 
 def test_agents_of_other_algorithms_have_separate_names(tmp_path):
-    task, seen = ShortTask("CartPole-v1", "dqsn", variant="dqsn"), list[Outcome]()
+    task, seen = ShortTask("CartPole-v1", "dqsn", variant="dqsn", budget=1536), []
     runner.run_seed(task, 1000, ("off", "lean"), tmp_path / "r", tmp_path / "s", seen.append)
     off, shed = seen
     assert (off.arm, shed.arm, shed.agent) == ("dqsn-off", "dqsn-lean", "dqsn")
