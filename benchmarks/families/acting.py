@@ -78,7 +78,7 @@ def all_peers(
     return peers, missing
 
 
-def _predicting(agent: Agent, forward: Forward, observations: NDArray[np.float32]) -> Run:
+def predicting(agent: Agent, forward: Forward, observations: NDArray[np.float32]) -> Run:
     """Return a function from observations to actions by a peer's network, as thin as can be."""
     policy: Any = agent.model.policy
 
@@ -107,7 +107,7 @@ def _beside_peers(width: int, batch: int) -> Callable[[Effort], Readings]:
         contenders = _ours(agent, batch)
         for name, forward in peers.items():
             contenders[name] = without_gradient(forward, x)
-            contenders[f"{name}{_PREDICTING}"] = _predicting(agent, forward, observations)
+            contenders[f"{name}{_PREDICTING}"] = predicting(agent, forward, observations)
         contenders[FLOOR] = floor.products((4, width, width), TIME_STEPS, batch)
         notes = (agent.describe(f"ppo-lif {width}-{width}"),)
         return Readings(race(contenders, effort.seconds), missing=missing, notes=notes)

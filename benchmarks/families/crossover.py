@@ -58,7 +58,7 @@ def _contenders(width: int, batch: int, share: float) -> dict[str, Run]:
     return contenders
 
 
-def _crossing(curve: Curve) -> float:
+def crossing(curve: Curve) -> float:
     """Return the least activity (%) from which the curve stays above 1; 100 if it never does."""
     below = [x for x, y in zip(curve.x, curve.y, strict=True) if y <= 1.0]
     return max(below, default=0.0)
@@ -80,7 +80,7 @@ def _run(batch: int) -> Callable[[Effort], Readings]:
             percent = tuple(100 * share for share in shares)
             for floor_name in sorted(over):
                 curves[f"{floor_name}, {width}"] = Curve(percent, tuple(over[floor_name]))
-        values = {f"up to, over {name}": (_crossing(curve),) for name, curve in curves.items()}
+        values = {f"up to, over {name}": (crossing(curve),) for name, curve in curves.items()}
         note = (
             "Our `forward` in units of the other's time, by the share of neurons that fire at a "
             "time step; the largest measured activity (%) at which ours takes no longer, 0 for "

@@ -33,7 +33,7 @@ def _peak_bytes() -> int:
     return 1024 * int(line.split()[1])
 
 
-def _bytes_of(forward: Forward, x: Tensor) -> tuple[float, float]:
+def bytes_of(forward: Forward, x: Tensor) -> tuple[float, float]:
     """Return bytes held for the gradients, and at the peak, for each neuron and time step."""
     numbers = len(x) * TIME_STEPS * sum(SIZES)
     gc.collect()
@@ -55,8 +55,8 @@ def _run(effort: Effort) -> Readings:
     peers, missing = build_peers(network)
     values: dict[str, tuple[float, ...]] = {}
     for name, forward in {"ours": plain_forward(network), **peers}.items():
-        _bytes_of(forward, x[:64])  # the first call loads code, which is not the batch's
-        repeats = [_bytes_of(forward, x) for _ in range(1 if effort.quick else 3)]
+        bytes_of(forward, x[:64])  # the first call loads code, which is not the batch's
+        repeats = [bytes_of(forward, x) for _ in range(1 if effort.quick else 3)]
         values[f"{name}, held"] = tuple(held for held, _ in repeats)
         values[f"{name}, peak"] = tuple(peak for _, peak in repeats)
     note = "Growth of resident memory: after the forward pass (held), and at its highest (peak)."

@@ -26,7 +26,7 @@ class Page(Generic[ResultsT]):
     kind: type[ResultsT]
     """Dataclass of the results."""
     measure: Callable[[ResultsT | None], Iterator[ResultsT]]
-    """Measures from stored results, None for none, and yields longer ones. Each is stored, so that
+    """Measures from stored results, None for none, and yields longer ones. Each is stored, so a
     long study can be stopped."""
     report: Callable[[ResultsT], str]
     """Text of the page."""

@@ -128,7 +128,7 @@ def trained_off(task: Task, seed: int, folder: Path) -> Trained:
     kept = _kept(folder)
     episodes = restore_checkpoint(kept[-1], model) if kept else EpisodeLog()
     branched_at = model.num_timesteps
-    seconds = _learn_in_segments(model, task, seed, partial(_KeptSegments, folder), episodes)
+    seconds = learn_in_segments(model, task, seed, partial(_KeptSegments, folder), episodes)
     (folder / "done").touch()
     return Trained(model, branched_at, seconds)
 
@@ -241,12 +241,12 @@ def learn_arm(
     checkpoint = own.with_name(f"{own.name}.safetensors")
     segments = partial(SegmentCallback, checkpoint, own.with_name(f"{own.name}.csv"))
     episodes = EpisodeLog() if episodes is None else episodes
-    seconds = _learn_in_segments(model, task, seed, segments, episodes, until)
+    seconds = learn_in_segments(model, task, seed, segments, episodes, until)
     remove_checkpoints(checkpoint)
     return seconds
 
 
-def _learn_in_segments(
+def learn_in_segments(
     model: BaseAlgorithm,
     task: Task,
     seed: int,
@@ -254,6 +254,7 @@ def _learn_in_segments(
     episodes: EpisodeLog,
     until: int | None = None,
 ) -> float:
+    """Train to the end of the budget, with a checkpoint after each segment."""
     make = partial(make_environments, task.env_id, model.n_envs, seed)
     callbacks: list[BaseCallback] = [
         segments(episodes, seed, CHECKPOINT_INTERVAL, make, "disjoint")

@@ -175,9 +175,9 @@ def live(
             solved = make_agent(AGENT, ENV_ID, seed)
             solved.learn(STEPS, callback=UntilSolved())
             before = _mean(solved, {})
-            model = _damaged(solved, given, seed)
+            model = damaged(solved, given, seed)
             size = step_size if arm == "learning" else 0.0
-            returns = _deploy(model, given, seed, steps, size)
+            returns = deploy(model, given, seed, steps, size)
         evaluation = play_without_exploration(model, EVALUATION_EPISODES, given.attributes)
     return Life(change, arm, seed, before, returns or evaluation, evaluation)
 
@@ -193,11 +193,11 @@ def _resting_gradient_agent(change: Change, seed: int) -> tuple[BaseAlgorithm, f
     policy: Any = model.policy
     hidden = [x for x in policy.mlp_extractor.actor.modules() if isinstance(x, SynapticLinear)]
     for above in (*hidden[1:], policy.action_net):  # a neuron that nothing hears is deleted
-        above.weight.data[:, _deleted(above.in_features, change, seed)] = 0.0
+        above.weight.data[:, deleted_neurons(above.in_features, change, seed)] = 0.0
     return model, before
 
 
-def _deleted(neurons: int, change: Change, seed: int) -> NDArray[np.int64]:
+def deleted_neurons(neurons: int, change: Change, seed: int) -> NDArray[np.int64]:
     """Draw which neurons of a layer are gone."""
     order = np.random.default_rng(seed).permutation(neurons)
     return order[: round(change.deleted * neurons)]
@@ -208,20 +208,20 @@ def _made(change: Change, seed: int) -> LocalActorCritic:
     model = make_agent(AGENT, ENV_ID, seed)
     assert isinstance(model, LocalActorCritic)
     sizes = model.policy.network.hidden_sizes
-    left = [size - len(_deleted(size, change, seed)) for size in sizes]
+    left = [size - len(deleted_neurons(size, change, seed)) for size in sizes]
     if left != list(sizes):
         model = make_agent(AGENT, ENV_ID, seed, network={"hidden_sizes": left})
     assert isinstance(model, LocalActorCritic)
     return model
 
 
-def _damaged(solved: BaseAlgorithm, change: Change, seed: int) -> LocalActorCritic:
+def damaged(solved: BaseAlgorithm, change: Change, seed: int) -> LocalActorCritic:
     """Return the agent without its deleted neurons: their synapses and all that these carried."""
     assert isinstance(solved, LocalActorCritic)
     if not change.deleted:
         return solved
     (hidden,), head, critic = solved.policy.learned_parts()
-    gone = _deleted(hidden.out_features, change, seed)
+    gone = deleted_neurons(hidden.out_features, change, seed)
     kept = np.setdiff1d(np.arange(hidden.out_features), gone)
     model = _made(change, seed)
     (new_hidden,), new_head, new_critic = model.policy.learned_parts()
@@ -261,7 +261,7 @@ def _learn_anew(
     return tuple(log.returns)
 
 
-def _deploy(
+def deploy(
     model: LocalActorCritic, change: Change, seed: int, steps: int, step_size: float
 ) -> tuple[float, ...]:
     """Live on in the changed task."""

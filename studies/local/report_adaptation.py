@@ -49,7 +49,7 @@ def adaptation_section(images: Path, results: Path = RESULTS) -> str:
                 "Environment steps to recover, a mark for each seed and a line at the median. "
                 f"Marks at the right end, {STEPS:,}, are failures."
             ),
-            _answers(by_arm),
+            answers(by_arm),
         ]
     )
 
@@ -107,7 +107,7 @@ def median(numbers: Sequence[int | None]) -> float | None:
     return middle if np.isfinite(middle) else None
 
 
-def _answers(by_arm: LivesByArm) -> str:
+def answers(by_arm: LivesByArm) -> str:
     """Say for each change whether adapting is quicker than learning from scratch."""
     p_values, lines, unproved = corrected(by_arm), [], []
     for change in _compared(by_arm):

@@ -48,24 +48,21 @@ def page(speed, tmp_path):
     return write_report(speed, tmp_path).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "| PPO environment steps/s, ppo-lif | ppo-mlp | 0.75 × (0.7 to 0.76) "
-        "| ≥ 0.8 × | ≥ 1 × | **no** |",
-        "| PPO environment steps/s, ppo-lif | MlpPolicy | 0.85 × (0.7 to 0.9) "
-        "| ≥ 0.65 × | ≥ 0.8 × | stretch |",
-        "| PPO environment steps/s, ppo-lif, lean | ppo-mlp | 0.95 × (0.9 to 1.1) "
-        "| ≥ 0.9 × | ≥ 1 × | yes |",
-        "| environment steps/s, StatefulPPO, spiking | RecurrentPPO "
-        "| skipped: sb3-contrib is not installed | ≥ 2 × | ≥ 3 × | – |",
-        "| ppo-lif | 2 ms | 1 ms to 3 ms |",
-        "| ppo-mlp | 1.5 µs | 1 µs to 2 µs |",
-        "A note.",
-        "Left out: RecurrentPPO (sb3-contrib is not installed).",
-        "CPU 9, 2 cores, avx2 fma; Linux x86_64, Python 3.11.4; torch 2.13.0.",
-    ],
-)
+@pytest.mark.parametrize("line", [
+    "| PPO environment steps/s, ppo-lif | ppo-mlp | 0.75 × (0.7 to 0.76) "
+    "| ≥ 0.8 × | ≥ 1 × | **no** |",
+    "| PPO environment steps/s, ppo-lif | MlpPolicy | 0.85 × (0.7 to 0.9) "
+    "| ≥ 0.65 × | ≥ 0.8 × | stretch |",
+    "| PPO environment steps/s, ppo-lif, lean | ppo-mlp | 0.95 × (0.9 to 1.1) "
+    "| ≥ 0.9 × | ≥ 1 × | yes |",
+    "| environment steps/s, StatefulPPO, spiking | RecurrentPPO "
+    "| skipped: sb3-contrib is not installed | ≥ 2 × | ≥ 3 × | – |",
+    "| ppo-lif | 2 ms | 1 ms to 3 ms |",
+    "| ppo-mlp | 1.5 µs | 1 µs to 2 µs |",
+    "A note.",
+    "Left out: RecurrentPPO (sb3-contrib is not installed).",
+    "CPU 9, 2 cores, avx2 fma; Linux x86_64, Python 3.11.4; torch 2.13.0.",
+])  # fmt: skip
 def test_the_page_has_every_figure_beside_its_bar(page, line):
     assert line in page.splitlines()
 

@@ -37,7 +37,7 @@ TINY = 1e-9
 def always(config, inputs, outputs, **options):
     """Return a network whose neurons all spike at every time step, whatever comes in."""
     network = SpikingNetwork(config, inputs, outputs, **options)
-    for layer in network._layers:
+    for layer in network.layers:
         layer.linear.weight.data.fill_(TINY)
         layer.linear.bias.data.fill_(1e3)
         if layer.recurrent is not None:
@@ -162,7 +162,7 @@ def test_spikes_without_synapses_to_outputs_are_not_counted(decoder, head_inside
     assert unheard.macs_per_decision.get("readout", 0) == 0
     # No luck of the episode: a silent network whose synapses lead on is a spiking one.
     head.weight.data.fill_(1.0)
-    for layer in network._layers:
+    for layer in network.layers:
         layer.linear.bias.data.fill_(-1e3)
     silent = network.record(torch.ones(1, 5), head=outside).costs
     assert (silent.hidden_spikes, silent.spikes_reach_outputs) == (0, True)
@@ -231,7 +231,7 @@ def test_zeros_of_an_ann_by_hand():
 
 def test_zeros_of_a_constant_current_by_hand():
     network = always(NetworkConfig(hidden_sizes=(3,), time_steps=4), 2, 2)
-    network._layers[0].linear.weight.data[1, 0] = 0.0
+    network.layers[0].linear.weight.data[1, 0] = 0.0
     network.head.weight.data = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
     costs = network.record(torch.tensor([[1.0, 1.0], [0.0, 2.0]])).costs
     assert costs.macs_per_decision == {"hidden_1": (2 + 3 + 3) / 2}
@@ -253,7 +253,7 @@ def test_the_same_layer_costs_the_same_in_every_network(values, weights):
         1 for row in weight.tolist() for w, x in zip(row, values, strict=True) if w != 0 and x != 0
     )
     spiking = SpikingNetwork(NetworkConfig(hidden_sizes=(3,), time_steps=2), 4, 1)
-    spiking._layers[0].linear.weight.data = weight
+    spiking.layers[0].linear.weight.data = weight
     dense = DenseNetwork(4, (3,), 1, nn.ReLU)
     dense[0].weight.data = weight
     gated = GatedNetwork("gru", 4, (3,), 1)
@@ -268,7 +268,7 @@ def test_the_same_layer_costs_the_same_in_every_network(values, weights):
         (SpikingNetwork(NetworkConfig(hidden_sizes=(3,)), 4, 1, spike_steps=1), ones[:, None]),
         (DenseNetwork(4, (3,), 1, nn.ReLU, spike_input=True), ones),
     ]
-    receivers[0][0]._layers[0].linear.weight.data = weight
+    receivers[0][0].layers[0].linear.weight.data = weight
     receivers[1][0][0].weight.data = weight
     for network, train in receivers:
         assert network.record(train).costs.synops_per_decision["input"] == expected

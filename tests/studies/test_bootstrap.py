@@ -100,17 +100,14 @@ def test_an_interval_is_of_2000_replicates():
     assert bounds[0] == bounds[1] != bounds[2]
 
 
-@pytest.mark.parametrize(
-    ("strata", "options", "match"),
-    [
-        ([], {}, "at least one array"),
-        ([np.ones(3)], {}, "shape"),
-        ([np.ones((2, 0))], {}, "at least one score"),
-        ([np.ones((2, 2))], {"confidence": 0.0}, "confidence"),
-        ([np.ones((2, 2))], {"confidence": 1.0}, "confidence"),
-        ([np.ones((2, 2))], {"replicates": 0}, "replicates"),
-    ],
-)
+@pytest.mark.parametrize(("strata", "options", "match"), [
+    ([], {}, "at least one array"),
+    ([np.ones(3)], {}, "shape"),
+    ([np.ones((2, 0))], {}, "at least one score"),
+    ([np.ones((2, 2))], {"confidence": 0.0}, "confidence"),
+    ([np.ones((2, 2))], {"confidence": 1.0}, "confidence"),
+    ([np.ones((2, 2))], {"replicates": 0}, "replicates"),
+])  # fmt: skip
 def test_bad_arguments_are_named(strata, options, match):
     with pytest.raises(ValueError, match=match):
         stratified_bootstrap_interval(strata, np.random.default_rng(0), **options)

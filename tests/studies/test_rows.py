@@ -22,14 +22,11 @@ ROW = RowName("ppo-lif", "snn/CartPole-v1", 1)
 FIRST_LINES = 12
 
 
-@pytest.mark.parametrize(
-    ("page", "source"),
-    [
-        pytest.param(page, source, id=source.rows)
-        for page, sources in SOURCES.items()
-        for source in sources
-    ],
-)
+@pytest.mark.parametrize(("page", "source"), [
+    pytest.param(page, source, id=source.rows)
+    for page, sources in SOURCES.items()
+    for source in sources
+])  # fmt: skip
 def test_a_page_is_of_todays_rows(page, source):
     moved = ["/".join(map(str, name)) for name in moved_rows(ROOT / source.rows)]
     assert moved == [], (

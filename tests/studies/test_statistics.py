@@ -15,16 +15,13 @@ INF = np.inf
 samples = st.lists(st.sampled_from([1.0, 2.0, 3.0, 10.0, INF]), min_size=2, max_size=5)
 
 
-@pytest.mark.parametrize(
-    ("differences", "p"),
-    [
-        ([-1.0, -2.0, -3.0], 1 / 8),  # the observed signs alone
-        ([-1.0, -2.0, 3.0], 5 / 8),  # sums of at most 0: 0, 0, -2, -4, -6
-        ([0.0, 0.0], 1.0),
-        ([1.0], 1.0),
-        ([-1.0], 0.5),
-    ],
-)
+@pytest.mark.parametrize(("differences", "p"), [
+    ([-1.0, -2.0, -3.0], 1 / 8),  # the observed signs alone
+    ([-1.0, -2.0, 3.0], 5 / 8),  # sums of at most 0: 0, 0, -2, -4, -6
+    ([0.0, 0.0], 1.0),
+    ([1.0], 1.0),
+    ([-1.0], 0.5),
+])  # fmt: skip
 def test_all_signs_are_counted(differences, p):
     assert sign_flip_p(differences) == p
 
@@ -34,21 +31,18 @@ def test_too_many_signs_are_refused():
         sign_flip_p([0.0] * 21)
 
 
-@pytest.mark.parametrize(
-    ("strata", "p"),
-    [
-        ([([1, 2], [3, 4])], 2 / 6),  # the lowest of 6 splits, twice
-        ([([3, 4], [1, 2])], 2 / 6),
-        ([([1, 2], [2, 3])], 4 / 6),  # ranks 1, 2.5, 2.5, 4: two splits have 3.5
-        ([([1, 4], [2, 3])], 1.0),  # rank sum 5, the middle
-        ([([INF, INF], [7, 9])], 2 / 6),
-        ([([INF], [INF])], 1.0),
-        ([([1, 2, 3], [4, 5, 6])], 2 / 20),
-        ([([1, 2], [3, 4]), ([10, 20], [30, 40])], 2 / 36),  # the lowest of 6 * 6
-        ([([1, 2], [3, 4]), ([30, 40], [10, 20])], 1.0),  # one says this, the other that
-        ([([1], [2]), ([1, 2], [3, 5])], 2 / 12),
-    ],
-)
+@pytest.mark.parametrize(("strata", "p"), [
+    ([([1, 2], [3, 4])], 2 / 6),  # the lowest of 6 splits, twice
+    ([([3, 4], [1, 2])], 2 / 6),
+    ([([1, 2], [2, 3])], 4 / 6),  # ranks 1, 2.5, 2.5, 4: two splits have 3.5
+    ([([1, 4], [2, 3])], 1.0),  # rank sum 5, the middle
+    ([([INF, INF], [7, 9])], 2 / 6),
+    ([([INF], [INF])], 1.0),
+    ([([1, 2, 3], [4, 5, 6])], 2 / 20),
+    ([([1, 2], [3, 4]), ([10, 20], [30, 40])], 2 / 36),  # the lowest of 6 * 6
+    ([([1, 2], [3, 4]), ([30, 40], [10, 20])], 1.0),  # one says this, the other that
+    ([([1], [2]), ([1, 2], [3, 5])], 2 / 12),
+])  # fmt: skip
 def test_all_splits_are_counted(strata, p):
     assert rank_sum_p(strata) == pytest.approx(p, rel=1e-12)
 

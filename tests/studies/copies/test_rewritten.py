@@ -19,18 +19,15 @@ from studies.copies.rewritten import (
 from tests.studies.copies.made import STEPS, answers, random_network
 
 
-@pytest.mark.parametrize(
-    ("kind", "rewriting"),
-    [
-        ("tanh", permuted),
-        ("tanh", turned),
-        ("tanh", restated),
-        ("relu", rescaled),
-        ("recurrent", permuted),
-        ("gru", permuted),
-        ("gru", restated),
-    ],
-)
+@pytest.mark.parametrize(("kind", "rewriting"), [
+    ("tanh", permuted),
+    ("tanh", turned),
+    ("tanh", restated),
+    ("relu", rescaled),
+    ("recurrent", permuted),
+    ("gru", permuted),
+    ("gru", restated),
+])  # fmt: skip
 @given(seed=st.integers(0, 10**6))
 @settings(max_examples=10, deadline=None)
 def test_answers_stay(kind, rewriting, seed):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from studies.lean import plan, runner
 from studies.lean.outcome import Outcome
 from studies.lean.plan import Task
 from studies.lean.report import write_report
@@ -14,6 +15,14 @@ class ShortTask(Task):
     """A task whose budget is a few rollouts."""
 
     budget: int | None = 2048
+
+
+def shorten(monkeypatch, **settings):
+    """Give every arm settings of a few updates, and a checkpoint after each rollout."""
+    arms = {arm: x if x is None else {**x, **settings} for arm, x in plan.ARMS.items()}
+    for module in (plan, runner):
+        monkeypatch.setattr(module, "ARMS", arms)
+    monkeypatch.setattr(runner, "CHECKPOINT_INTERVAL", 512)
 
 
 def made_outcome(arm, seed, mean, **changes):

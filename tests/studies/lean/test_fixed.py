@@ -5,12 +5,12 @@ import json
 
 import pytest
 
-from studies.lean import fixed, plan
+from studies.lean import fixed
 from studies.lean.fixed import best_strength, choose_strength
 from studies.lean.outcome import read_outcome, write_outcome
 from studies.lean.plan import REPORTED, STRENGTHS, TASKS, TRIED, chosen_strength, settings_of
 from studies.lean.runner import run_seed
-from tests.studies.lean.made import ShortTask, made_outcome, report_text
+from tests.studies.lean.made import ShortTask, made_outcome, report_text, shorten
 
 _TASK = TASKS["CartPole-v1"]
 
@@ -96,10 +96,7 @@ def test_without_a_choice_the_arm_is_refused_before_anything_is_trained(
 
 
 def test_an_arm_of_fixed_strength_is_trained_at_it(tmp_path, monkeypatch):
-    arms = {arm: x if x is None else {**x, "updates": 20} for arm, x in plan.ARMS.items()}
-    for module in ("plan", "runner"):
-        monkeypatch.setattr(f"studies.lean.{module}.ARMS", arms)
-    monkeypatch.setattr("studies.lean.runner.CHECKPOINT_INTERVAL", 512)
+    shorten(monkeypatch, updates=20)
     monkeypatch.setattr("studies.lean.runner.chosen_strength", lambda _: 4.0)
     seen = []
     task, folders = ShortTask("CartPole-v1"), (tmp_path / "r", tmp_path / "s")

@@ -6,7 +6,7 @@ import torch
 
 from snn_gym.leaderboard import evaluate
 from snn_gym.zoo import load_agent_spec, make_agent
-from studies.lean import front, runner
+from studies.lean import runner
 from studies.lean.front import (
     EVENTS,
     FRONT_TASKS,
@@ -152,7 +152,3 @@ def test_products_with_zeros_are_counted_by_hand():
     assert macs == {"dense_1": 16.0, "dense_2": 12.0, "readout": 2.0}
     assert policy.zero_share == 0.5
     assert own.record(observations).macs_per_decision() == macs
-
-
-def test_the_order_of_first_configurations_names_ones_that_exist():
-    assert set(front._FIRST) <= {x.name for x in configurations("CartPole-v1")}

@@ -7,11 +7,11 @@ import torch
 
 from snn_gym.spiking.regulation.lean import BoundControl, StrengthControl
 from snn_gym.zoo import make_lean
-from studies.lean import plan, runner, small
+from studies.lean import runner, small
 from studies.lean.outcome import write_outcome
 from studies.lean.runner import run_seed
 from studies.lean.small import smallest_student
-from tests.studies.lean.made import ShortTask, made_outcome, report_text
+from tests.studies.lean.made import ShortTask, made_outcome, report_text, shorten
 
 _TASK = ShortTask("CartPole-v1")
 _SHORT = {"updates": 20, "latest_start": 0.75}  # a rollout is an eighth of the training
@@ -19,20 +19,14 @@ _SHORT = {"updates": 20, "latest_start": 0.75}  # a rollout is an eighth of the 
 
 @pytest.fixture(autouse=True)
 def _few_updates(monkeypatch):
-    arms = {arm: x if x is None else {**x, **_SHORT} for arm, x in plan.ARMS.items()}
-    for module in (plan, runner):
-        monkeypatch.setattr(module, "ARMS", arms)
-    monkeypatch.setattr(runner, "CHECKPOINT_INTERVAL", 512)
+    shorten(monkeypatch, **_SHORT)
 
 
-@pytest.mark.parametrize(
-    ("divergences", "taken", "taught"),
-    [
-        ({8: 0.02, 16: 0.01, 32: 0.0}, 8, [8]),
-        ({8: 0.05, 16: 0.03, 32: 0.0}, 16, [8, 16]),
-        ({8: 0.5, 16: 0.4, 32: 0.031}, None, [8, 16, 32]),
-    ],
-)
+@pytest.mark.parametrize(("divergences", "taken", "taught"), [
+    ({8: 0.02, 16: 0.01, 32: 0.0}, 8, [8]),
+    ({8: 0.05, 16: 0.03, 32: 0.0}, 16, [8, 16]),
+    ({8: 0.5, 16: 0.4, 32: 0.031}, None, [8, 16, 32]),
+])  # fmt: skip
 def test_the_first_of_the_smallest_within_the_bound_is_taken(
     divergences, taken, taught, monkeypatch
 ):

@@ -14,7 +14,7 @@ from studies.lean import plan, runner
 from studies.lean.outcome import Outcome, outcome_path, read_outcome, write_outcome
 from studies.lean.plan import ARMS, LEAN, TASKS, settings_of
 from studies.lean.rescue import STARTS, spoil
-from tests.studies.lean.made import ShortTask, made_outcome, report_text
+from tests.studies.lean.made import ShortTask, made_outcome, report_text, shorten
 
 _TASK = ShortTask("CartPole-v1", seeds=2)
 _SHORT = {"updates": 40, "latest_start": 0.75}  # a rollout is an eighth of the training
@@ -22,13 +22,7 @@ _SHORT = {"updates": 40, "latest_start": 0.75}  # a rollout is an eighth of the 
 
 @pytest.fixture(autouse=True)
 def _few_updates(monkeypatch):
-    arms = {
-        arm: settings if settings is None else {**settings, **_SHORT}
-        for arm, settings in ARMS.items()
-    }
-    for module in (plan, runner):
-        monkeypatch.setattr(module, "ARMS", arms)
-    monkeypatch.setattr(runner, "CHECKPOINT_INTERVAL", 512)
+    shorten(monkeypatch, **_SHORT)
 
 
 def _outcome(arm, seed, mean, synops):
@@ -70,7 +64,7 @@ def test_an_arm_equals_its_training_from_the_start(tmp_path):
     log = runner.EpisodeLog()
     segments = runner.partial(runner.SegmentCallback, tmp_path / "c", tmp_path / "e")
     with one_thread():  # as run_seed: two threads share a product in other parts, and round it so
-        runner._learn_in_segments(whole, _TASK, 1000, segments, log)
+        runner.learn_in_segments(whole, _TASK, 1000, segments, log)
         again = runner.judge(runner.Trained(whole), _TASK, LEAN, 1000, {})
     assert again.returns == seen[0].returns
     assert again.synops == seen[0].synops

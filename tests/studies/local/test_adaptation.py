@@ -35,8 +35,8 @@ def test_a_longer_pole_keeps_its_mass():
 def test_a_damaged_brain_acts_like_one_with_disconnected_neurons():
     model = make_agent("local-actor-critic", "CartPole-v1", 3, hidden_rate=1.0).learn(600)
     model.moments.first[:] = np.arange(model.moments.first.size)
-    left = adaptation._damaged(model, CHANGES["neurons"], 3)
-    gone = adaptation._deleted(64, CHANGES["neurons"], 3)
+    left = adaptation.damaged(model, CHANGES["neurons"], 3)
+    gone = adaptation.deleted_neurons(64, CHANGES["neurons"], 3)
     kept = np.setdiff1d(np.arange(64), gone)
     assert (len(gone), left.policy.network.hidden_sizes) == (32, (32,))
     assert np.array_equal(left.policy.feedback, model.policy.feedback[:, kept])
@@ -61,7 +61,7 @@ def test_only_the_learning_arm_changes_weights(arm, monkeypatch):
     monkeypatch.setattr(adaptation, "WINDOW", 3)
     monkeypatch.setattr(adaptation, "EVALUATION_EPISODES", 2)
     made = []
-    deploy = adaptation._deploy
+    deploy = adaptation.deploy
 
     def watched(model, *arguments):
         before = model.policy.critic.weight.clone()
@@ -69,7 +69,7 @@ def test_only_the_learning_arm_changes_weights(arm, monkeypatch):
         made.append(not np.array_equal(before, model.policy.critic.weight))
         return returns
 
-    monkeypatch.setattr(adaptation, "_deploy", watched)
+    monkeypatch.setattr(adaptation, "deploy", watched)
     lived = live("motor", arm, 1000, steps=40)
     assert made == [arm == "learning"]
     assert 40 <= sum(lived.returns) < 40 + lived.returns[-1]
@@ -143,7 +143,7 @@ def test_lives_are_compared_by_exact_tests():
     p_values = report_adaptation.corrected(found)
     # Five against five: twice one of 252 splits, times the three tests.
     assert list(p_values.values()) == pytest.approx([3 * 2 / 252] * 3)
-    said = " ".join(report_adaptation._answers(found).split())
+    said = " ".join(report_adaptation.answers(found).split())
     assert "episodes, learning from scratch 100: slower (p = 0.024)." in said
     assert "Against learning off, adapting is quicker (p = 0.024)." in said
 

@@ -12,7 +12,6 @@ from studies.local import dynamics as module
 from studies.local.dynamics import (
     AGENT,
     ARMS,
-    SEEDS,
     STARTS,
     STRENGTHS,
     DynamicsRun,
@@ -43,10 +42,6 @@ def test_arms_switch_on_their_terms_at_the_strengths_of_the_agents_file():
         assert regulation_of(term) == replace(filed, **only)
     for arm in ("lean", "revival"):
         assert regulation_of(f"{arm}-shuffled") == replace(regulation_of(arm), shuffle_seed=0)
-
-
-def test_table_seeds_are_not_tuning_seeds():
-    assert (SEEDS[0], SEEDS[-1], len(SEEDS)) == (700, 719, 20)
 
 
 @pytest.mark.slow

@@ -3,8 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from typer.testing import CliRunner
 
+from snn_gym import evaluate, make_agent
 from studies.local import runs as module
+from studies.local.__main__ import app
 from studies.local.report import write_report
 from studies.local.runs import (
     ARMS,
@@ -40,8 +43,6 @@ def test_a_run_ends_when_solved_or_out_of_steps(monkeypatch):
 
 
 def test_an_evaluation_is_that_of_the_package():
-    from snn_gym import evaluate, make_agent
-
     model = make_agent("local-actor-critic", "CartPole-v1", 3).learn(2_000)
     scores = evaluate(model, "CartPole-v1", episodes=6)
     assert play_without_exploration(model, 6) == tuple(scores.returns)
@@ -70,15 +71,7 @@ def test_stored_runs_are_skipped_and_shown_on_the_page(tmp_path, monkeypatch):
     assert "102: – (500.0)" in page
 
 
-def test_table_seeds_are_not_tuning_seeds():
-    assert (module.SEEDS[0], module.SEEDS[-1], len(module.SEEDS)) == (100, 129, 30)
-
-
 def test_an_unknown_arm_is_refused():
-    from typer.testing import CliRunner
-
-    from studies.local.__main__ import app
-
     answer = CliRunner().invoke(app, ["run", "--arms", "nobody"])
     assert answer.exit_code == 2
     assert "is unknown" in answer.output

@@ -20,16 +20,13 @@ def test_both_agents_of_a_pair_have_the_same_trials():
         assert planned[load_agent_spec(agent).twin or ""] == own
 
 
-@pytest.mark.parametrize(
-    ("with_it", "without", "chosen"),
-    [
-        # CartPole-v1: 1 % of the range from about 22 to 475 is about 4.5.
-        (400.0, 406.0, "without"),
-        (400.0, 403.0, "with"),
-        (406.0, 400.0, "with"),
-        (float("nan"), 400.0, None),
-    ],
-)
+@pytest.mark.parametrize(("with_it", "without", "chosen"), [
+    # CartPole-v1: 1 % of the range from about 22 to 475 is about 4.5.
+    (400.0, 406.0, "without"),
+    (400.0, 403.0, "with"),
+    (406.0, 400.0, "with"),
+    (float("nan"), 400.0, None),
+])  # fmt: skip
 def test_the_normaliser_goes_only_for_a_gain(with_it, without, chosen):
     assert choice("CartPole-v1", with_it, without) == chosen
 

@@ -31,14 +31,11 @@ def corrected(text):
     return re.sub(r" \((?:< )?[\d.]+ of \d+\)", "", text)
 
 
-@pytest.mark.parametrize(
-    ("paper", "rest", "claim"),
-    [
-        (FAST, SLOW, "needs 14 episodes in the median: fewer than every other mask."),
-        (FAST, FAST, "It is significantly better than no other learner."),
-        ([None] * 10, FAST, "needs > budget episodes in the median: more than `"),
-    ],
-)
+@pytest.mark.parametrize(("paper", "rest", "claim"), [
+    (FAST, SLOW, "needs 14 episodes in the median: fewer than every other mask."),
+    (FAST, FAST, "It is significantly better than no other learner."),
+    ([None] * 10, FAST, "needs > budget episodes in the median: more than `"),
+])  # fmt: skip
 def test_the_papers_mask(tmp_path, paper, rest, claim):
     solve(tmp_path, "presets", (CARTPOLE, PAPER_PRESET), paper)
     for name in seen.PLAIN_PRESETS:
@@ -99,14 +96,11 @@ def test_dynamics_that_harm(tmp_path):
     )
 
 
-@pytest.mark.parametrize(
-    ("on", "off", "shuffled", "claim"),
-    [
-        (FAST, SLOW, SLOW, "the dynamics help, and it matters whose they are"),
-        (FAST, SLOW, FAST, "the dynamics have no significant effect"),
-        (SLOW, FAST, SLOW, "the dynamics do harm"),
-    ],
-)
+@pytest.mark.parametrize(("on", "off", "shuffled", "claim"), [
+    (FAST, SLOW, SLOW, "the dynamics help, and it matters whose they are"),
+    (FAST, SLOW, FAST, "the dynamics have no significant effect"),
+    (SLOW, FAST, SLOW, "the dynamics do harm"),
+])  # fmt: skip
 def test_dynamics_on_and_off(tmp_path, on, off, shuffled, claim):
     for arm, episodes in (("dynamics", on), ("off", off), ("shuffled", shuffled)):
         solve(tmp_path, "ablation", (CARTPOLE, arm), episodes * 3)
@@ -209,14 +203,11 @@ def test_transfer(tmp_path):
     assert "| `random-search`, `win-stay`, `es` and `cma-es`: not run |" in text
 
 
-@pytest.mark.parametrize(
-    ("runs", "said"),
-    [
-        (1, "Not known: there is one run of each, too few for any test."),
-        (3, "Not known: there are 3 runs of each, too few for any test."),
-        (4, f"The learned rule of `{BEST_PRESET}` is better than `scratch` (CartPole-v1)."),
-    ],
-)
+@pytest.mark.parametrize(("runs", "said"), [
+    (1, "Not known: there is one run of each, too few for any test."),
+    (3, "Not known: there are 3 runs of each, too few for any test."),
+    (4, f"The learned rule of `{BEST_PRESET}` is better than `scratch` (CartPole-v1)."),
+])  # fmt: skip
 def test_few_runs_of_transfer_are_no_evidence(tmp_path, runs, said):
     solve(tmp_path, "transfer", (CARTPOLE, BEST_PRESET, "pretrained"), FAST[:runs])
     solve(tmp_path, "transfer", (CARTPOLE, BEST_PRESET, "scratch"), SLOW[:runs])
