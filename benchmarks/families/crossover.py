@@ -82,9 +82,9 @@ def _run(batch: int) -> Callable[[Effort], Readings]:
                 curves[f"{floor_name}, {width}"] = Curve(percent, tuple(over[floor_name]))
         values = {f"up to, over {name}": (crossing(curve),) for name, curve in curves.items()}
         note = (
-            "Our `forward` in units of the other's time, by the share of neurons that fire at a "
-            "time step; the largest measured activity (%) at which ours takes no longer, 0 for "
-            "none."
+            "Time of our `forward` divided by the other's, against the share of neurons that fire "
+            "at a time step. The table shows the largest measured activity (%) at which ours takes "
+            "no longer, 0 for none."
         )
         return Readings(values=values, curves=curves, notes=(note,))
 

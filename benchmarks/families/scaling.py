@@ -129,7 +129,7 @@ def _run(case: _Case) -> Callable[[Effort], Readings]:
         for kind, curve in curves.items():
             slopes[f"slope, {kind}"] = (slope(upper_half(curve)),)
             slopes[f"slope of all points, {kind}"] = (slope(curve),)
-        note = "The judged slope is that of the upper half, where what a call costs is no excuse."
+        note = "The bar is on the slope of the upper half, where the fixed cost of a call is small."
         return Readings(values=slopes, curves=curves, notes=(note,))
 
     return run
@@ -148,7 +148,7 @@ def _threads(effort: Effort) -> Readings:
         samples = race(contenders, 2 * effort.seconds)
     finally:
         torch.set_num_threads(1)
-    note = f"{len(counts)} counts of PyTorch's threads; our kernels run on one in all of them."
+    note = f"{len(counts)} numbers of PyTorch threads; our kernels always use one."
     return Readings(samples, notes=(note,))
 
 
