@@ -19,7 +19,7 @@ from snn_gym._base.names import parse_seeds
 DOCS = Path(__file__).parents[1] / "docs"
 SCRATCH = Path("runs") / "bench"
 
-Out = Annotated[Path, typer.Option(help="File of what was measured.")]
+Out = Annotated[Path, typer.Option(help="File of the measurements.")]
 Scratch = Annotated[Path, typer.Option(help="Folder of agents and caches that are made once.")]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -39,7 +39,7 @@ def run(
     out: Out = DOCS / "speed.json",
     scratch: Scratch = SCRATCH,
 ) -> None:
-    """Measure, and write what was found; agents and compiled peers are made at the first run."""
+    """Measure, and write the readings; agents and compiled peers are made at the first run."""
     effort = Effort(QUICK_SECONDS if quick else FULL_SECONDS, quick, scratch)
     with _usage():
         run_experiments(chosen(only, quick=quick), tuple(MEASUREMENTS.values()), effort, out, _show)
@@ -53,14 +53,14 @@ def solved(
     seeds: Annotated[str, typer.Option(help="Such as 0-9.")] = "0-9",
     out: Out = DOCS / "speed.json",
 ) -> None:
-    """Train until CartPole is solved (minutes); what the file has is passed over."""
+    """Train until CartPole is solved (minutes); runs in the file are skipped."""
     with _usage():
         run_solved(agents.split(","), list(parse_seeds(seeds) or ()), out, _show_solved)
 
 
 @app.command("list")
 def list_experiments() -> None:
-    """Print what can be measured."""
+    """Print the names of the measurements."""
     for family, module in FAMILIES.items():
         typer.echo(family)
         for experiment in module.EXPERIMENTS:
@@ -72,14 +72,14 @@ def report(
     out: Out = DOCS / "speed.json",
     docs: Annotated[Path, typer.Option(help="Folder of the report.")] = DOCS,
 ) -> None:
-    """Write the report and its figures from what was measured."""
+    """Write the report and its figures from the measurements."""
     with _usage():
         typer.echo(f"wrote {write_report(read_speed(out), docs)}")
 
 
 @contextmanager
 def _usage() -> Iterator[None]:
-    """Say in one line what was asked for wrongly."""
+    """Print a wrong request as one line."""
     try:
         yield
     except ValueError as error:

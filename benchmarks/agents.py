@@ -1,6 +1,6 @@
 """The agents whose weights are measured: as trained, made lean, and their ANN twins.
 
-The default agent's weights are a row of the results table. What no row has is made once by the
+The default agent's weights are a row of the results table. Other weights are made once by the
 zoo's own means and kept in a folder outside of the repository's history.
 """
 
@@ -73,13 +73,7 @@ class Agent:
 
 
 def default_agent(width: int, scratch: Path) -> Agent:
-    """Return ``ppo-lif`` as trained for CartPole.
-
-    Args:
-        width: Neurons of each of its two layers: 64 for the row of the results table; any other
-            is trained the same way.
-        scratch: Folder of what is made once.
-    """
+    """Return ``ppo-lif`` as trained for CartPole."""
     if width == 64:
         model = snn_gym.make_agent("ppo-lif", ENV_ID, seed=0)
         root = checkout_root()
@@ -98,12 +92,7 @@ def default_agent(width: int, scratch: Path) -> Agent:
 
 
 def lean_agent(width: int, scratch: Path) -> Agent:
-    """Return the default agent after ``make_lean``.
-
-    Args:
-        width: As for ``default_agent``.
-        scratch: As there.
-    """
+    """Return the default agent after ``make_lean``."""
     folder = scratch / f"lean-{width}"
     if not folder.exists():
         trained = default_agent(width, scratch).model
@@ -112,18 +101,13 @@ def lean_agent(width: int, scratch: Path) -> Agent:
 
 
 def twin(width: int) -> BaseAlgorithm:
-    """Return ``ppo-mlp``, fresh: what a dense network costs does not depend on its weights."""
+    """Return a fresh ``ppo-mlp``: the cost of a dense network does not depend on its weights."""
     network = {"hidden_sizes": [width, width]}
     return snn_gym.make_agent("ppo-mlp", ENV_ID, seed=0, network=network)
 
 
 def stock(width: int, env: VecEnv | None = None) -> PPO:
-    """Return Stable-Baselines3's own ``MlpPolicy`` with the twin's sizes and hyper-parameters.
-
-    Args:
-        width: Units of each of its two layers.
-        env: Environments; those of the zoo if None.
-    """
+    """Return Stable-Baselines3's own ``MlpPolicy`` with the twin's sizes and hyper-parameters."""
     settings: Any = load_agent_spec("ppo-mlp").settings(ENV_ID)
     return PPO(
         "MlpPolicy",
@@ -141,7 +125,7 @@ def stock(width: int, env: VecEnv | None = None) -> PPO:
 
 
 def _visiting(model: BaseAlgorithm) -> Agent:
-    """Let an agent play, and keep what it sees."""
+    """Let an agent play, and keep its observations."""
     env = snn_gym.make_vec_env(ENV_ID, 64, seed=0)
     observation: Any = env.reset()
     seen = []

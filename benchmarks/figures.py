@@ -1,4 +1,4 @@
-"""Figures of docs/speed.md, from what was measured alone."""
+"""Figures of docs/speed.md, from the measurements alone."""
 
 from __future__ import annotations
 
@@ -24,15 +24,7 @@ _FLOORS = (crossover.PRODUCTS, crossover.MODULE, crossover.ONE_CALL, crossover.T
 
 
 def write_figures(speed: Speed, images: Path) -> dict[str, str]:
-    """Draw what there are measurements of.
-
-    Args:
-        speed: What was measured.
-        images: Folder to write into, made if it is absent.
-
-    Returns:
-        Caption of each figure by the name of its file.
-    """
+    """Draw the figures that have measurements."""
     images.mkdir(parents=True, exist_ok=True)
     written = {}
     with style():
@@ -188,19 +180,19 @@ _Draw = Callable[[Records], Figure | None]
 _FIGURES: dict[str, tuple[_Draw, str]] = {
     "speed-roofline": (
         _roofline,
-        "Operations per second of our passes, if their products were dense, below the measured "
-        "rate of products and the measured bandwidth; a pass that skips silent neurons may lie "
-        "above.",
+        "Operations per second of our passes, counted as dense products. The lines are the "
+        "machine's measured product rate and bandwidth. A pass that skips silent neurons may lie "
+        "above them.",
     ),
     "speed-ratios": (
         _ratios,
-        "Other libraries, each by its fastest path, beside ours: filled as they come, hollow under "
-        "`torch.compile`.",
+        "Time of the other libraries, each by its fastest path, in units of ours. Filled: without "
+        "`torch.compile`; hollow: with it.",
     ),
-    "speed-scaling": (_scaling, "Cost as sizes grow, with fitted power laws."),
+    "speed-scaling": (_scaling, "Cost against size, with fitted power laws."),
     "speed-crossover": (
         _crossover,
-        "Our time by activity, in units of the dense products' and of an MLP's of the same sizes: "
-        "below 1 spikes are cheaper.",
+        "Our time against activity, divided by the time of dense products and of an MLP of the "
+        "same sizes. Below 1 spikes are cheaper.",
     ),
 }

@@ -15,13 +15,7 @@ from snn_gym.program import Choice, DenseLayer, Head, Program
 
 
 def products(sizes: tuple[int, ...], time_steps: int, batch: int) -> Run:
-    """Return a function that makes the dense products of a decision, and nothing else.
-
-    Args:
-        sizes: Inputs, then the neurons of each layer.
-        time_steps: T; the product of the constant input is made once.
-        batch: B.
-    """
+    """Return a function that makes the dense products of a decision, and nothing else."""
     rows = [batch, *[time_steps * batch] * (len(sizes) - 2)]
     made = [_product(*layer) for layer in zip(rows, sizes[:-1], sizes[1:], strict=True)]
 
@@ -37,16 +31,11 @@ def training_products(sizes: tuple[int, ...], time_steps: int, batch: int) -> Ru
 
     Beside the forward products these are, of each layer, the gradient of its weights and, but of
     the first, that of its input.
-
-    Args:
-        sizes: As for ``products``.
-        time_steps: As there.
-        batch: As there.
     """
     rows = [batch, *[time_steps * batch] * (len(sizes) - 2)]
     layers = list(zip(rows, sizes[:-1], sizes[1:], strict=True))
     made = [_product(*layer) for layer in layers]
-    # Left as a transposed view: what came in lies row by row.
+    # Left as a transposed view: the input lies row by row.
     for count, inputs, outputs in layers:
         left, right, out = _product(inputs, count, outputs)
         made.append((left.t().contiguous().t(), right, out))
@@ -75,11 +64,7 @@ def _product(rows: int, inner: int, columns: int) -> tuple[torch.Tensor, torch.T
 
 
 def compiled_mlp(linears: list[nn.Linear]) -> FrozenPolicy:
-    """Return an MLP with tanh in one compiled call, observations to outputs.
-
-    Args:
-        linears: Its linear layers, input side first.
-    """
+    """Return an MLP with tanh in one compiled call, observations to outputs."""
     inputs, outputs = linears[0].in_features, linears[-1].out_features
     weights = [layer.weight.detach().numpy() for layer in linears]
     biases = [layer.bias.detach().numpy() for layer in linears]

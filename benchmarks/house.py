@@ -44,7 +44,7 @@ EXEMPLARS = {
     "an agent (sac-lif)": r"sac-lif\b",
     "an environment variant (snn/Acrobot)": r"snn/Acrobot",
 }
-"""What to add, and how code names one that exists."""
+"""Kinds of additions, and the name of an existing example in the code."""
 
 _TOKEN = re.compile(
     r"""([rbf]{0,2}(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'))|(\d[\w.]*)|([^\W\d]\w*)""", re.I
@@ -162,10 +162,10 @@ def _thin(run: tuple[str, ...]) -> bool:
 
 
 def places(sources: Sequence[Source], pattern: str) -> list[str]:
-    """Return where the code of other things names a thing: what to edit to add one like it.
+    """Return the places that name an example in other code: the edits of an addition.
 
-    A place is a statement at the top of a module, imports, comments and docstrings apart. The
-    thing's own file or folder, classes and functions are what one adds, not what one edits.
+    A place is a statement at the top of a module, without imports, comments and docstrings. The
+    example's file or folder, classes and functions are additions, not edits.
     """
     named = re.compile(pattern)
     found = []
@@ -246,8 +246,8 @@ def figures(root: Path) -> tuple[dict[str, str], dict[str, str], dict[str, list[
     lines["files in a folder, median, max"] = (
         f"{statistics.median(folders.values()):g}, {max(folders.values())}" if folders else "none"
     )
-    edits = {what: places(sources[PACKAGE], named) for what, named in EXEMPLARS.items()}
-    lines.update({f"to add {what}, edit": str(len(where)) for what, where in edits.items()})
+    edits = {kind: places(sources[PACKAGE], named) for kind, named in EXEMPLARS.items()}
+    lines.update({f"to add {kind}, edit": str(len(where)) for kind, where in edits.items()})
     return lines, room_figures(package), edits
 
 
@@ -267,8 +267,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _print(options.before, before, after)
     print("\nrooms: files / lines / docstrings, % / comments, %")
     _print(options.before, rooms_before, rooms_after)
-    for what, where in edits.items() if options.places else ():
-        print(f"\nto add {what}, edit", *where, sep="\n  ")
+    for kind, where in edits.items() if options.places else ():
+        print(f"\nto add {kind}, edit", *where, sep="\n  ")
 
 
 def _print(revision: str, before: dict[str, str], after: dict[str, str]) -> None:

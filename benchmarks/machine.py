@@ -1,4 +1,4 @@
-"""On what a run was made: processor, instructions, packages."""
+"""Machine of a run: processor, instructions, packages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PACKAGES = (
 
 @dataclass(frozen=True)
 class Machine(Config):
-    """Where and with what a run was made."""
+    """Machine and packages of a run."""
 
     processor: str
     """Name, as the operating system has it."""
@@ -67,7 +67,7 @@ def this_machine() -> Machine:
 
 
 def _cpuinfo() -> dict[str, str]:
-    """Return what Linux says of the first core; nothing elsewhere."""
+    """Return Linux's description of the first core; empty elsewhere."""
     if not _CPUINFO.exists():
         return {}
     first = _CPUINFO.read_text(encoding="utf-8").split("\n\n")[0]

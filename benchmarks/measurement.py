@@ -1,4 +1,4 @@
-"""What a measurement is: what was found, how a figure is read from it, and the bar for it."""
+"""Measurements: readings of experiments, the figures read from them, and the bars."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ class Curve(Config):
 
 
 @dataclass(frozen=True)
-class Found:
-    """What an experiment found."""
+class Readings:
+    """Readings of an experiment."""
 
     samples: Samples = field(default_factory=dict)
     """Times of contenders (s), in pairs."""
     values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """Repeats of what else was measured, by name."""
+    """Repeats of other measured values, by name."""
     curves: Mapping[str, Curve] = field(default_factory=dict)
     """Lines of figures, by name."""
     missing: Mapping[str, str] = field(default_factory=dict)
     """Contenders that could not start, and why."""
     notes: tuple[str, ...] = ()
-    """What a reader has to know."""
+    """Notes for the reader."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class Experiment:
     name: str
     """Short name, as ``--only`` takes it."""
     title: str
-    """What is timed, for headings."""
-    run: Callable[[Effort], Found]
+    """The timed task, for headings."""
+    run: Callable[[Effort], Readings]
     """Does it."""
     quick: bool = True
     """Whether a quick run has it."""
@@ -80,7 +80,7 @@ class Result(Config):
     """The best of several contenders, or why it was not measured."""
 
 
-Judge = Callable[[Found], Result]
+Judge = Callable[[Readings], Result]
 
 
 @dataclass(frozen=True)
@@ -92,17 +92,17 @@ class Measurement:
     experiment: str
     """Experiment that it is read from."""
     timed: str
-    """What is timed, for readers."""
+    """The timed task, for readers."""
     against: str
-    """Beside what, for readers; empty where the figure stands for itself."""
+    """The baseline, for readers; empty without one."""
     unit: str
     """Unit of the figure; ``×`` for a ratio."""
     judge: Judge
     """Reads it."""
     bar: float | None = None
-    """What it has to reach; None where nothing was promised."""
+    """The bar; None for none."""
     stretch: float | None = None
-    """What would be better still."""
+    """The stretch target; None for none."""
     at_least: bool = True
     """Whether the bar is a least figure; if not, a largest."""
 
@@ -112,21 +112,16 @@ class Measurement:
 
 
 def faster(subject: str, *others: str) -> Judge:
-    """Return a judge: how many times faster a contender is than the best of others.
+    """Return a judge: how many times faster a contender is than the best of others."""
 
-    Args:
-        subject: Contender to judge.
-        *others: Contenders beside it; those that could not start are left out.
-    """
-
-    def judge(found: Found) -> Result:
+    def judge(readings: Readings) -> Result:
         ratios = {
-            other: ratio(found.samples, other, subject)
+            other: ratio(readings.samples, other, subject)
             for other in others
-            if other in found.samples and subject in found.samples
+            if other in readings.samples and subject in readings.samples
         }
         if not ratios:
-            return _unmeasured(found, (subject, *others))
+            return _unmeasured(readings, (subject, *others))
         best = min(ratios, key=lambda name: ratios[name].median)
         return Result(ratios[best], best if len(others) > 1 else "")
 
@@ -134,40 +129,31 @@ def faster(subject: str, *others: str) -> Judge:
 
 
 def costs(subject: str, floor: str) -> Judge:
-    """Return a judge: the time of a contender in units of another's.
+    """Return a judge: the time of a contender in units of another's."""
 
-    Args:
-        subject: Contender to judge.
-        floor: Contender by whose time it is divided.
-    """
-
-    def judge(found: Found) -> Result:
-        if not {subject, floor} <= found.samples.keys():
-            return _unmeasured(found, (subject, floor))
-        return Result(ratio(found.samples, subject, floor), "")
+    def judge(readings: Readings) -> Result:
+        if not {subject, floor} <= readings.samples.keys():
+            return _unmeasured(readings, (subject, floor))
+        return Result(ratio(readings.samples, subject, floor), "")
 
     return judge
 
 
 def measured(name: str) -> Judge:
-    """Return a judge that reads one of the values.
+    """Return a judge that reads one of the values."""
 
-    Args:
-        name: Its name.
-    """
-
-    def judge(found: Found) -> Result:
-        if name not in found.values:
-            return _unmeasured(found, (name,))
-        return Result(Quartiles.of(found.values[name]), "")
+    def judge(readings: Readings) -> Result:
+        if name not in readings.values:
+            return _unmeasured(readings, (name,))
+        return Result(Quartiles.of(readings.values[name]), "")
 
     return judge
 
 
-def _unmeasured(found: Found, names: tuple[str, ...]) -> Result:
+def _unmeasured(readings: Readings, names: tuple[str, ...]) -> Result:
     reasons = {
         reason: None
-        for missing, reason in found.missing.items()
+        for missing, reason in readings.missing.items()
         if any(name.startswith(missing) for name in names)
     }
     return Result(None, "; ".join(reasons) or "not measured")

@@ -1,9 +1,9 @@
 """Draw mutants of the code with a seed and count those that the tests kill.
 
 ``python -m benchmarks.mutants`` changes one operator, constant or condition at a time in a copy of
-the working tree, runs the tests that concern the changed module until one fails, and writes what
-happened to ``benchmarks/mutants.json``. A run that was stopped goes on where it was; ``--again
-survived`` tries the survivors again.
+the working tree, runs the tests that concern the changed module until one fails, and writes the
+outcome to ``benchmarks/mutants.json``. A stopped run continues; ``--again survived`` tries the
+survivors again.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ RESULTS = ROOT / "benchmarks" / "mutants.json"
 CPU_LIMIT_S = 300
 """Of a run's own process: a loop without end is a kill, a busy machine is none."""
 HEAVY = ("stable_baselines3", "numba", "scipy.stats", "pytest")
-"""What takes seconds to import and is not under test."""
+"""Modules that take seconds to import and are not under test."""
 
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "kernels": (
@@ -62,7 +62,7 @@ SWAPS: dict[type, type] = {
     **dict(_BOTH_WAYS),
     **{other: one for one, other in _BOTH_WAYS},
 }
-"""Operators, and what each becomes."""
+"""Operators and their replacements."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Mutant:
 
     @property
     def key(self) -> str:
-        """What tells it from every other."""
+        """Unique key."""
         return f"{self.path}:{self.line}:{self.column} {self.after}"
 
     def apply(self, text: str) -> str:
@@ -95,7 +95,7 @@ class Mutant:
 
 
 def _nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes whose change can change what the code does.
+    """Yield the nodes whose change can change the behaviour.
 
     Left out are docstrings, decorators, f-strings and annotations, except for calls in them
     (``Annotated[float, Above(0)]``), which this package's configuration reads.
@@ -174,14 +174,8 @@ def draw(root: Path, count: int, seed: int) -> list[Mutant]:
 def tests_of(root: Path, mutant: Mutant, *, nearest: bool) -> list[str]:
     """Return the test files of a mutant's group that concern its module, the nearest first.
 
-    Those called after the module come first, then those that name it or what it defines; where
-    there are none, all. Kernels are reached through the layers that run them: all tests of their
-    group count, folder by folder.
-
-    Args:
-        root: Root of the tree.
-        mutant: The mutant.
-        nearest: Return only the first of these kinds that there is.
+    Tests with the module's name come first, then tests that name it or its definitions; without
+    either, all tests. Layers run the kernels, so all tests of their group count, by folder.
     """
     module = root / mutant.path
     tree = ast.parse(module.read_text("utf-8"))

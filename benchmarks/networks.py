@@ -18,12 +18,7 @@ _HALVINGS = 24
 
 
 def with_time_steps(network: SpikingNetwork, time_steps: int) -> SpikingNetwork:
-    """Return a network with the same weights and another number of time steps.
-
-    Args:
-        network: Network without a head.
-        time_steps: T.
-    """
+    """Return a network with the same weights and another number of time steps."""
     config = replace(network.config, time_steps=time_steps, regulation=None)
     copy = SpikingNetwork(config, network.input_size)
     for own, given in zip(hidden_linears(copy), hidden_linears(network), strict=True):
@@ -37,18 +32,6 @@ def at_activity(
     """Return a network and inputs of which a given share of its neurons fires at a time step.
 
     The weights are fresh ones, and all biases of a layer the same.
-
-    Args:
-        sizes: Neurons of each layer.
-        time_steps: T.
-        batch: Rows of the inputs.
-        share: Spikes of each layer for each of its neurons, time steps and rows; above 0.
-
-    Returns:
-        Network, and inputs (batch, 4).
-
-    Raises:
-        ValueError: Activity is not within a tenth of what was asked for, or a spike of it.
     """
     torch.manual_seed(0)
     network = SpikingNetwork(NetworkConfig(hidden_sizes=sizes, time_steps=time_steps), INPUTS)

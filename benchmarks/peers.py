@@ -32,7 +32,7 @@ Forward = Callable[[Tensor], Tensor]
 """From inputs (B, I) to mean rates (B, N)."""
 
 COMPILED = ", torch.compile"
-"""What the names of compiled peers end in."""
+"""Suffix of the names of compiled peers."""
 
 
 def hidden_linears(network: SpikingNetwork) -> list[nn.Linear]:
@@ -120,9 +120,9 @@ class Peer:
     name: str
     """How it is called."""
     package: str
-    """What it is imported as."""
+    """Import name."""
     distribution: str
-    """What it is installed as."""
+    """Package name."""
     build: Callable[[SpikingNetwork], Forward]
     """Builds the network of one of ours."""
 
@@ -143,15 +143,7 @@ COMPILED_NAMES = tuple(f"{name}{COMPILED}" for name in PEER_NAMES)
 
 
 def build_peers(network: SpikingNetwork) -> tuple[dict[str, Forward], dict[str, str]]:
-    """Return the networks of the peers that are installed, and why others are missing.
-
-    Args:
-        network: Feed-forward network of ``lif_box`` at its defaults with the decoder
-            ``mean_rate``, whose linear layers the peers share.
-
-    Raises:
-        ValueError: It is another kind of network.
-    """
+    """Return the networks of the peers that are installed, and why others are missing."""
     own = NetworkConfig(hidden_sizes=network.config.hidden_sizes)
     for part in ("neuron", "neuron_parameters", "recurrent", "encoder", "decoder", "dt_ms"):
         if getattr(network.config, part) != getattr(own, part):
@@ -170,12 +162,7 @@ def build_peers(network: SpikingNetwork) -> tuple[dict[str, Forward], dict[str, 
 
 
 def compiled(forward: Forward, cache: Path) -> Forward:
-    """Return what ``torch.compile`` makes of a peer's network, for each shape anew.
-
-    Args:
-        forward: The peer's network.
-        cache: Folder of compiled code, which takes minutes to make and moments to load.
-    """
+    """Return a peer's network under ``torch.compile``, compiled for each shape."""
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache.resolve())
     result: Forward = torch.compile(forward, dynamic=False)
     return result
@@ -185,7 +172,7 @@ def forward_backward(linears: list[nn.Linear], forward: Forward, x: Tensor) -> R
     """Return a function that makes the gradients of all weights for a batch.
 
     Args:
-        linears: What is learned.
+        linears: The learned layers.
         forward: A network of these.
         x: Inputs (B, I).
     """
@@ -204,12 +191,8 @@ def check_equal(forwards: dict[str, Forward], reference: Forward, x: Tensor) -> 
 
     Args:
         forwards: Networks by name.
-        reference: What they are compared with.
+        reference: The reference of the comparison.
         x: Inputs (B, I).
-
-    Raises:
-        ValueError: One differs in more than 1 of 1,000 rates: in a sum of other order a neuron
-            at its threshold may fire where another does not.
     """
     with torch.no_grad():
         expected = reference(x)

@@ -47,15 +47,7 @@ MEASUREMENTS: dict[str, Measurement] = {
 
 
 def chosen(names: str | None, *, quick: bool = False) -> tuple[Experiment, ...]:
-    """Return the experiments that were asked for.
-
-    Args:
-        names: Names of experiments or of families, with commas between; all of them if None.
-        quick: Whether all of them means those of a quick run.
-
-    Raises:
-        ValueError: A name is unknown.
-    """
+    """Return the experiments that were asked for."""
     if names is None:
         return tuple(x for x in EXPERIMENTS.values() if x.quick or not quick)
     asked = []

@@ -1,4 +1,4 @@
-"""docs/speed.md: what was measured beside its bars, from the file alone."""
+"""Writer of docs/speed.md: measurements against their bars, from the file alone."""
 
 from __future__ import annotations
 
@@ -21,15 +21,7 @@ _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 
 
 def write_report(speed: Speed, docs: Path) -> Path:
-    """Write the page and its figures.
-
-    Args:
-        speed: What was measured.
-        docs: Folder to write into.
-
-    Returns:
-        The page.
-    """
+    """Write the page and its figures."""
     figures = write_figures(speed, docs / "images")
     page = docs / PAGE
     write_text_atomic(page, "\n".join(_page(speed, figures)) + "\n")
@@ -50,10 +42,10 @@ def _page(speed: Speed, figures: dict[str, str]) -> Iterator[str]:
     yield "# Speed"
     yield ""
     yield (
-        "Written by `python -m benchmarks report` from [speed.json](speed.json), which "
-        "`python -m benchmarks run` measured (`make bench` does both). Contenders are timed in "
-        "turn in one process on one thread, 5 ms or one call at a time; a ratio is the median of "
-        "those of single rounds, with their quartiles in brackets."
+        "Written by `python -m benchmarks report` from [speed.json](speed.json), the measurements "
+        "of `python -m benchmarks run` (`make bench` does both). The contenders take turns in one "
+        "process on one thread, for 5 ms or one call at a time. Each round gives one ratio; the "
+        "tables show the median of these ratios, with the quartiles in brackets."
     )
     yield ""
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
@@ -63,7 +55,7 @@ def _page(speed: Speed, figures: dict[str, str]) -> Iterator[str]:
     )
     yield from _warnings(speed)
     yield ""
-    yield "## Beside what was promised"
+    yield "## Measurements against their targets"
     yield ""
     yield from _table(speed, [x for x in MEASUREMENTS.values() if _promised(x)], promised=True)
     yield from _solved(speed)
@@ -85,7 +77,7 @@ def _solved(speed: Speed) -> Iterator[str]:
     yield ""
     yield "Seconds of training until CartPole-v1 is solved (`python -m benchmarks solved`):"
     yield ""
-    yield "| agent | hyper-parameters | seeds | failures | mean | median | steps | over the last |"
+    yield "| agent | hyper-parameters | seeds | failures | mean | median | steps | mean / twin's |"
     yield "|---|---|---|---|---|---|---|---|"
     for tuned in (False, True):
         by_agent = {
@@ -96,9 +88,10 @@ def _solved(speed: Speed) -> Iterator[str]:
             yield from _times(by_agent)
     yield ""
     yield (
-        f"Its file's hyper-parameters, or the fastest of {len(EPOCHS) * len(FACTORS)} trials for "
-        f"each on seeds {TUNING_SEEDS[0]} to {TUNING_SEEDS[-1]}; mean and median in seconds, steps "
-        f"the median. The bar is {SOLVED_BAR} of the twin's mean, the stretch {SOLVED_STRETCH}."
+        "The hyper-parameters are those of the agent's file, or of the fastest of "
+        f"{len(EPOCHS) * len(FACTORS)} trials on seeds {TUNING_SEEDS[0]} to {TUNING_SEEDS[-1]}. "
+        "Mean and median are in seconds; the steps are a median. The last column is the mean "
+        f"divided by the twin's. Its bar is {SOLVED_BAR}, its stretch target {SOLVED_STRETCH}."
     )
 
 
@@ -106,12 +99,12 @@ def _times(by_agent: dict[str, list[Solved]]) -> Iterator[str]:
     """Give a line for each agent; its trainings have the same settings."""
     means = {agent: fmean(x.seconds for x in done) for agent, done in by_agent.items()}
     for agent, done in by_agent.items():
-        what = ", ".join(f"{name} {value}" for name, value in done[0].settings.items())
+        names = ", ".join(f"{name} {value}" for name, value in done[0].settings.items())
         failures = sum(not x.solved for x in done)
         steps = median(x.steps for x in done)
         over = means[agent] / list(means.values())[-1]
         yield (
-            f"| {agent} | {what or 'its file'} | {len(done)} | {failures} | {means[agent]:.2f} | "
+            f"| {agent} | {names or 'its file'} | {len(done)} | {failures} | {means[agent]:.2f} | "
             f"{median(x.seconds for x in done):.2f} | {steps:,.0f} | {over:.2f} |"
         )
 
@@ -119,11 +112,14 @@ def _times(by_agent: dict[str, list[Solved]]) -> Iterator[str]:
 def _warnings(speed: Speed) -> Iterator[str]:
     if any(record.quick for record in speed.records.values()):
         yield ""
-        yield "Of a quick run: these figures are rough."
+        yield "This was a quick run: the figures are rough."
     busiest = max((record.load for record in speed.records.values()), default=0.0)
     if busiest > speed.machine.cores:
         yield ""
-        yield f"The machine was busy (load {busiest:.1f}): ratios are fair, times are too long."
+        yield (
+            f"The machine was busy (load {busiest:.1f}): the ratios are fair, the times are too "
+            "long."
+        )
     absent: dict[str, None] = {}
     for record in speed.records.values():
         absent |= {f"{name} ({reason})": None for name, reason in record.missing.items()}

@@ -1,4 +1,4 @@
-"""Run experiments and keep what they found in one file."""
+"""Runner of experiments, which keeps their readings in one file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.machine import Machine, load_average, this_machine
-from benchmarks.measurement import Curve, Effort, Experiment, Found, Measurement, Result
+from benchmarks.measurement import Curve, Effort, Experiment, Measurement, Readings, Result
 from benchmarks.timing import Quartiles
 from snn_gym._base.config import Config, Count, NonNegative, Positive, from_mapping, to_mapping
 from snn_gym._base.storage import write_text_atomic
@@ -21,7 +21,7 @@ from snn_gym._base.storage import write_text_atomic
 
 @dataclass(frozen=True)
 class Record(Config):
-    """What an experiment found, as the file has it."""
+    """Readings of an experiment, as the file stores them."""
 
     date: str
     """When, UTC."""
@@ -34,13 +34,13 @@ class Record(Config):
     timings: dict[str, Quartiles]
     """Seconds of a call or step, by contender."""
     values: dict[str, Quartiles]
-    """What else was measured, by name."""
+    """Other measured values, by name."""
     curves: dict[str, Curve]
     """Lines of figures, by name."""
     missing: dict[str, str]
     """Contenders that could not start, and why."""
     notes: tuple[str, ...]
-    """What a reader has to know."""
+    """Notes for the reader."""
     results: dict[str, Result]
     """Figures beside their bars, by name."""
 
@@ -60,7 +60,7 @@ class Solved(Config):
     solved: bool
     """Whether an evaluation solved it."""
     settings: dict[str, str] = field(default_factory=dict)
-    """What differs from the hyper-parameters of the agent's file."""
+    """Hyper-parameters that differ from the agent's file."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,7 @@ class Speed(Config):
 
 
 def read_speed(path: Path) -> Speed:
-    """Read the file.
-
-    Args:
-        path: The file that ``run_experiments`` wrote.
-
-    Raises:
-        ValueError: It does not exist, or is not one of ours.
-    """
+    """Read the file."""
     if not path.exists():
         raise ValueError(f"{path} does not exist; measure first: python -m benchmarks run")
     try:
@@ -106,21 +99,7 @@ def run_experiments(
     path: Path,
     show: Callable[[Record, Experiment], None],
 ) -> Speed:
-    """Run experiments one after the other, and write the file after each.
-
-    Args:
-        experiments: What to run; records of others in the file stay.
-        measurements: Figures that are read from them.
-        effort: How much time to spend.
-        path: The file.
-        show: Is told of each record.
-
-    Returns:
-        All of the file.
-
-    Raises:
-        ValueError: The file holds measurements of another machine or of other packages.
-    """
+    """Run experiments one after the other, and write the file after each."""
     torch.set_num_threads(1)
     speed = _begun(path, this_machine(), {experiment.name for experiment in experiments})
     for experiment in experiments:
@@ -132,7 +111,7 @@ def run_experiments(
 
 
 def _begun(path: Path, machine: Machine, fresh: set[str]) -> Speed:
-    """Return what is in the file already, but for what is measured anew."""
+    """Return the file's records that are not measured again."""
     if not path.exists():
         return Speed(machine)
     found = read_speed(path)
@@ -168,7 +147,7 @@ def _record(experiment: Experiment, measurements: Sequence[Measurement], effort:
 
 
 def _results(
-    experiment: Experiment, measurements: Sequence[Measurement], found: Found
+    experiment: Experiment, measurements: Sequence[Measurement], found: Readings
 ) -> dict[str, Result]:
     return {
         measurement.name: measurement.judge(found)

@@ -35,7 +35,7 @@ FIRST_SEED = 1_900_000_000
 TUNING_SEEDS = (1000, 1001, 1002)
 """Seeds of the trials."""
 EPOCHS, FACTORS = (5, 10, 20), (1, 2, 4)
-"""Trials: epochs of an update, and what the file's learning rate is multiplied by."""
+"""Trials: epochs of an update, and factors of the file's learning rate."""
 
 Settings = dict[str, str]
 """Hyper-parameters that differ from the agent's file, as text."""
@@ -116,13 +116,7 @@ def chosen(agent: str, solved: Sequence[Solved]) -> Settings:
 
 
 def train_until_solved(agent: str, seed: int, settings: Settings | None = None) -> Solved:
-    """Train until an evaluation solves the task or the budget ends.
-
-    Args:
-        agent: Agent of the zoo.
-        seed: Training seed.
-        settings: What differs from its file; None for nothing.
-    """
+    """Train until an evaluation solves the task or the budget ends."""
     torch.set_num_threads(1)
     budget, own = training_budget(), dict(settings or {})
     clock = _Clock()
@@ -139,17 +133,7 @@ def train_until_solved(agent: str, seed: int, settings: Settings | None = None) 
 def run_solved(
     agents: Sequence[str], seeds: Sequence[int], path: Path, show: Callable[[Solved], None]
 ) -> Speed:
-    """Train what is missing in the file, agents in turn at each seed, and write it after each.
-
-    Args:
-        agents: The spiking agent, then its twin.
-        seeds: Training seeds.
-        path: The file of ``benchmarks.run``.
-        show: Is told of each training.
-
-    Raises:
-        ValueError: The file is of another machine or of other packages.
-    """
+    """Train the missing runs of the file, agents in turn at each seed, and write it after each."""
     machine = this_machine()
     speed = read_speed(path) if path.exists() else Speed(machine)
     if speed.machine != machine:

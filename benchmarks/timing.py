@@ -12,17 +12,17 @@ import numpy as np
 from snn_gym._base.config import Config
 
 Run = Callable[[], object]
-"""What is timed."""
+"""The timed function."""
 Samples = dict[str, tuple[float, ...]]
 """Seconds of one call by contender, one number for each round; rounds pair them."""
 
 _SAMPLE_SECONDS = 5e-3
-"""What is quicker is called several times for one sample: the first of these calls finds another
-contender's numbers in the cache, where in a training it would find its own."""
+"""Quicker functions are called several times for one sample: the first call finds another
+contender's numbers in the cache, unlike in a training."""
 _MOST_ROUNDS = 300
 _WARM_UPS = 3
 _SLOW_SECONDS = 0.1
-"""What is slower is warm after one call."""
+"""Slower functions are warm after one call."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,7 @@ class Quartiles(Config):
 
 
 def race(contenders: Mapping[str, Run], seconds: float, least_rounds: int = 11) -> Samples:
-    """Time contenders in turn; each round begins with another of them.
-
-    Args:
-        contenders: What to call, by name; at least one.
-        seconds: Time to spend, warm-up left out; ``least_rounds`` may take longer.
-        least_rounds: Rounds at least.
-
-    Returns:
-        Seconds of one call, for each contender and round.
-    """
+    """Time contenders in turn; each round begins with another of them."""
     calls = {name: _calls(run) for name, run in contenders.items()}
     per_round = sum(count * estimate for count, estimate in calls.values())
     rounds = min(max(least_rounds, math.floor(seconds / per_round)), _MOST_ROUNDS)
@@ -81,22 +72,11 @@ def _time(run: Run, calls: int) -> float:
 
 
 def per_step(samples: Samples, steps: Mapping[str, int]) -> Samples:
-    """Return seconds of one step, of calls that make several.
-
-    Args:
-        samples: Seconds of one call.
-        steps: Steps of a call, by contender.
-    """
+    """Return seconds of one step, of calls that make several."""
     return {name: tuple(x / steps[name] for x in times) for name, times in samples.items()}
 
 
 def ratio(samples: Samples, above: str, below: str) -> Quartiles:
-    """Return the time of one contender in units of another's, pair by pair.
-
-    Args:
-        samples: Their times.
-        above: Contender whose time is divided.
-        below: Contender by whose time it is.
-    """
+    """Return the time of one contender in units of another's, pair by pair."""
     pairs = zip(samples[above], samples[below], strict=True)
     return Quartiles.of([a / b for a, b in pairs])

@@ -1,9 +1,9 @@
-"""How many files of the package a thing passes through, and how often it changes the room.
+"""Files of the package that an operation passes through, and its changes of room.
 
     python -m benchmarks.walks
 
-What ran once before is measured, so that imports and compilations do not count. A room is a folder
-of the package. A compiled function counts as any other.
+Each operation runs once before it is measured, so that imports and compilations do not count. A
+room is a folder of the package. A compiled function counts like any other.
 """
 
 from __future__ import annotations

@@ -37,14 +37,6 @@ def stratified_bootstrap_interval(
         generator: Source of the resampling.
         replicates: Number of resampled sets, at least 1.
         confidence: Coverage aimed at, in (0, 1).
-
-    Returns:
-        Lower and upper bound in the units of the scores; None when no stratum has two runs, as
-        the spread between runs is then unknown.
-
-    Raises:
-        ValueError: A stratum is empty or not two-dimensional, or a score is not finite, or
-            `replicates` or `confidence` is out of range.
     """
     if replicates < 1 or not 0.0 < confidence < 1.0:
         raise ValueError(

@@ -21,16 +21,7 @@ def register_changed() -> None:
 def make_changed(
     task: str, changes: Mapping[str, float], render_mode: str | None = None
 ) -> gym.Env[Any, Any]:
-    """Make an environment some of whose attributes have another value.
-
-    Args:
-        task: Gymnasium id.
-        changes: Values by name.
-        render_mode: As in ``gym.make``.
-
-    Raises:
-        ValueError: It has no such attribute.
-    """
+    """Make an environment some of whose attributes have another value."""
     env = gym.make(task, render_mode=render_mode)
     for name, value in changes.items():
         if not hasattr(env.unwrapped, name):

@@ -68,7 +68,7 @@ class JudgedPair:
     """One comparison of a family, with p-values before and after Holm's adjustment."""
 
     pair: Comparison
-    """The agent and what it is compared with."""
+    """The agent and its baseline."""
     difference_p: float
     """Two-sided p-value of the difference."""
     inferiority_p: float
@@ -85,7 +85,7 @@ class JudgedPair:
 
     @property
     def verdict(self) -> str:
-        """Verdict of the adjusted p-values."""
+        """Conclusion from the adjusted p-values."""
         better = self.pair.difference > 0
         words = []
         if self.difference_holm <= SIGNIFICANCE:
@@ -96,11 +96,7 @@ class JudgedPair:
 
 
 def read_evidence(leaderboard: Path = ROOT / "leaderboard") -> Evidence:
-    """Read rows, outcomes and rivals.
-
-    Args:
-        leaderboard: Folder of the results table.
-    """
+    """Read rows, outcomes and rivals."""
     rows = {(row.agent, row.environment): row for row in table_rows(leaderboard)}
     return Evidence(rows, read_outcomes(RESULTS), read_rivals())
 
@@ -111,15 +107,7 @@ def operations(row: TableRow) -> float:
 
 
 def cheapest_made_lean(evidence: Evidence, env_id: str) -> TableRow | None:
-    """Return the agent of fewest operations that sheds and is not inferior to ``ppo-lif``.
-
-    Args:
-        evidence: The rows.
-        env_id: Gymnasium id.
-
-    Returns:
-        None where no agent with five seeds or more is.
-    """
+    """Return the agent of fewest operations that sheds and is not inferior to ``ppo-lif``."""
     unshed = evidence.rows[UNSHED, env_id]
     found = [evidence.rows.get((agent, env_id)) for agent in (SHED, *MADE_LEAN)]
     kept = [row for row in found if row is not None and _keeps(row, unshed)]
@@ -148,10 +136,6 @@ def cheapest_unshed(evidence: Evidence, env_id: str) -> Unshed | None:
 
     Of the lean study: of its front, networks of all sizes and time steps; and its control of
     smaller networks that were taught at no cost of spikes, where no seed lost return.
-
-    Args:
-        evidence: Outcomes of the study.
-        env_id: Gymnasium id.
     """
     known = list[Unshed]()
     if env_id in FRONT_TASKS:
@@ -176,15 +160,7 @@ def compare(pair: Comparison) -> JudgedPair:
 
 
 def family(evidence: Evidence, *names: tuple[str, str]) -> list[JudgedPair]:
-    """Test agents against others on every task where both have the seeds for it.
-
-    Args:
-        evidence: The rows.
-        names: An agent of the zoo and the one that it is compared with, for each pair of agents.
-
-    Returns:
-        Comparisons by pair and task, adjusted by Holm for all of them.
-    """
+    """Test agents against others on every task where both have the seeds for it."""
     pairs = [
         Comparison(row, evidence.rows[other, env_id])
         for agent, other in names
@@ -253,7 +229,7 @@ def _operations_table(evidence: Evidence, rivals: Sequence[Rival], *, returns: b
 
 
 def saving(evidence: Evidence) -> str:
-    """Return what one training that sheds saves on CartPole-v1."""
+    """Return the savings of one lean training on CartPole-v1."""
     env_id = "CartPole-v1"
     unshed, shed = evidence.rows[UNSHED, env_id], evidence.rows[SHED, env_id]
     small = cheapest_unshed(evidence, env_id)
@@ -270,7 +246,7 @@ def saving(evidence: Evidence) -> str:
 
 
 def limits(evidence: Evidence) -> str:
-    """Return README's list of what was saved and what was not shown."""
+    """Return README's list of savings and of claims without evidence."""
     sentences = (saving(evidence), stock_note(evidence), memory_note(evidence))
     return "".join(
         textwrap.fill(f"- {x}", 100, subsequent_indent="  ", break_on_hyphens=False) + "\n"
@@ -303,7 +279,7 @@ def stock_note(evidence: Evidence) -> str:
 
 
 def memory_note(evidence: Evidence) -> str:
-    """Return the sentences that limit what native tasks say about memory."""
+    """Return the sentences that limit the claims of native tasks about memory."""
     led, native = len(_led_by_scripts(evidence)), len(_with_memory(evidence))
     levels = {env_id for _, env_id in evidence.rows if re.search("-(medium|hard)-", env_id)}
     rows = (
@@ -332,7 +308,7 @@ def twins(evidence: Evidence) -> str:
 
 
 def two_steps(evidence: Evidence) -> str:
-    """Return the comparisons of agents of two time steps with what they were made from."""
+    """Return the comparisons of agents of two time steps with their source agents."""
     return _family_table(family(evidence, ("ppo-lif-2-steps", "ppo-lif")), costs=True)
 
 
@@ -414,16 +390,11 @@ PARTS: Mapping[str, Callable[[Evidence], str]] = {
     "taught": taught,
     "scripts": scripts,
 }
-"""What writes each marked part."""
+"""Function that writes each marked part."""
 
 
 def written(page: str, evidence: Evidence) -> str:
-    """Return a page's text with its marked parts written anew.
-
-    Args:
-        page: Text of the page.
-        evidence: What the parts are written from.
-    """
+    """Return a page's text with its marked parts written anew."""
     return _PART.sub(lambda found: f"{found[1]}{PARTS[found[2]](evidence)}{found[3]}", page)
 
 

@@ -13,30 +13,14 @@ RunT = TypeVar("RunT")
 
 
 def write_run(path: Path, run: Any) -> Path:
-    """Write a run's file, atomically: a file that exists is whole.
-
-    Args:
-        path: The file; its folder is made.
-        run: A dataclass.
-
-    Returns:
-        The file.
-    """
+    """Write a run's file, atomically: a file that exists is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text_atomic(path, json.dumps(to_mapping(run), separators=(",", ":")) + "\n")
     return path
 
 
 def read_run(kind: type[RunT], path: Path) -> RunT:
-    """Read a run's file.
-
-    Args:
-        kind: The dataclass that it holds.
-        path: The file.
-
-    Raises:
-        ValueError: The file is not one of ours.
-    """
+    """Read a run's file."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
@@ -45,14 +29,6 @@ def read_run(kind: type[RunT], path: Path) -> RunT:
 
 
 def read_seeds(kind: type[RunT], folder: Path) -> list[RunT]:
-    """Read the runs of a folder whose files are named by seed, in the order of the seeds.
-
-    Args:
-        kind: The dataclass that each holds.
-        folder: May be absent.
-
-    Raises:
-        ValueError: A file is not one of ours.
-    """
+    """Read the runs of a folder whose files are named by seed, in the order of the seeds."""
     files = sorted(folder.glob("*.json"), key=lambda path: int(path.stem))
     return [read_run(kind, path) for path in files]

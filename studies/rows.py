@@ -34,7 +34,7 @@ class RowName(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Where a page's digests are, and what measures the page anew."""
+    """Place of a page's digests, and the command that measures the page again."""
 
     rows: str
     """File of the digests, from the root of the checkout."""
@@ -84,25 +84,14 @@ def row_digest(row: Row) -> str:
 def record_rows(
     path: Path, names: Iterable[RowName | Row], leaderboard: Path = LEADERBOARD
 ) -> None:
-    """Write the digests of rows, sorted by their names.
-
-    Args:
-        path: File to write.
-        names: Rows, or their names.
-        leaderboard: Folder of the rows.
-    """
+    """Write the digests of rows, sorted by their names."""
     known = {RowName(x.agent, x.environment, x.seed) for x in names}
     lines = [f"{_digest_of(name, leaderboard)} {_text(name)}\n" for name in sorted(known)]
     write_text_atomic(path, "".join(lines))
 
 
 def moved_rows(path: Path, leaderboard: Path = LEADERBOARD) -> list[RowName]:
-    """Return the recorded rows that are gone or have other weights or returns today.
-
-    Args:
-        path: File of the digests.
-        leaderboard: Folder of the rows.
-    """
+    """Return the recorded rows that are gone or have other weights or returns today."""
     recorded = (line.split(" ") for line in path.read_text(encoding="utf-8").splitlines())
     pairs = [(digest, _name(text)) for digest, text in recorded]
     return [name for digest, name in pairs if _digest_of(name, leaderboard) != digest]

@@ -1,4 +1,4 @@
-"""Tests of the studies, over seeds, and what their number does to them."""
+"""Significance tests over seeds, with correction for multiple tests."""
 
 from __future__ import annotations
 
@@ -24,12 +24,6 @@ def sign_flip_p(differences: Sequence[float]) -> float:
     """Return the one-sided p-value of a paired permutation test that the mean is below 0.
 
     All ways to flip the signs are counted, the observed one included.
-
-    Args:
-        differences: One of each seed, 1 to 20.
-
-    Raises:
-        ValueError: There are none, or too many to count all ways.
     """
     if not 1 <= len(differences) <= 20:
         raise ValueError(f"all signs of 1 to 20 seeds can be counted, got {len(differences)}")
@@ -47,12 +41,6 @@ def rank_sum_p(strata: Sequence[tuple[ArrayLike, ArrayLike]]) -> float:
     added. Twice the smaller tail, as ``snn_gym.leaderboard.statistics.permutation_p``, which of the
     ranks of one stratum gives the same; but a run that failed may be infinite here, which a mean
     may not, and no number of runs is too large to count all splits.
-
-    Args:
-        strata: Values (runs,) and others (other runs,) of each stratum; not NaN.
-
-    Raises:
-        ValueError: There is no stratum, or a sample is empty.
     """
     sizes = [(len(np.atleast_1d(one)), len(np.atleast_1d(two))) for one, two in strata]
     if not sizes or min(map(min, sizes)) == 0:
@@ -83,13 +71,6 @@ def trend(levels: Sequence[float], samples: Sequence[ArrayLike]) -> tuple[float,
 
     Two-sided; 19,999 drawn orders of the values and the one found are counted (Phipson and Smyth
     2010, https://doi.org/10.2202/1544-6115.1585), so that none is below 1 / 20,000.
-
-    Args:
-        levels: One for each sample.
-        samples: (runs,) each; a run that failed may be infinite.
-
-    Returns:
-        Correlation in [-1, 1], 0 of values that are all alike, and p-value.
     """
     runs = [np.asarray(sample, np.float64) for sample in samples]
     place = rankdata(np.repeat(np.asarray(levels, np.float64), [len(sample) for sample in runs]))
@@ -105,11 +86,7 @@ def trend(levels: Sequence[float], samples: Sequence[ArrayLike]) -> tuple[float,
 
 
 def holm_by_name(p_values: Mapping[NameT, float]) -> dict[NameT, float]:
-    """Return p-values adjusted for their number, by the name of the comparison.
-
-    Args:
-        p_values: By name of the comparison.
-    """
+    """Return p-values adjusted for their number, by the name of the comparison."""
     adjusted = holm(list(p_values.values()))
     return dict(zip(p_values, adjusted.tolist(), strict=True))
 

@@ -1,1 +1,1 @@
-"""What is measured, a family to a file; ``benchmarks.registry`` joins them."""
+"""Measurements, a family to a file; ``benchmarks.registry`` joins them."""

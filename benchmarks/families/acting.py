@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from benchmarks import floor
 from benchmarks.agents import Agent, default_agent, lean_agent, stock, twin
-from benchmarks.measurement import Effort, Experiment, Found, Measurement, costs, faster
+from benchmarks.measurement import Effort, Experiment, Measurement, Readings, costs, faster
 from benchmarks.peers import (
     COMPILED,
     COMPILED_NAMES,
@@ -52,7 +52,7 @@ def without_gradient(forward: Forward, x: Tensor) -> Run:
 
 
 def plain_forward(network: SpikingNetwork) -> Forward:
-    """Return what a PyTorch user calls: ``SpikingNetwork.forward``, its output alone."""
+    """Return ``SpikingNetwork.forward`` as a PyTorch user calls it, its output alone."""
     return lambda x: network(x)[0]
 
 
@@ -78,7 +78,7 @@ def all_peers(
     return peers, missing
 
 
-def _predicting(agent: Agent, forward: Forward, observations: NDArray[np.float32]) -> Run:
+def predicting(agent: Agent, forward: Forward, observations: NDArray[np.float32]) -> Run:
     """Return a function from observations to actions by a peer's network, as thin as can be."""
     policy: Any = agent.model.policy
 
@@ -99,24 +99,24 @@ def _ours(agent: Agent, batch: int) -> dict[str, Run]:
     }
 
 
-def _beside_peers(width: int, batch: int) -> Callable[[Effort], Found]:
-    def run(effort: Effort) -> Found:
+def _beside_peers(width: int, batch: int) -> Callable[[Effort], Readings]:
+    def run(effort: Effort) -> Readings:
         agent = default_agent(width, effort.scratch)
         x, observations = agent.inputs(batch), agent.visited[:batch]
         peers, missing = all_peers(agent.network, x, effort, compile_too=width == 64)
         contenders = _ours(agent, batch)
         for name, forward in peers.items():
             contenders[name] = without_gradient(forward, x)
-            contenders[f"{name}{_PREDICTING}"] = _predicting(agent, forward, observations)
+            contenders[f"{name}{_PREDICTING}"] = predicting(agent, forward, observations)
         contenders[FLOOR] = floor.products((4, width, width), TIME_STEPS, batch)
         notes = (agent.describe(f"ppo-lif {width}-{width}"),)
-        return Found(race(contenders, effort.seconds), missing=missing, notes=notes)
+        return Readings(race(contenders, effort.seconds), missing=missing, notes=notes)
 
     return run
 
 
-def _beside_mlps(width: int, batch: int) -> Callable[[Effort], Found]:
-    def run(effort: Effort) -> Found:
+def _beside_mlps(width: int, batch: int) -> Callable[[Effort], Readings]:
+    def run(effort: Effort) -> Readings:
         agent = lean_agent(width, effort.scratch)
         x, observations = agent.inputs(batch), agent.visited[:batch]
         ann, plain = twin(width), stock(width)
@@ -134,7 +134,7 @@ def _beside_mlps(width: int, batch: int) -> Callable[[Effort], Found]:
             FLOOR: floor.products((4, width, width), TIME_STEPS, batch),
         }
         notes = (agent.describe(f"lean ppo-lif {width}-{width}"),)
-        return Found(race(contenders, effort.seconds), notes=notes)
+        return Readings(race(contenders, effort.seconds), notes=notes)
 
     return run
 
@@ -221,12 +221,12 @@ def _lean_measurements(width: int, batch: int) -> list[Measurement]:
                 f"{name}-{key}-compiled-mlp",
                 name,
                 f"{words}, {where}",
-                f"{against}, observations to {what}",
+                f"{against}, observations to {target}",
                 "×",
                 faster(ours, mlp),
                 *promised,
             )
-            for key, words, ours, against, mlp, what in (
+            for key, words, ours, against, mlp, target in (
                 (
                     PREDICT,
                     "`predict`",

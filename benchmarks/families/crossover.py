@@ -10,7 +10,7 @@ from torch import nn
 
 from benchmarks import floor
 from benchmarks.families.acting import plain_forward, without_gradient
-from benchmarks.measurement import Curve, Effort, Experiment, Found, Measurement, measured
+from benchmarks.measurement import Curve, Effort, Experiment, Measurement, Readings, measured
 from benchmarks.networks import INPUTS, at_activity
 from benchmarks.peers import forward_backward, hidden_linears
 from benchmarks.timing import Run, race
@@ -58,14 +58,14 @@ def _contenders(width: int, batch: int, share: float) -> dict[str, Run]:
     return contenders
 
 
-def _crossing(curve: Curve) -> float:
+def crossing(curve: Curve) -> float:
     """Return the least activity (%) from which the curve stays above 1; 100 if it never does."""
     below = [x for x, y in zip(curve.x, curve.y, strict=True) if y <= 1.0]
     return max(below, default=0.0)
 
 
-def _run(batch: int) -> Callable[[Effort], Found]:
-    def run(effort: Effort) -> Found:
+def _run(batch: int) -> Callable[[Effort], Readings]:
+    def run(effort: Effort) -> Readings:
         curves: dict[str, Curve] = {}
         widths, shares = (WIDTHS[::2], SHARES[::3]) if effort.quick else (WIDTHS, SHARES)
         for width in widths:
@@ -80,13 +80,13 @@ def _run(batch: int) -> Callable[[Effort], Found]:
             percent = tuple(100 * share for share in shares)
             for floor_name in sorted(over):
                 curves[f"{floor_name}, {width}"] = Curve(percent, tuple(over[floor_name]))
-        values = {f"up to, over {name}": (_crossing(curve),) for name, curve in curves.items()}
+        values = {f"up to, over {name}": (crossing(curve),) for name, curve in curves.items()}
         note = (
-            "Our `forward` in units of the other's time, by the share of neurons that fire at a "
-            "time step; the largest measured activity (%) at which ours takes no longer, 0 for "
-            "none."
+            "Time of our `forward` divided by the other's, against the share of neurons that fire "
+            "at a time step. The table shows the largest measured activity (%) at which ours takes "
+            "no longer, 0 for none."
         )
-        return Found(values=values, curves=curves, notes=(note,))
+        return Readings(values=values, curves=curves, notes=(note,))
 
     return run
 

@@ -10,7 +10,7 @@ import gymnasium as gym
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 import snn_gym
-from benchmarks.measurement import Effort, Experiment, Found, Measurement, faster
+from benchmarks.measurement import Effort, Experiment, Measurement, Readings, faster
 from benchmarks.timing import Run, per_step, race
 from snn_gym.envs.classic_control import BATCHED_TASKS
 
@@ -22,12 +22,7 @@ _NOISE_STEPS = 64
 
 
 def stepper(env: VectorEnv[Any, Any, Any], steps: int) -> Run:
-    """Return a function that makes steps with random actions that were drawn before.
-
-    Args:
-        env: Environments.
-        steps: Steps of each in a call.
-    """
+    """Return a function that makes steps with random actions that were drawn before."""
     env.reset(seed=0)
     env.action_space.seed(0)
     actions = [env.action_space.sample() for _ in range(20)]
@@ -50,7 +45,9 @@ def _native_ids() -> tuple[str, ...]:
     return tuple(min(ids, key=len) for ids in levels.values())
 
 
-def _against_sync(env_id: str, make: Callable[[int], Any], at_least: int, effort: Effort) -> Found:
+def _against_sync(
+    env_id: str, make: Callable[[int], Any], at_least: int, effort: Effort
+) -> Readings:
     """Race one step of 1,024 environments, batched and sync.
 
     A batched stretch is as long as the longest episode, so that it holds a new start of every
@@ -73,7 +70,7 @@ def _against_sync(env_id: str, make: Callable[[int], Any], at_least: int, effort
     samples = race(contenders, effort.seconds / 3, 2 if effort.quick else 5)
     sync.close()
     per_environment = {name: count * ENVIRONMENTS for name, count in steps.items()}
-    return Found(
+    return Readings(
         per_step(samples, per_environment), notes=("Seconds of a step of one environment.",)
     )
 
@@ -84,7 +81,7 @@ _MAKERS: dict[str, tuple[Callable[[int], Any], int]] = {
 }
 
 
-def _run(env_id: str) -> Callable[[Effort], Found]:
+def _run(env_id: str) -> Callable[[Effort], Readings]:
     make, at_least = _MAKERS[env_id]
     return lambda effort: _against_sync(env_id, make, at_least, effort)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.families.acting import plain_forward
-from benchmarks.measurement import Effort, Experiment, Found, Measurement, measured
+from benchmarks.measurement import Effort, Experiment, Measurement, Readings, measured
 from benchmarks.peers import Forward, build_peers
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 
@@ -33,7 +33,7 @@ def _peak_bytes() -> int:
     return 1024 * int(line.split()[1])
 
 
-def _bytes_of(forward: Forward, x: Tensor) -> tuple[float, float]:
+def bytes_of(forward: Forward, x: Tensor) -> tuple[float, float]:
     """Return bytes held for the gradients, and at the peak, for each neuron and time step."""
     numbers = len(x) * TIME_STEPS * sum(SIZES)
     gc.collect()
@@ -46,21 +46,21 @@ def _bytes_of(forward: Forward, x: Tensor) -> tuple[float, float]:
     return held / numbers, peak / numbers
 
 
-def _run(effort: Effort) -> Found:
+def _run(effort: Effort) -> Readings:
     if not _RESET_PEAK.exists():
-        return Found(missing={"memory": "resident memory is read from Linux's /proc"})
+        return Readings(missing={"memory": "resident memory is read from Linux's /proc"})
     torch.manual_seed(0)
     network = SpikingNetwork(NetworkConfig(hidden_sizes=SIZES, time_steps=TIME_STEPS), 4)
     x = torch.randn(BATCH, 4)
     peers, missing = build_peers(network)
     values: dict[str, tuple[float, ...]] = {}
     for name, forward in {"ours": plain_forward(network), **peers}.items():
-        _bytes_of(forward, x[:64])  # what is loaded at the first call is not the batch's
-        repeats = [_bytes_of(forward, x) for _ in range(1 if effort.quick else 3)]
+        bytes_of(forward, x[:64])  # the first call loads code, which is not the batch's
+        repeats = [bytes_of(forward, x) for _ in range(1 if effort.quick else 3)]
         values[f"{name}, held"] = tuple(held for held, _ in repeats)
         values[f"{name}, peak"] = tuple(peak for _, peak in repeats)
     note = "Growth of resident memory: after the forward pass (held), and at its highest (peak)."
-    return Found(values=values, missing=missing, notes=(note,))
+    return Readings(values=values, missing=missing, notes=(note,))
 
 
 EXPERIMENTS = (
@@ -72,15 +72,15 @@ EXPERIMENTS = (
 )
 MEASUREMENTS = tuple(
     Measurement(
-        f"memory-{what}",
+        f"memory-{figure}",
         _NAME,
-        f"training memory per neuron and time step, {what}",
+        f"training memory per neuron and time step, {figure}",
         "",
         "bytes",
-        measured(f"ours, {what}"),
+        measured(f"ours, {figure}"),
         bar,
         stretch,
         at_least=False,
     )
-    for what, bar, stretch in (("held", 5.0, 2.0), ("peak", None, None))
+    for figure, bar, stretch in (("held", 5.0, 2.0), ("peak", None, None))
 )

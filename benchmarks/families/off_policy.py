@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import snn_gym
-from benchmarks.measurement import Effort, Experiment, Found, Measurement, faster
+from benchmarks.measurement import Effort, Experiment, Measurement, Readings, faster
 from benchmarks.timing import Run, per_step, race
 
 _GRADIENT_STEPS = 8
@@ -45,11 +45,11 @@ def _trainer(agent: str, case: _Case) -> Run:
     return lambda: model.train(_GRADIENT_STEPS, case.batch)
 
 
-def _run(case: _Case) -> Callable[[Effort], Found]:
-    def run(effort: Effort) -> Found:
+def _run(case: _Case) -> Callable[[Effort], Readings]:
+    def run(effort: Effort) -> Readings:
         contenders = {agent: _trainer(agent, case) for agent in (case.spiking, case.twin)}
         samples = race(contenders, 3 * effort.seconds)
-        return Found(
+        return Readings(
             per_step(samples, dict.fromkeys(contenders, _GRADIENT_STEPS)),
             notes=("Seconds of one gradient step.",),
         )

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.measurement import Effort, Experiment, Found, Measurement, faster, measured
+from benchmarks.measurement import Effort, Experiment, Measurement, Readings, faster, measured
 from benchmarks.timing import Run, Samples, per_step, race
 from snn_gym.envs.classic_control import BATCHED_TASKS
 from snn_gym.envs.registry import load_spike_settings
@@ -92,8 +92,8 @@ def _one_by_one(env_id: str) -> tuple[Run, int]:
     return run, run()
 
 
-def _run(env_id: str) -> Callable[[Effort], Found]:
-    def run(effort: Effort) -> Found:
+def _run(env_id: str) -> Callable[[Effort], Readings]:
+    def run(effort: Effort) -> Readings:
         made = {
             TOGETHER: _batched(env_id, NETWORKS, 1),
             TWO_CORES: _batched(env_id, NETWORKS, 2),
@@ -106,7 +106,7 @@ def _run(env_id: str) -> Callable[[Effort], Found]:
         )
         rates = tuple(1 / seconds / _MILLION for seconds in samples[TOGETHER])
         note = "Seconds of one environment step with its decision, whole episodes."
-        return Found(samples, {_RATE: rates}, notes=(note,))
+        return Readings(samples, {_RATE: rates}, notes=(note,))
 
     return run
 

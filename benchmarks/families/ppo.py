@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 import snn_gym
 from benchmarks.agents import ENV_ID, lean_agent, stock, twin
-from benchmarks.measurement import Effort, Experiment, Found, Measurement, faster
+from benchmarks.measurement import Effort, Experiment, Measurement, Readings, faster
 from benchmarks.timing import Run, Samples, per_step, race
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.zoo import load_agent_spec, policy_arguments
@@ -27,12 +27,7 @@ _ZOO, _MANY = "ppo", "ppo-64-environments"
 
 
 def learner(model: BaseAlgorithm, steps: int) -> Run:
-    """Return a function that learns for a stretch.
-
-    Args:
-        model: Learns on; its step sizes stay what they were at the start.
-        steps: Environment steps.
-    """
+    """Return a function that learns for a stretch."""
     return lambda: model.learn(steps, reset_num_timesteps=False)
 
 
@@ -72,7 +67,7 @@ def _both_spiking() -> BaseAlgorithm:
     return model
 
 
-def _as_in_the_zoo(effort: Effort) -> Found:
+def _as_in_the_zoo(effort: Effort) -> Readings:
     models = {
         SPIKING: snn_gym.make_agent("ppo-lif", ENV_ID, seed=0),
         LEAN: _lean(effort),
@@ -87,7 +82,7 @@ def _as_in_the_zoo(effort: Effort) -> Found:
         "of the zoo for all. Twin is `ppo-mlp`, stock is Stable-Baselines3's `MlpPolicy`."
     )
     lean = lean_agent(64, effort.scratch).describe("The lean agent goes on from a trained one")
-    return Found(rates(contenders, STEPS, effort), notes=(note, lean))
+    return Readings(rates(contenders, STEPS, effort), notes=(note, lean))
 
 
 def _in_many(policy: str, env: VecEnv) -> PPO:
@@ -124,18 +119,18 @@ _MAKERS: dict[str, Callable[..., VecEnv]] = {
 }
 
 
-def _with_many(effort: Effort) -> Found:
+def _with_many(effort: Effort) -> Readings:
     contenders = {
-        f"{policy}, {what}, {where}": (
+        f"{policy}, {phase}, {where}": (
             _collector(_in_many(policy, make(ENV_ID, MANY, seed=0)))
-            if what == "collecting"
+            if phase == "collecting"
             else learner(_in_many(policy, make(ENV_ID, MANY, seed=0)), STEPS)
         )
         for policy in ("ppo-lif", "MlpPolicy")
-        for what in ("collecting", "learning")
+        for phase in ("collecting", "learning")
         for where, make in _MAKERS.items()
     }
-    return Found(rates(contenders, STEPS, effort), notes=("Seconds of one environment step.",))
+    return Readings(rates(contenders, STEPS, effort), notes=("Seconds of one environment step.",))
 
 
 EXPERIMENTS = (
@@ -167,14 +162,14 @@ MEASUREMENTS = (
     ),
     *(
         Measurement(
-            f"ppo-64-{policy}-{what}",
+            f"ppo-64-{policy}-{phase}",
             _MANY,
-            f"PPO environment steps/s, {policy}, {what}, make_vec_env",
+            f"PPO environment steps/s, {policy}, {phase}, make_vec_env",
             "DummyVecEnv",
             "×",
-            faster(f"{policy}, {what}, make_vec_env", f"{policy}, {what}, DummyVecEnv"),
+            faster(f"{policy}, {phase}, make_vec_env", f"{policy}, {phase}, DummyVecEnv"),
         )
         for policy in ("ppo-lif", "MlpPolicy")
-        for what in ("collecting", "learning")
+        for phase in ("collecting", "learning")
     ),
 )

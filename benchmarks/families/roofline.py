@@ -1,4 +1,4 @@
-"""What the machine can do, and where our passes are below it."""
+"""Limits of the machine, and our passes below them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 from benchmarks import floor
 from benchmarks.families.acting import plain_forward, without_gradient
-from benchmarks.measurement import Curve, Effort, Experiment, Found, Measurement, measured
+from benchmarks.measurement import Curve, Effort, Experiment, Measurement, Readings, measured
 from benchmarks.networks import INPUTS, at_activity
 from benchmarks.peers import forward_backward, hidden_linears
 from benchmarks.timing import Run, race
@@ -38,7 +38,7 @@ def _work(width: int, batch: int) -> tuple[float, float]:
     return operations, 4.0 * (INPUTS * batch + weights + 4 * updates)
 
 
-def _run(effort: Effort) -> Found:
+def _run(effort: Effort) -> Readings:
     left, right, out = (torch.randn(_SIDE, _SIDE) for _ in range(3))
     source = torch.ones(_COPIED_BYTES // 4)
     target = torch.zeros_like(source)
@@ -70,7 +70,7 @@ def _run(effort: Effort) -> Found:
         f"Operations of dense products (T = 8, {SHARE:.0%} of the neurons fire at a time step) for "
         "each byte of inputs, weights, currents and spikes as float32, and operations per second."
     )
-    return Found(values=values, curves=curves, notes=(note,))
+    return Readings(values=values, curves=curves, notes=(note,))
 
 
 EXPERIMENTS = (Experiment(_NAME, "The machine, and our passes on it", _run),)

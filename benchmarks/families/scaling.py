@@ -13,7 +13,7 @@ from torch import Tensor
 from benchmarks.families.acting import plain_forward, without_gradient
 from benchmarks.families.environments import stepper
 from benchmarks.machine import this_machine
-from benchmarks.measurement import Curve, Effort, Experiment, Found, Measurement, measured
+from benchmarks.measurement import Curve, Effort, Experiment, Measurement, Readings, measured
 from benchmarks.networks import at_activity
 from benchmarks.peers import forward_backward, hidden_linears
 from benchmarks.timing import Run, race
@@ -116,8 +116,8 @@ CASES = (
 )
 
 
-def _run(case: _Case) -> Callable[[Effort], Found]:
-    def run(effort: Effort) -> Found:
+def _run(case: _Case) -> Callable[[Effort], Readings]:
+    def run(effort: Effort) -> Readings:
         ys: dict[str, list[float]] = {kind: [] for kind in case.kinds}
         for point in case.points:
             samples = race(case.make(point), _POINT_SHARE * effort.seconds, effort.least_rounds)
@@ -129,13 +129,13 @@ def _run(case: _Case) -> Callable[[Effort], Found]:
         for kind, curve in curves.items():
             slopes[f"slope, {kind}"] = (slope(upper_half(curve)),)
             slopes[f"slope of all points, {kind}"] = (slope(curve),)
-        note = "The judged slope is that of the upper half, where what a call costs is no excuse."
-        return Found(values=slopes, curves=curves, notes=(note,))
+        note = "The bar is on the slope of the upper half, where the fixed cost of a call is small."
+        return Readings(values=slopes, curves=curves, notes=(note,))
 
     return run
 
 
-def _threads(effort: Effort) -> Found:
+def _threads(effort: Effort) -> Readings:
     """Race the same passes on one thread and on more, up to all cores."""
     counts = [count for count in _THREADS if count <= this_machine().cores]
     contenders: dict[str, Run] = {}
@@ -148,8 +148,8 @@ def _threads(effort: Effort) -> Found:
         samples = race(contenders, 2 * effort.seconds)
     finally:
         torch.set_num_threads(1)
-    note = f"{len(counts)} counts of PyTorch's threads; our kernels run on one in all of them."
-    return Found(samples, notes=(note,))
+    note = f"{len(counts)} numbers of PyTorch threads; our kernels always use one."
+    return Readings(samples, notes=(note,))
 
 
 def _on_threads(run: Run, count: int) -> Run:

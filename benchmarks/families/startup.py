@@ -8,7 +8,7 @@ import sys
 
 import snn_gym
 from benchmarks.agents import default_agent
-from benchmarks.measurement import Effort, Experiment, Found, Measurement, measured
+from benchmarks.measurement import Effort, Experiment, Measurement, Readings, measured
 from benchmarks.timing import Run, race
 
 HELP, IMPORTS, FIRST = "snn-gym --help", "import torch, stable_baselines3", "first decision"
@@ -27,12 +27,12 @@ _NAME = "start-up"
 def _process(code: str) -> Run:
     command = [sys.executable, "-c", code]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    # Where Python may not keep what it compiled of this checkout, it compiles it at every start.
+    # If Python cannot cache the compiled checkout, it compiles at every start.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return lambda: subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
 
 
-def _run(effort: Effort) -> Found:
+def _run(effort: Effort) -> Readings:
     folder = effort.scratch / "default-64"
     if not folder.exists():
         snn_gym.save_agent(default_agent(64, effort.scratch).model, folder)
@@ -45,7 +45,7 @@ def _run(effort: Effort) -> Found:
     beyond = tuple(a - b for a, b in zip(samples[FIRST], samples[IMPORTS], strict=True))
     kept = "compiled code and files were in their caches"
     note = f"Whole processes, `{HELP}` with its exit and the others without; {kept}."
-    return Found(samples, {HELP: samples[HELP], _BEYOND: beyond}, notes=(note,))
+    return Readings(samples, {HELP: samples[HELP], _BEYOND: beyond}, notes=(note,))
 
 
 EXPERIMENTS = (Experiment(_NAME, "Start of a process", _run),)

@@ -8,7 +8,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 import snn_gym
 from benchmarks.families.ppo import learner, rates
-from benchmarks.measurement import Effort, Experiment, Found, Measurement, faster
+from benchmarks.measurement import Effort, Experiment, Measurement, Readings, faster
 from snn_gym.learners import StatefulPPO
 from snn_gym.spiking import NetworkConfig
 from snn_gym.zoo import load_agent_spec
@@ -47,7 +47,7 @@ def _theirs() -> BaseAlgorithm:
     )
 
 
-def _run(effort: Effort) -> Found:
+def _run(effort: Effort) -> Readings:
     models = {SPIKING: _ours(True, "gru"), GRU: _ours(False, "gru"), LSTM: _ours(False, "lstm")}
     missing = {}
     if importlib.util.find_spec("sb3_contrib") is None:
@@ -56,7 +56,7 @@ def _run(effort: Effort) -> Found:
         models[RECURRENT] = _theirs()
     contenders = {name: learner(model, STEPS) for name, model in models.items()}
     note = "Seconds of one environment step; the spiking actor has a GRU as critic."
-    return Found(rates(contenders, STEPS, effort), missing=missing, notes=(note,))
+    return Readings(rates(contenders, STEPS, effort), missing=missing, notes=(note,))
 
 
 EXPERIMENTS = (

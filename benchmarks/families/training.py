@@ -11,7 +11,7 @@ from torch import Tensor
 from benchmarks import floor
 from benchmarks.agents import Agent, default_agent, lean_agent
 from benchmarks.families.acting import FLOOR, all_peers, plain_forward
-from benchmarks.measurement import Effort, Experiment, Found, Measurement, costs, faster
+from benchmarks.measurement import Effort, Experiment, Measurement, Readings, costs, faster
 from benchmarks.networks import INPUTS, at_activity, with_time_steps
 from benchmarks.peers import COMPILED_NAMES, PEER_NAMES, forward_backward, hidden_linears
 from benchmarks.timing import race
@@ -78,8 +78,8 @@ _PROMISED_OVER_FLOOR: dict[str, tuple[float | None, float | None]] = {
 }
 
 
-def _run(case: _Case) -> Callable[[Effort], Found]:
-    def run(effort: Effort) -> Found:
+def _run(case: _Case) -> Callable[[Effort], Readings]:
+    def run(effort: Effort) -> Readings:
         network, x = case.make(effort, case.width, case.time_steps)
         linears = hidden_linears(network)
         peers, missing = all_peers(network, x, effort) if case.peers else ({}, {})
@@ -89,7 +89,7 @@ def _run(case: _Case) -> Callable[[Effort], Found]:
         }
         sizes = (INPUTS, case.width, case.width)
         contenders[FLOOR] = floor.training_products(sizes, case.time_steps, BATCH)
-        return Found(
+        return Readings(
             race(contenders, effort.seconds), missing=missing, notes=(_activity(network, x),)
         )
 

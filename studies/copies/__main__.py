@@ -1,4 +1,4 @@
-"""Run the study: ``python -m studies.copies`` trains what is missing, measures and reports."""
+"""Run the study: ``python -m studies.copies`` trains the missing runs, measures and reports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def main(
     trained: Annotated[Path, typer.Option(help="Folder of trained agents.")] = Path("runs/copies"),
     report_only: Annotated[bool, typer.Option(help="Write the report alone.")] = False,
 ) -> None:
-    """Train what is missing, measure all distances and write docs/copies.md."""
+    """Train the missing runs, measure all distances and write docs/copies.md."""
     if not report_only:
         trained.mkdir(parents=True, exist_ok=True)
         train_short(trained)

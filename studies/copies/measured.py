@@ -1,4 +1,4 @@
-"""Distances between independent trainings, and between copies and what they were copied from."""
+"""Distances between independent trainings, and between copies and their originals."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ PLAYED_EPISODES = 20
 
 @dataclass(frozen=True)
 class Distances:
-    """What is shown of some distances."""
+    """Summary of some distances."""
 
     count: int
     """How many there are."""
@@ -111,16 +111,11 @@ class Measured:
     played: tuple[Played, ...]
     """Returns with noise."""
     seconds: float
-    """What a check against all rows takes (s)."""
+    """Time of a check against all rows (s)."""
 
 
 def measure(leaderboard: Path, trained: Path) -> Measured:
-    """Measure everything.
-
-    Args:
-        leaderboard: Folder with the stored rows.
-        trained: Folder of what ``studies.copies.trained`` has trained.
-    """
+    """Measure everything."""
     rows = list_rows(leaderboard)
     tensors = [stored_tensors(leaderboard, row) for row in rows]
     # First, while no architecture has been built yet.
@@ -157,12 +152,7 @@ def measure(leaderboard: Path, trained: Path) -> Measured:
 
 
 def singular_distance(one: Network, other: Network) -> float:
-    """Return the largest relative distance of a layer's singular values.
-
-    Args:
-        one: A network.
-        other: Another one of the same form.
-    """
+    """Return the largest relative distance of a layer's singular values."""
     return max(
         float(np.linalg.norm(a - b) / np.linalg.norm(a))
         for a, b in zip(_singular_values(one), _singular_values(other), strict=True)

@@ -13,26 +13,14 @@ from studies.tables import table, wrapped
 
 
 def write_report(measured: Measured, docs: Path) -> Path:
-    """Write the report.
-
-    Args:
-        measured: What it shows.
-        docs: Folder of the report.
-
-    Returns:
-        Its file.
-    """
+    """Write the report."""
     path = docs / "copies.md"
     write_text_atomic(path, render_report(measured))
     return path
 
 
 def render_report(measured: Measured) -> str:
-    """Return the report's text.
-
-    Args:
-        measured: What it shows.
-    """
+    """Return the report's text."""
     sections = (_head(), *(section(measured) for section in _SECTIONS))
     blocks = "\n".join(sections).rstrip().split("\n\n")
     return "\n\n".join(map(_wrapped, blocks)) + "\n"

@@ -25,7 +25,7 @@ class Attack:
     """A way to make a copy that is not equal."""
 
     name: str
-    """What the report calls it."""
+    """Name in the report."""
     rewrite: Rewriting
     """Makes the copy."""
     agents: tuple[str, ...] | None = None
@@ -113,11 +113,7 @@ def restated(network: Network, rng: Generator) -> Network:
 
 
 def noisy(size: float) -> Rewriting:
-    """Return what adds normal noise.
-
-    Args:
-        size: Standard deviation, relative to that of the weights of each tensor.
-    """
+    """Return a change that adds normal noise."""
 
     def rewrite(network: Network, rng: Generator) -> Network:
         return _each(
@@ -128,7 +124,7 @@ def noisy(size: float) -> Rewriting:
 
 
 def chained(*rewritings: Rewriting) -> Rewriting:
-    """Return what applies one after another."""
+    """Return a change that applies changes in turn."""
 
     def rewrite(network: Network, rng: Generator) -> Network:
         for one in rewritings:

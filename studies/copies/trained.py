@@ -63,10 +63,6 @@ def train_branches(folder: Path) -> None:
 
     Beside each trunk an agent is trained with the same seed that sheds spikes once it has learned:
     until then both are the same training.
-
-    Args:
-        folder: Of the trained tensors, ``branch-TRUNK-TENTHS-SEED.safetensors`` and
-            ``paired-TRUNK.safetensors``.
     """
     for trunk in TRUNK_SEEDS:
         scratch = folder / f"trunk-{trunk}"
@@ -82,12 +78,7 @@ def train_branches(folder: Path) -> None:
 
 
 def train_further(stored: Path, folder: Path) -> None:
-    """Train stored agents on, as who has only the tensors of a row would.
-
-    Args:
-        stored: Folder of the stored rows of an agent and environment.
-        folder: Of the trained tensors, ``further-SEED-UPDATES.safetensors``.
-    """
+    """Train stored agents on, as who has only the tensors of a row would."""
     for weights in sorted(stored.glob("*.safetensors")):
         for updates in FURTHER_UPDATES:
             _once(
@@ -97,11 +88,7 @@ def train_further(stored: Path, folder: Path) -> None:
 
 
 def train_short(folder: Path) -> None:
-    """Train agents for a few updates only.
-
-    Args:
-        folder: Of the trained tensors, ``short-AGENT-SEED-UPDATES.safetensors``.
-    """
+    """Train agents for a few updates only."""
     for agent in SHORT_AGENTS:
         for seed in SHORT_SEEDS:
             for updates in SHORT_UPDATES:

@@ -1,1 +1,1 @@
-"""What agents cost and earn as C."""
+"""Cost and return of exported agents."""

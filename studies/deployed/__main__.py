@@ -81,8 +81,8 @@ class Deployed(Config):
 
 
 @dataclass(frozen=True)
-class Found(Config):
-    """What the study found."""
+class Results(Config):
+    """Measurements of the study."""
 
     processor: dict[str, str]
     """As recipes have it."""
@@ -90,9 +90,9 @@ class Found(Config):
     """All agents and forms."""
 
 
-def measure(_: Found | None) -> Iterator[Found]:
+def measure(_: Results | None) -> Iterator[Results]:
     """Export, compile, play and time every agent in every form."""
-    yield Found(processor(), tuple(_measured()))
+    yield Results(processor(), tuple(_measured()))
 
 
 def _measured() -> Iterator[Deployed]:
@@ -127,20 +127,20 @@ def visited(model: Any) -> NDArray[np.float32]:
     return np.stack(seen)
 
 
-def report(found: Found) -> str:
+def report(results: Results) -> str:
     """Return the page."""
     text = _TEXT.format(
         first=SEEDS[0], last=SEEDS[-1], env=ENV_ID, episodes=100, timed=_TIMED,
-        processor=", ".join(f"{name} {value}" for name, value in found.processor.items()),
+        processor=", ".join(f"{name} {value}" for name, value in results.processor.items()),
     )  # fmt: skip
     head = (
         "agent", "form", "seeds", "neurons", "bytes of constants", "return as C",
         "return in the simulator", "time of a decision (µs)",
     )  # fmt: skip
     rows = []
-    for agent in dict.fromkeys(x.agent for x in found.deployed):
+    for agent in dict.fromkeys(x.agent for x in results.deployed):
         for form in FORMS:
-            own = [x for x in found.deployed if (x.agent, x.form) == (agent, form)]
+            own = [x for x in results.deployed if (x.agent, x.form) == (agent, form)]
             if own:
                 rows.append(_line(agent, form, own))
     return text + table(head, rows) + _END
@@ -154,13 +154,13 @@ def _line(agent: str, form: str, own: list[Deployed]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def rows_of(found: Found) -> Iterator[RowName]:
+def rows_of(results: Results) -> Iterator[RowName]:
     """Yield the rows that results were measured from."""
-    for x in found.deployed:
+    for x in results.deployed:
         yield RowName("ppo-lif" if x.agent == LEAN else x.agent, ENV_ID, x.seed)
 
 
-PAGE = Page("deployed", Found, measure, report, rows_of)
+PAGE = Page("deployed", Results, measure, report, rows_of)
 
 if __name__ == "__main__":
     typer.run(PAGE.write)

@@ -24,7 +24,7 @@ PAIRS = (
     ("ppo-relu", "ppo-lif", "Acrobot-v1"),
     ("ppo-relu", "ppo-lif", "MountainCar-v0"),
 )
-"""ANN, what is trained directly, and environment."""
+"""ANN, directly trained agent, and environment."""
 TIME_STEPS = (8, 16, 32)
 MOST_SEEDS = 3
 
@@ -99,22 +99,22 @@ class Played(Config):
 
 
 @dataclass(frozen=True)
-class Found(Config):
-    """What the study found."""
+class Results(Config):
+    """Measurements of the study."""
 
     played: tuple[Played, ...]
     """All agents and forms."""
 
 
-def measure(done: Found | None) -> Iterator[Found]:
+def measure(done: Results | None) -> Iterator[Results]:
     """Convert and play every ANN of which there is nothing yet; take the others from their rows."""
-    found = done or Found(())
-    known = {(x.form, x.seed) for x in found.played}
+    results = done or Results(())
+    known = {(x.form, x.seed) for x in results.played}
     for form in _forms():
         for seed in _seeds(form):
             if (form, seed) not in known:
-                found = Found((*found.played, _play(form, seed)))
-                yield found
+                results = Results((*results.played, _play(form, seed)))
+                yield results
 
 
 Form = tuple[str, str, int, bool]
@@ -122,7 +122,7 @@ Form = tuple[str, str, int, bool]
 
 
 def _forms() -> Iterator[Form]:
-    """Yield what there is, in the order of the page."""
+    """Yield the forms in the order of the page."""
     for ann, direct, env_id in PAIRS:
         yield env_id, ann, 0, False
         yield from ((env_id, ann, steps, x) for steps in TIME_STEPS for x in (False, True))
@@ -141,8 +141,8 @@ def _play(form: Form, seed: int) -> Played:
     if steps:
         policy = convert(load_pretrained(agent, env_id, seed), env_id, steps)
         share = choose_share(policy, env_id) if carries else None
-        found = evaluate(policy if share is None else ResidualPolicy(policy, share), env_id)
-        costs, mean = found, found.mean
+        evaluation = evaluate(policy if share is None else ResidualPolicy(policy, share), env_id)
+        costs, mean = evaluation, evaluation.mean
     else:
         row = find_trained(agent, env_id).row(seed)
         costs, mean = row.costs, row.score.mean
@@ -150,12 +150,12 @@ def _play(form: Form, seed: int) -> Played:
     return Played(env_id, agent, steps, seed, mean, synops, macs, share)
 
 
-def report(found: Found) -> str:
+def report(results: Results) -> str:
     """Return the page."""
     head = ("environment", "agent", "seeds", "share", "return", "SynOps", "MACs")
     lines = []
     for form in _forms():
-        own = [x for x in found.played if x.form == form]
+        own = [x for x in results.played if x.form == form]
         if own:
             lines.append(_line(form, own))
     return _TEXT + table(head, lines) + _END
@@ -163,29 +163,29 @@ def report(found: Found) -> str:
 
 def _line(form: Form, own: list[Played]) -> tuple[str, ...]:
     env_id, agent, steps, carries = form
-    what = f"{agent}, converted, T = {steps}" if steps else agent
+    label = f"{agent}, converted, T = {steps}" if steps else agent
     shares = ", ".join(f"{x.share:g}" for x in own) if carries else "–"
     return (
-        env_id, what, str(len(own)), shares, spread([x.mean for x in own], 1),
+        env_id, label, str(len(own)), shares, spread([x.mean for x in own], 1),
         spread([x.synops for x in own]), spread([x.macs for x in own]),
     )  # fmt: skip
 
 
-def rows_of(found: Found) -> Iterator[RowName]:
+def rows_of(results: Results) -> Iterator[RowName]:
     """Yield the rows that results were measured from."""
-    yield from (_row(x) for x in found.played)
+    yield from (_row(x) for x in results.played)
 
 
-def without(found: Found, rows: Sequence[RowName]) -> Found:
+def without(results: Results, rows: Sequence[RowName]) -> Results:
     """Return results without those of some rows, which are to be played again."""
-    return Found(tuple(x for x in found.played if _row(x) not in rows))
+    return Results(tuple(x for x in results.played if _row(x) not in rows))
 
 
 def _row(played: Played) -> RowName:
     return RowName(played.agent, played.environment, played.seed)
 
 
-PAGE = Page("converted", Found, measure, report, rows_of, without)
+PAGE = Page("converted", Results, measure, report, rows_of, without)
 
 if __name__ == "__main__":
     typer.run(PAGE.write)

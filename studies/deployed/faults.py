@@ -94,23 +94,23 @@ class Played(Config):
     form: str
     """One of ``FORMS``."""
     seed: int
-    """Seed of its row; what is drawn has one seed for all."""
+    """Seed of its row; all random draws share one seed."""
     mean: float
     """Mean return."""
 
 
 @dataclass(frozen=True)
-class Found(Config):
-    """What the study found."""
+class Results(Config):
+    """Measurements of the study."""
 
     played: tuple[Played, ...]
     """All agents and faults."""
 
 
-def measure(done: Found | None) -> Iterator[Found]:
+def measure(done: Results | None) -> Iterator[Results]:
     """Play every agent with every fault of which there is nothing yet."""
-    found = done or Found(())
-    known = {(x.agent, x.environment, x.form, x.seed) for x in found.played}
+    results = done or Results(())
+    known = {(x.agent, x.environment, x.form, x.seed) for x in results.played}
     once = itertools.product(FORMS, SEEDS, AGENTS)
     stateless = [one for one in AGENTS if one[0] not in CARRY_STATE]
     taught = itertools.product(TUNED, SEEDS, stateless)
@@ -118,8 +118,8 @@ def measure(done: Found | None) -> Iterator[Found]:
         if (agent, env_id, form, seed) not in known:
             policy = _made(load_pretrained(agent, env_id, seed), env_id, form)
             mean = evaluate(policy, env_id, EPISODES).mean
-            found = Found((*found.played, Played(agent, env_id, form, seed, mean)))
-            yield found
+            results = Results((*results.played, Played(agent, env_id, form, seed, mean)))
+            yield results
 
 
 def _made(model: BaseAlgorithm, env_id: str, form: str) -> Acting:
@@ -128,12 +128,12 @@ def _made(model: BaseAlgorithm, env_id: str, form: str) -> Acting:
     return fine_tune(model, env_id, TUNED[form])
 
 
-def report(found: Found) -> str:
+def report(results: Results) -> str:
     """Return the page."""
     text = wrapped(*(x.format(first=SEEDS[0], last=SEEDS[-1], episodes=EPISODES) for x in _TEXT))
     lines = []
     for agent, env_id in AGENTS:
-        means = {(x.form, x.seed): x.mean for x in found.played if _is(x, agent, env_id)}
+        means = {(x.form, x.seed): x.mean for x in results.played if _is(x, agent, env_id)}
         reference, digits = load_environment_spec(env_id).reference, return_digits(env_id) or 1
         for form in sorted((*FORMS, *TUNED), key=_place):
             seeds = [seed for seed in SEEDS if (form, seed) in means]
@@ -144,7 +144,7 @@ def report(found: Found) -> str:
             known = [x for x in shares if x is not None]
             median = f"{np.median(known):.2f}" if known else "–"
             lines.append((agent, env_id, form, str(len(seeds)), spread(own, digits), median))
-    pairs = [(kind, *cells) for kind, some in _KINDS.items() for cells in _pairs(found, some)]
+    pairs = [(kind, *cells) for kind, some in _KINDS.items() for cells in _pairs(results, some)]
     before_and_after = table(("agents", "weights", "agents and seeds", "before", "after"), pairs)
     head = ("agent", "environment", "fault", "seeds", "return", "kept")
     return "\n".join(("# Agents with faults\n", text, before_and_after, table(head, lines)))
@@ -153,13 +153,13 @@ def report(found: Found) -> str:
 _KINDS = {"trained as usual": STORED, "lean": LEAN}
 
 
-def _pairs(found: Found, agents: Collection[tuple[str, str]]) -> Iterator[tuple[str, ...]]:
-    """Yield what some agents keep before and after, of those that were fine-tuned."""
-    means = {((x.agent, x.environment), x.seed, x.form): x.mean for x in found.played}
+def _pairs(results: Results, agents: Collection[tuple[str, str]]) -> Iterator[tuple[str, ...]]:
+    """Yield the retention of fine-tuned agents before and after."""
+    means = {((x.agent, x.environment), x.seed, x.form): x.mean for x in results.played}
     for form in sorted(TUNED, key=_place):
         before, after = list[float](), list[float]()
-        for agent, seed, what in means:
-            if what == form and agent in agents:
+        for agent, seed, name in means:
+            if name == form and agent in agents:
                 reference = load_environment_spec(agent[1]).reference
                 whole, rounded, tuned = (
                     means[agent, seed, x] for x in ("none", form.removesuffix(", fine-tuned"), form)
@@ -173,7 +173,7 @@ def _pairs(found: Found, agents: Collection[tuple[str, str]]) -> Iterator[tuple[
 
 
 def _place(form: str) -> tuple[int, bool]:
-    """Return where a form stands: what is fine-tuned follows what is not."""
+    """Return the sort key of a form: fine-tuned ones follow the rest."""
     return list(FORMS).index(form.removesuffix(", fine-tuned")), form in TUNED
 
 
@@ -181,21 +181,21 @@ def _is(played: Played, agent: str, env_id: str) -> bool:
     return (played.agent, played.environment) == (agent, env_id)
 
 
-def rows_of(found: Found) -> Iterator[RowName]:
+def rows_of(results: Results) -> Iterator[RowName]:
     """Yield the rows that results were measured from."""
-    yield from (_row(x) for x in found.played)
+    yield from (_row(x) for x in results.played)
 
 
-def without(found: Found, rows: Sequence[RowName]) -> Found:
+def without(results: Results, rows: Sequence[RowName]) -> Results:
     """Return results without those of some rows, which are to be played again."""
-    return Found(tuple(x for x in found.played if _row(x) not in rows))
+    return Results(tuple(x for x in results.played if _row(x) not in rows))
 
 
 def _row(played: Played) -> RowName:
     return RowName(played.agent, played.environment, played.seed)
 
 
-PAGE = Page("faults", Found, measure, report, rows_of, without)
+PAGE = Page("faults", Results, measure, report, rows_of, without)
 
 if __name__ == "__main__":
     typer.run(PAGE.write)

@@ -28,14 +28,16 @@ _DECISIONS = 200
 
 _TEXT = """# Agents as NIR graphs, and back
 
-Written by `python -m studies.deployed.graphs` from `studies/deployed/graphs.json`. Each of {rows}
-rows of the results table is loaded, exported by `to_nir` and imported again by `from_nir`. It
-counts as equal where all that is exported of the two is the same to the last bit
-(constants, weights, observation statistics, the choice of actions), and both choose the same
-actions in {steps} decisions of the agent's own episodes.
+Written by `python -m studies.deployed.graphs` from `studies/deployed/graphs.json`. The study loads
+each of {rows} rows of the results table, exports the agent by `to_nir` and imports it again by
+`from_nir`. The imported agent is equal if two conditions hold:
 
-**{equal} of {rows} rows come back equal, {different} come back different, and {refused} are
-refused on the way there or back**, for the reasons below.
+- Its exported constants, weights, observation statistics and choice of actions are the same as the
+  agent's, bit for bit.
+- Both choose the same actions in {steps} decisions of the agent's episodes.
+
+**{equal} of {rows} agents are equal after the import, {different} are different, and {refused} are
+refused by the export or the import.** The table names the reasons.
 
 """
 
@@ -55,16 +57,16 @@ class Graphed(Config):
 
 
 @dataclass(frozen=True)
-class Found(Config):
-    """What the study found."""
+class Results(Config):
+    """Measurements of the study."""
 
     rows: tuple[Graphed, ...]
     """All rows of the results table."""
 
 
-def measure(_: Found | None) -> Iterator[Found]:
+def measure(_: Results | None) -> Iterator[Results]:
     """Export every stored agent, and import it again."""
-    yield Found(tuple(_rows()))
+    yield Results(tuple(_rows()))
 
 
 def _rows() -> Iterator[Graphed]:
@@ -86,12 +88,7 @@ def _outcome(model: Any, row: Any) -> str:
 
 
 def same_numbers(one: Any, other: Any) -> bool:
-    """Tell whether all that is exported of two agents is the same, bit for bit.
-
-    Args:
-        one: An agent.
-        other: Another one.
-    """
+    """Tell whether all that is exported of two agents is the same, bit for bit."""
     return bool(_bits(asdict(program_of(one))) == _bits(asdict(program_of(other))))
 
 
@@ -120,16 +117,16 @@ def _same_actions(one: Any, other: Any, env_id: str) -> bool:
     return same
 
 
-def report(found: Found) -> str:
+def report(results: Results) -> str:
     """Return the page."""
-    outcomes = Counter("refused" if x.outcome not in _DONE else x.outcome for x in found.rows)
+    outcomes = Counter("refused" if x.outcome not in _DONE else x.outcome for x in results.rows)
     text = _TEXT.format(
-        rows=len(found.rows), steps=_DECISIONS, equal=outcomes[EQUAL],
+        rows=len(results.rows), steps=_DECISIONS, equal=outcomes[EQUAL],
         different=outcomes["different"], refused=outcomes["refused"],
     )  # fmt: skip
     lines = []
-    for agent in dict.fromkeys(x.agent for x in found.rows):
-        own = [x for x in found.rows if x.agent == agent]
+    for agent in dict.fromkeys(x.agent for x in results.rows):
+        own = [x for x in results.rows if x.agent == agent]
         counted = Counter(_reason(x.outcome) for x in own)
         lines += [(agent, str(times), outcome) for outcome, times in counted.items()]
     return text + table(("agent", "rows", "outcome"), lines)
@@ -142,12 +139,12 @@ def _reason(outcome: str) -> str:
     return outcome if outcome in _DONE else "refused: " + re.split(r"[;,] ", outcome)[0]
 
 
-def rows_of(found: Found) -> Iterator[RowName]:
+def rows_of(results: Results) -> Iterator[RowName]:
     """Yield the rows that results were measured from."""
-    yield from (RowName(x.agent, x.environment, x.seed) for x in found.rows)
+    yield from (RowName(x.agent, x.environment, x.seed) for x in results.rows)
 
 
-PAGE = Page("graphs", Found, measure, report, rows_of)
+PAGE = Page("graphs", Results, measure, report, rows_of)
 
 if __name__ == "__main__":
     typer.run(PAGE.write)

@@ -1,4 +1,4 @@
-"""What trained agents ask of chips: ``python -m studies.deployed.hardware``."""
+"""Resources that trained agents need on chips: ``python -m studies.deployed.hardware``."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Measured(Config):
     demand: Demand
     """Room that it takes."""
     activity: Activity
-    """What its neurons do."""
+    """Neuron type and its state."""
     energy_nj: tuple[float, float]
     """Band of the energy of a decision's SynOps and MACs (nJ), without updates of neurons."""
     twin_nj: tuple[float, float] | None
@@ -105,16 +105,16 @@ class Measured(Config):
 
 
 @dataclass(frozen=True)
-class Found(Config):
-    """What the study found."""
+class Results(Config):
+    """Measurements of the study."""
 
     agents: tuple[Measured, ...]
     """All agents and forms."""
 
 
-def measure(_: Found | None) -> Iterator[Found]:
+def measure(_: Results | None) -> Iterator[Results]:
     """Count and play every agent."""
-    yield Found(tuple(_agents()))
+    yield Results(tuple(_agents()))
 
 
 def _agents() -> Iterator[Measured]:
@@ -160,7 +160,7 @@ def _sheds(model: Any) -> bool:
     return regulation is not None and regulation.lean is not None
 
 
-def report(found: Found) -> str:
+def report(results: Results) -> str:
     """Return the page."""
     energy = [
         x.format(
@@ -176,21 +176,21 @@ def report(found: Found) -> str:
     return "\n".join(
         (
             "# Agents and chips\n",
-            wrapped(*(x.format(episodes=EPISODES, **_counted(found)) for x in _INTRODUCTION)),
+            wrapped(*(x.format(episodes=EPISODES, **_counted(results)) for x in _INTRODUCTION)),
             "## Room\n",
-            table((*_HEAD, *_ROOM), [_named(x) + _room(x) for x in found.agents]),
+            table((*_HEAD, *_ROOM), [_named(x) + _room(x) for x in results.agents]),
             table(("chip", "what has to hold it", "limits"), limits),
             "## Spikes and energy\n",
             wrapped(*energy),
-            table((*_HEAD, *_SPENT), [_named(x) + _spent(x) for x in found.agents]),
+            table((*_HEAD, *_SPENT), [_named(x) + _spent(x) for x in results.agents]),
         )
     )
 
 
-def _counted(found: Found) -> dict[str, object]:
+def _counted(results: Results) -> dict[str, object]:
     """Return how many agents fit, and how many are inside of each test."""
-    stored, lean = ([x for x in found.agents if x.form == form] for form in (STORED, LEAN))
-    bare = [x for x in found.agents if x.form.endswith(BARE)]
+    stored, lean = ([x for x in results.agents if x.form == form] for form in (STORED, LEAN))
+    bare = [x for x in results.agents if x.form.endswith(BARE)]
     spikes, rates, lean_spikes, lean_rates = (
         sum(x.activity.regimes[test] == "inside" for x in some)
         for some in (stored, lean)
@@ -243,12 +243,12 @@ def _band(ends: tuple[float, float] | None) -> str:
     return "–" if ends is None else f"{ends[0]:.2f} to {ends[1]:.1f}"
 
 
-def rows_of(found: Found) -> Iterator[RowName]:
+def rows_of(results: Results) -> Iterator[RowName]:
     """Yield the rows that results were measured from."""
-    yield from (RowName(x.agent, x.environment, x.seed) for x in found.agents)
+    yield from (RowName(x.agent, x.environment, x.seed) for x in results.agents)
 
 
-PAGE = Page("hardware", Found, measure, report, rows_of)
+PAGE = Page("hardware", Results, measure, report, rows_of)
 
 if __name__ == "__main__":
     typer.run(PAGE.write)

@@ -14,25 +14,25 @@ from snn_gym._base.storage import write_text_atomic
 from studies.files import read_run, write_run
 from studies.rows import RowName, moved_rows, record_rows
 
-FoundT = TypeVar("FoundT")
+ResultsT = TypeVar("ResultsT")
 
 
 @dataclass(frozen=True)
-class Page(Generic[FoundT]):
-    """A page, its numbers, and how both are made."""
+class Page(Generic[ResultsT]):
+    """A page, its numbers, and the functions that make both."""
 
     name: str
-    """Of the page and of the file of results, without their endings."""
-    kind: type[FoundT]
+    """Stem of the page's file and of the results' file."""
+    kind: type[ResultsT]
     """Dataclass of the results."""
-    measure: Callable[[FoundT | None], Iterator[FoundT]]
-    """Takes the results that there are, None for none, and yields them anew or with more; each is
-    kept, so that what takes long can be stopped."""
-    report: Callable[[FoundT], str]
+    measure: Callable[[ResultsT | None], Iterator[ResultsT]]
+    """Measures from stored results, None for none, and yields longer ones. Each is stored, so a
+    long study can be stopped."""
+    report: Callable[[ResultsT], str]
     """Text of the page."""
-    rows: Callable[[FoundT], Iterable[RowName]]
+    rows: Callable[[ResultsT], Iterable[RowName]]
     """Rows of the results table that results were measured from."""
-    without: Callable[[FoundT, Sequence[RowName]], FoundT] | None = None
+    without: Callable[[ResultsT, Sequence[RowName]], ResultsT] | None = None
     """Takes the numbers of rows out of results; None where everything is measured each time."""
     docs: Path = Path(__file__).parents[2] / "docs"
     """Folder of the page."""
@@ -55,7 +55,7 @@ class Page(Generic[FoundT]):
         return self.runs / f"{self.name}.rows"
 
     def text(self) -> str:
-        """Return what the page says by the results that there are."""
+        """Return the page's text for the stored results."""
         return self.report(read_run(self.kind, self.results))
 
     def write(
@@ -71,7 +71,7 @@ class Page(Generic[FoundT]):
         write_text_atomic(self.path, self.text())
         typer.echo(f"wrote {self.path}")
 
-    def _done(self) -> FoundT | None:
+    def _done(self) -> ResultsT | None:
         """Return the results that there are, without those of rows that have changed since."""
         if not self.results.exists():
             return None

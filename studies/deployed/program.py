@@ -44,11 +44,7 @@ _ROUNDS = 15
 
 
 class Player:
-    """A policy that is a running program: it writes observations to it and reads actions.
-
-    Args:
-        files: C files of an agent with discrete actions and no state.
-    """
+    """A policy that is a running program: it writes observations to it and reads actions."""
 
     def __init__(self, files: CFiles) -> None:
         program = files.source.with_name("play")

@@ -37,7 +37,7 @@ def run(
     workers: Annotated[int, typer.Option(help="Processes, each with one thread.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
 ) -> None:
-    """Run what is missing; a run whose file exists is passed over."""
+    """Run the missing runs; a run whose file exists is skipped."""
     try:
         for name in PARTS if part is None else (part,):
             run_part(name, out, _show, seeds=parse_seeds(seeds), only=only, workers=workers)

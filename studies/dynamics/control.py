@@ -36,7 +36,7 @@ class ControlCase:
     learner: str
     """Name of a gradient-free agent of the zoo."""
     budget: Budget
-    """What a run may use."""
+    """Limits of a run."""
     solved_return: float | None = None
     """Mean return that ends a run; None to train until the budget ends."""
     hidden: int | None = None
@@ -87,13 +87,6 @@ def train_controller(
     the episodes that judged them, unless the deployed weights have been measured before. Measuring
     episodes judge nothing, the learner does not see them, and they are not counted; every
     measurement has its own. The final evaluation is on the public episodes of ``evaluate``.
-
-    Args:
-        model: A learner with fresh weights.
-        env_id: Its task.
-        budget: What it may use. An iteration that begins within it is finished, but a task is
-            solved only within it.
-        solved_return: See above; None to train until the budget ends.
     """
     watch = _Watch(env_id, budget, solved_return)
     with one_thread():

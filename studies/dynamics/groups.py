@@ -67,15 +67,7 @@ class Group:
 
 
 def read_groups(part: str, folder: Path) -> Groups:
-    """Read the reported runs of a part.
-
-    Args:
-        part: Part of the study.
-        folder: Folder of all results.
-
-    Raises:
-        ValueError: A file is not one of ours, or runs of one case have different settings.
-    """
+    """Read the reported runs of a part."""
     groups: Groups = {}
     for entry in plan(part):
         paths = [result_path(folder, part, entry.labels, seed) for seed in range(entry.seeds)]

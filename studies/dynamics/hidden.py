@@ -73,13 +73,7 @@ class HiddenCase:
 def hidden_outcome(
     returns: Sequence[float], episodes: Sequence[tuple[int, float]], steps: int
 ) -> Outcome:
-    """Return what the study keeps of a run.
-
-    Args:
-        returns: Returns of the public episodes.
-        episodes: (environment steps at its end, return) of every training episode, in order.
-        steps: Environment steps of the training.
-    """
+    """Return the stored outcome of a run."""
     return Outcome(
         scores=tuple(returns), episodes=len(episodes), steps=steps, curve=reduced_curve(episodes)
     )

@@ -18,10 +18,10 @@ CURVE_POINTS = 60
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run went and what it led to."""
+    """Course and result of a run."""
 
     scores: tuple[float, ...]
-    """What the final policy earned: returns of the public episodes, or minus the cross-entropy."""
+    """Scores of the final policy: returns of the public episodes, or minus the cross-entropy."""
     episodes: int
     """Episodes of the training, or networks judged where there are no episodes."""
     steps: int
@@ -47,7 +47,7 @@ class Result:
     part: str
     """Part of the study."""
     case: tuple[str, ...]
-    """What was run, from the general to the special."""
+    """Names of the run, from the general to the special."""
     seed: int
     """Seed of everything random."""
     version: str
@@ -78,15 +78,7 @@ def make_result(
 def reduced_curve(
     rows: Sequence[tuple[int, float]], points: int = CURVE_POINTS
 ) -> tuple[tuple[int, float], ...]:
-    """Return a learning curve as at most ``points`` means over runs of rows of equal length.
-
-    Args:
-        rows: (environment steps at its end, score) of everything that was scored, in order.
-        points: Most points to return.
-
-    Returns:
-        (environment steps at the last row, mean score) of each part, to four decimals.
-    """
+    """Return a learning curve as at most ``points`` means over runs of rows of equal length."""
     if not rows:
         return ()
     parts = np.array_split(np.arange(len(rows)), min(points, len(rows)))
@@ -95,34 +87,15 @@ def reduced_curve(
 
 
 def result_path(folder: Path, part: str, case: Sequence[str], seed: int) -> Path:
-    """Return where the file of a run is.
-
-    Args:
-        folder: Folder of all results.
-        part: Part of the study.
-        case: What was run.
-        seed: Seed of the run.
-    """
+    """Return where the file of a run is."""
     return folder.joinpath(part, *case, f"{seed}.json")
 
 
 def write_result(folder: Path, result: Result) -> Path:
-    """Write a run's file, atomically: a file that exists is whole.
-
-    Args:
-        folder: Folder of all results.
-        result: The run.
-
-    Returns:
-        The file.
-    """
+    """Write a run's file, atomically: a file that exists is whole."""
     return write_run(result_path(folder, result.part, result.case, result.seed), result)
 
 
 def read_result(path: Path) -> Result:
-    """Read a run's file.
-
-    Raises:
-        ValueError: The file is not one of ours.
-    """
+    """Read a run's file."""
     return read_run(Result, path)

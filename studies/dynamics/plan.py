@@ -1,4 +1,4 @@
-"""Every case of the study: what is run, and on how many seeds."""
+"""Every case of the study and its number of seeds."""
 
 from __future__ import annotations
 
@@ -56,22 +56,15 @@ class Planned:
     part: str
     """Part of the study."""
     labels: tuple[str, ...]
-    """What is run, from the general to the special."""
+    """Names of the run, from the general to the special."""
     seeds: int
     """How many seeds, 0, 1, ..., are reported."""
     case: Case
-    """What is run."""
+    """Case to run."""
 
 
 def plan(part: str) -> list[Planned]:
-    """Return the cases of a part.
-
-    Args:
-        part: One of ``PARTS``.
-
-    Raises:
-        ValueError: There is no such part.
-    """
+    """Return the cases of a part."""
     if part not in PARTS:
         raise ValueError(f"part {part!r} is unknown; known: {', '.join(PARTS)}")
     return PARTS[part](part)
@@ -134,11 +127,7 @@ def _ablation(part: str) -> list[Planned]:
 
 
 def ablation_arms(settings: SynapseAgentsSettings) -> dict[Arm, SynapseAgentsSettings]:
-    """Return hyper-parameters that differ only in what synapses know of the dynamics.
-
-    Args:
-        settings: Of a preset with dynamics.
-    """
+    """Return hyper-parameters that differ only in the synapses' knowledge of the dynamics."""
     return {
         "dynamics": settings,
         "features": replace(settings, reward="global"),
@@ -182,4 +171,4 @@ PARTS: dict[str, Callable[[str], list[Planned]]] = {
     "ablation": _ablation,
     "transfer": _transfer,
 }
-"""What lists the cases of each part, by its name."""
+"""Function that lists the cases of each part, by the part's name."""

@@ -1,4 +1,4 @@
-"""Run what the study has not run yet."""
+"""Runner of the study's missing runs."""
 
 from __future__ import annotations
 
@@ -18,17 +18,7 @@ Report = Callable[[Result], None]
 def missing_runs(
     part: str, folder: Path, seeds: Sequence[int] | None = None, only: str = ""
 ) -> Iterator[tuple[Planned, int]]:
-    """Yield the runs of a part that have no file, all cases of a seed before those of the next.
-
-    Args:
-        part: Part of the study.
-        folder: Folder of all results.
-        seeds: Seeds to run; if None those that are reported.
-        only: Text that the labels of a case, joined by slashes, must contain.
-
-    Raises:
-        ValueError: There is no such part.
-    """
+    """Yield the runs of a part that have no file, all cases of a seed before those of the next."""
     planned = [entry for entry in plan(part) if only in "/".join(entry.labels)]
     most = max((entry.seeds for entry in planned), default=0)
     for seed in range(most) if seeds is None else seeds:
@@ -47,19 +37,7 @@ def run_part(
     only: str = "",
     workers: int = 1,
 ) -> None:
-    """Run what a part is missing; a run whose file exists is passed over.
-
-    Args:
-        part: Part of the study.
-        folder: Folder of all results.
-        report: Called with every run as it ends.
-        seeds: Seeds to run; if None those that are reported.
-        only: Text that the labels of a case, joined by slashes, must contain.
-        workers: Processes; every run has one thread.
-
-    Raises:
-        ValueError: There is no such part, or no worker.
-    """
+    """Run the missing runs of a part."""
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
     if workers == 1:

@@ -28,7 +28,7 @@ SOLVED_RETURN = 475.0
 
 @dataclass(frozen=True)
 class Budget:
-    """What a run may use; whichever ends first ends it."""
+    """Limits of a run; the first one reached ends it."""
 
     episodes: int
     """Episodes that judge weights, of old and of new ones."""
@@ -101,14 +101,7 @@ TEACHER_NULLS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 
 def without_dynamics(settings: SynapseAgentsSettings) -> SynapseAgentsSettings:
-    """Return hyper-parameters of agents that differ only in that they know no dynamics.
-
-    Args:
-        settings: Of a preset with dynamics.
-
-    Raises:
-        ValueError: The preset has none.
-    """
+    """Return hyper-parameters of agents that differ only in that they know no dynamics."""
     preset = settings.preset.removesuffix("+dynamics")
     if preset == settings.preset:
         raise ValueError(f"preset {preset!r} has no dynamics; give one that ends in '+dynamics'")

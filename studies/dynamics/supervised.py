@@ -35,7 +35,7 @@ from studies.dynamics.outcome import Outcome, reduced_curve
 
 
 class _JobSpaces(gym.Env[NDArray[np.float32], np.int64]):
-    """What a learner asks of an environment before it judges: the spaces of a job."""
+    """Spaces of a job, as the environment that a learner reads before it judges."""
 
     def __init__(self, job: SupervisedJob) -> None:
         self.observation_space = gym.spaces.Box(-1.0, 1.0, (job.input_size,), np.float32)
@@ -175,12 +175,7 @@ class TeacherCase:
 
 
 def train_on_teacher(model: GradientFreeAlgorithm, judgements: int) -> Outcome:
-    """Train until a number of networks has been judged; score the weights deployed then.
-
-    Args:
-        model: A learner that ``TeacherCase.make`` made.
-        judgements: Networks to judge; an iteration that begins before is finished.
-    """
+    """Train until a number of networks has been judged; score the weights deployed then."""
     assert isinstance(model, _OnTeacher)
     watch = _Watch(judgements)
     with one_thread():

@@ -27,7 +27,7 @@ class TransferCase:
     """Synapse agents whose rule does not change any more."""
 
     preset: str
-    """What they observe."""
+    """Observation preset of the synapses."""
     target: ControlCase | TeacherCase
     """Where they are used; its agents are frozen."""
     rule: Literal["pretrained", "untrained"]
@@ -69,12 +69,7 @@ class TransferCase:
 
 @functools.lru_cache(maxsize=4)
 def pretrained_rule(preset: str, seed: int) -> Mapping[str, NDArray[Any]]:
-    """Return what synapses have learned on the Teacher job, over networks one after the other.
-
-    Args:
-        preset: What they observe.
-        seed: Seed of everything random.
-    """
+    """Return the rule that synapses learned on the Teacher job, over successive networks."""
     overrides = to_mapping(SYNAPSE_AGENTS["Teacher"][preset])
     case = TeacherCase(AGENT, TRANSFER_JUDGEMENTS, overrides=overrides)
     rule: Mapping[str, NDArray[Any]] | None = None
@@ -98,11 +93,6 @@ def relabelled(
 
     Other indices of the hidden neurons alone would change nothing: those of a network with fresh
     weights are alike.
-
-    Args:
-        table: Where they sit.
-        sizes: Inputs, neurons of each hidden layer, outputs.
-        rng: Source of the permutations.
     """
     names = [rng.permutation(size) for size in sizes[:-1]] + [np.arange(sizes[-1])]
     pre, post = table.pre.copy(), table.post.copy()

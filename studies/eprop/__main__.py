@@ -1,4 +1,4 @@
-"""Run what is missing, measure, report: ``python -m studies.eprop {run,measure,report}``."""
+"""Train the missing runs, measure and report: ``python -m studies.eprop {run,measure,report}``."""
 
 from __future__ import annotations
 

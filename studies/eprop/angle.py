@@ -54,16 +54,12 @@ def measure_angles(path: Path = ANGLES) -> None:
 
 
 def read_angles(path: Path = ANGLES) -> tuple[Angle, ...]:
-    """Return what was measured."""
+    """Return the measured angles."""
     return read_run(Angles, path).angles
 
 
 class AngleLog(BaseCallback):
-    """Compare both gradients on the first rollout after each share of a training, then stop it.
-
-    Args:
-        env_id: The task.
-    """
+    """Compare both gradients on the first rollout after each share of a training, then stop it."""
 
     def __init__(self, env_id: str) -> None:
         super().__init__()
@@ -87,13 +83,7 @@ def _on_the_way(env_id: str) -> list[Angle]:
 
 
 def angle_of(model: StatefulPPO, env_id: str, steps: int) -> Angle:
-    """Compare both gradients on the rollout that a model has just played.
-
-    Args:
-        model: The model.
-        env_id: The task.
-        steps: Environment steps that it had trained before.
-    """
+    """Compare both gradients on the rollout that a model has just played."""
     (batch,) = model.rollout_buffer.get(None)
     full, local = (_gradient(model, batch, through) for through in (True, False))
     cosine = torch.nn.functional.cosine_similarity(full, local, dim=0)

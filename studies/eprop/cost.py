@@ -1,9 +1,9 @@
 """Time and memory of three ways to the gradient of a sequence, by its length.
 
-``bptt`` and ``eprop`` are the ways of the arms, backward through what was kept of the whole
-sequence; ``forward`` gives the gradient of ``eprop`` by eligibility traces, and sees each input
-once. The network and the inputs' shape are those of the agent on CueAccumulation. Every number is
-of a process of its own, because a process knows its peak memory only since it began.
+``bptt`` and ``eprop`` go backward through the stored sequence. ``forward`` computes the gradient of
+``eprop`` by eligibility traces, and reads each input once. The network and the inputs' shape are
+those of the agent on CueAccumulation. Each measurement has a separate process, because the peak
+memory of a process counts from its start.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FORMS = {
     "eprop": "e-prop, backward",
     "forward": "e-prop, forward in time",
 }
-"""What they are, for the table."""
+"""Label of each form in the table."""
 COSTS = Path(__file__).parent / "costs.json"
 _RATE = 0.05
 """Spikes of an input channel in a time step."""
@@ -46,7 +46,7 @@ _UNIT = 1 if sys.platform == "darwin" else 1024
 
 @dataclass(frozen=True)
 class Cost(Config):
-    """What one gradient cost."""
+    """Cost of one gradient."""
 
     form: str
     """Key of ``FORMS``."""
@@ -83,13 +83,7 @@ def draw_inputs(network: SpikingNetwork, length: int) -> Iterator[Tensor]:
 
 
 def gradients(network: SpikingNetwork, form: str, length: int) -> list[Tensor]:
-    """Return the gradients of the layer's synapses for the sum of a sequence's outputs.
-
-    Args:
-        network: What ``make_network`` returned.
-        form: Key of ``FORMS``.
-        length: Environment steps.
-    """
+    """Return the gradients of the layer's synapses for the sum of a sequence's outputs."""
     layer: Any = network.layers[0]
     if form == "forward":
         traces = EligibilityTraces(layer, network.decoder, BATCH)
@@ -106,15 +100,10 @@ def gradients(network: SpikingNetwork, form: str, length: int) -> list[Tensor]:
 
 
 def measure(form: str, length: int) -> Cost:
-    """Measure one gradient, in a process that has made none before.
-
-    Args:
-        form: Key of ``FORMS``.
-        length: Environment steps.
-    """
+    """Measure one gradient, in a process that has made none before."""
     with one_thread():
         network = make_network()
-        gradients(network, form, 1)  # what has to be compiled is
+        gradients(network, form, 1)  # compiles the kernels
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         began_s = time.process_time()
         gradients(network, form, length)
@@ -134,5 +123,5 @@ def measure_all(path: Path = COSTS) -> None:
 
 
 def read_costs(path: Path = COSTS) -> tuple[Cost, ...]:
-    """Return what was measured."""
+    """Return the measured costs."""
     return read_run(Costs, path).costs

@@ -35,25 +35,15 @@ MEMORYLESS = "ppo-lif"
 LEADERBOARD = Path(__file__).parents[2] / "leaderboard"
 
 LENGTHS_OF_TRAINING = {"": "", SHORT: ", a third of the steps"}
-"""What a section's heading says besides the task, by folder of the results."""
+"""Suffix of a section's heading by folder of the results."""
 
-Found = Mapping[str, list[EpropRun]]
+RunsByArm = Mapping[str, list[EpropRun]]
 
 
 def write_report(
     docs: Path, results: Path = RESULTS, costs: Path = COSTS, angles: Path = ANGLES
 ) -> Path:
-    """Write the report.
-
-    Args:
-        docs: Folder to write into.
-        results: Folder of the runs.
-        costs: File of the costs.
-        angles: File of the angles.
-
-    Returns:
-        The document.
-    """
+    """Write the report."""
     parts = [_head()]
     for env_id, (folder, length) in itertools.product(TASKS, LENGTHS_OF_TRAINING.items()):
         found = {arm: read_runs(env_id, arm, results / folder) for arm in ARMS}
@@ -72,27 +62,29 @@ def _head() -> str:
         "Written by `python -m studies.eprop report` from the runs of `python -m studies.eprop "
         "run`, which lie in `studies/eprop/results`, and from the costs of "
         "`python -m studies.eprop measure`.",
-        f"`{AGENT}` learns two tasks that need memory, with the settings of its file and with "
-        "either gradient: back-propagation through time, or e-prop ([Bellec et al. "
-        "2020](https://doi.org/10.1038/s41467-020-17236-y)), which is the same without the path "
-        "through recurrent spikes. With random feedback the actor's error reaches its neurons "
-        "through fixed random weights. The critic, needed in training only, is a GRU that learns "
-        "through time in every arm. Nothing was tuned for e-prop, and nothing on these seeds; all "
-        "arms make the same number of environment steps on one machine. Then an agent plays "
-        f"{EVALUATION_EPISODES} fresh episodes without exploration.",
-        f"The bar, set before the runs: e-prop earns at least {BAR} of the return of "
-        "back-propagation through time, as means over seeds. MaskedCartPole was first trained "
-        "for 160,000 steps, where e-prop misses the bar; these runs stand here too. Then both were "
-        "trained for all of the task's budget, on fresh seeds, after one run of seed 1000.",
+        f"`{AGENT}` learns two tasks that need memory, once with each gradient: back-propagation "
+        "through time (BPTT), or e-prop ([Bellec et al. "
+        "2020](https://doi.org/10.1038/s41467-020-17236-y)). E-prop leaves out the path through "
+        "recurrent spikes. With random feedback the actor's error reaches its neurons through "
+        "fixed random weights. The critic is a GRU that always learns by BPTT; acting does not "
+        "need it.",
+        "The hyper-parameters are those of the agent's file. None was tuned for e-prop, and none "
+        "on these seeds. Every training takes the same number of environment steps on one "
+        f"machine. The trained agent then plays {EVALUATION_EPISODES} fresh episodes without "
+        "exploration.",
+        f"The bar was set before the runs: the mean return of e-prop is at least {BAR} of the mean "
+        "return of BPTT. MaskedCartPole was first trained for 160,000 steps, and e-prop missed the "
+        "bar; the last of the three tables shows these runs. After one run of seed 1000, both "
+        "gradients were trained for the whole budget of the task, on fresh seeds.",
     )
 
 
-def _task(env_id: str, length: str, runs: Found) -> str:
+def _task(env_id: str, length: str, runs: RunsByArm) -> str:
     spec, digits = load_environment_spec(env_id), return_digits(env_id)
     steps, budget = next(iter(runs.values()))[0].steps, spec.budget["gradient"]
     heading = (
-        "gradient", "seeds", "mean return", "each seed", "share of BPTT's",
-        "of its gain over no memory", "training, s of a core", "of these updates",
+        "gradient", "seeds", "mean return", "return of each seed", "share of BPTT's return",
+        "share of BPTT's gain over no memory", "training (core s)", "updates (core s)",
     )  # fmt: skip
     null = _memoryless(env_id)
     rows = [_row(arm, found, runs, digits, null.mean) for arm, found in runs.items()]
@@ -101,9 +93,9 @@ def _task(env_id: str, length: str, runs: Found) -> str:
         [
             f"\n## {env_id}{length}\n",
             wrapped(
-                f"{steps:,} environment steps, of the budget's {budget:,}. Random play "
-                f"earns {spec.reference.random:.{digits}f}, solved is "
-                f"{spec.reference.solved:.{digits}f}."
+                f"Each agent trains for {steps:,} environment steps; the task's budget is "
+                f"{budget:,}. Random play earns {spec.reference.random:.{digits}f}. The task is "
+                f"solved at {spec.reference.solved:.{digits}f}."
             ),
             table(heading, rows),
             _verdict(env_id, runs),
@@ -111,7 +103,9 @@ def _task(env_id: str, length: str, runs: Found) -> str:
     )
 
 
-def _row(arm: str, found: list[EpropRun], runs: Found, digits: int, null: float) -> tuple[str, ...]:
+def _row(
+    arm: str, found: list[EpropRun], runs: RunsByArm, digits: int, null: float
+) -> tuple[str, ...]:
     seeds = ", ".join(f"{run.seed}: {run.final:.{digits}f}" for run in found)
     base = runs.get("bptt", [])
     shares = [_share(found, base, below) for below in (0.0, null)]
@@ -127,16 +121,7 @@ def _row(arm: str, found: list[EpropRun], runs: Found, digits: int, null: float)
 
 
 def _share(found: list[EpropRun], base: list[EpropRun], below: float = 0.0) -> float | None:
-    """Return the share of another arm's return over a level, on the seeds that both have.
-
-    Args:
-        found: Runs of the arm.
-        base: Runs of the other.
-        below: The level.
-
-    Returns:
-        The share, None where no seed has both.
-    """
+    """Return the share of another arm's return over a level, on the seeds that both have."""
     finals = {run.seed: run.final for run in base}
     both = [(run.final, finals[run.seed]) for run in found if run.seed in finals]
     if not both:
@@ -161,7 +146,7 @@ def _null_row(row: TableRow, digits: int) -> tuple[str, ...]:
     return says, str(len(row.seeds)), f"{row.mean:.{digits}f}", seeds, "–", "0", "–", "–"
 
 
-def _verdict(env_id: str, runs: Found) -> str:
+def _verdict(env_id: str, runs: RunsByArm) -> str:
     share = _share(runs.get("eprop", []), runs.get("bptt", []))
     if share is None:
         return wrapped("No seed has both gradients yet.")
@@ -170,25 +155,25 @@ def _verdict(env_id: str, runs: Found) -> str:
     seeds, planned = min(len(runs["eprop"]), len(runs["bptt"])), len(SEEDS[env_id])
     if seeds < planned:
         says += (
-            f" Of the {planned} seeds planned there was time for {seeds}, which is too few to "
-            "tell; `python -m studies.eprop run` makes the others."
+            f" Only {seeds} of the {planned} planned seeds have run, too few for a conclusion; "
+            "`python -m studies.eprop run` trains the rest."
         )
     return wrapped(says)
 
 
 def _angles(path: Path) -> str:
-    heading = ("task", "steps trained", "cosine", "norm of e-prop's, share of BPTT's")
+    heading = ("task", "steps trained", "cosine", "norm of e-prop's gradient / norm of BPTT's")
     rows = [
         (x.env_id, f"{x.steps:,}", f"{x.cosine:.2f}", f"{x.norms:.2f}") for x in read_angles(path)
     ]
     return "\n".join(
         [
-            "\n## How far apart the gradients are\n",
+            "\n## Difference between the gradients\n",
             wrapped(
-                "Both policy gradients of the actor's synapses on the same rollout of the same "
-                "agent, which learns by back-propagation through time (one training of each task, "
-                f"seed {SEED}). The path through recurrent spikes carries little before learning, "
-                "and more and more as the recurrent weights are trained."
+                "Both policy gradients of the actor's synapses are computed on the same rollout of "
+                f"the same agent, which learns by BPTT (one training for each task, seed {SEED}). "
+                "The path through recurrent spikes carries little of the gradient before learning. "
+                "It carries more as the recurrent weights are trained."
             ),
             table(heading, rows),
         ]
@@ -208,17 +193,18 @@ def _costs(path: Path) -> str:
     ]
     return "\n".join(
         [
-            "\n## Memory and time by the length of a sequence\n",
+            "\n## Memory and time by sequence length\n",
             wrapped(
-                f"One gradient of the actor on CueAccumulation, {BATCH} sequences at once, one "
-                "core. `StatefulPPO` learns by the two that go backward, on rollouts of 32 or 36 "
-                "steps. Forward in time (`snn_gym.spiking.EligibilityTraces`) every synapse of "
-                "every sequence keeps four numbers, so that memory does not grow with the length, "
-                "and a step takes longer.",
-                "Peak memory beyond that of a sequence of one step, MiB:",
+                f"The tables show one gradient of the actor on CueAccumulation, for {BATCH} "
+                "sequences at once, on one core. `StatefulPPO` uses the two backward forms, on "
+                "rollouts of 32 or 36 steps. The forward form "
+                "(`snn_gym.spiking.EligibilityTraces`) stores four numbers for every synapse and "
+                "sequence. Its memory therefore does not grow with the length, but a step takes "
+                "longer.",
+                "Peak memory beyond the memory of a one-step sequence, MiB:",
             ),
             table(heading, memory),
-            "Processor time of an environment step of one sequence, µs:\n",
+            "Processor time for each environment step of one sequence, µs:\n",
             table(heading, times),
         ]
     )

@@ -40,9 +40,9 @@ class Arm:
     """A kind of credit."""
 
     hyperparameters: dict[str, Any]
-    """What differs from the agent's file."""
+    """Hyper-parameters that differ from the agent's file."""
     says: str
-    """What it is, for the table."""
+    """Label in the table."""
 
 
 ARMS = {
@@ -55,7 +55,7 @@ ARMS = {
 
 @dataclass(frozen=True)
 class EpropRun(Config):
-    """What a run left."""
+    """Result of one run."""
 
     env_id: str
     """Key of ``TASKS``."""
@@ -68,7 +68,7 @@ class EpropRun(Config):
     training_s: float
     """Processor time of the training (s)."""
     update_s: float
-    """What of it the updates took (s)."""
+    """Share of it in updates (s)."""
     curve: tuple[float | None, ...]
     """Mean return of the training episodes that ended in each of ``STRETCHES`` equal stretches of
     steps, None for none."""
@@ -123,14 +123,7 @@ def path_of(env_id: str, arm: str, seed: int, results: Path = RESULTS) -> Path:
 
 
 def run(env_id: str, arm: str, seed: int, steps: int | None = None) -> EpropRun:
-    """Train one agent and evaluate it.
-
-    Args:
-        env_id: Key of ``TASKS``.
-        arm: Key of ``ARMS``.
-        seed: Seed of the run.
-        steps: Environment steps; None for those of the task.
-    """
+    """Train one agent and evaluate it."""
     log = TrainingLog()
     with one_thread():
         model = make_agent(AGENT, env_id, seed, **ARMS[arm].hyperparameters)
@@ -147,14 +140,7 @@ def run(env_id: str, arm: str, seed: int, steps: int | None = None) -> EpropRun:
 def run_missing(
     env_id: str, arms: Sequence[str], results: Path = RESULTS, tell: Callable[[str], None] = print
 ) -> None:
-    """Make those runs of a task and some arms that have no file yet, seed by seed.
-
-    Args:
-        env_id: Key of ``TASKS``.
-        arms: Keys of ``ARMS``.
-        results: Folder of the files.
-        tell: Is told of each run.
-    """
+    """Make those runs of a task and some arms that have no file yet, seed by seed."""
     for seed, arm in itertools.product(SEEDS[env_id], arms):
         path = path_of(env_id, arm, seed, results)
         if not path.exists():

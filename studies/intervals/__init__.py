@@ -1,1 +1,1 @@
-"""How often an interval holds what it is of, where few seeds are scored and some of them fail."""
+"""Coverage of confidence intervals when few seeds are scored and some fail."""

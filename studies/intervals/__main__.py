@@ -19,12 +19,13 @@ RESULTS = Path(__file__).parent / "results.json"
 
 def study(
     anew: Annotated[
-        bool, typer.Option("--measure/--no-measure", help="Measure, or report what was measured.")
+        bool,
+        typer.Option("--measure/--no-measure", help="Measure, or report the stored measurements."),
     ] = True,
-    results: Annotated[Path, typer.Option(help="File of what was measured.")] = RESULTS,
+    results: Annotated[Path, typer.Option(help="File of the measurements.")] = RESULTS,
     docs: Annotated[Path, typer.Option(help="Folder of the report.")] = ROOT / "docs",
 ) -> None:
-    """Measure how often intervals hold what they are of (minutes), and write the report."""
+    """Measure the coverage of the intervals (minutes), and write the report."""
     if anew:
         trained = real(ROOT / "leaderboard", ROOT / "studies" / "lean" / "results")
         write_run(results, measure([*synthetic(), *trained]))

@@ -1,4 +1,4 @@
-"""How often the intervals hold what they are of, and what non-inferiority says wrongly."""
+"""Coverage of confidence intervals, and error rates of the non-inferiority test."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Verdicts(Config):
     """How often an agent is said to be not inferior to its twin."""
 
     case: str
-    """What the two are."""
+    """Relation of the two agents."""
     difference: float
     """True difference of their means, on a scale on which the margin is 0.05."""
     seeds: int
@@ -67,7 +67,7 @@ class Verdicts(Config):
 
 @dataclass(frozen=True)
 class Results(Config):
-    """What the study measured."""
+    """Measurements of the study."""
 
     coverage: tuple[Coverage, ...]
     """One for each population, number of seeds, statistic and method."""
@@ -94,13 +94,7 @@ def share_held(intervals: Intervals, truth: float) -> float:
 
 
 def coverages(population: Population, seeds: int, index: int) -> Iterator[Coverage]:
-    """Yield how often each method held what it is of.
-
-    Args:
-        population: What seeds may earn.
-        seeds: Seeds of a repeat.
-        index: Of the population; decides the random numbers.
-    """
+    """Yield the coverage of each method."""
     generator = np.random.default_rng([index, seeds])
     drawn = population.draw(generator, REPEATS * seeds)
     returns = drawn.reshape(REPEATS, seeds, -1)
@@ -141,7 +135,7 @@ def _intervals(
 
 
 def verdicts() -> Iterator[Verdicts]:
-    """Yield what is said of agents that are worse by just the margin, and of equal ones."""
+    """Yield the verdicts on agents that are worse by exactly the margin, and on equal ones."""
     # A failed seed loses 0.75, so that one more in 15 is worth the margin.
     more = MARGIN / 0.75
     cases: dict[str, tuple[SeedMeans, SeedMeans, float]] = {

@@ -26,11 +26,7 @@ _CHUNK = 250  # repeats whose resamples are in memory at once
 
 
 def t_of_mean(means: Values) -> Intervals:
-    """Return Student's t intervals of the mean.
-
-    Args:
-        means: Of each seed (repeats, seeds).
-    """
+    """Return Student's t intervals of the mean of seed means (repeats, seeds)."""
     return np.transpose([mean_interval(row, CONFIDENCE) for row in means])
 
 
@@ -39,9 +35,6 @@ def t_of_trimmed_mean(means: Values) -> Intervals:
 
     The standard error is that of the winsorised seeds: those left out count as the nearest ones
     that are not. Of 2 or 3 seeds none is left out.
-
-    Args:
-        means: Of each seed (repeats, seeds).
     """
     seeds = means.shape[1]
     left_out = int(TRIMMED_FRACTION * seeds)
@@ -57,14 +50,7 @@ def t_of_trimmed_mean(means: Values) -> Intervals:
 def bootstrapped(
     means: Values, statistic: Callable[..., Any], method: str, generator: np.random.Generator
 ) -> Intervals:
-    """Return bootstrap intervals by scipy.
-
-    Args:
-        means: Of each seed (repeats, seeds).
-        statistic: With an argument ``axis``.
-        method: ``percentile`` or ``BCa``.
-        generator: Source of the resampling.
-    """
+    """Return scipy's bootstrap intervals of seed means (repeats, seeds)."""
     parts = []
     for start in range(0, len(means), _CHUNK):
         chunk = means[start : start + _CHUNK]
@@ -87,14 +73,10 @@ def bootstrapped(
 
 
 def bounded(means: Values, bounds: tuple[float, float]) -> Intervals:
-    """Return intervals of the mean of bounded values that never hold it too rarely.
+    """Return intervals of the mean of bounded seed means (repeats, seeds), never too narrow.
 
     Anderson 1969: the distribution function is within the Kolmogorov-Smirnov band of the seeds';
     see Phan et al. 2021, https://arxiv.org/abs/2106.03163.
-
-    Args:
-        means: Of each seed (repeats, seeds).
-        bounds: Smallest and largest possible value.
     """
     low, high = bounds
     return np.stack([_least_mean(means, low), -_least_mean(-means, -high)])
@@ -110,12 +92,7 @@ def _least_mean(means: Values, low: float) -> Values:
 
 
 def by_episodes(returns: Values, generator: np.random.Generator) -> Intervals:
-    """Return what the results table had: a bootstrap over runs of the IQM of all episodes.
-
-    Args:
-        returns: Of all episodes (repeats, seeds, episodes).
-        generator: Source of the resampling.
-    """
+    """Return the table's former intervals, from returns of episodes (repeats, seeds, episodes)."""
     found = [
         stratified_bootstrap_interval([runs], generator, replicates=EPISODE_RESAMPLES)
         for runs in returns

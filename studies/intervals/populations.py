@@ -1,4 +1,4 @@
-"""Populations of trained agents: what a training with one more seed may earn."""
+"""Populations of trained agents: distributions of the return of one more seed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TRUTH_SEED = 1
 
 @dataclass(frozen=True)
 class Population:
-    """What seeds may earn."""
+    """Distribution of the seeds' returns."""
 
     name: str
     """How the report calls it."""
@@ -41,7 +41,7 @@ class Population:
     whole: Values
     """Returns (seeds, episodes) whose statistics are those of the population."""
     bounds: tuple[float, float]
-    """What no seed's mean is below or above."""
+    """Least and largest mean of a seed."""
 
 
 def synthetic() -> Iterator[Population]:
@@ -76,12 +76,7 @@ def failing(share: float) -> SeedMeans:
 
 
 def real(leaderboard: Path, lean: Path) -> Iterator[Population]:
-    """Yield the groups of ten seeds that were trained; a further seed is one of these.
-
-    Args:
-        leaderboard: Folder of the leaderboard.
-        lean: Results of the study of spikes, of which the arm ``off`` counts.
-    """
+    """Yield the groups of ten seeds that were trained; a further seed is one of these."""
     for group in groups_of_ten(leaderboard):
         first, returns = group[0], np.array([row.score.returns for row in group])
         yield _resampled(f"{first.agent}, {first.environment}", first.environment, returns)
@@ -92,11 +87,7 @@ def real(leaderboard: Path, lean: Path) -> Iterator[Population]:
 
 
 def groups_of_ten(leaderboard: Path) -> Iterator[list[Row]]:
-    """Yield the rows of each agent and environment with ten seeds that are not all alike.
-
-    Args:
-        leaderboard: Folder of the leaderboard.
-    """
+    """Yield the rows of each agent and environment with ten seeds that are not all alike."""
     rows = sorted(list_rows(leaderboard), key=lambda row: (row.environment, row.agent, row.seed))
     for _, group in groupby(rows, lambda row: (row.environment, row.agent)):
         found = list(group)
@@ -106,7 +97,7 @@ def groups_of_ten(leaderboard: Path) -> Iterator[list[Row]]:
 
 
 def _with_episodes(law: SeedMeans) -> Callable[[np.random.Generator, int], Values]:
-    """Return what draws episodes about the means that a law draws."""
+    """Return a function that draws episodes about the means of a law."""
 
     def draw(generator: np.random.Generator, count: int) -> Values:
         noise = generator.normal(0.0, EPISODE_SPREAD, (count, EPISODES))

@@ -22,15 +22,7 @@ AIMED_AT = (0.93, 0.97)
 
 
 def write_report(results: Results, docs: Path) -> Path:
-    """Write docs/intervals.md.
-
-    Args:
-        results: What was measured.
-        docs: Folder to write into.
-
-    Returns:
-        The document.
-    """
+    """Write docs/intervals.md."""
     path = docs / "intervals.md"
     parts = [_head(), _choice(results), *(_coverages(results, seeds) for seeds in SEEDS)]
     write_text_atomic(path, "\n".join([*parts, _verdicts(results)]))
@@ -38,11 +30,7 @@ def write_report(results: Results, docs: Path) -> Path:
 
 
 def held(results: Results, population: str, seeds: int, statistic: str, method: str) -> float:
-    """Return how often intervals held their statistic, in percent.
-
-    Raises:
-        StopIteration: That was not measured.
-    """
+    """Return how often intervals held their statistic, in percent."""
     case = (population, seeds, statistic, method)
     return 100 * next(
         row.coverage

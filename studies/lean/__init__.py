@@ -1,1 +1,1 @@
-"""What a network gains that sheds spikes by its own dynamics once it has learned: the study."""
+"""Study of lean networks, which shed spikes by their own dynamics once they have learned."""

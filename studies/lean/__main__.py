@@ -58,7 +58,7 @@ def run(
     out: Results = RESULTS,
     scratch: Scratch = SCRATCH,
 ) -> None:
-    """Train what is missing; an arm whose file exists is passed over."""
+    """Train the missing arms; an arm whose file exists is skipped."""
     with _usage():
         runnable = {**TASKS, **OTHER_AGENTS, **TENTH_TASKS, **SECOND_TASKS, **SYNAPSE_TASKS}
         for chosen, seed in _asked(runnable, task, seeds):
@@ -68,10 +68,10 @@ def run(
 @app.command()
 def choose(
     task: OneTask = None,
-    out: Annotated[Path, typer.Option(help="Folder of what is tried; no results.")] = TUNING,
+    out: Annotated[Path, typer.Option(help="Folder of the trials; no results.")] = TUNING,
     scratch: Scratch = SCRATCH,
 ) -> None:
-    """Choose the strength of the arm ``fixed``; what was tried is passed over."""
+    """Choose the strength of the arm ``fixed``; finished trials are skipped."""
     with _usage():
         for chosen in _chosen(TASKS, task):
             strength = choose_strength(chosen, out, scratch, _show)
@@ -101,7 +101,7 @@ def front(
     out: Results = RESULTS,
     scratch: Scratch = SCRATCH,
 ) -> None:
-    """Train smaller networks, fewer time steps and ANNs; what exists is passed over."""
+    """Train smaller networks, fewer time steps and ANNs; finished trainings are skipped."""
     names = None if configs is None else configs.split(",")
     with _usage():
         for chosen, configuration in planned(_chosen(FRONT_TASKS, task), names):
@@ -147,7 +147,7 @@ def report(
 
 @contextmanager
 def _usage() -> Iterator[None]:
-    """Say in one line what was asked for wrongly."""
+    """Print a wrong request as one line."""
     try:
         yield
     except ValueError as error:
@@ -157,22 +157,14 @@ def _usage() -> Iterator[None]:
 def _asked(
     tasks: Mapping[str, Task], name: str | None, seeds: str | None
 ) -> Iterator[tuple[Task, int]]:
-    """Yield the tasks of that name, all of them if none, with the seeds, the reported if none.
-
-    Raises:
-        ValueError: The task is unknown, or the seeds are none.
-    """
+    """Yield the tasks of that name, all of them if none, with the seeds, the reported if none."""
     for chosen in _chosen(tasks, name):
         for seed in parse_seeds(seeds) or chosen.seed_range():
             yield chosen, seed
 
 
 def _chosen(tasks: Mapping[str, Task], name: str | None) -> Sequence[Task]:
-    """Return the task of that name, all of them if none.
-
-    Raises:
-        ValueError: The task is unknown.
-    """
+    """Return the task of that name, all of them if none."""
     if name is None:
         return list(tasks.values())
     if name not in tasks:

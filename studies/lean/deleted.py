@@ -15,14 +15,7 @@ _SILENT = -1.0  # a bias below the threshold, and no synapse to raise it
 
 
 class Deletion(BaseCallback):
-    """Deletes a share of each layer's neurons before the first rollout that begins late enough.
-
-    Args:
-        layers: Spiking layers.
-        share: Of their neurons, 0 to 1.
-        after: Environment steps before which nothing is deleted.
-        seed: Of which neurons are deleted.
-    """
+    """Deletes a share of each layer's neurons before the first rollout that begins late enough."""
 
     def __init__(self, layers: Sequence[SpikingLayer], share: float, after: int, seed: int) -> None:
         super().__init__()
@@ -42,14 +35,7 @@ class Deletion(BaseCallback):
 def delete(
     layers: Sequence[SpikingLayer], share: float, generator: torch.Generator, optimiser: Optimizer
 ) -> None:
-    """Silence neurons in place, such that no gradient wakes them.
-
-    Args:
-        layers: Spiking layers.
-        share: Of the neurons of each, 0 to 1.
-        generator: Of which ones.
-        optimiser: Adam, whose momentum would go on moving them.
-    """
+    """Silence neurons in place, such that no gradient wakes them."""
     for layer in layers:
         rows = torch.randperm(layer.size, generator=generator)[: round(share * layer.size)]
         synapses = [layer.linear] if layer.recurrent is None else [layer.linear, layer.recurrent]

@@ -1,4 +1,4 @@
-"""Trained agents where something differs from training: what they see, or how the task moves."""
+"""Trained agents under disturbances of their observations or of the task's dynamics."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SEEDS = 5
 
 @dataclass(frozen=True)
 class Disturbance:
-    """What differs from training."""
+    """Difference from training."""
 
     name: str
     """Name in files and tables."""
@@ -63,15 +63,7 @@ def disturbed_label(disturbance: Disturbance, arm: str) -> str:
 
 
 def run_disturbed(task: Task, seed: int, results: Path, scratch: Path, report: Report) -> None:
-    """Train ``off`` and ``lean`` again from their checkpoints and evaluate them disturbed.
-
-    Args:
-        task: One of ``disturbed_tasks``.
-        seed: Seed of everything random.
-        results: Folder of all results; an outcome whose file exists is passed over.
-        scratch: Folder of checkpoints.
-        report: Called with every outcome.
-    """
+    """Train ``off`` and ``lean`` again from their checkpoints and evaluate them disturbed."""
     folder = scratch_folder(scratch, task, seed)
     missing = [
         (arm, disturbance)
@@ -96,14 +88,7 @@ def run_disturbed(task: Task, seed: int, results: Path, scratch: Path, report: R
 def evaluate_disturbed(
     model: BaseAlgorithm, env_id: str, disturbance: Disturbance, episodes: int = 100
 ) -> Evaluation:
-    """Evaluate an agent where something differs from training.
-
-    Args:
-        model: Agent whose policy standardises observations.
-        env_id: Gymnasium id of the task.
-        disturbance: What differs.
-        episodes: Number of evaluation episodes.
-    """
+    """Evaluate an agent where something differs from training."""
     policy = NoisySight(model.policy, disturbance.noise) if disturbance.noise > 0 else model.policy
     if not disturbance.changes:
         return evaluate(policy, env_id, episodes)
@@ -113,12 +98,7 @@ def evaluate_disturbed(
 
 
 class NoisySight:
-    """A policy that sees its observations through Gaussian noise.
-
-    Args:
-        policy: The policy, which standardises observations.
-        noise: Standard deviation, in units of that of each observation in training.
-    """
+    """A policy that sees its observations through Gaussian noise."""
 
     def __init__(self, policy: Any, noise: float) -> None:
         self._policy = policy

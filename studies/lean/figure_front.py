@@ -28,15 +28,7 @@ _FORMATS = ("png", "svg")
 
 
 def write_figure(outcomes: Outcomes, images: Path) -> list[Path]:
-    """Draw the front of the tasks that have any of it.
-
-    Args:
-        outcomes: All outcomes.
-        images: Folder to write into, made if there is something to write.
-
-    Returns:
-        The files; none where nothing has run.
-    """
+    """Draw the front of the tasks that have any of it."""
     points = {name: front_points(outcomes, task) for name, task in FRONT_TASKS.items()}
     points = {name: of_task for name, of_task in points.items() if of_task}
     if not points:

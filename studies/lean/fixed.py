@@ -17,18 +17,7 @@ from studies.lean.runner import Report, run_seed
 def choose_strength(
     task: Task, tuning: Path, scratch: Path, report: Report, choices: Path = CHOICES
 ) -> float:
-    """Try all strengths of a task, and write down the best.
-
-    Args:
-        task: The task.
-        tuning: Folder of the outcomes, apart from all results.
-        scratch: Folder of checkpoints, as in ``run_seed``.
-        report: Called with every arm as it ends.
-        choices: File of the choices, of which the task's is replaced.
-
-    Returns:
-        The strength.
-    """
+    """Try all strengths of a task, and write down the best."""
     arms = (OFF, LEAN, *TRIED)
     for seed in TUNING_SEEDS:
         run_seed(task, seed, arms, tuning, scratch, report)
@@ -48,14 +37,7 @@ def choose_strength(
 def best_strength(
     task: Task, off: Sequence[Outcome], tried: Mapping[float, Sequence[Outcome]]
 ) -> float:
-    """Return the strength of the fewest SynOps, of those whose mean return is no loss.
-
-    Args:
-        task: The task, whose margin says what a loss is.
-        off: Outcomes of ``off``, one of each seed.
-        tried: The same of each strength; SynOps are compared by their geometric mean. Where all
-            of them lose, that of the highest return is taken.
-    """
+    """Return the strength of the fewest SynOps, of those whose mean return is no loss."""
     least = _mean_return(off) - task.allowed_loss
     keeping = [x for x, outcomes in tried.items() if _mean_return(outcomes) >= least]
     if not keeping:

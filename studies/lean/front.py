@@ -42,7 +42,7 @@ FRONT_TASKS: Mapping[str, Task] = MappingProxyType(
         task.env_id: task
         for task in (
             *(TASKS[x] for x in ("CartPole-v1", "Acrobot-v1", "MountainCar-v0", "Pendulum-v1")),
-            # Seeds before these taught what to do where a bound is out of reach.
+            # Earlier seeds led to the rule for bounds that are out of reach.
             Task(EVENTS, "recurrent-ppo-lsnn", first_seed=FRESH_SEED),
         )
     }
@@ -79,12 +79,7 @@ class Configuration:
 
 
 def configurations(env_id: str) -> tuple[Configuration, ...]:
-    """Return a task's configurations, those that tell most for their time first.
-
-    Args:
-        env_id: One of ``FRONT_TASKS``. Where observations are spikes their time steps are the
-            network's; and where the task's agent has a memory, ANNs with one stand beside.
-    """
+    """Return a task's configurations, those that tell most for their time first."""
     events = env_id == EVENTS
     steps = (_EVENT_STEPS,) if events else TIME_STEPS
     units = (TANH, RELU, GRU) if events else (TANH, RELU)
@@ -97,15 +92,7 @@ def configurations(env_id: str) -> tuple[Configuration, ...]:
 def planned(
     tasks: Sequence[Task], names: Sequence[str] | None = None
 ) -> list[tuple[Task, Configuration]]:
-    """Return what is to be trained, in order: the first configuration of every task comes first.
-
-    Args:
-        tasks: Some of ``FRONT_TASKS``.
-        names: Names of configurations; all of them if None.
-
-    Raises:
-        ValueError: No task has a configuration of such a name.
-    """
+    """Return the planned trainings in order: the first configuration of every task comes first."""
     ranks = zip_longest(*([(task, x) for x in configurations(task.env_id)] for task in tasks))
     everything = [item for rank in ranks for item in rank if item is not None]
     known = {configuration.name: None for _, configuration in everything}
@@ -118,7 +105,7 @@ def planned(
 def front_seeds(task: Task, configuration: Configuration) -> range:
     """Return the reported seeds of a configuration: the first ones of its task.
 
-    What earlier seeds of a task taught is about shedding, so that ANNs of the events keep these.
+    ANNs of the events keep the earlier seeds, whose lessons are about shedding only.
     """
     if task.env_id == EVENTS and configuration.time_steps is None:
         return range(FIRST_SEED, FIRST_SEED + SEEDS)
@@ -145,16 +132,7 @@ def run_configuration(
     scratch: Path,
     report: Report,
 ) -> None:
-    """Train what is missing of a configuration with one seed.
-
-    Args:
-        task: One of ``FRONT_TASKS``.
-        configuration: One of its configurations.
-        seed: Seed of everything random.
-        results: Folder of all results.
-        scratch: Folder of checkpoints; those of networks other than the agent's own are deleted.
-        report: Called with every outcome as it comes.
-    """
+    """Train the missing arms of a configuration with one seed."""
     if configuration.time_steps is not None:
         varied = _varied(task, configuration)
         run_seed(varied, seed, (OFF, LEAN), results, scratch, report)
@@ -172,13 +150,7 @@ def run_configuration(
 
 
 def make_ann(task: Task, configuration: Configuration, seed: int) -> BaseAlgorithm:
-    """Make the ANN of a configuration, ready to learn.
-
-    Args:
-        task: One of ``FRONT_TASKS``.
-        configuration: One of its configurations without time steps.
-        seed: Seed of everything random.
-    """
+    """Make the ANN of a configuration, ready to learn."""
     spec = load_agent_spec(_ann_agent(task, configuration))
     # The zoo has no agent without memory for events: it gets the settings of the one with memory.
     known = task.env_id in spec.environments

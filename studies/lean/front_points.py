@@ -1,4 +1,4 @@
-"""The points of the front, and what is the cheapest at equal return."""
+"""Points of the front, and the cheapest ones at equal return."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Verdict:
     best: float
     """Highest mean return of off and lean."""
     least: float
-    """What a return must not be below: the best less the margin."""
+    """Least return: the best less the margin."""
     off: Point | None
     """Cheapest off, None where none has that return."""
     lean: Point | None
@@ -79,12 +79,7 @@ class Verdict:
 
 
 def front_points(outcomes: Outcomes, task: Task) -> list[Point]:
-    """Return the points of a task, cheapest first; none before one of the sweep's own has run.
-
-    Args:
-        outcomes: All outcomes.
-        task: One of ``studies.lean.front.FRONT_TASKS``.
-    """
+    """Return the points of a task, cheapest first; none before one of the sweep's own has run."""
     points, own = [], False
     for configuration in configurations(task.env_id):
         for arm, label in labels(task, configuration).items():
@@ -110,15 +105,7 @@ def anns_are_whole(points: Sequence[Point], task: Task) -> bool:
 
 
 def verdict(points: Sequence[Point], task: Task) -> Verdict | None:
-    """Return the cheapest at equal return, among points with all of their seeds.
-
-    Args:
-        points: Points of the task, cheapest first.
-        task: The task.
-
-    Returns:
-        None where there is no off or no lean among them.
-    """
+    """Return the cheapest at equal return, among points with all of their seeds."""
     whole = [point for point in points if point.is_whole]
     spiking = [point.mean_return for point in whole if point.series in (OFF, LEAN)]
     if not {OFF, LEAN} <= {point.series for point in whole}:

@@ -13,7 +13,7 @@ from studies.files import read_run, write_run
 
 @dataclass(frozen=True)
 class Outcome(Config):
-    """How an arm went and what it led to."""
+    """Course and result of an arm."""
 
     task: str
     """Gymnasium id."""
@@ -78,34 +78,15 @@ class Outcome(Config):
 
 
 def outcome_path(folder: Path, task: str, arm: str, seed: int) -> Path:
-    """Return where the file of an arm is.
-
-    Args:
-        folder: Folder of all results.
-        task: Gymnasium id.
-        arm: Name of the arm.
-        seed: Seed of the run.
-    """
+    """Return where the file of an arm is."""
     return folder / task.replace("/", "__") / arm / f"{seed}.json"
 
 
 def write_outcome(folder: Path, outcome: Outcome) -> Path:
-    """Write an arm's file, atomically: a file that exists is whole.
-
-    Args:
-        folder: Folder of all results.
-        outcome: The arm.
-
-    Returns:
-        The file.
-    """
+    """Write an arm's file, atomically: a file that exists is whole."""
     return write_run(outcome_path(folder, outcome.task, outcome.arm, outcome.seed), outcome)
 
 
 def read_outcome(path: Path) -> Outcome:
-    """Read an arm's file.
-
-    Raises:
-        ValueError: The file is not one of ours.
-    """
+    """Read an arm's file."""
     return read_run(Outcome, path)

@@ -16,18 +16,18 @@ CHECKPOINT_INTERVAL = 10_000
 FIRST_SEED = 100
 """First seed that is reported. Settings were chosen on seeds from 1000 on."""
 FRESH_SEED = 110
-"""First seed of tasks whose first ten seeds showed what was wrong with an earlier outer loop."""
+"""First seed of tasks whose first ten seeds revealed a fault of an earlier outer loop."""
 FRESHER_SEED = 120
 """First seed of tasks whose seeds from 110 on taught something as well."""
 TENTH_SEED = 130
-"""First seed of ``TENTH_TASKS``, whose settings follow from what all seeds before had shown."""
+"""First seed of ``TENTH_TASKS``, whose settings follow from all earlier seeds."""
 SECOND_SEED = 140
 """First seed of ``SECOND_TASKS``."""
 SYNAPSE_SEED = 150
 """First seed of ``SYNAPSE_TASKS``."""
 
 SPIKES_ALONE: Mapping[str, float] = MappingProxyType({"pruning": 0.0})
-"""Settings of what was run before synapses were shed too."""
+"""Settings of the runs before synapses were shed too."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,7 @@ class Task:
     network: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the network that replace the agent's."""
     variant: str = ""
-    """What the arms of such a network, agent or seeds are called after; nothing for the task's
-    own."""
+    """Prefix of the arms of such a network, agent or seeds; empty for the task's default."""
 
     budget: int | None = None
     """Environment steps of a training; None for the environment's budget."""
@@ -58,7 +57,7 @@ class Task:
 
     @property
     def name(self) -> str:
-        """Id of the environment, and what sets the task apart from its first run."""
+        """Id of the environment, with the suffix of a repeated task."""
         return f"{self.env_id}@{self.variant}" if self.variant else self.env_id
 
     def label(self, arm: str) -> str:
@@ -102,7 +101,7 @@ OTHER_AGENTS: Mapping[str, Task] = MappingProxyType(
             # Seeds before these taught how values of actions are compared, and that neurons which
             # fire all the time are to be folded.
             Task("CartPole-v1", "dqsn", seeds=5, first_seed=FRESHER_SEED, variant="dqsn"),
-            # Each step has an update of all networks; this is what it needs.
+            # Each step has an update of all networks; this is its cost.
             Task("Pendulum-v1", "sac-lif", seeds=5, margin=0.02, variant="sac-lif", budget=20_000),
         )
     }
@@ -206,16 +205,7 @@ REPORTED = tuple(arm for arm in ARMS if arm not in TRIED and arm != SPIKES)
 def settings_of(
     arm: str, last_bound: float | None, strength: float | None = None
 ) -> dict[str, Any] | None:
-    """Return the settings of an arm.
-
-    Args:
-        arm: One of ``ARMS``.
-        last_bound: Bound at the end of ``lean`` with the same seed, which controls take.
-        strength: Strength that ``fixed`` takes, by ``chosen_strength``.
-
-    Raises:
-        ValueError: The arm is unknown, or needs a bound or a strength that is not known yet.
-    """
+    """Return the settings of an arm."""
     if arm not in ARMS:
         raise ValueError(f"arm {arm!r} is unknown; arms: {', '.join(ARMS)}")
     settings = ARMS[arm]
@@ -231,11 +221,7 @@ def settings_of(
 
 
 def read_choices(path: Path = CHOICES) -> dict[str, float]:
-    """Return the strengths that were chosen, by task; none where there is no file.
-
-    Args:
-        path: The file.
-    """
+    """Return the strengths that were chosen, by task; none where there is no file."""
     if not path.exists():
         return {}
     found: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
@@ -243,15 +229,7 @@ def read_choices(path: Path = CHOICES) -> dict[str, float]:
 
 
 def chosen_strength(task: Task, path: Path = CHOICES) -> float:
-    """Return the strength that was chosen for a task.
-
-    Args:
-        task: The task.
-        path: File of the choices.
-
-    Raises:
-        ValueError: None of ``STRENGTHS`` was chosen.
-    """
+    """Return the strength that was chosen for a task."""
     chosen = read_choices(path).get(task.env_id)
     if chosen not in STRENGTHS:
         raise ValueError(

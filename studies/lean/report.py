@@ -73,15 +73,7 @@ _COMMANDS = (
 
 
 def write_report(results: Path, docs: Path) -> list[Path]:
-    """Write the summary, its pages, the file of seeds and the figure.
-
-    Args:
-        results: Folder of all results.
-        docs: Folder to write into; the figure goes to its folder images.
-
-    Returns:
-        The pages and the file, the summary first.
-    """
+    """Write the summary, its pages, the file of seeds and the figure."""
     outcomes = read_outcomes(results)
     rivals = ["# Lean study: rivals\n", twin_section(outcomes), front_section(outcomes)]
     robustness = [

@@ -88,7 +88,7 @@ def _log_synops_or_off(outcome: Outcome, off: Outcome, task: Task) -> float:
 
 
 def _with_choice(control: str, outcomes: Iterable[Outcome]) -> str:
-    """Return a control's name, with what was chosen for it: a strength, or sizes by their seeds."""
+    """Return a control's name with its chosen settings: a strength, or sizes by their seeds."""
     if control == FIXED:
         chosen = sorted({x.settings["first_strength"] for x in outcomes})
         return f"{control} ({', '.join(f'{x:g}' for x in chosen)})"

@@ -1,4 +1,4 @@
-"""Networks that start dead: whether they are rescued by their own dynamics, and by what else."""
+"""Networks that start dead, and their rescue by dynamics or by controls."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class BadStart:
     steps: int
     """Environment steps of the training."""
     weight_factor: float = 1.0
-    """What synaptic weights are multiplied by."""
+    """Factor of the synaptic weights."""
     silent_share: float = 0.0
     """Share of neurons that are silenced; the others are saturated. 0 leaves biases alone."""
     silent_bias: float = 0.0
@@ -72,22 +72,11 @@ ARMS: Mapping[str, Mapping[str, Any] | None] = MappingProxyType(
     }
 )
 """Regulation by arm. ``kick`` adds one number to the biases of every layer, such that the layer's
-mean is what a good start has; ``good`` is that start itself, which is no control."""
+mean equals a good start's; ``good`` is the good start, which is no control."""
 
 
 def run_start(name: str, seed: int, arms: Sequence[str], results: Path, report: Report) -> None:
-    """Train what is missing of a bad start's arms with one seed.
-
-    Args:
-        name: Key of ``STARTS``.
-        seed: Seed of everything random.
-        arms: Keys of ``ARMS``.
-        results: Folder of all results.
-        report: Called with every arm as it ends.
-
-    Raises:
-        ValueError: The start or an arm is unknown.
-    """
+    """Train the missing arms of a bad start with one seed."""
     if name not in STARTS:
         raise ValueError(f"start {name!r} is unknown; starts: {', '.join(STARTS)}")
     for arm in arms:
@@ -132,14 +121,7 @@ def _layers(model: BaseAlgorithm) -> list[SpikingLayer]:
 
 @torch.no_grad()
 def spoil(layers: Sequence[SpikingLayer], start: BadStart, seed: int, *, kick: bool) -> None:
-    """Spoil the weights of a network in place.
-
-    Args:
-        layers: Its spiking layers.
-        start: How.
-        seed: Of which neurons are silenced.
-        kick: Whether the mean of each layer's biases is then put back to where it was.
-    """
+    """Spoil the weights of a network in place."""
     generator = torch.Generator().manual_seed(seed)
     for layer in layers:
         mean = layer.linear.bias.mean().clone()

@@ -26,11 +26,7 @@ class Rival(Config):
 
 
 def read_rivals(path: Path = RIVALS) -> tuple[Rival, ...]:
-    """Read all rivals, in the order of the file.
-
-    Args:
-        path: TOML file of tables ``[[rival]]``.
-    """
+    """Read all rivals, in the order of the file."""
     entries = tomllib.loads(path.read_text(encoding="utf-8"))["rival"]
     return tuple(from_mapping(Rival, entry, str(path)) for entry in entries)
 

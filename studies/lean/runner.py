@@ -49,7 +49,7 @@ Report = Callable[[Outcome], None]
 
 @dataclass(frozen=True)
 class Trained:
-    """An agent, and what its training took."""
+    """An agent and the cost of its training."""
 
     model: BaseAlgorithm
     """The agent."""
@@ -85,20 +85,7 @@ class _Until(BaseCallback):
 def run_seed(
     task: Task, seed: int, arms: Sequence[str], results: Path, scratch: Path, report: Report
 ) -> None:
-    """Train what is missing of a task's arms with one seed.
-
-    Args:
-        task: The task.
-        seed: Seed of everything random.
-        arms: Keys of ``ARMS``.
-        results: Folder of all results.
-        scratch: Folder of checkpoints, which may be thrown away: they are trained again to the
-            same bits.
-        report: Called with every arm as it ends.
-
-    Raises:
-        ValueError: An arm is unknown, or no strength was chosen for ``fixed``.
-    """
+    """Train the missing arms of a task with one seed."""
     for arm in arms:
         if arm not in ARMS:
             raise ValueError(f"arm {arm!r} is unknown; arms: {', '.join(ARMS)}")
@@ -136,18 +123,12 @@ def scratch_folder(scratch: Path, task: Task, seed: int) -> Path:
 
 
 def trained_off(task: Task, seed: int, folder: Path) -> Trained:
-    """Train an agent that goes on learning, from its last checkpoint; keep all of these.
-
-    Args:
-        task: The task.
-        seed: Seed of everything random.
-        folder: Checkpoints of the task and seed.
-    """
+    """Train an agent that goes on learning, from its last checkpoint; keep all of these."""
     model = make_agent(task.agent, task.env_id, seed, network=task.network)
     kept = _kept(folder)
     episodes = restore_checkpoint(kept[-1], model) if kept else EpisodeLog()
     branched_at = model.num_timesteps
-    seconds = _learn_in_segments(model, task, seed, partial(_KeptSegments, folder), episodes)
+    seconds = learn_in_segments(model, task, seed, partial(_KeptSegments, folder), episodes)
     (folder / "done").touch()
     return Trained(model, branched_at, seconds)
 
@@ -155,15 +136,7 @@ def trained_off(task: Task, seed: int, folder: Path) -> Trained:
 def trained_arm(
     task: Task, arm: str, settings: Mapping[str, Any], seed: int, folder: Path
 ) -> Trained:
-    """Train an arm from the last checkpoint before learning was over.
-
-    Args:
-        task: The task.
-        arm: Name of the arm.
-        settings: Its fields of ``LeanParameters``.
-        seed: Seed of everything random.
-        folder: Checkpoints of the task and seed, which ``off`` has left.
-    """
+    """Train an arm from the last checkpoint before learning was over."""
     network = {**task.network, "regulation": {"lean": dict(settings)}}
     model = make_agent(task.agent, task.env_id, seed, network=network)
     assert isinstance(model, LeanAlgorithm)  # as its network asks
@@ -262,28 +235,18 @@ def learn_arm(
 ) -> float:
     """Train to the end of a task's budget, in the segments that ``off`` is trained in.
 
-    Args:
-        model: Agent, new or as a checkpoint left it.
-        task: Its task.
-        seed: Seed of the run.
-        own: Files of its own, without suffix: checkpoints, which are deleted at the end, and the
-            episodes.
-        episodes: Episodes so far.
-        until: Environment steps after whose rollout no update is made any more; None for the whole
-            budget.
-
     Returns:
         The CPU time that it took (s).
     """
     checkpoint = own.with_name(f"{own.name}.safetensors")
     segments = partial(SegmentCallback, checkpoint, own.with_name(f"{own.name}.csv"))
     episodes = EpisodeLog() if episodes is None else episodes
-    seconds = _learn_in_segments(model, task, seed, segments, episodes, until)
+    seconds = learn_in_segments(model, task, seed, segments, episodes, until)
     remove_checkpoints(checkpoint)
     return seconds
 
 
-def _learn_in_segments(
+def learn_in_segments(
     model: BaseAlgorithm,
     task: Task,
     seed: int,
@@ -291,6 +254,7 @@ def _learn_in_segments(
     episodes: EpisodeLog,
     until: int | None = None,
 ) -> float:
+    """Train to the end of the budget, with a checkpoint after each segment."""
     make = partial(make_environments, task.env_id, model.n_envs, seed)
     callbacks: list[BaseCallback] = [
         segments(episodes, seed, CHECKPOINT_INTERVAL, make, "disjoint")
@@ -302,11 +266,6 @@ def _learn_in_segments(
 
 def learn(model: BaseAlgorithm, steps: int, callback: MaybeCallback = None) -> float:
     """Train to the end of a budget, from wherever a model is.
-
-    Args:
-        model: Agent.
-        steps: Environment steps of the whole training.
-        callback: As in Stable-Baselines3.
 
     Returns:
         The CPU time that it took (s).
@@ -324,16 +283,7 @@ def judge(
     settings: Mapping[str, Any],
     evaluation: Evaluation | None = None,
 ) -> Outcome:
-    """Return the outcome of what was trained.
-
-    Args:
-        trained: The agent.
-        task: Its task.
-        arm: Name of the arm.
-        seed: Seed of the run.
-        settings: What was chosen for the arm.
-        evaluation: How it did; None to evaluate it on the task.
-    """
+    """Return the outcome of a training."""
     model = trained.model
     evaluation = evaluate(model, task.env_id) if evaluation is None else evaluation
     shedding = model.shedding if isinstance(model, LeanAlgorithm) else None

@@ -17,13 +17,7 @@ WIDTHS = (8, 16, 32)
 def smallest_student(
     trained: BaseAlgorithm, steps: int, settings: Mapping[str, Any]
 ) -> LeanAlgorithm | None:
-    """Return the smallest student that does what a trained agent does, None if none does.
-
-    Args:
-        trained: Agent that teaches, and is not changed.
-        steps: Environment steps that every student is given to visit states in.
-        settings: Fields of ``LeanParameters``, with the bound of the divergence at the end.
-    """
+    """Return the smallest student that keeps the bound, None if none does."""
     for width in WIDTHS:
         network = {"hidden_sizes": [width, width]}
         student = make_lean(trained, steps, network=network, **settings)

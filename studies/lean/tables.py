@@ -17,11 +17,7 @@ Outcomes = Mapping[tuple[str, str], Mapping[int, Outcome]]
 
 
 def read_outcomes(results: Path) -> Outcomes:
-    """Read all outcomes below a folder.
-
-    Raises:
-        ValueError: A file is not one of ours.
-    """
+    """Read all outcomes below a folder."""
     outcomes: dict[tuple[str, str], dict[int, Outcome]] = {}
     for path in sorted(results.glob("*/*/*.json")):
         outcome = read_outcome(path)
@@ -46,12 +42,7 @@ def return_digits(env_id: str) -> int:
 
 
 def bound_cells(differences: Sequence[float], task: Task) -> list[str]:
-    """Return the lower bound of differences in return with the margin, and a yes or no.
-
-    Args:
-        differences: One of each seed, at least 2.
-        task: Gives the margin.
-    """
+    """Return the lower bound of differences in return with the margin, and a yes or no."""
     bound, _ = mean_interval(differences, 2 * CONFIDENCE - 1)
     digits = return_digits(task.env_id) + 1
     within = "yes" if bound >= -task.allowed_loss else "**no**"

@@ -16,11 +16,7 @@ TWIN = "twin"
 
 
 def twin_of(task: Task) -> str:
-    """Return the agent that the zoo compares a task's agent with.
-
-    Raises:
-        ValueError: It names none.
-    """
+    """Return the agent that the zoo compares a task's agent with."""
     twin = load_agent_spec(task.agent).twin
     if twin is None:
         raise ValueError(f"agent {task.agent!r} has no twin; name one in its agent.toml")
@@ -28,18 +24,7 @@ def twin_of(task: Task) -> str:
 
 
 def run_twin(task: Task, seed: int, results: Path, scratch: Path, report: Report) -> None:
-    """Train the twin of a task's agent with one seed, unless its file exists.
-
-    Args:
-        task: The task.
-        seed: Seed of everything random.
-        results: Folder of all results.
-        scratch: Folder of checkpoints.
-        report: Called when it has ended.
-
-    Raises:
-        ValueError: The agent has no twin.
-    """
+    """Train the twin of a task's agent with one seed, unless its file exists."""
     if outcome_path(results, task.env_id, TWIN, seed).exists():
         return
     own = replace(task, agent=twin_of(task))

@@ -15,9 +15,6 @@ class ZeroCounting:
     """A policy whose hidden activations of zero are counted as it is evaluated.
 
     It acts by a ``DenseNetwork``, whose costs leave out products with these zeros.
-
-    Args:
-        policy: The policy.
     """
 
     def __init__(self, policy: Any) -> None:
@@ -27,11 +24,7 @@ class ZeroCounting:
 
     @property
     def zero_share(self) -> float:
-        """Share of the recorded hidden activations that were zero.
-
-        Raises:
-            ValueError: None was recorded.
-        """
+        """Share of the recorded hidden activations that were zero."""
         if not self._activations:
             raise ValueError("no activations were recorded; evaluate the policy first")
         return self._zeros / self._activations
@@ -41,12 +34,7 @@ class ZeroCounting:
         return self._policy.predict(*args, **kwargs)
 
     def record(self, obs: NDArray[Any], state: Any = None) -> Recording:
-        """Record as the policy does, and count zeros.
-
-        Args:
-            obs: Batch of observations.
-            state: As in the policy.
-        """
+        """Record as the policy does, and count zeros."""
         hidden: list[Tensor] = []
 
         def keep(_module: nn.Module, _inputs: tuple[Any, ...], output: Tensor) -> None:

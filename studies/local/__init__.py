@@ -1,1 +1,1 @@
-"""Learning on line by local rules, beside what else solves the same task, by one criterion."""
+"""Online learning by local rules, compared with other learners by one criterion."""

@@ -1,4 +1,4 @@
-"""Run what is missing and write the report: ``python -m studies.local COMMAND``."""
+"""Train the missing runs and write the report: ``python -m studies.local COMMAND``."""
 
 from __future__ import annotations
 

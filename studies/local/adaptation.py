@@ -49,15 +49,15 @@ GRADIENT_AGENT = "ppo-lif"
 SEEDS = tuple(range(200, 210))
 """Seeds of the table; nothing is tuned on seeds below 1000."""
 STEP_SIZE = 2.5e-4
-"""Of a deployed agent's readouts: half of what learning starts with."""
+"""Step size of a deployed agent's readouts: half of the initial one of learning."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """What is another than before."""
+    """Change of the body or the brain."""
 
     says: str
-    """What it is, for the table."""
+    """Label in the table."""
     attributes: Mapping[str, float] = field(default_factory=dict)
     """Attributes of the environment that have another value."""
     deleted: float = 0.0
@@ -83,12 +83,12 @@ ARMS: Mapping[str, str] = MappingProxyType(
         STORED: f"`{GRADIENT_AGENT}`, at rest",
     }
 )
-"""What lives after a change, by name."""
+"""Agents that live on after a change, by name."""
 
 
 @dataclass(frozen=True)
 class Life(Config):
-    """What a life after a change left."""
+    """Result of a life after a change."""
 
     change: str
     """Key of ``CHANGES``."""
@@ -131,14 +131,7 @@ def run_missing(
     tell: Callable[[str], None] = print,
     seeds: tuple[int, ...] = SEEDS,
 ) -> None:
-    """Make those lives after a change that have no file yet.
-
-    Args:
-        change: Key of ``CHANGES``.
-        results: Folder of the files.
-        tell: Is told of each life.
-        seeds: Seeds of the lives.
-    """
+    """Make those lives after a change that have no file yet."""
     for seed in seeds:
         for arm in ARMS:
             path = path_of(change, arm, seed, results)
@@ -154,12 +147,7 @@ def stored_agents() -> list[RowName]:
 
 
 def delete_lives(arm: str, results: Path = RESULTS) -> None:
-    """Delete the lives of an arm after every change, so that they are made anew.
-
-    Args:
-        arm: Key of ``ARMS``.
-        results: Folder of the files.
-    """
+    """Delete the lives of an arm after every change, so that they are made anew."""
     for change in CHANGES:
         for life in path_of(change, arm, 0, results).parent.glob("*.json"):
             life.unlink()
@@ -173,15 +161,7 @@ def read_lives(change: str, arm: str, results: Path = RESULTS) -> list[Life]:
 def live(
     change: str, arm: str, seed: int, *, steps: int = STEPS, step_size: float = STEP_SIZE
 ) -> Life:
-    """Let an agent live after a change.
-
-    Args:
-        change: Key of ``CHANGES``.
-        arm: Key of ``ARMS``.
-        seed: Seed of the life.
-        steps: Environment steps that it may use.
-        step_size: Of an agent that goes on learning.
-    """
+    """Let an agent live after a change."""
     given = CHANGES[change]
     with one_thread():
         if arm == STORED:
@@ -195,9 +175,9 @@ def live(
             solved = make_agent(AGENT, ENV_ID, seed)
             solved.learn(STEPS, callback=UntilSolved())
             before = _mean(solved, {})
-            model = _damaged(solved, given, seed)
+            model = damaged(solved, given, seed)
             size = step_size if arm == "learning" else 0.0
-            returns = _deploy(model, given, seed, steps, size)
+            returns = deploy(model, given, seed, steps, size)
         evaluation = play_without_exploration(model, EVALUATION_EPISODES, given.attributes)
     return Life(change, arm, seed, before, returns or evaluation, evaluation)
 
@@ -213,11 +193,11 @@ def _resting_gradient_agent(change: Change, seed: int) -> tuple[BaseAlgorithm, f
     policy: Any = model.policy
     hidden = [x for x in policy.mlp_extractor.actor.modules() if isinstance(x, SynapticLinear)]
     for above in (*hidden[1:], policy.action_net):  # a neuron that nothing hears is deleted
-        above.weight.data[:, _deleted(above.in_features, change, seed)] = 0.0
+        above.weight.data[:, deleted_neurons(above.in_features, change, seed)] = 0.0
     return model, before
 
 
-def _deleted(neurons: int, change: Change, seed: int) -> NDArray[np.int64]:
+def deleted_neurons(neurons: int, change: Change, seed: int) -> NDArray[np.int64]:
     """Draw which neurons of a layer are gone."""
     order = np.random.default_rng(seed).permutation(neurons)
     return order[: round(change.deleted * neurons)]
@@ -228,20 +208,20 @@ def _made(change: Change, seed: int) -> LocalActorCritic:
     model = make_agent(AGENT, ENV_ID, seed)
     assert isinstance(model, LocalActorCritic)
     sizes = model.policy.network.hidden_sizes
-    left = [size - len(_deleted(size, change, seed)) for size in sizes]
+    left = [size - len(deleted_neurons(size, change, seed)) for size in sizes]
     if left != list(sizes):
         model = make_agent(AGENT, ENV_ID, seed, network={"hidden_sizes": left})
     assert isinstance(model, LocalActorCritic)
     return model
 
 
-def _damaged(solved: BaseAlgorithm, change: Change, seed: int) -> LocalActorCritic:
+def damaged(solved: BaseAlgorithm, change: Change, seed: int) -> LocalActorCritic:
     """Return the agent without its deleted neurons: their synapses and all that these carried."""
     assert isinstance(solved, LocalActorCritic)
     if not change.deleted:
         return solved
     (hidden,), head, critic = solved.policy.learned_parts()
-    gone = _deleted(hidden.out_features, change, seed)
+    gone = deleted_neurons(hidden.out_features, change, seed)
     kept = np.setdiff1d(np.arange(hidden.out_features), gone)
     model = _made(change, seed)
     (new_hidden,), new_head, new_critic = model.policy.learned_parts()
@@ -262,7 +242,7 @@ def _damaged(solved: BaseAlgorithm, change: Change, seed: int) -> LocalActorCrit
 def _thinned(
     values: NDArray[np.float32], rows: int, readouts: int, kept: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Return what is left of one number for each synapse, in the order of ``local.kernels``."""
+    """Return the remaining synapses' numbers in the order of ``local.kernels``."""
     neurons = (values.size - readouts) // (rows + readouts)
     hidden = values[: rows * neurons].reshape(rows, neurons)[:, kept]
     read = values[rows * neurons :].reshape(readouts, neurons + 1)[:, [*kept, neurons]]
@@ -281,7 +261,7 @@ def _learn_anew(
     return tuple(log.returns)
 
 
-def _deploy(
+def deploy(
     model: LocalActorCritic, change: Change, seed: int, steps: int, step_size: float
 ) -> tuple[float, ...]:
     """Live on in the changed task."""

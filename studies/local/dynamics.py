@@ -56,14 +56,14 @@ _RECORDED = 5_000
 
 @dataclass(frozen=True)
 class Arm:
-    """What is switched on."""
+    """Terms that are switched on."""
 
     says: str
-    """What it is, for the table."""
+    """Label in the table."""
     terms: tuple[str, ...] = ()
     """Keys of ``STRENGTHS``."""
     shuffled: bool = False
-    """Whether each neuron is told what another one does."""
+    """Whether each neuron receives another neuron's signal."""
 
 
 ARMS: Mapping[str, Arm] = MappingProxyType(
@@ -83,10 +83,10 @@ ARMS: Mapping[str, Arm] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Start:
-    """What runs begin with."""
+    """Start of a run."""
 
     says: str
-    """What it is, for the table."""
+    """Label in the table."""
     arms: tuple[str, ...]
     """Keys of ``ARMS``."""
     seeds: tuple[int, ...] = SEEDS
@@ -96,14 +96,10 @@ class Start:
     task: str = ENV_ID
     """Environment's id."""
     bias: float | None = None
-    """Bias of all hidden neurons, in rheobases; None for what is drawn."""
+    """Bias of all hidden neurons, in rheobases; None for the drawn biases."""
 
     def damage(self, policy: LocalActorCriticPolicy) -> None:
-        """Give an agent this start.
-
-        Args:
-            policy: Its policy, as it was drawn; changed.
-        """
+        """Give an agent this start."""
         network = policy.network
         rheobase = configured_neuron(network).rheobase(network.time_steps)
         for linear in policy.learned_parts()[0]:
@@ -136,7 +132,7 @@ ALL_STARTS: Mapping[str, Start] = MappingProxyType({**STARTS, **TASKS})
 
 @dataclass(frozen=True)
 class DynamicsRun(Solving, Config):
-    """What a run left."""
+    """Result of one run."""
 
     start: str
     """Key of ``ALL_STARTS``."""
@@ -157,11 +153,7 @@ class DynamicsRun(Solving, Config):
 
 
 def regulation_of(arm: str) -> LocalRegulation | None:
-    """Return the regulation of the agent's file with the terms of an arm alone; None for none.
-
-    Args:
-        arm: Key of ``ARMS``.
-    """
+    """Return the regulation of the agent's file with the terms of an arm alone; None for none."""
     given = ARMS[arm]
     if not given.terms:
         return None
@@ -180,14 +172,7 @@ def path_of(start: str, arm: str, seed: int, results: Path = RESULTS) -> Path:
 
 
 def run(start: str, arm: str, seed: int, steps: int = STEPS) -> DynamicsRun:
-    """Train one agent and evaluate it.
-
-    Args:
-        start: Key of ``ALL_STARTS``.
-        arm: Key of ``ARMS``.
-        seed: Seed of the run.
-        steps: Environment steps that it uses.
-    """
+    """Train one agent and evaluate it."""
     given = ALL_STARTS[start]
     with one_thread():
         model = make_agent(AGENT, given.task, seed, regulation=regulation_of(arm))
@@ -211,13 +196,7 @@ def run(start: str, arm: str, seed: int, steps: int = STEPS) -> DynamicsRun:
 
 
 def run_missing(start: str, results: Path = RESULTS, tell: Callable[[str], None] = print) -> None:
-    """Make those runs of a start that have no file yet.
-
-    Args:
-        start: Key of ``ALL_STARTS``.
-        results: Folder of the files.
-        tell: Is told of each run.
-    """
+    """Make those runs of a start that have no file yet."""
     for seed in ALL_STARTS[start].seeds:
         for arm in ALL_STARTS[start].arms:
             path = path_of(start, arm, seed, results)

@@ -27,15 +27,7 @@ from studies.tables import table, wrapped
 
 
 def write_report(docs: Path, results: Path = RESULTS) -> Path:
-    """Write the report.
-
-    Args:
-        docs: Folder to write into.
-        results: Folder of the runs.
-
-    Returns:
-        The document.
-    """
+    """Write the report."""
     runs = {arm: found for arm in ARMS if (found := read_runs(arm, results))}
     path = docs / "local-study.md"
     adapted = adaptation_section(docs / "images", results)

@@ -24,37 +24,32 @@ _FORMATS = ("png", "svg")
 _DRAWN = ("learning", "new")
 _TESTS = (("resting", "episodes"), ("new", "episodes"), ("new", "environment steps"))
 _COLOURS = agent_colours({"learning": True, "new": False})
-Found = Mapping[tuple[str, str], Sequence[Life]]
+LivesByArm = Mapping[tuple[str, str], Sequence[Life]]
 
 
 def adaptation_section(images: Path, results: Path = RESULTS) -> str:
-    """Write the figure and return the section; empty where nothing has run.
-
-    Args:
-        images: Folder of the figure.
-        results: Folder of the runs.
-    """
-    found = {
+    """Write the figure and return the section; empty where nothing has run."""
+    by_arm = {
         (change, arm): lives
         for change in CHANGES
         for arm in ARMS
         if (lives := read_lives(change, arm, results))
     }
-    if not found:
+    if not by_arm:
         return ""
     images.mkdir(parents=True, exist_ok=True)
     with style():
-        save(_draw(found), images / FIGURE, _FORMATS)
+        save(_draw(by_arm), images / FIGURE, _FORMATS)
     return "\n".join(
         [
             _head(),
-            _table(found),
+            _table(by_arm),
             f"![Environment steps to recover from a change](images/{FIGURE}.png)\n",
             wrapped(
                 "Environment steps to recover, a mark for each seed and a line at the median. "
                 f"Marks at the right end, {STEPS:,}, are failures."
             ),
-            _answers(found),
+            answers(by_arm),
         ]
     )
 
@@ -78,18 +73,18 @@ def _head() -> str:
     )
 
 
-def _table(found: Found) -> str:
+def _table(by_arm: LivesByArm) -> str:
     heading = (
         "change", "agent", "before", "first", "recovered", "episodes, median", "least to most",
         "steps, median", "final", "worst",
     )  # fmt: skip
-    rows = [_row(change, arm, lives) for (change, arm), lives in found.items()]
+    rows = [_row(change, arm, lives) for (change, arm), lives in by_arm.items()]
     return table(heading, rows) + "\n"
 
 
 def _row(change: str, arm: str, lives: Sequence[Life]) -> tuple[str, ...]:
     recovered = [life.recovered_after for life in lives]
-    found = sorted(x for x in recovered if x is not None)
+    finite = sorted(x for x in recovered if x is not None)
     episodes, steps = median(recovered), median([life.recovery_steps for life in lives])
     finals = [life.final for life in lives]
     return (
@@ -97,9 +92,9 @@ def _row(change: str, arm: str, lives: Sequence[Life]) -> tuple[str, ...]:
         ARMS[arm],
         f"{np.mean([life.before for life in lives]):.1f}",
         f"{np.mean([life.returns[:FIRST] for life in lives]):.1f}",
-        f"{len(found)} of {len(lives)}",
+        f"{len(finite)} of {len(lives)}",
         "–" if episodes is None else f"{episodes:.1f}",
-        f"{found[0]} to {found[-1]}" if found else "–",
+        f"{finite[0]} to {finite[-1]}" if finite else "–",
         "–" if steps is None else f"{steps:,.0f}",
         f"{np.mean(finals):.1f}",
         f"{min(finals):.1f}",
@@ -107,25 +102,21 @@ def _row(change: str, arm: str, lives: Sequence[Life]) -> tuple[str, ...]:
 
 
 def median(numbers: Sequence[int | None]) -> float | None:
-    """Return the median where None is above all numbers; None if it is one of these.
-
-    Args:
-        numbers: Of each life, None of one that failed.
-    """
+    """Return the median where None is above all numbers; None if it is one of these."""
     middle = float(np.median([np.inf if x is None else x for x in numbers]))
     return middle if np.isfinite(middle) else None
 
 
-def _answers(found: Found) -> str:
+def answers(by_arm: LivesByArm) -> str:
     """Say for each change whether adapting is quicker than learning from scratch."""
-    p_values, lines, unproved = corrected(found), [], []
-    for change in _compared(found):
+    p_values, lines, unproved = corrected(by_arm), [], []
+    for change in _compared(by_arm):
         says = CHANGES[change].says
-        if not _harms(change, found):
+        if not _harms(change, by_arm):
             lines.append(wrapped(f"**{says}**: nothing is lost, even with learning off."))
             continue
-        lines.append(wrapped(f"**{says}**: {_verdict(change, found, p_values)}"))
-        pair = _pair(found, change, "new", "environment steps")
+        lines.append(wrapped(f"**{says}**: {_verdict(change, by_arm, p_values)}"))
+        pair = _pair(by_arm, change, "new", "environment steps")
         if _told(pair, p_values[change, "new", "environment steps"]) != "quicker":
             unproved.append(says)
     if unproved:
@@ -146,54 +137,51 @@ def _answers(found: Found) -> str:
     return "\n".join(lines)
 
 
-def corrected(found: Found) -> dict[tuple[str, str, str], float]:
-    """Return p-values of how long lives that go on learning and others take to recover.
-
-    Args:
-        found: The lives.
-
-    Returns:
-        By change, the other arm and unit; only where something is lost with learning off.
-    """
+def corrected(by_arm: LivesByArm) -> dict[tuple[str, str, str], float]:
+    """Return p-values of how long lives that go on learning and others take to recover."""
     return holm_by_name(
         {
-            (change, other, unit): rank_sum_p([_pair(found, change, other, unit)])
-            for change in _compared(found)
-            if _harms(change, found)
+            (change, other, unit): rank_sum_p([_pair(by_arm, change, other, unit)])
+            for change in _compared(by_arm)
+            if _harms(change, by_arm)
             for other, unit in _TESTS
-            if (change, other) in found
+            if (change, other) in by_arm
         }
     )
 
 
-def _compared(found: Found) -> list[str]:
+def _compared(by_arm: LivesByArm) -> list[str]:
     return [
         change
         for change in CHANGES
-        if change != "none" and {(change, "learning"), (change, "new")} <= found.keys()
+        if change != "none" and {(change, "learning"), (change, "new")} <= by_arm.keys()
     ]
 
 
-def _harms(change: str, found: Found) -> bool:
+def _harms(change: str, by_arm: LivesByArm) -> bool:
     """Return whether something is lost by a change with learning off; true if nobody tried."""
-    resting = found.get((change, "resting"), ())
+    resting = by_arm.get((change, "resting"), ())
     return not resting or median([life.recovered_after for life in resting]) != WINDOW
 
 
-def _pair(found: Found, change: str, other: str, unit: str) -> tuple[list[float], list[float]]:
+def _pair(
+    by_arm: LivesByArm, change: str, other: str, unit: str
+) -> tuple[list[float], list[float]]:
     """Return how long the lives that go on learning take, and the others; infinite if failed."""
 
     def lengths(lives: Sequence[Life]) -> list[float]:
         numbers = [x.recovered_after if unit == "episodes" else x.recovery_steps for x in lives]
         return [np.inf if x is None else float(x) for x in numbers]
 
-    return lengths(found[change, "learning"]), lengths(found[change, other])
+    return lengths(by_arm[change, "learning"]), lengths(by_arm[change, other])
 
 
-def _verdict(change: str, found: Found, p_values: Mapping[tuple[str, str, str], float]) -> str:
+def _verdict(
+    change: str, by_arm: LivesByArm, p_values: Mapping[tuple[str, str, str], float]
+) -> str:
     parts = []
     for unit in ("episodes", "environment steps"):
-        pair = _pair(found, change, "new", unit)
+        pair = _pair(by_arm, change, "new", unit)
         said = ["more than the limit" if np.isinf(x) else f"{x:,.0f}" for x in map(np.median, pair)]
         p = p_values[change, "new", unit]
         parts.append(
@@ -202,7 +190,7 @@ def _verdict(change: str, found: Found, p_values: Mapping[tuple[str, str, str], 
         )
     if (change, "resting", "episodes") in p_values:
         p = p_values[change, "resting", "episodes"]
-        told = _told(_pair(found, change, "resting", "episodes"), p)
+        told = _told(_pair(by_arm, change, "resting", "episodes"), p)
         parts.append(f"Against learning off, adapting is {told} ({equal_to(p)}).")
     return " ".join(parts)
 
@@ -214,20 +202,20 @@ def _told(pair: tuple[Sequence[float], Sequence[float]], p: float) -> str:
     return "quicker" if probability_of_improvement(pair[1], pair[0]) > 0.5 else "slower"
 
 
-def _draw(found: Found) -> Figure:
-    shown = [change for change in CHANGES if (change, "learning") in found and change != "none"]
+def _draw(by_arm: LivesByArm) -> Figure:
+    shown = [change for change in CHANGES if (change, "learning") in by_arm and change != "none"]
     figure = new_figure(3.0 * max(1, len(shown)), 1.8)
     panels = list(
         figure.subplots(1, max(1, len(shown)), squeeze=False, sharex=True, sharey=True).flat
     )
     for axes, change in zip(panels, shown, strict=False):
-        _panel(axes, change, found)
+        _panel(axes, change, by_arm)
     return figure
 
 
-def _panel(axes: Axes, change: str, found: Found) -> None:
+def _panel(axes: Axes, change: str, by_arm: LivesByArm) -> None:
     for place, arm in enumerate(_DRAWN):
-        steps = [life.recovery_steps or STEPS for life in found.get((change, arm), ())]
+        steps = [life.recovery_steps or STEPS for life in by_arm.get((change, arm), ())]
         if not steps:
             continue
         spread = place + 0.06 * (np.arange(len(steps)) - (len(steps) - 1) / 2)

@@ -25,7 +25,7 @@ from studies.local.runs import EVALUATION_EPISODES, RESULTS
 from studies.statistics import SIGNIFICANT, equal_to, holm_by_name, rank_sum_p
 from studies.tables import table, wrapped
 
-Found = Mapping[tuple[str, str], Sequence[DynamicsRun]]
+RunsByArm = Mapping[tuple[str, str], Sequence[DynamicsRun]]
 Comparison = tuple[str, str, str, str]
 """Start, arm, the arm it is compared with, and a key of `MEASURES`."""
 
@@ -51,20 +51,16 @@ MEASURES: Mapping[str, Measure] = {
 
 
 def dynamics_section(results: Path = RESULTS) -> str:
-    """Return the section; empty where nothing has run.
-
-    Args:
-        results: Folder of the runs.
-    """
-    found = _found(STARTS, results)
-    if not found:
+    """Return the section; empty where nothing has run."""
+    by_arm = _runs_by_arm(STARTS, results)
+    if not by_arm:
         return ""
-    p_values = corrected(found)
-    parts = [_head(), _table(found, p_values), _answers(found, p_values), _elsewhere(results)]
+    p_values = corrected(by_arm)
+    parts = [_head(), _table(by_arm, p_values), _answers(by_arm, p_values), _elsewhere(results)]
     return "\n".join(part for part in parts if part)
 
 
-def _found(starts: Iterable[str], results: Path) -> Found:
+def _runs_by_arm(starts: Iterable[str], results: Path) -> RunsByArm:
     return {
         (start, arm): runs
         for start in starts
@@ -73,22 +69,19 @@ def _found(starts: Iterable[str], results: Path) -> Found:
     }
 
 
-def corrected(found: Found, measures: Sequence[str] = tuple(MEASURES)) -> dict[Comparison, float]:
-    """Return p-values of all comparisons, corrected by Holm.
-
-    Args:
-        found: The runs, by start and arm.
-        measures: Keys of ``MEASURES``.
-    """
+def corrected(
+    by_arm: RunsByArm, measures: Sequence[str] = tuple(MEASURES)
+) -> dict[Comparison, float]:
+    """Return p-values of all comparisons, corrected by Holm."""
     pairs = [
         (start, arm, other)
-        for start, arm in found
+        for start, arm in by_arm
         for other in _beside(arm)
-        if (start, other) in found
+        if (start, other) in by_arm
     ]
     return holm_by_name(
         {
-            (*pair, name): rank_sum_p([_samples(found, (*pair, name))])
+            (*pair, name): rank_sum_p([_samples(by_arm, (*pair, name))])
             for pair in pairs
             for name in measures
         }
@@ -101,10 +94,10 @@ def _beside(arm: str) -> list[str]:
     return [other for other in others if other in ARMS and other != arm]
 
 
-def _samples(found: Found, comparison: Comparison) -> tuple[list[float], list[float]]:
+def _samples(by_arm: RunsByArm, comparison: Comparison) -> tuple[list[float], list[float]]:
     start, arm, other, name = comparison
     of = MEASURES[name].of
-    return [of(run) for run in found[start, arm]], [of(run) for run in found[start, other]]
+    return [of(run) for run in by_arm[start, arm]], [of(run) for run in by_arm[start, other]]
 
 
 def _head() -> str:
@@ -143,12 +136,12 @@ def _head() -> str:
     )
 
 
-def _table(found: Found, p_values: Mapping[Comparison, float]) -> str:
+def _table(by_arm: RunsByArm, p_values: Mapping[Comparison, float]) -> str:
     heading = (
         "start", "regulation", "solved", "episodes, median", "mean return", "worst",
         "SynOps", "rate (Hz)", "silent (%)",
     )  # fmt: skip
-    rows = [_row(start, arm, runs, p_values) for (start, arm), runs in found.items()]
+    rows = [_row(start, arm, runs, p_values) for (start, arm), runs in by_arm.items()]
     return table(heading, rows) + "\n"
 
 
@@ -174,8 +167,8 @@ def _row(
     )
 
 
-def _answers(found: Found, p_values: Mapping[Comparison, float]) -> str:
-    arms = [arm for arm in ARMS if arm != "off" and any(key[1] == arm for key in found)]
+def _answers(by_arm: RunsByArm, p_values: Mapping[Comparison, float]) -> str:
+    arms = [arm for arm in ARMS if arm != "off" and any(key[1] == arm for key in by_arm)]
     compared = [(arm, "off", "none") for arm in arms if not ARMS[arm].shuffled]
     compared += [
         (arm, f"{arm}-shuffled", "its control") for arm in arms if f"{arm}-shuffled" in arms
@@ -183,12 +176,12 @@ def _answers(found: Found, p_values: Mapping[Comparison, float]) -> str:
     rows = [
         (ARMS[arm].says, beside, *cells)
         for arm, other, beside in compared
-        for cells in _differences(arm, other, found, p_values)
+        for cells in _differences(arm, other, by_arm, p_values)
     ]
     lines = [
         table(("regulation", "compared with", "start", "significant differences"), rows),
-        _summary(arms, found, p_values),
-        _fewer_solved(arms, found, p_values),
+        _summary(arms, by_arm, p_values),
+        _fewer_solved(arms, by_arm, p_values),
         wrapped(
             "P-values are from two-sided exact permutation tests of ranks, with failures last, and "
             f"corrected by Holm for all {len(p_values)} tests. All neurons of the one hidden layer "
@@ -200,39 +193,33 @@ def _answers(found: Found, p_values: Mapping[Comparison, float]) -> str:
 
 
 def _differences(
-    arm: str, other: str, found: Found, p_values: Mapping[Comparison, float]
+    arm: str, other: str, by_arm: RunsByArm, p_values: Mapping[Comparison, float]
 ) -> list[tuple[str, str]]:
     """Return for each start the significant differences between two arms."""
     rows = []
-    for start in dict.fromkeys(start for start, _ in found):
+    for start in dict.fromkeys(start for start, _ in by_arm):
         words = [
             f"{word} ({equal_to(p_values[comparison])})"
             for comparison in p_values
             if comparison[:3] == (start, arm, other)
-            and (word := verdict(comparison, found, p_values))
+            and (word := verdict(comparison, by_arm, p_values))
         ]
-        if (start, arm) in found and (start, other) in found:
+        if (start, arm) in by_arm and (start, other) in by_arm:
             rows.append((ALL_STARTS[start].says, ", ".join(words) or "none"))
     return rows
 
 
 def verdict(
-    comparison: Comparison, found: Found, p_values: Mapping[Comparison, float]
+    comparison: Comparison, by_arm: RunsByArm, p_values: Mapping[Comparison, float]
 ) -> str | None:
-    """Return the words for a significant difference between two arms, None without one.
-
-    Args:
-        comparison: The start, the two arms and the measure.
-        found: The runs.
-        p_values: Corrected.
-    """
+    """Return the words for a significant difference between two arms, None without one."""
     if p_values[comparison] > SIGNIFICANT:
         return None
-    measure, (own, others) = MEASURES[comparison[3]], _samples(found, comparison)
+    measure, (own, others) = MEASURES[comparison[3]], _samples(by_arm, comparison)
     return measure.higher if probability_of_improvement(own, others) > 0.5 else measure.lower
 
 
-def _summary(arms: Sequence[str], found: Found, p_values: Mapping[Comparison, float]) -> str:
+def _summary(arms: Sequence[str], by_arm: RunsByArm, p_values: Mapping[Comparison, float]) -> str:
     """Return which terms significantly change learning or cost from any start."""
     rows = [
         (
@@ -242,7 +229,7 @@ def _summary(arms: Sequence[str], found: Found, p_values: Mapping[Comparison, fl
                 for arm in arms
                 if not ARMS[arm].shuffled
                 and any(
-                    verdict(comparison, found, p_values) == words
+                    verdict(comparison, by_arm, p_values) == words
                     for comparison in p_values
                     if comparison[1:3] == (arm, "off")
                 )
@@ -259,16 +246,18 @@ def _summary(arms: Sequence[str], found: Found, p_values: Mapping[Comparison, fl
     return table(("significant effect, from any start", "terms"), rows)
 
 
-def _fewer_solved(arms: Sequence[str], found: Found, p_values: Mapping[Comparison, float]) -> str:
+def _fewer_solved(
+    arms: Sequence[str], by_arm: RunsByArm, p_values: Mapping[Comparison, float]
+) -> str:
     """Return where fewer runs solve the task than without regulation, without significance."""
     rows = []
-    for start, arm in found:
-        if arm not in arms or ARMS[arm].shuffled or (start, "off") not in found:
+    for start, arm in by_arm:
+        if arm not in arms or ARMS[arm].shuffled or (start, "off") not in by_arm:
             continue
-        own, off = found[start, arm], found[start, "off"]
+        own, off = by_arm[start, arm], by_arm[start, "off"]
         solved, without = (sum(run.solved_after is not None for run in runs) for runs in (own, off))
         if solved * len(off) < without * len(own) and (
-            verdict((start, arm, "off", "episodes"), found, p_values) is None
+            verdict((start, arm, "off", "episodes"), by_arm, p_values) is None
         ):
             counts = f"{solved} of {len(own)}", f"{without} of {len(off)}"
             rows.append((ARMS[arm].says, ALL_STARTS[start].says, *counts))
@@ -279,16 +268,16 @@ def _fewer_solved(arms: Sequence[str], found: Found, p_values: Mapping[Compariso
 
 
 def _elsewhere(results: Path) -> str:
-    """Return what all terms together do on other tasks; empty where nothing has run."""
-    found = _found(TASKS, results)
-    if not found:
+    """Return the section on all terms together on other tasks; empty without runs."""
+    by_arm = _runs_by_arm(TASKS, results)
+    if not by_arm:
         return ""
-    p_values = corrected(found, ("return", "synops", "silent"))
+    p_values = corrected(by_arm, ("return", "synops", "silent"))
     heading = (
         "task", "regulation", "seeds", "mean return", "worst", "SynOps", "rate (Hz)", "silent (%)",
     )  # fmt: skip
     rows = []
-    for (task, arm), runs in found.items():
+    for (task, arm), runs in by_arm.items():
         says, regulation, _, _, *rest = _row(task, arm, runs, p_values)
         rows.append((says, regulation, str(len(runs)), *rest))
     return "\n".join(
@@ -300,7 +289,7 @@ def _elsewhere(results: Path) -> str:
             table(heading, rows),
             table(
                 ("task", "significant differences of all four from none"),
-                _differences("all", "off", found, p_values),
+                _differences("all", "off", by_arm, p_values),
             ),
             wrapped(f"P-values as above, corrected for these {len(p_values)} tests."),
         ]

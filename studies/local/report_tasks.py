@@ -23,11 +23,7 @@ from studies.tables import table, wrapped
 
 
 def tasks_section(results: Path = RESULTS) -> str:
-    """Return the section; empty where nothing has run.
-
-    Args:
-        results: Folder of the runs.
-    """
+    """Return the section; empty where nothing has run."""
     found = {task: runs for task in STEPS if (runs := read_runs(task, results))}
     if not found:
         return ""
@@ -44,12 +40,7 @@ def tasks_section(results: Path = RESULTS) -> str:
 
 
 def is_met(runs: Sequence[TaskRun], asked: Bar) -> bool:
-    """Tell whether runs are within the margin, in no more than the steps allowed.
-
-    Args:
-        runs: Of one task.
-        asked: Of that task.
-    """
+    """Tell whether runs are within the margin, in no more than the steps allowed."""
     within = float(np.mean([run.final for run in runs])) >= asked.least
     return within and max(run.steps for run in runs) <= MOST_STEPS * asked.steps
 

@@ -34,7 +34,7 @@ FEWER_EPISODES = 20
 SEEDS = tuple(range(100, 130))
 """Seeds of the table; nothing is tuned on seeds below 1000."""
 FEWER = SEEDS[:10]
-"""Seeds of what is beside it."""
+"""Seeds of the baselines."""
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -45,9 +45,9 @@ class Arm:
     agent: str | None
     """Name in the zoo; None for TD-STDP."""
     hyperparameters: dict[str, Any]
-    """What differs from its file."""
+    """Hyper-parameters that differ from its file."""
     says: str
-    """What it is, for the table."""
+    """Label in the table."""
     seeds: tuple[int, ...] = SEEDS
     """Seeds of its runs."""
 
@@ -74,7 +74,7 @@ ARMS: dict[str, Arm] = {
 
 
 class Solving:
-    """What follows from the episodes of a training and of the evaluation after it."""
+    """Figures of a training's episodes and of its evaluation."""
 
     returns: tuple[float, ...]
     evaluation: tuple[float, ...]
@@ -92,7 +92,7 @@ class Solving:
 
 @dataclass(frozen=True)
 class LocalRun(Solving, Config):
-    """What a run left."""
+    """Result of one run."""
 
     arm: str
     """Key of ``ARMS``."""
@@ -107,11 +107,7 @@ class LocalRun(Solving, Config):
 
 
 def solved_after(returns: tuple[float, ...] | list[float]) -> int | None:
-    """Return the episodes to the end of the first window that solves the task; None for none.
-
-    Args:
-        returns: Returns of the training's episodes, in their order.
-    """
+    """Return the episodes to the end of the first window that solves the task; None for none."""
     if len(returns) < WINDOW:
         return None
     means = np.convolve(returns, np.full(WINDOW, 1.0 / WINDOW), "valid")
@@ -146,13 +142,7 @@ def path_of(arm: str, seed: int, results: Path = RESULTS) -> Path:
 
 
 def run(arm: str, seed: int, steps: int = STEPS) -> LocalRun:
-    """Train one agent and evaluate it.
-
-    Args:
-        arm: Key of ``ARMS``.
-        seed: Seed of the run.
-        steps: Environment steps that it may use.
-    """
+    """Train one agent and evaluate it."""
     given, log = ARMS[arm], UntilSolved()
     if given.agent is None:
         return _run_td_stdp(arm, seed, steps)
@@ -184,15 +174,7 @@ def play_without_exploration(
     visited: list[NDArray[Any]] | None = None,
     env_id: str = ENV_ID,
 ) -> tuple[float, ...]:
-    """Return the returns of fresh episodes, those of the table's first evaluation seed and on.
-
-    Args:
-        model: Agent that acts deterministically, and does not learn.
-        episodes: Number of episodes, which are played side by side.
-        changes: Attributes of the task that have another value.
-        visited: Is given the observations (n, D) of each step, of the episodes that still run.
-        env_id: The task.
-    """
+    """Return the returns of fresh episodes, those of the table's first evaluation seed and on."""
     seed = evaluation_seeds(1)[0]
     if changes:
         register_changed()
@@ -214,13 +196,7 @@ def play_without_exploration(
 
 
 def run_missing(arm: str, results: Path = RESULTS, tell: Callable[[str], None] = print) -> None:
-    """Make those runs of an arm that have no file yet.
-
-    Args:
-        arm: Key of ``ARMS``.
-        results: Folder of the files.
-        tell: Is told of each run.
-    """
+    """Make those runs of an arm that have no file yet."""
     for seed in ARMS[arm].seeds:
         path = path_of(arm, seed, results)
         if path.exists():

@@ -34,13 +34,13 @@ STEPS: Mapping[str, int] = MappingProxyType(
 MOST_STEPS = 3.0
 """How many times the steps of the rival an agent may use."""
 MARGIN = 0.1
-"""What it may lose of the range from random play to ``solved``."""
+"""Allowed loss as a share of the range from random play to ``solved``."""
 LEADERBOARD = Path(__file__).parents[2] / "leaderboard"
 
 
 @dataclass(frozen=True)
 class TaskRun(Config):
-    """What a training left."""
+    """Result of one training."""
 
     task: str
     """Key of ``STEPS``."""
@@ -59,7 +59,7 @@ class TaskRun(Config):
 
 @dataclass(frozen=True)
 class Bar:
-    """What the rival does on a task, and what is asked of an agent."""
+    """Return of the rival on a task, and the return that an agent must reach."""
 
     seeds: int
     """Its rows."""
@@ -72,12 +72,7 @@ class Bar:
 
 
 def bar(task: str, leaderboard: Path = LEADERBOARD) -> Bar:
-    """Return what the rival's rows ask of an agent on a task.
-
-    Args:
-        task: Key of ``STEPS``.
-        leaderboard: Folder of the rows.
-    """
+    """Return the return that an agent must reach on a task, from the rival's rows."""
     rows = [row for row in rival_rows(leaderboard) if row.environment == task]
     reference, mean = load_environment_spec(task).reference, _mean(rows)
     least = mean - MARGIN * (reference.solved - reference.random)
@@ -85,11 +80,7 @@ def bar(task: str, leaderboard: Path = LEADERBOARD) -> Bar:
 
 
 def rival_rows(leaderboard: Path = LEADERBOARD) -> list[Row]:
-    """Return the rival's rows on all tasks.
-
-    Args:
-        leaderboard: Folder of the rows.
-    """
+    """Return the rival's rows on all tasks."""
     return [
         row for row in list_rows(leaderboard) if row.agent == RIVAL and row.environment in STEPS
     ]
@@ -105,12 +96,7 @@ def path_of(task: str, seed: int, results: Path = RESULTS) -> Path:
 
 
 def train(task: str, seed: int) -> TaskRun:
-    """Train an agent on a task and evaluate it.
-
-    Args:
-        task: Key of ``STEPS``.
-        seed: Seed of the run.
-    """
+    """Train an agent on a task and evaluate it."""
     with one_thread():
         model = make_agent(AGENT, task, seed).learn(STEPS[task])
         scores = evaluate(model, task)
@@ -123,14 +109,7 @@ def run_missing(
     tell: Callable[[str], None] = print,
     seeds: tuple[int, ...] = SEEDS,
 ) -> None:
-    """Make those runs of a task that have no file yet.
-
-    Args:
-        task: Key of ``STEPS``.
-        results: Folder of the files.
-        tell: Is told of each run.
-        seeds: Seeds of the runs.
-    """
+    """Make those runs of a task that have no file yet."""
     for seed in seeds:
         path = path_of(task, seed, results)
         if not path.exists():

@@ -143,11 +143,7 @@ def decide(
 
 
 class TDSTDP:
-    """The published agent.
-
-    Args:
-        rng: Source of weights, input spikes and actions.
-    """
+    """The published agent."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng, inputs = rng, len(_COEFFICIENTS)
@@ -208,14 +204,7 @@ class TDSTDP:
 def episode(
     agent: TDSTDP, env: gym.Env[NDArray[np.float32], np.int64], seed: int | None, *, learns: bool
 ) -> float:
-    """Play an episode from its reset on; return its return.
-
-    Args:
-        agent: The agent.
-        env: ``CartPole-v1``.
-        seed: Seed of the reset; None goes on with the environment's stream.
-        learns: Whether it learns and explores.
-    """
+    """Play an episode from its reset on; return its return."""
     observation, _ = env.reset(seed=seed)
     agent.rest()
     for _ in range(WAITING):

@@ -31,23 +31,23 @@ DOCS = Path(__file__).parents[2] / "docs"
 LEAST_GAIN = 0.01
 """Share of the range from random play to `solved` that losing the normaliser has to gain."""
 _HEADINGS = (
-    "Environment", "Agent", "With: mean", "seeds", "Without: mean", "seeds", "Chosen",
+    "Environment", "Agent", "Mean with", "Seeds with", "Mean without", "Seeds without", "Chosen",
 )  # fmt: skip
 _PAGE = """# Which agents learn better without the observation normaliser
 
-An agent and its ANN twin had the same observation normaliser on every task. On CartPole-v1 the
-twin does not bear it: the comparison measured the normaliser and not the spikes. Whether
-observations are normalised is therefore a setting of each agent on each environment
-(`normalise_observations` under `[environments."ID"]`), chosen here. Questions, seeds and rule
-were written down before the trials, in [registered.toml](../studies/registered.toml).
+An agent and its ANN twin used to have the same observation normaliser on every task. On CartPole-v1
+the normaliser harms the twin, so the comparison measured the normaliser and not the spikes. Each
+agent now has its own setting for each environment (`normalise_observations` under
+`[environments."ID"]`). This study chooses that setting. The questions, seeds and rule were
+registered before the trials, in [registered.toml](../studies/registered.toml).
 
 - Both agents of a pair have the same trials: each task with and without the normaliser, on the
-  same seeds from 1000 on, which no result uses.
-- A trial trains with the registered steps and plays 20 episodes of the final policy.
-- An agent loses the normaliser where the mean without it is higher by more than 1 % of the range
-  from random play to `solved`. Else it keeps it.
+  same seeds. These seeds start at 1000, and no result uses them.
+- A trial trains for the registered steps. Its final policy then plays 20 episodes.
+- An agent loses the normaliser if its mean return without it is higher by more than 1 % of the
+  range from random play to `solved`. Otherwise it keeps the normaliser.
 
-A dash is a trial that has not been run yet.
+A dash marks a trial that has not run yet.
 
 {table}
 ```bash
@@ -135,11 +135,7 @@ def run(
 
 
 def train(trial: Trial) -> Outcome:
-    """Train and play one trial.
-
-    Args:
-        trial: The trial.
-    """
+    """Train and play one trial."""
     budget = load_agent_spec(trial.agent).budget(load_environment_spec(trial.environment))
     search = Search(
         agent=trial.agent,
@@ -165,11 +161,7 @@ def report(
 
 
 def page(results: Path) -> str:
-    """Return the study's page.
-
-    Args:
-        results: Folder of the trials' files.
-    """
+    """Return the study's page."""
     pairs: dict[tuple[str, str], dict[Setting, dict[int, float]]] = {}
     for trial in trials():
         pair = pairs.setdefault((trial.environment, trial.agent), {x: {} for x in SETTINGS})
@@ -194,13 +186,7 @@ def _cells(env_id: str, pair: Mapping[Setting, Mapping[int, float]]) -> tuple[st
 
 
 def choice(env_id: str, with_it: float, without: float) -> Setting | None:
-    """Return the setting that the registered rule chooses, None while trials are missing.
-
-    Args:
-        env_id: Gymnasium id.
-        with_it: Mean return over seeds with the normaliser.
-        without: Mean return over seeds without it.
-    """
+    """Return the setting that the registered rule chooses, None while trials are missing."""
     if math.isnan(with_it) or math.isnan(without):
         return None
     least = load_environment_spec(env_id).reference.loss(LEAST_GAIN)

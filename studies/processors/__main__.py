@@ -39,62 +39,83 @@ SETTINGS = (
 
 _TEXT = """# Which processors train the same weights
 
-Written by `python -m studies.processors`, which trains {number} agents for a moment, once as the
-machine is and once for each variable that hides instructions of the processor from a library
-(PyTorch, MKL, oneDNN, numpy, OpenBLAS, numba), or by an interpreter with other versions of
-packages (`--python`); numbers in `studies/processors/results`. “=”: the same weights as the machine
-gives without it, bit for bit; “other”: not.
+Written by `python -m studies.processors` from the numbers in `studies/processors/results`. The
+study trains {number} agents for a moment, first without any change. Then it trains them once for
+each environment variable that hides instructions of the processor from one library (PyTorch, MKL,
+oneDNN, numpy, OpenBLAS, numba). With `--python` it trains them by an interpreter that has other
+versions of packages.
+
+- “=”: the same weights as without the change, bit for bit.
+- “other”: different weights.
 """
 _MACHINE = """
 ## {name}
 
-Recipes say of it: {processor}.
+Recipes record this processor as: {processor}.
 
 """
 _END = """
-## What follows
+## Conclusions
 
-The package takes OpenBLAS's kernels of `Haswell` on every processor that has AVX2
-(`snn_gym._base.numerics`), and recipes say so. It did not when the tables above were made, and the
-shell of the AMD processor happened to set that variable, so that its row compares these kernels
-with themselves. Without it OpenBLAS takes those of `SkylakeX` there, and `ppo-lif` on Acrobot-v1
-with seed 0 trains other weights than the row has; with it the same ones. Where numpy or torch was
-imported before the package, it can choose no kernels any more: a recipe then says which were used,
-and one warning says how to mend it.
+**OpenBLAS.** The package takes OpenBLAS's `Haswell` kernels on every processor that has AVX2
+(`snn_gym._base.numerics`), and recipes record this. It did not yet do so when the tables above were
+made. The shell of the AMD processor happened to set that variable, so its row compares these
+kernels with themselves. Without the variable OpenBLAS takes its `SkylakeX` kernels on that
+processor, and `ppo-lif` on Acrobot-v1 with seed 0 trains other weights than the row has. With the
+variable it trains the same weights. The package cannot choose kernels if numpy or torch was
+imported before it. The recipe then names the kernels that were used, and one warning names the fix.
 
-On the AMD processor (znver5) AVX-512 changes nothing against AVX2; on the Intel processor
-(emeraldrapids) MKL and OpenBLAS round otherwise with it. Where PyTorch has no AVX2, MKL another
-code path or numba no fused multiply-add, sums are added up in another order or rounded once more,
-and the first spike that flips makes another training of it. MKL chooses its code by the processor's
-maker as well: one commit gave other weights of all six agents on the two processors, also where
-both had `MKL_CBWR=COMPATIBLE`, with and without `ATEN_CPU_CAPABILITY=default`. Another numpy
-changed nothing. The number of threads counts too on the Intel processor: two share a product in
-other parts than one, and the zoo trains with one. `snn-gym verify --retrain` then compares returns,
-and says so.
+**Instructions.** On the AMD processor (znver5) AVX-512 gives the same weights as AVX2. On the Intel
+processor (emeraldrapids) MKL and OpenBLAS round differently with AVX-512. Sums are added in another
+order, or rounded once more, where PyTorch has no AVX2, MKL takes another code path or numba has no
+fused multiply-add. The first spike that flips then changes the rest of the training.
 
-Whole rows do the same. Of `ppo-lif` and `ppo-mlp` on CartPole-v1, seeds 0 and 1, trained again by
-`snn_gym.leaderboard.retraining` on the AMD processor, 4 of 4 had the same weights as the machine is
-and under `NPY_DISABLE_CPU_FEATURES=AVX512_ICL,X86_V4`. Under `ATEN_CPU_CAPABILITY=default` all 4
-had other weights and the mean return of their rows, 500, the most there is, so that they held as
-`returns`. On the Intel processor `snn-gym verify --retrain --sample 6 --seed 1` trained 10 rows of
-version 0.1.0 again by 0.2.0: none had the same weights, 7 held as `returns`, and 3 did not
-(`ppo-lif` on snn/CartPole-v1 448.5 for 500 and on snn/CueAccumulation-v0 0.52 for 0.46, `ppo-mlp`
-on Pendulum-v1 -308 for -171): there other weights of the same seed are another draw.
+**Maker.** MKL also chooses its code by the processor's maker. One commit gave other weights of all
+six agents on the two processors. This held with `MKL_CBWR=COMPATIBLE` on both, with and without
+`ATEN_CPU_CAPABILITY=default`.
+
+**Versions and threads.** Another version of numpy changed nothing. On the Intel processor the
+number of threads matters: two threads divide a product differently from one. The zoo trains with
+one thread.
+
+If weights differ, `snn-gym verify --retrain` compares returns, and reports that it did.
+
+## Whole rows
+
+On the AMD processor `snn_gym.leaderboard.retraining` trained four rows again: `ppo-lif` and
+`ppo-mlp` on CartPole-v1, seeds 0 and 1.
+
+| setting | same weights | mean return |
+| --- | --- | --- |
+| no change | 4 of 4 | same as the rows |
+| `NPY_DISABLE_CPU_FEATURES=AVX512_ICL,X86_V4` | 4 of 4 | same as the rows |
+| `ATEN_CPU_CAPABILITY=default` | 0 of 4 | 500 as in the rows, the maximum: verified by \
+`returns` |
+
+On the Intel processor `snn-gym verify --retrain --sample 6 --seed 1` by version 0.2.0 trained 10
+rows of version 0.1.0 again. None had the same weights, and 7 were verified by `returns`. The other
+3 had other returns, because different weights of the same seed are another random draw:
+
+| agent | environment | return of the row | return again |
+| --- | --- | --- | --- |
+| `ppo-lif` | snn/CartPole-v1 | 500 | 448.5 |
+| `ppo-lif` | snn/CueAccumulation-v0 | 0.46 | 0.52 |
+| `ppo-mlp` | Pendulum-v1 | -171 | -308 |
 
 ## Recipes of another maker
 
-A program asks a processor for its maker and its instructions by the instruction CPUID. Linux lets a
-process on an Intel processor trap it. `studies/processors/amd_cpuid.c` then answers as an AMD EPYC
-(Zen 4) would, and MKL takes the code that it has for AMD:
+A program reads the processor's maker and instructions by the instruction CPUID. On an Intel
+processor Linux lets a process trap this instruction. `studies/processors/amd_cpuid.c` then answers
+like an AMD EPYC (Zen 4), and MKL takes its code for AMD:
 
 ```bash
 gcc -O1 -shared -fPIC -o /tmp/amd_cpuid.so studies/processors/amd_cpuid.c
 LD_PRELOAD=/tmp/amd_cpuid.so snn-gym verify --retrain --sample 5 --seed 20261128
 ```
 
-That draw has 34 rows. Rows of agents that it left out were added, and rows that lean rows were made
-from. On an Intel Xeon (Sapphire Rapids) 48 of these rows, all of AMD processors, were trained
-again with the library:
+That draw has 34 rows. We added rows of the agents that the draw left out, and the rows from which
+lean rows were made. An Intel Xeon (Sapphire Rapids) trained 48 of these rows again with the
+library; all 48 came from AMD processors:
 
 | outcome | rows | agents |
 | --- | --- | --- |
@@ -105,29 +126,24 @@ again with the library:
 | other weights | 11 | `a2c-lif`, `a2c-mlp`, `sac-mlp`, `ppo-lif-dynamics` (2), `dqsn-dynamics`, \
 `ppo-lif-8` (2), `ppo-lif-2-steps`, `ppo-lif-distilled`, `ppo-mlp` on Pendulum-v1 |
 
-The code for AMD computes the square root of PyTorch (`torch.sqrt`) from `rsqrtps`, an approximate
-instruction, and does not round it to the nearest number: 38,066 of 200,000 roots are off by a bit.
-AMD and Intel approximate differently. Shedding and RMSprop take such roots. The policies of the zoo
-have PyTorch's fused Adam, whose roots are exact. So this is the likely cause of most of the other
-weights; no AMD processor was at hand to show it, and it does not explain `sac-mlp`.
+The likely cause of most of the other weights is the square root (`torch.sqrt`). MKL's code for AMD
+computes it from `rsqrtps`, an approximate instruction, and does not round it to the nearest number:
+38,066 of 200,000 roots are off by one bit. AMD and Intel approximate differently. Shedding and
+RMSprop take such roots; the zoo's policies use PyTorch's fused Adam, whose roots are exact. We had
+no AMD processor to confirm this cause, and it does not explain `sac-mlp`.
 """
 
 
 @dataclass(frozen=True)
-class Found(Config):
-    """All that the study found."""
+class Results(Config):
+    """Weights of all settings on one machine."""
 
     trained: tuple[Trained, ...]
     """One for each setting, the machine as it is first."""
 
 
 def train_under(setting: str, python: Path | None = None) -> Trained:
-    """Train in a process that has an environment variable.
-
-    Args:
-        setting: ``NAME=VALUE``; empty for none.
-        python: Interpreter; None for this one.
-    """
+    """Train in a process that has an environment variable."""
     name, _, value = setting.partition("=")
     changed = {"OMP_NUM_THREADS": "1", **({name: value} if name else {})}
     done = subprocess.run(
@@ -139,19 +155,10 @@ def train_under(setting: str, python: Path | None = None) -> Trained:
     return Trained(setting=setting, **json.loads(done.stdout))
 
 
-def add_build(found: Found, python: Path) -> Found:
-    """Train by an interpreter with other versions of packages.
-
-    Args:
-        found: What the study found so far.
-        python: The interpreter.
-
-    Raises:
-        ValueError: This machine trains other weights than the study's, so that nothing would be
-            learned of the packages, or the versions are the same.
-    """
+def add_build(results: Results, python: Path) -> Results:
+    """Train by an interpreter with other versions of packages."""
     first, other = train_under(""), train_under("", python)
-    if first.weights != found.trained[0].weights:
+    if first.weights != results.trained[0].weights:
         raise ValueError(
             "this machine trains other weights than the study's: train under all settings first"
         )
@@ -159,27 +166,23 @@ def add_build(found: Found, python: Path) -> Found:
     if not versions:
         raise ValueError(f"{python} has the same versions of all packages: nothing to compare")
     label = ", ".join(f"{name} {version}" for name, version in sorted(versions))
-    kept = tuple(one for one in found.trained if one.setting != label)
-    return Found((*kept, replace(other, setting=label)))
+    kept = tuple(one for one in results.trained if one.setting != label)
+    return Results((*kept, replace(other, setting=label)))
 
 
-def report(machines: Mapping[str, Found]) -> str:
-    """Return the page.
-
-    Args:
-        machines: What the study found, by the machine's name.
-    """
+def report(machines: Mapping[str, Results]) -> str:
+    """Return the page."""
     text = _TEXT.format(number=len(AGENTS))
     return text + "".join(_machine(*item) for item in machines.items()) + _END
 
 
-def read_machines() -> dict[str, Found]:
-    """Return what the study found on each machine, by its name."""
-    return {path.stem: read_run(Found, path) for path in sorted(RESULTS.glob("*.json"))}
+def read_machines() -> dict[str, Results]:
+    """Return the results of each machine by its name."""
+    return {path.stem: read_run(Results, path) for path in sorted(RESULTS.glob("*.json"))}
 
 
-def _machine(name: str, found: Found) -> str:
-    first, *others = found.trained
+def _machine(name: str, results: Results) -> str:
+    first, *others = results.trained
     agents = [agent for agent, *_ in AGENTS]
     rows = []
     for one in others:
@@ -198,9 +201,9 @@ def main(
     """Train under every setting, and write docs/processors.md."""
     own = RESULTS / f"{processor()['numba']}.json"
     if python is not None:
-        write_run(own, add_build(read_run(Found, own), python))
+        write_run(own, add_build(read_run(Results, own), python))
     elif not report_only:
-        write_run(own, Found(tuple(train_under(setting) for setting in SETTINGS)))
+        write_run(own, Results(tuple(train_under(setting) for setting in SETTINGS)))
     write_text_atomic(DOCS / "processors.md", report(read_machines()))
     typer.echo(f"wrote {DOCS / 'processors.md'}")
 

@@ -29,12 +29,12 @@ AGENTS: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
 
 @dataclass(frozen=True)
 class Trained(Config):
-    """What the trainings gave under one setting."""
+    """Weights of the trainings under one setting."""
 
     setting: str
     """Environment variable and its value, or packages of another version; empty for none."""
     processor: dict[str, str]
-    """What recipes say of the processor."""
+    """The processor as recipes record it."""
     weights: dict[str, str]
     """SHA-256 of the weights by agent."""
     versions: dict[str, str] = field(default_factory=dict)
@@ -42,11 +42,7 @@ class Trained(Config):
 
 
 def train_all(agents: tuple[tuple[str, str, int, dict[str, Any]], ...] = AGENTS) -> dict[str, str]:
-    """Train each agent with seed 0, and return the SHA-256 of its weights.
-
-    Args:
-        agents: As ``AGENTS``.
-    """
+    """Train each agent with seed 0, and return the SHA-256 of its weights."""
     found = {}
     for agent, env_id, steps, settings in agents:
         with one_thread(), warnings.catch_warnings():

@@ -15,7 +15,7 @@ def test_the_compiled_mlp_gives_what_the_module_does():
     np.testing.assert_allclose(compiled.outputs(x.numpy()), mlp(x).detach(), atol=2e-6)
 
 
-def test_macs_are_those_of_a_constant_input_and_a_product_at_each_time_step():
+def test_macs_count_a_constant_input_once_and_products_at_each_time_step():
     # 3 rows: 4 x 10 once, 10 x 20 at each of 8 time steps
     assert floor.macs((4, 10, 20), 8, 3) == 3 * 40 + 8 * 3 * 200
 

@@ -65,7 +65,7 @@ def test_five_lines_or_another_operator_are_no_duplicate():
     assert pairs(a="\n".join(body), b="\n".join(other)) == set()
 
 
-def test_what_stands_everywhere_is_an_idiom():
+def test_code_in_every_file_is_an_idiom():
     eight = {f"m{i}": SCALE for i in range(8)}
     assert len(pairs(**eight)) == 8 * 7 // 2
     assert pairs(**eight, m8=SCALE) == set()
@@ -77,18 +77,15 @@ def test_lists_of_names_look_alike_and_are_no_duplicate():
     assert pairs(a=first, b=first) == {("a.py", "b.py")}
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ('TABLE = {\n    "box": 1,\n    "tqc": 2,\n}\n', ["table.py:1"]),
-        ("def build(name):\n    if name == 'tqc':\n        return 1\n", ["table.py:1"]),
-        ("A = 1\n\nif A:\n    B = TQC\nC = [TQC]\n", ["table.py:3", "table.py:5"]),
-        ("from somewhere import TQC\n", []),
-        ('"""About TQC."""\nA = 1  # as TQC\n', []),
-        ('class Sac:\n    """Not TQC."""\n\n    x = 1\n    """Nor tqc."""\n', []),
-        ("class TQCSettings:\n    name = 'TQC'\n", []),
-    ],
-)
+@pytest.mark.parametrize(("text", "expected"), [
+    ('TABLE = {\n    "box": 1,\n    "tqc": 2,\n}\n', ["table.py:1"]),
+    ("def build(name):\n    if name == 'tqc':\n        return 1\n", ["table.py:1"]),
+    ("A = 1\n\nif A:\n    B = TQC\nC = [TQC]\n", ["table.py:3", "table.py:5"]),
+    ("from somewhere import TQC\n", []),
+    ('"""About TQC."""\nA = 1  # as TQC\n', []),
+    ('class Sac:\n    """Not TQC."""\n\n    x = 1\n    """Nor tqc."""\n', []),
+    ("class TQCSettings:\n    name = 'TQC'\n", []),
+])  # fmt: skip
 def test_a_place_to_edit_is_a_statement_that_names_the_thing(text, expected):
     assert house.places([Source("table.py", text)], r"TQC|tqc\b") == expected
     assert house.places([Source("tqc.py", text)], r"TQC|tqc\b") == []

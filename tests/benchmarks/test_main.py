@@ -31,4 +31,4 @@ def test_a_run_and_its_report(tmp_path):
     assert reported.exit_code == 0, reported.output
     page = (tmp_path / "speed.md").read_text(encoding="utf-8")
     assert "images/speed-scaling.png" in page
-    assert "these figures are rough" in page
+    assert "the figures are rough" in page

@@ -35,15 +35,12 @@ def test_questions_do_not_count_as_nouns():
     assert prose.whats(prose.prose(PAGE)) == 3
 
 
-@pytest.mark.parametrize(
-    ("text", "lengths"),
-    [
-        ("One two. Three four five! Six?", [2, 3, 1]),
-        ("One two\nthree.\n\nFour", [3, 1]),
-        ("- one item\n- two items here", [2, 3]),
-        ("At 3.5 ms a step e.g. this", [7]),
-    ],
-)
+@pytest.mark.parametrize(("text", "lengths"), [
+    ("One two. Three four five! Six?", [2, 3, 1]),
+    ("One two\nthree.\n\nFour", [3, 1]),
+    ("- one item\n- two items here", [2, 3]),
+    ("At 3.5 ms a step e.g. this", [7]),
+])  # fmt: skip
 def test_a_sentence_ends_at_its_sign_at_a_blank_line_and_at_an_item(text, lengths):
     assert [len(sentence.split()) for sentence in prose.sentences(text)] == lengths
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.measurement import Found, costs, faster, measured
+from benchmarks.measurement import Readings, costs, faster, measured
 from benchmarks.registry import EXPERIMENTS, FAMILIES, MEASUREMENTS, chosen
 
 PROMISED = {
@@ -41,7 +41,7 @@ AT_MOST = ("floor", "memory", "scaling", "start-up")
 
 
 @pytest.mark.parametrize("name", PROMISED)
-def test_what_was_promised_has_its_bar(name):
+def test_every_target_has_its_bar(name):
     measurement = MEASUREMENTS[name]
     assert (measurement.bar, measurement.stretch) == PROMISED[name]
     assert measurement.at_least != any(word in name for word in AT_MOST)
@@ -53,7 +53,7 @@ def test_what_was_promised_has_its_bar(name):
     assert not measurement.met(worse, bar)
 
 
-def test_every_figure_is_of_an_experiment_and_says_what_it_is():
+def test_every_figure_has_an_experiment_and_a_label():
     assert {x.experiment for x in MEASUREMENTS.values()} == set(EXPERIMENTS) - {"threads"}
     for name, measurement in MEASUREMENTS.items():
         assert measurement.name == name
@@ -76,8 +76,8 @@ def test_experiments_are_chosen_by_family_or_name():
         chosen("speed")
 
 
-def test_we_are_judged_beside_the_best_of_those_that_run():
-    found = Found(
+def test_our_ratio_is_against_the_best_available_library():
+    found = Readings(
         {"ours": (1.0, 1.0), "slow": (9.0, 9.0), "quick": (3.0, 3.0)},
         missing={"absent": "absent is not installed"},
     )
@@ -88,7 +88,7 @@ def test_we_are_judged_beside_the_best_of_those_that_run():
 
 
 def test_a_cost_is_in_units_of_the_floor():
-    found = Found({"ours": (3.0, 6.0), "floor": (2.0, 4.0)}, {"bytes": (8.0,)})
+    found = Readings({"ours": (3.0, 6.0), "floor": (2.0, 4.0)}, {"bytes": (8.0,)})
     assert costs("ours", "floor")(found).value.median == 1.5
     assert costs("ours", "other")(found).beside == "not measured"
     assert measured("bytes")(found).value.high == 8.0

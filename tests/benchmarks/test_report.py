@@ -9,7 +9,7 @@ from matplotlib.image import imread
 
 from benchmarks.families import crossover, roofline
 from benchmarks.machine import Machine, this_machine
-from benchmarks.measurement import Curve, Effort, Experiment, Found, Result
+from benchmarks.measurement import Curve, Effort, Experiment, Readings, Result
 from benchmarks.registry import MEASUREMENTS
 from benchmarks.report import figure_line, write_report
 from benchmarks.run import Record, Solved, Speed, read_speed, run_experiments, write_speed
@@ -48,29 +48,26 @@ def page(speed, tmp_path):
     return write_report(speed, tmp_path).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "| PPO environment steps/s, ppo-lif | ppo-mlp | 0.75 × (0.7 to 0.76) "
-        "| ≥ 0.8 × | ≥ 1 × | **no** |",
-        "| PPO environment steps/s, ppo-lif | MlpPolicy | 0.85 × (0.7 to 0.9) "
-        "| ≥ 0.65 × | ≥ 0.8 × | stretch |",
-        "| PPO environment steps/s, ppo-lif, lean | ppo-mlp | 0.95 × (0.9 to 1.1) "
-        "| ≥ 0.9 × | ≥ 1 × | yes |",
-        "| environment steps/s, StatefulPPO, spiking | RecurrentPPO "
-        "| skipped: sb3-contrib is not installed | ≥ 2 × | ≥ 3 × | – |",
-        "| ppo-lif | 2 ms | 1 ms to 3 ms |",
-        "| ppo-mlp | 1.5 µs | 1 µs to 2 µs |",
-        "A note.",
-        "Left out: RecurrentPPO (sb3-contrib is not installed).",
-        "CPU 9, 2 cores, avx2 fma; Linux x86_64, Python 3.11.4; torch 2.13.0.",
-    ],
-)
+@pytest.mark.parametrize("line", [
+    "| PPO environment steps/s, ppo-lif | ppo-mlp | 0.75 × (0.7 to 0.76) "
+    "| ≥ 0.8 × | ≥ 1 × | **no** |",
+    "| PPO environment steps/s, ppo-lif | MlpPolicy | 0.85 × (0.7 to 0.9) "
+    "| ≥ 0.65 × | ≥ 0.8 × | stretch |",
+    "| PPO environment steps/s, ppo-lif, lean | ppo-mlp | 0.95 × (0.9 to 1.1) "
+    "| ≥ 0.9 × | ≥ 1 × | yes |",
+    "| environment steps/s, StatefulPPO, spiking | RecurrentPPO "
+    "| skipped: sb3-contrib is not installed | ≥ 2 × | ≥ 3 × | – |",
+    "| ppo-lif | 2 ms | 1 ms to 3 ms |",
+    "| ppo-mlp | 1.5 µs | 1 µs to 2 µs |",
+    "A note.",
+    "Left out: RecurrentPPO (sb3-contrib is not installed).",
+    "CPU 9, 2 cores, avx2 fma; Linux x86_64, Python 3.11.4; torch 2.13.0.",
+])  # fmt: skip
 def test_the_page_has_every_figure_beside_its_bar(page, line):
     assert line in page.splitlines()
 
 
-def test_what_was_not_measured_is_said(page):
+def test_missing_measurements_are_named(page):
     (line,) = [line for line in page.splitlines() if line.startswith("| DQN gradient steps/s")]
     assert line.endswith("| dqn-mlp | skipped: not measured | ≥ 0.6 × | ≥ 0.8 × | – |")
 
@@ -83,7 +80,7 @@ def test_a_largest_figure_is_met_from_below(page):
 def test_a_busy_machine_and_a_quick_run_are_confessed(speed, tmp_path):
     rough = replace(speed, records={"ppo": a_record(quick=True, load=3.2)})
     page = write_report(rough, tmp_path).read_text(encoding="utf-8")
-    assert "these figures are rough" in page
+    assert "the figures are rough" in page
     assert "The machine was busy (load 3.2)" in page
 
 
@@ -103,7 +100,7 @@ def test_times_to_solve_count_failures(speed, tmp_path):
     assert "| ppo-lif | n_epochs 5 | 1 | 0 | 6.00 | 6.00 | 4,000 | 0.75 |" in page
 
 
-def test_figures_are_drawn_of_what_there_is(speed, tmp_path):
+def test_figures_are_drawn_from_the_available_records(speed, tmp_path):
     curves = {
         f"{crossover.PRODUCTS}, {width}": Curve((1.0, 10.0, 100.0), (0.2, 0.9, 3.0))
         for width in crossover.WIDTHS
@@ -129,7 +126,7 @@ def test_figures_are_drawn_of_what_there_is(speed, tmp_path):
         assert imread(tmp_path / "images" / f"speed-{name}.png").std() > 0
 
 
-def test_no_figure_is_drawn_of_nothing(page, tmp_path):
+def test_no_records_give_no_figure(page, tmp_path):
     assert "images/" not in page
     assert list((tmp_path / "images").iterdir()) == []
 
@@ -140,10 +137,10 @@ def test_a_figure_in_a_terminal():
 
 
 def an_experiment(name, value):
-    return Experiment(name, name, lambda effort: Found(values={"held": (value,)}))
+    return Experiment(name, name, lambda effort: Readings(values={"held": (value,)}))
 
 
-def test_a_run_keeps_what_it_does_not_measure_again(tmp_path):
+def test_a_run_keeps_records_that_it_does_not_measure_again(tmp_path):
     path = tmp_path / "speed.json"
     shown = []
 

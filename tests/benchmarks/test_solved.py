@@ -4,13 +4,7 @@ import pytest
 
 from benchmarks import solved
 from benchmarks.run import Solved
-from benchmarks.solved import (
-    TUNING_SEEDS,
-    chosen,
-    run_solved,
-    train_until_solved,
-    trials,
-)
+from benchmarks.solved import TUNING_SEEDS, chosen, run_solved, train_until_solved, trials
 
 
 @pytest.fixture
@@ -35,7 +29,7 @@ def evaluations(monkeypatch):
     return log, solving
 
 
-def test_it_ends_where_it_is_solved(evaluations):
+def test_training_ends_when_solved(evaluations):
     log, solving = evaluations
     solving.append(2)
     done = train_until_solved("ppo-mlp", 3)
@@ -54,7 +48,7 @@ def test_a_budget_that_ends_unsolved_is_a_failure(evaluations):
     assert done.steps == 1536
 
 
-def test_what_the_file_has_is_passed_over(evaluations, monkeypatch, tmp_path):
+def test_runs_in_the_file_are_skipped(evaluations, monkeypatch, tmp_path):
     _, solving = evaluations
     solving.append(1)
     monkeypatch.setattr(solved, "TUNING_SEEDS", (7,))

@@ -28,7 +28,7 @@ def test_every_contender_is_timed_in_every_round(clock):
     assert samples["b"] == pytest.approx([0.03] * 20)
 
 
-def test_what_is_quick_is_called_often_and_what_is_slow_at_least_a_few_times(clock):
+def test_quick_functions_are_called_often_and_slow_ones_a_few_times(clock):
     calls = []
     tick = clock(1e-5)
 

@@ -104,8 +104,7 @@ def test_an_addition_is_a_few_new_lines(name):
 
 
 @pytest.mark.parametrize(
-    "name",
-    [pytest.param(x, marks=pytest.mark.slow) if x in SLOWEST else x for x in ADDITIONS],
+    "name", [pytest.param(x, marks=pytest.mark.slow) if x in SLOWEST else x for x in ADDITIONS]
 )
 def test_an_addition_is_trained_saved_and_loaded(name, checkout, tmp_path):
     shutil.copytree(HERE / name, checkout, dirs_exist_ok=True)

@@ -146,7 +146,7 @@ def test_edited_weights_and_a_changed_verifier_are_refused(proposed):
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_a_workflow_reads_alone_and_names_what_it_runs_by_hash(path):
+def test_a_workflow_only_reads_and_pins_its_actions_by_hash(path):
     workflow = yaml.safe_load(path.read_text())
     assert workflow["permissions"] == {"contents": "read"}
     assert "secrets" not in path.read_text().replace("without secrets", "")

@@ -1,18 +1,13 @@
 """Explicit Euler steps of a NIR graph's own equations, in float64: the oracle of graphs."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import nir
 import numpy as np
-from numpy.typing import NDArray
 
 
 class Euler:
     """Simulator of graphs of affine maps and neurons in a chain, with loops."""
 
-    def __init__(self, graph: nir.NIRGraph, dt_s: float) -> None:
+    def __init__(self, graph, dt_s):
         self.nodes, self.edges, self.dt_s = graph.nodes, graph.edges, dt_s
         self.state = {
             name: {"v": getattr(node, "v_leak", node.v_reset).astype(np.float64), **_zeros(node)}
@@ -20,7 +15,7 @@ class Euler:
             if isinstance(node, nir.LIF | nir.CubaLIF | nir.IF)
         }
 
-    def step(self, seen: NDArray[Any]) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+    def step(self, seen):
         """Return the outputs and the spikes of one time step."""
         name, signal, fired = "input", seen.astype(np.float64), {}
         while name != "output":
@@ -35,7 +30,7 @@ class Euler:
                 signal = fired[name] = self._neurons(node, self.state[name], signal)
         return signal, fired
 
-    def _neurons(self, node: Any, state: dict[str, Any], x: NDArray[Any]) -> NDArray[Any]:
+    def _neurons(self, node, state, x):
         if isinstance(node, nir.CubaLIF):
             state["i"] = state["i"] + self.dt_s / node.tau_syn * (node.w_in * x - state["i"])
             x = state["i"]
@@ -49,5 +44,5 @@ class Euler:
         return np.array(state["z"])
 
 
-def _zeros(node: Any) -> dict[str, NDArray[Any]]:
+def _zeros(node):
     return {key: np.zeros(node.v_threshold.shape) for key in ("i", "z")}

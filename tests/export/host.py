@@ -1,27 +1,21 @@
 """Host of a NIR graph, as the JSON file beside the graph describes it."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 
-def seen_by_the_graph(observation: NDArray[Any], host: dict[str, Any]) -> list[NDArray[Any]]:
+def seen_by_the_graph(observation, host):
     """Return the graph's inputs at every time step."""
     given, scale = host["observation"], host["observation"]["standardised"]
     if given["form"] == "spikes":
         return list(observation)
-    values: NDArray[Any] = observation.reshape(-1).astype(np.float32)
+    values = observation.reshape(-1).astype(np.float32)
     if scale is not None:
         mean, std = (np.array(scale[x], np.float32) for x in ("mean", "std"))
         values = np.clip((values - mean) / std, -scale["clip"], scale["clip"])
     return [values] * int(host["time_steps"])
 
 
-def choose(outputs: NDArray[np.float32], action: Mapping[str, Any]) -> Any:
+def choose(outputs, action):
     """Return the action for outputs (O,), means over time steps, by the host's ``action``."""
     if action["choice"] == "argmax":
         return int(np.argmax(outputs))

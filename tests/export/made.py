@@ -1,20 +1,16 @@
 """Policies with random weights, and C files as functions."""
 
-from __future__ import annotations
-
 import ctypes
 import shutil
 import subprocess
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from numpy.typing import NDArray
 from stable_baselines3.common.utils import ConstantSchedule
 
-from snn_gym.export import CFiles, program_of
+from snn_gym.export import program_of
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
     SpikingDQNPolicy,
@@ -31,16 +27,13 @@ COMPILER = shutil.which("cc")
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C compiler, cc, is installed")
 WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Werror")
 SANITIZERS = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover")
-SEEN: dict[str, spaces.Space[Any]] = {
+SEEN = {
     "analogue": spaces.Box(-4.0, 4.0, (3,), np.float32),
     "flags": spaces.MultiBinary(6),
     "spikes": spaces.MultiBinary((5, 6)),
 }
-CHOSEN: dict[str, spaces.Space[Any]] = {
-    "discrete": spaces.Discrete(3),
-    "continuous": spaces.Box(-2.0, 2.0, (2,), np.float32),
-}
-STATELESS: list[tuple[type[Any], str, str, dict[str, Any]]] = [
+CHOSEN = {"discrete": spaces.Discrete(3), "continuous": spaces.Box(-2.0, 2.0, (2,), np.float32)}
+STATELESS = [
     (SpikingActorCriticPolicy, "analogue", "discrete", {}),
     (SpikingActorCriticPolicy, "analogue", "discrete", {"neuron": "lif"}),
     (SpikingActorCriticPolicy, "analogue", "continuous", {"neuron": "iaf"}),
@@ -53,7 +46,7 @@ STATELESS: list[tuple[type[Any], str, str, dict[str, Any]]] = [
     (SpikingTD3Policy, "analogue", "continuous", {}),
 ]
 """Policies without a state or recurrence: class, observations, actions and network."""
-RARE: list[dict[str, Any]] = [
+RARE = [
     {"encoder": "rate", "encoder_parameters": {"timing": "regular"}},
     {"encoder": "latency"},
     {"encoder": "population", "encoder_parameters": {"neurons_per_dimension": 4}},
@@ -65,7 +58,7 @@ RARE: list[dict[str, Any]] = [
     {"backend": "norse"},
 ]
 """Parts of networks that few agents have."""
-RARE_STATEFUL: list[dict[str, Any]] = [
+RARE_STATEFUL = [
     {"decoder": "max_voltage", "recurrent": True},
     {"learnable": ("tau_mem_ms",), "recurrent": True},
     {"encoder": "population", "recurrent": True, "neuron": "alif"},
@@ -77,11 +70,11 @@ ZERO = np.zeros(1, np.float32)
 DISCRETE = Choice("argmax", ZERO[:0], ZERO[:0])
 
 
-def row(*values: float) -> Any:
+def row(*values):
     return np.array([values], np.float32)
 
 
-def one_neuron(weight: float = 2.0, **changes: Any) -> Program:
+def one_neuron(weight=2.0, **changes):
     """Return a LIF-box neuron of gain 0.5 and threshold 1, with its rate and 0.6 as outputs."""
     layer = NeuronLayer(
         neuron=LIFBox,
@@ -91,7 +84,7 @@ def one_neuron(weight: float = 2.0, **changes: Any) -> Program:
         recurrent=None,
         rest=np.zeros((1, 1), np.float32),
     )
-    parts: dict[str, Any] = {
+    parts = {
         "inputs": 1,
         "encoder": "constant",
         "normalisers": (Normaliser(ZERO + 1.0, ZERO + 2.0, 5.0),),
@@ -104,7 +97,7 @@ def one_neuron(weight: float = 2.0, **changes: Any) -> Program:
     return Program(**{**parts, **changes})
 
 
-def scattered(policy: Any) -> Any:
+def scattered(policy):
     """Make learned constants and receptive fields differ from neuron to neuron."""
     with torch.no_grad():
         for name, parameter in policy.named_parameters():
@@ -113,20 +106,20 @@ def scattered(policy: Any) -> Any:
     return policy
 
 
-def build(kind: type[Any], seen: str = "analogue", chosen: str = "discrete", **network: Any) -> Any:
+def build(kind, seen="analogue", chosen="discrete", **network):
     """Return a policy whose neurons fire."""
     torch.manual_seed(0)
     config = NetworkConfig(**{"hidden_sizes": (12, 9), "time_steps": 5, **network})
-    policy: Any = kind(SEEN[seen], CHOSEN[chosen], ConstantSchedule(0.1), network=config)
+    policy = kind(SEEN[seen], CHOSEN[chosen], ConstantSchedule(0.1), network=config)
     return made_to_fire(policy)
 
 
-def observe(seen: str, count: int) -> NDArray[Any]:
+def observe(seen, count):
     SEEN[seen].seed(0)
     return np.stack([SEEN[seen].sample() for _ in range(count)])
 
 
-def spiking(policy: Any) -> Program:
+def spiking(policy):
     """Return the numbers of a spiking agent."""
     agent = program_of(policy)
     assert agent.spiking
@@ -136,13 +129,13 @@ def spiking(policy: Any) -> Program:
 class Compiled:
     """An agent's C files, compiled, loaded and called."""
 
-    def __init__(self, files: CFiles, agent: Program, fixed: bool = False) -> None:
+    def __init__(self, files, agent, fixed=False):
         library = files.source.with_suffix(".so")
         words = (str(COMPILER), *WARNINGS, "-O2", "-shared", "-fPIC", "-o", str(library))
         subprocess.run([*words, str(files.source), "-lm"], check=True)
         self._agent, self._library = agent, ctypes.CDLL(str(library))
         number = ctypes.c_int16 if fixed else ctypes.c_float
-        fields: list[tuple[str, Any]] = []
+        fields = []
         layers = agent.neurons
         for k, layer in enumerate(layers, start=1):
             fields.append((f"neurons_{k}", number * layer.rest.size))
@@ -157,10 +150,10 @@ class Compiled:
         self.state = type("State", (ctypes.Structure,), {"_fields_": fields})()
         self.reset()
 
-    def reset(self) -> None:
+    def reset(self):
         self._library.agent_reset(ctypes.byref(self.state))
 
-    def step(self, observation: NDArray[Any]) -> Any:
+    def step(self, observation):
         given = np.ascontiguousarray(observation, np.float32).reshape(-1)
         pointer = given.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
         discrete = self._agent.choice.discrete
@@ -168,7 +161,7 @@ class Compiled:
         self._library.agent_step(ctypes.byref(self.state), pointer, ctypes.byref(action))
         return action.value if isinstance(action, ctypes.c_int) else np.array(action[:])
 
-    def neurons(self) -> NDArray[np.float32]:
+    def neurons(self):
         """Return the state of all neurons in our order: each layer's variables, then its spikes."""
         parts = []
         for k, layer in enumerate(self._agent.neurons, start=1):

@@ -1,12 +1,7 @@
 """C files against our networks: every potential and action, compiled with all warnings."""
 
-from __future__ import annotations
-
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +41,7 @@ from tests.policies.firing import made_to_fire
 from tests.program.own_neurons import registered
 
 KINDS = [*STATELESS, (SpikingActorCriticPolicy, "analogue", "discrete", {"recurrent": True})]
-STATEFUL: list[tuple[type[Any], str, dict[str, Any]]] = [
+STATEFUL = [
     (StatefulActorCriticPolicy, "analogue", {"neuron": "alif", "recurrent": True}),
     (StatefulActorCriticPolicy, "spikes", {"neuron": "alif", "recurrent": True}),
     (StatefulActorCriticPolicy, "analogue", {"neuron": "lif", "decoder": "last_voltage"}),
@@ -60,16 +55,14 @@ VISITS = Visits((np.ones(12, bool), np.ones(9, bool)), (1.0, 1.0))
 
 
 @pytest.fixture(scope="module", autouse=True)
-def own() -> Iterator[None]:
+def own():
     with registered():
         yield
 
 
 @needs_compiler
 @pytest.mark.parametrize(("kind", "seen", "chosen", "network"), KINDS)
-def test_every_neuron_has_our_state_to_the_last_bit(
-    kind: type[Any], seen: str, chosen: str, network: dict[str, Any], tmp_path: Path
-) -> None:
+def test_every_neuron_has_our_state_to_the_last_bit(kind, seen, chosen, network, tmp_path):
     policy = build(kind, seen, chosen, **network)
     agent = spiking(policy)
     compiled = Compiled(to_c(policy, tmp_path), agent)
@@ -87,9 +80,7 @@ def test_every_neuron_has_our_state_to_the_last_bit(
 
 @needs_compiler
 @pytest.mark.parametrize(("kind", "seen", "network"), STATEFUL)
-def test_a_state_is_carried_and_reset_as_ours(
-    kind: type[Any], seen: str, network: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_state_is_carried_and_reset_as_ours(kind, seen, network, tmp_path):
     policy = scattered(build(kind, seen, **network))
     compiled = Compiled(to_c(policy, tmp_path), spiking(policy))
     state, met = None, set()
@@ -108,9 +99,7 @@ def test_a_state_is_carried_and_reset_as_ours(
 @needs_compiler
 @pytest.mark.parametrize("network", RARE)
 @pytest.mark.parametrize("kind", [SpikingActorCriticPolicy, SpikingDQNPolicy])
-def test_encoders_maxima_and_own_constants_equal_ours(
-    kind: Any, network: dict[str, Any], tmp_path: Path
-) -> None:
+def test_encoders_maxima_and_own_constants_equal_ours(kind, network, tmp_path):
     policy = scattered(build(kind, **network))
     compiled, met = Compiled(to_c(policy, tmp_path), spiking(policy)), set()
     acting, observations = policy.acting_network(), observe("analogue", 60)
@@ -131,7 +120,7 @@ def test_encoders_maxima_and_own_constants_equal_ours(
 
 
 @needs_compiler
-def test_a_mean_of_gsde_is_clipped(tmp_path: Path) -> None:
+def test_a_mean_of_gsde_is_clipped(tmp_path):
     policy = SpikingSACPolicy(
         SEEN["analogue"], CHOSEN["continuous"], ConstantSchedule(0.1), use_sde=True
     )
@@ -146,9 +135,7 @@ def test_a_mean_of_gsde_is_clipped(tmp_path: Path) -> None:
     (SpikingActorCriticPolicy, {"encoder": "rate"}, "'rate' of Poisson timing is not"),
     (StatefulActorCriticPolicy, {"encoder": "delta"}, "encoder 'delta' is not exported; train"),
 ])  # fmt: skip
-def test_an_encoder_that_needs_a_host_is_refused(
-    kind: Any, network: dict[str, Any], message: str, tmp_path: Path
-) -> None:
+def test_an_encoder_that_needs_a_host_is_refused(kind, network, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         to_c(build(kind, **network), tmp_path)
     assert not list(tmp_path.iterdir())
@@ -165,9 +152,7 @@ def test_an_encoder_that_needs_a_host_is_refused(
     (StatefulActorCriticPolicy, "analogue", {"decoder": "last_voltage"},
      "a decoder that carries a state"),
 ])  # fmt: skip
-def test_parts_without_fixed_point_are_named(
-    kind: Any, seen: str, network: dict[str, Any], message: str, tmp_path: Path
-) -> None:
+def test_parts_without_fixed_point_are_named(kind, seen, network, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         to_c(build(kind, seen, **network), tmp_path, visits=VISITS, fixed_point=True)
     assert not list(tmp_path.iterdir())
@@ -176,9 +161,7 @@ def test_parts_without_fixed_point_are_named(
 @needs_compiler
 @pytest.mark.parametrize("fixed", [False, True])
 @pytest.mark.parametrize("neuron", ["lif_box", "lif", "iaf", "alif"])
-def test_the_program_reads_lines_without_undefined_behaviour(
-    neuron: str, fixed: bool, tmp_path: Path
-) -> None:
+def test_the_program_reads_lines_without_undefined_behaviour(neuron, fixed, tmp_path):
     policy = build(StatefulActorCriticPolicy, neuron=neuron, recurrent=True)
     visits = replace(VISITS, peaks=(0.1, 0.1))  # so small that all numbers saturate
     files = to_c(policy, tmp_path, visits=visits, fixed_point=fixed, title="a */ title")
@@ -196,9 +179,7 @@ def test_the_program_reads_lines_without_undefined_behaviour(
 @needs_compiler
 @pytest.mark.parametrize("drop", [False, True])
 @pytest.mark.parametrize(("env_id", "margin"), [("CartPole-v1", 0.0), ("Pendulum-v1", 20.0)])
-def test_fixed_point_keeps_the_return_of_float(
-    env_id: str, margin: float, drop: bool, tmp_path: Path
-) -> None:
+def test_fixed_point_keeps_the_return_of_float(env_id, margin, drop, tmp_path):
     model = load_pretrained("ppo-lif", env_id)
     visits = visit(model, env_id, 2)
     files = to_c(model, tmp_path, visits=visits, fixed_point=True, drop_silent=drop)
@@ -210,16 +191,16 @@ def test_fixed_point_keeps_the_return_of_float(
     compiled = Compiled(files, agent, fixed=True)
 
     class Policy:
-        def predict(self, observations: Any, *_: Any, **__: Any) -> Any:
+        def predict(self, observations, *_, **__):
             return np.stack([compiled.step(x) for x in observations]), None
 
     seeds = range(5)
     own = evaluate(model, env_id, seeds=seeds).mean
-    assert evaluate(Policy(), env_id, seeds=seeds).mean >= own - margin  # type: ignore[arg-type]
+    assert evaluate(Policy(), env_id, seeds=seeds).mean >= own - margin
 
 
 @needs_compiler
-def test_visited_states_are_decided_alike_without_silent_neurons(tmp_path: Path) -> None:
+def test_visited_states_are_decided_alike_without_silent_neurons(tmp_path):
     policy = build(SpikingActorCriticPolicy)
     observations = observe("analogue", 30)
     layers = policy.record(observations).layers
@@ -231,7 +212,7 @@ def test_visited_states_are_decided_alike_without_silent_neurons(tmp_path: Path)
     assert taken == policy.predict(observations, deterministic=True)[0].tolist()
 
 
-def test_bad_arguments_are_refused_with_a_fix(tmp_path: Path) -> None:
+def test_bad_arguments_are_refused_with_a_fix(tmp_path):
     policy = build(SpikingActorCriticPolicy)
     for name in ("Agent", "main", "a b", "1a", "a" * 33):
         with pytest.raises(ValueError, match="such as 'agent'"):
@@ -243,7 +224,7 @@ def test_bad_arguments_are_refused_with_a_fix(tmp_path: Path) -> None:
 
 
 @needs_compiler
-def test_a_controller_of_evolution_acts_as_ours(tmp_path: Path) -> None:
+def test_a_controller_of_evolution_acts_as_ours(tmp_path):
     torch.manual_seed(0)
     policy = SpikingControllerPolicy(
         SEEN["analogue"], CHOSEN["discrete"], network={"hidden_sizes": [16]}
@@ -260,7 +241,7 @@ def test_a_controller_of_evolution_acts_as_ours(tmp_path: Path) -> None:
 @needs_compiler
 @pytest.mark.parametrize("activation", [nn.Tanh, nn.ReLU])
 @pytest.mark.parametrize("chosen", ["discrete", "continuous"])
-def test_a_twin_acts_as_ours(activation: type[nn.Module], chosen: str, tmp_path: Path) -> None:
+def test_a_twin_acts_as_ours(activation, chosen, tmp_path):
     torch.manual_seed(0)
     policy = SpikingActorCriticPolicy(
         SEEN["analogue"], CHOSEN[chosen], ConstantSchedule(0.1), network={"hidden_sizes": [12, 9]},

@@ -1,9 +1,5 @@
 """Converted ANNs: spikes count the units' activations, and agents act about the same."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -21,9 +17,7 @@ from snn_gym.spiking.layer_neurons import make_neurons
 
 @settings(max_examples=50, deadline=None)
 @given(current=st.floats(-2.0, 2.0), threshold=st.floats(0.25, 3.0), steps=st.integers(1, 40))
-def test_spikes_of_a_constant_current_are_its_rounded_activation(
-    current: float, threshold: float, steps: int
-) -> None:
+def test_spikes_of_a_constant_current_are_its_rounded_activation(current, threshold, steps):
     parameters = SoftIAFParameters(v_threshold=threshold, v_start=threshold / 2)
     neuron = make_neurons("iaf_soft", parameters, 1.0, "superspike", 5.0)
     like = torch.zeros(1, 1, dtype=torch.float64)
@@ -37,22 +31,22 @@ def test_spikes_of_a_constant_current_are_its_rounded_activation(
 
 
 @pytest.fixture(scope="module")
-def ann() -> Any:
+def ann():
     return load_pretrained("dqn-mlp", "CartPole-v1")
 
 
-def test_outputs_approach_those_of_the_ann_with_more_time_steps(ann: Any) -> None:
+def test_outputs_approach_those_of_the_ann_with_more_time_steps(ann):
     seen = _visited(ann.policy, "CartPole-v1", 200, None)[:300]  # within the thresholds
     values = ann.policy.record(seen).output
     apart = []
     for steps in (4, 32, 256):
-        made: Any = convert(ann, "CartPole-v1", steps, decisions=200)
+        made = convert(ann, "CartPole-v1", steps, decisions=200)
         apart.append(float((made.record(seen).output - values).abs().mean()))
     assert apart[0] > 2 * apart[1] > 4 * apart[2]
     assert apart[2] < 0.01 * float(values.abs().mean())
 
 
-def test_an_agent_of_continuous_actions_is_converted_and_plays() -> None:
+def test_an_agent_of_continuous_actions_is_converted_and_plays():
     stored = load_pretrained("sac-mlp", "Pendulum-v1")
     made = convert(stored, "Pendulum-v1", 16, decisions=200)
     ours, theirs = (evaluate(x, "Pendulum-v1", 5) for x in (made, stored))
@@ -60,17 +54,17 @@ def test_an_agent_of_continuous_actions_is_converted_and_plays() -> None:
     assert ours.total("synops_per_decision") > 0
 
 
-def test_a_rectified_actor_beside_another_critic_is_converted() -> None:
+def test_a_rectified_actor_beside_another_critic_is_converted():
     kwargs = {"spiking_actor": False, "actor_activation": "relu"}
     model = PPO(SpikingActorCriticPolicy, "CartPole-v1", policy_kwargs=kwargs, seed=0)
     model.learn(2048)
-    made: Any = convert(model, "CartPole-v1", 64, decisions=200)
+    made = convert(model, "CartPole-v1", 64, decisions=200)
     seen = _visited(model.policy, "CartPole-v1", 50, None)
     values, theirs = (x.behaviour(x.record(seen).output).detach() for x in (made, model.policy))
     assert float((values - theirs).abs().mean()) < 0.02 * float(theirs.abs().mean())
 
 
-def test_networks_other_than_rectified_anns_are_refused() -> None:
+def test_networks_other_than_rectified_anns_are_refused():
     for agent in ("ppo-mlp", "ppo-lif"):
         with pytest.raises(ValueError, match="only ANNs of ReLU units are converted"):
             convert(load_pretrained(agent, "CartPole-v1"), "CartPole-v1")

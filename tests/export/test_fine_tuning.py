@@ -1,9 +1,5 @@
 """Policies with weights of few bits that imitate their float versions."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -18,11 +14,11 @@ from snn_gym.policies.behaviour import divergence
 from tests.export.made import build, observe
 
 
-def on_grid(weights: torch.Tensor, bits: int) -> torch.Tensor:
+def on_grid(weights, bits):
     return torch.from_numpy(rounded(weights.detach().numpy(), bits))
 
 
-def rounded_copy(policy: Any, bits: int) -> Any:
+def rounded_copy(policy, bits):
     """Return a copy of a policy whose weights are rounded."""
     made = twin_of(policy)
     for weights in weights_of(made):
@@ -30,7 +26,7 @@ def rounded_copy(policy: Any, bits: int) -> Any:
     return made
 
 
-def test_an_update_passes_straight_through_the_rounding() -> None:
+def test_an_update_passes_straight_through_the_rounding():
     policy, states = build(SpikingActorCriticPolicy), observe("analogue", 30)
     tuned = _Tuned(policy, bits=3, learning_rate=0.01)
     kept = [x.detach().clone() for x in tuned._floats]
@@ -52,7 +48,7 @@ def test_an_update_passes_straight_through_the_rounding() -> None:
 
 
 @pytest.mark.parametrize("kind", [SpikingActorCriticPolicy, SpikingDQNPolicy])
-def test_weights_stay_on_the_grid_and_the_teacher_unchanged(kind: type[Any]) -> None:
+def test_weights_stay_on_the_grid_and_the_teacher_unchanged(kind):
     policy = build(kind)
     before = {name: x.clone() for name, x in policy.state_dict().items()}
     tuned = _Tuned(policy, bits=2, learning_rate=0.01)
@@ -70,10 +66,10 @@ def test_weights_stay_on_the_grid_and_the_teacher_unchanged(kind: type[Any]) -> 
     assert far[1] < 0.7 * far[0]
 
 
-def test_fine_tuning_agrees_more_with_the_agent_than_rounding() -> None:
+def test_fine_tuning_agrees_more_with_the_agent_than_rounding():
     model = load_pretrained("ppo-lif", "Acrobot-v1")
-    tuned: Any = fine_tune(model, "Acrobot-v1", 2, updates=40, batch_size=64)
-    again: Any = fine_tune(model, "Acrobot-v1", 2, updates=40, batch_size=64)
+    tuned = fine_tune(model, "Acrobot-v1", 2, updates=40, batch_size=64)
+    again = fine_tune(model, "Acrobot-v1", 2, updates=40, batch_size=64)
     for one, other in zip(weights_of(tuned), weights_of(again), strict=True):
         assert torch.equal(one, other)
         assert torch.equal(one, on_grid(one, 2))  # rounding it does nothing more
@@ -85,7 +81,7 @@ def test_fine_tuning_agrees_more_with_the_agent_than_rounding() -> None:
     assert np.mean(chosen[0] == chosen[1]) > np.mean(chosen[0] == chosen[2])
 
 
-def test_a_state_and_numbers_out_of_range_are_refused() -> None:
+def test_a_state_and_numbers_out_of_range_are_refused():
     with pytest.raises(ValueError, match="stateless policies"):
         fine_tune(load_pretrained("recurrent-ppo-lsnn", "snn/CueAccumulation-v0"), "any", 4)
     policy = twin_of(build(SpikingActorCriticPolicy))

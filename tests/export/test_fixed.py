@@ -1,7 +1,5 @@
 """Numbers of 8 and 16 bits, worked by hand."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +15,7 @@ AGENT = one_neuron(
 )
 
 
-def test_scales_by_hand() -> None:
+def test_scales_by_hand():
     # 1.27 / 127 = 0.01 is a weight's unit; of potentials up to 2 * 1.5 = 300 units, 32,767 holds
     # 2^6 in each: 0.01 / 64. Threshold 1 is 6,400 of these, the bias 0.25 is 1,600; gain 0.5 is
     # 2^13 of 2^14. The head's unit is 2.54 / 127 = 0.02, read four times a quarter: -1 is -50, and
@@ -33,7 +31,7 @@ def test_scales_by_hand() -> None:
     assert (sizes["weights_1"], sizes["biases_1"], sizes["head_biases"]) == (1, 2, 4)
 
 
-def test_a_silent_layer_has_a_unit_and_large_peaks_no_fraction() -> None:
+def test_a_silent_layer_has_a_unit_and_large_peaks_no_fraction():
     silent = replace(AGENT.layers[0], weights=np.zeros((1, 1), np.float32))
     quiet = FixedSource(replace(AGENT, layers=(silent,)), "agent", "", [1.0])
     assert quiet.tables["weights_1"].tolist() == [[0]]

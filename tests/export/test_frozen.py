@@ -1,7 +1,5 @@
 """Frozen agents against the agents that they were made of."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
@@ -11,7 +9,6 @@ from stable_baselines3 import PPO
 
 from snn_gym.export import freeze
 from snn_gym.policies import SpikingActorCriticPolicy, StatefulActorCriticPolicy
-from snn_gym.program import NeuronLayer
 from snn_gym.program.compiled import quiet_current
 from snn_gym.program.neurons import ALIF, IAF, LIFBox
 from tests.export.made import SEEN, build, observe, spiking
@@ -25,9 +22,7 @@ from tests.export.made import SEEN, build, observe, spiking
     bias=st.floats(-3.0, 1.0),
     seen=st.sampled_from(sorted(SEEN)),
 )
-def test_networks_with_silent_neurons_are_frozen(
-    sizes: list[int], steps: int, neuron: str, bias: float, seen: str
-) -> None:
+def test_networks_with_silent_neurons_are_frozen(sizes, steps, neuron, bias, seen):
     steps = 5 if seen == "spikes" else steps
     network = {"hidden_sizes": tuple(sizes), "neuron": neuron, "time_steps": steps}
     policy = build(SpikingActorCriticPolicy, seen, **network)
@@ -40,8 +35,8 @@ def test_networks_with_silent_neurons_are_frozen(
     np.testing.assert_allclose(actions, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_the_quiet_current_is_the_largest_without_a_spike() -> None:
-    def layer(neuron: str) -> NeuronLayer:
+def test_the_quiet_current_is_the_largest_without_a_spike():
+    def layer(neuron):
         return spiking(build(SpikingActorCriticPolicy, neuron=neuron)).layers[0]
 
     box = layer("lif_box")
@@ -61,7 +56,7 @@ def test_the_quiet_current_is_the_largest_without_a_spike() -> None:
     assert quiet_current(box, 5) == -np.inf
 
 
-def test_wrong_calls_and_other_policies_are_refused() -> None:
+def test_wrong_calls_and_other_policies_are_refused():
     frozen = freeze(build(SpikingActorCriticPolicy))
     with pytest.raises(ValueError, match=r"shape \(2, 4\), expected \(3,\) or a batch"):
         frozen.predict(np.zeros((2, 4), np.float32))

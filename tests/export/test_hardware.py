@@ -1,7 +1,5 @@
 """Requirements of an agent on a chip, counted by hand."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
@@ -26,12 +24,12 @@ COSTS = Costs(
 )
 
 
-def test_activity_by_hand() -> None:
+def test_activity_by_hand():
     activity = activity_of(AGENT, Visits((), (), 4, COSTS))
     assert activity == Activity(4, 2.0, 0.4, 2.0)  # 8 spikes in 4 steps of 5 neurons; 20 / 10
 
 
-def test_activity_equals_that_of_the_recorded_spikes() -> None:
+def test_activity_equals_that_of_the_recorded_spikes():
     policy = build(SpikingActorCriticPolicy)
     seen = observe("analogue", 50)
     spikes = [x.spikes for x in policy.record(seen).layers if x.name != "input"]
@@ -41,7 +39,7 @@ def test_activity_equals_that_of_the_recorded_spikes() -> None:
     assert activity.peak_spikes >= activity.mean_spikes == pytest.approx(float(at_once.mean()))
 
 
-def test_energy_and_regimes_follow_from_costs() -> None:
+def test_energy_and_regimes_follow_from_costs():
     assert energy_of(COSTS) == energy_nj(20, 10, 40)
     assert energy_of(COSTS, removed=16) == energy_nj(20, 10, 24)
     ann = Costs(macs_per_decision={"a": 10.0}, neuron_updates_per_decision={"a": 4.0})
@@ -50,7 +48,7 @@ def test_energy_and_regimes_follow_from_costs() -> None:
     assert Activity(1, 1.0, 0.3, 0.1).regimes == ("inside", "outside")
 
 
-def test_the_twins_energy_comes_from_its_row() -> None:
+def test_the_twins_energy_comes_from_its_row():
     costs = twin_costs("ppo-lif", "CartPole-v1")
     assert costs is not None
     assert costs.total("macs_per_decision") == 4 * 64 + 64 * 64 + 64 * 2
@@ -63,7 +61,7 @@ def test_the_twins_energy_comes_from_its_row() -> None:
     assert lines[7].endswith("ANN twin 1.030 to 20.608")
 
 
-def test_the_command_prints_the_requirements(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_the_requirements(capsys):
     words = ["export", "ppo-lif", "CartPole-v1", "--hardware", "--episodes", "1"]
     assert main(words) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -74,7 +72,7 @@ def test_the_command_prints_the_requirements(capsys: pytest.CaptureFixture[str])
     assert "has no spiking neurons" in capsys.readouterr().err
 
 
-def test_visits_have_the_costs_of_a_decision() -> None:
+def test_visits_have_the_costs_of_a_decision():
     found = visit(load_pretrained("ppo-lif", "CartPole-v1"), "CartPole-v1", 1)
     spikes = found.costs.total("spikes_per_decision")
     assert spikes is not None

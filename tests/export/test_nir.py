@@ -1,10 +1,6 @@
 """NIR graphs against our networks: spikes by explicit Euler steps of the graph's own equations."""
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
-from typing import Any
 
 import nir
 import numpy as np
@@ -22,7 +18,7 @@ from tests.export.euler import Euler
 from tests.export.host import choose, seen_by_the_graph
 from tests.export.made import CHOSEN, SEEN, build, observe
 
-KINDS: list[tuple[type[Any], str, str, dict[str, Any]]] = [
+KINDS = [
     (SpikingActorCriticPolicy, "analogue", "discrete", {}),
     (SpikingActorCriticPolicy, "analogue", "continuous", {"neuron": "lif"}),
     (SpikingActorCriticPolicy, "spikes", "discrete", {"neuron": ("lif", "lif_box")}),
@@ -36,8 +32,8 @@ KINDS: list[tuple[type[Any], str, str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("kind", "seen", "chosen", "network"), KINDS)
 def test_the_equations_of_the_graph_give_our_spikes_and_actions(
-    kind: type[Any], seen: str, chosen: str, network: dict[str, Any], tmp_path: Path
-) -> None:
+    kind, seen, chosen, network, tmp_path
+):
     policy = build(kind, seen, chosen, **network)
     files = to_nir(policy, tmp_path / "agent.nir")
     host = json.loads(files.host.read_text(encoding="utf-8"))
@@ -71,9 +67,7 @@ def test_the_equations_of_the_graph_give_our_spikes_and_actions(
     (SpikingActorCriticPolicy, {"spiking_actor": False}, "export it as C"),
     (SpikingSACPolicy, {"use_sde": True}, "train without use_sde"),
 ])  # fmt: skip
-def test_parts_that_importers_disagree_on_are_refused(
-    kind: Any, options: dict[str, Any], message: str, tmp_path: Path
-) -> None:
+def test_parts_that_importers_disagree_on_are_refused(kind, options, message, tmp_path):
     policy = kind(SEEN["analogue"], CHOSEN["continuous"], ConstantSchedule(0.1), **options)
     with pytest.raises(ValueError, match=message):
         to_nir(policy, tmp_path / "agent.nir")

@@ -1,15 +1,10 @@
 """Damaged and hostile files: refused in one line, with bounded memory and no other files read."""
 
-from __future__ import annotations
-
 import io
 import itertools
 import os
 import resource
 import signal
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import h5py
 import nir
@@ -22,7 +17,7 @@ from snn_gym.export.nir_graph import chain_of
 from tests.hostile import mutations
 
 
-def graph(**changed: Any) -> nir.NIRGraph:
+def graph(**changed):
     ones, zeros = np.ones(3), np.zeros(3)
     nodes = {
         "input": nir.Input(np.array([2])),
@@ -37,13 +32,13 @@ def graph(**changed: Any) -> nir.NIRGraph:
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
+def file(tmp_path):
     path = tmp_path / "agent.nir"
     nir.write(path, graph())
     return path
 
 
-def refused(opened: h5py.File) -> str:
+def refused(opened):
     """Return the error of the reader, run in this process."""
     with pytest.raises(ValueError, match=r".") as caught:
         nir_file._graph(opened)
@@ -51,7 +46,7 @@ def refused(opened: h5py.File) -> str:
     return str(caught.value)
 
 
-def test_a_graph_is_read_as_it_was_written(file: Path) -> None:
+def test_a_graph_is_read_as_it_was_written(file):
     found = read_graph(file)
     assert {name: node.kind for name, node in found.nodes.items()} == {
         "input": "Input", "affine": "Affine", "neurons": "LIF", "head": "Affine", "output": "Output"
@@ -70,16 +65,14 @@ LEAKY = nir.LI(np.ones(3), np.ones(3), np.zeros(3))
     (lambda path: nir.write(path, graph(affine=NAN)), "weight of node 'affine' has values .* NaN"),
     (lambda path: nir.write(path, graph(neurons=LEAKY)), "'neurons' is a 'LI', which no network"),
 ])  # fmt: skip
-def test_a_spoiled_file_is_refused_in_one_line(
-    file: Path, spoil: Callable[[Path], None], message: str
-) -> None:
+def test_a_spoiled_file_is_refused_in_one_line(file, spoil, message):
     spoil(file)
     with pytest.raises(ValueError, match=message) as caught:
         read_graph(file)
     assert "\n" not in str(caught.value)
 
 
-def test_it_is_read_in_bounded_memory(file: Path) -> None:
+def test_a_file_is_read_in_bounded_memory(file):
     with h5py.File(file, "a") as opened:
         del opened["node/nodes/affine/weight"]
         zeros = {"shape": (1 << 30,), "dtype": "f8", "compression": "gzip", "chunks": (1 << 20,)}
@@ -87,7 +80,7 @@ def test_it_is_read_in_bounded_memory(file: Path) -> None:
         assert "shape (1073741824,)" in refused(opened)
 
 
-def test_nothing_is_read_from_other_places(file: Path, tmp_path: Path) -> None:
+def test_links_to_other_files_are_not_read(file, tmp_path):
     (tmp_path / "secret").write_bytes(b"\0" * 48)
     with h5py.File(file, "a") as opened:
         group = opened["node/nodes/affine"]
@@ -105,7 +98,7 @@ def test_nothing_is_read_from_other_places(file: Path, tmp_path: Path) -> None:
         assert "lies in another file" in refused(opened)
 
 
-def _read_apart(data: bytes) -> int:
+def _read_apart(data):
     """Read in a fork with little time, as changed bytes may keep HDF5 busy; return how it ended."""
     child = os.fork()
     if child == 0:
@@ -123,7 +116,7 @@ def _read_apart(data: bytes) -> int:
     return os.waitpid(child, 0)[1]
 
 
-def test_changed_bytes_give_finite_numbers_or_a_refusal(file: Path) -> None:
+def test_changed_bytes_give_finite_numbers_or_a_refusal(file):
     generator, data, ended = np.random.default_rng(0), file.read_bytes(), set[int]()
     for k in range(40):
         change = (mutations.flip, mutations.flip_many, mutations.cut, mutations.swap)[k % 4]
@@ -131,7 +124,7 @@ def test_changed_bytes_give_finite_numbers_or_a_refusal(file: Path) -> None:
     assert {0, 1 << 8} <= ended <= {0, 1 << 8, signal.SIGXCPU}
 
 
-def edges_of(*names: str) -> tuple[tuple[str, str], ...]:
+def edges_of(*names):
     return tuple(itertools.pairwise(names))
 
 
@@ -149,9 +142,7 @@ def edges_of(*names: str) -> tuple[tuple[str, str], ...]:
     ((*edges_of("input", "affine", "neurons", "output"),
       *edges_of("neurons", "head", "neurons")), "loop 'head' takes 2 values; expected 3"),
 ])  # fmt: skip
-def test_graphs_that_are_no_chain_are_refused(
-    file: Path, edges: tuple[tuple[str, str], ...], message: str
-) -> None:
+def test_graphs_that_are_no_chain_are_refused(file, edges, message):
     with h5py.File(file, "r") as opened:
         found = nir_file._graph(opened)
     with pytest.raises(ValueError, match=message) as caught:

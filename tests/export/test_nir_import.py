@@ -1,12 +1,8 @@
 """Imported graphs: ours come back bit for bit, others follow their equations."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 import json
-from pathlib import Path
-from typing import Any
 
 import gymnasium as gym
 import nir
@@ -15,20 +11,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from snn_gym import load_agent, load_pretrained, save_agent
 from snn_gym._base.config import to_mapping
 from snn_gym.export import from_nir, network_from_nir, program_of, to_nir
 from snn_gym.export.nir_file import FIELDS, Graph, Node
-from snn_gym.export.nir_graph import (
-    Action,
-    Host,
-    NIRFiles,
-    Observation,
-    Standardised,
-    chain_of,
-)
+from snn_gym.export.nir_graph import Action, Host, Observation, Standardised, chain_of
 from snn_gym.export.nir_import import NIRNetwork, load_weights, neurons_of
 from snn_gym.policies import SpikingActorCriticPolicy, StatefulActorCriticPolicy
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
@@ -38,21 +26,20 @@ from tests.export.made import build
 DT_S = 1e-4
 
 
-def same_numbers(one: Any, other: Any) -> bool:
+def same_numbers(one, other):
     """Return whether two agents are exported alike, bit for bit."""
     left, right = (dataclasses.asdict(program_of(x)) for x in (one, other))
     return torch.utils._pytree.tree_map(_bytes, left) == torch.utils._pytree.tree_map(_bytes, right)
 
 
-def _bytes(value: Any) -> Any:
+def _bytes(value):
     return (value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
 
 
 @pytest.mark.parametrize(
-    ("agent", "env_id"),
-    [("ppo-lif", "snn/CartPole-v1"), ("sac-lif", "Pendulum-v1")],
+    ("agent", "env_id"), [("ppo-lif", "snn/CartPole-v1"), ("sac-lif", "Pendulum-v1")]
 )
-def test_a_stored_agent_comes_back_bit_for_bit(agent: str, env_id: str, tmp_path: Path) -> None:
+def test_a_stored_agent_comes_back_bit_for_bit(agent, env_id, tmp_path):
     stored = load_pretrained(agent, env_id)
     back = from_nir(to_nir(stored, tmp_path / "agent.nir").graph, env_id)
     assert same_numbers(stored, back)
@@ -67,7 +54,7 @@ def test_a_stored_agent_comes_back_bit_for_bit(agent: str, env_id: str, tmp_path
     {"neuron": ("lif", "lif_box"), "time_steps": 3},
     {"recurrent": True, "neuron_parameters": {"tau_mem_ms": 12.34567}},
 ])  # fmt: skip
-def test_networks_come_back_bit_for_bit(network: dict[str, Any], tmp_path: Path) -> None:
+def test_networks_come_back_bit_for_bit(network, tmp_path):
     config = NetworkConfig.from_dict({"hidden_sizes": (12, 9), "time_steps": 5, **network})
     given = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
     for kind in (SpikingActorCriticPolicy, StatefulActorCriticPolicy):
@@ -81,7 +68,7 @@ def test_networks_come_back_bit_for_bit(network: dict[str, Any], tmp_path: Path)
         assert torch.equal(back.head.weight, policy.action_net.weight)
 
 
-def test_an_imported_agent_goes_on_learning_and_is_saved(tmp_path: Path) -> None:
+def test_an_imported_agent_goes_on_learning_and_is_saved(tmp_path):
     graph = to_nir(load_pretrained("ppo-lif", "CartPole-v1"), tmp_path / "agent.nir").graph
     model = from_nir(graph, "CartPole-v1")
     before = program_of(model)
@@ -90,13 +77,13 @@ def test_an_imported_agent_goes_on_learning_and_is_saved(tmp_path: Path) -> None
     assert same_numbers(load_agent(save_agent(model, tmp_path / "saved")), model)
 
 
-def _numbers(draw: Any, count: int, low: float, high: float) -> NDArray[np.float32]:
+def _numbers(draw, count, low, high):
     values = st.floats(low, high, width=32)
     return np.array(draw(st.lists(values, min_size=count, max_size=count)), np.float32)
 
 
 @st.composite
-def layers(draw: Any) -> tuple[Any, ...]:
+def layers(draw):
     """Give a layer of any kind of neuron, as other frameworks may write it."""
     size = draw(st.integers(1, 4))
     tau = np.full(size, draw(st.floats(1.5, 20.0)) * DT_S)
@@ -119,8 +106,8 @@ def layers(draw: Any) -> tuple[Any, ...]:
     return size, node, draw(st.booleans()), draw(st.integers(0, 2**32 - 1))
 
 
-def _graph(made: list[tuple[Any, ...]], inputs: int) -> nir.NIRGraph:
-    nodes: dict[str, Any] = {"input": nir.Input(np.array([inputs]))}
+def _graph(made, inputs):
+    nodes = {"input": nir.Input(np.array([inputs]))}
     edges, source, width = [], "input", inputs
     for k, (size, neurons, looped, seed) in enumerate(made, start=1):
         generator = np.random.default_rng(seed)
@@ -138,7 +125,7 @@ def _graph(made: list[tuple[Any, ...]], inputs: int) -> nir.NIRGraph:
     return nir.NIRGraph(nodes, [*edges, (source, "one"), ("one", "two"), ("two", "output")])
 
 
-def as_read(graph: nir.NIRGraph) -> Graph:
+def as_read(graph):
     """Return a graph as the reader gives it."""
     nodes = {}
     for name, node in graph.nodes.items():
@@ -149,7 +136,7 @@ def as_read(graph: nir.NIRGraph) -> Graph:
     return Graph(nodes, tuple(graph.edges))
 
 
-def host(inputs: int, steps: int, **observation: Any) -> Host:
+def host(inputs, steps, **observation):
     return Host(
         format="snn_gym.host/1", dt_s=DT_S, time_steps=steps, state="reset", output="mean",
         observation=Observation(
@@ -159,7 +146,7 @@ def host(inputs: int, steps: int, **observation: Any) -> Host:
     )  # fmt: skip
 
 
-def imported(graph: Graph, described: Host) -> SpikingNetwork:
+def imported(graph, described):
     chain = chain_of(graph)
     neurons = tuple(neurons_of(x.neurons, x.name, len(x.biases), DT_S) for x in chain.layers)
     found = NIRNetwork(chain, neurons, described)
@@ -171,7 +158,7 @@ def imported(graph: Graph, described: Host) -> SpikingNetwork:
 
 @settings(max_examples=10, deadline=None)
 @given(st.lists(layers(), min_size=1, max_size=3), st.integers(0, 2**32 - 1))
-def test_other_graphs_follow_their_equations(made: list[Any], seed: int) -> None:
+def test_other_graphs_follow_their_equations(made, seed):
     graph, steps = _graph(made, inputs=3), 12
     network, reader = imported(as_read(graph), host(3, steps)), Euler(graph, DT_S)
     values = np.random.default_rng(seed).normal(0.0, 1.0, 3)
@@ -187,7 +174,7 @@ def test_other_graphs_follow_their_equations(made: list[Any], seed: int) -> None
     np.testing.assert_allclose(recording.output[0].detach().numpy(), np.mean(outputs, 0), atol=1e-5)
 
 
-def test_standardisation_without_limit_goes_into_the_weights() -> None:
+def test_standardisation_without_limit_goes_into_the_weights():
     neurons = nir.LIF(
         tau=np.full(2, 2e-4), r=np.ones(2), v_leak=np.zeros(2), v_threshold=np.ones(2),
         v_reset=np.zeros(2),
@@ -200,7 +187,7 @@ def test_standardisation_without_limit_goes_into_the_weights() -> None:
     assert torch.allclose(folded(seen)[0], plain(standardised)[0])
 
 
-def rewrite_host(files: NIRFiles, scale: dict[str, Any], **changed: Any) -> None:
+def rewrite_host(files, scale, **changed):
     """Change the file of a graph's host, and the standardisation in it."""
     described = {**json.loads(files.host.read_text()), **changed}
     described["observation"]["standardised"].update(scale)
@@ -208,7 +195,7 @@ def rewrite_host(files: NIRFiles, scale: dict[str, Any], **changed: Any) -> None
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[NIRFiles, str]:
+def written(tmp_path_factory):
     """Give the files of an agent with three values, and the text of the host's file."""
     path = tmp_path_factory.mktemp("written") / "agent.nir"
     files = to_nir(build(SpikingActorCriticPolicy), path)
@@ -216,7 +203,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[NIRFiles, str]:
 
 
 @pytest.fixture
-def files(written: tuple[NIRFiles, str]) -> NIRFiles:
+def files(written):
     written[0].host.write_text(written[1])
     return written[0]
 
@@ -228,9 +215,7 @@ def files(written: tuple[NIRFiles, str]) -> NIRFiles:
     ({"time_steps": 10**9}, "CartPole-v1", "time_steps must be at most 10000"),
     ({"more": 1}, "CartPole-v1", "'more' is unknown.*snn-gym export --nir"),
 ])  # fmt: skip
-def test_graphs_that_do_not_fit_are_refused_in_one_line(
-    changed: dict[str, Any], env_id: str, message: str, tmp_path: Path
-) -> None:
+def test_graphs_that_do_not_fit_are_refused_in_one_line(changed, env_id, message, tmp_path):
     files = to_nir(load_pretrained("ppo-lif", "CartPole-v1"), tmp_path / "agent.nir")
     rewrite_host(files, {}, **changed)
     agent = "ppo-lif" if "state" in changed else None
@@ -246,9 +231,7 @@ EXTREMES = (5e-324, 1e-40, 1e39, 1e308)
     "field",
     ["std", *(pytest.param(x, marks=pytest.mark.slow) for x in ("mean", "clip", "dt_s", "low"))],
 )
-def test_numbers_of_a_host_fit_32_bit_floats_or_are_refused(
-    field: str, files: NIRFiles, recwarn: pytest.WarningsRecorder
-) -> None:
+def test_numbers_of_a_host_fit_32_bit_floats_or_are_refused(field, files, recwarn):
     described = json.loads(files.host.read_text())
     standardised = described["observation"]["standardised"]
     place = {"dt_s": described, "low": described["action"]}.get(field, standardised)
@@ -276,14 +259,12 @@ def test_numbers_of_a_host_fit_32_bit_floats_or_are_refused(
     ({"mean": [1e38] * 3, "std": [1e-37] * 3, "clip": None},
      "are too large for 32-bit floats; scale them down"),
 ])  # fmt: skip
-def test_scales_that_do_not_fit_are_refused(
-    scale: dict[str, Any], message: str, files: NIRFiles
-) -> None:
+def test_scales_that_do_not_fit_are_refused(scale, message, files):
     rewrite_host(files, scale)
     with pytest.raises(ValueError, match=message):
         network_from_nir(files.graph)
 
 
-def test_the_hosts_file_describes_the_host(files: NIRFiles) -> None:
+def test_the_hosts_file_describes_the_host(files):
     described = json.loads(files.host.read_text())
     assert to_mapping(Host(**described)) == described

@@ -1,9 +1,6 @@
 """Submissions of graphs from other frameworks: rows of the table without a recipe."""
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
 
 import pytest
 
@@ -22,12 +19,12 @@ AGENT, ENV_ID = "imported-snntorch", "CartPole-v1"
 
 
 @pytest.fixture(scope="module")
-def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path: Path = tmp_path_factory.mktemp("graph") / "pole.nir"
+def graph(tmp_path_factory):
+    path = tmp_path_factory.mktemp("graph") / "pole.nir"
     return to_nir(load_pretrained(AGENT, ENV_ID), path).graph
 
 
-def test_a_graph_becomes_a_row_that_was_trained_elsewhere(graph: Path, tmp_path: Path) -> None:
+def test_a_graph_becomes_a_row_that_was_trained_elsewhere(graph, tmp_path):
     folder = submit_nir(
         graph, ENV_ID, AGENT, tmp_path / "submission", seed=7, steps=1234, seeds=SETTINGS.seeds
     )
@@ -46,7 +43,7 @@ def test_a_graph_becomes_a_row_that_was_trained_elsewhere(graph: Path, tmp_path:
         verify(folder, board, SETTINGS)
 
 
-def test_another_network_is_another_agent(tmp_path: Path) -> None:
+def test_another_network_is_another_agent(tmp_path):
     other = to_nir(load_pretrained("ppo-lif", ENV_ID), tmp_path / "other.nir").graph
     with pytest.raises(ValueError, match=r"another hidden_sizes.*than agent 'imported-snntorch'"):
         submit_nir(other, ENV_ID, AGENT, tmp_path / "out")
@@ -55,9 +52,7 @@ def test_another_network_is_another_agent(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_an_agent_that_the_zoo_lacks_gets_a_folder(
-    graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_agent_that_the_zoo_lacks_gets_a_folder(graph, tmp_path, monkeypatch):
     (tmp_path / "agents").mkdir()
     monkeypatch.setattr(nir_submission, "checkout_root", lambda: tmp_path)
     folder = nir_submission.write_agent(read_nir(graph), "mine", ENV_ID)
@@ -71,9 +66,7 @@ def test_an_agent_that_the_zoo_lacks_gets_a_folder(
         nir_submission.write_agent(read_nir(graph), "../mine", ENV_ID)
 
 
-def test_a_graph_that_is_refused_leaves_no_agent_behind(
-    graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_graph_that_is_refused_leaves_no_agent_behind(graph, tmp_path, monkeypatch):
     (tmp_path / "agents").mkdir()
     monkeypatch.setattr(nir_submission, "checkout_root", lambda: tmp_path)
     with pytest.raises(ValueError, match="mine"):  # the zoo looks into another folder
@@ -82,7 +75,7 @@ def test_a_graph_that_is_refused_leaves_no_agent_behind(
     assert not (tmp_path / "out").exists()
 
 
-def test_missing_files_are_named(graph: Path, tmp_path: Path) -> None:
+def test_missing_files_are_named(graph, tmp_path):
     with pytest.raises(ValueError, match=r"^absent\.nir is missing"):
         read_nir(tmp_path / "absent.nir")
     (tmp_path / "alone.nir").write_bytes(graph.read_bytes())
@@ -98,8 +91,6 @@ def test_missing_files_are_named(graph: Path, tmp_path: Path) -> None:
     (["submit", "--nir", "a.nir"], "--nir needs --env ID and --agent NAME"),
     (["train", AGENT, ENV_ID], "was trained elsewhere and has no budget here"),
 ])  # fmt: skip
-def test_commands_with_wrong_options_are_refused(
-    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_commands_with_wrong_options_are_refused(words, message, capsys):
     assert main(words) == 2
     assert message in capsys.readouterr().err

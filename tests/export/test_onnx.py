@@ -1,10 +1,5 @@
 """ONNX models in onnxruntime: the same actions as our own policies."""
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -21,7 +16,7 @@ from snn_gym.zoo import make_agent
 from tests.export.made import RARE, RARE_STATEFUL, build, observe, scattered
 
 pytest.importorskip("onnx")
-KINDS: list[tuple[type[Any], str, str, dict[str, Any]]] = [
+KINDS = [
     (SpikingActorCriticPolicy, "analogue", "discrete", {}),
     (SpikingActorCriticPolicy, "analogue", "continuous", {"neuron": "lif"}),
     (SpikingActorCriticPolicy, "spikes", "discrete", {"neuron": ("iaf", "lif_box")}),
@@ -32,7 +27,7 @@ KINDS: list[tuple[type[Any], str, str, dict[str, Any]]] = [
     (SpikingSACPolicy, "analogue", "continuous", {}),
 ]
 KINDS += [(SpikingActorCriticPolicy, "analogue", "discrete", network) for network in RARE]
-STATEFUL: list[tuple[type[Any], str, dict[str, Any]]] = [
+STATEFUL = [
     (StatefulActorCriticPolicy, "analogue", {"neuron": "alif", "recurrent": True}),
     (StatefulActorCriticPolicy, "spikes", {"neuron": "lif", "decoder": "last_voltage"}),
     (StatefulDQNPolicy, "analogue", {}),
@@ -41,9 +36,7 @@ STATEFUL: list[tuple[type[Any], str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("kind", "seen", "chosen", "network"), KINDS)
-def test_actions_equal_the_policys(
-    kind: type[Any], seen: str, chosen: str, network: dict[str, Any], tmp_path: Path
-) -> None:
+def test_actions_equal_the_policys(kind, seen, chosen, network, tmp_path):
     runtime = pytest.importorskip("onnxruntime")
     policy = scattered(build(kind, seen, chosen, **network))
     session = runtime.InferenceSession(str(to_onnx(policy, tmp_path / "agent.onnx")))
@@ -58,9 +51,7 @@ def test_actions_equal_the_policys(
 
 
 @pytest.mark.parametrize(("kind", "seen", "network"), STATEFUL)
-def test_a_state_goes_in_and_comes_out(
-    kind: type[Any], seen: str, network: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_state_goes_in_and_comes_out(kind, seen, network, tmp_path):
     runtime = pytest.importorskip("onnxruntime")
     policy = scattered(build(kind, seen, **network))
     session = runtime.InferenceSession(str(to_onnx(policy, tmp_path / "agent.onnx")))
@@ -80,7 +71,7 @@ def test_a_state_goes_in_and_comes_out(
     assert state.std() > 0
 
 
-def test_gated_units_are_refused(tmp_path: Path) -> None:
+def test_gated_units_are_refused(tmp_path):
     gated = make_agent("recurrent-ppo-gru", "snn/MaskedCartPole-v1")
     with pytest.raises(ValueError, match="gated units are not exported as ONNX; export them as C"):
         to_onnx(gated, tmp_path / "agent.onnx")

@@ -1,9 +1,5 @@
 """Residual of converted networks: traces by hand, and equality without a share."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -16,15 +12,15 @@ from snn_gym.export import ResidualPolicy, choose_share, convert
 from snn_gym.export.conversion import next_start
 from snn_gym.leaderboard import evaluate
 from snn_gym.program.neurons import SoftIAFParameters
-from snn_gym.spiking.layer_neurons import Neuron, make_neurons
+from snn_gym.spiking.layer_neurons import make_neurons
 
 
 @pytest.fixture(scope="module")
-def neuron() -> Any:
+def neuron():
     return make_neurons("iaf_soft", SoftIAFParameters(), 1.0, "superspike", 5.0)
 
 
-def decide(neuron: Neuron, current: float, start: float, share: float, steps: int) -> Any:
+def decide(neuron, current, start, share, steps):
     """Return the spikes of one decision, and the potential in which the next one begins."""
     held = torch.full((1, 1, 1), current, dtype=torch.float64)
     begin = torch.full((1, 1), start, dtype=torch.float64)
@@ -46,16 +42,14 @@ def decide(neuron: Neuron, current: float, start: float, share: float, steps: in
     # One spike a step at most: 8 in, 4 out, and no more than 0.5 is carried.
     (1.0, 2.0, [(4, 1.0)]),
 ])  # fmt: skip
-def test_decisions_by_hand(
-    neuron: Neuron, share: float, current: float, expected: list[tuple[int, float]]
-) -> None:
+def test_decisions_by_hand(neuron, share, current, expected):
     start = 0.5
     for spikes, following in expected:
         found, start = decide(neuron, current, start, share, 4)
         assert (found, start) == (spikes, pytest.approx(following, abs=1e-9))
 
 
-def test_spikes_for_a_negative_sum_are_all_surplus() -> None:
+def test_spikes_for_a_negative_sum_are_all_surplus():
     # From 0.9 by +0.4 over the threshold, then down by 1: sum -0.6, one spike, residual -1.
     start, end, spikes = (torch.tensor([[x]]) for x in (0.9, -0.7, 1.0))
     assert next_start(start, end, spikes, 0.3).item() == pytest.approx(0.2)
@@ -68,9 +62,7 @@ def test_spikes_for_a_negative_sum_are_all_surplus() -> None:
     spikes=st.integers(0, 32),
     share=st.floats(0.0, 1.0),
 )
-def test_a_decision_begins_between_zero_and_the_threshold(
-    start: float, end: float, spikes: int, share: float
-) -> None:
+def test_a_decision_begins_between_zero_and_the_threshold(start, end, spikes, share):
     found = next_start(torch.tensor(start), torch.tensor(end), torch.tensor(float(spikes)), share)
     assert 0.0 <= float(found) <= 1.0
 
@@ -79,12 +71,12 @@ AGENTS = (("dqn-mlp", "CartPole-v1"), ("qrdqn-mlp", "CartPole-v1"), ("sac-mlp", 
 
 
 @pytest.fixture(scope="module", params=AGENTS, ids=lambda pair: pair[0])
-def converted(request: pytest.FixtureRequest) -> tuple[str, Any]:
+def converted(request):
     agent, env_id = request.param
     return env_id, convert(load_pretrained(agent, env_id), env_id, 8, decisions=200)
 
 
-def test_a_share_of_zero_changes_no_action(converted: tuple[str, Any]) -> None:
+def test_a_share_of_zero_changes_no_action(converted):
     env_id, policy = converted
     carried, env = ResidualPolicy(policy, 0.0), gym.make(env_id)
     seen = np.stack([env.reset(seed=seed)[0] for seed in range(20)])
@@ -96,7 +88,7 @@ def test_a_share_of_zero_changes_no_action(converted: tuple[str, Any]) -> None:
     assert carried.predict(seen[0])[0].shape == (env.action_space.shape or ())
 
 
-def test_a_residual_ends_with_its_episode(converted: tuple[str, Any]) -> None:
+def test_a_residual_ends_with_its_episode(converted):
     env_id, policy = converted
     carried, env = ResidualPolicy(policy, 1.0), gym.make(env_id)
     seen = np.stack([env.reset(seed=seed)[0] for seed in range(4)])
@@ -113,7 +105,7 @@ def test_a_residual_ends_with_its_episode(converted: tuple[str, Any]) -> None:
     assert rest.spikes_per_decision != late.spikes_per_decision
 
 
-def test_the_share_with_the_highest_return_is_chosen() -> None:
+def test_the_share_with_the_highest_return_is_chosen():
     policy = convert(load_pretrained("dqn-mlp", "CartPole-v1"), "CartPole-v1", 4, decisions=200)
     share = choose_share(policy, "CartPole-v1", (0.0, 1.0), episodes=2)
     seeds = range(1_000_000_000, 1_000_000_002)
@@ -123,7 +115,7 @@ def test_the_share_with_the_highest_return_is_chosen() -> None:
     assert share == (1.0 if means[1] > means[0] else 0.0)
 
 
-def test_other_policies_and_shares_are_refused(converted: tuple[str, Any]) -> None:
+def test_other_policies_and_shares_are_refused(converted):
     _, policy = converted
     with pytest.raises(ValueError, match="policies that `convert` made, got SpikingActorCritic"):
         ResidualPolicy(load_pretrained("ppo-lif", "CartPole-v1").policy, 0.5)

@@ -9,8 +9,7 @@ import os
 import tomllib
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import safetensors.torch
 import torch
@@ -30,6 +29,9 @@ from snn_gym.zoo.files import dump_weights
 from tests.hostile.structured import resealed, without_seal
 from tests.leaderboard.helpers import SETTINGS, forge_chain
 from tests.training._runs import Killed
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RUN = {"steps": 900, "checkpoint_interval": 256, "seed": 7, "dynamics": True, "tensorboard": False}
 """Four rollouts, before three of which the run is saved."""
@@ -222,10 +224,7 @@ class Again(_Board):
     def check(self, work, accepted, repaired):
         """Rows are written, named or left out; a table was written of those that there are."""
         if not repaired:
-            assert set(accepted) <= {
-                *self.honest,
-                *((name, False) for name, _ in self.honest),
-            }
+            assert set(accepted) <= {*self.honest, *((name, False) for name, _ in self.honest)}
 
     def words(self, work):
         return ["verify", "--again", "--leaderboard", str(work)]

@@ -115,14 +115,14 @@ def test_a_compiler_takes_every_title(agents, tmp_path):
 
 
 @given(text=TEXTS)
-def test_titles_are_of_the_allowed_letters_and_stay_as_they_are(text):
+def test_titles_have_only_allowed_letters_and_are_idempotent(text):
     title = safe_title(text)
     assert re.fullmatch(r"[A-Za-z0-9 _.,:;()/+=%'-]*", title)
     assert safe_title(title) == title
     assert NO_CONTROLS.fullmatch(without_controls(text))
 
 
-def test_titles_of_our_own_stay_as_they_are():
+def test_titles_of_the_zoo_are_unchanged():
     for name in snn_gym.agent_ids():
         spec = load_agent_spec(name)
         assert safe_title(spec.description) == spec.description

@@ -27,13 +27,10 @@ def cleanrl(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("program", "options"),
-    [
-        ("ppo.py", ("--total-timesteps", "40000", "--learning-rate", "1e-3")),
-        ("dqn.py", ("--total-timesteps", "20000", "--learning-starts", "1000")),
-    ],
-)
+@pytest.mark.parametrize(("program", "options"), [
+    ("ppo.py", ("--total-timesteps", "40000", "--learning-rate", "1e-3")),
+    ("dqn.py", ("--total-timesteps", "20000", "--learning-starts", "1000")),
+])  # fmt: skip
 def test_cleanrl_learns_a_spiking_task(cleanrl, tmp_path, program, options):
     printed = run(tmp_path, str(cleanrl / program), "--env-id", TASK, *options)
     returns = [float(found) for found in re.findall(r"episodic_return=([\d.]+)", printed)]

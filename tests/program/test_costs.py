@@ -1,9 +1,6 @@
 """Costs of a decision, each counted by hand, for every kind of network."""
 
-from __future__ import annotations
-
 from dataclasses import fields, replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from norse.torch import LIFBoxCell, LIFRecurrentCell
 from stable_baselines3.common.utils import ConstantSchedule
-from torch import Tensor, nn
+from torch import nn
 
 from snn_gym.policies.networks import DenseNetwork, GatedNetwork
 from snn_gym.program import compact
@@ -37,10 +34,10 @@ TINY = 1e-9
 """Weight of a synapse that changes nothing and yet is one."""
 
 
-def always(config: NetworkConfig, inputs: int, outputs: int | None, **options: Any) -> Any:
+def always(config, inputs, outputs, **options):
     """Return a network whose neurons all spike at every time step, whatever comes in."""
     network = SpikingNetwork(config, inputs, outputs, **options)
-    for layer in network._layers:
+    for layer in network.layers:
         layer.linear.weight.data.fill_(TINY)
         layer.linear.bias.data.fill_(1e3)
         if layer.recurrent is not None:
@@ -48,13 +45,13 @@ def always(config: NetworkConfig, inputs: int, outputs: int | None, **options: A
     return network
 
 
-def totals(network: Any, inputs: Tensor, **options: Any) -> list[float | None]:
+def totals(network, inputs, **options):
     """Return all costs summed over layers, in the order of `COST_COLUMNS`."""
     costs = network.record(inputs, **options).costs
     return [costs.total(name) for name in COST_COLUMNS]
 
 
-def test_constant_currents_into_spiking_layers() -> None:
+def test_constant_currents_into_spiking_layers():
     network = always(NetworkConfig(hidden_sizes=(3, 2), time_steps=4), 5, 6)
     costs = network.record(torch.ones(2, 5)).costs
     # Every neuron at every one of 4 time steps; 3 neurons reach 2, and 2 reach the 6 outputs.
@@ -74,7 +71,7 @@ def test_constant_currents_into_spiking_layers() -> None:
     assert (costs.hidden_spikes, costs.firing_rate) == (12 + 8, 1.0)
 
 
-def test_firing_rates_leave_out_inputs() -> None:
+def test_firing_rates_leave_out_inputs():
     spikes = {"input": 50.0, "hidden_1": 3.0, "hidden_2": 2.0}
     updates = {"hidden_1": 12.0, "hidden_2": 8.0, "readout": 6.0}
     costs = Costs(spikes_per_decision=spikes, neuron_updates_per_decision=updates)
@@ -84,7 +81,7 @@ def test_firing_rates_leave_out_inputs() -> None:
     assert Costs(spikes_per_decision=spikes).firing_rate is None
 
 
-def test_recurrent_synapses() -> None:
+def test_recurrent_synapses():
     config = NetworkConfig(hidden_sizes=(3,), time_steps=4, recurrent=True)
     operations, synops, macs, updates, spikes, parameter_bytes, per_synapse = totals(
         always(config, 5, 2), torch.ones(1, 5)
@@ -96,7 +93,7 @@ def test_recurrent_synapses() -> None:
     assert per_synapse == 4.0
 
 
-def test_spikes_of_the_environment_into_spiking_layers() -> None:
+def test_spikes_of_the_environment_into_spiking_layers():
     network = always(NetworkConfig(hidden_sizes=(4,)), 2, 5, spike_steps=3)
     costs = network.record(TRAINS).costs
     assert costs.spikes_per_decision == {"input": (3 + 1) / 2, "hidden_1": 3 * 4}
@@ -112,7 +109,7 @@ def test_spikes_of_the_environment_into_spiking_layers() -> None:
     assert costs.synapses == {"input": 2 * 4, "hidden_1": 4 * 5}
 
 
-def test_a_silent_network_costs_updates_and_what_it_always_reads() -> None:
+def test_a_silent_network_costs_updates_and_its_biases():
     network = SpikingNetwork(NetworkConfig(hidden_sizes=(4,)), 2, 5, spike_steps=3)
     network.layers[0].linear.bias.data.zero_()
     assert totals(network, torch.zeros(2, 3, 2)) == [12, 0, None, 12, 0, 4 * (4 + 5), 0]
@@ -123,7 +120,7 @@ def test_a_silent_network_costs_updates_and_what_it_always_reads() -> None:
     "parameters",
     [LastVoltageParameters(4.0), LastVoltageParameters(4.0, 2.0), MaxVoltageParameters(4.0)],
 )
-def test_readouts_that_leak(parameters: Any, head_inside: bool) -> None:
+def test_readouts_that_leak(parameters, head_inside):
     decoder = "max_voltage" if isinstance(parameters, MaxVoltageParameters) else "last_voltage"
     config = NetworkConfig(
         hidden_sizes=(3,), time_steps=4, decoder=decoder, decoder_parameters=parameters
@@ -148,10 +145,10 @@ def test_readouts_that_leak(parameters: Any, head_inside: bool) -> None:
 
 @pytest.mark.parametrize("decoder", ["mean_rate", "last_voltage", "max_voltage", "population"])
 @pytest.mark.parametrize("head_inside", [True, False])
-def test_spikes_that_reach_nothing(decoder: Any, head_inside: bool) -> None:
+def test_spikes_without_synapses_to_outputs_are_not_counted(decoder, head_inside):
     config = NetworkConfig(hidden_sizes=(3,), time_steps=4, decoder=decoder)
     network = always(config, 5, 2 if head_inside else None, population_outputs=2)
-    head: Any = network.head
+    head = network.head
     if head is None:
         head = make_head(config.decoder_parameters, network.output_size, 2)
     outside = None if head_inside else head
@@ -165,13 +162,13 @@ def test_spikes_that_reach_nothing(decoder: Any, head_inside: bool) -> None:
     assert unheard.macs_per_decision.get("readout", 0) == 0
     # No luck of the episode: a silent network whose synapses lead on is a spiking one.
     head.weight.data.fill_(1.0)
-    for layer in network._layers:
+    for layer in network.layers:
         layer.linear.bias.data.fill_(-1e3)
     silent = network.record(torch.ones(1, 5), head=outside).costs
     assert (silent.hidden_spikes, silent.spikes_reach_outputs) == (0, True)
 
 
-def test_a_population_of_output_neurons() -> None:
+def test_a_population_of_output_neurons():
     config = NetworkConfig(
         (3,), 4, decoder="population", decoder_parameters=PopulationDecoderParameters(2)
     )
@@ -191,7 +188,7 @@ def test_a_population_of_output_neurons() -> None:
     ("delta", DeltaEncoder(), 5 + 2 * 5),
     ("learnable_population", LearnablePopulationParameters(3), (3 + 4) * 15),
 ])  # fmt: skip
-def test_arithmetic_of_encoders(encoder: Any, parameters: Any, macs: int) -> None:
+def test_arithmetic_of_encoders(encoder, parameters, macs):
     config = NetworkConfig(
         hidden_sizes=(2,), time_steps=4, encoder=encoder, encoder_parameters=parameters
     )
@@ -205,7 +202,7 @@ def test_arithmetic_of_encoders(encoder: Any, parameters: Any, macs: int) -> Non
     assert learned == (4 * 2 * 15 if encoder == "learnable_population" else 0.0)
 
 
-def test_a_dense_network_on_values() -> None:
+def test_a_dense_network_on_values():
     network = DenseNetwork(5, (3, 4), 2, nn.Tanh)
     macs = 5 * 3 + 3 * 4 + 4 * 2
     everything = 4 * sum(x.numel() for x in network.parameters())
@@ -215,7 +212,7 @@ def test_a_dense_network_on_values() -> None:
     assert totals(headless, torch.ones(2, 5), head=head) == totals(network, torch.ones(2, 5))
 
 
-def test_zeros_of_an_ann_by_hand() -> None:
+def test_zeros_of_an_ann_by_hand():
     network = DenseNetwork(2, (3,), 2, nn.ReLU)
     first, _, last = network
     first.weight.data = torch.tensor([[1.0, 0.0], [1.0, 1.0], [-1.0, -1.0]])
@@ -232,9 +229,9 @@ def test_zeros_of_an_ann_by_hand() -> None:
     assert costs.operations_per_decision == 3.5 + 2 + 3
 
 
-def test_zeros_of_a_constant_current_by_hand() -> None:
+def test_zeros_of_a_constant_current_by_hand():
     network = always(NetworkConfig(hidden_sizes=(3,), time_steps=4), 2, 2)
-    network._layers[0].linear.weight.data[1, 0] = 0.0
+    network.layers[0].linear.weight.data[1, 0] = 0.0
     network.head.weight.data = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
     costs = network.record(torch.tensor([[1.0, 1.0], [0.0, 2.0]])).costs
     assert costs.macs_per_decision == {"hidden_1": (2 + 3 + 3) / 2}
@@ -250,15 +247,13 @@ def test_zeros_of_a_constant_current_by_hand() -> None:
     values=st.lists(st.sampled_from([0.0, -2.0, 0.5]), min_size=4, max_size=4),
     weights=st.lists(st.sampled_from([0.0, 1.0, -3.0]), min_size=12, max_size=12),
 )
-def test_the_same_layer_costs_the_same_in_every_network(
-    values: list[float], weights: list[float]
-) -> None:
+def test_the_same_layer_costs_the_same_in_every_network(values, weights):
     inputs, weight = torch.tensor([values]), torch.tensor(weights).view(3, 4)
     expected = sum(
         1 for row in weight.tolist() for w, x in zip(row, values, strict=True) if w != 0 and x != 0
     )
     spiking = SpikingNetwork(NetworkConfig(hidden_sizes=(3,), time_steps=2), 4, 1)
-    spiking._layers[0].linear.weight.data = weight
+    spiking.layers[0].linear.weight.data = weight
     dense = DenseNetwork(4, (3,), 1, nn.ReLU)
     dense[0].weight.data = weight
     gated = GatedNetwork("gru", 4, (3,), 1)
@@ -269,23 +264,23 @@ def test_the_same_layer_costs_the_same_in_every_network(
     assert macs[2]["gru_1"] == 3 * expected  # from rest, the loop multiplies zeros
     # Spikes through the same weights, whoever receives them.
     ones = (inputs != 0).float()
-    receivers: list[Any] = [
+    receivers = [
         (SpikingNetwork(NetworkConfig(hidden_sizes=(3,)), 4, 1, spike_steps=1), ones[:, None]),
         (DenseNetwork(4, (3,), 1, nn.ReLU, spike_input=True), ones),
     ]
-    receivers[0][0]._layers[0].linear.weight.data = weight
+    receivers[0][0].layers[0].linear.weight.data = weight
     receivers[1][0][0].weight.data = weight
     for network, train in receivers:
         assert network.record(train).costs.synops_per_decision["input"] == expected
 
 
-def test_modules_with_unknown_arithmetic_are_named_as_uncounted() -> None:
+def test_modules_with_unknown_arithmetic_are_named_as_uncounted():
     class Mixing(nn.Module):
-        def __init__(self) -> None:
+        def __init__(self):
             super().__init__()
             self.mix = nn.Linear(3, 3)
 
-        def forward(self, values: Tensor) -> Tensor:
+        def forward(self, values):
             return self.mix(values)
 
     costs = DenseNetwork(5, (3,), 2, Mixing).record(torch.ones(1, 5)).costs
@@ -296,15 +291,15 @@ def test_modules_with_unknown_arithmetic_are_named_as_uncounted() -> None:
 
 
 @pytest.mark.parametrize("recurrent", [False, True])
-def test_cells_with_synapses_of_their_own_are_not_counted(recurrent: bool) -> None:
-    cell: Any = (lambda size: LIFRecurrentCell(size, size)) if recurrent else lambda _: LIFBoxCell()
+def test_cells_with_internal_synapses_are_not_counted(recurrent):
+    cell = (lambda size: LIFRecurrentCell(size, size)) if recurrent else lambda _: LIFBoxCell()
     network = SpikingNetwork(NetworkConfig(hidden_sizes=(3,)), 5, 2, cell_factory=cell)
     costs = network.record(torch.ones(1, 5)).costs
     assert costs.uncounted == (("LIFRecurrentCell",) if recurrent else ())
     assert (costs.operations_per_decision is None) == recurrent
 
 
-def test_a_dense_network_on_spikes() -> None:
+def test_a_dense_network_on_spikes():
     network = DenseNetwork(3 * 2, (4,), 5, nn.Tanh, spike_input=True)
     costs = network.record(TRAINS.flatten(1)).costs
     assert costs.spikes_per_decision == {"input": 2.0}
@@ -322,7 +317,7 @@ def test_a_dense_network_on_spikes() -> None:
 
 
 @pytest.mark.parametrize(("kind", "gates"), [("gru", 3), ("lstm", 4)])
-def test_gated_networks(kind: Any, gates: int) -> None:
+def test_gated_networks(kind, gates):
     network = GatedNetwork(kind, 6, (4, 3), 2)
     first, second = gates * 4 * (6 + 4), gates * 3 * (4 + 3)
     carried = torch.ones(2, network.state_size)
@@ -352,12 +347,12 @@ def test_gated_networks(kind: Any, gates: int) -> None:
     assert spiked.total("parameter_bytes_per_decision") == everything - unread
 
 
-def test_every_cost_has_a_column() -> None:
+def test_every_cost_has_a_column():
     summed = {item.name for item in fields(Costs)} - {"synapses", "uncounted"}
     assert set(COST_COLUMNS) == summed | {"operations_per_decision", "spikes_per_synapse"}
 
 
-def test_means_weigh_parts_by_their_decisions() -> None:
+def test_means_weigh_parts_by_their_decisions():
     few = Costs(macs_per_decision={"a": 21.0})
     many = Costs(macs_per_decision={"a": 13.0}, neuron_updates_per_decision={"b": 8.0})
     costs = mean_costs([(1, few), (3, many)])
@@ -370,9 +365,7 @@ def test_means_weigh_parts_by_their_decisions() -> None:
 
 @pytest.mark.parametrize(("kind", "seen", "chosen", "network"), STATELESS)
 @pytest.mark.parametrize("spiking", [True, False])
-def test_a_program_costs_what_its_policy_does(
-    kind: Any, seen: str, chosen: str, network: dict[str, Any], spiking: bool
-) -> None:
+def test_a_program_has_the_costs_of_its_policy(kind, seen, chosen, network, spiking):
     flag = {"spiking" if "DQN" in kind.__name__ else "spiking_actor": spiking}
     config = NetworkConfig(**{"hidden_sizes": (12, 9), "time_steps": 5, **network})
     torch.manual_seed(0)
@@ -389,7 +382,7 @@ def test_a_program_costs_what_its_policy_does(
         assert one == other or one == pytest.approx(other, rel=1e-3), name
 
 
-def test_costs_of_gated_units_depend_on_what_they_carry() -> None:
+def test_costs_of_gated_units_depend_on_their_state():
     network = GatedNetwork("gru", 6, (4,), 2)
     program = network.program()
     seen, carried = np.ones((3, 6), np.float32), np.ones((3, 4), np.float32)
@@ -397,7 +390,7 @@ def test_costs_of_gated_units_depend_on_what_they_carry() -> None:
     assert count_costs(program, seen, carried).macs_per_decision["gru_1"] == 3 * 4 * (6 + 4)
 
 
-def test_a_smaller_program_costs_less() -> None:
+def test_a_smaller_program_costs_less():
     network = always(NetworkConfig(hidden_sizes=(3, 4), time_steps=2), 5, 2)
     network.head.weight.data.fill_(0.5)
     network.head.weight.data[:, 1:3] = 0.0
@@ -411,7 +404,7 @@ def test_a_smaller_program_costs_less() -> None:
     assert whole.synops_per_decision["hidden_2"] == small.synops_per_decision["hidden_2"]
 
 
-def test_learned_constants_are_read() -> None:
+def test_learned_constants_are_read():
     read = []
     for learnable in ((), ("v_threshold",)):
         torch.manual_seed(0)  # equal weights, and so equal spikes

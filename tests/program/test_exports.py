@@ -1,11 +1,6 @@
 """Users' neurons and soft reset: as C, frozen, and refused by name in fixed point and NIR."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,13 +18,13 @@ NAMES = ("iaf_soft", *OWN)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def own() -> Iterator[None]:
+def own():
     with registered():
         yield
 
 
 @needs_compiler
-def test_c_with_a_function_of_its_library_decides_alike(tmp_path: Path) -> None:
+def test_c_with_a_function_of_its_library_decides_alike(tmp_path):
     policy = build(SpikingActorCriticPolicy, neuron="exponential")
     compiled = Compiled(to_c(policy, tmp_path), spiking(policy))
     seen = observe("analogue", 60)
@@ -37,10 +32,10 @@ def test_c_with_a_function_of_its_library_decides_alike(tmp_path: Path) -> None:
     assert np.mean(same) > 0.95
 
 
-def test_c_defines_every_shared_value_of_a_spike() -> None:
-    class Sharing(OWN["resonator"]):  # type: ignore[name-defined, misc]
+def test_c_defines_every_shared_value_of_a_spike():
+    class Sharing(OWN["resonator"]):
         @staticmethod
-        def after(p: Any, s: Any, z: Any) -> tuple[Any, ...]:
+        def after(p, s, z):
             half = 0.5 * (s.v + s.w)
             return (1.0 - z) * s.v + z * half * half, (1.0 - z) * s.w + z * half
 
@@ -52,7 +47,7 @@ def test_c_defines_every_shared_value_of_a_spike() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_frozen_agent_decides_as_its_policy(name: str) -> None:
+def test_a_frozen_agent_decides_as_its_policy(name):
     policy = build(SpikingActorCriticPolicy, neuron=name)
     seen = observe("analogue", 60)
     with torch.no_grad():
@@ -61,7 +56,7 @@ def test_a_frozen_agent_decides_as_its_policy(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["lif_box", "lif", "iaf", "alif", "iaf_soft", "resonator"])
-def test_sums_and_products_have_a_fixed_point(name: str) -> None:
+def test_sums_and_products_have_a_fixed_point(name):
     units = units_of(NEURONS[name])
     shares = {x for x, unit in units.items() if unit == "share"}
     assert shares == {
@@ -75,7 +70,7 @@ def test_sums_and_products_have_a_fixed_point(name: str) -> None:
     ("quadratic", "'quadratic' has no fixed point, for it adds .*-?0.5 to a potential"),
     ("exponential", "'exponential' has no fixed point, for it has '/'; export in float"),
 ])  # fmt: skip
-def test_neurons_without_fixed_point_are_refused(name: str, message: str, tmp_path: Path) -> None:
+def test_neurons_without_fixed_point_are_refused(name, message, tmp_path):
     policy = build(SpikingActorCriticPolicy, neuron=name)
     visits = Visits((np.ones(12, bool), np.ones(9, bool)), (1.0, 1.0))
     with pytest.raises(ValueError, match=message) as caught:
@@ -83,7 +78,7 @@ def test_neurons_without_fixed_point_are_refused(name: str, message: str, tmp_pa
     assert "\n" not in str(caught.value)
 
 
-def test_a_neuron_without_a_node_of_nir_is_refused_by_name() -> None:
+def test_a_neuron_without_a_node_of_nir_is_refused_by_name():
     pytest.importorskip("nir", reason="nir is not installed")
     with pytest.raises(ValueError, match="neuron 'resonator' has no node in NIR"):
         nir_graph(spiking(build(SpikingActorCriticPolicy, neuron="resonator")))

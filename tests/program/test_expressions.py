@@ -1,10 +1,5 @@
 """Expressions against the text that they are of, and derivatives against PyTorch's."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -22,7 +17,7 @@ from snn_gym.program.expressions import (
     replace_names,
 )
 
-TEXTS: dict[str, Callable[[Any, Any], Any]] = {
+TEXTS = {
     "sum": lambda a, b: a + b - 2.0 * a,
     "product": lambda a, b: a * b * (1.0 - a),
     "quotient": lambda a, b: (a + 1.0) / (b * b + 1.0),
@@ -44,7 +39,7 @@ TEXTS: dict[str, Callable[[Any, Any], Any]] = {
 numbers = st.floats(-3.0, 3.0, width=32)
 
 
-def graph_of(text: str) -> Expression:
+def graph_of(text):
     found = TEXTS[text](name("a"), name("b"))
     assert isinstance(found, Expression)
     return found
@@ -52,7 +47,7 @@ def graph_of(text: str) -> Expression:
 
 @pytest.mark.parametrize("text", TEXTS)
 @given(numbers, numbers)
-def test_an_expression_computes_its_text(text: str, a: float, b: float) -> None:
+def test_an_expression_computes_its_text(text, a, b):
     x, y = np.float32(a), np.float32(b)
     (found,) = evaluate([graph_of(text)], {"a": x, "b": y})
     assert found == pytest.approx(TEXTS[text](x, y), rel=1e-6, abs=1e-6)
@@ -61,7 +56,7 @@ def test_an_expression_computes_its_text(text: str, a: float, b: float) -> None:
 
 @pytest.mark.parametrize("text", TEXTS)
 @given(numbers, numbers)
-def test_derivatives_equal_those_of_pytorch(text: str, a: float, b: float) -> None:
+def test_derivatives_equal_those_of_pytorch(text, a, b):
     if text in ("abs", "minimum", "falling", "maximum", "clip") and abs(a - b) * abs(a) < 1e-3:
         a, b = a + 0.37, b - 0.21  # away from corners
     if text == "clip" and abs(abs(a) - 0.5) < 1e-3:
@@ -75,7 +70,7 @@ def test_derivatives_equal_those_of_pytorch(text: str, a: float, b: float) -> No
         assert float(found) == pytest.approx(float(wanted), rel=1e-5, abs=1e-5)
 
 
-def test_simplifications_are_exact() -> None:
+def test_simplifications_are_exact():
     a = name("a")
     assert all(x is a for x in (a * 1.0, 1.0 * a, a + 0.0, 0.0 + a, a - 0.0, a / 1.0))
     assert all(x.operator == "-x" for x in (0.0 - a, a * -1.0, -1.0 * a, (-a) * name("b")))
@@ -85,7 +80,7 @@ def test_simplifications_are_exact() -> None:
     assert differentiate(a * name("b"), "c").number == 0.0
 
 
-def test_names_are_replaced_and_constants_folded() -> None:
+def test_names_are_replaced_and_constants_folded():
     z, v = name("z"), name("v")
     left = (1.0 - z) * v + z * name("reset")
     assert replace_names(left, {"z": 0.0}) is v
@@ -94,7 +89,7 @@ def test_names_are_replaced_and_constants_folded() -> None:
     assert names_in(replace_names(left, {"v": name("u") + 1.0})) == ("z", "u", "reset")
 
 
-def test_a_value_that_a_text_uses_twice_is_one_node() -> None:
+def test_a_value_that_a_text_uses_twice_is_one_node():
     jumped = name("i") + name("x")
     both = jumped * jumped + jumped
     nodes = list(e.walk(both))
@@ -112,12 +107,12 @@ def test_a_value_that_a_text_uses_twice_is_one_node() -> None:
     (np.sin, "numpy.sin is no function of texts; those of snn_gym.program are abs, clip"),
     (lambda a: e.where(a, 1.0, 0.0), "where takes a comparison"),
 ])  # fmt: skip
-def test_mistakes_are_named(text: Callable[[Any], Any], message: str) -> None:
+def test_mistakes_are_named(text, message):
     with pytest.raises(TypeError, match=message):
         text(name("a"))
 
 
-def test_numbers_of_numpy_take_part() -> None:
+def test_numbers_of_numpy_take_part():
     a = name("a")
     found = np.float32(2.0) * a + np.float64(1.0)
     assert evaluate([found], {"a": np.float32(3.0)}) == [7.0]

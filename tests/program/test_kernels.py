@@ -1,11 +1,7 @@
 """Compiled kernels of every neuron, a user's own among them, against its text."""
 
-from __future__ import annotations
-
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -27,16 +23,16 @@ SHIFT = {"izhikevich": 0.15, "quadratic": 0.4, "exponential": 1.2}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def own() -> Iterator[None]:
+def own():
     with registered():
         yield
 
 
-def neurons_of(name: str, surrogate: str = "superspike") -> LayerNeurons:
+def neurons_of(name, surrogate="superspike"):
     return make_neurons(name, NEURONS[name].Parameters(), 1.0, surrogate, 2.0)
 
 
-def currents_of(name: str, rows: int = T) -> torch.Tensor:
+def currents_of(name, rows=T):
     scale = 0.1 if name == "izhikevich" else 0.7
     return normal(1, rows, B, N, scale=scale, shift=SHIFT.get(name, 0.8))
 
@@ -44,9 +40,7 @@ def currents_of(name: str, rows: int = T) -> torch.Tensor:
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("rows", [3, 3 * T])
 @pytest.mark.parametrize("name", ALL)
-def test_kernels_have_the_spikes_and_gradients_of_the_text(
-    name: str, rows: int, recurrent: bool
-) -> None:
+def test_kernels_have_the_spikes_and_gradients_of_the_text(name, rows, recurrent):
     neurons = neurons_of(name)
     currents = currents_of(name, rows).requires_grad_()
     weight = normal(3, N, N, scale=0.05).requires_grad_() if recurrent else None
@@ -74,7 +68,7 @@ def test_kernels_have_the_spikes_and_gradients_of_the_text(
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_network_of_every_neuron_learns_and_is_copied(name: str) -> None:
+def test_a_network_of_every_neuron_learns_and_is_copied(name):
     torch.manual_seed(0)
     config = NetworkConfig((12, 8), 5, neuron=name)
     network, x = SpikingNetwork(config, 3, 2), normal(0, 16, 3)
@@ -97,7 +91,7 @@ def test_a_network_of_every_neuron_learns_and_is_copied(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_population_runs_every_neuron(name: str) -> None:
+def test_a_population_runs_every_neuron(name):
     torch.manual_seed(1)
     network = SpikingNetwork(NetworkConfig((9,), 5, neuron=name), 3, 2)
     population = Population(network.config, 3, 2)
@@ -109,9 +103,7 @@ def test_a_population_runs_every_neuron(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_eligibility_traces_are_the_gradient_with_recurrent_spikes_taken_as_given(
-    name: str,
-) -> None:
+def test_eligibility_traces_are_the_gradient_with_recurrent_spikes_taken_as_given(name):
     torch.manual_seed(0)
     config = NetworkConfig((6,), 4, neuron=name, recurrent=True, surrogate_slope=1.0)
     network = SpikingNetwork(config, 3, 2)
@@ -136,7 +128,7 @@ def test_eligibility_traces_are_the_gradient_with_recurrent_spikes_taken_as_give
         torch.testing.assert_close(mine, theirs, rtol=2e-3, atol=2e-3 * float(theirs.abs().max()))
 
 
-def test_values_that_the_backward_pass_reads_again() -> None:
+def test_values_that_the_backward_pass_reads_again():
     assert kept_names(NEURONS["lif_box"]) == ("moved_v",)
     assert kept_names(NEURONS["alif"]) == ("moved_v", "moved_b")
     assert kept_names(OWN["quadratic"]) == ("moved_v", "v")
@@ -145,13 +137,13 @@ def test_values_that_the_backward_pass_reads_again() -> None:
 
 
 @pytest.mark.parametrize("recurrent", [False, True])
-def test_training_derives_no_expression_twice(recurrent: bool) -> None:
+def test_training_derives_no_expression_twice(recurrent):
     regulation = RegulationParameters(rate_strength=0.1)
     config = NetworkConfig(hidden_sizes=(4,), recurrent=recurrent, regulation=regulation)
     network, x = SpikingNetwork(config, 3, 2), torch.ones(5, 3)
-    derived: list[str] = []
+    derived = []
 
-    def note(frame: Any, event: str, _: Any) -> None:
+    def note(frame, event, _):
         file = Path(frame.f_code.co_filename)
         if event == "call" and file.parts[-2:] == ("program", "expressions.py"):
             derived.append(frame.f_code.co_name)

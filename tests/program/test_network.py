@@ -1,12 +1,8 @@
 """Programs of policies: decisions, files, refusals and compaction."""
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +37,7 @@ from snn_gym.program import (
     decide,
 )
 from snn_gym.program.interpreter import rest_state
-from snn_gym.program.network import GATES, Gates
+from snn_gym.program.network import GATES
 from snn_gym.program.neurons import ALIF, IAF, LIFBox
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.execution import next_noise
@@ -63,7 +59,7 @@ from tests.export.made import (
 from tests.policies.firing import made_to_fire
 
 
-def test_a_decision_is_that_worked_by_hand() -> None:
+def test_a_decision_equals_a_hand_worked_trace():
     # 3 is standardised to 1: the current is 2.25. From 0 the potential is 1.125 at every time step,
     # fires and is reset: a rate of 1. For -5, which is -3, the current is -5.75: no spike.
     decision = decide(one_neuron(), row(3.0).T)
@@ -80,7 +76,7 @@ def test_a_decision_is_that_worked_by_hand() -> None:
     assert onward.spikes[0].ravel().tolist() == [0, 1, 0, 0]
 
 
-def test_continuous_actions_are_clipped_or_squashed() -> None:
+def test_continuous_actions_are_clipped_or_squashed():
     low, high = np.array([-1.0, 0.0], np.float32), np.array([0.5, 4.0], np.float32)
     clipped = decide(one_neuron(choice=Choice("clip", low, high)), row(3.0).T)
     np.testing.assert_array_equal(clipped.actions, [[0.5, np.float32(0.6)]])
@@ -93,8 +89,8 @@ def test_continuous_actions_are_clipped_or_squashed() -> None:
     *STATELESS, (SpikingActorCriticPolicy, "analogue", "discrete", {"recurrent": True}),
 ])  # fmt: skip
 def test_policies_interpreter_compiled_call_and_frozen_policies_decide_alike(
-    kind: type[Any], seen: str, chosen: str, network: dict[str, Any]
-) -> None:
+    kind, seen, chosen, network
+):
     policy, observations = build(kind, seen, chosen, **network), observe(seen, 60)
     program = policy.program()
     expected = policy.predict(observations, deterministic=True)[0]
@@ -115,7 +111,7 @@ def test_policies_interpreter_compiled_call_and_frozen_policies_decide_alike(
 
 @pytest.mark.parametrize("neuron", ["lif_box", "lif", "iaf", "alif", "iaf_soft"])
 @pytest.mark.parametrize("recurrent", [False, True])
-def test_a_file_restores_the_whole_program(neuron: str, recurrent: bool, tmp_path: Path) -> None:
+def test_a_file_restores_the_whole_program(neuron, recurrent, tmp_path):
     before = build(SpikingActorCriticPolicy, neuron=neuron, recurrent=recurrent).program()
     before.save(tmp_path / "agent")
     after, observations = Program.load(tmp_path / "agent"), observe("analogue", 20)
@@ -127,9 +123,9 @@ def test_a_file_restores_the_whole_program(neuron: str, recurrent: bool, tmp_pat
 
 
 @pytest.mark.parametrize("activation", [torch.nn.Tanh, torch.nn.ReLU])
-def test_a_file_and_a_frozen_policy_restore_an_ann(activation: Any, tmp_path: Path) -> None:
+def test_a_file_and_a_frozen_policy_restore_an_ann(activation, tmp_path):
     torch.manual_seed(0)
-    policy: Any = SpikingActorCriticPolicy(
+    policy = SpikingActorCriticPolicy(
         SEEN["analogue"], CHOSEN["continuous"], ConstantSchedule(0.1),
         network={"hidden_sizes": [30, 7]}, spiking_actor=False, activation_fn=activation,
     )  # fmt: skip
@@ -147,9 +143,7 @@ def test_a_file_and_a_frozen_policy_restore_an_ann(activation: Any, tmp_path: Pa
     (PPO, StockActorCriticPolicy, "CartPole-v1"), (DQN, StockDQNPolicy, "CartPole-v1"),
     (SAC, StockSACPolicy, "Pendulum-v1"),
 ])  # fmt: skip
-def test_policies_of_stable_baselines3_are_programs(
-    algorithm: Any, policy: Any, env_id: str, tmp_path: Path
-) -> None:
+def test_policies_of_stable_baselines3_are_programs(algorithm, policy, env_id, tmp_path):
     model = algorithm(policy, env_id, seed=0, policy_kwargs={"network": {"hidden_sizes": [9, 5]}})
     space = model.observation_space
     space.seed(0)
@@ -162,7 +156,7 @@ def test_policies_of_stable_baselines3_are_programs(
     np.testing.assert_allclose(steps.reshape(expected.shape), expected, rtol=1e-5, atol=1e-6)
 
 
-def one_gated_unit(gates: Gates) -> Program:
+def one_gated_unit(gates):
     """One unit of which every weight and bias is 1, with its output as the first output."""
     ones = np.ones((1, GATES[gates]), np.float32)
     return Program(
@@ -178,8 +172,8 @@ def one_gated_unit(gates: Gates) -> Program:
     )
 
 
-def test_gated_units_are_those_worked_by_hand() -> None:
-    def logistic(x: float) -> float:
+def test_gated_units_equal_a_hand_worked_trace():
+    def logistic(x):
         return 1 / (1 + math.exp(-x))
 
     # From rest the input 2 adds 3 to each gate, and the loop its bias, 1.
@@ -202,9 +196,7 @@ def test_gated_units_are_those_worked_by_hand() -> None:
 @pytest.mark.parametrize("kind", [StatefulActorCriticPolicy, StatefulDQNPolicy])
 @pytest.mark.parametrize("gates", ["gru", "lstm"])
 @pytest.mark.parametrize("seen", ["analogue", "spikes"])
-def test_gated_units_decide_alike_however_they_run(
-    seen: str, gates: str, kind: Any, tmp_path: Path
-) -> None:
+def test_gated_units_decide_alike_in_every_runtime(seen, gates, kind, tmp_path):
     torch.manual_seed(0)
     flag = {"spiking_actor" if kind is StatefulActorCriticPolicy else "spiking": False}
     policy = kind(
@@ -237,7 +229,7 @@ def test_gated_units_decide_alike_however_they_run(
 
 
 @pytest.mark.parametrize("gates", ["gru", "lstm"])
-def test_gated_units_without_effect_are_cut(gates: Gates) -> None:
+def test_gated_units_without_effect_are_cut(gates):
     generator, wide = np.random.default_rng(0), GATES[gates]
     drawn = iter(
         generator.normal(size=shape).astype(np.float32)
@@ -256,7 +248,7 @@ def test_gated_units_without_effect_are_cut(gates: Gates) -> None:
     for values in generator.normal(size=(6, 2, 3)):
         made = [decide(x, values, state) for x, state in zip((whole, small), states, strict=True)]
         np.testing.assert_allclose(made[0].outputs, made[1].outputs, rtol=1e-5, atol=1e-6)
-        states = [x.state for x in made]  # type: ignore[misc]
+        states = [x.state for x in made]
 
 
 @pytest.mark.parametrize("network", RARE)
@@ -264,8 +256,8 @@ def test_gated_units_without_effect_are_cut(gates: Gates) -> None:
     (SpikingActorCriticPolicy, "discrete"), (SpikingTD3Policy, "continuous"),
 ])  # fmt: skip
 def test_every_encoder_decoder_and_learned_constant_is_part_of_a_program(
-    kind: Any, chosen: str, network: dict[str, Any], tmp_path: Path
-) -> None:
+    kind, chosen, network, tmp_path
+):
     policy = scattered(build(kind, "analogue", chosen, **network))
     policy.program().save(tmp_path / "agent.safetensors")
     program, observations = Program.load(tmp_path / "agent.safetensors"), observe("analogue", 60)
@@ -292,7 +284,7 @@ def test_every_encoder_decoder_and_learned_constant_is_part_of_a_program(
     {"learnable": ("tau_mem_ms",), "recurrent": True},
     {"encoder": "population", "recurrent": True, "neuron": "alif"},
 ])  # fmt: skip
-def test_a_program_carries_its_state_as_its_policy_does(network: dict[str, Any]) -> None:
+def test_a_program_carries_the_state_of_its_policy(network):
     policy = scattered(build(StatefulActorCriticPolicy, **network))
     program, state, read = policy.program(), None, None
     carried, frozen, kept = rest_state(program, 10), freeze(policy), None
@@ -312,7 +304,7 @@ def test_a_program_carries_its_state_as_its_policy_does(network: dict[str, Any])
     np.testing.assert_array_equal(frozen.predict(observations, kept, starts)[0], expected)
 
 
-def test_noise_is_given_to_a_program() -> None:
+def test_noise_is_given_to_a_program():
     policy = build(
         SpikingActorCriticPolicy, encoder="rate", encoder_parameters={"timing": "poisson"}
     )
@@ -331,9 +323,9 @@ def test_noise_is_given_to_a_program() -> None:
     np.testing.assert_array_equal(frozen.predict(observations)[0], expected)
 
 
-def test_the_mean_of_gsde_is_clipped_before_it_is_squashed(tmp_path: Path) -> None:
+def test_the_mean_of_gsde_is_clipped_before_it_is_squashed(tmp_path):
     for kind in (SpikingSACPolicy, StockSACPolicy):
-        policy: Any = kind(
+        policy = kind(
             SEEN["analogue"], CHOSEN["continuous"], ConstantSchedule(0.1), use_sde=True,
             network=NetworkConfig(hidden_sizes=(12, 9)),
         )  # fmt: skip
@@ -347,7 +339,7 @@ def test_the_mean_of_gsde_is_clipped_before_it_is_squashed(tmp_path: Path) -> No
         np.testing.assert_allclose(found[:, 0], 2 * np.tanh(2.0), rtol=1e-3)
 
 
-def test_a_program_is_a_copy() -> None:
+def test_a_program_is_a_copy():
     policy, observations = build(SpikingActorCriticPolicy), observe("analogue", 20)
     program = policy.program()
     before = decide(program, observations).outputs
@@ -368,7 +360,7 @@ def test_a_program_is_a_copy() -> None:
     ({"choice": Choice("clip", ZERO, ZERO)}, "actions have 1 limits, expected 2 for 'clip'"),
     ({"layers": ()}, "layers are all NeuronLayer, all DenseLayer or all GatedLayer, got none"),
 ])  # fmt: skip
-def test_parts_that_do_not_fit_are_named(changes: dict[str, Any], message: str) -> None:
+def test_parts_that_do_not_fit_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
         one_neuron(**changes)
 
@@ -398,9 +390,7 @@ NEURON, UNIT = one_neuron().neurons[0], one_gated_unit("gru").gated[0]
     (Normaliser(ZERO, ZERO + 1, 5.0), {"std": ZERO}, "deviations and its clip must be above 0"),
     (DISCRETE, {"rule": "sample"}, "choice 'sample' is unknown"),
 ])  # fmt: skip
-def test_unknown_names_and_wrong_shapes_are_named(
-    part: Any, changes: dict[str, Any], message: str
-) -> None:
+def test_unknown_names_and_wrong_shapes_are_named(part, changes, message):
     with pytest.raises(ValueError, match=message):
         replace(part, **changes)
 
@@ -412,9 +402,7 @@ def test_unknown_names_and_wrong_shapes_are_named(
     ("head.biases", np.full(2, np.nan, np.float32), "head.biases must hold finite float32"),
     ("head.biases", ZERO, r"weights of shape \(2, 1\) and biases of \(1,\)"),
 ])  # fmt: skip
-def test_arrays_of_untrusted_files_are_checked(
-    name: str, value: Any, message: str, tmp_path: Path
-) -> None:
+def test_arrays_of_untrusted_files_are_checked(name, value, message, tmp_path):
     path = tmp_path / "agent.safetensors"
     one_neuron().save(path)
     tensors, header = load_tensors(path, max_bytes=10**6)
@@ -432,9 +420,7 @@ def test_arrays_of_untrusted_files_are_checked(
     ({"code": "import os"}, "unknown"),
     ({"time_steps": 0}, "time_steps"),
 ])  # fmt: skip
-def test_names_of_untrusted_files_are_checked(
-    change: dict[str, Any], message: str, tmp_path: Path
-) -> None:
+def test_names_of_untrusted_files_are_checked(change, message, tmp_path):
     path = tmp_path / "agent.safetensors"
     one_neuron().save(path)
     tensors, header = load_tensors(path, max_bytes=10**6)
@@ -451,7 +437,7 @@ def test_names_of_untrusted_files_are_checked(
         Program.load(path)
 
 
-def test_a_neuron_that_is_not_registered_has_no_file(tmp_path: Path) -> None:
+def test_a_neuron_that_is_not_registered_has_no_file(tmp_path):
     class Own(IAF):
         """A neuron without a name."""
 
@@ -461,7 +447,7 @@ def test_a_neuron_that_is_not_registered_has_no_file(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def chain(recurrent: bool) -> Program:
+def chain(recurrent):
     """Three neurons, of which the head reads the first; with a loop 2 -> 1 -> 0, and 0 -> 2."""
     loop = np.zeros((3, 3), np.float32)
     loop[1, 0], loop[2, 1] = 1.0, 1.0
@@ -472,7 +458,7 @@ def chain(recurrent: bool) -> Program:
     return one_neuron(layers=(layer,), head=Head(np.array([[1, 0, 0]], np.float32), ZERO))
 
 
-def test_neurons_without_effect_are_cut_unless_they_drive_others() -> None:
+def test_neurons_without_effect_are_cut_unless_they_drive_others():
     assert compact(chain(recurrent=False)).sizes == (1,)
     assert compact(chain(recurrent=False)).layers[0].biases.tolist() == [0.0]
     assert compact(chain(recurrent=True)).sizes == (3,)
@@ -487,7 +473,7 @@ def test_neurons_without_effect_are_cut_unless_they_drive_others() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 1000), zeros=st.floats(0.3, 0.95), recurrent=st.booleans())
-def test_a_compact_program_has_the_same_outputs(seed: int, zeros: float, recurrent: bool) -> None:
+def test_a_compact_program_has_the_same_outputs(seed, zeros, recurrent):
     policy = build(SpikingActorCriticPolicy, recurrent=recurrent)
     rng = np.random.default_rng(seed)
     with torch.no_grad():
@@ -503,7 +489,7 @@ def test_a_compact_program_has_the_same_outputs(seed: int, zeros: float, recurre
     assert compact(small).sizes == small.sizes
 
 
-def test_units_of_an_ann_without_effect_are_cut() -> None:
+def test_units_of_an_ann_without_effect_are_cut():
     dense = DenseLayer("relu", np.ones((1, 3), np.float32), np.arange(3, dtype=np.float32))
     program = one_neuron(
         layers=(dense,), decoder=None, time_steps=1,
@@ -514,7 +500,7 @@ def test_units_of_an_ann_without_effect_are_cut() -> None:
     assert decide(small, row(3.0).T).outputs.tolist() == [[4.0]]  # 2 (1 + 1)
 
 
-def test_old_names_warn() -> None:
+def test_old_names_warn():
     from snn_gym.export import portable, without_silent
 
     policy = build(SpikingActorCriticPolicy)

@@ -1,9 +1,5 @@
 """Equations, gradients, traces and properties of neurons' texts, worked by hand."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -27,7 +23,7 @@ from tests.program.own_neurons import OWN, Quadratic, Resonator
 ALL = {**NEURONS, **OWN}
 
 
-def test_constants_are_the_parameters_and_shares_of_a_time_step() -> None:
+def test_constants_are_the_parameters_and_shares_of_a_time_step():
     found = LIFBox.constants(LIFBoxParameters(tau_mem_ms=4.0, v_leak=-0.5), 1.0)
     assert found["v_leak"] == -0.5
     assert found["mem_gain"] == 0.25
@@ -37,7 +33,7 @@ def test_constants_are_the_parameters_and_shares_of_a_time_step() -> None:
     assert equations(IAF).constants == ("v_threshold", "v_reset")
 
 
-def test_a_time_step_of_the_adaptive_lif_by_hand() -> None:
+def test_a_time_step_of_the_adaptive_lif_by_hand():
     text = equations(ALIF)
     p = {"mem_gain": 0.5, "syn_gain": 0.25, "adapt_gain": 0.5, "beta": 0.1, "v_threshold": 1.0,
          "v_reset": -0.5, "v_leak": 0.0}  # fmt: skip
@@ -52,7 +48,7 @@ def test_a_time_step_of_the_adaptive_lif_by_hand() -> None:
     assert evaluate(text.rest, p) == [0.0, 0.0, 1.0]
 
 
-def test_gradients_of_a_lif_box_by_hand() -> None:
+def test_gradients_of_a_lif_box_by_hand():
     found = backward(equations(LIFBox))
     p = {"mem_gain": 0.5, "v_threshold": 1.0, "v_reset": 0.0, "v_leak": 0.25}
     given = {**p, "v": 0.5, "x": 2.0, "moved_v": 1.375, "z": 1.0, "surrogate": 0.2,
@@ -70,7 +66,7 @@ def test_gradients_of_a_lif_box_by_hand() -> None:
     assert evaluate(found.constants, after) == pytest.approx(by_hand)
 
 
-def test_traces_of_the_adaptive_lif_by_hand() -> None:
+def test_traces_of_the_adaptive_lif_by_hand():
     found = trace(equations(ALIF))
     p = {"mem_gain": 0.5, "syn_gain": 0.25, "adapt_gain": 0.5, "beta": 0.1, "v_threshold": 1.0,
          "v_reset": 0.0, "v_leak": 0.0}  # fmt: skip
@@ -86,7 +82,7 @@ def test_traces_of_the_adaptive_lif_by_hand() -> None:
     assert spiked == pytest.approx([-1.5 * 0.2 * 1.25, 2.5, 0.25 + 0.1 * 0.2 * 1.25])
 
 
-def test_properties_of_neurons() -> None:
+def test_properties_of_neurons():
     texts = {name: equations(neuron) for name, neuron in ALL.items()}
     assert {x: autonomous(y) for x, y in texts.items() if autonomous(y)} == {"alif": ("b",)}
     assert {x for x, y in texts.items() if not feels_at_once(y)} == {"alif", "resonator"}
@@ -105,36 +101,34 @@ def test_properties_of_neurons() -> None:
     (Resonator, {"decay": 0.9, "turn": 0.4}, False),
     (Quadratic, {}, False),
 ])  # fmt: skip
-def test_more_input_brings_a_monotone_neuron_nearer(
-    neuron: type[Neuron], numbers: dict[str, float], monotone: bool
-) -> None:
+def test_more_input_brings_a_monotone_neuron_nearer(neuron, numbers, monotone):
     given = {**neuron.constants(neuron.Parameters(), 1.0), **numbers}
     assert is_monotone(neuron, given) == monotone
 
 
-def test_equal_equations_are_found_under_other_names() -> None:
+def test_equal_equations_are_found_under_other_names():
     class Renamed(Neuron):
         Parameters = LIFBoxParameters
         state = ("u",)
 
         @staticmethod
-        def constants(parameters: Any, dt_ms: float) -> dict[str, float]:
+        def constants(parameters, dt_ms):
             return {"share": 0.5, "top": 1.0, "bottom": 0.0, "ground": 0.0}
 
         @staticmethod
-        def rest(p: Any) -> tuple[Any, ...]:
+        def rest(p):
             return (p.ground,)
 
         @staticmethod
-        def integrate(p: Any, s: Any, x: Any) -> tuple[Any, ...]:
+        def integrate(p, s, x):
             return (s.u + p.share * ((x + p.ground) - s.u),)
 
         @staticmethod
-        def margin(p: Any, s: Any) -> Any:
+        def margin(p, s):
             return s.u - p.top
 
         @staticmethod
-        def after(p: Any, s: Any, z: Any) -> tuple[Any, ...]:
+        def after(p, s, z):
             return ((1.0 - z) * s.u + z * p.bottom,)
 
     found = matched(equations(Renamed), equations(LIFBox))
@@ -144,7 +138,7 @@ def test_equal_equations_are_found_under_other_names() -> None:
 
     class Elsewhere(Renamed):
         @staticmethod
-        def rest(p: Any) -> tuple[Any, ...]:
+        def rest(p):
             return (0.5,)
 
     assert matched(equations(Elsewhere), equations(LIFBox)) is None

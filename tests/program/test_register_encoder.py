@@ -41,7 +41,7 @@ def test_an_environment_shows_its_spikes(threshold):
     assert spikes.tolist() == [[1, 1, 1, 1]] * 3
 
 
-def test_a_network_is_built_and_rebuilt_with_it(threshold):
+def test_a_network_is_rebuilt_with_a_registered_encoder(threshold):
     config = NetworkConfig(encoder=threshold, encoder_parameters={"above": 0.75}, time_steps=3)
     assert config.encoder_parameters == ThresholdEncoder(0.75)
     assert NetworkConfig.from_dict(config.to_dict()) == config
@@ -49,7 +49,7 @@ def test_a_network_is_built_and_rebuilt_with_it(threshold):
     assert recording["input"].spikes[:, 0].tolist() == [[1.0, 0.0]] * 3
 
 
-def test_a_learned_extractor_before_it_is_refused_as_its_gradient_ends_there(threshold):
+def test_a_learned_extractor_before_a_registered_encoder_is_refused(threshold):
     image = gym.spaces.Box(0, 255, (1, 36, 36), np.uint8)
     with pytest.raises(ValueError, match="'threshold_test' passes no gradient to NatureCNN"):
         SpikingActorCriticPolicy(
@@ -70,7 +70,7 @@ class Bare(SpikeEncoder):
     ("base", SpikeEncoder, TypeError, "SpikeEncoder must define _spikes"),
     ("number", int, TypeError, "must be a subclass of SpikeEncoder"),
 ])  # fmt: skip
-def test_what_does_not_fit_is_refused(name, kind, error, message):
+def test_encoders_that_do_not_fit_are_refused(name, kind, error, message):
     before = dict(ENCODERS)
     with pytest.raises(error, match=message):
         register_encoder(name, kind)

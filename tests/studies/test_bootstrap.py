@@ -1,9 +1,6 @@
 """The bootstrap over runs against exact enumeration and known coverage."""
 
-from __future__ import annotations
-
 import itertools
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +11,7 @@ from studies.bootstrap import stratified_bootstrap_interval
 
 
 @pytest.mark.parametrize("confidence", [0.4, 0.8])
-def test_interval_spans_the_percentiles_of_all_possible_resamples(confidence: float) -> None:
+def test_interval_spans_the_percentiles_of_all_possible_resamples(confidence):
     runs = np.array([[0.0, 2.0], [10.0, 12.0], [11.0, 40.0]])
     # All 27 equally likely draws of three runs out of three: the bootstrap's exact distribution.
     exact = [interquartile_mean(runs[list(draw)]) for draw in itertools.product(range(3), repeat=3)]
@@ -26,31 +23,31 @@ def test_interval_spans_the_percentiles_of_all_possible_resamples(confidence: fl
     assert found == pytest.approx(tuple(expected))
 
 
-def test_one_replicate_has_no_width() -> None:
+def test_one_replicate_has_no_width():
     runs = np.array([[0.0], [1.0], [5.0]])
     low, high = stratified_bootstrap_interval([runs], np.random.default_rng(0), replicates=1) or ()
     assert low == high
 
 
-def test_runs_are_resampled_within_their_stratum() -> None:
+def test_runs_are_resampled_within_their_stratum():
     # Each stratum's runs are alike, so that nothing can vary unless runs change their stratum.
     strata = [np.zeros((4, 3)), np.full((4, 3), 100.0)]
     low, high = stratified_bootstrap_interval(strata, np.random.default_rng(0)) or (0.0, 0.0)
     assert low == high == 50.0
 
 
-def test_episodes_stay_with_their_run() -> None:
+def test_episodes_stay_with_their_run():
     # Two runs that disagree wholly: a replicate is all 0, all 1 or half of each.
     runs = np.array([[0.0] * 50, [1.0] * 50])
     interval = stratified_bootstrap_interval([runs], np.random.default_rng(0))
     assert interval == (0.0, 1.0)
 
 
-def test_one_run_gives_no_interval() -> None:
+def test_one_run_gives_no_interval():
     assert stratified_bootstrap_interval([np.ones((1, 9))], np.random.default_rng(0)) is None
 
 
-def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+def test_the_interval_has_about_its_nominal_coverage():
     generator = np.random.default_rng(7)
     hits = 0
     for _ in range(200):
@@ -60,7 +57,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     assert 0.88 <= hits / 200 <= 0.99
 
 
-def test_only_the_generator_decides() -> None:
+def test_only_the_generator_decides():
     runs = np.random.default_rng(3).normal(size=(6, 5))
     state = np.random.get_state()[1].copy()  # noqa: NPY002 - the global state must not move
     first = stratified_bootstrap_interval([runs], np.random.default_rng(0))
@@ -70,7 +67,7 @@ def test_only_the_generator_decides() -> None:
     assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
 
 
-def test_memory_batches_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_batches_do_not_change_the_result(monkeypatch):
     runs = np.random.default_rng(3).normal(size=(6, 5))
     whole = stratified_bootstrap_interval([runs], np.random.default_rng(0), replicates=100)
     # 7 replicates at a time, and a last batch of 2.
@@ -81,12 +78,10 @@ def test_memory_batches_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("limit", "sizes"), [(7 * 30, [210] * 14 + [60]), (30, [30] * 100), (1, [30] * 100)]
 )
-def test_a_batch_holds_no_more_scores_than_the_limit_or_one_replicate(
-    limit: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_holds_no_more_scores_than_the_limit_or_one_replicate(limit, sizes, monkeypatch):
     held = []
 
-    def noted(scores: np.ndarray, *arguments: Any, **options: Any) -> Any:
+    def noted(scores, *arguments, **options):
         held.append(scores.size)
         return trim_mean(scores, *arguments, **options)
 
@@ -96,7 +91,7 @@ def test_a_batch_holds_no_more_scores_than_the_limit_or_one_replicate(
     assert held == sizes
 
 
-def test_an_interval_is_of_2000_replicates() -> None:
+def test_an_interval_is_of_2000_replicates():
     runs = np.random.default_rng(3).normal(size=(6, 5))
     bounds = [
         stratified_bootstrap_interval([runs], np.random.default_rng(0), **options)
@@ -105,19 +100,14 @@ def test_an_interval_is_of_2000_replicates() -> None:
     assert bounds[0] == bounds[1] != bounds[2]
 
 
-@pytest.mark.parametrize(
-    ("strata", "options", "match"),
-    [
-        ([], {}, "at least one array"),
-        ([np.ones(3)], {}, "shape"),
-        ([np.ones((2, 0))], {}, "at least one score"),
-        ([np.ones((2, 2))], {"confidence": 0.0}, "confidence"),
-        ([np.ones((2, 2))], {"confidence": 1.0}, "confidence"),
-        ([np.ones((2, 2))], {"replicates": 0}, "replicates"),
-    ],
-)
-def test_bad_arguments_are_named(
-    strata: list[np.ndarray], options: dict[str, float], match: str
-) -> None:
+@pytest.mark.parametrize(("strata", "options", "match"), [
+    ([], {}, "at least one array"),
+    ([np.ones(3)], {}, "shape"),
+    ([np.ones((2, 0))], {}, "at least one score"),
+    ([np.ones((2, 2))], {"confidence": 0.0}, "confidence"),
+    ([np.ones((2, 2))], {"confidence": 1.0}, "confidence"),
+    ([np.ones((2, 2))], {"replicates": 0}, "replicates"),
+])  # fmt: skip
+def test_bad_arguments_are_named(strata, options, match):
     with pytest.raises(ValueError, match=match):
         stratified_bootstrap_interval(strata, np.random.default_rng(0), **options)

@@ -1,7 +1,5 @@
 """Tables of README.md, the guide and the findings are those of today's rows, counted by hand."""
 
-from __future__ import annotations
-
 import json
 import re
 
@@ -30,23 +28,23 @@ _WHOLE = re.compile(r"<!-- generated: ([\w-]+) -->\n(.*?)<!-- end -->", re.DOTAL
 
 
 @pytest.fixture(scope="module")
-def evidence() -> Evidence:
+def evidence():
     return read_evidence()
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_is_up_to_date(page: str, evidence: Evidence) -> None:
+def test_a_page_is_up_to_date(page, evidence):
     text = (ROOT / page).read_text(encoding="utf-8")
     assert _WHOLE.findall(text)
     assert written(text, evidence) == text, "run: python -m studies.claims"
 
 
-def test_every_part_is_on_a_page() -> None:
+def test_every_part_is_on_a_page():
     texts = [(ROOT / page).read_text(encoding="utf-8") for page in PAGES]
     assert {name for text in texts for name, _ in _WHOLE.findall(text)} == set(PARTS)
 
 
-def _total(agent: str, env_id: str) -> float:
+def _total(agent, env_id):
     """Return mean operations, from the files of the rows alone."""
     files = list((ROOT / "leaderboard" / "results" / agent / env_id).glob("*.json"))
     names = [f"{x}_per_decision" for x in ("synops", "macs", "neuron_updates")]
@@ -55,12 +53,12 @@ def _total(agent: str, env_id: str) -> float:
 
 
 @pytest.mark.parametrize("agent", ["ppo-lif", "ppo-lif-dynamics", "ppo-lif-16", "ppo-mlp"])
-def test_operations_are_synops_macs_and_neuron_updates(agent: str, evidence: Evidence) -> None:
+def test_operations_are_synops_macs_and_neuron_updates(agent, evidence):
     found = operations(evidence.rows[agent, "CartPole-v1"])
     assert found == pytest.approx(_total(agent, "CartPole-v1"))
 
 
-def test_what_shedding_saves_counts_all_operations_first(evidence: Evidence) -> None:
+def test_savings_of_shedding_start_with_all_operations(evidence):
     before, after = (_total(x, "CartPole-v1") for x in ("ppo-lif", "ppo-lif-dynamics"))
     said = saving(evidence)
     assert f"needs {after:,.0f} operations" in said
@@ -72,7 +70,7 @@ def test_what_shedding_saves_counts_all_operations_first(evidence: Evidence) -> 
 
 
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "Acrobot-v1", "LunarLander-v3", "Pendulum-v1"])
-def test_the_cheapest_agent_that_sheds_keeps_the_return(env_id: str, evidence: Evidence) -> None:
+def test_the_cheapest_agent_that_sheds_keeps_the_return(env_id, evidence):
     found = cheapest_made_lean(evidence, env_id)
     assert found is not None
     pair = Comparison(found, evidence.rows["ppo-lif", env_id])
@@ -81,7 +79,7 @@ def test_the_cheapest_agent_that_sheds_keeps_the_return(env_id: str, evidence: E
     assert rival.operations < operations(found)
 
 
-def test_each_line_of_the_headline_names_a_cheaper_rival(evidence: Evidence) -> None:
+def test_each_line_of_the_headline_names_a_cheaper_rival(evidence):
     lines = headline(evidence).splitlines()[2:]
     assert len(lines) == 3
     for line in lines:
@@ -92,7 +90,7 @@ def test_each_line_of_the_headline_names_a_cheaper_rival(evidence: Evidence) -> 
         assert counts[-1] == min(counts), line
 
 
-def test_families_are_adjusted_for_all_of_their_tests(evidence: Evidence) -> None:
+def test_families_are_adjusted_for_all_of_their_tests(evidence):
     tests = family(evidence, ("recurrent-ppo-lsnn", "recurrent-ppo-gru"))
     assert len(tests) == 8
     least = min(tests, key=lambda x: x.difference_p)
@@ -101,7 +99,7 @@ def test_families_are_adjusted_for_all_of_their_tests(evidence: Evidence) -> Non
     assert least.difference_holm == pytest.approx(8 * 2 / 252)
 
 
-def test_nothing_is_claimed_against_agents_without_rows(evidence: Evidence) -> None:
+def test_nothing_is_claimed_against_agents_without_rows(evidence):
     stock_agents = {"sb3-ppo", "sb3-dqn", "sb3-sac"}
     without = {key: row for key, row in evidence.rows.items() if key[0] not in stock_agents}
     said = stock(Evidence(without, evidence.lean, evidence.rivals))
@@ -109,7 +107,7 @@ def test_nothing_is_claimed_against_agents_without_rows(evidence: Evidence) -> N
     assert "|" not in said
 
 
-def test_scripts_without_memory_are_counted_from_the_cards(evidence: Evidence) -> None:
+def test_scripts_without_memory_are_counted_from_the_cards(evidence):
     led = 0
     for (agent, _), row in evidence.rows.items():
         if agent == "recurrent-ppo-lsnn":
@@ -121,7 +119,7 @@ def test_scripts_without_memory_are_counted_from_the_cards(evidence: Evidence) -
     assert "No row of a medium or hard level exists." in memory_note(evidence)
 
 
-def test_numbers_of_the_readme_that_rows_can_change_are_in_its_generated_parts() -> None:
+def test_numbers_of_the_readme_that_rows_can_change_are_in_its_generated_parts():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     by_hand = re.sub(r"```.*?```", "", _WHOLE.sub("", text), flags=re.DOTALL)
     by_hand = re.sub(r"\]\([^)]*\)|`[^`]*`", "", by_hand)

@@ -1,23 +1,20 @@
 """Rows of registered questions have the registered seeds, and the table the registered margin."""
 
-from __future__ import annotations
-
 import datetime as dt
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from snn_gym._base.names import parse_seeds
 from snn_gym.leaderboard.comparison import MARGIN
-from snn_gym.leaderboard.results import Row, list_rows
+from snn_gym.leaderboard.results import list_rows
 
 ROOT = Path(__file__).parents[2]
-TABLES: list[dict[str, Any]] = tomllib.loads(
-    (ROOT / "studies" / "registered.toml").read_text(encoding="utf-8")
-)["registered"]
+TABLES = tomllib.loads((ROOT / "studies" / "registered.toml").read_text(encoding="utf-8"))[
+    "registered"
+]
 REQUIRED = {
     "name",
     "date",
@@ -34,16 +31,16 @@ OF_ROWS = [entry for entry in TABLES if entry["measure"] == "rows of the results
 ROWS = list_rows(ROOT / "leaderboard")
 
 
-def _rows(agent: str, environment: str) -> list[Row]:
+def _rows(agent, environment):
     return [row for row in ROWS if (row.agent, row.environment) == (agent, environment)]
 
 
-def _name(entry: dict[str, Any]) -> str:
+def _name(entry):
     return f"{entry['name']}-{'-'.join(entry['agents'])}-{entry['environments'][0]}"
 
 
 @pytest.mark.parametrize("entry", TABLES, ids=_name)
-def test_an_entry_says_what_is_run_before_it_is_run(entry: dict[str, Any]) -> None:
+def test_an_entry_prints_its_run_before_the_start(entry):
     assert REQUIRED <= set(entry) <= REQUIRED | OPTIONAL
     assert isinstance(entry["date"], dt.date)
     assert parse_seeds(entry["seeds"])
@@ -53,7 +50,7 @@ def test_an_entry_says_what_is_run_before_it_is_run(entry: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize("entry", OF_ROWS, ids=_name)
-def test_rows_have_exactly_the_registered_seeds_and_are_younger(entry: dict[str, Any]) -> None:
+def test_rows_have_exactly_the_registered_seeds_and_are_younger(entry):
     seeds = sorted(parse_seeds(entry["seeds"]) or ())
     for agent in entry["agents"]:
         for environment in entry["environments"]:
@@ -68,13 +65,13 @@ def test_rows_have_exactly_the_registered_seeds_and_are_younger(entry: dict[str,
                 assert all(0 <= row.steps - entry["steps"] < 20_000 for row in rows)
 
 
-def _margin(entry: dict[str, Any]) -> float | None:
+def _margin(entry):
     """Return the registered share of the range, from its key or the words of the rule."""
     said = re.search(r"(\d+) % of the range from random play to solved", entry["rule"])
     return entry.get("margin", int(said[1]) / 100 if said else None)
 
 
-def test_the_registered_margin_is_that_of_the_results_table() -> None:
+def test_the_registered_margin_is_that_of_the_results_table():
     margins = {margin for entry in OF_ROWS if (margin := _margin(entry)) is not None}
     assert margins == {MARGIN}
     # Whatever has no margin of its own refers to an entry that has one.

@@ -1,21 +1,17 @@
 """Pages that quote rows of the results table are of today's rows, or say at their top why not."""
 
-from __future__ import annotations
-
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 
-from snn_gym.leaderboard.results import Row, read_row, row_path
+from snn_gym.leaderboard.results import read_row, row_path
 from studies.rows import (
     EARLIER,
     LEADERBOARD,
     ROOT,
     SOURCES,
     RowName,
-    Source,
     earlier_note,
     moved_rows,
     record_rows,
@@ -26,15 +22,12 @@ ROW = RowName("ppo-lif", "snn/CartPole-v1", 1)
 FIRST_LINES = 12
 
 
-@pytest.mark.parametrize(
-    ("page", "source"),
-    [
-        pytest.param(page, source, id=source.rows)
-        for page, sources in SOURCES.items()
-        for source in sources
-    ],
-)
-def test_a_page_is_of_todays_rows(page: str, source: Source) -> None:
+@pytest.mark.parametrize(("page", "source"), [
+    pytest.param(page, source, id=source.rows)
+    for page, sources in SOURCES.items()
+    for source in sources
+])  # fmt: skip
+def test_a_page_is_of_todays_rows(page, source):
     moved = ["/".join(map(str, name)) for name in moved_rows(ROOT / source.rows)]
     assert moved == [], (
         f"docs/{page}.md is of other rows than today's; run python -m {source.command}, or say in "
@@ -43,14 +36,14 @@ def test_a_page_is_of_todays_rows(page: str, source: Source) -> None:
 
 
 @pytest.mark.parametrize("page", EARLIER)
-def test_a_page_of_earlier_rows_says_so_at_its_top(page: str) -> None:
+def test_a_page_of_earlier_rows_has_a_note_at_its_top(page):
     text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
     first = " ".join(" ".join(text.splitlines()[:FIRST_LINES]).split())
     assert earlier_note(page) in first
     assert page not in SOURCES
 
 
-def test_every_page_that_says_it_quotes_the_table_has_a_source() -> None:
+def test_every_page_that_quotes_the_table_has_a_source():
     named = {
         path.stem
         for path in (ROOT / "docs").glob("*-study.md")
@@ -62,7 +55,7 @@ def test_every_page_that_says_it_quotes_the_table_has_a_source() -> None:
 
 
 @pytest.fixture
-def board(tmp_path: Path) -> Path:
+def board(tmp_path):
     """Return a leaderboard of one row."""
     target = tmp_path / "board" / "results" / ROW.agent / "snn__CartPole-v1"
     target.mkdir(parents=True)
@@ -70,14 +63,12 @@ def board(tmp_path: Path) -> Path:
     return tmp_path / "board"
 
 
-def _row(board: Path) -> Row:
+def _row(board):
     path = row_path(board, *ROW)
     return read_row(board, path, path.read_bytes())
 
 
-def test_rows_that_change_or_go_are_moved_and_other_costs_are_not(
-    board: Path, tmp_path: Path
-) -> None:
+def test_rows_that_change_or_go_are_moved_and_other_costs_are_not(board, tmp_path):
     file = board / "results" / ROW.agent / "snn__CartPole-v1" / "1.json"
     record_rows(tmp_path / "x.rows", [ROW, _row(board)], board)
     assert len((tmp_path / "x.rows").read_text().splitlines()) == 1

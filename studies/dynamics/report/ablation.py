@@ -16,20 +16,20 @@ EXPLORING = "exploration alone"
 SEEN = "seen alone"
 """Name of the comparison of ``features`` with ``off``."""
 _DIGITS = {CARTPOLE: 0, TEACHER: 4}
-Found = dict[tuple[str, str], verdicts.Verdict]
+Verdicts = dict[tuple[str, str], verdicts.Verdict]
 """Verdicts by task and the learner compared with the arm with dynamics, or a comparison."""
 
 
 def section(study: Study) -> str:
     """Return the answer."""
-    found = judged(study)
+    comparisons = judged(study)
     settings = ablation_arms(SYNAPSE_AGENTS[CARTPOLE][BEST_PRESET])
-    rows = [_row(study, found, arm, settings[arm]) for arm in ARMS]  # type: ignore[index]
-    rows.append(_row(study, found, PAPER_PRESET, SYNAPSE_AGENTS[CARTPOLE][PAPER_PRESET]))
-    rows += [_row(study, found, name, None) for name in NULLS]
+    rows = [_row(study, comparisons, arm, settings[arm]) for arm in ARMS]  # type: ignore[index]
+    rows.append(_row(study, comparisons, PAPER_PRESET, SYNAPSE_AGENTS[CARTPOLE][PAPER_PRESET]))
+    rows += [_row(study, comparisons, name, None) for name in NULLS]
     return answer(
         "3. Is it the dynamics, or the reward and exploration?",
-        sentence(found),
+        sentence(comparisons),
         ("ablation", "Dynamics on, off and shuffled, and the nulls"),
         [
             "learner", "reward", "exploration", f"{CARTPOLE}: solved",
@@ -41,11 +41,11 @@ def section(study: Study) -> str:
         "rewarded, in `features` seen and not rewarded. In `shuffled` they are both, but each "
         f"synapse has the numbers of another. The first ten seeds of `{FULL}` on {CARTPOLE} are "
         "the runs of the second question. "
-        + " ".join([*_exploration(found), *_open(study["ablation"])]),
+        + " ".join([*_exploration(comparisons), *_open(study["ablation"])]),
     )  # fmt: skip
 
 
-def judged(study: Study) -> Found:
+def judged(study: Study) -> Verdicts:
     """Compare the arm with dynamics with the others, and ``off`` with its neighbours."""
     compared: dict[tuple[str, str], verdicts.Strata] = {}
     for task in _DIGITS:
@@ -65,16 +65,19 @@ def _costs(study: Study, task: str, name: str) -> Values:
     return -group.means if task == TEACHER else group.episodes
 
 
-def sentence(found: Found) -> str:
+def sentence(comparisons: Verdicts) -> str:
     """Return the verdict on the use of the dynamics."""
-    said = [*_said(found, CARTPOLE, "On CartPole-v1"), *_said(found, TEACHER, "With a teacher")]
+    said = [
+        *_said(comparisons, CARTPOLE, "On CartPole-v1"),
+        *_said(comparisons, TEACHER, "With a teacher"),
+    ]
     return " ".join(said) if said else "Not known: runs are missing."
 
 
-def _said(found: Found, task: str, where: str) -> list[str]:
-    if (task, "off") not in found or (task, "shuffled") not in found:
+def _said(comparisons: Verdicts, task: str, where: str) -> list[str]:
+    if (task, "off") not in comparisons or (task, "shuffled") not in comparisons:
         return []
-    off, shuffled = found[task, "off"], found[task, "shuffled"]
+    off, shuffled = comparisons[task, "off"], comparisons[task, "shuffled"]
     effect = "the dynamics have no significant effect"
     if {off.side, shuffled.side} == {"better"}:
         effect = "the dynamics help, and it matters whose they are"
@@ -84,15 +87,15 @@ def _said(found: Found, task: str, where: str) -> list[str]:
         f"{where} {effect}.",
         f"Runs with dynamics are better than `off` in {off} and than `shuffled` in {shuffled}.",
     ]
-    if (task, SEEN) in found:
-        said.append(f"Runs of `features` are better than `off` in {found[task, SEEN]}.")
+    if (task, SEEN) in comparisons:
+        said.append(f"Runs of `features` are better than `off` in {comparisons[task, SEEN]}.")
     return said
 
 
-def _exploration(found: Found) -> list[str]:
-    if (CARTPOLE, EXPLORING) not in found:
+def _exploration(comparisons: Verdicts) -> list[str]:
+    if (CARTPOLE, EXPLORING) not in comparisons:
         return []
-    verdict = found[CARTPOLE, EXPLORING]
+    verdict = comparisons[CARTPOLE, EXPLORING]
     return [
         f"`{PAPER_PRESET}` is `off` with less exploration; it needs fewer episodes than `off` in "
         f"{verdict}."
@@ -115,7 +118,7 @@ def _open(groups: Groups) -> list[str]:
 
 
 def _row(
-    study: Study, found: Found, name: str, settings: SynapseAgentsSettings | None
+    study: Study, comparisons: Verdicts, name: str, settings: SynapseAgentsSettings | None
 ) -> list[str]:
     chosen = [markdown.MISSING] * 2
     if settings is not None:
@@ -124,5 +127,5 @@ def _row(
     row = [f"`{name}`", *chosen, markdown.solved(study[part][CARTPOLE, name])]
     for task, digits in _DIGITS.items():
         row.append(markdown.spread(_costs(study, task, name), digits))
-        row += verdicts.cells(found, (task, name))
+        row += verdicts.cells(comparisons, (task, name))
     return row

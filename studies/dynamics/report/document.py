@@ -33,30 +33,12 @@ FORMATS = ("png", "svg")
 
 
 def read_study(results: Path) -> Study:
-    """Read the runs of all parts.
-
-    Args:
-        results: Folder of all results.
-
-    Raises:
-        ValueError: A file of the results is not one of ours, or settings are mixed.
-    """
+    """Read the runs of all parts."""
     return {part: read_groups(part, results) for part in PARTS}
 
 
 def write_report(results: Path, docs: Path) -> list[Path]:
-    """Write the report, its figures and the log, from whatever runs there are.
-
-    Args:
-        results: Folder of all results; the log goes beside it.
-        docs: Folder of the report; figures go to its folder images.
-
-    Returns:
-        The files.
-
-    Raises:
-        ValueError: As in ``read_study``.
-    """
+    """Write the report, its figures and the log, from whatever runs there are."""
     study = read_study(results)
     images = docs / "images"
     images.mkdir(parents=True, exist_ok=True)
@@ -71,11 +53,7 @@ def write_report(results: Path, docs: Path) -> list[Path]:
 
 
 def document(study: Study) -> str:
-    """Return the report's text.
-
-    Args:
-        study: The runs of every part.
-    """
+    """Return the report's text."""
     answers = [write(study) for write in ANSWERS]
     rest = [missed.section(study), equal.section(), withdrawn.section()]
     return "\n\n".join([_introduction(study), *answers, *rest]) + "\n"

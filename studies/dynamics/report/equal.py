@@ -29,7 +29,7 @@ def section() -> str:
 
 
 def pairs() -> Mapping[str, list[str]]:
-    """Return the hyper-parameters in which pairs differ besides what is asked for."""
+    """Return the hyper-parameters in which pairs differ beside the requested ones."""
     control, arms = SYNAPSE_AGENTS[CARTPOLE], ablation_arms(SYNAPSE_AGENTS[CARTPOLE][BEST_PRESET])
     watching = sorted(
         {

@@ -35,7 +35,7 @@ _FAILED = 1.35
 _NEXT_FAILURE = 1.08
 """How much further out the next failure of a category is drawn, up to eight of them."""
 _HALF_WIDTH = 0.28
-"""Half of what the points of a category spread over."""
+"""Half of the width over which a category's points spread."""
 
 _KINDS = {
     "agents without dynamics": _BLUE,
@@ -45,7 +45,7 @@ _KINDS = {
 
 
 def draw_seen(study: Study) -> Figure:
-    """Draw what every mask without dynamics and every null needs on CartPole."""
+    """Draw the episodes that masks without dynamics and baselines need on CartPole."""
     figure = new_figure(7.0, 3.8)
     axes = figure.subplots()
     names = [*PLAIN_PRESETS, *NULLS]
@@ -212,7 +212,7 @@ FIGURES: dict[str, Callable[[Study], Figure]] = {
     "size": draw_size,
     "transfer": draw_transfer,
 }
-"""What draws the figure of each answer."""
+"""Drawing function of each answer's figure."""
 
 
 def _say_if_empty(axes: Axes, values: Sequence[Values]) -> None:

@@ -26,16 +26,7 @@ def answer(
     rows: Sequence[Sequence[str]],
     *more: str,
 ) -> str:
-    """Return an answer: sentence, figure, explanation, table.
-
-    Args:
-        heading: The question.
-        sentence: The verdict.
-        figure: Name and text of the figure.
-        head: Head of the table.
-        rows: Its rows.
-        more: Paragraphs between figure and table.
-    """
+    """Return an answer: sentence, figure, explanation, table."""
     name, alternative = figure
     return "\n\n".join(
         [

@@ -29,7 +29,7 @@ TARGETS = {
     "CartPole-v1": "CartPole-v1",
     "Acrobot-v1": "Acrobot-v1",
 }
-Found = dict[tuple[str, str, str], verdicts.Verdict]
+Verdicts = dict[tuple[str, str, str], verdicts.Verdict]
 """Verdicts by target, mask and the rule compared with the learned one."""
 
 
@@ -54,7 +54,7 @@ def section(study: Study) -> str:
     )
 
 
-def judged(groups: Groups) -> Found:
+def judged(groups: Groups) -> Verdicts:
     """Compare every rule that was learned with the others, on every target."""
     compared: dict[tuple[str, str, str], verdicts.Strata] = {}
     for target in TARGETS:
@@ -66,27 +66,27 @@ def judged(groups: Groups) -> Found:
     return verdicts.judge(compared)
 
 
-def sentence(groups: Groups, found: Found) -> str:
+def sentence(groups: Groups, comparisons: Verdicts) -> str:
     """Return the verdict on transfer."""
     most = max((len(group.results) for group in groups.values()), default=0)
-    if not found:
+    if not comparisons:
         return "Not known: runs are missing."
     if 2 / comb(2 * most, most) > SIGNIFICANT:
         runs = "is one run" if most == 1 else f"are {most} runs"
         return f"Not known: there {runs} of each, too few for any test."
-    said = [_said(found, preset) for preset in (BEST_PRESET, PAPER_PRESET)]
+    said = [_said(comparisons, preset) for preset in (BEST_PRESET, PAPER_PRESET)]
     if not any(said):
-        return f"None of {len(found)} comparisons of a learned rule is significant."
+        return f"None of {len(comparisons)} comparisons of a learned rule is significant."
     return " ".join(f"The learned rule of {text}." for text in said if text)
 
 
-def _said(found: Found, preset: str) -> str:
+def _said(comparisons: Verdicts, preset: str) -> str:
     """Return the rules that a mask's learned rule is better and worse than, and where."""
     said: dict[tuple[str, str], list[str]] = {}
     for side, other in itertools.product(("better", "worse"), (*ARMS[1:], REFERENCE)):
         where = [
             TARGETS[target]
-            for (target, mask, rival), verdict in found.items()
+            for (target, mask, rival), verdict in comparisons.items()
             if (mask, rival, verdict.side) == (preset, other, side)
         ]
         if where:
@@ -96,7 +96,7 @@ def _said(found: Found, preset: str) -> str:
 
 
 def costs(groups: Groups, target: str, labels: tuple[str, ...]) -> Values:
-    """Return what runs cost: episodes to solve a control task, or cross-entropy in nat."""
+    """Return the cost of runs: episodes to solve a control task, or cross-entropy in nat."""
     group = groups[(target, *labels)]
     return group.episodes if target in TRANSFER_SOLVED else -group.means
 

@@ -44,12 +44,7 @@ class Verdict:
 
 
 def judge(comparisons: Mapping[NameT, Strata]) -> dict[NameT, Verdict]:
-    """Judge all comparisons of a question by ``rank_sum_p``, with Holm's correction.
-
-    Args:
-        comparisons: By name. Strata that lack runs are left out, and so is a comparison without
-            strata.
-    """
+    """Judge all comparisons of a question by ``rank_sum_p``, with Holm's correction."""
     present = {
         name: [(one, two) for one, two in strata if len(one) and len(two)]
         for name, strata in comparisons.items()

@@ -12,22 +12,22 @@ from studies.dynamics.settings import NULLS, TEACHER_JUDGEMENTS
 
 POOLED = "all masks"
 _DIGITS = {CARTPOLE: 0, TEACHER: 4}
-Found = Mapping[tuple[str, str], verdicts.Verdict]
+Verdicts = Mapping[tuple[str, str], verdicts.Verdict]
 """Verdicts by task and mask, or ``POOLED``."""
 
 
 def section(study: Study) -> str:
     """Return the answer."""
-    found = judged(study)
+    comparisons = judged(study)
     pooled = [POOLED]
     for task in _DIGITS:
-        pooled += [markdown.MISSING] * 2 + verdicts.cells(found, (task, POOLED))
-    rows = [_row(study, found, name) for name in PLAIN_PRESETS]
+        pooled += [markdown.MISSING] * 2 + verdicts.cells(comparisons, (task, POOLED))
+    rows = [_row(study, comparisons, name) for name in PLAIN_PRESETS]
     nulls = [_null(study, name) for name in NULLS]
     heads = [(f"{task}: without", "with", "with is better", "p") for task in _DIGITS]
     return answer(
         "2. Does it help a synapse to see the dynamics?",
-        sentence(found),
+        sentence(comparisons),
         ("watching", "Agents with dynamics and without, on CartPole-v1 and with a teacher"),
         ["mask", *(cell for head in heads for cell in head)],
         [*rows, pooled, *nulls],
@@ -53,14 +53,14 @@ def judged(study: Study) -> dict[tuple[str, str], verdicts.Verdict]:
     return verdicts.judge(compared)
 
 
-def sentence(found: Found) -> str:
+def sentence(comparisons: Verdicts) -> str:
     """Return the verdict on all masks together."""
     said = []
     for task, where in ((TEACHER, "With a teacher"), (CARTPOLE, "Without one")):
-        if (task, POOLED) not in found:
+        if (task, POOLED) not in comparisons:
             said.append(f"{where} runs are missing.")
             continue
-        verdict = found[task, POOLED]
+        verdict = comparisons[task, POOLED]
         how = {
             "better": "the setting with dynamics is better",
             "worse": "the setting with dynamics is worse",
@@ -70,13 +70,13 @@ def sentence(found: Found) -> str:
     return " ".join(said)
 
 
-def _row(study: Study, found: Found, name: str) -> list[str]:
+def _row(study: Study, comparisons: Verdicts, name: str) -> list[str]:
     row = [f"`{name}`"]
     for task, digits in _DIGITS.items():
         for each in (name, f"{name}+dynamics"):
             values = costs(study, task, each)
             row.append(f"{markdown.median(values, digits)} ({len(values)})")
-        row += verdicts.cells(found, (task, name))
+        row += verdicts.cells(comparisons, (task, name))
     return row
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from benchmarks.agents import default_agent, stock, twin
-from benchmarks.families.acting import _predicting, plain_forward
+from benchmarks.families.acting import plain_forward, predicting
 
 
 @pytest.fixture(scope="module")
@@ -20,10 +20,10 @@ def test_the_default_agent_is_the_row_of_the_table(agent):
     assert agent.synops() == pytest.approx(10_000, rel=0.2)
 
 
-def test_a_peer_around_our_own_network_chooses_what_predict_does(agent):
+def test_a_peer_with_our_network_chooses_the_actions_of_predict(agent):
     chosen, _ = agent.model.predict(agent.visited, deterministic=True)
     assert set(chosen) == {0, 1}
-    run = _predicting(agent, plain_forward(agent.network), agent.visited)
+    run = predicting(agent, plain_forward(agent.network), agent.visited)
     assert np.array_equal(run(), chosen)
 
 

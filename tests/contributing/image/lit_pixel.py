@@ -1,7 +1,5 @@
 """Pictures of 10 by 10 pixels: one is lit, on the left or on the right, and says where to go."""
 
-from typing import Any
-
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
@@ -14,17 +12,17 @@ class LitPixel(gym.Env[NDArray[np.uint8], np.int64]):
     action_space = gym.spaces.Discrete(2)
     render_mode = None
 
-    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+    def reset(self, *, seed=None, options=None):
         """Light a pixel."""
         super().reset(seed=seed)
         return self._light(), {}
 
-    def step(self, action: np.int64) -> Any:
+    def step(self, action):
         """Move, and light another pixel."""
         reward = float(action == self._right)
         return self._light(), reward, False, False, {}
 
-    def _light(self) -> NDArray[np.uint8]:
+    def _light(self):
         self._right = int(self.np_random.integers(2))
         picture = np.zeros((10, 10, 4), np.uint8)
         picture[self.np_random.integers(10), 9 * self._right, 0] = 255

@@ -1,25 +1,21 @@
 """Random networks, and what they answer."""
 
-from __future__ import annotations
-
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 
-from snn_gym.leaderboard.weights import Floats, Layer, Network
+from snn_gym.leaderboard.weights import Layer, Network
 
 Kind = Literal["tanh", "relu", "recurrent", "gru"]
 STEPS = 4
 """Observations in a row, for networks with a state."""
 
 
-def random_network(
-    rng: np.random.Generator, kind: Kind, inputs: int, units: int, outputs: int
-) -> Network:
+def random_network(rng, kind, inputs, units, outputs):
     """Return a network with statistics; of two hidden layers where these have no recurrence."""
 
-    def layer(rows: int, columns: int, biases: int = 1, recurrent: bool = False) -> Layer:
+    def layer(rows, columns, biases=1, recurrent=False):
         own = rng.standard_normal((rows, units)) if recurrent else None
         return Layer(rng.standard_normal((rows, columns)), rng.standard_normal((rows, biases)), own)
 
@@ -36,7 +32,7 @@ def random_network(
     )
 
 
-def answers(network: Network, kind: Kind, observations: Floats) -> Floats:
+def answers(network, kind, observations):
     """Return what the readout gives after each observation.
 
     Args:
@@ -51,7 +47,7 @@ def answers(network: Network, kind: Kind, observations: Floats) -> Floats:
     return np.asarray(values @ readout.inward.T + readout.biases[:, 0])
 
 
-def _hidden(layer: Layer, kind: Kind, values: Floats) -> Floats:
+def _hidden(layer, kind, values):
     currents = values @ layer.inward.T + layer.biases[:, 0]
     if layer.recurrent is None:
         return np.asarray(np.maximum(currents, 0) if kind == "relu" else np.tanh(currents))
@@ -62,8 +58,8 @@ def _hidden(layer: Layer, kind: Kind, values: Floats) -> Floats:
     return np.array(states)
 
 
-def _gru(layer: Layer, values: Floats) -> Floats:
-    gru: Any = torch.nn.GRU(layer.inward.shape[1], layer.units, dtype=torch.float64)
+def _gru(layer, values):
+    gru = torch.nn.GRU(layer.inward.shape[1], layer.units, dtype=torch.float64)
     gru.load_state_dict(
         {
             "weight_ih_l0": torch.from_numpy(layer.inward),

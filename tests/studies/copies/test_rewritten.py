@@ -1,14 +1,11 @@
 """Rewritten networks act as before, by playing both; noise has its size."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studies.copies.rewritten import (
-    Rewriting,
     attacks,
     noisy,
     permuted,
@@ -19,24 +16,21 @@ from studies.copies.rewritten import (
     turned,
     ulps,
 )
-from tests.studies.copies.made import STEPS, Kind, answers, random_network
+from tests.studies.copies.made import STEPS, answers, random_network
 
 
-@pytest.mark.parametrize(
-    ("kind", "rewriting"),
-    [
-        ("tanh", permuted),
-        ("tanh", turned),
-        ("tanh", restated),
-        ("relu", rescaled),
-        ("recurrent", permuted),
-        ("gru", permuted),
-        ("gru", restated),
-    ],
-)
+@pytest.mark.parametrize(("kind", "rewriting"), [
+    ("tanh", permuted),
+    ("tanh", turned),
+    ("tanh", restated),
+    ("relu", rescaled),
+    ("recurrent", permuted),
+    ("gru", permuted),
+    ("gru", restated),
+])  # fmt: skip
 @given(seed=st.integers(0, 10**6))
 @settings(max_examples=10, deadline=None)
-def test_answers_stay(kind: Kind, rewriting: Rewriting, seed: int) -> None:
+def test_answers_stay(kind, rewriting, seed):
     rng = np.random.default_rng(seed)
     network = random_network(rng, kind, 3, 5, 4)
     copy = rewriting(network, rng)
@@ -50,7 +44,7 @@ def test_answers_stay(kind: Kind, rewriting: Rewriting, seed: int) -> None:
 
 
 @pytest.mark.parametrize("rewriting", [shifted, sharpened])
-def test_the_best_action_stays(rewriting: Rewriting) -> None:
+def test_the_best_action_stays(rewriting):
     rng = np.random.default_rng(0)
     network = random_network(rng, "tanh", 3, 5, 4)
     observations = rng.standard_normal((50, 3))
@@ -59,7 +53,7 @@ def test_the_best_action_stays(rewriting: Rewriting) -> None:
     assert not np.allclose(before, after)
 
 
-def test_ulps_are_the_smallest_steps_of_float32() -> None:
+def test_ulps_are_the_smallest_steps_of_float32():
     rng = np.random.default_rng(0)
     network = random_network(rng, "gru", 3, 5, 4)
     for a, b in zip(network.layers, ulps(network, rng).layers, strict=True):
@@ -67,14 +61,14 @@ def test_ulps_are_the_smallest_steps_of_float32() -> None:
         np.testing.assert_array_equal(np.nextafter(a32, np.float32(np.inf)), b32)
 
 
-def test_noise_has_its_size() -> None:
+def test_noise_has_its_size():
     rng = np.random.default_rng(0)
     network = random_network(rng, "tanh", 50, 60, 4)
     first, changed = (x.layers[0].inward for x in (network, noisy(0.01)(network, rng)))
     assert np.std(changed - first) == pytest.approx(0.01 * first.std(), rel=0.1)
 
 
-def test_attacks_are_for_those_that_act_alike_after_them() -> None:
+def test_attacks_keep_the_behaviour_of_the_agent():
     rng = np.random.default_rng(0)
     logits, action = (random_network(rng, "relu", 3, 5, outputs) for outputs in (2, 1))
     fitting = {x.name for x in attacks() if x.fits("sac-mlp", action)}

@@ -1,11 +1,9 @@
 """What the page of converted ANNs says follows from its numbers."""
 
-from __future__ import annotations
-
-from studies.deployed.converted import PAIRS, Found, Played, report
+from studies.deployed.converted import PAIRS, Played, Results, report
 
 
-def test_cells_are_medians_over_seeds() -> None:
+def test_cells_are_medians_over_seeds():
     ann, direct, env_id = PAIRS[0]
     played = [
         Played(x, agent, steps, seed, 100.0 * seed, 10.0, 1.0, share)
@@ -14,7 +12,7 @@ def test_cells_are_medians_over_seeds() -> None:
         for seed in range(3)
         for share in ((None, seed / 2) if steps else (None,))
     ]
-    page = report(Found(tuple(played)))
+    page = report(Results(tuple(played)))
     earned = "100.0 (0.0 to 200.0) | 10 (10 to 10) | 1 (1 to 1) |"
     assert f"| {env_id} | {ann}, converted, T = 8 | 3 | – | {earned}" in page
     assert f"| {env_id} | {ann}, converted, T = 8 | 3 | 0, 0.5, 1 | {earned}" in page

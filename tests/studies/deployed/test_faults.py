@@ -1,7 +1,5 @@
 """What the page of faults says follows from its numbers."""
 
-from __future__ import annotations
-
 from snn_gym.envs.registry import load_environment_spec
 from studies.deployed.faults import (
     AGENTS,
@@ -9,14 +7,14 @@ from studies.deployed.faults import (
     FORMS,
     SEEDS,
     TUNED,
-    Found,
     Played,
+    Results,
     measure,
     report,
 )
 
 
-def test_what_is_kept_is_counted_from_random_play() -> None:
+def test_retention_is_counted_from_random_play():
     played = []
     for agent, env_id in AGENTS:
         low = load_environment_spec(env_id).reference.random
@@ -24,8 +22,8 @@ def test_what_is_kept_is_counted_from_random_play() -> None:
             left = 400.0 if form == "none" else 100.0
             if form in FORMS or agent not in CARRY_STATE:
                 played += [Played(agent, env_id, form, seed, low + left) for seed in SEEDS]
-    assert not list(measure(Found(tuple(played))))  # nothing is missing
-    lines = report(Found(tuple(played))).splitlines()
+    assert not list(measure(Results(tuple(played))))  # nothing is missing
+    lines = report(Results(tuple(played))).splitlines()
     (four,) = [x for x in lines if x.startswith("| sac-lif | Pendulum-v1 | weights of 4 bits |")]
     assert four.endswith("| 0.25 |")
     assert "weights of 4 bits, fine-tuned | 5 |" in lines[lines.index(four) + 1]

@@ -1,21 +1,19 @@
 """What the page of chips says follows from its numbers."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from snn_gym.export.hardware import Activity
 from snn_gym.leaderboard.chips import Demand
-from studies.deployed.hardware import Found, Measured, report
+from studies.deployed.hardware import Measured, Results, report
 
 
-def test_a_line_says_what_fits_and_where_an_agent_stands() -> None:
+def test_a_line_names_the_fitting_chips_and_the_agents_rank():
     demand = Demand(4, 2, 128, 3, 64, 64, 64, 4480, 5000)
     did = Activity(9, 4.5, 0.035, 0.1)
     one = Measured("a", "E-v0", "stored", 3, 8, demand, did, (0.5, 9.0), None)
     left = replace(demand, neurons=10)
     bare = Measured("a", "E-v0", "stored, without silent", 3, 8, left, did, (0.5, 9.0), (1.0, 2.0))
-    page = report(Found((one, bare)))
+    page = report(Results((one, bare)))
     room = "| a | E-v0 | {} | 3 | 128 | 4,480 | 64 | 64 | 5,000 | fits | fits | fan in 64 of 63 |"
     assert room.format("stored") in page
     assert room.format("stored, without silent").replace("| 128 |", "| 10 |") in page

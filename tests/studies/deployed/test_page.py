@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 import typer
@@ -21,7 +18,7 @@ PAGES = [x.PAGE for x in (deployed, converted, faults, graphs, hardware)]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_committed_page_is_that_of_the_committed_numbers(page: Page[Any]) -> None:
+def test_the_committed_page_is_that_of_the_committed_numbers(page):
     assert page.path.read_text(encoding="utf-8") == page.text()
 
 
@@ -33,7 +30,7 @@ class Counted(Config):
     """From 0 on."""
 
 
-def count(done: Counted | None) -> Iterator[Counted]:
+def count(done):
     """Add two numbers, one at a time."""
     numbers = () if done is None else done.numbers
     for _ in range(2):
@@ -41,7 +38,7 @@ def count(done: Counted | None) -> Iterator[Counted]:
         yield Counted(numbers)
 
 
-def test_results_go_on_from_those_that_there_are(tmp_path: Path) -> None:
+def test_measurements_continue_from_stored_results(tmp_path):
     page = Page(
         "page",
         Counted,

@@ -1,22 +1,10 @@
 """Files of runs, made up for tests of what reads them."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from pathlib import Path
-
 from studies.dynamics.outcome import Outcome, make_result, write_result
 from studies.dynamics.plan import plan
 
 
-def write_runs(
-    folder: Path,
-    part: str,
-    labels: tuple[str, ...],
-    means: Sequence[float | None],
-    episodes: Sequence[int | None] | None = None,
-    **settings: object,
-) -> None:
+def write_runs(folder, part, labels, means, episodes=None, **settings):
     """Write a run for each seed with the mean return, and the episodes to solve it if any.
 
     A mean of None is a run that is missing; the settings replace those of the plan.

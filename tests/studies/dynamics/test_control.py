@@ -1,10 +1,5 @@
 """Learners on control tasks: when a task counts as solved, and what a run may use."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -21,12 +16,12 @@ class FakeJudge:
 
     earned = 0.0
 
-    def __init__(self, *arguments: object) -> None:
-        self.measured: list[Any] = []
-        self.seeds: list[int] = []
-        FakeJudge.last = self  # type: ignore[attr-defined]
+    def __init__(self, *arguments):
+        self.measured = []
+        self.seeds = []
+        FakeJudge.last = self
 
-    def play(self, weights: Any, seeds: Sequence[int]) -> Rollouts:
+    def play(self, weights, seeds):
         self.measured.append(weights[0].copy())
         self.seeds += seeds
         shape = (1, len(seeds))
@@ -34,19 +29,19 @@ class FakeJudge:
 
 
 @pytest.fixture
-def judge(monkeypatch: pytest.MonkeyPatch) -> type[FakeJudge]:
+def judge(monkeypatch):
     monkeypatch.setattr(control, "BatchedJudge", FakeJudge)
     return FakeJudge
 
 
-def case(episodes: int, steps: int = 10**6, solved: float | None = None) -> ControlCase:
+def case(episodes, steps=10**6, solved=None):
     overrides = {"comparison": "until_accepted", "probe_episodes": 1}
     return ControlCase(
         "CartPole-v1", "accept-reject", Budget(episodes, steps), solved, overrides=overrides
     )
 
 
-def test_a_run_ends_with_its_episodes_or_its_steps() -> None:
+def test_a_run_ends_with_its_episodes_or_its_steps():
     few = case(episodes=12).train(0)
     # An iteration judges the candidate, and now and then the weights held.
     assert few.episodes in (12, 13)
@@ -57,7 +52,7 @@ def test_a_run_ends_with_its_episodes_or_its_steps() -> None:
     assert short.curve[-1][0] == short.steps
 
 
-def test_solved_at_once_by_hand(judge: type[FakeJudge], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_solved_at_once_by_hand(judge, monkeypatch):
     monkeypatch.setattr(judge, "earned", 9.0)
     chosen = case(episodes=50, solved=9.0)
     model = chosen.make(0)
@@ -67,13 +62,13 @@ def test_solved_at_once_by_hand(judge: type[FakeJudge], monkeypatch: pytest.Monk
     assert outcome.solved_steps == outcome.steps == outcome.curve[-1][0]
     # What is evaluated is what was measured, though learning went on for an iteration.
     assert model.num_episodes > 2
-    np.testing.assert_array_equal(model.weights, judge.last.measured[0])  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(model.weights, judge.last.measured[0])
     assert outcome.scores == evaluate(model, "CartPole-v1").returns
 
 
-def test_measurements_are_fresh_and_not_repeated(judge: type[FakeJudge]) -> None:
+def test_measurements_are_fresh_and_not_repeated(judge):
     outcome = case(episodes=60, solved=5.0).train(1)
-    last = judge.last  # type: ignore[attr-defined]
+    last = judge.last
     assert outcome.solved_episodes is None
     assert outcome.measurements == len(last.measured) > 1
     assert len(last.seeds) == len(set(last.seeds)) == MEASURED_EPISODES * outcome.measurements
@@ -84,11 +79,11 @@ def test_measurements_are_fresh_and_not_repeated(judge: type[FakeJudge]) -> None
         assert not np.array_equal(before, after)
 
 
-def test_nothing_is_measured_below_the_mark(judge: type[FakeJudge]) -> None:
+def test_runs_below_the_mark_are_not_measured(judge):
     assert case(episodes=10, solved=501.0).train(0).measurements == 0
 
 
-def test_measurements_change_nothing_that_is_learned(judge: type[FakeJudge]) -> None:
+def test_measurements_do_not_change_learning(judge):
     watched, alone = case(episodes=30, solved=5.0).train(2), case(episodes=30).train(2)
     assert watched.scores == alone.scores
     assert (watched.episodes, watched.steps, watched.curve) == (
@@ -96,7 +91,7 @@ def test_measurements_change_nothing_that_is_learned(judge: type[FakeJudge]) -> 
     )  # fmt: skip
 
 
-def test_a_case_says_all_that_was_chosen() -> None:
+def test_a_case_lists_all_its_settings():
     wide = ControlCase(
         "CartPole-v1", "cma-es", Budget(7, 70), 475.0, 28, {"separable": True}
     ).settings

@@ -1,9 +1,6 @@
 """Reading the runs of a part."""
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +12,7 @@ from tests.studies.dynamics.runs import write_runs
 HISTORY = ("CartPole-v1", "history")
 
 
-def test_missing_and_failed_runs(tmp_path: Path) -> None:
+def test_missing_and_failed_runs(tmp_path):
     write_runs(tmp_path, "presets", HISTORY, [10.0, None, 30.0], [5, None, None])
     groups = read_groups("presets", tmp_path)
     group = groups[HISTORY]
@@ -28,12 +25,12 @@ def test_missing_and_failed_runs(tmp_path: Path) -> None:
     assert groups["Teacher", "history"].results == ()
 
 
-def test_runs_beyond_the_reported_seeds_are_left_out(tmp_path: Path) -> None:
+def test_runs_beyond_the_reported_seeds_are_left_out(tmp_path):
     write_runs(tmp_path, "size", ("es", "7"), [1.0] * 6)
     assert read_groups("size", tmp_path)["es", "7"].seeds == (0, 1, 2, 3, 4)
 
 
-def test_other_settings_are_noticed(tmp_path: Path) -> None:
+def test_other_settings_are_noticed(tmp_path):
     write_runs(tmp_path, "presets", HISTORY, [1.0, 2.0], solved_return=1.0)
     assert read_groups("presets", tmp_path)[HISTORY].is_outdated
     result_path(tmp_path, "presets", HISTORY, 0).unlink()
@@ -42,7 +39,7 @@ def test_other_settings_are_noticed(tmp_path: Path) -> None:
         read_groups("presets", tmp_path)
 
 
-def test_fields_that_there_are_since_are_no_other_settings(tmp_path: Path) -> None:
+def test_new_fields_do_not_change_old_settings(tmp_path):
     write_runs(tmp_path, "presets", HISTORY, [1.0, 2.0])
     path = result_path(tmp_path, "presets", HISTORY, 0)
     content = json.loads(path.read_text())

@@ -1,9 +1,5 @@
 """Files of runs."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +14,7 @@ from studies.dynamics.outcome import (
 )
 
 
-def test_a_curve_is_reduced_by_hand() -> None:
+def test_a_curve_is_reduced_by_hand():
     rows = [(10, 1.0), (20, 3.0), (30, 5.0), (40, 6.0), (50, 8.0)]
     # The first part takes the row that is left over.
     assert reduced_curve(rows, 2) == ((30, 3.0), (50, 7.0))
@@ -27,14 +23,14 @@ def test_a_curve_is_reduced_by_hand() -> None:
 
 
 @given(st.integers(1, 300), st.integers(1, 60))
-def test_a_curve_keeps_its_end_and_its_bound(count: int, points: int) -> None:
+def test_a_curve_keeps_its_end_and_its_bound(count, points):
     curve = reduced_curve([(k, float(k)) for k in range(count)], points)
     assert len(curve) == min(count, points)
     assert curve[-1][0] == count - 1
     assert [step for step, _ in curve] == sorted({step for step, _ in curve})
 
 
-def test_a_file_holds_all_of_a_run(tmp_path: Path) -> None:
+def test_a_file_holds_all_of_a_run(tmp_path):
     outcome = Outcome((1.0, 2.0, 3.0, 10.0), 7, 70, ((70, 4.0),), solved_episodes=5)
     result = make_result("part", ("a", "b"), 3, "0.1", {"rate": [1, None]}, outcome)
     assert (result.mean, result.iqm) == (4.0, 2.5)
@@ -43,7 +39,7 @@ def test_a_file_holds_all_of_a_run(tmp_path: Path) -> None:
     assert read_result(path) == result
 
 
-def test_files_that_are_not_ours_are_refused(tmp_path: Path) -> None:
+def test_files_that_are_not_ours_are_refused(tmp_path):
     path = tmp_path / "0.json"
     path.write_text("{")
     with pytest.raises(ValueError, match=r"0\.json: not valid JSON .*; delete it and run again"):

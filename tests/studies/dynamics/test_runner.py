@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from typer.testing import CliRunner
 
 from studies.dynamics import __main__ as command
 from studies.dynamics import plan as plan_module
-from studies.dynamics.outcome import Outcome, Result, read_result
+from studies.dynamics.outcome import Outcome, read_result
 from studies.dynamics.plan import Planned
 from studies.dynamics.runner import missing_runs, run_part
 
@@ -23,13 +22,13 @@ class CountingCase:
     trained: list[int] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=lambda: {"rate": 0.5})
 
-    def train(self, seed: int) -> Outcome:
+    def train(self, seed):
         self.trained.append(seed)
         return Outcome((float(seed),), 1, 10, ((10, 0.0),))
 
 
 @pytest.fixture
-def planned(monkeypatch: pytest.MonkeyPatch) -> list[Planned]:
+def planned(monkeypatch):
     entries = [
         Planned("toy", ("easy", "a"), 3, CountingCase()),
         Planned("toy", ("hard", "b"), 2, CountingCase()),
@@ -38,12 +37,12 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> list[Planned]:
     return entries
 
 
-def trained(planned: list[Planned]) -> list[list[int]]:
-    return [entry.case.trained for entry in planned]  # type: ignore[attr-defined]
+def trained(planned):
+    return [entry.case.trained for entry in planned]
 
 
-def test_only_what_has_no_file_is_run(planned: list[Planned], tmp_path: Path) -> None:
-    seen: list[Result] = []
+def test_runs_with_a_file_are_skipped(planned, tmp_path):
+    seen = []
     run_part("toy", tmp_path, seen.append, seeds=range(1))
     assert trained(planned) == [[0], [0]]
     run_part("toy", tmp_path, seen.append)
@@ -60,21 +59,19 @@ def test_only_what_has_no_file_is_run(planned: list[Planned], tmp_path: Path) ->
     assert files[tmp_path / "toy/easy/a/2.json"].settings == {"rate": 0.5}
 
 
-def test_a_lost_file_is_made_again(planned: list[Planned], tmp_path: Path) -> None:
+def test_a_lost_file_is_made_again(planned, tmp_path):
     run_part("toy", tmp_path, lambda result: None)
     (tmp_path / "toy/hard/b/1.json").unlink()
     assert [(e.labels, seed) for e, seed in missing_runs("toy", tmp_path)] == [(("hard", "b"), 1)]
 
 
-def test_seeds_and_cases_can_be_chosen(planned: list[Planned], tmp_path: Path) -> None:
+def test_seeds_and_cases_can_be_chosen(planned, tmp_path):
     found = missing_runs("toy", tmp_path, range(1000, 1002), "hard/b")
     assert [(entry.labels[0], seed) for entry, seed in found] == [("hard", 1000), ("hard", 1001)]
 
 
-def test_a_run_that_fails_leaves_no_file(
-    planned: list[Planned], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(self: CountingCase, seed: int) -> Outcome:
+def test_a_run_that_fails_leaves_no_file(planned, tmp_path, monkeypatch):
+    def fail(self, seed):
         raise ValueError("no luck")
 
     monkeypatch.setattr(CountingCase, "train", fail)
@@ -83,14 +80,14 @@ def test_a_run_that_fails_leaves_no_file(
     assert not list(tmp_path.rglob("*.json"))
 
 
-def test_what_can_not_be_run_is_refused(tmp_path: Path) -> None:
+def test_impossible_runs_are_refused(tmp_path):
     with pytest.raises(ValueError, match="part 'presents' is unknown; known: presets, hidden"):
         run_part("presents", tmp_path, lambda result: None)
     with pytest.raises(ValueError, match="workers must be at least 1, got 0"):
         run_part("presets", tmp_path, lambda result: None, workers=0)
 
 
-def test_seeds_of_the_command_line() -> None:
+def test_seeds_of_the_command_line():
     assert command.parse_seeds(None) is None
     assert command.parse_seeds("0-9") == range(10)
     assert command.parse_seeds("7") == range(7, 8)
@@ -99,7 +96,7 @@ def test_seeds_of_the_command_line() -> None:
             command.parse_seeds(text)
 
 
-def test_the_command_runs_and_says_what_it_ran(planned: list[Planned], tmp_path: Path) -> None:
+def test_the_command_prints_its_runs(planned, tmp_path):
     words = ["run", "--part", "toy", "--seeds", "1", "--only", "easy", "--out", str(tmp_path)]
     done = CliRunner().invoke(command.app, words)
     assert done.exit_code == 0
@@ -110,7 +107,7 @@ def test_the_command_runs_and_says_what_it_ran(planned: list[Planned], tmp_path:
 
 
 @pytest.mark.slow
-def test_processes_write_what_one_process_writes(tmp_path: Path) -> None:
+def test_several_processes_write_the_files_of_one(tmp_path):
     for workers in (1, 2):
         folder = tmp_path / str(workers)
         run_part(

@@ -1,9 +1,5 @@
 """Learners on the Teacher job: judged as the job judges, counted by hand."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -16,18 +12,18 @@ from studies.dynamics.supervised import TeacherCase
 SAMPLES = 200
 
 
-def score(model: Any) -> float:
+def score(model):
     job = teacher()
     return float(job.judge(model.population, model.weights[None], np.arange(SAMPLES)).scores[0])
 
 
-def agents(preset: str, judgements: int = 12) -> TeacherCase:
+def agents(preset, judgements=12):
     overrides = to_mapping(SYNAPSE_AGENTS["Teacher"][preset])
     return TeacherCase("synapse-agents", judgements, overrides=overrides)
 
 
 @pytest.mark.parametrize("name", NULLS)
-def test_every_null_does_the_job(name: str) -> None:
+def test_every_null_does_the_job(name):
     case = TeacherCase(name, 40, overrides=TEACHER_NULLS[name])
     model = case.make(0)
     outcome = case.finish(model)
@@ -38,7 +34,7 @@ def test_every_null_does_the_job(name: str) -> None:
     assert case.train(0) == outcome
 
 
-def test_accept_reject_judges_by_hand_and_never_gets_worse() -> None:
+def test_accept_reject_judges_by_hand_and_never_gets_worse():
     case = TeacherCase("accept-reject", 30, overrides={"comparison": "kept_score"})
     model = case.make(0)
     before = score(model)
@@ -49,7 +45,7 @@ def test_accept_reject_judges_by_hand_and_never_gets_worse() -> None:
     assert outcome.scores[0] >= before
 
 
-def test_synapse_agents_see_the_dynamics_of_the_job() -> None:
+def test_synapse_agents_see_the_dynamics_of_the_job():
     case = agents("weight+topology+dynamics")
     model = case.make(0)
     assert isinstance(model, SynapseAgents)
@@ -64,7 +60,7 @@ def test_synapse_agents_see_the_dynamics_of_the_job() -> None:
     assert np.any(judged.dynamics)
 
 
-def test_the_size_is_a_setting() -> None:
+def test_the_size_is_a_setting():
     wide = TeacherCase("es", 1, hidden=32)
     assert wide.settings["network"]["hidden_sizes"] == [32]
     # 10 inputs and a bias, 32 neurons and a bias, 2 outputs.

@@ -1,14 +1,11 @@
 """Rules that are carried to other networks."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from snn_gym._base.config import to_mapping
-from snn_gym.learners import SynapseAgents
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.population import Population
 from studies.dynamics import transfer
@@ -20,7 +17,7 @@ PRESET = "weight+topology"
 
 
 @pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
+def short(monkeypatch):
     monkeypatch.setattr(transfer, "PRETRAINING_RUNS", 2)
     monkeypatch.setattr(transfer, "TRANSFER_JUDGEMENTS", 6)
     pretrained_rule.cache_clear()
@@ -29,11 +26,11 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 class Swapped(np.random.Generator):
     """A generator whose permutations reverse."""
 
-    def permutation(self, x: int) -> np.ndarray:  # type: ignore[override]
+    def permutation(self, x):
         return np.arange(x)[::-1]
 
 
-def test_other_indices_by_hand() -> None:
+def test_other_indices_by_hand():
     population = Population(NetworkConfig(hidden_sizes=(3,)), 2, 2)
     table = population.synapses
     other = relabelled(table, population.sizes, Swapped(np.random.PCG64(0)))
@@ -47,7 +44,7 @@ def test_other_indices_by_hand() -> None:
         np.testing.assert_array_equal(getattr(other, name), getattr(table, name))
 
 
-def test_a_rule_is_learned_over_several_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rule_is_learned_over_several_networks(monkeypatch):
     two = pretrained_rule(PRESET, 0)
     assert pretrained_rule(PRESET, 1)["values"].shape[1] == 3
     pretrained_rule.cache_clear()
@@ -60,18 +57,18 @@ def test_a_rule_is_learned_over_several_networks(monkeypatch: pytest.MonkeyPatch
     assert set(one["states"]) < set(two["states"])
 
 
-def case(rule: str, *, relabelled: bool = False) -> TransferCase:
+def case(rule, *, relabelled=False):
     settings = replace(SYNAPSE_AGENTS["Teacher"][PRESET], frozen=True)
     target = TeacherCase("synapse-agents", 6, overrides=to_mapping(settings))
-    return TransferCase(PRESET, target, rule, relabelled)  # type: ignore[arg-type]
+    return TransferCase(PRESET, target, rule, relabelled)
 
 
 @pytest.mark.parametrize("rule", ["pretrained", "untrained"])
-def test_a_frozen_rule_stays(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    models: list[SynapseAgents] = []
+def test_a_frozen_rule_stays(rule, monkeypatch):
+    models = []
     finish = TeacherCase.finish
 
-    def keep(self: TeacherCase, model: SynapseAgents) -> object:
+    def keep(self, model):
         models.append(model)
         return finish(self, model)
 
@@ -86,13 +83,13 @@ def test_a_frozen_rule_stays(rule: str, monkeypatch: pytest.MonkeyPatch) -> None
         np.testing.assert_array_equal(models[-1].rule_memory["values"], expected["values"])
 
 
-def test_other_indices_lead_to_other_moves() -> None:
+def test_other_indices_lead_to_other_moves():
     assert case("pretrained").train(0) != case("pretrained", relabelled=True).train(0)
     # Without a rule there is nothing that an index could matter for.
     assert case("untrained").train(0) == case("untrained", relabelled=True).train(0)
 
 
-def test_settings_say_where_the_rule_comes_from() -> None:
+def test_settings_name_the_source_of_the_rule():
     assert case("untrained").settings["pretraining"] is None
     assert case("pretrained").settings["pretraining"]["runs"] == 2
     assert case("pretrained", relabelled=True).settings["relabelled"] is True

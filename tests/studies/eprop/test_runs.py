@@ -43,7 +43,7 @@ def test_a_curve_has_the_means_of_stretches():
     assert curve[-1] == 1.0
 
 
-def test_updates_are_what_is_between_rollouts(monkeypatch):
+def test_update_time_is_the_time_between_rollouts(monkeypatch):
     clock = itertools.count()
     monkeypatch.setattr(module, "time", SimpleNamespace(process_time=lambda: next(clock)))
     log = TrainingLog()
@@ -54,7 +54,7 @@ def test_updates_are_what_is_between_rollouts(monkeypatch):
     assert log.update_s == 3
 
 
-def test_runs_that_are_there_are_not_made_again_and_stand_on_the_page(tmp_path, monkeypatch):
+def test_stored_runs_are_skipped_and_shown_on_the_page(tmp_path, monkeypatch):
     asked = []
 
     def fake(env_id, arm, seed):
@@ -94,7 +94,7 @@ def test_forward_in_time_is_the_gradient_of_eprop():
         assert expected.abs().max() > 0.1
 
 
-def test_angles_are_taken_on_the_way_of_one_training(monkeypatch):
+def test_angles_are_measured_during_one_training(monkeypatch):
     monkeypatch.setattr(angle, "SHARES", (0.0, 0.5))
     monkeypatch.setitem(TASKS, CUE, 4 * 2304)
     log = angle.AngleLog(CUE)
@@ -104,12 +104,12 @@ def test_angles_are_taken_on_the_way_of_one_training(monkeypatch):
     assert all(0.1 < x.cosine < 0.99 and 0.1 < x.norms < 2.0 for x in log.found)
 
 
-def test_nothing_is_tuned_on_the_seeds_of_the_table():
+def test_table_seeds_are_not_tuning_seeds():
     assert all(max(seeds) < 1000 and len(seeds) == 5 for seeds in module.SEEDS.values())
 
 
 @pytest.mark.parametrize("env_id", TASKS)
-def test_the_runs_that_are_kept_have_the_steps_of_their_task(env_id):
+def test_stored_runs_have_the_steps_of_their_task(env_id):
     kept = [made for arm in ARMS for made in read_runs(env_id, arm)]
     assert kept
     assert all(0 <= made.steps - TASKS[env_id] < 64 * 36 for made in kept)  # a rollout
@@ -117,7 +117,7 @@ def test_the_runs_that_are_kept_have_the_steps_of_their_task(env_id):
 
 
 @pytest.mark.parametrize("option", [["--arms", "nobody"], ["--tasks", "nowhere"]])
-def test_what_is_unknown_is_refused(option):
+def test_unknown_options_are_refused(option):
     answer = CliRunner().invoke(app, ["run", *option])
     assert answer.exit_code == 2
     assert "is unknown" in answer.output

@@ -1,7 +1,5 @@
 """What the study measures, on laws whose answer is known, and that it can be measured again."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -19,19 +17,19 @@ MEASURED = read_run(Results, RESULTS)
 TRAINED = (ROOT / "leaderboard", ROOT / "studies" / "lean" / "results")
 
 
-def test_an_interval_holds_its_bounds_up_to_rounding() -> None:
+def test_an_interval_holds_its_bounds_up_to_rounding():
     intervals = np.array([[0.0, 1.0, 2.0, 1.1], [1.0, 2.0, 3.0, 0.9]])
     assert share_held(intervals, 1.0) == 0.5
     assert share_held(intervals + 1e-12, 1.0) == 0.5
 
 
-def test_a_share_of_the_seeds_fails() -> None:
+def test_a_share_of_the_seeds_fails():
     drawn = failing(0.3)(np.random.default_rng(0), 100_000)
     assert np.mean(drawn < 0.5) == pytest.approx(0.3, abs=0.01)
     assert drawn.mean() == pytest.approx(0.95 - 0.3 * 0.75, abs=0.01)
 
 
-def test_the_mean_of_a_seeds_episodes_is_what_its_law_draws() -> None:
+def test_the_mean_of_a_seeds_episodes_follows_its_law():
     ceiling = next(x for x in synthetic() if "ceiling" in x.name)
     drawn = ceiling.draw(np.random.default_rng(0), 2000)
     assert drawn.shape == (2000, 20)
@@ -39,7 +37,7 @@ def test_the_mean_of_a_seeds_episodes_is_what_its_law_draws() -> None:
     assert drawn.std(axis=1).mean() == pytest.approx(0.1, rel=0.05)
 
 
-def test_a_trained_population_is_its_ten_seeds() -> None:
+def test_a_trained_population_is_its_ten_seeds():
     found = {population.name: population for population in real(*TRAINED)}
     population = found["ppo-lif, LunarLander-v3"]
     means = [
@@ -54,13 +52,13 @@ def test_a_trained_population_is_its_ten_seeds() -> None:
     assert population.bounds == (reference.random, reference.maximum)
 
 
-def test_seeds_that_are_all_alike_are_no_population() -> None:
+def test_seeds_that_are_all_alike_are_no_population():
     names = {population.name for population in real(*TRAINED)}
     assert "ppo-lif, Pendulum-v1" in names
     assert "ppo-lif, CartPole-v1" not in names  # 500 on all ten seeds
 
 
-def test_coverage_of_a_known_law(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_coverage_of_a_known_law(monkeypatch):
     monkeypatch.setattr(coverage, "REPEATS", 400)
     monkeypatch.setattr(coverage, "EPISODE_REPEATS", 20)
     # Of two coins, an interval holds 1/2 unless both fall alike: half of the repeats.
@@ -86,7 +84,7 @@ def test_coverage_of_a_known_law(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("seeds", SEEDS)
-def test_what_was_measured_can_be_measured_again(seeds: int) -> None:
+def test_coverage_is_measured_again_with_equal_result(seeds):
     for index, population in enumerate(synthetic()):
         drawn = population.draw(np.random.default_rng([index, seeds]), coverage.REPEATS * seeds)
         means = drawn.reshape(coverage.REPEATS, seeds, -1).mean(axis=2)
@@ -101,13 +99,13 @@ def test_what_was_measured_can_be_measured_again(seeds: int) -> None:
         assert row.repeats == 2000
 
 
-def test_verdicts_can_be_measured_again() -> None:
+def test_verdicts_can_be_measured_again():
     assert [dataclasses.asdict(x) for x in coverage.verdicts()] == [
         dataclasses.asdict(x) for x in MEASURED.verdicts
     ]
 
 
-def test_every_synthetic_population_was_measured() -> None:
+def test_every_synthetic_population_was_measured():
     names = {row.population for row in MEASURED.coverage}
     assert {population.name for population in synthetic()} <= names
     assert {failed(share) for share in (0.1, 0.2, 0.3)} <= names

@@ -1,7 +1,5 @@
 """Candidate intervals, by hand and against other implementations."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,7 +11,7 @@ from studies.bootstrap import stratified_bootstrap_interval
 from studies.intervals import methods
 
 
-def test_t_of_a_trimmed_mean_by_hand() -> None:
+def test_t_of_a_trimmed_mean_by_hand():
     # Winsorised 2 2 3 4 4: variance 1, of the middle three 4 / (3 * 2); t(0.975, 2) = 4.30265273.
     half = 4.30265273 * np.sqrt(2 / 3)
     found = methods.t_of_trimmed_mean(np.array([[3.0, -900.0, 4.0, 2.0, 7.0]]))
@@ -22,7 +20,7 @@ def test_t_of_a_trimmed_mean_by_hand() -> None:
 
 @pytest.mark.filterwarnings("ignore:Precision loss occurred")
 @given(st.lists(st.sampled_from([0.0, 1.0, 2.5, 7.0, 500.0]), min_size=4, max_size=12))
-def test_t_of_a_trimmed_mean_is_yuens(seeds: list[float]) -> None:
+def test_t_of_a_trimmed_mean_is_yuens(seeds):
     low, high = methods.t_of_trimmed_mean(np.array([seeds]))[:, 0]
     if high > low:
         # The bounds are the constants that Yuen's test just does not refuse.
@@ -35,7 +33,7 @@ def test_t_of_a_trimmed_mean_is_yuens(seeds: list[float]) -> None:
     assert tuple(methods.t_of_mean(few)[:, 0]) == mean_interval(seeds[:3])
 
 
-def test_the_bounded_interval_by_hand() -> None:
+def test_the_bounded_interval_by_hand():
     # Of two seeds the one-sided Kolmogorov-Smirnov band d of 2.5 % fulfils (1 - d)^2 = 0.025.
     band = 1 - np.sqrt(0.025)
     low, high = methods.bounded(np.array([[1.0, 1.0], [0.2, 0.2]]), (0.0, 1.0))
@@ -44,7 +42,7 @@ def test_the_bounded_interval_by_hand() -> None:
 
 
 @pytest.mark.parametrize("method", ["percentile", "BCa"])
-def test_bootstraps_of_two_seeds_span_them(method: str) -> None:
+def test_bootstraps_of_two_seeds_span_them(method):
     # A quarter of the resamples has the one seed alone, a quarter the other.
     means = np.array([[1.0, 3.0], [8.0, 2.0], [5.0, 5.0]])
     for statistic in (np.mean, methods.interquartile):
@@ -52,14 +50,14 @@ def test_bootstraps_of_two_seeds_span_them(method: str) -> None:
         assert found.tolist() == [[1.0, 2.0, 5.0], [3.0, 8.0, 5.0]]
 
 
-def test_repeats_are_bootstrapped_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repeats_are_bootstrapped_in_pieces(monkeypatch):
     monkeypatch.setattr(methods, "_CHUNK", 2)
     means = np.arange(5.0)[:, np.newaxis] + [0.0, 1.0]
     found = methods.bootstrapped(means, np.mean, "percentile", np.random.default_rng(0))
     assert found.tolist() == [[0, 1, 2, 3, 4], [1, 2, 3, 4, 5]]
 
 
-def test_the_bootstrap_by_episodes_is_that_of_each_repeat() -> None:
+def test_the_bootstrap_by_episodes_is_that_of_each_repeat():
     returns = np.random.default_rng(0).normal(size=(3, 5, 4))
     found = methods.by_episodes(returns, np.random.default_rng(1))
     generator = np.random.default_rng(1)

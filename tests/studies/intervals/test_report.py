@@ -1,9 +1,5 @@
 """The report and the results table say what was measured."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 from snn_gym.leaderboard.comparison import MARGIN, WRONG_PERCENT
 from snn_gym.leaderboard.headings import COVERAGE_PERCENT, FEWEST_SEEDS
 from studies.files import read_run
@@ -15,14 +11,14 @@ from studies.intervals.report import held, held_between, write_report
 MEASURED = read_run(Results, RESULTS)
 
 
-def test_the_committed_report_is_up_to_date(tmp_path: Path) -> None:
+def test_the_committed_report_is_up_to_date(tmp_path):
     written = write_report(MEASURED, tmp_path).read_text(encoding="utf-8")
     assert written == (ROOT / "docs" / "intervals.md").read_text(encoding="utf-8")
     row = next(x for x in MEASURED.coverage if x.seeds == 10 and x.population == "normal")
     assert f"| normal | **{100 * row.coverage:.1f}** ({row.width:.2f}) |" in written
 
 
-def test_the_table_says_how_often_its_intervals_held() -> None:
+def test_the_table_shows_the_coverage_of_its_intervals():
     assert min(COVERAGE_PERCENT) == FEWEST_SEEDS
     for seeds, shares in COVERAGE_PERCENT.items():
         assert shares == tuple(round(share) for share in held_between(MEASURED, seeds))
@@ -32,7 +28,7 @@ def test_the_table_says_how_often_its_intervals_held() -> None:
         assert abs(held(MEASURED, "normal", seeds, "mean", "t") - most) < 1
 
 
-def test_comparisons_say_how_often_not_inferior_is_wrong() -> None:
+def test_comparisons_say_how_often_not_inferior_is_wrong():
     assert coverage.MARGIN == MARGIN
     for case, shares in WRONG_PERCENT.items():
         found = [

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
-from typing import Any
 
+from studies.lean import plan, runner
 from studies.lean.outcome import Outcome
 from studies.lean.plan import Task
 from studies.lean.report import write_report
@@ -18,7 +17,15 @@ class ShortTask(Task):
     budget: int | None = 2048
 
 
-def made_outcome(arm: str, seed: int, mean: float, **changes: Any) -> Outcome:
+def shorten(monkeypatch, **settings):
+    """Give every arm settings of a few updates, and a checkpoint after each rollout."""
+    arms = {arm: x if x is None else {**x, **settings} for arm, x in plan.ARMS.items()}
+    for module in (plan, runner):
+        monkeypatch.setattr(module, "ARMS", arms)
+    monkeypatch.setattr(runner, "CHECKPOINT_INTERVAL", 512)
+
+
+def made_outcome(arm, seed, mean, **changes):
     """Return an outcome of 100 SynOps of hidden spikes, 10 MACs and 90 updates of neurons."""
     outcome = Outcome(
         task="CartPole-v1", arm=arm, seed=seed, agent="ppo-lif", steps=1, branched_at=0,
@@ -28,9 +35,9 @@ def made_outcome(arm: str, seed: int, mean: float, **changes: Any) -> Outcome:
     return dataclasses.replace(outcome, **changes)
 
 
-def cells_of(text: str, first: str) -> dict[str, str]:
+def cells_of(text, first):
     """Return the first row of a text's tables with that first cell, by the heads of its columns."""
-    head: list[str] = []
+    head = []
     for line in text.splitlines():
         cells = line[2:-2].split(" | ") if line.startswith("|") else []
         if cells and cells[0] == first:
@@ -39,6 +46,6 @@ def cells_of(text: str, first: str) -> dict[str, str]:
     raise AssertionError(f"no row of {first}")
 
 
-def report_text(results: Path, docs: Path) -> str:
+def report_text(results, docs):
     """Return the text of all pages that a report of these results has."""
     return "\n".join(page.read_text(encoding="utf-8") for page in write_report(results, docs))

@@ -1,8 +1,6 @@
 """Tests of evaluation where something differs from training."""
 
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -18,8 +16,8 @@ from studies.lean.outcome import Outcome
 from tests.studies.lean.made import ShortTask, report_text
 
 
-def test_noise_has_the_units_of_each_observation_and_can_be_restarted() -> None:
-    seen: list[Any] = []
+def test_noise_has_the_units_of_each_observation_and_can_be_restarted():
+    seen = []
     policy = SimpleNamespace(
         normaliser=SimpleNamespace(std=torch.tensor([1.0, 100.0])),
         predict=lambda obs, *_, **__: (seen.append(obs), None),
@@ -35,8 +33,8 @@ def test_noise_has_the_units_of_each_observation_and_can_be_restarted() -> None:
     assert seen[0].std(0) == pytest.approx([0.1, 10.0], rel=0.05)
 
 
-def test_environments_change_what_they_are_told_and_nothing_else() -> None:
-    env: Any = make_changed("CartPole-v1", {"length": 1.0})
+def test_environments_change_only_the_given_attributes():
+    env = make_changed("CartPole-v1", {"length": 1.0})
     assert (env.unwrapped.length, env.unwrapped.masspole) == (1.0, 0.1)
     assert env.spec.max_episode_steps == 500
     with pytest.raises(ValueError, match=r"CartPole-v1 has no attribute 'girth', of which 2.0"):
@@ -47,7 +45,7 @@ def test_environments_change_what_they_are_told_and_nothing_else() -> None:
             assert all(getattr(plain, k) != v for k, v in disturbance.changes.items())
 
 
-def test_without_a_difference_it_is_the_plain_evaluation() -> None:
+def test_no_disturbance_equals_the_plain_evaluation():
     model = make_agent("ppo-lif", "CartPole-v1", 0)
     plain = evaluate(model, "CartPole-v1", 5)
     same = {"masspole": 0.1}
@@ -60,9 +58,7 @@ def test_without_a_difference_it_is_the_plain_evaluation() -> None:
 
 
 @pytest.mark.slow
-def test_off_and_lean_are_made_again_and_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_off_and_lean_are_made_again_and_reported(tmp_path, monkeypatch):
     few = {"CartPole-v1": (Disturbance("noise-9", noise=9.0),)}
     monkeypatch.setattr(disturbed, "DISTURBANCES", few)
     monkeypatch.setattr("studies.lean.report_disturbed.DISTURBANCES", few)

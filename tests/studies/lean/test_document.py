@@ -1,12 +1,10 @@
 """The committed pages are those that the runs give."""
 
-from pathlib import Path
-
 from studies.lean.__main__ import DOCS, RESULTS
 from studies.lean.report import write_report
 
 
-def test_the_committed_pages_are_up_to_date(tmp_path: Path) -> None:
+def test_the_committed_pages_are_up_to_date(tmp_path):
     written = write_report(RESULTS, tmp_path)
     assert len(written) == 7
     for page in written:

@@ -2,28 +2,27 @@
 
 import itertools
 import json
-from pathlib import Path
 
 import pytest
 
-from studies.lean import fixed, plan
+from studies.lean import fixed
 from studies.lean.fixed import best_strength, choose_strength
-from studies.lean.outcome import Outcome, read_outcome, write_outcome
+from studies.lean.outcome import read_outcome, write_outcome
 from studies.lean.plan import REPORTED, STRENGTHS, TASKS, TRIED, chosen_strength, settings_of
 from studies.lean.runner import run_seed
-from tests.studies.lean.made import ShortTask, made_outcome, report_text
+from tests.studies.lean.made import ShortTask, made_outcome, report_text, shorten
 
 _TASK = TASKS["CartPole-v1"]
 
 
-def outcomes(*means_and_synops: tuple[float, float]) -> list[Outcome]:
+def outcomes(*means_and_synops):
     return [
         made_outcome("x", 1002 + k, mean, synops={"hidden_1": synops, "input": 9.0})
         for k, (mean, synops) in enumerate(means_and_synops)
     ]
 
 
-def test_the_best_saves_most_of_those_whose_mean_return_is_no_loss() -> None:
+def test_the_best_strength_saves_most_without_a_loss_of_mean_return():
     off = outcomes((500.0, 8000.0), (500.0, 8000.0))
     loss = _TASK.allowed_loss
     tried = {
@@ -40,17 +39,15 @@ def test_the_best_saves_most_of_those_whose_mean_return_is_no_loss() -> None:
     assert best_strength(_TASK, off, tried) == 0.3
 
 
-def test_where_all_lose_that_of_the_highest_return_is_taken() -> None:
+def test_the_highest_return_decides_if_all_strengths_lose():
     tried = {1.7: outcomes((90.0, 10.0)), 4.0: outcomes((100.0, 20.0)), 10.0: outcomes((9.0, 1.0))}
     assert best_strength(_TASK, outcomes((500.0, 8000.0)), tried) == 4.0
 
 
-def test_all_strengths_are_tried_on_seeds_of_their_own_and_the_choice_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ran: list[tuple[int, str]] = []
+def test_all_strengths_are_tried_on_separate_seeds_and_the_choice_is_stored(tmp_path, monkeypatch):
+    ran = []
 
-    def fake(task, seed, arms, results, scratch, report) -> None:
+    def fake(task, seed, arms, results, scratch, report):
         for arm in arms:
             ran.append((seed, arm))
             synops = {"hidden_1": 1000.0 / TRIED.get(arm, 0.1)}
@@ -67,7 +64,7 @@ def test_all_strengths_are_tried_on_seeds_of_their_own_and_the_choice_is_written
     assert chosen_strength(_TASK, choices) == 4.0
 
 
-def test_strengths_are_evenly_apart_and_stay_where_they_are() -> None:
+def test_strengths_are_evenly_spaced_and_constant():
     ratios = [b / a for a, b in itertools.pairwise(STRENGTHS)]
     assert max(ratios) / min(ratios) < 1.1
     assert (len(STRENGTHS), STRENGTHS[0], STRENGTHS[-1]) == (5, 1.7, 60.0)
@@ -81,8 +78,8 @@ def test_strengths_are_evenly_apart_and_stay_where_they_are() -> None:
 
 @pytest.mark.parametrize("content", [None, "{}", '{"CartPole-v1": 2.0}'])
 def test_without_a_choice_the_arm_is_refused_before_anything_is_trained(
-    content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    content, tmp_path, monkeypatch
+):
     choices = tmp_path / "fixed.json"
     if content is not None:
         choices.write_text(content)
@@ -98,15 +95,10 @@ def test_without_a_choice_the_arm_is_refused_before_anything_is_trained(
     assert not (tmp_path / "s").exists()
 
 
-def test_an_arm_of_fixed_strength_is_trained_at_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    arms = {arm: x if x is None else {**x, "updates": 20} for arm, x in plan.ARMS.items()}
-    for module in ("plan", "runner"):
-        monkeypatch.setattr(f"studies.lean.{module}.ARMS", arms)
-    monkeypatch.setattr("studies.lean.runner.CHECKPOINT_INTERVAL", 512)
+def test_an_arm_of_fixed_strength_is_trained_at_it(tmp_path, monkeypatch):
+    shorten(monkeypatch, updates=20)
     monkeypatch.setattr("studies.lean.runner.chosen_strength", lambda _: 4.0)
-    seen: list[Outcome] = []
+    seen = []
     task, folders = ShortTask("CartPole-v1"), (tmp_path / "r", tmp_path / "s")
     run_seed(task, 1000, ("lean", "fixed", "fixed-4"), *folders, seen.append)
     lean, chosen, tried = seen
@@ -121,7 +113,7 @@ def test_an_arm_of_fixed_strength_is_trained_at_it(
     assert read_outcome(path) == chosen
 
 
-def test_the_report_says_what_was_chosen(tmp_path: Path) -> None:
+def test_the_report_names_the_chosen_strength(tmp_path):
     for seed in (110, 111):
         for arm in ("off", "lean", "fixed"):
             settings = {"first_strength": 1.7} if arm == "fixed" else {}

@@ -1,15 +1,12 @@
 """Tests of the front's configurations and of their training."""
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 
 from snn_gym.leaderboard import evaluate
 from snn_gym.zoo import load_agent_spec, make_agent
-from studies.lean import front, runner
+from studies.lean import runner
 from studies.lean.front import (
     EVENTS,
     FRONT_TASKS,
@@ -23,7 +20,7 @@ from studies.lean.front import (
     planned,
     run_configuration,
 )
-from studies.lean.outcome import Outcome, outcome_path, write_outcome
+from studies.lean.outcome import outcome_path, write_outcome
 from studies.lean.plan import ARMS, TASKS
 from studies.lean.zeros import ZeroCounting
 from tests.studies.lean.made import ShortTask, made_outcome
@@ -31,7 +28,7 @@ from tests.studies.lean.made import ShortTask, made_outcome
 _CARTPOLE = ShortTask("CartPole-v1")
 
 
-def test_a_task_has_every_size_with_every_number_of_time_steps_and_its_anns() -> None:
+def test_a_task_has_every_size_with_every_number_of_time_steps_and_its_anns():
     names = [x.name for x in configurations("CartPole-v1")]
     widths = ("64-64", "32-32", "16-16", "8-8")
     assert sorted(names) == sorted(
@@ -41,7 +38,7 @@ def test_a_task_has_every_size_with_every_number_of_time_steps_and_its_anns() ->
     assert names[:3] == ["64-64-T4", "16-16-T8", "16-16-T4"]
 
 
-def test_event_tracking_keeps_the_time_steps_of_its_observations_and_has_gated_anns() -> None:
+def test_event_tracking_keeps_the_time_steps_of_its_observations_and_has_gated_anns():
     names = [x.name for x in configurations(EVENTS)]
     assert [x for x in names if "-T" in x] == ["64-64-T4", "16-16-T4", "32-32-T4", "8-8-T4"]
     assert "4-4-gru" in names
@@ -54,7 +51,7 @@ def test_event_tracking_keeps_the_time_steps_of_its_observations_and_has_gated_a
     assert [getattr(dense, x) for x in shared] == [getattr(gated, x) for x in shared]
 
 
-def test_the_studys_own_arms_are_taken_where_the_network_is_the_agents_own() -> None:
+def test_arms_of_the_study_are_reused_for_the_agents_network():
     for task in (TASKS["CartPole-v1"], TASKS["Acrobot-v1"]):
         assert labels(task, Configuration(64, 8)) == {"off": "off", "lean": "lean"}
         assert labels(task, Configuration(64, None, TANH)) == {"ann": "twin"}
@@ -64,7 +61,7 @@ def test_the_studys_own_arms_are_taken_where_the_network_is_the_agents_own() -> 
     assert (own["hidden_sizes"], own["time_steps"]) == ([64, 64], 8)
 
 
-def test_the_first_configurations_of_all_tasks_come_first_and_unknown_ones_are_refused() -> None:
+def test_the_first_configurations_of_all_tasks_come_first_and_unknown_ones_are_refused():
     order = [(task.env_id, x.name) for task, x in planned(list(FRONT_TASKS.values()))]
     assert [name for _, name in order[: len(FRONT_TASKS)]] == ["64-64-T4"] * len(FRONT_TASKS)
     assert len(set(order)) == len(order) == 4 * 22 + 19
@@ -74,27 +71,27 @@ def test_the_first_configurations_of_all_tasks_come_first_and_unknown_ones_are_r
         planned([FRONT_TASKS["CartPole-v1"]], ["8-8-T3"])
 
 
-def test_what_the_study_has_is_not_trained_again(tmp_path: Path) -> None:
+def test_finished_arms_are_not_trained_again(tmp_path):
     for arm in ("off", "lean", "twin", "front-8-8-relu"):
         write_outcome(tmp_path, made_outcome(arm, 100, 500.0))
     for configuration in (Configuration(64, 8), Configuration(64), Configuration(8, None, RELU)):
         run_configuration(_CARTPOLE, configuration, 100, tmp_path, tmp_path / "s", _refuse)
 
 
-def _refuse(outcome: Outcome) -> None:
+def _refuse(outcome):
     raise AssertionError(f"{outcome.arm} was trained")
 
 
 @pytest.fixture
-def _few_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+def _few_updates(monkeypatch):
     monkeypatch.setattr(runner, "CHECKPOINT_INTERVAL", 512)
     arms = {**ARMS, "lean": {"updates": 20}}
     monkeypatch.setattr(runner, "settings_of", lambda arm, *_: arms[arm])
 
 
 @pytest.mark.usefixtures("_few_updates")
-def test_lean_branches_from_the_same_small_network_that_goes_on_as_off(tmp_path: Path) -> None:
-    seen: list[Outcome] = []
+def test_lean_branches_from_the_same_small_network_that_goes_on_as_off(tmp_path):
+    seen = []
     arguments = (_CARTPOLE, Configuration(8, 2), 1000, tmp_path / "r", tmp_path / "s", seen.append)
     run_configuration(*arguments)
     assert [x.arm for x in seen] == ["front-8-8-T2-off", "front-8-8-T2-lean"]
@@ -116,8 +113,8 @@ def test_lean_branches_from_the_same_small_network_that_goes_on_as_off(tmp_path:
 
 
 @pytest.mark.usefixtures("_few_updates")
-def test_an_ann_is_trained_once_and_its_zeros_are_left_out(tmp_path: Path) -> None:
-    seen: list[Outcome] = []
+def test_an_ann_is_trained_once_and_its_zeros_are_left_out(tmp_path):
+    seen = []
     for _ in range(2):
         run_configuration(
             _CARTPOLE, Configuration(4, None, RELU), 1000, tmp_path / "r", tmp_path / "s",
@@ -131,16 +128,16 @@ def test_an_ann_is_trained_once_and_its_zeros_are_left_out(tmp_path: Path) -> No
     assert 16 < outcome.macs < 16 + 16 + 8
 
 
-def test_the_tanh_ann_is_the_twin_with_other_sizes() -> None:
-    made: Any = make_ann(_CARTPOLE, Configuration(4, None, TANH), 3)
-    twin: Any = make_agent("ppo-mlp", "CartPole-v1", 3, network={"hidden_sizes": [4, 4]})
+def test_the_tanh_ann_is_the_twin_with_other_sizes():
+    made = make_ann(_CARTPOLE, Configuration(4, None, TANH), 3)
+    twin = make_agent("ppo-mlp", "CartPole-v1", 3, network={"hidden_sizes": [4, 4]})
     for one, two in zip(made.policy.parameters(), twin.policy.parameters(), strict=True):
         assert torch.equal(one, two)
     assert np.array_equal(made.env.reset(), twin.env.reset())
 
 
-def test_products_with_zeros_are_counted_by_hand() -> None:
-    own: Any = make_ann(_CARTPOLE, Configuration(4, None, RELU), 0).policy
+def test_products_with_zeros_are_counted_by_hand():
+    own = make_ann(_CARTPOLE, Configuration(4, None, RELU), 0).policy
     first, _, second, _ = own.mlp_extractor.actor
     with torch.no_grad():
         for linear, biases in ((first, [1.0, 1.0, 1.0, -1.0]), (second, [1.0, -1.0, -1.0, -1.0])):
@@ -155,7 +152,3 @@ def test_products_with_zeros_are_counted_by_hand() -> None:
     assert macs == {"dense_1": 16.0, "dense_2": 12.0, "readout": 2.0}
     assert policy.zero_share == 0.5
     assert own.record(observations).macs_per_decision() == macs
-
-
-def test_the_order_of_first_configurations_names_ones_that_exist() -> None:
-    assert set(front._FIRST) <= {x.name for x in configurations("CartPole-v1")}

@@ -1,28 +1,18 @@
 """The arm of which synapses are pruned and spikes are not priced."""
 
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from snn_gym.leaderboard import evaluate
-from studies.lean import plan, runner
-from studies.lean.outcome import Outcome
+from studies.lean import runner
 from studies.lean.runner import run_seed
-from tests.studies.lean.made import ShortTask
+from tests.studies.lean.made import ShortTask, shorten
 
 
-def test_the_arm_prunes_within_the_bound_of_lean_and_counts_what_is_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    arms = {arm: x if x is None else {**x, "updates": 40} for arm, x in plan.ARMS.items()}
-    for module in (plan, runner):
-        monkeypatch.setattr(module, "ARMS", arms)
-    monkeypatch.setattr(runner, "CHECKPOINT_INTERVAL", 512)
-    seen: list[Outcome] = []
-    judged: list[Any] = []
+def test_the_arm_prunes_within_the_bound_of_lean_and_counts_the_rest(tmp_path, monkeypatch):
+    shorten(monkeypatch, updates=40)
+    seen, judged = [], []
 
-    def spy(model: Any, env_id: str) -> Any:
+    def spy(model, env_id):
         judged.append(model)
         return evaluate(model, env_id)
 

@@ -1,14 +1,10 @@
 """Tests of what the report says about the front, on outcomes made by hand."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import pytest
 
 from studies.lean.figure_front import write_figure
 from studies.lean.front import EVENTS, FRONT_TASKS, Configuration, front_seeds
-from studies.lean.front_points import Verdict, front_points, planned_points, verdict
+from studies.lean.front_points import front_points, planned_points, verdict
 from studies.lean.outcome import Outcome, write_outcome
 from studies.lean.report_front import front_section
 from tests.studies.lean.made import cells_of, made_outcome, report_text
@@ -18,9 +14,7 @@ _SEEDS = _TASK.seed_range()[:3]
 _Outcomes = dict[tuple[str, str], dict[int, Outcome]]
 
 
-def _found(
-    arms: dict[str, tuple[float, float]], seeds: range = _SEEDS, **changes: float
-) -> _Outcomes:
+def _found(arms, seeds=_SEEDS, **changes):
     """Return outcomes of CartPole by arm, each with a return and operations."""
     return {
         ("CartPole-v1", arm): {
@@ -51,13 +45,13 @@ _ARMS = {
 }
 
 
-def _verdict(found: _Outcomes) -> Verdict:
+def _verdict(found):
     judged = verdict(front_points(found, _TASK), _TASK)
     assert judged is not None
     return judged
 
 
-def test_the_cheapest_with_the_return_of_the_best_are_compared() -> None:
+def test_the_cheapest_with_the_return_of_the_best_are_compared():
     judged = _verdict(_found(_ARMS))
     assert judged.best == 500.0
     assert judged.least == pytest.approx(500.0 - 0.05 * (475.0 - 21.65))
@@ -73,14 +67,12 @@ def test_the_cheapest_with_the_return_of_the_best_are_compared() -> None:
     ("mean", "operations", "beaten"),
     [(480.0, 179.0, True), (480.0, 180.0, True), (480.0, 181.0, False), (470.0, 20.0, False)],
 )
-def test_an_ann_with_that_return_and_as_few_operations_is_as_good(
-    mean: float, operations: float, beaten: bool
-) -> None:
+def test_an_ann_with_that_return_and_as_few_operations_is_as_good(mean, operations, beaten):
     arms = {**_ARMS, "front-4-4-relu": (mean, operations)}
     assert _verdict(_found(arms)).beats_anns is not beaten
 
 
-def test_a_seed_that_failed_counts_and_a_missing_one_leaves_its_point_out() -> None:
+def test_a_seed_that_failed_counts_and_a_missing_one_leaves_its_point_out():
     found = _found(_ARMS)
     cheap = ("CartPole-v1", "front-16-16-T4-lean")
     seed = _SEEDS[1]
@@ -95,21 +87,21 @@ def test_a_seed_that_failed_counts_and_a_missing_one_leaves_its_point_out() -> N
     assert judged.lean.configuration == "64-64-T8"
 
 
-def test_anns_of_the_events_keep_the_seeds_from_which_shedding_learned() -> None:
+def test_anns_of_the_events_keep_the_seeds_from_which_shedding_learned():
     events, ann, spiking = FRONT_TASKS[EVENTS], Configuration(16), Configuration(16, 4)
     assert front_seeds(_TASK, spiking) == front_seeds(_TASK, ann) == _SEEDS
     assert not set(front_seeds(events, spiking)) & set(front_seeds(events, ann))
     assert len(front_seeds(events, ann)) == 3
 
 
-def test_seeds_that_the_front_has_not_are_left_out() -> None:
+def test_seeds_that_the_front_has_not_are_left_out():
     found = _found(_ARMS)
     found["CartPole-v1", "off"][_SEEDS.stop] = made_outcome("off", 0, -1e9)
     assert _verdict(found).best == 500.0
     assert all(point.is_whole for point in front_points(found, _TASK))
 
 
-def test_the_studys_own_arms_alone_are_no_front(tmp_path: Path) -> None:
+def test_arms_of_the_study_alone_are_no_front(tmp_path):
     found = _found({arm: _ARMS[arm] for arm in ("off", "lean", "twin")})
     assert front_points(found, _TASK) == []
     text = front_section(found)
@@ -119,14 +111,14 @@ def test_the_studys_own_arms_alone_are_no_front(tmp_path: Path) -> None:
     assert not (tmp_path / "images").exists()
 
 
-def test_without_lean_nothing_is_judged() -> None:
+def test_a_front_without_lean_has_no_verdict():
     arms = {arm: value for arm, value in _ARMS.items() if "lean" not in arm}
     found = _found(arms)
     assert verdict(front_points(found, _TASK), _TASK) is None
     assert cells_of(front_section(found).split("###")[0], "CartPole-v1")["lean / off"] == "–"
 
 
-def test_the_section_names_ratio_points_and_zeros() -> None:
+def test_the_section_names_ratio_points_and_zeros():
     found = _found(_ARMS) | _found({"front-4-4-relu": (480.0, 60.0)}, zero_share=0.25)
     summary, points = front_section(found).split("### CartPole-v1")
     cells = cells_of(summary, "CartPole-v1")
@@ -148,9 +140,7 @@ def test_the_section_names_ratio_points_and_zeros() -> None:
 
 
 @pytest.mark.parametrize(("operations", "said", "count"), [(60.0, "**no**", 0), (181.0, "yes", 1)])
-def test_that_no_ann_is_as_cheap_is_said_when_all_have_run(
-    operations: float, said: str, count: int
-) -> None:
+def test_the_ann_verdict_needs_all_anns(operations, said, count):
     anns = {
         f"front-{width}-{width}-{units}": (480.0, operations)
         for width in (64, 32, 16, 8, 4)
@@ -162,7 +152,7 @@ def test_that_no_ann_is_as_cheap_is_said_when_all_have_run(
     assert f"On {count} of 1 tasks no ANN of the front" in summary
 
 
-def test_the_report_draws_what_it_shows(tmp_path: Path) -> None:
+def test_the_report_draws_what_it_shows(tmp_path):
     for by_seed in _found(_ARMS).values():
         for outcome in by_seed.values():
             write_outcome(tmp_path / "r", outcome)

@@ -1,10 +1,5 @@
 """The table of synapses that are shed with the spikes, from outcomes made by hand."""
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import Any
-
 from studies.lean.outcome import write_outcome
 from studies.lean.plan import SYNAPSE_TASKS
 from studies.lean.report_shedding import shedding_page
@@ -12,9 +7,9 @@ from studies.lean.tables import read_outcomes
 from tests.studies.lean.made import cells_of, made_outcome
 
 
-def test_input_spikes_count_and_arms_stand_beside_off(tmp_path: Path) -> None:
-    def keep(arm: str, seed: int, mean: float, synops: dict[str, float]) -> None:
-        changes: dict[str, Any] = {"task": "snn/CartPole-v1", "synops": synops}
+def test_input_spikes_count_and_arms_stand_beside_off(tmp_path):
+    def keep(arm, seed, mean, synops):
+        changes = {"task": "snn/CartPole-v1", "synops": synops}
         write_outcome(tmp_path, made_outcome(f"synapses-{arm}", seed, mean, **changes))
 
     for seed, lean in ((150, 10.0), (151, 40.0)):

@@ -1,51 +1,38 @@
 """Tests of the smallest student that keeps the bound."""
 
-from __future__ import annotations
-
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
 
 from snn_gym.spiking.regulation.lean import BoundControl, StrengthControl
 from snn_gym.zoo import make_lean
-from studies.lean import plan, runner, small
-from studies.lean.outcome import Outcome, write_outcome
+from studies.lean import runner, small
+from studies.lean.outcome import write_outcome
 from studies.lean.runner import run_seed
 from studies.lean.small import smallest_student
-from tests.studies.lean.made import ShortTask, made_outcome, report_text
+from tests.studies.lean.made import ShortTask, made_outcome, report_text, shorten
 
 _TASK = ShortTask("CartPole-v1")
 _SHORT = {"updates": 20, "latest_start": 0.75}  # a rollout is an eighth of the training
 
 
 @pytest.fixture(autouse=True)
-def _few_updates(monkeypatch: pytest.MonkeyPatch) -> None:
-    arms = {arm: x if x is None else {**x, **_SHORT} for arm, x in plan.ARMS.items()}
-    for module in (plan, runner):
-        monkeypatch.setattr(module, "ARMS", arms)
-    monkeypatch.setattr(runner, "CHECKPOINT_INTERVAL", 512)
+def _few_updates(monkeypatch):
+    shorten(monkeypatch, **_SHORT)
 
 
-@pytest.mark.parametrize(
-    ("divergences", "taken", "taught"),
-    [
-        ({8: 0.02, 16: 0.01, 32: 0.0}, 8, [8]),
-        ({8: 0.05, 16: 0.03, 32: 0.0}, 16, [8, 16]),
-        ({8: 0.5, 16: 0.4, 32: 0.031}, None, [8, 16, 32]),
-    ],
-)
+@pytest.mark.parametrize(("divergences", "taken", "taught"), [
+    ({8: 0.02, 16: 0.01, 32: 0.0}, 8, [8]),
+    ({8: 0.05, 16: 0.03, 32: 0.0}, 16, [8, 16]),
+    ({8: 0.5, 16: 0.4, 32: 0.031}, None, [8, 16, 32]),
+])  # fmt: skip
 def test_the_first_of_the_smallest_within_the_bound_is_taken(
-    divergences: dict[int, float],
-    taken: int | None,
-    taught: list[int],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    tried: list[int] = []
+    divergences, taken, taught, monkeypatch
+):
+    tried = []
 
-    def fake(trained: Any, steps: int, *, network: Any, **settings: Any) -> Any:
+    def fake(trained, steps, *, network, **settings):
         assert (trained, steps, settings) == ("trained", 77, {"bound": 0.03, "updates": 5})
         width, other = network["hidden_sizes"]
         assert width == other
@@ -56,25 +43,25 @@ def test_the_first_of_the_smallest_within_the_bound_is_taken(
         )
 
     monkeypatch.setattr(small, "make_lean", fake)
-    found: Any = smallest_student("trained", 77, {"bound": 0.03, "updates": 5})  # type: ignore[arg-type]
+    found = smallest_student("trained", 77, {"bound": 0.03, "updates": 5})
     assert (None if found is None else found.width) == taken
     assert tried == taught
 
 
-def watch(monkeypatch: pytest.MonkeyPatch, *, fits: bool) -> SimpleNamespace:
+def watch(monkeypatch, *, fits):
     """Keep what is taught and judged, and let every student fit or none."""
     seen = SimpleNamespace(frozen=[], taught=[], judged=[], students=[])
 
-    def copy(policy: Any) -> dict[str, torch.Tensor]:
+    def copy(policy):
         return {name: x.clone() for name, x in policy.acting_state_dict().items()}
 
-    def judge(trained: Any, task: Any, arm: str, *args: Any) -> Outcome:
+    def judge(trained, task, arm, *args):
         seen.judged.append(trained.model)
         if arm == "lean":
-            seen.frozen.append(copy(trained.model.shedding._teacher))
+            seen.frozen.append(copy(trained.model.shedding.teacher))
         return whole_judge(trained, task, arm, *args)
 
-    def teach(trained: Any, steps: int, **options: Any) -> Any:
+    def teach(trained, steps, **options):
         seen.taught.append((copy(trained.policy), steps, trained.num_timesteps))
         student = make_lean(trained, steps, **options)
         assert student.shedding is not None
@@ -90,9 +77,7 @@ def watch(monkeypatch: pytest.MonkeyPatch, *, fits: bool) -> SimpleNamespace:
     return seen
 
 
-def test_it_is_taught_by_the_policy_that_lean_froze_in_the_steps_that_are_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_student_learns_from_the_frozen_policy_in_the_remaining_steps(tmp_path, monkeypatch):
     seen, outcomes = watch(monkeypatch, fits=True), []
     folders = tmp_path / "r", tmp_path / "s"
     run_seed(_TASK, 1000, ("lean", "small"), *folders, outcomes.append)
@@ -116,9 +101,7 @@ def test_it_is_taught_by_the_policy_that_lean_froze_in_the_steps_that_are_left(
     assert not list((tmp_path / "s").glob("**/small.safetensors"))
 
 
-def test_where_none_fits_it_is_the_network_that_lean_froze(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_frozen_network_is_used_if_no_student_fits(tmp_path, monkeypatch):
     seen, outcomes = watch(monkeypatch, fits=False), []
     run_seed(_TASK, 1000, ("lean", "small"), tmp_path / "r", tmp_path / "s", outcomes.append)
     lean, found = outcomes
@@ -129,12 +112,12 @@ def test_where_none_fits_it_is_the_network_that_lean_froze(
     assert (found.begun_at, found.last_bound) == (lean.begun_at, lean.last_bound)
 
 
-def test_lean_comes_first(tmp_path: Path) -> None:
+def test_lean_comes_first(tmp_path):
     with pytest.raises(ValueError, match="arm 'small' takes the last bound of 'lean': run that"):
         run_seed(_TASK, 1000, ("small",), tmp_path / "r", tmp_path / "s", print)
 
 
-def test_the_report_says_which_sizes_it_had(tmp_path: Path) -> None:
+def test_the_report_names_the_sizes_of_the_students(tmp_path):
     for seed in (110, 111, 112):
         for arm in ("off", "lean", "small"):
             network = {"hidden_sizes": [8, 8]} if arm == "small" and seed != 111 else {}

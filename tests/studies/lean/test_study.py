@@ -1,7 +1,6 @@
 """Tests of the study's plan, runner and report, on trainings of a moment."""
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,30 +14,24 @@ from studies.lean import plan, runner
 from studies.lean.outcome import Outcome, outcome_path, read_outcome, write_outcome
 from studies.lean.plan import ARMS, LEAN, TASKS, settings_of
 from studies.lean.rescue import STARTS, spoil
-from tests.studies.lean.made import ShortTask, made_outcome, report_text
+from tests.studies.lean.made import ShortTask, made_outcome, report_text, shorten
 
 _TASK = ShortTask("CartPole-v1", seeds=2)
 _SHORT = {"updates": 40, "latest_start": 0.75}  # a rollout is an eighth of the training
 
 
 @pytest.fixture(autouse=True)
-def _few_updates(monkeypatch: pytest.MonkeyPatch) -> None:
-    arms = {
-        arm: settings if settings is None else {**settings, **_SHORT}
-        for arm, settings in ARMS.items()
-    }
-    for module in (plan, runner):
-        monkeypatch.setattr(module, "ARMS", arms)
-    monkeypatch.setattr(runner, "CHECKPOINT_INTERVAL", 512)
+def _few_updates(monkeypatch):
+    shorten(monkeypatch, **_SHORT)
 
 
-def _outcome(arm: str, seed: int, mean: float, synops: float) -> Outcome:
+def _outcome(arm, seed, mean, synops):
     counted = {"input": 7.0, "hidden_1": synops}
     return made_outcome(arm, seed, mean, synops=counted, neuron_updates=100.0)
 
 
-def test_arms_end_as_planned_and_off_as_the_zoo_trains_it(tmp_path: Path) -> None:
-    seen: list[Outcome] = []
+def test_arms_end_as_planned_and_off_equals_the_zoos_training(tmp_path):
+    seen = []
     runner.run_seed(
         _TASK, 1000, ("off", "lean", "uniform"), tmp_path / "r", tmp_path / "s", seen.append
     )
@@ -63,22 +56,22 @@ def test_arms_end_as_planned_and_off_as_the_zoo_trains_it(tmp_path: Path) -> Non
     assert len(seen) == 3
 
 
-def test_an_arm_is_what_training_it_from_the_start_gives(tmp_path: Path) -> None:
-    seen: list[Outcome] = []
+def test_an_arm_equals_its_training_from_the_start(tmp_path):
+    seen = []
     runner.run_seed(_TASK, 1000, ("lean",), tmp_path / "r", tmp_path / "s", seen.append)
     regulation = {"lean": {**_SHORT, "pruning": 0.0}}
     whole = make_agent("ppo-lif", "CartPole-v1", 1000, network={"regulation": regulation})
     log = runner.EpisodeLog()
     segments = runner.partial(runner.SegmentCallback, tmp_path / "c", tmp_path / "e")
     with one_thread():  # as run_seed: two threads share a product in other parts, and round it so
-        runner._learn_in_segments(whole, _TASK, 1000, segments, log)
+        runner.learn_in_segments(whole, _TASK, 1000, segments, log)
         again = runner.judge(runner.Trained(whole), _TASK, LEAN, 1000, {})
     assert again.returns == seen[0].returns
     assert again.synops == seen[0].synops
 
 
-def test_agents_of_other_algorithms_have_names_of_their_own(tmp_path: Path) -> None:
-    task, seen = ShortTask("CartPole-v1", "dqsn", variant="dqsn"), list[Outcome]()
+def test_agents_of_other_algorithms_have_separate_names(tmp_path):
+    task, seen = ShortTask("CartPole-v1", "dqsn", variant="dqsn", budget=1536), []
     runner.run_seed(task, 1000, ("off", "lean"), tmp_path / "r", tmp_path / "s", seen.append)
     off, shed = seen
     assert (off.arm, shed.arm, shed.agent) == ("dqsn-off", "dqsn-lean", "dqsn")
@@ -92,7 +85,7 @@ def test_agents_of_other_algorithms_have_names_of_their_own(tmp_path: Path) -> N
     assert plan.OTHER_AGENTS["sac-lif"].steps == 20_000
 
 
-def test_unknown_arms_and_missing_bounds_are_refused(tmp_path: Path) -> None:
+def test_unknown_arms_and_missing_bounds_are_refused(tmp_path):
     with pytest.raises(ValueError, match="arm 'lena' is unknown; arms: off, lean"):
         runner.run_seed(_TASK, 0, ("lena",), tmp_path, tmp_path, print)
     with pytest.raises(ValueError, match="takes the last bound of 'lean'"):
@@ -103,7 +96,7 @@ def test_unknown_arms_and_missing_bounds_are_refused(tmp_path: Path) -> None:
     assert settings_of("synops-500", None) == {"max_synops": 500.0, **_SHORT}
 
 
-def test_a_variant_of_the_tasks_sheds_by_settings_of_its_own(tmp_path: Path) -> None:
+def test_a_variant_of_a_task_has_its_lean_settings(tmp_path):
     task = ShortTask("CartPole-v1", variant="tenth", lean={"worst_share": 0.5, **_SHORT})
     seen = list[Outcome]()
     arms = ("off", "lean", "uniform")
@@ -126,7 +119,7 @@ def test_a_variant_of_the_tasks_sheds_by_settings_of_its_own(tmp_path: Path) -> 
     assert list(plan.TENTH_TASKS) == [f"{env_id}@tenth" for env_id in TASKS]
 
 
-def test_every_arm_is_valid_settings() -> None:
+def test_every_arm_is_valid_settings():
     for arm in ARMS:
         settings = settings_of(arm, 0.02, 0.7)
         if settings is not None:
@@ -134,14 +127,14 @@ def test_every_arm_is_valid_settings() -> None:
             assert isinstance(model, lean(type(model)))
 
 
-def test_margins_are_shares_of_the_range_to_solved() -> None:
+def test_margins_are_shares_of_the_range_to_solved():
     assert TASKS["CartPole-v1"].allowed_loss == pytest.approx(0.05 * (475.0 - 21.65))
     assert TASKS["Pendulum-v1"].allowed_loss == pytest.approx(0.02 * (-150.0 + 1203.32))
     assert TASKS["CartPole-v1"].seed_range() == range(120, 130)
     assert TASKS["LunarLander-v3"].seed_range() == range(111, 116)
 
 
-def test_outcomes_are_read_as_written_and_operations_leave_input_out(tmp_path: Path) -> None:
+def test_outcomes_are_read_as_written_and_operations_leave_input_out(tmp_path):
     outcome = _outcome("lean", 100, 500.0, 90.0)
     assert read_outcome(write_outcome(tmp_path, outcome)) == outcome
     assert outcome.hidden_synops == 90.0
@@ -151,7 +144,7 @@ def test_outcomes_are_read_as_written_and_operations_leave_input_out(tmp_path: P
         read_outcome(tmp_path / "x.json")
 
 
-def test_the_report_names_bounds_factors_and_the_closest_control(tmp_path: Path) -> None:
+def test_the_report_names_bounds_factors_and_the_closest_control(tmp_path):
     for seed in (100, 101):
         for arm, mean, synops in (
             ("off", 500.0, 8000.0), ("lean", 500.0, 100.0), ("shuffled", 500.0, 4000.0),
@@ -172,7 +165,7 @@ def test_the_report_names_bounds_factors_and_the_closest_control(tmp_path: Path)
     assert outcome_path(tmp_path / "r", "CartPole-v1", "off", 100).exists()
 
 
-def test_the_report_tells_what_learning_was_missed_from_what_was_shed(tmp_path: Path) -> None:
+def test_the_report_separates_missed_learning_from_shedding(tmp_path):
     for seed, frozen in ((100, 290.0), (101, 310.0)):
         write_outcome(tmp_path / "r", _outcome("off", seed, 500.0, 8000.0))
         lean = dataclasses.replace(_outcome("lean", seed, 300.0, 80.0), frozen_mean=frozen)
@@ -184,9 +177,9 @@ def test_the_report_tells_what_learning_was_missed_from_what_was_shed(tmp_path: 
     assert row in text
 
 
-def test_a_spoilt_start_has_the_biases_that_it_says_and_a_kick_puts_the_mean_back() -> None:
+def test_a_spoilt_start_has_its_biases_and_a_kick_restores_the_mean():
     model = make_agent("ppo-lif", "CartPole-v1", 0)
-    layers = list(model.policy.mlp_extractor.actor.layers)  # type: ignore[operator, union-attr]
+    layers = list(model.policy.mlp_extractor.actor.layers)
     weights = [layer.linear.weight.clone() for layer in layers]
     means = [layer.linear.bias.mean().item() for layer in layers]
     spoil(layers, STARTS["dead"], 0, kick=False)

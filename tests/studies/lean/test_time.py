@@ -7,7 +7,7 @@ from studies.lean.report_shedding import time_cell
 from tests.studies.lean.made import made_outcome
 
 
-def test_the_time_of_a_branch_counts_what_came_before_it() -> None:
+def test_the_time_of_a_branch_includes_its_trunk():
     task = dataclasses.replace(TASKS["CartPole-v1"], budget=1000)
     off = [made_outcome("off", seed, 500.0, seconds=40.0) for seed in range(3)]
     branched = [(9.0, 900), (24.0, 500), (1.0, 900)]

@@ -1,30 +1,25 @@
 """Tests of the ANN twins: their training, and what the report says of them."""
 
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from snn_gym.leaderboard import evaluate
 from snn_gym.training import train
 from snn_gym.zoo import load_agent
 from studies.lean import runner
-from studies.lean.outcome import Outcome, outcome_path, read_outcome
+from studies.lean.outcome import outcome_path, read_outcome
 from studies.lean.plan import TASKS, Task
 from studies.lean.report_twins import twin_section
 from studies.lean.twins import run_twin, twin_of
 from tests.studies.lean.made import ShortTask, cells_of, made_outcome
 
 
-def _found(task: str, **arms: list[Outcome]) -> dict[tuple[str, str], dict[int, Outcome]]:
+def _found(task, **arms):
     return {(task, arm): {x.seed: x for x in outcomes} for arm, outcomes in arms.items()}
 
 
-def test_a_twin_is_trained_as_the_zoo_trains_it_and_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_twin_is_trained_as_the_zoo_trains_it_and_once(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "CHECKPOINT_INTERVAL", 512)
-    seen: list[Outcome] = []
+    seen = []
     for _ in range(2):
         run_twin(ShortTask("CartPole-v1"), 1000, tmp_path / "r", tmp_path / "s", seen.append)
     assert len(seen) == 1
@@ -39,14 +34,14 @@ def test_a_twin_is_trained_as_the_zoo_trains_it_and_once(
     assert twin.operations == twin.macs + 128
 
 
-def test_the_twin_is_the_one_that_the_zoo_names() -> None:
+def test_the_twin_is_the_one_that_the_zoo_names():
     assert {twin_of(task) for task in TASKS.values()} == {"ppo-mlp", "recurrent-ppo-gru"}
     with pytest.raises(ValueError, match="'random-search' has no twin"):
         twin_of(Task("CartPole-v1", "random-search"))
 
 
-def test_medians_their_ratio_and_the_bound_stand_in_the_table() -> None:
-    twin: dict[str, Any] = {"synops": {}, "macs": 300.0, "neuron_updates": 100.0}
+def test_medians_their_ratio_and_the_bound_stand_in_the_table():
+    twin = {"synops": {}, "macs": 300.0, "neuron_updates": 100.0}
     found = _found(
         "CartPole-v1",
         lean=[made_outcome("lean", seed, 490.0) for seed in (100, 101, 102)],
@@ -62,7 +57,7 @@ def test_medians_their_ratio_and_the_bound_stand_in_the_table() -> None:
     assert cells["SynOps of the input"] == ""
 
 
-def test_a_lost_return_and_spikes_of_the_input_are_said() -> None:
+def test_a_lost_return_and_spikes_of_the_input_are_said():
     task = "snn/CartPole-v1"
     shown = {"lean": {"input": 64.0, "hidden_1": 5.0}, "twin": {"input": 128.0}}
     found = _found(
@@ -78,7 +73,7 @@ def test_a_lost_return_and_spikes_of_the_input_are_said() -> None:
     assert cells["operations, lean"] == "105 (105 to 105)"
 
 
-def test_one_seed_is_no_row() -> None:
+def test_one_seed_is_no_row():
     found = _found("CartPole-v1", lean=[made_outcome("lean", 100, 1.0)],
                    twin=[made_outcome("twin", 100, 1.0)])  # fmt: skip
     assert "CartPole-v1" not in twin_section(found)

@@ -32,11 +32,11 @@ def test_a_longer_pole_keeps_its_mass():
 
 
 @pytest.mark.slow
-def test_what_is_left_of_a_brain_acts_as_one_whose_other_neurons_nothing_hears():
+def test_a_damaged_brain_acts_like_one_with_disconnected_neurons():
     model = make_agent("local-actor-critic", "CartPole-v1", 3, hidden_rate=1.0).learn(600)
     model.moments.first[:] = np.arange(model.moments.first.size)
-    left = adaptation._damaged(model, CHANGES["neurons"], 3)
-    gone = adaptation._deleted(64, CHANGES["neurons"], 3)
+    left = adaptation.damaged(model, CHANGES["neurons"], 3)
+    gone = adaptation.deleted_neurons(64, CHANGES["neurons"], 3)
     kept = np.setdiff1d(np.arange(64), gone)
     assert (len(gone), left.policy.network.hidden_sizes) == (32, (32,))
     assert np.array_equal(left.policy.feedback, model.policy.feedback[:, kept])
@@ -56,12 +56,12 @@ def test_what_is_left_of_a_brain_acts_as_one_whose_other_neurons_nothing_hears()
 
 
 @pytest.mark.parametrize("arm", ["learning", "resting"])
-def test_only_what_learns_changes(arm, monkeypatch):
+def test_only_the_learning_arm_changes_weights(arm, monkeypatch):
     monkeypatch.setattr(adaptation, "STEPS", 300)
     monkeypatch.setattr(adaptation, "WINDOW", 3)
     monkeypatch.setattr(adaptation, "EVALUATION_EPISODES", 2)
     made = []
-    deploy = adaptation._deploy
+    deploy = adaptation.deploy
 
     def watched(model, *arguments):
         before = model.policy.critic.weight.clone()
@@ -69,14 +69,14 @@ def test_only_what_learns_changes(arm, monkeypatch):
         made.append(not np.array_equal(before, model.policy.critic.weight))
         return returns
 
-    monkeypatch.setattr(adaptation, "_deploy", watched)
+    monkeypatch.setattr(adaptation, "deploy", watched)
     lived = live("motor", arm, 1000, steps=40)
     assert made == [arm == "learning"]
     assert 40 <= sum(lived.returns) < 40 + lived.returns[-1]
     assert lived == live("motor", arm, 1000, steps=40)
 
 
-def test_a_new_agent_has_what_neurons_are_left_and_as_many_episodes(monkeypatch):
+def test_a_new_agent_has_the_remaining_neurons_and_steps(monkeypatch):
     monkeypatch.setattr(adaptation, "EVALUATION_EPISODES", 2)
     lived = live("neurons", "new", 1000, steps=40)
     assert len(lived.evaluation) == 2
@@ -91,7 +91,7 @@ def test_a_gradient_agent_at_rest_falls_where_its_motor_is_reversed(monkeypatch)
     assert lived.recovered_after is None
 
 
-def test_lives_that_are_there_are_not_made_again(tmp_path, monkeypatch):
+def test_stored_lives_are_skipped(tmp_path, monkeypatch):
     asked = []
 
     def fake(change, arm, seed):
@@ -105,7 +105,7 @@ def test_lives_that_are_there_are_not_made_again(tmp_path, monkeypatch):
     assert [x.seed for x in read_lives("motor", "new", tmp_path)] == [200, 201]
 
 
-def test_the_page_says_whether_starting_anew_is_as_quick(tmp_path, monkeypatch):
+def test_the_page_compares_learning_on_with_starting_anew(tmp_path, monkeypatch):
     bad = (20.0,) * 40
     returns = {"learning": bad + (500.0,) * 300, "new": (500.0,) * 340, "resting": bad}
     monkeypatch.setattr(
@@ -143,7 +143,7 @@ def test_lives_are_compared_by_exact_tests():
     p_values = report_adaptation.corrected(found)
     # Five against five: twice one of 252 splits, times the three tests.
     assert list(p_values.values()) == pytest.approx([3 * 2 / 252] * 3)
-    said = " ".join(report_adaptation._answers(found).split())
+    said = " ".join(report_adaptation.answers(found).split())
     assert "episodes, learning from scratch 100: slower (p = 0.024)." in said
     assert "Against learning off, adapting is quicker (p = 0.024)." in said
 

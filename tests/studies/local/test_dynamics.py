@@ -12,7 +12,6 @@ from studies.local import dynamics as module
 from studies.local.dynamics import (
     AGENT,
     ARMS,
-    SEEDS,
     STARTS,
     STRENGTHS,
     DynamicsRun,
@@ -33,7 +32,7 @@ def made(start="usual", arm="off", seed=700, returns=GOOD, **numbers):
     return DynamicsRun(start, arm, seed, returns, **given)
 
 
-def test_arms_switch_on_what_they_say_at_the_strengths_of_the_agents_file():
+def test_arms_switch_on_their_terms_at_the_strengths_of_the_agents_file():
     filed = load_agent_spec(AGENT).settings("CartPole-v1").regulation
     assert all(getattr(filed, field) > 0 for field in STRENGTHS.values())
     assert regulation_of("off") is None
@@ -45,12 +44,8 @@ def test_arms_switch_on_what_they_say_at_the_strengths_of_the_agents_file():
         assert regulation_of(f"{arm}-shuffled") == replace(regulation_of(arm), shuffle_seed=0)
 
 
-def test_nothing_is_tuned_on_the_seeds_of_the_table():
-    assert (SEEDS[0], SEEDS[-1], len(SEEDS)) == (700, 719, 20)
-
-
 @pytest.mark.slow
-def test_a_run_begins_where_its_start_says_and_uses_all_of_its_steps(monkeypatch):
+def test_a_run_begins_at_its_start_and_uses_all_steps(monkeypatch):
     monkeypatch.setattr(module, "EVALUATION_EPISODES", 3)
     weights, make = [], module.make_agent
 
@@ -91,7 +86,7 @@ def test_thresholds_that_are_too_high_silence_nearly_all_neurons():
     assert model.policy.record(seen).layers[0].spikes.mean() < 0.1 * spikes.mean()
 
 
-def test_runs_that_are_there_are_not_made_again(tmp_path, monkeypatch):
+def test_stored_runs_are_skipped(tmp_path, monkeypatch):
     asked = []
 
     def fake(start, arm, seed):
@@ -134,7 +129,7 @@ def test_p_values_are_of_ranks_and_corrected_for_all_of_them():
     assert ("lean", "off", "return") not in told
 
 
-def test_the_page_says_what_differs(tmp_path):
+def test_the_page_names_the_differences(tmp_path):
     for (start, arm), runs in samples().items():
         for each in runs:
             write_run(path_of(start, arm, each.seed, tmp_path), each)
@@ -163,7 +158,7 @@ def test_the_page_lists_insignificant_failures(tmp_path):
     assert "| synaptic scaling | its own | 3 of 4 | 4 of 4 |" in text
 
 
-def test_other_tasks_have_a_table_of_their_own(tmp_path):
+def test_other_tasks_have_a_separate_table(tmp_path):
     for arm, synops in (("off", 600.0), ("all", 300.0)):
         for seed in range(700, 708):
             each = made("Acrobot-v1", arm, seed, BAD, evaluation=(-90.0,), synops=synops + seed)
@@ -178,7 +173,7 @@ def test_other_tasks_have_a_table_of_their_own(tmp_path):
     assert f"{row} P-values as above, corrected for these 3 tests." in text
 
 
-def test_where_nothing_has_run_there_is_no_section(tmp_path):
+def test_no_runs_give_no_section(tmp_path):
     assert dynamics_section(tmp_path) == ""
 
 

@@ -3,8 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from typer.testing import CliRunner
 
+from snn_gym import evaluate, make_agent
 from studies.local import runs as module
+from studies.local.__main__ import app
 from studies.local.report import write_report
 from studies.local.runs import (
     ARMS,
@@ -26,7 +29,7 @@ def test_a_run_is_solved_at_the_end_of_the_first_good_window():
     assert solved_after([474.9] * 300) is None
 
 
-def test_a_run_ends_where_it_is_solved_or_its_steps_are_spent(monkeypatch):
+def test_a_run_ends_when_solved_or_out_of_steps(monkeypatch):
     monkeypatch.setattr(module, "SOLVED", 5.0)
     monkeypatch.setattr(module, "EVALUATION_EPISODES", 3)
     made = run("random", 5, steps=40_000)
@@ -40,14 +43,12 @@ def test_a_run_ends_where_it_is_solved_or_its_steps_are_spent(monkeypatch):
 
 
 def test_an_evaluation_is_that_of_the_package():
-    from snn_gym import evaluate, make_agent
-
     model = make_agent("local-actor-critic", "CartPole-v1", 3).learn(2_000)
     scores = evaluate(model, "CartPole-v1", episodes=6)
     assert play_without_exploration(model, 6) == tuple(scores.returns)
 
 
-def test_runs_that_are_there_are_not_made_again_and_stand_on_the_page(tmp_path, monkeypatch):
+def test_stored_runs_are_skipped_and_shown_on_the_page(tmp_path, monkeypatch):
     asked = []
 
     def fake(arm, seed):
@@ -70,15 +71,7 @@ def test_runs_that_are_there_are_not_made_again_and_stand_on_the_page(tmp_path, 
     assert "102: – (500.0)" in page
 
 
-def test_nothing_is_tuned_on_the_seeds_of_the_table():
-    assert (module.SEEDS[0], module.SEEDS[-1], len(module.SEEDS)) == (100, 129, 30)
-
-
 def test_an_unknown_arm_is_refused():
-    from typer.testing import CliRunner
-
-    from studies.local.__main__ import app
-
     answer = CliRunner().invoke(app, ["run", "--arms", "nobody"])
     assert answer.exit_code == 2
     assert "is unknown" in answer.output

@@ -42,7 +42,7 @@ def test_a_training_takes_its_steps_and_is_evaluated(monkeypatch):
     assert (made.steps, made.evaluation) == (600, (1.0,))
 
 
-def test_runs_that_are_there_are_not_made_again_and_stand_on_the_page(tmp_path, monkeypatch):
+def test_stored_runs_are_skipped_and_shown_on_the_page(tmp_path, monkeypatch):
     asked = []
 
     def fake(task, seed):

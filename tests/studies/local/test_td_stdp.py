@@ -46,7 +46,7 @@ def written_out(inputs, critic, actor, q, last, before, gates, reward, ends, lea
 
 
 @pytest.mark.parametrize(("ends", "learns"), [(False, True), (True, True), (False, False)])
-def test_a_decision_is_what_the_equations_say(ends, learns):
+def test_a_decision_follows_the_equations(ends, learns):
     rng = np.random.default_rng(0)
     agent = TDSTDP(rng)
     for population in (agent.critic, agent.actor):

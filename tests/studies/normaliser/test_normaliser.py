@@ -1,7 +1,5 @@
 """The trials that decide which agents have an observation normaliser."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
@@ -13,8 +11,8 @@ from studies.normaliser.__main__ import RESULTS, Outcome, choice, page, trials
 PAGE = Path(__file__).parents[3] / "docs" / "normaliser-study.md"
 
 
-def test_both_agents_of_a_pair_have_the_same_trials() -> None:
-    planned: dict[str, set[tuple[str, str, int]]] = {}
+def test_both_agents_of_a_pair_have_the_same_trials():
+    planned = {}
     for trial in trials():
         planned.setdefault(trial.agent, set()).add((trial.environment, trial.setting, trial.seed))
         assert trial.seed >= 1000
@@ -22,23 +20,18 @@ def test_both_agents_of_a_pair_have_the_same_trials() -> None:
         assert planned[load_agent_spec(agent).twin or ""] == own
 
 
-@pytest.mark.parametrize(
-    ("with_it", "without", "chosen"),
-    [
-        # CartPole-v1: 1 % of the range from about 22 to 475 is about 4.5.
-        (400.0, 406.0, "without"),
-        (400.0, 403.0, "with"),
-        (406.0, 400.0, "with"),
-        (float("nan"), 400.0, None),
-    ],
-)
-def test_the_normaliser_goes_only_for_a_gain(
-    with_it: float, without: float, chosen: str | None
-) -> None:
+@pytest.mark.parametrize(("with_it", "without", "chosen"), [
+    # CartPole-v1: 1 % of the range from about 22 to 475 is about 4.5.
+    (400.0, 406.0, "without"),
+    (400.0, 403.0, "with"),
+    (406.0, 400.0, "with"),
+    (float("nan"), 400.0, None),
+])  # fmt: skip
+def test_the_normaliser_goes_only_for_a_gain(with_it, without, chosen):
     assert choice("CartPole-v1", with_it, without) == chosen
 
 
-def test_a_page_shows_every_seed_and_what_is_missing(tmp_path: Path) -> None:
+def test_a_page_shows_every_seed_and_the_missing_ones(tmp_path):
     for trial in trials():
         if trial.environment == "Pendulum-v1" and trial.agent == "ppo-mlp":
             gain = 0 if trial.setting == "with" else 100
@@ -53,11 +46,11 @@ def test_a_page_shows_every_seed_and_what_is_missing(tmp_path: Path) -> None:
     assert twin.endswith("| not finished |")
 
 
-def test_the_page_is_that_of_the_trials() -> None:
+def test_the_page_is_that_of_the_trials():
     assert PAGE.read_text(encoding="utf-8") == page(RESULTS)
 
 
-def test_agents_have_the_normaliser_that_their_trials_chose() -> None:
+def test_agents_have_the_normaliser_that_their_trials_chose():
     """Of pairs whose trials are finished on both sides and whose rows followed."""
     text = page(RESULTS)
     for trial in trials():

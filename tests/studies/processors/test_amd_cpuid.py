@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[3] / "studies" / "processors" / "amd_cpuid.c"
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
-def test_llvm_takes_the_processor_for_a_zen_4(tmp_path: Path) -> None:
+def test_llvm_takes_the_processor_for_a_zen_4(tmp_path):
     library = tmp_path / "amd_cpuid.so"
     flags = ["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC"]
     subprocess.run(["gcc", *flags, "-o", str(library), str(SOURCE)], check=True)

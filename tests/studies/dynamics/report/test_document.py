@@ -1,12 +1,7 @@
 """The whole report, of a few runs and of none."""
 
-from __future__ import annotations
-
 import csv
 import io
-from pathlib import Path
-
-import pytest
 
 from studies.dynamics.__main__ import DOCS, RESULTS
 from studies.dynamics.plan import PARTS, plan
@@ -18,7 +13,7 @@ from studies.dynamics.report.log import FIELDS, log
 from tests.studies.dynamics.runs import write_runs
 
 
-def test_without_runs_nothing_is_claimed(tmp_path: Path) -> None:
+def test_a_report_without_runs_makes_no_claims(tmp_path):
     study = read_study(tmp_path)
     text = document(study)
     planned = sum(entry.seeds for part in PARTS for entry in plan(part))
@@ -30,7 +25,7 @@ def test_without_runs_nothing_is_claimed(tmp_path: Path) -> None:
     assert log(study) == f"{','.join(FIELDS)}\n"
 
 
-def test_a_report_of_a_few_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_of_a_few_runs(tmp_path, monkeypatch):
     results, docs = tmp_path / "results", tmp_path / "docs"
     for part in PARTS:
         for entry in plan(part):
@@ -49,7 +44,7 @@ def test_a_report_of_a_few_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert document(read_study(results)) == text
 
 
-def test_the_log_has_a_line_for_each_run(tmp_path: Path) -> None:
+def test_the_log_has_a_line_for_each_run(tmp_path):
     write_runs(tmp_path, "presets", ("CartPole-v1", "weight+dynamics"), [480.25, 9.0], [7, None])
     write_runs(tmp_path, "presets", ("Teacher", "es"), [None, -0.5])
     first, failed, taught = csv.DictReader(io.StringIO(log(read_study(tmp_path))))
@@ -62,7 +57,7 @@ def test_the_log_has_a_line_for_each_run(tmp_path: Path) -> None:
     assert (taught["case"], taught["reward"], taught["seed"]) == ("Teacher/es", "", "1")
 
 
-def test_report_and_log_are_those_of_the_stored_runs() -> None:
+def test_report_and_log_are_those_of_the_stored_runs():
     study = read_study(RESULTS)
     text, lines = document(study), log(study)
     assert (DOCS / REPORT).read_text("utf-8") == text, "run: python -m studies.dynamics report"
@@ -73,5 +68,5 @@ def test_report_and_log_are_those_of_the_stored_runs() -> None:
     assert lines.count("\n") == 1 + len(list(RESULTS.rglob("*.json")))
 
 
-def test_every_stored_run_is_of_a_part() -> None:
+def test_every_stored_run_is_of_a_part():
     assert {path.name for path in RESULTS.iterdir()} <= PARTS.keys()

@@ -1,10 +1,6 @@
 """Answers of the report on made-up runs: the claim that holds, and the one that fails."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
@@ -26,26 +22,21 @@ FAST = [10 + seed for seed in range(10)]
 SLOW = [1000 + seed for seed in range(10)]
 
 
-def solve(folder: Path, part: str, labels: tuple[str, ...], episodes: Sequence[int | None]) -> None:
+def solve(folder, part, labels, episodes):
     write_runs(folder, part, labels, [480.0] * len(episodes), episodes)
 
 
-def corrected(text: str) -> str:
+def corrected(text):
     """Return a section without the raw p-values, which stand in brackets."""
     return re.sub(r" \((?:< )?[\d.]+ of \d+\)", "", text)
 
 
-@pytest.mark.parametrize(
-    ("paper", "rest", "claim"),
-    [
-        (FAST, SLOW, "needs 14 episodes in the median: fewer than every other mask."),
-        (FAST, FAST, "It is significantly better than no other learner."),
-        ([None] * 10, FAST, "needs > budget episodes in the median: more than `"),
-    ],
-)
-def test_the_papers_mask(
-    tmp_path: Path, paper: list[int | None], rest: list[int], claim: str
-) -> None:
+@pytest.mark.parametrize(("paper", "rest", "claim"), [
+    (FAST, SLOW, "needs 14 episodes in the median: fewer than every other mask."),
+    (FAST, FAST, "It is significantly better than no other learner."),
+    ([None] * 10, FAST, "needs > budget episodes in the median: more than `"),
+])  # fmt: skip
+def test_the_papers_mask(tmp_path, paper, rest, claim):
     solve(tmp_path, "presets", (CARTPOLE, PAPER_PRESET), paper)
     for name in seen.PLAIN_PRESETS:
         if name != PAPER_PRESET:
@@ -54,7 +45,7 @@ def test_the_papers_mask(
     assert claim in seen.sentence(study, seen.judged(study))
 
 
-def test_a_mask_is_told_from_some_only(tmp_path: Path) -> None:
+def test_a_mask_differs_significantly_from_some_only(tmp_path):
     solve(tmp_path, "presets", (CARTPOLE, PAPER_PRESET), FAST)
     solve(tmp_path, "presets", (CARTPOLE, "history"), FAST)
     solve(tmp_path, "presets", (CARTPOLE, "es"), SLOW)
@@ -65,7 +56,7 @@ def test_a_mask_is_told_from_some_only(tmp_path: Path) -> None:
     assert "It is significantly better than only `es`." in seen.sentence(study, found)
 
 
-def test_a_row_counts_failures_and_every_null_has_one(tmp_path: Path) -> None:
+def test_a_row_counts_failures_and_every_null_has_one(tmp_path):
     labels = (CARTPOLE, "history")
     write_runs(tmp_path, "presets", labels, [480.0, None, 480.0, 20.0], [1234, None, 7, None])
     text = seen.section(read_study(tmp_path))
@@ -74,7 +65,7 @@ def test_a_row_counts_failures_and_every_null_has_one(tmp_path: Path) -> None:
         assert f"| `{name}` | – | – | – | – | – |" in text
 
 
-def test_dynamics_with_a_teacher_and_without(tmp_path: Path) -> None:
+def test_dynamics_with_a_teacher_and_without(tmp_path):
     for name in ("history", "weight"):
         write_runs(tmp_path, "presets", (TEACHER, name), [-0.2, -0.3, -0.4])
         write_runs(tmp_path, "presets", (TEACHER, f"{name}+dynamics"), [-0.01, -0.02, -0.03])
@@ -96,7 +87,7 @@ def test_dynamics_with_a_teacher_and_without(tmp_path: Path) -> None:
     assert "**No pair here is equal**" in text
 
 
-def test_dynamics_that_harm(tmp_path: Path) -> None:
+def test_dynamics_that_harm(tmp_path):
     solve(tmp_path, "presets", (CARTPOLE, "weight"), FAST)
     solve(tmp_path, "presets", (CARTPOLE, "weight+dynamics"), SLOW)
     assert watching.sentence(watching.judged(read_study(tmp_path))) == (
@@ -105,17 +96,12 @@ def test_dynamics_that_harm(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("on", "off", "shuffled", "claim"),
-    [
-        (FAST, SLOW, SLOW, "the dynamics help, and it matters whose they are"),
-        (FAST, SLOW, FAST, "the dynamics have no significant effect"),
-        (SLOW, FAST, SLOW, "the dynamics do harm"),
-    ],
-)
-def test_dynamics_on_and_off(
-    tmp_path: Path, on: list[int], off: list[int], shuffled: list[int], claim: str
-) -> None:
+@pytest.mark.parametrize(("on", "off", "shuffled", "claim"), [
+    (FAST, SLOW, SLOW, "the dynamics help, and it matters whose they are"),
+    (FAST, SLOW, FAST, "the dynamics have no significant effect"),
+    (SLOW, FAST, SLOW, "the dynamics do harm"),
+])  # fmt: skip
+def test_dynamics_on_and_off(tmp_path, on, off, shuffled, claim):
     for arm, episodes in (("dynamics", on), ("off", off), ("shuffled", shuffled)):
         solve(tmp_path, "ablation", (CARTPOLE, arm), episodes * 3)
     study = read_study(tmp_path)
@@ -130,7 +116,7 @@ def test_dynamics_on_and_off(
         assert f"| `{name}` | – | – |" in text
 
 
-def test_what_is_rewarded_and_what_is_seen_with_a_teacher(tmp_path: Path) -> None:
+def test_ablation_of_reward_and_observation_with_a_teacher(tmp_path):
     losses = [0.1 + 0.001 * seed for seed in range(10)]
     for arm, factor in (("dynamics", 1), ("off", 3), ("features", 5), ("shuffled", 7)):
         found = [-factor * x for x in losses]
@@ -147,7 +133,7 @@ def test_what_is_rewarded_and_what_is_seen_with_a_teacher(tmp_path: Path) -> Non
     assert row in corrected(ablation.section(study))
 
 
-def test_the_arms_of_both_tasks_have_one_line_of_the_table() -> None:
+def test_the_arms_of_both_tasks_have_one_line_of_the_table():
     tasks = [ablation_arms(SYNAPSE_AGENTS[task][BEST_PRESET]) for task in (CARTPOLE, TEACHER)]
     control, teacher = (
         {arm: (x.reward, x.exploration) for arm, x in arms.items()} for arms in tasks
@@ -155,7 +141,7 @@ def test_the_arms_of_both_tasks_have_one_line_of_the_table() -> None:
     assert control == teacher
 
 
-def test_exploration_alone(tmp_path: Path) -> None:
+def test_exploration_alone(tmp_path):
     solve(tmp_path, "ablation", (CARTPOLE, "off"), SLOW)
     solve(tmp_path, "presets", (CARTPOLE, PAPER_PRESET), FAST)
     text = ablation.section(read_study(tmp_path))
@@ -164,7 +150,7 @@ def test_exploration_alone(tmp_path: Path) -> None:
     assert "**Not known: runs are missing.**" in text
 
 
-def test_sizes(tmp_path: Path) -> None:
+def test_sizes(tmp_path):
     for place, count in enumerate(SIZE_HIDDEN_NEURONS):
         grown = [(place + 1) * 10 + seed for seed in range(5)]
         solve(tmp_path, "size", (BEST_PRESET, str(count)), grown)
@@ -192,14 +178,14 @@ def test_sizes(tmp_path: Path) -> None:
     assert "| 8 | 8 |\n| 16 | 16 |" in text
 
 
-def test_a_return_that_falls_is_no_claim_of_the_papers(tmp_path: Path) -> None:
+def test_a_return_that_falls_is_no_claim_of_the_papers(tmp_path):
     for count in HIDDEN_NEURONS:
         write_runs(tmp_path, "hidden", (str(count),), [-count + 0.1 * seed for seed in range(5)])
     found = size.trends(read_study(tmp_path))
     assert size.sentence(found, {}) == "The return of `dqsn` falls with its hidden neurons."
 
 
-def test_transfer(tmp_path: Path) -> None:
+def test_transfer(tmp_path):
     values = [-0.1 - 0.001 * seed for seed in range(10)]
     write_runs(tmp_path, "transfer", ("same", BEST_PRESET, "pretrained"), values)
     write_runs(tmp_path, "transfer", ("same", BEST_PRESET, "scratch"), [2 * x for x in values])
@@ -217,22 +203,19 @@ def test_transfer(tmp_path: Path) -> None:
     assert "| `random-search`, `win-stay`, `es` and `cma-es`: not run |" in text
 
 
-@pytest.mark.parametrize(
-    ("runs", "said"),
-    [
-        (1, "Not known: there is one run of each, too few for any test."),
-        (3, "Not known: there are 3 runs of each, too few for any test."),
-        (4, f"The learned rule of `{BEST_PRESET}` is better than `scratch` (CartPole-v1)."),
-    ],
-)
-def test_few_runs_of_transfer_tell_nothing(tmp_path: Path, runs: int, said: str) -> None:
+@pytest.mark.parametrize(("runs", "said"), [
+    (1, "Not known: there is one run of each, too few for any test."),
+    (3, "Not known: there are 3 runs of each, too few for any test."),
+    (4, f"The learned rule of `{BEST_PRESET}` is better than `scratch` (CartPole-v1)."),
+])  # fmt: skip
+def test_few_runs_of_transfer_are_no_evidence(tmp_path, runs, said):
     solve(tmp_path, "transfer", (CARTPOLE, BEST_PRESET, "pretrained"), FAST[:runs])
     solve(tmp_path, "transfer", (CARTPOLE, BEST_PRESET, "scratch"), SLOW[:runs])
     groups = read_study(tmp_path)["transfer"]
     assert transfer.sentence(groups, transfer.judged(groups)).startswith(said)
 
 
-def test_rules_that_are_alike(tmp_path: Path) -> None:
+def test_rules_that_are_alike(tmp_path):
     solve(tmp_path, "transfer", (CARTPOLE, BEST_PRESET, "pretrained"), FAST)
     solve(tmp_path, "transfer", (CARTPOLE, BEST_PRESET, "scratch"), FAST)
     groups = read_study(tmp_path)["transfer"]
@@ -241,7 +224,7 @@ def test_rules_that_are_alike(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("null", "verdict"), [(SLOW, "met"), ([9] * 10, "missed")])
-def test_the_target(tmp_path: Path, null: list[int], verdict: str) -> None:
+def test_the_target(tmp_path, null, verdict):
     solve(tmp_path, "presets", (CARTPOLE, BEST_PRESET), FAST)
     solve(tmp_path, "presets", (CARTPOLE, PAPER_PRESET), FAST)
     solve(tmp_path, "ablation", (CARTPOLE, "dynamics"), FAST * 3)
@@ -256,7 +239,7 @@ def test_the_target(tmp_path: Path, null: list[int], verdict: str) -> None:
 
 
 @pytest.mark.parametrize(("solved", "said"), [(9, "met: 9 of 10."), (8, "missed: 8 of 10.")])
-def test_the_second_target(tmp_path: Path, solved: int, said: str) -> None:
+def test_the_second_target(tmp_path, solved, said):
     for name in (BEST_PRESET, "accept-reject"):
         solve(tmp_path, "presets", (CARTPOLE, name), FAST)
     solve(tmp_path, "ablation", (CARTPOLE, "dynamics"), FAST)
@@ -265,6 +248,6 @@ def test_the_second_target(tmp_path: Path, solved: int, said: str) -> None:
     assert f"at least 9 of 10 seeds, is {said}" in missed.paragraphs(read_study(tmp_path))[1]
 
 
-def test_pairs_are_equal_where_only_the_dynamics_differ() -> None:
+def test_pairs_are_equal_where_only_the_dynamics_differ():
     differ = list(equal.pairs().values())
     assert differ == [[], ["exploration", "reward"], ["reward"], [], [], ["exploration"]]
