@@ -145,7 +145,7 @@ def test_the_pattern_seed_changes_the_patterns_and_the_seed_does_not():
 
 
 @pytest.mark.parametrize("count", [2, 3, 6, 10])
-def test_test_stimulus_alone_is_uninformative(count):
+def test_the_test_stimulus_alone_is_uninformative(count):
     # every start on a grid that each draw divides evenly: exact shares
     samples = (np.arange(count) + 0.5) / count
     others = (np.arange(count - 1) + 0.5) / (count - 1)
