@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
 
-# Shared machines stall; how long an example takes says nothing about its correctness.
+# Shared machines stall, so the duration of an example is no sign of an error.
 settings.register_profile("snn_gym", deadline=None)
 settings.load_profile("snn_gym")
 
 
 @pytest.fixture
 def stepped_rules() -> Iterator[dict[str, PlasticityRule]]:
-    """Give the rules of plasticity, not compiled for once; those of a test are gone after it."""
+    """Give the plasticity rules without compilation; remove rules of the test afterwards."""
     from snn_gym.envs.synapses.plasticity import RULES
 
     kept = dict(RULES)
@@ -38,7 +38,7 @@ def stepped_rules() -> Iterator[dict[str, PlasticityRule]]:
 
 @pytest.fixture
 def few_updates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shed spikes in 30 updates where nobody says in how many; all 3,000 take a quarter minute."""
+    """Shed spikes in 30 updates by default; all 3,000 take a quarter minute."""
     from snn_gym.spiking.regulation.parameters import LeanParameters
 
     given = LeanParameters.__init__.__defaults__
@@ -49,7 +49,7 @@ def few_updates(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what passed tests recorded: refused hostile submissions, the policies' matrix."""
+    """Print records of passed tests: refused hostile submissions, the matrix of policies."""
     # The tests' own properties, because those reach this process also from pytest-xdist's workers.
     properties = [
         recorded

@@ -1,4 +1,4 @@
-"""Environments that show pictures, registered on import."""
+"""Environments with image observations, registered on import."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SMALL, LARGE, FLOATS = "SmallPicture-v0", "LargePicture-v0", "FloatPicture-v0"
 
 
 class Pictures(gym.Env[Any, Any]):
-    """A lit pixel on a noisy ground: earn its share of the width to the side that is chosen."""
+    """Lit pixel on noise: the reward is its share of the width to the chosen side."""
 
     metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012 - as gymnasium has it
 

@@ -1,4 +1,4 @@
-"""Tests that draw tasks of MuJoCo, which need OpenGL."""
+"""Skip of tests that draw MuJoCo tasks without OpenGL."""
 
 import functools
 import subprocess
@@ -24,6 +24,6 @@ def _draws() -> bool:
 
 
 def skip_where_it_cannot_be_drawn(env_id: str) -> None:
-    """Skip a test that draws a task where the task's pictures can't be had."""
+    """Skip a test that draws a task if the task cannot be drawn."""
     if load_environment_spec(env_id).extra == "mujoco" and not _draws():
         pytest.skip("pictures of MuJoCo's tasks need OpenGL, which this machine has not")

@@ -1,4 +1,4 @@
-"""Build the wheel or the source distribution as pip would."""
+"""Build of the wheel or the source distribution with pip."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What README.md and the guide tell a reader to run, cut to what takes seconds."""
+"""Code blocks and commands of README.md and the guide, shortened for tests."""
 
 import re
 import shlex
@@ -19,12 +19,12 @@ def shell(text):
 
 
 def shortened(text):
-    """Cut training to a few steps and evaluation to a few episodes; all else runs as printed."""
+    """Cut training to a few steps and evaluation to a few episodes."""
     return re.sub(r"\b\d+0_000\b", "300", text).replace("episodes=100", "episodes=2")
 
 
 def commands(text):
-    """Return the words after `snn-gym` of each of its lines, trainings cut to a few steps."""
+    """Return the words of each `snn-gym` command, with shortened trainings."""
     found = []
     for line in shell(text):
         if line.startswith("snn-gym "):

@@ -1,4 +1,4 @@
-"""Pseudo-terminals, on which commands and callbacks write what people see."""
+"""Pseudo-terminals for tests of terminal output."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TextIO
 
 
 class Terminal:
-    """A pseudo-terminal, and the text that was written to it.
+    """Pseudo-terminal with the text written to it.
 
     Args:
         reading: File descriptor of the side that shows.
@@ -31,7 +31,7 @@ class Terminal:
             pass
 
     def close(self) -> str:
-        """Close the program's side and return all that was written; the second time nothing new."""
+        """Close the program's side and return all written text."""
         if not self.file.closed:
             self.file.close()
             self._thread.join()

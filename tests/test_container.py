@@ -1,6 +1,6 @@
-"""Containerfile: it installs what the rows were trained under, and copies what that needs.
+"""Tests of the Containerfile: installed versions and copied files.
 
-Nothing is built here; `make lint` has hadolint read the file.
+No image is built here; `make lint` runs hadolint.
 """
 
 import itertools
@@ -35,19 +35,19 @@ def words_of(wanted: str) -> list[list[str]]:
     return [words for name, words in instructions() if name == wanted]
 
 
-def test_its_python_is_the_one_that_trained_the_rows() -> None:
+def test_python_version_equals_the_rows() -> None:
     ((image,),) = words_of("FROM")
     rows = [row for row in list_rows(ROOT / "leaderboard") if row.budget_class != IMPORTED]
     trained = {row.recipe.versions["python"] for row in rows if row.recipe is not None}
     assert re.findall(r"/python:([\d.]+)-", image) == sorted(trained)
 
 
-def test_its_image_is_named_by_digest() -> None:
+def test_base_image_has_a_digest() -> None:
     ((image,),) = words_of("FROM")
     assert re.search(r"@sha256:[0-9a-f]{64}$", image)
 
 
-def test_everything_is_installed_by_hash_and_nothing_is_added_to_the_lists() -> None:
+def test_packages_are_installed_by_hash_without_additions() -> None:
     (run,) = words_of("RUN")
     *lists, project = (shlex.split(x) for x in shlex.join(run).split("'&&'"))
     for words in lists:
@@ -73,7 +73,7 @@ def test_training_has_one_thread_as_in_the_makefile() -> None:
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    """Give what the image would hold of the checkout."""
+    """Give the files of the checkout in the image."""
     for *sources, target in words_of("COPY"):
         for source in sources:
             if source.endswith("/"):
@@ -84,7 +84,7 @@ def copied(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_it_copies_can_be_built_and_its_command_run(copied: Path, tmp_path_factory) -> None:
+def test_copied_files_build_a_wheel_and_run_the_command(copied: Path, tmp_path_factory) -> None:
     assert build("wheel", copied, tmp_path_factory.mktemp("wheel")).exists()
     ((program,),), (words,) = words_of("ENTRYPOINT"), words_of("CMD")
     assert program in PROJECT["scripts"]

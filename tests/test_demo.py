@@ -1,4 +1,4 @@
-"""``make demo``: its commands run one after another, and it tells the truth about what it wrote."""
+"""Tests of ``make demo``: its commands run, and its text is true."""
 
 import re
 import shlex
@@ -16,7 +16,7 @@ DEMO = "runs/demo"
 
 @pytest.fixture(scope="module")
 def lines():
-    """What make would run, without what installs."""
+    """Give the commands of `make demo`, without the installation."""
     told = subprocess.run(
         ["make", "--dry-run", "demo"], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -33,13 +33,13 @@ def told(lines):
     return [shlex.split(line)[-1] for line in lines if line.startswith("echo ")]
 
 
-def test_it_trains_a_spiking_agent_and_its_twin(commands):
+def test_demo_trains_a_spiking_agent_and_its_twin(commands):
     agents = [words[1] for words in commands if words[0] == "train"]
     assert agents[0] == "ppo-lif-dynamics"
     assert load_agent_spec(agents[0]).twin == agents[1]
 
 
-def test_it_prints_score_and_operations_and_names_what_it_wrote(
+def test_demo_prints_score_operations_and_written_files(
     commands, told, few_updates, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
@@ -62,6 +62,6 @@ def test_it_prints_score_and_operations_and_names_what_it_wrote(
             assert main([*words, *few]) == 0, line
 
 
-def test_it_says_what_to_try_next(told):
+def test_demo_suggests_next_commands(told):
     tried = [shlex.split(line)[1:] for line in told if line.strip().startswith("snn-gym ")]
     assert {"watch", "plot", "pretrained", "train"} <= {words[0] for words in tried}

@@ -1,4 +1,4 @@
-"""What is deprecated says since when, until when and what to use, and leaves in time."""
+"""Tests of deprecations: each states its version, its end and a replacement."""
 
 import ast
 import re
@@ -15,7 +15,7 @@ CATEGORIES = {"DeprecationWarning", "FutureWarning", "PendingDeprecationWarning"
 
 
 def deprecations(source: str) -> Iterator[ast.expr]:
-    """Yield the message of each call of ``deprecated``, and of each warning that tells of one."""
+    """Yield the message of each call of ``deprecated`` and of each deprecation warning."""
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call) or not node.args:
             continue
@@ -29,7 +29,7 @@ def deprecations(source: str) -> Iterator[ast.expr]:
 
 
 def problems(source: str, version: str) -> list[str]:
-    """Return the messages that lack something or whose time has come."""
+    """Return the messages that are incomplete or expired."""
     now = tuple(int(part) for part in version.split(".")[:2])
     found = []
     for message in deprecations(source):
@@ -78,7 +78,7 @@ def test_other_warnings_and_computed_messages() -> None:
     assert problems(filled, "2.0.0") != []
 
 
-def test_the_package_keeps_to_it() -> None:
+def test_package_deprecations_are_valid() -> None:
     files = sorted((ROOT / "snn_gym").rglob("*.py"))
     assert len(files) > 100
     found = {str(file): problems(file.read_text(), snn_gym.__version__) for file in files}

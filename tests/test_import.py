@@ -31,7 +31,7 @@ def test_import_and_environments_load_nothing_heavy_and_print_nothing(code):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_registering_twice_changes_nothing():
+def test_second_registration_has_no_effect():
     code = (
         "import snn_gym, importlib, gymnasium\n"
         "before = dict(gymnasium.registry)\n"

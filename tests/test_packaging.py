@@ -1,4 +1,4 @@
-"""The wheel holds one package with light content, and works away from the checkout."""
+"""Tests of the wheel: one package with light content, which works outside the checkout."""
 
 import os
 import re
@@ -107,7 +107,7 @@ raise SystemExit(main(["table"]))
 """
 
 
-def test_the_wheel_works_beside_somebody_elses_folders(site, tmp_path):
+def test_wheel_works_next_to_foreign_folders(site, tmp_path):
     project = tmp_path / "project"
     for folder in ("envs", "agents"):
         (project / folder).mkdir(parents=True)
@@ -122,7 +122,7 @@ def test_the_wheel_works_beside_somebody_elses_folders(site, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_wheel_of_the_source_distribution_has_the_same(names, tmp_path):
+def test_wheel_of_the_source_distribution_has_the_same_files(names, tmp_path):
     sdist = build("sdist", ROOT, tmp_path)
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path, filter="data")
@@ -145,7 +145,7 @@ except ValueError as error:
 
 
 @pytest.mark.slow
-def test_a_wheel_has_trained_agents_and_says_where_the_others_are(site, tmp_path):
+def test_wheel_has_trained_agents_and_names_the_source_of_other_agents(site, tmp_path):
     done = run_from(site, TRAINED, tmp_path)
     assert done.stderr == ""
     first, *table, last = done.stdout.splitlines()
@@ -160,7 +160,7 @@ def test_a_wheel_has_trained_agents_and_says_where_the_others_are(site, tmp_path
     )
 
 
-def test_there_is_one_version():
+def test_version_is_defined_once():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert project["project"]["dynamic"] == ["version"]
     citation = (ROOT / "CITATION.cff").read_text()

@@ -1,4 +1,4 @@
-"""README.md and the guide keep their promises: blocks run, files exist, figures hold."""
+"""Tests of README.md and the guide: blocks run, files exist, figures are current."""
 
 import re
 import subprocess
@@ -31,7 +31,7 @@ PYTHON = [
 
 @pytest.fixture
 def forgotten(tmp_path, monkeypatch):
-    """Work in a folder; forget what is registered and imported from it."""
+    """Work in a folder, and restore registries and modules afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     tables = (gym.registry, NEURONS, _REGISTERED)
@@ -49,7 +49,7 @@ def forgotten(tmp_path, monkeypatch):
 def test_the_readme_is_short_and_shows_the_three_uses():
     assert len(README.splitlines()) <= 160
     assert "In a clone of this repository:" in README
-    # No placeholder such as YOUR-NAME in what a reader copies.
+    # No placeholder such as YOUR-NAME in copied commands.
     assert [line for line in shell(README) if re.search(r"\b[A-Z]+-[A-Z]+", line)] == []
     assert len(blocks(README, "python")) >= 2
     assert any(line.startswith("snn-gym verify") for line in shell(README))
@@ -128,7 +128,7 @@ def test_the_map_names_every_folder_of_the_root():
     assert all((ROOT / folder).is_dir() for folder in named)
 
 
-def test_the_scores_of_native_tasks_are_those_of_the_results_table():
+def test_native_task_scores_equal_the_results_table():
     page = PAGES["docs/guide/environments.md"]
     pattern = r"^\| \[\w+\]\(\.\./\.\./envs/(\S+)\.md\) \| .+ \| (\S+) \|$"
     shown = re.findall(pattern, page, re.MULTILINE)
@@ -144,7 +144,7 @@ def test_the_scores_of_native_tasks_are_those_of_the_results_table():
         assert len(row.seeds) == 5
 
 
-def test_its_number_of_algorithms_is_todays():
+def test_number_of_algorithms_is_current():
     stock = {name for name, x in ALGORITHMS.items() if x.library != "snn_gym.learners"}
     spiking = {name for name in (*stock, "PPO") if not name.startswith("Stock")}
     assert f"{len(spiking)} of its and sb3-contrib's algorithms" in README
@@ -158,7 +158,7 @@ def median(timed, against):
     return float(found[1])
 
 
-def test_its_figures_of_speed_are_those_that_were_measured():
+def test_speed_figures_equal_the_measurements():
     best = "the best of Norse, SpikingJelly and snnTorch"
     acting = [
         median(f"acting, `{how}`, 64-64, T = 8, batch 1", best) for how in ("predict", "forward")
@@ -181,7 +181,7 @@ def test_its_figures_of_speed_are_those_that_were_measured():
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_its_pictures_are_small(page):
+def test_pictures_are_small(page):
     folder = (ROOT / page).parent
     pictures = [folder / name for name in re.findall(r"!\[[^]]*\]\(([^)]+)\)", PAGES[page])]
     assert page != "README.md" or any(path.suffix == ".gif" for path in pictures)

@@ -1,4 +1,4 @@
-"""`make release-check` runs steps in a clone of the commit; one summary says what came of them."""
+"""Tests of `make release-check`: steps in a clone of the commit, and a summary."""
 
 import os
 import re
@@ -28,7 +28,7 @@ audit sbom retrain:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """Give a repository whose working tree has gone on since its only commit."""
+    """Give a repository with changes after its only commit."""
     folder = tmp_path / "repository"
     folder.mkdir()
     (folder / "Makefile").write_text(MAKEFILE)
@@ -51,10 +51,10 @@ def release(repository: Path, *steps: str) -> "subprocess.CompletedProcess[str]"
     )
 
 
-def test_the_summary_says_what_passed_failed_and_was_skipped(repository: Path) -> None:
+def test_summary_lists_passed_failed_and_skipped_steps(repository: Path) -> None:
     done = release(repository, "check", "wheels", "docs")
     shown, summary = done.stdout.split("\n\nrelease check of ")
-    assert "committed" in shown.splitlines()  # what is checked is the commit
+    assert "committed" in shown.splitlines()  # the commit is checked
     assert "PYTHONPATH is ''" in shown.splitlines()
     lines = [re.sub(r"in \d+\.\d min: .*/", "", line) for line in summary.splitlines()[1:]]
     assert lines == [
@@ -72,7 +72,7 @@ def test_the_summary_says_what_passed_failed_and_was_skipped(repository: Path) -
     assert (repository.parent / "out" / "check.log").read_text() == "committed\n"
 
 
-def test_a_clone_is_made_anew_and_the_checkout_stays_as_it_is(repository: Path) -> None:
+def test_clone_is_recreated_and_the_checkout_is_unchanged(repository: Path) -> None:
     for steps in (["audit"], []):
         done = release(repository, *steps)
         assert done.stdout.splitlines()[-1] == ("failed: none" if steps else "failed: docs")

@@ -1,4 +1,4 @@
-"""CHANGELOG.md and CITATION.cff: their form, and that what is announced is there by that name."""
+"""Tests of CHANGELOG.md and CITATION.cff: form, and announced names."""
 
 import datetime as dt
 import re
@@ -29,14 +29,14 @@ NAMES = [x.split("(")[0] for x in ADDED if re.match(r"snn_gym\.[\w.]+(\(|$)", x)
 COMMANDS = [x for x in ADDED if re.match(r"snn-gym [a-z]", x)]
 
 
-def test_versions_go_back_from_the_present_one() -> None:
+def test_versions_descend_from_the_current_version() -> None:
     numbers = [version for version, _, _ in VERSIONS]
     assert numbers[0] == snn_gym.__version__
     assert numbers == sorted(numbers, key=lambda x: [*map(int, x.split("."))], reverse=True)
 
 
 @pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version[0])
-def test_sections_stand_in_order_each_once_and_hold_one_list(version: Any) -> None:
+def test_sections_are_ordered_unique_and_have_one_list(version: Any) -> None:
     titles = re.findall(r"^### (.+)", version[2], re.MULTILINE)
     assert titles == [kind for kind in KINDS if kind in titles]
     for title, text in sections(version[2]).items():
@@ -45,14 +45,14 @@ def test_sections_stand_in_order_each_once_and_hold_one_list(version: Any) -> No
         assert all(re.match(r"- \S| {2,}\S", line) for line in blocks[0].splitlines()), title
 
 
-def test_an_entry_stands_once() -> None:
+def test_entries_are_unique() -> None:
     entries = [x for text in UNRELEASED.values() for x in re.split(r"^- ", text, flags=re.M)[1:]]
     assert len(entries) > 100
     assert len({" ".join(entry.split()) for entry in entries}) == len(entries)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_was_added_is_found_by_its_name(name: str) -> None:
+def test_added_names_exist(name: str) -> None:
     parts = name.split(".")
     found, rest = import_module(parts[0]), parts[1:]
     for place, part in enumerate(rest, 2):
@@ -62,7 +62,7 @@ def test_what_was_added_is_found_by_its_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_that_was_added_takes_its_options(command: str) -> None:
+def test_added_commands_accept_their_options(command: str) -> None:
     program: Any = typer.main.get_command(app)
     taken = program.commands[command.split()[1]].params
     options = {name for parameter in taken for name in parameter.opts}

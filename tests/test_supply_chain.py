@@ -1,4 +1,4 @@
-"""What is installed: versions and hashes of all that rows were trained under, and from where."""
+"""Tests of pinned dependencies: versions, hashes and indexes."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def needed(names: list[str], extra: str = "") -> Iterator[str]:
                 yield from needed(importlib.metadata.requires(asked.name) or [], one)
 
 
-def test_lists_hold_nothing_but_versions_with_hashes() -> None:
+def test_lists_have_only_versions_with_hashes() -> None:
     for name in LISTS:
         text = (ROOT / "leaderboard" / name).read_text()
         rest = [line for line in _ENTRY.sub("", text).splitlines() if line and line[0] != "#"]
         assert rest == (["--requirement torch.txt"] if name == "constraints.txt" else [])
 
 
-def test_all_that_training_needs_has_a_hash() -> None:
+def test_training_dependencies_have_hashes() -> None:
     optional = PROJECT["project"]["optional-dependencies"]
     asked = [*PROJECT["project"]["dependencies"], *(x for name in EXTRAS for x in optional[name])]
     asked += PROJECT["build-system"]["requires"]
@@ -58,7 +58,7 @@ def test_all_that_training_needs_has_a_hash() -> None:
     assert not missing
 
 
-def test_versions_are_those_of_the_rows() -> None:
+def test_versions_equal_the_rows() -> None:
     versions = pinned()
     for path in (ROOT / "leaderboard" / "results").rglob("0.json"):
         recipe = json.loads(path.read_text())["recipe"]
@@ -82,6 +82,6 @@ def test_no_second_index_serves_every_package(name: str) -> None:
     assert not [line for line in commands if "extra-index-url" in line]
 
 
-def test_what_is_trusted_says_the_limits_of_the_verifier() -> None:
+def test_security_pages_state_the_limits_of_the_verifier() -> None:
     for name in ("SECURITY.md", "leaderboard/RULES.md"):
         assert f"{MAX_PARAMETERS:,} parameters" in (ROOT / name).read_text()

@@ -1,8 +1,8 @@
-"""The wheel in an empty environment of every Python that is supported, without a checkout.
+"""Test of the wheel in an empty environment of every supported Python, without a checkout.
 
     python -m pytest -m slow tests/test_wheel.py
 
-It installs what the wheel needs, PyTorch among it: gigabytes and minutes for each Python.
+It installs all dependencies, with PyTorch: gigabytes and minutes for each Python.
 """
 
 import os
@@ -33,7 +33,7 @@ USES = [
 
 
 def find_python(version):
-    """Return a Python that can make environments, of the path or of pyenv; None without one."""
+    """Return a Python that can make environments, from the path or pyenv, or None."""
     kept = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}"))
     for found in (shutil.which(f"python{version}"), *kept):
         asked = [found, "-c", "import ensurepip, venv"]
@@ -43,7 +43,7 @@ def find_python(version):
 
 
 def run(folder, *words, cwd=None):
-    """Run a program of the environment in the folder, apart from the one that runs the tests."""
+    """Run a program of the environment in the folder, isolated from the tests."""
     mine = ("PYTHONPATH", "VIRTUAL_ENV")
     environment = {name: value for name, value in os.environ.items() if name not in mine}
     command = [str(folder / "venv" / "bin" / words[0]), *words[1:]]
@@ -53,7 +53,7 @@ def run(folder, *words, cwd=None):
 
 
 def install(folder, python):
-    """Make an environment with the wheel in it; skip where nothing can be fetched."""
+    """Make an environment with the wheel; skip the test without a network."""
     subprocess.run([python, "-m", "venv", str(folder / "venv")], check=True, capture_output=True)
     probe = run(folder, "pip", "download", "--quiet", "--no-deps", "--dest", "probe", "typer")
     if probe.returncode:
@@ -65,7 +65,7 @@ def install(folder, python):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_wheel_does_what_the_readme_and_the_guide_of_agents_say(version):
+def test_wheel_runs_the_readme_and_the_guide_of_agents(version):
     python = find_python(version)
     if python is None:
         pytest.skip(f"there is no Python {version} that can make environments on this machine")

@@ -1,4 +1,4 @@
-"""Seals: every bit of a sealed file counts."""
+"""Tests of SHA-256 digests in JSON files."""
 
 import hashlib
 import json
@@ -30,7 +30,9 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.text().filter(lambda key: key != SEAL), VALUES, max_size=5))
-def test_a_sealed_mapping_is_read_back_with_the_files_digest(mapping: dict[str, object]) -> None:
+def test_sealed_mappings_are_read_back_with_the_digest_of_the_file(
+    mapping: dict[str, object],
+) -> None:
     data = dump_sealed(mapping)
     assert parse_sealed(data, "file") == mapping
     digest = json.loads(data)[SEAL]
@@ -48,7 +50,7 @@ def test_any_flipped_bit_breaks_a_seal() -> None:
             check_seal(flipped, "file")
 
 
-def test_a_file_without_a_seal_is_an_older_one() -> None:
+def test_files_without_a_digest_are_read() -> None:
     assert parse_sealed(b'{"a": 1}', "file") == {"a": 1}
 
 

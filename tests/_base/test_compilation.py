@@ -1,4 +1,4 @@
-"""Compiled code whose cache is absent, damaged or shared."""
+"""Tests of compiled code with a missing, damaged or shared cache."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_damaged_code_is_compiled_anew(
     assert hits(later.summed) == 1
 
 
-def test_code_of_other_types_is_not_run(tmp_path: Path) -> None:
+def test_cached_code_for_other_argument_types_is_not_run(tmp_path: Path) -> None:
     for name, values in (("floats", FLOATS), ("ints", INTS)):
         (tmp_path / name).mkdir()
         load(tmp_path / name).summed(values)
@@ -171,7 +171,7 @@ def refuse(*_: Any, **__: Any) -> None:
     raise PermissionError("read-only")
 
 
-def test_code_is_compiled_without_a_folder_with_one_warning(
+def test_missing_cache_folder_gives_one_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compilation._warn_of_no_cache.cache_clear()
@@ -228,7 +228,7 @@ def test_two_processes_compile_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_package_that_can_not_be_written_decides_without_a_home(tmp_path: Path) -> None:
+def test_read_only_package_acts_without_a_home_folder(tmp_path: Path) -> None:
     root = tmp_path / "installed"
     shutil.copytree(
         ROOT / "snn_gym", root / "snn_gym", ignore=shutil.ignore_patterns("__pycache__")

@@ -108,7 +108,7 @@ ALLOWED = "name, sizes, limits, inner, budget, notes, threshold, rate, active"
     ({"active": 1}, "active: expected bool, got 1 (int)"),
     ({"limits": [1, 0]}, "limits must rise, got (1.0, 0.0)"),
 ])  # fmt: skip
-def test_values_that_do_not_fit_are_named_with_their_place(values, message):
+def test_invalid_values_are_named_with_their_place(values, message):
     with pytest.raises(ValueError, match=r"here\.toml") as caught:
         from_mapping(Outer, {"name": "a", **values} if values else {}, "here.toml")
     assert str(caught.value) == f"here.toml: {message}"
@@ -131,7 +131,7 @@ def test_values_that_do_not_fit_are_named_with_their_place(values, message):
     ({"rate": "fast"}, "rate: expected float or 'auto', got 'fast' (str)"),
     ({"inner": {"gain": 1}}, "inner: unknown key gain; allowed keys: slope, kind"),
 ])  # fmt: skip
-def test_ranges_and_rules_hold_in_code_and_in_files(values, message):
+def test_ranges_and_rules_apply_to_code_and_files(values, message):
     with pytest.raises(ValueError, match=message[:5]) as made:
         Bounded(**values)
     assert str(made.value) == message
@@ -210,6 +210,6 @@ def test_only_dataclasses_are_built_and_written():
     budget=st.dictionaries(st.text(max_size=5), st.integers()),
     threshold=st.none() | st.floats(allow_nan=False, allow_infinity=False),
 )
-def test_writing_as_json_and_reading_gives_the_same(sizes, slope, budget, threshold):
+def test_json_round_trip(sizes, slope, budget, threshold):
     config = build(sizes=sizes, inner={"slope": slope}, budget=budget, threshold=threshold)
     assert from_mapping(Outer, json.loads(json.dumps(to_mapping(config))), "json") == config

@@ -1,4 +1,4 @@
-"""Locks of folders, writable folders, and left-overs of killed writers."""
+"""Tests of folder locks, writable folders and temporary files of killed writers."""
 
 import os
 import subprocess
@@ -40,7 +40,7 @@ time.sleep(600)
 
 @contextmanager
 def holding(code: str, folder: Path) -> Iterator[int]:
-    """Let another process hold a folder's lock, and kill it; give its number."""
+    """Hold the lock of a folder in another process; give its process number."""
     command = [sys.executable, "-c", code, str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
@@ -58,20 +58,20 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_holder_of_a_lock_is_named_even_if_it_only_reads(tmp_path: Path) -> None:
+def test_readers_that_hold_a_lock_are_named(tmp_path: Path) -> None:
     with holding(READER, tmp_path) as number:
         line = rf"in use by another process \(number {number}\) for 0.2 s; wait until"
         with pytest.raises(ValueError, match=line), locked(tmp_path, seconds=0.2):
             pass
 
 
-def test_a_folder_is_made_with_its_parents_and_left_empty(tmp_path: Path) -> None:
+def test_folders_are_created_empty_with_their_parents(tmp_path: Path) -> None:
     make_writable(tmp_path / "a" / "b")
     make_writable(tmp_path / "a" / "b")
     assert list((tmp_path / "a" / "b").iterdir()) == []
 
 
-def test_a_folder_that_can_not_be_written_is_refused(tmp_path: Path) -> None:
+def test_unwritable_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="file is a file; expected a folder"):
         make_writable(tmp_path / "file")
@@ -81,7 +81,7 @@ def test_a_folder_that_can_not_be_written_is_refused(tmp_path: Path) -> None:
             make_writable(folder)
 
 
-def test_only_left_overs_of_killed_writers_are_found_and_removed(
+def test_only_temporary_files_of_killed_writers_are_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in (".mine.partial", ".run.json.partial", ".other.json.abcd_123.partial"):
@@ -116,5 +116,5 @@ def nested(inner):
 
 
 @given(st.recursive(SCALARS, nested, max_leaves=5))
-def test_a_value_is_read_from_toml_as_it_was_written(value):
+def test_toml_values_round_trip(value):
     assert parse_toml(f"key = {toml_value(value)}".encode(), "it") == {"key": value}

@@ -1,4 +1,4 @@
-"""Nearest names, and seeds in commands and plans."""
+"""Tests of name suggestions and of seeds as text."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""OpenBLAS's kernels are the same on all processors unless the user chose, and threads are one."""
+"""Tests of the OpenBLAS kernel setting and of single-threaded arithmetic."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 @cache
 def used(code: str, **variables: str) -> str:
-    """Return the output of a fresh interpreter without the variable, or with those given."""
+    """Return the output of a new interpreter with the given environment variables."""
     inherited = {name: x for name, x in os.environ.items() if name != numerics.VARIABLE}
     environment = {**inherited, "PYTHONPATH": str(ROOT), **variables}
     command = [sys.executable, "-c", code]
@@ -36,7 +36,7 @@ LATE = f"import numpy; {FIRST}"
 
 @pytest.fixture(scope="module")
 def left_alone() -> str:
-    """Give the kernels that OpenBLAS takes here by itself."""
+    """Give the kernels that OpenBLAS selects on this machine."""
     kernels = used(LATE)
     if kernels == "None":
         pytest.skip("numpy multiplies by another library than OpenBLAS")
@@ -44,12 +44,12 @@ def left_alone() -> str:
 
 
 @pytest.mark.skipif(not numerics._has_avx2(), reason="the processor is not known to have AVX2")
-def test_the_package_chooses_them_before_numpy_is_loaded(left_alone: str) -> None:
+def test_openblas_kernels_are_set_before_numpy_is_loaded(left_alone: str) -> None:
     assert used(FIRST) == numerics.KERNELS
     assert used(LATE) == left_alone
 
 
-def test_the_users_choice_stays(left_alone: str) -> None:
+def test_user_setting_is_kept(left_alone: str) -> None:
     del left_alone
     variables = {numerics.VARIABLE: "Sandybridge"}
     printed = used(f"{FIRST}; import os; print(os.environ['{numerics.VARIABLE}'])", **variables)
@@ -119,13 +119,13 @@ def test_recipes_record_the_kernels() -> None:
 
 
 def thread_counts() -> tuple[int, set[int]]:
-    """Return the threads of torch, and of the libraries of numpy's products."""
+    """Return the thread counts of torch and of numpy's BLAS libraries."""
     pools = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
     assert pools
     return torch.get_num_threads(), set(pools)
 
 
-def test_torch_and_numpy_run_on_one_thread_and_then_as_before() -> None:
+def test_thread_counts_are_restored_after_one_thread() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:

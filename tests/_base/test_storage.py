@@ -1,4 +1,4 @@
-"""Storage: atomic writes, regular files only, and safetensors from untrusted sources."""
+"""Tests of atomic writes, regular files and safetensors from untrusted sources."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CAP = 1 << 20
 
 
 def raw_safetensors(header: object, data: bytes = b"") -> bytes:
-    """Build a file from its header as the format says, without the library's checks."""
+    """Build a safetensors file from a header, without the checks of the library."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text + data
 
@@ -65,7 +65,7 @@ def test_equal_content_gives_equal_bytes() -> None:
     assert storage.dump_tensors(tensors) == storage.dump_tensors(dict(reversed(tensors.items())))
 
 
-def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(
+def test_failed_writes_keep_the_old_file_and_no_temporary_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "f"
@@ -81,7 +81,7 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(
     assert os.listdir(tmp_path) == ["f"]
 
 
-def test_a_write_replaces_a_link_and_not_its_target(tmp_path: Path) -> None:
+def test_writes_replace_links_and_keep_their_targets(tmp_path: Path) -> None:
     target, link = tmp_path / "target", tmp_path / "link"
     target.write_text("untouched")
     link.symlink_to(target)
@@ -203,7 +203,7 @@ def test_arbitrary_bytes_are_refused_as_storage_errors(data: bytes) -> None:
             storage.parse_tensors(content, where="weights")
 
 
-def test_a_quoted_header_stays_in_one_line() -> None:
+def test_quoted_headers_are_one_line() -> None:
     header = {"x": {"dtype": "a\nb", "shape": [0], "data_offsets": [0, 0]}}
     with pytest.raises(StorageError, match="a b") as caught:
         storage.parse_tensors(raw_safetensors(header), where="w")

@@ -1,4 +1,4 @@
-"""The command line: what it prints, and one line and exit code 2 for bad input."""
+"""Tests of the command line: output, and one line with exit code 2 for invalid input."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def trained(tmp_path_factory):
 
 
 def refused(capsys, *words):
-    """Return the one line of a refusal."""
+    """Return the single error line of a refused command."""
     capsys.readouterr()
     assert main([str(word) for word in words]) == 2
     out, err = capsys.readouterr()
@@ -103,7 +103,7 @@ def test_evaluate_prints_the_score_and_the_costs(trained, capsys):
     assert "SynOps per decision: hidden_1 " in out
 
 
-def test_lean_makes_an_agent_and_says_what_became_of_it(trained, few_updates, capsys, tmp_path):
+def test_lean_reports_return_and_operations(trained, few_updates, capsys, tmp_path):
     capsys.readouterr()
     out = tmp_path / "small"
     options = ["--steps", "256", "--time-steps", "2", "--bound", "0.1", "--out", str(out)]
@@ -135,13 +135,13 @@ def test_lean_makes_an_agent_and_says_what_became_of_it(trained, few_updates, ca
         ("--bund 0.1", "No such option: --bund"),
     ],
 )
-def test_mistakes_about_lean_leave_nothing_behind(trained, options, message, capsys, tmp_path):
+def test_refused_lean_commands_leave_no_files(trained, options, message, capsys, tmp_path):
     line = refused(capsys, "lean", trained, *options.split(), "--out", tmp_path / "small")
     assert message in line
     assert list(tmp_path.iterdir()) == []
 
 
-def test_lean_writes_over_nothing(trained, capsys, tmp_path):
+def test_lean_never_overwrites_files(trained, capsys, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in trained.iterdir()}
     line = refused(capsys, "lean", trained, "--steps", "1", "--out", trained)
     assert f"{trained} is not empty; name another folder with --out" in line
@@ -150,7 +150,7 @@ def test_lean_writes_over_nothing(trained, capsys, tmp_path):
     assert "file" in refused(capsys, "lean", trained, "--out", tmp_path / "file")
 
 
-def test_leans_folder_is_beside_the_runs(trained, few_updates, capsys, monkeypatch):
+def test_lean_default_folder_is_beside_the_run(trained, few_updates, capsys, monkeypatch):
     monkeypatch.chdir(trained)
     assert main(["lean", ".", "--steps", "1"]) == 0
     folder = trained.with_name(f"{trained.name}-lean")
@@ -188,7 +188,7 @@ def test_verify_outside_a_checkout_needs_a_leaderboard(capsys, monkeypatch, tmp_
         (["table"], "leaderboard.write_table", "interrupted"),
     ],
 )
-def test_an_interruption_names_resume_where_there_is_one(
+def test_interrupted_commands_name_resume_if_available(
     words, function, line, trained, monkeypatch, capsys, tmp_path
 ):
     def interrupted(*arguments, **options):
@@ -210,7 +210,7 @@ def test_an_interruption_names_resume_where_there_is_one(
         (ImportError("needs a package"), "snn-gym: needs a package"),
     ],
 )
-def test_errors_of_others_end_in_one_line(error, line, trained, monkeypatch, capsys):
+def test_library_errors_are_one_line(error, line, trained, monkeypatch, capsys):
     def fails(*arguments, **options):
         raise error
 
@@ -227,7 +227,7 @@ EXTRAS = {
 
 @pytest.fixture(scope="module")
 def with_extras(tmp_path_factory):
-    """Runs and submissions of agents that need an extra, made while it is there."""
+    """Runs and submissions of agents that need an extra, created with that extra."""
     folders = {}
     for extra, (_, _, agent, env_id) in EXTRAS.items():
         folders[extra] = folder = tmp_path_factory.mktemp(extra)
@@ -258,7 +258,7 @@ def test_a_missing_extra_gets_one_line_in_every_command(
     assert not (tmp_path / "new").exists()
 
 
-def test_a_module_of_your_own_is_imported_first(capsys, monkeypatch, tmp_path):
+def test_user_module_is_imported_first(capsys, monkeypatch, tmp_path):
     (tmp_path / "my_environments.py").write_text(
         "import gymnasium as gym\n"
         "gym.register('Mine-v0', 'gymnasium.envs.classic_control:CartPoleEnv')\n"

@@ -1,4 +1,4 @@
-"""A deliberate mistake for every command: one line says what is wrong and what mends it."""
+"""Tests of user errors: every command gives one line with the error and its fix."""
 
 import sys
 
@@ -93,9 +93,7 @@ def places(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("line", "mends"), MISTAKES, ids=[line for line, _ in MISTAKES])
-def test_a_mistake_ends_in_one_line_that_names_what_mends_it(
-    line, mends, places, tmp_path, monkeypatch, capsys
-):
+def test_user_errors_give_one_line_with_the_fix(line, mends, places, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "odd.py").write_text("def odd(:\n")
@@ -104,6 +102,6 @@ def test_a_mistake_ends_in_one_line_that_names_what_mends_it(
     assert [path.name for path in tmp_path.iterdir() if path.name != "__pycache__"] == ["odd.py"]
 
 
-def test_no_command_is_left_out():
+def test_every_command_has_an_error_case():
     names = {x.callback.__name__ for x in app.registered_commands}
     assert names == {line.split()[0] for line, _ in MISTAKES} - {"tarin", "--sede"}

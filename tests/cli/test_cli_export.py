@@ -1,4 +1,4 @@
-"""``snn-gym export``: C files of a stored agent, which a compiler takes as the command says."""
+"""Tests of ``snn-gym export``: C and NIR files of a stored agent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.export.made import needs_compiler
 
 
 @needs_compiler
-def test_what_it_says_next_makes_a_program_that_acts(tmp_path, monkeypatch, capsys):
+def test_printed_compiler_command_builds_a_working_program(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = ["export", "ppo-lif", "CartPole-v1", "--c", "out", "--name", "pole"]
     assert main([*words, "--fixed-point", "--drop-silent", "--episodes", "1"]) == 0
@@ -28,7 +28,7 @@ def test_what_it_says_next_makes_a_program_that_acts(tmp_path, monkeypatch, caps
     assert done.stdout.split() == expected
 
 
-def test_a_graph_is_written_with_what_belongs_to_the_host(tmp_path, monkeypatch, capsys):
+def test_nir_export_writes_the_host_file(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["export", "ppo-lif", "CartPole-v1", "--nir", "out/pole.nir"]) == 0
     assert "out/pole.nir, and the part of the host: out/pole.json" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Agents of images on the command line: train, resume, evaluate, watch, submit."""
+"""Tests of image agents on the command line: train, resume, evaluate, watch, submit."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_experience_beyond_the_memory_is_refused_before_a_folder_is_made(tmp_pat
 
 
 def pong(folder, steps, interval, *changes):
-    """Return the command that trains, or goes on with, an agent of Pong."""
+    """Return the command that trains or resumes an agent on Pong."""
     pytest.importorskip("ale_py", reason='pip install "snn-gym[atari]"')
     words = ["train", "ppo-lif", PONG, "--module", "ale_py", "--steps", str(steps), "--resume"]
     words += ["--checkpoint-interval", str(interval), "--no-progress", "--out", str(folder)]

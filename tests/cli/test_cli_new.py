@@ -1,4 +1,4 @@
-"""Files to start from: what ``snn-gym new`` writes trains, is saved and loads as it stands."""
+"""Tests of ``snn-gym new``: the new files train, save and load."""
 
 import importlib
 import re
@@ -24,7 +24,7 @@ FILES = {"agent": "my_agent.py", "env": "corridor.py", "neuron": "my_neuron.py"}
 
 @pytest.fixture
 def in_folder(tmp_path, monkeypatch):
-    """Work in a folder, and forget what is registered meanwhile."""
+    """Work in a folder, and restore the registries afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", ["", *sys.path])
     tables = (gym.registry, NEURONS, _REGISTERED)
@@ -39,7 +39,7 @@ def in_folder(tmp_path, monkeypatch):
 
 
 def write(kind, capsys):
-    """Write a file; return the command that it says to try next."""
+    """Write a file; return the command that the output suggests."""
     capsys.readouterr()
     assert main(["new", kind, MADE[kind]]) == 0
     written, following = capsys.readouterr().out.splitlines()
@@ -48,7 +48,7 @@ def write(kind, capsys):
 
 
 @pytest.mark.parametrize("kind", MADE)
-def test_what_it_writes_trains_is_saved_and_loads(kind, in_folder, capsys):
+def test_new_files_train_save_and_load(kind, in_folder, capsys):
     command = write(kind, capsys)
     command = [word for word in command if word not in ("--steps", "50000")]
     assert main([*command, "--steps", "256", "--no-progress", "--out", "run"]) == 0
@@ -71,7 +71,7 @@ def test_what_it_writes_trains_is_saved_and_loads(kind, in_folder, capsys):
 @pytest.mark.parametrize(
     "kind", [pytest.param(x, marks=pytest.mark.slow) if x != "neuron" else x for x in MADE]
 )
-def test_a_fresh_process_finds_it_by_its_module(kind, in_folder, capsys):
+def test_new_process_loads_the_run_with_module(kind, in_folder, capsys):
     command = write(kind, capsys)
     words = [word for word in command if word not in ("--steps", "50000")]
     code = "import sys; from snn_gym.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -84,12 +84,12 @@ def test_a_fresh_process_finds_it_by_its_module(kind, in_folder, capsys):
     assert "IQM" in done.stdout
 
 
-def test_the_environment_keeps_gymnasiums_rules(in_folder, capsys):
+def test_new_environment_passes_gymnasiums_checker(in_folder, capsys):
     write("env", capsys)
     importlib.import_module("corridor")
     env = gym.make("Corridor-v0", render_mode="rgb_array", length=2.0)
     check_env(env.unwrapped, skip_render_check=False)
-    # Walking towards the goal reaches it in as many steps as it is away.
+    # Walking towards the goal takes as many steps as its distance.
     observation, _ = env.reset(seed=3)
     distance, steps, ended = abs(observation[0]), 0, False
     while not ended:
@@ -99,7 +99,7 @@ def test_the_environment_keeps_gymnasiums_rules(in_folder, capsys):
     assert steps == max(1, -(-(distance - 0.1) // 0.1))
 
 
-def test_the_neuron_is_norses_lif_box(in_folder, capsys):
+def test_neuron_equals_norses_lif_box(in_folder, capsys):
     write("neuron", capsys)
     importlib.import_module("my_neuron")
     outputs = []
@@ -132,18 +132,18 @@ def test_the_neuron_is_norses_lif_box(in_folder, capsys):
         ("agent", "Missing argument 'name'"),
     ],
 )
-def test_mistakes_write_nothing(words, message, in_folder, capsys):
+def test_invalid_arguments_write_no_file(words, message, in_folder, capsys):
     assert message in refused(capsys, "new", *words.split())
     assert list(in_folder.iterdir()) == []
 
 
-def test_nothing_is_written_over(in_folder, capsys):
+def test_existing_files_are_not_overwritten(in_folder, capsys):
     (in_folder / "my_agent.py").write_text("mine")
     assert "my_agent.py is there already" in refused(capsys, "new", "agent", "my-agent")
     assert (in_folder / "my_agent.py").read_text() == "mine"
 
 
-def test_a_version_is_kept_and_words_are_told_apart(in_folder, capsys):
+def test_given_version_is_used_and_words_are_split(in_folder, capsys):
     assert main(["new", "env", "TwoRooms-v3"]) == 0
     text = (in_folder / "two_rooms.py").read_text()
     assert re.search(r'^gym\.register\("TwoRooms-v3", TwoRooms, ', text, re.MULTILINE)

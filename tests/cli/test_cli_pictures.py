@@ -1,4 +1,4 @@
-"""``snn-gym watch``: films by a run or by a name, and one line for what can't be shown."""
+"""Tests of ``snn-gym watch``: films of runs and stored agents, and error lines."""
 
 import re
 
@@ -22,7 +22,7 @@ def frames_of(path):
         return film.n_frames
 
 
-def test_a_run_is_watched_on_its_own_environment(run, tmp_path, capsys):
+def test_watch_uses_the_environment_of_the_run(run, tmp_path, capsys):
     film = tmp_path / "film.gif"
     words = ["--save", str(film), "--max-steps", "4", "--episodes", "2", "--seed", "7"]
     assert main(["watch", str(run), *words]) == 0
@@ -33,7 +33,7 @@ def test_a_run_is_watched_on_its_own_environment(run, tmp_path, capsys):
     assert frames_of(film) == 8
 
 
-def test_a_trained_agent_is_watched_by_its_name(tmp_path, capsys):
+def test_stored_agents_are_watched_by_name(tmp_path, capsys):
     film = tmp_path / "film.gif"
     assert main(["watch", "ppo-lif", "CartPole-v1", "--save", str(film), "--max-steps", "3"]) == 0
     assert "seed 0: return 3, 3 decisions" in capsys.readouterr().out

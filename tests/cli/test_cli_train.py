@@ -1,4 +1,4 @@
-"""The command ``train``: changed settings, and its output."""
+"""Tests of ``snn-gym train``: changed settings and output."""
 
 import re
 import sys
@@ -30,7 +30,7 @@ gym.register("Mine-v0", Mine, max_episode_steps=50)
 
 @pytest.fixture
 def in_folder(tmp_path, monkeypatch):
-    """Work in a folder, and leave what is imported from it as it was."""
+    """Work in a folder, and restore imported modules afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     before, registered = set(sys.modules), set(gym.registry)
@@ -62,13 +62,13 @@ def test_changes_are_read(texts, expected):
 
 
 @pytest.mark.parametrize("texts", [["gamma"], ["=1"], ["a..b=1"], [""]])
-def test_what_is_no_change_is_refused(texts):
+def test_malformed_set_options_are_refused(texts):
     with pytest.raises(ValueError, match=r"is not NAME=VALUE, such as --set gamma=0\.98"):
         parse_changes("--set", texts)
 
 
 @pytest.mark.parametrize("texts", [["a=1", "a=2"], ["a=1", "a.b=2"], ["a.b=1", "a=2"]])
-def test_what_is_said_twice_is_refused(texts):
+def test_repeated_set_options_are_refused(texts):
     with pytest.raises(ValueError, match=r"--set gives .* twice"):
         parse_changes("--set", texts)
 
@@ -132,7 +132,7 @@ def test_arguments_of_every_kind_of_environment(env_id, argument, message, in_fo
     assert list(in_folder.iterdir()) == []
 
 
-def test_the_end_gives_score_places_and_the_next_command(in_folder, capsys):
+def test_summary_has_score_folder_and_next_command(in_folder, capsys):
     (in_folder / "mine_env.py").write_text(MINE)
     words = "train ppo-lif Mine-v0 --module mine_env --steps 256 --out my-run --eval-every 100"
     assert main(words.split()) == 0
@@ -180,7 +180,7 @@ def test_submitting_is_suggested_for_runs_that_the_table_takes(in_folder, capsys
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_device_that_is_not_there_is_said_once(in_folder, capsys):
+def test_unavailable_device_gives_one_warning(in_folder, capsys):
     words = "train ppo-mlp CartPole-v1 --steps 256 --set n_steps=32 --out run --device cuda"
     assert main(words.split()) == 0
     said = "snn-gym: device 'cuda' is not available here, so the CPU is used; "

@@ -1,4 +1,4 @@
-"""Commands on trained agents: what they print, and one line for bad input."""
+"""Tests of commands on stored agents: output and error lines."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def columns(out):
     return [[cell.strip() for cell in line.split("  ") if cell] for line in table.splitlines()]
 
 
-def test_pretrained_lists_what_load_pretrained_gives(capsys):
+def test_pretrained_lists_all_loadable_agents(capsys):
     assert main(["pretrained"]) == 0
     header, *lines = columns(capsys.readouterr().out)
     assert header == [
@@ -61,7 +61,7 @@ def test_pretrained_filters(capsys, tmp_path):
     assert [line[0] for line in lines] == ["ppo-lif", "ppo-mlp"]
 
 
-def test_costs_of_weights_that_nobody_trained_again_are_in_brackets(capsys, tmp_path):
+def test_unverified_costs_are_in_brackets(capsys, tmp_path):
     written = [make_row(seed=seed, trained_again=None) for seed in range(5)]
     trained = [make_row("ppo-mlp", seed=seed) for seed in range(5)]
     board = ["--leaderboard", str(fill(tmp_path, *written, *trained))]
@@ -81,7 +81,7 @@ def test_rows_that_do_not_rank_are_not_compared(capsys, tmp_path):
     assert "consecutive seeding, expected disjoint" in refused(capsys, *words)
 
 
-def test_compare_prints_both_sides_and_draws_them(capsys, tmp_path):
+def test_compare_prints_and_draws_both_agents(capsys, tmp_path):
     board = fill(tmp_path / "board", *(make_row("ppo-lif", seed) for seed in range(5)))
     fill(board, make_row("ppo-mlp"))
     words = ["compare", "ppo-lif", "ppo-mlp", "--env", "CartPole-v1", "--leaderboard", str(board)]

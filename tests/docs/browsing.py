@@ -1,4 +1,4 @@
-"""Screens, and the problems of a page that is open on a screen."""
+"""Screen sizes, and checks of a page that is open in a browser."""
 
 SCREENS = {"desktop": (1280, 900), "phone": (390, 844)}
 LOOKS = [(size, scheme) for size in SCREENS.values() for scheme in ("light", "dark")]
@@ -7,7 +7,7 @@ LOOK_NAMES = [f"{name}-{scheme}" for name in SCREENS for scheme in ("light", "da
 
 
 def screen_problems(page):
-    """Return an open page's errors, requests to other hosts, overhang and broken images."""
+    """Return errors, foreign requests, overflow and broken images of an open page."""
     foreign = [url for url in page.asked if not url.startswith(("file:", "data:"))]
     overhang = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     broken = page.evaluate(

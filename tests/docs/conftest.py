@@ -1,4 +1,4 @@
-"""The built site, the system's Chromium, and the accessibility checker axe-core."""
+"""Fixtures: the built site, Chromium, and the accessibility checker axe-core."""
 
 import fcntl
 import re
@@ -19,7 +19,7 @@ BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
 
 @pytest.fixture(scope="session")
 def site():
-    """Build the site by the recipe of `make docs`; return the folder with the pages."""
+    """Build the site by the recipe of `make docs`; return its folder."""
     makefile = (DOCS.parent / "Makefile").read_text()
     (recipe,) = re.findall(r"^\t\$\(BIN\)/python (-m sphinx .*)$", makefile, re.M)
     (DOCS / "_build").mkdir(exist_ok=True)
@@ -58,7 +58,7 @@ def page(browser, request):
 
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory):
-    """Fetch axe-core by npm, or skip."""
+    """Fetch axe-core with npm, or skip the test."""
     if shutil.which("npm") is None:
         pytest.skip("there is no npm on this machine, which fetches axe-core")
     folder = tmp_path_factory.mktemp("axe")

@@ -1,4 +1,4 @@
-"""Scripts of docs/, which is no package, as modules."""
+"""Import of scripts in docs/, which is not a package."""
 
 import importlib
 import sys

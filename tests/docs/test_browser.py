@@ -1,4 +1,4 @@
-"""The site in the system's Chromium: phone and desktop, light and dark, opened as files."""
+"""Tests of the site in Chromium: phone and desktop, light and dark, opened as files."""
 
 import pytest
 
@@ -16,7 +16,7 @@ PAGES = (
 
 @pytest.mark.parametrize("address", PAGES)
 @pytest.mark.parametrize("page", LOOKS, ids=LOOK_NAMES, indirect=True)
-def test_a_page_fits_its_screen_and_loads_nothing_from_other_hosts(page, address, site):
+def test_pages_fit_the_screen_and_load_no_foreign_files(page, address, site):
     page.goto((site / f"{address}.html").as_uri())
     assert screen_problems(page) == []
 

@@ -1,4 +1,4 @@
-"""The deploy tutorial, without its training: from an agent to a C program and to SpikingJelly."""
+"""Tests of the deploy tutorial, without its training: C program and SpikingJelly."""
 
 import contextlib
 import io
@@ -15,7 +15,7 @@ TRAINING = re.compile(r"^snn-gym train .* --out runs/pole$", re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def steps(tmp_path_factory):
-    """Run the page with a stored agent; return the printed steps by their player."""
+    """Run the page with a stored agent; return the printed episode lengths by player."""
     folder = tmp_path_factory.mktemp("deploy")
     page, trainings = TRAINING.subn("", (DOCS / "tutorials/deploy.md").read_text("utf-8"))
     assert trainings == 1

@@ -1,4 +1,4 @@
-"""Figures of learning curves from synthetic rows: contents, colours and labels."""
+"""Tests of figures of learning curves from synthetic rows."""
 
 import numpy as np
 import pytest

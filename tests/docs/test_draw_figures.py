@@ -1,4 +1,4 @@
-"""Figures of how it works: arrows join boxes, and every figure is drawn and shown."""
+"""Tests of the figures of how spiking networks work."""
 
 import numpy as np
 import pytest
@@ -9,14 +9,14 @@ from tests.docs.scripts import DOCS, load_script
 figures = load_script("draw_figures")
 
 
-def test_an_arrow_leaves_a_box_at_its_rim():
+def test_arrows_start_at_the_edge_of_a_box():
     width, height = figures._BOX
     assert figures.edge((0, 0), (5, 0)) == pytest.approx((width / 2 + 0.1, 0))
     assert figures.edge((1, 1), (1, -5)) == pytest.approx((1, 1 - height / 2 - 0.1))
 
 
 @pytest.mark.parametrize("name", figures.FIGURES)
-def test_arrows_join_all_boxes_of_a_figure_that_the_page_shows(name):
+def test_arrows_join_all_boxes_of_shown_figures(name):
     parts = figures.FIGURES[name]
     boxes = set(range(len(parts["boxes"])))
     assert {end for arrow in parts["arrows"] for end in arrow} == boxes

@@ -1,4 +1,4 @@
-"""Figures of a finding stand on the pages that it links to, and its counts are today's."""
+"""Tests of findings: figures and counts equal the results."""
 
 import re
 from functools import cache
@@ -32,7 +32,7 @@ def numbers(text):
 
 
 def title(words):
-    """Return the title of the finding with some words."""
+    """Return the title of the finding that has the given words."""
     (match,) = [title for title in TITLES if words in title]
     return match
 

@@ -1,4 +1,4 @@
-"""Commands of the timed first hour stand in README, in the guide or at the end of the demo."""
+"""Test of the timed first hour: its commands are in README, the guide or the demo."""
 
 import re
 

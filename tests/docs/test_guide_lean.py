@@ -1,4 +1,4 @@
-"""Figures of docs/guide/lean.md are those of the pages of the lean study."""
+"""Tests of docs/guide/lean.md: its figures equal the lean study."""
 
 import re
 
@@ -14,7 +14,7 @@ OFF, LEAN, FACTOR = "SynOps, off", "SynOps, lean", "SynOps factor"
 
 
 def tables(heading):
-    """Return the tables under a heading of the study, each a list of rows by column."""
+    """Return the tables under a heading of the study, each as a list of row dicts."""
     section = STUDY.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     parsed = []
     for text in re.findall(r"(?:^\|.*\n)+", section + "\n", re.M):
@@ -30,7 +30,7 @@ def task(row):
 
 
 def listed(names):
-    """Return names as a sentence lists them."""
+    """Return names as a list within a sentence."""
     *first, last = names
     return f"{', '.join(first)} and {last}"
 
@@ -125,7 +125,7 @@ def test_synops_of_the_controls():
         assert f"| {row} |" in GUIDE
 
 
-def test_seeds_that_a_rescue_brings_back():
+def test_seeds_recovered_by_a_rescue():
     rows = {(row["start"], row["arm"]): row for row in tables("Rescue")[0]}
     assert {rows["dead", arm]["solved"] for arm in ("off", "shuffled")} == {"0 of 10"}
     solved = [rows[start, "rescue"]["solved"] for start in ("dead", "dead-deep")]

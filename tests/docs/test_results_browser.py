@@ -1,4 +1,4 @@
-"""The results' site in the system's Chromium: sorting, filtering, links, drawings, keyboard."""
+"""Tests of the results site in Chromium: sorting, filters, links, drawings, keyboard."""
 
 import json
 import re
@@ -74,13 +74,13 @@ def rows():
 
 
 def region(page, heading="Results"):
-    """Return a part of the page on agents that learn by gradients."""
+    """Return a part of the page about gradient-trained agents."""
     name = f"{heading}, Version 1, budget class gradient"
     return page.get_by_role("region", name=name, exact=True)
 
 
 def names(page):
-    """Return the visible agents of this table, in its order."""
+    """Return the visible agents of a table in order."""
     return region(page).locator("tbody tr:visible th").all_inner_texts()
 
 
@@ -101,7 +101,7 @@ def test_axe_reports_no_violation_on_any_page(page, axe, results):
         assert axe_problems(page, axe) == [], path
 
 
-def test_a_dot_for_every_seed_and_a_point_for_every_agent(pole, rows):
+def test_seeds_have_dots_and_agents_have_points(pole, rows):
     assert region(pole).locator("svg.seeds circle").count() == sum(len(row.seeds) for row in rows)
     points = region(pole, "Score against operations").locator("svg a")
     labels = points.evaluate_all("all => all.map(x => x.getAttribute('aria-label'))")
@@ -137,7 +137,7 @@ def test_unknown_values_are_last_in_both_directions(page, results):
         assert set(known) == {True, False}
 
 
-def test_a_filter_shows_the_rows_with_all_words(pole, rows):
+def test_filter_shows_rows_with_all_words(pole, rows):
     spiking = [row for row in rows if row.spiking]
     both = [row.name for row in spiking if row.twin == "ppo-mlp"]
     assert 0 < len(both) < len(spiking)
@@ -181,7 +181,7 @@ def test_the_keyboard_reaches_and_follows_points(pole):
     assert label.startswith(f"{pole.locator('h1').inner_text()}:")
 
 
-def test_every_point_leads_to_its_agent_at_its_centre(page, results):
+def test_centre_of_each_point_links_to_the_agent(page, results):
     for path in sorted((results / "environments").glob("*.html")):
         page.goto(path.as_uri())
         assert page.locator(".score-against-operations a").evaluate_all(MISSED) == [], path

@@ -1,4 +1,4 @@
-"""The built site is complete and small, and loads nothing from other hosts."""
+"""Tests of the built site: complete, small, and without files from other hosts."""
 
 import re
 
@@ -19,7 +19,7 @@ def pages(site):
     return pages
 
 
-def test_no_page_loads_anything_from_another_host(pages, site):
+def test_pages_load_no_foreign_files(pages, site):
     assert foreign_addresses(pages) == set()
     for sheet in site.rglob("*.css"):
         text = sheet.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Every tutorial runs from top to bottom and makes the pictures that it shows."""
+"""Tests of tutorials: every page runs and makes its pictures."""
 
 import os
 import re
@@ -65,7 +65,7 @@ def test_the_index_lists_every_tutorial():
 @pytest.mark.parametrize(
     "name", [x if x == "spikes" else pytest.param(x, marks=pytest.mark.slow) for x in PAGES]
 )
-def test_a_tutorial_runs_and_makes_its_pictures(name, tmp_path):
+def test_tutorials_run_and_make_their_pictures(name, tmp_path):
     shown = tutorials.pictures(PAGES[name])
     assert shown
     # In a separate process, because pages register names.

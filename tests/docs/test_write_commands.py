@@ -1,4 +1,4 @@
-"""The page of the command line has every command and option."""
+"""Tests of the page of the command line: every command and option is listed."""
 
 import inspect
 import re
@@ -20,7 +20,7 @@ def test_the_page_is_up_to_date_with_a_section_for_each_command():
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_parameter_of_a_command_has_its_line(name):
+def test_command_parameters_have_one_line_each(name):
     wanted = inspect.signature(COMMANDS[name]).parameters
     lines = re.findall(r"^\| `(\S+).*?` \| (.+) \|$", SECTIONS[name], re.M)
     assert len(lines) == len(wanted)

@@ -23,7 +23,7 @@ def assert_equal_observations(ours, theirs):
 
 
 def assert_equal_runs(ours, theirs, seed, steps):
-    """Assert that two VecEnvs give the same under the same random actions."""
+    """Assert that two VecEnvs give equal results under the same random actions."""
     assert ours.observation_space == theirs.observation_space
     assert ours.action_space == theirs.action_space
     assert ours.seed(seed) == theirs.seed(seed)
@@ -75,7 +75,7 @@ def assert_equal_results(ours, theirs):
 
 
 def assert_out_of_reach(env, name, message):
-    """Assert that a VecEnv has no attribute or method of single environments of that name."""
+    """Assert that a VecEnv does not pass on an attribute or method of single environments."""
     for reach in (
         lambda: env.get_attr(name),
         lambda: env.set_attr(name, 1.0),
@@ -86,7 +86,7 @@ def assert_out_of_reach(env, name, message):
 
 
 def assert_equal_batches(ours, theirs, steps, seed=8):
-    """Assert that two batches give the same, through resets of all and of a part."""
+    """Assert that two batches give equal results, with full and partial resets."""
     for name in ("action_space", "observation_space"):
         assert getattr(ours, name) == getattr(theirs, name)
         assert getattr(ours, f"single_{name}") == getattr(theirs, f"single_{name}")

@@ -1,4 +1,4 @@
-"""Batches start new episodes when gymnasium's own batches do, in every autoreset mode."""
+"""Tests of batches in every autoreset mode, against gymnasium's batches."""
 
 import gymnasium as gym
 import numpy as np
@@ -40,14 +40,14 @@ every_mode = pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, Autoreset
 
 @every_mode
 @pytest.mark.parametrize("env_id", [*snn_gym.env_ids(), *flat_ids()])
-def test_batches_are_gymnasiums(env_id, mode):
+def test_batches_equal_gymnasiums_batches(env_id, mode):
     arguments = {"max_episode_steps": 4, **ARGUMENTS.get(env_id, {})}
     ours, theirs = batches(env_id, mode, **arguments)
     assert_equal_batches(ours, theirs, steps=steps_of(env_id, 45))
 
 
 @pytest.mark.parametrize("encoder", spike_encoders())
-def test_batches_of_each_encoder_are_gymnasiums(encoder):
+def test_batches_of_each_encoder_equal_gymnasiums(encoder):
     arguments = {"encoder": encoder, "time_steps": 3, "max_episode_steps": 23}
     ours, theirs = batches("snn/CartPole-v1", AutoresetMode.SAME_STEP, **arguments)
     assert_equal_batches(ours, theirs, steps=90)
@@ -58,7 +58,7 @@ def test_batches_of_each_encoder_are_gymnasiums(encoder):
     "env_id",
     ["snn/CartPole-v1", "snn/CueAccumulation-v0", "snn/LunarLander-v3", "snn/WaterMaze-flat-v0"],
 )
-def test_batches_are_gymnasiums_where_episodes_end_by_the_task(env_id, mode):
+def test_terminated_episodes_equal_gymnasiums_batches(env_id, mode):
     assert_equal_batches(*batches(env_id, mode), steps=200)
 
 
@@ -70,7 +70,7 @@ def test_classic_tasks_start_in_the_next_step_as_gymnasiums_batches(base_id):
     assert_equal_batches(ours, gym.vector.SyncVectorEnv(makers, autoreset_mode=mode), steps=100)
 
 
-def test_disabled_batches_are_gymnasiums_and_wait_for_a_reset():
+def test_disabled_autoreset_equals_gymnasium_and_requires_a_reset():
     ours, theirs = batches("snn/CueAccumulation-v0", "Disabled", max_episode_steps=3)
     for env in (ours, theirs):
         env.reset(seed=4)
@@ -140,7 +140,7 @@ def assert_equal_returns(ours, theirs):
         (wrappers.TransformObservation, (np.negative,)),
     ],
 )
-def test_gymnasiums_vector_wrappers_work_around_ours(env_id, wrapper, arguments):
+def test_gymnasiums_vector_wrappers_work(env_id, wrapper, arguments):
     batch, theirs = batches(env_id, AutoresetMode.NEXT_STEP, max_episode_steps=7)
     ours, theirs = (wrapper(env, *arguments) for env in (batch, theirs))
     assert_equal_returns(ours.reset(seed=2), theirs.reset(seed=2))
@@ -169,7 +169,7 @@ def test_learners_refuse_the_next_step_in_one_line():
     "env_id",
     ["snn/CartPole-v1", "snn/CueAccumulation-v0", "snn/MaskedCartPole-v1", "snn/Plasticity-XOR-v0"],
 )
-def test_lists_of_pictures_are_those_of_gymnasiums_batch(env_id, mode):
+def test_picture_lists_equal_gymnasiums_batch(env_id, mode):
     arguments = {"render_mode": "rgb_array_list", "max_episode_steps": 3}
     ours, theirs = batches(env_id, mode, **ARGUMENTS.get(env_id, {}), **arguments)
     assert ours.render_mode == theirs.render_mode

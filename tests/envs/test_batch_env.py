@@ -1,4 +1,4 @@
-"""What a batch says of its environments, step by step by hand."""
+"""Tests of the base class of batches, step by step by hand."""
 
 import gymnasium as gym
 import numpy as np
@@ -38,7 +38,7 @@ def step(env):
     return [array.ravel().tolist() for array in arrays], infos
 
 
-def test_infos_are_those_of_the_episodes_that_go_on():
+def test_infos_cover_running_episodes():
     env = Counting(limit=3)
     _, infos = env.reset(seed=0)
     assert infos["count"].tolist() == [0, 0, 0]
@@ -63,7 +63,7 @@ def test_infos_are_those_of_the_episodes_that_go_on():
     assert infos["final_info"]["count"].tolist() == [0, 3, 3]
 
 
-def test_a_part_is_reset_alone():
+def test_partial_resets():
     env = Counting(limit=9)
     env.reset(seed=0)
     step(env)

@@ -1,4 +1,4 @@
-"""Copies of environments out of a batch, and steps that start no episodes."""
+"""Tests of copies of environments from a batch, and of steps without a restart."""
 
 import gymnasium as gym
 import numpy as np
@@ -8,7 +8,7 @@ from snn_gym.envs.classic_control import BATCHED_TASKS, BatchedCartPole
 
 
 @pytest.mark.parametrize("env_id", BATCHED_TASKS)
-def test_selected_environments_go_on_as_the_originals_would(env_id):
+def test_selected_copies_continue_like_the_originals(env_id):
     task = BATCHED_TASKS[env_id](3)
     task.reset(seed=5)
     task.action_space.seed(0)
@@ -21,7 +21,7 @@ def test_selected_environments_go_on_as_the_originals_would(env_id):
         actions = task.action_space.sample()
         ours = copies.advance(actions[which])
         theirs = same.advance(actions)
-        assert np.array_equal(task.state, before)  # copies move nothing else
+        assert np.array_equal(task.state, before)  # copies do not change the original
         for mine, all_of_them in zip(ours[:4], theirs[:4], strict=True):
             assert np.array_equal(mine, all_of_them[which])
     same = task.select(np.arange(3))
@@ -33,7 +33,7 @@ def test_selected_environments_go_on_as_the_originals_would(env_id):
             assert np.array_equal(mine, original)
 
 
-def test_advance_ends_episodes_where_step_does_and_starts_none():
+def test_advance_ends_episodes_like_step_without_a_restart():
     task = BatchedCartPole(1, max_episode_steps=3)
     task.reset(seed=0)
     copy = task.select(np.array([0]))

@@ -8,7 +8,7 @@ from gymnasium.vector import AutoresetMode
 from tests.envs.comparison import assert_equal_batches
 
 
-def test_arguments_of_make_count_and_wrong_ones_are_named():
+def test_make_arguments_are_used_and_invalid_arguments_are_named():
     env = gym.make_vec("snn/CartPole-v1", 2, encoder="latency", time_steps=5, low=-9, high=9)
     assert env.single_observation_space == gym.spaces.MultiBinary((5, 4))
     assert env.spec.id == "snn/CartPole-v1"

@@ -1,4 +1,4 @@
-"""Every card says what its environment and its file say."""
+"""Tests of cards: they agree with environments and files."""
 
 import ast
 import re
@@ -118,7 +118,7 @@ def test_action_line_agrees_with_the_space(env_id):
 
 
 @every_spiking_id
-def test_the_arguments_shown_are_the_defaults(env_id):
+def test_shown_arguments_are_the_defaults(env_id):
     arguments = shown_arguments(env_id)
     shown, default = gym.make(env_id, **arguments), gym.make(env_id)
     assert np.array_equal(shown.reset(seed=0)[0], default.reset(seed=0)[0])
@@ -132,7 +132,7 @@ def test_the_arguments_shown_are_the_defaults(env_id):
 
 
 @every_plasticity_id
-def test_features_and_sizes_of_a_network_are_the_default_ones(env_id):
+def test_plasticity_cards_list_default_features_and_sizes(env_id):
     head, sections = card_sections(load_environment_spec(env_id))
     env = gym.make(env_id)
     core = env.unwrapped.core
@@ -199,7 +199,7 @@ def test_a_card_is_up_to_date(card):
     }
 
 
-def test_the_parts_of_a_card_by_hand():
+def test_card_sections_by_hand():
     spec = load_environment_spec("snn/CueAccumulation-v0")
     assert write_cards.budget(spec).splitlines()[:3] == [
         "| Class | Environment steps |",

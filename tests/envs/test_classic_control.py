@@ -1,4 +1,4 @@
-"""Our batches against gymnasium's own environments, one by one."""
+"""Tests of batched classic-control tasks, against gymnasium's environments."""
 
 import gymnasium as gym
 import numpy as np
@@ -14,7 +14,7 @@ every_task = pytest.mark.parametrize("base_id", BATCHED_TASKS)
 
 
 def bang_bang(observations, generator):
-    """Push the cart to the side to which the pole falls: long episodes."""
+    """Push the cart to the side of the falling pole, which gives long episodes."""
     lean = observations[:, 2] + 0.4 * observations[:, 3] + 0.02 * observations[:, 0]
     return (lean > 0).astype(np.int64)
 
@@ -54,7 +54,7 @@ RUNS = {
 
 
 def batched_run(base_id, seed):
-    """Return what a batch gives under random and scripted actions, each stacked in time."""
+    """Return the results of a batch under random and scripted actions, stacked in time."""
     random, scripted, steps = RUNS[base_id]
     env = BATCHED_TASKS[base_id](random + scripted)
     env.action_space.seed(seed)
@@ -73,7 +73,7 @@ def batched_run(base_id, seed):
 
 
 def single_run(base_id, seed, actions):
-    """Return what one of gymnasium's environments gives under the same actions."""
+    """Return the results of one gymnasium environment under the same actions."""
     env = gym.make(base_id, disable_env_checker=True)
     env.reset(seed=seed)
     record = []
@@ -88,7 +88,7 @@ def single_run(base_id, seed, actions):
 
 
 @every_task
-def test_a_thousand_episodes_are_gymnasiums_to_the_last_bit(base_id):
+def test_thousand_episodes_equal_gymnasium_bit_for_bit(base_id):
     actions, *batched = batched_run(base_id, seed=20)
     for index in range(actions.shape[1]):
         single = single_run(base_id, 20 + index, actions[:, index])
@@ -118,7 +118,7 @@ def same_step(base_id, num_envs, **arguments):
     seed=st.integers(0, 2**31) | st.just("list"),
     limit=st.integers(1, 20),
 )
-def test_interface_is_that_of_gymnasiums_same_step_batch(base_id, num_envs, seed, limit):
+def test_interface_equals_gymnasiums_same_step_batch(base_id, num_envs, seed, limit):
     seed = list(range(7, 7 + 3 * num_envs, 3)) if seed == "list" else seed
     ours = BATCHED_TASKS[base_id](num_envs, max_episode_steps=limit)
     theirs = same_step(base_id, num_envs, max_episode_steps=limit)
@@ -130,7 +130,7 @@ def test_interface_is_that_of_gymnasiums_same_step_batch(base_id, num_envs, seed
     assert_equal_results(
         ours.reset(seed=5, options=options[0]), theirs.reset(seed=5, options=options[1])
     )
-    assert options[0]["reset_mask"] is mask  # what was passed is left as it was
+    assert options[0]["reset_mask"] is mask  # arguments are unchanged
 
 
 OPTIONS = {
@@ -144,7 +144,7 @@ OPTIONS = {
 
 
 @every_task
-def test_options_hold_for_the_episodes_that_the_reset_starts(base_id):
+def test_reset_options_apply_to_started_episodes_only(base_id):
     ours, theirs = BATCHED_TASKS[base_id](5, 10), same_step(base_id, 5, max_episode_steps=10)
     results = [env.reset(seed=1, options=OPTIONS[base_id]) for env in (ours, theirs)]
     assert_equal_results(*results)
@@ -172,7 +172,7 @@ def test_acrobots_first_observations_are_computed_in_float32():
         ("Pendulum-v1", {"g": 3.0}),
     ],
 )
-def test_arguments_of_the_task_count(base_id, arguments):
+def test_task_arguments_are_used(base_id, arguments):
     ours, theirs = BATCHED_TASKS[base_id](20, **arguments), same_step(base_id, 20, **arguments)
     generator = np.random.default_rng(0)
     observations, _ = ours.reset(seed=0)
@@ -185,7 +185,7 @@ def test_arguments_of_the_task_count(base_id, arguments):
 
 
 @every_task
-def test_pictures_are_gymnasiums(base_id):
+def test_pictures_equal_gymnasium(base_id):
     ours = BATCHED_TASKS[base_id](2, render_mode="rgb_array")
     theirs = same_step(base_id, 2, render_mode="rgb_array")
     for env in (ours, theirs):
@@ -201,7 +201,7 @@ def test_pictures_are_gymnasiums(base_id):
     ours.close()
 
 
-def test_without_a_render_mode_nothing_is_drawn_and_a_remedy_named():
+def test_missing_render_mode_gives_a_warning_with_the_fix():
     with pytest.warns(UserWarning, match=r"gym\.make_vec\(.*render_mode=\"rgb_array\"\)"):
         assert BATCHED_TASKS["CartPole-v1"](2).render() is None
 
@@ -231,7 +231,7 @@ def test_wrong_arguments_are_named(arguments, message):
         ("Pendulum-v1", [["a"], ["b"], ["c"]]),
     ],
 )
-def test_actions_that_do_not_fit_are_refused(base_id, actions):
+def test_invalid_actions_are_refused(base_id, actions):
     env = BATCHED_TASKS[base_id](3)
     env.reset(seed=0)
     before = env.state
@@ -240,7 +240,7 @@ def test_actions_that_do_not_fit_are_refused(base_id, actions):
     assert np.array_equal(env.state, before)
 
 
-def test_small_unsigned_actions_are_read_right():
+def test_small_unsigned_actions_are_read_correctly():
     ours, same = BATCHED_TASKS["MountainCar-v0"](2), BATCHED_TASKS["MountainCar-v0"](2)
     ours.reset(seed=0), same.reset(seed=0)
     small = ours.step(np.array([0, 2], np.uint8))[0]
@@ -270,6 +270,6 @@ def test_wrong_masks_are_named(mask, error, message):
         BATCHED_TASKS["CartPole-v1"](2).reset(options={"reset_mask": mask})
 
 
-def test_seeds_must_be_one_for_each():
+def test_one_seed_per_environment_is_required():
     with pytest.raises(ValueError, match=r"^seed lists 3 seeds for 2 environments$"):
         BATCHED_TASKS["CartPole-v1"](2).reset(seed=[1, 2, 3])

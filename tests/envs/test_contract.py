@@ -1,4 +1,4 @@
-"""The contract of every registered environment."""
+"""Tests of the contract of every registered environment."""
 
 import itertools
 import pickle
@@ -23,7 +23,7 @@ ALLOWED_WARNINGS = {"snn/Pendulum-v1": re.compile("symmetric and normalized (Box
 
 
 def rollout(env, seed, steps):
-    """Yield what an environment returns under random actions, resetting as needed."""
+    """Yield the results of an environment under random actions, with resets."""
     env.action_space.seed(seed)
     observation, info = env.reset(seed=seed)
     yield observation, 0.0, False, False, info
@@ -48,14 +48,14 @@ def assert_equal_info(info, same):
 
 
 def fingerprint(start):
-    """Return what a reset gave as bytes: some tasks hide few values, some coders show few."""
+    """Return a reset result as bytes, with the info."""
     observation, info = start
     return observation.tobytes() + b"".join(np.asarray(info[key]).tobytes() for key in sorted(info))
 
 
 @every_variant
 @pytest.mark.parametrize("check_env", [gymnasium_check_env, sb3_check_env])
-def test_checkers_find_nothing(env_id, arguments, check_env):
+def test_environment_checkers_pass(env_id, arguments, check_env):
     skip_where_it_cannot_be_drawn(env_id)
     env = gym.make(env_id, **arguments)
     with warnings.catch_warnings(record=True) as caught:
@@ -71,7 +71,7 @@ def test_checkers_find_nothing(env_id, arguments, check_env):
 
 
 @every_variant
-def test_the_seed_matters(env_id, arguments):
+def test_seeds_change_episodes(env_id, arguments):
     env = gym.make(env_id, **arguments)
     starts = {fingerprint(env.reset(seed=seed)) for seed in range(5)}
     assert len(starts) == 5
@@ -81,7 +81,7 @@ def test_the_seed_matters(env_id, arguments):
 
 
 @every_variant
-def test_the_next_episode_goes_on_from_the_stream(env_id, arguments):
+def test_next_episode_continues_the_random_stream(env_id, arguments):
     one, other = gym.make(env_id, **arguments), gym.make(env_id, **arguments)
     one.reset(seed=5), other.reset(seed=5)
     start, (same, same_info) = one.reset(), other.reset()
@@ -114,7 +114,7 @@ def test_pickling_keeps_state_and_streams(env_id, arguments):
 
 
 @every_variant
-def test_the_spec_makes_the_same_environment_again(env_id, arguments):
+def test_spec_recreates_the_environment(env_id, arguments):
     env = gym.make(env_id, **arguments)
     again = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
     assert again.observation_space == env.observation_space
@@ -138,7 +138,7 @@ def test_returned_buffers_are_never_written_again(env_id, arguments):
 
 @every_spiking_id
 @pytest.mark.parametrize("encoder", spike_encoders())
-def test_states_and_rewards_are_those_of_the_base_task(env_id, encoder):
+def test_states_and_rewards_equal_the_base_task(env_id, encoder):
     env = gym.make(env_id, encoder=encoder)
     base = gym.make(load_environment_spec(env_id).base_id)
     for step, base_step in zip(rollout(env, 11, 250), rollout(base, 11, 250), strict=True):
@@ -148,7 +148,7 @@ def test_states_and_rewards_are_those_of_the_base_task(env_id, encoder):
 
 @pytest.fixture
 def worthless(monkeypatch):
-    """Have each rollout of a plasticity task, which judges a move, be worth 0 and take no time."""
+    """Replace the rollouts of plasticity tasks by scores of 0, to save time."""
 
     def judge(self, population, weights, probe, *, measure=False):
         return Judgement(np.zeros(len(weights)), np.zeros(len(weights), np.int64))
@@ -157,7 +157,7 @@ def worthless(monkeypatch):
 
 
 @every_id
-def test_an_episode_is_truncated_at_its_limit(env_id, worthless):
+def test_episodes_are_truncated_at_the_limit(env_id, worthless):
     env = gym.make(env_id)
     limit = load_environment_spec(env_id).max_episode_steps
     env.reset(seed=0)

@@ -1,4 +1,4 @@
-"""Observations and rewards that are not finite are refused."""
+"""Tests of the checks for non-finite observations and rewards."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from snn_gym.envs.batch import check_finite, check_step, few
 
 
-def test_the_first_value_that_counts_is_named():
+def test_first_non_finite_value_is_named():
     values = np.array([[0.0, 1.0], [np.nan, 2.0], [3.0, -np.inf]], np.float32)
     with pytest.raises(
         ValueError, match=r"^CartPole-v1 gave the observation nan at step 4 of an ep"
@@ -45,7 +45,7 @@ def test_parts_of_a_dict_are_named_and_whole_numbers_are_finite():
         ({"a": 1, "b": np.array([-np.inf])}, "observation 'b' -inf"),
     ],
 )
-def test_the_last_observation_of_an_episode_is_checked_of_every_space(observation, named):
+def test_final_observations_of_every_space_are_checked(observation, named):
     rewards, dones, steps = np.zeros(1), np.array([True]), np.array([7])
     with pytest.raises(ValueError, match=f"it gave the {named} at step 7 of an episode"):
         check_step(

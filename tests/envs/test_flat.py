@@ -1,4 +1,4 @@
-"""Flat forms are the spike trains of their ids, laid flat: what holds of those holds of them."""
+"""Tests of flat forms: observations are the flattened spike trains of their ids."""
 
 import gymnasium as gym
 import numpy as np
@@ -14,7 +14,7 @@ every_flat_id = pytest.mark.parametrize("env_id", flat_ids())
 ONE_OF_EACH = ("snn/CartPole-flat-v1", "snn/CueAccumulation-hard-flat-v0")
 
 
-def test_every_id_with_spikes_has_one():
+def test_spiking_ids_have_a_flat_form():
     assert sorted(map(flat_id, [*SPIKING, *NATIVE])) == list(flat_ids())
     assert sorted(map(unflattened_id, flat_ids())) == sorted([*SPIKING, *NATIVE])
     assert flat_id("snn/CartPole-v1") == "snn/CartPole-flat-v1"
@@ -23,7 +23,7 @@ def test_every_id_with_spikes_has_one():
 
 
 @every_flat_id
-def test_its_description_is_that_of_the_id(env_id):
+def test_flat_spec_equals_the_spec_of_its_id(env_id):
     assert load_environment_spec(env_id) == load_environment_spec(unflattened_id(env_id))
     flat, spec = gym.spec(env_id), gym.spec(unflattened_id(env_id))
     assert flat.kwargs == {**spec.kwargs, "flatten": True}
@@ -32,7 +32,7 @@ def test_its_description_is_that_of_the_id(env_id):
 
 
 @every_flat_id
-def test_observations_are_the_spike_train_laid_flat(env_id):
+def test_observations_are_flattened_spike_trains(env_id):
     train, flat = gym.make(unflattened_id(env_id)), gym.make(env_id)
     named = gym.make(unflattened_id(env_id), flatten=True)
     assert named.observation_space == flat.observation_space
@@ -59,7 +59,7 @@ def test_observations_are_the_spike_train_laid_flat(env_id):
 
 @pytest.mark.parametrize("env_id", ONE_OF_EACH)
 @pytest.mark.parametrize("mode", ["batched", "sync", "async", "vector_entry_point"])
-def test_every_vec_env_has_the_space(env_id, mode):
+def test_vec_envs_have_the_flat_space(env_id, mode):
     env = make_vec_env(env_id, 2, seed=0, mode=mode)
     assert type(env.observation_space) is FlatSpikes
     spikes = make_vec_env(unflattened_id(env_id), 2, seed=0).reset()
@@ -68,7 +68,7 @@ def test_every_vec_env_has_the_space(env_id, mode):
 
 
 @pytest.mark.parametrize("env_id", ONE_OF_EACH)
-def test_pictures_are_those_of_the_id(env_id):
+def test_pictures_equal_the_unflattened_id(env_id):
     envs = [gym.make(name, render_mode="rgb_array") for name in (env_id, unflattened_id(env_id))]
     vector = gym.make_vec(env_id, 1, render_mode="rgb_array")
     vector.reset(seed=0)

@@ -1,4 +1,4 @@
-"""Limits of observations, estimated from played episodes."""
+"""Tests of observation limits estimated from episodes."""
 
 import gymnasium as gym
 import numpy as np
@@ -41,12 +41,12 @@ def test_limits_are_percentiles_of_all_observations():
     assert (low[0, 1], high[0, 1]) == (1.8, 7.2)
 
 
-def test_episodes_are_left_after_so_many_steps():
+def test_episodes_stop_after_the_step_limit():
     _, high = snn_gym.estimate_limits(Counter(), episodes=2, percentiles=(0, 100), max_steps=4)
     assert high[0, 1] == 4.0
 
 
-def test_finite_bounds_stay():
+def test_finite_bounds_are_kept():
     low, high = snn_gym.estimate_limits(Counter(-3.0), episodes=2, percentiles=(0, 100))
     assert low.tolist() == [[-3.0] * 2] * 2
     assert high[0].tolist() == [1.0, 9.0]
@@ -56,7 +56,7 @@ def test_finite_bounds_stay():
 
 
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "InvertedDoublePendulum-v5"])
-def test_limits_come_from_the_seed_alone(env_id):
+def test_limits_depend_only_on_the_seed(env_id):
     first = snn_gym.estimate_limits(env_id, episodes=4, seed=3)
     env = gym.make(env_id)
     env.action_space.seed(8)
@@ -66,7 +66,7 @@ def test_limits_come_from_the_seed_alone(env_id):
     env.reset()  # is open still
 
 
-def test_limits_are_like_those_of_the_tasks_file_and_serve_the_encoder():
+def test_limits_match_the_environment_file_and_work_with_the_encoder():
     # The file's limits hold 98 % and more of random play's observations.
     env_id = "InvertedDoublePendulum-v5"
     settings, env = load_environment_spec(env_id).spikes, gym.make(env_id)
@@ -88,7 +88,7 @@ def test_limits_are_like_those_of_the_tasks_file_and_serve_the_encoder():
         (Counter(last=np.nan), {"policy": lambda seen: np.nan, "max_steps": 3}, "at step 1 of the"),
     ],
 )
-def test_limits_that_cannot_be_estimated_are_refused_in_one_line(env, arguments, message):
+def test_failed_estimates_are_refused_in_one_line(env, arguments, message):
     with pytest.raises(ValueError, match=message) as caught:
         snn_gym.estimate_limits(env, **arguments)
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Environments by ``make_task``: what is missing is named, and MuJoCo draws where no screen is."""
+"""Tests of ``make_task``: missing extras, and MuJoCo rendering without a screen."""
 
 import os
 import subprocess
@@ -18,9 +18,7 @@ from snn_gym.envs.registry import make_task
         ({"MUJOCO_GL": "osmesa"}, "osmesa"),
     ],
 )
-def test_mujoco_draws_by_egl_where_no_screen_is_and_nothing_else_was_said(
-    environment, expected, monkeypatch
-):
+def test_mujoco_uses_egl_without_a_screen_or_setting(environment, expected, monkeypatch):
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)

@@ -1,4 +1,4 @@
-"""CartPole without its velocities is CartPole otherwise."""
+"""Tests of CartPole without velocities."""
 
 import gymnasium as gym
 import numpy as np
@@ -6,7 +6,7 @@ import numpy as np
 ID = "snn/MaskedCartPole-v1"
 
 
-def test_it_shows_position_and_angle_of_cartpole():
+def test_observation_is_position_and_angle_of_cartpole():
     masked, whole = gym.make(ID), gym.make("CartPole-v1")
     seen, _ = masked.reset(seed=3)
     full, _ = whole.reset(seed=3)
@@ -21,7 +21,7 @@ def test_it_shows_position_and_angle_of_cartpole():
             break
 
 
-def test_it_draws_cartpoles_picture():
+def test_picture_equals_cartpole():
     masked, whole = (gym.make(name, render_mode="rgb_array") for name in (ID, "CartPole-v1"))
     masked.reset(seed=0), whole.reset(seed=0)
     assert np.array_equal(masked.render(), whole.render())

@@ -1,4 +1,4 @@
-"""Pages that claim memory name the tasks that need none and the levels without results."""
+"""Tests of pages about memory: tasks that need none, and levels without results."""
 
 import functools
 import re
@@ -27,7 +27,7 @@ def rows():
 
 
 def led(agent):
-    """Return the native tasks on whose lowest level the memoryless score is an agent's or more."""
+    """Return the native tasks on which the memoryless score at least equals the agent."""
     means = {row.environment: row.mean for row in rows() if row.agent == agent}
     assert set(NATIVE_BASES) <= set(means)
     references = {env_id: load_environment_spec(env_id).reference for env_id in NATIVE_BASES}

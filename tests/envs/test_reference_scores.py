@@ -1,6 +1,6 @@
-"""The random scores in the files are those that random play gets.
+"""Tests of the random scores in the environment files.
 
-Those of native tasks are tested beside their other scores, in ``tests/envs/native``.
+Scores of native tasks are tested in ``tests/references``.
 """
 
 import copy
@@ -32,7 +32,7 @@ def random_return(env, seed):
 
 
 def random_returns_of_a_batch(spec):
-    """Return what ``random_return`` gives, all seeds at once."""
+    """Return ``random_return`` of all seeds at once."""
     episodes = spec.reference.random_episodes
     envs = gym.make_vec(spec.base_id, episodes)
     envs.reset(seed=0)
@@ -72,7 +72,7 @@ def test_random_score_is_reproduced(env_id):
 
 
 @pytest.mark.parametrize("env_id", HEAVY)
-def test_the_first_episodes_of_heavy_tasks_agree_with_the_random_score(env_id):
+def test_first_episodes_of_slow_tasks_agree_with_the_random_score(env_id):
     spec = load_environment_spec(env_id)
     reference = spec.reference
     error = reference.random_standard_error * np.sqrt(reference.random_episodes / FEW)

@@ -72,7 +72,7 @@ def test_the_tasks_are_registered():
     assert list(snn_gym.env_ids()) == sorted([*spiking, *OWN, *NATIVE])
 
 
-def test_ids_equal_the_registers_fields_both_ways():
+def test_registered_ids_equal_the_registers_fields():
     registered = {name for name in gym.registry if name.startswith("snn/")}
     stated = [name for spec in specs() for name in spec.registers]
     assert len(stated) == len(set(stated))
@@ -83,14 +83,14 @@ def test_ids_equal_the_registers_fields_both_ways():
     assert registered == {*stated, *flat_ids()}
 
 
-def test_every_file_has_its_card_and_every_card_its_file():
+def test_files_and_cards_match():
     folder = content_path("envs")
     files = {path.stem for path in folder.glob("*.toml")}
     assert {path.stem for path in folder.glob("*.md")} == files == {spec.name for spec in specs()}
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_base_and_spiking_id_give_one_description(task):
+def test_base_and_spiking_id_have_the_same_description(task):
     spec = load_environment_spec(task)
     assert spec == load_environment_spec(f"snn/{task}")
     assert spec.name == spec.base_id == task
@@ -102,7 +102,7 @@ def test_gradient_budgets(task):
 
 
 @pytest.mark.parametrize("env_id", [*OWN, *NATIVE_BASES])
-def test_a_task_of_our_own_is_its_own_base_and_has_no_spiking_form(env_id):
+def test_native_tasks_have_no_base_and_no_spiking_form(env_id):
     spec = load_environment_spec(env_id)
     assert spec.base_id == env_id == f"snn/{spec.name}"
     assert gym.spec(env_id).kwargs == spec.task.arguments
@@ -112,7 +112,7 @@ def test_a_task_of_our_own_is_its_own_base_and_has_no_spiking_form(env_id):
 
 
 @pytest.mark.parametrize("env_id", [name for name in NATIVE if name not in NATIVE_BASES])
-def test_a_further_level_is_the_lowest_with_what_it_has_of_its_own(env_id):
+def test_levels_inherit_from_the_lowest_level(env_id):
     spec = load_environment_spec(env_id)
     lowest = load_environment_spec(f"snn/{spec.name}")
     level = lowest.levels[env_id]
@@ -160,7 +160,7 @@ def cues_with(registers, levels):
         ([CUES, HARD_CUES], [CUES, HARD_CUES], f"which are {HARD_CUES}; got {CUES}, {HARD_CUES}$"),
     ],
 )
-def test_levels_must_be_those_of_the_registered_ids(registers, levels, message):
+def test_levels_must_match_the_registered_ids(registers, levels, message):
     with pytest.raises(ValueError, match=f"levels must describe the ids beside {CUES}, {message}"):
         cues_with(registers, levels)
 
@@ -181,7 +181,7 @@ def test_scores_are_normalised_from_random_to_the_reference():
     assert reference.loss(0.05) == without.loss(0.05) == pytest.approx(0.015)
 
 
-def test_a_file_describes_a_spiking_form_or_a_task_of_our_own():
+def test_files_describe_a_spiking_form_or_a_native_task():
     own = to_mapping(load_environment_spec(OWN[0]))
     for changes in ({"spikes": None}, {"task": own["task"]}):
         with pytest.raises(ValueError, match=r"needs one of the tables \[spikes\]"):
@@ -189,7 +189,7 @@ def test_a_file_describes_a_spiking_form_or_a_task_of_our_own():
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_limits_and_threshold_are_gymnasiums(task):
+def test_limits_and_threshold_equal_gymnasium(task):
     spec, base, spiking = load_environment_spec(task), gym.spec(task), gym.spec(f"snn/{task}")
     assert spec.max_episode_steps == base.max_episode_steps == spiking.max_episode_steps
     assert spec.reward_threshold == base.reward_threshold == spiking.reward_threshold
@@ -198,7 +198,7 @@ def test_limits_and_threshold_are_gymnasiums(task):
 
 
 @pytest.mark.parametrize("env_id", ["CartPole-v2", "snn/CartPol-v1", "LunarLander-v2", ""])
-def test_an_unknown_id_says_where_the_known_ones_are(env_id):
+def test_unknown_ids_point_to_the_known_ids(env_id):
     with pytest.raises(ValueError, match="is unknown") as caught:
         load_environment_spec(env_id)
     message = str(caught.value)
@@ -285,14 +285,14 @@ def test_a_bad_file_is_named(other_content, text, message):
         registry.register_environments()
 
 
-def test_the_name_must_be_the_files(other_content):
+def test_name_must_equal_the_file_name(other_content):
     table = (content_path("envs") / "CartPole-v1.toml").read_text()
     (other_content / "Pole-v1.toml").write_text(table)
     with pytest.raises(ValueError, match=r"name is 'CartPole-v1', expected 'Pole-v1'"):
         load_environment_spec("CartPole-v1")
 
 
-def test_content_folders_are_those_of_the_checkout():
+def test_content_folders_are_in_the_checkout():
     root = checkout_root()
     assert root is not None
     assert (root / "snn_gym").is_dir()

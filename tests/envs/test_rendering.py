@@ -8,7 +8,7 @@ from tests.opengl import skip_where_it_cannot_be_drawn
 
 
 @every_spiking_id
-def test_the_base_picture_is_beside_the_raster(env_id, monkeypatch):
+def test_base_picture_is_next_to_the_raster(env_id, monkeypatch):
     skip_where_it_cannot_be_drawn(env_id)
     env = gym.make(env_id, render_mode="rgb_array")
     env.reset(seed=0)

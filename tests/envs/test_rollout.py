@@ -1,4 +1,4 @@
-"""Rollouts: equal to single episodes of gymnasium, and their parts by hand."""
+"""Tests of rollouts: equality with single gymnasium episodes, and parts by hand."""
 
 import threading
 
@@ -38,7 +38,7 @@ def prepare(env_id, networks, seed=0):
 
 
 def act(space, outputs):
-    """Return the action of one network, worked out anew."""
+    """Return the action of one network, computed independently."""
     if isinstance(space, gym.spaces.Discrete):
         return int(np.argmax(outputs))
     share = np.tanh(outputs.astype(np.float64))
@@ -82,7 +82,7 @@ def test_rollouts_are_single_episodes_of_gymnasium(env_id):
     own=st.booleans(),
     seed=st.integers(0, 2**20),
 )
-def test_who_else_plays_changes_nothing(networks, episodes, own, seed):
+def test_other_networks_do_not_change_a_rollout(networks, episodes, own, seed):
     population, weights = prepare("CartPole-v1", networks, seed)
     limits = limits_of("CartPole-v1")
     shape = (networks, episodes) if own else (episodes,)
@@ -97,7 +97,7 @@ def test_who_else_plays_changes_nothing(networks, episodes, own, seed):
 
 
 @every_task
-def test_workers_and_blocks_change_nothing(env_id, monkeypatch):
+def test_worker_and_block_counts_do_not_change_rollouts(env_id, monkeypatch):
     population, weights = prepare(env_id, 3)
     task, limits = BATCHED_TASKS[env_id](2), limits_of(env_id)
     alone = play(task, population, weights, range(2), limits)
@@ -112,7 +112,7 @@ def test_workers_play_at_the_same_time():
     meeting = threading.Barrier(2, timeout=60)
 
     class Meeting(BatchedCartPole):
-        """A pole that moves first when another one does."""
+        """CartPole whose first step waits for another worker."""
 
         def _advance(self, actions):
             if not self._steps.any():
@@ -125,7 +125,7 @@ def test_workers_play_at_the_same_time():
     assert np.array_equal(together.returns, play(BatchedCartPole(1), *arguments).returns)
 
 
-def test_workers_for_an_observer_and_none_at_all_are_refused():
+def test_workers_with_an_observer_and_zero_workers_are_refused():
     population, weights = prepare("CartPole-v1", 2)
     arguments = BatchedCartPole(1), population, weights, [0], limits_of("CartPole-v1")
     for options in ({"workers": 0}, {"workers": 2, "observer": Ledger(2)}):
@@ -146,7 +146,7 @@ def test_an_error_of_a_worker_is_raised():
         play(Broken(1), population, weights, [0], limits_of("CartPole-v1"), workers=2)
 
 
-def test_observations_of_steps_1_2_4_and_so_on_are_kept():
+def test_samples_are_observations_of_steps_1_2_4_and_up():
     population, weights = prepare("CartPole-v1", 3)
     limits, ledger = limits_of("CartPole-v1"), Ledger(6)
     rollouts = play(BatchedCartPole(2), population, weights, [4, 5], limits, observer=ledger)
@@ -170,7 +170,7 @@ def test_samples_of_a_dict_are_sorted_by_their_lanes():
 
 
 class Ledger:
-    """Keeps everything that an observer is shown."""
+    """Observer that stores all its input."""
 
     def __init__(self, lanes):
         self.seen = [[] for _ in range(lanes)]
@@ -206,7 +206,7 @@ def test_an_observer_sees_each_step_once(env_id):
     assert totals == pytest.approx(observed.returns.ravel().tolist())
     assert ledger.over.all()
     assert (ledger.ends.sum(axis=1) >= 1).all()
-    assert ledger.ends.max() == 1  # no end is told twice
+    assert ledger.ends.max() == 1  # ends are reported once
     space = BATCHED_TASKS[env_id](1).single_action_space
     for lane in (0, 7):
         inputs, outputs, action, _ = ledger.seen[lane][-1]
@@ -228,12 +228,12 @@ def test_limits_scale_by_hand():
     ("low", "high"),
     [([0.0], [0.0]), ([0.0, 1.0], [2.0]), ([0.0], [float("inf")]), ([[0.0]], [[1.0]])],
 )
-def test_limits_that_do_not_fit_are_refused(low, high):
+def test_invalid_limits_are_refused(low, high):
     with pytest.raises(ValueError, match="observation limits need as many finite lows as highs"):
         ObservationLimits.of(low, high)
 
 
-def test_many_limits_that_do_not_fit_are_counted():
+def test_many_invalid_limits_are_counted():
     message = r"low -inf, -inf, -inf, … with high 1, 1, 1, …, wrong in 348 of 349 values$"
     with pytest.raises(ValueError, match=message):
         ObservationLimits.of([0.0, *[-np.inf] * 348], [1.0] * 349)
@@ -260,26 +260,26 @@ def test_drives_by_hand():
     ],
 )
 @pytest.mark.parametrize("ask", [make_drive, output_size])
-def test_actions_that_networks_cant_drive_are_refused(space, ask):
+def test_unsupported_action_spaces_are_refused(space, ask):
     with pytest.raises(ValueError, match="a controller chooses Discrete actions that count from 0"):
         ask(space)
 
 
 class Blind(BatchedCartPole):
-    """A pole that is not seen after its second step."""
+    """CartPole with non-finite observations after the second step."""
 
     def advance(self, actions):
         observations, *rest = super().advance(actions)
         return np.where(self._steps[:, np.newaxis] == 2, np.nan, observations), *rest
 
 
-def test_an_observation_that_is_no_number_is_named():
+def test_non_finite_observations_are_named():
     population, weights = prepare("CartPole-v1", 2)
     with pytest.raises(ValueError, match="CartPole-v1 gave the observation nan at step 2 of the"):
         play(Blind(1), population, weights, [0], limits_of("CartPole-v1"))
 
 
-def test_seeds_and_weights_that_do_not_fit_are_refused():
+def test_invalid_seeds_and_weights_are_refused():
     population, weights = prepare("CartPole-v1", 2)
     limits, task = limits_of("CartPole-v1"), BatchedCartPole(3)
     for seeds in (np.zeros((3, 1), int), np.zeros((1, 2, 3), int), np.zeros(0, int)):

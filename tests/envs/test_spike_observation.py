@@ -100,7 +100,7 @@ def test_other_spaces_are_refused_with_a_remedy():
 
 
 @given(nvec=st.lists(st.integers(1, 5), min_size=1, max_size=4), data=st.data())
-def test_every_category_has_a_channel_of_its_own(nvec, data):
+def test_categories_have_separate_channels(nvec, data):
     observation = np.array([data.draw(st.integers(0, n - 1)) for n in nvec])
     coder = BatchCoder(spaces.MultiDiscrete(nvec), "rate", {"timing": "regular"}, 1)
     spikes = coder.start(observation[np.newaxis])[0, 0]
@@ -127,7 +127,7 @@ def test_delta_compares_with_the_step_before_and_starts_silent():
     assert not env.reset()[0].any()
 
 
-def test_the_rest_of_a_step_passes_through():
+def test_rewards_and_flags_pass_through():
     env = wrap(spaces.Discrete(2), [0, 1])
     _, info = env.reset(seed=1, options={"easy": True})
     assert info == {"options": {"easy": True}, "analogue_observation": np.array(0)}
@@ -145,7 +145,7 @@ def test_info_holds_a_copy_of_the_observation():
     assert info["analogue_observation"].tolist() == [0.5]
 
 
-def test_random_spikes_follow_the_seed_and_nothing_else():
+def test_random_spikes_depend_only_on_the_seed():
     box, observations = spaces.Box(0, 1, (20,)), [np.full(20, 0.5, np.float32)]
     env = wrap(box, observations, encoder="rate")
     other = wrap(box, observations, encoder="rate")
@@ -157,7 +157,7 @@ def test_random_spikes_follow_the_seed_and_nothing_else():
     assert not np.array_equal(other.reset(seed=4)[0], first)
 
 
-def test_wrapping_leaves_the_environments_own_stream_alone():
+def test_wrapper_does_not_use_the_random_stream_of_the_environment():
     box, observations = spaces.Box(0, 1, (2,)), [np.full(2, 0.5, np.float32)]
     env = wrap(box, observations, encoder="rate")
     env.reset(seed=3)
@@ -165,7 +165,7 @@ def test_wrapping_leaves_the_environments_own_stream_alone():
     assert env.unwrapped.np_random.random() == np.random.default_rng(3).random()
 
 
-def test_noise_is_not_the_stream_that_draws_the_start_state():
+def test_noise_is_independent_of_the_start_state():
     coder = BatchCoder(spaces.Discrete(2), "rate", None, 1)
     coder.seed([3])
     noise = coder._noise_sources[0].random(1000)
@@ -193,7 +193,7 @@ def test_many_infinite_bounds_are_counted_and_the_first_few_named():
     "bound", [np.inf, np.finfo(np.float32).max, np.nan], ids=["inf", "largest", "nan"]
 )
 @pytest.mark.parametrize("side", ["low", "high"])
-def test_limits_that_are_no_limits_are_refused(bound, side):
+def test_non_finite_limits_are_refused(bound, side):
     limits = {"low": 0.0, "high": 1.0, side: bound}
     with pytest.raises(ValueError, match=f"^{side} is .*not finite"):
         wrap(spaces.Box(-np.inf, np.inf, (2,)), [], **limits)
@@ -236,7 +236,7 @@ def test_wrong_arguments_are_named_in_one_line(arguments, message):
         ),
     ],
 )
-def test_the_spec_makes_the_wrapped_environment_again(base_id, arguments):
+def test_spec_recreates_the_wrapped_environment(base_id, arguments):
     env = SpikeObservation(gym.make(base_id), **arguments)
     again = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
     assert isinstance(again, SpikeObservation)

@@ -25,7 +25,7 @@ def test_environment_and_wrapper_give_the_same_spikes(encoder):
         assert np.array_equal(env.step(action)[0], wrapped.step(action)[0])
 
 
-def test_parameters_of_the_task_hold_where_none_are_given():
+def test_default_encoder_parameters_come_from_the_environment_file():
     # one step of full acceleration changes the velocity by less than 0.05 of its range
     env = gym.make("snn/MountainCar-v0", encoder="delta")
     coarse = gym.make("snn/MountainCar-v0", encoder="delta", encoder_parameters={"threshold": 0.05})
@@ -54,7 +54,7 @@ def test_a_wrong_render_mode_is_named():
         SpikingEnv("CartPole-v1", render_mode="ascii")
 
 
-def test_an_unknown_base_is_named():
+def test_unknown_base_ids_are_named():
     for make in (SpikingEnv, BatchedSpikingEnv):
         with pytest.raises(ValueError, match="environment 'Taxi-v3' is unknown") as caught:
             make("Taxi-v3")
@@ -77,7 +77,7 @@ def test_info_holds_a_copy_of_the_observation(monkeypatch):
     assert not any(info["analogue_observation"].any() for info in infos)
 
 
-def test_arguments_of_the_task_reach_it_and_its_attributes_can_be_reached():
+def test_task_arguments_and_attributes_are_passed_through():
     env = gym.make("snn/Pendulum-v1", g=9.81)
     assert env.unwrapped.base.g == 9.81
     assert env.get_wrapper_attr("g") == 9.81
@@ -87,7 +87,7 @@ def test_arguments_of_the_task_reach_it_and_its_attributes_can_be_reached():
         env.get_wrapper_attr("gravity")
     env.set_wrapper_attr("g", 3.0)
     assert env.unwrapped.base.g == 3.0
-    # what both have is this environment's own
+    # attributes of both belong to this environment
     assert env.get_wrapper_attr("observation_space") == gym.spaces.MultiBinary((8, 30))
     plain = gym.make("Pendulum-v1", g=9.81)
     env = gym.make("snn/Pendulum-v1", g=9.81)
@@ -96,7 +96,7 @@ def test_arguments_of_the_task_reach_it_and_its_attributes_can_be_reached():
     assert env.step([1.0])[1] == plain.step([1.0])[1]
 
 
-def test_a_deep_copy_has_the_arguments_of_a_task_that_saves_only_some_of_them():
+def test_deep_copies_keep_all_task_arguments():
     # Gymnasium's own copy forgets how much it earns upright and takes the noise for a camera.
     env = gym.make("snn/InvertedDoublePendulum-v5", healthy_reward=3.0, reset_noise_scale=0.0)
     same = copy.deepcopy(env)

@@ -63,7 +63,7 @@ def test_returns_are_summed_in_float64():
 
 @settings(max_examples=4)
 @given(num_envs=st.integers(1, 4), seed=st.integers(0, 2**31))
-def test_dict_observations_are_those_of_dummy_vec_env(num_envs, seed):
+def test_dict_observations_equal_dummy_vec_env(num_envs, seed):
     ours = view([Mixed] * num_envs)
     theirs = DummyVecEnv([lambda: Monitor(Mixed())] * num_envs)
     assert_equal_runs(ours, theirs, seed, steps=40)
@@ -77,7 +77,7 @@ def test_dict_observations_are_those_of_dummy_vec_env(num_envs, seed):
         (AutoresetMode.DISABLED, "DISABLED, in which ended episodes are not started anew"),
     ],
 )
-def test_other_ways_to_start_episodes_are_refused(mode, reason):
+def test_other_autoreset_modes_are_refused(mode, reason):
     env = SyncVectorEnv([Ledger], autoreset_mode=mode)
     with pytest.raises(ValueError, match=reason) as caught:
         StableBaselinesVecEnv(env)
@@ -86,7 +86,7 @@ def test_other_ways_to_start_episodes_are_refused(mode, reason):
     assert "\n" not in message
 
 
-def test_a_batch_that_breaks_the_promise_is_named():
+def test_batches_that_break_the_contract_are_named():
     class Forgetful(BatchedCartPole):
         def step(self, actions):
             return *super().step(actions)[:4], {}
@@ -123,14 +123,14 @@ def test_observations_are_never_written_again():
         (np.array([0.0, 1.0]), "^actions are float64; the action space takes int64$"),
     ],
 )
-def test_actions_that_do_not_fit_are_refused(actions, message):
+def test_invalid_actions_are_refused(actions, message):
     env = StableBaselinesVecEnv(BatchedCartPole(2))
     env.reset()
     with pytest.raises(ValueError, match=message):
         env.step(actions)
 
 
-def test_actions_are_cast_where_no_kind_of_number_is_lost():
+def test_actions_are_cast_without_loss():
     seen = []
 
     class Watching(Ledger):
@@ -145,7 +145,7 @@ def test_actions_are_cast_where_no_kind_of_number_is_lost():
     assert [one.actions for one in env.vector_env.envs] == [[5]]
 
 
-def test_seeds_reach_the_next_reset_only_and_may_be_any():
+def test_any_seed_applies_only_to_the_next_reset():
     env, same = (StableBaselinesVecEnv(BatchedCartPole(2)) for _ in range(2))
     assert env.seed(4) == [4, 5]
     first = env.reset()
@@ -170,7 +170,7 @@ def test_options_reach_the_next_reset_and_must_be_equal():
         env.reset()
 
 
-def test_a_batch_has_what_its_environments_have_in_common():
+def test_shared_attributes_are_available():
     env = StableBaselinesVecEnv(gym.make_vec("snn/CartPole-v1", 2, encoder="rate"))
     spec = env.get_attr("spec")[1]
     assert spec.max_episode_steps == 500
@@ -182,7 +182,7 @@ def test_a_batch_has_what_its_environments_have_in_common():
     assert_out_of_reach(env, "state", r"has no 'state' of single .*with mode='sync'")
 
 
-def test_a_batch_is_wrapped_in_the_records_alone():
+def test_only_monitor_counts_as_a_wrapper():
     env = StableBaselinesVecEnv(BatchedCartPole(2))
     assert env.env_is_wrapped(gym.wrappers.TimeLimit, [1]) == [False]
     # the records are here, and callers ask for the sake of the records
@@ -201,7 +201,7 @@ def test_pictures():
         assert blind.get_images() == [None, None]
 
 
-def test_a_step_without_infos_is_the_step():
+def test_step_without_infos_equals_step():
     usual, quick = (StableBaselinesVecEnv(BatchedCartPole(5, max_episode_steps=30)) for _ in "ab")
     rng = np.random.default_rng(0)
     for env in (usual, quick):

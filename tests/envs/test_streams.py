@@ -1,4 +1,4 @@
-"""Starts and noise are those of each environment's own generator, one by one."""
+"""Tests of start and noise streams, against one generator per environment."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from snn_gym.envs.streams import NoiseStreams, StartStreams, byte_rate
 
 
 def bytes_one_by_one(seed, width, rows):
-    """Return what a stream's rows are: words of its generator, each row from a new word."""
+    """Return the rows of a stream: words of the generator, each row from a new word."""
     generator = np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(1,)))
     words = -(-width // 8)
     taken = []
@@ -27,7 +27,7 @@ def bytes_one_by_one(seed, width, rows):
     seed=st.integers(0, 2**40),
     data=st.data(),
 )
-def test_noise_is_that_of_each_generator_one_by_one(width, size, seed, data):
+def test_noise_equals_a_separate_generator_per_environment(width, size, seed, data):
     streams = NoiseStreams(size, width)
     streams.seed([seed + index for index in range(size)], np.arange(size))
     rows = 70 if width <= 320 else 6
@@ -43,7 +43,7 @@ def test_noise_is_that_of_each_generator_one_by_one(width, size, seed, data):
         used[which] += 1
 
 
-def test_noise_reseeds_a_part_and_goes_on_with_the_rest():
+def test_reseeding_a_part_keeps_the_other_noise_streams():
     streams = NoiseStreams(3, 11)
     streams.seed([1, 2, 3], np.arange(3))
     streams.take(EVERY)
@@ -76,7 +76,7 @@ def test_rates_out_of_range_are_refused(probability):
     width=st.integers(1, 5),
     data=st.data(),
 )
-def test_each_stream_is_that_of_its_own_generator(seeds, width, data):
+def test_start_streams_equal_separate_generators(seeds, width, data):
     streams = StartStreams(len(seeds), width)
     everywhere = np.arange(len(seeds))
     streams.seed(seeds, everywhere)
@@ -90,7 +90,7 @@ def test_each_stream_is_that_of_its_own_generator(seeds, width, data):
             assert np.array_equal(numbers, generators[index].random(width))
 
 
-def test_none_goes_on_and_a_seed_restarts_where_asked_only():
+def test_seed_none_continues_and_a_seed_restarts_a_stream():
     streams = StartStreams(2, 1)
     both = np.arange(2)
     streams.seed([1, 2], both)

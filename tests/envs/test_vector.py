@@ -42,7 +42,7 @@ def monitored(env_id, n_envs, **arguments):
 @pytest.mark.parametrize("env_id", [*snn_gym.env_ids(), *BASES, *OTHERS])
 @SETTINGS
 @given(n_envs=sizes, seed=seeds)
-def test_every_environment_is_that_of_dummy_vec_env(env_id, n_envs, seed):
+def test_environments_equal_dummy_vec_env(env_id, n_envs, seed):
     # short episodes, so that many end
     arguments = {"max_episode_steps": steps_of(env_id, 17)}
     if env_id in PLASTICITY:
@@ -57,19 +57,19 @@ def test_every_environment_is_that_of_dummy_vec_env(env_id, n_envs, seed):
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @SETTINGS
 @given(n_envs=sizes, seed=seeds)
-def test_every_mode_is_dummy_vec_env(env_id, mode, n_envs, seed):
+def test_modes_equal_dummy_vec_env(env_id, mode, n_envs, seed):
     ours = make_vec_env(env_id, n_envs, mode=mode)
     assert_equal_runs(ours, monitored(env_id, n_envs), seed, steps=60)
     ours.close()
 
 
 @pytest.mark.parametrize("env_id", BATCHED_TASKS)
-def test_whole_episodes_are_those_of_dummy_vec_env(env_id):
+def test_whole_episodes_equal_dummy_vec_env(env_id):
     ours = make_vec_env(env_id, 3)
     assert_equal_runs(ours, monitored(env_id, 3), seed=1, steps=1100)
 
 
-def test_each_mode_makes_its_kind():
+def test_modes_create_their_vector_class():
     batched = {
         ("CartPole-v1", None): BATCHED_TASKS["CartPole-v1"],
         ("CartPole-v1", "batched"): BATCHED_TASKS["CartPole-v1"],
@@ -98,7 +98,7 @@ def test_each_mode_makes_its_kind():
         env.close()
 
 
-def test_a_module_before_the_id_is_imported_first():
+def test_module_prefix_of_an_id_is_imported_first():
     code = (
         "from snn_gym.envs.stable_baselines import make_vec_env\n"
         "env = make_vec_env('snn_gym:snn/CartPole-v1', 2)\n"
@@ -111,7 +111,7 @@ def test_a_module_before_the_id_is_imported_first():
         make_vec_env("no_such_package:CartPole-v1")
 
 
-def test_environments_in_processes_are_reached_and_their_errors_are_the_callers():
+def test_worker_environments_pass_attributes_and_errors():
     env = make_vec_env("Pendulum-v1", 2, mode="async", env_kwargs={"g": 2.0})
     assert env.get_attr("g") == [2.0, 2.0]
     env.close()
@@ -179,7 +179,7 @@ def test_arguments_and_wrappers_reach_the_environments():
         ),
     ],
 )
-def test_what_cannot_be_served_rightly_is_refused_with_what_to_use(env_id, arguments, message):
+def test_unsupported_arguments_are_refused_with_a_fix(env_id, arguments, message):
     with pytest.raises(ValueError, match=message) as caught:
         make_vec_env(env_id, **arguments)
     assert "\n" not in str(caught.value)
@@ -216,7 +216,7 @@ def weights(model):
         (SAC, "Pendulum-v1", {"learning_starts": 190, "train_freq": 8}),
     ],
 )
-def test_learning_is_that_in_dummy_vec_env_to_the_last_bit(algorithm, env_id, arguments):
+def test_learning_equals_dummy_vec_env_bit_for_bit(algorithm, env_id, arguments):
     models = []
     for env in (make_vec_env(env_id, 4), sb3_make_vec_env(env_id, 4)):
         model = algorithm("MlpPolicy", env, seed=1, device="cpu", **arguments)
@@ -232,7 +232,7 @@ def test_learning_is_that_in_dummy_vec_env_to_the_last_bit(algorithm, env_id, ar
     ("wrapper", "arguments"), [(VecNormalize, ()), (VecFrameStack, (3,)), (VecMonitor, ())]
 )
 @pytest.mark.filterwarnings("ignore:The environment is already wrapped with a `Monitor`")
-def test_wrappers_of_stable_baselines_work_around_ours(wrapper, arguments):
+def test_stable_baselines_wrappers_work(wrapper, arguments):
     make = (make_vec_env, monitored)
     ours, theirs = (wrapper(each("CartPole-v1", 3), *arguments) for each in make)
     assert_equal_runs(ours, theirs, seed=5, steps=90)

@@ -21,7 +21,7 @@ INFOS = st.fixed_dictionaries(
 
 
 @given(st.lists(INFOS, min_size=1, max_size=4))
-def test_taking_apart_undoes_gymnasiums_batching(infos):
+def test_splitting_infos_undoes_gymnasiums_batching(infos):
     env = gym.vector.VectorEnv()
     env.num_envs = len(infos)
     batched = {}
@@ -34,7 +34,7 @@ def test_taking_apart_undoes_gymnasiums_batching(infos):
             assert np.array_equal(one[key], value) if key == "row" else one[key] == value
 
 
-def test_without_a_mask_a_value_is_everywhere():
+def test_values_without_a_mask_apply_to_all_environments():
     infos = {"score": np.array([1.5, 2.5]), "where": {"x": np.array([1, 2])}}
     assert split_infos(infos, 2) == [
         {"score": 1.5, "where": {"x": 1}},
@@ -42,7 +42,7 @@ def test_without_a_mask_a_value_is_everywhere():
     ]
 
 
-def test_parts_are_copies():
+def test_split_infos_are_copies():
     rows, things = np.zeros((1, 2)), np.array([[1]], object)
     things[0] = [1]
     split = split_infos({"rows": rows, "things": things}, 1)[0]
@@ -52,7 +52,7 @@ def test_parts_are_copies():
     assert split["things"] == [1]
 
 
-def test_last_observations_come_singly_and_as_batches():
+def test_final_observations_are_single_or_batched():
     single = np.array([None, {"a": np.array([1.0])}], object)
     batch = {"a": np.array([[0.0], [1.0]])}
     for final in (single, batch):

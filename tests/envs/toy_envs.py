@@ -1,4 +1,4 @@
-"""Small environments whose steps can be computed by hand."""
+"""Small environments with steps that can be computed by hand."""
 
 import gymnasium as gym
 import numpy as np
@@ -6,7 +6,7 @@ from gymnasium import spaces
 
 
 class Ledger(gym.Env):
-    """Count steps and keep every action; an episode of known length ends as told.
+    """Count steps and record every action, in episodes of given lengths.
 
     Episode k (0, 1, 2, …) ends after ``lengths[k % len]`` steps: by termination if k is
     even, by truncation if it is odd, by both if k is divisible by 4. Rewards are 0.1.
@@ -43,7 +43,7 @@ class Ledger(gym.Env):
 
 
 class Mixed(gym.Env):
-    """Dict observations that are drawn from the environment's own stream."""
+    """Environment with random Dict observations from its generator."""
 
     metadata = {"render_modes": []}  # noqa: RUF012
 

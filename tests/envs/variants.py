@@ -1,4 +1,4 @@
-"""Every registered id, and the arguments under which each must keep the contract."""
+"""Registered ids, and the arguments for the tests of the contract."""
 
 import pytest
 
@@ -13,7 +13,7 @@ OWN = [name for name in snn_gym.env_ids() if load_environment_spec(name).task is
 
 
 def _made_by(package):
-    """Return the tasks of our own whose classes are in a package."""
+    """Return the native tasks with classes in a package."""
     start = f"snn_gym.{package}."
     return [name for name in OWN if load_environment_spec(name).task.entry_point.startswith(start)]
 
@@ -27,7 +27,7 @@ PLASTICITY = _made_by("envs.synapses")
 ANALOGUE = [name for name in OWN if name not in {*NATIVE, *PLASTICITY}]
 """The rest of our own, whose observations are numbers."""
 
-# What differs between jobs is judging alone, so that two of them stand for all here.
+# Jobs differ only in their scores, so two of them represent all jobs here.
 _JOBS = ["snn/Plasticity-Teacher-v0", "snn/Plasticity-CartPole-v0"]
 _PLASTICITY_ARGUMENTS = [
     {"features": ["action_history", "reward_history", "weight"], "history": 3},
@@ -58,5 +58,5 @@ every_variant = pytest.mark.parametrize(
 
 
 def steps_of(env_id, steps):
-    """Return how many steps to test: fewer where each of them plays whole episodes."""
+    """Return the number of steps to test: fewer for tasks with whole episodes per step."""
     return max(3, steps // 15) if env_id in PLASTICITY else steps

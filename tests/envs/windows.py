@@ -1,4 +1,4 @@
-"""Windows of environments."""
+"""Rendering windows of environments."""
 
 import gymnasium as gym
 

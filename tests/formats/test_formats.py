@@ -1,4 +1,4 @@
-"""Agents, runs and submissions of earlier versions load, or are refused with a fix.
+"""Tests of agents, runs and submissions of earlier versions: they load, or an error names the fix.
 
 The code of its time (`write.py`) wrote each folder under ``stored/``, with the expected actions.
 0.1.0 lasted two days in which its formats grew: ``first`` is of the commit with its first rows
@@ -41,7 +41,7 @@ def named(path: Path) -> str:
     return path.relative_to(STORED).as_posix()
 
 
-def test_every_released_version_has_its_files() -> None:
+def test_released_versions_have_stored_files() -> None:
     expected = {"0.1.0-first": SINCE_FIRST, "0.1.0-unsealed": SINCE_UNSEALED,
                 "0.1.0-last": SINCE_UNSEALED, "1.0.0": SINCE_RELEASE}  # fmt: skip
     pairs = [(version, agent) for version, agents in expected.items() for agent in agents]
@@ -75,7 +75,7 @@ def test_a_saved_agent_loads_acts_as_before_and_is_saved_again(
 
 
 @pytest.mark.slow
-def test_the_present_version_writes_its_files(tmp_path: Path) -> None:
+def test_current_version_writes_the_stored_files(tmp_path: Path) -> None:
     command = [sys.executable, str(Path(__file__).with_name("write.py")), str(tmp_path / "now")]
     done = subprocess.run(command, cwd=checkout_root(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

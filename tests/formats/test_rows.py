@@ -1,4 +1,4 @@
-"""Rows of the results table by earlier versions: one agent and seed, in five formats.
+"""Tests of table rows by earlier versions: one agent and seed, in five formats.
 
 They are from the table's history (dqsn on CartPole-v1, seed 0): the first evaluator (5bc9c34), the
 second with costs and the seeding (2e7c967), with a recipe (26fa80e), and the third with returns of
@@ -33,7 +33,7 @@ def version(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def board(version: str, tmp_path: Path) -> Path:
-    """Give a leaderboard with the row alone."""
+    """Give a leaderboard with only this row."""
     folder = tmp_path / "results" / "dqsn" / "CartPole-v1"
     folder.mkdir(parents=True)
     shutil.copy(STORED / f"{version}.json", folder / "0.json")
@@ -54,14 +54,14 @@ def test_a_row_is_read(version: str, board: Path) -> None:
     assert len(row.score.returns) == 100
 
 
-def test_the_agent_earns_the_return_of_its_row(board: Path) -> None:
+def test_agent_return_equals_the_row(board: Path) -> None:
     (row,) = list_rows(board)
     model = load_pretrained("dqsn", "CartPole-v1", leaderboard=board)
     found = evaluate(model, "CartPole-v1", seeds=evaluation_seeds(20))
     assert np.mean(row.score.returns[:20]) == pytest.approx(found.mean, abs=TOLERANCE)
 
 
-def test_the_present_evaluator_updates_a_row(version: str, board: Path) -> None:
+def test_current_evaluator_updates_a_row(version: str, board: Path) -> None:
     (before,) = list_rows(board)
     problems = [result.problem for result in reevaluate(board)]
     assert problems == [None] * (FORMATS[version] < EVALUATOR_VERSION)

@@ -66,7 +66,7 @@ def _policy(kind: Any, policy: str) -> Any:
 
 
 def acted(model: BaseAlgorithm) -> dict[str, Any]:
-    """Return observations, and what the model does on them from rest."""
+    """Return observations and the actions of the model on them, from rest."""
     space = model.observation_space
     space.seed(3)
     seen = np.array([space.sample() for _ in range(OBSERVATIONS)])
@@ -91,7 +91,7 @@ def write_agents(folder: Path) -> None:
 
 
 def write_runs(folder: Path) -> None:
-    """Train in a folder, submit what was trained, and stop another training half-way."""
+    """Train and submit a run, and stop another training half-way."""
     finished = folder / "run"
     training.train(out=finished, tensorboard=False, **RUN)
     submit(finished, folder / "submission")
@@ -99,7 +99,7 @@ def write_runs(folder: Path) -> None:
     def stop(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    training.save_agent = stop  # what marks the run as finished
+    training.save_agent = stop  # this file marks the run as finished
     try:
         training.train(out=folder / "unfinished", tensorboard=False, **RUN)
     except KeyboardInterrupt:

@@ -36,7 +36,7 @@ def in_process(monkeypatch):
 
 @pytest.fixture(scope="session")
 def verified_board(template, tmp_path_factory):
-    """Give a leaderboard of one verified row with its table, which nobody changes."""
+    """Give a read-only leaderboard of one verified row and its table."""
     root = tmp_path_factory.mktemp("verified")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verification, "rerun_in_worker", rerun_in_process)

@@ -1,4 +1,4 @@
-"""In place of the worker: says whether it reaches a port of this machine, the request's seed."""
+"""Stand-in for the worker: reports whether it reaches a port of this machine."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""Submissions to change in one respect, and fingerprints of folders."""
+"""Submissions with single changes, and fingerprints of folders."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _MAX_HASHED_BYTES = 1 << 28
 
 @dataclass(frozen=True)
 class Template:
-    """An honest submission, as data."""
+    """Honest submission as data."""
 
     manifest: dict[str, Any]
     weights: bytes
 
     def tensors(self):
-        """Return the tensors, to be changed freely."""
+        """Return a copy of the tensors."""
         return parse_tensors(self.weights, where="template")[0]
 
     def with_manifest(self, **changes):
@@ -44,7 +44,7 @@ class Template:
         return Template({**copy.deepcopy(self.manifest), **changes}, self.weights)
 
     def with_weights(self, weights, **changes):
-        """Return the submission with another weights file and its right hash."""
+        """Return the submission with another weights file and the correct hash."""
         digest = hashlib.sha256(weights).hexdigest()
         return Template(
             {**copy.deepcopy(self.manifest), "weights_sha256": digest, **changes}, weights
@@ -57,7 +57,7 @@ class Template:
         return self.with_weights(dump_tensors(tensors))
 
     def unrelated(self, seed):
-        """Return the submission with weights of their own, of the same sizes; its claim is not."""
+        """Return the submission with unrelated weights of the same sizes and the old claim."""
         generator = torch.Generator().manual_seed(seed)
 
         def draw(tensors):
@@ -77,7 +77,7 @@ class Template:
 
 
 def forge_chain(board):
-    """Write digests of the rows as they are, as somebody can who knows how the chain is made."""
+    """Write a valid chain of digests for the current rows."""
     before, lines = "0" * 64, []
     for path in sorted((board / "results").glob("*/*/*.json")):
         files = (path, path.with_suffix(".safetensors"))
@@ -89,12 +89,12 @@ def forge_chain(board):
 
 
 def rerun_in_process(request, weights, settings):
-    """Stand in for the limited process of its own."""
+    """Re-run in this process instead of a limited process."""
     return rerun(request, weights)
 
 
 def fingerprint(folder):
-    """Hash names, kinds, modes and contents of everything below a folder."""
+    """Hash names, kinds, modes and contents of all files below a folder."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         status = path.lstat()

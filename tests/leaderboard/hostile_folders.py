@@ -1,4 +1,4 @@
-"""Hostile folders: links, pipes, sizes and files that must be refused."""
+"""Hostile folders: links, pipes, sizes and files."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""Hostile manifests: names, keys, paths, versions, scores and JSON that must be refused."""
+"""Hostile manifests: names, keys, paths, versions, scores and JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.leaderboard.helpers import Template
 
 @dataclass(frozen=True)
 class Case:
-    """A hostile submission."""
+    """Hostile submission."""
 
     kind: str
     name: str

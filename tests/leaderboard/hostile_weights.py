@@ -1,4 +1,4 @@
-"""Hostile weights: tensors, files and pickles that must be refused."""
+"""Hostile weights: tensors, files and pickles."""
 
 import io
 import json
@@ -20,7 +20,7 @@ TENSORS = 9
 
 
 class Payload:
-    """Make the marker file when unpickled."""
+    """Object that makes the marker file when unpickled."""
 
     def __reduce__(self):
         return (_write_marker, ("executed", "w"))
@@ -42,7 +42,7 @@ def _tensors(kind, name, code, change):
 
 
 def _each(kind, name, code, change):
-    """Make a case for every tensor, in which only that one is replaced."""
+    """Make one case for every tensor, in which only that tensor is replaced."""
 
     def replace(tensors, index):
         key = sorted(tensors)[index]

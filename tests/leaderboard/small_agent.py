@@ -1,4 +1,4 @@
-"""A network that is small enough to be counted by hand."""
+"""Network that is small enough to be counted by hand."""
 
 import numpy as np
 

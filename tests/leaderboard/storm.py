@@ -1,4 +1,4 @@
-"""Commands in processes of their own, forked from one that has imported all: to be killed."""
+"""Commands in separate processes, which tests kill."""
 
 import multiprocessing
 import os
@@ -12,7 +12,7 @@ from tests.leaderboard.helpers import SETTINGS, rerun_in_process
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.leaderboard.storm", "snn_gym.training", "snn_gym.sweeps"])
-# Long enough for kills at random moments to hit what is being written.
+# Long enough for random kills to hit a write.
 _DISK_SECONDS = 0.05
 LIMIT_S = 600.0
 
@@ -44,7 +44,7 @@ def finish(process):
 
 
 def kill_after(seconds, process):
-    """Send SIGKILL after a while; say whether the process was still running."""
+    """Send SIGKILL after a delay; return whether the process was still running."""
     process.join(seconds)
     process.kill()
     return finish(process) < 0
@@ -68,7 +68,7 @@ def _verify(folder, board, gate, outcomes):
 
 
 def verify_at_once(folders, board):
-    """Verify submissions in a process each, all at the same time; return what came of them."""
+    """Verify submissions at the same time, each in a process; return the outcomes."""
     gate, outcomes = CONTEXT.Barrier(len(folders)), CONTEXT.Queue()
     processes = [
         CONTEXT.Process(target=_verify, args=(folder, board, gate, outcomes)) for folder in folders

@@ -1,4 +1,4 @@
-"""The audit of a stored leaderboard: what was verified passes, and every edit is named."""
+"""Tests of the audit of a stored leaderboard: every edit is named."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def flipped(board):
 
 
 def moved(name):
-    """Return what moves the row, its weights or its folder to another seed, agent or task."""
+    """Return a function that moves the row, weights or folder to another seed, agent or task."""
 
     def move(board):
         path = row_of(board)
@@ -95,7 +95,7 @@ def forgotten(board):
 
 
 def rehashed(board):
-    """Change a return and the digests with it, and leave what follows from the return."""
+    """Change a return and the digests, but not the values that depend on the return."""
     one = json.loads(row_of(board).read_text())["score"]
     one["returns"][0] += 5.0
     edited(score=one)(board)
@@ -147,14 +147,14 @@ def test_every_edit_of_a_leaderboard_is_reported(tamper, board, capsys):
     assert said.err.startswith("snn-gym: problems in ")
 
 
-def test_a_broken_chain_is_named_by_its_line(board):
+def test_line_of_a_broken_chain_is_named(board):
     path = board / DIGESTS_NAME
     path.write_text("0" + path.read_text()[1:].replace("a", "b"))
     (problem,) = audit(board)
     assert problem.startswith(f"line 1 of {DIGESTS_NAME} does not follow from the one before")
 
 
-def test_rows_can_be_played_again(board, capsys, monkeypatch):
+def test_rows_can_be_reevaluated(board, capsys, monkeypatch):
     seeds = SETTINGS.seeds
     monkeypatch.setattr("snn_gym.leaderboard.reevaluation.evaluation_seeds", lambda _: seeds)
     files = {path: path.read_bytes() for path in board.rglob("*") if path.is_file()}
@@ -177,7 +177,7 @@ def test_a_folder_that_is_missing_is_refused(tmp_path):
         audit(tmp_path / "none")
 
 
-def test_the_committed_leaderboard_is_as_it_was_verified():
+def test_committed_leaderboard_passes_the_audit():
     assert audit(BOARD) == ()
 
 

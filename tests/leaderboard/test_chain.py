@@ -1,4 +1,4 @@
-"""The chain of digests: by hand, after every kind of change, and beside other writers."""
+"""Tests of the chain of digests: by hand, after changes, and with concurrent writers."""
 
 import hashlib
 import os
@@ -44,8 +44,8 @@ def test_a_row_that_is_evaluated_again_has_a_further_line(tmp_path):
 
 
 @pytest.mark.parametrize("forget", [Path.unlink, lambda path: path.write_bytes(b"")])
-def test_a_chain_never_begins_over_rows(forget, tmp_path):
-    """Else rows that were edited would have digests that fit."""
+def test_chain_is_not_created_for_existing_rows(forget, tmp_path):
+    """Otherwise edited rows would get valid digests."""
     fill(tmp_path, make_row(seed=3), make_row(seed=4))
     path = row_path(tmp_path, "ppo-lif", "CartPole-v1", 3)
     path.write_text(dump_json(make_row(seed=3, synops_per_decision={"hidden_1": 0.001})))
@@ -88,7 +88,7 @@ LINE_ENDS = {
 
 
 @pytest.mark.parametrize("change", LINE_ENDS.values(), ids=list(LINE_ENDS))
-def test_a_line_has_one_valid_form(change, tmp_path):
+def test_lines_have_one_valid_form(change, tmp_path):
     fill(tmp_path, make_row(seed=0), make_row(seed=1))
     path = tmp_path / DIGESTS_NAME
     changed = change(path.read_text()).encode()
@@ -98,7 +98,7 @@ def test_a_line_has_one_valid_form(change, tmp_path):
 
 
 def rechained(lines):
-    """Let every line follow from the one before, by whatever it ends."""
+    """Make every line follow from the previous line."""
     before, written = "0" * 64, ""
     for line in lines.decode().splitlines(keepends=True):
         content, end = line[65:].rstrip(), line[len(line.rstrip()) :]
@@ -121,7 +121,7 @@ write_row(board, row, b"weights")
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-def test_a_row_on_a_full_disk_leaves_nothing(is_first, tmp_path):
+def test_full_disk_leaves_no_partial_row(is_first, tmp_path):
     board = tmp_path / "board"
     board.mkdir()
     if not is_first:
@@ -136,8 +136,8 @@ def test_a_row_on_a_full_disk_leaves_nothing(is_first, tmp_path):
     assert len(list_rows(board)) == 1 + (not is_first)
 
 
-def test_the_next_writer_removes_a_last_line_without_its_row(tmp_path):
-    """As version 1.0.0 left it when the disk was full between the digest and the row."""
+def test_last_line_without_a_row_is_removed_by_the_next_writer(tmp_path):
+    """Version 1.0.0 left such a line when the disk was full."""
     fill(tmp_path, make_row(seed=0), make_row(seed=1))
     left = row_path(tmp_path, "ppo-lif", "CartPole-v1", 1)
     left.unlink()
@@ -158,7 +158,7 @@ def test_folders_and_pipes_do_not_stop_readers(put, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["results", "results/ppo-lif", "results/ppo-lif/CartPole-v1"])
-def test_no_link_leads_out_of_the_leaderboard(name, tmp_path):
+def test_linked_folders_of_the_leaderboard_are_refused(name, tmp_path):
     board, elsewhere = tmp_path / "board", tmp_path / "elsewhere"
     elsewhere.mkdir()
     (board / name).parent.mkdir(parents=True)

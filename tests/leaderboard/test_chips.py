@@ -1,4 +1,4 @@
-"""Hardware demand of networks, and columns of it, by hand."""
+"""Tests of hardware demand of networks, by hand."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ def test_neurons_left_out_take_no_room():
     assert demand_of(compact(AGENT, fired)).synapses == 7
 
 
-def test_a_population_is_read_by_one_output():
+def test_populations_are_read_by_one_output():
     policy = build(SpikingActorCriticPolicy, decoder="population", chosen="continuous")
     demand = demand_of(spiking(policy))
     populations = demand.neurons - 12 - 9
@@ -73,7 +73,7 @@ PPO_LIF = Demand(
 )  # fmt: skip
 
 
-def test_demand_is_that_of_the_registered_architecture():
+def test_demand_equals_the_registered_architecture():
     assert registered_demand("ppo-lif", "CartPole-v1") == PPO_LIF
     trained = load_pretrained("ppo-lif", "CartPole-v1")
     assert demand_of(spiking(trained.policy)) == PPO_LIF

@@ -1,4 +1,4 @@
-"""Rows of leaderboard/: weights fit the architectures, costs are those that are counted today."""
+"""Tests of the rows of leaderboard/: weights fit the architectures, costs are current."""
 
 import itertools
 import re
@@ -26,12 +26,12 @@ def _pair(row):
 FIRST_SEEDS = [next(rows) for _, rows in itertools.groupby(sorted(ROWS, key=_pair), key=_pair)]
 
 
-def test_every_row_is_of_the_present_evaluator():
+def test_rows_have_the_current_evaluator_version():
     assert {row.evaluator_version for row in ROWS} == {EVALUATOR_VERSION}
 
 
 @pytest.mark.parametrize("row", FIRST_SEEDS, ids=lambda row: "-".join(_pair(row)))
-def test_weights_and_costs_are_those_of_the_architecture(row):
+def test_weights_and_costs_match_the_architecture(row):
     path = row_path(BOARD, row.agent, row.environment, row.seed).with_suffix(".safetensors")
     tensors = check_weights(read_regular_file(path, max_bytes=MAX_WEIGHTS_BYTES), row)
     assert hash_tensors(trained_tensors(tensors, row.agent, row.environment)) == row.content_sha256
@@ -39,7 +39,7 @@ def test_weights_and_costs_are_those_of_the_architecture(row):
     policy.load_acting_state_dict(tensors)  # a weight of zero is no synapse
     observation, _ = make_task(row.environment).reset(seed=0)
     costs = policy.record(observation).costs
-    # What does not depend on the spikes, hence on no state and no observation.
+    # Costs that depend neither on spikes nor on observations.
     for name in ("neuron_updates_per_decision", "synapses"):
         assert getattr(row, name) == getattr(costs, name), name
     # A value of zero is no multiply-accumulate, and a weight that is not zero at most one.
@@ -57,7 +57,7 @@ def _pinned():
     return {name.replace("-", "_"): version for name, version in found}
 
 
-def test_the_pinned_versions_are_those_of_the_recipes():
+def test_pinned_versions_equal_the_recipes():
     pinned = _pinned()
     trained = [row for row in ROWS if row.budget_class != IMPORTED]
     assert trained

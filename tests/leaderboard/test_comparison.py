@@ -1,4 +1,4 @@
-"""Comparisons, origins and performance profiles of agents, by hand."""
+"""Tests of comparisons, origins and performance profiles of agents, by hand."""
 
 import math
 
@@ -47,7 +47,7 @@ def compared(board, agent, twin):
             HIGH,
             ("0.0", "0.50", "1.000", "-30.8 (-22.7)", NONE),
         ),
-        # Worse for sure, by less than what counts.
+        # Significantly worse, but within the margin.
         (
             (480.0, 481.0, 482.0, 483.0, 484.0),
             (490.0, 491.0, 492.0, 493.0, 494.0),
@@ -56,11 +56,11 @@ def compared(board, agent, twin):
         (HIGH, HIGH[:4], ("5.0", "0.60", "–", "–", "too few seeds")),
     ],
 )
-def test_findings_by_hand(agent, twin, cells, tmp_path):
+def test_conclusions_by_hand(agent, twin, cells, tmp_path):
     assert compared(tmp_path, agent, twin).cells()[2:] == cells
 
 
-def test_a_task_that_is_gone_has_no_margin(tmp_path):
+def test_removed_tasks_have_no_margin(tmp_path):
     for agent in ("ppo-lif", "ppo-mlp"):
         rows = (make_row(agent, seed, environment="snn/Gone-v0") for seed in range(5))
         fill(tmp_path, *rows)
@@ -82,7 +82,7 @@ def test_an_agent_is_compared_with_its_twin_and_its_origin(tmp_path):
 
 
 def made_from(teacher, gained):
-    """Return the row of an agent that was made lean from another one's."""
+    """Return the row of a lean agent."""
     parent = Parent(weights_sha256=teacher.weights_sha256, steps=teacher.steps)
     recipe = Recipe(
         steps=20_000, checkpoint_interval=None, versions={}, processor={}, parent=parent
@@ -91,7 +91,7 @@ def made_from(teacher, gained):
     return make_row("ppo-lif-dynamics", teacher.seed, returns=means, recipe=recipe)
 
 
-def test_a_lean_agent_is_compared_with_its_own_parents(tmp_path):
+def test_lean_agents_are_compared_with_their_parents(tmp_path):
     teachers = [
         make_row(seed=k, returns=(100.0 * k,) * 2, weights_sha256=f"{k:064d}") for k in range(6)
     ]
@@ -121,7 +121,7 @@ def test_lean_rows_have_the_steps_of_their_parents():
     assert [parent_steps(row) for row in (TEACHERS[0], STUDENTS[0])] == [0, 100_000]
 
 
-def test_origins_must_all_be_known_and_of_one_agent():
+def test_origins_must_be_known_and_of_the_same_agent():
     assert origins_of(STUDENTS[::-1], KNOWN) == tuple(TEACHERS[::-1])
     assert origins_of(TEACHERS, KNOWN) == ()
     assert origins_of(STUDENTS, {TEACHERS[0].weights_sha256: TEACHERS[0]}) == ()
@@ -129,7 +129,7 @@ def test_origins_must_all_be_known_and_of_one_agent():
     assert origins_of(STUDENTS, {**KNOWN, other.weights_sha256: other}) == ()
 
 
-def test_the_parent_of_a_trained_agent_is_that_of_the_zoo():
+def test_trained_agents_have_the_parent_from_the_zoo():
     assert parent_agent(make_row("ppo-lif-dynamics")) == "ppo-lif"
     assert parent_agent(make_row("ppo-mlp")) is None
     assert parent_agent(make_row("left-the-zoo")) is None
@@ -176,7 +176,7 @@ def test_a_profile_by_hand(tmp_path):
     assert "| ppo-lif | ppo-mlp | Acrobot-v1, CartPole-v1 | 10 | 0.90 (" in text
 
 
-def test_only_environments_where_both_have_seeds_enough_count(tmp_path):
+def test_profiles_use_environments_with_enough_seeds_of_both_agents(tmp_path):
     board = fill(
         tmp_path,
         *(row for name in ENVIRONMENTS for row in seeds("ppo-lif", name, *[0.5] * 5)),

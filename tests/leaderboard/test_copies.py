@@ -1,4 +1,4 @@
-"""Near copies: networks that act alike are at no distance, unrelated ones are far apart."""
+"""Tests of near copies: equal behaviour has distance 0, unrelated networks are far apart."""
 
 import json
 from dataclasses import replace
@@ -43,7 +43,7 @@ ENV = "CartPole-v1"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Give a function that makes submissions of hardly trained agents, by agent and seed."""
+    """Give a function that makes submissions of barely trained agents."""
 
     @cache
     def make(agent, seed):
@@ -97,7 +97,7 @@ def test_a_distance_worked_by_hand():
 )
 @given(seed=st.integers(0, 10**6), sizes=st.tuples(*[st.integers(2, 9)] * 3))
 @settings(max_examples=25, deadline=None)
-def test_networks_that_act_alike_have_distance_0(kind, rewriting, seed, sizes):
+def test_networks_with_equal_behaviour_have_distance_0(kind, rewriting, seed, sizes):
     rng = np.random.default_rng(seed)
     network = random_network(rng, kind, *sizes)
     assert distance(network, rewriting(network, rng)) < 1e-6
@@ -112,7 +112,7 @@ def test_unrelated_networks_are_far_apart(seed, kind):
     assert 2 * NEAR < distance(one, other) <= 2**0.5
 
 
-def test_the_distance_of_noise_is_its_size():
+def test_distance_of_noisy_weights_is_proportional_to_the_noise():
     """Of weights w and w + e, with |e| = s |w|, the distance is s / sqrt(2 + s^2)."""
     rng = np.random.default_rng(0)
     network = random_network(rng, "tanh", 16, 128, 64)
@@ -171,7 +171,7 @@ def test_a_copy_under_another_agents_name_is_found(template, tmp_path, in_proces
     verify(template.write(tmp_path / "s"), board, SETTINGS)
     with pytest.raises(SubmissionError, match="near-copy"):
         check_is_no_copy(board, "a2c-lif", ENV, template.tensors())
-    # Nothing is known of the architecture of an agent that has left the zoo.
+    # The architecture of an agent outside the zoo is unknown.
     monkeypatch.setattr(copies, "agent_ids", tuple)
     check_is_no_copy(board, "a2c-lif", ENV, template.tensors())
 
@@ -199,7 +199,7 @@ def test_every_agents_tensors_are_a_chain_of_layers(agent):
     assert distance(network, network) < 1e-6
 
 
-def test_networks_that_do_nothing_are_equal():
+def test_networks_with_zero_outputs_are_equal():
     hidden = Layer(np.eye(2), np.zeros((2, 1)))
     idle = Network((hidden, Layer(np.zeros((2, 2)), np.zeros((2, 1)))))
     assert distance(idle, replace(idle)) == 0.0

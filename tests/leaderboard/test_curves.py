@@ -1,4 +1,4 @@
-"""Learning curves of rows: what they say of a run, what is claimed, what training again shows."""
+"""Tests of learning curves of rows: claimed and retrained curves."""
 
 import json
 import shutil
@@ -76,7 +76,7 @@ def test_a_curve_by_hand(tmp_path):
 
 
 @given(episodes=EPISODES, more=st.integers(0, 1000))
-def test_no_episode_is_lost_or_counted_twice(episodes, more, tmp_path_factory):
+def test_episodes_are_counted_once(episodes, more, tmp_path_factory):
     run = write_episodes(tmp_path_factory.mktemp("drawn") / "run", *episodes)
     steps = sum(length for length, _ in episodes) + more
     curve = curve_of_run(run, steps)
@@ -116,7 +116,7 @@ def test_a_submission_has_the_curve_of_its_run(runs, honest):
     assert curve["seconds"] == sorted(curve["seconds"])
 
 
-def test_a_claim_is_kept_and_training_again_adds_its_own(honest, tmp_path):
+def test_claimed_and_retrained_curves_are_both_stored(honest, tmp_path):
     claimed = json.loads(json.dumps(honest.manifest["curve"]))
     claimed["seconds"] = [1000.0 + x for x in claimed["seconds"]]  # another machine's
     verify(honest.with_manifest(curve=claimed).write(tmp_path / "s"), tmp_path / "board", SETTINGS)
@@ -146,7 +146,7 @@ def test_a_claim_is_kept_and_training_again_adds_its_own(honest, tmp_path):
         ("steps", lambda c: [values.pop() for values in c.values()]),
     ],
 )
-def test_another_curve_than_training_gives_is_refused(name, change, honest, tmp_path):
+def test_curves_that_retraining_does_not_reproduce_are_refused(name, change, honest, tmp_path):
     forged = honest.with_manifest()
     change(forged.manifest["curve"])
     folder = forged.write(tmp_path / "s")
@@ -161,7 +161,7 @@ def test_another_curve_than_training_gives_is_refused(name, change, honest, tmp_
     assert row.trained_again is None
 
 
-def test_an_older_row_gets_its_curve_by_training_again(honest, tmp_path):
+def test_older_rows_get_a_curve_by_retraining(honest, tmp_path):
     board = tmp_path / "board"
     verify(without_curve(honest).write(tmp_path / "s"), board, SETTINGS)
     (row,) = list_rows(board)
@@ -191,7 +191,7 @@ def test_curves_of_a_sweeps_runs_are_added_to_their_rows(honest, runs, tmp_path,
     assert capsys.readouterr().out == "0 rows have a learning curve now, 0 do not\n"
 
 
-def test_a_run_of_other_weights_adds_nothing(honest, runs, tmp_path):
+def test_runs_with_other_weights_add_no_curve(honest, runs, tmp_path):
     board = tmp_path / "board"
     verify(without_curve(honest).with_manifest(seed=4).write(tmp_path / "s"), board, SETTINGS)
     assert list(add_curves(board, runs)) == []  # there is no run of seed 4

@@ -1,4 +1,4 @@
-"""Rows that were made lean from another one: trained again from it, or refused."""
+"""Tests of lean rows: retrained from their parent, or refused."""
 
 import dataclasses
 import json
@@ -57,7 +57,7 @@ def _quick_agents(tmp_path_factory):
 
 
 def make_pair(agent, student, steps, root):
-    """Return the submissions of a trained agent and of one that was made lean from it."""
+    """Return the submissions of a trained agent and of a lean agent made from it."""
     trained = make_agent(agent, "CartPole-v1", seed=0)
     trained.learn(steps)
     found = []
@@ -66,7 +66,7 @@ def make_pair(agent, student, steps, root):
         ("lean", make_lean(trained, STEPS, student=student, updates=UPDATES)),
     ):
         save_agent(model, root / name)
-        # What was saved and loaded says the same.
+        # The recipe survives saving and loading.
         assert read_manifest(save_agent(load_agent(root / name), root / f"{name}-again")).recipe
         found.append(read(submit(root / f"{name}-again", seeds=SETTINGS.seeds)))
     return found[0], found[1]
@@ -88,7 +88,7 @@ def board(pair, tmp_path):
     [pytest.param(x, marks=pytest.mark.slow) if x[1] == SLOWEST else x for x in PAIRS],
     ids=lambda names: names[1],
 )
-def test_a_derived_row_is_trained_again_from_its_parent(names, tmp_path):
+def test_lean_rows_are_retrained_from_their_parent(names, tmp_path):
     parent, lean = make_pair(*names, tmp_path)
     board = tmp_path / "board"
     verify(parent.write(tmp_path / "p"), board, SETTINGS)
@@ -103,7 +103,7 @@ def test_a_derived_row_is_trained_again_from_its_parent(names, tmp_path):
     assert [again.problem for again in retrain_rows(board, seeds=SETTINGS.seeds)] == [None, None]
 
 
-def test_a_sweep_makes_the_same_of_a_teachers_row(pair, board, tmp_path):
+def test_sweep_gives_the_same_lean_row(pair, board, tmp_path):
     job = Job("ppo-lif-dynamics", "CartPole-v1", 0, STEPS, teacher="ppo-lif")
     manifest = read(train_and_submit(job, tmp_path / "runs", board)).manifest
     for key in ("weights_sha256", "recipe", "steps", "seed"):
@@ -114,7 +114,7 @@ def test_a_sweep_makes_the_same_of_a_teachers_row(pair, board, tmp_path):
 
 
 def noisy(lean, parent):
-    """Return the parent's weights with noise, passed off as made from it."""
+    """Return the noisy weights of the parent as a false lean submission."""
 
     def disturb(tensors):
         for name, tensor in parent.tensors().items():
@@ -148,7 +148,7 @@ CLAIMS = {
 
 
 @pytest.mark.parametrize(("claim", "code"), CLAIMS.values(), ids=list(CLAIMS))
-def test_lean_weights_that_the_parent_does_not_give_are_refused(
+def test_lean_weights_that_retraining_does_not_reproduce_are_refused(
     claim, code, pair, board, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("snn_gym.leaderboard.weights.NEAR", 1e-4)  # little was trained
@@ -160,7 +160,7 @@ def test_lean_weights_that_the_parent_does_not_give_are_refused(
     assert fingerprint(board) == before
 
 
-def test_a_lean_row_must_be_trained_again(pair, board, tmp_path):
+def test_lean_rows_require_retraining(pair, board, tmp_path):
     with pytest.raises(SubmissionError, match="verify it with --retrain") as caught:
         verify(pair[1].write(tmp_path / "l"), board, SETTINGS)
     assert caught.value.code == "parent"
@@ -182,7 +182,7 @@ teacher = "ppo-lif"
 """
 
 
-def test_a_derived_row_stands_apart_with_the_steps_of_both(pair, tmp_path):
+def test_lean_rows_are_separate_and_count_the_steps_of_both_trainings(pair, tmp_path):
     board = tmp_path / "board"
     board.mkdir()
     (board / "plan.toml").write_text(PLAN)
@@ -204,18 +204,18 @@ def test_a_derived_row_stands_apart_with_the_steps_of_both(pair, tmp_path):
     assert not by_agent["ppo-lif"].derived
 
 
-def test_a_parent_that_is_gone_is_seen(pair, board, tmp_path):
+def test_missing_parents_are_detected(pair, board, tmp_path):
     verify(pair[1].write(tmp_path / "l"), board, SETTINGS, retrain=True)
     for file in (board / "results" / "ppo-lif" / "CartPole-v1").iterdir():
         file.unlink()
-    forge_chain(board)  # by whoever hides what was taken away
+    forge_chain(board)  # hides the removal
     (problem,) = audit(board)
     assert "ppo-lif-dynamics/CartPole-v1/0.json" in problem
     assert "which no row has" in problem
 
 
-def test_lean_rows_are_proven_only_if_the_teacher_is_trained_again(tmp_path):
-    """Else one that was written by hand, and never trained, would give proven rows."""
+def test_lean_rows_are_verified_only_with_a_retrained_teacher(tmp_path):
+    """Otherwise an untrained teacher would give verified rows."""
     board = tmp_path / "board"
     board.mkdir()
     (board / "plan.toml").write_text(PLAN)
@@ -234,8 +234,8 @@ def test_lean_rows_are_proven_only_if_the_teacher_is_trained_again(tmp_path):
     assert lines() == {"ppo-lif": "1 of 1", "ppo-lif-dynamics": "1 of 1, parents 1 of 1"}
 
 
-def test_a_training_counts_as_one_seed(pair, board, tmp_path):
-    """Else one parent gives as many seeds as anybody likes."""
+def test_one_training_counts_as_one_seed(pair, board, tmp_path):
+    """Otherwise one parent could give any number of seeds."""
     other = pair[1].with_manifest(seed=1)
     with pytest.raises(SubmissionError, match="its seed is 1 and that of its parent") as caught:
         verify(other.write(tmp_path / "o"), board, SETTINGS, retrain=True)
@@ -257,7 +257,7 @@ def test_an_agent_loaded_from_the_table_can_be_a_parent(pair, board, tmp_path):
     assert found.manifest["recipe"] == pair[1].manifest["recipe"]
 
 
-def test_a_lean_agent_whose_network_is_not_the_zoos_is_refused(tmp_path):
+def test_lean_agents_with_a_network_outside_the_zoo_are_refused(tmp_path):
     trained = make_agent("ppo-lif", "CartPole-v1", seed=0)
     trained.learn(256)
     save_agent(make_lean(trained, 256, updates=2), tmp_path / "run")

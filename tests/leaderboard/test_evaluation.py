@@ -1,4 +1,4 @@
-"""Evaluation: what is summed, seeded, kept and left unchanged."""
+"""Tests of evaluation: returns, seeds, costs, and no side effects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from snn_gym.zoo.environments import TRAINING_SEED_LIMIT
 
 
 class _Countdown(gym.Env[np.ndarray, int]):
-    """Last as many steps as its seed says; pay a seed-dependent reward that rounds in float32."""
+    """Last as many steps as the seed; pay a seed-dependent reward that rounds in float32."""
 
     observation_space = spaces.Box(-np.inf, np.inf, (1,), np.float32)
     action_space = spaces.Discrete(2)
@@ -53,7 +53,7 @@ class _Recording:
 
 
 class _Policy:
-    """Act by the parity of the observation; count what it is asked."""
+    """Act by the parity of the observation; record all calls."""
 
     def __init__(self):
         self.calls = []
@@ -119,7 +119,7 @@ def test_costs_weigh_chunks_by_their_size(monkeypatch):
     assert result.spikes_per_decision == pytest.approx({"hidden_1": 9 / 5})
 
 
-def test_more_episodes_than_fit_side_by_side_are_played_in_groups(monkeypatch):
+def test_many_episodes_are_played_in_groups(monkeypatch):
     policy = _Policy()
     together = evaluate(policy, "Countdown-v0", seeds=(1, 2, 3, 4, 5))
     monkeypatch.setattr(evaluation, "_EPISODES_TOGETHER", 2)
@@ -129,7 +129,7 @@ def test_more_episodes_than_fit_side_by_side_are_played_in_groups(monkeypatch):
 
 
 @given(count=st.integers(0, 500), limit=st.integers(2, 40))
-def test_the_subsample_is_even_and_bounded(count, limit):
+def test_subsample_is_even_and_bounded(count, limit):
     visited = _Visited(limit)
     for k in range(count):
         visited.add(np.array([k]), (np.array([-k]),))
@@ -193,7 +193,7 @@ def test_an_ann_has_no_spikes_and_hand_counted_macs():
     assert 0 < macs["dense_2"] < 128 * 2  # of units that are not zero
 
 
-def test_a_readout_of_voltages_is_not_free():
+def test_voltage_readouts_cost_operations():
     model = snn_gym.make_agent("ppo-lif", "CartPole-v1", network={"decoder": "max_voltage"})
     result = evaluate(model, "CartPole-v1", episodes=2)
     # Each spike of the last layer drives its neuron's integrator; the head reads their maxima.
@@ -226,7 +226,7 @@ def test_spikes_into_an_ann_are_synaptic_operations(agent, env_id, fan_out, macs
 
 
 def play_alone(policy, env, seed):
-    """Play an episode by `predict`; return its return, and every observation and state met."""
+    """Play an episode by `predict`; return its return, observations and states."""
     observation, _ = env.reset(seed=seed)
     state, total, ended, met = None, 0.0, False, []
     while not ended:
@@ -237,8 +237,8 @@ def play_alone(policy, env, seed):
     return total, met
 
 
-def test_an_episode_is_that_of_the_environment_and_policy_alone():
-    """Played side by side, episodes end as if each were played on its own with `predict`."""
+def test_batched_episodes_equal_single_episodes():
+    """Batched episodes equal separate episodes with `predict`."""
     policy = build_policy("ppo-mlp", "CartPole-v1")
     result = evaluate(policy, "CartPole-v1", episodes=5)
     for seed, expected in zip(result.seeds, result.returns, strict=True):
@@ -246,7 +246,7 @@ def test_an_episode_is_that_of_the_environment_and_policy_alone():
 
 
 @pytest.mark.parametrize("agent", ["recurrent-ppo-lsnn", "recurrent-ppo-gru"])
-def test_a_state_lasts_through_an_episode_and_no_longer(agent):
+def test_state_is_reset_between_episodes(agent):
     task = "snn/CueAccumulation-medium-v0"
     policy = build_policy(agent, task)
     result = evaluate(policy, task, episodes=4)

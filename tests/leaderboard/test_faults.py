@@ -1,4 +1,4 @@
-"""Faults of trained agents: noise, weights on a grid, neurons nobody hears, other constants."""
+"""Tests of faults of trained agents: noise, rounded weights, dead neurons, jitter."""
 
 import numpy as np
 import pytest
@@ -59,7 +59,7 @@ def ann(kind, **arguments):
 
 @settings(deadline=None)
 @given(st.integers(2, 16), st.integers(0, 2**32 - 1))
-def test_rounded_weights_are_whole_numbers_of_one_scale(bits, seed):
+def test_rounded_weights_are_multiples_of_one_scale(bits, seed):
     values = np.random.default_rng(seed).normal(size=(5, 4))
     found, most = rounded(values, bits), 2 ** (bits - 1) - 1
     scale = abs(values).max() / most
@@ -70,7 +70,7 @@ def test_rounded_weights_are_whole_numbers_of_one_scale(bits, seed):
     assert not rounded(0 * values, bits).any()
 
 
-def test_no_fault_changes_nothing_and_the_agent_stays_as_it_is():
+def test_with_faults_does_not_change_the_original_agent():
     policy, seen = build(SpikingActorCriticPolicy), observe("analogue", 20)
     before = weights(policy)
     made = with_faults(policy, Faults())
@@ -97,7 +97,7 @@ def test_dead_neurons_have_no_effect():
 
 @pytest.mark.parametrize("carries_state", [False, True])
 @pytest.mark.parametrize("spiking", [False, True])
-def test_where_all_neurons_are_dead_the_readout_is_its_bias(spiking, carries_state):
+def test_readout_of_dead_neurons_is_the_bias(spiking, carries_state):
     kind = StatefulActorCriticPolicy if carries_state else SpikingActorCriticPolicy
     policy = build(kind, recurrent=carries_state) if spiking else ann(kind)
     policy.action_net.bias.data.copy_(torch.tensor([0.5, 2.0, -1.0]))
@@ -137,7 +137,7 @@ def test_losing_all_spikes_equals_dead_neurons():
     assert len(np.unique(decide(policy.program(), seen).outputs, axis=0)) > 1
 
 
-def test_spikes_are_lost_each_for_itself():
+def test_spikes_are_lost_independently():
     policy, seen = build(SpikingActorCriticPolicy), observe("analogue", 400)
     one, same, other = (
         faulty(policy, spike_loss=0.3, seed=x).record(seen).costs for x in (1, 1, 2)
@@ -177,7 +177,7 @@ def test_noise_has_the_given_standard_deviation(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_noise_reaches_actions_and_none_leaves_them(kind):
+def test_noise_changes_actions_and_zero_noise_does_not(kind):
     policy = build(kind, chosen="continuous" if kind is SpikingSACPolicy else "discrete")
     seen = observe("analogue", 50)
     acted = [faulty(policy, observation_noise=x).predict(seen)[0] for x in (0.0, 2.0, 2.0)]
@@ -222,7 +222,7 @@ def test_an_ann_has_no_spikes_to_lose():
         with_faults(load_pretrained("ppo-mlp", "CartPole-v1"), Faults(spike_loss=0.1))
 
 
-def test_time_constants_differ_and_nothing_else():
+def test_jitter_changes_only_time_constants():
     policy = build(SpikingActorCriticPolicy, recurrent=True)
     before, made = policy.program(), with_faults(policy, Faults(tau_jitter=0.2, seed=1)).program
     for one, other in zip(before.neurons, made.neurons, strict=True):
@@ -241,7 +241,7 @@ def test_time_constants_differ_and_nothing_else():
     ("sb3-ppo", "CartPole-v1"), ("sb3-ppo", "MountainCar-v0"), ("recurrent-ppo-gru",
     "snn/IntervalTiming-v0"), ("ppo-lif", "Acrobot-v1"), ("local-actor-critic", "CartPole-v1"),
 ])  # fmt: skip
-def test_without_a_fault_stored_agents_act_as_they_do(agent, env_id):
+def test_stored_agents_with_zero_faults_act_unchanged(agent, env_id):
     model = load_pretrained(agent, env_id)
     whole, made = (
         evaluate(x, env_id, seeds=range(3)) for x in (model, with_faults(model, Faults()))

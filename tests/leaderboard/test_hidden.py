@@ -1,4 +1,4 @@
-"""Hidden seeds: drawn with a secret, played beside the public ones, and never told."""
+"""Tests of hidden seeds: drawn with a secret salt, evaluated, and never published."""
 
 import hashlib
 import itertools
@@ -66,7 +66,7 @@ def test_the_seeds_are_the_first_bits_of_an_hmac():
     assert hidden_seeds(SALT, DIGEST, 100) == tuple(by_hand)
 
 
-def test_the_seeds_differ_and_are_apart_from_all_that_a_run_is_given():
+def test_hidden_seeds_differ_from_each_other_and_from_all_other_seeds():
     # Among 60,000 draws of 29 bits, 3.4 pairs are expected to be equal.
     draws = [
         int.from_bytes(hmac_by_hand(SALT, bytes.fromhex(DIGEST) + k.to_bytes(8, "big"))[:4], "big")
@@ -129,7 +129,9 @@ def test_a_row_with_a_hidden_score_round_trips(tmp_path):
         list_rows(tmp_path)
 
 
-def test_a_submission_is_played_on_its_own_hidden_seeds(template, run_folder, tmp_path, in_process):
+def test_submissions_are_evaluated_on_their_hidden_seeds(
+    template, run_folder, tmp_path, in_process
+):
     submission = template.write(tmp_path / "s")
     verify(submission, tmp_path / "without", SETTINGS)
     path = verify(submission, tmp_path / "board", SETTINGS, salt=SALT)
@@ -141,7 +143,7 @@ def test_a_submission_is_played_on_its_own_hidden_seeds(template, run_folder, tm
     assert row.hidden.digest == submission_digest(*files)
     expected = evaluate(load_agent(run_folder), "CartPole-v1", seeds=seeds)
     assert row.hidden.score.returns == expected.returns
-    # All else is what it is without, costs of the public episodes included.
+    # All other fields are unchanged, including costs of the public episodes.
     assert replace(row, hidden=None, verified=plain.verified) == plain
     assert not any(str(seed) in path.read_text() for seed in seeds)
     assert audit(tmp_path / "board") == ()
@@ -149,7 +151,7 @@ def test_a_submission_is_played_on_its_own_hidden_seeds(template, run_folder, tm
 
 @pytest.fixture
 def overfitted(template, tmp_path, monkeypatch):
-    """Give what writes a submission that earns 500 on public seeds, and so much on all others."""
+    """Give a writer of submissions with return 500 on public seeds and another on all others."""
     request = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)
     real = rerun(request, template.weights)
 
@@ -182,7 +184,7 @@ def test_the_command_shows_both_scores_and_flags(elsewhere, flagged, overfitted,
     assert ("§" in line.hidden_cell()) == flagged
 
 
-def test_stored_rows_without_a_hidden_score_get_one(
+def test_missing_hidden_scores_are_added_to_stored_rows(
     template, tmp_path, in_process, monkeypatch, capsys
 ):
     board, secret = tmp_path / "board", tmp_path / "salt"
@@ -201,12 +203,12 @@ def test_stored_rows_without_a_hidden_score_get_one(
     assert row.hidden.score == rerun(request, template.weights).score
     write_table(board)
     assert audit(board) == ()
-    # What is done is passed over.
+    # Finished rows are skipped.
     monkeypatch.delattr(reevaluation, "rerun")
     assert list(play_hidden_seeds(board, SALT)) == []
 
 
-def test_a_row_that_cannot_be_played_is_named_and_stays(tmp_path):
+def test_unplayable_rows_are_named_and_kept(tmp_path):
     board = fill(tmp_path, make_row(), make_row(seed=1, evaluator_version=1))
     before = list_rows(board)
     problems = [str(result.problem) for result in play_hidden_seeds(board, SALT)]
@@ -237,7 +239,7 @@ def test_the_table_has_the_column_only_for_hidden_scores(tmp_path):
     assert len({line.count("|") for line in lines}) == 1
 
 
-def test_an_edited_hidden_mean_is_seen(template, tmp_path, in_process):
+def test_edited_hidden_means_are_detected(template, tmp_path, in_process):
     board = tmp_path / "board"
     path = verify(template.write(tmp_path / "s"), board, SETTINGS, salt=SALT)
     content = json.loads(path.read_text())
@@ -251,7 +253,7 @@ def test_an_edited_hidden_mean_is_seen(template, tmp_path, in_process):
 
 
 def no_salt(path):
-    """Make nothing."""
+    """Make no salt file."""
 
 
 def short(path):
@@ -296,7 +298,7 @@ def test_bad_salts_are_refused_in_one_line(make, message, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("place", ["repository/leaderboard/salt", "repository/salt", "way/salt"])
-def test_a_salt_that_would_be_published_is_refused(place, tmp_path, capsys):
+def test_public_salts_are_refused(place, tmp_path, capsys):
     board = tmp_path / "repository" / "leaderboard"
     board.mkdir(parents=True)
     (tmp_path / "repository" / ".git").mkdir()

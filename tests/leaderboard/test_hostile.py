@@ -1,4 +1,4 @@
-"""Hostile submissions: none accepted, none executed, no row changed, each refused by its check."""
+"""Tests of hostile submissions: each is refused by its check, without running code."""
 
 import copy
 import pickle
@@ -20,7 +20,7 @@ CASES = [*manifest_cases(), *weights_cases(), *folder_cases()]
 
 @pytest.fixture(scope="module")
 def leaderboard(template, tmp_path_factory):
-    """Give a leaderboard with one row: the control, an untouched submission, verified for real."""
+    """Give a leaderboard with one row: the unchanged submission, verified by the real worker."""
     folder = tmp_path_factory.mktemp("board") / "leaderboard"
     submission = template.write(tmp_path_factory.mktemp("control") / "submission")
     row = verify(submission, folder, SETTINGS)
@@ -42,7 +42,7 @@ def _must_not_start(*_):
 
 @pytest.fixture
 def refuse(leaderboard, marker, tmp_path, record_property):
-    """Give what verifies tmp_path/submission: one line, that check, no row changed, no code run."""
+    """Give a check that tmp_path/submission is refused: code, one line, no side effects."""
 
     def refuse(code, kind):
         before = fingerprint(leaderboard)
@@ -91,7 +91,7 @@ CLAIMS = {
 
 
 @pytest.mark.parametrize("name", CLAIMS)
-def test_claimed_score_must_be_that_of_the_re_run(name, template, refuse, tmp_path, monkeypatch):
+def test_claimed_score_must_equal_the_re_run(name, template, refuse, tmp_path, monkeypatch):
     # Other weights than the row's, honest but for the claim.
     other = template.unrelated(seed=1)
     claim = _claim(CLAIMS[name](_true_returns(other)))
@@ -107,7 +107,7 @@ def _true_returns(template):
 
 
 def test_controls_are_accepted(template, tmp_path, in_process):
-    """Each honest submission adds exactly one row, also beside others; none replaces another."""
+    """Each honest submission adds exactly one row and replaces no row."""
     board = tmp_path / "leaderboard"
     for seed in range(4):
         honest = template.unrelated(seed) if seed else template
@@ -128,18 +128,18 @@ def test_an_unclaimed_rounding_difference_is_accepted(template, tmp_path, in_pro
     score["returns"][0] *= 1 + 1e-9
     folder = template.with_manifest(score=score).write(tmp_path / "submission")
     row = verify(folder, tmp_path / "leaderboard", SETTINGS)
-    # The row holds what the re-run gave and not what was claimed.
+    # The row has the result of the re-run and not the claim.
     assert list_rows(tmp_path / "leaderboard")[0].score.returns != tuple(score["returns"])
     assert row.is_file()
 
 
-def test_the_payload_would_leave_its_marker(marker):
-    """A test of the tests: unpickled, the payload makes the file that must not be there."""
+def test_unpickled_payload_writes_the_marker(marker):
+    """Test of the tests: the unpickled payload makes the marker file."""
     pickle.loads(pickle.dumps(Payload()))
     assert marker.read_text() == "executed"
 
 
-def test_there_are_enough_of_every_kind(template):
+def test_each_kind_has_enough_cases(template):
     assert len(template.tensors()) == TENSORS
     kinds = Counter(case.kind for case in CASES)
     assert sum(kinds.values()) >= 200

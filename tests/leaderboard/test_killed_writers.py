@@ -1,4 +1,4 @@
-"""Writers that are killed at any step of writing: done again, they end as if nothing had been."""
+"""Tests of killed writers: repeated, they give the same result as without a kill."""
 
 import functools
 import os
@@ -20,14 +20,14 @@ Write = Callable[[], object]
 
 
 class Killed(BaseException):
-    """Stands for a signal: nothing in the code under test catches it."""
+    """Stand-in for a signal, which the tested code does not catch."""
 
 
 def killed_everywhere(write):
-    """Carry a writer out again and again, each time killed before or after a later file is there.
+    """Run a writer repeatedly, killed each time before or after a later file is written.
 
     Yields:
-        After each kill; the end is where nothing was left to kill.
+        After each kill, until the writer finishes.
     """
     moments = ((number, after) for number in range(100) for after in (False, True))
     for number, after in moments:
@@ -60,7 +60,7 @@ def names(folder):
     return {path.name for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_submission(run_folder, tmp_path):
+def test_killed_submit(run_folder, tmp_path):
     write = functools.partial(submit, run_folder, tmp_path / "s", seeds=SETTINGS.seeds)
     kills = 0
     for _ in killed_everywhere(write):
@@ -71,7 +71,7 @@ def test_a_submission(run_folder, tmp_path):
     assert kills == 4
 
 
-def test_a_row(template, tmp_path):
+def test_killed_row_writer(template, tmp_path):
     other = template.with_manifest(seed=1).write(tmp_path / "s")
     board = tmp_path / "board"
     write = functools.partial(verify, other, board, SETTINGS)
@@ -88,7 +88,7 @@ def test_a_row(template, tmp_path):
     assert kills == 6
 
 
-def test_a_row_that_is_evaluated_again(template, tmp_path):
+def test_killed_row_reevaluation(template, tmp_path):
     board = tmp_path / "board"
     verify(template.write(tmp_path / "s"), board, SETTINGS)
     kills = 0
@@ -108,7 +108,7 @@ def test_a_row_that_is_evaluated_again(template, tmp_path):
     assert len(read_chain(board)) >= 1 + kills
 
 
-def test_findings_of_two_processes_are_both_stored(template, tmp_path):
+def test_results_of_two_processes_are_both_stored(template, tmp_path):
     board = tmp_path / "board"
     verify(template.write(tmp_path / "s"), board, SETTINGS)
     (read_before,) = list_rows(board)
@@ -119,7 +119,7 @@ def test_findings_of_two_processes_are_both_stored(template, tmp_path):
     assert audit(board) == ()
 
 
-def test_a_table(template, tmp_path):
+def test_killed_table_writer(template, tmp_path):
     board = tmp_path / "board"
     verify(template.write(tmp_path / "s"), board, SETTINGS)
     write = functools.partial(write_table, board)
@@ -132,8 +132,8 @@ def test_a_table(template, tmp_path):
     assert kills == 2
 
 
-def test_one_of_two_simultaneous_near_copies_gets_the_row(template, tmp_path, monkeypatch):
-    """Both pass the first look at the leaderboard; the look under the lock decides."""
+def test_only_one_of_two_simultaneous_near_copies_is_accepted(template, tmp_path, monkeypatch):
+    """Both pass the first check; the check under the lock decides."""
     barrier = threading.Barrier(2)
 
     def meet(request, weights, settings):

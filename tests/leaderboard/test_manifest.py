@@ -1,4 +1,4 @@
-"""The schema at its bounds, and how it says what is wrong."""
+"""Tests of the manifest schema: bounds and error messages."""
 
 import math
 from dataclasses import dataclass, make_dataclass
@@ -61,7 +61,7 @@ def entries(count, value=1.0, letter="k"):
         (results.Lengths, [(1,), (10**9,), (5,) * 1000], [(), (0,), (10**9 + 1,), (5,) * 1001]),
     ],
 )
-def test_values_at_the_bounds_are_taken_and_those_beyond_refused(kind, accepted, refused):
+def test_values_at_the_bounds_are_accepted_and_beyond_refused(kind, accepted, refused):
     one = make_dataclass("One", [("value", kind)], bases=(Config,), frozen=True)
     for value in accepted:
         assert from_mapping(one, {"value": value}, "f").value == value
@@ -71,7 +71,7 @@ def test_values_at_the_bounds_are_taken_and_those_beyond_refused(kind, accepted,
 
 
 @pytest.mark.parametrize(("count", "fits"), [(0, False), (1, True), (1000, True), (1001, False)])
-def test_a_score_is_of_1_to_1000_episodes(count, fits):
+def test_scores_have_1_to_1000_episodes(count, fits):
     mapping = {"iqm": 2.0, "mean": 2.0, "returns": [2.0] * count}
     if fits:
         assert from_mapping(manifest.Scores, mapping, "score").returns == (2.0,) * count
@@ -80,7 +80,7 @@ def test_a_score_is_of_1_to_1000_episodes(count, fits):
             from_mapping(manifest.Scores, mapping, "score")
 
 
-def test_text_that_is_longer_than_a_date_is_not_read_as_one():
+def test_text_longer_than_a_date_is_refused_before_parsing():
     one = make_dataclass("One", [("value", manifest.Date)], bases=(Config,), frozen=True)
     for letters, message in ((20, "is no UTC time like"), (21, "must have 1 to 20 entries")):
         with pytest.raises(ValueError, match=message):

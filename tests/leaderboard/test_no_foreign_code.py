@@ -1,4 +1,4 @@
-"""Files that name a module: gymnasium would import it, and no entry point lets it."""
+"""Tests of files that name a module: no entry point imports it."""
 
 import contextlib
 import importlib
@@ -26,7 +26,7 @@ TASK = "payload:CartPole-v1"
 
 @pytest.fixture
 def marker(tmp_path, monkeypatch):
-    """Put a module on the path that makes a file when it is imported; give that file."""
+    """Put a module on the path that makes a file on import; give that file."""
     made = tmp_path / "imported"
     (tmp_path / "payload.py").write_text(f"open({str(made)!r}, 'w').close()")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -56,8 +56,8 @@ def resume(run):
     return train("dqn-mlp", "CartPole-v1", out=run, steps=600, checkpoint_interval=100, resume=True)
 
 
-def test_the_payload_would_run(marker):
-    """A test of the tests: a caller who passes such an id himself gets the import."""
+def test_payload_runs_without_the_check(marker):
+    """Test of the tests: gymnasium imports the module of such an id."""
     gym.make(TASK)
     assert marker.exists()
 
@@ -75,7 +75,7 @@ def test_the_payload_would_run(marker):
     ],
     ids=["load_agent", "read_manifest", "submit", "evaluate", "submit command", "plot command"],
 )
-def test_a_run_folder_has_no_module_imported(entry, change, trained, marker, tmp_path):
+def test_run_folders_import_no_module(entry, change, trained, marker, tmp_path):
     run = edited(trained, tmp_path / "run", **change)
     with pytest.raises(ValueError, match="names a module, and a file can't have code run"):
         entry(run)
@@ -83,7 +83,7 @@ def test_a_run_folder_has_no_module_imported(entry, change, trained, marker, tmp
 
 
 def refused(words):
-    """Run a command that has to end in one line; raise that line."""
+    """Run a command that is refused in one line; raise that line."""
     said = io.StringIO()
     with contextlib.redirect_stderr(said):
         assert main(words) == 2
@@ -92,14 +92,14 @@ def refused(words):
     raise ValueError(line)
 
 
-def test_resuming_a_run_imports_nothing(trained, marker, tmp_path):
+def test_resuming_a_run_imports_no_module(trained, marker, tmp_path):
     run = edited(trained, tmp_path / "run", environment=TASK)
     with pytest.raises(ValueError, match="payload"):
         resume(run)
     assert not marker.exists()
 
 
-def test_a_submission_has_no_module_imported(template, marker, tmp_path):
+def test_submissions_import_no_module(template, marker, tmp_path):
     folder = template.with_manifest(environment=TASK).write(tmp_path / "s")
     with pytest.raises(SubmissionError) as caught:
         verify(folder, tmp_path / "board", SETTINGS)
@@ -109,7 +109,7 @@ def test_a_submission_has_no_module_imported(template, marker, tmp_path):
 
 
 @pytest.mark.parametrize("read", [list_rows, lambda board: list(reevaluate(board))])
-def test_a_row_has_no_module_imported(read, marker, tmp_path):
+def test_rows_import_no_module(read, marker, tmp_path):
     path = row_path(tmp_path, "ppo-lif", "CartPole-v1", 0)
     path.parent.mkdir(parents=True)
     row = json.loads(dump_json(make_row(evaluator_version=1)))

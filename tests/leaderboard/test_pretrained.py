@@ -1,4 +1,4 @@
-"""Trained agents of the results table by name: the right ones, as they were verified."""
+"""Tests of stored agents of the results table, loaded by name."""
 
 import os
 import pickle
@@ -29,7 +29,7 @@ def stored(agent, env_id, seed, board=BOARD):
 
 
 @pytest.mark.parametrize("trained", TRAINED, ids=lambda x: f"{x.agent}-{x.environment}")
-def test_every_stored_agent_loads_with_the_weights_of_its_median_seed(trained):
+def test_stored_agents_load_the_weights_of_their_median_seed(trained):
     model = load_pretrained(trained.agent, trained.environment)
     means = sorted((row.score.mean, row.seed) for row in trained.rows)
     mean, seed = means[(len(means) - 1) // 2]
@@ -53,7 +53,7 @@ def test_every_stored_agent_loads_with_the_weights_of_its_median_seed(trained):
         ("sb3-ppo", "MountainCar-v0", "median"),
     ],
 )
-def test_a_loaded_agent_earns_what_was_verified(agent, env_id, pick):
+def test_loaded_agents_reproduce_the_verified_returns(agent, env_id, pick):
     row = find_trained(agent, env_id).row(pick)
     result = evaluate(snn_gym.load_pretrained(agent, env_id, pick), env_id, episodes=100)
     # Sums in another order than on the machine of the row may tip a few decisions.
@@ -74,7 +74,7 @@ def test_picks_by_hand():
             trained.row(pick)
 
 
-def test_unknown_names_are_refused_with_a_near_one(tmp_path):
+def test_unknown_names_are_refused_with_a_suggestion(tmp_path):
     with pytest.raises(ValueError, match="'ppo-lfi'; did you mean 'ppo-lif'"):
         load_pretrained("ppo-lfi", "CartPole-v1")
     with pytest.raises(ValueError, match="ppo-lif for 'CartPole-v9'; did you mean 'CartPole-v1'"):
@@ -120,7 +120,7 @@ def small_board(folder):
 
 
 @pytest.mark.filterwarnings("ignore:set aside")  # of the other file
-def test_changed_files_are_refused_as_in_the_table(tmp_path):
+def test_changed_files_are_refused(tmp_path):
     board = small_board(tmp_path)
     assert load_pretrained("ppo-lif", "CartPole-v1", 1, leaderboard=board).seed == 1
     path = stored("ppo-lif", "CartPole-v1", 1, board)
@@ -149,7 +149,7 @@ class Payload:
         return os.mkdir, (str(self.path),)
 
 
-def test_weights_with_code_in_them_do_nothing(tmp_path):
+def test_code_in_weights_is_not_run(tmp_path):
     made = tmp_path / "made"
     board = tmp_path / "board"
     write_row(board, make_row(), pickle.dumps(Payload(made)))

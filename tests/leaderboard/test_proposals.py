@@ -1,4 +1,4 @@
-"""Proposals are tried beside a copy of the leaderboard, and trained again if that is quick."""
+"""Tests of proposals: tried on a copy of the leaderboard, and retrained if fast."""
 
 import json
 

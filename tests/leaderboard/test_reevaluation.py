@@ -1,4 +1,4 @@
-"""Rows of an earlier evaluator: evaluated again, written anew or left and named."""
+"""Tests of rows of an earlier evaluator: evaluated again, rewritten or named."""
 
 import json
 
@@ -40,7 +40,7 @@ def calls(in_process, monkeypatch):
 
 @pytest.fixture
 def board(board):
-    """Give a leaderboard with one row as the first evaluator wrote it."""
+    """Give a leaderboard with one row of the first evaluator."""
     (path,) = board.glob("results/*/*/*.json")
     row = {**json.loads(path.read_text()), "evaluator_version": 1}
     for name in NEW_COSTS:
@@ -59,7 +59,7 @@ def add_seeds(board, template, *seeds):
     forge_chain(board)
 
 
-def test_a_row_gets_the_new_costs_and_keeps_its_returns(board, calls):
+def test_rows_get_new_costs_and_keep_their_returns(board, calls):
     (before,) = list_rows(board)
     assert before.synapses == {}
     (result,) = reevaluate(board, seeds=SETTINGS.seeds)
@@ -71,7 +71,7 @@ def test_a_row_gets_the_new_costs_and_keeps_its_returns(board, calls):
     assert after.evaluator_version == EVALUATOR_VERSION
     kept = ("score", "lengths", "steps", "seed", "created", "parameters", "content_sha256")
     assert [getattr(after, name) for name in kept] == [getattr(before, name) for name in kept]
-    # What is done is passed over.
+    # Finished rows are skipped.
     calls.clear()
     assert list(reevaluate(board, seeds=SETTINGS.seeds)) == []
     assert calls == []
@@ -123,7 +123,7 @@ def test_rows_are_played_by_several_processes(template, board, calls):
     assert calls == []  # none of them in this one
 
 
-def test_weights_that_are_not_the_rows_are_named(board, calls):
+def test_weights_of_another_row_are_named(board, calls):
     (weights,) = board.glob("results/*/*/*.safetensors")
     tensors, _ = parse_tensors(weights.read_bytes(), where="weights")
     next(iter(tensors.values())).add_(1.0)
@@ -134,7 +134,7 @@ def test_weights_that_are_not_the_rows_are_named(board, calls):
     assert calls == []
 
 
-def test_the_command_names_every_row_and_fails_if_one_differs(board, capsys):
+def test_command_names_every_row_and_fails_on_a_difference(board, capsys):
     assert main(["verify", "--again", "--leaderboard", str(board)]) == 2
     captured = capsys.readouterr()
     assert "0.json: returns of 3 episodes, expected 100" in captured.out
@@ -146,7 +146,7 @@ def test_the_command_names_every_row_and_fails_if_one_differs(board, capsys):
     )
 
 
-def test_a_row_that_was_edited_is_not_written_as_if_it_had_been_verified(template, tmp_path):
+def test_edited_rows_are_not_rewritten(template, tmp_path):
     board = tmp_path / "board"
     path = verify(template.write(tmp_path / "s"), board, SETTINGS)
     edited = {**json.loads(path.read_text()), "evaluator_version": 1, "steps": 7}

@@ -1,4 +1,4 @@
-"""Rows trained again by their recipes: what holds, what is refused, and what the row then says."""
+"""Tests of rows retrained by their recipes: accepted, refused and marked rows."""
 
 import json
 import re
@@ -45,7 +45,7 @@ pytestmark = pytest.mark.usefixtures("in_process")
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
-    """Give the submission of one call of `learn`, whose weights differ from the first ones."""
+    """Give the submission of one call of `learn`, with changed weights."""
     return learned(0, tmp_path_factory.mktemp("run"))
 
 
@@ -72,7 +72,7 @@ def with_recipe(template, **changes):
 
 
 def noisy(template):
-    """Return a submission with weights that no training gave, and their score."""
+    """Return a submission with untrained noisy weights and their score."""
     generator = torch.Generator().manual_seed(0)
 
     def disturb(tensors):
@@ -82,7 +82,7 @@ def noisy(template):
     return scored(template.with_tensors(disturb))
 
 
-def test_the_recipe_says_steps_versions_and_processor(template):
+def test_recipes_have_steps_versions_and_processor(template):
     # One call of learn(1000), which is filled up to rollouts of 8 environments and 32 steps.
     assert template.manifest["steps"] == 1024
     assert template.manifest["recipe"] == {
@@ -98,8 +98,8 @@ def test_the_recipe_says_steps_versions_and_processor(template):
 
 
 @pytest.mark.parametrize("interval", [None, 512])
-def test_a_row_trains_again_with_the_settings_it_was_trained_with(interval, tmp_path):
-    """As after a change of the agent's file: the recipe says other settings than the zoo."""
+def test_rows_are_retrained_with_their_recorded_settings(interval, tmp_path):
+    """The recipe has other settings than the current file of the agent."""
     settings = resolve_settings(
         load_agent_spec("ppo-lif"),
         "CartPole-v1",
@@ -157,7 +157,7 @@ def test_a_submission_with_other_settings_than_the_zoos_is_refused(
     assert caught.value.code == code
 
 
-def test_a_name_that_no_setting_has_is_refused_also_without_a_value(template, tmp_path):
+def test_unknown_settings_are_refused_even_without_a_value(template, tmp_path):
     settings = template.manifest["recipe"]["settings"]
     network = {key: x for key, x in settings["network"].items() if key != "regulation"}
     changed = {**settings, "network": {**network, "regumation": None}}
@@ -166,16 +166,14 @@ def test_a_name_that_no_setting_has_is_refused_also_without_a_value(template, tm
         verify(folder, tmp_path / "board", SETTINGS)
 
 
-def test_a_submission_from_before_recipes_had_settings_gets_those_of_the_zoo(template, tmp_path):
+def test_older_submissions_get_the_settings_of_the_zoo(template, tmp_path):
     folder = with_recipe(template, settings=None).write(tmp_path / "s")
     verify(folder, tmp_path / "board", SETTINGS)
     (row,) = list_rows(tmp_path / "board")
     assert row.recipe.settings == resolve_settings(load_agent_spec("ppo-lif"), "CartPole-v1")
 
 
-def test_weights_that_training_gives_again_are_no_copy_however_near(
-    template, tmp_path, monkeypatch
-):
+def test_reproduced_weights_are_never_copies(template, tmp_path, monkeypatch):
     board, other = tmp_path / "board", learned(1, tmp_path / "run")
     verify(template.write(tmp_path / "s"), board, SETTINGS)
     monkeypatch.setattr(copies, "NEAR", 2.0)  # as if all trainings ended alike
@@ -188,7 +186,7 @@ def test_weights_that_training_gives_again_are_no_copy_however_near(
     with pytest.raises(SubmissionError, match="bit for bit") as caught:
         verify(copy.write(tmp_path / "c"), board, SETTINGS, retrain=True)
     assert caught.value.code == "retrain-mismatch"
-    # Where versions excuse other weights, nothing shows that these are no copy.
+    # If versions excuse other weights, a copy cannot be excluded.
     excused = with_recipe(copy, versions={"snn_gym": "0.0.1"})
     with pytest.raises(SubmissionError) as caught:
         verify(excused.write(tmp_path / "e"), board, SETTINGS, retrain=True)
@@ -197,7 +195,7 @@ def test_weights_that_training_gives_again_are_no_copy_however_near(
     assert verify(tmp_path / "o", board, SETTINGS, retrain=True).is_file()
 
 
-def test_a_run_with_checkpoints_is_trained_with_them(tmp_path):
+def test_runs_with_checkpoints_are_retrained_with_checkpoints(tmp_path):
     run = tmp_path / "run"
     train("ppo-lif", "CartPole-v1", out=run, seed=3, steps=1200, checkpoint_interval=500)
     honest = read(submit(run, seeds=SETTINGS.seeds))
@@ -217,12 +215,12 @@ def test_a_run_with_checkpoints_is_trained_with_them(tmp_path):
 
 
 @pytest.mark.parametrize("what", ["noise", "seed", "seeding", "steps"])
-def test_weights_that_the_recipe_does_not_give_are_refused(what, template, tmp_path):
+def test_weights_that_the_recipe_does_not_reproduce_are_refused(what, template, tmp_path):
     claims = {
         "noise": lambda: noisy(template),
         "seed": lambda: template.with_manifest(seed=1),
         "seeding": lambda: template.with_manifest(seeding="consecutive"),
-        # The adversary's: trained for longer than is said.
+        # False recipe: trained for more steps than stated.
         "steps": lambda: with_recipe(template.with_manifest(steps=512), steps=512),
     }
     folder = claims[what]().write(tmp_path / "s")
@@ -251,7 +249,7 @@ def test_weights_that_the_recipe_does_not_give_are_refused(what, template, tmp_p
     ],
     ids=["processor", "version"],
 )
-def test_another_processor_or_version_excuses_other_weights_but_no_other_return(
+def test_other_processors_excuse_other_weights_but_not_other_returns(
     changes, line, template, tmp_path, monkeypatch
 ):
     def always_left(tensors):
@@ -279,7 +277,7 @@ def test_another_processor_or_version_excuses_other_weights_but_no_other_return(
     ("named", "unknown"),
     [({**processor(), "numba": "other"}, "numba other"), ({}, "no machine")],
 )
-def test_a_processor_that_no_library_knows_excuses_nothing(named, unknown, template, tmp_path):
+def test_unknown_processors_are_refused(named, unknown, template, tmp_path):
     folder = with_recipe(template, processor=named).write(tmp_path / "s")
     with pytest.raises(SubmissionError, match=f"processor of its recipe has {unknown}") as caught:
         verify(folder, tmp_path / "board", SETTINGS, retrain=True)
@@ -311,7 +309,7 @@ def test_rows_that_lack_a_proof_are_chosen(tmp_path):
     assert chosen("lines") == [("ppo-mlp", 3)]
 
 
-def test_stored_rows_get_the_mark_and_do_not_change_otherwise(template, tmp_path, monkeypatch):
+def test_stored_rows_get_only_the_retraining_mark(template, tmp_path, monkeypatch):
     monkeypatch.setattr(copies, "NEAR", 0.0)  # as when such rows were still written
     board = tmp_path / "board"
     verify(template.write(tmp_path / "s"), board, SETTINGS)
@@ -344,7 +342,7 @@ def test_a_row_without_a_recipe_cannot_be_trained_again(template, tmp_path):
 
 
 @pytest.mark.parametrize(("share", "number"), [(1.0, 40), (0.1, 4), (0.26, 10), (0.001, 1)])
-def test_a_sample_is_drawn_by_its_seed(share, number, tmp_path, monkeypatch):
+def test_samples_are_drawn_by_seed(share, number, tmp_path, monkeypatch):
     rows = tuple(
         SimpleNamespace(seed=k, budget_class="gradient" if k % 2 else IMPORTED) for k in range(80)
     )
@@ -361,7 +359,7 @@ def test_a_sample_is_drawn_by_its_seed(share, number, tmp_path, monkeypatch):
     assert len(others) == (1 if share == 1.0 else 5)
 
 
-def test_an_empty_leaderboard_has_nothing_to_train(tmp_path):
+def test_empty_leaderboards_are_not_retrained(tmp_path):
     assert list(retrain_rows(tmp_path)) == []
 
 
@@ -382,7 +380,7 @@ def test_the_command_trains_rows_and_refuses_bad_options(tmp_path, capsys):
         assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_settings_that_are_nested_without_end_are_refused(template, tmp_path):
+def test_deeply_nested_settings_are_refused(template, tmp_path):
     deep = 1
     for _ in range(400):
         deep = [deep]

@@ -1,4 +1,4 @@
-"""What agents keep with faults: played, stored, and shown."""
+"""Tests of fault results: played, stored and shown."""
 
 from dataclasses import fields, replace
 
@@ -32,7 +32,7 @@ NONE = dict.fromkeys(NAMES)
 
 
 def earned(**means):
-    """Return what was earned with some faults; the others are not defined."""
+    """Return mean returns with some faults; other faults are undefined."""
     return Robustness(means=FaultMeans(**{**NONE, **means}), date="2026-01-03T00:00:00Z")
 
 
@@ -97,16 +97,16 @@ def test_agents_near_random_play_have_no_retention(tmp_path):
     assert alone.fault_cells()[2:] == ("1", "–", "–", "–", "–", "–")
 
 
-def test_tasks_that_have_left_the_suite_have_no_scale(tmp_path):
+def test_removed_tasks_have_no_scale(tmp_path):
     gone = make_row(environment_version=99, robustness=earned(spike_loss=1.0))
     assert table_rows(fill(tmp_path, gone))[0].kept == ()
 
 
-def test_a_table_without_faults_has_no_column_of_them(tmp_path):
+def test_tables_without_faults_have_no_fault_column(tmp_path):
     assert "Spike loss" not in render_table(fill(tmp_path, make_row()))
 
 
-def test_no_fault_gives_the_score_of_the_row(board, monkeypatch):
+def test_zero_faults_give_the_score_of_the_row(board, monkeypatch):
     monkeypatch.setattr(reevaluation, "FAULTS", dict.fromkeys(NAMES, Faults()))
     (result,) = add_robustness(board)
     assert result.problem is None
@@ -114,9 +114,7 @@ def test_no_fault_gives_the_score_of_the_row(board, monkeypatch):
     assert set(vars(row.robustness.means).values()) == {row.score.mean}
 
 
-def test_an_agent_whose_neurons_are_all_dead_takes_the_action_of_its_biases(
-    board, template, monkeypatch
-):
+def test_agents_with_dead_neurons_act_by_their_biases(board, template, monkeypatch):
     dead = dict.fromkeys(NAMES, Faults(dead_neurons=1.0))
     monkeypatch.setattr(reevaluation, "FAULTS", dead)
     list(add_robustness(board))
@@ -131,7 +129,7 @@ def test_an_agent_whose_neurons_are_all_dead_takes_the_action_of_its_biases(
     assert row.robustness.means.dead_neurons == expected
 
 
-def test_the_command_adds_returns_with_faults_and_changes_nothing_else(board, capsys):
+def test_command_adds_only_returns_with_faults(board, capsys):
     (before,) = list_rows(board)
     words = ["verify", "--faults", "--leaderboard", str(board)]
     assert main([*words, "--agent", "ppo-lif"]) == 0
@@ -181,7 +179,7 @@ def test_faults_of_absent_parts_have_no_mean(agent, environment, undefined):
     assert {name for name, mean in means.items() if mean is None} == undefined
 
 
-def test_a_row_that_cannot_be_played_is_named_and_stays(tmp_path):
+def test_unplayable_rows_are_named_and_kept(tmp_path):
     board = fill(tmp_path, make_row(), make_row(seed=1, evaluator_version=1))
     before = list_rows(board)
     results = list(add_robustness(board, seeds=SETTINGS.seeds[:2]))
@@ -192,7 +190,7 @@ def test_a_row_that_cannot_be_played_is_named_and_stays(tmp_path):
     assert list_rows(board) == before
 
 
-def test_an_edited_row_gets_none(board):
+def test_edited_rows_get_no_fault_results(board):
     (path,) = board.glob("results/*/*/*.json")
     path.write_text(path.read_text() + "\n")
     (result,) = add_robustness(board)
@@ -200,7 +198,7 @@ def test_an_edited_row_gets_none(board):
 
 
 @pytest.mark.parametrize("difference", [0.0, 0.5e-6])
-def test_an_evaluator_that_finds_other_returns_plays_faults_anew(board, difference):
+def test_fault_results_are_dropped_when_returns_change(board, difference):
     list(add_robustness(board))
     (row,) = list_rows(board)
     one, two, three = row.score.returns

@@ -1,4 +1,4 @@
-"""The re-run's sandbox: it takes network and disk away where that is allowed, and no bit else."""
+"""Tests of the sandbox of re-runs: no network, no disk, unchanged results."""
 
 import dataclasses
 import socket
@@ -26,7 +26,7 @@ REQUEST = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.see
 
 @pytest.fixture(params=[*SANDBOXES, NO_SANDBOX], ids=lambda kind: (*kind.command, "none")[0])
 def kind(request, monkeypatch):
-    """Give each sandbox that can be made here, and none, as the one that re-runs use."""
+    """Use each available sandbox, and none, for re-runs."""
     chosen = request.param
     if chosen is not NO_SANDBOX and not is_allowed(chosen):
         pytest.skip(f"{chosen.command[0]} is not installed or not allowed here")
@@ -45,21 +45,21 @@ def test_the_re_run_reaches_no_port_of_this_machine(kind, monkeypatch):
     assert said == ("with" if kind is NO_SANDBOX else "without")
 
 
-def test_no_sandbox_changes_a_bit(kind, template):
+def test_sandboxes_do_not_change_results(kind, template):
     assert rerun_in_worker(REQUEST, template.weights, SETTINGS) == rerun_here(
         REQUEST, template.weights
     )
 
 
 @pytest.mark.parametrize("limits", [{"wall_seconds": 0.2}, {"cpu_seconds": 1}])
-def test_limits_hold_in_every_sandbox(limits, kind, template):
+def test_limits_apply_in_every_sandbox(limits, kind, template):
     settings = dataclasses.replace(SETTINGS, **limits)
     with pytest.raises(SubmissionError) as caught:
         rerun_in_worker(REQUEST, template.weights, settings)
     assert caught.value.code == "time-limit", str(caught.value)
 
 
-def test_a_read_only_disk_takes_no_file(kind, tmp_path):
+def test_read_only_disk_refuses_files(kind, tmp_path):
     target = tmp_path / "file"
     program = f"open({str(target)!r}, 'w').close()"
     done = subprocess.run(

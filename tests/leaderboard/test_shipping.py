@@ -1,4 +1,4 @@
-"""Which trained agents travel with the package."""
+"""Tests of the choice of trained agents in the wheel."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ def test_the_median_by_hand(means, seed):
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=12))
-def test_half_of_the_seeds_are_as_good_as_the_median(returns):
+def test_half_of_the_seeds_reach_the_median(returns):
     median = returns[median_seed(dict(enumerate(returns)))]
     assert 2 * sum(x >= median for x in returns) >= len(returns)
     assert 2 * sum(x <= median for x in returns) >= len(returns)
@@ -46,7 +46,7 @@ def board(folder, *rows):
     return folder
 
 
-def test_medians_of_small_weights_are_chosen_until_there_is_no_room(tmp_path):
+def test_small_median_weights_are_chosen_up_to_the_size_limit(tmp_path):
     means = (10.0, 30.0, 20.0)
     rows = [
         (make_row(agent, seed, returns=(mean,)), size)
@@ -62,13 +62,13 @@ def test_medians_of_small_weights_are_chosen_until_there_is_no_room(tmp_path):
     assert shipped_files(tmp_path, most_bytes=total - 1) == files[:3]
 
 
-def test_the_plan_is_shipped(tmp_path):
+def test_plan_is_shipped(tmp_path):
     (tmp_path / "plan.toml").write_text("")
     files = shipped_files(board(tmp_path, (make_row(), 10)))
     assert [file.as_posix() for file in files[:2]] == [DIGESTS_NAME, "plan.toml"]
 
 
-def test_a_leaderboard_without_a_chain_ships_nothing(tmp_path):
+def test_leaderboards_without_a_chain_ship_no_agents(tmp_path):
     assert shipped_files(tmp_path) == ()
 
 
@@ -89,8 +89,8 @@ def test_small_weights_are_shipped_within_the_limit():
     assert not left_out or total + min(small[x] for x in left_out) + largest_row > MOST_BYTES
 
 
-def test_the_build_needs_the_standard_library_alone():
-    """A wheel is built where neither numpy nor the package is installed."""
+def test_build_needs_only_the_standard_library():
+    """The build environment has neither numpy nor the package."""
     code = (
         "import pathlib, runpy, sys; shipped = runpy.run_path(sys.argv[1])['shipped_files'];"
         "print(len(shipped(pathlib.Path(sys.argv[2]))))"

@@ -1,4 +1,4 @@
-"""Episodes played alone and in a batch: where they part, as RULES.md says."""
+"""Tests of episodes alone and in a batch: their differences follow RULES.md."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def policy():
     return made
 
 
-def test_equal_observations_are_decided_alike_in_a_batch_of_any_size(policy):
+def test_actions_do_not_depend_on_the_batch_size(policy):
     with one_thread():
         seen = play(policy, list(range(EPISODES))).observations.reshape(-1, 3)
         alone = np.stack([policy.predict(x, deterministic=True)[0] for x in seen])
@@ -74,7 +74,7 @@ def flipped(policy, one, other):
     raise AssertionError("no spike differs")
 
 
-def test_an_episode_parts_from_the_batch_where_a_potential_is_near_its_threshold(policy):
+def test_episodes_diverge_only_at_potentials_near_threshold(policy):
     seeds, parted = list(range(EPISODES)), 0
     with one_thread():
         together = play(policy, seeds)

@@ -1,4 +1,4 @@
-"""Two sides of a comparison: what is found, what is said of it, and what does not compare."""
+"""Tests of comparisons of two agents: significance, wording and incomparable runs."""
 
 from dataclasses import replace
 
@@ -87,7 +87,7 @@ def test_budget_classes_and_shared_streams_are_reported(tmp_path):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Give agents of ppo-lif with seeds 3 and 10, and beside them a run that has not finished."""
+    """Give runs of ppo-lif with seeds 3 and 10, and an unfinished run."""
     folder = tmp_path_factory.mktemp("sides") / "ppo-lif"
     for seed in (10, 3):
         save_agent(make_agent("ppo-lif", ENV, seed=seed), folder / str(seed))
@@ -121,7 +121,7 @@ def test_single_runs_can_be_compared(runs):
     assert (one.line.seeds, two.line.seeds) == ((3,), (10,))
 
 
-def test_an_agents_name_wins_over_a_folder(runs, tmp_path, monkeypatch):
+def test_agent_names_take_precedence_over_folders(runs, tmp_path, monkeypatch):
     monkeypatch.chdir(runs.parent)
     one, _ = find_sides(("ppo-lif", "ppo-mlp"), ENV)
     assert one.runs == ()
@@ -160,7 +160,7 @@ def with_arguments(folder, seed, **arguments):
     return str(folder)
 
 
-def test_other_arguments_of_the_task_do_not_compare_and_equal_ones_are_played(tmp_path):
+def test_only_runs_with_equal_task_arguments_compare(tmp_path):
     one, two = (
         with_arguments(tmp_path / str(seed), seed, sutton_barto_reward=True) for seed in (3, 4)
     )

@@ -1,4 +1,4 @@
-"""Statistics against hand-worked numbers and other implementations."""
+"""Tests of statistics: by hand, and against other implementations."""
 
 import math
 
@@ -48,7 +48,7 @@ def test_interquartile_mean_is_the_mean_of_the_sorted_middle(scores):
 
 
 @pytest.mark.parametrize("scores", [[], [np.nan], [1.0, np.inf]])
-def test_scores_must_be_there_and_finite(scores):
+def test_empty_and_non_finite_scores_are_refused(scores):
     with pytest.raises(ValueError, match="only finite ones"):
         interquartile_mean(scores)
 
@@ -101,7 +101,7 @@ samples = st.lists(st.sampled_from([0.0, 1.0, 2.5, 7.0, 500.0]), min_size=2, max
 
 @pytest.mark.filterwarnings("ignore:Precision loss occurred")
 @given(samples, samples)
-def test_intervals_are_scipys(one, two):
+def test_intervals_equal_scipy(one, two):
     if len(set(one)) > 1:
         expected = ttest_1samp(one, 0.0).confidence_interval(0.9)
         assert mean_interval(one, 0.9) == pytest.approx(tuple(expected))
@@ -126,7 +126,7 @@ def test_the_probability_of_improvement_by_hand(values, others, probability):
 
 
 @given(samples, samples)
-def test_the_probability_of_improvement_is_mann_whitneys(one, two):
+def test_probability_of_improvement_equals_mann_whitney(one, two):
     expected = mannwhitneyu(one, two, method="asymptotic").statistic / (len(one) * len(two))
     assert probability_of_improvement(one, two) == pytest.approx(expected)
 
@@ -155,7 +155,7 @@ def test_ten_seeds_against_ten_are_all_split():
 
 
 @pytest.mark.parametrize("function", [mean_interval, lambda x: permutation_p(x, [1.0, 2.0])])
-def test_one_seed_is_too_few(function):
+def test_single_seeds_are_refused(function):
     with pytest.raises(ValueError, match=r"at least 2 seeds, got shape \(1,\)"):
         function([1.0])
     with pytest.raises(ValueError, match="only finite ones"):
@@ -163,20 +163,20 @@ def test_one_seed_is_too_few(function):
 
 
 @pytest.mark.parametrize("confidence", [0.0, 1.0])
-def test_confidence_is_a_share(confidence):
+def test_confidence_outside_0_to_1_is_refused(confidence):
     with pytest.raises(ValueError, match=r"confidence must be within \(0, 1\)"):
         mean_interval([1.0, 2.0], confidence)
 
 
 @pytest.mark.parametrize("failures", [1, 3, 5, 10])
-def test_that_a_mean_is_higher_against_the_hypergeometric_distribution(failures):
+def test_p_value_of_a_higher_mean_equals_the_hypergeometric_distribution(failures):
     # Of all splits of 200 episodes in halves, those that have every failure in the second half.
     exact = math.comb(100, failures) / math.comb(200, failures)
     found = higher_mean_p([0.1] * 100, [0.0] * failures + [0.1] * (100 - failures))
     assert found == pytest.approx(exact, abs=4 * math.sqrt(exact / 20_000) + 1 / 20_000)
 
 
-def test_p_of_a_mean_that_is_not_higher():
+def test_p_value_of_a_mean_that_is_not_higher():
     assert higher_mean_p([0.1, 0.2, 0.3], [0.3, 0.2, 0.1]) > 0.5
     assert higher_mean_p([500.0] * 4, [500.0] * 3) == 1.0
     assert higher_mean_p([0.0] * 50, [1.0] * 50) == 1.0
@@ -222,7 +222,7 @@ def test_holm_is_the_largest_of_the_products_up_to_each_p_value(p_values):
 
 
 @pytest.mark.parametrize("p_values", [[1.1], [-0.1], [math.nan], [[0.5]]])
-def test_holm_takes_probabilities(p_values):
+def test_invalid_p_values_are_refused(p_values):
     with pytest.raises(ValueError, match=r"p-values must be one-dimensional and within \[0, 1\]"):
         holm(p_values)
 
@@ -238,6 +238,6 @@ def test_non_inferiority_agrees_with_the_lower_bound(paired):
 
 
 @pytest.mark.parametrize("paired", [False, True])
-def test_non_inferiority_of_seeds_that_are_all_alike(paired):
+def test_non_inferiority_of_identical_seeds(paired):
     assert non_inferiority_p([3.0, 3.0], [4.0, 4.0], 2.0, paired=paired) == 0.0
     assert non_inferiority_p([3.0, 3.0], [4.0, 4.0], 1.0, paired=paired) == 1.0

@@ -1,4 +1,4 @@
-"""Fifty submissions at once and a hundred kills: nothing is lost, nothing comes twice."""
+"""Tests of fifty simultaneous submissions and a hundred kills: no row is lost or doubled."""
 
 import itertools
 import json
@@ -37,7 +37,7 @@ steps = 12_000
 
 
 def honest(template, seed):
-    """Return a submission with weights of its own and the score that they earn."""
+    """Return a submission with separate weights and their score."""
     other = template.unrelated(seed)
     request = Request(agent="ppo-lif", environment=ENVIRONMENT, seeds=SETTINGS.seeds)
     score = rerun(request, other.weights).score
@@ -66,14 +66,14 @@ def test_fifty_submissions_at_once(template, tmp_path):
 
 
 def undated(file):
-    """Return a manifest or a row without what depends on when it was written, or how fast."""
+    """Return a manifest or a row without dates and durations."""
     content = json.loads(file.read_text())
     content["curve"] = {**content["curve"], "seconds": []}
     return {key: x for key, x in content.items() if key not in ("created", "verified")}
 
 
 class Storm:
-    """Commands that are killed at random moments, and what is left of them."""
+    """Commands that are killed at random moments, and their files."""
 
     def __init__(self, room):
         self.room, self.board, self.calm = room, room / "board", room / "calm-board"
@@ -82,7 +82,7 @@ class Storm:
         self.expected = []
 
     def until(self, done, seconds, *words):
-        """Kill a command a few times, then let it end unless it has done its work."""
+        """Kill a command a few times, then let it finish."""
         for wait_s in self.rng.uniform(0, seconds, size=KILLS[str(words[0])]):
             if not done():
                 self.kills[str(words[0])] += kill_after(float(wait_s), start(*words))
@@ -123,7 +123,7 @@ class Storm:
         assert audit(self.board) == ()
 
     def sweep(self, seed):
-        """Carry out a plan under kills; a run is as one that was trained alone."""
+        """Run a sweep under kills; its run equals a run that was trained alone."""
         plan, runs = self.room / f"plan-{seed}.toml", self.room / "runs"
         plan.write_text(PLAN.format(seed=seed))
         rows = [row_path(self.board, agent, ENVIRONMENT, seed) for agent in SWEPT]
@@ -140,7 +140,7 @@ def files(folder):
     return {path.name for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_hundred_kills_change_nothing(tmp_path, capsys):
+def test_hundred_kills_do_not_change_results(tmp_path, capsys):
     storm = Storm(tmp_path)
     for round_, (agent, steps) in enumerate(itertools.cycle(JOBS)):
         storm.one_by_one(agent, steps, seed=round_)

@@ -1,4 +1,4 @@
-"""Submissions: what is written, and which runs are refused."""
+"""Tests of submissions: written files, and refused runs."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ from tests.edits import edit_json
 from tests.leaderboard.helpers import SETTINGS
 
 
-def test_a_submission_holds_what_acting_needs_and_the_evaluators_score(run_folder, template):
+def test_submissions_have_the_acting_weights_and_the_score(run_folder, template):
     model = load_agent(run_folder)
     acting = model.policy.acting_state_dict()
     assert template.tensors().keys() == acting.keys()
@@ -30,7 +30,7 @@ def test_a_submission_holds_what_acting_needs_and_the_evaluators_score(run_folde
     assert manifest.steps == 256
 
 
-def test_the_default_place_is_inside_the_run_and_can_be_written_again(run_folder, tmp_path):
+def test_default_folder_is_inside_the_run_and_can_be_rewritten(run_folder, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(run_folder, run)
     out = submit(run, seeds=SETTINGS.seeds)
@@ -42,7 +42,7 @@ def test_the_default_place_is_inside_the_run_and_can_be_written_again(run_folder
     assert load_tensors(out / WEIGHTS_NAME, max_bytes=1 << 20)[1] == {}
 
 
-def test_a_folder_in_use_is_left_alone(run_folder, tmp_path):
+def test_non_empty_folders_are_not_changed(run_folder, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(SubmissionError, match="no submission folder"):
         submit(run_folder, tmp_path, seeds=SETTINGS.seeds)
@@ -83,7 +83,7 @@ def test_runs_that_cannot_be_built_again_are_refused(changes, match, run_folder,
         ({"network": {"hidden_sizes": [8, 8]}}, "network", "the network's hidden_sizes than"),
     ],
 )
-def test_another_agent_than_the_zoos_is_refused(changes, code, named, tmp_path):
+def test_agents_that_differ_from_the_zoo_are_refused(changes, code, named, tmp_path):
     model = make_agent("ppo-lif", "CartPole-v1", seed=0, **changes)
     save_agent(model, tmp_path / "run")
     with pytest.raises(SubmissionError, match=named) as caught:
@@ -110,7 +110,7 @@ def _learn_on(model):
 
 
 def test_agents_trained_further_have_no_recipe_and_are_refused(run_folder, tmp_path):
-    """Its steps would be undercounted, and nobody could train it again."""
+    """The recipe would undercount the steps, and retraining would fail."""
     again = save_agent(load_agent(run_folder), tmp_path / "same")
     assert read_manifest(again).recipe == read_manifest(run_folder).recipe is not None
     lean = save_agent(make_lean(load_agent(run_folder), 256, updates=2), tmp_path / "lean")
@@ -122,7 +122,7 @@ def test_agents_trained_further_have_no_recipe_and_are_refused(run_folder, tmp_p
         assert caught.value.code in ("recipe", "network")
 
 
-def test_a_run_that_other_versions_began_has_no_recipe(tmp_path):
+def test_runs_started_under_other_versions_have_no_recipe(tmp_path):
     run = tmp_path / "run"
     settings = {"seed": 3, "steps": 600, "checkpoint_interval": 300, "tensorboard": False}
     run.mkdir()

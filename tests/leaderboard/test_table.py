@@ -1,4 +1,4 @@
-"""Rows and the table made of them."""
+"""Tests of rows and of their table."""
 
 import re
 from dataclasses import replace
@@ -55,7 +55,7 @@ AGAIN = TrainedAgain(same="weights", versions={}, processor={}, date="2026-01-03
 
 
 def fixed_recipe(agent, environment):
-    """Return the recipe by which the rows of an agent rank; None where nobody trains them again."""
+    """Return the required recipe of an agent's rows; None for agents without retraining."""
     spec = load_agent_spec(agent) if agent in agent_ids() else None
     if spec is not None and spec.is_imported:
         return None
@@ -206,7 +206,7 @@ def test_the_table_by_hand(tmp_path):
     assert "\n| ppo-lif | ppo-mlp | -495.5 | 0.00 | – | – | too few seeds |\n" in text
 
 
-def test_a_module_that_is_not_counted_leaves_no_cost(tmp_path):
+def test_uncounted_modules_have_no_total_cost(tmp_path):
     board = fill(tmp_path, make_row(), make_row(seed=1, uncounted=("NatureCNN",)))
     (line,) = table_rows(board)
     shown = dict(zip(COLUMNS, line.cells(), strict=True))
@@ -232,7 +232,7 @@ def test_readouts_of_voltages_are_marked(tmp_path):
     assert "¶" not in render_table(board)  # without its column
 
 
-def test_a_seed_counts_once_whatever_its_episodes(tmp_path):
+def test_seeds_count_once(tmp_path):
     returns = ((500.0, 500.0), (500.0, 0.0), (480.0, 470.0), (475.0, 475.0), (400.0, 500.0))
     seeds = (make_row(seed=seed, returns=each) for seed, each in enumerate(returns))
     (row,) = table_rows(fill(tmp_path, *seeds))
@@ -249,7 +249,7 @@ def test_a_seed_counts_once_whatever_its_episodes(tmp_path):
     assert row.cells()[3:11] == shown
 
 
-def test_rows_whose_training_gave_the_same_weights_are_counted(tmp_path):
+def test_rows_with_reproduced_weights_are_counted(tmp_path):
     def again(same):
         date = "2026-01-03T00:00:00Z"
         return {"same": same, "versions": {}, "processor": {}, "date": date}
@@ -264,8 +264,8 @@ def test_rows_whose_training_gave_the_same_weights_are_counted(tmp_path):
 
 
 @pytest.mark.parametrize("same", [None, "returns", "weights"])
-def test_costs_of_weights_that_nobody_trained_again_do_not_rank(same, tmp_path):
-    """One neuron that somebody wrote down would be the cheapest of all."""
+def test_unverified_costs_do_not_rank(same, tmp_path):
+    """Otherwise a single hand-written neuron would have the lowest cost."""
     again = same and replace(AGAIN, same=same)
     written = {"synops_per_decision": {"hidden_1": 3.8}, "macs_per_decision": {}}
     rows = [make_row(seed=seed, trained_again=again, **written) for seed in range(5)]
@@ -319,7 +319,7 @@ def test_a_row_of_another_recipe_does_not_rank(changes, reason, tmp_path):
         ({"recipe": None}, "no recipe"),
     ],
 )
-def test_a_row_without_the_recipe_of_all_does_not_rank(changes, reason, tmp_path):
+def test_rows_without_the_required_recipe_do_not_rank(changes, reason, tmp_path):
     board = fill(tmp_path, make_row(**changes))
     assert table_rows(board) == ()
     text = render_table(board)
@@ -341,7 +341,7 @@ def test_a_plan_fixes_other_steps_before_the_runs(tmp_path):
 
 
 def lean_of(parent, **changes):
-    """Return the row of an agent that was made lean from another one, by the fixed recipe."""
+    """Return the row of a lean agent with the required recipe."""
     named = Parent(weights_sha256=parent.weights_sha256, steps=parent.steps)
     recipe = Recipe(
         steps=parent.steps // 5, checkpoint_interval=None, versions={}, processor={}, parent=named
@@ -350,8 +350,8 @@ def lean_of(parent, **changes):
 
 
 @pytest.mark.parametrize("same", [None, "returns", "weights"])
-def test_a_lean_row_is_proven_by_its_parents_training_too(same, tmp_path):
-    """Else a teacher that was written by hand would give a row whose training is confirmed."""
+def test_lean_rows_are_verified_only_with_their_parent(same, tmp_path):
+    """Otherwise a hand-written teacher would give a verified row."""
     again = same and replace(AGAIN, same=same)
     parent = make_row(trained_again=again, weights_sha256="1" * 64)
     _, row = table_rows(fill(tmp_path, parent, lean_of(parent)))
@@ -523,7 +523,7 @@ def test_input_spikes_do_not_make_an_ann_a_spiking_agent(tmp_path):
     assert [row.agent for row in table_rows(board)] == ["recurrent-ppo-lsnn", "recurrent-ppo-gru"]
 
 
-def test_every_table_has_at_most_nine_columns_that_are_defined_below(tmp_path):
+def test_tables_have_at_most_nine_defined_columns(tmp_path):
     hidden = HiddenScore(score=make_row().score, digest="0" * 64, date=AGAIN.date)
     robustness = Robustness(means=FaultMeans(**dict.fromkeys(FAULTS, 450.0)), date=AGAIN.date)
     rows = [
@@ -570,7 +570,7 @@ def test_the_written_table_depends_on_the_rows_only(tmp_path):
     assert write_table(tmp_path / "a").read_bytes() == second.read_bytes()
 
 
-def test_an_absent_leaderboard_has_no_rows_and_no_table(tmp_path):
+def test_missing_leaderboards_have_no_rows_and_no_table(tmp_path):
     assert table_rows(tmp_path / "none") == ()
     with pytest.raises(ValueError, match="expected a leaderboard"):
         write_table(tmp_path / "none")
@@ -590,7 +590,7 @@ def test_a_foreign_readme_is_not_replaced(tmp_path):
     values=st.lists(st.floats(-10, 10, width=32), min_size=1, max_size=6),
     dtype=st.sampled_from([torch.float32, torch.float64, torch.bfloat16]),
 )
-def test_the_hash_sees_values_names_shapes_and_types(values, dtype):
+def test_hash_depends_on_values_names_shapes_and_types(values, dtype):
     tensor = torch.tensor(values, dtype=dtype)
     plain = hash_tensors({"a": tensor, "b": tensor[:1]})
     assert hash_tensors({"b": tensor[:1], "a": tensor.clone()}) == plain

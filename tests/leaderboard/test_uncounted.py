@@ -1,4 +1,4 @@
-"""Features extractors that are not counted: no total is a number, wherever it is shown."""
+"""Tests of uncounted features extractors: totals are not numbers."""
 
 from typing import Any
 
@@ -71,7 +71,7 @@ class Memory(BaseFeaturesExtractor):
 
 
 class Squares(FlattenExtractor):
-    """Arithmetic without parameters, by a subclass of what is counted."""
+    """Arithmetic without parameters, by a subclass of a counted module."""
 
     def forward(self, observations):
         return super().forward(observations).square()
@@ -98,7 +98,7 @@ def test_an_extractor_is_not_counted(env_id, extractor, name, algorithm, capsys)
     result = evaluate(model, env_id, episodes=2)
     assert result.uncounted == (name,)
     assert [result.total(cost) for cost in COST_COLUMNS] == [None] * len(COST_COLUMNS)
-    assert result.macs_per_decision["hidden_1"] > 0  # what is counted stays, by layer
+    assert result.macs_per_decision["hidden_1"] > 0  # counted layers keep their costs
     assert result.in_words() == f"operations not counted ({name})"
     print_evaluation(result)
     _, said = capsys.readouterr().out.splitlines()

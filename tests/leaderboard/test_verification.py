@@ -1,4 +1,4 @@
-"""Verification: the re-run's limits, and a leaderboard that is never half-written."""
+"""Tests of verification: limits of re-runs, and atomic rows."""
 
 import dataclasses
 import fcntl
@@ -66,7 +66,7 @@ def test_a_manifest_may_have_64_kib(template, tmp_path, in_process):
         ({"memory_bytes": 100 << 20}, "rerun-failed"),
     ],
 )
-def test_a_re_run_beyond_its_limits_adds_nothing(limits, code, template, tmp_path):
+def test_re_runs_beyond_the_limits_add_no_row(limits, code, template, tmp_path):
     board = tmp_path / "board"
     board.mkdir()
     before = fingerprint(board)
@@ -127,7 +127,7 @@ def wait_until(condition, limit_s=60.0):
 
 
 def is_worker(process):
-    """Say whether a process is the one that re-runs, or the sandbox around it."""
+    """Return whether a process is the worker or its sandbox."""
     try:
         return b"snn_gym.leaderboard.worker" in Path(f"/proc/{process}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
@@ -135,7 +135,7 @@ def is_worker(process):
 
 
 def runs(process):
-    """Say whether a process is there and is no zombie, for which nobody waits."""
+    """Return whether a process runs and is not a zombie."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -150,7 +150,7 @@ def test_worker_and_this_process_agree_bit_for_bit(template, monkeypatch):
     assert found == rerun(REQUEST, template.weights)
 
 
-def test_a_failed_re_run_says_why(template):
+def test_failed_re_runs_give_the_reason(template):
     with pytest.raises(SubmissionError, match="acting tensors do not match") as caught:
         rerun_in_worker(
             Request(agent="dqn-mlp", environment="CartPole-v1", seeds=(1,)),
@@ -160,7 +160,7 @@ def test_a_failed_re_run_says_why(template):
     assert caught.value.code == "rerun-failed"
 
 
-def test_a_file_changed_after_the_checks_is_not_read_again(template, tmp_path, monkeypatch):
+def test_files_changed_after_the_checks_are_not_reread(template, tmp_path, monkeypatch):
     folder = template.write(tmp_path / "s")
 
     def swap(request, weights, settings):
@@ -174,8 +174,8 @@ def test_a_file_changed_after_the_checks_is_not_read_again(template, tmp_path, m
     assert stored.keys() == template.tensors().keys()
 
 
-def test_one_of_two_simultaneous_submissions_gets_the_row(template, tmp_path, monkeypatch):
-    """Both pass the first look at the leaderboard; the look under the lock decides."""
+def test_only_one_of_two_simultaneous_submissions_is_accepted(template, tmp_path, monkeypatch):
+    """Both pass the first check; the check under the lock decides."""
     barrier = threading.Barrier(2)
 
     def meet(request, weights, settings):
@@ -190,7 +190,7 @@ def test_one_of_two_simultaneous_submissions_gets_the_row(template, tmp_path, mo
     assert len(list_rows(tmp_path / "board")) == 1
 
 
-def test_a_reader_with_a_lock_does_not_block_writers_for_ever(template, tmp_path, in_process):
+def test_writers_time_out_while_a_reader_holds_the_lock(template, tmp_path, in_process):
     board, folder = tmp_path / "board", template.write(tmp_path / "s")
     board.mkdir()
     descriptor = os.open(board, os.O_RDONLY)
@@ -201,7 +201,7 @@ def test_a_reader_with_a_lock_does_not_block_writers_for_ever(template, tmp_path
     assert verify(folder, board, SETTINGS).is_file()
 
 
-def test_a_refused_load_does_not_spoil_the_next_submission(template, tmp_path, in_process):
+def test_refused_submissions_do_not_affect_the_next_submission(template, tmp_path, in_process):
     dynamics = next(name for name in template.tensors() if name.endswith("neuron_constants"))
     hostile = template.with_tensors(lambda t: t[dynamics].add_(1.0))
     with pytest.raises(SubmissionError, match="weights-dynamics"):

@@ -1,4 +1,4 @@
-"""What stands between environments and a policy is carried to the score, or refused by name."""
+"""Tests of wrappers of environments: used in the score, or refused by name."""
 
 import functools
 from typing import Any
@@ -60,7 +60,7 @@ gym.register("test_wrappers/Lights-v0", _Lights, max_episode_steps=25)
 
 
 class _Shifted(VecEnvWrapper):
-    """A wrapper that nobody knows."""
+    """Unknown wrapper."""
 
     def reset(self):
         return self.venv.reset() + 1
@@ -71,7 +71,7 @@ class _Shifted(VecEnvWrapper):
 
 
 class _Purse(gym.Wrapper[Any, Any, Any, Any]):
-    """Sum the rewards of the first episode in float64, inside of every other wrapper."""
+    """Sum the rewards of the first episode in float64, inside all other wrappers."""
 
     total, is_over = 0.0, False
 
@@ -165,7 +165,7 @@ def _environments(env_id, wrap, count, inside=_same):
 
 
 def _learned(env, **arguments):
-    """Return a model that has learned a little, whose actions depend much on what it sees."""
+    """Return a barely trained model with actions that depend strongly on observations."""
     arguments = {"network": {"hidden_sizes": [8]}, "normalise_observations": False, **arguments}
     model = PPO(
         SpikingActorCriticPolicy,
@@ -206,7 +206,7 @@ def _purse(env):
 
 
 @pytest.mark.parametrize(("env_id", "name", "wrap", "vec_wrap", "outcome"), CASES)
-def test_returns_are_those_of_the_wrappers_themselves_or_the_wrapping_is_refused(
+def test_wrapped_returns_equal_the_wrappers_or_are_refused(
     env_id, name, wrap, vec_wrap, outcome, tmp_path
 ):
     model = _learned(vec_wrap(_environments(env_id, wrap, 2)))
@@ -232,7 +232,7 @@ def normalised():
 
 
 def test_the_bare_policy_sees_raw_observations_and_the_model_does_not(normalised):
-    # Or nothing above would tell whether statistics were carried.
+    # Otherwise the tests above would not detect missing statistics.
     carried = snn_gym.evaluate(normalised, "CartPole-v1", seeds=SEEDS)
     bare = snn_gym.evaluate(normalised.policy, "CartPole-v1", seeds=SEEDS)
     assert carried.returns != bare.returns
@@ -296,7 +296,7 @@ def ids_with_wrappers():
 
 
 @pytest.mark.parametrize("env_id", ["Stacked-v0", "Two-v0"])
-def test_a_wrapper_of_the_id_itself_is_no_obstacle(env_id, ids_with_wrappers, tmp_path):
+def test_wrappers_registered_with_the_id_are_accepted(env_id, ids_with_wrappers, tmp_path):
     model = _learned(VecNormalize(DummyVecEnv([lambda: gym.make(env_id)])))
     returns = snn_gym.evaluate(model, env_id, seeds=SEEDS).returns
     assert list(returns) == _by_hand(model, env_id, _same, VecNormalize)
@@ -306,7 +306,7 @@ def test_a_wrapper_of_the_id_itself_is_no_obstacle(env_id, ids_with_wrappers, tm
         snn_gym.evaluate(model, "CartPole-v1", seeds=SEEDS)
 
 
-def test_a_wrapper_may_be_registered_after_the_training(ids_with_wrappers):
+def test_wrappers_can_be_registered_after_training(ids_with_wrappers):
     def stacked():
         return wrappers.FrameStackObservation(gym.make("CartPole-v1"), 2)
 
@@ -315,7 +315,7 @@ def test_a_wrapper_may_be_registered_after_the_training(ids_with_wrappers):
 
 
 @pytest.mark.parametrize("wrap", [wrappers.NormalizeObservation, wrappers.RecordEpisodeStatistics])
-def test_wrappers_in_other_processes_are_seen(wrap):
+def test_wrappers_in_other_processes_are_detected(wrap):
     model = _learned(snn_gym.make_vec_env("CartPole-v1", mode="async", wrappers=[wrap]))
     try:
         if wrap is wrappers.NormalizeObservation:
@@ -330,7 +330,7 @@ def test_wrappers_in_other_processes_are_seen(wrap):
 
 
 class _UnknownBatch(VectorWrapper[Any, Any, Any]):
-    """A wrapper of batches that nobody knows."""
+    """Unknown wrapper of batches."""
 
 
 def _singles(*wraps):
@@ -349,7 +349,7 @@ def _singles(*wraps):
         (lambda: _singles(wrappers.NormalizeObservation), "NormalizeObservation"),
     ],
 )
-def test_wrappers_of_gymnasium_batches_are_seen(make, refused):
+def test_wrappers_of_gymnasium_batches_are_detected(make, refused):
     model = _learned(StableBaselinesVecEnv(make()))
     if refused is None:
         assert snn_gym.evaluate(model, "CartPole-v1", seeds=SEEDS)
@@ -358,7 +358,7 @@ def test_wrappers_of_gymnasium_batches_are_seen(make, refused):
             snn_gym.evaluate(model, "CartPole-v1", seeds=SEEDS)
 
 
-def test_a_wrapper_around_an_environment_without_id_is_seen():
+def test_wrappers_around_environments_without_id_are_detected():
     from gymnasium.envs.classic_control import CartPoleEnv
 
     model = _learned(DummyVecEnv([lambda: wrappers.NormalizeObservation(CartPoleEnv())]))
@@ -366,7 +366,7 @@ def test_a_wrapper_around_an_environment_without_id_is_seen():
         snn_gym.evaluate(model, "CartPole-v1", seeds=SEEDS)
 
 
-def test_a_dictionary_is_normalised_by_its_keys_as_vecnormalize_does():
+def test_dict_observations_are_normalised_by_key():
     class Parts(gym.Env[Any, Any]):
         observation_space = spaces.Dict(
             {"a": spaces.Box(-50, 50, (3,)), "b": spaces.Box(-9, 9, (2,)), "n": spaces.Discrete(3)}
@@ -415,7 +415,7 @@ def test_exports_carry_the_statistics_of_a_vec_normalize(twice, tmp_path):
     observations = generator.uniform(-1, 1, (300, 4)).astype(np.float32)
     expected = raw_policy(model).predict(observations, deterministic=True)[0]
     bare = model.policy.predict(observations, deterministic=True)[0]
-    assert (bare == expected).mean() < 0.95  # or nothing below would tell
+    assert (bare == expected).mean() < 0.95  # otherwise the checks below would detect no error
     program = program_of(model)
     assert len(program.normalisers) == 1 + twice
     compiled = Compiled(to_c(model, tmp_path), program)
@@ -432,7 +432,7 @@ def test_exports_carry_the_statistics_of_a_vec_normalize(twice, tmp_path):
             to_c(model, tmp_path / "never", visits=visits, fixed_point=True)
 
 
-def test_visits_faults_and_recordings_act_as_the_model_does(normalised):
+def test_visits_faults_and_recordings_act_like_the_model(normalised):
     evaluation = snn_gym.evaluate(normalised, "CartPole-v1", seeds=SEEDS)
     same = with_faults(normalised, Faults())
     assert snn_gym.evaluate(same, "CartPole-v1", seeds=SEEDS).returns == evaluation.returns

@@ -1,4 +1,4 @@
-"""Learners without gradients and by local rules, set up to learn CartPole in seconds."""
+"""Learners without gradients and with local rules, configured for fast tests on CartPole."""
 
 from snn_gym import learners
 from snn_gym.spiking import NetworkConfig

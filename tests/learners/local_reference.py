@@ -1,4 +1,4 @@
-"""The rule of ``LocalActorCritic`` written out synapse by synapse, in float64 and plain Python."""
+"""Reference of the rule of ``LocalActorCritic``, by synapse, in float64 and plain Python."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Reference:
-    """One environment's synapses, ``[layer][input][neuron]``, with the bias's input as the last."""
+    """Synapses of one environment, ``[layer][input][neuron]``; the last input is the bias."""
 
     def __init__(self, policy, gamma, trace_decay, feedback, reward_scale=1.0):
         hidden, head, critic = policy.learned_parts()
@@ -32,7 +32,7 @@ class Reference:
         self.value = None
 
     def run(self, x):
-        """Return decoded activity and what hidden synapses see, without their neuron's signal."""
+        """Return decoded activity and hidden eligibilities without the neuron signal."""
         signal = np.tile(np.append(x, 1.0), (len(self.k), 1))
         seen = []
         for weights in self.hidden:
@@ -79,14 +79,14 @@ class Reference:
             elif layer == last:
                 signal = errors @ self.readouts[:, :-1]
             else:
-                # What the neurons above received, times how much their rate feels an input.
+                # Input of the neurons above, times the sensitivity of their rate.
                 gates = seen[layer + 1][-1]
                 signal = self.hidden[layer + 1][:-1] @ (signal * gates)
             eligible[layer] = seen[layer] * signal
         return eligible
 
     def live(self, x, action, reward=0.0, ended=False, value_after=0.0):
-        """Learn from what the last decision led to; return the TD error and the gradient."""
+        """Learn from the outcome of the last decision; return the TD error and the gradient."""
         value, *eligible = self.eligible(x, action)
         error = 0.0
         if self.value is not None:
@@ -109,7 +109,7 @@ class Reference:
         self.log_std = self.log_std + readout_step * gradient[2]
 
     def flat(self, hidden=None, readouts=None, log_std=None):
-        """Return weights, or what is given in their shape, in the order of the kernels."""
+        """Return values with the shape of the weights in the order of the kernels."""
         parts = self.hidden if hidden is None else hidden
         rest = [self.readouts if readouts is None else readouts]
         rest.append(self.log_std if log_std is None else log_std)
@@ -117,7 +117,7 @@ class Reference:
 
 
 class Adam:
-    """Adam as Kingma & Ba 2015 write it, uphill."""
+    """Adam by Kingma & Ba 2015, for gradient ascent."""
 
     def __init__(self, count):
         self.m, self.v, self.t = np.zeros(count), np.zeros(count), 0

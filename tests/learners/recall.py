@@ -1,4 +1,4 @@
-"""A task that can be solved with memory alone: say what was shown at the start."""
+"""Memory task: report the cue that was shown at the start."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Recall(gym.Env[np.ndarray[Any, Any], np.int64]):
-    """A cue is shown at the first step, and asked for at the last one.
+    """A cue is shown at the first step and asked for at the last step.
 
     Observation: (cue is 0, cue is 1, asked now), 0 or 1. The action at the last step earns 1 if it
     names the cue, else 0: without memory half of the episodes, whatever the policy.

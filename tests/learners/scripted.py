@@ -1,4 +1,4 @@
-"""A judge that answers by a function of the weights and keeps what it was asked."""
+"""Judge that scores weights by a given function and records its calls."""
 
 import numpy as np
 

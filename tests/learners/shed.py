@@ -32,12 +32,12 @@ FAST = {
 
 
 def quick(name):
-    """Return settings of shedding with which an algorithm takes seconds."""
+    """Return settings of shedding for a test of seconds."""
     return {**QUICK, **SETTLED.get(name, {})}
 
 
 def make_shedding(name, action=None, seed=0, env=None, **settings):
-    """Return an algorithm that is yet to learn."""
+    """Return an untrained algorithm."""
     case = EVERY[name]
     network = replace(SMALL, regulation={"lean": {**quick(name), **settings}})
     return lean(case.algorithm)(
@@ -48,13 +48,13 @@ def make_shedding(name, action=None, seed=0, env=None, **settings):
 
 
 def steps_of(name):
-    """Return environment steps in which the algorithm learns and sheds."""
+    """Return the environment steps for learning and shedding."""
     return 2 * EVERY[name].steps or 1600
 
 
 @dataclass
 class Shed:
-    """A model that has shed, with records of its training."""
+    """Model after shedding, with records of its training."""
 
     model: LeanAlgorithm
     calls: int = 0
@@ -82,7 +82,7 @@ class _Watch(BaseCallback):
 
 @cache
 def shed(name, action=None, **settings):
-    """Train a model until it has shed; trained once, so leave it as it is."""
+    """Train a model with shedding; the result is cached and must not be changed."""
     seen = Shed(make_shedding(name, action, **settings))
     seen.model.learn(steps_of(name), callback=_Watch(seen))
     return seen
@@ -126,7 +126,7 @@ ONCE = {"latest_start": 0.5, "updates": 1, "batch_size": 32}
 
 
 def begun(name="PPO", **settings):
-    """Return a model that has begun to shed."""
+    """Return a model at the start of shedding."""
     model = make_shedding(name, **{**ONCE, **settings}).learn(192)
     return model, model.shedding
 

@@ -1,4 +1,4 @@
-"""Stable-Baselines3's API of learners without gradients and by local rules."""
+"""Tests of Stable-Baselines3's API, for learners without gradients and with local rules."""
 
 import csv
 
@@ -88,7 +88,7 @@ def test_a_callback_stops_training(name):
 
 
 @every
-def test_logs_are_those_of_stable_baselines3(name, tmp_path):
+def test_logs_equal_stable_baselines3(name, tmp_path):
     model = make(name)
     model.set_logger(configure(str(tmp_path), ["csv"]))
     model.learn(STEPS, log_interval=1)
@@ -103,7 +103,7 @@ def test_logs_are_those_of_stable_baselines3(name, tmp_path):
 
 
 @every
-def test_the_tensorboard_folder_has_the_given_name_or_the_learners(name, tmp_path):
+def test_tensorboard_folder_name(name, tmp_path):
     model = make(name, tensorboard_log=str(tmp_path))
     model.learn(1)
     model.learn(1, tb_log_name="mine")
@@ -207,14 +207,14 @@ def test_continuous_actions_of_any_vec_env(name):
     ],
 )
 @gradient_free
-def test_environments_that_do_not_fit_are_refused(name, task, message):
+def test_unsupported_environments_are_refused(name, task, message):
     env = make_vec_env(lambda: Steady(**task))
     with pytest.raises(ValueError, match=message):
         make(name, env, network=SMALL).learn(100)
 
 
 @every
-def test_arguments_that_do_not_fit_are_refused(name):
+def test_invalid_arguments_are_refused(name):
     model = make(name, make_vec_env(lambda: Steady(low=-np.inf)), observation_limits=LIMITS)
     with pytest.raises(ValueError, match="total_timesteps must be at least 1, got 0"):
         model.learn(0)

@@ -1,4 +1,4 @@
-"""StatefulPPO with e-prop: which gradient reaches what, feedback, and what is refused."""
+"""Tests of StatefulPPO with e-prop: gradients, feedback and error messages."""
 
 from dataclasses import replace
 
@@ -60,7 +60,7 @@ def test_random_feedback_carries_the_error_by_fixed_weights():
 
 
 @pytest.mark.parametrize("spiking_critic", [False, True])
-def test_readouts_of_spiking_networks_have_random_feedback_that_never_changes(spiking_critic):
+def test_random_feedback_weights_are_fixed(spiking_critic):
     made = model(**RANDOM, others={"spiking_critic": spiking_critic})
     policy = made.policy
     assert isinstance(policy.action_net, BroadcastLinear)
@@ -106,7 +106,7 @@ def test_training_twice_and_loading_from_a_file_give_the_same_weights(arguments,
         ({"kind": "delta", "credit": "eprop"}, "credit='eprop' is about recurrent spikes"),
     ],
 )
-def test_credit_that_does_not_fit_is_refused(arguments, message):
+def test_invalid_credit_settings_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         model(**arguments)
 

@@ -1,4 +1,4 @@
-"""Evolution against the package it comes from, torch's Adam and gradients in closed form."""
+"""Tests of evolution: against the package cmaes, torch's Adam and closed forms."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def test_ranks_are_centred_and_ties_share_them():
     np.testing.assert_allclose(centred_ranks(scores), (rankdata(scores) - 1) / 39 - 0.5)
 
 
-def test_a_flat_landscape_moves_nothing():
+def test_equal_returns_do_not_change_weights():
     model = make("EvolutionStrategies", network=SMALL)
     attach(model, lambda flat, seed: 1.0)
     start = model.weights
@@ -31,7 +31,7 @@ def test_a_flat_landscape_moves_nothing():
     assert np.array_equal(model.weights, start)
 
 
-def test_the_gradient_of_a_linear_return_is_its_direction():
+def test_gradient_of_a_linear_return_has_its_direction():
     model = make("EvolutionStrategies", network=SMALL, pairs=2_000, noise_std=0.1)
     direction = np.random.default_rng(0).normal(size=model.weights.size)
     seen = []
@@ -110,7 +110,7 @@ def test_evolution_climbs_a_sphere(name, arguments):
     assert sphere(model.weights, 0) > 0.2 * start
 
 
-def test_one_update_with_weight_decay_by_hand():
+def test_update_with_weight_decay_by_hand():
     model = make(
         "EvolutionStrategies", network=SMALL, pairs=1, noise_std=0.25, weight_decay=0.5,
         learning_rate=0.125,

@@ -1,4 +1,4 @@
-"""Judges: both play the same episodes, and they are those that one would play by hand."""
+"""Tests of judges: both play the same episodes, equal to episodes by hand."""
 
 import gymnasium as gym
 import numpy as np
@@ -60,7 +60,7 @@ def test_pendulum_is_played_in_batches_as_by_hand():
     np.testing.assert_allclose(batched, by_hand(model.policy, "Pendulum-v1", weights, [1, 2]), 1e-3)
 
 
-def test_seeds_are_those_of_the_episodes():
+def test_seeds_belong_to_their_episodes():
     # The reward of each of the three steps is the seed.
     judge = SequentialJudge(make_vec_env(Steady, 2), make("WinStay", make_vec_env(Steady)).policy)
     weights = np.zeros((1, judge._policy.parameters_to_vector().size), np.float32)
@@ -86,7 +86,7 @@ def test_only_tasks_without_wrappers_are_played_in_batches():
     assert batched_id(snn_gym.make_vec_env("snn/CartPole-v1", 4)) is None
 
 
-def test_limits_are_given_or_of_the_task_or_of_the_box():
+def test_limits_come_from_arguments_task_or_box():
     cartpole = make_vec_env("CartPole-v1")
     assert find_observation_limits(cartpole, ([0] * 4, [2] * 4)).middle.tolist() == [1] * 4
     task = find_observation_limits(cartpole, None)
@@ -106,7 +106,7 @@ def test_wrapped_observations_have_no_known_limits(wrapper):
         find_observation_limits(env, None)
 
 
-def test_limits_of_an_unknown_task_are_estimated_by_the_call_that_is_named():
+def test_error_names_the_call_that_estimates_limits():
     with pytest.raises(ValueError, match=r"such as snn_gym.estimate_limits\('Hopper-v5'\)$"):
         find_observation_limits(make_vec_env("Hopper-v5"), None)
     with pytest.raises(ValueError, match=r"with a number for each value$"):
@@ -117,7 +117,7 @@ def test_limits_of_an_unknown_task_are_estimated_by_the_call_that_is_named():
 
 
 @pytest.mark.parametrize("limits", [([0, 0], [1, 0]), ([0], [1, 1]), ([0, 0], [1, np.inf])])
-def test_limits_that_do_not_fit_are_refused(limits):
+def test_invalid_limits_are_refused(limits):
     with pytest.raises(ValueError, match="each low below its high"):
         find_observation_limits(make_vec_env(Steady), limits)
 
@@ -133,7 +133,7 @@ def test_only_batched_tasks_can_be_observed():
         model.judge(model.weights[None], [1], observer=object())
 
 
-def test_weights_that_are_no_numbers_are_refused():
+def test_non_finite_weights_are_refused():
     model = make("WinStay")
     with pytest.raises(ValueError, match="WinStay: 1 of 114 weights are not finite"):
         model.judge(np.where(np.arange(114) == 3, np.nan, model.weights)[None])

@@ -1,4 +1,4 @@
-"""What ``lean`` promises of every algorithm: learn, then shed spikes and do the same."""
+"""Tests of ``lean`` for every algorithm: learn, then shed spikes with the same behaviour."""
 
 import pkgutil
 import re
@@ -35,7 +35,7 @@ def choices(policy, seen):
 
 
 @every_algorithm
-def test_it_sheds_half_of_its_synops_and_does_the_same(name):
+def test_shedding_halves_synops_and_keeps_behaviour(name):
     found = shed(name)
     shedding, action = found.shedding, EVERY[name].actions[0]
     assert found.calls == found.model.num_timesteps >= steps_of(name)
@@ -58,7 +58,7 @@ def test_it_sheds_half_of_its_synops_and_does_the_same(name):
 
 
 def beside_acting(model, state):
-    """Return the policy's state beside the acting network and DQN's targets, which follow it."""
+    """Return the policy's state without the acting network and DQN's target network."""
     policy = model.policy
     acting = policy.acting_state_dict()
     return {
@@ -89,7 +89,7 @@ def test_the_algorithm_stops_learning_while_shedding(name):
 
 
 @every_algorithm
-def test_it_is_reproducible_and_comes_back_from_a_zip_file(name, tmp_path):
+def test_shedding_is_reproducible_and_saved_in_zip_files(name, tmp_path):
     model, same = (make_shedding(name, **SHORT).learn(160) for _ in range(2))
     assert model.shedding.counters.updates == 12
     assert_same(model, same)
@@ -109,7 +109,7 @@ def test_it_is_reproducible_and_comes_back_from_a_zip_file(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["PPO", "DQN", "StatefulPPO"])
-def test_learning_again_is_learning_and_not_shedding_alone(name):
+def test_second_learn_call_trains_before_shedding(name):
     model = make_shedding(name, **SHORT).learn(160)
     first = model.shedding
     begun = []
@@ -120,7 +120,7 @@ def test_learning_again_is_learning_and_not_shedding_alone(name):
 
 
 @pytest.mark.parametrize("action", ["MultiDiscrete", "MultiBinary", "Box"])
-def test_every_kind_of_action_is_served(action):
+def test_all_action_spaces_are_supported(action):
     found = shed("PPO", action)
     seen = observations("analogue", 300, seed=9)
     before = synops(found.shedding.teacher, seen)
@@ -140,7 +140,7 @@ def test_every_kind_of_action_is_served(action):
         ("StatefulDQN", "spikes"),  # takes no Dict
     ],
 )
-def test_every_kind_of_observation_is_served(name, view):
+def test_all_observation_spaces_are_supported(name, view):
     model = make_shedding(name, env=Identity(view), **SHORT).learn(160)
     assert model.shedding.counters.updates == 12
 
@@ -164,7 +164,7 @@ def test_synops_stay_below_their_limit(name):
         pytest.param("DQN", "shuffled", marks=pytest.mark.slow),
     ],
 )
-def test_the_controls_shed_less_within_the_same_bound(name, signals):
+def test_controls_shed_less_within_the_same_bound(name, signals):
     own, control = shed(name), shed(name, signals=signals)
     assert control.shedding.strength.smoothed < 2 * 0.02
     assert control.shedding.counters.updates == quick(name)["updates"]
@@ -181,13 +181,13 @@ def test_the_end_of_learning_is_found_before_the_latest_start():
     assert 3 < model.shedding.bound.gained < 8
 
 
-def test_a_bound_is_widened_while_returns_are_kept():
+def test_bound_widens_while_returns_hold():
     model = make_shedding("PPO", widening=1.5, episodes=5, tolerance=0.5).learn(1800)
     assert model.shedding.bound.bound > 0.02
 
 
 class Endless(Identity):
-    """No episode ends."""
+    """Environment without an end."""
 
     def step(self, action):
         observation, reward, _, _, info = super().step(action)
@@ -195,7 +195,7 @@ class Endless(Identity):
 
 
 class Worthless(Identity):
-    """All rewards are equal."""
+    """Environment with constant rewards."""
 
     def step(self, action):
         observation, _, *rest = super().step(action)
@@ -204,7 +204,7 @@ class Worthless(Identity):
 
 @pytest.mark.parametrize("name", ["PPO", "DQN", "StatefulPPO"])
 @pytest.mark.parametrize("env", [Endless, Worthless])
-def test_without_a_return_to_follow_the_bound_is_kept(name, env):
+def test_bound_is_constant_without_a_return_signal(name, env):
     model = make_shedding(name, env=env(), **{**SHORT, "episodes": 2}).learn(320)
     assert model.shedding.counters.begun_at >= 0.3  # not found before
     assert model.shedding.counters.updates == 12
@@ -222,12 +222,12 @@ def test_shedding_is_logged():
     assert shown == {"lean/synops", "lean/divergence", "lean/bound", "lean/strength"}
 
 
-def test_without_settings_the_defaults_hold():
+def test_missing_settings_use_the_defaults():
     model = lean(PPO)(SpikingActorCriticPolicy, Identity(), device="cpu")
     assert model.lean_parameters == LeanParameters()
 
 
-def test_lean_of_lean_is_itself():
+def test_lean_of_a_lean_class_is_the_same_class():
     for algorithm in (PPO, DQN, SAC, StatefulPPO):
         made = lean(algorithm)
         assert lean(algorithm) is made

@@ -1,4 +1,4 @@
-"""``LocalActorCritic``: rollouts, saving, learning, deployment."""
+"""Tests of ``LocalActorCritic``: rollouts, saving, learning, deployment."""
 
 import itertools
 
@@ -38,13 +38,13 @@ def test_training_ends_at_the_given_step_and_counts_episodes():
     assert all(x.split()[0] == "start" for x in rollouts[:-1])
 
 
-def test_a_callback_stops_it_at_once():
+def test_callbacks_stop_training_immediately():
     witness = Witness(stop_after=7)
     assert make().learn(10**9, callback=witness).num_timesteps == 7
     assert make().learn(10**9, callback=StopTrainingOnMaxEpisodes(5)).num_episodes == 5
 
 
-def test_the_fast_step_of_a_single_environment_equals_stable_baselines3s(monkeypatch):
+def test_fast_step_of_a_single_environment_equals_stable_baselines3(monkeypatch):
     quick, witness = make(), Witness()
     quick.learn(3_000, callback=witness)
     monkeypatch.setattr("snn_gym.learners.local.actor_critic.stepper", lambda env: env.step)
@@ -64,7 +64,7 @@ def test_batched_and_single_environments_give_the_same_weights():
     assert np.array_equal(weights(batched), weights(singles))
 
 
-def test_feedback_weights_never_change_and_without_feedback_hidden_synapses_do_not():
+def test_feedback_weights_and_hidden_synapses_without_feedback_are_fixed():
     for feedback in ("random", "none", "symmetric"):
         model = make(feedback=feedback)
         before = {name: value.clone() for name, value in full_state(model.policy).items()}
@@ -175,7 +175,7 @@ def test_a_deployed_actor_learns_like_training():
     assert not np.array_equal(weights(learned), weights(deployed))
 
 
-def test_an_end_is_learned_from_before_the_next_episode():
+def test_final_steps_are_learned_before_the_next_episode():
     model = make()
     actor = model.online(step_size=1e-2)
     seen = np.full(4, 0.1, np.float32)
@@ -206,7 +206,7 @@ def test_observations_are_scaled_by_the_limits_of_the_task():
         ({"policy_kwargs": {"input_spread": 0.0}}, "must be above 0, got 0.0 and 0.5"),
     ],
 )
-def test_arguments_that_do_not_fit_are_refused(arguments, message):
+def test_invalid_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         make(**arguments)
 
@@ -223,13 +223,13 @@ def test_unknown_arguments_and_dict_observations_are_refused():
         make(DummyVecEnv([Parts]))
 
 
-def test_wrapped_vec_envs_are_stepped_by_their_own_step():
+def test_wrapped_vec_envs_use_the_step_of_the_wrapper():
     env = VecNormalize(make_vec_env("CartPole-v1", mode="sync"), norm_obs=False)
     model = make(env, observation_limits=([-3] * 4, [3] * 4)).learn(STEPS)
     assert model.num_timesteps == STEPS
 
 
-def test_the_zoos_agent_is_made_of_its_file():
+def test_zoo_agent_is_built_from_its_file():
     model = make_agent("local-actor-critic", "CartPole-v1", seed=3, trace_decay=0.5)
     assert isinstance(model, LocalActorCritic)
     assert (model.trace_decay, model.feedback, model.n_envs) == (0.5, "random", 1)

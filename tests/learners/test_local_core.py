@@ -1,4 +1,4 @@
-"""The local rule: worked by hand, against plain Python, and against autograd."""
+"""Tests of the local rule: by hand, against plain Python, and against autograd."""
 
 import itertools
 from types import SimpleNamespace
@@ -77,7 +77,7 @@ def tiny(value=(0.25, 0.125), head=((0.0, 0.0), (0.0, 0.0)), back=(3.0, 2.0, -2.
     return made
 
 
-def test_the_first_decision_leaves_its_eligibility_worked_by_hand():
+def test_eligibility_of_the_first_decision_by_hand():
     core = make_core(tiny())
     (action,) = core.step(one(1.0), np.array([[0.1]]), outcome(), NOTHING)
     assert action == 0
@@ -93,7 +93,7 @@ def test_the_first_decision_leaves_its_eligibility_worked_by_hand():
     assert core.errors[0] == 0.0
 
 
-def test_symmetric_feedback_is_the_readouts_own_weights():
+def test_symmetric_feedback_uses_the_readout_weights():
     core = make_core(tiny(head=((0.5, 0.0), (-1.5, 1.0))), feedback="symmetric")
     core.step(one(1.0), np.array([[0.1]]), outcome(), NOTHING)
     # Outputs 0.25 and 0.25: even odds.
@@ -101,7 +101,7 @@ def test_symmetric_feedback_is_the_readouts_own_weights():
     assert_allclose(core.traces[0, :2], [signal * GATE] * 2, rtol=1e-6)
 
 
-def test_a_spike_takes_the_charge_away():
+def test_spikes_reset_the_potential():
     # T = 3: after the spike v = 0.75 and c = 0.5 again, so psi = 4/9.
     core = make_core(tiny(time_steps=3), feedback="random")
     core.step(one(1.0), np.array([[0.1]]), outcome(), NOTHING)
@@ -134,7 +134,7 @@ def test_a_potential_at_the_threshold_is_no_spike_in_a_layer_that_spikes_drive()
 
 
 @pytest.mark.parametrize(("uniform", "action"), [(0.0, 0), (0.4999, 0), (0.5, 1), (0.9999, 1)])
-def test_even_odds_split_the_uniform_numbers_in_halves(uniform, action):
+def test_equal_odds_split_uniform_numbers_in_half(uniform, action):
     core = make_core(tiny())
     assert core.step(one(1.0), np.array([[uniform]]), outcome(), NOTHING)[0] == action
 
@@ -183,7 +183,7 @@ def test_rewards_are_scaled():
     assert_allclose(core.errors[0], 1.0 + 0.9 * 0.25 - 0.25, rtol=1e-6)
 
 
-def test_observations_are_scaled_and_clipped_as_the_policy_does_it():
+def test_observations_are_scaled_and_clipped_like_the_policy():
     policy = make_policy()
     policy.set_observation_limits([0.0, -2.0, 1.0], [2.0, 2.0, 1.5])
     seen = np.random.default_rng(0).normal(0, 2, (9, 3)).astype(np.float32)
@@ -196,7 +196,7 @@ def test_observations_are_scaled_and_clipped_as_the_policy_does_it():
 
 
 def live_beside(core, reference, policy, steps=12, seed=0):
-    """Step both; yield the errors and gradients of the reference after each step."""
+    """Step core and reference; yield the errors and gradients of the reference."""
     rng = np.random.default_rng(seed)
     ended = False
     for step in range(steps):
@@ -233,7 +233,7 @@ def test_steps_equal_plain_python(feedback, hidden, actions):
 
 
 @pytest.mark.parametrize("decoder", ["mean_rate", "last_voltage"])
-def test_constants_of_the_neuron_and_the_decoder_count(decoder):
+def test_neuron_and_decoder_constants_are_used(decoder):
     constants = {"tau_mem_ms": 3.0, "v_threshold": 0.7, "v_reset": -0.3, "v_leak": 0.2}
     policy = make_policy((6, 5), neuron_parameters=constants, decoder=decoder, time_steps=7)
     core = make_core(policy, feedback="symmetric")
@@ -374,7 +374,7 @@ def own_layers_log_odds(policy, x):
 @pytest.mark.parametrize(
     ("time_steps", "by_autograd"), [(8, detached_log_odds), (1, own_layers_log_odds)]
 )
-def test_symmetric_feedback_of_one_layer_is_the_surrogate_gradient_with_the_reset_detached(
+def test_symmetric_feedback_of_one_layer_equals_the_surrogate_gradient_with_detached_reset(
     seed, time_steps, by_autograd
 ):
     # With one time step there is no reset that a gradient could pass.
@@ -396,7 +396,7 @@ def test_symmetric_feedback_of_one_layer_is_the_surrogate_gradient_with_the_rese
 
 
 @pytest.mark.parametrize("feedback", FEEDBACK)
-def test_many_environments_are_each_as_alone_and_learn_from_the_mean(feedback):
+def test_environments_are_independent_and_learn_from_the_mean(feedback):
     policies = [make_policy() for _ in range(3)]
     alone = [make_core(policies[k], feedback=feedback) for k in range(2)]
     together = make_core(policies[2], 2, feedback=feedback)
@@ -463,7 +463,7 @@ def test_networks_that_the_rule_cannot_learn_are_refused(change, message):
         make_core(make_policy(**change))
 
 
-def test_every_weight_has_one_place():
+def test_weights_have_one_position_each():
     kinds = [spaces.Discrete(3), spaces.Box(-1.0, 1.0, (2,))]
     for hidden, space in itertools.product([(5,), (4, 3)], kinds):
         core = make_core(make_policy(hidden, actions=space))

@@ -1,4 +1,4 @@
-"""Local regulation in a network: traces by hand, equality of paths, and what it brings about."""
+"""Tests of local regulation in a network: traces by hand, equal paths, and effects."""
 
 import itertools
 from dataclasses import replace
@@ -85,7 +85,7 @@ def test_spikes_and_eligibilities_of_the_neuron_worked_by_hand():
     assert fired.tolist() == [0.0]
 
 
-def test_rates_are_means_at_first_and_then_forget_and_silence_is_counted():
+def test_rates_are_running_means_and_silence_is_counted():
     rate, silent_for = np.array([0.0, 0.5]), np.array([3.0, 7.0])
     fired = np.array([2.0, 0.0], np.float32)
     follow_rates(fired, rate, silent_for, (0.25, 0.5, 0.3))
@@ -96,7 +96,7 @@ def test_rates_are_means_at_first_and_then_forget_and_silence_is_counted():
     assert silent_for.tolist() == [0.0, 9.0]
 
 
-def test_the_first_decisions_count_alike():
+def test_first_decisions_have_equal_weight():
     core = make_core(tiny(), replace(IDLE, rate_decisions=3))
     found = []
     for observed in (1.0, -9.0, -9.0, -9.0):
@@ -115,7 +115,7 @@ def test_homeostasis_in_a_network_worked_by_hand():
     assert_allclose(bias, [0.5 - 1e-4 * 400 * 4 / 3], rtol=1e-6)
 
 
-def test_the_lean_price_is_the_fan_out_and_the_step_that_of_hidden_synapses():
+def test_lean_price_is_the_fan_out_and_uses_the_hidden_step_size():
     given = LocalRegulation(lean_strength=0.5)
     policy = tiny()
     core = make_core(policy, given)
@@ -183,7 +183,7 @@ def test_environments_are_regulated_by_their_mean():
 
 
 @pytest.mark.parametrize("shape", [(6,), (5, 4)])
-def test_both_cores_are_regulated_the_same(shape):
+def test_both_cores_have_equal_regulation(shape):
     given = LocalRegulation(
         homeostasis_step=1e-4, scaling_step=1e-4, revival_step=0.1, silent_decisions=3
     )
@@ -205,7 +205,7 @@ RANGES = {
 
 
 @pytest.mark.parametrize("name", RANGES)
-def test_rates_come_into_their_range(name):
+def test_rates_reach_their_range(name):
     policy = make_policy((12,), time_steps=8)
     core = make_core(policy, RANGES[name])
     live(core, 4_000, sizes=(1e-30, 1e-30))
@@ -226,7 +226,7 @@ def silenced():
     return policy
 
 
-def test_silent_neurons_wake_and_others_are_left_alone():
+def test_only_silent_neurons_are_revived():
     policy = silenced()
     before = hidden(policy)[1]
     given = LocalRegulation(revival_step=0.5, silent_decisions=50, rate_decisions=20)
@@ -268,7 +268,7 @@ def test_spikes_are_shed_once_the_return_no_longer_rises():
 REGULATION = {"homeostasis_step": 1e-5, "revival_step": 0.1, "lean_strength": 0.1}
 
 
-def test_a_zip_and_state_tensors_carry_the_slow_traces(tmp_path):
+def test_zip_files_and_state_tensors_store_the_slow_traces(tmp_path):
     model = make(regulation=REGULATION).learn(600)
     model.save(tmp_path / "model.zip")
     loaded = type(model).load(tmp_path / "model.zip", env=make_vec_env("CartPole-v1", mode="sync"))
@@ -325,6 +325,6 @@ def test_the_regulator_sees_the_returns_of_callbacks():
         ({"lean_strength": -1.0}, "lean_strength must be at least 0, got -1"),
     ],
 )
-def test_regulation_settings_that_do_not_fit_are_refused(given, message):
+def test_invalid_regulation_settings_are_refused(given, message):
     with pytest.raises(ValueError, match=message):
         make(regulation=given)

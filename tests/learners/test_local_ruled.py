@@ -1,4 +1,4 @@
-"""Rules of plasticity in ``LocalActorCritic``: traces worked by hand, and other paths."""
+"""Tests of plasticity rules in ``LocalActorCritic``: traces by hand, and against kernels."""
 
 import itertools
 
@@ -21,7 +21,7 @@ R_STDP = RULES["r_stdp"]
 
 @pytest.fixture(autouse=True)
 def rules(stepped_rules):
-    """Registered rules, not compiled, which would take seconds for each."""
+    """Registered rules without compilation, which would take seconds."""
     return stepped_rules
 
 
@@ -31,7 +31,7 @@ def core(policy, plasticity, samples=1, feedback="random"):
 
 @pytest.mark.parametrize("hidden", [(6,), (5, 4)])
 @pytest.mark.parametrize("feedback", ["random", "symmetric", "broadcast", "none"])
-def test_the_three_factor_rule_is_that_of_the_kernels(hidden, feedback):
+def test_three_factor_rule_equals_the_kernels(hidden, feedback):
     rng, policy = np.random.default_rng(0), make_policy(hidden)
     rule = Rule(feedback, 0.9, 0.5, "sgd", 1.0)
     kernel, ruled = LocalCore(policy, 2, rule), RuledCore(policy, 2, rule)
@@ -46,7 +46,7 @@ def test_the_three_factor_rule_is_that_of_the_kernels(hidden, feedback):
     assert (np.abs(hidden_part).max() > 0) == (feedback != "none")
 
 
-def test_the_stepped_rule_knows_the_constants_of_the_neuron_and_the_decoder():
+def test_stepped_rule_uses_neuron_and_decoder_constants():
     constants = {"tau_mem_ms": 3.0, "v_threshold": 0.7, "v_reset": -0.3, "v_leak": 0.2}
     policy = make_policy((6, 5), neuron_parameters=constants, decoder="last_voltage", time_steps=7)
     rng, rule = np.random.default_rng(0), Rule("random", 0.9, 0.5, "sgd", 1.0)
@@ -59,7 +59,7 @@ def test_the_stepped_rule_knows_the_constants_of_the_neuron_and_the_decoder():
     assert np.abs(ruled.traces[:, : ruled._hidden]).max() > 0.01
 
 
-def test_a_broadcast_error_is_the_same_to_every_synapse():
+def test_broadcast_error_is_equal_for_every_synapse():
     made = core(tiny(), "three_factor", feedback="broadcast")
     made.step(one(1.0), np.array([[0.1]]), outcome(), NOTHING)
     assert_allclose(made.traces[0, :2], [GATE, GATE], rtol=1e-6)
@@ -102,7 +102,7 @@ def test_a_registered_rule_learns_and_is_saved_by_name(rules, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["r_stdp", "compiled"])
-def test_observed_eligibilities_equal_those_that_are_learned_by(rules, name):
+def test_observed_eligibilities_equal_learning_eligibilities(rules, name):
     rules["compiled"] = R_STDP
     config = NetworkConfig((5, 4), time_steps=6, surrogate_slope=2.0, decoder="last_voltage")
     population, rng = Population(config, 3, 2), np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Terms of local regulation, and the measure of performance that permits shedding."""
+"""Tests of the terms of local regulation, and of the performance measure for shedding."""
 
 import itertools
 
@@ -53,20 +53,20 @@ def test_homeostasis_moves_the_bias_against_the_distance_from_the_range():
     assert_allclose(found, [[0, 0, 0], [0, -0.1, 0.2]])
 
 
-def test_scaling_multiplies_all_weights_of_a_neuron_alike():
+def test_scaling_multiplies_all_weights_of_a_neuron_equally():
     found = TERMS["scaling"](lived(), SOME)
     assert_allclose(found, [[0, 0.2, 0.2], [0, -0.05, -0.2]])
     # 1 - 0.02 * 10 and 1 + 0.02 * 20
     assert_allclose((lived().weight + found) / lived().weight, [[1, 0.8, 1.4]] * 2)
 
 
-def test_revival_raises_the_bias_where_silence_has_lasted_and_no_sooner():
+def test_revival_raises_the_bias_after_lasting_silence():
     assert_allclose(TERMS["revival"](lived(), SOME), [[0, 0, 0], [0, 0, 0.3]])
     silent = lived(silent_for=[[9.0, 10.0, 11.0]])
     assert_allclose(TERMS["revival"](silent, SOME), [[0, 0, 0], [0, 0.3, 0]])
 
 
-def test_the_lean_cost_is_price_times_its_slope_times_eligibility_where_it_is_permitted():
+def test_lean_term_is_price_times_slope_times_eligibility_if_permitted():
     found = TERMS["lean"](lived(), SOME)
     # price (1/2 + 2 rate): 2, 3, 1.5
     assert_allclose(found, -0.4 * np.array([[0.2, 0.6, 0.45], [0.8, 1.5, 0.9]]))
@@ -98,7 +98,7 @@ def test_compiled_terms_equal_numpy(inputs, neurons, seed):
 
 
 @pytest.mark.parametrize("name", TERMS)
-def test_each_term_is_switched_on_alone(name):
+def test_terms_are_switched_on_separately(name):
     seen = lived()
     alone = OFF._replace(**{f"{name}_step": getattr(SOME, f"{name}_step")})
     assert_allclose(changes(seen, alone), TERMS[name](seen, SOME), rtol=1e-12)
@@ -122,7 +122,7 @@ def test_terms_are_local(name):
         (lambda seen: np.multiply(seen.rate, 2, out=seen.rate), "changes its arguments"),
     ],
 )
-def test_a_term_that_sees_other_neurons_would_be_refused(term, message):
+def test_terms_that_read_other_neurons_are_refused(term, message):
     parts = chance(np.random.default_rng(0), 3, 4)
     with pytest.raises(ValueError, match=message):
         check_elementwise("cheat", lambda *given: (term(TermInputs(*given)),), parts, (4, 4))
@@ -132,12 +132,12 @@ PARAMETERS = LocalRegulation(lean_strength=1.0, episodes=2, patience=3, toleranc
 
 
 def after(returns):
-    """Return the measure after each of the episodes."""
+    """Return the measure after each episode."""
     steps = itertools.accumulate(returns, lambda x, y: x.step(y, PARAMETERS), initial=Performance())
     return list(steps)[1:]
 
 
-def test_levels_are_means_that_forget():
+def test_levels_are_running_means():
     # The first two count alike; from then on each has a half.
     assert [x.level for x in after([0.0, 8.0, 8.0, 0.0])] == [0.0, 4.0, 6.0, 3.0]
 
@@ -171,6 +171,6 @@ def test_an_improvement_restarts_the_patience():
 
 
 @pytest.mark.parametrize("returns", [[], [-200.0] * 50])
-def test_nothing_is_shed_without_a_gain_in_return(returns):
+def test_shedding_requires_a_gain_in_return(returns):
     found = [Performance(), *after(returns)][-1]
     assert not found.permits(PARAMETERS)

@@ -1,4 +1,4 @@
-"""The nulls by scripted judges: what they propose, whom they compare, what they keep."""
+"""Tests of gradient-free baselines with scripted judges: proposals, comparisons, kept weights."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def distance_to(target):
 
 @pytest.mark.parametrize("comparison", ["paired", "until_accepted", "kept_score"])
 @pytest.mark.parametrize("name", ["AcceptReject", "WinStay"])
-def test_returns_never_fall_without_randomness(name, comparison):
+def test_returns_never_decrease_without_randomness(name, comparison):
     model = learner(name, comparison=comparison, step_size=0.1)
     score = distance_to(np.zeros(model.weights.size))
     attach(model, score)
@@ -45,13 +45,13 @@ def episodes(model, judge, iterations):
 
 
 def falling():
-    """Every network is worse than the one before."""
+    """Every network is worse than the previous network."""
     count = iter(range(10**6))
     return lambda flat, seed: -float(next(count))
 
 
 def rising():
-    """Every network is better than the one before."""
+    """Every network is better than the previous network."""
     count = iter(range(10**6))
     return lambda flat, seed: float(next(count))
 
@@ -91,7 +91,7 @@ def test_early_rejection_skips_the_other_episodes():
     assert episodes(model, judge, 1) == [(1, 1), (2, 2)]
 
 
-def test_a_kept_score_is_the_mean_with_which_weights_were_accepted():
+def test_kept_score_is_the_mean_at_acceptance():
     model = learner("AcceptReject", comparison="kept_score", probe_episodes=2)
     model.early_rejection = False
     values = iter([4, 4, 6, 8, 6.9, 7.0, 8, 6])  # held, accepted at 7, rejected, accepted at 7
@@ -119,7 +119,7 @@ def test_steps_have_the_given_size_shape_and_share():
     assert abs(steps.mean()) < 5 * 0.25 / np.sqrt(steps.size)
 
 
-def test_the_least_share_moves_one_weight():
+def test_smallest_share_moves_one_weight():
     model = learner("AcceptReject", moved_share=1e-9)
     for _ in range(20):
         assert (model._propose() != model.weights).sum() == 1
@@ -160,7 +160,7 @@ def test_win_stay_shifts_after_a_draw():
     assert not np.array_equal(np.abs(model.memory.moves), np.abs(moves))
 
 
-def test_random_search_keeps_the_best_of_fresh_weights_and_its_own():
+def test_random_search_keeps_the_best_of_new_and_current_weights():
     model = learner("RandomSearch", candidates=5, probe_episodes=2)
     judge = attach(model, distance_to(np.zeros(model.weights.size)))
     best = -np.inf

@@ -1,4 +1,4 @@
-"""Tests of which episodes count where environments play side by side."""
+"""Tests of the choice of episodes in parallel environments."""
 
 import numpy as np
 import pytest
@@ -9,24 +9,24 @@ from snn_gym.learners.shedding import EpisodeReturns
 
 
 def play(played, steps):
-    """Let each environment end an episode of some return, or none, at every step."""
+    """End an episode with a given return, or none, in each environment at every step."""
     for step in steps:
         infos = [{} if r is None else {"episode": {"r": r}} for r in step]
         played.step(infos)
 
 
-def test_each_environment_counts_with_as_many_episodes_its_first_ones():
+def test_environments_count_with_equal_numbers_of_first_episodes():
     played = EpisodeReturns(2)
-    # What was under way at the beginning does not count.
+    # Episodes that run at the start do not count.
     play(played, [(1.0, None), (2.0, None), (3.0, 4.0), (5.0, None)])
-    assert played.returns == []  # the second has not ended one of its own
+    assert played.returns == []  # the second environment has ended no complete episode
     play(played, [(None, 6.0)])
     assert played.returns == [2.0, 6.0]
     play(played, [(7.0, 8.0)])
     assert played.returns == [2.0, 3.0, 6.0, 8.0]
 
 
-def test_after_all_were_forgotten_those_under_way_do_not_count():
+def test_running_episodes_do_not_count_after_forget():
     played = EpisodeReturns(2)
     play(played, [(1.0, 1.0), (2.0, None)])
     played.forget()  # the first is between two episodes, the second in the middle of one
@@ -37,7 +37,7 @@ def test_after_all_were_forgotten_those_under_way_do_not_count():
 
 
 @pytest.mark.parametrize(("most", "kept"), [(4, [2.0, 3.0, 12.0, 13.0]), (1, [3.0, 13.0])])
-def test_the_oldest_are_forgotten_of_all_environments(most, kept):
+def test_oldest_episodes_of_all_environments_are_dropped(most, kept):
     played = EpisodeReturns(2)
     play(played, [(0.0, 0.0), (1.0, 11.0), (2.0, 12.0), (3.0, 13.0)])
     played.forget_old(most)

@@ -1,4 +1,4 @@
-"""``PPO``: the loop of ours against Stable-Baselines3's own."""
+"""Tests of ``PPO``: our loop against the loop of Stable-Baselines3."""
 
 import gymnasium as gym
 import numpy as np
@@ -26,7 +26,7 @@ TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
 
 
 def pair(env_id="CartPole-v1", policy=None, **arguments):
-    """Return ours and Stable-Baselines3's, which have learned 192 environment steps each."""
+    """Return our PPO and Stable-Baselines3's after 192 environment steps each."""
     made = []
     for algorithm in (PPO, stable_baselines3.PPO):
         env = snn_gym.make_vec_env(env_id, 4, env_kwargs={"max_episode_steps": 13})
@@ -77,18 +77,18 @@ def assert_same_training(ours, theirs):
         ("Pendulum-v1", {}, {}),
     ],
 )
-def test_training_equals_stable_baselines3s(env_id, policy, arguments):
+def test_training_equals_stable_baselines3(env_id, policy, arguments):
     ours, theirs = pair(env_id, policy, **arguments)
     assert ours._is_quick() == isinstance(ours.action_space, gym.spaces.Discrete)
     assert_same_training(ours, theirs)
 
 
-def test_early_stops_by_divergence_equal_stable_baselines3s():
+def test_early_stops_by_divergence_equal_stable_baselines3():
     ours, theirs = pair(target_kl=1e-4, n_epochs=10, learning_rate=0.01)
     assert ours._n_updates == theirs._n_updates < 30
 
 
-def test_regulated_networks_are_regulated_alike():
+def test_regulation_equals_stable_baselines3s_loop():
     network = {**NETWORK, "regulation": {"min_rate": 0.4, "rate_strength": 3.0}}
     plain, _ = pair()
     ours, theirs = pair(policy={"network": network})
@@ -154,9 +154,7 @@ def test_every_ppo_is_saved_under_the_same_name(tmp_path):
     steps=st.integers(1, 9), n_envs=st.integers(1, 4), seed=st.integers(0, 999),
     gamma=st.floats(0, 1), gae_lambda=st.floats(0, 1),
 )  # fmt: skip
-def test_advantages_are_those_of_stable_baselines3_to_the_bit(
-    steps, n_envs, seed, gamma, gae_lambda
-):
+def test_advantages_equal_stable_baselines3_bit_for_bit(steps, n_envs, seed, gamma, gae_lambda):
     draw = np.random.default_rng(seed)
     space = gym.spaces.Box(-1, 1, (1,))
     buffer = RolloutBuffer(
@@ -177,7 +175,7 @@ def test_advantages_are_those_of_stable_baselines3_to_the_bit(
 
 
 def theirs_of(logits, values, actions, known, numbers, normalise):
-    """Return PPO's loss as Stable-Baselines3 has it, and the means that it logs."""
+    """Return the PPO loss of Stable-Baselines3 and its logged means."""
     clip, clip_value, weight_entropy, weight_value = numbers
     old_values, old_log_probs, advantages, returns = known.T
     spread = torch.distributions.Categorical(logits=logits)
@@ -267,7 +265,7 @@ def test_a_clipped_step_equals_clipping_and_the_optimiser_to_the_bit(options, ma
         assert torch.equal(mine, other)
 
 
-def test_parameters_without_a_gradient_stay():
+def test_parameters_without_a_gradient_are_unchanged():
     used, unused = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
     parameters = [*used.parameters(), *unused.parameters()]
     before = [x.detach().clone() for x in parameters]

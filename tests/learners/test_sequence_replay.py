@@ -1,4 +1,4 @@
-"""Replay of sequences: which rows they hold, with which state, and what is known of their ends."""
+"""Tests of the replay of sequences: rows, states and known ends."""
 
 import gymnasium as gym
 import numpy as np
@@ -20,12 +20,12 @@ def make(rows=24, n_envs=2, **arguments):
 
 
 def ends(time, env):
-    """Return whether an environment's episode is terminated and whether cut at a step."""
+    """Return whether an episode is terminated and whether it is truncated at a step."""
     return time % 5 == env, time % 7 == env + 2 and time % 5 != env
 
 
 def fill(buffer, steps):
-    """Store steps whose numbers tell the step's time and the environment."""
+    """Store steps whose numbers encode time and environment."""
     envs = np.arange(buffer.n_envs)
     starts = np.ones(buffer.n_envs, np.bool_)
     for time in range(steps):
@@ -44,7 +44,7 @@ def everything(buffer):
 
 
 def check_known_numbers(buffer, samples):
-    """Compare samples with what ``fill`` stored; return the first times (B,)."""
+    """Compare samples with the numbers of ``fill``; return the first times (B,)."""
     batch = samples.sequences
     times, envs = batch.observations.numpy().transpose(2, 0, 1).astype(int)
     first, env = times[0], envs[0]
@@ -125,7 +125,7 @@ def test_an_episode_start_cuts_the_last_episode():
     assert buffer.timeouts[:3].tolist() == [[1, 0], [0, 0], [0, 0]]
 
 
-def test_sampling_too_early_is_refused():
+def test_sampling_before_a_whole_sequence_is_refused():
     with pytest.raises(ValueError, match="holds 7 of the 8 environment steps of a sequence"):
         fill(make(), 7).sample(4)
 

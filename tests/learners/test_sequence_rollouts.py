@@ -1,4 +1,4 @@
-"""The rollout buffer returns what was put in, as sequences."""
+"""Tests of the rollout buffer of sequences."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from snn_gym.learners.sequences import SequenceRolloutBuffer
 
 
 def filled(rollouts=1, *, steps=6, envs=2, length=3, burn_in=0, seed=0):
-    """Return a buffer after some rollouts, whose numbers tell step, environment and rollout."""
+    """Return a buffer after rollouts whose numbers encode step, environment and rollout."""
     buffer = SequenceRolloutBuffer(
         steps,
         spaces.Box(-1e6, 1e6, (2,)),
@@ -44,7 +44,7 @@ def filled(rollouts=1, *, steps=6, envs=2, length=3, burn_in=0, seed=0):
 
 @settings(max_examples=20, deadline=None)
 @given(length=st.sampled_from([1, 2, 3, 6]), envs=st.integers(1, 4), count=st.integers(1, 5))
-def test_every_step_is_yielded_once_with_its_numbers(length, envs, count):
+def test_steps_are_yielded_once(length, envs, count):
     buffer, starts = filled(envs=envs, length=length)
     seen = []
     for batch in buffer.get(count * length):
@@ -69,7 +69,7 @@ def test_every_step_is_yielded_once_with_its_numbers(length, envs, count):
     assert sorted(seen) == sorted(10.0 * s + e for s in range(6) for e in range(envs))
 
 
-def test_the_burn_in_may_come_from_the_last_rollout():
+def test_burn_in_can_come_from_the_previous_rollout():
     buffer, starts = filled(2, steps=6, length=3, burn_in=2)
     for batch in buffer.get(3):
         sequences = batch.observations
@@ -90,7 +90,7 @@ def test_the_first_rollout_has_an_empty_burn_in():
             assert not batch.observations.observations[:2].any()
 
 
-def test_advantages_are_those_of_stable_baselines3():
+def test_advantages_equal_stable_baselines3():
     buffer, starts = filled(steps=4, envs=1, length=2)
     gamma, lam = buffer.gamma, buffer.gae_lambda
     following, advantage = 0.0, 0.0

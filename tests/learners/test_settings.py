@@ -1,4 +1,4 @@
-"""Hyper-parameters of the learners."""
+"""Tests of hyper-parameters of the learners."""
 
 import dataclasses
 import inspect

@@ -1,4 +1,4 @@
-"""One shedding from inside: its gradient, its verdicts, and when its updates are made."""
+"""Tests of shedding: gradient, verdicts, and times of updates."""
 
 import math
 from dataclasses import replace
@@ -19,7 +19,7 @@ EARNED = BoundControl(0.02, 9.0, reference=100.0, gained=100.0)
 def explicit_loss(shedding, observations, target, strength, share):
     """``divergence / bound + strength * cost / first cost``, written out for discrete actions.
 
-    The divergence is that of the share of the decisions in which it is largest.
+    The divergence is the mean over the decisions with the largest divergence.
     """
     policy, heat = shedding._policy, shedding.counters.temperature
     behaviour, spikes = policy.watched(observations)
@@ -37,7 +37,7 @@ def explicit_loss(shedding, observations, target, strength, share):
 
 @pytest.mark.parametrize("share", [1.0, 0.25])
 @pytest.mark.parametrize("name", ["PPO", "DQN", "StatefulPPO", "StatefulDQN"])
-def test_the_gradient_is_that_of_the_explicit_loss(name, share, monkeypatch):
+def test_gradient_equals_the_explicit_loss(name, share, monkeypatch):
     _, shedding = begun(name, updates=3, worst_share=share)
     sample = shedding._visited.sample(32)
     monkeypatch.setattr(shedding._visited, "sample", lambda *_: sample)
@@ -56,7 +56,7 @@ def test_the_gradient_is_that_of_the_explicit_loss(name, share, monkeypatch):
 
 
 @pytest.mark.parametrize("signals", ["shuffled", "uniform", "scale"])
-def test_controls_change_the_cost_alone_and_rows_of_neurons_alone(signals):
+def test_controls_change_only_cost_gradients_of_neuron_rows(signals):
     _, shedding = begun("PPO", signals=signals)
     rows, policy = shedding._orders, shedding._policy
     seen, _ = policy.obs_to_tensor(observations("analogue", 32))
@@ -110,7 +110,7 @@ def zeros_of(shedding):
 
 
 @pytest.mark.parametrize("signals", ["own", "prune"])
-def test_pruning_follows_the_divergence_and_its_strength_is_the_share(signals, monkeypatch):
+def test_pruning_share_is_the_strength_and_follows_the_divergence(signals, monkeypatch):
     monkeypatch.setattr(shed, "SMALL", replace(shed.SMALL, hidden_sizes=(16, 8)))
     _, shedding = begun("PPO", signals=signals, pruning=2.0, updates=9, tolerance=1.0)
     size = shedding._policy.acting_network().layers[1].linear.weight.numel()
@@ -130,7 +130,7 @@ def test_pruning_follows_the_divergence_and_its_strength_is_the_share(signals, m
         assert (seen[0] > strength) == grows
 
 
-def test_a_twin_decides_as_its_original_and_is_not_trained():
+def test_teacher_acts_like_the_original_and_is_not_trained():
     model, _ = begun()
     torch.manual_seed(5)
     expected = torch.rand(3)
@@ -161,7 +161,7 @@ def weight(shedding):
     return float(next(iter(shedding._weights.values())).flatten()[0].detach())
 
 
-def test_good_weights_come_back_after_two_losses(monkeypatch):
+def test_good_weights_are_restored_after_two_losses(monkeypatch):
     _, shedding = begun(episodes=2, widening=1.5)
     monkeypatch.setattr(shedding, "_is_unsettled", lambda: False)
     shedding.bound, shedding.strength = EARNED, StrengthControl(5.0)
@@ -194,7 +194,7 @@ def test_the_bound_settles_in_the_last_quarter(progress, bound):
     assert shedding.bound.bound == pytest.approx(bound)
 
 
-def test_an_unclear_verdict_waits_for_more_episodes_but_not_for_old_ones():
+def test_unclear_verdicts_wait_for_new_episodes():
     _, shedding = begun(episodes=4)
     shedding.bound = EARNED
     earned(shedding, [80.0, 80.0, 100.0, 100.0])
@@ -207,7 +207,7 @@ def test_an_unclear_verdict_waits_for_more_episodes_but_not_for_old_ones():
     assert shedding.episodes.returns == []
 
 
-def test_a_loss_in_unsettled_states_leaves_the_bound(monkeypatch):
+def test_losses_in_unsettled_states_do_not_change_the_bound(monkeypatch):
     _, shedding = begun(episodes=2)
     monkeypatch.setattr(shedding, "_is_unsettled", lambda: True)
     shedding.bound = EARNED
@@ -230,7 +230,7 @@ def test_latest_states_beyond_the_bound_are_unsettled():
     ("returns", "comes_back"),
     [([0.0] * 2, True), ([100.0] * 2, False), ([0.0], False), ([], False)],
 )
-def test_worse_final_weights_are_taken_back(returns, comes_back):
+def test_worse_final_weights_are_reverted(returns, comes_back):
     _, shedding = begun(episodes=2)
     good = copied(shedding._policy.acting_state_dict())
     shedding._good, shedding.bound = good, EARNED
@@ -258,7 +258,7 @@ def test_the_frozen_policy_is_measured_first(monkeypatch):
 
 
 @pytest.mark.parametrize(("progress", "bound"), [(0.5, 0.3), (0.999, 0.03)])
-def test_a_bound_out_of_reach_is_left_unless_it_settles(progress, bound):
+def test_unreachable_bounds_are_raised_unless_they_settle(progress, bound):
     _, shedding = begun(max_bound=0.05, widening=1.5)
     shedding.bound = BoundControl(0.03, 0.05, reference=100.0, gained=100.0)
     shedding.strength = StrengthControl(0.01, 0.1, stuck=3000)
@@ -267,7 +267,7 @@ def test_a_bound_out_of_reach_is_left_unless_it_settles(progress, bound):
     assert (shedding.strength.strength == 0.01) == (bound == 0.03)
 
 
-def test_a_given_teacher_is_not_measured():
+def test_given_teachers_are_not_measured():
     model = make_shedding("PPO", latest_start=0.5, updates=8)
     model.teacher = model.policy
     model.learn(640)
@@ -276,7 +276,7 @@ def test_a_given_teacher_is_not_measured():
     assert model.shedding.counters.updates == 8
 
 
-def test_final_weights_are_played_before_they_are_judged(monkeypatch):
+def test_final_weights_are_played_before_the_verdict(monkeypatch):
     judged = []
     model = make_shedding("PPO", latest_start=0.5, updates=8)
 
@@ -330,14 +330,14 @@ def test_arrays_restore_a_shedding(name):
     assert other._fan_outs == shedding._fan_outs
 
 
-def test_a_network_that_is_not_finite_is_refused():
+def test_non_finite_networks_are_refused():
     _, shedding = begun()
     put(shedding, math.nan)
     with pytest.raises(ValueError, match=r"sheds spikes measured nan; lower its learning_rate"):
         shedding._step()
 
 
-def test_updates_are_spread_over_what_is_left():
+def test_updates_are_spread_over_the_remaining_training():
     model = make_shedding("PPO", latest_start=0.5, updates=40)
     seen = []
 
@@ -362,7 +362,7 @@ def test_updates_are_spread_over_what_is_left():
 
 
 def always_firing(name):
-    """Return a shedding whose first neuron fires at every time step, and the first layer."""
+    """Return a shedding with a neuron that fires at every time step, and the first layer."""
     _, shedding = begun(name)
     linear = shedding._policy.acting_network().layers[0].linear
     with torch.no_grad():
@@ -385,7 +385,7 @@ def test_neurons_that_always_fire_are_folded(name):
     assert float(far) <= 10 * shedding.bound.bound
 
 
-def test_folding_beyond_the_bound_is_taken_back(monkeypatch):
+def test_folding_beyond_the_bound_is_reverted(monkeypatch):
     shedding, _ = always_firing("DQN")
     before = copied(shedding._policy.acting_state_dict())
     measured = shedding._measure
@@ -397,7 +397,7 @@ def test_folding_beyond_the_bound_is_taken_back(monkeypatch):
 
 
 @pytest.mark.parametrize(("signals", "folds"), [("own", 1), ("uniform", 0), ("blind", 0)])
-def test_only_own_signals_fold_and_once(monkeypatch, signals, folds):
+def test_folding_happens_once_and_only_with_own_signals(monkeypatch, signals, folds):
     calls = []
     monkeypatch.setattr(Shedding, "_fold", lambda shedding: calls.append(1))
     make_shedding("DQN", latest_start=0.5, updates=8, signals=signals).learn(400)

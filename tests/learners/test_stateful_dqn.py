@@ -1,4 +1,4 @@
-"""StatefulDQN: exploration, sequences, states, targets and learning."""
+"""Tests of StatefulDQN: exploration, sequences, states, targets and learning."""
 
 import gymnasium as gym
 import numpy as np
@@ -90,7 +90,7 @@ def scrambled(module, seed):
         {"burn_in_steps": 5, "learning_starts": 1000, "n_steps": 3},
     ],
 )
-def test_replayed_values_are_those_of_acting(kind, arguments):
+def test_replayed_q_values_equal_acting(kind, arguments):
     # Episodes of 5 steps, so that sequences hold starts; random actions in between, or only them.
     made = model(kind, **arguments)
     acted = played(made)
@@ -178,7 +178,7 @@ def test_the_loss_by_hand(double_q, env):
     assert loss == pytest.approx(expected, rel=1e-4)
 
 
-def test_no_known_target_is_no_loss():
+def test_missing_targets_give_zero_loss():
     gym.register("tests/OneStepForDQN-v0", entry_point=Recall, max_episode_steps=1)
     made = model("gru", "tests/OneStepForDQN-v0")
     played(made)
@@ -276,11 +276,11 @@ def test_replay_stores_resets_and_limits():
     assert np.array_equal(np.flatnonzero(buffer.episode_starts.all(axis=1)), [0, 4, 6])
     assert not buffer.states[0].any()
     assert buffer.states.shape == (250, 4, 16)
-    assert not buffer.states[1].any()  # row 4 starts an episode: what it starts from is rest
+    assert not buffer.states[1].any()  # row 4 starts an episode from rest
     assert buffer.states[2].any()
 
 
-def test_normalised_environments():
+def test_replay_of_normalised_environments():
     env = VecNormalize(DummyVecEnv([lambda: Recall(2)] * 4))
     made = model("gru", env).learn(600)
     raw = made.replay_buffer.observations[:20]
@@ -296,7 +296,7 @@ def test_normalised_environments():
     assert samples.rewards.dtype == torch.float32
 
 
-def test_a_resumed_run_equals_an_unbroken_one(tmp_path):
+def test_resumed_runs_equal_an_uninterrupted_run(tmp_path):
     def make_envs():
         return make_vec_env("tests/Recall-v0", 4)
 
@@ -336,7 +336,7 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path):
         ),
     ],
 )
-def test_settings_that_do_not_fit_are_refused(arguments, message):
+def test_invalid_settings_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         model(**arguments)
 

@@ -1,4 +1,4 @@
-"""StatefulPPO: rollouts, states, bootstrapping and learning."""
+"""Tests of StatefulPPO: rollouts, states, bootstrapping and learning."""
 
 import copy
 import itertools
@@ -45,14 +45,14 @@ def model(kind="alif", env="tests/Recall-v0", *, n_envs=4, seed=0, others=None, 
 
 
 def rolled_out(made, rollouts=1):
-    """Collect rollouts whose updates leave the weights as they are."""
+    """Collect rollouts with updates that do not change the weights."""
     made.train = lambda: made.policy.set_training_mode(True)
     made.learn(rollouts * made.n_steps * made.n_envs)
     return made
 
 
 def assert_replayed_as_played(made):
-    """Values and log-probabilities along sequences are those of the steps; return their number."""
+    """Check values and log-probabilities of sequences against the steps; return their number."""
     made.policy.set_training_mode(True)
     count = 0
     for batch in made.rollout_buffer.get(made.batch_size):
@@ -70,7 +70,7 @@ def assert_replayed_as_played(made):
 @pytest.mark.parametrize(
     "lengths", [{}, {"sequence_length": 5}, {"sequence_length": 5, "burn_in_steps": 5}]
 )
-def test_replayed_sequences_are_the_steps_that_were_taken(kind, spiking_critic, lengths):
+def test_replayed_sequences_equal_the_played_steps(kind, spiking_critic, lengths):
     # Episodes of 5 steps, so that sequences of 20 hold starts in their middle.
     made = rolled_out(model(kind, others={"spiking_critic": spiking_critic}, **lengths), 2)
     assert assert_replayed_as_played(made) == made.n_steps * made.n_envs
@@ -78,7 +78,7 @@ def test_replayed_sequences_are_the_steps_that_were_taken(kind, spiking_critic, 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_burn_in_replays_as_played_although_statistics_change(kind):
+def test_burn_in_replay_is_exact_despite_changing_statistics(kind):
     # Rollouts of 12 steps begin in the middle of episodes of 5.
     made = model(kind, n_steps=12, batch_size=12, sequence_length=4, burn_in_steps=3)
     normaliser, means, starts = made.policy.normaliser, [], []
@@ -90,7 +90,7 @@ def test_burn_in_replays_as_played_although_statistics_change(kind):
 
     made.train = check
     made.learn(4 * made.n_steps * made.n_envs)
-    # Otherwise there would be nothing to get wrong.
+    # Otherwise the test would detect no error.
     assert not any(torch.equal(*pair) for pair in itertools.pairwise(means))
     assert starts == [True, False, False, False]
 
@@ -111,7 +111,7 @@ def test_the_cue_is_remembered(kind, arguments):
     assert mean > 0.95
 
 
-def test_without_a_state_nothing_can_be_remembered():
+def test_policies_without_a_state_score_at_chance():
     env = make_vec_env("tests/Recall-v0", 16, seed=0)
     made = PPO(
         "MlpPolicy", env, n_steps=20, batch_size=160, n_epochs=8, learning_rate=3e-3, seed=0,
@@ -163,7 +163,7 @@ def test_evaluation_with_a_normalised_vec_env():
     made.learn(4_000)
     env.training = False
     assert evaluate_policy(made, env, 40, warn=False)[0] == 1.0
-    # Without what is carried, or without what the wrapper makes of observations, it is a guess.
+    # Without the state or normalised observations, the score is chance.
     forgetful = copy.copy(made)
     forgetful.predict = lambda seen, state, *others, **options: made.predict(seen, None, **options)
     assert evaluate_policy(forgetful, env, 40, warn=False)[0] < 0.8
@@ -206,13 +206,13 @@ def test_rewards_of_cut_episodes_include_the_last_value():
         ({"burn_in_steps": -1}, "burn_in_steps at least 0, got 20, None and -1"),
     ],
 )
-def test_lengths_that_do_not_fit_are_refused(arguments, message):
+def test_invalid_lengths_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         model(**arguments)
 
 
 class InParts(gym.ObservationWrapper):
-    """Recall whose cue and question are parts of a Dict."""
+    """Recall with cue and question as parts of a Dict."""
 
     def __init__(self, env):
         super().__init__(env)
@@ -229,7 +229,7 @@ def in_parts(count, seed=0):
 
 
 @pytest.mark.parametrize("burn_in_steps", [0, 5])
-def test_dict_observations_are_replayed_as_they_were_played(burn_in_steps):
+def test_dict_observations_are_replayed_exactly(burn_in_steps):
     made = model("gru", in_parts(4), sequence_length=5, burn_in_steps=burn_in_steps)
     assert assert_replayed_as_played(rolled_out(made, 2)) == made.n_steps * made.n_envs
     buffer = made.rollout_buffer
@@ -248,7 +248,7 @@ def test_the_cue_of_a_dict_is_remembered(tmp_path):
     loaded.learn(320)
 
 
-def test_a_policy_without_a_state_takes_none():
+def test_policies_without_a_state_refuse_a_state():
     made = make_agent("ppo-lif", "CartPole-v1")
     with pytest.raises(ValueError, match="starts from rest at every decision and takes no state"):
         made.predict(np.zeros((1, 4), np.float32), state=(np.zeros((1, 3), np.float32),))

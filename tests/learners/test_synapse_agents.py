@@ -1,4 +1,4 @@
-"""Synapse agents by scripted judges: what they try, keep, remember and learn from."""
+"""Tests of synapse agents with scripted judges: moves, memory, observations and learning."""
 
 import itertools
 
@@ -19,7 +19,7 @@ WATCHING = {"preset": "weight+topology+dynamics", "reward": "local"}
 LEARNERS = ("shared_table", "synapse_tables", "q_network", "policy_gradient")
 
 
-# All that counts for what is expected here, whatever the defaults are.
+# All settings that these tests depend on, independent of the defaults.
 FIXED = {"step_size": 0.3, "exploration": 0.2, "restlessness": 0.0, "weight_limit": 4.0}
 
 
@@ -29,7 +29,7 @@ def learner(env="CartPole-v1", **arguments):
 
 
 def scores(*values):
-    """Return a score that gives these values one after the other, and the networks it saw."""
+    """Return a score that gives these values in turn, and the list of scored networks."""
     given, seen = iter(values), []
 
     def score(flat, seed):
@@ -64,7 +64,7 @@ def test_past_moves_and_rewards_are_observed_latest_first():
     assert np.array_equal(seen[2], better)
 
 
-def test_tables_move_a_part_of_the_way_to_the_reward():
+def test_tables_move_by_the_learning_rate_towards_the_reward():
     model = learner(gamma=0.0)
     attach(model, scores(2, 1)[0])
     run(model, 1)
@@ -73,7 +73,7 @@ def test_tables_move_a_part_of_the_way_to_the_reward():
     assert -1 < values.min() < 0 == values.max()
 
 
-def test_worse_moves_are_taken_back_and_equal_ones_stay():
+def test_worse_moves_are_reverted_and_equal_moves_are_kept():
     model = learner(moves_kept="improving")
     start = model.weights
     score, seen = scores(3, 2, 3)
@@ -86,7 +86,7 @@ def test_worse_moves_are_taken_back_and_equal_ones_stay():
     assert np.array_equal(model.memory.weights[0], model.weights)
 
 
-def test_the_policy_holds_the_best_network_if_moves_always_stay():
+def test_policy_holds_the_best_network_if_all_moves_are_kept():
     model = learner(moves_kept="always", probe_renewal="never")
     score, seen = scores(3, 2, 1, 4, 4, 2)
     attach(model, score)
@@ -98,7 +98,7 @@ def test_the_policy_holds_the_best_network_if_moves_always_stay():
     assert held == [0, 0, 3, 4, 4]  # the latest of equal ones
 
 
-def test_returns_never_fall_without_randomness():
+def test_returns_never_decrease_without_randomness():
     model = learner(probe_renewal="always")
     attach(model, distance)
     found = [distance(model.weights, 0)]
@@ -199,12 +199,12 @@ def test_a_local_reward_is_half_the_move_along_the_eligibility(score, reward):
     model.memory.scores[0] = model.memory.best = score
     run(model, 1)
     _, moves, rewards, _ = model.rule.learned[0]
-    # What the episodes before the move showed, whether it was taken back or not.
+    # Dynamics of the episodes before the move, whether it was reverted or not.
     eligibility = dynamics[:, LOCAL_MEASURES.index("eligibility")]
     np.testing.assert_allclose(rewards, (reward + moves * eligibility) / 2, atol=1e-6)
 
 
-def test_failures_make_the_whole_network_restless():
+def test_failures_increase_exploration_of_the_whole_network():
     model = learner(restlessness=1e9, restless_step_size=0.01, step_size=0.5)
     model.rule, start = Notebook(), model.weights
     score, seen = scores(5, 4, 3, 6, 6, 7)
@@ -222,7 +222,7 @@ def test_failures_make_the_whole_network_restless():
     assert len(model.rule.acted) == 2
 
 
-def test_restlessness_grows_with_failures():
+def test_exploration_increases_with_failures():
     # After three failures 1 - (1 + 3) ** -0.5 = 1/2.
     model = learner(restlessness=0.5, probe_renewal="never")
     model.rule = Notebook()
@@ -251,7 +251,7 @@ def test_a_frozen_rule_acts_and_does_not_learn(name):
     run(pupil, 30)
     changed = [not np.array_equal(x, learned[key]) for key, x in pupil.rule_memory.items()]
     assert any(changed)
-    # What was handed over is a copy.
+    # The given rule is a copy.
     assert all(np.array_equal(x, learned[key]) for key, x in teacher.rule_memory.items())
 
 
@@ -281,7 +281,7 @@ def test_rules_of_other_learners_or_features_are_refused():
         learner(learner="policy_gradient").load_rule(learner().rule_memory)
 
 
-def test_shuffled_dynamics_are_the_same_numbers_for_other_synapses():
+def test_shuffled_dynamics_permute_values_between_synapses():
     plain, shuffled = (learner(**WATCHING, shuffled=flag) for flag in (False, True))
     count = plain.population.parameter_count
     permutation = shuffled.memory.permutation
@@ -320,7 +320,7 @@ SETUPS = [
 
 
 @pytest.mark.parametrize("arguments", SETUPS)
-def test_state_tensors_and_a_zip_continue_to_the_same_bits(arguments, tmp_path):
+def test_state_tensors_and_zip_files_continue_bit_for_bit(arguments, tmp_path):
     first = learner(**arguments).learn(150)
     first.save(tmp_path / "model.zip")
     loaded = type(first).load(tmp_path / "model.zip", env=make_vec_env("CartPole-v1"))
@@ -339,7 +339,7 @@ def test_state_tensors_and_a_zip_continue_to_the_same_bits(arguments, tmp_path):
             assert np.array_equal(value, state[key], equal_nan=value.dtype.kind == "f"), key
 
 
-def test_learning_starts_from_the_weights_of_the_policy():
+def test_learning_starts_from_the_policy_weights():
     model = learner()
     model.weights = np.full(model.weights.size, 0.125, np.float32)
     score, seen = scores(1, 0)
@@ -375,7 +375,7 @@ def test_dynamics_of_two_layers_and_box_actions_are_measured(env):
 
 
 @pytest.mark.parametrize("arguments", [{"preset": "weight+dynamics"}, {"reward": "local"}])
-def test_dynamics_of_unknown_tasks_cannot_be_seen(arguments):
+def test_dynamics_of_unknown_tasks_are_refused(arguments):
     model = learner(make_vec_env(Steady), **arguments)
     with pytest.raises(ValueError, match="can be observed in batched tasks only: Acrobot-v1"):
         model.learn(10)

@@ -1,4 +1,4 @@
-"""Nothing is explored while spikes are shed, by any algorithm."""
+"""Tests of shedding without exploration, for every algorithm."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""States that a policy visits, and what its teacher does in them."""
+"""Tests of the states that a policy visits, and of its teacher's behaviour in them."""
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ def test_rollouts_are_collected_and_the_oldest_forgotten(monkeypatch):
     kept = visited.arrays()["kept."]
     assert sorted(set(kept[:, 0].tolist())) == [2.0, 3.0]
     assert len(kept) == len(visited.arrays()["targets"]) == 100
-    buffer.observations[:] = 9.0  # the next rollout is no business of what was kept
+    buffer.observations[:] = 9.0  # the next rollout does not change stored states
     newest, target = visited.sample(50, newest=True)
     assert set(newest.flatten().tolist()) == {3.0}
     torch.testing.assert_close(target, shedding.teacher.watched(newest)[0])
@@ -58,7 +58,7 @@ def test_observations_before_the_shedding_are_not_drawn(monkeypatch):
 
 
 def rolled_out(visited):
-    """Return the rollout that the buffer has, as it was played."""
+    """Return the rollout in the buffer in the order of play."""
     buffer = visited._buffer
     torch_of = buffer.to_torch
     return SequenceBatch(
@@ -68,7 +68,7 @@ def rolled_out(visited):
     )
 
 
-def test_the_teacher_carries_its_own_state_along_rollouts():
+def test_teacher_carries_a_separate_state_along_rollouts():
     _, shedding = begun("StatefulPPO")
     visited, teacher = shedding._visited, shedding.teacher
     assert isinstance(visited, SequenceStates)

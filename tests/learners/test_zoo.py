@@ -1,4 +1,4 @@
-"""Learners without gradients from the zoo to the results table."""
+"""Tests of learners without gradients, from the zoo to the results table."""
 
 import json
 
@@ -23,7 +23,7 @@ def submission(tmp_path_factory):
     return submit(save_agent(model, root / "run"), root / "s", seeds=SETTINGS.seeds)
 
 
-def test_a_submission_is_run_again_and_becomes_a_row_without_a_twin(submission, tmp_path):
+def test_submissions_become_rows_without_a_twin(submission, tmp_path):
     verify(submission, tmp_path, SETTINGS)
     row = summarise(list_rows(tmp_path))  # its recipe is not that of rows that rank
     assert (row.agent, row.budget_class, row.twin) == ("accept-reject", "evolutionary", None)
@@ -33,7 +33,7 @@ def test_a_submission_is_run_again_and_becomes_a_row_without_a_twin(submission, 
     assert row.macs_per_decision == 4 * 16
 
 
-def test_the_budget_is_filled_up_to_one_iteration(submission, tmp_path):
+def test_budget_is_used_up_to_one_iteration(submission, tmp_path):
     template = Template(
         json.loads((submission / MANIFEST_NAME).read_text()),
         (submission / WEIGHTS_NAME).read_bytes(),
@@ -55,7 +55,7 @@ def test_settings_of_the_file_reach_the_learner():
 
 
 @pytest.mark.parametrize("env_id", sorted(BATCHED_TASKS))
-def test_the_zoos_environments_are_judged_in_batches(env_id):
+def test_zoo_environments_are_judged_in_batches(env_id):
     model = make_agent("random-search", "CartPole-v1")
     env = make_environments(env_id, 2, seed=0)
     assert batched_id(env) == env_id

@@ -5,7 +5,7 @@ import numpy as np
 
 
 class Steady(gym.Env):
-    """Three steps an episode, each of which earns the seed; some steps give no number."""
+    """Three steps an episode with the seed as reward; some steps are not finite."""
 
     def __init__(self, low=-1.0, action_space=None, bad_step=0, blind_step=None):
         self.observation_space = gym.spaces.Box(low, -low, (2,), np.float32)

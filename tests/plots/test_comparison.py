@@ -1,4 +1,4 @@
-"""Two agents in one picture."""
+"""Tests of the picture that compares two agents."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def sides(tmp_path):
 
 
 def logged(folder, side, *episodes):
-    """Give a side the run of its first seed, with a log of training episodes."""
+    """Add a run with a log of training episodes to the first seed of an agent."""
     folder.mkdir()
     lines = [f"{steps},{value},1" for steps, value in episodes]
     (folder / EPISODES_FILE).write_text("\n".join(["timesteps,return,length", *lines]) + "\n")
@@ -52,7 +52,7 @@ def test_a_run_without_a_log_has_no_curve(sides, tmp_path):
     assert len(draw_comparison(sides, [learning_curves(side), ()]).axes) == 2
 
 
-def test_seeds_are_dots_and_only_of_enough_there_is_a_mean(sides):
+def test_seeds_are_dots_and_the_mean_needs_enough_seeds(sides):
     returns, operations = draw_comparison(sides, [(), ()]).axes
     dots = [line.get_ydata() for line in returns.lines if line.get_marker() == "o"]
     assert [list(x) for x in dots] == [[400.0, 410.0, 420.0, 430.0, 440.0], [300.0, 301.0]]
@@ -71,7 +71,7 @@ def test_seeds_are_dots_and_only_of_enough_there_is_a_mean(sides):
     assert operations.get_yscale() == "log"
 
 
-def test_learning_curves_have_a_panel_where_there_are_any(sides, tmp_path):
+def test_learning_curves_have_a_panel_if_available(sides, tmp_path):
     side = logged(tmp_path / "run", sides[0], *EPISODES)
     _, _, panel = draw_comparison(sides, [learning_curves(side), ()]).axes
     (line,) = panel.lines
@@ -96,7 +96,7 @@ def test_another_format_is_refused(sides, tmp_path):
     assert not (tmp_path / "b.gif").exists()
 
 
-def test_costs_that_do_not_rank_are_hollow(sides):
+def test_unranked_costs_are_hollow(sides):
     written = replace(sides[0], line=replace(sides[0].line, trained_again=0))
     _, operations = draw_comparison((written, sides[1]), [(), ()]).axes
     faces = [line.get_markerfacecolor() for line in operations.lines]

@@ -1,4 +1,4 @@
-"""Learning curves and dynamics over training draw the logged values."""
+"""Tests of pictures of learning curves and dynamics."""
 
 import numpy as np
 from hypothesis import given
@@ -30,13 +30,13 @@ def test_the_learning_curve_has_every_episode():
     assert figure.axes[0].get_xlabel() == "environment steps"
 
 
-def test_episodes_that_end_together_give_one_point():
+def test_simultaneous_episodes_share_one_point():
     steps = np.array([9.0, 9.0, 9.0, 18.0, 18.0])
     curve = learning_curve(steps, np.array([0.0, 1.0, 1.0, 0.0, 1.0]), 4)
     assert [x.tolist() for x in curve] == [[9.0, 18.0], [2 / 3, 3 / 4]]
 
 
-def test_returns_of_0_and_1_give_a_curve_and_no_scribble():
+def test_mean_of_returns_of_0_and_1_is_smooth():
     # 10,000 coins: a median of 20 would be 0, 1/2 or 1; the mean of 500 stays near 1/2.
     returns = np.random.default_rng(0).integers(0, 2, 10_000).astype(np.float64)
     _, mean = draw_learning_curve(np.arange(1.0, 10_001), returns, "Coins").axes[0].lines
@@ -44,7 +44,7 @@ def test_returns_of_0_and_1_give_a_curve_and_no_scribble():
     assert "mean of the last 500" in mean.get_label()
 
 
-def test_evaluations_are_drawn_where_there_are_any():
+def test_evaluations_are_drawn_if_available():
     steps, returns = np.arange(1, 51) * 100.0, np.arange(50.0)
     evaluations = np.array([1_000.0, 6_000.0]), np.array([7.0, 45.0])
     axes = draw_learning_curve(steps, returns, "Training", evaluations=evaluations).axes[0]
@@ -53,7 +53,7 @@ def test_evaluations_are_drawn_where_there_are_any():
     assert axes.get_xlim()[1] > 6_000
 
 
-def test_colour_says_spiking_or_ann():
+def test_colours_separate_spiking_agents_and_anns():
     steps, returns = np.arange(1, 51) * 100.0, np.arange(50.0)
     palette = agent_colours({"lif": True, "mlp": False, "other-lif": True, "other-mlp": False})
     assert len(set(palette.values())) == 4
@@ -65,7 +65,7 @@ def test_colour_says_spiking_or_ann():
         assert (int(colour[1:3], 16) > int(colour[5:7], 16)) == name.endswith("lif")
 
 
-def test_curves_that_coincide_can_both_be_seen():
+def test_overlapping_curves_are_both_visible():
     steps, values = np.array([0.0, 100.0]), np.array([0.0, 0.0])
     layers = ["hidden_1", "hidden_2"]
     series = {(layer, "silent_share"): (steps, values) for layer in layers}

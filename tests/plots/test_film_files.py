@@ -1,4 +1,4 @@
-"""Files of films: every frame, in the right colours and for the right time."""
+"""Tests of film files: frames, colours and durations."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from snn_gym.plots.frames import Frame, LayerSpikes, draw_frame
 
 
 def frames(count):
-    """Return frames whose pictures have as many black columns as came before them."""
+    """Return frames in which the number of black columns is the frame index."""
     random = np.random.default_rng(0)
     layers = [(LayerSpikes("hidden_1", random.random((8, 5)) < 0.3),) for _ in range(count)]
     black = np.arange(30) < np.arange(count)[:, np.newaxis]
@@ -44,7 +44,7 @@ def is_blue(picture):
     return (picture[:, 118:] == (0, 114, 178)).all(axis=2)  # right of the labels
 
 
-def test_a_gif_has_every_frame_as_it_was_drawn(tmp_path):
+def test_gif_frames_equal_the_drawn_frames(tmp_path):
     shown = frames(5)
     assert write_film(shown, tmp_path / "film.gif", 20) == 5
     pictures, durations_ms = read_gif(tmp_path / "film.gif")
@@ -70,7 +70,7 @@ def test_a_gif_that_grows_too_large_loses_every_second_frame_but_not_the_last(
     assert durations_ms == [80] * 10 + [1000]
 
 
-def test_the_nearest_colour_is_the_nearest():
+def test_nearest_colours():
     random = np.random.default_rng(1)
     colours = random.integers(0, 256, (17, 3), np.uint8)
     picture = random.integers(0, 256, (9, 11, 3), np.uint8)
@@ -104,7 +104,7 @@ def test_the_error_of_ffmpeg_is_named(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
-def test_an_mp4_is_one(tmp_path):
+def test_mp4_files_have_an_mp4_header(tmp_path):
     write_film(frames(3), tmp_path / "film.mp4", 10)
     assert (tmp_path / "film.mp4").read_bytes()[4:8] == b"ftyp"
 
@@ -118,7 +118,7 @@ def test_an_mp4_is_one(tmp_path):
         ("film.mp4", "needs the program ffmpeg, .* or write film.gif"),
     ],
 )
-def test_a_film_that_can_not_be_written_is_refused_at_once(tmp_path, monkeypatch, name, message):
+def test_unwritable_films_are_refused_before_recording(tmp_path, monkeypatch, name, message):
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(ValueError, match=message):
         check_film_path(tmp_path / name)

@@ -1,4 +1,4 @@
-"""Films of episodes: they play as evaluations do, and every task can be shown."""
+"""Tests of films of episodes: equality with evaluations, and every task."""
 
 from functools import partial
 
@@ -42,7 +42,7 @@ def test_every_environment_can_be_watched(env_id, path):
         assert played.spikes_per_decision is not None
 
 
-def test_episodes_of_a_film_are_those_of_an_evaluation(policy, path):
+def test_film_episodes_equal_an_evaluation(policy, path):
     film = record_film(policy, "CartPole-v1", path, FilmSettings(episodes=2, seed=5))
     evaluation = snn_gym.evaluate(policy, "CartPole-v1", seeds=[5, 6])
     assert [x.seed for x in film.episodes] == [5, 6]
@@ -87,7 +87,7 @@ def test_a_long_film_shows_an_even_part_of_the_decisions_and_the_last(count):
     assert len(set(np.diff(frames[:-1]).tolist())) <= 1
 
 
-def test_a_stateful_agent_goes_on_from_its_state(path):
+def test_stateful_agents_carry_their_state(path):
     env_id = "snn/CueAccumulation-v0"
     policy = build_policy("recurrent-ppo-lsnn", env_id)
     (played,) = record_film(policy, env_id, path, FilmSettings(seed=3)).episodes
@@ -131,7 +131,7 @@ class Blank(Undrawn):
     ("kind", "message"),
     [(Undrawn, "needs an argument render_mode"), (Blank, "draws NoneType, expected an image")],
 )
-def test_an_environment_that_draws_nothing_is_refused(path, kind, message):
+def test_environments_without_pictures_are_refused(path, kind, message):
     gym.register("Undrawn-v0", kind, disable_env_checker=True)
     try:
         model = PPO("MlpPolicy", kind(), n_steps=8, batch_size=8, device="cpu")

@@ -1,4 +1,4 @@
-"""Frames of films: pixels of hand-made spikes, at the places where they belong."""
+"""Tests of film frames: pixels of given spikes."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def spikes_at(places, steps=8, neurons=3):
     return spikes
 
 
-def test_a_spike_is_a_block_at_its_time_step_and_neuron():
+def test_spikes_are_blocks_at_time_step_and_neuron():
     image = draw_spikes(spikes_at([(0, 2), (5, 0), (7, 1)]), 4, RED)
     steps = shown_steps(4)
     assert image.shape == (3 * ROW, steps * COLUMN, 3)
@@ -44,7 +44,7 @@ def test_a_spike_is_a_block_at_its_time_step_and_neuron():
     assert np.array_equal(is_colour(image, RED_RGB), expected)
 
 
-def test_the_latest_decision_stands_out_and_lines_part_the_others():
+def test_latest_decision_is_highlighted_and_lines_separate_decisions():
     row = draw_spikes(spikes_at([]), 4, RED)[0]
     decision = 4 * COLUMN
     latest = {tuple(x) for x in row[-decision + 1 :].tolist()}
@@ -56,7 +56,7 @@ def test_the_latest_decision_stands_out_and_lines_part_the_others():
     assert not lines & (latest | before)
 
 
-def test_spikes_of_too_many_steps_scroll_out_at_the_left():
+def test_old_spikes_scroll_out_on_the_left():
     steps = shown_steps(4)
     spikes = spikes_at([(0, 0), (1, 0), (steps, 2)], steps + 1)
     lit = is_colour(draw_spikes(spikes, 4, RED), RED_RGB)
@@ -66,20 +66,20 @@ def test_spikes_of_too_many_steps_scroll_out_at_the_left():
 
 
 @pytest.mark.parametrize("time_steps", [1, 3, 4, 8, 16, 50])
-def test_about_forty_decisions_are_seen_as_far_as_they_fit(time_steps):
+def test_up_to_forty_decisions_are_shown(time_steps):
     steps = shown_steps(time_steps)
     assert steps % time_steps == 0
     assert 12 <= steps // time_steps <= SHOWN_DECISIONS
     assert draw_spikes(spikes_at([], time_steps), time_steps, RED).shape[1] <= WIDTH - LABELS
 
 
-def test_a_decision_longer_than_a_frame_is_seen_by_its_end():
+def test_long_decisions_show_their_end():
     spikes = spikes_at([(999, 0)], 1000)
     lit = is_colour(draw_spikes(spikes, 1000, RED), RED_RGB)
     assert np.flatnonzero(lit.any(axis=0)).tolist() == [shown_steps(1000) - 1]
 
 
-def test_neurons_that_share_a_row_show_any_of_their_spikes():
+def test_shared_rows_show_spikes_of_any_neuron():
     spikes = np.zeros((4, 400), np.bool_)
     spikes[3, [1, 399]] = True  # 3 a row: rows 0 and 133, of one pixel
     lit = is_colour(draw_spikes(spikes, 4, RED), RED_RGB)
@@ -92,7 +92,7 @@ def frame(*layers, picture=None, time_steps=4):
     return Frame(picture, layers, time_steps, "agent on task", "decision 1")
 
 
-def test_the_task_is_above_and_the_input_at_the_bottom():
+def test_task_is_at_the_top_and_input_at_the_bottom():
     names = ("input", "hidden_1", "hidden_2")
     layers = [LayerSpikes(name, np.ones((4, 5), np.bool_)) for name in names]
     image = draw_frame(frame(*layers))
@@ -111,7 +111,7 @@ def test_the_task_is_above_and_the_input_at_the_bottom():
     assert rasters["hidden_1"].max() < rasters["input"].min()
 
 
-def test_frames_keep_their_size_as_the_episode_goes_on():
+def test_frame_size_is_constant():
     sizes = {
         draw_frame(frame(LayerSpikes("hidden_1", np.ones((steps, 7), np.bool_)))).shape
         for steps in (4, 40, 160)
@@ -119,7 +119,7 @@ def test_frames_keep_their_size_as_the_episode_goes_on():
     assert len(sizes) == 1
 
 
-def test_words_change_pixels_of_their_own():
+def test_text_changes_only_its_line():
     first = draw_frame(Frame(np.zeros((9, 9, 3), np.uint8), (), 0, "a", "return 1"))
     second = draw_frame(Frame(np.zeros((9, 9, 3), np.uint8), (), 0, "a", "return 2"))
     rows = np.flatnonzero((first != second).any(axis=(1, 2)))
@@ -128,7 +128,7 @@ def test_words_change_pixels_of_their_own():
 
 
 @pytest.mark.parametrize("shape", [(400, 984, 3), (1200, 300, 3), (5000, 1, 3)])
-def test_large_pictures_become_smaller_as_they_are_shaped(shape):
+def test_large_pictures_are_scaled_with_their_aspect_ratio(shape):
     picture = fitted(np.full(shape, 7, np.uint8))
     assert picture.shape[0] <= 300
     assert picture.shape[1] <= WIDTH

@@ -1,4 +1,4 @@
-"""Pictures of a run: files, ink, equal bytes, and refusals."""
+"""Tests of pictures of a run: files, ink, equal bytes and error lines."""
 
 import shutil
 import xml.etree.ElementTree as ET
@@ -40,7 +40,7 @@ def pictures(spiking, tmp_path_factory):
 
 
 def ink(pixels, colour):
-    """Return where an (H, W, 4) picture in [0, 1] has a colour."""
+    """Return a mask of the coloured pixels of an (H, W, 4) picture in [0, 1]."""
     wanted = np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) / 255
     return np.abs(pixels[:, :, :3] - wanted).max(axis=2) < 0.02
 
@@ -52,7 +52,7 @@ def test_every_picture_is_drawn_in_every_format(pictures):
     ]
 
 
-def test_ink_is_where_it_belongs(pictures):
+def test_pictures_have_white_margins_and_drawn_panels(pictures):
     for path in pictures.paths:
         if path.suffix != ".png":
             continue
@@ -99,7 +99,7 @@ def test_the_raster_is_of_the_episode_that_is_evaluated(stateful, spiking):
     assert spikes == pytest.approx(result.spikes_per_decision)
 
 
-def test_a_run_without_dynamics_says_how_to_get_them(spiking, tmp_path):
+def test_runs_without_dynamics_give_a_hint(spiking, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     for name in ("run.json", "episodes.csv", "manifest.json", "weights.safetensors"):
@@ -123,7 +123,7 @@ def refused(capsys, *words):
     return err
 
 
-def test_a_log_that_was_changed_is_named_and_not_drawn(spiking, tmp_path):
+def test_changed_logs_are_named_and_not_drawn(spiking, tmp_path):
     shutil.copytree(spiking, tmp_path / "run")
     log = tmp_path / "run" / "episodes.csv"
     for content in ("", log.read_text()[:-3]):
@@ -133,7 +133,7 @@ def test_a_log_that_was_changed_is_named_and_not_drawn(spiking, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_command_draws_equal_bytes_and_leaves_settings_alone(
+def test_command_draws_equal_bytes_and_keeps_matplotlib_settings(
     spiking, pictures, capsys, tmp_path
 ):
     settings = dict(mpl.rcParams)
@@ -146,7 +146,7 @@ def test_the_command_draws_equal_bytes_and_leaves_settings_alone(
     assert {path.name: path.read_bytes() for path in paths} == drawn_before
 
 
-def test_bad_input_gets_one_line(spiking, capsys, tmp_path):
+def test_invalid_input_gives_one_line(spiking, capsys, tmp_path):
     assert "holds no training run" in refused(capsys, tmp_path)
     line = refused(capsys, spiking, "--out", tmp_path / "out", "--format", "png,gif")
     assert "format gif is unknown; choose from png, svg" in line

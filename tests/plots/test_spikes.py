@@ -1,4 +1,4 @@
-"""Rasters and membrane traces draw the recorded values."""
+"""Tests of rasters and membrane traces."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def trace(spikes, time_steps=4, **options):
     return EpisodeTrace((layer,), 2.0, time_steps, len(spikes) // time_steps, **options)
 
 
-def test_every_spike_is_a_mark_at_its_time_and_neuron():
+def test_spikes_are_marks_at_time_and_neuron():
     spikes = np.zeros((8, 3))
     spikes[[0, 5, 7], [2, 0, 1]] = 1
     figure = draw_raster(trace(spikes), "Spikes")
@@ -39,7 +39,7 @@ def test_layers_stand_in_order_with_the_input_at_the_bottom():
     labels = [axes.get_ylabel().split()[0] for axes in figure.axes]
     assert labels == ["hidden_2", "hidden_1", "input"]
     assert figure.axes[-1].get_xlabel().startswith("network time (ms)")
-    # The input has no membrane: three traces of each of the two others.
+    # The input has no membrane: three traces for each of the two other layers.
     assert len(draw_membranes(recorded, "Membranes").axes) == 6
 
 
@@ -60,7 +60,7 @@ def test_a_membrane_trace_breaks_between_decisions_from_rest():
     assert marks[0].get_ydata()[0] > 1.5
 
 
-def test_a_membrane_trace_of_a_stateful_agent_goes_on():
+def test_membrane_traces_of_stateful_agents_are_continuous():
     spikes = np.zeros((8, 1))
     figure = draw_membranes(trace(spikes, stateful=True), "Membranes")
     lines = [long_lines(figure.axes[0], style) for style in ("-", "--")]
@@ -68,7 +68,7 @@ def test_a_membrane_trace_of_a_stateful_agent_goes_on():
 
 
 @pytest.mark.parametrize("draw", [draw_raster, draw_membranes])
-def test_the_axis_says_where_a_decision_starts(draw):
+def test_axis_label_describes_the_start_of_a_decision(draw):
     labels = {
         stateful: draw(trace(np.zeros((8, 1)), stateful=stateful), "x").axes[-1].get_xlabel()
         for stateful in (False, True)

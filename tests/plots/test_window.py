@@ -1,4 +1,4 @@
-"""Windows: opened on a display, closed early, refused where there is none."""
+"""Tests of windows: on a display, closed early, and without a display."""
 
 import os
 import shutil
@@ -34,7 +34,7 @@ print(show_frames(closed_after_two(), 50, "closed"), plt.get_backend().lower() !
 
 @pytest.fixture
 def display():
-    """Number of a display that nobody sees."""
+    """Number of a virtual display."""
     pytest.importorskip("tkinter", reason="the windows of matplotlib's that are tried need Tk")
     if shutil.which("Xvfb") is None:
         pytest.skip("Xvfb is not installed")
@@ -53,7 +53,7 @@ def display():
         server.wait()
 
 
-def test_a_window_shows_every_decision_and_ends_when_it_is_closed(display):
+def test_windows_show_every_decision_until_closed(display):
     environment = {name: x for name, x in os.environ.items() if name != "MPLBACKEND"}
     done = subprocess.run(
         [sys.executable, "-c", _SCRIPT],
@@ -66,8 +66,8 @@ def test_a_window_shows_every_decision_and_ends_when_it_is_closed(display):
     assert done.stdout.splitlines() == ["3 3", "2 True"], done.stderr
 
 
-def test_without_a_display_a_file_is_asked_for():
-    # Others may have left figures open in this process.
+def test_missing_display_asks_for_a_file():
+    # Other tests may have left figures open in this process.
     backend, before = plt.get_backend(), plt.get_fignums()
     plt.switch_backend("agg")
     try:

@@ -1,11 +1,11 @@
-"""Policies with random weights whose neurons fire."""
+"""Policies with random weights and active neurons."""
 
 import torch
 
 
 @torch.no_grad()
 def made_to_fire(policy):
-    """Enlarge a policy's weights, give its normaliser statistics, and let it act; return it."""
+    """Enlarge the weights, set normaliser statistics, and act once; return the policy."""
     for parameter in policy.parameters():
         parameter.mul_(3.0)
     if policy.normaliser is not None:

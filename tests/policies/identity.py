@@ -1,8 +1,7 @@
-"""The identity task in every view and for every kind of action, and the algorithms that learn it.
+"""Identity task for every observation and action space, and the algorithms that learn it.
 
-Two random bits are to be repeated. The observation shows them in one of ``VIEWS``, the action says
-them in one of ``ACTIONS``. After Stable-Baselines3's
-``IdentityEnv``, whose observation space is always its action space.
+The agent repeats two random bits. ``VIEWS`` are the observation spaces, ``ACTIONS`` the action
+spaces. In Stable-Baselines3's ``IdentityEnv``, both spaces are equal.
 """
 
 from collections.abc import Callable
@@ -189,7 +188,7 @@ STATEFUL = {
 EVERY = {**CASES, **STATEFUL}
 
 
-# What a convolutional network needs in place of the case's settings.
+# Settings for convolutional networks instead of the settings of the case.
 FOR_IMAGES = {
     "A2C": {"learning_rate": 1e-3, "ent_coef": 0.02},
     "PPO": {"learning_rate": 1e-3},

@@ -1,4 +1,4 @@
-"""The table that a test run prints: algorithm × action space × kind of observations."""
+"""Table of test results: algorithm × action space × observation space."""
 
 CELL = "identity cell"
 

@@ -1,4 +1,4 @@
-"""Actions by compiled programs against PyTorch's, of every kind of policy, space and decoder."""
+"""Tests of actions by compiled programs against PyTorch, for policies, spaces and decoders."""
 
 import copy
 
@@ -45,7 +45,7 @@ def observe(seen, batch):
 
 
 def both_ways(policy, observation):
-    """Actions as they are, and by PyTorch."""
+    """Return actions by the compiled program and by PyTorch."""
     short = policy.predict(observation, deterministic=True)[0]
     return short, policy.predict_by_torch(observation, deterministic=True)[0]
 
@@ -66,7 +66,7 @@ def both_ways(policy, observation):
         (SpikingQRDQNPolicy, "discrete", {}),
     ],
 )
-def test_predict_chooses_the_actions_of_pytorch(kind, chosen, network, seen):
+def test_predict_equals_pytorch(kind, chosen, network, seen):
     policy = build(kind, seen, chosen, **network)
     actions = []
     for observation in (observe(seen, 40), observe(seen, 1), observe(seen, 1)[0]):
@@ -78,7 +78,7 @@ def test_predict_chooses_the_actions_of_pytorch(kind, chosen, network, seen):
 
 
 @pytest.mark.parametrize("kind", [SpikingSACPolicy, SpikingTD3Policy, SpikingControllerPolicy])
-def test_squashed_actions_are_those_of_pytorch(kind):
+def test_squashed_actions_equal_pytorch(kind):
     policy, observations = build(kind, "analogue", "continuous"), observe("analogue", 40)
     short, long = both_ways(policy, observations)
     np.testing.assert_allclose(short, long, rtol=1e-6, atol=1e-6)
@@ -88,7 +88,7 @@ def test_squashed_actions_are_those_of_pytorch(kind):
 
 @pytest.mark.parametrize("chosen", ["discrete", "continuous"])
 @pytest.mark.parametrize("activation", [torch.nn.Tanh, torch.nn.ReLU, torch.nn.ELU])
-def test_twins_choose_alike(chosen, activation):
+def test_ann_twins_equal_pytorch(chosen, activation):
     torch.manual_seed(0)
     twin = SpikingActorCriticPolicy(
         SEEN["analogue"], CHOSEN[chosen], ConstantSchedule(0.1), spiking_actor=False,
@@ -98,7 +98,7 @@ def test_twins_choose_alike(chosen, activation):
     np.testing.assert_allclose(short, long, rtol=1e-6, atol=1e-6)
 
 
-def test_without_determinism_actions_are_drawn():
+def test_non_deterministic_actions_are_sampled():
     policy, observation = build(SpikingActorCriticPolicy, "analogue"), observe("analogue", 30)
     drawn = [policy.predict(observation)[0] for _ in range(2)]
     assert (drawn[0] != drawn[1]).any()
@@ -106,7 +106,7 @@ def test_without_determinism_actions_are_drawn():
 
 @pytest.mark.parametrize("network", [{}, {"recurrent": True}, {"decoder": "last_voltage"}])
 @pytest.mark.parametrize("kind", [StatefulActorCriticPolicy, StatefulDQNPolicy])
-def test_states_are_carried_alike(kind, network):
+def test_carried_states_equal_pytorch(kind, network):
     policy, short, long = build(kind, "analogue", **network), None, None
     rng = np.random.default_rng(0)
     for observations in observe("analogue", 80).reshape(8, 10, -1):
@@ -164,7 +164,7 @@ def change_by_hook(policy):
         change_by_hook,
     ],
 )  # fmt: skip
-def test_every_change_is_seen(change):
+def test_weight_changes_are_detected(change):
     policy, observations = build(SpikingActorCriticPolicy, "analogue"), observe("analogue", 60)
     before = policy.predict(observations, deterministic=True)[0]
     change(policy)
@@ -173,7 +173,7 @@ def test_every_change_is_seen(change):
     assert (after != before).any()
 
 
-def test_a_copy_has_its_own_weights():
+def test_copies_have_independent_weights():
     policy, observations = build(SpikingActorCriticPolicy, "analogue"), observe("analogue", 60)
     before = policy.predict(observations, deterministic=True)[0]
     other = copy.deepcopy(policy)
@@ -182,9 +182,9 @@ def test_a_copy_has_its_own_weights():
     assert (other.predict(observations, deterministic=True)[0] != before).any()
 
 
-def test_a_class_with_a_way_of_its_own_decides():
+def test_overridden_predict_is_used():
     class First(SpikingActorCriticPolicy):
-        """A policy that always does the first thing."""
+        """Policy that always takes the first action."""
 
         def _predict(self, observation, deterministic=False):
             return torch.zeros(len(observation), dtype=torch.int64)
@@ -200,7 +200,7 @@ def test_a_policy_in_training_is_switched_to_acting():
     assert not any(module.training for module in policy.modules())
 
 
-def test_refusals_of_stable_baselines3_remain():
+def test_stable_baselines3_errors_are_kept():
     policy = build(SpikingActorCriticPolicy, "analogue")
     with pytest.raises(ValueError, match="Unexpected observation shape"):
         policy.predict(np.zeros((2, 4), np.float32), deterministic=True)

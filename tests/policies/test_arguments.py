@@ -1,4 +1,4 @@
-"""Arguments that other libraries give a policy, and who may build it."""
+"""Tests of policy arguments from other libraries, and of algorithms that build a policy."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_net_arch_is_the_hidden_sizes(name):
 
 
 def shapes(policy):
-    """Return the shapes of a policy's weights in order, each with the part that it is of."""
+    """Return the shapes of the weights in order, each with its part of the policy."""
     parts = {"action_net": "actor", "value_net": "critic", "policy_net": "actor"}
     found = []
     for full, parameter in policy.named_parameters():
@@ -60,7 +60,7 @@ def shapes(policy):
 
 
 @actor_critic
-def test_actor_and_critic_have_the_sizes_that_stock_policies_have(name):
+def test_actor_and_critic_sizes_equal_stock_policies(name):
     key = critic_key(name)
     archs = [{"pi": [6], key: [5, 4]}, [{"pi": [6, 7], key: [5]}], {"pi": [6], key: []}]
     if key == "vf":
@@ -76,7 +76,7 @@ def test_actor_and_critic_have_the_sizes_that_stock_policies_have(name):
         assert [layer.size for layer in spiking.acting_network().layers] == plain["pi"]
 
 
-def test_a_critic_that_spikes_or_carries_a_state_has_its_own_sizes():
+def test_spiking_and_stateful_critics_have_separate_sizes():
     arch = {"pi": [6, 5], "vf": [7]}
     spiking = make("PPO", policy_kwargs={"net_arch": arch, "spiking_critic": True}).policy
     assert [layer.size for layer in spiking.mlp_extractor.critic.layers] == [7]
@@ -105,7 +105,7 @@ def test_a_critic_of_other_sizes_is_saved(name, tmp_path):
 
 
 @actor_critic
-def test_critic_hidden_sizes_are_the_same_by_another_name(name):
+def test_critic_hidden_sizes_is_an_alias(name):
     key = critic_key(name)
     network = {"hidden_sizes": [6]}
     named = make(name, policy_kwargs={"network": network, "critic_hidden_sizes": [5, 4]}).policy
@@ -123,7 +123,7 @@ def test_critic_hidden_sizes_are_the_same_by_another_name(name):
 
 
 @algorithms
-def test_sizes_that_no_policy_has_are_refused(name):
+def test_invalid_sizes_are_refused(name):
     key = critic_key(name)
     wrong = [
         ({"width": [6]}, r"net_arch must be a list of hidden sizes.* got \{'width': \[6\]\}"),
@@ -143,7 +143,7 @@ def test_sizes_that_no_policy_has_are_refused(name):
 
 
 @algorithms
-def test_a_network_may_be_a_mapping(name):
+def test_network_can_be_a_mapping(name):
     network = {"hidden_sizes": [6], "neuron": "lif", "neuron_parameters": {"tau_mem_ms": 7.0}}
     model = make(name, policy_kwargs={"network": network})
     assert model.policy.network == NetworkConfig.from_dict(network)
@@ -154,7 +154,7 @@ def test_a_network_may_be_a_mapping(name):
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_an_algorithm_with_another_policy_names_its_policy(name):
+def test_algorithms_with_a_wrong_policy_name_the_right_policy(name):
     discrete = name in ("DQN", "QRDQN", "StatefulDQN")
     env = Identity(action="Discrete" if discrete else "Box")
     (own,) = (policy for policy, kind in POLICIES.items() if name in kind.algorithms)
@@ -195,7 +195,7 @@ def test_a_subclass_of_an_algorithm_takes_the_same_policy():
         Mine(policies.SpikingActorCriticPolicy, Identity())
 
 
-def test_an_actor_may_have_an_activation_of_its_own():
+def test_actor_can_have_a_separate_activation():
     ann = {"spiking_actor": False}
     policy = make("PPO", policy_kwargs={**ann, "actor_activation": "relu"}).policy
     again = type(policy)(**policy._get_constructor_parameters())

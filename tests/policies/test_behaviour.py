@@ -1,4 +1,4 @@
-"""What a policy says it does against what it does, and its distance from another's by hand."""
+"""Tests of the behaviour of a policy against its actions, and of divergences by hand."""
 
 import math
 
@@ -35,7 +35,7 @@ def test_discrete_actions_by_hand():
     assert back.tolist() == pytest.approx([math.log(2 / math.sqrt(3)), 0.0], rel=1e-5)
 
 
-def test_parts_of_an_action_are_added():
+def test_divergences_of_action_parts_add_up():
     space = spaces.MultiDiscrete([2, 3])
     reference = torch.tensor([[math.log(3.0), 0.0, 0.0, 0.0, math.log(2.0)]])
     behaviour = torch.zeros(1, 5)
@@ -71,7 +71,7 @@ def test_continuous_actions_by_hand():
 
 @pytest.mark.parametrize("action", ACTIONS)
 @given(seed=st.integers(0, 999), batch=st.integers(1, 8), scale=st.sampled_from((0.1, 1.0, 30.0)))
-def test_zero_for_equals_and_never_below(action, seed, batch, scale):
+def test_divergence_is_zero_for_equal_behaviour_and_never_negative(action, seed, batch, scale):
     size = 4 if action in ("Discrete", "MultiDiscrete") else 2
     first, second = (normal(seed + k, batch, size, scale=scale) for k in (0, 1))
     space = ACTIONS[action]
@@ -99,7 +99,7 @@ def test_actions_in_units_of_half_the_range():
     assert scaled_actions(actions, LOPSIDED).tolist() == expected
 
 
-def test_actions_without_limits_are_in_units_of_their_own():
+def test_unlimited_actions_are_not_scaled():
     low, high = np.float32([-np.inf, 0.0, -4.0]), np.float32([np.inf, np.inf, 4.0])
     actions = torch.tensor([[-30.0, 30.0, 2.0], [30.0, -30.0, -6.0]])
     # Half a limit clips and does not scale.
@@ -128,7 +128,7 @@ def taken(space, behaviour):
 
 
 def stir(policy, view="analogue"):
-    """Move all weights of a policy, until it does not the same whatever it sees."""
+    """Change all weights of a policy until its actions depend on observations."""
     policy.set_training_mode(False)
     drawn = {name: x.clone() for name, x in policy.named_parameters()}
     seen, _ = policy.obs_to_tensor(observations(view, 40))
@@ -159,20 +159,20 @@ def assert_says_what_it_does(policy, seen):
 
 
 @pytest.mark.parametrize(("name", "action"), STATELESS)
-def test_behaviour_and_spikes_are_those_of_acting(name, action):
+def test_behaviour_and_spikes_equal_acting(name, action):
     env = Identity(action=action)
     policy = stir(make(name, env, policy_kwargs={"network": TWO}).policy)
     assert_says_what_it_does(policy, observations("analogue", 40))
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_behaviour_is_that_of_acting_in_every_view(view):
+def test_behaviour_equals_acting_in_every_view(view):
     policy = stir(make("PPO", Identity(view), policy_kwargs={"network": TWO}).policy, view)
     assert_says_what_it_does(policy, observations(view, 40))
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if "Box" in case.actions])
-def test_behaviour_knows_the_range_of_the_actions(name):
+def test_behaviour_uses_the_action_range(name):
     case = CASES[name]
     policy = case.policy(
         VIEWS["analogue"].space, LOPSIDED, ConstantSchedule(1e-3), network=TWO,
@@ -182,7 +182,7 @@ def test_behaviour_knows_the_range_of_the_actions(name):
 
 
 @pytest.mark.parametrize("action", ["Discrete", "Box"])
-def test_a_controllers_behaviour_is_that_of_acting(action):
+def test_controller_behaviour_equals_acting(action):
     space = {"Discrete": ACTIONS["Discrete"], "Box": LOPSIDED}[action]
     policy = SpikingControllerPolicy(
         spaces.Box(-1.0, 1.0, (3,)), space, ConstantSchedule(1e-3), network=TWO
@@ -192,7 +192,7 @@ def test_a_controllers_behaviour_is_that_of_acting(action):
 
 
 @pytest.mark.parametrize("name", ["PPO", "DQN", "SAC", "TD3"])
-def test_an_ann_twins_behaviour_is_that_of_acting(name):
+def test_ann_twin_behaviour_equals_acting(name):
     case = CASES[name]
     switch = "spiking" if "DQN" in name else "spiking_actor"
     policy = stir(make(name, policy_kwargs={"network": TWO, switch: False}).policy)
@@ -205,7 +205,7 @@ def test_an_ann_twins_behaviour_is_that_of_acting(name):
 
 
 @pytest.mark.parametrize("gated", ["gru", "lstm"])
-def test_a_gated_twins_behaviour_is_that_of_its_predictions(gated):
+def test_gated_twin_behaviour_equals_predict(gated):
     arguments = {"network": TWO, "spiking_actor": False, "gated": gated}
     policy = stir(make("StatefulPPO", policy_kwargs=arguments).policy)
     batch = sequences(policy, length=6, count=5)
@@ -221,7 +221,7 @@ def test_a_gated_twins_behaviour_is_that_of_its_predictions(gated):
     np.testing.assert_allclose(state[0], after.numpy(), atol=1e-5)
 
 
-def test_watching_is_differentiable_and_changes_nothing():
+def test_watching_is_differentiable_without_side_effects():
     policy = stir(make("PPO", policy_kwargs={"network": TWO}).policy)
     seen, _ = policy.obs_to_tensor(observations("analogue", 16))
     before = {name: x.clone() for name, x in policy.acting_state_dict().items()}
@@ -235,7 +235,7 @@ def test_watching_is_differentiable_and_changes_nothing():
 
 
 def sequences(policy, length, count):
-    """Sequences with episodes that start here and there, from states that are not at rest."""
+    """Sequences with several episode starts, from states that are not at rest."""
     shape = (length, count)
     flat, _ = policy.obs_to_tensor(observations("analogue", length * count, seed=3))
     starts = torch.from_numpy(np.random.default_rng(1).random(shape) < 0.3)
@@ -245,7 +245,7 @@ def sequences(policy, length, count):
 
 
 @pytest.mark.parametrize(("name", "action"), WITH_STATE)
-def test_behaviour_along_sequences_is_that_of_predictions(name, action):
+def test_behaviour_along_sequences_equals_predict(name, action):
     model = make(name, Identity(action=action), policy_kwargs={"network": TWO})
     policy = stir(model.policy)
     batch = sequences(policy, length=6, count=5)

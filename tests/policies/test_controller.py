@@ -1,4 +1,4 @@
-"""The policy of the gradient-free learners."""
+"""Tests of the policy of gradient-free learners."""
 
 import numpy as np
 import pytest
@@ -65,7 +65,7 @@ def test_discrete_observations_reach_the_network_as_flags(space, sample, inputs)
         made.set_observation_limits([0], [1])
 
 
-def test_nothing_that_training_announces_changes_the_limits():
+def test_training_mode_does_not_change_the_limits():
     made = policy()
     made.set_observation_limits([-3.0] * 3, [1.0] * 3)
     before = {name: value.clone() for name, value in full_state(made).items()}
@@ -101,7 +101,7 @@ def test_hidden_neurons_fire_from_the_start():
         ),
     ],
 )
-def test_spaces_that_do_not_fit_are_refused(observations, actions, message):
+def test_unsupported_spaces_are_refused(observations, actions, message):
     with pytest.raises(ValueError, match=message):
         policy(observations, actions)
 
@@ -116,7 +116,7 @@ def test_net_arch_is_the_hidden_sizes():
     assert [layer.size for layer in policy(net_arch=[6, 5]).controller.layers] == [6, 5]
 
 
-def test_weights_and_limits_are_saved_and_enough_to_act(tmp_path):
+def test_saved_weights_and_limits_are_sufficient_to_act(tmp_path):
     saved, fresh = policy(), policy()
     assert not any(parameter.requires_grad for parameter in saved.parameters())
     assert saved.parameters_to_vector().size == 6 * (3 + 1) + 3 * (6 + 1)

@@ -1,4 +1,4 @@
-"""Stable-Baselines3's tools work with spiking policies as they do with MLP policies."""
+"""Tests of Stable-Baselines3's tools with spiking policies."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def box(name):
 
 
 @every
-def test_evaluation_and_checkpoints_leave_training_alone(name, tmp_path):
+def test_evaluation_and_checkpoints_do_not_change_training(name, tmp_path):
     plain = make(name).learn(STEPS)
     model = make(name)
     evaluation = EvalCallback(
@@ -63,7 +63,7 @@ def test_evaluation_and_checkpoints_leave_training_alone(name, tmp_path):
 
 
 @algorithms
-def test_a_loaded_model_learns_on_as_the_one_in_memory(name, tmp_path):
+def test_loaded_models_continue_like_the_original(name, tmp_path):
     model = make(name).learn(STEPS)
     model.save(tmp_path / "model")
     loaded = CASES[name].algorithm.load(tmp_path / "model", device="cpu")

@@ -1,4 +1,4 @@
-"""An exported policy acts as ``predict`` says, or is refused in one line; never a constant."""
+"""Tests of exported policies: they act like ``predict``, or are refused in one line."""
 
 import io
 from collections.abc import Callable
@@ -21,7 +21,7 @@ ignored = pytest.mark.filterwarnings("ignore")
 
 
 class Acts(nn.Module):
-    """What Stable-Baselines3's documentation exports: the best action."""
+    """Exported module by Stable-Baselines3's documentation: the best action."""
 
     def __init__(self, policy):
         super().__init__()
@@ -77,7 +77,7 @@ NETWORKS = {
 
 @pytest.fixture(autouse=True)
 def unchecked_distributions():
-    """PyTorch's own checks of a distribution's values can't be exported, of no policy."""
+    """Switch off PyTorch's checks of distributions, which cannot be exported."""
     kept = torch.distributions.Distribution._validate_args
     torch.distributions.Distribution.set_default_validate_args(False)
     yield
@@ -112,7 +112,7 @@ def assert_acts_alike(model, way, view="analogue"):
 @ignored
 @ways
 @pytest.mark.parametrize("network", NETWORKS)
-def test_an_exported_policy_acts_as_predict_says(way, network):
+def test_exported_policies_equal_predict(way, network):
     config = NetworkConfig((16,), 4, **NETWORKS[network])
     assert_acts_alike(make("PPO", policy_kwargs={"network": config}), way)
 
@@ -120,13 +120,13 @@ def test_an_exported_policy_acts_as_predict_says(way, network):
 @ignored
 @pytest.mark.parametrize("way", ["torch.jit.trace", "torch.export"])
 @pytest.mark.parametrize("name", [x for x in CASES if x != "PPO"])
-def test_exported_policies_of_every_algorithm_act_as_predict_says(way, name):
+def test_exported_policies_of_every_algorithm_equal_predict(way, name):
     assert_acts_alike(make(name), way)
 
 
 @ignored
 @ways
-def test_an_exported_policy_acts_on_spike_trains_as_predict_says(way):
+def test_exported_policies_on_spike_trains_equal_predict(way):
     model = make("DQN", Identity("spikes"))
     with torch.no_grad():
         model.policy.q_net.q_net.head.weight.mul_(20.0)
@@ -182,7 +182,7 @@ def test_a_state_is_carried_through_an_exported_network(way):
 
 
 @ignored
-def test_a_trace_is_no_training_data():
+def test_tracing_does_not_change_the_normaliser():
     model = make("PPO").learn(64)
     before = {name: x.clone() for name, x in full_state(model.policy).items()}
     with torch.no_grad():

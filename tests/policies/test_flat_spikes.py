@@ -1,4 +1,4 @@
-"""A flat spike train is a spike train for our policies: the same weights come of it."""
+"""Tests of flat spike trains: policies learn the same weights as with spike trains."""
 
 import gymnasium as gym
 import pytest
@@ -12,7 +12,7 @@ from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.policies.observations import make_normaliser, spike_steps_of
 
 
-def test_time_steps_come_from_the_space_and_nothing_is_normalised():
+def test_time_steps_come_from_the_space_without_normalisation():
     space = FlatSpikes(7, 3)
     assert spike_steps_of(space, FlattenExtractor) == 7
     assert spike_steps_of(space, NatureCNN) is None
@@ -22,7 +22,7 @@ def test_time_steps_come_from_the_space_and_nothing_is_normalised():
     assert make_normaliser(plain, FlattenExtractor, {}, True) is not None
 
 
-def test_it_is_not_joined_with_values_without_time():
+def test_flat_spikes_are_not_joined_with_values_without_time():
     space = spaces.Dict({"spikes": FlatSpikes(7, 3), "value": spaces.Box(0.0, 1.0, (1,))})
     with pytest.raises(ValueError, match="'spikes' of the Dict is the spike train FlatSpikes"):
         SpikingActorCriticPolicy(

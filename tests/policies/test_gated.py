@@ -1,4 +1,4 @@
-"""Gated units carry, forget and differentiate their state as spiking networks do."""
+"""Tests of gated units: state, resets and gradients."""
 
 import pytest
 import torch
@@ -37,7 +37,7 @@ def stepped(net, inputs, state, starts, cuts=()):
 @KINDS
 @pytest.mark.parametrize("hidden_sizes", [(5,), (5, 6)])
 @pytest.mark.parametrize("output_size", [None, 2])
-def test_a_sequence_is_its_steps(kind, hidden_sizes, output_size):
+def test_sequences_equal_their_steps(kind, hidden_sizes, output_size):
     net = network(kind, hidden_sizes, output_size)
     inputs, starts = sequence()
     assert starts[1:].any()
@@ -51,7 +51,7 @@ def test_a_sequence_is_its_steps(kind, hidden_sizes, output_size):
 
 
 @KINDS
-def test_one_layer_is_pytorchs(kind):
+def test_single_layer_equals_pytorch(kind):
     net = network(kind, (5,), None)
     inputs, _ = sequence()
     theirs = nn.GRU(INPUTS, 5) if kind == "gru" else nn.LSTM(INPUTS, 5)
@@ -61,7 +61,7 @@ def test_one_layer_is_pytorchs(kind):
 
 
 @KINDS
-def test_gradients_of_two_chunks_are_those_of_a_detached_state(kind):
+def test_truncated_gradients_equal_a_detached_state(kind):
     inputs, starts = sequence()
     gradients = []
     for truncated in (True, False):
@@ -83,7 +83,7 @@ def test_gradients_of_two_chunks_are_those_of_a_detached_state(kind):
 
 
 @KINDS
-def test_no_gradient_passes_a_start(kind):
+def test_episode_starts_block_gradients(kind):
     net = network(kind)
     inputs, _ = sequence()
     starts = torch.zeros(STEPS, BATCH, dtype=torch.bool)

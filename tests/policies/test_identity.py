@@ -1,4 +1,4 @@
-"""Every algorithm × action space × observation kind: learns, is deterministic, saves and loads."""
+"""Tests of algorithm × action space × observation space: learning, determinism, saving."""
 
 import re
 
@@ -50,7 +50,7 @@ def learns_by_default(cell):
 
 
 def runs_by_default(cell):
-    """Whether a cell is in the default run; `make check-all` runs them all."""
+    """Whether a combination is in the default run; `make check-all` runs all combinations."""
     name, action, view = cell
     both = view == "analogue" or action == CASES[name].actions[0]
     return learns_by_default(cell) or (both and name in ("PPO", "A2C", "DQN", "SAC"))
@@ -101,7 +101,7 @@ def assert_saves_and_loads(model, view, folder):
     ],
     ids="-".join,
 )
-def test_a_cell(cell, tmp_path, record_property):
+def test_combination_learns_saves_and_loads(cell, tmp_path, record_property):
     learns = learns_by_default(cell)
     name, action, view = cell
     model, weights = train(cell, None if learns else COMPARED_AT)
@@ -118,7 +118,7 @@ def test_a_cell(cell, tmp_path, record_property):
 @pytest.mark.parametrize(
     "cell", [cell for cell in SUPPORTED if not learns_by_default(cell)], ids="-".join
 )
-def test_learns_in_the_other_cells_too(cell, record_property):
+def test_remaining_combinations_learn(cell, record_property):
     name, action, view = cell
     model, _ = train(cell, None, times=2)
     assert score(model, view, action) > LEARNED

@@ -1,4 +1,4 @@
-"""Policies that learn from an expert and not by rollouts, as ``imitation`` trains them."""
+"""Tests of policies that learn from an expert, as in the package ``imitation``."""
 
 import itertools
 
@@ -20,7 +20,7 @@ def acts(seen):
 
 
 def demonstrations(episodes):
-    """Play CartPole as the expert does; return what it saw, and its returns."""
+    """Play CartPole with the expert; return its observations and returns."""
     env, seen, returns = gym.make("CartPole-v1"), [], []
     for seed in range(episodes):
         observation, _ = env.reset(seed=seed)
@@ -34,7 +34,7 @@ def demonstrations(episodes):
 
 
 def clone(policy, seen, epochs):
-    """Raise the likelihood of the expert's actions: like ``BC.train``, in no mode of training."""
+    """Raise the likelihood of the expert's actions like ``BC.train``, without training mode."""
     optimiser = torch.optim.Adam(policy.parameters())
     order = torch.Generator().manual_seed(0)
     obs, actions = torch.as_tensor(seen), torch.as_tensor(acts(seen))
@@ -76,7 +76,7 @@ def test_first_batches_set_the_statistics_and_rollouts_add_to_them():
     assert normaliser.count.item() == 264
 
 
-def test_a_replay_buffer_that_somebody_filled_sets_the_statistics():
+def test_prefilled_replay_buffers_set_the_statistics():
     model = make("SAC")
     shown, action = observations("analogue", 200)[:, None], np.zeros((1, 2), np.float32)
     for before, after in itertools.pairwise(shown):
@@ -91,7 +91,7 @@ def test_a_replay_buffer_that_somebody_filled_sets_the_statistics():
 @pytest.mark.parametrize(
     ("name", "view"), [*((name, "analogue") for name in EVERY), ("PPO", "Dict")]
 )
-def test_given_data_alone_sets_the_statistics(name, view):
+def test_fit_normaliser_uses_only_the_given_data(name, view):
     model = make(name, Identity(view, EVERY[name].actions[0]))
     normaliser = model.policy.normaliser
     model.policy.fit_normaliser(observations(view, 20, seed=1))
@@ -108,7 +108,7 @@ def test_given_data_alone_sets_the_statistics(name, view):
         assert normaliser.count.item() == 364
 
 
-def test_nothing_to_fit_is_refused():
+def test_fit_normaliser_refuses_unusable_input():
     with pytest.raises(ValueError, match="at least 2 observations, got 1; pass more"):
         make("PPO").policy.fit_normaliser(observations("analogue", 1))
     without = make("PPO", policy_kwargs={"normalise_observations": False}).policy

@@ -1,4 +1,4 @@
-"""Every part of a network in a policy: it learns, and keeps its initialisation."""
+"""Tests of the parts of a network in a policy: learning and initialisation."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ ARGUMENTS = {"PPO": {"n_steps": 32, "n_epochs": 2}, "DQN": {"learning_starts": 1
 
 
 def updated(name, network, **policy_kwargs):
-    """Train for an update and check that it reached every weight of the acting network."""
+    """Train for one update and check that every weight of the acting network has changed."""
     model = make(
         name, Identity("analogue", CASES[name].actions[0]), **ARGUMENTS[name],
         policy_kwargs={"network": network, **policy_kwargs},
@@ -60,7 +60,7 @@ def test_an_update_reaches_a_norse_cell(name):
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("critic", [False, True])
-def test_populations_are_read_by_heads_of_their_own(name, critic):
+def test_populations_have_separate_heads(name, critic):
     network = NetworkConfig(
         (8,), 4, decoder="population", decoder_parameters={"neurons_per_output": 3}
     )
@@ -98,7 +98,7 @@ def optimisers(model):
     return [model.policy.actor.optimizer, model.policy.critic.optimizer]
 
 
-def test_population_heads_start_with_the_gain_of_the_head_they_replace():
+def test_population_heads_keep_the_initial_gain():
     network = NetworkConfig((8,), 4, decoder="population")
     policy = make("PPO", policy_kwargs={"network": network, "spiking_critic": True}).policy
     for head, gain in ((policy.action_net, 0.01), (policy.value_net, 1.0)):
@@ -125,7 +125,7 @@ def test_spiking_layers_keep_their_own_initialisation(recurrent):
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("spiking", [False, True])
-def test_each_network_spikes_by_its_flag(name, spiking):
+def test_spiking_flags_select_spiking_networks(name, spiking):
     if name in ("DQN", "QRDQN"):
         choices = [{"spiking": spiking}]
     else:

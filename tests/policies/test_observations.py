@@ -1,4 +1,4 @@
-"""Kinds of observations: what the network sees of each, and what is refused."""
+"""Tests of observation spaces: network inputs, and error messages."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ def policy(space, name="PPO", **arguments):
 
 
 def seen(agent, observations):
-    """Return what the acting network sees of a batch."""
+    """Return the inputs of the acting network for a batch."""
     tensor, _ = agent.obs_to_tensor(observations)
     with torch.no_grad():
         return agent.network_inputs(tensor)
@@ -54,7 +54,7 @@ def test_one_hots_and_flags_reach_the_network_unchanged(name):
 
 
 @algorithms
-def test_a_spike_train_keeps_its_time_axis(name):
+def test_spike_trains_keep_their_time_axis(name):
     agent = policy(spaces.MultiBinary((5, 3)), name)
     assert agent.normaliser is None
     trains = np.random.default_rng(0).integers(0, 2, (4, 5, 3), dtype=np.int8)
@@ -98,7 +98,7 @@ def test_a_small_image_passes_the_network_of_minatar(name, shape):
 @pytest.mark.parametrize(
     ("shape", "extractor"), [((4, 10, 10), SmallImageCNN), ((1, 36, 36), NatureCNN)]
 )
-def test_images_that_are_scaled_already_are_left_alone(shape, extractor):
+def test_scaled_images_are_not_rescaled(shape, extractor):
     agent = policy(spaces.Box(0.0, 1.0, shape), normalize_images=False)
     assert agent.features_extractor_class is extractor
     images = np.random.default_rng(0).random((2, *shape), dtype=np.float32)
@@ -126,7 +126,7 @@ def test_a_dict_is_joined_and_its_vectors_are_normalised():
 
 
 @given(columns=st.lists(st.integers(0, 6), min_size=1, unique=True), seed=st.integers(0, 99))
-def test_partial_normalisation_is_that_of_its_columns(columns, seed):
+def test_partial_normaliser_equals_a_normaliser_of_its_columns(columns, seed):
     features = 9 * torch.randn((5, 7), generator=torch.Generator().manual_seed(seed))
     partial, full = PartialNormaliser(columns), ObservationNormaliser(len(columns))
     for normaliser, inputs in ((partial, features), (full, features[:, columns])):
@@ -150,7 +150,7 @@ def test_gradients_pass_the_partial_normaliser():
 
 
 class Own(BaseFeaturesExtractor):
-    """A features extractor that takes anything and gives what a test expects."""
+    """Features extractor for any space with given features."""
 
     def __init__(self, space):
         super().__init__(space, 2)
@@ -250,7 +250,7 @@ def test_refusals_name_the_space_and_a_substitute(what):
             policy(space, name, **arguments)
 
 
-def test_actions_must_count_from_zero_and_lie_flat():
+def test_discrete_actions_must_start_at_zero_and_be_flat():
     box = spaces.Box(-1, 1, (3,))
     for action in (spaces.Discrete(3, start=-1), spaces.MultiDiscrete([2, 2], start=[0, 1])):
         with pytest.raises(ValueError, match=r"action space .* starts at .*; shift it by"):
@@ -284,7 +284,7 @@ def test_every_vectorised_view_is_recorded():
     assert recording.macs_per_decision() == {"hidden_1": 3.0 * 32}
 
 
-def test_contrib_policies_name_the_extra_where_it_is_missing():
+def test_contrib_policies_name_the_missing_extra():
     code = """
 import sys
 sys.modules["sb3_contrib"] = None  # as if it were not installed

@@ -1,4 +1,4 @@
-"""The optimiser that waits until it is needed."""
+"""Tests of the optimiser that is created on first use."""
 
 import copy
 
@@ -19,7 +19,7 @@ def make(kind=PPO, **arguments):
 
 @pytest.mark.parametrize("decoder", ["mean_rate", "population"])
 @pytest.mark.parametrize("kind", [PPO, DQN, A2C])
-def test_the_optimiser_is_the_one_that_stable_baselines3_makes(kind, decoder):
+def test_optimiser_equals_stable_baselines3(kind, decoder):
     model = make(
         kind, learning_rate=0.003, policy_kwargs={"network": {**NETWORK, "decoder": decoder}}
     )
@@ -50,7 +50,7 @@ def test_invalid_optimiser_arguments_are_refused_at_once(kind, arguments, error)
         make(kind, **arguments)
 
 
-def test_a_copy_optimises_its_own_parameters():
+def test_copies_optimise_their_parameters():
     policy = make().policy
     copied = copy.deepcopy(policy)  # before the optimiser is there
     parameters = list(copied.parameters())
@@ -59,7 +59,7 @@ def test_a_copy_optimises_its_own_parameters():
     assert not {id(x) for x in optimised} & {id(x) for x in policy.parameters()}
 
 
-def test_an_optimiser_that_is_set_is_kept():
+def test_assigned_optimisers_are_kept():
     policy = make().policy
     other = torch.optim.SGD(policy.parameters(), lr=0.1)
     policy.optimizer = other

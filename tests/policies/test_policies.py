@@ -1,4 +1,4 @@
-"""All policies: acting tensors, round trips, and the normaliser's rule."""
+"""Tests of all policies: acting tensors, round trips, and the normaliser."""
 
 import copy
 
@@ -18,7 +18,7 @@ STEPS = 160
 
 
 def tell_apart(model):
-    """Make a hardly trained policy choose different actions for different observations."""
+    """Make a barely trained policy choose different actions for different observations."""
     if not isinstance(model.action_space, spaces.Discrete):
         return
     policy = model.policy
@@ -102,7 +102,7 @@ def test_wrong_acting_tensors_are_named():
 
 
 def normaliser_trace(model, steps):
-    """Log which statistics rollouts and updates see, in order."""
+    """Log the statistics that rollouts and updates use, in order."""
     trace = []
     normaliser = model.policy.normaliser
     original = model.train
@@ -123,7 +123,7 @@ def normaliser_trace(model, steps):
 
 @algorithms
 @pytest.mark.parametrize("view", ["analogue", "Dict"])
-def test_a_rollout_and_its_updates_see_one_normaliser(name, view):
+def test_rollouts_and_their_updates_use_the_same_statistics(name, view):
     trace = normaliser_trace(make(name, Identity(view, CASES[name].actions[0])), 200)
     kinds = [kind for kind, _ in trace]
     changes = 0
@@ -182,7 +182,7 @@ def test_the_defaults_make_a_policy(name):
 
 
 @pytest.mark.parametrize("name", [x for x in CASES if x not in ("DQN", "QRDQN")])
-def test_sharing_the_features_extractor_is_a_choice(name):
+def test_features_extractor_sharing_is_optional(name):
     for shared in (False, True):
         model = make(
             name, Identity("Dict", CASES[name].actions[0]),

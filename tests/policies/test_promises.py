@@ -1,4 +1,4 @@
-"""Stable-Baselines3's promises of a policy, for every algorithm; see also test_ecosystem."""
+"""Tests of Stable-Baselines3's policy contract, for every algorithm; see also test_ecosystem."""
 
 import copy
 import pickle
@@ -36,7 +36,7 @@ def assert_alike(policy, other, view="analogue"):
 
 
 @algorithms
-def test_models_and_policies_come_back_from_files(name, tmp_path):
+def test_models_and_policies_are_restored_from_files(name, tmp_path):
     model = trained(name)
     kept = copy.deepcopy(full_state(model.policy))
     assert kept.keys() > model.policy.state_dict().keys()
@@ -53,7 +53,7 @@ PARTS = ("actor", "critic", "q_net", "quantile_net")
 
 
 @algorithms
-def test_parts_come_back_from_files(name, tmp_path):
+def test_policy_parts_are_restored_from_files(name, tmp_path):
     policy = trained(name).policy
     parts = [part for part in PARTS if hasattr(policy, part)]
     for part in parts:
@@ -67,7 +67,7 @@ def test_parts_come_back_from_files(name, tmp_path):
 
 
 @algorithms
-def test_weights_may_be_replaced_by_random_ones_and_back(name, tmp_path):
+def test_weights_can_be_replaced_and_restored(name, tmp_path):
     # As Stable-Baselines3's own tests do.
     model = trained(name)
     before, bookkeeping = copy.deepcopy(model.policy.state_dict()), full_state(model.policy)
@@ -96,7 +96,7 @@ def test_policies_pickle(name):
 
 
 class Follows(Identity):
-    """A task that asks a policy, as one with an opponent does."""
+    """Task that calls a policy, like a task with an opponent."""
 
     def __init__(self, policy):
         super().__init__()
@@ -133,7 +133,7 @@ def test_predict_takes_every_space(name):
         assert np.allclose(together[0], alone, atol=1e-5)
 
 
-def test_a_dict_is_refused_by_the_one_that_takes_none():
+def test_stateful_dqn_refuses_dict_observations():
     with refused("StatefulDQN takes no Dict observations, got"):
         make("StatefulDQN", Identity("Dict"))
 

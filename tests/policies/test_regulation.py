@@ -1,4 +1,4 @@
-"""Regulation in the algorithms: where it acts, where it must not, and that training repeats."""
+"""Tests of regulation in the algorithms: its effects, its limits, and repeatable training."""
 
 import pytest
 import torch
@@ -55,7 +55,7 @@ def test_trpo_is_refused_with_penalties_and_ppo_is_named():
         regulated("TRPO", PENALTIES).learn(64)
 
 
-def test_trpo_takes_a_penalised_critic_which_it_trains_in_first_order():
+def test_trpo_accepts_a_penalised_critic():
     only_critic = {"spiking_actor": False, "spiking_critic": True}
     first, plain = (
         tensors(regulated("TRPO", regulation, policy_kwargs=only_critic).learn(64))
@@ -65,7 +65,7 @@ def test_trpo_takes_a_penalised_critic_which_it_trains_in_first_order():
 
 
 def actor_loss(model, name):
-    """The actor's loss as the algorithm has it, through the critics."""
+    """Return the actor loss of the algorithm, through the critics."""
     seen, _ = model.policy.obs_to_tensor(observations("analogue", 20))
     if name in ("TD3", "DDPG"):
         return -model.critic.q1_forward(seen, model.actor(seen)).mean()
@@ -75,7 +75,7 @@ def actor_loss(model, name):
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)
-def test_critics_are_penalised_in_their_own_loss_and_not_in_the_actors(name):
+def test_critics_are_penalised_only_in_the_critic_loss(name):
     spiking = {"spiking_actor": False, "spiking_critic": True}
     own, by_actor, by_critic = [], [], []
     for regulation in (PENALTIES, None):
@@ -95,7 +95,7 @@ def test_critics_are_penalised_in_their_own_loss_and_not_in_the_actors(name):
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)
-def test_a_critics_controller_measures_its_own_updates_alone(name):
+def test_critic_controllers_measure_only_critic_updates(name):
     model = regulated(name, CONTROLLER, policy_kwargs={"spiking_critic": True})
     model.policy.set_training_mode(True)
     controller = model.critic.q_networks[0].regulation.controllers[0]
@@ -128,7 +128,7 @@ def test_targets_are_neither_penalised_nor_measured(name, online, target):
     assert torch.equal(*found[target])
 
 
-def test_a_controller_acts_where_a_rollout_starts_and_nowhere_else():
+def test_controllers_act_only_at_the_start_of_a_rollout():
     model = regulated("PPO", CONTROLLER)
     model.learn(64)
     after_updates = tensors(model)
@@ -154,7 +154,7 @@ def test_a_target_network_gets_weights_that_a_controller_changed():
 
 @pytest.mark.parametrize("name", ["PPO", "DQN", "SAC"])
 @pytest.mark.parametrize("regulation", [PENALTIES, CONTROLLER])
-def test_acting_tensors_are_those_of_an_unregulated_policy(name, regulation):
+def test_acting_tensors_equal_an_unregulated_policy(name, regulation):
     trained, plain = (
         regulated(name, regulation).learn(STEPS[name]).policy,
         regulated(name, None).policy,

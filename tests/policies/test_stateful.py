@@ -1,4 +1,4 @@
-"""``predict`` with a state, as Stable-Baselines3 defines it."""
+"""Tests of ``predict`` with a state, as in Stable-Baselines3."""
 
 import gymnasium as gym
 import numpy as np
@@ -29,14 +29,14 @@ def seen(steps=5, batch=3):
 
 
 @every_kind
-def test_a_state_is_one_flat_array_for_each_observation(kind):
+def test_states_are_one_flat_array_per_observation(kind):
     _, state = policy(kind).predict(seen()[0])
     assert [part.shape for part in state] == [(3, SIZES[kind])]
     assert state[0].dtype == np.float32
 
 
 @every_kind
-def test_each_observation_of_a_batch_has_its_own_state(kind):
+def test_observations_of_a_batch_have_separate_states(kind):
     made, steps = policy(kind, actions=gym.spaces.Box(-1.0, 1.0, (2,))), seen()
     together, state = [], None
     for batch in steps:
@@ -51,7 +51,7 @@ def test_each_observation_of_a_batch_has_its_own_state(kind):
 
 
 @every_kind
-def test_a_state_matters_until_an_episode_starts(kind):
+def test_states_matter_until_an_episode_starts(kind):
     made, steps = policy(kind), seen()
     _, state = made.predict(steps[0])
     _, fresh = made.predict(steps[1])
@@ -68,7 +68,7 @@ def test_a_state_matters_until_an_episode_starts(kind):
 
 
 @every_kind
-def test_states_and_starts_that_do_not_fit_are_refused(kind):
+def test_invalid_states_and_starts_are_refused(kind):
     made, steps = policy(kind), seen()
     _, state = made.predict(steps[0])
     size = SIZES[kind]
@@ -129,7 +129,7 @@ def q_policy(kind="alif", observations=BOX, **arguments):
 
 @every_q_kind
 @pytest.mark.parametrize("space", [BOX, TRAINS])
-def test_the_best_action_is_chosen_and_the_state_goes_on(kind, space):
+def test_best_action_is_chosen_and_the_state_is_carried(kind, space):
     made = q_policy(kind, space)
     space.seed(0)
     state, values_state = None, made.rest_state(3)

@@ -1,4 +1,4 @@
-"""Stable-Baselines3's own policies, as the agents sb3-* have them."""
+"""Tests of Stable-Baselines3's stock policies, as in the agents sb3-*."""
 
 import numpy as np
 import pytest
@@ -20,9 +20,7 @@ ALGORITHMS = [
 
 
 @pytest.mark.parametrize(("algorithm", "policy", "env_id", "settings", "steps"), ALGORITHMS)
-def test_it_trains_the_weights_of_mlp_policy_bit_for_bit(
-    algorithm, policy, env_id, settings, steps
-):
+def test_trained_weights_equal_mlp_policy_bit_for_bit(algorithm, policy, env_id, settings, steps):
     weights = []
     for kind, kwargs in (
         ("MlpPolicy", {"net_arch": [24, 16]}),
@@ -44,7 +42,7 @@ def test_it_trains_the_weights_of_mlp_policy_bit_for_bit(
         ("sb3-sac", "Pendulum-v1", None),
     ],
 )
-def test_it_records_costs_and_keeps_its_actions_when_saved(agent, env_id, macs, tmp_path):
+def test_costs_are_recorded_and_saved_agents_act_the_same(agent, env_id, macs, tmp_path):
     model = snn_gym.make_agent(agent, env_id, seed=1)
     observation = np.array([[0.02, 0.4, -0.03, 0.5], [0.1, -0.2, 0.05, 0.3]], np.float32)
     observation = observation[:, : model.observation_space.shape[0]]
@@ -61,7 +59,7 @@ def test_it_records_costs_and_keeps_its_actions_when_saved(agent, env_id, macs, 
         np.testing.assert_array_equal(found, model.predict(seen, deterministic=True)[0])
 
 
-def test_it_refuses_tensors_of_other_names():
+def test_tensors_with_other_names_are_refused():
     policy = snn_gym.make_agent("sb3-ppo", "CartPole-v1").policy
     tensors = policy.acting_state_dict()
     assert sorted(tensors) == [

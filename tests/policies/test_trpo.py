@@ -1,4 +1,4 @@
-"""TRPO needs second derivatives of the policy: right, and enough to learn."""
+"""Tests of TRPO: second derivatives of the policy, and learning."""
 
 from functools import partial
 

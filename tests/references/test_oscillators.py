@@ -1,4 +1,4 @@
-"""What the cards say of oscillators is what they earn."""
+"""Tests of oscillators: their scores equal the cards."""
 
 import re
 
@@ -20,7 +20,7 @@ def test_actions_by_hand():
 
 
 @pytest.mark.parametrize("env_id", OSCILLATORS)
-def test_an_oscillator_earns_what_the_card_says(env_id):
+def test_oscillator_scores_equal_the_card(env_id):
     card = (content_path("envs") / f"{env_id}.md").read_text(encoding="utf-8")
     found = re.search(r"earns ([\d.,]+) \(standard error ([\d.]+)\) in 100 episodes", card)
     mean, error = (float(text.replace(",", "")) for text in found.groups())

@@ -1,4 +1,4 @@
-"""The reference scores of native tasks are those that their scripted policies get."""
+"""Tests of the reference scores of native tasks and their scripted policies."""
 
 import itertools
 
@@ -19,19 +19,19 @@ SCRIPTED = [
 every_scripted_score = pytest.mark.parametrize(("env_id", "kind"), SCRIPTED)
 every_base = pytest.mark.parametrize("base_id", NATIVE_BASES)
 
-# What the stated scores were measured with, at least.
+# Minimum number of episodes of the stated scores.
 STATED_EPISODES = 2000
 STEPS = 40_000
 
 
 def few_episodes(env_id):
-    """Return how many episodes are cheap."""
+    """Return the number of episodes for a fast test."""
     limit = load_environment_spec(env_id).max_episode_steps
     return int(np.clip(STEPS // limit, 200, STATED_EPISODES))
 
 
 def assert_reproduced(stated, returns, stated_episodes=STATED_EPISODES):
-    """Assert that a stated mean is that of other episodes, within four standard errors of both."""
+    """Assert that a stated mean equals that of other episodes within four standard errors."""
     error = np.std(returns, ddof=1) * np.sqrt(1 / len(returns) + 1 / stated_episodes)
     # half of the last of three stated digits
     assert np.mean(returns) == pytest.approx(stated, abs=4 * error + 5e-4 * max(1, abs(stated)))
@@ -58,7 +58,7 @@ def test_scripted_scores_are_reproduced_by_other_episodes(env_id, kind):
 
 @pytest.mark.slow
 @every_native_id
-def test_random_scores_are_those_of_the_stated_episodes(env_id):
+def test_random_scores_equal_the_stated_episodes(env_id):
     reference = load_environment_spec(env_id).reference
     task = gym.make_vec(env_id, reference.random_episodes)
     returns = play(task, RandomActions(task), seed=0)
@@ -70,7 +70,7 @@ def test_random_scores_are_those_of_the_stated_episodes(env_id):
 
 @pytest.mark.slow
 @every_scripted_score
-def test_scripted_scores_are_those_of_many_episodes(env_id, kind):
+def test_scripted_scores_equal_many_episodes(env_id, kind):
     reference = load_environment_spec(env_id).reference
     task = gym.make_vec(env_id, reference.random_episodes)
     returns = play(task, scripted_policy(task, kind), seed=0)
@@ -78,7 +78,7 @@ def test_scripted_scores_are_those_of_many_episodes(env_id, kind):
 
 
 @every_native_id
-def test_scores_are_in_their_order(env_id):
+def test_scores_are_ordered(env_id):
     reference = load_environment_spec(env_id).reference
     assert reference.random < reference.solved <= reference.maximum
     assert reference.oracle is not None
@@ -100,7 +100,7 @@ REMEMBERED = {
 
 
 @every_base
-def test_nothing_without_what_a_task_claims_to_need_solves_any_level(base_id):
+def test_policies_without_the_claimed_ability_solve_no_level(base_id):
     spec = load_environment_spec(base_id)
     references = [load_environment_spec(name).reference for name in spec.registers]
     memoryless = spec.reference.memoryless
@@ -122,7 +122,7 @@ def test_levels_are_named_and_differ(base_id):
 
 
 @every_base
-def test_a_fixed_agent_scores_less_from_level_to_level(base_id):
+def test_fixed_agents_score_less_on_harder_levels(base_id):
     shares = []
     for name in load_environment_spec(base_id).registers:
         task = gym.make_vec(name, few_episodes(name))
@@ -142,7 +142,7 @@ def test_a_scripted_policy_must_exist(env_id):
         scripted_policy(task, "perfect")
 
 
-def test_playing_ends_each_environment_with_its_first_episode():
+def test_play_counts_the_first_episode_of_each_environment():
     task = gym.make_vec("snn/CueAccumulation-hard-v0", 50)
     _, infos = task.reset(seed=4)
     majority, longest = infos["majority"], infos["go_step"].max()
@@ -160,7 +160,7 @@ def test_playing_ends_each_environment_with_its_first_episode():
     assert not steps[1].any()
 
 
-def test_random_actions_are_those_of_single_spaces():
+def test_random_actions_equal_single_spaces():
     task = gym.make_vec("snn/CueAccumulation-v0", 3)
     policy = RandomActions(task, seed=7)
     spaces = [gym.spaces.Discrete(2, seed=7 + index) for index in range(3)]

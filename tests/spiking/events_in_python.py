@@ -1,4 +1,4 @@
-"""The kernels in the interpreter, which checks every index where machine code does not."""
+"""Kernels in the interpreter, which checks every index."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def add_rows(total, at, strip, above, places, values, a, z):
 
 
 def interpret(monkeypatch):
-    """Have the interpreter run all kernels."""
+    """Run all kernels in the interpreter."""
     for module in (events, kernels, layers, execution):
         for name, kernel in list(vars(module).items()):
             if hasattr(kernel, "py_func"):

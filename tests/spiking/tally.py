@@ -1,4 +1,4 @@
-"""A tally of comparisons that were excused, and a check that they are seldom."""
+"""Tally of excused comparisons, and a check that excuses are rare."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MOST_EXCUSED = 0.1
 
 @dataclass
 class Tally:
-    """Comparisons made, and those that a spike at a tiny margin made impossible."""
+    """Number of comparisons, and of comparisons excused by a spike at a tiny margin."""
 
     made: int = 0
     excused: int = 0
@@ -18,7 +18,7 @@ class Tally:
 
 @contextmanager
 def few_excused():
-    """Give a tally to the comparisons of one test, and fail if too many were excused, or none made.
+    """Give a tally to one test; fail if too many comparisons are excused, or none are made.
 
     Within one test, because another test may run in another process.
     """

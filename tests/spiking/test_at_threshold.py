@@ -1,4 +1,4 @@
-"""A potential that lands exactly on its threshold does not fire, whichever way a layer is run."""
+"""Tests of potentials exactly at threshold: no layer fires."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def config_of(neuron, **changes):
 
 
 def layer_of(neuron, recurrent):
-    """A layer whose input current is its input, without an effect of its own spikes."""
+    """Return a layer whose current equals its input, without effective recurrence."""
     network = SpikingNetwork(config_of(neuron, recurrent=recurrent), 1)
     (layer,) = network.layers
     layer.linear.weight.data.fill_(1.0)
@@ -82,7 +82,7 @@ WAYS: dict[str, Callable] = {
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("neuron", TRACES)
-def test_it_fires_above_the_threshold_alone(neuron, way, recurrent):
+def test_layers_fire_only_above_the_threshold(neuron, way, recurrent):
     inputs, expected = TRACES[neuron]
     layer = layer_of(neuron, recurrent)
     spikes, voltages = WAYS[way](layer, torch.tensor(inputs).reshape(4, 1, 1))
@@ -102,7 +102,7 @@ HELD = {
 
 
 @pytest.mark.parametrize("neuron", HELD)
-def test_nor_in_a_population(neuron):
+def test_populations_do_not_fire_at_the_threshold(neuron):
     current, expected = HELD[neuron]
     population = Population(config_of(neuron), 1, 1)
     weights = np.array([[current, 0.0, 1.0, 0.0]], np.float32)  # input, bias, head and its bias
@@ -116,8 +116,8 @@ def test_nor_in_a_population(neuron):
 
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("neuron", TRACES)
-def test_nor_on_the_way_back(neuron, recurrent):
-    """The kernels tell from the potentials which neurons were reset."""
+def test_backward_pass_has_no_spike_at_the_threshold(neuron, recurrent):
+    """The kernels find reset neurons by their potentials."""
     gradients = []
     for way in ("kernel", "stepped"):
         layer = layer_of(neuron, recurrent)

@@ -1,4 +1,4 @@
-"""Kernels by the interpreter, which checks every index where machine code does not."""
+"""Test of the backward kernels in the interpreter, which checks every index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bookkeeping is apart from the weights and travels with them."""
+"""Tests of bookkeeping: separate from the weights, and saved with them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BOOKKEEPING = {
 
 
 def used(seed=0):
-    """Return a normaliser and a network that have counted, drawn and measured something."""
+    """Return a used normaliser and network, with counts, noise and measurements."""
     torch.manual_seed(seed)
     module = nn.Sequential(ObservationNormaliser(3), SpikingNetwork(CONFIG, 3, 2))
     with module[0].accumulating():
@@ -46,7 +46,7 @@ def assert_equal(one, other):
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_state_dict_holds_weights_that_may_be_replaced():
+def test_state_dict_has_only_replaceable_weights():
     module, before = used(), kept(used())
     assert before.keys() == BOOKKEEPING
     assert before["0.count"].item() == 20

@@ -1,4 +1,4 @@
-"""The compiled network against the general path, by hand, and after every way to change weights."""
+"""Tests of the compiled network: against stepping, by hand, and after weight changes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def build(config, inputs=3, **arguments):
 
 
 @pytest.mark.parametrize("neuron", sorted(NAMES.values()))
-def test_gradients_of_one_time_step_are_those_of_stepping(neuron):
+def test_gradients_of_one_time_step_equal_stepping(neuron):
     config = NetworkConfig((6, 5), 1, neuron=neuron, surrogate_slope=2.0)
     network, stepped = build(config), build(replace(config, backend="norse"))
     for seed in (1, 2):  # the second pass finds the first one's numbers in its scratch
@@ -45,7 +45,7 @@ def test_gradients_of_one_time_step_are_those_of_stepping(neuron):
 
 @settings(max_examples=60, deadline=None)
 @given(network_configs(encoder="constant"), st.integers(0, 2**20), st.integers(1, 5))
-def test_a_state_is_carried_as_by_stepping(config, seed, batch):
+def test_carried_states_equal_stepping(config, seed, batch):
     network, x = build(config), normal(seed, batch, 3)
     stepped = SpikingNetwork(replace(config, backend="norse"), 3, 2)
     stepped.load_state_dict(network.state_dict())
@@ -68,7 +68,7 @@ def test_a_state_is_carried_as_by_stepping(config, seed, batch):
     ("neuron", "surrogate"), list(zip(sorted(NAMES.values()), SURROGATES, strict=True))
 )
 @pytest.mark.parametrize("batch", [3, 60])
-def test_gradients_through_the_state_are_those_of_stepping(neuron, surrogate, batch):
+def test_gradients_through_the_state_equal_stepping(neuron, surrogate, batch):
     config = NetworkConfig(
         (7, 5), 6, neuron=neuron, surrogate=surrogate, surrogate_slope=2.0, decoder="last_voltage"
     )
@@ -89,7 +89,7 @@ def test_gradients_through_the_state_are_those_of_stepping(neuron, surrogate, ba
 
 @settings(max_examples=40, deadline=None)
 @given(network_configs(encoder="constant"), st.integers(0, 2**20))
-def test_a_sample_has_the_bits_of_its_batch(config, seed):
+def test_samples_equal_their_batch_bit_for_bit(config, seed):
     network, x = build(config), normal(seed, 7, 3)
     layers = CompiledLayers(list(network.layers), network.decoder.coefficients)
     with torch.no_grad():
@@ -104,7 +104,7 @@ def test_a_sample_has_the_bits_of_its_batch(config, seed):
 @pytest.mark.parametrize(
     ("neuron", "surrogate"), list(zip(sorted(NAMES.values()), SURROGATES, strict=True))
 )
-def test_gradients_are_those_of_stepping(neuron, surrogate, encoder, bias):
+def test_gradients_equal_stepping(neuron, surrogate, encoder, bias):
     config = NetworkConfig(
         (12, 9), 7, neuron=neuron, surrogate=surrogate, surrogate_slope=2.0, encoder=encoder
     )
@@ -127,7 +127,7 @@ def test_gradients_are_those_of_stepping(neuron, surrogate, encoder, bias):
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5])
-def test_a_product_with_spikes_is_a_linear_layer(share):
+def test_spike_product_equals_a_linear_layer(share):
     linear = nn.Linear(20, 15)
     rng = np.random.default_rng(0)
     spikes = torch.from_numpy((rng.random((6, 50, 20)) < share).astype(np.float32))
@@ -153,7 +153,7 @@ def in_place(network):
 
 
 def by_data(network):
-    """As Stable-Baselines3's polyak_update does, which no version counter of PyTorch sees."""
+    """Change weights like Stable-Baselines3's polyak_update, without a version counter."""
     network.layers[0].linear.weight.data.mul_(-1.5)
 
 
@@ -187,7 +187,7 @@ def test_weights_are_never_stale(change):
 
 
 @pytest.mark.parametrize("how", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
-def test_a_copy_has_weights_of_its_own(how):
+def test_copies_have_independent_weights(how):
     network, x = build(NetworkConfig((8, 6), 5)), normal(0, 4, 3, scale=2.0)
     before = decide(network, x)
     other = how(network)
@@ -196,7 +196,7 @@ def test_a_copy_has_weights_of_its_own(how):
     assert torch.equal(decide(network, x), before)
 
 
-def test_graphs_that_live_side_by_side_have_room_of_their_own():
+def test_simultaneous_graphs_have_separate_buffers():
     network, (x, y) = build(NetworkConfig((8, 6), 5)), (normal(0, 4, 3), normal(1, 4, 3))
     wanted = list(network.parameters())
     alone = [torch.autograd.grad(network(z)[0].sum(), wanted) for z in (x, y)]

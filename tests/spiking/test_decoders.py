@@ -1,4 +1,4 @@
-"""Decoders against closed forms and against Norse's leaky integrators."""
+"""Tests of decoders, against closed forms and Norse's leaky integrators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of networks that leave: they warn, and do what they did."""
+"""Test of deprecated names of networks: they warn and still work."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from tests.spiking.strategies import normal
 
 
-def test_decide_and_watched_do_as_forward_does_and_warn():
+def test_decide_and_watched_equal_forward_and_warn():
     network, x = SpikingNetwork(NetworkConfig(hidden_sizes=(8,)), 3, 2), normal(0, 4, 3)
     output, state = network(x)
     with pytest.warns(DeprecationWarning, match="use network"):

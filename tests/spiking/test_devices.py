@@ -1,4 +1,4 @@
-"""Networks, policies and learners on another device than the CPU.
+"""Tests of networks, policies and learners on other devices than the CPU.
 
 Kernels serve the CPU; elsewhere layers run step by step as operations of PyTorch. ``meta``, the
 device without numbers, shows everywhere that shapes and devices fit together; where there is a GPU,
@@ -37,7 +37,7 @@ def build(config):
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.neuron)
-def test_a_decision_stays_on_its_device(config):
+def test_decisions_stay_on_their_device(config):
     network, x = build(config)
     network, x = network.to("meta"), x.to("meta")
     output, state = network(x)
@@ -50,7 +50,7 @@ def test_a_decision_stays_on_its_device(config):
 
 @NEEDS_CUDA
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.neuron)
-def test_a_gpu_gives_the_numbers_of_the_kernels(config):
+def test_gpu_equals_the_kernels(config):
     network, x = build(config)
     there = copy.deepcopy(network).to("cuda")
     found = []
@@ -89,7 +89,7 @@ def test_an_agent_learns_and_acts_on_a_gpu(agent, env_id, tmp_path):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_said_in_one_line(tmp_path):
+def test_missing_gpu_gives_one_line(tmp_path):
     message = "device 'cuda' is not available here, so the CPU is used"
     with pytest.warns(UserWarning, match=message) as caught:
         model = snn_gym.make_agent("ppo-lif", "CartPole-v1", device="cuda")
@@ -107,7 +107,7 @@ def test_a_gpu_that_is_not_there_is_said_in_one_line(tmp_path):
         snn_gym.load_agent(tmp_path / "saved", device="gpu")
 
 
-def test_kernels_are_not_asked_for_elsewhere():
+def test_kernels_are_refused_on_other_devices():
     network, x = build(replace(CONFIGS[0], backend="fused"))
     with pytest.raises(ValueError, match="backend 'fused' runs float32 on the CPU"):
         network.to("meta")(x.to("meta"))

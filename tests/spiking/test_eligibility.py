@@ -1,4 +1,4 @@
-"""Eligibility traces forward in time against back-propagation without recurrent spikes."""
+"""Tests of forward eligibility traces, against back-propagation without recurrent spikes."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from tests.spiking.test_sequence import BUILT_IN, build, inputs_of, starts_of
 
 
 def in_time(network, kind, inputs):
-    """What a layer gets of one environment step's input."""
+    """Return the input of a layer for one environment step."""
     return inputs.transpose(0, 1) if kind == "spike_train" else inputs.unsqueeze(0)
 
 
@@ -33,7 +33,7 @@ def forward_in_time(network, kind, inputs, starts, signals):
     st.tuples(st.integers(1, 6), st.integers(1, 4), st.integers(1, 5), st.integers(1, 9)),
     st.integers(0, 2**31),
 )  # fmt: skip
-def test_gradients_are_those_of_the_sequence_backward(
+def test_gradients_equal_the_backward_pass_of_the_sequence(
     neuron, decoder, kind, surrogate, shape, seed
 ):
     rounds, batch, time_steps, size = shape
@@ -87,7 +87,7 @@ def test_the_recursion_worked_by_hand():
     )
 
 
-def test_gradients_begin_anew_when_they_are_taken():
+def test_gradients_restart_after_each_read():
     network = build(NetworkConfig((6,), 4, neuron="lif", recurrent=True), "spike_train")
     inputs, starts = inputs_of(network, 3, 2), torch.zeros(2, dtype=torch.bool)
     traces = EligibilityTraces(network.layers[0], network.decoder, 2)

@@ -1,4 +1,4 @@
-"""Energy as a band, and the regimes in which spikes pay."""
+"""Tests of the energy band, and of the regimes in which spikes save energy."""
 
 import pytest
 

@@ -35,7 +35,7 @@ def events(rng, shape, share, kind):
 
 
 @given(rows, channels, sizes, shares, st.sampled_from([np.float32, np.uint8]), st.integers(0, 99))
-def test_products_are_those_of_matrices(count, fan_in, size, share, kind, seed):
+def test_products_equal_matrix_products(count, fan_in, size, share, kind, seed):
     rng = np.random.default_rng(seed)
     source = events(rng, (count, fan_in), share, kind)
     weight = rng.standard_normal((size, fan_in)).astype(np.float32)
@@ -46,7 +46,7 @@ def test_products_are_those_of_matrices(count, fan_in, size, share, kind, seed):
 
 
 @given(rows, channels, sizes, shares, st.sampled_from([np.float32, np.uint8]), st.integers(0, 99))
-def test_gradients_are_those_of_matrices(count, fan_in, size, share, kind, seed):
+def test_gradients_equal_matrix_gradients(count, fan_in, size, share, kind, seed):
     rng = np.random.default_rng(seed)
     source = events(rng, (count, fan_in), share, kind)
     grads = rng.standard_normal((count, size)).astype(np.float32)
@@ -58,7 +58,7 @@ def test_gradients_are_those_of_matrices(count, fan_in, size, share, kind, seed)
     np.testing.assert_allclose(bias, wide.sum(0), rtol=1e-4, atol=1e-3)
 
 
-def test_by_hand():
+def test_products_by_hand():
     signal = np.array([[0, 1, 0], [2, 0, -1], [0, 0, 0]], np.float32)
     weight = np.array([[0, 2, 4], [1, 3, 5]], np.float32)
     totals = np.tile(np.array([10, 20], np.float32), (3, 1))

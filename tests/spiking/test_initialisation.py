@@ -1,4 +1,4 @@
-"""The initialisation: its closed forms, and that every layer fires at the start."""
+"""Tests of the initialisation: closed forms, and firing rates of every layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fused kernels against Norse's own step functions and against automatic differentiation."""
+"""Tests of fused kernels, against Norse's step functions and automatic differentiation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def neuron_of(parameters, surrogate="superspike", slope=2.0):
 
 
 def norse_constants(parameters):
-    """The parameters of a neuron as Norse names them."""
+    """Return the parameters of a neuron by Norse's names."""
     constants = {"v_th": parameters.v_threshold, "v_reset": parameters.v_reset}
     if not isinstance(parameters, IAFParameters):
         constants["v_leak"] = parameters.v_leak
@@ -41,7 +41,7 @@ def norse_constants(parameters):
 
 
 def norse_cell(parameters, method="super", alpha=1.0):
-    """Norse's own cell, with its own threshold and reset."""
+    """Return Norse's cell with its threshold and reset."""
     cell, kind = {
         IAFParameters: (norse.IAFCell, norse.IAFParameters),
         LIFBoxParameters: (norse.LIFBoxCell, norse.LIFBoxParameters),

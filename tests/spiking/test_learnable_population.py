@@ -1,4 +1,4 @@
-"""The learnable population encoder against traces by hand and the paper's step-by-step rule."""
+"""Tests of the learnable population encoder: by hand, and against the rule of the paper."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_spikes_equal_the_papers_rule(dimensions, neurons, width, time_steps, se
     assert set(np.unique(spikes)) <= {0.0, 1.0}
 
 
-def test_gradient_is_straight_through():
+def test_gradient_is_a_straight_through_estimate():
     encoder = encoder_of(2)
     values = torch.tensor([[0.5, -1.0]], requires_grad=True)
     weights = normal(0, 4, 1, 6)
@@ -79,7 +79,7 @@ def test_starts_with_the_receptive_fields_of_the_fixed_encoder():
     assert float((learnable - fixed).abs().max()) <= 1.0
 
 
-def test_lives_in_the_network():
+def test_encoder_is_part_of_the_network():
     torch.manual_seed(0)
     network = SpikingNetwork(NetworkConfig(encoder="learnable_population"), 3, 2)
     names = set(network.state_dict())

@@ -1,4 +1,4 @@
-"""Learned constants of neurons: gradients against Norse's, validity, files, and layers."""
+"""Tests of learned neuron constants: gradients against Norse, validity, files, layers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ CELLS = {
 
 
 def learning_neuron(name):
-    """A neuron whose constants have moved away from the configured ones, each its own way."""
+    """Return a neuron with constants that differ from the configured values."""
     parameters: dict[str, Any] = {} if name == "iaf" else {"tau_mem_ms": 3.0, "v_leak": 0.05}
     config = NetworkConfig(
         neuron=name, neuron_parameters=parameters, surrogate="triangle", surrogate_slope=0.3,
@@ -61,7 +61,7 @@ def learning_neuron(name):
 
 
 def norses(name, neuron, given):
-    """Norse's cell with the same constants as leaves of the graph."""
+    """Return Norse's cell with the same constants as leaves of the graph."""
     cell, parameters, _ = CELLS[name]
     for field in given.values():
         field.requires_grad_()
@@ -132,7 +132,7 @@ def test_kernels_give_the_gradients_of_stepping(name, held, recurrent):
 
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("name", ALL)
-def test_a_network_starts_as_the_fixed_one_and_learns(name, recurrent):
+def test_learnable_constants_start_at_the_fixed_values_and_learn(name, recurrent):
     networks = []
     for learnable in ((), ALL[name]):
         torch.manual_seed(0)
@@ -183,7 +183,7 @@ def test_the_values_by_hand():
         assert float(learned["v_threshold"].value.detach().min()) >= 0.25
 
 
-def test_a_recording_tells_the_learned_threshold():
+def test_recordings_have_the_learned_threshold():
     network = SpikingNetwork(NetworkConfig((2,), 3, learnable=("v_threshold",)), 3)
     raw = torch.tensor([0.0, 1.0])
     network.layers[0].learned["v_threshold"].raw.data.copy_(raw)
@@ -300,7 +300,7 @@ class OwnParameters(NeuronParameters):
 
 
 class Own(Neuron):
-    """A registered neuron that learns how much it keeps."""
+    """Registered neuron with a learned decay."""
 
     Parameters = OwnParameters
     state = ("v",)
@@ -318,7 +318,7 @@ def own():
 
 
 def moved(network):
-    """Names of the parameters that a step of gradient descent moves."""
+    """Return the names of the parameters that a gradient step changes."""
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
     optimiser = torch.optim.SGD(network.parameters(), lr=0.1)
     (network(normal(0, 16, 3))[0] - 1.0).square().sum().backward()

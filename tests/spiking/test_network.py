@@ -1,4 +1,4 @@
-"""The network: paths against each other, state, noise, recording by hand, errors."""
+"""Tests of the network: equal paths, state, noise, recordings by hand, errors."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_both_backends_give_the_same_bits(case):
 
 @settings(max_examples=40, deadline=None)
 @given(cases())
-def test_the_short_way_of_acting_gives_the_same_bits(case):
+def test_acting_shortcut_gives_the_same_bits(case):
     network, x, seed = case
     other = copy.deepcopy(network)
     with torch.no_grad():
@@ -119,7 +119,7 @@ def test_the_short_way_of_acting_gives_the_same_bits(case):
 
 @settings(max_examples=40, deadline=None)
 @given(network_configs(encoder="constant"), st.integers(0, 2**20), st.integers(1, 5))
-def test_carrying_the_state_equals_one_long_run(config, seed, batch):
+def test_carried_state_equals_one_long_run(config, seed, batch):
     short = make(replace(config, decoder="last_voltage", decoder_parameters=None), seed)
     long = SpikingNetwork(replace(short.config, time_steps=2 * config.time_steps), 3, 2)
     for name, parameter in long.named_parameters():
@@ -227,7 +227,7 @@ def test_no_state_means_the_rest_state(case):
         torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_noise_is_a_stream_of_its_own():
+def test_noise_has_a_separate_random_stream():
     network = make(NetworkConfig(encoder="rate", hidden_sizes=(32,)))
     x = normal(0, 4, 3)
     before = torch.get_rng_state()

@@ -1,4 +1,4 @@
-"""The observation normaliser: exact statistics, applied only when a rollout starts."""
+"""Tests of the observation normaliser: exact statistics, applied at the start of a rollout."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.spiking.strategies import normal
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 6), st.lists(st.integers(1, 20), min_size=1, max_size=6), st.integers(0, 99))
-def test_statistics_are_those_of_all_accumulated_data(size, batches, seed):
+def test_statistics_equal_all_accumulated_data(size, batches, seed):
     normaliser = ObservationNormaliser(size)
     data = normal(seed, sum(batches), size, scale=3.0, shift=10.0)
     with normaliser.accumulating():
@@ -36,7 +36,7 @@ def test_standardises_and_clips_by_hand():
     ]  # fmt: skip
 
 
-def test_nothing_changes_without_accumulation_updates_and_a_new_rollout():
+def test_statistics_change_only_at_a_new_rollout_after_updates():
     normaliser = ObservationNormaliser(2)
     data = normal(0, 50, 2, scale=4.0)
     normaliser(data)
@@ -56,7 +56,7 @@ def test_nothing_changes_without_accumulation_updates_and_a_new_rollout():
     assert torch.equal(normaliser.std, applied)
 
 
-def test_a_value_that_never_varies_is_centred_not_blown_up():
+def test_constant_values_are_centred_and_not_amplified():
     normaliser = ObservationNormaliser(1)
     with normaliser.accumulating():
         normaliser(torch.full((10, 1), 7.0))

@@ -1,4 +1,4 @@
-"""Any spiking module with Norse's protocol: states of every shape, outputs that are no spikes."""
+"""Tests of any spiking module with Norse's protocol: states of every shape, invalid outputs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Pair(NamedTuple):
 
 
 class Nested(nn.Module):
-    """``v = (v + x) / 2`` and a count of its spikes, in a nest of all that a state may be."""
+    """``v = (v + x) / 2`` and a spike count, in a nested state of every supported kind."""
 
     def forward(self, x, state=None):
         v, count = x.new_zeros(x.shape), x.new_zeros(len(x), 2, 3)
@@ -56,14 +56,14 @@ MODULES: dict[str, Callable[[int], nn.Module]] = {
 def network_of(factory, time_steps=4):
     torch.manual_seed(0)
     network = SpikingNetwork(NetworkConfig((5,), time_steps), 3, cell_factory=factory)
-    with torch.no_grad():  # what fires behind several layers needs a strong input
+    with torch.no_grad():  # deep layers need a strong input to fire
         network.layers[0].linear.weight.mul_(4.0)
         network.layers[0].linear.bias.mul_(4.0)
     return network
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_the_state_is_that_of_the_module_run_by_itself(name):
+def test_states_equal_the_module_run_alone(name):
     network = network_of(MODULES[name])
     (layer,) = network.layers
     module, nested, state = layer.neuron.cell, None, None
@@ -76,7 +76,7 @@ def test_the_state_is_that_of_the_module_run_by_itself(name):
         output, state = network(x, state)
         torch.testing.assert_close(output, torch.stack(spikes).mean(0))
     assert state.shape == (6, network.state_size)
-    # An episode that starts anew beside others that go on.
+    # One episode restarts while other episodes continue.
     x, starts = normal(9, 6, 3), torch.tensor([True, False] * 3)
     mixed = torch.where(starts[:, None], network.rest_state(6), state)
     anew, carried = network(x)[0], network(x, state)[0]
@@ -86,7 +86,7 @@ def test_the_state_is_that_of_the_module_run_by_itself(name):
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name != "nested"])
-def test_its_parameters_learn(name):
+def test_module_parameters_learn(name):
     network = network_of(MODULES[name], 8)
     network(normal(0, 32, 3))[0].sum().backward()
     gradients = {k: p.grad for k, p in network.named_parameters()}
@@ -100,7 +100,7 @@ def test_a_state_without_potential_has_none_in_recordings():
         assert (layer.voltages is not None) is has
 
 
-def test_the_nest_by_hand():
+def test_nested_state_by_hand():
     network = network_of(MODULES["nested"])
     (layer,) = network.layers
     assert layer.state_names == ("pair.left", "pair.right.0", "begun")

@@ -1,4 +1,4 @@
-"""Norse is imported without what PyTorch says of its code."""
+"""Test of the import of Norse without PyTorch's warnings."""
 
 import subprocess
 import sys

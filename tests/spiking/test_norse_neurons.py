@@ -1,4 +1,4 @@
-"""A neuron's text against Norse's step functions."""
+"""Tests of neuron equations, against Norse's step functions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.spiking.strategies import NAMES, neuron_parameters, normal
     st.integers(0, 1000),
     st.sampled_from([torch.float32, torch.float64]),
 )
-def test_a_text_integrates_as_norse_does_bit_for_bit(parameters, dt_ms, seed, dtype):
+def test_integration_equals_norse_bit_for_bit(parameters, dt_ms, seed, dtype):
     ours, theirs = (
         make_neurons(
             NAMES[type(parameters)], parameters, dt_ms, "superspike", 10.0, by_norse=by_norse
@@ -40,7 +40,7 @@ def test_a_text_integrates_as_norse_does_bit_for_bit(parameters, dt_ms, seed, dt
     assert ours.rheobase(8) == theirs.rheobase(8)
 
 
-def test_the_adaptive_lif_is_norses_lsnn_bit_for_bit():
+def test_adaptive_lif_equals_norses_lsnn_bit_for_bit():
     parameters = ALIFParameters(tau_mem_ms=5.0, beta=0.4)
     ours = make_neurons("alif", parameters, 1.0, "superspike", 10.0)
     theirs = LSNNParameters(
@@ -66,7 +66,7 @@ def test_the_adaptive_lif_is_norses_lsnn_bit_for_bit():
     assert fired > 10
 
 
-def test_rheobase_is_that_of_the_configured_constants():
+def test_rheobase_uses_the_configured_constants():
     parameters = next(kind for kind, name in NAMES.items() if name == "lif")()
     neurons = make_neurons("lif", parameters, 1.0, "superspike", 10.0)
     before = neurons.rheobase(8)

@@ -1,4 +1,4 @@
-"""Populations: equal to ``SpikingNetwork``, and their parts by hand."""
+"""Tests of populations: equality with ``SpikingNetwork``, and parts by hand."""
 
 import math
 
@@ -60,7 +60,7 @@ def assert_equal_until_the_first_difference(recording, outputs, activity, sample
     assert (distances / (1.0 + np.abs(voltages[step])))[different[step]].max() < MARGIN
 
 
-def test_outputs_and_activity_are_those_of_the_network():
+def test_outputs_and_activity_equal_the_network():
     @settings(max_examples=60, deadline=None)
     @given(
         config=st.sampled_from(["mean_rate", "last_voltage"]).flatmap(
@@ -92,7 +92,7 @@ def test_outputs_and_activity_are_those_of_the_network():
 
 @settings(max_examples=20, deadline=None)
 @given(networks=st.integers(1, 4), samples=st.integers(1, 4), seed=st.integers(0, 2**20))
-def test_every_sample_is_decided_as_if_alone(networks, samples, seed):
+def test_batched_samples_equal_single_samples(networks, samples, seed):
     population = Population(NetworkConfig(hidden_sizes=(5, 4), time_steps=4), 3, 2)
     rng = np.random.default_rng(seed)
     weights = start_weights(population, rng, networks)
@@ -136,7 +136,7 @@ def test_the_table_of_synapses_by_hand():
     assert table.fan_out.tolist() == [3] * 9 + [1] * 4
 
 
-def test_a_synapse_of_the_table_is_that_of_the_network():
+def test_synapse_table_matches_the_network():
     config = NetworkConfig(hidden_sizes=(3, 4), time_steps=2)
     population, table = Population(config, 2, 2), Population(config, 2, 2).synapses
     network = SpikingNetwork(config, 2, 2)
@@ -171,7 +171,7 @@ def test_start_weights_make_neurons_fire(neuron):
         assert 0.02 < spikes.mean() < 0.9
 
 
-def test_start_weights_come_from_the_generator_alone():
+def test_start_weights_depend_only_on_the_generator():
     population = Population(NetworkConfig(hidden_sizes=(4,)), 3, 2)
     one, same, other = (
         start_weights(population, np.random.default_rng(seed), 2) for seed in (0, 0, 1)
@@ -202,7 +202,7 @@ def test_the_rheobase_is_the_least_current_that_fires():
         ("sigmoid", 1 / math.cosh(1.25) ** 2),
     ],
 )
-def test_every_surrogate_has_a_window_of_its_own(surrogate, share):
+def test_surrogate_windows(surrogate, share):
     config = NetworkConfig(
         surrogate=surrogate,
         surrogate_slope=5.0,
@@ -214,7 +214,7 @@ def test_every_surrogate_has_a_window_of_its_own(surrogate, share):
     assert window[:, 0].tolist() == pytest.approx([1.0, share, share], rel=1e-5)
 
 
-def test_weights_that_are_no_numbers_are_counted():
+def test_non_finite_weights_are_counted():
     finite_or_raise(np.zeros(3, np.float32), "es")
     with pytest.raises(
         ValueError, match=r"^es: 2 of 3 weights are not finite; lower the step size"
@@ -235,7 +235,7 @@ def test_parts_without_population_kernels_are_refused(arguments, message):
         Population(NetworkConfig(**arguments), 3, 2)
 
 
-def test_weights_and_networks_that_do_not_fit_are_refused():
+def test_invalid_weights_and_networks_are_refused():
     config = NetworkConfig(hidden_sizes=(3,), time_steps=2)
     population = Population(config, 2, 1)
     with pytest.raises(ValueError, match=r"weights must have shape \(networks, 13\), got \(13,\)"):

@@ -1,4 +1,4 @@
-"""Recurrent layers against traces by hand, Norse's recurrent steps, and the stepped path."""
+"""Tests of recurrent layers: by hand, against Norse and the stepped path."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def weight_of(size, seed, scale=1.0):
 
 
 def start_of(neuron, batch, size, seed):
-    """A state of the neurons, and spikes of the step before."""
+    """Return a state of the neurons and the spikes of the previous step."""
     return (*random_state(neuron, batch, size, seed), (normal(seed + 5, batch, size) > 0.5).float())
 
 
@@ -126,7 +126,7 @@ def test_gradient_equals_norses_where_norse_is_right():
 
 @settings(max_examples=25, deadline=None)
 @given(neuron_parameters(), st.integers(0, 2**20), st.sampled_from([1, 3, 8]))
-def test_a_layer_without_recurrent_weight_is_the_feed_forward_one(parameters, seed, batch):
+def test_zero_recurrent_weights_equal_the_feed_forward_layer(parameters, seed, batch):
     neuron = neuron_of(parameters)
     currents = normal(seed, 6, batch, 7, shift=0.5)
     *state, z = start_of(neuron, batch, 7, seed)

@@ -1,4 +1,4 @@
-"""Gradients without the path through recurrent spikes: autograd, and e-prop's recursion by hand."""
+"""Tests of gradients without the path through recurrent spikes: autograd, and e-prop by hand."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def eprop_by_hand():
 
 
 def tiny(stepped, recurrent_gradient):
-    """The same by the kernels or by autograd."""
+    """Return the same by the kernels or by autograd."""
     parameters = ALIFParameters(
         tau_mem_ms=2.0, tau_syn_ms=4.0, tau_adapt_ms=8.0, v_threshold=0.5, beta=0.25
     )
@@ -137,7 +137,7 @@ def tiny(stepped, recurrent_gradient):
 
 
 @pytest.mark.parametrize("stepped", [False, True])
-def test_the_gradient_is_that_of_eligibility_vectors_by_hand(stepped):
+def test_gradient_equals_eligibility_vectors_by_hand(stepped):
     fired, by_input, by_recurrence = eprop_by_hand()
     assert 3 <= sum(map(sum, fired)) <= 12
     spikes, weight, recurrent = tiny(stepped, recurrent_gradient=False)
@@ -150,7 +150,7 @@ def test_the_gradient_is_that_of_eligibility_vectors_by_hand(stepped):
 
 @pytest.mark.parametrize("decoder", ["mean_rate", "last_voltage"])
 @pytest.mark.parametrize("neuron", BUILT_IN)
-def test_a_network_passes_it_on_and_decides_the_same(neuron, decoder):
+def test_network_option_changes_gradients_and_not_decisions(neuron, decoder):
     found = {}
     for backend in ("auto", "norse"):
         config = NetworkConfig(

@@ -1,4 +1,4 @@
-"""Neurons from outside: they work in networks, are saved as data, and mistakes are named."""
+"""Tests of registered neurons: in networks, saved as data, and error messages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def decay():
 
 @pytest.mark.usefixtures("decay")
 @pytest.mark.parametrize("recurrent", [False, True])
-def test_a_registered_neuron_works_like_the_built_in_one_that_it_equals(recurrent):
+def test_registered_neuron_equals_the_built_in_neuron(recurrent):
     torch.manual_seed(0)
     ours = SpikingNetwork(NetworkConfig(neuron="decay", recurrent=recurrent), 3, 2)
     built_in = SpikingNetwork(
@@ -59,7 +59,7 @@ def test_a_registered_neuron_works_like_the_built_in_one_that_it_equals(recurren
 
 
 @pytest.mark.usefixtures("decay")
-def test_it_is_saved_as_data():
+def test_registered_neurons_are_saved_as_data():
     config = NetworkConfig(neuron="decay", neuron_parameters=DecayParameters(keep=0.75))
     plain = json.loads(json.dumps(config.to_dict()))
     assert plain["neuron_parameters"] == {"keep": 0.75, "v_threshold": 1.0, "v_reset": 0.0}

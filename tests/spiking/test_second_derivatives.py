@@ -1,4 +1,4 @@
-"""Hessian-vector products of whole networks: fused, stepped, and by finite differences."""
+"""Tests of Hessian-vector products of networks: fused, stepped, and finite differences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sequences of environment steps against stepping: outputs, states, traces and errors."""
+"""Tests of sequences of environment steps, against stepping: outputs, states, errors."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class SlowParameters(NeuronParameters):
 
 
 class SlowNeuron(Neuron):
-    """Two variables, so that a state that is carried in a wrong order is seen."""
+    """Neuron of two variables, which detects a wrong order of states."""
 
     Parameters = SlowParameters
     state = ("v", "i")
@@ -72,7 +72,7 @@ def cell(size):
 
 
 def build(config, kind="constant", seed=0):
-    """A network whose input, hence encoder, is of that kind."""
+    """Return a network with the given kind of input."""
     torch.manual_seed(seed)
     if kind == "spike_train":
         return SpikingNetwork(config, 3, 2, spike_steps=config.time_steps)
@@ -92,13 +92,13 @@ def starts_of(rounds, batch, seed=0, share=0.25):
 
 
 def carried(network, batch, seed=0):
-    """A state that an environment step left."""
+    """Return the state after an environment step."""
     generated = copy.deepcopy(network)
     return generated(inputs_of(network, 1, batch, seed + 99)[0])[1].detach()
 
 
 def stepped(network, inputs, state, starts, truncate_every=None):
-    """What a sequence stands for."""
+    """Return the reference result of a sequence, step by step."""
     rest = network.rest_state(inputs.shape[1])
     state = rest if state is None else state
     outputs = []
@@ -145,7 +145,7 @@ def assert_equals_stepping(network, rounds, batch, seed, tally):
 
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("neuron", ["alif", "slow", "cell"])
-def test_equals_stepping(neuron, recurrent):
+def test_sequences_equal_stepping(neuron, recurrent):
     with few_excused() as tally:
         for decoder, kind in itertools.product(DECODERS, INPUTS):
             options: dict[str, Any] = {} if neuron == "cell" else {"neuron": neuron}
@@ -160,7 +160,7 @@ def test_equals_stepping(neuron, recurrent):
             assert_equals_stepping(network, 6, 5, 1, tally)
 
 
-def test_equals_stepping_in_every_shape():
+def test_sequences_of_every_shape_equal_stepping():
     @settings(max_examples=60, deadline=None)
     @given(
         network_configs(), st.sampled_from(INPUTS), st.integers(0, 2**20), st.integers(1, 5),
@@ -174,7 +174,7 @@ def test_equals_stepping_in_every_shape():
         compare()
 
 
-def test_none_starts_from_rest():
+def test_missing_state_is_the_rest_state():
     network = build(NetworkConfig((6,), 4, neuron="alif", decoder="last_voltage"), "delta")
     inputs, starts = inputs_of(network, 4, 3), starts_of(4, 3)
     first = starts.clone()
@@ -186,7 +186,7 @@ def test_none_starts_from_rest():
         torch.testing.assert_close(ours, expected)
 
 
-def test_delta_compares_with_nothing_at_a_start():
+def test_delta_encoder_restarts_at_an_episode_start():
     config = NetworkConfig((4,), 4, encoder="delta", encoder_parameters={"threshold": 0.125})
     torch.manual_seed(0)
     network = SpikingNetwork(config, 1, 2)
@@ -224,7 +224,7 @@ def breaks_of(rounds, batch, seed, every):
 
 @settings(max_examples=60, deadline=None)
 @given(neuron_parameters(), shapes, st.integers(0, 2**31), st.booleans(), st.booleans())
-def test_kernels_equal_a_run_for_each_environment_step_bit_for_bit(
+def test_kernels_equal_separate_environment_steps_bit_for_bit(
     parameters, shape, seed, held, recurrent
 ):
     rounds, batch, time_steps, size = shape
@@ -268,7 +268,7 @@ def test_double_precision_runs_by_stepping(recurrent, decoder):
         torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-12)
 
 
-def test_nothing_given_is_changed():
+def test_arguments_are_not_changed():
     network = build(NetworkConfig((6,), 3, neuron="alif", recurrent=True, decoder="last_voltage"))
     inputs, starts, state = inputs_of(network, 4, 3), starts_of(4, 3), carried(network, 3)
     before = [x.clone() for x in (inputs, starts, state)]

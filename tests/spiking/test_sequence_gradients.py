@@ -1,4 +1,4 @@
-"""Gradients of sequences: against stepping, through starts and cuts, and with regulation."""
+"""Tests of gradients of sequences: against stepping, with starts, cuts and regulation."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_truncation_equals_two_sequences_with_a_detached_state(neuron, recurrent
 )
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("neuron", BUILT_IN)
-def test_gradients_equal_those_of_stepping_by_norse(neuron, recurrent, decoder, kind, every):
+def test_gradients_equal_stepping_by_norse(neuron, recurrent, decoder, kind, every):
     config = NetworkConfig((8, 6), 3, neuron=neuron, recurrent=recurrent, decoder=decoder)
     network = build(config, kind)
     reference = build(replace(config, backend="norse"), kind)
@@ -174,7 +174,7 @@ def watched(neuron, recurrent, regulation, **options):
 
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("neuron", BUILT_IN)
-def test_a_penalty_is_that_of_all_decisions(neuron, recurrent):
+def test_penalties_cover_all_decisions(neuron, recurrent):
     parameters = RegulationParameters(
         min_rate=0.2, max_rate=0.25, rate_strength=3.0, voltage_strength=0.7
     )

@@ -1,4 +1,4 @@
-"""Surrogate gradients against closed forms and against numerical integration."""
+"""Tests of surrogate gradients, against closed forms and numerical integration."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_derivative_by_hand_at_slope_four(surrogate, at_threshold, at_a_quarter)
 
 
 @pytest.mark.parametrize("surrogate", ["arctan", "sigmoid"])
-def test_derivatives_of_sigmoidal_functions_integrate_to_one(surrogate):
+def test_derivatives_of_sigmoidal_surrogates_integrate_to_1(surrogate):
     area, _ = quad(lambda x: gradient_at(x, surrogate, 3.0), -200.0, 200.0, points=[0.0], limit=200)
     assert area == pytest.approx(1.0, abs=2e-3)
 
@@ -78,7 +78,7 @@ def test_the_compiled_exponential_is_as_exact_as_its_polynomial():
     assert ((compiled.double() * torch.exp(away) - 1.0).abs() < left_out + rounding).all()
 
 
-def test_second_derivative_is_the_surrogates_own():
+def test_second_derivative_equals_autograd():
     x = torch.tensor([0.3, -0.7], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradgradcheck(lambda y: DERIVATIVES["sigmoid"](y, 3.0), (x,))
     (first,) = torch.autograd.grad(spike(x, "sigmoid", 3.0).sum(), x, create_graph=True)

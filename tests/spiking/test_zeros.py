@@ -1,4 +1,4 @@
-"""A spike costs the synapses that are left, counted spike by spike."""
+"""Tests of the cost of spikes with pruned synapses."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ CASES: list[tuple[str, str, dict[str, Any], list[str]]] = [
 
 
 def targets(policy, recording):
-    """Return of each recorded layer the synapses (N,) that are left behind every neuron."""
+    """Return the number of nonzero synapses (N,) of each neuron, for each recorded layer."""
     layers, records = list(policy.acting_network().layers), list(recording.layers)
     first = len(records) - len(layers)
     readout = records[-1].fan_out
@@ -41,7 +41,7 @@ def targets(policy, recording):
 
 
 @pytest.mark.parametrize(("agent", "env_id", "network", "names"), CASES)
-def test_a_spike_costs_the_synapses_that_are_left(agent, env_id, network, names):
+def test_spikes_cost_their_nonzero_synapses(agent, env_id, network, names):
     model = make_agent(agent, env_id, 0, network={**network, "hidden_sizes": [7, 5]})
     policy: Any = model.policy
     shown = np.stack([model.observation_space.sample() for _ in range(6)])

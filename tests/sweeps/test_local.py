@@ -1,4 +1,4 @@
-"""Sweeps: every row comes once, whichever processes are killed."""
+"""Tests of sweeps: one row for each run, with killed processes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def sweep_words(folder, **group):
 
 @dataclass(frozen=True)
 class Swept:
-    """A sweep whose first job could not be carried out."""
+    """Sweep whose first job failed."""
 
     board: Path
     runs: Path
@@ -58,7 +58,7 @@ def swept(tmp_path_factory):
     return Swept(board, runs, tuple(sweep(JOBS, board, runs, workers=2)))
 
 
-def test_rows_are_those_of_train_submit_and_verify(swept, tmp_path):
+def test_rows_equal_train_submit_and_verify(swept, tmp_path):
     ended = [one for one in swept.ended if one.job.seed != 0]
     assert sorted(one.job.seed for one in ended) == [1, 2]
     assert [one.problem for one in ended] == [None] * 2
@@ -74,7 +74,7 @@ def test_rows_are_those_of_train_submit_and_verify(swept, tmp_path):
     assert all((of_sweep[name] == x).all() for name, x in by_hand.items())
 
 
-def test_a_run_that_cannot_be_is_named_and_the_others_go_on(swept):
+def test_failed_runs_are_named_and_other_runs_continue(swept):
     assert len(swept.ended) == 3
     ended = {one.job.seed: one for one in swept.ended}
     assert "holds no training run" in str(ended[0].problem)
@@ -113,7 +113,7 @@ def kill_workers(monkeypatch, wanted):
     return killed
 
 
-def test_a_worker_that_is_killed_is_started_again_and_its_row_counted_once(tmp_path, monkeypatch):
+def test_killed_workers_restart_and_add_one_row(tmp_path, monkeypatch):
     board, runs = tmp_path / "board", tmp_path / "runs"
     killed = kill_workers(
         monkeypatch,
@@ -125,7 +125,7 @@ def test_a_worker_that_is_killed_is_started_again_and_its_row_counted_once(tmp_p
     assert len(list_rows(board)) == 1
 
 
-def test_who_is_always_killed_is_given_up(tmp_path, monkeypatch):
+def test_repeatedly_killed_runs_are_abandoned(tmp_path, monkeypatch):
     killed = kill_workers(monkeypatch, lambda _: True)
     (ended,) = sweep(JOBS[:1], tmp_path / "board", tmp_path / "runs", workers=1)
     assert ended.problem == "was killed 3 times by signal 9"
@@ -153,7 +153,7 @@ def test_workers_end_with_the_sweep(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_command_says_what_comes_of_each_run(tmp_path, capsys):
+def test_command_reports_each_run(tmp_path, capsys):
     words = sweep_words(tmp_path, agents=["ppo-lif"], steps=256)
     assert main([*words, "--workers", "1"]) == 0
     first, second = capsys.readouterr().out.splitlines()

@@ -1,4 +1,4 @@
-"""Plans: their runs in order, and refusals."""
+"""Tests of plans: the order of runs, and error messages."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ def test_all_agents_have_the_first_seed_before_any_has_the_second():
     )
 
 
-def test_a_run_of_two_groups_is_trained_once():
+def test_runs_in_two_groups_are_trained_once():
     first = {**PAIR, "seeds": "1"}
     assert [job.seed for job in plan_of(first, PAIR).jobs()] == [1, 1, 0, 0]
     with pytest.raises(ValueError, match="ppo-lif CartPole-v1 seed 1 stands in two groups"):
         plan_of({**first, "steps": 50_000}, PAIR).jobs()
 
 
-def test_budgets_are_those_of_the_agents_class():
+def test_budgets_follow_the_agent_class():
     group = Group(("es", "ppo-lif"), ("Acrobot-v1",), "3")
     assert [job.steps for job in group.jobs()] == [3_000_000, 300_000]
     assert [job.steps for job in Group(("dqsn",), ("CartPole-v1",), "3", 500).jobs()] == [500]
 
 
-def test_a_teacher_takes_a_fifth_of_the_budget_unless_steps_are_told():
+def test_lean_runs_take_a_fifth_of_the_budget_by_default():
     pole = {"agents": ("ppo-lif-dynamics",), "environments": ("CartPole-v1",), "seeds": "0-0"}
     (job,) = Group(**pole, teacher="ppo-mlp").jobs()
     assert (job.steps, job.teacher) == (20_000, "ppo-mlp")
@@ -49,7 +49,7 @@ def test_a_teacher_takes_a_fifth_of_the_budget_unless_steps_are_told():
     assert job.steps == 300
 
 
-def test_one_row_has_one_teacher():
+def test_two_teachers_of_one_row_are_refused():
     groups = [
         Group(("ppo-lif-dynamics",), ("CartPole-v1",), "0-0", 300, x) for x in (None, "ppo-lif")
     ]
@@ -87,7 +87,7 @@ def test_mistakes_are_named_in_one_line(change, named, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_the_tables_own_plan_names_agents_and_environments_that_there_are():
+def test_leaderboard_plan_names_existing_agents_and_environments():
     root = checkout_root()
     assert root is not None
     jobs = read_plan(root / "leaderboard" / "plan.toml").jobs()
@@ -107,7 +107,7 @@ def test_the_tables_own_plan_names_agents_and_environments_that_there_are():
         ),
     ],
 )
-def test_what_would_take_for_ever_or_end_in_a_traceback_is_named(text, named, tmp_path):
+def test_plans_that_are_too_long_or_malformed_are_named(text, named, tmp_path):
     path = tmp_path / "plan.toml"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(ValueError, match=rf"plan\.toml: .*{named}"):

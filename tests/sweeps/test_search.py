@@ -1,4 +1,4 @@
-"""Searches: values to try of an agent and its twin, and refusals."""
+"""Tests of searches: values for an agent and its twin, and error messages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def written(folder, head=None, space=SPACE):
     return path
 
 
-def test_the_budget_is_that_of_trials_seeds_and_steps_for_agent_and_twin(tmp_path):
+def test_budget_is_trials_times_seeds_times_steps_for_agent_and_twin(tmp_path):
     search = read_search(written(tmp_path))
     assert search.agents == ("ppo-lif", "ppo-mlp")
     # The budget of gradient learners on CartPole is 100,000 steps.
@@ -41,7 +41,7 @@ def test_a_learner_without_gradients_has_no_twin(tmp_path):
     assert read_search(written(tmp_path, {"agent": "cma-es"}, space)).agents == ("cma-es",)
 
 
-def test_settings_of_spikes_are_not_tried_of_a_twin_without_spikes(tmp_path):
+def test_spiking_settings_are_not_searched_for_the_ann_twin(tmp_path):
     space = SPACE + '"network.hidden_sizes" = { choices = [[32, 32], [64, 64]] }\n'
     search = read_search(written(tmp_path, space=space))
     # With and without quotes a key is the same.
@@ -51,13 +51,13 @@ def test_settings_of_spikes_are_not_tried_of_a_twin_without_spikes(tmp_path):
     assert set(search.space_of("ppo-mlp")) == {"learning_rate", "n_steps", "network.hidden_sizes"}
 
 
-def test_whole_ends_are_for_what_is_whole(tmp_path):
+def test_integer_bounds_give_integer_settings(tmp_path):
     space = "n_epochs = { low = 4, high = 20 }\nnetwork.time_steps = { low = 4, high = 16 }"
     found = read_search(written(tmp_path, space=space)).space
     assert [type(values.low) for values in found.values()] == [int, int]
 
 
-def test_values_are_those_of_the_agents_file():
+def test_values_have_the_form_of_the_agent_file():
     assert Values(low=1, high=2, schedule="lin").value(1.5) == "lin_1.5"
     assert Values(choices=([32, 32], [64])).value("[32, 32]") == [32, 32]
     assert split({"gamma": 0.9, "network.time_steps": 4}) == ({"gamma": 0.9}, {"time_steps": 4})

@@ -1,4 +1,4 @@
-"""Tuning: killed searches end with the same trials, on seeds that nothing else uses."""
+"""Tests of tuning: killed searches give the same trials, with separate seeds."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def rows_of(folder):
 
 
 def pretended(search, agent, seed, values):
-    """Score in the place of a training: a function of seed and values, best at gamma 0.95."""
+    """Score without a training: a function of seed and values, best at gamma 0.95."""
     rate = float(values["learning_rate"].removeprefix("lin_"))
     return -1000 * abs(values["gamma"] - 0.95) - abs(math.log10(rate) + 3) - seed % 7
 
 
 @pytest.fixture
 def without_training(monkeypatch):
-    """Return the list of agent and seed of each training, which is pretended."""
+    """Replace trainings by ``pretended``; return the list of their agents and seeds."""
     trained: list[tuple[str, int]] = []
 
     def score(search, agent, seed, values):
@@ -77,7 +77,7 @@ def without_training(monkeypatch):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Folder of a search of both agents, whose trainings were pretended."""
+    """Folder of a search of both agents without trainings."""
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tuning, "score", pretended)
@@ -85,7 +85,7 @@ def whole(tmp_path_factory):
     return folder
 
 
-def test_a_search_interrupted_in_every_trial_ends_as_one_that_was_not(tmp_path, monkeypatch, whole):
+def test_interrupted_searches_give_the_same_trials(tmp_path, monkeypatch, whole):
     search = read_search(written(tmp_path))
     calls = 0
 
@@ -114,7 +114,7 @@ def test_a_search_interrupted_in_every_trial_ends_as_one_that_was_not(tmp_path, 
     assert calls == done  # there was nothing left
 
 
-def test_trials_below_the_median_of_finished_ones_are_pruned_between_seeds(whole):
+def test_trials_below_the_median_are_pruned_between_seeds(whole):
     finished: list[list[float]] = []  # running means of each
     pruned = 0
     for row in rows_of(whole / "ppo-lif"):
@@ -134,7 +134,7 @@ def test_trials_below_the_median_of_finished_ones_are_pruned_between_seeds(whole
     assert 0 < pruned <= 4
 
 
-def test_agent_and_twin_get_the_same_budget_and_it_is_said_first(tmp_path, without_training):
+def test_agent_and_twin_have_the_same_printed_budget(tmp_path, without_training):
     text = (HEAD + SPACE).replace("trials = 7", "trials = 3")
     lines = list(tune(written(tmp_path, text), tmp_path / "out"))
     assert lines[0] == (
@@ -180,7 +180,7 @@ def test_a_trial_is_scored_as_by_hand(tmp_path):
     assert found == evaluate(model, "CartPole-v1", seeds=[1_700_000_000, 1_700_000_001]).mean
 
 
-def test_episodes_that_score_are_apart_from_all_others():
+def test_tuning_seeds_differ_from_all_other_seeds():
     most = FIRST_TUNING_EPISODE_SEED + 10_000  # as many as a search may ask for
     assert TRAINING_SEED_LIMIT + 100_000 < FIRST_TUNING_EPISODE_SEED
     assert most < FIRST_EVALUATION_SEED
@@ -188,7 +188,7 @@ def test_episodes_that_score_are_apart_from_all_others():
     assert min(environment_seeds(1000, 64, "disjoint")) > most
 
 
-def test_a_search_that_is_killed_goes_on(tmp_path):
+def test_killed_searches_resume(tmp_path):
     path = written(tmp_path, REAL + SPACE)
     words = ["tune", str(path), "--agent", "ppo-mlp", "--out"]
     program = "import sys; from snn_gym.cli import main; main(sys.argv[1:])"
@@ -234,7 +234,7 @@ def test_trainings_that_diverge_are_the_worst_trials(tmp_path):
     assert [trial.value == -math.inf for trial in trials] == failed
 
 
-def test_a_search_of_failures_alone_says_why(tmp_path, monkeypatch, capsys):
+def test_searches_with_only_failures_give_the_reason(tmp_path, monkeypatch, capsys):
     def fails(*_):
         raise ValueError("weights are not finite,\nsee above")
 
@@ -247,7 +247,7 @@ def test_a_search_of_failures_alone_says_why(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "out" / "ppo-lif" / "best.toml").exists()
 
 
-def test_folders_of_others_and_unknown_agents_are_refused(tmp_path, without_training):
+def test_folders_of_other_searches_and_unknown_agents_are_refused(tmp_path, without_training):
     out = tmp_path / "out"
     list(tune(written(tmp_path), out, "ppo-mlp"))
     other = written(tmp_path, (HEAD + SPACE).replace("trials = 7", "trials = 90"))

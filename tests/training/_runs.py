@@ -1,4 +1,4 @@
-"""Short training runs for the tests."""
+"""Short training runs."""
 
 from contextlib import contextmanager
 
@@ -28,12 +28,12 @@ def results(folder):
 
 
 class Killed(BaseException):
-    """Stands for a signal: nothing in the code under test catches it."""
+    """Stand-in for a signal, which the tested code does not catch."""
 
 
 @contextmanager
 def killed_at(step):
-    """Make training stop dead at an environment step."""
+    """Kill training at an environment step."""
     original = SegmentCallback._on_step
 
     def on_step(self):

@@ -1,4 +1,4 @@
-"""Checkpoints bring back everything."""
+"""Tests of checkpoints: they restore the whole state."""
 
 import json
 from operator import attrgetter
@@ -20,7 +20,7 @@ from snn_gym.training.evaluations import EpisodeLog
 from snn_gym.zoo import make_agent
 
 
-def test_a_checkpoint_brings_back_every_optimiser_and_the_entropys_weight(tmp_path):
+def test_checkpoints_restore_optimisers_and_the_entropy_coefficient(tmp_path):
     model = make_agent("sac-lif", "Pendulum-v1", seed=1, learning_starts=20).learn(60)
     save_checkpoint(tmp_path / "c.safetensors", model, EpisodeLog())
     fresh = make_agent("sac-lif", "Pendulum-v1", seed=2, learning_starts=20)
@@ -34,7 +34,7 @@ def test_a_checkpoint_brings_back_every_optimiser_and_the_entropys_weight(tmp_pa
 
 
 @pytest.mark.parametrize("agent", ["ppo-lif", "dqsn"])
-def test_a_checkpoint_brings_back_everything(agent, tmp_path):
+def test_checkpoints_restore_everything(agent, tmp_path):
     overrides = {"learning_starts": 32, "gradient_steps": 4} if agent == "dqsn" else {}
     model = make_agent(agent, "CartPole-v1", seed=1, **overrides).learn(600)
     log = EpisodeLog()
@@ -58,7 +58,7 @@ def test_a_checkpoint_brings_back_everything(agent, tmp_path):
     assert restored.to_arrays()["return"].tolist() == [1.5]
 
 
-def test_a_replay_buffer_that_has_wrapped_comes_back(tmp_path):
+def test_wrapped_replay_buffers_are_restored(tmp_path):
     def make():
         return make_agent("dqn-mlp", "CartPole-v1", buffer_size=100, learning_starts=500)
 
@@ -95,7 +95,7 @@ def test_the_last_two_checkpoints_are_kept(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_controller_goes_on_where_it_stopped(tmp_path):
+def test_controllers_continue_after_a_checkpoint(tmp_path):
     def make(seed):
         network = {"regulation": {"rate_strength": 0.1, "controller": {"min_samples": 64}}}
         return make_agent("ppo-lif", "CartPole-v1", seed=seed, network=network)

@@ -1,4 +1,4 @@
-"""How long a training took, from logs that are written here event by event."""
+"""Tests of training times from logs, written event by event."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ BEGUN_S = 1_700_000_000.0
 
 
 def write_log(run, number, begun_s, *entries):
-    """Write a log that was opened at a time, with pairs of environment steps and times."""
+    """Write a log with its opening time and pairs of environment steps and times."""
     folder = run / TENSORBOARD_FOLDER
     folder.mkdir(exist_ok=True)
     with open(folder / f"events.out.tfevents.{number}", "wb") as file:
@@ -31,39 +31,39 @@ def at(run, *steps):
     return None if found is None else found.tolist()
 
 
-def test_time_is_read_between_entries_and_goes_on_after_the_last(tmp_path):
+def test_time_is_interpolated_and_extrapolated(tmp_path):
     write_log(tmp_path, 1, BEGUN_S, (100, BEGUN_S + 10), (200, BEGUN_S + 14))
     # Until 100 a step takes 0.1 s, then 0.04 s; after 200 the mean until there, 0.07 s.
     assert at(tmp_path, 50, 100, 150, 200, 300) == pytest.approx([5.0, 10.0, 12.0, 14.0, 21.0])
 
 
-def test_a_resumed_training_counts_what_it_did_twice_once(tmp_path):
+def test_repeated_steps_of_a_resumed_training_count_once(tmp_path):
     write_log(tmp_path, 2, BEGUN_S + 1000, (250, BEGUN_S + 1003), (300, BEGUN_S + 1005))
-    # Killed at 400: what it did after its checkpoint at 200 is lost.
+    # Killed at 400: steps after the checkpoint at 200 are lost.
     first = [(100, BEGUN_S + 10), (200, BEGUN_S + 20), (300, BEGUN_S + 30), (400, BEGUN_S + 40)]
     write_log(tmp_path, 1, BEGUN_S, *first)
     assert at(tmp_path, 100, 200, 250, 300) == pytest.approx([10.0, 20.0, 23.0, 25.0])
 
 
-def test_a_clock_that_is_set_back_stands_still(tmp_path):
+def test_time_never_runs_backwards(tmp_path):
     write_log(tmp_path, 1, BEGUN_S, (100, BEGUN_S + 10), (200, BEGUN_S - 50), (300, BEGUN_S + 30))
     assert at(tmp_path, 100, 200, 250, 300) == pytest.approx([10.0, 10.0, 20.0, 30.0])
 
 
-def test_what_a_killed_process_left_half_written_is_passed_over(tmp_path):
+def test_partial_entries_of_killed_processes_are_skipped(tmp_path):
     write_log(tmp_path, 1, BEGUN_S, (100, BEGUN_S + 10), (200, BEGUN_S + 20))
     (file,) = (tmp_path / TENSORBOARD_FOLDER).iterdir()
     file.write_bytes(file.read_bytes()[:-3])
     assert at(tmp_path, 100) == pytest.approx([10.0])
 
 
-def test_without_a_log_no_time_is_known(tmp_path):
+def test_missing_logs_give_no_time(tmp_path):
     assert at(tmp_path, 100) is None
     write_log(tmp_path, 1, BEGUN_S)
     assert at(tmp_path, 100) is None
 
 
-def test_a_training_logs_what_is_read(tmp_path):
+def test_training_logs_are_readable(tmp_path):
     train("ppo-mlp", "CartPole-v1", out=tmp_path / "run", seed=0, steps=512)
     seconds = at(tmp_path / "run", 256, 512)
     assert 0 < seconds[0] < seconds[1] < 600

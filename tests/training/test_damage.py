@@ -1,4 +1,4 @@
-"""Damaged or swapped files of a run are named in one line, or made again to the last bit."""
+"""Tests of damaged or swapped files of a run: named in one line, or recreated exactly."""
 
 import shutil
 import warnings
@@ -69,7 +69,7 @@ def resume(folder):
 
 
 def try_out(start, folder, name, data, call):
-    """Call with a copy of a folder in which a file was changed; return the error's line."""
+    """Call with a copy of a folder with one changed file; return the error line."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(start, folder)
     (folder / name).write_bytes(data)
@@ -79,7 +79,7 @@ def try_out(start, folder, name, data, call):
 
 
 def refusal(call, folder):
-    """Return the line that a call is refused with, None if it is not."""
+    """Return the error line of a call, or None."""
     try:
         call(folder)
     except ValueError as error:
@@ -92,7 +92,7 @@ def test_damage_to_a_finished_run_is_named(name, whole, tmp_path):
     folder = tmp_path / "run"
     for data in damages((whole / name).read_bytes(), len(name), 60):
         line = try_out(whole, folder, name, data, resume)
-        if name == "logs.sha256":  # without a line, nothing is known of its file
+        if name == "logs.sha256":  # without its line, the file cannot be checked
             assert line is not None or content(folder) == content(whole)
         else:
             assert line is not None
@@ -112,7 +112,7 @@ def test_damaged_files_are_not_read(name, read, whole, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["run.json", *LOGS, *CHECKPOINTS])
-def test_damage_to_a_killed_run_is_named_or_mended(name, whole, killed, tmp_path):
+def test_damage_to_a_killed_run_is_named_or_repaired(name, whole, killed, tmp_path):
     folder, said = tmp_path / "run", []
     for data in damages((killed / name).read_bytes(), 2, 2):
         line = try_out(killed, folder, name, data, lambda run: said.append(resume(run)))
@@ -129,7 +129,7 @@ def test_damage_to_a_killed_run_is_named_or_mended(name, whole, killed, tmp_path
         assert (folder / f"{name}.refused").read_bytes() == data
 
 
-def test_a_damaged_log_is_named_while_there_is_no_checkpoint(whole, tmp_path):
+def test_damaged_logs_without_a_checkpoint_are_named(whole, tmp_path):
     start, folder = tmp_path / "killed", tmp_path / "run"
     with killed_at(250):
         run("ppo-lif", start, **OPTIONS)
@@ -138,7 +138,7 @@ def test_a_damaged_log_is_named_while_there_is_no_checkpoint(whole, tmp_path):
         assert line is not None or content(folder) == content(whole)
 
 
-def test_swapped_files_are_named_or_made_again(whole, killed, other, tmp_path):
+def test_swapped_files_are_named_or_recreated(whole, killed, other, tmp_path):
     for state, start, names in (("killed", killed, CHECKPOINTS), ("finished", whole, FINISHED)):
         for name in sorted({*names, *LOGS, "run.json"}):
             folder = tmp_path / state / name
@@ -151,7 +151,7 @@ def test_swapped_files_are_named_or_made_again(whole, killed, other, tmp_path):
                 assert name in line or "holds a run with seed 8, not 7" in line
 
 
-def test_another_runs_agent_is_not_this_runs_result(whole, other, tmp_path):
+def test_agents_of_another_run_are_not_accepted(whole, other, tmp_path):
     shutil.copytree(whole, tmp_path / "run")
     for name in ("manifest.json", "weights.safetensors"):
         shutil.copy(other / "finished" / name, tmp_path / "run")
@@ -159,7 +159,7 @@ def test_another_runs_agent_is_not_this_runs_result(whole, other, tmp_path):
         resume(tmp_path / "run")
 
 
-def test_another_runs_checkpoint_is_set_aside_and_kept(whole, killed, other, tmp_path):
+def test_checkpoints_of_another_run_are_set_aside(whole, killed, other, tmp_path):
     folder, name = tmp_path / "run", CHECKPOINTS[0]
     shutil.copytree(killed, folder)
     shutil.copy(other / "killed" / name, folder)
@@ -169,7 +169,7 @@ def test_another_runs_checkpoint_is_set_aside_and_kept(whole, killed, other, tmp
     assert content(folder) == content(whole)
 
 
-def test_without_a_whole_checkpoint_nothing_is_trained_or_deleted(killed, tmp_path):
+def test_runs_without_an_intact_checkpoint_are_unchanged(killed, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(killed, folder)
     for name in CHECKPOINTS:
@@ -181,7 +181,7 @@ def test_without_a_whole_checkpoint_nothing_is_trained_or_deleted(killed, tmp_pa
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_a_kill_between_the_old_checkpoint_and_the_new_one_changes_nothing(whole, killed, tmp_path):
+def test_kill_between_two_checkpoints_does_not_change_the_result(whole, killed, tmp_path):
     shutil.copytree(killed, tmp_path / "run")
     Path(tmp_path / "run" / CHECKPOINTS[0]).unlink()
     assert resume(tmp_path / "run") == []

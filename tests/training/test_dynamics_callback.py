@@ -1,4 +1,4 @@
-"""The callback that logs dynamics: what it writes, that it changes nothing, and that it resumes."""
+"""Tests of the callback that logs dynamics: values, side effects, and resumed logs."""
 
 import csv
 import itertools
@@ -56,7 +56,7 @@ def test_noise_is_the_same_in_every_row(tmp_path):
 
 
 class Kept(KVWriter):
-    """Keep what an algorithm logs."""
+    """Logger output that stores all values."""
 
     def __init__(self):
         self.seen = []
@@ -98,7 +98,7 @@ def test_the_logger_gets_the_same_numbers(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_training_that_goes_on_goes_on_with_the_log(tmp_path):
+def test_continued_training_continues_the_log(tmp_path):
     ppo().learn(256, callback=DynamicsCallback(64, tmp_path / "whole", probe_size=16))
     parts = ppo()
     parts.learn(128, callback=DynamicsCallback(64, tmp_path / "parts", probe_size=16))
@@ -117,7 +117,7 @@ def test_a_training_that_goes_on_goes_on_with_the_log(tmp_path):
     assert rows(tmp_path / "parts")[: len(before)] == before
 
 
-def test_a_training_from_the_start_begins_the_log_anew(tmp_path):
+def test_new_training_restarts_the_log(tmp_path):
     for _ in range(2):
         ppo().learn(64, callback=DynamicsCallback(32, tmp_path, probe_size=16))
     assert timesteps(tmp_path) == [16, 64]
@@ -137,7 +137,7 @@ class DictEnv(gym.Env):
         return self.observation_space.sample(), 0.0, False, False, {}
 
 
-def test_dict_observations_are_kept_and_read_again(tmp_path):
+def test_dict_observations_are_stored_and_reread(tmp_path):
     model = ppo(env=DictEnv(), encoder="constant")
     model.learn(64, callback=DynamicsCallback(32, tmp_path, probe_size=16))
     first = rows(tmp_path)
@@ -166,7 +166,7 @@ def stateful(kind="ppo", task="snn/CueAccumulation-v0"):
 
 
 @pytest.mark.parametrize("kind", STATEFUL)
-def test_a_stateful_policy_is_measured_as_an_evaluation_meets_it(kind, tmp_path):
+def test_stateful_policies_are_measured_like_an_evaluation(kind, tmp_path):
     model = stateful(kind).learn(400, callback=DynamicsCallback(100, tmp_path, probe_size=360))
     # Episodes of 9 environment steps: 40 whole ones, and 100 others of the evaluation.
     evaluated = evaluate(model, "snn/CueAccumulation-v0")
@@ -179,7 +179,7 @@ def test_a_stateful_policy_is_measured_as_an_evaluation_meets_it(kind, tmp_path)
     assert synops == pytest.approx(evaluated.synops_per_decision["hidden_1"], rel=0.05)
 
 
-def test_played_decisions_are_those_of_stepping_one_environment_at_a_time():
+def test_played_decisions_equal_single_environments():
     policy = stateful().policy
     seen, (met,) = play_decisions(policy, make_vec_env("snn/CueAccumulation-v0", 2, seed=0), 30)
     vec = make_vec_env("snn/CueAccumulation-v0", 2, seed=0)
@@ -251,7 +251,7 @@ def test_an_algorithm_that_shows_no_observations_is_refused():
         callback.on_step()
 
 
-def test_a_file_of_something_else_is_refused(tmp_path):
+def test_other_files_are_refused(tmp_path):
     (tmp_path / "dynamics.csv").write_text("mine\n1\n")
     with pytest.raises(ValueError, match="is no log of dynamics: expected the columns timestep"):
         ppo().learn(64, callback=DynamicsCallback(10, tmp_path))
@@ -268,7 +268,7 @@ def test_a_file_of_something_else_is_refused(tmp_path):
         ("synapse-agents", 1_000, 6_000),
     ],
 )
-def test_a_killed_and_resumed_run_has_the_log_of_an_unbroken_one(agent, interval, steps, tmp_path):
+def test_resumed_runs_have_the_log_of_an_uninterrupted_run(agent, interval, steps, tmp_path):
     options = {"interval": interval, "steps": steps, "dynamics": True}
     if agent.startswith("recurrent"):
         options["env_id"] = "snn/CueAccumulation-v0"

@@ -1,4 +1,4 @@
-"""The log of episodes."""
+"""Tests of the log of episodes."""
 
 import tempfile
 from pathlib import Path
@@ -14,7 +14,7 @@ ROWS = st.lists(st.tuples(st.integers(0, 10**9), st.floats(-1e9, 1e9), st.intege
 
 
 @given(ROWS)
-def test_the_log_of_episodes_survives_arrays_and_csv(rows):
+def test_episode_logs_survive_arrays_and_csv(rows):
     log = EpisodeLog()
     for row in rows:
         log.add(*row)
@@ -42,7 +42,7 @@ def test_the_log_of_episodes_is_read(tmp_path):
 @pytest.mark.parametrize(
     "content", ["", "timestep,return,length\n5,x,3\n", "timestep,return,length\n5\n"]
 )
-def test_what_is_no_log_of_episodes_is_named(content, tmp_path):
+def test_invalid_episode_logs_are_named(content, tmp_path):
     file = tmp_path / "episodes.csv"
     file.write_text(content)
     with pytest.raises(ValueError, match=r"episodes\.csv is no log of episodes"):

@@ -1,4 +1,4 @@
-"""Evaluations during training: they change nothing, and the log and best policy are right."""
+"""Tests of evaluations during training: no side effects, log, and best policy."""
 
 import io
 
@@ -58,7 +58,7 @@ def test_the_agent_is_the_same_with_and_without_evaluations(agent, options, tmp_
     assert len(log(tmp_path / "watched")["timesteps"]) >= 1
 
 
-def test_returns_are_those_that_the_evaluator_finds(watched):
+def test_returns_equal_the_evaluator(watched):
     found = log(watched)
     for folder, row in ((watched, -1), (watched / BEST_FOLDER, found["results"].mean(1).argmax())):
         played = snn_gym.evaluate(load_agent(folder), "CartPole-v1", seeds=SEEDS)
@@ -67,7 +67,7 @@ def test_returns_are_those_that_the_evaluator_finds(watched):
         assert sorted(found["ep_lengths"][row]) == sorted(played.lengths)
 
 
-def test_it_is_made_at_the_first_rollout_after_each_interval_and_at_the_end(watched):
+def test_evaluations_follow_each_interval_and_the_end(watched):
     rollout = 8 * 32
     ends = np.arange(0, 1600 + rollout, rollout)
     first = [int(ends[ends >= mark][0]) for mark in range(EVERY, 1600, EVERY)]
@@ -106,7 +106,7 @@ def test_a_kill_while_the_best_policy_is_written_leaves_no_trace(watched, tmp_pa
     assert log(tmp_path / "run")["timesteps"].tolist() == log(watched)["timesteps"].tolist()
 
 
-def test_evaluations_after_the_checkpoint_are_made_again(watched, tmp_path):
+def test_evaluations_after_the_checkpoint_are_repeated(watched, tmp_path):
     with killed_at(300):  # before the first evaluation
         run("ppo-lif", tmp_path / "run", eval_every=EVERY, interval=256)
     plain = run("ppo-lif", tmp_path / "whole", eval_every=EVERY, interval=256)
@@ -124,7 +124,7 @@ def test_a_finished_runs_log_is_checked(watched, tmp_path):
         run("ppo-lif", tmp_path / "run", steps=256, eval_every=100, resume=True)
 
 
-def test_a_log_of_something_else_is_refused(tmp_path):
+def test_other_files_are_refused(tmp_path):
     from snn_gym.training import evaluations
 
     (tmp_path / EVALUATIONS_FILE).write_bytes(b"PK")
@@ -132,7 +132,7 @@ def test_a_log_of_something_else_is_refused(tmp_path):
         evaluations._read(tmp_path / EVALUATIONS_FILE)
 
 
-def test_seeds_of_evaluations_are_used_by_nothing_else():
+def test_evaluation_seeds_differ_from_all_other_seeds():
     most_copies = 100_000
     assert TRAINING_SEED_LIMIT + most_copies < FIRST
     assert max(SEEDS) < min(FIRST_EVALUATION_SEED, 1 << 31)

@@ -1,4 +1,4 @@
-"""Training from images: bit-equal when resumed, and scored as Stable-Baselines3 plays."""
+"""Tests of training from images: bit-equal after a resume, and scored like Stable-Baselines3."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_killed_run_on_images_ends_bit_equal(agent, env_id, tmp_path):
 
 
 @pytest.mark.parametrize("env_id", [SMALL, LARGE])
-def test_an_agent_of_images_is_scored_as_stable_baselines3_plays_it(env_id, tmp_path):
+def test_image_agents_are_scored_like_stable_baselines3(env_id, tmp_path):
     model = snn_gym.make_agent("ppo-lif", env_id, seed=3, **FEW["ppo-lif"]).learn(64)
     snn_gym.save_agent(model, tmp_path / "saved")
     loaded = load_agent(tmp_path / "saved")

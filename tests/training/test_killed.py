@@ -1,4 +1,4 @@
-"""A run that was killed and resumed ends as if it had not been."""
+"""Tests of killed and resumed runs: they equal an uninterrupted run."""
 
 import itertools
 import json
@@ -15,7 +15,7 @@ from tests.training._runs import FEW_UPDATES, INTERVAL, STEPS, Killed, killed_at
 
 
 def slow(*case):
-    """Return a case that `make check-all` runs."""
+    """Return a case for `make check-all` only."""
     return pytest.param(*case, marks=pytest.mark.slow)
 
 
@@ -58,7 +58,7 @@ def test_a_killed_and_resumed_run_ends_bit_equal(agent, env_id, steps, finished,
     assert results(tmp_path / "run") == results(finished(agent, **options))
 
 
-def test_a_kill_while_the_result_is_written_is_mended(finished, tmp_path, monkeypatch):
+def test_kill_during_the_final_write_is_repaired(finished, tmp_path, monkeypatch):
     def die(*arguments, **options):
         raise Killed
 
@@ -73,7 +73,7 @@ def test_a_kill_while_the_result_is_written_is_mended(finished, tmp_path, monkey
     assert not (tmp_path / "run" / "checkpoint.safetensors").exists()
 
 
-def test_a_half_written_file_is_swept_up_on_resume(finished, tmp_path):
+def test_partial_files_are_removed_on_resume(finished, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / ".run.json.abc_1234.partial").write_text("{")
@@ -101,13 +101,13 @@ def wait_for(path, process):
 
 
 def kill(process):
-    """Send SIGKILL; say whether the process was still running."""
+    """Send SIGKILL; return whether the process was still running."""
     process.kill()
     return process.wait() == -signal.SIGKILL
 
 
 def assert_files_are_whole(folder):
-    """Read every file that a killed run has left under its final name."""
+    """Read every final file of a killed run."""
     for file in folder.glob("*.safetensors"):
         load_tensors(file, max_bytes=1 << 30)
     for file in folder.glob("*.json"):
@@ -116,7 +116,7 @@ def assert_files_are_whole(folder):
         assert file.read_text().endswith("\n")
 
 
-def test_sigkill_in_another_process_changes_nothing(tmp_path):
+def test_sigkill_does_not_change_the_result(tmp_path):
     order = ("ppo-lif", "CartPole-v1", tmp_path / "killed", 3_000, 256)
     run("ppo-lif", tmp_path / "whole", steps=3_000, interval=256)
     process = start(*order)
@@ -129,7 +129,7 @@ def test_sigkill_in_another_process_changes_nothing(tmp_path):
 
 
 @pytest.mark.slow
-def test_twenty_sigkills_at_random_moments_change_nothing(tmp_path, capsys):
+def test_twenty_random_sigkills_do_not_change_the_result(tmp_path, capsys):
     rng = np.random.default_rng(20)
     jobs = itertools.cycle(
         [

@@ -1,4 +1,4 @@
-"""A run that was killed while it shed spikes, and resumed, ends as if it had not been."""
+"""Tests of runs killed while shedding spikes: they equal an uninterrupted run."""
 
 import pytest
 
@@ -17,7 +17,7 @@ RECURRENT = {**OFF_POLICY, "learning_starts": 200, "sequence_length": 8, "burn_i
 
 
 def lean(overrides, network=(), **settings):
-    """Return options of ``run`` that make an agent small and let it shed spikes early."""
+    """Return options of ``run`` for a small agent that sheds spikes early."""
     regulation = {"lean": {**LEAN, **settings}, "rescue_strength": 1.0}
     values = {"hidden_sizes": [8], "regulation": regulation, **dict(network)}
     return {"network": values, "hyperparameters": overrides}

@@ -1,4 +1,4 @@
-"""Agents with a VecNormalize: training in segments, evaluations, submissions, training again."""
+"""Tests of agents with VecNormalize: segments, evaluations, submissions, retraining."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def registered():
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-def test_a_killed_and_resumed_run_has_the_statistics_of_one_that_was_not(agent, tmp_path):
+def test_resumed_runs_have_the_statistics_of_an_uninterrupted_run(agent, tmp_path):
     run(agent, tmp_path / "whole")
     for step in (INTERVAL + 200, STEPS - 200):
         with killed_at(step):
@@ -49,7 +49,7 @@ def test_a_killed_and_resumed_run_has_the_statistics_of_one_that_was_not(agent, 
     assert env.obs_rms.count > STEPS
 
 
-def test_evaluations_during_training_normalise_and_change_nothing(tmp_path):
+def test_evaluations_normalise_without_side_effects(tmp_path):
     run("ppo-norm", tmp_path / "plain")
     run("ppo-norm", tmp_path / "watched", eval_every=STEPS)
     assert results(tmp_path / "watched") == results(tmp_path / "plain")
@@ -61,7 +61,7 @@ def test_evaluations_during_training_normalise_and_change_nothing(tmp_path):
     assert sorted(returns) == sorted(expected)
 
 
-def test_a_submission_carries_the_statistics_and_is_trained_again_to_the_bit(tmp_path, monkeypatch):
+def test_submissions_have_the_statistics_and_retrain_bit_for_bit(tmp_path, monkeypatch):
     monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
     monkeypatch.setattr(verification, "check_architecture", lambda *_: None)  # known here alone
     run("ppo-norm", tmp_path / "run")

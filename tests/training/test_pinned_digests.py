@@ -1,7 +1,7 @@
-"""Weights of small trainings, bit for bit: a change of them is a decision, made by editing this.
+"""Digests of the weights of small trainings: a change of weights requires an edit here.
 
-Another processor or library rounds otherwise. So what they give for fixed arithmetic is pinned too,
-and where that differs there is nothing to compare.
+Other processors and libraries round differently. The result of fixed arithmetic is pinned too, and
+the test is skipped if that result differs.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def arithmetic():
         ("ppo-lif", "CartPole-v1", 1024, "consecutive", "25a60189f986175d"),
     ],
 )
-def test_training_gives_the_weights_that_it_gave(agent, env_id, steps, seeding, weights):
+def test_trained_weights_have_the_pinned_digest(agent, env_id, steps, seeding, weights):
     with one_thread():
         here = digest(arithmetic())
         if here != ARITHMETIC:

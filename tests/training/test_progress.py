@@ -1,4 +1,4 @@
-"""Progress line of a training: its numbers are those of the logs."""
+"""Tests of the progress line of a training: its numbers equal the logs."""
 
 import io
 import re
@@ -68,7 +68,7 @@ def test_the_return_is_the_mean_of_the_last_hundred_episodes(tmp_path, capsys):
     ("agent", "env_id"),
     [("ppo-lif", "CartPole-v1"), ("recurrent-ppo-lsnn", "snn/CueAccumulation-v0")],
 )
-def test_operations_are_those_of_the_present_states(agent, env_id):
+def test_operations_are_counted_on_current_states(agent, env_id):
     model = make_agent(agent, env_id, seed=0, n_steps=48)
     total = 48 * model.n_envs
     callback = ProgressCallback(total, interval_s=0.0)
@@ -91,19 +91,19 @@ def test_an_interval_below_zero_is_refused(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_on_a_terminal_one_line_is_written_over(tmp_path, monkeypatch):
+def test_terminals_rewrite_one_line(tmp_path, monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     run("ppo-mlp", tmp_path / "run", progress_bar=True, progress_interval_s=0.0)
     written = terminal.getvalue()
     assert "\n" not in written
     first, *lines, last = written.split("\r")
-    assert (first, last) == ("", "\x1b[K")  # nothing is left of it
+    assert (first, last) == ("", "\x1b[K")  # the line is erased
     assert all(LINE.fullmatch(line.removesuffix("\x1b[K")) for line in lines)
     assert len(lines) > 10
 
 
-def test_a_resumed_run_counts_on(tmp_path, capsys):
+def test_resumed_runs_continue_the_count(tmp_path, capsys):
     with killed_at(1000):
         run("ppo-mlp", tmp_path / "run")
     run("ppo-mlp", tmp_path / "run", resume=True, progress_bar=True)

@@ -1,4 +1,4 @@
-"""Training in a folder: what it writes and what it refuses."""
+"""Tests of training in a folder: files and error messages."""
 
 import json
 import shutil
@@ -28,7 +28,7 @@ from tests.training._runs import (
 )
 
 
-def test_a_run_leaves_these_files_and_no_checkpoint(finished):
+def test_finished_runs_have_no_checkpoint(finished):
     folder = finished("ppo-lif")
     names = sorted(path.name for path in folder.iterdir())
     assert names == sorted([*RESULTS, "logs.sha256", "run.json"])
@@ -71,7 +71,7 @@ def test_runs_differ_by_their_seeds_and_not_by_global_random_state(finished, tmp
     assert any(not torch.equal(other[name], mine[name]) for name in mine)
 
 
-def test_training_leaves_the_number_of_threads_as_it_was(tmp_path):
+def test_training_restores_the_number_of_threads(tmp_path):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -94,7 +94,7 @@ def test_a_folder_in_use_is_refused_without_resume(finished):
     assert results(finished("ppo-lif")) == before
 
 
-def test_resuming_a_finished_run_does_nothing(finished):
+def test_resuming_a_finished_run_has_no_effect(finished):
     folder = finished("ppo-lif")
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     with warnings.catch_warnings():
@@ -119,7 +119,7 @@ def test_resuming_with_other_settings_is_refused(finished, options, message):
         run("ppo-lif", finished("ppo-lif"), resume=True, **options)
 
 
-def test_resuming_deletes_nothing_that_it_did_not_make(finished, tmp_path):
+def test_resuming_deletes_only_temporary_files_of_the_run(finished, tmp_path):
     mine = (".notes.partial", ".run.json.partial", ".run.json.abc.partial", ".x.abcd_123.partial")
     for name in mine:
         (tmp_path / name).write_text("mine")
@@ -133,7 +133,7 @@ def test_resuming_deletes_nothing_that_it_did_not_make(finished, tmp_path):
     assert (tmp_path / ".run.json.abcd_123.partial").is_dir()
 
 
-def test_a_folder_of_another_run_is_not_swept(finished, tmp_path):
+def test_folders_of_another_run_are_not_cleaned(finished, tmp_path):
     shutil.copytree(finished("ppo-lif"), tmp_path / "run")
     half = tmp_path / "run" / ".run.json.abcd_123.partial"
     half.write_text("half")
@@ -165,7 +165,7 @@ def test_a_run_holds_its_folders_lock_until_it_ends(tmp_path, monkeypatch):
         pass
 
 
-def test_a_folder_that_can_not_be_written_is_refused_before_training(tmp_path, monkeypatch):
+def test_unwritable_folders_are_refused_before_training(tmp_path, monkeypatch):
     monkeypatch.setattr(SegmentCallback, "_on_step", None)  # training would fail
     (tmp_path / "file").write_text("")
     for out in (tmp_path / "file", tmp_path / "file" / "run", Path("/proc/self")):

@@ -1,4 +1,4 @@
-"""Segments begin from the seed alone."""
+"""Tests of segments: they start from the seed alone."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from snn_gym.zoo import make_agent
 from snn_gym.zoo.build import make_environments
 
 
-def test_a_segment_depends_on_seed_and_number_alone():
+def test_segments_depend_only_on_seed_and_number():
     def draws(seed, segment, disturb):
         model = make_agent("ppo-lif", "CartPole-v1", seed=disturb)
         for _ in range(disturb):
@@ -36,7 +36,7 @@ def test_a_segment_depends_on_seed_and_number_alone():
         assert all(mine != theirs for mine, theirs in zip(first, other, strict=True))
 
 
-def test_a_batch_of_our_own_begins_anew_too():
+def test_native_batches_restart():
     task = "snn/CueAccumulation-v0"
 
     def first_spikes(disturb):
@@ -54,7 +54,7 @@ def test_a_batch_of_our_own_begins_anew_too():
         assert np.array_equal(one, same)
 
 
-def test_environments_of_other_processes_can_not_be_trained_in_segments():
+def test_environments_in_other_processes_are_refused():
     model = make_agent("ppo-lif", "CartPole-v1", n_envs=1)
     model.env = VecFrameStack(make_vec_env("CartPole-v1", 1, mode="async"), 2)
     with pytest.raises(ValueError, match=r"stepped in this process, got SubprocVecEnv; make them"):
@@ -89,7 +89,7 @@ def test_a_segment_reaches_environments_through_wrappers(wrap, n_envs):
         assert np.array_equal(env.get_original_obs(), expected[-1])
 
 
-def test_a_segment_stores_what_came_before_a_normaliser():
+def test_replay_stores_unnormalised_observations():
     def make():
         return make_environments("CartPole-v1", 1, 0)
 
@@ -101,7 +101,7 @@ def test_a_segment_stores_what_came_before_a_normaliser():
     assert not np.array_equal(model._last_original_obs, model._last_obs)
 
 
-def test_what_an_environment_carries_over_resets_ends_with_the_segment():
+def test_hidden_environment_state_ends_with_the_segment():
     # Box2D's world lives on between the episodes of an environment: without new ones the second
     # walk differs.
     def make():

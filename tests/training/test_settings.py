@@ -1,4 +1,4 @@
-"""Runs with changed settings: they take effect, and resuming keeps them."""
+"""Tests of runs with changed settings: used in training, and kept on resume."""
 
 import dataclasses
 import json
@@ -58,7 +58,7 @@ def test_the_environments_get_their_arguments(tmp_path):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_said_once_and_leaves_no_trace(tmp_path, finished):
+def test_missing_gpu_gives_one_warning_and_is_not_recorded(tmp_path, finished):
     with pytest.warns(UserWarning, match="device 'cuda' is not available here, so the") as caught:
         run("ppo-mlp", tmp_path / "run", device="cuda")
     assert len([x for x in caught if "device" in str(x.message)]) == 1
@@ -66,7 +66,7 @@ def test_a_gpu_that_is_not_there_is_said_once_and_leaves_no_trace(tmp_path, fini
     assert "device" not in json.loads((tmp_path / "run" / "run.json").read_text())
 
 
-def test_a_run_of_another_device_is_not_gone_on_with(tmp_path):
+def test_runs_on_another_device_are_not_resumed(tmp_path):
     out = tmp_path / "run"
     out.mkdir()
     settings = make_run_settings("ppo-mlp", "CartPole-v1", seed=7, steps=STEPS,
@@ -78,7 +78,7 @@ def test_a_run_of_another_device_is_not_gone_on_with(tmp_path):
         run("ppo-mlp", out, resume=True)
 
 
-def test_a_device_that_nobody_knows_is_refused(tmp_path):
+def test_unknown_devices_are_refused(tmp_path):
     with pytest.raises(ValueError, match="device 'gpu' is unknown to PyTorch; use cpu, cuda,"):
         run("ppo-mlp", tmp_path / "run", device="gpu")
     assert not (tmp_path / "run").exists()
@@ -91,7 +91,7 @@ def test_a_killed_run_keeps_its_settings(trained, tmp_path):
     assert results(tmp_path / "run") == results(trained)
 
 
-def test_a_run_goes_on_with_the_settings_it_began_with(tmp_path):
+def test_resumed_runs_keep_their_initial_settings(tmp_path):
     name, changes = "ppo-lif", {"network": {"hidden_sizes": [8]}, "overrides": {"gamma": 0.5}}
     begun = resolve_settings(load_agent_spec(name), "CartPole-v1", **changes)
     options = {"env_id": "CartPole-v1", "steps": 1024, "interval": 512}
@@ -104,14 +104,14 @@ def test_a_run_goes_on_with_the_settings_it_began_with(tmp_path):
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_it_is_not_resumed_with_others(name, trained):
+def test_resuming_with_other_settings_is_refused(name, trained):
     before = results(trained)
     with pytest.raises(ValueError, match=f"holds a run with {name} .*, not {{}}; resume it with"):
         changed(trained, resume=True, **{name: {}})
     assert results(trained) == before
 
 
-def test_a_run_of_the_zoos_own_settings_says_nothing_of_them(finished):
+def test_runs_with_zoo_settings_record_no_changes(finished):
     # So that runs begun before there was a choice go on.
     named = json.loads((finished("ppo-lif") / "run.json").read_text())
     assert named.keys().isdisjoint({*CHANGES, "eval_every"})
@@ -119,7 +119,7 @@ def test_a_run_of_the_zoos_own_settings_says_nothing_of_them(finished):
     assert (settings.hyperparameters, settings.network, settings.eval_every) == ({}, {}, 0)
 
 
-def test_a_checkpoint_of_changed_settings_is_not_the_runs_own(tmp_path):
+def test_checkpoints_with_other_settings_are_not_used(tmp_path):
     for name, gamma in (("own", {}), ("other", {"gamma": 0.5})):
         with killed_at(800):
             run("ppo-lif", tmp_path / name, hyperparameters=gamma, steps=1024, interval=512)
@@ -141,7 +141,7 @@ def test_a_checkpoint_of_changed_settings_is_not_the_runs_own(tmp_path):
         ),
     ],
 )
-def test_a_changed_run_is_no_submission(changes, message, tmp_path):
+def test_runs_with_changed_settings_are_not_submitted(changes, message, tmp_path):
     run("ppo-lif", tmp_path / "run", steps=64, **changes)
     with pytest.raises(SubmissionError, match="expected the") as caught:
         submit(tmp_path / "run", seeds=[1])
@@ -171,6 +171,6 @@ def test_bad_settings_are_refused_before_the_folder_is_made(changes, message, tm
     assert not (tmp_path / "run").exists()
 
 
-def test_a_word_that_is_no_setting_is_an_unknown_argument():
+def test_unknown_settings_are_unknown_arguments():
     with pytest.raises(TypeError, match="unexpected keyword argument 'sede'"):
         make_run_settings("ppo-lif", "CartPole-v1", sede=3)

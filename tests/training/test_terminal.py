@@ -1,4 +1,4 @@
-"""Trainings on a terminal: every algorithm, with operations counted at every rollout."""
+"""Tests of training on a terminal, with operations counted at every rollout."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EPISODES = {"n_envs": 2, "pairs": 1, "candidates": 1, "population_size": 4, "pro
 
 
 def few_steps(algorithm):
-    """Return those of the settings above that an algorithm has."""
+    """Return the short settings that an algorithm supports."""
     names = {field.name for field in dataclasses.fields(ALGORITHMS[algorithm].settings)}
     if "buffer_size" in names:
         small: dict[str, Any] = OFF_POLICY
@@ -37,7 +37,7 @@ def few_steps(algorithm):
 
 
 def written_over(text):
-    """Return the contents that the line on a terminal has had, without warnings before it."""
+    """Return the successive contents of the progress line, without earlier warnings."""
     found = [part.removesuffix("\x1b[K") for part in text.split("\r")]
     return [line for line in found if " steps | " in line]
 

@@ -1,4 +1,4 @@
-"""Logging for Weights & Biases, with a module in its place that keeps what it is told."""
+"""Tests of logging to Weights & Biases, with a stand-in module."""
 
 import sys
 import types
@@ -9,7 +9,7 @@ from tests.training._runs import killed_at, results, run
 
 
 class Wandb(types.ModuleType):
-    """As much of wandb as is called; https://docs.wandb.ai/ref/python says what it takes."""
+    """Stand-in for wandb; see https://docs.wandb.ai/ref/python."""
 
     class Error(Exception):
         pass
@@ -38,7 +38,7 @@ def wandb(monkeypatch):
     return module
 
 
-def test_numbers_go_there_as_to_tensorboard(wandb, tmp_path, finished):
+def test_wandb_and_tensorboard_get_the_same_numbers(wandb, tmp_path, finished):
     run("ppo-lif", tmp_path / "run", track=True, tensorboard=True)
     (begun,) = wandb.begun
     assert begun["project"] == "snn-gym"
@@ -54,7 +54,7 @@ def test_numbers_go_there_as_to_tensorboard(wandb, tmp_path, finished):
     assert results(tmp_path / "run") == results(finished("ppo-lif"))
 
 
-def test_a_resumed_run_goes_on_there_and_a_killed_one_has_failed(wandb, tmp_path):
+def test_resumed_runs_continue_and_killed_runs_are_marked_failed(wandb, tmp_path):
     with killed_at(800):
         run("ppo-mlp", tmp_path / "run", track=True)
     run("ppo-mlp", tmp_path / "run", track=True, resume=True)
@@ -64,14 +64,14 @@ def test_a_resumed_run_goes_on_there_and_a_killed_one_has_failed(wandb, tmp_path
     assert wandb.ended == [1, 0, 0]
 
 
-def test_it_is_missed_before_the_folder_is_made(tmp_path, monkeypatch):
+def test_missing_wandb_is_refused_before_the_folder_is_created(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(ImportError, match="not installed: pip install wandb, or leave out --track"):
         run("ppo-mlp", tmp_path / "run", track=True)
     assert not (tmp_path / "run").exists()
 
 
-def test_what_it_refuses_is_said_in_one_line(wandb, tmp_path):
+def test_wandb_errors_are_one_line(wandb, tmp_path):
     wandb.refuses = True
     with pytest.raises(ValueError, match="Weights & Biases says: api_key not configured; run `wan"):
         run("ppo-mlp", tmp_path / "run", track=True)

@@ -1,4 +1,4 @@
-"""The zoo's batches of environments against the same environments stepped one after the other."""
+"""Tests of batched environments of the zoo, against single environments."""
 
 from functools import partial
 
@@ -23,7 +23,7 @@ from tests.envs.comparison import assert_equal_runs
 ON_POLICY = {"n_steps": 8, "batch_size": 16, "n_epochs": 1}
 OFF_POLICY = {"learning_starts": 20, "batch_size": 8}
 SMALL = {"network": {"hidden_sizes": [8]}, "n_envs": 4}
-# Batches equal single environments in tests/envs; here, learners see nothing else of them.
+# tests/envs compares batches with single environments; this file compares training.
 TRAININGS = [
     *(("ppo-mlp", base_id, "disjoint", ON_POLICY) for base_id in BATCHED_TASKS),
     *(
@@ -39,7 +39,7 @@ TRAININGS = [
 
 
 def learned(agent, env_id, seeding, settings):
-    """Return an agent that has learned, and gone on as a run that is trained with checkpoints."""
+    """Return a trained agent, continued like a run with checkpoints."""
     model = snn_gym.make_agent(agent, env_id, seed=2, seeding=seeding, **settings)
     model.learn(160)
     make_environments = partial(build.make_environments, env_id, model.n_envs, 0)
@@ -108,7 +108,7 @@ def test_streams_are_the_same_under_both_seedings(env_id, n_envs, seed):
         ("snn/CartPole-v1", {"encoder": "rate"}),
     ],
 )
-def test_the_identity_of_a_batch_holds_its_arguments(env_id, arguments):
+def test_identity_of_a_batch_has_its_arguments(env_id, arguments):
     env = build.make_environments(env_id, 4, 0, arguments)
     assert isinstance(env, StableBaselinesVecEnv)
     model = PPO(SpikingActorCriticPolicy, env, n_steps=8, batch_size=32)
@@ -116,6 +116,6 @@ def test_the_identity_of_a_batch_holds_its_arguments(env_id, arguments):
     assert identify(model).environment == env_id
 
 
-def test_a_batchs_description_tells_its_limit():
+def test_spec_of_a_batch_has_the_step_limit():
     env = snn_gym.make_vec_env("CartPole-v1", 4, env_kwargs={"max_episode_steps": 17})
     assert env.get_attr("spec")[0].max_episode_steps == 17

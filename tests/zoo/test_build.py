@@ -1,4 +1,4 @@
-"""Models built from descriptions."""
+"""Tests of models built from agent files."""
 
 import gymnasium as gym
 import numpy as np
@@ -23,7 +23,7 @@ def observations(env_id, count=16):
 
 
 @pytest.mark.parametrize(("name", "env_id"), PAIRS)
-def test_every_agent_is_built_as_its_file_says(name, env_id):
+def test_agents_are_built_from_their_files(name, env_id):
     spec = load_agent_spec(name)
     model = make_agent(name, env_id, seed=3)
     algorithm = ALGORITHMS[spec.algorithm].stock or spec.algorithm

@@ -1,4 +1,4 @@
-"""Agents saved and loaded as data."""
+"""Tests of agents saved and loaded as data."""
 
 import hashlib
 import json
@@ -60,7 +60,7 @@ def by_hand(algorithm, arguments):
 
 
 def trained(kind):
-    """A small model of each kind after a little training."""
+    """Small model of each kind after a short training."""
     if kind in agent_ids():
         env_id = next(iter(load_agent_spec(kind).environments))
         off_policy = kind.startswith(("dq", "qr", "sac", "recurrent-dq"))
@@ -91,7 +91,7 @@ def trained(kind):
 
 
 def ways_to_be_saved():
-    """One agent of each algorithm, policy and regulation, and models made by hand."""
+    """Return one agent of each algorithm, policy and regulation, and models built by hand."""
     ways = {}
     for name in agent_ids():
         spec = load_agent_spec(name)
@@ -102,7 +102,7 @@ def ways_to_be_saved():
 
 
 @pytest.mark.parametrize("kind", ways_to_be_saved())
-def test_a_saved_agent_acts_the_same_and_goes_on_learning(kind, tmp_path):
+def test_saved_agents_act_the_same_and_continue_learning(kind, tmp_path):
     model = trained(kind)
     assert save_agent(model, tmp_path / "agent") == tmp_path / "agent"
     assert sorted(path.name for path in (tmp_path / "agent").iterdir()) == [
@@ -231,7 +231,7 @@ def test_weights_under_other_neuron_parameters_are_refused(copy):
         ),
     ],
 )
-def test_a_model_that_is_more_than_data_is_refused(policy, arguments, message, tmp_path):
+def test_models_with_more_than_plain_data_are_refused(policy, arguments, message, tmp_path):
     model = PPO(policy, "CartPole-v1", **arguments)
     with pytest.raises(ValueError, match=message):
         save_agent(model, tmp_path / "agent")
@@ -278,7 +278,7 @@ def test_manifests_that_cannot_be_built_are_refused_in_one_line(copy, place, val
         (lambda tensor: tensor + 1, "loading state_dict"),
     ],
 )
-def test_other_weights_with_their_digest_are_refused_in_one_line(copy, change, named):
+def test_unsuitable_weights_with_a_valid_digest_are_refused_in_one_line(copy, change, named):
     tensors, _ = load_tensors(copy / "weights.safetensors", max_bytes=1 << 30)
     for name, tensor in tensors.items():
         if tensor.is_floating_point():

@@ -1,4 +1,4 @@
-"""Values that are not finite stop training with one line, and nothing of them is saved."""
+"""Tests of non-finite values: training stops with one line, and saves no agent."""
 
 import gymnasium as gym
 import numpy as np
@@ -15,7 +15,7 @@ AGENTS = ("ppo-lif", "qrdqn-lif", "es", "synapse-agents", "local-actor-critic", 
 
 
 class Broken(gym.Env):
-    """An environment with a bad value in the third of five steps of every episode."""
+    """Environment with a non-finite value in the third of five steps of every episode."""
 
     observation_space = gym.spaces.Box(-1.0, 1.0, (2,))
     action_space = gym.spaces.Discrete(2)

@@ -1,4 +1,4 @@
-"""``make_lean``: a trained agent is left as it is and taught to one that spikes less."""
+"""Tests of ``make_lean``: a trained agent teaches an agent that spikes less."""
 
 import re
 
@@ -38,7 +38,7 @@ REPLAYED = {**OFF_POLICY, "learning_starts": 200, "sequence_length": 8, "burn_in
 
 @pytest.fixture(scope="module")
 def agents():
-    """Agents that were trained for a while, on first use."""
+    """Agents after a short training, trained on first use."""
     made = {}
 
     def get(name, env_id="CartPole-v1", steps=8192, **overrides):
@@ -53,7 +53,7 @@ def agents():
 
 
 def played(model, count=300):
-    """Observations of CartPole, as they are met."""
+    """Observations of CartPole from play."""
     model.env.seed(5)
     seen, found = model.env.reset(), []
     while len(found) * model.n_envs < count:
@@ -63,7 +63,7 @@ def played(model, count=300):
 
 
 def apart(trained, lean, seen):
-    """Return the divergence of a new agent's choices from the trained one's, as PyTorch has it."""
+    """Return the divergence of a new agent's actions from the trained agent's, by PyTorch."""
     with torch.no_grad():
         first, second = (
             x.policy.get_distribution(x.policy.obs_to_tensor(seen)[0]).distribution
@@ -91,7 +91,7 @@ def test_the_trained_agent_is_not_changed_and_the_new_one_spikes_less(agents):
     assert lean.shedding.strength.smoothed < 1.5 * 0.05
 
 
-def test_the_trained_return_is_measured_first_and_a_loss_undone(agents):
+def test_trained_return_is_measured_first_and_losses_are_reverted(agents):
     trained = agents("ppo-lif")
     earned = np.mean(evaluate(trained, "CartPole-v1", episodes=20).returns)
     kept, silenced = (
@@ -113,7 +113,7 @@ def test_the_trained_return_is_measured_first_and_a_loss_undone(agents):
     assert synops(silenced.policy, seen) > 0.9 * synops(trained.policy, seen)
 
 
-def test_a_student_of_another_network_and_an_unknown_task_have_less_to_go_by(agents):
+def test_lean_of_another_network_and_of_an_unknown_task(agents):
     trained = agents("ppo-lif")
     shorter = make_lean(trained, 2048, network={"time_steps": 4}, **ONCE)
     assert not shorter.shedding.bound.is_followed
@@ -126,8 +126,8 @@ def test_a_student_of_another_network_and_an_unknown_task_have_less_to_go_by(age
     assert (bound.is_followed, bound.gained) == (True, 0.0)
 
 
-def test_it_starts_from_the_trained_ones_weights(agents):
-    # Told its own spikes, a neuron that fires all the time would be folded first.
+def test_lean_agents_start_from_the_trained_weights(agents):
+    # With its own spike signal, an always firing neuron would be folded first.
     still = {**ONCE, "learning_rate": 1e-9, "final_learning_rate": 0.0, "signals": "uniform"}
     lean = make_lean(agents("ppo-lif"), 256, **still)
     ours, theirs = (x.policy.acting_state_dict() for x in (lean, agents("ppo-lif")))
@@ -136,7 +136,7 @@ def test_it_starts_from_the_trained_ones_weights(agents):
         torch.testing.assert_close(ours[name], x, rtol=0, atol=1e-6)
 
 
-def test_the_same_seed_gives_the_same_agent_and_another_one_another(agents):
+def test_results_depend_on_the_seed(agents):
     first, same, other = (
         make_lean(agents("ppo-lif"), 256, seed=seed, **ONCE).policy.state_dict()
         for seed in (None, 4, 5)
@@ -146,7 +146,7 @@ def test_the_same_seed_gives_the_same_agent_and_another_one_another(agents):
 
 
 @pytest.mark.parametrize("network", [{"time_steps": 4}, {"hidden_sizes": [6]}], ids=str)
-def test_the_network_may_be_smaller(agents, network):
+def test_smaller_networks_are_allowed(agents, network):
     trained = agents("ppo-lif")
     lean = make_lean(trained, network=network, **{**QUICK, "updates": 400})
     for key, value in network.items():
@@ -164,13 +164,13 @@ def test_synops_may_be_limited(agents):
     assert synops(lean.policy, seen) <= limit
 
 
-def test_an_ann_twin_teaches(agents):
+def test_ann_twins_can_be_teachers(agents):
     twin = agents("ppo-mlp")
     lean = make_lean(twin, student="ppo-lif", network=TINY, **{**QUICK, "updates": 400})
     assert isinstance(lean.policy.mlp_extractor.actor, SpikingNetwork)
     assert not isinstance(twin.policy.mlp_extractor.actor, SpikingNetwork)
     assert identify(lean).agent == "ppo-lif"
-    # What is made is an agent of the zoo, whatever its teacher learned with (a rate of 0.003 here).
+    # The result is an agent of the zoo, independent of the teacher's settings (rate 0.003 here).
     assert extract_settings(lean) == load_agent_spec("ppo-lif").settings("CartPole-v1")
     seen = played(twin)
     assert apart(twin, lean, seen) < 0.05
@@ -233,7 +233,7 @@ def test_a_stateful_dqn_waits_for_its_first_sequence(train_freq):
     assert make_lean(trained, 300, **ONCE).shedding.counters.updates == 3
 
 
-def test_a_lean_agent_goes_on_learning_as_any_other(agents, tmp_path):
+def test_lean_agents_continue_learning(agents, tmp_path):
     lean = make_lean(agents("ppo-lif"), 256, **ONCE, latest_start=0.6)
     save_agent(lean, tmp_path)
     for model in (lean, load_agent(tmp_path)):
@@ -250,7 +250,7 @@ def test_a_lean_agent_can_be_made_leaner(agents):
     assert (first.lean_parameters.bound, second.lean_parameters.bound) == (0.05, 0.5)
 
 
-def test_an_agent_keeps_its_rescue(agents):
+def test_rescue_settings_are_kept(agents):
     trained = make_agent(
         "ppo-lif", "CartPole-v1", network={**TINY, "regulation": {"rescue_strength": 2.0}}
     )

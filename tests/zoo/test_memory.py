@@ -1,4 +1,4 @@
-"""Experience that does not fit into memory is refused before it is allocated."""
+"""Tests of experience that exceeds the memory: refused before allocation."""
 
 import os
 from math import prod

@@ -1,4 +1,4 @@
-"""Processors of recipes: those that libraries know, and no others."""
+"""Tests of processors in recipes: known and invented names."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ UNKNOWN = (
 
 
 @pytest.mark.parametrize("known", KNOWN, ids=lambda known: known["numba"])
-def test_names_that_libraries_have_are_known(known):
+def test_names_of_libraries_are_known(known):
     assert unknown_part(known) is None
 
 
@@ -59,7 +59,7 @@ def test_rows_older_than_processors_have_none(found):
     assert unknown_part(found, whole=False) is None
 
 
-def test_all_that_the_installed_numpy_may_use_is_known():
+def test_extensions_of_the_installed_numpy_are_known():
     extensions = np.show_config(mode="dicts")["SIMD Extensions"]
     used = {*extensions["baseline"], *extensions["found"], *extensions.get("not found", ())}
     for name in used:

@@ -1,4 +1,4 @@
-"""Files name environments and neurons, never code: nothing that they name is imported."""
+"""Tests of names in files: environments and neurons, and no imported code."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def marker(tmp_path, monkeypatch):
-    """A module that leaves a mark when it is imported."""
+    """Module that writes a marker file on import."""
     mark = tmp_path / "it-ran"
     (tmp_path / "payload.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -34,7 +34,7 @@ def marker(tmp_path, monkeypatch):
 
 
 def with_payload(run, folder, **changes):
-    """Copy a run and change what its files say of the environment."""
+    """Copy a run and change the environment in its files."""
     shutil.copytree(run, folder)
     for name in ("manifest.json", "run.json"):
         content = json.loads((folder / name).read_text())
@@ -50,7 +50,7 @@ def with_payload(run, folder, **changes):
         {"environment_kwargs": {"wrapped": [{"env": PAYLOAD}]}},
     ],
 )
-def test_load_agent_imports_nothing_that_a_manifest_names(changes, trained, marker, tmp_path):
+def test_load_agent_imports_no_module_from_a_manifest(changes, trained, marker, tmp_path):
     folder = with_payload(trained, tmp_path / "run", **changes)
     with pytest.raises(ValueError, match="'payload:CartPole-v1', which names a module"):
         snn_gym.load_agent(folder)
@@ -62,7 +62,7 @@ def test_load_agent_imports_nothing_that_a_manifest_names(changes, trained, mark
     "words",
     ["evaluate RUN", "plot RUN", "submit RUN --out OUT", f"{' '.join(TRAIN)} --out RUN --resume"],
 )
-def test_no_command_imports_a_module_that_a_run_names(words, trained, marker, tmp_path, capsys):
+def test_commands_import_no_module_from_a_run(words, trained, marker, tmp_path, capsys):
     folder = with_payload(trained, tmp_path / "run", environment=PAYLOAD)
     places = {"RUN": str(folder), "OUT": str(tmp_path / "out")}
     assert main([places.get(word, word) for word in words.split()]) == 2
@@ -70,7 +70,7 @@ def test_no_command_imports_a_module_that_a_run_names(words, trained, marker, tm
     assert not marker.exists()
 
 
-def test_verify_imports_nothing_that_a_submission_names(trained, marker, tmp_path, capsys):
+def test_verify_imports_no_module_from_a_submission(trained, marker, tmp_path, capsys):
     folder = tmp_path / "submission"
     folder.mkdir()
     manifest = json.loads((trained / "manifest.json").read_text()) | {"environment": PAYLOAD}

@@ -1,4 +1,4 @@
-"""Agents without a folder: they are those of a file with the same content."""
+"""Tests of registered agents: they equal agents of a file with the same content."""
 
 import pytest
 
@@ -14,14 +14,14 @@ def forget():
     load_agent_spec.cache_clear()
 
 
-def test_an_agent_is_laid_over_its_parent():
+def test_agents_override_their_parent():
     parent = load_agent_spec("ppo-lif")
     network = {"hidden_sizes": [16], "time_steps": 4}
     snn_gym.register_agent(
         "small", parent="ppo-lif", description="Small.", network=network,
         environments={"CartPole-v1": {"gamma": 0.5}},
     )  # fmt: skip
-    network["hidden_sizes"] = [1]  # what was registered stays
+    network["hidden_sizes"] = [1]  # the registered agent is kept
     assert "small" in agent_ids()
     spec = load_agent_spec("small")
     assert (spec.twin, spec.algorithm, spec.parent) == (parent.twin, parent.algorithm, "ppo-lif")
@@ -32,7 +32,7 @@ def test_an_agent_is_laid_over_its_parent():
     assert model.policy.network.surrogate_slope == 5.0
 
 
-def test_an_agent_may_be_laid_over_a_registered_one(tmp_path):
+def test_registered_agents_can_be_parents(tmp_path):
     snn_gym.register_agent("small", parent="ppo-lif", description="S.", network={"time_steps": 2})
     snn_gym.register_agent(
         "smaller", parent="small", description="s.", network={"hidden_sizes": [4]}
@@ -53,7 +53,7 @@ def test_an_agent_may_be_laid_over_a_registered_one(tmp_path):
         {"critic_hidden_sizes": [5, 4]},
     ],
 )
-def test_a_file_may_give_the_critic_other_sizes(arguments, tmp_path):
+def test_files_can_set_critic_sizes(arguments, tmp_path):
     snn_gym.register_agent(
         "apart", parent="ppo-lif", description="A.", policy_kwargs=arguments,
         network={"hidden_sizes": [6]},
@@ -73,7 +73,7 @@ def test_a_file_may_give_the_critic_other_sizes(arguments, tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [{"net_arch": [6]}, {"critic_hidden_sizes": [6]}])
-def test_sizes_that_are_the_same_leave_no_trace(arguments, tmp_path):
+def test_equal_critic_sizes_are_not_recorded(arguments, tmp_path):
     snn_gym.register_agent(
         "alike", parent="ppo-lif", description="A.", policy_kwargs=arguments,
         network={"hidden_sizes": [6]},

@@ -1,4 +1,4 @@
-"""Algorithms from outside: they are built, saved, loaded and trained like the zoo's own."""
+"""Tests of registered algorithms: built, saved, loaded and trained like the zoo's."""
 
 from dataclasses import dataclass
 
@@ -42,7 +42,7 @@ def agent():
     load_agent_spec.cache_clear()
 
 
-def test_it_is_made_saved_and_loaded(agent, tmp_path):
+def test_registered_learners_are_built_saved_and_loaded(agent, tmp_path):
     model = snn_gym.make_agent(agent, "CartPole-v1")
     assert type(model) is BoldPPO
     assert model.boldness == 0.25
@@ -55,7 +55,7 @@ def test_it_is_made_saved_and_loaded(agent, tmp_path):
         torch.testing.assert_close(loaded.policy.state_dict()[name], tensor, rtol=0, atol=0)
 
 
-def test_it_is_trained_by_the_command_line(agent, tmp_path):
+def test_registered_learners_are_trained_by_the_command_line(agent, tmp_path):
     run = tmp_path / "run"
     words = f"train {agent} CartPole-v1 --steps 32 --no-progress --out".split()
     assert main([*words, str(run)]) == 0

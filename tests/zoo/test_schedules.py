@@ -1,4 +1,4 @@
-"""Schedules as numbers and short strings."""
+"""Tests of schedules as numbers and short strings."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Random streams of a run's environments."""
+"""Tests of the random streams of a run's environments."""
 
 import json
 
@@ -24,14 +24,14 @@ def test_runs_share_no_stream_of_64_environments():
     assert len(old[0] & old[1]) == 63
 
 
-def test_no_stream_is_one_of_an_evaluation_and_all_seeds_have_32_bits():
+def test_training_seeds_differ_from_evaluation_seeds_and_have_32_bits():
     seeds = [seed for run in range(200) for seed in environment_seeds(run, 64, "disjoint")]
     assert min(seeds) > FIRST_EVALUATION_SEED + 1000
     assert max(seeds) < 2**32
 
 
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "snn/CueAccumulation-v0"])
-def test_each_environment_begins_as_one_of_its_own_seed_does(env_id):
+def test_environments_start_like_single_environments_with_their_seed(env_id):
     agent = "ppo-lif" if env_id == "CartPole-v1" else "recurrent-ppo-lsnn"
     model = snn_gym.make_agent(agent, env_id, seed=3, n_envs=4, n_steps=36, batch_size=36)
     observations = model.get_env().reset()
@@ -40,14 +40,14 @@ def test_each_environment_begins_as_one_of_its_own_seed_does(env_id):
         np.testing.assert_array_equal(observations[index], single.reset(seed=seed)[0])
 
 
-def test_consecutive_seeding_is_that_of_stable_baselines3():
+def test_consecutive_seeding_equals_stable_baselines3():
     model = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=3, seeding="consecutive", **SMALL)
     ours = model.get_env()
     theirs = make_vec_env("CartPole-v1", 8, seed=3)
     np.testing.assert_array_equal(ours.reset(), theirs.reset())
 
 
-def test_action_spaces_have_streams_of_their_own_too():
+def test_action_spaces_have_separate_random_streams():
     env = make_vec_env("Pendulum-v1", 64, seed=0)
     samples = []
     for seed in (0, 1):
@@ -56,7 +56,7 @@ def test_action_spaces_have_streams_of_their_own_too():
     assert len(set(samples)) == 128
 
 
-def test_the_recipe_says_how_a_run_was_seeded_and_loading_repeats_it(tmp_path):
+def test_seeding_is_recorded_and_restored(tmp_path):
     model = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=5, **SMALL)
     folder = snn_gym.save_agent(model, tmp_path)
     assert read_manifest(folder).seeding == "disjoint"
@@ -64,7 +64,7 @@ def test_the_recipe_says_how_a_run_was_seeded_and_loading_repeats_it(tmp_path):
     loaded = snn_gym.load_agent(folder)
     np.testing.assert_array_equal(loaded.get_env().reset(), first)
     assert read_manifest(snn_gym.save_agent(loaded, tmp_path / "again")).seeding == "disjoint"
-    # Files from before there was a choice say nothing.
+    # Older files have no seeding entry.
     content = json.loads((folder / "manifest.json").read_text())
     del content["seeding"], content["sha256"]
     (folder / "manifest.json").write_text(json.dumps(content))
@@ -72,7 +72,7 @@ def test_the_recipe_says_how_a_run_was_seeded_and_loading_repeats_it(tmp_path):
     np.testing.assert_array_equal(consecutive, make_vec_env("CartPole-v1", 8, seed=5).reset())
 
 
-def test_a_run_file_from_before_there_was_a_choice_is_consecutive(tmp_path):
+def test_older_run_files_use_consecutive_seeding(tmp_path):
     run = {
         "format": "snn_gym/run/1", "agent": "ppo-lif", "environment": "CartPole-v1", "seed": 0,
         "steps": 100, "checkpoint_interval": 100, "versions": {},

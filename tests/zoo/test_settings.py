@@ -1,4 +1,4 @@
-"""Typed hyper-parameters."""
+"""Tests of typed hyper-parameters."""
 
 import dataclasses
 import math
@@ -15,7 +15,7 @@ CONTINUOUS = ("DDPG", "TD3", "SAC", "TQC", "StockSAC")
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_defaults_are_those_of_the_algorithm(algorithm):
+def test_defaults_equal_the_algorithm(algorithm):
     env = "Pendulum-v1" if algorithm in CONTINUOUS else "CartPole-v1"
     arguments = {"buffer_size": 1_000} if algorithm in OFF_POLICY else {}
     model = algorithm_class(algorithm)(policy_class(algorithm), env, **arguments)
@@ -45,7 +45,7 @@ def test_values_out_of_range_are_refused(values, message):
         make_settings("SAC", values, "here")
 
 
-# What Stable-Baselines3 takes without a word, and trains to nonsense.
+# Values that Stable-Baselines3 accepts without an error.
 @pytest.mark.parametrize(
     ("algorithm", "values", "message"),
     [
@@ -69,7 +69,7 @@ def test_values_out_of_range_are_refused(values, message):
         ("SynapseAgents", {"gamma": 1}, "gamma must be at least 0 and below 1, got 1.0"),
     ],
 )
-def test_no_nonsense_is_trained(algorithm, values, message):
+def test_meaningless_hyperparameters_are_refused(algorithm, values, message):
     with pytest.raises(ValueError, match=f"^here: .*{message}"):
         make_settings(algorithm, values, "here")
     with pytest.raises(ValueError, match=message):

@@ -1,4 +1,4 @@
-"""Spaces as plain JSON."""
+"""Tests of spaces as JSON."""
 
 import json
 
@@ -14,7 +14,7 @@ BOUND = st.floats(-1e6, 1e6, width=32)
 
 
 @given(st.lists(st.tuples(BOUND, BOUND).map(sorted), min_size=1, max_size=5))
-def test_equal_boxes_have_equal_descriptions_and_others_do_not(bounds):
+def test_descriptions_are_equal_only_for_equal_boxes(bounds):
     low, high = np.array(bounds, dtype=np.float32).T
     box = gym.spaces.Box(low, high)
     described = json.loads(json.dumps(describe_space(box), allow_nan=False))
@@ -47,7 +47,7 @@ def test_other_spaces_are_refused():
         describe_space(gym.spaces.Tuple([gym.spaces.Discrete(2)]))
 
 
-def test_limits_of_an_image_are_one_number_each():
+def test_image_limits_are_single_numbers():
     image = gym.spaces.Box(0, 255, (3, 210, 160), np.uint8)
     description = describe_space(image)
     assert (description["low"], description["high"]) == (0.0, 255.0)

@@ -1,4 +1,4 @@
-"""Agents as their files describe them."""
+"""Tests of agents described by files."""
 
 import dataclasses
 import tomllib
@@ -53,18 +53,18 @@ def test_every_pair_is_a_known_environment():
     assert {env_id for _, env_id in PAIRS} <= known
 
 
-def test_an_unknown_agent_is_named_with_the_known_ones():
+def test_unknown_agents_are_named_with_suggestions():
     with pytest.raises(ValueError, match=r"'ppo-lfi' is unknown; did you mean 'ppo-lif'\?.*dqsn"):
         load_agent_spec("ppo-lfi")
 
 
 @pytest.mark.parametrize("name", ["../agents/ppo-lif", "/etc/passwd", "", "ppo-lif/"])
-def test_a_name_reaches_no_other_file(name):
+def test_names_cannot_be_paths(name):
     with pytest.raises(ValueError, match="is unknown"):
         load_agent_spec(name)
 
 
-def test_any_agent_learns_on_any_environment_whose_spaces_fit_and_says_that_it_is_not_tuned():
+def test_untuned_environments_give_a_warning():
     with pytest.warns(UserWarning, match=r"^agent 'dqsn' was not tuned for MountainCar-v0: it"):
         model = make_agent("dqsn", "MountainCar-v0", buffer_size=100)
     assert (model.learning_rate, model.batch_size) == (6.3e-4, 128)  # those of Acrobot-v1
@@ -72,7 +72,7 @@ def test_any_agent_learns_on_any_environment_whose_spaces_fit_and_says_that_it_i
         make_agent("dqsn", "Pendulum-v1")
 
 
-def test_a_caller_may_name_the_module_that_registers_an_environment(tmp_path, monkeypatch):
+def test_module_that_registers_an_environment_can_be_given(tmp_path, monkeypatch):
     (tmp_path / "my_tasks.py").write_text(
         "import gymnasium as gym\n"
         "from gymnasium.envs.classic_control import CartPoleEnv\n"
@@ -94,7 +94,7 @@ def repeated(own, theirs):
     return [key for key in own if key in theirs and own[key] == theirs[key]]
 
 
-def test_a_child_holds_nothing_that_its_parent_says_already():
+def test_child_files_repeat_no_setting_of_the_parent():
     children = [name for name in agent_ids() if load_agent_spec(name).parent is not None]
     assert len(children) >= 11
     for name in children:
@@ -109,7 +109,7 @@ def test_a_child_holds_nothing_that_its_parent_says_already():
             assert not repeated(table.get("network", {}), theirs.get("network", {}))
 
 
-def test_a_file_is_laid_over_its_parents_key_by_key():
+def test_child_files_override_single_keys():
     parent, child = load_agent_spec("recurrent-ppo-gru"), load_agent_spec("recurrent-ppo-lsnn")
     assert child.parent == "recurrent-ppo-gru"
     assert (child.algorithm, child.budget_class) == (parent.algorithm, parent.budget_class)

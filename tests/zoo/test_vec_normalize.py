@@ -1,4 +1,4 @@
-"""VecNormalize as data: what is saved, what is loaded, and agents that have one."""
+"""Tests of VecNormalize as data: saved, loaded, and in agents."""
 
 import hashlib
 import json
@@ -54,7 +54,7 @@ def normaliser(model):
     return found
 
 
-def test_settings_and_statistics_are_loaded_to_the_bit_and_go_on(model, saved):
+def test_settings_and_statistics_are_restored_bit_for_bit(model, saved):
     loaded = load_agent(saved)
     was, now = normaliser(model), normaliser(loaded)
     for name in (*SETTINGS, "training", "norm_obs", "norm_reward", "norm_obs_keys"):
@@ -69,7 +69,7 @@ def test_settings_and_statistics_are_loaded_to_the_bit_and_go_on(model, saved):
     assert now.ret_rms.count == was.ret_rms.count + 128
 
 
-def test_nothing_is_pickled_and_older_files_have_no_vecnormalize(saved, tmp_path):
+def test_files_have_no_pickle_and_older_files_no_vecnormalize(saved, tmp_path):
     assert sorted(x.name for x in saved.iterdir()) == ["manifest.json", "weights.safetensors"]
     tensors, _ = load_tensors(saved / "weights.safetensors", max_bytes=1 << 20)
     assert {name for name in tensors if name.startswith("vec_normalize.")} == {
@@ -140,21 +140,21 @@ def test_settings_from_a_file_are_checked(changed, message, copy):
         ),
     ],
 )
-def test_a_wrapper_that_would_be_lost_is_not_saved(wrap, message, tmp_path):
+def test_unsupported_wrappers_are_not_saved(wrap, message, tmp_path):
     model = PPO(SpikingActorCriticPolicy, wrap(), n_steps=8, batch_size=8)
     with pytest.raises(ValueError, match=message):
         save_agent(model, tmp_path / "never")
     assert not (tmp_path / "never").exists()
 
 
-def test_a_wrapper_without_effect_is_not_in_the_way(tmp_path):
+def test_wrappers_without_effect_are_accepted(tmp_path):
     env = VecMonitor(environments())
     made = PPO(SpikingActorCriticPolicy, env, n_steps=8, batch_size=8)
     loaded = load_agent(save_agent(made, tmp_path))
     assert np.array_equal(normaliser(loaded).obs_rms.mean, normaliser(made).obs_rms.mean)
 
 
-def test_an_agent_of_the_zoo_in_a_vecnormalize_of_ones_own_is_not_submitted(tmp_path):
+def test_zoo_agents_in_a_user_vecnormalize_are_not_submitted(tmp_path):
     model = make_agent("ppo-lif", "CartPole-v1", seed=0)
     model.set_env(VecNormalize(model.get_env()))
     save_agent(model.learn(256), tmp_path)

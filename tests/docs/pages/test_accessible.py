@@ -1,4 +1,4 @@
-"""Built pages get what the theme lacks; all else stays."""
+"""Tests of accessibility fixes in built pages."""
 
 from tests.docs.scripts import load_pages
 
@@ -15,7 +15,7 @@ def test_headings_get_levels_and_scrolling_parts_the_keyboard():
     )
 
 
-def test_twice_is_as_once():
+def test_second_pass_changes_no_page():
     page = '<pre>x</pre><aside class="sidebar-drawer"></aside>'
     assert accessible(accessible(page)) == accessible(page)
 

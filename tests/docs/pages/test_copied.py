@@ -1,4 +1,4 @@
-"""Links of copied pages lead to pages of the site, or become plain text."""
+"""Tests of links in copied pages."""
 
 import pytest
 

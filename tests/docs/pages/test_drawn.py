@@ -1,4 +1,4 @@
-"""Pages of agents and environments with rows lead to the drawn results."""
+"""Tests of links from agents and environments to the drawn results."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_the_page_of_results_leads_to_the_drawn_results():
     assert rest == "This file."
 
 
-def test_every_agent_and_environment_of_the_table_has_one_link():
+def test_agents_and_environments_of_the_table_have_one_link_each():
     rows = table_rows(checkout_root() / "leaderboard")
     lines = "\n".join(drawn.drawn_results(rows).values())
     for name in {row.agent for row in rows} | {row.environment for row in rows}:

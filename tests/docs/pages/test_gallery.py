@@ -1,4 +1,4 @@
-"""The galleries show every environment and agent with its files, card and rows."""
+"""Tests of the galleries of environments and agents."""
 
 import re
 from dataclasses import replace
@@ -70,7 +70,7 @@ def test_the_best_row_ranks_and_has_the_highest_mean():
     assert gallery.best([short]).endswith("(5 seeds, less than half of the budget)")
 
 
-def test_of_equal_lines_the_line_with_the_fewest_proven_operations_is_best():
+def test_fewest_verified_operations_break_ties():
     dear, cheap = line("ppo-lif", [400.01] * 5), line("dqsn", [400.0] * 5, synops_per_decision=9.0)
     unknown = line("ppo-lif", [400.0] * 5, synops_per_decision=None, macs_per_decision=None)
     unproven = replace(dear, synops_per_decision=3.8, trained_again=0)
@@ -95,12 +95,12 @@ def test_large_and_negative_means_have_no_exponent():
         ("cma-es", "–"),
     ],
 )
-def test_a_lean_agent_has_an_origin_in_place_of_a_twin(agent, twin, rows):
+def test_lean_agents_list_their_origin_instead_of_a_twin(agent, twin, rows):
     assert gallery.twin_in_words(load_agent_spec(agent), rows) == twin
     assert gallery.twin_in_words(load_agent_spec("ppo-lif-16"), ()) == "[ppo-mlp](ppo-mlp.md)"
 
 
-def test_every_agent_stands_once_in_its_group():
+def test_agents_are_listed_once_by_group():
     parts = re.split(r"^## (.+)$", AGENTS, flags=re.M)
     shown = {
         heading: set(re.findall(r"^\| \[([\w-]+)\]", text, re.M))
@@ -131,7 +131,7 @@ def test_a_card_lists_the_agents_rows_with_their_costs(rows):
 
 
 @pytest.mark.parametrize("film", films.FILMS, ids=lambda film: film.file)
-def test_a_film_is_small_moves_and_stands_with_its_command(film, rows):
+def test_films_are_small_animated_and_shown_with_their_command(film, rows):
     assert (IMAGES / film.file).stat().st_size <= 1_000_000
     with Image.open(IMAGES / film.file) as opened:
         assert opened.n_frames >= 20

@@ -1,4 +1,4 @@
-"""Links to other projects come from a file of docs/, in the form that Sphinx reads."""
+"""Tests of Sphinx inventories for links to other projects."""
 
 import tomllib
 

@@ -1,4 +1,4 @@
-"""Types of the reference have no annotations."""
+"""Tests of plain signatures in the reference."""
 
 import pytest
 from docutils import nodes

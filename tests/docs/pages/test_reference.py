@@ -1,4 +1,4 @@
-"""The reference describes every public name once."""
+"""Tests of the reference: every public name is described once."""
 
 import importlib
 import pkgutil

@@ -1,4 +1,4 @@
-"""The built site takes less room and looks the same."""
+"""Tests of compression of the built site."""
 
 import numpy as np
 from PIL import Image

@@ -1,4 +1,4 @@
-"""Episodes of native tasks that start as a test says."""
+"""Native tasks with given episode starts."""
 
 from snn_gym.envs.batch import EVERY
 

@@ -1,4 +1,4 @@
-"""Native tasks in batches: spaces, arrays, errors and images."""
+"""Tests of native tasks in batches: spaces, arrays, errors and images."""
 
 import itertools
 
@@ -17,7 +17,7 @@ every_base = pytest.mark.parametrize("env_id", NATIVE_BASES)
 
 
 def sampled_actions(task, seed):
-    """Yield random actions (B, ...) for ever."""
+    """Yield random actions (B, ...) without end."""
     task.action_space.seed(seed)
     while True:
         yield task.action_space.sample()
@@ -41,7 +41,7 @@ def test_spaces_limits_and_autoreset_are_stated(env_id):
 
 
 def arrays_in(value):
-    """Return the arrays of what a batch returned, in dicts and object arrays too."""
+    """Return all arrays in a batch result, also in dicts and object arrays."""
     if isinstance(value, dict):
         return [array for item in value.values() for array in arrays_in(item)]
     if isinstance(value, tuple):
@@ -70,7 +70,7 @@ def test_returned_arrays_are_never_written_again(env_id):
 
 
 @every_base
-def test_writing_into_returned_arrays_changes_nothing(env_id):
+def test_changes_to_returned_arrays_do_not_affect_the_task(env_id):
     task, twin = (gym.make_vec(env_id, 3, max_episode_steps=5) for _ in range(2))
     results, same = task.reset(seed=0), twin.reset(seed=0)
     for actions in itertools.islice(sampled_actions(twin, 2), 18):
@@ -78,7 +78,7 @@ def test_writing_into_returned_arrays_changes_nothing(env_id):
             array.fill(1)
         given = actions.copy()
         results, same = task.step(given), twin.step(actions)
-        # what an agent does with its actions afterwards is its own affair, too
+        # changes to actions after the step have no effect either
         given.fill(0)
         for array, other in zip(arrays_in(results), arrays_in(same), strict=True):
             if array.dtype != object:
@@ -100,7 +100,7 @@ def test_options_and_settings_that_do_not_exist_are_refused():
         assert "\n" not in str(caught.value)
 
 
-def test_a_single_environment_checks_its_actions_and_needs_a_reset():
+def test_single_environments_check_actions_and_require_a_reset():
     env = gym.make(CUES).unwrapped
     with pytest.raises(gym.error.ResetNeeded, match=r"call reset\(\) before step\(\)"):
         env.step(0)
@@ -110,7 +110,7 @@ def test_a_single_environment_checks_its_actions_and_needs_a_reset():
 
 
 @every_base
-def test_pictures_are_those_of_the_single_environments(env_id):
+def test_pictures_equal_single_environments(env_id):
     task = gym.make_vec(env_id, 2, render_mode="rgb_array")
     envs = [gym.make(env_id, render_mode="rgb_array") for _ in range(2)]
     task.reset(seed=0)
@@ -132,7 +132,7 @@ def test_pictures_are_those_of_the_single_environments(env_id):
 
 
 @every_base
-def test_a_picture_draws_on_no_random_numbers(env_id):
+def test_rendering_uses_no_random_numbers(env_id):
     drawn, plain = gym.make(env_id, render_mode="rgb_array"), gym.make(env_id)
     assert np.array_equal(drawn.reset(seed=0)[0], plain.reset(seed=0)[0])
     plain.action_space.seed(0)
@@ -153,7 +153,7 @@ def test_a_window_opens_and_closes(env_id):
     open_and_close(env)
 
 
-def test_without_a_render_mode_nothing_is_drawn_and_a_remedy_named():
+def test_missing_render_mode_gives_a_warning_with_the_fix():
     env, task = gym.make(CUES).unwrapped, gym.make_vec(CUES, 2)
     env.reset(seed=0), task.reset(seed=0)
     with pytest.warns(UserWarning, match=r"gym\.make\(id, render_mode=\"rgb_array\"\)"):
@@ -162,7 +162,7 @@ def test_without_a_render_mode_nothing_is_drawn_and_a_remedy_named():
         assert task.render() is None
 
 
-def test_a_reset_of_a_part_leaves_the_other_pictures():
+def test_partial_reset_keeps_other_pictures():
     task = gym.make_vec(CUES, 2, render_mode="rgb_array")
     task.reset(seed=0)
     task.step(np.array([0, 0]))

@@ -1,4 +1,4 @@
-"""Shapes of the scenes' canvas, by their pixels."""
+"""Tests of the shapes on the canvas, by pixels."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def block(rows, columns):
     return {(row, column) for row in rows for column in columns}
 
 
-def test_a_line_covers_what_is_within_half_its_width():
+def test_lines_cover_pixels_within_half_their_width():
     # Two pixels wide: one row to each side, and one pixel beyond each end.
     across = block((9, 10, 11), range(20, 25)) | {(10, 19), (10, 25)}
     assert drawn(line, (10.0, 20.0), (10.0, 24.0)) == across
@@ -28,7 +28,7 @@ def test_a_line_covers_what_is_within_half_its_width():
     assert drawn(line, (5.0, 5.0), (5.0, 5.0)) == {(5, 5), (4, 5), (6, 5), (5, 4), (5, 6)}
 
 
-def test_a_disc_covers_what_is_within_its_radius():
+def test_discs_cover_pixels_within_their_radius():
     around = block((9, 10, 11), (19, 20, 21)) | {(8, 20), (12, 20), (10, 18), (10, 22)}
     assert drawn(disc, 10.0, 20.0, 2.0) == around
     assert drawn(disc, 0.0, 255.0, 1.0) == {(0, 255), (1, 255), (0, 254)}

@@ -1,4 +1,4 @@
-"""Cue accumulation: the trial by hand, chance, short memories, the ideal observer."""
+"""Tests of cue accumulation: the trial by hand, chance, short memory, the ideal observer."""
 
 from itertools import product
 
@@ -27,7 +27,7 @@ def started(numbers, **settings):
 
 
 def firing(spikes):
-    """Return which of the four groups fire in an environment, when others are silent."""
+    """Return the groups of neurons that fire in an environment without noise."""
     counts = spikes.reshape(-1, 4, 10).sum(axis=(0, 2))
     assert not ((counts > 0) & (counts < 60)).any()
     return np.flatnonzero(counts).tolist()
@@ -57,7 +57,7 @@ def test_a_trial_by_hand(gap, jitter, sides):
 
 @pytest.mark.parametrize("action", [LEFT, RIGHT])
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
-def test_the_action_at_the_go_signal_alone_is_rewarded(action, count):
+def test_only_the_action_at_the_go_signal_is_rewarded(action, count):
     task, _ = started([[*[0.0] * count, *[0.9] * (3 - count), 0.0]])
     rewards = []
     for step in range(9):
@@ -77,7 +77,7 @@ def test_every_order_of_cues_has_its_majority(cues):
 
 
 def cue_error(settings):
-    """Return the probability that an ideal observer takes a cue for the other side."""
+    """Return the probability that an ideal observer mistakes the side of a cue."""
     count = np.arange(10 * settings.time_steps + 1)
     cue, other = (
         binom.pmf(count, len(count) - 1, byte_rate(rate / 1000) / 256)
@@ -106,7 +106,7 @@ def counting_score(settings):
 
 
 class CueByCue(Scripted):
-    """Decide each of the last cues by the larger count, ties at random; take their majority."""
+    """Decide each of the last cues by the larger count, ties at random; act by the majority."""
 
     def __init__(self, task, cues_used):
         self.settings, self.used = task.settings, cues_used
@@ -130,14 +130,14 @@ FAINTER = {"cues": 5, "cue_rate_hz": 60.0, "background_rate_hz": 30.0}
 
 
 @pytest.mark.parametrize("settings", [{}, HARD, FAINTER])
-def test_counting_cue_by_cue_earns_its_closed_form_and_the_oracle_a_little_more(settings):
+def test_cue_counting_score_equals_closed_form_and_oracle_is_higher(settings):
     task = CueAccumulation(4000, **settings)
     expected = counting_score(task.settings)
     counted = play(task, CueByCue(task, task.settings.cues), seed=0)
     room = 4 * np.sqrt(max(expected * (1 - expected), 1e-3) / 4000)
     assert counted.mean() == pytest.approx(expected, abs=room)
     observed = play(task, scripted_policy(task, "oracle"), seed=0)
-    # the same episodes: what differs is the weight of clear cues
+    # the same episodes; only the weight of clear cues differs
     assert counted.mean() - 0.005 <= observed.mean() <= expected + 0.04
 
 
@@ -165,7 +165,7 @@ def test_the_spikes_at_the_go_signal_do_not_depend_on_the_cues(env_id):
     assert np.array_equal(*seen)
 
 
-def test_levels_fall():
+def test_scores_fall_with_difficulty():
     settings = [gym.make(env_id).unwrapped.task.settings for env_id in IDS]
     bounds = [counting_score(level) for level in settings]
     assert bounds[0] > bounds[1] > bounds[2] + 0.05
@@ -201,7 +201,7 @@ def test_the_corridor_is_blank_before_the_first_cue():
     assert colours == {PAPER, FAINT}
 
 
-def test_with_one_cue_the_oracle_is_the_comparison_of_two_counts():
+def test_oracle_with_one_cue_compares_two_counts():
     task = CueAccumulation(4000, cues=1, cue_rate_hz=60.0, background_rate_hz=30.0)
     expected = 1 - cue_error(task.settings)
     assert 0.7 < expected < 0.9

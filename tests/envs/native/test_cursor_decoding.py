@@ -1,4 +1,4 @@
-"""Cursor decoding: tuning, the closed loop, rewards, and what reading it can earn."""
+"""Tests of cursor decoding: tuning, closed loop, rewards, decoders."""
 
 import numpy as np
 import pytest
@@ -60,7 +60,7 @@ def test_a_walk_to_the_first_target_and_on():
     assert rewards == pytest.approx([1.0, 1.0, 1.0, (before - after) / MAX_SPEED])
 
 
-def test_leaving_a_target_costs_what_coming_back_would_earn_and_breaks_the_hold():
+def test_leaving_a_target_costs_the_return_reward_and_resets_the_hold():
     task = started(CursorDecoding(1, episode_steps=10), targets=[(0.0, 0.0)])
     acquired, rewards = [], []
     for x in (1.0, 1.0, -1.0, 1.0, 0.0):
@@ -205,7 +205,7 @@ def test_the_population_vector_has_the_spread_that_the_card_gives(rate_hz, livin
     assert np.sqrt(vectors.var(axis=0).mean()) == pytest.approx(spread, rel=0.03)
 
 
-def test_decoding_at_a_right_angle_earns_nearly_nothing():
+def test_perpendicular_decoding_scores_near_zero():
     task = level(IDS[0], 300)
     assert play(task, scripted_policy(task, "rotated"), seed=0).mean() < 0.1
     assert play(task, scripted_policy(task, "oracle"), seed=0) == pytest.approx(1.0, abs=1e-6)

@@ -1,4 +1,4 @@
-"""Delayed match to sample: the trial by hand, the patterns, chance, the ideal observer."""
+"""Tests of delayed match to sample: the trial by hand, patterns, chance, the ideal observer."""
 
 from dataclasses import asdict, replace
 from itertools import product
@@ -71,7 +71,7 @@ def test_a_trial_by_hand(match, other, test, jitter):
 
 @pytest.mark.parametrize("action", [NON_MATCH, MATCH])
 @pytest.mark.parametrize("match", [0.1, 0.9])
-def test_the_action_at_the_test_alone_is_rewarded(action, match):
+def test_only_the_action_at_the_test_is_rewarded(action, match):
     task = started([0.0, match, 0.0, 0.0])
     rewards = []
     for step in range(5):
@@ -84,7 +84,7 @@ def test_the_action_at_the_test_alone_is_rewarded(action, match):
     assert rewards[4] == float((action == MATCH) == (match < 0.5))
 
 
-def test_neurons_fire_in_their_bursts_and_nowhere_else():
+def test_neurons_fire_only_in_their_bursts():
     task = DelayedMatchToSample(200, **NEVER_SILENT)
     spikes, infos = task.reset(seed=3)
     patterns = task.patterns
@@ -103,7 +103,7 @@ def test_neurons_fire_in_their_bursts_and_nowhere_else():
     assert spikes[:, :, 30:].mean() > 0.99
 
 
-def test_rates_are_those_of_the_settings():
+def test_firing_rates_equal_the_settings():
     task = DelayedMatchToSample(2000, pattern_rate_hz=250.0, background_rate_hz=50.0)
     spikes, infos = task.reset(seed=0)
     shows = task.patterns[infos["sample"]]
@@ -145,7 +145,7 @@ def test_the_pattern_seed_changes_the_patterns_and_the_seed_does_not():
 
 
 @pytest.mark.parametrize("count", [2, 3, 6, 10])
-def test_the_test_alone_says_nothing(count):
+def test_the_test_stimulus_alone_is_uninformative(count):
     # every start on a grid that each draw divides evenly: exact shares
     samples = (np.arange(count) + 0.5) / count
     others = (np.arange(count - 1) + 0.5) / (count - 1)
@@ -187,7 +187,7 @@ def closed_form(settings):
 
 
 @pytest.mark.parametrize(("high", "low"), [(400.0, 10.0), (80.0, 25.0), (60.0, 30.0)])
-def test_the_oracle_reaches_the_closed_form_of_two_patterns(high, low):
+def test_oracle_score_equals_closed_form_for_two_patterns(high, low):
     task = DelayedMatchToSample(4000, pattern_rate_hz=high, background_rate_hz=low)
     expected = closed_form(task.settings)
     error = np.sqrt(expected * (1 - expected) / 4000)

@@ -1,4 +1,4 @@
-"""Desynchronisation: the network's equations, synchrony, rewards, and what feedback can earn."""
+"""Tests of desynchronisation: network equations, synchrony, rewards, controllers."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def mean_returns(env_id, kind, num_envs=200):
     return play(task, scripted_policy(task, kind), seed=0).mean()
 
 
-def test_a_volley_and_its_answer_step_by_step():
+def test_volley_and_response_step_by_step():
     network = lone_network()
     network.voltage[0, :EXCITATORY] = 0.97
     spikes, count = run_network(network, ONE, np.zeros(1), quiet(1), 0.0, 1.0)
@@ -91,7 +91,7 @@ def test_inhibition_stimulation_and_noise_act_on_the_right_neurons():
     assert network.inhibition[0] == pytest.approx(0.5 * np.exp(-1 / INHIBITION_MS), rel=1e-5)
 
 
-def test_only_the_named_networks_run():
+def test_only_selected_networks_run():
     network = Network.silent(3)
     network.start(np.arange(3), np.full((3, NEURONS), 0.5), np.ones(NEURONS))
     before = network.copy()
@@ -114,7 +114,7 @@ def test_rewards_are_calm_less_energy():
         assert terminated[0] == (step == 4)
 
 
-def test_unobserved_channels_are_silent_and_change_nothing_else():
+def test_unobserved_channels_are_silent_without_other_effect():
     whole, part = Desynchronisation(4), Desynchronisation(4, observed=10)
     action = np.full((4, 1), 0.3, np.float32)
     pairs = [(whole.reset(seed=0)[0], part.reset(seed=0)[0])]
@@ -141,12 +141,12 @@ def observed_counts(task, kind):
     return np.array(counts)[8:], np.concatenate(trains[8:], axis=1)
 
 
-def test_the_population_fires_in_step_and_the_oracle_stops_that():
+def test_oracle_desynchronises_the_population():
     task = Desynchronisation(100)
     alone, alone_ms = observed_counts(task, "no_stimulation")
     calmed, calmed_ms = observed_counts(task, "oracle")
     healthy = task.settings.healthy_count
-    # The mean rate is the healthy one without stimulation too: what is wrong is the timing.
+    # Without stimulation, the mean rate is healthy too; only the timing is not.
     assert alone.mean() == pytest.approx(healthy, rel=0.06)
     assert calmed.mean() == pytest.approx(healthy, rel=0.06)
     assert alone.var(axis=0).mean() > 6 * calmed.var(axis=0).mean()
@@ -170,7 +170,7 @@ def test_episodes_start_at_different_phases():
     assert 0.15 < (task._count > 12).mean() < 0.6
 
 
-def test_every_phase_of_a_cycle_is_started_from(monkeypatch):
+def test_starts_cover_all_phases_of_a_cycle(monkeypatch):
     task = Desynchronisation(640)
     quiet_ms = np.zeros(640, int)
     monkeypatch.setattr(task, "_run_quietly", lambda which, ms: np.add.at(quiet_ms, which, ms))
@@ -184,7 +184,7 @@ def test_every_phase_of_a_cycle_is_started_from(monkeypatch):
 def test_calm_needs_a_closed_loop(env_id):
     reference = load_environment_spec(env_id).reference
     alone = mean_returns(env_id, "no_stimulation")
-    # No open loop comes near the solved score: nothing, a constant current, or silence.
+    # No open loop reaches the solved score: no current, a constant current, or silence.
     assert reference.normalise(alone) < 0.35
     assert mean_returns(env_id, "constant") < alone + 0.01
     assert mean_returns(env_id, "silencing") < reference.random - 0.05

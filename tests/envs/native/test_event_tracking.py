@@ -1,4 +1,4 @@
-"""Event tracking: motion and events by hand, the camera against log intensities, controllers."""
+"""Tests of event tracking: motion and events by hand, the camera, controllers."""
 
 import gymnasium as gym
 import numpy as np
@@ -24,7 +24,7 @@ def started(numbers, **settings):
 
 
 def moved(task, action, noise=NO_TURN):
-    """Make one environment step of the dynamics; return the first reward and end."""
+    """Make one step of the dynamics; return the first reward and the end flag."""
     actions = np.tile(np.array(action, np.float32), (task.num_envs, 1))
     rewards, terminated = task._move(actions, np.tile(noise, (task.num_envs, 1)))
     task._steps += 1
@@ -57,7 +57,7 @@ def test_directions_go_around_the_whole_circle(number, velocity):
     assert task._velocity[0] == pytest.approx(velocity, abs=1e-3)
 
 
-def test_far_away_earns_nothing():
+def test_distant_camera_earns_no_reward():
     task = started([[0.5, 0.5, 0.0, 0.5, 0.0]], start_offset_px=10.0, **STRAIGHT)
     assert moved(task, [0.0, 0.0])[0] == 0.0
 
@@ -81,7 +81,7 @@ def test_noise_turns_the_velocity_and_keeps_the_speed(word, share):
     assert task._velocity[0] == pytest.approx(wanted / np.hypot(*wanted))
 
 
-def test_a_velocity_that_noise_brings_to_nothing_stays():
+def test_noise_that_cancels_the_velocity_is_ignored():
     task = started([[0.5, 0.5, 0.5, 0.5, 0.5]], turn_px=1.0, target_speed_px=1.0)
     task._velocity[0] = [1.0, 0.0]
     moved(task, [0.0, 0.0], np.array([[0, 32768]], "<u2").view(np.uint8))
@@ -96,7 +96,7 @@ def log_intensity(away, settings):
 
 
 @pytest.mark.parametrize("threshold", [0.15, 0.25, 0.5])
-def test_events_are_those_of_log_intensities(threshold):
+def test_events_follow_log_intensities(threshold):
     task = started([[0.5, 0.5, 0.3, 0.6, 0.1]], contrast_threshold=threshold, **STRAIGHT)
     settings, velocity = task.settings, task._velocity[0]
     away = task._light[0] - velocity - task._camera[0]
@@ -118,7 +118,7 @@ def test_events_are_those_of_log_intensities(threshold):
     assert differing <= 0.005 * total
 
 
-def test_a_camera_that_follows_sees_nothing():
+def test_perfect_tracking_gives_no_events():
     task = started([[0.4, 0.4, 0.5, 0.5, 0.0]], **STRAIGHT)
     assert task._events.any()
     for _ in range(3):
@@ -153,7 +153,7 @@ def test_noise_and_hot_pixels_are_added_to_events():
 
 
 @pytest.mark.parametrize("env_id", IDS)
-def test_controllers_are_in_their_order(env_id):
+def test_controller_scores_are_ordered(env_id):
     reference, task = load_environment_spec(env_id).reference, gym.make_vec(env_id, 60)
     kinds = ("memoryless", "tracker", "oracle")
     policies = [RandomActions(task), *(scripted_policy(task, kind) for kind in kinds)]
@@ -168,7 +168,7 @@ def test_controllers_are_in_their_order(env_id):
         assert random + 0.7 * (oracle - random) < memoryless < tracker
 
 
-def test_the_scene():
+def test_scene_colours():
     events = np.zeros((2, VIEW, VIEW), np.bool_)
     events[0, 0, 0] = True  # ON, lower left
     events[1, 15, 15] = True  # OFF, upper right

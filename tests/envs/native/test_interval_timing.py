@@ -1,4 +1,4 @@
-"""Interval timing: its dynamics by hand, and what measuring is worth."""
+"""Tests of interval timing: dynamics by hand, and reference policies."""
 
 import functools
 
@@ -115,7 +115,7 @@ class TestDynamics:
         assert info["produced_steps"].tolist() == [-1]
         assert firing(results[-1][0][0]) == [0]
 
-    def test_rates_are_those_of_the_settings(self):
+    def test_firing_rates_equal_the_settings(self):
         task = IntervalTiming(
             2000, foreperiod_steps=0, foreperiod_jitter_steps=0, pulse_rate_hz=125.0
         )
@@ -143,7 +143,7 @@ class TestReferences:
         assert (share, count) == (0.5, 0)
 
     @pytest.mark.parametrize("env_id", LEVELS)
-    def test_reference_scores_are_those_measured(self, env_id):
+    def test_reference_scores_equal_measured_scores(self, env_id):
         spec = load_environment_spec(env_id)
         settings, reference = level_task(env_id, 1).settings, spec.reference
         assert reference.memoryless == pytest.approx(best_memoryless(settings)[0], abs=5e-5)
@@ -158,7 +158,7 @@ class TestReferences:
             error = returns.std() / np.sqrt(EPISODES)
             assert abs(returns.mean() - score) < 4 * error + 1e-3, kind
 
-    def test_no_hazard_beats_the_memoryless_one(self):
+    def test_memoryless_hazard_is_optimal(self):
         settings = level_task(LEVELS[0], 1).settings
         rewards = expected_rewards(settings)
         hazards = np.linspace(0.0, 1.0, 1001)[:, np.newaxis]
@@ -187,7 +187,7 @@ class TestScene:
         assert image[172, 32 + 1 * 34].tolist() == list(INK)
         assert image[172, 32 + 4 * 34].tolist() == list(FAINT)
 
-    def test_what_is_now_is_red(self):
+    def test_current_step_is_red(self):
         ready = draw_interval_timing(0, -3, 3, 0.5, 6, has_gone=False)
         assert ready[84, 32].tolist() == list(ACCENT)
         pulse = draw_interval_timing(3, 0, 3, 0.5, 6, has_gone=False)
@@ -212,7 +212,7 @@ class TestScene:
         assert mark.min(axis=0).tolist() == [140, 132]
         assert mark.max(axis=0).tolist() == [203, 135]
 
-    def test_the_environment_draws_its_state(self):
+    def test_rendering_shows_the_state(self):
         task, _ = clear_task(foreperiod=0, interval=3, tolerance=0.5, response_steps=6)
         for _ in range(5):
             task.advance(np.array([0]))

@@ -1,4 +1,4 @@
-"""Pattern detection: its windows by hand, and that rates tell nothing."""
+"""Tests of pattern detection: windows by hand, and uninformative rates."""
 
 import functools
 import itertools
@@ -60,18 +60,18 @@ def observed(task, present, shift=0, order=None, jitter_byte=128):
 
 
 class TestDynamics:
-    def test_noise_puts_spikes_in_the_order_of_its_keys(self):
+    def test_noise_orders_spikes_by_key(self):
         task = PatternDetection(1, channels=16, pattern_channels=16)
         order = [3, 1, 4, 0, 5, 2, 6, 7, 7, 6, 5, 4, 3, 2, 1, 0]
         assert observed(task, present=False, order=order).tolist() == order
 
-    def test_the_pattern_takes_its_channels_and_leaves_the_others(self):
+    def test_pattern_changes_only_pattern_channels(self):
         task = PatternDetection(1, channels=24, pattern_channels=16)
         times = observed(task, present=True)
         assert times[:16].tolist() == task.settings.pattern().tolist()
         assert times[16:].tolist() == [7, 6, 5, 4, 3, 2, 1, 0]
 
-    def test_a_shift_moves_the_pattern_alone_and_around(self):
+    def test_shift_rotates_only_the_pattern(self):
         task = PatternDetection(1, channels=16, pattern_channels=8, shift_steps=5)
         times = observed(task, present=True, shift=5)
         assert times[:8].tolist() == [(time + 5) % 8 for time in task.settings.pattern()]
@@ -81,7 +81,7 @@ class TestDynamics:
 
     @pytest.mark.parametrize(("byte", "move"), [(0, -1), (85, -1), (86, 0), (170, 0), (171, 1)])
     @pytest.mark.parametrize("present", [False, True])
-    def test_jitter_moves_all_spikes_in_noise_and_pattern_alike(self, present, byte, move):
+    def test_jitter_moves_noise_and_pattern_spikes_equally(self, present, byte, move):
         task = PatternDetection(1, channels=16, pattern_channels=8, jitter_steps=1)
         still = observed(task, present, jitter_byte=128)
         assert observed(task, present, jitter_byte=byte).tolist() == ((still + move) % 8).tolist()
@@ -121,7 +121,7 @@ class TestDynamics:
 
 
 class TestSettings:
-    def test_the_pattern_is_that_of_its_seed(self):
+    def test_pattern_depends_only_on_its_seed(self):
         same, again, other = (
             PatternDetectionSettings(pattern_seed=seed).pattern() for seed in (3, 3, 4)
         )
@@ -144,7 +144,7 @@ class TestRatesTellNothing:
         assert (spikes.reshape(500, 8, 5, 8).sum(axis=3) == 1).all()
 
     @pytest.mark.parametrize("env_id", LEVELS[1:])
-    def test_with_jitter_population_counts_are_distributed_alike(self, env_id):
+    def test_jittered_population_counts_have_equal_distributions(self, env_id):
         spikes, present = windows_of(env_id)
         # spikes of the two blocks that take part at every level, in each time step
         counts = spikes[:, :, :16].sum(axis=2)
@@ -154,13 +154,13 @@ class TestRatesTellNothing:
             expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / table.sum()
             assert (((table - expected) ** 2) / expected).sum() < 4 + 5 * np.sqrt(2 * 4)
 
-    def test_at_the_hard_level_no_single_spike_tells(self):
+    def test_single_spikes_are_uninformative_at_the_hard_level(self):
         spikes, present = windows_of(LEVELS[2])
         for mask in (present, ~present):
             shares = spikes[mask].mean(axis=0)
             assert np.abs(shares - 1 / 8).max() < 5 * np.sqrt(7 / 64 / mask.sum())
 
-    def test_at_the_lowest_level_single_spikes_do(self):
+    def test_single_spikes_are_informative_at_the_lowest_level(self):
         spikes, present = windows_of(LEVELS[0])
         assert set(np.unique(spikes[present].mean(axis=0))) == {0.0, 1.0}
 
@@ -187,12 +187,12 @@ class TestReferences:
         for log in (observer._pattern_log(times), observer._noise_log(times)):
             assert np.exp(log).sum() == pytest.approx(1.0)
 
-    def test_the_observer_refuses_what_it_cannot_sum(self):
+    def test_observer_refuses_more_than_ten_time_steps(self):
         task = PatternDetection(1, channels=12, pattern_channels=12, time_steps=12, jitter_steps=1)
         with pytest.raises(ValueError, match="takes at most 10 time steps, got 12"):
             scripted_policy(task, "oracle")
 
-    def test_the_observer_is_as_right_as_the_likelihoods_say(self):
+    def test_observer_accuracy_equals_its_likelihoods(self):
         task = PatternDetection(
             4000, channels=5, pattern_channels=5, time_steps=5, jitter_steps=1, windows=5
         )
@@ -236,7 +236,7 @@ class TestScene:
         frame = np.nonzero((image[200:, 73] == INK).all(axis=1))[0] + 200
         assert (frame.min(), frame.max()) == (212, 243)
 
-    def test_the_environment_draws_its_window(self):
+    def test_rendering_shows_the_window(self):
         env = gym.make(LEVELS[0], render_mode="rgb_array")
         env.reset(seed=0)
         env.step(0)

@@ -1,4 +1,4 @@
-"""Settings of native tasks that do not fit are refused, with one line that names them."""
+"""Tests of settings of native tasks: invalid values are named in one line."""
 
 import gymnasium as gym
 import pytest

@@ -1,4 +1,4 @@
-"""The water maze: the session by hand, the place cells, memory and its absence."""
+"""Tests of the water maze: the session by hand, place cells, memory."""
 
 import gymnasium as gym
 import numpy as np
@@ -97,7 +97,7 @@ def test_rates_are_gaussian_fields_and_the_platform():
 
 
 @pytest.mark.parametrize("env_id", IDS)
-def test_off_the_platform_spikes_do_not_tell_where_it_is(env_id):
+def test_spikes_off_the_platform_do_not_reveal_its_place(env_id):
     task = gym.make_vec(env_id, 50)
     task.reset(seed=0)
     size = task.time_steps * task.channels
@@ -111,7 +111,7 @@ def test_off_the_platform_spikes_do_not_tell_where_it_is(env_id):
 
 
 @pytest.mark.parametrize("env_id", IDS)
-def test_memory_pays(env_id):
+def test_memory_increases_the_score(env_id):
     task = gym.make_vec(env_id, 150)
     kinds = ("memoryless", "searcher", "privileged")
     policies = [RandomActions(task), *(scripted_policy(task, kind) for kind in kinds)]
@@ -147,7 +147,7 @@ def test_no_tour_for_larger_grids():
         scripted_policy(WaterMaze(1, sites_per_side=5), "memoryless")
 
 
-def test_the_scene():
+def test_scene_colours():
     trail = [[0.2, 0.5], [0.5, 0.5]]
     image = draw_water_maze(trail, [[0.25, 0.25], [0.75, 0.75]], [0.75, 0.75], 0.15, False)
     assert image.shape == (256, 256, 3)

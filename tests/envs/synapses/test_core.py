@@ -1,4 +1,4 @@
-"""The core by hand, and every network of a batch as if alone."""
+"""Tests of the core of plasticity environments, by hand and in batches."""
 
 import gymnasium as gym
 import numpy as np
@@ -104,7 +104,7 @@ def test_observed_histories_by_hand():
     assert core.observe()[0].tolist() == expected
 
 
-def test_an_episode_starts_from_the_networks_own_random_numbers():
+def test_start_weights_come_from_the_generator_of_each_network():
     core = started("XOR", networks=2, seed=8)
     population = Population(core.job.network, 2, 2)
     for network in range(2):
@@ -121,7 +121,7 @@ def test_an_episode_starts_from_the_networks_own_random_numbers():
     every=st.integers(1, 4),
     seed=st.integers(0, 2**20),
 )
-def test_every_network_of_a_batch_is_the_single_one(job, networks, seen, reward, every, seed):
+def test_batched_networks_equal_single_networks(job, networks, seen, reward, every, seed):
     arguments = {
         "network": SMALL, **seen, "reward": reward, "renew_probe_every": every, "probe_size": 2,
     }  # fmt: skip
@@ -157,14 +157,14 @@ def test_moves_before_the_start_are_refused():
     "actions",
     [np.ones((2, 4), int), np.ones((1, 3), int), np.ones((1, 4)), np.array([[0, 1, 2, 3]])],
 )
-def test_moves_that_do_not_fit_are_refused(actions):
+def test_invalid_moves_are_refused(actions):
     with pytest.raises(
         ValueError, match=r"integers 0, 1 or 2 of shape \(1, 4\), one for each netw"
     ):
         started(Distance()).step(actions)
 
 
-def test_a_score_that_is_no_number_is_refused():
+def test_non_finite_scores_are_refused():
     with pytest.raises(ValueError, match="job 'Broken' gave the score nan; scores must be finite"):
         started(Broken())
 

@@ -1,4 +1,4 @@
-"""Eligibilities by hand on a tiny network, and against one synapse after the other."""
+"""Tests of eligibilities: by hand on a tiny network, and against a loop over synapses."""
 
 import itertools
 import math
@@ -32,7 +32,7 @@ BY_HAND = {
         [-(0.5 / 16 + 0.75 / 20.25) / 2, (0.5 / 16 + 0.75 / 20.25) / 2],
         [(0.25 + 0.375 / 4) / 2, (0.5 + 0.75 / 4) / 2],
     ],
-    # Traces of the input x, 1.8 x; what a spike has left for the input after it is 1.
+    # Traces of the input: x, 1.8 x. The trace of a spike at the next input is 1.
     "r_stdp": [[(1 + 1.8 - 0.5) / 2, (1 + 1.8 - 0.5) / 2], [0, 0], [0.9 / 2, 1.8 / 2]],
 }
 """Of the three samples, the input's synapse and the bias, a mean over both time steps."""
@@ -88,7 +88,7 @@ def test_the_measure_is_the_covariance_with_the_signal_and_the_advantage():
 
 
 def by_synapse(rule, population, weights, inputs):
-    """Return what ``eligibilities`` gives, by plain loops over decisions, synapses, time steps."""
+    """Return ``eligibilities`` by plain loops over decisions, synapses and time steps."""
     layers = population.arrange(weights[None])
     activity = population.run(layers, np.zeros(len(inputs), np.int64), inputs)
     gain = {"iaf": 1.0}.get(population.config.neuron, population.config.dt_ms / 2.0)
@@ -132,7 +132,7 @@ ALL = PlasticityRule(sees_all, ("kept",))
     surrogate=st.sampled_from(["superspike", "triangle"]),
     rule=st.sampled_from([*RULES.values(), ALL]),
 )
-def test_every_synapse_is_what_it_is_alone(seed, hidden, neuron, decoder, surrogate, rule):
+def test_eligibilities_equal_a_loop_over_synapses(seed, hidden, neuron, decoder, surrogate, rule):
     config = NetworkConfig(
         hidden, time_steps=3, neuron=neuron, decoder=decoder, surrogate=surrogate
     )
@@ -146,7 +146,7 @@ def test_every_synapse_is_what_it_is_alone(seed, hidden, neuron, decoder, surrog
         assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
-def test_parts_of_a_rollout_make_the_whole(monkeypatch):
+def test_chunk_size_does_not_change_eligibilities(monkeypatch):
     population, rng = tiny(hidden_sizes=(4,)), np.random.default_rng(0)
     weights = start_weights(population, rng, 1)[0]
     inputs = rng.uniform(-1, 1, (7, 1)).astype(np.float32)
@@ -161,7 +161,7 @@ def explodes(seen, state, _):
     return state, (1.0 + seen.pre * seen.post) ** 1e9
 
 
-def test_what_is_no_number_is_refused():
+def test_non_finite_eligibilities_are_refused():
     with (
         np.errstate(over="ignore"),
         pytest.raises(ValueError, match=r"explodes.* gave eligibilities that are not finite"),
@@ -169,7 +169,7 @@ def test_what_is_no_number_is_refused():
         eligibilities(PlasticityRule(explodes, ("unused",)), tiny(), WEIGHTS, SAMPLES)
 
 
-def test_what_happens_elsewhere_is_not_seen():
+def test_other_neurons_and_higher_layers_do_not_change_eligibility():
     """Other neurons' synapses, and those above, change nothing of a synapse's eligibility."""
     population, rng = tiny(hidden_sizes=(3, 2)), np.random.default_rng(1)
     weights, table = start_weights(population, rng, 1)[0], population.synapses
@@ -183,7 +183,7 @@ def test_what_happens_elsewhere_is_not_seen():
         assert not np.array_equal(first[:, :, 1], second[:, :, 1])
 
 
-def test_a_network_that_always_does_the_same_has_nothing_eligible():
+def test_constant_actions_have_zero_eligibility():
     # Every neuron of the first layer fires at all times, so the second sees no difference.
     population = tiny(hidden_sizes=(2, 3))
     table, rng = population.synapses, np.random.default_rng(0)

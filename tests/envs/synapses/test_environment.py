@@ -1,4 +1,4 @@
-"""The gymnasium face; tests/envs holds the contract that every id keeps."""
+"""Tests of the plasticity environment of gymnasium."""
 
 import gymnasium as gym
 import numpy as np
@@ -16,7 +16,7 @@ def hebb(seen, state, _):
 
 
 @pytest.mark.parametrize("job", ["Teacher", "CartPole"])
-def test_synapses_see_what_a_rule_of_ones_own_makes_of_the_decisions(stepped_rules, job):
+def test_synapses_observe_eligibility_of_a_registered_rule(stepped_rules, job):
     register_rule("mine", PlasticityRule(hebb, state=("trace",)))
     arguments = {"network": SMALL, "probe_size": 3, "features": ("weight", "eligibility")}
     env = gym.make(f"snn/Plasticity-{job}-v0", rule="mine", **arguments)

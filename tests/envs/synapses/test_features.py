@@ -1,4 +1,4 @@
-"""Features of synapses, by hand."""
+"""Tests of synapse features, by hand."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def test_a_single_neuron_and_the_middle_layer_are_in_the_middle():
     hidden=st.lists(st.integers(1, 6), min_size=1, max_size=3),
     outputs=st.integers(1, 4),
 )
-def test_every_synapse_has_a_place_of_its_own(inputs, hidden, outputs):
+def test_topology_features_are_unique(inputs, hidden, outputs):
     table = table_of(inputs, tuple(hidden), outputs)
     places = topology(table)
     assert places.shape == (len(table), 5)
@@ -99,7 +99,7 @@ def test_rewards_beyond_one_are_clipped():
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_a_mask_shows_its_blocks_of_the_whole_and_nothing_else(preset):
+def test_masks_select_only_their_feature_columns(preset):
     dynamics = np.random.default_rng(0).uniform(-1, 1, (1, 4, 7)).astype(np.float32)
     everything, whole = observed(FEATURES, dynamics=dynamics)
     seen, part = observed(PRESETS[preset], dynamics=dynamics)
@@ -116,7 +116,7 @@ def test_a_mask_shows_its_blocks_of_the_whole_and_nothing_else(preset):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_reward_that_is_no_number_is_refused(bad):
+def test_non_finite_rewards_are_refused(bad):
     seen = SynapseFeatures(["weight"], table_of(1, (1,), 1), 1.0)
     arrays = np.zeros((1, 4), np.float32), np.zeros((1, 2, 4), np.int8)
     with pytest.raises(ValueError, match="are not finite; give the job finite scores"):

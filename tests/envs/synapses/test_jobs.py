@@ -1,4 +1,4 @@
-"""Jobs judge as the tasks themselves do."""
+"""Tests of jobs: their scores equal those of the tasks."""
 
 import sys
 
@@ -40,7 +40,7 @@ def weights_of(population, networks, seed=0):
         ("MountainCar", 2, 3),
     ],
 )
-def test_each_job_has_its_sizes(name, inputs, outputs):
+def test_job_sizes(name, inputs, outputs):
     job = make_job(name)
     assert (job.name, job.input_size, job.output_size) == (name, inputs, outputs)
     assert (job.network.hidden_sizes, job.network.time_steps) == ((16,), 8)
@@ -82,7 +82,7 @@ def test_large_outputs_give_finite_scores():
     assert losses[1] == pytest.approx(np.log(2.0))
 
 
-def test_the_right_answers():
+def test_correct_answers():
     xor, digits = make_job("XOR"), make_job("Digits")
     for sample, label in zip(xor._samples, xor._labels, strict=True):
         assert label == (sample[0] != sample[1])
@@ -112,7 +112,7 @@ def test_a_teacher_is_a_perceptron_that_belongs_to_the_job():
 
 @pytest.mark.parametrize("name", CONTROL)
 @pytest.mark.parametrize("action", [0, 1])
-def test_a_network_that_always_does_the_same_earns_what_gymnasium_gives(name, action):
+def test_constant_action_returns_equal_gymnasium(name, action):
     job = make_job(name)
     population = population_of(job, SMALL)
     weights = np.zeros((1, population.parameter_count), np.float32)
@@ -140,7 +140,7 @@ def test_a_network_that_always_does_the_same_earns_what_gymnasium_gives(name, ac
     measure=st.booleans(),
     data=st.data(),
 )
-def test_networks_with_probes_of_their_own_are_judged_as_if_alone(
+def test_networks_with_separate_probes_score_as_single_networks(
     name, networks, size, measure, data
 ):
     job = make_job(name)
@@ -162,7 +162,7 @@ def test_networks_with_probes_of_their_own_are_judged_as_if_alone(
             assert together.dynamics is None
 
 
-def test_measured_dynamics_are_those_of_the_rollout():
+def test_measured_dynamics_equal_the_rollout():
     job = make_job("CartPole")
     population = population_of(job, SMALL)
     weights, seeds = weights_of(population, 3), [4, 5]
@@ -217,7 +217,7 @@ def test_digits_without_scikit_learn_name_the_extra(monkeypatch):
         gym.make("snn/Plasticity-Digits-v0")
 
 
-def test_a_job_of_ones_own_data():
+def test_supervised_job_from_user_data():
     samples = np.array([[0.0], [1.0], [-1.0]], np.float32)
     job = SupervisedJob("Three", samples, np.array([0, 1, 2]), probe_size=3)
     assert (job.input_size, job.output_size, job.step_size) == (1, 3, 0.1)

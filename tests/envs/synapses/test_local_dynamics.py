@@ -1,4 +1,4 @@
-"""Local measures by hand on a tiny network, and eligibility against autograd."""
+"""Tests of local measures: by hand on a tiny network, and against autograd."""
 
 import numpy as np
 import pytest
@@ -75,7 +75,7 @@ def test_a_tiny_network_by_hand():
     )
 
 
-def test_values_of_a_box_are_their_own_scores():
+def test_box_actions_use_their_values_as_scores():
     population = population_of((1,), inputs=1, outputs=1)
     weights = np.array([[4, 1, 1, 0.5]], np.float32)
     activity = decide(population, weights, np.array([[1], [-1]], np.float32))
@@ -168,7 +168,7 @@ def test_a_hidden_neurons_eligibility_is_the_surrogate_gradient(seed, hidden):
     )
 
 
-def test_at_more_time_steps_the_window_is_that_of_all_of_them():
+def test_surrogate_window_covers_all_time_steps():
     population = population_of((3,), 2, 2, time_steps=4, slope=3.0)
     weights, observations, actions, advantages = batch(population, 12, 5)
     activity = decide(population, weights, observations)
@@ -215,7 +215,7 @@ def test_advantages_by_hand():
     assert found[[2, 3, 6, 7]].tolist() == [0.0] * 4
 
 
-def test_standardised_values_have_mean_zero_and_spread_one_in_every_network():
+def test_values_are_standardised_per_network():
     values = np.array([1.0, 5.0, 3.0, 5.0, 5.0])
     owners = np.array([0, 1, 0, 1, 3])
     assert standardised(values, owners, 4).tolist() == [-1.0, 0.0, 1.0, 0.0, 0.0]
@@ -234,7 +234,7 @@ def rollout(env_id, weights, population, seeds, discount=0.95, rule=None):
 
 @pytest.mark.parametrize("name", [None, *RULES])
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
-def test_networks_measured_together_are_measured_as_alone(env_id, name):
+def test_batched_measures_equal_single_networks(env_id, name):
     inputs, outputs = (4, 2) if env_id == "CartPole-v1" else (3, 1)
     population = population_of((6, 4), inputs, outputs, time_steps=4)
     weights = start_weights(population, np.random.default_rng(1), 3, head_scale=2.0)
@@ -254,7 +254,7 @@ def test_networks_measured_together_are_measured_as_alone(env_id, name):
 
 
 @pytest.mark.parametrize("name", [None, *RULES])
-def test_a_rollout_is_measured_as_its_decisions_are(name):
+def test_rollout_measures_equal_measures_of_its_decisions(name):
     # One episode, watched step by step, against all its decisions given at once.
     population = population_of((4,), 4, time_steps=3)
     weights = start_weights(population, np.random.default_rng(2), 1, head_scale=2.0)
@@ -275,7 +275,7 @@ def test_a_rollout_is_measured_as_its_decisions_are(name):
     np.testing.assert_allclose(observer.per_synapse(), values, atol=1e-5)
 
 
-def test_without_any_difference_nothing_is_eligible():
+def test_zero_advantages_give_zero_eligibility():
     population = population_of((3,))
     weights, observations, actions, _ = batch(population, 8, 0)
     activity = decide(population, weights, observations)
@@ -291,7 +291,7 @@ def test_without_any_difference_nothing_is_eligible():
     assert (values[0, :, LOCAL_MEASURES.index("drive")] == 0).all()
 
 
-def test_covariances_are_numpys():
+def test_covariances_equal_numpy():
     rng = np.random.default_rng(0)
     factor, pre = rng.normal(size=(7, 2)), rng.normal(size=(7, 3))
     expected = np.cov(factor, pre, rowvar=False, bias=True)[:2, 2:]

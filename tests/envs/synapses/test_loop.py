@@ -1,4 +1,4 @@
-"""The loop of move, probe and history, by hand."""
+"""Tests of the loop of move, probe and history, by hand."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ SYNAPSES = 3
 
 
 def judge(weights, probes):
-    """Score a network by the sum of its weights; synapse w sees 10 times that, plus w."""
+    """Score a network by the sum of its weights; the dynamics of synapse w are 10 * score + w."""
     scores = weights.sum(axis=1).astype(np.float64)
     seen = 10 * scores[:, None, None] + np.arange(SYNAPSES)[None, :, None]
     dynamics = np.repeat(seen, len(LOCAL_MEASURES), axis=2).astype(np.float32)
@@ -26,14 +26,14 @@ def loop(addressees=None):
 
 
 @pytest.mark.parametrize("addressees", [None, [2, 0, 1]])
-def test_a_synapse_sees_its_own_dynamics_or_its_addressees(addressees):
+def test_synapses_see_dynamics_of_themselves_or_of_their_addressees(addressees):
     made, _ = loop(None if addressees is None else np.array(addressees))
     expected = [30 + w for w in addressees or range(SYNAPSES)]
     assert made.seen_dynamics[0, :, 0].tolist() == expected
 
 
 @pytest.mark.parametrize(("takes_back", "second"), [(True, 3.0), (False, 0.0)])
-def test_dynamics_are_those_of_the_weights_that_are_kept(takes_back, second):
+def test_dynamics_belong_to_the_accepted_weights(takes_back, second):
     made, networks = loop()
     gains = made.move(np.array([[1.0] * SYNAPSES, [-1.0] * SYNAPSES]), takes_back=takes_back)
     assert gains.tolist() == [3.0, -3.0]

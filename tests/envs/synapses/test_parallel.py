@@ -1,4 +1,4 @@
-"""The PettingZoo face: synapses as agents."""
+"""Tests of the PettingZoo environment: synapses as agents."""
 
 import subprocess
 import sys
@@ -15,14 +15,14 @@ from tests.envs.synapses.toy_jobs import Distance
 
 
 @pytest.mark.parametrize("job", ["Teacher", "XOR", "CartPole"])
-def test_pettingzoos_tests_find_nothing(job):
+def test_pettingzoo_api_and_seed_tests_pass(job):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         parallel_api_test(plasticity_parallel_env(job, horizon=7), num_cycles=25)
         parallel_seed_test(lambda: plasticity_parallel_env(job, horizon=4), num_cycles=10)
 
 
-def test_agents_are_the_gymnasium_environment_taken_apart():
+def test_agents_equal_the_gymnasium_environment():
     arguments = {"features": "all", "renew_probe_every": 2, "probe_size": 2}
     env = plasticity_parallel_env("CartPole", horizon=4, **arguments)
     single = gym.make("snn/Plasticity-CartPole-v0", max_episode_steps=4, **arguments)
@@ -46,7 +46,7 @@ def test_agents_are_the_gymnasium_environment_taken_apart():
         assert env.agents == []
 
 
-def test_too_many_synapses_name_the_face_for_them():
+def test_too_many_agents_name_the_vector_environment():
     message = "of 1210 synapses has too many agents .*at most 500.*use snn_gym.envs.synapses"
     with pytest.raises(ValueError, match=message):
         plasticity_parallel_env("Digits")
@@ -73,7 +73,7 @@ def test_without_pettingzoo_the_extra_is_named(monkeypatch):
         plasticity_parallel_env("XOR")
 
 
-def test_public_names_load_when_asked_for():
+def test_public_names_load_on_first_access():
     assert {"PlasticityVecEnv", "plasticity_parallel_env"} <= set(dir(snn_gym.envs.synapses))
     with pytest.raises(
         AttributeError, match=r"module 'snn_gym\.envs\.synapses' has no attribute 'Plasticty'"

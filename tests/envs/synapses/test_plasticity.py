@@ -1,4 +1,4 @@
-"""Rules of plasticity by themselves: pairs worked by hand, locality, names."""
+"""Tests of plasticity rules: spike pairs by hand, locality, names."""
 
 from typing import NamedTuple
 
@@ -39,7 +39,7 @@ def paired(events, constants=HALVES):
     return found
 
 
-def test_a_spike_after_the_input_is_potentiated_and_one_before_it_is_depressed():
+def test_post_after_pre_potentiates_and_post_before_pre_depresses():
     # Two steps apart: half of a half is left of a trace.
     assert paired([(1, 0), (0, 0), (0, 1)]) == [0.0, 0.0, 0.25]
     assert paired([(0, 1), (0, 0), (1, 0)]) == [0.0, 0.0, -0.25 * 0.25 * 2]
@@ -47,11 +47,11 @@ def test_a_spike_after_the_input_is_potentiated_and_one_before_it_is_depressed()
 
 def test_simultaneous_spikes_are_potentiated_and_all_pairs_count():
     assert paired([(1, 1)]) == [1.0]
-    # The second input meets what half a step has left of the spike; the last spike both inputs.
+    # The second input meets the halved trace of the spike; the last spike meets both inputs.
     assert paired([(1, 1), (1, 0), (0, 1)]) == [1.0, -0.25, 0.25 + 0.5]
 
 
-def test_constants_have_their_places():
+def test_constants_by_hand():
     events = [(1, 0), (0, 1), (1, 0)]
     assert paired(events, STDPConstants(0.5, 3.0, 0.0)) == [0.0, 1.5, 0.0]
     assert paired(events, STDPConstants(0.25, 0.0, 4.0)) == [0.0, 0.0, -4.0 * 1.0 * 1.0]
@@ -107,7 +107,7 @@ def forgets_its_state(seen, _, __):
         (forgets_its_state, r"has 1 numbers of state \(kept\) and returns 0"),
     ],
 )
-def test_what_is_not_local_is_refused(rules, step, message):
+def test_non_local_rules_are_refused(rules, step, message):
     with pytest.raises(ValueError, match=message):
         register_rule("mine", PlasticityRule(step, ("kept",)))
     assert "mine" not in rules
@@ -121,7 +121,7 @@ def test_names_are_identifiers_and_not_taken(rules):
         register_rule("mine", PlasticityRule(hebb, ()))
 
 
-def test_a_name_that_no_rule_has_is_refused(rules):
+def test_unknown_rule_names_are_refused(rules):
     check_rule("r_stdp", "rule")
     with pytest.raises(
         ValueError,
@@ -131,5 +131,5 @@ def test_a_name_that_no_rule_has_is_refused(rules):
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_the_rules_that_are_there_are_local(name):
+def test_built_in_rules_are_local(name):
     check_locality(name, RULES[name])

@@ -1,4 +1,4 @@
-"""Learning rules of synapses against updates worked by hand, autograd and torch's Adam."""
+"""Tests of learning rules of synapses: by hand, against autograd and torch's Adam."""
 
 import numpy as np
 import pytest
@@ -73,7 +73,7 @@ def test_two_q_updates_by_hand():
     start=st.floats(-2.0, 2.0),
     seed=st.integers(0, 99),
 )
-def test_synapses_in_one_state_update_as_often_with_their_mean_target(count, rate, start, seed):
+def test_synapses_in_the_same_state_update_with_the_mean_target(count, rate, start, seed):
     rule = TabularRule(("weight",), rate, discount=0.0)
     rule.memory.states = np.array([4])
     rule.memory.values = np.array([[0.0, start, 0.0]], np.float32)
@@ -86,14 +86,14 @@ def test_synapses_in_one_state_update_as_often_with_their_mean_target(count, rat
     assert table(rule)[4] == pytest.approx([0.0, value, 0.0], abs=1e-5)
 
 
-def test_moves_of_one_state_are_entries_of_their_own():
+def test_table_has_one_entry_per_state_and_move():
     rule = TabularRule(("weight",), rate=0.5, discount=0.0)
     same = column(0.0, 0.0, 0.0)
     rule.learn(same, moves_of(-1, 0, 1), rewards_of(1, -1, 0.5), same)
     assert table(rule) == {4: [0.5, -0.5, 0.25]}
 
 
-def test_new_states_are_put_in_their_order():
+def test_new_states_are_inserted_in_order():
     rule = TabularRule(("weight",), rate=1.0, discount=0.0)
     for place, reward in ((0.0, 1), (1.0, 2), (-1.0, 3), (0.5, 4)):
         rule.learn(column(place), moves_of(0), rewards_of(reward), column(0.0))
@@ -126,21 +126,21 @@ def test_bins_cut_the_range_evenly(name, bins):
         assert rule._states(column(-1, 0, 1)).tolist() == [0, 1, 2]
 
 
-def test_every_place_in_layers_up_to_33_neurons_is_a_state_of_its_own():
+def test_neuron_positions_up_to_33_have_separate_states():
     for size in range(2, INDEX_BINS + 1):
         places = 2.0 * np.arange(size) / (size - 1) - 1.0
         rule = TabularRule(("pre_index",), 0.1, 0.0)
         assert len(np.unique(rule._states(column(*places)))) == size
 
 
-def test_features_make_one_state_together():
+def test_features_combine_to_one_state():
     rule = TabularRule(("action_1_ago", "weight"), 0.1, 0.0)
     grid = [(a, w) for a in (-1, 0, 1) for w in np.linspace(-1, 1, 9)]
     states = rule._states(np.array(grid, np.float32))
     assert sorted(states.tolist()) == list(range(27))
 
 
-def test_tables_of_synapses_are_their_own():
+def test_per_synapse_tables_are_independent():
     shared, own = (TabularRule(("weight",), 0.5, 0.0, per_synapse=x) for x in (False, True))
     same = column(0.0, 0.0)
     for rule in (shared, own):
@@ -191,7 +191,7 @@ def test_any_number_of_synapses_acts_and_learns(learner, count, seed):
 
 
 def network_of(rule, weights=None):
-    """Return the rule's network as torch layers, built by its flat order."""
+    """Return the network of the rule as torch layers."""
     flat = torch.from_numpy((rule.memory.weights if weights is None else weights).copy())
     inputs = rule._shapes[0][0]
     first, second = torch.nn.Linear(inputs, 32), torch.nn.Linear(32, 3)
@@ -211,7 +211,7 @@ def flat_of(network):
     return torch.cat([part.detach().reshape(-1) for part in parts]).numpy()
 
 
-def test_the_policy_gradient_is_that_of_the_explicit_loss_by_torchs_adam():
+def test_policy_gradient_equals_explicit_loss_with_torch_adam():
     rule = PolicyGradientRule(NAMES, 0.01, generator())
     network, baseline = network_of(rule), 0.0
     adam = torch.optim.Adam(network.parameters(), lr=0.01)
@@ -229,7 +229,7 @@ def test_the_policy_gradient_is_that_of_the_explicit_loss_by_torchs_adam():
     np.testing.assert_allclose(rule.memory.weights, flat_of(network), atol=2e-5)
 
 
-def test_the_policy_gradients_last_bias_has_a_closed_form():
+def test_last_bias_of_the_policy_gradient_has_a_closed_form():
     # With fresh weights the policy is even: d(log p_a)/d(bias) = 1[a] - 1/3. Adam's first step is
     # the rate against the gradient's sign.
     rule = PolicyGradientRule(NAMES, 0.01, generator())
@@ -274,7 +274,7 @@ def test_the_q_network_follows_hubers_loss_and_an_old_target():
 
 
 @pytest.mark.parametrize("learner", LEARNERS)
-def test_it_learns_to_move_weights_towards_the_middle(learner):
+def test_rules_learn_to_move_weights_towards_zero(learner):
     rule = rule_of(learner, ("weight",), rate=0.02, discount=0.0)
     rng = generator()
     for _ in range(400):
@@ -292,7 +292,7 @@ def assert_same(first, second):
 
 
 @pytest.mark.parametrize("learner", LEARNERS)
-def test_what_was_learned_can_be_loaded_and_is_a_copy(learner):
+def test_loaded_memory_is_an_independent_copy(learner):
     teacher, pupil = rule_of(learner), rule_of(learner)
     data = batch(20)
     for _ in range(12):
@@ -307,7 +307,7 @@ def test_what_was_learned_can_be_loaded_and_is_a_copy(learner):
     assert_same(to_arrays(pupil.memory), to_arrays(teacher.memory))
 
 
-def test_what_another_rule_has_learned_is_refused():
+def test_memory_of_another_rule_is_refused():
     with pytest.raises(ValueError, match=r"TabularRule has learned .*'values'\], got .*'target'"):
         load_memory(rule_of("shared_table"), to_arrays(rule_of("q_network").memory))
     with pytest.raises(
@@ -320,7 +320,7 @@ def test_what_another_rule_has_learned_is_refused():
         load_memory(rule_of("shared_table"), to_arrays(rule_of("synapse_tables").memory))
 
 
-def test_more_states_than_can_be_numbered_are_refused():
+def test_too_many_states_are_refused():
     names = tuple(f"reward_{k + 1}_ago" for k in range(26))
     with pytest.raises(ValueError, match=r"more than 2\*\*40 states.*lower history.*'q_network'"):
         TabularRule(names, 0.1, 0.0)

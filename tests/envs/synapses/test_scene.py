@@ -1,4 +1,4 @@
-"""Pictures of networks in training."""
+"""Tests of pictures of networks in training."""
 
 import gymnasium as gym
 import numpy as np
@@ -11,7 +11,7 @@ from snn_gym.spiking.population import Population
 from tests.envs.variants import PLASTICITY
 
 
-def test_matrices_have_every_weight_in_its_neurons_row():
+def test_weight_matrices_have_one_row_per_neuron():
     population = Population(NetworkConfig(hidden_sizes=(2,), time_steps=3), 3, 2)
     weights = np.arange(14, dtype=np.float32)  # as the parameters lie: weights, then biases
     hidden, head = weight_matrices(weights, population.synapses)
@@ -49,7 +49,7 @@ def test_scores_run_from_the_lowest_to_the_highest():
 
 
 @pytest.mark.parametrize("env_id", PLASTICITY)
-def test_every_id_is_drawn_alone_and_in_a_batch(env_id):
+def test_single_and_batched_environments_render(env_id):
     env = gym.make(env_id, render_mode="rgb_array", probe_size=1)
     batch = gym.make_vec(env_id, 2, render_mode="rgb_array", probe_size=1)
     for each in (env, batch):

@@ -1,4 +1,4 @@
-"""The Stable-Baselines3 face: synapses as environments."""
+"""Tests of the Stable-Baselines3 VecEnv: synapses as environments."""
 
 import gymnasium as gym
 import numpy as np
@@ -22,7 +22,7 @@ SMALL = {"hidden_sizes": [4], "time_steps": 3}
     networks=st.integers(1, 3),
     seed=st.integers(0, 2**20),
 )
-def test_synapses_of_a_network_are_the_gymnasium_environment_taken_apart(job, networks, seed):
+def test_synapses_equal_the_gymnasium_environment(job, networks, seed):
     arguments = {"network": SMALL, "probe_size": 2, "renew_probe_every": 2}
     env = PlasticityVecEnv(job, networks, horizon=4, **arguments)
     singles = [
@@ -76,7 +76,7 @@ def test_synapses_of_a_network_share_one_info():
 
 
 def raising(model):
-    """Return how often a policy raises a weight that it could raise."""
+    """Return the share of possible weight increases that a policy makes."""
     weights = np.linspace(-0.9, 0.5, 50, dtype=np.float32)[:, np.newaxis]
     return float((model.predict(weights, deterministic=True)[0] == 2).mean())
 
@@ -104,7 +104,7 @@ def test_dqn_trains_and_a_policy_is_evaluated():
     assert -5.0 <= evaluate_policy(model, env, n_eval_episodes=8)[0] <= 5.0
 
 
-def test_seeds_hold_for_the_next_reset():
+def test_seeds_apply_to_the_next_reset():
     env = PlasticityVecEnv("XOR", 2)
     env.seed(3)
     first, second = env.reset(), env.reset()
@@ -115,7 +115,7 @@ def test_seeds_hold_for_the_next_reset():
     assert np.array_equal(env.reset()[:82], first[82:])
 
 
-def test_what_synapses_have_in_common_can_be_asked():
+def test_shared_attributes_are_available():
     env = PlasticityVecEnv(Distance())
     assert env.get_attr("render_mode") == [None] * 4
     assert env.get_attr("action_space", [0, 2]) == [gym.spaces.Discrete(3)] * 2
@@ -127,7 +127,7 @@ def test_what_synapses_have_in_common_can_be_asked():
     env.close()
 
 
-def test_a_move_for_each_synapse_is_needed():
+def test_one_move_per_synapse_is_required():
     env = PlasticityVecEnv(Distance())
     env.reset()
     with pytest.raises(

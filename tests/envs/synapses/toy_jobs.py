@@ -1,4 +1,4 @@
-"""A job whose scores can be worked out by hand."""
+"""Jobs with scores that can be computed by hand."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ SMALL = NetworkConfig(hidden_sizes=(1,), time_steps=2)
 
 
 class Distance(Job):
-    """Come near a number, the probe's: the score is minus the summed distance of the weights."""
+    """Job of approaching the number of the probe: the score is minus the summed distance."""
 
     name = "Distance"
     input_size = 1
@@ -34,7 +34,7 @@ class Distance(Job):
 
 
 class Broken(Distance):
-    """A job whose scores are no numbers."""
+    """Job with non-finite scores."""
 
     name = "Broken"
 

@@ -1,4 +1,4 @@
-"""Tables and drawings of a page, read from its text as a browser reads them."""
+"""Parser of tables and drawings in HTML pages."""
 
 from html.parser import HTMLParser
 
@@ -6,9 +6,9 @@ VOID = ("br", "img", "input", "link", "meta")
 
 
 class Parsed(HTMLParser):
-    """The tables of a page as rows of texts, its elements with their attributes, and all it says.
+    """Tables of a page as rows of texts, its elements with attributes, and all texts.
 
-    Texts inside drawings are no part of a cell's text.
+    Texts inside drawings are not part of a cell.
     """
 
     def __init__(self, text):

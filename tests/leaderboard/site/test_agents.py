@@ -1,4 +1,4 @@
-"""Agent pages: all costs, the rows, and commands that the command line takes."""
+"""Tests of agent pages: costs, rows, and commands."""
 
 import shlex
 from dataclasses import replace
@@ -45,7 +45,7 @@ def page(sources):
     return Parsed(agent(SITE, own, table, sources))
 
 
-def test_the_results_by_hand(page):
+def test_results_by_hand(page):
     results = [dict(zip(page.tables[0][0], line, strict=True)) for line in page.tables[0][1:]]
     assert [line["Environment"] for line in results] == ["Acrobot-v1", "CartPole-v1"]
     pole = results[1]
@@ -68,7 +68,7 @@ def test_films_of_the_documentation_are_shown_to_their_agent(sources):
         assert ("<it> lands; snn-gym watch" in "".join(read.said)) == bool(films)
 
 
-def test_each_row_is_listed_with_its_file(page):
+def test_rows_are_listed_with_their_files(page):
     _, _, pole = page.tables
     assert [line[:5] for line in pole[1:]] == [
         ["0", "450", "100,000", "2026-01-02", "same weights, 2026-01-03"],
@@ -82,7 +82,7 @@ def test_each_row_is_listed_with_its_file(page):
     ]
 
 
-def test_rows_that_differ_in_seeds_alone_are_trained_by_one_loop(page, sources):
+def test_rows_that_differ_only_in_seed_share_one_loop(page, sources):
     said = "".join(page.said)
     assert said.count("for seed in") == 2
     assert "for seed in 0 3; do\n  snn-gym train ppo-lif CartPole-v1 --seed $seed" in said
@@ -114,7 +114,7 @@ def test_the_command_line_accepts_the_shown_commands(sources):
     assert taken(submit)["out"] == taken(verify)["folder"]
 
 
-def test_rows_made_lean_are_made_again_after_their_teachers(sources):
+def test_lean_rows_are_recreated_after_their_teachers(sources):
     teachers = [make_row(seed=seed, recipe=RECIPE, weights_sha256=WEIGHTS[seed]) for seed in (0, 3)]
     students = [
         make_row(
@@ -163,13 +163,13 @@ def made(**changes):
     return Training(**(fields | changes))
 
 
-def test_strange_names_stay_one_word_of_a_shell():
+def test_names_are_quoted_for_the_shell():
     train = made(agent="a; rm -rf $HOME").commands().splitlines()[1]
     assert shlex.split(train)[2] == "a; rm -rf $HOME"
     assert "$HOME" not in train.partition("--out")[2]
 
 
-def test_one_call_of_learn_is_shown_in_python():
+def test_uninterrupted_training_is_shown_in_python():
     line = made(recipe=replace(RECIPE, checkpoint_interval=None)).commands().splitlines()[1]
     words = shlex.split(line.replace("$seed", "7"))
     assert words[3:] == ["ppo-lif", "CartPole-v1", "7", "runs/ppo-lif/CartPole-v1/7"]
@@ -186,7 +186,7 @@ def test_trainings_without_a_command_have_a_note():
     assert "torch 2.13.0" in made().in_words()
 
 
-def test_the_line_that_loads_is_python():
+def test_loading_command_is_valid_python():
     assert made(seeds=(4, 5)).loading() == (
         "snn_gym.load_pretrained('ppo-lif', 'CartPole-v1', pick=4)"
     )

@@ -1,4 +1,4 @@
-"""HTML elements and tables: texts are escaped, and cells sort by their numbers."""
+"""Tests of HTML elements and tables: escaped texts and sorted cells."""
 
 import pytest
 from hypothesis import given
@@ -71,7 +71,7 @@ def test_no_markdown_makes_other_elements(text):
         ("ppo-lif", None),
     ],
 )
-def test_cells_sort_by_the_number_they_begin_with_or_by_the_share(text, value):
+def test_cells_sort_by_leading_number_or_share(text, value):
     assert number_cell(text) == Cell(text, value)
 
 
@@ -81,13 +81,13 @@ def test_a_table_by_hand():
     assert read.tables == [[["Agent", "Seeds"], ["<a>", "3"], ["b", "–"]]]
     assert [x.get("data-value") for x in read.attributes("td")] == ["3.0", None]
     assert [x["scope"] for x in read.attributes("th")] == ["col", "col", "row", "row"]
-    # A column of numbers stands to the right, with its heading and what is not known.
+    # Numbers, their heading and unknown values are aligned to the right.
     assert [x.get("class") for x in read.attributes("th")] == [None, "number", None, None]
     assert [x.get("class") for x in read.attributes("td")] == ["number", "number"]
     assert len(read.attributes("button")) == 2
     (region,) = read.attributes("div")
     assert region == {"class": "scroll", "tabindex": "0", "role": "region", "aria-label": "Of two"}
-    # The field does nothing without the script, which shows it.
+    # The field needs the script, which shows it.
     assert "hidden" in read.attributes("p")[0]
 
 

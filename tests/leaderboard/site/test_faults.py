@@ -1,4 +1,4 @@
-"""The table of faults on the pages of environments and agents."""
+"""Tests of the fault table on pages of environments and agents."""
 
 import pytest
 
@@ -17,7 +17,7 @@ KEPT_HALF = {"spike_loss": 248.325, "dead_neurons": 475.0}
 
 @pytest.fixture
 def sources():
-    """Give two agents on CartPole, where random play earns 21.65, one played with faults."""
+    """Give two agents on CartPole (random score 21.65), one with fault results."""
     return (
         make_row(seed=0, returns=(475.0, 475.0), robustness=earned(**KEPT_HALF)),
         make_row("ppo-mlp", seed=0, returns=(475.0, 475.0)),
@@ -39,16 +39,16 @@ def test_an_environments_page_has_fault_retention(sources):
     assert "for the same weights in the same episodes" in "".join(page.said)
 
 
-def test_an_agents_page_has_the_environments_that_were_played(sources):
+def test_agent_pages_list_environments_with_fault_results(sources):
     rows = [row for row in summaries(sources) if row.agent == "ppo-lif"]
     page = Parsed(agent(SITE, rows, rows, sources))
     (table,) = (x for x in page.tables if "Spike loss" in x[0])
     assert [line[0] for line in table[1:]] == ["CartPole-v1"]
-    assert "0.5" in [x.get("data-value") for x in page.attributes("td")]  # what it sorts by
+    assert "0.5" in [x.get("data-value") for x in page.attributes("td")]  # the sort key
     assert table[1][2:] == ["475.0", "475.0", "1", "–", "0.50", "1.00", "–", "–"]
 
 
-def test_pages_without_such_rows_have_no_such_table(sources):
+def test_pages_without_fault_results_have_no_fault_table(sources):
     rows = [row for row in summaries(sources) if row.environment == "Acrobot-v1"]
     assert "With faults" not in environment(SITE, rows, sources)
     assert "With faults" not in agent(SITE, rows, rows, sources)

@@ -1,4 +1,4 @@
-"""The site's folder: what is written, what is refused, and that nothing is asked of others."""
+"""Tests of the site folder: written files, and no links to other hosts."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def board(tmp_path):
     return fill(tmp_path / "board", make_row(), make_row("ppo-mlp", environment="Acrobot-v1"))
 
 
-def test_every_link_has_a_target_and_none_is_foreign(site):
+def test_links_have_targets_within_the_site(site):
     pages = read_pages(site)
     assert len(pages) > 10
     assert missing_targets(pages) == []
@@ -58,7 +58,7 @@ def contents(folder):
     }
 
 
-def test_a_site_is_written_anew_and_pages_of_rows_that_are_gone_leave(board, tmp_path):
+def test_rewriting_a_site_removes_outdated_pages(board, tmp_path):
     folder = tmp_path / "new" / "site"
     assert write_site(board, folder) == folder / "index.html"
     first = contents(folder)
@@ -73,7 +73,7 @@ def test_a_site_is_written_anew_and_pages_of_rows_that_are_gone_leave(board, tmp
     assert {name: text for name, text in contents(folder).items() if name in first} == first
 
 
-def test_other_folders_are_left_alone(board, tmp_path):
+def test_foreign_folders_are_not_overwritten(board, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     (other / "index.html").write_text("<!DOCTYPE html>\n<p>mine")
@@ -87,7 +87,7 @@ def test_other_folders_are_left_alone(board, tmp_path):
     assert not (tmp_path / "site").exists()
 
 
-def test_the_command_says_where_the_site_is(board, tmp_path, capsys):
+def test_command_prints_the_site_address(board, tmp_path, capsys):
     folder = tmp_path / "site"
     assert main(["table", "--leaderboard", str(board), "--site", str(folder)]) == 0
     table = (board / "README.md").read_text()

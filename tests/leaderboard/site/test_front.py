@@ -1,4 +1,4 @@
-"""Figure of score against operations: front, axes, labels and click areas, by hand."""
+"""Tests of the figure of score against operations: front, axes, labels, click areas."""
 
 import itertools
 import math
@@ -33,7 +33,7 @@ def test_the_front_by_hand():
 
 
 @given(points=POINTS)
-def test_a_point_is_on_the_front_if_none_is_as_good_for_less(points):
+def test_front_points_have_no_cheaper_equal(points):
     def beats(one, other):
         return one != other and one[0] <= other[0] and one[1] >= other[1]
 
@@ -126,7 +126,7 @@ def test_unranked_points_are_hollow_and_not_on_the_front(rows, change):
     assert "hollow" not in filled.lower()
 
 
-def test_a_hollow_point_as_good_as_the_front_is_not_on_it(rows):
+def test_unranked_points_with_front_scores_are_not_on_the_front(rows):
     twin = replace(rows[0], agent="ppo-relu", derived=True)
     read = Parsed(front_figure([twin, *rows], "here", up=""))
     hrefs = [x["href"] for x in read.attributes("a")]
@@ -134,7 +134,7 @@ def test_a_hollow_point_as_good_as_the_front_is_not_on_it(rows):
     assert hrefs[-1] == "agents/ppo-relu.html"
 
 
-def test_one_row_that_ranks_makes_no_front(rows):
+def test_single_ranked_row_has_no_front(rows):
     figure = front_figure([rows[0], *(with_few_seeds(row, 1) for row in rows[1:])], "here", up="")
     assert lines(Parsed(figure)) == []
     assert "The stepped line" not in figure
@@ -193,7 +193,7 @@ def test_places_by_hand():
         (Label("abcd", 90, 44, True), Box(60, 32, 90, 48)),
     ],
 )
-def test_the_space_of_a_name(label, box):
+def test_name_boxes_by_hand(label, box):
     assert label.box == box
 
 
@@ -201,7 +201,7 @@ def test_the_space_of_a_name(label, box):
     ("x", "y", "covered"),
     [(120, 40, True), (102, 40, False), (104, 40, True), (120, 56, False), (120, 54, True)],
 )
-def test_a_point_is_covered_where_a_name_comes_near(x, y, covered):
+def test_names_close_to_a_point_cover_it(x, y, covered):
     # Letters from 110 to 140, and from 32 to 48.
     assert Label("abcd", 110, 44, False).box.meets(point_box(x, y)) == covered
 
@@ -220,7 +220,7 @@ def test_boxes_within_boxes(box, held):
     assert FIGURE.holds(box) == held
 
 
-def test_names_at_the_same_place_stand_elsewhere_or_are_not_shown():
+def test_names_at_the_same_place_are_moved_or_hidden():
     labels = placed([("abcd", 200, 50)] * 5, FIGURE, [])
     # At 39, 69 and 55 they would cover the first four, which go from 32 to 48 and from 54 to 70.
     assert [(one.x, one.y, clear) for one, clear in labels] == [
@@ -229,26 +229,26 @@ def test_names_at_the_same_place_stand_elsewhere_or_are_not_shown():
     ]
 
 
-def test_a_name_stands_on_no_other_point():
+def test_names_cover_no_other_point():
     # Right and above it would cover the point at (220, 40): from 210 to 240, from 32 to 48.
     (first, _), (second, _) = placed([("abcd", 200, 50), ("e", 220, 40)], FIGURE, [])
     assert (first.x, first.y, first.to_the_left) == (190, 44, True)
     assert (second.x, second.y) == (230, 34)
 
 
-def test_a_name_stands_clear_of_a_point_at_the_same_height():
+def test_names_avoid_points_at_the_same_height():
     ((label, clear), _) = placed([("abcd", 70, 50), ("", 90, 50)], FIGURE, [])
     # There is no space at the left; letters from 27 to 43 are above the point's 43.
     assert (label.x, label.y, clear) == (80, 39, True)
 
 
-def test_a_name_that_covers_a_point_wherever_it_stands_is_not_shown():
+def test_names_without_free_space_are_hidden():
     around = [("", x, y) for x in (180, 220) for y in (40, 60)]
     (label, clear), *_ = placed([("abcd", 200, 50), *around], FIGURE, [])
     assert (label.x, label.y, clear) == (210, 44, False)
 
 
-def test_a_name_stands_clear_of_intervals_and_of_the_numbers_of_the_axes():
+def test_names_avoid_intervals_and_axis_numbers():
     interval = Box(215, 0, 225, 332)
     ((label, clear),) = placed([("abcd", 200, 50)], FIGURE, [interval])
     assert (label.x, label.to_the_left, clear) == (190, True, True)
@@ -259,7 +259,7 @@ def test_a_name_stands_clear_of_intervals_and_of_the_numbers_of_the_axes():
 
 
 @given(points=NAMED_POINTS, taken=BOXES)
-def test_names_that_are_shown_cover_nothing(points, taken):
+def test_shown_names_do_not_overlap(points, taken):
     labels = placed(points, FIGURE, taken)
     assert [one.text for one, _ in labels] == [text for text, _, _ in points]
     shown = [one.box for one, clear in labels if clear]
@@ -278,7 +278,7 @@ def ends(corners):
 
 
 def inside(place, corners):
-    """Return whether a place lies within a convex shape, its edges included."""
+    """Return whether a place is within a convex shape or on its edges."""
     turns = [
         (b[0] - a[0]) * (place[1] - a[1]) - (b[1] - a[1]) * (place[0] - a[0])
         for a, b in zip(corners, [*corners[1:], *corners[:1]], strict=True)
@@ -286,7 +286,7 @@ def inside(place, corners):
     return min(turns) >= -1e-6
 
 
-def test_a_point_alone_has_an_octagon():
+def test_isolated_point_has_an_octagonal_target():
     corners = target((100.0, 50.0), [], 10.0)
     assert [math.dist(corner, (100.0, 50.0)) for corner in corners] == pytest.approx([10.0] * 8)
     apothem = 10.0 * math.cos(math.pi / 8)
@@ -295,7 +295,7 @@ def test_a_point_alone_has_an_octagon():
     )
 
 
-def test_it_ends_halfway_to_a_near_point():
+def test_target_ends_halfway_to_a_near_point():
     left, right, top, bottom = ends(target((100.0, 50.0), [(100.0, 50.0), (104.0, 50.0)], 10.0))
     apothem = 10.0 * math.cos(math.pi / 8)
     assert (left, right) == pytest.approx((100 - apothem, 102))
@@ -305,7 +305,7 @@ def test_it_ends_halfway_to_a_near_point():
 
 
 @given(points=st.lists(PLACES, min_size=1, max_size=8, unique=True), place=PLACES)
-def test_a_place_is_the_nearest_points(points, place):
+def test_targets_contain_the_places_nearest_to_their_point(points, place):
     targets = {point: target(point, points, 14.0) for point in points}
     assert all(inside(point, corners) for point, corners in targets.items())
     least = min(math.dist(place, point) for point in points)

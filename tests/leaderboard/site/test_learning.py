@@ -1,4 +1,4 @@
-"""Learning curves as lines, by hand."""
+"""Tests of learning curves as lines, by hand."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ from tests.leaderboard.site.parsed import Parsed
 from tests.leaderboard.test_table import make_row
 
 SITE = Site(frozenset({"ppo-lif"}))
-# From random play to what solves CartPole-v1.
+# From random play to the solved score of CartPole-v1.
 CURVE = LearningCurve(
     steps=(50_000, 100_000), returns=(21.65, 475.0), episodes=(9, 3), seconds=(30.0, 120.0)
 )
@@ -66,14 +66,14 @@ def test_the_thick_line_by_hand():
     assert overall(four)[1].tolist() == [0.0, 3.0]  # the middle half of four are 2 and 4
 
 
-def test_lines_that_have_nothing_in_common_have_no_mean():
+def test_curves_without_common_steps_have_no_mean():
     assert overall([line((10, 0.0), (20, 1.0)), line((30, 0.0), (40, 1.0))]) is None
     # All are there between 25 and 35, where the first has no point.
     assert overall([line((10, 0.0), (40, 1.0)), line((25, 0.0), (35, 1.0))]) is None
 
 
 @given(points=POINTS, times=st.integers(1, 6))
-def test_the_mean_of_equal_lines_is_that_line(points, times):
+def test_mean_of_equal_curves_is_that_curve(points, times):
     one = line(*sorted(points))
     places, means = overall([one] * times)
     assert places.tolist() == one[0].tolist()
@@ -107,14 +107,14 @@ def test_the_axis_of_time_ends_at_twice_the_median_duration():
     assert steps_axis([100.0, 110.0, 1400.0]).last == 1400.0
 
 
-def test_lines_are_cut_where_the_axis_ends():
+def test_curves_are_clipped_at_the_end_of_the_axis():
     lines = [line((10, 0.0), (20, 5.0)), line((10, 0.0), (40, 30.0), (50, 7.0)), line((31, 1.0))]
     shown = [np.transpose(one).tolist() for one in cut(lines, 30.0)]
     # Two thirds of the way from 10 to 40 the second is at 20; the third begins beyond.
     assert shown == [[[10, 0], [20, 5]], [[10, 0], [30, 20]]]
 
 
-def test_agents_stand_beside_their_twins_once():
+def test_agents_are_shown_once_next_to_their_twin():
     names = ("ppo-lif", "ppo-mlp", "ppo-lif-dynamics", "a2c-lif")
     rows = summaries([make_row(name) for name in names])
     found = [[row.agent for row in pair] for pair in pairs(rows)]
@@ -148,12 +148,12 @@ def test_a_figure_by_hand():
     assert said(figure).endswith("ppo-lif: 1 of 1 runs as submitted.")
 
 
-def test_without_wall_time_there_is_no_panel_of_it():
+def test_missing_wall_time_has_no_panel():
     found = line_of([make_row(curve=replace(CURVE, seconds=()))], "ppo-lif")
     assert "wall time" not in learning_figure(SITE, [found], up="")
 
 
-def test_a_run_on_a_loaded_machine_is_cut_and_no_mean_is_drawn_over_time():
+def test_slow_runs_are_clipped_without_a_mean_over_time():
     seconds = ((30.0, 60.0), (30.0, 60.0), (60.0, 600.0))
     curves = [replace(CURVE, seconds=one) for one in seconds]
     rows = [make_row(seed=seed, curve=curve) for seed, curve in enumerate(curves)]
@@ -189,7 +189,7 @@ def test_captions_name_the_networks_behind_the_returns(agent, judged):
     assert text == start if judged is None else text.startswith(f"{start}; episodes of {judged}")
 
 
-def test_a_run_far_from_all_that_is_known_does_not_stretch_the_axis():
+def test_outlier_runs_do_not_stretch_the_axis():
     wild = replace(CURVE, returns=(-1e12, 1e12))
     rows = [make_row(seed=0, curve=CURVE), make_row(seed=1, curve=wild)]
     figure = learning_figure(SITE, [line_of(rows, "ppo-lif")], up="")
@@ -210,7 +210,7 @@ def test_captions_separate_confirmed_from_claimed_curves():
     assert line_of(both, "ppo-lif").curves == (CURVE,)  # the verifier's
 
 
-def test_an_environments_page_shows_pairs_and_names_those_without():
+def test_environment_pages_show_pairs_and_list_agents_without_curves():
     sources = [make_row(curve=CURVE), make_row("ppo-mlp", curve=CURVE), make_row("a2c-lif")]
     rows = summaries(sources)
     page = environment(SITE, rows, sources)
@@ -224,7 +224,7 @@ def test_an_environments_page_shows_pairs_and_names_those_without():
     assert "figure" not in bare
 
 
-def test_an_agents_page_shows_its_curves_beside_its_twins():
+def test_agent_pages_show_curves_next_to_the_twin():
     sources = [make_row(curve=CURVE), make_row("ppo-mlp", curve=CURVE)]
     table = summaries(sources)
     shown = agent(SITE, table[:1], table, sources)
@@ -235,7 +235,7 @@ def test_an_agents_page_shows_its_curves_beside_its_twins():
     assert "figure" not in bare
 
 
-def test_a_script_for_a_name_is_shown_and_not_run():
+def test_script_in_a_name_is_escaped():
     hostile = '"><script>alert(1)</script>'
     row = replace(summaries([make_row()])[0], agent=hostile, environment=hostile)
     read = Parsed(learning_figure(SITE, [Trained(row, (CURVE,), 0)], up=""))

@@ -1,4 +1,4 @@
-"""Places of dots, intervals and reference scores, by hand."""
+"""Tests of the places of dots, intervals and reference scores, by hand."""
 
 import itertools
 from dataclasses import replace
@@ -42,7 +42,7 @@ def row(tmp_path):
     return replace(found, reference=REFERENCE)
 
 
-def test_the_axis_has_all_that_is_drawn(row):
+def test_axis_covers_all_marks(row):
     assert score_scale([row]) == Scale(0.0, 244.0)
     above = replace(row, seed_means=(-10.0, 300.0), seeds=(0, 1))
     assert score_scale([row, above]) == Scale(-10.0, 300.0)
@@ -56,7 +56,7 @@ def test_an_axis_by_hand():
     assert Scale(3.0, 3.0)(3.0) == WIDTH / 2
 
 
-def test_dots_lie_at_their_scores_and_above_each_other(row):
+def test_dots_are_at_their_scores_and_stacked(row):
     drawn = Parsed(seeds_drawing(row, Scale(0.0, 244.0)))
     dots = [(dot["cx"], dot["cy"]) for dot in drawn.attributes("circle")]
     # The second is where the first is, the third 2 pixels further; the others are far enough.

@@ -1,4 +1,4 @@
-"""Pages of the site show what the rows say, and the same as the Markdown table."""
+"""Tests of the pages of the site, against rows and the Markdown table."""
 
 import re
 from dataclasses import replace
@@ -76,7 +76,7 @@ def test_operations_are_the_sum_of_known_costs(rows):
     assert replace(few, neuron_updates_per_decision=None).operations_per_decision is None
 
 
-def test_uncounted_costs_are_shown_as_such(rows):
+def test_uncounted_costs_are_marked(rows):
     lif = replace(next(row for row in rows if row.spiking), uncounted=("NatureCNN",))
     lif = replace(
         lif, synops_per_decision=None, macs_per_decision=None, neuron_updates_per_decision=None
@@ -92,7 +92,7 @@ def test_spikes_without_an_output_have_the_kind_unheard(rows):
     assert texts(lif, [lif])["Kind"] == "unheard"
 
 
-def test_the_regime_is_that_of_both_rates(rows):
+def test_regime_uses_both_rates(rows):
     lif = replace(next(row for row in rows if row.spiking), spikes_per_synapse=0.2)
     shown = [texts(replace(lif, firing_rate=rate), [lif])["Regime"] for rate in (0.05, 0.06, None)]
     assert shown == ["between, inside", "between, outside", "–"]
@@ -131,7 +131,7 @@ def test_pages_link_to_the_documentation(rows):
     assert "../../" not in environment(Site(frozenset()), cartpole, ())
 
 
-def test_a_script_for_a_name_is_shown_and_not_run(rows):
+def test_script_in_a_name_is_escaped(rows):
     hostile = '<script>alert("x")</script>'
     changed = [replace(row, agent=hostile, twin=hostile, environment=hostile) for row in rows]
     pages = site_pages(changed, ())
@@ -162,7 +162,7 @@ def test_an_empty_leaderboard_has_a_page():
     assert "There are no results yet." in "".join(Parsed(overview(SITE, ())).said)
 
 
-def test_rows_of_a_task_that_is_gone_have_no_scale(tmp_path):
+def test_rows_of_removed_tasks_have_no_score_axis(tmp_path):
     (row,) = table_rows(fill(tmp_path, make_row(environment="snn/Gone-v0")))
     assert "not comparable" in "".join(Parsed(overview(SITE, [row])).said)
     assert "reference" not in environment(SITE, [row], ()).partition("<details>")[0]
@@ -179,7 +179,7 @@ def markdown_tables(text):
     return found
 
 
-def test_every_number_is_that_of_the_markdown_table():
+def test_numbers_equal_the_markdown_table():
     written = markdown_tables(render_table(BOARD))
     (faults,) = next(tables for name, tables in written.items() if name.startswith("With faults"))
     texts = site_pages(table_rows(BOARD), list_rows(BOARD))
@@ -197,7 +197,7 @@ def test_every_number_is_that_of_the_markdown_table():
 
 
 def assert_same_cells(shown, written, at_least):
-    """Check that tables have the same cells in the columns that both have, at least so many."""
+    """Check that tables have equal cells in their common columns, and enough of these."""
     for own, theirs in zip(shown, written, strict=True):
         common = [column for column in own[0] if column in theirs[0]]
         assert len(common) >= min(at_least, len(theirs[0]))

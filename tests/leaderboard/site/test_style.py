@@ -1,4 +1,4 @@
-"""Colours can be told from their ground, light and dark, as WCAG 2.2 measures contrast."""
+"""Tests of colour contrast, light and dark, by WCAG 2.2."""
 
 import importlib.resources
 import re
@@ -38,7 +38,7 @@ def test_contrast_by_hand():
         *(("spiking", 3.0), ("ann", 3.0), ("oracle", 3.0)),
     ],
 )
-def test_colours_can_be_told_from_their_ground(name, least, ground, colours):
+def test_colours_contrast_with_their_background(name, least, ground, colours):
     assert contrast(colours[name], colours[ground]) >= least
 
 

@@ -1,4 +1,4 @@
-"""Recordings made by hand, and rasters for hypothesis."""
+"""Recordings by hand, and raster strategies for hypothesis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Damage spreading: distances by hand, and what is done to the input."""
+"""Tests of damage spreading: distances by hand, and changed inputs."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_recordings_of_different_layers_are_refused():
         damage_spreading(recording(), recording())
 
 
-def test_one_spike_of_a_train_is_flipped():
+def test_spike_trains_get_one_flipped_spike():
     torch.manual_seed(0)
     net = SpikingNetwork(NetworkConfig(hidden_sizes=(8,)), 5, 2, spike_steps=7)
     trains = (torch.rand(9, 7, 5) < 0.5).float()
@@ -44,7 +44,7 @@ def test_one_spike_of_a_train_is_flipped():
 
 
 @pytest.mark.parametrize("encoder", ["constant", "rate"])
-def test_a_step_of_zero_does_no_damage_and_a_large_one_does(encoder):
+def test_only_nonzero_steps_cause_damage(encoder):
     net, observations = network(encoder=encoder), normal(0, 32, 4)
     for step, spreads in ((0.0, False), (2.0, True)):
         generator = torch.Generator().manual_seed(0)
@@ -52,7 +52,7 @@ def test_a_step_of_zero_does_no_damage_and_a_large_one_does(encoder):
         assert (damage["hidden_2"].sum() > 0) == spreads
 
 
-def test_nothing_but_the_recordings_comes_of_it():
+def test_recording_damage_has_no_side_effects():
     net, observations = network(encoder="rate"), normal(0, 8, 4)
     kept, state = observations.clone(), {k: v.clone() for k, v in net.state_dict().items()}
     global_state = torch.get_rng_state()

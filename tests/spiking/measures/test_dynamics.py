@@ -1,4 +1,4 @@
-"""Dynamics of a recording: the measures by name, their validity, and what is refused."""
+"""Tests of the dynamics of a recording: measures by name, validity, and errors."""
 
 import math
 
@@ -186,7 +186,7 @@ def test_recurrent_synapses_pair_a_spike_with_the_step_before():
     assert joint.tolist() == [[0.0, 0.25], [0.25, 0.0]]
 
 
-def test_a_policys_head_can_be_the_readout():
+def test_policy_heads_can_be_the_readout():
     net = SpikingNetwork(NetworkConfig(hidden_sizes=(6,)), 4)
     head = make_head(net.config.decoder_parameters, 6, 3)
     weights = network_weights(net, head)
@@ -196,7 +196,7 @@ def test_a_policys_head_can_be_the_readout():
     assert "readout" not in measured(net).connections
 
 
-def test_the_window_is_the_surrogates_by_default():
+def test_default_window_is_the_surrogate():
     narrow, wide = (network(surrogate_slope=slope) for slope in (20.0, 2.0))
     shares = [
         measured(net).measure("window_share", "hidden_1").value.sum() for net in (narrow, wide)
@@ -209,7 +209,7 @@ def test_the_window_is_the_surrogates_by_default():
     assert np.array_equal(*told)
 
 
-def test_the_window_follows_a_layers_own_slope():
+def test_window_uses_the_slope_of_the_layer():
     net = network()
     before = [
         measured(net).measure("window_share", name).value for name in ("hidden_1", "hidden_2")
@@ -220,7 +220,7 @@ def test_the_window_follows_a_layers_own_slope():
     assert before[1].sum() < after[1].sum()
 
 
-def test_the_threshold_of_an_adaptive_neuron_is_the_one_it_had():
+def test_adaptive_neurons_use_the_threshold_at_each_step():
     net = network(neuron="alif", encoder="rate")
     recorded = net.record(normal(1, 8, 4))
     layer = recorded["hidden_1"]
@@ -243,7 +243,7 @@ def test_every_network_has_a_summary(config, batch):
         assert summary[f"{layer}/rate_hz"] == pytest.approx(rate)
 
 
-def test_measuring_changes_nothing():
+def test_measuring_has_no_side_effects():
     net = network(encoder="rate")
     before = {name: value.clone() for name, value in net.state_dict().items()}
     weights = network_weights(net)
@@ -274,7 +274,7 @@ def test_analogue_input_has_no_synapses_to_measure():
         measured(network()).measure("eligibility", "hidden_1")
 
 
-def test_without_a_network_there_are_no_synapses_and_no_window():
+def test_synapses_and_windows_need_a_network():
     bare = Dynamics(network().record(normal(1, 8, 4)))
     assert bare.connections == ()
     with pytest.raises(ValueError, match="'weight' needs weights; give network, or weights"):

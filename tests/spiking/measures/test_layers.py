@@ -1,4 +1,4 @@
-"""Measures of layers and weights: counts by hand, limits and closed forms."""
+"""Tests of measures of layers and weights: by hand, limits and closed forms."""
 
 import math
 
@@ -40,10 +40,10 @@ def test_spike_ratio_by_hand():
 
 
 @given(st.integers(2, 40), st.integers(1, 5), st.integers(1, 8), st.integers(0, 2**31))
-def test_neurons_that_move_as_one_have_synchrony_1(steps, batch, size, seed):
+def test_identical_neurons_have_synchrony_1(steps, batch, size, seed):
     one = np.random.default_rng(seed).normal(size=(steps, batch, 1))
     assert synchrony(np.repeat(one, size, axis=2)) == pytest.approx(1.0)
-    # What differs between neurons but stays put does not count.
+    # Constant differences between neurons do not count.
     shifted = np.repeat(one, size, axis=2) + np.arange(size)
     assert synchrony(shifted) == pytest.approx(1.0)
 
@@ -59,7 +59,7 @@ def test_independent_neurons_have_synchrony_1_over_n():
     assert synchrony(noise) == pytest.approx(1 / 25, rel=0.1)
 
 
-def test_differences_between_observations_are_no_synchrony():
+def test_differences_between_observations_do_not_count_as_synchrony():
     wave = np.array([1.0, -1.0]).reshape(2, 1, 1)
     opposite = np.concatenate([wave, -wave], axis=2)
     batch = np.concatenate([opposite, opposite + 100.0], axis=1)
@@ -79,7 +79,7 @@ def test_dimensions_of_counts_on_the_axes():
 
 
 @given(rasters())
-def test_the_dimension_is_that_of_the_eigenvalues(spikes):
+def test_dimension_equals_the_eigenvalue_formula(spikes):
     counts = spikes.sum(axis=0, dtype=np.float64)
     values = np.linalg.eigvalsh(np.atleast_2d(np.cov(counts.T, bias=True)))
     dimension = participation_dimension(spikes)
@@ -91,7 +91,7 @@ def test_the_dimension_is_that_of_the_eigenvalues(spikes):
     assert 1 - 1e-9 <= dimension <= min(size, batch - 1) + 1e-9
 
 
-def test_neurons_that_count_alike_are_one_dimension():
+def test_identical_neurons_have_dimension_1():
     train = (np.random.default_rng(0).random((5, 20, 1)) < 0.5).astype(np.float32)
     assert participation_dimension(np.repeat(train, 6, axis=2)) == pytest.approx(1.0)
 

@@ -1,4 +1,4 @@
-"""Measures of single neurons: counts by hand, elephant's, and the surrogates' own halves."""
+"""Tests of measures of single neurons: by hand, against elephant, and surrogate windows."""
 
 import warnings
 
@@ -71,7 +71,7 @@ def test_voltages_by_hand():
 
 
 @given(rasters(), st.floats(0.1, 10.0))
-def test_rates_and_intervals_are_elephants(spikes, dt_ms):
+def test_rates_and_intervals_equal_elephant(spikes, dt_ms):
     rates = firing_rate_hz(spikes, dt_ms)
     irregularity, counts, means = cv_of_intervals(spikes)
     for n, row in enumerate(trains(spikes, dt_ms)):
@@ -89,7 +89,7 @@ def test_rates_and_intervals_are_elephants(spikes, dt_ms):
 
 
 @given(rasters())
-def test_the_fano_factor_is_elephants(spikes):
+def test_fano_factor_equals_elephant(spikes):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # elephant's of silent neurons
         theirs = [fanofactor(row) for row in trains(spikes, 1.0)]

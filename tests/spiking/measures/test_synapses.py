@@ -1,4 +1,4 @@
-"""Measures of single synapses: traces by hand, closed forms, and the recursion step by step."""
+"""Tests of measures of single synapses: by hand, closed forms, and recursion."""
 
 import math
 
@@ -37,7 +37,7 @@ def test_an_eligibility_by_hand():
 
 
 @given(rasters(), st.tuples(*[st.floats(0, 50)] * 3), st.integers(0, 2**31))
-def test_the_eligibility_is_the_recursion(pre, taus_ms, seed):
+def test_eligibility_equals_the_recursion(pre, taus_ms, seed):
     steps, batch, size = pre.shape
     post = (np.random.default_rng(seed).random((steps, batch, 3)) < 0.5).astype(np.float32)
     x, y, e = np.zeros((batch, size)), np.zeros((batch, 3)), np.zeros((batch, 3, size))

@@ -1,4 +1,4 @@
-"""Folding by hand, and a network that decides the same with fewer spikes."""
+"""Tests of folding: by hand, and in a network with unchanged decisions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def make(neuron="iaf", **options):
 
 
 def saturate(network, *neurons):
-    """Let neurons, by layer and place, fire at every time step whatever comes in."""
+    """Make the given neurons fire at every time step for any input."""
     with torch.no_grad():
         for layer, place in neurons:
             network.layers[layer].linear.bias[place] = 50.0
@@ -95,7 +95,7 @@ def test_recurrent_synapses_are_folded_too():
     assert rates_of(network, inputs)[0][1] == 0
 
 
-def test_slower_neurons_and_layers_without_a_linear_head_stay():
+def test_slower_neurons_and_layers_without_a_linear_head_are_not_folded():
     network = make()
     before = {name: x.clone() for name, x in network.state_dict().items()}
     rates = [torch.full((6,), 0.94), torch.ones(5)]

@@ -1,4 +1,4 @@
-"""The controller: its rule by hand, what it is folded into, and when it acts."""
+"""Tests of the homeostatic controller: its rule by hand, its effects, and its times."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ X = normal(0, 16, 3, scale=2.0)
 
 
 def controlled(what, **changes):
-    """Let a controller act once; return the network, the moves by the rule, and weights before."""
+    """Let a controller act once; return the network, the expected moves, and old weights."""
     network = build(regulation(what), **changes)
     moves, before = expected_moves(network, 0.5), weights(network)
     network(X)
@@ -49,7 +49,7 @@ def controlled(what, **changes):
 
 
 def expected_moves(network, step):
-    """The rule on a recording: -step times the distance of each neuron's rate from its range."""
+    """Return the moves of the rule: -step times the distance of each rate from its range."""
     moves = []
     for layer in network.record(X).layers:
         rate = layer.spikes.double().mean((0, 1))
@@ -143,7 +143,7 @@ def test_no_change_goes_beyond_the_limit(controlled):
         torch.testing.assert_close(ratio.double(), moved.exp(), rtol=1e-4, atol=0)
 
 
-def test_it_waits_for_enough_samples_and_starts_over():
+def test_controllers_wait_for_enough_samples_and_restart():
     network = build(regulation("threshold"))
     before = weights(network)
     network(X[:5])
@@ -164,7 +164,7 @@ def test_it_waits_for_enough_samples_and_starts_over():
 
 
 @pytest.mark.parametrize("controlled", CONTROLLED)
-def test_only_passes_of_its_own_optimisation_count(controlled):
+def test_only_optimised_training_passes_count(controlled):
     network = build(regulation(controlled))
     before = {name: x.clone() for name, x in full_state(network).items()}
     with torch.no_grad():
@@ -178,7 +178,7 @@ def test_only_passes_of_its_own_optimisation_count(controlled):
     assert all(torch.equal(before[name], x) for name, x in full_state(network).items())
 
 
-def test_silent_and_saturated_neurons_come_back():
+def test_silent_and_saturated_neurons_recover():
     network = build(regulation("threshold", step=0.5, limit=5.0))
     layer = network.layers[0]
     with torch.no_grad():
@@ -196,7 +196,7 @@ def test_silent_and_saturated_neurons_come_back():
     assert float(rates()[3:].max()) < 1.0
 
 
-def test_the_shuffle_moves_a_neuron_by_another_ones_rate():
+def test_shuffle_uses_the_rate_of_another_neuron():
     own = build(regulation("threshold"))
     shuffled = build(replace(regulation("threshold"), shuffle_seed=2))
     for network in (own, shuffled):
@@ -224,7 +224,7 @@ def test_measurements_of_a_controller_are_saved():
     }
 
 
-def test_cells_of_a_factory_have_synapses_alone():
+def test_factory_cells_support_only_synapse_controllers():
     def make(controlled):
         config = NetworkConfig((6,), 4, regulation=regulation(controlled))
         return SpikingNetwork(config, 3, 2, cell_factory=lambda size: norse.LIFBoxCell())

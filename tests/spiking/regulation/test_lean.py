@@ -1,4 +1,4 @@
-"""The controllers of shedding against sequences worked out by hand."""
+"""Tests of the controllers of shedding, against sequences by hand."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_strength_follows_the_slack(measured, limit, sign, slacks):
 
 
 @pytest.mark.parametrize("strength", [0.7, 0.0])
-def test_with_a_rate_of_zero_it_stays(strength):
+def test_strength_is_constant_at_rate_zero(strength):
     control = StrengthControl(strength)
     for value in (0.0, 5.0, 0.0):
         control = control.step(value, 1.0, 0.0)
@@ -57,13 +57,13 @@ def test_with_a_rate_of_zero_it_stays(strength):
     assert control.smoothed == pytest.approx(0.9 * 0.5)
 
 
-def test_one_that_moves_grows_from_zero_too():
+def test_strength_grows_from_zero():
     assert StrengthControl(0.0).step(0.0, 1.0, 0.1).strength == STRENGTHS[0]
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("gain", [0.1, 5.0])
-def test_it_settles_at_the_bound(gain, sign):
+def test_strength_converges_to_the_bound(gain, sign):
     # A plant whose response is monotonous in the strength: gain * s grows, gain / s falls.
     control = StrengthControl(0.3)
     for _ in range(1500):
@@ -72,7 +72,7 @@ def test_it_settles_at_the_bound(gain, sign):
 
 
 @pytest.mark.parametrize("value", [NAN, math.inf, -math.inf])
-def test_numbers_that_are_not_finite_are_refused(value):
+def test_non_finite_measurements_are_refused(value):
     with pytest.raises(ValueError, match=f"measured {value}; lower its learning_rate"):
         StrengthControl(0.3).step(value, 1.0, 0.1)
 
@@ -117,7 +117,7 @@ def test_verdicts_on_training_episodes(returns, verdict):
     assert EARNED.judge(returns, FOUR) == verdict
 
 
-def test_the_references_own_error_counts():
+def test_error_of_the_reference_counts():
     # 15 - 1.7 * hypot(5.77, 4) = 3.06, within the 5 that are allowed, and 15 + 1.7 * ... beyond.
     unsure = BoundControl(0.02, 9.0, reference=100.0, error=4.0, gained=100.0)
     assert unsure.judge([75.0, 75.0, 95.0, 95.0], FOUR) == "unclear"
@@ -136,7 +136,7 @@ def test_losses_are_counted_in_units_of_the_gain():
     assert EARNED.judge([49.0] * 4, tolerant) == "lost"
 
 
-def test_one_episode_or_no_reference_is_never_enough():
+def test_single_episodes_and_missing_references_are_unclear():
     assert BoundControl(0.02, 9.0).judge([0.0] * 50, FOUR) == "unclear"
     one = LeanParameters(episodes=1, tolerance=0.05)
     assert EARNED.judge([0.0], one) == "unclear"
@@ -173,7 +173,7 @@ def test_limits_of_a_bound(start, verdict, widening, settling, bound, ceiling):
     assert (control.bound, control.ceiling) == pytest.approx((bound, ceiling))
 
 
-def test_a_bound_is_out_of_reach_after_a_tenth_of_the_updates_without_success():
+def test_bounds_are_unreachable_after_a_tenth_of_the_updates_without_success():
     control = StrengthControl(STRENGTHS[0])
     for _ in range(9):
         control = control.step(0.6, 0.5, 0.1)
@@ -186,7 +186,7 @@ def test_a_bound_is_out_of_reach_after_a_tenth_of_the_updates_without_success():
     assert StrengthControl(1.0).step(0.6, 0.5, 0.1).stuck == 0
 
 
-def test_a_bound_out_of_reach_begins_anew_above_while_none_has_lost():
+def test_unreachable_bounds_restart_higher_before_the_first_loss():
     start = BoundControl(0.03, 0.05, reference=1.0, gained=1.0)
     above = start.begin_above(0.1, DEFAULT)
     assert (above.bound, above.ceiling) == pytest.approx((0.3, 0.45))
@@ -202,7 +202,7 @@ def test_a_bound_out_of_reach_begins_anew_above_while_none_has_lost():
 
 
 def returns_of(*values):
-    """Mean returns of the first stretches; NaN for those to come."""
+    """Return mean returns of the first stretches, NaN for future stretches."""
     return np.array([*values, *[NAN] * (STRETCHES - len(values))])
 
 
@@ -226,11 +226,11 @@ PLATEAU = [0.0, 90.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0]
         ("no episode at all", [NAN] * 10, False),
     ],
 )
-def test_when_learning_is_over(why, values, over):
+def test_end_of_learning_by_hand(why, values, over):
     assert learning_is_over(returns_of(*values), 0.5, DEFAULT) == over, why
 
 
-def test_learning_is_never_over_early_and_always_late():
+def test_end_of_learning_has_an_earliest_and_latest_time():
     settled = returns_of(0.0, *[100.0] * 19)
     quick = LeanParameters(patience=0.05)
     assert not learning_is_over(settled, 0.39, quick)

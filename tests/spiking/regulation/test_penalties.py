@@ -1,4 +1,4 @@
-"""Penalties of the backward pass against the same penalties written into the loss."""
+"""Tests of penalties in the backward pass, against the same penalties in the loss."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def build(config, seed=0, **options):
 
 
 def explicit_penalty(recording, parameters, v_rest):
-    """The penalty as the module's docstring defines it, for autograd to differentiate."""
+    """Return the penalty by its definition, for autograd."""
     total: Any = 0.0
     for layer in recording.layers:
         if layer.voltages is None:
@@ -65,7 +65,7 @@ def objective(output, how):
     v_leak=st.sampled_from((0.0, -0.5)),
     seed=st.integers(0, 2**16),
 )
-def test_equals_the_penalty_in_the_loss(
+def test_gradients_equal_the_penalty_in_the_loss(
     neuron, recurrent, backend, encoder, batch, how, v_leak, seed
 ):
     parameters: Any = {} if neuron == "iaf" else {"v_leak": v_leak}
@@ -90,7 +90,7 @@ def penalised_gradients(network, **options):
     return gradients(network, network(normal(0, 8, 3, scale=2.0), **options)[0].sum())
 
 
-def test_inactive_in_evaluation_mode_and_where_the_network_is_not_optimised():
+def test_penalties_are_inactive_in_evaluation_and_without_optimisation():
     regulated, plain = (
         build(NetworkConfig((6, 5), 4, regulation=BOTH)),
         build(NetworkConfig((6, 5), 4)),
@@ -105,7 +105,7 @@ def test_inactive_in_evaluation_mode_and_where_the_network_is_not_optimised():
             torch.testing.assert_close(ours, theirs)  # sums in another order
 
 
-def test_where_spikes_are_only_shed_gradients_are_those_of_a_plain_network():
+def test_shedding_alone_does_not_change_gradients():
     shedding = build(
         NetworkConfig((6, 5), 4, regulation=RegulationParameters(lean=LeanParameters()))
     )
@@ -114,7 +114,7 @@ def test_where_spikes_are_only_shed_gradients_are_those_of_a_plain_network():
     assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
 
 
-def test_acting_and_the_state_dict_stay_as_they_are():
+def test_penalties_change_neither_acting_nor_state_dict():
     regulated, plain = (
         build(NetworkConfig((6, 5), 4, regulation=BOTH)),
         build(NetworkConfig((6, 5), 4)),
@@ -151,7 +151,7 @@ def test_literal_gradients_of_three_neurons():
 
 
 @given(st.integers(1, 50), st.integers(0, 2**31))
-def test_a_shuffled_order_is_one_cycle(size, seed):
+def test_shuffled_orders_are_single_cycles(size, seed):
     order = shuffled_order(size, torch.Generator().manual_seed(seed)).tolist()
     place, seen = 0, []
     for _ in range(size):
@@ -161,7 +161,7 @@ def test_a_shuffled_order_is_one_cycle(size, seed):
     assert sorted(seen) == list(range(size))
 
 
-def test_the_shuffle_permutes_the_addressees_and_draws_nothing_else():
+def test_shuffle_permutes_only_the_addressees():
     shuffled = replace(BOTH, shuffle_seed=3)
     networks = [
         build(NetworkConfig((6,), 4, regulation=regulation))

@@ -1,4 +1,4 @@
-"""What training episodes are compared with: of the training before, or measured first."""
+"""Tests of reference returns: from earlier training, or measured first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT = LeanParameters()
 
 
 def sums_of(*stretches):
-    """Number, sum and sum of squares of the returns in the first stretches of a training."""
+    """Return number, sum and sum of squares of the returns in the first stretches."""
     rows = [[len(x), sum(x), sum(y * y for y in x)] for x in stretches]
     return np.array(rows + [[0.0, 0.0, 0.0]] * (STRETCHES - len(rows))).T
 
@@ -41,7 +41,7 @@ def test_returns_are_compared_with_the_two_latest_stretches():
     assert both.gained == 100.0
 
 
-def test_the_frozen_policy_is_compared_with_as_it_is_played_later():
+def test_later_episodes_of_the_frozen_policy_update_the_reference():
     start = BoundControl(0.02, 9.0, reference=80.0, error=7.0, gained=60.0, losses=1)
     found = start.compared_with([90.0, 110.0])
     # Mean 100, standard deviation 14.14; what was gained grows by as much as the reference.
@@ -55,7 +55,7 @@ def test_the_frozen_policy_is_compared_with_as_it_is_played_later():
     assert unknown.compared_with([90.0, 110.0]) is unknown
 
 
-def test_a_policy_of_unknown_return_is_measured_before_anything_is_judged():
+def test_unknown_returns_are_measured_before_the_first_verdict():
     start = unmeasured_bound(20.0, LeanParameters(bound=0.02, max_bound=0.04))
     assert start.is_followed
     assert (start.bound, start.ceiling) == (0.02, 0.04)
@@ -65,7 +65,7 @@ def test_a_policy_of_unknown_return_is_measured_before_anything_is_judged():
     assert start.compared_with([90.0]) == start
     found = start.compared_with([90.0, 110.0])
     assert (found.reference, found.error, found.gained) == (100.0, pytest.approx(10.0), 80.0)
-    # Where nobody knows what is gained no loss is allowed, and an equal return is kept.
+    # If the gain is unknown, no loss is allowed and an equal return is accepted.
     unknown = unmeasured_bound(math.inf, many)
     assert unknown.judge([500.0] * 9, many) == "unclear"
     found = unknown.compared_with([500.0, 500.0])
@@ -82,10 +82,10 @@ def test_more_stretches_count_where_episodes_are_few():
 
 
 @pytest.mark.parametrize("sums", [sums_of(), sums_of([5.0] * 9)])
-def test_too_few_episodes_are_nothing_to_compare_with(sums):
+def test_too_few_episodes_give_no_reference(sums):
     assert begin_bound(sums, DEFAULT) == BoundControl(DEFAULT.bound, DEFAULT.max_bound)
 
 
-def test_a_training_that_lost_has_gained_nothing():
+def test_falling_returns_have_zero_gain():
     found = begin_bound(sums_of([5.0] * 10, [1.0] * 10, [1.0] * 10), DEFAULT)
     assert (found.reference, found.error, found.gained) == (1.0, 0.0, 0.0)

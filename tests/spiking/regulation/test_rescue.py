@@ -1,4 +1,4 @@
-"""Rescue: when it begins and ends, what it measures, and that it leaves a network that responds."""
+"""Tests of the rescue: start, end, measurements, and unchanged responsive networks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.spiking.strategies import normal
 RESCUE = RegulationParameters(min_rate=0.05, max_rate=0.5, rescue_strength=2.0)
 
 
-def test_it_begins_late_and_ends_late():
+def test_rescue_has_hysteresis():
     shares = [0.0, 0.5, 0.51, 0.3, 0.06, 0.05, 0.3, 0.5, 0.9, 0.04, 0.06]
     strength, found = 0.0, []
     for share in shares:
@@ -25,7 +25,7 @@ def test_it_begins_late_and_ends_late():
 
 
 def spikes_of(*counts, steps=100):
-    """(steps, 1, N) with so many spikes of each neuron."""
+    """Return spikes (steps, 1, N) with a given count for each neuron."""
     fired = torch.zeros(steps, 1, len(counts))
     for neuron, count in enumerate(counts):
         fired[:count, 0, neuron] = 1.0
@@ -52,7 +52,7 @@ def test_the_share_of_the_whole_network(first, second, strength):
     assert rescue.strength == strength
 
 
-def test_every_measurement_begins_anew():
+def test_measurements_are_independent():
     rescue = Rescue(3.0, 1)
     for counts, strength in (((0, 0), 3.0), ((0, 50), 3.0), ((50, 50), 0.0), ((0, 50), 0.0)):
         rescue.measure(0, spikes_of(*counts))
@@ -73,7 +73,7 @@ def gradients(network):
     return list(torch.autograd.grad(loss, list(network.parameters())))
 
 
-def test_a_network_that_responds_is_never_touched():
+def test_responsive_networks_are_unchanged():
     rescued, plain = build(RESCUE), build(None)
     for ours, theirs in zip(gradients(rescued), gradients(plain), strict=True):
         torch.testing.assert_close(ours, theirs)  # sums in another order
@@ -92,7 +92,7 @@ def test_an_unresponsive_network_gets_the_gradient_of_a_penalty(bias, rate_stren
     assert rescued.regulation.rescue.strength == 2.0
 
 
-def test_it_brings_a_dead_network_back_and_lets_go():
+def test_rescue_revives_a_dead_network_and_ends():
     network = build(RESCUE, -4.0)
     x = normal(0, 64, 3, scale=2.0)
 
@@ -131,7 +131,7 @@ def test_a_controller_acts_only_while_a_rescue_lasts(bias, moved):
 
     updated()
     assert is_moved() == moved
-    # It responds again: what was measured before moves nothing any more.
+    # The network responds again: earlier measurements have no effect.
     with torch.no_grad():
         for layer in network.layers:
             layer.linear.bias -= bias

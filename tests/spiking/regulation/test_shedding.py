@@ -1,4 +1,4 @@
-"""The cost of spikes by hand and against autograd, and its gradient as the controls see it."""
+"""Tests of the cost of spikes: by hand, against autograd, and in the controls."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_synapses_of_weight_zero_are_no_operations_and_keep_their_price():
     assert spike_cost([spikes], [4], 2) == (cost, 12.0)
 
 
-def test_layers_are_added_each_with_its_fan_out():
+def test_cost_adds_layers_weighted_by_fan_out():
     first, second = torch.ones(2, 3, 4), torch.ones(2, 3, 1)
     cost, synops = spike_cost([first, second], [10, 7], 2)
     assert synops == 2 * (4 * 10 + 1 * 7)
@@ -39,7 +39,7 @@ def test_layers_are_added_each_with_its_fan_out():
 
 
 @pytest.mark.parametrize(("spikes_in_two_decisions", "free"), [(0, True), (1, True), (2, False)])
-def test_a_layer_with_less_than_one_spike_costs_nothing(spikes_in_two_decisions, free):
+def test_layers_with_less_than_one_spike_have_no_cost(spikes_in_two_decisions, free):
     quiet = torch.zeros(2, 2, 3)
     quiet.view(-1)[:spikes_in_two_decisions] = 1.0
     quiet.requires_grad_()
@@ -56,7 +56,7 @@ def test_a_layer_with_less_than_one_spike_costs_nothing(spikes_in_two_decisions,
     steps=st.integers(1, 5), batch=st.integers(1, 6), fan_outs=st.lists(st.integers(1, 9),
     min_size=1, max_size=3), seed=st.integers(0, 999),
 )  # fmt: skip
-def test_gradients_are_those_of_the_formula(steps, batch, fan_outs, seed):
+def test_gradients_equal_the_formula(steps, batch, fan_outs, seed):
     layers = [
         (normal(seed + k, steps, batch, 2 + k) > -0.5).float().requires_grad_()
         for k in range(len(fan_outs))
@@ -76,7 +76,7 @@ ROWS = torch.tensor([[1.0, 2.0], [3.0, 4.0], [8.0, 0.0]])
 ORDER = torch.tensor([1, 2, 0])
 
 
-def test_own_signals_are_left_alone():
+def test_own_signals_are_unchanged():
     gradients = {"weight": ROWS, "head": ROWS}
     for signals in ("own", "blind", "prune"):
         assert redirect(gradients, {"weight": ORDER}, signals) is gradients
@@ -99,7 +99,7 @@ def test_uniform_rows_by_hand():
 
 
 @given(st.dictionaries(st.text(max_size=3), st.integers(2, 40), max_size=5), st.integers(0, 999))
-def test_no_neuron_keeps_its_own_place(sizes, seed):
+def test_shuffled_orders_move_every_neuron(sizes, seed):
     orders = shuffled_orders(sizes, seed)
     assert orders.keys() == sizes.keys()
     for name, order in orders.items():
@@ -135,7 +135,7 @@ def test_the_decay_cost_is_half_the_sum_of_squares():
         (1.0, [[0.0, 0.0], [0.0, 0.0]]),
     ],
 )
-def test_the_weakest_are_pruned_first(share, left):
+def test_weakest_synapses_are_pruned_first(share, left):
     weight = torch.tensor([[1.0, -4.0], [0.5, 2.0]])
     assert pruned(weight, share).tolist() == left
     assert weight.tolist() == [[1.0, -4.0], [0.5, 2.0]]
@@ -150,10 +150,10 @@ def test_remaining_weights_are_unchanged_and_the_largest(rows, columns, share, s
     assert torch.equal(left[kept], weight[kept])
     if bool(kept.any()) and not bool(kept.all()):
         assert float(weight[kept].abs().min()) > float(weight[~kept].abs().max())
-    assert torch.equal(pruned(left, share), left)  # what was pruned is among the weakest
+    assert torch.equal(pruned(left, share), left)  # pruned synapses are among the weakest
 
 
-def test_every_layer_loses_the_same_share_of_its_synapses_and_no_bias():
+def test_layers_lose_the_same_share_of_synapses_and_no_bias():
     config = NetworkConfig((6, 5), 4, recurrent=True)
     network = SpikingNetwork(config, 3, 2)
     layers = list(network.layers)
@@ -174,7 +174,7 @@ def test_every_layer_loses_the_same_share_of_its_synapses_and_no_bias():
     assert all(torch.equal(x, y) for x, y in zip(weights, untouched, strict=True))
 
 
-def test_which_rows_are_neurons():
+def test_neuron_rows_of_parameters():
     config = NetworkConfig((6, 5), 4, recurrent=True)
     network = SpikingNetwork(config, 3, 2)
     named = dict(network.named_parameters())
