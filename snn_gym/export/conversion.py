@@ -166,7 +166,9 @@ def next_start(start: Tensor, end: Tensor, spikes: Tensor, share: float) -> Tens
 
 
 class ResidualPolicy:
-    """Converted policy that carries a residual through each episode; it only acts.
+    """Converted policy that carries to the next decision the part of a ReLU's value without spikes.
+
+    That part is the residual; it starts at 0 in each episode. The policy only acts.
 
     Args:
         policy: Policy that ``convert`` made.

@@ -123,7 +123,10 @@ class Terms:
             yield f"made from a row of {reason}"
 
     def _expected_steps(self, row: Row) -> int | None:
-        """Return the steps of a ranking row's recipe; None if agent or environment is unknown."""
+        """Return the steps that a row needs to rank, to compare with its recipe; None if unknown.
+
+        They come from the plan, else from the parent, else from the agent's budget.
+        """
         plan = self.planned.get((row.agent, row.environment, is_derived(row)))
         if plan is not None:
             return plan.steps

@@ -129,7 +129,11 @@ def verify(
 def _read_submission(
     folder: Path, leaderboard: Path, episodes: int, retrain: bool
 ) -> tuple[bytes, bytes, Manifest, Row | None]:
-    """Return both files' bytes, the checked manifest with zoo settings, and its parent's row."""
+    """Read and check a submission; a lean one is refused unless ``retrain``.
+
+    Return the bytes of manifest and weights, the manifest with the zoo's settings filled in, and
+    the parent's row (None if not lean).
+    """
     with _opened(folder) as descriptor:
         text = _read(MANIFEST_NAME, MAX_MANIFEST_BYTES, descriptor)
         manifest = parse_manifest(text)

@@ -65,6 +65,11 @@ def hyperparameter_names(settings_class: SettingsClass) -> tuple[str, ...]:
     return tuple(name for name in names if name != "n_envs")
 
 
+def count_call(model: Any) -> None:
+    """Count a call of ``learn`` in ``model.learn_calls``, which no call sets back."""
+    model.learn_calls = getattr(model, "learn_calls", 0) + 1
+
+
 def set_up_learning(
     model: BaseAlgorithm,
     total_timesteps: int,
@@ -80,6 +85,7 @@ def set_up_learning(
     if total_timesteps < 1:
         raise ValueError(f"total_timesteps must be at least 1, got {total_timesteps}")
     name = tb_log_name or type(model).__name__
+    count_call(model)
     return model._setup_learn(total_timesteps, callback, reset_num_timesteps, name, progress_bar)
 
 

@@ -16,6 +16,7 @@ from stable_baselines3.common.utils import ConstantSchedule
 from torch import Tensor, nn
 
 from snn_gym._base.storage import from_arrays, prefixed, to_arrays, with_prefix
+from snn_gym.learners.base import count_call
 from snn_gym.learners.visited import make_visited
 from snn_gym.policies.base import SpikingPolicy, spiking_policy_of
 from snn_gym.policies.behaviour import divergence, value_scale
@@ -321,7 +322,7 @@ class Shedding:
         return float(far) > self.bound.bound
 
     def _measure(self, observations: Any, target: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return the mean divergence from ``target`` in the worst states, and the spikes."""
+        """Return the mean divergence over the ``worst_share`` of states, and the spikes of all."""
         behaviour, spikes = self._policy.watched(observations)
         heat = self.counters.temperature
         far = divergence(self._policy.action_space, target / heat, behaviour / heat)
@@ -501,6 +502,7 @@ class LeanAlgorithm(BaseAlgorithm):
         *args: Any,
         **kwargs: Any,
     ) -> Any:
+        count_call(self)  # shedding makes updates that the algorithm does not count
         if reset_num_timesteps:
             self.shedding = None
             self._sums = np.zeros_like(self._sums)

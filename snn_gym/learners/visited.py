@@ -108,7 +108,10 @@ class RolloutStates:
         self._targets = _appended(self._targets, np.concatenate(targets), CAPACITY)
 
     def sample(self, batch_size: int, *, newest: bool = False) -> Sample:
-        """Draw decisions with replacement; if ``newest``, of the latest rollout only."""
+        """Draw observations with replacement, and return them with the teacher's behaviour there.
+
+        With ``newest``, draw from the latest rollout only.
+        """
         assert self._targets is not None  # collected before
         count = len(self._targets)
         first = count - self._newest if newest else 0

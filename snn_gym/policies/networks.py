@@ -44,11 +44,12 @@ class GatedNetwork(nn.Module):
 
     Args:
         kind: ``gru`` or ``lstm``.
-        input_size: Values of an observation; a spike train comes flattened.
+        input_size: Number of values of an observation; of a spike train T * N, flattened by the
+            caller.
         hidden_sizes: Units of each layer, input side first.
         output_size: Outputs of the linear head; None for no head, and the last layer's activity is
             the output.
-        spike_input: Whether the values are spikes, which cost synaptic operations.
+        spike_input: Whether inputs are spikes, which cost synaptic operations.
 
     Raises:
         ValueError: The kind is unknown.
@@ -259,11 +260,12 @@ class DenseNetwork(nn.Sequential):
     """A multilayer perceptron behind the interface of ``SpikingNetwork``: the ANN twin.
 
     Args:
-        input_size: Values of an observation; a spike train comes flattened.
+        input_size: Number of values of an observation; of a spike train T * N, flattened by the
+            caller.
         hidden_sizes: Units of each layer, input side first; none for a linear network.
         output_size: Outputs of the linear head; None for no head.
         activation: Activation of the units.
-        spike_input: Whether the values are spikes, which cost synaptic operations.
+        spike_input: Whether inputs are spikes, which cost synaptic operations.
     """
 
     def __init__(
@@ -414,7 +416,7 @@ class CriticSizes(Config):
 
 # ---- parts ---------------------------------------------------------------------------------------
 class NormalisedModule(nn.Module):
-    """Networks that see features through the normaliser of their policy."""
+    """Base of modules whose networks see features through the policy's normaliser, if any."""
 
     normaliser: ObservationNormaliser | None
     spike_steps: int | None

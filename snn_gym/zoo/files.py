@@ -17,6 +17,9 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.vec_env import VecEnv
 
 from snn_gym._base.checksums import dump_sealed, read_sealed
@@ -372,6 +375,8 @@ def _recipe_of(model: BaseAlgorithm, identity: Identity) -> Recipe | None:
         return None
     if model.device.type != "cpu":  # whose sums nobody repeats to the bit
         return None
+    if identity.fresh and _learned_repeatedly(model):
+        return None  # steps of one call would undercount
     warn_of_other_kernels()
     warn_of_threads()
     return Recipe(
@@ -381,6 +386,30 @@ def _recipe_of(model: BaseAlgorithm, identity: Identity) -> Recipe | None:
         processor=processor(),
         parent=identity.parent,
     )
+
+
+def _learned_repeatedly(model: BaseAlgorithm) -> bool:
+    """Return whether ``learn`` was certainly called more than once."""
+    if model._num_timesteps_at_start > 0 or getattr(model, "learn_calls", 1) > 1:
+        return True
+    # Stable-Baselines3 counts steps from 0 in each call, but updates over all calls.
+    return getattr(model, "_n_updates", 0) > _most_updates(model)
+
+
+def _most_updates(model: BaseAlgorithm) -> float:
+    """Return the largest number of updates that the last call of ``learn`` can have made."""
+    if isinstance(model, OnPolicyAlgorithm):
+        rollouts = -(-model._total_timesteps // (model.n_steps * model.n_envs))
+        return rollouts * getattr(model, "n_epochs", 1)
+    frequency = getattr(model, "train_freq", None)
+    if isinstance(model, OffPolicyAlgorithm) and isinstance(frequency, TrainFreq):
+        if frequency.unit is not TrainFrequencyUnit.STEP:
+            return math.inf
+        collected = frequency.frequency * model.n_envs
+        rollouts = 1 + max(0, model.num_timesteps - model.learning_starts) // collected
+        steps = model.gradient_steps
+        return rollouts * (collected if steps < 0 else steps)
+    return math.inf
 
 
 def _describe(model: BaseAlgorithm, weights_sha256: str, recipe: Recipe | None) -> AgentManifest:

@@ -72,6 +72,29 @@ def test_seeding_is_recorded_and_restored(tmp_path):
     np.testing.assert_array_equal(consecutive, make_vec_env("CartPole-v1", 8, seed=5).reset())
 
 
+@pytest.mark.parametrize(
+    ("agent", "hyperparameters", "steps"),
+    [
+        ("ppo-lif", SMALL, 64),
+        ("a2c-mlp", {}, 40),
+        ("dqn-mlp", {"learning_starts": 32}, 64),
+        ("ppo-lif-dynamics", SMALL, 64),
+        ("random-search", {}, 64),
+        ("local-actor-critic", {}, 64),
+    ],
+)
+@pytest.mark.parametrize("reset_num_timesteps", [True, False])
+def test_weights_of_two_calls_of_learn_have_no_recipe(
+    agent, hyperparameters, steps, reset_num_timesteps, tmp_path
+):
+    model = snn_gym.make_agent(agent, "CartPole-v1", seed=0, **hyperparameters)
+    once = read_manifest(snn_gym.save_agent(model.learn(steps), tmp_path / "once")).recipe
+    assert once is not None
+    assert once.steps == steps
+    model.learn(steps, reset_num_timesteps=reset_num_timesteps)
+    assert read_manifest(snn_gym.save_agent(model, tmp_path / "twice")).recipe is None
+
+
 def test_older_run_files_use_consecutive_seeding(tmp_path):
     run = {
         "format": "snn_gym/run/1", "agent": "ppo-lif", "environment": "CartPole-v1", "seed": 0,

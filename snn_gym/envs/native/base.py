@@ -139,7 +139,10 @@ class SpikeTask(SpikeBatch):
 
     @abstractmethod
     def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
-        """Start episodes of n environments from numbers (n, ``start_size``), uniform in [0, 1)."""
+        """Start episodes in the n environments ``rows``, each from its row of ``numbers``.
+
+        Numbers (n, ``start_size``) are uniform in [0, 1).
+        """
 
     @abstractmethod
     def _move(

@@ -70,7 +70,10 @@ class Training:
         return "\n".join([loop, *(f"  {line}" for line in lines), "done"])
 
     def _lines(self) -> list[str] | None:
-        """Return the commands of one seed after those of its teacher."""
+        """Return the commands that train, submit and verify a seed, those of its teacher first.
+
+        Return None without a recipe, or if the teacher has no commands.
+        """
         if self.recipe is None:
             return None
         before: list[str] = []

@@ -73,7 +73,10 @@ class Site:
         return element("a", text, href=up + agent_page(name)) if name in self.agents else text
 
     def card(self, place: str, *, up: str = "") -> str | None:
-        """Return the address of a card in the documentation, None without documentation."""
+        """Return the link to the page of an agent or environment, None without documentation.
+
+        ``place`` is its path there without ``.html``, ``up`` the relative path to the site's root.
+        """
         if self.documentation is None:
             return None
         return f"{up}{self.documentation.folder}{place}.html"

@@ -250,10 +250,10 @@ def begin_bound(sums: NDArray[np.float64], parameters: LeanParameters) -> BoundC
 
 
 def unmeasured_bound(first: float, parameters: LeanParameters) -> BoundControl:
-    """Return the outer loop at its start where the policy's return is still to be measured.
+    """Return the first state of the control of the bound, before the return is measured.
 
-    Gains count from the return ``first``, such as that of random actions; infinite if unknown, so
-    that no loss is allowed.
+    Gains count from the return ``first``, such as that of random actions. Pass infinity if it is
+    unknown: then no gain counts, and no loss is allowed.
     """
     return replace(_first_bound(parameters), reference=first, error=math.inf)
 
