@@ -129,7 +129,7 @@ class TabularRule:
         values[rows, columns] += (share * (means - values[rows, columns])).astype(np.float32)
 
     def _states(self, features: Features) -> NDArray[np.int64]:
-        """Return each synapse's row (W,) of the table: its bin, within its own table if it has one."""
+        """Return each synapse's row (W,) of the table: its bin, in its own table if it has one."""
         places = np.floor((features + 1.0) / 2.0 * self._bins).astype(np.int64)
         places = np.clip(places, 0, self._bins - 1)
         states = np.zeros(len(features), np.int64)
