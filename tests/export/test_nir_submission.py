@@ -86,7 +86,7 @@ def test_missing_files_are_named(graph, tmp_path):
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (["submit"], "give either the folder of a run or --nir FILE"),
+    (["submit"], "needs either the folder of a run or --nir FILE"),
     (["submit", "runs/a", "--env", ENV_ID], "are for --nir alone"),
     (["submit", "--nir", "a.nir"], "--nir needs --env ID and --agent NAME"),
     (["train", AGENT, ENV_ID], "was trained elsewhere and has no budget here"),

@@ -14,6 +14,7 @@ from snn_gym.zoo import read_manifest
 from snn_gym.zoo.environments import environment_seeds, seed_environments
 
 SMALL = {"n_steps": 8, "batch_size": 16, "n_epochs": 1, "network": {"hidden_sizes": [4]}}
+SHEDDING = {"hidden_sizes": [4], "regulation": {"lean": {"updates": 4}}}
 
 
 def test_runs_share_no_stream_of_64_environments():
@@ -78,7 +79,7 @@ def test_seeding_is_recorded_and_restored(tmp_path):
         ("ppo-lif", SMALL, 64),
         ("a2c-mlp", {}, 40),
         ("dqn-mlp", {"learning_starts": 32}, 64),
-        ("ppo-lif-dynamics", SMALL, 64),
+        ("ppo-lif-dynamics", {**SMALL, "network": SHEDDING}, 64),
         ("random-search", {}, 64),
         ("local-actor-critic", {}, 64),
     ],
