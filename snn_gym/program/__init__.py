@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from snn_gym.program.compaction import compact
     from snn_gym.program.compiled import CompiledProgram
     from snn_gym.program.costs import count_costs
+    from snn_gym.program.events import Events, with_events
     from snn_gym.program.expressions import clip, exp, log, maximum, minimum, sqrt, tanh, where
     from snn_gym.program.interpreter import Decision, decide
     from snn_gym.program.network import (
@@ -33,6 +34,7 @@ __all__ = [
     "Decision",
     "Decoder",
     "DenseLayer",
+    "Events",
     "GatedLayer",
     "Head",
     "Neuron",
@@ -51,6 +53,7 @@ __all__ = [
     "sqrt",
     "tanh",
     "where",
+    "with_events",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -61,6 +64,7 @@ __getattr__, __dir__ = lazy_names(
         "Decision": "interpreter",
         "Decoder": "network",
         "DenseLayer": "network",
+        "Events": "events",
         "GatedLayer": "network",
         "Head": "network",
         "Neuron": "neuron",
@@ -79,5 +83,6 @@ __getattr__, __dir__ = lazy_names(
         "sqrt": "expressions",
         "tanh": "expressions",
         "where": "expressions",
+        "with_events": "events",
     },
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -576,12 +577,14 @@ _NONE = np.empty(0, np.float32)
 class CompiledProgram:
     """A program that decides by one compiled call, on copies of its numbers.
 
+    Its execution is clocked; that of a program with execution ``events`` has the same actions.
+
     Args:
         program: The program.
     """
 
     def __init__(self, program: Program) -> None:
-        self.program = program
+        self.program = program = replace(program, execution="clocked")
         self._outputs, self._enters = program.outputs, not _is_entered_by_kernel(program)
         self._decide = decide_spiking if program.spiking else decide_ann
         self._plan, self._table = _packed(program)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.program.encoders import ReceptiveFields, SpikeEncoder
+from snn_gym.program.events import Events
 from snn_gym.program.interpreter import decide, hidden_before
 from snn_gym.program.network import Array, GatedLayer, Program
 
@@ -203,18 +204,21 @@ def costs_of(
     decoded: Array,
     before: Array | None = None,
     names: Sequence[str] | None = None,
+    events: Events | None = None,
 ) -> Costs:
     """Return the costs of a decision, mean over a batch, from weights and recorded signals.
 
     ``entered`` (K, B, channels), ``outputs`` (its ``layers``) and ``decoded`` are as in
     ``Decision``, the state ``before`` (B, F) is the one that it began with; None for rest.
-    ``names`` are the layers' and the readout's; None for ``layer_names``. Synapses of weight zero
+    ``names`` are the layers' and the readout's; None for ``layer_names``. ``events`` are those of
+    ``Decision`` with execution ``events``: an update, which advances a neuron by all time steps
+    since its last one, counts as one. Synapses of weight zero
     do not count, as in the effective synaptic operations of NeuroBench (Yik et al. 2025,
     https://doi.org/10.1038/s41467-025-56739-4).
     """
     *layers, readout = layer_names(program) if names is None else names
     if program.spiking:
-        return _of_neurons(program, entered, outputs, decoded, layers, readout)
+        return _of_neurons(program, entered, outputs, decoded, layers, readout, events)
     return _of_units(program, entered, outputs, before, layers, readout)
 
 
@@ -233,7 +237,8 @@ def count_costs(
         noise: As in ``decide``.
     """
     decision = decide(program, observations, state, noise)
-    return costs_of(program, decision.entered, decision.layers, decision.decoded, state)
+    recorded = decision.entered, decision.layers, decision.decoded
+    return costs_of(program, *recorded, state, events=decision.events)
 
 
 def layer_names(program: Program) -> tuple[str, ...]:
@@ -252,6 +257,7 @@ def _of_neurons(
     decoded: Array,
     names: Sequence[str],
     readout: str,
+    events: Events | None,
 ) -> Costs:
     """Return the costs of a spiking program, as ``costs_of``."""
     layers, counter = program.neurons, _Counter(entered.shape[1])
@@ -264,12 +270,18 @@ def _of_neurons(
     read = _not_zero(program.head.weights.T)
     # Of maxima, each neuron of the last layer has one synapse, to its own leaky integrator.
     behind: list[Counted] = [*onward, np.minimum(read, 1) if _reads_maxima(program) else read]
-    for layer, name, spikes, reached in zip(layers, names, outputs, behind, strict=True):
+    parts = zip(layers, names, outputs, behind, strict=True)
+    for k, (layer, name, spikes, reached) in enumerate(parts):
         looped = 0 if layer.recurrent is None else _not_zero(layer.recurrent)
         counter.spikes(name, spikes, reached + looped)
-        counter.add("neuron_updates_per_decision", name, program.time_steps * layer.size)
-        counter.parameters(name, layer.size + (layer.constants.size if layer.each else 0))
-    _count_decoder(counter, program, decoded, readout)
+        each = len(layer.constants) if layer.each else 0
+        if events is None:
+            updates, updated = program.time_steps * layer.size, float(layer.size)
+        else:
+            updates, updated = counter.updates(events.updated[k])
+        counter.add("neuron_updates_per_decision", name, updates)
+        counter.parameters(name, updated * (1 + each))
+    _count_decoder(counter, program, outputs[-1], decoded, readout, events)
     return counter.costs()
 
 
@@ -292,7 +304,14 @@ def _reads_maxima(program: Program) -> bool:
     return program.readout.values > 1 and program.readout.maximum == "neurons"
 
 
-def _count_decoder(counter: _Counter, program: Program, decoded: Array, readout: str) -> None:
+def _count_decoder(
+    counter: _Counter,
+    program: Program,
+    spikes: Array,
+    decoded: Array,
+    readout: str,
+    events: Events | None,
+) -> None:
     """Count the readout, without the spikes to outputs."""
     decoder, integrators = program.readout, program.outputs
     if _reads_maxima(program):
@@ -300,10 +319,15 @@ def _count_decoder(counter: _Counter, program: Program, decoded: Array, readout:
         counter.product(readout, voltages, _not_zero(program.head.weights.T))
         integrators = program.sizes[-1]
     # A leak commutes with the weights behind it: one integrator for each output is enough.
+    updates, read = float(program.time_steps * integrators), 1.0
+    if events is not None:
+        # An integrator is updated at the time steps of its spikes, and where it is read.
+        reached = spikes @ (program.head.weights.T != 0).astype(np.float32)
+        read = float(events.read.mean())
+        updates = counter.updates(reached > 0)[0] + integrators * read
     if decoder.variables and integrators:
-        updates = program.time_steps * integrators
         counter.add("neuron_updates_per_decision", readout, updates)
-    counter.parameters(readout, program.outputs)  # biases
+    counter.parameters(readout, program.outputs * read)  # biases
 
 
 def _of_units(
@@ -355,6 +379,10 @@ class _Counter:
         self.add("synops_per_decision", source, (counts * behind).sum() / self._batch)
         self.add("synapses", source, behind.sum())
         self.parameters(source, ((counts > 0) * behind).sum() / self._batch)
+
+    def updates(self, updated: NDArray[np.bool_]) -> tuple[float, float]:
+        """Return the updates of a decision from (T, B, N), and the neurons with any."""
+        return updated.sum() / self._batch, updated.any(0).sum() / self._batch
 
     def product(self, layer: str, values: Array, synapses: Counted) -> None:
         """Count MACs and parameters of values (B, D), each at ``synapses`` (D,) weights not 0."""

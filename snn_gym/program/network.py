@@ -25,7 +25,7 @@ from snn_gym.program.encoders import (
     encoder_name,
     make_encoder,
 )
-from snn_gym.program.neuron import Neuron, equations
+from snn_gym.program.neuron import Neuron, equations, idle_equations
 from snn_gym.program.neurons import NEURONS, name_of
 
 Array = NDArray[np.float32]
@@ -38,8 +38,9 @@ Held = Literal["constant", "spikes"]
 an observation is a spike train (T, D), of which each time step sees a row."""
 Encoder = Held | SpikeEncoder | ReceptiveFields
 """Inputs of the first layer: the observation itself, or the spikes of an encoder."""
-Execution = Literal["clocked"]
-"""``clocked``: all neurons are updated at every time step, in 32-bit floats."""
+Execution = Literal["clocked", "events"]
+"""``clocked``: all neurons are updated at every time step, in 32-bit floats; ``events``: neurons
+and units are updated only when they receive or may fire, with equal spikes."""
 Maximum = Literal["neurons", "outputs"]
 """Maximum of a decoder's values: of each neuron, read by the head, or of the head's outputs."""
 Rule = Literal["argmax", "clip", "squash"]
@@ -327,6 +328,8 @@ class Program:
             raise ValueError("a program of neurons has a decoder, and an ANN has none")
         _check_ann_or_decoder(self)
         _check_sizes(self)
+        if self.execution == "events":
+            _check_events(self)
 
     @property
     def spiking(self) -> bool:
@@ -501,6 +504,26 @@ def _check_sizes(program: Program) -> None:
         raise ValueError(
             f"actions have {len(program.choice.low)} limits, expected {expected} for "
             f"{program.choice.rule!r}"
+        )
+
+
+def _check_events(program: Program) -> None:
+    """Refuse parts that have no event-driven form."""
+    for layer in program.neurons:
+        if idle_equations(layer.neuron) is None:
+            raise ValueError(
+                f"neuron {name_of(layer.neuron)!r} has no idle(p, s, n), its state after n time "
+                "steps without input; define it, or keep execution='clocked'"
+            )
+    if program.decoder is not None and program.decoder.values > 1:
+        raise ValueError(
+            "a decoder of maxima reads every time step, and events only some; train with decoder "
+            "'mean_rate' or 'last_voltage', or keep execution='clocked'"
+        )
+    if program.gated:
+        raise ValueError(
+            "gated units change in every decision, without an event; train leaky integrators, or "
+            "keep execution='clocked'"
         )
 
 

@@ -1,0 +1,137 @@
+"""Event-driven execution: neurons are updated only when they receive, or when they may fire.
+
+Between events a neuron's state follows from ``Neuron.idle``. A constant current, such as a bias,
+moves the state at which a neuron of an affine text settles, and leaves the decay towards it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym.program.expressions import differentiate, evaluate, replace_names
+from snn_gym.program.network import Array, NeuronLayer, Program
+from snn_gym.program.neuron import INPUT, Equations, equations, is_affine
+
+Mask = NDArray[np.bool_]
+Exact = NDArray[np.float64]
+
+_SINGULAR = 1e-9
+
+
+@dataclass(frozen=True)
+class Events:
+    """Updates of event-driven decisions on a batch of B observations."""
+
+    updated: tuple[Mask, ...]
+    """(T, B, N) of each layer of neurons: which were updated; empty for an ANN."""
+    read: Mask
+    """(B,), where outputs are computed. Elsewhere nothing reaches the readout: the action is that
+    of a readout at rest, or the last one if the readout carries a state."""
+
+
+def with_events(program: Program) -> Program:
+    """Return a program whose neurons or units are updated only when they receive.
+
+    Spikes are those of the clocked program until a margin falls below 1e-5.
+
+    Args:
+        program: Spiking neurons with ``idle``, leaky integrators, or an ANN without a state.
+
+    Raises:
+        ValueError: A part has no event-driven form; the message names it.
+    """
+    return replace(program, execution="events")
+
+
+class Idling:
+    """A layer's neurons in time without events."""
+
+    def __init__(self, layer: NeuronLayer) -> None:
+        self._layer, text = layer, equations(layer.neuron)
+        # Closed forms cancel: they are computed in 64 bits.
+        numbers = zip(text.constants, layer.constants.astype(np.float64), strict=True)
+        self._p = SimpleNamespace(**dict(numbers))
+        self._reach = (layer.weights != 0).astype(np.float32)
+        loop = layer.recurrent
+        self._loop = None if loop is None else (loop != 0).astype(np.float32)
+        self.shift, self.excess = _settled(layer, text)
+
+    def updated(self, inputs: Array, state: dict[str, Array]) -> Mask:
+        """Return the neurons (B, N) that inputs (B, D) or last spikes reach, or that may fire."""
+        reached: Array = (inputs != 0).astype(np.float32) @ self._reach
+        if self._loop is not None:
+            reached = reached + state["z"] @ self._loop
+        highest = self._layer.neuron.idle_margin(self._p, self._shifted(state))
+        mask: Mask = (reached > 0) | (highest + self.excess > 0)
+        return mask
+
+    def now(self, state: dict[str, Array]) -> dict[str, Array]:
+        """Return state variables (B, N) after the time steps without an update."""
+        age = state["age"].astype(np.float64)
+        # After no time step the state is exact.
+        moved: Any = self._layer.neuron.idle(self._p, self._shifted(state), np.maximum(age, 1.0))
+        return state | {
+            x: np.where(age > 0, value + shift, state[x]).astype(np.float32)
+            for x, value, shift in zip(self._layer.neuron.state, moved, self.shift, strict=True)
+        }
+
+    def _shifted(self, state: dict[str, Array]) -> SimpleNamespace:
+        """Return the state as it would be without a bias."""
+        pairs = zip(self._layer.neuron.state, self.shift, strict=True)
+        return SimpleNamespace(**{x: state[x] - shift for x, shift in pairs})
+
+
+def _settled(layer: NeuronLayer, text: Equations) -> tuple[Exact, Exact]:
+    """Return the shifts by biases of the state (S, N) and margin (N,) at which neurons settle.
+
+    The margin is infinite, so that a neuron never idles, where no such state is known: for a biased
+    neuron without leak, or of a text that is not affine.
+    """
+    size, count = layer.size, len(text.state)
+    bias = layer.biases.astype(np.float64)
+    shift, excess = np.zeros((count, size)), np.where(bias != 0, np.inf, 0.0)
+    if not (bias.any() and is_affine(text)):
+        return shift, excess
+    step = dict(zip(text.moved_names, text.moved, strict=True))
+    silent = [replace_names(x, step) for x in text.decided(fires=False)]
+    slopes = [differentiate(x, label) for x in silent for label in (*text.state, INPUT)]
+    slopes += [differentiate(text.margin, x) for x in text.moved_names]
+    numbers = dict(zip(text.constants, layer.constants.astype(np.float64), strict=True))
+    found = np.stack([np.broadcast_to(x, size) for x in evaluate(slopes, numbers)], axis=1)
+    jacobian = found[:, :-count].reshape(size, count, count + 1)
+    moving = np.eye(count) - jacobian[:, :, :count]
+    known = np.abs(np.linalg.det(moving)) > _SINGULAR
+    pushed = (jacobian[:, :, count] * bias[:, np.newaxis])[known][..., np.newaxis]
+    shift[:, known] = np.linalg.solve(moving[known], pushed)[..., 0].T
+    excess[known] = (found[known, -count:] * shift[:, known].T).sum(1)
+    return shift, excess
+
+
+def must_read(program: Program, spikes: Array, before: dict[str, Array]) -> Mask:
+    """Return where (B,) the action may change in a decision with the last layer's spikes (T, B, N).
+
+    It may where the readout receives a spike, or where its potential ``before`` still decays to
+    another action.
+    """
+    received: Mask = (spikes @ (program.head.weights != 0).T.astype(np.float32)).any((0, 2))
+    if not program.stateful or not before:
+        return received
+    (left, *others) = before.values()
+    decayed: Mask = ~np.any([x.any(1) for x in (left, *others)], axis=0)
+    if not others and program.choice.discrete and _reads_state(program):
+        # All outputs decay at one rate, on a straight line, and the region of an action is convex.
+        biases = program.head.biases
+        outputs = left @ program.head.weights.T + biases
+        decayed = biases[outputs.argmax(1)] == biases.max()
+    return received | ~decayed
+
+
+def _reads_state(program: Program) -> bool:
+    """Return whether the readout's value is its state, the potential after the last time step."""
+    value, after = np.hstack([program.readout.coefficients, program.readout.transition])
+    return bool(np.array_equal(value, after))
