@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.program.expressions import differentiate, evaluate, replace_names
+from snn_gym._base.lazy import cached
+from snn_gym.program.expressions import Expression, differentiate, evaluate, replace_names
 from snn_gym.program.network import Array, NeuronLayer, Program
-from snn_gym.program.neuron import INPUT, Equations, equations, is_affine
+from snn_gym.program.neuron import INPUT, Equations, Neuron, equations, is_affine
 
 Mask = NDArray[np.bool_]
 Exact = NDArray[np.float64]
@@ -93,14 +94,10 @@ def _settled(layer: NeuronLayer, text: Equations) -> tuple[Exact, Exact]:
     neuron without leak, or of a text that is not affine.
     """
     size, count = layer.size, len(text.state)
-    bias = layer.biases.astype(np.float64)
+    bias, slopes = layer.biases.astype(np.float64), _slopes(layer.neuron)
     shift, excess = np.zeros((count, size)), np.where(bias != 0, np.inf, 0.0)
-    if not (bias.any() and is_affine(text)):
+    if slopes is None or not bias.any():
         return shift, excess
-    step = dict(zip(text.moved_names, text.moved, strict=True))
-    silent = [replace_names(x, step) for x in text.decided(fires=False)]
-    slopes = [differentiate(x, label) for x in silent for label in (*text.state, INPUT)]
-    slopes += [differentiate(text.margin, x) for x in text.moved_names]
     numbers = dict(zip(text.constants, layer.constants.astype(np.float64), strict=True))
     found = np.stack([np.broadcast_to(x, size) for x in evaluate(slopes, numbers)], axis=1)
     jacobian = found[:, :-count].reshape(size, count, count + 1)
@@ -110,6 +107,21 @@ def _settled(layer: NeuronLayer, text: Equations) -> tuple[Exact, Exact]:
     shift[:, known] = np.linalg.solve(moving[known], pushed)[..., 0].T
     excess[known] = (found[known, -count:] * shift[:, known].T).sum(1)
     return shift, excess
+
+
+@cached
+def _slopes(neuron: type[Neuron]) -> list[Expression] | None:
+    """Return the slopes of a silent time step by state and input, then of the margin by state.
+
+    None for a text that is not affine.
+    """
+    text = equations(neuron)
+    if not is_affine(text):
+        return None
+    step = dict(zip(text.moved_names, text.moved, strict=True))
+    silent = [replace_names(x, step) for x in text.decided(fires=False)]
+    slopes = [differentiate(x, label) for x in silent for label in (*text.state, INPUT)]
+    return slopes + [differentiate(text.margin, x) for x in text.moved_names]
 
 
 def must_read(program: Program, spikes: Array, before: dict[str, Array]) -> Mask:
