@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,17 @@ from snn_gym.program.encoders import (
     encoder_name,
 )
 from snn_gym.program.expressions import Expression, Style, own, print_lines, walk
+from snn_gym.program.integer import GAIN_BITS, Unit, units_of
 from snn_gym.program.network import NeuronLayer, Program
-from snn_gym.program.neuron import DISTANCE, INPUT, Equations, Neuron, equations
+from snn_gym.program.neuron import (
+    DISTANCE,
+    INPUT,
+    SILENT,
+    SPIKED,
+    Equations,
+    Neuron,
+    equations,
+)
 from snn_gym.program.neurons import name_of
 
 # ---- c encoder -----------------------------------------------------------------------------------
@@ -86,10 +95,6 @@ def seen_at(encoder: SpikeEncoder | ReceptiveFields, channels: int) -> Iterator[
 
 
 # ---- c neuron ------------------------------------------------------------------------------------
-Unit = Literal["potential", "share"]
-SPIKED, SILENT = "spiked_", "silent_"  # prefixes of a variable after a spike, or without
-GAIN_BITS = 14  # of a share, a number without a unit, in fixed point
-
 _FLOAT = Style(
     constant=number,
     assignment="const float {name} = {value};",
@@ -105,9 +110,6 @@ _FIXED = Style(
     where="({0} ? {1} : {2})",
     functions={"*": "share", "maximum": "larger", "minimum": "smaller"},
 )
-# Operators whose inputs have one unit, which is their result's, too, except for comparisons.
-_SAME = {"+", "-", "-x", "maximum", "minimum", ">", ">=", "where"}
-_FIXED_OPERATORS = {"name", "constant", "*"} | _SAME
 
 
 def float_neuron(neuron: type[Neuron], name: str, *, each: bool = False) -> str:
@@ -138,12 +140,7 @@ def _function(
 ) -> str:
     """Return the C function; ``kinds`` are the types of state, currents and local variables."""
     stored, given, inner = kinds
-    step = dict(zip(text.moved_names, text.moved, strict=True)) | {DISTANCE: text.margin}
-    left: dict[str, Expression] = {}
-    for x, spiked, silent in zip(text.state, text.decided(True), text.decided(False), strict=True):
-        if spiked is not silent:
-            left[SPIKED + x] = spiked
-        left[SILENT + x] = silent
+    step, left = text.stages
     if units is not None:
         step, left = _shares_first(step, units), _shares_first(left, units)
     body = [
@@ -198,88 +195,6 @@ def _is_share(node: Expression, units: Mapping[str, Unit]) -> bool:
     return node.operator == "constant" or (
         node.operator == "-x" and _is_share(node.inputs[0], units)
     )
-
-
-def units_of(neuron: type[Neuron]) -> dict[str, Unit]:
-    """Return the unit of each name in a neuron's equations, a potential or a share.
-
-    State variables and inputs are potentials; so are values that are added to them. Factors of
-    potentials are shares. ValueError for functions that fixed point lacks, and for units that
-    contradict each other or stay unknown.
-    """
-    text = equations(neuron)
-    roots = (*text.moved, text.margin, *text.decided(True), *text.decided(False))
-    names: dict[str, Unit] = dict.fromkeys((*text.state, *text.moved_names, INPUT), "potential")
-    units: dict[int, Unit] = {id(x): "potential" for x in roots}
-    nodes = list(walk(*roots))
-    for node in nodes:
-        if node.operator not in _FIXED_OPERATORS:
-            raise ValueError(
-                f"neuron {name_of(neuron)!r} has no fixed point, for it has {node.operator!r}; "
-                "export in float"
-            )
-    while True:
-        before = len(units) + len(names)
-        for node in nodes:
-            _infer(neuron, node, units, names)
-        if len(units) + len(names) == before:
-            break
-    unknown = [x for x in text.constants if x not in names]
-    if unknown:
-        raise ValueError(
-            f"neuron {name_of(neuron)!r} has no fixed point, for it does not tell whether "
-            f"{', '.join(unknown)} is a potential or a share of one; export in float"
-        )
-    return names
-
-
-def _infer(
-    neuron: type[Neuron], node: Expression, units: dict[int, Unit], names: dict[str, Unit]
-) -> None:
-    """Enter the units that an operator implies for its inputs and its result."""
-    known = names.get(node.label, units.get(id(node)))
-    if node.operator == "name" and known is not None:
-        _enter(neuron, node, known, units, names)
-    inputs = node.inputs[1:] if node.operator == "where" else node.inputs
-    if node.operator in _SAME:
-        alike = inputs if node.operator in (">", ">=") else (*inputs, node)
-        known_units = [units[id(x)] for x in alike if id(x) in units]
-        for x in alike if known_units else ():
-            _enter(neuron, x, known_units[0], units, names)
-    elif node.operator == "*":
-        a, b = inputs
-        for factor, rest in ((a, b), (b, a)):
-            if units.get(id(factor)) == "potential":
-                _enter(neuron, rest, "share", units, names)
-                _enter(neuron, node, "potential", units, names)
-            elif units.get(id(factor)) == "share" and units.get(id(node)) == "potential":
-                _enter(neuron, rest, "potential", units, names)
-            elif factor.operator == "constant" and id(node) in units:
-                _enter(neuron, rest, units[id(node)], units, names)
-
-
-def _enter(
-    neuron: type[Neuron],
-    node: Expression,
-    unit: Unit,
-    units: dict[int, Unit],
-    names: dict[str, Unit],
-) -> None:
-    """Enter the unit of a node; refuse a unit that contradicts an earlier one."""
-    if node.operator == "constant" and node.number != 0.0 and unit == "potential":
-        raise ValueError(
-            f"neuron {name_of(neuron)!r} has no fixed point, for it adds {node.number:g} to a "
-            "potential; make it a parameter"
-        )
-    literal = node.operator == "constant"
-    known = unit if literal else units.setdefault(id(node), unit)
-    if node.operator == "name":
-        known = names.setdefault(node.label, unit)
-    if known != unit:
-        raise ValueError(
-            f"neuron {name_of(neuron)!r} has no fixed point, for it adds a share to a potential "
-            "or multiplies potentials; export in float"
-        )
 
 
 # ---- c source ------------------------------------------------------------------------------------

@@ -37,6 +37,8 @@ INPUT, SPIKE = "x", "z"
 """Names of a neuron's input current and its spike, 0 or 1."""
 SLOPE, DISTANCE = "slope", "distance"
 """Names of a surrogate's slope and the distance to the threshold."""
+SPIKED, SILENT = "spiked_", "silent_"
+"""Prefixes of a state variable's name for its value after a spike, or after none."""
 _TAU, _UNIT = "tau_", "_ms"
 _RESERVED = {INPUT, SPIKE, SLOPE, DISTANCE, "source", "surrogate", "through"}
 _FUNCTIONS = ("constants", "rest", "integrate", "margin", "after", "idle", "idle_margin")
@@ -188,6 +190,21 @@ class Equations:
     def decided(self, fires: bool) -> tuple[Expression, ...]:
         """Return ``after`` for a spike, or for none: functions of the moved state and constants."""
         return tuple(replace_names(x, {SPIKE: float(fires)}) for x in self.after)
+
+    @cached_property
+    def stages(self) -> tuple[dict[str, Expression], dict[str, Expression]]:
+        """Values by name in the two stages of a time step: up to the margin, and after it.
+
+        The second has a variable's value after a spike only if a spike changes it.
+        """
+        after: dict[str, Expression] = {}
+        for x, spiked, silent in zip(
+            self.state, self.decided(True), self.decided(False), strict=True
+        ):
+            if spiked is not silent:
+                after[SPIKED + x] = spiked
+            after[SILENT + x] = silent
+        return dict(zip(self.moved_names, self.moved, strict=True)) | {DISTANCE: self.margin}, after
 
 
 def threshold(text: Equations) -> Expression | None:
