@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.program.encoders import ReceptiveFields, SpikeEncoder
-from snn_gym.program.events import Events
+from snn_gym.program.events import Events, looks_ahead
 from snn_gym.program.interpreter import decide, hidden_before
 from snn_gym.program.network import Array, GatedLayer, LeakyLayer, Program
 
@@ -219,7 +219,7 @@ def costs_of(
     *layers, readout = layer_names(program) if names is None else names
     if program.spiking:
         return _of_neurons(program, entered, outputs, decoded, layers, readout, events)
-    return _of_units(program, entered, outputs, before, layers, readout)
+    return _of_units(program, entered, outputs, before, layers, readout, events)
 
 
 def count_costs(
@@ -341,11 +341,16 @@ def _of_units(
     before: Array | None,
     names: Sequence[str],
     readout: str,
+    events: Events | None,
 ) -> Costs:
     """Return the costs of an ANN, as ``costs_of``."""
-    counter = _Counter(entered.shape[1], program.bits)
+    counter, share = _Counter(entered.shape[1], program.bits), 1.0
     hidden = hidden_before(program, before, entered.shape[1])
-    signals = (entered[0], *outputs)
+    signals = [entered[0], *outputs]
+    if events is not None:  # a decision of events costs nothing or all
+        share = float(events.read.mean())
+        entered = entered[:, events.read]
+        signals, hidden = ([x[events.read] for x in given] for given in (signals, hidden))
     maps = [*(x.weights for x in program.layers), program.head.weights.T]
     for k, (name, weights) in enumerate(zip((*names, readout), maps, strict=True)):
         if not weights.size:
@@ -355,14 +360,16 @@ def _of_units(
             counter.spikes("input", entered, _not_zero(weights))
         else:
             counter.product(name, signals[k], _not_zero(weights))
-        counter.parameters(name, weights.shape[1])  # biases
+        counter.parameters(name, weights.shape[1] * share)  # biases
+    if events is not None and looks_ahead(program):
+        counter.product(readout, signals[-1], _not_zero(maps[-1]))
     for k, (name, layer) in enumerate(zip(names, program.layers, strict=True)):
         if isinstance(layer, GatedLayer):
             counter.product(name, hidden[k], _not_zero(layer.recurrent))
             counter.parameters(name, len(layer.recurrent_biases))
         elif isinstance(layer, LeakyLayer):
             counter.product(name, hidden[k], _not_zero(layer.decay[:, np.newaxis]))
-        counter.add("neuron_updates_per_decision", name, layer.size)
+        counter.add("neuron_updates_per_decision", name, layer.size * share)
     return counter.costs()
 
 

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.lazy import cached
 from snn_gym.program.expressions import Expression, differentiate, evaluate, replace_names
-from snn_gym.program.network import Array, NeuronLayer, Program
+from snn_gym.program.network import Array, LeakyLayer, NeuronLayer, Program
 from snn_gym.program.neuron import INPUT, Equations, Neuron, equations, is_affine
 
 Mask = NDArray[np.bool_]
 Exact = NDArray[np.float64]
 
 _SINGULAR = 1e-9
+_NEAR = 1e-5  # of outputs to those at rest
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Events:
     updated: tuple[Mask, ...]
     """(T, B, N) of each layer of neurons: which were updated; empty for an ANN."""
     read: Mask
-    """(B,), where outputs are computed. Elsewhere nothing reaches the readout: the action is that
-    of a readout at rest, or the last one if the readout carries a state."""
+    """(B,), where outputs are computed, and all units of an ANN. Elsewhere nothing arrives there:
+    the action is that of rest, or the last one if the readout or its units carry a state."""
 
 
 def with_events(program: Program) -> Program:
@@ -130,20 +131,71 @@ def must_read(program: Program, spikes: Array, before: dict[str, Array]) -> Mask
     It may where the readout receives a spike, or where its potential ``before`` still decays to
     another action.
     """
-    received: Mask = (spikes @ (program.head.weights != 0).T.astype(np.float32)).any((0, 2))
+    head = program.head
+    received: Mask = (spikes @ (head.weights != 0).T.astype(np.float32)).any((0, 2))
     if not program.stateful or not before:
         return received
-    (left, *others) = before.values()
-    decayed: Mask = ~np.any([x.any(1) for x in (left, *others)], axis=0)
-    if not others and program.choice.discrete and _reads_state(program):
-        # All outputs decay at one rate, on a straight line, and the region of an action is convex.
-        biases = program.head.biases
-        outputs = left @ program.head.weights.T + biases
-        decayed = biases[outputs.argmax(1)] == biases.max()
-    return received | ~decayed
+    left, *others = before.values()
+    if others:  # a current, too, whose outputs do not decay alone
+        left = np.abs(left) + np.abs(others[0])
+    return received | ~_settled_outputs(program, left, head.biases, None if others else "one")
 
 
-def _reads_state(program: Program) -> bool:
-    """Return whether the readout's value is its state, the potential after the last time step."""
-    value, after = np.hstack([program.readout.coefficients, program.readout.transition])
-    return bool(np.array_equal(value, after))
+def touched_units(program: Program, values: Array, state: list[dict[str, Array]]) -> Mask:
+    """Return where (B,) an ANN decides: where an input (B, D) arrives or its action may change."""
+    first = program.layers[0].weights if program.layers else program.head.weights.T
+    received: Mask = ((values != 0).astype(np.float32) @ (first != 0)).any(1)
+    if not program.leaky:
+        return received
+    (layer,) = program.leaky
+    steady = _steady(layer)
+    rest = program.head.weights @ steady + program.head.biases
+    rates = "one" if np.ptp(layer.decay) == 0 else "each"
+    return received | ~_settled_outputs(program, state[0]["h"] - steady, rest, rates)
+
+
+def looks_ahead(program: Program) -> bool:
+    """Return whether a decision of leaky integrators takes a product to know if outputs may change.
+
+    It does for discrete actions, unless all outputs decay at one rate, so that the largest at rest
+    tells it.
+    """
+    return program.choice.discrete and any(np.ptp(x.decay) > 0 for x in program.leaky)
+
+
+def _settled_outputs(
+    program: Program, left: Array, rest: Array, rates: Literal["one", "each"] | None
+) -> Mask:
+    """Return where (B,) an action stays the same while features decay to those of ``rest`` (O,).
+
+    ``left`` (B, N) are their distances. These decay at ``one`` rate, ``each`` at its own, or in
+    another way (None).
+    """
+    weights = program.head.weights
+    if rates is None or not program.choice.discrete:
+        # A limit for each feature, so that the test takes no product.
+        most = np.abs(weights).max(0, initial=0.0) * weights.shape[1]
+        near: Mask = (np.abs(left) * most <= _NEAR).all(1)
+        return near
+    best = (left @ weights.T + rest).argmax(1)
+    if rates == "one":
+        # Outputs move on a straight line, and the region of an action is convex.
+        stays: Mask = rest[best] >= rest.max()
+        return stays
+    gaps = (weights[best][:, np.newaxis] - weights) * left[:, np.newaxis]  # (B, O, N)
+    ahead: Array = rest[best][:, np.newaxis] - rest + np.minimum(gaps, 0.0).sum(2)
+    kept: Mask = (ahead >= 0).all(1)
+    return kept
+
+
+def _steady(layer: LeakyLayer) -> Array:
+    """Return the state (N,) of leaky integrators at which their biases hold them."""
+    steady: Array = layer.biases / (1 - layer.decay)
+    return steady
+
+
+def idle_units(layer: LeakyLayer, state: dict[str, Array]) -> Array:
+    """Return the state (B, N) of leaky integrators after the decisions without an input."""
+    steady, age = _steady(layer), state["age"]
+    moved: Array = steady + layer.decay**age * (state["h"] - steady)
+    return np.where(age > 0, moved, state["h"])

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.program.encoders import INTENSITY_RANGE, NOTHING_SEEN, ReceptiveFields
-from snn_gym.program.events import Events, Idling, Mask, must_read
+from snn_gym.program.events import Events, Idling, Mask, idle_units, must_read, touched_units
 from snn_gym.program.network import (
     GATES,
     Array,
@@ -48,7 +48,8 @@ class Decision:
     """(B, F), the next state: state variables of each layer (``h`` and ``c`` of gated units) and
     its last spikes if it is recurrent, state variables of the decoder, and the intensity for an
     encoder that compares. With execution ``events`` layers of neurons also have ``age``, time
-    steps since each neuron's last update, behind their variables."""
+    steps since each neuron's last update, behind their variables; leaky integrators have decisions
+    since then."""
     events: Events | None = None
     """Updates of execution ``events``, else None."""
 
@@ -95,7 +96,11 @@ def decide(
             events = Events(updated, must_read(program, outputs[-1], reading))
         decoded = _decoded(program, outputs[-1], reading)
     else:
-        outputs = _units(program, signal[0], parts)
+        touched = None
+        if program.execution == "events":
+            touched = touched_units(program, signal[0], parts)
+            events = Events((), touched)
+        outputs = _units(program, signal[0], parts, touched)
         decoded = (signal[0], *outputs)[-1][np.newaxis]
     # A maximum of each neuron is taken already, one of the outputs is taken here.
     values = (decoded @ program.head.weights.T + program.head.biases).max(0)
@@ -174,7 +179,7 @@ def parts_at_rest(program: Program) -> list[tuple[tuple[str, ...], Array]]:
     parts: list[tuple[tuple[str, ...], Array]] = []
     for layer in program.layers:
         names = _variables(layer)
-        if program.execution == "events" and isinstance(layer, NeuronLayer):
+        if program.execution == "events" and isinstance(layer, NeuronLayer | LeakyLayer):
             names = (*names, "age")
         rest = np.zeros((len(names), layer.size), np.float32)
         if isinstance(layer, NeuronLayer):
@@ -217,19 +222,36 @@ def hidden_before(program: Program, state: Array | None, batch: int) -> list[Arr
     return [own["h"] for own in parts]
 
 
-def _units(program: Program, values: Array, state: list[dict[str, Array]]) -> tuple[Array, ...]:
+def _units(
+    program: Program, values: Array, state: list[dict[str, Array]], touched: Mask | None
+) -> tuple[Array, ...]:
     """Return the activations (B, N) of each layer of an ANN, and update its state."""
     activations = []
     for layer, own in zip(program.layers, state, strict=True):
         if isinstance(layer, GatedLayer):
             values = _gated(layer, values, own)
         elif isinstance(layer, LeakyLayer):
-            own["h"] = values = layer.decay * own["h"] + (values @ layer.weights + layer.biases)
+            values = _leaky(layer, values, own, touched)
         else:
             assert isinstance(layer, DenseLayer)  # of an ANN
             values = _activated(layer, values @ layer.weights + layer.biases)
         activations.append(values)
     return tuple(activations)
+
+
+def _leaky(
+    layer: LeakyLayer, values: Array, state: dict[str, Array], touched: Mask | None
+) -> Array:
+    """Return the outputs (B, N) of leaky integrators, and update their state where touched (B,)."""
+    entering = values @ layer.weights + layer.biases
+    if touched is None:
+        state["h"] = layer.decay * state["h"] + entering
+        return state["h"]
+    now = touched[:, np.newaxis]
+    moved = layer.decay * idle_units(layer, state) + entering
+    state["h"] = np.where(now, moved, state["h"])
+    state["age"] = np.where(now, np.float32(0.0), state["age"] + 1)
+    return idle_units(layer, state)
 
 
 def _activated(layer: DenseLayer, total: Array) -> Array:

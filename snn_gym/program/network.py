@@ -405,6 +405,11 @@ class Program:
         return tuple(x for x in self.layers if isinstance(x, GatedLayer))
 
     @property
+    def leaky(self) -> tuple[LeakyLayer, ...]:
+        """Layers of leaky integrators: all or none."""
+        return tuple(x for x in self.layers if isinstance(x, LeakyLayer))
+
+    @property
     def remembering(self) -> tuple[GatedLayer | LeakyLayer, ...]:
         """Layers of an ANN's units with a state: all or none."""
         return tuple(x for x in self.layers if isinstance(x, GatedLayer | LeakyLayer))
@@ -581,10 +586,10 @@ def _check_events(program: Program) -> None:
             "a decoder of maxima reads every time step, and events only some; train with decoder "
             "'mean_rate' or 'last_voltage', or keep execution='clocked'"
         )
-    if program.gated:
+    if program.gated or len(program.leaky) > 1:
         raise ValueError(
-            "gated units change in every decision, without an event; train leaky integrators, or "
-            "keep execution='clocked'"
+            "gated units, and leaky integrators behind others, change in every decision, without "
+            "an event; train one layer of leaky integrators, or keep execution='clocked'"
         )
 
 

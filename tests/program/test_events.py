@@ -11,9 +11,13 @@ from hypothesis import strategies as st
 from snn_gym.export import program_of
 from snn_gym.policies import StatefulActorCriticPolicy
 from snn_gym.program import (
+    Choice,
     CompiledProgram,
     Decoder,
+    DenseLayer,
+    GatedLayer,
     Head,
+    LeakyLayer,
     NeuronLayer,
     Program,
     count_costs,
@@ -146,7 +150,7 @@ def test_updates_of_a_neuron_by_hand():
     assert count_costs(one_neuron(), train((0, 0), (2, 1), (3, 0))).operations_per_decision == 8
     silent = count_costs(program, train(), first.state)
     assert silent.operations_per_decision == 0
-    assert silent.total("parameter_bytes_per_decision") in (None, 0)
+    assert not silent.total("parameter_bytes_per_decision")
 
 
 def test_a_neuron_without_synaptic_current_decays_in_one_update():
@@ -228,6 +232,14 @@ def test_parts_without_an_event_driven_form_are_named():
     maxima = Decoder(np.eye(4, dtype=np.float32), np.zeros((4, 0), np.float32))
     with pytest.raises(ValueError, match="decoder of maxima reads every time step"):
         with_events(one_neuron(decoder=maxima))
+    gated = GatedLayer(
+        "rnn", row(1.0, 1.0).T, row(0.0)[0], row(0.5), row(0.0)[0]
+    )  # fmt: skip
+    behind = LeakyLayer(row(1.0), row(0.0)[0], row(0.5)[0])
+    (first,) = integrators([0.5]).layers
+    for layers in ((gated,), (first, behind)):
+        with pytest.raises(ValueError, match="train one layer of leaky integrators"):
+            with_events(integrators([0.5], layers=layers))
 
 
 def test_a_file_keeps_the_execution(tmp_path):
@@ -243,3 +255,101 @@ def test_a_compiled_program_is_clocked_with_the_same_actions():
     assert compiled.program.execution == "clocked"
     flat = train((0, 0)).reshape(1, -1)
     assert compiled.actions(flat).tolist() == decide(one_neuron(), train((0, 0))).actions.tolist()
+
+
+# ---- ANNs ---------------------------------------------------------------------------------------
+def integrators(decay, biases=(0.0,), head=((1.0,), (0.0,)), outputs=(0.0, 0.1), **changes):
+    """Return leaky integrators of two channels, of which the first reaches all by the weight 1."""
+    size = len(decay)
+    layer = LeakyLayer(
+        np.array([[1.0] * size, [0.0] * size], np.float32),
+        np.array(biases, np.float32),
+        np.array(decay, np.float32),
+    )
+    parts = {
+        "inputs": 2,
+        "encoder": "spikes",
+        "normalisers": (),
+        "layers": (layer,),
+        "time_steps": 1,
+        "decoder": None,
+        "head": Head(np.array(head, np.float32), np.array(outputs, np.float32)),
+        "choice": DISCRETE,
+        "stateful": True,
+    }
+    return Program(**{**parts, **changes})
+
+
+def played(program, inputs):
+    """Return decisions on the values of the first channel, one after the other."""
+    decisions, state = [], None
+    for value in inputs:
+        decisions.append(decide(program, row(value, 0.0), state))
+        state = decisions[-1].state
+    return decisions
+
+
+def test_an_integrator_is_read_while_its_action_may_change():
+    # 1, 1/2, 1/4, 1/8 and 1/16, which is below the 0.1 of the other output.
+    found = played(with_events(integrators([0.5])), [1, 0, 0, 0, 0, 0, 0, 1])
+    assert [int(x.actions[0]) for x in found] == [0, 0, 0, 0, 1, 1, 1, 0]
+    reads = [bool(x.events.read[0]) for x in found]
+    assert reads == [True, True, True, True, True, False, False, True]
+    assert found[6].state.tolist() == [[1 / 16, 2.0]]
+    assert found[7].state.tolist() == [[1 + 1 / 128, 0.0]]
+
+
+def test_an_integrator_costs_nothing_where_nothing_happens():
+    program = with_events(integrators([0.5], outputs=(0.0, 0.0)))
+    begun = decide(program, row(1.0, 0.0))
+    # The second channel has no synapse that is not zero.
+    for silent in (row(0.0, 0.0), row(0.0, 1.0)):
+        costs = count_costs(program, silent, begun.state)
+        assert costs.operations_per_decision == 0
+        assert not costs.total("parameter_bytes_per_decision")
+    costs = count_costs(program, row(1.0, 0.0), begun.state)
+    # 1 spike, a decay and 1 product of the head, 1 update.
+    assert costs.total("synops_per_decision") == 1
+    assert costs.macs_per_decision == {"leaky_1": 1, "readout": 1}
+    assert costs.operations_per_decision == 4
+
+
+@pytest.mark.parametrize("continuous", [False, True])
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 1000), rates=st.lists(st.sampled_from([0.5, 0.9]), min_size=3, max_size=3)
+)
+def test_lazy_integrators_decide_as_clocked_ones(continuous, seed, rates):
+    generator = np.random.default_rng(seed)
+
+    def drawn(*shape):
+        return generator.normal(size=shape).astype(np.float32)
+
+    layer = LeakyLayer(drawn(4, 3), 0.1 * drawn(3), np.array(rates, np.float32))
+    limits = np.ones(3, np.float32)
+    choice = Choice("clip", -limits, limits) if continuous else DISCRETE
+    clocked = integrators(
+        rates, inputs=4, layers=(layer,), head=drawn(3, 3), outputs=drawn(3), choice=choice
+    )
+    program, state, lazy, last = with_events(clocked), None, None, None
+    for k in range(60):
+        values = (generator.random((4, 4)) < 0.3 * (k % 30 < 3)).astype(np.float32)
+        expected, found = decide(clocked, values, state), decide(program, values, lazy)
+        np.testing.assert_allclose(found.outputs, expected.outputs, atol=1e-5)
+        read = found.events.read
+        if last is not None:  # elsewhere the last action is kept
+            np.testing.assert_allclose(found.actions[~read], last[~read], atol=1e-5)
+        # A decision that is read costs what a clocked one does, but for the look ahead.
+        costs = count_costs(program, values, lazy), count_costs(clocked, values, state)
+        more = found.layers[0][read].size * 3 / 4 if len(set(rates)) > 1 and not continuous else 0
+        assert costs[0].operations_per_decision <= costs[1].operations_per_decision + more
+        last, state, lazy = found.actions, expected.state, found.state
+
+
+def test_an_ann_without_a_state_decides_where_it_receives():
+    dense = DenseLayer("relu", row(1.0, 0.0).T, row(0.5)[0])
+    # A SynOp, 2 products of the head and an update; 2 SynOps, without a hidden layer.
+    for layers, head, operations in (((dense,), np.ones((2, 1)), 4), ((), np.ones((2, 2)), 2)):
+        program = with_events(integrators([0.5], layers=layers, head=head, stateful=False))
+        costs = count_costs(program, np.array([[1.0, 0.0], [0.0, 0.0]], np.float32))
+        assert costs.operations_per_decision == operations / 2
