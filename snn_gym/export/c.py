@@ -50,6 +50,7 @@ def to_c(
     visits: Visits | None = None,
     fixed_point: bool = False,
     drop_silent: bool = False,
+    execution: Execution = "clocked",
     name: str = "agent",
     title: str = "",
 ) -> CFiles:
@@ -62,12 +63,14 @@ def to_c(
         fixed_point: Whether weights have 8 bits and potentials 16, instead of float.
         drop_silent: Whether neurons that never fired in the visited states are left out, and those
             on which no output depends. In other states they might fire.
+        execution: ``events`` updates neurons only when they receive, with a time for each neuron in
+            the state; for float and spikes as inputs.
         name: Prefix of functions, types and files: lower-case letters, digits and underscores.
         title: Description of the agent in the header; unsafe characters become underscores.
 
     Raises:
         ValueError: The name is not allowed, visits are missing, an ANN is to be in fixed point or
-            without silent neurons, or a part of the agent has no form in C.
+            without silent neurons, or a part of the agent has no form in C, or none by events.
     """
     if not _NAME.fullmatch(name) or name == "main":
         raise ValueError(

@@ -68,8 +68,12 @@ class Idling:
         reached: Array = (inputs != 0).astype(np.float32) @ self._reach
         if self._loop is not None:
             reached = reached + state["z"] @ self._loop
+        return (reached > 0) | self.may_fire(state)
+
+    def may_fire(self, state: dict[str, Array]) -> Mask:
+        """Return the neurons (B, N) that may fire without input."""
         highest = self._layer.neuron.idle_margin(self._p, self._shifted(state))
-        mask: Mask = (reached > 0) | (highest + self.excess > 0)
+        mask: Mask = highest + self.excess > 0
         return mask
 
     def now(self, state: dict[str, Array]) -> dict[str, Array]:

@@ -258,12 +258,12 @@ def test_a_compiled_program_is_clocked_with_the_same_actions():
 
 
 # ---- ANNs ---------------------------------------------------------------------------------------
-def integrators(decay, biases=(0.0,), head=((1.0,), (0.0,)), outputs=(0.0, 0.1), **changes):
+def integrators(decay, head=((1.0,), (0.0,)), outputs=(0.0, 0.1), **changes):
     """Return leaky integrators of two channels, of which the first reaches all by the weight 1."""
     size = len(decay)
     layer = LeakyLayer(
         np.array([[1.0] * size, [0.0] * size], np.float32),
-        np.array(biases, np.float32),
+        np.zeros(size, np.float32),
         np.array(decay, np.float32),
     )
     parts = {
