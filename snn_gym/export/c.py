@@ -13,7 +13,7 @@ from stable_baselines3.common.policies import BasePolicy
 from snn_gym._base.names import safe_title
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.export.c_base import ANNSource, Source
-from snn_gym.export.c_integer import FixedSource
+from snn_gym.export.c_integer import FixedSource, FixedUnitsSource
 from snn_gym.export.c_spiking import SpikingSource
 from snn_gym.export.visits import Visits
 from snn_gym.policies.frozen import program_of
@@ -82,11 +82,10 @@ def to_c(
     title = safe_title(title)
     program = program_of(model)
     if not program.spiking:
-        if fixed_point or drop_silent:
-            raise ValueError(
-                "fixed_point and drop_silent are for spiking agents, and this is an ANN; leave "
-                "them out"
-            )
+        if drop_silent:
+            raise ValueError("drop_silent is for spiking agents, and this is an ANN; leave it out")
+        if fixed_point:
+            return _write(FixedUnitsSource(to_integer(program), name, title), Path(folder))
         return _write(ANNSource(program, name, title), Path(folder))
     if drop_silent and visits is not None:
         program = compact(program, visits.fired)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
 from snn_gym.export import c_text
-from snn_gym.export.c_base import number, standardised, within
+from snn_gym.export.c_base import ANNSource, number, standardised, within
 from snn_gym.export.c_spiking import SpikingSource, fixed_neuron
-from snn_gym.program.integer import IntegerProgram
-from snn_gym.program.network import NeuronLayer
+from snn_gym.program.integer import TANH, IntegerProgram, IntegerUnits
+from snn_gym.program.network import GATES, GatedLayer, Layer, NeuronLayer
 from snn_gym.program.neuron import Neuron
 
 HELPERS = """\
@@ -96,15 +96,10 @@ class FixedSource(SpikingSource):
         yield from self._limit_tables()
 
     def _held(self, size: int) -> Iterator[str]:
-        bits = self.integer.input_bits
-        yield c_text.FIXED_HELD.format(
-            inputs=self.program.inputs,
-            size=size,
-            value=standardised("observation[d]", 1),
-            unit=number(float(2**bits)),
-            clipped=within("x", self.program.normalisers[0].clip),
-            shift=bits - self.integer.neurons[0].bits,
-        )
+        yield f"    int16_t values[{self.program.inputs}];\n    int32_t held[{size}];"
+        yield _rounded_values(self.integer)
+        shift = self.integer.input_bits - self.integer.neurons[0].bits
+        yield c_text.FIXED_HELD.format(inputs=self.program.inputs, size=size, shift=shift)
 
     def _layer(self, k: int, layer: NeuronLayer) -> Iterator[str]:
         held = k == 1 and self.program.held
@@ -121,4 +116,145 @@ class FixedSource(SpikingSource):
         yield self._updated(k, layer, "currents")
 
     def _output(self) -> str:
-        return f"{number(self.integer.output_unit)} * (float)outputs[o]"
+        return in_float(self.integer)
+
+
+def in_float(integer: IntegerProgram) -> str:
+    """Return the C expression of output ``o`` in float."""
+    return f"{number(integer.output_unit)} * (float)outputs[o]"
+
+
+def _rounded_values(integer: IntegerProgram) -> str:
+    """Return the lines that fill ``values`` with standardised observations in integers."""
+    return c_text.FIXED_VALUES.format(
+        inputs=integer.program.inputs,
+        value=standardised("observation[d]", 1),
+        unit=number(float(2**integer.input_bits)),
+        clipped=within("x", integer.program.normalisers[0].clip),
+    )
+
+
+# ---- units of an ANN ----------------------------------------------------------------------------
+RESCALED = """\
+/* A change of unit: divide by 2^shift, multiply by factor, divide by 2^bits, to the nearest. */
+static inline int32_t rescaled(int32_t value, int shift, int32_t factor, int bits) {
+    return scaled(scaled(value, shift) * factor, bits);
+}
+"""
+
+TANGENT = """\
+/* Hyperbolic tangent in 14 bits, of arguments in 12: lines between the numbers of a table. */
+static inline int32_t tanh_of(int32_t x) {
+    const int32_t away = smaller(x < 0 ? -x : x, 32767), place = away >> 8;
+    const int32_t low = tangents[place];
+    const int32_t value = low + (((tangents[place + 1] - low) * (away & 255) + 128) >> 8);
+    return x < 0 ? -value : value;
+}
+"""
+
+LOGISTIC = """\
+static inline int32_t logistic(int32_t x) {
+    return 8192 + scaled(tanh_of(scaled(x, 1)), 1);
+}
+"""
+
+UNITS: Mapping[str, tuple[str, ...]] = {
+    "relu": ("{h} = (int16_t)scaled(larger({sums[0]}, 0), {shift});",),
+    "tanh": ("{h} = (int16_t)tanh_of({x[0]});",),
+    "gru": (
+        "const int32_t update = logistic({x[1]} + {y[1]});",
+        "const int32_t made = tanh_of({x[2]} + share(logistic({x[0]} + {y[0]}), {y[2]}));",
+        "{h} = (int16_t)(made + share(update, {h} - made));",
+    ),
+    "lstm": (
+        "const int32_t made = scaled(tanh_of({x[2]} + {y[2]}), 2);",
+        "const int32_t entering = share(logistic({x[0]} + {y[0]}), made);",
+        "{c} = (int16_t)saturated(share(logistic({x[1]} + {y[1]}), {c}) + entering);",
+        "{h} = (int16_t)share(logistic({x[3]} + {y[3]}), tanh_of({c}));",
+    ),
+}
+"""Lines of C that advance a unit, by kind: ``h`` and ``c`` are its state, ``sums`` the sums of its
+inputs by gate, ``x`` and ``y`` the arguments by these and by the units."""
+
+
+def unit_lines(
+    layer: IntegerUnits, sums: Sequence[str], loops: Sequence[str], state: Sequence[str]
+) -> list[str]:
+    """Return the lines of C that advance a unit, whose sums by gate and state have these names."""
+    arguments = [f"rescaled({x}, {', '.join(map(str, layer.scale))})" for x in sums]
+    if layer.recurrent is not None:
+        arguments = [f"saturated({x})" for x in arguments]
+    looped = [f"saturated(rescaled({x}, {', '.join(map(str, layer.loop))}))" for x in loops]
+    names = {"sums": sums, "x": arguments, "y": looped, "shift": layer.scale.shift}
+    h, c = state[0], state[-1]
+    return [line.format(h=h, c=c, **names) for line in UNITS[layer.kind]]
+
+
+def unit_helpers(integer: IntegerProgram) -> Iterator[str]:
+    """Yield the texts of the C functions that units call."""
+    yield SATURATED
+    kinds = {layer.kind for layer in integer.units}
+    if kinds - {"relu"}:
+        yield RESCALED
+        yield TANGENT
+    if kinds & set(GATES):
+        yield LOGISTIC
+
+
+class FixedUnitsSource(ANNSource):
+    """C files of an ANN in integers."""
+
+    number, sum = "int16_t", "int32_t"
+    shape = "fixed point, weights of 8 bits and activations of 16"
+
+    def __init__(self, integer: IntegerProgram, name: str, title: str) -> None:
+        super().__init__(integer.program, name, title)
+        self.integer = integer
+
+    @property
+    def state_bytes(self) -> int:
+        """Memory of the state of gated units; at least 1, as C has no empty struct."""
+        return 2 * sum(x.variables * x.size for x in self.integer.units) or 1
+
+    def _helpers(self) -> Iterator[str]:
+        yield ADD_PRODUCTS
+        yield from unit_helpers(self.integer)
+
+    def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        yield from self._input_tables()
+        if any(x.kind != "relu" for x in self.integer.units):
+            yield "tangents", TANH
+        for k, layer in enumerate(self.integer.units, start=1):
+            yield f"weights_{k}", layer.weights
+            yield f"biases_{k}", layer.biases
+            if layer.recurrent is not None and layer.recurrent_biases is not None:
+                yield f"recurrent_{k}", layer.recurrent
+                yield f"recurrent_biases_{k}", layer.recurrent_biases
+        yield "head_weights", self.integer.head_weights
+        yield "head_biases", self.integer.head_biases
+        yield from self._limit_tables()
+
+    def _standardise(self) -> Iterator[str]:
+        yield f"    int16_t values[{self.program.inputs}];"
+        yield _rounded_values(self.integer)
+
+    def _layer(self, k: int, layer: Layer, source: str, inputs: int) -> Iterator[str]:
+        yield self._summed(k, layer, source, inputs)
+        own, size = self.integer.units[k - 1], layer.size
+        results = f"state->units_{k}" if own.variables else f"units_{k}"
+        if not own.variables:
+            yield f"    int16_t {results}[{size}];"
+        gates = len(own.biases) // size
+        sums, loops = (
+            [f"{x}_{k}[n + {g * size}]" for g in range(gates)] for x in ("sums", "loops")
+        )
+        state = [f"{results}[n + {s * size}]" for s in range(max(own.variables, 1))]
+        yield f"    for (int n = 0; n < {size}; n++) {{"
+        yield from (f"        {x}" for x in unit_lines(own, sums, loops, state))
+        yield "    }"
+
+    def _results(self, k: int, layer: Layer) -> str:
+        return f"state->units_{k}" if isinstance(layer, GatedLayer) else f"units_{k}"
+
+    def _output(self) -> str:
+        return in_float(self.integer)
