@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.export import c_text
-from snn_gym.program.network import DenseLayer, GatedLayer, Layer, Program
+from snn_gym.program.network import DenseLayer, GatedLayer, Layer, LeakyLayer, Program
 
 _LINE = 96
 _TYPES = {"float32": "float", "int8": "int8_t", "int16": "int16_t", "int32": "int32_t"}
@@ -181,28 +181,32 @@ def _lines(values: NDArray[Any]) -> str:
 
 # ---- c ann ---------------------------------------------------------------------------------------
 _CALLS = {"tanh": "tanhf({0})", "relu": "{0} > 0.0f ? {0} : 0.0f"}
-_GATES = {"gru": c_text.GRU, "lstm": c_text.LSTM}
+_LIMITED = {"tanh": "tanhf({0})", "relu": "fminf(fmaxf({0}, 0.0f), 1.0f)"}  # before rounding
+_GATES = {"gru": c_text.GRU, "lstm": c_text.LSTM, "rnn": c_text.RNN}
 
 
 class ANNSource(Source):
     """C files of an ANN, whose code skips products with values of 0."""
 
-    number, sum = "float", "float"  # C types of units' numbers and of sums of weights
+    sum = "float"  # C type of sums of weights
 
     @property
     def state_bytes(self) -> int:
-        """Memory of the state of gated units; at least 1, as C has no empty struct."""
-        return 4 * sum(len(x.state) * x.size for x in self.program.gated) or 1
+        """Memory of the state of units; at least 1, as C has no empty struct."""
+        return 4 * sum(len(x.state) * x.size for x in self.program.remembering) or 1
 
     def _helpers(self) -> Iterator[str]:
         yield c_text.ADD_PRODUCTS
-        if self.program.gated:
+        if any(layer.gates != "rnn" for layer in self.program.gated):
             yield c_text.LOGISTIC
         for gates in dict.fromkeys(layer.gates for layer in self.program.gated):
             yield _GATES[gates]
 
     def _header(self) -> Mapping[str, str]:
-        loops = sum(layer.recurrent.size for layer in self.program.gated)
+        loops = sum(
+            x.recurrent.size if isinstance(x, GatedLayer) else x.size
+            for x in self.program.remembering
+        )
         macs = sum(layer.weights.size for layer in self.program.layers) + loops
         wide = sum(2 * len(layer.biases) for layer in self.program.layers)
         floats = self.program.inputs + wide + self.program.outputs
@@ -212,15 +216,15 @@ class ANNSource(Source):
                 f"{sum(self.sizes):,} units"
             ),
             "stack_bytes": f"{-(-4 * (floats + 64) // 1024) * 1024:,}",
-            "lasting": "" if self.program.gated else ": nothing",
+            "lasting": "" if self.program.stateful else ": nothing",
             "state_fields": "\n".join(self._state_fields()),
             "observation_comment": f"{self.program.inputs} values in the environment's units",
         }
 
     def _state_fields(self) -> Iterator[str]:
-        for k, layer in enumerate(self.program.gated, start=1):
-            yield f"    {self.number} units_{k}[{len(layer.state) * layer.size}];"
-        if not self.program.gated:
+        for k, layer in enumerate(self.program.remembering, start=1):
+            yield f"    float units_{k}[{len(layer.state) * layer.size}];"
+        if not self.program.stateful:
             yield "    char unused;"
 
     def _reset(self) -> Iterator[str]:
@@ -234,6 +238,8 @@ class ANNSource(Source):
             if isinstance(layer, GatedLayer):
                 yield f"recurrent_{k}", layer.recurrent
                 yield f"recurrent_biases_{k}", layer.recurrent_biases
+            elif isinstance(layer, LeakyLayer):
+                yield f"decay_{k}", layer.decay
         yield "head_weights", self.program.head.weights
         yield "head_biases", self.program.head.biases
         yield from self._limit_tables()
@@ -258,9 +264,15 @@ class ANNSource(Source):
         yield self._summed(k, layer, source, inputs)
         if isinstance(layer, GatedLayer):
             yield c_text.GATED.format(k=k, size=layer.size, gates=layer.gates)
+        elif isinstance(layer, LeakyLayer):
+            yield c_text.LEAKY.format(k=k, wide=layer.size)
         else:
-            assert isinstance(layer, DenseLayer)  # all layers of an ANN without gates
-            value = _CALLS[layer.activation].format(f"sums_{k}[n]")
+            assert isinstance(layer, DenseLayer)  # of an ANN
+            calls = _CALLS if layer.levels is None else _LIMITED
+            value = calls[layer.activation].format(f"sums_{k}[n]")
+            if layer.levels is not None:
+                levels = number(layer.levels)
+                value = f"rintf({value} * {levels}) / {levels}"
             yield c_text.ACTIVATED.format(k=k, wide=layer.size, value=value)
 
     def _summed(self, k: int, layer: Layer, source: str, inputs: int) -> str:
@@ -272,4 +284,4 @@ class ANNSource(Source):
 
     def _results(self, k: int, layer: Layer) -> str:
         """Return the array of a layer's results."""
-        return f"state->units_{k}" if isinstance(layer, GatedLayer) else f"sums_{k}"
+        return f"sums_{k}" if isinstance(layer, DenseLayer) else f"state->units_{k}"
