@@ -74,11 +74,6 @@ def to_c(
             f"name {name!r} must be at most 32 lower-case letters, digits and underscores, a "
             "letter first, and not 'main'; such as 'agent'"
         )
-    if visits is None and (fixed_point or drop_silent):
-        raise ValueError(
-            "fixed_point and drop_silent need the network's activity in the states that the agent "
-            "visits: pass visits=visit(model, env_id)"
-        )
     title = safe_title(title)
     program = program_of(model)
     if not program.spiking:
@@ -87,6 +82,11 @@ def to_c(
         if fixed_point:
             return _write(FixedUnitsSource(to_integer(program), name, title), Path(folder))
         return _write(ANNSource(program, name, title), Path(folder))
+    if visits is None and (fixed_point or drop_silent):
+        raise ValueError(
+            "fixed_point and drop_silent need the network's activity in the states that the agent "
+            "visits: pass visits=visit(model, env_id)"
+        )
     if drop_silent and visits is not None:
         program = compact(program, visits.fired)
     if fixed_point and visits is not None:

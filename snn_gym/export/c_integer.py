@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from snn_gym.export import c_text
 from snn_gym.export.c_base import ANNSource, number, standardised, within
 from snn_gym.export.c_spiking import SpikingSource, fixed_neuron
 from snn_gym.program.integer import TANH, IntegerProgram, IntegerUnits
-from snn_gym.program.network import GATES, GatedLayer, Layer, NeuronLayer
+from snn_gym.program.network import GatedLayer, Layer, NeuronLayer
 from snn_gym.program.neuron import Neuron
 
 HELPERS = """\
@@ -158,9 +159,23 @@ static inline int32_t logistic(int32_t x) {
 }
 """
 
+DECAYED = """\
+/* The share of a state that remains, in 14 bits, to the nearest. */
+static inline int32_t decayed(int32_t gain, int32_t x) {
+    return (int32_t)(((int64_t)gain * x + 8192) >> 14);
+}
+"""
+
 UNITS: Mapping[str, tuple[str, ...]] = {
-    "relu": ("{h} = (int16_t)scaled(larger({sums[0]}, 0), {shift});",),
-    "tanh": ("{h} = (int16_t)tanh_of({x[0]});",),
+    "relu": ("{r} = (int16_t)rescaled(larger({sums[0]}, 0), {scale});",),
+    "tanh": ("{r} = (int16_t)tanh_of({x[0]});",),
+    "relu, levels": ("{r} = (int16_t)smaller(rescaled(larger({sums[0]}, 0), {scale}), {levels});",),
+    "tanh, levels": ("{r} = (int16_t)scaled({levels} * tanh_of({x[0]}), 14);",),
+    "leaky": (
+        "{h} = decayed({decay}, {h}) + scaled({sums[0]}, {shift});",
+        "{r} = (int16_t)scaled({h}, {out});",
+    ),
+    "rnn": ("{h} = (int16_t)tanh_of({x[0]} + {y[0]});",),
     "gru": (
         "const int32_t update = logistic({x[1]} + {y[1]});",
         "const int32_t made = tanh_of({x[2]} + share(logistic({x[0]} + {y[0]}), {y[2]}));",
@@ -173,38 +188,68 @@ UNITS: Mapping[str, tuple[str, ...]] = {
         "{h} = (int16_t)share(logistic({x[3]} + {y[3]}), tanh_of({c}));",
     ),
 }
-"""Lines of C that advance a unit, by kind: ``h`` and ``c`` are its state, ``sums`` the sums of its
-inputs by gate, ``x`` and ``y`` the arguments by these and by the units."""
+"""Lines of C that advance a unit, by kind: ``h`` and ``c`` are its state, ``r`` is its result,
+``sums`` are those of its inputs by gate, ``x`` and ``y`` the arguments by these and by the units.
+"""
 
 
-def unit_lines(
-    layer: IntegerUnits, sums: Sequence[str], loops: Sequence[str], state: Sequence[str]
-) -> list[str]:
-    """Return the lines of C that advance a unit, whose sums by gate and state have these names."""
-    arguments = [f"rescaled({x}, {', '.join(map(str, layer.scale))})" for x in sums]
+@dataclass(frozen=True)
+class Names:
+    """Names in C of the numbers of a unit."""
+
+    sums: Sequence[str]
+    loops: Sequence[str]
+    state: Sequence[str]
+    result: str
+    decay: str = ""
+
+
+def unit_lines(layer: IntegerUnits, names: Names) -> list[str]:
+    """Return the lines of C that advance a unit."""
+    scale, loop = (", ".join(map(str, x)) for x in (layer.scale, layer.loop))
+    arguments = [f"rescaled({x}, {scale})" for x in names.sums]
     if layer.recurrent is not None:
         arguments = [f"saturated({x})" for x in arguments]
-    looped = [f"saturated(rescaled({x}, {', '.join(map(str, layer.loop))}))" for x in loops]
-    names = {"sums": sums, "x": arguments, "y": looped, "shift": layer.scale.shift}
-    h, c = state[0], state[-1]
-    return [line.format(h=h, c=c, **names) for line in UNITS[layer.kind]]
+    kind = layer.kind if layer.levels is None else f"{layer.kind}, levels"
+    fields = {
+        "sums": names.sums,
+        "x": arguments,
+        "y": [f"saturated(rescaled({x}, {loop}))" for x in names.loops],
+        "h": names.state[0] if names.state else "",
+        "c": names.state[-1] if names.state else "",
+        "r": names.result,
+        "decay": names.decay,
+        "scale": scale,
+        "shift": layer.scale.shift,
+        "out": layer.loop.shift,
+        "levels": layer.levels,
+    }
+    return [line.format(**fields) for line in UNITS[kind]]
 
 
 def unit_helpers(integer: IntegerProgram) -> Iterator[str]:
     """Yield the texts of the C functions that units call."""
-    yield SATURATED
     kinds = {layer.kind for layer in integer.units}
-    if kinds - {"relu"}:
+    if kinds:
         yield RESCALED
+    if kinds - {"relu", "leaky"}:
         yield TANGENT
-    if kinds & set(GATES):
+    if kinds & {"gru", "lstm"}:
         yield LOGISTIC
+    if "leaky" in kinds:
+        yield DECAYED
+
+
+def unit_tables(integer: IntegerProgram) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield the constant arrays that these functions read."""
+    if any(layer.kind not in ("relu", "leaky") for layer in integer.units):
+        yield "tangents", TANH
 
 
 class FixedUnitsSource(ANNSource):
     """C files of an ANN in integers."""
 
-    number, sum = "int16_t", "int32_t"
+    sum = "int32_t"
     shape = "fixed point, weights of 8 bits and activations of 16"
 
     def __init__(self, integer: IntegerProgram, name: str, title: str) -> None:
@@ -213,23 +258,34 @@ class FixedUnitsSource(ANNSource):
 
     @property
     def state_bytes(self) -> int:
-        """Memory of the state of gated units; at least 1, as C has no empty struct."""
-        return 2 * sum(x.variables * x.size for x in self.integer.units) or 1
+        """Memory of the state of units; at least 1, as C has no empty struct."""
+        wide = ((2 if x.decay is None else 4) * x.variables * x.size for x in self.integer.units)
+        return sum(wide) or 1
+
+    def _state_fields(self) -> Iterator[str]:
+        for k, layer in enumerate(self.integer.units, start=1):
+            if layer.variables:
+                kind = "int16_t" if layer.decay is None else "int32_t"
+                yield f"    {kind} units_{k}[{layer.variables * layer.size}];"
+        if not self.program.stateful:
+            yield "    char unused;"
 
     def _helpers(self) -> Iterator[str]:
+        yield SATURATED
         yield ADD_PRODUCTS
         yield from unit_helpers(self.integer)
 
     def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
         yield from self._input_tables()
-        if any(x.kind != "relu" for x in self.integer.units):
-            yield "tangents", TANH
+        yield from unit_tables(self.integer)
         for k, layer in enumerate(self.integer.units, start=1):
             yield f"weights_{k}", layer.weights
             yield f"biases_{k}", layer.biases
             if layer.recurrent is not None and layer.recurrent_biases is not None:
                 yield f"recurrent_{k}", layer.recurrent
                 yield f"recurrent_biases_{k}", layer.recurrent_biases
+            if layer.decay is not None:
+                yield f"decays_{k}", layer.decay
         yield "head_weights", self.integer.head_weights
         yield "head_biases", self.integer.head_biases
         yield from self._limit_tables()
@@ -240,17 +296,19 @@ class FixedUnitsSource(ANNSource):
 
     def _layer(self, k: int, layer: Layer, source: str, inputs: int) -> Iterator[str]:
         yield self._summed(k, layer, source, inputs)
-        own, size = self.integer.units[k - 1], layer.size
-        results = f"state->units_{k}" if own.variables else f"units_{k}"
-        if not own.variables:
+        own, size, results = self.integer.units[k - 1], layer.size, self._results(k, layer)
+        if own.recurrent is None:
             yield f"    int16_t {results}[{size}];"
-        gates = len(own.biases) // size
-        sums, loops = (
-            [f"{x}_{k}[n + {g * size}]" for g in range(gates)] for x in ("sums", "loops")
+        gates = [f"[n + {g * size}]" for g in range(own.gates)]
+        names = Names(
+            sums=[f"sums_{k}{g}" for g in gates],
+            loops=[f"loops_{k}{g}" for g in gates],
+            state=[f"state->units_{k}[n + {s * size}]" for s in range(own.variables)],
+            result=f"{results}[n]",
+            decay=f"decays_{k}[n]",
         )
-        state = [f"{results}[n + {s * size}]" for s in range(max(own.variables, 1))]
         yield f"    for (int n = 0; n < {size}; n++) {{"
-        yield from (f"        {x}" for x in unit_lines(own, sums, loops, state))
+        yield from (f"        {x}" for x in unit_lines(own, names))
         yield "    }"
 
     def _results(self, k: int, layer: Layer) -> str:
