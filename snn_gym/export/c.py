@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -13,12 +13,14 @@ from stable_baselines3.common.policies import BasePolicy
 from snn_gym._base.names import safe_title
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.export.c_base import ANNSource, Source
-from snn_gym.export.c_integer import FixedSource
+from snn_gym.export.c_events import EventSource
+from snn_gym.export.c_integer import FixedSource, FixedUnitsSource
 from snn_gym.export.c_spiking import SpikingSource
 from snn_gym.export.visits import Visits
 from snn_gym.policies.frozen import program_of
 from snn_gym.program.compaction import compact
 from snn_gym.program.integer import to_integer
+from snn_gym.program.network import Execution
 
 # A decision is computed by events: the weights of neurons that fired are added row by row, in the
 # order of our kernels, so that spikes in float equal theirs bit for bit (for one observation at a
@@ -77,25 +79,27 @@ def to_c(
             f"name {name!r} must be at most 32 lower-case letters, digits and underscores, a "
             "letter first, and not 'main'; such as 'agent'"
         )
+    title = safe_title(title)
+    program = replace(program_of(model), execution=execution)
+    if fixed_point and execution == "events":
+        raise ValueError("execution 'events' is written in C in float; leave fixed_point out")
+    if not program.spiking:
+        if drop_silent:
+            raise ValueError("drop_silent is for spiking agents, and this is an ANN; leave it out")
+        if fixed_point:
+            return _write(FixedUnitsSource(to_integer(program), name, title), Path(folder))
+        return _write(ANNSource(program, name, title), Path(folder))
     if visits is None and (fixed_point or drop_silent):
         raise ValueError(
             "fixed_point and drop_silent need the network's activity in the states that the agent "
             "visits: pass visits=visit(model, env_id)"
         )
-    title = safe_title(title)
-    program = program_of(model)
-    if not program.spiking:
-        if fixed_point or drop_silent:
-            raise ValueError(
-                "fixed_point and drop_silent are for spiking agents, and this is an ANN; leave "
-                "them out"
-            )
-        return _write(ANNSource(program, name, title), Path(folder))
     if drop_silent and visits is not None:
         program = compact(program, visits.fired)
     if fixed_point and visits is not None:
         return _write(FixedSource(to_integer(program, visits.peaks), name, title), Path(folder))
-    return _write(SpikingSource(program, name, title), Path(folder))
+    source = EventSource if execution == "events" else SpikingSource
+    return _write(source(program, name, title), Path(folder))
 
 
 def _write(source: Source, folder: Path) -> CFiles:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -114,8 +114,8 @@ _FIXED = Style(
 
 def float_neuron(neuron: type[Neuron], name: str, *, each: bool = False) -> str:
     """Return the text of the C function that advances a layer by a time step, in float."""
-    kinds = ("float", "float", "float")
-    return _function(name, equations(neuron), FLOAT, kinds, "currents[n]", each=each)
+    text, kinds = equations(neuron), ("float", "float", "float")
+    return _function(name, text, kinds, _body(text, FLOAT, "float", "currents[n]"), each=each)
 
 
 def fixed_neuron(neuron: type[Neuron], name: str) -> str:
@@ -123,45 +123,64 @@ def fixed_neuron(neuron: type[Neuron], name: str) -> str:
 
     Currents, state variables and shared results are saturated.
     """
-    text, units = equations(neuron), units_of(neuron)
-    kinds = ("int16_t", "int32_t", "int32_t")
-    return _function(name, text, _FIXED, kinds, "saturated(currents[n])", units)
+    text, kinds = equations(neuron), ("int16_t", "int32_t", "int32_t")
+    return _function(name, text, kinds, fixed_body(neuron, "saturated(currents[n])"))
 
 
-def _function(
-    name: str,
+def fixed_body(
+    neuron: type[Neuron], current: str, places: Sequence[str] = (), spike: str = "spikes[n]"
+) -> list[str]:
+    """Return the lines of C that advance a neuron in fixed point; ``places`` hold its state."""
+    text = equations(neuron)
+    return _body(text, _FIXED, "int32_t", current, units_of(neuron), places, spike)
+
+
+def _body(
     text: Equations,
     style: Style,
-    kinds: tuple[str, str, str],
+    inner: str,
     current: str,
     units: Mapping[str, Unit] | None = None,
-    *,
-    each: bool = False,
-) -> str:
-    """Return the C function; ``kinds`` are the types of state, currents and local variables."""
-    stored, given, inner = kinds
+    places: Sequence[str] = (),
+    spike: str = "spikes[n]",
+) -> list[str]:
+    """Return the lines that advance a neuron, in local variables of the C type ``inner``."""
     step, left = text.stages
     if units is not None:
         step, left = _shares_first(step, units), _shares_first(left, units)
-    body = [
-        *(f"const {inner} {own(x)} = {_place(s)};" for s, x in enumerate(text.state)),
+    stored = "int16_t" if units is not None else inner
+    places = places or [_place(s) for s in range(len(text.state))]
+    lines = [
+        *(f"const {inner} {own(x)} = {y};" for x, y in zip(text.state, places, strict=True)),
         f"const {inner} {own(INPUT)} = {current};",
         *print_lines(step, style),
         f"const int fired = {own(DISTANCE)} > 0;",
         *print_lines(left, style, "u"),
     ]
-    for s, x in enumerate(text.state):
+    for x, place in zip(text.state, places, strict=True):
         value = own(SILENT + x)
         if SPIKED + x in left:
             value = f"fired ? {own(SPIKED + x)} : {value}"
-        body.append(f"{_place(s)} = ({stored})({value});")
-    body.append("spikes[n] = (unsigned char)fired;")
+        lines.append(f"{place} = ({stored})({value});")
+    return [*lines, f"{spike} = (unsigned char)fired;"]
+
+
+def _function(
+    name: str,
+    text: Equations,
+    kinds: tuple[str, str, str],
+    body: Sequence[str],
+    *,
+    each: bool = False,
+) -> str:
+    """Return the C function; ``kinds`` are the types of state, currents and local variables."""
+    stored, given, inner = kinds
     place = "{0} * size + n" if each else "{0}"
     constants = [
         f"const {inner} {own(x)} = constants[{place.format(k)}];"
         for k, x in enumerate(text.constants)
     ]
-    first, body = ([], constants + body) if each else (constants, body)
+    first, body = ([], [*constants, *body]) if each else (constants, body)
     lines = [*first, "for (int n = 0; n < size; n++) {", *(f"    {x}" for x in body), "}"]
     indent = " " * (len("static inline void ") + len(name) + 1)
     return (
@@ -388,6 +407,7 @@ class SpikingSource(Source):
 
 
 def function_name(neuron: type[Neuron], each: bool) -> str:
+    """Return the name of the C function that advances neurons, which have constants of their own."""
     return f"advance_{name_of(neuron)}{'_each' if each else ''}"
 
 

@@ -199,14 +199,16 @@ VALUES = """\
         values[d] = observation[d];"""
 
 DENSE = """\
-    float sums_{k}[{wide}];
+    {type} sums_{k}[{wide}];
     memcpy(sums_{k}, biases_{k}, sizeof sums_{k});
     add_products(&weights_{k}[0][0], {inputs}, {wide}, {source}, sums_{k});"""
 
-GATED = """\
-    float loops_{k}[{wide}];
+LOOPS = """\
+    {type} loops_{k}[{wide}];
     memcpy(loops_{k}, recurrent_biases_{k}, sizeof loops_{k});
-    add_products(&recurrent_{k}[0][0], {size}, {wide}, state->units_{k}, loops_{k});
+    add_products(&recurrent_{k}[0][0], {size}, {wide}, state->units_{k}, loops_{k});"""
+
+GATED = """\
     pass_{gates}(sums_{k}, loops_{k}, state->units_{k}, {size});"""
 
 ACTIVATED = """\
@@ -224,13 +226,13 @@ HELD = """\
     memcpy(held, biases_1, sizeof held);
     add_products(&weights_1[0][0], {inputs}, {size}, values, held);"""
 
-FIXED_HELD = """\
-    int16_t values[{inputs}];
-    int32_t held[{size}];
+FIXED_VALUES = """\
     for (int d = 0; d < {inputs}; d++) {{
         const float x = {value};
         values[d] = (int16_t)lrintf({unit} * ({clipped}));
-    }}
+    }}"""
+
+FIXED_HELD = """\
     memset(held, 0, sizeof held);
     add_products(&weights_1[0][0], {inputs}, {size}, values, held);
     for (int n = 0; n < {size}; n++) {{

@@ -35,6 +35,7 @@ from snn_gym.program.network import (
     DenseLayer,
     GatedLayer,
     Gates,
+    LeakyLayer,
     NeuronLayer,
     Program,
 )
@@ -44,11 +45,13 @@ from snn_gym.program.neurons import name_of
 IntArray = NDArray[np.int64]
 Range = tuple[int, int]
 Unit = Literal["potential", "share"]
+UnitKind = Activation | Gates | Literal["leaky"]
 GAIN_BITS = 14
 """Bits of a share, a number without a unit: of constants, and of results of tanh and gates."""
 ARGUMENT_BITS = 12
 """Bits of arguments of tanh and gates."""
 _WEIGHT_LIMIT, _LIMIT, _SUM_LIMIT = 2**7 - 1, 2**15 - 1, 2**31 - 1
+_MOST_SUM = 2**30  # so that the difference of two sums fits 32 bits, too
 _MOST_BITS = 12  # of a potential's fraction
 _SPARE = 2.0  # range of potentials, over the visited ones
 _STEP_BITS = 8  # of arguments between two entries of the table
@@ -131,10 +134,9 @@ def _reach(weights: NDArray[Any], low: Any, high: Any) -> tuple[IntArray, IntArr
 def _within(name: str, low: IntArray, high: IntArray) -> Range:
     """Return the limits of sums; ValueError if they leave 32 bits."""
     limits = int(low.min(initial=0)), int(high.max(initial=0))
-    if bits_of(limits) > 32:
-        raise ValueError(
-            f"{name} reach {max(-limits[0], limits[1]):,}, beyond 32 bits; export in float"
-        )
+    most = max(-limits[0], limits[1])
+    if most >= _MOST_SUM:
+        raise ValueError(f"{name} reach {most:,}, more than 31 bits hold; export in float")
     return limits
 
 
@@ -302,54 +304,72 @@ def _enter(
 class IntegerUnits:
     """Layer of an ANN in integers."""
 
-    kind: Activation | Gates
+    kind: UnitKind
     weights: NDArray[np.int8]
     """(D, G * N)"""
     biases: NDArray[np.int32]
     """(G * N,), in the unit of the sums of inputs."""
     scale: Rescale
-    """From the unit of these sums to that of results, or of arguments of tanh and gates."""
+    """From the unit of these sums to that of results, of arguments of tanh and gates, or of the
+    state of leaky integrators."""
+    loop: Rescale = UNCHANGED
+    """From the unit of the sums of units to that of arguments; of leaky integrators, from that of
+    their state to that of results."""
     recurrent: NDArray[np.int8] | None = None
-    """(N, G * N), of units with a state."""
+    """(N, G * N), of gated units."""
     recurrent_biases: NDArray[np.int32] | None = None
     """(G * N,), in the unit of the sums of the units."""
-    loop: Rescale = UNCHANGED
-    """From the unit of these sums to that of arguments."""
+    decay: NDArray[np.int16] | None = None
+    """(N,), in units of 2**-14, of leaky integrators, whose state has 32 bits."""
+    levels: int | None = None
+    """Results are multiples of ``1 / levels``, up to 1; None for no rounding."""
 
     @property
     def variables(self) -> int:
         """State variables of a unit."""
-        return {"gru": 1, "lstm": 2}.get(self.kind, 0)
+        return {"relu": 0, "tanh": 0, "lstm": 2}.get(self.kind, 1)
+
+    @property
+    def gates(self) -> int:
+        """Sums of inputs of a unit."""
+        return dict[str, int](GATES).get(self.kind, 1)
 
     @property
     def size(self) -> int:
         """Number of units N."""
-        return len(self.biases) // GATES.get(self.kind, 1)  # type: ignore[call-overload, no-any-return]
+        return len(self.biases) // self.gates
 
     def advance(self, state: IntArray, values: IntArray) -> tuple[IntArray, IntArray]:
         """Return state variables (S, B, N) and results (B, N) for values (B, D)."""
         total = values @ self.weights.astype(np.int64) + self.biases
+        if self.decay is not None:
+            new = scaled(self.decay.astype(np.int64) * state, GAIN_BITS) + self.scale(total)
+            return new, self.loop(new[0])
         if self.kind == "relu":
-            return state, self.scale(np.maximum(total, 0))
+            results = self.scale(np.maximum(total, 0))
+            return state, results if self.levels is None else np.minimum(results, self.levels)
         if self.recurrent is None or self.recurrent_biases is None:
-            return state, tanh_of(self.scale(total))
+            results = tanh_of(self.scale(total))
+            rounded = results if self.levels is None else scaled(results * self.levels, GAIN_BITS)
+            return state, rounded
         looped = state[0] @ self.recurrent.astype(np.int64) + self.recurrent_biases
-        gates = GATES[self.kind]  # type: ignore[index]
-        x = np.split(saturated(self.scale(total)), gates, axis=1)
-        h = np.split(saturated(self.loop(looped)), gates, axis=1)
+        x = np.split(saturated(self.scale(total)), self.gates, axis=1)
+        h = np.split(saturated(self.loop(looped)), self.gates, axis=1)
         new = _gated(self.kind, x, h, state)
         return new, new[0]
 
 
-def _gated(kind: str, x: list[IntArray], h: list[IntArray], state: IntArray) -> IntArray:
+def _gated(kind: UnitKind, x: list[IntArray], h: list[IntArray], state: IntArray) -> IntArray:
     """Return the state of gated units, outputs first, for arguments by gate."""
+    if kind == "rnn":
+        return tanh_of(x[0] + h[0])[np.newaxis]
     if kind == "gru":
         update = logistic(x[1] + h[1])
         new = tanh_of(x[2] + share(logistic(x[0] + h[0]), h[2]))
         return (new + share(update, state[0] - new))[np.newaxis]
     entry, forget, output = (logistic(x[k] + h[k]) for k in (0, 1, 3))
-    cell = share(forget, state[1]) + share(entry, scaled(tanh_of(x[2] + h[2]), 2))
-    cell = saturated(cell)
+    entering = share(entry, scaled(tanh_of(x[2] + h[2]), GAIN_BITS - ARGUMENT_BITS))
+    cell = saturated(share(forget, state[1]) + entering)
     return np.stack([share(output, tanh_of(cell)), cell])
 
 
@@ -500,48 +520,115 @@ def _value_limit(program: Program, bits: int) -> int:
 
 def _ann(program: Program) -> IntegerProgram:
     bits = _input_bits(program)
-    unit, high = 2.0**-bits, _value_limit(program, bits)
-    low, layers, ranges = -high, list[IntegerUnits](), {"values": (-high, high)}
+    high = _value_limit(program, bits)
+    values, ranges = Values(2.0**-bits, -high, high), {"values": (-high, high)}
+    layers: list[IntegerUnits] = []
     for k, layer in enumerate(program.layers, start=1):
-        assert isinstance(layer, DenseLayer | GatedLayer)  # of an ANN
-        made, limits = _units(layer, unit, (low, high), f"sums_{k}")
-        ranges[f"sums_{k}"] = limits
-        if made.kind == "relu":
-            unit *= _unit_of(layer.weights, layer.biases, unit) * 2**made.scale.shift
-            low, high = 0, int(made.scale(np.int64(max(limits[1], 0))))
-        else:
-            unit, low, high = 2.0**-GAIN_BITS, -(1 << GAIN_BITS), 1 << GAIN_BITS
-        ranges[f"units_{k}"] = low, high
+        assert not isinstance(layer, NeuronLayer)  # of an ANN
+        own = _quantised(layer.weights, layer.biases, values, f"sums of layer {k}")
+        made, values = _units(layer, own)
+        ranges |= {f"sums_{k}": own.limits, f"units_{k}": (values.low, values.high)}
         layers.append(made)
-    head = _unit_of(program.head.weights, program.head.biases, unit)
-    weights = _rounded(program.head.weights / head, np.int8)
-    biases = _rounded(program.head.biases / (head * unit), np.int32)
-    ranges["outputs"] = _sums("outputs", weights.T, biases, low, high)
-    ones = np.ones((1, 1), np.int8)
-    return IntegerProgram(program, bits, tuple(layers), ones, weights, biases, head * unit, ranges)
+    head = _quantised(program.head.weights.T, program.head.biases, values, "outputs")
+    ranges["outputs"] = head.limits
+    weights, ones = np.ascontiguousarray(head.weights.T), np.ones((1, 1), np.int8)
+    return IntegerProgram(
+        program, bits, tuple(layers), ones, weights, head.biases, head.unit, ranges
+    )
 
 
-def _units(
-    layer: DenseLayer | GatedLayer, unit: float, values: Range, name: str
-) -> tuple[IntegerUnits, Range]:
-    """Return a layer for values in a unit and within limits, and the limits of its sums."""
-    own = _unit_of(layer.weights, layer.biases, unit)
-    weights = _rounded(layer.weights / own, np.int8)
-    biases = _rounded(layer.biases / (own * unit), np.int32)
-    limits = _sums(name, weights, biases, *values)
-    most = max(-limits[0], limits[1])
-    if isinstance(layer, DenseLayer) and layer.activation == "relu":
-        scale = Rescale(max(0, limits[1].bit_length() - 15))
-        return IntegerUnits("relu", weights, biases, scale), limits
-    scale = _rescale(own * unit * 2**ARGUMENT_BITS, most)
-    if isinstance(layer, DenseLayer):
-        return IntegerUnits("tanh", weights, biases, scale), limits
-    own, unit = _unit_of(layer.recurrent, layer.recurrent_biases, 2.0**-GAIN_BITS), 2.0**-GAIN_BITS
-    looped = _rounded(layer.recurrent / own, np.int8)
-    loop_biases = _rounded(layer.recurrent_biases / (own * unit), np.int32)
-    low, high = _sums(name, looped, loop_biases, -(1 << GAIN_BITS), 1 << GAIN_BITS)
-    loop = _rescale(own * unit * 2**ARGUMENT_BITS, max(-low, high))
-    return IntegerUnits(layer.gates, weights, biases, scale, looped, loop_biases, loop), limits
+class Values(NamedTuple):
+    """Unit and limits of a layer's inputs."""
+
+    unit: float
+    low: int
+    high: int
+
+
+_SHARES = Values(2.0**-GAIN_BITS, -(1 << GAIN_BITS), 1 << GAIN_BITS)
+
+
+class _Sums(NamedTuple):
+    """Weights and biases in integers, with unit and limits of their sums."""
+
+    weights: NDArray[np.int8]
+    biases: NDArray[np.int32]
+    unit: float
+    limits: Range
+
+    @property
+    def most(self) -> int:
+        """Largest size of a sum."""
+        return max(-self.limits[0], self.limits[1])
+
+    @property
+    def arguments(self) -> Rescale:
+        """Change of unit to that of arguments."""
+        return _rescale(self.unit * 2**ARGUMENT_BITS, self.most)
+
+
+def _quantised(
+    weights: NDArray[np.float32], biases: NDArray[np.float32], values: Values, name: str
+) -> _Sums:
+    """Return weights of 8 bits, and biases in the unit of their sums of values."""
+    own = max(_exact_unit(weights), float(np.abs(biases).max(initial=0.0)) / (values.unit * 2**29))
+    whole, unit = _rounded(weights / own, np.int8), own * values.unit
+    own_biases = _rounded(biases / unit, np.int32)
+    limits = _sums(name, whole, own_biases, values.low, values.high)
+    return _Sums(whole, own_biases, unit, limits)
+
+
+def _exact_unit(weights: NDArray[np.float32]) -> float:
+    """Return a unit of which weights of few levels are multiples, else that of 127 levels."""
+    largest = float(np.abs(weights).max(initial=0.0))
+    for most in (1, 3, 7, 15, 31, 63):
+        share_ = weights * (most / (largest or 1.0))
+        if largest and np.allclose(share_, np.rint(share_), rtol=0.0, atol=1e-4):
+            return largest / most
+    return _unit(weights)
+
+
+def _units(layer: DenseLayer | GatedLayer | LeakyLayer, own: _Sums) -> tuple[IntegerUnits, Values]:
+    """Return a layer of its sums, and unit and limits of its results."""
+    if isinstance(layer, LeakyLayer):
+        return _leaky(layer, own)
+    if isinstance(layer, GatedLayer):
+        loop = _quantised(layer.recurrent, layer.recurrent_biases, _SHARES, "sums of units")
+        scales = own.arguments, loop.arguments
+        made = IntegerUnits(
+            layer.gates, own.weights, own.biases, *scales, loop.weights, loop.biases
+        )
+        return made, _SHARES
+    values, scale = _SHARES, own.arguments
+    if layer.levels is not None:
+        values = Values(1 / layer.levels, -layer.levels, layer.levels)
+    if layer.activation == "relu":
+        scale, high = _narrowed(own.limits[1])
+        values = Values(own.unit * 2**scale.shift, 0, high)
+        if layer.levels is not None:
+            scale = _rescale(own.unit * layer.levels, own.most)
+            values = Values(1 / layer.levels, 0, layer.levels)
+    made = IntegerUnits(layer.activation, own.weights, own.biases, scale, levels=layer.levels)
+    return made, values
+
+
+def _leaky(layer: LeakyLayer, own: _Sums) -> tuple[IntegerUnits, Values]:
+    """Return leaky integrators, whose state is the sum of a geometric series at most."""
+    decay = np.minimum(_rounded(layer.decay * 2**GAIN_BITS, np.int16), (1 << GAIN_BITS) - 1)
+    shares_left = 1.0 - float(decay.max(initial=0)) / 2**GAIN_BITS
+    # Half a unit for each rounding, of the sum and of the product.
+    most = [math.ceil(((own.most >> s) + 2) / shares_left) for s in range(32)]
+    shift = next(s for s, x in enumerate(most) if x < _MOST_SUM)
+    loop, high = _narrowed(most[shift])
+    scales = Rescale(shift), loop
+    made = IntegerUnits("leaky", own.weights, own.biases, *scales, decay=decay)
+    return made, Values(own.unit * 2 ** (shift + loop.shift), -high, high)
+
+
+def _narrowed(most: int) -> tuple[Rescale, int]:
+    """Return the shift after which numbers up to ``most`` have 16 bits, and the largest then."""
+    results = (int(scaled(np.int64(most), shift)) for shift in range(32))
+    return next((Rescale(k), x) for k, x in enumerate(results) if x <= _LIMIT)
 
 
 def _sums(
@@ -641,11 +728,6 @@ def _spiking_ranges(
 def _unit(*weights: NDArray[np.float32]) -> float:
     """Return the unit in which the largest absolute weight is 127; 1 if all weights are 0."""
     return max(float(np.abs(x).max(initial=0.0)) for x in weights) / _WEIGHT_LIMIT or 1.0
-
-
-def _unit_of(weights: NDArray[np.float32], biases: NDArray[np.float32], values: float) -> float:
-    """Return the unit of weights of values in a unit, in which biases fit 31 bits, too."""
-    return max(_unit(weights), float(np.abs(biases).max(initial=0.0)) / (values * 2**30))
 
 
 def _rounded(values: NDArray[Any], kind: type[np.signedinteger[Any]]) -> NDArray[Any]:
