@@ -407,7 +407,7 @@ class SpikingSource(Source):
 
 
 def function_name(neuron: type[Neuron], each: bool) -> str:
-    """Return the name of the C function that advances neurons, which have constants of their own."""
+    """Return the name of the C function of a time step, of which ``each`` has own constants."""
     return f"advance_{name_of(neuron)}{'_each' if each else ''}"
 
 

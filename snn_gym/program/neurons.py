@@ -106,18 +106,15 @@ class LIFBoxParameters(_BuiltInParameters):
     """Resting potential."""
 
 
-def _mixed(slow: Value, fast: Value, n: Value) -> Value:
-    """Return the sum of ``fast**k * slow**(n - 1 - k)`` over k from 0 to n - 1."""
-    apart = slow - fast
-    differ = abs(apart) > 0.0
-    return where(differ, (slow**n - fast**n) / where(differ, apart, 1.0), n * slow ** (n - 1.0))
-
-
 def _idle_current(p: Any, s: Any, n: Value) -> tuple[Value, Value]:
     """Return potential and current of a current-based LIF after ``n`` time steps without input."""
-    kept, left = 1.0 - p.mem_gain, 1.0 - p.syn_gain
-    driven = p.mem_gain * s.i * _mixed(kept, left, n)
-    return p.v_leak + kept**n * (s.v - p.v_leak) + driven, left**n * s.i
+    slow, fast = 1.0 - p.mem_gain, 1.0 - p.syn_gain
+    kept, left = slow**n, fast**n
+    # The sum of fast^k slow^(n - 1 - k) over k from 0 to n - 1.
+    differ = abs(slow - fast) > 0.0
+    apart = where(differ, slow - fast, 1.0)
+    mixed = where(differ, (kept - left) / apart, n * slow ** (n - 1.0))
+    return p.v_leak + kept * (s.v - p.v_leak) + p.mem_gain * s.i * mixed, left * s.i
 
 
 def _highest(p: Any, s: Any) -> Value:

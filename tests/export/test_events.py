@@ -1,0 +1,100 @@
+"""C of execution by events: equal to the interpreter, spike by spike."""
+
+import subprocess
+
+import numpy as np
+import pytest
+
+from snn_gym.export import program_of, to_c
+from snn_gym.policies import SpikingActorCriticPolicy, StatefulActorCriticPolicy
+from snn_gym.program import decide, with_events
+from tests.export.made import (
+    COMPILER,
+    SANITIZERS,
+    WARNINGS,
+    Compiled,
+    build,
+    needs_compiler,
+    scattered,
+)
+
+NETWORKS = [
+    {"neuron": ("alif", "lif_box"), "recurrent": True},
+    {"neuron": "lif", "decoder": "last_voltage", "learnable": ("tau_mem_ms",), "recurrent": True},
+    {"neuron": "iaf", "hidden_sizes": (20,)},
+]
+
+
+def trains(count):
+    """Return spike trains (5, 6), of which most are silent."""
+    generator = np.random.default_rng(2)
+    rates = [0.2 if k % 15 < 4 else 0.0 for k in range(count)]
+    return [(generator.random((5, 6)) < rate).astype(np.float32) for rate in rates]
+
+
+def quiet(policy, seed):
+    """Return the policy with weaker biases: of some neurons 0, of few above the threshold."""
+    generator = np.random.default_rng(seed)
+    for name, parameter in policy.named_parameters():
+        if name.endswith("bias"):
+            drawn = generator.choice([0.0, 0.0, 0.05, -0.1, 1.2], parameter.shape)
+            parameter.data = parameter.new_tensor(drawn)
+    return policy
+
+
+@needs_compiler
+@pytest.mark.parametrize("kind", [StatefulActorCriticPolicy, SpikingActorCriticPolicy])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_c_equals_the_interpreter(network, kind, tmp_path):
+    policy = quiet(scattered(build(kind, "spikes", **network)), 0)
+    program = with_events(program_of(policy))
+    files = to_c(policy, tmp_path, execution="events")
+    compiled, state, fired = Compiled(files, program), None, 0
+    for k, seen in enumerate(trains(90)):
+        if k == 50:
+            compiled.reset()
+            state = None
+        found = decide(program, seen[np.newaxis], state)
+        state = found.state if program.stateful else None
+        assert compiled.step(seen) == found.actions[0]
+        for layer, spikes in enumerate(found.spikes, start=1):
+            last = np.array(getattr(compiled.state, f"spikes_{layer}")[:])
+            np.testing.assert_array_equal(last, spikes[-1, 0])
+            updated = np.array(getattr(compiled.state, f"updated_{layer}")[:])
+            touched = found.events.updated[layer - 1][:, 0]
+            late = compiled.state.now - 5 + 1 + np.arange(5)[:, np.newaxis]
+            latest = np.where(touched, late, 0).max(0)
+            np.testing.assert_array_equal(updated[latest > 0], latest[latest > 0])
+            assert (updated[latest == 0] <= compiled.state.now - 5).all()
+            fired += spikes.sum()
+    assert fired > 20
+    text = files.header.read_text()
+    assert f"{files.state_bytes:,} of state" in text
+    clocked = to_c(policy, tmp_path / "clocked")
+    assert files.state_bytes == clocked.state_bytes + 5 * sum(files.sizes) + 4
+
+
+@needs_compiler
+def test_the_source_has_no_undefined_behaviour(tmp_path):
+    policy = quiet(build(StatefulActorCriticPolicy, "spikes", **NETWORKS[0]), 0)
+    files = to_c(policy, tmp_path, execution="events")
+    program = tmp_path / "agent"
+    words = [str(COMPILER), *WARNINGS, *SANITIZERS, "-o", str(program)]
+    subprocess.run([*words, str(files.source), str(files.program), "-lm"], check=True)
+    seen = trains(40)
+    lines = "\n".join(" ".join(f"{x:g}" for x in train.ravel()) for train in seen)
+    ran = subprocess.run([str(program)], input=lines, capture_output=True, text=True, check=True)
+    state, actions = None, []
+    for train in seen:
+        found = decide(with_events(program_of(policy)), train[np.newaxis], state)
+        state = found.state
+        actions.append(int(found.actions[0]))
+    assert [int(x) for x in ran.stdout.split()] == actions
+
+
+def test_forms_that_events_do_not_have_are_refused(tmp_path):
+    policy = build(StatefulActorCriticPolicy)
+    with pytest.raises(ValueError, match="train on spikes, or keep 'clocked'"):
+        to_c(policy, tmp_path, execution="events")
+    with pytest.raises(ValueError, match="leave fixed_point out"):
+        to_c(policy, tmp_path, execution="events", fixed_point=True)
