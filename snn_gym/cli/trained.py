@@ -153,6 +153,9 @@ class ExportOptions:
     drop_silent: Annotated[
         bool, typer.Option("--drop-silent", help="C without neurons that never fire.")
     ] = False
+    events: Annotated[
+        bool, typer.Option("--events", help="C that updates neurons only when they receive.")
+    ] = False
     episodes: Annotated[
         int, typer.Option(min=1, help="Episodes that show scales and silent neurons.")
     ] = 20
@@ -208,6 +211,7 @@ def _export_c(model: Any, folder: Path, visits: Any, options: ExportOptions, tit
         visits=visits,
         fixed_point=options.fixed_point,
         drop_silent=options.drop_silent,
+        execution="events" if options.events else "clocked",
         name=options.name,
         title=title,
     )

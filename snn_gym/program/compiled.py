@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -610,14 +609,20 @@ _NONE = np.empty(0, np.float32)
 class CompiledProgram:
     """A program that decides by one compiled call, on copies of its numbers.
 
-    Its execution is clocked; that of a program with execution ``events`` has the same actions.
-
     Args:
-        program: The program.
+        program: The program, of execution ``clocked``.
+
+    Raises:
+        ValueError: The program's execution is another.
     """
 
     def __init__(self, program: Program) -> None:
-        self.program = program = replace(program, execution="clocked")
+        if program.execution != "clocked":
+            raise ValueError(
+                "compiled calls are clocked; replace execution by 'clocked', which has the same "
+                "actions, or decide by the interpreter"
+            )
+        self.program = program
         self._outputs, self._enters = program.outputs, not _is_entered_by_kernel(program)
         self._decide = decide_spiking if program.spiking else decide_ann
         self._plan, self._table = _packed(program)

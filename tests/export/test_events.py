@@ -1,13 +1,16 @@
 """C of execution by events: equal to the interpreter, spike by spike."""
 
 import subprocess
+from dataclasses import replace
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
-from snn_gym.export import program_of, to_c
+import snn_gym
+from snn_gym.export import episode_costs, program_of, to_c
 from snn_gym.policies import SpikingActorCriticPolicy, StatefulActorCriticPolicy
-from snn_gym.program import decide, with_events
+from snn_gym.program import count_costs, decide, with_events
 from tests.export.made import (
     COMPILER,
     SANITIZERS,
@@ -90,6 +93,30 @@ def test_the_source_has_no_undefined_behaviour(tmp_path):
         state = found.state
         actions.append(int(found.actions[0]))
     assert [int(x) for x in ran.stdout.split()] == actions
+
+
+def test_episodes_are_played_and_counted_in_their_execution():
+    env_id = "snn/CueAccumulation-silent-v0"
+    program = program_of(snn_gym.make_agent("recurrent-ppo-lsnn", env_id, seed=0))
+    layers = (replace(x, biases=np.zeros_like(x.biases)) for x in program.layers)
+    program = replace(program, layers=tuple(layers))
+    clocked = episode_costs(program, env_id, range(2))
+    found = episode_costs(with_events(program), env_id, range(2))
+    assert (found.returns, found.lengths) == (clocked.returns, clocked.lengths)
+    assert found.synops_per_decision == clocked.synops_per_decision
+    # The same episodes, decision by decision.
+    env, operations, decisions = gym.make(env_id), 0.0, 0
+    for seed in range(2):
+        observation, done, state = env.reset(seed=seed)[0], False, None
+        while not done:
+            seen = observation[np.newaxis]
+            operations += count_costs(with_events(program), seen, state).operations_per_decision
+            decision = decide(with_events(program), seen, state)
+            observation, _, terminated, truncated, _ = env.step(decision.actions[0])
+            done, state, decisions = terminated or truncated, decision.state, decisions + 1
+    assert decisions == sum(found.lengths)
+    assert found.operations_per_decision == pytest.approx(operations / decisions)
+    assert operations / decisions < 0.3 * clocked.operations_per_decision
 
 
 def test_forms_that_events_do_not_have_are_refused(tmp_path):

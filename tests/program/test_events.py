@@ -250,11 +250,9 @@ def test_a_file_keeps_the_execution(tmp_path):
     np.testing.assert_array_equal(decide(again, train((0, 0))).state, expected)
 
 
-def test_a_compiled_program_is_clocked_with_the_same_actions():
-    compiled = CompiledProgram(with_events(one_neuron()))
-    assert compiled.program.execution == "clocked"
-    flat = train((0, 0)).reshape(1, -1)
-    assert compiled.actions(flat).tolist() == decide(one_neuron(), train((0, 0))).actions.tolist()
+def test_compiled_calls_are_clocked():
+    with pytest.raises(ValueError, match="compiled calls are clocked; replace execution"):
+        CompiledProgram(with_events(one_neuron()))
 
 
 # ---- ANNs ---------------------------------------------------------------------------------------
