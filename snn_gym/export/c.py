@@ -58,16 +58,17 @@ def to_c(
     Args:
         model: Algorithm with a policy of snn_gym, or the policy.
         folder: Folder to write ``NAME.h``, ``NAME.c`` and ``main.c`` into; it is made.
-        visits: Result of ``visit``; fixed point and ``drop_silent`` need it.
-        fixed_point: Whether weights have 8 bits and potentials 16, instead of float.
+        visits: Result of ``visit``; ``drop_silent`` needs it, and fixed point of agents that spike
+            or carry a state.
+        fixed_point: Whether weights have 8 bits, potentials and activations 16, instead of float.
         drop_silent: Whether neurons that never fired in the visited states are left out, and those
             on which no output depends. In other states they might fire.
         name: Prefix of functions, types and files: lower-case letters, digits and underscores.
         title: Description of the agent in the header; unsafe characters become underscores.
 
     Raises:
-        ValueError: The name is not allowed, visits are missing, an ANN is to be in fixed point or
-            without silent neurons, or a part of the agent has no form in C.
+        ValueError: The name is not allowed, visits are missing, an ANN is to be without silent
+            neurons, or a part of the agent has no form in C.
     """
     if not _NAME.fullmatch(name) or name == "main":
         raise ValueError(
@@ -76,22 +77,22 @@ def to_c(
         )
     title = safe_title(title)
     program = program_of(model)
-    if not program.spiking:
-        if drop_silent:
-            raise ValueError("drop_silent is for spiking agents, and this is an ANN; leave it out")
-        if fixed_point:
-            return _write(FixedUnitsSource(to_integer(program), name, title), Path(folder))
-        return _write(ANNSource(program, name, title), Path(folder))
-    if visits is None and (fixed_point or drop_silent):
+    if drop_silent and not program.spiking:
+        raise ValueError("drop_silent is for spiking agents, and this is an ANN; leave it out")
+    scaled = fixed_point and (program.spiking or program.stateful)
+    if visits is None and (scaled or drop_silent):
         raise ValueError(
             "fixed_point and drop_silent need the network's activity in the states that the agent "
             "visits: pass visits=visit(model, env_id)"
         )
     if drop_silent and visits is not None:
         program = compact(program, visits.fired)
-    if fixed_point and visits is not None:
-        return _write(FixedSource(to_integer(program, visits.peaks), name, title), Path(folder))
-    return _write(SpikingSource(program, name, title), Path(folder))
+    if fixed_point:
+        integer = to_integer(program, () if visits is None else visits.peaks)
+        fixed = FixedSource if program.spiking else FixedUnitsSource
+        return _write(fixed(integer, name, title), Path(folder))
+    kind = SpikingSource if program.spiking else ANNSource
+    return _write(kind(program, name, title), Path(folder))
 
 
 def _write(source: Source, folder: Path) -> CFiles:

@@ -173,7 +173,7 @@ UNITS: Mapping[str, tuple[str, ...]] = {
     "tanh, levels": ("{r} = (int16_t)scaled({levels} * tanh_of({x[0]}), 14);",),
     "leaky": (
         "{h} = decayed({decay}, {h}) + scaled({sums[0]}, {shift});",
-        "{r} = (int16_t)scaled({h}, {out});",
+        "{r} = (int16_t)saturated(scaled({h}, {out}));",
     ),
     "rnn": ("{h} = (int16_t)tanh_of({x[0]} + {y[0]});",),
     "gru": (
