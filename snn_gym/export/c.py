@@ -15,6 +15,7 @@ from snn_gym._base.storage import write_text_atomic
 from snn_gym.export.c_base import ANNSource, Source
 from snn_gym.export.c_integer import FixedSource, FixedUnitsSource
 from snn_gym.export.c_spiking import SpikingSource
+from snn_gym.export.c_straight import straight_source
 from snn_gym.export.visits import Visits
 from snn_gym.policies.frozen import program_of
 from snn_gym.program.compaction import compact
@@ -50,6 +51,7 @@ def to_c(
     visits: Visits | None = None,
     fixed_point: bool = False,
     drop_silent: bool = False,
+    straight_line: bool = False,
     name: str = "agent",
     title: str = "",
 ) -> CFiles:
@@ -63,6 +65,8 @@ def to_c(
         fixed_point: Whether weights have 8 bits, potentials and activations 16, instead of float.
         drop_silent: Whether neurons that never fired in the visited states are left out, and those
             on which no output depends. In other states they might fire.
+        straight_line: Whether fixed point is written without loops over neurons and synapses, which
+            takes fewer instructions; for at most ``c_straight.MOST_SYNAPSES`` synapses.
         name: Prefix of functions, types and files: lower-case letters, digits and underscores.
         title: Description of the agent in the header; unsafe characters become underscores.
 
@@ -75,6 +79,8 @@ def to_c(
             f"name {name!r} must be at most 32 lower-case letters, digits and underscores, a "
             "letter first, and not 'main'; such as 'agent'"
         )
+    if straight_line and not fixed_point:
+        raise ValueError("straight_line is a form of fixed point; set fixed_point, too")
     title = safe_title(title)
     program = program_of(model)
     if drop_silent and not program.spiking:
@@ -89,6 +95,8 @@ def to_c(
         program = compact(program, visits.fired)
     if fixed_point:
         integer = to_integer(program, () if visits is None else visits.peaks)
+        if straight_line:
+            return _write(straight_source(integer, name, title), Path(folder))
         fixed = FixedSource if program.spiking else FixedUnitsSource
         return _write(fixed(integer, name, title), Path(folder))
     kind = SpikingSource if program.spiking else ANNSource
