@@ -16,6 +16,7 @@ from snn_gym.export.c_base import ANNSource, Source
 from snn_gym.export.c_events import EventSource
 from snn_gym.export.c_integer import FixedSource, FixedUnitsSource
 from snn_gym.export.c_spiking import SpikingSource
+from snn_gym.export.c_straight import straight_source
 from snn_gym.export.visits import Visits
 from snn_gym.policies.frozen import program_of
 from snn_gym.program.compaction import compact
@@ -52,6 +53,7 @@ def to_c(
     visits: Visits | None = None,
     fixed_point: bool = False,
     drop_silent: bool = False,
+    straight_line: bool = False,
     execution: Execution = "clocked",
     name: str = "agent",
     title: str = "",
@@ -61,45 +63,54 @@ def to_c(
     Args:
         model: Algorithm with a policy of snn_gym, or the policy.
         folder: Folder to write ``NAME.h``, ``NAME.c`` and ``main.c`` into; it is made.
-        visits: Result of ``visit``; fixed point and ``drop_silent`` need it.
-        fixed_point: Whether weights have 8 bits and potentials 16, instead of float.
+        visits: Result of ``visit``; ``drop_silent`` needs it, and fixed point of agents that spike
+            or carry a state.
+        fixed_point: Whether weights have 8 bits, potentials and activations 16, instead of float.
         drop_silent: Whether neurons that never fired in the visited states are left out, and those
             on which no output depends. In other states they might fire.
+        straight_line: Whether fixed point is written without loops over neurons and synapses, which
+            takes fewer instructions; for at most ``c_straight.MOST_SYNAPSES`` synapses.
         execution: ``events`` updates neurons only when they receive, with a time for each neuron in
             the state; for float and spikes as inputs.
         name: Prefix of functions, types and files: lower-case letters, digits and underscores.
         title: Description of the agent in the header; unsafe characters become underscores.
 
     Raises:
-        ValueError: The name is not allowed, visits are missing, an ANN is to be in fixed point or
-            without silent neurons, or a part of the agent has no form in C, or none by events.
+        ValueError: The name is not allowed, visits are missing, an ANN is to be without silent
+            neurons, or a part of the agent has no form in C, or none by events.
     """
     if not _NAME.fullmatch(name) or name == "main":
         raise ValueError(
             f"name {name!r} must be at most 32 lower-case letters, digits and underscores, a "
             "letter first, and not 'main'; such as 'agent'"
         )
+    if straight_line and not fixed_point:
+        raise ValueError("straight_line is a form of fixed point; set fixed_point, too")
     title = safe_title(title)
     program = replace(program_of(model), execution=execution)
-    if fixed_point and execution == "events":
-        raise ValueError("execution 'events' is written in C in float; leave fixed_point out")
-    if not program.spiking:
-        if drop_silent:
-            raise ValueError("drop_silent is for spiking agents, and this is an ANN; leave it out")
-        if fixed_point:
-            return _write(FixedUnitsSource(to_integer(program), name, title), Path(folder))
-        return _write(ANNSource(program, name, title), Path(folder))
-    if visits is None and (fixed_point or drop_silent):
+    if execution == "events" and (fixed_point or not program.spiking):
+        raise ValueError(
+            "execution 'events' is written in C for spiking agents, in float; leave it out"
+        )
+    if drop_silent and not program.spiking:
+        raise ValueError("drop_silent is for spiking agents, and this is an ANN; leave it out")
+    scaled = fixed_point and (program.spiking or program.stateful)
+    if visits is None and (scaled or drop_silent):
         raise ValueError(
             "fixed_point and drop_silent need the network's activity in the states that the agent "
             "visits: pass visits=visit(model, env_id)"
         )
     if drop_silent and visits is not None:
         program = compact(program, visits.fired)
-    if fixed_point and visits is not None:
-        return _write(FixedSource(to_integer(program, visits.peaks), name, title), Path(folder))
-    source = EventSource if execution == "events" else SpikingSource
-    return _write(source(program, name, title), Path(folder))
+    if fixed_point:
+        integer = to_integer(program, () if visits is None else visits.peaks)
+        if straight_line:
+            return _write(straight_source(integer, name, title), Path(folder))
+        fixed = FixedSource if program.spiking else FixedUnitsSource
+        return _write(fixed(integer, name, title), Path(folder))
+    spiking = SpikingSource if execution == "clocked" else EventSource
+    kind = spiking if program.spiking else ANNSource
+    return _write(kind(program, name, title), Path(folder))
 
 
 def _write(source: Source, folder: Path) -> CFiles:

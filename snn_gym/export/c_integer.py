@@ -39,6 +39,9 @@ static inline void add_products(const int8_t *weights, int inputs, int size, con
     }
 }
 
+"""
+
+SCALED = """\
 /* Divide by 2^bits, to the nearest. */
 static inline int32_t scaled(int32_t value, int bits) {
     return bits == 0 ? value : (value + (1 << (bits - 1))) >> bits;
@@ -72,7 +75,7 @@ class FixedSource(SpikingSource):
     number, sum = "int16_t", "int32_t"
     shape = "fixed point, weights of 8 bits and potentials of 16"
     places = c_text.PLACES + "\n" + SATURATED
-    helpers, products = HELPERS, ADD_PRODUCTS
+    helpers, products = HELPERS, ADD_PRODUCTS + SCALED
 
     def __init__(self, integer: IntegerProgram, name: str, title: str) -> None:
         super().__init__(integer.program, name, title)
@@ -173,7 +176,7 @@ UNITS: Mapping[str, tuple[str, ...]] = {
     "tanh, levels": ("{r} = (int16_t)scaled({levels} * tanh_of({x[0]}), 14);",),
     "leaky": (
         "{h} = decayed({decay}, {h}) + scaled({sums[0]}, {shift});",
-        "{r} = (int16_t)scaled({h}, {out});",
+        "{r} = (int16_t)saturated(scaled({h}, {out}));",
     ),
     "rnn": ("{h} = (int16_t)tanh_of({x[0]} + {y[0]});",),
     "gru": (
@@ -272,7 +275,7 @@ class FixedUnitsSource(ANNSource):
 
     def _helpers(self) -> Iterator[str]:
         yield SATURATED
-        yield ADD_PRODUCTS
+        yield ADD_PRODUCTS + SCALED
         yield from unit_helpers(self.integer)
 
     def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:

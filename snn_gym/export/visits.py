@@ -18,6 +18,7 @@ from snn_gym.policies.frozen import InterpretedPolicy
 from snn_gym.policies.protocols import Acting, RecordedPolicy
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.costs import Costs
+from snn_gym.program.interpreter import hidden_before
 from snn_gym.program.network import Program
 from snn_gym.spiking.recording import Recording
 
@@ -31,7 +32,8 @@ class Visits:
     fired: tuple[NDArray[np.bool_], ...]
     """Mask (N,) of the neurons of each layer that fired, input side first."""
     peaks: tuple[float, ...]
-    """Largest absolute membrane potential of each layer."""
+    """Largest absolute membrane potential of each layer; of an ANN, largest absolute output of each
+    layer of units with a state."""
     peak_spikes: int = 0
     """Most spikes of all neurons in one time step."""
     costs: Costs = field(default_factory=Costs)
@@ -130,8 +132,12 @@ class _Watched:
     def record(self, obs: NDArray[Any], state: Any = None) -> Recording:
         """Record as the policy does; update ``fired``, ``peaks`` and ``peak_spikes``."""
         recording: Recording = self._policy.record(obs, state)
+        if state is not None and not recording.layers:
+            before = hidden_before(self._policy.program(), state[0], len(obs))
+            peaks = [float(np.abs(x).max()) for x in before]
+            self.peaks = [max(pair) for pair in zip(peaks, self.peaks or peaks, strict=True)]
         layers = [layer for layer in recording.layers if layer.name != "input"]
-        if not self.fired:  # sizes are known from the first recording on
+        if layers and not self.fired:  # sizes are known from the first recording on
             self.fired = [np.zeros(x.spikes.shape[2], np.bool_) for x in layers]
             self.peaks = [0.0] * len(layers)
         if layers:

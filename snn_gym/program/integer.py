@@ -344,7 +344,7 @@ class IntegerUnits:
         total = values @ self.weights.astype(np.int64) + self.biases
         if self.decay is not None:
             new = scaled(self.decay.astype(np.int64) * state, GAIN_BITS) + self.scale(total)
-            return new, self.loop(new[0])
+            return new, saturated(self.loop(new[0]))
         if self.kind == "relu":
             results = self.scale(np.maximum(total, 0))
             return state, results if self.levels is None else np.minimum(results, self.levels)
@@ -493,13 +493,13 @@ def to_integer(program: Program, peaks: Sequence[float] = ()) -> IntegerProgram:
 
     Args:
         program: The program.
-        peaks: Largest absolute potential of each layer of neurons, as in ``Visits.peaks``; none for
-            an ANN, whose scales follow from its weights and the limit of its inputs.
+        peaks: Largest absolute potential or state of each layer, as in ``Visits.peaks``; none for
+            an ANN without a state, whose scales follow from its weights and its inputs' limit.
 
     Raises:
         ValueError: A part has no form in integers, or a sum leaves 32 bits.
     """
-    return _spiking(program, peaks) if program.spiking else _ann(program)
+    return _spiking(program, peaks) if program.spiking else _ann(program, peaks)
 
 
 def _input_bits(program: Program, least: int = 0) -> int:
@@ -518,15 +518,16 @@ def _value_limit(program: Program, bits: int) -> int:
     return round(program.normalisers[0].clip * 2**bits)
 
 
-def _ann(program: Program) -> IntegerProgram:
+def _ann(program: Program, peaks: Sequence[float]) -> IntegerProgram:
     bits = _input_bits(program)
     high = _value_limit(program, bits)
     values, ranges = Values(2.0**-bits, -high, high), {"values": (-high, high)}
     layers: list[IntegerUnits] = []
-    for k, layer in enumerate(program.layers, start=1):
+    visited = peaks if program.stateful else [0.0] * len(program.layers)
+    for k, (layer, peak) in enumerate(zip(program.layers, visited, strict=True), start=1):
         assert not isinstance(layer, NeuronLayer)  # of an ANN
         own = _quantised(layer.weights, layer.biases, values, f"sums of layer {k}")
-        made, values = _units(layer, own)
+        made, values = _units(layer, own, peak)
         ranges |= {f"sums_{k}": own.limits, f"units_{k}": (values.low, values.high)}
         layers.append(made)
     head = _quantised(program.head.weights.T, program.head.biases, values, "outputs")
@@ -588,10 +589,12 @@ def _exact_unit(weights: NDArray[np.float32]) -> float:
     return _unit(weights)
 
 
-def _units(layer: DenseLayer | GatedLayer | LeakyLayer, own: _Sums) -> tuple[IntegerUnits, Values]:
+def _units(
+    layer: DenseLayer | GatedLayer | LeakyLayer, own: _Sums, peak: float
+) -> tuple[IntegerUnits, Values]:
     """Return a layer of its sums, and unit and limits of its results."""
     if isinstance(layer, LeakyLayer):
-        return _leaky(layer, own)
+        return _leaky(layer, own, peak)
     if isinstance(layer, GatedLayer):
         loop = _quantised(layer.recurrent, layer.recurrent_biases, _SHARES, "sums of units")
         scales = own.arguments, loop.arguments
@@ -612,17 +615,18 @@ def _units(layer: DenseLayer | GatedLayer | LeakyLayer, own: _Sums) -> tuple[Int
     return made, values
 
 
-def _leaky(layer: LeakyLayer, own: _Sums) -> tuple[IntegerUnits, Values]:
+def _leaky(layer: LeakyLayer, own: _Sums, peak: float) -> tuple[IntegerUnits, Values]:
     """Return leaky integrators, whose state is the sum of a geometric series at most."""
     decay = np.minimum(_rounded(layer.decay * 2**GAIN_BITS, np.int16), (1 << GAIN_BITS) - 1)
     shares_left = 1.0 - float(decay.max(initial=0)) / 2**GAIN_BITS
     # Half a unit for each rounding, of the sum and of the product.
     most = [math.ceil(((own.most >> s) + 2) / shares_left) for s in range(32)]
     shift = next(s for s, x in enumerate(most) if x < _MOST_SUM)
-    loop, high = _narrowed(most[shift])
+    unit = own.unit * 2**shift
+    loop, _ = _narrowed(min(most[shift], math.ceil(peak * _SPARE / unit)))
     scales = Rescale(shift), loop
     made = IntegerUnits("leaky", own.weights, own.biases, *scales, decay=decay)
-    return made, Values(own.unit * 2 ** (shift + loop.shift), -high, high)
+    return made, Values(unit * 2**loop.shift, -_LIMIT - 1, _LIMIT)
 
 
 def _narrowed(most: int) -> tuple[Rescale, int]:

@@ -123,5 +123,5 @@ def test_forms_that_events_do_not_have_are_refused(tmp_path):
     policy = build(StatefulActorCriticPolicy)
     with pytest.raises(ValueError, match="train on spikes, or keep 'clocked'"):
         to_c(policy, tmp_path, execution="events")
-    with pytest.raises(ValueError, match="leave fixed_point out"):
+    with pytest.raises(ValueError, match="for spiking agents, in float; leave it out"):
         to_c(policy, tmp_path, execution="events", fixed_point=True)
