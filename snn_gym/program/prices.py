@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from snn_gym._base.names import did_you_mean
-from snn_gym.program.costs import OPERATIONS, Costs
+from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs
 
-MEASURED = ("host", "cortex-m4")
-"""Prices that are measured: instructions of a decision by exported C, on the machine that measures
-(by callgrind) and on an ARM Cortex-M4 (by QEMU's instruction counter)."""
+DEFAULT = "operations"
+"""Price of tables, fronts and commands that name none."""
 
 
 class Counted(Protocol):
@@ -27,7 +26,7 @@ class Counted(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """Weights of the counts of ``Costs``."""
+    """Weights of the counts of ``Costs``, or, without weights, a price that is measured."""
 
     name: str
     unit: str
@@ -36,12 +35,27 @@ class Price:
     each: Mapping[str, float]
     """Price of one of each count in ``unit``, by its name in ``Costs``; others cost nothing."""
 
+    @property
+    def heading(self) -> str:
+        """Heading of a column."""
+        return "Operations" if self.name == DEFAULT else f"{self.name} ({self.unit})"
+
+    @property
+    def axis(self) -> str:
+        """Name of an axis or line."""
+        return f"{self.unit} of a decision" + (f" by {self.name}" if self.name != DEFAULT else "")
+
     def of(self, costs: Counted) -> float | None:
         """Return the price of a decision; None if it has no operations or a module is uncounted."""
         totals = {name: costs.total(name) for name in self.each}
         if all(totals[name] is None for name in OPERATIONS):
             return None
         return sum(each * (totals[name] or 0.0) for name, each in self.each.items())
+
+    def in_words(self, costs: Counted) -> str:
+        """Return the price of a decision as a phrase."""
+        price = self.of(costs)
+        return f"{self.axis} {NOT_COUNTED}" if price is None else f"{price:,.0f} {self.axis}"
 
 
 _FLOAT_ADD_PJ, _FLOAT_MULTIPLY_PJ = 0.9, 3.7
@@ -53,9 +67,9 @@ PRICES: Mapping[str, Price] = {
     price.name: price
     for price in (
         Price(
-            name="operations",
+            name=DEFAULT,
             unit="operations",
-            source="SynOps, MACs and neuron updates, each counted as one",
+            source=COST_COLUMNS["operations_per_decision"].definition,
             each=dict.fromkeys(OPERATIONS, 1.0),
         ),
         Price(
@@ -96,6 +110,20 @@ PRICES: Mapping[str, Price] = {
 }
 """Prices that follow from costs, by name."""
 
+_INSTRUCTIONS = (
+    "instructions of a decision by the agent's exported C, {}, as a mean over the seeds that were "
+    'measured; "–" where none was'
+)
+_MEASURED: Mapping[str, Price] = {
+    name: Price(name=name, unit="instructions", source=_INSTRUCTIONS.format(by), each={})
+    for name, by in {
+        "host": "counted by callgrind on the machine that measured",
+        "cortex-m4": "counted by QEMU's model of an ARM Cortex-M4 (mps2-an386)",
+    }.items()
+}
+MEASURED = tuple(_MEASURED)
+"""Names of prices that are measured, and only reported."""
+
 
 def price_of(costs: Costs, name: str) -> float | None:
     """Return the price of a decision by its costs.
@@ -110,14 +138,14 @@ def price_of(costs: Costs, name: str) -> float | None:
     Raises:
         ValueError: The price is unknown, or measured and no function of costs.
     """
-    return PRICES[check_price(name, measured=False)].of(costs)
+    return known_price(name, measured=False).of(costs)
 
 
-def check_price(name: str, *, measured: bool = True) -> str:
-    """Return the name of a price, of ``MEASURED`` only if ``measured``; ValueError for others."""
-    known = (*PRICES, *(MEASURED if measured else ()))
+def known_price(name: str, *, measured: bool = True) -> Price:
+    """Return the price of a name, one of ``MEASURED`` only if ``measured``; refuse others."""
+    known = {**PRICES, **(_MEASURED if measured else {})}
     if name not in known:
         raise ValueError(
             f"the cost {name!r} is unknown{did_you_mean(name, known)} known: {', '.join(known)}"
         )
-    return name
+    return known[name]
