@@ -13,6 +13,7 @@ import typer
 from snn_gym._base.names import shown_seeds
 from snn_gym.cli.options import (
     MOST_EPISODES,
+    Cost,
     Run,
     Shown,
     ShownEnvironment,
@@ -97,16 +98,17 @@ def compare(
         int, typer.Option(min=1, max=MOST_EPISODES, help="Episodes that each run plays.")
     ] = 100,
     leaderboard: Trained = None,
+    cost: Cost = "operations",
 ) -> None:
-    """Compare two agents, or runs: returns, operations, learning curves."""
-    from snn_gym.leaderboard.comparison import MEASURES, describe_difference, find_sides
+    """Compare two agents, or runs: returns, costs, learning curves."""
+    from snn_gym.leaderboard.comparison import describe_difference, find_sides
     from snn_gym.plots.comparison import check_picture, save_comparison
 
     if save is not None:
         check_picture(save)
-    sides = find_sides((one, other), env, episodes=episodes, leaderboard=leaderboard)
+    sides = find_sides((one, other), env, episodes=episodes, leaderboard=leaderboard, cost=cost)
     cells = [side.cells() for side in sides]
-    lines = [*zip(MEASURES, *cells, strict=True), *_curve_lines(sides)]
+    lines = [*zip(sides[0].measures, *cells, strict=True), *_curve_lines(sides)]
     print_columns((env, *(side.name for side in sides)), lines)
     say()
     print_lines(describe_difference(*sides))

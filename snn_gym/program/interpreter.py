@@ -178,7 +178,7 @@ def parts_at_rest(program: Program) -> list[tuple[tuple[str, ...], Array]]:
     """
     parts: list[tuple[tuple[str, ...], Array]] = []
     for layer in program.layers:
-        names = _variables(layer)
+        names = state_names(layer)
         if program.execution == "events" and isinstance(layer, NeuronLayer | LeakyLayer):
             names = (*names, "age")
         rest = np.zeros((len(names), layer.size), np.float32)
@@ -193,7 +193,7 @@ def parts_at_rest(program: Program) -> list[tuple[tuple[str, ...], Array]]:
     return parts
 
 
-def _variables(layer: Layer) -> tuple[str, ...]:
+def state_names(layer: Layer) -> tuple[str, ...]:
     """Return the names of a layer's state variables; last spikes are ``z``."""
     if not isinstance(layer, NeuronLayer):
         return layer.state

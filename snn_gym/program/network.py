@@ -212,6 +212,8 @@ class GatedLayer:
 
 GATES: Mapping[Gates, int] = {"gru": 3, "lstm": 4, "rnn": 1}
 """Number of gates of each kind of units."""
+GATE_PRODUCTS: Mapping[Gates, int] = {"gru": 3, "lstm": 3, "rnn": 0}
+"""Products of two values, a gate's and another, for each unit."""
 GATED_STATES: Mapping[Gates, tuple[str, ...]] = {"gru": ("h",), "lstm": ("h", "c"), "rnn": ("h",)}
 """State variables of each kind of units, the output first."""
 
