@@ -72,8 +72,8 @@ COST_COLUMNS: dict[str, CostColumn] = {
     "neuron_updates_per_decision": CostColumn(
         "Neuron updates",
         "updates of a neuron's state in one decision: time steps times neurons, the leaky "
-        "integrators of a readout included; a unit of an ANN is updated once; by events, updates at "
-        "time steps in which a neuron receives or may fire, whatever time they cover",
+        "integrators of a readout included; a unit of an ANN is updated once; an update has the "
+        "decay of the state, by events over all time since the last update",
     ),
     "spikes_per_decision": CostColumn(
         "Spikes",
@@ -87,9 +87,10 @@ COST_COLUMNS: dict[str, CostColumn] = {
     ),
     "parameter_bytes_per_decision": CostColumn(
         "Parameter bytes",
-        "bytes of parameters read in one decision, 4 at every use, b / 8 of a weight of b bits: the "
-        "weight of each SynOp and each MAC with a weight, biases that are not zero (of a neuron at each update, of ANNs and "
-        "outputs once), at each update the constants of neurons that have constants of their own, "
+        "bytes of parameters read in one decision, 4 at every use, b / 8 of a weight of b bits: "
+        "the weight of each SynOp and each MAC with a weight, biases that are not zero (of a "
+        "neuron at each update, of ANNs and outputs once), decays of leaky integrators, at "
+        "each update the constants of neurons that have constants of their own, "
         "and mean and standard deviation of each value that is standardised",
     ),
     "state_bytes_per_decision": CostColumn(

@@ -224,6 +224,7 @@ def test_a_readout_is_read_while_its_action_may_change():
     # A read decision updates one integrator for each output, beside those that a spike reaches.
     costs = count_costs(program, train((3, 0)))
     assert costs.neuron_updates_per_decision == {"hidden_1": 1, "readout": 1 + 2}
+    assert costs.state_bytes_per_decision == {"hidden_1": 8 * 1, "readout": 8 * 3}
 
 
 def test_parts_without_an_event_driven_form_are_named():
@@ -306,10 +307,12 @@ def test_an_integrator_costs_nothing_where_nothing_happens():
         assert costs.operations_per_decision == 0
         assert not costs.total("parameter_bytes_per_decision")
     costs = count_costs(program, row(1.0, 0.0), begun.state)
-    # 1 spike, a decay and 1 product of the head, 1 update.
+    # 1 spike, 1 product of the head, 1 update, which has the decay.
     assert costs.total("synops_per_decision") == 1
-    assert costs.macs_per_decision == {"leaky_1": 1, "readout": 1}
-    assert costs.operations_per_decision == 4
+    assert costs.macs_per_decision == {"readout": 1}
+    assert costs.neuron_updates_per_decision == {"leaky_1": 1}
+    # The integrator and the time of its last update.
+    assert costs.state_bytes_per_decision == {"leaky_1": 8}
 
 
 @pytest.mark.parametrize("continuous", [False, True])
