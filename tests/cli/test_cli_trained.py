@@ -37,7 +37,9 @@ def test_pretrained_lists_all_loadable_agents(capsys):
         count = sum(row.synops_per_decision.values())
         shown = f"{count:,.1f}"
         assert synops in ((shown, f"({shown})") if row.synops_per_decision else ("–",))
-        path = row_path(home.leaderboard_path(None), agent, env_id, row.seed).with_suffix(".safetensors")
+        path = row_path(home.leaderboard_path(None), agent, env_id, row.seed).with_suffix(
+            ".safetensors"
+        )
         assert size == f"{path.stat().st_size / 1000:.1f} kB"
 
 
