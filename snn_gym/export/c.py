@@ -20,6 +20,7 @@ from snn_gym.export.visits import Visits
 from snn_gym.policies.frozen import program_of
 from snn_gym.program.compaction import compact
 from snn_gym.program.integer import to_integer
+from snn_gym.program.network import Program
 
 # A decision is computed by events: the weights of neurons that fired are added row by row, in the
 # order of our kernels, so that spikes in float equal theirs bit for bit (for one observation at a
@@ -45,7 +46,7 @@ class CFiles:
 
 
 def to_c(
-    model: BaseAlgorithm | BasePolicy,
+    model: BaseAlgorithm | BasePolicy | Program,
     folder: str | os.PathLike[str],
     *,
     visits: Visits | None = None,
@@ -58,7 +59,7 @@ def to_c(
     """Write an agent as C source.
 
     Args:
-        model: Algorithm with a policy of snn_gym, or the policy.
+        model: Algorithm with a policy of snn_gym, the policy, or its program.
         folder: Folder to write ``NAME.h``, ``NAME.c`` and ``main.c`` into; it is made.
         visits: Result of ``visit``; ``drop_silent`` needs it, and fixed point of agents that spike
             or carry a state.
@@ -82,7 +83,7 @@ def to_c(
     if straight_line and not fixed_point:
         raise ValueError("straight_line is a form of fixed point; set fixed_point, too")
     title = safe_title(title)
-    program = program_of(model)
+    program = model if isinstance(model, Program) else program_of(model)
     if drop_silent and not program.spiking:
         raise ValueError("drop_silent is for spiking agents, and this is an ANN; leave it out")
     scaled = fixed_point and (program.spiking or program.stateful)
@@ -94,7 +95,8 @@ def to_c(
     if drop_silent and visits is not None:
         program = compact(program, visits.fired)
     if fixed_point:
-        integer = to_integer(program, () if visits is None else visits.peaks)
+        scales = ((), ()) if visits is None else (visits.peaks, visits.inputs)
+        integer = to_integer(program, *scales)
         if straight_line:
             return _write(straight_source(integer, name, title), Path(folder))
         fixed = FixedSource if program.spiking else FixedUnitsSource
