@@ -64,7 +64,7 @@ def visit(
     seeds = range(FIRST_SEED, FIRST_SEED + episodes)
     costs = evaluate(watched, env_id, seeds=seeds, env_kwargs=env_kwargs)
     inputs = tuple(watched.inputs.tolist())
-    return Visits(tuple(watched.fired), tuple(watched.peaks), inputs, watched.peak_spikes, costs)
+    return Visits(tuple(watched.fired), tuple(watched.peaks), watched.peak_spikes, costs, inputs)
 
 
 def observations_of(
