@@ -213,7 +213,7 @@ def _export_c(model: Any, folder: Path, visits: Any, options: ExportOptions, tit
         visits=visits,
         fixed_point=options.fixed_point,
         drop_silent=options.drop_silent,
-        execution="events" if options.events else "clocked",
+        execution="events" if options.events else None,
         name=options.name,
         title=title,
     )

@@ -21,7 +21,7 @@ from snn_gym.export.visits import Visits
 from snn_gym.policies.frozen import program_of
 from snn_gym.program.compaction import compact
 from snn_gym.program.integer import to_integer
-from snn_gym.program.network import Execution
+from snn_gym.program.network import Execution, Program
 
 # A decision is computed by events: the weights of neurons that fired are added row by row, in the
 # order of our kernels, so that spikes in float equal theirs bit for bit (for one observation at a
@@ -47,21 +47,21 @@ class CFiles:
 
 
 def to_c(
-    model: BaseAlgorithm | BasePolicy,
+    model: BaseAlgorithm | BasePolicy | Program,
     folder: str | os.PathLike[str],
     *,
     visits: Visits | None = None,
     fixed_point: bool = False,
     drop_silent: bool = False,
     straight_line: bool = False,
-    execution: Execution = "clocked",
+    execution: Execution | None = None,
     name: str = "agent",
     title: str = "",
 ) -> CFiles:
     """Write an agent as C source.
 
     Args:
-        model: Algorithm with a policy of snn_gym, or the policy.
+        model: Algorithm with a policy of snn_gym, the policy, or its program.
         folder: Folder to write ``NAME.h``, ``NAME.c`` and ``main.c`` into; it is made.
         visits: Result of ``visit``; ``drop_silent`` needs it, and fixed point of agents that spike
             or carry a state.
@@ -71,7 +71,7 @@ def to_c(
         straight_line: Whether fixed point is written without loops over neurons and synapses, which
             takes fewer instructions; for at most ``c_straight.MOST_SYNAPSES`` synapses.
         execution: ``events`` updates neurons only when they receive, with a time for each neuron in
-            the state; for float and spikes as inputs.
+            the state; for float and spikes as inputs. None for the program's own.
         name: Prefix of functions, types and files: lower-case letters, digits and underscores.
         title: Description of the agent in the header; unsafe characters become underscores.
 
@@ -87,8 +87,11 @@ def to_c(
     if straight_line and not fixed_point:
         raise ValueError("straight_line is a form of fixed point; set fixed_point, too")
     title = safe_title(title)
-    program = replace(program_of(model), execution=execution)
-    if execution == "events" and (fixed_point or not program.spiking):
+    program = model if isinstance(model, Program) else program_of(model)
+    if execution is not None:
+        program = replace(program, execution=execution)
+    by_events = program.execution == "events"
+    if by_events and (fixed_point or not program.spiking):
         raise ValueError(
             "execution 'events' is written in C for spiking agents, in float; leave it out"
         )
@@ -103,12 +106,13 @@ def to_c(
     if drop_silent and visits is not None:
         program = compact(program, visits.fired)
     if fixed_point:
-        integer = to_integer(program, () if visits is None else visits.peaks)
+        scales = ((), ()) if visits is None else (visits.peaks, visits.inputs)
+        integer = to_integer(program, *scales)
         if straight_line:
             return _write(straight_source(integer, name, title), Path(folder))
         fixed = FixedSource if program.spiking else FixedUnitsSource
         return _write(fixed(integer, name, title), Path(folder))
-    spiking = SpikingSource if execution == "clocked" else EventSource
+    spiking = EventSource if by_events else SpikingSource
     kind = spiking if program.spiking else ANNSource
     return _write(kind(program, name, title), Path(folder))
 

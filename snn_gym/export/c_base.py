@@ -41,7 +41,7 @@ class Source(ABC):
             f"/* Weights and decisions of {self.title}; {self.name}.h says how to use it. */\n"
             f'#include "{self.name}.h"\n\n#include <math.h>\n#include <stdint.h>\n'
             "#include <string.h>",
-            *(_table(name, values) for name, values in self.tables.items()),
+            *(table(name, values) for name, values in self.tables.items()),
             *self._helpers(),
             "\n".join(self._reset()),
             "\n".join(self._step()),
@@ -161,7 +161,8 @@ def within(value: str, limit: float) -> str:
     return f"{value} < -{most} ? -{most} : ({value} > {most} ? {most} : {value})"
 
 
-def _table(name: str, values: NDArray[Any]) -> str:
+def table(name: str, values: NDArray[Any]) -> str:
+    """Return the definition of a constant array."""
     sizes = "".join(f"[{x}]" for x in values.shape)
     return f"static const {_TYPES[values.dtype.name]} {name}{sizes} = {{\n{_lines(values)}\n}};"
 

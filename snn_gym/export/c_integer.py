@@ -130,6 +130,8 @@ def in_float(integer: IntegerProgram) -> str:
 
 def _rounded_values(integer: IntegerProgram) -> str:
     """Return the lines that fill ``values`` with standardised observations in integers."""
+    if integer.program.spike_input:
+        return c_text.SEEN_VALUES.format(inputs=integer.program.inputs)
     return c_text.FIXED_VALUES.format(
         inputs=integer.program.inputs,
         value=standardised("observation[d]", 1),

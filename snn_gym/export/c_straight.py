@@ -115,8 +115,12 @@ def _used(integer: IntegerProgram) -> list[list[int]]:
 
 def _values(integer: IntegerProgram, weights: NDArray[Any]) -> Iterator[str]:
     """Yield the lines of the rounded observations that have a weight (D, N) other than zero."""
+    used = np.flatnonzero((weights != 0).any(1))
+    if integer.program.spike_input:
+        yield from (f"    const int32_t x_{d} = observation[{d}] != 0.0f;" for d in used)
+        return
     most, unit = number(integer.program.normalisers[0].clip), number(2.0**integer.input_bits)
-    for d in np.flatnonzero((weights != 0).any(1)):
+    for d in used:
         given = f"observation[{d}], means_1[{d}], deviations_1[{d}], {most}, {unit}"
         yield f"    const int32_t x_{d} = standardised({given});"
 

@@ -232,6 +232,11 @@ FIXED_VALUES = """\
         values[d] = (int16_t)lrintf({unit} * ({clipped}));
     }}"""
 
+SEEN_VALUES = """\
+    for (int d = 0; d < {inputs}; d++) {{
+        values[d] = observation[d] != 0.0f;
+    }}"""
+
 FIXED_HELD = """\
     memset(held, 0, sizeof held);
     add_products(&weights_1[0][0], {inputs}, {size}, values, held);

@@ -38,6 +38,8 @@ class Visits:
     """Most spikes of all neurons in one time step."""
     costs: Costs = field(default_factory=Costs)
     """Mean costs of a decision."""
+    inputs: tuple[float, ...] = ()
+    """Largest absolute value of each observed number."""
 
 
 def visit(
@@ -64,7 +66,8 @@ def visit(
     watched = _Watched(policy)
     seeds = range(FIRST_SEED, FIRST_SEED + episodes)
     costs = evaluate(watched, env_id, seeds=seeds, env_kwargs=env_kwargs)
-    return Visits(tuple(watched.fired), tuple(watched.peaks), watched.peak_spikes, costs)
+    inputs = tuple(watched.inputs.tolist())
+    return Visits(tuple(watched.fired), tuple(watched.peaks), watched.peak_spikes, costs, inputs)
 
 
 def episode_costs(
@@ -121,6 +124,7 @@ class _Watched:
         self._policy = policy
         self.fired: list[NDArray[np.bool_]] = []
         self.peaks: list[float] = []
+        self.inputs = np.zeros(0)
         self.peak_spikes = 0
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
@@ -132,6 +136,9 @@ class _Watched:
     def record(self, obs: NDArray[Any], state: Any = None) -> Recording:
         """Record as the policy does; update ``fired``, ``peaks`` and ``peak_spikes``."""
         recording: Recording = self._policy.record(obs, state)
+        if isinstance(obs, np.ndarray):
+            largest = np.abs(obs.reshape(len(obs), -1).astype(np.float64)).max(0)
+            self.inputs = np.maximum(largest, self.inputs if self.inputs.size else 0.0)
         if state is not None and not recording.layers:
             before = hidden_before(self._policy.program(), state[0], len(obs))
             peaks = [float(np.abs(x).max()) for x in before]

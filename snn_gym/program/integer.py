@@ -21,7 +21,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -37,6 +37,7 @@ from snn_gym.program.network import (
     Gates,
     LeakyLayer,
     NeuronLayer,
+    Normaliser,
     Program,
 )
 from snn_gym.program.neuron import DISTANCE, INPUT, SILENT, SPIKED, Neuron, equations
@@ -488,18 +489,37 @@ class IntegerProgram:
         return decoded, tuple(own)
 
 
-def to_integer(program: Program, peaks: Sequence[float] = ()) -> IntegerProgram:
+def to_integer(
+    program: Program, peaks: Sequence[float] = (), inputs: Sequence[float] = ()
+) -> IntegerProgram:
     """Return a program whose numbers are integers.
 
     Args:
         program: The program.
         peaks: Largest absolute potential or state of each layer, as in ``Visits.peaks``; none for
             an ANN without a state, whose scales follow from its weights and its inputs' limit.
+        inputs: Largest absolute value of each input, as in ``Visits.inputs``, for programs that do
+            not standardise: values are limited to twice as much.
 
     Raises:
         ValueError: A part has no form in integers, or a sum leaves 32 bits.
     """
+    if inputs and not program.normalisers and program.held:
+        program = _standardised(program, inputs)
     return _spiking(program, peaks) if program.spiking else _ann(program, peaks)
+
+
+def _standardised(program: Program, inputs: Sequence[float]) -> Program:
+    """Return an equal program that standardises: by powers of two, without rounding."""
+    largest = np.array([x or 1.0 for x in inputs])
+    scale = (2.0 ** np.ceil(np.log2(largest))).astype(np.float32)
+    normaliser = Normaliser(np.zeros_like(scale), scale, _SPARE)
+    if not program.layers:
+        head = replace(program.head, weights=program.head.weights * scale)
+        return replace(program, normalisers=(normaliser,), head=head)
+    first, *others = program.layers
+    first = replace(first, weights=first.weights * scale[:, np.newaxis])
+    return replace(program, normalisers=(normaliser,), layers=(first, *others))
 
 
 def _input_bits(program: Program, least: int = 0) -> int:
@@ -514,14 +534,15 @@ def _input_bits(program: Program, least: int = 0) -> int:
     return max(least, math.floor(math.log2(most / program.normalisers[0].clip)))
 
 
-def _value_limit(program: Program, bits: int) -> int:
-    return round(program.normalisers[0].clip * 2**bits)
+def _value_limits(program: Program, bits: int) -> Range:
+    most = round(program.normalisers[0].clip * 2**bits)
+    return -most, most
 
 
 def _ann(program: Program, peaks: Sequence[float]) -> IntegerProgram:
-    bits = _input_bits(program)
-    high = _value_limit(program, bits)
-    values, ranges = Values(2.0**-bits, -high, high), {"values": (-high, high)}
+    bits = 0 if program.spike_input else _input_bits(program)
+    low, high = (0, 1) if program.spike_input else _value_limits(program, bits)
+    values, ranges = Values(2.0**-bits, low, high), {"values": (low, high)}
     layers: list[IntegerUnits] = []
     visited = peaks if program.stateful else [0.0] * len(program.layers)
     for k, (layer, peak) in enumerate(zip(program.layers, visited, strict=True), start=1):
@@ -716,15 +737,15 @@ def _spiking_ranges(
         low = high = layer.biases.astype(np.int64)
         fed = [] if layer.recurrent is None else [layer.recurrent]
         if k == 1 and program.held:
-            most = _value_limit(program, bits)
-            sums = _reach(layer.weights, -most, most)
-            ranges |= {"values": (-most, most), "sums_1": _within("sums of layer 1", *sums)}
+            values = _value_limits(program, bits)
+            sums = _reach(layer.weights, *values)
+            ranges |= {"values": values, "sums_1": _within("sums of layer 1", *sums)}
             low, high = (low + scaled(x, bits - layer.bits) for x in sums)
         else:
             fed.append(layer.weights)
         for weights in fed:
-            least, most_ = _reach(weights, 0, 1)
-            low, high = low + (least << layer.bits), high + (most_ << layer.bits)
+            least, most = _reach(weights, 0, 1)
+            low, high = low + (least << layer.bits), high + (most << layer.bits)
         ranges[f"currents_{k}"] = _within(f"currents of layer {k}", low, high)
     return ranges
 
