@@ -464,7 +464,7 @@ class Counter:
         self.add("macs_per_decision", layer, number / self.batch)
         self.weights(layer, number / self.batch)
 
-    def scaling(self, layer: str, values: int) -> None:
+    def scaling(self, layer: str, values: float) -> None:
         """Count a MAC for each value, with two parameters, such as mean and deviation."""
         self.add("macs_per_decision", layer, values)
         self.parameters(layer, 2 * values)

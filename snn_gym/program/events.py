@@ -20,6 +20,7 @@ from snn_gym.program.neuron import INPUT, Equations, Neuron, equations, is_affin
 
 Mask = NDArray[np.bool_]
 Exact = NDArray[np.float64]
+Rates = Literal["one", "each"]
 
 _SINGULAR = 1e-9
 _NEAR = 1e-5  # of outputs to those at rest
@@ -154,7 +155,7 @@ def touched_units(program: Program, values: Array, state: list[dict[str, Array]]
     (layer,) = program.leaky
     steady = _steady(layer)
     rest = program.head.weights @ steady + program.head.biases
-    rates = "one" if np.ptp(layer.decay) == 0 else "each"
+    rates: Rates = "one" if np.ptp(layer.decay) == 0 else "each"
     return received | ~_settled_outputs(program, state[0]["h"] - steady, rest, rates)
 
 
@@ -167,9 +168,7 @@ def looks_ahead(program: Program) -> bool:
     return program.choice.discrete and any(np.ptp(x.decay) > 0 for x in program.leaky)
 
 
-def _settled_outputs(
-    program: Program, left: Array, rest: Array, rates: Literal["one", "each"] | None
-) -> Mask:
+def _settled_outputs(program: Program, left: Array, rest: Array, rates: Rates | None) -> Mask:
     """Return where (B,) an action stays the same while features decay to those of ``rest`` (O,).
 
     ``left`` (B, N) are their distances. These decay at ``one`` rate, ``each`` at its own, or in
@@ -184,7 +183,7 @@ def _settled_outputs(
     best = (left @ weights.T + rest).argmax(1)
     if rates == "one":
         # Outputs move on a straight line, and the region of an action is convex.
-        stays: Mask = rest[best] >= rest.max()
+        stays: Mask = np.greater_equal(rest[best], rest.max())
         return stays
     gaps = (weights[best][:, np.newaxis] - weights) * left[:, np.newaxis]  # (B, O, N)
     ahead: Array = rest[best][:, np.newaxis] - rest + np.minimum(gaps, 0.0).sum(2)
