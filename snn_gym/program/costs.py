@@ -400,8 +400,7 @@ def _of_units(
     counter, share = _begun(program, entered, events), _read(events)
     hidden = hidden_before(program, before, entered.shape[1])
     signals = [entered[0], *outputs]
-    if events is not None:  # a decision costs nothing or all
-        entered = entered[:, events.read]
+    if events is not None:  # a decision costs nothing or all, but for spikes without a synapse
         signals, hidden = ([x[events.read] for x in given] for given in (signals, hidden))
     maps = [*((x.weights, x.biases) for x in program.layers)]
     maps += [(program.head.weights.T, program.head.biases)]
