@@ -26,8 +26,10 @@ if TYPE_CHECKING:
         Program,
     )
     from snn_gym.program.neuron import Neuron, NeuronParameters
+    from snn_gym.program.prices import PRICES, Price, price_of
 
 __all__ = [
+    "PRICES",
     "Choice",
     "CompiledProgram",
     "Decision",
@@ -39,6 +41,7 @@ __all__ = [
     "NeuronLayer",
     "NeuronParameters",
     "Normaliser",
+    "Price",
     "Program",
     "clip",
     "compact",
@@ -48,6 +51,7 @@ __all__ = [
     "log",
     "maximum",
     "minimum",
+    "price_of",
     "sqrt",
     "tanh",
     "where",
@@ -67,6 +71,8 @@ __getattr__, __dir__ = lazy_names(
         "NeuronLayer": "network",
         "NeuronParameters": "neuron",
         "Normaliser": "network",
+        "PRICES": "prices",
+        "Price": "prices",
         "Program": "network",
         "clip": "expressions",
         "compact": "compaction",
@@ -76,6 +82,7 @@ __getattr__, __dir__ = lazy_names(
         "log": "expressions",
         "maximum": "expressions",
         "minimum": "expressions",
+        "price_of": "prices",
         "sqrt": "expressions",
         "tanh": "expressions",
         "where": "expressions",
