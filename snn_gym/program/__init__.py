@@ -28,8 +28,10 @@ if TYPE_CHECKING:
         Program,
     )
     from snn_gym.program.neuron import Neuron, NeuronParameters
+    from snn_gym.program.prices import PRICES, Price, price_of
 
 __all__ = [
+    "PRICES",
     "Choice",
     "CompiledProgram",
     "Decision",
@@ -43,6 +45,7 @@ __all__ = [
     "NeuronLayer",
     "NeuronParameters",
     "Normaliser",
+    "Price",
     "Program",
     "clip",
     "compact",
@@ -52,6 +55,7 @@ __all__ = [
     "log",
     "maximum",
     "minimum",
+    "price_of",
     "sqrt",
     "tanh",
     "where",
@@ -74,6 +78,8 @@ __getattr__, __dir__ = lazy_names(
         "NeuronLayer": "network",
         "NeuronParameters": "neuron",
         "Normaliser": "network",
+        "PRICES": "prices",
+        "Price": "prices",
         "Program": "network",
         "clip": "expressions",
         "compact": "compaction",
@@ -83,6 +89,7 @@ __getattr__, __dir__ = lazy_names(
         "log": "expressions",
         "maximum": "expressions",
         "minimum": "expressions",
+        "price_of": "prices",
         "sqrt": "expressions",
         "tanh": "expressions",
         "where": "expressions",
