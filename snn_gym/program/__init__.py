@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from snn_gym.program.compiled import CompiledProgram
     from snn_gym.program.costs import count_costs
     from snn_gym.program.expressions import clip, exp, log, maximum, minimum, sqrt, tanh, where
+    from snn_gym.program.integer import IntegerProgram, to_integer
     from snn_gym.program.interpreter import Decision, decide
     from snn_gym.program.network import (
         Choice,
@@ -36,6 +37,7 @@ __all__ = [
     "DenseLayer",
     "GatedLayer",
     "Head",
+    "IntegerProgram",
     "LeakyLayer",
     "Neuron",
     "NeuronLayer",
@@ -52,6 +54,7 @@ __all__ = [
     "minimum",
     "sqrt",
     "tanh",
+    "to_integer",
     "where",
 ]
 
@@ -65,6 +68,7 @@ __getattr__, __dir__ = lazy_names(
         "DenseLayer": "network",
         "GatedLayer": "network",
         "Head": "network",
+        "IntegerProgram": "integer",
         "LeakyLayer": "network",
         "Neuron": "neuron",
         "NeuronLayer": "network",
@@ -81,6 +85,7 @@ __getattr__, __dir__ = lazy_names(
         "minimum": "expressions",
         "sqrt": "expressions",
         "tanh": "expressions",
+        "to_integer": "integer",
         "where": "expressions",
     },
 )
