@@ -222,16 +222,18 @@ def count_program(
     return Instructions(counted / len(observations), target, form, len(observations), compiler)
 
 
-def check_tools(target: str) -> None:
-    """Refuse an unknown target, and one whose tools are not installed."""
-    if target not in TARGETS:
-        raise ValueError(f"target {target!r} is unknown; known: {', '.join(TARGETS)}")
+def check_tools(name: str | None) -> Target:
+    """Return the target of a name; ValueError if it is unknown, or a tool is not installed."""
+    target = next((x for x in TARGETS if x == name), None)
+    if target is None:
+        raise ValueError(f"target {name!r} is unknown; known: {', '.join(TARGETS)}")
     for tool, package in _PACKAGES[target].items():
         if shutil.which(tool) is None:
             raise ValueError(
                 f"{tool} is not installed, and counting instructions on {target} needs it; on "
                 f"Debian: apt-get install {package}"
             )
+    return target
 
 
 def _cheapest(program: Program, folder: Path, visits: Visits | None) -> tuple[str, CFiles]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from snn_gym.program.costs import count_costs
     from snn_gym.program.events import Events, with_events
     from snn_gym.program.expressions import clip, exp, log, maximum, minimum, sqrt, tanh, where
+    from snn_gym.program.integer import IntegerProgram, to_integer
     from snn_gym.program.interpreter import Decision, decide
     from snn_gym.program.network import (
         Choice,
@@ -40,6 +41,7 @@ __all__ = [
     "Events",
     "GatedLayer",
     "Head",
+    "IntegerProgram",
     "LeakyLayer",
     "Neuron",
     "NeuronLayer",
@@ -58,6 +60,7 @@ __all__ = [
     "price_of",
     "sqrt",
     "tanh",
+    "to_integer",
     "where",
     "with_events",
 ]
@@ -73,6 +76,7 @@ __getattr__, __dir__ = lazy_names(
         "Events": "events",
         "GatedLayer": "network",
         "Head": "network",
+        "IntegerProgram": "integer",
         "LeakyLayer": "network",
         "Neuron": "neuron",
         "NeuronLayer": "network",
@@ -92,6 +96,7 @@ __getattr__, __dir__ = lazy_names(
         "price_of": "prices",
         "sqrt": "expressions",
         "tanh": "expressions",
+        "to_integer": "integer",
         "where": "expressions",
         "with_events": "events",
     },
