@@ -135,7 +135,12 @@ def build_ann(seen="analogue", chosen="discrete", kind=SpikingActorCriticPolicy,
     """Return a policy that does not spike, with large random weights."""
     torch.manual_seed(0)
     arguments = {"network": {"hidden_sizes": (12, 9)}, "spiking_actor": False, **arguments}
-    return made_to_fire(kind(SEEN[seen], CHOSEN[chosen], ConstantSchedule(0.1), **arguments))
+    policy = made_to_fire(kind(SEEN[seen], CHOSEN[chosen], ConstantSchedule(0.1), **arguments))
+    with torch.no_grad():  # sums of few bits would be equal, and the first action the rounding's
+        for name, parameter in policy.named_parameters():
+            if "bias" in name:
+                parameter.add_(0.3 * torch.randn_like(parameter))
+    return policy
 
 
 def observe(seen, count):
