@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from snn_gym.export.nir_import import from_nir, network_from_nir
     from snn_gym.export.nir_submission import submit_nir
     from snn_gym.export.onnx import to_onnx
-    from snn_gym.export.visits import Visits, visit
+    from snn_gym.export.visits import Visits, episode_costs, visit
     from snn_gym.policies.frozen import FrozenPolicy, freeze, portable, program_of, without_silent
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "convert",
     "count_instructions",
     "count_program",
+    "episode_costs",
     "fine_tune",
     "freeze",
     "from_nir",
@@ -59,6 +60,7 @@ __getattr__, __dir__ = lazy_names(
         "convert": "conversion",
         "count_instructions": "instructions",
         "count_program": "instructions",
+        "episode_costs": "visits",
         "fine_tune": "fine_tuning",
         "freeze": ".policies.frozen",
         "from_nir": "nir_import",

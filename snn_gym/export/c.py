@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -13,6 +13,7 @@ from stable_baselines3.common.policies import BasePolicy
 from snn_gym._base.names import safe_title
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.export.c_base import ANNSource, Source
+from snn_gym.export.c_events import EventSource
 from snn_gym.export.c_integer import FixedSource, FixedUnitsSource
 from snn_gym.export.c_spiking import SpikingSource
 from snn_gym.export.c_straight import straight_source
@@ -20,7 +21,7 @@ from snn_gym.export.visits import Visits
 from snn_gym.policies.frozen import program_of
 from snn_gym.program.compaction import compact
 from snn_gym.program.integer import to_integer
-from snn_gym.program.network import Program
+from snn_gym.program.network import Execution, Program
 
 # A decision is computed by events: the weights of neurons that fired are added row by row, in the
 # order of our kernels, so that spikes in float equal theirs bit for bit (for one observation at a
@@ -53,6 +54,7 @@ def to_c(
     fixed_point: bool = False,
     drop_silent: bool = False,
     straight_line: bool = False,
+    execution: Execution | None = None,
     name: str = "agent",
     title: str = "",
 ) -> CFiles:
@@ -68,12 +70,14 @@ def to_c(
             on which no output depends. In other states they might fire.
         straight_line: Whether fixed point is written without loops over neurons and synapses, which
             takes fewer instructions; for at most ``c_straight.MOST_SYNAPSES`` synapses.
+        execution: ``events`` updates neurons only when they receive, with a time for each neuron in
+            the state; for float and spikes as inputs. None for the program's own.
         name: Prefix of functions, types and files: lower-case letters, digits and underscores.
         title: Description of the agent in the header; unsafe characters become underscores.
 
     Raises:
         ValueError: The name is not allowed, visits are missing, an ANN is to be without silent
-            neurons, or a part of the agent has no form in C.
+            neurons, or a part of the agent has no form in C, or none by events.
     """
     if not _NAME.fullmatch(name) or name == "main":
         raise ValueError(
@@ -84,6 +88,13 @@ def to_c(
         raise ValueError("straight_line is a form of fixed point; set fixed_point, too")
     title = safe_title(title)
     program = model if isinstance(model, Program) else program_of(model)
+    if execution is not None:
+        program = replace(program, execution=execution)
+    by_events = program.execution == "events"
+    if by_events and (fixed_point or not program.spiking):
+        raise ValueError(
+            "execution 'events' is written in C for spiking agents, in float; leave it out"
+        )
     if drop_silent and not program.spiking:
         raise ValueError("drop_silent is for spiking agents, and this is an ANN; leave it out")
     scaled = fixed_point and (program.spiking or program.stateful)
@@ -101,7 +112,8 @@ def to_c(
             return _write(straight_source(integer, name, title), Path(folder))
         fixed = FixedSource if program.spiking else FixedUnitsSource
         return _write(fixed(integer, name, title), Path(folder))
-    kind = SpikingSource if program.spiking else ANNSource
+    spiking = EventSource if by_events else SpikingSource
+    kind = spiking if program.spiking else ANNSource
     return _write(kind(program, name, title), Path(folder))
 
 

@@ -95,7 +95,7 @@ def seen_at(encoder: SpikeEncoder | ReceptiveFields, channels: int) -> Iterator[
 
 
 # ---- c neuron ------------------------------------------------------------------------------------
-_FLOAT = Style(
+FLOAT = Style(
     constant=number,
     assignment="const float {name} = {value};",
     where="({0} ? {1} : {2})",
@@ -115,7 +115,7 @@ _FIXED = Style(
 def float_neuron(neuron: type[Neuron], name: str, *, each: bool = False) -> str:
     """Return the text of the C function that advances a layer by a time step, in float."""
     text, kinds = equations(neuron), ("float", "float", "float")
-    return _function(name, text, kinds, _body(text, _FLOAT, "float", "currents[n]"), each=each)
+    return _function(name, text, kinds, _body(text, FLOAT, "float", "currents[n]"), each=each)
 
 
 def fixed_neuron(neuron: type[Neuron], name: str) -> str:
@@ -245,7 +245,7 @@ class SpikingSource(Source):
             yield self.products
         kinds = ((layer.neuron, layer.each) for layer in self.program.neurons)
         for neuron, each in dict.fromkeys(kinds):
-            yield self._neuron_text(neuron, _function_name(neuron, each), each)
+            yield self._neuron_text(neuron, function_name(neuron, each), each)
 
     def _neuron_text(self, neuron: type[Neuron], name: str, each: bool) -> str:
         return float_neuron(neuron, name, each=each)
@@ -380,10 +380,14 @@ class SpikingSource(Source):
                 yield f"unsigned char seen[{inputs}];"
                 yield from self._seen(inputs)
             yield f"const int count = places_of({source}, {inputs}, places);"
-            yield f"add_rows(&weights_{k}[0][0], {size}, places, count, currents);"
+            yield self._added(f"weights_{k}", size, "count")
         if layer.recurrent is not None:
             yield f"const int looped = places_of(state->spikes_{k}, {size}, places);"
-            yield f"add_rows(&recurrent_{k}[0][0], {size}, places, looped, currents);"
+            yield self._added(f"recurrent_{k}", size, "looped")
+
+    def _added(self, weights: str, size: int, count: str) -> str:
+        """Return the line that adds the rows of ``count`` spikes to ``currents``."""
+        return f"add_rows(&{weights}[0][0], {size}, places, {count}, currents);"
 
     def _seen(self, channels: int) -> Iterator[str]:
         """Yield the lines that fill ``seen`` with the input spikes of a time step."""
@@ -395,14 +399,15 @@ class SpikingSource(Source):
         yield "}"
 
     def _updated(self, k: int, layer: NeuronLayer, currents: str) -> str:
-        name = _function_name(layer.neuron, layer.each)
+        name = function_name(layer.neuron, layer.each)
         return (
             f"{name}(constants_{k}, {currents}, state->neurons_{k}, {layer.size}, "
             f"state->spikes_{k});"
         )
 
 
-def _function_name(neuron: type[Neuron], each: bool) -> str:
+def function_name(neuron: type[Neuron], each: bool) -> str:
+    """Return the name of the C function of a time step, of which ``each`` has own constants."""
     return f"advance_{name_of(neuron)}{'_each' if each else ''}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from snn_gym.leaderboard.evaluation import evaluate
+from snn_gym.envs.registry import make_task
+from snn_gym.leaderboard.evaluation import Evaluation, evaluate
+from snn_gym.policies.frozen import InterpretedPolicy
 from snn_gym.policies.protocols import Acting, RecordedPolicy
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.costs import Costs
 from snn_gym.program.interpreter import hidden_before
+from snn_gym.program.network import Program
 from snn_gym.spiking.recording import Recording
 
 FIRST_SEED = 1_000_000_000  # of visits; the seeds of evaluations lie above
@@ -65,6 +68,32 @@ def visit(
     costs = evaluate(watched, env_id, seeds=seeds, env_kwargs=env_kwargs)
     inputs = tuple(watched.inputs.tolist())
     return Visits(tuple(watched.fired), tuple(watched.peaks), watched.peak_spikes, costs, inputs)
+
+
+def episode_costs(
+    program: Program,
+    env_id: str,
+    seeds: Sequence[int],
+    *,
+    env_kwargs: Mapping[str, Any] | None = None,
+) -> Evaluation:
+    """Evaluate a program by the interpreter, and count its costs in its own execution.
+
+    Costs are means over decisions: those of an episode are ``lengths`` times as much.
+
+    Args:
+        program: A program; ``with_events`` returns one that updates neurons only when they receive.
+        env_id: Gymnasium id.
+        seeds: Seed of each episode.
+        env_kwargs: Arguments of the environment.
+
+    Raises:
+        ValueError: There are no seeds, or observations do not fit the program.
+    """
+    env = make_task(env_id, **(env_kwargs or {}))
+    policy = InterpretedPolicy(program, env.observation_space, env.action_space)
+    env.close()
+    return evaluate(policy, env_id, seeds=seeds, env_kwargs=env_kwargs)
 
 
 def observations_of(

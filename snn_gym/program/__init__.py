@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from snn_gym.program.compaction import compact
     from snn_gym.program.compiled import CompiledProgram
     from snn_gym.program.costs import count_costs
+    from snn_gym.program.events import Events, with_events
     from snn_gym.program.expressions import clip, exp, log, maximum, minimum, sqrt, tanh, where
     from snn_gym.program.integer import IntegerProgram, to_integer
     from snn_gym.program.interpreter import Decision, decide
@@ -28,13 +29,16 @@ if TYPE_CHECKING:
         Program,
     )
     from snn_gym.program.neuron import Neuron, NeuronParameters
+    from snn_gym.program.prices import PRICES, Price, price_of
 
 __all__ = [
+    "PRICES",
     "Choice",
     "CompiledProgram",
     "Decision",
     "Decoder",
     "DenseLayer",
+    "Events",
     "GatedLayer",
     "Head",
     "IntegerProgram",
@@ -43,6 +47,7 @@ __all__ = [
     "NeuronLayer",
     "NeuronParameters",
     "Normaliser",
+    "Price",
     "Program",
     "clip",
     "compact",
@@ -52,10 +57,12 @@ __all__ = [
     "log",
     "maximum",
     "minimum",
+    "price_of",
     "sqrt",
     "tanh",
     "to_integer",
     "where",
+    "with_events",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -66,6 +73,7 @@ __getattr__, __dir__ = lazy_names(
         "Decision": "interpreter",
         "Decoder": "network",
         "DenseLayer": "network",
+        "Events": "events",
         "GatedLayer": "network",
         "Head": "network",
         "IntegerProgram": "integer",
@@ -74,6 +82,8 @@ __getattr__, __dir__ = lazy_names(
         "NeuronLayer": "network",
         "NeuronParameters": "neuron",
         "Normaliser": "network",
+        "PRICES": "prices",
+        "Price": "prices",
         "Program": "network",
         "clip": "expressions",
         "compact": "compaction",
@@ -83,9 +93,11 @@ __getattr__, __dir__ = lazy_names(
         "log": "expressions",
         "maximum": "expressions",
         "minimum": "expressions",
+        "price_of": "prices",
         "sqrt": "expressions",
         "tanh": "expressions",
         "to_integer": "integer",
         "where": "expressions",
+        "with_events": "events",
     },
 )

@@ -28,6 +28,12 @@ def test_printed_compiler_command_builds_a_working_program(tmp_path, monkeypatch
     assert done.stdout.split() == expected
 
 
+def test_events_need_spikes_as_inputs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", "ppo-lif", "CartPole-v1", "--c", "out", "--events"]) != 0
+    assert "train on spikes, or keep 'clocked'" in capsys.readouterr().err
+
+
 def test_nir_export_writes_the_host_file(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["export", "ppo-lif", "CartPole-v1", "--nir", "out/pole.nir"]) == 0
