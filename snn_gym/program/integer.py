@@ -69,7 +69,8 @@ def saturated(x: IntArray) -> IntArray:
 
 def scaled(x: IntArray, bits: int) -> IntArray:
     """Return ``x / 2**bits``, rounded to the nearest, and half up."""
-    return x if bits == 0 else (x + (1 << (bits - 1))) >> bits
+    rounded: IntArray = x if bits == 0 else (x + (1 << (bits - 1))) >> bits
+    return rounded
 
 
 def share(gain: IntArray, x: IntArray) -> IntArray:
