@@ -62,8 +62,9 @@ def test_a_neuron_by_hand():
     made = integer.decide(np.array([[0.25], [1.5]], np.float32))
     assert made.state[0][0].tolist()[0] == [3405]
     # Of 1.5 the current is 12,192 + 1,600 = 13,792 and half of it, 6,896, fires; so each time.
-    assert made.outputs[1].tolist() == [4 * 127, -4 * 127]
-    assert made.actions.tolist() == [0, 0]
+    # The other output is 0.6 in units of 1 / 127 / 4: 304.8.
+    assert made.outputs.tolist() == [[0, 305], [4 * 127, 305]]
+    assert made.actions.tolist() == [1, 0]
 
 
 def test_the_first_of_equal_outputs_wins_and_a_threshold_is_strict():
