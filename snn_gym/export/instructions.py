@@ -29,7 +29,7 @@ from snn_gym.program.network import Program
 
 Target = Literal["host", "cortex-m4"]
 TARGETS: tuple[Target, ...] = get_args(Target)
-FORMS: Mapping[str, Mapping[str, bool]] = {
+FORMS: Mapping[str, Mapping[str, Any]] = {
     "fixed point in straight lines": {"fixed_point": True, "straight_line": True},
     "fixed point": {"fixed_point": True},
     "float": {},
@@ -281,7 +281,7 @@ def _on_cortex(files: CFiles) -> float:
     quiet = ["-monitor", "none", "-serial", "none", "-semihosting"]
     shown = _output(["qemu-system-arm", *machine, *quiet, "-kernel", str(built)])
     whole, idle = (int(x) for x in shown.split())
-    return (whole - idle) * _TICK_NS / 2**_SHIFT
+    return (whole - idle) * _TICK_NS / (1 << _SHIFT)
 
 
 def _output(words: Sequence[str]) -> str:
