@@ -23,7 +23,7 @@ from snn_gym.spiking.config import (
     PopulationDecoderParameters,
 )
 from snn_gym.spiking.decoders import make_head
-from tests.export.made import CHOSEN, SEEN, STATELESS, observe
+from tests.export.made import CHOSEN, DENSE, SEEN, STATELESS, build_ann, observe
 from tests.policies.firing import made_to_fire
 
 # Two decisions on spike trains of 3 time steps and 2 channels, with 3 and 1 spikes.
@@ -212,6 +212,34 @@ def test_a_dense_network_on_values():
     assert totals(headless, torch.ones(2, 5), head=head) == totals(network, torch.ones(2, 5))
 
 
+@pytest.mark.parametrize("size", [None, 2])
+def test_a_linear_network(size):
+    network, head = DenseNetwork(6, (), size, nn.Tanh), nn.Linear(6, 2)
+    everything = 4 * (6 * 2 + 2)
+    expected = [6 * 2, None, 6 * 2, None, None, everything, None]
+    assert totals(network, torch.ones(2, 6), head=head) == expected
+    spikes = DenseNetwork(6, (), size, nn.Tanh, spike_input=True)
+    costs = spikes.record(TRAINS.flatten(1), head=head).costs
+    assert costs.synops_per_decision == {"input": 2.0 * 2}
+    assert costs.macs_per_decision == {}
+    assert costs.total("parameter_bytes_per_decision") == 4 * (2 * 2 + 2)
+
+
+def test_quantised_weights_by_hand():
+    network = DenseNetwork(2, (2,), 1, nn.Tanh)
+    network.quantise(2)
+    for layer, weights in ((network[0], [[0.9, 0.1], [0.8, -0.7]]), (network[2], [[0.5, 0.5]])):
+        layer.parametrizations.weight.original.data = torch.tensor(weights)
+        layer.bias.data.zero_()
+    # 0.1 becomes 0. The units' sums are 0.8 and 0 for the first input, 0.8 and -1.6 for both.
+    costs = network.record(torch.tensor([[1.0, 1.0], [1.0, 3.0]])).costs
+    assert costs.macs_per_decision == {"dense_1": 3, "dense_2": (1 + 2) / 2}
+    # 2 bits a weight are 0.25 bytes; biases are floats.
+    assert costs.parameter_bytes_per_decision == {
+        "dense_1": 0.25 * 3 + 4 * 2, "dense_2": 0.25 * 1.5 + 4 * 1
+    }  # fmt: skip
+
+
 def test_zeros_of_an_ann_by_hand():
     network = DenseNetwork(2, (3,), 2, nn.ReLU)
     first, _, last = network
@@ -316,10 +344,12 @@ def test_a_dense_network_on_spikes():
     assert costs.spikes_per_synapse == pytest.approx(2 / 6)
 
 
-@pytest.mark.parametrize(("kind", "gates"), [("gru", 3), ("lstm", 4)])
+@pytest.mark.parametrize(("kind", "gates"), [("gru", 3), ("lstm", 4), ("rnn", 1), ("leaky", 1)])
 def test_gated_networks(kind, gates):
     network = GatedNetwork(kind, 6, (4, 3), 2)
-    first, second = gates * 4 * (6 + 4), gates * 3 * (4 + 3)
+    # A leaky integrator receives itself alone.
+    loops = (1, 1) if kind == "leaky" else (4, 3)
+    first, second = gates * 4 * (6 + loops[0]), gates * 3 * (4 + loops[1])
     carried = torch.ones(2, network.state_size)
     costs = network.record(torch.ones(2, 6), carried).costs
     assert costs.macs_per_decision == {
@@ -339,7 +369,7 @@ def test_gated_networks(kind, gates):
     spiked = spiking.record(TRAINS.flatten(1), carried).costs
     # The gates' products with what the units carry remain.
     assert spiked.macs_per_decision == {
-        f"{kind}_1": gates * 4 * 4, f"{kind}_2": second, "readout": 3 * 2
+        f"{kind}_1": gates * 4 * loops[0], f"{kind}_2": second, "readout": 3 * 2
     }  # fmt: skip
     assert spiked.synops_per_decision == {"input": 2.0 * gates * 4}
     assert spiked.synapses == {"input": 6.0 * gates * 4}
@@ -380,6 +410,13 @@ def test_a_program_has_the_costs_of_its_policy(kind, seen, chosen, network, spik
     for name in COST_COLUMNS:
         one, other = counted.total(name), recorded.total(name)
         assert one == other or one == pytest.approx(other, rel=1e-3), name
+
+
+@pytest.mark.parametrize("arguments", DENSE.values(), ids=DENSE)
+@pytest.mark.parametrize("seen", ["analogue", "spikes"])
+def test_a_program_has_the_costs_of_an_ann(seen, arguments):
+    policy, observations = build_ann(seen, **arguments), observe(seen, 40)
+    assert count_costs(policy.program(), observations) == policy.record(observations).costs
 
 
 def test_costs_of_gated_units_depend_on_their_state():
