@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -491,6 +492,8 @@ class LeanAlgorithm(BaseAlgorithm):
         self.teacher_first_return: float | None = None
         """Return from which gains count if the policy starts as its teacher, so that its first
         episodes measure the teacher's return; None if it does not."""
+        self.divergence = math.nan
+        """Running mean of the divergence from the teacher at the end of ``learn``; NaN before."""
         self._sums = np.zeros((3, STRETCHES))  # of episodes, returns, and squares of returns
         super().__init__(*args, **kwargs)
 
@@ -527,6 +530,7 @@ class LeanAlgorithm(BaseAlgorithm):
         """
         super().learn(total_timesteps, callback, *args, **kwargs)  # type: ignore[safe-super]
         if self.shedding is not None:
+            self.divergence = self.shedding.strength.smoothed
             self.shedding.finish()
         return self
 
@@ -647,7 +651,7 @@ class LeanAlgorithm(BaseAlgorithm):
 
     def _excluded_save_params(self) -> list[str]:
         # Learning begins anew after loading.
-        own = "shedding", "teacher", "teacher_first_return", "_sums"
+        own = "shedding", "teacher", "teacher_first_return", "divergence", "_sums"
         return [*super()._excluded_save_params(), *own]
 
 
