@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snn_gym.cli.options import Device, Run, parse_changes
+from snn_gym.cli.options import Cost, Device, Run, parse_changes
 from snn_gym.cli.printing import say
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def lean(
     student: Annotated[
         str | None, typer.Option(help="Agent to teach.", show_default="the run's own")
     ] = None,
+    cost: Cost = "operations",
     device: Device = "cpu",
 ) -> None:
     """Train a run's agent further, so that it acts the same with fewer spikes."""
@@ -53,7 +54,7 @@ def lean(
     def make(trained: BaseAlgorithm) -> LeanAlgorithm:
         return make_lean(trained, steps, student=student, network=network, **settings)
 
-    _teach(run, out, "lean", device, make)
+    _teach(run, out, "lean", cost, device, make)
 
 
 def distil(
@@ -77,6 +78,7 @@ def distil(
         list[str] | None,
         typer.Option("--set", help="Setting of the teaching, such as updates=3000."),
     ] = None,
+    cost: Cost = "operations",
     device: Device = "cpu",
 ) -> None:
     """Teach a cheaper agent to act as a run's agent does."""
@@ -88,21 +90,24 @@ def distil(
     def make(trained: BaseAlgorithm) -> LeanAlgorithm:
         return distil_agent(trained, student, steps, network=own, seed=seed, **settings)
 
-    _teach(run, out, "distilled", device, make)
+    _teach(run, out, "distilled", cost, device, make)
 
 
 def _teach(
     run: Path,
     out: Path | None,
     kind: str,
+    cost: str,
     device: str,
     make: Callable[[BaseAlgorithm], LeanAlgorithm],
 ) -> None:
     """Make an agent from a run's, save it and print how both do."""
     from snn_gym.leaderboard import evaluate
     from snn_gym.leaderboard.comparison import describe_loss
+    from snn_gym.program.prices import known_price
     from snn_gym.zoo import load_agent, read_manifest, save_agent
 
+    price = known_price(cost, measured=False)
     manifest = read_manifest(run)
     folder = out or run.resolve().with_name(f"{run.resolve().name}-{kind}")
     if folder.exists() and any(folder.iterdir()):
@@ -118,5 +123,6 @@ def _teach(
     say(f"divergence of their behaviour: {made.divergence:.3g}")
     say(describe_loss(after, before))
     for name, result in (("before", before), ("after", after)):
-        say(f"{name}: mean return {result.mean:.2f}, {result.in_words()}")
+        by_price = "" if cost == "operations" else f", {price.in_words(result)}"
+        say(f"{name}: mean return {result.mean:.2f}, {result.in_words()}{by_price}")
     say(f"{kind} agent: {folder}")
