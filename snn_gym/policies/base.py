@@ -498,10 +498,24 @@ class SpikingPolicy(ProgramPolicy):
 
     def watched(self, observations: Any) -> tuple[Tensor, list[Tensor]]:
         """Return behaviour (B, A) from rest and each layer's spikes (T, B, N), differentiable."""
+        behaviour, runs = self.observed(observations)
+        return behaviour, spikes_of(runs)
+
+    def observed(self, observations: Any) -> tuple[Tensor, list[NetworkRun]]:
+        """Return behaviour (B, A) from rest and the pass through spiking layers, if there are."""
         inputs = self.network_inputs(observations)
         runs: list[NetworkRun] = []
         output, _ = self.acting_network()(inputs, optimised=False, observer=runs.append)
-        return self.behaviour(output), spikes_of(runs)
+        return self.behaviour(output), runs
+
+    def set_time_steps(self, time_steps: int) -> None:
+        """Let all spiking networks decide in another number of time steps, with their weights."""
+        for module in self.modules():
+            if isinstance(module, SpikingNetwork):
+                module.set_time_steps(time_steps)
+        self.network = replace(self.network, time_steps=time_steps)
+        self.builder = replace(self.builder, config=self.network)
+        self._compiled_acting = CompiledActing()  # the one before has read another program
 
     def acting_head(self) -> nn.Module | None:
         """Return the head that follows the acting network or is its own; None if not known."""
