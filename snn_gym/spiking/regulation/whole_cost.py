@@ -20,7 +20,7 @@ a price that has none.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -42,6 +42,13 @@ class EventPrices:
     update: float
     spike: float = 0.0
     """Price of a spike beside its synaptic operations."""
+
+
+EVENT_PRICES = {
+    "operations": EventPrices(1.0, 1.0, 1.0),
+    "cmos45": EventPrices(0.9, 4.6, 4.6),
+    "loihi": EventPrices(35.5, 35.5, 72.8, 69.3),
+}
 
 
 class Signal(NamedTuple):
@@ -189,3 +196,73 @@ def shed(
         x.weight.masked_fill_(~mask, 0.0)
         price += float((mask * sender.price).sum())
     return price
+
+
+# ---- silence -------------------------------------------------------------------------------------
+SILENT = 0.95
+"""Bias, in units of the least constant current that fires a neuron, that costs nothing."""
+
+
+def bias_cost(
+    layers: Sequence[SpikingLayer], prices: Sequence[float], least: Sequence[float]
+) -> Tensor:
+    """Return a differentiable cost of spikes that biases alone, without any input, would make.
+
+    A bias beyond `SILENT` of the ``least`` current that fires its layer's neurons costs the excess,
+    in units of that current, times the price of a spike at every time step.
+    """
+    parts = [
+        price * (layer.linear.bias / current - SILENT).clamp_min(0.0).sum()
+        for layer, price, current in zip(layers, prices, least, strict=True)
+    ]
+    return torch.stack(parts).sum()
+
+
+# ---- time steps ----------------------------------------------------------------------------------
+TRIED = 0.1
+"""Share of the updates in which a network may learn to act in half of its time steps."""
+LATEST = 0.5
+"""Share of the updates after which no further halving is tried."""
+LEAST_UPDATES = 10
+SMOOTHING = 0.1
+"""Weight of an update's divergence in its running mean."""
+
+
+@dataclass(frozen=True)
+class Halving:
+    """A search for fewer time steps: half of them, as long as the divergence returns to its bound.
+
+    While half of the time steps are tried, the network learns to act as before and sheds nothing.
+    """
+
+    begun: int = -1
+    """Update at which the present trial began; -1 without one."""
+    smoothed: float = 0.0
+    """Running mean of the divergence since then."""
+    refused: bool = False
+    """Whether a trial has failed, after which none follows."""
+
+    @property
+    def tries(self) -> bool:
+        """Whether half of the time steps are being tried."""
+        return self.begun >= 0
+
+    def may_begin(self, time_steps: int, divergence: float, bound: float, done: float) -> bool:
+        """Return whether to halve ``time_steps`` now; ``done`` is the share of updates made."""
+        free = not self.tries and not self.refused and time_steps > 1
+        return free and divergence <= bound and done < LATEST
+
+    def begin(self, update: int, divergence: float) -> Halving:
+        """Return the state at the start of a trial, whose first ``divergence`` was measured."""
+        return replace(self, begun=update, smoothed=divergence)
+
+    def step(self, divergence: float) -> Halving:
+        """Return the state after an update that measured a divergence."""
+        return replace(self, smoothed=self.smoothed + SMOOTHING * (divergence - self.smoothed))
+
+    def verdict(self, update: int, bound: float, updates: int) -> bool | None:
+        """Return whether the trial is accepted after ``update`` of all ``updates``, or None."""
+        spent = update - self.begun
+        if spent >= LEAST_UPDATES and self.smoothed <= bound:
+            return True
+        return False if spent >= TRIED * updates else None
