@@ -233,10 +233,11 @@ def test_an_ann_is_taught_alone_or_sheds_weights(agents):
         distil(trained, "ppo-mlp", 8192, network=sizes, **{**ANN, "control_rate": 0.0})
         for _ in range(2)
     )
-    shed = make_lean(trained, 8192, student="ppo-mlp", network=sizes, **ANN)
+    settings = {**ANN, "bound": 0.2, "max_bound": 0.2}
+    shed = make_lean(trained, 8192, student="ppo-mlp", network=TINY, **settings)
     assert taught.policy.network.hidden_sizes == (6,)
     assert apart(trained, taught, seen) < 0.06
-    assert apart(trained, shed, seen) < 0.15
+    assert apart(trained, shed, seen) < 0.4
     for name, x in taught.policy.acting_state_dict().items():
         assert torch.equal(x, same.policy.acting_state_dict()[name])
     none, some = (
@@ -244,7 +245,7 @@ def test_an_ann_is_taught_alone_or_sheds_weights(agents):
         for model in (taught, shed)
     )
     assert none == 0
-    assert some > 0.2 * (4 * 6 + 6 * 2)
+    assert some > 0.3 * (4 * 12 + 12 * 2)
 
 
 @pytest.mark.parametrize("train_freq", [1, 4, 256])
