@@ -152,6 +152,14 @@ def lean(
     student: Annotated[
         str | None, typer.Option(help="Spiking agent to teach, if the run's agent is an ANN.")
     ] = None,
+    cost: Annotated[
+        str | None,
+        typer.Option(
+            help="Price by which to shed neurons, inputs and time steps too: operations, cmos45 "
+            "or loihi; synops for spikes and synapses alone.",
+            show_default="that of the agent, or synops",
+        ),
+    ] = None,
     device: Device = "cpu",
 ) -> None:
     """Train a run's agent further, so that it acts the same with fewer spikes."""
@@ -162,7 +170,7 @@ def lean(
     folder = out or run.resolve().with_name(f"{run.resolve().name}-lean")
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty; name another folder with --out")
-    limits = {"bound": bound, "max_synops": max_synops}
+    limits = {"bound": bound, "max_synops": max_synops, "cost": cost}
     settings: dict[str, Any] = {name: x for name, x in limits.items() if x is not None}
     network = {} if time_steps is None else {"time_steps": time_steps}
     trained = load_agent(run, device=device)

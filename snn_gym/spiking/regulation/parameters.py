@@ -107,11 +107,6 @@ class LeanParameters(Config):
         """Whether anything is shed; if not, only a teacher is followed."""
         return max(self.first_strength, self.control_rate) > 0
 
-    @property
-    def sheds(self) -> bool:
-        """Whether anything is shed; if not, only a teacher is followed."""
-        return max(self.first_strength, self.control_rate) > 0
-
     def _check(self) -> None:
         if self.sheds_neurons and (self.signals != "own" or self.max_synops is not None):
             raise ValueError(
