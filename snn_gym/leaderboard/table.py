@@ -203,7 +203,9 @@ class TableRow:
     macs_per_decision: float | None
     neuron_updates_per_decision: float | None
     spikes_per_decision: float | None
+    messages_per_decision: float | None
     parameter_bytes_per_decision: float | None
+    state_bytes_per_decision: float | None
     spikes_per_synapse: float | None
     """Synaptic operations of a decision per synapse."""
     firing_rate: float | None
@@ -323,7 +325,9 @@ class TableRow:
             self.cost(self.macs_per_decision),
             self.cost(self.neuron_updates_per_decision),
             self.cost(self.spikes_per_decision),
+            self.cost(self.messages_per_decision),
             self.cost(self.parameter_bytes_per_decision),
+            self.cost(self.state_bytes_per_decision),
             self.cost(self.spikes_per_synapse, decimals=3),
             f"{self.parameters:,}",
             # Only imported agents may have 0 steps.

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.program.encoders import ReceptiveFields, SpikeEncoder
-from snn_gym.program.interpreter import decide, hidden_before
-from snn_gym.program.network import Array, GatedLayer, Program
+from snn_gym.program.interpreter import decide, hidden_before, state_names
+from snn_gym.program.network import GATE_PRODUCTS, Array, GatedLayer, Program
 
 # ---- costs ---------------------------------------------------------------------------------------
-PARAMETER_BYTES = 4  # of a float32
+NUMBER_BYTES = 4  # of a float32
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,12 @@ class CostColumn:
 
 READOUT = "readout"
 """Name of the map to the outputs."""
+NORMALISER = "normaliser"
+"""Name of the standardisations of observations."""
+ACTION = "action"
+"""Name of the scaling of outputs to the range of actions."""
+EXTRACTOR = "extractor"
+"""Name of a policy's features extractor."""
 
 NOT_COUNTED = "not counted"
 """Text in place of a total if a module of the acting path is not counted."""
@@ -55,11 +61,12 @@ COST_COLUMNS: dict[str, CostColumn] = {
     ),
     "macs_per_decision": CostColumn(
         "MACs",
-        "multiply-accumulates on analogue values in one decision, for spiking networks and ANNs "
-        "alike only those whose value and weight are both not zero: products of layers with "
-        "analogue input (a constant current's is made once, not at every time step), of the gates "
-        "of GRU and LSTM and of a readout that reads voltages; and the arithmetic of the agent's "
-        "own encoder; the standardisation of observations is left out",
+        "multiply-accumulates on analogue values in one decision. Products with weights count, for "
+        "spiking networks and ANNs alike, only where value and weight are both not zero: of layers "
+        "with analogue input (a constant current's once, not at every time step), of the gates of "
+        "GRU and LSTM, of a readout that reads voltages and of a features extractor. To them come "
+        "a MAC for each value that is standardised, the arithmetic of the agent's own encoder, the "
+        "3 products of the gates of a GRU or LSTM unit, and one for each action that is squashed",
     ),
     "neuron_updates_per_decision": CostColumn(
         "Neuron updates",
@@ -71,11 +78,25 @@ COST_COLUMNS: dict[str, CostColumn] = {
         "spikes in one decision, those of an encoder or environment included, summed over layers "
         "and time steps",
     ),
+    "messages_per_decision": CostColumn(
+        "Messages",
+        "spikes in one decision, each counted once for every layer in which it has a synapse, its "
+        "own layer and the readout included",
+    ),
     "parameter_bytes_per_decision": CostColumn(
         "Parameter bytes",
-        "bytes of parameters read in one decision, each at most once and 4 bytes: the weights of "
-        "synapses that a spike passes and of the MACs, none of them zero, and all other "
-        "parameters that acting needs",
+        "bytes of parameters read in one decision, 4 at every use: the weight of each SynOp and "
+        "each MAC with a weight, biases that are not zero (of a neuron at each update, of ANNs and "
+        "outputs once), at each update the constants of neurons that have constants of their own, "
+        "and mean and standard deviation of each value that is standardised",
+    ),
+    "state_bytes_per_decision": CostColumn(
+        "State bytes",
+        "bytes of state read in one decision, and as many written: 4 for each state variable at "
+        "each update of a neuron, a unit of a GRU or LSTM or a readout's integrator, also for the "
+        "last spike of a recurrent neuron, a running maximum and values that an encoder keeps. "
+        "Units of other ANNs have no state. Sums of SynOps and MACs, and spikes and activations on "
+        "their way, are left out",
     ),
     "spikes_per_synapse": CostColumn(
         "Spikes per synapse",
@@ -92,15 +113,18 @@ _Counts = dict[str, float]
 class Costs:
     """Costs of a decision by layer, means over decisions; `COST_COLUMNS` defines each.
 
-    Spikes, synaptic operations and synapses stand under the layer that sends the spikes, all other
-    costs under the layer that computes.
+    Spikes, messages, synaptic operations and synapses stand under the layer that sends the spikes,
+    all other costs under the layer that computes. Other parts of the path have names of their own:
+    ``NORMALISER``, "encoder", ``EXTRACTOR``, ``READOUT`` and ``ACTION``.
     """
 
     spikes_per_decision: _Counts = field(default_factory=dict)
     synops_per_decision: _Counts = field(default_factory=dict)
     macs_per_decision: _Counts = field(default_factory=dict)
     neuron_updates_per_decision: _Counts = field(default_factory=dict)
+    messages_per_decision: _Counts = field(default_factory=dict)
     parameter_bytes_per_decision: _Counts = field(default_factory=dict)
+    state_bytes_per_decision: _Counts = field(default_factory=dict)
     synapses: _Counts = field(default_factory=dict)
     """Synapses that spikes can pass."""
     uncounted: tuple[str, ...] = ()
@@ -172,13 +196,19 @@ class Costs:
 
 def mean_costs(parts: Iterable[tuple[int, Costs]]) -> Costs:
     """Return mean costs over all decisions, from each part's number of decisions and means."""
+    known = list(parts)
+    return _weighted(known, sum(count for count, _ in known))
+
+
+def sum_costs(*parts: Costs) -> Costs:
+    """Return the costs of a decision from those of its parts, such as extractor and network."""
+    return _weighted([(1, part) for part in parts], 1)
+
+
+def _weighted(parts: Sequence[tuple[int, Costs]], decisions: int) -> Costs:
     # Sums before the division keep means of whole numbers whole.
     totals: dict[str, _Counts] = {name: {} for name in _NAMES}
-    decisions = 0
-    uncounted: dict[str, None] = {}
     for count, costs in parts:
-        decisions += count
-        uncounted |= dict.fromkeys(costs.uncounted)
         for name, total in totals.items():
             for layer, value in getattr(costs, name).items():
                 total[layer] = total.get(layer, 0.0) + count * value
@@ -186,6 +216,7 @@ def mean_costs(parts: Iterable[tuple[int, Costs]]) -> Costs:
         name: {layer: value / decisions for layer, value in total.items()}
         for name, total in totals.items()
     }
+    uncounted = dict.fromkeys(name for _, costs in parts for name in costs.uncounted)
     return Costs(**means, uncounted=tuple(uncounted))
 
 
@@ -254,7 +285,7 @@ def _of_neurons(
     readout: str,
 ) -> Costs:
     """Return the costs of a spiking program, as ``costs_of``."""
-    layers, counter = program.neurons, _Counter(entered.shape[1])
+    layers, counter = program.neurons, _begun(program, entered)
     entering, *onward = (_not_zero(x.weights) for x in layers)
     if program.held:
         counter.product(names[0], entered[0], entering)
@@ -265,26 +296,41 @@ def _of_neurons(
     # Of maxima, each neuron of the last layer has one synapse, to its own leaky integrator.
     behind: list[Counted] = [*onward, np.minimum(read, 1) if _reads_maxima(program) else read]
     for layer, name, spikes, reached in zip(layers, names, outputs, behind, strict=True):
-        looped = 0 if layer.recurrent is None else _not_zero(layer.recurrent)
-        counter.spikes(name, spikes, reached + looped)
-        counter.add("neuron_updates_per_decision", name, program.time_steps * layer.size)
-        counter.parameters(name, layer.size + (layer.constants.size if layer.each else 0))
+        looped = () if layer.recurrent is None else (_not_zero(layer.recurrent),)
+        counter.spikes(name, spikes, reached, *looped)
+        counter.updates(name, program.time_steps * layer.size, len(state_names(layer)))
+        own = np.count_nonzero(layer.biases) + (layer.constants.size if layer.each else 0)
+        counter.parameters(name, program.time_steps * own)
     _count_decoder(counter, program, decoded, readout)
     return counter.costs()
 
 
-def _count_encoder(counter: _Counter, program: Program) -> None:
-    """Count the arithmetic from observations to spikes; standardisation is left out."""
-    encoder = program.coder
+def _begun(program: Program, entered: Array) -> Counter:
+    """Return a counter with the costs that spiking networks and ANNs share."""
+    counter = Counter(entered.shape[1])
+    for _ in program.normalisers:
+        counter.scaling(NORMALISER, program.observation_size)
+    if program.choice.rule == "squash":
+        counter.scaling(ACTION, program.outputs)
+    return counter
+
+
+def _count_encoder(counter: Counter, program: Program) -> None:
+    """Count the arithmetic from standardised observations to spikes, and what it keeps."""
+    encoder, kept = program.coder, 0
     if encoder is None:
         return
     macs = encoder.macs(program.inputs, program.time_steps)
     if isinstance(encoder, SpikeEncoder):
         macs += program.inputs  # from a standardised observation to an intensity
+        kept = program.inputs if encoder.needs_previous else 0
     if macs:
         counter.add("macs_per_decision", "encoder", macs)
     if isinstance(encoder, ReceptiveFields):
         counter.parameters("encoder", encoder.centres.size + encoder.widths.size)
+        kept = program.time_steps * encoder.centres.size  # the activity that adds up
+    if kept:
+        counter.add("state_bytes_per_decision", "encoder", NUMBER_BYTES * kept)
 
 
 def _reads_maxima(program: Program) -> bool:
@@ -292,7 +338,7 @@ def _reads_maxima(program: Program) -> bool:
     return program.readout.values > 1 and program.readout.maximum == "neurons"
 
 
-def _count_decoder(counter: _Counter, program: Program, decoded: Array, readout: str) -> None:
+def _count_decoder(counter: Counter, program: Program, decoded: Array, readout: str) -> None:
     """Count the readout, without the spikes to outputs."""
     decoder, integrators = program.readout, program.outputs
     if _reads_maxima(program):
@@ -301,9 +347,9 @@ def _count_decoder(counter: _Counter, program: Program, decoded: Array, readout:
         integrators = program.sizes[-1]
     # A leak commutes with the weights behind it: one integrator for each output is enough.
     if decoder.variables and integrators:
-        updates = program.time_steps * integrators
-        counter.add("neuron_updates_per_decision", readout, updates)
-    counter.parameters(readout, program.outputs)  # biases
+        kept = decoder.variables + (decoder.values > 1)  # with the running maximum
+        counter.updates(readout, program.time_steps * integrators, kept)
+    counter.parameters(readout, np.count_nonzero(program.head.biases))
 
 
 def _of_units(
@@ -315,7 +361,7 @@ def _of_units(
     readout: str,
 ) -> Costs:
     """Return the costs of an ANN, as ``costs_of``."""
-    counter, values = _Counter(entered.shape[1]), entered[0]
+    counter, values = _begun(program, entered), entered[0]
     hidden = hidden_before(program, before, len(values))
     for k, (layer, name) in enumerate(zip(program.layers, names, strict=True)):
         if k == 0 and program.spike_input:
@@ -323,15 +369,16 @@ def _of_units(
             counter.spikes("input", entered, _not_zero(layer.weights))
         else:
             counter.product(name, values, _not_zero(layer.weights))
-        counter.parameters(name, len(layer.biases))
+        counter.parameters(name, np.count_nonzero(layer.biases))
         if isinstance(layer, GatedLayer):
             counter.product(name, hidden[k], _not_zero(layer.recurrent))
-            counter.parameters(name, len(layer.recurrent_biases))
-        counter.add("neuron_updates_per_decision", name, layer.size)
+            counter.add("macs_per_decision", name, GATE_PRODUCTS[layer.gates] * layer.size)
+            counter.parameters(name, np.count_nonzero(layer.recurrent_biases))
+        counter.updates(name, layer.size, len(state_names(layer)))
         values = outputs[k]
     if program.outputs:
         counter.product(readout, values, _not_zero(program.head.weights.T))
-        counter.parameters(readout, program.outputs)
+        counter.parameters(readout, np.count_nonzero(program.head.biases))
     return counter.costs()
 
 
@@ -341,40 +388,63 @@ def _not_zero(weights: Array) -> Counted:
     return counts
 
 
-class _Counter:
-    """Sums of the costs of B decisions, layer by layer."""
+class Counter:
+    """Sums of the costs of B decisions, layer by layer; a layer without a cost is left out."""
 
-    def __init__(self, batch: int) -> None:
-        self._batch = batch
+    def __init__(self, batch: int, weight_bytes: float = NUMBER_BYTES) -> None:
+        self.batch, self._weight_bytes = batch, weight_bytes
         self._counts: dict[str, _Counts] = {name: {} for name in _NAMES}
 
-    def spikes(self, source: str, spikes: Array, behind: Counted) -> None:
-        """Count spikes (T, B, N), and their SynOps and parameters at ``behind`` (N,) synapses."""
-        counts = spikes.sum(0, dtype=np.float64)  # (B, N)
-        self.add("spikes_per_decision", source, counts.sum() / self._batch)
-        self.add("synops_per_decision", source, (counts * behind).sum() / self._batch)
+    def spikes(self, source: str, spikes: Array, *receivers: Counted) -> None:
+        """Count spikes (T, B, N) at their synapses (N,) in each layer that receives them."""
+        counts = spikes.sum((0, 1), dtype=np.float64)  # (N,)
+        behind = np.sum(receivers, axis=0)
+        synops = (counts * behind).sum() / self.batch
+        self.add("spikes_per_decision", source, counts.sum() / self.batch)
+        self.add("synops_per_decision", source, synops)
+        reached = np.count_nonzero(receivers, axis=0)
+        self.add("messages_per_decision", source, (counts * reached).sum() / self.batch)
         self.add("synapses", source, behind.sum())
-        self.parameters(source, ((counts > 0) * behind).sum() / self._batch)
+        self.weights(source, synops)
 
     def product(self, layer: str, values: Array, synapses: Counted) -> None:
-        """Count MACs and parameters of values (B, D), each at ``synapses`` (D,) weights not 0."""
-        macs = ((values != 0).sum(0) * synapses).sum() / self._batch
-        self.add("macs_per_decision", layer, macs)
-        self.parameters(layer, macs)
+        """Count MACs and weights of values (B, D), each at ``synapses`` (D,) weights not 0."""
+        self.macs(layer, ((values != 0).sum(0) * synapses).sum())
+
+    def macs(self, layer: str, number: float) -> None:
+        """Count MACs of all B decisions, each with a weight."""
+        self.add("macs_per_decision", layer, number / self.batch)
+        self.weights(layer, number / self.batch)
+
+    def scaling(self, layer: str, values: int) -> None:
+        """Count a MAC for each value, with two parameters, such as mean and deviation."""
+        self.add("macs_per_decision", layer, values)
+        self.parameters(layer, 2 * values)
+
+    def updates(self, layer: str, number: float, variables: int) -> None:
+        """Count updates, each of so many state variables."""
+        self.add("neuron_updates_per_decision", layer, number)
+        if variables:
+            self.add("state_bytes_per_decision", layer, NUMBER_BYTES * variables * number)
+
+    def weights(self, layer: str, number: float) -> None:
+        """Add the bytes of a number of weights to a layer's cost."""
+        if number:
+            self.add("parameter_bytes_per_decision", layer, self._weight_bytes * number)
 
     def parameters(self, layer: str, number: float) -> None:
-        """Add the bytes of a number of parameters to a layer's cost."""
+        """Add the bytes of a number of parameters that are no weights to a layer's cost."""
         if number:
-            self.add("parameter_bytes_per_decision", layer, PARAMETER_BYTES * number)
+            self.add("parameter_bytes_per_decision", layer, NUMBER_BYTES * number)
 
     def add(self, cost: str, layer: str, number: float) -> None:
         """Add a number to a layer's cost."""
         counts = self._counts[cost]
         counts[layer] = counts.get(layer, 0.0) + float(number)
 
-    def costs(self) -> Costs:
-        """Return the sums as ``Costs``."""
-        return Costs(**self._counts)  # type: ignore[arg-type]
+    def costs(self, uncounted: tuple[str, ...] = ()) -> Costs:
+        """Return the sums as ``Costs``, with the names of modules that are not counted."""
+        return Costs(**self._counts, uncounted=uncounted)  # type: ignore[arg-type]
 
 
 # ---- energy --------------------------------------------------------------------------------------

@@ -162,7 +162,7 @@ def parts_at_rest(program: Program) -> list[tuple[tuple[str, ...], Array]]:
     """
     parts: list[tuple[tuple[str, ...], Array]] = []
     for layer in program.layers:
-        names = _variables(layer)
+        names = state_names(layer)
         rest = np.zeros((len(names), layer.size), np.float32)
         if isinstance(layer, NeuronLayer):
             rest[: len(layer.rest)] = layer.rest
@@ -175,7 +175,7 @@ def parts_at_rest(program: Program) -> list[tuple[tuple[str, ...], Array]]:
     return parts
 
 
-def _variables(layer: Layer) -> tuple[str, ...]:
+def state_names(layer: Layer) -> tuple[str, ...]:
     """Return the names of a layer's state variables; last spikes are ``z``."""
     if isinstance(layer, DenseLayer):
         return ()

@@ -197,6 +197,8 @@ class GatedLayer:
 
 GATES: Mapping[Gates, int] = {"gru": 3, "lstm": 4}
 """Number of gates of each kind of units."""
+GATE_PRODUCTS: Mapping[Gates, int] = {"gru": 3, "lstm": 3}
+"""Products of two values, a gate's and another, for each unit."""
 GATED_STATES: Mapping[Gates, tuple[str, ...]] = {"gru": ("h",), "lstm": ("h", "c")}
 """State variables of each kind of units, the output first."""
 Layer = NeuronLayer | DenseLayer | GatedLayer
