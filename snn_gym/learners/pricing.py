@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -13,10 +12,10 @@ from snn_gym.spiking.execution import NetworkRun, spikes_of
 from snn_gym.spiking.layer_neurons import LayerNeurons
 from snn_gym.spiking.regulation.lean import spike_cost
 from snn_gym.spiking.regulation.whole_cost import (
-    EVENT_PRICES,
     Signal,
     Synapses,
     bias_cost,
+    event_prices,
     present,
     shed,
     signal_of,
@@ -31,7 +30,7 @@ class WholeCost:
     """The cost of a spiking policy's decisions under a price, which parts of its network share."""
 
     def __init__(self, policy: SpikingPolicy, price: str) -> None:
-        self._policy, self._prices = policy, EVENT_PRICES[price]
+        self._policy, self._prices = policy, event_prices(price)
         network = self._network
         self._least: list[float] = []
         # Where an environment sends spikes, silence has a meaning: without them none is sent on.
@@ -89,7 +88,8 @@ class WholeCost:
 
     def _synapses(self) -> list[Synapses]:
         network = self._network
-        head: Any = self._policy.acting_head() if network.head is None else network.head
+        head = network.readout(self._policy.readout()).head
+        assert head is not None  # behind every acting network
         linear = isinstance(head, nn.Linear) and not network.decoder.takes_maximum
         gain = float(network.decoder.coefficients[0].sum())
         # Biases that take over means would make neurons fire in silence.

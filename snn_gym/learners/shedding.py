@@ -615,6 +615,8 @@ class LeanAlgorithm(BaseAlgorithm):
         take_over(small, whole, places)
         small.train(False)
         self.shedding = None
+        if small.carries_state:
+            self._last_states = None  # of other neurons; environments go on from rest
 
     def _setup_learn(
         self,

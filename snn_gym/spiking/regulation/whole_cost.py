@@ -26,6 +26,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from snn_gym.program.costs import NUMBER_BYTES, OPERATIONS
+from snn_gym.program.prices import PRICES
 from snn_gym.spiking.layers import SpikingLayer
 
 _TINY = 1e-12
@@ -44,11 +46,18 @@ class EventPrices:
     """Price of a spike beside its synaptic operations."""
 
 
-EVENT_PRICES = {
-    "operations": EventPrices(1.0, 1.0, 1.0),
-    "cmos45": EventPrices(0.9, 4.6, 4.6),
-    "loihi": EventPrices(35.5, 35.5, 72.8, 69.3),
-}
+def event_prices(price: str) -> EventPrices:
+    """Return what events cost under one of ``snn_gym.program.prices.PRICES``.
+
+    A synapse or product reads a parameter, an update a variable of state, and a spike is a message
+    to one layer.
+    """
+    each = PRICES[price].each
+    read = NUMBER_BYTES * each.get("parameter_bytes_per_decision", 0.0)
+    state = NUMBER_BYTES * each.get("state_bytes_per_decision", 0.0)
+    synop, mac, update = (each[name] for name in OPERATIONS)
+    spike = each.get("spikes_per_decision", 0.0) + each.get("messages_per_decision", 0.0)
+    return EventPrices(synop + read, mac + read, update + state, spike)
 
 
 class Signal(NamedTuple):

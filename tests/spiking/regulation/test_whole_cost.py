@@ -1,17 +1,42 @@
 """Tests of shedding by the whole cost: relevance, prices and cuts, worked by hand."""
 
+import dataclasses
+import math
+
 import pytest
 import torch
 from torch import tensor
 
+from snn_gym.spiking.assembly import configured_neuron
+from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.regulation.whole_cost import (
     EventPrices,
+    Halving,
     Signal,
     Synapses,
+    bias_cost,
+    event_prices,
     relevances,
     shed,
     signal_of,
 )
+
+
+@pytest.mark.parametrize(
+    ("price", "synop", "mac", "update", "spike"),
+    [
+        ("operations", 1.0, 1.0, 1.0, 0.0),
+        # A synapse; an access and an update; a spike and its message.
+        ("loihi", 35.5, 35.5, 51.2 + 21.6, 69.3 + 111.0),
+        # An addition and a multiplication; 4 bytes at 1.25 pJ, of a state twice.
+        ("cmos45", 0.9 + 5.0, 4.6 + 5.0, 4.6 + 10.0, 0.0),
+    ],
+)
+def test_events_cost_what_the_published_prices_say(price, synop, mac, update, spike):
+    found = dataclasses.astuple(event_prices(price))
+    assert found == pytest.approx((synop, mac, update, spike))
+
 
 PRICES = EventPrices(synop=2.0, mac=3.0, update=5.0)
 
@@ -135,3 +160,33 @@ def test_means_go_to_biases_once_and_fixed_layers_stay():
     assert synapses[0].weight.tolist() == [[0.0, 2.0], [0.0, 0.0]]
     assert synapses[0].bias.tolist() == [0.0, 15.0]
     assert synapses[1].weight.tolist() == [[1.0, 0.0]]
+
+
+def test_biases_that_fire_alone_cost_their_excess():
+    layer = SpikingLayer(1, 3, configured_neuron(NetworkConfig()), "auto")
+    with torch.no_grad():
+        layer.linear.bias.copy_(tensor([0.0, 1.8, 3.0]))
+    cost = bias_cost([layer], [10.0], [2.0])  # in units of 2: 0, 0.9 and 1.5
+    assert cost.item() == pytest.approx(10 * 0.55)
+    cost.backward()
+    torch.testing.assert_close(layer.linear.bias.grad, tensor([0.0, 0.0, 5.0]))
+
+
+def test_halving_is_tried_within_the_bound_and_accepted_once_it_is_back():
+    assert not Halving().may_begin(8, math.nan, 0.1, 0.0)  # nothing was measured
+    assert not Halving().may_begin(8, 0.2, 0.1, 0.0)
+    assert not Halving().may_begin(1, 0.0, 0.1, 0.0)
+    assert not Halving().may_begin(8, 0.0, 0.1, 0.5)
+    assert Halving().may_begin(8, 0.1, 0.1, 0.49)
+    trial = Halving().begin(100, 1.0)
+    assert trial.tries
+    assert not trial.may_begin(8, 0.0, 0.1, 0.0)
+    assert trial.verdict(120, 0.1, 1000) is None
+    for _ in range(21):
+        trial = trial.step(0.0)
+    assert trial.smoothed == pytest.approx(0.9**21)
+    assert trial.verdict(121, 0.9**22, 1000) is None
+    assert trial.verdict(121, 0.9**20, 1000) is True
+    assert trial.verdict(109, 1.0, 1000) is None  # too early
+    assert trial.verdict(200, 0.01, 1000) is False
+    assert not Halving(refused=True).may_begin(8, 0.0, 0.1, 0.0)
