@@ -37,11 +37,7 @@ from tests.leaderboard.test_retraining import read
 pytestmark = pytest.mark.usefixtures("in_process")
 
 STEPS, UPDATES = 300, 20
-PAIRS = [
-    ("ppo-lif", "ppo-lif-dynamics", 1000),
-    ("ppo-lif", "ppo-lif-lean", 1000),
-    ("dqsn", "dqsn-dynamics", 1200),
-]
+PAIRS = [("ppo-lif", "ppo-lif-dynamics", 1000), ("dqsn", "dqsn-dynamics", 1200)]
 SLOWEST = "dqsn-dynamics"
 
 
