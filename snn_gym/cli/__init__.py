@@ -16,6 +16,7 @@ import typer
 from snn_gym._version import __version__
 from snn_gym.cli.options import (
     MOST_EPISODES,
+    Cost,
     Device,
     Leaderboard,
     Run,
@@ -32,6 +33,7 @@ from snn_gym.cli.printing import (
     say,
 )
 from snn_gym.cli.results import submit, verify
+from snn_gym.cli.teaching import distil, lean
 from snn_gym.cli.trained import compare, export, plot, pretrained, watch
 from snn_gym.cli.training import new, train
 
@@ -131,48 +133,6 @@ def agents() -> None:
         say(f"{spec.name}: {spec.description}")
         twin = "no twin" if spec.twin is None else f"twin {spec.twin}"
         say(f"    {twin}; environments {', '.join(spec.environments)}")
-
-
-def lean(
-    run: Run,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder to write.", show_default="RUN-lean")
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(min=1, help="Environment steps.", show_default="a fifth of those trained"),
-    ] = None,
-    bound: Annotated[
-        float | None, typer.Option(help="Largest divergence from the run's policy.")
-    ] = None,
-    max_synops: Annotated[
-        float | None, typer.Option(help="Most synaptic operations of a decision.")
-    ] = None,
-    time_steps: Annotated[int | None, typer.Option(help="Time steps of a decision.")] = None,
-    student: Annotated[
-        str | None, typer.Option(help="Spiking agent to teach, if the run's agent is an ANN.")
-    ] = None,
-    device: Device = "cpu",
-) -> None:
-    """Train a run's agent further, so that it acts the same with fewer spikes."""
-    from snn_gym.leaderboard import evaluate as evaluate_model
-    from snn_gym.zoo import load_agent, make_lean, read_manifest, save_agent
-
-    manifest = read_manifest(run)
-    folder = out or run.resolve().with_name(f"{run.resolve().name}-lean")
-    if folder.exists() and any(folder.iterdir()):
-        raise ValueError(f"{folder} is not empty; name another folder with --out")
-    limits = {"bound": bound, "max_synops": max_synops}
-    settings: dict[str, Any] = {name: x for name, x in limits.items() if x is not None}
-    network = {} if time_steps is None else {"time_steps": time_steps}
-    trained = load_agent(run, device=device)
-    shed = make_lean(trained, steps, student=student, network=network, **settings)
-    save_agent(shed, folder)
-    env_id, arguments = manifest.environment, manifest.environment_kwargs
-    for name, model in (("before", trained), ("after", shed)):
-        result = evaluate_model(model, env_id, episodes=20, env_kwargs=arguments)
-        say(f"{name}: mean return {result.mean:.2f}, {result.in_words()}")
-    say(f"lean agent: {folder}")
 
 
 def evaluate(
@@ -281,23 +241,26 @@ def table(
         Path | None,
         typer.Option(help="Folder to write the table to as a site too.", show_default=False),
     ] = None,
+    cost: Cost = "operations",
 ) -> None:
-    """Print the results table and write it to the leaderboard's README.md."""
+    """Print the results table and write it, by operations, to the leaderboard's README.md."""
     from snn_gym.leaderboard import write_site, write_table
+    from snn_gym.leaderboard.rendering import render_table
 
     board = leaderboard_folder(leaderboard)
+    shown = None if cost == "operations" else render_table(board, cost)
     path = write_table(board)
-    first_page = None if site is None else write_site(board, site)
-    say(path.read_text(encoding="utf-8"))
+    first_page = None if site is None else write_site(board, site, cost=cost)
+    say(shown or path.read_text(encoding="utf-8"))
     if first_page is not None:
         say(f"site: {first_page}")
 
 
-_IMPORTING = (train, export, lean, evaluate, submit, tune, compare, plot, watch)
+_IMPORTING = (train, export, lean, distil, evaluate, submit, tune, compare, plot, watch)
 """Commands with the option --module."""
 for _command in (
-    envs, agents, train, export, lean, evaluate, submit, verify, audit, sweep, tune, table, new,
-    pretrained, compare, plot, watch,
+    envs, agents, train, export, lean, distil, evaluate, submit, verify, audit, sweep, tune, table,
+    new, pretrained, compare, plot, watch,
 ):  # fmt: skip
     app.command()(with_module(_command) if _command in _IMPORTING else _command)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -120,7 +120,7 @@ def load_pretrained(
         ValueError: There is no such agent, environment or seed, or a file has changed.
         gymnasium.error.Error: The environment needs a package that is absent.
     """
-    board = _board(leaderboard)
+    board = leaderboard_path(leaderboard)
     return load_row(board, find_trained(agent, env_id, board).row(pick))
 
 
@@ -128,12 +128,21 @@ def load_row(board: Path, row: Row) -> BaseAlgorithm:
     """Return the agent of a row as a model, as ``load_pretrained`` does."""
     from snn_gym.leaderboard.verification import check_weights
     from snn_gym.policies.raw_observations import raw_policy
-    from snn_gym.zoo import make_agent
+    from snn_gym.zoo.build import build_agent, critic_key, resolve_settings, shed_settings
     from snn_gym.zoo.environments import set_observation_count
     from snn_gym.zoo.identity import Identity, remember_identity
 
     tensors = check_weights(verified_weights(board, row), row)
-    model = make_agent(row.agent, row.environment, row.seed, seeding=row.seeding)
+    spec = load_agent_spec(row.agent)
+    settings = resolve_settings(spec, row.environment)
+    shed = shed_settings(row.agent, row.environment, tensors)
+    if shed is not None:
+        critic = settings.network["hidden_sizes"]
+        small = resolve_settings(spec, row.environment, shed)
+        # The critic, which is new, is as large as in training.
+        arguments = {"critic_hidden_sizes": critic, **small.policy_kwargs}
+        settings = small if critic_key(spec) is None else replace(small, policy_kwargs=arguments)
+    model = build_agent(row.agent, row.environment, row.seed, settings, seeding=row.seeding)
     raw_policy(model).load_acting_state_dict(tensors)
     set_observation_count(model, row.steps)
     policy = model.policy
@@ -160,7 +169,7 @@ def list_trained(
 
     None stands for all; ValueError for an agent or environment without rows.
     """
-    board = _board(leaderboard)
+    board = leaderboard_path(leaderboard)
     groups = _groups(board)
     _check_names(agent, env_id, list(groups))
     terms = read_terms(board)
@@ -174,17 +183,18 @@ def list_trained(
 def twin_costs(agent: str, env_id: str, leaderboard: Path | None = None) -> Costs | None:
     """Return the costs of the median row of an agent's twin; None without twin or row."""
     twin = load_agent_spec(agent).twin if agent in agent_ids() else None
-    board = _board(leaderboard)
+    board = leaderboard_path(leaderboard)
     trained = _read(board, twin or "", env_id, _groups(board), read_terms(board))
     return trained.row().costs if trained.rows else None
 
 
 def weights_bytes(row: Row, leaderboard: Path | None = None) -> int:
     """Return the size of a row's weights file (bytes)."""
-    return (_board(leaderboard) / weights_place(row.place)).stat().st_size
+    return (leaderboard_path(leaderboard) / weights_place(row.place)).stat().st_size
 
 
-def _board(leaderboard: Path | None) -> Path:
+def leaderboard_path(leaderboard: Path | None) -> Path:
+    """Return the given folder, that of the checkout or the part of it in the wheel."""
     return content_path("leaderboard") if leaderboard is None else Path(leaderboard)
 
 

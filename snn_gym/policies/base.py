@@ -24,7 +24,14 @@ from torch.optim import Adam, Optimizer
 from typing_extensions import override
 
 from snn_gym._base.lazy import collector_paused
-from snn_gym.policies.acting import CompiledActing, Decider, as_taken, read_program, rows_of
+from snn_gym.policies.acting import (
+    CompiledActing,
+    Decider,
+    as_taken,
+    choice_of,
+    read_program,
+    rows_of,
+)
 from snn_gym.policies.networks import (
     CriticKey,
     CriticSizes,
@@ -36,13 +43,14 @@ from snn_gym.policies.observations import (
     check_extractor_arguments,
     check_observation_space,
     check_start,
+    counted_extractor,
     default_extractor,
     make_normaliser,
     spike_steps_of,
-    uncounted_parts,
 )
 from snn_gym.policies.protocols import check_tensors
 from snn_gym.policies.units import Memory
+from snn_gym.program.costs import ACTION, NORMALISER, Counter, sum_costs
 from snn_gym.program.encoders import SpikeEncoder
 from snn_gym.program.network import Array, Program
 from snn_gym.spiking.assembly import todays_names
@@ -160,6 +168,8 @@ class ProgramPolicy(BasePolicy):
     network: NetworkConfig
     critic_key: ClassVar[CriticKey | None] = None
     """Name of the critic's hidden sizes in ``net_arch``; None for those of the actor."""
+    rates_actions: bool = False
+    """Whether ``behaviour`` returns values of actions, on any scale, and not log-odds."""
 
     @property
     def normaliser(self) -> ObservationNormaliser | None:
@@ -178,6 +188,26 @@ class ProgramPolicy(BasePolicy):
     @abstractmethod
     def network_inputs(self, observation: PyTorchObs) -> Tensor:
         """Return the acting network's inputs (B, ...) for a batch of observations, as tensors."""
+
+    @abstractmethod
+    def behaviour(self, output: Tensor) -> Tensor:
+        """Return the policy's choice (B, A) for outputs (B, O) of the acting network.
+
+        Log-odds or values of discrete actions; the best continuous action in units of half the
+        range of the action space, whose middle is 0.
+        """
+
+    def watched(self, observations: Any) -> tuple[Tensor, list[Tensor]]:
+        """Return behaviour (B, A) from rest and each layer's spikes (T, B, N), differentiable."""
+        behaviour, runs = self.observed(observations)
+        return behaviour, spikes_of(runs)
+
+    def observed(self, observations: Any) -> tuple[Tensor, list[NetworkRun]]:
+        """Return behaviour (B, A) from rest and the pass through spiking layers, if there are."""
+        inputs = self.network_inputs(observations)
+        runs: list[NetworkRun] = []
+        output, _ = self.acting_network()(inputs, optimised=False, observer=runs.append)
+        return self.behaviour(output), runs
 
     @abstractmethod
     def acting_modules(self) -> dict[str, nn.Module]:
@@ -209,21 +239,29 @@ class ProgramPolicy(BasePolicy):
 
         Returns:
             Activity of the acting network's layers, none if it does not spike, and the costs of a
-            decision. A features extractor other than Stable-Baselines3's flattening one is not
-            counted: ``costs.uncounted`` names it, and no total is known.
+            decision. With operations of PyTorch whose products are not known, a features extractor
+            is not counted: ``costs.uncounted`` names it, and no total is known.
 
         Raises:
             ValueError: The state does not fit.
         """
         tensor, _ = self.obs_to_tensor(obs)
+        extractor = self.acting_extractor()
         with torch.no_grad():
-            inputs = self.network_inputs(tensor)
+            with counted_extractor(extractor) as counted:
+                inputs = self.network_inputs(tensor)
             carried = None if state is None else self._state_tensor(state, len(inputs))
             recording: Recording = self.acting_network().record(
                 inputs, carried, head=self.readout()
             )
-        left_out = (*uncounted_parts(self.acting_extractor()), *recording.costs.uncounted)
-        return replace(recording, costs=replace(recording.costs, uncounted=left_out))
+        counter = Counter(len(inputs))
+        counted.count(counter)
+        if self.normaliser is not None:
+            counter.scaling(NORMALISER, self.normaliser.mean.numel())
+        if (choice := choice_of(self)).rule == "squash":
+            counter.scaling(ACTION, len(choice.low))
+        around = counter.costs((type(extractor).__name__,) if counted.unknown else ())
+        return replace(recording, costs=sum_costs(around, recording.costs))
 
     def _state_tensor(self, state: Any, batch: int) -> Tensor:
         """Return a given state as a tensor (batch, S); a stateless policy returns it unchanged."""
@@ -316,8 +354,6 @@ class SpikingPolicy(ProgramPolicy):
     adam_defaults: ClassVar[Mapping[str, Any]] = {}
     """Options that Stable-Baselines3's policy gives Adam where the user gives none."""
     builder: NetworkBuilder
-    rates_actions: bool = False
-    """Whether ``behaviour`` returns values of actions, on any scale, and not log-odds."""
     explores_nothing: bool = False
     """Whether rollouts take the best actions, for as long as an algorithm sets it."""
     _predicting: bool = False
@@ -489,20 +525,14 @@ class SpikingPolicy(ProgramPolicy):
     def carries_state(self) -> bool:
         return self.gated is not None
 
-    @abstractmethod
-    def behaviour(self, output: Tensor) -> Tensor:
-        """Return the policy's choice (B, A) for outputs (B, O) of the acting network.
-
-        Log-odds or values of discrete actions; the best continuous action in units of half the
-        range of the action space, whose middle is 0.
-        """
-
-    def watched(self, observations: Any) -> tuple[Tensor, list[Tensor]]:
-        """Return behaviour (B, A) from rest and each layer's spikes (T, B, N), differentiable."""
-        inputs = self.network_inputs(observations)
-        runs: list[NetworkRun] = []
-        output, _ = self.acting_network()(inputs, optimised=False, observer=runs.append)
-        return self.behaviour(output), spikes_of(runs)
+    def set_time_steps(self, time_steps: int) -> None:
+        """Let all spiking networks decide in another number of time steps, with their weights."""
+        for module in self.modules():
+            if isinstance(module, SpikingNetwork):
+                module.set_time_steps(time_steps)
+        self.network = replace(self.network, time_steps=time_steps)
+        self.builder = replace(self.builder, config=self.network)
+        self._compiled_acting = CompiledActing()  # the one before has read another program
 
     def acting_head(self) -> nn.Module | None:
         """Return the head that follows the acting network or is its own; None if not known."""
