@@ -78,6 +78,26 @@ class GatedNetwork(nn.Module):
         self.head = None if output_size is None else nn.Linear(hidden_sizes[-1], output_size)
         self.output_size = hidden_sizes[-1] if output_size is None else output_size
 
+    def lengthen_memory(self, steps: int) -> None:
+        """Set biases by which units forget within 1 to ``steps`` environment steps, spread evenly.
+
+        Chrono initialisation (Tallec and Ollivier 2018, https://arxiv.org/abs/1804.11188), without
+        its random draws. Else gradients vanish over long delays.
+
+        Raises:
+            ValueError: ``steps`` is below 2.
+        """
+        if steps < 2:
+            raise ValueError(f"memory_steps must be at least 2, got {steps}")
+        for unit in self.units:
+            size = unit.hidden_size
+            hold = torch.linspace(1.0, steps - 1.0, size).log()
+            with torch.no_grad():
+                # The second gate keeps the state: update of a GRU, forget of an LSTM.
+                unit.bias_hh_l0[size : 2 * size] = hold
+                if isinstance(unit, nn.LSTM):
+                    unit.bias_hh_l0[:size] = -hold
+
     @property
     def state_size(self) -> int:
         """Numbers in the flat state of one sample."""
@@ -217,6 +237,8 @@ class NetworkBuilder:
     """Units of networks that do not spike and carry a state; None where none is carried."""
     critic_hidden_sizes: tuple[int, ...] | None = None
     """Hidden sizes of critics; None for those of the configuration."""
+    memory_steps: int | None = None
+    """Environment steps that fresh gated units remember, at most; None for PyTorch's biases."""
 
     def build(
         self,
@@ -252,7 +274,10 @@ class NetworkBuilder:
         inputs = self.features_dim + extra_inputs
         spikes = self.spike_steps is not None
         if self.gated is not None:
-            return GatedNetwork(self.gated, inputs, sizes, output_size, spike_input=spikes)
+            network = GatedNetwork(self.gated, inputs, sizes, output_size, spike_input=spikes)
+            if self.memory_steps is not None:
+                network.lengthen_memory(self.memory_steps)
+            return network
         return DenseNetwork(inputs, sizes, output_size, self.activation, spike_input=spikes)
 
 
