@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from references.policy import Fixed, Scripted
 from snn_gym.envs.native.base import SpikeTask
 from snn_gym.envs.native.recall import OLD
+from snn_gym.program.network import Choice, Decoder, Head, NeuronLayer, Program
+from snn_gym.program.neuron import equations
+from snn_gym.program.neurons import IAF
 
 _THRESHOLD = 1.5
 
@@ -32,6 +35,37 @@ class Latches(Scripted):
         self._voltages[fires] -= 1.0
         answer: NDArray[np.int64] = fires.any(axis=1).astype(np.int64)
         return answer
+
+
+def latching_program(channels: int, time_steps: int) -> Program:
+    """Return ``Latches`` as a spiking network of ``channels`` neurons, to count and export.
+
+    It differs in one point: a neuron that fires forgets its item, which no probe repeats.
+    """
+    names = equations(IAF).constants
+    numbers = {"v_threshold": _THRESHOLD, "v_reset": 0.0}
+    layer = NeuronLayer(
+        neuron=IAF,
+        constants=np.array([numbers[name] for name in names], np.float32),
+        weights=np.eye(channels, dtype=np.float32),
+        biases=np.zeros(channels, np.float32),
+        recurrent=None,
+        rest=np.zeros((1, channels), np.float32),
+    )
+    # Outputs: 1/2 for new, the number of spikes for old.
+    weights = np.stack([np.zeros(channels, np.float32), np.ones(channels, np.float32)])
+    none = np.zeros(0, np.float32)
+    return Program(
+        inputs=channels,
+        encoder="spikes",
+        normalisers=(),
+        layers=(layer,),
+        time_steps=time_steps,
+        decoder=Decoder(np.ones((1, time_steps), np.float32), np.zeros((1, 0), np.float32)),
+        head=Head(weights, np.array([0.5, 0.0], np.float32)),
+        choice=Choice("argmax", none, none),
+        stateful=True,
+    )
 
 
 class LatestChannels(Scripted):

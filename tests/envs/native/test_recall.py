@@ -7,9 +7,12 @@ from hypothesis import strategies as st
 
 import snn_gym  # noqa: F401 - registers the ids
 from references import play, scripted_policy
+from references.recall import Latches, latching_program
 from snn_gym.envs.native.recall import NEW, OLD, Recall
 from snn_gym.envs.native.scenes import ACCENT, FAINT, GOOD, INK
 from snn_gym.envs.registry import load_environment_spec
+from snn_gym.program.costs import costs_of
+from snn_gym.program.interpreter import decide
 from tests.envs.native.starts import begin_with
 
 IDS = load_environment_spec("snn/Recall-v0").registers
@@ -101,6 +104,25 @@ def test_latches_are_perfect_and_four_channels_are_not(env_id):
     expected = 0.5 + 0.5 * sum(max(0, 4 - j) / k for j in range(probes)) / probes
     returns = play(task, scripted_policy(task, "latest_channels"), seed=0)
     assert returns.mean() == pytest.approx(expected, abs=4 * returns.std() / 1000**0.5)
+
+
+@pytest.mark.parametrize("env_id", IDS[:2])
+def test_the_latching_program_equals_the_script(env_id):
+    task = Recall(200, **load_environment_spec(env_id).task.arguments)
+    program, script = latching_program(task.channels, task.time_steps), Latches(task)
+    spikes, info = task.reset(seed=5)
+    state, starts, synops = None, np.ones(200, bool), []
+    for _ in range(int(info["probe_step"].min()) + task.settings.probes):
+        decision = decide(program, spikes, state)
+        assert np.array_equal(decision.actions, script.act(spikes, starts))
+        costs = costs_of(program, decision.entered, decision.layers, decision.decoded, state)
+        # One synapse for each spike; a neuron that fires has one to the readout.
+        fired = decision.actions.mean()
+        assert costs.total("synops_per_decision") == pytest.approx(spikes.sum() / 200 + fired)
+        synops.append(costs.total("synops_per_decision"))
+        state, starts = decision.state, np.zeros(200, bool)
+        spikes = task.advance(decision.actions)[0]
+    assert max(synops) <= 2.0
 
 
 def test_the_scene_shows_items_and_probes():
