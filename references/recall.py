@@ -18,10 +18,10 @@ _THRESHOLD = 1.5
 
 
 class Latches(Scripted):
-    """One integrate-and-fire neuron per channel, without leak, input of weight 1, threshold 1.5.
+    """One integrate-and-fire neuron per channel, without leak, with threshold 1.5.
 
-    The spike of an item leaves a neuron at 1. A second spike, of a probe, makes it fire, and any
-    firing neuron means an old probe. A neuron is touched only when it receives a spike.
+    An item adds 1 to its neuron. A probe of the same channel makes it fire, and any firing neuron
+    means an old probe. A neuron is touched only when it receives spikes.
     """
 
     def __init__(self, task: SpikeTask) -> None:
@@ -30,7 +30,7 @@ class Latches(Scripted):
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return 1 (old) where a neuron fires, else 0."""
         self._voltages[starts] = 0.0
-        self._voltages += spikes.sum(axis=1)
+        self._voltages += spikes.mean(axis=1)
         fires = self._voltages > _THRESHOLD
         self._voltages[fires] -= 1.0
         answer: NDArray[np.int64] = fires.any(axis=1).astype(np.int64)
@@ -47,7 +47,7 @@ def latching_program(channels: int, time_steps: int) -> Program:
     layer = NeuronLayer(
         neuron=IAF,
         constants=np.array([numbers[name] for name in names], np.float32),
-        weights=np.eye(channels, dtype=np.float32),
+        weights=np.eye(channels, dtype=np.float32) / np.float32(time_steps),
         biases=np.zeros(channels, np.float32),
         recurrent=None,
         rest=np.zeros((1, channels), np.float32),
@@ -69,7 +69,7 @@ def latching_program(channels: int, time_steps: int) -> Program:
 
 
 class LatestChannels(Scripted):
-    """Memory of the four channels that spiked last, the same at every level."""
+    """Memory of the four channels that fired last, the same at every level."""
 
     capacity = 4
 

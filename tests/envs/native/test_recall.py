@@ -36,7 +36,7 @@ def test_an_episode_by_hand():
     assert info == {"items": [3, 1], "probes": PROBES, "probe_step": 4}
     rewards, ends = [], []
     for expected, action in zip(PHASES, [OLD, OLD, OLD, OLD, OLD, OLD], strict=True):
-        assert np.argwhere(spikes[0]).tolist() == [[0, channel] for channel in expected]
+        assert spikes[0].tolist() == [[int(x in expected) for x in range(6)]] * 8
         spikes, reward, terminated, truncated, _ = task.advance(np.array([action]))
         rewards.append(float(reward[0]))
         ends.append(bool(terminated[0]))
@@ -78,9 +78,8 @@ def test_starts_and_silence(channels, share, delay, jitter, seed, data):
     for row in (*shown, *probed):
         assert len(set(row.tolist())) == len(row)
     for step in range(items + delay):
-        counts = spikes.sum(axis=1)
-        expected = np.eye(channels)[shown[:, step]] if step < items else 0
-        assert (counts == expected).all()
+        expected = np.eye(channels)[shown[:, step]][:, np.newaxis] if step < items else 0
+        assert (spikes == expected).all()
         spikes = task.advance(np.zeros(8, np.int64))[0]
 
 
@@ -116,13 +115,13 @@ def test_the_latching_program_equals_the_script(env_id):
         decision = decide(program, spikes, state)
         assert np.array_equal(decision.actions, script.act(spikes, starts))
         costs = costs_of(program, decision.entered, decision.layers, decision.decoded, state)
-        # One synapse for each spike; a neuron that fires has one to the readout.
+        # One synapse for each input spike; a neuron that fires has one to the readout.
         fired = decision.actions.mean()
         assert costs.total("synops_per_decision") == pytest.approx(spikes.sum() / 200 + fired)
         synops.append(costs.total("synops_per_decision"))
         state, starts = decision.state, np.zeros(200, bool)
         spikes = task.advance(decision.actions)[0]
-    assert max(synops) <= 2.0
+    assert max(synops) <= 9.0
 
 
 def test_the_scene_shows_items_and_probes():
