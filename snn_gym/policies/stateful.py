@@ -257,7 +257,12 @@ class StatefulActorCriticPolicy(StatefulPolicy, SpikingActorCriticPolicy):
     """
 
     algorithms = ("StatefulPPO",)
-    own_arguments = (*SpikingActorCriticPolicy.own_arguments, "gated", "memory_steps", "random_feedback")
+    own_arguments = (
+        *SpikingActorCriticPolicy.own_arguments,
+        "gated",
+        "memory_steps",
+        "random_feedback",
+    )
     networks_class = StatefulNetworks
     mlp_extractor: StatefulNetworks
 

@@ -15,8 +15,8 @@ AGENTS = sorted(path.parent.name for path in (ROOT / "agents").glob("recurrent-*
 PAGES = [*(f"agents/{agent}/README.md" for agent in AGENTS), "docs/guide/environments.md"]
 NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SENTENCE = re.compile(
-    r"On (\w+) of the (\w+) native tasks with rows \((.+?)\) a policy without memory earns at least as much "
-    r"as `(\S+)`\. The table has no row on the medium and hard levels of native tasks\."
+    r"On (\w+) of the (\w+) native tasks with rows \((.+?)\) "
+    r"a policy without memory earns at least as much as `(\S+)`\. The table has no row on the medium and hard levels of native tasks\."
 )
 
 

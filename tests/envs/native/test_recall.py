@@ -16,8 +16,8 @@ from snn_gym.program.interpreter import decide
 from tests.envs.native.starts import begin_with
 
 IDS = load_environment_spec("snn/Recall-v0").registers
-# Channels in the order 3, 1, 0, 2, 4, 5: items 3 and 1, other channels 0, 2, 4, 5. Old probes in the
-# order 1, 3. Probe 0 is old and probe 1 is new. The second of three delays.
+# Channels in the order 3, 1, 0, 2, 4, 5: items 3 and 1, other channels 0, 2, 4, 5. Old probes in
+# the order 1, 3. Probe 0 is old and probe 1 is new. The second of three delays.
 NUMBERS = [[0.3, 0.2, 0.4, 0.1, 0.5, 0.6], [0.9, 0.8], [0.49, 0.5], [0.5]]
 SMALL = {"channels": 6, "items": 2, "probes": 2, "delay_steps": 1, "delay_jitter_steps": 2}
 PROBES = [1, 2]
