@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,7 @@ class Latches(Scripted):
         self._voltages += spikes.mean(axis=1)
         fires = self._voltages > _THRESHOLD
         self._voltages[fires] -= 1.0
-        answer: NDArray[np.int64] = fires.any(axis=1).astype(np.int64)
-        return answer
+        return _any(fires).astype(np.int64)
 
 
 def latching_program(channels: int, time_steps: int) -> Program:
@@ -81,12 +81,17 @@ class LatestChannels(Scripted):
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return 1 (old) where the present channel is one of the four before it, else 0."""
         self._number[starts], self._latest[starts] = 0, -self.capacity - 1
-        present = spikes.any(axis=1)
-        self._number += present.any(axis=1, keepdims=True)
+        present = _any(spikes)
+        self._number += _any(present)[:, np.newaxis]
         is_held = self._number - self._latest <= self.capacity
         self._latest = np.where(present, self._number, self._latest)
-        answer: NDArray[np.int64] = (present & is_held).any(axis=1).astype(np.int64)
-        return answer
+        return _any(present & is_held).astype(np.int64)
+
+
+def _any(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return whether any value along axis 1 is not zero."""
+    found: NDArray[np.bool_] = np.any(values, axis=1)
+    return found
 
 
 POLICIES: dict[str, Callable[[SpikeTask], Scripted]] = {

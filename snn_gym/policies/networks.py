@@ -90,13 +90,14 @@ class GatedNetwork(nn.Module):
         if steps < 2:
             raise ValueError(f"memory_steps must be at least 2, got {steps}")
         for unit in self.units:
+            (*_, biases), *_ = unit.all_weights
             size = unit.hidden_size
             hold = torch.linspace(1.0, steps - 1.0, size).log()
             with torch.no_grad():
                 # The second gate keeps the state: update of a GRU, forget of an LSTM.
-                unit.bias_hh_l0[size : 2 * size] = hold
+                biases[size : 2 * size] = hold
                 if isinstance(unit, nn.LSTM):
-                    unit.bias_hh_l0[:size] = -hold
+                    biases[:size] = -hold
 
     @property
     def state_size(self) -> int:

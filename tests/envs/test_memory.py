@@ -16,7 +16,8 @@ PAGES = [*(f"agents/{agent}/README.md" for agent in AGENTS), "docs/guide/environ
 NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SENTENCE = re.compile(
     r"On (\w+) of the (\w+) native tasks with rows \((.+?)\) "
-    r"a policy without memory earns at least as much as `(\S+)`\. The table has no row on the medium and hard levels of native tasks\."
+    r"a policy without memory earns at least as much as `(\S+)`\. "
+    r"The table has no row on the medium and hard levels of native tasks\."
 )
 
 
