@@ -168,6 +168,8 @@ class ProgramPolicy(BasePolicy):
     network: NetworkConfig
     critic_key: ClassVar[CriticKey | None] = None
     """Name of the critic's hidden sizes in ``net_arch``; None for those of the actor."""
+    rates_actions: bool = False
+    """Whether ``behaviour`` returns values of actions, on any scale, and not log-odds."""
 
     @property
     def normaliser(self) -> ObservationNormaliser | None:
@@ -186,6 +188,26 @@ class ProgramPolicy(BasePolicy):
     @abstractmethod
     def network_inputs(self, observation: PyTorchObs) -> Tensor:
         """Return the acting network's inputs (B, ...) for a batch of observations, as tensors."""
+
+    @abstractmethod
+    def behaviour(self, output: Tensor) -> Tensor:
+        """Return the policy's choice (B, A) for outputs (B, O) of the acting network.
+
+        Log-odds or values of discrete actions; the best continuous action in units of half the
+        range of the action space, whose middle is 0.
+        """
+
+    def watched(self, observations: Any) -> tuple[Tensor, list[Tensor]]:
+        """Return behaviour (B, A) from rest and each layer's spikes (T, B, N), differentiable."""
+        behaviour, runs = self.observed(observations)
+        return behaviour, spikes_of(runs)
+
+    def observed(self, observations: Any) -> tuple[Tensor, list[NetworkRun]]:
+        """Return behaviour (B, A) from rest and the pass through spiking layers, if there are."""
+        inputs = self.network_inputs(observations)
+        runs: list[NetworkRun] = []
+        output, _ = self.acting_network()(inputs, optimised=False, observer=runs.append)
+        return self.behaviour(output), runs
 
     @abstractmethod
     def acting_modules(self) -> dict[str, nn.Module]:
@@ -327,13 +349,13 @@ class SpikingPolicy(ProgramPolicy):
     activation_fn: type[nn.Module] = nn.ReLU
     gated: Memory | None = None
     """Units of networks that carry a state and do not spike; None where none carries a state."""
+    memory_steps: int | None = None
+    """Environment steps that fresh gated units remember, at most; None for PyTorch's biases."""
     critic_hidden_sizes: tuple[int, ...] | None = None
     """Hidden sizes of the critic; None for those of the actor."""
     adam_defaults: ClassVar[Mapping[str, Any]] = {}
     """Options that Stable-Baselines3's policy gives Adam where the user gives none."""
     builder: NetworkBuilder
-    rates_actions: bool = False
-    """Whether ``behaviour`` returns values of actions, on any scale, and not log-odds."""
     explores_nothing: bool = False
     """Whether rollouts take the best actions, for as long as an algorithm sets it."""
     _predicting: bool = False
@@ -468,6 +490,7 @@ class SpikingPolicy(ProgramPolicy):
             self.cell_factory,
             self.gated,
             self.critic_hidden_sizes,
+            self.memory_steps,
         )
         return self.builder
 
@@ -505,20 +528,14 @@ class SpikingPolicy(ProgramPolicy):
     def carries_state(self) -> bool:
         return self.gated is not None
 
-    @abstractmethod
-    def behaviour(self, output: Tensor) -> Tensor:
-        """Return the policy's choice (B, A) for outputs (B, O) of the acting network.
-
-        Log-odds or values of discrete actions; the best continuous action in units of half the
-        range of the action space, whose middle is 0.
-        """
-
-    def watched(self, observations: Any) -> tuple[Tensor, list[Tensor]]:
-        """Return behaviour (B, A) from rest and each layer's spikes (T, B, N), differentiable."""
-        inputs = self.network_inputs(observations)
-        runs: list[NetworkRun] = []
-        output, _ = self.acting_network()(inputs, optimised=False, observer=runs.append)
-        return self.behaviour(output), spikes_of(runs)
+    def set_time_steps(self, time_steps: int) -> None:
+        """Let all spiking networks decide in another number of time steps, with their weights."""
+        for module in self.modules():
+            if isinstance(module, SpikingNetwork):
+                module.set_time_steps(time_steps)
+        self.network = replace(self.network, time_steps=time_steps)
+        self.builder = replace(self.builder, config=self.network)
+        self._compiled_acting = CompiledActing()  # the one before has read another program
 
     def acting_head(self) -> nn.Module | None:
         """Return the head that follows the acting network or is its own; None if not known."""

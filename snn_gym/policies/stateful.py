@@ -22,7 +22,7 @@ from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.networks import StatefulNetwork, network_inputs
 from snn_gym.policies.units import Memory
 from snn_gym.policies.values import SpikingDQNPolicy, SpikingQNetwork
-from snn_gym.spiking.execution import NetworkRun, spikes_of
+from snn_gym.spiking.execution import NetworkRun
 
 # ---- stateful ------------------------------------------------------------------------------------
 State = tuple[NDArray[Any], ...]
@@ -83,11 +83,15 @@ class StatefulPolicy(SpikingPolicy):
         *args: As in ``SpikingPolicy``.
         gated: Kind of the units of networks that do not spike: ``gru``, ``lstm``, ``rnn`` (Elman's,
             with tanh) or ``leaky`` (linear leaky integrators with a learned decay).
+        memory_steps: Environment steps, at least 2, that fresh units remember at most, for tasks
+            with long delays; None for the defaults.
         **kwargs: As in ``SpikingPolicy``.
     """
 
-    def __init__(self, *args: Any, gated: Memory = "gru", **kwargs: Any) -> None:
-        self.gated = gated
+    def __init__(
+        self, *args: Any, gated: Memory = "gru", memory_steps: int | None = None, **kwargs: Any
+    ) -> None:
+        self.gated, self.memory_steps = gated, memory_steps
         super().__init__(*args, **kwargs)
 
     @abstractmethod
@@ -102,13 +106,15 @@ class StatefulPolicy(SpikingPolicy):
     def acting_state(self, states: Tensor) -> Tensor:
         """Return the acting network's part (B, S') of the policy's states (B, S)."""
 
-    def watched(self, observations: SequenceBatch) -> tuple[Tensor, list[Tensor]]:
-        """Return behaviour (L * B, A) and spikes (L * T, B, N) in all L steps, burn-in included."""
-        behaviour, _, spikes = self.followed(observations, self.acting_state(observations.states))
-        return behaviour.flatten(0, 1), spikes
+    def observed(self, observations: SequenceBatch) -> tuple[Tensor, list[NetworkRun]]:
+        """Return behaviour (L * B, A) and the pass in all L steps, burn-in included."""
+        behaviour, _, runs = self.followed(observations, self.acting_state(observations.states))
+        return behaviour.flatten(0, 1), runs
 
-    def followed(self, batch: SequenceBatch, state: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return behaviour (L, B, A), states (B, S') and spikes (L * T, B, N) of each layer.
+    def followed(
+        self, batch: SequenceBatch, state: Tensor
+    ) -> tuple[Tensor, Tensor, list[NetworkRun]]:
+        """Return behaviour (L, B, A), states (B, S') and the pass through spiking layers.
 
         ``state`` (B, S') is the acting network's before all L steps; a burn-in is not left out.
         """
@@ -119,7 +125,7 @@ class StatefulPolicy(SpikingPolicy):
             inputs, state, batch.starts, optimised=False, observer=runs.append
         )
         behaviour = self.behaviour(output.flatten(0, 1))
-        return behaviour.view(*batch.starts.shape, -1), after, spikes_of(runs)
+        return behaviour.view(*batch.starts.shape, -1), after, runs
 
     @override
     def _states_before(self, state: Any, episode_start: Any, batch: int) -> NDArray[np.float32]:
@@ -254,7 +260,12 @@ class StatefulActorCriticPolicy(StatefulPolicy, SpikingActorCriticPolicy):
     """
 
     algorithms = ("StatefulPPO",)
-    own_arguments = (*SpikingActorCriticPolicy.own_arguments, "gated", "random_feedback")
+    own_arguments = (
+        *SpikingActorCriticPolicy.own_arguments,
+        "gated",
+        "memory_steps",
+        "random_feedback",
+    )
     networks_class = StatefulNetworks
     mlp_extractor: StatefulNetworks
 
@@ -399,7 +410,7 @@ class StatefulDQNPolicy(StatefulPolicy, SpikingDQNPolicy):
     """
 
     algorithms = ("StatefulDQN",)
-    own_arguments = (*SpikingDQNPolicy.own_arguments, "gated")
+    own_arguments = (*SpikingDQNPolicy.own_arguments, "gated", "memory_steps")
     network_class = StatefulQNetwork
     q_net: StatefulQNetwork
 

@@ -55,7 +55,8 @@ NATIVE = tuple(
 )
 NATIVE_BASES = NATIVE[::3]
 SILENT = tuple(
-    f"snn/{task}-silent-v0" for task in ("CueAccumulation", "DelayedMatchToSample", "IntervalTiming")
+    f"snn/{task}-silent-v0"
+    for task in ("CueAccumulation", "DelayedMatchToSample", "IntervalTiming")
 )
 CUES = "snn/CueAccumulation-v0"
 HARD_CUES = "snn/CueAccumulation-hard-v0"
@@ -115,7 +116,9 @@ def test_native_tasks_have_no_base_and_no_spiking_form(env_id):
         registry.load_spike_settings(env_id)
 
 
-@pytest.mark.parametrize("env_id", [name for name in (*NATIVE, *SILENT) if name not in NATIVE_BASES])
+@pytest.mark.parametrize(
+    "env_id", [name for name in (*NATIVE, *SILENT) if name not in NATIVE_BASES]
+)
 def test_levels_inherit_from_the_lowest_level(env_id):
     spec = load_environment_spec(env_id)
     lowest = load_environment_spec(f"snn/{spec.name}")
@@ -210,7 +213,7 @@ def test_unknown_ids_point_to_the_known_ids(env_id):
         load_environment_spec(env_id)
     message = str(caught.value)
     assert message.startswith(f"environment {env_id!r} is unknown")
-    known = {*TASKS, *(f"snn/{task}" for task in TASKS), *OWN, *NATIVE}
+    known = {*TASKS, *(f"snn/{task}" for task in TASKS), *OWN, *NATIVE, *SILENT}
     assert known_ids() == {*known, *flat_ids()}
     assert message.endswith(f"`snn-gym envs` lists the {len(known)} known ones")
     assert "\n" not in message
