@@ -167,6 +167,11 @@ def family(evidence: Evidence, *names: tuple[str, str]) -> list[JudgedPair]:
         for (name, env_id), row in sorted(evidence.rows.items(), key=lambda item: item[0][1])
         if name == agent and (other, env_id) in evidence.rows
     ]
+    return judge_pairs(pairs)
+
+
+def judge_pairs(pairs: Sequence[Comparison]) -> list[JudgedPair]:
+    """Test comparisons that have enough seeds, adjusted for their number."""
     tested = [compare(pair) for pair in pairs if pair.has_enough_seeds]
     differences = holm([x.difference_p for x in tested])
     inferiorities = holm([x.inferiority_p for x in tested])
@@ -258,7 +263,7 @@ def stock(evidence: Evidence) -> str:
     """Return the comparisons of spiking agents with unmodified Stable-Baselines3."""
     tests = family(evidence, *STOCK)
     if tests:
-        return _family_table(tests)
+        return family_table(tests)
     return wrapped(stock_note(evidence))
 
 
@@ -304,22 +309,22 @@ def counts(evidence: Evidence) -> str:
 
 def twins(evidence: Evidence) -> str:
     """Return the comparisons of ``ppo-lif`` with its ANN twin."""
-    return _family_table(family(evidence, ("ppo-lif", "ppo-mlp")))
+    return family_table(family(evidence, ("ppo-lif", "ppo-mlp")))
 
 
 def two_steps(evidence: Evidence) -> str:
     """Return the comparisons of agents of two time steps with their source agents."""
-    return _family_table(family(evidence, ("ppo-lif-2-steps", "ppo-lif")), costs=True)
+    return family_table(family(evidence, ("ppo-lif-2-steps", "ppo-lif")), costs=True)
 
 
 def memory(evidence: Evidence) -> str:
     """Return the comparisons of spiking networks with a memory and GRUs, both by reward."""
-    return _family_table(family(evidence, (MEMORY, "recurrent-ppo-gru")))
+    return family_table(family(evidence, (MEMORY, "recurrent-ppo-gru")))
 
 
 def taught(evidence: Evidence) -> str:
     """Return the comparisons of spiking networks with the GRUs that taught them."""
-    return _family_table(family(evidence, ("recurrent-ppo-lsnn-distilled", "recurrent-ppo-gru")))
+    return family_table(family(evidence, ("recurrent-ppo-lsnn-distilled", "recurrent-ppo-gru")))
 
 
 def scripts(evidence: Evidence) -> str:
@@ -346,7 +351,8 @@ def _led_by_scripts(evidence: Evidence) -> list[tuple[TableRow, float]]:
     return [(row, script) for row, script in scores if script is not None and script > row.mean]
 
 
-def _family_table(tests: Sequence[JudgedPair], *, costs: bool = False) -> str:
+def family_table(tests: Sequence[JudgedPair], *, costs: bool = False) -> str:
+    """Return comparisons as a table, with operations if asked for."""
     tested = f"of {len(tests)}"
     several = len({x.pair.row.agent for x in tests}) > 1
     head = (
