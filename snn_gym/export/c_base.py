@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.export import c_text
-from snn_gym.program.network import DenseLayer, GatedLayer, Layer, Program
+from snn_gym.program.network import DenseLayer, GatedLayer, Layer, LeakyLayer, Program
 
 _LINE = 96
 _TYPES = {"float32": "float", "int8": "int8_t", "int16": "int16_t", "int32": "int32_t"}
@@ -181,7 +181,8 @@ def _lines(values: NDArray[Any]) -> str:
 
 # ---- c ann ---------------------------------------------------------------------------------------
 _CALLS = {"tanh": "tanhf({0})", "relu": "{0} > 0.0f ? {0} : 0.0f"}
-_GATES = {"gru": c_text.GRU, "lstm": c_text.LSTM}
+_LIMITED = {"tanh": "tanhf({0})", "relu": "fminf(fmaxf({0}, 0.0f), 1.0f)"}  # before rounding
+_GATES = {"gru": c_text.GRU, "lstm": c_text.LSTM, "rnn": c_text.RNN}
 
 
 class ANNSource(Source):
@@ -189,18 +190,21 @@ class ANNSource(Source):
 
     @property
     def state_bytes(self) -> int:
-        """Memory of the state of gated units; at least 1, as C has no empty struct."""
-        return 4 * sum(len(x.state) * x.size for x in self.program.gated) or 1
+        """Memory of the state of units; at least 1, as C has no empty struct."""
+        return 4 * sum(len(x.state) * x.size for x in self.program.remembering) or 1
 
     def _helpers(self) -> Iterator[str]:
         yield c_text.ADD_PRODUCTS
-        if self.program.gated:
+        if any(layer.gates != "rnn" for layer in self.program.gated):
             yield c_text.LOGISTIC
         for gates in dict.fromkeys(layer.gates for layer in self.program.gated):
             yield _GATES[gates]
 
     def _header(self) -> Mapping[str, str]:
-        loops = sum(layer.recurrent.size for layer in self.program.gated)
+        loops = sum(
+            x.recurrent.size if isinstance(x, GatedLayer) else x.size
+            for x in self.program.remembering
+        )
         macs = sum(layer.weights.size for layer in self.program.layers) + loops
         wide = sum(2 * len(layer.biases) for layer in self.program.layers)
         floats = self.program.inputs + wide + self.program.outputs
@@ -210,15 +214,15 @@ class ANNSource(Source):
                 f"{sum(self.sizes):,} units"
             ),
             "stack_bytes": f"{-(-4 * (floats + 64) // 1024) * 1024:,}",
-            "lasting": "" if self.program.gated else ": nothing",
+            "lasting": "" if self.program.stateful else ": nothing",
             "state_fields": "\n".join(self._state_fields()),
             "observation_comment": f"{self.program.inputs} values in the environment's units",
         }
 
     def _state_fields(self) -> Iterator[str]:
-        for k, layer in enumerate(self.program.gated, start=1):
+        for k, layer in enumerate(self.program.remembering, start=1):
             yield f"    float units_{k}[{len(layer.state) * layer.size}];"
-        if not self.program.gated:
+        if not self.program.stateful:
             yield "    char unused;"
 
     def _reset(self) -> Iterator[str]:
@@ -232,6 +236,8 @@ class ANNSource(Source):
             if isinstance(layer, GatedLayer):
                 yield f"recurrent_{k}", layer.recurrent
                 yield f"recurrent_biases_{k}", layer.recurrent_biases
+            elif isinstance(layer, LeakyLayer):
+                yield f"decay_{k}", layer.decay
         yield "head_weights", self.program.head.weights
         yield "head_biases", self.program.head.biases
         yield from self._limit_tables()
@@ -245,7 +251,7 @@ class ANNSource(Source):
         source, inputs = "values", self.program.inputs
         for k, layer in enumerate(self.program.layers, start=1):
             yield from self._layer(k, layer, source, inputs)
-            source = f"state->units_{k}" if isinstance(layer, GatedLayer) else f"sums_{k}"
+            source = f"sums_{k}" if isinstance(layer, DenseLayer) else f"state->units_{k}"
             inputs = layer.size
         yield self._read(source, inputs)
         yield from self._choose()
@@ -257,7 +263,13 @@ class ANNSource(Source):
         yield c_text.DENSE.format(k=k, wide=wide, inputs=inputs, source=source)
         if isinstance(layer, GatedLayer):
             yield c_text.GATED.format(k=k, wide=wide, size=layer.size, gates=layer.gates)
+        elif isinstance(layer, LeakyLayer):
+            yield c_text.LEAKY.format(k=k, wide=wide)
         else:
-            assert isinstance(layer, DenseLayer)  # all layers of an ANN without gates
-            value = _CALLS[layer.activation].format(f"sums_{k}[n]")
+            assert isinstance(layer, DenseLayer)  # of an ANN
+            calls = _CALLS if layer.levels is None else _LIMITED
+            value = calls[layer.activation].format(f"sums_{k}[n]")
+            if layer.levels is not None:
+                levels = number(layer.levels)
+                value = f"rintf({value} * {levels}) / {levels}"
             yield c_text.ACTIVATED.format(k=k, wide=wide, value=value)

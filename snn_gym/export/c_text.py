@@ -149,6 +149,11 @@ ACTIVATED = """\
         sums_{k}[n] = {value};
     }}"""
 
+LEAKY = """\
+    for (int n = 0; n < {wide}; n++) {{
+        state->units_{k}[n] = decay_{k}[n] * state->units_{k}[n] + sums_{k}[n];
+    }}"""
+
 HELD = """\
     float held[{size}];
     memcpy(held, biases_1, sizeof held);
@@ -296,6 +301,15 @@ static void pass_gru(const float *x, const float *h, float *units, int size) {
         const float reset = logistic(x[n] + h[n]), update = logistic(x[m] + h[m]);
         const float made = tanhf(x[o] + reset * h[o]);
         units[n] = (1.0f - update) * made + update * units[n];
+    }
+}
+"""
+
+RNN = """\
+/* Move recurrent units on, of inputs `x` and of the units `h`. */
+static void pass_rnn(const float *x, const float *h, float *units, int size) {
+    for (int n = 0; n < size; n++) {
+        units[n] = tanhf(x[n] + h[n]);
     }
 }
 """

@@ -2,8 +2,8 @@
 
 Time steps are unrolled, as ONNX (https://onnx.ai/onnx/intro/concepts.html) has no neurons: a spike
 is a comparison, a reset a choice between two values. All arithmetic is float32, in the order of our
-kernels, except for sums in matrix products. The state of a stateful agent is an input and an output
-of one row of numbers.
+kernels, except for sums in matrix products and gates. The state of a stateful agent is an input and
+an output of one row of numbers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,14 @@ from snn_gym.program.encoders import (
 )
 from snn_gym.program.expressions import Expression, walk
 from snn_gym.program.interpreter import parts_at_rest
-from snn_gym.program.network import DenseLayer, NeuronLayer, Program
+from snn_gym.program.network import (
+    GATES,
+    DenseLayer,
+    GatedLayer,
+    LeakyLayer,
+    NeuronLayer,
+    Program,
+)
 from snn_gym.program.neuron import INPUT, equations
 
 _OPERATORS = {
@@ -62,8 +69,6 @@ def to_onnx(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> 
         ImportError: The package ``onnx`` is not installed.
     """
     program = program_of(model)
-    if program.gated:
-        raise ValueError("gated units are not exported as ONNX; export them as C")
     if find_spec("onnx") is None:
         raise ImportError(
             'export as ONNX needs onnx, which is not installed: pip install "snn-gym[deploy]"'
@@ -86,12 +91,10 @@ class _Builder:
         """Return the checked ONNX model of a program; call it once."""
         from onnx import TensorProto, checker, helper
 
-        signal, carried = self._standardised(program), 0
-        if program.spiking:
-            decoded, carried = self._spiking(program, signal)
-            values = self._read(program, decoded)
-        else:
-            values = self._read(program, [self._ann(program.dense, signal)])
+        signal = self._standardised(program)
+        decide = self._spiking if program.spiking else self._ann
+        decoded, carried = decide(program, signal)
+        values = self._read(program, decoded)
         self._named("Identity", "values", values)
         self._named(*self._action(program, values))
 
@@ -142,11 +145,56 @@ class _Builder:
         share = self._op("Mul", self._op("Add", self._op("Tanh", values), _f(1)), _f(0.5))
         return "Add", "action", low, self._op("Mul", share, high - low)
 
-    def _ann(self, layers: Sequence[DenseLayer], seen: str) -> str:
-        for layer in layers:
-            unit = {"tanh": "Tanh", "relu": "Relu"}[layer.activation]
-            seen = self._op(unit, self._affine(seen, layer.weights, layer.biases))
-        return seen
+    def _ann(self, program: Program, seen: str) -> tuple[list[Any], int]:
+        """Return the inputs (B, N) of an ANN's head, alone, and the size S of the carried state."""
+        parts = parts_at_rest(program)
+        states: list[dict[str, Any]] = [dict(zip(names, x, strict=True)) for names, x in parts]
+        size = sum(x.size for state in states for x in state.values())
+        if size:
+            self._resume(states)
+        for layer, state in zip(program.layers, states, strict=True):
+            total = self._affine(seen, layer.weights, layer.biases)
+            if isinstance(layer, GatedLayer):
+                seen = self._gated(layer, state, total)
+            elif isinstance(layer, LeakyLayer):
+                seen = state["h"] = self._op("Add", self._op("Mul", layer.decay, state["h"]), total)
+            else:
+                assert isinstance(layer, DenseLayer)  # of an ANN
+                seen = self._activated(layer, total)
+        if size:
+            self._named("Concat", "next_state", *(x for state in states for x in state.values()))
+        return [seen], size
+
+    def _activated(self, layer: DenseLayer, total: str) -> str:
+        """Return the outputs (B, N) of units for their sums."""
+        values = self._op({"tanh": "Tanh", "relu": "Relu"}[layer.activation], total)
+        if layer.levels is None:
+            return values
+        levels = self._op("Mul", self._op("Min", values, _f(1)), _f(layer.levels))
+        return self._op("Div", self._op("Round", levels), _f(layer.levels))
+
+    def _gated(self, layer: GatedLayer, state: dict[str, Any], total: str) -> str:
+        """Return the outputs (B, N) of gated units, and advance their state."""
+        looped = self._affine(state["h"], layer.recurrent, layer.recurrent_biases)
+        n, gates = layer.size, range(GATES[layer.gates])
+        x, h = ([self._columns(y, k * n, (k + 1) * n) for k in gates] for y in (total, looped))
+
+        def gate(k: int, unit: str = "Sigmoid") -> str:
+            return self._op(unit, self._op("Add", x[k], h[k]))
+
+        if layer.gates == "rnn":
+            state["h"] = gate(0, "Tanh")
+        elif layer.gates == "gru":
+            reset, update = gate(0), gate(1)
+            new = self._op("Tanh", self._op("Add", x[2], self._op("Mul", reset, h[2])))
+            kept = self._op("Mul", update, self._op("Sub", state["h"], new))
+            state["h"] = self._op("Add", new, kept)
+        else:
+            kept = self._op("Mul", gate(1), state["c"])
+            state["c"] = self._op("Add", kept, self._op("Mul", gate(0), gate(2, "Tanh")))
+            state["h"] = self._op("Mul", gate(3), self._op("Tanh", state["c"]))
+        output: str = state["h"]
+        return output
 
     def _spiking(self, program: Program, seen: str) -> tuple[list[Any], int]:
         """Return the decoder's values, each (B, N), and the size S of the carried state."""

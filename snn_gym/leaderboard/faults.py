@@ -72,7 +72,8 @@ def damaged(program: Program, faults: Faults, generator: np.random.Generator) ->
         if isinstance(layer, NeuronLayer | GatedLayer) and layer.recurrent is not None:
             changes["recurrent"] = _damaged_weights(layer.recurrent, own, faults, generator)
         layers.append(replace(layer, **changes))
-    weights = _damaged_weights(program.head.weights.T, alive[-1], faults, generator).T
+    last = alive[-1] if alive else None
+    weights = _damaged_weights(program.head.weights.T, last, faults, generator).T
     head = Head(np.ascontiguousarray(weights), program.head.biases)
     return replace(program, layers=tuple(layers), head=head)
 

@@ -19,6 +19,7 @@ from snn_gym._base.storage import StorageError, parse_tensors
 from snn_gym.leaderboard.chain import read_below, weights_place
 from snn_gym.leaderboard.manifest import MAX_WEIGHTS_BYTES, WEIGHTS_NAME, SubmissionError, shorten
 from snn_gym.leaderboard.results import Row, list_rows
+from snn_gym.policies.units import Quantiser
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.zoo import agent_ids, build_policy
 
@@ -117,6 +118,7 @@ def _show(names: list[str]) -> str:
 # assignment of least cost (as in Ainsworth et al. 2023, https://arxiv.org/abs/2209.04836, section
 # 3.2). docs/copies.md has the measurements behind the threshold.
 Floats = NDArray[np.float64]
+_QUANTISED = ".parametrizations.weight"  # module that holds the floats before they are rounded
 
 NEAR = 0.15
 """Distance below which weights are a copy: half of the least distance between stored rows."""
@@ -162,8 +164,14 @@ def read_network(tensors: Mapping[str, torch.Tensor], agent: str, environment: s
         prefix, _, leaf = name.rpartition(".")
         recurrent = prefix.endswith(".recurrent") or leaf.startswith("weight_hh")
         kind = "biases" if tensor.dim() == 1 else "recurrent" if recurrent else "inward"
-        layer = parts.setdefault(prefix.removesuffix(".recurrent").removesuffix(".linear"), {})
-        layer.setdefault(kind, []).append(tensor.numpy().astype(np.float64))
+        values = tensor
+        if leaf == "decay_logit":  # of leaky integrators, each of which receives itself alone
+            kind, values = "recurrent", tensor.sigmoid().diag()
+        elif prefix.endswith(_QUANTISED):  # the network acts by the rounded weights alone
+            values = Quantiser(_registered_policy(agent, environment).bits)(tensor)
+        for suffix in (_QUANTISED, ".recurrent", ".linear"):
+            prefix = prefix.removesuffix(suffix)
+        parts.setdefault(prefix, {}).setdefault(kind, []).append(values.numpy().astype(np.float64))
     layers = tuple(_layer(part) for part in parts.values() if "inward" in part)
     statistics = {
         name.rpartition(".")[2]: tensor.numpy().astype(np.float64)

@@ -126,7 +126,7 @@ class Decider:
     @cached_property
     def _without_head(self) -> CompiledProgram:
         """The program with an identity head: its outputs are the activity that the head reads."""
-        features = self._program.sizes[-1]
+        features = self._program.head.weights.shape[1]
         zeros = np.zeros(features, np.float32)
         head, choice = Head(np.eye(features, dtype=np.float32), zeros), Choice("clip", zeros, zeros)
         return CompiledProgram(replace(self._program, head=head, choice=choice))
@@ -199,8 +199,10 @@ class CompiledActing:
             return
         by_numpy = _is_read_by_numpy(policy, program)
         # Noise is drawn from PyTorch's stream, and PyTorch rounds exp in another way.
-        other_spikes = program.needs_noise or isinstance(program.encoder, ReceptiveFields)
-        if other_spikes or not (by_numpy or program.choice.discrete):
+        others = program.needs_noise or isinstance(program.encoder, ReceptiveFields)
+        # A rounding error can move an output that is rounded by a whole level.
+        others |= any(layer.levels for layer in program.dense)
+        if others or not (by_numpy or program.choice.discrete):
             return
         self._decider = Decider(program, by_numpy=by_numpy)
         flat = [x.detach().numpy().reshape(-1) for x in tensors]

@@ -21,6 +21,7 @@ from snn_gym.policies.networks import (
     StatelessNetwork,
     network_inputs,
 )
+from snn_gym.policies.units import BITS, quantise
 from snn_gym.program.network import Activation
 from snn_gym.spiking.decoders import PopulationHead, make_head
 
@@ -75,10 +76,14 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
         actor_activation: Activation of an actor that does not spike, ``tanh`` or ``relu``, beside a
             critic of ``activation_fn``, as for actors that shall be converted; None for
             ``activation_fn``.
+        bits: Bits, 2 to 8, of the weights and hidden units of an actor that does not spike, which
+            learns with them (quantisation-aware training); its inputs and biases are floats. None
+            for floats alone.
         **kwargs: As in the same two classes.
 
     Raises:
-        ValueError: The activation is unknown, or the actor spikes or carries a state.
+        ValueError: The activation or the number of bits is unknown, or the actor spikes or carries
+            a state.
     """
 
     algorithms: tuple[str, ...] = ("PPO", "A2C", "TRPO")
@@ -87,6 +92,7 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
         *ActorCriticFlags.own_arguments,
         "share_features_extractor",
         "actor_activation",
+        "bits",
     )
     critic_key = "vf"
     activation_fn = nn.Tanh
@@ -95,20 +101,26 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
     mlp_extractor: ActorCriticNetworks  # type: ignore[assignment]
 
     def __init__(
-        self, *args: Any, actor_activation: Activation | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        actor_activation: Activation | None = None,
+        bits: int | None = None,
+        **kwargs: Any,
     ) -> None:
         if actor_activation not in (None, *ACTIVATIONS):
             raise ValueError(
                 f"actor_activation must be one of {', '.join(ACTIVATIONS)} or None, got "
                 f"{actor_activation!r}"
             )
-        spikes = kwargs.get("spiking_actor", True)
-        if actor_activation is not None and (spikes or self.carries_state):
-            raise ValueError(
-                f"actor_activation={actor_activation!r} is for an actor that neither spikes nor "
-                "carries a state; leave it out, or pass spiking_actor=False to PPO, A2C or TRPO"
-            )
-        self.actor_activation = actor_activation
+        if bits not in (None, *BITS):
+            raise ValueError(f"bits must be {BITS[0]} to {BITS[-1]}, or None, got {bits!r}")
+        for name, given in (("actor_activation", actor_activation), ("bits", bits)):
+            if given is not None and (kwargs.get("spiking_actor", True) or self.carries_state):
+                raise ValueError(
+                    f"{name}={given!r} is for an actor that neither spikes nor carries a state; "
+                    "leave it out, or pass spiking_actor=False to PPO, A2C or TRPO"
+                )
+        self.actor_activation, self.bits = actor_activation, bits
         super().__init__(*args, **kwargs)
 
     def _build_mlp_extractor(self) -> None:
@@ -122,6 +134,10 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)
+        # After the initial weights, which stay the parameters that the optimiser holds.
+        if self.bits is not None:
+            self.mlp_extractor.actor.quantise(self.bits)
+            quantise(self.action_net, self.bits)
         if self.network.decoder != "population" or not (self.spiking_actor or self.spiking_critic):
             return
         networks = self.mlp_extractor

@@ -42,8 +42,9 @@ from snn_gym.policies.observations import (
     uncounted_parts,
 )
 from snn_gym.policies.protocols import check_tensors
+from snn_gym.policies.units import Memory
 from snn_gym.program.encoders import SpikeEncoder
-from snn_gym.program.network import Array, Gates, Program
+from snn_gym.program.network import Array, Program
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.config import NetworkConfig
@@ -308,7 +309,7 @@ class SpikingPolicy(ProgramPolicy):
     own_arguments: tuple[str, ...]
     """Arguments that a saved policy needs beside those that its base classes save."""
     activation_fn: type[nn.Module] = nn.ReLU
-    gated: Gates | None = None
+    gated: Memory | None = None
     """Units of networks that carry a state and do not spike; None where none carries a state."""
     critic_hidden_sizes: tuple[int, ...] | None = None
     """Hidden sizes of the critic; None for those of the actor."""
@@ -621,7 +622,8 @@ class ActorCriticFlags(SpikingPolicy):
     Args:
         *args: As in ``SpikingPolicy``.
         spiking_actor: Whether the actor spikes; if not it is a multilayer perceptron of the same
-            hidden sizes (with both flags off this policy is the ANN twin).
+            hidden sizes (with both flags off this policy is the ANN twin), and linear if
+            ``network.hidden_sizes`` are empty.
         spiking_critic: The same for the critic, which is needed in training only. Off by default:
             with a spiking critic PPO learns CartPole less reliably.
         critic_hidden_sizes: Hidden sizes of the critic; None for those of the actor, which are

@@ -14,15 +14,20 @@ from stable_baselines3.common.torch_layers import create_mlp
 from torch import Tensor, nn
 
 from snn_gym._base.config import Config, Count
+from snn_gym.policies.units import (
+    UNITS,
+    Memory,
+    RememberingUnits,
+    RoundedUnits,
+    layer_of,
+    quantise,
+)
 from snn_gym.program.costs import READOUT, costs_of
 from snn_gym.program.network import (
     GATED_STATES,
-    GATES,
     UNCHOSEN,
     Activation,
     DenseLayer,
-    GatedLayer,
-    Gates,
     Program,
 )
 from snn_gym.spiking.config import NetworkConfig
@@ -37,13 +42,15 @@ from snn_gym.spiking.surrogates import is_traced
 
 # ---- gated ---------------------------------------------------------------------------------------
 class GatedNetwork(nn.Module):
-    """Layers of gated recurrent units, one step of recurrence for each environment step.
+    """Layers of units with a state, one step of recurrence for each environment step.
 
     ``gru``: Cho et al. 2014, https://arxiv.org/abs/1406.1078; ``lstm``: Hochreiter and Schmidhuber
-    1997, https://doi.org/10.1162/neco.1997.9.8.1735; both as in PyTorch.
+    1997, https://doi.org/10.1162/neco.1997.9.8.1735; ``rnn``: Elman 1990,
+    https://doi.org/10.1207/s15516709cog1402_1, with tanh; all three as in PyTorch. ``leaky``:
+    linear leaky integrators with a learned decay.
 
     Args:
-        kind: ``gru`` or ``lstm``.
+        kind: ``gru``, ``lstm``, ``rnn`` or ``leaky``.
         input_size: Number of values of an observation; of a spike train T * N, flattened by the
             caller.
         hidden_sizes: Units of each layer, input side first.
@@ -52,12 +59,12 @@ class GatedNetwork(nn.Module):
         spike_input: Whether inputs are spikes, which cost synaptic operations.
 
     Raises:
-        ValueError: The kind is unknown.
+        ValueError: The kind is unknown, or there is no layer.
     """
 
     def __init__(
         self,
-        kind: Gates,
+        kind: Memory,
         input_size: int,
         hidden_sizes: tuple[int, ...],
         output_size: int | None = None,
@@ -65,23 +72,27 @@ class GatedNetwork(nn.Module):
         spike_input: bool = False,
     ) -> None:
         super().__init__()
-        if kind not in GATES:
-            raise ValueError(f"gated must be one of {', '.join(GATES)}, got {kind!r}")
+        if kind not in UNITS:
+            raise ValueError(f"gated must be one of {', '.join(UNITS)}, got {kind!r}")
+        if not hidden_sizes:
+            raise ValueError("hidden_sizes must name at least one layer of units with a state")
         self.kind = kind
         self.spike_input = spike_input
         self.hidden_sizes = hidden_sizes
-        unit = nn.GRU if kind == "gru" else nn.LSTM
+        # Of all kinds: the first arguments are inputs and units.
+        unit: Any = UNITS[kind]
         sizes = (input_size, *hidden_sizes)
         self.layers = nn.ModuleList(
             unit(inputs, size) for inputs, size in zip(sizes, hidden_sizes, strict=False)
         )
+        self._variables = 1 if kind == "leaky" else len(GATED_STATES[kind])
         self.head = None if output_size is None else nn.Linear(hidden_sizes[-1], output_size)
         self.output_size = hidden_sizes[-1] if output_size is None else output_size
 
     @property
     def state_size(self) -> int:
         """Numbers in the flat state of one sample."""
-        return len(GATED_STATES[self.kind]) * sum(self.hidden_sizes)
+        return self._variables * sum(self.hidden_sizes)
 
     def rest_state(self, batch: int) -> Tensor:
         """Return the flat state (batch, state_size) at the start of an episode: zeros."""
@@ -148,17 +159,12 @@ class GatedNetwork(nn.Module):
 
     def program(self, head: nn.Module | None = None) -> Program:
         """Return the network as a ``Program`` of copied arrays, with ``head`` if it has none."""
-        layers = []
-        for unit in self.units:
-            (below, loop, first, second), *_ = unit.all_weights
-            weights, recurrent = (np.ascontiguousarray(as_array(x).T) for x in (below, loop))
-            biases = as_array(first), as_array(second)
-            layers.append(GatedLayer(self.kind, weights, biases[0], recurrent, biases[1]))
+        layers = tuple(layer_of(self.kind, unit) for unit in self.units)
         return Program(
             inputs=len(layers[0].weights),
             encoder="spikes" if self.spike_input else "constant",
             normalisers=(),
-            layers=tuple(layers),
+            layers=layers,
             time_steps=1,
             decoder=None,
             head=read_head(head if self.head is None else self.head, self.hidden_sizes[-1]),
@@ -170,24 +176,24 @@ class GatedNetwork(nn.Module):
         """Do nothing: there is no noise."""
 
     @property
-    def units(self) -> list[nn.GRU | nn.LSTM]:
+    def units(self) -> list[RememberingUnits]:
         """Layers of units, input side first."""
         # A ModuleList forgets the type of its members.
-        return cast("list[nn.GRU | nn.LSTM]", list(self.layers))
+        return cast("list[RememberingUnits]", list(self.layers))
 
     def _run(self, inputs: Tensor, state: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
         """Return each layer's activity (L, B, size), outputs (L, B, ...) and the final state."""
-        variables = len(GATED_STATES[self.kind])
+        variables = self._variables
         sizes = [size for size in self.hidden_sizes for _ in range(variables)]
         parts = iter(torch.split(state, sizes, dim=1))
         signal, signals, final = inputs, [], []
         for layer in self.units:
             carried = tuple(next(parts).unsqueeze(0).contiguous() for _ in range(variables))
-            # A GRU takes and returns one state variable, an LSTM a tuple of two.
-            if self.kind == "gru":
-                signal, *after = layer(signal, carried[0])
-            else:
+            # An LSTM takes and returns a tuple of two state variables, the others one alone.
+            if isinstance(layer, nn.LSTM):
                 signal, after = layer(signal, carried)
+            else:
+                signal, *after = layer(signal, carried[0])
             final += [x[0] for x in after]
             signals.append(signal)
         output = signal if self.head is None else self.head(signal)
@@ -213,7 +219,7 @@ class NetworkBuilder:
     """Activation of networks that do not spike and carry no state."""
     normaliser: ObservationNormaliser | None
     cell_factory: CellFactory | None = None
-    gated: Gates | None = None
+    gated: Memory | None = None
     """Units of networks that do not spike and carry a state; None where none is carried."""
     critic_hidden_sizes: tuple[int, ...] | None = None
     """Hidden sizes of critics; None for those of the configuration."""
@@ -278,6 +284,9 @@ class DenseNetwork(nn.Sequential):
         spike_input: bool = False,
     ) -> None:
         super().__init__(*create_mlp(input_size, output_size or 0, list(hidden_sizes), activation))
+        self.input_size = input_size
+        self.bits: int | None = None
+        """Bits of a quantised weight; None for floats."""
         self.spike_input = spike_input
         self.hidden_sizes = hidden_sizes
         self.output_size = (input_size, *hidden_sizes)[-1] if output_size is None else output_size
@@ -302,10 +311,11 @@ class DenseNetwork(nn.Sequential):
             if not isinstance(module, nn.Linear):
                 units.append(as_array(values))
         # Every activation costs the same.
-        program = self._program("relu", head if self.head is None else self.head)
+        program = self._program("relu", None, head if self.head is None else self.head)
         names = [f"dense_{k + 1}" for k in range(len(units))]
         names.append(READOUT if self.head is None else f"dense_{len(units) + 1}")
-        costs = costs_of(program, as_array(inputs)[np.newaxis], units, units[-1], names=names)
+        entered = as_array(inputs)[np.newaxis]
+        costs = costs_of(program, entered, units, [*entered, *units][-1], names=names)
         # An activation with a matrix multiplies by it, which is not counted.
         uncounted = dict.fromkeys(
             type(module).__name__
@@ -317,36 +327,58 @@ class DenseNetwork(nn.Sequential):
     @property
     def head(self) -> nn.Linear | None:
         """The linear head, None where the network has none."""
-        last = self[-1]
+        last = next(reversed(self), None)
         return last if isinstance(last, nn.Linear) else None
+
+    def quantise(self, bits: int) -> None:
+        """Learn and act with weights and activations of a number of bits from now on."""
+        name = _activation_of(self)[0]
+        quantise(self, bits)
+        for k, module in enumerate(self):
+            if not isinstance(module, nn.Linear):
+                self[k] = RoundedUnits(name, bits)
+        self.bits = bits
 
     def program(self, head: nn.Module | None = None) -> Program:
         """Return a ``Program``, with ``head`` if it has none; refuse all but Tanh and ReLU."""
-        kinds = {type(x) for x in self if not isinstance(x, nn.Linear)}
-        known = [name for name, kind in ACTIVATIONS.items() if kinds == {kind}]
-        if not known:
-            raise ValueError(
-                f"activations {', '.join(x.__name__ for x in kinds) or 'none'} are not exported; "
-                "train with Tanh or ReLU"
-            )
-        return self._program(known[0], head if self.head is None else self.head)
+        return self._program(*_activation_of(self), head if self.head is None else self.head)
 
-    def _program(self, activation: Activation, head: nn.Module | None) -> Program:
+    def _program(
+        self, activation: Activation, levels: int | None, head: nn.Module | None
+    ) -> Program:
         hidden = [x for x in self if isinstance(x, nn.Linear)][: len(self.hidden_sizes)]
         weights = [(np.ascontiguousarray(as_array(x.weight).T), as_array(x.bias)) for x in hidden]
         return Program(
-            inputs=hidden[0].in_features,
+            inputs=self.input_size,
             encoder="spikes" if self.spike_input else "constant",
             normalisers=(),
-            layers=tuple(DenseLayer(activation, *x) for x in weights),
+            layers=tuple(DenseLayer(activation, *x, levels=levels) for x in weights),
             time_steps=1,
             decoder=None,
-            head=read_head(head, self.hidden_sizes[-1]),
+            head=read_head(head, (self.input_size, *self.hidden_sizes)[-1]),
             choice=UNCHOSEN,
+            bits=self.bits,
         )
 
     def reseed_noise(self, seed: int) -> None:
         """Do nothing: there is no noise."""
+
+
+def _activation_of(network: DenseNetwork) -> tuple[Activation, int | None]:
+    """Return the activation of a network and its levels, None for floats; refuse unknown ones."""
+    units = [x for x in network if not isinstance(x, nn.Linear)]
+    first = units[0] if units else None
+    if isinstance(first, RoundedUnits):
+        return first.activation, first.levels
+    kinds = {type(x) for x in units}
+    # A linear network has none, and takes any name.
+    known = [name for name, kind in ACTIVATIONS.items() if kinds <= {kind}]
+    if not known:
+        raise ValueError(
+            f"activations {', '.join(x.__name__ for x in kinds)} are not exported; train with "
+            "Tanh or ReLU"
+        )
+    return known[0], None
 
 
 StatelessNetwork = SpikingNetwork | DenseNetwork
@@ -380,7 +412,7 @@ def read_net_arch(net_arch: Any, critic: CriticKey | None) -> tuple[Any, Any]:
 
     It is a list for both, or a dict, also as a list's only item, of the actor's (``pi``) and the
     critic's; with ``critic`` None only a list. Without ``vf`` a critic has no hidden layer. Without
-    ``qf``, or a hidden layer of the actor, a ``ValueError`` is raised.
+    ``qf`` a ``ValueError`` is raised.
     """
     arch = net_arch
     if isinstance(arch, list | tuple) and len(arch) == 1 and isinstance(arch[0], Mapping):
@@ -398,11 +430,6 @@ def read_net_arch(net_arch: Any, critic: CriticKey | None) -> tuple[Any, Any]:
                 f"{net_arch!r}"
             )
         actor, sizes = arch.get("pi", ()), arch.get(critic, ())
-    if isinstance(actor, list | tuple) and not actor:
-        raise ValueError(
-            f"net_arch {net_arch!r} has no hidden layer that could act: hidden_sizes must name at "
-            f"least one layer, such as {example}"
-        )
     return actor, sizes
 
 

@@ -20,8 +20,8 @@ from typing_extensions import override
 from snn_gym.policies.actor_critic import ActorCriticNetworks, SpikingActorCriticPolicy
 from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.networks import StatefulNetwork, network_inputs
+from snn_gym.policies.units import Memory
 from snn_gym.policies.values import SpikingDQNPolicy, SpikingQNetwork
-from snn_gym.program.network import Gates
 from snn_gym.spiking.execution import NetworkRun, spikes_of
 
 # ---- stateful ------------------------------------------------------------------------------------
@@ -81,11 +81,12 @@ class StatefulPolicy(SpikingPolicy):
 
     Args:
         *args: As in ``SpikingPolicy``.
-        gated: Kind of the units of networks that do not spike, ``gru`` or ``lstm``.
+        gated: Kind of the units of networks that do not spike: ``gru``, ``lstm``, ``rnn`` (Elman's,
+            with tanh) or ``leaky`` (linear leaky integrators with a learned decay).
         **kwargs: As in ``SpikingPolicy``.
     """
 
-    def __init__(self, *args: Any, gated: Gates = "gru", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, gated: Memory = "gru", **kwargs: Any) -> None:
         self.gated = gated
         super().__init__(*args, **kwargs)
 
@@ -238,8 +239,8 @@ class StatefulNetworks(ActorCriticNetworks):
 class StatefulActorCriticPolicy(StatefulPolicy, SpikingActorCriticPolicy):
     """Policy for ``StatefulPPO``: networks whose state lasts from one decision to the next.
 
-    It is reset where an episode starts. Networks that do not spike are made of gated units, which
-    carry a state too.
+    It is reset where an episode starts. Networks that do not spike are made of units that carry a
+    state too.
 
     Args:
         *args: As in ``StatefulPolicy`` and ``SpikingActorCriticPolicy``.
@@ -391,8 +392,8 @@ class StatefulQNetwork(SpikingQNetwork):
 class StatefulDQNPolicy(StatefulPolicy, SpikingDQNPolicy):
     """Policy for ``StatefulDQN``: a Q-network whose state lasts from one decision to the next.
 
-    It is reset where an episode starts. A network that does not spike is made of gated units, which
-    carry a state too.
+    It is reset where an episode starts. A network that does not spike is made of units that carry a
+    state too.
 
     Its arguments are those of ``StatefulPolicy`` and ``SpikingDQNPolicy``.
     """

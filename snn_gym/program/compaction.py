@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.program.network import Array, DenseLayer, GatedLayer, Head, Layer, NeuronLayer, Program
+from snn_gym.program.network import Array, GatedLayer, Head, Layer, LeakyLayer, NeuronLayer, Program
 
 Mask = NDArray[np.bool_]
 Places = NDArray[np.intp]
@@ -43,7 +43,7 @@ def _with_effect(program: Program) -> list[Mask]:
     onward: Array = program.head.weights.T
     for layer in reversed(program.layers):
         used: Mask = (onward != 0).any(1)
-        loop = None if isinstance(layer, DenseLayer) else layer.recurrent
+        loop = layer.recurrent if isinstance(layer, NeuronLayer | GatedLayer) else None
         while loop is not None:  # neurons that drive a used neuron are used
             wider: Mask = used | (loop[:, _columns(layer, np.flatnonzero(used))] != 0).any(1)
             if (wider == used).all():
@@ -66,6 +66,8 @@ def _restricted(program: Program, masks: Sequence[Mask]) -> Program:
     sizes, given = [layer.size for layer in program.layers], [mask.size for mask in masks]
     if sizes != given:
         raise ValueError(f"layers have {sizes} neurons, got masks of {given}")
+    if not masks:
+        return program
     # A layer without neurons has no form in compiled code and C.
     places = [np.flatnonzero(mask) if mask.any() else np.array([0]) for mask in masks]
     sources = [np.arange(program.channels), *places[:-1]]
@@ -82,10 +84,12 @@ def _layer(layer: Layer, sources: Places, own: Places) -> Layer:
         "weights": np.ascontiguousarray(layer.weights[np.ix_(sources, columns)]),
         "biases": layer.biases[columns],
     }
-    if not isinstance(layer, DenseLayer) and layer.recurrent is not None:
+    if isinstance(layer, NeuronLayer | GatedLayer) and layer.recurrent is not None:
         arrays["recurrent"] = layer.recurrent[np.ix_(own, columns)]
     if isinstance(layer, GatedLayer):
         arrays["recurrent_biases"] = layer.recurrent_biases[columns]
+    if isinstance(layer, LeakyLayer):
+        arrays["decay"] = layer.decay[own]
     if isinstance(layer, NeuronLayer):
         arrays["rest"] = np.ascontiguousarray(layer.rest[:, own])
         if layer.each:

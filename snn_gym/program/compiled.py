@@ -11,7 +11,16 @@ from snn_gym._base.compilation import njit
 from snn_gym._base.lazy import cached
 from snn_gym.program.interpreter import chosen, enter, rest_state
 from snn_gym.program.kernels import call, compare_memory, forward_kernel
-from snn_gym.program.network import GATES, Array, GatedLayer, NeuronLayer, Program
+from snn_gym.program.network import (
+    GATES,
+    Array,
+    DenseLayer,
+    GatedLayer,
+    Layer,
+    LeakyLayer,
+    NeuronLayer,
+    Program,
+)
 from snn_gym.program.neuron import Neuron, equations, is_monotone
 
 # ---- decision kernels ----------------------------------------------------------------------------
@@ -24,6 +33,7 @@ from snn_gym.program.neuron import Neuron, equations, is_monotone
 #     for each layer: biases (N,), and a row (N,) of weights for each input;
 #     for each recurrent layer: a row (N,) of weights for each of its neurons;
 #     for each gated layer, whose rows are (G * N,): before these the biases of the loop;
+#     for each layer of leaky integrators: their decays (N,);
 #     for the head: biases (O,), and a row (O,) of weights for each neuron;
 #     if layers spike: the decoder's coefficients (R + S, T) and its transition (R + S, S).
 #
@@ -39,12 +49,14 @@ Places = NDArray[np.int64]
 # outputs O, 1 if a state is carried, state variables S and values R of the decoder, 1 if the
 # maximum is that of outputs. Then ``PLACES`` numbers for each layer, from ``FIRST`` on: the address
 # of its neurons' kernel, their state variables, its size, 1 if it is recurrent, rows of constants
-# if every neuron has its own; for a layer of an ANN its kind, state variables, size, gates G, 0.
+# if every neuron has its own; for a layer of an ANN its kind, state variables, size, gates G, and
+# the levels of rounded outputs, 0 for floats.
 STEPS, INPUTS, HELD, OUTPUTS, CARRIED, DECODED, VALUES, OF_OUTPUTS, FIRST = range(9)
 PLACES = 5
 SCALING = 3  # rows of the table before those of the first layer
 QUIET, CONSTANTS = range(2)  # places of the quiet current and the first constant in their row
-TANH, RELU, GRU, LSTM = range(4)  # kinds of an ANN's units
+TANH, RELU, GRU, LSTM, RNN, LEAKY = range(6)  # kinds of an ANN's units
+_UNITS = {"tanh": TANH, "relu": RELU, "gru": GRU, "lstm": LSTM, "rnn": RNN}
 # Scratch: currents, currents of loud neurons, spikes, states, places of spikes, rows of weights,
 # number of inputs that spiked at each time step.
 _Room = tuple[Array, Array, Array, Array, Places, Places, Places]
@@ -516,6 +528,10 @@ def _pass_gates(
 
     ``x`` and ``h`` (G, N) are the contributions of inputs and of the units to each gate.
     """
+    if kind == RNN:
+        for n in range(size):
+            states[b, first + n] = values[0, n] = _tanh(x[0, n] + h[0, n])
+        return
     for n in range(size):
         place, m = first + n, n + size
         one, two = _sigmoid(x[0, n] + h[0, n]), _sigmoid(x[0, m] + h[0, m])
@@ -530,13 +546,25 @@ def _pass_gates(
         values[0, n] = states[b, place]
 
 
+@njit(cache=True, error_model="numpy", inline="always")
+def _activate(kind: int, size: int, levels: int, sums: Array, values: Array) -> None:
+    """Fill ``values`` (N,) with a layer's outputs for ``sums`` (N,); round if there are levels."""
+    for n in range(size):
+        x = sums[0, n]
+        values[0, n] = _tanh(x) if kind == TANH else max(x, _NO)
+    if levels > 0:
+        one, most = np.float32(1.0), np.float32(levels)
+        for n in range(size):
+            values[0, n] = np.rint(min(values[0, n], one) * most) / most
+
+
 @njit(cache=True, error_model="numpy", nogil=True)
 def decide_ann(
     plan: Plan, table: Array, observations: Array, states: Array, outputs: Array
 ) -> None:
     """Fill ``outputs`` (B, O) for ``observations`` (B, D) of an ANN.
 
-    Gated units advance ``states`` (B, F) in place; ANNs without them ignore ``states``.
+    Units with a state advance ``states`` (B, F) in place; ANNs without them ignore ``states``.
     """
     width = table.shape[1]
     values, sums = np.empty((1, width), np.float32), np.empty((1, width), np.float32)
@@ -555,11 +583,16 @@ def decide_ann(
                 _dense(table, at, size, wide, values, loops, 0)
                 _pass_gates(kind, size, sums, loops, states, b, first, values)
                 first += plan[k + 1] * size
+            elif kind == LEAKY:
+                _dense(table, at, fan_in, size, values, sums, 0)
+                at, fan_in = at + 1 + fan_in, 0  # the row of decays
+                for n in range(size):
+                    states[b, first + n] = table[at, n] * states[b, first + n] + sums[0, n]
+                    values[0, n] = states[b, first + n]
+                first += size
             else:
                 _dense(table, at, fan_in, size, values, sums, 0)
-                for n in range(size):
-                    x = sums[0, n]
-                    values[0, n] = _tanh(x) if kind == TANH else max(x, _NO)
+                _activate(kind, size, plan[k + 4], sums, values)
             at, fan_in = at + 1 + fan_in, size
         _dense(table, at, fan_in, plan[OUTPUTS], values, outputs, b)
 
@@ -650,13 +683,10 @@ def _packed(program: Program) -> tuple[NDArray[np.int64], Array]:
             rows += [np.concatenate([quiet, shared]), *own, *layer.rest]
             rows += [layer.biases, *layer.weights]
             rows += [] if layer.recurrent is None else [*layer.recurrent]
-        elif isinstance(layer, GatedLayer):
-            plan += [GRU if layer.gates == "gru" else LSTM, len(layer.state), layer.size]
-            plan += [GATES[layer.gates], 0]
-            rows += [layer.biases, *layer.weights, layer.recurrent_biases, *layer.recurrent]
         else:
-            plan += [TANH if layer.activation == "tanh" else RELU, 0, layer.size, 0, 0]
-            rows += [layer.biases, *layer.weights]
+            own_plan, own_rows = _packed_units(layer)
+            plan += own_plan
+            rows += [layer.biases, *layer.weights, *own_rows]
     rows += [program.head.biases, *program.head.weights.T]
     if decoder is not None:
         rows += [*decoder.coefficients, *decoder.transition]
@@ -664,6 +694,17 @@ def _packed(program: Program) -> tuple[NDArray[np.int64], Array]:
     for place, row in zip(table, rows, strict=True):
         place[: len(row)] = row
     return np.array(plan, np.int64), table
+
+
+def _packed_units(layer: Layer) -> tuple[list[int], list[Array]]:
+    """Return an ANN layer's numbers in the plan, and its rows after those of the weights."""
+    if isinstance(layer, GatedLayer):
+        plan = [_UNITS[layer.gates], len(layer.state), layer.size, GATES[layer.gates], 0]
+        return plan, [layer.recurrent_biases, *layer.recurrent]
+    if isinstance(layer, LeakyLayer):
+        return [LEAKY, len(layer.state), layer.size, 0, 0], [layer.decay]
+    assert isinstance(layer, DenseLayer)  # of an ANN
+    return [_UNITS[layer.activation], 0, layer.size, 0, layer.levels or 0], []
 
 
 def _scaling(program: Program) -> list[Array]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from snn_gym.program.encoders import ReceptiveFields, SpikeEncoder
 from snn_gym.program.interpreter import decide, hidden_before
-from snn_gym.program.network import Array, GatedLayer, Program
+from snn_gym.program.network import Array, GatedLayer, LeakyLayer, Program
 
 # ---- costs ---------------------------------------------------------------------------------------
 PARAMETER_BYTES = 4  # of a float32
@@ -73,9 +73,9 @@ COST_COLUMNS: dict[str, CostColumn] = {
     ),
     "parameter_bytes_per_decision": CostColumn(
         "Parameter bytes",
-        "bytes of parameters read in one decision, each at most once and 4 bytes: the weights of "
-        "synapses that a spike passes and of the MACs, none of them zero, and all other "
-        "parameters that acting needs",
+        "bytes of parameters read in one decision, each at most once and 4 bytes, a weight of b "
+        "bits b / 8: the weights of synapses that a spike passes and of the MACs, none of them "
+        "zero, and all other parameters that acting needs",
     ),
     "spikes_per_synapse": CostColumn(
         "Spikes per synapse",
@@ -241,7 +241,11 @@ def layer_names(program: Program) -> tuple[str, ...]:
     names = []
     for k, layer in enumerate(program.layers, start=1):
         kind = "hidden" if program.spiking else "dense"
-        names.append(f"{layer.gates if isinstance(layer, GatedLayer) else kind}_{k}")
+        if isinstance(layer, GatedLayer):
+            kind = layer.gates
+        elif isinstance(layer, LeakyLayer):
+            kind = "leaky"
+        names.append(f"{kind}_{k}")
     return (*names, READOUT)
 
 
@@ -254,7 +258,7 @@ def _of_neurons(
     readout: str,
 ) -> Costs:
     """Return the costs of a spiking program, as ``costs_of``."""
-    layers, counter = program.neurons, _Counter(entered.shape[1])
+    layers, counter = program.neurons, _Counter(entered.shape[1], program.bits)
     entering, *onward = (_not_zero(x.weights) for x in layers)
     if program.held:
         counter.product(names[0], entered[0], entering)
@@ -315,23 +319,26 @@ def _of_units(
     readout: str,
 ) -> Costs:
     """Return the costs of an ANN, as ``costs_of``."""
-    counter, values = _Counter(entered.shape[1]), entered[0]
-    hidden = hidden_before(program, before, len(values))
-    for k, (layer, name) in enumerate(zip(program.layers, names, strict=True)):
+    counter = _Counter(entered.shape[1], program.bits)
+    hidden = hidden_before(program, before, entered.shape[1])
+    signals = (entered[0], *outputs)
+    maps = [*(x.weights for x in program.layers), program.head.weights.T]
+    for k, (name, weights) in enumerate(zip((*names, readout), maps, strict=True)):
+        if not weights.size:
+            continue  # a network without a head
         if k == 0 and program.spike_input:
             # Flattened: every time step of a channel is an input with its own synapses.
-            counter.spikes("input", entered, _not_zero(layer.weights))
+            counter.spikes("input", entered, _not_zero(weights))
         else:
-            counter.product(name, values, _not_zero(layer.weights))
-        counter.parameters(name, len(layer.biases))
+            counter.product(name, signals[k], _not_zero(weights))
+        counter.parameters(name, weights.shape[1])  # biases
+    for k, (name, layer) in enumerate(zip(names, program.layers, strict=True)):
         if isinstance(layer, GatedLayer):
             counter.product(name, hidden[k], _not_zero(layer.recurrent))
             counter.parameters(name, len(layer.recurrent_biases))
+        elif isinstance(layer, LeakyLayer):
+            counter.product(name, hidden[k], _not_zero(layer.decay[:, np.newaxis]))
         counter.add("neuron_updates_per_decision", name, layer.size)
-        values = outputs[k]
-    if program.outputs:
-        counter.product(readout, values, _not_zero(program.head.weights.T))
-        counter.parameters(readout, program.outputs)
     return counter.costs()
 
 
@@ -342,10 +349,11 @@ def _not_zero(weights: Array) -> Counted:
 
 
 class _Counter:
-    """Sums of the costs of B decisions, layer by layer."""
+    """Sums of the costs of B decisions, layer by layer; ``bits`` of a weight, None for float."""
 
-    def __init__(self, batch: int) -> None:
+    def __init__(self, batch: int, bits: int | None = None) -> None:
         self._batch = batch
+        self._weight = 1.0 if bits is None else bits / (8 * PARAMETER_BYTES)
         self._counts: dict[str, _Counts] = {name: {} for name in _NAMES}
 
     def spikes(self, source: str, spikes: Array, behind: Counted) -> None:
@@ -354,13 +362,13 @@ class _Counter:
         self.add("spikes_per_decision", source, counts.sum() / self._batch)
         self.add("synops_per_decision", source, (counts * behind).sum() / self._batch)
         self.add("synapses", source, behind.sum())
-        self.parameters(source, ((counts > 0) * behind).sum() / self._batch)
+        self.parameters(source, self._weight * ((counts > 0) * behind).sum() / self._batch)
 
     def product(self, layer: str, values: Array, synapses: Counted) -> None:
         """Count MACs and parameters of values (B, D), each at ``synapses`` (D,) weights not 0."""
         macs = ((values != 0).sum(0) * synapses).sum() / self._batch
         self.add("macs_per_decision", layer, macs)
-        self.parameters(layer, macs)
+        self.parameters(layer, self._weight * macs)
 
     def parameters(self, layer: str, number: float) -> None:
         """Add the bytes of a number of parameters to a layer's cost."""

@@ -22,6 +22,7 @@ from snn_gym.program.network import (
     DenseLayer,
     GatedLayer,
     Layer,
+    LeakyLayer,
     NeuronLayer,
     Program,
 )
@@ -87,7 +88,7 @@ def decide(
         decoded = _decoded(program, outputs[-1], parts[len(program.layers)])
     else:
         outputs = _units(program, signal[0], parts)
-        decoded = outputs[-1][np.newaxis]
+        decoded = (signal[0], *outputs)[-1][np.newaxis]
     # A maximum of each neuron is taken already, one of the outputs is taken here.
     values = (decoded @ program.head.weights.T + program.head.biases).max(0)
     actions = chosen(program.choice, values)
@@ -151,7 +152,8 @@ def enter(
 
 def rest_state(program: Program, batch: int) -> Array:
     """Return the state (B, F) at the start of an episode."""
-    row = np.concatenate([rest.reshape(-1) for _, rest in parts_at_rest(program)])
+    parts = (rest.reshape(-1) for _, rest in parts_at_rest(program))
+    row = np.concatenate([np.zeros(0, np.float32), *parts])
     return np.tile(row, (batch, 1))
 
 
@@ -177,9 +179,7 @@ def parts_at_rest(program: Program) -> list[tuple[tuple[str, ...], Array]]:
 
 def _variables(layer: Layer) -> tuple[str, ...]:
     """Return the names of a layer's state variables; last spikes are ``z``."""
-    if isinstance(layer, DenseLayer):
-        return ()
-    if isinstance(layer, GatedLayer):
+    if not isinstance(layer, NeuronLayer):
         return layer.state
     return layer.neuron.state if layer.recurrent is None else (*layer.neuron.state, "z")
 
@@ -199,8 +199,8 @@ def _split(program: Program, state: Array) -> list[dict[str, Array]]:
 
 
 def hidden_before(program: Program, state: Array | None, batch: int) -> list[Array]:
-    """Return the last outputs (B, N) of each gated layer in a state, None for rest; else empty."""
-    if not program.gated:
+    """Return the last outputs (B, N) of each layer of units with a state; None is at rest."""
+    if not program.remembering:
         return []
     parts = _split(program, rest_state(program, batch) if state is None else state)
     return [own["h"] for own in parts]
@@ -212,12 +212,24 @@ def _units(program: Program, values: Array, state: list[dict[str, Array]]) -> tu
     for layer, own in zip(program.layers, state, strict=True):
         if isinstance(layer, GatedLayer):
             values = _gated(layer, values, own)
+        elif isinstance(layer, LeakyLayer):
+            own["h"] = values = layer.decay * own["h"] + (values @ layer.weights + layer.biases)
         else:
             assert isinstance(layer, DenseLayer)  # of an ANN
-            total = values @ layer.weights + layer.biases
-            values = np.tanh(total) if layer.activation == "tanh" else np.maximum(total, 0.0)
+            values = _activated(layer, values @ layer.weights + layer.biases)
         activations.append(values)
     return tuple(activations)
+
+
+def _activated(layer: DenseLayer, total: Array) -> Array:
+    """Return the outputs (B, N) of a layer for its units' sums."""
+    values: Array = np.tanh(total) if layer.activation == "tanh" else np.maximum(total, 0.0)
+    if layer.levels is None:
+        return values
+    levels = np.float32(layer.levels)
+    # tanh stays below 1 anyway.
+    rounded: Array = np.rint(np.minimum(values, np.float32(1.0)) * levels) / levels
+    return rounded
 
 
 def _gated(layer: GatedLayer, values: Array, state: dict[str, Array]) -> Array:
@@ -228,6 +240,8 @@ def _gated(layer: GatedLayer, values: Array, state: dict[str, Array]) -> Array:
         reset, update = (_sigmoid(x[k] + h[k]) for k in range(2))
         new = np.tanh(x[2] + reset * h[2])
         state["h"] = (1 - update) * new + update * state["h"]
+    elif layer.gates == "rnn":
+        state["h"] = np.tanh(x[0] + h[0])
     else:
         entry, forget, output = (_sigmoid(x[k] + h[k]) for k in (0, 1, 3))
         state["c"] = forget * state["c"] + entry * np.tanh(x[2] + h[2])

@@ -30,7 +30,7 @@ from snn_gym.program.neurons import NEURONS, name_of
 
 Array = NDArray[np.float32]
 Activation = Literal["tanh", "relu"]
-Gates = Literal["gru", "lstm"]
+Gates = Literal["gru", "lstm", "rnn"]
 Operator = Literal["linear"]
 """Operator of a layer on its inputs: ``linear`` is a product with a matrix of weights."""
 Held = Literal["constant", "spikes"]
@@ -139,16 +139,28 @@ class DenseLayer:
     biases: Array
     """(N,)"""
     operator: Operator = "linear"
+    levels: int | None = None
+    """Outputs are rounded to multiples of ``1 / levels``, those of ``relu`` after they are limited
+    to [0, 1]; None for no rounding."""
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit each other, and unknown names."""
         _check_weights(self.weights, self.biases, self.operator)
         _check_name("activation", self.activation, Activation)
+        if self.levels is not None and self.levels < 1:
+            raise ValueError(
+                f"levels must be at least 1, or None for no rounding, got {self.levels}"
+            )
 
     @property
     def size(self) -> int:
         """Number of units N."""
         return len(self.biases)
+
+    @property
+    def state(self) -> tuple[str, ...]:
+        """Names of the state variables: none."""
+        return ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +169,9 @@ class GatedLayer:
 
     ``gru``: Cho et al. 2014, https://arxiv.org/abs/1406.1078, with the gates reset, update and new;
     ``lstm``: Hochreiter and Schmidhuber 1997, https://doi.org/10.1162/neco.1997.9.8.1735, with the
-    gates input, forget, cell and output; both with the equations and biases of PyTorch.
+    gates input, forget, cell and output; ``rnn``: Elman 1990,
+    https://doi.org/10.1207/s15516709cog1402_1, ``h = tanh(W x + b + U h + c)``; all with the
+    equations and biases of PyTorch.
     """
 
     gates: Gates
@@ -195,11 +209,47 @@ class GatedLayer:
         return GATED_STATES[self.gates]
 
 
-GATES: Mapping[Gates, int] = {"gru": 3, "lstm": 4}
+GATES: Mapping[Gates, int] = {"gru": 3, "lstm": 4, "rnn": 1}
 """Number of gates of each kind of units."""
-GATED_STATES: Mapping[Gates, tuple[str, ...]] = {"gru": ("h",), "lstm": ("h", "c")}
+GATED_STATES: Mapping[Gates, tuple[str, ...]] = {"gru": ("h",), "lstm": ("h", "c"), "rnn": ("h",)}
 """State variables of each kind of units, the output first."""
-Layer = NeuronLayer | DenseLayer | GatedLayer
+
+
+@dataclass(frozen=True, eq=False)
+class LeakyLayer:
+    """Layer of leaky integrators, ``h = decay * h + x W + b``, one step for each decision.
+
+    They are linear: the output of a unit is its state ``h``.
+    """
+
+    weights: Array
+    """(D, N): row d has the weights of input d."""
+    biases: Array
+    """(N,)"""
+    decay: Array
+    """(N,), share of each unit's state that remains after a decision, in [0, 1)."""
+    operator: Operator = "linear"
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not fit each other, and decays outside of [0, 1)."""
+        _check_weights(self.weights, self.biases, self.operator)
+        _check_shapes(f"{self.size} leaky integrators", {"decay": (self.decay, (self.size,))})
+        if not np.all((self.decay >= 0) & (self.decay < 1)):
+            raise ValueError(f"decays must be at least 0 and below 1, got {self.decay.tolist()}")
+
+    @property
+    def size(self) -> int:
+        """Number of units N."""
+        return len(self.biases)
+
+    @property
+    def state(self) -> tuple[str, ...]:
+        """Names of the state variables: the output."""
+        return ("h",)
+
+
+Layer = NeuronLayer | DenseLayer | GatedLayer | LeakyLayer
+_KINDS = get_args(Layer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,7 +351,7 @@ class Program:
     normalisers: tuple[Normaliser, ...]
     """Standardisations of observations, one after the other; empty for none."""
     layers: tuple[Layer, ...]
-    """Hidden layers, input side first, all of one kind."""
+    """Hidden layers, input side first, all of one kind; none of a linear policy."""
     time_steps: int
     """Time steps T of a decision; 1 for an ANN."""
     decoder: Decoder | None
@@ -311,6 +361,8 @@ class Program:
     stateful: bool = False
     """Whether a decision begins with the state after the last one, until an episode ends."""
     execution: Execution = "clocked"
+    bits: int | None = None
+    """Bits of a weight, 2 to 8: weights of an array are few levels times one scale; None: float."""
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit each other, and unknown names."""
@@ -318,11 +370,12 @@ class Program:
             _check_name("encoder", self.encoder, Held)
         _check_name("execution", self.execution, Execution)
         kinds = {type(layer) for layer in self.layers}
-        if kinds not in ({NeuronLayer}, {DenseLayer}, {GatedLayer}):
-            names = ", ".join(sorted(x.__name__ for x in kinds)) or "none"
-            raise ValueError(
-                f"layers are all NeuronLayer, all DenseLayer or all GatedLayer, got {names}"
-            )
+        if len(kinds) > 1 or not kinds <= set(_KINDS):
+            names = ", ".join(sorted(x.__name__ for x in kinds))
+            known = ", ".join(x.__name__ for x in _KINDS)
+            raise ValueError(f"layers are all of one kind, of {known}, got {names}")
+        if self.bits is not None and not 2 <= self.bits <= 8:
+            raise ValueError(f"bits must be 2 to 8, or None for floats, got {self.bits}")
         if self.spiking != (self.decoder is not None):
             raise ValueError("a program of neurons has a decoder, and an ANN has none")
         _check_ann_or_decoder(self)
@@ -331,7 +384,7 @@ class Program:
     @property
     def spiking(self) -> bool:
         """Whether layers are of spiking neurons."""
-        return isinstance(self.layers[0], NeuronLayer)
+        return bool(self.neurons)
 
     @property
     def neurons(self) -> tuple[NeuronLayer, ...]:
@@ -340,13 +393,18 @@ class Program:
 
     @property
     def dense(self) -> tuple[DenseLayer, ...]:
-        """Layers of an ANN without gates: all or none."""
+        """Layers of an ANN without a state: all or none."""
         return tuple(x for x in self.layers if isinstance(x, DenseLayer))
 
     @property
     def gated(self) -> tuple[GatedLayer, ...]:
         """Layers of gated units: all or none."""
         return tuple(x for x in self.layers if isinstance(x, GatedLayer))
+
+    @property
+    def remembering(self) -> tuple[GatedLayer | LeakyLayer, ...]:
+        """Layers of an ANN's units with a state: all or none."""
+        return tuple(x for x in self.layers if isinstance(x, GatedLayer | LeakyLayer))
 
     @property
     def spike_input(self) -> bool:
@@ -474,8 +532,11 @@ def _check_ann_or_decoder(program: Program) -> None:
         )
     if program.decoder is None and program.coder is not None:
         raise ValueError("an ANN takes values; set encoder='constant'")
-    if program.decoder is None and program.stateful != bool(program.gated):
-        raise ValueError("gated units carry a state, and other ANNs carry none; set stateful so")
+    if program.decoder is None and program.stateful != bool(program.remembering):
+        raise ValueError(
+            "gated units and leaky integrators carry a state, and other ANNs carry none; set "
+            "stateful so"
+        )
 
 
 def _check_sizes(program: Program) -> None:
@@ -516,25 +577,32 @@ _ARRAYS: Mapping[type, tuple[str, ...]] = {
     NeuronLayer: ("weights", "biases", "constants", "rest", "recurrent"),
     DenseLayer: ("weights", "biases"),
     GatedLayer: ("weights", "biases", "recurrent", "recurrent_biases"),
+    LeakyLayer: ("weights", "biases", "decay"),
     Decoder: ("coefficients", "transition"),
     Head: ("weights", "biases"),
     Choice: ("low", "high"),
 }
+_LATER = {"bits", "levels", "integrator"}  # names that files of older versions lack
 PartT = TypeVar("PartT")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Unit(Config):
-    """Names of a layer in a file: a registered neuron, an activation, or gates."""
+    """Names of a layer in a file: a registered neuron, an activation, gates or an integrator."""
 
     operator: Operator
     neuron: str | None = None
     activation: Activation | None = None
     gates: Gates | None = None
+    integrator: Literal["leaky"] | None = None
+    levels: Count | None = None
 
     def _check(self) -> None:
-        if sum(x is not None for x in (self.neuron, self.activation, self.gates)) != 1:
-            raise ValueError("a layer must name one of a neuron, an activation and gates")
+        named = (self.neuron, self.activation, self.gates, self.integrator)
+        if sum(x is not None for x in named) != 1:
+            raise ValueError(
+                "a layer must name one of a neuron, an activation, gates and an integrator"
+            )
         if self.neuron is not None and self.neuron not in NEURONS:
             raise ValueError(
                 f"neuron {self.neuron!r} is not registered; registered: {', '.join(NEURONS)}; call "
@@ -553,13 +621,14 @@ class _Description(Config):
     encoder_parameters: Mapping[str, Any]
     clips: Annotated[tuple[float, ...], Length(0, 100)]
     """Limit of each normaliser."""
-    layers: Annotated[tuple[_Unit, ...], Length(1, 1000)]
+    layers: Annotated[tuple[_Unit, ...], Length(0, 1000)]
     time_steps: Count
     maximum: Maximum
     rule: Rule
     limit: float | None
     stateful: bool
     execution: Execution
+    bits: int | None = None
 
 
 def _described(program: Program) -> dict[str, Any]:
@@ -578,8 +647,14 @@ def _described(program: Program) -> dict[str, Any]:
         limit=program.choice.limit,
         stateful=program.stateful,
         execution=program.execution,
+        bits=program.bits,
     )
-    return to_mapping(description)
+    mapping = to_mapping(description)
+    for names in (mapping, *mapping["layers"]):
+        for name in _LATER & names.keys():
+            if names[name] is None:  # as programs were written before there was a choice
+                del names[name]
+    return mapping
 
 
 def _unit(layer: Layer) -> _Unit:
@@ -587,7 +662,9 @@ def _unit(layer: Layer) -> _Unit:
     if isinstance(layer, GatedLayer):
         return _Unit(operator=layer.operator, gates=layer.gates)
     if isinstance(layer, DenseLayer):
-        return _Unit(operator=layer.operator, activation=layer.activation)
+        return _Unit(operator=layer.operator, activation=layer.activation, levels=layer.levels)
+    if isinstance(layer, LeakyLayer):
+        return _Unit(operator=layer.operator, integrator="leaky")
     name = name_of(layer.neuron)
     if NEURONS.get(name) is not layer.neuron:
         raise ValueError(
@@ -633,7 +710,7 @@ def _program(described: _Description, arrays: dict[str, NDArray[Any]]) -> Progra
     units = enumerate(described.layers, start=1)
     layers = tuple(_layer(unit, f"layers.{k}", arrays) for k, unit in units)
     decoder = None
-    if described.layers[0].neuron is not None:
+    if described.layers and described.layers[0].neuron is not None:
         decoder = Decoder(**_take(Decoder, "decoder", arrays), maximum=described.maximum)
     choice = _take(Choice, "choice", arrays)
     program = Program(
@@ -650,6 +727,7 @@ def _program(described: _Description, arrays: dict[str, NDArray[Any]]) -> Progra
         choice=Choice(described.rule, **choice, limit=described.limit),
         stateful=described.stateful,
         execution=described.execution,
+        bits=described.bits,
     )
     if arrays:
         raise ValueError(f"arrays {', '.join(sorted(arrays))} belong to no part")
@@ -670,9 +748,12 @@ def _encoder(described: _Description, arrays: dict[str, NDArray[Any]]) -> Encode
 def _layer(unit: _Unit, label: str, arrays: dict[str, NDArray[Any]]) -> Layer:
     operator = unit.operator
     if unit.activation is not None:
-        return DenseLayer(unit.activation, **_take(DenseLayer, label, arrays), operator=operator)
+        own = _take(DenseLayer, label, arrays)
+        return DenseLayer(unit.activation, **own, operator=operator, levels=unit.levels)
     if unit.gates is not None:
         return GatedLayer(unit.gates, **_take(GatedLayer, label, arrays), operator=operator)
-    assert unit.neuron is not None  # one of the three is named
+    if unit.integrator is not None:
+        return LeakyLayer(**_take(LeakyLayer, label, arrays), operator=operator)
+    assert unit.neuron is not None  # one of the four is named
     own = _take(NeuronLayer, label, arrays, optional="recurrent")
     return NeuronLayer(NEURONS[unit.neuron], **own, operator=operator)

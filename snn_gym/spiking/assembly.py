@@ -141,12 +141,18 @@ def make_layers(
     first layer's inputs.
 
     Raises:
-        ValueError: ``population`` lacks ``outputs``, or cells meet ``learnable`` or ``fused``.
+        ValueError: There is no hidden layer, ``population`` lacks ``outputs``, or cells meet
+            ``learnable`` or ``fused``.
     """
     if cell_factory is not None and config.learnable:
         raise ValueError(
             "learnable names constants of the configured neuron, and a cell_factory makes others; "
             "give the cells nn.Parameters"
+        )
+    if not config.hidden_sizes:
+        raise ValueError(
+            "hidden_sizes must name at least one layer of spiking neurons, such as [64, 64]; a "
+            "linear policy, of none, does not spike"
         )
     sizes = list(config.hidden_sizes)
     decoder = config.decoder_parameters

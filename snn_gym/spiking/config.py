@@ -125,7 +125,8 @@ class NetworkConfig(Config):
     """
 
     hidden_sizes: tuple[Count, ...] = (64, 64)
-    """Neurons of each spiking layer, input side first."""
+    """Neurons of each spiking layer, input side first; none for a linear policy, which does not
+    spike."""
     time_steps: Count = 8
     """Integration steps T of one decision."""
     dt_ms: Positive = 1.0
@@ -165,8 +166,6 @@ class NetworkConfig(Config):
             parameters = _typed_part(part, getattr(self, part), getattr(self, field))
             object.__setattr__(self, field, parameters)
         super().__post_init__()
-        if not self.hidden_sizes:
-            raise ValueError("hidden_sizes must name at least one layer")
         self._check_layers()
         self._name_learnable()
         self._check_time_constants()

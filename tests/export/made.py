@@ -64,6 +64,15 @@ RARE_STATEFUL = [
     {"encoder": "population", "recurrent": True, "neuron": "alif"},
 ]
 """Rare parts of agents that carry a state."""
+DENSE = {
+    "tanh": {},
+    "relu": {"activation_fn": torch.nn.ReLU},
+    "linear": {"network": {"hidden_sizes": []}},
+    "int8": {"bits": 8},
+    "int2": {"bits": 2},
+    "int4-relu": {"bits": 4, "actor_activation": "relu"},
+}
+"""Arguments of actors that neither spike nor carry a state."""
 
 
 ZERO = np.zeros(1, np.float32)
@@ -114,6 +123,13 @@ def build(kind, seen="analogue", chosen="discrete", **network):
     return made_to_fire(policy)
 
 
+def build_ann(seen="analogue", chosen="discrete", kind=SpikingActorCriticPolicy, **arguments):
+    """Return a policy that does not spike, with large random weights."""
+    torch.manual_seed(0)
+    arguments = {"network": {"hidden_sizes": (12, 9)}, "spiking_actor": False, **arguments}
+    return made_to_fire(kind(SEEN[seen], CHOSEN[chosen], ConstantSchedule(0.1), **arguments))
+
+
 def observe(seen, count):
     SEEN[seen].seed(0)
     return np.stack([SEEN[seen].sample() for _ in range(count)])
@@ -140,9 +156,9 @@ class Compiled:
         for k, layer in enumerate(layers, start=1):
             fields.append((f"neurons_{k}", number * layer.rest.size))
             fields.append((f"spikes_{k}", ctypes.c_ubyte * layer.size))
-        for k, gated in enumerate(agent.gated, start=1):
-            fields.append((f"units_{k}", ctypes.c_float * (len(gated.state) * gated.size)))
-        if agent.dense:
+        for k, units in enumerate(agent.remembering, start=1):
+            fields.append((f"units_{k}", ctypes.c_float * (len(units.state) * units.size)))
+        if not (agent.spiking or agent.stateful):
             fields.append(("unused", ctypes.c_char))
         if agent.spiking and agent.stateful and agent.readout.variables:
             rows = agent.readout.variables

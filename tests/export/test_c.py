@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3.common.utils import ConstantSchedule
-from torch import nn
 
 from snn_gym import load_pretrained
 from snn_gym.export import Visits, program_of, to_c, visit
@@ -24,6 +23,7 @@ from snn_gym.program import compact
 from tests.export.made import (
     CHOSEN,
     COMPILER,
+    DENSE,
     RARE,
     RARE_STATEFUL,
     SANITIZERS,
@@ -32,12 +32,12 @@ from tests.export.made import (
     WARNINGS,
     Compiled,
     build,
+    build_ann,
     needs_compiler,
     observe,
     scattered,
     spiking,
 )
-from tests.policies.firing import made_to_fire
 from tests.program.own_neurons import registered
 
 KINDS = [*STATELESS, (SpikingActorCriticPolicy, "analogue", "discrete", {"recurrent": True})]
@@ -239,15 +239,10 @@ def test_a_controller_of_evolution_acts_as_ours(tmp_path):
 
 
 @needs_compiler
-@pytest.mark.parametrize("activation", [nn.Tanh, nn.ReLU])
+@pytest.mark.parametrize("arguments", DENSE.values(), ids=DENSE)
 @pytest.mark.parametrize("chosen", ["discrete", "continuous"])
-def test_a_twin_acts_as_ours(activation, chosen, tmp_path):
-    torch.manual_seed(0)
-    policy = SpikingActorCriticPolicy(
-        SEEN["analogue"], CHOSEN[chosen], ConstantSchedule(0.1), network={"hidden_sizes": [12, 9]},
-        spiking_actor=False, spiking_critic=False, activation_fn=activation,
-    )  # fmt: skip
-    made_to_fire(policy)
+def test_a_twin_acts_as_ours(arguments, chosen, tmp_path):
+    policy = build_ann("analogue", chosen, **arguments)
     compiled = Compiled(to_c(policy, tmp_path), program_of(policy))
     for observation in observe("analogue", 30):
         expected = policy.predict(observation, deterministic=True)[0]

@@ -11,9 +11,10 @@ from snn_gym.policies import (
     StatefulActorCriticPolicy,
     StatefulDQNPolicy,
 )
+from snn_gym.program import decide
+from snn_gym.program.interpreter import rest_state
 from snn_gym.program.neurons import LIFBoxParameters
-from snn_gym.zoo import make_agent
-from tests.export.made import RARE, RARE_STATEFUL, build, observe, scattered
+from tests.export.made import DENSE, RARE, RARE_STATEFUL, build, build_ann, observe, scattered
 
 pytest.importorskip("onnx")
 KINDS = [
@@ -71,8 +72,29 @@ def test_a_state_goes_in_and_comes_out(kind, seen, network, tmp_path):
     assert state.std() > 0
 
 
-def test_gated_units_are_refused(tmp_path):
-    gated = make_agent("recurrent-ppo-gru", "snn/MaskedCartPole-v1")
-    with pytest.raises(ValueError, match="gated units are not exported as ONNX; export them as C"):
-        to_onnx(gated, tmp_path / "agent.onnx")
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize("arguments", DENSE.values(), ids=DENSE)
+def test_anns_decide_alike(arguments, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    policy, observations = build_ann(**arguments), observe("analogue", 100)
+    session = runtime.InferenceSession(str(to_onnx(policy, tmp_path / "agent.onnx")))
+    values = session.run(["values"], {"observation": observations})[0]
+    expected = decide(policy.program(), observations).outputs
+    np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-4)
+    assert values.std(0).min() > 0
+
+
+@pytest.mark.parametrize("gates", ["gru", "lstm", "rnn", "leaky"])
+def test_units_of_an_ann_carry_their_state(gates, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    policy = build_ann(kind=StatefulActorCriticPolicy, gated=gates)
+    session = runtime.InferenceSession(str(to_onnx(policy, tmp_path / "agent.onnx")))
+    program, state = policy.program(), rest_state(policy.program(), 4)
+    ours, starts = state, np.zeros(4, np.bool_)
+    for observations in observe("analogue", 80).reshape(20, 4, 3):
+        given = {"observation": observations, "state": state, "episode_start": starts}
+        values, state = session.run(["values", "next_state"], given)
+        made = decide(program, observations, ours)
+        ours = made.state
+        np.testing.assert_allclose(values, made.outputs, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(state, ours, rtol=1e-4, atol=1e-4)
+    assert ours.std() > 0

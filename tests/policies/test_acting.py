@@ -19,6 +19,7 @@ from snn_gym.policies import (
     StatefulDQNPolicy,
 )
 from snn_gym.spiking import NetworkConfig
+from tests.export.made import DENSE, build_ann
 from tests.policies.firing import made_to_fire
 
 BOX = spaces.Box(-2.0, 2.0, (2, 2), np.float32)
@@ -87,14 +88,9 @@ def test_squashed_actions_equal_pytorch(kind):
 
 
 @pytest.mark.parametrize("chosen", ["discrete", "continuous"])
-@pytest.mark.parametrize("activation", [torch.nn.Tanh, torch.nn.ReLU, torch.nn.ELU])
-def test_ann_twins_equal_pytorch(chosen, activation):
-    torch.manual_seed(0)
-    twin = SpikingActorCriticPolicy(
-        SEEN["analogue"], CHOSEN[chosen], ConstantSchedule(0.1), spiking_actor=False,
-        activation_fn=activation,
-    )  # fmt: skip
-    short, long = both_ways(made_to_fire(twin), observe("analogue", 40))
+@pytest.mark.parametrize("arguments", [*DENSE.values(), {"activation_fn": torch.nn.ELU}])
+def test_ann_twins_equal_pytorch(chosen, arguments):
+    short, long = both_ways(build_ann("analogue", chosen, **arguments), observe("analogue", 40))
     np.testing.assert_allclose(short, long, rtol=1e-6, atol=1e-6)
 
 

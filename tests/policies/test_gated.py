@@ -6,7 +6,7 @@ from torch import nn
 
 from snn_gym.policies.networks import GatedNetwork
 
-KINDS = pytest.mark.parametrize("kind", ["gru", "lstm"])
+KINDS = pytest.mark.parametrize("kind", ["gru", "lstm", "rnn", "leaky"])
 STEPS, BATCH, INPUTS = 7, 4, 3
 
 
@@ -50,11 +50,11 @@ def test_sequences_equal_their_steps(kind, hidden_sizes, output_size):
     assert net.sequence(inputs, state, starts)[0].shape == (STEPS, BATCH, net.output_size)
 
 
-@KINDS
+@pytest.mark.parametrize("kind", ["gru", "lstm", "rnn"])
 def test_single_layer_equals_pytorch(kind):
     net = network(kind, (5,), None)
     inputs, _ = sequence()
-    theirs = nn.GRU(INPUTS, 5) if kind == "gru" else nn.LSTM(INPUTS, 5)
+    theirs = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}[kind](INPUTS, 5)
     theirs.load_state_dict(net.layers[0].state_dict())
     nobody = torch.zeros(STEPS, BATCH, dtype=torch.bool)
     torch.testing.assert_close(net.sequence(inputs, None, nobody)[0], theirs(inputs)[0])
@@ -99,5 +99,26 @@ def test_episode_starts_block_gradients(kind):
 
 
 def test_an_unknown_kind_is_refused():
-    with pytest.raises(ValueError, match="gated must be one of gru, lstm, got 'rnn'"):
-        GatedNetwork("rnn", 1, (2,))
+    with pytest.raises(ValueError, match="gated must be one of gru, lstm, rnn, leaky, got 'mgu'"):
+        GatedNetwork("mgu", 1, (2,))
+
+
+@pytest.mark.parametrize("kind", ["gru", "leaky"])
+def test_a_network_without_layers_carries_no_state(kind):
+    with pytest.raises(ValueError, match="hidden_sizes must name at least one layer of units"):
+        GatedNetwork(kind, 1, ())
+
+
+def test_leaky_integrators_equal_their_closed_form():
+    net = network("leaky", (6,), None)
+    units, seen = net.layers[0], torch.randn(1, BATCH, INPUTS).expand(STEPS, -1, -1)
+    decay = units.decay.detach()
+    # Time constants of 2 to 20 decisions, each as far from the next by its logarithm.
+    taus = -1 / decay.log()
+    torch.testing.assert_close(taus[1:] / taus[:-1], torch.full((5,), 10 ** (1 / 6)))
+    assert 2 < taus[0] < taus[-1] < 20
+    nobody = torch.zeros(STEPS, BATCH, dtype=torch.bool)
+    driven = seen[0] @ units.weight.T + units.bias
+    steps = torch.arange(1, STEPS + 1)[:, None, None]
+    expected = (1 - decay**steps) / (1 - decay) * driven
+    torch.testing.assert_close(net.sequence(seen, None, nobody)[0], expected)

@@ -157,7 +157,7 @@ def test_a_saved_policy_acts_the_same(kind, tmp_path):
 
 
 def test_unknown_units_and_arguments_are_refused():
-    with pytest.raises(ValueError, match="gated must be one of gru, lstm, got 'rnn'"):
-        q_policy("gru", gated="rnn")
+    with pytest.raises(ValueError, match="gated must be one of gru, lstm, rnn, leaky, got 'mgu'"):
+        q_policy("gru", gated="mgu")
     with pytest.raises(ValueError, match="the policy for StatefulDQN, takes no argument critic"):
         q_policy(critic=1)

@@ -30,6 +30,7 @@ from snn_gym.program import (
     DenseLayer,
     GatedLayer,
     Head,
+    LeakyLayer,
     NeuronLayer,
     Normaliser,
     Program,
@@ -43,6 +44,7 @@ from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.execution import next_noise
 from tests.export.made import (
     CHOSEN,
+    DENSE,
     DISCRETE,
     RARE,
     SEEN,
@@ -50,13 +52,13 @@ from tests.export.made import (
     ZERO,
     Compiled,
     build,
+    build_ann,
     needs_compiler,
     observe,
     one_neuron,
     row,
     scattered,
 )
-from tests.policies.firing import made_to_fire
 
 
 def test_a_decision_equals_a_hand_worked_trace():
@@ -122,20 +124,18 @@ def test_a_file_restores_the_whole_program(neuron, recurrent, tmp_path):
     assert (tmp_path / "agent").read_bytes() == (tmp_path / "again").read_bytes()
 
 
-@pytest.mark.parametrize("activation", [torch.nn.Tanh, torch.nn.ReLU])
-def test_a_file_and_a_frozen_policy_restore_an_ann(activation, tmp_path):
-    torch.manual_seed(0)
-    policy = SpikingActorCriticPolicy(
-        SEEN["analogue"], CHOSEN["continuous"], ConstantSchedule(0.1),
-        network={"hidden_sizes": [30, 7]}, spiking_actor=False, activation_fn=activation,
-    )  # fmt: skip
-    observations = observe("analogue", 40)
-    made_to_fire(policy).program().save(tmp_path / "ann")
+@pytest.mark.parametrize("arguments", DENSE.values(), ids=DENSE)
+@pytest.mark.parametrize("seen", ["analogue", "spikes"])
+def test_a_file_and_a_frozen_policy_restore_an_ann(seen, arguments, tmp_path):
+    policy, observations = build_ann(seen, "continuous", **arguments), observe(seen, 40)
+    policy.program().save(tmp_path / "ann")
     expected = policy.predict(observations, deterministic=True)[0]
-    read = decide(Program.load(tmp_path / "ann"), observations).actions
+    program = Program.load(tmp_path / "ann")
+    assert program.bits == policy.program().bits
+    read = decide(program, observations).actions
     for actions in (read.reshape(expected.shape), freeze(policy).predict(observations)[0]):
         np.testing.assert_allclose(actions, expected, rtol=1e-5, atol=1e-5)
-    assert len(np.unique(expected)) > 40
+    assert len(np.unique(expected)) > 5
 
 
 @needs_compiler
@@ -192,9 +192,29 @@ def test_gated_units_equal_a_hand_worked_trace():
     np.testing.assert_allclose(made.state, [[logistic(4) * math.tanh(cell), cell]], rtol=1e-5)
 
 
+def test_leaky_integrators_equal_their_closed_form():
+    # From rest a constant input makes h_k = (1 - decay**k) / (1 - decay) * (2 x + 1).
+    program = replace(one_gated_unit("gru"), layers=(LEAKY,))
+    state = None
+    for k in range(1, 9):
+        made = decide(program, row(3.0).T, state)
+        state = made.state
+        np.testing.assert_array_equal(made.outputs[0], [(1 - 0.5**k) / 0.5 * 7, np.float32(0.3)])
+
+
+def test_a_linear_program_equals_a_hand_worked_product():
+    # 3 is standardised to 1 and -5 to -3: outputs 2 x - 1 and -x.
+    head = Head(np.array([[2.0], [-1.0]], np.float32), np.array([-1.0, 0.0], np.float32))
+    program = one_neuron(layers=(), decoder=None, time_steps=1, head=head)
+    made = decide(program, np.array([[3.0], [-5.0]], np.float32))
+    assert made.outputs.tolist() == [[1.0, -1.0], [-7.0, 3.0]]
+    assert made.actions.tolist() == [0, 1]
+    assert (program.sizes, compact(program).sizes, made.state.shape) == ((), (), (2, 0))
+
+
 @needs_compiler
 @pytest.mark.parametrize("kind", [StatefulActorCriticPolicy, StatefulDQNPolicy])
-@pytest.mark.parametrize("gates", ["gru", "lstm"])
+@pytest.mark.parametrize("gates", ["gru", "lstm", "rnn", "leaky"])
 @pytest.mark.parametrize("seen", ["analogue", "spikes"])
 def test_gated_units_decide_alike_in_every_runtime(seen, gates, kind, tmp_path):
     torch.manual_seed(0)
@@ -349,6 +369,9 @@ def test_a_program_is_a_copy():
     np.testing.assert_array_equal(decide(program, observations).outputs, before)
 
 
+LEAKY = LeakyLayer(row(2.0), ZERO + 1, ZERO + np.float32(0.5))
+
+
 @pytest.mark.parametrize(("changes", "message"), [
     ({"encoder": "rate"}, "encoder 'rate' is unknown; known: constant, spikes"),
     ({"execution": "event"}, "execution 'event' is unknown; known: clocked"),
@@ -358,7 +381,10 @@ def test_a_program_is_a_copy():
     ({"decoder": None}, "a program of neurons has a decoder, and an ANN has none"),
     ({"head": Head(row(1.0, 2.0), ZERO)}, "the head reads 2 values, expected 1"),
     ({"choice": Choice("clip", ZERO, ZERO)}, "actions have 1 limits, expected 2 for 'clip'"),
-    ({"layers": ()}, "layers are all NeuronLayer, all DenseLayer or all GatedLayer, got none"),
+    ({"layers": ()}, "a program of neurons has a decoder, and an ANN has none"),
+    ({"bits": 9}, "bits must be 2 to 8, or None for floats, got 9"),
+    ({"layers": (one_neuron().neurons[0], LEAKY)},
+     "layers are all of one kind, of NeuronLayer, .*, got LeakyLayer, NeuronLayer"),
 ])  # fmt: skip
 def test_parts_that_do_not_fit_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
@@ -376,7 +402,10 @@ NEURON, UNIT = one_neuron().neurons[0], one_gated_unit("gru").gated[0]
     (NEURON, {"recurrent": row(1.0, 2.0)}, r"recurrent weights of 1 neurons .* expected \(1, 1\)"),
     (DenseLayer("relu", row(1.0), ZERO), {"activation": "gelu"},
      "activation 'gelu' is unknown; known: tanh, relu"),
-    (UNIT, {"gates": "mgu"}, "gates 'mgu' is unknown; known: gru, lstm"),
+    (DenseLayer("relu", row(1.0), ZERO), {"levels": 0}, "levels must be at least 1, or None"),
+    (LEAKY, {"decay": ZERO + 1}, r"decays must be at least 0 and below 1, got \[1.0\]"),
+    (LEAKY, {"decay": row(0.5)}, r"decay of 1 leaky integrators .* \(1, 1\), expected \(1,\)"),
+    (UNIT, {"gates": "mgu"}, "gates 'mgu' is unknown; known: gru, lstm, rnn"),
     (UNIT, {"recurrent": np.zeros((2, 3), np.float32)},
      r"recurrent weights of 1 units 'gru' .* \(2, 3\), expected \(1, 3\)"),
     (UNIT, {"recurrent": np.zeros(3, np.float32)},
@@ -386,7 +415,7 @@ NEURON, UNIT = one_neuron().neurons[0], one_gated_unit("gru").gated[0]
     (UNIT, {"weights": np.zeros((1, 4), np.float32), "biases": np.zeros(4, np.float32)},
      r"biases of 1 units 'gru' .* \(4,\), expected \(3,\)"),
     (one_gated_unit("gru"), {"stateful": False},
-     "gated units carry a state, and other ANNs carry none"),
+     "gated units and leaky integrators carry a state, and other ANNs carry none"),
     (Normaliser(ZERO, ZERO + 1, 5.0), {"std": ZERO}, "deviations and its clip must be above 0"),
     (DISCRETE, {"rule": "sample"}, "choice 'sample' is unknown"),
 ])  # fmt: skip

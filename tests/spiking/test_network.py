@@ -256,7 +256,6 @@ def test_wrong_shapes_are_named():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"hidden_sizes": []}, "at least one layer"),
         ({"hidden_sizes": (0,)}, "must be at least 1, got 0"),
         ({"time_steps": 0}, "time_steps must be at least 1, got 0"),
         ({"dt_ms": 0.0}, "dt_ms must be above 0"),

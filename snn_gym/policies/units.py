@@ -1,0 +1,159 @@
+"""Units of an ANN beside PyTorch's own: leaky integrators, and quantised weights and outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from typing_extensions import override
+
+from snn_gym.program.network import Activation, GatedLayer, Gates, LeakyLayer
+from snn_gym.spiking.layer_neurons import as_array
+
+# ---- units with a state --------------------------------------------------------------------------
+Memory = Gates | Literal["leaky"]
+"""Kind of an ANN's units that carry a state."""
+_LEAST_TAU, _MOST_TAU = 2.0, 20.0  # decisions, of integrators that have not learned
+
+
+class LeakyUnits(nn.Linear):
+    """Leaky integrators ``h = decay * h + W x + b``, each with a learned decay in (0, 1).
+
+    The interface is that of one layer of ``torch.nn.RNN``. Initial time constants are spread evenly
+    over the logarithm from 2 to 20 decisions.
+
+    Args:
+        inputs: Values of an input.
+        size: Number of units.
+    """
+
+    def __init__(self, inputs: int, size: int) -> None:
+        super().__init__(inputs, size)
+        places = (torch.arange(size) + 0.5) / size
+        decay = torch.exp(-1.0 / (_LEAST_TAU * (_MOST_TAU / _LEAST_TAU) ** places))
+        self.decay_logit = nn.Parameter(torch.logit(decay))
+
+    @property
+    def decay(self) -> Tensor:
+        """Share (size,) of each unit's state that remains after a decision."""
+        return torch.sigmoid(self.decay_logit)
+
+    def forward(  # type: ignore[override]
+        self, inputs: Tensor, state: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the outputs (L, B, size) for inputs (L, B, D), and the last state (1, B, size)."""
+        decay, h, outputs = self.decay, state[0], []
+        for driven in super().forward(inputs):
+            h = decay * h + driven
+            outputs.append(h)
+        return torch.stack(outputs), h.unsqueeze(0)
+
+
+RememberingUnits = nn.GRU | nn.LSTM | nn.RNN | LeakyUnits
+UNITS: Mapping[Memory, type[RememberingUnits]] = {
+    "gru": nn.GRU,
+    "lstm": nn.LSTM,
+    "rnn": nn.RNN,
+    "leaky": LeakyUnits,
+}
+"""Layers of units that carry a state, by kind."""
+
+
+def layer_of(kind: Memory, units: RememberingUnits) -> GatedLayer | LeakyLayer:
+    """Return a layer of units as a part of a ``Program``, of copied arrays."""
+    if isinstance(units, LeakyUnits):
+        weights = np.ascontiguousarray(as_array(units.weight).T)
+        return LeakyLayer(weights, as_array(units.bias), as_array(units.decay))
+    assert kind != "leaky"
+    (below, loop, first, second), *_ = units.all_weights
+    weights, recurrent = (np.ascontiguousarray(as_array(x).T) for x in (below, loop))
+    return GatedLayer(kind, weights, as_array(first), recurrent, as_array(second))
+
+
+# ---- quantisation --------------------------------------------------------------------------------
+class _Passed(torch.autograd.Function):
+    """Other values, with the gradient of the given ones: the straight-through estimator."""
+
+    @staticmethod
+    @override
+    def forward(ctx: Any, values: Tensor, others: Tensor) -> Tensor:
+        return others.view_as(values)
+
+    @staticmethod
+    @override
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return grads[0], None
+
+
+BITS = range(2, 9)
+"""Bits of a quantised weight that a policy may have."""
+
+
+class Quantiser(nn.Module):
+    """Weights of few bits in the forward pass, for quantisation-aware training.
+
+    A weight is a whole number of at most ``2**(bits - 1) - 1`` in size, times one scale of its
+    layer. The scale follows the largest weight; of 2 bits, {-1, 0, 1}, it is the mean size of
+    the weights above 0.7 times the mean (Li et al. 2016, https://arxiv.org/abs/1605.04711).
+    Gradients pass straight through, as in Kresse and Lampert 2025
+    (https://arxiv.org/abs/2511.07046), whose policies have scales that are learned.
+
+    Args:
+        bits: Bits of a weight, 2 to 8.
+    """
+
+    def __init__(self, bits: int) -> None:
+        super().__init__()
+        self.bits = bits
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Return quantised weights, with the gradient of the given ones."""
+        with torch.no_grad():
+            size = weight.abs()
+            if self.bits == 2:
+                large = size > 0.7 * size.mean()
+                scale = (size * large).sum() / large.sum().clamp(min=1)
+                whole = weight.sign() * large
+            else:
+                most = 2 ** (self.bits - 1) - 1
+                scale = (size.max() / most).clamp(min=torch.finfo(weight.dtype).tiny)
+                whole = torch.round(weight / scale)
+            quantised = whole * scale
+        passed: Tensor = _Passed.apply(weight, quantised)  # type: ignore[no-untyped-call]
+        return passed
+
+
+class RoundedUnits(nn.Module):
+    """An activation whose outputs are rounded to multiples of ``1 / levels``.
+
+    Outputs of ``relu`` are limited to [0, 1] first. Gradients are those of the activation before
+    it is rounded.
+
+    Args:
+        activation: ``tanh`` or ``relu``.
+        bits: Bits of an output: the levels are ``2**(bits - 1) - 1`` of ``tanh``, on either side
+            of 0, and ``2**bits - 1`` of ``relu``.
+    """
+
+    def __init__(self, activation: Activation, bits: int) -> None:
+        super().__init__()
+        self.activation = activation
+        self.levels = 2 ** (bits - 1) - 1 if activation == "tanh" else 2**bits - 1
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the rounded outputs, of the shape of the inputs."""
+        values = torch.tanh(inputs) if self.activation == "tanh" else inputs.clamp(0.0, 1.0)
+        rounded = torch.round(values.detach() * self.levels) / self.levels
+        passed: Tensor = _Passed.apply(values, rounded)  # type: ignore[no-untyped-call]
+        return passed
+
+
+def quantise(module: nn.Module, bits: int) -> None:
+    """Quantise the weights of all linear layers in a module."""
+    for part in module.modules():
+        if isinstance(part, nn.Linear):
+            parametrize.register_parametrization(part, "weight", Quantiser(bits))
