@@ -13,6 +13,7 @@ import ast
 import dataclasses
 import importlib
 import inspect
+import itertools
 import json
 import re
 import textwrap
@@ -27,7 +28,6 @@ from snn_gym.program.encoders import make_encoder, spike_encoders
 
 ROOT = Path(__file__).resolve().parents[1]
 SCORES = ("random", "memoryless", "rate_only", "oracle", "solved", "maximum")
-LEVELS = ("lowest", "medium", "hard")
 RESULT_HEADINGS = ("Id", "Agent", "Seeds", "Mean return of each seed", "Normalised", "Steps")
 RESULT_COLUMNS = ("Agent", "Seeds", "Mean of each seed", "Normalised", "Steps")
 END = "<!-- end -->"
@@ -143,7 +143,9 @@ def levels(spec: EnvironmentSpec) -> str:
     specs = [load_environment_spec(env_id) for env_id in spec.registers]
     tasks = [level.task.arguments for level in specs if level.task is not None]
     names = [
-        name for name in tasks[0] | tasks[1] if len({str(task.get(name)) for task in tasks}) > 1
+        name
+        for name in dict.fromkeys(itertools.chain(*tasks))
+        if len({str(task.get(name)) for task in tasks}) > 1
     ]
     defaults = default_settings(spec)
     rows = [
@@ -158,15 +160,19 @@ def levels(spec: EnvironmentSpec) -> str:
 
 
 def budget(spec: EnvironmentSpec) -> str:
-    """Return the environment steps of the budget."""
-    rows = [(name, f"{steps:,}") for name, steps in spec.budget.items()]
-    return table(("Class", "Environment steps"), rows)
+    """Return the environment steps of the budget, and of levels with another one."""
+    others = {env_id: level.budget for env_id, level in spec.levels.items() if level.budget}
+    budgets = [spec.budget, *others.values()]
+    rows = [(name, *(f"{steps[name]:,}" for steps in budgets)) for name in spec.budget]
+    return table(("Class", "Environment steps", *(f"`{env_id}`" for env_id in others)), rows)
 
 
 def scores(spec: EnvironmentSpec) -> str:
     """Return the reference scores of every level."""
     references = [load_environment_spec(env_id).reference for env_id in spec.registers]
-    headings = LEVELS if len(references) > 1 else ("Return",)
+    # snn/X-hard-v0 -> hard
+    names = [env_id.removeprefix(spec.base_id[:-3]).strip("-")[:-3] for env_id in spec.registers]
+    headings = [name or "lowest" for name in names] if spec.levels else ["Return"]
     rows = []
     for name in SCORES:
         values = [getattr(reference, name) for reference in references]
@@ -195,14 +201,16 @@ def without_memory(spec: EnvironmentSpec, rows: Sequence[Any]) -> list[str]:
     behind = sorted(row.agent for row in lowest if row.mean <= memoryless)
     shown = {row.environment for row in rows}
     missing = [f"`{env_id}`" for env_id in spec.registers if env_id not in shown]
-    text = f"The memoryless score of the lowest level is {number(memoryless)}. "
-    text += (
-        f"These agents do not exceed it: {', '.join(behind)}."
-        if behind
-        else "Every agent exceeds it."
-    )
+    sentences = [f"The memoryless score of the lowest level is {number(memoryless)}."]
+    if behind:
+        sentences.append(f"These agents do not exceed it: {', '.join(behind)}.")
+    elif lowest:
+        sentences.append("Every agent exceeds it.")
     if missing:
-        text += f" There are no results on {' and '.join(missing)}."
+        before = ", ".join(missing[:-1])
+        names = f"{before} and {missing[-1]}" if before else missing[-1]
+        sentences.append(f"There are no results on {names}.")
+    text = " ".join(sentences)
     return [textwrap.fill(text, _CARD_WIDTH, break_on_hyphens=False)]
 
 

@@ -93,6 +93,7 @@ class Level(Config):
     max_episode_steps: Count
     arguments: dict[str, Any]  # Arguments of both classes that the id fixes
     reference: ReferenceScores
+    budget: dict[str, Count] | None = None  # None: the task's budget
 
 
 @dataclass(frozen=True)
@@ -118,10 +119,11 @@ class EnvironmentSpec(Config):
     def _check(self) -> None:
         if not self.registers or not all(name.startswith("snn/") for name in self.registers):
             raise ValueError(f"registers must name ids that start with snn/: {self.registers}")
-        if set(self.budget) != set(BUDGET_CLASSES):
-            raise ValueError(
-                f"budget must give steps for each of {', '.join(BUDGET_CLASSES)}; got {self.budget}"
-            )
+        for budget in (self.budget, *(level.budget for level in self.levels.values())):
+            if budget is not None and set(budget) != set(BUDGET_CLASSES):
+                raise ValueError(
+                    f"budget must give steps for each of {', '.join(BUDGET_CLASSES)}; got {budget}"
+                )
         if (self.spikes is None) == (self.task is None):
             raise ValueError(
                 "a file needs one of the tables [spikes], for the spiking form of a gymnasium "
@@ -145,6 +147,7 @@ class EnvironmentSpec(Config):
             registers=(env_id,),
             max_episode_steps=level.max_episode_steps,
             reference=level.reference,
+            budget=self.budget if level.budget is None else level.budget,
             task=replace(self.task, arguments={**self.task.arguments, **level.arguments}),
             levels={},
         )

@@ -48,11 +48,15 @@ NATIVE = tuple(
         "EventTracking",
         "IntervalTiming",
         "PatternDetection",
+        "Recall",
         "WaterMaze",
     )
     for level in ("", "-medium", "-hard")
 )
 NATIVE_BASES = NATIVE[::3]
+SILENT = tuple(
+    f"snn/{task}-silent-v0" for task in ("CueAccumulation", "DelayedMatchToSample", "IntervalTiming")
+)
 CUES = "snn/CueAccumulation-v0"
 HARD_CUES = "snn/CueAccumulation-hard-v0"
 
@@ -69,7 +73,7 @@ def cartpole(**changes):
 
 def test_the_tasks_are_registered():
     spiking = [f"snn/{task}" for task in TASKS]
-    assert list(snn_gym.env_ids()) == sorted([*spiking, *OWN, *NATIVE])
+    assert list(snn_gym.env_ids()) == sorted([*spiking, *OWN, *NATIVE, *SILENT])
 
 
 def test_registered_ids_equal_the_registers_fields():
@@ -111,7 +115,7 @@ def test_native_tasks_have_no_base_and_no_spiking_form(env_id):
         registry.load_spike_settings(env_id)
 
 
-@pytest.mark.parametrize("env_id", [name for name in NATIVE if name not in NATIVE_BASES])
+@pytest.mark.parametrize("env_id", [name for name in (*NATIVE, *SILENT) if name not in NATIVE_BASES])
 def test_levels_inherit_from_the_lowest_level(env_id):
     spec = load_environment_spec(env_id)
     lowest = load_environment_spec(f"snn/{spec.name}")
@@ -122,6 +126,7 @@ def test_levels_inherit_from_the_lowest_level(env_id):
         registers=(env_id,),
         max_episode_steps=level.max_episode_steps,
         reference=level.reference,
+        budget=lowest.budget if level.budget is None else level.budget,
         task=dataclasses.replace(
             lowest.task, arguments={**lowest.task.arguments, **level.arguments}
         ),
@@ -142,6 +147,8 @@ def test_a_level_keeps_unchanged_values():
     assert (lowest.max_episode_steps, hard.max_episode_steps) == (9, 45)
     assert hard.reference != lowest.reference
     assert hard.budget == lowest.budget
+    silent = load_environment_spec(SILENT[0])
+    assert (silent.budget["gradient"], lowest.budget["gradient"]) == (1_000_000, 300_000)
 
 
 def cues_with(registers, levels):

@@ -95,7 +95,13 @@ def test_scores_are_ordered(env_id):
 # Tasks that memory is needed for, by their cards.
 REMEMBERED = {
     f"snn/{name}-v0"
-    for name in ("CueAccumulation", "DelayedMatchToSample", "IntervalTiming", "WaterMaze")
+    for name in (
+        "CueAccumulation",
+        "DelayedMatchToSample",
+        "IntervalTiming",
+        "Recall",
+        "WaterMaze",
+    )
 }
 
 
@@ -116,7 +122,8 @@ def test_policies_without_the_claimed_ability_solve_no_level(base_id):
 def test_levels_are_named_and_differ(base_id):
     registers = load_environment_spec(base_id).registers
     stem = base_id.removesuffix("-v0")
-    assert registers == (base_id, f"{stem}-medium-v0", f"{stem}-hard-v0")
+    ordered = (base_id, f"{stem}-medium-v0", f"{stem}-hard-v0")
+    assert registers in (ordered, (*ordered, f"{stem}-silent-v0"))
     arguments = [load_environment_spec(name).task.arguments for name in registers]
     assert all(one != other for one, other in itertools.combinations(arguments, 2))
 
@@ -124,7 +131,7 @@ def test_levels_are_named_and_differ(base_id):
 @every_base
 def test_fixed_agents_score_less_on_harder_levels(base_id):
     shares = []
-    for name in load_environment_spec(base_id).registers:
+    for name in load_environment_spec(base_id).registers[:3]:
         task = gym.make_vec(name, few_episodes(name))
         returns = play(task, scripted_policy(task, fixed_kind(task)), seed=200_000)
         # Levels of other lengths compare by share of the maximum.

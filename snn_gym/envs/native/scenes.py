@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -331,6 +332,31 @@ def draw_pattern_detection(
         height = _STRIP_HEIGHT if window <= last else 2
         left = _WINDOW_MARGIN + window * cell + 2
         rectangle(image, _STRIP_TOP + (_STRIP_HEIGHT - height) / 2, left, height, cell - 4, colour)
+    return image
+
+
+# ---- recall --------------------------------------------------------------------------------------
+_GRID_MARGIN = 16.0
+
+
+def draw_recall(
+    channels: int, items: Sequence[int], shown: int, *, is_probe: bool
+) -> NDArray[np.uint8]:
+    """Draw each channel as a cell of a square grid, row by row; the ``items`` so far are blue.
+
+    The channel ``shown``, -1 for none, is red as an item. A probe is a green disc in its cell.
+    """
+    image = blank()
+    side = math.ceil(math.sqrt(channels))
+    size = (WIDTH - 2 * _GRID_MARGIN) / side
+    for channel in range(channels):
+        top, left = (_GRID_MARGIN + place * size for place in divmod(channel, side))
+        colour = INK if channel in items else FAINT
+        if channel == shown and not is_probe:
+            colour = ACCENT
+        rectangle(image, top + 2, left + 2, size - 4, size - 4, colour)
+        if channel == shown and is_probe:
+            disc(image, top + size / 2, left + size / 2, size * 0.3, GOOD)
     return image
 
 

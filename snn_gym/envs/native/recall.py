@@ -1,0 +1,137 @@
+"""Recall: remember which of many channels spiked, and recognise them after a silent delay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym._base.config import Count, Natural
+from snn_gym.envs.batch import Rows
+from snn_gym.envs.native.base import SpikeTask, SpikeTaskEnv, SpikeTaskSettings
+from snn_gym.envs.native.scenes import draw_recall
+
+NEW, OLD = 0, 1
+"""Actions."""
+
+_BYTE_BITS = 8
+
+
+@dataclass(frozen=True)
+class RecallSettings(SpikeTaskSettings):
+    """Numbers of channels, items and probes, and length of the delay."""
+
+    channels: Count = 16
+    """Channels N, of which each is an item."""
+    items: Count = 4
+    """Items k of an episode, all different."""
+    probes: Count = 4
+    """Probes of an episode, all different; at most ``items``, and at most the other channels."""
+    delay_steps: Natural = 4
+    """Environment steps between the last item and the first probe, at least."""
+    delay_jitter_steps: Natural = 4
+    """Environment steps by which the delay may be longer, uniformly drawn."""
+
+    def _check(self) -> None:
+        most = min(self.items, self.channels - self.items)
+        if self.probes > most:
+            raise ValueError(
+                f"probes must be at most {most}, for {self.items} items of {self.channels} "
+                f"channels: all probes of an episode may be old, or new; got {self.probes}"
+            )
+
+    @property
+    def episode_steps(self) -> int:
+        """Environment steps of the longest episode."""
+        return self.items + self.delay_steps + self.delay_jitter_steps + self.probes
+
+    @property
+    def start_size(self) -> int:
+        """Uniform numbers for a start: order of channels and old items, kind of probe, delay."""
+        return self.channels + self.items + self.probes + 1
+
+
+class Recall(SpikeTask):
+    """Task: say of each probe whether its channel was an item before a silent delay.
+
+    An item or probe is a single spike of its channel, in one environment step. Items come one after
+    the other, then nothing spikes, then probes come one after the other. Each probe is one of the
+    items with probability 1/2, else another channel. Each right answer earns ``1 / probes``, so the
+    return is the share of right answers. Actions before the first probe are ignored.
+
+    After Sternberg, "High-speed scanning in human memory", Science 153 (1966),
+    https://doi.org/10.1126/science.153.3736.652. His subjects remembered one to six digits and
+    judged one probe.
+    """
+
+    settings_class = RecallSettings
+    settings: RecallSettings
+    info_arrays = (("items", "_items"), ("probes", "_probes"), ("probe_step", "_probe_step"))
+    channels_per_band = 8
+
+    def _allocate(self, num_envs: int) -> None:
+        settings = self.settings
+        self._items = np.zeros((num_envs, settings.items), np.int64)
+        self._probes = np.zeros((num_envs, settings.probes), np.int64)
+        self._is_old = np.zeros((num_envs, settings.probes), np.bool_)
+        # Environment step of the first probe
+        self._probe_step = np.zeros(num_envs, np.int64)
+
+    def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
+        settings = self.settings
+        ends = np.cumsum([settings.channels, settings.items, settings.probes])
+        order, again, kind, delay = np.split(numbers, ends, axis=1)
+        channels = np.argsort(order, axis=1, kind="stable")
+        items, others = channels[:, : settings.items], channels[:, settings.items :]
+        old = np.take_along_axis(items, np.argsort(again, axis=1, kind="stable"), axis=1)
+        is_old = kind < 0.5
+        self._items[rows], self._is_old[rows] = items, is_old
+        self._probes[rows] = np.where(
+            is_old, old[:, : settings.probes], others[:, : settings.probes]
+        )
+        jitter = np.floor(delay[:, 0] * (settings.delay_jitter_steps + 1)).astype(np.int64)
+        self._probe_step[rows] = settings.items + settings.delay_steps + jitter
+
+    def _move(
+        self, actions: NDArray[Any], noise: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        del noise  # the dynamics are deterministic
+        number = self._steps - self._probe_step
+        is_right = actions == _at(self._is_old, number)
+        rewards = ((number >= 0) & is_right) / self.settings.probes
+        return rewards, number >= self.settings.probes - 1
+
+    def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
+        spikes[:] = False
+        channel = self._shown(rows)
+        (showing,) = np.nonzero(channel >= 0)
+        time = (noise[showing, 0].astype(np.int64) * self.time_steps) >> _BYTE_BITS
+        spikes[showing, time * self.channels + channel[showing]] = True
+
+    def _shown(self, rows: Rows) -> NDArray[np.int64]:
+        """Return the channel (n,) that spikes in the present environment step; -1 for none."""
+        step = self._steps[rows]
+        number = step - self._probe_step[rows]
+        probe = np.where(number >= 0, _at(self._probes[rows], number), -1)
+        return np.where(step < self.settings.items, _at(self._items[rows], step), probe)
+
+    def _scene(self, index: int) -> NDArray[np.uint8]:
+        step, (shown,) = int(self._steps[index]), self._shown(np.array([index])).tolist()
+        is_probe = step >= self._probe_step[index]
+        items = self._items[index].tolist()[: step + 1]
+        return draw_recall(self.channels, items, shown, is_probe=bool(is_probe))
+
+
+class RecallEnv(SpikeTaskEnv):
+    """Single ``snn/Recall-v0``: say whether a channel spiked before a silent delay."""
+
+    task_class = Recall
+
+
+def _at(rows: NDArray[Any], place: NDArray[np.int64]) -> NDArray[Any]:
+    """Return one element (n,) of each row (n, m), at a place that is clipped to the row."""
+    places = np.clip(place, 0, rows.shape[1] - 1)[:, np.newaxis]
+    found: NDArray[Any] = np.take_along_axis(rows, places, axis=1)[:, 0]
+    return found
