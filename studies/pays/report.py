@@ -135,10 +135,10 @@ def _tests(judged: Judged, pairs: list[tuple[str, str]]) -> list[JudgedPair]:
 
 
 def _lean_section(judged: Judged) -> str:
-    evidence = read_evidence()
     tests = _tests(judged, [(LEAN, x) for x in judged.question.tasks if x not in LIMITS])
     rows = []
     for test in tests:
+        evidence = read_evidence()
         task, spent = test.pair.row.environment, test.pair.row.operations_per_decision or 0.0
         unshed = cheapest_unshed(evidence, task)
         rows.append(
@@ -168,7 +168,7 @@ def _lean_section(judged: Judged) -> str:
 
 
 def _native_section(judged: Judged) -> str:
-    tests = _tests(judged, [(LEAN_WITH_MEMORY, task) for task in LIMITS])
+    tests = _tests(judged, [(LEAN_WITH_MEMORY, x) for x in judged.question.tasks if x in LIMITS])
     rows = []
     for test in tests:
         row, limit = test.pair.row, LIMITS[test.pair.row.environment]
