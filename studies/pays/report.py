@@ -77,7 +77,7 @@ def _head(judged: Judged) -> str:
         "return with the cheapest ANN that keeps it. The factor is the price of the spiking agent "
         "over that of the ANN, with its 95 % interval over seeds.",
         verdict_table(judged, judged.question.tasks),
-        summary(judged)
+        summary(judged, judged.question.prices)
         + " Open: this number of registered rows, or the price, has not landed. Significance is "
         "adjusted by Holm for the whole table.",
         f"![Map of the tasks](images/{MAP}.png)",

@@ -69,14 +69,14 @@ def _cell(verdict: Verdict) -> str:
     return words if verdict.factor is None else f"**{words}**: {times(verdict.factor)}"
 
 
-def summary(judged: Judged) -> str:
-    """Return the number of tasks with each verdict, under each price."""
+def summary(judged: Judged, prices: Sequence[str]) -> str:
+    """Return the number of tasks with each verdict, under prices."""
     sentences = []
-    for price in judged.question.prices:
+    for price in prices:
         found = Counter(judged.verdicts[task, price].words for task in judged.question.tasks)
         parts = [f"{found[x]} {x}" for x in (PAY, DO_NOT_PAY, NOT_SIGNIFICANT, OPEN) if found[x]]
         sentences.append(f"`{price}`: {', '.join(parts)}")
-    return f"Of {len(judged.question.tasks)} tasks: {'; '.join(sentences)}."
+    return f"Spikes on {len(judged.question.tasks)} tasks: {'; '.join(sentences)}."
 
 
 def family_table(judged: Judged, task: str) -> str:
