@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from snn_gym.leaderboard import evaluate, load_pretrained
     from snn_gym.zoo import (
         agent_ids,
+        distil,
         load_agent,
         make_agent,
         make_lean,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "__version__",
     "agent_ids",
+    "distil",
     "env_ids",
     "estimate_limits",
     "evaluate",
@@ -52,6 +54,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "agent_ids": "zoo",
+        "distil": "zoo",
         "estimate_limits": "envs",
         "evaluate": "leaderboard",
         "load_agent": "zoo",

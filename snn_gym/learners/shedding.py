@@ -40,6 +40,7 @@ from snn_gym.spiking.regulation.lean import (
     mean_returns,
     neurons_of,
     prune,
+    prune_matrices,
     redirect,
     shuffled_orders,
     spike_cost,
@@ -166,9 +167,9 @@ class Shedding:
         self._visited = make_visited(model, self.teacher)
         self._weights = acting_parameters(self._policy)
         self._fan_outs: list[int] = []
-        network = self._policy.acting_network()
-        sizes = neurons_of(self._weights, list(network.layers))
-        self._orders = shuffled_orders(sizes, _SHUFFLE_SEED)
+        self._spikes = isinstance(self._policy.acting_network(), SpikingNetwork)
+        layers = list(self._policy.acting_network().layers) if self._spikes else []
+        self._orders = shuffled_orders(neurons_of(self._weights, layers), _SHUFFLE_SEED)
         self._optimiser = torch.optim.Adam(self._weights.values(), lr=parameters.learning_rate)
         self._good = self._policy.acting_state_dict()
         self.episodes = EpisodeReturns(model.n_envs)
@@ -188,10 +189,10 @@ class Shedding:
             self._log()
             return  # the weights are final, and their episodes are judged together
         self._visited.collect()
-        if not self._fan_outs:
-            # States are known only now, after the first rollout.
-            self._begin()
         if self.counters.updates == 0:
+            if self.counters.first_cost == 0.0:
+                # States are known only now, after the first rollout.
+                self._begin()
             if self._share_due(progress) < 0:
                 return  # episodes still measure the return of the frozen policy
             self.bound = self.bound.compared_with(self.episodes.returns)
@@ -199,7 +200,7 @@ class Shedding:
         self._judge(progress)
         # Updates are spread evenly over the steps that are left.
         due = round(self._parameters.updates * min(1.0, self._share_due(ahead)))
-        if self.counters.updates == 0 < due and self._parameters.signals == "own":
+        if self.counters.updates == 0 < due and self._parameters.signals == "own" and self._spikes:
             self._fold()
         with torch.enable_grad():
             for _ in range(due - self.counters.updates):
@@ -272,6 +273,8 @@ class Shedding:
             self._policy.load_acting_state_dict(before)
 
     def _set_fan_outs(self) -> None:
+        if not self._spikes:
+            return
         network = self._policy.acting_network()
         shape = (network.config.time_steps,) if network.spike_input else ()
         zeros = torch.zeros(1, *shape, network.input_size, device=self._policy.device)
@@ -330,7 +333,12 @@ class Shedding:
         return far.topk(count).values.mean(), spikes
 
     def _cost(self, spikes: Sequence[Tensor]) -> tuple[Tensor, float]:
-        """Return the cost, of spikes or as a control has it, and the synaptic operations."""
+        """Return the cost, of spikes or as a control has it, and the synaptic operations.
+
+        Both are 0 for a network that does not spike: it sheds weights alone.
+        """
+        if not self._spikes:
+            return next(iter(self._weights.values())).new_zeros(()), 0.0
         network = self._policy.acting_network()
         readout = network.readout(self._policy.readout())
         zeros = zeros_behind(list(network.layers), readout)[1:]
@@ -360,10 +368,16 @@ class Shedding:
         self._set_gradients(far / bound, weight * cost)
         self._optimiser.step()
         if parameters.pruning > 0:
-            network = self._policy.acting_network()
-            share = parameters.pruning * self.strength.strength
-            prune(list(network.layers), share, spikes_enter=network.spikes_enter)
+            self._prune(parameters.pruning * self.strength.strength)
         self.counters.updates += 1
+
+    def _prune(self, strength: float) -> None:
+        """Set the weakest weights to zero, ``strength`` for each remaining one."""
+        network = self._policy.acting_network()
+        if self._spikes:
+            prune(list(network.layers), strength, spikes_enter=network.spikes_enter)
+        else:
+            prune_matrices(list(self._weights.values()), strength)
 
     def _set_gradients(self, far: Tensor, cost: Tensor) -> None:
         weights, signals = list(self._weights.values()), self._parameters.signals
@@ -472,13 +486,18 @@ class LeanAlgorithm(BaseAlgorithm):
     def _setup_model(self) -> None:
         super()._setup_model()  # type: ignore[safe-super]
         policy: object = self.policy
-        if not isinstance(policy, SpikingPolicy) or (
-            not isinstance(policy.acting_network(), SpikingNetwork)
-        ):
+        if not isinstance(policy, SpikingPolicy):
             raise ValueError(
-                f"{type(policy).__name__} acts without spikes, so there are none to shed; use a "
-                "spiking policy of snn_gym.policies, or the algorithm without lean; make_lean "
-                "(`snn-gym lean`) can teach a spiking agent, its student, instead"
+                f"{type(policy).__name__} has no acting network that could shed anything; use a "
+                "policy of snn_gym.policies, or the algorithm without lean"
+            )
+        parameters = self.lean_parameters
+        spikes = isinstance(policy.acting_network(), SpikingNetwork)
+        if not spikes and (parameters.max_synops or parameters.signals not in ("own", "prune")):
+            name = "max_synops" if parameters.max_synops else f"signals {parameters.signals!r}"
+            raise ValueError(
+                f"{type(policy).__name__} acts without spikes, and {name} needs spikes; leave it "
+                "out, or take a spiking student"
             )
 
     def learn(
@@ -552,8 +571,9 @@ class LeanAlgorithm(BaseAlgorithm):
 
     def _is_over(self, progress: float) -> bool:
         """Return whether learning is over, by returns or because there is a teacher."""
-        taught = self.teacher is not None
-        return taught or learning_is_over(mean_returns(self._sums), progress, self.lean_parameters)
+        if self.teacher is not None or not self.lean_parameters.sheds:
+            return self.teacher is not None
+        return learning_is_over(mean_returns(self._sums), progress, self.lean_parameters)
 
     def _begin_shedding(self, progress: float) -> Shedding:
         parameters = self.lean_parameters

@@ -11,13 +11,14 @@ from snn_gym.zoo.spec import AgentSpec, agent_ids, load_agent_spec, register_age
 if TYPE_CHECKING:
     from snn_gym.zoo.build import build_policy, make_agent, policy_arguments
     from snn_gym.zoo.files import AgentManifest, load_agent, read_manifest, save_agent
-    from snn_gym.zoo.lean import make_lean
+    from snn_gym.zoo.lean import distil, make_lean
 
 __all__ = [
     "AgentManifest",
     "AgentSpec",
     "agent_ids",
     "build_policy",
+    "distil",
     "load_agent",
     "load_agent_spec",
     "make_agent",
@@ -36,6 +37,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "AgentManifest": "files",
         "build_policy": "build",
+        "distil": "lean",
         "load_agent": "files",
         "make_agent": "build",
         "make_lean": "lean",

@@ -1,4 +1,4 @@
-"""``make_lean``: a trained agent as teacher of another agent that spikes less."""
+"""``distil`` and ``make_lean``: a trained agent as teacher of another, cheaper agent."""
 
 from __future__ import annotations
 
@@ -32,6 +32,52 @@ from snn_gym.zoo.identity import (
 from snn_gym.zoo.recipe import Parent, ResolvedSettings
 from snn_gym.zoo.spec import lean_steps, load_agent_spec
 
+_PURE = {"first_strength": 0.0, "control_rate": 0.0, "pruning": 0.0}
+"""Settings of lean that shed nothing: the student is taught alone."""
+
+
+def distil(
+    teacher: BaseAlgorithm,
+    student: str | None = None,
+    steps: int | None = None,
+    *,
+    network: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    **settings: Any,
+) -> LeanAlgorithm:
+    """Return an agent that a trained one has taught to act as it does.
+
+    The student plays, the teacher labels the states that the student visits, and every update
+    lowers the divergence of their behaviour: DAgger (Ross et al. 2011,
+    https://arxiv.org/abs/1011.0686). Student and teacher may be of any algorithm, spiking or not.
+    The teacher is not changed.
+
+    Args:
+        teacher: Trained agent, of the zoo or a stock algorithm with one of our policies.
+        student: Agent of the zoo of which the new one is made, with the hyper-parameters of its
+            file; None for the teacher's own policy and hyper-parameters.
+        steps: Environment steps to visit states in; a fifth of those trained if None, at least
+            1,000.
+        network: Settings of ``snn_gym.spiking.NetworkConfig`` that replace the student's, such as
+            ``{"hidden_sizes": [8, 8]}``. A network whose weights have the shapes of the teacher's
+            starts from them, any other from fresh ones.
+        seed: Seed of the new agent; the teacher's if None.
+        **settings: Fields of ``LeanParameters`` that replace those of the student's file. Without
+            such a file nothing is shed: ``first_strength``, ``control_rate`` and ``pruning`` are 0.
+
+    Returns:
+        The student, after its updates. It can be saved and goes on learning as any other.
+
+    Raises:
+        ValueError: A setting is unknown or out of range, or the teacher can't teach the student.
+
+    Example:
+        >>> import snn_gym
+        >>> teacher = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=0).learn(512)
+        >>> small = snn_gym.distil(teacher, "ppo-mlp", network={"hidden_sizes": [4]}, updates=20)
+    """
+    return _distil(teacher, student, steps, network, seed, settings, "distil")
+
 
 def make_lean(
     model: BaseAlgorithm,
@@ -44,48 +90,57 @@ def make_lean(
 ) -> LeanAlgorithm:
     """Return an agent that acts as a trained one does, with fewer spikes.
 
-    The trained agent is not changed; it teaches in the states that the new agent visits. A student
-    of the same network acts unchanged in the first fifth of the steps. Later episodes are compared
-    with the return of that fifth: they move the bound, and weights are restored where the final
-    ones earn less. The loss allowed is in units of the trained agent's return above random play;
-    none is allowed where that return is unknown. The comparison takes about ten episodes in each
-    fifth of the steps. The bound of any other student stays fixed, for fresh weights earn nothing.
+    It is ``distil`` with the cost of spikes and the pruning of ``LeanParameters``, whatever the
+    student's file says. A student of the same network acts unchanged in the first fifth of the
+    steps. Later episodes are compared with the return of that fifth: they move the bound, and
+    weights are restored where the final ones earn less. The loss allowed is in units of the trained
+    agent's return above random play; none is allowed where that return is unknown. The comparison
+    takes about ten episodes in each fifth of the steps. The bound of any other student stays fixed,
+    for fresh weights earn nothing.
 
     Args:
-        model: Trained agent, of the zoo or a stock algorithm with one of our policies. Its ANN twin
-            can teach too, if ``student`` is named.
-        steps: Environment steps to visit states in; a fifth of those trained if None, at least
-            1,000.
-        student: Agent of the zoo of which the new one is made, of the same algorithm, with the
-            hyper-parameters of its file; None for the trained one's own policy and
-            hyper-parameters.
-        network: Settings of ``snn_gym.spiking.NetworkConfig`` that replace the student's, such as
-            ``{"time_steps": 4}`` or ``{"hidden_sizes": [16, 16]}``. A network whose weights have
-            the shapes of the trained one's starts from them, any other from fresh ones.
-        seed: Seed of the new agent; that of the trained one if None.
+        model: Trained agent, as the ``teacher`` of ``distil``.
+        steps: As for ``distil``.
+        student: As for ``distil``. An ANN sheds weights.
+        network: As for ``distil``, such as ``{"time_steps": 4}``.
+        seed: As for ``distil``.
         **settings: Fields of ``LeanParameters``, such as ``bound`` or ``max_synops``.
 
     Returns:
         The new agent, after its updates. It can be saved and goes on learning as any other.
 
     Raises:
-        ValueError: A setting is unknown or out of range, the student does not spike, it is of
-            another algorithm, or replayed sequences begin from states that the trained one lacks.
+        ValueError: As for ``distil``.
 
     Example:
         >>> import snn_gym
         >>> trained = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=0).learn(512)
         >>> small = snn_gym.make_lean(trained, network={"time_steps": 4}, updates=20)
     """
+    shedding = {**to_mapping(LeanParameters()), **settings}
+    return _distil(model, student, steps, network, seed, shedding, "make_lean")
+
+
+def _distil(
+    model: BaseAlgorithm,
+    student: str | None,
+    steps: int | None,
+    network: Mapping[str, Any] | None,
+    seed: int | None,
+    settings: Mapping[str, Any],
+    caller: str,
+) -> LeanAlgorithm:
+    """Return a taught student; ``settings`` replace those of lean that its network has."""
     if steps is not None and steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
-    parameters = from_mapping(LeanParameters, settings, "make_lean")
     if student is not None:
         resolved = resolve_settings(load_agent_spec(student), identify(model).environment, network)
-        return make_student(model, steps, student, resolved, parameters, seed=seed)
-    resolved = _own_settings(model, dict(network or {}))
-    new = _build_student(model, None, resolved, parameters, seed)
-    if not network:
+    else:
+        resolved = _own_settings(model, dict(network or {}))
+    own = (resolved.network.get("regulation") or {}).get("lean") or _PURE
+    parameters = from_mapping(LeanParameters, {**own, **settings}, caller)
+    new = _build_student(model, student, resolved, parameters, seed)
+    if student is None and not network:
         identity = identify(new)
         known = identity.environment in known_ids() and not identity.environment_kwargs
         reference = load_environment_spec(identity.environment).reference if known else None

@@ -36,13 +36,13 @@ def quick(name):
     return {**QUICK, **SETTLED.get(name, {})}
 
 
-def make_shedding(name, action=None, seed=0, env=None, **settings):
+def make_shedding(name, action=None, seed=0, env=None, policy_kwargs=None, **settings):
     """Return an untrained algorithm."""
     case = EVERY[name]
     network = replace(SMALL, regulation={"lean": {**quick(name), **settings}})
     return lean(case.algorithm)(
         case.policy, env or Identity(action=action or case.actions[0]), seed=seed, device="cpu",
-        policy_kwargs={"network": network, **case.policy_kwargs},
+        policy_kwargs={"network": network, **case.policy_kwargs, **(policy_kwargs or {})},
         **{"gamma": 0.0, **case.arguments, **FAST.get(name, {})},
     )  # fmt: skip
 

@@ -36,7 +36,8 @@ def test_agents_are_built_from_their_files(name, env_id):
     hidden_sizes = spec.network_settings(env_id)["hidden_sizes"]
     assert model.policy.network.hidden_sizes == tuple(hidden_sizes)
     spiking = any(isinstance(part, SpikingNetwork) for part in model.policy.modules())
-    is_ann = name.endswith(("-mlp", "-relu", "-gru")) or name.startswith("sb3-")
+    flags = [spec.policy_kwargs.get(flag) for flag in ("spiking_actor", "spiking")]
+    is_ann = False in flags or name.startswith("sb3-")
     assert spiking == (not is_ann)
 
 

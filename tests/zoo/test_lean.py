@@ -13,6 +13,7 @@ from snn_gym.learners.shedding import LeanAlgorithm
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.zoo import (
+    distil,
     load_agent,
     load_agent_spec,
     make_agent,
@@ -29,6 +30,7 @@ QUICK = {
     "updates": 250, "batch_size": 64, "learning_rate": 0.01, "final_learning_rate": 0.001,
     "control_rate": 0.1, "bound": 0.05,
 }  # fmt: skip
+ANN = {**QUICK, "updates": 600}
 ONCE = {**QUICK, "updates": 3}
 OFF_POLICY = {"learning_starts": 50, "batch_size": 16}
 SEQUENCES = {"n_envs": 4, "n_steps": 32, "batch_size": 64, "sequence_length": 16}
@@ -224,6 +226,28 @@ def test_a_gated_twin_teaches_a_stateful_student(agents):
     assert isinstance(lean.policy.mlp_extractor.actor, SpikingNetwork)
 
 
+def test_an_ann_is_taught_alone_or_sheds_weights(agents):
+    trained = agents("ppo-lif")
+    seen, sizes = played(trained), {"hidden_sizes": [6]}
+    taught, same = (
+        distil(trained, "ppo-mlp", 8192, network=sizes, **{**ANN, "control_rate": 0.0})
+        for _ in range(2)
+    )
+    settings = {**ANN, "bound": 0.2, "max_bound": 0.2}
+    shed = make_lean(trained, 8192, student="ppo-mlp", network=TINY, **settings)
+    assert taught.policy.network.hidden_sizes == (6,)
+    assert apart(trained, taught, seen) < 0.06
+    assert apart(trained, shed, seen) < 0.4
+    for name, x in taught.policy.acting_state_dict().items():
+        assert torch.equal(x, same.policy.acting_state_dict()[name])
+    none, some = (
+        sum(int((x == 0).sum()) for x in model.shedding._weights.values() if x.dim() > 1)
+        for model in (taught, shed)
+    )
+    assert none == 0
+    assert some > 0.3 * (4 * 12 + 12 * 2)
+
+
 @pytest.mark.parametrize("train_freq", [1, 4, 256])
 def test_a_stateful_dqn_waits_for_its_first_sequence(train_freq):
     trained = make_agent(
@@ -276,8 +300,11 @@ def test_rescue_settings_are_kept(agents):
         ),
         ("ppo-lif", {"student": "ppo-lfi"}, "'ppo-lfi' is unknown; did you mean 'ppo-lif'?"),
         ("ppo-lif", {"student": "dqsn"}, "student 'dqsn' learns by DQN, and the trained agent by"),
-        ("ppo-lif", {"student": "ppo-mlp"}, "acts without spikes, so there are none to shed"),
-        ("ppo-mlp", {}, "SpikingActorCriticPolicy acts without spikes, so there are none to shed"),
+        (
+            "ppo-mlp",
+            {"max_synops": 9.0},
+            "SpikingActorCriticPolicy acts without spikes, and max_synops needs spikes; leave it",
+        ),
         ("cma-es", {}, "CMAES learns without gradients, which lean needs"),
     ],
 )

@@ -398,6 +398,20 @@ def prune(layers: Sequence[SpikingLayer], strength: float, *, spikes_enter: bool
                     part.weight.copy_(pruned(part.weight, share))
 
 
+@torch.no_grad()
+def prune_matrices(weights: Sequence[Tensor], strength: float) -> None:
+    """Set the weakest weights of an ANN to zero, ``strength`` for each remaining one.
+
+    The magnitudes of all matrices are ranked together; vectors, such as biases, stay. A pruned
+    weight returns as in ``prune``.
+    """
+    matrices = [x for x in weights if x.dim() > 1]
+    together = pruned(torch.cat([x.flatten() for x in matrices]), strength / (1.0 + strength))
+    parts = together.split([x.numel() for x in matrices])
+    for matrix, part in zip(matrices, parts, strict=True):
+        matrix.copy_(part.view_as(matrix))
+
+
 def pruned(weight: Tensor, share: float) -> Tensor:
     """Return weights with the ``share`` of smallest magnitude set to zero, ties included."""
     count = int(share * weight.numel())

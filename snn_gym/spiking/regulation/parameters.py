@@ -90,6 +90,11 @@ class LeanParameters(Config):
     """Pruned synapses for each remaining one, in units of the strength; 0 for none. Synapses of
     the smallest weights are pruned, among those that spikes pass into every layer of neurons."""
 
+    @property
+    def sheds(self) -> bool:
+        """Whether anything is shed; if not, only a teacher is followed."""
+        return max(self.first_strength, self.control_rate) > 0
+
     def _check(self) -> None:
         if self.signals == "prune" and self.pruning == 0:
             raise ValueError(
