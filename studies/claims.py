@@ -57,7 +57,7 @@ PAYS_PRICES = ("operations", "cortex-m4")
 _END = "<!-- end -->"
 _PART = re.compile(rf"(<!-- generated: ([\w-]+) -->\n).*?({_END})", re.DOTALL)
 _NONE = "–"
-_PILOT = " (pilot): a small ANN taught by a row, in place of rows to come."
+_PILOT = " (pilot): rows are to come."
 _COUNTS = ("synops_per_decision", "macs_per_decision", "neuron_updates_per_decision")
 
 
@@ -255,7 +255,7 @@ def limits(evidence: Evidence) -> str:
     """Return README's list of savings and of claims without evidence."""
     sentences = (saving(evidence), stock_note(evidence), memory_note(evidence))
     return "".join(
-        textwrap.fill(f"- {x}", 100, subsequent_indent="  ", break_on_hyphens=False) + "\n"
+        textwrap.fill(f"- {x}", 118, subsequent_indent="  ", break_on_hyphens=False) + "\n"
         for x in sentences
     )
 
