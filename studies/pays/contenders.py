@@ -6,20 +6,19 @@ import csv
 import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from snn_gym.leaderboard.headings import FEWEST_SEEDS
+from snn_gym.leaderboard.instructions import read_instructions
 from snn_gym.leaderboard.results import Row, rows_by_weights, shown_rows
 from snn_gym.leaderboard.table import TableRow, line_of, split_rows, summarise
 from snn_gym.program.prices import PRICES, price_of
 from studies.pays.question import OTHER, Question
 from studies.rows import LEADERBOARD, RowName
 
-INSTRUCTIONS = LEADERBOARD / "instructions.csv"
-"""Instructions of the exported C of rows, a column for each machine."""
 EPISODES = Path(__file__).parent / "episodes.csv"
 """Prices of event-driven executions of rows, a column for each price."""
 NAME_COLUMNS = RowName._fields
@@ -30,16 +29,38 @@ Table = Mapping[RowName, Mapping[str, float]]
 """Numbers of rows by column."""
 
 
+Prices = Mapping[str, tuple[float, ...]]
+"""Prices of a decision of every seed, by price; a price that a seed lacks is absent."""
+
+
 @dataclass(frozen=True)
 class Contender:
     """An agent on a task, with the prices of a decision of each seed."""
 
     row: TableRow
     family: str
-    prices: Mapping[str, tuple[float, ...]]
-    """Price of every seed, by price; prices that a seed lacks are absent."""
-    by_events: frozenset[str] = frozenset()
-    """Prices that are those of the event-driven execution."""
+    clocked: Prices
+    """Prices of the clocked execution."""
+    driven: Prices = field(default_factory=dict)
+    """Prices of the event-driven execution."""
+    digests: tuple[str, ...] = ()
+    """Digest of each seed's weights file."""
+    decisions: float = 1.0
+    """Mean decisions of an episode."""
+
+    @property
+    def prices(self) -> Prices:
+        """Prices of the cheaper execution."""
+        return {**self.clocked, **{name: self.driven[name] for name in self.by_events}}
+
+    @property
+    def by_events(self) -> tuple[str, ...]:
+        """Prices of which event-driven execution has the lower mean."""
+        return tuple(
+            name
+            for name, values in self.driven.items()
+            if name not in self.clocked or np.mean(values) < np.mean(self.clocked[name])
+        )
 
     def price(self, name: str) -> float:
         """Return the mean over seeds of a price that is known."""
@@ -72,22 +93,31 @@ class Field:
 def read_fields(
     question: Question,
     leaderboard: Path = LEADERBOARD,
-    instructions: Path = INSTRUCTIONS,
     episodes: Path = EPISODES,
 ) -> dict[str, Field]:
-    """Return the agents of every task with at least five ranked seeds, with measured prices."""
+    """Return the agents of every task with at least five ranked seeds.
+
+    Measured prices are those of the leaderboard's instructions.csv, event-driven ones of a CSV file
+    of the study.
+    """
     rows = shown_rows(leaderboard)
     ranked, _ = split_rows(leaderboard, rows)
     parents = rows_by_weights(rows)
-    measured, events = read_numbers(instructions), read_numbers(episodes)
+    measured, events = read_instructions(leaderboard), read_numbers(episodes)
     contenders = defaultdict[str, list[Contender]](list)
     for _, group in itertools.groupby(sorted(ranked, key=line_of), key=line_of):
         seeds = sorted(group, key=lambda row: row.seed)
         if len(seeds) >= FEWEST_SEEDS and seeds[0].budget_class == "gradient":
             line = summarise(seeds, parents)
-            prices, by_events = _prices(question, seeds, measured, events)
-            family = question.family(line.agent)
-            contenders[line.environment].append(Contender(line, family, prices, by_events))
+            contenders[line.environment].append(
+                Contender(
+                    line,
+                    question.family(line.agent),
+                    *_prices(question, seeds, measured, events),
+                    digests=tuple(row.weights_sha256 for row in seeds),
+                    decisions=float(np.mean([row.lengths for row in seeds])),
+                )
+            )
     landed = {RowName(row.agent, row.environment, row.seed) for row in ranked}
     return {
         task: Field(
@@ -100,28 +130,27 @@ def read_fields(
 
 
 def _prices(
-    question: Question, rows: Sequence[Row], measured: Table, events: Table
-) -> tuple[dict[str, tuple[float, ...]], frozenset[str]]:
-    """Return the known prices of seeds, and those of which event-driven execution is cheaper."""
-    prices, by_events = dict[str, tuple[float, ...]](), set[str]()
+    question: Question,
+    rows: Sequence[Row],
+    measured: Mapping[tuple[str, str], float],
+    events: Table,
+) -> tuple[Prices, Prices]:
+    """Return the known prices of seeds, in clocked and in event-driven execution."""
     names = [RowName(row.agent, row.environment, row.seed) for row in rows]
+    clocked, driven = dict[str, tuple[float, ...]](), dict[str, tuple[float, ...]]()
     for price in question.prices:
-        clocked = [
-            price_of(row.costs, price) if price in PRICES else measured.get(name, {}).get(price)
-            for row, name in zip(rows, names, strict=True)
+        by_clock = [
+            price_of(row.costs, price)
+            if price in PRICES
+            else measured.get((row.weights_sha256, price))
+            for row in rows
         ]
-        if (known := _known(clocked)) is not None:
-            prices[price] = known
-        driven = _known([events.get(name, {}).get(price) for name in names])
-        if driven is not None and (known is None or np.mean(driven) < np.mean(known)):
-            prices[price] = driven
-            by_events.add(price)
-    return prices, frozenset(by_events)
-
-
-def _known(values: Sequence[float | None]) -> tuple[float, ...] | None:
-    known = tuple(value for value in values if value is not None)
-    return known if len(known) == len(values) else None
+        by_events = [events.get(name, {}).get(price) for name in names]
+        for found, values in ((clocked, by_clock), (driven, by_events)):
+            known = tuple(value for value in values if value is not None)
+            if len(known) == len(values):
+                found[price] = known
+    return clocked, driven
 
 
 def read_numbers(path: Path) -> Table:

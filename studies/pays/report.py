@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+import numpy as np
+
 from snn_gym._base.names import shown_seeds
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.leaderboard.comparison import Comparison
@@ -20,12 +22,14 @@ from studies.pays.tables import (
     read_judged,
     reason,
     summary,
+    times,
     verdict_sentence,
     verdict_table,
 )
 from studies.pays.tables import (
     family_table as families_table,
 )
+from studies.pays.verdicts import factor_of, keeping
 from studies.tables import table, wrapped
 
 PAGE = "where-spikes-pay.md"
@@ -37,6 +41,9 @@ LIMITS = {
     "snn/WaterMaze-v0": 890,
 }
 """Registered operations of a lean agent, twice those of a pilot's rival."""
+DECISIONS_A_SECOND = 125
+"""Of native tasks, whose decision has eight time steps of 1 ms."""
+COSTS = ("a decision", "an episode", "a second")
 ENOUGH_PAIRS = 7
 _TO_COME = "None of these rows has landed."
 
@@ -61,6 +68,7 @@ def page(judged: Judged) -> str:
         _head(judged),
         *(_task_section(judged, task) for task in question.tasks),
         _context(judged),
+        _episodes_section(judged),
         _lean_section(judged),
         _native_section(judged),
         _distil_section(judged),
@@ -118,6 +126,39 @@ def _context(judged: Judged) -> str:
     )
     shown = (_task_section(judged, x) for x in tasks if judged.fields[x].contenders)
     return "\n".join([heading, *(text.replace("## ", "### ", 1) for text in shown)])
+
+
+def _episodes_section(judged: Judged) -> str:
+    rows = []
+    for field in judged.fields.values():
+        keepers = [field.contenders[x] for x in keeping(field, judged.question.margin)]
+        ways = {
+            "spiking, clocked": [(x, x.clocked) for x in keepers if x.row.spiking],
+            "spiking, event-driven": [(x, x.driven) for x in keepers if x.row.spiking],
+            "ANN, clocked": [(x, x.clocked) for x in keepers if not x.row.spiking],
+            "ANN, event-driven": [(x, x.driven) for x in keepers if not x.row.spiking],
+        }
+        if not any(x.driven for x in keepers):
+            continue
+        cheapest = {
+            way: min(known, key=lambda x: float(np.mean(x[1][MAIN])))
+            for way, found in ways.items()
+            if (known := [x for x in found if MAIN in x[1]])
+        }
+        first = min((prices[MAIN] for _, prices in cheapest.values()), key=np.mean)
+        for way, (contender, prices) in cheapest.items():
+            spent = float(np.mean(prices[MAIN]))
+            costs = (spent, spent * contender.decisions, spent * DECISIONS_A_SECOND)
+            factor = "1" if prices[MAIN] is first else times(factor_of(prices[MAIN], first))
+            cells = (f"`{contender.row.agent}`", *map(number, costs), factor)
+            rows.append((field.task, way, *cells))
+    head = ("Task", "Execution", "Cheapest agent", *COSTS, "times the cheapest")
+    return _text(
+        "## Silence and events",
+        "Operations of the cheapest agents that keep the return, clocked and event-driven. "
+        "Event-driven execution updates a neuron or unit only when it receives.",
+        table(head, rows) if rows else _TO_COME,
+    )
 
 
 def _taught(judged: Judged, agent: str, task: str) -> Comparison | None:

@@ -1,5 +1,6 @@
 """Agents and questions that tests of the page make up."""
 
+import dataclasses
 from types import MappingProxyType
 
 from snn_gym.envs.registry import ReferenceScores
@@ -38,11 +39,7 @@ def contender(agent, returns, prices, *, spiking, teacher=None, family="family",
         worst_episodes=0.0,
         reference=REFERENCE,
         spiking=spiking,
-        synops_per_decision=1.0,
-        macs_per_decision=1.0,
-        neuron_updates_per_decision=1.0,
-        spikes_per_decision=1.0,
-        parameter_bytes_per_decision=1.0,
+        **{x.name: 1.0 for x in dataclasses.fields(TableRow) if x.name.endswith("_per_decision")},
         spikes_per_synapse=1.0,
         firing_rate=None,
         parameters=1,

@@ -42,23 +42,25 @@ def leaderboard(tmp_path_factory):
     return path
 
 
-def numbers(path, column, prices):
-    """Write a CSV file with a number for every seed of each agent."""
+def write(path, head, lines):
     with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("agent", "environment", "seed", column))
-        for agent, price in prices.items():
-            writer.writerows((agent, TASK, seed, price) for seed in SEEDS)
+        csv.writer(file).writerows([head, *lines])
     return path
 
 
 def judged(question, leaderboard, tmp_path, instructions=None, episodes=None):
-    fields = read_fields(
-        question,
-        leaderboard,
-        numbers(tmp_path / "instructions.csv", "cortex-m4", instructions or {}),
-        numbers(tmp_path / "episodes.csv", "operations", episodes or {}),
-    )
+    """Return verdicts, with a number for every seed of the agents of both files."""
+    counted = [
+        (row.weights_sha256, "cortex-m4", (instructions or {})[row.agent])
+        for row in list_rows(leaderboard)
+        if row.agent in (instructions or {})
+    ]
+    write(leaderboard / "instructions.csv", ("weights_sha256", "target", "instructions"), counted)
+    driven = [
+        (agent, TASK, seed, price) for agent, price in (episodes or {}).items() for seed in SEEDS
+    ]
+    head = ("agent", "environment", "seed", "operations")
+    fields = read_fields(question, leaderboard, write(tmp_path / "episodes.csv", head, driven))
     return Judged(question, fields, judge(question, fields))
 
 
