@@ -16,6 +16,7 @@ import typer
 from snn_gym._version import __version__
 from snn_gym.cli.options import (
     MOST_EPISODES,
+    Cost,
     Device,
     Leaderboard,
     Run,
@@ -152,12 +153,15 @@ def lean(
     student: Annotated[
         str | None, typer.Option(help="Spiking agent to teach, if the run's agent is an ANN.")
     ] = None,
+    cost: Cost = "operations",
     device: Device = "cpu",
 ) -> None:
     """Train a run's agent further, so that it acts the same with fewer spikes."""
     from snn_gym.leaderboard import evaluate as evaluate_model
+    from snn_gym.program.prices import known_price
     from snn_gym.zoo import load_agent, make_lean, read_manifest, save_agent
 
+    price = known_price(cost, measured=False)
     manifest = read_manifest(run)
     folder = out or run.resolve().with_name(f"{run.resolve().name}-lean")
     if folder.exists() and any(folder.iterdir()):
@@ -171,7 +175,8 @@ def lean(
     env_id, arguments = manifest.environment, manifest.environment_kwargs
     for name, model in (("before", trained), ("after", shed)):
         result = evaluate_model(model, env_id, episodes=20, env_kwargs=arguments)
-        say(f"{name}: mean return {result.mean:.2f}, {result.in_words()}")
+        by_price = "" if cost == "operations" else f", {price.in_words(result)}"
+        say(f"{name}: mean return {result.mean:.2f}, {result.in_words()}{by_price}")
     say(f"lean agent: {folder}")
 
 
@@ -281,14 +286,17 @@ def table(
         Path | None,
         typer.Option(help="Folder to write the table to as a site too.", show_default=False),
     ] = None,
+    cost: Cost = "operations",
 ) -> None:
-    """Print the results table and write it to the leaderboard's README.md."""
+    """Print the results table and write it, by operations, to the leaderboard's README.md."""
     from snn_gym.leaderboard import write_site, write_table
+    from snn_gym.leaderboard.rendering import render_table
 
     board = leaderboard_folder(leaderboard)
+    shown = None if cost == "operations" else render_table(board, cost)
     path = write_table(board)
-    first_page = None if site is None else write_site(board, site)
-    say(path.read_text(encoding="utf-8"))
+    first_page = None if site is None else write_site(board, site, cost=cost)
+    say(shown or path.read_text(encoding="utf-8"))
     if first_page is not None:
         say(f"site: {first_page}")
 

@@ -59,6 +59,10 @@ Shown = Annotated[
 ShownEnvironment = Annotated[
     str | None, typer.Argument(help="Environment.", show_default="that of the run")
 ]
+Cost = Annotated[
+    str,
+    typer.Option(help="Price of a decision: operations, cmos45, loihi, host or cortex-m4."),
+]
 Device = Annotated[
     str, typer.Option(help="PyTorch device: cpu, cuda, cuda:1, auto (a GPU if there is one)…")
 ]

@@ -13,6 +13,7 @@ import typer
 from snn_gym._base.names import shown_seeds
 from snn_gym.cli.options import (
     MOST_EPISODES,
+    Cost,
     Run,
     Shown,
     ShownEnvironment,
@@ -97,16 +98,17 @@ def compare(
         int, typer.Option(min=1, max=MOST_EPISODES, help="Episodes that each run plays.")
     ] = 100,
     leaderboard: Trained = None,
+    cost: Cost = "operations",
 ) -> None:
-    """Compare two agents, or runs: returns, operations, learning curves."""
-    from snn_gym.leaderboard.comparison import MEASURES, describe_difference, find_sides
+    """Compare two agents, or runs: returns, costs, learning curves."""
+    from snn_gym.leaderboard.comparison import describe_difference, find_sides
     from snn_gym.plots.comparison import check_picture, save_comparison
 
     if save is not None:
         check_picture(save)
-    sides = find_sides((one, other), env, episodes=episodes, leaderboard=leaderboard)
+    sides = find_sides((one, other), env, episodes=episodes, leaderboard=leaderboard, cost=cost)
     cells = [side.cells() for side in sides]
-    lines = [*zip(MEASURES, *cells, strict=True), *_curve_lines(sides)]
+    lines = [*zip(sides[0].measures, *cells, strict=True), *_curve_lines(sides)]
     print_columns((env, *(side.name for side in sides)), lines)
     say()
     print_lines(describe_difference(*sides))
@@ -152,6 +154,9 @@ class ExportOptions:
     ] = False
     drop_silent: Annotated[
         bool, typer.Option("--drop-silent", help="C without neurons that never fire.")
+    ] = False
+    events: Annotated[
+        bool, typer.Option("--events", help="C that updates neurons only when they receive.")
     ] = False
     episodes: Annotated[
         int, typer.Option(min=1, help="Episodes that show scales and silent neurons.")
@@ -208,6 +213,7 @@ def _export_c(model: Any, folder: Path, visits: Any, options: ExportOptions, tit
         visits=visits,
         fixed_point=options.fixed_point,
         drop_silent=options.drop_silent,
+        execution="events" if options.events else None,
         name=options.name,
         title=title,
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from snn_gym.export.nir_import import from_nir, network_from_nir
     from snn_gym.export.nir_submission import submit_nir
     from snn_gym.export.onnx import to_onnx
-    from snn_gym.export.visits import Visits, visit
+    from snn_gym.export.visits import Visits, episode_costs, visit
     from snn_gym.policies.frozen import FrozenPolicy, freeze, portable, program_of, without_silent
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Visits",
     "choose_share",
     "convert",
+    "episode_costs",
     "fine_tune",
     "freeze",
     "from_nir",
@@ -52,6 +53,7 @@ __getattr__, __dir__ = lazy_names(
         "Visits": "visits",
         "choose_share": "conversion",
         "convert": "conversion",
+        "episode_costs": "visits",
         "fine_tune": "fine_tuning",
         "freeze": ".policies.frozen",
         "from_nir": "nir_import",

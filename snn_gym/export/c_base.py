@@ -41,7 +41,7 @@ class Source(ABC):
             f"/* Weights and decisions of {self.title}; {self.name}.h says how to use it. */\n"
             f'#include "{self.name}.h"\n\n#include <math.h>\n#include <stdint.h>\n'
             "#include <string.h>",
-            *(_table(name, values) for name, values in self.tables.items()),
+            *(table(name, values) for name, values in self.tables.items()),
             *self._helpers(),
             "\n".join(self._reset()),
             "\n".join(self._step()),
@@ -161,7 +161,8 @@ def within(value: str, limit: float) -> str:
     return f"{value} < -{most} ? -{most} : ({value} > {most} ? {most} : {value})"
 
 
-def _table(name: str, values: NDArray[Any]) -> str:
+def table(name: str, values: NDArray[Any]) -> str:
+    """Return the definition of a constant array."""
     sizes = "".join(f"[{x}]" for x in values.shape)
     return f"static const {_TYPES[values.dtype.name]} {name}{sizes} = {{\n{_lines(values)}\n}};"
 
@@ -187,6 +188,8 @@ _GATES = {"gru": c_text.GRU, "lstm": c_text.LSTM, "rnn": c_text.RNN}
 
 class ANNSource(Source):
     """C files of an ANN, whose code skips products with values of 0."""
+
+    sum = "float"  # C type of sums of weights
 
     @property
     def state_bytes(self) -> int:
@@ -244,14 +247,14 @@ class ANNSource(Source):
 
     def _step(self) -> Iterator[str]:
         yield self._signature()
-        yield f"    float outputs[{self.program.outputs}];"
+        yield f"    {self.sum} outputs[{self.program.outputs}];"
         if not self.program.stateful:
             yield f"    {self.name}_reset(state);"
         yield from self._standardise()
         source, inputs = "values", self.program.inputs
         for k, layer in enumerate(self.program.layers, start=1):
             yield from self._layer(k, layer, source, inputs)
-            source = f"sums_{k}" if isinstance(layer, DenseLayer) else f"state->units_{k}"
+            source = self._results(k, layer)
             inputs = layer.size
         yield self._read(source, inputs)
         yield from self._choose()
@@ -259,12 +262,11 @@ class ANNSource(Source):
 
     def _layer(self, k: int, layer: Layer, source: str, inputs: int) -> Iterator[str]:
         """Yield the lines of a layer for ``inputs`` values in ``source``."""
-        wide = len(layer.biases)
-        yield c_text.DENSE.format(k=k, wide=wide, inputs=inputs, source=source)
+        yield self._summed(k, layer, source, inputs)
         if isinstance(layer, GatedLayer):
-            yield c_text.GATED.format(k=k, wide=wide, size=layer.size, gates=layer.gates)
+            yield c_text.GATED.format(k=k, size=layer.size, gates=layer.gates)
         elif isinstance(layer, LeakyLayer):
-            yield c_text.LEAKY.format(k=k, wide=wide)
+            yield c_text.LEAKY.format(k=k, wide=layer.size)
         else:
             assert isinstance(layer, DenseLayer)  # of an ANN
             calls = _CALLS if layer.levels is None else _LIMITED
@@ -272,4 +274,15 @@ class ANNSource(Source):
             if layer.levels is not None:
                 levels = number(layer.levels)
                 value = f"rintf({value} * {levels}) / {levels}"
-            yield c_text.ACTIVATED.format(k=k, wide=wide, value=value)
+            yield c_text.ACTIVATED.format(k=k, wide=layer.size, value=value)
+
+    def _summed(self, k: int, layer: Layer, source: str, inputs: int) -> str:
+        """Return the lines that fill ``sums_K``, and ``loops_K`` of gated units."""
+        kind = {"k": k, "wide": len(layer.biases), "size": layer.size, "type": self.sum}
+        sums = c_text.DENSE.format(inputs=inputs, source=source, **kind)
+        loops = c_text.LOOPS.format(**kind)
+        return f"{sums}\n{loops}" if isinstance(layer, GatedLayer) else sums
+
+    def _results(self, k: int, layer: Layer) -> str:
+        """Return the array of a layer's results."""
+        return f"sums_{k}" if isinstance(layer, DenseLayer) else f"state->units_{k}"

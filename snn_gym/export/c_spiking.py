@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,17 @@ from snn_gym.program.encoders import (
     encoder_name,
 )
 from snn_gym.program.expressions import Expression, Style, own, print_lines, walk
+from snn_gym.program.integer import GAIN_BITS, Unit, units_of
 from snn_gym.program.network import NeuronLayer, Program
-from snn_gym.program.neuron import DISTANCE, INPUT, Equations, Neuron, equations
+from snn_gym.program.neuron import (
+    DISTANCE,
+    INPUT,
+    SILENT,
+    SPIKED,
+    Equations,
+    Neuron,
+    equations,
+)
 from snn_gym.program.neurons import name_of
 
 # ---- c encoder -----------------------------------------------------------------------------------
@@ -86,11 +95,7 @@ def seen_at(encoder: SpikeEncoder | ReceptiveFields, channels: int) -> Iterator[
 
 
 # ---- c neuron ------------------------------------------------------------------------------------
-Unit = Literal["potential", "share"]
-SPIKED, SILENT = "spiked_", "silent_"  # prefixes of a variable after a spike, or without
-GAIN_BITS = 14  # of a share, a number without a unit, in fixed point
-
-_FLOAT = Style(
+FLOAT = Style(
     constant=number,
     assignment="const float {name} = {value};",
     where="({0} ? {1} : {2})",
@@ -105,15 +110,12 @@ _FIXED = Style(
     where="({0} ? {1} : {2})",
     functions={"*": "share", "maximum": "larger", "minimum": "smaller"},
 )
-# Operators whose inputs have one unit, which is their result's, too, except for comparisons.
-_SAME = {"+", "-", "-x", "maximum", "minimum", ">", ">=", "where"}
-_FIXED_OPERATORS = {"name", "constant", "*"} | _SAME
 
 
 def float_neuron(neuron: type[Neuron], name: str, *, each: bool = False) -> str:
     """Return the text of the C function that advances a layer by a time step, in float."""
-    kinds = ("float", "float", "float")
-    return _function(name, equations(neuron), _FLOAT, kinds, "currents[n]", each=each)
+    text, kinds = equations(neuron), ("float", "float", "float")
+    return _function(name, text, kinds, _body(text, FLOAT, "float", "currents[n]"), each=each)
 
 
 def fixed_neuron(neuron: type[Neuron], name: str) -> str:
@@ -121,50 +123,64 @@ def fixed_neuron(neuron: type[Neuron], name: str) -> str:
 
     Currents, state variables and shared results are saturated.
     """
-    text, units = equations(neuron), units_of(neuron)
-    kinds = ("int16_t", "int32_t", "int32_t")
-    return _function(name, text, _FIXED, kinds, "saturated(currents[n])", units)
+    text, kinds = equations(neuron), ("int16_t", "int32_t", "int32_t")
+    return _function(name, text, kinds, fixed_body(neuron, "saturated(currents[n])"))
 
 
-def _function(
-    name: str,
+def fixed_body(
+    neuron: type[Neuron], current: str, places: Sequence[str] = (), spike: str = "spikes[n]"
+) -> list[str]:
+    """Return the lines of C that advance a neuron in fixed point; ``places`` hold its state."""
+    text = equations(neuron)
+    return _body(text, _FIXED, "int32_t", current, units_of(neuron), places, spike)
+
+
+def _body(
     text: Equations,
     style: Style,
-    kinds: tuple[str, str, str],
+    inner: str,
     current: str,
     units: Mapping[str, Unit] | None = None,
-    *,
-    each: bool = False,
-) -> str:
-    """Return the C function; ``kinds`` are the types of state, currents and local variables."""
-    stored, given, inner = kinds
-    step = dict(zip(text.moved_names, text.moved, strict=True)) | {DISTANCE: text.margin}
-    left: dict[str, Expression] = {}
-    for x, spiked, silent in zip(text.state, text.decided(True), text.decided(False), strict=True):
-        if spiked is not silent:
-            left[SPIKED + x] = spiked
-        left[SILENT + x] = silent
+    places: Sequence[str] = (),
+    spike: str = "spikes[n]",
+) -> list[str]:
+    """Return the lines that advance a neuron, in local variables of the C type ``inner``."""
+    step, left = text.stages
     if units is not None:
         step, left = _shares_first(step, units), _shares_first(left, units)
-    body = [
-        *(f"const {inner} {own(x)} = {_place(s)};" for s, x in enumerate(text.state)),
+    stored = "int16_t" if units is not None else inner
+    places = places or [_place(s) for s in range(len(text.state))]
+    lines = [
+        *(f"const {inner} {own(x)} = {y};" for x, y in zip(text.state, places, strict=True)),
         f"const {inner} {own(INPUT)} = {current};",
         *print_lines(step, style),
         f"const int fired = {own(DISTANCE)} > 0;",
         *print_lines(left, style, "u"),
     ]
-    for s, x in enumerate(text.state):
+    for x, place in zip(text.state, places, strict=True):
         value = own(SILENT + x)
         if SPIKED + x in left:
             value = f"fired ? {own(SPIKED + x)} : {value}"
-        body.append(f"{_place(s)} = ({stored})({value});")
-    body.append("spikes[n] = (unsigned char)fired;")
+        lines.append(f"{place} = ({stored})({value});")
+    return [*lines, f"{spike} = (unsigned char)fired;"]
+
+
+def _function(
+    name: str,
+    text: Equations,
+    kinds: tuple[str, str, str],
+    body: Sequence[str],
+    *,
+    each: bool = False,
+) -> str:
+    """Return the C function; ``kinds`` are the types of state, currents and local variables."""
+    stored, given, inner = kinds
     place = "{0} * size + n" if each else "{0}"
     constants = [
         f"const {inner} {own(x)} = constants[{place.format(k)}];"
         for k, x in enumerate(text.constants)
     ]
-    first, body = ([], constants + body) if each else (constants, body)
+    first, body = ([], [*constants, *body]) if each else (constants, body)
     lines = [*first, "for (int n = 0; n < size; n++) {", *(f"    {x}" for x in body), "}"]
     indent = " " * (len("static inline void ") + len(name) + 1)
     return (
@@ -200,88 +216,6 @@ def _is_share(node: Expression, units: Mapping[str, Unit]) -> bool:
     )
 
 
-def units_of(neuron: type[Neuron]) -> dict[str, Unit]:
-    """Return the unit of each name in a neuron's equations, a potential or a share.
-
-    State variables and inputs are potentials; so are values that are added to them. Factors of
-    potentials are shares. ValueError for functions that fixed point lacks, and for units that
-    contradict each other or stay unknown.
-    """
-    text = equations(neuron)
-    roots = (*text.moved, text.margin, *text.decided(True), *text.decided(False))
-    names: dict[str, Unit] = dict.fromkeys((*text.state, *text.moved_names, INPUT), "potential")
-    units: dict[int, Unit] = {id(x): "potential" for x in roots}
-    nodes = list(walk(*roots))
-    for node in nodes:
-        if node.operator not in _FIXED_OPERATORS:
-            raise ValueError(
-                f"neuron {name_of(neuron)!r} has no fixed point, for it has {node.operator!r}; "
-                "export in float"
-            )
-    while True:
-        before = len(units) + len(names)
-        for node in nodes:
-            _infer(neuron, node, units, names)
-        if len(units) + len(names) == before:
-            break
-    unknown = [x for x in text.constants if x not in names]
-    if unknown:
-        raise ValueError(
-            f"neuron {name_of(neuron)!r} has no fixed point, for it does not tell whether "
-            f"{', '.join(unknown)} is a potential or a share of one; export in float"
-        )
-    return names
-
-
-def _infer(
-    neuron: type[Neuron], node: Expression, units: dict[int, Unit], names: dict[str, Unit]
-) -> None:
-    """Enter the units that an operator implies for its inputs and its result."""
-    known = names.get(node.label, units.get(id(node)))
-    if node.operator == "name" and known is not None:
-        _enter(neuron, node, known, units, names)
-    inputs = node.inputs[1:] if node.operator == "where" else node.inputs
-    if node.operator in _SAME:
-        alike = inputs if node.operator in (">", ">=") else (*inputs, node)
-        known_units = [units[id(x)] for x in alike if id(x) in units]
-        for x in alike if known_units else ():
-            _enter(neuron, x, known_units[0], units, names)
-    elif node.operator == "*":
-        a, b = inputs
-        for factor, rest in ((a, b), (b, a)):
-            if units.get(id(factor)) == "potential":
-                _enter(neuron, rest, "share", units, names)
-                _enter(neuron, node, "potential", units, names)
-            elif units.get(id(factor)) == "share" and units.get(id(node)) == "potential":
-                _enter(neuron, rest, "potential", units, names)
-            elif factor.operator == "constant" and id(node) in units:
-                _enter(neuron, rest, units[id(node)], units, names)
-
-
-def _enter(
-    neuron: type[Neuron],
-    node: Expression,
-    unit: Unit,
-    units: dict[int, Unit],
-    names: dict[str, Unit],
-) -> None:
-    """Enter the unit of a node; refuse a unit that contradicts an earlier one."""
-    if node.operator == "constant" and node.number != 0.0 and unit == "potential":
-        raise ValueError(
-            f"neuron {name_of(neuron)!r} has no fixed point, for it adds {node.number:g} to a "
-            "potential; make it a parameter"
-        )
-    literal = node.operator == "constant"
-    known = unit if literal else units.setdefault(id(node), unit)
-    if node.operator == "name":
-        known = names.setdefault(node.label, unit)
-    if known != unit:
-        raise ValueError(
-            f"neuron {name_of(neuron)!r} has no fixed point, for it adds a share to a potential "
-            "or multiplies potentials; export in float"
-        )
-
-
 # ---- c source ------------------------------------------------------------------------------------
 class SpikingSource(Source):
     """C files of a spiking program, in float; ValueError for an encoder without a form in C."""
@@ -311,7 +245,7 @@ class SpikingSource(Source):
             yield self.products
         kinds = ((layer.neuron, layer.each) for layer in self.program.neurons)
         for neuron, each in dict.fromkeys(kinds):
-            yield self._neuron_text(neuron, _function_name(neuron, each), each)
+            yield self._neuron_text(neuron, function_name(neuron, each), each)
 
     def _neuron_text(self, neuron: type[Neuron], name: str, each: bool) -> str:
         return float_neuron(neuron, name, each=each)
@@ -446,10 +380,14 @@ class SpikingSource(Source):
                 yield f"unsigned char seen[{inputs}];"
                 yield from self._seen(inputs)
             yield f"const int count = places_of({source}, {inputs}, places);"
-            yield f"add_rows(&weights_{k}[0][0], {size}, places, count, currents);"
+            yield self._added(f"weights_{k}", size, "count")
         if layer.recurrent is not None:
             yield f"const int looped = places_of(state->spikes_{k}, {size}, places);"
-            yield f"add_rows(&recurrent_{k}[0][0], {size}, places, looped, currents);"
+            yield self._added(f"recurrent_{k}", size, "looped")
+
+    def _added(self, weights: str, size: int, count: str) -> str:
+        """Return the line that adds the rows of ``count`` spikes to ``currents``."""
+        return f"add_rows(&{weights}[0][0], {size}, places, {count}, currents);"
 
     def _seen(self, channels: int) -> Iterator[str]:
         """Yield the lines that fill ``seen`` with the input spikes of a time step."""
@@ -461,14 +399,15 @@ class SpikingSource(Source):
         yield "}"
 
     def _updated(self, k: int, layer: NeuronLayer, currents: str) -> str:
-        name = _function_name(layer.neuron, layer.each)
+        name = function_name(layer.neuron, layer.each)
         return (
             f"{name}(constants_{k}, {currents}, state->neurons_{k}, {layer.size}, "
             f"state->spikes_{k});"
         )
 
 
-def _function_name(neuron: type[Neuron], each: bool) -> str:
+def function_name(neuron: type[Neuron], each: bool) -> str:
+    """Return the name of the C function of a time step, of which ``each`` has own constants."""
     return f"advance_{name_of(neuron)}{'_each' if each else ''}"
 
 

@@ -78,6 +78,71 @@ static inline void add_rows(const float *weights, int size, const int *places, i
 }
 """
 
+RECEIVE = """\
+/* Add the rows of weights of the neurons that fired, and mark the neurons that they reach. */
+static void receive(const float *weights, int size, const int *places, int count, float *total,
+                    unsigned char *received) {
+    for (int k = 0; k < count; k++) {
+        const float *row = weights + places[k] * size;
+        for (int n = 0; n < size; n++) {
+            if (row[n] != 0.0f) {
+                total[n] += row[n];
+                received[n] = 1;
+            }
+        }
+    }
+}
+"""
+
+IDLE = """\
+/* Move a neuron on by time steps without input. */
+static void {name}_idle(const float *constants, const float *shifts, int size, float *state,
+    uint32_t steps) {{
+    (void)constants, (void)steps;
+{idle}
+}}
+
+/* Whether a neuron may fire without input. */
+static int {name}_may_fire(const float *constants, const float *shifts, int size, float excess,
+    const float *state) {{
+    (void)constants, (void)size;
+{may_fire}
+}}
+"""
+
+GATHERED = """
+        float p[{count}];
+        for (int k = 0; k < {count}; k++) {{
+            p[k] = constants[k * size + n];
+        }}"""
+
+UPDATE = """\
+/* Update the neurons that received, by all time steps since their last update. */
+static void {name}_events(const float *constants, const float *shifts, const float *excess,
+    const float *currents, const unsigned char *received, uint32_t now, float *state,
+    uint32_t *updated, int size, unsigned char *spikes, unsigned char *awake) {{
+    for (int n = 0; n < size; n++) {{
+        spikes[n] = 0;
+        if (!received[n]) {{
+            continue;
+        }}
+        float own[{count}];{gathered}
+        for (int s = 0; s < {count}; s++) {{
+            own[s] = state[s * size + n];
+        }}
+        if (now - updated[n] > 1) {{
+            {name}_idle({p}, shifts + n, size, own, now - updated[n] - 1);
+        }}
+        {name}({p}, currents + n, own, 1, spikes + n);
+        updated[n] = now;
+        awake[n] = (unsigned char){name}_may_fire({p}, shifts + n, size, excess[n], own);
+        for (int s = 0; s < {count}; s++) {{
+            state[s * size + n] = own[s];
+        }}
+    }}
+}}
+"""
+
 ADD_PRODUCTS = """\
 /* Add the rows of weights times the values that are not 0, four at a time. */
 static inline void add_products(const float *weights, int inputs, int size, const float *values,
@@ -134,14 +199,16 @@ VALUES = """\
         values[d] = observation[d];"""
 
 DENSE = """\
-    float sums_{k}[{wide}];
+    {type} sums_{k}[{wide}];
     memcpy(sums_{k}, biases_{k}, sizeof sums_{k});
     add_products(&weights_{k}[0][0], {inputs}, {wide}, {source}, sums_{k});"""
 
-GATED = """\
-    float loops_{k}[{wide}];
+LOOPS = """\
+    {type} loops_{k}[{wide}];
     memcpy(loops_{k}, recurrent_biases_{k}, sizeof loops_{k});
-    add_products(&recurrent_{k}[0][0], {size}, {wide}, state->units_{k}, loops_{k});
+    add_products(&recurrent_{k}[0][0], {size}, {wide}, state->units_{k}, loops_{k});"""
+
+GATED = """\
     pass_{gates}(sums_{k}, loops_{k}, state->units_{k}, {size});"""
 
 ACTIVATED = """\
@@ -159,13 +226,18 @@ HELD = """\
     memcpy(held, biases_1, sizeof held);
     add_products(&weights_1[0][0], {inputs}, {size}, values, held);"""
 
-FIXED_HELD = """\
-    int16_t values[{inputs}];
-    int32_t held[{size}];
+FIXED_VALUES = """\
     for (int d = 0; d < {inputs}; d++) {{
         const float x = {value};
         values[d] = (int16_t)lrintf({unit} * ({clipped}));
-    }}
+    }}"""
+
+SEEN_VALUES = """\
+    for (int d = 0; d < {inputs}; d++) {{
+        values[d] = observation[d] != 0.0f;
+    }}"""
+
+FIXED_HELD = """\
     memset(held, 0, sizeof held);
     add_products(&weights_1[0][0], {inputs}, {size}, values, held);
     for (int n = 0; n < {size}; n++) {{

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from snn_gym.leaderboard.evaluation import evaluate
+from snn_gym.envs.registry import make_task
+from snn_gym.leaderboard.evaluation import Evaluation, evaluate
+from snn_gym.policies.frozen import InterpretedPolicy
 from snn_gym.policies.protocols import Acting, RecordedPolicy
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.costs import Costs
+from snn_gym.program.interpreter import hidden_before
+from snn_gym.program.network import Program
 from snn_gym.spiking.recording import Recording
 
 FIRST_SEED = 1_000_000_000  # of visits; the seeds of evaluations lie above
@@ -28,11 +32,14 @@ class Visits:
     fired: tuple[NDArray[np.bool_], ...]
     """Mask (N,) of the neurons of each layer that fired, input side first."""
     peaks: tuple[float, ...]
-    """Largest absolute membrane potential of each layer."""
+    """Largest absolute membrane potential of each layer; of an ANN, largest absolute output of each
+    layer of units with a state."""
     peak_spikes: int = 0
     """Most spikes of all neurons in one time step."""
     costs: Costs = field(default_factory=Costs)
     """Mean costs of a decision."""
+    inputs: tuple[float, ...] = ()
+    """Largest absolute value of each observed number."""
 
 
 def visit(
@@ -59,7 +66,34 @@ def visit(
     watched = _Watched(policy)
     seeds = range(FIRST_SEED, FIRST_SEED + episodes)
     costs = evaluate(watched, env_id, seeds=seeds, env_kwargs=env_kwargs)
-    return Visits(tuple(watched.fired), tuple(watched.peaks), watched.peak_spikes, costs)
+    inputs = tuple(watched.inputs.tolist())
+    return Visits(tuple(watched.fired), tuple(watched.peaks), watched.peak_spikes, costs, inputs)
+
+
+def episode_costs(
+    program: Program,
+    env_id: str,
+    seeds: Sequence[int],
+    *,
+    env_kwargs: Mapping[str, Any] | None = None,
+) -> Evaluation:
+    """Evaluate a program by the interpreter, and count its costs in its own execution.
+
+    Costs are means over decisions: those of an episode are ``lengths`` times as much.
+
+    Args:
+        program: A program; ``with_events`` returns one that updates neurons only when they receive.
+        env_id: Gymnasium id.
+        seeds: Seed of each episode.
+        env_kwargs: Arguments of the environment.
+
+    Raises:
+        ValueError: There are no seeds, or observations do not fit the program.
+    """
+    env = make_task(env_id, **(env_kwargs or {}))
+    policy = InterpretedPolicy(program, env.observation_space, env.action_space)
+    env.close()
+    return evaluate(policy, env_id, seeds=seeds, env_kwargs=env_kwargs)
 
 
 def observations_of(
@@ -90,6 +124,7 @@ class _Watched:
         self._policy = policy
         self.fired: list[NDArray[np.bool_]] = []
         self.peaks: list[float] = []
+        self.inputs = np.zeros(0)
         self.peak_spikes = 0
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
@@ -101,8 +136,15 @@ class _Watched:
     def record(self, obs: NDArray[Any], state: Any = None) -> Recording:
         """Record as the policy does; update ``fired``, ``peaks`` and ``peak_spikes``."""
         recording: Recording = self._policy.record(obs, state)
+        if isinstance(obs, np.ndarray):
+            largest = np.abs(obs.reshape(len(obs), -1).astype(np.float64)).max(0)
+            self.inputs = np.maximum(largest, self.inputs if self.inputs.size else 0.0)
+        if state is not None and not recording.layers:
+            before = hidden_before(self._policy.program(), state[0], len(obs))
+            peaks = [float(np.abs(x).max()) for x in before]
+            self.peaks = [max(pair) for pair in zip(peaks, self.peaks or peaks, strict=True)]
         layers = [layer for layer in recording.layers if layer.name != "input"]
-        if not self.fired:  # sizes are known from the first recording on
+        if layers and not self.fired:  # sizes are known from the first recording on
             self.fired = [np.zeros(x.spikes.shape[2], np.bool_) for x in layers]
             self.peaks = [0.0] * len(layers)
         if layers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from snn_gym._base.names import shown_seeds
 from snn_gym.envs.registry import EnvironmentSpec, known_ids, load_environment_spec
 from snn_gym.leaderboard.evaluation import OFFICIAL_EPISODES, Evaluation, evaluate
 from snn_gym.leaderboard.headings import FEWEST_SEEDS, STREAMS_MARK, STREAMS_NOTE
-from snn_gym.leaderboard.pretrained import find_trained
+from snn_gym.leaderboard.pretrained import find_trained, leaderboard_path
 from snn_gym.leaderboard.results import rows_by_weights
 from snn_gym.leaderboard.statistics import (
     difference_interval,
@@ -26,9 +26,18 @@ from snn_gym.leaderboard.statistics import (
     permutation_p,
     probability_of_improvement,
 )
-from snn_gym.leaderboard.table import TableRow, cost_fields, count, mean_known, summarise
+from snn_gym.leaderboard.table import (
+    Pricing,
+    TableRow,
+    cost_fields,
+    count,
+    mean_known,
+    read_pricing,
+    summarise,
+)
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs
+from snn_gym.program.prices import DEFAULT, MEASURED, PRICES, known_price
 from snn_gym.zoo import agent_ids, load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.files import MANIFEST
 
@@ -37,10 +46,6 @@ if TYPE_CHECKING:
 
 
 # ---- two agents ----------------------------------------------------------------------------------
-COMPARED_COSTS = ("operations_per_decision", *OPERATIONS)
-"""Keys of compared costs in `COST_COLUMNS`."""
-
-
 @dataclass(frozen=True)
 class Side:
     """One agent of a comparison, over its training seeds."""
@@ -55,6 +60,10 @@ class Side:
     """Folder of each seed's run; empty for rows."""
     arguments: tuple[tuple[str, Any], ...] = ()
     """Arguments of the environment."""
+    pricing: Pricing = field(default_factory=Pricing)
+    """Price that is compared before SynOps, MACs and neuron updates."""
+    digests: tuple[str, ...] = ()
+    """Digest of the weights file of each seed's row, by which measured prices are known."""
 
     @property
     def name(self) -> str:
@@ -73,14 +82,33 @@ class Side:
             return "–" if mean is None else show(mean)
         return ", ".join("–" if value is None else show(value) for value in values)
 
-    def _cost(self, name: str) -> str:
+    @property
+    def compared_costs(self) -> dict[str, list[float | None]]:
+        """Costs of a decision of each seed, by heading: the price, and its parts."""
+        name = self.pricing.name
+        if name in MEASURED:
+            prices = [self.pricing.measured.get(x) for x in self.digests] or [None] * len(
+                self.costs
+            )
+        else:
+            prices = [PRICES[name].of(costs) for costs in self.costs]
+        parts = {COST_COLUMNS[x].heading: [y.total(x) for y in self.costs] for x in OPERATIONS}
+        return {known_price(name).heading: prices, **parts}
+
+    def _cost(self, values: Sequence[float | None]) -> str:
         if self.line.uncounted:
             return f"{NOT_COUNTED}: {', '.join(self.line.uncounted)}"
-        text = self.shown([costs.total(name) for costs in self.costs], count)
+        text = self.shown(values, count)
         return text if self.costs_rank else self.line.cost_cell(text)
 
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Headings of a comparison, in the order of `cells`."""
+        costs = (f"{heading} per decision" for heading in self.compared_costs)
+        return (*_MEASURES, *costs, "parameters", "training steps")
+
     def cells(self) -> tuple[str, ...]:
-        """Return the texts beside `MEASURES`."""
+        """Return the texts beside `measures`."""
         line, few = self.line, not self.is_summarised
         shown = line.seed_means if few else (min(line.seed_means), max(line.seed_means))
         return (
@@ -91,7 +119,7 @@ class Side:
             "–" if few else line.score(line.iqm),
             "–" if line.solved is None else f"{line.solved} of {len(line.seeds)}",
             (", " if few else " to ").join(map(line.score, shown)),
-            *(self._cost(name) for name in COMPARED_COSTS),
+            *map(self._cost, self.compared_costs.values()),
             f"{line.parameters:,}",
             line.steps_range,
         )
@@ -102,7 +130,7 @@ class Side:
         return bool(self.runs) or self.line.costs_rank
 
 
-MEASURES = (
+_MEASURES = (
     "seeds",
     "episodes of a seed",
     "mean return",
@@ -110,11 +138,7 @@ MEASURES = (
     "IQM",
     "solved",
     "return of each seed",
-    *(f"{COST_COLUMNS[name].heading} per decision" for name in COMPARED_COSTS),
-    "parameters",
-    "training steps",
 )
-"""Headings of a comparison, in the order of `Side.cells`."""
 
 
 def find_sides(
@@ -123,6 +147,7 @@ def find_sides(
     *,
     episodes: int = OFFICIAL_EPISODES,
     leaderboard: Path | None = None,
+    cost: str = DEFAULT,
 ) -> tuple[Side, Side]:
     """Return two agents to compare, each by the name of a zoo agent or a folder of runs.
 
@@ -131,6 +156,7 @@ def find_sides(
     Raises:
         ValueError: There are no such rows or runs, or they do not compare.
     """
+    known_price(cost)
     if names[0] == names[1]:
         raise ValueError(f"{names[0]} is compared with itself; name two agents or folders")
     # Both names are resolved before the first evaluation, which takes time.
@@ -150,7 +176,8 @@ def find_sides(
                 f"{one.name} and {two.name} do not compare: {name} of {env_id} {first} and "
                 f"{second}; train both on the same"
             )
-    return one, two
+    pricing = read_pricing(leaderboard_path(leaderboard), cost)
+    return replace(one, pricing=pricing), replace(two, pricing=pricing)
 
 
 def describe_difference(one: Side, two: Side) -> list[str]:
@@ -199,7 +226,8 @@ def _from_rows(agent: str, env_id: str, leaderboard: Path | None) -> Side:
             "expected rows of the recipe that the rules fix; compare runs instead"
         )
     line = summarise(rows, rows_by_weights(trained.parents))
-    return Side(line, tuple(row.costs for row in rows), episodes=len(rows[0].score.returns))
+    costs, digests = zip(*((row.costs, row.weights_sha256) for row in rows), strict=True)
+    return Side(line, costs, episodes=len(rows[0].score.returns), digests=digests)
 
 
 def _read_runs(name: str, env_id: str) -> dict[Path, AgentManifest]:
@@ -221,11 +249,11 @@ def _read_runs(name: str, env_id: str) -> dict[Path, AgentManifest]:
                 f"{run} was trained on {manifest.environment}, not on {env_id}; name its "
                 "environment with --env, or other runs"
             )
-        for field in ("agent", "environment_kwargs"):
-            if getattr(manifest, field) != getattr(first, field):
+        for shared in ("agent", "environment_kwargs"):
+            if getattr(manifest, shared) != getattr(first, shared):
                 raise ValueError(
-                    f"{run} has {field} {getattr(manifest, field)!r} and another run in {name} "
-                    f"{getattr(first, field)!r}; put runs that differ in more than the seed apart"
+                    f"{run} has {shared} {getattr(manifest, shared)!r} and another run in {name} "
+                    f"{getattr(first, shared)!r}; put runs that differ in more than the seed apart"
                 )
     seeds = [manifest.seed or 0 for manifest in runs.values()]
     if len(set(seeds)) < len(seeds):

@@ -120,7 +120,7 @@ def load_pretrained(
         ValueError: There is no such agent, environment or seed, or a file has changed.
         gymnasium.error.Error: The environment needs a package that is absent.
     """
-    board = _board(leaderboard)
+    board = leaderboard_path(leaderboard)
     return load_row(board, find_trained(agent, env_id, board).row(pick))
 
 
@@ -160,7 +160,7 @@ def list_trained(
 
     None stands for all; ValueError for an agent or environment without rows.
     """
-    board = _board(leaderboard)
+    board = leaderboard_path(leaderboard)
     groups = _groups(board)
     _check_names(agent, env_id, list(groups))
     terms = read_terms(board)
@@ -174,17 +174,18 @@ def list_trained(
 def twin_costs(agent: str, env_id: str, leaderboard: Path | None = None) -> Costs | None:
     """Return the costs of the median row of an agent's twin; None without twin or row."""
     twin = load_agent_spec(agent).twin if agent in agent_ids() else None
-    board = _board(leaderboard)
+    board = leaderboard_path(leaderboard)
     trained = _read(board, twin or "", env_id, _groups(board), read_terms(board))
     return trained.row().costs if trained.rows else None
 
 
 def weights_bytes(row: Row, leaderboard: Path | None = None) -> int:
     """Return the size of a row's weights file (bytes)."""
-    return (_board(leaderboard) / weights_place(row.place)).stat().st_size
+    return (leaderboard_path(leaderboard) / weights_place(row.place)).stat().st_size
 
 
-def _board(leaderboard: Path | None) -> Path:
+def leaderboard_path(leaderboard: Path | None) -> Path:
+    """Return the given folder, that of the checkout or the part of it in the wheel."""
     return content_path("leaderboard") if leaderboard is None else Path(leaderboard)
 
 

@@ -44,8 +44,16 @@ from snn_gym.leaderboard.headings import (
 )
 from snn_gym.leaderboard.hidden import CHANCE
 from snn_gym.leaderboard.results import Row, shown_rows
-from snn_gym.leaderboard.table import TableRow, line_of, section, split_rows, summaries
+from snn_gym.leaderboard.table import (
+    TableRow,
+    line_of,
+    read_pricing,
+    section,
+    split_rows,
+    summaries,
+)
 from snn_gym.program.costs import NOT_COUNTED
+from snn_gym.program.prices import DEFAULT, known_price
 
 TABLE_NAME = "README.md"
 _MAX_TABLE_BYTES = 64 << 20
@@ -93,18 +101,19 @@ follow [Agarwal et al. 2021](https://arxiv.org/abs/2108.13264).
 """
 
 
-def render_table(leaderboard: str | Path) -> str:
+def render_table(leaderboard: str | Path, cost: str = DEFAULT) -> str:
     """Render a leaderboard as Markdown; equal rows give equal text.
 
     Args:
         leaderboard: Folder of the leaderboard.
+        cost: Name of the price that the table shows.
 
     Raises:
         ValueError: As in ``table_rows``.
     """
     known = shown_rows(leaderboard)
     ranked, unranked = split_rows(Path(leaderboard), known)
-    rows = summaries(ranked, known)
+    rows = summaries(ranked, known, read_pricing(leaderboard, cost))
     sections = [_INTRODUCTION]
     for _, group in itertools.groupby(rows, key=section):
         sections += _section(list(group))
@@ -122,7 +131,7 @@ def render_table(leaderboard: str | Path) -> str:
         sections.append(f"## {UNRANKED_HEADING}\n\n{UNRANKED_TEXT}\n{table}")
     if rows:
         sections += [note for note in notes(rows) if note != _VOLTAGES_NOTE]  # SynOps are not shown
-        defined = COLUMN_DEFINITIONS | HIDDEN_COLUMN
+        defined = COLUMN_DEFINITIONS | HIDDEN_COLUMN | price_column(rows)
         columns = markdown_columns(rows)
         sections.append("## Columns\n\n" + _definitions({name: defined[name] for name in columns}))
         sections.append("Comparisons:\n\n" + _definitions(COMPARISON_DEFINITIONS))
@@ -155,13 +164,25 @@ def _reference_text(row: TableRow) -> str:
 
 def _table(rows: Sequence[TableRow]) -> str:
     columns = markdown_columns(rows)
-    texts = [dict(zip(COLUMNS, row.cells(), strict=True)) | _hidden_text(row) for row in rows]
+    texts = [dict(zip(COLUMNS, row.cells(), strict=True)) | _further_texts(row) for row in rows]
     return _markdown(columns, [[text[column] for column in columns] for text in texts])
 
 
 def markdown_columns(rows: Iterable[TableRow]) -> tuple[str, ...]:
-    """Return the columns of the Markdown table; hidden scores are the ninth if a row has some."""
-    return (*MARKDOWN_COLUMNS, *(HIDDEN_COLUMN if any(row.hidden_means for row in rows) else ()))
+    """Return the columns of the Markdown table; hidden scores are the ninth if a row has some.
+
+    The price of the rows stands in place of operations.
+    """
+    rows = list(rows)
+    (price,) = price_column(rows)
+    shown = (price if name == "Operations" else name for name in MARKDOWN_COLUMNS)
+    return (*shown, *(HIDDEN_COLUMN if any(row.hidden_means for row in rows) else ()))
+
+
+def price_column(rows: Sequence[TableRow]) -> dict[str, str]:
+    """Return the heading and the definition of the price that all rows have."""
+    price = known_price(rows[0].priced_by)
+    return {price.heading: price.source}
 
 
 def notes(rows: Sequence[TableRow]) -> list[str]:
@@ -244,6 +265,7 @@ def all_columns(rows: Iterable[TableRow]) -> dict[str, str]:
     return {
         **dict(definitions[:after]),
         **(REFERENCE_COLUMNS if any(row.is_native for row in rows) else {}),
+        **price_column(rows),
         **dict(definitions[after:]),
         **ROOM_COLUMNS,
         **(HIDDEN_COLUMN if any(row.hidden_means for row in rows) else {}),
@@ -259,12 +281,14 @@ def row_texts(row: TableRow, rows: Iterable[TableRow]) -> dict[str, str]:
         **dict(zip(COLUMNS, row.cells(), strict=True)),
         **row.reference_cells(rows),
         **room_cells(demand),
-        **_hidden_text(row),
+        **_further_texts(row),
     }
 
 
-def _hidden_text(row: TableRow) -> dict[str, str]:
-    return dict.fromkeys(HIDDEN_COLUMN, row.hidden_cell())
+def _further_texts(row: TableRow) -> dict[str, str]:
+    """Return the texts of a row's hidden scores and price."""
+    hidden = dict.fromkeys(HIDDEN_COLUMN, row.hidden_cell())
+    return {**hidden, known_price(row.priced_by).heading: row.cost(row.price)}
 
 
 def _fault_cells(row: TableRow) -> tuple[str, ...]:

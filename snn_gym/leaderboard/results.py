@@ -68,7 +68,9 @@ class CostFields(Config):
     synops_per_decision: _LayerCounts
     macs_per_decision: _LayerCounts
     neuron_updates_per_decision: _LayerCounts = field(default_factory=dict)
+    messages_per_decision: _LayerCounts = field(default_factory=dict)
     parameter_bytes_per_decision: _LayerCounts = field(default_factory=dict)
+    state_bytes_per_decision: _LayerCounts = field(default_factory=dict)
     synapses: _LayerCounts = field(default_factory=dict)
     uncounted: Annotated[tuple[Annotated[str, Length(1, 200)], ...], Length(0, 16)] = ()
 

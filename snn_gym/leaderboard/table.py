@@ -30,6 +30,7 @@ from snn_gym.leaderboard.headings import (
     VOLTAGES_MARK,
 )
 from snn_gym.leaderboard.hidden import is_flagged
+from snn_gym.leaderboard.instructions import read_instructions
 from snn_gym.leaderboard.manifest import FaultMeans, kept
 from snn_gym.leaderboard.plan import Plan, read_table
 from snn_gym.leaderboard.results import (
@@ -44,7 +45,8 @@ from snn_gym.leaderboard.results import (
     shown_rows,
 )
 from snn_gym.leaderboard.statistics import expected_shortfall, interquartile_mean, mean_interval
-from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs
+from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, Costs
+from snn_gym.program.prices import DEFAULT, MEASURED, PRICES, known_price
 from snn_gym.zoo import agent_ids, load_agent_spec
 from snn_gym.zoo.recipe import DEFAULT_CHECKPOINT_INTERVAL
 from snn_gym.zoo.spec import lean_steps
@@ -203,7 +205,9 @@ class TableRow:
     macs_per_decision: float | None
     neuron_updates_per_decision: float | None
     spikes_per_decision: float | None
+    messages_per_decision: float | None
     parameter_bytes_per_decision: float | None
+    state_bytes_per_decision: float | None
     spikes_per_synapse: float | None
     """Synaptic operations of a decision per synapse."""
     firing_rate: float | None
@@ -236,12 +240,25 @@ class TableRow:
     """Whether outputs of a spiking network read voltages."""
     uncounted: tuple[str, ...] = ()
     """Modules of the acting path that are not counted; with any, every cost is None."""
+    priced_by: str = DEFAULT
+    """Name of the price of fronts and tables."""
+    measured: float | None = None
+    """Mean of a measured price over the seeds that were measured."""
+
+    def total(self, name: str) -> float | None:
+        """Return the cost of a name in `Costs`, summed over layers; None if there is none."""
+        value: float | None = getattr(self, name)
+        return value
 
     @property
     def operations_per_decision(self) -> float | None:
         """Sum of SynOps, MACs and neuron updates; None if none is known."""
-        known = [x for x in (getattr(self, name) for name in OPERATIONS) if x is not None]
-        return sum(known) if known else None
+        return PRICES[DEFAULT].of(self)
+
+    @property
+    def price(self) -> float | None:
+        """Price of a decision by `priced_by`; None if it is not known."""
+        return self.measured if self.priced_by in MEASURED else PRICES[self.priced_by].of(self)
 
     @property
     def mean(self) -> float:
@@ -323,7 +340,9 @@ class TableRow:
             self.cost(self.macs_per_decision),
             self.cost(self.neuron_updates_per_decision),
             self.cost(self.spikes_per_decision),
+            self.cost(self.messages_per_decision),
             self.cost(self.parameter_bytes_per_decision),
+            self.cost(self.state_bytes_per_decision),
             self.cost(self.spikes_per_synapse, decimals=3),
             f"{self.parameters:,}",
             # Only imported agents may have 0 steps.
@@ -392,30 +411,50 @@ def marked_name(agent: str, *, derived: bool) -> str:
     return agent + f" {LEAN_MARK}" * derived
 
 
-def table_rows(leaderboard: str | Path) -> tuple[TableRow, ...]:
+def table_rows(leaderboard: str | Path, cost: str = DEFAULT) -> tuple[TableRow, ...]:
     """Summarise the rows of a leaderboard that rank, with an agent directly above its twin.
 
     Rows that differ from their verified state are set aside with a warning.
 
     Args:
         leaderboard: Folder of the leaderboard; an absent one has no rows.
+        cost: Name of the rows' ``price``.
 
     Returns:
         Rows sorted by environment, budget class, pair and agent.
 
     Raises:
-        ValueError: The chain of digests is broken, or a row has another evaluator version.
+        ValueError: The chain of digests is broken, a row has another evaluator version, or the
+            cost is unknown.
     """
     rows = shown_rows(leaderboard)
     ranked, _ = split_rows(Path(leaderboard), rows)
-    return summaries(ranked, rows)
+    return summaries(ranked, rows, read_pricing(leaderboard, cost))
 
 
-def summaries(rows: Sequence[Row], known: Sequence[Row] | None = None) -> tuple[TableRow, ...]:
+@dataclass(frozen=True)
+class Pricing:
+    """Price that lines of the table have, beside their costs."""
+
+    name: str = DEFAULT
+    measured: Mapping[str, float] = field(default_factory=dict)
+    """Measured prices by the digest of a row's weights file; empty for others."""
+
+
+def read_pricing(leaderboard: str | Path, cost: str) -> Pricing:
+    """Return a price by its name, with the numbers of a leaderboard if it is measured."""
+    found = read_instructions(leaderboard) if known_price(cost).name in MEASURED else {}
+    return Pricing(cost, {digest: x for (digest, target), x in found.items() if target == cost})
+
+
+def summaries(
+    rows: Sequence[Row], known: Sequence[Row] | None = None, pricing: Pricing | None = None
+) -> tuple[TableRow, ...]:
     """Return the sorted lines of ranking rows; ``known`` (the rows if None) include parents."""
     by_weights = rows_by_weights(rows if known is None else known)
     groups = itertools.groupby(sorted(rows, key=line_of), key=line_of)
-    return tuple(sorted((summarise(list(group), by_weights) for _, group in groups), key=_order))
+    lines = (summarise(list(group), by_weights, pricing) for _, group in groups)
+    return tuple(sorted(lines, key=_order))
 
 
 def line_of(row: Row) -> tuple[str, int, str, str, bool]:
@@ -435,7 +474,11 @@ def _order(row: TableRow) -> tuple[str, int, str, tuple[str, ...], bool, str]:
     return (*section(row), pair, not row.spiking, row.agent)
 
 
-def summarise(rows: Sequence[Row], known: Mapping[str, Row] | None = None) -> TableRow:
+def summarise(
+    rows: Sequence[Row],
+    known: Mapping[str, Row] | None = None,
+    pricing: Pricing | None = None,
+) -> TableRow:
     """Return the line of one agent's rows on an environment; ``known`` are parents by weights.
 
     ValueError for rows of another evaluator version or with different numbers of episodes.
@@ -443,6 +486,7 @@ def summarise(rows: Sequence[Row], known: Mapping[str, Row] | None = None) -> Ta
     rows = sorted(rows, key=lambda row: row.seed)
     _check_evaluations(rows)
     first, spec, known = rows[0], _environment(rows[0]), known or {}
+    pricing = pricing or Pricing()
     reference = None if spec is None else spec.reference
     budget = 0 if spec is None else spec.budget.get(first.budget_class, 0)
     steps = tuple(parent_steps(row) + row.steps for row in rows)
@@ -478,6 +522,8 @@ def summarise(rows: Sequence[Row], known: Mapping[str, Row] | None = None) -> Ta
         faulted=sum(row.robustness is not None for row in rows),
         kept=() if reference is None else _fault_retention(rows, reference),
         derived=is_derived(first),
+        priced_by=pricing.name,
+        measured=mean_known(pricing.measured.get(row.weights_sha256) for row in rows),
     )
 
 

@@ -10,11 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from snn_gym.leaderboard.comparison import COMPARED_COSTS, Side
+from snn_gym.leaderboard.comparison import Side
 from snn_gym.plots.frames import FloatArray
 from snn_gym.plots.run import FORMATS, averaged_episodes, learning_curve, step_axis
 from snn_gym.plots.style import agent_colours, new_figure, save, style, title
-from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.training.evaluations import read_episodes
 from snn_gym.training.run import EPISODES_FILE, check_logs
 
@@ -117,13 +116,12 @@ def _returns(axes: Axes, sides: Sequence[Side], colours: Sequence[str]) -> None:
 def _operations(axes: Axes, sides: Sequence[Side], colours: Sequence[str]) -> None:
     axes.set_yscale("log")
     for k, (side, colour) in enumerate(zip(sides, colours, strict=True)):
-        for place, name in enumerate(COMPARED_COSTS):
-            totals = [costs.total(name) for costs in side.costs]
+        for place, totals in enumerate(side.compared_costs.values()):
             known = [total for total in totals if total]  # zero has no place on a log axis
             _dots(axes, place + 0.36 * (k - 0.5), known, colour, hollow=not side.costs_rank)
-    names = [COST_COLUMNS[name].heading.replace(" ", "\n") for name in COMPARED_COSTS]
-    axes.set_xticks(range(len(COMPARED_COSTS)), names)
-    axes.set_xlim(-0.6, len(COMPARED_COSTS) - 0.4)
+    names = [heading.replace(" ", "\n") for heading in sides[0].compared_costs]
+    axes.set_xticks(range(len(names)), names)
+    axes.set_xlim(-0.6, len(names) - 0.4)
     hollow = any(not side.costs_rank for side in sides)
     axes.set_xlabel("hollow: no seed was trained again" if hollow else "")
     title(axes, "Operations, a dot for each seed")

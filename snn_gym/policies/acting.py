@@ -50,7 +50,7 @@ def read_program(policy: ProgramPolicy) -> Program:
     program: Program = replace(
         network.program(head),
         normalisers=normalisers,
-        choice=_choice(policy),
+        choice=choice_of(policy),
         stateful=policy.carries_state,
     )
     quantiles = getattr(policy, "n_quantiles", 1)
@@ -70,7 +70,8 @@ def _averaged(program: Program, quantiles: int) -> Program:
     return replace(program, head=Head(weights, biases))
 
 
-def _choice(policy: ProgramPolicy) -> Choice:
+def choice_of(policy: ProgramPolicy) -> Choice:
+    """Return how a policy's outputs become an action; ``argmax`` for all that are no Box."""
     space = policy.action_space
     if not isinstance(space, spaces.Box):
         return UNCHOSEN

@@ -24,7 +24,14 @@ from torch.optim import Adam, Optimizer
 from typing_extensions import override
 
 from snn_gym._base.lazy import collector_paused
-from snn_gym.policies.acting import CompiledActing, Decider, as_taken, read_program, rows_of
+from snn_gym.policies.acting import (
+    CompiledActing,
+    Decider,
+    as_taken,
+    choice_of,
+    read_program,
+    rows_of,
+)
 from snn_gym.policies.networks import (
     CriticKey,
     CriticSizes,
@@ -36,13 +43,14 @@ from snn_gym.policies.observations import (
     check_extractor_arguments,
     check_observation_space,
     check_start,
+    counted_extractor,
     default_extractor,
     make_normaliser,
     spike_steps_of,
-    uncounted_parts,
 )
 from snn_gym.policies.protocols import check_tensors
 from snn_gym.policies.units import Memory
+from snn_gym.program.costs import ACTION, NORMALISER, Counter, sum_costs
 from snn_gym.program.encoders import SpikeEncoder
 from snn_gym.program.network import Array, Program
 from snn_gym.spiking.assembly import todays_names
@@ -209,21 +217,29 @@ class ProgramPolicy(BasePolicy):
 
         Returns:
             Activity of the acting network's layers, none if it does not spike, and the costs of a
-            decision. A features extractor other than Stable-Baselines3's flattening one is not
-            counted: ``costs.uncounted`` names it, and no total is known.
+            decision. With operations of PyTorch whose products are not known, a features extractor
+            is not counted: ``costs.uncounted`` names it, and no total is known.
 
         Raises:
             ValueError: The state does not fit.
         """
         tensor, _ = self.obs_to_tensor(obs)
+        extractor = self.acting_extractor()
         with torch.no_grad():
-            inputs = self.network_inputs(tensor)
+            with counted_extractor(extractor) as counted:
+                inputs = self.network_inputs(tensor)
             carried = None if state is None else self._state_tensor(state, len(inputs))
             recording: Recording = self.acting_network().record(
                 inputs, carried, head=self.readout()
             )
-        left_out = (*uncounted_parts(self.acting_extractor()), *recording.costs.uncounted)
-        return replace(recording, costs=replace(recording.costs, uncounted=left_out))
+        counter = Counter(len(inputs))
+        counted.count(counter)
+        if self.normaliser is not None:
+            counter.scaling(NORMALISER, self.normaliser.mean.numel())
+        if (choice := choice_of(self)).rule == "squash":
+            counter.scaling(ACTION, len(choice.low))
+        around = counter.costs((type(extractor).__name__,) if counted.unknown else ())
+        return replace(recording, costs=sum_costs(around, recording.costs))
 
     def _state_tensor(self, state: Any, batch: int) -> Tensor:
         """Return a given state as a tensor (batch, S); a stateless policy returns it unchanged."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,8 @@ from snn_gym.policies.protocols import Acting, ActingPolicy
 from snn_gym.policies.raw_observations import RawPolicy, raw_policy
 from snn_gym.program.compaction import compact
 from snn_gym.program.compiled import CompiledProgram
-from snn_gym.program.interpreter import rest_state
+from snn_gym.program.costs import Costs, count_costs
+from snn_gym.program.interpreter import decide, rest_state
 from snn_gym.program.network import Array, Program
 from snn_gym.spiking.execution import next_noise
 
@@ -57,7 +60,7 @@ class FrozenPolicy:
         action_space: spaces.Space[Any],
     ) -> None:
         self.observation_space, self.action_space = observation_space, action_space
-        self._compiled = CompiledProgram(program)
+        self._program = program
         self.reseed_noise(0)
 
     def reseed_noise(self, seed: int) -> None:
@@ -125,7 +128,12 @@ class FrozenPolicy:
     @property
     def program(self) -> Program:
         """The program that decides."""
-        return self._compiled.program
+        return self._program
+
+    @cached_property
+    def _compiled(self) -> CompiledProgram:
+        """The program's compiled call."""
+        return CompiledProgram(self._program)
 
     def _actions(self, rows: Array, states: Array | None) -> NDArray[Any]:
         """Return the best actions for rows (B, values); move states (B, F) on in place."""
@@ -143,6 +151,39 @@ class FrozenPolicy:
     def outputs(self, observations: Array) -> Array:
         """Return the head's outputs (B, O), from rest, for C-contiguous float32 (B, values)."""
         return self._compiled.outputs(observations, noise=self._noise(len(observations)))
+
+
+class InterpretedPolicy(FrozenPolicy):
+    """A program that acts by the interpreter, in its own execution, and counts its costs.
+
+    Args:
+        program: Acting network of the agent.
+        observation_space: Space of observations.
+        action_space: Space of actions.
+    """
+
+    def _actions(self, rows: Array, states: Array | None) -> NDArray[Any]:
+        decision = decide(self.program, rows, states, self._noise(len(rows)))
+        if states is not None:
+            states[:] = decision.state
+        return decision.actions
+
+    def record(self, obs: NDArray[Any], state: tuple[NDArray[Any], ...] | None = None) -> Counted:
+        """Return the mean costs of decisions.
+
+        Args:
+            obs: A batch of observations.
+            state: State before, as ``predict`` returns it; None for rest.
+        """
+        rows, before = np.asarray(obs, np.float32), None if state is None else state[0]
+        return Counted(count_costs(self.program, rows, before, self._noise(len(rows))))
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Recording of which only costs are known."""
+
+    costs: Costs
 
 
 def freeze(model: BaseAlgorithm | BasePolicy) -> FrozenPolicy:

@@ -43,6 +43,7 @@ from torch import Tensor
 
 from snn_gym._base.storage import prefixed, with_prefix
 from snn_gym.policies.protocols import Acting, ActingPolicy, check_tensors
+from snn_gym.program.costs import NORMALISER, Counter, sum_costs
 from snn_gym.program.network import Normaliser, Program
 
 VEC_NORMALIZE = "vec_normalize"
@@ -144,7 +145,11 @@ class RecordableRawPolicy(RawPolicy):
 
     def record(self, obs: Any, state: Any = None) -> Any:
         """Return the acting network's activity and costs in decisions on raw observations."""
-        return self.inner.record(self.shown(obs), state)
+        recording = self.inner.record(self.shown(obs), state)
+        counter = Counter(1)
+        for step in self.steps:
+            step.count(counter)
+        return replace(recording, costs=sum_costs(counter.costs(), recording.costs))
 
     def reseed_noise(self, seed: int) -> None:
         """Restart the noise stream of a noisy encoder; without one nothing happens."""
@@ -173,6 +178,8 @@ class _Step:
         return {}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None: ...
+
+    def count(self, counter: Counter) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -221,6 +228,10 @@ class _Normalisation(_Step):
         checked_statistics(tensors, self.tensors())
         for name, running, place in self._places():
             setattr(running, place, tensors[name].numpy().copy())
+
+    def count(self, counter: Counter) -> None:
+        for running in self.statistics.values():
+            counter.scaling(NORMALISER, running.mean.size)
 
     def before(self, program: Program) -> Program:
         """Return a program that standardises before another one; a Dict has no program."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from snn_gym.program.compaction import compact
     from snn_gym.program.compiled import CompiledProgram
     from snn_gym.program.costs import count_costs
+    from snn_gym.program.events import Events, with_events
     from snn_gym.program.expressions import clip, exp, log, maximum, minimum, sqrt, tanh, where
     from snn_gym.program.interpreter import Decision, decide
     from snn_gym.program.network import (
@@ -34,6 +35,7 @@ __all__ = [
     "Decision",
     "Decoder",
     "DenseLayer",
+    "Events",
     "GatedLayer",
     "Head",
     "LeakyLayer",
@@ -53,6 +55,7 @@ __all__ = [
     "sqrt",
     "tanh",
     "where",
+    "with_events",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -63,6 +66,7 @@ __getattr__, __dir__ = lazy_names(
         "Decision": "interpreter",
         "Decoder": "network",
         "DenseLayer": "network",
+        "Events": "events",
         "GatedLayer": "network",
         "Head": "network",
         "LeakyLayer": "network",
@@ -82,5 +86,6 @@ __getattr__, __dir__ = lazy_names(
         "sqrt": "expressions",
         "tanh": "expressions",
         "where": "expressions",
+        "with_events": "events",
     },
 )

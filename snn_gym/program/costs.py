@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.program.encoders import ReceptiveFields, SpikeEncoder
-from snn_gym.program.interpreter import decide, hidden_before
-from snn_gym.program.network import Array, GatedLayer, LeakyLayer, Program
+from snn_gym.program.events import Events, looks_ahead
+from snn_gym.program.interpreter import decide, hidden_before, state_names
+from snn_gym.program.network import GATE_PRODUCTS, Array, GatedLayer, LeakyLayer, Program
 
 # ---- costs ---------------------------------------------------------------------------------------
-PARAMETER_BYTES = 4  # of a float32
+NUMBER_BYTES = 4  # of a float32
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,12 @@ class CostColumn:
 
 READOUT = "readout"
 """Name of the map to the outputs."""
+NORMALISER = "normaliser"
+"""Name of the standardisations of observations."""
+ACTION = "action"
+"""Name of the scaling of outputs to the range of actions."""
+EXTRACTOR = "extractor"
+"""Name of a policy's features extractor."""
 
 NOT_COUNTED = "not counted"
 """Text in place of a total if a module of the acting path is not counted."""
@@ -55,27 +62,44 @@ COST_COLUMNS: dict[str, CostColumn] = {
     ),
     "macs_per_decision": CostColumn(
         "MACs",
-        "multiply-accumulates on analogue values in one decision, for spiking networks and ANNs "
-        "alike only those whose value and weight are both not zero: products of layers with "
-        "analogue input (a constant current's is made once, not at every time step), of the gates "
-        "of GRU and LSTM and of a readout that reads voltages; and the arithmetic of the agent's "
-        "own encoder; the standardisation of observations is left out",
+        "multiply-accumulates on analogue values in one decision. Products with weights count, for "
+        "spiking networks and ANNs alike, only where value and weight are both not zero: of layers "
+        "with analogue input (a constant current's once, not at every time step), of the gates of "
+        "GRU and LSTM, of a readout that reads voltages and of a features extractor. To them come "
+        "a MAC for each value that is standardised, the arithmetic of the agent's own encoder, the "
+        "3 products of the gates of a GRU or LSTM unit, and one for each action that is squashed",
     ),
     "neuron_updates_per_decision": CostColumn(
         "Neuron updates",
         "updates of a neuron's state in one decision: time steps times neurons, the leaky "
-        "integrators of a readout included; a unit of an ANN is updated once",
+        "integrators of a readout included; a unit of an ANN is updated once; an update has the "
+        "decay of the state, by events over all time since the last update",
     ),
     "spikes_per_decision": CostColumn(
         "Spikes",
         "spikes in one decision, those of an encoder or environment included, summed over layers "
         "and time steps",
     ),
+    "messages_per_decision": CostColumn(
+        "Messages",
+        "spikes in one decision, each counted once for every layer in which it has a synapse, its "
+        "own layer and the readout included",
+    ),
     "parameter_bytes_per_decision": CostColumn(
         "Parameter bytes",
-        "bytes of parameters read in one decision, each at most once and 4 bytes, a weight of b "
-        "bits b / 8: the weights of synapses that a spike passes and of the MACs, none of them "
-        "zero, and all other parameters that acting needs",
+        "bytes of parameters read in one decision, 4 at every use, b / 8 of a weight of b bits: "
+        "the weight of each SynOp and each MAC with a weight, biases that are not zero (of a "
+        "neuron at each update, of ANNs and outputs once), decays of leaky integrators, at "
+        "each update the constants of neurons that have constants of their own, "
+        "and mean and standard deviation of each value that is standardised",
+    ),
+    "state_bytes_per_decision": CostColumn(
+        "State bytes",
+        "bytes of state read in one decision, and as many written: 4 for each state variable at "
+        "each update of a neuron, a unit of a GRU or LSTM or a readout's integrator, also for the "
+        "last spike of a recurrent neuron, a running maximum and values that an encoder keeps. "
+        "Units of other ANNs have no state. Sums of SynOps and MACs, and spikes and activations on "
+        "their way, are left out",
     ),
     "spikes_per_synapse": CostColumn(
         "Spikes per synapse",
@@ -92,15 +116,18 @@ _Counts = dict[str, float]
 class Costs:
     """Costs of a decision by layer, means over decisions; `COST_COLUMNS` defines each.
 
-    Spikes, synaptic operations and synapses stand under the layer that sends the spikes, all other
-    costs under the layer that computes.
+    Spikes, messages, synaptic operations and synapses stand under the layer that sends the spikes,
+    all other costs under the layer that computes. Other parts of the path have names of their own:
+    ``NORMALISER``, "encoder", ``EXTRACTOR``, ``READOUT`` and ``ACTION``.
     """
 
     spikes_per_decision: _Counts = field(default_factory=dict)
     synops_per_decision: _Counts = field(default_factory=dict)
     macs_per_decision: _Counts = field(default_factory=dict)
     neuron_updates_per_decision: _Counts = field(default_factory=dict)
+    messages_per_decision: _Counts = field(default_factory=dict)
     parameter_bytes_per_decision: _Counts = field(default_factory=dict)
+    state_bytes_per_decision: _Counts = field(default_factory=dict)
     synapses: _Counts = field(default_factory=dict)
     """Synapses that spikes can pass."""
     uncounted: tuple[str, ...] = ()
@@ -172,13 +199,19 @@ class Costs:
 
 def mean_costs(parts: Iterable[tuple[int, Costs]]) -> Costs:
     """Return mean costs over all decisions, from each part's number of decisions and means."""
+    known = list(parts)
+    return _weighted(known, sum(count for count, _ in known))
+
+
+def sum_costs(*parts: Costs) -> Costs:
+    """Return the costs of a decision from those of its parts, such as extractor and network."""
+    return _weighted([(1, part) for part in parts], 1)
+
+
+def _weighted(parts: Sequence[tuple[int, Costs]], decisions: int) -> Costs:
     # Sums before the division keep means of whole numbers whole.
     totals: dict[str, _Counts] = {name: {} for name in _NAMES}
-    decisions = 0
-    uncounted: dict[str, None] = {}
     for count, costs in parts:
-        decisions += count
-        uncounted |= dict.fromkeys(costs.uncounted)
         for name, total in totals.items():
             for layer, value in getattr(costs, name).items():
                 total[layer] = total.get(layer, 0.0) + count * value
@@ -186,6 +219,7 @@ def mean_costs(parts: Iterable[tuple[int, Costs]]) -> Costs:
         name: {layer: value / decisions for layer, value in total.items()}
         for name, total in totals.items()
     }
+    uncounted = dict.fromkeys(name for _, costs in parts for name in costs.uncounted)
     return Costs(**means, uncounted=tuple(uncounted))
 
 
@@ -203,19 +237,22 @@ def costs_of(
     decoded: Array,
     before: Array | None = None,
     names: Sequence[str] | None = None,
+    events: Events | None = None,
 ) -> Costs:
     """Return the costs of a decision, mean over a batch, from weights and recorded signals.
 
     ``entered`` (K, B, channels), ``outputs`` (its ``layers``) and ``decoded`` are as in
     ``Decision``, the state ``before`` (B, F) is the one that it began with; None for rest.
-    ``names`` are the layers' and the readout's; None for ``layer_names``. Synapses of weight zero
+    ``names`` are the layers' and the readout's; None for ``layer_names``. ``events`` are those of
+    ``Decision`` with execution ``events``: an update, which advances a neuron by all time steps
+    since its last one, counts as one. Synapses of weight zero
     do not count, as in the effective synaptic operations of NeuroBench (Yik et al. 2025,
     https://doi.org/10.1038/s41467-025-56739-4).
     """
     *layers, readout = layer_names(program) if names is None else names
     if program.spiking:
-        return _of_neurons(program, entered, outputs, decoded, layers, readout)
-    return _of_units(program, entered, outputs, before, layers, readout)
+        return _of_neurons(program, entered, outputs, decoded, layers, readout, events)
+    return _of_units(program, entered, outputs, before, layers, readout, events)
 
 
 def count_costs(
@@ -233,7 +270,8 @@ def count_costs(
         noise: As in ``decide``.
     """
     decision = decide(program, observations, state, noise)
-    return costs_of(program, decision.entered, decision.layers, decision.decoded, state)
+    recorded = decision.entered, decision.layers, decision.decoded
+    return costs_of(program, *recorded, state, events=decision.events)
 
 
 def layer_names(program: Program) -> tuple[str, ...]:
@@ -256,9 +294,10 @@ def _of_neurons(
     decoded: Array,
     names: Sequence[str],
     readout: str,
+    events: Events | None,
 ) -> Costs:
     """Return the costs of a spiking program, as ``costs_of``."""
-    layers, counter = program.neurons, _Counter(entered.shape[1], program.bits)
+    layers, counter = program.neurons, _begun(program, entered, events)
     entering, *onward = (_not_zero(x.weights) for x in layers)
     if program.held:
         counter.product(names[0], entered[0], entering)
@@ -268,27 +307,52 @@ def _of_neurons(
     read = _not_zero(program.head.weights.T)
     # Of maxima, each neuron of the last layer has one synapse, to its own leaky integrator.
     behind: list[Counted] = [*onward, np.minimum(read, 1) if _reads_maxima(program) else read]
-    for layer, name, spikes, reached in zip(layers, names, outputs, behind, strict=True):
-        looped = 0 if layer.recurrent is None else _not_zero(layer.recurrent)
-        counter.spikes(name, spikes, reached + looped)
-        counter.add("neuron_updates_per_decision", name, program.time_steps * layer.size)
-        counter.parameters(name, layer.size + (layer.constants.size if layer.each else 0))
-    _count_decoder(counter, program, decoded, readout)
+    parts = zip(layers, names, outputs, behind, strict=True)
+    for k, (layer, name, spikes, reached) in enumerate(parts):
+        looped = () if layer.recurrent is None else (_not_zero(layer.recurrent),)
+        counter.spikes(name, spikes, reached, *looped)
+        updates, kept = np.full(layer.size, float(program.time_steps)), len(state_names(layer))
+        if events is not None:
+            updates, kept = counter.means(events.updated[k]), kept + 1  # the time of the last one
+        counter.updates(name, updates.sum(), kept)
+        own = (layer.biases != 0) + (len(layer.constants) if layer.each else 0)
+        counter.parameters(name, (updates * own).sum())
+    _count_decoder(counter, program, outputs[-1], decoded, readout, events)
     return counter.costs()
 
 
-def _count_encoder(counter: _Counter, program: Program) -> None:
-    """Count the arithmetic from observations to spikes; standardisation is left out."""
-    encoder = program.coder
+def _begun(program: Program, entered: Array, events: Events | None) -> Counter:
+    """Return a counter with the costs that spiking networks and ANNs share."""
+    weight = NUMBER_BYTES if program.bits is None else program.bits / 8
+    counter = Counter(entered.shape[1], weight)
+    for _ in program.normalisers:
+        counter.scaling(NORMALISER, program.observation_size)
+    if program.choice.rule == "squash":
+        counter.scaling(ACTION, program.outputs * _read(events))
+    return counter
+
+
+def _read(events: Events | None) -> float:
+    """Return the share of decisions in which outputs are computed."""
+    return 1.0 if events is None else float(events.read.mean())
+
+
+def _count_encoder(counter: Counter, program: Program) -> None:
+    """Count the arithmetic from standardised observations to spikes, and what it keeps."""
+    encoder, kept = program.coder, 0
     if encoder is None:
         return
     macs = encoder.macs(program.inputs, program.time_steps)
     if isinstance(encoder, SpikeEncoder):
         macs += program.inputs  # from a standardised observation to an intensity
+        kept = program.inputs if encoder.needs_previous else 0
     if macs:
         counter.add("macs_per_decision", "encoder", macs)
     if isinstance(encoder, ReceptiveFields):
         counter.parameters("encoder", encoder.centres.size + encoder.widths.size)
+        kept = program.time_steps * encoder.centres.size  # the activity that adds up
+    if kept:
+        counter.add("state_bytes_per_decision", "encoder", NUMBER_BYTES * kept)
 
 
 def _reads_maxima(program: Program) -> bool:
@@ -296,7 +360,14 @@ def _reads_maxima(program: Program) -> bool:
     return program.readout.values > 1 and program.readout.maximum == "neurons"
 
 
-def _count_decoder(counter: _Counter, program: Program, decoded: Array, readout: str) -> None:
+def _count_decoder(
+    counter: Counter,
+    program: Program,
+    spikes: Array,
+    decoded: Array,
+    readout: str,
+    events: Events | None,
+) -> None:
     """Count the readout, without the spikes to outputs."""
     decoder, integrators = program.readout, program.outputs
     if _reads_maxima(program):
@@ -304,10 +375,16 @@ def _count_decoder(counter: _Counter, program: Program, decoded: Array, readout:
         counter.product(readout, voltages, _not_zero(program.head.weights.T))
         integrators = program.sizes[-1]
     # A leak commutes with the weights behind it: one integrator for each output is enough.
+    updates = float(program.time_steps * integrators)
+    kept = decoder.variables + (decoder.values > 1)  # with the running maximum
+    if events is not None:
+        # An integrator is updated at the time steps of its spikes, and where it is read.
+        reached = spikes @ (program.head.weights.T != 0).astype(np.float32) > 0
+        updates = counter.means(reached).sum() + integrators * _read(events)
+        kept += 1  # the time of the last update
     if decoder.variables and integrators:
-        updates = program.time_steps * integrators
-        counter.add("neuron_updates_per_decision", readout, updates)
-    counter.parameters(readout, program.outputs)  # biases
+        counter.updates(readout, updates, kept)
+    counter.parameters(readout, np.count_nonzero(program.head.biases) * _read(events))
 
 
 def _of_units(
@@ -317,13 +394,18 @@ def _of_units(
     before: Array | None,
     names: Sequence[str],
     readout: str,
+    events: Events | None,
 ) -> Costs:
     """Return the costs of an ANN, as ``costs_of``."""
-    counter = _Counter(entered.shape[1], program.bits)
+    counter, share = _begun(program, entered, events), _read(events)
     hidden = hidden_before(program, before, entered.shape[1])
-    signals = (entered[0], *outputs)
-    maps = [*(x.weights for x in program.layers), program.head.weights.T]
-    for k, (name, weights) in enumerate(zip((*names, readout), maps, strict=True)):
+    signals = [entered[0], *outputs]
+    if events is not None:  # a decision costs nothing or all
+        entered = entered[:, events.read]
+        signals, hidden = ([x[events.read] for x in given] for given in (signals, hidden))
+    maps = [*((x.weights, x.biases) for x in program.layers)]
+    maps += [(program.head.weights.T, program.head.biases)]
+    for k, (name, (weights, biases)) in enumerate(zip((*names, readout), maps, strict=True)):
         if not weights.size:
             continue  # a network without a head
         if k == 0 and program.spike_input:
@@ -331,14 +413,20 @@ def _of_units(
             counter.spikes("input", entered, _not_zero(weights))
         else:
             counter.product(name, signals[k], _not_zero(weights))
-        counter.parameters(name, weights.shape[1])  # biases
+        counter.parameters(name, np.count_nonzero(biases) * share)
+    if events is not None and looks_ahead(program):
+        counter.product(readout, signals[-1], _not_zero(program.head.weights.T))
     for k, (name, layer) in enumerate(zip(names, program.layers, strict=True)):
+        kept = len(state_names(layer))
         if isinstance(layer, GatedLayer):
             counter.product(name, hidden[k], _not_zero(layer.recurrent))
-            counter.parameters(name, len(layer.recurrent_biases))
-        elif isinstance(layer, LeakyLayer):
-            counter.product(name, hidden[k], _not_zero(layer.decay[:, np.newaxis]))
-        counter.add("neuron_updates_per_decision", name, layer.size)
+            gated = GATE_PRODUCTS[layer.gates] * layer.size
+            counter.add("macs_per_decision", name, gated)
+            counter.parameters(name, np.count_nonzero(layer.recurrent_biases))
+        elif isinstance(layer, LeakyLayer):  # whose update has the decay, as a neuron's has
+            counter.parameters(name, np.count_nonzero(layer.decay) * share)
+            kept += events is not None  # the time of the last update
+        counter.updates(name, layer.size * share, kept)
     return counter.costs()
 
 
@@ -348,41 +436,68 @@ def _not_zero(weights: Array) -> Counted:
     return counts
 
 
-class _Counter:
-    """Sums of the costs of B decisions, layer by layer; ``bits`` of a weight, None for float."""
+class Counter:
+    """Sums of the costs of B decisions, layer by layer; a layer without a cost is left out."""
 
-    def __init__(self, batch: int, bits: int | None = None) -> None:
-        self._batch = batch
-        self._weight = 1.0 if bits is None else bits / (8 * PARAMETER_BYTES)
+    def __init__(self, batch: int, weight_bytes: float = NUMBER_BYTES) -> None:
+        self.batch, self._weight_bytes = batch, weight_bytes
         self._counts: dict[str, _Counts] = {name: {} for name in _NAMES}
 
-    def spikes(self, source: str, spikes: Array, behind: Counted) -> None:
-        """Count spikes (T, B, N), and their SynOps and parameters at ``behind`` (N,) synapses."""
-        counts = spikes.sum(0, dtype=np.float64)  # (B, N)
-        self.add("spikes_per_decision", source, counts.sum() / self._batch)
-        self.add("synops_per_decision", source, (counts * behind).sum() / self._batch)
+    def spikes(self, source: str, spikes: Array, *receivers: Counted) -> None:
+        """Count spikes (T, B, N) at their synapses (N,) in each layer that receives them."""
+        counts = spikes.sum((0, 1), dtype=np.float64)  # (N,)
+        behind = np.sum(receivers, axis=0)
+        synops = (counts * behind).sum() / self.batch
+        self.add("spikes_per_decision", source, counts.sum() / self.batch)
+        self.add("synops_per_decision", source, synops)
+        reached = np.count_nonzero(receivers, axis=0)
+        self.add("messages_per_decision", source, (counts * reached).sum() / self.batch)
         self.add("synapses", source, behind.sum())
-        self.parameters(source, self._weight * ((counts > 0) * behind).sum() / self._batch)
+        self.weights(source, synops)
 
     def product(self, layer: str, values: Array, synapses: Counted) -> None:
-        """Count MACs and parameters of values (B, D), each at ``synapses`` (D,) weights not 0."""
-        macs = ((values != 0).sum(0) * synapses).sum() / self._batch
-        self.add("macs_per_decision", layer, macs)
-        self.parameters(layer, self._weight * macs)
+        """Count MACs and weights of values (B, D), each at ``synapses`` (D,) weights not 0."""
+        self.macs(layer, ((values != 0).sum(0) * synapses).sum())
+
+    def macs(self, layer: str, number: float) -> None:
+        """Count MACs of all B decisions, each with a weight."""
+        self.add("macs_per_decision", layer, number / self.batch)
+        self.weights(layer, number / self.batch)
+
+    def scaling(self, layer: str, values: float) -> None:
+        """Count a MAC for each value, with two parameters, such as mean and deviation."""
+        self.add("macs_per_decision", layer, values)
+        self.parameters(layer, 2 * values)
+
+    def updates(self, layer: str, number: float, variables: int) -> None:
+        """Count updates, each of so many state variables."""
+        self.add("neuron_updates_per_decision", layer, number)
+        if variables:
+            self.add("state_bytes_per_decision", layer, NUMBER_BYTES * variables * number)
+
+    def means(self, marked: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return how often each of N is marked in (T, B, N), mean over the decisions."""
+        counts: NDArray[np.float64] = marked.sum((0, 1)) / self.batch
+        return counts
+
+    def weights(self, layer: str, number: float) -> None:
+        """Add the bytes of a number of weights to a layer's cost."""
+        if number:
+            self.add("parameter_bytes_per_decision", layer, self._weight_bytes * number)
 
     def parameters(self, layer: str, number: float) -> None:
-        """Add the bytes of a number of parameters to a layer's cost."""
+        """Add the bytes of a number of parameters that are no weights to a layer's cost."""
         if number:
-            self.add("parameter_bytes_per_decision", layer, PARAMETER_BYTES * number)
+            self.add("parameter_bytes_per_decision", layer, NUMBER_BYTES * number)
 
     def add(self, cost: str, layer: str, number: float) -> None:
         """Add a number to a layer's cost."""
         counts = self._counts[cost]
         counts[layer] = counts.get(layer, 0.0) + float(number)
 
-    def costs(self) -> Costs:
-        """Return the sums as ``Costs``."""
-        return Costs(**self._counts)  # type: ignore[arg-type]
+    def costs(self, uncounted: tuple[str, ...] = ()) -> Costs:
+        """Return the sums as ``Costs``, with the names of modules that are not counted."""
+        return Costs(**self._counts, uncounted=uncounted)  # type: ignore[arg-type]
 
 
 # ---- energy --------------------------------------------------------------------------------------

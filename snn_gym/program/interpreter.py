@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.program.encoders import INTENSITY_RANGE, NOTHING_SEEN, ReceptiveFields
+from snn_gym.program.events import Events, Idling, Mask, idle_units, must_read, touched_units
 from snn_gym.program.network import (
     GATES,
     Array,
@@ -46,7 +47,11 @@ class Decision:
     state: Array
     """(B, F), the next state: state variables of each layer (``h`` and ``c`` of gated units) and
     its last spikes if it is recurrent, state variables of the decoder, and the intensity for an
-    encoder that compares."""
+    encoder that compares. With execution ``events`` layers of neurons also have ``age``, time
+    steps since each neuron's last update, behind their variables; leaky integrators have decisions
+    since then."""
+    events: Events | None = None
+    """Updates of execution ``events``, else None."""
 
     @property
     def spikes(self) -> tuple[Array, ...]:
@@ -83,18 +88,26 @@ def decide(
     signal, seen = enter(program, observations, seen, noise, disturbed)
     if seen is not None:
         parts.append({"seen": seen})
+    events = None
     if program.spiking:
-        outputs = _spikes(program, signal, parts, passed)
-        decoded = _decoded(program, outputs[-1], parts[len(program.layers)])
+        outputs, updated = _spikes(program, signal, parts, passed)
+        reading = parts[len(program.layers)]
+        if program.execution == "events":
+            events = Events(updated, must_read(program, outputs[-1], reading))
+        decoded = _decoded(program, outputs[-1], reading)
     else:
-        outputs = _units(program, signal[0], parts)
+        touched = None
+        if program.execution == "events":
+            touched = touched_units(program, signal[0], parts)
+            events = Events((), touched)
+        outputs = _units(program, signal[0], parts, touched)
         decoded = (signal[0], *outputs)[-1][np.newaxis]
     # A maximum of each neuron is taken already, one of the outputs is taken here.
     values = (decoded @ program.head.weights.T + program.head.biases).max(0)
     actions = chosen(program.choice, values)
     empty = np.zeros((batch, 0), np.float32)
     state = np.concatenate([empty, *(x for own in parts for x in own.values())], axis=1)
-    return Decision(actions, values, signal, outputs, decoded, state)
+    return Decision(actions, values, signal, outputs, decoded, state, events)
 
 
 def _spikes(
@@ -102,16 +115,17 @@ def _spikes(
     signal: Array,
     state: list[dict[str, Array]],
     passed: Callable[[Array], Array] | None,
-) -> tuple[Array, ...]:
-    """Return the spikes (T, B, N) of each layer that arrive, and update its state."""
+) -> tuple[tuple[Array, ...], tuple[Mask, ...]]:
+    """Return each layer's spikes (T, B, N) that arrive and its updates, and update its state."""
     if len(signal) == 1:
         signal = np.repeat(signal, program.time_steps, axis=0)
-    spikes = []
+    spikes, updates = [], []
     for layer, own in zip(program.neurons, state, strict=False):
-        signal = _neurons(layer, signal, own)
+        signal, updated = _neurons(layer, signal, own)
         signal = signal if passed is None else passed(signal)
         spikes.append(signal)
-    return tuple(spikes)
+        updates.append(updated)
+    return tuple(spikes), tuple(updates)
 
 
 def enter(
@@ -164,7 +178,9 @@ def parts_at_rest(program: Program) -> list[tuple[tuple[str, ...], Array]]:
     """
     parts: list[tuple[tuple[str, ...], Array]] = []
     for layer in program.layers:
-        names = _variables(layer)
+        names = state_names(layer)
+        if program.execution == "events" and isinstance(layer, NeuronLayer | LeakyLayer):
+            names = (*names, "age")
         rest = np.zeros((len(names), layer.size), np.float32)
         if isinstance(layer, NeuronLayer):
             rest[: len(layer.rest)] = layer.rest
@@ -177,7 +193,7 @@ def parts_at_rest(program: Program) -> list[tuple[tuple[str, ...], Array]]:
     return parts
 
 
-def _variables(layer: Layer) -> tuple[str, ...]:
+def state_names(layer: Layer) -> tuple[str, ...]:
     """Return the names of a layer's state variables; last spikes are ``z``."""
     if not isinstance(layer, NeuronLayer):
         return layer.state
@@ -206,19 +222,36 @@ def hidden_before(program: Program, state: Array | None, batch: int) -> list[Arr
     return [own["h"] for own in parts]
 
 
-def _units(program: Program, values: Array, state: list[dict[str, Array]]) -> tuple[Array, ...]:
+def _units(
+    program: Program, values: Array, state: list[dict[str, Array]], touched: Mask | None
+) -> tuple[Array, ...]:
     """Return the activations (B, N) of each layer of an ANN, and update its state."""
     activations = []
     for layer, own in zip(program.layers, state, strict=True):
         if isinstance(layer, GatedLayer):
             values = _gated(layer, values, own)
         elif isinstance(layer, LeakyLayer):
-            own["h"] = values = layer.decay * own["h"] + (values @ layer.weights + layer.biases)
+            values = _leaky(layer, values, own, touched)
         else:
             assert isinstance(layer, DenseLayer)  # of an ANN
             values = _activated(layer, values @ layer.weights + layer.biases)
         activations.append(values)
     return tuple(activations)
+
+
+def _leaky(
+    layer: LeakyLayer, values: Array, state: dict[str, Array], touched: Mask | None
+) -> Array:
+    """Return the outputs (B, N) of leaky integrators, and update their state where touched (B,)."""
+    entering = values @ layer.weights + layer.biases
+    if touched is None:
+        state["h"] = layer.decay * state["h"] + entering
+        return state["h"]
+    now = touched[:, np.newaxis]
+    moved = layer.decay * idle_units(layer, state) + entering
+    state["h"] = np.where(now, moved, state["h"])
+    state["age"] = np.where(now, np.float32(0.0), state["age"] + 1)
+    return idle_units(layer, state)
 
 
 def _activated(layer: DenseLayer, total: Array) -> Array:
@@ -254,25 +287,34 @@ def _sigmoid(x: Array) -> Array:
     return result
 
 
-def _neurons(layer: NeuronLayer, signal: Array, state: dict[str, Array]) -> Array:
-    """Return the spikes (T, B, N) of a layer for inputs (T, B, D), and update its state."""
+def _neurons(layer: NeuronLayer, signal: Array, state: dict[str, Array]) -> tuple[Array, Mask]:
+    """Return spikes (T, B, N) of a layer for inputs (T, B, D) and updates; update its state."""
     p = SimpleNamespace(
         **dict(zip(equations(layer.neuron).constants, layer.constants, strict=True))
     )
-    spikes = []
+    idling = Idling(layer) if "age" in state else None
+    spikes, updates = [], []
     for inputs in signal:  # a row for each time step
         current = inputs @ layer.weights + layer.biases
         if layer.recurrent is not None:
             current = current + state["z"] @ layer.recurrent
-        moved = layer.neuron.integrate(p, SimpleNamespace(**state), current)
+        updated = np.ones(current.shape, np.bool_)
+        begun = state
+        if idling is not None:
+            updated, begun = idling.updated(inputs, state), idling.now(state)
+        moved = layer.neuron.integrate(p, SimpleNamespace(**begun), current)
         seen = SimpleNamespace(**dict(zip(layer.neuron.state, moved, strict=True)))
-        z = (layer.neuron.margin(p, seen) > 0).astype(np.float32)
+        z = ((layer.neuron.margin(p, seen) > 0) & updated).astype(np.float32)
         after = layer.neuron.after(p, seen, z)
-        state.update(zip(layer.neuron.state, after, strict=True))
+        for x, value in zip(layer.neuron.state, after, strict=True):
+            state[x] = np.where(updated, value, state[x])
         if layer.recurrent is not None:
             state["z"] = z
+        if idling is not None:
+            state["age"] = np.where(updated, np.float32(0.0), state["age"] + 1)
         spikes.append(z)
-    return np.stack(spikes)
+        updates.append(updated)
+    return np.stack(spikes), np.stack(updates)
 
 
 def _decoded(program: Program, spikes: Array, state: dict[str, Array]) -> Array:

@@ -25,7 +25,7 @@ from snn_gym.program.encoders import (
     encoder_name,
     make_encoder,
 )
-from snn_gym.program.neuron import Neuron, equations
+from snn_gym.program.neuron import Neuron, equations, idle_equations
 from snn_gym.program.neurons import NEURONS, name_of
 
 Array = NDArray[np.float32]
@@ -38,8 +38,9 @@ Held = Literal["constant", "spikes"]
 an observation is a spike train (T, D), of which each time step sees a row."""
 Encoder = Held | SpikeEncoder | ReceptiveFields
 """Inputs of the first layer: the observation itself, or the spikes of an encoder."""
-Execution = Literal["clocked"]
-"""``clocked``: all neurons are updated at every time step, in 32-bit floats."""
+Execution = Literal["clocked", "events"]
+"""``clocked``: all neurons are updated at every time step, in 32-bit floats; ``events``: neurons
+and units are updated only when they receive or may fire, with equal spikes."""
 Maximum = Literal["neurons", "outputs"]
 """Maximum of a decoder's values: of each neuron, read by the head, or of the head's outputs."""
 Rule = Literal["argmax", "clip", "squash"]
@@ -211,6 +212,8 @@ class GatedLayer:
 
 GATES: Mapping[Gates, int] = {"gru": 3, "lstm": 4, "rnn": 1}
 """Number of gates of each kind of units."""
+GATE_PRODUCTS: Mapping[Gates, int] = {"gru": 3, "lstm": 3, "rnn": 0}
+"""Products of two values, a gate's and another, for each unit."""
 GATED_STATES: Mapping[Gates, tuple[str, ...]] = {"gru": ("h",), "lstm": ("h", "c"), "rnn": ("h",)}
 """State variables of each kind of units, the output first."""
 
@@ -380,6 +383,8 @@ class Program:
             raise ValueError("a program of neurons has a decoder, and an ANN has none")
         _check_ann_or_decoder(self)
         _check_sizes(self)
+        if self.execution == "events":
+            _check_events(self)
 
     @property
     def spiking(self) -> bool:
@@ -400,6 +405,11 @@ class Program:
     def gated(self) -> tuple[GatedLayer, ...]:
         """Layers of gated units: all or none."""
         return tuple(x for x in self.layers if isinstance(x, GatedLayer))
+
+    @property
+    def leaky(self) -> tuple[LeakyLayer, ...]:
+        """Layers of leaky integrators: all or none."""
+        return tuple(x for x in self.layers if isinstance(x, LeakyLayer))
 
     @property
     def remembering(self) -> tuple[GatedLayer | LeakyLayer, ...]:
@@ -562,6 +572,26 @@ def _check_sizes(program: Program) -> None:
         raise ValueError(
             f"actions have {len(program.choice.low)} limits, expected {expected} for "
             f"{program.choice.rule!r}"
+        )
+
+
+def _check_events(program: Program) -> None:
+    """Refuse parts that have no event-driven form."""
+    for layer in program.neurons:
+        if idle_equations(layer.neuron) is None:
+            raise ValueError(
+                f"neuron {name_of(layer.neuron)!r} has no idle(p, s, n), its state after n time "
+                "steps without input; define it, or keep execution='clocked'"
+            )
+    if program.decoder is not None and program.decoder.values > 1:
+        raise ValueError(
+            "a decoder of maxima reads every time step, and events only some; train with decoder "
+            "'mean_rate' or 'last_voltage', or keep execution='clocked'"
+        )
+    if program.gated or len(program.leaky) > 1:
+        raise ValueError(
+            "gated units, and leaky integrators behind others, change in every decision, without "
+            "an event; train one layer of leaky integrators, or keep execution='clocked'"
         )
 
 

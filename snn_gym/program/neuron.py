@@ -18,6 +18,7 @@ import numpy as np
 from snn_gym._base.config import Config
 from snn_gym._base.lazy import cached
 from snn_gym.program.expressions import (
+    STEPS,
     Expression,
     Value,
     constant,
@@ -36,8 +37,11 @@ INPUT, SPIKE = "x", "z"
 """Names of a neuron's input current and its spike, 0 or 1."""
 SLOPE, DISTANCE = "slope", "distance"
 """Names of a surrogate's slope and the distance to the threshold."""
+SPIKED, SILENT = "spiked_", "silent_"
+"""Prefixes of a state variable's name for its value after a spike, or after none."""
 _TAU, _UNIT = "tau_", "_ms"
 _RESERVED = {INPUT, SPIKE, SLOPE, DISTANCE, "source", "surrogate", "through"}
+_FUNCTIONS = ("constants", "rest", "integrate", "margin", "after", "idle", "idle_margin")
 _RESERVED_PREFIXES = ("grad_", "moved_", "new_", "own_", "silent_", "spiked_", "trace_")
 
 
@@ -79,7 +83,7 @@ class Neuron:
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         # Functions of a text have no self, so that a user may leave out ``@staticmethod``.
-        for function in ("constants", "rest", "integrate", "margin", "after"):
+        for function in _FUNCTIONS:
             own = vars(cls).get(function)
             if callable(own) and not isinstance(own, staticmethod | classmethod):
                 setattr(cls, function, staticmethod(own))
@@ -125,6 +129,24 @@ class Neuron:
         v, *others = (getattr(s, x) for x in cls.state)
         return ((1.0 - z) * v + z * p.v_reset, *others)
 
+    @classmethod
+    def idle(cls, p: Any, s: Any, n: Value) -> tuple[Value, ...] | None:
+        """Return the state after ``n`` time steps, at least 1, without input and spike.
+
+        It is a closed form, in which ``n`` may be an exponent. None, the default, if a neuron has
+        none: it is then updated at every time step.
+        """
+        del p, s, n
+        return None
+
+    @classmethod
+    def idle_margin(cls, p: Any, s: Any) -> Value:
+        """Return an upper limit of the margin in all later time steps without input.
+
+        By default it is the margin of ``s``, which never rises without input.
+        """
+        return cls.margin(p, s)
+
 
 def is_time_constant(field: str) -> bool:
     """Return whether a parameter's name is that of a time constant, ``tau_..._ms``."""
@@ -169,6 +191,21 @@ class Equations:
         """Return ``after`` for a spike, or for none: functions of the moved state and constants."""
         return tuple(replace_names(x, {SPIKE: float(fires)}) for x in self.after)
 
+    @cached_property
+    def stages(self) -> tuple[dict[str, Expression], dict[str, Expression]]:
+        """Values by name in the two stages of a time step: up to the margin, and after it.
+
+        The second has a variable's value after a spike only if a spike changes it.
+        """
+        after: dict[str, Expression] = {}
+        for x, spiked, silent in zip(
+            self.state, self.decided(True), self.decided(False), strict=True
+        ):
+            if spiked is not silent:
+                after[SPIKED + x] = spiked
+            after[SILENT + x] = silent
+        return dict(zip(self.moved_names, self.moved, strict=True)) | {DISTANCE: self.margin}, after
+
 
 def threshold(text: Equations) -> Expression | None:
     """Return the threshold, if the margin is the first state variable minus it; else None."""
@@ -209,6 +246,17 @@ def is_affine(text: Equations) -> bool:
     return not set(variables).intersection(names_in(*slopes))
 
 
+@dataclass(frozen=True)
+class IdleEquations:
+    """The functions ``idle`` and ``idle_margin`` of a neuron as expressions, as `Equations`.
+
+    The number of time steps has the name `STEPS`.
+    """
+
+    state: tuple[Expression, ...]
+    margin: Expression
+
+
 class _Names:
     """Names of a text as attributes; ``kind`` is for errors."""
 
@@ -238,6 +286,18 @@ def equations(neuron: type[Neuron]) -> Equations:
     labels = names_in(*after_integrate, margin, *after)
     used = tuple(x for x in numbers if x in labels)
     return Equations(used, neuron.state, after_integrate, margin, after, rest)
+
+
+@cached
+def idle_equations(neuron: type[Neuron]) -> IdleEquations | None:
+    """Return a neuron's expressions of time without input; None without ``idle``."""
+    text = equations(neuron)
+    p, s = _Names("constant", text.constants), _Names("state variable", text.state)
+    if neuron.idle(p, s, name(STEPS)) is None:
+        return None
+    state = _called(neuron, "idle", len(text.state), p, s, name(STEPS))
+    (margin,) = _called(neuron, "idle_margin", None, p, s)
+    return IdleEquations(state, margin)
 
 
 def _called(neuron: type[Neuron], function: str, size: int | None, *given: Any) -> tuple[Any, ...]:

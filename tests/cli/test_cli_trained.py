@@ -37,7 +37,9 @@ def test_pretrained_lists_all_loadable_agents(capsys):
         count = sum(row.synops_per_decision.values())
         shown = f"{count:,.1f}"
         assert synops in ((shown, f"({shown})") if row.synops_per_decision else ("–",))
-        path = row_path(home._board(None), agent, env_id, row.seed).with_suffix(".safetensors")
+        path = row_path(home.leaderboard_path(None), agent, env_id, row.seed).with_suffix(
+            ".safetensors"
+        )
         assert size == f"{path.stat().st_size / 1000:.1f} kB"
 
 
@@ -112,3 +114,53 @@ def test_compare_shows_the_learning_curves_of_runs(capsys, tmp_path):
     last = f"{episodes[-20:, 1].mean():.1f}"
     assert read["training return at 768"] == [last, "–"]
     assert read["training return at 192"][1] != "–"
+
+
+@pytest.fixture
+def board(tmp_path):
+    rows = [make_row(seed=seed) for seed in (0, 1)] + [make_row("ppo-mlp", weights_sha256="1" * 64)]
+    return fill(tmp_path / "board", *rows)
+
+
+def test_tables_and_sites_by_a_price(capsys, board, tmp_path):
+    assert main(["table", "--leaderboard", str(board)]) == 0
+    by_operations = capsys.readouterr().out
+    assert "| Solved | Operations | Steps |" in by_operations
+    options = ["--leaderboard", str(board), "--cost", "loihi"]
+    assert main(["table", *options, "--site", str(tmp_path / "site")]) == 0
+    # 650 SynOps, 256 MACs and 128 updates, 15 and 16 spikes; there are no messages in these rows.
+    by_chip = capsys.readouterr().out
+    assert "| Solved | loihi (pJ) | Steps |" in by_chip
+    assert f"| {(650 + 256) * 35.5 + 128 * 72.8 + 15.5 * 69.3:,.1f} |" in by_chip
+    # The leaderboard's own file stays by operations.
+    assert (board / "README.md").read_text() in by_operations
+    page = (tmp_path / "site" / "environments" / "CartPole-v1.html").read_text()
+    assert "Score against pJ of a decision by loihi" in page
+    assert "SANA-FE" in page
+
+
+def test_measured_prices_come_from_a_file(capsys, board):
+    options = ["--leaderboard", str(board), "--cost", "cortex-m4"]
+    compared = ["compare", "ppo-lif", "ppo-mlp", "--env", "CartPole-v1", *options]
+    shown = []
+    for lines in ("", "weights_sha256,target,instructions\n" + "1" * 64 + ",cortex-m4,269\n"):
+        if lines:
+            (board / "instructions.csv").write_text(lines + "1" * 64 + ",host,180\n")
+        assert main(["table", *options]) == 0
+        out = capsys.readouterr().out
+        assert "| cortex-m4 (instructions) |" in out
+        assert ("| 269.0 |" in out) == bool(lines)
+        assert main(compared) == 0
+        found = (x for x in capsys.readouterr().out.splitlines() if x.startswith("cortex-m4"))
+        shown.append(next(found).split()[-2:])
+    assert shown == [["–", "–"], ["–", "269.0"]]
+    (board / "instructions.csv").write_text("weights,instructions\n")
+    assert "has the columns ['weights', 'instructions']" in refused(capsys, "table", *options)
+
+
+def test_unknown_prices_are_refused(capsys, board):
+    pair = ("compare", "ppo-lif", "ppo-mlp", "--env", "CartPole-v1")
+    for command in (("table",), pair, ("lean", board)):
+        error = refused(capsys, *command, "--cost", "joules")
+        assert "the cost 'joules' is unknown; known: operations, cmos45, loihi" in error
+    assert "'cortex-m4' is unknown" in refused(capsys, "lean", board, "--cost", "cortex-m4")

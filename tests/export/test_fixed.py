@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from snn_gym.export.c import FixedSource
+from snn_gym.export.c_integer import FixedSource
 from snn_gym.program import Head, Normaliser
+from snn_gym.program.integer import to_integer
 from tests.export.made import ZERO, one_neuron
 
 AGENT = one_neuron(
@@ -20,7 +21,7 @@ def test_scales_by_hand():
     # 2^6 in each: 0.01 / 64. Threshold 1 is 6,400 of these, the bias 0.25 is 1,600; gain 0.5 is
     # 2^13 of 2^14. The head's unit is 2.54 / 127 = 0.02, read four times a quarter: -1 is -50, and
     # the bias 0.05 is 0.05 / (0.02 * 0.25) = 10.
-    tables = FixedSource(AGENT, "agent", "", [1.5]).tables
+    tables = FixedSource(to_integer(AGENT, [1.5]), "agent", "").tables
     assert tables["weights_1"].tolist() == [[127]]
     assert tables["biases_1"].tolist() == [1600]
     assert tables["constants_1"].tolist() == [8192, 6400, 0, 0]
@@ -33,7 +34,7 @@ def test_scales_by_hand():
 
 def test_a_silent_layer_has_a_unit_and_large_peaks_no_fraction():
     silent = replace(AGENT.layers[0], weights=np.zeros((1, 1), np.float32))
-    quiet = FixedSource(replace(AGENT, layers=(silent,)), "agent", "", [1.0])
+    quiet = FixedSource(to_integer(replace(AGENT, layers=(silent,)), [1.0]), "agent", "")
     assert quiet.tables["weights_1"].tolist() == [[0]]
-    large = FixedSource(AGENT, "agent", "", [1e6])
+    large = FixedSource(to_integer(AGENT, [1e6]), "agent", "")
     assert large.tables["constants_1"][1] == 100  # 1 / 0.01

@@ -69,8 +69,9 @@ def test_current_evaluator_updates_a_row(version: str, board: Path) -> None:
     assert after.evaluator_version == EVALUATOR_VERSION
     assert after.score.mean == pytest.approx(before.score.mean, abs=TOLERANCE)
     assert after.synapses == {"hidden_1": 256}  # 128 neurons, 2 actions
-    # A current into 128 neurons; integrators of 2 outputs at 16 time steps are neurons, too.
-    assert after.macs_per_decision == {"hidden_1": 512}
+    # 4 standardised values, and a current into 128 neurons. Integrators of 2 outputs at 16 time
+    # steps are neurons, too.
+    assert after.macs_per_decision == {"normaliser": 4, "hidden_1": 512}
     assert after.neuron_updates_per_decision == {"hidden_1": 16 * 128, "readout": 16 * 2}
     # Equal returns come from an equal evaluator, so that returns with faults stay valid.
     same = after.score == before.score

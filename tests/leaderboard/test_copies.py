@@ -23,6 +23,7 @@ from snn_gym.leaderboard.weights import (
     read_network,
     trained_tensors,
 )
+from snn_gym.policies.units import Quantiser
 from snn_gym.zoo import agent_ids, build_policy, load_agent_spec, make_agent, save_agent
 from studies.copies.rewritten import (
     chained,
@@ -199,6 +200,31 @@ def test_every_agents_tensors_are_a_chain_of_layers(agent):
     trained = trained_tensors(tensors, agent, environment).values()
     assert sum(x.size for x in read) == sum(x.numel() for x in trained)
     assert distance(network, network) < 1e-6
+
+
+def test_weights_that_round_to_equal_numbers_are_copies():
+    agent, other = "ppo-mlp-int2", build_policy("ppo-mlp-int2", ENV).acting_state_dict()
+    tensors = build_policy(agent, ENV).acting_state_dict()
+    rounded = {
+        name: Quantiser(2)(x) if name.endswith(".original") else x for name, x in tensors.items()
+    }
+    network = read_network(tensors, agent, ENV)
+    assert distance(network, read_network(rounded, agent, ENV)) < 1e-6
+    assert distance(network, read_network(other, agent, ENV)) > NEAR
+
+
+def test_leaky_integrators_in_another_order_are_copies():
+    agent, task = "recurrent-ppo-leaky-small", "snn/DelayedMatchToSample-v0"
+    tensors = build_policy(agent, task).acting_state_dict()
+    moved = dict(tensors)
+    for name, x in tensors.items():
+        if "actor.layers.0" in name:
+            moved[name] = x.flip(0) * (1 if name.endswith("decay_logit") else -1)
+        elif name == "action_net.weight":
+            moved[name] = -x.flip(1)
+    assert any(not torch.equal(x, moved[name]) for name, x in tensors.items())
+    one, other = (read_network(x, agent, task) for x in (tensors, moved))
+    assert distance(one, other) < 1e-6
 
 
 def test_networks_with_zero_outputs_are_equal():

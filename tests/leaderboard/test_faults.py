@@ -120,7 +120,15 @@ def test_dead_neurons_have_no_effect_on_their_own_layer(spiking):
         assert 0 < own.sum() < len(own)
 
 
-@pytest.mark.parametrize(("gated", "gates"), [("gru", 3), ("lstm", 4)])
+@pytest.mark.parametrize("hidden_sizes", [(), (12, 9)])
+def test_matrices_of_an_ann_are_rounded(hidden_sizes):
+    policy = ann(SpikingActorCriticPolicy, network=NetworkConfig(hidden_sizes=hidden_sizes))
+    found = weights(with_faults(policy, Faults(weights_bits=3, dead_neurons=0.1)))
+    assert [len(x) for x in found] == [*hidden_sizes, 3]
+    assert all(len(np.unique(x)) <= 7 for x in found)
+
+
+@pytest.mark.parametrize(("gated", "gates"), [("gru", 3), ("lstm", 4), ("rnn", 1)])
 def test_every_matrix_of_a_gated_network_is_rounded(gated, gates):
     policy = ann(StatefulActorCriticPolicy, gated=gated)
     found = weights(with_faults(policy, Faults(weights_bits=3)))

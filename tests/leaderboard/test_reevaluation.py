@@ -23,7 +23,10 @@ from tests.leaderboard.helpers import (
     forge_chain,
 )
 
-NEW_COSTS = ("neuron_updates_per_decision", "parameter_bytes_per_decision", "synapses")
+NEW_COSTS = (
+    "neuron_updates_per_decision", "messages_per_decision", "parameter_bytes_per_decision",
+    "state_bytes_per_decision", "synapses",
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

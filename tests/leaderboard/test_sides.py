@@ -7,7 +7,7 @@ import pytest
 from snn_gym._base.checksums import dump_sealed
 from snn_gym._base.config import to_mapping
 from snn_gym.leaderboard import evaluate
-from snn_gym.leaderboard.comparison import MEASURES, describe_difference, find_sides
+from snn_gym.leaderboard.comparison import describe_difference, find_sides
 from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.zoo import load_agent, make_agent, read_manifest, save_agent
 from snn_gym.zoo.files import MANIFEST
@@ -24,7 +24,7 @@ def sides_of(board, one, two):
 
 
 def said(side):
-    return dict(zip(MEASURES, side.cells(), strict=True))
+    return dict(zip(side.measures, side.cells(), strict=True))
 
 
 def test_rows_by_hand(tmp_path):

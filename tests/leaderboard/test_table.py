@@ -193,12 +193,12 @@ def test_the_table_by_hand(tmp_path):
     assert lif.cells() == (
         *("ppo-lif", "ppo-mlp", "2", "4.5", "–", "–", "4.5", "0 of 2", "3.0", "0.0"),
         *("-0.04", "3.0, 6.0"),
-        *("1,034.0", "650.0", "256.0", "128.0", "15.5", "1,024.0", "1.000"),
+        *("1,034.0", "650.0", "256.0", "128.0", "15.5", "–", "1,024.0", "–", "1.000"),
         *("4,610", "100,000 to 100,096", "2 of 2"),
     )
     assert rows[3].cells()[4:9] == ("–", "–", "500.0", "1 of 1", "500.0")
     assert rows[3].cells()[9:16] == ("500.0", "1.06", "500.0", "384.0", "–", "256.0", "128.0")
-    assert (rows[3].cells()[16], rows[3].cells()[18]) == ("–", "–")
+    assert (rows[3].cells()[16], rows[3].cells()[20]) == ("–", "–")
     text = render_table(board)
     assert text.index("## Acrobot-v1") < text.index("## CartPole-v1") < text.index("## snn/")
     shown = "| ppo-lif | 2 | 4.5 | – | 0 of 2 | 1,034.0 | 100,000 to 100,096 | 2 of 2 |"

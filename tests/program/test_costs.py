@@ -23,7 +23,7 @@ from snn_gym.spiking.config import (
     PopulationDecoderParameters,
 )
 from snn_gym.spiking.decoders import make_head
-from tests.export.made import CHOSEN, SEEN, STATELESS, observe
+from tests.export.made import CHOSEN, DENSE, SEEN, STATELESS, build_ann, observe
 from tests.policies.firing import made_to_fire
 
 # Two decisions on spike trains of 3 time steps and 2 channels, with 3 and 1 spikes.
@@ -60,12 +60,16 @@ def test_constant_currents_into_spiking_layers():
     # One product with the constant current; a mean rate is no arithmetic of its own.
     assert costs.macs_per_decision == {"hidden_1": 5 * 3}
     assert costs.neuron_updates_per_decision == {"hidden_1": 4 * 3, "hidden_2": 4 * 2}
-    # The weights under the layer whose signals pass them, the biases under their own.
+    # The weights under the layer whose signals pass them, at every spike, the biases under their
+    # own at every update.
     assert costs.parameter_bytes_per_decision == {
-        "hidden_1": 4 * (5 * 3 + 3 + 3 * 2),
-        "hidden_2": 4 * (2 + 2 * 6),
+        "hidden_1": 4 * (5 * 3 + 12 + 24),
+        "hidden_2": 4 * (8 + 48),
         "readout": 4 * 6,
     }
+    # Each neuron is a layer's to one layer, and has the state variables of its equations: v alone.
+    assert costs.messages_per_decision == {"hidden_1": 12, "hidden_2": 8}
+    assert costs.state_bytes_per_decision == {"hidden_1": 4 * 12, "hidden_2": 4 * 8}
     assert costs.synapses == {"hidden_1": 3 * 2, "hidden_2": 2 * 6}
     assert costs.spikes_per_synapse == (24 + 48) / (6 + 12)
     assert (costs.hidden_spikes, costs.firing_rate) == (12 + 8, 1.0)
@@ -83,13 +87,15 @@ def test_firing_rates_leave_out_inputs():
 
 def test_recurrent_synapses():
     config = NetworkConfig(hidden_sizes=(3,), time_steps=4, recurrent=True)
-    operations, synops, macs, updates, spikes, parameter_bytes, per_synapse = totals(
-        always(config, 5, 2), torch.ones(1, 5)
+    operations, synops, macs, updates, spikes, messages, parameter_bytes, state, per_synapse = (
+        totals(always(config, 5, 2), torch.ones(1, 5))
     )
     assert (spikes, synops) == (12, 12 * (3 + 2))
+    assert messages == 2 * 12  # to the layer itself and to the readout
+    assert state == 4 * 12 * 2  # the potential and the last spike
     assert (macs, updates) == (15, 12)
     assert operations == 60 + 15 + 12
-    assert parameter_bytes == 4 * (5 * 3 + 3 * 3 + 3 + 3 * 2 + 2)
+    assert parameter_bytes == 4 * (15 + 60 + 12 + 2)
     assert per_synapse == 4.0
 
 
@@ -100,19 +106,18 @@ def test_spikes_of_the_environment_into_spiking_layers():
     assert costs.synops_per_decision == {"input": 2 * 4, "hidden_1": 12 * 5}
     assert costs.macs_per_decision == {}
     assert costs.neuron_updates_per_decision == {"hidden_1": 12}
-    # Of the first decision both channels have spikes, of the second one of them.
     assert costs.parameter_bytes_per_decision == {
-        "input": 4 * (2 + 1) / 2 * 4,
-        "hidden_1": 4 * (4 + 4 * 5),
+        "input": 4 * 8,
+        "hidden_1": 4 * (12 + 60),
         "readout": 4 * 5,
     }
     assert costs.synapses == {"input": 2 * 4, "hidden_1": 4 * 5}
 
 
-def test_a_silent_network_costs_updates_and_its_biases():
+def test_a_silent_network_costs_updates_state_and_biases_that_are_not_zero():
     network = SpikingNetwork(NetworkConfig(hidden_sizes=(4,)), 2, 5, spike_steps=3)
     network.layers[0].linear.bias.data.zero_()
-    assert totals(network, torch.zeros(2, 3, 2)) == [12, 0, None, 12, 0, 4 * (4 + 5), 0]
+    assert totals(network, torch.zeros(2, 3, 2)) == [12, 0, None, 12, 0, 0, 4 * 5, 4 * 12, 0]
 
 
 @pytest.mark.parametrize("head_inside", [True, False])
@@ -137,8 +142,14 @@ def test_readouts_that_leak(parameters, head_inside):
     assert costs.neuron_updates_per_decision == {
         "hidden_1": 12, "readout": 4 * (3 if of_maxima else 2)
     }  # fmt: skip
-    read = 5 * 3 + 3 + 3 * 2 + 2 + (3 if of_maxima else 0)
+    # Weights of inputs, biases at 4 updates, those of the outputs; synapses and weights of maxima.
+    read = 15 + 12 + 2 + (12 + 6 if of_maxima else 24)
     assert costs.total("parameter_bytes_per_decision") == 4 * read
+    # A second time constant has a variable of its own, and a maximum is kept.
+    variables = (2 if getattr(parameters, "tau_syn_ms", None) else 1) + (decoder == "max_voltage")
+    assert costs.state_bytes_per_decision == {
+        "hidden_1": 4 * 12, "readout": 4 * variables * 4 * (3 if of_maxima else 2)
+    }  # fmt: skip
     assert costs.reads_voltages == of_maxima
     assert costs.spikes_reach_outputs
 
@@ -176,7 +187,7 @@ def test_a_population_of_output_neurons():
     # 3 neurons reach 12; each of these serves one output.
     assert costs.synops_per_decision == {"hidden_1": 12 * 12, "output": 4 * 12 * 1}
     assert costs.neuron_updates_per_decision == {"hidden_1": 12, "output": 48}
-    assert costs.total("parameter_bytes_per_decision") == 4 * (15 + 3 + 36 + 12 + 12 + 6)
+    assert costs.total("parameter_bytes_per_decision") == 4 * (15 + 12 + 144 + 48 + 48 + 6)
 
 
 @pytest.mark.parametrize(("encoder", "parameters", "macs"), [
@@ -206,10 +217,39 @@ def test_a_dense_network_on_values():
     network = DenseNetwork(5, (3, 4), 2, nn.Tanh)
     macs = 5 * 3 + 3 * 4 + 4 * 2
     everything = 4 * sum(x.numel() for x in network.parameters())
-    expected = [macs + 3 + 4, None, macs, 3 + 4, None, everything, None]
+    expected = [macs + 3 + 4, None, macs, 3 + 4, None, None, everything, None, None]
     assert totals(network, torch.ones(2, 5)) == expected
     headless, head = DenseNetwork(5, (3, 4), None, nn.Tanh), nn.Linear(4, 2)
     assert totals(headless, torch.ones(2, 5), head=head) == totals(network, torch.ones(2, 5))
+
+
+@pytest.mark.parametrize("size", [None, 2])
+def test_a_linear_network(size):
+    network, head = DenseNetwork(6, (), size, nn.Tanh), nn.Linear(6, 2)
+    everything = 4 * (6 * 2 + 2)
+    expected = [6 * 2, None, 6 * 2, None, None, None, everything, None, None]
+    assert totals(network, torch.ones(2, 6), head=head) == expected
+    spikes = DenseNetwork(6, (), size, nn.Tanh, spike_input=True)
+    costs = spikes.record(TRAINS.flatten(1), head=head).costs
+    assert costs.synops_per_decision == {"input": 2.0 * 2}
+    assert costs.macs_per_decision == {}
+    assert costs.total("parameter_bytes_per_decision") == 4 * (2 * 2 + 2)
+
+
+def test_quantised_weights_by_hand():
+    network = DenseNetwork(2, (2,), 1, nn.Tanh)
+    network.quantise(2)
+    for layer, weights in ((network[0], [[0.9, 0.1], [0.8, -0.7]]), (network[2], [[0.5, 0.5]])):
+        layer.parametrizations.weight.original.data = torch.tensor(weights)
+        layer.bias.data.zero_()
+    # 0.1 becomes 0. The units' sums are 0.8 and 0 for the first input, 0.8 and -1.6 for both.
+    costs = network.record(torch.tensor([[1.0, 1.0], [1.0, 3.0]])).costs
+    assert costs.macs_per_decision == {"dense_1": 3, "dense_2": (1 + 2) / 2}
+    # 2 bits a weight are 0.25 bytes; a bias that is not zero is a float.
+    assert costs.parameter_bytes_per_decision == {"dense_1": 0.25 * 3, "dense_2": 0.25 * 1.5}
+    network[2].bias.data.fill_(1.0)
+    costs = network.record(torch.tensor([[1.0, 1.0], [1.0, 3.0]])).costs
+    assert costs.parameter_bytes_per_decision["dense_2"] == 0.25 * 1.5 + 4
 
 
 def test_zeros_of_an_ann_by_hand():
@@ -223,7 +263,7 @@ def test_zeros_of_an_ann_by_hand():
     # (0, 2, 0); the outputs have 2, 1 and 2 weights behind them: 3 and 1 products.
     assert costs.macs_per_decision == {"dense_1": (5 + 2) / 2, "dense_2": (3 + 1) / 2}
     assert costs.parameter_bytes_per_decision == {
-        "dense_1": 4 * (3.5 + 3), "dense_2": 4 * (2 + 2)
+        "dense_1": 4 * 3.5, "dense_2": 4 * (2 + 2)
     }  # fmt: skip
     assert costs.neuron_updates_per_decision == {"dense_1": 3}
     assert costs.operations_per_decision == 3.5 + 2 + 3
@@ -239,7 +279,7 @@ def test_zeros_of_a_constant_current_by_hand():
     assert costs.synops_per_decision == {"hidden_1": 4 * (1 + 0 + 2)}
     assert costs.synapses == {"hidden_1": 3}
     assert costs.parameter_bytes_per_decision == {
-        "hidden_1": 4 * (4 + 3 + 3), "readout": 4 * 2
+        "hidden_1": 4 * (4 + 12 + 12), "readout": 4 * 2
     }  # fmt: skip
 
 
@@ -261,7 +301,8 @@ def test_the_same_layer_costs_the_same_in_every_network(values, weights):
     found = [network.record(inputs).costs for network in (spiking, dense, gated)]
     macs = [costs.macs_per_decision for costs in found]
     assert macs[0]["hidden_1"] == macs[1]["dense_1"] == expected
-    assert macs[2]["gru_1"] == 3 * expected  # from rest, the loop multiplies zeros
+    # From rest, the loop multiplies zeros; each of 3 units has 3 products of its gates.
+    assert macs[2]["gru_1"] == 3 * expected + 3 * 3
     # Spikes through the same weights, whoever receives them.
     ones = (inputs != 0).float()
     receivers = [
@@ -316,10 +357,15 @@ def test_a_dense_network_on_spikes():
     assert costs.spikes_per_synapse == pytest.approx(2 / 6)
 
 
-@pytest.mark.parametrize(("kind", "gates"), [("gru", 3), ("lstm", 4)])
+@pytest.mark.parametrize(("kind", "gates"), [("gru", 3), ("lstm", 4), ("rnn", 1), ("leaky", 1)])
 def test_gated_networks(kind, gates):
     network = GatedNetwork(kind, 6, (4, 3), 2)
-    first, second = gates * 4 * (6 + 4), gates * 3 * (4 + 3)
+    # 3 products of gates for each unit: r * h, (1 - z) * n and z * h of a GRU, or f * c, i * g and
+    # o * tanh(c) of an LSTM. The decay of a leaky integrator is in its update.
+    products = 3 if kind in ("gru", "lstm") else 0
+    own, onward = products * 4, products * 3
+    loops = (0, 0) if kind == "leaky" else (4, 3)
+    first, second = gates * 4 * (6 + loops[0]) + own, gates * 3 * (4 + loops[1]) + onward
     carried = torch.ones(2, network.state_size)
     costs = network.record(torch.ones(2, 6), carried).costs
     assert costs.macs_per_decision == {
@@ -328,19 +374,23 @@ def test_gated_networks(kind, gates):
     assert costs.neuron_updates_per_decision == {f"{kind}_1": 4, f"{kind}_2": 3}
     everything = 4 * sum(x.numel() for x in network.parameters())
     assert costs.total("parameter_bytes_per_decision") == everything
+    variables = 2 if kind == "lstm" else 1
+    assert costs.state_bytes_per_decision == {
+        f"{kind}_1": 4 * variables * 4, f"{kind}_2": 4 * variables * 3
+    }  # fmt: skip
     assert costs.spikes_per_synapse is None
     # At rest there is nothing to carry: of the loops no product is left.
     rest = network.record(torch.ones(2, 6)).costs
     assert rest.macs_per_decision == {
-        f"{kind}_1": gates * 4 * 6, f"{kind}_2": gates * 3 * 4, "readout": 3 * 2
+        f"{kind}_1": gates * 4 * 6 + own, f"{kind}_2": gates * 3 * 4 + onward, "readout": 3 * 2
     }  # fmt: skip
 
     spiking = GatedNetwork(kind, 6, (4, 3), 2, spike_input=True)
     spiked = spiking.record(TRAINS.flatten(1), carried).costs
     # The gates' products with what the units carry remain.
-    assert spiked.macs_per_decision == {
-        f"{kind}_1": gates * 4 * 4, f"{kind}_2": second, "readout": 3 * 2
-    }  # fmt: skip
+    carrying = gates * 4 * loops[0] + own
+    left = {} if kind == "leaky" else {f"{kind}_1": carrying}
+    assert spiked.macs_per_decision == {**left, f"{kind}_2": second, "readout": 3 * 2}
     assert spiked.synops_per_decision == {"input": 2.0 * gates * 4}
     assert spiked.synapses == {"input": 6.0 * gates * 4}
     unread = 4 * (6 - 2) * gates * 4
@@ -382,12 +432,21 @@ def test_a_program_has_the_costs_of_its_policy(kind, seen, chosen, network, spik
         assert one == other or one == pytest.approx(other, rel=1e-3), name
 
 
+@pytest.mark.parametrize("arguments", DENSE.values(), ids=DENSE)
+@pytest.mark.parametrize("seen", ["analogue", "spikes"])
+def test_a_program_has_the_costs_of_an_ann(seen, arguments):
+    policy, observations = build_ann(seen, **arguments), observe(seen, 40)
+    assert count_costs(policy.program(), observations) == policy.record(observations).costs
+
+
 def test_costs_of_gated_units_depend_on_their_state():
     network = GatedNetwork("gru", 6, (4,), 2)
     program = network.program()
     seen, carried = np.ones((3, 6), np.float32), np.ones((3, 4), np.float32)
-    assert count_costs(program, seen).macs_per_decision == {"gru_1": 3 * 4 * 6, "readout": 4 * 2}
-    assert count_costs(program, seen, carried).macs_per_decision["gru_1"] == 3 * 4 * (6 + 4)
+    rest = count_costs(program, seen).macs_per_decision
+    assert rest == {"gru_1": 3 * 4 * 6 + 3 * 4, "readout": 4 * 2}
+    later = count_costs(program, seen, carried).macs_per_decision["gru_1"]
+    assert later == 3 * 4 * (6 + 4) + 3 * 4
 
 
 def test_a_smaller_program_costs_less():
@@ -411,5 +470,5 @@ def test_learned_constants_are_read():
         network = SpikingNetwork(NetworkConfig(hidden_sizes=(3,), learnable=learnable), 5, 2)
         costs = network.record(torch.zeros(1, 5)).costs
         read.append(costs.parameter_bytes_per_decision["hidden_1"])
-    # Each of 3 neurons has the 4 constants of its equations.
-    assert read[1] - read[0] == 4 * 3 * 4
+    # Each of 3 neurons has the 4 constants of its equations, at each of 8 time steps.
+    assert read[1] - read[0] == 4 * 3 * 4 * 8

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from snn_gym.export import Visits, freeze, to_c
-from snn_gym.export.c_spiking import fixed_neuron, float_neuron, units_of
+from snn_gym.export.c_spiking import fixed_neuron, float_neuron
 from snn_gym.export.nir_graph import nir_graph
 from snn_gym.policies import SpikingActorCriticPolicy
+from snn_gym.program.integer import units_of
 from snn_gym.program.neurons import NEURONS
 from tests.export.made import Compiled, build, needs_compiler, observe, spiking
 from tests.program.own_neurons import OWN, registered

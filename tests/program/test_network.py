@@ -248,7 +248,7 @@ def test_gated_units_decide_alike_in_every_runtime(seen, gates, kind, tmp_path):
     assert compiled.step(observation) == decide(program, rows).actions[0]
 
 
-@pytest.mark.parametrize("gates", ["gru", "lstm"])
+@pytest.mark.parametrize("gates", ["gru", "lstm", "rnn"])
 def test_gated_units_without_effect_are_cut(gates):
     generator, wide = np.random.default_rng(0), GATES[gates]
     drawn = iter(
@@ -527,6 +527,16 @@ def test_units_of_an_ann_without_effect_are_cut():
     small = compact(program)
     assert small.sizes == (1,)
     assert decide(small, row(3.0).T).outputs.tolist() == [[4.0]]  # 2 (1 + 1)
+
+
+def test_leaky_integrators_without_effect_are_cut():
+    layer = LeakyLayer(row(1, 2, 3), np.arange(3, dtype=np.float32), np.float32([0.1, 0.5, 0.9]))
+    head = Head(np.array([[0, 2, 0]], np.float32), ZERO)
+    program = replace(one_gated_unit("gru"), layers=(layer,), head=head)
+    small = compact(program)
+    assert (small.sizes, small.layers[0].decay.tolist()) == ((1,), [0.5])
+    made = decide(small, row(3.0), decide(small, row(1.0)).state)
+    assert made.outputs.tolist() == [[2 * (0.5 * (2 + 1) + (6 + 1))]]
 
 
 def test_old_names_warn():

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from snn_gym.leaderboard.headings import COLUMN_DEFINITIONS, ROOM_COLUMNS
-from snn_gym.leaderboard.rendering import class_in_words
+from snn_gym.leaderboard.rendering import class_in_words, price_column
 from snn_gym.leaderboard.results import Row, parent_of, rows_by_weights
 from snn_gym.leaderboard.site.elements import (
     Cell,
@@ -204,18 +204,19 @@ def agent(
     name = rows[0].agent
     parts = [*_about(site, rows), element("h2", "Results and costs", id="results")]
     section_cells = [_section_cells(row) for row in rows]
+    columns = tuple(dict.fromkeys((*SHOWN, *price_column(rows))))
     lines: list[list[Cell]] = []
     sections: list[Markup] = []
     for row, cells in zip(rows, section_cells, strict=True):
         others = [other for other in table if section(other) == section(row)]
         shown = texts(row, others)
-        lines.append([*cells, *(number_cell(shown[column]) for column in SHOWN)])
+        lines.append([*cells, *(number_cell(shown[column]) for column in columns)])
         sections += _section(site, row, others, sources)
-    parts += [sortable(f"Results of {name}", [*_SECTION_COLUMNS, *SHOWN], lines)]
+    parts += [sortable(f"Results of {name}", [*_SECTION_COLUMNS, *columns], lines)]
     faulted = zip(rows, section_cells, strict=True)
     parts += [*faults_shown(f"{name} with faults", _SECTION_COLUMNS, faulted), *sections]
-    defined = COLUMN_DEFINITIONS | ROOM_COLUMNS | SITE_COSTS
-    meanings = {column: defined[column] for column in SHOWN}
+    defined = COLUMN_DEFINITIONS | ROOM_COLUMNS | SITE_COSTS | price_column(rows)
+    meanings = {column: defined[column] for column in columns}
     if any(trained(row, sources) for row in rows):
         parts.append(element("p", element("strong", "Learning curves."), f" {CURVES_TEXT}"))
     parts += [*remarks(rows), definitions("Columns", meanings)]

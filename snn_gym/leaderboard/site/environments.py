@@ -15,7 +15,6 @@ from snn_gym.leaderboard.comparison import (
     profiles,
 )
 from snn_gym.leaderboard.headings import (
-    COLUMN_DEFINITIONS,
     FAULT_COLUMNS,
     FAULTS_HEADING,
     RETENTION_TEXT,
@@ -24,7 +23,12 @@ from snn_gym.leaderboard.headings import (
     UNRANKED_HEADING,
     UNRANKED_TEXT,
 )
-from snn_gym.leaderboard.rendering import PROFILES_TEXT, all_columns, class_in_words
+from snn_gym.leaderboard.rendering import (
+    PROFILES_TEXT,
+    all_columns,
+    class_in_words,
+    price_column,
+)
 from snn_gym.leaderboard.results import Row
 from snn_gym.leaderboard.site.elements import (
     Cell,
@@ -58,6 +62,7 @@ from snn_gym.leaderboard.site.marks import (
     texts,
 )
 from snn_gym.leaderboard.table import TableRow, Unranked, marked_name, section
+from snn_gym.program.prices import DEFAULT, known_price
 
 
 # ---- faults --------------------------------------------------------------------------------------
@@ -110,7 +115,8 @@ def environment(site: Site, rows: Sequence[TableRow], sources: Sequence[Row]) ->
     for _, group in itertools.groupby(rows, key=section):
         parts += _section(site, list(group), sources)
     columns = (all_columns(rows) | SITE_COSTS).items()
-    shown = {name: text for name, text in columns if name in ("Agent", "Twin", *SHOWN)}
+    known = ("Agent", "Twin", *SHOWN, *price_column(rows))
+    shown = {name: text for name, text in columns if name in known}
     parts += [*remarks(rows), definitions("Columns", shown | KIND)]
     return site.page(rows[0].environment, joined(parts), up=_UP)
 
@@ -149,7 +155,7 @@ def _section(site: Site, rows: Sequence[TableRow], sources: Sequence[Row]) -> It
 def _table(site: Site, words: str, rows: Sequence[TableRow]) -> Markup:
     scale = score_scale(rows)
     columns = all_columns(rows) | SITE_COSTS
-    names = [name for name in SHOWN if name in columns]
+    names = [name for name in dict.fromkeys((*SHOWN, *price_column(rows))) if name in columns]
     lines = []
     for row in rows:
         shown = texts(row, rows)
@@ -169,7 +175,7 @@ def _table(site: Site, words: str, rows: Sequence[TableRow]) -> Markup:
 # ---- overview ------------------------------------------------------------------------------------
 _INTRODUCTION = """Every row was run again by `snn-gym verify` before it was written. Scores are \
 *normalised*: 0 is random play, and 1 is the oracle of the environment's card or, without an \
-oracle, `solved`. Below each score are the operations of a decision and the number of seeds. A \
+oracle, `solved`. Below each score are the {} and the number of seeds. A \
 score links to its environment, with drawings of seeds, intervals and reference scores. A name \
 links to the agent, with its costs and the commands that train it again.
 """
@@ -177,7 +183,8 @@ links to the agent, with its costs and the commands that train it again.
 
 def overview(site: Site, rows: Sequence[TableRow], others: Sequence[Unranked] = ()) -> str:
     """Return the first page; ``others`` are the rows that do not rank."""
-    parts = [element("p", from_markdown(_INTRODUCTION))]
+    axis = known_price(rows[0].priced_by if rows else DEFAULT).axis
+    parts = [element("p", from_markdown(_INTRODUCTION.format(axis)))]
     if not rows:
         empty = element("p", "There are no results yet.")
         return site.page("Results", joined([*parts, empty, *_unranked(others)]))
@@ -188,8 +195,7 @@ def overview(site: Site, rows: Sequence[TableRow], others: Sequence[Unranked] = 
         heading = words[0].upper() + words[1:]
         parts += [element("h2", heading, id=budget_class), *_matrices(site, words, list(group))]
     parts += [*_environments(rows), *_profiles(site, rows), *_unranked(others), *remarks(rows)]
-    operations = {"Operations": COLUMN_DEFINITIONS["Operations"]}
-    parts += [definitions("Columns", KIND | operations | SITE_COSTS)]
+    parts += [definitions("Columns", KIND | price_column(rows) | SITE_COSTS)]
     return site.page("Results", joined(parts))
 
 
@@ -226,7 +232,7 @@ def _cell(row: TableRow | None) -> Cell:
     score = "not comparable"
     if row.normalised is not None:
         score = f"{round(row.normalised, 2) + 0.0:.2f}"  # no -0.00
-    cost = row.cost(row.operations_per_decision, decimals=0)
+    cost = row.cost(row.price, decimals=0)
     below = seeds_in_words(row) if cost == "–" else f"{cost}; {seeds_in_words(row)}"
     link = element("a", score, href=section_address(row))
     return Cell(joined([link, " ", element("small", below)]), row.normalised)

@@ -25,11 +25,16 @@ from snn_gym.leaderboard.site.layout import (
     environment_page,
     row_file,
 )
-from snn_gym.leaderboard.table import TableRow, Unranked, split_rows, summaries
+from snn_gym.leaderboard.table import TableRow, Unranked, read_pricing, split_rows, summaries
+from snn_gym.program.prices import DEFAULT
 
 
 def write_site(
-    leaderboard: str | Path, folder: str | Path, *, documentation: Documentation | None = None
+    leaderboard: str | Path,
+    folder: str | Path,
+    *,
+    documentation: Documentation | None = None,
+    cost: str = DEFAULT,
 ) -> Path:
     """Write a leaderboard as a site of static pages; equal rows give equal files.
 
@@ -40,6 +45,7 @@ def write_site(
         folder: Folder to write: absent, empty, or with an earlier site, whose pages are replaced.
         documentation: Built documentation that contains the site, for links to its cards; None for
             a separate site.
+        cost: Name of the price of fronts and first columns.
 
     Returns:
         Path of the first page.
@@ -53,7 +59,8 @@ def write_site(
         raise ValueError(f"{leaderboard} is no folder; expected a leaderboard; verify a row first")
     sources = shown_rows(leaderboard)
     ranked, others = split_rows(leaderboard, sources)
-    pages = site_pages(summaries(ranked, sources), sources, documentation, others)
+    rows = summaries(ranked, sources, read_pricing(leaderboard, cost))
+    pages = site_pages(rows, sources, documentation, others)
     files = {name: text.encode() for name, text in pages.items()}
     for row in sources:
         content = json.loads(read_below(leaderboard, row.place, MAX_ROW_BYTES))

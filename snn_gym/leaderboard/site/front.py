@@ -1,4 +1,4 @@
-"""Figure of score against operations, with a point for each agent and the Pareto front."""
+"""Figure of score against a price, with a point for each agent and the Pareto front."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from snn_gym.leaderboard.site.elements import Markup, element, joined, scrolling
 from snn_gym.leaderboard.site.layout import agent_page
 from snn_gym.leaderboard.site.marks import Scale, kind, score_scale, seeds_in_words
 from snn_gym.leaderboard.table import TableRow
+from snn_gym.program.prices import known_price
 
 # ---- axes ----------------------------------------------------------------------------------------
 SCORE_TITLE = "mean return"
@@ -208,9 +209,9 @@ PLOT = Plot(width=720, height=380, left=80, right=680, top=28, bottom=332)
 _FEWEST_POINTS = 2
 _TARGET_RADIUS = 14
 _CAPTION = (
-    "Mean return and its 95 % confidence interval against operations of a decision (SynOps, MACs "
-    "and neuron updates), on a logarithmic axis. Circles are spiking agents, squares are not. Each "
-    "point links to its agent. Names without clear space appear when the pointer is on the point."
+    "Mean return and its 95 % confidence interval against {}, on a logarithmic axis. Circles are "
+    "spiking agents, squares are not. Each point links to its agent. Names without clear space "
+    "appear when the pointer is on the point."
 )
 _HOLLOW_TEXT = (
     f" Hollow points do not rank: they have fewer than {FEWEST_SEEDS} seeds, were made from other "
@@ -218,14 +219,14 @@ _HOLLOW_TEXT = (
     "again."
 )
 _FRONT_TEXT = (
-    " The stepped line is the Pareto front of filled points: no point with as few operations has a "
+    " The stepped line is the Pareto front of filled points: no point that costs as little has a "
     "higher score."
 )
 
 
 @dataclass(frozen=True)
 class _Point:
-    """Point of a row in the figure, at its operations and score."""
+    """Point of a row in the figure, at its price and score."""
 
     row: TableRow
     cost: float
@@ -237,12 +238,13 @@ class _Point:
     def words(self) -> str:
         """Description in words."""
         row = self.row
-        score = f"{row.score(row.mean)} at {self.cost:,.0f} operations"
+        unit = known_price(row.priced_by).unit
+        score = f"{row.score(row.mean)} at {self.cost:,.0f} {unit}"
         return f"{row.name}: {score}, {kind(row)}, {seeds_in_words(row)}"
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the Pareto front of (operations, score), from few operations to many."""
+    """Return the Pareto front of (price, score), from the lowest price to the highest."""
     best: list[tuple[float, float]] = []
     for cost, score in sorted(points, key=lambda point: (point[0], -point[1])):
         if not best or score > best[-1][1]:
@@ -251,7 +253,7 @@ def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def decades(costs: Sequence[float]) -> range:
-    """Return the exponents of 10 on the axis of operations, at least two."""
+    """Return the exponents of 10 on the axis of prices, at least two."""
     low, high = math.floor(math.log10(min(costs))), math.ceil(math.log10(max(costs)))
     return range(low, max(high, low + 1) + 1)
 
@@ -263,8 +265,8 @@ def ranks(row: TableRow) -> bool:
 
 
 def front_figure(rows: Sequence[TableRow], name: str, *, up: str) -> Markup:
-    """Return the figure of rows, nothing if fewer than two have operations."""
-    known = {row: cost for row in rows if (cost := row.operations_per_decision)}
+    """Return the figure of rows, nothing if fewer than two have a price."""
+    known = {row: cost for row in rows if (cost := row.price)}
     if len(known) < _FEWEST_POINTS:
         return Markup()
     axis = decades(list(known.values()))
@@ -273,10 +275,11 @@ def front_figure(rows: Sequence[TableRow], name: str, *, up: str) -> Markup:
     upright = PLOT.upright(scores.low, scores.high)
     points = _points(known, across, upright)
     numbered = [(across(power), f"{10.0**power:,.10g}") for power in axis]
-    title = f"Score against operations, {name}"
+    label = known_price(rows[0].priced_by).axis
+    title = f"Score against {label}, {name}"
     drawing = element(
         "svg",
-        *grid(PLOT, numbered, upright, rows[0], "operations of a decision"),
+        *grid(PLOT, numbered, upright, rows[0], label),
         _stepped(sorted({point.place for point in points if point.on_front})),
         *_drawn(points, upright, up),
         viewBox=PLOT.view_box,
@@ -284,7 +287,7 @@ def front_figure(rows: Sequence[TableRow], name: str, *, up: str) -> Markup:
         aria_label=title,
         class_="score-against-operations",
     )
-    caption = _caption(points, len(rows) - len(known))
+    caption = _caption(points, len(rows) - len(known), label)
     return element("figure", scrolling(title, drawing), element("figcaption", caption))
 
 
@@ -299,12 +302,12 @@ def _points(known: Mapping[TableRow, float], across: Scale, upright: Scale) -> l
     return points
 
 
-def _caption(points: Sequence[_Point], unknown: int) -> str:
+def _caption(points: Sequence[_Point], unknown: int, label: str) -> str:
     parts = {
-        _CAPTION: True,
+        _CAPTION.format(label): True,
         _HOLLOW_TEXT: not all(point.ranks for point in points),
         _FRONT_TEXT: any(point.on_front for point in points),
-        f" Operations of {unknown} more agents are unknown.": unknown > 0,
+        f" Costs of {unknown} more agents are unknown.": unknown > 0,
     }
     return "".join(text for text, holds in parts.items() if holds)
 

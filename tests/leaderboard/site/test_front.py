@@ -95,7 +95,7 @@ def test_points_lie_at_operations_and_score(rows):
 def test_agents_without_operations_are_counted(rows):
     unknown = replace(rows[0], synops_per_decision=None, macs_per_decision=None)
     text = front_figure([unknown, *rows[1:]], "here", up="")
-    assert "Operations of 1 more agents are unknown." in text
+    assert "Costs of 1 more agents are unknown." in text
     assert front_figure([unknown, rows[1]], "here", up="") == ""
 
 

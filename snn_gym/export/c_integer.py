@@ -1,0 +1,323 @@
+"""C source of integer programs: with loops, and as straight lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from snn_gym.export import c_text
+from snn_gym.export.c_base import ANNSource, number, standardised, within
+from snn_gym.export.c_spiking import SpikingSource, fixed_neuron
+from snn_gym.program.integer import TANH, IntegerProgram, IntegerUnits
+from snn_gym.program.network import GatedLayer, Layer, NeuronLayer
+from snn_gym.program.neuron import Neuron
+
+HELPERS = """\
+/* Add the rows of weights of the neurons that fired. */
+static inline void add_rows(const int8_t *weights, int size, const int *places, int count,
+                            int32_t *total) {
+    for (int k = 0; k < count; k++) {
+        const int8_t *row = weights + places[k] * size;
+        for (int n = 0; n < size; n++) {
+            total[n] += row[n];
+        }
+    }
+}
+"""
+
+ADD_PRODUCTS = """\
+/* Add the rows of weights times the values. */
+static inline void add_products(const int8_t *weights, int inputs, int size, const int16_t *values,
+                                int32_t *total) {
+    for (int d = 0; d < inputs; d++) {
+        for (int n = 0; n < size; n++) {
+            total[n] += values[d] * weights[d * size + n];
+        }
+    }
+}
+
+"""
+
+SCALED = """\
+/* Divide by 2^bits, to the nearest. */
+static inline int32_t scaled(int32_t value, int bits) {
+    return bits == 0 ? value : (value + (1 << (bits - 1))) >> bits;
+}
+"""
+
+SATURATED = """\
+/* The nearest number of 16 bits. */
+static inline int32_t saturated(int32_t x) {
+    return x > 32767 ? 32767 : (x < -32768 ? -32768 : x);
+}
+
+static inline int32_t larger(int32_t a, int32_t b) {
+    return a > b ? a : b;
+}
+
+static inline int32_t smaller(int32_t a, int32_t b) {
+    return a < b ? a : b;
+}
+
+/* A product with a number of 14 bits, to the nearest. */
+static inline int32_t share(int32_t gain, int32_t x) {
+    return (gain * x + 8192) >> 14;
+}
+"""
+
+
+class FixedSource(SpikingSource):
+    """C files of a spiking program in integers."""
+
+    number, sum = "int16_t", "int32_t"
+    shape = "fixed point, weights of 8 bits and potentials of 16"
+    places = c_text.PLACES + "\n" + SATURATED
+    helpers, products = HELPERS, ADD_PRODUCTS + SCALED
+
+    def __init__(self, integer: IntegerProgram, name: str, title: str) -> None:
+        super().__init__(integer.program, name, title)
+        self.integer = integer
+
+    def _neuron_text(self, neuron: type[Neuron], name: str, each: bool) -> str:
+        assert not each  # scales are those of a layer's constants
+        return fixed_neuron(neuron, name)
+
+    def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        yield from self._input_tables()
+        for k, layer in enumerate(self.integer.neurons, start=1):
+            yield f"constants_{k}", layer.constants
+            yield f"rest_{k}", layer.rest.reshape(-1)
+            yield f"weights_{k}", layer.weights
+            yield f"biases_{k}", layer.biases
+            if layer.recurrent is not None:
+                yield f"recurrent_{k}", layer.recurrent
+        yield "coefficients", self.integer.coefficients
+        yield "head_weights", self.integer.head_weights
+        yield "head_biases", self.integer.head_biases
+        yield from self._limit_tables()
+
+    def _held(self, size: int) -> Iterator[str]:
+        yield f"    int16_t values[{self.program.inputs}];\n    int32_t held[{size}];"
+        yield _rounded_values(self.integer)
+        shift = self.integer.input_bits - self.integer.neurons[0].bits
+        yield c_text.FIXED_HELD.format(inputs=self.program.inputs, size=size, shift=shift)
+
+    def _layer(self, k: int, layer: NeuronLayer) -> Iterator[str]:
+        held = k == 1 and self.program.held
+        if held and layer.recurrent is None:
+            yield self._updated(k, layer, "held")
+            return
+        yield f"int32_t currents[{layer.size}];"
+        yield "memset(currents, 0, sizeof currents);"
+        yield from self._driven(k, layer, held=held)
+        yield f"for (int n = 0; n < {layer.size}; n++) {{"
+        base, unit = "held" if held else f"biases_{k}", 2 ** self.integer.neurons[k - 1].bits
+        yield f"    currents[n] = {base}[n] + currents[n] * {unit};"
+        yield "}"
+        yield self._updated(k, layer, "currents")
+
+    def _output(self) -> str:
+        return in_float(self.integer)
+
+
+def in_float(integer: IntegerProgram) -> str:
+    """Return the C expression of output ``o`` in float."""
+    return f"{number(integer.output_unit)} * (float)outputs[o]"
+
+
+def _rounded_values(integer: IntegerProgram) -> str:
+    """Return the lines that fill ``values`` with standardised observations in integers."""
+    if integer.program.spike_input:
+        return c_text.SEEN_VALUES.format(inputs=integer.program.inputs)
+    return c_text.FIXED_VALUES.format(
+        inputs=integer.program.inputs,
+        value=standardised("observation[d]", 1),
+        unit=number(float(2**integer.input_bits)),
+        clipped=within("x", integer.program.normalisers[0].clip),
+    )
+
+
+# ---- units of an ANN ----------------------------------------------------------------------------
+RESCALED = """\
+/* A change of unit: divide by 2^shift, multiply by factor, divide by 2^bits, to the nearest. */
+static inline int32_t rescaled(int32_t value, int shift, int32_t factor, int bits) {
+    return scaled(scaled(value, shift) * factor, bits);
+}
+"""
+
+TANGENT = """\
+/* Hyperbolic tangent in 14 bits, of arguments in 12: lines between the numbers of a table. */
+static inline int32_t tanh_of(int32_t x) {
+    const int32_t away = smaller(x < 0 ? -x : x, 32767), place = away >> 8;
+    const int32_t low = tangents[place];
+    const int32_t value = low + (((tangents[place + 1] - low) * (away & 255) + 128) >> 8);
+    return x < 0 ? -value : value;
+}
+"""
+
+LOGISTIC = """\
+static inline int32_t logistic(int32_t x) {
+    return 8192 + scaled(tanh_of(scaled(x, 1)), 1);
+}
+"""
+
+DECAYED = """\
+/* The share of a state that remains, in 14 bits, to the nearest. */
+static inline int32_t decayed(int32_t gain, int32_t x) {
+    return (int32_t)(((int64_t)gain * x + 8192) >> 14);
+}
+"""
+
+UNITS: Mapping[str, tuple[str, ...]] = {
+    "relu": ("{r} = (int16_t)rescaled(larger({sums[0]}, 0), {scale});",),
+    "tanh": ("{r} = (int16_t)tanh_of({x[0]});",),
+    "relu, levels": ("{r} = (int16_t)smaller(rescaled(larger({sums[0]}, 0), {scale}), {levels});",),
+    "tanh, levels": ("{r} = (int16_t)scaled({levels} * tanh_of({x[0]}), 14);",),
+    "leaky": (
+        "{h} = decayed({decay}, {h}) + scaled({sums[0]}, {shift});",
+        "{r} = (int16_t)saturated(scaled({h}, {out}));",
+    ),
+    "rnn": ("{h} = (int16_t)tanh_of({x[0]} + {y[0]});",),
+    "gru": (
+        "const int32_t update = logistic({x[1]} + {y[1]});",
+        "const int32_t made = tanh_of({x[2]} + share(logistic({x[0]} + {y[0]}), {y[2]}));",
+        "{h} = (int16_t)(made + share(update, {h} - made));",
+    ),
+    "lstm": (
+        "const int32_t made = scaled(tanh_of({x[2]} + {y[2]}), 2);",
+        "const int32_t entering = share(logistic({x[0]} + {y[0]}), made);",
+        "{c} = (int16_t)saturated(share(logistic({x[1]} + {y[1]}), {c}) + entering);",
+        "{h} = (int16_t)share(logistic({x[3]} + {y[3]}), tanh_of({c}));",
+    ),
+}
+"""Lines of C that advance a unit, by kind: ``h`` and ``c`` are its state, ``r`` is its result,
+``sums`` are those of its inputs by gate, ``x`` and ``y`` the arguments by these and by the units.
+"""
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names in C of the numbers of a unit."""
+
+    sums: Sequence[str]
+    loops: Sequence[str]
+    state: Sequence[str]
+    result: str
+    decay: str = ""
+
+
+def unit_lines(layer: IntegerUnits, names: Names) -> list[str]:
+    """Return the lines of C that advance a unit."""
+    scale, loop = (", ".join(map(str, x)) for x in (layer.scale, layer.loop))
+    arguments = [f"rescaled({x}, {scale})" for x in names.sums]
+    if layer.recurrent is not None:
+        arguments = [f"saturated({x})" for x in arguments]
+    kind = layer.kind if layer.levels is None else f"{layer.kind}, levels"
+    fields = {
+        "sums": names.sums,
+        "x": arguments,
+        "y": [f"saturated(rescaled({x}, {loop}))" for x in names.loops],
+        "h": names.state[0] if names.state else "",
+        "c": names.state[-1] if names.state else "",
+        "r": names.result,
+        "decay": names.decay,
+        "scale": scale,
+        "shift": layer.scale.shift,
+        "out": layer.loop.shift,
+        "levels": layer.levels,
+    }
+    return [line.format(**fields) for line in UNITS[kind]]
+
+
+def unit_helpers(integer: IntegerProgram) -> Iterator[str]:
+    """Yield the texts of the C functions that units call."""
+    kinds = {layer.kind for layer in integer.units}
+    if kinds:
+        yield RESCALED
+    if kinds - {"relu", "leaky"}:
+        yield TANGENT
+    if kinds & {"gru", "lstm"}:
+        yield LOGISTIC
+    if "leaky" in kinds:
+        yield DECAYED
+
+
+def unit_tables(integer: IntegerProgram) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield the constant arrays that these functions read."""
+    if any(layer.kind not in ("relu", "leaky") for layer in integer.units):
+        yield "tangents", TANH
+
+
+class FixedUnitsSource(ANNSource):
+    """C files of an ANN in integers."""
+
+    sum = "int32_t"
+    shape = "fixed point, weights of 8 bits and activations of 16"
+
+    def __init__(self, integer: IntegerProgram, name: str, title: str) -> None:
+        super().__init__(integer.program, name, title)
+        self.integer = integer
+
+    @property
+    def state_bytes(self) -> int:
+        """Memory of the state of units; at least 1, as C has no empty struct."""
+        wide = ((2 if x.decay is None else 4) * x.variables * x.size for x in self.integer.units)
+        return sum(wide) or 1
+
+    def _state_fields(self) -> Iterator[str]:
+        for k, layer in enumerate(self.integer.units, start=1):
+            if layer.variables:
+                kind = "int16_t" if layer.decay is None else "int32_t"
+                yield f"    {kind} units_{k}[{layer.variables * layer.size}];"
+        if not self.program.stateful:
+            yield "    char unused;"
+
+    def _helpers(self) -> Iterator[str]:
+        yield SATURATED
+        yield ADD_PRODUCTS + SCALED
+        yield from unit_helpers(self.integer)
+
+    def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        yield from self._input_tables()
+        yield from unit_tables(self.integer)
+        for k, layer in enumerate(self.integer.units, start=1):
+            yield f"weights_{k}", layer.weights
+            yield f"biases_{k}", layer.biases
+            if layer.recurrent is not None and layer.recurrent_biases is not None:
+                yield f"recurrent_{k}", layer.recurrent
+                yield f"recurrent_biases_{k}", layer.recurrent_biases
+            if layer.decay is not None:
+                yield f"decays_{k}", layer.decay
+        yield "head_weights", self.integer.head_weights
+        yield "head_biases", self.integer.head_biases
+        yield from self._limit_tables()
+
+    def _standardise(self) -> Iterator[str]:
+        yield f"    int16_t values[{self.program.inputs}];"
+        yield _rounded_values(self.integer)
+
+    def _layer(self, k: int, layer: Layer, source: str, inputs: int) -> Iterator[str]:
+        yield self._summed(k, layer, source, inputs)
+        own, size, results = self.integer.units[k - 1], layer.size, self._results(k, layer)
+        if own.recurrent is None:
+            yield f"    int16_t {results}[{size}];"
+        gates = [f"[n + {g * size}]" for g in range(own.gates)]
+        names = Names(
+            sums=[f"sums_{k}{g}" for g in gates],
+            loops=[f"loops_{k}{g}" for g in gates],
+            state=[f"state->units_{k}[n + {s * size}]" for s in range(own.variables)],
+            result=f"{results}[n]",
+            decay=f"decays_{k}[n]",
+        )
+        yield f"    for (int n = 0; n < {size}; n++) {{"
+        yield from (f"        {x}" for x in unit_lines(own, names))
+        yield "    }"
+
+    def _results(self, k: int, layer: Layer) -> str:
+        return f"state->units_{k}" if isinstance(layer, GatedLayer) else f"units_{k}"
+
+    def _output(self) -> str:
+        return in_float(self.integer)
