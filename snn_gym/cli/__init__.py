@@ -33,6 +33,7 @@ from snn_gym.cli.printing import (
     say,
 )
 from snn_gym.cli.results import submit, verify
+from snn_gym.cli.teaching import distil, lean
 from snn_gym.cli.trained import compare, export, plot, pretrained, watch
 from snn_gym.cli.training import new, train
 
@@ -132,52 +133,6 @@ def agents() -> None:
         say(f"{spec.name}: {spec.description}")
         twin = "no twin" if spec.twin is None else f"twin {spec.twin}"
         say(f"    {twin}; environments {', '.join(spec.environments)}")
-
-
-def lean(
-    run: Run,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder to write.", show_default="RUN-lean")
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(min=1, help="Environment steps.", show_default="a fifth of those trained"),
-    ] = None,
-    bound: Annotated[
-        float | None, typer.Option(help="Largest divergence from the run's policy.")
-    ] = None,
-    max_synops: Annotated[
-        float | None, typer.Option(help="Most synaptic operations of a decision.")
-    ] = None,
-    time_steps: Annotated[int | None, typer.Option(help="Time steps of a decision.")] = None,
-    student: Annotated[
-        str | None, typer.Option(help="Spiking agent to teach, if the run's agent is an ANN.")
-    ] = None,
-    cost: Cost = "operations",
-    device: Device = "cpu",
-) -> None:
-    """Train a run's agent further, so that it acts the same with fewer spikes."""
-    from snn_gym.leaderboard import evaluate as evaluate_model
-    from snn_gym.program.prices import known_price
-    from snn_gym.zoo import load_agent, make_lean, read_manifest, save_agent
-
-    price = known_price(cost, measured=False)
-    manifest = read_manifest(run)
-    folder = out or run.resolve().with_name(f"{run.resolve().name}-lean")
-    if folder.exists() and any(folder.iterdir()):
-        raise ValueError(f"{folder} is not empty; name another folder with --out")
-    limits = {"bound": bound, "max_synops": max_synops}
-    settings: dict[str, Any] = {name: x for name, x in limits.items() if x is not None}
-    network = {} if time_steps is None else {"time_steps": time_steps}
-    trained = load_agent(run, device=device)
-    shed = make_lean(trained, steps, student=student, network=network, **settings)
-    save_agent(shed, folder)
-    env_id, arguments = manifest.environment, manifest.environment_kwargs
-    for name, model in (("before", trained), ("after", shed)):
-        result = evaluate_model(model, env_id, episodes=20, env_kwargs=arguments)
-        by_price = "" if cost == "operations" else f", {price.in_words(result)}"
-        say(f"{name}: mean return {result.mean:.2f}, {result.in_words()}{by_price}")
-    say(f"lean agent: {folder}")
 
 
 def evaluate(
@@ -301,11 +256,11 @@ def table(
         say(f"site: {first_page}")
 
 
-_IMPORTING = (train, export, lean, evaluate, submit, tune, compare, plot, watch)
+_IMPORTING = (train, export, lean, distil, evaluate, submit, tune, compare, plot, watch)
 """Commands with the option --module."""
 for _command in (
-    envs, agents, train, export, lean, evaluate, submit, verify, audit, sweep, tune, table, new,
-    pretrained, compare, plot, watch,
+    envs, agents, train, export, lean, distil, evaluate, submit, verify, audit, sweep, tune, table,
+    new, pretrained, compare, plot, watch,
 ):  # fmt: skip
     app.command()(with_module(_command) if _command in _IMPORTING else _command)
 

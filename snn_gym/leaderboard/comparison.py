@@ -492,6 +492,24 @@ class Comparison:
         return (f"{p:.3f}" if p >= 0.0005 else "< 0.001") + mark, shown, finding
 
 
+def describe_loss(student: Evaluation, teacher: Evaluation) -> str:
+    """Return whether a student is inferior to its teacher, in episodes with the same seeds.
+
+    The margin is that of the table; there is none outside of the registered environments.
+    """
+    pairs = student.returns, teacher.returns
+    bound, _ = paired_interval(*pairs, 1 - 2 * SIGNIFICANCE)
+    words = (
+        f"difference of mean returns {student.mean - teacher.mean:.4g}, at least {bound:.4g} "
+        f"(one-sided {1 - SIGNIFICANCE:.0%}, {len(student.seeds)} paired episodes)"
+    )
+    if student.env_id not in known_ids():
+        return words
+    margin = load_environment_spec(student.env_id).reference.loss(MARGIN)
+    finding = "not inferior" if bound >= -margin else "maybe inferior"
+    return f"{words}: {finding} (margin {margin:.4g})"
+
+
 def comparisons(rows: Sequence[TableRow]) -> Iterator[Comparison]:
     """Yield each pair of agent and twin or origin in a section once, the upper line first."""
     by_agent = {row.agent: row for row in rows if not row.derived}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -18,9 +19,10 @@ from torch import Tensor, nn
 from snn_gym._base.storage import from_arrays, prefixed, to_arrays, with_prefix
 from snn_gym.learners.base import count_call
 from snn_gym.learners.visited import make_visited
-from snn_gym.policies.base import SpikingPolicy, spiking_policy_of
+from snn_gym.policies.base import ProgramPolicy, SpikingPolicy, spiking_policy_of
 from snn_gym.policies.behaviour import divergence, value_scale
 from snn_gym.spiking import SpikingNetwork
+from snn_gym.spiking.normaliser import FIRST_OBSERVATIONS
 from snn_gym.spiking.recording import zeros_behind
 from snn_gym.spiking.regulation.lean import (
     CHECKED,
@@ -135,7 +137,7 @@ class Counters:
     """Divisor that makes action values like log-odds; 1 for other behaviour."""
 
 
-def twin_of(policy: SpikingPolicy) -> SpikingPolicy:
+def twin_of(policy: ProgramPolicy) -> ProgramPolicy:
     """Return a copy of a policy that makes the same decisions; parts that do not act are new."""
     # Its random first weights are overwritten, and training draws the same numbers.
     with torch.random.fork_rng():
@@ -159,7 +161,7 @@ class Shedding:
         parameters: LeanParameters,
         bound: BoundControl,
         progress: float,
-        teacher: SpikingPolicy | None = None,
+        teacher: ProgramPolicy | None = None,
     ) -> None:
         self._model, self._parameters = model, parameters
         self._policy = spiking_policy_of(model)
@@ -189,6 +191,7 @@ class Shedding:
             self._log()
             return  # the weights are final, and their episodes are judged together
         self._visited.collect()
+        self._fit_normaliser()
         if self.counters.updates == 0:
             if self.counters.first_cost == 0.0:
                 # States are known only now, after the first rollout.
@@ -234,11 +237,24 @@ class Shedding:
             return 1.0
         return ((progress - self.counters.begun_at) / left - first) / (1.0 - CHECKED - first)
 
+    @torch.no_grad()
+    def _fit_normaliser(self) -> None:
+        """Add visited states to the normaliser's statistics, if the teacher gave none."""
+        normaliser, taught = self._policy.normaliser, not self._parameters.sheds
+        # Rows of students that shed were trained without statistics.
+        if normaliser is None or self.teacher.normaliser is not None or not taught:
+            return
+        if normaliser.count.item() < FIRST_OBSERVATIONS:
+            with normaliser.accumulating():
+                self._policy.watched(self._visited.sample(_FRESH, newest=True)[0])
+            normaliser.updates_started()
+            normaliser.rollout_started()
+
     def _begin(self) -> None:
         """Set fan-outs, temperature and first cost, from a sample of visited states."""
         observations, behaviour = self._visited.sample(self._parameters.batch_size)
         self._set_fan_outs()
-        if self._policy.rates_actions:
+        if self.teacher.rates_actions:
             self.counters.temperature = value_scale(behaviour)
         with torch.no_grad():
             self._set_first_cost(self._policy.watched(observations)[1])
@@ -328,7 +344,9 @@ class Shedding:
         """Return the mean divergence over the ``worst_share`` of states, and the spikes of all."""
         behaviour, spikes = self._policy.watched(observations)
         heat = self.counters.temperature
-        far = divergence(self._policy.action_space, target / heat, behaviour / heat)
+        # Only a student of values is on the scale of a teacher's values.
+        own = heat if self._policy.rates_actions else 1.0
+        far = divergence(self._policy.action_space, target / heat, behaviour / own)
         count = max(1, round(self._parameters.worst_share * len(far)))
         return far.topk(count).values.mean(), spikes
 
@@ -468,12 +486,14 @@ class LeanAlgorithm(BaseAlgorithm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.shedding: Shedding | None = None
-        self.teacher: SpikingPolicy | None = None
+        self.teacher: ProgramPolicy | None = None
         """Policy whose behaviour is kept from the first update on; None for the policy itself
         when learning is over."""
         self.teacher_first_return: float | None = None
         """Return from which gains count if the policy starts as its teacher, so that its first
         episodes measure the teacher's return; None if it does not."""
+        self.divergence = math.nan
+        """Running mean of the divergence from the teacher at the end of ``learn``; NaN before."""
         self._sums = np.zeros((3, STRETCHES))  # of episodes, returns, and squares of returns
         super().__init__(*args, **kwargs)
 
@@ -510,6 +530,7 @@ class LeanAlgorithm(BaseAlgorithm):
         """
         super().learn(total_timesteps, callback, *args, **kwargs)  # type: ignore[safe-super]
         if self.shedding is not None:
+            self.divergence = self.shedding.strength.smoothed
             self.shedding.finish()
         return self
 
@@ -630,7 +651,7 @@ class LeanAlgorithm(BaseAlgorithm):
 
     def _excluded_save_params(self) -> list[str]:
         # Learning begins anew after loading.
-        own = "shedding", "teacher", "teacher_first_return", "_sums"
+        own = "shedding", "teacher", "teacher_first_return", "divergence", "_sums"
         return [*super()._excluded_save_params(), *own]
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from snn_gym._base.storage import prefixed, with_prefix
 from snn_gym.learners.sequences import SequenceReplayBuffer, SequenceRolloutBuffer
 from snn_gym.policies.base import SpikingPolicy, spiking_policy_of
-from snn_gym.policies.stateful import SequenceBatch
+from snn_gym.policies.stateful import SequenceBatch, flatten_steps
 
 CAPACITY = 20_000
 """Number of latest observations that are stored, or sampled from a replay buffer."""
@@ -33,6 +33,31 @@ def _appended(stored: NDArray[Any] | None, rows: NDArray[Any], capacity: int) ->
     """Append rows to those stored; return a copy of the latest ``capacity``, or of all new ones."""
     joined = np.concatenate([rows[:0] if stored is None else stored, rows])
     return joined[-max(capacity, len(rows)) :]
+
+
+def _follow(
+    teacher: Any, observations: Any, starts: Tensor, state: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """Return a teacher's behaviour (L, B, A) for observations (L, B, ...), and its later state.
+
+    ``starts`` (L, B) are those of episodes. A state of None is at rest; a teacher without a state
+    has no other.
+    """
+    batch = SequenceBatch(observations, starts, starts)  # whose own states are not read
+    with torch.no_grad():
+        if teacher.carries_state:
+            if state is None:
+                state = teacher.acting_state(teacher.rest_state(starts.shape[1]))
+            behaviour, state, _ = teacher.followed(batch, state)
+            return behaviour, state
+        flat = flatten_steps(observations)
+        parts = flat if isinstance(flat, dict) else {"": flat}
+        behaviours = []
+        # In parts, so that a long rollout takes little memory.
+        for first in range(0, starts.numel(), TEACHER_BATCH):
+            part = {name: x[first : first + TEACHER_BATCH] for name, x in parts.items()}
+            behaviours.append(teacher.watched(part.get("", part))[0])
+        return torch.cat(behaviours).view(*starts.shape, -1), None
 
 
 def _by_name(observations: Any) -> dict[str, NDArray[Any]]:
@@ -70,7 +95,10 @@ class ReplayStates:
             rows = (buffer.pos - 1 - ages) % buffer.buffer_size
             drawn = buffer._get_samples(rows, self._model._vec_normalize_env).observations
         with torch.no_grad():
-            return drawn, self._teacher.watched(drawn)[0]
+            # A teacher without a state sees the steps of sequences one by one.
+            alone = isinstance(drawn, SequenceBatch) and not self._teacher.carries_state
+            seen = flatten_steps(drawn.observations) if alone else drawn
+            return drawn, self._teacher.watched(seen)[0]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the start of shedding, in environment steps; the buffer is stored elsewhere."""
@@ -88,24 +116,20 @@ class RolloutStates:
         self._teacher, self._buffer = teacher, buffer
         self._observations: dict[str, NDArray[Any]] = {}
         self._targets: NDArray[np.float32] | None = None
+        self._state: Tensor | None = None  # of the teacher, if it carries one
         self._newest = 0
 
     def collect(self) -> None:
         """Add the latest rollout, with the teacher's behaviour; drop the oldest observations."""
-        rollout = {
-            name: x.reshape(-1, *x.shape[2:])
-            for name, x in _by_name(self._buffer.observations).items()
-        }
-        self._newest = len(next(iter(rollout.values())))
-        targets = []
-        with torch.no_grad():
-            # In parts, so that a long rollout takes little memory.
-            for first in range(0, self._newest, TEACHER_BATCH):
-                part = {name: x[first : first + TEACHER_BATCH] for name, x in rollout.items()}
-                targets.append(self._teacher.watched(self._to_torch(part))[0].cpu().numpy())
-        for name, rows in rollout.items():
+        rollout = _by_name(self._buffer.observations)
+        starts = self._buffer.to_torch(self._buffer.episode_starts).bool()
+        seen = self._to_torch(rollout)
+        behaviour, self._state = _follow(self._teacher, seen, starts, self._state)
+        self._newest = starts.numel()
+        for name, x in rollout.items():
+            rows = x.reshape(-1, *x.shape[2:])
             self._observations[name] = _appended(self._observations.get(name), rows, CAPACITY)
-        self._targets = _appended(self._targets, np.concatenate(targets), CAPACITY)
+        self._targets = _appended(self._targets, behaviour.flatten(0, 1).cpu().numpy(), CAPACITY)
 
     def sample(self, batch_size: int, *, newest: bool = False) -> Sample:
         """Draw observations with replacement, and return them with the teacher's behaviour there.
@@ -151,15 +175,14 @@ class SequenceStates:
         rollout["states"] = buffer.states[buffer.burn_in_steps]
         rollout["starts"] = buffer.episode_starts.swapaxes(0, 1).astype(np.bool_)
         batch = self._batch_of(rollout)
-        if self._state is None:
-            # The teacher was the policy until now and takes over its states; a teacher with other
-            # states has taught from the start, where an episode begins.
-            states, rest = batch.states, self._teacher.rest_state(1)
-            if states.shape[1] != rest.shape[1]:
-                states = rest.expand(len(states), -1)
+        # A teacher that was the policy until now takes over its states; one with other states has
+        # taught from the start, where an episode begins.
+        if self._state is None and self._teacher.carries_state:
+            rest = self._teacher.rest_state(1)
+            same = batch.states.shape[1] == rest.shape[1]
+            states = batch.states if same else rest.expand(len(batch.states), -1)
             self._state = self._teacher.acting_state(states)
-        with torch.no_grad():
-            target, self._state, _ = self._teacher.followed(batch, self._state)
+        target, self._state = _follow(self._teacher, batch.observations, batch.starts, self._state)
         rollout["targets"] = target.cpu().numpy().swapaxes(0, 1)
         self._newest, length = batch.starts.shape[1], len(batch.starts)
         for name, rows in rollout.items():
@@ -202,10 +225,16 @@ VisitedStates = ReplayStates | RolloutStates | SequenceStates
 def make_visited(model: BaseAlgorithm, teacher: Any) -> VisitedStates:
     """Return the store of visited states for a model's buffer, with the teacher's behaviour.
 
-    Raise ValueError if the teacher cannot continue from the states of replayed sequences.
+    Raise ValueError if the teacher carries a state that replayed observations don't tell.
     """
     if isinstance(model, OffPolicyAlgorithm):
-        if isinstance(model.replay_buffer, SequenceReplayBuffer):
+        if teacher.carries_state:
+            if not isinstance(model.replay_buffer, SequenceReplayBuffer):
+                raise ValueError(
+                    f"the teacher's {type(teacher).__name__} carries a state, which the single "
+                    f"observations that {type(model).__name__} replays don't tell; take a student "
+                    "of PPO or StatefulPPO"
+                )
             _check_states(spiking_policy_of(model), teacher)
         return ReplayStates(teacher, model)
     buffer: RolloutBuffer = model.rollout_buffer  # type: ignore[attr-defined]

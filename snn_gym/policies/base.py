@@ -168,6 +168,8 @@ class ProgramPolicy(BasePolicy):
     network: NetworkConfig
     critic_key: ClassVar[CriticKey | None] = None
     """Name of the critic's hidden sizes in ``net_arch``; None for those of the actor."""
+    rates_actions: bool = False
+    """Whether ``behaviour`` returns values of actions, on any scale, and not log-odds."""
 
     @property
     def normaliser(self) -> ObservationNormaliser | None:
@@ -186,6 +188,21 @@ class ProgramPolicy(BasePolicy):
     @abstractmethod
     def network_inputs(self, observation: PyTorchObs) -> Tensor:
         """Return the acting network's inputs (B, ...) for a batch of observations, as tensors."""
+
+    @abstractmethod
+    def behaviour(self, output: Tensor) -> Tensor:
+        """Return the policy's choice (B, A) for outputs (B, O) of the acting network.
+
+        Log-odds or values of discrete actions; the best continuous action in units of half the
+        range of the action space, whose middle is 0.
+        """
+
+    def watched(self, observations: Any) -> tuple[Tensor, list[Tensor]]:
+        """Return behaviour (B, A) from rest and each layer's spikes (T, B, N), differentiable."""
+        inputs = self.network_inputs(observations)
+        runs: list[NetworkRun] = []
+        output, _ = self.acting_network()(inputs, optimised=False, observer=runs.append)
+        return self.behaviour(output), spikes_of(runs)
 
     @abstractmethod
     def acting_modules(self) -> dict[str, nn.Module]:
@@ -332,8 +349,6 @@ class SpikingPolicy(ProgramPolicy):
     adam_defaults: ClassVar[Mapping[str, Any]] = {}
     """Options that Stable-Baselines3's policy gives Adam where the user gives none."""
     builder: NetworkBuilder
-    rates_actions: bool = False
-    """Whether ``behaviour`` returns values of actions, on any scale, and not log-odds."""
     explores_nothing: bool = False
     """Whether rollouts take the best actions, for as long as an algorithm sets it."""
     _predicting: bool = False
@@ -504,21 +519,6 @@ class SpikingPolicy(ProgramPolicy):
     @override
     def carries_state(self) -> bool:
         return self.gated is not None
-
-    @abstractmethod
-    def behaviour(self, output: Tensor) -> Tensor:
-        """Return the policy's choice (B, A) for outputs (B, O) of the acting network.
-
-        Log-odds or values of discrete actions; the best continuous action in units of half the
-        range of the action space, whose middle is 0.
-        """
-
-    def watched(self, observations: Any) -> tuple[Tensor, list[Tensor]]:
-        """Return behaviour (B, A) from rest and each layer's spikes (T, B, N), differentiable."""
-        inputs = self.network_inputs(observations)
-        runs: list[NetworkRun] = []
-        output, _ = self.acting_network()(inputs, optimised=False, observer=runs.append)
-        return self.behaviour(output), spikes_of(runs)
 
     def acting_head(self) -> nn.Module | None:
         """Return the head that follows the acting network or is its own; None if not known."""

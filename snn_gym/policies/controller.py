@@ -71,6 +71,7 @@ class SpikingControllerPolicy(SpikingPolicy, BasePolicy):
         if net_arch is not None:
             self._take_net_arch(net_arch)
         self.normalise_observations = normalise_observations
+        self.rates_actions = isinstance(action_space, spaces.Discrete)
         self._configure(observation_space, action_space, kwargs)
         BasePolicy.__init__(self, observation_space, action_space, squash_output=True, **kwargs)
         self.features_extractor = self.make_features_extractor()
@@ -204,6 +205,7 @@ class LocalActorCriticPolicy(SpikingControllerPolicy):
             )
         self.input_spread, self.start_std = input_spread, start_std
         super().__init__(*args, **kwargs)
+        self.rates_actions = False  # actions are drawn by log-odds
         config, outputs = self.network, self.controller.output_size
         self.critic = nn.Linear(config.hidden_sizes[-1], 1)
         deviations = outputs if isinstance(self.action_space, spaces.Box) else 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy, BaseModel
 from stable_baselines3.common.torch_layers import FlattenExtractor
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from snn_gym.policies.base import ProgramPolicy
+from snn_gym.policies.behaviour import scaled_actions
 from snn_gym.policies.networks import DenseNetwork, network_config
 from snn_gym.spiking.config import NetworkConfig
 
@@ -78,6 +80,11 @@ class StockPolicyMixin(ProgramPolicy):
 class StockActorCriticPolicy(StockPolicyMixin, ActorCriticPolicy):
     """Stable-Baselines3's ``MlpPolicy`` of PPO."""
 
+    def behaviour(self, output: Tensor) -> Tensor:
+        """Return log-odds, or the Box's mean ``scaled_actions``, (B, A), which are the output."""
+        is_box = isinstance(self.action_space, spaces.Box)
+        return scaled_actions(output, self.action_space) if is_box else output
+
     @override
     def acting_modules(self) -> dict[str, nn.Module]:
         return {
@@ -89,6 +96,12 @@ class StockActorCriticPolicy(StockPolicyMixin, ActorCriticPolicy):
 class StockDQNPolicy(StockPolicyMixin, DQNPolicy):
     """Stable-Baselines3's ``MlpPolicy`` of DQN."""
 
+    rates_actions = True
+
+    def behaviour(self, output: Tensor) -> Tensor:
+        """Return the output, unchanged: the values (B, A) of the actions."""
+        return output
+
     @override
     def acting_modules(self) -> dict[str, nn.Module]:
         return {"q_net.q_net": self.q_net.q_net}
@@ -96,6 +109,10 @@ class StockDQNPolicy(StockPolicyMixin, DQNPolicy):
 
 class StockSACPolicy(StockPolicyMixin, SACPolicy):
     """Stable-Baselines3's ``MlpPolicy`` of SAC."""
+
+    def behaviour(self, output: Tensor) -> Tensor:
+        """Return the mean action (B, A), squashed to [-1, 1], of the output (B, A)."""
+        return torch.tanh(output)
 
     @override
     def acting_modules(self) -> dict[str, nn.Module]:

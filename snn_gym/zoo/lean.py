@@ -14,8 +14,7 @@ from snn_gym._base.config import from_mapping, to_mapping
 from snn_gym._base.storage import dump_tensors
 from snn_gym.envs.registry import known_ids, load_environment_spec
 from snn_gym.learners.shedding import LeanAlgorithm, lean
-from snn_gym.policies.base import spiking_policy_of
-from snn_gym.policies.protocols import ActingPolicy
+from snn_gym.policies.base import ProgramPolicy, SpikingPolicy, spiking_policy_of
 from snn_gym.policies.raw_observations import bare_policy
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.regulation.parameters import LeanParameters, RegulationParameters
@@ -164,11 +163,22 @@ def make_student(
 
 def _teach(new: LeanAlgorithm, model: BaseAlgorithm, steps: int | None) -> LeanAlgorithm:
     """Give a new agent the weights that fit, let the trained one teach it, and return it."""
-    new.teacher = spiking_policy_of(model)
-    _take_over(spiking_policy_of(new), spiking_policy_of(model))
+    new.teacher = _teaching_policy(model)
+    _take_over(spiking_policy_of(new), new.teacher)
     new.learn(lean_steps(model.num_timesteps) if steps is None else steps)
     new.teacher = new.teacher_first_return = None  # later learning has no teacher
     return new
+
+
+def _teaching_policy(model: BaseAlgorithm) -> ProgramPolicy:
+    """Return a trained model's policy; refuse one that sees other observations than its student."""
+    policy = bare_policy(model, "made lean")
+    if not isinstance(policy, ProgramPolicy):
+        raise ValueError(
+            f"{type(policy).__name__} of {type(model).__name__} does not teach; train the same "
+            "algorithm with a policy of snn_gym.policies, such as agent 'sb3-ppo' has"
+        )
+    return policy
 
 
 def _own_settings(model: BaseAlgorithm, network: dict[str, Any]) -> ResolvedSettings:
@@ -189,30 +199,26 @@ def _build_student(
     parameters: LeanParameters,
     seed: int | None,
 ) -> LeanAlgorithm:
-    bare_policy(model, "made lean")  # refuses, for the student would see other observations
-    algorithm, identity = algorithm_name(model), identify(model)
-    if resolved.algorithm != algorithm:
-        raise ValueError(
-            f"student {student!r} learns by {resolved.algorithm}, and the trained agent by "
-            f"{algorithm}; take a student of the same algorithm"
-        )
+    policy, identity = _teaching_policy(model), identify(model)
     config = NetworkConfig.from_dict(resolved.network)
     regulation = RegulationParameters(lean=parameters)
     if config.regulation is not None:
         regulation = replace(config.regulation, lean=parameters)
     arguments = {**resolved.policy_kwargs, "network": replace(config, regulation=regulation)}
-    settings = make_settings(algorithm, as_it_plays(resolved.hyperparameters), "make_lean")
+    settings = make_settings(resolved.algorithm, as_it_plays(resolved.hyperparameters), "make_lean")
     seed = model.seed if seed is None else seed
     env = make_environments(
         identity.environment, settings.n_envs, seed, identity.environment_kwargs
     )
     check_memory(settings, env)
     seed_environments(env, seed, identity.seeding)
-    new = build_model(algorithm, arguments, settings, env, seed=seed, device=str(model.device))
+    new = build_model(
+        resolved.algorithm, arguments, settings, env, seed=seed, device=str(model.device)
+    )
     assert isinstance(new, lean(type(new)))  # as its network's regulation demands
     parent = None  # an agent without steps has no row that could be the parent
     if model.num_timesteps > 0:
-        acting = dump_tensors(spiking_policy_of(model).acting_state_dict())
+        acting = dump_tensors(policy.acting_state_dict())
         digest = hashlib.sha256(acting).hexdigest()
         parent = Parent(weights_sha256=digest, steps=model.num_timesteps)
     derived = replace(
@@ -242,7 +248,7 @@ def as_it_plays(settings: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _take_over(policy: ActingPolicy, trained: ActingPolicy) -> None:
+def _take_over(policy: SpikingPolicy, trained: ProgramPolicy) -> None:
     """Load a trained policy's acting weights if all names and shapes fit, else its normaliser."""
     own, given = (
         {name: x for name, x in tensors.items() if not name.endswith(".neuron_constants")}
@@ -251,8 +257,9 @@ def _take_over(policy: ActingPolicy, trained: ActingPolicy) -> None:
     fits = own.keys() == given.keys() and all(
         x.shape == own[name].shape for name, x in given.items()
     )
-    # Another network sees the same observations, so the normaliser fits it too.
-    taken = {
-        name: x for name, x in given.items() if name in own and (fits or ".normaliser." in name)
-    }
-    policy.load_acting_state_dict({**policy.acting_state_dict(), **taken})
+    statistics = trained.normaliser
+    if not fits:
+        # Another network sees the same observations, so the normaliser fits it too.
+        names = [name for name in own if ".normaliser." in name and statistics is not None]
+        given = {name: getattr(statistics, name.rpartition(".")[2]) for name in names}
+    policy.load_acting_state_dict({**policy.acting_state_dict(), **given})

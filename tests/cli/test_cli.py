@@ -17,7 +17,7 @@ from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.zoo import agent_ids, load_agent, load_agent_spec, read_manifest
 
 COMMANDS = (
-    "envs", "agents", "train", "lean", "evaluate", "plot", "submit", "verify", "table",
+    "envs", "agents", "train", "lean", "distil", "evaluate", "plot", "submit", "verify", "table",
     "tune", "pretrained", "compare", "watch", "new", "sweep", "audit",
 )  # fmt: skip
 TRAIN = ["train", "ppo-lif", "CartPole-v1", "--steps", "300", "--no-progress"]
@@ -131,7 +131,7 @@ def test_lean_reports_return_and_operations(trained, few_updates, capsys, tmp_pa
         ("--max-synops 0", "make_lean: max_synops must be above 0, got 0"),
         ("--time-steps 0", "time_steps must be at least 1, got 0"),
         ("--steps 0", "'--steps': Input should be greater than or equal to 1"),
-        ("--student dqsn", "student 'dqsn' learns by DQN, and the trained agent by PPO"),
+        ("--student cma-es", "CMAES learns without gradients, which lean needs"),
         ("--bund 0.1", "No such option: --bund"),
     ],
 )
@@ -139,6 +139,26 @@ def test_refused_lean_commands_leave_no_files(trained, options, message, capsys,
     line = refused(capsys, "lean", trained, *options.split(), "--out", tmp_path / "small")
     assert message in line
     assert list(tmp_path.iterdir()) == []
+
+
+def test_distil_reports_teacher_and_student(trained, capsys, tmp_path):
+    capsys.readouterr()
+    out = tmp_path / "small"
+    options = ["--steps", "256", "--set", "updates=4", "--seed", "7", "--out", str(out)]
+    assert main(["distil", str(trained), "ppo-mlp", *options, "--network", "hidden_sizes=[3]"]) == 0
+    far, loss, before, after, folder = capsys.readouterr().out.splitlines()[-5:]
+    assert float(far.removeprefix("divergence of their behaviour: ")) > 0
+    means = [float(re.search(r"mean return (\d+\.\d\d), ", line)[1]) for line in (before, after)]
+    found = re.match(
+        r"difference of mean returns (\S+), at least (\S+) \(one-sided 95%, 20 p", loss
+    )
+    assert float(found[1]) == pytest.approx(means[1] - means[0], rel=1e-3, abs=0.02)
+    assert float(found[2]) <= float(found[1])
+    assert folder == f"distilled agent: {out}"
+    manifest = read_manifest(out)
+    assert (manifest.agent, manifest.environment, manifest.seed) == ("ppo-mlp", "CartPole-v1", 7)
+    assert manifest.parent_sha256 == read_manifest(trained).weights_sha256
+    assert load_agent(out).policy.network.hidden_sizes == (3,)
 
 
 def test_lean_never_overwrites_files(trained, capsys, tmp_path):
