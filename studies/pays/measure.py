@@ -10,15 +10,14 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from snn_gym.export.instructions import Target, count_instructions
-from snn_gym.program.events import with_events
-
 from snn_gym import load_pretrained
 from snn_gym._base.storage import write_text_atomic
-from snn_gym.leaderboard.evaluation import evaluate
-from snn_gym.policies.frozen import InterpretedPolicy
+from snn_gym.export.instructions import Target, count_instructions
+from snn_gym.export.visits import episode_costs
+from snn_gym.leaderboard.evaluation import OFFICIAL_EPISODES, evaluation_seeds
 from snn_gym.policies.raw_observations import raw_policy
-from snn_gym.program.prices import price_of
+from snn_gym.program.events import with_events
+from snn_gym.program.prices import PRICES, price_of
 from studies.pays.contenders import Contender
 from studies.pays.tables import Judged
 from studies.pays.verdicts import keeping
@@ -66,8 +65,8 @@ def event_prices(key: tuple[str, ...]) -> list[float]:
     """Return the prices of a row's decision in event-driven execution."""
     agent, environment, seed = key
     policy = raw_policy(load_pretrained(agent, environment, int(seed)), environment)
-    spaces = policy.observation_space, policy.action_space
-    played = evaluate(InterpretedPolicy(with_events(policy.program()), *spaces), environment)
+    program, seeds = with_events(policy.program()), evaluation_seeds(OFFICIAL_EPISODES)
+    played = episode_costs(program, environment, seeds)
     prices = [price_of(played, name) for name in PRICES]
     return [price for price in prices if price is not None]
 
