@@ -21,6 +21,7 @@ from studies.pays.question import OTHER
 from studies.pays.tables import Judged
 from studies.pays.verdicts import DO_NOT_PAY, NOT_SIGNIFICANT, OPEN, PAY, keeping
 
+Fill = Literal["full", "none"]
 DRAWN = ("operations", "loihi", "cortex-m4")
 """Prices of the panels."""
 MAP = "pays-map"
@@ -58,7 +59,7 @@ def draw_front(judged: Judged, field: Field) -> Figure:
         _panel(axes, judged, field, price)
     panels[0].set_ylabel("mean return")
     title(panels[0], field.task)
-    marks = {
+    marks: dict[str, tuple[str, str, Fill]] = {
         "spiking": ("o", _SPIKING, "full"),
         "ANN": ("s", _ANN, "full"),
         "not shown to keep the return": ("o", GREY, "none"),
@@ -107,7 +108,7 @@ def _mark(axes: Axes, contender: Contender, price: str, *, keeps: bool, named: b
         colour, marker, keeps = GREY, "x", True
     elif row.interval is not None:
         axes.plot([x, x], row.interval, color=colour, linewidth=0.7, alpha=0.5)
-    fill: Literal["full", "none"] = "full" if keeps else "none"
+    fill: Fill = "full" if keeps else "none"
     axes.plot(x, row.mean, marker, color=colour, fillstyle=fill, markersize=5)
     if named:
         left, right = axes.get_xlim()

@@ -10,6 +10,7 @@ import numpy as np
 from snn_gym._base.names import shown_seeds
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.leaderboard.comparison import Comparison
+from snn_gym.program.prices import known_price
 from studies.claims import JudgedPair, cheapest_unshed, family_table, judge_pairs, read_evidence
 from studies.pays.contenders import EVENTS_MARK, Field
 from studies.pays.figures import MAP, figure_name, write_figures
@@ -73,7 +74,7 @@ def page(judged: Judged) -> str:
         _native_section(judged),
         _distil_section(judged),
         _missing_section(judged),
-        _rules(),
+        _rules(judged),
     ]
     return "\n".join(parts)
 
@@ -101,7 +102,7 @@ def _task_section(judged: Judged, task: str) -> str:
         figure = f"![Return against price on {task}](images/{figure_name(task)}.png)"
         parts += [figure, families_table(judged, task), *_others(field)]
     if (expected := judged.question.expected.get(task)) is not None:
-        parts.append(f"Expected before the rows were made: {expected}.")
+        parts.append(f"Expected before the rows were made: *{expected}*.")
     return _text(*parts)
 
 
@@ -257,7 +258,7 @@ def _missing_section(judged: Judged) -> str:
     return _text("## Rows that have not landed", shown)
 
 
-def _rules() -> str:
+def _rules(judged: Judged) -> str:
     return _text(
         "## How it is judged",
         "Tasks, agents, seeds, prices, margin and tests were registered before the rows were made "
@@ -275,10 +276,10 @@ def _rules() -> str:
                     "the larger of two: that of the factor, and that of the cheaper agent's "
                     "non-inferiority; were the dearer one inferior, its side would pay less still",
                 ),
-                ("`operations`", "SynOps, multiply-accumulates and updates of units, each as one"),
-                ("`cmos45`", "energy in 45 nm CMOS, bytes included (Horowitz 2014)"),
-                ("`loihi`", "energy by a published table of Loihi"),
-                ("`cortex-m4`", "instructions of the exported C, counted by QEMU"),
+                *(
+                    (f"`{name}`, {known_price(name).unit}", known_price(name).source)
+                    for name in judged.question.prices
+                ),
                 (
                     EVENTS_MARK,
                     "event-driven execution, where it is cheaper than the clocked one; spiking "

@@ -10,12 +10,13 @@ import pytest
 
 from snn_gym.leaderboard.comparison import MARGIN
 from snn_gym.leaderboard.results import list_rows, read_row, row_path, write_row
+from studies.pays.__main__ import DOCS
 from studies.pays.contenders import read_fields
 from studies.pays.figures import figure_name, write_figures
 from studies.pays.places import PLACES
 from studies.pays.question import read_question
-from studies.pays.report import page
-from studies.pays.tables import Judged, verdict_table
+from studies.pays.report import PAGE, page
+from studies.pays.tables import Judged, read_judged, verdict_table
 from studies.pays.verdicts import judge
 from studies.rows import LEADERBOARD, RowName
 from tests.studies.pays.made import QUESTION, TASK
@@ -109,11 +110,16 @@ def test_the_page_has_a_verdict_a_figure_and_the_expectation(leaderboard, tmp_pa
     made = judged(WHOLE, leaderboard, tmp_path)
     text = page(made)
     assert "**spikes pay**: 0.08" in text.split("##")[0]
-    assert "Expected before the rows were made: spikes pay." in text
+    assert "Expected before the rows were made: *spikes pay*." in text
     assert "All registered rows are there." in text
     written = {path.name for path in write_figures(made, tmp_path)}
     assert written == {f"{figure_name(TASK)}.png", "pays-map.png"}
     assert all(f"(images/{name})" in text for name in written)
+
+
+def test_the_committed_page_is_up_to_date():
+    text = (DOCS / PAGE).read_text(encoding="utf-8")
+    assert page(read_judged()) == text, "run: python -m studies.pays report"
 
 
 def test_the_registered_question_is_that_of_the_project():
