@@ -41,20 +41,28 @@ def lean(
     student: Annotated[
         str | None, typer.Option(help="Agent to teach.", show_default="the run's own")
     ] = None,
-    cost: Cost = "operations",
+    cost: Annotated[
+        str | None,
+        typer.Option(
+            help="Price by which to shed neurons, inputs and time steps too: operations, cmos45 "
+            "or loihi; synops for spikes and synapses alone.",
+            show_default="that of the agent, or synops",
+        ),
+    ] = None,
     device: Device = "cpu",
 ) -> None:
     """Train a run's agent further, so that it acts the same with fewer spikes."""
     from snn_gym.zoo import make_lean
 
-    limits = {"bound": bound, "max_synops": max_synops}
+    limits = {"bound": bound, "max_synops": max_synops, "cost": cost}
     settings: dict[str, Any] = {name: x for name, x in limits.items() if x is not None}
     network = {} if time_steps is None else {"time_steps": time_steps}
 
     def make(trained: BaseAlgorithm) -> LeanAlgorithm:
         return make_lean(trained, steps, student=student, network=network, **settings)
 
-    _teach(run, out, "lean", cost, device, make)
+    priced = "operations" if cost in (None, "synops") else str(cost)
+    _teach(run, out, "lean", priced, device, make)
 
 
 def distil(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -128,12 +128,21 @@ def load_row(board: Path, row: Row) -> BaseAlgorithm:
     """Return the agent of a row as a model, as ``load_pretrained`` does."""
     from snn_gym.leaderboard.verification import check_weights
     from snn_gym.policies.raw_observations import raw_policy
-    from snn_gym.zoo import make_agent
+    from snn_gym.zoo.build import build_agent, critic_key, resolve_settings, shed_settings
     from snn_gym.zoo.environments import set_observation_count
     from snn_gym.zoo.identity import Identity, remember_identity
 
     tensors = check_weights(verified_weights(board, row), row)
-    model = make_agent(row.agent, row.environment, row.seed, seeding=row.seeding)
+    spec = load_agent_spec(row.agent)
+    settings = resolve_settings(spec, row.environment)
+    shed = shed_settings(row.agent, row.environment, tensors)
+    if shed is not None:
+        critic = settings.network["hidden_sizes"]
+        small = resolve_settings(spec, row.environment, shed)
+        # The critic, which is new, is as large as in training.
+        arguments = {"critic_hidden_sizes": critic, **small.policy_kwargs}
+        settings = small if critic_key(spec) is None else replace(small, policy_kwargs=arguments)
+    model = build_agent(row.agent, row.environment, row.seed, settings, seeding=row.seeding)
     raw_policy(model).load_acting_state_dict(tensors)
     set_observation_count(model, row.steps)
     policy = model.policy

@@ -377,7 +377,7 @@ def _play_with_faults(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Re
     _check_is_current(row)
     _check_number(row, seeds)
     tensors = check_weights(verified_weights(leaderboard, row), row)
-    policy = build_policy(row.agent, row.environment)
+    policy = build_policy(row.agent, row.environment, tensors)
     policy.load_acting_state_dict(tensors)
     means = play_with_faults(policy, row.environment, seeds, row.seed)
     shown = ", ".join(f"{name} {x:.6g}" for name, x in vars(means).items() if x is not None)

@@ -174,7 +174,7 @@ def write_submission(
 ) -> None:
     """Evaluate the tensors ``acting`` and write their submission folder; seeds as for `submit`."""
     # The verifier evaluates them in the registered architecture, too.
-    policy = build_policy(claim.agent, claim.environment)
+    policy = build_policy(claim.agent, claim.environment, acting)
     policy.load_acting_state_dict(acting)
     seeds = evaluation_seeds(OFFICIAL_EPISODES) if seeds is None else seeds
     evaluation = evaluate(policy, claim.environment, seeds=seeds)
@@ -230,7 +230,8 @@ def _check_saved(saved: AgentManifest, run: Path) -> tuple[str, int, Recipe]:
             f"{saved.environment_kwargs}; expected the registered environment without arguments",
         )
     expected = zoo_settings(saved.agent, saved.environment, saved.recipe)
-    check_settings(trained_settings(saved), expected, str(run), saved.agent)
+    settings = trained_settings(saved)
+    check_settings(settings, expected, str(run), saved.agent)
     if saved.seed is None or not 0 <= saved.seed < TRAINING_SEED_LIMIT:
         raise SubmissionError(
             "training-seed",
@@ -245,12 +246,13 @@ def _check_saved(saved: AgentManifest, run: Path) -> tuple[str, int, Recipe]:
             "other versions; expected one training from the start, or from a row by `snn-gym "
             "lean`; train it with `snn-gym train`",
         )
-    recipe = replace(saved.recipe, settings=trained_settings(saved))
-    return saved.agent, saved.seed, recipe
+    return saved.agent, saved.seed, replace(saved.recipe, settings=settings)
 
 
 def trained_settings(saved: AgentManifest) -> ResolvedSettings:
-    """Return the settings that a saved agent was trained with."""
+    """Return the settings that a saved agent was trained with, also one that has become smaller."""
+    if saved.recipe is not None and saved.recipe.settings is not None:
+        return saved.recipe.settings
     arguments = dict(saved.policy_kwargs)
     network = NetworkConfig.from_dict(arguments.pop("network", {}))
     return ResolvedSettings(

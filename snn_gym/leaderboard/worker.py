@@ -137,7 +137,7 @@ def rerun(request: Request, weights: bytes) -> Rerun:
     from snn_gym.zoo.files import package_versions
 
     tensors, _ = parse_tensors(weights, where="weights")
-    policy = build_policy(request.agent, request.environment)
+    policy = build_policy(request.agent, request.environment, tensors)
     policy.load_acting_state_dict(tensors)
     evaluation = evaluate(policy, request.environment, seeds=request.seeds)
     return Rerun(

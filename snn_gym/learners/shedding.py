@@ -18,10 +18,14 @@ from torch import Tensor, nn
 
 from snn_gym._base.storage import from_arrays, prefixed, to_arrays, with_prefix
 from snn_gym.learners.base import count_call
+from snn_gym.learners.pricing import WholeCost
 from snn_gym.learners.visited import make_visited
 from snn_gym.policies.base import ProgramPolicy, SpikingPolicy, spiking_policy_of
 from snn_gym.policies.behaviour import divergence, value_scale
-from snn_gym.spiking import SpikingNetwork
+from snn_gym.policies.shrinking import needed_neurons, smaller_arguments, take_over
+from snn_gym.spiking import NetworkConfig, SpikingNetwork
+from snn_gym.spiking.assembly import time_steps_in
+from snn_gym.spiking.execution import NetworkRun, spikes_of
 from snn_gym.spiking.normaliser import FIRST_OBSERVATIONS
 from snn_gym.spiking.recording import zeros_behind
 from snn_gym.spiking.regulation.lean import (
@@ -50,6 +54,7 @@ from snn_gym.spiking.regulation.lean import (
     unmeasured_bound,
 )
 from snn_gym.spiking.regulation.parameters import LeanParameters
+from snn_gym.spiking.regulation.whole_cost import Halving
 
 
 # ---- episode returns -----------------------------------------------------------------------------
@@ -121,7 +126,7 @@ _SHUFFLE_SEED = 0
 _FRESH = 1024  # decisions by which the divergence in the latest states is measured
 _MOST_JUDGED = 300  # episodes; older ones had more spikes
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
-_NUMBERS = ("counters", "strength", "bound")
+_NUMBERS = ("counters", "strength", "bound", "halving")
 
 
 @dataclass
@@ -146,6 +151,14 @@ def twin_of(policy: ProgramPolicy) -> ProgramPolicy:
     copy.load_acting_state_dict(policy.acting_state_dict())
     copy.set_training_mode(False)
     return copy
+
+
+def load_acting(policy: ProgramPolicy, tensors: Mapping[str, Tensor]) -> None:
+    """Load acting tensors, and let the policy decide in their number of time steps."""
+    time_steps = time_steps_in(tensors)
+    if isinstance(policy, SpikingPolicy) and time_steps not in (None, policy.network.time_steps):
+        policy.set_time_steps(time_steps)
+    policy.load_acting_state_dict(tensors)
 
 
 class Shedding:
@@ -173,12 +186,16 @@ class Shedding:
         layers = list(self._policy.acting_network().layers) if self._spikes else []
         self._orders = shuffled_orders(neurons_of(self._weights, layers), _SHUFFLE_SEED)
         self._optimiser = torch.optim.Adam(self._weights.values(), lr=parameters.learning_rate)
-        self._good = self._policy.acting_state_dict()
+        self._good = self._untried = self._policy.acting_state_dict()
+        self._whole: WholeCost | None = None
+        if parameters.sheds_neurons and self._spikes:
+            self._whole = WholeCost(self._policy, parameters.cost)
         self.episodes = EpisodeReturns(model.n_envs)
         """Training episodes since the last verdict."""
         self.counters = Counters(progress)
         self.strength = StrengthControl(parameters.first_strength)
         self.bound = bound
+        self.halving = Halving()
         self._last = 0.0, 0.0  # synaptic operations and divergence, for logs
 
     def update(self, progress: float, ahead: float) -> None:
@@ -223,7 +240,7 @@ class Shedding:
         # Few episodes are left for the final weights.
         few = replace(self._parameters, episodes=max(2, min(5, self._parameters.episodes)))
         if self._follows_returns and self.bound.judge(self.episodes.returns, few) == "lost":
-            self._policy.load_acting_state_dict(self._good)
+            load_acting(self._policy, self._good)
 
     @property
     def _follows_returns(self) -> bool:
@@ -257,11 +274,19 @@ class Shedding:
         if self.teacher.rates_actions:
             self.counters.temperature = value_scale(behaviour)
         with torch.no_grad():
-            self._set_first_cost(self._policy.watched(observations)[1])
+            far, runs = self._measure(observations, behaviour)
+            self._set_first_cost(runs)
+        if self._whole is not None:
+            # A student that starts as its teacher may halve its time steps at once.
+            self.strength = replace(self.strength, smoothed=float(far))
 
-    def _set_first_cost(self, spikes: Sequence[Tensor]) -> None:
+    def _set_first_cost(self, runs: Sequence[NetworkRun]) -> None:
+        if self._whole is not None:
+            first = self._whole.price(runs)
+        else:
+            first = float(self._cost(spikes_of(runs))[0])
         # A silent network costs 0, and later costs are divided by the first.
-        self.counters.first_cost = max(float(self._cost(spikes)[0]), 1e-6)
+        self.counters.first_cost = max(first, 1e-6)
 
     @torch.no_grad()
     def _fold(self) -> None:
@@ -273,7 +298,7 @@ class Shedding:
         # A forked generator, so that a network without such neurons sheds the same.
         with torch.random.fork_rng(devices=[]):
             sample = self._visited.sample(_FRESH)
-        rates = [x.mean((0, 1)) for x in self._measure(*sample)[1]]
+        rates = [x.mean((0, 1)) for x in spikes_of(self._measure(*sample)[1])]
         before, network = self._policy.acting_state_dict(), self._policy.acting_network()
         head: Any = self._policy.acting_head() if network.head is None else network.head
         # Only a linear readout can take over the constant output of a folded neuron.
@@ -282,9 +307,9 @@ class Shedding:
         for least in FOLDED_RATES:
             if fold(network.layers, rates, least, head if linear else None, gain) == 0:
                 return
-            far, spikes = self._measure(*sample)
+            far, runs = self._measure(*sample)
             if float(far) <= REPAIRED * self.bound.bound:
-                self._set_first_cost(spikes)
+                self._set_first_cost(runs)
                 return
             self._policy.load_acting_state_dict(before)
 
@@ -305,6 +330,8 @@ class Shedding:
         """
         parameters = self._parameters
         self._forget_old()
+        if self.halving.tries:
+            self.episodes.forget()  # of weights that may not be taken
         if not self._follows_returns:
             return
         settling = self._share_due(progress) > 1.0 - SETTLING
@@ -324,7 +351,7 @@ class Shedding:
             self._good = self._policy.acting_state_dict()
         elif self.bound.losses > 1:
             # A tighter bound alone did not bring the return back.
-            self._policy.load_acting_state_dict(self._good)
+            load_acting(self._policy, self._good)
             # Its moments are of the weights that were lost.
             self._optimiser.state.clear()
             self.strength = StrengthControl(parameters.first_strength)
@@ -340,15 +367,15 @@ class Shedding:
             far, _ = self._measure(*sample)
         return float(far) > self.bound.bound
 
-    def _measure(self, observations: Any, target: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return the mean divergence over the ``worst_share`` of states, and the spikes of all."""
-        behaviour, spikes = self._policy.watched(observations)
+    def _measure(self, observations: Any, target: Tensor) -> tuple[Tensor, list[NetworkRun]]:
+        """Return the mean divergence over the ``worst_share`` of states, and the pass of all."""
+        behaviour, runs = self._policy.observed(observations)
         heat = self.counters.temperature
         # Only a student of values is on the scale of a teacher's values.
         own = heat if self._policy.rates_actions else 1.0
         far = divergence(self._policy.action_space, target / heat, behaviour / own)
         count = max(1, round(self._parameters.worst_share * len(far)))
-        return far.topk(count).values.mean(), spikes
+        return far.topk(count).values.mean(), runs
 
     def _cost(self, spikes: Sequence[Tensor]) -> tuple[Tensor, float]:
         """Return the cost, of spikes or as a control has it, and the synaptic operations.
@@ -365,18 +392,31 @@ class Shedding:
             cost = decay_cost(self._weights[name] for name in self._orders)
         elif self._parameters.signals == "prune":
             cost = torch.zeros_like(cost)
+        elif self._whole is not None:
+            cost = self._whole.cost(spikes, self._fan_outs)
         return cost, synops
 
     def _step(self) -> None:
-        """Update the strength of the cost, then the weights; prune synapses."""
+        """Update the strength of the cost, then the weights; prune synapses.
+
+        While fewer time steps are tried, only update the weights by the divergence.
+        """
         parameters = self._parameters
         done = self.counters.updates / parameters.updates
         first, last = parameters.learning_rate, parameters.final_learning_rate
         self._optimiser.param_groups[0]["lr"] = first + done * (last - first)
-        far, spikes = self._measure(*self._visited.sample(parameters.batch_size))
-        cost, synops = self._cost(spikes)
+        if self._whole is not None and self._may_halve(done):
+            self._begin_halving()
+        far, runs = self._measure(*self._visited.sample(parameters.batch_size))
+        cost, synops = self._cost(spikes_of(runs))
         self._last = synops, float(far.detach())
         bound = self.bound.bound
+        if self.halving.tries:
+            self._set_gradients(far / bound, torch.zeros_like(cost))
+            self._optimiser.step()
+            self.counters.updates += 1
+            self._end_halving(runs)
+            return
         limited, limit, sign = self._last[1], bound, 1
         if parameters.max_synops is not None:
             # The limit is on operations: the strength grows beyond it.
@@ -384,10 +424,48 @@ class Shedding:
         self.strength = self.strength.step(limited, limit, parameters.control_rate, sign)
         weight = self.strength.strength / self.counters.first_cost
         self._set_gradients(far / bound, weight * cost)
+        present = [] if self._whole is None else self._whole.present()
         self._optimiser.step()
         if parameters.pruning > 0:
-            self._prune(parameters.pruning * self.strength.strength)
+            strength = parameters.pruning * self.strength.strength
+            if self._whole is not None:
+                self._whole.shed(runs, strength / self.counters.first_cost, present)
+            else:
+                self._prune(strength)
         self.counters.updates += 1
+
+    def _may_halve(self, done: float) -> bool:
+        network, far = self._policy.acting_network(), self.strength.smoothed
+        if network.spikes_enter:
+            return False  # their encoder or environment gives the time steps
+        halved = replace(self._policy.network, time_steps=max(1, network.config.time_steps // 2))
+        if halved.needs_state and not self._policy.carries_state:
+            return False
+        return self.halving.may_begin(network.config.time_steps, far, self.bound.bound, done)
+
+    def _begin_halving(self) -> None:
+        self._untried = self._policy.acting_state_dict()
+        self._policy.set_time_steps(self._policy.network.time_steps // 2)
+        self._optimiser.state.clear()
+        with torch.no_grad():
+            far, _ = self._measure(*self._visited.sample(self._parameters.batch_size))
+        self.halving = self.halving.begin(self.counters.updates, float(far))
+
+    def _end_halving(self, runs: Sequence[NetworkRun]) -> None:
+        """Accept or refuse the time steps that are tried, if it is time."""
+        self.halving = self.halving.step(self._last[1])
+        bound, most = self.bound.bound, self._parameters.updates
+        accepted = self.halving.verdict(self.counters.updates, bound, most)
+        if accepted is None:
+            return
+        if accepted:
+            self._set_first_cost(runs)
+            self.strength = replace(self.strength, smoothed=self.halving.smoothed)
+        else:
+            load_acting(self._policy, self._untried)
+            self._optimiser.state.clear()
+        self.halving = Halving(refused=not accepted)
+        self.episodes.forget()
 
     def _prune(self, strength: float) -> None:
         """Set the weakest weights to zero, ``strength`` for each remaining one."""
@@ -423,10 +501,10 @@ class Shedding:
         arrays = prefixed("played", self.episodes.arrays())
         for part in _NUMBERS:
             arrays |= prefixed(part, to_arrays(getattr(self, part)))
-        for part, tensors in (
-            ("good", self._good),
-            ("teacher", self.teacher.acting_state_dict()),
-        ):
+        parts = {"good": self._good, "teacher": self.teacher.acting_state_dict()}
+        if self.halving.tries:
+            parts["untried"] = self._untried
+        for part, tensors in parts.items():
             arrays |= {f"{part}.{name}": x.cpu().numpy() for name, x in tensors.items()}
         for name, weight in self._weights.items():
             moments = self._optimiser.state.get(weight, {})
@@ -440,7 +518,8 @@ class Shedding:
             setattr(self, part, from_arrays(getattr(self, part), numbers, type(self).__name__))
         self.episodes.load(with_prefix("played", arrays))
         self._good = _tensors(with_prefix("good", arrays))
-        self.teacher.load_acting_state_dict(_tensors(with_prefix("teacher", arrays)))
+        self._untried = _tensors(with_prefix("untried", arrays)) or self._good
+        load_acting(self.teacher, _tensors(with_prefix("teacher", arrays)))
         for name, weight in self._weights.items():
             if f"adam.{_ADAM[0]}.{name}" in arrays:
                 self._optimiser.state[weight] = {
@@ -494,6 +573,8 @@ class LeanAlgorithm(BaseAlgorithm):
         episodes measure the teacher's return; None if it does not."""
         self.divergence = math.nan
         """Running mean of the divergence from the teacher at the end of ``learn``; NaN before."""
+        self.first_sizes: tuple[NetworkConfig, tuple[int, ...] | None] | None = None
+        """Network and sizes of the critic with which the model was made, before any was shed."""
         self._sums = np.zeros((3, STRETCHES))  # of episodes, returns, and squares of returns
         super().__init__(*args, **kwargs)
 
@@ -511,6 +592,8 @@ class LeanAlgorithm(BaseAlgorithm):
                 f"{type(policy).__name__} has no acting network that could shed anything; use a "
                 "policy of snn_gym.policies, or the algorithm without lean"
             )
+        if self.first_sizes is None:
+            self.first_sizes = policy.network, policy.critic_hidden_sizes
         parameters = self.lean_parameters
         spikes = isinstance(policy.acting_network(), SpikingNetwork)
         if not spikes and (parameters.max_synops or parameters.signals not in ("own", "prune")):
@@ -532,7 +615,29 @@ class LeanAlgorithm(BaseAlgorithm):
         if self.shedding is not None:
             self.divergence = self.shedding.strength.smoothed
             self.shedding.finish()
+            if self.lean_parameters.sheds_neurons:
+                self._shrink()
         return self
+
+    def _shrink(self) -> None:
+        """Replace the policy by one without the neurons on which no action depends."""
+        whole = spiking_policy_of(self)
+        if not isinstance(whole.acting_network(), SpikingNetwork):
+            return
+        places = needed_neurons(whole)
+        given = {name: x for name, x in self.policy_kwargs.items() if name != "net_arch"}
+        self.policy_kwargs = {**given, **smaller_arguments(whole, places)}
+        # Buffers and optimisers are of other sizes too; environments go on as they are.
+        seed, self.seed = self.seed, None
+        with torch.random.fork_rng(devices=[]):
+            self._setup_model()
+        self.seed = seed
+        small = spiking_policy_of(self)
+        take_over(small, whole, places)
+        small.train(False)
+        self.shedding = None
+        if small.carries_state:
+            self._last_states = None  # of other neurons; environments go on from rest
 
     def _setup_learn(
         self,
@@ -645,13 +750,19 @@ class LeanAlgorithm(BaseAlgorithm):
             self._sums = np.array(tensors["sums"])
         shed = with_prefix("shedding", tensors)
         if shed:
+            policy = spiking_policy_of(self)
+            # Its weights were loaded with their number of time steps.
+            network = policy.acting_network()
+            steps = int(network.neuron_constants[1]) if isinstance(network, SpikingNetwork) else 1
+            if isinstance(network, SpikingNetwork) and steps != network.config.time_steps:
+                policy.set_time_steps(steps)
             # The progress is among the counters that are loaded next.
             self.shedding = self._begin_shedding(0.0)
             self.shedding.load(shed)
 
     def _excluded_save_params(self) -> list[str]:
         # Learning begins anew after loading.
-        own = "shedding", "teacher", "teacher_first_return", "divergence", "_sums"
+        own = "shedding", "teacher", "teacher_first_return", "first_sizes", "divergence", "_sums"
         return [*super()._excluded_save_params(), *own]
 
 

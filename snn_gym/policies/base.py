@@ -199,10 +199,15 @@ class ProgramPolicy(BasePolicy):
 
     def watched(self, observations: Any) -> tuple[Tensor, list[Tensor]]:
         """Return behaviour (B, A) from rest and each layer's spikes (T, B, N), differentiable."""
+        behaviour, runs = self.observed(observations)
+        return behaviour, spikes_of(runs)
+
+    def observed(self, observations: Any) -> tuple[Tensor, list[NetworkRun]]:
+        """Return behaviour (B, A) from rest and the pass through spiking layers, if there are."""
         inputs = self.network_inputs(observations)
         runs: list[NetworkRun] = []
         output, _ = self.acting_network()(inputs, optimised=False, observer=runs.append)
-        return self.behaviour(output), spikes_of(runs)
+        return self.behaviour(output), runs
 
     @abstractmethod
     def acting_modules(self) -> dict[str, nn.Module]:
@@ -519,6 +524,15 @@ class SpikingPolicy(ProgramPolicy):
     @override
     def carries_state(self) -> bool:
         return self.gated is not None
+
+    def set_time_steps(self, time_steps: int) -> None:
+        """Let all spiking networks decide in another number of time steps, with their weights."""
+        for module in self.modules():
+            if isinstance(module, SpikingNetwork):
+                module.set_time_steps(time_steps)
+        self.network = replace(self.network, time_steps=time_steps)
+        self.builder = replace(self.builder, config=self.network)
+        self._compiled_acting = CompiledActing()  # the one before has read another program
 
     def acting_head(self) -> nn.Module | None:
         """Return the head that follows the acting network or is its own; None if not known."""

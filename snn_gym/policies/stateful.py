@@ -22,7 +22,7 @@ from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.networks import StatefulNetwork, network_inputs
 from snn_gym.policies.units import Memory
 from snn_gym.policies.values import SpikingDQNPolicy, SpikingQNetwork
-from snn_gym.spiking.execution import NetworkRun, spikes_of
+from snn_gym.spiking.execution import NetworkRun
 
 # ---- stateful ------------------------------------------------------------------------------------
 State = tuple[NDArray[Any], ...]
@@ -102,13 +102,15 @@ class StatefulPolicy(SpikingPolicy):
     def acting_state(self, states: Tensor) -> Tensor:
         """Return the acting network's part (B, S') of the policy's states (B, S)."""
 
-    def watched(self, observations: SequenceBatch) -> tuple[Tensor, list[Tensor]]:
-        """Return behaviour (L * B, A) and spikes (L * T, B, N) in all L steps, burn-in included."""
-        behaviour, _, spikes = self.followed(observations, self.acting_state(observations.states))
-        return behaviour.flatten(0, 1), spikes
+    def observed(self, observations: SequenceBatch) -> tuple[Tensor, list[NetworkRun]]:
+        """Return behaviour (L * B, A) and the pass in all L steps, burn-in included."""
+        behaviour, _, runs = self.followed(observations, self.acting_state(observations.states))
+        return behaviour.flatten(0, 1), runs
 
-    def followed(self, batch: SequenceBatch, state: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return behaviour (L, B, A), states (B, S') and spikes (L * T, B, N) of each layer.
+    def followed(
+        self, batch: SequenceBatch, state: Tensor
+    ) -> tuple[Tensor, Tensor, list[NetworkRun]]:
+        """Return behaviour (L, B, A), states (B, S') and the pass through spiking layers.
 
         ``state`` (B, S') is the acting network's before all L steps; a burn-in is not left out.
         """
@@ -119,7 +121,7 @@ class StatefulPolicy(SpikingPolicy):
             inputs, state, batch.starts, optimised=False, observer=runs.append
         )
         behaviour = self.behaviour(output.flatten(0, 1))
-        return behaviour.view(*batch.starts.shape, -1), after, spikes_of(runs)
+        return behaviour.view(*batch.starts.shape, -1), after, runs
 
     @override
     def _states_before(self, state: Any, episode_start: Any, batch: int) -> NDArray[np.float32]:

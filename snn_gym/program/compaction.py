@@ -34,10 +34,10 @@ def compact(program: Program, fired: Sequence[Mask] | None = None) -> Program:
     """
     if fired is not None:
         program = _restricted(program, fired)
-    return _restricted(program, _with_effect(program))
+    return _restricted(program, neurons_with_effect(program))
 
 
-def _with_effect(program: Program) -> list[Mask]:
+def neurons_with_effect(program: Program) -> list[Mask]:
     """Return a mask (N,) for each layer of the neurons on which an output depends."""
     masks: list[Mask] = []
     onward: Array = program.head.weights.T

@@ -198,6 +198,12 @@ def neuron_constants(config: NetworkConfig) -> Tensor:
     return torch.tensor(numbers, dtype=torch.float64)
 
 
+def time_steps_in(tensors: Mapping[str, Tensor]) -> int | None:
+    """Return the time steps of the network whose acting tensors these are; None without neurons."""
+    constants = [x for name, x in tensors.items() if name.endswith("neuron_constants")]
+    return int(constants[0][1]) if constants else None
+
+
 def todays_names(tensors: Mapping[str, ValueT]) -> dict[str, ValueT]:
     """Return saved tensors, by name, under their current names."""
     named = {}

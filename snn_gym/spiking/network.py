@@ -174,8 +174,7 @@ class SpikingNetwork(BookkeepingModule):
         self._state_sizes = [*sizes, input_size] if self._keeps_intensity else sizes
         self.state_size = sum(self._state_sizes)
         """Numbers in the flat state of one sample."""
-        fusable = all(layer.fusable and not layer.learned for layer in layers)
-        self.compiled = CompiledLayers(layers, self.decoder.coefficients) if fusable else None
+        self.compiled = self._compile()
         self.head = None if output_size is None else make_head(readout, features, output_size)
         self.output_size = features if output_size is None else output_size
         initialise_layers(config, layers, spike_input=spike_input)
@@ -199,6 +198,27 @@ class SpikingNetwork(BookkeepingModule):
         if self._keeps_intensity:
             parts[-1].fill_(NOTHING_SEEN)
         return torch.cat(parts, dim=1)
+
+    def _compile(self) -> CompiledLayers | None:
+        fusable = all(layer.fusable and not layer.learned for layer in self._layers)
+        return CompiledLayers(self._layers, self.decoder.coefficients) if fusable else None
+
+    def set_time_steps(self, time_steps: int) -> None:
+        """Decide in another number of time steps from now on, with the same weights.
+
+        Raises:
+            ValueError: Spike trains give the number.
+        """
+        if self.spike_input:
+            raise ValueError(
+                f"spike trains of {self.config.time_steps} time steps can't be read in "
+                f"{time_steps}; change the encoder of the environment"
+            )
+        config = self.config = replace(self.config, time_steps=time_steps)
+        decoder = make_decoder(config.decoder_parameters, config.dt_ms, time_steps)
+        self.decoder = decoder.to(self.neuron_constants.device)
+        self.compiled = self._compile()
+        self.neuron_constants.copy_(neuron_constants(config))
 
     def reseed_noise(self, seed: int) -> None:
         """Restart a noisy encoder's noise stream from ``seed``; ignored by other encoders."""

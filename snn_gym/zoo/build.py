@@ -22,6 +22,7 @@ from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor
 
 from snn_gym._base.config import to_mapping
 from snn_gym._base.names import did_you_mean
@@ -280,18 +281,22 @@ def build_agent(
     return model
 
 
-def build_policy(name: str, env_id: str) -> RecordedPolicy:
+def build_policy(
+    name: str, env_id: str, tensors: Mapping[str, Tensor] | None = None
+) -> RecordedPolicy:
     """Build an agent's policy on raw observations with fresh weights and nothing to train it with.
 
     Args:
         name: One of ``snn_gym.agent_ids()``.
         env_id: Any id that gymnasium knows.
+        tensors: Acting tensors that the policy shall take: it gets the neurons and time steps that
+            are left of the agent's network where it sheds such. None for the whole network.
 
     Raises:
         ValueError: The agent or the environment is unknown.
     """
     spec = load_agent_spec(name)
-    arguments = policy_arguments(spec, env_id)
+    arguments = policy_arguments(spec, env_id, shed_settings(name, env_id, tensors))
     if getattr(spec.settings(env_id), "use_sde", False):
         arguments["use_sde"] = True  # which the algorithm would tell the policy
     env = make_environments(env_id, 1, None)
@@ -307,6 +312,40 @@ def build_policy(name: str, env_id: str) -> RecordedPolicy:
             policy, spaces[0], epsilon=around.epsilon, clip=around.clip_obs, keys=keys
         )
     return cast("RecordedPolicy", policy)
+
+
+_LAYER = re.compile(r"(?:^|\.)layers\.(\d+)\.linear\.bias$")
+
+
+def shed_settings(
+    name: str, env_id: str, tensors: Mapping[str, Tensor] | None
+) -> dict[str, Any] | None:
+    """Return the hidden sizes and time steps of a network that its agent has made smaller.
+
+    They are read from its acting tensors. None without tensors, for an agent that sheds no neurons,
+    and for sizes that shedding can't have left, which then do not fit the agent's own.
+    """
+    config: NetworkConfig = policy_arguments(load_agent_spec(name), env_id)["network"]
+    lean = None if config.regulation is None else config.regulation.lean
+    if tensors is None or lean is None or not lean.sheds_neurons:
+        return None
+    found = {
+        int(match[1]): len(x)
+        for tensor_name, x in tensors.items()
+        if (match := _LAYER.search(tensor_name)) and x.dim() == 1
+    }
+    sizes = [found.get(k, 0) for k in range(len(config.hidden_sizes))]
+    constants = [x for key, x in tensors.items() if key.endswith("neuron_constants")]
+    known = len(constants) == 1 and constants[0].dim() == 1 and len(constants[0]) > 1
+    steps = constants[0][1].item() if known else 0.0
+    halved = [config.time_steps >> k for k in range(config.time_steps.bit_length())]
+    fits = all(0 < n <= most for n, most in zip(sizes, config.hidden_sizes, strict=True))
+    return {"hidden_sizes": sizes, "time_steps": int(steps)} if fits and steps in halved else None
+
+
+def critic_key(spec: AgentSpec) -> Any:
+    """Return Stable-Baselines3's name of the critic of an agent's policy; None without a critic."""
+    return policy_class(spec.algorithm).critic_key  # type: ignore[attr-defined]
 
 
 def policy_arguments(
@@ -331,7 +370,7 @@ def policy_arguments(
     if "net_arch" in arguments:
         from snn_gym.policies.networks import read_net_arch  # which loads Norse
 
-        key = policy_class(spec.algorithm).critic_key  # type: ignore[attr-defined]
+        key = critic_key(spec)
         settings["hidden_sizes"], critic = read_net_arch(arguments.pop("net_arch"), key)
         if key is not None:
             arguments["critic_hidden_sizes"] = list(critic)

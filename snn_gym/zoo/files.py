@@ -9,7 +9,7 @@ import os
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -70,7 +70,7 @@ from snn_gym.zoo.identity import (
     identify,
     remember_identity,
 )
-from snn_gym.zoo.recipe import Recipe, processor
+from snn_gym.zoo.recipe import Recipe, ResolvedSettings, processor
 
 # ---- spaces as data ------------------------------------------------------------------------------
 SUPPORTED_SPACES = "Box, Discrete, MultiDiscrete or MultiBinary"
@@ -388,6 +388,18 @@ def _recipe_of(model: BaseAlgorithm, identity: Identity) -> Recipe | None:
     )
 
 
+def first_settings(model: BaseAlgorithm) -> ResolvedSettings:
+    """Return the settings that a model was made with, before any neurons were shed."""
+    arguments = extract_policy_arguments(model, before=True)
+    return ResolvedSettings(
+        algorithm=algorithm_name(model),
+        hyperparameters=to_mapping(extract_settings(model)),
+        network=arguments.pop("network"),
+        policy_kwargs=arguments,
+        vec_normalize=extract_vec_normalize(model),
+    )
+
+
 def _learned_repeatedly(model: BaseAlgorithm) -> bool:
     """Return whether ``learn`` was certainly called more than once."""
     if model._num_timesteps_at_start > 0 or getattr(model, "learn_calls", 1) > 1:
@@ -416,13 +428,16 @@ def _describe(model: BaseAlgorithm, weights_sha256: str, recipe: Recipe | None) 
     algorithm = algorithm_name(model)
     identity = identify(model)
     recipe = recipe or _recipe_of(model, identity)
+    arguments = extract_policy_arguments(model)
     normalise = extract_vec_normalize(model)
+    if recipe is not None and extract_policy_arguments(model, before=True) != arguments:
+        recipe = replace(recipe, settings=first_settings(model))
     mapping = {
         "format": FORMAT,
         "agent": identity.agent,
         "algorithm": algorithm,
         "policy": ALGORITHMS[algorithm].policy,
-        "policy_kwargs": extract_policy_arguments(model),
+        "policy_kwargs": arguments,
         "environment": identity.environment,
         "environment_kwargs": identity.environment_kwargs,
         "observation_space": describe_space(model.observation_space),

@@ -110,8 +110,11 @@ def extract_settings(model: BaseAlgorithm) -> Settings:
     return make_settings(algorithm, values, f"{algorithm} model")
 
 
-def extract_policy_arguments(model: BaseAlgorithm) -> dict[str, Any]:
-    """Return a model's policy arguments, ``network`` among them, as JSON types; refuse code."""
+def extract_policy_arguments(model: BaseAlgorithm, *, before: bool = False) -> dict[str, Any]:
+    """Return a model's policy arguments, ``network`` among them, as JSON types; refuse code.
+
+    With ``before`` they are those that the model was made with, before any neurons were shed.
+    """
     arguments = dict(model.policy_kwargs)
     if _optimiser_of_the_algorithm(model):
         del arguments["optimizer_class"], arguments["optimizer_kwargs"]
@@ -127,6 +130,8 @@ def extract_policy_arguments(model: BaseAlgorithm) -> dict[str, Any]:
     # From the policy, which knows its default network.
     network: NetworkConfig = model.policy.network  # type: ignore[assignment]
     critic = getattr(model.policy, "critic_hidden_sizes", None)
+    if before:
+        network, critic = getattr(model, "first_sizes", None) or (network, critic)
     if critic is not None:
         plain["critic_hidden_sizes"] = list(critic)
     return {**plain, "network": network.to_dict()}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym._base.config import from_mapping, to_mapping
@@ -89,13 +90,16 @@ def make_lean(
 ) -> LeanAlgorithm:
     """Return an agent that acts as a trained one does, with fewer spikes.
 
-    It is ``distil`` with the cost of spikes and the pruning of ``LeanParameters``, whatever the
-    student's file says. A student of the same network acts unchanged in the first fifth of the
-    steps. Later episodes are compared with the return of that fifth: they move the bound, and
-    weights are restored where the final ones earn less. The loss allowed is in units of the trained
-    agent's return above random play; none is allowed where that return is unknown. The comparison
-    takes about ten episodes in each fifth of the steps. The bound of any other student stays fixed,
-    for fresh weights earn nothing.
+    It is ``distil`` with the bound and the pruning of ``LeanParameters``, whatever the student's
+    file says. Its ``cost`` counts: with ``cost="operations"``, or a student whose file says so, the
+    new agent sheds neurons, inputs and time steps too, and ends with a smaller network.
+
+    A student of the same network acts unchanged in the first fifth of the steps. Later episodes are
+    compared with the return of that fifth: they move the bound, and weights are restored where the
+    final ones earn less. The loss allowed is in units of the trained agent's return above random
+    play; none is allowed where that return is unknown. The comparison takes about ten episodes in
+    each fifth of the steps. The bound of any other student stays fixed, for fresh weights earn
+    nothing.
 
     Args:
         model: Trained agent, as the ``teacher`` of ``distil``.
@@ -117,6 +121,8 @@ def make_lean(
         >>> small = snn_gym.make_lean(trained, network={"time_steps": 4}, updates=20)
     """
     shedding = {**to_mapping(LeanParameters()), **settings}
+    if "cost" not in settings:
+        del shedding["cost"]  # which the student's file or the agent's own network names
     return _distil(model, student, steps, network, seed, shedding, "make_lean")
 
 
@@ -140,12 +146,17 @@ def _distil(
     parameters = from_mapping(LeanParameters, {**own, **settings}, caller)
     new = _build_student(model, student, resolved, parameters, seed)
     if student is None and not network:
-        identity = identify(new)
-        known = identity.environment in known_ids() and not identity.environment_kwargs
-        reference = load_environment_spec(identity.environment).reference if known else None
-        # Where the return of random play is unknown, no loss is allowed.
-        new.teacher_first_return = math.inf if reference is None else reference.random
+        new.teacher_first_return = _return_of_random_play(new)
     return _teach(new, model, steps)
+
+
+def _return_of_random_play(model: BaseAlgorithm) -> float:
+    """Return the mean return of random play; infinity where it is unknown: no loss is allowed."""
+    identity = identify(model)
+    if identity.environment not in known_ids() or identity.environment_kwargs:
+        return math.inf
+    reference = load_environment_spec(identity.environment).reference
+    return math.inf if reference is None else reference.random
 
 
 def make_student(
@@ -165,6 +176,8 @@ def _teach(new: LeanAlgorithm, model: BaseAlgorithm, steps: int | None) -> LeanA
     """Give a new agent the weights that fit, let the trained one teach it, and return it."""
     new.teacher = _teaching_policy(model)
     _take_over(spiking_policy_of(new), new.teacher)
+    if new.lean_parameters.sheds_neurons and _acts_alike(spiking_policy_of(new), new.teacher):
+        new.teacher_first_return = _return_of_random_play(new)
     new.learn(lean_steps(model.num_timesteps) if steps is None else steps)
     new.teacher = new.teacher_first_return = None  # later learning has no teacher
     return new
@@ -246,6 +259,12 @@ def as_it_plays(settings: Mapping[str, Any]) -> dict[str, Any]:
     if "exploration_initial_eps" in values:
         values["exploration_initial_eps"] = values["exploration_final_eps"]
     return values
+
+
+def _acts_alike(policy: ProgramPolicy, trained: ProgramPolicy) -> bool:
+    """Return whether all acting tensors of two policies are equal."""
+    own, given = policy.acting_state_dict(), trained.acting_state_dict()
+    return own.keys() == given.keys() and all(torch.equal(x, given[n]) for n, x in own.items())
 
 
 def _take_over(policy: SpikingPolicy, trained: ProgramPolicy) -> None:

@@ -55,7 +55,8 @@ NATIVE = tuple(
 )
 NATIVE_BASES = NATIVE[::3]
 SILENT = tuple(
-    f"snn/{task}-silent-v0" for task in ("CueAccumulation", "DelayedMatchToSample", "IntervalTiming")
+    f"snn/{task}-silent-v0"
+    for task in ("CueAccumulation", "DelayedMatchToSample", "IntervalTiming")
 )
 CUES = "snn/CueAccumulation-v0"
 HARD_CUES = "snn/CueAccumulation-hard-v0"
@@ -115,7 +116,9 @@ def test_native_tasks_have_no_base_and_no_spiking_form(env_id):
         registry.load_spike_settings(env_id)
 
 
-@pytest.mark.parametrize("env_id", [name for name in (*NATIVE, *SILENT) if name not in NATIVE_BASES])
+@pytest.mark.parametrize(
+    "env_id", [name for name in (*NATIVE, *SILENT) if name not in NATIVE_BASES]
+)
 def test_levels_inherit_from_the_lowest_level(env_id):
     spec = load_environment_spec(env_id)
     lowest = load_environment_spec(f"snn/{spec.name}")

@@ -60,6 +60,7 @@ def test_a_run_killed_before_and_in_its_shedding_ends_bit_equal(
     ("network", "settings"),
     [
         ({}, {"max_synops": 20.0}),
+        ({}, {"cost": "loihi", "bound": 5.0, "max_bound": 5.0, "tolerance": 1.0}),
         ({}, {"signals": "shuffled"}),
         ({}, {"signals": "prune", "tolerance": 1.0}),
         ({}, {"widening": 3.0, "tolerance": 1.0}),

@@ -326,7 +326,7 @@ LEAST_SPIKES = 1.0
 
 def spike_cost(
     spikes: Sequence[Tensor],
-    fan_outs: Sequence[int],
+    fan_outs: Sequence[float],
     time_steps: int,
     zeros: Sequence[Tensor] | None = None,
 ) -> tuple[Tensor, float]:

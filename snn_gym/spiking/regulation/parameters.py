@@ -9,6 +9,7 @@ from snn_gym._base.config import Config, Count, NonNegative, Positive, PositiveS
 
 Controlled = Literal["gain", "synapses", "threshold", "slope"]
 Signals = Literal["own", "shuffled", "uniform", "scale", "blind", "prune"]
+ShedCost = Literal["synops", "operations", "cmos45", "loihi"]
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,18 @@ class LeanParameters(Config):
     alone (``prune``)."""
     pruning: NonNegative = 3.0
     """Pruned synapses for each remaining one, in units of the strength; 0 for none. Synapses of
-    the smallest weights are pruned, among those that spikes pass into every layer of neurons."""
+    the smallest weights are pruned, among those that spikes pass into every layer of neurons. With
+    another ``cost`` than ``synops``: least relevance that stays, in units of the strength times the
+    part's share in the price."""
+    cost: ShedCost = "synops"
+    """``synops`` sheds spikes and synapses. A price of ``snn_gym.program.prices``, such as
+    ``operations``, sheds whatever costs under it: neurons, inputs, synapses, spikes and time steps.
+    The network is then rebuilt without the neurons that are left over."""
+
+    @property
+    def sheds_neurons(self) -> bool:
+        """Whether neurons and time steps are shed too, by the whole cost of a decision."""
+        return self.cost != "synops"
 
     @property
     def sheds(self) -> bool:
@@ -96,6 +108,11 @@ class LeanParameters(Config):
         return max(self.first_strength, self.control_rate) > 0
 
     def _check(self) -> None:
+        if self.sheds_neurons and (self.signals != "own" or self.max_synops is not None):
+            raise ValueError(
+                f"cost {self.cost!r} sheds by the whole cost, and signals {self.signals!r} with "
+                f"max_synops {self.max_synops} by synaptic operations; leave one of them out"
+            )
         if self.signals == "prune" and self.pruning == 0:
             raise ValueError(
                 "signals 'prune' with pruning 0 shed nothing; give pruning above 0, such as 3"

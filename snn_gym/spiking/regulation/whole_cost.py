@@ -1,0 +1,277 @@
+"""Shedding by the whole cost: neurons, inputs and synapses that matter less than their price.
+
+A decision costs synaptic operations, multiply-accumulates and updates of neurons, each at a price.
+After every update of the weights, parts are cut whose **relevance** is below a multiple of their
+share in the price of the network:
+
+- A synapse contributes the square of its weight times the variance of its sender over decisions to
+  the variance of the current that it feeds. Its relevance is its share in that variance, times the
+  relevance of the neuron behind it; those of all synapses to outputs sum to 1.
+- A neuron's relevance is that of its outgoing synapses together. Its price is that of its updates
+  and of all of its remaining synapses, incoming and outgoing.
+
+So relevance flows from the outputs to the inputs, as in Yu et al. 2018
+(https://arxiv.org/abs/1711.05908), whose importance flows by absolute weights. The mean of a sender
+that is cut is added to the biases behind it, as in constant folding. The multiple is the strength
+of the cost, so the divergence decides how much is cut: a hard threshold in place of the gradient of
+a price that has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from snn_gym.program.costs import NUMBER_BYTES, OPERATIONS
+from snn_gym.program.prices import PRICES
+from snn_gym.spiking.layers import SpikingLayer
+
+_TINY = 1e-12
+_ROUNDS = 8
+"""Recurrent synapses that relevance passes at most, one after the other."""
+
+
+@dataclass(frozen=True)
+class EventPrices:
+    """Prices of single events in a decision."""
+
+    synop: float
+    mac: float
+    update: float
+    spike: float = 0.0
+    """Price of a spike beside its synaptic operations."""
+
+
+def event_prices(price: str) -> EventPrices:
+    """Return what events cost under one of ``snn_gym.program.prices.PRICES``.
+
+    A synapse or product reads a parameter, an update a variable of state, and a spike is a message
+    to one layer.
+    """
+    each = PRICES[price].each
+    read = NUMBER_BYTES * each.get("parameter_bytes_per_decision", 0.0)
+    state = NUMBER_BYTES * each.get("state_bytes_per_decision", 0.0)
+    synop, mac, update = (each[name] for name in OPERATIONS)
+    spike = each.get("spikes_per_decision", 0.0) + each.get("messages_per_decision", 0.0)
+    return EventPrices(synop + read, mac + read, update + state, spike)
+
+
+class Signal(NamedTuple):
+    """Values that the senders of synapses, such as a layer's N neurons, send in decisions."""
+
+    mean: Tensor
+    """(N,) at a time step."""
+    variance: Tensor
+    """(N,) over decisions, of the mean over a decision's time steps."""
+    price: Tensor
+    """(N,) of one synapse in a decision."""
+
+
+def signal_of(values: Tensor, time_steps: int, prices: EventPrices, *, spikes: bool) -> Signal:
+    """Return the signal of values (K * T, B, N): spikes, or analogue values with T = 1."""
+    # (K * T, B, N) -> (K, T, B, N)
+    of_decisions = values.detach().unflatten(0, (-1, time_steps)).mean(1)
+    mean, variance = values.detach().mean((0, 1)), of_decisions.var((0, 1), correction=0)
+    if spikes:
+        return Signal(mean, variance, prices.synop * time_steps * mean)
+    return Signal(mean, variance, prices.mac * (values.detach() != 0).float().mean((0, 1)))
+
+
+class Synapses(NamedTuple):
+    """All synapses from the input or a layer, the sender, to a layer or the outputs.
+
+    The input has the place 0, layer k the place k, and the outputs come after the last layer.
+    """
+
+    sender: int
+    receiver: int
+    weight: Tensor
+    """(N, D), from D senders to N receivers."""
+    bias: Tensor | None
+    """(N,) that takes over the mean of a sender that is cut; None where none may."""
+    gain: float = 1.0
+    """Value at the receiver of a sender that fires at every time step."""
+
+
+def synapses_of(
+    layers: Sequence[SpikingLayer], head: nn.Module, gain: float, *, folds: bool, linear: bool
+) -> list[Synapses]:
+    """Return the synapses of layers and of the ``head`` behind them.
+
+    ``gain`` is the decoded value of a neuron that fires at every step. Means are taken over by
+    biases if ``folds``, and by those of the head only if the readout is ``linear``.
+    """
+    found = []
+    for place, layer in enumerate(layers, start=1):
+        bias = layer.linear.bias if folds else None
+        found.append(Synapses(place - 1, place, layer.linear.weight, bias))
+        if layer.recurrent is not None:
+            found.append(Synapses(place, place, layer.recurrent.weight, bias))
+    last = len(layers)
+    if isinstance(head, nn.Linear):
+        bias = head.bias if linear else None
+        return [*found, Synapses(last, last + 1, head.weight, bias, gain)]
+    # Each output of a population reads neurons of its own: a copy, so that none of them is cut.
+    whole = torch.block_diag(*head.weight.detach())
+    return [*found, Synapses(last, last + 1, whole, None, gain)]
+
+
+@torch.no_grad()
+def relevances(
+    synapses: Sequence[Synapses], signals: Sequence[Signal]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the relevance of each layer's neurons (N,), and that of all synapses (N, D).
+
+    ``signals`` are those of the input and of each layer. Relevance within a layer sums to 1, or to
+    0 where no output varies.
+    """
+    parts = [x.weight.square() * signals[x.sender].variance for x in synapses]
+    outputs = len(signals)
+    last = [k for k, x in enumerate(synapses) if x.receiver == outputs]
+    whole = torch.stack([parts[k].sum() for k in last]).sum().clamp_min(_TINY)
+    found = [p / whole if k in last else torch.zeros_like(p) for k, p in enumerate(parts)]
+    neurons: list[Tensor] = []
+    for place in range(outputs - 1, 0, -1):
+        inward = [k for k, x in enumerate(synapses) if x.receiver == place]
+        own = direct = torch.stack(
+            [found[k].sum(0) for k, x in enumerate(synapses) if x.sender == place < x.receiver]
+        ).sum(0)
+        currents = torch.stack([parts[k].sum(1) for k in inward]).sum(0).clamp_min(_TINY)
+        shares = {k: parts[k] / currents[:, None] for k in inward}
+        for loop in [shares[k] for k in inward if synapses[k].sender == place]:
+            for _ in range(_ROUNDS):
+                own = direct + own @ loop
+        own = own / own.sum().clamp_min(_TINY)
+        for k in inward:
+            found[k] = shares[k] * own[:, None]
+        neurons.insert(0, own)
+    return neurons, found
+
+
+def present(synapses: Sequence[Synapses]) -> list[Tensor]:
+    """Return masks of the weights that are not zero."""
+    return [x.weight.detach() != 0 for x in synapses]
+
+
+@torch.no_grad()
+def shed(
+    synapses: Sequence[Synapses],
+    signals: Sequence[Signal],
+    units: Sequence[Tensor],
+    limit: float,
+    before: Sequence[Tensor] | None = None,
+    cuttable: int | None = None,
+) -> float:
+    """Cut, in place, what has a relevance below ``limit`` times its price; return the price left.
+
+    A neuron is cut by its outgoing synapses; without any it is irrelevant, and its incoming ones
+    are cut next.
+
+    Args:
+        synapses: Synapses of the network.
+        signals: Signals of the input and of each layer.
+        units: Prices (N,) of each layer's neurons without synapses.
+        limit: Least relevance for each unit of price that stays.
+        before: Masks of ``present`` before the last update: means of senders go to biases for
+            these only, as others were cut before. None for all.
+        cuttable: Number of layers, from the input, whose neurons may be cut; None for all.
+    """
+    neurons, found = relevances(synapses, signals)
+    left = [
+        there & (part >= limit * signals[x.sender].price)
+        for x, part, there in zip(synapses, found, present(synapses), strict=True)
+    ]
+    price = 0.0
+    for place, (unit, relevance) in enumerate(zip(units, neurons, strict=True), start=1):
+        whole = unit.clone()
+        for x, mask in zip(synapses, left, strict=True):
+            costs = mask * signals[x.sender].price
+            whole += costs.sum(1) if x.receiver == place else 0.0
+            whole += costs.sum(0) if x.sender == place else 0.0
+        idle = (relevance < limit * whole) & (cuttable is None or place <= cuttable)
+        for x, mask in zip(synapses, left, strict=True):
+            if x.sender == place:
+                mask.logical_and_(~idle)
+        price += float(unit[~idle].sum())
+    for k, (x, mask) in enumerate(zip(synapses, left, strict=True)):
+        sender = signals[x.sender]
+        if x.bias is not None:
+            gone = ~mask if before is None else ~mask & before[k]
+            x.bias.add_(torch.where(gone, x.weight, 0.0) @ (x.gain * sender.mean))
+        x.weight.masked_fill_(~mask, 0.0)
+        price += float((mask * sender.price).sum())
+    return price
+
+
+# ---- silence -------------------------------------------------------------------------------------
+SILENT = 0.95
+"""Bias, in units of the least constant current that fires a neuron, that costs nothing."""
+
+
+def bias_cost(
+    layers: Sequence[SpikingLayer], prices: Sequence[float], least: Sequence[float]
+) -> Tensor:
+    """Return a differentiable cost of spikes that biases alone, without any input, would make.
+
+    A bias beyond `SILENT` of the ``least`` current that fires its layer's neurons costs the excess,
+    in units of that current, times the price of a spike at every time step.
+    """
+    parts = [
+        price * (layer.linear.bias / current - SILENT).clamp_min(0.0).sum()
+        for layer, price, current in zip(layers, prices, least, strict=True)
+    ]
+    return torch.stack(parts).sum()
+
+
+# ---- time steps ----------------------------------------------------------------------------------
+TRIED = 0.1
+"""Share of the updates in which a network may learn to act in half of its time steps."""
+LATEST = 0.5
+"""Share of the updates after which no further halving is tried."""
+LEAST_UPDATES = 10
+SMOOTHING = 0.1
+"""Weight of an update's divergence in its running mean."""
+
+
+@dataclass(frozen=True)
+class Halving:
+    """A search for fewer time steps: half of them, as long as the divergence returns to its bound.
+
+    While half of the time steps are tried, the network learns to act as before and sheds nothing.
+    """
+
+    begun: int = -1
+    """Update at which the present trial began; -1 without one."""
+    smoothed: float = 0.0
+    """Running mean of the divergence since then."""
+    refused: bool = False
+    """Whether a trial has failed, after which none follows."""
+
+    @property
+    def tries(self) -> bool:
+        """Whether half of the time steps are being tried."""
+        return self.begun >= 0
+
+    def may_begin(self, time_steps: int, divergence: float, bound: float, done: float) -> bool:
+        """Return whether to halve ``time_steps`` now; ``done`` is the share of updates made."""
+        free = not self.tries and not self.refused and time_steps > 1
+        return free and divergence <= bound and done < LATEST
+
+    def begin(self, update: int, divergence: float) -> Halving:
+        """Return the state at the start of a trial, whose first ``divergence`` was measured."""
+        return replace(self, begun=update, smoothed=divergence)
+
+    def step(self, divergence: float) -> Halving:
+        """Return the state after an update that measured a divergence."""
+        return replace(self, smoothed=self.smoothed + SMOOTHING * (divergence - self.smoothed))
+
+    def verdict(self, update: int, bound: float, updates: int) -> bool | None:
+        """Return whether the trial is accepted after ``update`` of all ``updates``, or None."""
+        spent = update - self.begun
+        if spent >= LEAST_UPDATES and self.smoothed <= bound:
+            return True
+        return False if spent >= TRIED * updates else None
