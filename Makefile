@@ -96,6 +96,9 @@ study: $(STAMP) ## Run what is missing of the studies (days), write their pages 
 	$(BIN)/python -m studies.lean rescue
 	$(BIN)/python -m studies.lean disturbed
 	$(BIN)/python -m studies.lean report
+	$(BIN)/python -m studies.pays instructions
+	$(BIN)/python -m studies.pays episodes
+	$(BIN)/python -m studies.pays report
 	$(BIN)/python -m studies.intervals --no-measure
 	$(BIN)/python -m studies.copies
 	$(BIN)/python -m studies.processors

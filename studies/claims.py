@@ -29,6 +29,9 @@ from studies.lean.front_points import front_points, verdict
 from studies.lean.plan import OFF, SECOND_TASKS, SMALL, TASKS, Task
 from studies.lean.rivals import Rival, read_rivals
 from studies.lean.tables import Outcomes, pairs, read_outcomes
+from studies.pays.contenders import Contender
+from studies.pays.tables import MAIN, Judged, number, read_judged, summary
+from studies.pays.verdicts import OPEN, Verdict
 from studies.statistics import p_value
 from studies.tables import table, wrapped
 
@@ -37,17 +40,24 @@ RESULTS = ROOT / "studies" / "lean" / "results"
 PAGES = ("README.md", "docs/findings.md", "docs/guide/lean.md")
 """Pages with marked parts."""
 UNSHED, SHED = "ppo-lif", "ppo-lif-dynamics"
-MADE_LEAN = ("ppo-lif-2-steps", "ppo-lif-16", "ppo-lif-8")
 STOCK = (("ppo-lif", "sb3-ppo"), ("dqsn", "sb3-dqn"), ("sac-lif", "sb3-sac"))
 """Spiking agents, and unmodified Stable-Baselines3 of the same algorithm."""
 MEMORY = "recurrent-ppo-lsnn"
 """Spiking agent with a memory, trained by reward."""
-HEADLINE = ("CartPole-v1", "Acrobot-v1", "LunarLander-v3")
+HEADLINE = (
+    "CartPole-v1",
+    "LunarLander-v3",
+    "snn/CueAccumulation-v0",
+    "snn/CueAccumulation-silent-v0",
+    "snn/Recall-v0",
+)
 """Tasks of README's table."""
+PAYS_PRICES = ("operations", "cortex-m4")
+"""Prices of README's table."""
 _END = "<!-- end -->"
 _PART = re.compile(rf"(<!-- generated: ([\w-]+) -->\n).*?({_END})", re.DOTALL)
-_FEWEST = 5
 _NONE = "–"
+_PILOT = " (pilot): rows are to come."
 _COUNTS = ("synops_per_decision", "macs_per_decision", "neuron_updates_per_decision")
 
 
@@ -60,7 +70,9 @@ class Evidence:
     lean: Outcomes
     """Outcomes of the lean study."""
     rivals: tuple[Rival, ...]
-    """Cheapest rivals known."""
+    """Cheapest rivals that a pilot found."""
+    judged: Judged
+    """Verdicts on where spikes pay."""
 
 
 @dataclass(frozen=True)
@@ -96,29 +108,14 @@ class JudgedPair:
 
 
 def read_evidence(leaderboard: Path = ROOT / "leaderboard") -> Evidence:
-    """Read rows, outcomes and rivals."""
+    """Read rows, outcomes, rivals and verdicts."""
     rows = {(row.agent, row.environment): row for row in table_rows(leaderboard)}
-    return Evidence(rows, read_outcomes(RESULTS), read_rivals())
+    return Evidence(rows, read_outcomes(RESULTS), read_rivals(), read_judged())
 
 
 def operations(row: TableRow) -> float:
     """Return the operations of a decision: SynOps, multiply-accumulates and neuron updates."""
     return sum(getattr(row, name) or 0.0 for name in _COUNTS)
-
-
-def cheapest_made_lean(evidence: Evidence, env_id: str) -> TableRow | None:
-    """Return the agent of fewest operations that sheds and is not inferior to ``ppo-lif``."""
-    unshed = evidence.rows[UNSHED, env_id]
-    found = [evidence.rows.get((agent, env_id)) for agent in (SHED, *MADE_LEAN)]
-    kept = [row for row in found if row is not None and _keeps(row, unshed)]
-    return min(kept, key=operations, default=None)
-
-
-def _keeps(row: TableRow, unshed: TableRow) -> bool:
-    pair = Comparison(row, unshed)
-    if not pair.has_enough_seeds or len(row.seeds) < _FEWEST:
-        return False
-    return compare(pair).inferiority_p <= SIGNIFICANCE
 
 
 @dataclass(frozen=True)
@@ -167,6 +164,11 @@ def family(evidence: Evidence, *names: tuple[str, str]) -> list[JudgedPair]:
         for (name, env_id), row in sorted(evidence.rows.items(), key=lambda item: item[0][1])
         if name == agent and (other, env_id) in evidence.rows
     ]
+    return judge_pairs(pairs)
+
+
+def judge_pairs(pairs: Sequence[Comparison]) -> list[JudgedPair]:
+    """Test comparisons that have enough seeds, adjusted for their number."""
     tested = [compare(pair) for pair in pairs if pair.has_enough_seeds]
     differences = holm([x.difference_p for x in tested])
     inferiorities = holm([x.inferiority_p for x in tested])
@@ -187,45 +189,51 @@ def _cost(row: TableRow | None) -> str:
     return f"{operations(row):,.0f} ({_count(row.synops_per_decision)})"
 
 
-def _unshed_cell(found: Unshed | None) -> str:
-    return _NONE if found is None else f"{found.operations:,.0f}"
-
-
 def headline(evidence: Evidence) -> str:
-    """Return README's table: operations of a decision at equal return, rivals beside."""
-    return _operations_table(
-        evidence, [rival for rival in evidence.rivals if rival.environment in HEADLINE]
-    )
+    """Return README's table: the cheapest agents at equal return, and whether spikes pay."""
+    shown, note = pays_table(evidence, HEADLINE)
+    return shown + "\n" + wrapped(f"**{summary(evidence.judged, PAYS_PRICES)}**{note}")
 
 
-def rivals_table(evidence: Evidence) -> str:
-    """Return the same for every task of which a rival is known."""
-    return _operations_table(evidence, evidence.rivals, returns=True)
+def pays(evidence: Evidence) -> str:
+    """Return the same for every task of the question."""
+    judged = evidence.judged
+    shown, note = pays_table(evidence, judged.question.tasks)
+    return wrapped(summary(judged, PAYS_PRICES) + note) + "\n" + shown
 
 
-def _operations_table(evidence: Evidence, rivals: Sequence[Rival], *, returns: bool = False) -> str:
-    head = (
-        "Task",
-        f"`{UNSHED}`",
-        "cheapest agent that sheds",
-        "smaller spiking network, nothing shed",
-        "small ANN taught by `ppo-lif` (pilot)",
-    )
-    lines = []
-    for rival in rivals:
-        lean = cheapest_made_lean(evidence, rival.environment)
-        shown = rival.result if returns else ""
-        named = _NONE if lean is None else f"`{lean.agent}`: {_cost(lean)}"
-        lines.append(
-            (
-                rival.environment,
-                _cost(evidence.rows[UNSHED, rival.environment]),
-                named,
-                _unshed_cell(cheapest_unshed(evidence, rival.environment)),
-                f"{rival.network}: **{rival.operations}**" + (shown and f" ({shown})"),
-            )
-        )
-    return table(head, lines)
+def pays_table(evidence: Evidence, tasks: Sequence[str]) -> tuple[str, str]:
+    """Return the cheapest spiking agents and ANNs with verdicts, and a note on pilots."""
+    head = ["Task"]
+    for price in PAYS_PRICES:
+        head += [f"spiking agent, `{price}`", f"ANN, `{price}`", "spikes pay?"]
+    rows = []
+    for task in tasks:
+        cells = [task]
+        for price in PAYS_PRICES:
+            verdict = evidence.judged.verdicts[task, price]
+            ann = _rival(evidence, verdict) or _priced(verdict.ann, price)
+            cells += [_priced(verdict.spiking, price), ann, verdict.words]
+        rows.append(cells)
+    shown = table(head, rows)
+    return shown, _PILOT if "(pilot)" in shown else ""
+
+
+def _priced(contender: Contender | None, price: str) -> str:
+    if contender is None:
+        return _NONE
+    return f"{contender.label(price)}: {number(contender.price(price))}"
+
+
+def _rival(evidence: Evidence, verdict: Verdict) -> str | None:
+    """Return a pilot's ANN where rows are still to come and it is cheaper than those there are."""
+    found = [x for x in evidence.rivals if x.environment == verdict.task]
+    if verdict.price != MAIN or verdict.words != OPEN or not found:
+        return None
+    rival = found[0]
+    if verdict.ann is not None and verdict.ann.price(MAIN) <= rival.operations:
+        return None
+    return f"{rival.network}: {rival.operations} (pilot)"
 
 
 def saving(evidence: Evidence) -> str:
@@ -236,10 +244,8 @@ def saving(evidence: Evidence) -> str:
     assert small is not None  # the study has it
     synops = (unshed.synops_per_decision or 0.0) / (shed.synops_per_decision or 1.0)
     return (
-        f"On {env_id} `{SHED}` needs {operations(shed):,.0f} operations for a return of "
-        f"{shed.score(shed.mean)} ({_count(shed.synops_per_decision)} SynOps, "
-        f"{_count(shed.macs_per_decision)} MACs, {_count(shed.neuron_updates_per_decision)} "
-        f"neuron updates), and `{UNSHED}` needs {operations(unshed):,.0f}. Operations fall "
+        f"On {env_id} `{SHED}` needs {operations(shed):,.0f} operations and `{UNSHED}` "
+        f"{operations(unshed):,.0f}. Operations fall "
         f"{operations(unshed) / operations(shed):.1f} times, SynOps alone {synops:.0f} times. "
         f"A smaller spiking network that sheds nothing needs {small.operations:,.0f}."
     )
@@ -249,17 +255,15 @@ def limits(evidence: Evidence) -> str:
     """Return README's list of savings and of claims without evidence."""
     sentences = (saving(evidence), stock_note(evidence), memory_note(evidence))
     return "".join(
-        textwrap.fill(f"- {x}", 100, subsequent_indent="  ", break_on_hyphens=False) + "\n"
+        textwrap.fill(f"- {x}", 118, subsequent_indent="  ", break_on_hyphens=False) + "\n"
         for x in sentences
     )
 
 
 def stock(evidence: Evidence) -> str:
     """Return the comparisons of spiking agents with unmodified Stable-Baselines3."""
-    tests = family(evidence, *STOCK)
-    if tests:
-        return _family_table(tests)
-    return wrapped(stock_note(evidence))
+    note, tests = wrapped(stock_note(evidence)), family(evidence, *STOCK)
+    return f"{note}\n{family_table(tests)}" if tests else note
 
 
 def stock_note(evidence: Evidence) -> str:
@@ -304,22 +308,34 @@ def counts(evidence: Evidence) -> str:
 
 def twins(evidence: Evidence) -> str:
     """Return the comparisons of ``ppo-lif`` with its ANN twin."""
-    return _family_table(family(evidence, ("ppo-lif", "ppo-mlp")))
+    return _family_part(family(evidence, ("ppo-lif", "ppo-mlp")))
 
 
 def two_steps(evidence: Evidence) -> str:
     """Return the comparisons of agents of two time steps with their source agents."""
-    return _family_table(family(evidence, ("ppo-lif-2-steps", "ppo-lif")), costs=True)
+    return _family_part(family(evidence, ("ppo-lif-2-steps", "ppo-lif")), costs=True)
 
 
 def memory(evidence: Evidence) -> str:
     """Return the comparisons of spiking networks with a memory and GRUs, both by reward."""
-    return _family_table(family(evidence, (MEMORY, "recurrent-ppo-gru")))
+    return _family_part(family(evidence, (MEMORY, "recurrent-ppo-gru")))
 
 
 def taught(evidence: Evidence) -> str:
     """Return the comparisons of spiking networks with the GRUs that taught them."""
-    return _family_table(family(evidence, ("recurrent-ppo-lsnn-distilled", "recurrent-ppo-gru")))
+    return _family_part(family(evidence, ("recurrent-ppo-lsnn-distilled", "recurrent-ppo-gru")))
+
+
+def _family_part(tests: Sequence[JudgedPair], *, costs: bool = False) -> str:
+    """Return comparisons of one agent with another as a sentence and a table."""
+    kept = sum(x.is_not_inferior for x in tests)
+    differ = sum(x.difference_holm <= SIGNIFICANCE for x in tests)
+    one, other = tests[0].pair.row.agent, tests[0].pair.other.agent
+    sentence = (
+        f"`{one}` is not inferior to `{other}` on {kept} of {len(tests)} tasks. The difference is "
+        f"significant on {differ}."
+    )
+    return wrapped(sentence) + "\n" + family_table(tests, costs=costs)
 
 
 def scripts(evidence: Evidence) -> str:
@@ -346,13 +362,13 @@ def _led_by_scripts(evidence: Evidence) -> list[tuple[TableRow, float]]:
     return [(row, script) for row, script in scores if script is not None and script > row.mean]
 
 
-def _family_table(tests: Sequence[JudgedPair], *, costs: bool = False) -> str:
-    tested = f"of {len(tests)}"
+def family_table(tests: Sequence[JudgedPair], *, costs: bool = False) -> str:
+    """Return comparisons as a table, with operations if asked for."""
     several = len({x.pair.row.agent for x in tests}) > 1
     head = (
         *(("Agent", "Against") if several else ()),
         *("Task", "Seeds", "Return", "Other's return", "Lower bound (margin)"),
-        *("p, not inferior", f"Holm {tested}", "p, difference", f"Holm {tested}", "Finding"),
+        *("p, not inferior", "p, difference", f"Finding (Holm of {len(tests)})"),
         *(("Operations (SynOps)", "Other's") if costs else ()),
     )
     lines = []
@@ -367,10 +383,7 @@ def _family_table(tests: Sequence[JudgedPair], *, costs: bool = False) -> str:
                 row.score(row.mean),
                 row.score(row.mean - x.pair.difference),
                 cells[-2],
-                *map(
-                    p_value,
-                    (x.inferiority_p, x.inferiority_holm, x.difference_p, x.difference_holm),
-                ),
+                *map(p_value, (x.inferiority_holm, x.difference_holm)),
                 x.verdict,
                 *((_cost(row), _cost(other)) if costs else ()),
             )
@@ -380,7 +393,7 @@ def _family_table(tests: Sequence[JudgedPair], *, costs: bool = False) -> str:
 
 PARTS: Mapping[str, Callable[[Evidence], str]] = {
     "headline": headline,
-    "rivals": rivals_table,
+    "pays": pays,
     "limits": limits,
     "counts": counts,
     "stock": stock,

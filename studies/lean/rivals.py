@@ -1,4 +1,4 @@
-"""Cheapest rivals known: small ANNs that ``ppo-lif`` taught, from a pilot."""
+"""Cheapest rivals of a pilot: small ANNs that rows of the table taught."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RIVALS = Path(__file__).parent / "rivals.toml"
 
 @dataclass(frozen=True)
 class Rival(Config):
-    """A small ANN taught by rows of ``ppo-lif`` that keeps their return."""
+    """A small ANN that keeps the return of the rows that taught it."""
 
     environment: str
     """Gymnasium id."""
@@ -21,8 +21,6 @@ class Rival(Config):
     """Its hidden layers, in words."""
     operations: int
     """Operations of a decision: multiply-accumulates and updates of hidden units."""
-    result: str = ""
-    """Returns, where the pilot's are quoted."""
 
 
 def read_rivals(path: Path = RIVALS) -> tuple[Rival, ...]:

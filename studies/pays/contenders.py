@@ -1,0 +1,168 @@
+"""Agents of each task, with their returns and prices of every seed."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from snn_gym.leaderboard.headings import FEWEST_SEEDS
+from snn_gym.leaderboard.instructions import read_instructions
+from snn_gym.leaderboard.results import Row, rows_by_weights, shown_rows
+from snn_gym.leaderboard.table import TableRow, line_of, split_rows, summarise
+from snn_gym.program.prices import PRICES, price_of
+from studies.pays.question import OTHER, Question
+from studies.rows import LEADERBOARD, RowName
+
+EPISODES = Path(__file__).parent / "episodes.csv"
+"""Prices of event-driven executions of rows, a column for each price."""
+NAME_COLUMNS = RowName._fields
+EVENTS_MARK = "†"
+"""Mark of an agent whose event-driven execution is the cheaper one."""
+
+Table = Mapping[RowName, Mapping[str, float]]
+"""Numbers of rows by column."""
+
+
+Prices = Mapping[str, tuple[float, ...]]
+"""Prices of a decision of every seed, by price; a price that a seed lacks is absent."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """An agent on a task, with the prices of a decision of each seed."""
+
+    row: TableRow
+    family: str
+    clocked: Prices
+    """Prices of the clocked execution."""
+    driven: Prices = field(default_factory=dict)
+    """Prices of the event-driven execution."""
+    digests: tuple[str, ...] = ()
+    """Digest of each seed's weights file."""
+    decisions: float = 1.0
+    """Mean decisions of an episode."""
+
+    @property
+    def prices(self) -> Prices:
+        """Prices of the cheaper execution."""
+        return {**self.clocked, **{name: self.driven[name] for name in self.by_events}}
+
+    @property
+    def by_events(self) -> tuple[str, ...]:
+        """Prices of which event-driven execution has the lower mean."""
+        return tuple(
+            name
+            for name, values in self.driven.items()
+            if name not in self.clocked or np.mean(values) < np.mean(self.clocked[name])
+        )
+
+    def price(self, name: str) -> float:
+        """Return the mean over seeds of a price that is known."""
+        return float(np.mean(self.prices[name]))
+
+    def label(self, name: str) -> str:
+        """Return the agent's name, with a mark if the price is that of event-driven execution."""
+        return f"`{self.row.agent}`" + f" {EVENTS_MARK}" * (name in self.by_events)
+
+
+@dataclass(frozen=True)
+class Field:
+    """All agents of a task, and the registered rows that it lacks."""
+
+    task: str
+    contenders: tuple[Contender, ...]
+    missing: tuple[RowName, ...]
+
+    @property
+    def best(self) -> Contender | None:
+        """Agent of the families with the highest mean return, None if there is none."""
+        known = (x for x in self.contenders if x.family != OTHER)
+        return max(known, key=lambda x: x.row.mean, default=None)
+
+    def find(self, agent: str) -> Contender | None:
+        """Return an agent's line, None without one."""
+        return next((x for x in self.contenders if x.row.agent == agent), None)
+
+
+def read_fields(
+    question: Question,
+    leaderboard: Path = LEADERBOARD,
+    episodes: Path = EPISODES,
+) -> dict[str, Field]:
+    """Return the agents of every task with at least five ranked seeds.
+
+    Measured prices are those of the leaderboard's instructions.csv, event-driven ones of a CSV file
+    of the study.
+    """
+    rows = shown_rows(leaderboard)
+    ranked, _ = split_rows(leaderboard, rows)
+    parents = rows_by_weights(rows)
+    measured, events = read_instructions(leaderboard), read_numbers(episodes)
+    contenders = defaultdict[str, list[Contender]](list)
+    for _, group in itertools.groupby(sorted(ranked, key=line_of), key=line_of):
+        seeds = sorted(group, key=lambda row: row.seed)
+        if len(seeds) >= FEWEST_SEEDS and seeds[0].budget_class == "gradient":
+            line = summarise(seeds, parents)
+            contenders[line.environment].append(
+                Contender(
+                    line,
+                    question.family(line.agent),
+                    *_prices(question, seeds, measured, events),
+                    digests=tuple(row.weights_sha256 for row in seeds),
+                    decisions=float(np.mean([row.lengths for row in seeds])),
+                )
+            )
+    landed = {RowName(row.agent, row.environment, row.seed) for row in ranked}
+    return {
+        task: Field(
+            task,
+            tuple(contenders[task]),
+            tuple(sorted(x for x in question.needed - landed if x.environment == task)),
+        )
+        for task in (*question.tasks, *question.context)
+    }
+
+
+def _prices(
+    question: Question,
+    rows: Sequence[Row],
+    measured: Mapping[tuple[str, str], float],
+    events: Table,
+) -> tuple[Prices, Prices]:
+    """Return the known prices of seeds, in clocked and in event-driven execution."""
+    names = [RowName(row.agent, row.environment, row.seed) for row in rows]
+    clocked, driven = dict[str, tuple[float, ...]](), dict[str, tuple[float, ...]]()
+    for price in question.prices:
+        by_clock = [
+            price_of(row.costs, price)
+            if price in PRICES
+            else measured.get((row.weights_sha256, price))
+            for row in rows
+        ]
+        by_events = [events.get(name, {}).get(price) for name in names]
+        for found, values in ((clocked, by_clock), (driven, by_events)):
+            known = tuple(value for value in values if value is not None)
+            if len(known) == len(values):
+                found[price] = known
+    return clocked, driven
+
+
+def read_numbers(path: Path) -> Table:
+    """Return the numbers of rows in a CSV file, without empty cells; an absent file has none."""
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        return {
+            RowName(line["agent"], line["environment"], int(line["seed"])): {
+                key: float(value)
+                for key, value in line.items()
+                if key not in NAME_COLUMNS and value
+            }
+            for line in csv.DictReader(file)
+        }

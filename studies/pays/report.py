@@ -1,0 +1,292 @@
+"""Write docs/where-spikes-pay.md and its figures from the rows that there are."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+
+from snn_gym._base.names import shown_seeds
+from snn_gym._base.storage import write_text_atomic
+from snn_gym.leaderboard.comparison import Comparison
+from snn_gym.program.prices import known_price
+from studies.claims import JudgedPair, cheapest_unshed, family_table, judge_pairs, read_evidence
+from studies.pays.contenders import EVENTS_MARK, Field
+from studies.pays.figures import MAP, figure_name, write_figures
+from studies.pays.tables import (
+    MAIN,
+    NONE,
+    Judged,
+    number,
+    price_cell,
+    read_judged,
+    reason,
+    summary,
+    times,
+    verdict_sentence,
+    verdict_table,
+)
+from studies.pays.tables import (
+    family_table as families_table,
+)
+from studies.pays.verdicts import factor_of, keeping
+from studies.tables import table, wrapped
+
+PAGE = "where-spikes-pay.md"
+LEAN, LEAN_WITH_MEMORY = "ppo-lif-lean", "recurrent-ppo-lsnn-lean"
+LIMITS = {
+    "snn/CueAccumulation-v0": 20,
+    "snn/DelayedMatchToSample-v0": 78,
+    "snn/IntervalTiming-v0": 74,
+    "snn/WaterMaze-v0": 890,
+}
+"""Registered operations of a lean agent, twice those of a pilot's rival."""
+DECISIONS_A_SECOND = 125
+"""Of native tasks, whose decision has eight time steps of 1 ms."""
+COSTS = ("a decision", "an episode", "a second")
+ENOUGH_PAIRS = 7
+_TO_COME = "None of these rows has landed."
+
+
+def write_report(docs: Path) -> Path:
+    """Write the page and its figures."""
+    judged = read_judged()
+    write_figures(judged, docs / "images")
+    path = docs / PAGE
+    write_text_atomic(path, page(judged))
+    return path
+
+
+def _text(*parts: str) -> str:
+    return wrapped(*(part.rstrip() for part in parts))
+
+
+def page(judged: Judged) -> str:
+    """Return the text of the page."""
+    question = judged.question
+    parts = [
+        _head(judged),
+        *(_task_section(judged, task) for task in question.tasks),
+        _context(judged),
+        _episodes_section(judged),
+        _lean_section(judged),
+        _native_section(judged),
+        _distil_section(judged),
+        _missing_section(judged),
+        _rules(judged),
+    ]
+    return "\n".join(parts)
+
+
+def _head(judged: Judged) -> str:
+    return _text(
+        "# Where spikes pay",
+        "For each task and price this page compares the cheapest spiking agent that keeps the best "
+        "return with the cheapest ANN that keeps it. The factor is the price of the spiking agent "
+        "over that of the ANN, with its 95 % interval over seeds.",
+        verdict_table(judged, judged.question.tasks),
+        summary(judged, judged.question.prices)
+        + " Open: this number of registered rows, or the price, has not landed. Significance is "
+        "adjusted by Holm for the whole table.",
+        f"![Map of the tasks](images/{MAP}.png)",
+        "The map marks the verdicts in `operations`. The area of a mark grows with the width of "
+        "the observation. Values of an analogue observation all count as events.",
+    )
+
+
+def _task_section(judged: Judged, task: str) -> str:
+    field = judged.fields[task]
+    parts = [f"## {task}", f"{verdict_sentence(judged, task)} {reason(judged, task)}"]
+    if field.contenders:
+        figure = f"![Return against price on {task}](images/{figure_name(task)}.png)"
+        parts += [figure, families_table(judged, task), *_others(field)]
+    if (expected := judged.question.expected.get(task)) is not None:
+        parts.append(f"Expected before the rows were made: *{expected}*.")
+    return _text(*parts)
+
+
+def _others(field: Field) -> list[str]:
+    """Return a sentence on an agent of another family that earns more than all of them."""
+    best = field.best
+    first = max(field.contenders, key=lambda x: x.row.mean)
+    if best is None or first.row.mean <= best.row.mean:
+        return []
+    return [
+        f"Of another family, `{first.row.agent}` earns more: "
+        f"{first.row.score(first.row.mean)} at {price_cell(first, MAIN)} operations."
+    ]
+
+
+def _context(judged: Judged) -> str:
+    tasks = judged.question.context
+    heading = _text(
+        "## Two more silent levels",
+        "These verdicts are context; their p-values are adjusted apart.",
+        verdict_table(judged, tasks),
+    )
+    shown = (_task_section(judged, x) for x in tasks if judged.fields[x].contenders)
+    return "\n".join([heading, *(text.replace("## ", "### ", 1) for text in shown)])
+
+
+def _episodes_section(judged: Judged) -> str:
+    rows = []
+    for field in judged.fields.values():
+        keepers = [field.contenders[x] for x in keeping(field, judged.question.margin)]
+        ways = {
+            "spiking, clocked": [(x, x.clocked) for x in keepers if x.row.spiking],
+            "spiking, event-driven": [(x, x.driven) for x in keepers if x.row.spiking],
+            "ANN, clocked": [(x, x.clocked) for x in keepers if not x.row.spiking],
+            "ANN, event-driven": [(x, x.driven) for x in keepers if not x.row.spiking],
+        }
+        if not any(x.driven for x in keepers):
+            continue
+        cheapest = {
+            way: min(known, key=lambda x: float(np.mean(x[1][MAIN])))
+            for way, found in ways.items()
+            if (known := [x for x in found if MAIN in x[1]])
+        }
+        first = min((prices[MAIN] for _, prices in cheapest.values()), key=np.mean)
+        for way, (contender, prices) in cheapest.items():
+            spent = float(np.mean(prices[MAIN]))
+            costs = (spent, spent * contender.decisions, spent * DECISIONS_A_SECOND)
+            factor = "1" if prices[MAIN] is first else times(factor_of(prices[MAIN], first))
+            cells = (f"`{contender.row.agent}`", *map(number, costs), factor)
+            rows.append((field.task, way, *cells))
+    head = ("Task", "Execution", "Cheapest agent", *COSTS, "times the cheapest")
+    return _text(
+        "## Silence and events",
+        "Operations of the cheapest agents that keep the return, clocked and event-driven. "
+        "Event-driven execution updates a neuron or unit only when it receives.",
+        table(head, rows) if rows else _TO_COME,
+    )
+
+
+def _taught(judged: Judged, agent: str, task: str) -> Comparison | None:
+    """Return an agent's comparison with its teacher, None while rows are missing."""
+    student = judged.fields[task].find(agent)
+    if student is None or student.row.origin is None:
+        return None
+    teacher = judged.fields[task].find(student.row.origin)
+    return None if teacher is None else Comparison(student.row, teacher.row)
+
+
+def _tests(judged: Judged, pairs: list[tuple[str, str]]) -> list[JudgedPair]:
+    found = (_taught(judged, agent, task) for agent, task in pairs)
+    return judge_pairs([pair for pair in found if pair is not None])
+
+
+def _lean_section(judged: Judged) -> str:
+    tests = _tests(judged, [(LEAN, x) for x in judged.question.tasks if x not in LIMITS])
+    rows = []
+    for test in tests:
+        evidence = read_evidence()
+        task, spent = test.pair.row.environment, test.pair.row.operations_per_decision or 0.0
+        unshed = cheapest_unshed(evidence, task)
+        rows.append(
+            (
+                task,
+                str(len(test.pair.row.seeds)),
+                test.pair.cells()[-2],
+                "yes" if test.is_not_inferior else "**no**",
+                number(spent),
+                NONE if unshed is None else number(unshed.operations),
+                NONE if unshed is None else f"{spent / unshed.operations:.2f}",
+                price_cell(judged.verdicts[task, MAIN].ann, MAIN),
+            )
+        )
+    head = (
+        *("Task", "Seeds", "Lower bound (margin)", "not inferior", f"`{LEAN}`"),
+        *("nothing shed", "ratio", "cheapest ANN"),
+    )
+    return _text(
+        "## Lean by the whole cost",
+        f"`{LEAN}` sheds everything that costs operations, under a bound on the divergence from "
+        "`ppo-lif`. Beside its operations stand those of the cheapest spiking network that sheds "
+        "nothing and keeps the return ([lean study](lean/rivals.md)). The aim is a third, on four "
+        "of six tasks.",
+        table(head, rows) if rows else _TO_COME,
+    )
+
+
+def _native_section(judged: Judged) -> str:
+    tests = _tests(judged, [(LEAN_WITH_MEMORY, x) for x in judged.question.tasks if x in LIMITS])
+    rows = []
+    for test in tests:
+        row, limit = test.pair.row, LIMITS[test.pair.row.environment]
+        spent = row.operations_per_decision or 0.0
+        good = test.is_not_inferior and spent <= limit
+        rows.append(
+            (
+                row.environment,
+                row.score(row.mean),
+                test.pair.cells()[-2],
+                number(spent),
+                str(limit),
+                "yes" if good else "**no**",
+            )
+        )
+    head = ("Task", "Return", "Lower bound (margin)", "operations", "at most", "cheap enough")
+    return _text(
+        "## Lean agents with memory",
+        f"`{LEAN_WITH_MEMORY}` on the lowest levels, beside its unshed teacher. It is cheap enough "
+        "if it needs at most twice the operations of the rival that a pilot found.",
+        table(head, rows) if rows else _TO_COME,
+    )
+
+
+def _distil_section(judged: Judged) -> str:
+    tests = _tests(judged, list(judged.question.pairs))
+    kept, total = sum(x.is_not_inferior for x in tests), len(judged.question.pairs)
+    return _text(
+        "## Ten students and their teachers",
+        f"`snn_gym.distil` made each student from the row of its teacher with the same seed. Of "
+        f"{total} registered pairs {len(tests)} have their rows, and {kept} are not inferior after "
+        f"Holm's adjustment; the aim is {ENOUGH_PAIRS}.",
+        family_table(tests, costs=True) if tests else _TO_COME,
+    )
+
+
+def _missing_section(judged: Judged) -> str:
+    rows = []
+    for field in judged.fields.values():
+        agents = itertools.groupby(field.missing, key=lambda name: name.agent)
+        listed = (f"`{x}` {shown_seeds([name.seed for name in names])}" for x, names in agents)
+        if text := ", ".join(listed):
+            rows.append((field.task, text))
+    shown = table(("Task", "Agents and seeds"), rows) if rows else "All registered rows are there."
+    return _text("## Rows that have not landed", shown)
+
+
+def _rules(judged: Judged) -> str:
+    return _text(
+        "## How it is judged",
+        "Tasks, agents, seeds, prices, margin and tests were registered before the rows were made "
+        "([registered.toml](../studies/registered.toml)).",
+        table(
+            ("term", "meaning"),
+            [
+                (
+                    "keeps the return",
+                    "lower end of the one-sided 95 % interval of the difference from the best "
+                    "agent of the families, within 5 % of the range from random play to `solved`",
+                ),
+                (
+                    "p of a verdict",
+                    "the larger of two: that of the factor, and that of the cheaper agent's "
+                    "non-inferiority; were the dearer one inferior, its side would pay less still",
+                ),
+                *(
+                    (f"`{name}`, {known_price(name).unit}", known_price(name).source)
+                    for name in judged.question.prices
+                ),
+                (
+                    EVENTS_MARK,
+                    "event-driven execution, where it is cheaper than the clocked one; spiking "
+                    "agents and ANNs both may have it",
+                ),
+            ],
+        ),
+        "`python -m studies.pays report` writes this page from the rows of the "
+        "[results](results/index.md).",
+    )

@@ -1,0 +1,153 @@
+"""Tables of the page, which README.md and the findings quote."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from studies.pays.contenders import EVENTS_MARK, Contender, Field, read_fields
+from studies.pays.question import Question, read_question
+from studies.pays.verdicts import (
+    DO_NOT_PAY,
+    NOT_SIGNIFICANT,
+    OPEN,
+    PAY,
+    Factor,
+    Verdict,
+    factor_of,
+    judge,
+    keeping,
+)
+from studies.tables import table
+
+NONE = "–"
+MAIN = "operations"
+"""Price of the tables of families and of reasons."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The question, the agents of every task and the verdicts."""
+
+    question: Question
+    fields: Mapping[str, Field]
+    verdicts: Mapping[tuple[str, str], Verdict]
+
+    def of_task(self, task: str) -> list[Verdict]:
+        """Return a task's verdicts, a price each."""
+        return [self.verdicts[task, price] for price in self.question.prices]
+
+
+def read_judged() -> Judged:
+    """Return today's verdicts."""
+    question = read_question()
+    fields = read_fields(question)
+    return Judged(question, fields, judge(question, fields))
+
+
+def number(value: float) -> str:
+    """Return a price or factor with three digits, and thousands in whole numbers."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def times(factor: Factor) -> str:
+    """Return a factor with its interval."""
+    return f"{number(factor.value)} ({number(factor.low)} to {number(factor.high)})"
+
+
+def verdict_table(judged: Judged, tasks: Sequence[str]) -> str:
+    """Return the verdict of each task and price, with the factor."""
+    rows = [(task, *(_cell(x) for x in judged.of_task(task))) for task in tasks]
+    return table(("Task", *(f"`{price}`" for price in judged.question.prices)), rows)
+
+
+def _cell(verdict: Verdict) -> str:
+    words = verdict.words
+    if words == OPEN and verdict.missing:
+        return f"{OPEN}: {verdict.missing} rows"
+    return words if verdict.factor is None else f"**{words}**: {times(verdict.factor)}"
+
+
+def summary(judged: Judged, prices: Sequence[str]) -> str:
+    """Return the number of tasks with each verdict, under prices."""
+    sentences = []
+    for price in prices:
+        found = Counter(judged.verdicts[task, price].words for task in judged.question.tasks)
+        parts = [f"{found[x]} {x}" for x in (PAY, DO_NOT_PAY, NOT_SIGNIFICANT, OPEN) if found[x]]
+        sentences.append(f"`{price}`: {', '.join(parts)}")
+    return f"Spikes on {len(judged.question.tasks)} tasks: {'; '.join(sentences)}."
+
+
+def family_table(judged: Judged, task: str) -> str:
+    """Return the cheapest agent of each family that keeps the return of a task."""
+    field = judged.fields[task]
+    keepers = [field.contenders[place] for place in keeping(field, judged.question.margin)]
+    first = min(_priced(keepers), key=lambda x: x.price(MAIN), default=None)
+    others = judged.question.prices[1:]
+    head = ("Family", "Agent", "Return", MAIN, "times the cheapest", *others)
+    rows = []
+    for family in judged.question.families:
+        if not any(x.family == family for x in field.contenders):
+            continue
+        cheapest = min(
+            (x for x in _priced(keepers) if x.family == family),
+            key=lambda x: x.price(MAIN),
+            default=None,
+        )
+        if cheapest is None or first is None:
+            rows.append((family, "none keeps the return", *(NONE,) * (len(head) - 2)))
+            continue
+        factor = factor_of(cheapest.prices[MAIN], first.prices[MAIN])
+        rows.append(
+            (
+                family,
+                cheapest.label(MAIN),
+                cheapest.row.score(cheapest.row.mean),
+                number(cheapest.price(MAIN)),
+                "1" if cheapest is first else times(factor),
+                *(price_cell(cheapest, price) for price in others),
+            )
+        )
+    return table(head, rows)
+
+
+def _priced(contenders: Sequence[Contender]) -> list[Contender]:
+    return [x for x in contenders if MAIN in x.prices]
+
+
+def price_cell(contender: Contender | None, price: str) -> str:
+    """Return a mean price, marked if it is that of event-driven execution, or a dash."""
+    if contender is None or price not in contender.prices:
+        return NONE
+    mark = f" {EVENTS_MARK}" * (price in contender.by_events)
+    return number(contender.price(price)) + mark
+
+
+def reason(judged: Judged, task: str) -> str:
+    """Return the reason of a task's verdict in operations, from the parts of the two prices."""
+    verdict = judged.verdicts[task, MAIN]
+    spiking, ann = verdict.spiking, verdict.ann
+    if verdict.words == OPEN:
+        return f"{verdict.missing} of the registered rows have not landed."
+    if spiking is None or ann is None:
+        return f"No {'spiking agent' if spiking is None else 'ANN'} is shown to keep the return."
+    updates = spiking.row.neuron_updates_per_decision
+    parts = (
+        f", {number(updates)} of them neuron updates"
+        if updates and MAIN not in spiking.by_events
+        else ""
+    )
+    return (
+        f"{spiking.label(MAIN)} needs {number(spiking.price(MAIN))} operations{parts}; "
+        f"{ann.label(MAIN)} needs {number(ann.price(MAIN))}."
+    )
+
+
+def verdict_sentence(judged: Judged, task: str) -> str:
+    """Return a task's verdicts as a sentence."""
+    by_words: dict[str, list[str]] = {}
+    for verdict in judged.of_task(task):
+        by_words.setdefault(verdict.words, []).append(f"`{verdict.price}`")
+    parts = [f"{words} under {', '.join(prices)}" for words, prices in by_words.items()]
+    return f"**Verdict**: {'; '.join(parts)}."

@@ -1,0 +1,143 @@
+"""Verdict for each task and price: which agents keep the return, and which of them is cheapest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from snn_gym.leaderboard.comparison import SIGNIFICANCE
+from snn_gym.leaderboard.headings import FEWEST_SEEDS
+from snn_gym.leaderboard.statistics import difference_interval, holm, non_inferiority_p
+from snn_gym.leaderboard.table import TableRow
+from studies.pays.contenders import Contender, Field
+from studies.pays.question import OTHER, Question
+
+PAY, DO_NOT_PAY, NOT_SIGNIFICANT, OPEN = (
+    "spikes pay",
+    "do not pay",
+    "not significant",
+    "open",
+)
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Ratio of two geometric mean prices, with its 95 % interval over seeds and p-value."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The cheapest spiking agent and ANN that keep the return of a task, under a price."""
+
+    task: str
+    price: str
+    spiking: Contender | None
+    ann: Contender | None
+    missing: int
+    """Registered rows that have not landed."""
+    factor: Factor | None = None
+    """Price of the spiking agent over that of the ANN."""
+    p: float = 1.0
+    """Larger p-value of two: of the factor, and of the non-inferiority of the cheaper agent."""
+    adjusted: float = 1.0
+    """The same, adjusted by Holm for all verdicts."""
+
+    @property
+    def words(self) -> str:
+        """The verdict in words; open while rows or prices are missing."""
+        if self.missing or (self.spiking is None and self.ann is None):
+            return OPEN
+        if self.factor is None or self.adjusted > SIGNIFICANCE:
+            return NOT_SIGNIFICANT
+        return PAY if self.factor.value < 1 else DO_NOT_PAY
+
+
+def inferiority_p(one: Contender, best: Contender, share: float) -> float:
+    """Return the one-sided p-value of the test that an agent is not worse than the best."""
+    if one is best:
+        return 0.0
+    assert best.row.reference is not None  # tasks of the suite have a reference
+    margin = best.row.reference.loss(share)
+    pairs = _pairs(one.row, best.row)
+    if pairs is None:
+        return non_inferiority_p(one.row.seed_means, best.row.seed_means, margin)
+    return non_inferiority_p(*pairs, margin, paired=True)
+
+
+def _pairs(one: TableRow, two: TableRow) -> tuple[Sequence[float], Sequence[float]] | None:
+    """Return returns of common seeds if both have the same teacher, or one is the other's."""
+    teachers = [row.origin if row.derived else row.agent for row in (one, two)]
+    if teachers[0] != teachers[1]:
+        return None
+    returns = [dict(zip(row.seeds, row.seed_means, strict=True)) for row in (one, two)]
+    common = sorted(returns[0].keys() & returns[1].keys())
+    if len(common) < FEWEST_SEEDS:
+        return None
+    return [returns[0][x] for x in common], [returns[1][x] for x in common]
+
+
+def factor_of(one: Sequence[float], other: Sequence[float]) -> Factor:
+    """Return the ratio of two agents' prices over seeds, tested by Welch's t of logarithms."""
+    logs, others = np.log(one), np.log(other)
+    low, high = difference_interval(logs, others)
+    difference = float(logs.mean() - others.mean())
+    lower, higher = (logs, others) if difference < 0 else (others, logs)
+    one_sided = non_inferiority_p(higher, lower, 0.0) if difference else 0.5
+    value, low, high = np.exp([difference, low, high]).tolist()
+    return Factor(value, low, high, 2 * one_sided)
+
+
+def keeping(field: Field, share: float) -> dict[int, float]:
+    """Return the p-value of each agent that is not inferior to the best, by its place."""
+    best = field.best
+    p_values = {
+        place: inferiority_p(x, best, share)
+        for place, x in enumerate(field.contenders)
+        if best is not None and x.family != OTHER
+    }
+    return {place: p for place, p in p_values.items() if p <= SIGNIFICANCE}
+
+
+def judge(question: Question, fields: Mapping[str, Field]) -> dict[tuple[str, str], Verdict]:
+    """Return the verdicts by task and price; those of context are adjusted apart."""
+    return {
+        (x.task, x.price): x
+        for tasks in (question.tasks, question.context)
+        for x in _adjusted([y for task in tasks for y in _of_field(question, fields[task])])
+    }
+
+
+def _of_field(question: Question, field: Field) -> Iterator[Verdict]:
+    keepers = keeping(field, question.margin)
+    for price in question.prices:
+        # The lowest p-value of equally cheap agents.
+        priced = sorted(
+            (field.contenders[place].price(price), p, place)
+            for place, p in keepers.items()
+            if price in field.contenders[place].prices
+        )
+        spiking, ann = (
+            next((x for x in priced if field.contenders[x[-1]].row.spiking == spikes), None)
+            for spikes in (True, False)
+        )
+        one, other = (None if x is None else field.contenders[x[-1]] for x in (spiking, ann))
+        found = Verdict(field.task, price, one, other, len(field.missing))
+        if one is not None and other is not None and spiking is not None and ann is not None:
+            factor = factor_of(one.prices[price], other.prices[price])
+            # Were the dearer agent inferior, its side would pay less still.
+            cheaper = spiking if factor.value < 1 else ann
+            found = replace(found, factor=factor, p=max(cheaper[1], factor.p))
+        yield found
+
+
+def _adjusted(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    # Verdicts to come count as tests, so that none is weaker once they have rows.
+    adjusted = holm([x.p for x in verdicts])
+    return [replace(x, adjusted=float(p)) for x, p in zip(verdicts, adjusted, strict=True)]
