@@ -90,7 +90,8 @@ def tanh_of(x: IntArray) -> IntArray:
     place, rest = away >> _STEP_BITS, away & ((1 << _STEP_BITS) - 1)
     table = TANH.astype(np.int64)
     value = table[place] + scaled((table[place + 1] - table[place]) * rest, _STEP_BITS)
-    return np.sign(x) * value
+    signed: IntArray = np.sign(x) * value
+    return signed
 
 
 def logistic(x: IntArray) -> IntArray:
