@@ -82,8 +82,8 @@ class StockActorCriticPolicy(StockPolicyMixin, ActorCriticPolicy):
 
     def behaviour(self, output: Tensor) -> Tensor:
         """Return log-odds, or the Box's mean ``scaled_actions``, (B, A), which are the output."""
-        is_box = isinstance(self.action_space, spaces.Box)
-        return scaled_actions(output, self.action_space) if is_box else output
+        space = self.action_space
+        return scaled_actions(output, space) if isinstance(space, spaces.Box) else output
 
     @override
     def acting_modules(self) -> dict[str, nn.Module]:
