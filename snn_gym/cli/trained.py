@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -152,6 +153,19 @@ class ExportOptions:
     fixed_point: Annotated[
         bool, typer.Option("--fixed-point", help="C with weights of 8 bits, potentials of 16.")
     ] = False
+    straight_line: Annotated[
+        bool,
+        typer.Option("--straight-line", help="Fixed point without loops over neurons, synapses."),
+    ] = False
+    count: Annotated[
+        str | None,
+        typer.Option(
+            "--count",
+            metavar="TARGET",
+            help="Write nothing; count a decision's instructions as C on host or cortex-m4.",
+            show_default="none",
+        ),
+    ] = None
     drop_silent: Annotated[
         bool, typer.Option("--drop-silent", help="C without neurons that never fire.")
     ] = False
@@ -168,56 +182,86 @@ class ExportOptions:
 def export(agent: Shown, env: ShownEnvironment = None, *, options: ExportOptions) -> None:
     """Write an agent as C source that allocates no memory, as a NIR graph or an ONNX model."""
     targets = [x for x in (options.c, options.nir, options.onnx) if x is not None]
-    if len(targets) + options.hardware != 1:
-        raise ValueError("export needs one of --c FOLDER, --nir FILE, --onnx FILE and --hardware")
+    if len(targets) + options.hardware + (options.count is not None) != 1:
+        raise ValueError(
+            "export needs one of --c FOLDER, --nir FILE, --onnx FILE, --hardware and --count TARGET"
+        )
     for target in targets:
         if target.exists() and (target.is_file() or any(target.iterdir())):
             raise ValueError(f"{target} exists already; name another place")
-    from snn_gym.export import program_of, to_nir, to_onnx, visit
+    from snn_gym.export import to_nir, to_onnx
 
     model, env_id, name, arguments = load_shown("export", agent, env)
-    title, episodes = f"{name} on {env_id}", options.episodes
+    title = f"{name} on {env_id}"
     if options.nir is not None:
         graph = to_nir(model, options.nir)
         say(f"written: {graph.graph}, and the part of the host: {graph.host}")
     if options.onnx is not None:
         say(f"written: {to_onnx(model, options.onnx)}")
-    program = program_of(model) if options.hardware else None
-    if program is not None and not program.spiking:
-        raise ValueError(f"{agent} has no spiking neurons; name a spiking agent")
-    visits = None
-    if options.hardware or (options.c and (options.fixed_point or options.drop_silent)):
-        visits = visit(model, env_id, episodes, env_kwargs=arguments)
-    if program is not None:
-        say(f"{title}, {episodes} episodes", *_hardware_lines(program, visits, agent, env_id))
+    visited = functools.partial(_visit, model, env_id, options, arguments)
+    if options.hardware:
+        lines = _hardware_lines(model, visited, agent, env_id)
+        say(f"{title}, {options.episodes} episodes", *lines)
+    if options.count is not None:
+        say(f"{title}: {_instructions(model, env_id, visited, options.count, arguments)}")
     if options.c is not None:
-        _export_c(model, options.c, visits, options, title)
+        _export_c(model, options.c, visited, options, title)
 
 
-def _hardware_lines(program: Any, visits: Any, agent: str, env_id: str) -> Iterator[str]:
+def _visit(model: Any, env_id: str, options: ExportOptions, arguments: Any) -> Any:
+    """Return the activity of an agent's network in the episodes of ``export``."""
+    from snn_gym.export import visit
+
+    return visit(model, env_id, options.episodes, env_kwargs=arguments)
+
+
+def _hardware_lines(
+    model: Any, visited: Callable[[], Any], agent: str, env_id: str
+) -> Iterator[str]:
     """Return the resources that chips need for an agent, beside its twin of the results table."""
+    from snn_gym.export import program_of
     from snn_gym.export.hardware import describe
     from snn_gym.leaderboard.pretrained import twin_costs
     from snn_gym.zoo import agent_ids, read_manifest
 
+    program = program_of(model)
+    if not program.spiking:
+        raise ValueError(f"{agent} has no spiking neurons; name a spiking agent")
     name = agent if agent in agent_ids() else read_manifest(Path(agent)).agent
-    return describe(program, visits, None if name is None else twin_costs(name, env_id))
+    return describe(program, visited(), None if name is None else twin_costs(name, env_id))
 
 
-def _export_c(model: Any, folder: Path, visits: Any, options: ExportOptions, title: str) -> None:
+def _instructions(
+    model: Any, env_id: str, visited: Callable[[], Any], target: str, arguments: Any
+) -> str:
+    """Return the instructions of an agent's decision in words."""
+    from snn_gym.export.instructions import check_tools, count_instructions
+
+    checked = check_tools(target)
+    counted = count_instructions(model, env_id, checked, visits=visited(), env_kwargs=arguments)
+    return (
+        f"{counted.per_decision:,.1f} instructions of a decision on {counted.target} (mean of "
+        f"{counted.decisions:,}), as {counted.form}, by {counted.compiler}"
+    )
+
+
+def _export_c(
+    model: Any, folder: Path, visited: Callable[[], Any], options: ExportOptions, title: str
+) -> None:
     from snn_gym.export import to_c
 
     files = to_c(
         model,
         folder,
-        visits=visits,
+        visits=visited() if options.fixed_point or options.drop_silent else None,
         fixed_point=options.fixed_point,
         drop_silent=options.drop_silent,
+        straight_line=options.straight_line,
         execution="events" if options.events else None,
         name=options.name,
         title=title,
     )
-    say(f"{title}: layers of {', '.join(map(str, files.sizes))}")
+    say(f"{title}: layers of {', '.join(map(str, files.sizes)) or 'no units'}")
     say(f"{files.constant_bytes:,} bytes of constants, {files.state_bytes:,} of state")
     say(f"written: {files.header}, {files.source}, {files.program}")
     say(

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from snn_gym.export.c import CFiles, to_c
     from snn_gym.export.conversion import ResidualPolicy, choose_share, convert
     from snn_gym.export.fine_tuning import fine_tune
+    from snn_gym.export.instructions import Instructions, count_instructions, count_program
     from snn_gym.export.nir_graph import Host, NIRFiles, read_host, to_nir
     from snn_gym.export.nir_import import from_nir, network_from_nir
     from snn_gym.export.nir_submission import submit_nir
@@ -21,11 +22,14 @@ __all__ = [
     "CFiles",
     "FrozenPolicy",
     "Host",
+    "Instructions",
     "NIRFiles",
     "ResidualPolicy",
     "Visits",
     "choose_share",
     "convert",
+    "count_instructions",
+    "count_program",
     "episode_costs",
     "fine_tune",
     "freeze",
@@ -48,11 +52,14 @@ __getattr__, __dir__ = lazy_names(
         "CFiles": "c",
         "FrozenPolicy": ".policies.frozen",
         "Host": "nir_graph",
+        "Instructions": "instructions",
         "NIRFiles": "nir_graph",
         "ResidualPolicy": "conversion",
         "Visits": "visits",
         "choose_share": "conversion",
         "convert": "conversion",
+        "count_instructions": "instructions",
+        "count_program": "instructions",
         "episode_costs": "visits",
         "fine_tune": "fine_tuning",
         "freeze": ".policies.frozen",

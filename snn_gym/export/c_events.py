@@ -24,17 +24,18 @@ _DOUBLE = replace(
     assignment="const double {name} = {value};",
     functions={
         **{operator: call.removesuffix("f") for operator, call in FLOAT.functions.items()},
-        "**": "pow",
+        "**": "power",
     },
 )
 _NEVER_IDLE = 1e30
+_MOST_STEPS = 64  # up to which repeated time steps take fewer instructions than a closed form
 _NEW, _HIGHEST = "new_", "new_highest"  # prefix and name that no state variable has
 
 
 class EventSource(SpikingSource):
     """C files of a spiking program whose neurons are updated only when they receive."""
 
-    helpers = c_text.RECEIVE
+    helpers = c_text.RECEIVE + "\n" + c_text.POWER
 
     def __init__(self, program: Program, name: str, title: str) -> None:
         super().__init__(program, name, title)
@@ -62,7 +63,11 @@ class EventSource(SpikingSource):
         text = equations(neuron)
         gathered = c_text.GATHERED.format(count=len(text.constants)) if each else ""
         update = c_text.UPDATE.format(
-            name=name, count=len(text.state), gathered=gathered, p="p" if each else "constants"
+            name=name,
+            count=len(text.state),
+            gathered=gathered,
+            p="p" if each else "constants",
+            most=_MOST_STEPS,
         )
         return "\n".join(
             [super()._neuron_text(neuron, name, False), _idle_text(neuron, name), update]
@@ -103,11 +108,9 @@ class EventSource(SpikingSource):
         yield f"memcpy(received, state->awake_{k}, sizeof received);"
         yield from self._driven(k, layer, held=False)
         name = function_name(layer.neuron, layer.each)
-        yield (
-            f"{name}_events(constants_{k}, shifts_{k}, excess_{k}, currents, received, state->now,"
-        )
-        yield f"    state->neurons_{k}, state->updated_{k}, {layer.size},"
-        yield f"    state->spikes_{k}, state->awake_{k});"
+        yield f"{name}_events(constants_{k}, shifts_{k}, excess_{k}, biases_{k}, currents,"
+        yield f"    received, state->now, state->neurons_{k}, state->updated_{k}, {layer.size},"
+        yield f"    state->spikes_{k}, state->awake_{k}, places);"
 
     def _added(self, weights: str, size: int, count: str) -> str:
         return f"receive(&{weights}[0][0], {size}, places, {count}, currents, received);"
@@ -127,23 +130,24 @@ def _idle_text(neuron: type[Neuron], name: str) -> str:
         f"state[{s}] = (float)({own(_NEW + x)} + (double)shifts[{s} * size]);"
         for s, x in enumerate(text.state)
     ]
+    fires = [f"return {own(_HIGHEST)} + excess > 0.0f;"]
     return c_text.IDLE.format(
         name=name,
-        idle=_body(text, moved, after),
-        may_fire=_body(
-            text, {_HIGHEST: idle.margin}, [f"return {own(_HIGHEST)} + (double)excess > 0.0;"]
-        ),
+        idle=_body(text, moved, after, "double"),
+        may_fire=_body(text, {_HIGHEST: idle.margin}, fires, "float"),
     )
 
 
-def _body(text: Equations, targets: Mapping[str, Expression], after: Sequence[str]) -> str:
-    """Return the lines of a C function that computes ``targets`` in 64 bits."""
+def _body(
+    text: Equations, targets: Mapping[str, Expression], after: Sequence[str], number: str
+) -> str:
+    """Return the lines of a C function that computes ``targets`` in a type of numbers."""
     used = names_in(*targets.values())
-    given = {x: f"(double)constants[{k}]" for k, x in enumerate(text.constants)}
+    given = {x: f"constants[{k}]" for k, x in enumerate(text.constants)}
     given |= {
-        x: f"(double)state[{s}] - (double)shifts[{s} * size]" for s, x in enumerate(text.state)
+        x: f"({number})state[{s}] - ({number})shifts[{s} * size]" for s, x in enumerate(text.state)
     }
-    given[STEPS] = "(double)steps"
-    lines = [f"const double {own(x)} = {value};" for x, value in given.items() if x in used]
-    lines += [*print_lines(targets, _DOUBLE), *after]
-    return "\n".join(f"    {x}" for x in lines)
+    given[STEPS] = "steps"
+    lines = [f"const {number} {own(x)} = {value};" for x, value in given.items() if x in used]
+    style = _DOUBLE if number == "double" else FLOAT
+    return "\n".join(f"    {x}" for x in [*lines, *print_lines(targets, style), *after])

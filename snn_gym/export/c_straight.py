@@ -100,8 +100,10 @@ def _head(integer: IntegerProgram) -> tuple[NDArray[np.int64], NDArray[np.int64]
 
 def _used(integer: IntegerProgram) -> list[list[int]]:
     """Return the neurons or units of each layer on which an output depends."""
-    onward, places = _head(integer)[0].T, list[list[int]]()
-    for layer in reversed(integer.layers):
+    layers: list[IntegerNeurons | IntegerUnits] = [*integer.layers]
+    onward: NDArray[Any] = _head(integer)[0].T
+    places: list[list[int]] = []
+    for layer in layers[::-1]:
         used = (onward != 0).any(1)
         if layer.recurrent is not None:
             loops = layer.recurrent.reshape(layer.size, -1, layer.size) != 0
@@ -159,7 +161,8 @@ class StraightUnits(FixedUnitsSource):
         weights, biases = _head(integer)
         yield self._signature()
         yield "    (void)state;"
-        used, wide = _used(integer), weights.T
+        used = _used(integer)
+        wide: NDArray[Any] = weights.T
         if integer.units:
             first = integer.units[0]
             wide = first.weights.reshape(len(first.weights), -1, first.size)[:, :, used[0]]
@@ -193,7 +196,7 @@ class StraightUnits(FixedUnitsSource):
         for n in used:
             if layer.recurrent is None:
                 yield f"    int32_t y_{k}_{n};"
-            names = Names(
+            unit = Names(
                 sums[n::size],
                 loops[n::size],
                 states[n::size],
@@ -201,7 +204,7 @@ class StraightUnits(FixedUnitsSource):
                 "" if layer.decay is None else str(layer.decay[n]),
             )
             yield "    {"
-            yield from (f"        {x}" for x in unit_lines(layer, names))
+            yield from (f"        {x}" for x in unit_lines(layer, unit))
             yield "    }"
         for place in stored:
             kind = "int16_t" if layer.decay is None else "int32_t"

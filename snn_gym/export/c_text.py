@@ -94,6 +94,20 @@ static void receive(const float *weights, int size, const int *places, int count
 }
 """
 
+POWER = """\
+/* The base to the power of a whole number, by squares. */
+static inline double power(double base, double exponent) {
+    double result = 1.0;
+    for (uint32_t left = (uint32_t)exponent; left > 0; left /= 2) {
+        if (left % 2) {
+            result *= base;
+        }
+        base *= base;
+    }
+    return result;
+}
+"""
+
 IDLE = """\
 /* Move a neuron on by time steps without input. */
 static void {name}_idle(const float *constants, const float *shifts, int size, float *state,
@@ -112,26 +126,31 @@ static int {name}_may_fire(const float *constants, const float *shifts, int size
 
 GATHERED = """
         float p[{count}];
-        for (int k = 0; k < {count}; k++) {{
-            p[k] = constants[k * size + n];
+        for (int c = 0; c < {count}; c++) {{
+            p[c] = constants[c * size + n];
         }}"""
 
 UPDATE = """\
 /* Update the neurons that received, by all time steps since their last update. */
 static void {name}_events(const float *constants, const float *shifts, const float *excess,
-    const float *currents, const unsigned char *received, uint32_t now, float *state,
-    uint32_t *updated, int size, unsigned char *spikes, unsigned char *awake) {{
-    for (int n = 0; n < size; n++) {{
-        spikes[n] = 0;
-        if (!received[n]) {{
-            continue;
-        }}
+    const float *biases, const float *currents, const unsigned char *received, uint32_t now,
+    float *state, uint32_t *updated, int size, unsigned char *spikes, unsigned char *awake,
+    int *places) {{
+    const int due = places_of(received, size, places);
+    memset(spikes, 0, (size_t)size);
+    for (int k = 0; k < due; k++) {{
+        const int n = places[k];
         float own[{count}];{gathered}
         for (int s = 0; s < {count}; s++) {{
             own[s] = state[s * size + n];
         }}
-        if (now - updated[n] > 1) {{
-            {name}_idle({p}, shifts + n, size, own, now - updated[n] - 1);
+        uint32_t steps = now - updated[n] - 1;
+        if (steps > {most}) {{
+            {name}_idle({p}, shifts + n, size, own, steps);
+            steps = 0;
+        }}
+        for (; steps > 0; steps--) {{
+            {name}({p}, biases + n, own, 1, spikes + n);
         }}
         {name}({p}, currents + n, own, 1, spikes + n);
         updated[n] = now;

@@ -29,7 +29,7 @@ from snn_gym.program.network import Program
 
 Target = Literal["host", "cortex-m4"]
 TARGETS: tuple[Target, ...] = get_args(Target)
-FORMS: Mapping[str, Mapping[str, bool]] = {
+FORMS: Mapping[str, Mapping[str, Any]] = {
     "fixed point in straight lines": {"fixed_point": True, "straight_line": True},
     "fixed point": {"fixed_point": True},
     "float": {},
@@ -222,16 +222,18 @@ def count_program(
     return Instructions(counted / len(observations), target, form, len(observations), compiler)
 
 
-def check_tools(target: str) -> None:
-    """Refuse an unknown target, and one whose tools are not installed."""
-    if target not in TARGETS:
-        raise ValueError(f"target {target!r} is unknown; known: {', '.join(TARGETS)}")
+def check_tools(name: str | None) -> Target:
+    """Return the target of a name; ValueError if it is unknown, or a tool is not installed."""
+    target = next((x for x in TARGETS if x == name), None)
+    if target is None:
+        raise ValueError(f"target {name!r} is unknown; known: {', '.join(TARGETS)}")
     for tool, package in _PACKAGES[target].items():
         if shutil.which(tool) is None:
             raise ValueError(
                 f"{tool} is not installed, and counting instructions on {target} needs it; on "
                 f"Debian: apt-get install {package}"
             )
+    return target
 
 
 def _cheapest(program: Program, folder: Path, visits: Visits | None) -> tuple[str, CFiles]:
@@ -279,7 +281,7 @@ def _on_cortex(files: CFiles) -> float:
     quiet = ["-monitor", "none", "-serial", "none", "-semihosting"]
     shown = _output(["qemu-system-arm", *machine, *quiet, "-kernel", str(built)])
     whole, idle = (int(x) for x in shown.split())
-    return (whole - idle) * _TICK_NS / 2**_SHIFT
+    return (whole - idle) * _TICK_NS / (1 << _SHIFT)
 
 
 def _output(words: Sequence[str]) -> str:

@@ -87,9 +87,8 @@ class Side:
         """Costs of a decision of each seed, by heading: the price, and its parts."""
         name = self.pricing.name
         if name in MEASURED:
-            prices = [self.pricing.measured.get(x) for x in self.digests] or [None] * len(
-                self.costs
-            )
+            measured = self.pricing.measured
+            prices = [measured.get(x) for x in self.digests or [""] * len(self.costs)]
         else:
             prices = [PRICES[name].of(costs) for costs in self.costs]
         parts = {COST_COLUMNS[x].heading: [y.total(x) for y in self.costs] for x in OPERATIONS}

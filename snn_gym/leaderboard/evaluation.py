@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from snn_gym.policies.protocols import Acting
 
-EVALUATOR_VERSION = 5
+EVALUATOR_VERSION = 6
 """Version of the procedure in this module; scores of different versions do not compare.
 
-Version 5 plays as version 4 did but counts other costs. Multiply-accumulates and synapses with a
-weight or value of zero do not count, for ANNs and spiking networks alike. Leaky integrators of a
-readout are neuron updates. A module that is not counted leaves no total.
+Version 6 plays as version 4 and 5 did but counts other costs. Added are messages, bytes of state,
+features extractors, the products of gates, and the scaling of observations and actions; a parameter
+is read at every use.
 """
 
 FIRST_EVALUATION_SEED = 2_000_000_000

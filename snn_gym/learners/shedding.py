@@ -155,8 +155,9 @@ def twin_of(policy: ProgramPolicy) -> ProgramPolicy:
 
 def load_acting(policy: ProgramPolicy, tensors: Mapping[str, Tensor]) -> None:
     """Load acting tensors, and let the policy decide in their number of time steps."""
-    time_steps = time_steps_in(tensors)
-    if isinstance(policy, SpikingPolicy) and time_steps not in (None, policy.network.time_steps):
+    network, time_steps = policy.acting_network(), time_steps_in(tensors)
+    spikes = isinstance(policy, SpikingPolicy) and isinstance(network, SpikingNetwork)
+    if spikes and time_steps != network.config.time_steps:
         policy.set_time_steps(time_steps)
     policy.load_acting_state_dict(tensors)
 
@@ -355,6 +356,12 @@ class Shedding:
             # Its moments are of the weights that were lost.
             self._optimiser.state.clear()
             self.strength = StrengthControl(parameters.first_strength)
+            if self._whole is not None:
+                # Fewer time steps may have lost it.
+                self.halving = Halving(refused=True)
+                with torch.no_grad():
+                    _, runs = self._measure(*self._visited.sample(parameters.batch_size))
+                self._set_first_cost(runs)
 
     def _forget_old(self) -> None:
         self.episodes.forget_old(max(_MOST_JUDGED, self._parameters.episodes))
@@ -750,12 +757,9 @@ class LeanAlgorithm(BaseAlgorithm):
             self._sums = np.array(tensors["sums"])
         shed = with_prefix("shedding", tensors)
         if shed:
+            # Weights may have been loaded that belong to fewer time steps.
             policy = spiking_policy_of(self)
-            # Its weights were loaded with their number of time steps.
-            network = policy.acting_network()
-            steps = int(network.neuron_constants[1]) if isinstance(network, SpikingNetwork) else 1
-            if isinstance(network, SpikingNetwork) and steps != network.config.time_steps:
-                policy.set_time_steps(steps)
+            load_acting(policy, policy.acting_state_dict())
             # The progress is among the counters that are loaded next.
             self.shedding = self._begin_shedding(0.0)
             self.shedding.load(shed)

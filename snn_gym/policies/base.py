@@ -349,6 +349,8 @@ class SpikingPolicy(ProgramPolicy):
     activation_fn: type[nn.Module] = nn.ReLU
     gated: Memory | None = None
     """Units of networks that carry a state and do not spike; None where none carries a state."""
+    memory_steps: int | None = None
+    """Environment steps that fresh gated units remember, at most; None for PyTorch's biases."""
     critic_hidden_sizes: tuple[int, ...] | None = None
     """Hidden sizes of the critic; None for those of the actor."""
     adam_defaults: ClassVar[Mapping[str, Any]] = {}
@@ -488,6 +490,7 @@ class SpikingPolicy(ProgramPolicy):
             self.cell_factory,
             self.gated,
             self.critic_hidden_sizes,
+            self.memory_steps,
         )
         return self.builder
 

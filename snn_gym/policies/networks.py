@@ -20,6 +20,7 @@ from snn_gym.policies.units import (
     RememberingUnits,
     RoundedUnits,
     layer_of,
+    lengthen_memory,
     quantise,
 )
 from snn_gym.program.costs import READOUT, costs_of
@@ -88,6 +89,19 @@ class GatedNetwork(nn.Module):
         self._variables = 1 if kind == "leaky" else len(GATED_STATES[kind])
         self.head = None if output_size is None else nn.Linear(hidden_sizes[-1], output_size)
         self.output_size = hidden_sizes[-1] if output_size is None else output_size
+
+    def lengthen_memory(self, steps: int) -> None:
+        """Let fresh units forget within at most ``steps`` environment steps, spread over units.
+
+        Else gradients vanish over long delays.
+
+        Raises:
+            ValueError: ``steps`` is below 2.
+        """
+        if steps < 2:
+            raise ValueError(f"memory_steps must be at least 2, got {steps}")
+        for unit in self.units:
+            lengthen_memory(unit, steps)
 
     @property
     def state_size(self) -> int:
@@ -223,6 +237,8 @@ class NetworkBuilder:
     """Units of networks that do not spike and carry a state; None where none is carried."""
     critic_hidden_sizes: tuple[int, ...] | None = None
     """Hidden sizes of critics; None for those of the configuration."""
+    memory_steps: int | None = None
+    """Environment steps that fresh gated units remember, at most; None for PyTorch's biases."""
 
     def build(
         self,
@@ -258,7 +274,10 @@ class NetworkBuilder:
         inputs = self.features_dim + extra_inputs
         spikes = self.spike_steps is not None
         if self.gated is not None:
-            return GatedNetwork(self.gated, inputs, sizes, output_size, spike_input=spikes)
+            network = GatedNetwork(self.gated, inputs, sizes, output_size, spike_input=spikes)
+            if self.memory_steps is not None:
+                network.lengthen_memory(self.memory_steps)
+            return network
         return DenseNetwork(inputs, sizes, output_size, self.activation, spike_input=spikes)
 
 

@@ -245,11 +245,11 @@ _UNITS: Mapping[type[nn.Module], int] = {
 """Modules whose outputs are units, with the state variables of a unit."""
 
 
-class _Operations(TorchDispatchMode):
+class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sums of the operations that PyTorch runs while this mode is entered."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.macs = self.products = self.biases = 0.0
         self.units: dict[int, float] = {}
         """Updates of units by their number of state variables."""
@@ -296,10 +296,10 @@ def counted_extractor(extractor: nn.Module) -> Iterator[_Operations]:
     counted = _Operations()
 
     def begin(*_: Any) -> None:
-        counted.__enter__()
+        counted.__enter__()  # type: ignore[no-untyped-call]
 
     def end(*_: Any) -> None:
-        counted.__exit__(None, None, None)
+        counted.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
     hooks = [
         extractor.register_forward_pre_hook(begin),

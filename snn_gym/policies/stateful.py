@@ -83,11 +83,15 @@ class StatefulPolicy(SpikingPolicy):
         *args: As in ``SpikingPolicy``.
         gated: Kind of the units of networks that do not spike: ``gru``, ``lstm``, ``rnn`` (Elman's,
             with tanh) or ``leaky`` (linear leaky integrators with a learned decay).
+        memory_steps: Environment steps, at least 2, that fresh units remember at most, for tasks
+            with long delays; None for the defaults.
         **kwargs: As in ``SpikingPolicy``.
     """
 
-    def __init__(self, *args: Any, gated: Memory = "gru", **kwargs: Any) -> None:
-        self.gated = gated
+    def __init__(
+        self, *args: Any, gated: Memory = "gru", memory_steps: int | None = None, **kwargs: Any
+    ) -> None:
+        self.gated, self.memory_steps = gated, memory_steps
         super().__init__(*args, **kwargs)
 
     @abstractmethod
@@ -256,7 +260,12 @@ class StatefulActorCriticPolicy(StatefulPolicy, SpikingActorCriticPolicy):
     """
 
     algorithms = ("StatefulPPO",)
-    own_arguments = (*SpikingActorCriticPolicy.own_arguments, "gated", "random_feedback")
+    own_arguments = (
+        *SpikingActorCriticPolicy.own_arguments,
+        "gated",
+        "memory_steps",
+        "random_feedback",
+    )
     networks_class = StatefulNetworks
     mlp_extractor: StatefulNetworks
 
@@ -401,7 +410,7 @@ class StatefulDQNPolicy(StatefulPolicy, SpikingDQNPolicy):
     """
 
     algorithms = ("StatefulDQN",)
-    own_arguments = (*SpikingDQNPolicy.own_arguments, "gated")
+    own_arguments = (*SpikingDQNPolicy.own_arguments, "gated", "memory_steps")
     network_class = StatefulQNetwork
     q_net: StatefulQNetwork
 

@@ -33,9 +33,7 @@ class LeakyUnits(nn.Linear):
 
     def __init__(self, inputs: int, size: int) -> None:
         super().__init__(inputs, size)
-        places = (torch.arange(size) + 0.5) / size
-        decay = torch.exp(-1.0 / (_LEAST_TAU * (_MOST_TAU / _LEAST_TAU) ** places))
-        self.decay_logit = nn.Parameter(torch.logit(decay))
+        self.decay_logit = nn.Parameter(_spread_decays(size, _MOST_TAU))
 
     @property
     def decay(self) -> Tensor:
@@ -51,6 +49,12 @@ class LeakyUnits(nn.Linear):
             h = decay * h + driven
             outputs.append(h)
         return torch.stack(outputs), h.unsqueeze(0)
+
+
+def _spread_decays(size: int, longest: float) -> Tensor:
+    """Return logits of decays whose time constants are spread from 2 to ``longest`` decisions."""
+    places = (torch.arange(size) + 0.5) / size
+    return torch.logit(torch.exp(-1.0 / (_LEAST_TAU * (longest / _LEAST_TAU) ** places)))
 
 
 RememberingUnits = nn.GRU | nn.LSTM | nn.RNN | LeakyUnits
@@ -72,6 +76,29 @@ def layer_of(kind: Memory, units: RememberingUnits) -> GatedLayer | LeakyLayer:
     (below, loop, first, second), *_ = units.all_weights
     weights, recurrent = (np.ascontiguousarray(as_array(x).T) for x in (below, loop))
     return GatedLayer(kind, weights, as_array(first), recurrent, as_array(second))
+
+
+@torch.no_grad()
+def lengthen_memory(units: RememberingUnits, steps: int) -> None:
+    """Let fresh units forget within at most ``steps`` environment steps, spread over units.
+
+    Of gates by chrono initialisation (Tallec and Ollivier 2018, https://arxiv.org/abs/1804.11188),
+    without its random draws; of integrators by their decays; a tanh RNN starts with the identity as
+    recurrent weights (Le et al. 2015, https://arxiv.org/abs/1504.00941).
+    """
+    if isinstance(units, LeakyUnits):
+        units.decay_logit.copy_(_spread_decays(units.out_features, steps))
+        return
+    (_, loop, _, biases), *_ = units.all_weights
+    size = units.hidden_size
+    if isinstance(units, nn.RNN):
+        loop.copy_(torch.eye(size))
+        return
+    hold = torch.linspace(1.0, steps - 1.0, size).log()
+    # The second gate keeps the state: update of a GRU, forget of an LSTM.
+    biases[size : 2 * size] = hold
+    if isinstance(units, nn.LSTM):
+        biases[:size] = -hold
 
 
 # ---- quantisation --------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from snn_gym.program.costs import count_costs
     from snn_gym.program.events import Events, with_events
     from snn_gym.program.expressions import clip, exp, log, maximum, minimum, sqrt, tanh, where
+    from snn_gym.program.integer import IntegerProgram, to_integer
     from snn_gym.program.interpreter import Decision, decide
     from snn_gym.program.network import (
         Choice,
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
         Program,
     )
     from snn_gym.program.neuron import Neuron, NeuronParameters
+    from snn_gym.program.prices import PRICES, Price, price_of
 
 __all__ = [
+    "PRICES",
     "Choice",
     "CompiledProgram",
     "Decision",
@@ -38,11 +41,13 @@ __all__ = [
     "Events",
     "GatedLayer",
     "Head",
+    "IntegerProgram",
     "LeakyLayer",
     "Neuron",
     "NeuronLayer",
     "NeuronParameters",
     "Normaliser",
+    "Price",
     "Program",
     "clip",
     "compact",
@@ -52,8 +57,10 @@ __all__ = [
     "log",
     "maximum",
     "minimum",
+    "price_of",
     "sqrt",
     "tanh",
+    "to_integer",
     "where",
     "with_events",
 ]
@@ -69,11 +76,14 @@ __getattr__, __dir__ = lazy_names(
         "Events": "events",
         "GatedLayer": "network",
         "Head": "network",
+        "IntegerProgram": "integer",
         "LeakyLayer": "network",
         "Neuron": "neuron",
         "NeuronLayer": "network",
         "NeuronParameters": "neuron",
         "Normaliser": "network",
+        "PRICES": "prices",
+        "Price": "prices",
         "Program": "network",
         "clip": "expressions",
         "compact": "compaction",
@@ -83,8 +93,10 @@ __getattr__, __dir__ = lazy_names(
         "log": "expressions",
         "maximum": "expressions",
         "minimum": "expressions",
+        "price_of": "prices",
         "sqrt": "expressions",
         "tanh": "expressions",
+        "to_integer": "integer",
         "where": "expressions",
         "with_events": "events",
     },

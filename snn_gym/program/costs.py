@@ -82,8 +82,8 @@ COST_COLUMNS: dict[str, CostColumn] = {
     ),
     "messages_per_decision": CostColumn(
         "Messages",
-        "spikes in one decision, each counted once for every layer in which it has a synapse, its "
-        "own layer and the readout included",
+        "spikes in one decision, each counted once for every layer that has synapses from its "
+        "layer: the next one or the readout, and its own if it is recurrent",
     ),
     "parameter_bytes_per_decision": CostColumn(
         "Parameter bytes",
@@ -400,8 +400,7 @@ def _of_units(
     counter, share = _begun(program, entered, events), _read(events)
     hidden = hidden_before(program, before, entered.shape[1])
     signals = [entered[0], *outputs]
-    if events is not None:  # a decision costs nothing or all
-        entered = entered[:, events.read]
+    if events is not None:  # a decision costs nothing or all, but for spikes without a synapse
         signals, hidden = ([x[events.read] for x in given] for given in (signals, hidden))
     maps = [*((x.weights, x.biases) for x in program.layers)]
     maps += [(program.head.weights.T, program.head.biases)]
@@ -450,8 +449,8 @@ class Counter:
         synops = (counts * behind).sum() / self.batch
         self.add("spikes_per_decision", source, counts.sum() / self.batch)
         self.add("synops_per_decision", source, synops)
-        reached = np.count_nonzero(receivers, axis=0)
-        self.add("messages_per_decision", source, (counts * reached).sum() / self.batch)
+        reached = sum(bool(synapses.any()) for synapses in receivers)
+        self.add("messages_per_decision", source, reached * counts.sum() / self.batch)
         self.add("synapses", source, behind.sum())
         self.weights(source, synops)
 
@@ -485,10 +484,10 @@ class Counter:
         if number:
             self.add("parameter_bytes_per_decision", layer, self._weight_bytes * number)
 
-    def parameters(self, layer: str, number: float) -> None:
+    def parameters(self, layer: str, number: float | np.signedinteger[Any]) -> None:
         """Add the bytes of a number of parameters that are no weights to a layer's cost."""
         if number:
-            self.add("parameter_bytes_per_decision", layer, NUMBER_BYTES * number)
+            self.add("parameter_bytes_per_decision", layer, NUMBER_BYTES * float(number))
 
     def add(self, cost: str, layer: str, number: float) -> None:
         """Add a number to a layer's cost."""
@@ -497,7 +496,7 @@ class Counter:
 
     def costs(self, uncounted: tuple[str, ...] = ()) -> Costs:
         """Return the sums as ``Costs``, with the names of modules that are not counted."""
-        return Costs(**self._counts, uncounted=uncounted)  # type: ignore[arg-type]
+        return Costs(**self._counts, uncounted=uncounted)
 
 
 # ---- energy --------------------------------------------------------------------------------------

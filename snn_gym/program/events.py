@@ -183,8 +183,7 @@ def _settled_outputs(program: Program, left: Array, rest: Array, rates: Rates | 
     best = (left @ weights.T + rest).argmax(1)
     if rates == "one":
         # Outputs move on a straight line, and the region of an action is convex.
-        stays: Mask = np.greater_equal(rest[best], rest.max())
-        return stays
+        return np.asarray(rest[best] >= rest.max())
     gaps = (weights[best][:, np.newaxis] - weights) * left[:, np.newaxis]  # (B, O, N)
     ahead: Array = rest[best][:, np.newaxis] - rest + np.minimum(gaps, 0.0).sum(2)
     kept: Mask = (ahead >= 0).all(1)

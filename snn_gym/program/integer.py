@@ -63,12 +63,14 @@ TANH = np.rint(np.tanh(np.arange(129) / 16.0) * 2**GAIN_BITS).astype(np.int16)
 # ---- arithmetic ---------------------------------------------------------------------------------
 def saturated(x: IntArray) -> IntArray:
     """Return the nearest numbers of 16 bits."""
-    return np.clip(x, -_LIMIT - 1, _LIMIT)
+    nearest: IntArray = np.clip(x, -_LIMIT - 1, _LIMIT)
+    return nearest
 
 
 def scaled(x: IntArray, bits: int) -> IntArray:
     """Return ``x / 2**bits``, rounded to the nearest, and half up."""
-    return x if bits == 0 else (x + (1 << (bits - 1))) >> bits
+    rounded: IntArray = x if bits == 0 else (x + (1 << (bits - 1))) >> bits
+    return rounded
 
 
 def share(gain: IntArray, x: IntArray) -> IntArray:
@@ -88,7 +90,7 @@ def tanh_of(x: IntArray) -> IntArray:
     place, rest = away >> _STEP_BITS, away & ((1 << _STEP_BITS) - 1)
     table = TANH.astype(np.int64)
     value = table[place] + scaled((table[place + 1] - table[place]) * rest, _STEP_BITS)
-    return np.where(x < 0, -value, value)
+    return np.sign(x) * value
 
 
 def logistic(x: IntArray) -> IntArray:
@@ -333,7 +335,7 @@ class IntegerUnits:
     @property
     def gates(self) -> int:
         """Sums of inputs of a unit."""
-        return dict[str, int](GATES).get(self.kind, 1)
+        return next((x for gates, x in GATES.items() if gates == self.kind), 1)
 
     @property
     def size(self) -> int:
@@ -435,9 +437,10 @@ class IntegerProgram:
     def enter(self, observations: NDArray[Any]) -> IntArray:
         """Return the inputs of the first layer: values (1, B, D), or spikes (T, B, D), 0 or 1."""
         signal, _ = enter(self.program, observations)
-        if self.program.spike_input:
-            return (signal != 0).astype(np.int64)
-        return np.rint(np.float32(2.0**self.input_bits) * signal).astype(np.int64)
+        unit = np.float32(2.0**self.input_bits)
+        whole = signal != 0 if self.program.spike_input else np.rint(unit * signal)
+        entered: IntArray = whole.astype(np.int64)
+        return entered
 
     def decide(
         self, observations: NDArray[Any], state: tuple[IntArray, ...] | None = None
@@ -652,7 +655,7 @@ def _leaky(layer: LeakyLayer, own: _Sums, peak: float) -> tuple[IntegerUnits, Va
 
 def _narrowed(most: int) -> tuple[Rescale, int]:
     """Return the shift after which numbers up to ``most`` have 16 bits, and the largest then."""
-    results = (int(scaled(np.int64(most), shift)) for shift in range(32))
+    results = (int(scaled(np.array([most]), shift)[0]) for shift in range(32))
     return next((Rescale(k), x) for k, x in enumerate(results) if x <= _LIMIT)
 
 
@@ -758,5 +761,7 @@ def _unit(*weights: NDArray[np.float32]) -> float:
 def _rounded(values: NDArray[Any], kind: type[np.signedinteger[Any]]) -> NDArray[Any]:
     """Return the nearest whole numbers of the integer type ``kind``, within its limits."""
     limits = np.iinfo(kind)
-    rounded: NDArray[Any] = np.clip(np.rint(values), limits.min, limits.max).astype(kind)
+    rounded: NDArray[Any] = np.clip(
+        np.rint(values.astype(np.float64)), limits.min, limits.max
+    ).astype(kind)
     return rounded

@@ -259,9 +259,10 @@ def _activated(layer: DenseLayer, total: Array) -> Array:
     values: Array = np.tanh(total) if layer.activation == "tanh" else np.maximum(total, 0.0)
     if layer.levels is None:
         return values
-    levels = np.float32(layer.levels)
+    levels: Array = np.array(layer.levels, np.float32)
     # tanh stays below 1 anyway.
-    rounded: Array = np.rint(np.minimum(values, np.float32(1.0)) * levels) / levels
+    limited: Array = np.minimum(values, np.float32(1.0))
+    rounded: Array = np.rint(limited * levels) / levels
     return rounded
 
 

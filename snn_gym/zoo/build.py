@@ -336,11 +336,14 @@ def shed_settings(
     }
     sizes = [found.get(k, 0) for k in range(len(config.hidden_sizes))]
     constants = [x for key, x in tensors.items() if key.endswith("neuron_constants")]
-    known = len(constants) == 1 and constants[0].dim() == 1 and len(constants[0]) > 1
-    steps = constants[0][1].item() if known else 0.0
+    numbers = [y for x in constants for y in x.flatten().tolist()][:2]
     halved = [config.time_steps >> k for k in range(config.time_steps.bit_length())]
     fits = all(0 < n <= most for n, most in zip(sizes, config.hidden_sizes, strict=True))
-    return {"hidden_sizes": sizes, "time_steps": int(steps)} if fits and steps in halved else None
+    if not fits:
+        return None
+    # Spike trains have their environment's number.
+    steps = int(numbers[-1]) if numbers and numbers[-1] in halved else config.time_steps
+    return {"hidden_sizes": sizes, "time_steps": steps}
 
 
 def critic_key(spec: AgentSpec) -> Any:

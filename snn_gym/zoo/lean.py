@@ -155,8 +155,7 @@ def _return_of_random_play(model: BaseAlgorithm) -> float:
     identity = identify(model)
     if identity.environment not in known_ids() or identity.environment_kwargs:
         return math.inf
-    reference = load_environment_spec(identity.environment).reference
-    return math.inf if reference is None else reference.random
+    return load_environment_spec(identity.environment).reference.random
 
 
 def make_student(

@@ -26,6 +26,7 @@ LEAST_LEAN_STEPS = 1000
 _INHERIT = "same_as"
 _NETWORK = "network"
 _NORMALISE = "normalise_observations"
+_MEMORY = "memory_steps"
 _VEC_NORMALIZE = "vec_normalize"
 _PARENT = "parent"
 # Tables of agents that have no file, by name.
@@ -93,9 +94,9 @@ class AgentSpec(Config):
     def policy_settings(
         self, env_id: str, overrides: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Return ``policy_kwargs``, and ``normalise_observations`` if it is False.
+        """Return ``policy_kwargs``, ``memory_steps``, and ``normalise_observations`` if False.
 
-        For the latter overrides come first, then the environment's table, then the arguments.
+        For the latter two overrides come first, then the environment's table, then the arguments.
         """
         chosen = {**self.policy_kwargs, **self.table(env_id), **(overrides or {})}
         normalise = chosen.get(_NORMALISE, True)
@@ -105,7 +106,9 @@ class AgentSpec(Config):
                 f"{normalise!r}"
             )
         arguments = {name: x for name, x in self.policy_kwargs.items() if name != _NORMALISE}
-        # The default is left out: agents that were saved before there was a choice lack it, too.
+        # Defaults are left out: agents that were saved before there was a choice lack them, too.
+        if _MEMORY in chosen:
+            arguments[_MEMORY] = chosen[_MEMORY]
         return arguments if normalise else {**arguments, _NORMALISE: False}
 
     def network_settings(self, env_id: str) -> dict[str, Any]:
@@ -145,7 +148,7 @@ def _laid_over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 
 def _hyperparameters(table: dict[str, Any]) -> dict[str, Any]:
-    reserved = (_NETWORK, _NORMALISE, _VEC_NORMALIZE)
+    reserved = (_NETWORK, _NORMALISE, _MEMORY, _VEC_NORMALIZE)
     return {key: value for key, value in table.items() if key not in reserved}
 
 

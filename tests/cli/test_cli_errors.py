@@ -68,11 +68,13 @@ MISTAKES = [
     ("watch RUN --save film.avi", "expected a name that ends in .gif or .mp4"),
     (
         "export ppo-lif CartPole-v1",
-        "export needs one of --c FOLDER, --nir FILE, --onnx FILE and --hardware",
+        "export needs one of --c FOLDER, --nir FILE, --onnx FILE, --hardware and --count TARGET",
     ),
     ("export recurrent-ppo-lsnn snn/CueAccumulation-v0 --nir a.nir", "train with neuron 'lif_box'"),
     ("export ppo-lif --c new", "export ppo-lif needs an environment, such as CartPole-v1"),
-    ("export RUN --c new --fixed-point", "are for spiking agents, and this is an ANN; leave"),
+    ("export RUN --c new --drop-silent", "is for spiking agents, and this is an ANN; leave it"),
+    ("export RUN --c new --straight-line", "straight_line is a form of fixed point; set"),
+    ("export RUN --count z80", "target 'z80' is unknown; known: host, cortex-m4"),
     ("export ppo-lif CartPole-v1 --c FILE", "exists already; name another place"),
     ("watch RUN Acrobot-v1 --save film.gif", "name the environment that it was trained on"),
 ]  # fmt: skip

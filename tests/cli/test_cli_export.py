@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
+
+import pytest
 
 from snn_gym import load_pretrained
 from snn_gym.cli import main
@@ -26,6 +30,30 @@ def test_printed_compiler_command_builds_a_working_program(tmp_path, monkeypatch
     done = subprocess.run(["out/pole"], input=lines, capture_output=True, text=True, check=True)
     expected = [str(int(policy.predict(x, deterministic=True)[0])) for x in given]
     assert done.stdout.split() == expected
+
+
+def test_events_need_spikes_as_inputs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", "ppo-lif", "CartPole-v1", "--c", "out", "--events"]) != 0
+    assert "train on spikes, or keep 'clocked'" in capsys.readouterr().err
+
+
+@needs_compiler
+def test_straight_lines_and_counts_are_offered(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["export", "ppo-lif-8", "CartPole-v1", "--episodes", "1"]
+    assert main([*words, "--c", "out", "--fixed-point", "--straight-line"]) == 0
+    assert "in straight lines" in (tmp_path / "out" / "agent.h").read_text()
+    capsys.readouterr()
+    if shutil.which("valgrind") is None:
+        pytest.skip("valgrind is not installed")
+    assert main([*words, "--count", "host"]) == 0
+    said = capsys.readouterr().out
+    pattern = (
+        r"ppo-lif-8 on CartPole-v1: [\d,.]+ instructions of a decision on host \(mean of 1,000\)"
+    )
+    assert re.match(pattern, said)
+    assert "as fixed point in straight lines, by cc -std=c99 -O2" in said
 
 
 def test_nir_export_writes_the_host_file(tmp_path, monkeypatch, capsys):

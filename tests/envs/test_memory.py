@@ -13,10 +13,11 @@ from tests.envs.variants import NATIVE, NATIVE_BASES
 ROOT = checkout_root()
 AGENTS = sorted(path.parent.name for path in (ROOT / "agents").glob("recurrent-*/README.md"))
 PAGES = [*(f"agents/{agent}/README.md" for agent in AGENTS), "docs/guide/environments.md"]
-NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight")
+NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SENTENCE = re.compile(
-    r"On (\w+) of the (\w+) native tasks \((.+?)\) a policy without memory earns at least as much "
-    r"as `(\S+)`\. The table has no row on the medium and hard levels of native tasks\."
+    r"On (\w+) of the (\w+) native tasks with rows \((.+?)\) "
+    r"a policy without memory earns at least as much as `(\S+)`\. "
+    r"The table has no row on the medium and hard levels of native tasks\."
 )
 
 
@@ -27,14 +28,14 @@ def rows():
 
 
 def led(agent):
-    """Return the native tasks on which the memoryless score at least equals the agent."""
+    """Return an agent's native tasks, and those whose memoryless score at least equals it."""
     means = {row.environment: row.mean for row in rows() if row.agent == agent}
-    assert set(NATIVE_BASES) <= set(means)
-    references = {env_id: load_environment_spec(env_id).reference for env_id in NATIVE_BASES}
-    return sorted(
-        load_environment_spec(env_id).name.partition("-")[0]
-        for env_id in NATIVE_BASES
-        if references[env_id].memoryless >= means[env_id]
+    own = [load_environment_spec(env_id) for env_id in NATIVE_BASES if env_id in means]
+    assert own
+    return own, sorted(
+        spec.name.partition("-")[0]
+        for spec in own
+        if spec.reference.memoryless >= means[spec.base_id]
     )
 
 
@@ -42,8 +43,9 @@ def led(agent):
 def test_a_page_names_the_tasks_that_a_policy_without_memory_leads(page):
     text = " ".join((ROOT / page).read_text(encoding="utf-8").split())
     ((count, of, tasks, agent),) = SENTENCE.findall(text)
-    assert tasks.split(", ") == led(agent)
-    assert (count, of) == (NUMBERS[len(led(agent))], NUMBERS[len(NATIVE_BASES)])
+    own, behind = led(agent)
+    assert tasks.split(", ") == behind
+    assert (count, of) == (NUMBERS[len(behind)], NUMBERS[len(own)])
     has_rows = any(row.agent == page.split("/")[1] for row in rows())
     if page.startswith("agents/"):
         assert (agent == page.split("/")[1]) == has_rows
@@ -51,4 +53,4 @@ def test_a_page_names_the_tasks_that_a_policy_without_memory_leads(page):
 
 
 def test_no_row_of_a_medium_or_hard_level_exists():
-    assert {row.environment for row in rows()} == set(NATIVE_BASES)
+    assert [x for x in rows() if x.environment.endswith(("-medium-v0", "-hard-v0"))] == []

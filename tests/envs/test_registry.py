@@ -213,7 +213,7 @@ def test_unknown_ids_point_to_the_known_ids(env_id):
         load_environment_spec(env_id)
     message = str(caught.value)
     assert message.startswith(f"environment {env_id!r} is unknown")
-    known = {*TASKS, *(f"snn/{task}" for task in TASKS), *OWN, *NATIVE}
+    known = {*TASKS, *(f"snn/{task}" for task in TASKS), *OWN, *NATIVE, *SILENT}
     assert known_ids() == {*known, *flat_ids()}
     assert message.endswith(f"`snn-gym envs` lists the {len(known)} known ones")
     assert "\n" not in message

@@ -18,7 +18,15 @@ from snn_gym.policies import (
     SpikingSACPolicy,
     SpikingTD3Policy,
 )
-from snn_gym.program import Choice, Decoder, Head, NeuronLayer, Normaliser, Program
+from snn_gym.program import (
+    Choice,
+    Decoder,
+    Head,
+    LeakyLayer,
+    NeuronLayer,
+    Normaliser,
+    Program,
+)
 from snn_gym.program.neurons import LIFBox
 from snn_gym.spiking import NetworkConfig
 from tests.policies.firing import made_to_fire
@@ -127,7 +135,12 @@ def build_ann(seen="analogue", chosen="discrete", kind=SpikingActorCriticPolicy,
     """Return a policy that does not spike, with large random weights."""
     torch.manual_seed(0)
     arguments = {"network": {"hidden_sizes": (12, 9)}, "spiking_actor": False, **arguments}
-    return made_to_fire(kind(SEEN[seen], CHOSEN[chosen], ConstantSchedule(0.1), **arguments))
+    policy = made_to_fire(kind(SEEN[seen], CHOSEN[chosen], ConstantSchedule(0.1), **arguments))
+    with torch.no_grad():  # sums of few bits would be equal, and the first action the rounding's
+        for name, parameter in policy.named_parameters():
+            if "bias" in name:
+                parameter.add_(0.3 * torch.randn_like(parameter))
+    return policy
 
 
 def observe(seen, count):
@@ -157,7 +170,8 @@ class Compiled:
             fields.append((f"neurons_{k}", number * layer.rest.size))
             fields.append((f"spikes_{k}", ctypes.c_ubyte * layer.size))
         for k, units in enumerate(agent.remembering, start=1):
-            fields.append((f"units_{k}", ctypes.c_float * (len(units.state) * units.size)))
+            of_units = ctypes.c_int32 if fixed and isinstance(units, LeakyLayer) else number
+            fields.append((f"units_{k}", of_units * (len(units.state) * units.size)))
         if not (agent.spiking or agent.stateful):
             fields.append(("unused", ctypes.c_char))
         if agent.spiking and agent.stateful and agent.readout.variables:

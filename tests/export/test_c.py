@@ -247,5 +247,5 @@ def test_a_twin_acts_as_ours(arguments, chosen, tmp_path):
     for observation in observe("analogue", 30):
         expected = policy.predict(observation, deterministic=True)[0]
         np.testing.assert_allclose(compiled.step(observation), expected, rtol=1e-4, atol=1e-5)
-    with pytest.raises(ValueError, match="this is an ANN; leave them out"):
-        to_c(policy, tmp_path, visits=VISITS, fixed_point=True)
+    with pytest.raises(ValueError, match="this is an ANN; leave it out"):
+        to_c(policy, tmp_path, visits=VISITS, drop_silent=True)

@@ -136,7 +136,7 @@ def leaky_memory():
     return of_cues(inputs=320, layers=(layer,), time_steps=1, decoder=None, head=head)
 
 
-@pytest.mark.parametrize(("memory", "share"), [(spiking_memory, 0.03), (leaky_memory, 0.05)])
+@pytest.mark.parametrize(("memory", "share"), [(spiking_memory, 0.03), (leaky_memory, 0.06)])
 def test_an_episode_of_silence_costs_what_its_events_cost(memory, share):
     env_id, seeds = "snn/CueAccumulation-silent-v0", range(5)
     program = with_events(memory())
@@ -145,6 +145,7 @@ def test_an_episode_of_silence_costs_what_its_events_cost(memory, share):
     assert (found.returns, found.lengths) == (clocked.returns, clocked.lengths)
     assert found.mean == 1.0
     assert found.synops_per_decision == clocked.synops_per_decision
+    assert found.spikes_per_decision == clocked.spikes_per_decision
     assert found.operations_per_decision < share * clocked.operations_per_decision
     # The same episodes, decision by decision.
     env, operations = gym.make(env_id), 0.0

@@ -76,7 +76,10 @@ def agents(tmp_path_factory):
     spiking = load_pretrained("ppo-lif-16", "CartPole-v1")
     visits = visit(spiking, "CartPole-v1", 1)
     fixed = {"visits": visits, "fixed_point": True}
-    made = [(spiking, {}), (spiking, fixed), (load_pretrained("ppo-mlp", "CartPole-v1"), {})]
+    ann = load_pretrained("ppo-mlp", "Acrobot-v1")
+    straight = {**fixed, "straight_line": True}
+    made = [(spiking, {}), (spiking, fixed), (spiking, straight), (ann, {})]
+    made.append((ann, {"fixed_point": True}))
     folder = tmp_path_factory.mktemp("benign")
     return [(model, options, texts(model, folder, BENIGN, options)) for model, options in made]
 

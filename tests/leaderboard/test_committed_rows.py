@@ -12,6 +12,8 @@ from snn_gym.leaderboard.results import hash_tensors, list_rows, row_path
 from snn_gym.leaderboard.retraining import train_again
 from snn_gym.leaderboard.verification import MAX_WEIGHTS_BYTES, check_weights
 from snn_gym.leaderboard.weights import trained_tensors
+from snn_gym.program.costs import ACTION, NORMALISER
+from snn_gym.program.network import GATE_PRODUCTS
 from snn_gym.zoo import build_policy
 from snn_gym.zoo.recipe import processor
 from tests.leaderboard.helpers import BOARD
@@ -40,13 +42,20 @@ def test_weights_and_costs_match_the_architecture(row):
     observation, _ = make_task(row.environment).reset(seed=0)
     costs = policy.record(observation).costs
     # Costs that depend neither on spikes nor on observations.
-    for name in ("neuron_updates_per_decision", "synapses"):
+    for name in ("neuron_updates_per_decision", "state_bytes_per_decision", "synapses"):
         assert getattr(row, name) == getattr(costs, name), name
     # A value of zero is no multiply-accumulate, and a weight that is not zero at most one.
     assert row.macs_per_decision.keys() == costs.macs_per_decision.keys()
     weights = sum(int((tensor != 0).sum()) for tensor in tensors.values())
-    counted = {name: x for name, x in row.macs_per_decision.items() if name != "encoder"}
-    assert sum(counted.values()) <= weights
+    without = ("encoder", NORMALISER, ACTION)  # have other parameters, or none
+    macs = sum(x for name, x in row.macs_per_decision.items() if name not in without)
+    gates = sum(
+        GATE_PRODUCTS[kind] * updates
+        for name, updates in row.neuron_updates_per_decision.items()
+        for kind in GATE_PRODUCTS
+        if name.startswith(f"{kind}_")
+    )
+    assert macs - gates <= weights
 
 
 def _pinned():

@@ -210,8 +210,14 @@ def test_voltage_readouts_cost_operations():
     ("agent", "env_id", "fan_out", "macs", "updates"),
     [
         # 64 GRU units of three gates: products with what they carry, which is nothing in the first
-        # of 9 decisions, and two outputs.
-        ("recurrent-ppo-gru", "snn/CueAccumulation-v0", 3 * 64, 3 * 64 * 64 * 8 / 9 + 64 * 2, 64),
+        # of 9 decisions, 3 products of gates in each unit, and two outputs.
+        (
+            "recurrent-ppo-gru",
+            "snn/CueAccumulation-v0",
+            3 * 64,
+            3 * 64 * 64 * 8 / 9 + 3 * 64 + 64 * 2,
+            64,
+        ),
         # Two layers of 64 tanh units: the second, and two outputs.
         ("ppo-mlp", "snn/CartPole-v1", 64, 64 * 64 + 64 * 2, 64 + 64),
     ],

@@ -30,7 +30,7 @@ def test_submissions_become_rows_without_a_twin(submission, tmp_path):
     assert row.cells()[1] == "–"
     assert row.parameters == 114
     assert row.spikes_per_decision > 0
-    assert row.macs_per_decision == 4 * 16
+    assert row.macs_per_decision == 4 + 4 * 16  # with the normaliser
 
 
 def test_budget_is_used_up_to_one_iteration(submission, tmp_path):

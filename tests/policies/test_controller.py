@@ -83,7 +83,7 @@ def test_training_mode_does_not_change_the_limits():
 def test_hidden_neurons_fire_from_the_start():
     recording = policy().record(seen() / 4)
     assert recording.layers[0].spikes.mean() > 0.05
-    assert recording.macs_per_decision() == {"hidden_1": 18}
+    assert recording.macs_per_decision() == {"normaliser": 3, "hidden_1": 18}
 
 
 @pytest.mark.parametrize(

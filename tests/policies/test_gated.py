@@ -98,6 +98,32 @@ def test_episode_starts_block_gradients(kind):
     assert state.grad[2].any()
 
 
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_a_lengthened_memory_fades_within_its_steps(kind):
+    net, plain = network(kind, (5,)), network(kind, (5,))
+    net.lengthen_memory(6)
+    for name, changed in net.named_parameters():
+        assert torch.equal(changed, plain.get_parameter(name)) == (name != "layers.0.bias_hh_l0")
+    # Gates without input keep u / (1 + u) of the state, u = 1, 2, 3, 4, 5.
+    (unit,) = net.units
+    share = torch.sigmoid(unit.bias_hh_l0[5:10])
+    assert share.tolist() == pytest.approx([1 / 2, 2 / 3, 3 / 4, 4 / 5, 5 / 6])
+    if kind == "lstm":
+        assert torch.sigmoid(unit.bias_hh_l0[:5]).tolist() == pytest.approx((1 - share).tolist())
+    with pytest.raises(ValueError, match="memory_steps must be at least 2, got 1"):
+        net.lengthen_memory(1)
+
+
+def test_integrators_and_tanh_units_lengthen_their_memory():
+    leaky, plain = network("leaky", (4,)), network("rnn", (4,))
+    leaky.lengthen_memory(200)
+    taus = -1 / leaky.layers[0].decay.detach().log()
+    expected = 2.0 * 100.0 ** ((torch.arange(4) + 0.5) / 4)
+    torch.testing.assert_close(taus, expected, rtol=1e-3, atol=0)
+    plain.lengthen_memory(200)
+    assert torch.equal(plain.layers[0].weight_hh_l0, torch.eye(4))
+
+
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="gated must be one of gru, lstm, rnn, leaky, got 'mgu'"):
         GatedNetwork("mgu", 1, (2,))

@@ -280,8 +280,8 @@ def test_every_vectorised_view_is_recorded():
     one = {"a": np.ones(2, np.float32), "b": 1}
     recording = policy(space).record(one)
     assert recording.layers[0].spikes.shape == (SMALL.time_steps, 1, 32)
-    # Two values, and of the one-hot the one that is not zero.
-    assert recording.macs_per_decision() == {"hidden_1": 3.0 * 32}
+    # Two standardised values, and of the one-hot the one that is not zero.
+    assert recording.macs_per_decision() == {"normaliser": 2, "hidden_1": 3.0 * 32}
 
 
 def test_contrib_policies_name_the_missing_extra():

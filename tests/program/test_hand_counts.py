@@ -266,7 +266,7 @@ RATE = Agent(
     array([0, 3]),
     {
         "spikes": {"input": 6, "hidden": 2},
-        "messages": {"input": 2, "hidden": 2},  # a channel without synapses sends none
+        "messages": {"input": 6, "hidden": 2},
         "synops": {"input": 2, "hidden": 2},
         "macs": {"normaliser": 2, "encoder": 2 + 2 * 4},
         "neuron_updates": {"hidden": 4},

@@ -56,6 +56,18 @@ def test_a_run_killed_before_and_in_its_shedding_ends_bit_equal(
     assert results(tmp_path / "killed") == results(tmp_path / "whole")
 
 
+def test_a_killed_run_that_sheds_neurons_with_memory_ends_bit_equal(tmp_path):
+    settings = {"cost": "operations", "bound": 1.0, "max_bound": 1.0, "tolerance": 1.0}
+    options = {"env_id": "snn/CueAccumulation-v0", "steps": 640, "interval": 128}
+    options |= lean(SEQUENCES, **settings)
+    run("recurrent-ppo-lsnn", tmp_path / "whole", **options)
+    with killed_at(500):
+        run("recurrent-ppo-lsnn", tmp_path / "killed", **options)
+    assert shedding_of(tmp_path / "killed")
+    run("recurrent-ppo-lsnn", tmp_path / "killed", resume=True, **options)
+    assert results(tmp_path / "killed") == results(tmp_path / "whole")
+
+
 @pytest.mark.parametrize(
     ("network", "settings"),
     [

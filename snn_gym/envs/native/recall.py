@@ -16,8 +16,6 @@ from snn_gym.envs.native.scenes import draw_recall
 NEW, OLD = 0, 1
 """Actions."""
 
-_BYTE_BITS = 8
-
 
 @dataclass(frozen=True)
 class RecallSettings(SpikeTaskSettings):
@@ -56,8 +54,9 @@ class RecallSettings(SpikeTaskSettings):
 class Recall(SpikeTask):
     """Task: say of each probe whether its channel was an item before a silent delay.
 
-    An item or probe is a single spike of its channel, in one environment step. Items come one after
-    the other, then nothing spikes, then probes come one after the other. Each probe is one of the
+    For an item or probe its channel fires in every time step of one environment step, without
+    noise. Items come one after the other, then nothing spikes, then probes come one after the
+    other. Each probe is one of the
     items with probability 1/2, else another channel. Each right answer earns ``1 / probes``, so the
     return is the share of right answers. Actions before the first probe are ignored.
 
@@ -104,11 +103,9 @@ class Recall(SpikeTask):
         return rewards, number >= self.settings.probes - 1
 
     def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
-        spikes[:] = False
-        channel = self._shown(rows)
-        (showing,) = np.nonzero(channel >= 0)
-        time = (noise[showing, 0].astype(np.int64) * self.time_steps) >> _BYTE_BITS
-        spikes[showing, time * self.channels + channel[showing]] = True
+        channel = self._shown(rows)[:, np.newaxis]
+        fires = channel == np.arange(self.channels)
+        spikes.reshape(len(noise), -1, self.channels)[:] = fires[:, np.newaxis]
 
     def _shown(self, rows: Rows) -> NDArray[np.int64]:
         """Return the channel (n,) that spikes in the present environment step; -1 for none."""

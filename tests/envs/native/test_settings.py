@@ -60,6 +60,11 @@ WRONG = {
         ({"shift_steps": 8}, "shift_steps must be at most 7, got 8"),
         ({"time_steps": 4}, "time_steps must be at least 5 and at most 32, got 4"),
     ],
+    "Recall": [
+        ({"probes": 5}, "probes must be at most 4, for 4 items of 16 channels: .*; got 5$"),
+        ({"items": 14}, "probes must be at most 2, for 14 items of 16 channels: .*; got 4$"),
+        ({"items": 16, "probes": 1}, "probes must be at most 0, for 16 items of 16 channels"),
+    ],
     "WaterMaze": [
         ({"headings": 2}, "headings must be at least 3, got 2"),
         ({"fields_per_side": 1}, "fields_per_side must be at least 2, got 1"),
@@ -79,6 +84,7 @@ OUT_OF_RANGE = {
         "EventTracking": {"turn_px": -0.1},
         "IntervalTiming": {"foreperiod_steps": -1, "foreperiod_jitter_steps": -2},
         "PatternDetection": {"shift_steps": -1, "pattern_seed": -1},
+        "Recall": {"delay_steps": -1, "delay_jitter_steps": -1},
     },
     "at least 1": {
         "CueAccumulation": {"cues": 0, "time_steps": 0},
@@ -88,6 +94,7 @@ OUT_OF_RANGE = {
         "EventTracking": {"episode_steps": 0},
         "IntervalTiming": {"time_steps": 0},
         "PatternDetection": {"windows": 0},
+        "Recall": {"channels": 0, "probes": 0},
         "WaterMaze": {"sites_per_side": 0, "full_visits": 0},
     },
     "above 0": {
