@@ -37,7 +37,11 @@ from tests.leaderboard.test_retraining import read
 pytestmark = pytest.mark.usefixtures("in_process")
 
 STEPS, UPDATES = 300, 20
-PAIRS = [("ppo-lif", "ppo-lif-dynamics", 1000), ("dqsn", "dqsn-dynamics", 1200)]
+PAIRS = [
+    ("ppo-lif", "ppo-lif-dynamics", 1000),
+    ("dqsn", "dqsn-dynamics", 1200),
+    ("dqsn", "ppo-linear", 1200),  # another algorithm, and no spikes
+]
 SLOWEST = "dqsn-dynamics"
 
 
