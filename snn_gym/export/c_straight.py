@@ -6,6 +6,7 @@ compiler. The loop over time steps remains. Actions equal those of the form with
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -32,6 +33,18 @@ from snn_gym.program.neuron import equations
 
 MOST_SYNAPSES = 2000
 """Most synapses, without those of weight zero, that are written as straight lines."""
+
+# A Cortex-M has an instruction for it, which compilers do not find.
+_CLAMPED = "    return x > 32767 ? 32767 : (x < -32768 ? -32768 : x);\n"
+SATURATING = SATURATED.replace(
+    _CLAMPED,
+    f"#ifdef __ARM_FEATURE_SAT\n    return __builtin_arm_ssat(x, 16);\n#else\n{_CLAMPED}#endif\n",
+)
+# Saturation that changes nothing: of a number that is named already, and of the distance to the
+# threshold, whose sign alone is read.
+_NEEDLESS = re.compile(
+    r"(?<= = )saturated\((\w+_)\)(?=;$)|(?<=distance_ = )saturated\((.*)\)(?=;$)"
+)
 
 STANDARDISED = """\
 /* A standardised value, to the nearest whole number, half to even: so the float sum rounds it. */
@@ -146,7 +159,7 @@ class StraightUnits(FixedUnitsSource):
     shape = "fixed point, weights of 8 bits and activations of 16, in straight lines"
 
     def _helpers(self) -> Iterator[str]:
-        yield SATURATED
+        yield SATURATING
         yield SCALED
         yield STANDARDISED
         yield from unit_helpers(self.integer)
@@ -217,7 +230,7 @@ class StraightNeurons(FixedSource):
     shape = "fixed point, weights of 8 bits and potentials of 16, in straight lines"
 
     def _helpers(self) -> Iterator[str]:
-        yield SATURATED
+        yield SATURATING
         if self.program.held:
             yield SCALED
             yield STANDARDISED
@@ -310,5 +323,5 @@ class StraightNeurons(FixedSource):
             for label, value in numbers.items():
                 yield f"            const int32_t {own(label)} = {value};"
             body = fixed_body(layer.neuron, f"saturated({current})", places, f"z_{k}_{n}")
-            yield from (f"            {line}" for line in body)
+            yield from (_NEEDLESS.sub(r"\1\2", f"            {line}") for line in body)
             yield "        }"
