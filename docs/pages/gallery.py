@@ -153,7 +153,10 @@ def hidden_contents(names: Iterable[str]) -> str:
 
 def network_in_words(spec: AgentSpec) -> str:
     """Return an agent's network in a few words."""
-    sizes = "-".join(str(size) for size in spec.network.get("hidden_sizes", ())) or "by task"
+    hidden = spec.network.get("hidden_sizes")
+    if hidden == []:
+        return "linear"
+    sizes = "-".join(map(str, hidden)) if hidden else "by task"
     if not acts_in_spikes(spec):
         return f"{sizes} artificial units"
     neuron = NEURONS[spec.network.get("neuron", "lif")]

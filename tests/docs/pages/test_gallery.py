@@ -108,8 +108,10 @@ def test_agents_are_listed_once_by_group():
     }
     names = re.findall(r"^\| \[([\w-]+)\]", AGENTS, re.M)
     assert sorted(names) == sorted(agent_ids())
-    ends = ("-mlp", "-relu", "-gru")
-    assert shown["ANNs"] == {x for x in names if x.endswith(ends) or x.startswith("sb3-")}
+    flags = {x: load_agent_spec(x).policy_kwargs for x in names}
+    anns = {x for x in names if False in [flags[x].get(y) for y in ("spiking_actor", "spiking")]}
+    assert shown["ANNs"] == anns | {x for x in names if x.startswith("sb3-")}
+    assert re.search(r"^\| \[ppo-linear\]\(ppo-linear.md\) \|.* \| linear \|", AGENTS, re.M)
     classes = {x: load_agent_spec(x).budget_class for x in names}
     local = {x for x in names if classes[x] in ("local", "evolutionary")}
     assert shown["Spiking, trained without gradients"] == local
