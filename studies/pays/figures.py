@@ -28,8 +28,9 @@ MAP = "pays-map"
 _SPIKING, _ANN = agent_colours({"spiking": True, "ANN": False}).values()
 _WORD_COLOURS = {PAY: _SPIKING, DO_NOT_PAY: _ANN, NOT_SIGNIFICANT: GREY, OPEN: "white"}
 _FORMATS = ("png",)
-_SHOWN_LOSS = 6 * MARGIN
+_SHOWN_LOSS = 5 * MARGIN
 """Share of the range from random play to solved that a front shows below the best."""
+_VERSION = re.compile(r"-v\d$")
 _PREFIX = re.compile("^(recurrent-)?ppo-")
 
 
@@ -88,20 +89,23 @@ def _panel(axes: Axes, judged: Judged, field: Field, price: str) -> None:
         return
     loss, top = best.row.reference.loss, best.row.mean
     axes.axhline(top - loss(judged.question.margin), color=GREY, linewidth=0.8, linestyle=":")
-    axes.set_ylim(top - loss(_SHOWN_LOSS), top + loss(MARGIN))
     steps = front([(x.price(price), x.row.mean) for x in known.values()])
-    costs, returns = zip(*steps, (max(x.price(price) for x in known.values()), top), strict=True)
+    last = max(x.price(price) for x in known.values()), steps[-1][1]
+    costs, returns = zip(*steps, last, strict=True)
+    axes.set_ylim(top - loss(_SHOWN_LOSS), max(top, last[1]) + loss(MARGIN))
     axes.step(costs, returns, where="post", color=GREY, linewidth=0.8, zorder=0)
     verdict = judged.verdicts[field.task, price]
     axes.set_xlim(costs[0] / 1.5, costs[-1] * 1.5)
     for place, x in known.items():
         keeps = place in keeping(field, judged.question.margin)
-        named = (x.price(price), x.row.mean) in steps or x in (verdict.spiking, verdict.ann)
-        _mark(axes, x, price, keeps=keeps, named=named)
+        at = x.price(price), x.row.mean
+        level = steps.index(at) % 2 if at in steps else 0
+        named = at in steps or x in (verdict.spiking, verdict.ann)
+        _mark(axes, x, price, keeps=keeps, level=level if named else None)
 
 
-def _mark(axes: Axes, contender: Contender, price: str, *, keeps: bool, named: bool) -> None:
-    """Draw an agent with the interval of its mean, and its name if asked for."""
+def _mark(axes: Axes, contender: Contender, price: str, *, keeps: bool, level: int | None) -> None:
+    """Draw an agent with the interval of its mean, and its name at a level; None for no name."""
     row, x = contender.row, contender.price(price)
     colour, marker = (_SPIKING, "o") if row.spiking else (_ANN, "s")
     if contender.family == OTHER:
@@ -110,16 +114,17 @@ def _mark(axes: Axes, contender: Contender, price: str, *, keeps: bool, named: b
         axes.plot([x, x], row.interval, color=colour, linewidth=0.7, alpha=0.5)
     fill: Fill = "full" if keeps else "none"
     axes.plot(x, row.mean, marker, color=colour, fillstyle=fill, markersize=5)
-    if named:
+    if level is not None:
         left, right = axes.get_xlim()
         is_right = x * x > left * right  # of the middle of a logarithmic axis
         axes.annotate(
             _PREFIX.sub("", row.agent),
             (x, row.mean),
-            xytext=(-4 if is_right else 4, -10 if row.spiking else 4),
+            xytext=(-4 if is_right else 4, -10 - 8 * level if row.spiking else 4 + 8 * level),
             textcoords="offset points",
             fontsize=7,
             ha="right" if is_right else "left",
+            clip_on=True,
             color=colour,
         )
 
@@ -137,7 +142,7 @@ def draw_map(judged: Judged) -> Figure:
         if (count := events(field)) is None:
             continue
         place = PLACES[task]
-        names[place.memory, count].append(task.removeprefix("snn/"))
+        names[place.memory, count].append(_VERSION.sub("", task.removeprefix("snn/")))
         colour = _WORD_COLOURS[judged.verdicts[task, DRAWN[0]].words]
         axes.scatter(
             place.memory, count, s=6 * place.width, color=colour, edgecolors=GREY, alpha=0.8

@@ -87,7 +87,7 @@ def _head(judged: Judged) -> str:
         "over that of the ANN, with its 95 % interval over seeds.",
         verdict_table(judged, judged.question.tasks),
         summary(judged, judged.question.prices)
-        + " Open: this number of registered rows, or the price, has not landed. Significance is "
+        + " Open: this number of rows, or of their prices, is still to come. Significance is "
         "adjusted by Holm for the whole table.",
         f"![Map of the tasks](images/{MAP}.png)",
         "The map marks the verdicts in `operations`. The area of a mark grows with the width of "

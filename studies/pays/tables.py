@@ -66,7 +66,8 @@ def _cell(verdict: Verdict) -> str:
     words = verdict.words
     if words == OPEN and verdict.missing:
         return f"{OPEN}: {verdict.missing} rows"
-    return words if verdict.factor is None else f"**{words}**: {times(verdict.factor)}"
+    shown = f"**{words}**" if words in (PAY, DO_NOT_PAY) else words
+    return shown if verdict.factor is None else f"{shown}: {times(verdict.factor)}"
 
 
 def summary(judged: Judged, prices: Sequence[str]) -> str:
@@ -74,9 +75,9 @@ def summary(judged: Judged, prices: Sequence[str]) -> str:
     sentences = []
     for price in prices:
         found = Counter(judged.verdicts[task, price].words for task in judged.question.tasks)
-        parts = [f"{found[x]} {x}" for x in (PAY, DO_NOT_PAY, NOT_SIGNIFICANT, OPEN) if found[x]]
+        parts = [f"{x} on {found[x]}" for x in (PAY, DO_NOT_PAY, NOT_SIGNIFICANT, OPEN) if found[x]]
         sentences.append(f"`{price}`: {', '.join(parts)}")
-    return f"Spikes on {len(judged.question.tasks)} tasks: {'; '.join(sentences)}."
+    return f"Of {len(judged.question.tasks)} tasks: {'; '.join(sentences)}."
 
 
 def family_table(judged: Judged, task: str) -> str:

@@ -41,7 +41,7 @@ class Verdict:
     spiking: Contender | None
     ann: Contender | None
     missing: int
-    """Registered rows that have not landed."""
+    """Registered rows that have not landed, and rows of agents to compare without the price."""
     factor: Factor | None = None
     """Price of the spiking agent over that of the ANN."""
     p: float = 1.0
@@ -117,6 +117,8 @@ def judge(question: Question, fields: Mapping[str, Field]) -> dict[tuple[str, st
 def _of_field(question: Question, field: Field) -> Iterator[Verdict]:
     keepers = keeping(field, question.margin)
     for price in question.prices:
+        without = [x for x in keepers if price not in field.contenders[x].prices]
+        missing = len(field.missing) + sum(len(field.contenders[x].row.seeds) for x in without)
         # The lowest p-value of equally cheap agents.
         priced = sorted(
             (field.contenders[place].price(price), p, place)
@@ -128,7 +130,7 @@ def _of_field(question: Question, field: Field) -> Iterator[Verdict]:
             for spikes in (True, False)
         )
         one, other = (None if x is None else field.contenders[x[-1]] for x in (spiking, ann))
-        found = Verdict(field.task, price, one, other, len(field.missing))
+        found = Verdict(field.task, price, one, other, missing)
         if one is not None and other is not None and spiking is not None and ann is not None:
             factor = factor_of(one.prices[price], other.prices[price])
             # Were the dearer agent inferior, its side would pay less still.

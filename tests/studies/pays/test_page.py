@@ -81,6 +81,9 @@ def test_the_cheapest_agents_are_those_of_the_rows(leaderboard, tmp_path):
 def test_a_price_without_numbers_is_open_and_with_them_judged(leaderboard, tmp_path):
     without = judged(WHOLE, leaderboard, tmp_path).verdicts[TASK, "cortex-m4"]
     assert without.words == "open"
+    assert without.missing == 3 * len(SEEDS)
+    some = {"ppo-lif-16": 4000, "sb3-ppo": 2000}
+    assert judged(WHOLE, leaderboard, tmp_path, some).verdicts[TASK, "cortex-m4"].missing == 5
     counted = {"ppo-lif": 9000, "ppo-lif-16": 4000, "sb3-ppo": 2000}
     found = judged(WHOLE, leaderboard, tmp_path, counted).verdicts[TASK, "cortex-m4"]
     assert found.words == "do not pay"
@@ -100,7 +103,7 @@ def test_the_page_names_missing_rows_and_leaves_verdicts_open(leaderboard, tmp_p
     missing = {RowName("ppo-linear", TASK, seed) for seed in (3, 4, 6)}
     question = dataclasses.replace(WHOLE, needed=WHOLE.needed | missing)
     made = judged(question, leaderboard, tmp_path)
-    assert f"| {TASK} | open: 3 rows | open: 3 rows |" in verdict_table(made, [TASK])
+    assert f"| {TASK} | open: 3 rows | open: 18 rows |" in verdict_table(made, [TASK])
     text = page(made)
     assert f"| {TASK} | `ppo-linear` 3-4, 6 |" in text
     assert "3 of the registered rows have not landed." in text
