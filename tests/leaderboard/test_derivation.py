@@ -23,6 +23,7 @@ from snn_gym.sweeps import Job
 from snn_gym.sweeps.worker import train_and_submit
 from snn_gym.training import train
 from snn_gym.zoo import (
+    distil,
     load_agent,
     load_agent_spec,
     make_agent,
@@ -67,7 +68,7 @@ def make_pair(agent, student, steps, root):
     found = []
     for name, model in (
         ("trained", trained),
-        ("lean", make_lean(trained, STEPS, student=student, updates=UPDATES)),
+        ("lean", distil(trained, student, STEPS)),  # by the settings of the file
     ):
         save_agent(model, root / name)
         # The recipe survives saving and loading.
