@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -10,6 +11,7 @@ from snn_gym.policies.base import SpikingPolicy
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.spiking.execution import NetworkRun, spikes_of
 from snn_gym.spiking.layer_neurons import LayerNeurons
+from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.regulation.lean import spike_cost
 from snn_gym.spiking.regulation.whole_cost import (
     Signal,
@@ -34,16 +36,21 @@ class WholeCost:
         network = self._network
         self._least: list[float] = []
         # Where an environment sends spikes, silence has a meaning: without them none is sent on.
-        if network.spike_input and all(isinstance(x.neuron, LayerNeurons) for x in network.layers):
+        neurons = [x.neuron for x in self._layers if isinstance(x.neuron, LayerNeurons)]
+        if network.spike_input and len(neurons) == len(self._layers):
             decisions = _MEMORY if policy.carries_state else 1
-            steps = decisions * network.config.time_steps
-            self._least = [x.neuron.rheobase(steps) for x in network.layers]  # type: ignore[operator, union-attr]
+            self._least = [x.rheobase(decisions * network.config.time_steps) for x in neurons]
 
     @property
     def _network(self) -> SpikingNetwork:
         network = self._policy.acting_network()
         assert isinstance(network, SpikingNetwork)  # as Shedding has checked
         return network
+
+    @property
+    def _layers(self) -> list[SpikingLayer]:
+        # A ModuleList forgets the type of its members.
+        return cast("list[SpikingLayer]", list(self._network.layers))
 
     def cost(self, spikes: Sequence[Tensor], fan_outs: Sequence[int]) -> Tensor:
         """Return the differentiable part of the price: spikes, and biases that fire alone."""
@@ -54,7 +61,7 @@ class WholeCost:
         cost = prices.synop * spike_cost(spikes, whole, steps)[0]
         if self._least:
             of_spikes = [steps * prices.synop * n for n in whole]
-            cost = cost + bias_cost(list(network.layers), of_spikes, self._least)
+            cost = cost + bias_cost(self._layers, of_spikes, self._least)
         return cost
 
     def present(self) -> list[Tensor]:
@@ -94,4 +101,4 @@ class WholeCost:
         gain = float(network.decoder.coefficients[0].sum())
         # Biases that take over means would make neurons fire in silence.
         folds = not network.spike_input
-        return synapses_of(list(network.layers), head, gain, folds=folds, linear=linear)
+        return synapses_of(self._layers, head, gain, folds=folds, linear=linear)

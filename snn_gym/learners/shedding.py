@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import torch
@@ -142,7 +142,10 @@ class Counters:
     """Divisor that makes action values like log-odds; 1 for other behaviour."""
 
 
-def twin_of(policy: ProgramPolicy) -> ProgramPolicy:
+PolicyT = TypeVar("PolicyT", bound=ProgramPolicy)
+
+
+def twin_of(policy: PolicyT) -> PolicyT:
     """Return a copy of a policy that makes the same decisions; parts that do not act are new."""
     # Its random first weights are overwritten, and training draws the same numbers.
     with torch.random.fork_rng():

@@ -186,8 +186,7 @@ def _settled_outputs(program: Program, left: Array, rest: Array, rates: Rates | 
         return np.asarray(rest[best] >= rest.max())
     gaps = (weights[best][:, np.newaxis] - weights) * left[:, np.newaxis]  # (B, O, N)
     ahead: Array = rest[best][:, np.newaxis] - rest + np.minimum(gaps, 0.0).sum(2)
-    kept: Mask = (ahead >= 0).all(1)
-    return kept
+    return np.asarray((ahead >= 0).all(1))
 
 
 def _steady(layer: LeakyLayer) -> Array:

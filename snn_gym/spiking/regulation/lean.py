@@ -407,7 +407,7 @@ def prune_matrices(weights: Sequence[Tensor], strength: float) -> None:
     """
     matrices = [x for x in weights if x.dim() > 1]
     together = pruned(torch.cat([x.flatten() for x in matrices]), strength / (1.0 + strength))
-    parts = together.split([x.numel() for x in matrices])
+    parts = torch.split(together, [x.numel() for x in matrices])
     for matrix, part in zip(matrices, parts, strict=True):
         matrix.copy_(part.view_as(matrix))
 

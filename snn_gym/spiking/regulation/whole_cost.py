@@ -74,7 +74,7 @@ class Signal(NamedTuple):
 def signal_of(values: Tensor, time_steps: int, prices: EventPrices, *, spikes: bool) -> Signal:
     """Return the signal of values (K * T, B, N): spikes, or analogue values with T = 1."""
     # (K * T, B, N) -> (K, T, B, N)
-    of_decisions = values.detach().unflatten(0, (-1, time_steps)).mean(1)
+    of_decisions = values.detach().view(-1, time_steps, *values.shape[1:]).mean(1)
     mean, variance = values.detach().mean((0, 1)), of_decisions.var((0, 1), correction=0)
     if spikes:
         return Signal(mean, variance, prices.synop * time_steps * mean)
@@ -116,7 +116,8 @@ def synapses_of(
         bias = head.bias if linear else None
         return [*found, Synapses(last, last + 1, head.weight, bias, gain)]
     # Each output of a population reads neurons of its own: a copy, so that none of them is cut.
-    whole = torch.block_diag(*head.weight.detach())
+    assert isinstance(head.weight, Tensor)  # both kinds have weights
+    whole: Tensor = torch.block_diag(*head.weight.detach())  # type: ignore[no-untyped-call]
     return [*found, Synapses(last, last + 1, whole, None, gain)]
 
 
