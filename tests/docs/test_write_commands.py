@@ -27,7 +27,7 @@ def test_command_parameters_have_one_line_each(name):
     assert all(purpose[0].isupper() for _, purpose in lines)
     # An option may have another name than its parameter, such as --set.
     shown = {parameter.lstrip("-").replace("-", "_") for parameter, _ in lines}
-    assert set(wanted) - shown <= {"hyperparameters", "format_", "formats"}
+    assert set(wanted) - shown <= {"hyperparameters", "changes", "format_", "formats"}
 
 
 def test_bars_and_brackets_are_escaped_in_the_tables():

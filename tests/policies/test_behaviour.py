@@ -14,6 +14,7 @@ from snn_gym.policies import SpikingControllerPolicy
 from snn_gym.policies.behaviour import divergence, scaled_actions
 from snn_gym.policies.stateful import SequenceBatch
 from snn_gym.spiking import NetworkConfig
+from snn_gym.spiking.execution import spikes_of
 from tests.policies.identity import ACTIONS, CASES, STATEFUL, VIEWS, Identity, make, observations
 from tests.spiking.strategies import normal
 
@@ -251,9 +252,9 @@ def test_behaviour_along_sequences_equals_predict(name, action):
     batch = sequences(policy, length=6, count=5)
     with torch.no_grad():
         behaviour, spikes = policy.watched(batch)
-        steps, after, same = policy.followed(batch, policy.acting_state(batch.states))
+        steps, after, runs = policy.followed(batch, policy.acting_state(batch.states))
     assert torch.equal(steps.flatten(0, 1), behaviour)
-    assert all(map(torch.equal, spikes, same))
+    assert all(map(torch.equal, spikes, spikes_of(runs)))
     assert all(layer.shape[:2] == (6 * 4, 5) for layer in spikes)
     state = (policy.acting_state(batch.states).numpy(),)
     seen = batch.observations

@@ -69,7 +69,7 @@ def test_weights_of_zero_are_not_read():
 
     def read():
         recording = policy.record(shown)
-        fired = (recording["hidden_1"].spikes.sum(0) > 0).double()  # (B, N)
+        fired = recording["hidden_1"].spikes.sum(0).double()  # (B, N)
         left = (policy.acting_network().layers[1].linear.weight != 0).sum(0)
         return recording.costs.parameter_bytes_per_decision["hidden_1"], float((fired * left).sum())
 
@@ -77,7 +77,7 @@ def test_weights_of_zero_are_not_read():
     prune(policy.acting_network().layers, 3.0, spikes_enter=False)
     after, left = read()
     assert left < passed
-    # Four bytes of each, a mean over 6 decisions; the first layer's own weights stay.
+    # Four bytes at each use, a mean over 6 decisions; the first layer's own weights stay.
     assert before - after == pytest.approx(4 * (passed - left) / 6)
 
 

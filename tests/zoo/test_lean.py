@@ -299,7 +299,6 @@ def test_rescue_settings_are_kept(agents):
             "unknown key time_step; did you mean 'time_steps'?",
         ),
         ("ppo-lif", {"student": "ppo-lfi"}, "'ppo-lfi' is unknown; did you mean 'ppo-lif'?"),
-        ("ppo-lif", {"student": "dqsn"}, "student 'dqsn' learns by DQN, and the trained agent by"),
         (
             "ppo-mlp",
             {"max_synops": 9.0},
