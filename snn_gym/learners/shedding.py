@@ -158,10 +158,9 @@ def twin_of(policy: PolicyT) -> PolicyT:
 
 def load_acting(policy: ProgramPolicy, tensors: Mapping[str, Tensor]) -> None:
     """Load acting tensors, and let the policy decide in their number of time steps."""
-    network, time_steps = policy.acting_network(), time_steps_in(tensors)
-    own = network.config.time_steps if isinstance(network, SpikingNetwork) else None
-    if isinstance(policy, SpikingPolicy) and time_steps is not None and time_steps != own:
-        policy.set_time_steps(time_steps)
+    time_steps = time_steps_in(tensors)
+    if isinstance(policy, SpikingPolicy) and time_steps not in (None, policy.network.time_steps):
+        policy.set_time_steps(int(time_steps))
     policy.load_acting_state_dict(tensors)
 
 
