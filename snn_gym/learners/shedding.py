@@ -361,9 +361,7 @@ class Shedding:
             if self._whole is not None:
                 # Fewer time steps may have lost it.
                 self.halving = Halving(refused=True)
-                with torch.no_grad():
-                    _, runs = self._measure(*self._visited.sample(parameters.batch_size))
-                self._set_first_cost(runs)
+                self._set_first_cost(self._look(parameters.batch_size)[1])
 
     def _forget_old(self) -> None:
         self.episodes.forget_old(max(_MOST_JUDGED, self._parameters.episodes))
@@ -371,10 +369,13 @@ class Shedding:
     def _is_unsettled(self) -> bool:
         """Return whether the divergence in the latest states exceeds the bound."""
         # Then the bound is not to blame for a loss: no update has seen these states yet.
-        sample = self._visited.sample(_FRESH, newest=True)
+        return self._look(_FRESH, newest=True)[0] > self.bound.bound
+
+    def _look(self, count: int, *, newest: bool = False) -> tuple[float, list[NetworkRun]]:
+        """Measure, without gradients, a sample of about ``count`` visited states."""
         with torch.no_grad():
-            far, _ = self._measure(*sample)
-        return float(far) > self.bound.bound
+            far, runs = self._measure(*self._visited.sample(count, newest=newest))
+        return float(far), runs
 
     def _measure(self, observations: Any, target: Tensor) -> tuple[Tensor, list[NetworkRun]]:
         """Return the mean divergence over the ``worst_share`` of states, and the pass of all."""
@@ -456,23 +457,23 @@ class Shedding:
         self._untried = self._policy.acting_state_dict()
         self._policy.set_time_steps(self._policy.network.time_steps // 2)
         self._optimiser.state.clear()
-        with torch.no_grad():
-            far, _ = self._measure(*self._visited.sample(self._parameters.batch_size))
-        self.halving = self.halving.begin(self.counters.updates, float(far))
+        far, _ = self._look(self._parameters.batch_size)
+        self.halving = Halving(self.counters.updates, self.strength.smoothed)
+        self.strength = replace(self.strength, smoothed=far)
 
     def _end_halving(self, runs: Sequence[NetworkRun]) -> None:
         """Accept or refuse the time steps that are tried, if it is time."""
-        self.halving = self.halving.step(self._last[1])
         bound, most = self.bound.bound, self._parameters.updates
-        accepted = self.halving.verdict(self.counters.updates, bound, most)
+        self.strength = self.strength.step(self._last[1], bound, rate=0)
+        accepted = self.halving.verdict(self.counters.updates, self.strength.smoothed, bound, most)
         if accepted is None:
             return
         if accepted:
             self._set_first_cost(runs)
-            self.strength = replace(self.strength, smoothed=self.halving.smoothed)
         else:
             load_acting(self._policy, self._untried)
             self._optimiser.state.clear()
+            self.strength = replace(self.strength, smoothed=self.halving.smoothed)
         self.halving = Halving(refused=not accepted)
         self.episodes.forget()
 
