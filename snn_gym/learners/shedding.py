@@ -246,6 +246,12 @@ class Shedding:
             load_acting(self._policy, self._good)
 
     @property
+    def divergence(self) -> float:
+        """Running mean of the divergence; with ``max_synops`` that of the last update."""
+        # There the running mean is that of the operations.
+        return self.strength.smoothed if self._follows_returns else self._last[1]
+
+    @property
     def _follows_returns(self) -> bool:
         return self._parameters.max_synops is None
 
@@ -497,10 +503,9 @@ class Shedding:
             weight.grad = gradient
 
     def _log(self) -> None:
-        synops, far = self._last
         for name, value in (
-            ("synops", synops),
-            ("divergence", self.strength.smoothed if self._follows_returns else far),
+            ("synops", self._last[0]),
+            ("divergence", self.divergence),
             ("bound", self.bound.bound),
             ("strength", self.strength.strength),
         ):
@@ -582,7 +587,7 @@ class LeanAlgorithm(BaseAlgorithm):
         """Return from which gains count if the policy starts as its teacher, so that its first
         episodes measure the teacher's return; None if it does not."""
         self.divergence = math.nan
-        """Running mean of the divergence from the teacher at the end of ``learn``; NaN before."""
+        """Divergence from the teacher at the end of ``learn``; NaN before."""
         self.first_sizes: tuple[NetworkConfig, tuple[int, ...] | None] | None = None
         """Network and sizes of the critic with which the model was made, before any was shed."""
         self._sums = np.zeros((3, STRETCHES))  # of episodes, returns, and squares of returns
@@ -623,7 +628,7 @@ class LeanAlgorithm(BaseAlgorithm):
         """
         super().learn(total_timesteps, callback, *args, **kwargs)  # type: ignore[safe-super]
         if self.shedding is not None:
-            self.divergence = self.shedding.strength.smoothed
+            self.divergence = self.shedding.divergence
             self.shedding.finish()
             if self.lean_parameters.sheds_neurons:
                 self._shrink()
