@@ -158,8 +158,8 @@ def twin_of(policy: PolicyT) -> PolicyT:
 
 def load_acting(policy: ProgramPolicy, tensors: Mapping[str, Tensor]) -> None:
     """Load acting tensors, and let the policy decide in their number of time steps."""
-    time_steps = time_steps_in(tensors)
-    if isinstance(policy, SpikingPolicy) and time_steps not in (None, policy.network.time_steps):
+    time_steps = time_steps_in(tensors) or policy.network.time_steps
+    if isinstance(policy, SpikingPolicy) and time_steps != policy.network.time_steps:
         policy.set_time_steps(int(time_steps))
     policy.load_acting_state_dict(tensors)
 
@@ -489,7 +489,8 @@ class Shedding:
         if self._spikes:
             prune(list(network.layers), strength, spikes_enter=network.spikes_enter)
         else:
-            prune_matrices(list(self._weights.values()), strength)
+            # Biases stay.
+            prune_matrices([[x for x in self._weights.values() if x.dim() > 1]], strength)
 
     def _set_gradients(self, far: Tensor, cost: Tensor) -> None:
         weights, signals = list(self._weights.values()), self._parameters.signals
