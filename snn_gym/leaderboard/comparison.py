@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -491,10 +491,13 @@ class Comparison:
         return (f"{p:.3f}" if p >= 0.0005 else "< 0.001") + mark, shown, finding
 
 
-def describe_loss(student: Evaluation, teacher: Evaluation) -> str:
+def describe_loss(
+    student: Evaluation, teacher: Evaluation, arguments: Mapping[str, Any] | None = None
+) -> str:
     """Return whether a student is inferior to its teacher, in episodes with the same seeds.
 
-    The margin is that of the table; there is none outside of the registered environments.
+    The margin is that of the table; there is none outside of the registered environments, nor
+    with ``arguments`` of an environment.
     """
     pairs = student.returns, teacher.returns
     bound, _ = paired_interval(*pairs, 1 - 2 * SIGNIFICANCE)
@@ -502,7 +505,7 @@ def describe_loss(student: Evaluation, teacher: Evaluation) -> str:
         f"difference of mean returns {student.mean - teacher.mean:.4g}, at least {bound:.4g} "
         f"(one-sided {1 - SIGNIFICANCE:.0%}, {len(student.seeds)} paired episodes)"
     )
-    if student.env_id not in known_ids():
+    if student.env_id not in known_ids() or arguments:
         return words
     margin = load_environment_spec(student.env_id).reference.loss(MARGIN)
     finding = "not inferior" if bound >= -margin else "maybe inferior"

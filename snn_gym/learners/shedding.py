@@ -184,8 +184,8 @@ class Shedding:
         self.teacher = twin_of(self._policy if teacher is None else teacher)
         self._visited = make_visited(model, self.teacher)
         self._weights = acting_parameters(self._policy)
-        self._fan_outs: list[int] = []
         self._spikes = isinstance(self._policy.acting_network(), SpikingNetwork)
+        self._fan_outs = _fan_outs(self._policy) if self._spikes else []
         layers = list(self._policy.acting_network().layers) if self._spikes else []
         self._orders = shuffled_orders(neurons_of(self._weights, layers), _SHUFFLE_SEED)
         self._optimiser = torch.optim.Adam(self._weights.values(), lr=parameters.learning_rate)
@@ -277,9 +277,8 @@ class Shedding:
             normaliser.rollout_started()
 
     def _begin(self) -> None:
-        """Set fan-outs, temperature and first cost, from a sample of visited states."""
+        """Set temperature and first cost, from a sample of visited states."""
         observations, behaviour = self._visited.sample(self._parameters.batch_size)
-        self._set_fan_outs()
         if self.teacher.rates_actions:
             self.counters.temperature = value_scale(behaviour)
         with torch.no_grad():
@@ -321,15 +320,6 @@ class Shedding:
                 self._set_first_cost(runs)
                 return
             self._policy.load_acting_state_dict(before)
-
-    def _set_fan_outs(self) -> None:
-        if not self._spikes:
-            return
-        network = self._policy.acting_network()
-        shape = (network.config.time_steps,) if network.spike_input else ()
-        zeros = torch.zeros(1, *shape, network.input_size, device=self._policy.device)
-        recording = network.record(zeros, head=self._policy.readout())
-        self._fan_outs = [x.fan_out for x in recording.layers if x.name != "input"]
 
     def _judge(self, progress: float) -> None:
         """Move the bound by the returns of training episodes; not with ``max_synops``.
@@ -542,7 +532,15 @@ class Shedding:
                     key: torch.from_numpy(np.array(arrays[f"adam.{key}.{name}"])) for key in _ADAM
                 }
         self._visited.load(with_prefix("visited", arrays))
-        self._set_fan_outs()
+
+
+def _fan_outs(policy: SpikingPolicy) -> list[int]:
+    """Return the synapses from each neuron of a policy's layers."""
+    network = policy.acting_network()
+    shape = (network.config.time_steps,) if network.spike_input else ()
+    zeros = torch.zeros(1, *shape, network.input_size, device=policy.device)
+    recording = network.record(zeros, head=policy.readout())
+    return [x.fan_out for x in recording.layers if x.name != "input"]
 
 
 def _gradients(loss: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:

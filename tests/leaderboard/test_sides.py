@@ -7,7 +7,7 @@ import pytest
 from snn_gym._base.checksums import dump_sealed
 from snn_gym._base.config import to_mapping
 from snn_gym.leaderboard import evaluate
-from snn_gym.leaderboard.comparison import describe_difference, find_sides
+from snn_gym.leaderboard.comparison import describe_difference, describe_loss, find_sides
 from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.zoo import load_agent, make_agent, read_manifest, save_agent
 from snn_gym.zoo.files import MANIFEST
@@ -169,3 +169,10 @@ def test_only_runs_with_equal_task_arguments_compare(tmp_path):
     for side in find_sides((one, two), ENV, episodes=2):
         assert side.line.seed_means == (-1.0,)  # where the pole falls, and 0 before
         assert side.line.reference is None
+
+
+def test_a_loss_has_a_margin_in_registered_environments_alone():
+    played = evaluate(make_agent("ppo-mlp", ENV, seed=0), ENV, episodes=3)
+    words = "difference of mean returns 0, at least 0 (one-sided 95%, 3 paired episodes)"
+    assert describe_loss(played, played).startswith(f"{words}: not inferior (margin 2")
+    assert describe_loss(played, played, {"sutton_barto_reward": True}) == words
