@@ -108,8 +108,9 @@ def compare(
     if save is not None:
         check_picture(save)
     sides = find_sides((one, other), env, episodes=episodes, leaderboard=leaderboard, cost=cost)
-    cells = [side.cells() for side in sides]
-    lines = [*zip(sides[0].measures, *cells, strict=True), *_curve_lines(sides)]
+    one_cells, other_cells = (side.cells() for side in sides)
+    cells = [(heading, text, other_cells[heading]) for heading, text in one_cells.items()]
+    lines = [*cells, *_curve_lines(sides)]
     print_columns((env, *(side.name for side in sides)), lines)
     say()
     print_lines(describe_difference(*sides))

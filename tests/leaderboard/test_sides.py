@@ -23,13 +23,9 @@ def sides_of(board, one, two):
     return find_sides(("ppo-lif", "ppo-mlp"), ENV, leaderboard=board)
 
 
-def said(side):
-    return dict(zip(side.measures, side.cells(), strict=True))
-
-
 def test_rows_by_hand(tmp_path):
     one, two = sides_of(tmp_path, HIGH, LOW)
-    assert said(one) == {
+    assert one.cells() == {
         "seeds": "0-4",
         "episodes of a seed": "2",
         "mean return": "430.0",
@@ -55,8 +51,8 @@ def test_rows_by_hand(tmp_path):
 
 def test_few_seeds_are_listed_and_not_summarised(tmp_path):
     one, two = sides_of(tmp_path, HIGH, LOW[:4])
-    assert said(one)["mean return"] == "430.0"
-    few = said(two)
+    assert one.cells()["mean return"] == "430.0"
+    few = two.cells()
     assert few["return of each seed"] == "310.0, 320.0, 330.0, 340.0"
     assert few["MACs per decision"] == "256.0, 256.0, 256.0, 256.0"
     assert few["SynOps per decision"] == "–"
