@@ -158,9 +158,11 @@ def twin_of(policy: PolicyT) -> PolicyT:
 
 def load_acting(policy: ProgramPolicy, tensors: Mapping[str, Tensor]) -> None:
     """Load acting tensors, and let the policy decide in their number of time steps."""
-    time_steps = time_steps_in(tensors) or policy.network.time_steps
-    if isinstance(policy, SpikingPolicy) and time_steps != policy.network.time_steps:
-        policy.set_time_steps(int(time_steps))
+    network, steps = policy.acting_network(), time_steps_in(tensors)
+    # The network's own, because spike trains replace the configured number.
+    own = network.config.time_steps if isinstance(network, SpikingNetwork) else None
+    if isinstance(policy, SpikingPolicy) and steps is not None and steps != own:
+        policy.set_time_steps(int(steps))
     policy.load_acting_state_dict(tensors)
 
 
