@@ -129,7 +129,7 @@ def _teach(
         for model in (trained, made)
     )
     say(f"divergence of their behaviour: {made.divergence:.3g}")
-    say(describe_loss(after, before))
+    say(describe_loss(after, before, arguments))
     for name, result in (("before", before), ("after", after)):
         by_price = "" if cost == "operations" else f", {price.in_words(result)}"
         say(f"{name}: mean return {result.mean:.2f}, {result.in_words()}{by_price}")

@@ -108,8 +108,9 @@ def compare(
     if save is not None:
         check_picture(save)
     sides = find_sides((one, other), env, episodes=episodes, leaderboard=leaderboard, cost=cost)
-    cells = [side.cells() for side in sides]
-    lines = [*zip(sides[0].measures, *cells, strict=True), *_curve_lines(sides)]
+    one_cells, other_cells = (side.cells() for side in sides)
+    cells = [(heading, text, other_cells[heading]) for heading, text in one_cells.items()]
+    lines = [*cells, *_curve_lines(sides)]
     print_columns((env, *(side.name for side in sides)), lines)
     say()
     print_lines(describe_difference(*sides))
@@ -189,7 +190,7 @@ def export(agent: Shown, env: ShownEnvironment = None, *, options: ExportOptions
     for target in targets:
         if target.exists() and (target.is_file() or any(target.iterdir())):
             raise ValueError(f"{target} exists already; name another place")
-    from snn_gym.export import to_nir, to_onnx
+    from snn_gym.export import to_nir, to_onnx, visit
 
     model, env_id, name, arguments = load_shown("export", agent, env)
     title = f"{name} on {env_id}"
@@ -198,7 +199,7 @@ def export(agent: Shown, env: ShownEnvironment = None, *, options: ExportOptions
         say(f"written: {graph.graph}, and the part of the host: {graph.host}")
     if options.onnx is not None:
         say(f"written: {to_onnx(model, options.onnx)}")
-    visited = functools.partial(_visit, model, env_id, options, arguments)
+    visited = functools.partial(visit, model, env_id, options.episodes, env_kwargs=arguments)
     if options.hardware:
         lines = _hardware_lines(model, visited, agent, env_id)
         say(f"{title}, {options.episodes} episodes", *lines)
@@ -206,13 +207,6 @@ def export(agent: Shown, env: ShownEnvironment = None, *, options: ExportOptions
         say(f"{title}: {_instructions(model, env_id, visited, options.count, arguments)}")
     if options.c is not None:
         _export_c(model, options.c, visited, options, title)
-
-
-def _visit(model: Any, env_id: str, options: ExportOptions, arguments: Any) -> Any:
-    """Return the activity of an agent's network in the episodes of ``export``."""
-    from snn_gym.export import visit
-
-    return visit(model, env_id, options.episodes, env_kwargs=arguments)
 
 
 def _hardware_lines(

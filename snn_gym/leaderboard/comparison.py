@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,7 @@ from snn_gym.leaderboard.table import (
 )
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs
-from snn_gym.program.prices import DEFAULT, MEASURED, PRICES, known_price
+from snn_gym.program.prices import DEFAULT, known_price
 from snn_gym.zoo import agent_ids, load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.files import MANIFEST
 
@@ -85,12 +85,8 @@ class Side:
     @property
     def compared_costs(self) -> dict[str, list[float | None]]:
         """Costs of a decision of each seed, by heading: the price, and its parts."""
-        name = self.pricing.name
-        if name in MEASURED:
-            measured = self.pricing.measured
-            prices = [measured.get(x) for x in self.digests or [""] * len(self.costs)]
-        else:
-            prices = [PRICES[name].of(costs) for costs in self.costs]
+        name, digests = self.pricing.name, self.digests or ("",) * len(self.costs)
+        prices = [self.pricing.of(*x) for x in zip(self.costs, digests, strict=True)]
         parts = {COST_COLUMNS[x].heading: [y.total(x) for y in self.costs] for x in OPERATIONS}
         return {known_price(name).heading: prices, **parts}
 
@@ -100,44 +96,27 @@ class Side:
         text = self.shown(values, count)
         return text if self.costs_rank else self.line.cost_cell(text)
 
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Headings of a comparison, in the order of `cells`."""
-        costs = (f"{heading} per decision" for heading in self.compared_costs)
-        return (*_MEASURES, *costs, "parameters", "training steps")
-
-    def cells(self) -> tuple[str, ...]:
-        """Return the texts beside `measures`."""
+    def cells(self) -> dict[str, str]:
+        """Return the texts of a comparison by heading."""
         line, few = self.line, not self.is_summarised
         shown = line.seed_means if few else (min(line.seed_means), max(line.seed_means))
-        return (
-            shown_seeds(line.seeds),
-            str(self.episodes),
-            "–" if few else line.score(line.mean),
-            " to ".join(map(line.score, line.interval or ())) or "–",
-            "–" if few else line.score(line.iqm),
-            "–" if line.solved is None else f"{line.solved} of {len(line.seeds)}",
-            (", " if few else " to ").join(map(line.score, shown)),
-            *map(self._cost, self.compared_costs.values()),
-            f"{line.parameters:,}",
-            line.steps_range,
-        )
+        return {
+            "seeds": shown_seeds(line.seeds),
+            "episodes of a seed": str(self.episodes),
+            "mean return": "–" if few else line.score(line.mean),
+            "95 % interval": " to ".join(map(line.score, line.interval or ())) or "–",
+            "IQM": "–" if few else line.score(line.iqm),
+            "solved": "–" if line.solved is None else f"{line.solved} of {len(line.seeds)}",
+            "return of each seed": (", " if few else " to ").join(map(line.score, shown)),
+            **{f"{x} per decision": self._cost(y) for x, y in self.compared_costs.items()},
+            "parameters": f"{line.parameters:,}",
+            "training steps": line.steps_range,
+        }
 
     @property
     def costs_rank(self) -> bool:
         """Whether costs rank: unlike the weights of a row, the user's own runs are trusted."""
         return bool(self.runs) or self.line.costs_rank
-
-
-_MEASURES = (
-    "seeds",
-    "episodes of a seed",
-    "mean return",
-    "95 % interval",
-    "IQM",
-    "solved",
-    "return of each seed",
-)
 
 
 def find_sides(
@@ -491,10 +470,13 @@ class Comparison:
         return (f"{p:.3f}" if p >= 0.0005 else "< 0.001") + mark, shown, finding
 
 
-def describe_loss(student: Evaluation, teacher: Evaluation) -> str:
+def describe_loss(
+    student: Evaluation, teacher: Evaluation, arguments: Mapping[str, Any] | None = None
+) -> str:
     """Return whether a student is inferior to its teacher, in episodes with the same seeds.
 
-    The margin is that of the table; there is none outside of the registered environments.
+    The margin is that of the table; there is none outside of the registered environments, nor
+    with ``arguments`` of an environment.
     """
     pairs = student.returns, teacher.returns
     bound, _ = paired_interval(*pairs, 1 - 2 * SIGNIFICANCE)
@@ -502,7 +484,7 @@ def describe_loss(student: Evaluation, teacher: Evaluation) -> str:
         f"difference of mean returns {student.mean - teacher.mean:.4g}, at least {bound:.4g} "
         f"(one-sided {1 - SIGNIFICANCE:.0%}, {len(student.seeds)} paired episodes)"
     )
-    if student.env_id not in known_ids():
+    if student.env_id not in known_ids() or arguments:
         return words
     margin = load_environment_spec(student.env_id).reference.loss(MARGIN)
     finding = "not inferior" if bound >= -margin else "maybe inferior"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from snn_gym._base.storage import StorageError, read_regular_file
+from snn_gym._base.storage import read_regular_file
 
 INSTRUCTIONS_NAME = "instructions.csv"
 _COLUMNS = ["weights_sha256", "target", "instructions"]
@@ -21,12 +21,9 @@ def read_instructions(leaderboard: str | Path) -> dict[tuple[str, str], float]:
         ValueError: The file has other columns, or a line holds no number.
     """
     path = Path(leaderboard) / INSTRUCTIONS_NAME
-    try:
-        lines = read_regular_file(path, max_bytes=_MAX_BYTES).decode("ascii").splitlines()
-    except StorageError as error:
-        if error.reason == "missing":
-            return {}
-        raise
+    if not path.exists():
+        return {}
+    lines = read_regular_file(path, max_bytes=_MAX_BYTES).decode("ascii").splitlines()
     head, *rows = csv.reader(lines)
     if head != _COLUMNS:
         raise ValueError(f"{path} has the columns {head}, expected {_COLUMNS}")

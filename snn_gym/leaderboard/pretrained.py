@@ -128,20 +128,20 @@ def load_row(board: Path, row: Row) -> BaseAlgorithm:
     """Return the agent of a row as a model, as ``load_pretrained`` does."""
     from snn_gym.leaderboard.verification import check_weights
     from snn_gym.policies.raw_observations import raw_policy
-    from snn_gym.zoo.build import build_agent, critic_key, resolve_settings, shed_settings
+    from snn_gym.zoo.algorithms import policy_class
+    from snn_gym.zoo.build import build_agent, resolve_settings, shed_settings
     from snn_gym.zoo.environments import set_observation_count
     from snn_gym.zoo.identity import Identity, remember_identity
 
     tensors = check_weights(verified_weights(board, row), row)
     spec = load_agent_spec(row.agent)
-    settings = resolve_settings(spec, row.environment)
     shed = shed_settings(row.agent, row.environment, tensors)
-    if shed is not None:
-        critic = settings.network["hidden_sizes"]
-        small = resolve_settings(spec, row.environment, shed)
+    settings = resolve_settings(spec, row.environment, shed)
+    if shed is not None and getattr(policy_class(spec.algorithm), "critic_key", None):
         # The critic, which is new, is as large as in training.
-        arguments = {"critic_hidden_sizes": critic, **small.policy_kwargs}
-        settings = small if critic_key(spec) is None else replace(small, policy_kwargs=arguments)
+        sizes = resolve_settings(spec, row.environment).network["hidden_sizes"]
+        arguments = {"critic_hidden_sizes": sizes, **settings.policy_kwargs}
+        settings = replace(settings, policy_kwargs=arguments)
     model = build_agent(row.agent, row.environment, row.seed, settings, seeding=row.seeding)
     raw_policy(model).load_acting_state_dict(tensors)
     set_observation_count(model, row.steps)

@@ -440,6 +440,10 @@ class Pricing:
     measured: Mapping[str, float] = field(default_factory=dict)
     """Measured prices by the digest of a row's weights file; empty for others."""
 
+    def of(self, costs: Costs, digest: str) -> float | None:
+        """Return the price of a decision of a row."""
+        return self.measured.get(digest) if self.name in MEASURED else PRICES[self.name].of(costs)
+
 
 def read_pricing(leaderboard: str | Path, cost: str) -> Pricing:
     """Return a price by its name, with the numbers of a leaderboard if it is measured."""

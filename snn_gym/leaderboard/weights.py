@@ -22,38 +22,15 @@ from snn_gym.leaderboard.results import Row, list_rows
 from snn_gym.policies.units import Quantiser
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.zoo import agent_ids, build_policy
-from snn_gym.zoo.build import shed_settings
 
 # ---- architecture --------------------------------------------------------------------------------
 _MAX_NAMES_SHOWN = 3
-
-
-@dataclass(frozen=True)
-class TensorForm:
-    """Shape and element type of a tensor."""
-
-    shape: tuple[int, ...]
-    dtype: torch.dtype
 
 
 @functools.lru_cache(maxsize=16)
 def _registered_policy(agent: str, env_id: str) -> Any:
     # Any: PyTorch types the attributes of a module that it does not know as tensors.
     return build_policy(agent, env_id)
-
-
-def expected_tensors(
-    agent: str, env_id: str, given: Mapping[str, torch.Tensor] | None = None
-) -> Mapping[str, TensorForm]:
-    """Return shape and type of every tensor that acting needs, by name.
-
-    ``given`` tensors may have the sizes of a network that the agent has made smaller.
-    """
-    policy = _registered_policy(agent, env_id)
-    if shed_settings(agent, env_id, given) is not None:
-        policy = build_policy(agent, env_id, given)
-    tensors = policy.acting_state_dict()
-    return {name: TensorForm(tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
 
 
 def trained_tensors(
@@ -66,7 +43,9 @@ def trained_tensors(
 
 def check_tensors(tensors: Mapping[str, torch.Tensor], agent: str, env_id: str) -> None:
     """Refuse tensors whose number, names, types, shapes or values do not fit the architecture."""
-    expected = expected_tensors(agent, env_id, tensors)
+    # Of the sizes that the agent may have left; the cached policy must not change.
+    fresh: Any = build_policy(agent, env_id, tensors)
+    expected: dict[str, torch.Tensor] = fresh.acting_state_dict()
     fix = f"write it with `snn-gym submit` from a run of {agent}"
     if len(tensors) != len(expected):
         raise SubmissionError(
@@ -87,15 +66,13 @@ def check_tensors(tensors: Mapping[str, torch.Tensor], agent: str, env_id: str) 
                 f"{WEIGHTS_NAME}: tensor {name!r} is {tensors[name].dtype}; "
                 f"expected {form.dtype}; {fix}",
             )
-        if tuple(tensors[name].shape) != form.shape:
+        if tensors[name].shape != form.shape:
             raise SubmissionError(
                 "weights-shape",
                 f"{WEIGHTS_NAME}: tensor {name!r} has the shape {tuple(tensors[name].shape)}; "
-                f"expected {form.shape}; {fix}",
+                f"expected {tuple(form.shape)}; {fix}",
             )
     _check_finite(tensors)
-    # Into a new policy, because a failed load may change it, and the cached one must not change.
-    fresh: Any = build_policy(agent, env_id, tensors)
     try:
         fresh.load_acting_state_dict(tensors)
     except (ValueError, RuntimeError) as error:  # a part of the policy raises the latter

@@ -32,25 +32,17 @@ class WholeCost:
     """The cost of a spiking policy's decisions under a price, which parts of its network share."""
 
     def __init__(self, policy: SpikingPolicy, price: str) -> None:
-        self._policy, self._prices = policy, event_prices(price)
-        network = self._network
+        network = policy.acting_network()
+        assert isinstance(network, SpikingNetwork)  # as Shedding has checked
+        self._policy, self._network, self._prices = policy, network, event_prices(price)
+        # A ModuleList forgets the type of its members.
+        self._layers = cast("list[SpikingLayer]", list(network.layers))
         self._least: list[float] = []
         # Where an environment sends spikes, silence has a meaning: without them none is sent on.
         neurons = [x.neuron for x in self._layers if isinstance(x.neuron, LayerNeurons)]
         if network.spike_input and len(neurons) == len(self._layers):
             decisions = _MEMORY if policy.carries_state else 1
             self._least = [x.rheobase(decisions * network.config.time_steps) for x in neurons]
-
-    @property
-    def _network(self) -> SpikingNetwork:
-        network = self._policy.acting_network()
-        assert isinstance(network, SpikingNetwork)  # as Shedding has checked
-        return network
-
-    @property
-    def _layers(self) -> list[SpikingLayer]:
-        # A ModuleList forgets the type of its members.
-        return cast("list[SpikingLayer]", list(self._network.layers))
 
     def cost(self, spikes: Sequence[Tensor], fan_outs: Sequence[int]) -> Tensor:
         """Return the differentiable part of the price: spikes, and biases that fire alone."""

@@ -158,10 +158,11 @@ def twin_of(policy: PolicyT) -> PolicyT:
 
 def load_acting(policy: ProgramPolicy, tensors: Mapping[str, Tensor]) -> None:
     """Load acting tensors, and let the policy decide in their number of time steps."""
-    network, time_steps = policy.acting_network(), time_steps_in(tensors)
+    network, steps = policy.acting_network(), time_steps_in(tensors)
+    # The network's own, because spike trains replace the configured number.
     own = network.config.time_steps if isinstance(network, SpikingNetwork) else None
-    if isinstance(policy, SpikingPolicy) and time_steps is not None and time_steps != own:
-        policy.set_time_steps(time_steps)
+    if isinstance(policy, SpikingPolicy) and steps is not None and steps != own:
+        policy.set_time_steps(int(steps))
     policy.load_acting_state_dict(tensors)
 
 
@@ -185,8 +186,8 @@ class Shedding:
         self.teacher = twin_of(self._policy if teacher is None else teacher)
         self._visited = make_visited(model, self.teacher)
         self._weights = acting_parameters(self._policy)
-        self._fan_outs: list[int] = []
         self._spikes = isinstance(self._policy.acting_network(), SpikingNetwork)
+        self._fan_outs = _fan_outs(self._policy) if self._spikes else []
         layers = list(self._policy.acting_network().layers) if self._spikes else []
         self._orders = shuffled_orders(neurons_of(self._weights, layers), _SHUFFLE_SEED)
         self._optimiser = torch.optim.Adam(self._weights.values(), lr=parameters.learning_rate)
@@ -247,6 +248,12 @@ class Shedding:
             load_acting(self._policy, self._good)
 
     @property
+    def divergence(self) -> float:
+        """Running mean of the divergence; with ``max_synops`` that of the last update."""
+        # There the running mean is that of the operations.
+        return self.strength.smoothed if self._follows_returns else self._last[1]
+
+    @property
     def _follows_returns(self) -> bool:
         return self._parameters.max_synops is None
 
@@ -272,9 +279,8 @@ class Shedding:
             normaliser.rollout_started()
 
     def _begin(self) -> None:
-        """Set fan-outs, temperature and first cost, from a sample of visited states."""
+        """Set temperature and first cost, from a sample of visited states."""
         observations, behaviour = self._visited.sample(self._parameters.batch_size)
-        self._set_fan_outs()
         if self.teacher.rates_actions:
             self.counters.temperature = value_scale(behaviour)
         with torch.no_grad():
@@ -317,15 +323,6 @@ class Shedding:
                 return
             self._policy.load_acting_state_dict(before)
 
-    def _set_fan_outs(self) -> None:
-        if not self._spikes:
-            return
-        network = self._policy.acting_network()
-        shape = (network.config.time_steps,) if network.spike_input else ()
-        zeros = torch.zeros(1, *shape, network.input_size, device=self._policy.device)
-        recording = network.record(zeros, head=self._policy.readout())
-        self._fan_outs = [x.fan_out for x in recording.layers if x.name != "input"]
-
     def _judge(self, progress: float) -> None:
         """Move the bound by the returns of training episodes; not with ``max_synops``.
 
@@ -362,9 +359,7 @@ class Shedding:
             if self._whole is not None:
                 # Fewer time steps may have lost it.
                 self.halving = Halving(refused=True)
-                with torch.no_grad():
-                    _, runs = self._measure(*self._visited.sample(parameters.batch_size))
-                self._set_first_cost(runs)
+                self._set_first_cost(self._look(parameters.batch_size)[1])
 
     def _forget_old(self) -> None:
         self.episodes.forget_old(max(_MOST_JUDGED, self._parameters.episodes))
@@ -372,10 +367,13 @@ class Shedding:
     def _is_unsettled(self) -> bool:
         """Return whether the divergence in the latest states exceeds the bound."""
         # Then the bound is not to blame for a loss: no update has seen these states yet.
-        sample = self._visited.sample(_FRESH, newest=True)
+        return self._look(_FRESH, newest=True)[0] > self.bound.bound
+
+    def _look(self, count: int, *, newest: bool = False) -> tuple[float, list[NetworkRun]]:
+        """Measure, without gradients, a sample of about ``count`` visited states."""
         with torch.no_grad():
-            far, _ = self._measure(*sample)
-        return float(far) > self.bound.bound
+            far, runs = self._measure(*self._visited.sample(count, newest=newest))
+        return float(far), runs
 
     def _measure(self, observations: Any, target: Tensor) -> tuple[Tensor, list[NetworkRun]]:
         """Return the mean divergence over the ``worst_share`` of states, and the pass of all."""
@@ -457,23 +455,23 @@ class Shedding:
         self._untried = self._policy.acting_state_dict()
         self._policy.set_time_steps(self._policy.network.time_steps // 2)
         self._optimiser.state.clear()
-        with torch.no_grad():
-            far, _ = self._measure(*self._visited.sample(self._parameters.batch_size))
-        self.halving = self.halving.begin(self.counters.updates, float(far))
+        far, _ = self._look(self._parameters.batch_size)
+        self.halving = Halving(self.counters.updates, self.strength.smoothed)
+        self.strength = replace(self.strength, smoothed=far)
 
     def _end_halving(self, runs: Sequence[NetworkRun]) -> None:
         """Accept or refuse the time steps that are tried, if it is time."""
-        self.halving = self.halving.step(self._last[1])
         bound, most = self.bound.bound, self._parameters.updates
-        accepted = self.halving.verdict(self.counters.updates, bound, most)
+        self.strength = self.strength.step(self._last[1], bound, rate=0)
+        accepted = self.halving.verdict(self.counters.updates, self.strength.smoothed, bound, most)
         if accepted is None:
             return
         if accepted:
             self._set_first_cost(runs)
-            self.strength = replace(self.strength, smoothed=self.halving.smoothed)
         else:
             load_acting(self._policy, self._untried)
             self._optimiser.state.clear()
+            self.strength = replace(self.strength, smoothed=self.halving.smoothed)
         self.halving = Halving(refused=not accepted)
         self.episodes.forget()
 
@@ -483,7 +481,8 @@ class Shedding:
         if self._spikes:
             prune(list(network.layers), strength, spikes_enter=network.spikes_enter)
         else:
-            prune_matrices(list(self._weights.values()), strength)
+            # Biases stay.
+            prune_matrices([[x for x in self._weights.values() if x.dim() > 1]], strength)
 
     def _set_gradients(self, far: Tensor, cost: Tensor) -> None:
         weights, signals = list(self._weights.values()), self._parameters.signals
@@ -497,10 +496,9 @@ class Shedding:
             weight.grad = gradient
 
     def _log(self) -> None:
-        synops, far = self._last
         for name, value in (
-            ("synops", synops),
-            ("divergence", self.strength.smoothed if self._follows_returns else far),
+            ("synops", self._last[0]),
+            ("divergence", self.divergence),
             ("bound", self.bound.bound),
             ("strength", self.strength.strength),
         ):
@@ -536,7 +534,15 @@ class Shedding:
                     key: torch.from_numpy(np.array(arrays[f"adam.{key}.{name}"])) for key in _ADAM
                 }
         self._visited.load(with_prefix("visited", arrays))
-        self._set_fan_outs()
+
+
+def _fan_outs(policy: SpikingPolicy) -> list[int]:
+    """Return the synapses from each neuron of a policy's layers."""
+    network = policy.acting_network()
+    shape = (network.config.time_steps,) if network.spike_input else ()
+    zeros = torch.zeros(1, *shape, network.input_size, device=policy.device)
+    recording = network.record(zeros, head=policy.readout())
+    return [x.fan_out for x in recording.layers if x.name != "input"]
 
 
 def _gradients(loss: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -582,7 +588,7 @@ class LeanAlgorithm(BaseAlgorithm):
         """Return from which gains count if the policy starts as its teacher, so that its first
         episodes measure the teacher's return; None if it does not."""
         self.divergence = math.nan
-        """Running mean of the divergence from the teacher at the end of ``learn``; NaN before."""
+        """Divergence from the teacher at the end of ``learn``; NaN before."""
         self.first_sizes: tuple[NetworkConfig, tuple[int, ...] | None] | None = None
         """Network and sizes of the critic with which the model was made, before any was shed."""
         self._sums = np.zeros((3, STRETCHES))  # of episodes, returns, and squares of returns
@@ -623,7 +629,7 @@ class LeanAlgorithm(BaseAlgorithm):
         """
         super().learn(total_timesteps, callback, *args, **kwargs)  # type: ignore[safe-super]
         if self.shedding is not None:
-            self.divergence = self.shedding.strength.smoothed
+            self.divergence = self.shedding.divergence
             self.shedding.finish()
             if self.lean_parameters.sheds_neurons:
                 self._shrink()

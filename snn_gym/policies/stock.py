@@ -67,6 +67,11 @@ class StockPolicyMixin(ProgramPolicy):
             module.weight, module.bias = linear.weight, linear.bias
         return network
 
+    def behaviour(self, output: Tensor) -> Tensor:
+        """Return log-odds, values, or the Box's ``scaled_actions``, (B, A), from the output."""
+        space = self.action_space
+        return scaled_actions(output, space) if isinstance(space, spaces.Box) else output
+
     @override
     def acting_extractor(self) -> FlattenExtractor:
         return FlattenExtractor(self.observation_space)
@@ -80,11 +85,6 @@ class StockPolicyMixin(ProgramPolicy):
 class StockActorCriticPolicy(StockPolicyMixin, ActorCriticPolicy):
     """Stable-Baselines3's ``MlpPolicy`` of PPO."""
 
-    def behaviour(self, output: Tensor) -> Tensor:
-        """Return log-odds, or the Box's mean ``scaled_actions``, (B, A), which are the output."""
-        space = self.action_space
-        return scaled_actions(output, space) if isinstance(space, spaces.Box) else output
-
     @override
     def acting_modules(self) -> dict[str, nn.Module]:
         return {
@@ -97,10 +97,6 @@ class StockDQNPolicy(StockPolicyMixin, DQNPolicy):
     """Stable-Baselines3's ``MlpPolicy`` of DQN."""
 
     rates_actions = True
-
-    def behaviour(self, output: Tensor) -> Tensor:
-        """Return the output, unchanged: the values (B, A) of the actions."""
-        return output
 
     @override
     def acting_modules(self) -> dict[str, nn.Module]:

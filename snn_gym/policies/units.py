@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
-from typing_extensions import override
 
 from snn_gym.program.network import Activation, GatedLayer, Gates, LeakyLayer
 from snn_gym.spiking.layer_neurons import as_array
@@ -102,18 +101,9 @@ def lengthen_memory(units: RememberingUnits, steps: int) -> None:
 
 
 # ---- quantisation --------------------------------------------------------------------------------
-class _Passed(torch.autograd.Function):
-    """Other values, with the gradient of the given ones: the straight-through estimator."""
-
-    @staticmethod
-    @override
-    def forward(ctx: Any, values: Tensor, others: Tensor) -> Tensor:
-        return others.view_as(values)
-
-    @staticmethod
-    @override
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return grads[0], None
+def _straight_through(values: Tensor, others: Tensor) -> Tensor:
+    """Return the other values, with the gradient of the given ones."""
+    return others + (values - values.detach())  # the difference is 0
 
 
 BITS = range(2, 9)
@@ -150,8 +140,7 @@ class Quantiser(nn.Module):
                 scale = (size.max() / most).clamp(min=torch.finfo(weight.dtype).tiny)
                 whole = torch.round(weight / scale)
             quantised = whole * scale
-        passed: Tensor = _Passed.apply(weight, quantised)  # type: ignore[no-untyped-call]
-        return passed
+        return _straight_through(weight, quantised)
 
 
 class RoundedUnits(nn.Module):
@@ -175,8 +164,7 @@ class RoundedUnits(nn.Module):
         """Return the rounded outputs, of the shape of the inputs."""
         values = torch.tanh(inputs) if self.activation == "tanh" else inputs.clamp(0.0, 1.0)
         rounded = torch.round(values.detach() * self.levels) / self.levels
-        passed: Tensor = _Passed.apply(values, rounded)  # type: ignore[no-untyped-call]
-        return passed
+        return _straight_through(values, rounded)
 
 
 def quantise(module: nn.Module, bits: int) -> None:

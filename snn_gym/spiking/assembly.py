@@ -198,10 +198,13 @@ def neuron_constants(config: NetworkConfig) -> Tensor:
     return torch.tensor(numbers, dtype=torch.float64)
 
 
-def time_steps_in(tensors: Mapping[str, Tensor]) -> int | None:
-    """Return the time steps of the network whose acting tensors these are; None without neurons."""
+def time_steps_in(tensors: Mapping[str, Tensor]) -> float | None:
+    """Return the time steps of the network whose acting tensors these are; None without neurons.
+
+    Of tensors that nobody has checked any number may come.
+    """
     constants = [x for name, x in tensors.items() if name.endswith("neuron_constants")]
-    return int(constants[0][1]) if constants else None
+    return next((float(x.flatten()[1]) for x in constants if x.numel() > 1), None)
 
 
 def todays_names(tensors: Mapping[str, ValueT]) -> dict[str, ValueT]:

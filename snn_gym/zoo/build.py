@@ -36,6 +36,7 @@ from snn_gym.envs.stable_baselines import Mode, has_batch, make_vec_env
 from snn_gym.policies.protocols import RecordedPolicy
 from snn_gym.policies.raw_observations import with_normalisation
 from snn_gym.spiking import NetworkConfig
+from snn_gym.spiking.assembly import time_steps_in
 from snn_gym.zoo.algorithms import Settings, algorithm_class, make_settings, policy_class
 from snn_gym.zoo.environments import Seeding, seed_environments, wrap_in_vec_normalize
 from snn_gym.zoo.hyperparameters import (
@@ -335,20 +336,13 @@ def shed_settings(
         if (match := _LAYER.search(tensor_name)) and x.dim() == 1
     }
     sizes = [found.get(k, 0) for k in range(len(config.hidden_sizes))]
-    constants = [x for key, x in tensors.items() if key.endswith("neuron_constants")]
-    numbers = [y for x in constants for y in x.flatten().tolist()][:2]
-    halved = [config.time_steps >> k for k in range(config.time_steps.bit_length())]
-    fits = all(0 < n <= most for n, most in zip(sizes, config.hidden_sizes, strict=True))
-    if not fits:
+    if not all(0 < n <= most for n, most in zip(sizes, config.hidden_sizes, strict=True)):
         return None
+    given = time_steps_in(tensors)
+    halved = [config.time_steps >> k for k in range(config.time_steps.bit_length())]
     # Spike trains have their environment's number.
-    steps = int(numbers[-1]) if numbers and numbers[-1] in halved else config.time_steps
+    steps = next((x for x in halved if x == given), config.time_steps)
     return {"hidden_sizes": sizes, "time_steps": steps}
-
-
-def critic_key(spec: AgentSpec) -> Any:
-    """Return Stable-Baselines3's name of the critic of an agent's policy; None without a critic."""
-    return policy_class(spec.algorithm).critic_key  # type: ignore[attr-defined]
 
 
 def policy_arguments(
@@ -373,7 +367,7 @@ def policy_arguments(
     if "net_arch" in arguments:
         from snn_gym.policies.networks import read_net_arch  # which loads Norse
 
-        key = critic_key(spec)
+        key = policy_class(spec.algorithm).critic_key  # type: ignore[attr-defined]
         settings["hidden_sizes"], critic = read_net_arch(arguments.pop("net_arch"), key)
         if key is not None:
             arguments["critic_hidden_sizes"] = list(critic)

@@ -388,9 +388,9 @@ def _recipe_of(model: BaseAlgorithm, identity: Identity) -> Recipe | None:
     )
 
 
-def first_settings(model: BaseAlgorithm) -> ResolvedSettings:
-    """Return the settings that a model was made with, before any neurons were shed."""
-    arguments = extract_policy_arguments(model, before=True)
+def settings_of(model: BaseAlgorithm, *, before: bool = False) -> ResolvedSettings:
+    """Return a model's settings; ``before`` as for ``extract_policy_arguments``."""
+    arguments = extract_policy_arguments(model, before=before)
     return ResolvedSettings(
         algorithm=algorithm_name(model),
         hyperparameters=to_mapping(extract_settings(model)),
@@ -431,7 +431,7 @@ def _describe(model: BaseAlgorithm, weights_sha256: str, recipe: Recipe | None) 
     arguments = extract_policy_arguments(model)
     normalise = extract_vec_normalize(model)
     if recipe is not None and extract_policy_arguments(model, before=True) != arguments:
-        recipe = replace(recipe, settings=first_settings(model))
+        recipe = replace(recipe, settings=settings_of(model, before=True))
     mapping = {
         "format": FORMAT,
         "agent": identity.agent,

@@ -19,16 +19,11 @@ from snn_gym.policies.base import ProgramPolicy, SpikingPolicy, spiking_policy_o
 from snn_gym.policies.raw_observations import bare_policy
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.regulation.parameters import LeanParameters, RegulationParameters
-from snn_gym.zoo.algorithms import algorithm_name, make_settings
+from snn_gym.zoo.algorithms import make_settings
 from snn_gym.zoo.build import build_model, check_memory, make_environments, resolve_settings
 from snn_gym.zoo.environments import seed_environments
-from snn_gym.zoo.files import dump_weights
-from snn_gym.zoo.identity import (
-    extract_policy_arguments,
-    extract_settings,
-    identify,
-    remember_identity,
-)
+from snn_gym.zoo.files import dump_weights, settings_of
+from snn_gym.zoo.identity import identify, remember_identity
 from snn_gym.zoo.recipe import Parent, ResolvedSettings
 from snn_gym.zoo.spec import lean_steps, load_agent_spec
 
@@ -141,7 +136,8 @@ def _distil(
     if student is not None:
         resolved = resolve_settings(load_agent_spec(student), identify(model).environment, network)
     else:
-        resolved = _own_settings(model, dict(network or {}))
+        resolved = settings_of(model)
+        resolved = replace(resolved, network={**resolved.network, **(network or {})})
     own = (resolved.network.get("regulation") or {}).get("lean") or _PURE
     parameters = from_mapping(LeanParameters, {**own, **settings}, caller)
     new = _build_student(model, student, resolved, parameters, seed)
@@ -191,17 +187,6 @@ def _teaching_policy(model: BaseAlgorithm) -> ProgramPolicy:
             "algorithm with a policy of snn_gym.policies, such as agent 'sb3-ppo' has"
         )
     return policy
-
-
-def _own_settings(model: BaseAlgorithm, network: dict[str, Any]) -> ResolvedSettings:
-    """Return a trained agent's settings, with the given ones of its network replaced."""
-    arguments = extract_policy_arguments(model)
-    return ResolvedSettings(
-        algorithm=algorithm_name(model),
-        hyperparameters=to_mapping(extract_settings(model)),
-        network={**arguments.pop("network"), **network},
-        policy_kwargs=arguments,
-    )
 
 
 def _build_student(

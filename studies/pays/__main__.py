@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, cast
 
 import typer
@@ -15,14 +14,7 @@ from studies.pays.report import write_report
 from studies.pays.tables import read_judged
 from studies.rows import LEADERBOARD
 
-DOCS = Path(__file__).parents[2] / "docs"
-
 app = typer.Typer(add_completion=False, no_args_is_help=True)
-
-
-@app.callback()
-def study() -> None:
-    """Judge where spikes pay."""
 
 
 @app.command()
@@ -43,9 +35,9 @@ def episodes() -> None:
 
 
 @app.command()
-def report(docs: Annotated[Path, typer.Option(help="Folder of the page.")] = DOCS) -> None:
+def report() -> None:
     """Write the page and its figures from the rows that there are."""
-    typer.echo(f"wrote {write_report(docs)}")
+    typer.echo(f"wrote {write_report()}")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ Prices = Mapping[str, tuple[float, ...]]
 """Prices of a decision of every seed, by price; a price that a seed lacks is absent."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contender:
     """An agent on a task, with the prices of a decision of each seed."""
 
@@ -136,21 +136,24 @@ def _prices(
     events: Table,
 ) -> tuple[Prices, Prices]:
     """Return the known prices of seeds, in clocked and in event-driven execution."""
-    names = [RowName(row.agent, row.environment, row.seed) for row in rows]
-    clocked, driven = dict[str, tuple[float, ...]](), dict[str, tuple[float, ...]]()
-    for price in question.prices:
-        by_clock = [
+    clocked = {
+        price: [
             price_of(row.costs, price)
             if price in PRICES
             else measured.get((row.weights_sha256, price))
             for row in rows
         ]
-        by_events = [events.get(name, {}).get(price) for name in names]
-        for found, values in ((clocked, by_clock), (driven, by_events)):
-            known = tuple(value for value in values if value is not None)
-            if len(known) == len(values):
-                found[price] = known
-    return clocked, driven
+        for price in question.prices
+    }
+    names = [RowName(row.agent, row.environment, row.seed) for row in rows]
+    driven = {price: [events.get(x, {}).get(price) for x in names] for price in question.prices}
+    return _known(clocked), _known(driven)
+
+
+def _known(columns: Mapping[str, Sequence[float | None]]) -> Prices:
+    """Return the prices that all seeds have."""
+    known = {name: tuple(x for x in values if x is not None) for name, values in columns.items()}
+    return {name: x for name, x in known.items() if len(x) == len(columns[name])}
 
 
 def read_numbers(path: Path) -> Table:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from matplotlib.axes import Axes
@@ -14,9 +16,9 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from snn_gym.leaderboard.comparison import MARGIN
 from snn_gym.leaderboard.site.front import front
+from snn_gym.leaderboard.table import mean_known
 from snn_gym.plots.style import GREY, agent_colours, new_figure, save, style, title
 from studies.pays.contenders import Contender, Field
-from studies.pays.places import PLACES, events
 from studies.pays.question import OTHER
 from studies.pays.tables import Judged
 from studies.pays.verdicts import DO_NOT_PAY, NOT_SIGNIFICANT, OPEN, PAY, keeping
@@ -81,7 +83,7 @@ def _panel(axes: Axes, judged: Judged, field: Field, price: str) -> None:
     axes.set_xlabel(price)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.10g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    known = {place: x for place, x in enumerate(field.contenders) if price in x.prices}
+    known = [x for x in field.contenders if price in x.prices]
     best = field.best
     if not known or best is None or best.row.reference is None:
         axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=GREY)
@@ -89,19 +91,19 @@ def _panel(axes: Axes, judged: Judged, field: Field, price: str) -> None:
         return
     loss, top = best.row.reference.loss, best.row.mean
     axes.axhline(top - loss(judged.question.margin), color=GREY, linewidth=0.8, linestyle=":")
-    steps = front([(x.price(price), x.row.mean) for x in known.values()])
-    last = max(x.price(price) for x in known.values()), steps[-1][1]
+    steps = front([(x.price(price), x.row.mean) for x in known])
+    last = max(x.price(price) for x in known), steps[-1][1]
     costs, returns = zip(*steps, last, strict=True)
     axes.set_ylim(top - loss(_SHOWN_LOSS), max(top, last[1]) + loss(MARGIN))
     axes.step(costs, returns, where="post", color=GREY, linewidth=0.8, zorder=0)
     verdict = judged.verdicts[field.task, price]
     axes.set_xlim(costs[0] / 1.5, costs[-1] * 1.5)
-    for place, x in known.items():
-        keeps = place in keeping(field, judged.question.margin)
+    keepers = keeping(field, judged.question.margin)
+    for x in known:
         at = x.price(price), x.row.mean
         level = steps.index(at) % 2 if at in steps else 0
         named = at in steps or x in (verdict.spiking, verdict.ann)
-        _mark(axes, x, price, keeps=keeps, level=level if named else None)
+        _mark(axes, x, price, keeps=x in keepers, level=level if named else None)
 
 
 def _mark(axes: Axes, contender: Contender, price: str, *, keeps: bool, level: int | None) -> None:
@@ -129,6 +131,39 @@ def _mark(axes: Axes, contender: Contender, price: str, *, keeps: bool, level: i
         )
 
 
+PLACES: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {
+        "CartPole-v1": (0, 4),
+        "Acrobot-v1": (0, 6),
+        "MountainCar-v0": (0, 2),
+        "Pendulum-v1": (0, 3),
+        "LunarLander-v3": (0, 8),
+        "LunarLanderContinuous-v3": (0, 8),
+        "snn/CueAccumulation-v0": (8, 40),
+        "snn/DelayedMatchToSample-v0": (4, 40),
+        "snn/IntervalTiming-v0": (6, 40),
+        "snn/WaterMaze-v0": (48, 44),
+        "snn/CueAccumulation-silent-v0": (206, 40),
+        "snn/DelayedMatchToSample-silent-v0": (202, 40),
+        "snn/IntervalTiming-silent-v0": (200, 40),
+        "snn/Recall-v0": (15, 16),
+    }
+)
+"""Of every task: decisions from the first input that counts to the one that needs it, at most; and
+values or channels of an observation."""
+
+
+def events(field: Field) -> float | None:
+    """Return the input events of a decision: spikes, or all values of an analogue observation.
+
+    None while no ANN's row has counted the spikes.
+    """
+    memory, width = PLACES[field.task]
+    # Of an ANN only the input spikes.
+    counted = [x.row.spikes_per_decision for x in field.contenders if not x.row.spiking]
+    return mean_known(counted) if memory else float(width)
+
+
 def draw_map(judged: Judged) -> Figure:
     """Draw the tasks by memory and input events, with their verdicts in operations."""
     figure = new_figure(7.0, 3.8)
@@ -141,12 +176,10 @@ def draw_map(judged: Judged) -> Figure:
     for task, field in judged.fields.items():
         if (count := events(field)) is None:
             continue
-        place = PLACES[task]
-        names[place.memory, count].append(_VERSION.sub("", task.removeprefix("snn/")))
+        memory, width = PLACES[task]
+        names[memory, count].append(_VERSION.sub("", task.removeprefix("snn/")))
         colour = _WORD_COLOURS[judged.verdicts[task, DRAWN[0]].words]
-        axes.scatter(
-            place.memory, count, s=6 * place.width, color=colour, edgecolors=GREY, alpha=0.8
-        )
+        axes.scatter(memory, count, s=6 * width, color=colour, edgecolors=GREY, alpha=0.8)
     for at, tasks in names.items():
         axes.annotate(", ".join(tasks), at, xytext=(7, 4), textcoords="offset points", fontsize=7)
     for axis in (axes.xaxis, axes.yaxis):

@@ -17,7 +17,7 @@ from snn_gym.export.visits import episode_costs
 from snn_gym.leaderboard.evaluation import OFFICIAL_EPISODES, evaluation_seeds
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.events import with_events
-from snn_gym.program.prices import PRICES, price_of
+from snn_gym.program.prices import PRICES
 from studies.pays.contenders import Contender
 from studies.pays.tables import Judged
 from studies.pays.verdicts import keeping
@@ -30,8 +30,7 @@ EVENT_TASKS = ("-silent-v", "snn/Recall-")
 def keepers(judged: Judged) -> Iterator[Contender]:
     """Yield the agents that keep the return of their task, task by task."""
     for field in judged.fields.values():
-        for place in keeping(field, judged.question.margin):
-            yield field.contenders[place]
+        yield from keeping(field, judged.question.margin)
 
 
 def count_rows(judged: Judged, path: Path, target: Target) -> Iterator[str]:
@@ -65,10 +64,9 @@ def event_prices(key: tuple[str, ...]) -> list[float]:
     """Return the prices of a row's decision in event-driven execution."""
     agent, environment, seed = key
     policy = raw_policy(load_pretrained(agent, environment, int(seed)), environment)
-    program, seeds = with_events(policy.program()), evaluation_seeds(OFFICIAL_EPISODES)
-    played = episode_costs(program, environment, seeds)
-    prices = [price_of(played, name) for name in PRICES]
-    return [price for price in prices if price is not None]
+    seeds = evaluation_seeds(OFFICIAL_EPISODES)
+    played = episode_costs(with_events(policy.program()), environment, seeds)
+    return [price.of(played) or 0.0 for price in PRICES.values()]
 
 
 def fill(

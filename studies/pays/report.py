@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ from studies.pays.tables import (
 from studies.pays.verdicts import factor_of, keeping
 from studies.tables import table, wrapped
 
+DOCS = Path(__file__).parents[2] / "docs"
 PAGE = "where-spikes-pay.md"
 LEAN, LEAN_WITH_MEMORY = "ppo-lif-lean", "recurrent-ppo-lsnn-lean"
 LIMITS = {
@@ -49,13 +51,12 @@ ENOUGH_PAIRS = 7
 _TO_COME = "None of these rows has landed."
 
 
-def write_report(docs: Path) -> Path:
+def write_report() -> Path:
     """Write the page and its figures."""
     judged = read_judged()
-    write_figures(judged, docs / "images")
-    path = docs / PAGE
-    write_text_atomic(path, page(judged))
-    return path
+    write_figures(judged, DOCS / "images")
+    write_text_atomic(DOCS / PAGE, page(judged))
+    return DOCS / PAGE
 
 
 def _text(*parts: str) -> str:
@@ -130,29 +131,7 @@ def _context(judged: Judged) -> str:
 
 
 def _episodes_section(judged: Judged) -> str:
-    rows = []
-    for field in judged.fields.values():
-        keepers = [field.contenders[x] for x in keeping(field, judged.question.margin)]
-        ways = {
-            "spiking, clocked": [(x, x.clocked) for x in keepers if x.row.spiking],
-            "spiking, event-driven": [(x, x.driven) for x in keepers if x.row.spiking],
-            "ANN, clocked": [(x, x.clocked) for x in keepers if not x.row.spiking],
-            "ANN, event-driven": [(x, x.driven) for x in keepers if not x.row.spiking],
-        }
-        if not any(x.driven for x in keepers):
-            continue
-        cheapest = {
-            way: min(known, key=lambda x: float(np.mean(x[1][MAIN])))
-            for way, found in ways.items()
-            if (known := [x for x in found if MAIN in x[1]])
-        }
-        first = min((prices[MAIN] for _, prices in cheapest.values()), key=np.mean)
-        for way, (contender, prices) in cheapest.items():
-            spent = float(np.mean(prices[MAIN]))
-            costs = (spent, spent * contender.decisions, spent * DECISIONS_A_SECOND)
-            factor = "1" if prices[MAIN] is first else times(factor_of(prices[MAIN], first))
-            cells = (f"`{contender.row.agent}`", *map(number, costs), factor)
-            rows.append((field.task, way, *cells))
+    rows = [row for field in judged.fields.values() for row in _executions(judged, field)]
     head = ("Task", "Execution", "Cheapest agent", *COSTS, "times the cheapest")
     return _text(
         "## Silence and events",
@@ -160,6 +139,28 @@ def _episodes_section(judged: Judged) -> str:
         "Event-driven execution updates a neuron or unit only when it receives.",
         table(head, rows) if rows else _TO_COME,
     )
+
+
+def _executions(judged: Judged, field: Field) -> Iterator[tuple[str, ...]]:
+    """Yield lines of a task's cheapest agents by execution, if any is event-driven."""
+    keepers = keeping(field, judged.question.margin)
+    known = {
+        f"{kind}, {way}": [(x, found[MAIN]) for x, found in agents if MAIN in found]
+        for kind, spikes in (("spiking", True), ("ANN", False))
+        for way, agents in {
+            "clocked": [(x, x.clocked) for x in keepers if x.row.spiking == spikes],
+            "event-driven": [(x, x.driven) for x in keepers if x.row.spiking == spikes],
+        }.items()
+    }
+    if not any(x.driven for x in keepers):
+        return
+    cheapest = {way: min(x, key=lambda pair: np.mean(pair[1])) for way, x in known.items() if x}
+    first = min((prices for _, prices in cheapest.values()), key=np.mean)
+    for way, (contender, prices) in cheapest.items():
+        spent = float(np.mean(prices))
+        costs = (spent, spent * contender.decisions, spent * DECISIONS_A_SECOND)
+        factor = "1" if prices is first else times(factor_of(prices, first))
+        yield (field.task, way, f"`{contender.row.agent}`", *map(number, costs), factor)
 
 
 def _taught(judged: Judged, agent: str, task: str) -> Comparison | None:
@@ -178,11 +179,11 @@ def _tests(judged: Judged, pairs: list[tuple[str, str]]) -> list[JudgedPair]:
 
 def _lean_section(judged: Judged) -> str:
     tests = _tests(judged, [(LEAN, x) for x in judged.question.tasks if x not in LIMITS])
+    evidence = read_evidence() if tests else None
     rows = []
     for test in tests:
-        evidence = read_evidence()
         task, spent = test.pair.row.environment, test.pair.row.operations_per_decision or 0.0
-        unshed = cheapest_unshed(evidence, task)
+        unshed = evidence and cheapest_unshed(evidence, task)
         rows.append(
             (
                 task,
@@ -190,8 +191,11 @@ def _lean_section(judged: Judged) -> str:
                 test.pair.cells()[-2],
                 "yes" if test.is_not_inferior else "**no**",
                 number(spent),
-                NONE if unshed is None else number(unshed.operations),
-                NONE if unshed is None else f"{spent / unshed.operations:.2f}",
+                *(
+                    (number(unshed.operations), f"{spent / unshed.operations:.2f}")
+                    if unshed
+                    else (NONE, NONE)
+                ),
                 price_cell(judged.verdicts[task, MAIN].ann, MAIN),
             )
         )
@@ -215,17 +219,9 @@ def _native_section(judged: Judged) -> str:
     for test in tests:
         row, limit = test.pair.row, LIMITS[test.pair.row.environment]
         spent = row.operations_per_decision or 0.0
-        good = test.is_not_inferior and spent <= limit
-        rows.append(
-            (
-                row.environment,
-                row.score(row.mean),
-                test.pair.cells()[-2],
-                number(spent),
-                str(limit),
-                "yes" if good else "**no**",
-            )
-        )
+        good = "yes" if test.is_not_inferior and spent <= limit else "**no**"
+        score, bound = row.score(row.mean), test.pair.cells()[-2]
+        rows.append((row.environment, score, bound, number(spent), str(limit), good))
     head = ("Task", "Return", "Lower bound (margin)", "operations", "at most", "cheap enough")
     return _text(
         "## Lean agents with memory",

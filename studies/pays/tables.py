@@ -15,6 +15,7 @@ from studies.pays.verdicts import (
     PAY,
     Factor,
     Verdict,
+    cheapest,
     factor_of,
     judge,
     keeping,
@@ -83,38 +84,25 @@ def summary(judged: Judged, prices: Sequence[str]) -> str:
 def family_table(judged: Judged, task: str) -> str:
     """Return the cheapest agent of each family that keeps the return of a task."""
     field = judged.fields[task]
-    keepers = [field.contenders[place] for place in keeping(field, judged.question.margin)]
-    first = min(_priced(keepers), key=lambda x: x.price(MAIN), default=None)
-    others = judged.question.prices[1:]
+    keepers = keeping(field, judged.question.margin)
+    first, others = cheapest(keepers, MAIN), judged.question.prices[1:]
     head = ("Family", "Agent", "Return", MAIN, "times the cheapest", *others)
     rows = []
     for family in judged.question.families:
-        if not any(x.family == family for x in field.contenders):
-            continue
-        cheapest = min(
-            (x for x in _priced(keepers) if x.family == family),
-            key=lambda x: x.price(MAIN),
-            default=None,
-        )
-        if cheapest is None or first is None:
-            rows.append((family, "none keeps the return", *(NONE,) * (len(head) - 2)))
-            continue
-        factor = factor_of(cheapest.prices[MAIN], first.prices[MAIN])
-        rows.append(
-            (
-                family,
-                cheapest.label(MAIN),
-                cheapest.row.score(cheapest.row.mean),
-                number(cheapest.price(MAIN)),
-                "1" if cheapest is first else times(factor),
-                *(price_cell(cheapest, price) for price in others),
-            )
-        )
+        own = cheapest((x for x in keepers if x.family == family), MAIN)
+        cells = ["none keeps the return", *[NONE] * (len(head) - 2)]
+        if own is not None and first is not None:
+            factor = factor_of(own.prices[MAIN], first.prices[MAIN])
+            cells = [
+                own.label(MAIN),
+                own.row.score(own.row.mean),
+                number(own.price(MAIN)),
+                "1" if own is first else times(factor),
+                *(price_cell(own, price) for price in others),
+            ]
+        if any(x.family == family for x in field.contenders):
+            rows.append((family, *cells))
     return table(head, rows)
-
-
-def _priced(contenders: Sequence[Contender]) -> list[Contender]:
-    return [x for x in contenders if MAIN in x.prices]
 
 
 def price_cell(contender: Contender | None, price: str) -> str:

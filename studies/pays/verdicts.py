@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -94,15 +94,21 @@ def factor_of(one: Sequence[float], other: Sequence[float]) -> Factor:
     return Factor(value, low, high, 2 * one_sided)
 
 
-def keeping(field: Field, share: float) -> dict[int, float]:
-    """Return the p-value of each agent that is not inferior to the best, by its place."""
+def keeping(field: Field, share: float) -> dict[Contender, float]:
+    """Return the agents that are not inferior to the best, with their p-values."""
     best = field.best
     p_values = {
-        place: inferiority_p(x, best, share)
-        for place, x in enumerate(field.contenders)
+        x: inferiority_p(x, best, share)
+        for x in field.contenders
         if best is not None and x.family != OTHER
     }
-    return {place: p for place, p in p_values.items() if p <= SIGNIFICANCE}
+    return {x: p for x, p in p_values.items() if p <= SIGNIFICANCE}
+
+
+def cheapest(contenders: Iterable[Contender], price: str) -> Contender | None:
+    """Return the agent of the lowest mean price, None where no price is known."""
+    priced = (x for x in contenders if price in x.prices)
+    return min(priced, key=lambda x: x.price(price), default=None)
 
 
 def judge(question: Question, fields: Mapping[str, Field]) -> dict[tuple[str, str], Verdict]:
@@ -116,26 +122,19 @@ def judge(question: Question, fields: Mapping[str, Field]) -> dict[tuple[str, st
 
 def _of_field(question: Question, field: Field) -> Iterator[Verdict]:
     keepers = keeping(field, question.margin)
+    # The lowest p-value of equally cheap agents.
+    tried = sorted(keepers, key=lambda x: keepers[x])
     for price in question.prices:
-        without = [x for x in keepers if price not in field.contenders[x].prices]
-        missing = len(field.missing) + sum(len(field.contenders[x].row.seeds) for x in without)
-        # The lowest p-value of equally cheap agents.
-        priced = sorted(
-            (field.contenders[place].price(price), p, place)
-            for place, p in keepers.items()
-            if price in field.contenders[place].prices
-        )
-        spiking, ann = (
-            next((x for x in priced if field.contenders[x[-1]].row.spiking == spikes), None)
-            for spikes in (True, False)
-        )
-        one, other = (None if x is None else field.contenders[x[-1]] for x in (spiking, ann))
-        found = Verdict(field.task, price, one, other, missing)
-        if one is not None and other is not None and spiking is not None and ann is not None:
-            factor = factor_of(one.prices[price], other.prices[price])
+        unpriced = [x for x in keepers if price not in x.prices]
+        missing = len(field.missing) + sum(len(x.row.seeds) for x in unpriced)
+        spiking = cheapest((x for x in tried if x.row.spiking), price)
+        ann = cheapest((x for x in tried if not x.row.spiking), price)
+        found = Verdict(field.task, price, spiking, ann, missing)
+        if spiking is not None and ann is not None:
+            factor = factor_of(spiking.prices[price], ann.prices[price])
             # Were the dearer agent inferior, its side would pay less still.
-            cheaper = spiking if factor.value < 1 else ann
-            found = replace(found, factor=factor, p=max(cheaper[1], factor.p))
+            p = keepers[spiking if factor.value < 1 else ann]
+            found = replace(found, factor=factor, p=max(p, factor.p))
         yield found
 
 

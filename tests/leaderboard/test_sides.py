@@ -7,7 +7,7 @@ import pytest
 from snn_gym._base.checksums import dump_sealed
 from snn_gym._base.config import to_mapping
 from snn_gym.leaderboard import evaluate
-from snn_gym.leaderboard.comparison import describe_difference, find_sides
+from snn_gym.leaderboard.comparison import describe_difference, describe_loss, find_sides
 from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.zoo import load_agent, make_agent, read_manifest, save_agent
 from snn_gym.zoo.files import MANIFEST
@@ -23,13 +23,9 @@ def sides_of(board, one, two):
     return find_sides(("ppo-lif", "ppo-mlp"), ENV, leaderboard=board)
 
 
-def said(side):
-    return dict(zip(side.measures, side.cells(), strict=True))
-
-
 def test_rows_by_hand(tmp_path):
     one, two = sides_of(tmp_path, HIGH, LOW)
-    assert said(one) == {
+    assert one.cells() == {
         "seeds": "0-4",
         "episodes of a seed": "2",
         "mean return": "430.0",
@@ -55,8 +51,8 @@ def test_rows_by_hand(tmp_path):
 
 def test_few_seeds_are_listed_and_not_summarised(tmp_path):
     one, two = sides_of(tmp_path, HIGH, LOW[:4])
-    assert said(one)["mean return"] == "430.0"
-    few = said(two)
+    assert one.cells()["mean return"] == "430.0"
+    few = two.cells()
     assert few["return of each seed"] == "310.0, 320.0, 330.0, 340.0"
     assert few["MACs per decision"] == "256.0, 256.0, 256.0, 256.0"
     assert few["SynOps per decision"] == "–"
@@ -169,3 +165,10 @@ def test_only_runs_with_equal_task_arguments_compare(tmp_path):
     for side in find_sides((one, two), ENV, episodes=2):
         assert side.line.seed_means == (-1.0,)  # where the pole falls, and 0 before
         assert side.line.reference is None
+
+
+def test_a_loss_has_a_margin_in_registered_environments_alone():
+    played = evaluate(make_agent("ppo-mlp", ENV, seed=0), ENV, episodes=3)
+    words = "difference of mean returns 0, at least 0 (one-sided 95%, 3 paired episodes)"
+    assert describe_loss(played, played).startswith(f"{words}: not inferior (margin 2")
+    assert describe_loss(played, played, {"sutton_barto_reward": True}) == words

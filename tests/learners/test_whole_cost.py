@@ -2,10 +2,14 @@
 
 from dataclasses import replace
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from stable_baselines3 import PPO
 
+from snn_gym.learners.shedding import load_acting
+from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.policies.shrinking import needed_neurons, smaller_arguments, take_over
 from snn_gym.program import compact
 from tests.learners import shed
@@ -103,3 +107,14 @@ def test_a_network_of_constant_behaviour_sheds_its_time_steps_and_a_fast_one_kee
 
     assert steps_left(50.0) == 1  # any behaviour will do
     assert steps_left(1e-9) == 4
+
+
+def test_weights_for_spike_trains_load_whatever_the_configured_time_steps():
+    env = gym.make("snn/CartPole-v1", time_steps=16)
+    given, taken = (
+        PPO(SpikingActorCriticPolicy, env, n_steps=8, batch_size=8, seed=seed, device="cpu").policy
+        for seed in (0, 1)
+    )
+    load_acting(taken, given.acting_state_dict())
+    for name, tensor in taken.acting_state_dict().items():
+        torch.testing.assert_close(tensor, given.acting_state_dict()[name], rtol=0, atol=0)

@@ -163,6 +163,7 @@ def test_synops_may_be_limited(agents):
     seen = played(trained)
     limit = 0.5 * synops(trained.policy, seen)
     lean = make_lean(trained, max_synops=limit, **QUICK)
+    assert 0 < lean.divergence < 1  # in nats, and not the operations that are limited
     assert synops(lean.policy, seen) <= limit
 
 

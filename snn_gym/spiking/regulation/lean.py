@@ -390,26 +390,23 @@ def prune(layers: Sequence[SpikingLayer], strength: float, *, spikes_enter: bool
     Recurrent synapses are ranked apart, biases stay, and so do the synapses of a constant input,
     whose products are computed once in a decision.
     """
-    share = strength / (1.0 + strength)
-    with torch.no_grad():
-        for k, layer in enumerate(layers):
-            for part in (layer.linear if k > 0 or spikes_enter else None, layer.recurrent):
-                if part is not None:
-                    part.weight.copy_(pruned(part.weight, share))
+    inward = [layer.linear.weight for layer in layers[0 if spikes_enter else 1 :]]
+    loops = [layer.recurrent.weight for layer in layers if layer.recurrent is not None]
+    prune_matrices([[x] for x in inward + loops], strength)
 
 
 @torch.no_grad()
-def prune_matrices(weights: Sequence[Tensor], strength: float) -> None:
-    """Set the weakest weights of an ANN to zero, ``strength`` for each remaining one.
+def prune_matrices(groups: Sequence[Sequence[Tensor]], strength: float) -> None:
+    """Set the weakest weights of each group to zero, ``strength`` for each remaining one.
 
-    The magnitudes of all matrices are ranked together; vectors, such as biases, stay. A pruned
-    weight returns as in ``prune``.
+    The magnitudes of all matrices of a group are ranked together. A pruned weight returns as in
+    ``prune``.
     """
-    matrices = [x for x in weights if x.dim() > 1]
-    together = pruned(torch.cat([x.flatten() for x in matrices]), strength / (1.0 + strength))
-    parts = torch.split(together, [x.numel() for x in matrices])
-    for matrix, part in zip(matrices, parts, strict=True):
-        matrix.copy_(part.view_as(matrix))
+    for group in groups:
+        together = pruned(torch.cat([x.flatten() for x in group]), strength / (1.0 + strength))
+        parts = torch.split(together, [x.numel() for x in group])
+        for matrix, part in zip(group, parts, strict=True):
+            matrix.copy_(part.view_as(matrix))
 
 
 def pruned(weight: Tensor, share: float) -> Tensor:

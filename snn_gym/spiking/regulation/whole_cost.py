@@ -20,7 +20,7 @@ a price that has none.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -234,8 +234,6 @@ TRIED = 0.1
 LATEST = 0.5
 """Share of the updates after which no further halving is tried."""
 LEAST_UPDATES = 10
-SMOOTHING = 0.1
-"""Weight of an update's divergence in its running mean."""
 
 
 @dataclass(frozen=True)
@@ -248,7 +246,7 @@ class Halving:
     begun: int = -1
     """Update at which the present trial began; -1 without one."""
     smoothed: float = 0.0
-    """Running mean of the divergence since then."""
+    """Running mean of the divergence before the trial."""
     refused: bool = False
     """Whether a trial has failed, after which none follows."""
 
@@ -262,17 +260,12 @@ class Halving:
         free = not self.tries and not self.refused and time_steps > 1
         return free and divergence <= bound and done < LATEST
 
-    def begin(self, update: int, divergence: float) -> Halving:
-        """Return the state at the start of a trial, whose first ``divergence`` was measured."""
-        return replace(self, begun=update, smoothed=divergence)
+    def verdict(self, update: int, divergence: float, bound: float, updates: int) -> bool | None:
+        """Return whether the trial is accepted after ``update`` of all ``updates``, or None.
 
-    def step(self, divergence: float) -> Halving:
-        """Return the state after an update that measured a divergence."""
-        return replace(self, smoothed=self.smoothed + SMOOTHING * (divergence - self.smoothed))
-
-    def verdict(self, update: int, bound: float, updates: int) -> bool | None:
-        """Return whether the trial is accepted after ``update`` of all ``updates``, or None."""
+        ``divergence`` is its running mean since the trial began.
+        """
         spent = update - self.begun
-        if spent >= LEAST_UPDATES and self.smoothed <= bound:
+        if spent >= LEAST_UPDATES and divergence <= bound:
             return True
         return False if spent >= TRIED * updates else None

@@ -178,15 +178,11 @@ def test_halving_is_tried_within_the_bound_and_accepted_once_it_is_back():
     assert not Halving().may_begin(1, 0.0, 0.1, 0.0)
     assert not Halving().may_begin(8, 0.0, 0.1, 0.5)
     assert Halving().may_begin(8, 0.1, 0.1, 0.49)
-    trial = Halving().begin(100, 1.0)
+    trial = Halving(100, 1.0)
     assert trial.tries
     assert not trial.may_begin(8, 0.0, 0.1, 0.0)
-    assert trial.verdict(120, 0.1, 1000) is None
-    for _ in range(21):
-        trial = trial.step(0.0)
-    assert trial.smoothed == pytest.approx(0.9**21)
-    assert trial.verdict(121, 0.9**22, 1000) is None
-    assert trial.verdict(121, 0.9**20, 1000) is True
-    assert trial.verdict(109, 1.0, 1000) is None  # too early
-    assert trial.verdict(200, 0.01, 1000) is False
+    assert trial.verdict(121, 0.5, 0.49, 1000) is None
+    assert trial.verdict(121, 0.5, 0.51, 1000) is True
+    assert trial.verdict(109, 0.5, 1.0, 1000) is None  # too early
+    assert trial.verdict(200, 0.5, 0.01, 1000) is False
     assert not Halving(refused=True).may_begin(8, 0.0, 0.1, 0.0)

@@ -10,12 +10,10 @@ import pytest
 
 from snn_gym.leaderboard.comparison import MARGIN
 from snn_gym.leaderboard.results import list_rows, read_row, row_path, write_row
-from studies.pays.__main__ import DOCS
 from studies.pays.contenders import read_fields
-from studies.pays.figures import figure_name, write_figures
-from studies.pays.places import PLACES
+from studies.pays.figures import PLACES, figure_name, write_figures
 from studies.pays.question import read_question
-from studies.pays.report import PAGE, page
+from studies.pays.report import DOCS, PAGE, page
 from studies.pays.tables import Judged, read_judged, verdict_table
 from studies.pays.verdicts import judge
 from studies.rows import LEADERBOARD, RowName
