@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from snn_gym.leaderboard.comparison import MARGIN
 from snn_gym.leaderboard.site.front import front
 from snn_gym.plots.style import GREY, agent_colours, new_figure, save, style, title
+from snn_gym.program.prices import known_price
 from studies.pays.contenders import Contender, Field
 from studies.pays.places import PLACES, events
 from studies.pays.question import OTHER
@@ -78,7 +79,7 @@ def draw_front(judged: Judged, field: Field) -> Figure:
 
 def _panel(axes: Axes, judged: Judged, field: Field, price: str) -> None:
     axes.set_xscale("log")
-    axes.set_xlabel(price)
+    axes.set_xlabel(known_price(price).heading)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.10g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     known = {place: x for place, x in enumerate(field.contenders) if price in x.prices}
