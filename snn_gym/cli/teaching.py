@@ -62,7 +62,7 @@ def lean(
     def make(trained: BaseAlgorithm) -> LeanAlgorithm:
         return make_lean(trained, steps, student=student, network=network, **settings)
 
-    _teach(run, out, "lean", cost if cost in PRICES else DEFAULT, device, make)
+    _teach(run, out, "lean", cost if cost and cost in PRICES else DEFAULT, device, make)
 
 
 def distil(
