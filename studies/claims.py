@@ -247,7 +247,8 @@ def saving(evidence: Evidence) -> str:
         f"On {env_id} `{SHED}` needs {operations(shed):,.0f} operations and `{UNSHED}` "
         f"{operations(unshed):,.0f}. Operations fall "
         f"{operations(unshed) / operations(shed):.1f} times, SynOps alone {synops:.0f} times. "
-        f"A smaller spiking network that sheds nothing needs {small.operations:,.0f}."
+        f"In the lean study a smaller spiking network that sheds nothing needs "
+        f"{small.operations:,.0f}."
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snn_gym.cli.options import Cost, Device, Run, parse_changes
+from snn_gym.cli.options import Device, Run, parse_changes
 from snn_gym.cli.printing import say
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def lean(
     device: Device = "cpu",
 ) -> None:
     """Train a run's agent further, so that it acts the same with fewer spikes."""
+    from snn_gym.program.prices import DEFAULT, PRICES
     from snn_gym.zoo import make_lean
 
     limits = {"bound": bound, "max_synops": max_synops, "cost": cost}
@@ -61,8 +62,7 @@ def lean(
     def make(trained: BaseAlgorithm) -> LeanAlgorithm:
         return make_lean(trained, steps, student=student, network=network, **settings)
 
-    priced = "operations" if cost in (None, "synops") else str(cost)
-    _teach(run, out, "lean", priced, device, make)
+    _teach(run, out, "lean", cost if cost and cost in PRICES else DEFAULT, device, make)
 
 
 def distil(
@@ -86,7 +86,10 @@ def distil(
         list[str] | None,
         typer.Option("--set", help="Setting of the teaching, such as updates=3000."),
     ] = None,
-    cost: Cost = "operations",
+    cost: Annotated[
+        str,
+        typer.Option(help="Price of a decision to print too: operations, cmos45 or loihi."),
+    ] = "operations",
     device: Device = "cpu",
 ) -> None:
     """Teach a cheaper agent to act as a run's agent does."""

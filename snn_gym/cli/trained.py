@@ -104,6 +104,7 @@ def compare(
     """Compare two agents, or runs: returns, costs, learning curves."""
     from snn_gym.leaderboard.comparison import describe_difference, find_sides
     from snn_gym.plots.comparison import check_picture, save_comparison
+    from snn_gym.program.prices import MEASURED
 
     if save is not None:
         check_picture(save)
@@ -114,6 +115,8 @@ def compare(
     print_columns((env, *(side.name for side in sides)), lines)
     say()
     print_lines(describe_difference(*sides))
+    if cost in MEASURED:
+        say(f'"–": not measured; `snn-gym export RUN --count {cost}` measures a run')
     if save is not None:
         say(f"picture: {save_comparison(sides, save)}")
 
@@ -183,10 +186,7 @@ class ExportOptions:
 def export(agent: Shown, env: ShownEnvironment = None, *, options: ExportOptions) -> None:
     """Write an agent as C source that allocates no memory, as a NIR graph or an ONNX model."""
     targets = [x for x in (options.c, options.nir, options.onnx) if x is not None]
-    if len(targets) + options.hardware + (options.count is not None) != 1:
-        raise ValueError(
-            "export needs one of --c FOLDER, --nir FILE, --onnx FILE, --hardware and --count TARGET"
-        )
+    _check_options(options)
     for target in targets:
         if target.exists() and (target.is_file() or any(target.iterdir())):
             raise ValueError(f"{target} exists already; name another place")
@@ -207,6 +207,25 @@ def export(agent: Shown, env: ShownEnvironment = None, *, options: ExportOptions
         say(f"{title}: {_instructions(model, env_id, visited, options.count, arguments)}")
     if options.c is not None:
         _export_c(model, options.c, visited, options, title)
+
+
+def _check_options(options: ExportOptions) -> None:
+    """Refuse an export to no or to several forms, and options of C for another form."""
+    given = [
+        f"--{name}"
+        for name in ("c", "nir", "onnx", "hardware", "count")
+        if getattr(options, name) not in (None, False)
+    ]
+    if len(given) != 1:
+        raise ValueError(
+            "export needs one of --c FOLDER, --nir FILE, --onnx FILE, --hardware and --count "
+            f"TARGET, got {' and '.join(given) or 'none'}"
+        )
+    names = ("fixed_point", "straight_line", "drop_silent", "events")
+    of_c = [f"--{name.replace('_', '-')}" for name in names if getattr(options, name)]
+    if of_c and options.c is None:
+        why = "; --count chooses the cheapest form itself" if options.count is not None else ""
+        raise ValueError(f"{of_c[0]} is an option of --c, got {given[0]}{why}; leave it out")
 
 
 def _hardware_lines(
@@ -244,18 +263,20 @@ def _export_c(
 ) -> None:
     from snn_gym.export import to_c
 
+    fixed_point = options.fixed_point or options.straight_line
     files = to_c(
         model,
         folder,
-        visits=visited() if options.fixed_point or options.drop_silent else None,
-        fixed_point=options.fixed_point,
+        visits=visited() if fixed_point or options.drop_silent else None,
+        fixed_point=fixed_point,
         drop_silent=options.drop_silent,
         straight_line=options.straight_line,
         execution="events" if options.events else None,
         name=options.name,
         title=title,
     )
-    say(f"{title}: layers of {', '.join(map(str, files.sizes)) or 'no units'}")
+    sizes = ", ".join(map(str, files.sizes))
+    say(f"{title}: layers of {sizes}" if sizes else f"{title}: no hidden layers")
     say(f"{files.constant_bytes:,} bytes of constants, {files.state_bytes:,} of state")
     say(f"written: {files.header}, {files.source}, {files.program}")
     say(

@@ -42,7 +42,7 @@ class EventSource(SpikingSource):
         if program.held:
             raise ValueError(
                 "the currents of encoder 'constant' arrive at every time step, and execution "
-                "'events' is written in C for spikes; train on spikes, or keep 'clocked'"
+                "'events' is written in C for spikes; train on spikes, or leave 'events' out"
             )
         self._idling = [Idling(layer) for layer in program.neurons]
 

@@ -95,9 +95,9 @@ score.
 """
 _FAULT_COLUMNS = ("Seeds", "Mean", "Noise", "Spike loss", "Dead neurons", "8 bits", "4 bits")
 COSTS_TEXT = """Costs are means over the observations and states of the policy's evaluation (an \
-even subsample above 20,000), summed over layers; "–" if an agent has none. They count events, not \
-energy: the energy of a SynOp or a MAC depends on the hardware. IQM and probability of improvement \
-follow [Agarwal et al. 2021](https://arxiv.org/abs/2108.13264).
+even subsample above 20,000), summed over layers; "–" if an agent has none. Operations count \
+events, not energy: the energy of a SynOp or a MAC depends on the hardware. IQM and probability of \
+improvement follow [Agarwal et al. 2021](https://arxiv.org/abs/2108.13264).
 """
 
 

@@ -14,6 +14,7 @@ from snn_gym.leaderboard.comparison import Side
 from snn_gym.plots.frames import FloatArray
 from snn_gym.plots.run import FORMATS, averaged_episodes, learning_curve, step_axis
 from snn_gym.plots.style import agent_colours, new_figure, save, style, title
+from snn_gym.program.prices import DEFAULT
 from snn_gym.training.evaluations import read_episodes
 from snn_gym.training.run import EPISODES_FILE, check_logs
 
@@ -124,8 +125,9 @@ def _operations(axes: Axes, sides: Sequence[Side], colours: Sequence[str]) -> No
     axes.set_xlim(-0.6, len(names) - 0.4)
     hollow = any(not side.costs_rank for side in sides)
     axes.set_xlabel("hollow: no seed was trained again" if hollow else "")
-    title(axes, "Operations, a dot for each seed")
-    axes.set_ylabel("operations per decision")
+    priced = sides[0].pricing.name != DEFAULT  # by another unit than the operations beside it
+    title(axes, f"{'Costs' if priced else 'Operations'}, a dot for each seed")
+    axes.set_ylabel("per decision" if priced else "operations per decision")
 
 
 def _curves(axes: Axes, curves: Sequence[Curves], colours: Sequence[str]) -> None:

@@ -145,6 +145,11 @@ def known_price(name: str, *, measured: bool = True) -> Price:
     """Return the price of a name, one of ``MEASURED`` only if ``measured``; refuse others."""
     known = {**PRICES, **(_MEASURED if measured else {})}
     if name not in known:
+        if name in MEASURED:
+            raise ValueError(
+                f"the cost {name!r} is measured, and no function of costs; known: "
+                f"{', '.join(known)}"
+            )
         raise ValueError(
             f"the cost {name!r} is unknown{did_you_mean(name, known)} known: {', '.join(known)}"
         )

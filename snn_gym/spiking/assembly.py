@@ -151,8 +151,8 @@ def make_layers(
         )
     if not config.hidden_sizes:
         raise ValueError(
-            "hidden_sizes must name at least one layer of spiking neurons, such as [64, 64]; a "
-            "linear policy, of none, does not spike"
+            "hidden_sizes must name at least one layer of spiking neurons, such as [64, 64], got "
+            "none; for a linear policy, which does not spike, take agent ppo-linear"
         )
     sizes = list(config.hidden_sizes)
     decoder = config.decoder_parameters

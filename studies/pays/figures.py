@@ -18,6 +18,7 @@ from snn_gym.leaderboard.comparison import MARGIN
 from snn_gym.leaderboard.site.front import front
 from snn_gym.leaderboard.table import mean_known
 from snn_gym.plots.style import GREY, agent_colours, new_figure, save, style, title
+from snn_gym.program.prices import known_price
 from studies.pays.contenders import Contender, Field
 from studies.pays.question import OTHER
 from studies.pays.tables import Judged
@@ -80,7 +81,7 @@ def draw_front(judged: Judged, field: Field) -> Figure:
 
 def _panel(axes: Axes, judged: Judged, field: Field, price: str) -> None:
     axes.set_xscale("log")
-    axes.set_xlabel(price)
+    axes.set_xlabel(known_price(price).heading)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.10g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     known = [x for x in field.contenders if price in x.prices]

@@ -92,7 +92,8 @@ def _head(judged: Judged) -> str:
         "adjusted by Holm for the whole table.",
         f"![Map of the tasks](images/{MAP}.png)",
         "The map marks the verdicts in `operations`. The area of a mark grows with the width of "
-        "the observation. Values of an analogue observation all count as events.",
+        "the observation. Values of an analogue observation all count as events. A native task has "
+        "a place on the map once a row of an ANN has counted its spikes.",
     )
 
 

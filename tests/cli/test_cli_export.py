@@ -35,14 +35,14 @@ def test_printed_compiler_command_builds_a_working_program(tmp_path, monkeypatch
 def test_events_need_spikes_as_inputs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["export", "ppo-lif", "CartPole-v1", "--c", "out", "--events"]) != 0
-    assert "train on spikes, or keep 'clocked'" in capsys.readouterr().err
+    assert "train on spikes, or leave 'events' out" in capsys.readouterr().err
 
 
 @needs_compiler
 def test_straight_lines_and_counts_are_offered(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = ["export", "ppo-lif-8", "CartPole-v1", "--episodes", "1"]
-    assert main([*words, "--c", "out", "--fixed-point", "--straight-line"]) == 0
+    assert main([*words, "--c", "out", "--straight-line"]) == 0
     assert "in straight lines" in (tmp_path / "out" / "agent.h").read_text()
     capsys.readouterr()
     if shutil.which("valgrind") is None:

@@ -162,7 +162,7 @@ def test_an_episode_of_silence_costs_what_its_events_cost(memory, share):
 
 def test_forms_that_events_do_not_have_are_refused(tmp_path):
     policy = build(StatefulActorCriticPolicy)
-    with pytest.raises(ValueError, match="train on spikes, or keep 'clocked'"):
+    with pytest.raises(ValueError, match="train on spikes, or leave 'events' out"):
         to_c(policy, tmp_path, execution="events")
     with pytest.raises(ValueError, match="for spiking agents, in float; leave it out"):
         to_c(policy, tmp_path, execution="events", fixed_point=True)

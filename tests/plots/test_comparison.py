@@ -102,3 +102,11 @@ def test_unranked_costs_are_hollow(sides):
     faces = [line.get_markerfacecolor() for line in operations.lines]
     assert [face == "none" for face in faces] == [True] * 4 + [False] * 3
     assert operations.get_xlabel() == "hollow: no seed was trained again"
+
+
+def test_a_price_is_not_on_an_axis_of_operations(sides, tmp_path):
+    names = ("ppo-lif", "ppo-mlp")
+    board = tmp_path / "board"
+    priced = find_sides(names, "CartPole-v1", leaderboard=board, cost="cmos45")
+    labels = [draw_comparison(x, [(), ()]).axes[1].get_ylabel() for x in (sides, priced)]
+    assert labels == ["operations per decision", "per decision"]
