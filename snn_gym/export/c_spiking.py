@@ -228,6 +228,7 @@ class SpikingSource(Source):
         if program.coder is not None:
             check_encoder(program.coder)
         self.keeps_readout = program.stateful and program.readout.variables > 0
+        self.coefficients: NDArray[Any] = program.readout.coefficients
 
     @property
     def state_bytes(self) -> int:
@@ -269,24 +270,14 @@ class SpikingSource(Source):
             "observation_comment": spikes if program.spike_input else values,
         }
 
-    def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        program = self.program
-        yield from self._input_tables()
-        if program.coder is not None:
-            yield from encoder_tables(program.coder)
-        for k, layer in enumerate(program.neurons, start=1):
-            yield f"constants_{k}", layer.constants.reshape(-1)
-            yield f"rest_{k}", layer.rest.reshape(-1)
-            yield f"weights_{k}", layer.weights
-            yield f"biases_{k}", layer.biases
-            if layer.recurrent is not None:
-                yield f"recurrent_{k}", layer.recurrent
-        yield "coefficients", program.readout.coefficients
+    def _own_tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        if self.program.coder is not None:
+            yield from encoder_tables(self.program.coder)
+        yield from self._layer_tables()
+        yield "coefficients", self.coefficients
         if self.keeps_readout:
-            yield "transition", program.readout.transition
-        yield "head_weights", program.head.weights
-        yield "head_biases", program.head.biases
-        yield from self._limit_tables()
+            yield "transition", self.program.readout.transition
+        yield from zip(("head_weights", "head_biases"), self.head, strict=True)
 
     def _adds_rows(self) -> bool:
         """Return whether a layer receives spikes of neurons, its own or another layer's."""

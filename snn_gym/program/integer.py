@@ -323,7 +323,7 @@ class IntegerUnits:
     """(N, G * N), of gated units."""
     recurrent_biases: NDArray[np.int32] | None = None
     """(G * N,), in the unit of the sums of the units."""
-    decay: NDArray[np.int16] | None = None
+    decays: NDArray[np.int16] | None = None
     """(N,), in units of 2**-14, of leaky integrators, whose state has 32 bits."""
     levels: int | None = None
     """Results are multiples of ``1 / levels``, up to 1; None for no rounding."""
@@ -346,8 +346,8 @@ class IntegerUnits:
     def advance(self, state: IntArray, values: IntArray) -> tuple[IntArray, IntArray]:
         """Return state variables (S, B, N) and results (B, N) for values (B, D)."""
         total = values @ self.weights.astype(np.int64) + self.biases
-        if self.decay is not None:
-            new = scaled(self.decay.astype(np.int64) * state, GAIN_BITS) + self.scale(total)
+        if self.decays is not None:
+            new = scaled(self.decays.astype(np.int64) * state, GAIN_BITS) + self.scale(total)
             return new, saturated(self.loop(new[0]))
         if self.kind == "relu":
             results = self.scale(np.maximum(total, 0))
@@ -650,7 +650,7 @@ def _leaky(layer: LeakyLayer, own: _Sums, peak: float) -> tuple[IntegerUnits, Va
     unit = own.unit * 2**shift
     loop, _ = _narrowed(min(most[shift], math.ceil(peak * _SPARE / unit)))
     scales = Rescale(shift), loop
-    made = IntegerUnits("leaky", own.weights, own.biases, *scales, decay=decay)
+    made = IntegerUnits("leaky", own.weights, own.biases, *scales, decays=decay)
     return made, Values(unit * 2**loop.shift, -_LIMIT - 1, _LIMIT)
 
 
