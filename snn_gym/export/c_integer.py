@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from snn_gym.export import c_text
 from snn_gym.export.c_base import ANNSource, Source, number, standardised, within
-from snn_gym.export.c_spiking import SpikingSource, fixed_neuron
+from snn_gym.export.c_spiking import SpikingSource
 from snn_gym.program.integer import TANH, IntegerProgram, IntegerUnits
 from snn_gym.program.network import GatedLayer, Layer, NeuronLayer
-from snn_gym.program.neuron import Neuron
 
 HELPERS = """\
 /* Add the rows of weights of the neurons that fired. */
@@ -104,10 +103,6 @@ class FixedSource(Fixed, SpikingSource):
     def __init__(self, integer: IntegerProgram, name: str, title: str) -> None:
         super().__init__(integer, name, title)
         self.coefficients = integer.coefficients
-
-    def _neuron_text(self, neuron: type[Neuron], name: str, each: bool) -> str:
-        assert not each  # scales are those of a layer's constants
-        return fixed_neuron(neuron, name)
 
     def _held(self, size: int) -> Iterator[str]:
         yield f"    int16_t values[{self.program.inputs}];\n    int32_t held[{size}];"

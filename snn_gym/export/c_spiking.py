@@ -29,7 +29,6 @@ from snn_gym.program.neuron import (
     INPUT,
     SILENT,
     SPIKED,
-    Equations,
     Neuron,
     equations,
 )
@@ -112,43 +111,45 @@ _FIXED = Style(
 )
 
 
-def float_neuron(neuron: type[Neuron], name: str, *, each: bool = False) -> str:
-    """Return the text of the C function that advances a layer by a time step, in float."""
-    text, kinds = equations(neuron), ("float", "float", "float")
-    return _function(name, text, kinds, _body(text, FLOAT, "float", "currents[n]"), each=each)
+def neuron_function(
+    neuron: type[Neuron], name: str, *, each: bool = False, fixed: bool = False
+) -> str:
+    """Return the text of the C function that advances a layer by a time step.
 
-
-def fixed_neuron(neuron: type[Neuron], name: str) -> str:
-    """Return the text of the C function that advances a layer by a time step, in fixed point.
-
-    Currents, state variables and shared results are saturated.
+    In fixed point currents, state variables and shared results are saturated.
     """
-    text, kinds = equations(neuron), ("int16_t", "int32_t", "int32_t")
-    return _function(name, text, kinds, fixed_body(neuron, "saturated(currents[n])"))
+    stored, given, inner = ("int16_t", "int32_t", "int32_t") if fixed else ("float",) * 3
+    place = "{0} * size + n" if each else "{0}"
+    constants = [
+        f"const {inner} {own(x)} = constants[{place.format(k)}];"
+        for k, x in enumerate(equations(neuron).constants)
+    ]
+    body = advanced(neuron, "saturated(currents[n])" if fixed else "currents[n]", fixed=fixed)
+    first, body = ([], [*constants, *body]) if each else (constants, body)
+    lines = [*first, "for (int n = 0; n < size; n++) {", *(f"    {x}" for x in body), "}"]
+    indent = " " * (len("static inline void ") + len(name) + 1)
+    return (
+        f"static inline void {name}(const {stored} *constants, const {given} *currents,\n"
+        f"{indent}{stored} *state, int size, unsigned char *spikes) {{\n"
+        + "".join(f"    {x}\n" for x in lines)
+        + "}\n"
+    )
 
 
-def fixed_body(
-    neuron: type[Neuron], current: str, places: Sequence[str] = (), spike: str = "spikes[n]"
-) -> list[str]:
-    """Return the lines of C that advance a neuron in fixed point; ``places`` hold its state."""
-    text = equations(neuron)
-    return _body(text, _FIXED, "int32_t", current, units_of(neuron), places, spike)
-
-
-def _body(
-    text: Equations,
-    style: Style,
-    inner: str,
+def advanced(
+    neuron: type[Neuron],
     current: str,
-    units: Mapping[str, Unit] | None = None,
     places: Sequence[str] = (),
     spike: str = "spikes[n]",
+    *,
+    fixed: bool = False,
 ) -> list[str]:
-    """Return the lines that advance a neuron, in local variables of the C type ``inner``."""
+    """Return the lines of C that advance a neuron; ``places`` hold its state."""
+    text, style, inner, stored = equations(neuron), FLOAT, "float", "float"
     step, left = text.stages
-    if units is not None:
+    if fixed:
+        style, inner, stored, units = _FIXED, "int32_t", "int16_t", units_of(neuron)
         step, left = _shares_first(step, units), _shares_first(left, units)
-    stored = "int16_t" if units is not None else inner
     places = places or [_place(s) for s in range(len(text.state))]
     lines = [
         *(f"const {inner} {own(x)} = {y};" for x, y in zip(text.state, places, strict=True)),
@@ -163,32 +164,6 @@ def _body(
             value = f"fired ? {own(SPIKED + x)} : {value}"
         lines.append(f"{place} = ({stored})({value});")
     return [*lines, f"{spike} = (unsigned char)fired;"]
-
-
-def _function(
-    name: str,
-    text: Equations,
-    kinds: tuple[str, str, str],
-    body: Sequence[str],
-    *,
-    each: bool = False,
-) -> str:
-    """Return the C function; ``kinds`` are the types of state, currents and local variables."""
-    stored, given, inner = kinds
-    place = "{0} * size + n" if each else "{0}"
-    constants = [
-        f"const {inner} {own(x)} = constants[{place.format(k)}];"
-        for k, x in enumerate(text.constants)
-    ]
-    first, body = ([], [*constants, *body]) if each else (constants, body)
-    lines = [*first, "for (int n = 0; n < size; n++) {", *(f"    {x}" for x in body), "}"]
-    indent = " " * (len("static inline void ") + len(name) + 1)
-    return (
-        f"static inline void {name}(const {stored} *constants, const {given} *currents,\n"
-        f"{indent}{stored} *state, int size, unsigned char *spikes) {{\n"
-        + "".join(f"    {x}\n" for x in lines)
-        + "}\n"
-    )
 
 
 def _place(variable: int) -> str:
@@ -249,7 +224,7 @@ class SpikingSource(Source):
             yield self._neuron_text(neuron, function_name(neuron, each), each)
 
     def _neuron_text(self, neuron: type[Neuron], name: str, each: bool) -> str:
-        return float_neuron(neuron, name, each=each)
+        return neuron_function(neuron, name, each=each, fixed=self.sum == "int32_t")
 
     def _header(self) -> Mapping[str, str]:
         program, widest = self.program, max(self.program.channels, *self.sizes)

@@ -24,7 +24,7 @@ from snn_gym.export.c_integer import (
     FixedUnitsSource,
     unit_lines,
 )
-from snn_gym.export.c_spiking import fixed_body
+from snn_gym.export.c_spiking import advanced
 from snn_gym.program.expressions import own
 from snn_gym.program.integer import IntegerNeurons, IntegerProgram, IntegerUnits
 from snn_gym.program.neuron import equations
@@ -100,7 +100,7 @@ def _added(
         yield textwrap.indent(_wrapped(f"if ({condition}) {{ {' '.join(sums)} }}"), "    ")
 
 
-def _head(integer: IntegerProgram) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _outputs(integer: IntegerProgram) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return weights (O, N) and biases (O,) of the outputs; of discrete actions, less the first."""
     weights, biases = (x.astype(np.int64) for x in (integer.head_weights, integer.head_biases))
     if integer.program.choice.discrete:
@@ -108,13 +108,13 @@ def _head(integer: IntegerProgram) -> tuple[NDArray[np.int64], NDArray[np.int64]
     return weights, biases
 
 
-def _used(integer: IntegerProgram) -> tuple[list[list[int]], NDArray[Any]]:
+def _used(integer: IntegerProgram, head: NDArray[np.int64]) -> tuple[list[list[int]], NDArray[Any]]:
     """Return the neurons or units of each layer on which an output depends.
 
     Also return the weights (D, N) of the inputs at those of the first layer.
     """
     layers: list[IntegerNeurons | IntegerUnits] = [*integer.layers]
-    onward: NDArray[Any] = _head(integer)[0].T
+    onward: NDArray[Any] = head.T
     places: list[list[int]] = []
     for layer in layers[::-1]:
         used = (onward != 0).any(1)
@@ -133,7 +133,8 @@ class Straight(Fixed):
 
     def __init__(self, integer: IntegerProgram, name: str, title: str) -> None:
         super().__init__(integer, name, title)
-        self._used, self._entering = _used(integer)
+        self._outputs = _outputs(integer)
+        self._used, self._entering = _used(integer, self._outputs[0])
         # A spike counts the same at all time steps.
         self._counts = bool((integer.coefficients == 1).all())
 
@@ -184,14 +185,13 @@ class StraightUnits(Straight, FixedUnitsSource):
     helpers = (SATURATING, SCALED, STANDARDISED)
 
     def _decided(self) -> Iterator[str]:
-        weights, biases = _head(self.integer)
         yield from self._values()
         features = [f"x_{d}" for d in range(self.program.inputs)]
         for k, layer in enumerate(self.integer.units, start=1):
             yield from self._straight_layer(k, layer, features, self._used[k - 1])
             prefix = "y" if layer.recurrent is None else "h"
             features = [f"{prefix}_{k}_{n}" for n in range(layer.size)]
-        for o, (row, bias) in enumerate(zip(weights.tolist(), biases.tolist(), strict=True)):
+        for o, (row, bias) in enumerate(zip(*(x.tolist() for x in self._outputs), strict=True)):
             yield _statement(f"const int32_t out_{o}", bias, row, features)
 
     def _straight_layer(
@@ -233,7 +233,7 @@ class StraightNeurons(Straight, FixedSource):
 
     def _decided(self) -> Iterator[str]:
         layers, stateful = self.integer.neurons, self.program.stateful
-        weights, biases = _head(self.integer)
+        weights, biases = self._outputs
         if self.program.held:
             yield from self._held_currents(layers[0])
         places = [x for k, layer in enumerate(layers, start=1) for x in self._places(k, layer)]
@@ -292,7 +292,7 @@ class StraightNeurons(Straight, FixedSource):
         constants = [f"const int32_t {own(label)} = {value};" for label, value in numbers]
         for n, current in currents.items():
             places = [f"s_{k}_{s}_{n}" for s in range(len(text.state))]
-            body = fixed_body(layer.neuron, f"saturated({current})", places, f"z_{k}_{n}")
+            body = advanced(layer.neuron, f"saturated({current})", places, f"z_{k}_{n}", fixed=True)
             yield "        {"
             yield from (_NEEDLESS.sub(r"\1\2", f"            {x}") for x in (*constants, *body))
             yield "        }"

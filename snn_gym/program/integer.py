@@ -20,7 +20,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -228,79 +228,56 @@ def units_of(neuron: type[Neuron]) -> dict[str, Unit]:
     potentials are shares. ValueError for functions that fixed point lacks, and for units that
     contradict each other or stay unknown.
     """
-    text = equations(neuron)
+    text, problem = equations(neuron), f"neuron {name_of(neuron)!r} has no fixed point, for it"
     roots = (*text.moved, text.margin, *text.decided(True), *text.decided(False))
-    names: dict[str, Unit] = dict.fromkeys((*text.state, *text.moved_names, INPUT), "potential")
-    units: dict[int, Unit] = {id(x): "potential" for x in roots}
+    potentials = (*text.state, *text.moved_names, INPUT, *map(_key, roots))
+    units, known = dict[str | int, Unit].fromkeys(potentials, "potential"), 0
     nodes = list(walk(*roots))
     for node in nodes:
         if node.operator not in ("name", "constant", *_OPERATORS):
-            raise ValueError(
-                f"neuron {name_of(neuron)!r} has no fixed point, for it has {node.operator!r}; "
-                "export in float"
-            )
-    while True:
-        before = len(units) + len(names)
-        for node in nodes:
-            _infer(neuron, node, units, names)
-        if len(units) + len(names) == before:
-            break
-    unknown = [x for x in text.constants if x not in names]
+            raise ValueError(f"{problem} has {node.operator!r}; export in float")
+    while known < len(units):
+        known = len(units)
+        for x, unit in (pair for node in nodes for pair in _implied(node, units)):
+            if x.operator != "constant" and units.setdefault(_key(x), unit) != unit:
+                raise ValueError(
+                    f"{problem} adds a share to a potential or multiplies potentials; export in "
+                    "float"
+                )
+            if x.operator == "constant" and x.number != 0.0 and unit == "potential":
+                raise ValueError(f"{problem} adds {x.number:g} to a potential; make it a parameter")
+    unknown = [x for x in text.constants if x not in units]
     if unknown:
         raise ValueError(
-            f"neuron {name_of(neuron)!r} has no fixed point, for it does not tell whether "
-            f"{', '.join(unknown)} is a potential or a share of one; export in float"
+            f"{problem} does not tell whether {', '.join(unknown)} is a potential or a share of "
+            "one; export in float"
         )
-    return names
+    return {x: unit for x, unit in units.items() if isinstance(x, str)}
 
 
-def _infer(
-    neuron: type[Neuron], node: Expression, units: dict[int, Unit], names: dict[str, Unit]
-) -> None:
-    """Enter the units that an operator implies for its inputs and its result."""
-    known = names.get(node.label, units.get(id(node)))
-    if node.operator == "name" and known is not None:
-        _enter(neuron, node, known, units, names)
-    inputs = node.inputs[1:] if node.operator == "where" else node.inputs
+def _key(node: Expression) -> str | int:
+    return node.label or id(node)
+
+
+def _implied(
+    node: Expression, units: Mapping[str | int, Unit]
+) -> Iterator[tuple[Expression, Unit]]:
+    """Yield the units that an operator implies for its inputs and its result."""
+    whole = units.get(_key(node))
     if node.operator in _SAME:
-        alike = inputs if node.operator in (">", ">=") else (*inputs, node)
-        known_units = [units[id(x)] for x in alike if id(x) in units]
-        for x in alike if known_units else ():
-            _enter(neuron, x, known_units[0], units, names)
+        alike = [*node.inputs[node.operator == "where" :]]
+        alike += [] if node.operator in COMPARISONS else [node]
+        known = [units[_key(x)] for x in alike if _key(x) in units]
+        yield from ((x, known[0]) for x in alike if known)
     elif node.operator == "*":
-        a, b = inputs
-        for factor, rest in ((a, b), (b, a)):
-            if units.get(id(factor)) == "potential":
-                _enter(neuron, rest, "share", units, names)
-                _enter(neuron, node, "potential", units, names)
-            elif units.get(id(factor)) == "share" and units.get(id(node)) == "potential":
-                _enter(neuron, rest, "potential", units, names)
-            elif factor.operator == "constant" and id(node) in units:
-                _enter(neuron, rest, units[id(node)], units, names)
-
-
-def _enter(
-    neuron: type[Neuron],
-    node: Expression,
-    unit: Unit,
-    units: dict[int, Unit],
-    names: dict[str, Unit],
-) -> None:
-    """Enter the unit of a node; refuse a unit that contradicts an earlier one."""
-    if node.operator == "constant" and node.number != 0.0 and unit == "potential":
-        raise ValueError(
-            f"neuron {name_of(neuron)!r} has no fixed point, for it adds {node.number:g} to a "
-            "potential; make it a parameter"
-        )
-    literal = node.operator == "constant"
-    known = unit if literal else units.setdefault(id(node), unit)
-    if node.operator == "name":
-        known = names.setdefault(node.label, unit)
-    if known != unit:
-        raise ValueError(
-            f"neuron {name_of(neuron)!r} has no fixed point, for it adds a share to a potential "
-            "or multiplies potentials; export in float"
-        )
+        for factor, rest in (node.inputs, node.inputs[::-1]):
+            unit = units.get(_key(factor))
+            if unit == "potential":
+                yield from ((rest, "share"), (node, "potential"))
+            elif unit == "share" and whole == "potential":
+                yield rest, "potential"
+            elif factor.operator == "constant" and whole is not None:
+                yield rest, whole
 
 
 # ---- units of an ANN ----------------------------------------------------------------------------
