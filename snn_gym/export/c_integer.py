@@ -11,7 +11,7 @@ from snn_gym.export import c_text
 from snn_gym.export.c_base import ANNSource, Source, number, standardised, within
 from snn_gym.export.c_spiking import SpikingSource
 from snn_gym.program.integer import TANH, IntegerProgram, IntegerUnits
-from snn_gym.program.network import GatedLayer, Layer, NeuronLayer
+from snn_gym.program.network import GatedLayer, Layer
 
 HELPERS = """\
 /* Add the rows of weights of the neurons that fired. */
@@ -99,30 +99,18 @@ class FixedSource(Fixed, SpikingSource):
     shape = "fixed point, weights of 8 bits and potentials of 16"
     places = c_text.PLACES + "\n" + SATURATED
     helpers, products = HELPERS, ADD_PRODUCTS + SCALED
+    currents = c_text.FIXED_CURRENTS
 
     def __init__(self, integer: IntegerProgram, name: str, title: str) -> None:
         super().__init__(integer, name, title)
         self.coefficients = integer.coefficients
+        self.units = [1 << x.bits for x in integer.neurons]
 
     def _held(self, size: int) -> Iterator[str]:
         yield f"    int16_t values[{self.program.inputs}];\n    int32_t held[{size}];"
         yield self._rounded_values()
         shift = self.integer.input_bits - self.integer.neurons[0].bits
         yield c_text.FIXED_HELD.format(inputs=self.program.inputs, size=size, shift=shift)
-
-    def _layer(self, k: int, layer: NeuronLayer) -> Iterator[str]:
-        held = k == 1 and self.program.held
-        if held and layer.recurrent is None:
-            yield self._updated(k, layer, "held")
-            return
-        yield f"int32_t currents[{layer.size}];"
-        yield "memset(currents, 0, sizeof currents);"
-        yield from self._driven(k, layer, held=held)
-        base, unit = "held" if held else f"biases_{k}", 2 ** self.integer.neurons[k - 1].bits
-        yield f"for (int n = 0; n < {layer.size}; n++) {{"
-        yield f"    currents[n] = {base}[n] + currents[n] * {unit};"
-        yield "}"
-        yield self._updated(k, layer, "currents")
 
 
 # ---- units of an ANN ----------------------------------------------------------------------------

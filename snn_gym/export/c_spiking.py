@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -78,19 +79,12 @@ def encoded(
     return c_text.ACTIVITY.format(inputs=inputs, channels=channels, range=span, activity=activity)
 
 
-def seen_at(encoder: SpikeEncoder | ReceptiveFields, channels: int) -> Iterator[str]:
-    """Yield the lines of C that fill the array ``seen`` with the spikes of time step ``t``."""
-    yield f"for (int c = 0; c < {channels}; c++) {{"
+def seen_at(encoder: SpikeEncoder | ReceptiveFields) -> str:
+    """Return the lines of C of a channel's spike at time step ``t``, in ``seen[c]``."""
     if isinstance(encoder, ReceptiveFields):
-        limit = number(float(np.float32(INTEGRATED)))
-        yield "    summed[c] += activity[c];"
-        yield f"    seen[c] = summed[c] > {limit};"
-        yield f"    summed[c] -= {limit} * (float)seen[c];"
-    elif isinstance(encoder, LatencyEncoder):
-        yield "    seen[c] = activity[c] == (float)t;"
-    else:
-        yield f"    seen[c] = {_REGULAR};"
-    yield "}"
+        return c_text.SUMMED.format(limit=number(float(np.float32(INTEGRATED))))
+    late = isinstance(encoder, LatencyEncoder)
+    return f"    seen[c] = {'activity[c] == (float)t' if late else _REGULAR};"
 
 
 # ---- c neuron ------------------------------------------------------------------------------------
@@ -197,6 +191,7 @@ class SpikingSource(Source):
 
     number, sum = "float", "float"  # C types of neurons' numbers and of sums of weights
     places, helpers, products = c_text.PLACES, c_text.HELPERS, c_text.ADD_PRODUCTS
+    currents, added, updated = c_text.CURRENTS, c_text.ADDED, c_text.UPDATED
 
     def __init__(self, program: Program, name: str, title: str) -> None:
         super().__init__(program, name, title)
@@ -204,6 +199,7 @@ class SpikingSource(Source):
             check_encoder(program.coder)
         self.keeps_readout = program.stateful and program.readout.variables > 0
         self.coefficients: NDArray[Any] = program.readout.coefficients
+        self.units = [1] * len(self.sizes)  # of a spike's weight in currents, for each layer
 
     @property
     def state_bytes(self) -> int:
@@ -278,7 +274,7 @@ class SpikingSource(Source):
         yield "}"
 
     def _step(self) -> Iterator[str]:
-        program, last, count = self.program, self.sizes[-1], len(self.sizes)
+        program, last = self.program, self.sizes[-1]
         decoder = program.readout
         rows = len(decoder.coefficients) if self.keeps_readout else decoder.values
         yield c_text.STEP.format(
@@ -294,15 +290,11 @@ class SpikingSource(Source):
             yield encoded(program.coder, program.inputs, program.channels, program.time_steps)
         yield f"    for (int t = 0; t < {program.time_steps}; t++) {{"
         for k, layer in enumerate(program.neurons, start=1):
-            yield "        {"
-            yield from (f"            {line}" for line in self._layer(k, layer))
-            yield "        }"
-        yield f"        const int fired = places_of(state->spikes_{count}, {last}, places);"
-        yield "        for (int k = 0; k < fired; k++) {"
-        for r in range(rows):
-            yield f"            decoded[{r}][places[k]] += coefficients[{r}][t];"
-        yield "        }"
-        yield "    }"
+            lines = textwrap.indent("\n".join(self._layer(k, layer)), " " * 12)
+            yield f"        {{\n{lines}\n        }}"
+        added = "            decoded[{0}][places[k]] += coefficients[{0}][t];"
+        sums = "\n".join(added.format(r) for r in range(rows))
+        yield c_text.DECODED.format(count=len(self.sizes), last=last, sums=sums)
         if self.keeps_readout:
             yield c_text.CARRY.format(rows=decoder.variables, values=decoder.values, size=last)
         yield from self._read_decoded(last)
@@ -327,49 +319,29 @@ class SpikingSource(Source):
     def _layer(self, k: int, layer: NeuronLayer) -> Iterator[str]:
         """Yield the lines of a layer's time step."""
         held = k == 1 and self.program.held
-        if held and layer.recurrent is None:
-            currents = "held"
-        else:
-            currents = "currents"
-            yield f"float currents[{layer.size}];"
-            yield f"memcpy(currents, {'held' if held else f'biases_{k}'}, sizeof currents);"
-            yield from self._driven(k, layer, held=held)
-        yield self._updated(k, layer, currents)
+        base, size, source = "held" if held else f"biases_{k}", layer.size, "held"
+        if not held or layer.recurrent is not None:
+            driven, source = "\n".join(self._driven(k, layer, held)), "currents"
+            given = {"base": base, "driven": driven, "unit": self.units[k - 1]}
+            yield self.currents.format(k=k, size=size, **given)
+        name = function_name(layer.neuron, layer.each)
+        yield self.updated.format(name=name, k=k, currents=source, size=size)
 
-    def _driven(self, k: int, layer: NeuronLayer, *, held: bool) -> Iterator[str]:
+    def _driven(self, k: int, layer: NeuronLayer, held: bool) -> Iterator[str]:
         """Yield the lines that add the weights of spikes to ``currents``."""
         inputs, size = layer.weights.shape
         if not held:
             source = f"state->spikes_{k - 1}"
             if k == 1:
-                source = "seen"
-                yield f"unsigned char seen[{inputs}];"
-                yield from self._seen(inputs)
+                source, coder = "seen", self.program.coder
+                spike = f"    seen[d] = observation[t * {inputs} + d] != 0.0f;"
+                place, lines = ("d", spike) if coder is None else ("c", seen_at(coder))
+                yield c_text.SEEN.format(channels=inputs, place=place, lines=lines)
             yield f"const int count = places_of({source}, {inputs}, places);"
-            yield self._added(f"weights_{k}", size, "count")
+            yield self.added.format(weights=f"weights_{k}", size=size, count="count")
         if layer.recurrent is not None:
             yield f"const int looped = places_of(state->spikes_{k}, {size}, places);"
-            yield self._added(f"recurrent_{k}", size, "looped")
-
-    def _added(self, weights: str, size: int, count: str) -> str:
-        """Return the line that adds the rows of ``count`` spikes to ``currents``."""
-        return f"add_rows(&{weights}[0][0], {size}, places, {count}, currents);"
-
-    def _seen(self, channels: int) -> Iterator[str]:
-        """Yield the lines that fill ``seen`` with the input spikes of a time step."""
-        if self.program.coder is not None:
-            yield from seen_at(self.program.coder, channels)
-            return
-        yield f"for (int d = 0; d < {channels}; d++) {{"
-        yield f"    seen[d] = observation[t * {channels} + d] != 0.0f;"
-        yield "}"
-
-    def _updated(self, k: int, layer: NeuronLayer, currents: str) -> str:
-        name = function_name(layer.neuron, layer.each)
-        return (
-            f"{name}(constants_{k}, {currents}, state->neurons_{k}, {layer.size}, "
-            f"state->spikes_{k});"
-        )
+            yield self.added.format(weights=f"recurrent_{k}", size=size, count="looped")
 
 
 def function_name(neuron: type[Neuron], each: bool) -> str:

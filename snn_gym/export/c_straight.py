@@ -85,9 +85,10 @@ def _statement(target: str, bias: object, weights: Sequence[int], sources: Seque
 
 
 def _wrapped(statement: str) -> str:
-    indents = {"initial_indent": "    ", "subsequent_indent": "        "}
-    options: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False, **indents}
-    return "\n".join(textwrap.wrap(statement, 96, **options))
+    return textwrap.fill(
+        statement, 96, initial_indent=" " * 4, subsequent_indent=" " * 8,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def _added(

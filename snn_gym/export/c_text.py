@@ -285,6 +285,53 @@ FIELDS = """\
             activity[d * {fields} + i] = expf(-0.5f * away * away);
         }}"""
 
+CURRENTS = """\
+float currents[{size}];
+memcpy(currents, {base}, sizeof currents);
+{driven}"""
+
+FIXED_CURRENTS = """\
+int32_t currents[{size}];
+memset(currents, 0, sizeof currents);
+{driven}
+for (int n = 0; n < {size}; n++) {{
+    currents[n] = {base}[n] + currents[n] * {unit};
+}}"""
+
+RECEIVED = """\
+float currents[{size}];
+unsigned char received[{size}];
+memcpy(currents, {base}, sizeof currents);
+memcpy(received, state->awake_{k}, sizeof received);
+{driven}"""
+
+ADDED = "add_rows(&{weights}[0][0], {size}, places, {count}, currents);"
+RECEIVE_ROWS = "receive(&{weights}[0][0], {size}, places, {count}, currents, received);"
+UPDATED = "{name}(constants_{k}, {currents}, state->neurons_{k}, {size}, state->spikes_{k});"
+
+EVENTS_UPDATED = """\
+{name}_events(constants_{k}, shifts_{k}, excess_{k}, biases_{k}, currents,
+    received, state->now, state->neurons_{k}, state->updated_{k}, {size},
+    state->spikes_{k}, state->awake_{k}, places);"""
+
+SEEN = """\
+unsigned char seen[{channels}];
+for (int {place} = 0; {place} < {channels}; {place}++) {{
+{lines}
+}}"""
+
+SUMMED = """\
+    summed[c] += activity[c];
+    seen[c] = summed[c] > {limit};
+    summed[c] -= {limit} * (float)seen[c];"""
+
+DECODED = """\
+        const int fired = places_of(state->spikes_{count}, {last}, places);
+        for (int k = 0; k < fired; k++) {{
+{sums}
+        }}
+    }}"""
+
 STEP = """\
 {signature}
     {sum} decoded[{rows}][{last}];

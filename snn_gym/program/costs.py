@@ -7,7 +7,7 @@ and Furber 2021, https://doi.org/10.3389/fnins.2021.651141.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from snn_gym.program.encoders import ReceptiveFields, SpikeEncoder
 from snn_gym.program.events import Events, looks_ahead
 from snn_gym.program.interpreter import decide, hidden_before, state_names
-from snn_gym.program.network import GATE_PRODUCTS, Array, GatedLayer, LeakyLayer, Program
+from snn_gym.program.network import (
+    GATE_PRODUCTS,
+    Array,
+    DenseLayer,
+    GatedLayer,
+    LeakyLayer,
+    NeuronLayer,
+    Program,
+)
 
 # ---- costs ---------------------------------------------------------------------------------------
 NUMBER_BYTES = 4  # of a float32
@@ -228,6 +236,7 @@ _NAMES = tuple(item.name for item in fields(Costs) if item.name != "uncounted")
 
 # ---- counting ------------------------------------------------------------------------------------
 Counted = NDArray[np.int64]
+_KINDS: Mapping[type, str] = {NeuronLayer: "hidden", DenseLayer: "dense", LeakyLayer: "leaky"}
 
 
 def costs_of(
@@ -276,15 +285,8 @@ def count_costs(
 
 def layer_names(program: Program) -> tuple[str, ...]:
     """Return the names of layers in costs and recordings, such as ``hidden_1``, and ``READOUT``."""
-    names = []
-    for k, layer in enumerate(program.layers, start=1):
-        kind = "hidden" if program.spiking else "dense"
-        if isinstance(layer, GatedLayer):
-            kind = layer.gates
-        elif isinstance(layer, LeakyLayer):
-            kind = "leaky"
-        names.append(f"{kind}_{k}")
-    return (*names, READOUT)
+    kinds = [x.gates if isinstance(x, GatedLayer) else _KINDS[type(x)] for x in program.layers]
+    return (*(f"{kind}_{k}" for k, kind in enumerate(kinds, start=1)), READOUT)
 
 
 def _of_neurons(

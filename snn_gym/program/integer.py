@@ -503,8 +503,10 @@ def _standardised(program: Program, inputs: Sequence[float]) -> Program:
     return replace(program, normalisers=(normaliser,), layers=(first, *others))
 
 
-def _input_bits(program: Program, least: int = 0) -> int:
-    """Return the fraction of standardised observations, in bits, at least ``least``."""
+def _entering(program: Program, least: int = 0) -> tuple[int, Range]:
+    """Return the fraction of inputs in bits, of values at least ``least``, and their limits."""
+    if program.spike_input:
+        return 0, (0, 1)
     if len(program.normalisers) != 1:
         raise ValueError(
             "observations that are not standardised, once, have no scale in fixed point; train "
@@ -512,18 +514,14 @@ def _input_bits(program: Program, least: int = 0) -> int:
         )
     # Neither a value nor a sum over all of them may overflow.
     most = min(_LIMIT, _SUM_LIMIT // (2 * _WEIGHT_LIMIT * program.inputs))
-    return max(least, math.floor(math.log2(most / program.normalisers[0].clip)))
-
-
-def _value_limits(program: Program, bits: int) -> Range:
-    most = round(program.normalisers[0].clip * 2**bits)
-    return -most, most
+    bits = max(least, math.floor(math.log2(most / program.normalisers[0].clip)))
+    largest = round(program.normalisers[0].clip * 2**bits)
+    return bits, (-largest, largest)
 
 
 def _ann(program: Program, peaks: Sequence[float]) -> IntegerProgram:
-    bits = 0 if program.spike_input else _input_bits(program)
-    low, high = (0, 1) if program.spike_input else _value_limits(program, bits)
-    values, ranges = Values(2.0**-bits, low, high), {"values": (low, high)}
+    bits, limits = _entering(program)
+    values, ranges = Values(2.0**-bits, *limits), {"values": limits}
     layers: list[IntegerUnits] = []
     visited = peaks if program.stateful else [0.0] * len(program.layers)
     for k, (layer, peak) in enumerate(zip(program.layers, visited, strict=True), start=1):
@@ -647,13 +645,8 @@ def _sums(
 
 def _spiking(program: Program, peaks: Sequence[float]) -> IntegerProgram:
     _check_supported(program)
-    units = [
-        (_unit(x.weights, *([] if x.recurrent is None else [x.recurrent])), x)
-        for x in program.neurons
-    ]
-    pairs = zip(units, peaks, strict=True)
-    layers = tuple(_neurons(layer, unit, peak) for (unit, layer), peak in pairs)
-    bits = 0 if program.spike_input else _input_bits(program, layers[0].bits)
+    layers = tuple(_neurons(x, peak) for x, peak in zip(program.neurons, peaks, strict=True))
+    bits, limits = _entering(program, layers[0].bits)
     head, coefficients = _unit(program.head.weights), program.readout.coefficients[:1]
     # One share of a mean rate is a unit, so that spikes are counted.
     first = float(coefficients[0, 0])
@@ -661,9 +654,9 @@ def _spiking(program: Program, peaks: Sequence[float]) -> IntegerProgram:
     whole = _rounded(coefficients / coefficient, np.int8)
     weights = _rounded(program.head.weights / head, np.int8)
     biases = _rounded(program.head.biases / (head * coefficient), np.int32)
-    ranges = _spiking_ranges(program, bits, layers)
-    least, most = _reach(whole.T, 0, 1)
-    ranges["outputs"] = _sums("outputs", weights.T, biases, int(least[0]), int(most[0]))
+    ranges = _spiking_ranges(program.held, bits, limits, layers)
+    least, most = (int(x[0]) for x in _reach(whole.T, 0, 1))
+    ranges["outputs"] = _sums("outputs", weights.T, biases, least, most)
     unit = head * coefficient
     return IntegerProgram(program, bits, layers, whole, weights, biases, unit, ranges)
 
@@ -683,9 +676,10 @@ def _check_supported(program: Program) -> None:
         )
 
 
-def _neurons(layer: NeuronLayer, weight: float, peak: float) -> IntegerNeurons:
+def _neurons(layer: NeuronLayer, peak: float) -> IntegerNeurons:
     """Return a layer in units so that twice ``peak`` and its constants fit 16 bits if possible."""
     units = units_of(layer.neuron)
+    weight = _unit(*(x for x in (layer.weights, layer.recurrent) if x is not None))
     potentials = [abs(x) for name, x in layer.numbers.items() if units[name] == "potential"]
     largest = max([peak, *potentials]) * _SPARE / weight
     bits = min(_MOST_BITS, max(0, math.floor(math.log2(_LIMIT / largest))))
@@ -711,14 +705,13 @@ def _neurons(layer: NeuronLayer, weight: float, peak: float) -> IntegerNeurons:
 
 
 def _spiking_ranges(
-    program: Program, bits: int, layers: tuple[IntegerNeurons, ...]
+    held: bool, bits: int, values: Range, layers: tuple[IntegerNeurons, ...]
 ) -> dict[str, Range]:
     ranges: dict[str, Range] = {}
     for k, layer in enumerate(layers, start=1):
         low = high = layer.biases.astype(np.int64)
         fed = [] if layer.recurrent is None else [layer.recurrent]
-        if k == 1 and program.held:
-            values = _value_limits(program, bits)
+        if k == 1 and held:
             sums = _reach(layer.weights, *values)
             ranges |= {"values": values, "sums_1": _within("sums of layer 1", *sums)}
             low, high = (low + scaled(x, bits - layer.bits) for x in sums)
