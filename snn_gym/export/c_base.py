@@ -24,16 +24,13 @@ class Source(ABC):
     """Texts of an agent's C files, with functions, types and files named after ``name``."""
 
     shape = "float"  # number format, for the comment in the header
+    output = "outputs[o]"  # in float
 
     def __init__(self, program: Program, name: str, title: str) -> None:
         self.program, self.name, self.title = program, name, title or "an agent"
         self.layers: Sequence[Any] = program.layers
+        self.sizes = program.sizes  # neurons or units of each layer
         self.head: tuple[NDArray[Any], NDArray[Any]] = program.head.weights, program.head.biases
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Neurons or units of each layer."""
-        return self.program.sizes
 
     @property
     @abstractmethod
@@ -140,20 +137,14 @@ class Source(ABC):
         """Return the lines that fill ``outputs`` from the array ``features`` by the head."""
         return c_text.READ.format(outputs=self.program.outputs, size=size, features=features)
 
-    def _choose(self) -> Iterator[str]:
-        if self.program.choice.discrete:
-            yield c_text.ARGMAX.format(outputs=self.program.outputs)
-            return
-        yield f"    for (int o = 0; o < {self.program.outputs}; o++) {{"
-        yield f"        const float x = {self._output()};"
-        limit = self.program.choice.limit
-        clipped = "x" if limit is None else within("x", limit)
-        squashed = self.program.choice.rule == "squash"
-        yield c_text.SQUASH.format(x=clipped) if squashed else c_text.CLIP
-        yield "    }"
-
-    def _output(self) -> str:
-        return "outputs[o]"
+    def _choose(self) -> str:
+        """Return the lines that choose the action from ``outputs``."""
+        choice, outputs = self.program.choice, self.program.outputs
+        if choice.discrete:
+            return c_text.ARGMAX.format(outputs=outputs)
+        clipped = "x" if choice.limit is None else within("x", choice.limit)
+        action = c_text.SQUASH.format(x=clipped) if choice.rule == "squash" else c_text.CLIP
+        return c_text.SCALED.format(outputs=outputs, output=self.output, action=action)
 
 
 def number(value: float) -> str:
@@ -259,7 +250,7 @@ class ANNSource(Source):
             source = self._results(k, layer)
             inputs = layer.size
         yield self._read(source, inputs)
-        yield from self._choose()
+        yield self._choose()
         yield "}"
 
     def _layer(self, k: int, layer: Layer, source: str, inputs: int) -> Iterator[str]:

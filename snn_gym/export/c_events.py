@@ -88,16 +88,13 @@ class EventSource(SpikingSource):
     def _state_fields(self) -> Iterator[str]:
         yield from super()._state_fields()
         for k, size in enumerate(self.sizes, start=1):
-            yield f"    uint32_t updated_{k}[{size}]; /* time step of the last update */"
-            yield f"    unsigned char awake_{k}[{size}]; /* may fire without input */"
+            yield c_text.EVENTS_STATE.format(k=k, size=size)
         yield "    uint32_t now; /* time steps of the episode */"
 
     def _reset(self) -> Iterator[str]:
         *lines, end = super()._reset()
         yield from lines
-        for k in range(1, len(self.sizes) + 1):
-            yield f"    memset(state->updated_{k}, 0, sizeof state->updated_{k});"
-            yield f"    memcpy(state->awake_{k}, awake_{k}, sizeof awake_{k});"
+        yield from (c_text.EVENTS_RESTED.format(k=k + 1) for k in range(len(self.sizes)))
         yield "    state->now = 0;"
         yield end
 

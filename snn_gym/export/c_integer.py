@@ -76,9 +76,7 @@ class Fixed(Source):
         super().__init__(integer.program, name, title)
         self.integer, self.layers = integer, integer.layers
         self.head = integer.head_weights, integer.head_biases
-
-    def _output(self) -> str:
-        return f"{number(self.integer.output_unit)} * (float)outputs[o]"
+        self.output = f"{number(integer.output_unit)} * (float)outputs[o]"
 
     def _rounded_values(self) -> str:
         """Return the lines that fill ``values`` with standardised observations in integers."""

@@ -53,11 +53,10 @@ def check_encoder(encoder: SpikeEncoder | ReceptiveFields) -> None:
 
 def encoder_tables(encoder: SpikeEncoder | ReceptiveFields) -> Iterator[tuple[str, NDArray[Any]]]:
     """Yield the constant arrays of an encoder by name."""
-    if isinstance(encoder, ReceptiveFields):
+    if isinstance(encoder, ReceptiveFields | PopulationEncoder):
         yield "centres", encoder.centres.reshape(-1)
+    if isinstance(encoder, ReceptiveFields):
         yield "widths", encoder.widths.reshape(-1)
-    if isinstance(encoder, PopulationEncoder):
-        yield "centres", encoder.centres
 
 
 def encoded(
@@ -266,9 +265,7 @@ class SpikingSource(Source):
 
     def _reset(self) -> Iterator[str]:
         yield f"void {self.name}_reset({self.name}_state *state) {{"
-        for k in range(1, len(self.program.neurons) + 1):
-            yield f"    memcpy(state->neurons_{k}, rest_{k}, sizeof rest_{k});"
-            yield f"    memset(state->spikes_{k}, 0, sizeof state->spikes_{k});"
+        yield from (c_text.RESTED.format(k=k + 1) for k in range(len(self.sizes)))
         if self.keeps_readout:
             yield "    memset(state->readout, 0, sizeof state->readout);"
         yield "}"
@@ -298,7 +295,7 @@ class SpikingSource(Source):
         if self.keeps_readout:
             yield c_text.CARRY.format(rows=decoder.variables, values=decoder.values, size=last)
         yield from self._read_decoded(last)
-        yield from self._choose()
+        yield self._choose()
         yield "}"
 
     def _read_decoded(self, size: int) -> Iterator[str]:

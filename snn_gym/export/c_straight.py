@@ -171,7 +171,7 @@ class Straight(Fixed):
         outputs = [f"out_{o}" for o in range(self.program.outputs)]
         if not self.program.choice.discrete:
             yield f"    const int32_t outputs[{len(outputs)}] = {{{', '.join(outputs)}}};"
-            yield from self._choose()
+            yield self._choose()
             return
         yield f"    int best = 0;\n    int32_t top = {outputs[0]};"
         for o, x in enumerate(outputs[1:], start=1):

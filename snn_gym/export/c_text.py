@@ -305,6 +305,18 @@ memcpy(currents, {base}, sizeof currents);
 memcpy(received, state->awake_{k}, sizeof received);
 {driven}"""
 
+RESTED = """\
+    memcpy(state->neurons_{k}, rest_{k}, sizeof rest_{k});
+    memset(state->spikes_{k}, 0, sizeof state->spikes_{k});"""
+
+EVENTS_RESTED = """\
+    memset(state->updated_{k}, 0, sizeof state->updated_{k});
+    memcpy(state->awake_{k}, awake_{k}, sizeof awake_{k});"""
+
+EVENTS_STATE = """\
+    uint32_t updated_{k}[{size}]; /* time step of the last update */
+    unsigned char awake_{k}[{size}]; /* may fire without input */"""
+
 ADDED = "add_rows(&{weights}[0][0], {size}, places, {count}, currents);"
 RECEIVE_ROWS = "receive(&{weights}[0][0], {size}, places, {count}, currents, received);"
 UPDATED = "{name}(constants_{k}, {currents}, state->neurons_{k}, {size}, state->spikes_{k});"
@@ -371,6 +383,12 @@ ARGMAX = """\
         best = outputs[o] > outputs[best] ? o : best;
     }}
     *action = best;"""
+
+SCALED = """\
+    for (int o = 0; o < {outputs}; o++) {{
+        const float x = {output};
+{action}
+    }}"""
 
 SQUASH = """\
         const float part = 0.5f * (tanhf({x}) + 1.0f);

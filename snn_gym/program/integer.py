@@ -177,13 +177,24 @@ class IntegerNeurons:
     """(N, N)"""
     bits: int
     """Fraction of potentials: the weight of a spike is ``weight * 2**bits``."""
+    input_bits: int = 0
+    """Fraction of inputs; 0 for spikes."""
 
     @property
     def size(self) -> int:
         """Number of neurons N."""
         return len(self.biases)
 
-    def advance(self, state: IntArray, current: IntArray) -> tuple[IntArray, IntArray]:
+    def advance(self, state: IntArray, values: IntArray) -> tuple[IntArray, IntArray]:
+        """Return state variables with spikes (S + 1, B, N), and spikes, for inputs (B, D)."""
+        entering = (values @ self.weights.astype(np.int64)) << self.bits
+        current = self.biases + scaled(entering, self.input_bits)
+        if self.recurrent is not None:
+            current = current + ((state[-1] @ self.recurrent.astype(np.int64)) << self.bits)
+        moved, fired = self.fire(state[:-1], current)
+        return np.concatenate([moved, fired[np.newaxis]]), fired
+
+    def fire(self, state: IntArray, current: IntArray) -> tuple[IntArray, IntArray]:
         """Return state variables (S, ...) and spikes (...) after a time step with a current."""
         text = equations(self.neuron)
         values: dict[str, Any] = dict(
@@ -429,45 +440,18 @@ class IntegerProgram:
             observations: (B, D), or (B, T, D) of spike trains, in the environment's units.
             state: ``state`` of the last decision; None starts from rest.
         """
-        signal = self.enter(observations)
-        before = self.rest_state(len(observations)) if state is None else state
-        if self.neurons:
-            features, new = self._spikes(signal, before)
-        else:
-            features, after = signal[0], []
-            for layer, own in zip(self.units, before, strict=True):
-                moved, features = layer.advance(own, features)
-                after.append(moved)
-            new = tuple(after)
-        outputs = self.head_biases + features @ self.head_weights.T.astype(np.int64)
+        signal, decoded = self.enter(observations), np.int64(0)
+        own = list(self.rest_state(len(observations)) if state is None else state)
+        for t, coefficient in enumerate(self.coefficients[0].astype(np.int64)):
+            values = signal[t % len(signal)]  # held values are the same at all time steps
+            for k, layer in enumerate(self.layers):
+                own[k], values = layer.advance(own[k], values)
+            decoded = decoded + coefficient * values
+        outputs = self.head_biases + decoded @ self.head_weights.T.astype(np.int64)
         shown = np.float32(self.output_unit) * outputs.astype(np.float32)
         discrete = self.program.choice.discrete
         actions = outputs.argmax(1) if discrete else chosen(self.program.choice, shown)
-        return IntegerDecision(actions, outputs, new)
-
-    def _spikes(
-        self, signal: IntArray, state: tuple[IntArray, ...]
-    ) -> tuple[IntArray, tuple[IntArray, ...]]:
-        """Return the decoded spikes (B, N) of the last layer, and the new state."""
-        own, held = list(state), None
-        if self.program.held:
-            first = self.neurons[0]
-            total = signal[0] @ first.weights.astype(np.int64)
-            held = first.biases + scaled(total, self.input_bits - first.bits)
-        decoded = np.zeros_like(own[-1][-1])
-        for t, coefficient in enumerate(self.coefficients[0].astype(np.int64)):
-            seen = signal[0 if held is not None else t]
-            for k, layer in enumerate(self.neurons):
-                fed = np.zeros_like(own[k][-1])
-                if k > 0 or held is None:
-                    fed = fed + seen @ layer.weights.astype(np.int64)
-                if layer.recurrent is not None:
-                    fed = fed + own[k][-1] @ layer.recurrent.astype(np.int64)
-                base = layer.biases if k > 0 or held is None else held
-                moved, seen = layer.advance(own[k][:-1], base + (fed << layer.bits))
-                own[k] = np.concatenate([moved, seen[np.newaxis]])
-            decoded = decoded + coefficient * seen
-        return decoded, tuple(own)
+        return IntegerDecision(actions, outputs, tuple(own))
 
 
 def to_integer(
@@ -647,6 +631,7 @@ def _spiking(program: Program, peaks: Sequence[float]) -> IntegerProgram:
     _check_supported(program)
     layers = tuple(_neurons(x, peak) for x, peak in zip(program.neurons, peaks, strict=True))
     bits, limits = _entering(program, layers[0].bits)
+    layers = (replace(layers[0], input_bits=bits), *layers[1:])
     head, coefficients = _unit(program.head.weights), program.readout.coefficients[:1]
     # One share of a mean rate is a unit, so that spikes are counted.
     first = float(coefficients[0, 0])
@@ -700,7 +685,7 @@ def _neurons(layer: NeuronLayer, peak: float) -> IntegerNeurons:
     # Products are largest at the corners of what 16 bits hold.
     corners = itertools.product((-_LIMIT - 1, _LIMIT), repeat=1 + len(layer.rest))
     *state, current = np.array(list(corners), np.int64).T
-    made.advance(np.array(state), current)
+    made.fire(np.array(state), current)
     return made
 
 
