@@ -341,13 +341,12 @@ def _read(events: Events | None) -> float:
 
 def _count_encoder(counter: Counter, program: Program) -> None:
     """Count the arithmetic from standardised observations to spikes, and what it keeps."""
-    encoder, kept = program.coder, 0
+    encoder, kept = program.coder, program.inputs * program.compares
     if encoder is None:
         return
     macs = encoder.macs(program.inputs, program.time_steps)
-    if isinstance(encoder, SpikeEncoder):
-        macs += program.inputs  # from a standardised observation to an intensity
-        kept = program.inputs if encoder.needs_previous else 0
+    # From a standardised observation to an intensity.
+    macs += program.inputs * isinstance(encoder, SpikeEncoder)
     if macs:
         counter.add("macs_per_decision", "encoder", macs)
     if isinstance(encoder, ReceptiveFields):

@@ -242,8 +242,8 @@ def units_of(neuron: type[Neuron]) -> dict[str, Unit]:
     text, problem = equations(neuron), f"neuron {name_of(neuron)!r} has no fixed point, for it"
     roots = (*text.moved, text.margin, *text.decided(True), *text.decided(False))
     potentials = (*text.state, *text.moved_names, INPUT, *map(_key, roots))
-    units, known = dict[str | int, Unit].fromkeys(potentials, "potential"), 0
-    nodes = list(walk(*roots))
+    units: dict[str | int, Unit] = dict.fromkeys(potentials, "potential")
+    nodes, known = list(walk(*roots)), 0
     for node in nodes:
         if node.operator not in ("name", "constant", *_OPERATORS):
             raise ValueError(f"{problem} has {node.operator!r}; export in float")
