@@ -205,30 +205,29 @@ class Costs:
         return f"{operations:,.0f} operations a decision{shown}"
 
 
-def mean_costs(parts: Iterable[tuple[int, Costs]]) -> Costs:
-    """Return mean costs over all decisions, from each part's number of decisions and means."""
-    known = list(parts)
-    return _weighted(known, sum(count for count, _ in known))
+def mean_costs(parts: Iterable[tuple[int, Costs]], decisions: int | None = None) -> Costs:
+    """Return mean costs over all decisions, from each part's number of decisions and means.
 
-
-def sum_costs(*parts: Costs) -> Costs:
-    """Return the costs of a decision from those of its parts, such as extractor and network."""
-    return _weighted([(1, part) for part in parts], 1)
-
-
-def _weighted(parts: Sequence[tuple[int, Costs]], decisions: int) -> Costs:
+    ``decisions`` divides in place of the sum of these numbers.
+    """
+    known, totals = list(parts), {name: _Counts() for name in _NAMES}
+    divisor = sum(count for count, _ in known) if decisions is None else decisions
     # Sums before the division keep means of whole numbers whole.
-    totals: dict[str, _Counts] = {name: {} for name in _NAMES}
-    for count, costs in parts:
+    for count, costs in known:
         for name, total in totals.items():
             for layer, value in getattr(costs, name).items():
                 total[layer] = total.get(layer, 0.0) + count * value
     means = {
-        name: {layer: value / decisions for layer, value in total.items()}
+        name: {layer: value / divisor for layer, value in total.items()}
         for name, total in totals.items()
     }
-    uncounted = dict.fromkeys(name for _, costs in parts for name in costs.uncounted)
+    uncounted = dict.fromkeys(name for _, costs in known for name in costs.uncounted)
     return Costs(**means, uncounted=tuple(uncounted))
+
+
+def sum_costs(*parts: Costs) -> Costs:
+    """Return the costs of a decision from those of its parts, such as extractor and network."""
+    return mean_costs([(1, part) for part in parts], decisions=1)
 
 
 _NAMES = tuple(item.name for item in fields(Costs) if item.name != "uncounted")

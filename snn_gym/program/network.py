@@ -476,11 +476,6 @@ class Program:
         """Neurons or units of each hidden layer."""
         return tuple(layer.size for layer in self.layers)
 
-    @property
-    def recurrent(self) -> bool:
-        """Whether a layer has recurrent synapses or gates."""
-        return bool(self.gated) or any(x.recurrent is not None for x in self.neurons)
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the program to one safetensors file, with its names as JSON in the header.
 
