@@ -114,10 +114,9 @@ def _used(integer: IntegerProgram, head: NDArray[np.int64]) -> tuple[list[list[i
 
     Also return the weights (D, N) of the inputs at those of the first layer.
     """
-    layers: list[IntegerNeurons | IntegerUnits] = [*integer.layers]
     onward: NDArray[Any] = head.T
     places: list[list[int]] = []
-    for layer in layers[::-1]:
+    for layer in integer.layers[::-1]:
         used = (onward != 0).any(1)
         if layer.recurrent is not None:
             loops = layer.recurrent.reshape(layer.size, -1, layer.size) != 0

@@ -386,7 +386,7 @@ class IntegerProgram:
     """The program in float, whose standardisation and limits of actions remain in float."""
     input_bits: int
     """Fraction of standardised observations, in bits; 0 for spikes."""
-    layers: tuple[IntegerNeurons, ...] | tuple[IntegerUnits, ...]
+    layers: tuple[IntegerNeurons | IntegerUnits, ...]
     coefficients: NDArray[np.int8]
     """(1, T), weights of a spike by time step; all 1 for a mean rate and for an ANN."""
     head_weights: NDArray[np.int8]
