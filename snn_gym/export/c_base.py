@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -15,20 +15,22 @@ from snn_gym.program.network import DenseLayer, GatedLayer, Layer, LeakyLayer, P
 
 _LINE = 96
 _TYPES = {"float32": "float", "int8": "int8_t", "int16": "int16_t", "int32": "int32_t"}
+_FLAT = ("constants", "rest")
+_ARRAYS = (*_FLAT, "weights", "biases", "recurrent", "recurrent_biases", "decay", "decays")
+"""Constant arrays of a layer, by the names of its fields; those of `_FLAT` have one dimension."""
 
 
 class Source(ABC):
     """Texts of an agent's C files, with functions, types and files named after ``name``."""
 
     shape = "float"  # number format, for the comment in the header
+    output = "outputs[o]"  # in float
 
     def __init__(self, program: Program, name: str, title: str) -> None:
         self.program, self.name, self.title = program, name, title or "an agent"
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Neurons or units of each layer."""
-        return self.program.sizes
+        self.layers: Sequence[Any] = program.layers
+        self.sizes = program.sizes  # neurons or units of each layer
+        self.head: tuple[NDArray[Any], NDArray[Any]] = program.head.weights, program.head.biases
 
     @property
     @abstractmethod
@@ -61,10 +63,6 @@ class Source(ABC):
         """Yield the lines of the C function that decides."""
 
     @abstractmethod
-    def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Yield the constant arrays by name."""
-
-    @abstractmethod
     def _header(self) -> Mapping[str, str]:
         """Return the fields of ``c_text.HEADER`` that depend on the kind of agent."""
 
@@ -72,6 +70,27 @@ class Source(ABC):
     def tables(self) -> Mapping[str, NDArray[Any]]:
         """Constant arrays by name."""
         return dict(self._tables())
+
+    def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        for k, normaliser in enumerate(self.program.normalisers, start=1):
+            yield f"means_{k}", normaliser.mean
+            yield f"deviations_{k}", normaliser.std
+        yield from self._own_tables()
+        if not self.program.choice.discrete:
+            yield "lows", self.program.choice.low
+            yield "highs", self.program.choice.high
+
+    def _own_tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Yield the constant arrays between standardisation and choice by name."""
+        yield from self._layer_tables()
+        yield from zip(("head_weights", "head_biases"), self.head, strict=True)
+
+    def _layer_tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        for k, layer in enumerate(self.layers, start=1):
+            for name in _ARRAYS:
+                values = getattr(layer, name, None)
+                if values is not None:
+                    yield f"{name}_{k}", values.reshape(-1) if name in _FLAT else values
 
     @property
     def constant_bytes(self) -> int:
@@ -100,16 +119,6 @@ class Source(ABC):
             print_action=shown.format(upper=upper),
         )  # fmt: skip
 
-    def _input_tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        for k, normaliser in enumerate(self.program.normalisers, start=1):
-            yield f"means_{k}", normaliser.mean
-            yield f"deviations_{k}", normaliser.std
-
-    def _limit_tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        if not self.program.choice.discrete:
-            yield "lows", self.program.choice.low
-            yield "highs", self.program.choice.high
-
     def _signature(self) -> str:
         return (
             f"void {self.name}_step({self.name}_state *state, const float *observation,\n"
@@ -128,20 +137,14 @@ class Source(ABC):
         """Return the lines that fill ``outputs`` from the array ``features`` by the head."""
         return c_text.READ.format(outputs=self.program.outputs, size=size, features=features)
 
-    def _choose(self) -> Iterator[str]:
-        if self.program.choice.discrete:
-            yield c_text.ARGMAX.format(outputs=self.program.outputs)
-            return
-        yield f"    for (int o = 0; o < {self.program.outputs}; o++) {{"
-        yield f"        const float x = {self._output()};"
-        limit = self.program.choice.limit
-        clipped = "x" if limit is None else within("x", limit)
-        squashed = self.program.choice.rule == "squash"
-        yield c_text.SQUASH.format(x=clipped) if squashed else c_text.CLIP
-        yield "    }"
-
-    def _output(self) -> str:
-        return "outputs[o]"
+    def _choose(self) -> str:
+        """Return the lines that choose the action from ``outputs``."""
+        choice, outputs = self.program.choice, self.program.outputs
+        if choice.discrete:
+            return c_text.ARGMAX.format(outputs=outputs)
+        clipped = "x" if choice.limit is None else within("x", choice.limit)
+        action = c_text.SQUASH.format(x=clipped) if choice.rule == "squash" else c_text.CLIP
+        return c_text.SCALED.format(outputs=outputs, output=self.output, action=action)
 
 
 def number(value: float) -> str:
@@ -183,18 +186,25 @@ def _lines(values: NDArray[Any]) -> str:
 # ---- c ann ---------------------------------------------------------------------------------------
 _CALLS = {"tanh": "tanhf({0})", "relu": "{0} > 0.0f ? {0} : 0.0f"}
 _LIMITED = {"tanh": "tanhf({0})", "relu": "fminf(fmaxf({0}, 0.0f), 1.0f)"}  # before rounding
+_BYTES = {"float": 4, "int16_t": 2, "int32_t": 4}
 _GATES = {"gru": c_text.GRU, "lstm": c_text.LSTM, "rnn": c_text.RNN}
 
 
 class ANNSource(Source):
     """C files of an ANN, whose code skips products with values of 0."""
 
-    sum = "float"  # C type of sums of weights
+    sum, leaky, gated = "float", "float", "float"  # C types of sums of weights, and of states
 
     @property
     def state_bytes(self) -> int:
         """Memory of the state of units; at least 1, as C has no empty struct."""
-        return 4 * sum(len(x.state) * x.size for x in self.program.remembering) or 1
+        return (
+            sum(_BYTES[self._type(x)] * len(x.state) * x.size for x in self.program.remembering)
+            or 1
+        )
+
+    def _type(self, layer: Layer) -> str:
+        return self.leaky if isinstance(layer, LeakyLayer) else self.gated
 
     def _helpers(self) -> Iterator[str]:
         yield c_text.ADD_PRODUCTS
@@ -208,14 +218,11 @@ class ANNSource(Source):
             x.recurrent.size if isinstance(x, GatedLayer) else x.size
             for x in self.program.remembering
         )
-        macs = sum(layer.weights.size for layer in self.program.layers) + loops
+        macs = sum(x.weights.size for x in (*self.program.layers, self.program.head)) + loops
         wide = sum(2 * len(layer.biases) for layer in self.program.layers)
         floats = self.program.inputs + wide + self.program.outputs
         return {
-            "costs": (
-                f"{macs + self.program.head.weights.size:,} multiply-accumulates, "
-                f"{sum(self.sizes):,} units"
-            ),
+            "costs": f"{macs:,} multiply-accumulates, {sum(self.sizes):,} units",
             "stack_bytes": f"{-(-4 * (floats + 64) // 1024) * 1024:,}",
             "lasting": "" if self.program.stateful else ": nothing",
             "state_fields": "\n".join(self._state_fields()),
@@ -224,26 +231,12 @@ class ANNSource(Source):
 
     def _state_fields(self) -> Iterator[str]:
         for k, layer in enumerate(self.program.remembering, start=1):
-            yield f"    float units_{k}[{len(layer.state) * layer.size}];"
+            yield f"    {self._type(layer)} units_{k}[{len(layer.state) * layer.size}];"
         if not self.program.stateful:
             yield "    char unused;"
 
     def _reset(self) -> Iterator[str]:
         yield c_text.RESET.format(name=self.name)
-
-    def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        yield from self._input_tables()
-        for k, layer in enumerate(self.program.layers, start=1):
-            yield f"weights_{k}", layer.weights
-            yield f"biases_{k}", layer.biases
-            if isinstance(layer, GatedLayer):
-                yield f"recurrent_{k}", layer.recurrent
-                yield f"recurrent_biases_{k}", layer.recurrent_biases
-            elif isinstance(layer, LeakyLayer):
-                yield f"decay_{k}", layer.decay
-        yield "head_weights", self.program.head.weights
-        yield "head_biases", self.program.head.biases
-        yield from self._limit_tables()
 
     def _step(self) -> Iterator[str]:
         yield self._signature()
@@ -257,7 +250,7 @@ class ANNSource(Source):
             source = self._results(k, layer)
             inputs = layer.size
         yield self._read(source, inputs)
-        yield from self._choose()
+        yield self._choose()
         yield "}"
 
     def _layer(self, k: int, layer: Layer, source: str, inputs: int) -> Iterator[str]:

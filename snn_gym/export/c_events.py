@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from snn_gym.export import c_text
 from snn_gym.export.c_base import number
-from snn_gym.export.c_spiking import FLOAT, SpikingSource, function_name
+from snn_gym.export.c_spiking import FLOAT, SpikingSource
 from snn_gym.program.events import Idling
 from snn_gym.program.expressions import STEPS, Expression, names_in, own, print_lines
-from snn_gym.program.network import Array, NeuronLayer, Program
+from snn_gym.program.network import NeuronLayer, Program
 from snn_gym.program.neuron import Equations, Neuron, equations, idle_equations
 
 # Closed forms cancel: they are computed in 64 bits.
@@ -35,7 +35,8 @@ _NEW, _HIGHEST = "new_", "new_highest"  # prefix and name that no state variable
 class EventSource(SpikingSource):
     """C files of a spiking program whose neurons are updated only when they receive."""
 
-    helpers = c_text.RECEIVE + "\n" + c_text.POWER
+    helpers, currents = c_text.RECEIVE + "\n" + c_text.POWER, c_text.RECEIVED
+    added, updated = c_text.RECEIVE_ROWS, c_text.EVENTS_UPDATED
 
     def __init__(self, program: Program, name: str, title: str) -> None:
         super().__init__(program, name, title)
@@ -81,44 +82,26 @@ class EventSource(SpikingSource):
             yield f"shifts_{k}", idling.shift.reshape(-1).astype(np.float32)
             excess = np.minimum(idling.excess, _NEVER_IDLE)
             yield f"excess_{k}", excess.astype(np.float32)
-            yield f"awake_{k}", idling.may_fire(_rest(layer))[0].astype(np.int8)
+            rest = dict(zip(layer.neuron.state, layer.rest[:, np.newaxis], strict=True))
+            yield f"awake_{k}", idling.may_fire(rest)[0].astype(np.int8)
 
     def _state_fields(self) -> Iterator[str]:
         yield from super()._state_fields()
         for k, size in enumerate(self.sizes, start=1):
-            yield f"    uint32_t updated_{k}[{size}]; /* time step of the last update */"
-            yield f"    unsigned char awake_{k}[{size}]; /* may fire without input */"
+            yield c_text.EVENTS_STATE.format(k=k, size=size)
         yield "    uint32_t now; /* time steps of the episode */"
 
     def _reset(self) -> Iterator[str]:
         *lines, end = super()._reset()
         yield from lines
-        for k in range(1, len(self.sizes) + 1):
-            yield f"    memset(state->updated_{k}, 0, sizeof state->updated_{k});"
-            yield f"    memcpy(state->awake_{k}, awake_{k}, sizeof awake_{k});"
+        yield from (c_text.EVENTS_RESTED.format(k=k + 1) for k in range(len(self.sizes)))
         yield "    state->now = 0;"
         yield end
 
     def _layer(self, k: int, layer: NeuronLayer) -> Iterator[str]:
         if k == 1:
             yield "state->now++;"
-        yield f"float currents[{layer.size}];"
-        yield f"unsigned char received[{layer.size}];"
-        yield f"memcpy(currents, biases_{k}, sizeof currents);"
-        yield f"memcpy(received, state->awake_{k}, sizeof received);"
-        yield from self._driven(k, layer, held=False)
-        name = function_name(layer.neuron, layer.each)
-        yield f"{name}_events(constants_{k}, shifts_{k}, excess_{k}, biases_{k}, currents,"
-        yield f"    received, state->now, state->neurons_{k}, state->updated_{k}, {layer.size},"
-        yield f"    state->spikes_{k}, state->awake_{k}, places);"
-
-    def _added(self, weights: str, size: int, count: str) -> str:
-        return f"receive(&{weights}[0][0], {size}, places, {count}, currents, received);"
-
-
-def _rest(layer: NeuronLayer) -> dict[str, Array]:
-    """Return the state (1, N) at rest, by name."""
-    return dict(zip(layer.neuron.state, layer.rest[:, np.newaxis], strict=True))
+        yield from super()._layer(k, layer)
 
 
 def _idle_text(neuron: type[Neuron], name: str) -> str:

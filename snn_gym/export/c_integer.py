@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
 from snn_gym.export import c_text
-from snn_gym.export.c_base import ANNSource, number, standardised, within
-from snn_gym.export.c_spiking import SpikingSource, fixed_neuron
+from snn_gym.export.c_base import ANNSource, Source, number, standardised, within
+from snn_gym.export.c_spiking import SpikingSource
 from snn_gym.program.integer import TANH, IntegerProgram, IntegerUnits
-from snn_gym.program.network import GatedLayer, Layer, NeuronLayer
-from snn_gym.program.neuron import Neuron
+from snn_gym.program.network import GatedLayer, Layer
 
 HELPERS = """\
 /* Add the rows of weights of the neurons that fired. */
@@ -69,75 +67,48 @@ static inline int32_t share(int32_t gain, int32_t x) {
 """
 
 
-class FixedSource(SpikingSource):
-    """C files of a spiking program in integers."""
+class Fixed(Source):
+    """Parts of the C files of integer programs, spiking or not."""
 
-    number, sum = "int16_t", "int32_t"
-    shape = "fixed point, weights of 8 bits and potentials of 16"
-    places = c_text.PLACES + "\n" + SATURATED
-    helpers, products = HELPERS, ADD_PRODUCTS + SCALED
+    sum = "int32_t"
 
     def __init__(self, integer: IntegerProgram, name: str, title: str) -> None:
         super().__init__(integer.program, name, title)
-        self.integer = integer
+        self.integer, self.layers = integer, integer.layers
+        self.head = integer.head_weights, integer.head_biases
+        self.output = f"{number(integer.output_unit)} * (float)outputs[o]"
 
-    def _neuron_text(self, neuron: type[Neuron], name: str, each: bool) -> str:
-        assert not each  # scales are those of a layer's constants
-        return fixed_neuron(neuron, name)
+    def _rounded_values(self) -> str:
+        """Return the lines that fill ``values`` with standardised observations in integers."""
+        if self.program.spike_input:
+            return c_text.SEEN_VALUES.format(inputs=self.program.inputs)
+        return c_text.FIXED_VALUES.format(
+            inputs=self.program.inputs,
+            value=standardised("observation[d]", 1),
+            unit=number(float(2**self.integer.input_bits)),
+            clipped=within("x", self.program.normalisers[0].clip),
+        )
 
-    def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        yield from self._input_tables()
-        for k, layer in enumerate(self.integer.neurons, start=1):
-            yield f"constants_{k}", layer.constants
-            yield f"rest_{k}", layer.rest.reshape(-1)
-            yield f"weights_{k}", layer.weights
-            yield f"biases_{k}", layer.biases
-            if layer.recurrent is not None:
-                yield f"recurrent_{k}", layer.recurrent
-        yield "coefficients", self.integer.coefficients
-        yield "head_weights", self.integer.head_weights
-        yield "head_biases", self.integer.head_biases
-        yield from self._limit_tables()
+
+class FixedSource(Fixed, SpikingSource):
+    """C files of a spiking program in integers."""
+
+    number = "int16_t"
+    shape = "fixed point, weights of 8 bits and potentials of 16"
+    places = c_text.PLACES + "\n" + SATURATED
+    helpers, products = HELPERS, ADD_PRODUCTS + SCALED
+    currents = c_text.FIXED_CURRENTS
+
+    def __init__(self, integer: IntegerProgram, name: str, title: str) -> None:
+        super().__init__(integer, name, title)
+        self.coefficients = integer.coefficients
+        self.units = [1 << x.bits for x in integer.neurons]
 
     def _held(self, size: int) -> Iterator[str]:
         yield f"    int16_t values[{self.program.inputs}];\n    int32_t held[{size}];"
-        yield _rounded_values(self.integer)
+        yield self._rounded_values()
         shift = self.integer.input_bits - self.integer.neurons[0].bits
         yield c_text.FIXED_HELD.format(inputs=self.program.inputs, size=size, shift=shift)
-
-    def _layer(self, k: int, layer: NeuronLayer) -> Iterator[str]:
-        held = k == 1 and self.program.held
-        if held and layer.recurrent is None:
-            yield self._updated(k, layer, "held")
-            return
-        yield f"int32_t currents[{layer.size}];"
-        yield "memset(currents, 0, sizeof currents);"
-        yield from self._driven(k, layer, held=held)
-        yield f"for (int n = 0; n < {layer.size}; n++) {{"
-        base, unit = "held" if held else f"biases_{k}", 2 ** self.integer.neurons[k - 1].bits
-        yield f"    currents[n] = {base}[n] + currents[n] * {unit};"
-        yield "}"
-        yield self._updated(k, layer, "currents")
-
-    def _output(self) -> str:
-        return in_float(self.integer)
-
-
-def in_float(integer: IntegerProgram) -> str:
-    """Return the C expression of output ``o`` in float."""
-    return f"{number(integer.output_unit)} * (float)outputs[o]"
-
-
-def _rounded_values(integer: IntegerProgram) -> str:
-    """Return the lines that fill ``values`` with standardised observations in integers."""
-    if integer.program.spike_input:
-        return c_text.SEEN_VALUES.format(inputs=integer.program.inputs)
-    return c_text.FIXED_VALUES.format(
-        inputs=integer.program.inputs,
-        value=standardised("observation[d]", 1),
-        unit=number(float(2**integer.input_bits)),
-        clipped=within("x", integer.program.normalisers[0].clip),
-    )
 
 
 # ---- units of an ANN ----------------------------------------------------------------------------
@@ -198,106 +169,65 @@ UNITS: Mapping[str, tuple[str, ...]] = {
 """
 
 
-@dataclass(frozen=True)
-class Names:
-    """Names in C of the numbers of a unit."""
-
-    sums: Sequence[str]
-    loops: Sequence[str]
-    state: Sequence[str]
-    result: str
-    decay: str = ""
+# Texts of the C functions that units call, with the kinds of these units.
+_CALLED = (
+    (RESCALED, {"relu", "tanh", "leaky", "rnn", "gru", "lstm"}),
+    (TANGENT, {"tanh", "rnn", "gru", "lstm"}),
+    (LOGISTIC, {"gru", "lstm"}),
+    (DECAYED, {"leaky"}),
+)
 
 
-def unit_lines(layer: IntegerUnits, names: Names) -> list[str]:
-    """Return the lines of C that advance a unit."""
+def unit_lines(
+    layer: IntegerUnits,
+    sums: Sequence[str],
+    loops: Sequence[str],
+    state: Sequence[str],
+    result: str,
+    decay: str,
+) -> list[str]:
+    """Return the lines of C that advance a unit, for the names of its numbers."""
     scale, loop = (", ".join(map(str, x)) for x in (layer.scale, layer.loop))
-    arguments = [f"rescaled({x}, {scale})" for x in names.sums]
+    arguments = [f"rescaled({x}, {scale})" for x in sums]
     if layer.recurrent is not None:
         arguments = [f"saturated({x})" for x in arguments]
-    kind = layer.kind if layer.levels is None else f"{layer.kind}, levels"
     fields = {
-        "sums": names.sums,
+        "sums": sums,
         "x": arguments,
-        "y": [f"saturated(rescaled({x}, {loop}))" for x in names.loops],
-        "h": names.state[0] if names.state else "",
-        "c": names.state[-1] if names.state else "",
-        "r": names.result,
-        "decay": names.decay,
+        "y": [f"saturated(rescaled({x}, {loop}))" for x in loops],
+        "h": state[0] if state else "",
+        "c": state[-1] if state else "",
+        "r": result,
+        "decay": decay,
         "scale": scale,
         "shift": layer.scale.shift,
         "out": layer.loop.shift,
         "levels": layer.levels,
     }
+    kind = layer.kind if layer.levels is None else f"{layer.kind}, levels"
     return [line.format(**fields) for line in UNITS[kind]]
 
 
-def unit_helpers(integer: IntegerProgram) -> Iterator[str]:
-    """Yield the texts of the C functions that units call."""
-    kinds = {layer.kind for layer in integer.units}
-    if kinds:
-        yield RESCALED
-    if kinds - {"relu", "leaky"}:
-        yield TANGENT
-    if kinds & {"gru", "lstm"}:
-        yield LOGISTIC
-    if "leaky" in kinds:
-        yield DECAYED
-
-
-def unit_tables(integer: IntegerProgram) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield the constant arrays that these functions read."""
-    if any(layer.kind not in ("relu", "leaky") for layer in integer.units):
-        yield "tangents", TANH
-
-
-class FixedUnitsSource(ANNSource):
+class FixedUnitsSource(Fixed, ANNSource):
     """C files of an ANN in integers."""
 
-    sum = "int32_t"
+    leaky, gated = "int32_t", "int16_t"
     shape = "fixed point, weights of 8 bits and activations of 16"
-
-    def __init__(self, integer: IntegerProgram, name: str, title: str) -> None:
-        super().__init__(integer.program, name, title)
-        self.integer = integer
-
-    @property
-    def state_bytes(self) -> int:
-        """Memory of the state of units; at least 1, as C has no empty struct."""
-        wide = ((2 if x.decay is None else 4) * x.variables * x.size for x in self.integer.units)
-        return sum(wide) or 1
-
-    def _state_fields(self) -> Iterator[str]:
-        for k, layer in enumerate(self.integer.units, start=1):
-            if layer.variables:
-                kind = "int16_t" if layer.decay is None else "int32_t"
-                yield f"    {kind} units_{k}[{layer.variables * layer.size}];"
-        if not self.program.stateful:
-            yield "    char unused;"
+    helpers: tuple[str, ...] = (SATURATED, ADD_PRODUCTS + SCALED)
 
     def _helpers(self) -> Iterator[str]:
-        yield SATURATED
-        yield ADD_PRODUCTS + SCALED
-        yield from unit_helpers(self.integer)
+        kinds = {layer.kind for layer in self.integer.units}
+        yield from self.helpers
+        yield from (text for text, users in _CALLED if kinds & users)
 
-    def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        yield from self._input_tables()
-        yield from unit_tables(self.integer)
-        for k, layer in enumerate(self.integer.units, start=1):
-            yield f"weights_{k}", layer.weights
-            yield f"biases_{k}", layer.biases
-            if layer.recurrent is not None and layer.recurrent_biases is not None:
-                yield f"recurrent_{k}", layer.recurrent
-                yield f"recurrent_biases_{k}", layer.recurrent_biases
-            if layer.decay is not None:
-                yield f"decays_{k}", layer.decay
-        yield "head_weights", self.integer.head_weights
-        yield "head_biases", self.integer.head_biases
-        yield from self._limit_tables()
+    def _own_tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        if any(layer.kind not in ("relu", "leaky") for layer in self.integer.units):
+            yield "tangents", TANH
+        yield from super()._own_tables()
 
     def _standardise(self) -> Iterator[str]:
         yield f"    int16_t values[{self.program.inputs}];"
-        yield _rounded_values(self.integer)
+        yield self._rounded_values()
 
     def _layer(self, k: int, layer: Layer, source: str, inputs: int) -> Iterator[str]:
         yield self._summed(k, layer, source, inputs)
@@ -305,7 +235,8 @@ class FixedUnitsSource(ANNSource):
         if own.recurrent is None:
             yield f"    int16_t {results}[{size}];"
         gates = [f"[n + {g * size}]" for g in range(own.gates)]
-        names = Names(
+        lines = unit_lines(
+            own,
             sums=[f"sums_{k}{g}" for g in gates],
             loops=[f"loops_{k}{g}" for g in gates],
             state=[f"state->units_{k}[n + {s * size}]" for s in range(own.variables)],
@@ -313,11 +244,8 @@ class FixedUnitsSource(ANNSource):
             decay=f"decays_{k}[n]",
         )
         yield f"    for (int n = 0; n < {size}; n++) {{"
-        yield from (f"        {x}" for x in unit_lines(own, names))
+        yield from (f"        {x}" for x in lines)
         yield "    }"
 
     def _results(self, k: int, layer: Layer) -> str:
         return f"state->units_{k}" if isinstance(layer, GatedLayer) else f"units_{k}"
-
-    def _output(self) -> str:
-        return in_float(self.integer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -29,7 +30,6 @@ from snn_gym.program.neuron import (
     INPUT,
     SILENT,
     SPIKED,
-    Equations,
     Neuron,
     equations,
 )
@@ -53,11 +53,10 @@ def check_encoder(encoder: SpikeEncoder | ReceptiveFields) -> None:
 
 def encoder_tables(encoder: SpikeEncoder | ReceptiveFields) -> Iterator[tuple[str, NDArray[Any]]]:
     """Yield the constant arrays of an encoder by name."""
-    if isinstance(encoder, ReceptiveFields):
+    if isinstance(encoder, ReceptiveFields | PopulationEncoder):
         yield "centres", encoder.centres.reshape(-1)
+    if isinstance(encoder, ReceptiveFields):
         yield "widths", encoder.widths.reshape(-1)
-    if isinstance(encoder, PopulationEncoder):
-        yield "centres", encoder.centres
 
 
 def encoded(
@@ -79,19 +78,12 @@ def encoded(
     return c_text.ACTIVITY.format(inputs=inputs, channels=channels, range=span, activity=activity)
 
 
-def seen_at(encoder: SpikeEncoder | ReceptiveFields, channels: int) -> Iterator[str]:
-    """Yield the lines of C that fill the array ``seen`` with the spikes of time step ``t``."""
-    yield f"for (int c = 0; c < {channels}; c++) {{"
+def seen_at(encoder: SpikeEncoder | ReceptiveFields) -> str:
+    """Return the lines of C of a channel's spike at time step ``t``, in ``seen[c]``."""
     if isinstance(encoder, ReceptiveFields):
-        limit = number(float(np.float32(INTEGRATED)))
-        yield "    summed[c] += activity[c];"
-        yield f"    seen[c] = summed[c] > {limit};"
-        yield f"    summed[c] -= {limit} * (float)seen[c];"
-    elif isinstance(encoder, LatencyEncoder):
-        yield "    seen[c] = activity[c] == (float)t;"
-    else:
-        yield f"    seen[c] = {_REGULAR};"
-    yield "}"
+        return c_text.SUMMED.format(limit=number(float(np.float32(INTEGRATED))))
+    late = isinstance(encoder, LatencyEncoder)
+    return f"    seen[c] = {'activity[c] == (float)t' if late else _REGULAR};"
 
 
 # ---- c neuron ------------------------------------------------------------------------------------
@@ -112,43 +104,45 @@ _FIXED = Style(
 )
 
 
-def float_neuron(neuron: type[Neuron], name: str, *, each: bool = False) -> str:
-    """Return the text of the C function that advances a layer by a time step, in float."""
-    text, kinds = equations(neuron), ("float", "float", "float")
-    return _function(name, text, kinds, _body(text, FLOAT, "float", "currents[n]"), each=each)
+def neuron_function(
+    neuron: type[Neuron], name: str, *, each: bool = False, fixed: bool = False
+) -> str:
+    """Return the text of the C function that advances a layer by a time step.
 
-
-def fixed_neuron(neuron: type[Neuron], name: str) -> str:
-    """Return the text of the C function that advances a layer by a time step, in fixed point.
-
-    Currents, state variables and shared results are saturated.
+    In fixed point currents, state variables and shared results are saturated.
     """
-    text, kinds = equations(neuron), ("int16_t", "int32_t", "int32_t")
-    return _function(name, text, kinds, fixed_body(neuron, "saturated(currents[n])"))
+    stored, given, inner = ("int16_t", "int32_t", "int32_t") if fixed else ("float",) * 3
+    place = "{0} * size + n" if each else "{0}"
+    constants = [
+        f"const {inner} {own(x)} = constants[{place.format(k)}];"
+        for k, x in enumerate(equations(neuron).constants)
+    ]
+    body = advanced(neuron, "saturated(currents[n])" if fixed else "currents[n]", fixed=fixed)
+    first, body = ([], [*constants, *body]) if each else (constants, body)
+    lines = [*first, "for (int n = 0; n < size; n++) {", *(f"    {x}" for x in body), "}"]
+    indent = " " * (len("static inline void ") + len(name) + 1)
+    return (
+        f"static inline void {name}(const {stored} *constants, const {given} *currents,\n"
+        f"{indent}{stored} *state, int size, unsigned char *spikes) {{\n"
+        + "".join(f"    {x}\n" for x in lines)
+        + "}\n"
+    )
 
 
-def fixed_body(
-    neuron: type[Neuron], current: str, places: Sequence[str] = (), spike: str = "spikes[n]"
-) -> list[str]:
-    """Return the lines of C that advance a neuron in fixed point; ``places`` hold its state."""
-    text = equations(neuron)
-    return _body(text, _FIXED, "int32_t", current, units_of(neuron), places, spike)
-
-
-def _body(
-    text: Equations,
-    style: Style,
-    inner: str,
+def advanced(
+    neuron: type[Neuron],
     current: str,
-    units: Mapping[str, Unit] | None = None,
     places: Sequence[str] = (),
     spike: str = "spikes[n]",
+    *,
+    fixed: bool = False,
 ) -> list[str]:
-    """Return the lines that advance a neuron, in local variables of the C type ``inner``."""
+    """Return the lines of C that advance a neuron; ``places`` hold its state."""
+    text, style, inner, stored = equations(neuron), FLOAT, "float", "float"
     step, left = text.stages
-    if units is not None:
+    if fixed:
+        style, inner, stored, units = _FIXED, "int32_t", "int16_t", units_of(neuron)
         step, left = _shares_first(step, units), _shares_first(left, units)
-    stored = "int16_t" if units is not None else inner
     places = places or [_place(s) for s in range(len(text.state))]
     lines = [
         *(f"const {inner} {own(x)} = {y};" for x, y in zip(text.state, places, strict=True)),
@@ -163,32 +157,6 @@ def _body(
             value = f"fired ? {own(SPIKED + x)} : {value}"
         lines.append(f"{place} = ({stored})({value});")
     return [*lines, f"{spike} = (unsigned char)fired;"]
-
-
-def _function(
-    name: str,
-    text: Equations,
-    kinds: tuple[str, str, str],
-    body: Sequence[str],
-    *,
-    each: bool = False,
-) -> str:
-    """Return the C function; ``kinds`` are the types of state, currents and local variables."""
-    stored, given, inner = kinds
-    place = "{0} * size + n" if each else "{0}"
-    constants = [
-        f"const {inner} {own(x)} = constants[{place.format(k)}];"
-        for k, x in enumerate(text.constants)
-    ]
-    first, body = ([], [*constants, *body]) if each else (constants, body)
-    lines = [*first, "for (int n = 0; n < size; n++) {", *(f"    {x}" for x in body), "}"]
-    indent = " " * (len("static inline void ") + len(name) + 1)
-    return (
-        f"static inline void {name}(const {stored} *constants, const {given} *currents,\n"
-        f"{indent}{stored} *state, int size, unsigned char *spikes) {{\n"
-        + "".join(f"    {x}\n" for x in lines)
-        + "}\n"
-    )
 
 
 def _place(variable: int) -> str:
@@ -222,12 +190,15 @@ class SpikingSource(Source):
 
     number, sum = "float", "float"  # C types of neurons' numbers and of sums of weights
     places, helpers, products = c_text.PLACES, c_text.HELPERS, c_text.ADD_PRODUCTS
+    currents, added, updated = c_text.CURRENTS, c_text.ADDED, c_text.UPDATED
 
     def __init__(self, program: Program, name: str, title: str) -> None:
         super().__init__(program, name, title)
         if program.coder is not None:
             check_encoder(program.coder)
         self.keeps_readout = program.stateful and program.readout.variables > 0
+        self.coefficients: NDArray[Any] = program.readout.coefficients
+        self.units = [1] * len(self.sizes)  # of a spike's weight in currents, for each layer
 
     @property
     def state_bytes(self) -> int:
@@ -248,7 +219,7 @@ class SpikingSource(Source):
             yield self._neuron_text(neuron, function_name(neuron, each), each)
 
     def _neuron_text(self, neuron: type[Neuron], name: str, each: bool) -> str:
-        return float_neuron(neuron, name, each=each)
+        return neuron_function(neuron, name, each=each, fixed=self.sum == "int32_t")
 
     def _header(self) -> Mapping[str, str]:
         program, widest = self.program, max(self.program.channels, *self.sizes)
@@ -269,24 +240,14 @@ class SpikingSource(Source):
             "observation_comment": spikes if program.spike_input else values,
         }
 
-    def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        program = self.program
-        yield from self._input_tables()
-        if program.coder is not None:
-            yield from encoder_tables(program.coder)
-        for k, layer in enumerate(program.neurons, start=1):
-            yield f"constants_{k}", layer.constants.reshape(-1)
-            yield f"rest_{k}", layer.rest.reshape(-1)
-            yield f"weights_{k}", layer.weights
-            yield f"biases_{k}", layer.biases
-            if layer.recurrent is not None:
-                yield f"recurrent_{k}", layer.recurrent
-        yield "coefficients", program.readout.coefficients
+    def _own_tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        if self.program.coder is not None:
+            yield from encoder_tables(self.program.coder)
+        yield from self._layer_tables()
+        yield "coefficients", self.coefficients
         if self.keeps_readout:
-            yield "transition", program.readout.transition
-        yield "head_weights", program.head.weights
-        yield "head_biases", program.head.biases
-        yield from self._limit_tables()
+            yield "transition", self.program.readout.transition
+        yield from zip(("head_weights", "head_biases"), self.head, strict=True)
 
     def _adds_rows(self) -> bool:
         """Return whether a layer receives spikes of neurons, its own or another layer's."""
@@ -304,15 +265,13 @@ class SpikingSource(Source):
 
     def _reset(self) -> Iterator[str]:
         yield f"void {self.name}_reset({self.name}_state *state) {{"
-        for k in range(1, len(self.program.neurons) + 1):
-            yield f"    memcpy(state->neurons_{k}, rest_{k}, sizeof rest_{k});"
-            yield f"    memset(state->spikes_{k}, 0, sizeof state->spikes_{k});"
+        yield from (c_text.RESTED.format(k=k + 1) for k in range(len(self.sizes)))
         if self.keeps_readout:
             yield "    memset(state->readout, 0, sizeof state->readout);"
         yield "}"
 
     def _step(self) -> Iterator[str]:
-        program, last, count = self.program, self.sizes[-1], len(self.sizes)
+        program, last = self.program, self.sizes[-1]
         decoder = program.readout
         rows = len(decoder.coefficients) if self.keeps_readout else decoder.values
         yield c_text.STEP.format(
@@ -328,19 +287,15 @@ class SpikingSource(Source):
             yield encoded(program.coder, program.inputs, program.channels, program.time_steps)
         yield f"    for (int t = 0; t < {program.time_steps}; t++) {{"
         for k, layer in enumerate(program.neurons, start=1):
-            yield "        {"
-            yield from (f"            {line}" for line in self._layer(k, layer))
-            yield "        }"
-        yield f"        const int fired = places_of(state->spikes_{count}, {last}, places);"
-        yield "        for (int k = 0; k < fired; k++) {"
-        for r in range(rows):
-            yield f"            decoded[{r}][places[k]] += coefficients[{r}][t];"
-        yield "        }"
-        yield "    }"
+            lines = textwrap.indent("\n".join(self._layer(k, layer)), " " * 12)
+            yield f"        {{\n{lines}\n        }}"
+        added = "            decoded[{0}][places[k]] += coefficients[{0}][t];"
+        sums = "\n".join(added.format(r) for r in range(rows))
+        yield c_text.DECODED.format(count=len(self.sizes), last=last, sums=sums)
         if self.keeps_readout:
             yield c_text.CARRY.format(rows=decoder.variables, values=decoder.values, size=last)
         yield from self._read_decoded(last)
-        yield from self._choose()
+        yield self._choose()
         yield "}"
 
     def _read_decoded(self, size: int) -> Iterator[str]:
@@ -361,49 +316,29 @@ class SpikingSource(Source):
     def _layer(self, k: int, layer: NeuronLayer) -> Iterator[str]:
         """Yield the lines of a layer's time step."""
         held = k == 1 and self.program.held
-        if held and layer.recurrent is None:
-            currents = "held"
-        else:
-            currents = "currents"
-            yield f"float currents[{layer.size}];"
-            yield f"memcpy(currents, {'held' if held else f'biases_{k}'}, sizeof currents);"
-            yield from self._driven(k, layer, held=held)
-        yield self._updated(k, layer, currents)
+        base, size, source = "held" if held else f"biases_{k}", layer.size, "held"
+        if not held or layer.recurrent is not None:
+            driven, source = "\n".join(self._driven(k, layer, held)), "currents"
+            given = {"base": base, "driven": driven, "unit": self.units[k - 1]}
+            yield self.currents.format(k=k, size=size, **given)
+        name = function_name(layer.neuron, layer.each)
+        yield self.updated.format(name=name, k=k, currents=source, size=size)
 
-    def _driven(self, k: int, layer: NeuronLayer, *, held: bool) -> Iterator[str]:
+    def _driven(self, k: int, layer: NeuronLayer, held: bool) -> Iterator[str]:
         """Yield the lines that add the weights of spikes to ``currents``."""
         inputs, size = layer.weights.shape
         if not held:
             source = f"state->spikes_{k - 1}"
             if k == 1:
-                source = "seen"
-                yield f"unsigned char seen[{inputs}];"
-                yield from self._seen(inputs)
+                source, coder = "seen", self.program.coder
+                spike = f"    seen[d] = observation[t * {inputs} + d] != 0.0f;"
+                place, lines = ("d", spike) if coder is None else ("c", seen_at(coder))
+                yield c_text.SEEN.format(channels=inputs, place=place, lines=lines)
             yield f"const int count = places_of({source}, {inputs}, places);"
-            yield self._added(f"weights_{k}", size, "count")
+            yield self.added.format(weights=f"weights_{k}", size=size, count="count")
         if layer.recurrent is not None:
             yield f"const int looped = places_of(state->spikes_{k}, {size}, places);"
-            yield self._added(f"recurrent_{k}", size, "looped")
-
-    def _added(self, weights: str, size: int, count: str) -> str:
-        """Return the line that adds the rows of ``count`` spikes to ``currents``."""
-        return f"add_rows(&{weights}[0][0], {size}, places, {count}, currents);"
-
-    def _seen(self, channels: int) -> Iterator[str]:
-        """Yield the lines that fill ``seen`` with the input spikes of a time step."""
-        if self.program.coder is not None:
-            yield from seen_at(self.program.coder, channels)
-            return
-        yield f"for (int d = 0; d < {channels}; d++) {{"
-        yield f"    seen[d] = observation[t * {channels} + d] != 0.0f;"
-        yield "}"
-
-    def _updated(self, k: int, layer: NeuronLayer, currents: str) -> str:
-        name = function_name(layer.neuron, layer.each)
-        return (
-            f"{name}(constants_{k}, {currents}, state->neurons_{k}, {layer.size}, "
-            f"state->spikes_{k});"
-        )
+            yield self.added.format(weights=f"recurrent_{k}", size=size, count="looped")
 
 
 def function_name(neuron: type[Neuron], each: bool) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import textwrap
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,12 @@ from snn_gym.export.c_base import Source, number
 from snn_gym.export.c_integer import (
     SATURATED,
     SCALED,
+    Fixed,
     FixedSource,
     FixedUnitsSource,
-    Names,
-    unit_helpers,
     unit_lines,
-    unit_tables,
 )
-from snn_gym.export.c_spiking import fixed_body
+from snn_gym.export.c_spiking import advanced
 from snn_gym.program.expressions import own
 from snn_gym.program.integer import IntegerNeurons, IntegerProgram, IntegerUnits
 from snn_gym.program.neuron import equations
@@ -64,10 +62,9 @@ def straight_source(integer: IntegerProgram, name: str, title: str) -> Source:
     Raises:
         ValueError: It has more than ``MOST_SYNAPSES`` synapses.
     """
-    synapses = int(np.count_nonzero(integer.head_weights))
-    for layer in integer.layers:
-        loop = 0 if layer.recurrent is None else np.count_nonzero(layer.recurrent)
-        synapses += int(np.count_nonzero(layer.weights) + loop)
+    loops = [x.recurrent for x in integer.layers if x.recurrent is not None]
+    arrays = [integer.head_weights, *(x.weights for x in integer.layers), *loops]
+    synapses = sum(int(np.count_nonzero(x)) for x in arrays)
     if synapses > MOST_SYNAPSES:
         raise ValueError(
             f"straight lines are for at most {MOST_SYNAPSES:,} synapses, and the agent has "
@@ -88,9 +85,10 @@ def _statement(target: str, bias: object, weights: Sequence[int], sources: Seque
 
 
 def _wrapped(statement: str) -> str:
-    indents = {"initial_indent": "    ", "subsequent_indent": "        "}
-    options: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False, **indents}
-    return "\n".join(textwrap.wrap(statement, 96, **options))
+    return textwrap.fill(
+        statement, 96, initial_indent=" " * 4, subsequent_indent=" " * 8,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def _added(
@@ -103,7 +101,7 @@ def _added(
         yield textwrap.indent(_wrapped(f"if ({condition}) {{ {' '.join(sums)} }}"), "    ")
 
 
-def _head(integer: IntegerProgram) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _outputs(integer: IntegerProgram) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return weights (O, N) and biases (O,) of the outputs; of discrete actions, less the first."""
     weights, biases = (x.astype(np.int64) for x in (integer.head_weights, integer.head_biases))
     if integer.program.choice.discrete:
@@ -111,12 +109,14 @@ def _head(integer: IntegerProgram) -> tuple[NDArray[np.int64], NDArray[np.int64]
     return weights, biases
 
 
-def _used(integer: IntegerProgram) -> list[list[int]]:
-    """Return the neurons or units of each layer on which an output depends."""
-    layers: list[IntegerNeurons | IntegerUnits] = [*integer.layers]
-    onward: NDArray[Any] = _head(integer)[0].T
+def _used(integer: IntegerProgram, head: NDArray[np.int64]) -> tuple[list[list[int]], NDArray[Any]]:
+    """Return the neurons or units of each layer on which an output depends.
+
+    Also return the weights (D, N) of the inputs at those of the first layer.
+    """
+    onward: NDArray[Any] = head.T
     places: list[list[int]] = []
-    for layer in layers[::-1]:
+    for layer in integer.layers[::-1]:
         used = (onward != 0).any(1)
         if layer.recurrent is not None:
             loops = layer.recurrent.reshape(layer.size, -1, layer.size) != 0
@@ -125,70 +125,74 @@ def _used(integer: IntegerProgram) -> list[list[int]]:
         onward = layer.weights.reshape(len(layer.weights), -1, layer.size)[:, :, used]
         onward = onward.reshape(len(onward), -1)
         places.append(np.flatnonzero(used).tolist())
-    return places[::-1]
+    return places[::-1], onward
 
 
-def _values(integer: IntegerProgram, weights: NDArray[Any]) -> Iterator[str]:
-    """Yield the lines of the rounded observations that have a weight (D, N) other than zero."""
-    used = np.flatnonzero((weights != 0).any(1))
-    if integer.program.spike_input:
-        yield from (f"    const int32_t x_{d} = observation[{d}] != 0.0f;" for d in used)
-        return
-    most, unit = number(integer.program.normalisers[0].clip), number(2.0**integer.input_bits)
-    for d in used:
-        given = f"observation[{d}], means_1[{d}], deviations_1[{d}], {most}, {unit}"
-        yield f"    const int32_t x_{d} = standardised({given});"
+class Straight(Fixed):
+    """Parts of the C files of integer programs as straight lines, spiking or not."""
+
+    def __init__(self, integer: IntegerProgram, name: str, title: str) -> None:
+        super().__init__(integer, name, title)
+        self._outputs = _outputs(integer)
+        self._used, self._entering = _used(integer, self._outputs[0])
+        # A spike counts the same at all time steps.
+        self._counts = bool((integer.coefficients == 1).all())
+
+    def _own_tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        for name, values in super()._own_tables():
+            kept = name == "tangents" or name.startswith("rest_")  # the latter for the reset
+            if kept or (name == "coefficients" and not self._counts):
+                yield name, values
+
+    def _step(self) -> Iterator[str]:
+        yield self._signature()
+        yield "    (void)state;"
+        yield from self._decided()
+        yield from self._chosen()
+        yield "}"
+
+    @abstractmethod
+    def _decided(self) -> Iterator[str]:
+        """Yield the lines of a decision up to ``out_0``, ``out_1``, ..."""
+
+    def _values(self) -> Iterator[str]:
+        """Yield the lines of the rounded observations that have a weight other than zero."""
+        value = "observation[{0}] != 0.0f"
+        if not self.program.spike_input:
+            clip, unit = self.program.normalisers[0].clip, 2.0**self.integer.input_bits
+            given = "observation[{0}], means_1[{0}], deviations_1[{0}]"
+            value = f"standardised({given}, {number(clip)}, {number(unit)})"
+        for d in np.flatnonzero((self._entering != 0).any(1)):
+            yield f"    const int32_t x_{d} = {value.format(d)};"
+
+    def _chosen(self) -> Iterator[str]:
+        """Yield the lines that choose the action from ``out_0``, ``out_1``, ..."""
+        outputs = [f"out_{o}" for o in range(self.program.outputs)]
+        if not self.program.choice.discrete:
+            yield f"    const int32_t outputs[{len(outputs)}] = {{{', '.join(outputs)}}};"
+            yield self._choose()
+            return
+        yield f"    int best = 0;\n    int32_t top = {outputs[0]};"
+        for o, x in enumerate(outputs[1:], start=1):
+            yield f"    if ({x} > top) {{\n        best = {o};\n        top = {x};\n    }}"
+        yield "    (void)top;\n    *action = best;"
 
 
-def _chosen(source: Source) -> Iterator[str]:
-    """Yield the lines that choose the action from ``out_0``, ``out_1``, ..."""
-    outputs = [f"out_{o}" for o in range(source.program.outputs)]
-    if not source.program.choice.discrete:
-        yield f"    const int32_t outputs[{len(outputs)}] = {{{', '.join(outputs)}}};"
-        yield from source._choose()
-        return
-    yield f"    int best = 0;\n    int32_t top = {outputs[0]};"
-    for o, output in enumerate(outputs[1:], start=1):
-        yield f"    if ({output} > top) {{\n        best = {o};\n        top = {output};\n    }}"
-    yield "    (void)top;\n    *action = best;"
-
-
-class StraightUnits(FixedUnitsSource):
+class StraightUnits(Straight, FixedUnitsSource):
     """C files of an ANN in integers, as straight lines."""
 
     shape = "fixed point, weights of 8 bits and activations of 16, in straight lines"
+    helpers = (SATURATING, SCALED, STANDARDISED)
 
-    def _helpers(self) -> Iterator[str]:
-        yield SATURATING
-        yield SCALED
-        yield STANDARDISED
-        yield from unit_helpers(self.integer)
-
-    def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        yield from self._input_tables()
-        yield from unit_tables(self.integer)
-        yield from self._limit_tables()
-
-    def _step(self) -> Iterator[str]:
-        integer = self.integer
-        weights, biases = _head(integer)
-        yield self._signature()
-        yield "    (void)state;"
-        used = _used(integer)
-        wide: NDArray[Any] = weights.T
-        if integer.units:
-            first = integer.units[0]
-            wide = first.weights.reshape(len(first.weights), -1, first.size)[:, :, used[0]]
-        yield from _values(integer, wide.reshape(len(wide), -1))
+    def _decided(self) -> Iterator[str]:
+        yield from self._values()
         features = [f"x_{d}" for d in range(self.program.inputs)]
-        for k, layer in enumerate(integer.units, start=1):
-            yield from self._straight_layer(k, layer, features, used[k - 1])
+        for k, layer in enumerate(self.integer.units, start=1):
+            yield from self._straight_layer(k, layer, features, self._used[k - 1])
             prefix = "y" if layer.recurrent is None else "h"
             features = [f"{prefix}_{k}_{n}" for n in range(layer.size)]
-        for o, (row, bias) in enumerate(zip(weights.tolist(), biases.tolist(), strict=True)):
+        for o, (row, bias) in enumerate(zip(*(x.tolist() for x in self._outputs), strict=True)):
             yield _statement(f"const int32_t out_{o}", bias, row, features)
-        yield from _chosen(self)
-        yield "}"
 
     def _straight_layer(
         self, k: int, layer: IntegerUnits, features: Sequence[str], used: Sequence[int]
@@ -207,121 +211,88 @@ class StraightUnits(FixedUnitsSource):
                 column = weights[:, j].tolist()
                 yield _statement(f"const int32_t {names[j]}", biases[j], column, sources)
         for n in used:
+            result, decay = f"y_{k}_{n}", "" if layer.decays is None else str(layer.decays[n])
+            places = sums[n::size], loops[n::size], states[n::size]
             if layer.recurrent is None:
-                yield f"    int32_t y_{k}_{n};"
-            unit = Names(
-                sums[n::size],
-                loops[n::size],
-                states[n::size],
-                f"y_{k}_{n}",
-                "" if layer.decay is None else str(layer.decay[n]),
-            )
+                yield f"    int32_t {result};"
             yield "    {"
-            yield from (f"        {x}" for x in unit_lines(layer, unit))
+            yield from (f"        {x}" for x in unit_lines(layer, *places, result, decay))
             yield "    }"
+        kind = self._type(self.program.layers[k - 1])
         for place in stored:
-            kind = "int16_t" if layer.decay is None else "int32_t"
             yield f"    state->units_{k}[{place}] = ({kind}){states[place]};"
 
 
-class StraightNeurons(FixedSource):
+class StraightNeurons(Straight, FixedSource):
     """C files of a spiking program in integers, as straight lines."""
 
     shape = "fixed point, weights of 8 bits and potentials of 16, in straight lines"
 
     def _helpers(self) -> Iterator[str]:
-        yield SATURATING
-        if self.program.held:
-            yield SCALED
-            yield STANDARDISED
+        yield from (SATURATING, *((SCALED, STANDARDISED) if self.program.held else ()))
 
-    def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        yield from self._input_tables()
-        for k, layer in enumerate(self.integer.neurons, start=1):
-            yield f"rest_{k}", layer.rest.reshape(-1)  # for the reset
-        if not self._counts:
-            yield "coefficients", self.integer.coefficients
-        yield from self._limit_tables()
-
-    @property
-    def _counts(self) -> bool:
-        """Whether a spike counts the same at all time steps."""
-        return bool((self.integer.coefficients == 1).all())
-
-    def _step(self) -> Iterator[str]:
-        layers, steps = self.integer.neurons, self.program.time_steps
-        weights, biases = _head(self.integer)
-        yield self._signature()
-        yield "    (void)state;"
+    def _decided(self) -> Iterator[str]:
+        layers, stateful = self.integer.neurons, self.program.stateful
+        weights, biases = self._outputs
         if self.program.held:
             yield from self._held_currents(layers[0])
-        for k, layer in enumerate(layers, start=1):
-            for name, place, rest in self._places(k, layer):
-                yield f"    int32_t {name} = {place if self.program.stateful else rest};"
-        for o, bias in enumerate(biases.tolist()):
-            yield f"    int32_t out_{o} = {bias};"
-        yield f"    for (int t = 0; t < {steps}; t++) {{"
+        places = [x for k, layer in enumerate(layers, start=1) for x in self._places(k, layer)]
+        for name, _, place, rest in places:
+            yield f"    int32_t {name} = {place if stateful else rest};"
+        targets = [f"out_{o}" for o in range(len(biases))]
+        for target, bias in zip(targets, biases.tolist(), strict=True):
+            yield f"    int32_t {target} = {bias};"
+        yield f"    for (int t = 0; t < {self.program.time_steps}; t++) {{"
         for k, layer in enumerate(layers, start=1):
             yield from self._straight_layer(k, layer)
         factor = "" if self._counts else " * weight"
         if factor:
             yield "        const int32_t weight = coefficients[0][t];"
-        targets = [f"out_{o}" for o in range(len(biases))]
         for n, row in enumerate(weights.T.tolist()):
             yield from _added(f"z_{len(layers)}_{n}", row, targets, factor)
         yield "    }"
-        for k, layer in enumerate(layers if self.program.stateful else (), start=1):
-            for name, place, _ in self._places(k, layer):
-                yield f"    {place} = ({'unsigned char' if name[0] == 'z' else 'int16_t'}){name};"
-        yield from _chosen(self)
-        yield "}"
+        for name, kind, place, _ in places if stateful else ():
+            yield f"    {place} = ({kind}){name};"
 
     def _held_currents(self, layer: IntegerNeurons) -> Iterator[str]:
         """Yield the lines of the currents of an observation at all time steps."""
-        yield from _values(self.integer, layer.weights[:, self._used[0]])
+        yield from self._values()
         sources = [f"x_{d}" for d in range(self.program.inputs)]
         shift = self.integer.input_bits - layer.bits
         for n in self._used[0]:
             yield _statement(f"int32_t held_{n}", 0, layer.weights[:, n].tolist(), sources)
             yield f"    held_{n} = {layer.biases[n]} + scaled(held_{n}, {shift});"
 
-    def _places(self, k: int, layer: IntegerNeurons) -> Iterator[tuple[str, str, str]]:
-        """Yield name, place in the state, and value at rest of a layer's state and spikes."""
+    def _places(self, k: int, layer: IntegerNeurons) -> Iterator[tuple[str, str, str, str]]:
+        """Yield name, type, place and value at rest of a layer's state variables and spikes."""
         for s, row in enumerate(layer.rest.tolist()):
             for n in self._used[k - 1]:
                 place = f"state->neurons_{k}[{s * layer.size + n}]"
-                yield f"s_{k}_{s}_{n}", place, str(row[n])
+                yield f"s_{k}_{s}_{n}", "int16_t", place, str(row[n])
         for n in self._used[k - 1]:
-            yield f"z_{k}_{n}", f"state->spikes_{k}[{n}]", "0"
-
-    @cached_property
-    def _used(self) -> list[list[int]]:
-        return _used(self.integer)
+            yield f"z_{k}_{n}", "unsigned char", f"state->spikes_{k}[{n}]", "0"
 
     def _straight_layer(self, k: int, layer: IntegerNeurons) -> Iterator[str]:
         """Yield the lines of a layer's time step."""
-        held = k == 1 and self.program.held
-        used = self._used[k - 1]
-        currents = [f"c_{k}_{n}" for n in used]
-        for n, current in zip(used, currents, strict=True):
+        held, inputs = k == 1 and self.program.held, self.program.inputs
+        currents = {n: f"c_{k}_{n}" for n in self._used[k - 1]}
+        for n, current in currents.items():
             yield f"        int32_t {current} = {f'held_{n}' if held else layer.biases[n]};"
         fed = [] if layer.recurrent is None else [(f"z_{k}_{{}}", layer.recurrent)]
         if not held:
-            inputs = self.program.inputs
             seen = f"observation[t * {inputs} + {{}}] != 0.0f" if k == 1 else f"z_{k - 1}_{{}}"
             fed.append((seen, layer.weights))
         # Spikes of the last time step are read before a neuron writes its own.
         for condition, weights in fed:
-            whole = weights[:, used].astype(np.int64) << layer.bits
+            whole = weights[:, [*currents]].astype(np.int64) << layer.bits
             for j, row in enumerate(whole.tolist()):
-                yield from _added(condition.format(j), row, currents)
+                yield from _added(condition.format(j), row, [*currents.values()])
         text = equations(layer.neuron)
-        numbers = dict(zip(text.constants, layer.constants.tolist(), strict=True))
-        for n, current in zip(used, currents, strict=True):
+        numbers = zip(text.constants, layer.constants.tolist(), strict=True)
+        constants = [f"const int32_t {own(label)} = {value};" for label, value in numbers]
+        for n, current in currents.items():
             places = [f"s_{k}_{s}_{n}" for s in range(len(text.state))]
+            body = advanced(layer.neuron, f"saturated({current})", places, f"z_{k}_{n}", fixed=True)
             yield "        {"
-            for label, value in numbers.items():
-                yield f"            const int32_t {own(label)} = {value};"
-            body = fixed_body(layer.neuron, f"saturated({current})", places, f"z_{k}_{n}")
-            yield from (_NEEDLESS.sub(r"\1\2", f"            {line}") for line in body)
+            yield from (_NEEDLESS.sub(r"\1\2", f"            {x}") for x in (*constants, *body))
             yield "        }"

@@ -285,6 +285,65 @@ FIELDS = """\
             activity[d * {fields} + i] = expf(-0.5f * away * away);
         }}"""
 
+CURRENTS = """\
+float currents[{size}];
+memcpy(currents, {base}, sizeof currents);
+{driven}"""
+
+FIXED_CURRENTS = """\
+int32_t currents[{size}];
+memset(currents, 0, sizeof currents);
+{driven}
+for (int n = 0; n < {size}; n++) {{
+    currents[n] = {base}[n] + currents[n] * {unit};
+}}"""
+
+RECEIVED = """\
+float currents[{size}];
+unsigned char received[{size}];
+memcpy(currents, {base}, sizeof currents);
+memcpy(received, state->awake_{k}, sizeof received);
+{driven}"""
+
+RESTED = """\
+    memcpy(state->neurons_{k}, rest_{k}, sizeof rest_{k});
+    memset(state->spikes_{k}, 0, sizeof state->spikes_{k});"""
+
+EVENTS_RESTED = """\
+    memset(state->updated_{k}, 0, sizeof state->updated_{k});
+    memcpy(state->awake_{k}, awake_{k}, sizeof awake_{k});"""
+
+EVENTS_STATE = """\
+    uint32_t updated_{k}[{size}]; /* time step of the last update */
+    unsigned char awake_{k}[{size}]; /* may fire without input */"""
+
+ADDED = "add_rows(&{weights}[0][0], {size}, places, {count}, currents);"
+RECEIVE_ROWS = "receive(&{weights}[0][0], {size}, places, {count}, currents, received);"
+UPDATED = "{name}(constants_{k}, {currents}, state->neurons_{k}, {size}, state->spikes_{k});"
+
+EVENTS_UPDATED = """\
+{name}_events(constants_{k}, shifts_{k}, excess_{k}, biases_{k}, currents,
+    received, state->now, state->neurons_{k}, state->updated_{k}, {size},
+    state->spikes_{k}, state->awake_{k}, places);"""
+
+SEEN = """\
+unsigned char seen[{channels}];
+for (int {place} = 0; {place} < {channels}; {place}++) {{
+{lines}
+}}"""
+
+SUMMED = """\
+    summed[c] += activity[c];
+    seen[c] = summed[c] > {limit};
+    summed[c] -= {limit} * (float)seen[c];"""
+
+DECODED = """\
+        const int fired = places_of(state->spikes_{count}, {last}, places);
+        for (int k = 0; k < fired; k++) {{
+{sums}
+        }}
+    }}"""
+
 STEP = """\
 {signature}
     {sum} decoded[{rows}][{last}];
@@ -324,6 +383,12 @@ ARGMAX = """\
         best = outputs[o] > outputs[best] ? o : best;
     }}
     *action = best;"""
+
+SCALED = """\
+    for (int o = 0; o < {outputs}; o++) {{
+        const float x = {output};
+{action}
+    }}"""
 
 SQUASH = """\
         const float part = 0.5f * (tanhf({x}) + 1.0f);

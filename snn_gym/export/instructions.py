@@ -50,6 +50,10 @@ _FLAGS: Mapping[Target, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 _SHIFT = 5  # of QEMU's clock: an instruction takes 2**5 ns
+_MACHINE = (
+    "qemu-system-arm", "-M", "mps2-an386", "-icount", f"shift={_SHIFT}", "-display", "none",
+    "-monitor", "none", "-serial", "none", "-semihosting",
+)  # fmt: skip
 _TICK_NS = 40  # of the timer at 25 MHz
 _SECONDS = 600
 
@@ -250,11 +254,10 @@ def _cheapest(program: Program, folder: Path, visits: Visits | None) -> tuple[st
 def _on_host(files: CFiles) -> float:
     """Return the instructions of all decisions by callgrind."""
     folder = files.source.parent
-    built, counted = folder / "driver", folder / "callgrind.out"
-    sources = [str(folder / "driver.c"), str(files.source)]
-    _output([*_FLAGS["host"], "-o", str(built), *sources, "-lm"])
+    built, counted = str(folder / "driver"), folder / "callgrind.out"
+    _output([*_FLAGS["host"], "-o", built, f"{built}.c", str(files.source), "-lm"])
     words = ["valgrind", "--tool=callgrind", "--toggle-collect=agent_step"]
-    _output([*words, f"--callgrind-out-file={counted}", str(built)])
+    _output([*words, f"--callgrind-out-file={counted}", built])
     found = re.search(r"^(?:summary|totals): (\d+)", counted.read_text(), re.MULTILINE)
     assert found is not None  # callgrind writes it
     return float(found[1])
@@ -266,20 +269,9 @@ def _on_cortex(files: CFiles) -> float:
     built, script = folder / "driver.elf", folder / "driver.ld"
     script.write_text(_SCRIPT)
     sources = [str(folder / "driver.c"), str(files.source)]
-    linked = [
-        "-nostartfiles",
-        "-specs=nosys.specs",
-        "-T",
-        str(script),
-        "-o",
-        str(built),
-        *sources,
-        "-lm",
-    ]
-    _output([*_FLAGS["cortex-m4"], *linked])
-    machine = ["-M", "mps2-an386", "-icount", f"shift={_SHIFT}", "-display", "none"]
-    quiet = ["-monitor", "none", "-serial", "none", "-semihosting"]
-    shown = _output(["qemu-system-arm", *machine, *quiet, "-kernel", str(built)])
+    linked = ["-nostartfiles", "-specs=nosys.specs", "-T", str(script), "-o", str(built)]
+    _output([*_FLAGS["cortex-m4"], *linked, *sources, "-lm"])
+    shown = _output([*_MACHINE, "-kernel", str(built)])
     whole, idle = (int(x) for x in shown.split())
     return (whole - idle) * _TICK_NS / (1 << _SHIFT)
 

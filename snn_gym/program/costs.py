@@ -7,7 +7,7 @@ and Furber 2021, https://doi.org/10.3389/fnins.2021.651141.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from snn_gym.program.encoders import ReceptiveFields, SpikeEncoder
 from snn_gym.program.events import Events, looks_ahead
 from snn_gym.program.interpreter import decide, hidden_before, state_names
-from snn_gym.program.network import GATE_PRODUCTS, Array, GatedLayer, LeakyLayer, Program
+from snn_gym.program.network import (
+    GATE_PRODUCTS,
+    Array,
+    DenseLayer,
+    GatedLayer,
+    LeakyLayer,
+    NeuronLayer,
+    Program,
+)
 
 # ---- costs ---------------------------------------------------------------------------------------
 NUMBER_BYTES = 4  # of a float32
@@ -197,30 +205,29 @@ class Costs:
         return f"{operations:,.0f} operations a decision{shown}"
 
 
-def mean_costs(parts: Iterable[tuple[int, Costs]]) -> Costs:
-    """Return mean costs over all decisions, from each part's number of decisions and means."""
-    known = list(parts)
-    return _weighted(known, sum(count for count, _ in known))
+def mean_costs(parts: Iterable[tuple[int, Costs]], decisions: int | None = None) -> Costs:
+    """Return mean costs over all decisions, from each part's number of decisions and means.
 
-
-def sum_costs(*parts: Costs) -> Costs:
-    """Return the costs of a decision from those of its parts, such as extractor and network."""
-    return _weighted([(1, part) for part in parts], 1)
-
-
-def _weighted(parts: Sequence[tuple[int, Costs]], decisions: int) -> Costs:
+    ``decisions`` divides in place of the sum of these numbers.
+    """
+    known, totals = list(parts), {name: _Counts() for name in _NAMES}
+    divisor = sum(count for count, _ in known) if decisions is None else decisions
     # Sums before the division keep means of whole numbers whole.
-    totals: dict[str, _Counts] = {name: {} for name in _NAMES}
-    for count, costs in parts:
+    for count, costs in known:
         for name, total in totals.items():
             for layer, value in getattr(costs, name).items():
                 total[layer] = total.get(layer, 0.0) + count * value
     means = {
-        name: {layer: value / decisions for layer, value in total.items()}
+        name: {layer: value / divisor for layer, value in total.items()}
         for name, total in totals.items()
     }
-    uncounted = dict.fromkeys(name for _, costs in parts for name in costs.uncounted)
+    uncounted = dict.fromkeys(name for _, costs in known for name in costs.uncounted)
     return Costs(**means, uncounted=tuple(uncounted))
+
+
+def sum_costs(*parts: Costs) -> Costs:
+    """Return the costs of a decision from those of its parts, such as extractor and network."""
+    return mean_costs([(1, part) for part in parts], decisions=1)
 
 
 _NAMES = tuple(item.name for item in fields(Costs) if item.name != "uncounted")
@@ -228,6 +235,7 @@ _NAMES = tuple(item.name for item in fields(Costs) if item.name != "uncounted")
 
 # ---- counting ------------------------------------------------------------------------------------
 Counted = NDArray[np.int64]
+_KINDS: Mapping[type, str] = {NeuronLayer: "hidden", DenseLayer: "dense", LeakyLayer: "leaky"}
 
 
 def costs_of(
@@ -276,15 +284,8 @@ def count_costs(
 
 def layer_names(program: Program) -> tuple[str, ...]:
     """Return the names of layers in costs and recordings, such as ``hidden_1``, and ``READOUT``."""
-    names = []
-    for k, layer in enumerate(program.layers, start=1):
-        kind = "hidden" if program.spiking else "dense"
-        if isinstance(layer, GatedLayer):
-            kind = layer.gates
-        elif isinstance(layer, LeakyLayer):
-            kind = "leaky"
-        names.append(f"{kind}_{k}")
-    return (*names, READOUT)
+    kinds = [x.gates if isinstance(x, GatedLayer) else _KINDS[type(x)] for x in program.layers]
+    return (*(f"{kind}_{k}" for k, kind in enumerate(kinds, start=1)), READOUT)
 
 
 def _of_neurons(
@@ -339,13 +340,12 @@ def _read(events: Events | None) -> float:
 
 def _count_encoder(counter: Counter, program: Program) -> None:
     """Count the arithmetic from standardised observations to spikes, and what it keeps."""
-    encoder, kept = program.coder, 0
+    encoder, kept = program.coder, program.inputs * program.compares
     if encoder is None:
         return
     macs = encoder.macs(program.inputs, program.time_steps)
-    if isinstance(encoder, SpikeEncoder):
-        macs += program.inputs  # from a standardised observation to an intensity
-        kept = program.inputs if encoder.needs_previous else 0
+    # From a standardised observation to an intensity.
+    macs += program.inputs * isinstance(encoder, SpikeEncoder)
     if macs:
         counter.add("macs_per_decision", "encoder", macs)
     if isinstance(encoder, ReceptiveFields):

@@ -20,7 +20,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -177,13 +177,24 @@ class IntegerNeurons:
     """(N, N)"""
     bits: int
     """Fraction of potentials: the weight of a spike is ``weight * 2**bits``."""
+    input_bits: int = 0
+    """Fraction of inputs; 0 for spikes."""
 
     @property
     def size(self) -> int:
         """Number of neurons N."""
         return len(self.biases)
 
-    def advance(self, state: IntArray, current: IntArray) -> tuple[IntArray, IntArray]:
+    def advance(self, state: IntArray, values: IntArray) -> tuple[IntArray, IntArray]:
+        """Return state variables with spikes (S + 1, B, N), and spikes, for inputs (B, D)."""
+        entering = (values @ self.weights.astype(np.int64)) << self.bits
+        current = self.biases + scaled(entering, self.input_bits)
+        if self.recurrent is not None:
+            current = current + ((state[-1] @ self.recurrent.astype(np.int64)) << self.bits)
+        moved, fired = self.fire(state[:-1], current)
+        return np.concatenate([moved, fired[np.newaxis]]), fired
+
+    def fire(self, state: IntArray, current: IntArray) -> tuple[IntArray, IntArray]:
         """Return state variables (S, ...) and spikes (...) after a time step with a current."""
         text = equations(self.neuron)
         values: dict[str, Any] = dict(
@@ -228,79 +239,56 @@ def units_of(neuron: type[Neuron]) -> dict[str, Unit]:
     potentials are shares. ValueError for functions that fixed point lacks, and for units that
     contradict each other or stay unknown.
     """
-    text = equations(neuron)
+    text, problem = equations(neuron), f"neuron {name_of(neuron)!r} has no fixed point, for it"
     roots = (*text.moved, text.margin, *text.decided(True), *text.decided(False))
-    names: dict[str, Unit] = dict.fromkeys((*text.state, *text.moved_names, INPUT), "potential")
-    units: dict[int, Unit] = {id(x): "potential" for x in roots}
-    nodes = list(walk(*roots))
+    potentials = (*text.state, *text.moved_names, INPUT, *map(_key, roots))
+    units: dict[str | int, Unit] = dict.fromkeys(potentials, "potential")
+    nodes, known = list(walk(*roots)), 0
     for node in nodes:
         if node.operator not in ("name", "constant", *_OPERATORS):
-            raise ValueError(
-                f"neuron {name_of(neuron)!r} has no fixed point, for it has {node.operator!r}; "
-                "export in float"
-            )
-    while True:
-        before = len(units) + len(names)
-        for node in nodes:
-            _infer(neuron, node, units, names)
-        if len(units) + len(names) == before:
-            break
-    unknown = [x for x in text.constants if x not in names]
+            raise ValueError(f"{problem} has {node.operator!r}; export in float")
+    while known < len(units):
+        known = len(units)
+        for x, unit in (pair for node in nodes for pair in _implied(node, units)):
+            if x.operator != "constant" and units.setdefault(_key(x), unit) != unit:
+                raise ValueError(
+                    f"{problem} adds a share to a potential or multiplies potentials; export in "
+                    "float"
+                )
+            if x.operator == "constant" and x.number != 0.0 and unit == "potential":
+                raise ValueError(f"{problem} adds {x.number:g} to a potential; make it a parameter")
+    unknown = [x for x in text.constants if x not in units]
     if unknown:
         raise ValueError(
-            f"neuron {name_of(neuron)!r} has no fixed point, for it does not tell whether "
-            f"{', '.join(unknown)} is a potential or a share of one; export in float"
+            f"{problem} does not tell whether {', '.join(unknown)} is a potential or a share of "
+            "one; export in float"
         )
-    return names
+    return {x: unit for x, unit in units.items() if isinstance(x, str)}
 
 
-def _infer(
-    neuron: type[Neuron], node: Expression, units: dict[int, Unit], names: dict[str, Unit]
-) -> None:
-    """Enter the units that an operator implies for its inputs and its result."""
-    known = names.get(node.label, units.get(id(node)))
-    if node.operator == "name" and known is not None:
-        _enter(neuron, node, known, units, names)
-    inputs = node.inputs[1:] if node.operator == "where" else node.inputs
+def _key(node: Expression) -> str | int:
+    return node.label or id(node)
+
+
+def _implied(
+    node: Expression, units: Mapping[str | int, Unit]
+) -> Iterator[tuple[Expression, Unit]]:
+    """Yield the units that an operator implies for its inputs and its result."""
+    whole = units.get(_key(node))
     if node.operator in _SAME:
-        alike = inputs if node.operator in (">", ">=") else (*inputs, node)
-        known_units = [units[id(x)] for x in alike if id(x) in units]
-        for x in alike if known_units else ():
-            _enter(neuron, x, known_units[0], units, names)
+        alike = [*node.inputs[node.operator == "where" :]]
+        alike += [] if node.operator in COMPARISONS else [node]
+        known = [units[_key(x)] for x in alike if _key(x) in units]
+        yield from ((x, known[0]) for x in alike if known)
     elif node.operator == "*":
-        a, b = inputs
-        for factor, rest in ((a, b), (b, a)):
-            if units.get(id(factor)) == "potential":
-                _enter(neuron, rest, "share", units, names)
-                _enter(neuron, node, "potential", units, names)
-            elif units.get(id(factor)) == "share" and units.get(id(node)) == "potential":
-                _enter(neuron, rest, "potential", units, names)
-            elif factor.operator == "constant" and id(node) in units:
-                _enter(neuron, rest, units[id(node)], units, names)
-
-
-def _enter(
-    neuron: type[Neuron],
-    node: Expression,
-    unit: Unit,
-    units: dict[int, Unit],
-    names: dict[str, Unit],
-) -> None:
-    """Enter the unit of a node; refuse a unit that contradicts an earlier one."""
-    if node.operator == "constant" and node.number != 0.0 and unit == "potential":
-        raise ValueError(
-            f"neuron {name_of(neuron)!r} has no fixed point, for it adds {node.number:g} to a "
-            "potential; make it a parameter"
-        )
-    literal = node.operator == "constant"
-    known = unit if literal else units.setdefault(id(node), unit)
-    if node.operator == "name":
-        known = names.setdefault(node.label, unit)
-    if known != unit:
-        raise ValueError(
-            f"neuron {name_of(neuron)!r} has no fixed point, for it adds a share to a potential "
-            "or multiplies potentials; export in float"
-        )
+        for factor, rest in (node.inputs, node.inputs[::-1]):
+            unit = units.get(_key(factor))
+            if unit == "potential":
+                yield from ((rest, "share"), (node, "potential"))
+            elif unit == "share" and whole == "potential":
+                yield rest, "potential"
+            elif factor.operator == "constant" and whole is not None:
+                yield rest, whole
 
 
 # ---- units of an ANN ----------------------------------------------------------------------------
@@ -323,7 +311,7 @@ class IntegerUnits:
     """(N, G * N), of gated units."""
     recurrent_biases: NDArray[np.int32] | None = None
     """(G * N,), in the unit of the sums of the units."""
-    decay: NDArray[np.int16] | None = None
+    decays: NDArray[np.int16] | None = None
     """(N,), in units of 2**-14, of leaky integrators, whose state has 32 bits."""
     levels: int | None = None
     """Results are multiples of ``1 / levels``, up to 1; None for no rounding."""
@@ -346,8 +334,8 @@ class IntegerUnits:
     def advance(self, state: IntArray, values: IntArray) -> tuple[IntArray, IntArray]:
         """Return state variables (S, B, N) and results (B, N) for values (B, D)."""
         total = values @ self.weights.astype(np.int64) + self.biases
-        if self.decay is not None:
-            new = scaled(self.decay.astype(np.int64) * state, GAIN_BITS) + self.scale(total)
+        if self.decays is not None:
+            new = scaled(self.decays.astype(np.int64) * state, GAIN_BITS) + self.scale(total)
             return new, saturated(self.loop(new[0]))
         if self.kind == "relu":
             results = self.scale(np.maximum(total, 0))
@@ -398,7 +386,7 @@ class IntegerProgram:
     """The program in float, whose standardisation and limits of actions remain in float."""
     input_bits: int
     """Fraction of standardised observations, in bits; 0 for spikes."""
-    layers: tuple[IntegerNeurons, ...] | tuple[IntegerUnits, ...]
+    layers: tuple[IntegerNeurons | IntegerUnits, ...]
     coefficients: NDArray[np.int8]
     """(1, T), weights of a spike by time step; all 1 for a mean rate and for an ANN."""
     head_weights: NDArray[np.int8]
@@ -452,45 +440,18 @@ class IntegerProgram:
             observations: (B, D), or (B, T, D) of spike trains, in the environment's units.
             state: ``state`` of the last decision; None starts from rest.
         """
-        signal = self.enter(observations)
-        before = self.rest_state(len(observations)) if state is None else state
-        if self.neurons:
-            features, new = self._spikes(signal, before)
-        else:
-            features, after = signal[0], []
-            for layer, own in zip(self.units, before, strict=True):
-                moved, features = layer.advance(own, features)
-                after.append(moved)
-            new = tuple(after)
-        outputs = self.head_biases + features @ self.head_weights.T.astype(np.int64)
+        signal, decoded = self.enter(observations), np.int64(0)
+        own = list(self.rest_state(len(observations)) if state is None else state)
+        for t, coefficient in enumerate(self.coefficients[0].astype(np.int64)):
+            values = signal[t % len(signal)]  # held values are the same at all time steps
+            for k, layer in enumerate(self.layers):
+                own[k], values = layer.advance(own[k], values)
+            decoded = decoded + coefficient * values
+        outputs = self.head_biases + decoded @ self.head_weights.T.astype(np.int64)
         shown = np.float32(self.output_unit) * outputs.astype(np.float32)
         discrete = self.program.choice.discrete
         actions = outputs.argmax(1) if discrete else chosen(self.program.choice, shown)
-        return IntegerDecision(actions, outputs, new)
-
-    def _spikes(
-        self, signal: IntArray, state: tuple[IntArray, ...]
-    ) -> tuple[IntArray, tuple[IntArray, ...]]:
-        """Return the decoded spikes (B, N) of the last layer, and the new state."""
-        own, held = list(state), None
-        if self.program.held:
-            first = self.neurons[0]
-            total = signal[0] @ first.weights.astype(np.int64)
-            held = first.biases + scaled(total, self.input_bits - first.bits)
-        decoded = np.zeros_like(own[-1][-1])
-        for t, coefficient in enumerate(self.coefficients[0].astype(np.int64)):
-            seen = signal[0 if held is not None else t]
-            for k, layer in enumerate(self.neurons):
-                fed = np.zeros_like(own[k][-1])
-                if k > 0 or held is None:
-                    fed = fed + seen @ layer.weights.astype(np.int64)
-                if layer.recurrent is not None:
-                    fed = fed + own[k][-1] @ layer.recurrent.astype(np.int64)
-                base = layer.biases if k > 0 or held is None else held
-                moved, seen = layer.advance(own[k][:-1], base + (fed << layer.bits))
-                own[k] = np.concatenate([moved, seen[np.newaxis]])
-            decoded = decoded + coefficient * seen
-        return decoded, tuple(own)
+        return IntegerDecision(actions, outputs, tuple(own))
 
 
 def to_integer(
@@ -526,8 +487,10 @@ def _standardised(program: Program, inputs: Sequence[float]) -> Program:
     return replace(program, normalisers=(normaliser,), layers=(first, *others))
 
 
-def _input_bits(program: Program, least: int = 0) -> int:
-    """Return the fraction of standardised observations, in bits, at least ``least``."""
+def _entering(program: Program, least: int = 0) -> tuple[int, Range]:
+    """Return the fraction of inputs in bits, of values at least ``least``, and their limits."""
+    if program.spike_input:
+        return 0, (0, 1)
     if len(program.normalisers) != 1:
         raise ValueError(
             "observations that are not standardised, once, have no scale in fixed point; train "
@@ -535,18 +498,14 @@ def _input_bits(program: Program, least: int = 0) -> int:
         )
     # Neither a value nor a sum over all of them may overflow.
     most = min(_LIMIT, _SUM_LIMIT // (2 * _WEIGHT_LIMIT * program.inputs))
-    return max(least, math.floor(math.log2(most / program.normalisers[0].clip)))
-
-
-def _value_limits(program: Program, bits: int) -> Range:
-    most = round(program.normalisers[0].clip * 2**bits)
-    return -most, most
+    bits = max(least, math.floor(math.log2(most / program.normalisers[0].clip)))
+    largest = round(program.normalisers[0].clip * 2**bits)
+    return bits, (-largest, largest)
 
 
 def _ann(program: Program, peaks: Sequence[float]) -> IntegerProgram:
-    bits = 0 if program.spike_input else _input_bits(program)
-    low, high = (0, 1) if program.spike_input else _value_limits(program, bits)
-    values, ranges = Values(2.0**-bits, low, high), {"values": (low, high)}
+    bits, limits = _entering(program)
+    values, ranges = Values(2.0**-bits, *limits), {"values": limits}
     layers: list[IntegerUnits] = []
     visited = peaks if program.stateful else [0.0] * len(program.layers)
     for k, (layer, peak) in enumerate(zip(program.layers, visited, strict=True), start=1):
@@ -650,7 +609,7 @@ def _leaky(layer: LeakyLayer, own: _Sums, peak: float) -> tuple[IntegerUnits, Va
     unit = own.unit * 2**shift
     loop, _ = _narrowed(min(most[shift], math.ceil(peak * _SPARE / unit)))
     scales = Rescale(shift), loop
-    made = IntegerUnits("leaky", own.weights, own.biases, *scales, decay=decay)
+    made = IntegerUnits("leaky", own.weights, own.biases, *scales, decays=decay)
     return made, Values(unit * 2**loop.shift, -_LIMIT - 1, _LIMIT)
 
 
@@ -670,13 +629,9 @@ def _sums(
 
 def _spiking(program: Program, peaks: Sequence[float]) -> IntegerProgram:
     _check_supported(program)
-    units = [
-        (_unit(x.weights, *([] if x.recurrent is None else [x.recurrent])), x)
-        for x in program.neurons
-    ]
-    pairs = zip(units, peaks, strict=True)
-    layers = tuple(_neurons(layer, unit, peak) for (unit, layer), peak in pairs)
-    bits = 0 if program.spike_input else _input_bits(program, layers[0].bits)
+    layers = tuple(_neurons(x, peak) for x, peak in zip(program.neurons, peaks, strict=True))
+    bits, limits = _entering(program, layers[0].bits)
+    layers = (replace(layers[0], input_bits=bits), *layers[1:])
     head, coefficients = _unit(program.head.weights), program.readout.coefficients[:1]
     # One share of a mean rate is a unit, so that spikes are counted.
     first = float(coefficients[0, 0])
@@ -684,9 +639,9 @@ def _spiking(program: Program, peaks: Sequence[float]) -> IntegerProgram:
     whole = _rounded(coefficients / coefficient, np.int8)
     weights = _rounded(program.head.weights / head, np.int8)
     biases = _rounded(program.head.biases / (head * coefficient), np.int32)
-    ranges = _spiking_ranges(program, bits, layers)
-    least, most = _reach(whole.T, 0, 1)
-    ranges["outputs"] = _sums("outputs", weights.T, biases, int(least[0]), int(most[0]))
+    ranges = _spiking_ranges(program.held, bits, limits, layers)
+    least, most = (int(x[0]) for x in _reach(whole.T, 0, 1))
+    ranges["outputs"] = _sums("outputs", weights.T, biases, least, most)
     unit = head * coefficient
     return IntegerProgram(program, bits, layers, whole, weights, biases, unit, ranges)
 
@@ -706,9 +661,10 @@ def _check_supported(program: Program) -> None:
         )
 
 
-def _neurons(layer: NeuronLayer, weight: float, peak: float) -> IntegerNeurons:
+def _neurons(layer: NeuronLayer, peak: float) -> IntegerNeurons:
     """Return a layer in units so that twice ``peak`` and its constants fit 16 bits if possible."""
     units = units_of(layer.neuron)
+    weight = _unit(*(x for x in (layer.weights, layer.recurrent) if x is not None))
     potentials = [abs(x) for name, x in layer.numbers.items() if units[name] == "potential"]
     largest = max([peak, *potentials]) * _SPARE / weight
     bits = min(_MOST_BITS, max(0, math.floor(math.log2(_LIMIT / largest))))
@@ -729,19 +685,18 @@ def _neurons(layer: NeuronLayer, weight: float, peak: float) -> IntegerNeurons:
     # Products are largest at the corners of what 16 bits hold.
     corners = itertools.product((-_LIMIT - 1, _LIMIT), repeat=1 + len(layer.rest))
     *state, current = np.array(list(corners), np.int64).T
-    made.advance(np.array(state), current)
+    made.fire(np.array(state), current)
     return made
 
 
 def _spiking_ranges(
-    program: Program, bits: int, layers: tuple[IntegerNeurons, ...]
+    held: bool, bits: int, values: Range, layers: tuple[IntegerNeurons, ...]
 ) -> dict[str, Range]:
     ranges: dict[str, Range] = {}
     for k, layer in enumerate(layers, start=1):
         low = high = layer.biases.astype(np.int64)
         fed = [] if layer.recurrent is None else [layer.recurrent]
-        if k == 1 and program.held:
-            values = _value_limits(program, bits)
+        if k == 1 and held:
             sums = _reach(layer.weights, *values)
             ranges |= {"values": values, "sums_1": _within("sums of layer 1", *sums)}
             low, high = (low + scaled(x, bits - layer.bits) for x in sums)

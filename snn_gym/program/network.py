@@ -476,11 +476,6 @@ class Program:
         """Neurons or units of each hidden layer."""
         return tuple(layer.size for layer in self.layers)
 
-    @property
-    def recurrent(self) -> bool:
-        """Whether a layer has recurrent synapses or gates."""
-        return bool(self.gated) or any(x.recurrent is not None for x in self.neurons)
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the program to one safetensors file, with its names as JSON in the header.
 
@@ -550,29 +545,21 @@ def _check_ann_or_decoder(program: Program) -> None:
 
 
 def _check_sizes(program: Program) -> None:
-    inputs, fields = program.inputs, program.encoder
-    for normaliser in program.normalisers:
-        if len(normaliser.mean) != inputs:
-            raise ValueError(f"a normaliser has {len(normaliser.mean)} values, expected {inputs}")
-    if isinstance(fields, ReceptiveFields) and len(fields.centres) != inputs:
-        raise ValueError(
-            f"there are receptive fields of {len(fields.centres)} values, expected {inputs}"
-        )
-    fan_in = program.channels
-    for number, layer in enumerate(program.layers, start=1):
-        if len(layer.weights) != fan_in:
-            raise ValueError(f"layer {number} has {len(layer.weights)} inputs, expected {fan_in}")
-        fan_in = layer.size
-    if program.head.weights.shape[1] != fan_in:
-        raise ValueError(
-            f"the head reads {program.head.weights.shape[1]} values, expected {fan_in}"
-        )
-    expected = 0 if program.choice.discrete else program.outputs  # discrete actions have no limits
-    if len(program.choice.low) != expected:
-        raise ValueError(
-            f"actions have {len(program.choice.low)} limits, expected {expected} for "
-            f"{program.choice.rule!r}"
-        )
+    inputs, fan_ins = program.inputs, (program.channels, *program.sizes)
+    limits = 0 if program.choice.discrete else program.outputs  # discrete actions have no limits
+    counts = [("a normaliser has {} values", len(x.mean), inputs) for x in program.normalisers]
+    if isinstance(program.encoder, ReceptiveFields):
+        size = len(program.encoder.centres)
+        counts.append(("there are receptive fields of {} values", size, inputs))
+    for k, layer in enumerate(program.layers, start=1):
+        counts.append((f"layer {k} has {{}} inputs", len(layer.weights), fan_ins[k - 1]))
+    counts += [
+        ("the head reads {} values", program.head.weights.shape[1], fan_ins[-1]),
+        (f"actions by {program.choice.rule!r} have {{}} limits", len(program.choice.low), limits),
+    ]
+    for text, found, expected in counts:
+        if found != expected:
+            raise ValueError(f"{text.format(found)}, expected {expected}")
 
 
 def _check_events(program: Program) -> None:

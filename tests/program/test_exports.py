@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from snn_gym.export import Visits, freeze, to_c
-from snn_gym.export.c_spiking import fixed_neuron, float_neuron
+from snn_gym.export.c_spiking import neuron_function
 from snn_gym.export.nir_graph import nir_graph
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.program.integer import units_of
@@ -40,7 +40,7 @@ def test_c_defines_every_shared_value_of_a_spike():
             half = 0.5 * (s.v + s.w)
             return (1.0 - z) * s.v + z * half * half, (1.0 - z) * s.w + z * half
 
-    lines = float_neuron(Sharing, "advance").splitlines()
+    lines = neuron_function(Sharing, "advance").splitlines()
     defined = {x.split()[2] for x in lines if x.strip().startswith("const float ")}
     used = set(re.findall(r"\b[tu]\d+\b", "\n".join(lines)))
     assert used
@@ -64,7 +64,10 @@ def test_sums_and_products_have_a_fixed_point(name):
         "lif_box": {"mem_gain"}, "lif": {"mem_gain", "syn_gain"}, "iaf": set(), "iaf_soft": set(),
         "alif": {"mem_gain", "syn_gain", "adapt_gain"}, "resonator": {"decay", "turn"},
     }[name]  # fmt: skip
-    assert "share(" in fixed_neuron(NEURONS[name], "advance") or name in ("iaf", "iaf_soft")
+    assert "share(" in neuron_function(NEURONS[name], "advance", fixed=True) or name in (
+        "iaf",
+        "iaf_soft",
+    )
 
 
 @pytest.mark.parametrize(("name", "message"), [

@@ -72,9 +72,9 @@ def test_the_first_of_equal_outputs_wins_and_a_threshold_is_strict():
     assert to_integer(agent, [1.5]).decide(np.ones((1, 1), np.float32)).actions.tolist() == [0]
     layer = replace(agent.layers[0], biases=ZERO + 2.0, weights=row(1.27))
     still = to_integer(replace(agent, layers=(layer,)), [1.5]).layers[0]
-    state, fired = still.advance(np.array([[0]]), np.array([12_800]))
+    state, fired = still.fire(np.array([[0]]), np.array([12_800]))
     assert (state.tolist(), fired.tolist()) == ([[6400]], [0])  # half of 12,800 is the threshold
-    assert still.advance(np.array([[0]]), np.array([12_802]))[1].tolist() == [1]
+    assert still.fire(np.array([[0]]), np.array([12_802]))[1].tolist() == [1]
 
 
 def test_weights_of_few_levels_are_whole_numbers():

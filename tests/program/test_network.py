@@ -380,7 +380,7 @@ LEAKY = LeakyLayer(row(2.0), ZERO + 1, ZERO + np.float32(0.5))
     ({"time_steps": 3}, "time_steps is 3, and the decoder reads 4"),
     ({"decoder": None}, "a program of neurons has a decoder, and an ANN has none"),
     ({"head": Head(row(1.0, 2.0), ZERO)}, "the head reads 2 values, expected 1"),
-    ({"choice": Choice("clip", ZERO, ZERO)}, "actions have 1 limits, expected 2 for 'clip'"),
+    ({"choice": Choice("clip", ZERO, ZERO)}, "actions by 'clip' have 1 limits, expected 2"),
     ({"layers": ()}, "a program of neurons has a decoder, and an ANN has none"),
     ({"bits": 9}, "bits must be 2 to 8, or None for floats, got 9"),
     ({"layers": (one_neuron().neurons[0], LEAKY)},
