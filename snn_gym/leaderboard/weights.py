@@ -27,10 +27,28 @@ from snn_gym.zoo import agent_ids, build_policy
 _MAX_NAMES_SHOWN = 3
 
 
+@dataclass(frozen=True)
+class TensorForm:
+    """Shape and element type of a tensor."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
 @functools.lru_cache(maxsize=16)
 def _registered_policy(agent: str, env_id: str) -> Any:
     # Any: PyTorch types the attributes of a module that it does not know as tensors.
     return build_policy(agent, env_id)
+
+
+def expected_tensors(agent: str, env_id: str) -> Mapping[str, TensorForm]:
+    """Return shape and type of every tensor that acting needs, by name."""
+    return _forms(_registered_policy(agent, env_id))
+
+
+def _forms(policy: Any) -> dict[str, TensorForm]:
+    tensors: dict[str, torch.Tensor] = policy.acting_state_dict()
+    return {name: TensorForm(tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
 
 
 def trained_tensors(
@@ -45,7 +63,7 @@ def check_tensors(tensors: Mapping[str, torch.Tensor], agent: str, env_id: str) 
     """Refuse tensors whose number, names, types, shapes or values do not fit the architecture."""
     # Of the sizes that the agent may have left; the cached policy must not change.
     fresh: Any = build_policy(agent, env_id, tensors)
-    expected: dict[str, torch.Tensor] = fresh.acting_state_dict()
+    expected = _forms(fresh)
     fix = f"write it with `snn-gym submit` from a run of {agent}"
     if len(tensors) != len(expected):
         raise SubmissionError(
@@ -66,11 +84,11 @@ def check_tensors(tensors: Mapping[str, torch.Tensor], agent: str, env_id: str) 
                 f"{WEIGHTS_NAME}: tensor {name!r} is {tensors[name].dtype}; "
                 f"expected {form.dtype}; {fix}",
             )
-        if tensors[name].shape != form.shape:
+        if tuple(tensors[name].shape) != form.shape:
             raise SubmissionError(
                 "weights-shape",
                 f"{WEIGHTS_NAME}: tensor {name!r} has the shape {tuple(tensors[name].shape)}; "
-                f"expected {tuple(form.shape)}; {fix}",
+                f"expected {form.shape}; {fix}",
             )
     _check_finite(tensors)
     try:
