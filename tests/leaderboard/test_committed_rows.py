@@ -37,7 +37,7 @@ def test_weights_and_costs_match_the_architecture(row):
     path = row_path(BOARD, row.agent, row.environment, row.seed).with_suffix(".safetensors")
     tensors = check_weights(read_regular_file(path, max_bytes=MAX_WEIGHTS_BYTES), row)
     assert hash_tensors(trained_tensors(tensors, row.agent, row.environment)) == row.content_sha256
-    policy = build_policy(row.agent, row.environment)
+    policy = build_policy(row.agent, row.environment, tensors)
     policy.load_acting_state_dict(tensors)  # a weight of zero is no synapse
     observation, _ = make_task(row.environment).reset(seed=0)
     costs = policy.record(observation).costs
