@@ -281,7 +281,7 @@ def _with_noise(row: Row, tensors: Tensors, size: float) -> Tensors:
 
 
 def _returns(row: Row, tensors: Tensors) -> float:
-    policy: Any = build_policy(row.agent, row.environment)
+    policy: Any = build_policy(row.agent, row.environment, tensors)
     policy.load_acting_state_dict(tensors)
     played = evaluate(policy, row.environment, seeds=evaluation_seeds(PLAYED_EPISODES))
     return float(f"{played.iqm:.4g}")
