@@ -50,6 +50,8 @@ from snn_gym.zoo.spec import BudgetClass
 if TYPE_CHECKING:
     import torch
 
+    from snn_gym.zoo.recipe import Parent
+
 
 # ---- results -------------------------------------------------------------------------------------
 _Count = Annotated[float, Range(at_least=0, at_most=1e15)]
@@ -198,8 +200,13 @@ def _parse_row(data: bytes, where: str) -> Row:
     return parse_strict(Row, data, where=where, code="row")
 
 
-def check_is_new(leaderboard: Path, row_file: Path, content_sha256: str | None) -> None:
-    """Refuse a row that exists, and, with a content digest, weights that another row has."""
+def check_is_new(
+    leaderboard: Path, row_file: Path, content_sha256: str | None, parent: Parent | None = None
+) -> None:
+    """Refuse a row that exists, and, with a content digest, weights that another row has.
+
+    Those of the ``parent`` are allowed: a taught agent may have found nothing to shed.
+    """
     if os.path.lexists(row_file):
         raise SubmissionError(
             "row-exists",
@@ -209,6 +216,8 @@ def check_is_new(leaderboard: Path, row_file: Path, content_sha256: str | None) 
     if content_sha256 is None:
         return
     for row in list_rows(leaderboard):
+        if parent is not None and row.weights_sha256 == parent.weights_sha256:
+            continue
         if row.content_sha256 == content_sha256:
             raise SubmissionError(
                 "duplicate-weights",
@@ -230,7 +239,7 @@ def write_row(
     leaderboard.mkdir(parents=True, exist_ok=True)
     with locked(leaderboard, seconds=lock_seconds):
         _recover(leaderboard)
-        check_is_new(leaderboard, path, row.content_sha256)
+        check_is_new(leaderboard, path, row.content_sha256, row.parent)
         if check is not None:
             check()
         _write(leaderboard, row, weights, is_new=True)
@@ -311,7 +320,8 @@ def is_derived(row: Row) -> bool:
 
 def rows_by_weights(rows: Iterable[Row]) -> dict[str, Row]:
     """Return rows by the digest of their weights file, by which lean rows name their parents."""
-    return {row.weights_sha256: row for row in rows}
+    # A row that shed nothing has the weights of its parent, which is meant.
+    return {row.weights_sha256: row for row in sorted(rows, key=is_derived, reverse=True)}
 
 
 def parent_of(row: Row, known: Mapping[str, Row]) -> Row | None:

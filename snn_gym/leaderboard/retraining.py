@@ -21,7 +21,7 @@ from snn_gym.leaderboard.manifest import (
     utc_now,
 )
 from snn_gym.leaderboard.pretrained import load_row
-from snn_gym.leaderboard.results import Row, hash_tensors, list_rows
+from snn_gym.leaderboard.results import Row, hash_tensors, list_rows, rows_by_weights
 from snn_gym.leaderboard.submission import check_same_curve, curve_of_run, zoo_settings
 from snn_gym.leaderboard.worker import Request, rerun
 from snn_gym.policies.protocols import ActingPolicy
@@ -47,7 +47,7 @@ def find_parent(
     if parent is None:
         return None
     known = list_rows(leaderboard) if known is None else known
-    row = next((x for x in known if x.weights_sha256 == parent.weights_sha256), None)
+    row = rows_by_weights(known).get(parent.weights_sha256)
     if row is None:
         raise SubmissionError(
             "parent",

@@ -96,7 +96,7 @@ def verify(
     # Of trained tensors only: other observation statistics do not make another training run.
     trained = trained_tensors(tensors, agent, environment)
     content_sha256 = hash_tensors(trained)
-    check_is_new(leaderboard, leaderboard / manifest.place, content_sha256)
+    check_is_new(leaderboard, leaderboard / manifest.place, content_sha256, manifest.parent)
     check_copy = partial(check_is_no_copy, leaderboard, agent, environment, tensors, parent)
     if not retrain:
         check_copy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from snn_gym.policies.base import SpikingPolicy
@@ -59,6 +60,12 @@ class WholeCost:
     def present(self) -> list[Tensor]:
         """Return masks of the weights that are not zero, for ``shed`` after an update."""
         return present(self._synapses())
+
+    def keep(self, before: Sequence[Tensor]) -> None:
+        """Set the weights to zero that are not in masks ``before`` of ``present``."""
+        with torch.no_grad():
+            for x, there in zip(self._synapses(), before, strict=True):
+                x.weight.masked_fill_(~there, 0.0)
 
     def price(self, runs: Sequence[NetworkRun]) -> float:
         """Return the price of a decision, means over a pass."""

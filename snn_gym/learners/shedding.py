@@ -37,6 +37,7 @@ from snn_gym.spiking.regulation.lean import (
     SETTLING,
     STRETCHES,
     SYNOPS_MARGIN,
+    WHOLE_COMPARED,
     BoundControl,
     StrengthControl,
     begin_bound,
@@ -63,12 +64,14 @@ class EpisodeReturns:
 
     Short episodes end first, so those that have ended are a biased sample if returns depend on
     lengths. Hence each environment counts with its oldest stored episodes, as many as the
-    environment with the fewest has. Episodes under way at the start or at ``forget`` do not count.
+    environment with the fewest has. Episodes under way at ``forget`` do not count, and those at
+    the start only if ``running_count``.
     """
 
-    def __init__(self, environments: int) -> None:
+    def __init__(self, environments: int, *, running_count: bool = False) -> None:
         self._returns: list[list[float]] = [[] for _ in range(environments)]
-        self._skipped = np.ones(environments, np.bool_)  # the episode under way does not count
+        # The episode under way does not count.
+        self._skipped = np.full(environments, not running_count)
         self._between = np.zeros(environments, np.bool_)  # no episode is under way
 
     def step(self, infos: Sequence[Mapping[str, Any]]) -> None:
@@ -88,9 +91,13 @@ class EpisodeReturns:
 
     def forget(self) -> None:
         """Drop all returns; episodes under way will not count when they end."""
+        self.clear()
+        self._skipped = ~self._between
+
+    def clear(self) -> None:
+        """Drop all returns; episodes under way will count when they end."""
         for returns in self._returns:
             returns.clear()
-        self._skipped = ~self._between
 
     def forget_old(self, most: int) -> None:
         """Drop equally many old episodes of each, so that ``returns`` has ``most`` or one each."""
@@ -123,6 +130,9 @@ Played = EpisodeReturns  # its name in version 1.0
 # ``snn_gym.spiking.regulation.lean`` has the rules and the cost.
 # One fixed control, whatever the seed of the training is.
 _SHUFFLE_SEED = 0
+_STAYED = 25  # updates that weights must stay within the bound to be gone back to
+_UNDONE = 100  # updates in a row beyond the bound after which they are
+_ASTRAY = 2.0  # bounds that the divergence of final weights may reach
 _FRESH = 1024  # decisions by which the divergence in the latest states is measured
 _MOST_JUDGED = 300  # episodes; older ones had more spikes
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
@@ -138,6 +148,8 @@ class Counters:
     updates: int = 0
     first_cost: float = 0.0
     """Cost of the network before the first update."""
+    beyond: int = 0
+    """Updates in a row after which the divergence exceeded the bound."""
     temperature: float = 1.0
     """Divisor that makes action values like log-odds; 1 for other behaviour."""
 
@@ -191,11 +203,15 @@ class Shedding:
         layers = list(self._policy.acting_network().layers) if self._spikes else []
         self._orders = shuffled_orders(neurons_of(self._weights, layers), _SHUFFLE_SEED)
         self._optimiser = torch.optim.Adam(self._weights.values(), lr=parameters.learning_rate)
-        self._good = self._untried = self._policy.acting_state_dict()
+        self._good = self._policy.acting_state_dict()
+        self._within: dict[str, Tensor] = {}  # the last weights that stayed within the bound
+        self._newer: dict[str, Tensor] = {}  # newer ones, which have not stayed yet
         self._whole: WholeCost | None = None
         if parameters.sheds_neurons and self._spikes:
             self._whole = WholeCost(self._policy, parameters.cost)
-        self.episodes = EpisodeReturns(model.n_envs)
+        # A given teacher has acted from the first step on.
+        taught = self._whole is not None and teacher is not None
+        self.episodes = EpisodeReturns(model.n_envs, running_count=taught)
         """Training episodes since the last verdict."""
         self.counters = Counters(progress)
         self.strength = StrengthControl(parameters.first_strength)
@@ -227,11 +243,16 @@ class Shedding:
         due = round(self._parameters.updates * min(1.0, self._share_due(ahead)))
         if self.counters.updates == 0 < due and self._parameters.signals == "own" and self._spikes:
             self._fold()
+        repairs = self._repairs
         with torch.enable_grad():
             for _ in range(due - self.counters.updates):
                 self._step()
-        # Only episodes of the final weights judge the end.
-        if due == self._parameters.updates:
+        # Only episodes of the final weights judge the end, or of those that are repaired.
+        if self._repairs and not repairs:
+            self.episodes.clear()
+            if self.counters.beyond:
+                self._go_back()
+        elif self._whole is None and due == self._parameters.updates:
             self.episodes.forget()
         self._log()
 
@@ -239,12 +260,16 @@ class Shedding:
         """Restore the weights of the last ``kept``, or of the start, if the final ones lost return.
 
         The loss must significantly exceed the tolerance, in the training episodes of the final
-        weights. Nothing changes with ``max_synops``, too few episodes, or no reference return.
+        weights, or of those that are repaired. By the whole cost, a divergence of twice the bound
+        counts as a loss. Nothing changes with ``max_synops``, too few episodes, or no reference.
         """
         self._forget_old()
         # Few episodes are left for the final weights.
         few = replace(self._parameters, episodes=max(2, min(5, self._parameters.episodes)))
-        if self._follows_returns and self.bound.judge(self.episodes.returns, few) == "lost":
+        lost = self.bound.judge(self.episodes.returns, few) == "lost"
+        # Few episodes end in some trainings: far from the teacher, a loss may be unseen.
+        astray = self._whole is not None and bool(self._within) and self._is_unsettled(_ASTRAY)
+        if self._follows_returns and (lost or astray):
             load_acting(self._policy, self._good)
 
     @property
@@ -254,13 +279,21 @@ class Shedding:
         return self.strength.smoothed if self._follows_returns else self._last[1]
 
     @property
+    def _repairs(self) -> bool:
+        """Whether all that is shed is shed, and the rest of the updates keeps the behaviour."""
+        last = (1.0 - SETTLING) * self._parameters.updates
+        return self._whole is not None and self.counters.updates >= last
+
+    @property
     def _follows_returns(self) -> bool:
         return self._parameters.max_synops is None
 
     def _share_due(self, progress: float) -> float:
         """Return the share of updates due at a progress: below 0 before the first, may exceed 1."""
         left = 1.0 - self.counters.begun_at
-        first = COMPARED if self._follows_returns and self.bound.is_followed else 0.0
+        first = 0.0
+        if self._follows_returns and self.bound.is_followed:
+            first = COMPARED if self._whole is None else WHOLE_COMPARED
         if left <= 0:
             return 1.0
         return ((progress - self.counters.begun_at) / left - first) / (1.0 - CHECKED - first)
@@ -327,13 +360,14 @@ class Shedding:
         """Move the bound by the returns of training episodes; not with ``max_synops``.
 
         ``kept`` stores the present weights; ``lost`` twice or more in a row restores the stored
-        ones. A loss while the latest states exceed the bound does not count.
+        ones. A loss while the latest states exceed the bound does not count, and what the last
+        updates repair is judged by ``finish``.
         """
         parameters = self._parameters
         self._forget_old()
         if self.halving.tries:
             self.episodes.forget()  # of weights that may not be taken
-        if not self._follows_returns:
+        if not self._follows_returns or self._repairs:
             return
         settling = self._share_due(progress) > 1.0 - SETTLING
         reached = self.strength.out_of_reach(parameters.updates)
@@ -342,32 +376,44 @@ class Shedding:
             if above != self.bound:
                 self.bound, self.strength = above, StrengthControl(parameters.first_strength)
         verdict = self.bound.judge(self.episodes.returns, parameters)
+        # Shedding by the whole cost is fast: only few episodes are of nearly the present weights.
+        seems = self._whole is not None and self.strength.smoothed <= self.bound.bound
+        seems = seems and self.bound.seems_kept(self.episodes.returns, parameters)
+        if verdict == "kept" or seems:
+            self._good = self._policy.acting_state_dict()
         if verdict == "unclear":
+            if seems:
+                self.episodes.clear()
             return
         self.episodes.forget()
         if verdict == "lost" and self._is_unsettled():
             return
         self.bound = self.bound.step(verdict, parameters, settling)
-        if verdict == "kept":
-            self._good = self._policy.acting_state_dict()
-        elif self.bound.losses > 1:
-            # A tighter bound alone did not bring the return back.
-            load_acting(self._policy, self._good)
-            # Its moments are of the weights that were lost.
-            self._optimiser.state.clear()
-            self.strength = StrengthControl(parameters.first_strength)
-            if self._whole is not None:
-                # Fewer time steps may have lost it.
-                self.halving = Halving(refused=True)
-                self._set_first_cost(self._look(parameters.batch_size)[1])
+        if self.bound.losses > 1:
+            self._restore()  # a tighter bound alone did not bring the return back
+
+    def _restore(self) -> None:
+        """Go on from the stored weights."""
+        steps = time_steps_in(self._policy.acting_state_dict())
+        load_acting(self._policy, self._good)
+        self._within, self._newer = self._good, {}
+        # Its moments are of the weights that were lost.
+        self._optimiser.state.clear()
+        self.strength = StrengthControl(self._parameters.first_strength)
+        if self._whole is not None:
+            # Fewer time steps may have lost the return.
+            self.halving = Halving(refused=steps != time_steps_in(self._good))
+            self._set_first_cost(self._look(self._parameters.batch_size)[1])
 
     def _forget_old(self) -> None:
-        self.episodes.forget_old(max(_MOST_JUDGED, self._parameters.episodes))
+        fewest = self._parameters.episodes
+        most = 3 * fewest if self._whole is not None and not self._repairs else _MOST_JUDGED
+        self.episodes.forget_old(max(most, fewest))
 
-    def _is_unsettled(self) -> bool:
-        """Return whether the divergence in the latest states exceeds the bound."""
+    def _is_unsettled(self, times: float = 1.0) -> bool:
+        """Return whether the divergence in the latest states exceeds so many times the bound."""
         # Then the bound is not to blame for a loss: no update has seen these states yet.
-        return self._look(_FRESH, newest=True)[0] > self.bound.bound
+        return self._look(_FRESH, newest=True)[0] > times * self.bound.bound
 
     def _look(self, count: int, *, newest: bool = False) -> tuple[float, list[NetworkRun]]:
         """Measure, without gradients, a sample of about ``count`` visited states."""
@@ -407,7 +453,8 @@ class Shedding:
     def _step(self) -> None:
         """Update the strength of the cost, then the weights; prune synapses.
 
-        While fewer time steps are tried, only update the weights by the divergence.
+        While fewer time steps are tried, and at the end with whole costs, only update the weights
+        by the divergence.
         """
         parameters = self._parameters
         done = self.counters.updates / parameters.updates
@@ -419,11 +466,16 @@ class Shedding:
         cost, synops = self._cost(spikes_of(runs))
         self._last = synops, float(far.detach())
         bound = self.bound.bound
-        if self.halving.tries:
+        present = [] if self._whole is None else self._whole.present()
+        if self.halving.tries or self._repairs:
             self._set_gradients(far / bound, torch.zeros_like(cost))
             self._optimiser.step()
             self.counters.updates += 1
-            self._end_halving(runs)
+            self.strength = self.strength.step(self._last[1], bound, rate=0)
+            if self.halving.tries:
+                self._end_halving(runs)
+            elif self._whole is not None:
+                self._whole.keep(present)
             return
         limited, limit, sign = self._last[1], bound, 1
         if parameters.max_synops is not None:
@@ -432,7 +484,6 @@ class Shedding:
         self.strength = self.strength.step(limited, limit, parameters.control_rate, sign)
         weight = self.strength.strength / self.counters.first_cost
         self._set_gradients(far / bound, weight * cost)
-        present = [] if self._whole is None else self._whole.present()
         self._optimiser.step()
         if parameters.pruning > 0:
             strength = parameters.pruning * self.strength.strength
@@ -441,6 +492,30 @@ class Shedding:
             else:
                 self._prune(strength)
         self.counters.updates += 1
+        if self._whole is not None:
+            self._stay_within()
+
+    def _stay_within(self) -> None:
+        """Store weights that stay within the bound; go back to them if the divergence does not."""
+        if self.strength.smoothed > self.bound.bound:
+            self.counters.beyond += 1
+            self._newer = {}
+            if self.counters.beyond >= _UNDONE:
+                self._go_back()
+            return
+        self.counters.beyond = 0
+        if self.counters.updates % _STAYED == 0:
+            self._within = self._newer or self._within
+            self._newer = self._policy.acting_state_dict()
+
+    def _go_back(self) -> None:
+        """Load the weights that stayed within the bound, if there are, and shed less."""
+        if self._within:
+            load_acting(self._policy, self._within)
+            self._optimiser.state.clear()
+            strength = self.strength.strength / 2
+            self.strength = replace(self.strength, strength=strength, smoothed=self.bound.bound)
+        self.counters.beyond = 0
 
     def _may_halve(self, done: float) -> bool:
         network, far = self._policy.acting_network(), self.strength.smoothed
@@ -452,7 +527,7 @@ class Shedding:
         return self.halving.may_begin(network.config.time_steps, far, self.bound.bound, done)
 
     def _begin_halving(self) -> None:
-        self._untried = self._policy.acting_state_dict()
+        self._within, self._newer = self._policy.acting_state_dict(), {}
         self._policy.set_time_steps(self._policy.network.time_steps // 2)
         self._optimiser.state.clear()
         far, _ = self._look(self._parameters.batch_size)
@@ -462,14 +537,13 @@ class Shedding:
     def _end_halving(self, runs: Sequence[NetworkRun]) -> None:
         """Accept or refuse the time steps that are tried, if it is time."""
         bound, most = self.bound.bound, self._parameters.updates
-        self.strength = self.strength.step(self._last[1], bound, rate=0)
         accepted = self.halving.verdict(self.counters.updates, self.strength.smoothed, bound, most)
         if accepted is None:
             return
         if accepted:
             self._set_first_cost(runs)
         else:
-            load_acting(self._policy, self._untried)
+            load_acting(self._policy, self._within)
             self._optimiser.state.clear()
             self.strength = replace(self.strength, smoothed=self.halving.smoothed)
         self.halving = Halving(refused=not accepted)
@@ -510,8 +584,7 @@ class Shedding:
         for part in _NUMBERS:
             arrays |= prefixed(part, to_arrays(getattr(self, part)))
         parts = {"good": self._good, "teacher": self.teacher.acting_state_dict()}
-        if self.halving.tries:
-            parts["untried"] = self._untried
+        parts |= {"within": self._within, "newer": self._newer}
         for part, tensors in parts.items():
             arrays |= {f"{part}.{name}": x.cpu().numpy() for name, x in tensors.items()}
         for name, weight in self._weights.items():
@@ -526,7 +599,8 @@ class Shedding:
             setattr(self, part, from_arrays(getattr(self, part), numbers, type(self).__name__))
         self.episodes.load(with_prefix("played", arrays))
         self._good = _tensors(with_prefix("good", arrays))
-        self._untried = _tensors(with_prefix("untried", arrays)) or self._good
+        self._within = _tensors(with_prefix("within", arrays))
+        self._newer = _tensors(with_prefix("newer", arrays))
         load_acting(self.teacher, _tensors(with_prefix("teacher", arrays)))
         for name, weight in self._weights.items():
             if f"adam.{_ADAM[0]}.{name}" in arrays:
@@ -683,7 +757,8 @@ class LeanAlgorithm(BaseAlgorithm):
         """Collect experience like the algorithm, without exploration while shedding."""
         # Exploration may hide that the best actions lead nowhere, and the noise of ``use_sde``
         # depends on the spikes that are shed.
-        if self.shedding is None:
+        taught = self.teacher is not None and self.lean_parameters.sheds_neurons
+        if self.shedding is None and not taught:
             return super().collect_rollouts(*args, **kwargs)  # type: ignore[misc]
         policy = spiking_policy_of(self)
         schedule = getattr(self, "exploration_schedule", None)

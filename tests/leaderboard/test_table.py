@@ -39,10 +39,13 @@ from snn_gym.leaderboard.results import (
     Row,
     hash_tensors,
     list_rows,
+    parent_of,
     row_path,
+    rows_by_weights,
     sound_rows,
     write_row,
 )
+from snn_gym.leaderboard.retraining import find_parent
 from snn_gym.leaderboard.site.front import front_figure
 from snn_gym.leaderboard.statistics import interquartile_mean
 from snn_gym.leaderboard.table import summaries
@@ -359,6 +362,18 @@ def test_lean_rows_are_verified_only_with_their_parent(same, tmp_path):
     proven = int(same == "weights")
     assert row.cells()[-1] == f"{proven} of 1, parents {proven} of 1"
     assert row.costs_rank == bool(proven)
+
+
+def test_a_lean_row_that_shed_nothing_has_the_weights_of_its_parent_alone(tmp_path):
+    parent = make_row(weights_sha256="1" * 64)
+    same = {"weights_sha256": "1" * 64, "content_sha256": parent.content_sha256}
+    lean = lean_of(parent, **same)
+    fill(tmp_path, parent, lean)
+    assert parent_of(lean, rows_by_weights([parent, lean])) == parent
+    assert find_parent(tmp_path, lean) == parent
+    other = lean_of(make_row(weights_sha256="2" * 64), environment="Acrobot-v1", **same)
+    with pytest.raises(SubmissionError, match="same weights"):
+        write_row(tmp_path, other, b"weights")
 
 
 LEAN = {

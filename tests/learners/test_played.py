@@ -36,6 +36,14 @@ def test_running_episodes_do_not_count_after_forget():
     assert played.returns == [3.0, 5.0]
 
 
+def test_running_episodes_count_after_clear():
+    played = EpisodeReturns(2)
+    play(played, [(1.0, 1.0), (2.0, 3.0), (None, None)])
+    played.clear()
+    play(played, [(4.0, 5.0)])
+    assert played.returns == [4.0, 5.0]
+
+
 @pytest.mark.parametrize(("most", "kept"), [(4, [2.0, 3.0, 12.0, 13.0]), (1, [3.0, 13.0])])
 def test_oldest_episodes_of_all_environments_are_dropped(most, kept):
     played = EpisodeReturns(2)

@@ -182,6 +182,28 @@ def test_good_weights_are_restored_after_two_losses(monkeypatch):
     assert not shedding._optimiser.state
 
 
+@pytest.mark.parametrize(
+    ("cost", "returns", "left"),
+    [
+        ("operations", [75.0, 75.0, 115.0, 115.0], 0.5),
+        ("operations", [75.0, 75.0, 105.0, 105.0], 0.25),
+        ("synops", [75.0, 75.0, 115.0, 115.0], 0.25),
+    ],
+)
+def test_weights_whose_mean_return_is_kept_are_good_by_the_whole_cost(cost, returns, left):
+    _, shedding = begun(episodes=4, cost=cost)
+    shedding.bound = EARNED
+    put(shedding, 0.25)
+    shedding._good = copied(shedding._policy.acting_state_dict())
+    put(shedding, 0.5)
+    earned(shedding, returns)
+    shedding._judge(0.5)  # the mean is unclear, for the returns vary
+    earned(shedding, [0.0] * 4)
+    put(shedding, 1.0)
+    shedding.finish()
+    assert weight(shedding) == left
+
+
 @pytest.mark.parametrize(("progress", "bound"), [(0.84, 0.03), (0.85, 0.02)])
 def test_the_bound_settles_in_the_last_quarter(progress, bound):
     _, shedding = begun(episodes=2, widening=1.5)

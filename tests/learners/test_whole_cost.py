@@ -8,7 +8,7 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 
-from snn_gym.learners.shedding import load_acting
+from snn_gym.learners.shedding import Shedding, load_acting
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.policies.shrinking import needed_neurons, smaller_arguments, take_over
 from snn_gym.program import compact
@@ -17,7 +17,10 @@ from tests.learners.shed import make_shedding, steps_of
 from tests.policies.identity import EVERY, observations
 
 DEEP = replace(shed.SMALL, hidden_sizes=(16, 12))
-WHOLE = {"cost": "operations", "updates": 60, "latest_start": 0.5, "tolerance": 1.0}
+WHOLE = {
+    "cost": "operations", "updates": 60, "latest_start": 0.5, "tolerance": 1.0, "bound": 0.5,
+    "max_bound": 1.0,
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +110,24 @@ def test_a_network_of_constant_behaviour_sheds_its_time_steps_and_a_fast_one_kee
 
     assert steps_left(50.0) == 1  # any behaviour will do
     assert steps_left(1e-9) == 4
+
+
+def test_the_last_updates_repair_the_behaviour_and_shed_nothing(monkeypatch):
+    seen = []
+    step = Shedding._step
+
+    def watch(self):
+        step(self)
+        seen.append((self._repairs, self._whole.present(), self.divergence))
+
+    monkeypatch.setattr(Shedding, "_step", watch)
+    make_shedding("PPO", **{**WHOLE, "updates": 400, "bound": 0.1}).learn(1200)
+    masks = [mask for repairs, mask, _ in seen if repairs]
+    assert len(masks) == 101  # of the last shedding update, and a quarter of all
+    for mask in masks:
+        assert all(map(torch.equal, mask, masks[0]))
+    assert sum(int((~x).sum()) for x in masks[0]) > 100
+    assert seen[-1][2] < seen[-len(masks)][2]
 
 
 def test_weights_for_spike_trains_load_whatever_the_configured_time_steps():

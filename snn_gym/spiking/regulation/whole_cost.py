@@ -15,6 +15,10 @@ So relevance flows from the outputs to the inputs, as in Yu et al. 2018
 that is cut is added to the biases behind it, as in constant folding. The multiple is the strength
 of the cost, so the divergence decides how much is cut: a hard threshold in place of the gradient of
 a price that has none.
+
+What is cut hardly comes back. So weights within the bound are stored, and restored where later ones
+stay beyond it; and in the last quarter of the updates nothing is cut, so that the smaller network
+repairs its behaviour.
 """
 
 from __future__ import annotations

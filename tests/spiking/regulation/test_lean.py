@@ -136,6 +136,15 @@ def test_losses_are_counted_in_units_of_the_gain():
     assert EARNED.judge([49.0] * 4, tolerant) == "lost"
 
 
+@pytest.mark.parametrize(
+    ("returns", "kept"),
+    [([75.0, 75.0, 115.0, 115.0], True), ([94.9] * 4, False), ([100.0] * 3, False)],
+)
+def test_returns_seem_kept_by_their_mean_alone(returns, kept):
+    assert EARNED.seems_kept(returns, FOUR) == kept
+    assert not BoundControl(0.02, 9.0).seems_kept(returns, FOUR)  # than what?
+
+
 def test_single_episodes_and_missing_references_are_unclear():
     assert BoundControl(0.02, 9.0).judge([0.0] * 50, FOUR) == "unclear"
     one = LeanParameters(episodes=1, tolerance=0.05)
