@@ -191,8 +191,10 @@ def test_good_weights_are_restored_after_two_losses(monkeypatch):
     ],
 )
 def test_weights_whose_mean_return_is_kept_are_good_by_the_whole_cost(cost, returns, left):
-    _, shedding = begun(episodes=4, cost=cost)
+    model, _ = begun(episodes=4, cost=cost, tolerance=0.05)
+    shedding = model._begin_shedding(0.5)
     shedding.bound = EARNED
+    shedding.strength = StrengthControl(1.0, smoothed=0.01)  # within the bound
     put(shedding, 0.25)
     shedding._good = copied(shedding._policy.acting_state_dict())
     put(shedding, 0.5)
