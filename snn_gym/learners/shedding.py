@@ -260,16 +260,17 @@ class Shedding:
         """Restore the weights of the last ``kept``, or of the start, if the final ones lost return.
 
         The loss must significantly exceed the tolerance, in the training episodes of the final
-        weights, or of those that are repaired. By the whole cost, a divergence of twice the bound
-        counts as a loss. Nothing changes with ``max_synops``, too few episodes, or no reference.
+        weights, or of those that are repaired. By the whole cost, an unclear one counts too if the
+        divergence is twice the bound. Nothing changes with ``max_synops`` or without a reference.
         """
         self._forget_old()
         # Few episodes are left for the final weights.
         few = replace(self._parameters, episodes=max(2, min(5, self._parameters.episodes)))
-        lost = self.bound.judge(self.episodes.returns, few) == "lost"
+        verdict = self.bound.judge(self.episodes.returns, few)
         # Few episodes end in some trainings: far from the teacher, a loss may be unseen.
-        astray = self._whole is not None and bool(self._within) and self._is_unsettled(_ASTRAY)
-        if self._follows_returns and (lost or astray):
+        doubted = verdict == "unclear" and self._whole is not None and bool(self._within)
+        lost = verdict == "lost" or (doubted and self._is_unsettled(_ASTRAY))
+        if self._follows_returns and lost:
             load_acting(self._policy, self._good)
 
     @property
