@@ -33,7 +33,8 @@ class Question:
     expected: Mapping[str, str]
     """Verdict that was expected before the rows were made, by task."""
     needed: frozenset[RowName]
-    """Registered rows, without which a task has no verdict."""
+    """Registered rows, without which a task has no verdict. An entry may replace others, whose rows
+    are not needed then."""
     pairs: tuple[tuple[str, str], ...]
     """Students and tasks of the test of ``distil``."""
 
@@ -46,7 +47,9 @@ def read_question(path: Path = REGISTERED) -> Question:
     """Return the registered question."""
     entries = tomllib.loads(path.read_text(encoding="utf-8"))["registered"]
     first, *others = [entry for entry in entries if entry["name"] == "pays"]
-    (paired,) = [entry for entry in others if entry["measure"] != _ROWS]
+    replaced = {question for entry in others for question in entry.get("replaces", ())}
+    asked = [entry for entry in others if entry["question"] not in replaced]
+    (paired,) = [entry for entry in asked if entry["measure"] != _ROWS]
     return Question(
         tasks=tuple(first["environments"]),
         context=tuple(first["context"]),
@@ -54,7 +57,7 @@ def read_question(path: Path = REGISTERED) -> Question:
         margin=first["margin"],
         families={name: tuple(agents) for name, agents in first["families"].items()},
         expected=first["expected"],
-        needed=frozenset(row for entry in others if entry != paired for row in _rows(entry)),
+        needed=frozenset(row for entry in asked if entry != paired for row in _rows(entry)),
         pairs=tuple(zip(paired["agents"], paired["environments"], strict=True)),
     )
 

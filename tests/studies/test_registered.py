@@ -26,7 +26,7 @@ REQUIRED = {
     "rule",
     "page",
 }
-OPTIONAL = {"steps", "margin", "test", "families", "expected", "prices", "context"}
+OPTIONAL = {"steps", "margin", "test", "families", "expected", "prices", "context", "replaces"}
 OF_ROWS = [entry for entry in TABLES if entry["measure"] == "rows of the results table"]
 ROWS = list_rows(ROOT / "leaderboard")
 
@@ -47,6 +47,8 @@ def test_an_entry_prints_its_run_before_the_start(entry):
     assert entry["agents"]
     assert entry["environments"]
     assert len(entry["rule"]) > 5
+    earlier = [x["question"] for x in TABLES if x["name"] == entry["name"]]
+    assert set(entry.get("replaces", ())) <= set(earlier[: earlier.index(entry["question"])])
 
 
 @pytest.mark.parametrize("entry", OF_ROWS, ids=_name)
