@@ -129,7 +129,7 @@ def test_the_registered_question_is_that_of_the_project():
     assert question.margin == MARGIN
     assert set(PLACES) == {*question.tasks, *question.context}
     assert set(question.expected) == set(question.tasks)
-    assert {row.environment for row in question.needed} == set(PLACES)
+    assert {row.environment for row in question.needed} == set(question.tasks)
     named = [agent for agents in question.families.values() for agent in agents]
     assert len(set(named)) == len(named)
     assert {row.agent for row in question.needed} <= set(named)
