@@ -14,7 +14,7 @@ from snn_gym.cli.printing import say
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
-    from snn_gym.learners.shedding import LeanAlgorithm
+    from snn_gym.learners.lean_algorithm import LeanAlgorithm
 
 EPISODES = 20
 """Episodes of teacher and student, with the same seeds."""

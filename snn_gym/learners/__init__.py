@@ -16,11 +16,11 @@ if TYPE_CHECKING:
         RandomSearch,
         WinStay,
     )
+    from snn_gym.learners.lean_algorithm import lean
     from snn_gym.learners.local.actor_critic import LocalActorCritic
     from snn_gym.learners.local.online import OnlineActor
     from snn_gym.learners.ppo import PPO
     from snn_gym.learners.settings import LocalRegulation
-    from snn_gym.learners.shedding import lean
     from snn_gym.learners.stateful import StatefulDQN, StatefulPPO
     from snn_gym.learners.synapse_agents import SynapseAgents
 
@@ -64,7 +64,7 @@ __getattr__, __dir__ = lazy_names(
         "StatefulPPO": "stateful",
         "SynapseAgents": "synapse_agents",
         "WinStay": "evolution",
-        "lean": "shedding",
+        "lean": "lean_algorithm",
         "register_rule": ".envs.synapses.plasticity",
     },
 )

@@ -189,7 +189,7 @@ def algorithm_name(model: BaseAlgorithm) -> str:
 
     Subclasses are refused, but for lean ones; Stable-Baselines3's own PPO is named ``PPO`` too.
     """
-    from snn_gym.learners.shedding import stock
+    from snn_gym.learners.lean_algorithm import stock
 
     kind = stock(type(model))
     for name, algorithm in ALGORITHMS.items():

@@ -465,7 +465,7 @@ def build_model(
     regulation = arguments["policy_kwargs"]["network"].regulation
     if regulation is not None and regulation.lean is not None:
         # Its policies, and Norse with them, are not loaded by importing this module.
-        from snn_gym.learners.shedding import lean
+        from snn_gym.learners.lean_algorithm import lean
 
         kind = lean(kind)
     try:

@@ -14,7 +14,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from snn_gym._base.config import from_mapping, to_mapping
 from snn_gym._base.storage import dump_tensors
 from snn_gym.envs.registry import known_ids, load_environment_spec
-from snn_gym.learners.shedding import LeanAlgorithm, lean
+from snn_gym.learners.lean_algorithm import LeanAlgorithm, lean
 from snn_gym.policies.base import ProgramPolicy, SpikingPolicy, spiking_policy_of
 from snn_gym.policies.raw_observations import bare_policy
 from snn_gym.spiking import NetworkConfig

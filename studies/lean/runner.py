@@ -18,7 +18,7 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 import snn_gym
 from snn_gym._base.numerics import one_thread
 from snn_gym.leaderboard.evaluation import Evaluation, evaluate
-from snn_gym.learners.shedding import LeanAlgorithm
+from snn_gym.learners.lean_algorithm import LeanAlgorithm
 from snn_gym.spiking.regulation.lean import (
     learning_is_over,
     mean_returns,

@@ -7,7 +7,7 @@ from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from snn_gym.learners.shedding import LeanAlgorithm
+from snn_gym.learners.lean_algorithm import LeanAlgorithm
 from snn_gym.zoo import make_lean
 
 WIDTHS = (8, 16, 32)

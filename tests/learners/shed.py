@@ -9,7 +9,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
 
 from snn_gym.learners import lean
-from snn_gym.learners.shedding import LeanAlgorithm
+from snn_gym.learners.lean_algorithm import LeanAlgorithm
 from snn_gym.spiking.bookkeeping import full_state
 from tests.policies.identity import EVERY, SMALL, Identity
 

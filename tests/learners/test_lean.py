@@ -9,7 +9,7 @@ from stable_baselines3 import A2C, DQN, PPO, SAC
 
 from snn_gym import learners
 from snn_gym.learners import RandomSearch, StatefulPPO, lean
-from snn_gym.learners.shedding import LeanAlgorithm, stock
+from snn_gym.learners.lean_algorithm import LeanAlgorithm, stock
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.regulation.parameters import LeanParameters

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from snn_gym.learners.shedding import LeanAlgorithm, stock
+from snn_gym.learners.lean_algorithm import LeanAlgorithm, stock
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.zoo import agent_ids, build_policy, load_agent_spec, make_agent

@@ -9,7 +9,7 @@ import torch
 
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard.evaluation import evaluate
-from snn_gym.learners.shedding import LeanAlgorithm
+from snn_gym.learners.lean_algorithm import LeanAlgorithm
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.zoo import (
