@@ -248,8 +248,8 @@ class Shedding:
         """Restore the weights of the last ``kept``, or of the start, if the final ones lost return.
 
         The loss must significantly exceed the tolerance, in the training episodes of the final
-        weights, or of those that are repaired. By the whole cost, an unclear one counts too if the
-        divergence is twice the bound. Nothing changes with ``max_synops`` or without a reference.
+        weights, or of those that are repaired. By the whole cost, one that does not counts too if
+        the divergence is twice the bound. Nothing changes with ``max_synops`` or no reference.
         """
         self._forget_old()
         # Few episodes are left for the final weights.
@@ -257,6 +257,7 @@ class Shedding:
         verdict = self.bound.judge(self.episodes.returns, few)
         # Few episodes end in some trainings: far from the teacher, a loss may be unseen.
         doubted = verdict == "unclear" and self._whole is not None and bool(self._within)
+        doubted = doubted and not self.bound.seems_kept(self.episodes.returns, few)
         lost = verdict == "lost" or (doubted and self._is_unsettled(_ASTRAY))
         if self._follows_returns and lost:
             load_acting(self._policy, self._good)
@@ -360,7 +361,8 @@ class Shedding:
             return
         settling = self._share_due(progress) > 1.0 - SETTLING
         reached = self.strength.out_of_reach(parameters.updates)
-        if reached is not None and not settling:
+        # Weights that were within the bound once show that it is not out of reach.
+        if reached is not None and not settling and not self._within:
             above = self.bound.begin_above(reached, parameters)
             if above != self.bound:
                 self.bound, self.strength = above, StrengthControl(parameters.first_strength)

@@ -291,6 +291,37 @@ def test_unreachable_bounds_are_raised_unless_they_settle(progress, bound):
     assert (shedding.strength.strength == 0.01) == (bound == 0.03)
 
 
+def test_a_bound_that_was_kept_once_is_not_raised():
+    model, _ = begun(max_bound=0.05, widening=1.5, cost="operations")
+    shedding = model._begin_shedding(0.5)
+    shedding.bound = BoundControl(0.03, 0.05, reference=100.0, gained=100.0)
+    shedding.strength = StrengthControl(0.01, 0.1, stuck=3000)
+    shedding._within = shedding._policy.acting_state_dict()
+    shedding._judge(0.5)
+    assert shedding.bound.bound == 0.03
+
+
+@pytest.mark.parametrize(
+    ("returns", "astray", "comes_back"),
+    [
+        ([80.0, 80.0, 100.0, 100.0], True, True),  # 10 less, of which 5 are allowed: unclear
+        ([80.0, 80.0, 100.0, 100.0], False, False),
+        ([70.0, 70.0, 120.0, 120.0], True, False),  # unclear, and the mean is kept
+    ],
+)
+def test_unclear_final_weights_are_reverted_if_they_strayed(
+    returns, astray, comes_back, monkeypatch
+):
+    model, _ = begun(episodes=4, cost="operations", tolerance=0.05)
+    shedding = model._begin_shedding(0.5)
+    monkeypatch.setattr(shedding, "_is_unsettled", lambda _: astray)
+    shedding.bound, shedding._within = EARNED, shedding._policy.acting_state_dict()
+    put(shedding, 0.5)
+    earned(shedding, returns)
+    shedding.finish()
+    assert (weight(shedding) != 0.5) == comes_back
+
+
 def test_given_teachers_are_not_measured():
     model = make_shedding("PPO", latest_start=0.5, updates=8)
     model.teacher = model.policy
