@@ -229,6 +229,8 @@ def _native_section(judged: Judged) -> str:
         f"`{LEAN_WITH_MEMORY}` on the lowest levels, beside its unshed teacher. It is cheap enough "
         "if it needs at most twice the operations of the rival that a pilot found.",
         table(head, rows) if rows else _TO_COME,
+        "These tasks send spikes in 8 time steps for a decision, and an agent keeps those steps. "
+        "So one neuron alone costs 8 updates, where a leaky integrator costs one.",
     )
 
 
