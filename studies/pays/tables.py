@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -73,12 +73,13 @@ def _cell(verdict: Verdict) -> str:
 
 def summary(judged: Judged, prices: Sequence[str]) -> str:
     """Return the number of tasks with each verdict, under prices."""
-    sentences = []
+    alike = defaultdict[str, list[str]](list)
     for price in prices:
         found = Counter(judged.verdicts[task, price].words for task in judged.question.tasks)
         parts = [f"{x} on {found[x]}" for x in (PAY, DO_NOT_PAY, NOT_SIGNIFICANT, OPEN) if found[x]]
-        sentences.append(f"`{price}`: {', '.join(parts)}")
-    return f"Of {len(judged.question.tasks)} tasks: {'; '.join(sentences)}."
+        alike[", ".join(parts)].append(f"`{price}`")
+    sentences = "; ".join(f"{', '.join(names)}: {text}" for text, names in alike.items())
+    return f"Of {len(judged.question.tasks)} tasks: {sentences}."
 
 
 def family_table(judged: Judged, task: str) -> str:
