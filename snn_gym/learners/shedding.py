@@ -256,8 +256,8 @@ class Shedding:
         few = replace(self._parameters, episodes=max(2, min(5, self._parameters.episodes)))
         verdict = self.bound.judge(self.episodes.returns, few)
         # Few episodes end in some trainings: far from the teacher, a loss may be unseen.
-        doubted = verdict == "unclear" and self._whole is not None and bool(self._within)
-        doubted = doubted and not self.bound.seems_kept(self.episodes.returns, few)
+        lower = verdict == "unclear" and not self.bound.seems_kept(self.episodes.returns, few)
+        doubted = lower and bool(self._within)  # which only whole costs store
         lost = verdict == "lost" or (doubted and self._is_unsettled(_ASTRAY))
         if self._follows_returns and lost:
             load_acting(self._policy, self._good)
@@ -442,11 +442,7 @@ class Shedding:
         return cost, synops
 
     def _step(self) -> None:
-        """Update the strength of the cost, then the weights; prune synapses.
-
-        While fewer time steps are tried, and at the end with whole costs, only update the weights
-        by the divergence.
-        """
+        """Update the strength of the cost, then the weights; prune synapses."""
         parameters = self._parameters
         done = self.counters.updates / parameters.updates
         first, last = parameters.learning_rate, parameters.final_learning_rate
@@ -460,13 +456,7 @@ class Shedding:
         present = [] if self._whole is None else self._whole.present()
         if self.halving.tries or self._repairs:
             self._set_gradients(far / bound, torch.zeros_like(cost))
-            self._optimiser.step()
-            self.counters.updates += 1
-            self.strength = self.strength.step(self._last[1], bound, rate=0)
-            if self.halving.tries:
-                self._end_halving(runs)
-            elif self._whole is not None:
-                self._whole.keep(present)
+            self._only_learn(runs, present)
             return
         limited, limit, sign = self._last[1], bound, 1
         if parameters.max_synops is not None:
@@ -485,6 +475,16 @@ class Shedding:
         self.counters.updates += 1
         if self._whole is not None:
             self._stay_within()
+
+    def _only_learn(self, runs: Sequence[NetworkRun], present: Sequence[Tensor]) -> None:
+        """Update the weights by the divergence, to act in fewer time steps or to repair."""
+        self._optimiser.step()
+        self.counters.updates += 1
+        self.strength = self.strength.step(self._last[1], self.bound.bound, rate=0)
+        if self.halving.tries:
+            self._end_halving(runs)
+        elif self._whole is not None:
+            self._whole.keep(present)
 
     def _stay_within(self) -> None:
         """Store weights that stay within the bound; go back to them if the divergence does not."""
