@@ -116,7 +116,7 @@ class Rung(NamedTuple):
 
 
 class Ladder:
-    """Weights that stayed within the bound: the latest, and ones of 1.4, 2, ... times its price."""
+    """Weights that stayed within the bound: the latest, and ones of 1.4, 2, ... times their price."""
 
     def __init__(self) -> None:
         self.rungs: list[Rung] = []
