@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Sequence
+from typing import cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from snn_gym._base.storage import prefixed, with_prefix
 from snn_gym.policies.base import SpikingPolicy
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.spiking.execution import NetworkRun, spikes_of
@@ -30,7 +27,6 @@ from snn_gym.spiking.regulation.whole_cost import (
 
 _MEMORY = 64
 """Decisions in which a state that is carried may add up a bias until a neuron fires."""
-_SPACING = 1.4  # price of weights to go back to, over that of the next
 
 
 class WholeCost:
@@ -105,66 +101,3 @@ class WholeCost:
         # Biases that take over means would make neurons fire in silence.
         folds = not network.spike_input
         return synapses_of(self._layers, head, gain, folds=folds, linear=linear)
-
-
-# ---- weights to go back to -----------------------------------------------------------------------
-class Rung(NamedTuple):
-    """Weights that were within the bound."""
-
-    price: float
-    weights: dict[str, Tensor]
-
-
-class Ladder:
-    """Weights that stayed within the bound: the latest, and ones of 1.4, 2, ... times their price."""
-
-    def __init__(self) -> None:
-        self.rungs: list[Rung] = []
-        """The dearest first."""
-        self.newer: Rung | None = None
-        """Weights that have not stayed yet."""
-        self._gone_back = False
-
-    def stay(self, newer: Rung) -> None:
-        """Add the weights that ``newer`` ones follow, which therefore have stayed."""
-        if self.newer is not None:
-            self.add(self.newer)
-        self.newer = newer
-
-    def add(self, rung: Rung) -> None:
-        """Add weights as the latest; older ones leave that are cheaper or hardly dearer."""
-        while self.rungs and self.rungs[-1].price <= rung.price:
-            self.rungs.pop()
-        if len(self.rungs) > 1 and self.rungs[-2].price < _SPACING * self.rungs[-1].price:
-            self.rungs.pop()
-        self.rungs.append(rung)
-        self.newer, self._gone_back = None, False
-
-    def back(self) -> dict[str, Tensor]:
-        """Return the latest weights, or dearer ones if these did not stay; none without any."""
-        if self._gone_back and len(self.rungs) > 1:
-            self.rungs.pop()
-        self.newer, self._gone_back = None, True
-        return self.rungs[-1].weights if self.rungs else {}
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all weights and their prices as arrays by name, for a checkpoint."""
-        held = [*self.rungs, *([] if self.newer is None else [self.newer])]
-        arrays = {"prices": np.array([x.price for x in held], np.float64)}
-        arrays["counts"] = np.array([len(self.rungs), self._gone_back])
-        for k, rung in enumerate(held):
-            arrays |= prefixed(str(k), {name: x.cpu().numpy() for name, x in rung.weights.items()})
-        return arrays
-
-    def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Restore what ``arrays`` returned."""
-        prices, (count, gone_back) = arrays["prices"].tolist(), arrays["counts"].tolist()
-        self._gone_back = bool(gone_back)
-        held = [Rung(x, tensors_of(with_prefix(str(k), arrays))) for k, x in enumerate(prices)]
-        self.rungs = held[:count]
-        self.newer = next(iter(held[count:]), None)
-
-
-def tensors_of(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
-    """Return copies of arrays as tensors."""
-    return {name: torch.from_numpy(x.copy()) for name, x in arrays.items()}

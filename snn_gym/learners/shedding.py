@@ -13,7 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor, nn
 
 from snn_gym._base.storage import from_arrays, prefixed, to_arrays, with_prefix
-from snn_gym.learners.pricing import Ladder, Rung, WholeCost, tensors_of
+from snn_gym.learners.pricing import WholeCost
 from snn_gym.learners.visited import make_visited
 from snn_gym.policies.base import ProgramPolicy, SpikingPolicy, spiking_policy_of
 from snn_gym.policies.behaviour import divergence, value_scale
@@ -136,8 +136,6 @@ class Counters:
     updates: int = 0
     first_cost: float = 0.0
     """Cost of the network before the first update."""
-    price: float = 0.0
-    """Present cost, where it is the whole cost."""
     beyond: int = 0
     """Updates in a row after which the divergence exceeded the bound."""
     temperature: float = 1.0
@@ -194,7 +192,8 @@ class Shedding:
         self._orders = shuffled_orders(neurons_of(self._weights, layers), _SHUFFLE_SEED)
         self._optimiser = torch.optim.Adam(self._weights.values(), lr=parameters.learning_rate)
         self._good = self._policy.acting_state_dict()
-        self._ladder = Ladder()
+        self._within: dict[str, Tensor] = {}  # the last weights that stayed within the bound
+        self._newer: dict[str, Tensor] = {}  # newer ones, which have not stayed yet
         self._whole: WholeCost | None = None
         if parameters.sheds_neurons and self._spikes:
             self._whole = WholeCost(self._policy, parameters.cost)
@@ -258,7 +257,7 @@ class Shedding:
         verdict = self.bound.judge(self.episodes.returns, few)
         # Few episodes end in some trainings: far from the teacher, a loss may be unseen.
         lower = verdict == "unclear" and not self.bound.seems_kept(self.episodes.returns, few)
-        doubted = lower and bool(self._ladder.rungs)  # which only whole costs store
+        doubted = lower and bool(self._within)  # which only whole costs store
         lost = verdict == "lost" or (doubted and self._is_unsettled(_ASTRAY))
         if self._follows_returns and lost:
             load_acting(self._policy, self._good)
@@ -320,7 +319,7 @@ class Shedding:
         else:
             first = float(self._cost(spikes_of(runs))[0])
         # A silent network costs 0, and later costs are divided by the first.
-        self.counters.first_cost = self.counters.price = max(first, 1e-6)
+        self.counters.first_cost = max(first, 1e-6)
 
     @torch.no_grad()
     def _fold(self) -> None:
@@ -363,7 +362,7 @@ class Shedding:
         settling = self._share_due(progress) > 1.0 - SETTLING
         reached = self.strength.out_of_reach(parameters.updates)
         # Weights that were within the bound once show that it is not out of reach.
-        if reached is not None and not settling and not self._ladder.rungs:
+        if reached is not None and not settling and not self._within:
             above = self.bound.begin_above(reached, parameters)
             if above != self.bound:
                 self.bound, self.strength = above, StrengthControl(parameters.first_strength)
@@ -386,24 +385,16 @@ class Shedding:
 
     def _restore(self) -> None:
         """Go on from the stored weights."""
-        other_steps = self._load(self._good)
+        steps = time_steps_in(self._policy.acting_state_dict())
+        load_acting(self._policy, self._good)
+        self._within, self._newer = self._good, {}
+        # Its moments are of the weights that were lost.
+        self._optimiser.state.clear()
         self.strength = StrengthControl(self._parameters.first_strength)
         if self._whole is not None:
             # Fewer time steps may have lost the return.
-            self.halving = Halving(refused=other_steps)
+            self.halving = Halving(refused=steps != time_steps_in(self._good))
             self._set_first_cost(self._look(self._parameters.batch_size)[1])
-            self._ladder.add(Rung(self.counters.price, self._good))
-
-    def _rung(self) -> Rung:
-        return Rung(self.counters.price, self._policy.acting_state_dict())
-
-    def _load(self, weights: Mapping[str, Tensor]) -> bool:
-        """Learn on from stored weights; return whether they act in other time steps."""
-        steps = time_steps_in(self._policy.acting_state_dict())
-        load_acting(self._policy, weights)
-        # Its moments are of other weights.
-        self._optimiser.state.clear()
-        return steps != time_steps_in(weights)
 
     def _forget_old(self) -> None:
         fewest = self._parameters.episodes
@@ -478,8 +469,7 @@ class Shedding:
         if parameters.pruning > 0:
             strength = parameters.pruning * self.strength.strength
             if self._whole is not None:
-                limit = strength / self.counters.first_cost
-                self.counters.price = self._whole.shed(runs, limit, present)
+                self._whole.shed(runs, strength / self.counters.first_cost, present)
             else:
                 self._prune(strength)
         self.counters.updates += 1
@@ -495,31 +485,27 @@ class Shedding:
             self._end_halving(runs)
         elif self._whole is not None:
             self._whole.keep(present)
-            self._stay_within()
 
     def _stay_within(self) -> None:
         """Store weights that stay within the bound; go back to them if the divergence does not."""
         if self.strength.smoothed > self.bound.bound:
             self.counters.beyond += 1
-            self._ladder.newer = None
+            self._newer = {}
             if self.counters.beyond >= _UNDONE:
                 self._go_back()
             return
         self.counters.beyond = 0
         if self.counters.updates % _STAYED == 0:
-            self._ladder.stay(self._rung())
+            self._within = self._newer or self._within
+            self._newer = self._policy.acting_state_dict()
 
     def _go_back(self) -> None:
         """Load the weights that stayed within the bound, if there are, and shed less."""
-        weights = self._ladder.back()
-        if weights:
-            if self._load(weights):
-                self.halving = Halving(refused=True)
-                self._set_first_cost(self._look(self._parameters.batch_size)[1])
+        if self._within:
+            load_acting(self._policy, self._within)
+            self._optimiser.state.clear()
             strength = self.strength.strength / 2
             self.strength = replace(self.strength, strength=strength, smoothed=self.bound.bound)
-        if self._repairs:
-            self.episodes.clear()  # only those of the weights that are repaired judge
         self.counters.beyond = 0
 
     def _may_halve(self, done: float) -> bool:
@@ -532,7 +518,7 @@ class Shedding:
         return self.halving.may_begin(network.config.time_steps, far, self.bound.bound, done)
 
     def _begin_halving(self) -> None:
-        self._ladder.add(self._rung())
+        self._within, self._newer = self._policy.acting_state_dict(), {}
         self._policy.set_time_steps(self._policy.network.time_steps // 2)
         self._optimiser.state.clear()
         far, _ = self._look(self._parameters.batch_size)
@@ -548,7 +534,7 @@ class Shedding:
         if accepted:
             self._set_first_cost(runs)
         else:
-            load_acting(self._policy, self._ladder.rungs[-1].weights)
+            load_acting(self._policy, self._within)
             self._optimiser.state.clear()
             self.strength = replace(self.strength, smoothed=self.halving.smoothed)
         self.halving = Halving(refused=not accepted)
@@ -589,12 +575,12 @@ class Shedding:
         for part in _NUMBERS:
             arrays |= prefixed(part, to_arrays(getattr(self, part)))
         parts = {"good": self._good, "teacher": self.teacher.acting_state_dict()}
+        parts |= {"within": self._within, "newer": self._newer}
         for part, tensors in parts.items():
             arrays |= {f"{part}.{name}": x.cpu().numpy() for name, x in tensors.items()}
         for name, weight in self._weights.items():
             moments = self._optimiser.state.get(weight, {})
             arrays |= {f"adam.{key}.{name}": x.cpu().numpy() for key, x in moments.items()}
-        arrays |= prefixed("ladder", self._ladder.arrays())
         return arrays | prefixed("visited", self._visited.arrays())
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -603,9 +589,10 @@ class Shedding:
             numbers = with_prefix(part, arrays)
             setattr(self, part, from_arrays(getattr(self, part), numbers, type(self).__name__))
         self.episodes.load(with_prefix("played", arrays))
-        self._good = tensors_of(with_prefix("good", arrays))
-        self._ladder.load(with_prefix("ladder", arrays))
-        load_acting(self.teacher, tensors_of(with_prefix("teacher", arrays)))
+        self._good = _tensors(with_prefix("good", arrays))
+        self._within = _tensors(with_prefix("within", arrays))
+        self._newer = _tensors(with_prefix("newer", arrays))
+        load_acting(self.teacher, _tensors(with_prefix("teacher", arrays)))
         for name, weight in self._weights.items():
             if f"adam.{_ADAM[0]}.{name}" in arrays:
                 self._optimiser.state[weight] = {
@@ -639,3 +626,7 @@ def acting_parameters(policy: SpikingPolicy) -> dict[str, Tensor]:
         for name, x in module.named_parameters()
         if x.requires_grad
     }
+
+
+def _tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(x.copy()) for name, x in arrays.items()}

@@ -296,7 +296,7 @@ def test_a_bound_that_was_kept_once_is_not_raised():
     shedding = model._begin_shedding(0.5)
     shedding.bound = BoundControl(0.03, 0.05, reference=100.0, gained=100.0)
     shedding.strength = StrengthControl(0.01, 0.1, stuck=3000)
-    shedding._ladder.add(shedding._rung())
+    shedding._within = shedding._policy.acting_state_dict()
     shedding._judge(0.5)
     assert shedding.bound.bound == 0.03
 
@@ -315,8 +315,7 @@ def test_unclear_final_weights_are_reverted_if_they_strayed(
     model, _ = begun(episodes=4, cost="operations", tolerance=0.05)
     shedding = model._begin_shedding(0.5)
     monkeypatch.setattr(shedding, "_is_unsettled", lambda _: astray)
-    shedding.bound = EARNED
-    shedding._ladder.add(shedding._rung())
+    shedding.bound, shedding._within = EARNED, shedding._policy.acting_state_dict()
     put(shedding, 0.5)
     earned(shedding, returns)
     shedding.finish()

@@ -17,8 +17,8 @@ of the cost, so the divergence decides how much is cut: a hard threshold in plac
 a price that has none.
 
 What is cut hardly comes back. So weights within the bound are stored, and restored where later ones
-stay beyond it. If these stay beyond it too, dearer ones follow. In the last quarter of the updates
-nothing is cut, so that the smaller network repairs its behaviour.
+stay beyond it; and in the last quarter of the updates nothing is cut, so that the smaller network
+repairs its behaviour.
 """
 
 from __future__ import annotations
