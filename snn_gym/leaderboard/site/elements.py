@@ -148,6 +148,6 @@ def definitions(heading: str, texts: Mapping[str, str]) -> Markup:
     return folded(heading, element("dl", *entries))
 
 
-def folded(heading: str, content: Markup) -> Markup:
-    """Return content that a visitor unfolds."""
-    return element("details", element("summary", heading), content)
+def folded(heading: str, content: Markup, *, unfolded: bool = False) -> Markup:
+    """Return content that a visitor unfolds, or folds."""
+    return element("details", element("summary", heading), content, open=unfolded)

@@ -218,23 +218,28 @@ def ranking(site: Site, rows: Sequence[TableRow], *, up: str) -> Markup:
     entries = []
     for row in sorted(rows, key=orders[prices[0]].index) if prices else rows:
         costs = [
-            element(
-                "span",
-                row.cost(site.price(row, price), decimals=0),
-                element("span", " front" * (row in best[price]), class_="badge"),
-                class_=f"by {price}",
-            )
-            for price in prices
+            element("span", row.cost(site.price(row, x), decimals=0), class_=f"by {x}")
+            for x in prices
         ]
+        badges = [element("span", "not inferior to the best")] * (row in kept)
+        badges += [
+            element("span", " · on the front" if badges else "on the front", class_=f"by {x}")
+            for x in prices
+            if row in best[x]
+        ]
+        parts = [
+            element("span", class_="mark"),
+            element("span", site.agent(row.agent, row.name, up=up)),
+            element("span", row.score(row.mean)),
+            element("span", *costs, class_="cost"),
+            element("span", *badges, class_="badges"),
+        ]
+        classes = {"spiking": row.spiking, "lower": row not in kept}
         entries.append(
             element(
                 "li",
-                element("span", class_="mark"),
-                site.agent(row.agent, row.name, up=up),
-                element("span", "not inferior" * (row in kept), class_="badge"),
-                element("span", row.score(row.mean), class_="score"),
-                element("span", *costs, class_="cost"),
-                class_=" ".join(["spiking"] * row.spiking + ["lower"] * (row not in kept)) or None,
+                *parts,
+                class_=" ".join(key for key, value in classes.items() if value) or None,
                 style=";".join(f"--{x}-order:{orders[x].index(row)}" for x in prices) or None,
             )
         )
@@ -271,17 +276,27 @@ def overview(site: Site, rows: Sequence[TableRow], others: Sequence[Unranked] = 
     counts = Counter(row.budget_class for row in rows)
     groups = [[x for x in rows if x.budget_class == name] for name, _ in counts.most_common()]
     axis = known_price(rows[0].priced_by).axis
-    parts += [site.toolbar(rows), *_answers(site, groups[0])]
+    parts += [site.toolbar(rows), _marks(), *_answers(site, groups[0])]
     parts += [element("h2", "All scores", id="scores")]
     parts.append(element("p", from_markdown(_SCORES.format(axis))))
     for group in groups:
         words = class_in_words(group[0].budget_class)
         tables = joined(_matrices(site, words, group))
-        parts.append(tables if group is groups[0] else folded(words.capitalize(), tables))
+        parts.append(folded(words.capitalize(), tables, unfolded=group is groups[0]))
     parts += [*_profiles(site, rows), *_unranked(others)]
     parts += [definitions("Columns", KIND | price_column(rows) | SITE_COSTS)]
     parts += [folded("Notes", joined(remarks(rows)))]
     return site.page("Results", joined(parts))
+
+
+def _marks() -> Markup:
+    """Return the legend of points and entries."""
+    kinds = {"spiking": "spiking", None: "ANN", "spiking hollow": "does not rank"}
+    entries = [
+        element("li", element("span", class_="mark"), f" {text}", class_=name)
+        for name, text in kinds.items()
+    ]
+    return element("ul", *entries, class_="legend")
 
 
 def _answers(site: Site, rows: Sequence[TableRow]) -> Iterator[Markup]:

@@ -23,6 +23,8 @@ from snn_gym.zoo import agent_ids, load_agent_spec
 
 PLOT = Plot(width=400, height=250, left=80, right=376, top=12, bottom=204)
 """Axes of a panel."""
+MEANS_PLOT = Plot(width=720, height=300, left=80, right=690, top=12, bottom=252)
+"""Axes of the mean lines of all agents."""
 CURVES_TEXT = (
     "Mean return of the training episodes over environment steps and over wall time. A thin line "
     "is a training run. The thick line over steps is the interquartile mean of runs, where all "
@@ -165,7 +167,7 @@ def _means_figure(shown: Sequence[Trained]) -> Markup:
     if not with_means:
         return Markup()
     ends = [float(places[-1]) for agent in with_means for places, _ in agent.lines("steps")]
-    panel = _panel(with_means, steps_axis(ends), means=True)
+    panel = _panel(with_means, steps_axis(ends), MEANS_PLOT)
     caption = element("figcaption", MEANS_TEXT)
     return element("figure", element("div", panel, class_="panels means"), caption)
 
@@ -213,25 +215,25 @@ def learning_figure(site: Site, shown: Sequence[Trained], *, up: str) -> Markup:
     return element("figure", legend, element("div", *panels, class_="panels"), caption)
 
 
-def _panel(shown: Sequence[Trained], axis: Axis, *, means: bool = False) -> Markup:
-    """Return the drawing of agents over one axis, of ``means`` alone or with all runs."""
+def _panel(shown: Sequence[Trained], axis: Axis, plot: Plot = PLOT) -> Markup:
+    """Return the drawing of agents over one axis, with all runs, or of means alone if wide."""
     row = shown[0].row
-    across, upright = PLOT.across(0.0, axis.last), _score_axis(shown)
+    across, upright = plot.across(0.0, axis.last), _score_axis(shown, plot)
     values = [axis.unit * value for value in ticks(0.0, axis.last / axis.unit)]
     numbered = [(across(value), axis.text(value)) for value in values]
     words = "; ".join(filter(None, (_in_words(agent, axis) for agent in shown)))
     return element(
         "svg",
-        *grid(PLOT, upright, row),
-        *columns(PLOT, numbered, axis.label),
-        *(_drawn(agent, axis, across, upright, means=means) for agent in shown),
-        viewBox=PLOT.view_box,
+        *grid(plot, upright, row),
+        *columns(plot, numbered, axis.label),
+        *(_drawn(agent, axis, across, upright, means=plot is not PLOT) for agent in shown),
+        viewBox=plot.view_box,
         role="img",
         aria_label=f"Return over {axis.label}, {row.environment}. {words}",
     )
 
 
-def _score_axis(shown: Sequence[Trained]) -> Scale:
+def _score_axis(shown: Sequence[Trained], plot: Plot) -> Scale:
     """Return the axis of returns, limited by reference scores against outliers."""
     marks = list(references(shown[0].row.reference).values())
     values = [value for agent in shown for curve in agent.curves for value in curve.returns] + marks
@@ -239,7 +241,7 @@ def _score_axis(shown: Sequence[Trained]) -> Scale:
     if marks:
         beyond = _BEYOND * (max(marks) - min(marks))
         low, high = max(low, min(marks) - beyond), min(high, max(marks) + beyond)
-    return PLOT.upright(low, high)
+    return plot.upright(low, high)
 
 
 def overall(lines: Sequence[Line]) -> Line | None:

@@ -72,6 +72,11 @@ for (const table of tables) {
   });
 }
 
+// On a phone, tables of all tasks are long.
+if (matchMedia("(max-width: 40rem)").matches) {
+  for (const part of document.querySelectorAll("details[open]")) part.open = false;
+}
+
 const toolbar = document.querySelector(".toolbar");
 const field = toolbar && toolbar.querySelector(".search");
 if (field && tables.length + lists.length) {
