@@ -32,8 +32,8 @@ class Film:
     """Command that produces it."""
 
 
-SHELL_TITLE, SHELL_BODY = "Title of results", "Body of results"
-"""Texts of a shell in place of which a page has its title and its content."""
+SHELL_TITLE, SHELL_BODY = "Title of results", "<p>Body of results</p>"
+"""Parts of a shell in place of which a page has its title and its content."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Site:
             links.append(element("a", "Documentation", href=to))
         header = element("nav", *links, aria_label="Results") if links else Markup()
         written = element("p", "Written by ", element("code", "snn-gym table --site"), ".")
-        parts = header, element("h1", title), body, element("footer", written)
+        parts = header, body, element("footer", written)
         if shell is not None:
             text = shell.replace("<head>", f"<head>{GENERATOR}", 1)
             text = text.replace("</head>", f"{joined(own)}</head>", 1)
@@ -117,7 +117,8 @@ class Site:
                 *own,
             ]
         )
-        content = element("body", element("main", *parts, class_="results"))
+        main = element("main", element("h1", title), *parts, class_="results")
+        content = element("body", main)
         return f'<!DOCTYPE html>\n<html lang="en"><head>{GENERATOR}{head}</head>{content}</html>\n'
 
     def agent(self, name: str, text: str, *, up: str = "") -> str:
