@@ -317,7 +317,7 @@ def _point(
     return element(
         "a",
         joined(parts),
-        href=up + agent_page(row.agent),
+        href=up + agent_page(row.agent) if row.agent in site.agents else None,
         aria_label=words,
         style=";".join(f"--{price}:{places.get(price, -_OUTSIDE):.1f}px" for price in prices),
         class_=" ".join(key for key, value in classes.items() if value),
