@@ -173,9 +173,9 @@ def test_the_chosen_price_moves_points_and_orders_rankings(pole, rows):
     across = "all => all.map(x => x.getBoundingClientRect().x)"
     before, first = points.evaluate_all(across), shown_entries(pole)
     axis = region(pole, "Score against cost").locator("svg .by:visible text")
-    assert "operations of a decision" in axis.all_inner_texts()
-    pole.get_by_label("loihi").check()
-    assert "operations of a decision" not in axis.all_inner_texts()
+    assert "operations of a decision" in axis.all_text_contents()
+    pole.get_by_role("radio", name="loihi").check()
+    assert "operations of a decision" not in axis.all_text_contents()
     assert points.evaluate_all(across) != before
     prices = {row.name: PRICES["loihi"].of(row) for row in rows}
     kept = {row.name for row in not_inferior([row for row in rows if ranks(row)])}
@@ -201,7 +201,8 @@ def test_links_lead_from_the_overview_to_environment_agent_and_row_and_back(page
     page.locator("tbody a", has_text="ppo-lif").first.click()
     page.wait_for_url("**/agents/*.html")
     assert page.locator("h1").inner_text() == "ppo-lif"
-    assert "snn-gym train ppo-lif CartPole-v1" in page.locator("pre").all_inner_texts()[1]
+    commands = "\n".join(page.locator("pre").all_inner_texts())
+    assert "snn-gym train ppo-lif CartPole-v1" in commands
     page.locator("a[href='../rows/ppo-lif/CartPole-v1/0.json']").click()
     page.wait_for_url("**/0.json")
     stored = BOARD / "results" / "ppo-lif" / "CartPole-v1" / "0.json"

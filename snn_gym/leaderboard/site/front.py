@@ -297,7 +297,8 @@ def _point(
     """Return a point as a link to its agent."""
     y = upright(row.mean)
     costs = ", ".join(
-        f"{site.price(row, price) or 0:,.0f} {known_price(price).axis}" for price in places
+        f"{site.price(row, price) or 0:,.0f} {known_price(price).axis.replace(' of a decision', '')}"
+        for price in places
     )
     words = f"{row.name}: {row.score(row.mean)}, {kind(row)}, {seeds_in_words(row)}; {costs}"
     parts = [

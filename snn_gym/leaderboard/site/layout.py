@@ -148,6 +148,7 @@ class Site:
                     loading="lazy",
                 ),
                 element("figcaption", f"{film.text}; ", element("code", film.command)),
+                class_="film",
             )
             for film in self.documentation.films.get(name, ())
         )

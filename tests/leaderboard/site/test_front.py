@@ -103,7 +103,7 @@ def test_points_lie_at_operations_and_score(rows):
     assert (square["x"], square["y"]) == ("-5.5", "326.5")
     assert [x["class"] for x in links.values()] == ["point spiking", "point", "point spiking"]
     words = links["../agents/ppo-lif.html"]["aria-label"]
-    assert words.startswith("ppo-lif: 475.0, spiking, 5 seeds; 1,000 operations of a decision, ")
+    assert words.startswith("ppo-lif: 475.0, spiking, 5 seeds; 1,000 operations, ")
     assert fronts(read)[0] == "M80.0 332.0H380.0V28.0H680"
     marks = {x["class"]: x["y1"] for x in read.attributes("line") if "reference" in x["class"]}
     assert marks == {"reference random": "332.0", "reference solved": "28.0"}
