@@ -1,4 +1,4 @@
-"""Links from pages to the drawn results, a site of their own beside them."""
+"""Links from pages to the drawn results, and the look in which these are written."""
 
 from __future__ import annotations
 
