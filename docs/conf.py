@@ -14,7 +14,7 @@ sys.path.insert(0, str(HERE.parent))
 from pages import GENERATED, write_pages  # noqa: E402 - found by the path above
 from pages.accessible import make_accessible  # noqa: E402
 from pages.copied import relinked, sources  # noqa: E402
-from pages.drawn import RESULTS_FOLDER  # noqa: E402
+from pages.drawn import RESULTS_FOLDER, take_shells  # noqa: E402
 from pages.films import documentation  # noqa: E402
 from pages.inventories import inventories  # noqa: E402
 from pages.plain import use_plain_types  # noqa: E402
@@ -36,7 +36,6 @@ extensions = [
     "sphinx.ext.napoleon",
 ]
 exclude_patterns = ["_build"]
-templates_path = ["_templates"]
 
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "deflist"]
@@ -63,31 +62,21 @@ html_show_sourcelink = False
 # A page that is opened as a file may not read other files, from where summaries would come.
 html_show_search_summary = False
 html_theme_options = {"top_of_page_buttons": []}
-# The theme's own, and what leads to the drawn results, which no table of contents can name.
-html_sidebars = {
-    "**": [
-        "sidebar/brand.html",
-        "sidebar/search.html",
-        "sidebar/scroll-start.html",
-        "sidebar/results.html",
-        "sidebar/navigation.html",
-        "sidebar/scroll-end.html",
-    ]
-}
-
 # Words of docstrings that say an array's shape are taken for types, and found in several classes.
-suppress_warnings = ["config.cache", "ref.python"]
+# Pages beside the main ones are linked from these, and in no table of contents.
+suppress_warnings = ["config.cache", "ref.python", "toc.not_included"]
 
 
 def finish(app: Sphinx, error: Exception | None) -> None:
-    """Add to the built pages what the theme lacks, and the results as a site of their own."""
+    """Add to the built pages what the theme lacks, and the results in the theme's look."""
     if error is None and app.builder.format == "html":
         make_accessible(Path(app.outdir))
         remove_maps(Path(app.outdir))
         shrink_pages(Path(app.outdir))
         shrink_pictures(Path(app.outdir) / "_images")
         results = Path(app.outdir) / RESULTS_FOLDER
-        write_site(HERE.parent / "leaderboard", results, documentation=documentation("../"))
+        beside = documentation("../", take_shells(results))
+        write_site(HERE.parent / "leaderboard", results, documentation=beside)
 
 
 def relink(_app: Sphinx, docname: str, content: list[str]) -> None:

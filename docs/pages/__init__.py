@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pages.copied import copied_pages
-from pages.drawn import with_drawn_results
+from pages.drawn import shell_pages, with_drawn_results
 from pages.gallery import agent_parts, gallery_pages
 from pages.reference import reference_pages
 
-GENERATED = ("environments", "agents", "results", "reference", "project")
+GENERATED = ("environments", "agents", "leaderboard", "results", "reference", "project")
 """Folders of the site's source that hold nothing but written pages; git ignores them."""
 
 
@@ -27,7 +27,7 @@ def write_pages(site: Path, folders: Sequence[str]) -> None:
         ValueError: If a page would be written outside of the folders.
     """
     root = site.parent
-    texts = {**copied_pages(root), **gallery_pages(root), **reference_pages(root)}
+    texts = {**copied_pages(root), **gallery_pages(root), **reference_pages(root), **shell_pages()}
     for name, part in agent_parts(root).items():
         texts[name] += f"\n{part}"
     texts = with_drawn_results(root, texts)

@@ -1,17 +1,38 @@
-"""Links from pages to the drawn results, a site of their own beside them."""
+"""Links from pages to the drawn results, and the look in which these are written."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pages.copied import RESULTS
 from snn_gym.leaderboard import TableRow, table_rows
-from snn_gym.leaderboard.site.layout import INDEX_NAME, agent_page, environment_page
+from snn_gym.leaderboard.site.layout import (
+    INDEX_NAME,
+    SHELL_BODY,
+    SHELL_TITLE,
+    agent_page,
+    environment_page,
+)
 
 RESULTS_FOLDER = "leaderboard"
-"""Folder of the built site that has the results as a site of their own."""
-_ALL = "To sort and filter, to see the seeds, and scores against operations: {}."
+"""Folder of the built site that has the results."""
+_SHELLS = {"": "index", "../": "agents/index"}
+_ALL = "To sort and filter, to see the seeds, and scores against costs: {}."
+
+
+def shell_pages() -> dict[str, str]:
+    """Return pages without content, in whose look the results are written."""
+    text = f"# {SHELL_TITLE}\n\n{SHELL_BODY[3:-4]}\n"
+    return {f"{RESULTS_FOLDER}/{name}.md": text for name in _SHELLS.values()}
+
+
+def take_shells(folder: Path) -> dict[str, str]:
+    """Remove the results' folder with the built shells; return these by path to that folder."""
+    shells = {up: (folder / f"{name}.html").read_text("utf-8") for up, name in _SHELLS.items()}
+    shutil.rmtree(folder)  # with the results of an earlier build
+    return shells
 
 
 def link(address: str, text: str) -> str:

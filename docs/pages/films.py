@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,11 +60,12 @@ FILMS = (
 )
 
 
-def documentation(folder: str) -> Documentation:
-    """Return what the results' site leads to and shows of the built documentation.
+def documentation(folder: str, shells: Mapping[str, str]) -> Documentation:
+    """Return links, films and shells of the built documentation for the results.
 
     Args:
-        folder: From the results' folder to that of the documentation.
+        folder: Path from the results' folder to that of the documentation.
+        shells: Pages without content, by path to the results' folder.
     """
     films: dict[str, list[ResultsFilm]] = {}
     for film in FILMS:
@@ -72,8 +73,9 @@ def documentation(folder: str) -> Documentation:
         command = " ".join(["snn-gym", *film.words("film.gif")])
         # Where Sphinx puts pictures.
         address = f"_images/{film.file}"
-        films.setdefault(film.agent, []).append(ResultsFilm(address, text, command))
-    return Documentation(folder, films)
+        for name in (film.agent, film.environment):
+            films.setdefault(name, []).append(ResultsFilm(address, text, command))
+    return Documentation(folder, films, shells)
 
 
 def shown(films: Iterable[Film]) -> list[str]:

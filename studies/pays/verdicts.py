@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snn_gym.leaderboard.comparison import SIGNIFICANCE
-from snn_gym.leaderboard.headings import FEWEST_SEEDS
+from snn_gym.leaderboard.comparison import SIGNIFICANCE, inferiority_p
 from snn_gym.leaderboard.statistics import difference_interval, holm, non_inferiority_p
-from snn_gym.leaderboard.table import TableRow
 from studies.pays.contenders import Contender, Field
 from studies.pays.question import OTHER, Question
 
@@ -59,30 +57,6 @@ class Verdict:
         return PAY if self.factor.value < 1 else DO_NOT_PAY
 
 
-def inferiority_p(one: Contender, best: Contender, share: float) -> float:
-    """Return the one-sided p-value of the test that an agent is not worse than the best."""
-    if one is best:
-        return 0.0
-    assert best.row.reference is not None  # tasks of the suite have a reference
-    margin = best.row.reference.loss(share)
-    pairs = _pairs(one.row, best.row)
-    if pairs is None:
-        return non_inferiority_p(one.row.seed_means, best.row.seed_means, margin)
-    return non_inferiority_p(*pairs, margin, paired=True)
-
-
-def _pairs(one: TableRow, two: TableRow) -> tuple[Sequence[float], Sequence[float]] | None:
-    """Return returns of common seeds if both have the same teacher, or one is the other's."""
-    teachers = [row.origin if row.derived else row.agent for row in (one, two)]
-    if teachers[0] != teachers[1]:
-        return None
-    returns = [dict(zip(row.seeds, row.seed_means, strict=True)) for row in (one, two)]
-    common = sorted(returns[0].keys() & returns[1].keys())
-    if len(common) < FEWEST_SEEDS:
-        return None
-    return [returns[0][x] for x in common], [returns[1][x] for x in common]
-
-
 def factor_of(one: Sequence[float], other: Sequence[float]) -> Factor:
     """Return the ratio of two agents' prices over seeds, tested by Welch's t of logarithms."""
     logs, others = np.log(one), np.log(other)
@@ -98,7 +72,7 @@ def keeping(field: Field, share: float) -> dict[Contender, float]:
     """Return the agents that are not inferior to the best, with their p-values."""
     best = field.best
     p_values = {
-        x: inferiority_p(x, best, share)
+        x: inferiority_p(x.row, best.row, share)
         for x in field.contenders
         if best is not None and x.family != OTHER
     }

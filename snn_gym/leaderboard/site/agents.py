@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from snn_gym.leaderboard.headings import COLUMN_DEFINITIONS, ROOM_COLUMNS
+from snn_gym.leaderboard.headings import COLUMN_DEFINITIONS, FAULTS_HEADING, ROOM_COLUMNS
 from snn_gym.leaderboard.rendering import class_in_words, price_column
 from snn_gym.leaderboard.results import Row, parent_of, rows_by_weights
 from snn_gym.leaderboard.site.elements import (
@@ -14,6 +14,7 @@ from snn_gym.leaderboard.site.elements import (
     Markup,
     definitions,
     element,
+    folded,
     from_markdown,
     joined,
     number_cell,
@@ -212,14 +213,16 @@ def agent(
         shown = texts(row, others)
         lines.append([*cells, *(number_cell(shown[column]) for column in columns)])
         sections += _section(site, row, others, sources)
+    parts += [site.toolbar(())]
     parts += [sortable(f"Results of {name}", [*_SECTION_COLUMNS, *columns], lines)]
     faulted = zip(rows, section_cells, strict=True)
-    parts += [*faults_shown(f"{name} with faults", _SECTION_COLUMNS, faulted), *sections]
+    faults = joined(faults_shown(f"{name} with faults", _SECTION_COLUMNS, faulted))
+    parts += [folded(FAULTS_HEADING, faults)] * bool(faults) + sections
     defined = COLUMN_DEFINITIONS | ROOM_COLUMNS | SITE_COSTS | price_column(rows)
     meanings = {column: defined[column] for column in columns}
     if any(trained(row, sources) for row in rows):
         parts.append(element("p", element("strong", "Learning curves."), f" {CURVES_TEXT}"))
-    parts += [*remarks(rows), definitions("Columns", meanings)]
+    parts += [definitions("Columns", meanings), folded("Notes", joined(remarks(rows)))]
     return site.page(name, joined(parts), up=_UP)
 
 

@@ -99,15 +99,9 @@ def number_cell(text: str) -> Cell:
 
 
 def sortable(name: str, headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Markup:
-    """Return a table, named for screen readers, with a filter field and headings that sort it."""
-    field = element("input", type="search", autocomplete="off")
-    label = element("label", "Show rows with ", field)
-    status = element("output", aria_live="polite")
+    """Return a table, named for screen readers, with headings that sort it."""
     buttons = [element("button", heading, type="button") for heading in headings]
-    table = _table(buttons, rows, css_class="sortable")
-    return joined(
-        [element("p", label, status, class_="filter", hidden=True), scrolling(name, table)]
-    )
+    return scrolling(name, _table(buttons, rows, css_class="sortable"))
 
 
 def _table(
@@ -151,4 +145,9 @@ def definitions(heading: str, texts: Mapping[str, str]) -> Markup:
         joined([element("dt", name), element("dd", from_markdown(text))])
         for name, text in texts.items()
     ]
-    return element("details", element("summary", escaped(heading)), element("dl", *entries))
+    return folded(heading, element("dl", *entries))
+
+
+def folded(heading: str, content: Markup, *, unfolded: bool = False) -> Markup:
+    """Return content that a visitor unfolds, or folds."""
+    return element("details", element("summary", heading), content, open=unfolded)

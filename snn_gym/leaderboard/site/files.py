@@ -15,7 +15,7 @@ from snn_gym.leaderboard.results import Row, shown_rows
 from snn_gym.leaderboard.site.agents import agent
 from snn_gym.leaderboard.site.environments import environment, overview
 from snn_gym.leaderboard.site.layout import (
-    BEGINNING,
+    GENERATOR,
     INDEX_NAME,
     SCRIPT_NAME,
     STYLE_NAME,
@@ -25,8 +25,18 @@ from snn_gym.leaderboard.site.layout import (
     environment_page,
     row_file,
 )
-from snn_gym.leaderboard.table import TableRow, Unranked, read_pricing, split_rows, summaries
-from snn_gym.program.prices import DEFAULT
+from snn_gym.leaderboard.table import (
+    TableRow,
+    Unranked,
+    line_of,
+    mean_known,
+    read_pricing,
+    split_rows,
+    summaries,
+)
+from snn_gym.program.prices import DEFAULT, MEASURED
+
+_HEAD_BYTES = 1024
 
 
 def write_site(
@@ -60,7 +70,9 @@ def write_site(
     sources = shown_rows(leaderboard)
     ranked, others = split_rows(leaderboard, sources)
     rows = summaries(ranked, sources, read_pricing(leaderboard, cost))
-    pages = site_pages(rows, sources, documentation, others)
+    measured = measured_prices(leaderboard, ranked)
+    site = Site(frozenset(row.agent for row in rows), documentation, measured, cost)
+    pages = site_pages(rows, sources, site, others)
     files = {name: text.encode() for name, text in pages.items()}
     for row in sources:
         content = json.loads(read_below(leaderboard, row.place, MAX_ROW_BYTES))
@@ -84,25 +96,36 @@ def write_site(
 def site_pages(
     rows: Sequence[TableRow],
     sources: Sequence[Row],
-    documentation: Documentation | None = None,
+    site: Site | None = None,
     others: Sequence[Unranked] = (),
 ) -> dict[str, str]:
     """Return the text of every page, style sheet and script by path below the site's folder.
 
     ``rows`` are the table's lines, ``sources`` all stored rows, ``others`` those that do not rank.
     """
-    agents = sorted({row.agent for row in rows})
-    site = Site(frozenset(agents), documentation)
+    site = site or Site(frozenset(row.agent for row in rows))
     package = importlib.resources.files(__package__)
     texts = {name: (package / name).read_text("utf-8") for name in (STYLE_NAME, SCRIPT_NAME)}
     texts[INDEX_NAME] = overview(site, rows, others)
     for name in sorted({row.environment for row in rows}):
         own = [row for row in rows if row.environment == name]
         texts[environment_page(name)] = environment(site, own, sources)
-    for name in agents:
+    for name in sorted(site.agents):
         own = [row for row in rows if row.agent == name]
         texts[agent_page(name)] = agent(site, own, rows, sources)
     return texts
+
+
+def measured_prices(leaderboard: Path, rows: Sequence[Row]) -> dict[tuple[object, ...], float]:
+    """Return means of measured prices, by the price's name and the key of a line of the table."""
+    groups: dict[tuple[object, ...], list[float | None]] = {}
+    for name in MEASURED:
+        pricing = read_pricing(leaderboard, name)
+        for row in rows:
+            values = groups.setdefault((name, *line_of(row)), [])
+            values.append(pricing.measured.get(row.weights_sha256))
+    means = {key: mean_known(values) for key, values in groups.items()}
+    return {key: mean for key, mean in means.items() if mean is not None}
 
 
 def _remove_others(folder: Path, names: Iterable[str]) -> None:
@@ -118,4 +141,4 @@ def _is_page(path: Path) -> bool:
     if not path.is_file():
         return False
     with open(path, "rb") as file:
-        return file.read(len(BEGINNING)) == BEGINNING.encode()
+        return GENERATOR.encode() in file.read(_HEAD_BYTES)

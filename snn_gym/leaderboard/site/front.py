@@ -1,14 +1,14 @@
-"""Figure of score against a price, with a point for each agent and the Pareto front."""
+"""Figure of score against the cost of a decision: a point for each agent, and the Pareto front."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from snn_gym.leaderboard.headings import FEWEST_SEEDS, LEAN_MARK, REFERENCES, references
+from snn_gym.leaderboard.headings import FEWEST_SEEDS, REFERENCES, references
 from snn_gym.leaderboard.site.elements import Markup, element, joined, scrolling
-from snn_gym.leaderboard.site.layout import agent_page
+from snn_gym.leaderboard.site.layout import Site, agent_page
 from snn_gym.leaderboard.site.marks import Scale, kind, score_scale, seeds_in_words
 from snn_gym.leaderboard.table import TableRow
 from snn_gym.program.prices import known_price
@@ -55,16 +55,9 @@ def ticks(low: float, high: float) -> list[float]:
     return [k * step for k in range(first, last + 1)]
 
 
-def grid(
-    plot: Plot, across: Sequence[tuple[float, str]], upright: Scale, row: TableRow, label: str
-) -> list[Markup]:
-    """Return axes with labels, vertical lines at (x, text) and reference scores as horizontals."""
+def grid(plot: Plot, upright: Scale, row: TableRow) -> list[Markup]:
+    """Return the axis of scores, with reference scores as horizontal lines."""
     parts = []
-    for x, text in across:
-        parts += [
-            element("line", x1=x, x2=x, y1=plot.top, y2=plot.bottom, class_="grid"),
-            element("text", text, x=x, y=plot.bottom + 18, class_="middle"),
-        ]
     for value in ticks(upright.low, upright.high):
         y = upright(value)
         parts += [
@@ -76,51 +69,25 @@ def grid(
         title = element("title", f"{REFERENCES[key]}: {row.score(value)}")
         line = {"x1": plot.left, "x2": plot.right, "y1": y, "y2": y}
         parts.append(element("line", title, **line, class_=f"reference {key}"))
-    middle, height = (plot.left + plot.right) / 2, (plot.top + plot.bottom) / 2
+    height = (plot.top + plot.bottom) / 2
     turned = f"translate({_TITLE_X} {height:.0f}) rotate(-90)"
-    return [
-        *parts,
-        element("text", label, x=middle, y=plot.height - 8, class_="middle"),
-        element("text", SCORE_TITLE, transform=turned, class_="middle"),
-    ]
+    return [*parts, element("text", SCORE_TITLE, transform=turned, class_="middle")]
 
 
-# ---- click areas ---------------------------------------------------------------------------------
+def columns(plot: Plot, across: Sequence[tuple[float, str]], label: str) -> list[Markup]:
+    """Return the horizontal axis, with vertical lines at (x, text)."""
+    parts = []
+    for x, text in across:
+        parts += [
+            element("line", x1=x, x2=x, y1=plot.top, y2=plot.bottom, class_="grid"),
+            element("text", text, x=x, y=plot.bottom + 18, class_="middle"),
+        ]
+    middle = (plot.left + plot.right) / 2
+    return [*parts, element("text", label, x=middle, y=plot.height - 8, class_="middle")]
+
+
 Place = tuple[float, float]
 """Pixels from the left and from above."""
-
-_CORNERS = 8
-
-
-def target(point: Place, others: Iterable[Place], radius: float) -> list[Place]:
-    """Return the corners of an octagon's part that is nearer to its centre than to other points."""
-    x, y = point
-    turns = [math.tau * (k + 0.5) / _CORNERS for k in range(_CORNERS)]
-    corners = [(x + radius * math.cos(turn), y + radius * math.sin(turn)) for turn in turns]
-    for other in others:
-        if other != point:
-            corners = _nearer(corners, point, other)
-    return corners
-
-
-def _nearer(corners: Sequence[Place], point: Place, other: Place) -> list[Place]:
-    """Return the part of a convex shape that is nearer to the first of two points."""
-    inside = []
-    for start, end in zip(corners, [*corners[1:], *corners[:1]], strict=True):
-        first, second = _excess(start, point, other), _excess(end, point, other)
-        if first <= 0:
-            inside.append(start)
-        if first * second < 0:
-            share = first / (first - second)
-            inside.append(
-                (start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1]))
-            )
-    return inside
-
-
-def _excess(place: Place, point: Place, other: Place) -> float:
-    """Return the difference of squared distances to two points, which is linear in the place."""
-    return math.dist(place, point) ** 2 - math.dist(place, other) ** 2
 
 
 # ---- labels --------------------------------------------------------------------------------------
@@ -206,41 +173,20 @@ def placed(
 # ---- front ---------------------------------------------------------------------------------------
 PLOT = Plot(width=720, height=380, left=80, right=680, top=28, bottom=332)
 """Axes of the figure, which shrinks with the screen."""
+PANEL = Plot(width=420, height=260, left=72, right=390, top=12, bottom=214)
+"""Axes of a small figure without names."""
 _FEWEST_POINTS = 2
-_TARGET_RADIUS = 14
+_TARGET_RADIUS = 12
+_OUTSIDE = 999.0
 _CAPTION = (
-    "Mean return and its 95 % confidence interval against {}, on a logarithmic axis. Circles are "
-    "spiking agents, squares are not. Each point links to its agent. Names without clear space "
-    "appear when the pointer is on the point."
+    "Mean return and its 95 % interval against the cost of a decision, on a logarithmic axis. "
+    "Circles spike, squares do not. The line is the Pareto front: no agent that costs as little "
+    "has a higher return."
 )
 _HOLLOW_TEXT = (
-    f" Hollow points do not rank: they have fewer than {FEWEST_SEEDS} seeds, were made from other "
-    f"rows ({LEAN_MARK}), have spikes that reach no output, or none of their seeds was trained "
-    "again."
+    f" Hollow points do not rank: fewer than {FEWEST_SEEDS} seeds, no seed trained again, or "
+    "spikes that reach no output."
 )
-_FRONT_TEXT = (
-    " The stepped line is the Pareto front of filled points: no point that costs as little has a "
-    "higher score."
-)
-
-
-@dataclass(frozen=True)
-class _Point:
-    """Point of a row in the figure, at its price and score."""
-
-    row: TableRow
-    cost: float
-    place: Place
-    ranks: bool
-    on_front: bool
-
-    @property
-    def words(self) -> str:
-        """Description in words."""
-        row = self.row
-        unit = known_price(row.priced_by).unit
-        score = f"{row.score(row.mean)} at {self.cost:,.0f} {unit}"
-        return f"{row.name}: {score}, {kind(row)}, {seeds_in_words(row)}"
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -259,108 +205,121 @@ def decades(costs: Sequence[float]) -> range:
 
 
 def ranks(row: TableRow) -> bool:
-    """Return whether a row may be on the front: enough seeds, ranked costs, not lean, heard."""
-    proven = row.costs_rank and len(row.seeds) >= FEWEST_SEEDS
-    return proven and not row.derived and not row.unheard
+    """Return whether a row may be on the front: enough seeds, ranked costs, spikes that count."""
+    return row.costs_rank and len(row.seeds) >= FEWEST_SEEDS and not row.unheard
 
 
-def front_figure(rows: Sequence[TableRow], name: str, *, up: str) -> Markup:
-    """Return the figure of rows, nothing if fewer than two have a price."""
-    known = {row: cost for row in rows if (cost := row.price)}
-    if len(known) < _FEWEST_POINTS:
+def front_rows(site: Site, rows: Sequence[TableRow], price: str) -> list[TableRow]:
+    """Return the rows on the front under a price, the cheapest first."""
+    known = {(cost, x.mean): x for x in rows if ranks(x) and (cost := site.price(x, price))}
+    return [known[point] for point in front(list(known))] if len(known) > 1 else []
+
+
+def front_figure(
+    site: Site, rows: Sequence[TableRow], name: str, *, up: str, plot: Plot = PLOT
+) -> Markup:
+    """Return the figure of rows under all prices, nothing if fewer than two have a price.
+
+    The style sheet shows one price: it moves points by their properties of the price's name.
+    """
+    prices = site.prices(rows)
+    if not prices:
         return Markup()
-    axis = decades(list(known.values()))
-    across = PLOT.across(axis[0], axis[-1])
     scores = score_scale(rows)
-    upright = PLOT.upright(scores.low, scores.high)
-    points = _points(known, across, upright)
-    numbered = [(across(power), f"{10.0**power:,.10g}") for power in axis]
-    label = known_price(rows[0].priced_by).axis
-    title = f"Score against {label}, {name}"
+    upright = plot.upright(scores.low, scores.high)
+    axes, places = [], dict[TableRow, dict[str, float]]()
+    for price in prices:
+        known = {row: cost for row in rows if (cost := site.price(row, price))}
+        axis = decades(list(known.values()))
+        across = plot.across(axis[0], axis[-1])
+        for row, cost in known.items():
+            places.setdefault(row, {})[price] = across(math.log10(cost))
+        numbered = [(across(power), f"{10.0**power:,.10g}") for power in axis]
+        best = [(places[x][price], upright(x.mean)) for x in front_rows(site, rows, price)]
+        parts = [*columns(plot, numbered, known_price(price).axis), _stepped(best, plot)]
+        if plot is PLOT:
+            parts += _names({x: places[x][price] for x in known}, best, upright)
+        axes.append(element("g", *parts, class_=f"by {price}"))
+    title = f"Score against cost, {name}"
+    points = [_point(site, row, places[row], prices, upright, up) for row in places]
     drawing = element(
         "svg",
-        *grid(PLOT, numbered, upright, rows[0], label),
-        _stepped(sorted({point.place for point in points if point.on_front})),
-        *_drawn(points, upright, up),
-        viewBox=PLOT.view_box,
+        *grid(plot, upright, rows[0]),
+        *axes,
+        *points,
+        viewBox=plot.view_box,
         role="group",
         aria_label=title,
-        class_="score-against-operations",
+        class_="score-against-cost",
     )
-    caption = _caption(points, len(rows) - len(known), label)
+    if plot is PANEL:
+        return element("figure", drawing)
+    caption = _CAPTION + _HOLLOW_TEXT * (not all(map(ranks, places)))
     return element("figure", scrolling(title, drawing), element("figcaption", caption))
 
 
-def _points(known: Mapping[TableRow, float], across: Scale, upright: Scale) -> list[_Point]:
-    ranked = [(cost, row.mean) for row, cost in known.items() if ranks(row)]
-    best = front(ranked) if len(ranked) >= _FEWEST_POINTS else []
-    points = []
-    for row, cost in known.items():
-        place = (across(math.log10(cost)), upright(row.mean))
-        on_front = ranks(row) and (cost, row.mean) in best
-        points.append(_Point(row, cost, place, ranks(row), on_front))
-    return points
-
-
-def _caption(points: Sequence[_Point], unknown: int, label: str) -> str:
-    parts = {
-        _CAPTION.format(label): True,
-        _HOLLOW_TEXT: not all(point.ranks for point in points),
-        _FRONT_TEXT: any(point.on_front for point in points),
-        f" Costs of {unknown} more agents are unknown.": unknown > 0,
-    }
-    return "".join(text for text, holds in parts.items() if holds)
-
-
-def _stepped(steps: Sequence[Place]) -> Markup:
+def _stepped(steps: Sequence[Place], plot: Plot) -> Markup:
     """Return the line of the front: horizontal to the next point, then up."""
     if not steps:
         return Markup()
     (x, y), *others = steps
     path = f"M{x:.1f} {y:.1f}" + "".join(f"H{x:.1f}V{y:.1f}" for x, y in others)
-    return element("path", d=f"{path}H{PLOT.right}", class_="front")
+    return element("path", d=f"{path}H{plot.right}", class_="front")
 
 
-def _drawn(points: Sequence[_Point], upright: Scale, up: str) -> list[Markup]:
-    # Points on the front are labelled first, hollow points last.
-    order = sorted(points, key=lambda point: (not point.on_front, not point.ranks))
+def _names(
+    places: Mapping[TableRow, float], best: Sequence[Place], upright: Scale
+) -> Iterator[Markup]:
+    """Yield the names that have clear space, of points on the front first."""
+    points = {row: (x, upright(row.mean)) for row, x in places.items()}
+    order = sorted(points, key=lambda row: (points[row] not in best, not ranks(row)))
     intervals = []
-    for point in points:
-        if point.row.interval is not None:
-            low, high = map(upright, point.row.interval)
-            around = point_box(*point.place)
+    for row, place in points.items():
+        if row.interval is not None:
+            low, high = map(upright, row.interval)
+            around = point_box(*place)
             intervals.append(Box(around.left, high, around.right, low))
     within = Box(PLOT.left, 0, PLOT.width, PLOT.bottom)
-    labels = placed([(point.row.name, *point.place) for point in order], within, intervals)
-    places = [point.place for point in points]
-    return [
-        _linked(point, target(point.place, places, _TARGET_RADIUS), upright, label, named, up)
-        for point, (label, named) in zip(order, labels, strict=True)
-    ]
+    for label, clear in placed([(row.name, *points[row]) for row in order], within, intervals):
+        if clear:
+            text_class = "label end" if label.to_the_left else "label"
+            yield element("text", label.text, x=label.x, y=label.y, class_=text_class)
 
 
-def _linked(
-    point: _Point, corners: Sequence[Place], upright: Scale, label: Label, named: bool, up: str
+def _point(
+    site: Site,
+    row: TableRow,
+    places: Mapping[str, float],
+    prices: Sequence[str],
+    upright: Scale,
+    up: str,
 ) -> Markup:
     """Return a point as a link to its agent."""
-    row, (x, y) = point.row, point.place
-    outline = " ".join(f"{right:.1f},{down:.1f}" for right, down in corners)
-    parts = [element("title", point.words), element("polygon", points=outline, class_="target")]
+    y = upright(row.mean)
+    costs = ", ".join(
+        f"{site.price(row, price) or 0:,.0f} {known_price(price).axis.replace(' of a decision', '')}"
+        for price in places
+    )
+    words = f"{row.name}: {row.score(row.mean)}, {kind(row)}, {seeds_in_words(row)}; {costs}"
+    parts = [
+        element("title", words),
+        element("circle", cx=0, cy=y, r=_TARGET_RADIUS, class_="target"),
+    ]
     if row.interval is not None:
         low, high = map(upright, row.interval)
-        parts.append(element("line", x1=x, x2=x, y1=low, y2=high, class_="interval"))
-    shape = (
-        element("circle", cx=x, cy=y, r=6, class_="dot")
+        parts.append(element("line", x1=0, x2=0, y1=low, y2=high, class_="interval"))
+    parts.append(
+        element("circle", cx=0, cy=y, r=6, class_="dot")
         if row.spiking
-        else element("rect", x=x - 5.5, y=y - 5.5, width=11, height=11, class_="dot")
+        else element("rect", x=-5.5, y=y - 5.5, width=11, height=11, class_="dot")
     )
-    text_class = "label end" if label.to_the_left else "label"
-    parts += [shape, element("text", label.text, x=label.x, y=label.y, class_=text_class)]
-    classes = {"spiking": row.spiking, "hollow": not point.ranks, "named": named}
+    classes = {"point": True, "spiking": row.spiking, "hollow": not ranks(row)}
+    # Without the price, a point is outside of the figure.
     return element(
         "a",
         joined(parts),
-        href=up + agent_page(row.agent),
-        aria_label=point.words,
-        class_=" ".join(key for key, value in classes.items() if value) or None,
+        href=up + agent_page(row.agent) if row.agent in site.agents else None,
+        aria_label=words,
+        style=";".join(f"--{price}:{places.get(price, -_OUTSIDE):.1f}px" for price in prices),
+        class_=" ".join(key for key, value in classes.items() if value),
     )

@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from snn_gym.leaderboard.results import Row
-from snn_gym.leaderboard.site.elements import Markup, element, joined
+from snn_gym.leaderboard.site.elements import Markup, element, escaped, joined
 from snn_gym.leaderboard.table import TableRow, line_of, section
+from snn_gym.program.prices import DEFAULT, MEASURED, PRICES
 
 STYLE_NAME = "style.css"
 SCRIPT_NAME = "script.js"
 INDEX_NAME = "index.html"
-BEGINNING = '<!DOCTYPE html>\n<html lang="en"><head><meta name="generator" content="snn-gym table">'
-"""Beginning of every page, by which pages are recognised."""
+GENERATOR = '<meta name="generator" content="snn-gym table">'
+"""Element of every page's head, by which pages are recognised."""
+SHOWN_PRICES = (*PRICES, "cortex-m4")
+"""Prices of fronts and rankings; a visitor chooses one."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,10 @@ class Film:
     """Command that produces it."""
 
 
+SHELL_TITLE, SHELL_BODY = "Title of results", "<p>Body of results</p>"
+"""Parts of a shell in place of which a page has its title and its content."""
+
+
 @dataclass(frozen=True)
 class Documentation:
     """Built documentation that contains the site."""
@@ -36,37 +43,83 @@ class Documentation:
     folder: str
     """Path from the site's folder to the documentation's, such as ``../``."""
     films: Mapping[str, Sequence[Film]] = field(default_factory=dict)
-    """Films by agent."""
+    """Films by agent and environment."""
+    shells: Mapping[str, str] = field(default_factory=dict)
+    """Pages of the documentation's look with `SHELL_TITLE` and `SHELL_BODY`, by path to the site's
+    folder ("" and "../"); without them pages have a look of their own."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """Targets of links from each page: pages of agents, and documentation if there is any."""
+    """Targets of links from each page, and prices of lines."""
 
     agents: frozenset[str]
+    """Agents that have a page."""
     documentation: Documentation | None = None
+    measured: Mapping[tuple[object, ...], float] = field(default_factory=dict)
+    """Measured prices by name and `line_key` of a line."""
+    cost: str = DEFAULT
+    """Price that is shown first."""
+
+    def price(self, row: TableRow, name: str) -> float | None:
+        """Return the price of a decision; None if it is not known."""
+        if name in MEASURED:
+            return self.measured.get((name, *line_key(row)))
+        return PRICES[name].of(row)
+
+    def prices(self, rows: Sequence[TableRow]) -> list[str]:
+        """Return the prices that two rows or more have, the site's first price at the front."""
+        names = sorted(SHOWN_PRICES, key=lambda name: name != self.cost)
+        return [x for x in names if sum(bool(self.price(row, x)) for row in rows) > 1]
+
+    def toolbar(self, rows: Sequence[TableRow]) -> Markup:
+        """Return a field that filters all rows of a page, and the choice of the price."""
+        search = element("input", type="search", autocomplete="off", class_="search")
+        output = element("output", aria_live="polite")
+        parts = [element("label", "Show rows with ", search, output, class_="filter", hidden=True)]
+        names = self.prices(rows)
+        if len(names) > 1:
+            radios = [
+                element(
+                    "label",
+                    element("input", type="radio", name="cost", value=x, checked=x == names[0]),
+                    f" {x}",
+                )
+                for x in names
+            ]
+            parts.append(element("fieldset", element("legend", "Cost of a decision"), *radios))
+        return element("form", *parts, class_="toolbar")
 
     def page(self, title: str, body: Markup, *, up: str = "") -> str:
         """Return a complete page; ``up`` is the path to the site's folder, "" on the first page."""
+        own = [
+            element("link", rel="stylesheet", href=up + STYLE_NAME),
+            element("script", src=up + SCRIPT_NAME, defer=True),
+        ]
+        links = [element("a", "All results", href=up + INDEX_NAME)] if up else []
+        shell = None if self.documentation is None else self.documentation.shells.get(up)
+        if self.documentation is not None and shell is None:
+            to = f"{up}{self.documentation.folder}index.html"
+            links.append(element("a", "Documentation", href=to))
+        header = element("nav", *links, aria_label="Results") if links else Markup()
+        written = element("p", "Written by ", element("code", "snn-gym table --site"), ".")
+        parts = header, body, element("footer", written)
+        if shell is not None:
+            text = shell.replace("<head>", f"<head>{GENERATOR}", 1)
+            text = text.replace("</head>", f"{joined(own)}</head>", 1)
+            content = element("div", *parts, class_="results")
+            return text.replace(SHELL_TITLE, escaped(title)).replace(SHELL_BODY, content)
         head = joined(
             [
                 element("meta", charset="utf-8"),
                 element("meta", name="viewport", content="width=device-width, initial-scale=1"),
                 element("title", f"{title} · snn_gym results" if up else "snn_gym results"),
-                element("link", rel="stylesheet", href=up + STYLE_NAME),
-                element("script", src=up + SCRIPT_NAME, defer=True),
+                *own,
             ]
         )
-        links = [element("a", "All results", href=up + INDEX_NAME)] if up else []
-        if self.documentation is not None:
-            to = f"{up}{self.documentation.folder}index.html"
-            links.append(element("a", "Documentation", href=to))
-        navigation = element("nav", *links, aria_label="Site")
-        header = element("header", navigation) if links else Markup()
-        main = element("main", element("h1", title), body)
-        written = element("p", "Written by ", element("code", "snn-gym table --site"), ".")
-        content = element("body", header, main, element("footer", written))
-        return f"{BEGINNING}{head}</head>{content}</html>\n"
+        main = element("main", element("h1", title), *parts, class_="results")
+        content = element("body", main)
+        return f'<!DOCTYPE html>\n<html lang="en"><head>{GENERATOR}{head}</head>{content}</html>\n'
 
     def agent(self, name: str, text: str, *, up: str = "") -> str:
         """Return a text as a link to an agent's page, or plain without a page."""
@@ -81,8 +134,8 @@ class Site:
             return None
         return f"{up}{self.documentation.folder}{place}.html"
 
-    def films(self, agent: str, *, up: str = "") -> Markup:
-        """Return the documentation's films of an agent, empty without any."""
+    def films(self, name: str, *, up: str = "") -> Markup:
+        """Return the documentation's films of an agent or environment, empty without any."""
         if self.documentation is None:
             return Markup()
         return joined(
@@ -95,8 +148,9 @@ class Site:
                     loading="lazy",
                 ),
                 element("figcaption", f"{film.text}; ", element("code", film.command)),
+                class_="film",
             )
-            for film in self.documentation.films.get(agent, ())
+            for film in self.documentation.films.get(name, ())
         )
 
 
@@ -120,9 +174,14 @@ def row_file(agent: str, environment: str, seed: int) -> str:
     return f"rows/{file_stem(agent)}/{file_stem(environment)}/{seed}.json"
 
 
+def line_key(row: TableRow) -> tuple[object, ...]:
+    """Return the key of a line that `table.line_of` gives for its rows."""
+    return (*section(row), row.agent, row.derived)
+
+
 def sources_of(row: TableRow, sources: Sequence[Row]) -> list[Row]:
     """Return the stored rows behind a line of the table."""
-    key = (*section(row), row.agent, row.derived)
+    key = line_key(row)
     return [source for source in sources if line_of(source) == key and source.seed in row.seeds]
 
 

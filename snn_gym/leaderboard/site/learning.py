@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from snn_gym.leaderboard.headings import references
 from snn_gym.leaderboard.manifest import LearningCurve
 from snn_gym.leaderboard.results import Row
-from snn_gym.leaderboard.site.elements import Markup, element, joined
-from snn_gym.leaderboard.site.front import Plot, grid, ticks
+from snn_gym.leaderboard.site.elements import Markup, element, folded, joined
+from snn_gym.leaderboard.site.front import Plot, columns, grid, ticks
 from snn_gym.leaderboard.site.layout import Site, sources_of
 from snn_gym.leaderboard.site.marks import Scale
 from snn_gym.leaderboard.statistics import interquartile_mean
@@ -23,6 +23,8 @@ from snn_gym.zoo import agent_ids, load_agent_spec
 
 PLOT = Plot(width=400, height=250, left=80, right=376, top=12, bottom=204)
 """Axes of a panel."""
+MEANS_PLOT = Plot(width=720, height=300, left=80, right=690, top=12, bottom=252)
+"""Axes of the mean lines of all agents."""
 CURVES_TEXT = (
     "Mean return of the training episodes over environment steps and over wall time. A thin line "
     "is a training run. The thick line over steps is the interquartile mean of runs, where all "
@@ -30,6 +32,10 @@ CURVES_TEXT = (
     "time depends on each run's machine and its load, so that it has no mean, and runs are cut at "
     "twice the median duration. Agents explore in training, so that returns differ from the "
     "table's. A curve is a claim until training the run again gives the same curve."
+)
+MEANS_TEXT = (
+    "Interquartile mean of the training returns of each agent's runs. Lines of an ANN are dashed; "
+    "a line shows its agent when the pointer is on it."
 )
 _MOVES = (
     "current weights and of every tried move, accepted or not; the table's row has the final "
@@ -137,16 +143,33 @@ def trained(row: TableRow, sources: Sequence[Row]) -> Trained | None:
 def learning_figures(
     site: Site, rows: Sequence[TableRow], sources: Sequence[Row], *, up: str
 ) -> Markup:
-    """Return a figure for each agent and its twin, and the names of agents without curves."""
+    """Return a figure of all agents, folded ones of pairs, and names of agents without curves."""
     known = {row: curves for row in rows if (curves := trained(row, sources)) is not None}
     figures = [
         learning_figure(site, [known[row] for row in pair], up=up) for pair in pairs(list(known))
     ]
-    heading = element("h3", "Learning curves")
-    shown = [heading, element("p", CURVES_TEXT), *figures] if figures else []
+    shown = []
+    if figures:
+        pairs_shown = joined([element("p", CURVES_TEXT), *figures])
+        shown = [
+            element("h3", "Learning curves"),
+            _means_figure(list(known.values())),
+            folded("Runs of each agent, beside its twin", pairs_shown),
+        ]
     without = ", ".join(row.name for row in rows if row not in known)
     rest = element("p", f"{NO_CURVES}: {without}.", class_="note") if without else Markup()
     return joined([*shown, rest])
+
+
+def _means_figure(shown: Sequence[Trained]) -> Markup:
+    """Return the figure of all agents' mean lines over steps; nothing without any."""
+    with_means = [x for x in shown if (lines := x.lines("steps")) and overall(lines) is not None]
+    if not with_means:
+        return Markup()
+    ends = [float(places[-1]) for agent in with_means for places, _ in agent.lines("steps")]
+    panel = _panel(with_means, steps_axis(ends), MEANS_PLOT)
+    caption = element("figcaption", MEANS_TEXT)
+    return element("figure", element("div", panel, class_="panels means"), caption)
 
 
 def twin_figure(
@@ -192,24 +215,25 @@ def learning_figure(site: Site, shown: Sequence[Trained], *, up: str) -> Markup:
     return element("figure", legend, element("div", *panels, class_="panels"), caption)
 
 
-def _panel(shown: Sequence[Trained], axis: Axis) -> Markup:
-    """Return the drawing of agents over one axis."""
+def _panel(shown: Sequence[Trained], axis: Axis, plot: Plot = PLOT) -> Markup:
+    """Return the drawing of agents over one axis, with all runs, or of means alone if wide."""
     row = shown[0].row
-    across, upright = PLOT.across(0.0, axis.last), _score_axis(shown)
+    across, upright = plot.across(0.0, axis.last), _score_axis(shown, plot)
     values = [axis.unit * value for value in ticks(0.0, axis.last / axis.unit)]
     numbered = [(across(value), axis.text(value)) for value in values]
     words = "; ".join(filter(None, (_in_words(agent, axis) for agent in shown)))
     return element(
         "svg",
-        *grid(PLOT, numbered, upright, row, axis.label),
-        *(_drawn(agent, axis, across, upright) for agent in shown),
-        viewBox=PLOT.view_box,
+        *grid(plot, upright, row),
+        *columns(plot, numbered, axis.label),
+        *(_drawn(agent, axis, across, upright, means=plot is not PLOT) for agent in shown),
+        viewBox=plot.view_box,
         role="img",
         aria_label=f"Return over {axis.label}, {row.environment}. {words}",
     )
 
 
-def _score_axis(shown: Sequence[Trained]) -> Scale:
+def _score_axis(shown: Sequence[Trained], plot: Plot) -> Scale:
     """Return the axis of returns, limited by reference scores against outliers."""
     marks = list(references(shown[0].row.reference).values())
     values = [value for agent in shown for curve in agent.curves for value in curve.returns] + marks
@@ -217,7 +241,7 @@ def _score_axis(shown: Sequence[Trained]) -> Scale:
     if marks:
         beyond = _BEYOND * (max(marks) - min(marks))
         low, high = max(low, min(marks) - beyond), min(high, max(marks) + beyond)
-    return PLOT.upright(low, high)
+    return plot.upright(low, high)
 
 
 def overall(lines: Sequence[Line]) -> Line | None:
@@ -252,10 +276,11 @@ def _mean_line(agent: Trained, axis: Axis) -> Line | None:
     return overall(lines) if lines and axis.field == "steps" else None
 
 
-def _drawn(agent: Trained, axis: Axis, across: Scale, upright: Scale) -> Markup:
+def _drawn(agent: Trained, axis: Axis, across: Scale, upright: Scale, *, means: bool) -> Markup:
     """Return the lines of an agent, the mean line above the others."""
-    lines = cut(agent.lines(axis.field), axis.last)
-    paths = [element("path", d=_path(line, across, upright)) for line in lines]
+    lines = [] if means else cut(agent.lines(axis.field), axis.last)
+    paths = [element("title", agent.row.name)]
+    paths += [element("path", d=_path(line, across, upright)) for line in lines]
     mean = _mean_line(agent, axis)
     if mean is not None:
         paths.append(element("path", d=_path(mean, across, upright), class_="overall"))

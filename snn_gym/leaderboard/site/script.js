@@ -1,5 +1,5 @@
 "use strict";
-// Tables sort by the buttons of their headings, and show the rows that have all words of a field.
+// Tables sort by the buttons of their headings. One field filters the rows of all tables and lists.
 
 function value(row, column) {
   const cell = row.cells[column];
@@ -30,26 +30,57 @@ function sort(table, header) {
   header.setAttribute("aria-sort", direction);
 }
 
-function filter(table, text, output) {
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  const rows = [...table.tBodies[0].rows];
-  for (const row of rows) {
-    const shown = [...row.cells].filter((cell) => !cell.querySelector("svg"));
-    const content = shown.map((cell) => cell.textContent).join(" ").toLowerCase();
-    row.hidden = !words.every((word) => content.includes(word));
+function hasAll(row, words) {
+  const cells = row.cells ? [...row.cells] : [row];
+  const shown = cells.filter((cell) => !cell.querySelector("svg"));
+  const content = shown.map((cell) => cell.textContent).join(" ").toLowerCase();
+  return words.every((word) => content.includes(word));
+}
+
+// A column without a value in any visible row is folded.
+function fold(table) {
+  const rows = [...table.tBodies[0].rows].filter((row) => !row.hidden);
+  for (const header of table.tHead.rows[0].cells) {
+    const column = header.cellIndex;
+    const empty = rows.every((row) => row.cells[column].textContent.trim() === "–");
+    for (const row of table.rows) row.cells[column].hidden = empty && rows.length > 0;
   }
+}
+
+const tables = [...document.querySelectorAll("table.sortable")];
+const lists = [...document.querySelectorAll("ol.ranking")];
+
+function filter(text, output) {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  const rows = [...tables.flatMap((x) => [...x.tBodies[0].rows]), ...lists.flatMap((x) => [...x.children])];
+  for (const row of rows) row.hidden = !hasAll(row, words);
+  tables.forEach(fold);
   const left = rows.filter((row) => !row.hidden).length;
   output.textContent = words.length ? ` ${left} of ${rows.length}` : "";
 }
 
-for (const table of document.querySelectorAll("table.sortable")) {
+for (const table of tables) {
+  // On a phone, rows are cards whose lines have the headings as labels.
+  const labels = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
+  for (const row of table.tBodies[0].rows) {
+    for (const cell of row.cells) cell.dataset.label = labels[cell.cellIndex];
+  }
+  fold(table);
   table.tHead.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (button) sort(table, button.closest("th"));
   });
-  const field = table.parentNode.previousElementSibling;
-  field.hidden = false;
-  field.addEventListener("input", (event) => {
-    filter(table, event.target.value, field.querySelector("output"));
-  });
+}
+
+// On a phone, tables of all tasks are long.
+if (matchMedia("(max-width: 40rem)").matches) {
+  for (const part of document.querySelectorAll("details[open]")) part.open = false;
+}
+
+const toolbar = document.querySelector(".toolbar");
+const field = toolbar && toolbar.querySelector(".search");
+if (field && tables.length + lists.length) {
+  field.closest("label").hidden = false;
+  field.addEventListener("input", () => filter(field.value, toolbar.querySelector("output")));
+  toolbar.addEventListener("submit", (event) => event.preventDefault());
 }

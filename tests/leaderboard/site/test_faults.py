@@ -34,8 +34,8 @@ def test_an_environments_page_has_fault_retention(sources):
         ["ppo-lif", "spiking", "475.0", "475.0", "1", "–", "0.50", "1.00", "–", "–"],
     ]
     classes = [x.get("class") for x in page.attributes("table")]
-    assert classes.count("sortable") == 2
-    assert "../agents/ppo-lif.html" in {x["href"] for x in page.attributes("a")}
+    assert classes.count("sortable") == 3
+    assert "../agents/ppo-lif.html" in {x.get("href") for x in page.attributes("a")}
     assert "for the same weights in the same episodes" in "".join(page.said)
 
 

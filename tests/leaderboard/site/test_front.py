@@ -1,7 +1,6 @@
-"""Tests of the figure of score against operations: front, axes, labels, click areas."""
+"""Tests of the figure of score against cost: front, prices, axes, labels."""
 
 import itertools
-import math
 from dataclasses import replace
 
 import pytest
@@ -10,17 +9,20 @@ from hypothesis import strategies as st
 
 from snn_gym.leaderboard import table_rows
 from snn_gym.leaderboard.site.front import (
+    PANEL,
+    PLOT,
     Box,
     Label,
     decades,
     front,
     front_figure,
+    front_rows,
     placed,
-    places,
     point_box,
-    target,
     ticks,
 )
+from snn_gym.leaderboard.site.front import places as label_places
+from snn_gym.leaderboard.site.layout import Site, line_key
 from tests.leaderboard.site.parsed import Parsed
 from tests.leaderboard.test_table import fill, make_row
 
@@ -68,87 +70,116 @@ def with_few_seeds(row, count):
     return replace(row, seeds=row.seeds[:count], seed_means=row.seed_means[:count])
 
 
-def lines(read):
-    return [x["d"] for x in read.attributes("path")]
+def site_of(rows, **changes):
+    return Site(frozenset(row.agent for row in rows), **changes)
+
+
+def fronts(read):
+    return [x["d"] for x in read.attributes("path") if x["class"] == "front"]
+
+
+def places(link):
+    """Return the place of a point across, by price."""
+    return {
+        name[2:]: float(value.removesuffix("px"))
+        for name, value in (part.split(":") for part in link["style"].split(";"))
+    }
 
 
 def test_points_lie_at_operations_and_score(rows):
-    read = Parsed(front_figure(rows, "here", up="../"))
+    read = Parsed(front_figure(site_of(rows), rows, "here", up="../"))
     # The axis runs from 10^2 at 80 to 10^4 at 680; scores from 21.65 at 332 to 475 at 28.
-    dots = [(x["cx"], x["cy"]) for x in read.attributes("circle")]
-    # 332 - 304 * (100 - 21.65) / 453.35 is 279.5. Points of the front come first.
-    assert dots == [("380.0", "28.0"), ("680.0", "279.5")]
+    links = {x["href"]: x for x in read.attributes("a")}
+    across = {name: places(x)["operations"] for name, x in links.items()}
+    assert across == {
+        "../agents/ppo-lif.html": 380.0,
+        "../agents/ppo-mlp.html": 80.0,
+        "../agents/dqsn.html": 680.0,
+    }
+    # 332 - 304 * (100 - 21.65) / 453.35 is 279.5.
+    dots = [x["cy"] for x in read.attributes("circle") if x["class"] == "dot"]
+    assert dots == ["28.0", "279.5"]
     (square,) = read.attributes("rect")
-    assert (square["x"], square["y"]) == ("74.5", "326.5")
-    links = read.attributes("a")
-    assert [x["href"] for x in links] == [
-        *("../agents/ppo-lif.html", "../agents/ppo-mlp.html", "../agents/dqsn.html")
-    ]
-    assert [x.get("class") for x in links] == ["spiking named", "named", "spiking named"]
-    assert links[0]["aria-label"] == "ppo-lif: 475.0 at 1,000 operations, spiking, 5 seeds"
-    assert lines(read) == ["M80.0 332.0H380.0V28.0H680"]
+    assert (square["x"], square["y"]) == ("-5.5", "326.5")
+    assert [x["class"] for x in links.values()] == ["point spiking", "point", "point spiking"]
+    words = links["../agents/ppo-lif.html"]["aria-label"]
+    assert words.startswith("ppo-lif: 475.0, spiking, 5 seeds; 1,000 operations, ")
+    assert fronts(read)[0] == "M80.0 332.0H380.0V28.0H680"
     marks = {x["class"]: x["y1"] for x in read.attributes("line") if "reference" in x["class"]}
     assert marks == {"reference random": "332.0", "reference solved": "28.0"}
     assert "mean return" in read.said
 
 
-def test_agents_without_operations_are_counted(rows):
+def test_each_price_has_an_axis_and_places(rows):
+    keys = {("cortex-m4", *line_key(row)): 10.0 ** (3 + k) for k, row in enumerate(rows[:2])}
+    read = Parsed(front_figure(site_of(rows, measured=keys), rows, "here", up=""))
+    names = ["operations", "cmos45", "loihi", "cortex-m4"]
+    groups = [x["class"] for x in read.attributes("g")]
+    assert groups == [f"by {name}" for name in names]
+    lif, mlp, dqsn = map(places, read.attributes("a"))
+    assert list(lif) == names
+    assert (lif["cortex-m4"], mlp["cortex-m4"]) == (80.0, 680.0)  # 10^3 and 10^4 at the ends
+    assert dqsn["cortex-m4"] < 0  # outside: it was not measured
+    assert not any("instructions" in x["aria-label"] for x in read.attributes("a")[2:])
+
+
+def test_the_chosen_price_is_first(rows):
+    site = site_of(rows, cost="loihi")
+    assert site.prices(rows) == ["loihi", "operations", "cmos45"]
+    (field,) = [x for x in Parsed(site.toolbar(rows)).attributes("input") if "checked" in x]
+    assert field["value"] == "loihi"
+
+
+def test_agents_without_costs_have_no_point(rows):
     unknown = replace(rows[0], synops_per_decision=None, macs_per_decision=None)
-    text = front_figure([unknown, *rows[1:]], "here", up="")
-    assert "Costs of 1 more agents are unknown." in text
-    assert front_figure([unknown, rows[1]], "here", up="") == ""
+    read = Parsed(front_figure(site_of(rows), [unknown, *rows[1:]], "here", up=""))
+    names = [x["href"] for x in read.attributes("a")]
+    assert names == ["agents/ppo-mlp.html", "agents/dqsn.html"]
+    assert front_figure(site_of(rows), [unknown, rows[1]], "here", up="") == ""
 
 
 @pytest.mark.parametrize(
     "change",
     [
         lambda row: with_few_seeds(row, 4),
-        lambda row: replace(row, derived=True),
+        lambda row: replace(row, trained_again=0),
         lambda row: replace(row, unheard=True),
     ],
-    ids=["four seeds", "made from other rows", "spikes that reach nothing"],
+    ids=["four seeds", "not trained again", "spikes that reach nothing"],
 )
 def test_unranked_points_are_hollow_and_not_on_the_front(rows, change):
-    figure = front_figure([change(rows[0]), *rows[1:]], "here", up="")
+    changed = [change(rows[0]), *rows[1:]]
+    figure = front_figure(site_of(rows), changed, "here", up="")
     read = Parsed(figure)
     # Of the two others, the dearer is better: up to it at the right end, at 279.5.
-    assert lines(read) == ["M80.0 332.0H680.0V279.5H680"]
-    classes = {x["href"]: x.get("class", "") for x in read.attributes("a")}
-    assert {key: "hollow" in value.split() for key, value in classes.items()} == {
-        "agents/ppo-mlp.html": False,
-        "agents/dqsn.html": False,
-        "agents/ppo-lif.html": True,  # and the last to be named
-    }
-    assert list(classes)[-1] == "agents/ppo-lif.html"
+    assert fronts(read)[0] == "M80.0 332.0H680.0V279.5H680"
+    hollow = [x["href"] for x in read.attributes("a") if "hollow" in x["class"].split()]
+    assert hollow == ["agents/ppo-lif.html"]
     assert "Hollow points do not rank" in figure
-    assert "The stepped line" in figure
-    filled = front_figure(rows, "here", up="")
-    assert "hollow" not in filled.lower()
+    assert "hollow" not in front_figure(site_of(rows), rows, "here", up="").lower()
 
 
-def test_unranked_points_with_front_scores_are_not_on_the_front(rows):
-    twin = replace(rows[0], agent="ppo-relu", derived=True)
-    read = Parsed(front_figure([twin, *rows], "here", up=""))
-    hrefs = [x["href"] for x in read.attributes("a")]
-    assert hrefs[0] == "agents/ppo-lif.html"
-    assert hrefs[-1] == "agents/ppo-relu.html"
+def test_agents_made_from_other_rows_may_be_on_the_front(rows):
+    cheap = replace(rows[0], agent="ppo-relu", derived=True, synops_per_decision=100.0)
+    assert front_rows(site_of(rows), [*rows, cheap], "operations") == [rows[1], cheap]
 
 
 def test_single_ranked_row_has_no_front(rows):
-    figure = front_figure([rows[0], *(with_few_seeds(row, 1) for row in rows[1:])], "here", up="")
-    assert lines(Parsed(figure)) == []
-    assert "The stepped line" not in figure
-    assert "at 100 operations, ANN, 1 seed<" in figure
+    few = [rows[0], *(with_few_seeds(row, 1) for row in rows[1:])]
+    figure = front_figure(site_of(rows), few, "here", up="")
+    assert fronts(Parsed(figure)) == []
+    assert "ANN, 1 seed;" in figure
 
 
-def test_targets_of_near_points_meet_halfway(rows):
-    near = replace(rows[0], agent="ppo-relu", synops_per_decision=940.0)
-    read = Parsed(front_figure([near, *rows], "here", up=""))
-    # 1,040 operations lie at 80 + 300 * log10(10.4) = 385.1, the other at 380: the middle is 382.6.
-    areas = [x["points"] for x in read.attributes("polygon")]
-    spans = [[float(corner.split(",")[0]) for corner in area.split(" ")] for area in areas]
-    at_top = sorted((min(span), max(span)) for span in spans if 365 < min(span) < 385)
-    assert at_top == [(367.1, 382.6), (382.6, 398.0)]
+def test_small_figures_have_no_names(rows):
+    site = site_of(rows)
+    small, large = (front_figure(site, rows, "here", up="", plot=x) for x in (PANEL, PLOT))
+    named = [
+        [x for x in Parsed(f).attributes("text") if "label" in (x["class"] or "")]
+        for f in (small, large)
+    ]
+    assert (len(named[0]), len(named[1]) > 3) == (0, True)
+    assert "figcaption" not in small
 
 
 @pytest.mark.parametrize(
@@ -178,7 +209,7 @@ BOXES = st.lists(
 
 def test_places_by_hand():
     heights = (44, 66, 39, 69, 55)
-    assert places("abcd", 100, 50) == [
+    assert label_places("abcd", 100, 50) == [
         Label("abcd", x, y, to_the_left)
         for y in heights
         for x, to_the_left in ((110, False), (90, True))
@@ -267,48 +298,3 @@ def test_shown_names_do_not_overlap(points, taken):
     others = [*taken, *(point_box(x, y) for _, x, y in points)]
     assert not any(a.meets(b) for a in shown for b in others)
     assert all(FIGURE.holds(one) for one in shown)
-
-
-PLACES = st.tuples(st.integers(0, 60), st.integers(0, 60))
-
-
-def ends(corners):
-    across, down = zip(*corners, strict=True)
-    return [min(across), max(across), min(down), max(down)]
-
-
-def inside(place, corners):
-    """Return whether a place is within a convex shape or on its edges."""
-    turns = [
-        (b[0] - a[0]) * (place[1] - a[1]) - (b[1] - a[1]) * (place[0] - a[0])
-        for a, b in zip(corners, [*corners[1:], *corners[:1]], strict=True)
-    ]
-    return min(turns) >= -1e-6
-
-
-def test_isolated_point_has_an_octagonal_target():
-    corners = target((100.0, 50.0), [], 10.0)
-    assert [math.dist(corner, (100.0, 50.0)) for corner in corners] == pytest.approx([10.0] * 8)
-    apothem = 10.0 * math.cos(math.pi / 8)
-    assert ends(corners) == pytest.approx(
-        [100 - apothem, 100 + apothem, 50 - apothem, 50 + apothem]
-    )
-
-
-def test_target_ends_halfway_to_a_near_point():
-    left, right, top, bottom = ends(target((100.0, 50.0), [(100.0, 50.0), (104.0, 50.0)], 10.0))
-    apothem = 10.0 * math.cos(math.pi / 8)
-    assert (left, right) == pytest.approx((100 - apothem, 102))
-    assert (top, bottom) == pytest.approx((50 - apothem, 50 + apothem))
-    far = [(121.0, 50.0)]
-    assert target((100.0, 50.0), far, 10.0) == target((100.0, 50.0), [], 10.0)
-
-
-@given(points=st.lists(PLACES, min_size=1, max_size=8, unique=True), place=PLACES)
-def test_targets_contain_the_places_nearest_to_their_point(points, place):
-    targets = {point: target(point, points, 14.0) for point in points}
-    assert all(inside(point, corners) for point, corners in targets.items())
-    least = min(math.dist(place, point) for point in points)
-    for point, corners in targets.items():
-        if inside(place, corners):
-            assert math.dist(place, point) == pytest.approx(least, abs=1e-4)

@@ -217,8 +217,11 @@ def test_environment_pages_show_pairs_and_list_agents_without_curves():
     assert "Without learning curves: a2c-lif." in said(page)
     assert said(page).count("1 of 1 runs as submitted") == 2
     figures = learning_figures(SITE, rows, sources, up="")
-    assert len(Parsed(figures).attributes("figure")) == 1
-    assert len(Parsed(figures).attributes("svg")) == 4  # two panels, two samples
+    read = Parsed(figures)
+    assert len(read.attributes("figure")) == 2  # means of all agents, and the pair
+    assert len(read.attributes("svg")) == 5  # their panel; two panels, two samples
+    means = [x for x in read.attributes("path") if x.get("class") == "overall"]
+    assert len(means) == 6  # a line and a sample of each agent, and a line among the means
     bare = learning_figures(SITE, rows, (), up="")
     assert bare.count("<p") == 1
     assert "figure" not in bare

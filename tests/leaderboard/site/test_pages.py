@@ -10,7 +10,7 @@ from snn_gym.leaderboard.comparison import COMPARISON_COLUMNS
 from snn_gym.leaderboard.rendering import all_columns
 from snn_gym.leaderboard.results import list_rows
 from snn_gym.leaderboard.site import agents, environments
-from snn_gym.leaderboard.site.environments import environment, overview
+from snn_gym.leaderboard.site.environments import environment, overview, ranking
 from snn_gym.leaderboard.site.files import site_pages
 from snn_gym.leaderboard.site.layout import Documentation, Site, environment_page, file_stem
 from snn_gym.leaderboard.site.marks import SITE_COSTS, texts
@@ -37,6 +37,7 @@ def rows(tmp_path):
 def test_the_overview_by_hand(rows):
     read = Parsed(overview(SITE, rows))
     gradient, imported = read.tables
+    assert ["open" in x for x in read.attributes("details")][:2] == [True, False]
     # Half of ppo-lif's seeds are random play, half solve: 0.5. Its spikes cause 650 SynOps, its
     # encoder makes 256 MACs, and 128 neurons are updated; the twin has no SynOps. On Acrobot -100
     # solves.
@@ -49,9 +50,10 @@ def test_the_overview_by_hand(rows):
         ["Agent", "Kind", "CartPole-v1"],
         ["imported-x", "ANN", "1.00 (384); 1 seed"],
     ]
-    links = [x["href"] for x in read.attributes("a") if "#" in x["href"]]
-    assert links.count("environments/CartPole-v1.html#gradient-1") == 2
+    links = [x["href"] for x in read.attributes("a") if "#" in x.get("href", "")]
+    assert links.count("environments/CartPole-v1.html#gradient-1") == 3  # also of the panel
     assert links.count("environments/CartPole-v1.html#imported-1") == 1
+    assert len([x for x in read.attributes("section") if x["class"] == "panel"]) == 2
     sorts = [x.get("data-value") for x in read.attributes("td")]
     assert float(sorts[2]) == pytest.approx(0.5)
 
@@ -101,7 +103,8 @@ def test_regime_uses_both_rates(rows):
 
 def test_an_environment_page_by_hand(rows):
     read = Parsed(environment(SITE, [row for row in rows if row.environment == "CartPole-v1"], ()))
-    gradient, pairs, imported = read.tables
+    seeds, gradient, pairs, _, imported = read.tables
+    assert [line[0] for line in seeds] == ["Agent", "ppo-mlp", "ppo-lif"]  # the best first
     shown = [dict(zip(gradient[0], line, strict=True)) for line in gradient[1:]]
     assert [line["Agent"] for line in shown] == ["ppo-lif", "ppo-mlp"]
     lif = shown[0]
@@ -113,20 +116,20 @@ def test_an_environment_page_by_hand(rows):
     assert lif["95 % interval"] == "–"
     assert pairs[0] == list(COMPARISON_COLUMNS)
     assert [line[0] for line in imported[1:]] == ["imported-x"]
-    dots = [x for x in read.attributes("circle") if "class" not in x]
+    dots = [x for x in read.attributes("circle") if "class" not in x]  # of seeds
     assert len(dots) == 4
     assert {"gradient-1", "imported-1"} <= {x.get("id") for x in read.attributes("h2")}
 
 
 def test_names_lead_to_the_agents_that_have_a_page(rows):
-    addresses = {x["href"] for x in Parsed(overview(SITE, rows)).attributes("a")}
+    addresses = {x.get("href", "") for x in Parsed(overview(SITE, rows)).attributes("a")}
     assert {x for x in addresses if x.startswith("agents/")} == {"agents/ppo-lif.html"}
 
 
 def test_pages_link_to_the_documentation(rows):
     cartpole = [row for row in rows if row.environment == "CartPole-v1"]
     beside = environment(Site(frozenset(), Documentation("../")), cartpole, ())
-    addresses = {x["href"] for x in Parsed(beside).attributes("a")}
+    addresses = {x.get("href", "") for x in Parsed(beside).attributes("a")}
     assert {"../../environments/CartPole-v1.html", "../../index.html"} <= addresses
     assert "../../" not in environment(Site(frozenset()), cartpole, ())
 
@@ -188,7 +191,13 @@ def test_numbers_equal_the_markdown_table():
     for name in environments:
         shown = Parsed(texts[environment_page(name)]).tables
         with_faults = [table for table in shown if "4 bits" in table[0]]
-        assert_same_cells([x for x in shown if x not in with_faults], written[name], at_least=7)
+        # The tables of seeds come before those of all columns, in another order of rows.
+        whole = [x for x in shown if x not in with_faults and not x[0][1].startswith("Return")]
+        mains, pairs = ([x for x in whole if (x[0][1] == "Kind") == k] for k in (True, False))
+        of_classes = [x for x in written[name] if x[0][1] == "Seeds"]
+        compared = [x for x in written[name] if x[0][1] != "Seeds"]
+        assert_same_cells(sorted(mains), sorted(of_classes), at_least=7)
+        assert_same_cells(sorted(pairs), sorted(compared), at_least=7)
         mine = [line for line in faults[1:] if line[0] == name]
         assert sum(len(table) - 1 for table in with_faults) == len(mine)
         for table in with_faults:
@@ -205,3 +214,36 @@ def assert_same_cells(shown, written, at_least):
             mine = dict(zip(own[0], line, strict=True))
             table = dict(zip(theirs[0], other, strict=True))
             assert {x: mine[x] for x in common} == {x: table[x] for x in common}
+
+
+@pytest.fixture
+def ranked(tmp_path):
+    """Give lines of five seeds: a best agent, an equal one that costs less, a worse one."""
+    scores = {"ppo-lif": 475.0, "ppo-mlp": 475.0, "dqsn": 100.0}
+    made = [
+        make_row(agent, seed, returns=(x + 0.5 * seed, x))
+        for agent, x in scores.items()
+        for seed in range(5)
+    ]
+    return table_rows(fill(tmp_path, *made))
+
+
+def test_a_ranking_begins_with_cheap_agents_that_are_not_inferior(ranked):
+    site = Site(frozenset(row.agent for row in ranked))
+    read = Parsed(ranking(site, ranked, up=""))
+    names = [x["href"] for x in read.attributes("a")]
+    assert names == [f"agents/{x}.html" for x in ("ppo-mlp", "ppo-lif", "dqsn")]
+    said = "".join(read.said)
+    assert said.count("not inferior to the best") == 2
+    entries = read.attributes("li")
+    assert [x.get("class") for x in entries] == [None, "spiking", "spiking lower"]
+    orders = [dict(x.split(":") for x in entry["style"].split(";")) for entry in entries]
+    assert [x["--operations-order"] for x in orders] == ["0", "1", "2"]
+    # 384 MACs at 3.7 + 0.9 + 4 * 1.25 pJ are 3,686; 650 SynOps at 5.9 and 256 MACs at 9.6 are more.
+    assert [x["--cmos45-order"] for x in orders] == ["0", "1", "2"]
+
+
+def test_a_ranking_without_references_has_the_order_of_the_table(tmp_path):
+    rows = table_rows(fill(tmp_path, make_row(environment="snn/Gone-v0")))
+    (entry,) = Parsed(ranking(SITE, rows, up="")).attributes("li")
+    assert "style" not in entry

@@ -5,11 +5,13 @@ import re
 
 import pytest
 
+from snn_gym.leaderboard.site.layout import SHOWN_PRICES
+from snn_gym.program.prices import DEFAULT
+
 STYLE = (importlib.resources.files("snn_gym.leaderboard.site") / "style.css").read_text("utf-8")
-LIGHT, DARK = (
-    dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", block))
-    for block in re.findall(r":root \{(.*?)\}", STYLE, flags=re.S)
-)
+COLOURS = re.findall(r"--(\w+): .*?light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)", STYLE)
+LIGHT = {name: light for name, light, _ in COLOURS}
+DARK = {name: dark for name, _, dark in COLOURS}
 
 
 def luminance(colour):
@@ -42,6 +44,14 @@ def test_colours_contrast_with_their_background(name, least, ground, colours):
     assert contrast(colours[name], colours[ground]) >= least
 
 
-def test_both_schemes_have_the_same_colours():
-    assert LIGHT.keys() == DARK.keys()
-    assert set(re.findall(r"var\(--(\w+)\)", STYLE)) <= LIGHT.keys() | {"dot"}
+def test_every_colour_that_is_used_has_both_schemes():
+    used = set(re.findall(r"var\(--(\w+)\)", STYLE))
+    prices = {"operations", "cmos45", "loihi"}
+    assert used - prices <= LIGHT.keys() | {"dot"}
+
+
+@pytest.mark.parametrize("price", SHOWN_PRICES)
+def test_each_price_can_be_chosen(price):
+    for part in (f".by.{price}", f"translateX(var(--{price}))", f"order: var(--{price}-order)"):
+        assert STYLE.count(part) >= 1
+    assert price == DEFAULT or STYLE.count(f'[value="{price}"]:checked') == 3

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from snn_gym.leaderboard.comparison import inferiority_p
 from studies.pays.question import OTHER
 from studies.pays.verdicts import (
     DO_NOT_PAY,
@@ -13,7 +14,6 @@ from studies.pays.verdicts import (
     OPEN,
     PAY,
     factor_of,
-    inferiority_p,
     judge,
     keeping,
 )
@@ -104,18 +104,18 @@ def test_returns_of_one_teacher_are_paired_by_seed():
     student = ann(returns=(88, 94, 99, 102, 109), agent="student", teacher="teacher")
     differences = np.subtract(student.row.seed_means, teacher.row.seed_means)
     expected = stats.ttest_1samp(differences, -5.0, alternative="greater").pvalue
-    assert inferiority_p(student, teacher, 0.05) == pytest.approx(expected)
+    assert inferiority_p(student.row, teacher.row, 0.05) == pytest.approx(expected)
     second = spiking(returns=(89, 95, 98, 103, 110), agent="second", teacher="teacher")
     differences = np.subtract(second.row.seed_means, student.row.seed_means)
     expected = stats.ttest_1samp(differences, -5.0, alternative="greater").pvalue
-    assert inferiority_p(second, student, 0.05) == pytest.approx(expected)
+    assert inferiority_p(second.row, student.row, 0.05) == pytest.approx(expected)
 
 
 def test_returns_of_different_teachers_are_not_paired():
     one, two = ann(returns=(90, 95, 100, 105, 110)), spiking(returns=(91, 92, 101, 104, 108))
     shifted = np.add(two.row.seed_means, 5.0)
     expected = stats.ttest_ind(shifted, one.row.seed_means, equal_var=False, alternative="greater")
-    assert inferiority_p(two, one, 0.05) == pytest.approx(expected.pvalue)
+    assert inferiority_p(two.row, one.row, 0.05) == pytest.approx(expected.pvalue)
 
 
 def test_only_the_cheaper_agent_must_be_shown_to_keep_the_return():
