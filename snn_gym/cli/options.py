@@ -52,9 +52,37 @@ Leaderboard = Annotated[
     Path | None,
     typer.Option(help="Folder of the results table.", show_default="the checkout's leaderboard/"),
 ]
-Run = Annotated[Path, typer.Argument(help="Folder that `snn-gym train` wrote.")]
+
+
+def fetched(run: Path | None) -> Path | None:
+    """Return the folder of a run, downloaded if it is an address hf:USER/NAME of the hub."""
+    if run is None or not str(run).startswith("hf:"):
+        return run
+    from snn_gym.zoo.hub import run_folder
+
+    return run_folder(run)
+
+
+def check_out(run: Path, out: Path | None) -> None:
+    """Refuse to write beside a run that lies among the downloads."""
+    from snn_gym.zoo.hub import cache_folder
+
+    if out is None and run.is_relative_to(cache_folder()):
+        raise ValueError("an agent of the hub has no folder here; name one to write with --out")
+
+
+Run = Annotated[
+    Path,
+    typer.Argument(
+        help="Folder that `snn-gym train` wrote, or hf:USER/NAME for an agent of the hub.",
+        callback=fetched,
+    ),
+]
 Shown = Annotated[
-    str, typer.Argument(help="Folder of a run, or an agent that `snn-gym pretrained` lists.")
+    str,
+    typer.Argument(
+        help="Folder of a run, an agent that `snn-gym pretrained` lists, or hf:USER/NAME."
+    ),
 ]
 ShownEnvironment = Annotated[
     str | None, typer.Argument(help="Environment.", show_default="that of the run")
@@ -175,8 +203,9 @@ def load_shown(
     from snn_gym._base.names import did_you_mean
     from snn_gym.leaderboard import load_pretrained
     from snn_gym.zoo import agent_ids, load_agent, read_manifest
+    from snn_gym.zoo.hub import run_folder
 
-    run = Path(agent)
+    run = run_folder(agent)
     if agent in agent_ids() and not run.is_dir():
         if env is None:
             raise ValueError(f"{command} {agent} needs an environment, such as CartPole-v1")
