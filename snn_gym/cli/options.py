@@ -54,13 +54,13 @@ Leaderboard = Annotated[
 ]
 
 
-def fetched(run: Path | None) -> Path | None:
-    """Return the folder of a run, downloaded if it is an address hf:USER/NAME of the hub."""
-    if run is None or not str(run).startswith("hf:"):
+def fetched(run: Any) -> Any:
+    """Return a Path or text as it is; of an address hf:USER/NAME the folder of the download."""
+    if not str(run).startswith("hf:"):
         return run
     from snn_gym.zoo.hub import run_folder
 
-    return run_folder(run)
+    return type(run)(run_folder(run))
 
 
 def check_out(run: Path, out: Path | None) -> None:
@@ -81,7 +81,8 @@ Run = Annotated[
 Shown = Annotated[
     str,
     typer.Argument(
-        help="Folder of a run, an agent that `snn-gym pretrained` lists, or hf:USER/NAME."
+        help="Folder of a run, an agent that `snn-gym pretrained` lists, or hf:USER/NAME.",
+        callback=fetched,
     ),
 ]
 ShownEnvironment = Annotated[
@@ -203,9 +204,8 @@ def load_shown(
     from snn_gym._base.names import did_you_mean
     from snn_gym.leaderboard import load_pretrained
     from snn_gym.zoo import agent_ids, load_agent, read_manifest
-    from snn_gym.zoo.hub import run_folder
 
-    run = run_folder(agent)
+    run = Path(agent)
     if agent in agent_ids() and not run.is_dir():
         if env is None:
             raise ValueError(f"{command} {agent} needs an environment, such as CartPole-v1")

@@ -234,8 +234,8 @@ def push(
 
     # Tasks are drawn with pygame, which would warn that there is no screen.
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-    say(f"pushed: {push_agent(run, name, film=film, episodes=episodes, private=private)}")
-    say(f"next: snn-gym watch hf:{name.removeprefix('hf:')} --save film.gif")
+    address = push_agent(run, name, film=film, episodes=episodes, private=private)
+    say(f"pushed: {address}", f"next: snn-gym watch {address.split('@')[0]} --save film.gif")
 
 
 def pull(
@@ -250,5 +250,7 @@ def pull(
     from snn_gym.zoo.hub import pull as pull_agent
 
     folder = pull_agent(name, out)
-    say(f"pulled: {folder}")
-    say(f"next: snn-gym watch {shlex.quote(str(folder))} --save film.gif, or evaluate it")
+    say(
+        f"pulled: {folder}",
+        f"next: snn-gym watch {shlex.quote(str(folder))} --save film.gif, or evaluate it",
+    )

@@ -247,12 +247,11 @@ def _hardware_lines(
     from snn_gym.export.hardware import describe
     from snn_gym.leaderboard.pretrained import twin_costs
     from snn_gym.zoo import agent_ids, read_manifest
-    from snn_gym.zoo.hub import run_folder
 
     program = program_of(model)
     if not program.spiking:
         raise ValueError(f"{agent} has no spiking neurons; name a spiking agent")
-    name = agent if agent in agent_ids() else read_manifest(run_folder(agent)).agent
+    name = agent if agent in agent_ids() else read_manifest(Path(agent)).agent
     return describe(program, visited(), None if name is None else twin_costs(name, env_id))
 
 

@@ -11,8 +11,8 @@ from snn_gym._base.storage import write_text_atomic
 from snn_gym.zoo.algorithms import ALGORITHMS, algorithm_name
 from snn_gym.zoo.identity import identify
 
+# Those that RL Zoo loads and that our policies serve.
 ALGOS = ("a2c", "ddpg", "dqn", "ppo", "qrdqn", "sac", "td3", "tqc", "trpo")
-"""Names of the algorithms that RL Zoo loads and that our policies serve."""
 
 
 def to_zip(model: BaseAlgorithm, folder: str | os.PathLike[str]) -> Path:
@@ -55,13 +55,15 @@ def to_zip(model: BaseAlgorithm, folder: str | os.PathLike[str]) -> Path:
     normalise = model.get_vec_normalize_env()
     if normalise is not None:
         normalise.save(str(run / env / "vecnormalize.pkl"))
-    settings = {"normalize": normalise is not None, "policy": type(model.policy).__name__}
-    arguments = {
-        "algo": algo,
-        "env": identity.environment,
-        "env_kwargs": identity.environment_kwargs or None,
-        "seed": model.seed,
+    files = {
+        "config.yml": {"normalize": normalise is not None, "policy": type(model.policy).__name__},
+        "args.yml": {
+            "algo": algo,
+            "env": identity.environment,
+            "env_kwargs": identity.environment_kwargs or None,
+            "seed": model.seed,
+        },
     }
-    write_text_atomic(run / env / "config.yml", yaml.safe_dump(settings))
-    write_text_atomic(run / env / "args.yml", yaml.safe_dump(arguments))
+    for file, content in files.items():
+        write_text_atomic(run / env / file, yaml.safe_dump(content))
     return run / f"{env}.zip"

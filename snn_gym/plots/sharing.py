@@ -9,27 +9,28 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym._base.folders import toml_value
 from snn_gym._base.storage import read_regular_file
 from snn_gym._version import __version__
-from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION, OFFICIAL_EPISODES, evaluate
+from snn_gym.leaderboard.evaluation import (
+    EVALUATOR_VERSION,
+    OFFICIAL_EPISODES,
+    Evaluation,
+    evaluate,
+)
 from snn_gym.leaderboard.submission import trained_settings, zoo_settings
 from snn_gym.plots.films import record_film
 from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.training.run import check_logs
-from snn_gym.zoo import agent_ids, load_agent, read_manifest
+from snn_gym.zoo import AgentManifest, agent_ids, load_agent, read_manifest
 from snn_gym.zoo.hub import FILES, asking, open_hub, parse_address, run_folder
-
-if TYPE_CHECKING:
-    from stable_baselines3.common.base_class import BaseAlgorithm
-
-    from snn_gym.leaderboard import Evaluation
-    from snn_gym.zoo import AgentManifest
+from snn_gym.zoo.recipe import Recipe
 
 CARD = "README.md"
 FILMS = ("replay.mp4", "replay.gif")
@@ -79,18 +80,17 @@ def push(
             "may write"
         )
     files = _files(run_folder(run), address.name, film=film, episodes=episodes)
-    manifest = read_manifest(run_folder(run))
     with asking(hub, address):
         hub.create_repo(address.name, private=private or None, exist_ok=True)
         there = {file.rfilename for file in hub.model_info(address.name).siblings or ()}
-        stale = there & {*FILES, *FILMS} - files.keys()
         commit = hub.create_commit(
             address.name,
             [
                 *(CommitOperationAdd(path, data) for path, data in files.items()),
-                *map(CommitOperationDelete, sorted(stale)),
+                # Of an earlier push.
+                *map(CommitOperationDelete, sorted(there & {*FILES, *FILMS} - files.keys())),
             ],
-            commit_message=f"Add {_name(manifest)} on {manifest.environment}",
+            commit_message="Upload an agent of snn_gym",
         )
     return f"{address}@{commit.oid}"
 
@@ -104,29 +104,27 @@ def _files(run: Path, name: str, *, film: bool, episodes: int) -> dict[str, byte
         for file, limit in FILES.items()
         if (run / file).exists()
     }
-    result = evaluate(model, manifest.environment, episodes, env_kwargs=manifest.environment_kwargs)
     if film:
         files |= _film(model, manifest)
+    result = evaluate(model, manifest.environment, episodes, env_kwargs=manifest.environment_kwargs)
     shown = next((file for file in FILMS if file in files), None)
-    files[CARD] = model_card(manifest, result, name, shown).encode()
-    return files
+    return {**files, CARD: model_card(manifest, result, name, shown).encode()}
 
 
 def _film(model: BaseAlgorithm, manifest: AgentManifest) -> dict[str, bytes]:
     """Return the film of an episode by its name; warn and return none if it can't be drawn."""
-    name = FILMS[shutil.which("ffmpeg") is None]
     with tempfile.TemporaryDirectory() as work:
-        path = Path(work, name)
-        arguments = manifest.environment_kwargs
+        path = Path(work, FILMS[shutil.which("ffmpeg") is None])
         try:
             record_film(
-                model, manifest.environment, path, env_kwargs=arguments, name=_name(manifest)
-            )
+                model, manifest.environment, path,
+                env_kwargs=manifest.environment_kwargs, name=_name(manifest),
+            )  # fmt: skip
         # Renderers of other packages fail in many ways where there is no display.
         except (ValueError, ImportError, RuntimeError, OSError, gym.error.Error) as error:
             warnings.warn(f"no film is pushed: {error}", stacklevel=4)
             return {}
-        return {name: path.read_bytes()}
+        return {path.name: path.read_bytes()}
 
 
 # ---- model card ----------------------------------------------------------------------------------
@@ -134,9 +132,10 @@ _CARD = """---
 {metadata}
 ---
 
-# {title}
+# {agent} on {environment}
 
-{what}, trained with snn_gym for {steps:,} environment steps with seed {seed}.
+{kind}, `{agent}` by {algorithm}, trained with snn_gym for {steps:,} environment steps with seed
+{seed}.
 
 {film}## Scores
 
@@ -174,18 +173,12 @@ def model_card(
     manifest: AgentManifest, result: Evaluation, name: str, film: str | None = None
 ) -> str:
     """Return the README.md of a repository: the hub's metadata, scores, costs, loading, recipe."""
-    spiking = bool(result.spiking_layers)
-    kind = "A spiking agent" if spiking else "An agent that does not spike"
     arguments = manifest.environment_kwargs
-    scores = {
-        "mean return": f"{result.mean:,.2f} ± {np.std(result.returns):,.2f}",
-        "interquartile mean": f"{result.iqm:,.2f}",
-        "decisions of an episode": f"{np.mean(result.lengths):,.1f}",
-    }
     return _CARD.format(
-        metadata=_metadata(manifest, result, spiking),
-        title=f"{_name(manifest)} on {manifest.environment}",
-        what=f"{kind}, `{_name(manifest)}` by {manifest.algorithm}",
+        metadata=_metadata(manifest, result),
+        kind="A spiking agent" if result.spiking_layers else "An agent that does not spike",
+        agent=_name(manifest),
+        algorithm=manifest.algorithm,
         steps=manifest.num_timesteps,
         seed=manifest.seed,
         film={
@@ -196,7 +189,14 @@ def model_card(
         episodes=len(result.returns),
         evaluator=EVALUATOR_VERSION,
         version=__version__,
-        scores=_table(("score", "value"), scores),
+        scores=_table(
+            ("score", "value"),
+            {
+                "mean return": f"{result.mean:,.2f} ± {np.std(result.returns):,.2f}",
+                "interquartile mean": f"{result.iqm:,.2f}",
+                "decisions of an episode": f"{np.mean(result.lengths):,.1f}",
+            },
+        ),
         costs=_costs(result),
         name=name,
         environment=manifest.environment,
@@ -209,41 +209,43 @@ def _name(manifest: AgentManifest) -> str:
     return manifest.agent or manifest.policy
 
 
-def _metadata(manifest: AgentManifest, result: Evaluation, spiking: bool) -> str:
+def _metadata(manifest: AgentManifest, result: Evaluation) -> str:
     """Return the YAML that the hub reads: library, tags, and metrics as a model index."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    # Spread in the form that the hub's own leaderboards of agents read.
-    metrics = {"mean_reward": f"{result.mean:.2f} +/- {np.std(result.returns):.2f}"}
-    costs = {name: result.total(name) for name in COST_COLUMNS}
-    values = {**metrics, **{name: round(x, 2) for name, x in costs.items() if x is not None}}
+    # Mean and spread in the form that the hub's own leaderboards of agents read.
+    metrics: dict[str, Any] = {
+        "mean_reward": f"{result.mean:.2f} +/- {np.std(result.returns):.2f}",
+        **{name: round(x, 2) for name in COST_COLUMNS if (x := result.total(name)) is not None},
+    }
+    spiking = ("spiking-neural-network", "neuromorphic") if result.spiking_layers else ()
     task, environment = "reinforcement-learning", manifest.environment
-    tags = [task, "deep-reinforcement-learning", "stable-baselines3", environment]
-    data = ModelCardData(
+    return ModelCardData(
         library_name="snn_gym",
         pipeline_tag=task,
-        tags=[*tags, *(["spiking-neural-network", "neuromorphic"] if spiking else [])],
+        tags=[task, "deep-reinforcement-learning", "stable-baselines3", environment, *spiking],
         model_name=_name(manifest),
         eval_results=[
             EvalResult(task, environment, environment, metric, value, task_name=task)
-            for metric, value in values.items()
+            for metric, value in metrics.items()
         ],
-    )
-    return data.to_yaml()
+    ).to_yaml()
 
 
 def _costs(result: Evaluation) -> str:
     """Return the table of whole costs, or the parts that are not counted."""
-    totals = {column.heading: result.total(name) for name, column in COST_COLUMNS.items()}
-    shown = {heading: f"{x:,.2f}" for heading, x in totals.items() if x is not None}
+    shown = {
+        column.heading: f"{x:,.2f}"
+        for name, column in COST_COLUMNS.items()
+        if (x := result.total(name)) is not None
+    }
     if not shown:
         return f"Not counted, for these parts are not: {', '.join(result.uncounted)}."
     return _table(("cost", "mean of a decision"), shown)
 
 
 def _table(header: tuple[str, str], cells: Mapping[str, str]) -> str:
-    rows = [header, ("---", "---"), *cells.items()]
-    return "\n".join(f"| {one} | {other} |" for one, other in rows)
+    return "\n".join(f"| {one} | {x} |" for one, x in (header, ("---", "---"), *cells.items()))
 
 
 def _training(manifest: AgentManifest) -> str:
@@ -264,27 +266,33 @@ def _training(manifest: AgentManifest) -> str:
         }
         for field in ("hyperparameters", "network")
     ]
-    versions = ", ".join(f"{name} {version}" for name, version in recipe.versions.items())
-    processor = ", ".join(f"{name} {part}" for name, part in recipe.processor.items())
+    versions, processor = (
+        ", ".join(map(" ".join, x.items())) for x in (recipe.versions, recipe.processor)
+    )
     return (
-        f"{_recipe(manifest, *changes)}\n\nThe weights come back to the bit with {versions} on a "
-        f"processor of the same kind ({processor})."
+        f"{_recipe(manifest, recipe, *changes)}\n\nThe weights come back to the bit with {versions} "
+        f"on a processor of the same kind ({processor})."
     )
 
 
 def _recipe(
-    manifest: AgentManifest, hyperparameters: Mapping[str, Any], network: Mapping[str, Any]
+    manifest: AgentManifest,
+    recipe: Recipe,
+    hyperparameters: Mapping[str, Any],
+    network: Mapping[str, Any],
 ) -> str:
     """Return the command that trains an agent by its recipe, or code for one call of learn."""
-    recipe, arguments = manifest.recipe, manifest.environment_kwargs
-    assert recipe is not None
+    arguments = manifest.environment_kwargs
     if recipe.checkpoint_interval is None:
-        network = {"network": dict(network)} if network else {}
-        options = {"seeding": manifest.seeding, **network, **hyperparameters}
-        if arguments:
-            options["env_kwargs"] = arguments
-        words = "".join(f", {name}={value!r}" for name, value in options.items())
-        made = f'"{manifest.agent}", "{manifest.environment}", seed={manifest.seed}{words}'
+        options = {
+            "seed": manifest.seed,
+            "seeding": manifest.seeding,
+            **({"network": network} if network else {}),
+            **({"env_kwargs": arguments} if arguments else {}),
+            **hyperparameters,
+        }
+        shown = "".join(f", {key}={x!r}" for key, x in options.items())
+        made = f'"{manifest.agent}", "{manifest.environment}"{shown}'
         return (
             f"```python\nimport snn_gym\n\nmodel = snn_gym.make_agent({made})\n"
             f'snn_gym.save_agent(model.learn({recipe.steps}), "runs/again")\n```'
@@ -294,8 +302,9 @@ def _recipe(
         *("--seed", str(manifest.seed), "--steps", str(recipe.steps)),
         *("--checkpoint-interval", str(recipe.checkpoint_interval), "--seeding", manifest.seeding),
     ]
-    given = (("--set", hyperparameters), ("--network", network), ("--env-arg", arguments))
-    for option, changes in given:
+    for option, changes in (
+        ("--set", hyperparameters), ("--network", network), ("--env-arg", arguments)
+    ):  # fmt: skip
         for key, x in changes.items():
             words += [option, f"{key}={x if x is None else toml_value(x)}"]
     return f"```bash\n{shlex.join([*words, '--out', 'runs/again'])}\n```"

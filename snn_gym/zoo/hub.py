@@ -28,7 +28,6 @@ from snn_gym.zoo.files import (
 )
 
 PREFIX = "hf:"
-"""Beginning of an agent's address on the hub, where else the folder of a run stands."""
 FILES = {
     "run.json": 1 << 20,
     "episodes.csv": 1 << 26,
@@ -37,23 +36,19 @@ FILES = {
 }
 """Files of a run that are shared, and the largest size of each (bytes); the manifest comes last."""
 
-_REQUIRED = (MANIFEST, WEIGHTS)
 _ADDRESS = re.compile(
     r"(?:hf:)?(?P<name>[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*)(?:@(?P<revision>\w[\w./-]*))?",
     re.ASCII,
 )
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class Address:
-    """Place of an agent on the hub."""
+    """Place of an agent on the hub: USER/NAME, and a branch, tag or commit, or the newest one."""
 
     name: str
-    """USER/NAME."""
     revision: str | None = None
-    """Branch, tag or commit; None for the newest commit."""
 
     def __str__(self) -> str:
         return f"{PREFIX}{self.name}" + (f"@{self.revision}" if self.revision else "")
@@ -75,8 +70,6 @@ def open_hub() -> Any:
     try:
         import huggingface_hub
     except ModuleNotFoundError as error:
-        if error.name != "huggingface_hub":
-            raise
         raise ImportError(
             "agents on the hub need huggingface_hub, which is not installed: "
             'pip install "snn-gym[hub]"'
@@ -104,13 +97,10 @@ def asking(hub: Any, address: Address) -> Iterator[None]:
             "HF_TOKEN to a token that may read it"
         ) from error
     except errors.HfHubHTTPError as error:
-        status = error.response.status_code
-        fix = "try again later"
-        if status in (401, 403):
-            fix = "set HF_TOKEN to a token that may do this"
-        said = " ".join(str(error.server_message or error).split())
+        said = f"{error.response.status_code} {error.server_message or ''}".strip()
         raise ValueError(
-            f"{hub.endpoint} refused {address} ({status}: {said:.300}); {fix}"
+            f"{hub.endpoint} refused {address} ({said:.300}); set HF_TOKEN to a token that may do "
+            "this, or try again later"
         ) from error
     # HTTPError is the base of the network's errors; hf_xet raises RuntimeError.
     except (errors.HTTPError, OSError, RuntimeError) as error:
@@ -133,10 +123,9 @@ def run_folder(path: str | os.PathLike[str]) -> Path:
     place = cache_folder() / address.name
     commit = address.revision or ""
     if _COMMIT.fullmatch(commit) is None or not (place / commit / MANIFEST).exists():
-        hub = open_hub()
-        commit, listed = _list_files(hub, address)
+        hub, commit, listed = _list_files(address)
         if not (place / commit / MANIFEST).exists():
-            _download(hub, address, commit, listed, place / commit)
+            _download(address, place / commit, hub, commit, listed)
     return place / commit
 
 
@@ -168,19 +157,22 @@ def pull(name: str, out: str | os.PathLike[str] | None = None) -> Path:
     folder = Path("runs", address.name.split("/")[1]) if out is None else Path(out)
     if folder.is_dir() and any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty; name another folder")
-    hub = open_hub()
-    _download(hub, address, *_list_files(hub, address), folder)
+    _download(address, folder, *_list_files(address))
     return folder
 
 
-def _list_files(hub: Any, address: Address) -> tuple[str, dict[str, Any]]:
-    """Return the commit of an address, and its shared files by name as the hub describes them."""
+def _list_files(address: Address) -> tuple[Any, str, dict[str, Any]]:
+    """Return the hub, an address's commit, and its shared files by name as the hub describes them.
+
+    Raises ValueError for no agent.
+    """
+    hub = open_hub()
     with asking(hub, address):
         info = hub.model_info(
-            address.name, revision=address.revision, files_metadata=True, timeout=_SECONDS
+            address.name, revision=address.revision, files_metadata=True, timeout=30.0
         )
     listed = {file.rfilename: file for file in info.siblings or ()}
-    for name in _REQUIRED:
+    for name in (MANIFEST, WEIGHTS):
         if name not in listed:
             raise ValueError(
                 f"{address} holds no saved agent: there is no {name} in it; expected a repository "
@@ -188,21 +180,20 @@ def _list_files(hub: Any, address: Address) -> tuple[str, dict[str, Any]]:
             )
     if _COMMIT.fullmatch(str(info.sha)) is None:
         raise ValueError(f"{hub.endpoint} names no commit of {address}; check HF_ENDPOINT")
-    return info.sha, {name: listed[name] for name in FILES if name in listed}
+    return hub, info.sha, {name: listed[name] for name in FILES if name in listed}
 
 
 def _download(
-    hub: Any, address: Address, commit: str, listed: dict[str, Any], folder: Path
+    address: Address, folder: Path, hub: Any, commit: str, listed: dict[str, Any]
 ) -> None:
     """Download the files of a commit, check them, and write them into a folder."""
-    for name, file in listed.items():
-        if file.size is None or file.size > FILES[name]:
-            raise ValueError(
-                f"{address}: {name} has {file.size} bytes; expected at most {FILES[name]}"
-            )
     with tempfile.TemporaryDirectory() as work:
         contents = {}
         for name, file in listed.items():
+            if file.size is None or file.size > FILES[name]:
+                raise ValueError(
+                    f"{address}: {name} has {file.size} bytes; expected at most {FILES[name]}"
+                )
             with asking(hub, address):
                 hub.hf_hub_download(address.name, name, revision=commit, local_dir=work)
             contents[name] = read_regular_file(Path(work, name), max_bytes=FILES[name])

@@ -164,7 +164,7 @@ def test_refused_pushes_are_one_line_and_make_no_repository(hub, trained, tmp_pa
     (changed / "episodes.csv").write_text("timesteps,return,length\n8,500.0,500\n")
     assert "was changed after it was written" in refused(changed)
     monkeypatch.setenv("HF_TOKEN", READER)
-    assert "(403: You don't have the rights); set HF_TOKEN to a token that may" in refused()
+    assert "(403 You don't have the rights); set HF_TOKEN to a token that may" in refused()
     monkeypatch.delenv("HF_TOKEN")
     assert refused().startswith(
         f"no token for {hub.endpoint}; run `hf auth login`, or set HF_TOKEN"
