@@ -270,8 +270,8 @@ def _training(manifest: AgentManifest) -> str:
         ", ".join(map(" ".join, x.items())) for x in (recipe.versions, recipe.processor)
     )
     return (
-        f"{_recipe(manifest, recipe, *changes)}\n\nThe weights come back to the bit with {versions} "
-        f"on a processor of the same kind ({processor})."
+        f"{_recipe(manifest, recipe, *changes)}\n\nThe weights come back to the bit with "
+        f"{versions} on a processor of the same kind ({processor})."
     )
 
 
