@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from snn_gym.envs import estimate_limits
     from snn_gym.envs.stable_baselines import make_vec_env
     from snn_gym.leaderboard import evaluate, load_pretrained
+    from snn_gym.plots.sharing import push
     from snn_gym.zoo import (
         agent_ids,
         distil,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         register_learner,
         save_agent,
     )
+    from snn_gym.zoo.hub import pull
 
 __all__ = [
     "__version__",
@@ -45,6 +47,8 @@ __all__ = [
     "make_agent",
     "make_lean",
     "make_vec_env",
+    "pull",
+    "push",
     "register_agent",
     "register_learner",
     "save_agent",
@@ -62,6 +66,8 @@ __getattr__, __dir__ = lazy_names(
         "make_agent": "zoo",
         "make_lean": "zoo",
         "make_vec_env": "envs.stable_baselines",
+        "pull": "zoo.hub",
+        "push": "plots.sharing",
         "register_agent": "zoo",
         "register_learner": "zoo",
         "save_agent": "zoo",

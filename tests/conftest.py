@@ -13,7 +13,10 @@ import snn_gym  # noqa: F401  # before numpy, so that its products round as in t
 from tests.policies.matrix import matrix_lines
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from snn_gym.envs.synapses.plasticity import PlasticityRule
+    from tests.hub import Hub
 
 # pygame opens its windows nowhere, and keeps silent, on machines without screen and sound.
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
@@ -46,6 +49,25 @@ def few_updates(monkeypatch: pytest.MonkeyPatch) -> None:
     assert given is not None
     few = [30 if name == "updates" else x for name, x in zip(names, given, strict=True)]
     monkeypatch.setattr(LeanParameters.__init__, "__defaults__", tuple(few))
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    """Serve the hub's API on this machine, to somebody who may write."""
+    constants = pytest.importorskip(
+        "huggingface_hub.constants", reason="huggingface_hub, of the extra hub, is not installed"
+    )
+    from tests.hub import WRITER, serving
+
+    # hf_xet has a protocol of its own for large files, beside that of Git LFS.
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.setenv("HF_TOKEN", WRITER)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with serving() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
+        yield server
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -30,6 +30,14 @@ PYTHON = [
 
 
 @pytest.fixture
+def served(request):
+    """Serve the hub's API to a page that names agents of the hub."""
+    text = request.node.callspec.params
+    if "hf:" in PAGES.get(text.get("page"), text.get("block", "")):
+        request.getfixturevalue("hub")
+
+
+@pytest.fixture
 def forgotten(tmp_path, monkeypatch):
     """Work in a folder, and restore registries and modules afterwards."""
     monkeypatch.chdir(tmp_path)
@@ -57,7 +65,7 @@ def test_the_readme_is_short_and_shows_the_three_uses():
 
 
 @pytest.mark.parametrize("block", PYTHON)
-def test_a_python_block_runs(block, few_updates, forgotten, capsys):
+def test_a_python_block_runs(block, few_updates, forgotten, served, capsys):
     exec(compile(shortened(block), "README.md", "exec"), {})  # noqa: S102 - our own README
     if "print(" in block:
         assert capsys.readouterr().out.strip()
@@ -71,7 +79,7 @@ def test_a_python_block_runs(block, few_updates, forgotten, capsys):
         if commands(text)
     ],
 )
-def test_the_commands_run_one_after_another(page, few_updates, forgotten, capsys, tmp_path):
+def test_the_commands_run_one_after_another(page, few_updates, forgotten, served, capsys, tmp_path):
     left_out = []
     for words in commands(PAGES[page]):
         if "--onnx" in words and find_spec("onnx") is None:

@@ -32,7 +32,7 @@ from snn_gym.cli.printing import (
     print_played,
     say,
 )
-from snn_gym.cli.results import submit, verify
+from snn_gym.cli.results import pull, push, submit, verify
 from snn_gym.cli.teaching import distil, lean
 from snn_gym.cli.trained import compare, export, plot, pretrained, watch
 from snn_gym.cli.training import new, train
@@ -256,11 +256,11 @@ def table(
         say(f"site: {first_page}")
 
 
-_IMPORTING = (train, export, lean, distil, evaluate, submit, tune, compare, plot, watch)
+_IMPORTING = (train, export, lean, distil, evaluate, submit, push, tune, compare, plot, watch)
 """Commands with the option --module."""
 for _command in (
     envs, agents, train, export, lean, distil, evaluate, submit, verify, audit, sweep, tune, table,
-    new, pretrained, compare, plot, watch,
+    new, pretrained, compare, plot, watch, push, pull,
 ):  # fmt: skip
     app.command()(with_module(_command) if _command in _IMPORTING else _command)
 

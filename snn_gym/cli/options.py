@@ -52,9 +52,38 @@ Leaderboard = Annotated[
     Path | None,
     typer.Option(help="Folder of the results table.", show_default="the checkout's leaderboard/"),
 ]
-Run = Annotated[Path, typer.Argument(help="Folder that `snn-gym train` wrote.")]
+
+
+def fetched(run: Any) -> Any:
+    """Return a Path or text as it is; of an address hf:USER/NAME the folder of the download."""
+    if not str(run).startswith("hf:"):
+        return run
+    from snn_gym.zoo.hub import run_folder
+
+    return type(run)(run_folder(run))
+
+
+def check_out(run: Path, out: Path | None) -> None:
+    """Refuse to write beside a run that lies among the downloads."""
+    from snn_gym.zoo.hub import cache_folder
+
+    if out is None and run.is_relative_to(cache_folder()):
+        raise ValueError("an agent of the hub has no folder here; name one to write with --out")
+
+
+Run = Annotated[
+    Path,
+    typer.Argument(
+        help="Folder that `snn-gym train` wrote, or hf:USER/NAME for an agent of the hub.",
+        callback=fetched,
+    ),
+]
 Shown = Annotated[
-    str, typer.Argument(help="Folder of a run, or an agent that `snn-gym pretrained` lists.")
+    str,
+    typer.Argument(
+        help="Folder of a run, an agent that `snn-gym pretrained` lists, or hf:USER/NAME.",
+        callback=fetched,
+    ),
 ]
 ShownEnvironment = Annotated[
     str | None, typer.Argument(help="Environment.", show_default="that of the run")

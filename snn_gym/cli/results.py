@@ -1,7 +1,9 @@
-"""The commands ``submit`` and ``verify``."""
+"""The commands ``submit``, ``verify``, ``push`` and ``pull``."""
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +11,25 @@ from typing import Annotated, Any
 
 import typer
 
-from snn_gym.cli.options import Leaderboard, leaderboard_folder, with_options
+from snn_gym.cli.options import (
+    MOST_EPISODES,
+    Leaderboard,
+    Run,
+    check_out,
+    fetched,
+    leaderboard_folder,
+    with_options,
+)
 from snn_gym.cli.printing import print_played, say
 
 
 # ---- submit --------------------------------------------------------------------------------------
 def submit(
     run: Annotated[
-        Path | None, typer.Argument(help="Folder that `snn-gym train` wrote.", show_default="none")
+        Path | None,
+        typer.Argument(
+            help="Folder that `snn-gym train` wrote.", show_default="none", callback=fetched
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -52,6 +65,7 @@ def submit(
             raise ValueError("--host, --env, --agent, --seed and --steps are for --nir alone")
         from snn_gym.leaderboard import submit as submit_run
 
+        check_out(run, out)
         say(f"submission: {submit_run(run, out)}")
         return
     assert nir is not None  # because there is no run
@@ -199,3 +213,44 @@ def _played(board: Path, options: VerifyOptions, secret: bytes | None) -> tuple[
         processes=processes,
     )
     return played, "trained again, {} do not hold"
+
+
+# ---- push and pull -------------------------------------------------------------------------------
+def push(
+    run: Run,
+    name: Annotated[str, typer.Argument(help="Repository USER/NAME on the hub.")],
+    film: Annotated[
+        bool, typer.Option("--film/--no-film", help="Record an episode to show beside the card.")
+    ] = True,
+    episodes: Annotated[
+        int, typer.Option(min=1, max=MOST_EPISODES, help="Episodes of the scores on the card.")
+    ] = 100,
+    private: Annotated[
+        bool, typer.Option("--private", help="Create the repository for its owner alone.")
+    ] = False,
+) -> None:
+    """Upload a run's agent to the Hugging Face hub, with a model card and a film."""
+    from snn_gym.plots.sharing import push as push_agent
+
+    # Tasks are drawn with pygame, which would warn that there is no screen.
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    address = push_agent(run, name, film=film, episodes=episodes, private=private)
+    say(f"pushed: {address}", f"next: snn-gym watch {address.split('@')[0]} --save film.gif")
+
+
+def pull(
+    name: Annotated[
+        str, typer.Argument(help="Repository USER/NAME on the hub, or USER/NAME@REVISION.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write.", show_default="runs/NAME")
+    ] = None,
+) -> None:
+    """Download an agent from the Hugging Face hub; nothing of it is executed."""
+    from snn_gym.zoo.hub import pull as pull_agent
+
+    folder = pull_agent(name, out)
+    say(
+        f"pulled: {folder}",
+        f"next: snn-gym watch {shlex.quote(str(folder))} --save film.gif, or evaluate it",
+    )

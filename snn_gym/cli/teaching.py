@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snn_gym.cli.options import Device, Run, parse_changes
+from snn_gym.cli.options import Device, Run, check_out, parse_changes
 from snn_gym.cli.printing import say
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ def _teach(
     from snn_gym.zoo import load_agent, read_manifest, save_agent
 
     price = known_price(cost, measured=False)
+    check_out(run, out)
     manifest = read_manifest(run)
     folder = out or run.resolve().with_name(f"{run.resolve().name}-{kind}")
     if folder.exists() and any(folder.iterdir()):

@@ -18,6 +18,7 @@ from snn_gym.cli.options import (
     Run,
     Shown,
     ShownEnvironment,
+    check_out,
     load_shown,
     with_options,
 )
@@ -150,6 +151,14 @@ class ExportOptions:
     onnx: Annotated[
         Path | None, typer.Option("--onnx", help="ONNX model to write.", show_default="none")
     ] = None
+    zip: Annotated[
+        Path | None,
+        typer.Option(
+            "--zip",
+            help="Folder to write a zip of Stable-Baselines3 into, for RL Zoo's tools.",
+            show_default="none",
+        ),
+    ] = None
     hardware: Annotated[
         bool,
         typer.Option("--hardware", help="Write nothing; print the resources that chips need."),
@@ -184,13 +193,13 @@ class ExportOptions:
 
 @with_options(ExportOptions)
 def export(agent: Shown, env: ShownEnvironment = None, *, options: ExportOptions) -> None:
-    """Write an agent as C source that allocates no memory, as a NIR graph or an ONNX model."""
-    targets = [x for x in (options.c, options.nir, options.onnx) if x is not None]
+    """Write an agent as C source that allocates no memory, as a NIR graph, ONNX model or zip."""
+    targets = [x for x in (options.c, options.nir, options.onnx, options.zip) if x is not None]
     _check_options(options)
     for target in targets:
         if target.exists() and (target.is_file() or any(target.iterdir())):
             raise ValueError(f"{target} exists already; name another place")
-    from snn_gym.export import to_nir, to_onnx, visit
+    from snn_gym.export import to_nir, to_onnx, to_zip, visit
 
     model, env_id, name, arguments = load_shown("export", agent, env)
     title = f"{name} on {env_id}"
@@ -199,6 +208,8 @@ def export(agent: Shown, env: ShownEnvironment = None, *, options: ExportOptions
         say(f"written: {graph.graph}, and the part of the host: {graph.host}")
     if options.onnx is not None:
         say(f"written: {to_onnx(model, options.onnx)}")
+    if options.zip is not None:
+        say(f"written: {to_zip(model, options.zip)}")
     visited = functools.partial(visit, model, env_id, options.episodes, env_kwargs=arguments)
     if options.hardware:
         lines = _hardware_lines(model, visited, agent, env_id)
@@ -213,13 +224,13 @@ def _check_options(options: ExportOptions) -> None:
     """Refuse an export to no or to several forms, and options of C for another form."""
     given = [
         f"--{name}"
-        for name in ("c", "nir", "onnx", "hardware", "count")
+        for name in ("c", "nir", "onnx", "zip", "hardware", "count")
         if getattr(options, name) not in (None, False)
     ]
     if len(given) != 1:
         raise ValueError(
-            "export needs one of --c FOLDER, --nir FILE, --onnx FILE, --hardware and --count "
-            f"TARGET, got {' and '.join(given) or 'none'}"
+            "export needs one of --c FOLDER, --nir FILE, --onnx FILE, --zip FOLDER, --hardware and "
+            f"--count TARGET, got {' and '.join(given) or 'none'}"
         )
     names = ("fixed_point", "straight_line", "drop_silent", "events")
     of_c = [f"--{name.replace('_', '-')}" for name in names if getattr(options, name)]
@@ -298,6 +309,7 @@ def plot(
     """Draw a run: spikes, membrane traces, the learning curve, dynamics over training."""
     from snn_gym.plots import plot_run
 
+    check_out(run, out)
     pictures = plot_run(run, out, [name.strip() for name in formats.split(",")])
     for line in (*pictures.paths, *pictures.notes):
         say(line)

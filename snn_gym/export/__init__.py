@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from snn_gym.export.nir_import import from_nir, network_from_nir
     from snn_gym.export.nir_submission import submit_nir
     from snn_gym.export.onnx import to_onnx
+    from snn_gym.export.rl_zoo import to_zip
     from snn_gym.export.visits import Visits, episode_costs, visit
     from snn_gym.policies.frozen import FrozenPolicy, freeze, portable, program_of, without_silent
 
@@ -42,6 +43,7 @@ __all__ = [
     "to_c",
     "to_nir",
     "to_onnx",
+    "to_zip",
     "visit",
     "without_silent",
 ]
@@ -72,6 +74,7 @@ __getattr__, __dir__ = lazy_names(
         "to_c": "c",
         "to_nir": "nir_graph",
         "to_onnx": "onnx",
+        "to_zip": "rl_zoo",
         "visit": "visits",
         "without_silent": ".policies.frozen",
     },

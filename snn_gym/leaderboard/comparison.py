@@ -41,6 +41,7 @@ from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs
 from snn_gym.program.prices import DEFAULT, known_price
 from snn_gym.zoo import agent_ids, load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.files import MANIFEST
+from snn_gym.zoo.hub import run_folder
 
 if TYPE_CHECKING:
     from snn_gym.zoo import AgentManifest
@@ -211,7 +212,7 @@ def _from_rows(agent: str, env_id: str, leaderboard: Path | None) -> Side:
 
 def _read_runs(name: str, env_id: str) -> dict[Path, AgentManifest]:
     """Return the runs in a folder, or itself as one, by seed with manifests; refuse mixed runs."""
-    folder = Path(name)
+    folder = run_folder(name)
     if not folder.is_dir():
         raise ValueError(f"{name} is no folder; expected an agent's name or a folder of runs")
     inside = [folder] if (folder / MANIFEST).exists() else sorted(folder.iterdir())

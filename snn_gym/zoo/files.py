@@ -244,18 +244,21 @@ def load_agent(
     """Load a saved agent: it predicts as before and can go on learning.
 
     Args:
-        path: Folder that ``save_agent`` wrote.
+        path: Folder that ``save_agent`` wrote, or ``hf:USER/NAME`` or ``hf:USER/NAME@REVISION``,
+            an agent of the Hugging Face hub.
         env: Environments to learn on, if they should not be made from the recorded id. If the
             agent has a VecNormalize, they are wrapped in it and must not be in one already.
         device: PyTorch device, as in ``make_agent``, whatever it was trained on.
 
     Raises:
-        ValueError: The folder holds no saved agent, a file is damaged, the environment's spaces or
-            the weights do not fit, or the environments bring another VecNormalize.
+        ValueError: The folder or the hub holds no saved agent, a file is damaged, the environment's
+            spaces or the weights do not fit, or the environments bring another VecNormalize.
         gymnasium.error.Error: The recorded environment is not registered, or needs a package that
             is absent.
     """
-    folder = Path(path)
+    from snn_gym.zoo.hub import run_folder  # which imports this module
+
+    folder = run_folder(path)
     manifest = read_manifest(folder)
     where = str(folder / MANIFEST)
     settings = make_settings(manifest.algorithm, manifest.hyperparameters, where)

@@ -68,8 +68,11 @@ MISTAKES = [
     ("watch RUN --save film.avi", "expected a name that ends in .gif or .mp4"),
     (
         "export ppo-lif CartPole-v1",
-        "export needs one of --c FOLDER, --nir FILE, --onnx FILE, --hardware and --count TARGET",
+        "export needs one of --c FOLDER, --nir FILE, --onnx FILE, --zip FOLDER, --hardware and "
+        "--count TARGET, got none",
     ),
+    ("push RUN ada/pole@v1", "push writes to the newest commit; leave out @v1"),
+    ("pull pole", "'pole' is no agent on the hub; expected USER/NAME or USER/NAME@REVISION"),
     ("export recurrent-ppo-lsnn snn/CueAccumulation-v0 --nir a.nir", "train with neuron 'lif_box'"),
     ("export ppo-lif --c new", "export ppo-lif needs an environment, such as CartPole-v1"),
     ("export RUN --c new --drop-silent", "is for spiking agents, and this is an ANN; leave it"),

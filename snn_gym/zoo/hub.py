@@ -1,0 +1,218 @@
+"""Agents of the Hugging Face hub: addresses, and downloads that are data and are checked.
+
+Only the names in ``FILES`` are fetched, up to their sizes. Each file must have the digest that the
+hub lists, the weights that of the manifest too, and the manifest must fit its schema.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from snn_gym._base.folders import make_writable
+from snn_gym._base.storage import read_regular_file, write_bytes_atomic
+from snn_gym.zoo.files import (
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    MAX_WEIGHTS_BYTES,
+    WEIGHTS,
+    read_manifest,
+    read_weights,
+)
+
+PREFIX = "hf:"
+FILES = {
+    "run.json": 1 << 20,
+    "episodes.csv": 1 << 26,
+    WEIGHTS: MAX_WEIGHTS_BYTES,
+    MANIFEST: MAX_MANIFEST_BYTES,
+}
+"""Files of a run that are shared, and the largest size of each (bytes); the manifest comes last."""
+
+_ADDRESS = re.compile(
+    r"(?:hf:)?(?P<name>[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*)(?:@(?P<revision>\w[\w./-]*))?",
+    re.ASCII,
+)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Place of an agent on the hub: USER/NAME, and a branch, tag or commit, or the newest one."""
+
+    name: str
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        return f"{PREFIX}{self.name}" + (f"@{self.revision}" if self.revision else "")
+
+
+def parse_address(text: str) -> Address:
+    """Return the address in a text such as ``hf:USER/NAME@REVISION``; ValueError for others."""
+    match = _ADDRESS.fullmatch(text)
+    if match is None:
+        raise ValueError(
+            f"{text!r} is no agent on the hub; expected USER/NAME or USER/NAME@REVISION, such as "
+            "hf:ada/pole"
+        )
+    return Address(**match.groupdict())
+
+
+def open_hub() -> Any:
+    """Return the API of the hub at HF_ENDPOINT; ImportError without huggingface_hub."""
+    try:
+        import huggingface_hub
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "agents on the hub need huggingface_hub, which is not installed: "
+            'pip install "snn-gym[hub]"'
+        ) from error
+    # The library reads HF_ENDPOINT only when it is imported.
+    return huggingface_hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT"), library_name="snn_gym")
+
+
+@contextmanager
+def asking(hub: Any, address: Address) -> Iterator[None]:
+    """Turn errors of the hub and of the network into a ValueError of one line."""
+    import huggingface_hub.errors
+
+    errors: Any = huggingface_hub.errors
+    try:
+        yield
+    except errors.RevisionNotFoundError as error:
+        raise ValueError(
+            f"{PREFIX}{address.name} has no revision {address.revision!r}; name a branch, a tag or "
+            "a whole commit, or leave out @REVISION"
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise ValueError(
+            f"{hub.endpoint} has no {address.name}, or it is private; check the name, or set "
+            "HF_TOKEN to a token that may read it"
+        ) from error
+    except errors.HfHubHTTPError as error:
+        said = f"{error.response.status_code} {error.server_message or ''}".strip()
+        raise ValueError(
+            f"{hub.endpoint} refused {address} ({said:.300}); set HF_TOKEN to a token that may do "
+            "this, or try again later"
+        ) from error
+    # HTTPError is the base of the network's errors; hf_xet raises RuntimeError.
+    except (errors.HTTPError, OSError, RuntimeError) as error:
+        said = " ".join(str(error).split())
+        raise ValueError(
+            f"{address}: the connection to {hub.endpoint} failed ({said:.300}); check the network, "
+            "or name the folder of an agent that was pulled before"
+        ) from error
+
+
+def run_folder(path: str | os.PathLike[str]) -> Path:
+    """Return the folder of a run; of an address ``hf:USER/NAME`` the copy in the user's cache.
+
+    A whole commit that was downloaded before needs no network.
+    """
+    text = os.fspath(path)
+    if not text.startswith(PREFIX):
+        return Path(path)
+    address = parse_address(text)
+    place = cache_folder() / address.name
+    commit = address.revision or ""
+    if _COMMIT.fullmatch(commit) is None or not (place / commit / MANIFEST).exists():
+        hub, commit, listed = _list_files(address)
+        if not (place / commit / MANIFEST).exists():
+            _download(address, place / commit, hub, commit, listed)
+    return place / commit
+
+
+def cache_folder() -> Path:
+    """Return the folder of the copies that addresses were downloaded to."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snn_gym" / "hub"
+
+
+def pull(name: str, out: str | os.PathLike[str] | None = None) -> Path:
+    """Download an agent from the Hugging Face hub into a folder.
+
+    Nothing of it is executed: only weights, manifest, settings and the log of episodes are fetched,
+    of limited size, and their digests are checked.
+
+    Args:
+        name: ``USER/NAME``, or ``USER/NAME@REVISION`` for a branch, a tag or a commit; ``hf:`` may
+            stand before it.
+        out: Folder to create; ``runs/NAME`` if None.
+
+    Returns:
+        The folder, as ``load_agent`` and the commands take it.
+
+    Raises:
+        ValueError: The hub has no such agent or can't be reached, a file is too large, damaged or
+            of another format, or the folder is not empty.
+        ImportError: The extra ``hub`` is not installed.
+    """
+    address = parse_address(name)
+    folder = Path("runs", address.name.split("/")[1]) if out is None else Path(out)
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty; name another folder")
+    _download(address, folder, *_list_files(address))
+    return folder
+
+
+def _list_files(address: Address) -> tuple[Any, str, dict[str, Any]]:
+    """Return the hub, an address's commit, and its shared files by name as the hub describes them.
+
+    Raises ValueError for no agent.
+    """
+    hub = open_hub()
+    with asking(hub, address):
+        info = hub.model_info(
+            address.name, revision=address.revision, files_metadata=True, timeout=30.0
+        )
+    listed = {file.rfilename: file for file in info.siblings or ()}
+    for name in (MANIFEST, WEIGHTS):
+        if name not in listed:
+            raise ValueError(
+                f"{address} holds no saved agent: there is no {name} in it; expected a repository "
+                "that `snn-gym push` wrote"
+            )
+    if _COMMIT.fullmatch(str(info.sha)) is None:
+        raise ValueError(f"{hub.endpoint} names no commit of {address}; check HF_ENDPOINT")
+    return hub, info.sha, {name: listed[name] for name in FILES if name in listed}
+
+
+def _download(
+    address: Address, folder: Path, hub: Any, commit: str, listed: dict[str, Any]
+) -> None:
+    """Download the files of a commit, check them, and write them into a folder."""
+    with tempfile.TemporaryDirectory() as work:
+        contents = {}
+        for name, file in listed.items():
+            if file.size is None or file.size > FILES[name]:
+                raise ValueError(
+                    f"{address}: {name} has {file.size} bytes; expected at most {FILES[name]}"
+                )
+            with asking(hub, address):
+                hub.hf_hub_download(address.name, name, revision=commit, local_dir=work)
+            contents[name] = read_regular_file(Path(work, name), max_bytes=FILES[name])
+            if _digest(contents[name], file) != (file.lfs.sha256 if file.lfs else file.blob_id):
+                raise ValueError(
+                    f"{address}: {name} is not the file that the hub lists: their digests differ; "
+                    "download it again"
+                )
+        try:
+            read_weights(Path(work), read_manifest(work))
+        except ValueError as error:
+            raise ValueError(str(error).replace(work, str(address))) from error
+    make_writable(folder)
+    for name, data in contents.items():
+        write_bytes_atomic(folder / name, data)
+
+
+def _digest(data: bytes, file: Any) -> str:
+    """Return a file's digest as the hub lists it: SHA-256 of large files, else git's of a blob."""
+    if file.lfs:
+        return hashlib.sha256(data).hexdigest()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()

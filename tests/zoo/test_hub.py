@@ -1,0 +1,169 @@
+"""Tests of agents on the hub: downloads by address, and refused ones."""
+
+import shutil
+import sys
+
+import numpy as np
+import pytest
+
+import snn_gym
+from snn_gym.training.run import EPISODES_FILE
+from snn_gym.training.settings import RUN_FILE
+from snn_gym.zoo.files import MANIFEST, WEIGHTS
+from snn_gym.zoo.hub import FILES, cache_folder, parse_address, run_folder
+from tests.hub import git_blob
+from tests.training._runs import run
+
+NAME = "ada/pole"
+STRANGERS = {"README.md": b"# Pole", "setup.py": b"raise SystemExit", "model.zip": b"PK"}
+OBSERVATIONS = np.random.default_rng(0).normal(size=(16, 4)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "pole"
+    run("ppo-lif", folder, steps=300, network={"hidden_sizes": [8]})
+    return folder
+
+
+def files_of(folder):
+    return {name: (folder / name).read_bytes() for name in FILES}
+
+
+@pytest.fixture
+def pole(hub, trained):
+    """Return the commit of the trained agent, in a repository with files of other kinds too."""
+    return hub.commit(NAME, {**files_of(trained), **STRANGERS})
+
+
+def actions(model):
+    return model.predict(OBSERVATIONS, deterministic=True)[0]
+
+
+def test_the_server_names_blobs_as_git_does():
+    # `printf 'hello\n' | git hash-object --stdin`
+    assert git_blob(b"hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a"
+
+
+def test_shared_files_have_the_names_that_trainings_write():
+    assert list(FILES) == [RUN_FILE, EPISODES_FILE, WEIGHTS, MANIFEST]
+
+
+def test_an_agent_is_pulled_whole_and_nothing_else_is(hub, pole, trained, tmp_path):
+    folder = snn_gym.pull(NAME, tmp_path / "pulled")
+    assert {x.name: x.read_bytes() for x in folder.iterdir()} == files_of(trained)
+    asked = " ".join(path for _, path in hub.requests)
+    assert MANIFEST in asked
+    assert not [name for name in STRANGERS if name in asked]
+    loaded = snn_gym.load_agent(folder)
+    np.testing.assert_array_equal(actions(loaded), actions(snn_gym.load_agent(trained)))
+
+
+def test_the_default_folder_is_named_after_the_repository(hub, pole, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert str(snn_gym.pull("hf:ada/pole")) == "runs/pole"
+    with pytest.raises(ValueError, match=r"^runs/pole is not empty; name another folder$"):
+        snn_gym.pull(NAME)
+
+
+def test_an_address_is_downloaded_once_for_each_commit(hub, pole, trained):
+    model = snn_gym.load_agent("hf:ada/pole")
+    np.testing.assert_array_equal(actions(model), actions(snn_gym.load_agent(trained)))
+    hub.requests.clear()
+    assert run_folder("hf:ada/pole") == cache_folder() / NAME / pole
+    assert [path for _, path in hub.requests] == ["/api/models/ada/pole"]
+    hub.requests.clear()
+    snn_gym.load_agent(f"hf:ada/pole@{pole}")
+    assert hub.requests == []
+
+
+def test_a_revision_names_an_older_agent(hub, pole, tmp_path):
+    newer = snn_gym.make_agent("ppo-mlp", "CartPole-v1", seed=1)
+    folder = snn_gym.save_agent(newer, tmp_path / "newer")
+    hub.commit(NAME, {name: (folder / name).read_bytes() for name in (MANIFEST, WEIGHTS)})
+    assert snn_gym.load_agent("hf:ada/pole").seed == 1
+    assert snn_gym.load_agent(f"hf:ada/pole@{pole}").seed == 7
+
+
+def refuse(tmp_path, name=NAME):
+    """Return the message of a refused pull, which is one line and leaves nothing."""
+    with pytest.raises(ValueError) as refused:  # noqa: PT011 - the caller looks at the message
+        snn_gym.pull(name, tmp_path / "pulled")
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "pulled").exists()
+    return str(refused.value)
+
+
+def flipped(data):
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        (WEIGHTS, flipped, "is not the file that manifest.json was written for"),
+        (WEIGHTS, lambda data: b"\x80\x04." + data, "is a pickle, which is never loaded"),
+        (WEIGHTS, lambda _: None, "there is no weights.safetensors in it"),
+        (MANIFEST, lambda data: data.replace(b'"seed": 7', b'"seed": 8'), "was changed after"),
+        (MANIFEST, lambda data: data + b" " * (1 << 20), "expected at most 1048576"),
+        (MANIFEST, lambda _: None, "there is no manifest.json in it"),
+    ],
+)
+def test_a_repository_of_other_files_is_refused(hub, pole, tmp_path, file, change, message):
+    hub.commit(NAME, {file: change(hub.files(NAME)[file])})
+    said = refuse(tmp_path)
+    assert message in said
+    assert said.startswith("hf:ada/pole")
+
+
+@pytest.mark.parametrize("file", [WEIGHTS, MANIFEST])
+def test_bytes_that_differ_from_the_listed_digest_are_refused(hub, pole, tmp_path, file):
+    hub.swapped[file] = flipped(hub.files(NAME)[file])
+    said = refuse(tmp_path)
+    assert said.startswith(f"hf:ada/pole: {file} is not the file that the hub lists")
+
+
+def test_a_file_of_another_length_is_refused(hub, pole, tmp_path):
+    hub.swapped[WEIGHTS] = b"short"
+    assert "failed (Consistency check failed" in refuse(tmp_path)
+
+
+def test_unknown_places_are_refused(hub, pole, tmp_path, monkeypatch):
+    assert f"{hub.endpoint} has no ada/poll, or it is private" in refuse(tmp_path, "ada/poll")
+    assert "hf:ada/pole has no revision 'v9'" in refuse(tmp_path, "ada/pole@v9")
+    hub.private.add(NAME)
+    snn_gym.pull(NAME, tmp_path / "own")
+    monkeypatch.delenv("HF_TOKEN")
+    assert "set HF_TOKEN to a token that may read it" in refuse(tmp_path)
+
+
+def test_a_missing_network_is_said(hub, pole, tmp_path, monkeypatch):
+    snn_gym.load_agent(f"hf:ada/pole@{pole}")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    assert "the connection to http://127.0.0.1:1 failed" in refuse(tmp_path)
+    snn_gym.load_agent(f"hf:ada/pole@{pole}")
+    shutil.rmtree(cache_folder())
+    with pytest.raises(ValueError, match="check the network"):
+        snn_gym.load_agent(f"hf:ada/pole@{pole}")
+
+
+@pytest.mark.parametrize(
+    "text", ["hf:pole", "hf:ada/../etc", "hf:../pole", "hf:ada/pole@", "hf:ada/pole@../x", "hf:"]
+)
+def test_texts_that_are_no_address_are_refused(text):
+    with pytest.raises(ValueError, match="expected USER/NAME or USER/NAME@REVISION"):
+        parse_address(text)
+
+
+def test_a_missing_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(ImportError, match=r'pip install "snn-gym\[hub\]"'):
+        snn_gym.load_agent("hf:ada/pole")
+
+
+def test_the_digest_of_a_cached_agent_is_checked_again(hub, pole):
+    weights = run_folder("hf:ada/pole") / WEIGHTS
+    weights.write_bytes(flipped(weights.read_bytes()))
+    with pytest.raises(ValueError, match="their SHA-256 differ"):
+        snn_gym.load_agent("hf:ada/pole")
