@@ -122,6 +122,8 @@ _EXP_OF_NEGATIVE = (
     *(("{e} = {e} * {e}",) * 6),
 )
 _SCOPE = {
+    # Else `exec` adds those of this process to what the cache pickles; Jupyter replaces some of them.
+    "__builtins__": {},
     "np": np,
     "carray": carray,
     "one": np.float32(1.0),
