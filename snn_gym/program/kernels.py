@@ -122,7 +122,7 @@ _EXP_OF_NEGATIVE = (
     *(("{e} = {e} * {e}",) * 6),
 )
 _SCOPE = {
-    # Else `exec` adds those of this process to what the cache pickles; Jupyter replaces some of them.
+    # Else `exec` adds this process's own, which the cache would pickle; Jupyter replaces some.
     "__builtins__": {},
     "np": np,
     "carray": carray,

@@ -6,16 +6,14 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from snn_gym._base.markup import Markup, element, joined
 from snn_gym.leaderboard.headings import COLUMN_DEFINITIONS, ROOM_COLUMNS
 from snn_gym.leaderboard.rendering import class_in_words, price_column
 from snn_gym.leaderboard.results import Row, parent_of, rows_by_weights
 from snn_gym.leaderboard.site.elements import (
     Cell,
-    Markup,
     definitions,
-    element,
     from_markdown,
-    joined,
     number_cell,
     plain_table,
     scrolling,

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from snn_gym._base.markup import Markup, element, joined
 from snn_gym.leaderboard.headings import FEWEST_SEEDS, LEAN_MARK, REFERENCES, references
-from snn_gym.leaderboard.site.elements import Markup, element, joined, scrolling
+from snn_gym.leaderboard.site.elements import scrolling
 from snn_gym.leaderboard.site.layout import agent_page
 from snn_gym.leaderboard.site.marks import Scale, kind, score_scale, seeds_in_words
 from snn_gym.leaderboard.table import TableRow

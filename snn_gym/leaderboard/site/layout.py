@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from snn_gym._base.markup import Markup, element, joined
 from snn_gym.leaderboard.results import Row
-from snn_gym.leaderboard.site.elements import Markup, element, joined
 from snn_gym.leaderboard.table import TableRow, line_of, section
 
 STYLE_NAME = "style.css"
