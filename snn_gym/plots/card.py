@@ -171,10 +171,9 @@ def _costs(model: BaseAlgorithm) -> Markup:
         else f"Mean return {evaluation.mean:,.2f} in {len(evaluation.returns):,} episodes of "
         f"{evaluation.env_id}"
     )
-    summary = element("summary", "All costs")
     return joined(
         [
             element("p", f"{before}, {costs.in_words()}."),
-            element("details", summary, Markup(costs._repr_html_())),
+            element("details", element("summary", "All costs"), Markup(costs._repr_html_())),
         ]
     )

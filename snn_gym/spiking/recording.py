@@ -111,7 +111,6 @@ def _raster(layer: LayerRecording, dt_ms: float) -> Markup:
             np.argwhere(edges == 1), np.argwhere(edges == -1)[:, 1], strict=True
         )
     )
-    borders = (f"M{x} 0v{height}" for x in range(time_steps, width, time_steps))
     words = (
         f"{layer.name}: {shown:,} of {decisions:,} decisions, {time_steps:,} time steps of "
         f"{dt_ms:g} ms each; {height:,} of {neurons:,} neurons; "
@@ -122,7 +121,12 @@ def _raster(layer: LayerRecording, dt_ms: float) -> Markup:
         element("figcaption", words),
         element(
             "svg",
-            element("path", d="".join(borders), stroke_width="0.2", opacity="0.4"),
+            element(
+                "path",
+                d="".join(f"M{x} 0v{height}" for x in range(time_steps, width, time_steps)),
+                stroke_width="0.2",
+                opacity="0.4",
+            ),
             element("path", d="".join(spiking), stroke_width="0.8"),
             viewBox=f"0 0 {width} {height}",
             preserveAspectRatio="none",
