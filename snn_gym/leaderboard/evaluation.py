@@ -98,18 +98,18 @@ _LATEST: WeakKeyDictionary[Any, dict[object, Evaluation]] = WeakKeyDictionary()
 def remember_evaluation(model: object, evaluation: Evaluation) -> Evaluation:
     """Keep the latest evaluation of a model, as long as it lives, and return the evaluation."""
     if hasattr(model, "num_timesteps"):  # not a policy alone
-        _LATEST[model] = {_trained(model): evaluation}
+        _LATEST[model] = {_weights(model): evaluation}
     return evaluation
 
 
 def latest_evaluation(model: BaseAlgorithm) -> Evaluation | None:
-    """Return the latest evaluation of a model, None if it has learned since or there is none."""
-    return _LATEST.get(model, {}).get(_trained(model))
+    """Return the latest evaluation of a model, None if its weights differ now or there is none."""
+    return _LATEST.get(model, {}).get(_weights(model))
 
 
-def _trained(model: Any) -> object:
-    """Return numbers that change when a model learns or its weights are replaced."""
-    return (model.num_timesteps, *(weights._version for weights in model.policy.parameters()))
+def _weights(model: Any) -> object:
+    """Return numbers that change with any weight; steps may be counted from 0 again."""
+    return tuple(hash(x.cpu().numpy().tobytes()) for x in model.policy.state_dict().values())
 
 
 def evaluation_seeds(episodes: int) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import pytest
 
 CELLS = {
     "made": "import snn_gym\n"
-    "small = {'network': {'hidden_sizes': [4]}, 'n_steps': 8}\n"
+    "small = {'network': {'hidden_sizes': [4]}, 'n_steps': 8, 'batch_size': 8}\n"
     "model = snn_gym.make_agent('ppo-lif', 'CartPole-v1', **small)\n"
     "model",
     "progress": "from snn_gym.training import ProgressCallback\n"
@@ -18,7 +18,7 @@ CELLS = {
     "model",
     "evaluation": "snn_gym.evaluate(model, 'CartPole-v1', episodes=2)",
     "recording": "model.policy.record(model.env.reset())",
-    "stock": "from stable_baselines3 import PPO\nPPO('MlpPolicy', 'CartPole-v1', n_steps=8)",
+    "stock": "from stable_baselines3 import A2C\nA2C('MlpPolicy', 'CartPole-v1')",
 }
 
 

@@ -1,6 +1,7 @@
 """Tests of the card of a model: drawings counted by hand, costs, and texts that are escaped."""
 
 import re
+from collections import deque
 
 import gymnasium as gym
 import numpy as np
@@ -66,7 +67,7 @@ def test_a_policy_without_a_program_has_no_drawing():
             return self.observation_space.sample(), 0.0, False, False, {}
 
     network = {"network": NetworkConfig(hidden_sizes=(4,))}
-    model = PPO(SpikingActorCriticPolicy, Several(), policy_kwargs=network, n_steps=8)
+    model = PPO(SpikingActorCriticPolicy, Several(), policy_kwargs=network, n_steps=8, batch_size=8)
     with pytest.raises(ValueError, match="Dict"):
         model.policy.program()
     card = model_card(model)
@@ -75,7 +76,7 @@ def test_a_policy_without_a_program_has_no_drawing():
 
 
 def test_other_policies_have_no_card():
-    assert model_card(PPO("MlpPolicy", "CartPole-v1", n_steps=8)) is None
+    assert model_card(PPO("MlpPolicy", "CartPole-v1", n_steps=8, batch_size=8)) is None
 
 
 def test_costs_are_of_the_latest_evaluation_of_these_weights():
@@ -98,7 +99,7 @@ def test_costs_are_of_the_latest_evaluation_of_these_weights():
 
 def test_the_learning_curve_has_the_last_episodes():
     model = make()
-    model.ep_info_buffer.extend({"r": r, "l": 1, "t": 0.0} for r in (0.0, 10.0, 20.0))
+    model.ep_info_buffer = deque({"r": r, "l": 1, "t": 0.0} for r in (0.0, 10.0, 20.0))
     card = model_card(model)
     # Running means 0, 5 and 10 of episodes 1, 2 and 3 of 3: 260 pixels wide, from 120 up to 10.
     assert points(card) == [(86.7, 120.0), (173.3, 65.0), (260.0, 10.0)]
