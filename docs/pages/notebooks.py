@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import jupytext
-import nbformat
 
 from pages.tutorials import PICTURE
 
@@ -27,7 +27,7 @@ _TERM = re.compile(r"^(\S[^\n]*)\n: ", re.MULTILINE)
 _TUTORIAL = re.compile(r"(\w+)\.md(?:#[\w-]+)?")
 
 
-def as_notebook(page: str, name: str) -> nbformat.NotebookNode:
+def as_notebook(page: str, name: str) -> Any:
     """Return a tutorial as a notebook.
 
     Blocks of Python are cells, and blocks of commands cells of bash. Cells write the files that the
@@ -37,14 +37,16 @@ def as_notebook(page: str, name: str) -> nbformat.NotebookNode:
     Args:
         page: Markdown of the page.
         name: Name of the page, from which the cells have their ids.
+
+    Returns:
+        A ``NotebookNode`` of nbformat, version 4.5.
     """
     heading, _, rest = page.partition("\n")
     text = _TERM.sub(r"**\1**: ", _LINK.sub(_relinked, rest))
     text = PICTURE.sub(_shown, _FILE.sub(_written, text))
-    notebook = jupytext.reads(f"{heading}\n\n{SETUP}{text}", fmt="md")
-    notebook.metadata = nbformat.from_dict(
-        {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    )
+    notebook: Any = jupytext.reads(f"{heading}\n\n{SETUP}{text}", fmt="md")
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata = type(notebook)(kernelspec=type(notebook)(kernel))
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for number, cell in enumerate(notebook.cells):
         cell.id = f"{name}-{number}"
@@ -60,7 +62,8 @@ def write_notebooks(tutorials: Path, folder: Path) -> list[Path]:
     for page in sorted(tutorials.glob("*.md")):
         if page.stem != "index":
             files.append(folder / f"{page.stem}.ipynb")
-            nbformat.write(as_notebook(page.read_text(encoding="utf-8"), page.stem), files[-1])
+            notebook = as_notebook(page.read_text(encoding="utf-8"), page.stem)
+            jupytext.write(notebook, files[-1], fmt="ipynb")
     return files
 
 
