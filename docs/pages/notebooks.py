@@ -10,8 +10,8 @@ import jupytext
 
 from pages.tutorials import PICTURE
 
-SETUP = """*Made from a tutorial of snn_gym. The kernel's environment needs snn_gym, and the path `snn-gym`.
-Run the cells from top to bottom.*
+SETUP = """*Made from a tutorial of snn_gym. The kernel's environment needs snn_gym, and the path
+`snn-gym`. Run the cells from top to bottom.*
 
 ```python
 import matplotlib
