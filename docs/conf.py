@@ -17,6 +17,7 @@ from pages.copied import relinked, sources  # noqa: E402
 from pages.drawn import RESULTS_FOLDER, take_shells  # noqa: E402
 from pages.films import documentation  # noqa: E402
 from pages.inventories import inventories  # noqa: E402
+from pages.notebooks import with_download, write_notebooks  # noqa: E402
 from pages.plain import use_plain_types  # noqa: E402
 from pages.smaller import remove_maps, shrink_pages, shrink_pictures  # noqa: E402
 
@@ -74,6 +75,7 @@ def finish(app: Sphinx, error: Exception | None) -> None:
         remove_maps(Path(app.outdir))
         shrink_pages(Path(app.outdir))
         shrink_pictures(Path(app.outdir) / "_images")
+        write_notebooks(HERE / "tutorials", Path(app.outdir) / "tutorials")
         results = Path(app.outdir) / RESULTS_FOLDER
         beside = documentation("../", take_shells(results))
         write_site(HERE.parent / "leaderboard", results, documentation=beside)
@@ -84,6 +86,9 @@ def relink(_app: Sphinx, docname: str, content: list[str]) -> None:
     source = f"docs/{docname}.md"
     if docname.split("/", maxsplit=1)[0] not in GENERATED and (HERE.parent / source).exists():
         content[0] = relinked(content[0], source, sources(HERE.parent))
+    folder, _, name = docname.partition("/")
+    if folder == "tutorials" and name != "index":
+        content[0] = with_download(content[0], name)
 
 
 def setup(app: Sphinx) -> None:

@@ -14,7 +14,8 @@ import matplotlib as mpl
 
 _BLOCK = re.compile(r"^```(\{code-block\} )?(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CAPTION = re.compile(r"\A:caption: (\S+)\n\n?")
-_PICTURE = re.compile(r"!\[[^\]]*\]\(\.\./images/tutorials/([^)]+)\)")
+PICTURE = re.compile(r"!\[([^\]]*)\]\(\.\./images/tutorials/([^)]+)\)")
+"""Words and file of a picture that a page makes."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def blocks(page: str) -> list[Block]:
 
 def pictures(page: str) -> list[str]:
     """Return the names of the pictures that a page shows and has to make."""
-    return _PICTURE.findall(page)
+    return [file for _, file in PICTURE.findall(page)]
 
 
 def commands(text: str) -> list[list[str]]:

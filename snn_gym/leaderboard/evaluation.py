@@ -6,14 +6,16 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from weakref import WeakKeyDictionary
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from snn_gym._base.markup import table
 from snn_gym._base.numerics import one_thread
 from snn_gym.envs.registry import make_task
-from snn_gym.leaderboard.statistics import interquartile_mean
+from snn_gym.leaderboard.statistics import interquartile_mean, mean_interval
 from snn_gym.program.costs import Costs, mean_costs
 
 if TYPE_CHECKING:
@@ -74,6 +76,41 @@ class Evaluation(Costs):
     """Interquartile mean of `returns`."""
     mean: float
 
+    def _repr_html_(self) -> str:
+        """Return returns, with the interval of their mean over episodes, and costs as tables."""
+        several = len(self.returns) > 1
+        interval = "{:,.2f} to {:,.2f}".format(*mean_interval(self.returns)) if several else "–"
+        rows = [
+            ("mean return", f"{self.mean:,.2f}"),
+            ("95 % interval over episodes", interval),
+            ("interquartile mean", f"{self.iqm:,.2f}"),
+            ("lowest to highest", f"{min(self.returns):,.2f} to {max(self.returns):,.2f}"),
+            ("environment steps of an episode", f"{np.mean(self.lengths):,.1f}"),
+        ]
+        heading = f"{self.env_id}, {len(self.returns):,} episode{'s' * several}"
+        return table(heading, ["", "value"], rows) + super()._repr_html_()
+
+
+# Beside the models and not on them: a Stable-Baselines3 object gets no attribute of ours.
+_LATEST: WeakKeyDictionary[Any, dict[object, Evaluation]] = WeakKeyDictionary()
+
+
+def remember_evaluation(model: object, evaluation: Evaluation) -> Evaluation:
+    """Keep the latest evaluation of a model, as long as it lives, and return the evaluation."""
+    if hasattr(model, "num_timesteps"):  # not a policy alone
+        _LATEST[model] = {_weights(model): evaluation}
+    return evaluation
+
+
+def latest_evaluation(model: BaseAlgorithm) -> Evaluation | None:
+    """Return the latest evaluation of a model, None if its weights differ now or there is none."""
+    return _LATEST.get(model, {}).get(_weights(model))
+
+
+def _weights(model: Any) -> object:
+    """Return numbers that change with any weight; steps may be counted from 0 again."""
+    return tuple(hash(x.cpu().numpy().tobytes()) for x in model.policy.state_dict().values())
+
 
 def evaluation_seeds(episodes: int) -> tuple[int, ...]:
     """Return so many consecutive public seeds; ValueError outside 1 to `MOST_EPISODES`."""
@@ -128,14 +165,17 @@ def evaluate(
         episodes_played = [x for group in groups for x in _play(policy, make, group, visited)]
         costs = mean_costs(_costs(policy, visited.decisions, seeds))
     returns = tuple(episode_return for episode_return, _ in episodes_played)
-    return Evaluation(
-        env_id=env_id,
-        seeds=seeds,
-        returns=returns,
-        lengths=tuple(length for _, length in episodes_played),
-        iqm=interquartile_mean(returns),
-        mean=float(np.mean(returns)),
-        **vars(costs),
+    return remember_evaluation(
+        model_or_policy,
+        Evaluation(
+            env_id=env_id,
+            seeds=seeds,
+            returns=returns,
+            lengths=tuple(length for _, length in episodes_played),
+            iqm=interquartile_mean(returns),
+            mean=float(np.mean(returns)),
+            **vars(costs),
+        ),
     )
 
 

@@ -13,6 +13,7 @@ from snn_gym._base.folders import checkout_root, content_path
 from snn_gym._base.names import did_you_mean
 from snn_gym._base.storage import StorageError
 from snn_gym.leaderboard.chain import Link, read_chain, read_linked, weights_place
+from snn_gym.leaderboard.evaluation import Evaluation, evaluation_seeds, remember_evaluation
 from snn_gym.leaderboard.manifest import SubmissionError
 from snn_gym.leaderboard.results import (
     Row,
@@ -152,7 +153,26 @@ def load_row(board: Path, row: Row) -> BaseAlgorithm:
     policy.train(False)
     model.num_timesteps = row.steps
     # Without a recipe, so that these weights and further training of them cannot be submitted.
-    remember_identity(model, Identity(row.agent, row.environment, seeding=row.seeding))
+    curve = row.learning_curve
+    identity = Identity(
+        row.agent,
+        row.environment,
+        seeding=row.seeding,
+        history=None if curve is None else (curve.steps, curve.returns),
+    )
+    remember_identity(model, identity)
+    remember_evaluation(
+        model,
+        Evaluation(
+            env_id=row.environment,
+            seeds=evaluation_seeds(len(row.score.returns)),
+            returns=row.score.returns,
+            lengths=row.lengths,
+            iqm=row.score.iqm,
+            mean=row.score.mean,
+            **vars(row.costs),
+        ),
+    )
     return model
 
 

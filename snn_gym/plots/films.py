@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import itertools
@@ -11,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +25,7 @@ from PIL import Image
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym._base.config import Config, Count, Range
+from snn_gym._base.markup import element
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import write_bytes_atomic
 from snn_gym.envs.registry import make_task
@@ -255,18 +257,33 @@ class Film:
     """In order; the last one is unfinished if a window was closed."""
     frames: int
     """Frames shown."""
+    heading: str = ""
+    """Agent and environment."""
+    gif: bytes | None = field(default=None, repr=False)
+    """The film as a GIF; None of a window and an mp4."""
+
+    def _repr_html_(self) -> str | None:
+        """Return the film with the returns of its episodes, for notebooks."""
+        if self.gif is None:
+            return None
+        source = f"data:image/gif;base64,{base64.b64encode(self.gif).decode()}"
+        words = self.heading + "".join(
+            f", seed {x.seed}: return {shown_return(x.episode_return)}" for x in self.episodes
+        )
+        film = element("img", src=source, alt=words, style="max-width:100%")
+        return element("figure", film, element("figcaption", words), style="margin:0.5em 0")
 
 
 def record_film(
     model_or_policy: BaseAlgorithm | Acting,
     env_id: str,
-    path: str | Path,
+    path: str | Path | None = None,
     settings: FilmSettings | None = None,
     *,
     env_kwargs: Mapping[str, Any] | None = None,
     name: str | None = None,
 ) -> Film:
-    """Play episodes deterministically and write them as a film.
+    """Play episodes deterministically and return them as a film, written to a file if there is one.
 
     The task is above, as its ``rgb_array`` shows it after each decision; below it scroll the spikes
     of every layer, with those of the input where the network sees spikes. A film has at most
@@ -277,25 +294,30 @@ def record_film(
         model_or_policy: Stable-Baselines3 model or policy. Of a policy without ``record``, or one
             that does not spike, there is no raster.
         env_id: Gymnasium id.
-        path: File to write, ``.gif`` or ``.mp4``; an earlier one is replaced.
+        path: File to write, ``.gif`` or ``.mp4``; an earlier one is replaced. None for no file: a
+            notebook shows the returned film, a GIF, without one.
         settings: Episodes, seed and pace; the defaults if None.
         env_kwargs: Arguments of the environment, as ``gym.make`` takes them.
         name: Name of the agent in the film; the class of the policy if None.
 
     Returns:
-        The episodes played.
+        The episodes played, and the film.
 
     Raises:
         ValueError: The file can't be written here, the environment draws nothing, or the policy
             is for other spaces.
         gymnasium.error.Error: The environment is unknown.
     """
-    path = check_film_path(Path(path))
+    path = None if path is None else check_film_path(Path(path))
     settings = settings or FilmSettings()
     player = _Player(model_or_policy, env_id, env_kwargs, name)
     with one_thread(), contextlib.closing(player):
         frames = evenly(player.play(settings))
-    return Film(tuple(player.played), write_film(frames, path, settings.frames_per_second))
+    with tempfile.TemporaryDirectory() as folder:
+        file = path or Path(folder) / "film.gif"
+        count = write_film(frames, file, settings.frames_per_second)
+        gif = None if file.suffix == ".mp4" else file.read_bytes()
+        return Film(tuple(player.played), count, player.heading, gif)
 
 
 def show_film(

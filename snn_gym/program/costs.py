@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from snn_gym._base.markup import element, table
 from snn_gym.program.encoders import ReceptiveFields, SpikeEncoder
 from snn_gym.program.events import Events, looks_ahead
 from snn_gym.program.interpreter import decide, hidden_before, state_names
@@ -190,6 +191,21 @@ class Costs:
             return value
         return sum(value.values()) if value else None
 
+    def _repr_html_(self) -> str:
+        """Return the costs of a decision as a table by layer, for notebooks."""
+        counts = {name: getattr(self, name) for name in _NAMES}
+        layers = list(dict.fromkeys(layer for values in counts.values() for layer in values))
+        rows = [
+            [
+                element("span", column.heading, title=column.definition),
+                *(_shown(counts.get(name, {}).get(layer)) for layer in layers),
+                _shown(self.total(name)),
+            ]
+            for name, column in COST_COLUMNS.items()
+        ]
+        left_out = (f", {NOT_COUNTED}: {name}" for name in self.uncounted)
+        return table(f"Costs of a decision{''.join(left_out)}", ["", *layers, "total"], rows)
+
     def in_words(self) -> str:
         """Return the operations of a decision as a phrase, with the SynOps and MACs among them."""
         operations = self.operations_per_decision
@@ -203,6 +219,13 @@ class Costs:
         ]
         shown = f" ({' and '.join(parts)})" if parts else ""
         return f"{operations:,.0f} operations a decision{shown}"
+
+
+def _shown(value: float | None) -> str:
+    """Return a cost as text, "–" if it is None."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value >= 100 or value == round(value) else f"{value:.3g}"
 
 
 def mean_costs(parts: Iterable[tuple[int, Costs]], decisions: int | None = None) -> Costs:

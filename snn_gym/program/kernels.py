@@ -122,6 +122,8 @@ _EXP_OF_NEGATIVE = (
     *(("{e} = {e} * {e}",) * 6),
 )
 _SCOPE = {
+    # Else `exec` adds this process's own, which the cache would pickle; Jupyter replaces some.
+    "__builtins__": {},
     "np": np,
     "carray": carray,
     "one": np.float32(1.0),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from snn_gym._base.markup import Markup, element, joined
 from snn_gym.program.costs import Costs
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.decoders import Decoder, PopulationHead
@@ -61,6 +63,11 @@ class Recording:
     costs: Costs = field(default_factory=Costs)
     """Costs of a decision, mean over the batch."""
 
+    def _repr_html_(self) -> str:
+        """Return a raster of each layer, and the costs as a table, for notebooks."""
+        rasters = joined(_raster(layer, self.dt_ms) for layer in self.layers)
+        return (rasters or "<p>No layer spikes.</p>") + self.costs._repr_html_()
+
     def __getitem__(self, name: str) -> LayerRecording:
         """Return the layer of that name.
 
@@ -84,6 +91,55 @@ class Recording:
     def macs_per_decision(self) -> dict[str, float]:
         """Return the multiply-accumulates of one decision, by layer."""
         return self.costs.macs_per_decision
+
+
+_MOST_STEPS, _MOST_ROWS = 240, 128  # time steps and neurons of a raster
+
+
+def _raster(layer: LayerRecording, dt_ms: float) -> Markup:
+    """Return a drawing of a layer's spikes, decisions side by side and a row for each neuron."""
+    time_steps, decisions, neurons = layer.spikes.shape
+    shown = min(decisions, max(1, _MOST_STEPS // time_steps))
+    spikes = layer.spikes[:, :shown, :: -(-neurons // _MOST_ROWS)].detach().cpu()
+    rows = (spikes.transpose(0, 1).flatten(0, 1)[:_MOST_STEPS].T > 0).numpy()
+    height, width = rows.shape  # drawn neurons and time steps
+    # A line for each run of spikes, from its first time step to its last.
+    edges = np.diff(np.pad(rows.astype(np.int8), ((0, 0), (1, 1))))
+    spiking = (
+        f"M{start} {n}.5h{end - start}"
+        for (n, start), end in zip(
+            np.argwhere(edges == 1), np.argwhere(edges == -1)[:, 1], strict=True
+        )
+    )
+    words = (
+        f"{layer.name}: {shown:,} of {decisions:,} decisions, {time_steps:,} time steps of "
+        f"{dt_ms:g} ms each; {height:,} of {neurons:,} neurons; "
+        f"{layer.spikes_per_decision():,.1f} spikes a decision"
+    )
+    return element(
+        "figure",
+        element("figcaption", words),
+        element(
+            "svg",
+            element(
+                "path",
+                d="".join(f"M{x} 0v{height}" for x in range(time_steps, width, time_steps)),
+                stroke_width="0.2",
+                opacity="0.4",
+            ),
+            element("path", d="".join(spiking), stroke_width="0.8"),
+            viewBox=f"0 0 {width} {height}",
+            preserveAspectRatio="none",
+            width=max(120, 3 * width),
+            height=max(24, 2 * height),
+            stroke="currentColor",
+            fill="none",
+            role="img",
+            aria_label=f"Raster of {words}",
+            style="display:block;max-width:100%;border:1px solid currentColor",
+        ),
+        style="margin:0.5em 0",
+    )
 
 
 # ---- counting ------------------------------------------------------------------------------------

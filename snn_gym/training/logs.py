@@ -21,8 +21,9 @@ from stable_baselines3.common.logger import KVWriter, Logger, configure
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from snn_gym._base.notebook import new_line
 from snn_gym.learners.sequences import SequenceLearner
-from snn_gym.program.costs import NOT_COUNTED
+from snn_gym.program.costs import NOT_COUNTED, Costs
 from snn_gym.training.dynamics import undisturbed
 from snn_gym.training.settings import RunSettings
 
@@ -164,9 +165,9 @@ class ProgressCallback(BaseCallback):
 
     A line has the steps, the mean return of the last 100 episodes, the operations of a decision in
     the environments' present states, steps per second in the last 30 rollouts (half a minute if
-    these are short) and the time left at that speed. A terminal shows one line, renewed twice in a
-    second; elsewhere there are ten lines. Counting draws no random numbers and changes nothing that
-    learns.
+    these are short) and the time left at that speed. A terminal and a notebook show one line,
+    renewed twice in a second; elsewhere there are ten lines. Counting draws no random numbers and
+    changes nothing that learns.
 
     Args:
         total: Environment steps of the whole training.
@@ -192,6 +193,7 @@ class ProgressCallback(BaseCallback):
         self._tenth = 0
 
     def _on_training_start(self) -> None:
+        self._show = new_line() or (_write if sys.stderr.isatty() else None)
         begun_at = self.model.num_timesteps
         self._shown_s = time.monotonic()
         self._passed.append((self._shown_s, begun_at))
@@ -206,11 +208,10 @@ class ProgressCallback(BaseCallback):
             self._operations, self._counted_s = _operations(self.model), now
 
     def _on_step(self) -> bool:
-        if sys.stderr.isatty():
+        if self._show is not None:
             now = time.monotonic()
             if now - self._shown_s >= self._between_lines_s:
-                sys.stderr.write(f"\r{self.line()}{_ERASE_REST}")
-                sys.stderr.flush()
+                self._show(self.line())
                 self._shown_s = now
         else:
             # Training ends after whole rollouts, maybe beyond the total.
@@ -221,8 +222,8 @@ class ProgressCallback(BaseCallback):
         return True
 
     def _on_training_end(self) -> None:
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r{_ERASE_REST}")
+        if self._show is not None:
+            self._show("" if self._show is _write else self.line())
 
     def line(self) -> str:
         """Return the progress as a line."""
@@ -241,18 +242,32 @@ class ProgressCallback(BaseCallback):
         return " | ".join(filter(None, parts))
 
 
-def _operations(model: Any) -> str:
-    """Return the operations of a decision in the present states as text, "" if not recorded."""
+def present_costs(model: Any) -> Costs | None:
+    """Return the costs of a decision in the environments' present states, None if not recorded."""
     has_gradients = isinstance(model, OnPolicyAlgorithm | OffPolicyAlgorithm)
     if not has_gradients or model._last_obs is None or not hasattr(model.policy, "record"):
-        return ""
+        return None
     state = model.acting_states() if isinstance(model, SequenceLearner) else None
     with undisturbed(model.policy):
-        costs = model.policy.record(model._last_obs, state).costs
+        costs: Costs = model.policy.record(model._last_obs, state).costs
+    return costs
+
+
+def _operations(model: Any) -> str:
+    """Return the operations of a decision in the present states as text, "" if not recorded."""
+    costs = present_costs(model)
+    if costs is None:
+        return ""
     operations = costs.operations_per_decision
     if operations is None:
         return f"operations {NOT_COUNTED}"
     return f"{operations:,.0f} operations a decision"
+
+
+def _write(line: str) -> None:
+    """Write a line in place of the one before in a terminal."""
+    sys.stderr.write(f"\r{line}{_ERASE_REST}")
+    sys.stderr.flush()
 
 
 def _duration(seconds: float) -> str:

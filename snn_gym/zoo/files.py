@@ -294,6 +294,7 @@ def load_agent(
             manifest.seeding,
             manifest.parent_sha256,
             recipe=manifest.recipe,
+            history=folder,
         ),
     )
     seed_environments(env, manifest.seed, manifest.seeding)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -54,6 +55,9 @@ class Identity:
     """Recipe of the weights with which it was made; None where it is not known."""
     parent: Parent | None = None
     """Parent from which ``make_lean`` made the model; None of any other and of a loaded one."""
+    history: Path | tuple[Any, Any] | None = None
+    """Folder that it was loaded from, where a run has its episodes, or environment steps and mean
+    returns of its training; None where neither is known."""
 
 
 # Beside the models and not on them: a Stable-Baselines3 object gets no attribute of ours.

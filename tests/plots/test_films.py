@@ -1,5 +1,7 @@
 """Tests of films of episodes: equality with evaluations, and every task."""
 
+import base64
+import io
 from functools import partial
 
 import gymnasium as gym
@@ -10,10 +12,11 @@ from stable_baselines3 import PPO
 
 import snn_gym
 from snn_gym.envs.registry import flat_ids, known_ids
-from snn_gym.plots import FilmSettings, record_film
+from snn_gym.plots import Film, FilmSettings, record_film
 from snn_gym.plots.films import MOST_FRAMES, describe_action, evenly, shown_return
 from snn_gym.plots.frames import record_episode
 from snn_gym.zoo import build_policy
+from tests.leaderboard.site.parsed import Parsed
 
 LABELS = 118
 
@@ -156,3 +159,20 @@ def test_actions_and_returns_in_a_few_letters():
     assert describe_action(np.array([0, 1, 2, 1, 1])) == "1 × 0, 3 × 1, 1 × 2"
     assert describe_action(np.linspace(0, 1, 11)) == "of 11 values, mean +0.50"
     assert (shown_return(1234.0), shown_return(-0.125)) == ("1,234", "-0.12")
+
+
+def test_a_notebook_shows_the_film_that_a_file_would_hold(policy, path):
+    settings = FilmSettings(episodes=2, seed=5, max_steps=4)
+    film = record_film(policy, "CartPole-v1", settings=settings, name="<b>agent")
+    parsed = Parsed(film._repr_html_())
+    (image,) = parsed.attributes("img")
+    kind, data = image["src"].split(",")
+    assert kind == "data:image/gif;base64"
+    assert base64.b64decode(data) == film.gif
+    with Image.open(io.BytesIO(film.gif)) as gif:
+        assert gif.n_frames == film.frames == 8
+    words = "<b>agent on CartPole-v1, seed 5: return 4, seed 6: return 4"
+    assert (image["alt"], parsed.said) == (words, [words])
+    written = record_film(policy, "CartPole-v1", path, settings, name="<b>agent")
+    assert path.read_bytes() == film.gif == written.gif
+    assert Film(film.episodes, film.frames)._repr_html_() is None  # of a window

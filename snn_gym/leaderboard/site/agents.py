@@ -6,17 +6,15 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from snn_gym._base.markup import Markup, element, joined
 from snn_gym.leaderboard.headings import COLUMN_DEFINITIONS, FAULTS_HEADING, ROOM_COLUMNS
 from snn_gym.leaderboard.rendering import class_in_words, price_column
 from snn_gym.leaderboard.results import Row, parent_of, rows_by_weights
 from snn_gym.leaderboard.site.elements import (
     Cell,
-    Markup,
     definitions,
-    element,
     folded,
     from_markdown,
-    joined,
     number_cell,
     plain_table,
     scrolling,

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from snn_gym._base.markup import Markup, element, joined
 from snn_gym.leaderboard.comparison import (
     COMPARISON_COLUMNS,
     COMPARISON_DEFINITIONS,
@@ -34,12 +35,9 @@ from snn_gym.leaderboard.rendering import (
 from snn_gym.leaderboard.results import Row
 from snn_gym.leaderboard.site.elements import (
     Cell,
-    Markup,
     definitions,
-    element,
     folded,
     from_markdown,
-    joined,
     number_cell,
     plain_table,
     scrolling,

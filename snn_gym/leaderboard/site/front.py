@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from snn_gym._base.markup import Markup, element, joined
 from snn_gym.leaderboard.headings import FEWEST_SEEDS, REFERENCES, references
-from snn_gym.leaderboard.site.elements import Markup, element, joined, scrolling
+from snn_gym.leaderboard.site.elements import scrolling
 from snn_gym.leaderboard.site.layout import Site, agent_page
 from snn_gym.leaderboard.site.marks import Scale, kind, score_scale, seeds_in_words
 from snn_gym.leaderboard.table import TableRow
@@ -296,11 +297,9 @@ def _point(
 ) -> Markup:
     """Return a point as a link to its agent."""
     y = upright(row.mean)
-    costs = ", ".join(
-        f"{site.price(row, price) or 0:,.0f} {known_price(price).axis.replace(' of a decision', '')}"
-        for price in places
-    )
-    words = f"{row.name}: {row.score(row.mean)}, {kind(row)}, {seeds_in_words(row)}; {costs}"
+    costs = [f"{site.price(row, x) or 0:,.0f} {known_price(x).axis}" for x in places]
+    words = f"{row.name}: {row.score(row.mean)}, {kind(row)}, {seeds_in_words(row)}; "
+    words += ", ".join(costs).replace(" of a decision", "")
     parts = [
         element("title", words),
         element("circle", cx=0, cy=y, r=_TARGET_RADIUS, class_="target"),

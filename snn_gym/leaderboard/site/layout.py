@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from snn_gym._base.markup import Markup, element, escaped, joined
 from snn_gym.leaderboard.results import Row
-from snn_gym.leaderboard.site.elements import Markup, element, escaped, joined
 from snn_gym.leaderboard.table import TableRow, line_of, section
 from snn_gym.program.prices import DEFAULT, MEASURED, PRICES
 

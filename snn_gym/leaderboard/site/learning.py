@@ -10,10 +10,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from snn_gym._base.markup import Markup, element, joined
 from snn_gym.leaderboard.headings import references
 from snn_gym.leaderboard.manifest import LearningCurve
 from snn_gym.leaderboard.results import Row
-from snn_gym.leaderboard.site.elements import Markup, element, folded, joined
+from snn_gym.leaderboard.site.elements import folded
 from snn_gym.leaderboard.site.front import Plot, columns, grid, ticks
 from snn_gym.leaderboard.site.layout import Site, sources_of
 from snn_gym.leaderboard.site.marks import Scale

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from snn_gym._base.markup import Markup, element
 from snn_gym.leaderboard.headings import REFERENCES, references
 from snn_gym.leaderboard.rendering import COSTS_TEXT, notes, row_texts
-from snn_gym.leaderboard.site.elements import Markup, element, from_markdown
+from snn_gym.leaderboard.site.elements import from_markdown
 from snn_gym.leaderboard.table import TableRow, count
 from snn_gym.program.costs import (
     COMPETITIVE_RATE,

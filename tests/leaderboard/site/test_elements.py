@@ -4,14 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snn_gym._base.markup import Markup, element, escaped, joined
 from snn_gym.leaderboard.site.elements import (
     Cell,
-    Markup,
     definitions,
-    element,
-    escaped,
     from_markdown,
-    joined,
     number_cell,
     plain_table,
     sortable,
