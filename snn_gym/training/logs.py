@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Real
 from pathlib import Path
@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger, configure
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from snn_gym.learners import GradientFreeAlgorithm
 from snn_gym.learners.sequences import SequenceLearner
 from snn_gym.program.costs import NOT_COUNTED
 from snn_gym.training.dynamics import undisturbed
@@ -149,6 +148,76 @@ def _begin(out: Path, settings: RunSettings) -> Any:
         ) from error
 
 
+# ---- activity ------------------------------------------------------------------------------------
+class ActivityCallback(BaseCallback):
+    """Log the spike rate and the costs of a spiking policy's decisions, of any algorithm.
+
+    ``network/rate_hz`` is the mean over hidden neurons, ``network/synops`` and
+    ``network/operations`` are means of a decision. They are taken in the environments' present
+    states, or in the last judged ones of a gradient-free algorithm, as rollouts start. Policies
+    without spikes log nothing. Training is the same to the bit with and without.
+
+    Args:
+        every: Environment steps between entries, at least 1.
+
+    Raises:
+        ValueError: The number is below 1.
+
+    Example:
+        >>> import snn_gym
+        >>> from snn_gym.training import ActivityCallback
+        >>> model = snn_gym.make_agent("ppo-lif", "CartPole-v1", n_steps=16)
+        >>> _ = model.learn(256, callback=ActivityCallback(128))
+    """
+
+    def __init__(self, every: int) -> None:
+        super().__init__()
+        if every < 1:
+            raise ValueError(f"every must be at least 1 environment step, got {every}")
+        self._every = every
+        self._logged: int | None = None
+        self._judged: Any = None
+
+    def _on_rollout_start(self) -> None:
+        period = self.model.num_timesteps // self._every
+        if period == self._logged:
+            return
+        recording = _record_present(self.model, self._judged)
+        if recording is None:
+            return
+        self._logged = period
+        hidden = [layer.spikes for layer in recording.layers if layer.name != "input"]
+        if not hidden:
+            return
+        numbers = sum(float(spikes.sum()) for spikes in hidden), sum(x.numel() for x in hidden)
+        record = self.logger.record
+        record("network/rate_hz", 1000.0 / recording.dt_ms * numbers[0] / numbers[1])
+        for name in ("synops", "operations"):
+            value = getattr(recording.costs, f"{name}_per_decision")
+            value = sum(value.values()) if isinstance(value, Mapping) else value
+            if value is not None:
+                record(f"network/{name}", value)
+
+    def _on_step(self) -> bool:
+        if isinstance(self.model, GradientFreeAlgorithm):
+            self._judged = self.locals.get("new_obs", self._judged)
+        return True
+
+
+def _record_present(model: Any, judged: Any = None) -> Any:
+    """Record decisions in a training's present states; None for a policy without recording.
+
+    A gradient-free algorithm has no present states: ``judged`` are observations of its episodes.
+    """
+    is_judged = isinstance(model, GradientFreeAlgorithm)
+    observations = judged if is_judged else model._last_obs
+    if observations is None or not hasattr(model.policy, "record"):
+        return None
+    state = model.acting_states() if isinstance(model, SequenceLearner) else None
+    with undisturbed(model.policy):
+        return model.policy.record(observations, state)
+
+
 # ---- progress ------------------------------------------------------------------------------------
 PROGRESS_INTERVAL_S = 2.0
 """Seconds between counts of operations, by default."""
@@ -243,13 +312,10 @@ class ProgressCallback(BaseCallback):
 
 def _operations(model: Any) -> str:
     """Return the operations of a decision in the present states as text, "" if not recorded."""
-    has_gradients = isinstance(model, OnPolicyAlgorithm | OffPolicyAlgorithm)
-    if not has_gradients or model._last_obs is None or not hasattr(model.policy, "record"):
+    recording = _record_present(model)
+    if recording is None:
         return ""
-    state = model.acting_states() if isinstance(model, SequenceLearner) else None
-    with undisturbed(model.policy):
-        costs = model.policy.record(model._last_obs, state).costs
-    operations = costs.operations_per_decision
+    operations = recording.costs.operations_per_decision
     if operations is None:
         return f"operations {NOT_COUNTED}"
     return f"{operations:,.0f} operations a decision"
