@@ -108,7 +108,7 @@ class Given:
         envs = ready + [self._made() for _ in range(count - len(ready))]
         if len({id(env) for env in envs}) < len(envs):
             raise ValueError(
-                f"the callable returned the same {name_of(envs[0])} twice; make a new one in each "
+                "the callable returned the same environment twice; make a new one in each "
                 "call, or pass the environment itself"
             )
         return envs

@@ -302,8 +302,8 @@ def describe_unregistered(env_id: str) -> str:
         return f"{start}: {install}import ale_py first (on the command line, --module ale_py)"
     guess = did_you_mean(env_id, gym.registry, "")
     return (
-        f"{start}{guess or ':'} import the package that registers it first (on the command line, "
-        "--module PACKAGE)" + ("; `snn-gym envs` lists those of snn_gym" if not guess else "")
+        f"{start}{f'{guess} If not,' if guess else ':'} import the package that registers it first "
+        "(on the command line, --module PACKAGE); `snn-gym envs` lists those of snn_gym"
     )
 
 

@@ -353,7 +353,7 @@ def _check_actions(algorithm: str, env_id: str, space: spaces.Space[Any]) -> Non
     )
     names = ", ".join(spec.name for spec in fitting[:_SHOWN_AGENTS])
     raise ValueError(
-        f"{algorithm} acts in {kind.__name__} spaces, and {env_id} has {space}; agents that fit: "
+        f"{algorithm} takes {kind.__name__} actions, and {env_id} has {space}; agents that fit: "
         f"{names}"
     )
 
