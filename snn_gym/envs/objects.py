@@ -78,7 +78,8 @@ class Given:
         """Return environments to learn in: ``n_envs`` of a callable, all of an object."""
         if isinstance(self.acted_in, VecEnv):
             return self.acted_in
-        makers = [functools.partial(_monitored, x) for x in self._singles(n_envs)]
+        singles = self._singles(n_envs)
+        makers: list[Callable[[], SingleEnv]] = [functools.partial(_monitored, x) for x in singles]
         return CheckedVecEnv(makers)
 
     def stage(self, episodes: int) -> Stage:
@@ -183,7 +184,7 @@ class _Singles(Stage):
     def step(
         self, actions: NDArray[Any], running: NDArray[np.bool_]
     ) -> Iterator[tuple[int, Any, Any, bool]]:
-        for k in np.flatnonzero(running):
+        for k in np.flatnonzero(running).tolist():
             observation, reward, terminated, truncated, _ = self._envs[k].step(actions[k])
             yield k, observation, reward, terminated or truncated
 
@@ -210,6 +211,7 @@ class _Batch(Stage):
     def step(
         self, actions: NDArray[Any], running: NDArray[np.bool_]
     ) -> Iterator[tuple[int, Any, Any, bool]]:
+        observations: Any
         observations, rewards, dones, _ = self._env.step(actions)
-        for k in np.flatnonzero(running):
-            yield k, observations[k], rewards[k], bool(dones[k])  # type: ignore[call-overload]
+        for k in np.flatnonzero(running).tolist():
+            yield k, observations[k], rewards[k], bool(dones[k])

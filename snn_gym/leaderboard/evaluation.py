@@ -196,7 +196,7 @@ def _play(
         # Ended episodes stay in the batch: rounding depends on its size, so that removing them
         # would make an episode depend on the ends of others.
         actions, carried = policy.predict(observations, state, starts, deterministic=True)
-        for k in np.flatnonzero(running):
+        for k in np.flatnonzero(running).tolist():
             before = None if state is None or not recorded else tuple(x[k] for x in state)
             visited.add(observations[k], before)
         for k, observation, reward, ended in stage.step(actions, running.copy()):

@@ -16,6 +16,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.type_aliases import TrainFreq
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from torch import Tensor
@@ -286,19 +287,23 @@ _NOTABLE_EXCESS = 1.1
 
 def _warn_of_other_steps(model: BaseAlgorithm, steps: int) -> None:
     """Warn where whole rollouts are many more steps than wanted, or none of them teaches."""
-    if isinstance(model, OnPolicyAlgorithm):
-        rollout = model.n_steps * model.n_envs
-        trained = -(-steps // rollout) * rollout
-        if trained > _NOTABLE_EXCESS * steps:
-            warnings.warn(
-                f"training makes whole rollouts of {rollout:,} steps (n_steps {model.n_steps:,} in "
-                f"each of {model.n_envs} environments), so {trained:,} steps are trained, not "
-                f"{steps:,}; set n_steps lower for fewer",
-                stacklevel=3,
-            )
-    elif isinstance(model, OffPolicyAlgorithm) and steps <= model.learning_starts:
+    name, frequency = "n_steps", getattr(model, "n_steps", 0)
+    if isinstance(model, OffPolicyAlgorithm) and isinstance(model.train_freq, TrainFreq):
+        name, frequency = "train_freq", model.train_freq.frequency
+    if not isinstance(model, OnPolicyAlgorithm | OffPolicyAlgorithm):
+        return
+    rollout = frequency * model.n_envs
+    trained = -(-steps // rollout) * rollout
+    if trained > _NOTABLE_EXCESS * steps:
         warnings.warn(
-            f"learning starts after {model.learning_starts:,} steps, so a training of {steps:,} "
+            f"training makes whole rollouts of {rollout:,} steps ({name} {frequency:,} x n_envs "
+            f"{model.n_envs}), so {trained:,} steps are trained, not {steps:,}; set {name} lower "
+            "for fewer",
+            stacklevel=3,
+        )
+    if isinstance(model, OffPolicyAlgorithm) and trained <= model.learning_starts:
+        warnings.warn(
+            f"learning starts after {model.learning_starts:,} steps, so a training of {trained:,} "
             "changes no weight; train longer, or set learning_starts lower",
             stacklevel=3,
         )

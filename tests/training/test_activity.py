@@ -47,8 +47,6 @@ def logged(folder):
     [
         ("ppo-lif", {}),
         ("dqsn", {"hyperparameters": FEW_UPDATES["dqsn"]}),
-        ("es", {"steps": 3200}),
-        ("local-actor-critic", {}),
         ("recurrent-ppo-lsnn", {"env_id": "snn/CueAccumulation-v0", "steps": 5000}),
     ],
 )
@@ -60,6 +58,19 @@ def test_every_spiking_training_logs_and_ends_the_same(agent, options, finished,
         assert all(np.isfinite(entry.value) and entry.value >= 0 for entry in entries)
     assert found["network/synops"][-1].value <= found["network/operations"][-1].value
     assert results(tmp_path / "run") == results(finished(agent, **options))
+
+
+@pytest.mark.parametrize("agent", ["es", "local-actor-critic"])
+def test_learners_without_gradients_log_as_often_as_they_log_at_all(agent):
+    found, ended = Entries(), []
+    for callback in (None, ActivityCallback(1)):
+        model = make_agent(agent, "CartPole-v1", seed=2)
+        model.set_logger(Logger(None, [found]))
+        ended.append(model.learn(2000, callback=callback, log_interval=1).policy.state_dict())
+    rows = [row for row in found.rows if set(row) >= KEYS]
+    assert len(rows) >= 2
+    assert all(0 <= row["network/synops"] <= row["network/operations"] for row in rows)
+    assert all(torch.equal(x, ended[1][name]) for name, x in ended[0].items())
 
 
 def test_an_ann_logs_none(tmp_path):

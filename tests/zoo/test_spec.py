@@ -191,5 +191,5 @@ def test_a_parent_must_be_an_agent_and_no_descendant(tmp_path, monkeypatch):
     monkeypatch.setattr(spec_module, "content_path", lambda name: tmp_path / name)
     with pytest.raises(ValueError, match="'a' is its own ancestor"):
         load_agent_spec("a")
-    with pytest.raises(ValueError, match=r"agents/c/agent\.toml: parent 'd' is unknown; known"):
+    with pytest.raises(ValueError, match=r"agents/c/agent\.toml: parent 'd' is unknown; `snn-gym"):
         load_agent_spec("c")
