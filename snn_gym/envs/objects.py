@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -86,7 +85,7 @@ class Given:
         """Return environments for so many episodes side by side, at most ``count``."""
         if isinstance(self.acted_in, VecEnv):
             return _Batch(self.acted_in.unwrapped)
-        return _Singles(self._singles(episodes), closes=self._make is not None)
+        return Stage(self._singles(episodes), closes=self._make is not None)
 
     def single(self) -> SingleEnv:
         """Return one environment; ValueError for a VecEnv that does not hold any."""
@@ -151,32 +150,14 @@ def name_of(env: SingleEnv | VecEnv) -> str:
 
 # ---- episodes side by side -----------------------------------------------------------------------
 class Stage:
-    """Environments in which episodes are played side by side, each from its own seed."""
-
-    observation_space: gym.Space[Any]
-
-    @abstractmethod
-    def reset(self, seeds: Sequence[int]) -> NDArray[Any]:
-        """Return the first observations (lanes, ...), of at least as many lanes as seeds."""
-
-    @abstractmethod
-    def step(
-        self, actions: NDArray[Any], running: NDArray[np.bool_]
-    ) -> Iterator[tuple[int, Any, Any, bool]]:
-        """Yield lane, observation, reward and end of the episodes that still run."""
-
-    def close(self) -> None:
-        """Close the environments, unless they are the caller's."""
-
-
-class _Singles(Stage):
-    """Single environments."""
+    """Single environments, in which episodes are played side by side, each from its own seed."""
 
     def __init__(self, envs: list[SingleEnv], *, closes: bool) -> None:
         self._envs, self._closes = envs, closes
-        self.observation_space = envs[0].observation_space
+        self.observation_space: gym.Space[Any] = envs[0].observation_space
 
     def reset(self, seeds: Sequence[int]) -> NDArray[Any]:
+        """Return the first observations (lanes, ...), of at least as many lanes as seeds."""
         return np.stack(
             [env.reset(seed=seed)[0] for env, seed in zip(self._envs, seeds, strict=True)]
         )
@@ -184,11 +165,13 @@ class _Singles(Stage):
     def step(
         self, actions: NDArray[Any], running: NDArray[np.bool_]
     ) -> Iterator[tuple[int, Any, Any, bool]]:
+        """Yield lane, observation, reward and end of the episodes that still run."""
         for k in np.flatnonzero(running).tolist():
             observation, reward, terminated, truncated, _ = self._envs[k].step(actions[k])
             yield k, observation, reward, terminated or truncated
 
     def close(self) -> None:
+        """Close the environments, unless they are the caller's."""
         for env in self._envs if self._closes else ():
             env.close()
 
@@ -197,8 +180,7 @@ class _Batch(Stage):
     """A caller's VecEnv, without wrappers: a model carries those that it has."""
 
     def __init__(self, env: VecEnv) -> None:
-        self._env = env
-        self.observation_space = env.observation_space
+        self._env, self.observation_space = env, env.observation_space
 
     def reset(self, seeds: Sequence[int]) -> NDArray[Any]:
         # Lanes beyond the episodes play too, and nobody looks at them.
@@ -215,3 +197,6 @@ class _Batch(Stage):
         observations, rewards, dones, _ = self._env.step(actions)
         for k in np.flatnonzero(running).tolist():
             yield k, observations[k], rewards[k], bool(dones[k])
+
+    def close(self) -> None:
+        """Leave the caller's environments open."""

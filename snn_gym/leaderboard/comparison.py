@@ -249,11 +249,12 @@ def _evaluate_runs(
 ) -> Side:
     manifests = tuple(runs.values())
     arguments = manifests[0].environment_kwargs
-    by_id = isinstance(env, str)
+    own = None if isinstance(env, str) else env
     # Any: PyTorch types unknown attributes of a module as tensors.
-    policies: list[Any] = [raw_policy(load_agent(run, None if by_id else env)) for run in runs]
-    kwargs = arguments if by_id else None
-    results = tuple(evaluate(x, env, episodes, env_kwargs=kwargs) for x in policies)
+    policies: list[Any] = [raw_policy(load_agent(run, own)) for run in runs]
+    results = tuple(
+        evaluate(x, env, episodes, env_kwargs=arguments if own is None else None) for x in policies
+    )
     acting = policies[0].acting_state_dict()
     parameters = sum(x.numel() for key, x in policies[0].named_parameters() if key in acting)
     line = _run_line(name, results[0].env_id, manifests, results, parameters)

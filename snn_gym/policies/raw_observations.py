@@ -381,10 +381,8 @@ class _Chain(NamedTuple):
 
 def _check_normalised_alike(given: Sequence[_Step], own: Sequence[_Step]) -> None:
     """Refuse environments in a VecNormalize whose statistics are not those of the model's."""
-    expected, others = (
-        [step for step in steps if isinstance(step, _Normalisation)] for steps in (own, given)
-    )
-    if others and others != expected:
+    normalised = [step for step in given if isinstance(step, _Normalisation)]
+    if any(step not in own for step in normalised):
         raise ValueError(
             "the environments are in a VecNormalize with other statistics than the model's, which "
             "are applied; pass the environments inside, env.venv"

@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Real
 from pathlib import Path
@@ -187,16 +187,13 @@ class ActivityCallback(BaseCallback):
             return
         self._logged = period
         hidden = [layer.spikes for layer in recording.layers if layer.name != "input"]
-        if not hidden:
-            return
-        numbers = sum(float(spikes.sum()) for spikes in hidden), sum(x.numel() for x in hidden)
-        record = self.logger.record
-        record("network/rate_hz", 1000.0 / recording.dt_ms * numbers[0] / numbers[1])
-        for name in ("synops", "operations"):
-            value = getattr(recording.costs, f"{name}_per_decision")
-            value = sum(value.values()) if isinstance(value, Mapping) else value
-            if value is not None:
-                record(f"network/{name}", value)
+        if hidden:
+            share = sum(float(x.sum()) for x in hidden) / sum(x.numel() for x in hidden)
+            self.logger.record("network/rate_hz", 1000.0 * share / recording.dt_ms)
+            for name in ("synops", "operations"):
+                value = recording.costs.total(f"{name}_per_decision")
+                if value is not None:  # of modules that nobody counts
+                    self.logger.record(f"network/{name}", value)
 
     def _on_step(self) -> bool:
         if isinstance(self.model, GradientFreeAlgorithm):
