@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -297,8 +297,7 @@ def describe_unregistered(env_id: str) -> str:
             f"in Python, as in load_agent(path, env={name}()), or train on a registered id"
         )
     if env_id.startswith("ALE/") and not any(name.startswith("ALE/") for name in gym.registry):
-        installed = importlib.util.find_spec("ale_py") is not None
-        install = "" if installed else 'pip install "snn-gym[atari]", then '
+        install = 'pip install "snn-gym[atari]", then ' * (find_spec("ale_py") is None)
         return f"{start}: {install}import ale_py first (on the command line, --module ale_py)"
     guess = did_you_mean(env_id, gym.registry, "")
     return (

@@ -206,8 +206,7 @@ def _record_present(model: Any, judged: Any = None) -> Any:
 
     A gradient-free algorithm has no present states: ``judged`` are observations of its episodes.
     """
-    is_judged = isinstance(model, GradientFreeAlgorithm)
-    observations = judged if is_judged else model._last_obs
+    observations = judged if isinstance(model, GradientFreeAlgorithm) else model._last_obs
     if observations is None or not hasattr(model.policy, "record"):
         return None
     state = model.acting_states() if isinstance(model, SequenceLearner) else None

@@ -16,7 +16,6 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.type_aliases import TrainFreq
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from torch import Tensor
@@ -287,10 +286,12 @@ _NOTABLE_EXCESS = 1.1
 
 def _warn_of_other_steps(model: BaseAlgorithm, steps: int) -> None:
     """Warn where whole rollouts are many more steps than wanted, or none of them teaches."""
-    name, frequency = "n_steps", getattr(model, "n_steps", 0)
-    if isinstance(model, OffPolicyAlgorithm) and isinstance(model.train_freq, TrainFreq):
-        name, frequency = "train_freq", model.train_freq.frequency
-    if not isinstance(model, OnPolicyAlgorithm | OffPolicyAlgorithm):
+    if isinstance(model, OnPolicyAlgorithm):
+        name, frequency = "n_steps", model.n_steps
+    elif isinstance(model, OffPolicyAlgorithm):
+        # A number until the model is built.
+        name, frequency = "train_freq", getattr(model.train_freq, "frequency", 1)
+    else:
         return
     rollout = frequency * model.n_envs
     trained = -(-steps // rollout) * rollout

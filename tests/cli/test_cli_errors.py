@@ -54,7 +54,7 @@ MISTAKES = [
     ("compare ppo-lif ppo-mlp", "Missing option '--env'"),
     ("compare ppo-lif ppo-lif --env CartPole-v1", "ppo-lif is compared with itself; name two"),
     ("compare ppo-lif ./ppo-mlp --env CartPole-v1", "./ppo-mlp is no folder; expected an"),
-    ("compare ppo-lif ppo-mlp --env CartPole-v9", "did you mean 'CartPole-v1'? `snn-gym pretrained --agent ppo-lif` lists"),
+    ("compare ppo-lif ppo-mlp --env CartPole-v9", "did you mean 'CartPole-v1'? `snn-gym pre"),
     ("compare ppo-lif ppo-mlp --env CartPole-v1 --save x.bmp", "ends in .png or .svg"),
     ("plot EMPTY", "name the folder of a run of `snn-gym train`"),
     ("plot RUN --out FILE", "is a file; expected a folder; name another"),

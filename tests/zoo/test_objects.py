@@ -190,7 +190,9 @@ def test_an_object_is_scored_with_its_wrappers():
     for env in (rescaled(), DummyVecEnv([rescaled] * 2), model.get_env()):
         # Rewards of a VecEnv have 32 bits.
         assert snn_gym.evaluate(model, env, 3).returns == pytest.approx(expected, rel=1e-6)
-    with pytest.raises(ValueError, match=r"RescaleObservation stands between .* Drone instance"):
+    with pytest.raises(
+        ValueError, match=r"RescaleObservation stands between .* <Drone instance> does not"
+    ):
         snn_gym.evaluate(model, Drone(), 3)
 
 
