@@ -10,6 +10,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFrameStack, VecNormalize
 
 import snn_gym
+from snn_gym.cli import main
 from snn_gym.export import visit
 from snn_gym.leaderboard import SubmissionError, submit
 from snn_gym.leaderboard.comparison import find_sides
@@ -260,6 +261,15 @@ def test_without_one_the_message_says_how(saved):
         snn_gym.load_agent(saved)
     with pytest.raises(ValueError, match="observation_space of unregistered/Drone was"):
         snn_gym.load_agent(saved, env=cartpole())
+
+
+def test_a_run_of_an_object_is_watched_in_an_id_of_its_class(saved, tmp_path, capsys):
+    gym.register("test_objects/Drone-v0", Drone)
+    film = tmp_path / "film.gif"
+    assert main(["watch", str(saved), "test_objects/Drone-v0", "--save", str(film)]) == 0
+    assert f"{STEPS} decisions" in capsys.readouterr().out
+    assert main(["watch", str(saved), "--save", str(film)]) == 2
+    assert "pass such an object in Python" in capsys.readouterr().err
 
 
 def test_a_model_made_by_hand_in_an_object_is_saved_alike(tmp_path):
