@@ -22,7 +22,8 @@ HEAD = """# The command line
 This page lists every command of `snn-gym` with its arguments and options; `snn-gym COMMAND --help`
 prints the same. Words in braces are required, words in brackets are optional. [Agents](agents.md),
 [environments](environments.md), [few spikes](lean.md) and [scores](scores.md) show the commands at
-work. `snn-gym --version` prints the version.
+work. `snn-gym --version` prints the version. `snn-gym --install-completion` lets the tab key
+complete commands, agents, environments and folders of runs.
 
 | exit code | meaning |
 | --- | --- |

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 AGENT_NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 AGENT_NAME_RULE = "small letters, digits and hyphens"
 MAX_AGENT_NAME = 64
+UNREGISTERED = "unregistered/"
+"""Beginning of the recorded names of environments that no gymnasium id makes: their class."""
 _NO_TITLE = re.compile(r"[^A-Za-z0-9 _.,:;()/+=%'-]")
 _MAX_TITLE = 300
 

@@ -40,7 +40,6 @@ from snn_gym.cli.training import new, train
 app = typer.Typer(
     name="snn-gym",
     help="Spiking neural networks in reinforcement learning: train, submit, verify, compare.",
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import glob
 import importlib
 import inspect
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import gymnasium as gym
 import typer
 
 from snn_gym._base.folders import checkout_root
@@ -46,6 +48,24 @@ def _import_module(name: str | None) -> None:
         raise ImportError(f"--module {name}: {error}; {fix}") from error
     except SyntaxError as error:
         raise ImportError(f"--module {name}: {error}; mend that line") from error
+
+
+def complete_agents(incomplete: str) -> list[str]:
+    """Return the agents that begin so."""
+    from snn_gym.zoo.spec import agent_ids
+
+    return [name for name in agent_ids() if name.startswith(incomplete)]
+
+
+def complete_environments(incomplete: str) -> list[str]:
+    """Return the registered environments that begin so."""
+    return sorted(name for name in gym.registry if name.startswith(incomplete))
+
+
+def complete_shown(incomplete: str) -> list[str]:
+    """Return the agents and folders that begin so."""
+    folders = Path().glob(f"{glob.escape(incomplete)}*/")
+    return [*complete_agents(incomplete), *(f"{x}/" for x in sorted(folders) if x.is_dir())]
 
 
 Leaderboard = Annotated[
@@ -83,10 +103,16 @@ Shown = Annotated[
     typer.Argument(
         help="Folder of a run, an agent that `snn-gym pretrained` lists, or hf:USER/NAME.",
         callback=fetched,
+        autocompletion=complete_shown,
     ),
 ]
 ShownEnvironment = Annotated[
-    str | None, typer.Argument(help="Environment.", show_default="that of the run")
+    str | None,
+    typer.Argument(
+        help="Environment.",
+        show_default="that of the run",
+        autocompletion=complete_environments,
+    ),
 ]
 Cost = Annotated[
     str,
@@ -220,4 +246,6 @@ def load_shown(
     lean = "" if manifest.parent_sha256 is None else "lean "
     arguments = manifest.environment_kwargs if env in (None, manifest.environment) else {}
     name = f"{lean}{manifest.agent or manifest.policy}"
-    return load_agent(run), env or manifest.environment, name, arguments
+    # An agent of an unregistered object acts in the environment that is named.
+    own = manifest.environment in gym.registry or env is None
+    return load_agent(run, None if own else env), env or manifest.environment, name, arguments

@@ -19,6 +19,9 @@ from snn_gym.cli.options import (
     Shown,
     ShownEnvironment,
     check_out,
+    complete_agents,
+    complete_environments,
+    complete_shown,
     load_shown,
     with_options,
 )
@@ -41,9 +44,17 @@ Trained = Annotated[
 
 def pretrained(
     env: Annotated[
-        str | None, typer.Option(help="Only on this environment.", show_default="all")
+        str | None,
+        typer.Option(
+            help="Only on this environment.",
+            show_default="all",
+            autocompletion=complete_environments,
+        ),
     ] = None,
-    agent: Annotated[str | None, typer.Option(help="Only this agent.", show_default="all")] = None,
+    agent: Annotated[
+        str | None,
+        typer.Option(help="Only this agent.", show_default="all", autocompletion=complete_agents),
+    ] = None,
     leaderboard: Trained = None,
 ) -> None:
     """List the trained agents that `snn_gym.load_pretrained` loads."""
@@ -88,11 +99,26 @@ def pretrained(
 
 
 def compare(
-    one: Annotated[str, typer.Argument(help="Agent of the table, or folder of a run or of runs.")],
-    other: Annotated[
-        str, typer.Argument(help="Second agent of the table, or folder of a run or of runs.")
+    one: Annotated[
+        str,
+        typer.Argument(
+            help="Agent of the table, or folder of a run or of runs.",
+            autocompletion=complete_shown,
+        ),
     ],
-    env: Annotated[str, typer.Option(help="Environment, such as CartPole-v1.")],
+    other: Annotated[
+        str,
+        typer.Argument(
+            help="Second agent of the table, or folder of a run or of runs.",
+            autocompletion=complete_shown,
+        ),
+    ],
+    env: Annotated[
+        str,
+        typer.Option(
+            help="Environment, such as CartPole-v1.", autocompletion=complete_environments
+        ),
+    ],
     save: Annotated[
         Path | None, typer.Option(help="Picture to write, PNG or SVG.", show_default="none")
     ] = None,

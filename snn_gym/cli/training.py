@@ -17,7 +17,14 @@ import gymnasium as gym
 import typer
 
 from snn_gym._base.names import AGENT_NAME, AGENT_NAME_RULE
-from snn_gym.cli.options import Device, module_words, parse_changes, with_options
+from snn_gym.cli.options import (
+    Device,
+    complete_agents,
+    complete_environments,
+    module_words,
+    parse_changes,
+    with_options,
+)
 from snn_gym.cli.printing import say
 
 if TYPE_CHECKING:
@@ -106,8 +113,16 @@ class TrainOptions:
 
 @with_options(TrainOptions)
 def train(
-    agent: Annotated[str, typer.Argument(help="Agent of the zoo, such as ppo-lif.")],
-    env: Annotated[str, typer.Argument(help="Environment, such as CartPole-v1.")],
+    agent: Annotated[
+        str,
+        typer.Argument(help="Agent of the zoo, such as ppo-lif.", autocompletion=complete_agents),
+    ],
+    env: Annotated[
+        str,
+        typer.Argument(
+            help="Environment, such as CartPole-v1.", autocompletion=complete_environments
+        ),
+    ],
     options: TrainOptions,
 ) -> None:
     """Train an agent, with checkpoints and TensorBoard logs."""

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import gymnasium as gym
 
 from snn_gym._base.config import Config, Count, from_mapping
 from snn_gym._base.folders import content_path, read_toml
-from snn_gym._base.names import did_you_mean
+from snn_gym._base.names import UNREGISTERED, did_you_mean
 
 BUDGET_CLASSES = ("gradient", "local", "evolutionary")
 """Classes of agents; tables compare agents within one class."""
@@ -252,6 +253,11 @@ def import_named_module(env_id: str) -> str:
     Raises:
         ValueError: There is no such module.
     """
+    if not isinstance(env_id, str):
+        raise TypeError(
+            f"expected a gymnasium id, got {env_id!r:.100}; make_agent, load_agent, evaluate and "
+            "films take objects, everything else ids: gymnasium.register gives a class one"
+        )
     module, _, name = env_id.rpartition(":")
     if module:
         try:
@@ -267,10 +273,9 @@ def naming_the_extra(env_id: str) -> Iterator[None]:
     try:
         yield
     except gym.error.UnregisteredEnv as error:
-        raise type(error)(
-            f"environment {env_id!r} is not registered: import the package that registers it first "
-            f"(on the command line, --module PACKAGE); gymnasium says: {error}"
-        ) from error
+        if env_id in gym.registry:  # it is another, inside
+            raise
+        raise type(error)(describe_unregistered(env_id)) from error
     except gym.error.DependencyNotInstalled as error:
         path = _files_by_id().get(env_id)
         extra = None if path is None else _read_toml(path).get("extra")
@@ -280,6 +285,25 @@ def naming_the_extra(env_id: str) -> Iterator[None]:
             f"{env_id} needs packages that are not installed; install them with: "
             f'pip install "snn-gym[{extra}]"'
         ) from error
+
+
+def describe_unregistered(env_id: str) -> str:
+    """Return the error for an id that gymnasium does not know, with the likeliest fix."""
+    start = f"environment {env_id!r} is not registered"
+    if env_id.startswith(UNREGISTERED):
+        name = env_id.removeprefix(UNREGISTERED)
+        return (
+            f"{start}: it stands for an object of class {name} without an id; pass such an object "
+            f"in Python, as in load_agent(path, env={name}()), or train on a registered id"
+        )
+    if env_id.startswith("ALE/") and not any(name.startswith("ALE/") for name in gym.registry):
+        install = 'pip install "snn-gym[atari]", then ' * (find_spec("ale_py") is None)
+        return f"{start}: {install}import ale_py first (on the command line, --module ale_py)"
+    guess = did_you_mean(env_id, gym.registry, "")
+    return (
+        f"{start}{f'{guess} If not,' if guess else ':'} import the package that registers it first "
+        "(on the command line, --module PACKAGE); `snn-gym envs` lists those of snn_gym"
+    )
 
 
 def register_environments() -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
+from snn_gym.envs.objects import EnvironmentLike, Given
 from snn_gym.envs.registry import make_task
 from snn_gym.leaderboard.evaluation import Evaluation, evaluate
 from snn_gym.policies.frozen import InterpretedPolicy
@@ -44,7 +45,7 @@ class Visits:
 
 def visit(
     model: BaseAlgorithm | BasePolicy,
-    env_id: str,
+    env_id: EnvironmentLike,
     episodes: int = 20,
     *,
     env_kwargs: Mapping[str, Any] | None = None,
@@ -55,14 +56,15 @@ def visit(
 
     Args:
         model: Algorithm with a spiking policy, or the policy.
-        env_id: Gymnasium id.
+        env_id: Gymnasium id, or an object as ``snn_gym.evaluate`` takes it.
         episodes: Number of episodes, at least 1.
         env_kwargs: Arguments of the environment.
 
     Raises:
         ValueError: There are no episodes.
     """
-    policy: RecordedPolicy = raw_policy(model, env_id, env_kwargs)
+    acted_in = Given(env_id, env_kwargs).acted_in
+    policy: RecordedPolicy = raw_policy(model, acted_in, env_kwargs)
     watched = _Watched(policy)
     seeds = range(FIRST_SEED, FIRST_SEED + episodes)
     costs = evaluate(watched, env_id, seeds=seeds, env_kwargs=env_kwargs)

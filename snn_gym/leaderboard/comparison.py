@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snn_gym._base.names import shown_seeds
+from snn_gym.envs.objects import EnvironmentLike, Given
 from snn_gym.envs.registry import EnvironmentSpec, known_ids, load_environment_spec
 from snn_gym.leaderboard.evaluation import OFFICIAL_EPISODES, Evaluation, evaluate
 from snn_gym.leaderboard.headings import FEWEST_SEEDS, STREAMS_MARK, STREAMS_NOTE
@@ -123,7 +124,7 @@ class Side:
 
 def find_sides(
     names: tuple[str, str],
-    env_id: str,
+    env: EnvironmentLike,
     *,
     episodes: int = OFFICIAL_EPISODES,
     leaderboard: Path | None = None,
@@ -131,12 +132,14 @@ def find_sides(
 ) -> tuple[Side, Side]:
     """Return two agents to compare, each by the name of a zoo agent or a folder of runs.
 
-    A zoo agent's ranked rows are read from the leaderboard; runs are evaluated here.
+    A zoo agent's ranked rows are read from the leaderboard; runs are evaluated here, in ``env``
+    itself if it is an object.
 
     Raises:
         ValueError: There are no such rows or runs, or they do not compare.
     """
     known_price(cost)
+    env_id = env if isinstance(env, str) else Given(env).name
     if names[0] == names[1]:
         raise ValueError(f"{names[0]} is compared with itself; name two agents or folders")
     # Both names are resolved before the first evaluation, which takes time.
@@ -144,7 +147,7 @@ def find_sides(
         _from_rows(x, env_id, leaderboard) if _is_agent(x) else _read_runs(x, env_id) for x in names
     ]
     one, two = (
-        source if isinstance(source, Side) else _evaluate_runs(name, env_id, source, episodes)
+        source if isinstance(source, Side) else _evaluate_runs(name, env, source, episodes)
         for name, source in zip(names, sources, strict=True)
     )
     for name, first, second in (
@@ -243,15 +246,20 @@ def _read_runs(name: str, env_id: str) -> dict[Path, AgentManifest]:
     return dict(sorted(runs.items(), key=lambda run: run[1].seed or 0))
 
 
-def _evaluate_runs(name: str, env_id: str, runs: dict[Path, AgentManifest], episodes: int) -> Side:
+def _evaluate_runs(
+    name: str, env: EnvironmentLike, runs: dict[Path, AgentManifest], episodes: int
+) -> Side:
     manifests = tuple(runs.values())
     arguments = manifests[0].environment_kwargs
+    own = None if isinstance(env, str) else env
     # Any: PyTorch types unknown attributes of a module as tensors.
-    policies: list[Any] = [raw_policy(load_agent(run)) for run in runs]
-    results = tuple(evaluate(x, env_id, episodes, env_kwargs=arguments) for x in policies)
+    policies: list[Any] = [raw_policy(load_agent(run, own)) for run in runs]
+    results = tuple(
+        evaluate(x, env, episodes, env_kwargs=arguments if own is None else None) for x in policies
+    )
     acting = policies[0].acting_state_dict()
     parameters = sum(x.numel() for key, x in policies[0].named_parameters() if key in acting)
-    line = _run_line(name, env_id, manifests, results, parameters)
+    line = _run_line(name, results[0].env_id, manifests, results, parameters)
     return Side(line, results, episodes, tuple(runs), tuple(arguments.items()))
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 
 from snn_gym._base.markup import table
 from snn_gym._base.numerics import one_thread
-from snn_gym.envs.registry import make_task
 from snn_gym.leaderboard.statistics import interquartile_mean, mean_interval
 from snn_gym.program.costs import Costs, mean_costs
 
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
     from stable_baselines3.common.policies import BasePolicy
 
+    from snn_gym.envs.objects import EnvironmentLike, Stage
     from snn_gym.policies.protocols import Acting
 
 EVALUATOR_VERSION = 6
@@ -121,7 +120,7 @@ def evaluation_seeds(episodes: int) -> tuple[int, ...]:
 
 def evaluate(
     model_or_policy: BaseAlgorithm | BasePolicy | Acting,
-    env_id: str,
+    env_id: EnvironmentLike,
     episodes: int = OFFICIAL_EPISODES,
     seeds: Sequence[int] | None = None,
     *,
@@ -141,34 +140,41 @@ def evaluate(
     Args:
         model_or_policy: Stable-Baselines3 model or policy, or an object with their `predict`.
             Without `record` its costs are not counted.
-        env_id: Gymnasium id; observations are arrays or numbers, not dictionaries.
+        env_id: Gymnasium id, environment, callable that makes one, or VecEnv, whose rewards have
+            32 bits. A caller's environments are reset, played in one after the other or as many
+            as there are, and stay open. Observations are arrays or numbers, not dictionaries.
         episodes: Number of episodes, unless `seeds` is given.
         seeds: Seed of each episode, each in [0, 2**32).
-        env_kwargs: Arguments for ``gym.make``.
+        env_kwargs: Arguments of an id, for ``gym.make``.
 
     Returns:
         Returns, lengths and costs.
 
     Raises:
+        TypeError: ``env_id`` is no environment.
         ValueError: There are no episodes, a return is not finite, or a wrapper is refused.
         gymnasium.error.Error: The environment is unknown.
     """
     # Imported here, because importing this module must not load torch.
+    from snn_gym.envs.objects import Given
     from snn_gym.policies.raw_observations import raw_policy
 
-    policy: Acting = raw_policy(model_or_policy, env_id, env_kwargs)
+    given = Given(env_id, env_kwargs)
+    policy: Acting = raw_policy(model_or_policy, given.acted_in, env_kwargs)
     seeds = evaluation_seeds(episodes) if seeds is None else tuple(int(seed) for seed in seeds)
     visited = _Visited(MAX_KEPT_OBSERVATIONS)
-    groups = [seeds[k : k + _EPISODES_TOGETHER] for k in range(0, len(seeds), _EPISODES_TOGETHER)]
-    make = functools.partial(make_task, env_id, **(env_kwargs or {}))
+    together = given.count or _EPISODES_TOGETHER
+    groups = [seeds[k : k + together] for k in range(0, len(seeds), together)]
     with one_thread():
-        episodes_played = [x for group in groups for x in _play(policy, make, group, visited)]
+        episodes_played = [
+            x for group in groups for x in _play(policy, given.stage(len(group)), group, visited)
+        ]
         costs = mean_costs(_costs(policy, visited.decisions, seeds))
     returns = tuple(episode_return for episode_return, _ in episodes_played)
     return remember_evaluation(
         model_or_policy,
         Evaluation(
-            env_id=env_id,
+            env_id=given.name,
             seeds=seeds,
             returns=returns,
             lengths=tuple(length for _, length in episodes_played),
@@ -206,14 +212,10 @@ _Decision = tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]
 
 
 def _play(
-    policy: Acting,
-    make: Callable[[], gym.Env[Any, Any]],
-    seeds: Sequence[int],
-    visited: _Visited,
+    policy: Acting, stage: Stage, seeds: Sequence[int], visited: _Visited
 ) -> list[tuple[float, int]]:
     """Play episodes side by side, add to ``visited``, and return (return, length) of each."""
-    envs = [make() for _ in seeds]
-    space = envs[0].observation_space
+    space = stage.observation_space
     if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
         raise ValueError(
             f"evaluations take observations that are arrays or numbers, got {space}; register an "
@@ -221,32 +223,30 @@ def _play(
         )
     if isinstance(policy, _Noisy):
         policy.reseed_noise(seeds[0])
-    returns = np.zeros(len(seeds), dtype=np.float64)
-    lengths = np.zeros(len(seeds), dtype=np.int64)
-    running = np.ones(len(seeds), dtype=np.bool_)
-    # shape: (episodes, *observation)
-    observations = np.stack(
-        [env.reset(seed=seed)[0] for env, seed in zip(envs, seeds, strict=True)]
-    )
+    observations = stage.reset(seeds)  # shape: (lanes, *observation)
+    lanes = len(observations)
+    returns = np.zeros(lanes, dtype=np.float64)
+    lengths = np.zeros(lanes, dtype=np.int64)
+    running = np.arange(lanes) < len(seeds)
     # Only our policies are known to have the batch as the first axis of the state.
     recorded = isinstance(policy, _Recordable)
     state: tuple[NDArray[Any], ...] | None = None
-    starts = np.ones(len(seeds), dtype=np.bool_)
+    starts = np.ones(lanes, dtype=np.bool_)
     while running.any():
         # Ended episodes stay in the batch: rounding depends on its size, so that removing them
         # would make an episode depend on the ends of others.
         actions, carried = policy.predict(observations, state, starts, deterministic=True)
-        for k in np.flatnonzero(running):
+        for k in np.flatnonzero(running).tolist():
             before = None if state is None or not recorded else tuple(x[k] for x in state)
             visited.add(observations[k], before)
-            observations[k], reward, terminated, truncated, _ = envs[k].step(actions[k])
+        for k, observation, reward, ended in stage.step(actions, running.copy()):
+            observations[k] = observation
             returns[k] += np.float64(reward)
             lengths[k] += 1
-            running[k] = not (terminated or truncated)
-        state, starts = carried, np.zeros(len(seeds), dtype=np.bool_)
-    for env in envs:
-        env.close()
-    return list(zip(returns.tolist(), lengths.tolist(), strict=True))
+            running[k] = not ended
+        state, starts = carried, np.zeros(lanes, dtype=np.bool_)
+    stage.close()
+    return list(zip(returns.tolist(), lengths.tolist(), strict=True))[: len(seeds)]
 
 
 def _costs(

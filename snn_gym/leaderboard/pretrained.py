@@ -236,16 +236,17 @@ def _check_names(agent: str | None, env_id: str | None, pairs: list[tuple[str, s
         )
     if agent is not None and agent not in agents:
         problem = f"no trained agent {agent!r}{did_you_mean(agent, agents)}"
-        fix = ""
+        fix = f"`snn-gym pretrained` lists the {len(agents)} agents that are there"
         if agent in agent_ids():
             problem = f"no {agent} in the results table yet;"
-            fix = f"; train it with `snn-gym train {agent} {env_id or 'ENV'}`"
-        raise ValueError(f"there is {problem} there are: {', '.join(agents)}{fix}")
+            fix = f"train it with `snn-gym train {agent} {env_id or 'ENV'}`"
+        raise ValueError(f"there is {problem} {fix}")
     known = sorted({env for name, env in pairs if agent in (None, name)})
     if env_id is not None and env_id not in known:
+        option = "" if agent is None else f" --agent {agent}"
         raise ValueError(
             f"there is no trained {agent or 'agent'} for {env_id!r}{did_you_mean(env_id, known)} "
-            f"there are some for: {', '.join(known)}"
+            f"`snn-gym pretrained{option}` lists the {len(known)} environments with one"
         )
 
 

@@ -242,9 +242,9 @@ def _check_saved(saved: AgentManifest, run: Path) -> tuple[str, int, Recipe]:
         raise SubmissionError(
             "recipe",
             f"nobody can train the weights of {run} again: they were loaded and trained on, or "
-            "trained by several calls of learn, on a GPU, or resumed on another machine or with "
-            "other versions; expected one training from the start, or from a row by `snn-gym "
-            "lean`; train it with `snn-gym train`",
+            "trained in environments given as objects, by several calls of learn, on a GPU, or "
+            "resumed on another machine or with other versions; expected one training from the "
+            "start, or from a row by `snn-gym lean`; train it with `snn-gym train`",
         )
     return saved.agent, saved.seed, replace(saved.recipe, settings=settings)
 

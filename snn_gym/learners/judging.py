@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -13,6 +13,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
 from snn_gym.envs.batch import check_finite
 from snn_gym.envs.classic_control import BATCHED_TASKS
+from snn_gym.envs.objects import spec_of
 from snn_gym.envs.registry import env_ids, load_spike_settings
 from snn_gym.envs.rollout import ObservationLimits, Observer, Rollouts, Samples, play
 from snn_gym.envs.stable_baselines import CheckedVecEnv, StableBaselinesVecEnv
@@ -113,13 +114,13 @@ def _groups(seeds: Sequence[int], size: int) -> Iterator[slice]:
 
 def environment_name(env: VecEnv) -> str:
     """Return the gymnasium id of the first environment, or the ``repr`` of all without one."""
-    spec = _spec(env)
+    spec = spec_of(env)
     return repr(env) if spec is None else spec.id
 
 
 def batched_id(env: VecEnv) -> str | None:
     """Return the key of ``BATCHED_TASKS`` that plays the same episodes, or None."""
-    spec = _spec(env)
+    spec = spec_of(env)
     if spec is None or spec.id not in BATCHED_TASKS:
         return None
     if type(env) is StableBaselinesVecEnv:
@@ -139,7 +140,7 @@ def find_observation_limits(
     """Return limits: given (low, high), a task's in snn_gym, or a bounded Box's; or ValueError."""
     if given is not None:
         return ObservationLimits.of(*given)
-    spec = _spec(env)
+    spec = spec_of(env)
     # Many tasks have no bounds that observations come near to.
     if spec is not None and f"snn/{spec.id}" in env_ids() and _sees_the_task(env, spec):
         spikes = load_spike_settings(spec.id)
@@ -154,15 +155,6 @@ def find_observation_limits(
         f"the observations {space} of {environment_name(env)} have no limits; give "
         f"observation_limits=(low, high), with a number for each value{example}"
     )
-
-
-def _spec(env: VecEnv) -> gym.envs.registration.EnvSpec | None:
-    """Return the spec of the first environment, None where there is none."""
-    try:
-        # Not every VecEnv has gymnasium environments behind it.
-        return cast("gym.envs.registration.EnvSpec | None", env.get_attr("spec")[0])
-    except AttributeError:
-        return None
 
 
 def _sees_the_task(env: VecEnv, spec: gym.envs.registration.EnvSpec) -> bool:

@@ -28,6 +28,7 @@ from snn_gym._base.config import Config, Count, Range
 from snn_gym._base.markup import element
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import write_bytes_atomic
+from snn_gym.envs.objects import EnvironmentLike, Given
 from snn_gym.envs.registry import make_task
 from snn_gym.plots.frames import (
     Decision,
@@ -276,7 +277,7 @@ class Film:
 
 def record_film(
     model_or_policy: BaseAlgorithm | Acting,
-    env_id: str,
+    env_id: EnvironmentLike,
     path: str | Path | None = None,
     settings: FilmSettings | None = None,
     *,
@@ -293,11 +294,12 @@ def record_film(
     Args:
         model_or_policy: Stable-Baselines3 model or policy. Of a policy without ``record``, or one
             that does not spike, there is no raster.
-        env_id: Gymnasium id.
+        env_id: Gymnasium id; or an environment, which stays open, a callable that makes one, or a
+            VecEnv of single ones, whose first is shown: made with ``render_mode="rgb_array"``.
         path: File to write, ``.gif`` or ``.mp4``; an earlier one is replaced. None for no file: a
             notebook shows the returned film, a GIF, without one.
         settings: Episodes, seed and pace; the defaults if None.
-        env_kwargs: Arguments of the environment, as ``gym.make`` takes them.
+        env_kwargs: Arguments of an id, as ``gym.make`` takes them.
         name: Name of the agent in the film; the class of the policy if None.
 
     Returns:
@@ -322,7 +324,7 @@ def record_film(
 
 def show_film(
     model_or_policy: BaseAlgorithm | Acting,
-    env_id: str,
+    env_id: EnvironmentLike,
     settings: FilmSettings | None = None,
     *,
     env_kwargs: Mapping[str, Any] | None = None,
@@ -334,9 +336,9 @@ def show_film(
 
     Args:
         model_or_policy: As for ``record_film``.
-        env_id: Gymnasium id.
+        env_id: As for ``record_film``.
         settings: Episodes, seed and pace; the defaults if None.
-        env_kwargs: Arguments of the environment, as ``gym.make`` takes them.
+        env_kwargs: Arguments of an id, as ``gym.make`` takes them.
         name: Name of the agent in the window; the class of the policy if None.
 
     Returns:
@@ -361,25 +363,30 @@ class _Player:
     def __init__(
         self,
         model_or_policy: BaseAlgorithm | Acting,
-        env_id: str,
+        env_id: EnvironmentLike,
         env_kwargs: Mapping[str, Any] | None,
         name: str | None,
     ) -> None:
-        self.policy: ActingPolicy = raw_policy(model_or_policy, env_id, env_kwargs)
+        given = Given(env_id, env_kwargs)
+        self.policy: ActingPolicy = raw_policy(model_or_policy, given.acted_in, env_kwargs)
         name = name or type(getattr(self.policy, "inner", self.policy)).__name__
-        self.heading = f"{name} on {env_id}"
+        self.heading = f"{name} on {given.name}"
         self.played: list[Played] = []
-        try:
-            self.env = make_task(env_id, **{**(env_kwargs or {}), "render_mode": "rgb_array"})
-        except TypeError as error:
-            raise ValueError(
-                f"{env_id} can't be drawn: {error}; its class needs an argument render_mode that "
-                'takes "rgb_array"'
-            ) from error
+        self._closes = given.count is None  # not a caller's own environment
+        if isinstance(env_id, str):
+            self.env = _drawn(env_id, env_kwargs)
+        else:
+            self.env = given.single()
+            if self.env.render_mode != "rgb_array":
+                raise ValueError(
+                    f"{given.name} was made with render_mode {self.env.render_mode!r}, which draws "
+                    'no film; make it with render_mode="rgb_array"'
+                )
         self._check_spaces()
 
     def close(self) -> None:
-        self.env.close()
+        if self._closes:
+            self.env.close()
 
     def _check_spaces(self) -> None:
         # A bare policy has the spaces of Stable-Baselines3's algorithms.
@@ -434,6 +441,17 @@ class _Player:
         spikes = [np.concatenate(parts) for parts in zip(*latest, strict=True)]
         layers = tuple(map(LayerSpikes, names, spikes))
         return Frame(picture, layers, len(latest[-1][0]), heading, status)
+
+
+def _drawn(env_id: str, env_kwargs: Mapping[str, Any] | None) -> gym.Env[Any, Any]:
+    """Make an environment that draws its images; ``ValueError`` if it can't."""
+    try:
+        return make_task(env_id, **{**(env_kwargs or {}), "render_mode": "rgb_array"})
+    except TypeError as error:
+        raise ValueError(
+            f"{env_id} can't be drawn: {error}; its class needs an argument render_mode that takes "
+            '"rgb_array"'
+        ) from error
 
 
 def _form(space: gym.Space[Any]) -> tuple[Any, ...]:

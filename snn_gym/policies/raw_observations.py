@@ -41,6 +41,7 @@ from stable_baselines3.common.vec_env import (
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 from torch import Tensor
 
+from snn_gym._base.names import UNREGISTERED
 from snn_gym._base.storage import prefixed, with_prefix
 from snn_gym.policies.protocols import Acting, ActingPolicy, check_tensors
 from snn_gym.program.costs import NORMALISER, Counter, sum_costs
@@ -271,7 +272,7 @@ def _in_dtype_of(space: spaces.Space[Any], observation: Any) -> Any:
 
 def raw_policy(
     model_or_policy: BaseAlgorithm | Acting,
-    env_id: str | None = None,
+    env_id: str | gym.Env[Any, Any] | VecEnv | None = None,
     env_kwargs: Mapping[str, Any] | None = None,
 ) -> Any:
     """Return a policy that acts on an id's observations as a model acts in its environments.
@@ -279,7 +280,8 @@ def raw_policy(
     Args:
         model_or_policy: Stable-Baselines3 model, or anything that acts as its policies do. Of the
             environments of a bare policy nothing is known.
-        env_id: Id that it acts in, whose own wrappers pass; that of the model's if None.
+        env_id: Id or object that it acts in, whose own wrappers pass; the model's own if None.
+            A VecEnv's wrappers are not acted in, but only those with an effect that the model has.
         env_kwargs: Arguments of the environment of that id.
 
     Returns:
@@ -288,14 +290,16 @@ def raw_policy(
     Raises:
         ValueError: A wrapper is not carried; the message names it and the way out.
     """
+    env = model_or_policy.get_env() if isinstance(model_or_policy, BaseAlgorithm) else None
+    steps = [] if env is None else _steps(env)
+    if isinstance(env_id, VecEnv):
+        _check_normalised_alike(_steps(env_id), steps)
     # A model holds its policy; a policy has no such attribute.
     policy = getattr(model_or_policy, "policy", None)
     if policy is None:
         return model_or_policy
-    env = model_or_policy.get_env() if isinstance(model_or_policy, BaseAlgorithm) else None
     if env is None:
         return policy
-    steps = _steps(env)
     _check_singles(env.unwrapped, env_id, dict(env_kwargs or {}))
     return _behind(policy, env.unwrapped.observation_space, steps) if steps else policy
 
@@ -375,23 +379,44 @@ class _Chain(NamedTuple):
     arguments: Mapping[str, Any]
 
 
-def _check_singles(env: VecEnv, env_id: str | None, arguments: Mapping[str, Any]) -> None:
-    """Refuse wrappers of single environments that an id does not have itself."""
+def _check_normalised_alike(given: Sequence[_Step], own: Sequence[_Step]) -> None:
+    """Refuse environments in a VecNormalize whose statistics are not those of the model's."""
+    normalised = [step for step in given if isinstance(step, _Normalisation)]
+    if any(step not in own for step in normalised):
+        raise ValueError(
+            "the environments are in a VecNormalize with other statistics than the model's, which "
+            "are applied; pass the environments inside, env.venv"
+        )
+
+
+def _check_singles(
+    env: VecEnv, env_id: str | gym.Env[Any, Any] | VecEnv | None, arguments: Mapping[str, Any]
+) -> None:
+    """Refuse wrappers of single environments that an id or object does not have itself."""
+    if isinstance(env_id, str) and env_id.startswith(UNREGISTERED):
+        return  # nothing but the object itself can make its environment again
     # Copies of an environment have the same wrappers: each kind is looked at once.
     chains = {(chain.names, chain.env_id): chain for chain in _chains(env) if chain.names}
     for chain in chains.values():
         own: tuple[tuple[str, ...], ...] = ((),)
-        if env_id is not None:
+        if isinstance(env_id, str):
             own = _own_wrappers(env_id, arguments)
+        elif isinstance(env_id, VecEnv):
+            own = tuple(each.names for each in _chains(env_id.unwrapped)) or ((),)
+        elif env_id is not None:
+            own = _names_around(env_id)
+        elif chain.env_id is None:
+            continue  # no id makes it, so that it is the environment with its wrappers
         elif chain.env_id in gym.registry:
             own = _own_wrappers(str(chain.env_id), chain.arguments)
         if chain.names not in own:
             # The message names the wrappers beyond those that the id has itself.
             shared = len(own[0]) if chain.names[: len(own[0])] == own[0] else 0
             beyond = chain.names[shared:]
+            place = chain.env_id if env_id is None else env_id
             raise ValueError(
                 f"{', '.join(beyond)} stands between the environments and the policy, and "
-                f"{env_id or chain.env_id or 'an id'} does not have it; {_way_out(beyond[0])}"
+                f"{place!s:.100} does not have it; {_way_out(beyond[0])}"
             )
 
 
@@ -472,9 +497,13 @@ def _own_wrappers(env_id: str, arguments: Mapping[str, Any]) -> tuple[tuple[str,
     """Return the names of an id's own wrappers, as found by walking and by parsing."""
     # Without the checker, which is a wrapper too and would run the environment.
     env = gym.make(env_id, disable_env_checker=True, **arguments)
-    names = _walked(env).names, _parsed(str(env)).names
+    names = _names_around(env)
     env.close()
     return names
+
+
+def _names_around(env: gym.Env[Any, Any]) -> tuple[tuple[str, ...], ...]:
+    return _walked(env).names, _parsed(str(env)).names
 
 
 def _way_out(name: str) -> str:

@@ -14,6 +14,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from torch import Tensor
@@ -30,6 +32,7 @@ from snn_gym.training.dynamics import DYNAMICS_FILE, PROBE_FILE, DynamicsCallbac
 from snn_gym.training.evaluations import EVALUATIONS_FILE, EpisodeLog, EvaluationCallback
 from snn_gym.training.logs import (
     PROGRESS_INTERVAL_S,
+    ActivityCallback,
     ProgressCallback,
     check_tracker,
     open_logger,
@@ -267,6 +270,7 @@ def train(
             if (out / MANIFEST).exists():
                 return _finished(out, settings)
             model = model or _make(settings)
+            _warn_of_other_steps(model, settings.steps)
             with open_logger(out, settings, tensorboard=tensorboard, track=track) as logger:
                 resumed_at = _learn(model, settings, out, progress, logger)
             logs = [out / EPISODES_FILE, *_logs(out, settings)]
@@ -275,6 +279,35 @@ def train(
             save_agent(model, out, recipe=_recipe(settings))
             remove_checkpoints(out / CHECKPOINT_FILE)
     return TrainingRun(out, model.num_timesteps, resumed_at, was_finished=False)
+
+
+_NOTABLE_EXCESS = 1.1
+
+
+def _warn_of_other_steps(model: BaseAlgorithm, steps: int) -> None:
+    """Warn where whole rollouts are many more steps than wanted, or none of them teaches."""
+    if isinstance(model, OnPolicyAlgorithm):
+        name, frequency = "n_steps", model.n_steps
+    elif isinstance(model, OffPolicyAlgorithm):
+        # A number until the model is built.
+        name, frequency = "train_freq", getattr(model.train_freq, "frequency", 1)
+    else:
+        return
+    rollout = frequency * model.n_envs
+    trained = -(-steps // rollout) * rollout
+    if trained > _NOTABLE_EXCESS * steps:
+        warnings.warn(
+            f"training makes whole rollouts of {rollout:,} steps ({name} {frequency:,} x n_envs "
+            f"{model.n_envs}), so {trained:,} steps are trained, not {steps:,}; set {name} lower "
+            "for fewer",
+            stacklevel=3,
+        )
+    if isinstance(model, OffPolicyAlgorithm) and trained <= model.learning_starts:
+        warnings.warn(
+            f"learning starts after {model.learning_starts:,} steps, so a training of {trained:,} "
+            "changes no weight; train longer, or set learning_starts lower",
+            stacklevel=3,
+        )
 
 
 def _finished(out: Path, settings: RunSettings) -> TrainingRun:
@@ -408,6 +441,8 @@ def _learn(
     if settings.eval_every:
         callbacks.append(EvaluationCallback(settings.eval_every, out, make))
     callbacks.append(segments)  # after them, so that logs are on disk before a checkpoint is
+    if logger is not None:
+        callbacks.append(ActivityCallback(max(1, settings.steps // DYNAMICS_ROWS)))
     if progress is not None:
         callbacks.append(progress)
     # Stable-Baselines3 adds the steps already done, so that schedules see the whole run.

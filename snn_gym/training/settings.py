@@ -20,7 +20,12 @@ from snn_gym._base.config import (
     to_mapping,
 )
 from snn_gym._base.numerics import warn_of_other_kernels
-from snn_gym.envs.registry import import_named_module, known_ids, load_environment_spec
+from snn_gym.envs.registry import (
+    describe_unregistered,
+    import_named_module,
+    known_ids,
+    load_environment_spec,
+)
 from snn_gym.zoo import load_agent_spec
 from snn_gym.zoo.algorithms import ALGORITHMS
 from snn_gym.zoo.build import (
@@ -120,7 +125,7 @@ def make_run_settings(
     spec = load_agent_spec(agent)
     env_id = import_named_module(env_id)
     if env_id not in gym.registry:
-        load_environment_spec(env_id)  # refuses an unknown id before the folder is made
+        raise ValueError(describe_unregistered(env_id))  # before the folder is made
     values: dict[str, Any] = {
         "seed": 0,
         "checkpoint_interval": DEFAULT_CHECKPOINT_INTERVAL,

@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
+from gymnasium import spaces
+
 from snn_gym._base.config import from_mapping
 from snn_gym.learners.settings import (
     AcceptRejectSettings,
@@ -54,6 +56,8 @@ class Algorithm:
     """Classes of a registered algorithm and its policy; None for ours and the libraries'."""
     stock: str | None = None
     """Name of Stable-Baselines3's class with its own policy, which never spikes; None for ours."""
+    actions: type[spaces.Space[Any]] | None = None
+    """The one kind of action spaces that it serves; None if there are several."""
 
 
 _SB3, _CONTRIB, _OURS = "stable_baselines3", "sb3_contrib", "snn_gym.learners"
@@ -63,12 +67,12 @@ ALGORITHMS: dict[str, Algorithm] = {
     "PPO": Algorithm(_OURS, _ACTOR_CRITIC, PPOSettings),
     "A2C": Algorithm(_SB3, _ACTOR_CRITIC, A2CSettings),
     "TRPO": Algorithm(_CONTRIB, _ACTOR_CRITIC, TRPOSettings),
-    "DQN": Algorithm(_SB3, "SpikingDQNPolicy", DQNSettings),
-    "QRDQN": Algorithm(_CONTRIB, "SpikingQRDQNPolicy", QRDQNSettings),
-    "DDPG": Algorithm(_SB3, "SpikingTD3Policy", DDPGSettings),
-    "TD3": Algorithm(_SB3, "SpikingTD3Policy", TD3Settings),
-    "SAC": Algorithm(_SB3, "SpikingSACPolicy", SACSettings),
-    "TQC": Algorithm(_CONTRIB, "SpikingTQCPolicy", TQCSettings),
+    "DQN": Algorithm(_SB3, "SpikingDQNPolicy", DQNSettings, actions=spaces.Discrete),
+    "QRDQN": Algorithm(_CONTRIB, "SpikingQRDQNPolicy", QRDQNSettings, actions=spaces.Discrete),
+    "DDPG": Algorithm(_SB3, "SpikingTD3Policy", DDPGSettings, actions=spaces.Box),
+    "TD3": Algorithm(_SB3, "SpikingTD3Policy", TD3Settings, actions=spaces.Box),
+    "SAC": Algorithm(_SB3, "SpikingSACPolicy", SACSettings, actions=spaces.Box),
+    "TQC": Algorithm(_CONTRIB, "SpikingTQCPolicy", TQCSettings, actions=spaces.Box),
     "RandomSearch": Algorithm(_OURS, _CONTROLLER, RandomSearchSettings),
     "AcceptReject": Algorithm(_OURS, _CONTROLLER, AcceptRejectSettings),
     "WinStay": Algorithm(_OURS, _CONTROLLER, WinStaySettings),
@@ -77,10 +81,14 @@ ALGORITHMS: dict[str, Algorithm] = {
     "SynapseAgents": Algorithm(_OURS, _CONTROLLER, SynapseAgentsSettings),
     "LocalActorCritic": Algorithm(_OURS, "LocalActorCriticPolicy", LocalActorCriticSettings),
     "StatefulPPO": Algorithm(_OURS, "StatefulActorCriticPolicy", StatefulPPOSettings),
-    "StatefulDQN": Algorithm(_OURS, "StatefulDQNPolicy", StatefulDQNSettings),
+    "StatefulDQN": Algorithm(
+        _OURS, "StatefulDQNPolicy", StatefulDQNSettings, actions=spaces.Discrete
+    ),
     "StockPPO": Algorithm(_SB3, "StockActorCriticPolicy", PPOSettings, stock="PPO"),
-    "StockDQN": Algorithm(_SB3, "StockDQNPolicy", DQNSettings, stock="DQN"),
-    "StockSAC": Algorithm(_SB3, "StockSACPolicy", SACSettings, stock="SAC"),
+    "StockDQN": Algorithm(
+        _SB3, "StockDQNPolicy", DQNSettings, stock="DQN", actions=spaces.Discrete
+    ),
+    "StockSAC": Algorithm(_SB3, "StockSACPolicy", SACSettings, stock="SAC", actions=spaces.Box),
 }
 """Algorithms by name; ``register_learner`` adds to it."""
 

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from snn_gym._base.config import to_mapping
 from snn_gym._base.names import did_you_mean
+from snn_gym.envs.objects import EnvironmentLike, Given
 from snn_gym.envs.registry import (
     import_named_module,
     known_ids,
@@ -37,18 +38,25 @@ from snn_gym.policies.protocols import RecordedPolicy
 from snn_gym.policies.raw_observations import with_normalisation
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.assembly import time_steps_in
-from snn_gym.zoo.algorithms import Settings, algorithm_class, make_settings, policy_class
+from snn_gym.zoo.algorithms import (
+    ALGORITHMS,
+    Settings,
+    algorithm_class,
+    make_settings,
+    policy_class,
+)
 from snn_gym.zoo.environments import Seeding, seed_environments, wrap_in_vec_normalize
 from snn_gym.zoo.hyperparameters import (
     SCHEDULES,
     OffPolicySettings,
     OnPolicySettings,
     StatefulDQNSettings,
+    StatefulPPOSettings,
     parse_schedule,
 )
-from snn_gym.zoo.identity import Identity, as_plain_data, remember_identity
+from snn_gym.zoo.identity import Identity, as_plain_data, own_arguments, remember_identity
 from snn_gym.zoo.recipe import ResolvedSettings
-from snn_gym.zoo.spec import AgentSpec, load_agent_spec
+from snn_gym.zoo.spec import AgentSpec, agent_ids, load_agent_spec
 
 # ---- memory --------------------------------------------------------------------------------------
 _FLOATS_BESIDE = 6
@@ -169,7 +177,7 @@ BATCHED_FROM = 4
 
 def make_agent(
     name: str,
-    env_id: str,
+    env_id: EnvironmentLike,
     seed: int = 0,
     *,
     device: str = "cpu",
@@ -184,29 +192,38 @@ def make_agent(
 
     Args:
         name: One of ``snn_gym.agent_ids()``.
-        env_id: Any id that gymnasium knows. The agent's ``[default]`` settings serve, with a
-            warning, where it has none for it.
+        env_id: Any id that gymnasium knows; an environment, a callable that makes one, or a
+            VecEnv. The agent's ``[default]`` settings serve, with a warning, where it has none for
+            the id. An object takes the place of the agent's ``n_envs`` environments, with a warning
+            if their number differs; rollouts then keep their number of environment steps.
         seed: Seed of the initial weights, of exploration and of the environments.
         device: PyTorch device, as for ``available_device``.
         verbose: Stable-Baselines3's verbosity, 0 to 2.
         tensorboard_log: Folder of TensorBoard logs; None for none.
         network: Settings of ``snn_gym.spiking.NetworkConfig`` that replace those of the agent's
             file, each as a whole.
-        env_kwargs: Arguments of the environment, as ``gym.make`` takes them.
+        env_kwargs: Arguments of an id, as ``gym.make`` takes them.
         seeding: How the environments' random streams follow from the seed; ``consecutive`` gives
             the bits of results from before there was a choice.
         **overrides: Hyper-parameters, or ``normalise_observations``, that replace those of the
             agent's file.
 
     Returns:
-        An algorithm on ``n_envs`` copies of the environment.
+        An algorithm on ``n_envs`` copies of the environment, or on the caller's own.
 
     Raises:
+        TypeError: ``env_id`` is no environment.
         ValueError: The agent, the environment, a hyper-parameter or a setting of the network is
             unknown or invalid, or the memory is too small for the algorithm's buffers.
     """
     spec = load_agent_spec(name)
-    env_id = import_named_module(env_id)
+    given = None
+    if isinstance(env_id, str):
+        env_id = import_named_module(env_id)
+    else:
+        given = Given(env_id, env_kwargs)
+        env_id = given.name
+        overrides = _as_many(spec, given, overrides)
     resolved = resolve_settings(spec, env_id, network, overrides)
     return build_agent(
         name,
@@ -218,7 +235,32 @@ def make_agent(
         tensorboard_log=tensorboard_log,
         env_kwargs=env_kwargs,
         seeding=seeding,
+        given=given,
     )
+
+
+def _as_many(spec: AgentSpec, given: Given, overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return overrides with the number of given environments; refuse another ``n_envs``."""
+    count, wanted = given.count, spec.settings(given.name, overrides)
+    if count is None or count == wanted.n_envs:
+        return overrides
+    if "n_envs" in overrides:
+        raise ValueError(
+            f"n_envs is {wanted.n_envs}, and {given.name} was given as {count}; leave n_envs out, "
+            "or give a callable that makes one environment"
+        )
+    changed, note = {"n_envs": count}, ""
+    if isinstance(wanted, OnPolicySettings) and "n_steps" not in overrides:
+        changed["n_steps"] = max(1, wanted.n_steps * wanted.n_envs // count)
+        note = f", with n_steps {changed['n_steps']:,} in place of {wanted.n_steps:,}"
+        if isinstance(wanted, StatefulPPOSettings):
+            changed["sequence_length"] = wanted.sequence_length or wanted.n_steps
+    warnings.warn(
+        f"agent {spec.name!r} learns in {count} given environment{'s' * (count > 1)}, not in "
+        f"{wanted.n_envs}{note}; a callable that makes one gives it {wanted.n_envs}",
+        stacklevel=3,
+    )
+    return {**overrides, **changed}
 
 
 def resolve_settings(
@@ -250,16 +292,23 @@ def build_agent(
     device: str = "cpu",
     verbose: int = 0,
     tensorboard_log: str | None = None,
+    given: Given | None = None,
 ) -> BaseAlgorithm:
-    """Build an agent from resolved settings; warn if its file has none for the environment."""
+    """Build an agent from resolved settings; warn if its file has none for the environment.
+
+    It learns in the ``given`` environments, whose name is ``env_id``, if there are any.
+    """
     device = available_device(device)  # here, so that a warning names the caller's line
     where = f"agent {name!r} on {env_id}"
     settings = make_settings(resolved.algorithm, resolved.hyperparameters, where)
     env_kwargs = dict(env_kwargs or {})
-    env = make_environments(env_id, settings.n_envs, seed, env_kwargs)
+    env = make_environments(given or env_id, settings.n_envs, seed, env_kwargs)
+    if given is not None:
+        env_kwargs = own_arguments(env)
     if resolved.vec_normalize is not None:
         env = wrap_in_vec_normalize(env, resolved.vec_normalize)
     check_memory(settings, env)
+    _check_actions(resolved.algorithm, env_id, env.action_space)
     model = build_model(
         resolved.algorithm,
         {**resolved.policy_kwargs, "network": NetworkConfig.from_dict(resolved.network)},
@@ -278,8 +327,35 @@ def build_agent(
     # Building a model has seeded its environments consecutively, so this comes last.
     seed_environments(env, seed, seeding)
     plain = as_plain_data(env_kwargs, f"arguments of environment {env_id!r}")
-    remember_identity(model, Identity(name, env_id, plain, seeding=seeding, fresh=True))
+    # Nobody can make a caller's environments again, so no recipe leads to the weights.
+    fresh = given is None
+    remember_identity(model, Identity(name, env_id, plain, seeding=seeding, fresh=fresh))
     return model
+
+
+_SHOWN_AGENTS = 6
+
+
+def _check_actions(algorithm: str, env_id: str, space: spaces.Space[Any]) -> None:
+    """Refuse an action space that an algorithm does not serve; name agents that do."""
+    kind = ALGORITHMS[algorithm].actions
+    if kind is None or isinstance(space, kind):
+        return
+    specs = [spec for spec in map(load_agent_spec, agent_ids()) if not spec.is_imported]
+    fitting = [
+        spec
+        for spec in specs
+        if (served := ALGORITHMS[spec.algorithm].actions) is None or isinstance(space, served)
+    ]
+    # Those tuned for the task first, and variants of an agent, with longer names, last.
+    fitting.sort(
+        key=lambda x: (env_id not in x.environments, x.twin is None, x.name.count("-"), x.name)
+    )
+    names = ", ".join(spec.name for spec in fitting[:_SHOWN_AGENTS])
+    raise ValueError(
+        f"{algorithm} takes {kind.__name__} actions, and {env_id} has {space}; agents that fit: "
+        f"{names}"
+    )
 
 
 def build_policy(
@@ -379,9 +455,18 @@ def policy_arguments(
 
 
 def make_environments(
-    env_id: str, n_envs: int, seed: int | None, env_kwargs: dict[str, Any] | None = None
+    env_id: EnvironmentLike | Given,
+    n_envs: int,
+    seed: int | None,
+    env_kwargs: dict[str, Any] | None = None,
 ) -> VecEnv:
-    """Make copies of an environment, stepped together in this process; a seed of None sets none."""
+    """Make copies of an environment, stepped together in this process; a seed of None sets none.
+
+    Of objects there are as many as were given, and they are not seeded.
+    """
+    if not isinstance(env_id, str):
+        given = env_id if isinstance(env_id, Given) else Given(env_id, env_kwargs)
+        return as_learned(given.vec_env(n_envs))
     is_ours = env_id in known_ids() and load_environment_spec(env_id).task is not None
     # A batch of few copies of a foreign task is slower; its transitions are the same to the bit.
     batched = has_batch(env_id) and (is_ours or n_envs >= BATCHED_FROM)

@@ -43,6 +43,7 @@ from snn_gym._base.storage import (
     write_bytes_atomic,
 )
 from snn_gym._version import __version__
+from snn_gym.envs.objects import EnvironmentLike
 from snn_gym.policies.raw_observations import VEC_NORMALIZE, raw_policy
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.assembly import todays_names
@@ -239,15 +240,16 @@ def read_manifest(path: str | os.PathLike[str]) -> AgentManifest:
 
 
 def load_agent(
-    path: str | os.PathLike[str], env: VecEnv | None = None, *, device: str = "cpu"
+    path: str | os.PathLike[str], env: EnvironmentLike | None = None, *, device: str = "cpu"
 ) -> BaseAlgorithm:
     """Load a saved agent: it predicts as before and can go on learning.
 
     Args:
         path: Folder that ``save_agent`` wrote, or ``hf:USER/NAME`` or ``hf:USER/NAME@REVISION``,
             an agent of the Hugging Face hub.
-        env: Environments to learn on, if they should not be made from the recorded id. If the
-            agent has a VecNormalize, they are wrapped in it and must not be in one already.
+        env: Environments to learn on, if they should not be made from the recorded id: what
+            ``make_agent`` takes. If the agent has a VecNormalize, they are wrapped in it and must
+            not be in one already.
         device: PyTorch device, as in ``make_agent``, whatever it was trained on.
 
     Raises:
@@ -267,15 +269,16 @@ def load_agent(
     weights = read_weights(folder, manifest)
     with _naming(where):
         if env is None:
-            env = make_environments(
-                manifest.environment, settings.n_envs, manifest.seed, manifest.environment_kwargs
-            )
+            recorded = manifest.environment, settings.n_envs, manifest.seed
+            made = make_environments(*recorded, manifest.environment_kwargs)
+        else:
+            made = make_environments(env, settings.n_envs, manifest.seed)
         if manifest.vec_normalize is not None:
-            env = wrap_in_vec_normalize(env, manifest.vec_normalize)
-        env = as_learned(env)
-        _check_spaces(manifest, env, where)
+            made = wrap_in_vec_normalize(made, manifest.vec_normalize)
+        made = as_learned(made)
+        _check_spaces(manifest, made, where)
         algorithm, seed = manifest.algorithm, manifest.seed
-        model = build_model(algorithm, arguments, settings, env, seed=seed, device=device)
+        model = build_model(algorithm, arguments, settings, made, seed=seed, device=device)
     # They are not the policy's, and are stored beside its weights.
     statistics = with_prefix(VEC_NORMALIZE, weights)
     for name in prefixed(VEC_NORMALIZE, statistics):
@@ -297,7 +300,7 @@ def load_agent(
             history=folder,
         ),
     )
-    seed_environments(env, manifest.seed, manifest.seeding)
+    seed_environments(made, manifest.seed, manifest.seeding)
     return model
 
 

@@ -15,7 +15,9 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, VectorizedActionNoise
 from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
+from stable_baselines3.common.vec_env import VecEnv
 
+from snn_gym.envs.objects import name_of, spec_of
 from snn_gym.program.neurons import NEURONS
 from snn_gym.spiking import NetworkConfig
 from snn_gym.zoo.algorithms import ALGORITHMS, Settings, algorithm_name, make_settings
@@ -70,16 +72,20 @@ def remember_identity(model: BaseAlgorithm, identity: Identity) -> None:
 
 
 def identify(model: BaseAlgorithm) -> Identity:
-    """Return a model's remembered identity, else its environment's; refuse one without an id."""
+    """Return a model's remembered identity, else its environment's; refuse one without any."""
     if model in _IDENTITIES:
         return _IDENTITIES[model]
     env = model.get_env()
-    spec = env.get_attr("spec")[0] if env is not None else None
+    if env is None:
+        raise ValueError("the model has no environment, which names its task; call set_env(env)")
+    return Identity(agent=None, environment=name_of(env), environment_kwargs=own_arguments(env))
+
+
+def own_arguments(env: gym.Env[Any, Any] | VecEnv) -> dict[str, Any]:
+    """Return the arguments of an environment beyond those of its id; refuse any that are code."""
+    spec = spec_of(env)
     if spec is None:
-        raise ValueError(
-            "the model's environment has no gymnasium id, so it could not be made again; "
-            "register it with gymnasium.register and make it with gymnasium.make"
-        )
+        return {}
     # Arguments that the id has itself say nothing of this environment.
     registered = gym.registry[spec.id].kwargs if spec.id in gym.registry else {}
     kwargs = {
@@ -87,8 +93,7 @@ def identify(model: BaseAlgorithm) -> Identity:
         for key, value in spec.kwargs.items()
         if key != "render_mode" and (key not in registered or registered[key] != value)
     }
-    plain = as_plain_data(kwargs, f"arguments of environment {spec.id!r}")
-    return Identity(agent=None, environment=spec.id, environment_kwargs=plain)
+    return as_plain_data(kwargs, f"arguments of environment {spec.id!r}")
 
 
 # ---- extract -------------------------------------------------------------------------------------

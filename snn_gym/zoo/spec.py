@@ -223,7 +223,9 @@ def _read_table(name: str, role: str = "agent", heirs: tuple[str, ...] = ()) -> 
     # The list decides and not the disk: a name such as "../x" reaches no file.
     if name not in known:
         hint = did_you_mean(name, known)
-        raise ValueError(f"{role} {name!r} is unknown{hint} known agents: {', '.join(known)}")
+        raise ValueError(
+            f"{role} {name!r} is unknown{hint} `snn-gym agents` lists the {len(known)} known ones"
+        )
     if name in heirs:
         raise ValueError(f"{_place(name)}: {name!r} is its own ancestor")
     own = _REGISTERED.get(name)

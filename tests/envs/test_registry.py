@@ -1,4 +1,5 @@
 import dataclasses
+import sys
 
 import gymnasium as gym
 import pytest
@@ -15,6 +16,7 @@ from snn_gym.envs.registry import (
     flat_ids,
     known_ids,
     load_environment_spec,
+    make_task,
 )
 
 GRADIENT_BUDGETS = {
@@ -325,3 +327,28 @@ def test_content_of_a_wheel_lies_in_the_package(tmp_path, monkeypatch):
 def test_an_unknown_content_folder_is_named():
     with pytest.raises(ValueError, match="'env' is unknown; known folders: envs, agents, leader"):
         content_path("env")
+
+
+@pytest.mark.parametrize(
+    ("env_id", "is_installed", "expected"),
+    [
+        ("CartPole-v2", True, r"; did you mean 'CartPole-v1'\? If not, import the package"),
+        ("FrozenLake-v9", True, r"; did you mean 'FrozenLake-v1'\?"),
+        ("Nobodys-v0", True, ": import the package that registers it first .*--module PACKAGE"),
+        ("ALE/Pong-v5", True, r": import ale_py first \(on the command line, --module ale_py\)$"),
+        ("ALE/Pong-v5", False, r': pip install "snn-gym\[atari\]", then import ale_py first'),
+    ],
+)
+def test_unregistered_ids_are_answered_with_the_likeliest_fix(
+    env_id, is_installed, expected, monkeypatch
+):
+    for name in [name for name in gym.registry if name.startswith("ALE/")]:
+        monkeypatch.delitem(gym.registry, name)
+    if not is_installed:
+        monkeypatch.setitem(sys.modules, "ale_py", None)
+    for make in (make_task, snn_gym.make_vec_env):
+        with pytest.raises(gym.error.UnregisteredEnv, match=expected) as caught:
+            make(env_id)
+        message = str(caught.value)
+        assert message.startswith(f"environment {env_id!r} is not registered")
+        assert "\n" not in message

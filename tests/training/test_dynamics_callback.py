@@ -217,7 +217,7 @@ def test_a_stateful_policy_of_an_unknown_environment_is_refused(tmp_path):
         "StatefulActorCriticPolicy", NamelessEnv(), n_steps=16, batch_size=16,
         policy_kwargs={"network": network},
     )  # fmt: skip
-    with pytest.raises(ValueError, match="has no gymnasium id, so it could not be made again"):
+    with pytest.raises(gym.error.UnregisteredEnv, match="an object of class NamelessEnv without"):
         model.learn(16, callback=DynamicsCallback(10, tmp_path / "log"))
     assert not (tmp_path / "log").exists()
 

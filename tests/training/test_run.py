@@ -1,6 +1,7 @@
 """Tests of training in a folder: files and error messages."""
 
 import json
+import re
 import shutil
 import warnings
 from pathlib import Path
@@ -186,11 +187,11 @@ def test_resuming_under_other_versions_warns(finished):
     ("arguments", "message"),
     [
         ({"agent": "ppo"}, "agent 'ppo' is unknown"),
-        ({"env_id": "CartPole-v9"}, "environment 'CartPole-v9' is unknown"),
         (
-            {"agent": "dqsn", "env_id": "Pendulum-v1"},
-            "DQN can't be built: The algorithm only supports .*Discrete.* as action spaces but Box",
+            {"env_id": "CartPole-v9"},
+            "environment 'CartPole-v9' is not registered; did you mean 'CartPole-v1'",
         ),
+        ({"agent": "dqsn", "env_id": "Pendulum-v1"}, "DQN takes Discrete actions, and Pendulum-v1"),
         ({"steps": 0}, "steps must be at least 1"),
         ({"interval": 0}, "checkpoint_interval must be at least 1"),
         ({"seed": -1}, "seed must be at least 0"),
@@ -201,3 +202,36 @@ def test_bad_arguments_are_refused_before_the_folder_is_made(arguments, message,
     with pytest.raises(ValueError, match=message):
         run(**{"agent": "ppo-lif", "out": tmp_path / "run", **arguments})
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("agent", "steps", "options", "message"),
+    [
+        (
+            "ppo-mlp",
+            300,
+            {"n_steps": 512},
+            r"whole rollouts of 4,096 steps .*, so 4,096 .* not 300",
+        ),
+        (
+            "dqsn",
+            300,
+            {"learning_starts": 512},
+            r"rollouts of 256 .*train_freq.*, so 512 .* not 300",
+        ),
+        ("dqsn", 256, {"learning_starts": 256}, "learning starts after 256 steps, so .* of 256 ch"),
+        ("ppo-mlp", 250, {}, None),  # 256, hardly more
+        ("dqsn", 256, {"learning_starts": 255}, None),
+    ],
+)
+def test_many_more_steps_than_wanted_are_said_before(agent, steps, options, message, tmp_path):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        trained = run(agent, tmp_path / "run", steps=steps, hyperparameters=options)
+    said = [
+        str(x.message) for x in caught if re.search("steps are trained|no weight", str(x.message))
+    ]
+    assert bool(said) == (message is not None)
+    assert not said or re.search(message, said[0])
+    assert not any("\n" in x for x in said)
+    assert f"{trained.steps:,}" in (said or ["256"])[0]

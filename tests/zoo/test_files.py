@@ -238,11 +238,10 @@ def test_models_with_more_than_plain_data_are_refused(policy, arguments, message
     assert not (tmp_path / "agent").exists()
 
 
-def test_an_environment_without_an_id_is_refused(tmp_path):
-    from gymnasium.envs.classic_control import CartPoleEnv
-
-    model = PPO(SpikingActorCriticPolicy, CartPoleEnv())
-    with pytest.raises(ValueError, match="no gymnasium id"):
+def test_a_model_without_an_environment_is_refused(tmp_path):
+    PPO(SpikingActorCriticPolicy, "CartPole-v1").save(tmp_path / "model")
+    model = PPO.load(tmp_path / "model")
+    with pytest.raises(ValueError, match=r"no environment, which names its task; call set_env"):
         save_agent(model, tmp_path)
 
 

@@ -54,8 +54,10 @@ def test_every_pair_is_a_known_environment():
 
 
 def test_unknown_agents_are_named_with_suggestions():
-    with pytest.raises(ValueError, match=r"'ppo-lfi' is unknown; did you mean 'ppo-lif'\?.*dqsn"):
+    with pytest.raises(ValueError, match="'ppo-lfi' is unknown; did you mean 'ppo-lif'") as caught:
         load_agent_spec("ppo-lfi")
+    assert str(caught.value).endswith(f"? `snn-gym agents` lists the {len(agent_ids())} known ones")
+    assert "dqsn" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["../agents/ppo-lif", "/etc/passwd", "", "ppo-lif/"])
@@ -68,8 +70,25 @@ def test_untuned_environments_give_a_warning():
     with pytest.warns(UserWarning, match=r"^agent 'dqsn' was not tuned for MountainCar-v0: it"):
         model = make_agent("dqsn", "MountainCar-v0", buffer_size=100)
     assert (model.learning_rate, model.batch_size) == (6.3e-4, 128)  # those of Acrobot-v1
-    with pytest.raises(ValueError, match="DQN can't be built: The algorithm only supports"):
-        make_agent("dqsn", "Pendulum-v1")
+
+
+@pytest.mark.parametrize(
+    ("agent", "env_id", "message", "fitting"),
+    [
+        ("sac-lif", "CartPole-v1", r"SAC takes Box actions, .* has Discrete\(2\)", "ppo-lif"),
+        ("dqsn", "Pendulum-v1", r"DQN takes Discrete actions, .* has Box\(-2.0", "sac-lif"),
+    ],
+)
+def test_agents_for_other_actions_name_agents_that_fit(agent, env_id, message, fitting):
+    with pytest.raises(ValueError, match=f"^{message}.*; agents that fit: ") as caught:
+        make_agent(agent, env_id)
+    names = str(caught.value).partition("agents that fit: ")[2].split(", ")
+    assert agent not in names
+    assert fitting in names
+    assert 3 <= len(names) <= 6
+    for name in names:  # each can be built and is tuned for the task
+        assert env_id in load_agent_spec(name).environments
+        assert make_agent(name, env_id).action_space == gym.make(env_id).action_space
 
 
 def test_module_that_registers_an_environment_can_be_given(tmp_path, monkeypatch):
@@ -172,5 +191,5 @@ def test_a_parent_must_be_an_agent_and_no_descendant(tmp_path, monkeypatch):
     monkeypatch.setattr(spec_module, "content_path", lambda name: tmp_path / name)
     with pytest.raises(ValueError, match="'a' is its own ancestor"):
         load_agent_spec("a")
-    with pytest.raises(ValueError, match=r"agents/c/agent\.toml: parent 'd' is unknown; known"):
+    with pytest.raises(ValueError, match=r"agents/c/agent\.toml: parent 'd' is unknown; `snn-gym"):
         load_agent_spec("c")
