@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from snn_gym.envs import estimate_limits
     from snn_gym.envs.stable_baselines import make_vec_env
     from snn_gym.leaderboard import evaluate, load_pretrained
+    from snn_gym.policies.observations import register_extractor
     from snn_gym.zoo import (
         agent_ids,
         distil,
@@ -46,6 +47,7 @@ __all__ = [
     "make_lean",
     "make_vec_env",
     "register_agent",
+    "register_extractor",
     "register_learner",
     "save_agent",
 ]
@@ -63,6 +65,7 @@ __getattr__, __dir__ = lazy_names(
         "make_lean": "zoo",
         "make_vec_env": "envs.stable_baselines",
         "register_agent": "zoo",
+        "register_extractor": "policies.observations",
         "register_learner": "zoo",
         "save_agent": "zoo",
     },
