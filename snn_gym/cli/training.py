@@ -146,8 +146,8 @@ def train(
         recipe = complete_recipe(parent, agent, env, recipe)
     if agent is None or env is None:
         raise ValueError(
-            f"train needs an agent and an environment, got {agent or 'neither'}: snn-gym train "
-            "ppo-lif CartPole-v1, or snn-gym train --from RUN"
+            "train needs an agent and an environment, such as ppo-lif CartPole-v1, or --from RUN; "
+            "see `snn-gym train --help`"
         )
     _check_order(agent, env)
     settings = make_run_settings(agent, env, **recipe)

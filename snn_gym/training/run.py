@@ -141,6 +141,9 @@ def _end_episodes_in_replay(model: BaseAlgorithm) -> None:
 class SegmentCallback(BaseCallback):
     """Log episodes, and at each checkpoint save the run and begin the next segment."""
 
+    steps_before = 0
+    """Environment steps of a parent, whose segments have other random streams."""
+
     def __init__(
         self,
         checkpoint: Path,
@@ -154,13 +157,12 @@ class SegmentCallback(BaseCallback):
         run: Mapping[str, Any] | None = None,
         logs: Sequence[Path] = (),
         statistics: Mapping[str, Tensor] | None = None,
-        steps_before: int = 0,
     ) -> None:
         """Set up for one call of ``learn``.
 
         ``interval`` is in environment steps; ``run`` and ``logs`` are for ``save_checkpoint``.
         ``statistics`` are VecNormalize's before ``learn``, which resets environments and so adds to
-        them before the first segment. ``steps_before`` are those of a parent.
+        them before the first segment.
         """
         super().__init__()
         self._checkpoint = checkpoint
@@ -173,7 +175,6 @@ class SegmentCallback(BaseCallback):
         self._run = run
         self._logs = logs
         self._statistics = statistics or {}
-        self._steps_before = steps_before
         self._segment: int | None = None
 
     def _on_rollout_start(self) -> None:
@@ -188,8 +189,7 @@ class SegmentCallback(BaseCallback):
                 self._checkpoint, self.model, self._episodes, run=self._run, logs=self._logs
             )
             self._episodes.write(self._episodes_file)
-        # Apart from the segments of a parent with the same seed.
-        stream = segment + self._steps_before
+        stream = segment + self.steps_before
         begin_segment(self.model, self._seed, stream, self._make_envs, self._seeding)
         self._segment = segment
 
@@ -354,8 +354,9 @@ def train(
 
     Raises:
         ValueError: A name or number is invalid, the agent does not serve the environment's spaces,
-            the parent's weights do not fit, ``out`` is in use, can't be written, or holds a run with other settings or damaged
-            files, or dynamics are wanted of an agent that does not spike.
+            the parent's weights do not fit, ``out`` is in use, can't be written, or holds a run
+            with other settings or damaged files, or dynamics are wanted of an agent that does not
+            spike.
         ImportError: Weights & Biases is wanted and not installed.
     """
     origin = None if parent is None else open_parent(parent)
@@ -524,8 +525,8 @@ def _learn(
         settings.seeding,
         **identity,
         statistics=statistics_of(model),
-        steps_before=settings.last_step - settings.steps,
     )
+    segments.steps_before = settings.last_step - settings.steps
     callbacks: list[BaseCallback] = []
     if settings.dynamics:
         callbacks.append(DynamicsCallback(max(1, settings.steps // DYNAMICS_ROWS), out))

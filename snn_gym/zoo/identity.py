@@ -25,9 +25,7 @@ from snn_gym.zoo.recipe import Parent, Recipe
 
 
 # ---- plain data ----------------------------------------------------------------------------------
-def as_plain_data(
-    values: dict[str, Any], subject: str, alternative: str = ""
-) -> dict[str, Any]:
+def as_plain_data(values: dict[str, Any], subject: str, alternative: str = "") -> dict[str, Any]:
     """Return a mapping as plain JSON types; refuse others, with the subject in the error."""
     try:
         plain: dict[str, Any] = json.loads(json.dumps(values, allow_nan=False))

@@ -57,7 +57,10 @@ def board(template, tmp_path):
 def test_the_recipe_names_the_row_and_counts_its_own_steps(first, template, further):
     done = read_manifest(first).num_timesteps
     recipe = further.manifest["recipe"]
-    assert recipe["parent"] == {"weights_sha256": template.manifest["weights_sha256"], "steps": done}
+    assert recipe["parent"] == {
+        "weights_sha256": template.manifest["weights_sha256"],
+        "steps": done,
+    }
     assert recipe["steps"] == MORE
     assert MORE <= further.manifest["steps"] < MORE + 256
     assert further.manifest["curve"] is None
@@ -110,15 +113,15 @@ CLAIMS = {
 def test_false_claims_are_refused(name, further, board, tmp_path):
     changes, code, message = CLAIMS[name]
     before = fingerprint(board)
+    folder = with_recipe(further, **changes).write(tmp_path / "s")
     with pytest.raises(SubmissionError, match=message) as caught:
-        folder = with_recipe(further, **changes).write(tmp_path / "s")
         verify(folder, board, SETTINGS, retrain=name != "not trained again")
     assert caught.value.code == code
     assert fingerprint(board) == before
 
 
 def test_one_without_a_row_to_go_on_from_is_refused(further, tmp_path):
-    with pytest.raises(SubmissionError, match="which no row has; .* submit and verify that one"):
+    with pytest.raises(SubmissionError, match=r"which no row has; .* submit and verify that one"):
         verify(further.write(tmp_path / "s"), tmp_path / "board", SETTINGS, retrain=True)
 
 
@@ -126,7 +129,7 @@ def test_the_parents_place_is_taken(first, board, tmp_path):
     train(AGENT, ENV, out=tmp_path / "run", steps=MORE, parent=first)
     assert read_manifest(tmp_path / "run").seed == 0
     submit(tmp_path / "run", tmp_path / "s", seeds=SETTINGS.seeds)
-    with pytest.raises(SubmissionError, match="exists already; .* train another seed"):
+    with pytest.raises(SubmissionError, match=r"exists already; .* train another seed"):
         verify(tmp_path / "s", board, SETTINGS, retrain=True)
 
 

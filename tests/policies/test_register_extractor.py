@@ -1,6 +1,5 @@
 """Tests of features extractors of one's own in saved agents and agents' files."""
 
-
 import numpy as np
 import pytest
 import torch

@@ -91,7 +91,8 @@ def test_random_streams_are_not_those_of_the_parent(finished, tmp_path):
     go_on(tmp_path / "short", tmp_path / "run", **frozen)
     go_on(tmp_path / "run", tmp_path / "again", **frozen)
     episodes = [
-        (tmp_path / name / "episodes.csv").read_text().split("\n", 1)[1] for name in ("run", "again")
+        (tmp_path / name / "episodes.csv").read_text().split("\n", 1)[1]
+        for name in ("run", "again")
     ]
     lengths = [[x.split(",")[2] for x in text.split()] for text in episodes]
     assert lengths[0][:8] != lengths[1][:8]
