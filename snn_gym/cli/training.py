@@ -180,13 +180,15 @@ def train(
         _print_result(folder, settings)
 
 
-def _open_source(source: str, *names: str | None) -> tuple[str, str, Any]:
-    """Return agent, environment and model for --from; a single name is the environment."""
+def _open_source(source: str, agent: str | None, env: str | None) -> tuple[str, str, Any]:
+    """Return agent, environment and model for --from; a name that no agent has is the latter."""
     from snn_gym.cli.options import load_shown
     from snn_gym.training.run import open_parent
+    from snn_gym.zoo import agent_ids
     from snn_gym.zoo.identity import identify
 
-    agent, env = names if names[1] is not None else (None, names[0])
+    if env is None and agent not in agent_ids():
+        agent, env = None, agent
     if Path(source).is_dir():
         model = open_parent(source)
     else:

@@ -48,7 +48,7 @@ class Identity:
     environment_kwargs: dict[str, Any] = field(default_factory=dict)
     seeding: Seeding = "consecutive"
     parent_sha256: str | None = None
-    """SHA-256 of the weights of the agent that this one was made lean from; None for none."""
+    """SHA-256 of the weights of the agent that this one was made lean or goes on from, or None."""
     fresh: bool = False
     """Whether the model had fresh weights when it was made."""
     recipe: Recipe | None = None
