@@ -3,9 +3,11 @@
 import hashlib
 import json
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from gymnasium.envs.classic_control import CartPoleEnv
 
 from snn_gym._base.storage import load_tensors
 from snn_gym.spiking.bookkeeping import full_state
@@ -146,6 +148,20 @@ def test_settings_are_the_parents_with_changes(tmp_path):
     settings = read_run_settings(tmp_path / "run").resolved
     assert settings.network["hidden_sizes"] == [8]
     assert (settings.hyperparameters["gamma"], settings.hyperparameters["n_epochs"]) == (0.9, 2)
+
+
+def test_another_environment_with_the_same_spaces_is_gone_on_on(finished, tmp_path):
+    gym.register("Light-v0", CartPoleEnv, max_episode_steps=30)
+    try:
+        with pytest.warns(UserWarning, match="not tuned for Light-v0"):
+            go_on(finished("ppo-lif"), tmp_path / "run", env_id="Light-v0")
+        manifest = read_manifest(tmp_path / "run")
+    finally:
+        del gym.registry["Light-v0"]
+    assert manifest.environment == "Light-v0"
+    assert manifest.parent_sha256 == read_manifest(finished("ppo-lif")).weights_sha256
+    lines = (tmp_path / "run" / "episodes.csv").read_text().splitlines()[1:]
+    assert max(int(line.split(",")[2]) for line in lines) == 30
 
 
 def test_a_run_that_went_on_can_be_gone_on_from(finished, tmp_path):
