@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from snn_gym.envs.stable_baselines import make_vec_env
     from snn_gym.leaderboard import evaluate, load_pretrained
     from snn_gym.plots.sharing import push
+    from snn_gym.policies.observations import register_extractor
     from snn_gym.zoo import (
         agent_ids,
         distil,
@@ -52,6 +53,7 @@ __all__ = [
     "pull",
     "push",
     "register_agent",
+    "register_extractor",
     "register_learner",
     "save_agent",
 ]
@@ -71,6 +73,7 @@ __getattr__, __dir__ = lazy_names(
         "pull": "zoo.hub",
         "push": "plots.sharing",
         "register_agent": "zoo",
+        "register_extractor": "policies.observations",
         "register_learner": "zoo",
         "save_agent": "zoo",
     },

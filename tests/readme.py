@@ -23,6 +23,9 @@ def shortened(text):
     return re.sub(r"\b\d+0_000\b", "300", text).replace("episodes=100", "episodes=2")
 
 
+CUT = ("--steps", "--more-steps", "50000")
+
+
 def commands(text):
     """Return the words of each `snn-gym` command, with shortened trainings."""
     found = []
@@ -30,7 +33,7 @@ def commands(text):
         if line.startswith("snn-gym "):
             words = shlex.split(line)[1:]
             if words[0] == "train":
-                words = [word for word in words if word not in ("--steps", "50000")]
+                words = [word for word in words if word not in CUT]
                 words += ["--steps", "300", "--no-progress"]
             found.append(words)
     return found

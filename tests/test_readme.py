@@ -11,6 +11,7 @@ import pytest
 import snn_gym
 from snn_gym.cli import main
 from snn_gym.leaderboard import table_rows
+from snn_gym.policies.observations import EXTRACTORS
 from snn_gym.program.neurons import NEURONS
 from snn_gym.zoo import load_agent_spec
 from snn_gym.zoo.algorithms import ALGORITHMS
@@ -42,7 +43,7 @@ def forgotten(tmp_path, monkeypatch):
     """Work in a folder, and restore registries and modules afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    tables = (gym.registry, NEURONS, _REGISTERED)
+    tables = (gym.registry, NEURONS, _REGISTERED, EXTRACTORS)
     before, modules = [dict(table) for table in tables], set(sys.modules)
     yield
     for table, old in zip(tables, before, strict=True):

@@ -243,7 +243,9 @@ def load_shown(
             "`snn-gym train` makes runs"
         )
     manifest = read_manifest(run)
-    lean = "" if manifest.parent_sha256 is None else "lean "
+    regulation = manifest.policy_kwargs.get("network", {}).get("regulation") or {}
+    is_lean = manifest.parent_sha256 is not None and regulation.get("lean") is not None
+    lean = "lean " if is_lean else ""
     arguments = manifest.environment_kwargs if env in (None, manifest.environment) else {}
     name = f"{lean}{manifest.agent or manifest.policy}"
     # An agent of an unregistered object acts in the environment that is named.

@@ -42,9 +42,28 @@ class TrainOptions:
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run.", show_default="runs/AGENT/ENV/SEED")
     ] = None
-    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN|AGENT",
+            help="Go on from the weights of a run's folder, or of an agent that `snn-gym "
+            "pretrained` lists for ENV.",
+            show_default="fresh weights",
+        ),
+    ] = None
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Seed of all random numbers.", show_default="0, or that of --from"),
+    ] = None
     steps: Annotated[
-        int | None, typer.Option(help="Environment steps.", show_default="the budget")
+        int | None,
+        typer.Option(
+            "--steps",
+            "--more-steps",
+            help="Environment steps; further ones with --from.",
+            show_default="the budget",
+        ),
     ] = None
     checkpoint_interval: Annotated[
         int, typer.Option(help="Environment steps between checkpoints.")
@@ -98,7 +117,7 @@ class TrainOptions:
     def recipe(self) -> dict[str, Any]:
         """Return the settings that decide the outcome, as arguments of `snn_gym.training.train`."""
         return {
-            "seed": self.seed,
+            **({} if self.seed is None else {"seed": self.seed}),
             "steps": self.steps,
             "checkpoint_interval": self.checkpoint_interval,
             "dynamics": self.dynamics,
@@ -113,28 +132,50 @@ class TrainOptions:
 
 @with_options(TrainOptions)
 def train(
-    agent: Annotated[
-        str,
-        typer.Argument(help="Agent of the zoo, such as ppo-lif.", autocompletion=complete_agents),
-    ],
-    env: Annotated[
-        str,
-        typer.Argument(
-            help="Environment, such as CartPole-v1.", autocompletion=complete_environments
-        ),
-    ],
     options: TrainOptions,
+    agent: Annotated[
+        str | None,
+        typer.Argument(
+            help="Agent of the zoo, such as ppo-lif.",
+            show_default="that of --from",
+            autocompletion=complete_agents,
+        ),
+    ] = None,
+    env: Annotated[
+        str | None,
+        typer.Argument(
+            help="Environment, such as CartPole-v1.",
+            show_default="that of --from",
+            autocompletion=complete_environments,
+        ),
+    ] = None,
 ) -> None:
-    """Train an agent, with checkpoints and TensorBoard logs."""
+    """Train an agent, with checkpoints and TensorBoard logs, or train one further."""
     from snn_gym.training import make_run_settings
     from snn_gym.training import train as train_agent
+    from snn_gym.training.run import complete_recipe
 
+    recipe, parent = options.recipe(), None
+    if options.source is not None:
+        agent, env, parent = _open_source(options.source, agent, env)
+        recipe = complete_recipe(parent, agent, env, recipe)
+    if agent is None or env is None:
+        raise ValueError(
+            "train needs an agent and an environment, such as ppo-lif CartPole-v1, or --from RUN; "
+            "see `snn-gym train --help`"
+        )
     _check_order(agent, env)
-    recipe = options.recipe()
     settings = make_run_settings(agent, env, **recipe)
     recipe["device"] = settings.device  # a warning of another device came above
-    folder = options.out or Path("runs") / agent / env.replace("/", "__") / str(options.seed)
-    say(f"training {agent} on {env}: {settings.steps:,} steps, seed {options.seed}")
+    name = str(settings.seed)
+    if parent is not None:
+        name += f"-{settings.last_step}"  # beside the folder of the run that it goes on from
+        recipe["parent"] = parent
+    folder = options.out or Path("runs") / agent / env.replace("/", "__") / name
+    more = "more " if parent is not None else ""
+    say(f"training {agent} on {env}: {settings.steps:,} {more}steps, seed {settings.seed}")
+    if parent is not None:
+        say(_origin_in_words(options.source, parent, settings))
     run = train_agent(
         agent,
         env,
@@ -152,6 +193,44 @@ def train(
     say(f"trained {run.steps:,} steps{since}: {folder}")
     if options.progress is not False:
         _print_result(folder, settings)
+
+
+def _open_source(source: str, agent: str | None, env: str | None) -> tuple[str, str, Any]:
+    """Return agent, environment and model for --from; a name that no agent has is the latter."""
+    from snn_gym.cli.options import load_shown
+    from snn_gym.training.run import open_parent
+    from snn_gym.zoo import agent_ids
+    from snn_gym.zoo.identity import identify
+
+    if env is None and agent not in agent_ids():
+        agent, env = None, agent
+    if Path(source).is_dir():
+        model = open_parent(source)
+    else:
+        model = load_shown("train --from", source, env)[0]
+    identity = identify(model)
+    agent = agent or identity.agent
+    if agent is None:
+        raise ValueError(
+            f"{source} holds a model made by hand, and train builds agents of the zoo; name one "
+            "with its network: snn-gym train AGENT ENV --from RUN"
+        )
+    return agent, env or identity.environment, model
+
+
+def _origin_in_words(source: str | None, parent: Any, settings: RunSettings) -> str:
+    """Return in words which parts of a parent's training go on, and which begin anew."""
+    from snn_gym.training.checkpoint import has_optimiser_state
+
+    parts = "all weights; optimisers begin anew"
+    if source is None or not Path(source).is_dir():
+        parts = "acting weights; critics and optimisers begin anew"
+    elif has_optimiser_state(parent):
+        parts = "all weights, optimisers and replay buffer of its checkpoint"
+    return (
+        f"going on from {source} after {parent.num_timesteps:,} steps: {parts}; schedules go on as "
+        f"in one training of {settings.last_step:,} steps"
+    )
 
 
 def _check_order(agent: str, env: str) -> None:
@@ -189,7 +268,7 @@ def _may_be_submitted(settings: RunSettings) -> bool:
     from snn_gym.zoo import load_agent_spec
 
     changes = (settings.hyperparameters, settings.network, settings.environment_kwargs)
-    changed = any(changes) or settings.device != "cpu"
+    changed = any(changes) or settings.device != "cpu" or settings.parent is not None
     return not changed and settings.environment in load_agent_spec(settings.agent).environments
 
 

@@ -102,9 +102,10 @@ def load_pretrained(
     learning may lose return at first.
 
     Rows that do not rank load by their seed only. ``median`` is the default because the best of
-    several seeds is luck. The loaded agent cannot be submitted, trained further or not, because no
-    recipe from the start leads to it and the table refuses copies. A lean agent made from it
-    (``make_lean``) can.
+    several seeds is luck. The loaded agent cannot be submitted, nor can it after ``learn``, because
+    no recipe from the start leads to it and the table refuses copies. A lean agent made from it
+    (``make_lean``) can, and so can a run that goes on from it (``train(..., parent=model)``), which
+    does not rank.
 
     Args:
         agent: Agent of the zoo, such as ``ppo-lif``; `snn-gym pretrained` lists them.

@@ -315,17 +315,22 @@ def parent_steps(row: Row) -> int:
 
 def is_derived(row: Row) -> bool:
     """Return whether a row was made lean from another row."""
-    return parent_steps(row) > 0
+    return row.parent is not None and not goes_on(row)
+
+
+def goes_on(row: Row) -> bool:
+    """Return whether a row's training went on from another row."""
+    return row.recipe is not None and row.recipe.steps_before > 0
 
 
 def rows_by_weights(rows: Iterable[Row]) -> dict[str, Row]:
-    """Return rows by the digest of their weights file, by which lean rows name their parents."""
+    """Return rows by the digest of their weights file, by which rows name their parents."""
     # A row that shed nothing has the weights of its parent, which is meant.
-    return {row.weights_sha256: row for row in sorted(rows, key=is_derived, reverse=True)}
+    return {row.weights_sha256: row for row in sorted(rows, key=parent_steps, reverse=True)}
 
 
 def parent_of(row: Row, known: Mapping[str, Row]) -> Row | None:
-    """Return the row in ``known`` that a row was made lean from; None if unknown or without one."""
+    """Return the row in ``known`` that a row was made from; None if unknown or without one."""
     return None if row.parent is None else known.get(row.parent.weights_sha256)
 
 

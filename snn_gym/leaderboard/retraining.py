@@ -1,7 +1,8 @@
-"""Training again by a recipe, also of lean agents from their parents, and comparison."""
+"""Training again by a recipe, also of agents that came from a parent, and comparison."""
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,18 +31,19 @@ from snn_gym.spiking import NetworkConfig
 from snn_gym.training import train
 from snn_gym.zoo import load_agent, load_agent_spec
 from snn_gym.zoo.build import build_agent, resolve_settings
-from snn_gym.zoo.files import package_versions
+from snn_gym.zoo.files import dump_weights, package_versions
 from snn_gym.zoo.lean import make_student
 from snn_gym.zoo.recipe import Recipe, ResolvedSettings, processor
 
 
-# ---- lean agents ---------------------------------------------------------------------------------
+# ---- parents -------------------------------------------------------------------------------------
 def find_parent(
     leaderboard: Path, claim: Manifest, known: Sequence[Row] | None = None
 ) -> Row | None:
-    """Return the row, of ``known`` or else all rows, that a claim was made lean from, or None.
+    """Return the row, of ``known`` or else all rows, that a claim was made from, or None.
 
-    Refuse an unknown or lean parent, and one of another environment, seed or number of steps.
+    Refuse an unknown parent, one with a parent, and one of another environment or number of steps,
+    or, of a lean claim, of another seed.
     """
     parent = claim.parent
     if parent is None:
@@ -51,8 +53,8 @@ def find_parent(
     if row is None:
         raise SubmissionError(
             "parent",
-            f"it was made lean from weights with the SHA-256 {parent.weights_sha256[:16]}…, which "
-            "no row has; expected a row to train it again from; submit and verify that one first",
+            f"it was made from weights with the SHA-256 {parent.weights_sha256[:16]}…, which no "
+            "row has; expected a row to train it again from; submit and verify that one first",
         )
     expected = (claim.environment, claim.environment_version, parent.steps, None)
     if (row.environment, row.environment_version, row.steps, row.parent) != expected:
@@ -61,9 +63,10 @@ def find_parent(
             f"its parent is the row of {row.agent} on {row.environment}, version "
             f"{row.environment_version}, with seed {row.seed} and {row.steps} steps; expected one "
             f"on {claim.environment}, version {claim.environment_version}, with {parent.steps} "
-            "steps that was trained from the start; make it lean from such a one",
+            "steps that was trained from the start; make it from such a one",
         )
-    if row.seed != claim.seed:
+    # One that goes on never ranks, and so counts as no seed.
+    if row.seed != claim.seed and not (claim.recipe and claim.recipe.steps_before):
         raise SubmissionError(
             "parent",
             f"its seed is {claim.seed} and that of its parent, {row.agent} on {row.environment}, "
@@ -93,6 +96,28 @@ def make_lean_of(
         )
     trained = load_row(leaderboard, parent)
     return make_student(trained, steps, student, resolved, regulation.lean, seed=seed)
+
+
+def open_row(leaderboard: Path, row: Row, start_sha256: str | None) -> BaseAlgorithm:
+    """Return a row's agent with all of the weights that a training went on from.
+
+    They are those of ``load_pretrained``, or else of the row's training, which is made again.
+    """
+    model = load_row(leaderboard, row)
+    if row.recipe is not None and _digest(model) != start_sha256:
+        model, _ = _train(leaderboard, row, row.recipe, None)
+    if _digest(model) != start_sha256:
+        raise SubmissionError(
+            "parent",
+            f"it goes on from other critics than the row of {row.agent} on {row.environment} with "
+            f"seed {row.seed} has, and training that row again gives; expected the row's; go on "
+            "from its run on this kind of machine, or from the pretrained agent",
+        )
+    return model
+
+
+def _digest(model: BaseAlgorithm) -> str:
+    return hashlib.sha256(dump_weights(model)).hexdigest()
 
 
 # ---- retraining ----------------------------------------------------------------------------------
@@ -125,11 +150,11 @@ def train_again(
     with one_thread():
         model, curve = _train(leaderboard, claim, recipe, parent)
     policy: ActingPolicy = raw_policy(model)
-    acting = policy.acting_state_dict()
-    if hash_tensors(acting) == hash_tensors(tensors) and model.num_timesteps == claim.steps:
+    acting, steps = policy.acting_state_dict(), model.num_timesteps - recipe.steps_before
+    if hash_tensors(acting) == hash_tensors(tensors) and steps == claim.steps:
         check_same_curve(claim, curve)
         return _outcome("weights", curve)
-    _check_excuse(claim, recipe, model.num_timesteps)
+    _check_excuse(claim, recipe, steps)
     request = Request(agent=claim.agent, environment=claim.environment, seeds=tuple(seeds))
     mean = rerun(request, dump_tensors(acting)).score.mean
     reference = load_environment_spec(claim.environment).reference
@@ -146,12 +171,13 @@ def train_again(
 def _train(
     leaderboard: Path, claim: Manifest, recipe: Recipe, parent: Row | None
 ) -> tuple[BaseAlgorithm, LearningCurve | None]:
-    if parent is not None:
+    if parent is not None and not recipe.steps_before:
         steps, seed, settings = recipe.steps, claim.seed, recipe.settings
         model = make_lean_of(
             leaderboard, parent, claim.agent, steps=steps, seed=seed, resolved=settings
         )
         return model, None
+    origin = None if parent is None else open_row(leaderboard, parent, recipe.start_sha256)
     if recipe.checkpoint_interval is None:
         settings = recipe.settings or zoo_settings(claim.agent, claim.environment, recipe)
         model = build_agent(
@@ -169,6 +195,7 @@ def _train(
             checkpoint_interval=recipe.checkpoint_interval,
             seeding=claim.seeding,
             resolved=recipe.settings,
+            parent=origin,
         )
         model = load_agent(run)
         return model, curve_of_run(run, model.num_timesteps)

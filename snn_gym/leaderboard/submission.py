@@ -148,7 +148,8 @@ def submit(
     agent, seed, recipe = _check_saved(saved, run)
     trained: ActingPolicy = raw_policy(load_agent(run))
     claim = Claim(
-        agent, saved.environment, seed, saved.num_timesteps, saved.seeding, saved.versions, recipe,
+        agent, saved.environment, seed, saved.num_timesteps - recipe.steps_before, saved.seeding,
+        saved.versions, recipe,
         curve_of_run(run, saved.num_timesteps) if keeps_log(recipe) else None,
     )  # fmt: skip
     write_submission(out, claim, trained.acting_state_dict(), seeds)
@@ -244,7 +245,8 @@ def _check_saved(saved: AgentManifest, run: Path) -> tuple[str, int, Recipe]:
             f"nobody can train the weights of {run} again: they were loaded and trained on, or "
             "trained in environments given as objects, by several calls of learn, on a GPU, or "
             "resumed on another machine or with other versions; expected one training from the "
-            "start, or from a row by `snn-gym lean`; train it with `snn-gym train`",
+            "start, or from a row by `snn-gym lean` or `snn-gym train --from`; train it with "
+            "`snn-gym train`",
         )
     return saved.agent, saved.seed, replace(saved.recipe, settings=settings)
 
@@ -267,7 +269,7 @@ def trained_settings(saved: AgentManifest) -> ResolvedSettings:
 def zoo_settings(agent: str, environment: str, recipe: Recipe | None) -> ResolvedSettings:
     """Return the settings of an agent's file, without its exploration at the start if made lean."""
     resolved = resolve_settings(load_agent_spec(agent), environment)
-    if recipe is None or recipe.parent is None:
+    if recipe is None or recipe.parent is None or recipe.steps_before:
         return resolved
     return replace(resolved, hyperparameters=as_it_plays(resolved.hyperparameters))
 

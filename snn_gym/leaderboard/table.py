@@ -98,6 +98,9 @@ class Terms:
         if recipe is None:
             yield "no recipe"
             return
+        if recipe.steps_before:
+            name = "another row" if parent is None else f"{parent.agent}, seed {parent.seed},"
+            yield f"goes on from {name} after {recipe.steps_before:,} steps"
         expected = None if recipe.parent is not None else DEFAULT_CHECKPOINT_INTERVAL
         if recipe.checkpoint_interval != expected:
             interval, other = (

@@ -74,7 +74,7 @@ def verify(
         leaderboard: Folder of the leaderboard; made if absent.
         settings: Seeds and limits of the re-run; those of the official table if None.
         retrain: Whether to train the agent again by its recipe in this process, without a limit;
-            required of an agent that was made lean from a row.
+            required of an agent that was made lean from a row or goes on from one.
         salt: A maintainer's secret of 32 bytes or more, which draws the seeds of as many hidden
             episodes; None for none.
 
@@ -129,10 +129,10 @@ def verify(
 def _read_submission(
     folder: Path, leaderboard: Path, episodes: int, retrain: bool
 ) -> tuple[bytes, bytes, Manifest, Row | None]:
-    """Read and check a submission; a lean one is refused unless ``retrain``.
+    """Read and check a submission; one with a parent is refused unless ``retrain``.
 
     Return the bytes of manifest and weights, the manifest with the zoo's settings filled in, and
-    the parent's row (None if not lean).
+    the parent's row (None without one).
     """
     with _opened(folder) as descriptor:
         text = _read(MANIFEST_NAME, MAX_MANIFEST_BYTES, descriptor)
@@ -145,8 +145,8 @@ def _read_submission(
         if parent is not None and not retrain:
             raise SubmissionError(
                 "parent",
-                f"{MANIFEST_NAME}: it was made lean from a row, which any copy could say; expected "
-                "that it is trained again; verify it with --retrain",
+                f"{MANIFEST_NAME}: it was made from a row, which any copy could say; expected that "
+                "it is trained again; verify it with --retrain",
             )
         data = _read(WEIGHTS_NAME, MAX_WEIGHTS_BYTES, descriptor)
     return text, data, manifest, parent

@@ -45,6 +45,7 @@ from snn_gym.policies.observations import (
     check_start,
     counted_extractor,
     default_extractor,
+    extractor_class,
     make_normaliser,
     spike_steps_of,
 )
@@ -441,10 +442,9 @@ class SpikingPolicy(ProgramPolicy):
             )
         if "optimizer_kwargs" in known:
             choose_adam(arguments, self.adam_defaults)
-        extractor = arguments.setdefault(
-            "features_extractor_class",
-            default_extractor(observation_space, arguments.get("normalize_images", True)),
-        )
+        default = default_extractor(observation_space, arguments.get("normalize_images", True))
+        extractor = extractor_class(arguments.get("features_extractor_class", default))
+        arguments["features_extractor_class"] = extractor
         check_observation_space(observation_space, extractor)
         check_extractor_arguments(
             observation_space, extractor, arguments.get("features_extractor_kwargs") or {}

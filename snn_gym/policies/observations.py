@@ -24,6 +24,7 @@ from stable_baselines3.common.torch_layers import (
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from snn_gym._base.names import did_you_mean
 from snn_gym._base.spaces import FlatSpikes
 from snn_gym.program.costs import EXTRACTOR, Counter
 from snn_gym.spiking.normaliser import ObservationNormaliser
@@ -61,6 +62,68 @@ class SmallImageCNN(BaseFeaturesExtractor):
         """Return features (B, F) of images (B, C, H, W), float, from 0 to 1."""
         features: Tensor = self.linear(self.cnn(observations))
         return features
+
+
+EXTRACTORS: dict[str, type[BaseFeaturesExtractor]] = {
+    kind.__name__: kind for kind in (FlattenExtractor, NatureCNN, SmallImageCNN, CombinedExtractor)
+}
+"""Features extractors by the names that files give; ``register_extractor`` adds to it."""
+
+
+def register_extractor(name: str, extractor: type[BaseFeaturesExtractor]) -> None:
+    """Add a features extractor that saved agents and agents' files can name.
+
+    Files hold the name, the arguments and the weights, never code: register the extractor before
+    loading a model with it.
+
+    Args:
+        name: An unused identifier, which ``features_extractor_class`` takes too.
+        extractor: The class, whose ``features_extractor_kwargs`` are plain data.
+
+    Raises:
+        ValueError: The name is no identifier or is taken.
+        TypeError: The class is no ``BaseFeaturesExtractor`` of Stable-Baselines3.
+
+    Example:
+        >>> import snn_gym
+        >>> from stable_baselines3.common.torch_layers import NatureCNN
+        >>> class MyCNN(NatureCNN):
+        ...     pass
+        >>> snn_gym.register_extractor("MyCNN", MyCNN)
+    """
+    if not name.isidentifier():
+        raise ValueError(f"the name of a features extractor must be an identifier, got {name!r}")
+    if name in EXTRACTORS:
+        raise ValueError(f"extractor {name!r} is registered already: {', '.join(EXTRACTORS)}")
+    given: object = extractor  # callers without a type checker may pass anything
+    if not (isinstance(given, type) and issubclass(given, BaseFeaturesExtractor)):
+        raise TypeError(f"extractor must be a subclass of BaseFeaturesExtractor, got {extractor!r}")
+    EXTRACTORS[name] = extractor
+
+
+def extractor_class(given: str | type[BaseFeaturesExtractor]) -> type[BaseFeaturesExtractor]:
+    """Return the class of a registered name, or a class unchanged."""
+    if not isinstance(given, str):
+        return given
+    if given not in EXTRACTORS:
+        raise ValueError(
+            f"features_extractor_class: got {given!r}{did_you_mean(given, EXTRACTORS)} registered: "
+            f"{', '.join(EXTRACTORS)}; one of your own is registered first, by "
+            "snn_gym.register_extractor"
+        )
+    return EXTRACTORS[given]
+
+
+def extractor_name(extractor: type[BaseFeaturesExtractor]) -> str:
+    """Return the name that a features extractor was registered by; refuse any other."""
+    name = next((name for name, kind in EXTRACTORS.items() if kind is extractor), None)
+    if name is None:
+        own = extractor.__name__
+        raise ValueError(
+            f"features extractor {own} is code and can't be saved as data; register it first, by "
+            f"snn_gym.register_extractor({own!r}, {own}), or save its code too, by model.save"
+        )
+    return name
 
 
 def default_extractor(

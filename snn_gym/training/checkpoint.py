@@ -83,6 +83,28 @@ def save_checkpoint(
     Raises:
         ValueError: A weight is not finite.
     """
+    data = _dump(model, episodes, run, logs)
+    if path.exists():
+        os.replace(path, previous_checkpoint(path))
+    write_bytes_atomic(path, data)
+
+
+def copy_state(source: BaseAlgorithm, target: BaseAlgorithm, where: str) -> None:
+    """Give a new model the state of another one: weights, optimisers, replay buffer and counters.
+
+    Raises:
+        ValueError: It does not fit; the message begins with ``where``.
+    """
+    _restore(*_parse(_dump(source, EpisodeLog()), where), target, where)
+
+
+def _dump(
+    model: BaseAlgorithm,
+    episodes: EpisodeLog,
+    run: Mapping[str, Any] | None = None,
+    logs: Iterable[Path] = (),
+) -> bytes:
+    """Return the content of a checkpoint, sealed."""
     buffer, arrays = _replay(model)
     replay = None if buffer is None else {"pos": buffer.pos, "full": buffer.full}
     filled = {name: array[: buffer.size()] for name, array in arrays.items()} if buffer else {}
@@ -120,10 +142,7 @@ def save_checkpoint(
             for info in model.ep_info_buffer or ()
         ],
     }
-    data = seal(dump_tensors(tensors, {_STATE: json.dumps(state), SEAL: UNSEALED}))
-    if path.exists():
-        os.replace(path, previous_checkpoint(path))
-    write_bytes_atomic(path, data)
+    return seal(dump_tensors(tensors, {_STATE: json.dumps(state), SEAL: UNSEALED}))
 
 
 def previous_checkpoint(path: Path) -> Path:
@@ -228,14 +247,7 @@ def _read(
     path: Path, run: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, torch.Tensor], _State]:
     """Read a checkpoint; refuse a damaged one, or one of another run than a given ``run``."""
-    data = read_regular_file(path, max_bytes=MAX_CHECKPOINT_BYTES)
-    check_seal(data, str(path))
-    tensors, metadata = parse_tensors(data, where=str(path))
-    content = parse_json(metadata.get(_STATE, "{}"), str(path))
-    version = content.get("format") if isinstance(content, dict) else None
-    if version != FORMAT:
-        raise ValueError(f"{path}: format is {version!r:.60}, expected {FORMAT!r}")
-    state = from_mapping(_State, content, str(path))
+    tensors, state = _parse(read_regular_file(path, max_bytes=MAX_CHECKPOINT_BYTES), str(path))
     difference = None if run is None else _first_difference(state.run or {}, run)
     if difference is not None:
         name, saved, expected = difference
@@ -244,6 +256,17 @@ def _read(
             "checkpoint there"
         )
     return tensors, state
+
+
+def _parse(data: bytes, where: str) -> tuple[dict[str, torch.Tensor], _State]:
+    """Return the tensors and the state in a checkpoint's content; refuse a damaged one."""
+    check_seal(data, where)
+    tensors, metadata = parse_tensors(data, where=where)
+    content = parse_json(metadata.get(_STATE, "{}"), where)
+    version = content.get("format") if isinstance(content, dict) else None
+    if version != FORMAT:
+        raise ValueError(f"{where}: format is {version!r:.60}, expected {FORMAT!r}")
+    return tensors, from_mapping(_State, content, where)
 
 
 def _first_difference(
@@ -312,6 +335,11 @@ def _optimisers(model: BaseAlgorithm) -> dict[str, torch.optim.Optimizer]:
     names, _ = model._get_torch_save_params()
     parts = {name: attrgetter(name)(model) for name in names}
     return {name: x for name, x in parts.items() if isinstance(x, torch.optim.Optimizer)}
+
+
+def has_optimiser_state(model: BaseAlgorithm) -> bool:
+    """Return whether an optimiser of a model has made steps."""
+    return any(optimiser.state for optimiser in _optimisers(model).values())
 
 
 def _tensors_beside(model: BaseAlgorithm) -> dict[str, torch.Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +18,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from torch import Tensor
@@ -23,11 +26,18 @@ from torch import Tensor
 from snn_gym._base.checksums import check_digests, dump_sealed, write_digests
 from snn_gym._base.folders import locked, make_writable, partial_files, remove_partial_files
 from snn_gym._base.numerics import one_thread
-from snn_gym._base.storage import write_bytes_atomic
+from snn_gym._base.storage import dump_tensors, write_bytes_atomic
 from snn_gym.envs import StableBaselinesVecEnv
 from snn_gym.learners import GradientFreeAlgorithm, LocalActorCritic
+from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.spiking import SpikingNetwork
-from snn_gym.training.checkpoint import remove_checkpoints, resume_newest, save_checkpoint
+from snn_gym.training.checkpoint import (
+    copy_state,
+    remove_checkpoints,
+    restore_checkpoint,
+    resume_newest,
+    save_checkpoint,
+)
 from snn_gym.training.dynamics import DYNAMICS_FILE, PROBE_FILE, DynamicsCallback
 from snn_gym.training.evaluations import EVALUATIONS_FILE, EpisodeLog, EvaluationCallback
 from snn_gym.training.logs import (
@@ -38,12 +48,19 @@ from snn_gym.training.logs import (
     open_logger,
 )
 from snn_gym.training.settings import RUN_FILE, RunSettings, make_run_settings, read_run_settings
-from snn_gym.zoo import make_agent, read_manifest, save_agent
+from snn_gym.zoo import load_agent, make_agent, read_manifest, save_agent
 from snn_gym.zoo.build import build_agent, make_environments
 from snn_gym.zoo.environments import Seeding, load_statistics, seed_environments, statistics_of
-from snn_gym.zoo.files import MANIFEST, WEIGHTS, package_versions, read_weights
+from snn_gym.zoo.files import (
+    MANIFEST,
+    WEIGHTS,
+    dump_weights,
+    package_versions,
+    read_weights,
+    settings_of,
+)
 from snn_gym.zoo.identity import identify, remember_identity
-from snn_gym.zoo.recipe import Recipe, processor
+from snn_gym.zoo.recipe import Parent, Recipe, processor
 
 
 # ---- segments ------------------------------------------------------------------------------------
@@ -126,6 +143,9 @@ def _end_episodes_in_replay(model: BaseAlgorithm) -> None:
 class SegmentCallback(BaseCallback):
     """Log episodes, and at each checkpoint save the run and begin the next segment."""
 
+    steps_before = 0
+    """Environment steps of a parent, whose segments have other random streams."""
+
     def __init__(
         self,
         checkpoint: Path,
@@ -171,7 +191,8 @@ class SegmentCallback(BaseCallback):
                 self._checkpoint, self.model, self._episodes, run=self._run, logs=self._logs
             )
             self._episodes.write(self._episodes_file)
-        begin_segment(self.model, self._seed, segment, self._make_envs, self._seeding)
+        stream = segment + self.steps_before
+        begin_segment(self.model, self._seed, stream, self._make_envs, self._seeding)
         self._segment = segment
 
     def _on_step(self) -> bool:
@@ -179,6 +200,31 @@ class SegmentCallback(BaseCallback):
         for info in infos:
             if "episode" in info:
                 self._episodes.add(self.num_timesteps, info["episode"]["r"], info["episode"]["l"])
+        return True
+
+
+class RefillCallback(BaseCallback):
+    """Play with the policy until an empty replay buffer holds enough for updates.
+
+    Put it after the other callbacks, which see that stretch as one rollout.
+    """
+
+    def _on_training_start(self) -> None:
+        model = self.model
+        assert isinstance(model, OffPolicyAlgorithm)
+        assert model.env is not None
+        assert model.replay_buffer is not None
+        steps = -(-max(model.learning_starts, model.batch_size) // model.n_envs)
+        model.collect_rollouts(
+            model.env,
+            self.locals["callback"],
+            TrainFreq(steps, TrainFrequencyUnit.STEP),
+            model.replay_buffer,
+            action_noise=model.action_noise,
+            log_interval=4,
+        )
+
+    def _on_step(self) -> bool:
         return True
 
 
@@ -195,7 +241,8 @@ _WRITTEN = (
 )  # fmt: skip
 _RECIPE = (
     "agent", "environment", "seed", "steps", "checkpoint_interval", "dynamics", "seeding",
-    "hyperparameters", "network", "environment_kwargs", "eval_every", "device",
+    "hyperparameters", "network", "environment_kwargs", "eval_every", "device", "parent",
+    "start_sha256",
 )  # fmt: skip
 
 
@@ -206,11 +253,62 @@ class TrainingRun:
     folder: Path
     """Folder of the run."""
     steps: int
-    """Environment steps trained in all; whole rollouts, so maybe a few more than asked for."""
+    """Environment steps trained in all, those of a parent included; whole rollouts, so maybe a few
+    more than asked for."""
     resumed_at: int | None
     """Environment steps before this call; None if it began the run."""
     was_finished: bool
     """The run had finished before this call, which then did nothing."""
+
+
+def open_parent(parent: BaseAlgorithm | str | os.PathLike[str]) -> BaseAlgorithm:
+    """Return the model to go on from: a given one, or that of a run's folder.
+
+    An unfinished run has the state of its last checkpoint, optimisers and replay buffer included.
+
+    Raises:
+        ValueError: The folder holds neither a saved agent nor a checkpoint.
+    """
+    if isinstance(parent, BaseAlgorithm):
+        return parent
+    folder = Path(parent)
+    if (folder / MANIFEST).exists() or not (folder / CHECKPOINT_FILE).exists():
+        return load_agent(folder)
+    model = _make(read_run_settings(folder))
+    restore_checkpoint(folder / CHECKPOINT_FILE, model)
+    return model
+
+
+def complete_recipe(
+    parent: BaseAlgorithm, agent: str, env_id: str, recipe: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the recipe of a run that goes on from a model, for ``make_run_settings``.
+
+    Seed, arguments of the environment and settings are the model's own where the recipe does not
+    change them; those of another ``agent`` are its file's.
+
+    Raises:
+        ValueError: The model was not trained.
+    """
+    if parent.num_timesteps < 1:
+        raise ValueError("the agent to go on from has no training steps; train it first")
+    identity = identify(parent)
+    completed = {"seed": parent.seed or 0, **recipe}
+    if env_id == identity.environment:
+        arguments = recipe.get("environment_kwargs") or {}
+        completed["environment_kwargs"] = {**identity.environment_kwargs, **arguments}
+    if agent == identity.agent and recipe.get("resolved") is None:
+        own = settings_of(parent)
+        completed["resolved"] = replace(
+            own,
+            network={**own.network, **(recipe.get("network") or {})},
+            hyperparameters={**own.hyperparameters, **(recipe.get("hyperparameters") or {})},
+        )
+    acting = dump_tensors(raw_policy(parent).acting_state_dict())
+    digests = [hashlib.sha256(data).hexdigest() for data in (acting, dump_weights(parent))]
+    completed["parent"] = Parent(weights_sha256=digests[0], steps=parent.num_timesteps)
+    completed["start_sha256"] = digests[1]
+    return completed
 
 
 def train(
@@ -223,9 +321,10 @@ def train(
     progress_interval_s: float = PROGRESS_INTERVAL_S,
     tensorboard: bool = True,
     track: bool = False,
+    parent: BaseAlgorithm | str | os.PathLike[str] | None = None,
     **recipe: Any,
 ) -> TrainingRun:
-    """Train an agent of the zoo, with checkpoints.
+    """Train an agent of the zoo, with checkpoints, from fresh weights or a parent's.
 
     A run that was killed at any moment and resumed ends bit-equal to an uninterrupted one, given
     the same settings and package versions on the same machine. Files that were damaged or swapped
@@ -241,6 +340,11 @@ def train(
         progress_interval_s: Least seconds between counts of the operations that it shows.
         tensorboard: Whether to log for TensorBoard, under ``out/tb``.
         track: Whether to log for Weights & Biases too, which has to be installed.
+        parent: Trained agent to go on from: a model as of ``load_agent`` or ``load_pretrained``, or
+            the folder of a run. ``steps`` are then further ones, and schedules go on as in one
+            training of all steps. A finished run has weights and statistics, so that optimisers
+            start anew, and a replay buffer is filled by the parent's play before the first update.
+            An unfinished run has optimisers and replay buffer too, in its last checkpoint.
         **recipe: ``seed``, ``steps``, ``checkpoint_interval``, ``dynamics``, ``seeding``,
             ``hyperparameters``, ``network``, ``environment_kwargs``, ``eval_every`` and ``device``,
             as for ``make_run_settings``. Evaluations have seeds apart from those of trainings and
@@ -252,24 +356,28 @@ def train(
 
     Raises:
         ValueError: A name or number is invalid, the agent does not serve the environment's spaces,
-            ``out`` is in use, can't be written, or holds a run with other settings or damaged
-            files, or dynamics are wanted of an agent that does not spike.
+            the parent's weights do not fit, ``out`` is in use, can't be written, or holds a run
+            with other settings or damaged files, or dynamics are wanted of an agent that does not
+            spike.
         ImportError: Weights & Biases is wanted and not installed.
     """
+    origin = None if parent is None else open_parent(parent)
+    if origin is not None:
+        recipe = complete_recipe(origin, agent, env_id, recipe)
     settings = make_run_settings(agent, env_id, **recipe)
-    progress = ProgressCallback(settings.steps, progress_interval_s) if progress_bar else None
+    progress = ProgressCallback(settings.last_step, progress_interval_s) if progress_bar else None
     if track:
         check_tracker()
     out = Path(out)
     with one_thread():
         # Before the folder is made: a package that the environment needs may be missing.
-        model = None if out.exists() else _make(settings)
+        model = None if out.exists() else _make(settings, origin)
         make_writable(out)
         with locked(out, wait=False):
             settings = _begin_or_find(out, settings, resume)
             if (out / MANIFEST).exists():
                 return _finished(out, settings)
-            model = model or _make(settings)
+            model = model or _make(settings, origin)
             _warn_of_other_steps(model, settings.steps)
             with open_logger(out, settings, tensorboard=tensorboard, track=track) as logger:
                 resumed_at = _learn(model, settings, out, progress, logger)
@@ -365,9 +473,11 @@ def _begin_or_find(out: Path, settings: RunSettings, resume: bool) -> RunSetting
 def _check_same(old: RunSettings, new: RunSettings, out: Path) -> None:
     for name in _RECIPE:
         if getattr(old, name) != getattr(new, name):
+            further = f", with --from {out} for further steps" if name == "steps" else ""
             raise ValueError(
                 f"{out} holds a run with {name} {getattr(old, name)!r}, not "
                 f"{getattr(new, name)!r}; resume it with its own settings, or use another folder"
+                f"{further}"
             )
     changed = [name for name in new.versions if old.versions.get(name) != new.versions[name]]
     if changed:
@@ -378,7 +488,8 @@ def _check_same(old: RunSettings, new: RunSettings, out: Path) -> None:
         )
 
 
-def _make(settings: RunSettings) -> BaseAlgorithm:
+def _make(settings: RunSettings, origin: BaseAlgorithm | None = None) -> BaseAlgorithm:
+    """Build a run's model with the state of ``origin``, or with fresh weights."""
     agent, env_id, seed = settings.agent, settings.environment, settings.seed
     options: dict[str, Any] = {
         "env_kwargs": settings.environment_kwargs,
@@ -390,8 +501,18 @@ def _make(settings: RunSettings) -> BaseAlgorithm:
         model = make_agent(agent, env_id, seed, network=settings.network, **changes)
     else:
         model = build_agent(agent, env_id, seed, settings.resolved, **options)
+    if origin is not None:
+        for name in ("observation_space", "action_space"):
+            old, new = getattr(origin, name), getattr(model, name)
+            if old != new:
+                raise ValueError(
+                    f"{env_id} has the {name.replace('_', ' ')} {new}, and the agent to go on from "
+                    f"has {old}; name an environment with the same spaces"
+                )
+        copy_state(origin, model, f"the agent to go on from, as {agent} on {env_id}")
     # Segments reset the environments, so that one call of learn would not repeat the training.
-    remember_identity(model, replace(identify(model), fresh=False))
+    identity = replace(identify(model), fresh=False, parent_sha256=settings.start_sha256)
+    remember_identity(model, identity)
     return model
 
 
@@ -405,6 +526,8 @@ def _recipe(begun: RunSettings) -> Recipe | None:
         checkpoint_interval=begun.checkpoint_interval,
         versions=begun.versions,
         processor=begun.processor,
+        parent=begun.parent,
+        start_sha256=begun.start_sha256,
     )
 
 
@@ -435,6 +558,7 @@ def _learn(
         **identity,
         statistics=statistics_of(model),
     )
+    segments.steps_before = settings.last_step - settings.steps
     callbacks: list[BaseCallback] = []
     if settings.dynamics:
         callbacks.append(DynamicsCallback(max(1, settings.steps // DYNAMICS_ROWS), out))
@@ -445,11 +569,15 @@ def _learn(
         callbacks.append(ActivityCallback(max(1, settings.steps // DYNAMICS_ROWS)))
     if progress is not None:
         callbacks.append(progress)
+    begins = restored is None and settings.parent is None
+    buffer = None if begins else getattr(model, "replay_buffer", None)
+    if buffer is not None and buffer.size() == 0:  # the parent's folder held none
+        callbacks.append(RefillCallback())
     # Stable-Baselines3 adds the steps already done, so that schedules see the whole run.
     model.learn(
-        settings.steps - model.num_timesteps,
+        settings.last_step - model.num_timesteps,
         callback=CallbackList(callbacks),
-        reset_num_timesteps=restored is None,
+        reset_num_timesteps=begins,
     )
     episodes.write(out / EPISODES_FILE)
     return resumed_at

@@ -39,6 +39,7 @@ from snn_gym.zoo.files import package_versions
 from snn_gym.zoo.identity import as_plain_data
 from snn_gym.zoo.recipe import (
     DEFAULT_CHECKPOINT_INTERVAL,
+    Parent,
     Processor,
     ResolvedSettings,
     processor,
@@ -54,6 +55,8 @@ _LATER: dict[str, Any] = {
     "eval_every": 0,
     "device": "cpu",
     "resolved": None,
+    "parent": None,
+    "start_sha256": None,
 }
 
 
@@ -70,7 +73,7 @@ class RunSettings(Config):
     seed: TrainingSeed
     """Seed of everything random."""
     steps: Count
-    """Environment steps to train."""
+    """Environment steps to train, after those of a parent."""
     checkpoint_interval: Count
     """Environment steps between checkpoints; environments are reset there, so it counts."""
     versions: dict[str, str]
@@ -94,6 +97,15 @@ class RunSettings(Config):
     agent's file."""
     device: Annotated[str, Length(1, 64)] = "cpu"
     """PyTorch device that trains; on another one than the CPU no recipe gives the same weights."""
+    parent: Parent | None = None
+    """Trained agent that the run goes on from; None for fresh weights."""
+    start_sha256: str | None = None
+    """SHA-256 of all of the parent's weights."""
+
+    @property
+    def last_step(self) -> int:
+        """Environment steps at the end, those of a parent included."""
+        return self.steps + (0 if self.parent is None else self.parent.steps)
 
     def recorded(self) -> dict[str, Any]:
         """Return the settings as plain values for files, later fields only if not at default."""
@@ -114,8 +126,8 @@ def make_run_settings(
             ``dynamics`` (False), ``seeding`` (``disjoint``; ``consecutive`` gives the bits of
             results from before there was a choice), ``hyperparameters``, ``network``,
             ``environment_kwargs`` (none), ``eval_every`` (0), ``device`` (``cpu``, as in
-            ``make_agent``; the settings have the one that is used) and ``resolved`` (the agent's
-            own settings with these changes).
+            ``make_agent``; the settings have the one that is used), ``resolved`` (the agent's own
+            settings with these changes), ``parent`` and ``start_sha256`` (none).
 
     Raises:
         TypeError: A name in the recipe is unknown.

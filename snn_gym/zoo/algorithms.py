@@ -211,7 +211,8 @@ def algorithm_name(model: BaseAlgorithm) -> str:
     supported = ", ".join(f"{name} with {known.policy}" for name, known in ALGORITHMS.items())
     raise ValueError(
         f"{type(model).__name__} with {type(model.policy).__name__} can't be saved as data; one of "
-        f"your own is registered first, by snn_gym.register_learner; supported: {supported}"
+        "your own is registered first, by snn_gym.register_learner, or saved with its code, by "
+        f"model.save; supported: {supported}"
     )
 
 

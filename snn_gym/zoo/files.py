@@ -167,7 +167,7 @@ class AgentManifest(Config):
     seeding: Seeding = "consecutive"
     """How the environments' random streams follow from the seed; older files do not say."""
     parent_sha256: str | None = None
-    """SHA-256 of the weights of the agent that this one was made lean from; None for none."""
+    """SHA-256 of the weights of the agent that this one was made lean or goes on from, or None."""
     recipe: Recipe | None = None
     """Recipe that trains the same weights again; None where it is not known."""
     vec_normalize: VecNormalizeSettings | None = None

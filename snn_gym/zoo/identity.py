@@ -18,6 +18,7 @@ from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.vec_env import VecEnv
 
 from snn_gym.envs.objects import name_of, spec_of
+from snn_gym.policies.observations import extractor_name
 from snn_gym.program.neurons import NEURONS
 from snn_gym.spiking import NetworkConfig
 from snn_gym.zoo.algorithms import ALGORITHMS, Settings, algorithm_name, make_settings
@@ -27,14 +28,14 @@ from snn_gym.zoo.recipe import Parent, Recipe
 
 
 # ---- plain data ----------------------------------------------------------------------------------
-def as_plain_data(values: dict[str, Any], subject: str) -> dict[str, Any]:
+def as_plain_data(values: dict[str, Any], subject: str, alternative: str = "") -> dict[str, Any]:
     """Return a mapping as plain JSON types; refuse others, with the subject in the error."""
     try:
         plain: dict[str, Any] = json.loads(json.dumps(values, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"{subject} {values!r} hold more than plain data and can't be saved; use numbers, "
-            "strings, lists and mappings"
+            f"strings, lists and mappings{alternative}"
         ) from error
     return plain
 
@@ -50,7 +51,7 @@ class Identity:
     environment_kwargs: dict[str, Any] = field(default_factory=dict)
     seeding: Seeding = "consecutive"
     parent_sha256: str | None = None
-    """SHA-256 of the weights of the agent that this one was made lean from; None for none."""
+    """SHA-256 of the weights of the agent that this one was made lean or goes on from, or None."""
     fresh: bool = False
     """Whether the model had fresh weights when it was made."""
     recipe: Recipe | None = None
@@ -133,9 +134,13 @@ def extract_policy_arguments(model: BaseAlgorithm, *, before: bool = False) -> d
     if arguments.pop("cell_factory", None) is not None:
         raise ValueError(
             "a network of cells from a cell_factory is code and can't be saved as data; use a "
-            f"registered neuron in NetworkConfig(neuron=...): {', '.join(NEURONS)}"
+            f"registered neuron in NetworkConfig(neuron=...): {', '.join(NEURONS)}; or save their "
+            "code too, by model.save"
         )
-    plain = as_plain_data(arguments, "policy arguments")
+    if "features_extractor_class" in arguments:
+        extractor = model.policy.features_extractor_class  # type: ignore[union-attr]
+        arguments["features_extractor_class"] = extractor_name(extractor)
+    plain = as_plain_data(arguments, "policy arguments", ", or save code too, by model.save")
     # From the policy, which knows its default network.
     network: NetworkConfig = model.policy.network  # type: ignore[assignment]
     critic = getattr(model.policy, "critic_hidden_sizes", None)

@@ -107,7 +107,7 @@ Processor = Annotated[dict[PackageName, PackageVersion], Length(0, 8)]
 
 @dataclass(frozen=True, kw_only=True)
 class Parent(Config):
-    """The trained agent that another one was made lean from."""
+    """The trained agent that another one was made lean from, or goes on from."""
 
     weights_sha256: Annotated[str, Matching(r"[0-9a-f]{64}")]
     """SHA-256 of its acting weights, as `dump_tensors` writes them: its row's in the results."""
@@ -140,10 +140,23 @@ class Recipe(Config):
     versions: Packages
     processor: Processor
     parent: Parent | None = None
-    """Parent from which ``make_lean`` made it; None for an agent trained from the start."""
+    """Parent from which ``make_lean`` made it or ``train`` went on; None for an agent trained from
+    the start."""
     settings: ResolvedSettings | None = None
     """Settings that trained it. None where they stand beside the recipe, as in a saved agent's
     manifest, and for those of the agent's file in a submission from before 1.1."""
+    start_sha256: Annotated[str, Matching(r"[0-9a-f]{64}")] | None = None
+    """SHA-256 of all weights of the parent, its critic's too, where ``train`` went on from them;
+    None for fresh weights and for agents made lean."""
+
+    def _check(self) -> None:
+        if self.start_sha256 is not None and None in (self.parent, self.checkpoint_interval):
+            raise ValueError("start_sha256 needs a parent and a checkpoint interval beside it")
+
+    @property
+    def steps_before(self) -> int:
+        """Steps of the training that this one goes on from; 0 for other trainings."""
+        return 0 if self.parent is None or self.start_sha256 is None else self.parent.steps
 
 
 def processor() -> dict[str, str]:

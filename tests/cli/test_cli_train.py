@@ -7,13 +7,16 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from stable_baselines3 import PPO
 
 import snn_gym
 from snn_gym.cli import main
 from snn_gym.cli.options import parse_changes
+from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.training.evaluations import FIRST_SEED
 from snn_gym.zoo import load_agent, read_manifest
 from tests.cli.test_cli import refused
+from tests.training._runs import killed_at
 
 MINE = """
 import gymnasium as gym
@@ -189,3 +192,59 @@ def test_unavailable_device_gives_one_warning(in_folder, capsys):
     assert capsys.readouterr().err.count(said) == 1
     line = refused(capsys, "evaluate", "run", "--device", "gpu")
     assert "device 'gpu' is unknown to PyTorch; use cpu, cuda, cuda:1 or auto" in line
+
+
+def test_a_run_is_gone_on_from(in_folder, capsys):
+    words = "train ppo-lif CartPole-v1 --steps 256 --seed 3 --no-progress --set gamma=0.9"
+    assert main([*words.split(), "--out", "first"]) == 0
+    assert main(["train", "--from", "first", "--more-steps", "256", "--no-progress"]) == 0
+    lines = capsys.readouterr().out.splitlines()[-3:]
+    assert lines == [
+        "training ppo-lif on CartPole-v1: 256 more steps, seed 3",
+        "going on from first after 256 steps: all weights; optimisers begin anew; schedules go on "
+        "as in one training of 512 steps",
+        "trained 512 steps: runs/ppo-lif/CartPole-v1/3-512",
+    ]
+    saved = read_manifest("runs/ppo-lif/CartPole-v1/3-512")
+    assert (saved.seed, saved.hyperparameters["gamma"]) == (3, 0.9)
+    assert saved.parent_sha256 == read_manifest("first").weights_sha256
+    assert main(["evaluate", "runs/ppo-lif/CartPole-v1/3-512", "--episodes", "2"]) == 0
+    assert "lean" not in capsys.readouterr().out
+
+
+def test_a_pretrained_agent_is_gone_on_from(in_folder, capsys):
+    words = "train --from ppo-lif CartPole-v1 --more-steps 256 --seed 9 --progress --out run"
+    assert main(words.split()) == 0
+    out = capsys.readouterr().out
+    row = snn_gym.load_pretrained("ppo-lif", "CartPole-v1")
+    assert (
+        f"from ppo-lif after {row.num_timesteps:,} steps: acting weights; critics and optimisers "
+        "begin anew;"
+    ) in out
+    assert "or plot or evaluate it" in out  # and not submit, for it does not rank
+    recipe = read_manifest("run").recipe
+    assert (recipe.steps_before, recipe.steps) == (row.num_timesteps, 256)
+
+
+def test_an_unfinished_run_brings_its_optimisers(in_folder, capsys):
+    words = "train ppo-mlp CartPole-v1 --steps 1024 --checkpoint-interval 256 --no-progress"
+    with killed_at(600):
+        main([*words.split(), "--out", "killed"])
+    capsys.readouterr()
+    words = "train --from killed --more-steps 256 --no-progress --out run"
+    assert main(words.split()) == 0
+    assert "after 512 steps: all weights, optimisers and replay" in capsys.readouterr().out
+    line = refused(capsys, *words.split(), "--resume", "--seed", "1")
+    assert "holds a run with seed 0, not 1" in line
+
+
+def test_a_network_made_by_hand_needs_an_agent(in_folder, capsys):
+    network = {"hidden_sizes": [8], "time_steps": 2}
+    model = PPO(
+        SpikingActorCriticPolicy, "CartPole-v1", n_steps=64, policy_kwargs={"network": network}
+    )
+    snn_gym.save_agent(model.learn(64), "mine")
+    line = refused(capsys, "train", "--from", "mine", "--more-steps", "64")
+    assert "mine holds a model made by hand" in line
+    line = refused(capsys, *["train", "ppo-lif", "CartPole-v1", "--from", "mine", "--steps", "64"])
+    assert "the agent to go on from, as ppo-lif on CartPole-v1" in line

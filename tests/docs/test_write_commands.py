@@ -26,8 +26,8 @@ def test_command_parameters_have_one_line_each(name):
     assert len(lines) == len(wanted)
     assert all(purpose[0].isupper() for _, purpose in lines)
     # An option may have another name than its parameter, such as --set.
-    shown = {parameter.lstrip("-").replace("-", "_") for parameter, _ in lines}
-    assert set(wanted) - shown <= {"hyperparameters", "changes", "format_", "formats"}
+    shown = {parameter.strip("-,").replace("-", "_") for parameter, _ in lines}
+    assert set(wanted) - shown <= {"hyperparameters", "changes", "format_", "formats", "source"}
 
 
 def test_bars_and_brackets_are_escaped_in_the_tables():

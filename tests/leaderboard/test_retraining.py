@@ -92,6 +92,7 @@ def test_recipes_have_steps_versions_and_processor(template):
         "processor": processor(),
         "parent": None,
         "settings": to_mapping(resolve_settings(load_agent_spec("ppo-lif"), "CartPole-v1")),
+        "start_sha256": None,
     }
     # numpy of Apple's packages multiplies by another library than OpenBLAS.
     assert set(processor()) - {"openblas"} == {"machine", "torch", "numpy", "numba"}

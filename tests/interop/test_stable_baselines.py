@@ -1,0 +1,111 @@
+"""Programs written for Stable-Baselines3 and sb3-contrib, on spiking policies."""
+
+import numpy as np
+import pytest
+from sb3_contrib import MaskablePPO, RecurrentPPO
+from sb3_contrib.common.envs import InvalidActionEnvDiscrete
+from stable_baselines3 import DQN, HerReplayBuffer
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.envs import BitFlippingEnv
+from stable_baselines3.common.evaluation import evaluate_policy
+
+from snn_gym.learners import StatefulDQN, StatefulPPO
+from snn_gym.policies import (
+    SpikingActorCriticPolicy,
+    SpikingDQNPolicy,
+    StatefulActorCriticPolicy,
+    StatefulDQNPolicy,
+)
+
+NETWORK = {"network": {"hidden_sizes": [32], "time_steps": 4}}
+
+
+def play(model, vec_env, episodes):
+    """Return the first episodes' returns by the loop that sb3-contrib's RecurrentPPO documents."""
+    obs = vec_env.reset()
+    lstm_states = None
+    num_envs = vec_env.num_envs
+    episode_starts = np.ones((num_envs,), dtype=bool)
+    returns, running = [], np.zeros(num_envs)
+    while len(returns) < episodes:
+        action, lstm_states = model.predict(
+            obs, state=lstm_states, episode_start=episode_starts, deterministic=True
+        )
+        obs, rewards, dones, _info = vec_env.step(action)
+        episode_starts = dones
+        running += rewards
+        for k in np.flatnonzero(dones):
+            returns.append(running[k])
+            running[k] = 0.0
+    return returns
+
+
+@pytest.mark.parametrize(
+    ("kind", "policy", "arguments"),
+    [
+        (RecurrentPPO, "MlpLstmPolicy", {"n_steps": 64, "n_epochs": 1, "batch_size": 64}),
+        (StatefulPPO, StatefulActorCriticPolicy, {"n_steps": 64, "n_epochs": 1, "batch_size": 64}),
+        (StatefulDQN, StatefulDQNPolicy, {"learning_starts": 64}),
+    ],
+    ids=["RecurrentPPO", "StatefulPPO", "StatefulDQN"],
+)
+def test_the_loop_of_recurrent_ppo_plays_stateful_agents(kind, policy, arguments):
+    model = kind(policy, "CartPole-v1", seed=0, device="cpu", **arguments).learn(128)
+    returns = []
+    for score in (play, lambda *given: evaluate_policy(*given, return_episode_rewards=True)[0]):
+        env = make_vec_env("CartPole-v1", n_envs=2)
+        env.seed(7)
+        returns.append(score(model, env, 6))
+    # evaluate_policy takes three episodes of each environment, and the loop those that end first.
+    assert sorted(returns[0])[0] == sorted(returns[1])[0]
+    assert returns[0][0] == returns[1][0]
+
+
+def test_a_state_decides_until_the_start_of_an_episode():
+    model = StatefulPPO(
+        StatefulActorCriticPolicy, "CartPole-v1", seed=0, device="cpu", policy_kwargs=NETWORK
+    )
+    obs = np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32)
+    starts = np.ones(2, dtype=bool)
+    _, first = model.predict(obs, None, starts, deterministic=True)
+    _, second = model.predict(obs, first, np.zeros(2, dtype=bool), deterministic=True)
+    _, again = model.predict(obs, second, np.array([True, False]), deterministic=True)
+    assert np.array_equal(again[0][0], first[0][0])
+    assert not np.array_equal(second[0][1], first[0][1])
+    assert not np.array_equal(again[0][1], second[0][1])
+    with pytest.raises(ValueError, match=r"episode_start must have one entry for each of 2"):
+        model.predict(obs, first, True)
+    pair = np.zeros((1, 2, 32)), np.zeros((1, 2, 32))  # as an LSTM has
+    with pytest.raises(ValueError, match="pass on what predict returned, or None to start"):
+        model.predict(obs, pair, starts)
+
+
+def test_hindsight_replay_solves_bit_flipping():
+    """Stable-Baselines3's own goal environment; tests/policies has the other algorithms."""
+    env = BitFlippingEnv(n_bits=4, max_steps=4)
+    model = DQN(
+        SpikingDQNPolicy, env, replay_buffer_class=HerReplayBuffer, seed=0, device="cpu",
+        replay_buffer_kwargs={"n_sampled_goal": 4, "goal_selection_strategy": "future"},
+        gamma=0.95, learning_rate=2e-3, learning_starts=100, target_update_interval=100,
+        exploration_fraction=0.3,
+        policy_kwargs={"network": {"hidden_sizes": [32], "time_steps": 2}},
+    )  # fmt: skip
+    model.learn(2000)
+    returns, _ = evaluate_policy(model, env, 20, return_episode_rewards=True, warn=False)
+    # -1 for each step before the goal, so that -4 is a failure; random play fails in two of three.
+    assert np.mean(np.array(returns) > -4) >= 0.9
+
+
+def test_stateful_dqn_refuses_hindsight_in_a_line():
+    env = BitFlippingEnv(n_bits=4)
+    with pytest.raises(ValueError, match="replays from its own SequenceReplayBuffer") as caught:
+        StatefulDQN(StatefulDQNPolicy, env, replay_buffer_class=HerReplayBuffer)
+    assert "\n" not in str(caught.value)
+
+
+def test_maskable_ppo_is_refused_in_a_line():
+    env = InvalidActionEnvDiscrete(dim=8, n_invalid_actions=4)
+    with pytest.raises(ValueError, match="MaskablePPO has no spiking policy") as caught:
+        MaskablePPO(SpikingActorCriticPolicy, env)
+    assert "\n" not in str(caught.value)
+    assert "use PPO with SpikingActorCriticPolicy" in str(caught.value)
