@@ -21,6 +21,8 @@ from snn_gym.cli.options import (
     Device,
     complete_agents,
     complete_environments,
+    complete_shown,
+    fetched,
     module_words,
     parse_changes,
     with_options,
@@ -47,8 +49,10 @@ class TrainOptions:
         typer.Option(
             "--from",
             metavar="RUN|AGENT",
-            help="Go on from the weights of a run's folder, or of an agent that `snn-gym "
-            "pretrained` lists for ENV.",
+            help="Go on from the weights of a run's folder, of hf:USER/NAME, or of an agent that "
+            "`snn-gym pretrained` lists for ENV.",
+            callback=fetched,
+            autocompletion=complete_shown,
             show_default="fresh weights",
         ),
     ] = None

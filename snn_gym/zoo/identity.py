@@ -138,7 +138,7 @@ def extract_policy_arguments(model: BaseAlgorithm, *, before: bool = False) -> d
             "code too, by model.save"
         )
     if "features_extractor_class" in arguments:
-        extractor = model.policy.features_extractor_class  # type: ignore[union-attr]
+        extractor = model.policy.features_extractor_class
         arguments["features_extractor_class"] = extractor_name(extractor)
     plain = as_plain_data(arguments, "policy arguments", ", or save code too, by model.save")
     # From the policy, which knows its default network.
