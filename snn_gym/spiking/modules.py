@@ -156,6 +156,11 @@ def is_binary(values: Tensor) -> bool:
     return bool(((values == 0) | (values == 1)).all())
 
 
+def is_neuron(module: nn.Module) -> bool:
+    """Return whether a module is a neuron of snnTorch, SpikingJelly or Norse."""
+    return any(hasattr(module, mark) for mark in _MARKS)
+
+
 def _first(result: Any) -> Any:
     return result[0] if isinstance(result, tuple | list) else result
 
@@ -172,32 +177,35 @@ class _Spiking:
     def see(self, name: str, module: nn.Module, inputs: Any, output: Any) -> None:
         """Note a module with binary output: a library's neuron, or a leaf with other input."""
         spikes, entered = _first(output), _first(inputs)
-        is_neuron = any(hasattr(module, x) for x in _MARKS)
         is_leaf = isinstance(entered, Tensor) and not any(True for _ in module.children())
         if isinstance(spikes, Tensor) and spikes.dim() > 2 and spikes.shape[1] == _ROWS:
             self.timed.add(name)
         if not isinstance(spikes, Tensor) or not is_binary(spikes):
             self._others.add(name)
-        elif is_neuron or (is_leaf and not is_binary(entered)):
+        elif is_neuron(module) or (is_leaf and not is_binary(entered)):
             self._names[name] = None
 
     def found(self) -> tuple[str, ...]:
         """Return the modules' names."""
         names = [name for name in self._names if name not in self._others]
         # Not the module around them, whose output is theirs.
-        return tuple(name for name in names if not any(_is_inside(x, name) for x in names))
+        return tuple(name for name in names if not any(is_inside(x, name) for x in names))
 
 
-def _is_inside(name: str, module: str) -> bool:
+def is_inside(name: str, module: str) -> bool:
+    """Return whether a part's name is below a module's."""
     return name != module and name.startswith(f"{module}." if module else "")
 
 
 @contextmanager
-def hooked(module: nn.Module, hook: Callable[[str, nn.Module, Any, Any], None]) -> Iterator[None]:
+def hooked(module: nn.Module, hook: Callable[[str, nn.Module, Any, Any], Any]) -> Iterator[None]:
     """Return a context in which the parts of a module call a hook with their names."""
 
     def named(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        return lambda part, inputs, output: hook(name, part, inputs, output)
+        def see(part: nn.Module, inputs: Any, output: Any) -> None:
+            hook(name, part, inputs, output)  # a result would replace the output
+
+        return see
 
     hooks = [part.register_forward_hook(named(name)) for name, part in module.named_modules()]
     try:
@@ -427,7 +435,7 @@ class _Trace:
 
     def _receive(self, name: str, module: Any, x: Tensor, output: Tensor) -> None:
         """Count the products of an input: SynOps of spikes, MACs of analogue values."""
-        around = next((place for place in self._layers if _is_inside(name, place)), None)
+        around = next((place for place in self._layers if is_inside(name, place)), None)
         sender = self._sender if around is None else self._layers[around]
         sender = self._senders.setdefault(name, sender)
         order = [*self._layers.values(), READOUT]
