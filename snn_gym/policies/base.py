@@ -61,7 +61,7 @@ from snn_gym.spiking.decoders import PopulationHead
 from snn_gym.spiking.execution import NetworkRun, spikes_of
 from snn_gym.spiking.layer_neurons import CellFactory
 from snn_gym.spiking.layers import SynapticLinear
-from snn_gym.spiking.modules import ModuleConfig, module_config
+from snn_gym.spiking.modules import ModuleConfig
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.recording import Recording
@@ -385,8 +385,10 @@ class SpikingPolicy(ProgramPolicy):
         **kwargs: Any,
     ) -> None:
         self.cell_factory = cell_factory
-        self.module_config = module = module_config(network)
-        self.network = network_config(network) if module is None else module.network
+        given = ModuleConfig(network) if callable(network) else network
+        if isinstance(given, ModuleConfig):
+            self.module_config, given = given, NetworkConfig(time_steps=given.time_steps)
+        self.network = network_config(given)
         if net_arch is not None:
             self._take_net_arch(net_arch)
         self.normalise_observations = normalise_observations

@@ -36,7 +36,7 @@ from snn_gym.spiking.decoders import read_head
 from snn_gym.spiking.execution import Observer
 from snn_gym.spiking.layer_neurons import CellFactory, as_array
 from snn_gym.spiking.modules import ModuleConfig, ModuleNetwork
-from snn_gym.spiking.network import EncodedNetwork, SpikingNetwork
+from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.recording import Recording
 from snn_gym.spiking.surrogates import is_traced
@@ -417,7 +417,7 @@ StatefulNetwork = SpikingNetwork | GatedNetwork
 
 def network_inputs(features: Tensor, network: nn.Module, spike_steps: int | None) -> Tensor:
     """Return features (B, F); for a spiking network flattened spike trains become (B, T, N)."""
-    if spike_steps is None or not isinstance(network, EncodedNetwork):
+    if spike_steps is None or not isinstance(network, SpikingNetwork | ModuleNetwork):
         return features
     # (B, T * N) -> (B, T, N)
     return features.view(features.shape[0], spike_steps, -1)

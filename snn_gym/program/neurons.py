@@ -366,11 +366,6 @@ class SoftLIFParameters(NeuronParameters):
     v_fall: Positive = 1.0
     """Fall of the potential by a spike."""
 
-    @property
-    def v_reset(self) -> float:
-        """Potential after a spike at the threshold."""
-        return self.v_threshold - self.v_fall
-
 
 class SoftLIF(Neuron):
     """Leaky integrate-and-fire with a soft reset: ``tau_mem dv/dt = x - v``, and ``v - v_fall``.
@@ -391,16 +386,6 @@ class SoftLIF(Neuron):
     def after(p: Any, s: Any, z: Value) -> tuple[Value, ...]:
         """Return the state after ``z``, 0 or 1; a spike subtracts ``v_fall``."""
         return (s.v - z * p.v_fall,)
-
-    @staticmethod
-    def idle(p: Any, s: Any, n: Value) -> tuple[Value, ...]:
-        """Return the state after ``n`` time steps without input: the potential decays."""
-        return ((1.0 - p.mem_gain) ** n * s.v,)
-
-    @staticmethod
-    def idle_margin(p: Any, s: Any) -> Value:
-        """Return an upper limit of later margins: the potential moves to 0."""
-        return maximum(s.v, 0.0) - p.v_threshold
 
 
 NEURONS: dict[str, type[Neuron]] = {

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -108,94 +107,8 @@ class LearnablePopulationEncoder(nn.Module):
         return spikes
 
 
-# ---- base ----------------------------------------------------------------------------------------
-class EncodedNetwork(BookkeepingModule):
-    """Base of networks that see an encoder's signal, or a spike train, at every time step."""
-
-    noise_state: Tensor
-    receptive_fields: LearnablePopulationEncoder | None
-
-    def __init__(self, config: NetworkConfig, input_size: int, spike_steps: int | None) -> None:
-        super().__init__()
-        if spike_steps is not None:
-            config = replace(config, time_steps=spike_steps)
-        assert config.encoder_parameters is not None  # filled in by NetworkConfig
-        self.config = config
-        self.spike_input = spike_input = spike_steps is not None
-        self.input_size = input_size
-        self._encoder: NetworkEncoder = config.encoder_parameters
-        self._needs_noise = not spike_input and self._encoder.needs_noise
-        self._keeps_intensity = not spike_input and self._encoder.needs_previous
-        self.spikes_enter = spike_input or not isinstance(self._encoder, ConstantEncoder)
-        """Whether the first layer receives spikes, not a constant current."""
-        self.channels = input_size if spike_input else self._encoder.channels(input_size)
-        """Inputs of the first layer."""
-        self.receptive_fields = None
-
-    def _start_noise(self) -> None:
-        """Start the noise stream of a noisy encoder from PyTorch's generator."""
-        if self._needs_noise:
-            seed = torch.randint(2**31, (1,))
-            self.register_bookkeeping("noise_state", torch.cat([seed, torch.zeros_like(seed)]))
-
-    def reseed_noise(self, seed: int) -> None:
-        """Restart a noisy encoder's noise stream from ``seed``; ignored by other encoders."""
-        if self._needs_noise:
-            self.noise_state.copy_(torch.tensor([seed, 0]))
-
-    @contextmanager
-    def _same_noise(self) -> Iterator[None]:
-        """Return a context that leaves the noise stream as it is."""
-        noise_state = self.noise_state.clone() if self._needs_noise else None
-        yield
-        if noise_state is not None:
-            self.noise_state.copy_(noise_state)
-
-    def _check_inputs(self, inputs: Tensor, axes: tuple[str, ...] = ("batch",)) -> None:
-        steps = (self.config.time_steps,) if self.spike_input else ()
-        expected = (*steps, self.input_size)
-        if inputs.shape[len(axes) :] != expected:
-            raise ValueError(
-                f"inputs must have shape ({', '.join(map(str, axes + expected))}), got "
-                f"{tuple(inputs.shape)}; reshape them, or build the network for them"
-            )
-
-    def _encode(
-        self, inputs: Tensor, previous: Tensor | None, breaks: Breaks | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Return the first layer's input (T or 1, L * B, channels), and the intensity to carry.
-
-        The intensity is (L * B, D), None for encoders that compare with no previous one.
-        """
-        if self.spike_input:
-            return inputs.transpose(0, 1), None
-        encoder, steps = self._encoder, self.config.time_steps
-        if isinstance(encoder, ConstantEncoder):
-            return inputs.unsqueeze(0), None
-        if self.receptive_fields is not None:
-            return self.receptive_fields(inputs, steps), None
-        assert isinstance(encoder, SpikeEncoder)  # the two others are served above
-        if is_traced():
-            raise ValueError(
-                f"encoder {self.config.encoder!r} is computed outside of PyTorch, and a trace "
-                "would freeze its spikes; export a network of encoder 'constant' or "
-                "'learnable_population', or one that observes spike trains"
-            )
-        intensity = inputs / (2.0 * INTENSITY_RANGE) + 0.5
-        if encoder.needs_previous:
-            intensity = intensity.detach().clamp(0.0, 1.0)
-            previous = seen_before(intensity, previous, breaks)
-            return encoder.encode(intensity, steps, previous=previous), intensity
-        noise = None
-        if encoder.needs_noise:
-            rounds = 1 if breaks is None else len(breaks.cuts)
-            shape = (steps, len(inputs) // rounds, encoder.channels(self.input_size))
-            noise = next_noise(self.noise_state, shape, rounds)
-        return encoder.encode(intensity, steps, noise=noise), None
-
-
 # ---- network -------------------------------------------------------------------------------------
-class SpikingNetwork(EncodedNetwork):
+class SpikingNetwork(BookkeepingModule):
     """A spiking network, feed-forward or with recurrent layers.
 
     Analogue input is standardised observations. The constant encoder feeds them as currents,
@@ -225,6 +138,7 @@ class SpikingNetwork(EncodedNetwork):
     """
 
     neuron_constants: Tensor
+    noise_state: Tensor
 
     def __init__(
         self,
@@ -236,10 +150,21 @@ class SpikingNetwork(EncodedNetwork):
         spike_steps: int | None = None,
         cell_factory: CellFactory | None = None,
     ) -> None:
-        super().__init__(config, input_size, spike_steps)
-        config, spike_input = self.config, self.spike_input
+        super().__init__()
+        if spike_steps is not None:
+            config = replace(config, time_steps=spike_steps)
+        assert config.encoder_parameters is not None  # filled in by NetworkConfig
+        self.config = config
+        self.spike_input = spike_input = spike_steps is not None
+        self.input_size = input_size
+        self._encoder: NetworkEncoder = config.encoder_parameters
+        self._needs_noise = not spike_input and self._encoder.needs_noise
+        self._keeps_intensity = not spike_input and self._encoder.needs_previous
+        self.spikes_enter = spike_input or not isinstance(self._encoder, ConstantEncoder)
+        """Whether the first layer receives spikes, not a constant current."""
+        channels = input_size if spike_input else self._encoder.channels(input_size)
         outputs = population_outputs if output_size is None else output_size
-        layers = make_layers(config, self.channels, outputs, cell_factory)
+        layers = make_layers(config, channels, outputs, cell_factory)
         self.layers = nn.ModuleList(layers)
         self._layers = layers  # a ModuleList forgets the type of its members
         readout, features = config.decoder_parameters, layers[-1].size
@@ -253,6 +178,7 @@ class SpikingNetwork(EncodedNetwork):
         self.head = None if output_size is None else make_head(readout, features, output_size)
         self.output_size = features if output_size is None else output_size
         initialise_layers(config, layers, spike_input=spike_input)
+        self.receptive_fields: LearnablePopulationEncoder | None = None
         if not spike_input and isinstance(self._encoder, LearnablePopulationParameters):
             fields = LearnablePopulationEncoder(input_size, self._encoder, INTENSITY_RANGE)
             self.receptive_fields = fields
@@ -260,7 +186,9 @@ class SpikingNetwork(EncodedNetwork):
         if config.regulation is not None:
             self.regulation = Regulation(config.regulation, layers, config.time_steps)
         self.register_bookkeeping("neuron_constants", neuron_constants(config))
-        self._start_noise()
+        if self._needs_noise:
+            seed = torch.randint(2**31, (1,))
+            self.register_bookkeeping("noise_state", torch.cat([seed, torch.zeros_like(seed)]))
 
     def rest_state(self, batch: int) -> Tensor:
         """Return the flat state (batch, state_size) at rest, which ``None`` stands for."""
@@ -291,6 +219,11 @@ class SpikingNetwork(EncodedNetwork):
         self.decoder = decoder.to(self.neuron_constants.device)
         self.compiled = self._compile()
         self.neuron_constants.copy_(neuron_constants(config))
+
+    def reseed_noise(self, seed: int) -> None:
+        """Restart a noisy encoder's noise stream from ``seed``; ignored by other encoders."""
+        if self._needs_noise:
+            self.noise_state.copy_(torch.tensor([seed, 0]))
 
     def rollout_started(self) -> None:
         """Let a controller, if any, act on its measurements since it last acted."""
@@ -399,10 +332,16 @@ class SpikingNetwork(EncodedNetwork):
             head: Head that reads this network, where the network has none; its synapses are the
                 last layer's fan-out.
         """
+        noise_state = self.noise_state.clone() if self._needs_noise else None
         runs, readout = list[NetworkRun](), self.readout(head)
-        with self._same_noise():
-            output, _ = self.forward(inputs, state, optimised=False, observer=runs.append)
+        output, _ = self.forward(inputs, state, optimised=False, observer=runs.append)
         (run,) = runs
+        if noise_state is not None:
+            self.noise_state.copy_(noise_state)
+        return self.recorded(run, output, readout)
+
+    def recorded(self, run: NetworkRun, output: Tensor, readout: Readout) -> Recording:
+        """Return the recording of a pass, also of another network with the same synapses."""
         signal = run.signal if self.spikes_enter else None
         layers = record_layers(self.config, self._layers, run.layers, signal, readout)
         names = (*layer_names(self.config, self._layers), READOUT)
@@ -483,6 +422,48 @@ class SpikingNetwork(EncodedNetwork):
         if observer is not None:
             observer(NetworkRun(signal, runs))
         return output, join_state([x for run in runs for x in run.final], readout, last)
+
+    def _check_inputs(self, inputs: Tensor, axes: tuple[str, ...] = ("batch",)) -> None:
+        steps = (self.config.time_steps,) if self.spike_input else ()
+        expected = (*steps, self.input_size)
+        if inputs.shape[len(axes) :] != expected:
+            raise ValueError(
+                f"inputs must have shape ({', '.join(map(str, axes + expected))}), got "
+                f"{tuple(inputs.shape)}; reshape them, or build the network for them"
+            )
+
+    def _encode(
+        self, inputs: Tensor, previous: Tensor | None, breaks: Breaks | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the first layer's input (T or 1, L * B, channels), and the intensity to carry.
+
+        The intensity is (L * B, D), None for encoders that compare with no previous one.
+        """
+        if self.spike_input:
+            return inputs.transpose(0, 1), None
+        encoder, steps = self._encoder, self.config.time_steps
+        if isinstance(encoder, ConstantEncoder):
+            return inputs.unsqueeze(0), None
+        if self.receptive_fields is not None:
+            return self.receptive_fields(inputs, steps), None
+        assert isinstance(encoder, SpikeEncoder)  # the two others are served above
+        if is_traced():
+            raise ValueError(
+                f"encoder {self.config.encoder!r} is computed outside of PyTorch, and a trace "
+                "would freeze its spikes; export a network of encoder 'constant' or "
+                "'learnable_population', or one that observes spike trains"
+            )
+        intensity = inputs / (2.0 * INTENSITY_RANGE) + 0.5
+        if encoder.needs_previous:
+            intensity = intensity.detach().clamp(0.0, 1.0)
+            previous = seen_before(intensity, previous, breaks)
+            return encoder.encode(intensity, steps, previous=previous), intensity
+        noise = None
+        if encoder.needs_noise:
+            rounds = 1 if breaks is None else len(breaks.cuts)
+            shape = (steps, len(inputs) // rounds, encoder.channels(self.input_size))
+            noise = next_noise(self.noise_state, shape, rounds)
+        return encoder.encode(intensity, steps, noise=noise), None
 
     def _split_state(
         self, state: Tensor | None, inputs: Tensor

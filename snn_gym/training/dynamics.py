@@ -27,7 +27,6 @@ from snn_gym.policies.protocols import RecordedPolicy
 from snn_gym.policies.stock import StockPolicyMixin
 from snn_gym.spiking import Dynamics, Recording, SpikingNetwork, network_weights
 from snn_gym.spiking.modules import ModuleNetwork
-from snn_gym.spiking.network import EncodedNetwork
 from snn_gym.zoo.build import make_environments
 from snn_gym.zoo.identity import identify
 
@@ -36,7 +35,7 @@ from snn_gym.zoo.identity import identify
 def undisturbed(policy: nn.Module) -> Iterator[None]:
     """Restore a policy's training modes and noise streams when the context ends."""
     modes = [(module, module.training) for module in policy.modules()]
-    networks = [module for module, _ in modes if isinstance(module, EncodedNetwork)]
+    networks = [module for module, _ in modes if isinstance(module, SpikingNetwork)]
     states = [state for x in networks if (state := getattr(x, "noise_state", None)) is not None]
     copies = [state.clone() for state in states]
     try:
@@ -338,7 +337,7 @@ class DynamicsCallback(BaseCallback):
         if self._folder is not None:
             write_rows(self._folder / DYNAMICS_FILE, self._rows)
 
-    def _record(self, policy: SpikingPolicy, network: EncodedNetwork) -> Recording:
+    def _record(self, policy: SpikingPolicy, network: SpikingNetwork | ModuleNetwork) -> Recording:
         """Record the policy on the probe, or as it plays, always with the same encoder's noise."""
         with undisturbed(policy):
             network.reseed_noise(_NOISE_SEED)

@@ -24,7 +24,7 @@ from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import write_bytes_atomic
 from snn_gym.envs import StableBaselinesVecEnv
 from snn_gym.learners import GradientFreeAlgorithm, LocalActorCritic
-from snn_gym.spiking.network import EncodedNetwork
+from snn_gym.spiking import SpikingNetwork
 from snn_gym.training.checkpoint import remove_checkpoints, resume_newest, save_checkpoint
 from snn_gym.training.dynamics import DYNAMICS_FILE, PROBE_FILE, DynamicsCallback
 from snn_gym.training.evaluations import EVALUATIONS_FILE, EpisodeLog, EvaluationCallback
@@ -69,7 +69,7 @@ def begin_segment(
     # torch and the global generators take 32 bits.
     general, actions, environments, noise, learner = (int(value) // 2 for value in state)
     set_random_seed(general)
-    networks = (part for part in model.policy.modules() if isinstance(part, EncodedNetwork))
+    networks = (part for part in model.policy.modules() if isinstance(part, SpikingNetwork))
     for index, network in enumerate(networks):
         network.reseed_noise(noise + index)
     if isinstance(model, GradientFreeAlgorithm | LocalActorCritic):
