@@ -112,7 +112,7 @@ class Converted(NamedTuple):
         """Return a head of the module, None for none, as a head of the network."""
         weights, biases = self.tail
         own, shift = _affine(head, len(biases))
-        merged = nn.Linear(weights.shape[1], len(own))
+        merged: nn.Linear = nn.utils.skip_init(nn.Linear, weights.shape[1], len(own))
         merged.weight.copy_(own @ weights)
         merged.bias.copy_(own @ biases + shift)
         return merged
@@ -260,20 +260,22 @@ class ModuleNetwork(nn.Module):
             ))
         ]  # fmt: skip
         self._timed = any(calls[x][-1][1].shape[1:2] == (_ROWS,) for x in self.spiking)
-        self._chain, self.problem, before = list[str](), "", None
+        self._chain, self.problem, before = list[str](), "", calls[""][0][0].flatten()
         for name, part in parts.items():
-            x, y = calls[name][0]
-            spikes = name in self.spiking
             if any(name.startswith(f"{neuron}.") for neuron in self.spiking):
                 continue
-            if spikes or not list(part.children()):
-                loop, same = getattr(part, "recurrent", None), torch.equal(x.flatten(), y.flatten())
-                weights = [w for w in part.parameters(recurse=False) if w.dim() > 1]
-                known = isinstance(part, nn.Linear) or (not weights and (spikes or same))
-                follows = before is None or torch.equal(before[: x.numel()], x.flatten())
-                if not (known and follows and isinstance(loop, nn.Linear | None)):
-                    self.problem = f"{type(part).__name__} {name!r} or what comes before it"
-                self._chain += [name]
+            (x, y), leaf = calls[name][0], name in self.spiking or not list(part.children())
+            value, same = (x if leaf else y).flatten(), torch.equal(x.flatten(), y.flatten())
+            size = min(len(value), len(before))
+            weights = [w for w in part.parameters(recurse=False) if w.dim() > 1]
+            known = isinstance(part, nn.Linear) or not (
+                weights or (leaf and not same and name not in self.spiking)
+            )
+            loop = getattr(part, "recurrent", None)
+            follows = torch.equal(before[:size], value[:size])
+            if not (known and follows and isinstance(loop, nn.Linear | None)):
+                self.problem = f"{type(part).__name__} {name!r} or what comes before it"
+            self._chain += [name] * leaf
             before = y.flatten()
         self.problem = self.problem if self.spiking else "no neurons that fire"
 
