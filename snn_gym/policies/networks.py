@@ -430,7 +430,8 @@ def network_config(network: NetworkConfig | Mapping[str, Any] | None) -> Network
     config = NetworkConfig() if network is None else network
     if not isinstance(config, NetworkConfig):
         raise ValueError(
-            f"network must be a NetworkConfig or a mapping of its fields, got {network!r}"
+            "network must be a NetworkConfig or a mapping of its fields, got "
+            f"{' '.join(repr(network).split()):.80}"
         )
     return config
 
