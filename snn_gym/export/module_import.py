@@ -79,17 +79,13 @@ def _neuron_of(part: Any) -> tuple[str, dict[str, float], Tensor]:
     unlike = [name for name, x in simple.items() if len(x) > 1]
     if unlike:
         raise ValueError(f"{unlike[0]} differs between neurons of {kind}; give them the same")
-    one = {"v_start": 0.0, **{name: x.pop() for name, x in simple.items()}}
-    name = "lif_box" if one["decay"] else "iaf"
-    if soft:
-        name = "lif_soft" if one["decay"] else "iaf_soft"
-    for source, tau in (("decay", "tau_mem_ms"), ("synapse", "tau_syn_ms")):
-        if one.get(source):
-            one[tau] = float(f"{1 / one[source]:.7g}")
+    one = {"v_start": 0.0, "v_leak": 0.0, **{name: x.pop() for name, x in simple.items()}}
+    taus = (("decay", "tau_mem_ms"), ("synapse", "tau_syn_ms"))
+    one |= {tau: float(f"{1 / one[x]:.7g}") for x, tau in taus if one.get(x)}
+    name = ("iaf", "lif_box", "iaf_soft", "lif_soft")[bool(one["decay"]) + 2 * soft]
     name = "lif" if "synapse" in one else name
-    names = {field.name for field in fields(NEURONS[name].Parameters)}
-    parameters = {x: y for x, y in one.items() if x in names}
-    return name, parameters, gain / one["decay"] if one["decay"] else gain
+    parameters = {x.name: one[x.name] for x in fields(NEURONS[name].Parameters)}
+    return name, parameters, gain / (one["decay"] or 1.0)
 
 
 @torch.no_grad()
@@ -157,7 +153,12 @@ def from_module(model: BaseAlgorithm) -> BaseAlgorithm:
     """
     policy: Any = model.policy  # Stable-Baselines3's class names no attribute of ours
     config, env = getattr(policy, "module_config", None), model.get_env()
-    if config is None or config.readout is not None or env is None or getattr(model, "use_sde", 0):
+    if (
+        config is None
+        or config.readout is not None
+        or env is None
+        or getattr(model, "use_sde", False)
+    ):
         raise ValueError(
             f"{type(model).__name__} is not converted; expected a model on environments (set_env) "
             "whose policy_kwargs name a module as network, read by the mean, without use_sde"
@@ -172,8 +173,7 @@ def from_module(model: BaseAlgorithm) -> BaseAlgorithm:
     made: Any = build_model(name, arguments, settings, env, seed=model.seed, device="cpu")
     state, old = full_state(made.policy), full_state(policy)
     for place, converted in ours.items():
-        parts = full_state(converted.network)
-        old |= {f"{place}.{x}": tensor for x, tensor in parts.items()}
+        old |= {f"{place}.{x}": tensor for x, tensor in full_state(converted.network).items()}
         for head in _HEADS.get(place, (f"{place}.head",)):
             merged = converted.head(policy.get_submodule(head)).state_dict()
             old |= {f"{head}.{x}": tensor for x, tensor in merged.items()}

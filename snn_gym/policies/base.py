@@ -345,8 +345,7 @@ class SpikingPolicy(ProgramPolicy):
 
     normalise_observations: bool
     cell_factory: CellFactory | None = None
-    module_config: ModuleConfig | None = None
-    """A user's module, None where networks are of the configuration."""
+    module_config: ModuleConfig | None = None  # a user's module in place of ``network``
     algorithms: tuple[str, ...]
     action_spaces: tuple[type[spaces.Space[Any]], ...]
     """Kinds of action spaces that the policy's algorithms have."""

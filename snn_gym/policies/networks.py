@@ -240,8 +240,7 @@ class NetworkBuilder:
     """Hidden sizes of critics; None for those of the configuration."""
     memory_steps: int | None = None
     """Environment steps that fresh gated units remember, at most; None for PyTorch's biases."""
-    module: ModuleConfig | None = None
-    """A user's module in place of spiking networks of ``config``; None for none."""
+    module: ModuleConfig | None = None  # in place of spiking networks of ``config``
 
     def build(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -93,12 +93,11 @@ def _is_binary(values: Any) -> bool:
     return isinstance(values, Tensor) and bool(((values == 0) | (values == 1)).all())
 
 
-def _affine(linear: nn.Linear | None, size: int = 0) -> tuple[Tensor, Tensor]:
+def _affine(linear: Any, size: int = 0) -> tuple[Tensor, Tensor]:
     """Return weights and biases of a linear map in 64 bits, of the identity for None."""
-    if linear is None:
-        return torch.eye(size).double(), torch.zeros(size).double()
-    weights = linear.weight.detach().double()
-    return weights, weights.new_zeros(len(weights)) if linear.bias is None else linear.bias.double()
+    weights = torch.eye(size).double() if linear is None else linear.weight.detach().double()
+    bias = getattr(linear, "bias", None)
+    return weights, weights.new_zeros(len(weights)) if bias is None else bias.detach().double()
 
 
 class Converted(NamedTuple):
@@ -112,7 +111,7 @@ class Converted(NamedTuple):
         """Return a head of the module, None for none, as a head of the network."""
         weights, biases = self.tail
         own, shift = _affine(head, len(biases))
-        merged: nn.Linear = nn.utils.skip_init(nn.Linear, weights.shape[1], len(own))
+        merged: nn.Linear = nn.utils.skip_init(nn.Linear, weights.shape[1], len(own))  # type: ignore[no-untyped-call]
         merged.weight.copy_(own @ weights)
         merged.bias.copy_(own @ biases + shift)
         return merged
@@ -182,11 +181,10 @@ class ModuleNetwork(nn.Module):
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Decide on a batch from rest, as ``SpikingNetwork.forward``; the state is empty (B, 0)."""
         del state, optimised
-        if observer is None:
+        watched = nullcontext(Calls()) if observer is None else _calls_of(self.module)
+        with watched as calls:
             features = self._readout(self._outputs(inputs))
-        else:
-            with _calls_of(self.module) as calls:
-                features = self._readout(self._outputs(inputs))
+        if observer is not None:
             observer(self._run(inputs, calls))
         output = features if self.head is None else self.head(features)
         return output, inputs.new_empty(len(inputs), 0)
@@ -232,8 +230,8 @@ class ModuleNetwork(nn.Module):
                     torch.manual_seed(0)
                     passes.append(self._outputs(inputs))
         except (AttributeError, LookupError, RuntimeError, TypeError) as error:
-            problem = " ".join(str(error).split())
-            self.refuse(f"fails on observations of shape {tuple(inputs.shape)}: {problem:.200}")
+            problem = f"{tuple(inputs.shape)}: {' '.join(str(error).split()):.200}"
+            self.refuse(f"fails on observations of shape {problem}")
         if passes[0].shape[:2] != (self.time_steps, _ROWS):
             self.refuse(
                 f"returns {tuple(passes[0].shape)} for {_ROWS} samples; expected (batch, features) "
