@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from snn_gym.export.conversion import ResidualPolicy, choose_share, convert
     from snn_gym.export.fine_tuning import fine_tune
     from snn_gym.export.instructions import Instructions, count_instructions, count_program
+    from snn_gym.export.module_import import from_module, network_from_module
     from snn_gym.export.nir_graph import Host, NIRFiles, read_host, to_nir
     from snn_gym.export.nir_import import from_nir, network_from_nir
     from snn_gym.export.nir_submission import submit_nir
@@ -34,7 +35,9 @@ __all__ = [
     "episode_costs",
     "fine_tune",
     "freeze",
+    "from_module",
     "from_nir",
+    "network_from_module",
     "network_from_nir",
     "portable",
     "program_of",
@@ -65,7 +68,9 @@ __getattr__, __dir__ = lazy_names(
         "episode_costs": "visits",
         "fine_tune": "fine_tuning",
         "freeze": ".policies.frozen",
+        "from_module": "module_import",
         "from_nir": "nir_import",
+        "network_from_module": "module_import",
         "network_from_nir": "nir_import",
         "portable": ".policies.frozen",
         "program_of": ".policies.frozen",

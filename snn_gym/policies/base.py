@@ -35,6 +35,7 @@ from snn_gym.policies.acting import (
 from snn_gym.policies.networks import (
     CriticKey,
     CriticSizes,
+    NetworkArgument,
     NetworkBuilder,
     network_config,
     read_net_arch,
@@ -61,6 +62,7 @@ from snn_gym.spiking.decoders import PopulationHead
 from snn_gym.spiking.execution import NetworkRun, spikes_of
 from snn_gym.spiking.layer_neurons import CellFactory
 from snn_gym.spiking.layers import SynapticLinear
+from snn_gym.spiking.modules import ModuleConfig
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.recording import Recording
@@ -324,7 +326,9 @@ class SpikingPolicy(ProgramPolicy):
         observation_space: Observation space.
         action_space: Action space.
         lr_schedule: Learning rate over the remaining progress.
-        network: Configuration of the networks, also as a mapping; its defaults if None.
+        network: Configuration of the networks, also as a mapping; its defaults if None. A module of
+            PyTorch, a function that makes one or a ``ModuleConfig`` takes the place of the networks
+            that spike.
         normalise_observations: Whether Box observations, also those in a Dict, are standardised.
         cell_factory: For research: makes any spiking module with Norse's protocol in place of the
             configured neuron.
@@ -342,6 +346,7 @@ class SpikingPolicy(ProgramPolicy):
 
     normalise_observations: bool
     cell_factory: CellFactory | None = None
+    module_config: ModuleConfig | None = None  # a user's module in place of ``network``
     algorithms: tuple[str, ...]
     action_spaces: tuple[type[spaces.Space[Any]], ...]
     """Kinds of action spaces that the policy's algorithms have."""
@@ -372,7 +377,7 @@ class SpikingPolicy(ProgramPolicy):
         action_space: spaces.Space[Any],
         lr_schedule: Schedule,
         *,
-        network: NetworkConfig | Mapping[str, Any] | None = None,
+        network: NetworkArgument | None = None,
         normalise_observations: bool = True,
         cell_factory: CellFactory | None = None,
         activation_fn: type[nn.Module] | None = None,
@@ -380,7 +385,10 @@ class SpikingPolicy(ProgramPolicy):
         **kwargs: Any,
     ) -> None:
         self.cell_factory = cell_factory
-        self.network = network_config(network)
+        given = ModuleConfig(network) if callable(network) else network
+        if isinstance(given, ModuleConfig):
+            self.module_config, given = given, NetworkConfig(time_steps=given.time_steps)
+        self.network = network_config(given)
         if net_arch is not None:
             self._take_net_arch(net_arch)
         self.normalise_observations = normalise_observations
@@ -429,6 +437,13 @@ class SpikingPolicy(ProgramPolicy):
                 "use another encoder than 'delta', at least 2 time steps for a neuron that fires a "
                 "step late, or a stateful policy (StatefulPPO, StatefulDQN)"
             )
+        spikes = getattr(self, "spiking_actor", getattr(self, "spiking", True))
+        if self.module_config is not None and (self.carries_state or not spikes):
+            raise ValueError(
+                f"a module as network decides from rest and in place of networks that spike; this "
+                f"{type(self).__name__} {'carries a state' if self.carries_state else 'has none'}: "
+                "use PPO, DQN or SAC with a spiking policy, or a NetworkConfig"
+            )
         check_start(action_space, "action space")
         # The first class after our own is Stable-Baselines3's, whose arguments are known.
         stock = next(x for x in type(self).__mro__ if x.__module__.startswith(_STOCK_PACKAGES))
@@ -454,7 +469,8 @@ class SpikingPolicy(ProgramPolicy):
         data = super()._get_constructor_parameters()
         del data["net_arch"]  # which ``network`` holds
         names = ("network", "normalise_observations", "cell_factory", *self.own_arguments)
-        return {**data, **{name: getattr(self, name) for name in names}}
+        data |= {name: getattr(self, name) for name in names}
+        return data if self.module_config is None else {**data, "network": self.module_config}
 
     def make_features_extractor(self) -> BaseFeaturesExtractor:
         """Return a features extractor; refuse a trainable one that no gradient reaches."""
@@ -491,6 +507,7 @@ class SpikingPolicy(ProgramPolicy):
             self.gated,
             self.critic_hidden_sizes,
             self.memory_steps,
+            self.module_config,
         )
         return self.builder
 

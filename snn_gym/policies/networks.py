@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
@@ -35,6 +35,7 @@ from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.decoders import read_head
 from snn_gym.spiking.execution import Observer
 from snn_gym.spiking.layer_neurons import CellFactory, as_array
+from snn_gym.spiking.modules import ModuleConfig, ModuleNetwork
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.recording import Recording
@@ -239,6 +240,7 @@ class NetworkBuilder:
     """Hidden sizes of critics; None for those of the configuration."""
     memory_steps: int | None = None
     """Environment steps that fresh gated units remember, at most; None for PyTorch's biases."""
+    module: ModuleConfig | None = None  # in place of spiking networks of ``config``
 
     def build(
         self,
@@ -252,7 +254,8 @@ class NetworkBuilder:
         """Return a network from features to decoded activity, or to ``output_size`` outputs.
 
         Args:
-            spiking: Whether it is a ``SpikingNetwork``; if not it is its twin, a ``GatedNetwork``
+            spiking: Whether it is a ``SpikingNetwork``, or a ``ModuleNetwork`` of the user's
+                module; if not it is its twin, a ``GatedNetwork``
                 where a state is carried and else a ``DenseNetwork``.
             output_size: Outputs of its head; None for no head.
             population_outputs: Without a head, the outputs that will read it.
@@ -262,10 +265,13 @@ class NetworkBuilder:
         sizes = self.config.hidden_sizes
         if critic and self.critic_hidden_sizes is not None:
             sizes = self.critic_hidden_sizes
+        seen = self.features_dim // (self.spike_steps or 1) + extra_inputs
+        if spiking and self.module is not None:
+            return ModuleNetwork(self.module, seen, output_size, spike_steps=self.spike_steps)
         if spiking:
             return SpikingNetwork(
                 replace(self.config, hidden_sizes=sizes),
-                self.features_dim // (self.spike_steps or 1) + extra_inputs,
+                seen,
                 output_size,
                 population_outputs=population_outputs,
                 spike_steps=self.spike_steps,
@@ -400,7 +406,9 @@ def _activation_of(network: DenseNetwork) -> tuple[Activation, int | None]:
     return known[0], None
 
 
-StatelessNetwork = SpikingNetwork | DenseNetwork
+NetworkArgument = NetworkConfig | ModuleConfig | Mapping[str, Any] | Callable[..., Any]
+"""Argument ``network`` of policies: a configuration, a user's module, or a function of it."""
+StatelessNetwork = SpikingNetwork | ModuleNetwork | DenseNetwork
 """Networks that may decide from rest."""
 StatefulNetwork = SpikingNetwork | GatedNetwork
 """Networks that may carry a state from decision to decision."""
@@ -408,7 +416,7 @@ StatefulNetwork = SpikingNetwork | GatedNetwork
 
 def network_inputs(features: Tensor, network: nn.Module, spike_steps: int | None) -> Tensor:
     """Return features (B, F); for a spiking network flattened spike trains become (B, T, N)."""
-    if spike_steps is None or not isinstance(network, SpikingNetwork):
+    if spike_steps is None or not isinstance(network, SpikingNetwork | ModuleNetwork):
         return features
     # (B, T * N) -> (B, T, N)
     return features.view(features.shape[0], spike_steps, -1)
@@ -421,7 +429,8 @@ def network_config(network: NetworkConfig | Mapping[str, Any] | None) -> Network
     config = NetworkConfig() if network is None else network
     if not isinstance(config, NetworkConfig):
         raise ValueError(
-            f"network must be a NetworkConfig or a mapping of its fields, got {network!r}"
+            "network must be a NetworkConfig or a mapping of its fields, got "
+            f"{' '.join(repr(network).split()):.80}"
         )
     return config
 

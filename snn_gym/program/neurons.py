@@ -355,12 +355,46 @@ class SoftIAF(Neuron):
         return (s.v,)
 
 
+@dataclass(frozen=True)
+class SoftLIFParameters(NeuronParameters):
+    """Leaky integrate-and-fire whose spike takes a fixed amount off the potential."""
+
+    tau_mem_ms: Positive = 2.0
+    """Membrane time constant (ms)."""
+    v_threshold: Positive = 1.0
+    """Potential above which the neuron fires."""
+    v_fall: Positive = 1.0
+    """Fall of the potential by a spike."""
+
+
+class SoftLIF(Neuron):
+    """Leaky integrate-and-fire with a soft reset: ``tau_mem dv/dt = x - v``, and ``v - v_fall``.
+
+    It is snnTorch's ``Leaky`` with ``reset_mechanism="subtract"``, whose decay ``beta`` is ``1 - dt
+    / tau_mem``: with its delayed reset ``v_fall`` is ``v_threshold / beta``.
+    """
+
+    Parameters = SoftLIFParameters
+    state = ("v",)
+
+    @staticmethod
+    def integrate(p: Any, s: Any, x: Value) -> tuple[Value, ...]:
+        """Return the state after a time step with input ``x``, without a spike."""
+        return (s.v + p.mem_gain * (x - s.v),)
+
+    @staticmethod
+    def after(p: Any, s: Any, z: Value) -> tuple[Value, ...]:
+        """Return the state after ``z``, 0 or 1; a spike subtracts ``v_fall``."""
+        return (s.v - z * p.v_fall,)
+
+
 NEURONS: dict[str, type[Neuron]] = {
     "lif_box": LIFBox,
     "lif": LIF,
     "iaf": IAF,
     "alif": ALIF,
     "iaf_soft": SoftIAF,
+    "lif_soft": SoftLIF,
 }
 """Text of each registered neuron; ``register_neuron`` adds to it."""
 

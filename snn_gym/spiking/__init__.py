@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         network_weights,
         record_with_damage,
     )
+    from snn_gym.spiking.modules import ModuleConfig, ModuleNetwork
     from snn_gym.spiking.network import SpikingNetwork
     from snn_gym.spiking.normaliser import ObservationNormaliser
     from snn_gym.spiking.recording import LayerRecording, Recording
@@ -52,6 +53,8 @@ __all__ = [
     "MaxVoltageParameters",
     "MeanRateParameters",
     "Measure",
+    "ModuleConfig",
+    "ModuleNetwork",
     "NetworkConfig",
     "Neuron",
     "NeuronParameters",
@@ -86,6 +89,8 @@ __getattr__, __dir__ = lazy_names(
         "damage_spreading": "measures",
         "network_weights": "measures",
         "record_with_damage": "measures",
+        "ModuleConfig": "modules",
+        "ModuleNetwork": "modules",
         "SpikingNetwork": "network",
         "register_neuron": "layer_neurons",
         "ObservationNormaliser": "normaliser",

@@ -338,6 +338,10 @@ class SpikingNetwork(BookkeepingModule):
         (run,) = runs
         if noise_state is not None:
             self.noise_state.copy_(noise_state)
+        return self.recorded(run, output, readout)
+
+    def recorded(self, run: NetworkRun, output: Tensor, readout: Readout) -> Recording:
+        """Return the recording of a pass, also of another network with the same synapses."""
         signal = run.signal if self.spikes_enter else None
         layers = record_layers(self.config, self._layers, run.layers, signal, readout)
         names = (*layer_names(self.config, self._layers), READOUT)

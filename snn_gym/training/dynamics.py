@@ -26,6 +26,7 @@ from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.protocols import RecordedPolicy
 from snn_gym.policies.stock import StockPolicyMixin
 from snn_gym.spiking import Dynamics, Recording, SpikingNetwork, network_weights
+from snn_gym.spiking.modules import ModuleNetwork
 from snn_gym.zoo.build import make_environments
 from snn_gym.zoo.identity import identify
 
@@ -325,9 +326,10 @@ class DynamicsCallback(BaseCallback):
         network = acting_spiking_network(self._policy)
         assert network is not None  # was checked at the start
         recording = self._record(self._policy, network)
-        if not self._probe.first_weights:
-            self._probe.first_weights = network_weights(network)
-        dynamics = Dynamics(recording, network, older_weights=self._probe.first_weights)
+        own = network if isinstance(network, SpikingNetwork) else None  # a module's are its own
+        if own is not None and not self._probe.first_weights:
+            self._probe.first_weights = network_weights(own)
+        dynamics = Dynamics(recording, own, older_weights=self._probe.first_weights or None)
         for key, value in dynamics.summary().items():
             self.logger.record(f"dynamics/{key}", value)
             part, measure = key.split("/")
@@ -335,7 +337,7 @@ class DynamicsCallback(BaseCallback):
         if self._folder is not None:
             write_rows(self._folder / DYNAMICS_FILE, self._rows)
 
-    def _record(self, policy: SpikingPolicy, network: SpikingNetwork) -> Recording:
+    def _record(self, policy: SpikingPolicy, network: SpikingNetwork | ModuleNetwork) -> Recording:
         """Record the policy on the probe, or as it plays, always with the same encoder's noise."""
         with undisturbed(policy):
             network.reseed_noise(_NOISE_SEED)
@@ -352,7 +354,8 @@ class DynamicsCallback(BaseCallback):
             self._probe.write(self._folder / PROBE_FILE)
 
 
-def acting_spiking_network(policy: RecordedPolicy) -> SpikingNetwork | None:
+def acting_spiking_network(policy: RecordedPolicy) -> SpikingNetwork | ModuleNetwork | None:
     """Return the network that chooses a policy's actions, None if it does not spike."""
     network = policy.acting_network()
-    return network if isinstance(network, SpikingNetwork) else None
+    is_module = isinstance(network, ModuleNetwork) and bool(network.spiking)
+    return network if is_module or isinstance(network, SpikingNetwork) else None

@@ -129,6 +129,14 @@ def extract_policy_arguments(model: BaseAlgorithm, *, before: bool = False) -> d
     if _optimiser_of_the_algorithm(model):
         del arguments["optimizer_class"], arguments["optimizer_kwargs"]
     # The policy has read the first three; off-policy algorithms put use_sde, a hyper-parameter.
+    module = getattr(model.policy, "module_config", None)
+    if module is not None:
+        kind = type(model.policy.acting_network().module).__name__  # type: ignore[operator]
+        raise ValueError(
+            f"network {kind} is code and can't be saved as data; convert it by "
+            "snn_gym.export.from_module, build it of NetworkConfig with a neuron of yours "
+            "(register_neuron), or keep it by model.save, whose files only you should load"
+        )
     for name in ("network", "net_arch", "critic_hidden_sizes", "use_sde"):
         arguments.pop(name, None)
     if arguments.pop("cell_factory", None) is not None:

@@ -58,8 +58,8 @@ def test_a_failing_command_stops_the_page(tmp_path, capsys):
 
 
 def test_the_index_lists_every_tutorial():
-    listed = set(re.findall(r"^\| \[[^\]]+\]\((\w+)\.md\) \|", INDEX, re.M))
-    assert listed == set(PAGES) == set(re.findall(r"^(\w+)$", INDEX, re.M))
+    listed = set(re.findall(r"^\| \[[^\]]+\]\(([\w-]+)\.md\) \|", INDEX, re.M))
+    assert listed == set(PAGES) == set(re.findall(r"^([\w-]+)$", INDEX, re.M))
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ STATEFUL = [
     *((StatefulActorCriticPolicy, "analogue", network) for network in RARE_STATEFUL),
     # C's own exp may differ from the kernel's in the last place, so "exponential" is left out.
     *((StatefulActorCriticPolicy, "analogue", {"neuron": name})
-      for name in ("iaf_soft", "quadratic", "izhikevich", "resonator")),
+      for name in ("iaf_soft", "lif_soft", "quadratic", "izhikevich", "resonator")),
 ]  # fmt: skip
 VISITS = Visits((np.ones(12, bool), np.ones(9, bool)), (1.0, 1.0))
 

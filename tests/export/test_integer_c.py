@@ -41,6 +41,7 @@ def same(program, visits, observations, folder, **form):
     (SpikingActorCriticPolicy, "analogue", "continuous", {"neuron": "resonator"}),
     (SpikingActorCriticPolicy, "spikes", "discrete", {"decoder": "last_voltage"}),
     (StatefulActorCriticPolicy, "analogue", "discrete", {"neuron": "iaf_soft", **RECURRENT}),
+    (StatefulActorCriticPolicy, "analogue", "discrete", {"neuron": "lif_soft", **RECURRENT}),
     (StatefulActorCriticPolicy, "spikes", "discrete", {"neuron": "alif", **RECURRENT}),
 ])  # fmt: skip
 def test_neurons_equal_the_integer_program(kind, seen, chosen, network, peaks, form, tmp_path):

@@ -15,7 +15,7 @@ from snn_gym.program.neurons import NEURONS
 from tests.export.made import Compiled, build, needs_compiler, observe, spiking
 from tests.program.own_neurons import OWN, registered
 
-NAMES = ("iaf_soft", *OWN)
+NAMES = ("iaf_soft", "lif_soft", *OWN)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -56,12 +56,15 @@ def test_a_frozen_agent_decides_as_its_policy(name):
     assert (freeze(policy).predict(seen)[0] == expected).all()
 
 
-@pytest.mark.parametrize("name", ["lif_box", "lif", "iaf", "alif", "iaf_soft", "resonator"])
+@pytest.mark.parametrize(
+    "name", ["lif_box", "lif_soft", "lif", "iaf", "alif", "iaf_soft", "resonator"]
+)
 def test_sums_and_products_have_a_fixed_point(name):
     units = units_of(NEURONS[name])
     shares = {x for x, unit in units.items() if unit == "share"}
     assert shares == {
-        "lif_box": {"mem_gain"}, "lif": {"mem_gain", "syn_gain"}, "iaf": set(), "iaf_soft": set(),
+        "lif_box": {"mem_gain"}, "lif_soft": {"mem_gain"}, "lif": {"mem_gain", "syn_gain"},
+        "iaf": set(), "iaf_soft": set(),
         "alif": {"mem_gain", "syn_gain", "adapt_gain"}, "resonator": {"decay", "turn"},
     }[name]  # fmt: skip
     assert "share(" in neuron_function(NEURONS[name], "advance", fixed=True) or name in (

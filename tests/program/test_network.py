@@ -111,7 +111,7 @@ def test_policies_interpreter_compiled_call_and_frozen_policies_decide_alike(
     np.testing.assert_array_equal(single, actions[1])
 
 
-@pytest.mark.parametrize("neuron", ["lif_box", "lif", "iaf", "alif", "iaf_soft"])
+@pytest.mark.parametrize("neuron", ["lif_box", "lif", "iaf", "alif", "iaf_soft", "lif_soft"])
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_a_file_restores_the_whole_program(neuron, recurrent, tmp_path):
     before = build(SpikingActorCriticPolicy, neuron=neuron, recurrent=recurrent).program()

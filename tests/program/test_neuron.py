@@ -17,7 +17,16 @@ from snn_gym.program.neuron import (
     threshold,
     trace,
 )
-from snn_gym.program.neurons import ALIF, IAF, LIF, NEURONS, LIFBox, LIFBoxParameters, SoftIAF
+from snn_gym.program.neurons import (
+    ALIF,
+    IAF,
+    LIF,
+    NEURONS,
+    LIFBox,
+    LIFBoxParameters,
+    SoftIAF,
+    SoftLIF,
+)
 from tests.program.own_neurons import OWN, Quadratic, Resonator
 
 ALL = {**NEURONS, **OWN}
@@ -98,6 +107,7 @@ def test_properties_of_neurons():
     (LIF, {"mem_gain": 0.5, "syn_gain": 1.25}, False),
     (ALIF, {"mem_gain": 0.5, "syn_gain": 0.5, "adapt_gain": 0.1}, True),
     (SoftIAF, {}, True),
+    (SoftLIF, {"mem_gain": 0.5}, True),
     (Resonator, {"decay": 0.9, "turn": 0.4}, False),
     (Quadratic, {}, False),
 ])  # fmt: skip
