@@ -27,11 +27,11 @@ static inline void add_rows(const int8_t *weights, int size, const int *places, 
 """
 
 ADD_PRODUCTS = """\
-/* Add the rows of weights times the values. */
+/* Add the rows of weights times the values other than zero. */
 static inline void add_products(const int8_t *weights, int inputs, int size, const int16_t *values,
                                 int32_t *total) {
     for (int d = 0; d < inputs; d++) {
-        for (int n = 0; n < size; n++) {
+        for (int n = 0; values[d] != 0 && n < size; n++) {
             total[n] += values[d] * weights[d * size + n];
         }
     }

@@ -185,7 +185,8 @@ class StraightUnits(Straight, FixedUnitsSource):
     helpers = (SATURATING, SCALED, STANDARDISED)
 
     def _decided(self) -> Iterator[str]:
-        yield from self._values()
+        if not self._entered_by_spikes(1):
+            yield from self._values()
         features = [f"x_{d}" for d in range(self.program.inputs)]
         for k, layer in enumerate(self.integer.units, start=1):
             yield from self._straight_layer(k, layer, features, self._used[k - 1])
@@ -193,6 +194,10 @@ class StraightUnits(Straight, FixedUnitsSource):
             features = [f"{prefix}_{k}_{n}" for n in range(layer.size)]
         for o, (row, bias) in enumerate(zip(*(x.tolist() for x in self._outputs), strict=True)):
             yield _statement(f"const int32_t out_{o}", bias, row, features)
+
+    def _entered_by_spikes(self, k: int) -> bool:
+        """Return whether spikes enter layer ``k``: their weights are added, without products."""
+        return k == 1 and self.program.spike_input and bool(self.integer.units)
 
     def _straight_layer(
         self, k: int, layer: IntegerUnits, features: Sequence[str], used: Sequence[int]
@@ -206,8 +211,14 @@ class StraightUnits(Straight, FixedUnitsSource):
         parts = [(sums, layer.biases, layer.weights, features)]
         if layer.recurrent is not None and layer.recurrent_biases is not None:
             parts.append((loops, layer.recurrent_biases, layer.recurrent, states[:size]))
+        own = [g * size + n for g in range(layer.gates) for n in used]
         for names, biases, weights, sources in parts:
-            for j in (g * size + n for g in range(layer.gates) for n in used):
+            if weights is layer.weights and self._entered_by_spikes(k):
+                yield from (f"    int32_t {names[j]} = {biases[j]};" for j in own)
+                for d, row in enumerate(weights[:, own].tolist()):
+                    yield from _added(f"observation[{d}] != 0.0f", row, [names[j] for j in own])
+                continue
+            for j in own:
                 column = weights[:, j].tolist()
                 yield _statement(f"const int32_t {names[j]}", biases[j], column, sources)
         for n in used:
