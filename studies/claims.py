@@ -29,7 +29,7 @@ from studies.lean.front_points import front_points, verdict
 from studies.lean.plan import OFF, SECOND_TASKS, SMALL, TASKS, Task
 from studies.lean.rivals import Rival, read_rivals
 from studies.lean.tables import Outcomes, pairs, read_outcomes
-from studies.pays.contenders import Contender
+from studies.pays.contenders import EVENTS_MARK, Contender
 from studies.pays.tables import MAIN, Judged, number, read_judged, summary
 from studies.pays.verdicts import OPEN, Verdict
 from studies.statistics import p_value
@@ -57,7 +57,8 @@ PAYS_PRICES = ("operations", "cortex-m4")
 _END = "<!-- end -->"
 _PART = re.compile(rf"(<!-- generated: ([\w-]+) -->\n).*?({_END})", re.DOTALL)
 _NONE = "–"
-_PILOT = " (pilot): rows are to come."
+_NOTES = {"(pilot)": "rows are to come", EVENTS_MARK: "event-driven execution"}
+"""Marks in the cells of prices."""
 _COUNTS = ("synops_per_decision", "macs_per_decision", "neuron_updates_per_decision")
 
 
@@ -203,7 +204,7 @@ def pays(evidence: Evidence) -> str:
 
 
 def pays_table(evidence: Evidence, tasks: Sequence[str]) -> tuple[str, str]:
-    """Return the cheapest spiking agents and ANNs with verdicts, and a note on pilots."""
+    """Return the cheapest spiking agents and ANNs with verdicts, and notes on marks."""
     head = ["Task"]
     for price in PAYS_PRICES:
         head += [f"spiking agent, `{price}`", f"ANN, `{price}`", "spikes pay?"]
@@ -216,7 +217,7 @@ def pays_table(evidence: Evidence, tasks: Sequence[str]) -> tuple[str, str]:
             cells += [_priced(verdict.spiking, price), ann, verdict.words]
         rows.append(cells)
     shown = table(head, rows)
-    return shown, _PILOT if "(pilot)" in shown else ""
+    return shown, "".join(f" {mark}: {text}." for mark, text in _NOTES.items() if mark in shown)
 
 
 def _priced(contender: Contender | None, price: str) -> str:
@@ -293,8 +294,8 @@ def memory_note(evidence: Evidence) -> str:
         else ("No row of a medium or hard level exists")
     )
     return (
-        f"Memory: on {led} of {native} native tasks a script without memory earns more than the "
-        f"spiking agent with one that learned by reward. {rows}."
+        f"Memory: on {led} of {native} native tasks, with levels apart, a script without memory "
+        f"earns more than the spiking agent with one that learned by reward. {rows}."
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import textwrap
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -185,7 +185,7 @@ class StraightUnits(Straight, FixedUnitsSource):
     helpers = (SATURATING, SCALED, STANDARDISED)
 
     def _decided(self) -> Iterator[str]:
-        if not self._entered_by_spikes(1):
+        if not (self.program.spike_input and self.integer.units):
             yield from self._values()
         features = [f"x_{d}" for d in range(self.program.inputs)]
         for k, layer in enumerate(self.integer.units, start=1):
@@ -194,10 +194,6 @@ class StraightUnits(Straight, FixedUnitsSource):
             features = [f"{prefix}_{k}_{n}" for n in range(layer.size)]
         for o, (row, bias) in enumerate(zip(*(x.tolist() for x in self._outputs), strict=True)):
             yield _statement(f"const int32_t out_{o}", bias, row, features)
-
-    def _entered_by_spikes(self, k: int) -> bool:
-        """Return whether spikes enter layer ``k``: their weights are added, without products."""
-        return k == 1 and self.program.spike_input and bool(self.integer.units)
 
     def _straight_layer(
         self, k: int, layer: IntegerUnits, features: Sequence[str], used: Sequence[int]
@@ -208,17 +204,16 @@ class StraightUnits(Straight, FixedUnitsSource):
         for place in stored:
             yield f"    int32_t {states[place]} = state->units_{k}[{place}];"
         sums, loops = ([f"{x}_{k}_{j}" for j in range(wide)] for x in ("sum", "loop"))
-        parts = [(sums, layer.biases, layer.weights, features)]
+        needed = [g * size + n for g in range(layer.gates) for n in used]
+        parts = []
+        if k == 1 and self.program.spike_input:
+            yield from _added_spikes({j: sums[j] for j in needed}, layer)
+        else:
+            parts.append((sums, layer.biases, layer.weights, features))
         if layer.recurrent is not None and layer.recurrent_biases is not None:
             parts.append((loops, layer.recurrent_biases, layer.recurrent, states[:size]))
-        own = [g * size + n for g in range(layer.gates) for n in used]
         for names, biases, weights, sources in parts:
-            if weights is layer.weights and self._entered_by_spikes(k):
-                yield from (f"    int32_t {names[j]} = {biases[j]};" for j in own)
-                for d, row in enumerate(weights[:, own].tolist()):
-                    yield from _added(f"observation[{d}] != 0.0f", row, [names[j] for j in own])
-                continue
-            for j in own:
+            for j in needed:
                 column = weights[:, j].tolist()
                 yield _statement(f"const int32_t {names[j]}", biases[j], column, sources)
         for n in used:
@@ -232,6 +227,13 @@ class StraightUnits(Straight, FixedUnitsSource):
         kind = self._type(self.program.layers[k - 1])
         for place in stored:
             yield f"    state->units_{k}[{place}] = ({kind}){states[place]};"
+
+
+def _added_spikes(sums: Mapping[int, str], layer: IntegerUnits) -> Iterator[str]:
+    """Yield the lines of sums to which input spikes add their weights, without products."""
+    yield from (f"    int32_t {name} = {layer.biases[j]};" for j, name in sums.items())
+    for d, row in enumerate(layer.weights[:, [*sums]].tolist()):
+        yield from _added(f"observation[{d}] != 0.0f", row, [*sums.values()])
 
 
 class StraightNeurons(Straight, FixedSource):

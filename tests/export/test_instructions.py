@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from snn_gym.export import Visits, count_instructions, count_program
-from snn_gym.policies import SpikingActorCriticPolicy
+from snn_gym.policies import SpikingActorCriticPolicy, StatefulActorCriticPolicy
 from snn_gym.zoo import make_agent
 from tests.export.made import build, build_ann, observe
 
@@ -47,6 +47,28 @@ def test_straight_lines_take_fewer_instructions_than_loops_and_float(target):
     assert straight.per_decision < plain.per_decision
     assert straight.compiler == plain.compiler
     assert straight.compiler.startswith(f"{TOOLS[target][0]} -std=c99 -O2")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    ("units", "form"), [(4, "fixed point in straight lines"), (80, "fixed point")]
+)
+def test_silent_inputs_of_an_ann_take_no_products(units, form, target):
+    """C of spiking agents passes over silent inputs, so that of their rivals has to."""
+    policy = build_ann(
+        "spikes",
+        kind=StatefulActorCriticPolicy,
+        gated="rnn",
+        network={"hidden_sizes": (units,)},
+    )
+    silent, full = (
+        count_program(policy.program(), [np.full((20, 5, 6), x, np.float32)], target,
+                      visits=Visits((), (1.0,)))
+        for x in (0.0, 1.0)
+    )  # fmt: skip
+    assert silent.form == full.form == form
+    # About one addition for each of the 5 * 6 inputs to each unit; skipped branches save some.
+    assert full.per_decision - silent.per_decision > 5 * 6 * units / 2
 
 
 @pytest.mark.parametrize("target", TARGETS)

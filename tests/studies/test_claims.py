@@ -21,6 +21,7 @@ from studies.claims import (
     stock,
     written,
 )
+from studies.pays.contenders import EVENTS_MARK
 
 # Sentences and tables with a number that a reader may quote.
 _WHOLE = re.compile(r"<!-- generated: ([\w-]+) -->\n(.*?)<!-- end -->", re.DOTALL)
@@ -83,7 +84,8 @@ def test_an_open_task_names_the_rival_of_the_pilot(evidence):
     assert int(spent[1]) == 8
     assert "open" in first
     assert "(pilot)" not in second
-    assert ("(pilot)" in note) == ("(pilot)" in shown)
+    for mark in ("(pilot)", EVENTS_MARK):
+        assert (mark in note) == (mark in shown)
 
 
 def test_each_line_of_the_headline_has_the_cheapest_agents_of_its_task(evidence):
