@@ -15,6 +15,7 @@ from pages import GENERATED, write_pages  # noqa: E402 - found by the path above
 from pages.accessible import make_accessible  # noqa: E402
 from pages.copied import relinked, sources  # noqa: E402
 from pages.drawn import RESULTS_FOLDER, take_shells  # noqa: E402
+from pages.excerpts import add_scripts, write_texts  # noqa: E402
 from pages.films import documentation  # noqa: E402
 from pages.inventories import inventories  # noqa: E402
 from pages.notebooks import with_download, write_notebooks  # noqa: E402
@@ -35,6 +36,8 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
     "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
 ]
 exclude_patterns = ["_build"]
 
@@ -58,10 +61,14 @@ html_theme = "furo"
 html_title = f"snn_gym {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_logo = html_favicon = "_static/logo.svg"
+html_use_index = False
 html_copy_source = False
 html_show_sourcelink = False
-# A page that is opened as a file may not read other files, from where summaries would come.
+# A page that is opened as a file may not read other files, from where Sphinx's summaries would
+# come; `pages.excerpts` adds them.
 html_show_search_summary = False
+copybutton_exclude = ".linenos, .gp, .go"
 html_theme_options = {"top_of_page_buttons": []}
 # Words of docstrings that say an array's shape are taken for types, and found in several classes.
 # Pages beside the main ones are linked from these, and in no table of contents.
@@ -71,6 +78,7 @@ suppress_warnings = ["config.cache", "ref.python", "toc.not_included"]
 def finish(app: Sphinx, error: Exception | None) -> None:
     """Add to the built pages what the theme lacks, and the results in the theme's look."""
     if error is None and app.builder.format == "html":
+        write_texts(app.env, Path(app.outdir) / "_static")
         make_accessible(Path(app.outdir))
         remove_maps(Path(app.outdir))
         shrink_pages(Path(app.outdir))
@@ -95,5 +103,6 @@ def setup(app: Sphinx) -> None:
     """Write the pages that are made from cards, rows and docstrings before any is read."""
     app.connect("config-inited", lambda *_: write_pages(HERE, GENERATED))
     app.connect("source-read", relink)
+    app.connect("html-page-context", add_scripts)
     app.connect("build-finished", finish)
     use_plain_types(app)

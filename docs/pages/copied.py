@@ -70,3 +70,9 @@ def copied_pages(root: Path) -> dict[str, str]:
         place: relinked((root / source).read_text(encoding="utf-8"), source, pages)
         for source, place in pages.items()
     }
+
+
+def below_title(text: str, line: str) -> str:
+    """Return a page with a paragraph of one line below its title."""
+    title, rest = text.split("\n\n", 1)
+    return f"{title}\n\n{line}\n\n{rest}"

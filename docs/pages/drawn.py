@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pages.copied import RESULTS
+from pages.copied import RESULTS, below_title
 from snn_gym.leaderboard import TableRow, table_rows
 from snn_gym.leaderboard.site.layout import (
     INDEX_NAME,
@@ -75,9 +75,3 @@ def with_drawn_results(root: Path, texts: Mapping[str, str]) -> dict[str, str]:
         page: below_title(text, lines[page]) if page in lines else text
         for page, text in texts.items()
     }
-
-
-def below_title(text: str, line: str) -> str:
-    """Return a page with a paragraph of one line below its title."""
-    title, rest = text.split("\n\n", 1)
-    return f"{title}\n\n{line}\n\n{rest}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from write_cards import number, table
 
+from pages.copied import below_title
 from pages.films import FILMS, shown
 from snn_gym._base.names import safe_title
 from snn_gym.envs.registry import IMPORTED, EnvironmentSpec, load_environment_spec
@@ -111,12 +112,11 @@ def environment_entry(root: Path, spec: EnvironmentSpec, rows: Sequence[TableRow
     lines = [f"### [{title}]({spec.name}.md)", "", section(card, ""), ""]
     specs = [load_environment_spec(env_id) for env_id in spec.registers]
     ids = dict.fromkeys([spec.base_id, *spec.registers])
-    films = [film for film in FILMS if film.environment in ids]
-    lines += shown(films) or [f"![What {spec.name} shows](../images/{spec.name}.png)", ""]
+    lines += picture(spec)
     facts = [
         ("Ids", ", ".join(f"`{env_id}`" for env_id in ids)),
         ("Action", section(card, "Action")),
-        ("Observation", section(card, "Observation")),
+        *observations(spec, section(card, "Observation")),
         ("Reward", section(card, "Reward")),
         *((f"Scores of `{level.base_id}`", scores(level)) for level in specs),
         ("Best row", best([row for row in rows if row.environment in ids])),
@@ -126,29 +126,59 @@ def environment_entry(root: Path, spec: EnvironmentSpec, rows: Sequence[TableRow
     return "\n".join([*lines, table(("", ""), cells), ""])
 
 
+def picture(spec: EnvironmentSpec) -> list[str]:
+    """Return the lines that show a task: films of it, else its picture."""
+    ids = {spec.base_id, *spec.registers}
+    films = [film for film in FILMS if film.environment in ids]
+    return shown(films) or [f"![What {spec.name} shows](../images/{spec.name}.png)", ""]
+
+
+def observations(spec: EnvironmentSpec, spikes: str) -> list[tuple[str, str]]:
+    """Return a fact for each form of a task's observation; ``spikes`` describes its spikes."""
+    if spec.spikes is None:
+        return [("Observation", spikes)]
+    values = f"`Box(({len(spec.spikes.low)},))`, float: the values that the channels encode"
+    forms = [(f"Observation of `{env_id}`", spikes) for env_id in spec.registers]
+    return [(f"Observation of `{spec.base_id}`", values), *forms]
+
+
+def tiles(root: Path, specs: Sequence[EnvironmentSpec]) -> list[str]:
+    """Return a grid of pictures that lead to the cards of some environments."""
+    lines = ["::::{grid} 2 3 4 4", ":gutter: 2", ""]
+    for spec in specs:
+        card = (root / "envs" / f"{spec.name}.md").read_text(encoding="utf-8")
+        name, _, text = card.splitlines()[0].removeprefix("# ").partition(": ")
+        lines += [
+            f":::{{grid-item-card}} {name}",
+            f":img-top: ../images/{spec.name}.png",
+            f":img-alt: What {spec.name} shows",
+            f":link: {spec.name}",
+            ":link-type: doc",
+            "",
+            text,
+            ":::",
+        ]
+    return [*lines, "::::", ""]
+
+
 def environments_page(root: Path, rows: Sequence[TableRow]) -> str:
     """Return the gallery of environments."""
-    specs = [
-        load_environment_spec(f"snn/{card.stem}") for card in sorted((root / "envs").glob("*.md"))
-    ]
     lines = [
         "# Environments",
         "",
         "Every environment is made by `gymnasium.make`, many at once by `snn_gym.make_vec_env`. "
         "Its card has the whole description, the arguments and the sources, and leads to all "
-        "results where there are any.",
+        "results where there are any. Below the pictures are the facts of each.",
         "",
     ]
+    specs = all_tasks(root)
+    groups = {name: [spec for spec in specs if group(spec) == name] for name in GROUPS}
     for heading, text in GROUPS.items():
-        lines += [f"## {heading}", "", text, ""]
-        lines += [environment_entry(root, spec, rows) for spec in specs if group(spec) == heading]
-    return "\n".join([*lines, hidden_contents(spec.name for spec in specs)])
-
-
-def hidden_contents(names: Iterable[str]) -> str:
-    """Return a table of contents for the side bar alone."""
-    entries = "\n".join(names)
-    return f"```{{toctree}}\n:hidden:\n\n{entries}\n```\n"
+        lines += [f"**{heading}.** {text}", "", *tiles(root, groups[heading])]
+    for heading in GROUPS:
+        lines += [f"## {heading}", ""]
+        lines += [environment_entry(root, spec, rows) for spec in groups[heading]]
+    return "\n".join(lines)
 
 
 def network_in_words(spec: AgentSpec) -> str:
@@ -165,15 +195,32 @@ def network_in_words(spec: AgentSpec) -> str:
     return f"{sizes} {recurrent}{neuron} neurons" + (f", {steps} time steps" if steps else "")
 
 
-def agent_part(spec: AgentSpec, rows: Sequence[TableRow]) -> str:
-    """Return what stands under an agent's card: its rows with their costs, how to train it."""
+def agent_page(card: str, spec: AgentSpec, rows: Sequence[TableRow]) -> str:
+    """Return an agent's page: how to use it, its card, its rows, and last how it was tuned."""
+    head, *parts = re.split(r"^(?=## )", card, flags=re.MULTILINE)
+    title, first, *rest = head.split("\n\n", 2)
+    tuned = [part for part in parts if part.startswith("## How it was tuned")]
+    others = [part for part in parts if part not in tuned]
+    sections = [title, first, usage(spec, rows), *rest, *others, agent_part(spec, rows), *tuned]
+    return "\n\n".join(section.strip() for section in sections) + "\n"
+
+
+def usage(spec: AgentSpec, rows: Sequence[TableRow]) -> str:
+    """Return the lines that load and train an agent on the first task it has a row of."""
     own = [row for row in rows if row.agent == spec.name]
     example = own[0].environment if own else next(iter(spec.environments), "CartPole-v1")
     folder = f"runs/{spec.name}"
     train = f"snn-gym train {spec.name} {example} --seed 0 --out {folder}"
+    load = f'model = snn_gym.load_pretrained("{spec.name}", "{example}")'
+    lines = ["```python", "import snn_gym", "", load, "```", ""] if own else []
+    return "\n".join([*lines, "```bash", train, f"snn-gym evaluate {folder}", "```"])
+
+
+def agent_part(spec: AgentSpec, rows: Sequence[TableRow]) -> str:
+    """Return what stands under an agent's card: films, its rows with their costs."""
+    own = [row for row in rows if row.agent == spec.name]
     films = [film for film in FILMS if film.agent == spec.name]
     lines = ["## At work", "", *shown(films)] if films else []
-    lines += ["## Train it", "", "```bash", train, f"snn-gym evaluate {folder}", "```", ""]
     lines += ["## Results and costs", ""]
     if not own:
         return "\n".join([*lines, "No row of the results table yet.", ""])
@@ -256,7 +303,7 @@ def agents_page(specs: Sequence[AgentSpec], rows: Sequence[TableRow]) -> str:
         "",
         *shown(FILMS),
     ]
-    return "\n".join([*lines, hidden_contents(spec.name for spec in specs)])
+    return "\n".join(lines)
 
 
 def gallery_pages(root: Path) -> dict[str, str]:
@@ -269,7 +316,24 @@ def gallery_pages(root: Path) -> dict[str, str]:
     }
 
 
-def agent_parts(root: Path) -> dict[str, str]:
-    """Return what is added to each agent's card, by the card's path on the site."""
+def agent_pages(root: Path, cards: Mapping[str, str]) -> dict[str, str]:
+    """Return every agent's page by its path on the site; ``cards`` are their texts, by the same."""
     rows = table_rows(root / "leaderboard")
-    return {f"agents/{name}.md": agent_part(load_agent_spec(name), rows) for name in agent_ids()}
+    specs = {f"agents/{name}.md": load_agent_spec(name) for name in agent_ids()}
+    return {page: agent_page(cards[page], spec, rows) for page, spec in specs.items()}
+
+
+def task_pages(root: Path, cards: Mapping[str, str]) -> dict[str, str]:
+    """Return every environment's page by its path on the site: its card, below a picture."""
+    specs = {f"environments/{spec.name}.md": spec for spec in all_tasks(root)}
+    return {
+        page: below_title(cards[page], "\n".join(picture(spec)).strip())
+        for page, spec in specs.items()
+    }
+
+
+def all_tasks(root: Path) -> list[EnvironmentSpec]:
+    """Return the descriptions of all tasks, in the order of their cards."""
+    return [
+        load_environment_spec(f"snn/{card.stem}") for card in sorted((root / "envs").glob("*.md"))
+    ]

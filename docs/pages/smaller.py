@@ -10,6 +10,9 @@ from PIL import Image
 
 COLOURS = 256
 _IDLE = re.compile(r'<span class="(?:pre|[nopw])">([^<]*)</span>')
+_OF_PYTHON = re.compile(
+    r'<a class="reference external" href="https://docs\.python[^>]*>([^<]*)</a>'
+)
 _INDENTED = re.compile(r"\n\s+")
 _BLOCKS = re.compile(r"(<pre\b.*?</pre>)", re.DOTALL)
 
@@ -32,13 +35,14 @@ def shrink_pictures(folder: Path) -> None:
 
 
 def shrink_pages(folder: Path) -> None:
-    """Remove spans around words of code and parts of signatures, and indentation, from every page.
+    """Remove spans around words of code, links of ``str`` and the like, and indentation.
 
-    Sphinx puts one around each, 100,000 in all. The theme styles them only in blocks of code,
-    which stay.
+    Sphinx puts a span around each word, 100,000 in all. The theme styles them only in blocks of
+    code, which stay. Each annotation of a signature has links to the documentation of Python.
     """
     for path in folder.rglob("*.html"):
         parts = _BLOCKS.split(path.read_text(encoding="utf-8"))
+        parts[::2] = [_OF_PYTHON.sub(r"\1", part) for part in parts[::2]]
         for _ in range(2):  # around a part of a signature stands often one more
             parts[::2] = [_IDLE.sub(r"\1", part) for part in parts[::2]]
         parts[::2] = [_INDENTED.sub("\n", part) for part in parts[::2]]

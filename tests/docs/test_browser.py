@@ -11,6 +11,7 @@ PAGES = (
     *("environments/index", "environments/CueAccumulation-v0", "agents/index", "agents/ppo-lif"),
     *("leaderboard/agents/ppo-lif", "leaderboard/environments/snn__CueAccumulation-v0"),
     *("leaderboard/index", "reference/snn_gym.spiking", "reference/modules/snn_gym.leaderboard"),
+    "faq",
 )
 
 
@@ -31,13 +32,44 @@ def test_the_background_follows_the_colour_scheme(page, darkest, lightest, site)
     assert darkest <= lightness <= lightest
 
 
-@pytest.mark.parametrize(
-    ("word", "result"), [("NetworkConfig", "NetworkConfig"), ("hidden platform", "WaterMaze-v0")]
-)
-def test_search_works_from_a_file(page, word, result, site):
-    page.goto(f"{(site / 'search.html').as_uri()}?q={word.replace(' ', '+')}")
+QUERIES = {
+    "NetworkConfig": "NetworkConfig",
+    "hidden platform": "WaterMaze-v0",
+    "custom neuron": "custom neuron",
+    "gpu": "GPU",
+    "cuda": "CUDA",
+    "convolution": "Images",
+    "notebook": "Notebooks",
+    "hub": "On the hub",
+    "faq": "FAQ",
+    "install": "Start",
+    "windows": "Windows",
+    "slow": "slow",
+    "fine-tune": "fine-tune",
+    "custom environment": "own environment",
+    "hyperparameters": "tune",
+    "tensorboard": "TensorBoard",
+    "snntorch": "Your SNN",
+    "stable-baselines3": "Stable-Baselines3",
+    "microcontroller": "microcontroller",
+    "loihi": "Loihi",
+    "energy": "energy",
+    "reproducible": "reproducible",
+    "continue training": "continue",
+    "memory": "Memory",
+    "leaderboard": "Results",
+}
+"""What people type, and a part of a title that should be among the first five results."""
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_search_finds_what_people_type_and_shows_excerpts(page, query, site):
+    page.goto(f"{(site / 'search.html').as_uri()}?q={query.replace(' ', '+')}")
     page.wait_for_selector("ul.search li a")
-    assert any(result in text for text in page.locator("ul.search li").all_inner_texts())
+    page.wait_for_timeout(500)  # results come one by one
+    titles = page.locator("ul.search li a").all_inner_texts()[:5]
+    assert any(QUERIES[query] in title for title in titles), titles
+    assert page.locator("ul.search li p.context").count()
     assert page.problems == []
 
 

@@ -275,5 +275,5 @@ def _row_cells(source: Row) -> list[str]:
         source.verified[:10],
         same,
         element("code", source.weights_sha256[:16]),
-        element("a", f"{source.seed}.json", href=_UP + file, download=True),
+        element("a", f"{source.seed}.json.gz", href=_UP + file, download=True),
     ]

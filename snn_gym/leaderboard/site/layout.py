@@ -171,7 +171,7 @@ def environment_page(environment: str) -> str:
 
 def row_file(agent: str, environment: str, seed: int) -> str:
     """Return the path of a row's file below the site's folder."""
-    return f"rows/{file_stem(agent)}/{file_stem(environment)}/{seed}.json"
+    return f"rows/{file_stem(agent)}/{file_stem(environment)}/{seed}.json.gz"
 
 
 def line_key(row: TableRow) -> tuple[object, ...]:

@@ -21,7 +21,7 @@ ROOT = checkout_root()
 IMAGES = ROOT / "docs" / "images"
 PAGES = gallery.gallery_pages(ROOT)
 AGENTS = PAGES["agents/index.md"]
-ENTRY = re.compile(r"^### \[[^\]]+\]\((\S+)\.md\)\n(.*?)(?=^##|^```)", re.M | re.S)
+ENTRY = re.compile(r"^### \[[^\]]+\]\((\S+)\.md\)\n(.*?)(?=^##|\Z)", re.M | re.S)
 ENTRIES = dict(ENTRY.findall(PAGES["environments/index.md"]))
 
 
@@ -43,7 +43,7 @@ def test_every_environment_has_an_entry_with_its_ids_and_scores():
 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_an_entry_has_all_facts_and_a_picture(name):
-    for fact in ("Ids", "Action", "Observation", "Reward", "Best row"):
+    for fact in ("Ids", "Action", "Observation[^|]*", "Reward", "Best row"):
         assert re.search(rf"^\| {fact} \| \S.+ \|$", ENTRIES[name], re.M), fact
     pictures = re.findall(r"^!\[[^\]]+\]\(\.\./images/(\S+)\)$", ENTRIES[name], re.M)
     assert pictures
@@ -129,7 +129,46 @@ def test_a_card_lists_the_agents_rows_with_their_costs(rows):
         shown = row.operations_per_decision, row.synops_per_decision, row.macs_per_decision
         assert line.endswith(" | " + " | ".join(row.cost(x, decimals=0) for x in shown) + " |")
     assert "No row" in gallery.agent_part(load_agent_spec("ppo-lif"), ())
-    assert "snn-gym train ppo-lif " in part
+
+
+def test_an_agents_page_shows_its_use_first_and_its_tuning_last(rows):
+    spec = load_agent_spec("ppo-lif")
+    card = "# ppo-lif\n\nWhat it is.\n\n| a |\n\n## How it was tuned\n\nBy hand.\n\n## Controls\n"
+    parts = [
+        *("# ppo-lif", "What it is.", 'load_pretrained("ppo-lif", ', "snn-gym train ppo-lif "),
+        *("| a |", "## Controls", "## At work", "## Results and costs", "## How it was tuned"),
+    ]
+    page = gallery.agent_page(card, spec, rows)
+    places = [page.index(part) for part in parts]
+    assert places == sorted(places)
+    assert page.endswith("By hand.\n")
+    assert "load_pretrained" not in gallery.agent_page("# a\n\nb\n", spec, ())
+
+
+def test_every_card_has_a_film_or_a_picture_below_its_title():
+    cards = {f"environments/{spec.name}.md": "# A\n\nB\n" for spec in gallery.all_tasks(ROOT)}
+    pages = gallery.task_pages(ROOT, cards)
+    assert pages.keys() == cards.keys()
+    for page in pages.values():
+        (shown, *_) = re.findall(r"^# A\n\n!\[[^\]]+\]\(\.\./images/(\S+)\)$", page, re.M)
+        assert (IMAGES / shown).is_file()
+        assert page.endswith("\n\nB\n")
+    assert "film-dqsn-CartPole-v1.gif" in pages["environments/CartPole-v1.md"]
+
+
+def test_the_grid_leads_to_every_card():
+    assert re.findall(r"^:link: (\S+)$", PAGES["environments/index.md"], re.M) == [
+        spec.name
+        for group in gallery.GROUPS
+        for spec in gallery.all_tasks(ROOT)
+        if gallery.group(spec) == group
+    ]
+
+
+def test_an_entry_has_both_forms_of_the_observation():
+    entry = ENTRIES["CartPole-v1"]
+    assert "| Observation of `CartPole-v1` | `Box((4,))`, float:" in entry
+    assert "| Observation of `snn/CartPole-v1` | `MultiBinary((8, 40))`" in entry
 
 
 @pytest.mark.parametrize("film", films.FILMS, ids=lambda film: film.file)

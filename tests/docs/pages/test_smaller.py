@@ -46,10 +46,14 @@ def test_code_and_signatures_lose_their_spans_and_blocks_of_code_keep_theirs(tmp
         '<em><span class="n"><span class="pre">x</span></span><span class="p">:</span>'
         '<span class="w"> </span>int</em>\n    <p>'
     )
+    link = '<a class="reference external" href="https://docs.python.org/3/x#{}" title="y">{}</a>'
+    linked = link.format("int", "int") + link.format("y", "<code>y</code>")
     block = '<pre>b <span class="o">=</span> <span class="n">c</span>\n</pre>'
-    page.write_text(f"<code>{word}</code>{block}{signature}", encoding="utf-8")
+    page.write_text(f"<code>{word}</code>{linked}{block}{signature}", encoding="utf-8")
     smaller.shrink_pages(tmp_path)
-    assert page.read_text(encoding="utf-8") == f"<code>a →</code>{block}<em>x: int</em>\n<p>"
+    assert page.read_text(encoding="utf-8") == (
+        f"<code>a →</code>int{link.format('y', '<code>y</code>')}{block}<em>x: int</em>\n<p>"
+    )
 
 
 def test_source_maps_are_removed(tmp_path):

@@ -1,5 +1,6 @@
 """Tests of the site folder: written files, and no links to other hosts."""
 
+import gzip
 import json
 import re
 
@@ -33,21 +34,25 @@ def test_links_have_targets_within_the_site(site):
         assert re.findall(r"https?:|@import|url\(", (site / name).read_text()) == []
 
 
-def test_rows_are_stored_as_json_in_one_line(site):
+def test_rows_are_stored_as_compressed_json(site):
     stored = BOARD / "results"
     rows = {
         path.relative_to(stored): json.loads(path.read_text()) for path in stored.rglob("*.json")
     }
-    shown = {path.relative_to(site / "rows"): path.read_text() for path in site.rglob("*.json")}
-    assert {name: json.loads(text) for name, text in shown.items()} == rows
-    assert not any("\n" in text for text in shown.values())
+    shown = {
+        path.relative_to(site / "rows").with_suffix(""): json.loads(
+            gzip.decompress(path.read_bytes())
+        )
+        for path in site.rglob("*.json.gz")
+    }
+    assert shown == rows
 
 
 def test_the_site_is_small(site):
     sizes = {path: path.stat().st_size for path in site.rglob("*") if path.is_file()}
-    assert sum(sizes.values()) <= 25 * MEGABYTE
+    assert sum(sizes.values()) <= 20 * MEGABYTE
     first = sum(sizes[site / name] for name in ("index.html", "style.css", "script.js"))
-    assert first <= MEGABYTE
+    assert first <= 600 * 1024
 
 
 def contents(folder):
