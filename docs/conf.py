@@ -20,7 +20,7 @@ from pages.films import documentation  # noqa: E402
 from pages.inventories import inventories  # noqa: E402
 from pages.notebooks import with_download, write_notebooks  # noqa: E402
 from pages.plain import use_plain_types  # noqa: E402
-from pages.smaller import remove_maps, shrink_pages, shrink_pictures  # noqa: E402
+from pages.smaller import remove_maps, shrink_films, shrink_pages, shrink_pictures  # noqa: E402
 
 import snn_gym  # noqa: E402
 from snn_gym.leaderboard import write_site  # noqa: E402
@@ -83,6 +83,7 @@ def finish(app: Sphinx, error: Exception | None) -> None:
         remove_maps(Path(app.outdir))
         shrink_pages(Path(app.outdir))
         shrink_pictures(Path(app.outdir) / "_images")
+        shrink_films(Path(app.outdir) / "_images")
         write_notebooks(HERE / "tutorials", Path(app.outdir) / "tutorials")
         results = Path(app.outdir) / RESULTS_FOLDER
         beside = documentation("../", take_shells(results))

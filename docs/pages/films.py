@@ -71,8 +71,8 @@ def documentation(folder: str, shells: Mapping[str, str]) -> Documentation:
     for film in FILMS:
         text = f"{film.agent} on {film.task}, and the spikes of its network below: {film.text}"
         command = " ".join(["snn-gym", *film.words("film.gif")])
-        # Where Sphinx puts pictures.
-        address = f"_images/{film.file}"
+        # Where Sphinx puts pictures, as `shrink_films` stores them.
+        address = f"_images/{Path(film.file).with_suffix('.webp')}"
         for name in (film.agent, film.environment):
             films.setdefault(name, []).append(ResultsFilm(address, text, command))
     return Documentation(folder, films, shells)

@@ -1,7 +1,7 @@
 """Tests of compression of the built site."""
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from tests.docs.scripts import load_pages
 
@@ -54,6 +54,30 @@ def test_code_and_signatures_lose_their_spans_and_blocks_of_code_keep_theirs(tmp
     assert page.read_text(encoding="utf-8") == (
         f"<code>a →</code>int{link.format('y', '<code>y</code>')}{block}<em>x: int</em>\n<p>"
     )
+
+
+def test_films_become_smaller_and_pages_follow(tmp_path):
+    (tmp_path / "_images").mkdir()
+    film = tmp_path / "_images" / "a-v1.gif"
+    noise = np.random.default_rng(0).integers(256, size=(3, 64, 64), dtype=np.uint8)
+    first, *others = map(Image.fromarray, noise)
+    first.save(film, save_all=True, append_images=others, duration=[40, 80, 120], loop=0)
+    before = shown(film)
+    (tmp_path / "a.html").write_text('<img src="_images/a-v1.gif">', encoding="utf-8")
+    smaller.shrink_films(tmp_path / "_images")
+    smaller.shrink_pages(tmp_path)
+    assert not film.exists()
+    assert shown(film.with_suffix(".webp")) == before
+    assert (tmp_path / "a.html").read_text() == '<img src="_images/a-v1.webp">'
+
+
+def shown(film):
+    """Return pixels and milliseconds of each frame."""
+    with Image.open(film) as opened:
+        return [
+            (frame.convert("RGB").tobytes(), frame.info["duration"])
+            for frame in ImageSequence.Iterator(opened)
+        ]
 
 
 def test_source_maps_are_removed(tmp_path):
