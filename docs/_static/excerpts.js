@@ -1,6 +1,6 @@
 "use strict";
 
-/* Shows the sentence around the first word searched for below each result. */
+/* Shows below each result the sentence with the query, else with its longest word. */
 addEventListener("DOMContentLoaded", () => {
   const LENGTH = 180;
   const query = new URLSearchParams(location.search).get("q") || "";
@@ -8,8 +8,8 @@ addEventListener("DOMContentLoaded", () => {
 
   const excerpt = (text) => {
     const lower = text.toLowerCase();
-    const places = words.map((word) => lower.indexOf(word)).filter((place) => place >= 0);
-    const place = places.length ? Math.min(...places) : 0;
+    const wanted = [query.toLowerCase(), ...words.sort((a, b) => b.length - a.length)];
+    const place = Math.max(0, wanted.map((part) => lower.indexOf(part)).find((at) => at >= 0) || 0);
     const start = place < LENGTH / 2 ? 0 : text.lastIndexOf(". ", place) + 1;
     const end = Math.max(start + LENGTH, place + LENGTH / 2);
     return (start ? "… " : "") + text.slice(start, end).trim() + (end < text.length ? " …" : "");

@@ -105,25 +105,20 @@ def mean(row: TableRow) -> str:
     return row.score(row.mean).replace("-", "−")
 
 
-def environment_entry(root: Path, spec: EnvironmentSpec, rows: Sequence[TableRow]) -> str:
-    """Return what the gallery shows of an environment."""
-    card = (root / "envs" / f"{spec.name}.md").read_text(encoding="utf-8")
-    title = card.splitlines()[0].removeprefix("# ")
-    lines = [f"### [{title}]({spec.name}.md)", "", section(card, ""), ""]
-    specs = [load_environment_spec(env_id) for env_id in spec.registers]
+def facts(card: str, spec: EnvironmentSpec, rows: Sequence[TableRow]) -> str:
+    """Return a table of a task's ids, spaces, reward, scores and best rows."""
     ids = dict.fromkeys([spec.base_id, *spec.registers])
-    lines += picture(spec)
-    facts = [
+    levels = [load_environment_spec(env_id) for env_id in spec.registers]
+    cells = [
         ("Ids", ", ".join(f"`{env_id}`" for env_id in ids)),
         ("Action", section(card, "Action")),
         *observations(spec, section(card, "Observation")),
         ("Reward", section(card, "Reward")),
-        *((f"Scores of `{level.base_id}`", scores(level)) for level in specs),
+        *((f"Scores of `{level.base_id}`", scores(level)) for level in levels),
         ("Best row", best([row for row in rows if row.environment in ids])),
     ]
     # A bar would end the cell.
-    cells = [(name, text.replace("|", "\\|")) for name, text in facts]
-    return "\n".join([*lines, table(("", ""), cells), ""])
+    return table(("", ""), [(name, text.replace("|", "\\|")) for name, text in cells])
 
 
 def picture(spec: EnvironmentSpec) -> list[str]:
@@ -144,7 +139,7 @@ def observations(spec: EnvironmentSpec, spikes: str) -> list[tuple[str, str]]:
 
 def tiles(root: Path, specs: Sequence[EnvironmentSpec]) -> list[str]:
     """Return a grid of pictures that lead to the cards of some environments."""
-    lines = ["::::{grid} 2 3 4 4", ":gutter: 2", ""]
+    lines = ["::::{grid} 2 2 3 3", ":gutter: 2", ""]
     for spec in specs:
         card = (root / "envs" / f"{spec.name}.md").read_text(encoding="utf-8")
         name, _, text = card.splitlines()[0].removeprefix("# ").partition(": ")
@@ -161,23 +156,20 @@ def tiles(root: Path, specs: Sequence[EnvironmentSpec]) -> list[str]:
     return [*lines, "::::", ""]
 
 
-def environments_page(root: Path, rows: Sequence[TableRow]) -> str:
+def environments_page(root: Path) -> str:
     """Return the gallery of environments."""
     lines = [
         "# Environments",
         "",
         "Every environment is made by `gymnasium.make`, many at once by `snn_gym.make_vec_env`. "
-        "Its card has the whole description, the arguments and the sources, and leads to all "
-        "results where there are any. Below the pictures are the facts of each.",
+        "Its page has the whole description, the arguments and the sources, and leads to all "
+        "results where there are any.",
         "",
     ]
     specs = all_tasks(root)
-    groups = {name: [spec for spec in specs if group(spec) == name] for name in GROUPS}
     for heading, text in GROUPS.items():
-        lines += [f"**{heading}.** {text}", "", *tiles(root, groups[heading])]
-    for heading in GROUPS:
-        lines += [f"## {heading}", ""]
-        lines += [environment_entry(root, spec, rows) for spec in groups[heading]]
+        lines += [f"## {heading}", "", text, ""]
+        lines += tiles(root, [spec for spec in specs if group(spec) == heading])
     return "\n".join(lines)
 
 
@@ -311,7 +303,7 @@ def gallery_pages(root: Path) -> dict[str, str]:
     rows = table_rows(root / "leaderboard")
     specs = [load_agent_spec(name) for name in agent_ids()]
     return {
-        "environments/index.md": environments_page(root, rows),
+        "environments/index.md": environments_page(root),
         "agents/index.md": agents_page(specs, rows),
     }
 
@@ -324,12 +316,14 @@ def agent_pages(root: Path, cards: Mapping[str, str]) -> dict[str, str]:
 
 
 def task_pages(root: Path, cards: Mapping[str, str]) -> dict[str, str]:
-    """Return every environment's page by its path on the site: its card, below a picture."""
-    specs = {f"environments/{spec.name}.md": spec for spec in all_tasks(root)}
-    return {
-        page: below_title(cards[page], "\n".join(picture(spec)).strip())
-        for page, spec in specs.items()
-    }
+    """Return every environment's page by its path on the site: picture, facts, its card."""
+    rows = table_rows(root / "leaderboard")
+    pages = {}
+    for spec in all_tasks(root):
+        page = f"environments/{spec.name}.md"
+        top = "\n".join([*picture(spec), facts(cards[page], spec, rows)])
+        pages[page] = below_title(cards[page], top)
+    return pages
 
 
 def all_tasks(root: Path) -> list[EnvironmentSpec]:

@@ -40,7 +40,8 @@ def shrink_films(folder: Path) -> None:
     for path in sorted(folder.glob("*.gif")):
         with Image.open(path) as film:
             times = [frame.info["duration"] for frame in ImageSequence.Iterator(film)]
-            film.save(path.with_suffix(".webp"), save_all=True, lossless=True, duration=times)
+            settings = {"lossless": True, "method": 2, "duration": times}
+            film.save(path.with_suffix(".webp"), save_all=True, **settings)
         path.unlink()
 
 

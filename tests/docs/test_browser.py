@@ -33,33 +33,32 @@ def test_the_background_follows_the_colour_scheme(page, darkest, lightest, site)
 
 
 QUERIES = {
-    "NetworkConfig": "NetworkConfig",
+    "NetworkConfig": "snn_gym.spiking.NetworkConfig",
     "hidden platform": "WaterMaze-v0",
-    "custom neuron": "custom neuron",
-    "gpu": "GPU",
-    "cuda": "CUDA",
-    "convolution": "Images",
+    "custom neuron": "FAQ",
+    "gpu": "FAQ",
+    "cuda": "FAQ",
+    "convolution": "FAQ",
     "notebook": "Notebooks",
-    "hub": "On the hub",
+    "hub": "Sharing",
     "faq": "FAQ",
-    "install": "Start",
-    "windows": "Windows",
-    "slow": "slow",
-    "fine-tune": "fine-tune",
-    "custom environment": "own environment",
-    "hyperparameters": "tune",
-    "tensorboard": "TensorBoard",
-    "snntorch": "Your SNN",
-    "stable-baselines3": "Stable-Baselines3",
-    "microcontroller": "microcontroller",
-    "loihi": "Loihi",
-    "energy": "energy",
-    "reproducible": "reproducible",
-    "continue training": "continue",
-    "memory": "Memory",
+    "install": "FAQ",
+    "windows": "FAQ",
+    "fine-tune": "FAQ",
+    "custom environment": "FAQ",
+    "hyperparameters": "FAQ",
+    "tensorboard": "FAQ",
+    "snntorch": "FAQ",
+    "stable-baselines3": "FAQ",
+    "microcontroller": "FAQ",
+    "loihi": "FAQ",
+    "energy": "Agents and chips",
+    "reproducible": "FAQ",
+    "continue training": "FAQ",
+    "memory": "Memory in membranes and thresholds",
     "leaderboard": "Results",
 }
-"""What people type, and a part of a title that should be among the first five results."""
+"""What people type, and the beginning of a title that should be among the first five results."""
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -68,7 +67,7 @@ def test_search_finds_what_people_type_and_shows_excerpts(page, query, site):
     page.wait_for_selector("ul.search li a")
     page.wait_for_timeout(500)  # results come one by one
     titles = page.locator("ul.search li a").all_inner_texts()[:5]
-    assert any(QUERIES[query] in title for title in titles), titles
+    assert any(title.startswith(QUERIES[query]) for title in titles), titles
     assert page.locator("ul.search li p.context").count()
     assert page.problems == []
 

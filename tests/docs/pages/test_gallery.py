@@ -17,12 +17,12 @@ from tests.leaderboard.test_table import make_row
 
 gallery = load_pages("gallery")
 films = load_pages("films")
+copied = load_pages("copied")
 ROOT = checkout_root()
 IMAGES = ROOT / "docs" / "images"
 PAGES = gallery.gallery_pages(ROOT)
 AGENTS = PAGES["agents/index.md"]
-ENTRY = re.compile(r"^### \[[^\]]+\]\((\S+)\.md\)\n(.*?)(?=^##|\Z)", re.M | re.S)
-ENTRIES = dict(ENTRY.findall(PAGES["environments/index.md"]))
+TASKS = gallery.task_pages(ROOT, copied.copied_pages(ROOT))
 
 
 @pytest.fixture(scope="module")
@@ -30,24 +30,32 @@ def rows():
     return table_rows(ROOT / "leaderboard")
 
 
-def test_every_environment_has_an_entry_with_its_ids_and_scores():
-    assert len(ENTRIES) == len(list((ROOT / "envs").glob("*.md")))
+def test_every_environments_page_has_its_ids_and_scores():
+    assert len(TASKS) == len(list((ROOT / "envs").glob("*.md")))
     for env_id in env_ids():
         spec = load_environment_spec(env_id)
-        entry, reference = ENTRIES[spec.name], spec.reference
-        assert f"`{env_id}`" in entry
-        assert f"random play {gallery.number(reference.random)}" in entry
+        page, reference = TASKS[f"environments/{spec.name}.md"], spec.reference
+        assert f"`{env_id}`" in page
+        assert f"random play {gallery.number(reference.random)}" in page
         if reference.memoryless is not None:
-            assert f"memoryless {gallery.number(reference.memoryless)}" in entry
+            assert f"memoryless {gallery.number(reference.memoryless)}" in page
 
 
-@pytest.mark.parametrize("name", ENTRIES)
-def test_an_entry_has_all_facts_and_a_picture(name):
+@pytest.mark.parametrize("page", TASKS.values(), ids=TASKS)
+def test_a_tasks_page_begins_with_pictures_and_all_facts(page):
+    head = page.split("\n## ")[0]
     for fact in ("Ids", "Action", "Observation[^|]*", "Reward", "Best row"):
-        assert re.search(rf"^\| {fact} \| \S.+ \|$", ENTRIES[name], re.M), fact
-    pictures = re.findall(r"^!\[[^\]]+\]\(\.\./images/(\S+)\)$", ENTRIES[name], re.M)
+        assert re.search(rf"^\| {fact} \| \S.+ \|$", head, re.M), fact
+    pictures = re.findall(r"^!\[[^\]]+\]\(\.\./images/(\S+)\)$", head, re.M)
     assert pictures
     assert all((IMAGES / picture).is_file() for picture in pictures)
+
+
+def test_a_tasks_page_has_both_forms_of_the_observation():
+    page = TASKS["environments/CartPole-v1.md"]
+    assert "| Observation of `CartPole-v1` | `Box((4,))`, float:" in page
+    assert "| Observation of `snn/CartPole-v1` | `MultiBinary((8, 40))`" in page
+    assert "](../images/film-dqsn-CartPole-v1.gif)" in page
 
 
 def line(agent, means, derived=False, **changes):
@@ -145,17 +153,6 @@ def test_an_agents_page_shows_its_use_first_and_its_tuning_last(rows):
     assert "load_pretrained" not in gallery.agent_page("# a\n\nb\n", spec, ())
 
 
-def test_every_card_has_a_film_or_a_picture_below_its_title():
-    cards = {f"environments/{spec.name}.md": "# A\n\nB\n" for spec in gallery.all_tasks(ROOT)}
-    pages = gallery.task_pages(ROOT, cards)
-    assert pages.keys() == cards.keys()
-    for page in pages.values():
-        (shown, *_) = re.findall(r"^# A\n\n!\[[^\]]+\]\(\.\./images/(\S+)\)$", page, re.M)
-        assert (IMAGES / shown).is_file()
-        assert page.endswith("\n\nB\n")
-    assert "film-dqsn-CartPole-v1.gif" in pages["environments/CartPole-v1.md"]
-
-
 def test_the_grid_leads_to_every_card():
     assert re.findall(r"^:link: (\S+)$", PAGES["environments/index.md"], re.M) == [
         spec.name
@@ -163,12 +160,6 @@ def test_the_grid_leads_to_every_card():
         for spec in gallery.all_tasks(ROOT)
         if gallery.group(spec) == group
     ]
-
-
-def test_an_entry_has_both_forms_of_the_observation():
-    entry = ENTRIES["CartPole-v1"]
-    assert "| Observation of `CartPole-v1` | `Box((4,))`, float:" in entry
-    assert "| Observation of `snn/CartPole-v1` | `MultiBinary((8, 40))`" in entry
 
 
 @pytest.mark.parametrize("film", films.FILMS, ids=lambda film: film.file)
@@ -181,7 +172,7 @@ def test_films_are_small_animated_and_shown_with_their_command(film, rows):
         assert opened.convert("RGB").tobytes() != first
     assert find_trained(film.agent, film.environment).rows
     assert film.extra == load_environment_spec(film.environment).extra
-    entry = ENTRIES[load_environment_spec(f"snn/{film.task}").name]
-    for text in (AGENTS, entry, gallery.agent_part(load_agent_spec(film.agent), rows)):
+    task = TASKS[f"environments/{load_environment_spec(f'snn/{film.task}').name}.md"]
+    for text in (AGENTS, task, gallery.agent_part(load_agent_spec(film.agent), rows)):
         assert f"](../images/{film.file})" in text
         assert f"`snn-gym watch {film.agent} {film.environment} --save film.gif`" in text
