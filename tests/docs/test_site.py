@@ -38,7 +38,7 @@ def test_every_public_name_has_its_anchor(pages):
 
 def test_the_site_is_small(site):
     files = [path for path in site.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 20 * MEGABYTE
+    assert sum(path.stat().st_size for path in files) <= 25 * MEGABYTE
 
 
 @pytest.mark.parametrize(
