@@ -31,7 +31,7 @@ from studies.pays.tables import (
 from studies.pays.tables import (
     family_table as families_table,
 )
-from studies.pays.verdicts import factor_of, keeping
+from studies.pays.verdicts import OPEN, factor_of, keeping
 from studies.tables import table, wrapped
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -87,14 +87,18 @@ def _head(judged: Judged) -> str:
         "return with the cheapest ANN that keeps it. The factor is the price of the spiking agent "
         "over that of the ANN, with its 95 % interval over seeds.",
         verdict_table(judged, judged.question.tasks),
-        summary(judged, judged.question.prices)
-        + " Open: this number of rows, or of their prices, is still to come. Significance is "
-        "adjusted by Holm for the whole table.",
+        f"{summary(judged, judged.question.prices)}{_still_open(judged)} Significance is adjusted "
+        "by Holm for the whole table.",
         f"![Map of the tasks](images/{MAP}.png)",
         "The map marks the verdicts in `operations`. The area of a mark grows with the width of "
         "the observation. Values of an analogue observation all count as events. A native task has "
         "a place on the map once a row of an ANN has counted its spikes.",
     )
+
+
+def _still_open(judged: Judged) -> str:
+    words = {verdict.words for task in judged.question.tasks for verdict in judged.of_task(task)}
+    return " Open: this number of rows, or of their prices, is still to come." * (OPEN in words)
 
 
 def _task_section(judged: Judged, task: str) -> str:
@@ -278,6 +282,10 @@ def _rules(judged: Judged) -> str:
                 *(
                     (f"`{name}`, {known_price(name).unit}", known_price(name).source)
                     for name in judged.question.prices
+                ),
+                (
+                    "in brackets",
+                    "no agent of the family is shown to keep the return; this one has the highest",
                 ),
                 (
                     EVENTS_MARK,

@@ -83,27 +83,40 @@ def summary(judged: Judged, prices: Sequence[str]) -> str:
 
 
 def family_table(judged: Judged, task: str) -> str:
-    """Return the cheapest agent of each family that keeps the return of a task."""
-    field = judged.fields[task]
+    """Return the cheapest agent of each family that keeps the return of a task.
+
+    Of a family without one stands the agent of the highest return, in brackets.
+    """
+    field, others = judged.fields[task], judged.question.prices[1:]
     keepers = keeping(field, judged.question.margin)
-    first, others = cheapest(keepers, MAIN), judged.question.prices[1:]
-    head = ("Family", "Agent", "Return", MAIN, "times the cheapest", *others)
+    first = cheapest(keepers, MAIN)
     rows = []
     for family in judged.question.families:
         own = cheapest((x for x in keepers if x.family == family), MAIN)
-        cells = ["none keeps the return", *[NONE] * (len(head) - 2)]
+        best = max(
+            (x for x in field.contenders if x.family == family and MAIN in x.prices),
+            key=lambda x: x.row.mean,
+            default=None,
+        )
         if own is not None and first is not None:
             factor = factor_of(own.prices[MAIN], first.prices[MAIN])
-            cells = [
-                own.label(MAIN),
-                own.row.score(own.row.mean),
-                number(own.price(MAIN)),
-                "1" if own is first else times(factor),
-                *(price_cell(own, price) for price in others),
-            ]
-        if any(x.family == family for x in field.contenders):
-            rows.append((family, *cells))
-    return table(head, rows)
+            label, score, spent, *more = _priced(own, (MAIN, *others))
+            rows.append(
+                (family, label, score, spent, "1" if own is first else times(factor), *more)
+            )
+        elif best is not None:
+            label, score, spent, *more = (
+                x if x == NONE else f"({x})" for x in _priced(best, (MAIN, *others))
+            )
+            rows.append((family, label, score, spent, NONE, *more))
+    return table(("Family", "Agent", "Return", MAIN, "times the cheapest", *others), rows)
+
+
+def _priced(contender: Contender, prices: Sequence[str]) -> list[str]:
+    """Return an agent's name, mean return and prices; the name has the mark of the first one."""
+    first, *others = prices
+    shown = [number(contender.price(first)), *(price_cell(contender, x) for x in others)]
+    return [contender.label(first), contender.row.score(contender.row.mean), *shown]
 
 
 def price_cell(contender: Contender | None, price: str) -> str:

@@ -14,7 +14,7 @@ from studies.pays.contenders import read_fields
 from studies.pays.figures import PLACES, figure_name, write_figures
 from studies.pays.question import read_question
 from studies.pays.report import DOCS, PAGE, page
-from studies.pays.tables import Judged, read_judged, verdict_table
+from studies.pays.tables import Judged, family_table, read_judged, verdict_table
 from studies.pays.verdicts import judge
 from studies.rows import LEADERBOARD, RowName
 from tests.studies.pays.made import QUESTION, TASK
@@ -74,6 +74,15 @@ def test_the_cheapest_agents_are_those_of_the_rows(leaderboard, tmp_path):
     ]
     assert found.spiking.price("operations") == pytest.approx(sum(spent) / 5)
     assert found.words == "spikes pay"
+
+
+def test_of_a_family_that_loses_return_the_best_agent_stands_in_brackets(leaderboard, tmp_path):
+    kept = family_table(judged(WHOLE, leaderboard, tmp_path), TASK).splitlines()
+    assert kept[2].startswith("| spiking | `ppo-lif-16` | 500.0 | ")
+    strict = dataclasses.replace(WHOLE, margin=-2.0)  # which only the best agent meets
+    lost = family_table(judged(strict, leaderboard, tmp_path), TASK).splitlines()
+    assert lost[2].startswith("| spiking | `ppo-lif` | 500.0 | ")
+    assert lost[3] == "| ANN | (`sb3-ppo`) | (500.0) | (4,608) | – | – |"
 
 
 def test_a_price_without_numbers_is_open_and_with_them_judged(leaderboard, tmp_path):
