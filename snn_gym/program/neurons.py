@@ -387,6 +387,16 @@ class SoftLIF(Neuron):
         """Return the state after ``z``, 0 or 1; a spike subtracts ``v_fall``."""
         return (s.v - z * p.v_fall,)
 
+    @staticmethod
+    def idle(p: Any, s: Any, n: Value) -> tuple[Value, ...]:
+        """Return the state after ``n`` time steps without input: the potential decays."""
+        return ((1.0 - p.mem_gain) ** n * s.v,)
+
+    @staticmethod
+    def idle_margin(p: Any, s: Any) -> Value:
+        """Return an upper limit of later margins: the potential moves to 0."""
+        return maximum(s.v, 0.0) - p.v_threshold
+
 
 NEURONS: dict[str, type[Neuron]] = {
     "lif_box": LIFBox,

@@ -334,7 +334,11 @@ def test_an_unknown_content_folder_is_named():
     [
         ("CartPole-v2", True, r"; did you mean 'CartPole-v1'\? If not, import the package"),
         ("FrozenLake-v9", True, r"; did you mean 'FrozenLake-v1'\?"),
-        ("Nobodys-v0", True, ": import the package that registers it first .*--module PACKAGE"),
+        (
+            "Qxqxqxqxqxqxqx-v0",
+            True,
+            ": import the package that registers it first .*--module PACKAGE",
+        ),
         ("ALE/Pong-v5", True, r": import ale_py first \(on the command line, --module ale_py\)$"),
         ("ALE/Pong-v5", False, r': pip install "snn-gym\[atari\]", then import ale_py first'),
     ],

@@ -1,8 +1,10 @@
 """Tests of zips for RL Zoo: what its own functions find, and Stable-Baselines3 loads."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import stable_baselines3
+from gymnasium.envs import registration
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
@@ -15,10 +17,20 @@ from snn_gym.spiking import NetworkConfig
 from snn_gym.zoo.algorithms import ALGORITHMS
 
 SMALL = NetworkConfig(hidden_sizes=(8,), time_steps=3)
-zoo = pytest.importorskip("rl_zoo3.utils", reason="rl_zoo3, of the extra dev, is not installed")
 
 
-def found(folder, algo, env_id):
+@pytest.fixture(scope="module")
+def zoo():
+    """Import RL Zoo, and take back its change of gymnasium's TimeLimit, which other tests need."""
+    places = (gym.wrappers, gym.wrappers.common, registration)
+    stock = registration.TimeLimit
+    zoo = pytest.importorskip("rl_zoo3.utils", reason="rl_zoo3, of the extra dev, is missing")
+    for place in places:
+        place.TimeLimit = stock
+    return zoo
+
+
+def found(zoo, folder, algo, env_id):
     """Return the model and the environments as RL Zoo's ``enjoy`` makes them."""
     name = zoo.EnvironmentName(env_id)
     _, path, log = zoo.get_model_path(0, str(folder), algo, name)
@@ -32,7 +44,7 @@ def found(folder, algo, env_id):
     return zoo.ALGOS[algo].load(path), env
 
 
-def test_every_name_is_one_of_rl_zoos_and_of_ours():
+def test_every_name_is_one_of_rl_zoos_and_of_ours(zoo):
     ours = {(algorithm.stock or name).lower() for name, algorithm in ALGORITHMS.items()}
     assert {*ALGOS} <= {*zoo.ALGOS} & ours
     assert {*zoo.ALGOS} & ours == {*ALGOS}
@@ -48,12 +60,12 @@ def test_every_name_is_one_of_rl_zoos_and_of_ours():
         ("sb3-ppo", "CartPole-v1", "ppo"),
     ],
 )
-def test_rl_zoo_finds_a_model_that_acts_the_same(tmp_path, agent, env_id, algo):
+def test_rl_zoo_finds_a_model_that_acts_the_same(zoo, tmp_path, agent, env_id, algo):
     model = snn_gym.make_agent(agent, env_id, seed=0)
     path = to_zip(model, tmp_path)
     flat = env_id.replace("/", "-")
     assert path == tmp_path / algo / f"{flat}_1" / f"{flat}.zip"
-    loaded, env = found(tmp_path, algo, env_id)
+    loaded, env = found(zoo, tmp_path, algo, env_id)
     assert type(loaded.policy) is type(model.policy)
     observations = env.reset()
     for _ in range(20):
@@ -69,7 +81,7 @@ def test_ppo_loads_the_zip_of_a_stored_agent_and_keeps_its_score(tmp_path):
     assert played.returns == snn_gym.evaluate(model, "CartPole-v1", 5).returns
 
 
-def test_arguments_and_statistics_of_the_environment_are_taken_along(tmp_path):
+def test_arguments_and_statistics_of_the_environment_are_taken_along(zoo, tmp_path):
     env = VecNormalize(
         DummyVecEnv([lambda: snn_gym.envs.registry.make_task("Pendulum-v1", g=5e-5)])
     )
@@ -77,7 +89,7 @@ def test_arguments_and_statistics_of_the_environment_are_taken_along(tmp_path):
         SpikingActorCriticPolicy, env, n_steps=64, policy_kwargs={"network": SMALL}, seed=0
     )
     to_zip(model.learn(128), tmp_path)
-    loaded, offered = found(tmp_path, "ppo", "Pendulum-v1")
+    loaded, offered = found(zoo, tmp_path, "ppo", "Pendulum-v1")
     assert offered.get_attr("g") == [5e-5]
     np.testing.assert_array_equal(offered.obs_rms.mean, env.obs_rms.mean)
     env.training = env.norm_reward = False

@@ -72,7 +72,7 @@ def test_a_policy_without_a_program_has_no_drawing():
         model.policy.program()
     card = model_card(model)
     assert "<svg" not in card
-    assert "<b>PPO</b> on observations Dict(" in card
+    assert "<b>PPO</b> on unregistered/Several" in card
 
 
 def test_other_policies_have_no_card():

@@ -81,8 +81,8 @@ def test_verify_imports_no_module_from_a_submission(trained, marker, tmp_path, c
 
 
 def test_loading_an_unregistered_environment_names_the_fix(trained, tmp_path):
-    folder = with_payload(trained, tmp_path / "run", environment="Nobodys-v0")
-    message = "'Nobodys-v0' is not registered: import the package that registers it first"
+    folder = with_payload(trained, tmp_path / "run", environment="Qxqxqxqxqxqxqx-v0")
+    message = "'Qxqxqxqxqxqxqx-v0' is not registered: import the package that registers it first"
     with refused(message, gym.error.NameNotFound):
         snn_gym.load_agent(folder)
     # The caller's own environments need no id.
