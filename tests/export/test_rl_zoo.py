@@ -4,7 +4,6 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import stable_baselines3
-from gymnasium.envs import registration
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
@@ -22,11 +21,9 @@ SMALL = NetworkConfig(hidden_sizes=(8,), time_steps=3)
 @pytest.fixture(scope="module")
 def zoo():
     """Import RL Zoo, and take back its change of gymnasium's TimeLimit, which other tests need."""
-    places = (gym.wrappers, gym.wrappers.common, registration)
-    stock = registration.TimeLimit
+    stock = gym.wrappers.TimeLimit
     zoo = pytest.importorskip("rl_zoo3.utils", reason="rl_zoo3, of the extra dev, is missing")
-    for place in places:
-        place.TimeLimit = stock
+    gym.wrappers.TimeLimit = gym.wrappers.common.TimeLimit = stock
     return zoo
 
 
