@@ -209,7 +209,7 @@ def _open_source(source: str, agent: str | None, env: str | None) -> tuple[str, 
     if env is None and agent not in agent_ids():
         agent, env = None, agent
     if Path(source).is_dir():
-        model = open_parent(source)
+        model = open_parent(source, env)
     else:
         model = load_shown("train --from", source, env)[0]
     identity = identify(model)
@@ -217,7 +217,8 @@ def _open_source(source: str, agent: str | None, env: str | None) -> tuple[str, 
     if agent is None:
         raise ValueError(
             f"{source} holds a model made by hand, and train builds agents of the zoo; name one "
-            "with its network: snn-gym train AGENT ENV --from RUN"
+            "with its network: snn-gym train AGENT ENV --from RUN. In Python, go on with "
+            f"snn_gym.load_agent({source!r}).learn(STEPS)"
         )
     return agent, env or identity.environment, model
 

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from snn_gym._base.checksums import check_digests, dump_sealed, write_digests
 from snn_gym._base.folders import locked, make_writable, partial_files, remove_partial_files
+from snn_gym._base.names import UNREGISTERED
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import dump_tensors, write_bytes_atomic
 from snn_gym.envs import StableBaselinesVecEnv
@@ -261,10 +262,13 @@ class TrainingRun:
     """The run had finished before this call, which then did nothing."""
 
 
-def open_parent(parent: BaseAlgorithm | str | os.PathLike[str]) -> BaseAlgorithm:
+def open_parent(
+    parent: BaseAlgorithm | str | os.PathLike[str], env_id: str | None = None
+) -> BaseAlgorithm:
     """Return the model to go on from: a given one, or that of a run's folder.
 
     An unfinished run has the state of its last checkpoint, optimisers and replay buffer included.
+    An agent that learned in objects without an id goes on in ``env_id``.
 
     Raises:
         ValueError: The folder holds neither a saved agent nor a checkpoint.
@@ -273,7 +277,8 @@ def open_parent(parent: BaseAlgorithm | str | os.PathLike[str]) -> BaseAlgorithm
         return parent
     folder = Path(parent)
     if (folder / MANIFEST).exists() or not (folder / CHECKPOINT_FILE).exists():
-        return load_agent(folder)
+        had_id = not read_manifest(folder).environment.startswith(UNREGISTERED)
+        return load_agent(folder, None if had_id else env_id)
     model = _make(read_run_settings(folder))
     restore_checkpoint(folder / CHECKPOINT_FILE, model)
     return model
@@ -361,7 +366,7 @@ def train(
             spike.
         ImportError: Weights & Biases is wanted and not installed.
     """
-    origin = None if parent is None else open_parent(parent)
+    origin = None if parent is None else open_parent(parent, env_id)
     if origin is not None:
         recipe = complete_recipe(origin, agent, env_id, recipe)
     settings = make_run_settings(agent, env_id, **recipe)

@@ -201,3 +201,11 @@ def test_untrained_agents_and_other_parents_are_refused(finished, tmp_path):
         run("ppo-lif", tmp_path / "run", steps=MORE, resume=True)
     with pytest.raises(ValueError, match=r"with steps 1600, not 600; .* with --from .* further"):
         run("ppo-lif", finished("ppo-lif"), steps=MORE, resume=True)
+
+
+def test_an_agent_of_an_object_goes_on_in_a_registered_environment(tmp_path):
+    model = make_agent("ppo-lif", CartPoleEnv, seed=0, n_steps=32)
+    save_agent(model.learn(256), tmp_path / "first")
+    ended = go_on(tmp_path / "first", tmp_path / "run")
+    assert ended.steps > model.num_timesteps
+    assert read_manifest(tmp_path / "run").environment == "CartPole-v1"
