@@ -446,12 +446,20 @@ class _Player:
 def _drawn(env_id: str, env_kwargs: Mapping[str, Any] | None) -> gym.Env[Any, Any]:
     """Make an environment that draws its images; ``ValueError`` if it can't."""
     try:
-        return make_task(env_id, **{**(env_kwargs or {}), "render_mode": "rgb_array"})
+        env = make_task(env_id, **{**(env_kwargs or {}), "render_mode": "rgb_array"})
     except TypeError as error:
         raise ValueError(
             f"{env_id} can't be drawn: {error}; its class needs an argument render_mode that takes "
             '"rgb_array"'
         ) from error
+    modes = env.metadata.get("render_modes", ())
+    if "rgb_array" not in modes:
+        env.close()
+        raise ValueError(
+            f"{env_id} can't be drawn: its metadata has the render_modes {list(modes)}; give its "
+            'class "rgb_array" among them, and a method render that returns the image'
+        )
+    return env
 
 
 def _form(space: gym.Space[Any]) -> tuple[Any, ...]:

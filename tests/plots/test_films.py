@@ -129,10 +129,18 @@ class Blank(Undrawn):
         return None
 
 
+class Undeclared(Blank):
+    metadata = {}  # noqa: RUF012
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     ("kind", "message"),
-    [(Undrawn, "needs an argument render_mode"), (Blank, "draws NoneType, expected an image")],
+    [
+        (Undrawn, "needs an argument render_mode"),
+        (Undeclared, r"its metadata has the render_modes \[\]; give its class"),
+        (Blank, "draws NoneType, expected an image"),
+    ],
 )
 def test_environments_without_pictures_are_refused(path, kind, message):
     gym.register("Undrawn-v0", kind, disable_env_checker=True)
