@@ -68,6 +68,7 @@ html_show_sourcelink = False
 # A page that is opened as a file may not read other files, from where Sphinx's summaries would
 # come; `pages.excerpts` adds them.
 html_show_search_summary = False
+html_search_scorer = str(HERE / "scorer.js")
 copybutton_exclude = ".linenos, .gp, .go"
 html_theme_options = {"top_of_page_buttons": []}
 # Words of docstrings that say an array's shape are taken for types, and found in several classes.

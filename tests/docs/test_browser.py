@@ -56,7 +56,7 @@ QUERIES = {
     "reproducible": "FAQ",
     "continue training": "FAQ",
     "memory": "Memory in membranes and thresholds",
-    "leaderboard": "Results",
+    "leaderboard": "Scores",
 }
 """What people type, and the beginning of a title that should be among the first five results."""
 
