@@ -9,5 +9,5 @@ var Scorer = {
   term: 5,
   partialTerm: 2,
   score: ([document, , , , score, , kind]) =>
-    kind === "object" || document.startsWith("reference/") ? score - 12 : score,
+    kind === "object" || document.startsWith("reference/") ? score - 9 : score,
 };
