@@ -69,7 +69,6 @@ html_show_sourcelink = False
 # come; `pages.excerpts` adds them.
 html_show_search_summary = False
 html_search_scorer = str(HERE / "scorer.js")
-copybutton_exclude = ".linenos, .gp, .go"
 html_theme_options = {"top_of_page_buttons": []}
 # Words of docstrings that say an array's shape are taken for types, and found in several classes.
 # Pages beside the main ones are linked from these, and in no table of contents.

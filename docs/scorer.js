@@ -1,4 +1,4 @@
-/* The scores of Sphinx, but a word in a title comes before the same word as a name of the reference. */
+/* Sphinx's scores, but a word in a title comes before the same word as a name of the reference. */
 var Scorer = {
   objNameMatch: 11,
   objPartialMatch: 6,

@@ -5,11 +5,11 @@ addEventListener("DOMContentLoaded", () => {
   const LENGTH = 180;
   const query = new URLSearchParams(location.search).get("q") || "";
   const words = query.toLowerCase().match(/[\p{L}\p{N}_]+/gu) || [];
+  const wanted = [query.toLowerCase(), ...words.sort((a, b) => b.length - a.length)];
 
   const excerpt = (text) => {
     const lower = text.toLowerCase();
-    const wanted = [query.toLowerCase(), ...words.sort((a, b) => b.length - a.length)];
-    const place = Math.max(0, wanted.map((part) => lower.indexOf(part)).find((at) => at >= 0) || 0);
+    const place = wanted.map((part) => lower.indexOf(part)).find((at) => at >= 0) || 0;
     const start = place < LENGTH / 2 ? 0 : text.lastIndexOf(". ", place) + 1;
     const end = Math.max(start + LENGTH, place + LENGTH / 2);
     return (start ? "… " : "") + text.slice(start, end).trim() + (end < text.length ? " …" : "");

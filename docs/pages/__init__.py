@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pages.copied import copied_pages
 from pages.drawn import shell_pages, with_drawn_results
-from pages.gallery import agent_pages, gallery_pages, task_pages
+from pages.gallery import gallery_pages
 from pages.reference import reference_pages
 
 GENERATED = ("environments", "agents", "leaderboard", "results", "reference", "project")
@@ -28,8 +28,8 @@ def write_pages(site: Path, folders: Sequence[str]) -> None:
     """
     root = site.parent
     cards = copied_pages(root)
-    pages = {**cards, **agent_pages(root, cards), **task_pages(root, cards), **gallery_pages(root)}
-    texts = with_drawn_results(root, {**pages, **reference_pages(root), **shell_pages()})
+    pages = {**cards, **gallery_pages(root, cards), **reference_pages(root), **shell_pages()}
+    texts = with_drawn_results(root, pages)
     for name in texts:
         if name.split("/")[0] not in folders:
             raise ValueError(f"generated pages belong in one of {', '.join(folders)}: {name}")

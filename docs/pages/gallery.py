@@ -137,12 +137,12 @@ def observations(spec: EnvironmentSpec, spikes: str) -> list[tuple[str, str]]:
     return [(f"Observation of `{spec.base_id}`", values), *forms]
 
 
-def tiles(root: Path, specs: Sequence[EnvironmentSpec]) -> list[str]:
-    """Return a grid of pictures that lead to the cards of some environments."""
+def tiles(cards: Mapping[str, str], specs: Sequence[EnvironmentSpec]) -> list[str]:
+    """Return a grid of pictures that lead to the pages of some environments."""
     lines = ["::::{grid} 2 2 3 3", ":gutter: 2", ""]
     for spec in specs:
-        card = (root / "envs" / f"{spec.name}.md").read_text(encoding="utf-8")
-        name, _, text = card.splitlines()[0].removeprefix("# ").partition(": ")
+        title = cards[task_page(spec)].splitlines()[0]
+        name, _, text = title.removeprefix("# ").partition(": ")
         lines += [
             f":::{{grid-item-card}} {name}",
             f":img-top: ../images/{spec.name}.png",
@@ -156,7 +156,7 @@ def tiles(root: Path, specs: Sequence[EnvironmentSpec]) -> list[str]:
     return [*lines, "::::", ""]
 
 
-def environments_page(root: Path) -> str:
+def environments_page(cards: Mapping[str, str], specs: Sequence[EnvironmentSpec]) -> str:
     """Return the gallery of environments."""
     lines = [
         "# Environments",
@@ -166,10 +166,9 @@ def environments_page(root: Path) -> str:
         "results where there are any.",
         "",
     ]
-    specs = all_tasks(root)
     for heading, text in GROUPS.items():
         lines += [f"## {heading}", "", text, ""]
-        lines += tiles(root, [spec for spec in specs if group(spec) == heading])
+        lines += tiles(cards, [spec for spec in specs if group(spec) == heading])
     return "\n".join(lines)
 
 
@@ -298,32 +297,32 @@ def agents_page(specs: Sequence[AgentSpec], rows: Sequence[TableRow]) -> str:
     return "\n".join(lines)
 
 
-def gallery_pages(root: Path) -> dict[str, str]:
-    """Return the text of each gallery by its path on the site."""
-    rows = table_rows(root / "leaderboard")
-    specs = [load_agent_spec(name) for name in agent_ids()]
+def gallery_pages(root: Path, cards: Mapping[str, str]) -> dict[str, str]:
+    """Return the galleries, and the pages of agents and environments, by path on the site.
+
+    Args:
+        root: The folder that holds the results table.
+        cards: Texts of the cards by path on the site.
+    """
+    rows, tasks = table_rows(root / "leaderboard"), all_tasks(root)
+    agents = [load_agent_spec(name) for name in agent_ids()]
+    pages = {f"agents/{spec.name}.md": spec for spec in agents}
     return {
-        "environments/index.md": environments_page(root),
-        "agents/index.md": agents_page(specs, rows),
+        "environments/index.md": environments_page(cards, tasks),
+        "agents/index.md": agents_page(agents, rows),
+        **{page: agent_page(cards[page], spec, rows) for page, spec in pages.items()},
+        **{task_page(spec): with_facts(cards[task_page(spec)], spec, rows) for spec in tasks},
     }
 
 
-def agent_pages(root: Path, cards: Mapping[str, str]) -> dict[str, str]:
-    """Return every agent's page by its path on the site; ``cards`` are their texts, by the same."""
-    rows = table_rows(root / "leaderboard")
-    specs = {f"agents/{name}.md": load_agent_spec(name) for name in agent_ids()}
-    return {page: agent_page(cards[page], spec, rows) for page, spec in specs.items()}
+def task_page(spec: EnvironmentSpec) -> str:
+    """Return the path of an environment's page."""
+    return f"environments/{spec.name}.md"
 
 
-def task_pages(root: Path, cards: Mapping[str, str]) -> dict[str, str]:
-    """Return every environment's page by its path on the site: picture, facts, its card."""
-    rows = table_rows(root / "leaderboard")
-    pages = {}
-    for spec in all_tasks(root):
-        page = f"environments/{spec.name}.md"
-        top = "\n".join([*picture(spec), facts(cards[page], spec, rows)])
-        pages[page] = below_title(cards[page], top)
-    return pages
+def with_facts(card: str, spec: EnvironmentSpec, rows: Sequence[TableRow]) -> str:
+    """Return a task's card with pictures and facts below its title."""
+    return below_title(card, "\n".join([*picture(spec), facts(card, spec, rows)]))
 
 
 def all_tasks(root: Path) -> list[EnvironmentSpec]:

@@ -229,7 +229,8 @@ def load_shown(
     """
     from snn_gym._base.names import did_you_mean
     from snn_gym.leaderboard import load_pretrained
-    from snn_gym.zoo import agent_ids, load_agent, read_manifest
+    from snn_gym.zoo import agent_ids, read_manifest
+    from snn_gym.zoo.files import load_agent_in
 
     run = Path(agent)
     if agent in agent_ids() and not run.is_dir():
@@ -248,6 +249,4 @@ def load_shown(
     lean = "lean " if is_lean else ""
     arguments = manifest.environment_kwargs if env in (None, manifest.environment) else {}
     name = f"{lean}{manifest.agent or manifest.policy}"
-    # An agent of an unregistered object acts in the environment that is named.
-    own = manifest.environment in gym.registry or env is None
-    return load_agent(run, None if own else env), env or manifest.environment, name, arguments
+    return load_agent_in(run, env), env or manifest.environment, name, arguments

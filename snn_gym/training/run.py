@@ -25,7 +25,6 @@ from torch import Tensor
 
 from snn_gym._base.checksums import check_digests, dump_sealed, write_digests
 from snn_gym._base.folders import locked, make_writable, partial_files, remove_partial_files
-from snn_gym._base.names import UNREGISTERED
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import dump_tensors, write_bytes_atomic
 from snn_gym.envs import StableBaselinesVecEnv
@@ -49,13 +48,14 @@ from snn_gym.training.logs import (
     open_logger,
 )
 from snn_gym.training.settings import RUN_FILE, RunSettings, make_run_settings, read_run_settings
-from snn_gym.zoo import load_agent, make_agent, read_manifest, save_agent
+from snn_gym.zoo import make_agent, read_manifest, save_agent
 from snn_gym.zoo.build import build_agent, make_environments
 from snn_gym.zoo.environments import Seeding, load_statistics, seed_environments, statistics_of
 from snn_gym.zoo.files import (
     MANIFEST,
     WEIGHTS,
     dump_weights,
+    load_agent_in,
     package_versions,
     read_weights,
     settings_of,
@@ -268,7 +268,7 @@ def open_parent(
     """Return the model to go on from: a given one, or that of a run's folder.
 
     An unfinished run has the state of its last checkpoint, optimisers and replay buffer included.
-    An agent that learned in objects without an id goes on in ``env_id``.
+    An agent whose environment is not registered here goes on in ``env_id``.
 
     Raises:
         ValueError: The folder holds neither a saved agent nor a checkpoint.
@@ -277,8 +277,7 @@ def open_parent(
         return parent
     folder = Path(parent)
     if (folder / MANIFEST).exists() or not (folder / CHECKPOINT_FILE).exists():
-        had_id = not read_manifest(folder).environment.startswith(UNREGISTERED)
-        return load_agent(folder, None if had_id else env_id)
+        return load_agent_in(folder, env_id)
     model = _make(read_run_settings(folder))
     restore_checkpoint(folder / CHECKPOINT_FILE, model)
     return model

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium import spaces
@@ -302,6 +303,16 @@ def load_agent(
     )
     seed_environments(made, manifest.seed, manifest.seeding)
     return model
+
+
+def load_agent_in(path: str | os.PathLike[str], env_id: str | None) -> BaseAlgorithm:
+    """Load a saved agent in its own environment, or in ``env_id`` if that is not registered here.
+
+    Raises:
+        ValueError, gymnasium.error.Error: As in ``load_agent``.
+    """
+    own = env_id is None or read_manifest(path).environment in gym.registry
+    return load_agent(path, None if own else env_id)
 
 
 @contextmanager

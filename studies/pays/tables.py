@@ -98,25 +98,21 @@ def family_table(judged: Judged, task: str) -> str:
             key=lambda x: x.row.mean,
             default=None,
         )
+        shown, factor = own or best, NONE
+        if shown is None:
+            continue
         if own is not None and first is not None:
-            factor = factor_of(own.prices[MAIN], first.prices[MAIN])
-            label, score, spent, *more = _priced(own, (MAIN, *others))
-            rows.append(
-                (family, label, score, spent, "1" if own is first else times(factor), *more)
-            )
-        elif best is not None:
-            label, score, spent, *more = (
-                x if x == NONE else f"({x})" for x in _priced(best, (MAIN, *others))
-            )
-            rows.append((family, label, score, spent, NONE, *more))
+            factor = "1" if own is first else times(factor_of(own.prices[MAIN], first.prices[MAIN]))
+        cells = [
+            shown.label(MAIN),
+            shown.row.score(shown.row.mean),
+            number(shown.price(MAIN)),
+            *(price_cell(shown, price) for price in others),
+        ]
+        if own is None:
+            cells = [x if x == NONE else f"({x})" for x in cells]
+        rows.append((family, *cells[:3], factor, *cells[3:]))
     return table(("Family", "Agent", "Return", MAIN, "times the cheapest", *others), rows)
-
-
-def _priced(contender: Contender, prices: Sequence[str]) -> list[str]:
-    """Return an agent's name, mean return and prices; the name has the mark of the first one."""
-    first, *others = prices
-    shown = [number(contender.price(first)), *(price_cell(contender, x) for x in others)]
-    return [contender.label(first), contender.row.score(contender.row.mean), *shown]
 
 
 def price_cell(contender: Contender | None, price: str) -> str:

@@ -20,9 +20,13 @@ films = load_pages("films")
 copied = load_pages("copied")
 ROOT = checkout_root()
 IMAGES = ROOT / "docs" / "images"
-PAGES = gallery.gallery_pages(ROOT)
+PAGES = gallery.gallery_pages(ROOT, copied.copied_pages(ROOT))
 AGENTS = PAGES["agents/index.md"]
-TASKS = gallery.task_pages(ROOT, copied.copied_pages(ROOT))
+TASKS = {
+    page: text
+    for page, text in PAGES.items()
+    if page.startswith("environments/") and not page.endswith("index.md")
+}
 
 
 @pytest.fixture(scope="module")
