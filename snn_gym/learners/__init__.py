@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from snn_gym.learners.lean_algorithm import lean
     from snn_gym.learners.local.actor_critic import LocalActorCritic
     from snn_gym.learners.local.online import OnlineActor
+    from snn_gym.learners.off_policy import SAC, TD3
     from snn_gym.learners.ppo import PPO
     from snn_gym.learners.settings import LocalRegulation
     from snn_gym.learners.stateful import StatefulDQN, StatefulPPO
@@ -28,6 +29,8 @@ __all__ = [
     "CMAES",
     "PPO",
     "RULES",
+    "SAC",
+    "TD3",
     "AcceptReject",
     "EvolutionStrategies",
     "GradientFreeAlgorithm",
@@ -60,9 +63,11 @@ __getattr__, __dir__ = lazy_names(
         "RULES": ".envs.synapses.plasticity",
         "PlasticityRule": ".envs.synapses.plasticity",
         "RandomSearch": "evolution",
+        "SAC": "off_policy",
         "StatefulDQN": "stateful",
         "StatefulPPO": "stateful",
         "SynapseAgents": "synapse_agents",
+        "TD3": "off_policy",
         "WinStay": "evolution",
         "lean": "lean_algorithm",
         "register_rule": ".envs.synapses.plasticity",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,9 +15,10 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import explained_variance
 from stable_baselines3.common.vec_env import VecEnv
-from torch import Tensor, nn
+from torch import Tensor
 
 from snn_gym._base.compilation import njit
+from snn_gym.learners.adam import ClippedStep
 from snn_gym.policies import SpikingActorCriticPolicy
 
 # ---- compiled parts ------------------------------------------------------------------------------
@@ -167,75 +167,6 @@ def loss_gradients(
 
 # ---- algorithm -----------------------------------------------------------------------------------
 _STOCK_METHODS = ("forward", "evaluate_actions", "predict_values", "_get_action_dist_from_latent")
-
-
-class ClippedStep:
-    """``clip_grad_norm_`` and ``step`` of an optimiser, to the bit; faster for a fused Adam."""
-
-    def __init__(
-        self, optimiser: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], max_norm: float
-    ) -> None:
-        self._optimiser = optimiser
-        self._parameters: list[Any] = list(parameters)
-        self._max_norm = max_norm
-        self._plain = self._is_plain()
-        self._lists: tuple[list[Tensor], list[Tensor], list[Tensor]] | None = None
-
-    def drop_gradients(self) -> None:
-        """Set all gradients to None."""
-        for parameter in self._parameters:
-            parameter.grad = None
-
-    @torch.no_grad()
-    def take(self) -> None:
-        """Clip the gradients and step."""
-        gradients = [x.grad for x in self._parameters if x.grad is not None]
-        if not self._plain or len(gradients) < len(self._parameters):
-            nn.utils.clip_grad_norm_(self._parameters, self._max_norm)
-            self._optimiser.step()
-            return
-        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-        # As clip_grad_norm_ does it, to the bit.
-        torch._foreach_mul_(gradients, torch.clamp(self._max_norm / (norm + 1e-6), max=1.0))
-        if self._lists is None:
-            self._lists = self._collect()
-        if self._lists is None:  # the first step makes the optimiser's state
-            self._optimiser.step()
-            return
-        # Adam's own call, with lists that it would collect anew at every step.
-        averages, squares, steps = self._lists
-        group = self._optimiser.param_groups[0]
-        beta1, beta2 = group["betas"]
-        torch._foreach_add_(steps, 1)
-        torch._fused_adam_(
-            self._parameters, gradients, averages, squares, [], steps,
-            lr=group["lr"], beta1=beta1, beta2=beta2, weight_decay=group["weight_decay"],
-            eps=group["eps"], amsgrad=False, maximize=False, grad_scale=None, found_inf=None,
-        )  # fmt: skip
-
-    def _is_plain(self) -> bool:
-        """Return whether this is a fused Adam of just these parameters, without further options."""
-        group, *more_groups = self._optimiser.param_groups
-        options = ("amsgrad", "maximize", "differentiable", "decoupled_weight_decay")
-        return (
-            type(self._optimiser) is torch.optim.Adam
-            and bool(group["fused"])
-            and not more_groups
-            and isinstance(group["lr"], float)
-            and not any(group.get(option, False) for option in options)
-            and all(x.device.type == "cpu" for x in self._parameters)
-            and len(group["params"]) == len(self._parameters)
-        )
-
-    def _collect(self) -> tuple[list[Tensor], list[Tensor], list[Tensor]] | None:
-        """Return Adam's first moments, second moments and step counts, None before a step."""
-        states: list[dict[str, Any]] = [self._optimiser.state[x] for x in self._parameters]
-        if not all(states):
-            return None
-        averages, squares, steps = (
-            [state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step")
-        )
-        return averages, squares, steps
 
 
 # Most observations, and most values in them, in one batch of the critic, to save memory.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -10,7 +12,7 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import ContinuousCritic
 from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.type_aliases import PyTorchObs
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.sac.policies import Actor as SACActor
 from stable_baselines3.sac.policies import SACPolicy
 from stable_baselines3.td3.policies import Actor as TD3Actor
@@ -18,7 +20,8 @@ from stable_baselines3.td3.policies import TD3Policy
 from torch import Tensor, nn
 from typing_extensions import override
 
-from snn_gym.policies.base import ActorCriticFlags
+from snn_gym._base.config import Config, Count
+from snn_gym.policies.base import ActorCriticFlags, check_pairing
 from snn_gym.policies.networks import (
     BuiltPart,
     FeatureNetwork,
@@ -213,6 +216,14 @@ class SpikingSACPolicy(ActorAndCriticsMixin, SACPolicy):
 
 
 # ---- td3 -----------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class ProxySizes(Config):
+    """Hidden sizes of a proxy target."""
+
+    proxy_hidden_sizes: tuple[Count, ...]
+    """Units of each layer, input side first."""
+
+
 class SpikingTD3Actor(BuiltPart, TD3Actor):
     """Stable-Baselines3's deterministic actor on a spiking network."""
 
@@ -225,13 +236,50 @@ class SpikingTD3Actor(BuiltPart, TD3Actor):
 class SpikingTD3Policy(ActorAndCriticsMixin, TD3Policy):
     """Policy for TD3 and DDPG with a spiking actor and, on request, spiking critics.
 
-    Its arguments are those of ``ActorCriticFlags`` and of Stable-Baselines3's ``TD3Policy``.
+    Its other arguments are those of ``ActorCriticFlags`` and of Stable-Baselines3's ``TD3Policy``.
+
+    Args:
+        *args: As in ``ActorCriticFlags``.
+        proxy_hidden_sizes: Hidden sizes of an ANN that ``snn_gym.learners.TD3`` fits to the actor
+            and that takes the place of the target actor (Proxy Target, Wei et al. 2025,
+            https://arxiv.org/abs/2505.24161). None for a target actor of the actor's own kind.
+        **kwargs: As in ``ActorCriticFlags``.
     """
 
     algorithms = ("TD3", "DDPG")
+    own_arguments = (*ActorAndCriticsMixin.own_arguments, "proxy_hidden_sizes")
     actor_class = SpikingTD3Actor
     actor: SpikingTD3Actor
     critic: ActionValueCritic
+
+    def __init__(
+        self, *args: Any, proxy_hidden_sizes: Sequence[int] | None = None, **kwargs: Any
+    ) -> None:
+        self.proxy_hidden_sizes: tuple[int, ...] | None = None
+        if proxy_hidden_sizes is not None:
+            given: Any = proxy_hidden_sizes
+            self.proxy_hidden_sizes = ProxySizes(given).proxy_hidden_sizes
+            check_pairing(self, ("TD3",))  # DDPG is Stable-Baselines3's, which fits no proxy
+        super().__init__(*args, **kwargs)
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        super()._build(lr_schedule)
+        if self.proxy_hidden_sizes is not None:
+            self.actor_target = self._make_proxy(self.proxy_hidden_sizes, lr_schedule)
+
+    def _make_proxy(self, sizes: tuple[int, ...], lr_schedule: Schedule) -> SpikingTD3Actor:
+        """Return an actor of rectified units with an optimiser, behind the policy's normaliser."""
+        arguments = self._update_features_extractor(self.actor_kwargs, None)
+        builder = self._builder(arguments["features_dim"])
+        builder = replace(
+            builder, config=replace(builder.config, hidden_sizes=sizes), activation=nn.ReLU
+        )
+        proxy = self.actor_class(builder=builder, spiking=False, **arguments).to(self.device)
+        proxy.optimizer = self.optimizer_class(
+            proxy.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs
+        )
+        proxy.set_training_mode(False)
+        return proxy
 
     def behaviour(self, output: Tensor) -> Tensor:
         """Return the action (B, A), squashed to [-1, 1], of the network's outputs (B, A)."""

@@ -315,7 +315,15 @@ class DDPGSettings(OffPolicySettings):
 
 
 @dataclass(frozen=True)
-class TD3Settings(DDPGSettings):
+class FusedSettings(Config):
+    """Choice between two loops that learn the same within rounding."""
+
+    fused: bool = False
+    """Whether gradient steps run in few fused calls; else in Stable-Baselines3's loop."""
+
+
+@dataclass(frozen=True)
+class TD3Settings(FusedSettings, DDPGSettings):
     """Hyper-parameters of TD3 (Fujimoto et al. 2018, https://arxiv.org/abs/1802.09477)."""
 
     policy_delay: Count = 2
@@ -324,6 +332,10 @@ class TD3Settings(DDPGSettings):
     """Standard deviation of the noise that smooths the target actor."""
     target_noise_clip: NonNegative = 0.5
     """Largest noise that smooths the target actor."""
+    proxy_steps: Count = 3
+    """Minibatches that a proxy target is fitted on before each update of the critics."""
+    proxy_learning_rate: Positive = 1e-3
+    """Step size of a proxy target."""
 
 
 def _check_entropy_weight(value: float | str, where: str) -> None:
@@ -344,6 +356,11 @@ class SACSettings(StateDependentExploration, DDPGSettings):
     """Entropy that a learned weight aims at; ``auto``: minus the number of action values."""
     use_sde_at_warmup: bool = False
     """Whether gSDE and not uniform sampling acts before the first update."""
+
+
+@dataclass(frozen=True)
+class FusedSACSettings(FusedSettings, SACSettings):
+    """Hyper-parameters of ``snn_gym.learners.SAC``."""
 
 
 @dataclass(frozen=True)

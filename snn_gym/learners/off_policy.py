@@ -1,0 +1,638 @@
+"""Stable-Baselines3's SAC and TD3 with fewer, fused calls in a gradient step."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import stable_baselines3
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.noise import ActionNoise
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.torch_layers import FlattenExtractor
+from stable_baselines3.common.type_aliases import RolloutReturn, TrainFreq
+from stable_baselines3.common.utils import should_collect_more_steps, update_learning_rate
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.sac.policies import LOG_STD_MAX, LOG_STD_MIN
+from torch import Tensor, nn
+
+from snn_gym.learners.adam import AdamStep
+from snn_gym.policies.continuous import (
+    ActionValueCritic,
+    ActorAndCriticsMixin,
+    SpikingSACActor,
+    SpikingSACPolicy,
+    SpikingTD3Policy,
+)
+from snn_gym.policies.networks import DenseNetwork, FeatureNetwork, network_inputs
+
+
+# ---- networks ------------------------------------------------------------------------------------
+class Perceptron:
+    """Passes of a ``DenseNetwork`` of rectified units, forward and backward, in reused buffers."""
+
+    def __init__(self, network: DenseNetwork) -> None:
+        self._layers = [x for x in network if isinstance(x, nn.Linear)]
+        self._hidden = len(network.hidden_sizes)
+        self._buffers: dict[tuple[str, int, int], Tensor] = {}
+        self._seen: list[Tensor] = []
+        self.parameters = list(network.parameters())
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the outputs (B, O) of inputs (B, D), in a buffer that the next pass overwrites."""
+        self._seen = [inputs]
+        for k, layer in enumerate(self._layers):
+            out = self._buffer("output", k, len(inputs), layer.out_features)
+            torch.addmm(layer.bias, inputs, layer.weight.t(), out=out)
+            if k < self._hidden:
+                out.relu_()
+            self._seen.append(out)
+            inputs = out
+        return inputs
+
+    def set_gradients(self, grad: Tensor) -> None:
+        """Set the parameters' gradients from that of the outputs (B, O) of the last pass."""
+        for k in range(len(self._layers) - 1, -1, -1):
+            layer = self._layers[k]
+            grad = self._before_units(k, grad)
+            for parameter in (layer.weight, layer.bias):
+                if parameter.grad is None:
+                    parameter.grad = torch.empty_like(parameter)
+            torch.mm(grad.t(), self._seen[k], out=layer.weight.grad)
+            torch.sum(grad, 0, out=layer.bias.grad)
+            if k:
+                grad = self._through(k, grad)
+
+    def input_gradient(self, grad: Tensor, first: int = 0) -> Tensor:
+        """Return the gradient (B, D - first) of the last pass's inputs from column ``first`` on."""
+        for k in range(len(self._layers) - 1, 0, -1):
+            grad = self._through(k, self._before_units(k, grad))
+        return torch.mm(self._before_units(0, grad), self._layers[0].weight[:, first:])
+
+    def _before_units(self, k: int, grad: Tensor) -> Tensor:
+        """Return the gradient before the units of layer ``k``, in place but for the outputs'."""
+        if k == self._hidden:  # the head
+            return grad
+        # The derivative of the rectifier, in one call.
+        torch.ops.aten.threshold_backward.grad_input(grad, self._seen[k + 1], 0.0, grad_input=grad)
+        return grad
+
+    def _through(self, k: int, grad: Tensor) -> Tensor:
+        """Return the gradient of the inputs of layer ``k``."""
+        layer = self._layers[k]
+        out = self._buffer("gradient", k, len(grad), layer.in_features)
+        return torch.mm(grad, layer.weight, out=out)
+
+    def _buffer(self, name: str, k: int, rows: int, columns: int) -> Tensor:
+        buffer = self._buffers.get((name, k, rows))
+        if buffer is None:
+            buffer = self._buffers[name, k, rows] = torch.empty(rows, columns)
+        return buffer
+
+
+class Critics:
+    """The critics of a policy, their targets and their optimiser."""
+
+    def __init__(self, online: ActionValueCritic, target: ActionValueCritic) -> None:
+        self.optimiser: torch.optim.Optimizer = online.optimizer
+        self._step = AdamStep(self.optimiser, online.parameters())
+        self.online = [Perceptron(x) for x in online.q_networks]  # type: ignore[arg-type]
+        self.target = [Perceptron(x) for x in target.q_networks]  # type: ignore[arg-type]
+        self._pairs = _parameters(self.online), _parameters(self.target)
+
+    def least_target(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """Return the least value (B, 1) that target critics give to actions (B, A)."""
+        inputs = torch.cat([observations, actions], 1)
+        values = [critic.forward(inputs) for critic in self.target]
+        return torch.stack(values).amin(0)
+
+    def learn(self, inputs: Tensor, targets: Tensor, weight: float) -> float:
+        """Step by the squared errors of all critics, times ``weight``; return the loss."""
+        loss = 0.0
+        for critic in self.online:
+            errors = critic.forward(inputs) - targets
+            loss += float(torch.dot(errors[:, 0], errors[:, 0]))
+            critic.set_gradients(errors.mul_(2.0 * weight / len(errors)))
+        self._step.take()
+        return weight * loss / len(inputs)
+
+    def follow(self, tau: float) -> None:
+        """Move the target critics towards the critics by a share ``tau``."""
+        move_towards(*self._pairs, tau)
+
+
+def _parameters(networks: Sequence[Perceptron]) -> list[Tensor]:
+    return [x for network in networks for x in network.parameters]
+
+
+def move_towards(online: list[Tensor], target: list[Tensor], tau: float) -> None:
+    """Move target parameters towards the online ones, as Stable-Baselines3 does, to the bit."""
+    torch._foreach_mul_(target, 1.0 - tau)
+    torch._foreach_add_(target, online, alpha=tau)
+
+
+def is_plain(network: nn.Module) -> bool:
+    """Return whether ``Perceptron`` serves a network."""
+    if not isinstance(network, DenseNetwork) or network.bits is not None:
+        return False
+    return {type(x) for x in network} <= {nn.Linear, nn.ReLU}
+
+
+# ---- replay --------------------------------------------------------------------------------------
+class Batch(NamedTuple):
+    """Transitions of a minibatch, float32."""
+
+    observations: Tensor
+    """(B, F), flattened and not normalised, as ``next_observations`` are."""
+    actions: Tensor
+    """(B, A), scaled to [-1, 1]."""
+    next_observations: Tensor
+    rewards: Tensor
+    """(B, 1)."""
+    dones: Tensor
+    """(B, 1), 1 where an episode ended but not by its time limit."""
+
+
+def draw_batch(buffer: ReplayBuffer, size: int) -> Batch:
+    """Draw a minibatch with the random numbers of ``ReplayBuffer.sample``."""
+    newest = buffer.buffer_size if buffer.full else buffer.pos
+    steps = np.random.randint(0, newest, size=size)  # noqa: NPY002 - Stable-Baselines3's generator
+    lanes = np.random.randint(0, high=buffer.n_envs, size=size)  # noqa: NPY002
+    rows = steps * buffer.n_envs + lanes
+    observations, following, actions, rewards, dones, timeouts = (
+        x.reshape(-1, math.prod(x.shape[2:])).take(rows, axis=0)
+        for x in (
+            buffer.observations, buffer.next_observations, buffer.actions,
+            buffer.rewards, buffer.dones, buffer.timeouts,
+        )
+    )  # fmt: skip
+    arrays = observations, actions, following, rewards, dones * (1.0 - timeouts)
+    return Batch(*(torch.from_numpy(x).float() for x in arrays))
+
+
+# ---- shared --------------------------------------------------------------------------------------
+class ActorPass:
+    """Passes of an actor's network: by hand where it is plain, else by PyTorch's gradients."""
+
+    def __init__(self, features: FeatureNetwork) -> None:
+        self.features = features
+        network: Any = features.network
+        self._by_hand = Perceptron(network) if is_plain(network) else None
+        self._parameters = list(network.parameters())
+        self._output: Tensor | None = None
+
+    def forward(self, normalised: Tensor) -> Tensor:
+        """Return the network's outputs (B, O), from which ``set_gradients`` can go back."""
+        if self._by_hand is not None:
+            return self._by_hand.forward(normalised)
+        with torch.enable_grad():
+            self._output = self.act(normalised)
+        return self._output.detach()
+
+    def act(self, normalised: Tensor) -> Tensor:
+        """Return the network's outputs (B, O) for normalised observations (B, F)."""
+        network = self.features.network
+        outputs: Tensor = network(network_inputs(normalised, network, self.features.spike_steps))[0]
+        return outputs
+
+    def set_gradients(self, grad: Tensor) -> None:
+        """Set the parameters' gradients from that of the outputs (B, O) of ``forward``."""
+        if self._by_hand is not None:
+            self._by_hand.set_gradients(grad)
+            return
+        for parameter in self._parameters:
+            parameter.grad = None
+        torch.autograd.backward(self._output, grad)
+        self._output = None
+
+
+class FusedOffPolicy(OffPolicyAlgorithm):
+    """Mixin before an algorithm of an actor and critics: parts that fused updates share."""
+
+    policy_kind: ClassVar[type[ActorAndCriticsMixin]]
+    fused: bool
+    policy: Any
+    actor: Any
+    critic: Any
+    critic_target: Any
+    _parts: tuple[Critics, ActorPass, AdamStep] | None = None
+
+    def is_quick(self) -> bool:
+        """Return whether fused updates were asked for and serve policy, spaces and buffer."""
+        policy = self.policy
+        return (
+            self.fused
+            and type(policy) is self.policy_kind
+            and self.device.type == "cpu"
+            and type(self.replay_buffer) is ReplayBuffer
+            and not self.replay_buffer.optimize_memory_usage
+            and self._vec_normalize_env is None
+            and not self.use_sde
+            and policy.features_extractor_class is FlattenExtractor
+            and _is_flat(self.observation_space)
+            and all(map(is_plain, self.critic.q_networks))
+        )
+
+    def collect_rollouts(
+        self,
+        env: VecEnv,
+        callback: BaseCallback,
+        train_freq: TrainFreq,
+        replay_buffer: ReplayBuffer,
+        action_noise: ActionNoise | None = None,
+        learning_starts: int = 0,
+        log_interval: int | None = None,
+    ) -> RolloutReturn:
+        """Fill the buffer as Stable-Baselines3 does."""
+        if not self.is_quick() or replay_buffer is not self.replay_buffer:
+            return super().collect_rollouts(
+                env, callback, train_freq, replay_buffer, action_noise, learning_starts,
+                log_interval,
+            )  # fmt: skip
+        self._begin_rollout()
+        steps = episodes = 0
+        callback.on_rollout_start()
+        going_on = True
+        while going_on and should_collect_more_steps(train_freq, steps, episodes):
+            steps += 1
+            going_on, ended = self._collect_step(env, callback, action_noise, log_interval)
+            episodes += ended
+        if going_on:
+            callback.on_rollout_end()
+        return RolloutReturn(steps * env.num_envs, episodes, going_on)
+
+    def _collect_step(
+        self,
+        env: VecEnv,
+        callback: BaseCallback,
+        action_noise: ActionNoise | None,
+        log_interval: int | None,
+    ) -> tuple[bool, int]:
+        """Step every environment and store it; return if training goes on, and ended episodes."""
+        actions, buffer_actions = self._sample_action(
+            self.learning_starts, action_noise, env.num_envs
+        )
+        new_obs, rewards, dones, infos = env.step(actions)
+        self.num_timesteps += env.num_envs
+        callback.update_locals(locals())
+        if not callback.on_step():
+            return False, 0
+        self._update_info_buffer(infos, dones)
+        buffer: Any = self.replay_buffer
+        self._store_transition(buffer, buffer_actions, new_obs, rewards, dones, infos)  # type: ignore[arg-type]
+        self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
+        ended = np.flatnonzero(dones).tolist()
+        for index in ended:
+            self._episode_num += 1
+            if action_noise is not None:
+                action_noise.reset(**({"indices": [index]} if env.num_envs > 1 else {}))
+            if log_interval is not None and self._episode_num % log_interval == 0:
+                self.dump_logs()
+        return True, len(ended)
+
+    def _begin_rollout(self) -> None:
+        """Do what ``set_training_mode(False)`` does, but for flags that change nothing here."""
+        # Without gradients nothing is counted or regulated, in whichever mode.
+        if self.policy.network.regulation is not None:
+            self.policy.set_training_mode(False)
+        elif self.policy.normaliser is not None:
+            self.policy.normaliser.rollout_started()
+
+    def _begin_updates(self, *others: torch.optim.Optimizer) -> None:
+        """Do what Stable-Baselines3's ``train`` does first."""
+        if not self.policy.training:
+            self.policy.set_training_mode(True)
+        elif self.policy.normaliser is not None:
+            self.policy.normaliser.updates_started()
+        self._update_learning_rate([self.actor.optimizer, self.critic.optimizer, *others])
+
+    def _sample_action(
+        self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return actions (n_envs, A) to take, and the same in [-1, 1] to store."""
+        if self.num_timesteps < learning_starts or not self.is_quick():
+            return super()._sample_action(learning_starts, action_noise, n_envs)
+        observations: Any = self._last_obs
+        with torch.no_grad():
+            seen = torch.from_numpy(observations).float().flatten(1)
+            chosen = self._explore(self._normalised(seen)).numpy()
+        # There and back again, so that the bits are Stable-Baselines3's.
+        shape = n_envs, *self.action_space.shape  # type: ignore[misc]
+        scaled = self.policy.scale_action(self.policy.unscale_action(chosen.reshape(shape)))
+        if action_noise is not None:
+            scaled = np.clip(scaled + action_noise(), -1, 1)
+        return self.policy.unscale_action(scaled), scaled
+
+    @abstractmethod
+    def _explore(self, normalised: Tensor) -> Tensor:
+        """Return actions (B, A) in [-1, 1] for normalised observations (B, F)."""
+
+    def _fused_parts(self) -> tuple[Critics, ActorPass, AdamStep]:
+        """Return critics, actor and its optimiser, anew where the policy has got others."""
+        parts = self._parts
+        if (
+            parts is None
+            or parts[0].optimiser is not self.critic.optimizer
+            or parts[2].optimiser is not self.actor.optimizer
+            or parts[1].features is not self.policy._online()
+        ):
+            parts = self._parts = (
+                Critics(self.critic, self.critic_target),
+                ActorPass(self.policy._online()),
+                AdamStep(self.actor.optimizer, self.actor.parameters()),
+            )
+        return parts
+
+    def _draw(self, size: int) -> Batch:
+        """Draw a minibatch."""
+        assert self.replay_buffer is not None  # is_quick checks it
+        return draw_batch(self.replay_buffer, size)
+
+    def _normalised(self, observations: Tensor, *, counted: bool = False) -> Tensor:
+        """Return normalised observations (B, F); ``counted`` as the normaliser's training data."""
+        features: FeatureNetwork = self.policy._online()
+        with torch.set_grad_enabled(counted), features.training_data(counted, differentiated=True):
+            return features.normalised(observations)
+
+    def _excluded_save_params(self) -> list[str]:
+        # Made again from the policy.
+        return [*super()._excluded_save_params(), "_parts"]
+
+
+def _is_flat(space: spaces.Space[Any]) -> bool:
+    """Return whether observations are floats or spikes, which pass an extractor unchanged."""
+    if isinstance(space, spaces.MultiBinary):
+        return True
+    return isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating)
+
+
+# ---- TD3 -----------------------------------------------------------------------------------------
+class TD3(FusedOffPolicy, stable_baselines3.TD3):
+    """Stable-Baselines3's ``TD3``, faster."""
+
+    same_as: ClassVar[type[BaseAlgorithm]] = stable_baselines3.TD3
+    policy_kind = SpikingTD3Policy
+
+    def __init__(
+        self,
+        *args: Any,
+        fused: bool = True,
+        proxy_steps: int = 3,
+        proxy_learning_rate: float = 1e-3,
+        **kwargs: Any,
+    ) -> None:
+        self.fused = fused
+        self.proxy_steps, self.proxy_learning_rate = proxy_steps, proxy_learning_rate
+        self._proxy: tuple[Perceptron, AdamStep] | None = None
+        super().__init__(*args, **kwargs)
+
+    def train(self, gradient_steps: int, batch_size: int = 100) -> None:
+        """Update the policy, as in Stable-Baselines3."""
+        if not self.is_quick():
+            if self.has_proxy:
+                raise ValueError(
+                    "a proxy target needs fused=True, flat observations, the CPU and critics of "
+                    "rectified units; change these, or leave proxy_hidden_sizes out"
+                )
+            super().train(gradient_steps, batch_size)
+            return
+        self._begin_updates()
+        losses: dict[str, list[float]] = {"actor_loss": [], "critic_loss": [], "proxy_loss": []}
+        with torch.no_grad():
+            for _ in range(gradient_steps):
+                self._update(batch_size, losses)
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        for name, values in losses.items():
+            if values:
+                self.logger.record(f"train/{name}", np.mean(values))
+
+    def _update(self, batch_size: int, losses: dict[str, list[float]]) -> None:
+        """Make one gradient step and append its losses."""
+        self._n_updates += 1
+        acts = self._n_updates % self.policy_delay == 0
+        critics, actor, step = self._fused_parts()
+        drawn = [self._draw(batch_size) for _ in range(self.proxy_steps if self.has_proxy else 1)]
+        batch = drawn[-1]
+        seen = self._normalised(batch.observations, counted=acts)
+        if self.has_proxy:
+            losses["proxy_loss"] += self._fit_proxy([x.observations for x in drawn])
+        inputs = torch.cat([seen, batch.actions], 1)
+        losses["critic_loss"].append(critics.learn(inputs, self._targets(batch), 1.0))
+        if not acts:
+            return
+        inputs[:, seen.shape[1] :] = actions = torch.tanh(actor.forward(seen))
+        critic = critics.online[0]
+        values = critic.forward(inputs)
+        grad = critic.input_gradient(torch.full_like(values, -1.0 / len(values)), seen.shape[1])
+        actor.set_gradients(torch.ops.aten.tanh_backward(grad, actions))
+        step.take()
+        losses["actor_loss"].append(-float(values.mean()))
+        critics.follow(self.tau)
+        if not self.has_proxy:
+            online, target = self.actor.parameters(), self.actor_target.parameters()
+            move_towards(list(online), list(target), self.tau)
+
+    @property
+    def has_proxy(self) -> bool:
+        """Whether the target actor is a proxy, which is fitted and does not follow."""
+        return getattr(self.policy, "proxy_hidden_sizes", None) is not None
+
+    def _fit_proxy(self, observations: list[Tensor]) -> list[float]:
+        """Make a step of the proxy on each minibatch (B, F), and return its squared errors.
+
+        Wei et al. 2025, https://arxiv.org/abs/2505.24161: the actor's outputs are the targets.
+        """
+        if self._proxy is None or self._proxy[1].optimiser is not self.actor_target.optimizer:
+            optimiser = self.actor_target.optimizer
+            step = AdamStep(optimiser, self.actor_target.parameters())
+            self._proxy = Perceptron(self.actor_target.mu[0].network), step
+        network, step = self._proxy
+        update_learning_rate(step.optimiser, self.proxy_learning_rate)
+        # The actor waits, so that all its outputs come from one pass.
+        seen = self._normalised(torch.cat(observations))
+        wanted = torch.tanh(self._fused_parts()[1].act(seen))
+        losses, size = [], len(observations[0])
+        for inputs, targets in zip(seen.split(size), wanted.split(size), strict=True):
+            actions = torch.tanh(network.forward(inputs))
+            errors = actions - targets
+            losses.append(float(errors.square().mean()))
+            grad = errors.mul_(2.0 / errors.numel())
+            network.set_gradients(torch.ops.aten.tanh_backward(grad, actions))
+            step.take()
+        return losses
+
+    def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
+        states, tensors = super()._get_torch_save_params()
+        return [*states, "actor_target.optimizer"] if self.has_proxy else states, tensors
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "_proxy"]
+
+    def _targets(self, batch: Batch) -> Tensor:
+        """Return the values (B, 1) that the critics learn."""
+        noise = torch.empty_like(batch.actions).normal_(0, self.target_policy_noise)
+        noise.clamp_(-self.target_noise_clip, self.target_noise_clip)
+        following = self._normalised(batch.next_observations)
+        target = self.actor_target.mu[0]
+        inputs = network_inputs(following, target.network, target.spike_steps)
+        actions = torch.tanh(target.network(inputs)[0]).add_(noise).clamp_(-1, 1)
+        least = self._fused_parts()[0].least_target(following, actions)
+        return batch.rewards + (1 - batch.dones) * self.gamma * least
+
+    def _explore(self, normalised: Tensor) -> Tensor:
+        return torch.tanh(self._fused_parts()[1].act(normalised))
+
+
+# ---- SAC -----------------------------------------------------------------------------------------
+_HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
+_EPSILON = 1e-6  # as in Stable-Baselines3's SquashedDiagGaussianDistribution
+
+
+class Squashed(NamedTuple):
+    """Samples of a squashed Gaussian, with what its gradient needs."""
+
+    actions: Tensor
+    """(B, A), in [-1, 1]."""
+    log_probs: Tensor
+    """(B, 1)."""
+    deviations: Tensor
+    """(B, A), standard deviation times the unit noise."""
+
+    def gradients(self, grad_actions: Tensor, grad_log_prob: float) -> tuple[Tensor, Tensor]:
+        """Return gradients of mean and logarithm of the deviation, both (B, A).
+
+        ``grad_log_prob`` is the same for every sample.
+        """
+        slope = 1.0 - self.actions.square()
+        # The logarithm of the slope depends on the action, the Gaussian's on the deviation alone.
+        share = self.actions.mul(slope).div_(slope + _EPSILON).mul_(2.0 * grad_log_prob)
+        grad_mean = torch.addcmul(share, grad_actions, slope)
+        return grad_mean, (grad_mean * self.deviations).sub_(grad_log_prob)
+
+
+def sample_squashed(mean: Tensor, log_std: Tensor) -> Squashed:
+    """Draw a squashed Gaussian of ``mean`` and ``log_std`` (B, A), with PyTorch's random numbers.
+
+    Haarnoja et al. 2018, https://arxiv.org/abs/1812.05905, appendix C.
+    """
+    noise = torch.normal(torch.zeros_like(mean), torch.ones_like(mean))
+    deviations = log_std.exp().mul_(noise)
+    actions = torch.tanh(mean + deviations)
+    # log N(noise) - log std - log(1 - actions^2)
+    density = noise.square().mul_(-0.5).sub_(log_std).sub_(_HALF_LOG_2PI)
+    log_probs = density.sub_(torch.log(1.0 - actions.square() + _EPSILON)).sum(1, keepdim=True)
+    return Squashed(actions, log_probs, deviations)
+
+
+class GaussianHeads:
+    """Mean and logarithm of the deviation on the latent activity of SAC's actor."""
+
+    def __init__(self, actor: SpikingSACActor, latent: Tensor) -> None:
+        self._heads = actor.mu, actor.log_std
+        self._latent = latent.detach().requires_grad_()
+        with torch.enable_grad():
+            self._graph = _gaussian(actor, self._latent)
+        self.outputs = self._graph[0].detach(), self._graph[1].detach()
+
+    def set_gradients(self, *grads: Tensor) -> Tensor:
+        """Set the heads' gradients from those of the outputs; return that of the latent (B, N)."""
+        for head in self._heads:
+            for parameter in head.parameters():
+                parameter.grad = None
+        torch.autograd.backward(self._graph, grads)
+        assert self._latent.grad is not None  # the heads depend on it
+        return self._latent.grad
+
+
+def _gaussian(actor: SpikingSACActor, latent: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and logarithm of the deviation, (B, A) each."""
+    log_std: Any = actor.log_std
+    return actor.mu(latent), log_std(latent).clamp(LOG_STD_MIN, LOG_STD_MAX)
+
+
+class SAC(FusedOffPolicy, stable_baselines3.SAC):
+    """Stable-Baselines3's ``SAC``, faster."""
+
+    same_as: ClassVar[type[BaseAlgorithm]] = stable_baselines3.SAC
+    policy_kind = SpikingSACPolicy
+
+    def __init__(self, *args: Any, fused: bool = True, **kwargs: Any) -> None:
+        self.fused = fused
+        super().__init__(*args, **kwargs)
+
+    def train(self, gradient_steps: int, batch_size: int = 64) -> None:
+        """Update the policy, as in Stable-Baselines3."""
+        if not self.is_quick():
+            super().train(gradient_steps, batch_size)
+            return
+        learned = self.ent_coef_optimizer
+        self._begin_updates(*([] if learned is None else [learned]))
+        logs: dict[str, list[float]] = {}
+        with torch.no_grad():
+            for k in range(gradient_steps):
+                moves = k % self.target_update_interval == 0
+                for name, value in self._update(batch_size, moves=moves).items():
+                    logs.setdefault(name, []).append(value)
+        self._n_updates += gradient_steps
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        for name, values in logs.items():
+            self.logger.record(f"train/{name}", np.mean(values))
+
+    def _update(self, batch_size: int, *, moves: bool) -> dict[str, float]:
+        """Make one gradient step, move the targets if asked to, and return values to log."""
+        critics, actor, step = self._fused_parts()
+        batch = self._draw(batch_size)
+        seen = self._normalised(batch.observations, counted=True)
+        latent = actor.forward(seen)
+        heads = GaussianHeads(self.actor, latent)
+        drawn = sample_squashed(*heads.outputs)
+        weight, logs = self._entropy_weight(drawn.log_probs)
+        inputs = torch.cat([seen, batch.actions], 1)
+        logs["critic_loss"] = critics.learn(inputs, self._targets(batch, weight), 0.5)
+        inputs[:, seen.shape[1] :] = drawn.actions
+        values = [critic.forward(inputs) for critic in critics.online]
+        least, chosen = torch.cat(values, 1).min(1, keepdim=True)
+        # Each row's gradient goes through the critic of the least value.
+        share = -1.0 / len(least)
+        grad = torch.stack([
+            critic.input_gradient(torch.where(chosen == k, share, 0.0), seen.shape[1])
+            for k, critic in enumerate(critics.online)
+        ]).sum(0)  # fmt: skip
+        logs["actor_loss"] = float((weight * drawn.log_probs - least).mean())
+        actor.set_gradients(heads.set_gradients(*drawn.gradients(grad, weight / len(least))))
+        step.take()
+        if moves:
+            critics.follow(self.tau)
+        return logs
+
+    def _entropy_weight(self, log_probs: Tensor) -> tuple[float, dict[str, float]]:
+        """Return the entropy's weight before it learns, and values to log."""
+        if self.ent_coef_optimizer is None or self.log_ent_coef is None:
+            weight = float(self.ent_coef_tensor)
+            return weight, {"ent_coef": weight}
+        logarithm = float(self.log_ent_coef.detach())
+        weight = math.exp(logarithm)
+        missing = float(log_probs.mean()) + float(self.target_entropy)
+        self.log_ent_coef.grad = torch.full_like(self.log_ent_coef, -missing)
+        self.ent_coef_optimizer.step()
+        return weight, {"ent_coef": weight, "ent_coef_loss": -logarithm * missing}
+
+    def _targets(self, batch: Batch, weight: float) -> Tensor:
+        """Return the values (B, 1) that the critics learn; ``weight`` is the entropy's."""
+        critics, actor, _ = self._fused_parts()
+        following = self._normalised(batch.next_observations)
+        drawn = sample_squashed(*_gaussian(self.actor, actor.act(following)))
+        least = critics.least_target(following, drawn.actions) - weight * drawn.log_probs
+        return batch.rewards + (1 - batch.dones) * self.gamma * least
+
+    def _explore(self, normalised: Tensor) -> Tensor:
+        actor = self._fused_parts()[1]
+        return sample_squashed(*_gaussian(self.actor, actor.act(normalised))).actions
