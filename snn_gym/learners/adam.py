@@ -13,12 +13,20 @@ Moments = tuple[list[Tensor], list[Tensor], list[Tensor]]
 
 
 class AdamStep:
-    """``step`` of an optimiser, to the bit; faster for a fused Adam."""
+    """``step`` of an optimiser, to the bit; faster for a fused Adam.
+
+    Without ``exactly`` it is faster for every plain Adam, and the same within rounding.
+    """
 
     def __init__(
-        self, optimiser: torch.optim.Optimizer, parameters: Iterable[nn.Parameter]
+        self,
+        optimiser: torch.optim.Optimizer,
+        parameters: Iterable[Tensor],
+        *,
+        exactly: bool = True,
     ) -> None:
         self.optimiser = optimiser
+        self._exactly = exactly
         self._parameters: list[Any] = list(parameters)
         self._plain = self._is_plain()
         self._lists: Moments | None = None
@@ -63,7 +71,7 @@ class AdamStep:
         options = ("amsgrad", "maximize", "differentiable", "decoupled_weight_decay")
         return (
             type(self.optimiser) is torch.optim.Adam
-            and bool(group["fused"])
+            and (bool(group["fused"]) or not self._exactly)
             and not more_groups
             and isinstance(group["lr"], float)
             and not any(group.get(option, False) for option in options)

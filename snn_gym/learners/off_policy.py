@@ -225,7 +225,7 @@ class FusedOffPolicy(OffPolicyAlgorithm):
     critic_target: Any
     _parts: tuple[Critics, ActorPass, AdamStep] | None = None
 
-    def is_quick(self) -> bool:
+    def _is_quick(self) -> bool:
         """Return whether fused updates were asked for and serve policy, spaces and buffer."""
         policy = self.policy
         return (
@@ -252,7 +252,7 @@ class FusedOffPolicy(OffPolicyAlgorithm):
         log_interval: int | None = None,
     ) -> RolloutReturn:
         """Fill the buffer as Stable-Baselines3 does."""
-        if not self.is_quick() or replay_buffer is not self.replay_buffer:
+        if not self._is_quick() or replay_buffer is not self.replay_buffer:
             return super().collect_rollouts(
                 env, callback, train_freq, replay_buffer, action_noise, learning_starts,
                 log_interval,
@@ -318,7 +318,7 @@ class FusedOffPolicy(OffPolicyAlgorithm):
         self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return actions (n_envs, A) to take, and the same in [-1, 1] to store."""
-        if self.num_timesteps < learning_starts or not self.is_quick():
+        if self.num_timesteps < learning_starts or not self._is_quick():
             return super()._sample_action(learning_starts, action_noise, n_envs)
         observations: Any = self._last_obs
         with torch.no_grad():
@@ -353,7 +353,7 @@ class FusedOffPolicy(OffPolicyAlgorithm):
 
     def _draw(self, size: int) -> Batch:
         """Draw a minibatch."""
-        assert self.replay_buffer is not None  # is_quick checks it
+        assert self.replay_buffer is not None  # _is_quick checks it
         return draw_batch(self.replay_buffer, size)
 
     def _normalised(self, observations: Tensor, *, counted: bool = False) -> Tensor:
@@ -396,7 +396,7 @@ class TD3(FusedOffPolicy, stable_baselines3.TD3):
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """Update the policy, as in Stable-Baselines3."""
-        if not self.is_quick():
+        if not self._is_quick():
             if self.has_proxy:
                 raise ValueError(
                     "a proxy target needs fused=True, flat observations, the CPU and critics of "
@@ -533,29 +533,28 @@ def sample_squashed(mean: Tensor, log_std: Tensor) -> Squashed:
 
 
 class GaussianHeads:
-    """Mean and logarithm of the deviation on the latent activity of SAC's actor."""
+    """Passes of the linear heads of SAC's actor, by hand: mean and logarithm of the deviation."""
 
-    def __init__(self, actor: SpikingSACActor, latent: Tensor) -> None:
-        self._heads = actor.mu, actor.log_std
-        self._latent = latent.detach().requires_grad_()
-        with torch.enable_grad():
-            self._graph = _gaussian(actor, self._latent)
-        self.outputs = self._graph[0].detach(), self._graph[1].detach()
+    def __init__(self, actor: SpikingSACActor) -> None:
+        heads: Any = (actor.mu, actor.log_std)
+        self._mean, self._log_std = heads
+        self._latent = self._inside = torch.empty(0)
 
-    def set_gradients(self, *grads: Tensor) -> Tensor:
-        """Set the heads' gradients from those of the outputs; return that of the latent (B, N)."""
-        for head in self._heads:
-            for parameter in head.parameters():
-                parameter.grad = None
-        torch.autograd.backward(self._graph, grads)
-        assert self._latent.grad is not None  # the heads depend on it
-        return self._latent.grad
+    def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and logarithm of the deviation, (B, A) each, for activity (B, N)."""
+        mean, log_std = (
+            torch.addmm(head.bias, latent, head.weight.t()) for head in (self._mean, self._log_std)
+        )
+        within = log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
+        self._latent, self._inside = latent, within == log_std
+        return mean, within
 
-
-def _gaussian(actor: SpikingSACActor, latent: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and logarithm of the deviation, (B, A) each."""
-    log_std: Any = actor.log_std
-    return actor.mu(latent), log_std(latent).clamp(LOG_STD_MIN, LOG_STD_MAX)
+    def set_gradients(self, grad_mean: Tensor, grad_log_std: Tensor) -> Tensor:
+        """Set the heads' gradients from those of the last outputs; return that of the activity."""
+        grad_log_std = grad_log_std * self._inside
+        for head, grad in ((self._mean, grad_mean), (self._log_std, grad_log_std)):
+            head.weight.grad, head.bias.grad = grad.t().mm(self._latent), grad.sum(0)
+        return torch.mm(grad_mean, self._mean.weight).addmm_(grad_log_std, self._log_std.weight)
 
 
 class SAC(FusedOffPolicy, stable_baselines3.SAC):
@@ -566,11 +565,16 @@ class SAC(FusedOffPolicy, stable_baselines3.SAC):
 
     def __init__(self, *args: Any, fused: bool = True, **kwargs: Any) -> None:
         self.fused = fused
+        self._entropy_step: AdamStep | None = None
         super().__init__(*args, **kwargs)
+
+    def _is_quick(self) -> bool:
+        """Return whether fused updates were asked for and serve; they need linear heads."""
+        return super()._is_quick() and type(self.actor.mu) is nn.Linear
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """Update the policy, as in Stable-Baselines3."""
-        if not self.is_quick():
+        if not self._is_quick():
             super().train(gradient_steps, batch_size)
             return
         learned = self.ent_coef_optimizer
@@ -592,8 +596,8 @@ class SAC(FusedOffPolicy, stable_baselines3.SAC):
         batch = self._draw(batch_size)
         seen = self._normalised(batch.observations, counted=True)
         latent = actor.forward(seen)
-        heads = GaussianHeads(self.actor, latent)
-        drawn = sample_squashed(*heads.outputs)
+        heads = GaussianHeads(self.actor)
+        drawn = sample_squashed(*heads.forward(latent))
         weight, logs = self._entropy_weight(drawn.log_probs)
         inputs = torch.cat([seen, batch.actions], 1)
         logs["critic_loss"] = critics.learn(inputs, self._targets(batch, weight), 0.5)
@@ -622,17 +626,24 @@ class SAC(FusedOffPolicy, stable_baselines3.SAC):
         weight = math.exp(logarithm)
         missing = float(log_probs.mean()) + float(self.target_entropy)
         self.log_ent_coef.grad = torch.full_like(self.log_ent_coef, -missing)
-        self.ent_coef_optimizer.step()
+        step = self._entropy_step
+        if step is None or step.optimiser is not self.ent_coef_optimizer:
+            step = AdamStep(self.ent_coef_optimizer, [self.log_ent_coef], exactly=False)
+            self._entropy_step = step
+        step.take()
         return weight, {"ent_coef": weight, "ent_coef_loss": -logarithm * missing}
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "_entropy_step"]
 
     def _targets(self, batch: Batch, weight: float) -> Tensor:
         """Return the values (B, 1) that the critics learn; ``weight`` is the entropy's."""
         critics, actor, _ = self._fused_parts()
         following = self._normalised(batch.next_observations)
-        drawn = sample_squashed(*_gaussian(self.actor, actor.act(following)))
+        drawn = sample_squashed(*GaussianHeads(self.actor).forward(actor.act(following)))
         least = critics.least_target(following, drawn.actions) - weight * drawn.log_probs
         return batch.rewards + (1 - batch.dones) * self.gamma * least
 
     def _explore(self, normalised: Tensor) -> Tensor:
         actor = self._fused_parts()[1]
-        return sample_squashed(*_gaussian(self.actor, actor.act(normalised))).actions
+        return sample_squashed(*GaussianHeads(self.actor).forward(actor.act(normalised))).actions

@@ -13,6 +13,7 @@ FEW_UPDATES = {
     "dqsn": {"gradient_steps": 16},
     "qrdqn-lif": {"gradient_steps": 16},
     "sac-lif": {"train_freq": 8, "gradient_steps": 1},
+    "td3-lif-pt": {"train_freq": 8, "gradient_steps": 3, "learning_starts": 50},
 }
 """Settings of learners that make an update for each step otherwise."""
 RESULTS = ("episodes.csv", "manifest.json", "weights.safetensors")

@@ -38,6 +38,7 @@ def slow(*case):
         ("local-actor-critic-dynamics", "CartPole-v1", STEPS),
         ("sac-lif", "Pendulum-v1", 400),
         slow("sac-lif", "MountainCarContinuous-v0", 400),  # gSDE
+        ("td3-lif-pt", "Pendulum-v1", 300),
         ("recurrent-ppo-lsnn", "snn/CueAccumulation-v0", 3 * 2304),  # three rollouts
         slow("recurrent-ppo-lsnn", "snn/MaskedCartPole-v1", 2 * 4096),
         slow("recurrent-ppo-lsnn-eprop", "snn/CueAccumulation-v0", 2 * 2304),

@@ -39,10 +39,14 @@ SMALL = NetworkConfig(hidden_sizes=(8,), time_steps=3)
 FEW_UPDATES = {"learning_starts": 280, "train_freq": 8, "gradient_steps": 2}
 
 BY_HAND = {
-    "TD3 by hand": {"action_noise": NormalActionNoise(np.zeros(1), 0.1 * np.ones(1))},
+    "TD3 by hand": {
+        "action_noise": NormalActionNoise(np.zeros(1), 0.1 * np.ones(1)),
+        "fused": False,
+    },
     "DDPG by hand": {},
     "TQC by hand": {"use_sde": True, "ent_coef": 0.1},
     "SAC by hand": {"target_entropy": -2.5},
+    "SAC by hand, unfused": {"fused": False},
     "TRPO by hand": {"n_steps": 128, "use_sde": True},
     "QRDQN by hand": {"n_steps": 3},
 }
@@ -63,7 +67,7 @@ def trained(kind):
     """Small model of each kind after a short training."""
     if kind in agent_ids():
         env_id = next(iter(load_agent_spec(kind).environments))
-        off_policy = kind.startswith(("dq", "qr", "sac", "recurrent-dq"))
+        off_policy = kind.startswith(("dq", "qr", "sac", "td3", "recurrent-dq"))
         overrides = dict(FEW_UPDATES) if off_policy else {}
         if kind.startswith("recurrent-dq"):
             overrides |= {"n_envs": 4, "batch_size": 16}  # one sequence

@@ -18,6 +18,8 @@ CONTINUOUS = ("DDPG", "TD3", "SAC", "TQC", "StockSAC")
 def test_defaults_equal_the_algorithm(algorithm):
     env = "Pendulum-v1" if algorithm in CONTINUOUS else "CartPole-v1"
     arguments = {"buffer_size": 1_000} if algorithm in OFF_POLICY else {}
+    if algorithm in ("TD3", "SAC"):
+        arguments["fused"] = False  # the default of files, some of which are older
     model = algorithm_class(algorithm)(policy_class(algorithm), env, **arguments)
     expected = dataclasses.replace(ALGORITHMS[algorithm].settings(), **arguments)
     assert extract_settings(model) == expected

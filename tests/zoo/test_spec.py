@@ -21,7 +21,7 @@ OURS = (
     "ppo-lif-dynamics", "ppo-mlp", "qrdqn-lif", "qrdqn-mlp", "random-search", "recurrent-dqn-gru",
     "recurrent-dqsn", "recurrent-ppo-gru", "recurrent-ppo-lsnn", "recurrent-ppo-lsnn-dynamics",
     "recurrent-ppo-lsnn-eprop", "sac-lif", "sac-lif-dynamics", "sac-mlp", "synapse-agents",
-    "win-stay",
+    "td3-mlp", "win-stay",
 )  # fmt: skip
 
 
