@@ -422,13 +422,15 @@ class TD3(FusedOffPolicy, stable_baselines3.TD3):
         drawn = [self._draw(batch_size) for _ in range(self.proxy_steps if self.has_proxy else 1)]
         batch = drawn[-1]
         seen = self._normalised(batch.observations, counted=acts)
+        actions = torch.tanh(actor.forward(seen)) if acts else None
         if self.has_proxy:
-            losses["proxy_loss"] += self._fit_proxy([x.observations for x in drawn])
+            others = [self._normalised(x.observations) for x in drawn[:-1]]
+            losses["proxy_loss"] += self._fit_proxy([*others, seen], actions)
         inputs = torch.cat([seen, batch.actions], 1)
         losses["critic_loss"].append(critics.learn(inputs, self._targets(batch), 1.0))
-        if not acts:
+        if actions is None:
             return
-        inputs[:, seen.shape[1] :] = actions = torch.tanh(actor.forward(seen))
+        inputs[:, seen.shape[1] :] = actions
         critic = critics.online[0]
         values = critic.forward(inputs)
         grad = critic.input_gradient(torch.full_like(values, -1.0 / len(values)), seen.shape[1])
@@ -445,10 +447,11 @@ class TD3(FusedOffPolicy, stable_baselines3.TD3):
         """Whether the target actor is a proxy, which is fitted and does not follow."""
         return getattr(self.policy, "proxy_hidden_sizes", None) is not None
 
-    def _fit_proxy(self, observations: list[Tensor]) -> list[float]:
+    def _fit_proxy(self, normalised: list[Tensor], last: Tensor | None) -> list[float]:
         """Make a step of the proxy on each minibatch (B, F), and return its squared errors.
 
-        Wei et al. 2025, https://arxiv.org/abs/2505.24161: the actor's outputs are the targets.
+        Wei et al. 2025, https://arxiv.org/abs/2505.24161: the actor's actions are the targets.
+        Those of the last minibatch are ``last``, if known.
         """
         if self._proxy is None or self._proxy[1].optimiser is not self.actor_target.optimizer:
             optimiser = self.actor_target.optimizer
@@ -456,12 +459,12 @@ class TD3(FusedOffPolicy, stable_baselines3.TD3):
             self._proxy = Perceptron(self.actor_target.mu[0].network), step
         network, step = self._proxy
         update_learning_rate(step.optimiser, self.proxy_learning_rate)
-        # The actor waits, so that all its outputs come from one pass.
-        seen = self._normalised(torch.cat(observations))
-        wanted = torch.tanh(self._fused_parts()[1].act(seen))
-        losses, size = [], len(observations[0])
-        for inputs, targets in zip(seen.split(size), wanted.split(size), strict=True):
-            actions = torch.tanh(network.forward(inputs))
+        actor, losses = self._fused_parts()[1], []
+        for k, seen in enumerate(normalised, 1):
+            targets = last if k == len(normalised) else None
+            if targets is None:
+                targets = torch.tanh(actor.act(seen))
+            actions = torch.tanh(network.forward(seen))
             errors = actions - targets
             losses.append(float(errors.square().mean()))
             grad = errors.mul_(2.0 / errors.numel())

@@ -13,7 +13,14 @@ FEW_UPDATES = {
     "dqsn": {"gradient_steps": 16},
     "qrdqn-lif": {"gradient_steps": 16},
     "sac-lif": {"train_freq": 8, "gradient_steps": 1},
-    "td3-lif-pt": {"train_freq": 8, "gradient_steps": 3, "learning_starts": 50},
+    "td3-lif-pt": {
+        "train_freq": 16,
+        "gradient_steps": 3,
+        "learning_starts": 50,
+        "batch_size": 16,
+        "buffer_size": 500,
+        "proxy_steps": 2,
+    },
 }
 """Settings of learners that make an update for each step otherwise."""
 RESULTS = ("episodes.csv", "manifest.json", "weights.safetensors")
