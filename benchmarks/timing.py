@@ -43,8 +43,16 @@ class Quartiles(Config):
         return cls(float(low), float(median), float(high))
 
 
-def race(contenders: Mapping[str, Run], seconds: float, least_rounds: int = 11) -> Samples:
-    """Time contenders in turn; each round begins with another of them."""
+def race(
+    contenders: Mapping[str, Run],
+    seconds: float,
+    least_rounds: int = 11,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Samples:
+    """Time contenders in turn; each round begins with another of them.
+
+    ``clock`` returns seconds: of the wall, or of the process (``time.process_time``).
+    """
     calls = {name: _calls(run) for name, run in contenders.items()}
     per_round = sum(count * estimate for count, estimate in calls.values())
     rounds = min(max(least_rounds, math.floor(seconds / per_round)), _MOST_ROUNDS)
@@ -52,7 +60,7 @@ def race(contenders: Mapping[str, Run], seconds: float, least_rounds: int = 11) 
     for index in range(rounds):
         first = index % len(names)
         for name in names[first:] + names[:first]:
-            times[name][index] = _time(contenders[name], calls[name][0])
+            times[name][index] = _time(contenders[name], calls[name][0], clock)
     return {name: tuple(values) for name, values in times.items()}
 
 
@@ -64,11 +72,11 @@ def _calls(run: Run) -> tuple[int, float]:
     return max(1, math.ceil(_SAMPLE_SECONDS / seconds)), seconds
 
 
-def _time(run: Run, calls: int) -> float:
-    start = time.perf_counter()
+def _time(run: Run, calls: int, clock: Callable[[], float] = time.perf_counter) -> float:
+    start = clock()
     for _ in range(calls):
         run()
-    return (time.perf_counter() - start) / calls
+    return (clock() - start) / calls
 
 
 def per_step(samples: Samples, steps: Mapping[str, int]) -> Samples:

@@ -185,7 +185,10 @@ class ActorPass:
     def __init__(self, features: FeatureNetwork) -> None:
         self.features = features
         network: Any = features.network
-        self._by_hand = Perceptron(network) if is_plain(network) else None
+        plain = is_plain(network)
+        self._by_hand = Perceptron(network) if plain else None
+        # Of its own buffers, so that acting leaves those of ``forward``.
+        self._acting = Perceptron(network) if plain else None
         self._parameters = list(network.parameters())
         self._output: Tensor | None = None
 
@@ -199,6 +202,8 @@ class ActorPass:
 
     def act(self, normalised: Tensor) -> Tensor:
         """Return the network's outputs (B, O) for normalised observations (B, F)."""
+        if self._acting is not None:
+            return self._acting.forward(normalised)
         network = self.features.network
         outputs: Tensor = network(network_inputs(normalised, network, self.features.spike_steps))[0]
         return outputs
@@ -218,6 +223,7 @@ class FusedOffPolicy(OffPolicyAlgorithm):
     """Mixin before an algorithm of an actor and critics: parts that fused updates share."""
 
     policy_kind: ClassVar[type[ActorAndCriticsMixin]]
+    """Policy that fused updates serve; a subclass may change its methods."""
     fused: bool
     policy: Any
     actor: Any
@@ -376,9 +382,46 @@ def _is_flat(space: spaces.Space[Any]) -> bool:
 
 # ---- TD3 -----------------------------------------------------------------------------------------
 class TD3(FusedOffPolicy, stable_baselines3.TD3):
-    """Stable-Baselines3's ``TD3``, faster."""
+    """Stable-Baselines3's ``TD3``, faster, and with a proxy target if the policy has one.
+
+    The algorithm, its hyper-parameters, logs and random numbers are the same. With ``fused``, on
+    the CPU, under ``SpikingTD3Policy`` with critics of rectified units and without VecNormalize:
+
+    - the critics, and an actor that does not spike, pass forward and backward by hand, in buffers
+      that are reused; a spiking actor has the gradients of PyTorch;
+    - Adam and the target networks move in one call each;
+    - a rollout switches no modules and predicts without checks.
+
+    Weights equal those of Stable-Baselines3's loop within rounding. In all other cases that loop
+    runs.
+
+    With ``proxy_hidden_sizes`` of the policy, the target actor is an ANN that is fitted to the
+    actor before each update of the critics (Wei et al., "Proxy target: bridging the gap between
+    discrete spiking neural networks and continuous control", NeurIPS 2025,
+    https://arxiv.org/abs/2505.24161).
+
+    Args:
+        *args: As in Stable-Baselines3's ``TD3``.
+        fused: Whether gradient steps are fused where they can be.
+        proxy_steps: Minibatches that a proxy target is fitted on before each update of the critics;
+            the last of them is also the critics'.
+        proxy_learning_rate: Step size of a proxy target's Adam.
+        **kwargs: As in Stable-Baselines3's ``TD3``.
+
+    Raises:
+        ValueError: The policy has a proxy target, and ``train`` can't be fused.
+
+    Example:
+        >>> from snn_gym.learners import TD3
+        >>> from snn_gym.policies import SpikingTD3Policy
+        >>> policy_kwargs = {"proxy_hidden_sizes": [64, 64]}
+        >>> model = TD3(SpikingTD3Policy, "Pendulum-v1", policy_kwargs=policy_kwargs, device="cpu")
+        >>> model.has_proxy
+        True
+    """
 
     same_as: ClassVar[type[BaseAlgorithm]] = stable_baselines3.TD3
+    """Equivalent algorithm of another library."""
     policy_kind = SpikingTD3Policy
 
     def __init__(
@@ -391,7 +434,7 @@ class TD3(FusedOffPolicy, stable_baselines3.TD3):
     ) -> None:
         self.fused = fused
         self.proxy_steps, self.proxy_learning_rate = proxy_steps, proxy_learning_rate
-        self._proxy: tuple[Perceptron, AdamStep] | None = None
+        self._of_target: tuple[ActorPass, AdamStep | None] | None = None
         super().__init__(*args, **kwargs)
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
@@ -453,40 +496,46 @@ class TD3(FusedOffPolicy, stable_baselines3.TD3):
         Wei et al. 2025, https://arxiv.org/abs/2505.24161: the actor's actions are the targets.
         Those of the last minibatch are ``last``, if known.
         """
-        if self._proxy is None or self._proxy[1].optimiser is not self.actor_target.optimizer:
-            optimiser = self.actor_target.optimizer
-            step = AdamStep(optimiser, self.actor_target.parameters())
-            self._proxy = Perceptron(self.actor_target.mu[0].network), step
-        network, step = self._proxy
+        proxy, step = self._target_parts()
+        assert step is not None  # only a proxy is fitted
         update_learning_rate(step.optimiser, self.proxy_learning_rate)
         actor, losses = self._fused_parts()[1], []
         for k, seen in enumerate(normalised, 1):
             targets = last if k == len(normalised) else None
             if targets is None:
                 targets = torch.tanh(actor.act(seen))
-            actions = torch.tanh(network.forward(seen))
+            actions = torch.tanh(proxy.forward(seen))
             errors = actions - targets
             losses.append(float(errors.square().mean()))
             grad = errors.mul_(2.0 / errors.numel())
-            network.set_gradients(torch.ops.aten.tanh_backward(grad, actions))
+            proxy.set_gradients(torch.ops.aten.tanh_backward(grad, actions))
             step.take()
         return losses
+
+    def _target_parts(self) -> tuple[ActorPass, AdamStep | None]:
+        """Return the target actor and a proxy's optimiser, anew where the policy has others."""
+        parts, features = self._of_target, self.actor_target.mu[0]
+        if parts is None or parts[0].features is not features:
+            step = None
+            if self.has_proxy:
+                step = AdamStep(self.actor_target.optimizer, self.actor_target.parameters())
+            parts = self._of_target = ActorPass(features), step
+        return parts
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         states, tensors = super()._get_torch_save_params()
         return [*states, "actor_target.optimizer"] if self.has_proxy else states, tensors
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_proxy"]
+        return [*super()._excluded_save_params(), "_of_target"]
 
     def _targets(self, batch: Batch) -> Tensor:
         """Return the values (B, 1) that the critics learn."""
         noise = torch.empty_like(batch.actions).normal_(0, self.target_policy_noise)
         noise.clamp_(-self.target_noise_clip, self.target_noise_clip)
         following = self._normalised(batch.next_observations)
-        target = self.actor_target.mu[0]
-        inputs = network_inputs(following, target.network, target.spike_steps)
-        actions = torch.tanh(target.network(inputs)[0]).add_(noise).clamp_(-1, 1)
+        target, _ = self._target_parts()
+        actions = torch.tanh(target.act(following)).add_(noise).clamp_(-1, 1)
         least = self._fused_parts()[0].least_target(following, actions)
         return batch.rewards + (1 - batch.dones) * self.gamma * least
 
@@ -526,7 +575,7 @@ def sample_squashed(mean: Tensor, log_std: Tensor) -> Squashed:
 
     Haarnoja et al. 2018, https://arxiv.org/abs/1812.05905, appendix C.
     """
-    noise = torch.normal(torch.zeros_like(mean), torch.ones_like(mean))
+    noise = torch.empty_like(mean).normal_()
     deviations = log_std.exp().mul_(noise)
     actions = torch.tanh(mean + deviations)
     # log N(noise) - log std - log(1 - actions^2)
@@ -561,9 +610,27 @@ class GaussianHeads:
 
 
 class SAC(FusedOffPolicy, stable_baselines3.SAC):
-    """Stable-Baselines3's ``SAC``, faster."""
+    """Stable-Baselines3's ``SAC``, faster.
+
+    The algorithm, its hyper-parameters, logs and random numbers are the same. With ``fused``, on
+    the CPU, under ``SpikingSACPolicy`` with linear heads and critics of rectified units, without
+    gSDE and VecNormalize, gradient steps are those of ``snn_gym.learners.TD3``: passes by hand but
+    for a spiking actor's, and the squashed Gaussian's gradient in closed form. Weights equal those
+    of Stable-Baselines3's loop within rounding. In all other cases that loop runs.
+
+    Args:
+        *args: As in Stable-Baselines3's ``SAC``.
+        fused: Whether gradient steps are fused where they can be.
+        **kwargs: As in Stable-Baselines3's ``SAC``.
+
+    Example:
+        >>> from snn_gym.learners import SAC
+        >>> from snn_gym.policies import SpikingSACPolicy
+        >>> _ = SAC(SpikingSACPolicy, "Pendulum-v1", device="cpu").learn(110)
+    """
 
     same_as: ClassVar[type[BaseAlgorithm]] = stable_baselines3.SAC
+    """Equivalent algorithm of another library."""
     policy_kind = SpikingSACPolicy
 
     def __init__(self, *args: Any, fused: bool = True, **kwargs: Any) -> None:
