@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 import stable_baselines3
@@ -190,7 +190,7 @@ class ActorPass:
         # Of its own buffers, so that acting leaves those of ``forward``.
         self._acting = Perceptron(network) if plain else None
         self._parameters = list(network.parameters())
-        self._output: Tensor | None = None
+        self._output = torch.empty(0)
 
     def forward(self, normalised: Tensor) -> Tensor:
         """Return the network's outputs (B, O), from which ``set_gradients`` can go back."""
@@ -216,7 +216,7 @@ class ActorPass:
         for parameter in self._parameters:
             parameter.grad = None
         torch.autograd.backward(self._output, grad)
-        self._output = None
+        self._output = self._output.detach()  # frees the graph
 
 
 class FusedOffPolicy(OffPolicyAlgorithm):
@@ -514,7 +514,7 @@ class TD3(FusedOffPolicy, stable_baselines3.TD3):
 
     def _target_parts(self) -> tuple[ActorPass, AdamStep | None]:
         """Return the target actor and a proxy's optimiser, anew where the policy has others."""
-        parts, features = self._of_target, self.actor_target.mu[0]
+        parts, features = self._of_target, cast("FeatureNetwork", self.actor_target.mu[0])
         if parts is None or parts[0].features is not features:
             step = None
             if self.has_proxy:

@@ -275,9 +275,8 @@ class SpikingTD3Policy(ActorAndCriticsMixin, TD3Policy):
             builder, config=replace(builder.config, hidden_sizes=sizes), activation=nn.ReLU
         )
         proxy = self.actor_class(builder=builder, spiking=False, **arguments).to(self.device)
-        proxy.optimizer = self.optimizer_class(
-            proxy.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs
-        )
+        kind: Any = self.optimizer_class
+        proxy.optimizer = kind(proxy.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
         proxy.set_training_mode(False)
         return proxy
 
