@@ -160,12 +160,27 @@ def from_arguments(cls: type[ConfigT], arguments: Mapping[str, Any], where: str)
     return from_mapping(cls, arguments, where)
 
 
-def to_mapping(config: Any) -> dict[str, Any]:
-    """Return a dataclass instance as a dict of plain JSON types, for ``from_mapping``."""
+_ADDED = "added"
+ADDED = {_ADDED: True}
+"""Metadata of a field that older files lack: mappings leave it out at its default."""
+
+
+def to_mapping(config: Any, *, whole: bool = False) -> dict[str, Any]:
+    """Return a dataclass instance as a dict of plain JSON types, for ``from_mapping``.
+
+    Fields marked ``ADDED`` are left out at their defaults, unless the ``whole`` is asked for.
+    """
     if not dataclasses.is_dataclass(config) or isinstance(config, type):
         raise TypeError(f"to_mapping expects a dataclass instance, got {_show(config)}")
-    fields = [field.name for field in dataclasses.fields(config) if field.init]
-    return {name: _plain(getattr(config, name)) for name in fields}
+    values = {
+        field.name: getattr(config, field.name)
+        for field in dataclasses.fields(config)
+        if field.init
+        and (
+            whole or not field.metadata.get(_ADDED) or getattr(config, field.name) != field.default
+        )
+    }
+    return {name: _plain(value) for name, value in values.items()}
 
 
 # Reading a results table asks for the same few hundred annotations a million times.

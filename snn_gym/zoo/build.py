@@ -529,7 +529,7 @@ def build_model(
 
     ``arguments`` hold ``network``; its ``regulation.lean`` makes it a ``LeanAlgorithm``.
     """
-    values = to_mapping(settings)
+    values = to_mapping(settings, whole=True)
     del values["n_envs"]  # the environments say so themselves
     for key in SCHEDULES:
         if key in values:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from snn_gym._base.config import (
+    ADDED,
     Config,
     Count,
     Natural,
@@ -318,7 +319,7 @@ class DDPGSettings(OffPolicySettings):
 class FusedSettings(Config):
     """Choice between two loops that learn the same within rounding."""
 
-    fused: bool = False
+    fused: bool = field(default=False, metadata=ADDED)
     """Whether gradient steps run in few fused calls; else in Stable-Baselines3's loop."""
 
 
@@ -332,9 +333,9 @@ class TD3Settings(FusedSettings, DDPGSettings):
     """Standard deviation of the noise that smooths the target actor."""
     target_noise_clip: NonNegative = 0.5
     """Largest noise that smooths the target actor."""
-    proxy_steps: Count = 3
+    proxy_steps: Count = field(default=3, metadata=ADDED)
     """Minibatches that a proxy target is fitted on before each update of the critics."""
-    proxy_learning_rate: Positive = 1e-3
+    proxy_learning_rate: Positive = field(default=1e-3, metadata=ADDED)
     """Step size of a proxy target."""
 
 

@@ -213,3 +213,16 @@ def test_only_dataclasses_are_built_and_written():
 def test_json_round_trip(sizes, slope, budget, threshold):
     config = build(sizes=sizes, inner={"slope": slope}, budget=budget, threshold=threshold)
     assert from_mapping(Outer, json.loads(json.dumps(to_mapping(config))), "json") == config
+
+
+@dataclass(frozen=True)
+class Grown(Config):
+    kept: int = 1
+    late: float = field(default=0.5, metadata=config.ADDED)
+
+
+def test_fields_that_older_files_lack_are_written_only_if_they_differ():
+    assert to_mapping(Grown()) == {"kept": 1}
+    assert to_mapping(Grown(late=0.25)) == {"kept": 1, "late": 0.25}
+    assert to_mapping(Grown(), whole=True) == {"kept": 1, "late": 0.5}
+    assert from_mapping(Grown, {"kept": 1}, "here") == Grown()
