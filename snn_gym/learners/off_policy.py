@@ -36,27 +36,52 @@ from snn_gym.policies.networks import DenseNetwork, FeatureNetwork, network_inpu
 
 
 # ---- networks ------------------------------------------------------------------------------------
-class Perceptron:
-    """Passes of a ``DenseNetwork`` of rectified units, forward and backward, in reused buffers."""
+class Scratch:
+    """Memory of results that are read at once, shared by networks so that it stays in the cache."""
 
-    def __init__(self, network: DenseNetwork) -> None:
+    def __init__(self) -> None:
+        self._buffers: dict[tuple[str, int, int, int], Tensor] = {}
+
+    def take(self, name: str, place: int, rows: int, columns: int) -> Tensor:
+        """Return the buffer (rows, columns) of a name and place."""
+        key = name, place, rows, columns
+        if key not in self._buffers:
+            self._buffers[key] = torch.empty(rows, columns)
+        return self._buffers[key]
+
+
+class Perceptron:
+    """Passes of a ``DenseNetwork`` of rectified units, forward and backward, by hand."""
+
+    def __init__(self, network: DenseNetwork, scratch: Scratch) -> None:
         self._layers = [x for x in network if isinstance(x, nn.Linear)]
         self._hidden = len(network.hidden_sizes)
-        self._buffers: dict[tuple[str, int, int], Tensor] = {}
+        self._kept, self._scratch = Scratch(), scratch
         self._seen: list[Tensor] = []
         self.parameters = list(network.parameters())
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return the outputs (B, O) of inputs (B, D), in a buffer that the next pass overwrites."""
+        """Return the outputs (B, O) of inputs (B, D), from which gradients can go back."""
         self._seen = [inputs]
+        for k in range(len(self._layers)):
+            out = self._kept.take("output", k, len(inputs), self._layers[k].out_features)
+            self._seen.append(self._pass_layer(k, self._seen[k], out))
+        return self._seen[-1]
+
+    def outputs(self, inputs: Tensor) -> Tensor:
+        """Return the outputs (B, O) of inputs (B, D); later passes of any network overwrite them.
+
+        They leave the results of ``forward``.
+        """
         for k, layer in enumerate(self._layers):
-            out = self._buffer("output", k, len(inputs), layer.out_features)
-            torch.addmm(layer.bias, inputs, layer.weight.t(), out=out)
-            if k < self._hidden:
-                out.relu_()
-            self._seen.append(out)
-            inputs = out
+            out = self._scratch.take("output", k % 2, len(inputs), layer.out_features)
+            inputs = self._pass_layer(k, inputs, out)
         return inputs
+
+    def _pass_layer(self, k: int, inputs: Tensor, out: Tensor) -> Tensor:
+        layer = self._layers[k]
+        torch.addmm(layer.bias, inputs, layer.weight.t(), out=out)
+        return out.relu_() if k < self._hidden else out
 
     def set_gradients(self, grad: Tensor) -> None:
         """Set the parameters' gradients from that of the outputs (B, O) of the last pass."""
@@ -88,30 +113,26 @@ class Perceptron:
     def _through(self, k: int, grad: Tensor) -> Tensor:
         """Return the gradient of the inputs of layer ``k``."""
         layer = self._layers[k]
-        out = self._buffer("gradient", k, len(grad), layer.in_features)
+        out = self._scratch.take("gradient", k % 2, len(grad), layer.in_features)
         return torch.mm(grad, layer.weight, out=out)
-
-    def _buffer(self, name: str, k: int, rows: int, columns: int) -> Tensor:
-        buffer = self._buffers.get((name, k, rows))
-        if buffer is None:
-            buffer = self._buffers[name, k, rows] = torch.empty(rows, columns)
-        return buffer
 
 
 class Critics:
     """The critics of a policy, their targets and their optimiser."""
 
-    def __init__(self, online: ActionValueCritic, target: ActionValueCritic) -> None:
+    def __init__(
+        self, online: ActionValueCritic, target: ActionValueCritic, scratch: Scratch
+    ) -> None:
         self.optimiser: torch.optim.Optimizer = online.optimizer
         self._step = AdamStep(self.optimiser, online.parameters())
-        self.online = [Perceptron(x) for x in online.q_networks]  # type: ignore[arg-type]
-        self.target = [Perceptron(x) for x in target.q_networks]  # type: ignore[arg-type]
+        self.online = [Perceptron(x, scratch) for x in online.q_networks]  # type: ignore[arg-type]
+        self.target = [Perceptron(x, scratch) for x in target.q_networks]  # type: ignore[arg-type]
         self._pairs = _parameters(self.online), _parameters(self.target)
 
     def least_target(self, observations: Tensor, actions: Tensor) -> Tensor:
         """Return the least value (B, 1) that target critics give to actions (B, A)."""
         inputs = torch.cat([observations, actions], 1)
-        values = [critic.forward(inputs) for critic in self.target]
+        values = [critic.outputs(inputs).clone() for critic in self.target]
         return torch.stack(values).amin(0)
 
     def learn(self, inputs: Tensor, targets: Tensor, weight: float) -> float:
@@ -182,13 +203,10 @@ def draw_batch(buffer: ReplayBuffer, size: int) -> Batch:
 class ActorPass:
     """Passes of an actor's network: by hand where it is plain, else by PyTorch's gradients."""
 
-    def __init__(self, features: FeatureNetwork) -> None:
+    def __init__(self, features: FeatureNetwork, scratch: Scratch) -> None:
         self.features = features
         network: Any = features.network
-        plain = is_plain(network)
-        self._by_hand = Perceptron(network) if plain else None
-        # Of its own buffers, so that acting leaves those of ``forward``.
-        self._acting = Perceptron(network) if plain else None
+        self._by_hand = Perceptron(network, scratch) if is_plain(network) else None
         self._parameters = list(network.parameters())
         self._output = torch.empty(0)
 
@@ -202,8 +220,8 @@ class ActorPass:
 
     def act(self, normalised: Tensor) -> Tensor:
         """Return the network's outputs (B, O) for normalised observations (B, F)."""
-        if self._acting is not None:
-            return self._acting.forward(normalised)
+        if self._by_hand is not None:
+            return self._by_hand.outputs(normalised)
         network = self.features.network
         outputs: Tensor = network(network_inputs(normalised, network, self.features.spike_steps))[0]
         return outputs
@@ -350,9 +368,10 @@ class FusedOffPolicy(OffPolicyAlgorithm):
             or parts[2].optimiser is not self.actor.optimizer
             or parts[1].features is not self.policy._online()
         ):
+            scratch = Scratch()
             parts = self._parts = (
-                Critics(self.critic, self.critic_target),
-                ActorPass(self.policy._online()),
+                Critics(self.critic, self.critic_target, scratch),
+                ActorPass(self.policy._online(), scratch),
                 AdamStep(self.actor.optimizer, self.actor.parameters()),
             )
         return parts
@@ -519,7 +538,7 @@ class TD3(FusedOffPolicy, stable_baselines3.TD3):
             step = None
             if self.has_proxy:
                 step = AdamStep(self.actor_target.optimizer, self.actor_target.parameters())
-            parts = self._of_target = ActorPass(features), step
+            parts = self._of_target = ActorPass(features, Scratch()), step
         return parts
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:

@@ -17,7 +17,7 @@ from torch import nn
 import snn_gym
 from snn_gym.learners import SAC, TD3, lean
 from snn_gym.learners.adam import AdamStep
-from snn_gym.learners.off_policy import Perceptron, draw_batch, sample_squashed
+from snn_gym.learners.off_policy import Perceptron, Scratch, draw_batch, sample_squashed
 from snn_gym.policies import SpikingSACPolicy, SpikingTD3Policy
 from snn_gym.policies.networks import DenseNetwork
 from snn_gym.spiking.bookkeeping import full_state
@@ -212,11 +212,12 @@ def test_passes_by_hand_equal_autograd(sizes):
     expected = network(inputs)[0]
     expected.backward(grad)
     gradients = [x.grad.clone() for x in network.parameters()]
-    by_hand = Perceptron(network)
+    by_hand = Perceptron(network, Scratch())
     with torch.no_grad():
         for x in network.parameters():
             x.grad = None
         np.testing.assert_allclose(by_hand.forward(inputs.detach()), expected.detach(), rtol=1e-5)
+        by_hand.outputs(torch.randn(7, 4))  # leaves the pass that gradients go back through
         columns = by_hand.input_gradient(grad, 1)
         by_hand.set_gradients(grad)
     np.testing.assert_allclose(columns, inputs.grad[:, 1:], rtol=1e-5, atol=1e-6)
