@@ -47,11 +47,11 @@ def race(
     contenders: Mapping[str, Run],
     seconds: float,
     least_rounds: int = 11,
-    clock: Callable[[], float] = time.perf_counter,
+    clock: Callable[[], float] | None = None,
 ) -> Samples:
     """Time contenders in turn; each round begins with another of them.
 
-    ``clock`` returns seconds: of the wall, or of the process (``time.process_time``).
+    ``clock`` returns seconds, those of the wall if None.
     """
     calls = {name: _calls(run) for name, run in contenders.items()}
     per_round = sum(count * estimate for count, estimate in calls.values())
@@ -72,7 +72,8 @@ def _calls(run: Run) -> tuple[int, float]:
     return max(1, math.ceil(_SAMPLE_SECONDS / seconds)), seconds
 
 
-def _time(run: Run, calls: int, clock: Callable[[], float] = time.perf_counter) -> float:
+def _time(run: Run, calls: int, clock: Callable[[], float] | None = None) -> float:
+    clock = clock or time.perf_counter
     start = clock()
     for _ in range(calls):
         run()

@@ -42,6 +42,13 @@ def test_quick_functions_are_called_often_and_slow_ones_a_few_times(clock):
     assert len(calls) == 3 + 2 * 500
 
 
+def test_another_clock_may_tell_the_time(clock):
+    ticks = iter(range(1000))
+    run = clock(1.0)
+    samples = race({"a": run}, seconds=0.0, least_rounds=2, clock=lambda: float(next(ticks)))
+    assert samples["a"] == (1.0, 1.0)
+
+
 def test_a_ratio_is_that_of_rounds_and_not_of_medians():
     samples = {"a": (1.0, 10.0, 100.0), "b": (2.0, 40.0, 200.0)}
     assert ratio(samples, "b", "a") == Quartiles(2.0, 2.0, 3.0)

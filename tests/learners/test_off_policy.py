@@ -381,8 +381,8 @@ def test_agents_of_the_zoo_are_saved_with_their_learner(tmp_path):
     assert (type(leaner), leaner.fused) == (SAC, True)
 
 
-@pytest.mark.parametrize("name", ["TD3", "SAC"])
-def test_fused_steps_learn(name):
+@pytest.mark.parametrize(("name", "policy"), [("TD3", {}), ("TD3", PROXY), ("SAC", {})])
+def test_fused_steps_learn(name, policy):
     case = make(name)  # Stable-Baselines3's, with the settings that learn
     arguments = {
         key: getattr(case, key)
@@ -393,7 +393,7 @@ def test_fused_steps_learn(name):
     env = Identity(action="Box")
     model = OURS[name](
         POLICIES[name], env, seed=0, device="cpu", learning_rate=3e-3,
-        policy_kwargs=case.policy_kwargs, **arguments,
+        policy_kwargs={**case.policy_kwargs, **policy}, **arguments,
     )  # fmt: skip
     model.learn(600)
     assert model._is_quick()
