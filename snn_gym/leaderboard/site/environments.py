@@ -47,7 +47,7 @@ from snn_gym.leaderboard.site.front import PANEL, front_figure, front_rows, rank
 from snn_gym.leaderboard.site.layout import (
     Site,
     anchor,
-    row_file,
+    rows_file,
     section_address,
 )
 from snn_gym.leaderboard.site.learning import learning_figures
@@ -375,7 +375,7 @@ def _unranked(others: Sequence[Unranked]) -> Iterator[Markup]:
     lines = []
     for other in others:
         row, cells = other.row, list(other.cells())
-        file = row_file(row.agent, row.environment, row.seed)
+        file = rows_file(row.agent, row.environment)
         lines.append([*cells[:3], element("a", cells[3], href=file, download=True), *cells[4:]])
     table = plain_table(UNRANKED_HEADING, list(UNRANKED_COLUMNS), lines)
     text = element("p", from_markdown(UNRANKED_TEXT))
