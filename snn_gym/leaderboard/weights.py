@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 from scipy.optimize import linear_sum_assignment
 
 from snn_gym._base.storage import StorageError, parse_tensors
@@ -122,6 +123,7 @@ def _show(names: list[str]) -> str:
 # assignment of least cost (as in Ainsworth et al. 2023, https://arxiv.org/abs/2209.04836, section
 # 3.2). docs/copies.md has the measurements behind the threshold.
 Floats = NDArray[np.float64]
+_FIELDS = ".receptive_fields"  # module of a learned encoder
 _QUANTISED = ".parametrizations.weight"  # module that holds the floats before they are rounded
 
 NEAR = 0.15
@@ -171,12 +173,21 @@ def read_network(tensors: Mapping[str, torch.Tensor], agent: str, environment: s
         values = tensor
         if leaf == "decay_logit":  # of leaky integrators, each of which receives itself alone
             kind, values = "recurrent", tensor.sigmoid().diag()
+        elif prefix.endswith(_FIELDS):  # a layer of units that each see one observed value
+            kind, values = ("biases", tensor.flatten()) if leaf == "widths" else (
+                "inward", torch.block_diag(*tensor.unsqueeze(2))
+            )  # fmt: skip
         elif prefix.endswith(_QUANTISED):  # the network acts by the rounded weights alone
             values = Quantiser(_registered_policy(agent, environment).bits)(tensor)
         for suffix in (_QUANTISED, ".recurrent", ".linear"):
             prefix = prefix.removesuffix(suffix)
         parts.setdefault(prefix, {}).setdefault(kind, []).append(values.numpy().astype(np.float64))
-    layers = tuple(_layer(part) for part in parts.values() if "inward" in part)
+    ordered = sorted(parts.items(), key=lambda part: not part[0].endswith(_FIELDS))
+    layers = tuple(_layer(part) for _, part in ordered if "inward" in part)
+    *hidden, readout = layers
+    # Of populations, each output reads its own neurons.
+    if hidden and hidden[-1].units == readout.inward.size != readout.inward.shape[1]:
+        layers = (*hidden, replace(readout, inward=block_diag(*readout.inward)))
     statistics = {
         name.rpartition(".")[2]: tensor.numpy().astype(np.float64)
         for name, tensor in tensors.items()

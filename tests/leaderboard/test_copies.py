@@ -194,7 +194,10 @@ def test_every_agents_tensors_are_a_chain_of_layers(agent):
     network = read_network(tensors, agent, environment)
     for layer, after in pairwise(network.layers):
         assert layer.units == after.inward.shape[1]
-    read = [x for y in network.layers for x in (y.inward, y.biases)]
+    # A receptive field sees one value, and an output of a population its own neurons.
+    sparse = policy.network.decoder == "population"
+    inward = [x.inward[x.inward != 0] if sparse else x.inward for x in network.layers]
+    read = inward + [x.biases for x in network.layers]
     # Of a leaky integrator the matrix has its own decay alone.
     read += [x[x != 0] for y in network.layers if (x := y.recurrent) is not None]
     trained = trained_tensors(tensors, agent, environment).values()
