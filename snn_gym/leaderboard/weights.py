@@ -175,7 +175,7 @@ def read_network(tensors: Mapping[str, torch.Tensor], agent: str, environment: s
             kind, values = "recurrent", tensor.sigmoid().diag()
         elif prefix.endswith(_FIELDS):  # a layer of units that each see one observed value
             kind, values = ("biases", tensor.flatten()) if leaf == "widths" else (
-                "inward", torch.block_diag(*tensor.unsqueeze(2))
+                "inward", torch.from_numpy(block_diag(*tensor.unsqueeze(2).numpy()))
             )  # fmt: skip
         elif prefix.endswith(_QUANTISED):  # the network acts by the rounded weights alone
             values = Quantiser(_registered_policy(agent, environment).bits)(tensor)
