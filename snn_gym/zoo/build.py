@@ -205,8 +205,8 @@ def make_agent(
         env_kwargs: Arguments of an id, as ``gym.make`` takes them.
         seeding: How the environments' random streams follow from the seed; ``consecutive`` gives
             the bits of results from before there was a choice.
-        **overrides: Hyper-parameters, or ``normalise_observations``, that replace those of the
-            agent's file.
+        **overrides: Hyper-parameters, ``normalise_observations``, ``normalise_rewards`` or
+            ``vec_normalize``, that replace those of the agent's file.
 
     Returns:
         An algorithm on ``n_envs`` copies of the environment, or on the caller's own.
@@ -277,7 +277,7 @@ def resolve_settings(
         hyperparameters=to_mapping(spec.settings(env_id, dict(overrides or {}))),
         policy_kwargs=as_plain_data(arguments, f"policy arguments of {spec.name}"),
         network=config.to_dict(),
-        vec_normalize=spec.vec_normalize(env_id),
+        vec_normalize=spec.vec_normalize(env_id, overrides),
     )
 
 
