@@ -37,10 +37,9 @@ from snn_gym.program.neurons import NEURONS, IAFParameters, LIFBoxParameters, LI
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.zoo.build import build_model, make_environments, policy_arguments
+from snn_gym.zoo.build import build_model, fitting_spec, make_environments, policy_arguments
 from snn_gym.zoo.environments import seed_environments
 from snn_gym.zoo.identity import Identity, remember_identity
-from snn_gym.zoo.spec import load_agent_spec
 
 # ---- neurons -------------------------------------------------------------------------------------
 Array = NDArray[np.float64]
@@ -300,7 +299,7 @@ def from_nir(
             and environment do not fit.
     """
     graph = read_nir(path, host)
-    spec = load_agent_spec(agent or agent_for(graph.host))
+    spec = fitting_spec(agent or agent_for(graph.host), env_id)
     settings = spec.settings(env_id)
     arguments = policy_arguments(spec, env_id, graph.settings)
     arguments["normalise_observations"] = is_normalised(graph.host)

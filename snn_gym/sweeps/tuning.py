@@ -39,7 +39,7 @@ from snn_gym.spiking import NetworkConfig
 from snn_gym.training.settings import acts_in_spikes, make_run_settings
 from snn_gym.zoo import make_agent
 from snn_gym.zoo.algorithms import ALGORITHMS
-from snn_gym.zoo.build import policy_arguments
+from snn_gym.zoo.build import fitting_spec, policy_arguments
 from snn_gym.zoo.files import finite_or_raise, package_versions
 from snn_gym.zoo.spec import AgentSpec, load_agent_spec
 
@@ -182,7 +182,7 @@ def read_search(path: Path) -> Search:
     search = from_mapping(Search, table, str(path))
     try:
         for agent in search.agents:
-            _check_space(load_agent_spec(agent), search)
+            _check_space(fitting_spec(agent, search.environment), search)
         for seed in (search.training_seeds[-1], search.training_seeds[0]):
             run = make_run_settings(search.agent, search.environment, seed=seed, steps=search.steps)
     except ValueError as error:
@@ -305,7 +305,7 @@ def _agent_table(search: Search, agent: str, values: Mapping[str, Any]) -> list[
     """Return the environment's table of an agent's file, with the values of a trial put in."""
     env_id = unflattened_id(search.environment)
     overrides, network = split(values)
-    table = {**load_agent_spec(agent).table(env_id), **overrides}
+    table = {**fitting_spec(agent, search.environment).table(env_id), **overrides}
     network = {**table.pop("network", {}), **network}
     heading = f"environments.{toml_value(env_id)}"
     lines = [f"[{heading}]", *_assignments(table)]
@@ -393,7 +393,7 @@ def _check_folder(folder: Path, search: Search, agent: str) -> None:
 
     Other files are refused, too, and other settings, network or package versions.
     """
-    spec = load_agent_spec(agent)
+    spec = fitting_spec(agent, search.environment)
     description = {
         "agent": agent,
         "search": to_mapping(search),

@@ -31,6 +31,7 @@ from snn_gym.envs.registry import (
     import_named_module,
     known_ids,
     load_environment_spec,
+    make_task,
     unflattened_id,
 )
 from snn_gym.envs.stable_baselines import Mode, has_batch, make_vec_env
@@ -216,13 +217,15 @@ def make_agent(
         ValueError: The agent, the environment, a hyper-parameter or a setting of the network is
             unknown or invalid, or the memory is too small for the algorithm's buffers.
     """
-    spec = load_agent_spec(name)
     given = None
     if isinstance(env_id, str):
         env_id = import_named_module(env_id)
+        spec = fitting_spec(name, env_id, env_kwargs)
     else:
         given = Given(env_id, env_kwargs)
         env_id = given.name
+        assert not isinstance(given.acted_in, str)
+        spec = load_agent_spec(name).fitted(given.acted_in.action_space)
         overrides = _as_many(spec, given, overrides)
     resolved = resolve_settings(spec, env_id, network, overrides)
     return build_agent(
@@ -237,6 +240,17 @@ def make_agent(
         seeding=seeding,
         given=given,
     )
+
+
+def fitting_spec(name: str, env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> AgentSpec:
+    """Return an agent's description, with default settings that fit the actions of an id."""
+    spec = load_agent_spec(name)
+    if unflattened_id(env_id) in spec.environments or not spec.continuous:
+        return spec  # without an environment, whose package may be missing
+    with naming_the_argument(env_id, env_kwargs or {}):
+        env = make_task(env_id, **(env_kwargs or {}))
+    env.close()
+    return spec.fitted(env.action_space)
 
 
 def _as_many(spec: AgentSpec, given: Given, overrides: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,10 @@ import copy
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+from gymnasium import spaces
 
 from snn_gym._base.config import Config, RecordedAgent, RecordedId, from_mapping
 from snn_gym._base.folders import content_path, read_toml
@@ -54,6 +56,8 @@ class AgentSpec(Config):
     a VecNormalize around the environments, or false."""
     default: dict[str, Any] = field(default_factory=dict)
     """Hyper-parameters for all other environments, tuned on none of them."""
+    continuous: dict[str, Any] = field(default_factory=dict)
+    """Hyper-parameters for all other environments with Box actions; none: those of ``default``."""
     parent: RecordedAgent | None = None
     """Agent whose description this one's overrides in part; None for none."""
     twin: RecordedAgent | None = None
@@ -68,7 +72,9 @@ class AgentSpec(Config):
             self.settings(env_id)
             self.policy_settings(env_id)
             self.vec_normalize(env_id)
-        make_settings(self.algorithm, _hyperparameters(self._resolved(self.default)), "[default]")
+        for name in ("default", "continuous"):
+            values = _hyperparameters(self._resolved(getattr(self, name)))
+            make_settings(self.algorithm, values, f"[{name}]")
 
     @property
     def is_imported(self) -> bool:
@@ -88,6 +94,11 @@ class AgentSpec(Config):
     def policy(self) -> str:
         """Name of the policy class, which is the algorithm's."""
         return ALGORITHMS[self.algorithm].policy
+
+    def fitted(self, actions: spaces.Space[Any]) -> AgentSpec:
+        """Return the agent with the default settings that fit these actions."""
+        fits = self.continuous and isinstance(actions, spaces.Box)
+        return replace(self, default=self.continuous) if fits else self
 
     def settings(self, env_id: str, overrides: dict[str, Any] | None = None) -> Settings:
         """Return the hyper-parameters for an environment, some replaced by ``overrides``."""
@@ -258,7 +269,7 @@ def _read_table(name: str, role: str = "agent", heirs: tuple[str, ...] = ()) -> 
         return own
     base = _read_table(own[_PARENT], f"{_place(name)}: parent", (*heirs, name))
     table = {**_laid_over(base, own), "environments": dict(base["environments"])}
-    for key in ("policy_kwargs", "default"):
+    for key in ("policy_kwargs", "default", "continuous"):
         table[key] = _laid_over(base.get(key, {}), own.get(key, {}))
     # Environments are merged key by key, so that a child holds its differences alone.
     for env_id, settings in own.get("environments", {}).items():
