@@ -24,6 +24,7 @@ BOTH = {"vec_normalize": {"gamma": 0.9}}
 AGENTS = {
     "ppo-norm": ("ppo-mlp", BOTH),
     "ppo-rewards": ("ppo-lif", {"normalise_rewards": True}),
+    "lean-rewards": ("ppo-lif-dynamics", {"normalise_rewards": True}),
     "dqn-norm": ("dqn-mlp", {"gradient_steps": 16, **BOTH}),
 }
 """Agents with their parents and settings."""
