@@ -195,7 +195,7 @@ def make_agent(
         name: One of ``snn_gym.agent_ids()``.
         env_id: Any id that gymnasium knows; an environment, a callable that makes one, or a
             VecEnv. The agent's ``[default]`` settings serve, with a warning, where it has none for
-            the id. An object takes the place of the agent's ``n_envs`` environments, with a warning
+            the id, or those of ``[continuous]`` if it has Box actions. An object takes the place of the agent's ``n_envs`` environments, with a warning
             if their number differs; rollouts then keep their number of environment steps.
         seed: Seed of the initial weights, of exploration and of the environments.
         device: PyTorch device, as for ``available_device``.

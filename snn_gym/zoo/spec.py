@@ -269,8 +269,12 @@ def _read_table(name: str, role: str = "agent", heirs: tuple[str, ...] = ()) -> 
         return own
     base = _read_table(own[_PARENT], f"{_place(name)}: parent", (*heirs, name))
     table = {**_laid_over(base, own), "environments": dict(base["environments"])}
-    for key in ("policy_kwargs", "default", "continuous"):
+    for key in ("policy_kwargs", "default"):
         table[key] = _laid_over(base.get(key, {}), own.get(key, {}))
+    if base.get("continuous"):
+        # Differences in a child's default are for all other environments, these too.
+        both = _laid_over(base["continuous"], own.get("default", {}))
+        table["continuous"] = _laid_over(both, own.get("continuous", {}))
     # Environments are merged key by key, so that a child holds its differences alone.
     for env_id, settings in own.get("environments", {}).items():
         table["environments"][env_id] = _laid_over(base["environments"].get(env_id, {}), settings)

@@ -6,6 +6,7 @@ import tomllib
 import gymnasium as gym
 import pytest
 
+import snn_gym
 from snn_gym._base.folders import content_path
 from snn_gym.envs.registry import env_ids, load_environment_spec
 from snn_gym.envs.stable_baselines import make_vec_env
@@ -96,6 +97,17 @@ def test_untuned_environments_with_box_actions_have_settings_for_them(agent):
     resolved = make_run_settings(agent, "Arm-v0", steps=1).resolved
     gym.registry.pop("Arm-v0")
     assert resolved == resolve_settings(spec, "Hopper-v5")
+
+
+def test_a_default_of_a_child_is_for_all_actions():
+    changes = {"default": {"n_steps": 5}, "continuous": {"gamma": 0.5}}
+    snn_gym.register_agent("child", parent="ppo-lif", description="Differs.", **changes)
+    spec, parent = load_agent_spec("child"), load_agent_spec("ppo-lif")
+    box = dataclasses.replace(parent.settings("Hopper-v5"), n_steps=5, gamma=0.5)
+    assert spec.fitted(Arm.action_space).settings("Mine-v0") == box
+    assert spec.settings("Mine-v0") == dataclasses.replace(parent.settings("Acrobot-v1"), n_steps=5)
+    spec_module._REGISTERED.clear()
+    load_agent_spec.cache_clear()
 
 
 def test_untuned_environments_with_discrete_actions_have_the_default_settings():
