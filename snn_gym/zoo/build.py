@@ -194,9 +194,10 @@ def make_agent(
     Args:
         name: One of ``snn_gym.agent_ids()``.
         env_id: Any id that gymnasium knows; an environment, a callable that makes one, or a
-            VecEnv. The agent's ``[default]`` settings serve, with a warning, where it has none for
-            the id, or those of ``[continuous]`` if it has Box actions. An object takes the place of the agent's ``n_envs`` environments, with a warning
-            if their number differs; rollouts then keep their number of environment steps.
+            VecEnv. Where the agent has no settings for the id, those of ``[default]`` serve, with a
+            warning, or those of ``[continuous]`` for Box actions. An object takes the place of the
+            agent's ``n_envs`` environments, with a warning if their number differs; rollouts then
+            keep their number of environment steps.
         seed: Seed of the initial weights, of exploration and of the environments.
         device: PyTorch device, as for ``available_device``.
         verbose: Stable-Baselines3's verbosity, 0 to 2.
