@@ -21,7 +21,7 @@ from snn_gym.leaderboard.site.elements import (
     sortable,
 )
 from snn_gym.leaderboard.site.environments import faults_shown
-from snn_gym.leaderboard.site.layout import Site, file_stem, row_file, section_address, sources_of
+from snn_gym.leaderboard.site.layout import Site, file_stem, rows_file, section_address, sources_of
 from snn_gym.leaderboard.site.learning import CURVES_TEXT, trained, twin_figure
 from snn_gym.leaderboard.site.marks import (
     SITE_COSTS,
@@ -189,7 +189,6 @@ ROW_COLUMNS = (
     "Played again",
     "Trained again",
     "Weights' SHA-256",
-    "Row",
 )
 """Headings of the table of an agent's rows."""
 _SECTION_COLUMNS = ("Environment", "Class")
@@ -255,6 +254,8 @@ def _section(
     own = sources_of(row, sources)
     lines = [_row_cells(source) for source in own]
     yield plain_table(f"Rows, {words}", ROW_COLUMNS, lines)
+    file = _UP + rows_file(row.agent, row.environment)
+    yield element("p", element("a", "These rows as JSON, compressed", href=file, download=True))
     yield element("h3", "Train and verify it again")
     for training in trainings(own, sources):
         commands = training.commands()
@@ -267,7 +268,6 @@ def _section(
 def _row_cells(source: Row) -> list[str]:
     again = source.trained_again
     same = "–" if again is None else f"same {again.same}, {again.date[:10]}"
-    file = row_file(source.agent, source.environment, source.seed)
     return [
         str(source.seed),
         f"{source.score.mean:.6g}",
@@ -275,5 +275,4 @@ def _row_cells(source: Row) -> list[str]:
         source.verified[:10],
         same,
         element("code", source.weights_sha256[:16]),
-        element("a", f"{source.seed}.json.gz", href=_UP + file, download=True),
     ]

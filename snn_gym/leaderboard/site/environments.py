@@ -43,11 +43,11 @@ from snn_gym.leaderboard.site.elements import (
     scrolling,
     sortable,
 )
-from snn_gym.leaderboard.site.front import PANEL, front_figure, front_rows, ranks
+from snn_gym.leaderboard.site.front import PANEL, front_figure, front_rows, ranks, unproven_front
 from snn_gym.leaderboard.site.layout import (
     Site,
     anchor,
-    row_file,
+    rows_file,
     section_address,
 )
 from snn_gym.leaderboard.site.learning import learning_figures
@@ -205,6 +205,9 @@ def _table(site: Site, words: str, rows: Sequence[TableRow]) -> Markup:
 
 
 # ---- ranking -------------------------------------------------------------------------------------
+_UNPROVEN = "on the front, if its training were reproduced"
+
+
 def ranking(site: Site, rows: Sequence[TableRow], *, up: str) -> Markup:
     """Return rows of a section as a list: not inferior to the best and cheap first.
 
@@ -212,6 +215,7 @@ def ranking(site: Site, rows: Sequence[TableRow], *, up: str) -> Markup:
     """
     kept, prices = not_inferior([row for row in rows if ranks(row)]), site.prices(rows)
     best = {price: front_rows(site, rows, price) for price in prices}
+    unproven = {price: unproven_front(site, rows, price) for price in prices}
     orders = {price: _order(site, rows, kept, price) for price in prices}
     entries = []
     for row in sorted(rows, key=orders[prices[0]].index) if prices else rows:
@@ -221,9 +225,10 @@ def ranking(site: Site, rows: Sequence[TableRow], *, up: str) -> Markup:
         ]
         badges = [element("span", "not inferior to the best")] * (row in kept)
         badges += [
-            element("span", " · on the front" if badges else "on the front", class_=f"by {x}")
+            element("span", f" · {text}" if badges else text, class_=f"by {x}")
+            for text, places in (("on the front", best), (_UNPROVEN, unproven))
             for x in prices
-            if row in best[x]
+            if row in places[x]
         ]
         parts = [
             element("span", class_="mark"),
@@ -370,7 +375,7 @@ def _unranked(others: Sequence[Unranked]) -> Iterator[Markup]:
     lines = []
     for other in others:
         row, cells = other.row, list(other.cells())
-        file = row_file(row.agent, row.environment, row.seed)
+        file = rows_file(row.agent, row.environment)
         lines.append([*cells[:3], element("a", cells[3], href=file, download=True), *cells[4:]])
     table = plain_table(UNRANKED_HEADING, list(UNRANKED_COLUMNS), lines)
     text = element("p", from_markdown(UNRANKED_TEXT))

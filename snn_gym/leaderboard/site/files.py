@@ -7,6 +7,7 @@ import importlib.resources
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from snn_gym._base.folders import make_writable
 from snn_gym._base.storage import write_bytes_atomic
@@ -24,7 +25,7 @@ from snn_gym.leaderboard.site.layout import (
     Site,
     agent_page,
     environment_page,
-    row_file,
+    rows_file,
 )
 from snn_gym.leaderboard.table import (
     TableRow,
@@ -75,11 +76,14 @@ def write_site(
     site = Site(frozenset(row.agent for row in rows), documentation, measured, cost)
     pages = site_pages(rows, sources, site, others)
     files = {name: text.encode() for name, text in pages.items()}
+    together: dict[str, list[Any]] = {}
     for row in sources:
         content = json.loads(read_below(leaderboard, row.place, MAX_ROW_BYTES))
-        text = json.dumps(content, separators=(",", ":")).encode()
-        # Compressed, hundreds of rows take a quarter of the room. Equal rows give equal files.
-        files[row_file(row.agent, row.environment, row.seed)] = gzip.compress(text, mtime=0)
+        together.setdefault(rows_file(row.agent, row.environment), []).append(content)
+    for name, contents in together.items():
+        text = json.dumps(contents, separators=(",", ":")).encode()
+        # Compressed together, rows take a tenth of the room. Equal rows give equal files.
+        files[name] = gzip.compress(text, mtime=0)
     make_writable(folder)
     if any(folder.iterdir()) and not _is_page(folder / INDEX_NAME):
         raise ValueError(
