@@ -63,14 +63,12 @@ TANH = np.rint(np.tanh(np.arange(129) / 16.0) * 2**GAIN_BITS).astype(np.int16)
 # ---- arithmetic ---------------------------------------------------------------------------------
 def saturated(x: IntArray) -> IntArray:
     """Return the nearest numbers of 16 bits."""
-    nearest: IntArray = np.clip(x, -_LIMIT - 1, _LIMIT)
-    return nearest
+    return np.clip(x, -_LIMIT - 1, _LIMIT)
 
 
 def scaled(x: IntArray, bits: int) -> IntArray:
     """Return ``x / 2**bits``, rounded to the nearest, and half up."""
-    rounded: IntArray = x if bits == 0 else (x + (1 << (bits - 1))) >> bits
-    return rounded
+    return x if bits == 0 else (x + (1 << (bits - 1))) >> bits
 
 
 def share(gain: IntArray, x: IntArray) -> IntArray:
@@ -717,7 +715,6 @@ def _unit(*weights: NDArray[np.float32]) -> float:
 def _rounded(values: NDArray[Any], kind: type[np.signedinteger[Any]]) -> NDArray[Any]:
     """Return the nearest whole numbers of the integer type ``kind``, within its limits."""
     limits = np.iinfo(kind)
-    rounded: NDArray[Any] = np.clip(
+    return np.clip(
         np.rint(values.astype(np.float64)), limits.min, limits.max
     ).astype(kind)
-    return rounded

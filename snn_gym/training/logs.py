@@ -310,8 +310,7 @@ class ProgressCallback(BaseCallback):
 def present_costs(model: Any) -> Costs | None:
     """Return the costs of a decision in the environments' present states, None if not recorded."""
     recording = _record_present(model)
-    costs: Costs | None = None if recording is None else recording.costs
-    return costs
+    return None if recording is None else recording.costs
 
 
 def _operations(model: Any) -> str:

@@ -46,8 +46,7 @@ def voltage_variance(voltages: Array) -> FloatArray:
 
 def threshold_margins(voltages: Array, v_threshold: float | Array) -> FloatArray:
     """Return the distances below threshold ``theta - v``, (T, B, N), negative at a spike."""
-    margins: FloatArray = np.asarray(v_threshold, dtype=np.float64) - voltages
-    return margins
+    return np.asarray(v_threshold, dtype=np.float64) - voltages
 
 
 def window_share(voltages: Array, v_threshold: float | Array, half_width: float) -> FloatArray:
@@ -163,8 +162,7 @@ def coincidence(pre: Array, post: Array) -> FloatArray:
 
 def drive(weights: Array, pre_rates: Array) -> FloatArray:
     """Return each synapse's drive ``|w_ij| r_j``, (post, pre), for rates ``pre_rates`` (pre,)."""
-    magnitude: FloatArray = np.abs(weights).astype(np.float64) * pre_rates
-    return magnitude
+    return np.abs(weights).astype(np.float64) * pre_rates
 
 
 def drive_share(weights: Array, pre_rates: Array, total: Array | None = None) -> FloatArray:
@@ -175,8 +173,7 @@ def drive_share(weights: Array, pre_rates: Array, total: Array | None = None) ->
     """
     own = drive(weights, pre_rates)
     whole = own.sum(axis=1) if total is None else np.asarray(total, dtype=np.float64)
-    share: FloatArray = own / np.where(whole > 0, whole, math.nan)[:, np.newaxis]
-    return share
+    return own / np.where(whole > 0, whole, math.nan)[:, np.newaxis]
 
 
 # ---- layers and weights --------------------------------------------------------------------------
