@@ -168,9 +168,8 @@ def verify(
 def _verify_submission(folder: Path, board: Path, retrain: bool, secret: bytes | None) -> None:
     from snn_gym.leaderboard import VerificationSettings
     from snn_gym.leaderboard import verify as verify_submission
-    from snn_gym.leaderboard.chain import DIGESTS_NAME
     from snn_gym.leaderboard.hidden import describe
-    from snn_gym.leaderboard.results import list_rows, read_row
+    from snn_gym.leaderboard.results import DIGESTS_NAME, list_rows, read_row
     from snn_gym.leaderboard.table import split_rows
 
     is_new = not (board / DIGESTS_NAME).exists()

@@ -16,7 +16,6 @@ import numpy as np
 
 from snn_gym._base.names import did_you_mean
 from snn_gym.envs.registry import IMPORTED, load_environment_spec
-from snn_gym.leaderboard.chain import read_below
 from snn_gym.leaderboard.evaluation import (
     EVALUATOR_VERSION,
     OFFICIAL_EPISODES,
@@ -39,6 +38,7 @@ from snn_gym.leaderboard.results import (
     hash_tensors,
     list_rows,
     parent_of,
+    read_below,
     replace_row,
     rows_by_weights,
     verified_weights,

@@ -35,8 +35,7 @@ from snn_gym.leaderboard.manifest import (
 from snn_gym.policies.protocols import ActingPolicy
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.spiking import NetworkConfig
-from snn_gym.training.evaluations import read_episodes
-from snn_gym.training.logs import seconds_at
+from snn_gym.training.logs import read_episodes, seconds_at
 from snn_gym.training.run import EPISODES_FILE, check_logs
 from snn_gym.zoo import build_policy, load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.build import resolve_settings

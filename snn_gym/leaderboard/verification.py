@@ -1,4 +1,4 @@
-"""Verification of submissions: check one, re-run it, and only then write its row.
+"""Verification of submissions: check one, re-run it, and only then write its row; and the audit.
 
 Checks go from cheap to costly, and each refuses with a code of its own. Both files are read once,
 from descriptors that are checked after opening; later checks use those bytes.
@@ -33,8 +33,20 @@ from snn_gym.leaderboard.manifest import (
     parse_manifest,
     utc_now,
 )
+from snn_gym.leaderboard.rendering import TABLE_NAME, read_table, render_table
 from snn_gym.leaderboard.rerun import VerificationSettings, check_architecture, rerun_in_worker
-from snn_gym.leaderboard.results import Row, check_is_new, hash_tensors, write_row
+from snn_gym.leaderboard.results import (
+    Link,
+    Row,
+    check_is_new,
+    describe_problem,
+    hash_tensors,
+    read_chain,
+    read_linked,
+    read_row,
+    unlisted_files,
+    write_row,
+)
 from snn_gym.leaderboard.retraining import find_parent, train_again
 from snn_gym.leaderboard.statistics import interquartile_mean
 from snn_gym.leaderboard.submission import check_curve, check_settings, zoo_settings
@@ -45,6 +57,7 @@ from snn_gym.spiking.assembly import todays_names
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
 from snn_gym.zoo.recipe import unknown_part
 
+# ---- verification --------------------------------------------------------------------------------
 SCORE_TOLERANCE = 1e-6
 """Largest accepted difference of a return from its claim, relative to returns beyond -1 and 1.
 
@@ -358,3 +371,77 @@ def different_returns(claim: Scores, result: Scores) -> list[tuple[int, float, f
 
 def _agree(claimed: float, actual: float) -> bool:
     return abs(claimed - actual) <= SCORE_TOLERANCE * max(1.0, abs(actual))
+
+
+# ---- audit ---------------------------------------------------------------------------------------
+# Files, digests, scores and table of a stored leaderboard agree.
+def audit(leaderboard: str | os.PathLike[str]) -> tuple[str, ...]:
+    """List the differences between a stored leaderboard and its verified state.
+
+    Checks the chain ``digests.txt``, the digests of rows and weights, files without a line, the
+    architecture and hashes of weights, aggregates of returns, learning curves, parents of lean
+    rows, and, if all these agree, the table README.md. No episode is played. If somebody replaces a
+    row and all lines that follow, only the history of the file, as in git, shows it.
+
+    Args:
+        leaderboard: Existing folder of the leaderboard.
+
+    Returns:
+        A line for each problem, which names the file; empty if there is none.
+
+    Raises:
+        ValueError: The folder is missing.
+    """
+    leaderboard = Path(leaderboard)
+    if not leaderboard.is_dir():
+        raise ValueError(f"{leaderboard} is no folder; expected a leaderboard; verify a row first")
+    try:
+        links = {link.place: link for link in read_chain(leaderboard)}
+    except (SubmissionError, StorageError) as error:
+        return (str(error),)
+    problems = list(unlisted_files(leaderboard, links))
+    rows: dict[str, Row] = {}
+    for place, link in links.items():
+        try:
+            rows[place] = _read_checked(leaderboard, link)
+        except (SubmissionError, StorageError) as error:
+            problems.append(describe_problem(link, error))
+    known = tuple(rows.values())
+    for place, row in rows.items():
+        try:
+            find_parent(leaderboard, row, known)
+        except SubmissionError as error:
+            problems.append(describe_problem(links[place], error))
+    return tuple(problems or _table_problem(leaderboard))
+
+
+def _read_checked(leaderboard: Path, link: Link) -> Row:
+    data, weights = read_linked(leaderboard, link)
+    row = read_row(leaderboard, leaderboard / link.place, data)
+    check_claim(row.score, len(row.lengths))
+    check_curve(row)
+    check_processor(row, whole=False)
+    if row.hidden is not None:
+        check_claim(row.hidden.score, len(row.lengths))
+    trained = trained_tensors(check_weights(weights, row), row.agent, row.environment)
+    for name, stored, actual in (
+        ("content_sha256", row.content_sha256, hash_tensors(trained)),
+        ("parameters", row.parameters, sum(x.numel() for x in trained.values())),
+    ):
+        if stored != actual:
+            raise SubmissionError(
+                "row-weights",
+                f"{name} is {stored}, but that of its weights is {actual}; submit the run again",
+            )
+    return row
+
+
+def _table_problem(leaderboard: Path) -> Iterator[str]:
+    try:
+        text = render_table(leaderboard)
+        written = read_table(leaderboard / TABLE_NAME)
+    except ValueError as error:  # StorageError included
+        yield str(error)
+        return
+    if written is not None and written != text.encode():
+        yield f"{TABLE_NAME} is not the table of the rows; write it with `snn-gym table`"

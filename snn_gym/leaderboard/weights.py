@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from snn_gym._base.storage import StorageError, parse_tensors
-from snn_gym.leaderboard.chain import read_below, weights_place
 from snn_gym.leaderboard.manifest import MAX_WEIGHTS_BYTES, WEIGHTS_NAME, SubmissionError, shorten
-from snn_gym.leaderboard.results import Row, list_rows
+from snn_gym.leaderboard.results import Row, list_rows, read_below, weights_place
 from snn_gym.policies.units import Quantiser
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.zoo import agent_ids, build_policy

@@ -715,6 +715,4 @@ def _unit(*weights: NDArray[np.float32]) -> float:
 def _rounded(values: NDArray[Any], kind: type[np.signedinteger[Any]]) -> NDArray[Any]:
     """Return the nearest whole numbers of the integer type ``kind``, within its limits."""
     limits = np.iinfo(kind)
-    return np.clip(
-        np.rint(values.astype(np.float64)), limits.min, limits.max
-    ).astype(kind)
+    return np.clip(np.rint(values.astype(np.float64)), limits.min, limits.max).astype(kind)

@@ -39,10 +39,12 @@ from snn_gym.training.checkpoint import (
     save_checkpoint,
 )
 from snn_gym.training.dynamics import DYNAMICS_FILE, PROBE_FILE, DynamicsCallback
-from snn_gym.training.evaluations import EVALUATIONS_FILE, EpisodeLog, EvaluationCallback
 from snn_gym.training.logs import (
+    EVALUATIONS_FILE,
     PROGRESS_INTERVAL_S,
     ActivityCallback,
+    EpisodeLog,
+    EvaluationCallback,
     ProgressCallback,
     check_tracker,
     open_logger,

@@ -19,7 +19,6 @@ from snn_gym.leaderboard import (
     write_site,
     write_table,
 )
-from snn_gym.leaderboard.chain import DIGESTS_NAME
 from snn_gym.leaderboard.comparison import COMPARISON_COLUMNS
 from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
 from snn_gym.leaderboard.headings import REFERENCE_COLUMNS
@@ -36,6 +35,7 @@ from snn_gym.leaderboard.pretrained import list_trained
 from snn_gym.leaderboard.reevaluation import FAULTS
 from snn_gym.leaderboard.rendering import all_columns, notes, render_line, row_texts
 from snn_gym.leaderboard.results import (
+    DIGESTS_NAME,
     Row,
     hash_tensors,
     list_rows,

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from snn_gym._base.folders import make_writable
 from snn_gym._base.storage import write_bytes_atomic
-from snn_gym.leaderboard.chain import read_below
 from snn_gym.leaderboard.manifest import MAX_ROW_BYTES
-from snn_gym.leaderboard.results import Row, shown_rows
+from snn_gym.leaderboard.results import Row, read_below, shown_rows
 from snn_gym.leaderboard.site.agents import agent
 from snn_gym.leaderboard.site.environments import environment, overview
 from snn_gym.leaderboard.site.layout import (
