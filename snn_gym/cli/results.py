@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+import snn_gym
 from snn_gym.cli.options import (
     MOST_EPISODES,
     Leaderboard,
@@ -72,9 +73,8 @@ def submit(
     if not env or not agent:
         raise ValueError("--nir needs --env ID and --agent NAME")
     from snn_gym.export import submit_nir
-    from snn_gym.zoo import agent_ids
 
-    is_new = agent not in agent_ids()
+    is_new = agent not in snn_gym.agent_ids()
     folder = out or nir.with_name(f"{nir.stem}-submission")
     say(f"submission: {submit_nir(nir, env, agent, folder, host=host, seed=seed, steps=steps)}")
     if is_new:
@@ -229,11 +229,9 @@ def push(
     ] = False,
 ) -> None:
     """Upload a run's agent to the Hugging Face hub, with a model card and a film."""
-    from snn_gym.plots.sharing import push as push_agent
-
     # Tasks are drawn with pygame, which would warn that there is no screen.
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-    address = push_agent(run, name, film=film, episodes=episodes, private=private)
+    address = snn_gym.push(run, name, film=film, episodes=episodes, private=private)
     say(f"pushed: {address}", f"next: snn-gym watch {address.split('@')[0]} --save film.gif")
 
 
@@ -246,9 +244,7 @@ def pull(
     ] = None,
 ) -> None:
     """Download an agent from the Hugging Face hub; nothing of it is executed."""
-    from snn_gym.zoo.hub import pull as pull_agent
-
-    folder = pull_agent(name, out)
+    folder = snn_gym.pull(name, out)
     say(
         f"pulled: {folder}",
         f"next: snn-gym watch {shlex.quote(str(folder))} --save film.gif, or evaluate it",

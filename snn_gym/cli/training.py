@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import gymnasium as gym
 import typer
 
+import snn_gym
 from snn_gym._base.names import AGENT_NAME, AGENT_NAME_RULE
 from snn_gym.cli.options import (
     Device,
@@ -209,10 +210,9 @@ def train(
 def _open_source(source: str, agent: str | None, env: str | None) -> tuple[str, str, Any]:
     """Return agent, environment and model for --from; a name that no agent has is the latter."""
     from snn_gym.training.run import open_parent
-    from snn_gym.zoo import agent_ids
     from snn_gym.zoo.identity import identify
 
-    if env is None and agent not in agent_ids():
+    if env is None and agent not in snn_gym.agent_ids():
         agent, env = None, agent
     if Path(source).is_dir():
         model = open_parent(source, env)
@@ -245,12 +245,10 @@ def _origin_in_words(source: str | None, parent: Any, settings: RunSettings) -> 
 
 
 def _check_order(agent: str, env: str) -> None:
-    from snn_gym.zoo import agent_ids
-
-    if agent not in agent_ids() and agent in gym.registry:
+    if agent not in snn_gym.agent_ids() and agent in gym.registry:
         raise ValueError(
             f"{agent} is an environment, and the agent comes first: snn-gym train "
-            f"{env if env in agent_ids() else 'ppo-lif'} {agent}"
+            f"{env if env in snn_gym.agent_ids() else 'ppo-lif'} {agent}"
         )
 
 
@@ -258,9 +256,9 @@ def _print_result(folder: Path, settings: RunSettings) -> None:
     """Print score, operations and files of a finished run, and commands to try next."""
     from snn_gym.training.logs import BEST_FOLDER, TENSORBOARD_FOLDER
     from snn_gym.training.run import EPISODES_FILE
-    from snn_gym.zoo import load_agent, read_manifest
+    from snn_gym.zoo import read_manifest
 
-    model = load_agent(folder)
+    model = snn_gym.load_agent(folder)
     if not isinstance(model.observation_space, gym.spaces.Dict):  # which evaluations do not take
         say(_score(model, settings))
     if settings.eval_every:
@@ -284,12 +282,11 @@ def _may_be_submitted(settings: RunSettings) -> bool:
 
 def _score(model: Any, settings: RunSettings) -> str:
     """Return the final policy's score in words, on the seeds of evaluations during training."""
-    from snn_gym.leaderboard import evaluate
     from snn_gym.training.logs import EVALUATION_EPISODES, FIRST_SEED
 
     seeds = range(FIRST_SEED, FIRST_SEED + EVALUATION_EPISODES)
     arguments = settings.environment_kwargs
-    result = evaluate(model, settings.environment, seeds=seeds, env_kwargs=arguments)
+    result = snn_gym.evaluate(model, settings.environment, seeds=seeds, env_kwargs=arguments)
     score = f"score: mean return {result.mean:,.2f} in {len(seeds)} episodes on other seeds"
     return f"{score}; {result.in_words()}"
 
@@ -336,12 +333,10 @@ def new(
 
 def _values(kind: Kind, name: str) -> dict[str, str]:
     """Return the values of the template's placeholders; raise ``ValueError`` for a bad name."""
-    from snn_gym.zoo import agent_ids
-
     noun, pattern, expected = _NAMES[kind]
     if re.fullmatch(pattern, name) is None:
         raise ValueError(f"the name of {noun} is {expected}; got {name!r}")
-    if kind == "agent" and name in agent_ids():
+    if kind == "agent" and name in snn_gym.agent_ids():
         raise ValueError(f"the zoo has an agent {name!r} already; take another name")
     word = re.sub(r"-v[0-9]+$", "", name)
     parts = re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+", word)
@@ -396,14 +391,13 @@ def lean(
 ) -> None:
     """Train a run's agent further, so that it acts the same with fewer spikes."""
     from snn_gym.program.prices import DEFAULT, PRICES
-    from snn_gym.zoo import make_lean
 
     limits = {"bound": bound, "max_synops": max_synops, "cost": cost}
     settings: dict[str, Any] = {name: x for name, x in limits.items() if x is not None}
     network = {} if time_steps is None else {"time_steps": time_steps}
 
     def make(trained: BaseAlgorithm) -> LeanAlgorithm:
-        return make_lean(trained, steps, student=student, network=network, **settings)
+        return snn_gym.make_lean(trained, steps, student=student, network=network, **settings)
 
     _teach(run, out, "lean", cost if cost and cost in PRICES else DEFAULT, device, make)
 
@@ -436,13 +430,11 @@ def distil(
     device: Device = "cpu",
 ) -> None:
     """Teach a cheaper agent to act as a run's agent does."""
-    from snn_gym.zoo import distil as distil_agent
-
     own = parse_changes("--network", network or ())
     settings = parse_changes("--set", changes or ())
 
     def make(trained: BaseAlgorithm) -> LeanAlgorithm:
-        return distil_agent(trained, student, steps, network=own, seed=seed, **settings)
+        return snn_gym.distil(trained, student, steps, network=own, seed=seed, **settings)
 
     _teach(run, out, "distilled", cost, device, make)
 
@@ -456,10 +448,9 @@ def _teach(
     make: Callable[[BaseAlgorithm], LeanAlgorithm],
 ) -> None:
     """Make an agent from a run's, save it and print how both do."""
-    from snn_gym.leaderboard import evaluate
     from snn_gym.leaderboard.comparison import describe_loss
     from snn_gym.program.prices import known_price
-    from snn_gym.zoo import load_agent, read_manifest, save_agent
+    from snn_gym.zoo import read_manifest
 
     price = known_price(cost, measured=False)
     check_out(run, out)
@@ -467,12 +458,12 @@ def _teach(
     folder = out or run.resolve().with_name(f"{run.resolve().name}-{kind}")
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty; name another folder with --out")
-    trained = load_agent(run, device=device)
+    trained = snn_gym.load_agent(run, device=device)
     made = make(trained)
-    save_agent(made, folder)
+    snn_gym.save_agent(made, folder)
     env_id, arguments = manifest.environment, manifest.environment_kwargs
     before, after = (
-        evaluate(model, env_id, episodes=EPISODES, env_kwargs=arguments)
+        snn_gym.evaluate(model, env_id, episodes=EPISODES, env_kwargs=arguments)
         for model in (trained, made)
     )
     say(f"divergence of their behaviour: {made.divergence:.3g}")

@@ -46,12 +46,11 @@ from snn_gym.program.neurons import NEURONS, IAFParameters, LIFBoxParameters, LI
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.zoo import agent_ids, build_policy
-from snn_gym.zoo.build import build_model, make_environments, policy_arguments
+from snn_gym.zoo.build import build_model, build_policy, make_environments, policy_arguments
 from snn_gym.zoo.environments import seed_environments
 from snn_gym.zoo.files import package_versions
 from snn_gym.zoo.identity import Identity, remember_identity
-from snn_gym.zoo.spec import load_agent_spec
+from snn_gym.zoo.spec import agent_ids, load_agent_spec
 
 # ---- neurons -------------------------------------------------------------------------------------
 Array = NDArray[np.float64]

@@ -41,8 +41,7 @@ from snn_gym.leaderboard.manifest import (
     shorten,
 )
 from snn_gym.program.costs import Costs
-from snn_gym.zoo import agent_ids, load_agent_spec
-from snn_gym.zoo.spec import BudgetClass
+from snn_gym.zoo.spec import BudgetClass, agent_ids, load_agent_spec
 
 if TYPE_CHECKING:
     import torch

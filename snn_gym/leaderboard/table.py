@@ -48,9 +48,8 @@ from snn_gym.leaderboard.results import (
 from snn_gym.leaderboard.statistics import expected_shortfall, interquartile_mean, mean_interval
 from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, Costs
 from snn_gym.program.prices import DEFAULT, MEASURED, PRICES, known_price
-from snn_gym.zoo import agent_ids, load_agent_spec
 from snn_gym.zoo.recipe import DEFAULT_CHECKPOINT_INTERVAL
-from snn_gym.zoo.spec import lean_steps
+from snn_gym.zoo.spec import agent_ids, lean_steps, load_agent_spec
 
 # ---- terms ---------------------------------------------------------------------------------------
 # A row ranks only with a recipe that was fixed before its score was known: choosing among steps,

@@ -32,8 +32,7 @@ from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.costs import NOT_COUNTED, Costs
 from snn_gym.training.dynamics import undisturbed
 from snn_gym.training.settings import RunSettings
-from snn_gym.zoo import save_agent
-from snn_gym.zoo.files import MANIFEST, WEIGHTS
+from snn_gym.zoo.files import MANIFEST, WEIGHTS, save_agent
 
 # ---- episodes ------------------------------------------------------------------------------------
 HEADER = "timestep,return,length"
