@@ -43,10 +43,9 @@ from snn_gym.leaderboard.results import (
     rows_by_weights,
     verified_weights,
 )
-from snn_gym.leaderboard.retraining import train_again
 from snn_gym.leaderboard.submission import curve_of_run, keeps_log
 from snn_gym.leaderboard.table import line_of, split_rows
-from snn_gym.leaderboard.verification import check_weights, different_returns
+from snn_gym.leaderboard.verification import check_weights, different_returns, train_again
 from snn_gym.leaderboard.weights import trained_tensors
 from snn_gym.leaderboard.worker import Request, rerun
 from snn_gym.policies.protocols import Acting, ActingPolicy

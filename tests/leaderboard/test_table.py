@@ -45,11 +45,11 @@ from snn_gym.leaderboard.results import (
     sound_rows,
     write_row,
 )
-from snn_gym.leaderboard.retraining import find_parent
 from snn_gym.leaderboard.site.front import front_figure
 from snn_gym.leaderboard.site.layout import Site
 from snn_gym.leaderboard.statistics import interquartile_mean
 from snn_gym.leaderboard.table import summaries
+from snn_gym.leaderboard.verification import find_parent
 from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.zoo import agent_ids, load_agent_spec
 from snn_gym.zoo.recipe import Parent, Recipe

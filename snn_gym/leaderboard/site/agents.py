@@ -10,18 +10,22 @@ from snn_gym._base.markup import Markup, element, joined
 from snn_gym.leaderboard.headings import COLUMN_DEFINITIONS, FAULTS_HEADING, ROOM_COLUMNS
 from snn_gym.leaderboard.rendering import class_in_words, price_column
 from snn_gym.leaderboard.results import Row, parent_of, rows_by_weights
-from snn_gym.leaderboard.site.elements import (
+from snn_gym.leaderboard.site.environments import faults_shown
+from snn_gym.leaderboard.site.layout import (
     Cell,
+    Site,
     definitions,
+    file_stem,
     folded,
     from_markdown,
     number_cell,
     plain_table,
+    row_file,
     scrolling,
+    section_address,
     sortable,
+    sources_of,
 )
-from snn_gym.leaderboard.site.environments import faults_shown
-from snn_gym.leaderboard.site.layout import Site, file_stem, row_file, section_address, sources_of
 from snn_gym.leaderboard.site.learning import CURVES_TEXT, trained, twin_figure
 from snn_gym.leaderboard.site.marks import (
     SITE_COSTS,

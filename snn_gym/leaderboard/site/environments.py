@@ -33,22 +33,20 @@ from snn_gym.leaderboard.rendering import (
     price_column,
 )
 from snn_gym.leaderboard.results import Row
-from snn_gym.leaderboard.site.elements import (
+from snn_gym.leaderboard.site.front import PANEL, front_figure, front_rows, ranks
+from snn_gym.leaderboard.site.layout import (
     Cell,
+    Site,
+    anchor,
     definitions,
     folded,
     from_markdown,
     number_cell,
     plain_table,
-    scrolling,
-    sortable,
-)
-from snn_gym.leaderboard.site.front import PANEL, front_figure, front_rows, ranks
-from snn_gym.leaderboard.site.layout import (
-    Site,
-    anchor,
     row_file,
+    scrolling,
     section_address,
+    sortable,
 )
 from snn_gym.leaderboard.site.learning import learning_figures
 from snn_gym.leaderboard.site.marks import (

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from snn_gym._base.markup import Markup, element, joined
 from snn_gym.leaderboard.headings import FEWEST_SEEDS, REFERENCES, references
-from snn_gym.leaderboard.site.elements import scrolling
-from snn_gym.leaderboard.site.layout import Site, agent_page
+from snn_gym.leaderboard.site.layout import Site, agent_page, scrolling
 from snn_gym.leaderboard.site.marks import Scale, kind, score_scale, seeds_in_words
 from snn_gym.leaderboard.table import TableRow
 from snn_gym.program.prices import known_price

@@ -14,9 +14,8 @@ from snn_gym._base.markup import Markup, element, joined
 from snn_gym.leaderboard.headings import references
 from snn_gym.leaderboard.manifest import LearningCurve
 from snn_gym.leaderboard.results import Row
-from snn_gym.leaderboard.site.elements import folded
 from snn_gym.leaderboard.site.front import Plot, columns, grid, ticks
-from snn_gym.leaderboard.site.layout import Site, sources_of
+from snn_gym.leaderboard.site.layout import Site, folded, sources_of
 from snn_gym.leaderboard.site.marks import Scale
 from snn_gym.leaderboard.statistics import interquartile_mean
 from snn_gym.leaderboard.table import TableRow
