@@ -8,8 +8,7 @@ from snn_gym._base.lazy import lazy_names
 
 if TYPE_CHECKING:
     from snn_gym.export.c import CFiles, to_c
-    from snn_gym.export.conversion import ResidualPolicy, choose_share, convert
-    from snn_gym.export.fine_tuning import fine_tune
+    from snn_gym.export.conversion import ResidualPolicy, choose_share, convert, fine_tune
     from snn_gym.export.instructions import Instructions, count_instructions, count_program
     from snn_gym.export.module_import import from_module, network_from_module
     from snn_gym.export.nir_graph import Host, NIRFiles, read_host, to_nir
@@ -65,7 +64,7 @@ __getattr__, __dir__ = lazy_names(
         "count_instructions": "instructions",
         "count_program": "instructions",
         "episode_costs": "visits",
-        "fine_tune": "fine_tuning",
+        "fine_tune": "conversion",
         "freeze": ".policies.frozen",
         "from_module": "module_import",
         "from_nir": "nir_import",
