@@ -43,9 +43,11 @@ def _import_module(name: str | None) -> None:
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
-        fix = "install it, or run the command in the folder of its file"
-        if name.endswith(".py"):
-            fix = f"leave out .py: --module {name.removesuffix('.py')}"
+        fix = (
+            f"leave out .py: --module {name.removesuffix('.py')}"
+            if name.endswith(".py")
+            else "install it, or run the command in the folder of its file"
+        )
         raise ImportError(f"--module {name}: {error}; {fix}") from error
     except SyntaxError as error:
         raise ImportError(f"--module {name}: {error}; mend that line") from error

@@ -155,10 +155,8 @@ def advanced(
         *print_lines(left, style, "u"),
     ]
     for x, place in zip(text.state, places, strict=True):
-        value = own(SILENT + x)
-        if SPIKED + x in left:
-            value = f"fired ? {own(SPIKED + x)} : {value}"
-        lines.append(f"{place} = ({stored})({value});")
+        spiked = f"fired ? {own(SPIKED + x)} : " if SPIKED + x in left else ""
+        lines.append(f"{place} = ({stored})({spiked}{own(SILENT + x)});")
     return [*lines, f"{spike} = (unsigned char)fired;"]
 
 
@@ -226,8 +224,12 @@ class SpikingSource(Source):
 
     def _header(self) -> Mapping[str, str]:
         program, widest = self.program, max(self.program.channels, *self.sizes)
-        rows = 4 + 2 * len(self.sizes) + len(program.readout.coefficients)
-        rows += 3 * (program.coder is not None)
+        rows = (
+            4
+            + 2 * len(self.sizes)
+            + len(program.readout.coefficients)
+            + 3 * (program.coder is not None)
+        )
         spikes = f"{program.time_steps} time steps of {program.inputs} values, 0 or 1"
         values = f"{program.inputs} values in the environment's units"
         return {
@@ -478,11 +480,12 @@ def _body(
 ) -> str:
     """Return the lines of a C function that computes ``targets`` in a type of numbers."""
     used = names_in(*targets.values())
-    given = {x: f"constants[{k}]" for k, x in enumerate(text.constants)}
-    given |= {
-        x: f"({number})state[{s}] - ({number})shifts[{s} * size]" for s, x in enumerate(text.state)
+    state = f"({number})state[{{0}}] - ({number})shifts[{{0}} * size]"
+    given = {
+        **{x: f"constants[{k}]" for k, x in enumerate(text.constants)},
+        **{x: state.format(s) for s, x in enumerate(text.state)},
+        STEPS: "steps",
     }
-    given[STEPS] = "steps"
     lines = [f"const {number} {own(x)} = {value};" for x, value in given.items() if x in used]
     style = _DOUBLE if number == "double" else FLOAT
     return "\n".join(f"    {x}" for x in [*lines, *print_lines(targets, style), *after])

@@ -35,7 +35,7 @@ from snn_gym._base.folders import checkout_root, toml_value
 from snn_gym._base.names import AGENT_NAME, AGENT_NAME_RULE, did_you_mean
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.envs.registry import IMPORTED, known_ids
-from snn_gym.export.nir_file import Node, read_graph
+from snn_gym.export.nir_file import Array, Node, read_graph
 from snn_gym.export.nir_graph import Chain, Host, chain_of, node_numbers, read_host
 from snn_gym.leaderboard.manifest import SubmissionError, shorten
 from snn_gym.leaderboard.submission import Claim, check_out, write_submission
@@ -53,7 +53,6 @@ from snn_gym.zoo.identity import Identity, remember_identity
 from snn_gym.zoo.spec import agent_ids, load_agent_spec
 
 # ---- neurons -------------------------------------------------------------------------------------
-Array = NDArray[np.float64]
 DT_MS = 1.0  # time step of imported networks, whatever the graph's: only ratios matter
 _EXACT = 1e-6
 _DIGITS = range(1, 10)
@@ -312,8 +311,10 @@ def from_nir(
     graph = read_nir(path, host)
     spec = load_agent_spec(agent or agent_for(graph.host))
     settings = spec.settings(env_id)
-    arguments = policy_arguments(spec, env_id, graph.settings)
-    arguments["normalise_observations"] = is_normalised(graph.host)
+    arguments = {
+        **policy_arguments(spec, env_id, graph.settings),
+        "normalise_observations": is_normalised(graph.host),
+    }
     env = make_environments(env_id, settings.n_envs, seed)
     model = build_model(spec.algorithm, arguments, settings, env, seed=seed, device="cpu")
     load_into(graph, spiking_policy_of(model))

@@ -409,9 +409,13 @@ def _play(leaderboard: Path, row: Row, seeds: tuple[int, ...], *, write: bool = 
     is_exact = row.score == result.score
     changes: dict[str, Any] = {}
     if write:
-        changes = {**vars(result), "evaluator_version": EVALUATOR_VERSION, "verified": utc_now()}
-        # The earlier evaluator played the faults; their returns hold only if all scores are equal.
-        changes["robustness"] = row.robustness if is_exact else None
+        changes = {
+            **vars(result),
+            "evaluator_version": EVALUATOR_VERSION,
+            "verified": utc_now(),
+            # The earlier evaluator played the faults; their returns hold if all scores are equal.
+            "robustness": row.robustness if is_exact else None,
+        }
     if different:
         means = f"{row.score.mean:.6g} before, {result.score.mean:.6g} now"
         return changes, f"other returns in {len(different)} episodes, mean {means}"

@@ -140,10 +140,8 @@ def verify(
     play = partial(rerun_in_worker, weights=weights, settings=settings)
     result = play(Request(agent=agent, environment=environment, seeds=settings.seeds))
     _check_score(manifest.score, result.score)
-    hidden = None
-    if salt is not None:
-        # The digest is of the submitted bytes, not of the weights written again.
-        hidden = play_hidden(manifest, submission_digest(text, data), salt, play)
+    digest = submission_digest(text, data)  # of the submitted bytes, not of those written again
+    hidden = None if salt is None else play_hidden(manifest, digest, salt, play)
     again = train_again(manifest, tensors, settings.seeds, leaderboard) if retrain else None
     checked = {
         **vars(result),  # its score and packages replace the claimed ones

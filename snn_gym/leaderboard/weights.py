@@ -40,12 +40,8 @@ def _registered_policy(agent: str, env_id: str) -> Any:
     return build_policy(agent, env_id)
 
 
-def expected_tensors(agent: str, env_id: str) -> Mapping[str, TensorForm]:
-    """Return shape and type of every tensor that acting needs, by name."""
-    return _forms(_registered_policy(agent, env_id))
-
-
 def _forms(policy: Any) -> dict[str, TensorForm]:
+    """Return shape and type of every tensor that acting needs, by name."""
     tensors: dict[str, torch.Tensor] = policy.acting_state_dict()
     return {name: TensorForm(tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
 
@@ -333,9 +329,8 @@ def _reordered(layer: Layer, order: NDArray[np.intp], signs: Floats) -> Layer:
         gates = array.reshape(-1, layer.units, array.shape[1])[:, order] * signs[..., None]
         return gates.reshape(array.shape)
 
-    recurrent = layer.recurrent
-    if recurrent is not None:
-        recurrent = rows(recurrent[:, order] * signs[-1])
+    loop = layer.recurrent
+    recurrent = None if loop is None else rows(loop[:, order] * signs[-1])
     return Layer(rows(layer.inward), rows(layer.biases), recurrent)
 
 

@@ -195,10 +195,11 @@ class IntegerNeurons:
     def fire(self, state: IntArray, current: IntArray) -> tuple[IntArray, IntArray]:
         """Return state variables (S, ...) and spikes (...) after a time step with a current."""
         text = equations(self.neuron)
-        values: dict[str, Any] = dict(
-            zip(text.constants, self.constants.astype(np.int64), strict=True)
-        )
-        values |= dict(zip(text.state, state, strict=True)) | {INPUT: saturated(current)}
+        values: dict[str, Any] = {
+            **dict(zip(text.constants, self.constants.astype(np.int64), strict=True)),
+            **dict(zip(text.state, state, strict=True)),
+            INPUT: saturated(current),
+        }
         step, after = text.stages
         values = _computed(step, values)
         fired = values[DISTANCE] > 0

@@ -190,9 +190,10 @@ def read_search(path: Path) -> Search:
 
 def _check_space(spec: AgentSpec, search: Search) -> None:
     """Refuse unknown hyper-parameters of an agent, and values that it cannot take."""
-    settings = fields(ALGORITHMS[spec.algorithm].settings)
-    known = [field.name for field in settings if field.init]
-    known += [f"{_NETWORK}{field.name}" for field in fields(NetworkConfig)]
+    known = [
+        *(x.name for x in fields(ALGORITHMS[spec.algorithm].settings) if x.init),
+        *(f"{_NETWORK}{x.name}" for x in fields(NetworkConfig)),
+    ]
     space = search.space_of(spec.name)
     if not space:
         raise ValueError(
@@ -271,8 +272,10 @@ def _write_results(folder: Path, search: Search, agent: str, trials: Sequence[Fr
         f"best mean return {best.value:.2f} of seeds {search.seeds}; trials {counts}: "
         f"{', '.join(_assignments(values))}"
     )
-    lines = [f"# snn-gym tune, {len(trials)} trials: {summary}."]
-    lines += _agent_table(search, agent, values)
+    lines = [
+        f"# snn-gym tune, {len(trials)} trials: {summary}.",
+        *_agent_table(search, agent, values),
+    ]
     write_text_atomic(folder / "best.toml", "\n".join(lines) + "\n")
     return summary
 

@@ -229,7 +229,6 @@ def agent(
 ) -> str:
     """Return an agent's page from its lines ``rows``, all lines of the table, and stored rows."""
     name = rows[0].agent
-    parts = [*_about(site, rows), element("h2", "Results and costs", id="results")]
     section_cells = [_section_cells(row) for row in rows]
     columns = tuple(dict.fromkeys((*SHOWN, *price_column(rows))))
     lines: list[list[Cell]] = []
@@ -239,16 +238,21 @@ def agent(
         shown = texts(row, others)
         lines.append([*cells, *(number_cell(shown[column]) for column in columns)])
         sections += _section(site, row, others, sources)
-    parts += [site.toolbar(())]
-    parts += [sortable(f"Results of {name}", [*_SECTION_COLUMNS, *columns], lines)]
     faulted = zip(rows, section_cells, strict=True)
     faults = joined(faults_shown(f"{name} with faults", _SECTION_COLUMNS, faulted))
-    parts += [folded(FAULTS_HEADING, faults)] * bool(faults) + sections
     defined = COLUMN_DEFINITIONS | ROOM_COLUMNS | SITE_COSTS | price_column(rows)
-    meanings = {column: defined[column] for column in columns}
-    if any(trained(row, sources) for row in rows):
-        parts.append(element("p", element("strong", "Learning curves."), f" {CURVES_TEXT}"))
-    parts += [definitions("Columns", meanings), folded("Notes", joined(remarks(rows)))]
+    curves = element("p", element("strong", "Learning curves."), f" {CURVES_TEXT}")
+    parts = [
+        *_about(site, rows),
+        element("h2", "Results and costs", id="results"),
+        site.toolbar(()),
+        sortable(f"Results of {name}", [*_SECTION_COLUMNS, *columns], lines),
+        *[folded(FAULTS_HEADING, faults)] * bool(faults),
+        *sections,
+        *[curves] * any(trained(row, sources) for row in rows),
+        definitions("Columns", {column: defined[column] for column in columns}),
+        folded("Notes", joined(remarks(rows))),
+    ]
     return site.page(name, joined(parts), up=_UP)
 
 
@@ -264,10 +268,9 @@ def _about(site: Site, rows: Sequence[TableRow]) -> Iterator[Markup]:
         "" if twin is None else joined([", to compare with ", site.agent(twin, twin, up=_UP)])
     )
     yield element("p", joined([f"Kind: {kinds}", compared, "."]))
-    address = site.card(f"agents/{file_stem(name)}", up=_UP)
-    if address is not None and name in agent_ids():
+    if name in agent_ids():
         words = "The agent's card: its network and hyper-parameters"
-        yield element("p", element("a", words, href=address))
+        yield site.card(f"agents/{file_stem(name)}", words, up=_UP)
     yield site.films(name, up=_UP)
 
 
@@ -281,8 +284,7 @@ def _section(
     yield scrolling(f"Seeds, {words}", seeds_drawing(row, score_scale([row])))
     yield twin_figure(site, row, others, sources, up=_UP)
     own = sources_of(row, sources)
-    lines = [_row_cells(source) for source in own]
-    yield plain_table(f"Rows, {words}", ROW_COLUMNS, lines)
+    yield plain_table(f"Rows, {words}", ROW_COLUMNS, map(_row_cells, own))
     yield element("h3", "Train and verify it again")
     for training in trainings(own, sources):
         commands = training.commands()

@@ -175,7 +175,6 @@ PLOT = Plot(width=720, height=380, left=80, right=680, top=28, bottom=332)
 """Axes of the figure, which shrinks with the screen."""
 PANEL = Plot(width=420, height=260, left=72, right=390, top=12, bottom=214)
 """Axes of a small figure without names."""
-_FEWEST_POINTS = 2
 _TARGET_RADIUS = 12
 _OUTSIDE = 999.0
 _CAPTION = (

@@ -237,14 +237,15 @@ class Site:
         """Return a text as a link to an agent's page, or plain without a page."""
         return element("a", text, href=up + agent_page(name)) if name in self.agents else text
 
-    def card(self, place: str, *, up: str = "") -> str | None:
-        """Return the link to the page of an agent or environment, None without documentation.
+    def card(self, place: str | None, text: str, *, up: str = "") -> Markup:
+        """Return the link to the page of an agent or environment, empty without documentation.
 
         ``place`` is its path there without ``.html``, ``up`` the relative path to the site's root.
         """
-        if self.documentation is None:
-            return None
-        return f"{up}{self.documentation.folder}{place}.html"
+        if self.documentation is None or place is None:
+            return Markup()
+        address = f"{up}{self.documentation.folder}{place}.html"
+        return element("p", element("a", text, href=address))
 
     def films(self, name: str, *, up: str = "") -> Markup:
         """Return the documentation's films of an agent or environment, empty without any."""

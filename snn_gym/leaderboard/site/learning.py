@@ -123,12 +123,11 @@ class Trained:
             "as submitted": len(self.curves) - self.confirmed,
         }
         total = f"of {len(self.row.seeds)} runs"
-        text = f"{self.row.name}: "
-        text += ", ".join(f"{n} {total} {source}" for source, n in counts.items() if n)
+        numbers = ", ".join(f"{n} {total} {source}" for source, n in counts.items() if n)
         agent = self.row.agent
         algorithm = load_agent_spec(agent).algorithm if agent in agent_ids() else None
         judged = JUDGED.get(algorithm or "")
-        return f"{text}; episodes of {judged}" if judged else text
+        return f"{self.row.name}: {numbers}" + (f"; episodes of {judged}" if judged else "")
 
 
 def trained(row: TableRow, sources: Sequence[Row]) -> Trained | None:
