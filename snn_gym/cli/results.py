@@ -200,12 +200,10 @@ def _played(board: Path, options: VerifyOptions, secret: bytes | None) -> tuple[
         return played, "played with faults, {} were not"
     if options.again:
         return rows.reevaluate(board, processes=processes), "written, {} left as they were"
-    choice: rows.Choice = "parents" if options.parents else "all"
-    if options.lines:
-        choice = "lines"
+    others: rows.Choice = "parents" if options.parents else "all"
     played = rows.retrain_rows(
         board,
-        choice=choice,
+        choice="lines" if options.lines else others,
         agents=options.agent or (),
         share=options.sample / 100,
         seed=options.seed,

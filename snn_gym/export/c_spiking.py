@@ -364,9 +364,8 @@ def _macs(program: Program) -> int:
 def _additions(program: Program) -> int:
     """Return the additions of weights of a decision in which all neurons fire."""
     fed = program.neurons[1:] if program.held else program.neurons
-    synapses = sum(x.weights.size for x in fed)
-    synapses += sum(x.recurrent.size for x in program.neurons if x.recurrent is not None)
-    return program.time_steps * synapses
+    loops = [x.recurrent for x in program.neurons if x.recurrent is not None]
+    return program.time_steps * sum(x.size for x in (*(x.weights for x in fed), *loops))
 
 
 # ---- events --------------------------------------------------------------------------------------

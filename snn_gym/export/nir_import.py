@@ -518,8 +518,10 @@ def write_agent(graph: NIRNetwork, name: str, env_id: str) -> Path:
         raise ValueError(f"the name of an agent is {AGENT_NAME_RULE}, got {name!r}")
     folder = root / "agents" / name
     network = to_mapping(NetworkConfig(**graph.settings))
-    keys = ["hidden_sizes", "time_steps", "neuron", "neuron_parameters"]
-    keys += ["recurrent"] if network["recurrent"] else []
+    keys = (
+        *("hidden_sizes", "time_steps", "neuron", "neuron_parameters"),
+        *(("recurrent",) if network["recurrent"] else ()),
+    )
     parent = load_agent_spec(agent_for(graph.host))
     folder.mkdir()
     lines = [

@@ -638,9 +638,11 @@ def _spiking(program: Program, peaks: Sequence[float]) -> IntegerProgram:
     whole = _rounded(coefficients / coefficient, np.int8)
     weights = _rounded(program.head.weights / head, np.int8)
     biases = _rounded(program.head.biases / (head * coefficient), np.int32)
-    ranges = _spiking_ranges(program.held, bits, limits, layers)
     least, most = (int(x[0]) for x in _reach(whole.T, 0, 1))
-    ranges["outputs"] = _sums("outputs", weights.T, biases, least, most)
+    ranges = {
+        **_spiking_ranges(program.held, bits, limits, layers),
+        "outputs": _sums("outputs", weights.T, biases, least, most),
+    }
     unit = head * coefficient
     return IntegerProgram(program, bits, layers, whole, weights, biases, unit, ranges)
 

@@ -360,8 +360,12 @@ class SpikingNetwork(BookkeepingModule):
         )
         # Products with a cell's weights are unknown; a dictionary keeps the order of names.
         uncounted = {type(x).__name__: None for x in cells if any(True for _ in x.parameters())}
-        costs = replace(costs, uncounted=tuple(uncounted))
-        return Recording(tuple(layers), output, self.config.dt_ms, costs)
+        return Recording(
+            tuple(layers),
+            output,
+            self.config.dt_ms,
+            replace(costs, uncounted=tuple(uncounted)),
+        )
 
     def program(self, head: nn.Module | None = None) -> Program:
         """Return the network as a program, with copies of its numbers, up to its outputs.
