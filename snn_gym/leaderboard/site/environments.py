@@ -33,7 +33,7 @@ from snn_gym.leaderboard.rendering import (
     price_column,
 )
 from snn_gym.leaderboard.results import Row
-from snn_gym.leaderboard.site.front import PANEL, front_figure, front_rows, ranks
+from snn_gym.leaderboard.site.front import PANEL, front_figure, front_rows, ranks, unproven_front
 from snn_gym.leaderboard.site.layout import (
     Cell,
     Site,
@@ -43,7 +43,7 @@ from snn_gym.leaderboard.site.layout import (
     from_markdown,
     number_cell,
     plain_table,
-    row_file,
+    rows_file,
     scrolling,
     section_address,
     sortable,
@@ -203,6 +203,9 @@ def _table(site: Site, words: str, rows: Sequence[TableRow]) -> Markup:
 
 
 # ---- ranking -------------------------------------------------------------------------------------
+_UNPROVEN = "on the front, if its training were reproduced"
+
+
 def ranking(site: Site, rows: Sequence[TableRow], *, up: str) -> Markup:
     """Return rows of a section as a list: not inferior to the best and cheap first.
 
@@ -210,6 +213,7 @@ def ranking(site: Site, rows: Sequence[TableRow], *, up: str) -> Markup:
     """
     kept, prices = not_inferior([row for row in rows if ranks(row)]), site.prices(rows)
     best = {price: front_rows(site, rows, price) for price in prices}
+    unproven = {price: unproven_front(site, rows, price) for price in prices}
     orders = {price: _order(site, rows, kept, price) for price in prices}
     entries = []
     for row in sorted(rows, key=orders[prices[0]].index) if prices else rows:
@@ -219,9 +223,10 @@ def ranking(site: Site, rows: Sequence[TableRow], *, up: str) -> Markup:
         ]
         badges = [element("span", "not inferior to the best")] * (row in kept)
         badges += [
-            element("span", " · on the front" if badges else "on the front", class_=f"by {x}")
+            element("span", f" · {text}" if badges else text, class_=f"by {x}")
+            for text, places in (("on the front", best), (_UNPROVEN, unproven))
             for x in prices
-            if row in best[x]
+            if row in places[x]
         ]
         parts = [
             element("span", class_="mark"),
@@ -376,7 +381,7 @@ def _unranked(others: Sequence[Unranked]) -> Iterator[Markup]:
     lines = []
     for other in others:
         row, cells = other.row, list(other.cells())
-        file = row_file(row.agent, row.environment, row.seed)
+        file = rows_file(row.agent, row.environment)
         lines.append([*cells[:3], element("a", cells[3], href=file, download=True), *cells[4:]])
     table = plain_table(UNRANKED_HEADING, list(UNRANKED_COLUMNS), lines)
     text = element("p", from_markdown(UNRANKED_TEXT))

@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from snn_gym._base.folders import make_writable
 from snn_gym._base.markup import Markup, element, joined
@@ -34,7 +35,7 @@ from snn_gym.leaderboard.site.layout import (
     from_markdown,
     number_cell,
     plain_table,
-    row_file,
+    rows_file,
     scrolling,
     section_address,
     sortable,
@@ -217,7 +218,6 @@ ROW_COLUMNS = (
     "Played again",
     "Trained again",
     "Weights' SHA-256",
-    "Row",
 )
 """Headings of the table of an agent's rows."""
 _SECTION_COLUMNS = ("Environment", "Class")
@@ -285,6 +285,8 @@ def _section(
     yield twin_figure(site, row, others, sources, up=_UP)
     own = sources_of(row, sources)
     yield plain_table(f"Rows, {words}", ROW_COLUMNS, map(_row_cells, own))
+    file = _UP + rows_file(row.agent, row.environment)
+    yield element("p", element("a", "These rows as JSON, compressed", href=file, download=True))
     yield element("h3", "Train and verify it again")
     for training in trainings(own, sources):
         commands = training.commands()
@@ -297,7 +299,6 @@ def _section(
 def _row_cells(source: Row) -> list[str]:
     again = source.trained_again
     same = "–" if again is None else f"same {again.same}, {again.date[:10]}"
-    file = row_file(source.agent, source.environment, source.seed)
     return [
         str(source.seed),
         f"{source.score.mean:.6g}",
@@ -305,7 +306,6 @@ def _row_cells(source: Row) -> list[str]:
         source.verified[:10],
         same,
         element("code", source.weights_sha256[:16]),
-        element("a", f"{source.seed}.json.gz", href=_UP + file, download=True),
     ]
 
 
@@ -348,11 +348,14 @@ def write_site(
     site = Site(frozenset(row.agent for row in rows), documentation, measured, cost)
     pages = site_pages(rows, sources, site, others)
     files = {name: text.encode() for name, text in pages.items()}
+    together: dict[str, list[Any]] = {}
     for row in sources:
         content = json.loads(read_below(leaderboard, row.place, MAX_ROW_BYTES))
-        text = json.dumps(content, separators=(",", ":")).encode()
-        # Compressed, hundreds of rows take a quarter of the room. Equal rows give equal files.
-        files[row_file(row.agent, row.environment, row.seed)] = gzip.compress(text, mtime=0)
+        together.setdefault(rows_file(row.agent, row.environment), []).append(content)
+    for name, contents in together.items():
+        text = json.dumps(contents, separators=(",", ":")).encode()
+        # Compressed together, rows take a tenth of the room. Equal rows give equal files.
+        files[name] = gzip.compress(text, mtime=0)
     make_writable(folder)
     if any(folder.iterdir()) and not _is_page(folder / INDEX_NAME):
         raise ValueError(

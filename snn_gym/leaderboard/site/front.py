@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from snn_gym._base.markup import Markup, element, joined
 from snn_gym.leaderboard.headings import FEWEST_SEEDS, REFERENCES, references
@@ -212,6 +212,13 @@ def front_rows(site: Site, rows: Sequence[TableRow], price: str) -> list[TableRo
     """Return the rows on the front under a price, the cheapest first."""
     known = {(cost, x.mean): x for x in rows if ranks(x) and (cost := site.price(x, price))}
     return [known[point] for point in front(list(known))] if len(known) > 1 else []
+
+
+def unproven_front(site: Site, rows: Sequence[TableRow], price: str) -> list[TableRow]:
+    """Return the rows that would be on the front if one of their seeds were trained again."""
+    if_proven = {replace(row, trained_again=max(1, row.trained_again)): row for row in rows}
+    best = [if_proven[row] for row in front_rows(site, list(if_proven), price)]
+    return [row for row in best if not ranks(row)]
 
 
 def front_figure(

@@ -282,9 +282,9 @@ def environment_page(environment: str) -> str:
     return f"environments/{file_stem(environment)}.html"
 
 
-def row_file(agent: str, environment: str, seed: int) -> str:
-    """Return the path of a row's file below the site's folder."""
-    return f"rows/{file_stem(agent)}/{file_stem(environment)}/{seed}.json.gz"
+def rows_file(agent: str, environment: str) -> str:
+    """Return the path of the file of an agent's rows on a task below the site's folder."""
+    return f"rows/{file_stem(agent)}/{file_stem(environment)}.json.gz"
 
 
 def line_key(row: TableRow) -> tuple[object, ...]:
