@@ -87,16 +87,16 @@ class Arm(gym.Env):
 @pytest.mark.parametrize("agent", ["ppo-lif", "ppo-mlp", "ppo-lif-8", "sb3-ppo"])
 def test_untuned_environments_with_box_actions_have_settings_for_them(agent):
     spec = load_agent_spec(agent)
-    tuned = spec.settings("Hopper-v5")
+    tuned = spec.settings("HalfCheetah-v5")
     gym.register("Arm-v0", entry_point=Arm, max_episode_steps=9)
     for env in ("Arm-v0", Arm, make_vec_env("Arm-v0", tuned.n_envs)):
         model = make_agent(agent, env)
         assert extract_settings(model) == tuned
-        assert extract_vec_normalize(model) == spec.vec_normalize("Hopper-v5")
+        assert extract_vec_normalize(model) == spec.vec_normalize("HalfCheetah-v5")
         assert model.get_vec_normalize_env().norm_reward
     resolved = make_run_settings(agent, "Arm-v0", steps=1).resolved
     gym.registry.pop("Arm-v0")
-    assert resolved == resolve_settings(spec, "Hopper-v5")
+    assert resolved == resolve_settings(spec, "HalfCheetah-v5")
 
 
 def test_a_default_of_a_child_is_for_all_actions():
