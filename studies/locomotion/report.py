@@ -171,8 +171,7 @@ def _td3_section(lines: Lines, curves: Curves) -> str:
     if curves:
         parts += [
             f"![Evaluations during training](images/{FIGURE}.png)",
-            "All evaluations of every seed: {download}`evaluations.csv "
-            "<locomotion/evaluations.csv>`.",
+            "All evaluations of every seed: [evaluations.csv](locomotion/evaluations.csv).",
         ]
     return wrapped(*parts)
 
