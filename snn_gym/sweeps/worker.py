@@ -26,7 +26,7 @@ def train_and_submit(job: Job, runs: Path, leaderboard: Path) -> Path:
     """
     from snn_gym.leaderboard import submit
     from snn_gym.leaderboard.pretrained import find_trained
-    from snn_gym.leaderboard.retraining import make_lean_of
+    from snn_gym.leaderboard.verification import make_lean_of
     from snn_gym.training import train
     from snn_gym.zoo import save_agent
 

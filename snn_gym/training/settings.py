@@ -26,7 +26,6 @@ from snn_gym.envs.registry import (
     known_ids,
     load_environment_spec,
 )
-from snn_gym.zoo import load_agent_spec
 from snn_gym.zoo.algorithms import ALGORITHMS
 from snn_gym.zoo.build import (
     available_device,
@@ -45,7 +44,7 @@ from snn_gym.zoo.recipe import (
     ResolvedSettings,
     processor,
 )
-from snn_gym.zoo.spec import AgentSpec
+from snn_gym.zoo.spec import AgentSpec, load_agent_spec
 
 RUN_FILE = "run.json"
 _MAX_RUN_BYTES = 1 << 20

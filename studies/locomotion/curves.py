@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.leaderboard.results import list_rows
 from snn_gym.plots.style import agent_colours, new_figure, title
-from snn_gym.training.evaluations import EVALUATIONS_FILE
+from snn_gym.training.logs import EVALUATIONS_FILE
 from studies.rows import LEADERBOARD, RowName
 
 EVALUATIONS = Path(__file__).parents[2] / "docs" / "locomotion" / "evaluations.csv"

@@ -18,10 +18,9 @@ from snn_gym.cli import main
 from snn_gym.leaderboard import audit
 from snn_gym.leaderboard.results import list_rows
 from snn_gym.sweeps import Job, missing, sweep
-from snn_gym.sweeps.progress import duration, time_left
-from snn_gym.sweeps.runs import MOST_DEATHS, Ended
+from snn_gym.sweeps.runs import MOST_DEATHS, Ended, duration, time_left
 from snn_gym.training import train
-from snn_gym.training.evaluations import EVALUATIONS_FILE
+from snn_gym.training.logs import EVALUATIONS_FILE
 from snn_gym.zoo.files import WEIGHTS
 from tests.terminal import terminal
 

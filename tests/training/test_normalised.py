@@ -12,9 +12,8 @@ import snn_gym
 from snn_gym.leaderboard import SubmissionError, submit, verification, verify
 from snn_gym.leaderboard.pretrained import load_row
 from snn_gym.leaderboard.results import list_rows
-from snn_gym.leaderboard.retraining import train_again
-from snn_gym.leaderboard.verification import check_weights
-from snn_gym.training.evaluations import EVALUATION_EPISODES, EVALUATIONS_FILE, FIRST_SEED
+from snn_gym.leaderboard.verification import check_weights, train_again
+from snn_gym.training.logs import EVALUATION_EPISODES, EVALUATIONS_FILE, FIRST_SEED
 from snn_gym.zoo import load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.spec import _REGISTERED
 from tests.leaderboard.helpers import SETTINGS, Template, rerun_in_process

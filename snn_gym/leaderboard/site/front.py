@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from snn_gym._base.markup import Markup, element, joined
 from snn_gym.leaderboard.headings import FEWEST_SEEDS, REFERENCES, references
-from snn_gym.leaderboard.site.elements import scrolling
-from snn_gym.leaderboard.site.layout import Site, agent_page
+from snn_gym.leaderboard.site.layout import Site, agent_page, scrolling
 from snn_gym.leaderboard.site.marks import Scale, kind, score_scale, seeds_in_words
 from snn_gym.leaderboard.table import TableRow
 from snn_gym.program.prices import known_price
@@ -176,7 +175,6 @@ PLOT = Plot(width=720, height=380, left=80, right=680, top=28, bottom=332)
 """Axes of the figure, which shrinks with the screen."""
 PANEL = Plot(width=420, height=260, left=72, right=390, top=12, bottom=214)
 """Axes of a small figure without names."""
-_FEWEST_POINTS = 2
 _TARGET_RADIUS = 12
 _OUTSIDE = 999.0
 _CAPTION = (
@@ -214,6 +212,13 @@ def front_rows(site: Site, rows: Sequence[TableRow], price: str) -> list[TableRo
     """Return the rows on the front under a price, the cheapest first."""
     known = {(cost, x.mean): x for x in rows if ranks(x) and (cost := site.price(x, price))}
     return [known[point] for point in front(list(known))] if len(known) > 1 else []
+
+
+def unproven_front(site: Site, rows: Sequence[TableRow], price: str) -> list[TableRow]:
+    """Return the rows that would be on the front if one of their seeds were trained again."""
+    if_proven = {replace(row, trained_again=max(1, row.trained_again)): row for row in rows}
+    best = [if_proven[row] for row in front_rows(site, list(if_proven), price)]
+    return [row for row in best if not ranks(row)]
 
 
 def front_figure(

@@ -40,10 +40,9 @@ def test_rows_are_stored_as_compressed_json(site):
         path.relative_to(stored): json.loads(path.read_text()) for path in stored.rglob("*.json")
     }
     shown = {
-        path.relative_to(site / "rows").with_suffix(""): json.loads(
-            gzip.decompress(path.read_bytes())
-        )
+        path.relative_to(site / "rows").with_suffix("").with_suffix("") / f"{row['seed']}.json": row
         for path in site.rglob("*.json.gz")
+        for row in json.loads(gzip.decompress(path.read_bytes()))
     }
     assert shown == rows
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_gym.leaderboard import table_rows
+from snn_gym.leaderboard.site.environments import ranking
 from snn_gym.leaderboard.site.front import (
     PANEL,
     PLOT,
@@ -20,6 +21,7 @@ from snn_gym.leaderboard.site.front import (
     placed,
     point_box,
     ticks,
+    unproven_front,
 )
 from snn_gym.leaderboard.site.front import places as label_places
 from snn_gym.leaderboard.site.layout import Site, line_key
@@ -162,6 +164,20 @@ def test_unranked_points_are_hollow_and_not_on_the_front(rows, change):
 def test_agents_made_from_other_rows_may_be_on_the_front(rows):
     cheap = replace(rows[0], agent="ppo-relu", derived=True, synops_per_decision=100.0)
     assert front_rows(site_of(rows), [*rows, cheap], "operations") == [rows[1], cheap]
+
+
+def test_agents_that_would_be_on_the_front_are_named_if_no_seed_was_trained_again(rows):
+    site = site_of(rows)
+    assert unproven_front(site, rows, "operations") == []
+    cheap = replace(rows[0], trained_again=0)
+    assert front_rows(site, [cheap, *rows[1:]], "operations") == [rows[1], rows[2]]
+    assert unproven_front(site, [cheap, *rows[1:]], "operations") == [cheap]
+    # An agent whose spikes reach nothing does not rank either way.
+    unheard = replace(cheap, unheard=True)
+    assert unproven_front(site, [unheard, *rows[1:]], "operations") == []
+    said = ranking(site, [cheap, *rows[1:]], up="")
+    badge = '<span class="by operations">on the front, if its training were reproduced</span>'
+    assert said.count(badge) == 1
 
 
 def test_single_ranked_row_has_no_front(rows):

@@ -7,7 +7,7 @@ import pytest
 
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard.table import table_rows
-from snn_gym.training.evaluations import EVALUATIONS_FILE
+from snn_gym.training.logs import EVALUATIONS_FILE
 from studies.locomotion.curves import COLUMNS, collect_runs, read_curves
 from studies.locomotion.report import DOCS, NAME, PAGE, PPO_TASKS, is_dead, page
 from studies.pays.tables import read_judged
