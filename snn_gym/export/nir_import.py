@@ -46,18 +46,17 @@ from snn_gym.program.neurons import NEURONS, IAFParameters, LIFBoxParameters, LI
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.network import SpikingNetwork
-<<<<<<< HEAD
-from snn_gym.zoo.build import build_model, fitting_spec, make_environments, policy_arguments
-=======
-from snn_gym.zoo.build import build_model, build_policy, make_environments, policy_arguments
->>>>>>> main
+from snn_gym.zoo.build import (
+    build_model,
+    build_policy,
+    fitting_spec,
+    make_environments,
+    policy_arguments,
+)
 from snn_gym.zoo.environments import seed_environments
 from snn_gym.zoo.files import package_versions
 from snn_gym.zoo.identity import Identity, remember_identity
-<<<<<<< HEAD
-=======
 from snn_gym.zoo.spec import agent_ids, load_agent_spec
->>>>>>> main
 
 # ---- neurons -------------------------------------------------------------------------------------
 DT_MS = 1.0  # time step of imported networks, whatever the graph's: only ratios matter

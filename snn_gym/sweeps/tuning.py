@@ -37,11 +37,7 @@ from snn_gym.leaderboard.plan import Seeds, read_table
 from snn_gym.spiking import NetworkConfig
 from snn_gym.training.settings import acts_in_spikes, make_run_settings
 from snn_gym.zoo.algorithms import ALGORITHMS
-<<<<<<< HEAD
-from snn_gym.zoo.build import fitting_spec, policy_arguments
-=======
-from snn_gym.zoo.build import make_agent, policy_arguments
->>>>>>> main
+from snn_gym.zoo.build import fitting_spec, make_agent, policy_arguments
 from snn_gym.zoo.files import finite_or_raise, package_versions
 from snn_gym.zoo.spec import AgentSpec, load_agent_spec
 
