@@ -32,7 +32,15 @@ def train_and_submit(job: Job, runs: Path, leaderboard: Path) -> Path:
 
     folder = job.folder(runs)
     if job.teacher is None:
-        train(job.agent, job.environment, out=folder, resume=True, seed=job.seed, steps=job.steps)
+        train(
+            job.agent,
+            job.environment,
+            out=folder,
+            resume=True,
+            seed=job.seed,
+            steps=job.steps,
+            eval_every=job.eval_every,
+        )
     else:
         teacher = find_trained(job.teacher, job.environment, leaderboard).row(job.seed)
         lean = make_lean_of(leaderboard, teacher, job.agent, steps=job.steps, seed=job.seed)
