@@ -274,8 +274,9 @@ def stock_note(evidence: Evidence) -> str:
     if tests:
         kept = sum(x.is_not_inferior for x in tests)
         return (
-            "Beside unmodified Stable-Baselines3 with RL Zoo's settings at the same budget, "
-            f"spiking agents are not inferior on {kept} of {len(tests)} tasks."
+            "Beside unmodified Stable-Baselines3 with RL Zoo's settings (on locomotion its own "
+            "defaults) at the same budget, spiking agents are not inferior on "
+            f"{kept} of {len(tests)} tasks."
         )
     names = ", ".join(f"`{other}`" for _, other in STOCK)
     return (

@@ -19,10 +19,18 @@ import math
 import numbers
 import re
 import types
-import typing
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar, Union
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from snn_gym._base.names import AGENT_NAME, MAX_AGENT_NAME, did_you_mean
 
@@ -184,13 +192,13 @@ def to_mapping(config: Any, *, whole: bool = False) -> dict[str, Any]:
 
 
 # Reading a results table asks for the same few hundred annotations a million times.
-_origin: Callable[[Any], Any] = functools.cache(typing.get_origin)
-_arguments: Callable[[Any], tuple[Any, ...]] = functools.cache(typing.get_args)
+_origin: Callable[[Any], Any] = functools.cache(get_origin)
+_arguments: Callable[[Any], tuple[Any, ...]] = functools.cache(get_args)
 
 
 @functools.cache
 def _type_hints(cls: Any) -> Mapping[str, Any]:
-    return typing.get_type_hints(cls, include_extras=True)
+    return get_type_hints(cls, include_extras=True)
 
 
 def _plain(value: Any) -> Any:

@@ -33,9 +33,8 @@ from snn_gym.cli.printing import (
     say,
 )
 from snn_gym.cli.results import pull, push, submit, verify
-from snn_gym.cli.teaching import distil, lean
 from snn_gym.cli.trained import compare, export, plot, pretrained, watch
-from snn_gym.cli.training import new, train
+from snn_gym.cli.training import distil, lean, new, train
 
 app = typer.Typer(
     name="snn-gym",
@@ -213,7 +212,7 @@ def sweep(
     ] = None,
 ) -> None:
     """Train, submit and verify the runs of a plan that have no row yet."""
-    from snn_gym.sweeps.progress import carry_out_plan
+    from snn_gym.sweeps.runs import carry_out_plan
 
     board = leaderboard_folder(leaderboard)
     print_lines(carry_out_plan(plan, board, runs, workers=workers, niceness=nice, ray=ray))

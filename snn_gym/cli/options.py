@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import gymnasium as gym
 import typer
 
+import snn_gym
 from snn_gym._base.folders import checkout_root
 
 MOST_EPISODES = 1_000_000
@@ -42,9 +43,11 @@ def _import_module(name: str | None) -> None:
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
-        fix = "install it, or run the command in the folder of its file"
-        if name.endswith(".py"):
-            fix = f"leave out .py: --module {name.removesuffix('.py')}"
+        fix = (
+            f"leave out .py: --module {name.removesuffix('.py')}"
+            if name.endswith(".py")
+            else "install it, or run the command in the folder of its file"
+        )
         raise ImportError(f"--module {name}: {error}; {fix}") from error
     except SyntaxError as error:
         raise ImportError(f"--module {name}: {error}; mend that line") from error
@@ -52,9 +55,7 @@ def _import_module(name: str | None) -> None:
 
 def complete_agents(incomplete: str) -> list[str]:
     """Return the agents that begin so."""
-    from snn_gym.zoo.spec import agent_ids
-
-    return [name for name in agent_ids() if name.startswith(incomplete)]
+    return [name for name in snn_gym.agent_ids() if name.startswith(incomplete)]
 
 
 def complete_environments(incomplete: str) -> list[str]:
@@ -228,20 +229,19 @@ def load_shown(
     zoo agent without an environment.
     """
     from snn_gym._base.names import did_you_mean
-    from snn_gym.leaderboard import load_pretrained
-    from snn_gym.zoo import agent_ids, read_manifest
+    from snn_gym.zoo import read_manifest
     from snn_gym.zoo.files import load_agent_in
 
     run = Path(agent)
-    if agent in agent_ids() and not run.is_dir():
+    if agent in snn_gym.agent_ids() and not run.is_dir():
         if env is None:
             raise ValueError(f"{command} {agent} needs an environment, such as CartPole-v1")
-        return load_pretrained(agent, env), env, agent, {}
+        return snn_gym.load_pretrained(agent, env), env, agent, {}
     if not run.is_dir():
         raise ValueError(
             f"{agent!r} is neither a folder of a run nor an agent of the zoo"
-            f"{did_you_mean(agent, agent_ids())} `snn-gym pretrained` lists stored agents, and "
-            "`snn-gym train` makes runs"
+            f"{did_you_mean(agent, snn_gym.agent_ids())} `snn-gym pretrained` lists stored agents, "
+            "and `snn-gym train` makes runs"
         )
     manifest = read_manifest(run)
     regulation = manifest.policy_kwargs.get("network", {}).get("regulation") or {}

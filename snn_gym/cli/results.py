@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+import snn_gym
 from snn_gym.cli.options import (
     MOST_EPISODES,
     Leaderboard,
@@ -72,9 +73,8 @@ def submit(
     if not env or not agent:
         raise ValueError("--nir needs --env ID and --agent NAME")
     from snn_gym.export import submit_nir
-    from snn_gym.zoo import agent_ids
 
-    is_new = agent not in agent_ids()
+    is_new = agent not in snn_gym.agent_ids()
     folder = out or nir.with_name(f"{nir.stem}-submission")
     say(f"submission: {submit_nir(nir, env, agent, folder, host=host, seed=seed, steps=steps)}")
     if is_new:
@@ -168,9 +168,8 @@ def verify(
 def _verify_submission(folder: Path, board: Path, retrain: bool, secret: bytes | None) -> None:
     from snn_gym.leaderboard import VerificationSettings
     from snn_gym.leaderboard import verify as verify_submission
-    from snn_gym.leaderboard.chain import DIGESTS_NAME
     from snn_gym.leaderboard.hidden import describe
-    from snn_gym.leaderboard.results import list_rows, read_row
+    from snn_gym.leaderboard.results import DIGESTS_NAME, list_rows, read_row
     from snn_gym.leaderboard.table import split_rows
 
     is_new = not (board / DIGESTS_NAME).exists()
@@ -201,12 +200,10 @@ def _played(board: Path, options: VerifyOptions, secret: bytes | None) -> tuple[
         return played, "played with faults, {} were not"
     if options.again:
         return rows.reevaluate(board, processes=processes), "written, {} left as they were"
-    choice: rows.Choice = "parents" if options.parents else "all"
-    if options.lines:
-        choice = "lines"
+    others: rows.Choice = "parents" if options.parents else "all"
     played = rows.retrain_rows(
         board,
-        choice=choice,
+        choice="lines" if options.lines else others,
         agents=options.agent or (),
         share=options.sample / 100,
         seed=options.seed,
@@ -230,11 +227,9 @@ def push(
     ] = False,
 ) -> None:
     """Upload a run's agent to the Hugging Face hub, with a model card and a film."""
-    from snn_gym.plots.sharing import push as push_agent
-
     # Tasks are drawn with pygame, which would warn that there is no screen.
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-    address = push_agent(run, name, film=film, episodes=episodes, private=private)
+    address = snn_gym.push(run, name, film=film, episodes=episodes, private=private)
     say(f"pushed: {address}", f"next: snn-gym watch {address.split('@')[0]} --save film.gif")
 
 
@@ -247,9 +242,7 @@ def pull(
     ] = None,
 ) -> None:
     """Download an agent from the Hugging Face hub; nothing of it is executed."""
-    from snn_gym.zoo.hub import pull as pull_agent
-
-    folder = pull_agent(name, out)
+    folder = snn_gym.pull(name, out)
     say(
         f"pulled: {folder}",
         f"next: snn-gym watch {shlex.quote(str(folder))} --save film.gif, or evaluate it",

@@ -130,7 +130,7 @@ def compare(
 ) -> None:
     """Compare two agents, or runs: returns, costs, learning curves."""
     from snn_gym.leaderboard.comparison import describe_difference, find_sides
-    from snn_gym.plots.comparison import check_picture, save_comparison
+    from snn_gym.plots.run import check_picture, save_comparison
     from snn_gym.program.prices import MEASURED
 
     if save is not None:
@@ -150,7 +150,7 @@ def compare(
 
 def _curve_lines(sides: tuple[Side, Side]) -> list[tuple[str, str, str]]:
     """Return table lines of training returns at quarters of the longer training; none for rows."""
-    from snn_gym.plots.comparison import QUARTERS, at_quarters
+    from snn_gym.plots.run import QUARTERS, at_quarters
 
     if not any(side.runs for side in sides):
         return []

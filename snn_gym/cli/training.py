@@ -1,4 +1,4 @@
-"""The commands ``train`` and ``new``."""
+"""The commands ``train``, ``new``, ``lean`` and ``distil``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import keyword
 import re
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -16,13 +17,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import gymnasium as gym
 import typer
 
+import snn_gym
 from snn_gym._base.names import AGENT_NAME, AGENT_NAME_RULE
 from snn_gym.cli.options import (
     Device,
+    Run,
+    check_out,
     complete_agents,
     complete_environments,
     complete_shown,
     fetched,
+    load_shown,
     module_words,
     parse_changes,
     with_options,
@@ -30,6 +35,9 @@ from snn_gym.cli.options import (
 from snn_gym.cli.printing import say
 
 if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+    from snn_gym.learners.lean_algorithm import LeanAlgorithm
     from snn_gym.training import RunSettings
 
 
@@ -201,12 +209,10 @@ def train(
 
 def _open_source(source: str, agent: str | None, env: str | None) -> tuple[str, str, Any]:
     """Return agent, environment and model for --from; a name that no agent has is the latter."""
-    from snn_gym.cli.options import load_shown
     from snn_gym.training.run import open_parent
-    from snn_gym.zoo import agent_ids
     from snn_gym.zoo.identity import identify
 
-    if env is None and agent not in agent_ids():
+    if env is None and agent not in snn_gym.agent_ids():
         agent, env = None, agent
     if Path(source).is_dir():
         model = open_parent(source, env)
@@ -239,23 +245,20 @@ def _origin_in_words(source: str | None, parent: Any, settings: RunSettings) -> 
 
 
 def _check_order(agent: str, env: str) -> None:
-    from snn_gym.zoo import agent_ids
-
-    if agent not in agent_ids() and agent in gym.registry:
+    if agent not in snn_gym.agent_ids() and agent in gym.registry:
         raise ValueError(
             f"{agent} is an environment, and the agent comes first: snn-gym train "
-            f"{env if env in agent_ids() else 'ppo-lif'} {agent}"
+            f"{env if env in snn_gym.agent_ids() else 'ppo-lif'} {agent}"
         )
 
 
 def _print_result(folder: Path, settings: RunSettings) -> None:
     """Print score, operations and files of a finished run, and commands to try next."""
-    from snn_gym.training.evaluations import BEST_FOLDER
-    from snn_gym.training.logs import TENSORBOARD_FOLDER
+    from snn_gym.training.logs import BEST_FOLDER, TENSORBOARD_FOLDER
     from snn_gym.training.run import EPISODES_FILE
-    from snn_gym.zoo import load_agent, read_manifest
+    from snn_gym.zoo import read_manifest
 
-    model = load_agent(folder)
+    model = snn_gym.load_agent(folder)
     if not isinstance(model.observation_space, gym.spaces.Dict):  # which evaluations do not take
         say(_score(model, settings))
     if settings.eval_every:
@@ -279,12 +282,11 @@ def _may_be_submitted(settings: RunSettings) -> bool:
 
 def _score(model: Any, settings: RunSettings) -> str:
     """Return the final policy's score in words, on the seeds of evaluations during training."""
-    from snn_gym.leaderboard import evaluate
-    from snn_gym.training.evaluations import EVALUATION_EPISODES, FIRST_SEED
+    from snn_gym.training.logs import EVALUATION_EPISODES, FIRST_SEED
 
     seeds = range(FIRST_SEED, FIRST_SEED + EVALUATION_EPISODES)
     arguments = settings.environment_kwargs
-    result = evaluate(model, settings.environment, seeds=seeds, env_kwargs=arguments)
+    result = snn_gym.evaluate(model, settings.environment, seeds=seeds, env_kwargs=arguments)
     score = f"score: mean return {result.mean:,.2f} in {len(seeds)} episodes on other seeds"
     return f"{score}; {result.in_words()}"
 
@@ -331,12 +333,10 @@ def new(
 
 def _values(kind: Kind, name: str) -> dict[str, str]:
     """Return the values of the template's placeholders; raise ``ValueError`` for a bad name."""
-    from snn_gym.zoo import agent_ids
-
     noun, pattern, expected = _NAMES[kind]
     if re.fullmatch(pattern, name) is None:
         raise ValueError(f"the name of {noun} is {expected}; got {name!r}")
-    if kind == "agent" and name in agent_ids():
+    if kind == "agent" and name in snn_gym.agent_ids():
         raise ValueError(f"the zoo has an agent {name!r} already; take another name")
     word = re.sub(r"-v[0-9]+$", "", name)
     parts = re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+", word)
@@ -351,3 +351,124 @@ def _values(kind: Kind, name: str) -> dict[str, str]:
         "class_name": class_name,
         "parameters_name": f"{class_name}Parameters",
     }
+
+
+# ---- lean and distil -----------------------------------------------------------------------------
+EPISODES = 20
+"""Episodes of teacher and student, with the same seeds."""
+
+_Steps = Annotated[
+    int | None,
+    typer.Option(min=1, help="Environment steps.", show_default="a fifth of those trained"),
+]
+
+
+def lean(
+    run: Run,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write.", show_default="RUN-lean")
+    ] = None,
+    steps: _Steps = None,
+    bound: Annotated[
+        float | None, typer.Option(help="Largest divergence from the run's policy.")
+    ] = None,
+    max_synops: Annotated[
+        float | None, typer.Option(help="Most synaptic operations of a decision.")
+    ] = None,
+    time_steps: Annotated[int | None, typer.Option(help="Time steps of a decision.")] = None,
+    student: Annotated[
+        str | None, typer.Option(help="Agent to teach.", show_default="the run's own")
+    ] = None,
+    cost: Annotated[
+        str | None,
+        typer.Option(
+            help="Price by which to shed neurons, inputs and time steps too: operations, cmos45 "
+            "or loihi; synops for spikes and synapses alone.",
+            show_default="that of the agent, or synops",
+        ),
+    ] = None,
+    device: Device = "cpu",
+) -> None:
+    """Train a run's agent further, so that it acts the same with fewer spikes."""
+    from snn_gym.program.prices import DEFAULT, PRICES
+
+    limits = {"bound": bound, "max_synops": max_synops, "cost": cost}
+    settings: dict[str, Any] = {name: x for name, x in limits.items() if x is not None}
+    network = {} if time_steps is None else {"time_steps": time_steps}
+
+    def make(trained: BaseAlgorithm) -> LeanAlgorithm:
+        return snn_gym.make_lean(trained, steps, student=student, network=network, **settings)
+
+    _teach(run, out, "lean", cost if cost and cost in PRICES else DEFAULT, device, make)
+
+
+def distil(
+    run: Run,
+    student: Annotated[
+        str | None,
+        typer.Argument(help="Agent of the zoo to teach.", show_default="the run's own"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write.", show_default="RUN-distilled")
+    ] = None,
+    steps: _Steps = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the student.", show_default="that of the run")
+    ] = None,
+    network: Annotated[
+        list[str] | None,
+        typer.Option(help="Setting of the student's network, such as hidden_sizes=[8,8]."),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Setting of the teaching, such as updates=3000."),
+    ] = None,
+    cost: Annotated[
+        str,
+        typer.Option(help="Price of a decision to print too: operations, cmos45 or loihi."),
+    ] = "operations",
+    device: Device = "cpu",
+) -> None:
+    """Teach a cheaper agent to act as a run's agent does."""
+    own = parse_changes("--network", network or ())
+    settings = parse_changes("--set", changes or ())
+
+    def make(trained: BaseAlgorithm) -> LeanAlgorithm:
+        return snn_gym.distil(trained, student, steps, network=own, seed=seed, **settings)
+
+    _teach(run, out, "distilled", cost, device, make)
+
+
+def _teach(
+    run: Path,
+    out: Path | None,
+    kind: str,
+    cost: str,
+    device: str,
+    make: Callable[[BaseAlgorithm], LeanAlgorithm],
+) -> None:
+    """Make an agent from a run's, save it and print how both do."""
+    from snn_gym.leaderboard.comparison import describe_loss
+    from snn_gym.program.prices import known_price
+    from snn_gym.zoo import read_manifest
+
+    price = known_price(cost, measured=False)
+    check_out(run, out)
+    manifest = read_manifest(run)
+    folder = out or run.resolve().with_name(f"{run.resolve().name}-{kind}")
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty; name another folder with --out")
+    trained = snn_gym.load_agent(run, device=device)
+    made = make(trained)
+    snn_gym.save_agent(made, folder)
+    env_id, arguments = manifest.environment, manifest.environment_kwargs
+    before, after = (
+        snn_gym.evaluate(model, env_id, episodes=EPISODES, env_kwargs=arguments)
+        for model in (trained, made)
+    )
+    say(f"divergence of their behaviour: {made.divergence:.3g}")
+    say(describe_loss(after, before, arguments))
+    for name, result in (("before", before), ("after", after)):
+        by_price = "" if cost == "operations" else f", {price.in_words(result)}"
+        say(f"{name}: mean return {result.mean:.2f}, {result.in_words()}{by_price}")
+    say(f"{kind} agent: {folder}")

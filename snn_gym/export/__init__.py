@@ -8,13 +8,11 @@ from snn_gym._base.lazy import lazy_names
 
 if TYPE_CHECKING:
     from snn_gym.export.c import CFiles, to_c
-    from snn_gym.export.conversion import ResidualPolicy, choose_share, convert
-    from snn_gym.export.fine_tuning import fine_tune
+    from snn_gym.export.conversion import ResidualPolicy, choose_share, convert, fine_tune
     from snn_gym.export.instructions import Instructions, count_instructions, count_program
     from snn_gym.export.module_import import from_module, network_from_module
     from snn_gym.export.nir_graph import Host, NIRFiles, read_host, to_nir
-    from snn_gym.export.nir_import import from_nir, network_from_nir
-    from snn_gym.export.nir_submission import submit_nir
+    from snn_gym.export.nir_import import from_nir, network_from_nir, submit_nir
     from snn_gym.export.onnx import to_onnx
     from snn_gym.export.rl_zoo import to_zip
     from snn_gym.export.visits import Visits, episode_costs, visit
@@ -66,7 +64,7 @@ __getattr__, __dir__ = lazy_names(
         "count_instructions": "instructions",
         "count_program": "instructions",
         "episode_costs": "visits",
-        "fine_tune": "fine_tuning",
+        "fine_tune": "conversion",
         "freeze": ".policies.frozen",
         "from_module": "module_import",
         "from_nir": "nir_import",
@@ -75,7 +73,7 @@ __getattr__, __dir__ = lazy_names(
         "portable": ".policies.frozen",
         "program_of": ".policies.frozen",
         "read_host": "nir_graph",
-        "submit_nir": "nir_submission",
+        "submit_nir": "nir_import",
         "to_c": "c",
         "to_nir": "nir_graph",
         "to_onnx": "onnx",

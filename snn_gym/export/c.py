@@ -13,10 +13,8 @@ from stable_baselines3.common.policies import BasePolicy
 from snn_gym._base.names import safe_title
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.export.c_base import ANNSource, Source
-from snn_gym.export.c_events import EventSource
-from snn_gym.export.c_integer import FixedSource, FixedUnitsSource
-from snn_gym.export.c_spiking import SpikingSource
-from snn_gym.export.c_straight import straight_source
+from snn_gym.export.c_integer import FixedSource, FixedUnitsSource, straight_source
+from snn_gym.export.c_spiking import EventSource, SpikingSource
 from snn_gym.export.visits import Visits
 from snn_gym.policies.frozen import program_of
 from snn_gym.program.compaction import compact
@@ -69,7 +67,7 @@ def to_c(
         drop_silent: Whether neurons that never fired in the visited states are left out, and those
             on which no output depends. In other states they might fire.
         straight_line: Whether fixed point is written without loops over neurons and synapses, which
-            takes fewer instructions; for at most ``c_straight.MOST_SYNAPSES`` synapses.
+            takes fewer instructions; for at most ``c_integer.MOST_SYNAPSES`` synapses.
         execution: ``events`` updates neurons only when they receive, with a time for each neuron in
             the state; for float and spikes as inputs. None for the program's own.
         name: Prefix of functions, types and files: lower-case letters, digits and underscores.

@@ -50,12 +50,21 @@ def _numbers(part: Any) -> dict[str, Any]:
             1 / part.w.detach().sigmoid() if hasattr(part, "w") else getattr(part, "tau", torch.inf)
         )
         gain = 1 / tau if getattr(part, "decay_input", False) else 1.0
-        given = {"decay": 1 / tau, "gain": gain, "v_threshold": part.v_threshold}
-        given |= dict.fromkeys(("v_reset", "v_leak"), part.v_reset or 0.0)
+        given = {
+            "decay": 1 / tau,
+            "gain": gain,
+            "v_threshold": part.v_threshold,
+            **dict.fromkeys(("v_reset", "v_leak"), part.v_reset or 0.0),
+        }
         return given | ({"v_fall": part.v_threshold} if part.v_reset is None else {})
     p, decay = part.p, part.dt * getattr(part.p, "tau_mem_inv", 0.0)
-    given = {"decay": decay, "gain": decay or 1.0, "v_threshold": p.v_th, "v_reset": p.v_reset}
-    given["v_leak"] = getattr(p, "v_leak", 0.0)
+    given = {
+        "decay": decay,
+        "gain": decay or 1.0,
+        "v_threshold": p.v_th,
+        "v_reset": p.v_reset,
+        "v_leak": getattr(p, "v_leak", 0.0),
+    }
     return given | ({"synapse": part.dt * p.tau_syn_inv} if hasattr(p, "tau_syn_inv") else {})
 
 

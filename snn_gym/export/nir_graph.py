@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
 from snn_gym._base.config import Config, Count, Length, Positive, Range, to_mapping
 from snn_gym._base.storage import read_regular_file, write_text_atomic
-from snn_gym.export.nir_file import Graph, Node
+from snn_gym.export.nir_file import Array, Graph, Node
 from snn_gym.leaderboard.manifest import parse_strict
 from snn_gym.policies.frozen import program_of
 from snn_gym.program.encoders import encoder_name
@@ -144,7 +143,6 @@ def read_host(path: str | os.PathLike[str]) -> Host:
 
 
 # ---- nir chain -----------------------------------------------------------------------------------
-Array = NDArray[np.float64]
 _AFFINE = ("Affine", "Linear")
 _MAX_IDENTITY = 4096
 

@@ -305,8 +305,11 @@ class _Builder:
     def _neurons(self, layer: NeuronLayer, state: dict[str, Any], current: str) -> str:
         """Advance a layer's neurons by a time step; return their spikes (B, N)."""
         text = equations(layer.neuron)
-        values = {**dict(zip(text.constants, layer.constants, strict=True)), INPUT: current}
-        values |= {x: state[x] for x in text.state}
+        values = {
+            **dict(zip(text.constants, layer.constants, strict=True)),
+            INPUT: current,
+            **{x: state[x] for x in text.state},
+        }
         nodes: dict[int, Any] = {}
         for label, moved in zip(text.moved_names, text.moved, strict=True):
             values[label] = self._expression(moved, values, nodes)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from snn_gym._base.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from snn_gym.leaderboard.audit import audit
     from snn_gym.leaderboard.evaluation import Evaluation, evaluate
     from snn_gym.leaderboard.headings import COLUMNS
     from snn_gym.leaderboard.manifest import SubmissionError
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from snn_gym.leaderboard.site import write_site
     from snn_gym.leaderboard.submission import submit
     from snn_gym.leaderboard.table import TableRow, table_rows
-    from snn_gym.leaderboard.verification import verify
+    from snn_gym.leaderboard.verification import audit, verify
 
 __all__ = [
     "COLUMNS",
@@ -60,7 +59,7 @@ __getattr__, __dir__ = lazy_names(
         "VerificationSettings": "rerun",
         "add_curves": "reevaluation",
         "add_robustness": "reevaluation",
-        "audit": "audit",
+        "audit": "verification",
         "evaluate": "evaluation",
         "load_pretrained": "pretrained",
         "play_hidden_seeds": "reevaluation",

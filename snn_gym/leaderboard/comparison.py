@@ -7,13 +7,13 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from snn_gym._base.names import shown_seeds
 from snn_gym.envs.objects import EnvironmentLike, Given
-from snn_gym.envs.registry import EnvironmentSpec, known_ids, load_environment_spec
+from snn_gym.envs.registry import known_ids, load_environment_spec
 from snn_gym.leaderboard.evaluation import OFFICIAL_EPISODES, Evaluation, evaluate
 from snn_gym.leaderboard.headings import FEWEST_SEEDS, STREAMS_MARK, STREAMS_NOTE
 from snn_gym.leaderboard.pretrained import find_trained, leaderboard_path
@@ -40,12 +40,9 @@ from snn_gym.leaderboard.table import (
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs
 from snn_gym.program.prices import DEFAULT, known_price
-from snn_gym.zoo import agent_ids, load_agent, load_agent_spec, read_manifest
+from snn_gym.zoo import AgentManifest, agent_ids, load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.files import MANIFEST
 from snn_gym.zoo.hub import run_folder
-
-if TYPE_CHECKING:
-    from snn_gym.zoo import AgentManifest
 
 
 # ---- two agents ----------------------------------------------------------------------------------
@@ -272,9 +269,8 @@ def _run_line(
 ) -> TableRow:
     """Return a line of the results table for runs that are not in it."""
     first = manifests[0]
-    spec: EnvironmentSpec | None = None
-    if env_id in known_ids() and not first.environment_kwargs:
-        spec = load_environment_spec(env_id)
+    known = env_id in known_ids() and not first.environment_kwargs
+    spec = load_environment_spec(env_id) if known else None
     agent = load_agent_spec(first.agent) if first.agent in agent_ids() else None
     budget_class = "gradient" if agent is None else agent.budget_class
     budget = 0 if spec is None else spec.budget.get(budget_class, 0)

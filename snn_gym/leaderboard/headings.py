@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from snn_gym.envs.registry import ReferenceScores
+from snn_gym.leaderboard.chips import CHIPS, Demand, demand_of, misfits
 from snn_gym.leaderboard.manifest import LEAST_WAY
 from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.zoo import agent_ids, load_agent_spec
-
-if TYPE_CHECKING:
-    from snn_gym.leaderboard.chips import Demand
-
 
 # ---- headings ------------------------------------------------------------------------------------
 FEWEST_SEEDS = 5
@@ -162,7 +158,6 @@ ROOM_COLUMNS: dict[str, str] = {
 @lru_cache(maxsize=1024)
 def registered_demand(agent: str, env_id: str) -> Demand | None:
     """Return the demand of a registered network; None if unregistered, unexportable or an ANN."""
-    from snn_gym.leaderboard.chips import demand_of
     from snn_gym.zoo import build_policy
 
     if agent not in agent_ids() or env_id not in load_agent_spec(agent).environments:
@@ -179,9 +174,6 @@ def room_cells(demand: Demand | None) -> dict[str, str]:
     """Return the texts under `ROOM_COLUMNS`, dashes for an unknown demand."""
     if demand is None:
         return dict.fromkeys(ROOM_COLUMNS, "–")
-
-    from snn_gym.leaderboard.chips import CHIPS, misfits
-
     fitting = [name for name, chip in CHIPS.items() if not misfits(demand, chip)]
     counts = (demand.neurons, demand.synapses, demand.memory_bytes)
     texts = (*(f"{count:,}" for count in counts), ", ".join(fitting) or "none")

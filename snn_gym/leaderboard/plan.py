@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from snn_gym._base.config import Config, Count, Length, RecordedId, from_mapping
+from snn_gym._base.config import Config, Count, Length, Natural, RecordedId, from_mapping
 from snn_gym._base.folders import parse_toml
 from snn_gym._base.names import parse_seeds
 from snn_gym._base.storage import read_regular_file
@@ -43,6 +43,8 @@ class Job(Config):
     """Environment steps."""
     teacher: str | None = None
     """Agent from whose row it is made lean; None for training from the start."""
+    eval_every: Natural = 0
+    """Environment steps between evaluations, which leave the training as it is; 0 for none."""
 
     @property
     def name(self) -> str:
@@ -72,6 +74,8 @@ class Group(Config):
     """Environment steps of a run; None for the budget, or a fifth of it with a teacher."""
     teacher: str | None = None
     """Agent from whose rows of the same seed the agents are made lean; None for none."""
+    eval_every: Natural = 0
+    """Environment steps between evaluations during training; 0 for none."""
 
     @property
     def runs(self) -> int:
@@ -86,7 +90,7 @@ class Group(Config):
             for environment in self.environments:
                 for agent in self.agents:
                     steps = self.steps_of(agent, environment)
-                    yield Job(agent, environment, seed, steps, self.teacher)
+                    yield Job(agent, environment, seed, steps, self.teacher, self.eval_every)
 
     def steps_of(self, agent: str, environment: str) -> int:
         """Return a run's environment steps; ValueError beyond the budget or if unregistered."""

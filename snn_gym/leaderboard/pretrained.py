@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Literal
 from snn_gym._base.folders import checkout_root, content_path
 from snn_gym._base.names import did_you_mean
 from snn_gym._base.storage import StorageError
-from snn_gym.leaderboard.chain import Link, read_chain, read_linked, weights_place
 from snn_gym.leaderboard.evaluation import Evaluation, evaluation_seeds, remember_evaluation
 from snn_gym.leaderboard.manifest import SubmissionError
 from snn_gym.leaderboard.results import (
+    Link,
     Row,
     describe_problem,
     is_derived,
     parent_of,
+    read_chain,
+    read_linked,
     read_row,
     rows_by_weights,
     verified_weights,
+    weights_place,
 )
 from snn_gym.leaderboard.shipping import median_seed
 from snn_gym.leaderboard.table import Terms, Unranked, read_terms

@@ -16,7 +16,6 @@ import numpy as np
 
 from snn_gym._base.names import did_you_mean
 from snn_gym.envs.registry import IMPORTED, load_environment_spec
-from snn_gym.leaderboard.chain import read_below
 from snn_gym.leaderboard.evaluation import (
     EVALUATOR_VERSION,
     OFFICIAL_EPISODES,
@@ -39,14 +38,14 @@ from snn_gym.leaderboard.results import (
     hash_tensors,
     list_rows,
     parent_of,
+    read_below,
     replace_row,
     rows_by_weights,
     verified_weights,
 )
-from snn_gym.leaderboard.retraining import train_again
 from snn_gym.leaderboard.submission import curve_of_run, keeps_log
 from snn_gym.leaderboard.table import line_of, split_rows
-from snn_gym.leaderboard.verification import check_weights, different_returns
+from snn_gym.leaderboard.verification import check_weights, different_returns, train_again
 from snn_gym.leaderboard.weights import trained_tensors
 from snn_gym.leaderboard.worker import Request, rerun
 from snn_gym.policies.protocols import Acting, ActingPolicy
@@ -410,9 +409,13 @@ def _play(leaderboard: Path, row: Row, seeds: tuple[int, ...], *, write: bool = 
     is_exact = row.score == result.score
     changes: dict[str, Any] = {}
     if write:
-        changes = {**vars(result), "evaluator_version": EVALUATOR_VERSION, "verified": utc_now()}
-        # The earlier evaluator played the faults; their returns hold only if all scores are equal.
-        changes["robustness"] = row.robustness if is_exact else None
+        changes = {
+            **vars(result),
+            "evaluator_version": EVALUATOR_VERSION,
+            "verified": utc_now(),
+            # The earlier evaluator played the faults; their returns hold if all scores are equal.
+            "robustness": row.robustness if is_exact else None,
+        }
     if different:
         means = f"{row.score.mean:.6g} before, {result.score.mean:.6g} now"
         return changes, f"other returns in {len(different)} episodes, mean {means}"

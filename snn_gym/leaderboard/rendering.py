@@ -114,9 +114,8 @@ def render_table(leaderboard: str | Path, cost: str = DEFAULT) -> str:
     known = shown_rows(leaderboard)
     ranked, unranked = split_rows(Path(leaderboard), known)
     rows = summaries(ranked, known, read_pricing(leaderboard, cost))
-    sections = [_INTRODUCTION]
-    for _, group in itertools.groupby(rows, key=section):
-        sections += _section(list(group))
+    groups = (list(group) for _, group in itertools.groupby(rows, key=section))
+    sections = [_INTRODUCTION, *(part for group in groups for part in _section(group))]
     if not rows:
         sections.append("There are no results yet.\n")
     profile_lines = [profile.cells() for profile in profiles(rows)]

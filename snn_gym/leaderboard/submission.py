@@ -8,9 +8,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from torch import Tensor
 
 from snn_gym._base.folders import locked, partial_files, remove_partial_files
 from snn_gym._base.storage import dump_tensors, write_bytes_atomic, write_text_atomic
@@ -35,19 +35,13 @@ from snn_gym.leaderboard.manifest import (
 from snn_gym.policies.protocols import ActingPolicy
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.spiking import NetworkConfig
-from snn_gym.training.evaluations import read_episodes
-from snn_gym.training.logs import seconds_at
+from snn_gym.training.logs import read_episodes, seconds_at
 from snn_gym.training.run import EPISODES_FILE, check_logs
-from snn_gym.zoo import build_policy, load_agent, load_agent_spec, read_manifest
+from snn_gym.zoo import AgentManifest, build_policy, load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.build import resolve_settings
 from snn_gym.zoo.environments import TRAINING_SEED_LIMIT, Seeding
 from snn_gym.zoo.lean import as_it_plays
 from snn_gym.zoo.recipe import Recipe, ResolvedSettings
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from snn_gym.zoo import AgentManifest
 
 
 # ---- learning curves -----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from snn_gym._base.config import from_mapping
+from snn_gym._base.storage import read_regular_file
 from snn_gym.envs.registry import (
     IMPORTED,
     EnvironmentSpec,
@@ -30,7 +32,6 @@ from snn_gym.leaderboard.headings import (
     VOLTAGES_MARK,
 )
 from snn_gym.leaderboard.hidden import is_flagged
-from snn_gym.leaderboard.instructions import read_instructions
 from snn_gym.leaderboard.manifest import FaultMeans, kept
 from snn_gym.leaderboard.plan import Plan, read_table
 from snn_gym.leaderboard.results import (
@@ -47,9 +48,8 @@ from snn_gym.leaderboard.results import (
 from snn_gym.leaderboard.statistics import expected_shortfall, interquartile_mean, mean_interval
 from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, Costs
 from snn_gym.program.prices import DEFAULT, MEASURED, PRICES, known_price
-from snn_gym.zoo import agent_ids, load_agent_spec
 from snn_gym.zoo.recipe import DEFAULT_CHECKPOINT_INTERVAL
-from snn_gym.zoo.spec import lean_steps
+from snn_gym.zoo.spec import agent_ids, lean_steps, load_agent_spec
 
 # ---- terms ---------------------------------------------------------------------------------------
 # A row ranks only with a recipe that was fixed before its score was known: choosing among steps,
@@ -598,3 +598,28 @@ def mean_known(values: Iterable[float | None]) -> float | None:
 def count(value: float | None, decimals: int = 1) -> str:
     """Return a cost as text, a dash for None."""
     return "–" if value is None else f"{value:,.{decimals}f}"
+
+
+# ---- instructions --------------------------------------------------------------------------------
+# Measured instructions of a decision, from a file of the leaderboard.
+INSTRUCTIONS_NAME = "instructions.csv"
+_COLUMNS = ["weights_sha256", "target", "instructions"]
+_MAX_BYTES = 16 << 20
+
+
+def read_instructions(leaderboard: str | Path) -> dict[tuple[str, str], float]:
+    """Return the instructions of a decision by weights' SHA-256 and target.
+
+    Targets are ``snn_gym.program.prices.MEASURED``. Empty without a file ``instructions.csv``.
+
+    Raises:
+        ValueError: The file has other columns, or a line holds no number.
+    """
+    path = Path(leaderboard) / INSTRUCTIONS_NAME
+    if not path.exists():
+        return {}
+    lines = read_regular_file(path, max_bytes=_MAX_BYTES).decode("ascii").splitlines()
+    head, *rows = csv.reader(lines)
+    if head != _COLUMNS:
+        raise ValueError(f"{path} has the columns {head}, expected {_COLUMNS}")
+    return {(digest, target): float(number) for digest, target, number in rows}

@@ -2,13 +2,16 @@
 
 Checks go from cheap to costly, and each refuses with a code of its own. Both files are read once,
 from descriptors that are checked after opening; later checks use those bytes.
+
+The audit, and training again by a recipe, check rows that are written already.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -17,7 +20,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
 
+from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import StorageError, dump_tensors, parse_tensors, read_regular_file
 from snn_gym.envs.registry import EnvironmentSpec, load_environment_spec
 from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
@@ -27,24 +32,54 @@ from snn_gym.leaderboard.manifest import (
     MAX_MANIFEST_BYTES,
     MAX_WEIGHTS_BYTES,
     WEIGHTS_NAME,
+    LearningCurve,
     Manifest,
     Scores,
     SubmissionError,
+    TrainedAgain,
     parse_manifest,
     utc_now,
 )
+from snn_gym.leaderboard.pretrained import load_row
+from snn_gym.leaderboard.rendering import TABLE_NAME, read_table, render_table
 from snn_gym.leaderboard.rerun import VerificationSettings, check_architecture, rerun_in_worker
-from snn_gym.leaderboard.results import Row, check_is_new, hash_tensors, write_row
-from snn_gym.leaderboard.retraining import find_parent, train_again
+from snn_gym.leaderboard.results import (
+    Link,
+    Row,
+    check_is_new,
+    describe_problem,
+    hash_tensors,
+    list_rows,
+    read_chain,
+    read_linked,
+    read_row,
+    rows_by_weights,
+    unlisted_files,
+    write_row,
+)
 from snn_gym.leaderboard.statistics import interquartile_mean
-from snn_gym.leaderboard.submission import check_curve, check_settings, zoo_settings
+from snn_gym.leaderboard.submission import (
+    check_curve,
+    check_same_curve,
+    check_settings,
+    curve_of_run,
+    zoo_settings,
+)
 from snn_gym.leaderboard.weights import check_is_no_copy, check_tensors, trained_tensors
-from snn_gym.leaderboard.worker import Request
+from snn_gym.leaderboard.worker import Request, rerun
 from snn_gym.learners.settings import LearnerSettings
+from snn_gym.policies.protocols import ActingPolicy
+from snn_gym.policies.raw_observations import raw_policy
+from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.assembly import todays_names
-from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
-from snn_gym.zoo.recipe import unknown_part
+from snn_gym.training import train
+from snn_gym.zoo import AgentSpec, agent_ids, load_agent, load_agent_spec
+from snn_gym.zoo.build import build_agent, resolve_settings
+from snn_gym.zoo.files import dump_weights, package_versions
+from snn_gym.zoo.lean import make_student
+from snn_gym.zoo.recipe import Recipe, ResolvedSettings, processor, unknown_part
 
+# ---- verification --------------------------------------------------------------------------------
 SCORE_TOLERANCE = 1e-6
 """Largest accepted difference of a return from its claim, relative to returns beyond -1 and 1.
 
@@ -105,10 +140,8 @@ def verify(
     play = partial(rerun_in_worker, weights=weights, settings=settings)
     result = play(Request(agent=agent, environment=environment, seeds=settings.seeds))
     _check_score(manifest.score, result.score)
-    hidden = None
-    if salt is not None:
-        # The digest is of the submitted bytes, not of the weights written again.
-        hidden = play_hidden(manifest, submission_digest(text, data), salt, play)
+    digest = submission_digest(text, data)  # of the submitted bytes, not of those written again
+    hidden = None if salt is None else play_hidden(manifest, digest, salt, play)
     again = train_again(manifest, tensors, settings.seeds, leaderboard) if retrain else None
     checked = {
         **vars(result),  # its score and packages replace the claimed ones
@@ -358,3 +391,279 @@ def different_returns(claim: Scores, result: Scores) -> list[tuple[int, float, f
 
 def _agree(claimed: float, actual: float) -> bool:
     return abs(claimed - actual) <= SCORE_TOLERANCE * max(1.0, abs(actual))
+
+
+# ---- audit ---------------------------------------------------------------------------------------
+# Files, digests, scores and table of a stored leaderboard agree.
+def audit(leaderboard: str | os.PathLike[str]) -> tuple[str, ...]:
+    """List the differences between a stored leaderboard and its verified state.
+
+    Checks the chain ``digests.txt``, the digests of rows and weights, files without a line, the
+    architecture and hashes of weights, aggregates of returns, learning curves, parents of lean
+    rows, and, if all these agree, the table README.md. No episode is played. If somebody replaces a
+    row and all lines that follow, only the history of the file, as in git, shows it.
+
+    Args:
+        leaderboard: Existing folder of the leaderboard.
+
+    Returns:
+        A line for each problem, which names the file; empty if there is none.
+
+    Raises:
+        ValueError: The folder is missing.
+    """
+    leaderboard = Path(leaderboard)
+    if not leaderboard.is_dir():
+        raise ValueError(f"{leaderboard} is no folder; expected a leaderboard; verify a row first")
+    try:
+        links = {link.place: link for link in read_chain(leaderboard)}
+    except (SubmissionError, StorageError) as error:
+        return (str(error),)
+    problems = list(unlisted_files(leaderboard, links))
+    rows: dict[str, Row] = {}
+    for place, link in links.items():
+        try:
+            rows[place] = _read_checked(leaderboard, link)
+        except (SubmissionError, StorageError) as error:
+            problems.append(describe_problem(link, error))
+    known = tuple(rows.values())
+    for place, row in rows.items():
+        try:
+            find_parent(leaderboard, row, known)
+        except SubmissionError as error:
+            problems.append(describe_problem(links[place], error))
+    return tuple(problems or _table_problem(leaderboard))
+
+
+def _read_checked(leaderboard: Path, link: Link) -> Row:
+    data, weights = read_linked(leaderboard, link)
+    row = read_row(leaderboard, leaderboard / link.place, data)
+    check_claim(row.score, len(row.lengths))
+    check_curve(row)
+    check_processor(row, whole=False)
+    if row.hidden is not None:
+        check_claim(row.hidden.score, len(row.lengths))
+    trained = trained_tensors(check_weights(weights, row), row.agent, row.environment)
+    for name, stored, actual in (
+        ("content_sha256", row.content_sha256, hash_tensors(trained)),
+        ("parameters", row.parameters, sum(x.numel() for x in trained.values())),
+    ):
+        if stored != actual:
+            raise SubmissionError(
+                "row-weights",
+                f"{name} is {stored}, but that of its weights is {actual}; submit the run again",
+            )
+    return row
+
+
+def _table_problem(leaderboard: Path) -> Iterator[str]:
+    try:
+        text = render_table(leaderboard)
+        written = read_table(leaderboard / TABLE_NAME)
+    except ValueError as error:  # StorageError included
+        yield str(error)
+        return
+    if written is not None and written != text.encode():
+        yield f"{TABLE_NAME} is not the table of the rows; write it with `snn-gym table`"
+
+
+# ---- parents -------------------------------------------------------------------------------------
+def find_parent(
+    leaderboard: Path, claim: Manifest, known: Sequence[Row] | None = None
+) -> Row | None:
+    """Return the row, of ``known`` or else all rows, that a claim was made from, or None.
+
+    Refuse an unknown parent, one with a parent, and one of another environment or number of steps,
+    or, of a lean claim, of another seed.
+    """
+    parent = claim.parent
+    if parent is None:
+        return None
+    known = list_rows(leaderboard) if known is None else known
+    row = rows_by_weights(known).get(parent.weights_sha256)
+    if row is None:
+        raise SubmissionError(
+            "parent",
+            f"it was made from weights with the SHA-256 {parent.weights_sha256[:16]}…, which no "
+            "row has; expected a row to train it again from; submit and verify that one first",
+        )
+    expected = (claim.environment, claim.environment_version, parent.steps, None)
+    if (row.environment, row.environment_version, row.steps, row.parent) != expected:
+        raise SubmissionError(
+            "parent",
+            f"its parent is the row of {row.agent} on {row.environment}, version "
+            f"{row.environment_version}, with seed {row.seed} and {row.steps} steps; expected one "
+            f"on {claim.environment}, version {claim.environment_version}, with {parent.steps} "
+            "steps that was trained from the start; make it from such a one",
+        )
+    # One that goes on never ranks, and so counts as no seed.
+    if row.seed != claim.seed and not (claim.recipe and claim.recipe.steps_before):
+        raise SubmissionError(
+            "parent",
+            f"its seed is {claim.seed} and that of its parent, {row.agent} on {row.environment}, "
+            f"{row.seed}; expected the parent's, so that a training counts as one seed; make it "
+            "lean with that seed",
+        )
+    return row
+
+
+def make_lean_of(
+    leaderboard: Path,
+    parent: Row,
+    student: str,
+    *,
+    steps: int,
+    seed: int,
+    resolved: ResolvedSettings | None = None,
+) -> BaseAlgorithm:
+    """Return ``student`` made lean with a row as its teacher; refuse one without lean settings."""
+    resolved = resolved or resolve_settings(load_agent_spec(student), parent.environment)
+    regulation = NetworkConfig.from_dict(resolved.network).regulation
+    if regulation is None or regulation.lean is None:
+        raise SubmissionError(
+            "recipe",
+            f"{student} sheds no spikes; expected an agent whose file says how, under "
+            "[network.regulation.lean]; make it lean with --student",
+        )
+    trained = load_row(leaderboard, parent)
+    return make_student(trained, steps, student, resolved, regulation.lean, seed=seed)
+
+
+def open_row(leaderboard: Path, row: Row, start_sha256: str | None) -> BaseAlgorithm:
+    """Return a row's agent with all of the weights that a training went on from.
+
+    They are those of ``load_pretrained``, or else of the row's training, which is made again.
+    """
+    model = load_row(leaderboard, row)
+    if row.recipe is not None and _digest(model) != start_sha256:
+        model, _ = _train(leaderboard, row, row.recipe, None)
+    if _digest(model) != start_sha256:
+        raise SubmissionError(
+            "parent",
+            f"it goes on from other critics than the row of {row.agent} on {row.environment} with "
+            f"seed {row.seed} has, and training that row again gives; expected the row's; go on "
+            "from its run on this kind of machine, or from the pretrained agent",
+        )
+    return model
+
+
+def _digest(model: BaseAlgorithm) -> str:
+    return hashlib.sha256(dump_weights(model)).hexdigest()
+
+
+# ---- retraining ----------------------------------------------------------------------------------
+RETURNS_TOLERANCE = 0.05
+"""Largest accepted difference of mean returns on another processor or with other versions.
+
+Its unit is the range from random play to ``solved``.
+"""
+
+
+def train_again(
+    claim: Manifest,
+    tensors: Mapping[str, torch.Tensor],
+    seeds: Sequence[int],
+    leaderboard: Path,
+) -> TrainedAgain:
+    """Train an agent again by its recipe and return the outcome; refuse other weights or curve.
+
+    Other versions or another processor excuse other weights whose mean return on ``seeds`` is
+    within `RETURNS_TOLERANCE` of the claim.
+    """
+    recipe = claim.recipe
+    if recipe is None:
+        raise SubmissionError(
+            "recipe",
+            "has no recipe, so nobody can train it again; expected what `snn-gym submit` writes; "
+            "submit the run again",
+        )
+    parent = find_parent(leaderboard, claim)
+    with one_thread():
+        model, curve = _train(leaderboard, claim, recipe, parent)
+    policy: ActingPolicy = raw_policy(model)
+    acting, steps = policy.acting_state_dict(), model.num_timesteps - recipe.steps_before
+    if hash_tensors(acting) == hash_tensors(tensors) and steps == claim.steps:
+        check_same_curve(claim, curve)
+        return _outcome("weights", curve)
+    _check_excuse(claim, recipe, steps)
+    request = Request(agent=claim.agent, environment=claim.environment, seeds=tuple(seeds))
+    mean = rerun(request, dump_tensors(acting)).score.mean
+    reference = load_environment_spec(claim.environment).reference
+    tolerance = reference.loss(RETURNS_TOLERANCE)
+    if abs(mean - claim.score.mean) > tolerance:
+        raise SubmissionError(
+            "retrain-mismatch",
+            f"trained again it earns {mean:.6g}, not {claim.score.mean:.6g} within "
+            f"{tolerance:.3g}; {_difference(recipe)}; train it again under those",
+        )
+    return _outcome("returns")
+
+
+def _train(
+    leaderboard: Path, claim: Manifest, recipe: Recipe, parent: Row | None
+) -> tuple[BaseAlgorithm, LearningCurve | None]:
+    if parent is not None and not recipe.steps_before:
+        steps, seed, settings = recipe.steps, claim.seed, recipe.settings
+        model = make_lean_of(
+            leaderboard, parent, claim.agent, steps=steps, seed=seed, resolved=settings
+        )
+        return model, None
+    origin = None if parent is None else open_row(leaderboard, parent, recipe.start_sha256)
+    if recipe.checkpoint_interval is None:
+        settings = recipe.settings or zoo_settings(claim.agent, claim.environment, recipe)
+        model = build_agent(
+            claim.agent, claim.environment, claim.seed, settings, seeding=claim.seeding
+        )
+        return model.learn(recipe.steps), None
+    with tempfile.TemporaryDirectory(prefix="snn-gym-retrain-") as folder:
+        run = Path(folder) / "run"
+        train(
+            claim.agent,
+            claim.environment,
+            out=run,
+            seed=claim.seed,
+            steps=recipe.steps,
+            checkpoint_interval=recipe.checkpoint_interval,
+            seeding=claim.seeding,
+            resolved=recipe.settings,
+            parent=origin,
+        )
+        model = load_agent(run)
+        return model, curve_of_run(run, model.num_timesteps)
+
+
+def _check_excuse(claim: Manifest, recipe: Recipe, steps: int) -> None:
+    """Refuse other weights after other steps, or under the recipe's own versions and processor."""
+    if steps != claim.steps:
+        raise SubmissionError(
+            "retrain-mismatch",
+            f"trained again it takes {steps} steps, not {claim.steps}, as its recipe gives",
+        )
+    if not _difference(recipe):
+        raise SubmissionError(
+            "retrain-mismatch",
+            "other weights came of training it again by its recipe, under the same versions and on "
+            "a processor of the same kind; expected the same ones, bit for bit; submit a run of "
+            "`snn-gym train` and nothing else",
+        )
+
+
+def _difference(recipe: Recipe) -> str:
+    """Describe differences of versions and processor that may change rounding; empty if none."""
+    # Kept apart, because both have entries named numpy, torch and numba.
+    pairs = (
+        ("", recipe.versions, package_versions()),
+        ("the processor's ", recipe.processor, processor()),
+    )
+    return "; ".join(
+        f"{owner}{name} was {there.get(name, 'not said')} and is {here.get(name, 'not said')}"
+        for owner, there, here in pairs
+        for name in {**there, **here}
+        if there.get(name) != here.get(name)
+    )
+
+
+def _outcome(same: Any, curve: LearningCurve | None = None) -> TrainedAgain:
+    return TrainedAgain(
+        same=same, versions=package_versions(), processor=processor(), date=utc_now(), curve=curve
+    )

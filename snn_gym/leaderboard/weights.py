@@ -17,9 +17,8 @@ from scipy.linalg import block_diag
 from scipy.optimize import linear_sum_assignment
 
 from snn_gym._base.storage import StorageError, parse_tensors
-from snn_gym.leaderboard.chain import read_below, weights_place
 from snn_gym.leaderboard.manifest import MAX_WEIGHTS_BYTES, WEIGHTS_NAME, SubmissionError, shorten
-from snn_gym.leaderboard.results import Row, list_rows
+from snn_gym.leaderboard.results import Row, list_rows, read_below, weights_place
 from snn_gym.policies.units import Quantiser
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.zoo import agent_ids, build_policy
@@ -42,12 +41,8 @@ def _registered_policy(agent: str, env_id: str) -> Any:
     return build_policy(agent, env_id)
 
 
-def expected_tensors(agent: str, env_id: str) -> Mapping[str, TensorForm]:
-    """Return shape and type of every tensor that acting needs, by name."""
-    return _forms(_registered_policy(agent, env_id))
-
-
 def _forms(policy: Any) -> dict[str, TensorForm]:
+    """Return shape and type of every tensor that acting needs, by name."""
     tensors: dict[str, torch.Tensor] = policy.acting_state_dict()
     return {name: TensorForm(tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
 
@@ -345,9 +340,8 @@ def _reordered(layer: Layer, order: NDArray[np.intp], signs: Floats) -> Layer:
         gates = array.reshape(-1, layer.units, array.shape[1])[:, order] * signs[..., None]
         return gates.reshape(array.shape)
 
-    recurrent = layer.recurrent
-    if recurrent is not None:
-        recurrent = rows(recurrent[:, order] * signs[-1])
+    loop = layer.recurrent
+    recurrent = None if loop is None else rows(loop[:, order] * signs[-1])
     return Layer(rows(layer.inward), rows(layer.biases), recurrent)
 
 

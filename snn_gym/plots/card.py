@@ -12,8 +12,7 @@ from snn_gym._base.markup import Attribute, Markup, element, joined
 from snn_gym.leaderboard.evaluation import latest_evaluation
 from snn_gym.plots.run import averaged_episodes, learning_curve
 from snn_gym.plots.style import agent_colours
-from snn_gym.training.evaluations import read_episodes
-from snn_gym.training.logs import present_costs
+from snn_gym.training.logs import present_costs, read_episodes
 from snn_gym.training.run import EPISODES_FILE
 from snn_gym.zoo.identity import Identity, identify
 

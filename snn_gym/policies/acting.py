@@ -199,10 +199,13 @@ class CompiledActing:
         except ValueError:  # a part has no form outside of PyTorch
             return
         by_numpy = _is_read_by_numpy(policy, program)
-        # Noise is drawn from PyTorch's stream, and PyTorch rounds exp in another way.
-        others = program.needs_noise or isinstance(program.encoder, ReceptiveFields)
-        # A rounding error can move an output that is rounded by a whole level.
-        others |= any(layer.levels for layer in program.dense)
+        # Noise is drawn from PyTorch's stream, and PyTorch rounds exp in another way. A rounding
+        # error can move an output that is rounded by a whole level.
+        others = (
+            program.needs_noise
+            or isinstance(program.encoder, ReceptiveFields)
+            or any(layer.levels for layer in program.dense)
+        )
         if others or not (by_numpy or program.choice.discrete):
             return
         self._decider = Decider(program, by_numpy=by_numpy)

@@ -42,9 +42,11 @@ class ActorCriticNetworks(NormalisedModule):
     ) -> None:
         super().__init__()
         self.normaliser, self.spike_steps = builder.normaliser, builder.spike_steps
-        actor = builder
-        if actor_activation is not None:
-            actor = replace(builder, activation=ACTIVATIONS[actor_activation])
+        actor = (
+            builder
+            if actor_activation is None
+            else replace(builder, activation=ACTIVATIONS[actor_activation])
+        )
         self.actor = actor.build(spiking_actor, population_outputs=outputs)
         self.critic = builder.build(spiking_critic, population_outputs=1, critic=True)
         self.latent_dim_pi = self.actor.output_size

@@ -489,14 +489,16 @@ class SpikingPolicy(ProgramPolicy):
         # A target network is built later, and shares the normaliser of the first one.
         if hasattr(self, "builder"):
             return self.builder
-        normaliser = None
-        if self.normalise_observations:
-            normaliser = make_normaliser(
+        normaliser = (
+            make_normaliser(
                 self.observation_space,
                 self.features_extractor_class,
                 self.features_extractor_kwargs,
                 self.normalize_images,
             )
+            if self.normalise_observations
+            else None
+        )
         self.builder = NetworkBuilder(
             self.network,
             int(features_dim),  # a Dict's is numpy's

@@ -249,8 +249,7 @@ class LocalActorCriticPolicy(SpikingControllerPolicy):
         if isinstance(self.observation_space, spaces.Box):
             return np.ascontiguousarray(observations, np.float32).reshape(len(observations), -1)
         tensor, _ = self.obs_to_tensor(observations)
-        inputs: NDArray[np.float32] = self.network_inputs(tensor).numpy()
-        return inputs
+        return self.network_inputs(tensor).numpy()
 
     def learned_parts(self) -> tuple[list[nn.Linear], nn.Linear, nn.Linear]:
         """Return the synapses of the hidden layers, in order, and actor's and critic's readout."""

@@ -145,8 +145,7 @@ class FrozenPolicy:
         if not program.needs_noise:
             return None
         shape = (program.time_steps, batch, program.channels)
-        noise: Array = next_noise(self._noise_state, shape, 1).numpy()
-        return noise
+        return next_noise(self._noise_state, shape, 1).numpy()
 
     def outputs(self, observations: Array) -> Array:
         """Return the head's outputs (B, O), from rest, for C-contiguous float32 (B, values)."""

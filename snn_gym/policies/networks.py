@@ -262,9 +262,8 @@ class NetworkBuilder:
             extra_inputs: Values beside the features, such as an action.
             critic: Whether it is a critic, with ``critic_hidden_sizes`` if there are any.
         """
-        sizes = self.config.hidden_sizes
-        if critic and self.critic_hidden_sizes is not None:
-            sizes = self.critic_hidden_sizes
+        own = self.critic_hidden_sizes if critic else None
+        sizes = self.config.hidden_sizes if own is None else own
         seen = self.features_dim // (self.spike_steps or 1) + extra_inputs
         if spiking and self.module is not None:
             return ModuleNetwork(self.module, seen, output_size, spike_steps=self.spike_steps)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from gymnasium import spaces
 from numpy.typing import NDArray
+from torch import Tensor
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from snn_gym.program.network import Program
-    from snn_gym.spiking.recording import Recording
+from snn_gym.program.network import Program
+from snn_gym.spiking.recording import Recording
 
 
 class Acting(Protocol):

@@ -130,8 +130,7 @@ class StatefulPolicy(SpikingPolicy):
     @override
     def _states_before(self, state: Any, episode_start: Any, batch: int) -> NDArray[np.float32]:
         # The decider moves states on in place, and may not change the caller's.
-        states: NDArray[np.float32] = self._carried(state, episode_start, batch).numpy().copy()
-        return states
+        return self._carried(state, episode_start, batch).numpy().copy()
 
     def predict_by_torch(
         self, observation: Any, state: Any = None, episode_start: Any = None,

@@ -121,5 +121,4 @@ class SpikingDQNPolicy(ValuePolicyMixin, DQNPolicy):
 
     @override
     def acting_head(self) -> nn.Module | None:
-        head: nn.Module | None = self.acting_network().head if self.spiking else None
-        return head
+        return self.acting_network().head if self.spiking else None

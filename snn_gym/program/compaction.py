@@ -57,8 +57,7 @@ def neurons_with_effect(program: Program) -> list[Mask]:
 def _columns(layer: Layer, own: Places) -> Places:
     """Return the columns of weights of the neurons ``own``; gated units have several each."""
     gates = len(layer.biases) // layer.size
-    columns: Places = (np.arange(gates)[:, np.newaxis] * layer.size + own).reshape(-1)
-    return columns
+    return (np.arange(gates)[:, np.newaxis] * layer.size + own).reshape(-1)
 
 
 def _restricted(program: Program, masks: Sequence[Mask]) -> Program:

@@ -676,21 +676,24 @@ def _packed(program: Program) -> tuple[NDArray[np.int64], Array]:
         program.time_steps, program.channels, int(program.held), program.outputs,
         int(program.stateful),
     ]  # fmt: skip
-    if decoder is None:
-        plan += [0, 1, 0]
-    else:
-        plan += [decoder.variables, decoder.values, int(decoder.maximum == "outputs")]
+    plan += (
+        [0, 1, 0]
+        if decoder is None
+        else [decoder.variables, decoder.values, int(decoder.maximum == "outputs")]
+    )
     rows = _scaling(program)
     for layer in program.layers:
         if isinstance(layer, NeuronLayer):
             address = forward_kernel(layer.neuron, each=layer.each).address
-            plan += [address, len(layer.rest), layer.size, int(layer.recurrent is not None)]
-            plan.append(len(layer.constants) if layer.each else 0)
+            plan += [
+                address, len(layer.rest), layer.size, int(layer.recurrent is not None),
+                len(layer.constants) if layer.each else 0,
+            ]  # fmt: skip
             quiet = np.array([quiet_current(layer, program.time_steps)], np.float32)
             own, shared = (layer.constants, _NONE) if layer.each else ((), layer.constants)
+            loop = () if layer.recurrent is None else layer.recurrent
             rows += [np.concatenate([quiet, shared]), *own, *layer.rest]
-            rows += [layer.biases, *layer.weights]
-            rows += [] if layer.recurrent is None else [*layer.recurrent]
+            rows += [layer.biases, *layer.weights, *loop]
         else:
             own_plan, own_rows = _packed_units(layer)
             plan += own_plan

@@ -425,8 +425,10 @@ def _of_units(
     signals = [entered[0], *outputs]
     if events is not None:  # a decision costs nothing or all, but for spikes without a synapse
         signals, hidden = ([x[events.read] for x in given] for given in (signals, hidden))
-    maps = [*((x.weights, x.biases) for x in program.layers)]
-    maps += [(program.head.weights.T, program.head.biases)]
+    maps = [
+        *((x.weights, x.biases) for x in program.layers),
+        (program.head.weights.T, program.head.biases),
+    ]
     for k, (name, (weights, biases)) in enumerate(zip((*names, readout), maps, strict=True)):
         if not weights.size:
             continue  # a network without a head

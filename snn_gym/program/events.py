@@ -191,8 +191,7 @@ def _settled_outputs(program: Program, left: Array, rest: Array, rates: Rates | 
 
 def _steady(layer: LeakyLayer) -> Array:
     """Return the state (N,) of leaky integrators at which their biases hold them."""
-    steady: Array = layer.biases / (1 - layer.decay)
-    return steady
+    return layer.biases / (1 - layer.decay)
 
 
 def idle_units(layer: LeakyLayer, state: dict[str, Array]) -> Array:

@@ -63,14 +63,12 @@ TANH = np.rint(np.tanh(np.arange(129) / 16.0) * 2**GAIN_BITS).astype(np.int16)
 # ---- arithmetic ---------------------------------------------------------------------------------
 def saturated(x: IntArray) -> IntArray:
     """Return the nearest numbers of 16 bits."""
-    nearest: IntArray = np.clip(x, -_LIMIT - 1, _LIMIT)
-    return nearest
+    return np.clip(x, -_LIMIT - 1, _LIMIT)
 
 
 def scaled(x: IntArray, bits: int) -> IntArray:
     """Return ``x / 2**bits``, rounded to the nearest, and half up."""
-    rounded: IntArray = x if bits == 0 else (x + (1 << (bits - 1))) >> bits
-    return rounded
+    return x if bits == 0 else (x + (1 << (bits - 1))) >> bits
 
 
 def share(gain: IntArray, x: IntArray) -> IntArray:
@@ -197,10 +195,11 @@ class IntegerNeurons:
     def fire(self, state: IntArray, current: IntArray) -> tuple[IntArray, IntArray]:
         """Return state variables (S, ...) and spikes (...) after a time step with a current."""
         text = equations(self.neuron)
-        values: dict[str, Any] = dict(
-            zip(text.constants, self.constants.astype(np.int64), strict=True)
-        )
-        values |= dict(zip(text.state, state, strict=True)) | {INPUT: saturated(current)}
+        values: dict[str, Any] = {
+            **dict(zip(text.constants, self.constants.astype(np.int64), strict=True)),
+            **dict(zip(text.state, state, strict=True)),
+            INPUT: saturated(current),
+        }
         step, after = text.stages
         values = _computed(step, values)
         fired = values[DISTANCE] > 0
@@ -639,9 +638,11 @@ def _spiking(program: Program, peaks: Sequence[float]) -> IntegerProgram:
     whole = _rounded(coefficients / coefficient, np.int8)
     weights = _rounded(program.head.weights / head, np.int8)
     biases = _rounded(program.head.biases / (head * coefficient), np.int32)
-    ranges = _spiking_ranges(program.held, bits, limits, layers)
     least, most = (int(x[0]) for x in _reach(whole.T, 0, 1))
-    ranges["outputs"] = _sums("outputs", weights.T, biases, least, most)
+    ranges = {
+        **_spiking_ranges(program.held, bits, limits, layers),
+        "outputs": _sums("outputs", weights.T, biases, least, most),
+    }
     unit = head * coefficient
     return IntegerProgram(program, bits, layers, whole, weights, biases, unit, ranges)
 
@@ -717,7 +718,4 @@ def _unit(*weights: NDArray[np.float32]) -> float:
 def _rounded(values: NDArray[Any], kind: type[np.signedinteger[Any]]) -> NDArray[Any]:
     """Return the nearest whole numbers of the integer type ``kind``, within its limits."""
     limits = np.iinfo(kind)
-    rounded: NDArray[Any] = np.clip(
-        np.rint(values.astype(np.float64)), limits.min, limits.max
-    ).astype(kind)
-    return rounded
+    return np.clip(np.rint(values.astype(np.float64)), limits.min, limits.max).astype(kind)

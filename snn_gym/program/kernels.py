@@ -194,13 +194,14 @@ def _values_in(text: Equations, *expressions: Expression) -> tuple[str, ...]:
 def _gradients(text: Equations, each: bool) -> dict[str, Expression]:
     """Return the results of a backward step by name, in order."""
     gradients = backward(text)
-    targets = {THROUGH: gradients.through}
-    targets |= zip([GRADIENT + x for x in text.moved_names], gradients.before, strict=True)
-    targets |= zip(["new_" + x for x in text.state], gradients.state, strict=True)
-    targets["new_input"] = gradients.input
-    if each:
-        targets |= zip(["own_" + x for x in text.constants], gradients.constants, strict=True)
-    return targets
+    own_names = ["own_" + x for x in text.constants]
+    return {
+        THROUGH: gradients.through,
+        **dict(zip([GRADIENT + x for x in text.moved_names], gradients.before, strict=True)),
+        **dict(zip(["new_" + x for x in text.state], gradients.state, strict=True)),
+        "new_input": gradients.input,
+        **(dict(zip(own_names, gradients.constants, strict=True)) if each else {}),
+    }
 
 
 @cached
@@ -223,8 +224,11 @@ def forward_kernel(
         "gap": _INT,
         "spikes": _ROWS,
     }
-    lines = [*_constants(text, each), *_walk("range(steps)", keep)]
-    lines += _over_elements(text, list(_step(text, keep)), each)
+    lines = [
+        *_constants(text, each),
+        *_walk("range(steps)", keep),
+        *_over_elements(text, list(_step(text, keep)), each),
+    ]
     return _compiled(f"{neuron.__name__}_forward", arguments, lines)
 
 
@@ -316,14 +320,12 @@ def trace_kernel(neuron: type[Neuron], surrogate: str) -> Kernel:
         "margins": _ROWS,
         "derivatives": "(steps,)",
     }
+    head = {DISTANCE: text.margin, SURROGATE: surrogate_expression(surrogate)}
     lines = [
         *_constants(text, each=False),
         "for t in range(steps):",
         *(f"    {own(x)} = kept[{k}, t]" for k, x in enumerate(kept)),
-    ]
-    head = {DISTANCE: text.margin, SURROGATE: surrogate_expression(surrogate)}
-    lines += [f"    {line}" for line in _lines(head, "u")]
-    lines += [
+        *(f"    {line}" for line in _lines(head, "u")),
         f"    {own(SPIKE)} = np.float32({own(DISTANCE)} > np.float32(0.0))",
         f"    derivatives[t] = {own(SURROGATE)}",
         "    for m in range(count):",
@@ -416,10 +418,11 @@ def _local_writes(text: Equations, surrogate: str) -> Iterator[str]:
 
 def _trace_targets(text: Equations, traces: Trace) -> dict[str, Expression]:
     """Return the results of a time step of a synapse's trace by name, in order."""
-    targets = dict(zip([TRACE + x for x in text.moved_names], traces.moved, strict=True))
-    targets[TRACE_MARGIN] = traces.margin
-    targets |= zip(["new_" + x for x in text.state], traces.after, strict=True)
-    return targets
+    return {
+        **dict(zip([TRACE + x for x in text.moved_names], traces.moved, strict=True)),
+        TRACE_MARGIN: traces.margin,
+        **dict(zip(["new_" + x for x in text.state], traces.after, strict=True)),
+    }
 
 
 def _local_trace_step(

@@ -547,13 +547,15 @@ def _check_ann_or_decoder(program: Program) -> None:
 def _check_sizes(program: Program) -> None:
     inputs, fan_ins = program.inputs, (program.channels, *program.sizes)
     limits = 0 if program.choice.discrete else program.outputs  # discrete actions have no limits
-    counts = [("a normaliser has {} values", len(x.mean), inputs) for x in program.normalisers]
-    if isinstance(program.encoder, ReceptiveFields):
-        size = len(program.encoder.centres)
-        counts.append(("there are receptive fields of {} values", size, inputs))
-    for k, layer in enumerate(program.layers, start=1):
-        counts.append((f"layer {k} has {{}} inputs", len(layer.weights), fan_ins[k - 1]))
-    counts += [
+    encoder = program.encoder
+    fields = [len(encoder.centres)] if isinstance(encoder, ReceptiveFields) else []
+    counts = [
+        *(("a normaliser has {} values", len(x.mean), inputs) for x in program.normalisers),
+        *(("there are receptive fields of {} values", size, inputs) for size in fields),
+        *(
+            (f"layer {k} has {{}} inputs", len(layer.weights), fan_ins[k - 1])
+            for k, layer in enumerate(program.layers, start=1)
+        ),
         ("the head reads {} values", program.head.weights.shape[1], fan_ins[-1]),
         (f"actions by {program.choice.rule!r} have {{}} limits", len(program.choice.low), limits),
     ]
@@ -693,17 +695,18 @@ def _unit(layer: Layer) -> _Unit:
 
 def _arrays(program: Program) -> dict[str, Array]:
     """Return the arrays of a program by name."""
-    parts: dict[str, Any] = {"head": program.head, "choice": program.choice}
-    parts |= {f"normalisers.{k}": x for k, x in enumerate(program.normalisers, start=1)}
-    parts |= {f"layers.{k}": x for k, x in enumerate(program.layers, start=1)}
-    if isinstance(program.encoder, ReceptiveFields):
-        parts["encoder"] = program.encoder
-    if program.decoder is not None:
-        parts["decoder"] = program.decoder
+    parts: dict[str, Any] = {
+        "head": program.head,
+        "choice": program.choice,
+        **{f"normalisers.{k}": x for k, x in enumerate(program.normalisers, start=1)},
+        **{f"layers.{k}": x for k, x in enumerate(program.layers, start=1)},
+        "encoder": program.encoder,
+        "decoder": program.decoder,
+    }
     arrays = {
         f"{label}.{name}": getattr(part, name)
         for label, part in parts.items()
-        for name in _ARRAYS[type(part)]
+        for name in _ARRAYS.get(type(part), ())  # nothing of most encoders, and of no decoder
     }
     return {name: array for name, array in arrays.items() if array is not None}
 
@@ -726,9 +729,10 @@ def _program(described: _Description, arrays: dict[str, NDArray[Any]]) -> Progra
     # Arrays are taken out one by one: what remains belongs to no part, and is refused.
     units = enumerate(described.layers, start=1)
     layers = tuple(_layer(unit, f"layers.{k}", arrays) for k, unit in units)
-    decoder = None
-    if described.layers and described.layers[0].neuron is not None:
-        decoder = Decoder(**_take(Decoder, "decoder", arrays), maximum=described.maximum)
+    spiking = described.layers and described.layers[0].neuron is not None
+    decoder = (
+        Decoder(**_take(Decoder, "decoder", arrays), maximum=described.maximum) if spiking else None
+    )
     choice = _take(Choice, "choice", arrays)
     program = Program(
         inputs=described.inputs,

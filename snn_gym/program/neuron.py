@@ -476,12 +476,11 @@ def trace(text: Equations) -> Trace:
             total = total + differentiate(value, label) * factor
         return total
 
-    before: dict[str, Expression] = {x: name(TRACE + x) for x in text.state}
-    before[INPUT] = name(SOURCE)
-    steps: dict[str, Expression] = {x: name(TRACE + x) for x in text.moved_names}
-    after = []
-    for value in text.after:
-        through = differentiate(value, SPIKE) * name(SURROGATE)
-        after.append(total_of(value, steps) + through * name(TRACE_MARGIN))
+    before = {**{x: name(TRACE + x) for x in text.state}, INPUT: name(SOURCE)}
+    steps = {x: name(TRACE + x) for x in text.moved_names}
+    after = tuple(
+        total_of(value, steps) + differentiate(value, SPIKE) * name(SURROGATE) * name(TRACE_MARGIN)
+        for value in text.after
+    )
     moved = tuple(total_of(value, before) for value in text.moved)
-    return Trace(moved, total_of(text.margin, steps), tuple(after))
+    return Trace(moved, total_of(text.margin, steps), after)

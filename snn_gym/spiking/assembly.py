@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
+from itertools import chain
 from typing import Any, TypeVar
 
 import torch
@@ -189,12 +190,10 @@ def neuron_constants(config: NetworkConfig) -> Tensor:
     They are saved with the weights: Norse keeps them out of ``state_dict``, and weights would load
     silently under other time constants.
     """
-    numbers = [config.dt_ms, config.time_steps, config.surrogate_slope]
-    neurons: Any = config.neuron_parameters
-    if not isinstance(neurons, tuple):
-        neurons = (neurons,)
-    for parameters in (*neurons, config.decoder_parameters):
-        numbers.extend(astuple(parameters))
+    given: Any = config.neuron_parameters
+    neurons = given if isinstance(given, tuple) else (given,)
+    parameters = chain.from_iterable(map(astuple, (*neurons, config.decoder_parameters)))
+    numbers = [config.dt_ms, config.time_steps, config.surrogate_slope, *parameters]
     return torch.tensor(numbers, dtype=torch.float64)
 
 

@@ -158,8 +158,7 @@ class PopulationHead(nn.Module):
         """Return the outputs (..., outputs) for rates (..., outputs * neurons_per_output)."""
         # (..., outputs * k) -> (..., outputs, k)
         populations = rates.view(*rates.shape[:-1], *self.weight.shape)
-        output: Tensor = (populations * self.weight).sum(-1) + self.bias
-        return output
+        return (populations * self.weight).sum(-1) + self.bias
 
 
 def make_head(parameters: DecoderParameters | None, features: int, outputs: int) -> nn.Module:

@@ -273,8 +273,10 @@ class CompiledLayers:
 
     def _arrays(self) -> tuple[tuple[Array, ...], ...]:
         """Return the arrays that the kernels read, anew if a parameter's memory has moved."""
-        tensors = [x for linear in self._linears for x in (linear.weight, linear.bias)]
-        tensors += [linear.weight for linear in self._looped]
+        tensors = [
+            *[x for linear in self._linears for x in (linear.weight, linear.bias)],
+            *[linear.weight for linear in self._looped],
+        ]
         places = tuple([x.data_ptr() for x in tensors])
         if places != self._places:
             weights = [linear.weight for linear in self._linears]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from snn_gym._base.compilation import njit
 from snn_gym.program.kernels import call
-from snn_gym.spiking.events import Room, add_products, event_room, keep_strips
+from snn_gym.spiking.events import Array, Room, add_products, event_room, keep_strips
 
 # ---- forward -------------------------------------------------------------------------------------
 # A layer of ``N`` neurons on a batch of ``B`` is seen as ``M = B * N`` independent elements; arrays
@@ -20,7 +20,6 @@ from snn_gym.spiking.events import Room, add_products, event_room, keep_strips
 # and updates the state in place. ``currents`` of shape ``(1, M)`` hold for all time steps.
 # ``constants`` are (P, 1), or (P, N) where neurons differ. A sequence is ``L`` environment steps of
 # ``T`` time steps: arrays are ``(L * T, M)``, held inputs ``(L, M)``.
-Array = NDArray[np.float32]
 
 SCRATCH = 4
 """Rows of scratch before the state's: currents, two for spikes, a time step's currents."""

@@ -178,8 +178,7 @@ class Stepped(ABC):
 
 def as_array(tensor: Tensor) -> Array:
     """Return a copy of a tensor's numbers on the CPU, float32."""
-    array: Array = tensor.detach().cpu().float().numpy().copy()
-    return array
+    return tensor.detach().cpu().float().numpy().copy()
 
 
 class LayerNeurons(Stepped):

@@ -39,8 +39,7 @@ from snn_gym.spiking.surrogates import is_traced
 # ---- products of spikes --------------------------------------------------------------------------
 def array_of(tensor: Tensor) -> Array:
     """View a CPU tensor, detached, as a contiguous array; copy only if it is not contiguous."""
-    array: Array = tensor.detach().contiguous().numpy()
-    return array
+    return tensor.detach().contiguous().numpy()
 
 
 def gradients_of_synapses(source: Source, grad_currents: Array) -> tuple[Tensor, Tensor]:

@@ -169,9 +169,11 @@ class SpikingNetwork(BookkeepingModule):
         self._layers = layers  # a ModuleList forgets the type of its members
         readout, features = config.decoder_parameters, layers[-1].size
         self.decoder = make_decoder(readout, config.dt_ms, config.time_steps)
-        sizes = [size for layer in layers for size in layer.state_sizes]
-        sizes += [features] * self.decoder.state_variables
-        self._state_sizes = [*sizes, input_size] if self._keeps_intensity else sizes
+        self._state_sizes = [
+            *(size for layer in layers for size in layer.state_sizes),
+            *[features] * self.decoder.state_variables,
+            *[input_size] * self._keeps_intensity,
+        ]
         self.state_size = sum(self._state_sizes)
         """Numbers in the flat state of one sample."""
         self.compiled = self._compile()
@@ -182,9 +184,11 @@ class SpikingNetwork(BookkeepingModule):
         if not spike_input and isinstance(self._encoder, LearnablePopulationParameters):
             fields = LearnablePopulationEncoder(input_size, self._encoder, INTENSITY_RANGE)
             self.receptive_fields = fields
-        self.regulation: Regulation | None = None
-        if config.regulation is not None:
-            self.regulation = Regulation(config.regulation, layers, config.time_steps)
+        self.regulation = (
+            None
+            if config.regulation is None
+            else Regulation(config.regulation, layers, config.time_steps)
+        )
         self.register_bookkeeping("neuron_constants", neuron_constants(config))
         if self._needs_noise:
             seed = torch.randint(2**31, (1,))
@@ -356,8 +360,12 @@ class SpikingNetwork(BookkeepingModule):
         )
         # Products with a cell's weights are unknown; a dictionary keeps the order of names.
         uncounted = {type(x).__name__: None for x in cells if any(True for _ in x.parameters())}
-        costs = replace(costs, uncounted=tuple(uncounted))
-        return Recording(tuple(layers), output, self.config.dt_ms, costs)
+        return Recording(
+            tuple(layers),
+            output,
+            self.config.dt_ms,
+            replace(costs, uncounted=tuple(uncounted)),
+        )
 
     def program(self, head: nn.Module | None = None) -> Program:
         """Return the network as a program, with copies of its numbers, up to its outputs.

@@ -7,12 +7,11 @@ trains the interrupted seed again and ends with the results of an uninterrupted 
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -37,9 +36,8 @@ from snn_gym.leaderboard import evaluate
 from snn_gym.leaderboard.plan import Seeds, read_table
 from snn_gym.spiking import NetworkConfig
 from snn_gym.training.settings import acts_in_spikes, make_run_settings
-from snn_gym.zoo import make_agent
 from snn_gym.zoo.algorithms import ALGORITHMS
-from snn_gym.zoo.build import policy_arguments
+from snn_gym.zoo.build import fitting_spec, make_agent, policy_arguments
 from snn_gym.zoo.files import finite_or_raise, package_versions
 from snn_gym.zoo.spec import AgentSpec, load_agent_spec
 
@@ -182,19 +180,20 @@ def read_search(path: Path) -> Search:
     search = from_mapping(Search, table, str(path))
     try:
         for agent in search.agents:
-            _check_space(load_agent_spec(agent), search)
+            _check_space(fitting_spec(agent, search.environment), search)
         for seed in (search.training_seeds[-1], search.training_seeds[0]):
             run = make_run_settings(search.agent, search.environment, seed=seed, steps=search.steps)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    return dataclasses.replace(search, steps=run.steps)
+    return replace(search, steps=run.steps)
 
 
 def _check_space(spec: AgentSpec, search: Search) -> None:
     """Refuse unknown hyper-parameters of an agent, and values that it cannot take."""
-    settings = dataclasses.fields(ALGORITHMS[spec.algorithm].settings)
-    known = [field.name for field in settings if field.init]
-    known += [f"{_NETWORK}{field.name}" for field in dataclasses.fields(NetworkConfig)]
+    known = [
+        *(x.name for x in fields(ALGORITHMS[spec.algorithm].settings) if x.init),
+        *(f"{_NETWORK}{x.name}" for x in fields(NetworkConfig)),
+    ]
     space = search.space_of(spec.name)
     if not space:
         raise ValueError(
@@ -273,8 +272,10 @@ def _write_results(folder: Path, search: Search, agent: str, trials: Sequence[Fr
         f"best mean return {best.value:.2f} of seeds {search.seeds}; trials {counts}: "
         f"{', '.join(_assignments(values))}"
     )
-    lines = [f"# snn-gym tune, {len(trials)} trials: {summary}."]
-    lines += _agent_table(search, agent, values)
+    lines = [
+        f"# snn-gym tune, {len(trials)} trials: {summary}.",
+        *_agent_table(search, agent, values),
+    ]
     write_text_atomic(folder / "best.toml", "\n".join(lines) + "\n")
     return summary
 
@@ -305,7 +306,7 @@ def _agent_table(search: Search, agent: str, values: Mapping[str, Any]) -> list[
     """Return the environment's table of an agent's file, with the values of a trial put in."""
     env_id = unflattened_id(search.environment)
     overrides, network = split(values)
-    table = {**load_agent_spec(agent).table(env_id), **overrides}
+    table = {**fitting_spec(agent, search.environment).table(env_id), **overrides}
     network = {**table.pop("network", {}), **network}
     heading = f"environments.{toml_value(env_id)}"
     lines = [f"[{heading}]", *_assignments(table)]
@@ -393,7 +394,7 @@ def _check_folder(folder: Path, search: Search, agent: str) -> None:
 
     Other files are refused, too, and other settings, network or package versions.
     """
-    spec = load_agent_spec(agent)
+    spec = fitting_spec(agent, search.environment)
     description = {
         "agent": agent,
         "search": to_mapping(search),

@@ -26,13 +26,21 @@ def train_and_submit(job: Job, runs: Path, leaderboard: Path) -> Path:
     """
     from snn_gym.leaderboard import submit
     from snn_gym.leaderboard.pretrained import find_trained
-    from snn_gym.leaderboard.retraining import make_lean_of
+    from snn_gym.leaderboard.verification import make_lean_of
     from snn_gym.training import train
     from snn_gym.zoo import save_agent
 
     folder = job.folder(runs)
     if job.teacher is None:
-        train(job.agent, job.environment, out=folder, resume=True, seed=job.seed, steps=job.steps)
+        train(
+            job.agent,
+            job.environment,
+            out=folder,
+            resume=True,
+            seed=job.seed,
+            steps=job.steps,
+            eval_every=job.eval_every,
+        )
     else:
         teacher = find_trained(job.teacher, job.environment, leaderboard).row(job.seed)
         lean = make_lean_of(leaderboard, teacher, job.agent, steps=job.steps, seed=job.seed)

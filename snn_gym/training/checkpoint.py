@@ -35,7 +35,7 @@ from snn_gym._base.storage import (
 from snn_gym.learners.sequences import SequenceReplayBuffer
 from snn_gym.policies.raw_observations import VEC_NORMALIZE
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.training.evaluations import EpisodeLog
+from snn_gym.training.logs import EpisodeLog
 from snn_gym.zoo.environments import load_statistics, statistics_of
 from snn_gym.zoo.files import finite_or_raise, load_state
 

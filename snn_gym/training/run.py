@@ -39,17 +39,18 @@ from snn_gym.training.checkpoint import (
     save_checkpoint,
 )
 from snn_gym.training.dynamics import DYNAMICS_FILE, PROBE_FILE, DynamicsCallback
-from snn_gym.training.evaluations import EVALUATIONS_FILE, EpisodeLog, EvaluationCallback
 from snn_gym.training.logs import (
+    EVALUATIONS_FILE,
     PROGRESS_INTERVAL_S,
     ActivityCallback,
+    EpisodeLog,
+    EvaluationCallback,
     ProgressCallback,
     check_tracker,
     open_logger,
 )
 from snn_gym.training.settings import RUN_FILE, RunSettings, make_run_settings, read_run_settings
-from snn_gym.zoo import make_agent, read_manifest, save_agent
-from snn_gym.zoo.build import build_agent, make_environments
+from snn_gym.zoo.build import build_agent, make_agent, make_environments
 from snn_gym.zoo.environments import Seeding, load_statistics, seed_environments, statistics_of
 from snn_gym.zoo.files import (
     MANIFEST,
@@ -57,7 +58,9 @@ from snn_gym.zoo.files import (
     dump_weights,
     load_agent_in,
     package_versions,
+    read_manifest,
     read_weights,
+    save_agent,
     settings_of,
 )
 from snn_gym.zoo.identity import identify, remember_identity

@@ -26,10 +26,10 @@ from snn_gym.envs.registry import (
     known_ids,
     load_environment_spec,
 )
-from snn_gym.zoo import load_agent_spec
 from snn_gym.zoo.algorithms import ALGORITHMS
 from snn_gym.zoo.build import (
     available_device,
+    fitting_spec,
     make_environments,
     naming_the_argument,
     resolve_settings,
@@ -44,7 +44,7 @@ from snn_gym.zoo.recipe import (
     ResolvedSettings,
     processor,
 )
-from snn_gym.zoo.spec import AgentSpec
+from snn_gym.zoo.spec import AgentSpec, load_agent_spec
 
 RUN_FILE = "run.json"
 _MAX_RUN_BYTES = 1 << 20
@@ -150,8 +150,9 @@ def make_run_settings(
     for name in _CHANGES:
         values[name] = as_plain_data(dict(values.get(name) or {}), name)
     if values.get("resolved") is None:
+        fitting = fitting_spec(agent, env_id, values["environment_kwargs"])
         changes = values["network"], values["hyperparameters"]
-        values["resolved"] = resolve_settings(spec, env_id, *changes)
+        values["resolved"] = resolve_settings(fitting, env_id, *changes)
     settings = RunSettings(
         format="snn_gym/run/1",
         agent=agent,

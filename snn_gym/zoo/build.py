@@ -31,6 +31,7 @@ from snn_gym.envs.registry import (
     import_named_module,
     known_ids,
     load_environment_spec,
+    make_task,
     unflattened_id,
 )
 from snn_gym.envs.stable_baselines import Mode, has_batch, make_vec_env
@@ -193,9 +194,10 @@ def make_agent(
     Args:
         name: One of ``snn_gym.agent_ids()``.
         env_id: Any id that gymnasium knows; an environment, a callable that makes one, or a
-            VecEnv. The agent's ``[default]`` settings serve, with a warning, where it has none for
-            the id. An object takes the place of the agent's ``n_envs`` environments, with a warning
-            if their number differs; rollouts then keep their number of environment steps.
+            VecEnv. Where the agent has no settings for the id, those of ``[default]`` serve, with a
+            warning, or those of ``[continuous]`` for Box actions. An object takes the place of the
+            agent's ``n_envs`` environments, with a warning if their number differs; rollouts then
+            keep their number of environment steps.
         seed: Seed of the initial weights, of exploration and of the environments.
         device: PyTorch device, as for ``available_device``.
         verbose: Stable-Baselines3's verbosity, 0 to 2.
@@ -205,8 +207,8 @@ def make_agent(
         env_kwargs: Arguments of an id, as ``gym.make`` takes them.
         seeding: How the environments' random streams follow from the seed; ``consecutive`` gives
             the bits of results from before there was a choice.
-        **overrides: Hyper-parameters, or ``normalise_observations``, that replace those of the
-            agent's file.
+        **overrides: Hyper-parameters, ``normalise_observations``, ``normalise_rewards`` or
+            ``vec_normalize``, that replace those of the agent's file.
 
     Returns:
         An algorithm on ``n_envs`` copies of the environment, or on the caller's own.
@@ -216,13 +218,15 @@ def make_agent(
         ValueError: The agent, the environment, a hyper-parameter or a setting of the network is
             unknown or invalid, or the memory is too small for the algorithm's buffers.
     """
-    spec = load_agent_spec(name)
     given = None
     if isinstance(env_id, str):
         env_id = import_named_module(env_id)
+        spec = fitting_spec(name, env_id, env_kwargs)
     else:
         given = Given(env_id, env_kwargs)
         env_id = given.name
+        assert not isinstance(given.acted_in, str)
+        spec = load_agent_spec(name).fitted(given.acted_in.action_space)
         overrides = _as_many(spec, given, overrides)
     resolved = resolve_settings(spec, env_id, network, overrides)
     return build_agent(
@@ -237,6 +241,17 @@ def make_agent(
         seeding=seeding,
         given=given,
     )
+
+
+def fitting_spec(name: str, env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> AgentSpec:
+    """Return an agent's description, with default settings that fit the actions of an id."""
+    spec = load_agent_spec(name)
+    if unflattened_id(env_id) in spec.environments or not spec.continuous:
+        return spec  # without an environment, whose package may be missing
+    with naming_the_argument(env_id, env_kwargs or {}):
+        env = make_task(env_id, **(env_kwargs or {}))
+    env.close()
+    return spec.fitted(env.action_space)
 
 
 def _as_many(spec: AgentSpec, given: Given, overrides: dict[str, Any]) -> dict[str, Any]:
@@ -277,7 +292,7 @@ def resolve_settings(
         hyperparameters=to_mapping(spec.settings(env_id, dict(overrides or {}))),
         policy_kwargs=as_plain_data(arguments, f"policy arguments of {spec.name}"),
         network=config.to_dict(),
-        vec_normalize=spec.vec_normalize(env_id),
+        vec_normalize=spec.vec_normalize(env_id, overrides),
     )
 
 

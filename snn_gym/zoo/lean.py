@@ -134,7 +134,8 @@ def _distil(
     if steps is not None and steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
     if student is not None:
-        resolved = resolve_settings(load_agent_spec(student), identify(model).environment, network)
+        spec = load_agent_spec(student).fitted(model.action_space)
+        resolved = resolve_settings(spec, identify(model).environment, network)
     else:
         resolved = settings_of(model)
         resolved = replace(resolved, network={**resolved.network, **(network or {})})

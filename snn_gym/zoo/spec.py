@@ -6,8 +6,10 @@ import copy
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+from gymnasium import spaces
 
 from snn_gym._base.config import Config, RecordedAgent, RecordedId, from_mapping
 from snn_gym._base.folders import content_path, read_toml
@@ -15,6 +17,7 @@ from snn_gym._base.names import AGENT_NAME, AGENT_NAME_RULE, did_you_mean
 from snn_gym.envs.registry import IMPORTED, EnvironmentSpec, unflattened_id
 from snn_gym.zoo.algorithms import ALGORITHMS, AlgorithmName, Settings, make_settings
 from snn_gym.zoo.environments import VecNormalizeSettings
+from snn_gym.zoo.hyperparameters import AlgorithmSettings
 
 BudgetClass = Literal["gradient", "local", "evolutionary", "imported"]
 """How agents are trained; those of one class share a budget and a results table."""
@@ -26,7 +29,9 @@ LEAST_LEAN_STEPS = 1000
 _INHERIT = "same_as"
 _NETWORK = "network"
 _NORMALISE = "normalise_observations"
-_MEMORY = "memory_steps"
+_REWARDS = "normalise_rewards"
+# Arguments of the policy that an environment's table may hold.
+_POLICY = ("memory_steps", "log_std_init")
 _VEC_NORMALIZE = "vec_normalize"
 _PARENT = "parent"
 # Tables of agents that have no file, by name.
@@ -47,10 +52,12 @@ class AgentSpec(Config):
     """
     environments: dict[RecordedId, dict[str, Any]]
     """Hyper-parameters by environment id; may hold ``network``, ``normalise_observations``,
-    ``same_as`` and ``vec_normalize``: the settings of a VecNormalize around the environments, or
-    false."""
+    ``same_as``, ``normalise_rewards`` (of ``vec_normalize``) and ``vec_normalize``: the settings of
+    a VecNormalize around the environments, or false."""
     default: dict[str, Any] = field(default_factory=dict)
     """Hyper-parameters for all other environments, tuned on none of them."""
+    continuous: dict[str, Any] = field(default_factory=dict)
+    """Hyper-parameters for all other environments with Box actions; none: those of ``default``."""
     parent: RecordedAgent | None = None
     """Agent whose description this one's overrides in part; None for none."""
     twin: RecordedAgent | None = None
@@ -65,7 +72,9 @@ class AgentSpec(Config):
             self.settings(env_id)
             self.policy_settings(env_id)
             self.vec_normalize(env_id)
-        make_settings(self.algorithm, _hyperparameters(self._resolved(self.default)), "[default]")
+        for name in ("default", "continuous"):
+            values = _hyperparameters(self._resolved(getattr(self, name)))
+            make_settings(self.algorithm, values, f"[{name}]")
 
     @property
     def is_imported(self) -> bool:
@@ -86,6 +95,11 @@ class AgentSpec(Config):
         """Name of the policy class, which is the algorithm's."""
         return ALGORITHMS[self.algorithm].policy
 
+    def fitted(self, actions: spaces.Space[Any]) -> AgentSpec:
+        """Return the agent with the default settings that fit these actions."""
+        fits = self.continuous and isinstance(actions, spaces.Box)
+        return replace(self, default=self.continuous) if fits else self
+
     def settings(self, env_id: str, overrides: dict[str, Any] | None = None) -> Settings:
         """Return the hyper-parameters for an environment, some replaced by ``overrides``."""
         values = _hyperparameters({**self.table(env_id), **(overrides or {})})
@@ -94,7 +108,7 @@ class AgentSpec(Config):
     def policy_settings(
         self, env_id: str, overrides: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Return ``policy_kwargs``, ``memory_steps``, and ``normalise_observations`` if False.
+        """Return ``policy_kwargs``, those of ``_POLICY``, and ``normalise_observations`` if False.
 
         For the latter two overrides come first, then the environment's table, then the arguments.
         """
@@ -107,21 +121,41 @@ class AgentSpec(Config):
             )
         arguments = {name: x for name, x in self.policy_kwargs.items() if name != _NORMALISE}
         # Defaults are left out: agents that were saved before there was a choice lack them, too.
-        if _MEMORY in chosen:
-            arguments[_MEMORY] = chosen[_MEMORY]
+        arguments |= {name: chosen[name] for name in _POLICY if name in chosen}
         return arguments if normalise else {**arguments, _NORMALISE: False}
 
     def network_settings(self, env_id: str) -> dict[str, Any]:
         """Return the agent's network settings, some replaced by those of the environment."""
         return {**self.network, **self.table(env_id).get(_NETWORK, {})}
 
-    def vec_normalize(self, env_id: str) -> VecNormalizeSettings | None:
-        """Return the settings of the VecNormalize around an environment, None for none."""
-        settings = self.table(env_id).get(_VEC_NORMALIZE, False)
+    def vec_normalize(
+        self, env_id: str, overrides: Mapping[str, Any] | None = None
+    ) -> VecNormalizeSettings | None:
+        """Return the settings of the VecNormalize around an environment, None for none.
+
+        ``normalise_rewards = true`` stands for one of rewards alone, with the agent's ``gamma``.
+        """
+        chosen = {**self.table(env_id), **(overrides or {})}
+        settings, rewards = chosen.get(_VEC_NORMALIZE, False), chosen.get(_REWARDS, False)
+        where = f"agent {self.name!r} on {env_id}"
+        if not isinstance(rewards, bool):
+            raise ValueError(f"{where}: {_REWARDS} must be true or false, got {rewards!r}")
+        if rewards and settings is not False:
+            raise ValueError(
+                f"{where}: {_REWARDS} is true, and {_VEC_NORMALIZE} says so itself; leave out "
+                f"{_REWARDS}"
+            )
+        if rewards:
+            hyperparameters = self.settings(env_id, dict(overrides or {}))
+            if not isinstance(hyperparameters, AlgorithmSettings):
+                raise ValueError(
+                    f"{where}: {_REWARDS} is for learners by gradients, and {self.algorithm} "
+                    f"compares whole returns; leave it out"
+                )
+            settings = {"norm_obs": False, "gamma": hyperparameters.gamma}
         if settings is False:
             return None
-        where = f"agent {self.name!r} on {env_id}: {_VEC_NORMALIZE}"
-        return from_mapping(VecNormalizeSettings, settings, where)
+        return from_mapping(VecNormalizeSettings, settings, f"{where}: {_VEC_NORMALIZE}")
 
     def table(self, env_id: str) -> dict[str, Any]:
         """Return the settings for an environment, inherited ones too; else ``default``."""
@@ -148,7 +182,7 @@ def _laid_over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 
 def _hyperparameters(table: dict[str, Any]) -> dict[str, Any]:
-    reserved = (_NETWORK, _NORMALISE, _MEMORY, _VEC_NORMALIZE)
+    reserved = (_NETWORK, _NORMALISE, _REWARDS, _VEC_NORMALIZE, *_POLICY)
     return {key: value for key, value in table.items() if key not in reserved}
 
 
@@ -237,6 +271,10 @@ def _read_table(name: str, role: str = "agent", heirs: tuple[str, ...] = ()) -> 
     table = {**_laid_over(base, own), "environments": dict(base["environments"])}
     for key in ("policy_kwargs", "default"):
         table[key] = _laid_over(base.get(key, {}), own.get(key, {}))
+    if base.get("continuous"):
+        # Differences in a child's default are for all other environments, these too.
+        both = _laid_over(base["continuous"], own.get("default", {}))
+        table["continuous"] = _laid_over(both, own.get("continuous", {}))
     # Environments are merged key by key, so that a child holds its differences alone.
     for env_id, settings in own.get("environments", {}).items():
         table["environments"][env_id] = _laid_over(base["environments"].get(env_id, {}), settings)

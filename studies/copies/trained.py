@@ -18,7 +18,7 @@ from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import load_tensors, save_tensors
 from snn_gym.leaderboard.manifest import MAX_WEIGHTS_BYTES
 from snn_gym.training.checkpoint import restore_checkpoint
-from snn_gym.training.evaluations import EpisodeLog
+from snn_gym.training.logs import EpisodeLog
 from snn_gym.training.run import SegmentCallback
 from snn_gym.zoo import make_agent
 from snn_gym.zoo.build import make_environments

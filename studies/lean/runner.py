@@ -25,7 +25,7 @@ from snn_gym.spiking.regulation.lean import (
     sums_of_episodes,
 )
 from snn_gym.training.checkpoint import remove_checkpoints, restore_checkpoint
-from snn_gym.training.evaluations import EpisodeLog
+from snn_gym.training.logs import EpisodeLog
 from snn_gym.training.run import SegmentCallback
 from snn_gym.zoo import make_agent
 from snn_gym.zoo.build import make_environments

@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from snn_gym.leaderboard.headings import FEWEST_SEEDS
-from snn_gym.leaderboard.instructions import read_instructions
 from snn_gym.leaderboard.results import Row, rows_by_weights, shown_rows
-from snn_gym.leaderboard.table import TableRow, line_of, split_rows, summarise
+from snn_gym.leaderboard.table import TableRow, line_of, read_instructions, split_rows, summarise
 from snn_gym.program.prices import PRICES, price_of
 from studies.pays.question import OTHER, Question
 from studies.rows import LEADERBOARD, RowName

@@ -43,23 +43,35 @@ class Question:
         return next((name for name, agents in self.families.items() if agent in agents), OTHER)
 
 
-def read_question(path: Path = REGISTERED) -> Question:
-    """Return the registered question."""
-    entries = tomllib.loads(path.read_text(encoding="utf-8"))["registered"]
-    first, *others = [entry for entry in entries if entry["name"] == "pays"]
-    replaced = {question for entry in others for question in entry.get("replaces", ())}
-    asked = [entry for entry in others if entry["question"] not in replaced]
-    (paired,) = [entry for entry in asked if entry["measure"] != _ROWS]
+def read_question(path: Path = REGISTERED, name: str = "pays") -> Question:
+    """Return the registered question of a name, whose first entry has prices and families."""
+    first, *asked = _entries(path, name)
+    paired = [entry for entry in asked if entry["measure"] != _ROWS]
     return Question(
         tasks=tuple(first["environments"]),
-        context=tuple(first["context"]),
+        context=tuple(first.get("context", ())),
         prices=tuple(first["prices"]),
         margin=first["margin"],
         families={name: tuple(agents) for name, agents in first["families"].items()},
         expected=first["expected"],
-        needed=frozenset(row for entry in asked if entry != paired for row in _rows(entry)),
-        pairs=tuple(zip(paired["agents"], paired["environments"], strict=True)),
+        needed=frozenset(row for entry in asked if entry not in paired for row in _rows(entry)),
+        pairs=tuple(
+            pair for x in paired for pair in zip(x["agents"], x["environments"], strict=True)
+        ),
     )
+
+
+def registered_rows(name: str, path: Path = REGISTERED) -> frozenset[RowName]:
+    """Return the rows that entries of a name register."""
+    return frozenset(row for entry in _entries(path, name) for row in _rows(entry))
+
+
+def _entries(path: Path, name: str) -> list[dict[str, Any]]:
+    """Return the entries of a name that no other replaces."""
+    every = tomllib.loads(path.read_text(encoding="utf-8"))["registered"]
+    own = [entry for entry in every if entry["name"] == name]
+    replaced = {question for entry in own for question in entry.get("replaces", ())}
+    return [entry for entry in own if entry.get("question") not in replaced]
 
 
 def _rows(entry: Mapping[str, Any]) -> Iterator[RowName]:

@@ -40,9 +40,9 @@ class Judged:
         return [self.verdicts[task, price] for price in self.question.prices]
 
 
-def read_judged() -> Judged:
-    """Return today's verdicts."""
-    question = read_question()
+def read_judged(name: str = "pays") -> Judged:
+    """Return today's verdicts on the registered question of a name."""
+    question = read_question(name=name)
     fields = read_fields(question)
     return Judged(question, fields, judge(question, fields))
 

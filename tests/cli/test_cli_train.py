@@ -13,7 +13,7 @@ import snn_gym
 from snn_gym.cli import main
 from snn_gym.cli.options import parse_changes
 from snn_gym.policies import SpikingActorCriticPolicy
-from snn_gym.training.evaluations import FIRST_SEED
+from snn_gym.training.logs import FIRST_SEED
 from snn_gym.zoo import load_agent, read_manifest
 from tests.cli.test_cli import refused
 from tests.training._runs import killed_at

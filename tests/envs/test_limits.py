@@ -92,3 +92,42 @@ def test_failed_estimates_are_refused_in_one_line(env, arguments, message):
     with pytest.raises(ValueError, match=message) as caught:
         snn_gym.estimate_limits(env, **arguments)
     assert "\n" not in str(caught.value)
+
+
+class Reacher(gym.Env):
+    """Continuous task as of DeepMind's control suite: a Dict, one value of which never changes."""
+
+    observation_space = spaces.Dict(
+        {
+            "position": spaces.Box(-np.inf, np.inf, (2,), np.float64),
+            "touch": spaces.Box(-np.inf, np.inf, (1,), np.float64),
+        }
+    )
+    action_space = spaces.Box(-1.0, 1.0, (2,))
+
+    def _seen(self):
+        return {"position": self.position, "touch": np.zeros(1)}
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.position = self.np_random.normal(size=2)
+        return self._seen(), {}
+
+    def step(self, action):
+        self.position = self.position + action
+        distance = float(np.linalg.norm(self.position))
+        return self._seen(), -distance, distance > 4.0, False, {}
+
+
+@pytest.mark.filterwarnings("ignore:.*was not tuned for")
+def test_one_call_makes_a_continuous_task_one_in_spikes():
+    flat = gym.wrappers.FlattenObservation(Reacher())
+    low, high = snn_gym.estimate_limits(flat)
+    assert (low[2], high[2]) == (-0.5, 0.5)
+
+    def make():
+        return SpikeObservation(gym.wrappers.FlattenObservation(Reacher()), low=low, high=high)
+
+    assert make().reset(seed=0)[0].shape == (8, 30)
+    model = snn_gym.make_agent("ppo-lif", make, seed=0, n_envs=2, n_steps=32).learn(64)
+    assert model.num_timesteps == 64

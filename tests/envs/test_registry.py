@@ -21,9 +21,11 @@ from snn_gym.envs.registry import (
 
 GRADIENT_BUDGETS = {
     "Acrobot-v1": 300_000,
+    "Ant-v5": 1_000_000,
     "BipedalWalker-v3": 500_000,
     "CartPole-v1": 100_000,
     "HalfCheetah-v5": 1_000_000,
+    "Hopper-v5": 1_000_000,
     "InvertedDoublePendulum-v5": 1_000_000,
     "LunarLander-v3": 1_000_000,
     "LunarLanderContinuous-v3": 1_000_000,
@@ -31,6 +33,7 @@ GRADIENT_BUDGETS = {
     "MountainCarContinuous-v0": 50_000,
     "Pendulum-v1": 100_000,
     "Swimmer-v5": 1_000_000,
+    "Walker2d-v5": 1_000_000,
 }
 TASKS = tuple(GRADIENT_BUDGETS)
 OWN = (

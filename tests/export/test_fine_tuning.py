@@ -6,7 +6,7 @@ import torch
 
 from snn_gym import load_pretrained
 from snn_gym.export import fine_tune
-from snn_gym.export.fine_tuning import _Tuned, weights_of
+from snn_gym.export.conversion import _Tuned, weights_of
 from snn_gym.leaderboard.faults import Faults, rounded, with_faults
 from snn_gym.learners.shedding import twin_of
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy

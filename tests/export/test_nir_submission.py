@@ -8,7 +8,7 @@ from snn_gym import load_pretrained
 from snn_gym._base.config import from_mapping
 from snn_gym._base.folders import content_path, read_toml
 from snn_gym.cli import main
-from snn_gym.export import nir_submission, submit_nir, to_nir
+from snn_gym.export import nir_import, submit_nir, to_nir
 from snn_gym.export.nir_import import read_nir
 from snn_gym.leaderboard import SubmissionError, render_table, retrain_rows, verify
 from snn_gym.leaderboard.results import list_rows
@@ -54,8 +54,8 @@ def test_another_network_is_another_agent(tmp_path):
 
 def test_an_agent_that_the_zoo_lacks_gets_a_folder(graph, tmp_path, monkeypatch):
     (tmp_path / "agents").mkdir()
-    monkeypatch.setattr(nir_submission, "checkout_root", lambda: tmp_path)
-    folder = nir_submission.write_agent(read_nir(graph), "mine", ENV_ID)
+    monkeypatch.setattr(nir_import, "checkout_root", lambda: tmp_path)
+    folder = nir_import.write_agent(read_nir(graph), "mine", ENV_ID)
     spec, theirs = (
         from_mapping(AgentSpec, read_toml(path / "agent.toml", "it"), "it")
         for path in (folder, content_path("agents") / AGENT)
@@ -63,12 +63,12 @@ def test_an_agent_that_the_zoo_lacks_gets_a_folder(graph, tmp_path, monkeypatch)
     assert (spec.network, spec.policy_kwargs) == (theirs.network, theirs.policy_kwargs)
     assert (folder / "README.md").read_text().startswith("# mine\n")
     with pytest.raises(ValueError, match="the name of an agent is small letters"):
-        nir_submission.write_agent(read_nir(graph), "../mine", ENV_ID)
+        nir_import.write_agent(read_nir(graph), "../mine", ENV_ID)
 
 
 def test_a_graph_that_is_refused_leaves_no_agent_behind(graph, tmp_path, monkeypatch):
     (tmp_path / "agents").mkdir()
-    monkeypatch.setattr(nir_submission, "checkout_root", lambda: tmp_path)
+    monkeypatch.setattr(nir_import, "checkout_root", lambda: tmp_path)
     with pytest.raises(ValueError, match="mine"):  # the zoo looks into another folder
         submit_nir(graph, ENV_ID, "mine", tmp_path / "out")
     assert not list((tmp_path / "agents").iterdir())

@@ -17,10 +17,16 @@ import torch
 from snn_gym._base.config import to_mapping
 from snn_gym._base.storage import load_tensors
 from snn_gym.leaderboard import audit, reevaluate, retrain_rows, table_rows, verify
-from snn_gym.leaderboard.chain import DIGESTS_NAME, read_chain
 from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME, SubmissionError
 from snn_gym.leaderboard.plan import read_plan
-from snn_gym.leaderboard.results import hash_tensors, list_rows, shown_rows, sound_rows
+from snn_gym.leaderboard.results import (
+    DIGESTS_NAME,
+    hash_tensors,
+    list_rows,
+    read_chain,
+    shown_rows,
+    sound_rows,
+)
 from snn_gym.leaderboard.table import split_rows
 from snn_gym.training import train
 from snn_gym.training.checkpoint import save_checkpoint

@@ -16,10 +16,10 @@ import torch
 from snn_gym._base.folders import checkout_root
 from snn_gym._base.storage import dump_tensors, parse_tensors
 from snn_gym.leaderboard import SubmissionError, verify
-from snn_gym.leaderboard.chain import DIGESTS_NAME
 from snn_gym.leaderboard.evaluation import evaluation_seeds
 from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME
 from snn_gym.leaderboard.rerun import VerificationSettings
+from snn_gym.leaderboard.results import DIGESTS_NAME
 from snn_gym.leaderboard.worker import rerun
 
 BOARD = checkout_root() / "leaderboard"

@@ -9,7 +9,7 @@ import pytest
 
 from snn_gym.cli import main
 from snn_gym.leaderboard import audit, write_table
-from snn_gym.leaderboard.chain import DIGESTS_NAME
+from snn_gym.leaderboard.results import DIGESTS_NAME
 from tests.leaderboard.helpers import BOARD, SETTINGS, forge_chain
 
 

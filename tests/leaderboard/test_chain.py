@@ -12,10 +12,17 @@ from hypothesis import strategies as st
 
 from snn_gym._base.storage import StorageError
 from snn_gym.leaderboard import SubmissionError, audit, table_rows
-from snn_gym.leaderboard.chain import DIGESTS_NAME, add_link, read_chain
 from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
 from snn_gym.leaderboard.manifest import dump_json
-from snn_gym.leaderboard.results import list_rows, replace_row, row_path, sound_rows
+from snn_gym.leaderboard.results import (
+    DIGESTS_NAME,
+    add_link,
+    list_rows,
+    read_chain,
+    replace_row,
+    row_path,
+    sound_rows,
+)
 from tests.leaderboard.helpers import fingerprint
 from tests.leaderboard.test_table import fill, make_row
 

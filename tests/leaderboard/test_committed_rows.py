@@ -9,8 +9,7 @@ from snn_gym._base.storage import read_regular_file
 from snn_gym.envs.registry import IMPORTED, make_task
 from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
 from snn_gym.leaderboard.results import hash_tensors, list_rows, row_path
-from snn_gym.leaderboard.retraining import train_again
-from snn_gym.leaderboard.verification import MAX_WEIGHTS_BYTES, check_weights
+from snn_gym.leaderboard.verification import MAX_WEIGHTS_BYTES, check_weights, train_again
 from snn_gym.leaderboard.weights import trained_tensors
 from snn_gym.program.costs import ACTION, NORMALISER
 from snn_gym.program.network import GATE_PRODUCTS

@@ -22,7 +22,7 @@ from snn_gym.leaderboard.manifest import MAX_CURVE_POINTS, LearningCurve
 from snn_gym.leaderboard.results import list_rows
 from snn_gym.leaderboard.submission import check_curve, curve_of_run
 from snn_gym.training import train
-from snn_gym.training.evaluations import EpisodeLog
+from snn_gym.training.logs import EpisodeLog
 from tests.leaderboard.helpers import SETTINGS
 from tests.leaderboard.test_retraining import read, with_recipe
 from tests.leaderboard.test_table import make_row

@@ -23,11 +23,10 @@ from snn_gym.leaderboard import (
     verify,
     write_table,
 )
-from snn_gym.leaderboard.chain import DIGESTS_NAME
 from snn_gym.leaderboard.evaluation import FIRST_EVALUATION_SEED
 from snn_gym.leaderboard.hidden import chance, describe, hidden_seeds, is_flagged, submission_digest
 from snn_gym.leaderboard.manifest import HiddenScore, Scores
-from snn_gym.leaderboard.results import list_rows
+from snn_gym.leaderboard.results import DIGESTS_NAME, list_rows
 from snn_gym.leaderboard.statistics import interquartile_mean
 from snn_gym.leaderboard.table import summaries
 from snn_gym.leaderboard.worker import Request, rerun

@@ -7,8 +7,7 @@ from collections import Counter
 import pytest
 
 from snn_gym.leaderboard import SubmissionError, verification, verify
-from snn_gym.leaderboard.chain import DIGESTS_NAME
-from snn_gym.leaderboard.results import list_rows
+from snn_gym.leaderboard.results import DIGESTS_NAME, list_rows
 from snn_gym.leaderboard.worker import Request, rerun
 from tests.leaderboard.helpers import SETTINGS, fingerprint, rerun_in_process
 from tests.leaderboard.hostile_folders import folder_cases

@@ -8,9 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from snn_gym.leaderboard import audit, submit, verification, verify, write_table
-from snn_gym.leaderboard.chain import read_chain
 from snn_gym.leaderboard.rendering import render_table
-from snn_gym.leaderboard.results import list_rows, replace_row, sound_rows
+from snn_gym.leaderboard.results import list_rows, read_chain, replace_row, sound_rows
 from snn_gym.leaderboard.worker import Request, rerun
 from tests.leaderboard.helpers import SETTINGS, verify_at_once
 

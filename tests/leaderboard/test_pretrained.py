@@ -11,10 +11,9 @@ import torch
 import snn_gym
 from snn_gym._base.storage import parse_tensors, read_regular_file
 from snn_gym.leaderboard import SubmissionError, evaluate, submit
-from snn_gym.leaderboard.chain import DIGESTS_NAME
 from snn_gym.leaderboard.manifest import MAX_WEIGHTS_BYTES
 from snn_gym.leaderboard.pretrained import TrainedAgent, find_trained, list_trained, load_pretrained
-from snn_gym.leaderboard.results import row_path, write_row
+from snn_gym.leaderboard.results import DIGESTS_NAME, row_path, write_row
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.zoo import save_agent

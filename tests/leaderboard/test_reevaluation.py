@@ -13,9 +13,8 @@ from snn_gym.leaderboard import (
     retrain_rows,
     verify,
 )
-from snn_gym.leaderboard.chain import read_chain
 from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
-from snn_gym.leaderboard.results import list_rows
+from snn_gym.leaderboard.results import list_rows, read_chain
 from snn_gym.leaderboard.worker import rerun
 from tests.leaderboard.helpers import (
     SETTINGS,

@@ -16,8 +16,8 @@ from snn_gym.leaderboard import (
     audit,
     reevaluation,
     retrain_rows,
-    retraining,
     submit,
+    verification,
     verify,
 )
 from snn_gym.leaderboard import (
@@ -127,12 +127,12 @@ def test_rows_are_retrained_with_their_recorded_settings(interval, tmp_path):
     )  # fmt: skip
     policy = model.policy
     tensors = policy.acting_state_dict()
-    found = retraining.train_again(claim, tensors, SETTINGS.seeds, tmp_path)
+    found = verification.train_again(claim, tensors, SETTINGS.seeds, tmp_path)
     assert found.same == "weights"
     # With the settings of the file other weights, of other shapes, come of it.
     forgotten = replace(claim, recipe=saved.recipe)
     with pytest.raises(SubmissionError, match="other weights came") as caught:
-        retraining.train_again(forgotten, tensors, SETTINGS.seeds, tmp_path)
+        verification.train_again(forgotten, tensors, SETTINGS.seeds, tmp_path)
     assert caught.value.code == "retrain-mismatch"
 
 
@@ -263,12 +263,12 @@ def test_other_processors_excuse_other_weights_but_not_other_returns(
     assert apart > 0
     share = apart / (475.0 - 21.65)  # of the range from random play to solved
 
-    monkeypatch.setattr(retraining, "RETURNS_TOLERANCE", share * (1 - 1e-9))
+    monkeypatch.setattr(verification, "RETURNS_TOLERANCE", share * (1 - 1e-9))
     with pytest.raises(SubmissionError, match=re.escape(line)) as caught:
         verify(other.write(tmp_path / "s"), tmp_path / "board", SETTINGS, retrain=True)
     assert caught.value.code == "retrain-mismatch"
 
-    monkeypatch.setattr(retraining, "RETURNS_TOLERANCE", share * (1 + 1e-9))
+    monkeypatch.setattr(verification, "RETURNS_TOLERANCE", share * (1 + 1e-9))
     verify(tmp_path / "s", tmp_path / "board", SETTINGS, retrain=True)
     (row,) = list_rows(tmp_path / "board")
     assert row.trained_again.same == "returns"

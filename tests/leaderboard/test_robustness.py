@@ -18,11 +18,10 @@ from snn_gym.leaderboard import (
     verify,
     write_table,
 )
-from snn_gym.leaderboard.chain import read_chain
 from snn_gym.leaderboard.faults import Faults
 from snn_gym.leaderboard.headings import FAULT_COLUMNS
 from snn_gym.leaderboard.manifest import FaultMeans, Robustness
-from snn_gym.leaderboard.results import list_rows, replace_row
+from snn_gym.leaderboard.results import list_rows, read_chain, replace_row
 from snn_gym.zoo import build_policy
 from tests.leaderboard.helpers import SETTINGS
 from tests.leaderboard.test_table import fill, make_row

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_gym.leaderboard import shipping
-from snn_gym.leaderboard.chain import DIGESTS_NAME
-from snn_gym.leaderboard.results import RESULTS_FOLDER, write_row
+from snn_gym.leaderboard.results import DIGESTS_NAME, RESULTS_FOLDER, write_row
 from snn_gym.leaderboard.shipping import (
     LARGEST_WEIGHTS_BYTES,
     MOST_BYTES,

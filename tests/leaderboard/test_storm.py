@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from snn_gym.leaderboard import audit
-from snn_gym.leaderboard.chain import read_chain
 from snn_gym.leaderboard.rendering import render_table
-from snn_gym.leaderboard.results import list_rows, row_path
+from snn_gym.leaderboard.results import list_rows, read_chain, row_path
 from snn_gym.leaderboard.worker import Request, rerun
 from snn_gym.sweeps import Job
 from snn_gym.training import train

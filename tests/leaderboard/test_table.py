@@ -19,7 +19,6 @@ from snn_gym.leaderboard import (
     write_site,
     write_table,
 )
-from snn_gym.leaderboard.chain import DIGESTS_NAME
 from snn_gym.leaderboard.comparison import COMPARISON_COLUMNS
 from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
 from snn_gym.leaderboard.headings import REFERENCE_COLUMNS
@@ -36,6 +35,7 @@ from snn_gym.leaderboard.pretrained import list_trained
 from snn_gym.leaderboard.reevaluation import FAULTS
 from snn_gym.leaderboard.rendering import all_columns, notes, render_line, row_texts
 from snn_gym.leaderboard.results import (
+    DIGESTS_NAME,
     Row,
     hash_tensors,
     list_rows,
@@ -45,11 +45,11 @@ from snn_gym.leaderboard.results import (
     sound_rows,
     write_row,
 )
-from snn_gym.leaderboard.retraining import find_parent
 from snn_gym.leaderboard.site.front import front_figure
 from snn_gym.leaderboard.site.layout import Site
 from snn_gym.leaderboard.statistics import interquartile_mean
 from snn_gym.leaderboard.table import summaries
+from snn_gym.leaderboard.verification import find_parent
 from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.zoo import agent_ids, load_agent_spec
 from snn_gym.zoo.recipe import Parent, Recipe

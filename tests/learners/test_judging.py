@@ -107,12 +107,12 @@ def test_wrapped_observations_have_no_known_limits(wrapper):
 
 
 def test_error_names_the_call_that_estimates_limits():
-    with pytest.raises(ValueError, match=r"such as snn_gym.estimate_limits\('Hopper-v5'\)$"):
-        find_observation_limits(make_vec_env("Hopper-v5"), None)
+    with pytest.raises(ValueError, match=r"such as snn_gym.estimate_limits\('Pusher-v5'\)$"):
+        find_observation_limits(make_vec_env("Pusher-v5"), None)
     with pytest.raises(ValueError, match=r"with a number for each value$"):
-        find_observation_limits(VecNormalize(make_vec_env("Hopper-v5")), None)
-    estimated = estimate_limits("Hopper-v5", episodes=1)
-    limits = find_observation_limits(make_vec_env("Hopper-v5"), estimated)
+        find_observation_limits(VecNormalize(make_vec_env("Pusher-v5")), None)
+    estimated = estimate_limits("Pusher-v5", episodes=1)
+    limits = find_observation_limits(make_vec_env("Pusher-v5"), estimated)
     assert np.array_equal(limits.low, estimated[0].astype(np.float32))
 
 

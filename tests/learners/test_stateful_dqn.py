@@ -15,7 +15,7 @@ from snn_gym.policies.stateful import SequenceBatch
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.training.checkpoint import restore_checkpoint
-from snn_gym.training.evaluations import EpisodeLog
+from snn_gym.training.logs import EpisodeLog
 from snn_gym.training.run import SegmentCallback
 from tests.learners.recall import Recall
 

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.image import imread
 
 from snn_gym.leaderboard.comparison import find_sides
-from snn_gym.plots.comparison import at_quarters, draw_comparison, learning_curves, save_comparison
+from snn_gym.plots.run import at_quarters, draw_comparison, learning_curves, save_comparison
 from snn_gym.plots.style import agent_colours
 from snn_gym.training.run import EPISODES_FILE
 from tests.leaderboard.test_table import fill, make_row

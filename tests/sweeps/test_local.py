@@ -18,13 +18,13 @@ from snn_gym.cli import main
 from snn_gym.leaderboard import audit
 from snn_gym.leaderboard.results import list_rows
 from snn_gym.sweeps import Job, missing, sweep
-from snn_gym.sweeps.progress import duration, time_left
-from snn_gym.sweeps.runs import MOST_DEATHS, Ended
+from snn_gym.sweeps.runs import MOST_DEATHS, Ended, duration, time_left
 from snn_gym.training import train
+from snn_gym.training.logs import EVALUATIONS_FILE
 from snn_gym.zoo.files import WEIGHTS
 from tests.terminal import terminal
 
-JOBS = [Job("ppo-mlp", "CartPole-v1", seed, 600) for seed in (0, 1, 2)]
+JOBS = [Job("ppo-mlp", "CartPole-v1", seed, 600, eval_every=300) for seed in (0, 1, 2)]
 
 
 PROGRAM = "import sys; from snn_gym.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -67,6 +67,8 @@ def test_rows_equal_train_submit_and_verify(swept, tmp_path):
     }
     assert audit(swept.board) == ()
     assert missing(JOBS, swept.board) == JOBS[:1]
+    # Evaluations leave the training as it is.
+    assert (JOBS[1].folder(swept.runs) / EVALUATIONS_FILE).exists()
     alone = tmp_path / "alone"
     train("ppo-mlp", "CartPole-v1", out=alone, seed=1, steps=600)
     of_sweep, _ = load_tensors(JOBS[1].folder(swept.runs) / WEIGHTS, max_bytes=1 << 20)

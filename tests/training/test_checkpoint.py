@@ -16,7 +16,7 @@ from snn_gym.training.checkpoint import (
     restore_checkpoint,
     save_checkpoint,
 )
-from snn_gym.training.evaluations import EpisodeLog
+from snn_gym.training.logs import EpisodeLog
 from snn_gym.zoo import make_agent
 
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.training.evaluations import EpisodeLog, read_episodes
+from snn_gym.training.logs import EpisodeLog, read_episodes
 
 ROWS = st.lists(st.tuples(st.integers(0, 10**9), st.floats(-1e9, 1e9), st.integers(1, 10**6)))
 

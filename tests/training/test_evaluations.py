@@ -9,8 +9,8 @@ import snn_gym
 from snn_gym.leaderboard.evaluation import FIRST_EVALUATION_SEED
 from snn_gym.leaderboard.hidden import hidden_seeds
 from snn_gym.sweeps.tuning import FIRST_TUNING_EPISODE_SEED
-from snn_gym.training.evaluations import BEST_FOLDER, EVALUATION_EPISODES, EVALUATIONS_FILE
-from snn_gym.training.evaluations import FIRST_SEED as FIRST
+from snn_gym.training.logs import BEST_FOLDER, EVALUATION_EPISODES, EVALUATIONS_FILE
+from snn_gym.training.logs import FIRST_SEED as FIRST
 from snn_gym.zoo import load_agent, read_manifest
 from snn_gym.zoo.environments import TRAINING_SEED_LIMIT
 from tests.training._runs import FEW_UPDATES, killed_at, results, run
@@ -125,11 +125,11 @@ def test_a_finished_runs_log_is_checked(watched, tmp_path):
 
 
 def test_other_files_are_refused(tmp_path):
-    from snn_gym.training import evaluations
+    from snn_gym.training import logs
 
     (tmp_path / EVALUATIONS_FILE).write_bytes(b"PK")
     with pytest.raises(ValueError, match="is no log of evaluations"):
-        evaluations._read(tmp_path / EVALUATIONS_FILE)
+        logs._read_evaluations(tmp_path / EVALUATIONS_FILE)
 
 
 def test_evaluation_seeds_differ_from_all_other_seeds():

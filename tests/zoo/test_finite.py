@@ -8,7 +8,7 @@ import torch
 import snn_gym
 from snn_gym.training import train
 from snn_gym.training.checkpoint import save_checkpoint
-from snn_gym.training.evaluations import EpisodeLog
+from snn_gym.training.logs import EpisodeLog
 from tests.policies.identity import refused
 
 AGENTS = ("ppo-lif", "qrdqn-lif", "es", "synapse-agents", "local-actor-critic", "recurrent-dqn-gru")

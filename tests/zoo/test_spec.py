@@ -6,10 +6,16 @@ import tomllib
 import gymnasium as gym
 import pytest
 
+import snn_gym
 from snn_gym._base.folders import content_path
 from snn_gym.envs.registry import env_ids, load_environment_spec
+from snn_gym.envs.stable_baselines import make_vec_env
+from snn_gym.training.settings import make_run_settings
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec, make_agent
 from snn_gym.zoo import spec as spec_module
+from snn_gym.zoo.build import resolve_settings
+from snn_gym.zoo.environments import extract_vec_normalize
+from snn_gym.zoo.identity import extract_settings
 
 PAIRS = [(name, env_id) for name in agent_ids() for env_id in load_agent_spec(name).environments]
 
@@ -70,6 +76,45 @@ def test_untuned_environments_give_a_warning():
     with pytest.warns(UserWarning, match=r"^agent 'dqsn' was not tuned for MountainCar-v0: it"):
         model = make_agent("dqsn", "MountainCar-v0", buffer_size=100)
     assert (model.learning_rate, model.batch_size) == (6.3e-4, 128)  # those of Acrobot-v1
+
+
+class Arm(gym.Env):
+    observation_space = gym.spaces.Box(-1.0, 1.0, (3,))
+    action_space = gym.spaces.Box(-1.0, 1.0, (2,))
+
+
+@pytest.mark.filterwarnings("ignore:.*was not tuned for")
+@pytest.mark.parametrize("agent", ["ppo-lif", "ppo-mlp", "ppo-lif-8", "sb3-ppo"])
+def test_untuned_environments_with_box_actions_have_settings_for_them(agent):
+    spec = load_agent_spec(agent)
+    tuned = spec.settings("HalfCheetah-v5")
+    gym.register("Arm-v0", entry_point=Arm, max_episode_steps=9)
+    for env in ("Arm-v0", Arm, make_vec_env("Arm-v0", tuned.n_envs)):
+        model = make_agent(agent, env)
+        assert extract_settings(model) == tuned
+        assert extract_vec_normalize(model) == spec.vec_normalize("HalfCheetah-v5")
+        assert model.get_vec_normalize_env().norm_reward
+    resolved = make_run_settings(agent, "Arm-v0", steps=1).resolved
+    gym.registry.pop("Arm-v0")
+    assert resolved == resolve_settings(spec, "HalfCheetah-v5")
+
+
+def test_a_default_of_a_child_is_for_all_actions():
+    changes = {"default": {"n_steps": 5}, "continuous": {"gamma": 0.5}}
+    snn_gym.register_agent("child", parent="ppo-lif", description="Differs.", **changes)
+    spec, parent = load_agent_spec("child"), load_agent_spec("ppo-lif")
+    box = dataclasses.replace(parent.settings("Hopper-v5"), n_steps=5, gamma=0.5)
+    assert spec.fitted(Arm.action_space).settings("Mine-v0") == box
+    assert spec.settings("Mine-v0") == dataclasses.replace(parent.settings("Acrobot-v1"), n_steps=5)
+    spec_module._REGISTERED.clear()
+    load_agent_spec.cache_clear()
+
+
+def test_untuned_environments_with_discrete_actions_have_the_default_settings():
+    spec = load_agent_spec("ppo-mlp")
+    assert spec.settings("Taxi-v3") == spec.settings("Acrobot-v1")
+    assert spec.fitted(gym.spaces.Discrete(2)) is spec
+    assert load_agent_spec("sac-mlp").fitted(Arm.action_space) is load_agent_spec("sac-mlp")
 
 
 @pytest.mark.parametrize(
@@ -152,6 +197,7 @@ def test_same_as_inherits_and_overrides():
     spec = AgentSpec(
         **spec_table(
             default={},
+            continuous={},
             environments={
                 "A": {"n_steps": 5, "gamma": 0.5, "network": {"time_steps": 4}},
                 "B": {"same_as": "A", "gamma": 0.6, "network": {"hidden_sizes": [3]}},
@@ -180,7 +226,7 @@ def test_same_as_inherits_and_overrides():
 )
 def test_a_bad_environment_table_is_refused(environments, message):
     with pytest.raises(ValueError, match=message):
-        AgentSpec(**spec_table(environments=environments, default={}))
+        AgentSpec(**spec_table(environments=environments, default={}, continuous={}))
 
 
 def test_a_parent_must_be_an_agent_and_no_descendant(tmp_path, monkeypatch):

@@ -16,7 +16,15 @@ from snn_gym._base.storage import load_tensors, save_tensors
 from snn_gym.leaderboard import SubmissionError, submit
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.policies.raw_observations import raw_policy
-from snn_gym.zoo import build_policy, load_agent, load_agent_spec, make_agent, save_agent
+from snn_gym.zoo import (
+    build_policy,
+    load_agent,
+    load_agent_spec,
+    make_agent,
+    read_manifest,
+    save_agent,
+)
+from snn_gym.zoo.environments import VecNormalizeSettings
 from snn_gym.zoo.spec import _REGISTERED
 from tests.edits import edit_json
 from tests.policies.identity import refused
@@ -222,3 +230,57 @@ def test_false_removes_the_vecnormalize_of_a_parent(registered):
         environments={"CartPole-v1": {"vec_normalize": False}},
     )  # fmt: skip
     assert load_agent_spec("plain").vec_normalize("CartPole-v1") is None
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
+def test_normalised_rewards_are_those_of_stable_baselines3(env_id, tmp_path):
+    """The compiled loop on CartPole and Stable-Baselines3's on Pendulum."""
+    settings = {"n_envs": 4, "n_steps": 32, "batch_size": 64, "gamma": 0.9}
+    # One after the other: both draw from the generators that their seed sets.
+    made = make_agent("ppo-mlp", env_id, seed=3, normalise_rewards=True, **settings).learn(512)
+    plain = make_agent("ppo-mlp", env_id, seed=3, **settings)
+    plain.set_env(VecNormalize(plain.get_env(), norm_obs=False, gamma=0.9, clip_reward=10.0))
+    plain.learn(512)
+    assert normaliser(made).ret_rms.var == normaliser(plain).ret_rms.var != 1.0
+    expected = plain.policy.state_dict()
+    for name, tensor in made.policy.state_dict().items():
+        assert torch.equal(tensor, expected[name]), name
+    saved = read_manifest(save_agent(made, tmp_path)).vec_normalize
+    assert saved == VecNormalizeSettings(norm_obs=False, gamma=0.9)
+
+
+def test_normalised_rewards_leave_acting_and_returns_as_they_are():
+    made = make_agent("ppo-mlp", "CartPole-v1", seed=0, normalise_rewards=True).learn(512)
+    assert raw_policy(made) is made.policy
+    acting = made.policy.acting_state_dict()
+    assert not [name for name in acting if "vec_normalize" in name]
+    built = build_policy("ppo-mlp", "CartPole-v1")
+    built.load_acting_state_dict(acting)
+    played = snn_gym.evaluate(made, "CartPole-v1", seeds=SEEDS)
+    assert snn_gym.evaluate(built, "CartPole-v1", seeds=SEEDS) == played
+    # Each step earns 1, in the log of the training too.
+    assert [info["r"] for info in made.ep_info_buffer] == [
+        info["l"] for info in made.ep_info_buffer
+    ]
+    assert make_agent("ppo-mlp", "CartPole-v1").get_vec_normalize_env() is None
+
+
+@pytest.mark.parametrize(
+    ("agent", "settings", "message"),
+    [
+        ("ppo-mlp", {"normalise_rewards": 1}, "normalise_rewards must be true or false, got 1"),
+        (
+            "ppo-mlp",
+            {"normalise_rewards": True, "vec_normalize": {}},
+            "leave out normalise_rewards",
+        ),
+        (
+            "es",
+            {"normalise_rewards": True},
+            "is for learners by gradients, and EvolutionStrategies",
+        ),
+    ],
+)
+def test_invalid_normalised_rewards_are_refused(agent, settings, message):
+    with pytest.raises(ValueError, match=message):
+        make_agent(agent, "CartPole-v1", **settings)

@@ -33,22 +33,20 @@ from snn_gym.leaderboard.rendering import (
     price_column,
 )
 from snn_gym.leaderboard.results import Row
-from snn_gym.leaderboard.site.elements import (
+from snn_gym.leaderboard.site.front import PANEL, front_figure, front_rows, ranks, unproven_front
+from snn_gym.leaderboard.site.layout import (
     Cell,
+    Site,
+    anchor,
     definitions,
     folded,
     from_markdown,
     number_cell,
     plain_table,
-    scrolling,
-    sortable,
-)
-from snn_gym.leaderboard.site.front import PANEL, front_figure, front_rows, ranks, unproven_front
-from snn_gym.leaderboard.site.layout import (
-    Site,
-    anchor,
     rows_file,
+    scrolling,
     section_address,
+    sortable,
 )
 from snn_gym.leaderboard.site.learning import learning_figures
 from snn_gym.leaderboard.site.marks import (
@@ -112,13 +110,19 @@ _UP = "../"
 def environment(site: Site, rows: Sequence[TableRow], sources: Sequence[Row]) -> str:
     """Return the page of an environment, whose table lines are ``rows``."""
     first, *others = by_class(rows)
-    parts = [*_card(site, rows[-1]), site.films(rows[0].environment, up=_UP)]
-    parts += [site.toolbar(rows), *_section(site, first, sources)]
-    parts += [folded(_words(group), joined(_section(site, group, sources))) for group in others]
+    card = rows[-1].card
     columns = (all_columns(rows) | SITE_COSTS).items()
     known = ("Agent", "Twin", *SHOWN, *price_column(rows))
     shown = {name: text for name, text in columns if name in known}
-    parts += [definitions("Columns", shown | KIND), folded("Notes", joined(remarks(rows)))]
+    parts = [
+        site.card(card and f"environments/{card}", "The environment's card", up=_UP),
+        site.films(rows[0].environment, up=_UP),
+        site.toolbar(rows),
+        *_section(site, first, sources),
+        *(folded(_words(group), joined(_section(site, group, sources))) for group in others),
+        definitions("Columns", shown | KIND),
+        folded("Notes", joined(remarks(rows))),
+    ]
     return site.page(rows[0].environment, joined(parts), up=_UP)
 
 
@@ -132,12 +136,6 @@ def by_class(rows: Sequence[TableRow]) -> list[list[TableRow]]:
 
 def _words(rows: Sequence[TableRow]) -> str:
     return f"Version {rows[0].environment_version}, {class_in_words(rows[0].budget_class)}"
-
-
-def _card(site: Site, row: TableRow) -> Iterator[Markup]:
-    address = None if row.card is None else site.card(f"environments/{row.card}", up=_UP)
-    if address is not None:
-        yield element("p", element("a", "The environment's card", href=address))
 
 
 def _section(site: Site, rows: Sequence[TableRow], sources: Sequence[Row]) -> Iterator[Markup]:
@@ -278,17 +276,23 @@ def overview(site: Site, rows: Sequence[TableRow], others: Sequence[Unranked] = 
         return site.page("Results", joined([*parts, empty, *_unranked(others)]))
     counts = Counter(row.budget_class for row in rows)
     groups = [[x for x in rows if x.budget_class == name] for name, _ in counts.most_common()]
-    axis = known_price(rows[0].priced_by).axis
-    parts += [site.toolbar(rows), _marks(), *_answers(site, groups[0])]
-    parts += [element("h2", "All scores", id="scores")]
-    parts.append(element("p", from_markdown(_SCORES.format(axis))))
+    scores = []
     for group in groups:
         words = class_in_words(group[0].budget_class)
         tables = joined(_matrices(site, words, group))
-        parts.append(folded(words.capitalize(), tables, unfolded=group is groups[0]))
-    parts += [*_profiles(site, rows), *_unranked(others)]
-    parts += [definitions("Columns", KIND | price_column(rows) | SITE_COSTS)]
-    parts += [folded("Notes", joined(remarks(rows)))]
+        scores.append(folded(words.capitalize(), tables, unfolded=group is groups[0]))
+    parts += [
+        site.toolbar(rows),
+        _marks(),
+        *_answers(site, groups[0]),
+        element("h2", "All scores", id="scores"),
+        element("p", from_markdown(_SCORES.format(known_price(rows[0].priced_by).axis))),
+        *scores,
+        *_profiles(site, rows),
+        *_unranked(others),
+        definitions("Columns", KIND | price_column(rows) | SITE_COSTS),
+        folded("Notes", joined(remarks(rows))),
+    ]
     return site.page("Results", joined(parts))
 
 
@@ -359,9 +363,11 @@ def _rank(
 def _cell(row: TableRow | None) -> Cell:
     if row is None:
         return Cell("–")
-    score = "not comparable"
-    if row.normalised is not None:
-        score = f"{round(row.normalised, 2) + 0.0:.2f}"  # no -0.00
+    score = (
+        "not comparable"
+        if row.normalised is None
+        else f"{round(row.normalised, 2) + 0.0:.2f}"  # no -0.00
+    )
     cost = row.cost(row.price, decimals=0)
     below = seeds_in_words(row) if cost == "–" else f"{cost}; {seeds_in_words(row)}"
     link = element("a", score, href=section_address(row))

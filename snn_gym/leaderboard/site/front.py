@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 
 from snn_gym._base.markup import Markup, element, joined
 from snn_gym.leaderboard.headings import FEWEST_SEEDS, REFERENCES, references
-from snn_gym.leaderboard.site.elements import scrolling
-from snn_gym.leaderboard.site.layout import Site, agent_page
+from snn_gym.leaderboard.site.layout import Site, agent_page, scrolling
 from snn_gym.leaderboard.site.marks import Scale, kind, score_scale, seeds_in_words
 from snn_gym.leaderboard.table import TableRow
 from snn_gym.program.prices import known_price
@@ -176,7 +175,6 @@ PLOT = Plot(width=720, height=380, left=80, right=680, top=28, bottom=332)
 """Axes of the figure, which shrinks with the screen."""
 PANEL = Plot(width=420, height=260, left=72, right=390, top=12, bottom=214)
 """Axes of a small figure without names."""
-_FEWEST_POINTS = 2
 _TARGET_RADIUS = 12
 _OUTSIDE = 999.0
 _CAPTION = (

@@ -14,9 +14,8 @@ from snn_gym._base.markup import Markup, element, joined
 from snn_gym.leaderboard.headings import references
 from snn_gym.leaderboard.manifest import LearningCurve
 from snn_gym.leaderboard.results import Row
-from snn_gym.leaderboard.site.elements import folded
 from snn_gym.leaderboard.site.front import Plot, columns, grid, ticks
-from snn_gym.leaderboard.site.layout import Site, sources_of
+from snn_gym.leaderboard.site.layout import Site, folded, sources_of
 from snn_gym.leaderboard.site.marks import Scale
 from snn_gym.leaderboard.statistics import interquartile_mean
 from snn_gym.leaderboard.table import TableRow
@@ -124,12 +123,11 @@ class Trained:
             "as submitted": len(self.curves) - self.confirmed,
         }
         total = f"of {len(self.row.seeds)} runs"
-        text = f"{self.row.name}: "
-        text += ", ".join(f"{n} {total} {source}" for source, n in counts.items() if n)
+        numbers = ", ".join(f"{n} {total} {source}" for source, n in counts.items() if n)
         agent = self.row.agent
         algorithm = load_agent_spec(agent).algorithm if agent in agent_ids() else None
         judged = JUDGED.get(algorithm or "")
-        return f"{text}; episodes of {judged}" if judged else text
+        return f"{self.row.name}: {numbers}" + (f"; episodes of {judged}" if judged else "")
 
 
 def trained(row: TableRow, sources: Sequence[Row]) -> Trained | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from snn_gym._base.markup import Markup, element
 from snn_gym.leaderboard.headings import REFERENCES, references
 from snn_gym.leaderboard.rendering import COSTS_TEXT, notes, row_texts
-from snn_gym.leaderboard.site.elements import from_markdown
+from snn_gym.leaderboard.site.layout import from_markdown
 from snn_gym.leaderboard.table import TableRow, count
 from snn_gym.program.costs import (
     COMPETITIVE_RATE,

@@ -13,16 +13,20 @@ from torch import Tensor, nn
 from snn_gym.program.costs import READOUT
 from snn_gym.spiking.decoders import read_head
 from snn_gym.spiking.layer_neurons import LayerNeurons, as_array
-from snn_gym.spiking.measures.arrays import Array, FloatArray, delayed, drive, firing_rate_hz
 from snn_gym.spiking.measures.definitions import (
     LAYER_MEASURES,
     NEURON_MEASURES,
     SYNAPSE_MEASURES,
     WEIGHT_MEASURES,
+    Array,
     ConnectionView,
     Definition,
+    FloatArray,
     LayerView,
     Measure,
+    delayed,
+    drive,
+    firing_rate_hz,
 )
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.recording import Recording, layer_names
@@ -228,7 +232,7 @@ class Dynamics:
         older_weights: Weights to measure change from.
         half_width: Half-width of the surrogate window (voltage); by default the distance at which
             each layer's surrogate gradient is half its maximum (``surrogate_half_width``).
-        tau_pre_ms: Time constant of the presynaptic trace (ms); see ``arrays.mean_eligibility``.
+        tau_pre_ms: Time constant of the presynaptic trace (ms); see ``mean_eligibility``.
         tau_post_ms: Time constant of the postsynaptic trace (ms); 0 for the spike itself.
         tau_e_ms: Time constant of the eligibility (ms).
 

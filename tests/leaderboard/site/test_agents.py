@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from snn_gym.cli import app
-from snn_gym.leaderboard.site.agents import Training, agent, trainings
+from snn_gym.leaderboard.site.files import Training, agent, trainings
 from snn_gym.leaderboard.site.layout import Documentation, Film, Site
 from snn_gym.leaderboard.table import summaries
 from snn_gym.zoo.recipe import Parent, Recipe

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_gym._base.markup import Markup, element, escaped, joined
-from snn_gym.leaderboard.site.elements import (
+from snn_gym.leaderboard.site.layout import (
     Cell,
     definitions,
     from_markdown,

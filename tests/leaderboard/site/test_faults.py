@@ -3,8 +3,8 @@
 import pytest
 
 from snn_gym.leaderboard.headings import FAULT_COLUMNS
-from snn_gym.leaderboard.site.agents import agent
 from snn_gym.leaderboard.site.environments import environment
+from snn_gym.leaderboard.site.files import agent
 from snn_gym.leaderboard.site.layout import Site
 from snn_gym.leaderboard.table import summaries
 from tests.leaderboard.site.parsed import Parsed

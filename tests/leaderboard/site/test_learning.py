@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_gym.leaderboard.manifest import LearningCurve
-from snn_gym.leaderboard.site.agents import agent
 from snn_gym.leaderboard.site.environments import environment
+from snn_gym.leaderboard.site.files import agent
 from snn_gym.leaderboard.site.layout import Site
 from snn_gym.leaderboard.site.learning import (
     Trained,

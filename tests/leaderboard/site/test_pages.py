@@ -9,7 +9,7 @@ from snn_gym.leaderboard import COLUMNS, render_table, table_rows
 from snn_gym.leaderboard.comparison import COMPARISON_COLUMNS
 from snn_gym.leaderboard.rendering import all_columns
 from snn_gym.leaderboard.results import list_rows
-from snn_gym.leaderboard.site import agents, environments
+from snn_gym.leaderboard.site import environments, files
 from snn_gym.leaderboard.site.environments import environment, overview, ranking
 from snn_gym.leaderboard.site.files import site_pages
 from snn_gym.leaderboard.site.layout import Documentation, Site, environment_page, file_stem
@@ -62,8 +62,8 @@ def test_pages_show_only_defined_columns(rows):
     hidden = [replace(row, hidden_means=(1.0,)) for row in rows]
     native = replace(rows[0], reference=replace(rows[0].reference, oracle=500.0))
     defined = all_columns([*hidden, native]) | SITE_COSTS
-    assert set(environments.SHOWN) | set(agents.SHOWN) <= set(defined)
-    assert set(COLUMNS) - {*environments.SHOWN, *agents.SHOWN, "Agent", "Twin"} == {
+    assert set(environments.SHOWN) | set(files.SHOWN) <= set(defined)
+    assert set(COLUMNS) - {*environments.SHOWN, *files.SHOWN, "Agent", "Twin"} == {
         "Mean of each seed"
     }
 

@@ -11,7 +11,7 @@ from elephant.statistics import cv, fanofactor, isi, mean_firing_rate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.spiking.measures.arrays import (
+from snn_gym.spiking.measures.definitions import (
     cv_of_intervals,
     fano_factor,
     firing_rate_hz,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.spiking.measures.arrays import (
+from snn_gym.spiking.measures.definitions import (
     coincidence,
     decay,
     delayed,

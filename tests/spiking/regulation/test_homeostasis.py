@@ -16,7 +16,7 @@ from snn_gym.spiking import (
     SpikingNetwork,
 )
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.spiking.measures.arrays import window_share
+from snn_gym.spiking.measures.definitions import window_share
 from tests.spiking.strategies import normal
 
 CONTROLLED = ("gain", "synapses", "threshold", "slope")

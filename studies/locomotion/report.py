@@ -1,0 +1,273 @@
+"""Write docs/locomotion.md and its figure from the rows that there are."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from snn_gym._base.names import shown_seeds
+from snn_gym._base.storage import write_text_atomic
+from snn_gym.leaderboard.comparison import Comparison
+from snn_gym.leaderboard.headings import FEWEST_SEEDS
+from snn_gym.leaderboard.table import TableRow, count, table_rows
+from snn_gym.plots.style import save, style
+from studies.claims import family_table, judge_pairs
+from studies.locomotion.curves import (
+    SPIKING,
+    TASKS,
+    TWIN,
+    Curves,
+    draw_curves,
+    read_curves,
+)
+from studies.pays.question import registered_rows
+from studies.pays.tables import Judged, read_judged, reason, verdict_sentence, verdict_table
+from studies.pays.tables import family_table as families_table
+from studies.rows import LEADERBOARD, RowName
+from studies.tables import table, wrapped
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE, FIGURE = "locomotion.md", "locomotion-td3"
+NAME, TD3_NAME = "locomotion", "locomotion-td3"
+"""Names of the registered questions."""
+PPO_TASKS = ("Hopper-v5", "Walker2d-v5", "HalfCheetah-v5", "Ant-v5")
+PPO_AGENTS = ("ppo-lif", "ppo-mlp", "sb3-ppo", "ppo-lif-dynamics")
+PPO_ANNS = ("ppo-mlp", "sb3-ppo")
+DEAD = 0.1
+"""A seed is dead whose return is below this share of the way from random play to ``solved``."""
+_NONE = "–"
+
+Lines = Mapping[tuple[str, str], TableRow]
+"""Lines of the results table by agent and environment."""
+
+
+class Claim(NamedTuple):
+    """Returns that a source reports, in the order of `PPO_TASKS`."""
+
+    method: str
+    measure: str
+    returns: tuple[str, str, str, str]
+    source: str
+
+
+CLAIMS = (
+    Claim(
+        "Proxy Target, LIF (TD3)",
+        "v4, 1 M steps, 5 seeds, best evaluation",
+        ("3,385", "4,314 ± 423", "10,103 ± 607", "5,383 ± 250"),
+        "[Wei et al. 2025](https://arxiv.org/abs/2505.24161)",
+    ),
+    Claim(
+        "TD3, ANN, same paper",
+        "v4, 1 M steps, 5 seeds, best evaluation",
+        ("3,410 ± 164", "4,340 ± 383", "10,857 ± 475", "4,770 ± 1,014"),
+        "[Wei et al. 2025](https://arxiv.org/abs/2505.24161)",
+    ),
+    Claim(
+        "PopSAN (TD3), own paper",
+        "v3, 1 M steps, 10 seeds",
+        ("3,599 ± 68", "4,995 ± 682", "10,729 ± 644", "5,416 ± 673"),
+        "[Tang et al. 2020](https://arxiv.org/abs/2010.09635)",
+    ),
+    Claim(
+        "PopSAN (TD3), rerun by others",
+        "v4, 1 M steps, 5 seeds, best evaluation",
+        ("2,772", "3,307", "9,594", "4,590"),
+        "[Wei et al. 2025](https://arxiv.org/abs/2505.24161)",
+    ),
+)
+"""Published returns, as context: other versions of the tasks, other steps, other measures."""
+
+
+def write_report() -> Path:
+    """Write the page and its figure."""
+    curves = read_curves()
+    if curves:
+        with style():
+            save(draw_curves(curves), DOCS / "images" / FIGURE, ("png",))
+    lines = {(x.agent, x.environment): x for x in table_rows(LEADERBOARD)}
+    write_text_atomic(DOCS / PAGE, page(lines, read_judged(NAME), curves))
+    return DOCS / PAGE
+
+
+def page(lines: Lines, judged: Judged, curves: Curves) -> str:
+    """Return the text of the page."""
+    parts = [
+        _head(),
+        _ppo_section(lines),
+        _td3_section(lines, curves),
+        _claims_section(lines, curves),
+        _pays_section(judged),
+        _missing_section(lines, judged),
+        _rules(),
+    ]
+    return "\n".join(parts)
+
+
+def _head() -> str:
+    return wrapped(
+        "# Locomotion with spikes",
+        "Papers on spiking control report Hopper, Walker2d, HalfCheetah and Ant. This page has "
+        "the same tasks in gymnasium's version 5, with spiking agents, their ANN twins and cheaper "
+        "ANNs beside. Returns are those of the final policy, of 100 episodes for each training "
+        "seed.",
+    )
+
+
+def _ppo_section(lines: Lines) -> str:
+    rows = [[task, *(_mean(lines.get((x, task))) for x in PPO_AGENTS)] for task in PPO_TASKS]
+    tests = judge_pairs([x for x in (_better_ann(lines, task) for task in PPO_TASKS) if x])
+    kept = sum(x.is_not_inferior for x in tests)
+    compared = (
+        f"`ppo-lif` beside the ANN that earns more: not inferior on {kept} of {len(tests)} tasks "
+        "after Holm's adjustment."
+    )
+    return wrapped(
+        "## PPO, 1 M steps",
+        "Mean return over seeds, its 95 % interval, and operations of a decision.",
+        table(("Task", *(f"`{x}`" for x in PPO_AGENTS)), rows).rstrip(),
+        *((compared, family_table(tests, costs=True).rstrip()) if tests else ()),
+    )
+
+
+def _mean(line: TableRow | None) -> str:
+    if line is None:
+        return _NONE
+    if line.interval is None:
+        values = ", ".join(map(line.score, line.seed_means))
+        return f"{values} (seeds {shown_seeds(line.seeds)})"
+    low, high = map(line.score, line.interval)
+    cost = count(line.operations_per_decision, decimals=0)
+    return f"{line.score(line.mean)} ({low} to {high}); {cost}"
+
+
+def _better_ann(lines: Lines, task: str) -> Comparison | None:
+    """Return the comparison with the ANN of the higher mean, None while seeds are missing."""
+    spiking = lines.get(("ppo-lif", task))
+    anns = [lines[x, task] for x in PPO_ANNS if (x, task) in lines]
+    full = [x for x in (spiking, *anns) if x is not None and len(x.seeds) >= FEWEST_SEEDS]
+    if spiking is None or len(full) <= len(PPO_ANNS):
+        return None
+    return Comparison(spiking, max(anns, key=lambda x: x.mean))
+
+
+def _td3_section(lines: Lines, curves: Curves) -> str:
+    rows = [cells for task in TASKS for cells in _td3_rows(lines, curves, task)]
+    parts = [
+        "## TD3, 300,000 steps",
+        f"`{SPIKING}` is a spiking actor with population coding, trained by Proxy Target (Wei et "
+        f"al. 2025); `{TWIN}` is an ANN with the same critics. The best evaluation is the highest "
+        "mean of 20 episodes during training, which papers report; it is biased upwards. A seed is "
+        f"dead below {DEAD:.0%} of the way from random play to `solved`.",
+    ]
+    head = ("Task", "Agent", "Seed", "Final return", "Best evaluation", "Dead")
+    parts.append(table(head, rows).rstrip() if rows else "None of these rows has landed.")
+    if ratios := [x for x in (_ratio(lines, task) for task in TASKS) if x]:
+        parts.append(" ".join(ratios))
+    if curves:
+        parts += [
+            f"![Evaluations during training](images/{FIGURE}.png)",
+            "All evaluations of every seed: [evaluations.csv](locomotion/evaluations.csv).",
+        ]
+    return wrapped(*parts)
+
+
+def _td3_rows(lines: Lines, curves: Curves, task: str) -> Iterator[tuple[str, ...]]:
+    for agent in (SPIKING, TWIN):
+        line = lines.get((agent, task))
+        for seed, value in zip(line.seeds, line.seed_means, strict=True) if line else ():
+            points = curves.get(RowName(agent, task, seed), ())
+            best = f"{max(x for _, x in points):,.1f}" if points else _NONE
+            dead = "**yes**" if is_dead(line, value) else "no"
+            yield (task, f"`{agent}`", str(seed), f"{value:,.1f}", best, dead)
+
+
+def is_dead(line: TableRow | None, value: float) -> bool:
+    """Return whether a return is below a tenth of the way from random play to ``solved``."""
+    return (
+        line is not None and line.reference is not None and line.reference.normalise(value) < DEAD
+    )
+
+
+def _ratio(lines: Lines, task: str) -> str | None:
+    spiking, twin = lines.get((SPIKING, task)), lines.get((TWIN, task))
+    if spiking is None or twin is None:
+        return None
+    return (
+        f"On {task} `{SPIKING}` earns {spiking.mean / twin.mean:.2f} of the mean return of "
+        f"`{TWIN}` (seeds {shown_seeds(spiking.seeds)} and {shown_seeds(twin.seeds)}, too few for "
+        "a test)."
+    )
+
+
+def _claims_section(lines: Lines, curves: Curves) -> str:
+    rows = [[x.method, x.measure, *x.returns, x.source] for x in CLAIMS]
+    for agent, steps in ((SPIKING, "300,000"), (TWIN, "300,000"), ("ppo-lif", "1 M")):
+        final = [_rounded(lines.get((agent, task))) for task in PPO_TASKS]
+        rows.append([f"`{agent}`", f"v5, {steps} steps, final return", *final, "this page"])
+        if agent in (SPIKING, TWIN):
+            best = [_best(curves, agent, task) for task in PPO_TASKS]
+            rows.append([f"`{agent}`", f"v5, {steps} steps, best evaluation", *best, "this page"])
+    return wrapped(
+        "## Claimed against measured",
+        "Published returns are context, not bars: they are of older versions of the tasks, of more "
+        "steps, and mostly the best evaluation of each seed in place of the final policy.",
+        table(("Method", "Measured", *PPO_TASKS, "Source"), rows).rstrip(),
+    )
+
+
+def _rounded(line: TableRow | None) -> str:
+    return _NONE if line is None else f"{line.mean:,.0f} ({len(line.seeds)} seeds)"
+
+
+def _best(curves: Curves, agent: str, task: str) -> str:
+    """Return the mean over seeds of the best evaluation."""
+    own = [points for name, points in curves.items() if name[:2] == (agent, task)]
+    return f"{np.mean([max(x for _, x in points) for points in own]):,.0f}" if own else _NONE
+
+
+def _pays_section(judged: Judged) -> str:
+    parts = [
+        "## Do spikes pay?",
+        "As on [Where spikes pay](where-spikes-pay.md): the cheapest spiking agent that keeps the "
+        "best return beside the cheapest ANN that keeps it, adjusted by Holm for this table.",
+        verdict_table(judged, judged.question.tasks).rstrip(),
+    ]
+    for task in judged.question.tasks:
+        parts += [f"### {task}", f"{verdict_sentence(judged, task)} {reason(judged, task)}"]
+        if judged.fields[task].contenders:
+            parts.append(families_table(judged, task).rstrip())
+    return wrapped(*parts)
+
+
+def _missing_section(lines: Lines, judged: Judged) -> str:
+    landed = {RowName(*names, seed) for names, line in lines.items() for seed in line.seeds}
+    missing = (judged.question.needed | registered_rows(TD3_NAME)) - landed
+    rows = []
+    by_task = itertools.groupby(sorted(missing, key=_task_first), key=lambda x: x.environment)
+    for task, names in by_task:
+        agents = itertools.groupby(names, key=lambda x: x.agent)
+        listed = (f"`{x}` {shown_seeds([name.seed for name in own])}" for x, own in agents)
+        rows.append((task, ", ".join(listed)))
+    shown = table(("Task", "Agents and seeds"), rows) if rows else "All registered rows are there."
+    return wrapped("## Rows that have not landed", shown.rstrip())
+
+
+def _task_first(name: RowName) -> tuple[str, RowName]:
+    return name.environment, name
+
+
+def _rules() -> str:
+    return wrapped(
+        "## How it is judged",
+        "Tasks, agents, seeds, margin and tests were registered before the rows were made "
+        "([registered.toml](../studies/registered.toml)). A twin has the settings of its spiking "
+        "agent where both have them; both were tuned with equal trials on seeds from 1000 on "
+        "([ppo-lif](agents/ppo-lif.md), [ppo-mlp](agents/ppo-mlp.md)).",
+        "`python -m studies.locomotion report` writes this page from the rows of the "
+        "[results](results/index.md).",
+    )

@@ -1,0 +1,95 @@
+"""The page on locomotion: its text is that of today's rows, and evaluations of runs by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from snn_gym.envs.registry import load_environment_spec
+from snn_gym.leaderboard.table import table_rows
+from snn_gym.training.logs import EVALUATIONS_FILE
+from studies.locomotion.curves import COLUMNS, collect_runs, read_curves
+from studies.locomotion.report import DOCS, NAME, PAGE, PPO_TASKS, is_dead, page
+from studies.pays.tables import read_judged
+from studies.rows import LEADERBOARD, RowName
+from tests.leaderboard.test_table import fill, make_row
+
+TASK = "Hopper-v5"
+
+
+@pytest.fixture(scope="module")
+def lines():
+    return {(x.agent, x.environment): x for x in table_rows(LEADERBOARD)}
+
+
+@pytest.fixture
+def line(tmp_path):
+    """The line of five seeds of an agent, as if it were on Hopper."""
+    made = [make_row(seed=seed) for seed in range(5)]
+    (found,) = table_rows(fill(tmp_path, *made))
+    reference = load_environment_spec(TASK).reference
+    return replace(found, environment=TASK, reference=reference)
+
+
+def with_means(line, agent, *means):
+    return replace(line, agent=agent, seed_means=means, seeds=tuple(range(len(means))))
+
+
+def test_the_page_is_of_todays_rows(lines):
+    written = (DOCS / PAGE).read_text()
+    assert written == page(lines, read_judged(NAME), read_curves())
+
+
+def test_the_better_ann_is_compared(lines, line):
+    known = {
+        ("ppo-lif", TASK): with_means(line, "ppo-lif", 2000, 2100, 2000, 1900, 2000),
+        ("ppo-mlp", TASK): with_means(line, "ppo-mlp", 900, 1000, 1100, 1000, 1000),
+        ("sb3-ppo", TASK): with_means(line, "sb3-ppo", 2000, 2050, 1950, 2000, 2000),
+    }
+    judged = read_judged(NAME)
+    text = page({**lines, **known}, judged, {})
+    (row,) = [x for x in text.splitlines() if x.startswith(f"| {TASK} | 5 | ")]
+    _, _, seeds, own, other, *_ = (x.strip() for x in row.split("|"))
+    assert (seeds, own, other) == ("5", "2000.0", "2000.0")
+    # Without five seeds of both ANNs the better one is unknown.
+    few = {**lines, **known, ("ppo-mlp", TASK): with_means(line, "ppo-mlp", 1000.0)}
+    assert f"| {TASK} | 5 | " not in page(few, judged, {})
+
+
+def test_a_seed_is_dead_below_a_tenth_of_the_way(line):
+    low, high = line.reference.random, line.reference.solved
+    bound = low + 0.1 * (high - low)
+    assert [is_dead(line, bound + x) for x in (-1.0, 1.0)] == [True, False]
+
+
+def test_every_seed_of_td3_stands_with_both_returns(lines, line):
+    known = {("td3-mlp", TASK): with_means(line, "td3-mlp", 100.0, 2000.0)}
+    curves = {RowName("td3-mlp", TASK, 1): [(10_000, 900.0), (20_000, 2500.0), (30_000, 2000.0)]}
+    text = page({**lines, **known}, read_judged(NAME), curves)
+    assert f"| {TASK} | `td3-mlp` | 0 | 100.0 | – | **yes** |" in text
+    assert f"| {TASK} | `td3-mlp` | 1 | 2,000.0 | 2,500.0 | no |" in text
+
+
+def test_evaluations_are_collected_once_from_runs_with_rows(tmp_path):
+    board = fill(tmp_path / "board", make_row("td3-mlp", 2, environment=TASK))
+    for seed in (2, 3):  # seed 3 has no row
+        run = tmp_path / "runs" / "td3-mlp" / TASK / str(seed)
+        run.mkdir(parents=True)
+        arrays = {"timesteps": [10, 20], "results": [[1.0, 2.0], [3.0, 6.0]]}
+        np.savez(run / EVALUATIONS_FILE, **arrays, ep_lengths=[[1, 1], [1, 1]])
+    path = tmp_path / "evaluations.csv"
+    name = RowName("td3-mlp", TASK, 2)
+    assert collect_runs(tmp_path / "runs", path, board) == [name]
+    assert path.read_text().splitlines() == [
+        ",".join(COLUMNS),
+        f"td3-mlp,{TASK},2,10,1.5",
+        f"td3-mlp,{TASK},2,20,4.5",
+    ]
+    assert read_curves(path) == {name: [(10, 1.5), (20, 4.5)]}
+    assert collect_runs(tmp_path / "runs", path, board) == []
+    with pytest.raises(ValueError, match="none is no folder; expected the runs of"):
+        collect_runs(tmp_path / "none", path, board)
+
+
+def test_all_tasks_are_registered():
+    assert {x.environment for x in read_judged(NAME).question.needed} == set(PPO_TASKS)
