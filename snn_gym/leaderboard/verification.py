@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from snn_gym._base.names import did_you_mean
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import StorageError, dump_tensors, parse_tensors, read_regular_file
 from snn_gym.envs.registry import EnvironmentSpec, load_environment_spec
@@ -231,8 +232,8 @@ def _check_names(manifest: Manifest) -> tuple[AgentSpec, EnvironmentSpec]:
     if manifest.agent not in agent_ids():
         raise SubmissionError(
             "unknown-agent",
-            f"{MANIFEST_NAME}: agent {manifest.agent!r} is unknown; expected one of "
-            f"{', '.join(agent_ids())}; add its folder under agents/ first",
+            f"{MANIFEST_NAME}: agent {manifest.agent!r} is unknown"
+            f"{did_you_mean(manifest.agent, agent_ids())} add its folder under agents/ first",
         )
     agent = load_agent_spec(manifest.agent)
     if manifest.environment not in agent.environments:

@@ -179,10 +179,10 @@ def read_search(path: Path) -> Search:
         table["space"] = {**space, **network}
     search = from_mapping(Search, table, str(path))
     try:
-        for agent in search.agents:
-            _check_space(fitting_spec(agent, search.environment), search)
         for seed in (search.training_seeds[-1], search.training_seeds[0]):
             run = make_run_settings(search.agent, search.environment, seed=seed, steps=search.steps)
+        for agent in search.agents:
+            _check_space(fitting_spec(agent, search.environment), search)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return replace(search, steps=run.steps)

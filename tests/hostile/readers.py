@@ -380,8 +380,8 @@ class Plan(Reader):
     def check(self, work, accepted, repaired):
         said = tomllib.loads((work / "plan.toml").read_text())
         for group in said["groups"]:
-            for key in ("steps", "teacher"):
-                group.setdefault(key, None)
+            for key, default in (("steps", None), ("teacher", None), ("eval_every", 0)):
+                group.setdefault(key, default)
         assert accepted == said
 
     def words(self, work):
