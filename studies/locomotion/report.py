@@ -162,7 +162,7 @@ def _td3_section(lines: Lines, curves: Curves) -> str:
         f"`{SPIKING}` is a spiking actor with population coding, trained by Proxy Target (Wei et "
         f"al. 2025); `{TWIN}` is an ANN with the same critics. The best evaluation is the highest "
         "mean of 20 episodes during training, which papers report; it is biased upwards. A seed is "
-        f"dead below {DEAD:.0%} of the way from random play to `solved`.",
+        f"dead below {100 * DEAD:.0f} % of the way from random play to `solved`.",
     ]
     head = ("Task", "Agent", "Seed", "Final return", "Best evaluation", "Dead")
     parts.append(table(head, rows).rstrip() if rows else "None of these rows has landed.")
