@@ -14,13 +14,10 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.torch_layers import FlattenExtractor
-from stable_baselines3.common.type_aliases import RolloutReturn, TrainFreq
-from stable_baselines3.common.utils import should_collect_more_steps, update_learning_rate
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.utils import update_learning_rate
 from stable_baselines3.sac.policies import LOG_STD_MAX, LOG_STD_MIN
 from torch import Tensor, nn
 
@@ -265,77 +262,9 @@ class FusedOffPolicy(OffPolicyAlgorithm):
             and all(map(is_plain, self.critic.q_networks))
         )
 
-    def collect_rollouts(
-        self,
-        env: VecEnv,
-        callback: BaseCallback,
-        train_freq: TrainFreq,
-        replay_buffer: ReplayBuffer,
-        action_noise: ActionNoise | None = None,
-        learning_starts: int = 0,
-        log_interval: int | None = None,
-    ) -> RolloutReturn:
-        """Fill the buffer as Stable-Baselines3 does."""
-        if not self._is_quick() or replay_buffer is not self.replay_buffer:
-            return super().collect_rollouts(
-                env, callback, train_freq, replay_buffer, action_noise, learning_starts,
-                log_interval,
-            )  # fmt: skip
-        self._begin_rollout()
-        steps = episodes = 0
-        callback.on_rollout_start()
-        going_on = True
-        while going_on and should_collect_more_steps(train_freq, steps, episodes):
-            steps += 1
-            going_on, ended = self._collect_step(env, callback, action_noise, log_interval)
-            episodes += ended
-        if going_on:
-            callback.on_rollout_end()
-        return RolloutReturn(steps * env.num_envs, episodes, going_on)
-
-    def _collect_step(
-        self,
-        env: VecEnv,
-        callback: BaseCallback,
-        action_noise: ActionNoise | None,
-        log_interval: int | None,
-    ) -> tuple[bool, int]:
-        """Step every environment and store it; return if training goes on, and ended episodes."""
-        actions, buffer_actions = self._sample_action(
-            self.learning_starts, action_noise, env.num_envs
-        )
-        new_obs, rewards, dones, infos = env.step(actions)
-        self.num_timesteps += env.num_envs
-        callback.update_locals(locals())
-        if not callback.on_step():
-            return False, 0
-        self._update_info_buffer(infos, dones)
-        buffer: Any = self.replay_buffer
-        self._store_transition(buffer, buffer_actions, new_obs, rewards, dones, infos)  # type: ignore[arg-type]
-        self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
-        ended = np.flatnonzero(dones).tolist()
-        for index in ended:
-            self._episode_num += 1
-            if action_noise is not None:
-                action_noise.reset(**({"indices": [index]} if env.num_envs > 1 else {}))
-            if log_interval is not None and self._episode_num % log_interval == 0:
-                self.dump_logs()
-        return True, len(ended)
-
-    def _begin_rollout(self) -> None:
-        """Do what ``set_training_mode(False)`` does, but for flags that change nothing here."""
-        # Without gradients nothing is counted or regulated, in whichever mode.
-        if self.policy.network.regulation is not None:
-            self.policy.set_training_mode(False)
-        elif self.policy.normaliser is not None:
-            self.policy.normaliser.rollout_started()
-
     def _begin_updates(self, *others: torch.optim.Optimizer) -> None:
         """Do what Stable-Baselines3's ``train`` does first."""
-        if not self.policy.training:
-            self.policy.set_training_mode(True)
-        elif self.policy.normaliser is not None:
-            self.policy.normaliser.updates_started()
+        self.policy.set_training_mode(True)
         self._update_learning_rate([self.actor.optimizer, self.critic.optimizer, *others])
 
     def _sample_action(
@@ -409,7 +338,7 @@ class TD3(FusedOffPolicy, stable_baselines3.TD3):
     - the critics, and an actor that does not spike, pass forward and backward by hand, in buffers
       that are reused; a spiking actor has the gradients of PyTorch;
     - Adam and the target networks move in one call each;
-    - a rollout switches no modules and predicts without checks.
+    - a rollout predicts without checks.
 
     Weights equal those of Stable-Baselines3's loop within rounding. In all other cases that loop
     runs.

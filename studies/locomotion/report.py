@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +24,14 @@ from studies.locomotion.curves import (
     read_curves,
 )
 from studies.pays.question import registered_rows
-from studies.pays.tables import Judged, read_judged, reason, verdict_sentence, verdict_table
+from studies.pays.tables import (
+    Judged,
+    missing_table,
+    read_judged,
+    reason,
+    verdict_sentence,
+    verdict_table,
+)
 from studies.pays.tables import family_table as families_table
 from studies.rows import LEADERBOARD, RowName
 from studies.tables import table, wrapped
@@ -247,18 +253,8 @@ def _pays_section(judged: Judged) -> str:
 def _missing_section(lines: Lines, judged: Judged) -> str:
     landed = {RowName(*names, seed) for names, line in lines.items() for seed in line.seeds}
     missing = (judged.question.needed | registered_rows(TD3_NAME)) - landed
-    rows = []
-    by_task = itertools.groupby(sorted(missing, key=_task_first), key=lambda x: x.environment)
-    for task, names in by_task:
-        agents = itertools.groupby(names, key=lambda x: x.agent)
-        listed = (f"`{x}` {shown_seeds([name.seed for name in own])}" for x, own in agents)
-        rows.append((task, ", ".join(listed)))
-    shown = table(("Task", "Agents and seeds"), rows) if rows else "All registered rows are there."
-    return wrapped("## Rows that have not landed", shown.rstrip())
-
-
-def _task_first(name: RowName) -> tuple[str, RowName]:
-    return name.environment, name
+    by_task = sorted(missing, key=lambda name: (name.environment, name))
+    return wrapped("## Rows that have not landed", missing_table(by_task).rstrip())
 
 
 def _rules() -> str:

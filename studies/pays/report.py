@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from snn_gym._base.names import shown_seeds
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.leaderboard.comparison import Comparison
 from snn_gym.program.prices import known_price
@@ -19,6 +17,7 @@ from studies.pays.tables import (
     MAIN,
     NONE,
     Judged,
+    missing_table,
     number,
     price_cell,
     read_judged,
@@ -251,14 +250,8 @@ def _distil_section(judged: Judged) -> str:
 
 
 def _missing_section(judged: Judged) -> str:
-    rows = []
-    for field in judged.fields.values():
-        agents = itertools.groupby(field.missing, key=lambda name: name.agent)
-        listed = (f"`{x}` {shown_seeds([name.seed for name in names])}" for x, names in agents)
-        if text := ", ".join(listed):
-            rows.append((field.task, text))
-    shown = table(("Task", "Agents and seeds"), rows) if rows else "All registered rows are there."
-    return _text("## Rows that have not landed", shown)
+    missing = [name for field in judged.fields.values() for name in field.missing]
+    return _text("## Rows that have not landed", missing_table(missing))
 
 
 def _rules(judged: Judged) -> str:

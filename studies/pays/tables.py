@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from snn_gym._base.names import shown_seeds
 from studies.pays.contenders import EVENTS_MARK, Contender, Field, read_fields
 from studies.pays.question import Question, read_question
 from studies.pays.verdicts import (
@@ -20,6 +22,7 @@ from studies.pays.verdicts import (
     judge,
     keeping,
 )
+from studies.rows import RowName
 from studies.tables import table
 
 NONE = "–"
@@ -113,6 +116,16 @@ def family_table(judged: Judged, task: str) -> str:
             cells = [x if x == NONE else f"({x})" for x in cells]
         rows.append((family, *cells[:3], factor, *cells[3:]))
     return table(("Family", "Agent", "Return", MAIN, "times the cheapest", *others), rows)
+
+
+def missing_table(missing: Sequence[RowName]) -> str:
+    """Return rows that have not landed by task and agent; those of a task stand together."""
+    rows = []
+    for task, names in itertools.groupby(missing, key=lambda name: name.environment):
+        agents = itertools.groupby(names, key=lambda name: name.agent)
+        listed = (f"`{x}` {shown_seeds([name.seed for name in own])}" for x, own in agents)
+        rows.append((task, ", ".join(listed)))
+    return table(("Task", "Agents and seeds"), rows) if rows else "All registered rows are there."
 
 
 def price_cell(contender: Contender | None, price: str) -> str:
