@@ -1,26 +1,32 @@
 """Open-loop oscillators: the returns of MuJoCo's locomotion tasks without feedback.
 
-    python -m references.oscillators Swimmer-v5
+    python -m references.oscillators                    # the stored ones
+    python -m references.oscillators search Hopper-v5   # a new one
 
 Torques are sines of one frequency, after Raffin et al. 2023, "An Open-Loop Baseline for
 Reinforcement Learning Locomotion Tasks", https://arxiv.org/abs/2310.05808, who oscillate desired
-positions instead. Parameters come from random search and hill climbing, in about 300 episodes on
-Swimmer-v5 and 800 on HalfCheetah-v5, with seeds 0 and 101 to 105; returns are measured on seeds 1
-to 100.
+positions instead. Parameters of Hopper, Walker2d and Ant come from `search`: three starts of CMA-ES
+with 100 generations, on seeds 101 to 120. Those of Swimmer (300 episodes) and HalfCheetah (800)
+come from random search and hill climbing, on seeds 0 and 101 to 105. Returns are measured on seeds
+1 to 100.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from cmaes import CMA
 from numpy.typing import NDArray
 
-from snn_gym.envs.registry import load_environment_spec, make_task
+from snn_gym.envs.registry import make_task
 
-FIRST_SEED = 1
-EPISODES = 100
+SEEDS = range(1, 101)
+"""Environment seeds of the measured returns."""
+_STARTS, _GENERATIONS = 3, 100
+_TRIED, _CHOSEN = range(101, 103), range(101, 121)
 
 
 @dataclass(frozen=True)
@@ -52,29 +58,59 @@ OSCILLATORS = {
 """The oscillators by gymnasium's ids."""
 
 
-def play(env_id: str, episodes: int) -> list[float]:
-    """Return the undiscounted returns of a task's oscillator, one for each seed 1, 2, 3, …."""
-    env, oscillator = make_task(env_id), OSCILLATORS[env_id]
+def play(env_id: str, oscillator: Oscillator, seeds: Sequence[int]) -> list[float]:
+    """Return the undiscounted returns of an oscillator, one for each seed of the environment."""
+    env = make_task(env_id)
     step_s = float(env.get_wrapper_attr("dt"))
     returns = []
-    for seed in range(FIRST_SEED, FIRST_SEED + episodes):
+    for seed in seeds:
         env.reset(seed=seed)
-        rewards = [
-            float(env.step(oscillator.act(step * step_s))[1])
-            for step in range(load_environment_spec(env_id).max_episode_steps)
-        ]
-        returns.append(sum(rewards))
+        total, step, ended = 0.0, 0, False
+        while not ended:
+            _, reward, terminated, truncated, _ = env.step(oscillator.act(step * step_s))
+            total, step, ended = total + float(reward), step + 1, terminated or truncated
+        returns.append(total)
     env.close()
     return returns
 
 
-def main(env_ids: list[str]) -> None:
-    """Print mean and standard error of the returns of each task's oscillator in 100 episodes."""
-    for env_id in env_ids:
-        returns = np.array(play(env_id, EPISODES))
-        error = returns.std(ddof=1) / np.sqrt(EPISODES)
-        sys.stdout.write(f"{env_id} {returns.mean():.2f} {error:.2f}\n")
+def search(env_id: str, seed: int = 0) -> Oscillator:
+    """Return the best of the oscillators that some starts of CMA-ES find for a task."""
+    env = make_task(env_id)
+    joints = int(np.prod(env.action_space.shape or ()))
+    env.close()
+    rng = np.random.default_rng(seed)
+    found = [_climb(env_id, joints, rng) for _ in range(_STARTS)]
+    return max(found, key=lambda x: float(np.mean(play(env_id, x, _CHOSEN))))
+
+
+def _climb(env_id: str, joints: int, rng: np.random.Generator) -> Oscillator:
+    """Return the last mean of CMA-ES from a random start."""
+    start = rng.normal(0.0, 0.5, 1 + 3 * joints)
+    cma = CMA(start, 0.5, seed=int(rng.integers(2**31)))
+    for _ in range(_GENERATIONS):
+        tried = [cma.ask() for _ in range(cma.population_size)]
+        cma.tell([(x, -float(np.mean(play(env_id, decoded(x), _TRIED)))) for x in tried])
+    return decoded(cma.mean)
+
+
+def decoded(point: NDArray[np.float64]) -> Oscillator:
+    """Return the oscillator of a point (1 + 3 A,), rounded as it is stored."""
+    frequency_hz = round(2.0 * float(np.exp(point[0])), 2)
+    amplitudes, phases, offsets = np.split(point[1:], 3)
+    parts = (tuple(x.round(2).tolist()) for x in (amplitudes, 2.0 * phases, offsets))
+    return Oscillator(frequency_hz, *parts)
+
+
+def main(words: list[str]) -> None:
+    """Print mean and standard error of the returns of stored oscillators, or of new ones."""
+    new = words[:1] == ["search"]
+    for env_id in words[1:] if new else words or list(OSCILLATORS):
+        oscillator = search(env_id) if new else OSCILLATORS[env_id]
+        returns = np.array(play(env_id, oscillator, SEEDS))
+        error = returns.std(ddof=1) / np.sqrt(len(returns))
+        sys.stdout.write(f"{env_id} {returns.mean():.2f} {error:.2f} {oscillator if new else ''}\n")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or list(OSCILLATORS))
+    main(sys.argv[1:])

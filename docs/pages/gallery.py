@@ -22,7 +22,8 @@ from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
 GROUPS = {
     "Classic control, Box2D and MuJoCo, seen through spikes": (
         "Tasks of gymnasium. Without `snn/` they show numbers, which the agent's network encodes; "
-        "with `snn/` the environment does, and the observation is a spike train."
+        "with `snn/` the environment does, and the observation is a spike train. `open loop` is "
+        "what the best known actions earn that ignore observations."
     ),
     "Native tasks of spikes": (
         "Tasks of our own whose observations are spike trains by nature. Each has three levels, "
@@ -66,6 +67,7 @@ def scores(spec: EnvironmentSpec) -> str:
     reference = spec.reference
     named = {
         "random play": reference.random,
+        "open loop": reference.open_loop,
         "memoryless": reference.memoryless,
         "oracle": reference.oracle,
         "solved": reference.solved,

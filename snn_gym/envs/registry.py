@@ -72,6 +72,8 @@ class ReferenceScores(Config):
     maximum: float  # Upper bound of the return of an episode
     memoryless: float | None = None
     """Mean return of the best known policy on the present observation alone; native tasks only."""
+    open_loop: float | None = None
+    """Mean return of the best known actions without observations; MuJoCo's tasks only."""
     rate_only: float | None = None
     """Mean return of the best policy on spike counts alone, for tasks about timing."""
     oracle: float | None = None

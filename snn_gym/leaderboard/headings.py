@@ -86,6 +86,7 @@ UNRANKED_COLUMNS = ("Environment", "Class", "Agent", "Seed", "Mean return", "Rea
 REFERENCES: Mapping[str, str] = {
     "random": "random play",
     "memoryless": "best without memory",
+    "open_loop": "best without observations",
     "solved": "solved from here on",
     "oracle": "oracle",
 }

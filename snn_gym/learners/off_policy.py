@@ -33,27 +33,43 @@ from snn_gym.policies.networks import DenseNetwork, FeatureNetwork, network_inpu
 
 
 # ---- networks ------------------------------------------------------------------------------------
-class Scratch:
-    """Memory of results that are read at once, shared by networks so that it stays in the cache."""
+def _onednn() -> Any:
+    """Return oneDNN's linear layer, None where PyTorch has none.
 
-    def __init__(self) -> None:
-        self._buffers: dict[tuple[str, int, int, int], Tensor] = {}
+    It has kernels for the vector units of every maker, where MKL, behind ``torch.addmm``, keeps the
+    widest to Intel's.
+    """
+    available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if available else None
 
-    def take(self, name: str, place: int, rows: int, columns: int) -> Tensor:
-        """Return the buffer (rows, columns) of a name and place."""
-        key = name, place, rows, columns
-        if key not in self._buffers:
-            self._buffers[key] = torch.empty(rows, columns)
-        return self._buffers[key]
+
+_ONEDNN = _onednn()
+
+
+def linear(
+    inputs: Tensor, weight: Tensor, bias: Tensor | None = None, *, rectified: bool = False
+) -> Tensor:
+    """Return ``inputs @ weight.T + bias`` (B, O), with negative values set to 0 if ``rectified``.
+
+    Args:
+        inputs: (B, D), float32; any strides.
+        weight: (O, D), float32; any strides.
+        bias: (O,), float32; None for none.
+        rectified: Whether a rectifier follows.
+    """
+    if _ONEDNN is not None:
+        out: Tensor = _ONEDNN(inputs, weight, bias, "relu" if rectified else "none", [], "")
+        return out
+    out = torch.nn.functional.linear(inputs, weight, bias)
+    return out.relu_() if rectified else out
 
 
 class Perceptron:
     """Passes of a ``DenseNetwork`` of rectified units, forward and backward, by hand."""
 
-    def __init__(self, network: DenseNetwork, scratch: Scratch) -> None:
+    def __init__(self, network: DenseNetwork) -> None:
         self._layers = [x for x in network if isinstance(x, nn.Linear)]
         self._hidden = len(network.hidden_sizes)
-        self._kept, self._scratch = Scratch(), scratch
         self._seen: list[Tensor] = []
         self.parameters = list(network.parameters())
 
@@ -61,42 +77,34 @@ class Perceptron:
         """Return the outputs (B, O) of inputs (B, D), from which gradients can go back."""
         self._seen = [inputs]
         for k in range(len(self._layers)):
-            out = self._kept.take("output", k, len(inputs), self._layers[k].out_features)
-            self._seen.append(self._pass_layer(k, self._seen[k], out))
+            self._seen.append(self._pass_layer(k, self._seen[k]))
         return self._seen[-1]
 
     def outputs(self, inputs: Tensor) -> Tensor:
-        """Return the outputs (B, O) of inputs (B, D); later passes of any network overwrite them.
-
-        They leave the results of ``forward``.
-        """
-        for k, layer in enumerate(self._layers):
-            out = self._scratch.take("output", k % 2, len(inputs), layer.out_features)
-            inputs = self._pass_layer(k, inputs, out)
+        """Return the outputs (B, O) of inputs (B, D), and leave the results of ``forward``."""
+        for k in range(len(self._layers)):
+            inputs = self._pass_layer(k, inputs)
         return inputs
 
-    def _pass_layer(self, k: int, inputs: Tensor, out: Tensor) -> Tensor:
+    def _pass_layer(self, k: int, inputs: Tensor) -> Tensor:
         layer = self._layers[k]
-        torch.addmm(layer.bias, inputs, layer.weight.t(), out=out)
-        return out.relu_() if k < self._hidden else out
+        return linear(inputs, layer.weight, layer.bias, rectified=k < self._hidden)
 
     def set_gradients(self, grad: Tensor) -> None:
         """Set the parameters' gradients from that of the outputs (B, O) of the last pass."""
         for k in range(len(self._layers) - 1, -1, -1):
             layer = self._layers[k]
             grad = self._before_units(k, grad)
-            for parameter in (layer.weight, layer.bias):
-                if parameter.grad is None:
-                    parameter.grad = torch.empty_like(parameter)
-            torch.mm(grad.t(), self._seen[k], out=layer.weight.grad)
-            torch.sum(grad, 0, out=layer.bias.grad)
+            layer.weight.grad = linear(grad.t(), self._seen[k].t())
+            layer.bias.grad = grad.sum(0)
             if k:
-                grad = self._through(k, grad)
+                grad = linear(grad, layer.weight.t())
 
     def input_gradient(self, grad: Tensor, first: int = 0) -> Tensor:
         """Return the gradient (B, D - first) of the last pass's inputs from column ``first`` on."""
         for k in range(len(self._layers) - 1, 0, -1):
-            grad = self._through(k, self._before_units(k, grad))
+            grad = linear(self._before_units(k, grad), self._layers[k].weight.t())
+        # oneDNN has no quick kernel for columns of a matrix.
         return torch.mm(self._before_units(0, grad), self._layers[0].weight[:, first:])
 
     def _before_units(self, k: int, grad: Tensor) -> Tensor:
@@ -107,29 +115,21 @@ class Perceptron:
         torch.ops.aten.threshold_backward.grad_input(grad, self._seen[k + 1], 0.0, grad_input=grad)
         return grad
 
-    def _through(self, k: int, grad: Tensor) -> Tensor:
-        """Return the gradient of the inputs of layer ``k``."""
-        layer = self._layers[k]
-        out = self._scratch.take("gradient", k % 2, len(grad), layer.in_features)
-        return torch.mm(grad, layer.weight, out=out)
-
 
 class Critics:
     """The critics of a policy, their targets and their optimiser."""
 
-    def __init__(
-        self, online: ActionValueCritic, target: ActionValueCritic, scratch: Scratch
-    ) -> None:
+    def __init__(self, online: ActionValueCritic, target: ActionValueCritic) -> None:
         self.optimiser: torch.optim.Optimizer = online.optimizer
         self._step = AdamStep(self.optimiser, online.parameters())
-        self.online = [Perceptron(x, scratch) for x in online.q_networks]  # type: ignore[arg-type]
-        self.target = [Perceptron(x, scratch) for x in target.q_networks]  # type: ignore[arg-type]
+        self.online = [Perceptron(x) for x in online.q_networks]  # type: ignore[arg-type]
+        self.target = [Perceptron(x) for x in target.q_networks]  # type: ignore[arg-type]
         self._pairs = _parameters(self.online), _parameters(self.target)
 
     def least_target(self, observations: Tensor, actions: Tensor) -> Tensor:
         """Return the least value (B, 1) that target critics give to actions (B, A)."""
         inputs = torch.cat([observations, actions], 1)
-        values = [critic.outputs(inputs).clone() for critic in self.target]
+        values = [critic.outputs(inputs) for critic in self.target]
         return torch.stack(values).amin(0)
 
     def learn(self, inputs: Tensor, targets: Tensor, weight: float) -> float:
@@ -200,10 +200,10 @@ def draw_batch(buffer: ReplayBuffer, size: int) -> Batch:
 class ActorPass:
     """Passes of an actor's network: by hand where it is plain, else by PyTorch's gradients."""
 
-    def __init__(self, features: FeatureNetwork, scratch: Scratch) -> None:
+    def __init__(self, features: FeatureNetwork) -> None:
         self.features = features
         network: Any = features.network
-        self._by_hand = Perceptron(network, scratch) if is_plain(network) else None
+        self._by_hand = Perceptron(network) if is_plain(network) else None
         self._parameters = list(network.parameters())
         self._output = torch.empty(0)
 
@@ -297,10 +297,9 @@ class FusedOffPolicy(OffPolicyAlgorithm):
             or parts[2].optimiser is not self.actor.optimizer
             or parts[1].features is not self.policy._online()
         ):
-            scratch = Scratch()
             parts = self._parts = (
-                Critics(self.critic, self.critic_target, scratch),
-                ActorPass(self.policy._online(), scratch),
+                Critics(self.critic, self.critic_target),
+                ActorPass(self.policy._online()),
                 AdamStep(self.actor.optimizer, self.actor.parameters()),
             )
         return parts
@@ -335,8 +334,8 @@ class TD3(FusedOffPolicy, stable_baselines3.TD3):
     The algorithm, its hyper-parameters, logs and random numbers are the same. With ``fused``, on
     the CPU, under ``SpikingTD3Policy`` with critics of rectified units and without VecNormalize:
 
-    - the critics, and an actor that does not spike, pass forward and backward by hand, in buffers
-      that are reused; a spiking actor has the gradients of PyTorch;
+    - the critics, and an actor that does not spike, pass forward and backward by hand, in
+      oneDNN's kernels; a spiking actor has the gradients of PyTorch;
     - Adam and the target networks move in one call each;
     - a rollout predicts without checks.
 
@@ -467,7 +466,7 @@ class TD3(FusedOffPolicy, stable_baselines3.TD3):
             step = None
             if self.has_proxy:
                 step = AdamStep(self.actor_target.optimizer, self.actor_target.parameters())
-            parts = self._of_target = ActorPass(features, Scratch()), step
+            parts = self._of_target = ActorPass(features), step
         return parts
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
@@ -542,9 +541,7 @@ class GaussianHeads:
 
     def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and logarithm of the deviation, (B, A) each, for activity (B, N)."""
-        mean, log_std = (
-            torch.addmm(head.bias, latent, head.weight.t()) for head in (self._mean, self._log_std)
-        )
+        mean, log_std = (linear(latent, x.weight, x.bias) for x in (self._mean, self._log_std))
         within = log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
         self._latent, self._inside = latent, within == log_std
         return mean, within
@@ -553,8 +550,9 @@ class GaussianHeads:
         """Set the heads' gradients from those of the last outputs; return that of the activity."""
         grad_log_std = grad_log_std * self._inside
         for head, grad in ((self._mean, grad_mean), (self._log_std, grad_log_std)):
-            head.weight.grad, head.bias.grad = grad.t().mm(self._latent), grad.sum(0)
-        return torch.mm(grad_mean, self._mean.weight).addmm_(grad_log_std, self._log_std.weight)
+            head.weight.grad, head.bias.grad = linear(grad.t(), self._latent.t()), grad.sum(0)
+        through = linear(grad_mean, self._mean.weight.t())
+        return through.add_(linear(grad_log_std, self._log_std.weight.t()))
 
 
 class SAC(FusedOffPolicy, stable_baselines3.SAC):

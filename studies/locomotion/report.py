@@ -8,8 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.families.fused import AFTER, BEFORE
+from benchmarks.run import Speed, read_speed
 from snn_gym._base.names import shown_seeds
 from snn_gym._base.storage import write_text_atomic
+from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard.comparison import Comparison
 from snn_gym.leaderboard.headings import FEWEST_SEEDS
 from snn_gym.leaderboard.table import TableRow, count, table_rows
@@ -37,6 +40,7 @@ from studies.rows import LEADERBOARD, RowName
 from studies.tables import table, wrapped
 
 DOCS = Path(__file__).parents[2] / "docs"
+SPEED = DOCS / "locomotion" / "speed.json"
 PAGE, FIGURE = "locomotion.md", "locomotion-td3"
 NAME, TD3_NAME = "locomotion", "locomotion-td3"
 """Names of the registered questions."""
@@ -60,18 +64,26 @@ class Claim(NamedTuple):
     source: str
 
 
+_WEI = "[Wei et al. 2025](https://arxiv.org/abs/2505.24161)"
+_TIANSHOU = "[Tianshou](https://github.com/thu-ml/tianshou/tree/master/examples/mujoco)"
+_CASES = {
+    "td3-ann": "TD3, ANN",
+    "td3-spiking": "TD3, spiking actor, T = 8",
+    "sac-ann": "SAC, ANN",
+    "sac-spiking": "SAC, spiking actor, T = 8",
+}
 CLAIMS = (
     Claim(
         "Proxy Target, LIF (TD3)",
         "v4, 1 M steps, 5 seeds, best evaluation",
         ("3,385", "4,314 ± 423", "10,103 ± 607", "5,383 ± 250"),
-        "[Wei et al. 2025](https://arxiv.org/abs/2505.24161)",
+        _WEI,
     ),
     Claim(
         "TD3, ANN, same paper",
         "v4, 1 M steps, 5 seeds, best evaluation",
         ("3,410 ± 164", "4,340 ± 383", "10,857 ± 475", "4,770 ± 1,014"),
-        "[Wei et al. 2025](https://arxiv.org/abs/2505.24161)",
+        _WEI,
     ),
     Claim(
         "PopSAN (TD3), own paper",
@@ -83,7 +95,49 @@ CLAIMS = (
         "PopSAN (TD3), rerun by others",
         "v4, 1 M steps, 5 seeds, best evaluation",
         ("2,772", "3,307", "9,594", "4,590"),
-        "[Wei et al. 2025](https://arxiv.org/abs/2505.24161)",
+        _WEI,
+    ),
+    Claim(
+        "ILC-SAN (TD3), rerun by others",
+        "v4, 1 M steps, 5 seeds, best evaluation",
+        ("3,403", "4,200", "9,222", "5,584 ± 272"),
+        _WEI,
+    ),
+    Claim(
+        "Proxy Target, LIF, rerun by others",
+        "v4, 1 M steps, 5 seeds, best evaluation",
+        ("3,498 ± 109", "3,224 ± 1,510", "9,686 ± 621", "5,478 ± 177"),
+        "logs of [madao2333](https://github.com/madao2333/Proxy-Target-with-PLIF)",
+    ),
+    Claim(
+        "TD3, ANN, Tianshou",
+        "v3, 1 M steps, 10 seeds, best evaluation",
+        ("3,472 ± 117", "3,982 ± 275", "10,201 ± 773", "5,116 ± 800"),
+        _TIANSHOU,
+    ),
+    Claim(
+        "SAC, ANN, Tianshou",
+        "v3, 1 M steps, 10 seeds, best evaluation",
+        ("3,542 ± 52", "5,007 ± 252", "12,139 ± 1,049", "5,850 ± 476"),
+        _TIANSHOU,
+    ),
+    Claim(
+        "SAC, ANN of 64-64, 2 bits",
+        "v4, 10 seeds",
+        ("2,959 ± 537", "4,425 ± 571", "6,173 ± 597", "4,804 ± 497"),
+        "[Kresse and Lampert 2025](https://arxiv.org/abs/2511.07046)",
+    ),
+    Claim(
+        "PPO, ANN, CleanRL",
+        "v4, 8 M steps",
+        ("2,741 ± 269", "2,873 ± 691", "2,637 ± 1,068", "1,824 ± 906"),
+        "[CleanRL](https://docs.cleanrl.dev/rl-algorithms/ppo/)",
+    ),
+    Claim(
+        "PPO, ANN, SLM-Lab",
+        "v5, 4 to 10 M steps",
+        ("1,654", "4,379", "6,241", "2,138"),
+        "[SLM-Lab](https://github.com/kengz/SLM-Lab)",
     ),
 )
 """Published returns, as context: other versions of the tasks, other steps, other measures."""
@@ -107,6 +161,7 @@ def page(lines: Lines, judged: Judged, curves: Curves) -> str:
         _ppo_section(lines),
         _td3_section(lines, curves),
         _claims_section(lines, curves),
+        _speed_section(read_speed(SPEED)),
         _pays_section(judged),
         _missing_section(lines, judged),
         _rules(),
@@ -115,12 +170,21 @@ def page(lines: Lines, judged: Judged, curves: Curves) -> str:
 
 
 def _head() -> str:
+    scores = {task: load_environment_spec(task).reference for task in PPO_TASKS}
+    rows = [
+        [task, *(_NONE if x is None else f"{x:,.0f}" for x in (y.random, y.open_loop, y.solved))]
+        for task, y in scores.items()
+    ]
     return wrapped(
         "# Locomotion with spikes",
         "Papers on spiking control report Hopper, Walker2d, HalfCheetah and Ant. This page has "
         "the same tasks in gymnasium's version 5, with spiking agents, their ANN twins and cheaper "
         "ANNs beside. Returns are those of the final policy, of 100 episodes for each training "
         "seed.",
+        "Scores to read them by. The best actions without observations are torques that oscillate "
+        "at one frequency, found by a search; a return below theirs is no evidence that an agent "
+        "uses what it sees.",
+        table(("Task", "random play", "best without observations", "solved"), rows).rstrip(),
     )
 
 
@@ -234,6 +298,28 @@ def _best(curves: Curves, agent: str, task: str) -> str:
     """Return the mean over seeds of the best evaluation."""
     own = [points for name, points in curves.items() if name[:2] == (agent, task)]
     return f"{np.mean([max(x for _, x in points) for points in own]):,.0f}" if own else _NONE
+
+
+def _speed_section(speed: Speed) -> str:
+    rows = []
+    for name, record in speed.records.items():
+        before, after = (record.timings[x].median for x in (BEFORE, AFTER))
+        ratio = record.results[f"fused-{name}"].value
+        assert ratio is not None  # both contenders ran
+        cells = f"{1 / before:,.0f}", f"{1 / after:,.0f}", f"{after * 1e6 / 3600:.1f}"
+        shown = f"{ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"
+        rows.append((_CASES[name], *cells, shown))
+    head = ("Learner", "before", "after", "hours for 1 M steps", "ratio")
+    return wrapped(
+        "## Speed of SAC and TD3",
+        "Environment steps per second, each with a gradient step, on HalfCheetah-v5 with actor and "
+        "critics of 256-256 and minibatches of 256. Before: Stable-Baselines3's loop with the same "
+        "policy; after: `snn_gym.learners`, which does the same sums by hand. Processor time of "
+        f"one thread, in turns, in one run on {speed.machine.processor}; medians, and the middle "
+        "half of the ratios.",
+        table(head, rows).rstrip(),
+        "`python -m benchmarks run --only fused --out docs/locomotion/speed.json` measures it.",
+    )
 
 
 def _pays_section(judged: Judged) -> str:

@@ -17,7 +17,7 @@ from torch import nn
 import snn_gym
 from snn_gym.learners import SAC, TD3, lean
 from snn_gym.learners.adam import AdamStep
-from snn_gym.learners.off_policy import Perceptron, Scratch, draw_batch, sample_squashed
+from snn_gym.learners.off_policy import Perceptron, draw_batch, sample_squashed
 from snn_gym.policies import SpikingSACPolicy, SpikingTD3Policy
 from snn_gym.policies.networks import DenseNetwork
 from snn_gym.spiking.bookkeeping import full_state
@@ -212,7 +212,7 @@ def test_passes_by_hand_equal_autograd(sizes):
     expected = network(inputs)[0]
     expected.backward(grad)
     gradients = [x.grad.clone() for x in network.parameters()]
-    by_hand = Perceptron(network, Scratch())
+    by_hand = Perceptron(network)
     with torch.no_grad():
         for x in network.parameters():
             x.grad = None
@@ -373,7 +373,7 @@ def test_training_is_deterministic_and_goes_on_after_saving(name, tmp_path):
 def test_agents_of_the_zoo_are_saved_with_their_learner(tmp_path):
     agent = make_agent("td3-lif-pt", "Pendulum-v1", seed=3, learning_starts=40, buffer_size=200)
     loaded = load_agent(save_agent(agent.learn(60), tmp_path))
-    assert (type(loaded), loaded.fused, loaded.proxy_steps) == (TD3, True, 1)
+    assert (type(loaded), loaded.fused, loaded.proxy_steps) == (TD3, True, 3)
     assert loaded.policy.proxy_hidden_sizes == (512, 512)
     plain = load_agent(save_agent(build("SAC", stable_baselines3.SAC), tmp_path / "plain"))
     assert (type(plain), plain.fused) == (SAC, False)
