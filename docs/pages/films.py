@@ -22,6 +22,8 @@ class Film:
     """What one sees."""
     extra: str | None = None
     """What has to be installed for it."""
+    max_steps: int | None = None
+    """Decisions shown, all without."""
 
     @property
     def file(self) -> str:
@@ -39,7 +41,8 @@ class Film:
         Args:
             target: File to write.
         """
-        return ["watch", self.agent, self.environment, "--save", str(target)]
+        cut = [] if self.max_steps is None else ["--max-steps", str(self.max_steps)]
+        return ["watch", self.agent, self.environment, "--save", str(target), *cut]
 
 
 FILMS = (
@@ -57,6 +60,10 @@ FILMS = (
         "snn/EventTracking-v0",
         "an event camera follows a light; all that the network sees are the events",
     ),
+    Film("ppo-lif", "Hopper-v5", "it hops on one leg", "mujoco", 150),
+    Film("ppo-lif", "Walker2d-v5", "it walks on two legs in a plane", "mujoco", 150),
+    Film("ppo-lif", "HalfCheetah-v5", "it runs on two legs", "mujoco", 150),
+    Film("ppo-lif", "Ant-v5", "it walks on four legs", "mujoco", 150),
 )
 
 
