@@ -27,7 +27,16 @@ from snn_gym.leaderboard import COLUMNS, table_rows
 from snn_gym.program.encoders import make_encoder, spike_encoders
 
 ROOT = Path(__file__).resolve().parents[1]
-SCORES = ("random", "open_loop", "memoryless", "rate_only", "oracle", "solved", "maximum")
+SCORES = (
+    "random",
+    "open_loop",
+    "scripted",
+    "memoryless",
+    "rate_only",
+    "oracle",
+    "solved",
+    "maximum",
+)
 RESULT_HEADINGS = ("Id", "Agent", "Seeds", "Mean return of each seed", "Normalised", "Steps")
 RESULT_COLUMNS = ("Agent", "Seeds", "Mean of each seed", "Normalised", "Steps")
 END = "<!-- end -->"

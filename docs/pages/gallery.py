@@ -30,6 +30,11 @@ GROUPS = {
         "and its card proves what it tests: `memoryless` is what the best policy without memory "
         "earns, `oracle` what an observer earns that misses nothing in the spikes."
     ),
+    "MinAtar": (
+        "Five small games of Atari's kind. Objects are planes of 10 × 10 places, which are spikes "
+        "as they come: `MultiBinary((C, 10, 10))`. `script` is what a hand-written policy earns, "
+        "`oracle` what a search earns that plays the game on from its state."
+    ),
     "A network as an environment": (
         "The state is a spiking network in training, an action moves its weights, and the reward "
         "says whether it now does its job better. Pictures show its weights, layer by layer (a row "
@@ -46,9 +51,11 @@ NEURONS = {"lif": "LIF", "lif_box": "LIF (without synaptic current)", "iaf": "IA
 
 def group(spec: EnvironmentSpec) -> str:
     """Return the heading under which an environment stands."""
-    first, native, network = GROUPS
+    first, native, games, network = GROUPS
     if spec.name.startswith("Plasticity"):
         return network
+    if spec.name.startswith("MinAtar"):
+        return games
     return first if spec.spikes is not None or spec.name.startswith("Masked") else native
 
 
@@ -68,6 +75,7 @@ def scores(spec: EnvironmentSpec) -> str:
     named = {
         "random play": reference.random,
         "open loop": reference.open_loop,
+        "script": reference.scripted,
         "memoryless": reference.memoryless,
         "oracle": reference.oracle,
         "solved": reference.solved,

@@ -74,6 +74,8 @@ class ReferenceScores(Config):
     """Mean return of the best known policy on the present observation alone; native tasks only."""
     open_loop: float | None = None
     """Mean return of the best known actions without observations; MuJoCo's tasks only."""
+    scripted: float | None = None
+    """Mean return of a hand-written policy of the observations; MinAtar's games only."""
     rate_only: float | None = None
     """Mean return of the best policy on spike counts alone, for tasks about timing."""
     oracle: float | None = None
@@ -220,6 +222,9 @@ def load_spike_settings(env_id: str) -> SpikeSettings:
     return spikes
 
 
+_NO_CAMERA = -1
+
+
 def make_task(env_id: str, **arguments: Any) -> gym.Env[Any, Any]:
     """Make an environment as ``gym.make`` does; errors name the package to install or import.
 
@@ -238,7 +243,18 @@ def make_task(env_id: str, **arguments: Any) -> gym.Env[Any, Any]:
         # MuJoCo's default ends the process without a display. Set after its import, which would
         # need EGL from then on: gymnasium reads this variable at the first image.
         os.environ.setdefault("MUJOCO_GL", "egl")
+    if draws_by_mujoco:
+        _follow_the_body(env)
     return env
+
+
+def _follow_the_body(env: gym.Env[Any, Any]) -> None:
+    """Draw by the model's camera that follows the body; gymnasium's default stays at the start."""
+    renderer = getattr(env.unwrapped, "mujoco_renderer", None)
+    if renderer is not None and renderer.camera_id == _NO_CAMERA:
+        mujoco = sys.modules["mujoco"]
+        kind = mujoco.mjtObj.mjOBJ_CAMERA
+        renderer.camera_id = mujoco.mj_name2id(renderer.model, kind, "track")
 
 
 def import_named_module(env_id: str) -> str:

@@ -87,6 +87,7 @@ REFERENCES: Mapping[str, str] = {
     "random": "random play",
     "memoryless": "best without memory",
     "open_loop": "best without observations",
+    "scripted": "script",
     "solved": "solved from here on",
     "oracle": "oracle",
 }

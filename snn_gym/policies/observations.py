@@ -33,8 +33,8 @@ from snn_gym.spiking.normaliser import ObservationNormaliser
 _LEAST_PIXELS = 36
 _KERNEL_PIXELS = 3
 _SUPPORTED = (
-    "Box, Discrete, MultiDiscrete, MultiBinary(N), spike trains MultiBinary((T, N)), images, and "
-    "a Dict of these without spike trains"
+    "Box, Discrete, MultiDiscrete, MultiBinary(N), spike trains MultiBinary((T, N)), planes "
+    "MultiBinary((C, H, W)), images, and a Dict of these without spike trains"
 )
 
 
@@ -187,7 +187,7 @@ def _check_part(
 ) -> None:
     kinds = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
     if not isinstance(space, kinds) or (
-        isinstance(space, spaces.MultiBinary) and len(space.shape) > 2
+        isinstance(space, spaces.MultiBinary) and len(space.shape) > 3
     ):
         raise ValueError(
             f"{name} {space} is not supported; supported: {_SUPPORTED}; use "

@@ -12,7 +12,9 @@ from snn_gym.envs.registry import load_environment_spec
 from tests.docs.scripts import load_script
 from tests.envs.variants import (
     ANALOGUE,
+    GAMES,
     NATIVE,
+    every_game,
     every_id,
     every_native_id,
     every_plasticity_id,
@@ -79,7 +81,7 @@ def shown_arguments(env_id):
 @every_id
 def test_sections_are_complete_and_in_order(env_id):
     head, sections = card_sections(load_environment_spec(env_id))
-    expected = ANALOGUE_SECTIONS if env_id in ANALOGUE else SECTIONS
+    expected = ANALOGUE_SECTIONS if env_id in (*ANALOGUE, *GAMES) else SECTIONS
     assert tuple(sections) == (NATIVE_SECTIONS if env_id in NATIVE else expected)
     assert f"`{env_id}`" in head
     assert all(section.strip() for section in sections.values())
@@ -167,6 +169,15 @@ def test_the_channels_of_a_native_card_are_all_channels_in_order(env_id):
     assert [channel for group in shown for channel in group][:channels] == list(range(channels))
 
 
+@every_game
+def test_a_game_s_card_names_its_planes_and_actions(env_id):
+    section = card_sections(load_environment_spec(env_id))[1]["Observation"]
+    env = gym.make(env_id)
+    planes = len(env.unwrapped.batch.planes)
+    assert f"`MultiBinary({env.observation_space.shape})`" in section
+    assert [row[0] for row in table_rows(section)] == [str(k) for k in range(planes)]
+
+
 @every_id
 def test_the_pictures_of_a_card_exist(env_id):
     folder = content_path("envs")
@@ -196,7 +207,7 @@ def test_a_card_is_up_to_date(card):
         "scores",
         *(["arguments"] if own_arguments else []),
         *(["levels"] if spec.levels else []),
-        *(["results"] if spec.base_id in {*NATIVE, *ANALOGUE} else []),
+        *(["results"] if spec.base_id in {*NATIVE, *GAMES, *ANALOGUE} else []),
     }
 
 

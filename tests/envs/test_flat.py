@@ -8,15 +8,15 @@ from snn_gym import make_vec_env
 from snn_gym._base.spaces import FlatSpikes
 from snn_gym.envs.registry import flat_id, flat_ids, load_environment_spec, unflattened_id
 from tests.envs.comparison import assert_equal_infos
-from tests.envs.variants import NATIVE, SPIKING
+from tests.envs.variants import GAMES, NATIVE, SPIKING
 
 every_flat_id = pytest.mark.parametrize("env_id", flat_ids())
 ONE_OF_EACH = ("snn/CartPole-flat-v1", "snn/CueAccumulation-hard-flat-v0")
 
 
 def test_spiking_ids_have_a_flat_form():
-    assert sorted(map(flat_id, [*SPIKING, *NATIVE])) == list(flat_ids())
-    assert sorted(map(unflattened_id, flat_ids())) == sorted([*SPIKING, *NATIVE])
+    assert sorted(map(flat_id, [*SPIKING, *NATIVE, *GAMES])) == list(flat_ids())
+    assert sorted(map(unflattened_id, flat_ids())) == sorted([*SPIKING, *NATIVE, *GAMES])
     assert flat_id("snn/CartPole-v1") == "snn/CartPole-flat-v1"
     assert flat_id("snn/WaterMaze-hard-v0") == "snn/WaterMaze-hard-flat-v0"
     assert unflattened_id("snn/Plasticity-XOR-v0") == "snn/Plasticity-XOR-v0"
@@ -37,7 +37,9 @@ def test_observations_are_flattened_spike_trains(env_id):
     named = gym.make(unflattened_id(env_id), flatten=True)
     assert named.observation_space == flat.observation_space
     assert type(flat.observation_space) is FlatSpikes
-    assert flat.observation_space.spike_shape == train.observation_space.shape
+    shape = train.observation_space.shape
+    # Planes are the spikes of one time step.
+    assert flat.observation_space.spike_shape == (shape if len(shape) == 2 else (1, np.prod(shape)))
     results = [env.reset(seed=3) for env in (train, flat, named)]
     train.action_space.seed(0)
     for _ in range(30):

@@ -4,9 +4,11 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from snn_gym.envs.registry import make_task
+from tests.opengl import skip_where_it_cannot_be_drawn
 
 
 @pytest.mark.parametrize(
@@ -48,3 +50,18 @@ def test_a_missing_extra_is_named_in_one_line():
         f'LunarLander-v3 {remedy} "snn-gym[box2d]"',
         f'HalfCheetah-v5 {remedy} "snn-gym[mujoco]"',
     ]
+
+
+def test_the_camera_follows_the_body():
+    skip_where_it_cannot_be_drawn("Hopper-v5")
+    env = make_task("Hopper-v5", render_mode="rgb_array")
+    env.reset(seed=0)
+    data = env.unwrapped.data
+    columns = []
+    for place_m in (0.0, 25.0):
+        data.qpos[0] = place_m
+        env.unwrapped.set_state(data.qpos, data.qvel)
+        red, _, blue = np.moveaxis(env.render().astype(int), 2, 0)
+        # The body is brown, the floor and the sky are not.
+        columns.append(np.argwhere(red > blue + 40)[:, 1].mean())
+    assert columns[0] == pytest.approx(columns[1], abs=5)

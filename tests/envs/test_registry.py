@@ -39,6 +39,10 @@ TASKS = tuple(GRADIENT_BUDGETS)
 OWN = (
     "snn/MaskedCartPole-v1",
     *(
+        f"snn/MinAtar-{game}-v0"
+        for game in ("Asterix", "Breakout", "Freeway", "Seaquest", "SpaceInvaders")
+    ),
+    *(
         f"snn/Plasticity-{job}-v0"
         for job in ("Acrobot", "CartPole", "Digits", "MountainCar", "Teacher", "XOR")
     ),
@@ -88,7 +92,11 @@ def test_registered_ids_equal_the_registers_fields():
     assert len(stated) == len(set(stated))
     assert set(stated) == set(snn_gym.env_ids())
     # flat forms are derived from those that show spikes
-    spiking = {name for name in stated if len(gym.make(name).observation_space.shape) == 2}
+    spiking = {
+        name
+        for name in stated
+        if isinstance(gym.make(name).observation_space, gym.spaces.MultiBinary)
+    }
     assert set(flat_ids()) == {flat_id(name) for name in spiking}
     assert registered == {*stated, *flat_ids()}
 

@@ -22,9 +22,11 @@ NATIVE = _made_by("envs.native")
 """Tasks whose observations are spikes, at every level."""
 NATIVE_BASES = [name for name in NATIVE if load_environment_spec(name).levels]
 """Their lowest levels."""
+GAMES = _made_by("envs.minatar")
+"""Games whose observations are planes of spikes."""
 PLASTICITY = _made_by("envs.synapses")
 """Tasks in which a network is what is acted on."""
-ANALOGUE = [name for name in OWN if name not in {*NATIVE, *PLASTICITY}]
+ANALOGUE = [name for name in OWN if name not in {*NATIVE, *GAMES, *PLASTICITY}]
 """The rest of our own, whose observations are numbers."""
 
 # Jobs differ only in their scores, so two of them represent all jobs here.
@@ -49,6 +51,7 @@ VARIANTS = [
 every_id = pytest.mark.parametrize("env_id", snn_gym.env_ids())
 every_spiking_id = pytest.mark.parametrize("env_id", SPIKING)
 every_native_id = pytest.mark.parametrize("env_id", NATIVE)
+every_game = pytest.mark.parametrize("env_id", GAMES)
 every_plasticity_id = pytest.mark.parametrize("env_id", PLASTICITY)
 every_variant = pytest.mark.parametrize(
     ("env_id", "arguments"),

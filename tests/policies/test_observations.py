@@ -177,9 +177,9 @@ REFUSED = {
         r"observation 'a' of the Dict is the spike train MultiBinary\(\(3, 4\)\), which can't be "
         r"joined .* observe the spike train alone, or flatten it to MultiBinary\(12\)",
     ),
-    "MultiBinary of three axes": (
-        spaces.MultiBinary((2, 3, 4)), {},
-        r"observation space MultiBinary\(\(2, 3, 4\)\) is not supported; supported: Box, .*; use ",
+    "MultiBinary of four axes": (
+        spaces.MultiBinary((2, 3, 4, 5)), {},
+        r"observation space MultiBinary\(\(2, 3, 4, 5\)\) is not supported; supported: Box, ",
     ),
     "Tuple observations": (
         spaces.Tuple([TWO, TWO]), {}, r"observation space Tuple.* is not supported; supported: ",

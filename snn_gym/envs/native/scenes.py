@@ -1,4 +1,4 @@
-"""Images of the native tasks, (256, 256, 3), uint8, and the canvas that draws them."""
+"""Images of the native tasks and of MinAtar, uint8, and the canvas that draws them."""
 
 from __future__ import annotations
 
@@ -399,3 +399,24 @@ def _pixel(place: list[float]) -> tuple[float, float]:
     """Return row and column of a place; row 0 is the top of the image."""
     x, y = place
     return HEIGHT - 1 - _POOL_MARGIN - y * (_POOL - 1), _POOL_MARGIN + x * (_POOL - 1)
+
+
+# ---- MinAtar -------------------------------------------------------------------------------------
+_PLACE_PIXELS = 25
+
+
+def draw_planes(planes: NDArray[np.int8]) -> NDArray[np.uint8]:
+    """Draw planes (C, rows, columns) of 0 and 1 as MinAtar does, 25 pixels a place.
+
+    A place has the colour of its last plane with a 1, black without any. Colours are evenly spaced
+    in cubehelix, without its ends.
+    """
+    # Only drawing needs it, and it is slow to import.
+    import matplotlib as mpl
+
+    kinds = len(planes)
+    numbers = (planes * np.arange(1, kinds + 1)[:, np.newaxis, np.newaxis]).max(axis=0)
+    shades = mpl.colormaps["cubehelix"](np.linspace(0.0, 1.0, kinds + 2)[1:-1])[:, :3]
+    colours = np.vstack([np.zeros(3), shades])
+    image: NDArray[np.uint8] = (255.0 * colours).round().astype(np.uint8)[numbers]
+    return image.repeat(_PLACE_PIXELS, axis=0).repeat(_PLACE_PIXELS, axis=1)

@@ -179,4 +179,4 @@ def test_films_are_small_animated_and_shown_with_their_command(film, rows):
     task = TASKS[f"environments/{load_environment_spec(f'snn/{film.task}').name}.md"]
     for text in (AGENTS, task, gallery.agent_part(load_agent_spec(film.agent), rows)):
         assert f"](../images/{film.file})" in text
-        assert f"`snn-gym watch {film.agent} {film.environment} --save film.gif`" in text
+        assert f"`{' '.join(['snn-gym', *film.words('film.gif')])}`" in text

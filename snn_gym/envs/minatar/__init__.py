@@ -1,0 +1,1 @@
+"""Games of MinAtar in batches, whose observations are planes of spikes."""
