@@ -351,5 +351,6 @@ def _rules() -> str:
         "agent where both have them; both were tuned with equal trials on seeds from 1000 on "
         "([ppo-lif](agents/ppo-lif.md), [ppo-mlp](agents/ppo-mlp.md)).",
         "`python -m studies.locomotion report` writes this page from the rows of the "
-        "[results](results/index.md).",
+        "[results](results/index.md), after `python -m studies.pays instructions --question "
+        "locomotion`, which counts the instructions of `cortex-m4`.",
     )

@@ -20,10 +20,13 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 @app.command()
 def instructions(
     target: Annotated[str, typer.Option(help="host or cortex-m4.")] = "cortex-m4",
+    question: Annotated[
+        str, typer.Option(help="Registered question: pays or locomotion.")
+    ] = "pays",
 ) -> None:
     """Count instructions of the agents that keep the return into leaderboard/instructions.csv."""
     path = LEADERBOARD / INSTRUCTIONS_NAME
-    for line in count_rows(read_judged(), path, cast(Target, target)):
+    for line in count_rows(read_judged(question), path, cast(Target, target)):
         typer.echo(line)
 
 
