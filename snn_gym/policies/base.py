@@ -17,7 +17,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, FlattenExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
@@ -48,6 +48,7 @@ from snn_gym.policies.observations import (
     default_extractor,
     extractor_class,
     make_normaliser,
+    planes_of,
     spike_steps_of,
 )
 from snn_gym.policies.protocols import check_tensors
@@ -58,10 +59,11 @@ from snn_gym.program.network import Array, Program
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.convolution import SharedLinear
 from snn_gym.spiking.decoders import PopulationHead
 from snn_gym.spiking.execution import NetworkRun, spikes_of
 from snn_gym.spiking.layer_neurons import CellFactory
-from snn_gym.spiking.layers import SynapticLinear
+from snn_gym.spiking.layers import SynapticConvolution, SynapticLinear
 from snn_gym.spiking.modules import ModuleConfig
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.normaliser import ObservationNormaliser
@@ -457,7 +459,9 @@ class SpikingPolicy(ProgramPolicy):
             )
         if "optimizer_kwargs" in known:
             choose_adam(arguments, self.adam_defaults)
-        default = default_extractor(observation_space, arguments.get("normalize_images", True))
+        default: type[BaseFeaturesExtractor] = FlattenExtractor
+        if not self.network.convolutions:
+            default = default_extractor(observation_space, arguments.get("normalize_images", True))
         extractor = extractor_class(arguments.get("features_extractor_class", default))
         arguments["features_extractor_class"] = extractor
         check_observation_space(observation_space, extractor)
@@ -499,8 +503,9 @@ class SpikingPolicy(ProgramPolicy):
             if self.normalise_observations
             else None
         )
+        planes = planes_of(self.observation_space, self.features_extractor_class)
         self.builder = NetworkBuilder(
-            self.network,
+            replace(self.network, planes=planes) if self.network.convolutions else self.network,
             int(features_dim),  # a Dict's is numpy's
             spike_steps_of(self.observation_space, self.features_extractor_class),
             self.activation_fn,
@@ -568,7 +573,10 @@ class SpikingPolicy(ProgramPolicy):
             direction = nn.functional.normalize(torch.randn_like(module.weight))
             module.weight.data.copy_(gain * direction)
             module.bias.data.zero_()
-        elif not isinstance(module, SynapticLinear):
+        elif isinstance(module, SharedLinear) and not isinstance(module, SynapticConvolution):
+            nn.init.orthogonal_(module.filters, gain)
+            nn.init.zeros_(module.filter_biases)
+        elif not isinstance(module, SynapticLinear | SynapticConvolution):
             BasePolicy.init_weights(module, gain)
 
     def set_training_mode(self, mode: bool) -> None:

@@ -87,6 +87,11 @@ class SpikingControllerPolicy(SpikingPolicy, BasePolicy):
     def _check_spaces(self, spike_steps: int | None) -> None:
         """Refuse actions that tanh can't be scaled to, and observations that can't be scaled."""
         actions, observations = self.action_space, self.observation_space
+        if self.network.convolutions:
+            raise ValueError(
+                "SpikingControllerPolicy moves each weight alone, and convolutions share theirs; "
+                "leave convolutions out, or use PPO with SpikingActorCriticPolicy"
+            )
         if isinstance(actions, spaces.Box) and not actions.is_bounded():
             raise ValueError(
                 f"SpikingControllerPolicy needs a bounded action space, got {actions}; give it "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
@@ -32,6 +32,7 @@ from snn_gym.program.network import (
     Program,
 )
 from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.convolution import SharedLinear
 from snn_gym.spiking.decoders import read_head
 from snn_gym.spiking.execution import Observer
 from snn_gym.spiking.layer_neurons import CellFactory, as_array
@@ -262,14 +263,21 @@ class NetworkBuilder:
             extra_inputs: Values beside the features, such as an action.
             critic: Whether it is a critic, with ``critic_hidden_sizes`` if there are any.
         """
+        if self.config.convolutions and self.gated is not None and not spiking:
+            raise ValueError(
+                f"networks of gated units ({self.gated}) have no convolutions; leave them out, or "
+                "carry no state"
+            )
         own = self.critic_hidden_sizes if critic else None
         sizes = self.config.hidden_sizes if own is None else own
         seen = self.features_dim // (self.spike_steps or 1) + extra_inputs
         if spiking and self.module is not None:
             return ModuleNetwork(self.module, seen, output_size, spike_steps=self.spike_steps)
         if spiking:
+            # An action beside the planes has no place among them.
+            filters = () if extra_inputs else self.config.convolutions
             return SpikingNetwork(
-                replace(self.config, hidden_sizes=sizes),
+                replace(self.config, hidden_sizes=sizes, convolutions=filters),
                 seen,
                 output_size,
                 population_outputs=population_outputs,
@@ -283,7 +291,16 @@ class NetworkBuilder:
             if self.memory_steps is not None:
                 network.lengthen_memory(self.memory_steps)
             return network
-        return DenseNetwork(inputs, sizes, output_size, self.activation, spike_input=spikes)
+        shared = [] if extra_inputs else shared_layers(self.config)
+        return DenseNetwork(
+            inputs, sizes, output_size, self.activation, spike_input=spikes, filters=shared
+        )
+
+
+def shared_layers(config: NetworkConfig) -> list[SharedLinear]:
+    """Return new layers of the convolutions of a configuration, input side first."""
+    pairs = zip(config.convolutions, config.shapes, strict=False)
+    return [SharedLinear(layer, planes) for layer, planes in pairs]
 
 
 class DenseNetwork(nn.Sequential):
@@ -296,6 +313,7 @@ class DenseNetwork(nn.Sequential):
         output_size: Outputs of the linear head; None for no head.
         activation: Activation of the units.
         spike_input: Whether inputs are spikes, which cost synaptic operations.
+        filters: Convolutions before the layers of ``hidden_sizes``.
     """
 
     def __init__(
@@ -306,8 +324,14 @@ class DenseNetwork(nn.Sequential):
         activation: type[nn.Module],
         *,
         spike_input: bool = False,
+        filters: Sequence[SharedLinear] = (),
     ) -> None:
-        super().__init__(*create_mlp(input_size, output_size or 0, list(hidden_sizes), activation))
+        widths = tuple(x.out_features for x in filters)
+        dense = create_mlp(
+            (input_size, *widths)[-1], output_size or 0, list(hidden_sizes), activation
+        )
+        super().__init__(*(x for layer in filters for x in (layer, activation())), *dense)
+        hidden_sizes = (*widths, *hidden_sizes)
         self.input_size = input_size
         self.bits: int | None = None
         """Bits of a quantised weight; None for floats."""

@@ -148,6 +148,17 @@ def spike_steps_of(space: spaces.Space[Any], extractor: type[BaseFeaturesExtract
     return int(shape[0]) if shape is not None and extractor is FlattenExtractor else None
 
 
+def planes_of(
+    space: spaces.Space[Any], extractor: type[BaseFeaturesExtractor]
+) -> tuple[int, int, int] | None:
+    """Return the shape (C, H, W) of planes or an image that is flattened, None for others."""
+    kinds = spaces.MultiBinary | spaces.Box
+    if extractor is not FlattenExtractor or not isinstance(space, kinds):
+        return None
+    shape = space.shape
+    return (shape[0], shape[1], shape[2]) if len(shape) == 3 else None
+
+
 def _spike_shape(space: spaces.Space[Any]) -> tuple[int, ...] | None:
     """Return (T, N) of a spike train, None for any other space."""
     if isinstance(space, FlatSpikes):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from snn_gym.program.network import Activation, GatedLayer, Gates, LeakyLayer
+from snn_gym.spiking.convolution import SharedLinear
 from snn_gym.spiking.layer_neurons import as_array
 
 # ---- units with a state --------------------------------------------------------------------------
@@ -171,4 +172,5 @@ def quantise(module: nn.Module, bits: int) -> None:
     """Quantise the weights of all linear layers in a module."""
     for part in module.modules():
         if isinstance(part, nn.Linear):
-            parametrize.register_parametrization(part, "weight", Quantiser(bits))
+            name = "filters" if isinstance(part, SharedLinear) else "weight"
+            parametrize.register_parametrization(part, name, Quantiser(bits))

@@ -24,8 +24,9 @@ from snn_gym.spiking.config import (
     NetworkEncoder,
     PopulationDecoderParameters,
 )
+from snn_gym.spiking.convolution import SharedLinear
 from snn_gym.spiking.layer_neurons import CellFactory, LayerNeurons, NorseCell, make_neurons
-from snn_gym.spiking.layers import SpikingLayer
+from snn_gym.spiking.layers import SpikingLayer, SynapticConvolution, SynapticLinear
 
 # ---- initialisation ------------------------------------------------------------------------------
 # With the usual initialisation of an ANN a spiking layer stays silent and never learns: its
@@ -86,7 +87,8 @@ def initialise_layers(
 ) -> None:
     """Set weights and biases of layers in place, from torch's global generator."""
     time_steps = config.time_steps
-    mean_square = input_mean_square(None if spike_input else config.encoder_parameters, time_steps)
+    flags = spike_input or config.planes is not None
+    mean_square = input_mean_square(None if flags else config.encoder_parameters, time_steps)
     rates: dict[Any, float] = {}
     for place, layer in enumerate(layers):
         neuron = configured_neuron(config, place)
@@ -94,13 +96,23 @@ def initialise_layers(
         kind = neuron.text, neuron.parameters
         if kind not in rates:  # most networks have one kind of neuron
             rates[kind] = mean_square_rate(neuron, time_steps)
-        _orthogonal(layer.linear.weight, current / math.sqrt(mean_square))
-        nn.init.uniform_(layer.linear.bias, 0.0, 2.0 * current)
+        weight, bias = learned_synapses(layer.linear)
+        _orthogonal(weight, current / math.sqrt(mean_square))
+        # Most places of planes are empty, and there a filter is to be silent.
+        highest = current if isinstance(layer.linear, SharedLinear) else 2.0 * current
+        nn.init.uniform_(bias, 0.0, highest)
         mean_square = rates[kind]
         if layer.recurrent is not None:
             _orthogonal(
                 layer.recurrent.weight, _RECURRENT_SPREAD * current / math.sqrt(mean_square)
             )
+
+
+def learned_synapses(linear: nn.Linear) -> tuple[Tensor, Tensor]:
+    """Return the parameters behind a layer's weights and biases: of a convolution, its filters."""
+    if isinstance(linear, SharedLinear):
+        return linear.filters, linear.filter_biases
+    return linear.weight, linear.bias
 
 
 def _orthogonal(weight: Tensor, row_norm: float) -> None:
@@ -150,12 +162,13 @@ def make_layers(
             "learnable names constants of the configured neuron, and a cell_factory makes others; "
             "give the cells nn.Parameters"
         )
-    if not config.hidden_sizes:
+    if not config.depth:
         raise ValueError(
             "hidden_sizes must name at least one layer of spiking neurons, such as [64, 64], got "
             "none; for a linear policy, which does not spike, take agent ppo-linear"
         )
-    sizes = list(config.hidden_sizes)
+    shapes = config.shapes
+    sizes = [*map(math.prod, shapes[1:]), *config.hidden_sizes]
     decoder = config.decoder_parameters
     if isinstance(decoder, PopulationDecoderParameters):
         if outputs is None:
@@ -174,8 +187,13 @@ def make_layers(
             neuron.learn(config.learnable, size)
         else:
             neuron = NorseCell(cell_factory, size)
-        recurrent = config.recurrent and place < len(config.hidden_sizes)
-        layers.append(SpikingLayer(inputs, size, neuron, config.backend, recurrent=recurrent))
+        linear: SynapticLinear | SynapticConvolution = (
+            SynapticConvolution(config.convolutions[place], shapes[place])
+            if place < len(config.convolutions)
+            else SynapticLinear(inputs, size)
+        )
+        recurrent = config.recurrent and len(config.convolutions) <= place < config.depth
+        layers.append(SpikingLayer(linear, neuron, config.backend, recurrent=recurrent))
         inputs = size
     if config.backend == "fused" and not all(layer.fusable for layer in layers):
         raise ValueError(

@@ -17,6 +17,7 @@ from snn_gym._base.config import (
     to_mapping,
 )
 from snn_gym._base.names import did_you_mean
+from snn_gym.program.convolution import Convolution
 from snn_gym.program.encoders import (
     ENCODERS,
     LEARNED,
@@ -127,6 +128,10 @@ class NetworkConfig(Config):
     hidden_sizes: tuple[Count, ...] = (64, 64)
     """Neurons of each spiking layer, input side first; none for a linear policy, which does not
     spike."""
+    convolutions: tuple[Convolution, ...] = ()
+    """Layers of filters before those of ``hidden_sizes``."""
+    planes: tuple[Count, Count, Count] | None = None
+    """Number, rows and columns of the observed planes; policies set it from their space."""
     time_steps: Count = 8
     """Integration steps T of one decision."""
     dt_ms: Positive = 1.0
@@ -176,10 +181,34 @@ class NetworkConfig(Config):
         """Name and parameters of each hidden layer's neuron."""
         names, parameters = self.neuron, self.neuron_parameters
         assert parameters is not None  # filled in by __post_init__
-        count = len(self.hidden_sizes)
+        count = self.depth
         names = names if isinstance(names, tuple) else (names,) * count
         parameters = parameters if isinstance(parameters, tuple) else (parameters,) * count
         return tuple(zip(names, parameters, strict=True))
+
+    @property
+    def depth(self) -> int:
+        """Number of hidden layers."""
+        return len(self.convolutions) + len(self.hidden_sizes)
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int, int], ...]:
+        """Planes, rows and columns of the observation and of each layer of filters.
+
+        Raises:
+            ValueError: There are convolutions and no ``planes``.
+        """
+        if not self.convolutions:
+            return ()
+        if self.planes is None:
+            raise ValueError(
+                "convolutions need planes: observe MultiBinary((C, H, W)) or an image, or give "
+                "planes=(C, H, W) to NetworkConfig"
+            )
+        shapes = [self.planes]
+        for layer in self.convolutions:
+            shapes.append(layer.shape(shapes[-1]))
+        return tuple(shapes)
 
     @property
     def needs_state(self) -> bool:
@@ -197,11 +226,19 @@ class NetworkConfig(Config):
     def _check_layers(self) -> None:
         for name in ("neuron", "neuron_parameters"):
             value = getattr(self, name)
-            if isinstance(value, tuple) and len(value) != len(self.hidden_sizes):
+            if isinstance(value, tuple) and len(value) != self.depth:
                 raise ValueError(
-                    f"{name} names {len(value)} layers and hidden_sizes {len(self.hidden_sizes)}; "
+                    f"{name} names {len(value)} layers and hidden_sizes {self.depth}; "
                     "give one for each hidden layer, or one for all"
                 )
+        if self.planes is not None and self.convolutions:
+            _ = self.shapes  # raises where a filter does not fit
+        if self.convolutions and self.regulation is not None and self.regulation.changes_neurons:
+            raise ValueError(
+                "convolutions share the weights of their neurons, which can't be shed or "
+                "controlled one by one: leave regulation.lean out, and a controller of 'gain' or "
+                "'threshold'"
+            )
 
     def _name_learnable(self) -> None:
         """Add units to learnable names that lack one, and check the start values."""

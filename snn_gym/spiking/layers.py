@@ -13,6 +13,7 @@ from snn_gym.program.kernels import backward_kernel, forward_kernel, kept_names
 from snn_gym.program.network import NeuronLayer
 from snn_gym.program.neuron import equations
 from snn_gym.program.neurons import LIFBox
+from snn_gym.spiking.convolution import SharedLinear
 from snn_gym.spiking.events import (
     COLUMNS,
     Source,
@@ -350,12 +351,15 @@ class SynapticLinear(nn.Linear):
     """A linear layer into spiking neurons; ``initialise_layers`` sets its initial weights."""
 
 
+class SynapticConvolution(SharedLinear):
+    """A convolution into spiking neurons; ``initialise_layers`` sets its initial weights."""
+
+
 class SpikingLayer(nn.Module):
     """Synapses and the neurons that they drive.
 
     Args:
-        inputs: Input channels.
-        size: Neurons.
+        linear: Synapses from the layer's inputs.
         neuron: Neurons of the layer.
         backend: ``fused`` kernels, ``norse`` stepping, or the fastest that applies (``auto``).
         recurrent: Whether spikes return one time step later, as in Norse's recurrent cells.
@@ -363,15 +367,14 @@ class SpikingLayer(nn.Module):
 
     def __init__(
         self,
-        inputs: int,
-        size: int,
+        linear: SynapticLinear | SynapticConvolution,
         neuron: LayerNeurons | NorseCell,
         backend: str,
         *,
         recurrent: bool = False,
     ) -> None:
         super().__init__()
-        self.linear = SynapticLinear(inputs, size)
+        self.linear, size = linear, linear.out_features
         self.recurrent = SynapticLinear(size, size, bias=False) if recurrent else None
         self.neuron = neuron
         self.backend = backend

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -163,6 +164,12 @@ class SpikingNetwork(BookkeepingModule):
         self.spikes_enter = spike_input or not isinstance(self._encoder, ConstantEncoder)
         """Whether the first layer receives spikes, not a constant current."""
         channels = input_size if spike_input else self._encoder.channels(input_size)
+        if config.shapes and math.prod(config.shapes[0]) != channels:
+            raise ValueError(
+                f"convolutions read planes {config.shapes[0]}, which are "
+                f"{math.prod(config.shapes[0])} values, and the first layer has {channels} inputs; "
+                "use the encoder 'constant' and observations of planes=(C, H, W)"
+            )
         outputs = population_outputs if output_size is None else output_size
         layers = make_layers(config, channels, outputs, cell_factory)
         self.layers = nn.ModuleList(layers)

@@ -185,6 +185,7 @@ def _checked(config: NetworkConfig) -> LayerNeurons:
         ("recurrent", (False,)),
         ("decoder", _LINEAR_DECODERS),
         ("learnable", ((),)),
+        ("convolutions", ((),)),
     ):
         if getattr(config, name) not in allowed:
             raise ValueError(

@@ -186,7 +186,7 @@ class Readout:
 
 def layer_names(config: NetworkConfig, layers: Sequence[SpikingLayer]) -> list[str]:
     """Return the names of layers in recordings; ``output`` follows the hidden layers."""
-    hidden = len(config.hidden_sizes)
+    hidden = config.depth
     return [f"hidden_{k + 1}" if k < hidden else "output" for k in range(len(layers))]
 
 

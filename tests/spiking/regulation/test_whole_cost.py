@@ -9,7 +9,7 @@ from torch import tensor
 
 from snn_gym.spiking.assembly import configured_neuron
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.layers import SpikingLayer
+from snn_gym.spiking.layers import SpikingLayer, SynapticLinear
 from snn_gym.spiking.regulation.whole_cost import (
     EventPrices,
     Halving,
@@ -163,7 +163,7 @@ def test_means_go_to_biases_once_and_fixed_layers_stay():
 
 
 def test_biases_that_fire_alone_cost_their_excess():
-    layer = SpikingLayer(1, 3, configured_neuron(NetworkConfig()), "auto")
+    layer = SpikingLayer(SynapticLinear(1, 3), configured_neuron(NetworkConfig()), "auto")
     with torch.no_grad():
         layer.linear.bias.copy_(tensor([0.0, 1.8, 3.0]))
     cost = bias_cost([layer], [10.0], [2.0])  # in units of 2: 0, 0.9 and 1.5

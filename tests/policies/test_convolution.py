@@ -1,0 +1,131 @@
+"""Tests of policies whose networks convolve planes or images."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+from stable_baselines3 import DQN, PPO
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.utils import ConstantSchedule
+
+import snn_gym
+from snn_gym import learners
+from snn_gym.policies import (
+    SpikingActorCriticPolicy,
+    SpikingControllerPolicy,
+    SpikingDQNPolicy,
+    StatefulActorCriticPolicy,
+)
+from snn_gym.spiking.convolution import SharedLinear
+
+NETWORK = {"convolutions": [{"filters": 4}], "hidden_sizes": [16], "time_steps": 4}
+PLANES = spaces.MultiBinary((2, 5, 5))
+IMAGE = spaces.Box(0, 255, (2, 12, 12), np.uint8)
+KINDS = {
+    "spiking": {},
+    "ANN": {"spiking_actor": False},
+    "quantised": {"spiking_actor": False, "quantisation_bits": 4},
+}
+
+
+class WhichPlane(gym.Env):
+    """The right action is the plane with two neighbours in a row; the other has them apart."""
+
+    observation_space, action_space = PLANES, spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self._observe(), {}
+
+    def step(self, action):
+        reward = float(action == self._right)
+        return self._observe(), reward, bool(self.np_random.random() < 0.1), False, {}
+
+    def _observe(self):
+        self._right = int(self.np_random.integers(2))
+        planes = np.zeros((2, 5, 5), np.int8)
+        row, column = self.np_random.integers(1, 4, 2)
+        planes[self._right, row, [column, column + 1]] = 1
+        planes[1 - self._right, row, [column - 1, column + 1]] = 1
+        return planes
+
+
+def made(space, **arguments):
+    network = {**NETWORK, **arguments.pop("network", {})}
+    return SpikingActorCriticPolicy(
+        space, spaces.Discrete(3), ConstantSchedule(1e-3), network=network, **arguments
+    )
+
+
+@pytest.mark.parametrize("space", [PLANES, IMAGE], ids=["planes", "image"])
+@pytest.mark.parametrize("kind", [x for x in KINDS if x != "quantised"])
+def test_programs_and_policies_choose_alike(space, kind):
+    policy = made(space, **KINDS[kind])
+    space.seed(0)
+    for observation in (space.sample() for _ in range(50)):
+        action, _ = policy.predict(observation, deterministic=True)
+        chosen = policy.predict_by_torch(observation, deterministic=True)[0]
+        assert action == chosen
+
+
+def test_the_twin_has_the_same_layers_and_critics():
+    policy = made(PLANES)
+    found = [x for x in policy.modules() if isinstance(x, SharedLinear)]
+    assert [x.shape for x in found] == [(4, 3, 3)] * 2
+    twin = made(PLANES, spiking_actor=False)
+    assert [x.shape for x in twin.modules() if isinstance(x, SharedLinear)] == [(4, 3, 3)] * 2
+
+
+@pytest.mark.parametrize("kind", ["spiking", "ANN"])
+def test_ppo_learns_a_pattern(kind):
+    model = learners.PPO(
+        SpikingActorCriticPolicy, make_vec_env(WhichPlane, 8, seed=0), n_steps=64,
+        batch_size=128, learning_rate=3e-3, seed=0, device="cpu", gamma=0.0,
+        policy_kwargs={"network": NETWORK, **KINDS[kind]},
+    )  # fmt: skip
+    model.learn(12_000)
+    env, right = WhichPlane(), []
+    observation, _ = env.reset(seed=5)
+    for _ in range(200):
+        action, _ = model.predict(observation, deterministic=True)
+        observation, reward, *_ = env.step(int(action))
+        right.append(reward)
+    assert np.mean(right) > 0.9
+
+
+def test_saved_and_loaded_policies_act_alike(tmp_path):
+    model = PPO(
+        SpikingActorCriticPolicy, "snn/MinAtar-Breakout-v0", n_steps=32, batch_size=32, seed=0,
+        device="cpu", policy_kwargs={"network": NETWORK},
+    )  # fmt: skip
+    model.learn(64)
+    loaded = snn_gym.load_agent(snn_gym.save_agent(model, tmp_path / "agent"))
+    observations = model.get_env().reset()
+    for _ in range(20):
+        actions, _ = model.predict(observations, deterministic=True)
+        assert np.array_equal(loaded.predict(observations, deterministic=True)[0], actions)
+        observations, *_ = model.get_env().step(actions)
+
+
+def test_other_algorithms_take_convolutions():
+    model = DQN(
+        SpikingDQNPolicy, "snn/MinAtar-Freeway-v0", learning_starts=40, seed=0, device="cpu",
+        policy_kwargs={"network": NETWORK},
+    ).learn(60)  # fmt: skip
+    assert any(isinstance(x, SharedLinear) for x in model.policy.modules())
+
+
+@pytest.mark.parametrize(
+    ("policy", "space", "arguments", "message"),
+    [
+        (SpikingActorCriticPolicy, spaces.Box(-1, 1, (8,)), {}, "convolutions need planes"),
+        (SpikingControllerPolicy, PLANES, {}, "moves each weight alone, and convolutions share"),
+        (
+            StatefulActorCriticPolicy, PLANES, {"spiking_actor": False},
+            r"gated units \(gru\) have no convolutions",
+        ),
+    ],
+)  # fmt: skip
+def test_what_has_no_planes_is_refused(policy, space, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        policy(space, spaces.Discrete(2), ConstantSchedule(1e-3), network=NETWORK, **arguments)

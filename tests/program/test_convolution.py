@@ -1,0 +1,47 @@
+"""Tests of the places that filters read."""
+
+import numpy as np
+import pytest
+
+from snn_gym.program.convolution import Convolution, receptive_fields
+
+
+def test_fields_by_hand():
+    """Filters of 2 x 2 over two planes of 2 x 3: places are columns 0 and 1."""
+    fields = receptive_fields(Convolution(filters=5, kernel=2), (2, 2, 3))
+    # plane 0 is numbered 0 1 2 / 3 4 5, plane 1 from 6 on
+    assert fields[..., 0].tolist() == [[0, 1, 3, 4, 6, 7, 9, 10], [1, 2, 4, 5, 7, 8, 10, 11]]
+
+
+def test_padding_reads_zeros():
+    fields = receptive_fields(Convolution(filters=1, kernel=3, padding=1), (1, 1, 1))
+    assert fields[..., 0].tolist() == [[1, 1, 1, 1, 0, 1, 1, 1, 1]]
+
+
+def test_pooled_fields_by_hand():
+    """A pool of 2 makes 2 x 2 places of 5 x 4, without the last row; a filter reads one."""
+    layer = Convolution(filters=1, kernel=1, pool=2)
+    assert layer.shape((1, 5, 4)) == (1, 2, 2)
+    assert receptive_fields(layer, (1, 5, 4))[:, 0].tolist() == [
+        [0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "shape"),
+    [
+        ({"kernel": 3}, (4, 8, 8)),
+        ({"kernel": 3, "padding": 1}, (4, 10, 10)),
+        ({"kernel": 3, "stride": 2}, (4, 4, 4)),
+        ({"kernel": 2, "stride": 2, "pool": 2}, (4, 2, 2)),
+    ],
+)
+def test_shapes(settings, shape):
+    assert Convolution(filters=4, **settings).shape((1, 10, 10)) == shape
+    fields = receptive_fields(Convolution(filters=4, **settings), (1, 10, 10))
+    assert len(fields) == np.prod(shape[1:])
+
+
+def test_a_filter_that_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match=r"a filter of 3 x 3 does not fit planes of 2 x 5 .*pool"):
+        Convolution(filters=1).shape((1, 2, 5))

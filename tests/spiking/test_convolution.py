@@ -1,0 +1,160 @@
+"""Tests of convolutions into spiking neurons, against PyTorch's and against dense layers."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from snn_gym.program.convolution import Convolution
+from snn_gym.program.interpreter import decide
+from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.convolution import SharedLinear
+from snn_gym.spiking.network import SpikingNetwork
+from tests.program.own_neurons import registered
+
+SHAPES = st.tuples(st.integers(1, 3), st.integers(3, 7), st.integers(3, 7))
+LAYERS = st.builds(
+    Convolution,
+    filters=st.integers(1, 3),
+    kernel=st.integers(1, 3),
+    stride=st.integers(1, 2),
+    padding=st.integers(0, 1),
+    pool=st.integers(1, 2),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own():
+    with registered():
+        yield
+
+
+def fits(layer, planes):
+    return min(x // layer.pool + 2 * layer.padding for x in planes[1:]) >= layer.kernel
+
+
+@settings(deadline=None, max_examples=60)
+@given(layer=LAYERS, planes=SHAPES, seed=st.integers(0, 99))
+def test_the_equivalent_dense_layer_and_its_gradients(layer, planes, seed):
+    assume(fits(layer, planes))
+    torch.manual_seed(seed)
+    linear = SharedLinear(layer, planes)
+    inputs = torch.randn(4, linear.in_features, requires_grad=True)
+    parts = [inputs, linear.filters, linear.filter_biases]
+    convolved = linear(inputs)
+    dense = functional.linear(inputs, linear.weight, linear.bias)
+    assert torch.allclose(convolved, dense, atol=1e-5)
+    direction = torch.randn_like(dense)
+    pairs = [torch.autograd.grad((x * direction).sum(), parts) for x in (convolved, dense)]
+    for one, other in zip(*pairs, strict=True):
+        assert torch.allclose(one, other, atol=1e-4)
+
+
+def test_weights_follow_every_change():
+    linear = SharedLinear(Convolution(filters=2), (1, 4, 4))
+    with torch.no_grad():
+        before = linear.weight
+        first = before.clone()
+        linear.filters.mul_(2.0)
+        assert torch.equal(linear.weight, 2.0 * first)
+        # The same memory, which compiled code reads.
+        assert linear.weight.data_ptr() == before.data_ptr()
+        linear.filters.numpy()[:] = 0.0
+        assert not linear.weight.any()
+
+
+def made(hidden_sizes=(7,), **changes):
+    values = {"convolutions": [{"filters": 3}, {"filters": 2, "kernel": 2}], "planes": (2, 6, 6)}
+    torch.manual_seed(1)
+    config = NetworkConfig.from_dict({**values, "hidden_sizes": hidden_sizes, **changes})
+    return SpikingNetwork(config, 72, 4)
+
+
+def dense_twin(network):
+    """Return the network with dense layers of the same weights."""
+    sizes = tuple(layer.size for layer in network.layers)[: network.config.depth]
+    values = {**network.config.to_dict(), "convolutions": [], "planes": None, "hidden_sizes": sizes}
+    if not isinstance(network.config.neuron, str):
+        values["neuron"] = network.config.neuron
+    twin = SpikingNetwork(NetworkConfig.from_dict(values), network.input_size, network.output_size)
+    with torch.no_grad():
+        for own, layer in zip(twin.layers, network.layers, strict=True):
+            own.linear.weight.copy_(layer.linear.weight)
+            own.linear.bias.copy_(layer.linear.bias)
+        twin.head.load_state_dict(network.head.state_dict())
+    return twin
+
+
+def planes(batch, seed=0):
+    return (torch.rand(batch, 72, generator=torch.Generator().manual_seed(seed)) < 0.2).float()
+
+
+@pytest.mark.parametrize("neuron", ["lif_box", "lif", "alif", "quadratic"])
+@pytest.mark.parametrize("decoder", ["mean_rate", "last_voltage", "population"])
+def test_a_network_equals_its_dense_twin(neuron, decoder):
+    network = made(neuron=neuron, decoder=decoder)
+    twin, inputs = dense_twin(network), planes(5)
+    outputs, expected = network(inputs)[0], twin(inputs)[0]
+    assert torch.equal(outputs, expected)
+    outputs.square().sum().backward()
+    expected.square().sum().backward()
+    for layer, own in zip(network.layers[:2], twin.layers[:2], strict=True):
+        count, places = layer.linear.places.shape[0], layer.linear.places
+        # The gradient of an element is the sum over the places where it is used.
+        dense = own.linear.weight.grad.view(len(layer.linear.filters), count, -1)
+        rows = dense.gather(2, places.expand(len(dense), -1, -1)).sum(1)
+        assert torch.allclose(layer.linear.filters.grad, rows, atol=1e-5)
+        biases = own.linear.bias.grad.view(len(dense), -1).sum(1)
+        assert torch.allclose(layer.linear.filter_biases.grad, biases, atol=1e-5)
+
+
+def test_stepping_equals_the_kernels():
+    fused, stepped = made(), made(backend="norse")
+    stepped.load_state_dict(fused.state_dict())
+    assert torch.allclose(fused(planes(5))[0], stepped(planes(5))[0], atol=1e-6)
+
+
+def test_a_program_decides_alike():
+    network, inputs = made(), planes(20)
+    with torch.no_grad():
+        outputs = network(inputs)[0].numpy()
+    found = decide(network.program(), inputs.numpy())
+    np.testing.assert_allclose(found.outputs, outputs, atol=1e-6)
+
+
+def test_products_of_a_convolution_by_hand():
+    """One event in the middle of 6 x 6 meets 9 places of each of 3 filters, in the corner one."""
+    network = made(hidden_sizes=())
+    inputs = torch.zeros(2, 72)
+    inputs[0, 14], inputs[1, 0] = 1.0, 1.0
+    costs = network.record(inputs).costs
+    assert costs.macs_per_decision["hidden_1"] == (27 + 3) / 2
+
+
+def test_initial_rates_are_moderate():
+    recording = made(hidden_sizes=(30,)).record(planes(200))
+    assert all(0.02 < float(x.spikes.mean()) < 0.6 for x in recording.layers)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"planes": None}, r"convolutions need planes: observe MultiBinary\(\(C, H, W\)\)"),
+        ({"planes": (2, 3, 3)}, "a filter of 2 x 2 does not fit planes of 1 x 1"),
+        ({"planes": (2, 5, 5)}, r"read planes \(2, 5, 5\), which are 50 values, .* 72 inputs"),
+        (
+            {"regulation": {"lean": {}}},
+            "convolutions share the weights of their neurons, which can't be shed",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        made(**changes)
+
+
+def test_settings_survive_files():
+    config = made().config
+    assert NetworkConfig.from_dict(config.to_dict()) == config
