@@ -128,10 +128,6 @@ class NetworkConfig(Config):
     hidden_sizes: tuple[Count, ...] = (64, 64)
     """Neurons of each spiking layer, input side first; none for a linear policy, which does not
     spike."""
-    convolutions: tuple[Convolution, ...] = ()
-    """Layers of filters before those of ``hidden_sizes``."""
-    planes: tuple[Count, Count, Count] | None = None
-    """Number, rows and columns of the observed planes; policies set it from their space."""
     time_steps: Count = 8
     """Integration steps T of one decision."""
     dt_ms: Positive = 1.0
@@ -163,6 +159,10 @@ class NetworkConfig(Config):
     """``fused`` kernels, ``norse`` stepping, or the fastest that applies (``auto``)."""
     regulation: RegulationParameters | None = None
     """Regulation of the neurons while the network is optimised; None for none."""
+    convolutions: tuple[Convolution, ...] = ()
+    """Layers of filters before those of ``hidden_sizes``. A critic that sees an action too has none."""
+    planes: tuple[Count, Count, Count] | None = None
+    """Number, rows and columns of the observed planes; policies set it from their space."""
 
     def __post_init__(self) -> None:
         """Convert mappings, fill in default parameters of the parts, and check the values."""
