@@ -40,7 +40,12 @@ from tests.export.made import (
 )
 from tests.program.own_neurons import registered
 
-KINDS = [*STATELESS, (SpikingActorCriticPolicy, "analogue", "discrete", {"recurrent": True})]
+FILTERS = {"convolutions": [{"filters": 3}], "hidden_sizes": (9,)}
+KINDS = [
+    *STATELESS,
+    (SpikingActorCriticPolicy, "analogue", "discrete", {"recurrent": True}),
+    (SpikingActorCriticPolicy, "planes", "discrete", FILTERS),
+]
 STATEFUL = [
     (StatefulActorCriticPolicy, "analogue", {"neuron": "alif", "recurrent": True}),
     (StatefulActorCriticPolicy, "spikes", {"neuron": "alif", "recurrent": True}),
