@@ -261,11 +261,19 @@ def trained_settings(saved: AgentManifest) -> ResolvedSettings:
 
 
 def zoo_settings(agent: str, environment: str, recipe: Recipe | None) -> ResolvedSettings:
-    """Return the settings of an agent's file, without its exploration at the start if made lean."""
+    """Return the settings of an agent's file.
+
+    An agent made lean or taught has no exploration at the start, and no rewards to normalise.
+    """
     resolved = resolve_settings(load_agent_spec(agent), environment)
     if recipe is None or recipe.parent is None or recipe.steps_before:
         return resolved
-    return replace(resolved, hyperparameters=as_it_plays(resolved.hyperparameters))
+    around = resolved.vec_normalize
+    return replace(
+        resolved,
+        hyperparameters=as_it_plays(resolved.hyperparameters),
+        vec_normalize=None if around is not None and not around.norm_obs else around,
+    )
 
 
 def check_settings(

@@ -160,7 +160,7 @@ class NetworkConfig(Config):
     regulation: RegulationParameters | None = None
     """Regulation of the neurons while the network is optimised; None for none."""
     convolutions: tuple[Convolution, ...] = ()
-    """Layers of filters before those of ``hidden_sizes``. A critic that sees an action too has none."""
+    """Layers of filters before those of ``hidden_sizes``; a critic of actions has none."""
     planes: tuple[Count, Count, Count] | None = None
     """Number, rows and columns of the observed planes; policies set it from their space."""
 

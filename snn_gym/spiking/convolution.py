@@ -24,8 +24,6 @@ class SharedLinear(nn.Linear):
     """
 
     places: Tensor
-    _unrolled: Tensor
-    _seen: Tensor
 
     def __init__(self, layer: Convolution, planes: tuple[int, int, int]) -> None:
         # nn.Linear's own would make parameters of ``weight`` and ``bias``.
@@ -37,9 +35,8 @@ class SharedLinear(nn.Linear):
         self.filters = nn.Parameter(torch.empty(layer.filters, elements))
         self.filter_biases = nn.Parameter(torch.empty(layer.filters))
         self.register_buffer("places", fields.flatten(1), persistent=False)
-        unrolled = torch.zeros(self.out_features, self.in_features)
-        self.register_buffer("_unrolled", unrolled, persistent=False)
-        self.register_buffer("_seen", torch.full_like(self.filters, torch.nan), persistent=False)
+        # Weights and the filters that they are of; no buffers, which who acts would compare.
+        self._unrolled: tuple[Tensor, Tensor] | None = None
         nn.init.kaiming_uniform_(self.filters, a=5**0.5)  # as nn.Conv2d
         bound = 1.0 / elements**0.5
         nn.init.uniform_(self.filter_biases, -bound, bound)
@@ -49,12 +46,14 @@ class SharedLinear(nn.Linear):
         """Weights (out, in) of the equivalent dense layer, differentiable where gradients are."""
         if torch.is_grad_enabled() and self.filters.requires_grad:
             return self._unroll(self.filters)
-        filters = self.filters.detach()
-        if not torch.equal(self._seen, filters):
+        filters, kept = self.filters.detach(), self._unrolled
+        if kept is None or kept[1].device != filters.device or kept[1].dtype != filters.dtype:
+            kept = self._unrolled = self._unroll(filters), filters.clone()
+        elif not torch.equal(kept[1], filters):
             # In place, so that who reads the memory sees the change.
-            self._unrolled.copy_(self._unroll(filters))
-            self._seen.copy_(filters)
-        return self._unrolled
+            kept[0].copy_(self._unroll(filters))
+            kept[1].copy_(filters)
+        return kept[0]
 
     @property
     def bias(self) -> Tensor:  # type: ignore[override]

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,8 +11,10 @@ from snn_gym._base.config import to_mapping
 from snn_gym._base.storage import load_tensors
 from snn_gym.leaderboard import SubmissionError, evaluate, submit
 from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME, parse_manifest
+from snn_gym.leaderboard.submission import zoo_settings
 from snn_gym.training import make_run_settings, train
 from snn_gym.zoo import load_agent, make_agent, make_lean, read_manifest, save_agent
+from snn_gym.zoo.recipe import Parent, Recipe
 from tests.edits import edit_json
 from tests.leaderboard.helpers import SETTINGS
 
@@ -133,3 +136,15 @@ def test_runs_started_under_other_versions_have_no_recipe(tmp_path):
         train("ppo-lif", "CartPole-v1", out=run, resume=True, **settings)
     with pytest.raises(SubmissionError, match="resumed on another machine or with other versions"):
         submit(run, tmp_path / "out")
+
+
+def test_who_is_taught_normalises_no_rewards():
+    """A student sees no rewards, so its file's VecNormalize of rewards is no part of its recipe."""
+    recipe = Recipe(
+        steps=100, checkpoint_interval=None, versions={}, processor={},
+        parent=Parent(weights_sha256="0" * 64, steps=1000),
+    )  # fmt: skip
+    alone = replace(recipe, parent=None)
+    trained, taught = (zoo_settings("ppo-mlp-8", "Hopper-v5", x) for x in (alone, recipe))
+    assert trained.vec_normalize is not None
+    assert taught.vec_normalize is None
