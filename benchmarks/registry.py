@@ -6,6 +6,7 @@ from types import ModuleType
 
 from benchmarks.families import (
     acting,
+    convolutions,
     crossover,
     environments,
     fused,
@@ -25,6 +26,7 @@ FAMILIES: dict[str, ModuleType] = {
     "roofline": roofline,
     "acting": acting,
     "training": training,
+    "convolutions": convolutions,
     "memory": memory,
     "ppo": ppo,
     "off-policy": off_policy,

@@ -3,12 +3,61 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from snn_gym.program.convolution import Convolution, receptive_fields
+
+
+class _Spread:
+    """Values that stand at many places, in memory that stays the same: who reads it sees changes.
+
+    A value of ``which`` (M,), times ``scale``, stands at each of the flat places ``at`` (M,).
+    """
+
+    def __init__(self, shape: tuple[int, ...], scale: float) -> None:
+        self._shape, self._scale = shape, scale
+        self._memory = self._seen = torch.empty(0)
+
+    def of(self, values: Tensor, at: Tensor, which: Tensor) -> Tensor:
+        """Return the tensor of values, differentiable where gradients are."""
+        if torch.is_grad_enabled() and values.requires_grad:
+            spread: Tensor = _Spreading.apply(values, self, at, which)  # type: ignore[no-untyped-call]
+            return spread
+        return self.memory(values.detach(), at, which)
+
+    def memory(self, values: Tensor, at: Tensor, which: Tensor) -> Tensor:
+        """Return the memory with the present values."""
+        seen = self._seen
+        if seen.shape != values.shape or (seen.device, seen.dtype) != (values.device, values.dtype):
+            self._memory = values.new_zeros(self._shape)
+            self._seen = torch.full_like(values, torch.nan)
+        if not torch.equal(self._seen, values):
+            self._memory.view(-1).index_copy_(0, at, values.reshape(-1)[which] * self._scale)
+            self._seen.copy_(values)
+        return self._memory
+
+    def gradient(self, grad: Tensor, values: Tensor, at: Tensor, which: Tensor) -> Tensor:
+        """Return the gradient of the values for that of the memory."""
+        taken = grad.reshape(-1)[at] * self._scale
+        return taken.new_zeros(values.numel()).index_add(0, which, taken).view(values.shape)
+
+
+class _Spreading(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, spread: _Spread, at: Tensor, which: Tensor) -> Tensor:
+        ctx.save_for_backward(values, at, which)
+        ctx.spread = spread
+        # Another tensor of the same memory, for this one gets a gradient.
+        return spread.memory(values.detach(), at, which).detach()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        return ctx.spread.gradient(grads[0], *ctx.saved_tensors), None, None, None
 
 
 class SharedLinear(nn.Linear):
@@ -23,20 +72,36 @@ class SharedLinear(nn.Linear):
         planes: Number, rows and columns of the input planes.
     """
 
-    places: Tensor
+    at: Tensor
+    """(M,) int64, places in the flattened weights that are not zero."""
+    which: Tensor
+    """(M,) int64, the elements of the flattened filters that stand there."""
+    units: Tensor
+    planes_of_units: Tensor
 
     def __init__(self, layer: Convolution, planes: tuple[int, int, int]) -> None:
         # nn.Linear's own would make parameters of ``weight`` and ``bias``.
         nn.Module.__init__(self)
         self.layer, self.planes, self.shape = layer, planes, layer.shape(planes)
         self.in_features, self.out_features = math.prod(planes), math.prod(self.shape)
-        fields = torch.from_numpy(receptive_fields(layer, planes))
+        fields = receptive_fields(layer, planes)
         elements = fields.shape[1]
         self.filters = nn.Parameter(torch.empty(layer.filters, elements))
         self.filter_biases = nn.Parameter(torch.empty(layer.filters))
-        self.register_buffer("places", fields.flatten(1), persistent=False)
-        # Weights and the filters that they are of; no buffers, which who acts would compare.
-        self._unrolled: tuple[Tensor, Tensor] | None = None
+        # Axes: filter, place, element, part of the pool.
+        filters = np.arange(layer.filters)[:, np.newaxis, np.newaxis, np.newaxis]
+        rows = filters * len(fields) + np.arange(len(fields))[:, np.newaxis, np.newaxis]
+        which = filters * elements + np.arange(elements)[:, np.newaxis]
+        at, which, reads = np.broadcast_arrays(rows * self.in_features + fields, which, fields)
+        inside = reads < self.in_features  # the rest is padding
+        self.register_buffer("at", torch.from_numpy(at[inside]), persistent=False)
+        self.register_buffer("which", torch.from_numpy(which[inside]), persistent=False)
+        units = torch.arange(self.out_features)
+        self.register_buffer("units", units, persistent=False)
+        self.register_buffer("planes_of_units", units // len(fields), persistent=False)
+        # No buffers, which who acts would compare with their last values.
+        self._weight = _Spread((self.out_features, self.in_features), 1.0 / layer.pool**2)
+        self._bias = _Spread((self.out_features,), 1.0)
         nn.init.kaiming_uniform_(self.filters, a=5**0.5)  # as nn.Conv2d
         bound = 1.0 / elements**0.5
         nn.init.uniform_(self.filter_biases, -bound, bound)
@@ -44,21 +109,12 @@ class SharedLinear(nn.Linear):
     @property
     def weight(self) -> Tensor:  # type: ignore[override]
         """Weights (out, in) of the equivalent dense layer, differentiable where gradients are."""
-        if torch.is_grad_enabled() and self.filters.requires_grad:
-            return self._unroll(self.filters)
-        filters, kept = self.filters.detach(), self._unrolled
-        if kept is None or kept[1].device != filters.device or kept[1].dtype != filters.dtype:
-            kept = self._unrolled = self._unroll(filters), filters.clone()
-        elif not torch.equal(kept[1], filters):
-            # In place, so that who reads the memory sees the change.
-            kept[0].copy_(self._unroll(filters))
-            kept[1].copy_(filters)
-        return kept[0]
+        return self._weight.of(self.filters, self.at, self.which)
 
     @property
     def bias(self) -> Tensor:  # type: ignore[override]
         """Biases (out,) of the equivalent dense layer."""
-        return self.filter_biases.repeat_interleave(self.shape[1] * self.shape[2])
+        return self._bias.of(self.filter_biases, self.units, self.planes_of_units)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return planes of filters (..., out) for flattened planes (..., in)."""
@@ -75,14 +131,3 @@ class SharedLinear(nn.Linear):
     def extra_repr(self) -> str:
         """Return what the layer is made of."""
         return f"{self.planes} to {self.shape}, {self.layer}"
-
-    def _unroll(self, filters: Tensor) -> Tensor:
-        """Return weights (out, in) of filters (F, K)."""
-        count, (places, reads) = len(filters), self.places.shape
-        pool = self.layer.pool**2
-        values = (filters / pool).repeat_interleave(pool, 1).repeat_interleave(places, 0)
-        index = self.places.repeat(count, 1)
-        # The last column takes what reads padding.
-        wide = filters.new_zeros(self.out_features, self.in_features + 1)
-        weight = wide.scatter(1, index, values.view(-1, reads))
-        return weight[:, :-1].contiguous()

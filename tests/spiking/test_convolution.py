@@ -101,12 +101,13 @@ def test_a_network_equals_its_dense_twin(neuron, decoder):
     outputs.square().sum().backward()
     expected.square().sum().backward()
     for layer, own in zip(network.layers[:2], twin.layers[:2], strict=True):
-        count, places = layer.linear.places.shape[0], layer.linear.places
+        filters = layer.linear.filters
         # The gradient of an element is the sum over the places where it is used.
-        dense = own.linear.weight.grad.view(len(layer.linear.filters), count, -1)
-        rows = dense.gather(2, places.expand(len(dense), -1, -1)).sum(1)
-        assert torch.allclose(layer.linear.filters.grad, rows, atol=1e-5)
-        biases = own.linear.bias.grad.view(len(dense), -1).sum(1)
+        dense = torch.zeros(filters.numel())
+        for at, which in zip(layer.linear.at, layer.linear.which, strict=True):
+            dense[which] += own.linear.weight.grad.view(-1)[at]
+        assert torch.allclose(filters.grad.view(-1), dense, atol=1e-5)
+        biases = own.linear.bias.grad.view(len(filters), -1).sum(1)
         assert torch.allclose(layer.linear.filter_biases.grad, biases, atol=1e-5)
 
 
