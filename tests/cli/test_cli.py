@@ -71,7 +71,7 @@ def test_envs_lists_every_environment_that_agents_train_on(capsys):
     assert main(["envs"]) == 0
     out = capsys.readouterr().out
     table, _, note = out.partition("\n\n")
-    assert note == "snn/X-flat-vN is snn/X-vN with flat spikes, for 44 of these.\n"
+    assert note == "snn/X-flat-vN is snn/X-vN with flat spikes, for 49 of these.\n"
     listed = [line.split()[0] for line in table.splitlines()[1:]]
     assert len(listed) == len(set(listed))
     assert set(env_ids()) <= set(listed)
