@@ -277,7 +277,7 @@ def _scaled(network: Network, moved: bool) -> tuple[Layer, ...]:
     layers: list[Layer] = []
     scale: Floats | float = 1.0
     for layer in network.layers[:-1]:
-        inward, biases = layer.inward * scale, layer.biases
+        inward, biases = layer.inward * _spread(scale, layer), layer.biases
         scale = 1.0
         if moved and layer.recurrent is None:
             # Then inputs have norm 1 and count as much as outputs, so that idle units do not.
@@ -291,8 +291,18 @@ def _scaled(network: Network, moved: bool) -> tuple[Layer, ...]:
     return (*(_weighed(x, after) for x, after in pairwise(layers)), layers[-1])
 
 
+def _spread(scale: Floats | float, layer: Layer) -> Floats | float:
+    """Return a scale of each input of a layer for one of each unit below.
+
+    A filter stands at many places, which are inputs side by side.
+    """
+    if isinstance(scale, float):
+        return scale
+    return np.repeat(scale, layer.inward.shape[1] // len(scale))
+
+
 def _without_shift(readout: Layer, scale: Floats | float) -> Layer:
-    rows = np.hstack([readout.inward * scale, readout.biases])
+    rows = np.hstack([readout.inward * _spread(scale, readout), readout.biases])
     if len(rows) > 1:  # a single row is an action, not a logit
         rows = rows - rows.mean(axis=0)
     rows = rows / (np.linalg.norm(rows) or 1.0)
@@ -303,7 +313,8 @@ def _without_shift(readout: Layer, scale: Floats | float) -> Layer:
 def _weighed(layer: Layer, after: Layer) -> Layer:
     if layer.recurrent is not None:
         return layer
-    weight = np.linalg.norm(after.inward, axis=0)[:, None]
+    read = after.inward.reshape(len(after.inward), layer.units, -1)
+    weight = np.linalg.norm(read, axis=(0, 2))[:, None]
     return replace(layer, inward=layer.inward * weight, biases=layer.biases * weight)
 
 
@@ -313,7 +324,10 @@ def _aligned_distance(one: tuple[Layer, ...], other: tuple[Layer, ...]) -> float
     order, signs = np.arange(inputs), np.ones(inputs)
     distances: list[float] = []
     for mine, theirs in zip(one, other, strict=True):
-        aligned = replace(theirs, inward=theirs.inward[:, order] * signs)
+        # Places of a filter move with it.
+        places = np.arange(theirs.inward.shape[1]).reshape(len(order), -1)[order].ravel()
+        inward = theirs.inward[:, places] * _spread(signs, theirs)
+        aligned = replace(theirs, inward=inward)
         if mine is not one[-1]:
             order, gate_signs = _match(mine, aligned)
             aligned = _reordered(aligned, order, gate_signs)

@@ -113,6 +113,21 @@ def test_unrelated_networks_are_far_apart(seed, kind):
     assert 2 * NEAR < distance(one, other) <= 2**0.5
 
 
+def test_filters_in_another_order_are_a_copy():
+    """A filter of a convolution stands at many places of the layer above, side by side."""
+    rng = np.random.default_rng(0)
+    filters, places = 4, 9
+    shapes = ((filters, 18), (6, filters * places), (3, 6))
+    layers = [Layer(rng.normal(size=x), rng.normal(size=(x[0], 1))) for x in shapes]
+    order = np.array([2, 0, 3, 1])
+    first, second, readout = layers
+    moved = second.inward.reshape(6, filters, places)[:, order].reshape(6, -1)
+    other = Network(
+        (Layer(first.inward[order], first.biases[order]), Layer(moved, second.biases), readout)
+    )
+    assert distance(Network(tuple(layers)), other) == pytest.approx(0.0, abs=1e-12)
+
+
 def test_distance_of_noisy_weights_is_proportional_to_the_noise():
     """Of weights w and w + e, with |e| = s |w|, the distance is s / sqrt(2 + s^2)."""
     rng = np.random.default_rng(0)
