@@ -132,7 +132,7 @@ def test_saved_agents_act_the_same_and_continue_learning(kind, tmp_path):
         more = 1_300  # it starts at 1,000 and learns every 256
     if isinstance(loaded, GradientFreeAlgorithm):
         more = 2_000  # many of its moves are not accepted
-    if isinstance(loaded, StatefulPPO):
+    if isinstance(loaded, StatefulPPO) or "conv" in kind:
         more = 2 * loaded.n_steps * loaded.n_envs  # after one rollout the rate would be 0
     loaded.learn(more, reset_num_timesteps=False)
     assert loaded.num_timesteps >= model.num_timesteps + more
