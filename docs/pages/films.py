@@ -61,6 +61,7 @@ FILMS = (
         "an event camera follows a light; all that the network sees are the events",
     ),
     Film("ppo-lif", "Hopper-v5", "it hops on one leg", "mujoco", 100),
+    Film("ppo-lif", "HalfCheetah-v5", "it runs on two legs", "mujoco", 100),
 )
 
 
