@@ -13,6 +13,7 @@ from torch import Tensor
 
 import snn_gym  # noqa: F401 - registers the ids
 from benchmarks.families.acting import all_peers, plain_forward, without_gradient
+from benchmarks.families.training import activity
 from benchmarks.measurement import Effort, Experiment, Measurement, Readings, faster
 from benchmarks.peers import PEER_NAMES, forward_backward, hidden_linears
 from benchmarks.timing import race
@@ -77,10 +78,8 @@ def _run(case: _Case) -> Callable[[Effort], Readings]:
             else without_gradient(forward, x)
             for name, forward in forwards.items()
         }
-        recorded = network.record(x).layers
-        shares = " and ".join(f"{100 * float(y.spikes.detach().mean()):.2g} %" for y in recorded)
-        note = f"{shares} of its layers' neurons fire at a time step."
-        return Readings(race(contenders, effort.seconds), missing=missing, notes=(note,))
+        samples = race(contenders, effort.seconds)
+        return Readings(samples, missing=missing, notes=(activity(network, x),))
 
     return run
 

@@ -50,7 +50,8 @@ def _seldom(_: Effort, width: int, time_steps: int) -> tuple[SpikingNetwork, Ten
     return at_activity((width, width), time_steps, BATCH, _LOW_SHARE)
 
 
-def _activity(network: SpikingNetwork, x: Tensor) -> str:
+def activity(network: SpikingNetwork, x: Tensor) -> str:
+    """Return a note on how often the neurons of a network fire for inputs (B, I)."""
     recorded = network.record(x).layers
     shares = [f"{100 * float(layer.spikes.detach().mean()):.2g} %" for layer in recorded]
     return f"{' and '.join(shares)} of its layers' neurons fire at a time step."
@@ -90,7 +91,7 @@ def _run(case: _Case) -> Callable[[Effort], Readings]:
         sizes = (INPUTS, case.width, case.width)
         contenders[FLOOR] = floor.training_products(sizes, case.time_steps, BATCH)
         return Readings(
-            race(contenders, effort.seconds), missing=missing, notes=(_activity(network, x),)
+            race(contenders, effort.seconds), missing=missing, notes=(activity(network, x),)
         )
 
     return run

@@ -396,6 +396,15 @@ def masked_environments(
     return np.flatnonzero(mask), rest or None
 
 
+def refuse_options(options: Mapping[str, Any] | None, task: str) -> None:
+    """Raise ValueError if options remain beside the mask, for a task that has none."""
+    if options:
+        raise ValueError(
+            f"options {sorted(options)} are unknown; {task} takes 'reset_mask' only: give settings "
+            "to gym.make instead"
+        )
+
+
 def masked_infos(values: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_]) -> dict[str, Any]:
     """Return copies of infos, 0 outside a mask (B,), each with the mask under ``_key``."""
     infos: dict[str, Any] = {}

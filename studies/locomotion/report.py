@@ -182,8 +182,8 @@ def _head() -> str:
         "ANNs beside. Returns are those of the final policy, of 100 episodes for each training "
         "seed.",
         "Scores to read them by. The best actions without observations are torques that oscillate "
-        "at one frequency, found by a search; a return below theirs is no evidence that an agent "
-        "uses what it sees.",
+        "at one frequency, found by a search, and on Ant standing still; a return below theirs is "
+        "no evidence that an agent uses what it sees.",
         table(("Task", "random play", "best without observations", "solved"), rows).rstrip(),
     )
 

@@ -34,48 +34,6 @@ _HERE, _AT, _TO_RIGHT, _GOLD, _FIELDS = range(5)
 _SPAWN_STEPS, _MOVE_STEPS, _RAMP_STEPS = 10, 5, 100
 
 
-class Asterix(MinAtarGame):
-    """Asterix: gold earns 1; the episode ends when the player meets an enemy.
-
-    Enemies and gold enter one of eight lanes from a side and cross it. With ramping they come and
-    move faster with time. Planes: player, enemy, trail (behind what moves), gold.
-    """
-
-    planes = ("player", "enemy", "trail", "gold")
-    actions = (NOTHING, LEFT, UP, RIGHT, DOWN)
-    state_size = _ENTITIES + _LANES * _FIELDS
-    step_words = 4
-
-    def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
-        del numbers  # every episode starts alike
-        state = np.zeros(self.state_size, np.int16)
-        state[[_X, _Y]] = 5
-        state[[_SPAWN_SPEED, _SPAWN_TIMER]] = _SPAWN_STEPS
-        state[[_MOVE_SPEED, _MOVE_TIMER]] = _MOVE_STEPS
-        state[_RAMP_TIMER] = _RAMP_STEPS
-        self._state[rows] = state
-
-    def _move(
-        self,
-        actions: NDArray[np.int64],
-        words: NDArray[np.uint32],
-        rewards: NDArray[np.float64],
-        ended: NDArray[np.bool_],
-    ) -> None:
-        ramping = self.settings.difficulty_ramping
-        _step(self._state, actions, words, self._sticky, ramping, rewards, ended)
-
-    @staticmethod
-    def _fill(state: NDArray[np.int16], planes: NDArray[np.int8]) -> None:
-        _show(state, planes)
-
-
-class AsterixEnv(MinAtarEnv):
-    """Single ``snn/MinAtar-Asterix-v0``."""
-
-    game = Asterix
-
-
 @njit(cache=True, error_model="numpy")
 def _step(
     states: Any,
@@ -189,3 +147,32 @@ def _show(states: Any, planes: Any) -> None:
                 behind = entity[_AT] - (1 if entity[_TO_RIGHT] else -1)
                 if 0 <= behind < SIDE:
                     p[2, lane + 1, behind] = 1
+
+
+class Asterix(MinAtarGame):
+    """Asterix: gold earns 1; the episode ends when the player meets an enemy.
+
+    Enemies and gold enter one of eight lanes from a side and cross it. With ramping they come and
+    move faster with time. Planes: player, enemy, trail (behind what moves), gold.
+    """
+
+    planes = ("player", "enemy", "trail", "gold")
+    actions = (NOTHING, LEFT, UP, RIGHT, DOWN)
+    kernel, show = staticmethod(_step), staticmethod(_show)
+    state_size = _ENTITIES + _LANES * _FIELDS
+    step_words = 4
+
+    def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
+        del numbers  # every episode starts alike
+        state = np.zeros(self.state_size, np.int16)
+        state[[_X, _Y]] = 5
+        state[[_SPAWN_SPEED, _SPAWN_TIMER]] = _SPAWN_STEPS
+        state[[_MOVE_SPEED, _MOVE_TIMER]] = _MOVE_STEPS
+        state[_RAMP_TIMER] = _RAMP_STEPS
+        self._state[rows] = state
+
+
+class AsterixEnv(MinAtarEnv):
+    """Single ``snn/MinAtar-Asterix-v0``."""
+
+    game = Asterix

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from snn_gym._base.compilation import njit
 from snn_gym._base.config import Config, Share, from_arguments
 from snn_gym._base.spaces import FlatSpikes
-from snn_gym.envs.batch import EVERY, BatchEnv, Rows, SingleEnv
+from snn_gym.envs.batch import EVERY, BatchEnv, Rows, SingleEnv, refuse_options
 from snn_gym.envs.native.scenes import draw_planes
 from snn_gym.envs.streams import NoiseStreams, StartStreams
 
@@ -93,6 +93,14 @@ class MinAtarGame(BatchEnv):
     """Names of the planes."""
     actions: ClassVar[tuple[int, ...]]
     """Codes of the actions 0, 1, 2, …"""
+    kernel: ClassVar[Callable[..., None]]
+    """Moves states (B, S), in place, by codes (B,) of actions and words (B, ``step_words``).
+
+    Other arguments: the number below which a word means the latest action, whether difficulty
+    ramps, and rewards (B,) and ends (B,) to fill, which are 0.
+    """
+    show: ClassVar[Callable[..., None]]
+    """Sets the places of planes (n, C, 10, 10), which are 0, from states (n, S)."""
     state_size: ClassVar[int]
     """Numbers of the state of an environment, int16."""
     start_size: ClassVar[int] = 0
@@ -152,7 +160,9 @@ class MinAtarGame(BatchEnv):
         ``words`` (B, ``step_words``), uint32, take the place of random numbers.
         """
         rewards, ended = np.zeros(self.num_envs), np.zeros(self.num_envs, np.bool_)
-        self._move(self._codes[actions], words, rewards, ended)
+        ramping = self.settings.difficulty_ramping
+        codes = self._codes[actions]
+        self.kernel(self._state, codes, words, self._sticky, ramping, rewards, ended)
         return rewards, ended
 
     def draw(self, index: int) -> NDArray[np.uint8]:
@@ -162,11 +172,7 @@ class MinAtarGame(BatchEnv):
     def _start(
         self, rows: Rows, seeds: Sequence[int | None] | None, options: dict[str, Any] | None
     ) -> NDArray[Any]:
-        if options:
-            raise ValueError(
-                f"options {sorted(options)} are unknown; {type(self).__name__} takes 'reset_mask' "
-                "only: give settings to gym.make instead"
-            )
+        refuse_options(options, type(self).__name__)
         self._starts.seed(seeds, rows)
         self._words.seed(seeds, rows)
         self._begin(rows, self._starts.take(rows))
@@ -194,30 +200,12 @@ class MinAtarGame(BatchEnv):
         """Return the planes (n, C, 10, 10), int8, 0 or 1, of some environments."""
         state = self._state[rows]
         planes = np.zeros((len(state), len(self.planes), SIDE, SIDE), np.int8)
-        self._fill(state, planes)
+        self.show(state, planes)
         return planes
 
     @abstractmethod
     def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
         """Start episodes in n environments from numbers (n, ``start_size``) in [0, 1)."""
-
-    @abstractmethod
-    def _move(
-        self,
-        actions: NDArray[np.int64],
-        words: NDArray[np.uint32],
-        rewards: NDArray[np.float64],
-        ended: NDArray[np.bool_],
-    ) -> None:
-        """Move every environment; fill rewards (B,) and ends (B,), which are 0.
-
-        ``actions`` (B,) are codes, ``words`` (B, ``step_words``) random.
-        """
-
-    @staticmethod
-    @abstractmethod
-    def _fill(state: NDArray[np.int16], planes: NDArray[np.int8]) -> None:
-        """Set the places of planes (n, C, 10, 10), which are 0, from states (n, S)."""
 
 
 class MinAtarEnv(SingleEnv):

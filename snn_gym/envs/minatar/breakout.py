@@ -28,50 +28,16 @@ _UPRIGHT = np.array([3, 2, 1, 0])
 _BACK = np.array([2, 3, 0, 1])
 
 
-class Breakout(MinAtarGame):
-    """Breakout: a brick earns 1; the episode ends when the ball falls past the paddle.
-
-    The ball moves along diagonals and is reflected by walls and bricks. The middle of the paddle
-    reflects it upwards, a cell beside it back to where it came from. When all bricks are broken,
-    three rows are added. Planes: paddle, ball, trail (where the ball was), bricks.
-    """
-
-    planes = ("paddle", "ball", "trail", "brick")
-    actions = (NOTHING, LEFT, RIGHT)
-    state_size = _BRICKS + _BRICK_ROWS * SIDE
-    start_size = 1
-
-    def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
-        state = np.zeros((len(numbers), self.state_size), np.int16)
-        from_right = np.floor(2.0 * numbers[:, 0]).astype(np.int16)
-        state[:, _PADDLE], state[:, _Y], state[:, _TRAIL_Y] = 4, 3, 3
-        state[:, _X] = state[:, _TRAIL_X] = (SIDE - 1) * from_right
-        state[:, _DIRECTION] = 2 + from_right
-        state[:, _BRICKS:] = 1
-        self._state[rows] = state
-
-    def _move(
-        self,
-        actions: NDArray[np.int64],
-        words: NDArray[np.uint32],
-        rewards: NDArray[np.float64],
-        ended: NDArray[np.bool_],
-    ) -> None:
-        _step(self._state, actions, words, self._sticky, rewards, ended)
-
-    @staticmethod
-    def _fill(state: NDArray[np.int16], planes: NDArray[np.int8]) -> None:
-        _show(state, planes)
-
-
-class BreakoutEnv(MinAtarEnv):
-    """Single ``snn/MinAtar-Breakout-v0``."""
-
-    game = Breakout
-
-
 @njit(cache=True, error_model="numpy")
-def _step(states: Any, actions: Any, words: Any, threshold: int, rewards: Any, ended: Any) -> None:
+def _step(
+    states: Any,
+    actions: Any,
+    words: Any,
+    threshold: int,
+    _ramping: bool,
+    rewards: Any,
+    ended: Any,
+) -> None:
     for i in range(len(states)):
         s = states[i]
         action = sticky(s, actions[i], words[i, 0], threshold)
@@ -126,3 +92,33 @@ def _show(states: Any, planes: Any) -> None:
         p[2, s[_TRAIL_Y], s[_TRAIL_X]] = 1
         for k in range(_BRICK_ROWS * SIDE):
             p[3, 1 + k // SIDE, k % SIDE] = s[_BRICKS + k]
+
+
+class Breakout(MinAtarGame):
+    """Breakout: a brick earns 1; the episode ends when the ball falls past the paddle.
+
+    The ball moves along diagonals and is reflected by walls and bricks. The middle of the paddle
+    reflects it upwards, a cell beside it back to where it came from. When all bricks are broken,
+    three rows are added. Planes: paddle, ball, trail (where the ball was), bricks.
+    """
+
+    planes = ("paddle", "ball", "trail", "brick")
+    actions = (NOTHING, LEFT, RIGHT)
+    kernel, show = staticmethod(_step), staticmethod(_show)
+    state_size = _BRICKS + _BRICK_ROWS * SIDE
+    start_size = 1
+
+    def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
+        state = np.zeros((len(numbers), self.state_size), np.int16)
+        from_right = np.floor(2.0 * numbers[:, 0]).astype(np.int16)
+        state[:, _PADDLE], state[:, _Y], state[:, _TRAIL_Y] = 4, 3, 3
+        state[:, _X] = state[:, _TRAIL_X] = (SIDE - 1) * from_right
+        state[:, _DIRECTION] = 2 + from_right
+        state[:, _BRICKS:] = 1
+        self._state[rows] = state
+
+
+class BreakoutEnv(MinAtarEnv):
+    """Single ``snn/MinAtar-Breakout-v0``."""
+
+    game = Breakout

@@ -31,52 +31,16 @@ _COLUMN, _SLOWEST = 4, 5
 _PLAYER_STEPS, _EPISODE_STEPS = 3, 2500
 
 
-class Freeway(MinAtarGame):
-    """Freeway: reaching the top earns 1; the episode ends after 2,501 environment steps.
-
-    The player moves up or down every third step at most. A car that meets it puts it back to the
-    bottom, and so does reaching the top, which gives all cars new speeds. Planes: chicken, car, and
-    trails of cars that move every 1 to 5 steps.
-    """
-
-    planes = ("chicken", "car", "speed1", "speed2", "speed3", "speed4", "speed5")
-    actions = (NOTHING, UP, DOWN)
-    state_size = _CARS + _LANES * _FIELDS
-    start_size = 2 * _LANES
-    step_words = 1 + 2 * _LANES
-
-    def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
-        state = np.zeros((len(numbers), self.state_size), np.int16)
-        state[:, _Y] = SIDE - 1
-        state[:, _MOVE_TIMER], state[:, _LEFT_STEPS] = _PLAYER_STEPS, _EPISODE_STEPS
-        speeds = 1 + np.floor(_SLOWEST * numbers[:, :_LANES])
-        cars = state[:, _CARS:].reshape(len(numbers), _LANES, _FIELDS)
-        cars[..., _TIMER] = speeds
-        cars[..., _SPEED] = np.where(numbers[:, _LANES:] < 0.5, -speeds, speeds)
-        self._state[rows] = state
-
-    def _move(
-        self,
-        actions: NDArray[np.int64],
-        words: NDArray[np.uint32],
-        rewards: NDArray[np.float64],
-        ended: NDArray[np.bool_],
-    ) -> None:
-        _step(self._state, actions, words, self._sticky, rewards, ended)
-
-    @staticmethod
-    def _fill(state: NDArray[np.int16], planes: NDArray[np.int8]) -> None:
-        _show(state, planes)
-
-
-class FreewayEnv(MinAtarEnv):
-    """Single ``snn/MinAtar-Freeway-v0``."""
-
-    game = Freeway
-
-
 @njit(cache=True, error_model="numpy")
-def _step(states: Any, actions: Any, words: Any, threshold: int, rewards: Any, ended: Any) -> None:
+def _step(
+    states: Any,
+    actions: Any,
+    words: Any,
+    threshold: int,
+    _ramping: bool,
+    rewards: Any,
+    ended: Any,
+) -> None:
     for i in range(len(states)):
         s = states[i]
         action = sticky(s, actions[i], words[i, 0], threshold)
@@ -129,3 +93,35 @@ def _show(states: Any, planes: Any) -> None:
             p[1, lane + 1, car[_AT]] = 1
             behind = (car[_AT] - (1 if car[_SPEED] > 0 else -1)) % SIDE
             p[1 + abs(car[_SPEED]), lane + 1, behind] = 1
+
+
+class Freeway(MinAtarGame):
+    """Freeway: reaching the top earns 1; the episode ends after 2,501 environment steps.
+
+    The player moves up or down every third step at most. A car that meets it puts it back to the
+    bottom, and so does reaching the top, which gives all cars new speeds. Planes: chicken, car, and
+    trails of cars that move every 1 to 5 steps.
+    """
+
+    planes = ("chicken", "car", "speed1", "speed2", "speed3", "speed4", "speed5")
+    actions = (NOTHING, UP, DOWN)
+    kernel, show = staticmethod(_step), staticmethod(_show)
+    state_size = _CARS + _LANES * _FIELDS
+    start_size = 2 * _LANES
+    step_words = 1 + 2 * _LANES
+
+    def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
+        state = np.zeros((len(numbers), self.state_size), np.int16)
+        state[:, _Y] = SIDE - 1
+        state[:, _MOVE_TIMER], state[:, _LEFT_STEPS] = _PLAYER_STEPS, _EPISODE_STEPS
+        speeds = 1 + np.floor(_SLOWEST * numbers[:, :_LANES])
+        cars = state[:, _CARS:].reshape(len(numbers), _LANES, _FIELDS)
+        cars[..., _TIMER] = speeds
+        cars[..., _SPEED] = np.where(numbers[:, _LANES:] < 0.5, -speeds, speeds)
+        self._state[rows] = state
+
+
+class FreewayEnv(MinAtarEnv):
+    """Single ``snn/MinAtar-Freeway-v0``."""
+
+    game = Freeway

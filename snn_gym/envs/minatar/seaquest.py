@@ -41,56 +41,6 @@ _SPAWN_STEPS, _DIVER_SPAWN_STEPS, _MOVE_STEPS, _DIVER_MOVE_STEPS = 20, 30, 5, 5
 _SHOT_STEPS, _ENEMY_SHOT_STEPS = 5, 10
 
 
-class Seaquest(MinAtarGame):
-    """Seaquest: an enemy shot earns 1, six rescued divers up to 10 at the surface.
-
-    The submarine loses oxygen under water and refills it at the surface, where it gives up a diver,
-    or six. The episode ends when an enemy or its bullet meets the submarine, when oxygen is out, or
-    when it surfaces without divers. With ramping each refill makes enemies faster. Planes: front
-    and back of the submarine, its shots, trails, bullets of enemies, fish, enemy submarines, gauges
-    of oxygen and of divers, divers.
-
-    The rules are those of the package, also where they surprise: surfacing with six divers leaves
-    -1, with which one more dive can end at the surface.
-    """
-
-    planes = (
-        "sub_front", "sub_back", "friendly_bullet", "trail", "enemy_bullet", "enemy_fish",
-        "enemy_sub", "oxygen_gauge", "diver_gauge", "diver",
-    )  # fmt: skip
-    actions = (NOTHING, LEFT, UP, RIGHT, DOWN, FIRE)
-    state_size = _THINGS + _KINDS * _ROOM * _FIELDS
-    step_words = 6
-
-    def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
-        del numbers  # every episode starts alike
-        state = np.zeros(self.state_size, np.int16)
-        state[_X], state[_OXYGEN], state[_SURFACED] = 5, _MOST_OXYGEN, 1
-        state[[_SPAWN_SPEED, _SPAWN_TIMER]] = _SPAWN_STEPS
-        state[_DIVER_TIMER], state[_MOVE_SPEED] = _DIVER_SPAWN_STEPS, _MOVE_STEPS
-        self._state[rows] = state
-
-    def _move(
-        self,
-        actions: NDArray[np.int64],
-        words: NDArray[np.uint32],
-        rewards: NDArray[np.float64],
-        ended: NDArray[np.bool_],
-    ) -> None:
-        ramping = self.settings.difficulty_ramping
-        _step(self._state, actions, words, self._sticky, ramping, rewards, ended)
-
-    @staticmethod
-    def _fill(state: NDArray[np.int16], planes: NDArray[np.int8]) -> None:
-        _show(state, planes)
-
-
-class SeaquestEnv(MinAtarEnv):
-    """Single ``snn/MinAtar-Seaquest-v0``."""
-
-    game = Seaquest
-
-
 @njit(cache=True, error_model="numpy")
 def _step(
     states: Any,
@@ -343,3 +293,40 @@ def _show(states: Any, planes: Any) -> None:
                 behind = thing[0] - (1 if thing[2] else -1)
                 if kind >= _FISH and 0 <= behind < SIDE:
                     p[3, thing[1], behind] = 1
+
+
+class Seaquest(MinAtarGame):
+    """Seaquest: an enemy shot earns 1, six rescued divers up to 10 at the surface.
+
+    The submarine loses oxygen under water and refills it at the surface, where it gives up a diver,
+    or six. The episode ends when an enemy or its bullet meets the submarine, when oxygen is out, or
+    when it surfaces without divers. With ramping each refill makes enemies faster. Planes: front
+    and back of the submarine, its shots, trails, bullets of enemies, fish, enemy submarines, gauges
+    of oxygen and of divers, divers.
+
+    The rules are those of the package, also where they surprise: surfacing with six divers leaves
+    -1, with which one more dive can end at the surface.
+    """
+
+    planes = (
+        "sub_front", "sub_back", "friendly_bullet", "trail", "enemy_bullet", "enemy_fish",
+        "enemy_sub", "oxygen_gauge", "diver_gauge", "diver",
+    )  # fmt: skip
+    actions = (NOTHING, LEFT, UP, RIGHT, DOWN, FIRE)
+    kernel, show = staticmethod(_step), staticmethod(_show)
+    state_size = _THINGS + _KINDS * _ROOM * _FIELDS
+    step_words = 6
+
+    def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
+        del numbers  # every episode starts alike
+        state = np.zeros(self.state_size, np.int16)
+        state[_X], state[_OXYGEN], state[_SURFACED] = 5, _MOST_OXYGEN, 1
+        state[[_SPAWN_SPEED, _SPAWN_TIMER]] = _SPAWN_STEPS
+        state[_DIVER_TIMER], state[_MOVE_SPEED] = _DIVER_SPAWN_STEPS, _MOVE_STEPS
+        self._state[rows] = state
+
+
+class SeaquestEnv(MinAtarEnv):
+    """Single ``snn/MinAtar-Seaquest-v0``."""
+
+    game = Seaquest

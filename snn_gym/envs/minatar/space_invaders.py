@@ -30,49 +30,6 @@ _LAST = SIDE - 1
 _MOVE_STEPS, _LEAST_MOVE_STEPS, _SHOT_STEPS, _ALIEN_SHOT_STEPS = 12, 6, 5, 10
 
 
-class SpaceInvaders(MinAtarGame):
-    """SpaceInvaders: an alien shot earns 1; an alien or a bomb at the cannon ends the episode.
-
-    Aliens move sideways, turn at a border and come down by a row there; also an alien in the bottom
-    row that would come down ends the episode. The fewer are left, the faster they are. Every ten
-    steps the nearest one drops a bomb. With ramping each new wave is faster. Planes: cannon, alien,
-    aliens that move left, that move right, shots of the cannon, bombs.
-    """
-
-    planes = ("cannon", "alien", "alien_left", "alien_right", "friendly_bullet", "enemy_bullet")
-    actions = (NOTHING, LEFT, RIGHT, FIRE)
-    state_size = _MAPS + _KINDS * SIDE * SIDE
-
-    def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
-        del numbers  # every episode starts alike
-        state = np.zeros(self.state_size, np.int16)
-        state[_CANNON], state[_DIRECTION] = 5, -1
-        state[[_INTERVAL, _MOVE_TIMER]] = _MOVE_STEPS
-        state[_ALIEN_SHOT_TIMER] = _ALIEN_SHOT_STEPS
-        state[_MAPS:].reshape(_KINDS, SIDE, SIDE)[_ALIENS, :4, 2:8] = 1
-        self._state[rows] = state
-
-    def _move(
-        self,
-        actions: NDArray[np.int64],
-        words: NDArray[np.uint32],
-        rewards: NDArray[np.float64],
-        ended: NDArray[np.bool_],
-    ) -> None:
-        ramping = self.settings.difficulty_ramping
-        _step(self._state, actions, words, self._sticky, ramping, rewards, ended)
-
-    @staticmethod
-    def _fill(state: NDArray[np.int16], planes: NDArray[np.int8]) -> None:
-        _show(state, planes)
-
-
-class SpaceInvadersEnv(MinAtarEnv):
-    """Single ``snn/MinAtar-SpaceInvaders-v0``."""
-
-    game = SpaceInvaders
-
-
 @njit(cache=True, error_model="numpy")
 def _step(
     states: Any,
@@ -182,3 +139,33 @@ def _show(states: Any, planes: Any) -> None:
                 p[1, row, x] = p[moving, row, x] = maps[_ALIENS, row, x]
                 p[4, row, x] = maps[_SHOTS, row, x]
                 p[5, row, x] = maps[_BOMBS, row, x]
+
+
+class SpaceInvaders(MinAtarGame):
+    """SpaceInvaders: an alien shot earns 1; an alien or a bomb at the cannon ends the episode.
+
+    Aliens move sideways, turn at a border and come down by a row there; also an alien in the bottom
+    row that would come down ends the episode. The fewer are left, the faster they are. Every ten
+    steps the nearest one drops a bomb. With ramping each new wave is faster. Planes: cannon, alien,
+    aliens that move left, that move right, shots of the cannon, bombs.
+    """
+
+    planes = ("cannon", "alien", "alien_left", "alien_right", "friendly_bullet", "enemy_bullet")
+    actions = (NOTHING, LEFT, RIGHT, FIRE)
+    kernel, show = staticmethod(_step), staticmethod(_show)
+    state_size = _MAPS + _KINDS * SIDE * SIDE
+
+    def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
+        del numbers  # every episode starts alike
+        state = np.zeros(self.state_size, np.int16)
+        state[_CANNON], state[_DIRECTION] = 5, -1
+        state[[_INTERVAL, _MOVE_TIMER]] = _MOVE_STEPS
+        state[_ALIEN_SHOT_TIMER] = _ALIEN_SHOT_STEPS
+        state[_MAPS:].reshape(_KINDS, SIDE, SIDE)[_ALIENS, :4, 2:8] = 1
+        self._state[rows] = state
+
+
+class SpaceInvadersEnv(MinAtarEnv):
+    """Single ``snn/MinAtar-SpaceInvaders-v0``."""
+
+    game = SpaceInvaders

@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from snn_gym._base.config import Config, Count, from_arguments
-from snn_gym.envs.batch import EVERY, Infos, Rows, SingleEnv, SpikeBatch
+from snn_gym.envs.batch import EVERY, Infos, Rows, SingleEnv, SpikeBatch, refuse_options
 from snn_gym.envs.streams import NoiseStreams, StartStreams, byte_rate
 
 
@@ -99,11 +99,7 @@ class SpikeTask(SpikeBatch):
     def _start(
         self, rows: Rows, seeds: Sequence[int | None] | None, options: dict[str, Any] | None
     ) -> NDArray[Any]:
-        if options:
-            raise ValueError(
-                f"options {sorted(options)} are unknown; {type(self).__name__} takes 'reset_mask' "
-                "only: give settings to gym.make instead"
-            )
+        refuse_options(options, type(self).__name__)
         self._starts.seed(seeds, rows)
         self._noise.seed(seeds, rows)
         self._begin(rows, self._starts.take(rows))

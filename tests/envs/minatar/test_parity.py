@@ -54,24 +54,36 @@ class Pair:
         self.ours.reset(seed=0)
 
     def start(self, rng):
+        """Start an episode; return our observation and theirs."""
         uniform = rng.random((1, self.ours.start_size))
         planes = self.ours.started(uniform)
         self.numbers.left = uniform[0].tolist()
         self.theirs.reset()
         self.theirs.last_action = 0
-        return self.checked(planes)
+        return planes, self.their_planes()
 
     def step(self, action, rng):
+        """Make a step; return observation, reward and end, ours and theirs."""
         words = rng.integers(1 << 32, size=(1, self.ours.step_words), dtype=np.uint32)
         self.numbers.left = (words[0] / 2.0**32).tolist()
         reward, ended = self.ours.moved(np.array([action]), words)
-        expected = self.theirs.act(self.ours.actions[action])
-        assert (float(reward[0]), bool(ended[0])) == tuple(map(float, expected[:1])) + expected[1:]
-        return self.checked(self.ours.observed()), bool(ended[0])
+        earned, over = self.theirs.act(self.ours.actions[action])
+        ours = self.ours.observed(), float(reward[0]), bool(ended[0])
+        return ours, (self.their_planes(), float(earned), bool(over))
 
-    def checked(self, planes):
-        assert np.array_equal(planes[0], self.theirs.state().transpose(2, 0, 1))
-        return planes
+    def their_planes(self):
+        return self.theirs.state().transpose(2, 0, 1)[np.newaxis]
+
+    def play(self, steps, rng, choose):
+        """Return ours and theirs of every start and step; ``choose`` gives actions for planes."""
+        seen, ended = [], True
+        for _ in range(steps):
+            if ended:
+                planes, expected = self.start(rng)
+                seen.append(((planes, 0.0, False), (expected, 0.0, False)))
+            (planes, reward, ended), expected = self.step(choose(planes), rng)
+            seen.append(((planes, reward, ended), expected))
+        return seen
 
 
 @pytest.mark.parametrize("wild", [1.0, 0.1], ids=["random", "scripted"])
@@ -79,23 +91,23 @@ class Pair:
 def test_every_step_equals_the_package(name, wild):
     rng = np.random.default_rng(7)
     pair = Pair(name)
-    planes, ended = pair.start(rng), False
-    for _ in range(STEPS):
-        if ended:
-            planes = pair.start(rng)
+
+    def choose(planes):
         if rng.random() < wild:
-            action = int(rng.integers(len(pair.ours.actions)))
-        else:
-            (action,) = scripted(pair.ours, planes)
-        planes, ended = pair.step(action, rng)
+            return int(rng.integers(len(pair.ours.actions)))
+        return int(scripted(pair.ours, planes)[0])
+
+    for (planes, *ours), (expected, *theirs) in pair.play(STEPS, rng, choose):
+        assert np.array_equal(planes, expected)
+        assert ours == theirs
 
 
 @pytest.mark.parametrize("name", GAMES)
 def test_settings_equal_those_of_the_package(name):
-    rng = np.random.default_rng(3)
     pair = Pair(name, sticky_action_probability=0.5, difficulty_ramping=False)
-    planes, ended = pair.start(rng), False
-    for _ in range(1_000):
-        if ended:
-            planes = pair.start(rng)
-        planes, ended = pair.step(scripted(pair.ours, planes)[0], rng)
+    seen = pair.play(
+        1_000, np.random.default_rng(3), lambda planes: int(scripted(pair.ours, planes)[0])
+    )
+    for (planes, *ours), (expected, *theirs) in seen:
+        assert np.array_equal(planes, expected)
+        assert ours == theirs
