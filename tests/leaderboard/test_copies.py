@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from functools import cache
-from itertools import pairwise
+from itertools import chain, pairwise, repeat
 
 import numpy as np
 import pytest
@@ -207,8 +207,13 @@ def test_every_agents_tensors_are_a_chain_of_layers(agent):
     policy = build_policy(agent, environment)
     tensors = policy.acting_state_dict()
     network = read_network(tensors, agent, environment)
-    for layer, after in pairwise(network.layers):
-        assert layer.units == after.inward.shape[1]
+    # A filter of a convolution has a neuron at every position.
+    images = policy.network.convolutions
+    config = replace(policy.network, planes=policy.observation_space.shape) if images else None
+    shapes = config.shapes[1:] if config else ()
+    positions = chain((rows * columns for _, rows, columns in shapes), repeat(1))
+    for (layer, after), places in zip(pairwise(network.layers), positions, strict=False):
+        assert layer.units * places == after.inward.shape[1]
     # A receptive field sees one value, and an output of a population its own neurons.
     sparse = policy.network.decoder == "population"
     inward = [x.inward[x.inward != 0] if sparse else x.inward for x in network.layers]
