@@ -1,21 +1,28 @@
-"""Smaller policies: neurons are left out on which no action depends."""
+"""Policies made over: without neurons on which no action depends, or without shared weights."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from numpy.typing import NDArray
+from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import Tensor
 
 from snn_gym.policies.base import SpikingPolicy
+from snn_gym.policies.observations import planes_of
 from snn_gym.program.compaction import neurons_with_effect
 from snn_gym.spiking.bookkeeping import full_state
+from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.convolution import SharedLinear
 from snn_gym.spiking.network import SpikingNetwork
 
+PolicyT = TypeVar("PolicyT", bound=SpikingPolicy)
 Places = Sequence[NDArray[np.intp]]
 """Numbers of the neurons of each layer that stay."""
 
@@ -68,6 +75,35 @@ def take_over(small: SpikingPolicy, whole: SpikingPolicy, places: Places) -> Non
         elif tensor.shape[-1] == sizes[-1]:  # a head
             taken[name] = tensor[..., own[-1]]
     small.load_state_dict({**small.state_dict(), **taken})
+
+
+def unrolled_config(config: NetworkConfig, observed: spaces.Space[Any]) -> NetworkConfig:
+    """Return a configuration with dense layers in place of convolutions over what is observed.
+
+    Each neuron of a filter has its own weights there, so that it may be shed alone.
+    """
+    shapes = replace(config, planes=planes_of(observed, FlattenExtractor)).shapes
+    sizes = (*map(math.prod, shapes[1:]), *config.hidden_sizes)
+    return replace(config, convolutions=(), hidden_sizes=sizes)
+
+
+def unrolled(policy: PolicyT) -> PolicyT:
+    """Return a copy of a policy that decides alike, with dense layers for its convolutions."""
+    config = unrolled_config(policy.network, policy.observation_space)
+    # Training draws the same numbers; the random first weights are overwritten.
+    with torch.random.fork_rng():
+        dense = type(policy)(**{**policy._get_constructor_parameters(), "network": config})
+    dense.to(policy.device)
+    tensors = policy.acting_state_dict()
+    for prefix, module in policy.acting_modules().items():
+        for name, part in module.named_modules(prefix=prefix):
+            if isinstance(part, SharedLinear):
+                del tensors[f"{name}.filters"], tensors[f"{name}.filter_biases"]
+                tensors[f"{name}.weight"] = part.weight.detach().clone()
+                tensors[f"{name}.bias"] = part.bias.detach().clone()
+    dense.load_acting_state_dict(tensors)
+    dense.set_training_mode(False)
+    return dense
 
 
 def _of_layer(name: str, tensor: Tensor, places: Sequence[Tensor]) -> Tensor:

@@ -24,7 +24,7 @@ from snn_gym.spiking.config import (
     NetworkEncoder,
     PopulationDecoderParameters,
 )
-from snn_gym.spiking.convolution import SharedLinear
+from snn_gym.spiking.convolution import SharedLinear, learned_synapses
 from snn_gym.spiking.layer_neurons import CellFactory, LayerNeurons, NorseCell, make_neurons
 from snn_gym.spiking.layers import SpikingLayer, SynapticConvolution, SynapticLinear
 
@@ -106,13 +106,6 @@ def initialise_layers(
             _orthogonal(
                 layer.recurrent.weight, _RECURRENT_SPREAD * current / math.sqrt(mean_square)
             )
-
-
-def learned_synapses(linear: nn.Linear) -> tuple[Tensor, Tensor]:
-    """Return the parameters behind a layer's weights and biases: of a convolution, its filters."""
-    if isinstance(linear, SharedLinear):
-        return linear.filters, linear.filter_biases
-    return linear.weight, linear.bias
 
 
 def _orthogonal(weight: Tensor, row_norm: float) -> None:

@@ -233,11 +233,12 @@ class NetworkConfig(Config):
                 )
         if self.planes is not None and self.convolutions:
             _ = self.shapes  # raises where a filter does not fit
-        if self.convolutions and self.regulation is not None and self.regulation.changes_neurons:
+        lean = None if self.regulation is None else self.regulation.lean
+        if self.convolutions and lean is not None and lean.sheds:
             raise ValueError(
-                "convolutions share the weights of their neurons, which can't be shed or "
-                "controlled one by one: leave regulation.lean out, and a controller of 'gain' or "
-                "'threshold'"
+                "neurons of a filter share their weights, so that none can be shed alone: leave "
+                "regulation.lean out, and give the trained agent to snn_gym.make_lean, which gives "
+                "each neuron its own"
             )
 
     def _name_learnable(self) -> None:

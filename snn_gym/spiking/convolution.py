@@ -131,3 +131,10 @@ class SharedLinear(nn.Linear):
     def extra_repr(self) -> str:
         """Return what the layer is made of."""
         return f"{self.planes} to {self.shape}, {self.layer}"
+
+
+def learned_synapses(linear: nn.Linear) -> tuple[Tensor, Tensor]:
+    """Return the parameters behind a layer's weights and biases: of a convolution, its filters."""
+    if isinstance(linear, SharedLinear):
+        return linear.filters, linear.filter_biases
+    return linear.weight, linear.bias

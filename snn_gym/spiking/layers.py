@@ -13,7 +13,7 @@ from snn_gym.program.kernels import backward_kernel, forward_kernel, kept_names
 from snn_gym.program.network import NeuronLayer
 from snn_gym.program.neuron import equations
 from snn_gym.program.neurons import LIFBox
-from snn_gym.spiking.convolution import SharedLinear
+from snn_gym.spiking.convolution import SharedLinear, learned_synapses
 from snn_gym.spiking.events import (
     COLUMNS,
     Source,
@@ -379,12 +379,23 @@ class SpikingLayer(nn.Module):
         self.neuron = neuron
         self.backend = backend
         self.size = size
+        self.units = len(learned_synapses(linear)[0])
+        """Neurons with weights of their own; those of a filter count as one, and adjoin."""
         learned = neuron.learned if isinstance(neuron, LayerNeurons) else {}
         self.learned = nn.ModuleDict(learned)
         # Parameters inside of a neuron or cell, so that they are trained and saved with the layer.
         self.neuron_parameters = nn.ParameterDict(hidden_parameters(neuron, self.parameters()))
         self.fusable = isinstance(neuron, LayerNeurons) and backend != "norse"
         """Whether the fused kernels can run this layer."""
+
+    @property
+    def places(self) -> int:
+        """Neurons that share their weights: the places of a filter, else 1."""
+        return self.size // self.units
+
+    def of_units(self, values: Tensor) -> Tensor:
+        """Return the mean (units,) of values (size,) over neurons that share their weights."""
+        return values.view(self.units, -1).mean(1)
 
     @property
     def state_names(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.torch_layers import FlattenExtractor
 
 from snn_gym._base.config import from_mapping, to_mapping
 from snn_gym._base.storage import dump_tensors
@@ -17,6 +18,7 @@ from snn_gym.envs.registry import known_ids, load_environment_spec
 from snn_gym.learners.lean_algorithm import LeanAlgorithm, lean
 from snn_gym.policies.base import ProgramPolicy, SpikingPolicy, spiking_policy_of
 from snn_gym.policies.raw_observations import bare_policy
+from snn_gym.policies.shrinking import unrolled, unrolled_config
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.regulation.parameters import LeanParameters, RegulationParameters
 from snn_gym.zoo.algorithms import make_settings
@@ -88,6 +90,9 @@ def make_lean(
     It is ``distil`` with the bound and the pruning of ``LeanParameters``, whatever the student's
     file says. Its ``cost`` counts: with ``cost="operations"``, or a student whose file says so, the
     new agent sheds neurons, inputs and time steps too, and ends with a smaller network.
+
+    A network with convolutions gets dense layers of equal weights first, so that single neurons of
+    a filter may be shed.
 
     A student of the same network acts unchanged in the first fifth of the steps. Later episodes are
     compared with the return of that fifth: they move the bound, and weights are restored where the
@@ -170,13 +175,23 @@ def make_student(
 
 def _teach(new: LeanAlgorithm, model: BaseAlgorithm, steps: int | None) -> LeanAlgorithm:
     """Give a new agent the weights that fit, let the trained one teach it, and return it."""
-    new.teacher = _teaching_policy(model)
+    new.teacher = _in_form_of(spiking_policy_of(new), _teaching_policy(model))
     _take_over(spiking_policy_of(new), new.teacher)
     if new.lean_parameters.sheds_neurons and _acts_alike(spiking_policy_of(new), new.teacher):
         new.teacher_first_return = _return_of_random_play(new)
     new.learn(lean_steps(model.num_timesteps) if steps is None else steps)
     new.teacher = new.teacher_first_return = None  # later learning has no teacher
     return new
+
+
+def _in_form_of(policy: SpikingPolicy, trained: ProgramPolicy) -> ProgramPolicy:
+    """Return a trained policy, with dense layers for its convolutions if the student has these."""
+    if not isinstance(trained, SpikingPolicy) or policy.network.convolutions:
+        return trained
+    if not trained.network.convolutions:
+        return trained
+    dense = unrolled_config(trained.network, trained.observation_space)
+    return unrolled(trained) if dense.hidden_sizes == policy.network.hidden_sizes else trained
 
 
 def _teaching_policy(model: BaseAlgorithm) -> ProgramPolicy:
@@ -199,10 +214,14 @@ def _build_student(
 ) -> LeanAlgorithm:
     policy, identity = _teaching_policy(model), identify(model)
     config = NetworkConfig.from_dict(resolved.network)
+    arguments = dict(resolved.policy_kwargs)
+    if config.convolutions and parameters.sheds:
+        config = unrolled_config(config, policy.observation_space)
+        arguments["features_extractor_class"] = FlattenExtractor
     regulation = RegulationParameters(lean=parameters)
     if config.regulation is not None:
         regulation = replace(config.regulation, lean=parameters)
-    arguments = {**resolved.policy_kwargs, "network": replace(config, regulation=regulation)}
+    arguments["network"] = replace(config, regulation=regulation)
     settings = make_settings(resolved.algorithm, as_it_plays(resolved.hyperparameters), "make_lean")
     seed = model.seed if seed is None else seed
     env = make_environments(

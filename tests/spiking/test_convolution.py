@@ -147,13 +147,73 @@ def test_initial_rates_are_moderate():
         ({"planes": (2, 5, 5)}, r"read planes \(2, 5, 5\), which are 50 values, .* 72 inputs"),
         (
             {"regulation": {"lean": {}}},
-            "convolutions share the weights of their neurons, which can't be shed",
+            "neurons of a filter share their weights, .* give the trained agent to snn_gym.make_l",
         ),
     ],
 )
 def test_what_does_not_fit_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         made(**changes)
+
+
+def regulated(**changes):
+    regulation = {"min_rate": 0.1, "max_rate": 0.3, **changes}
+    network = made(hidden_sizes=(), regulation=regulation)
+    rates = [x.spikes.mean((0, 1)) for x in network.record(planes(20)).layers]
+    # Filters have 16 and 9 places.
+    rates = [x.view(-1, n).mean(1) for x, n in zip(rates, (16, 9), strict=True)]
+    return network, [rate - rate.clamp(0.1, 0.3) for rate in rates]
+
+
+@pytest.mark.parametrize("controlled", ["gain", "synapses", "threshold"])
+def test_a_filter_is_controlled_by_its_mean_rate(controlled):
+    controller = {"controlled": controlled, "min_samples": 20, "step": 2.0, "limit": 9.0}
+    network, errors = regulated(controller=controller)
+    layers = [x.linear for x in network.layers]
+    before = [(x.filters.detach().clone(), x.filter_biases.detach().clone()) for x in layers]
+    network(planes(20))
+    network.rollout_started()
+    assert any(error.any() for error in errors)
+    for layer, error, (filters, biases) in zip(layers, errors, before, strict=True):
+        moved, unchanged = -2.0 * error, torch.ones_like(error)
+        gain = unchanged if controlled == "threshold" else moved.exp()
+        of_biases = gain if controlled == "gain" else unchanged
+        offset = network.layers[0].neuron.rheobase(8) if controlled == "threshold" else 0.0
+        assert torch.allclose(layer.filters, gain[:, None] * filters, rtol=1e-4)
+        assert torch.allclose(layer.filter_biases, of_biases * biases + offset * moved, rtol=1e-4)
+
+
+def test_the_penalty_is_on_mean_rates_of_filters():
+    """P = 3 / 2 times the sum of squared errors: its gradient by a spike is 3 error / (T B n)."""
+    network, errors = regulated(rate_strength=3.0)
+    found = {}
+
+    def remember(k):
+        def hook(grad):
+            found[k] = grad
+
+        return hook
+
+    run = network.layers[0](planes(20)[None], network.layers[0].initial_state(20, planes(1)), 8)
+    spikes = run.spikes.detach().requires_grad_()
+    spikes.register_hook(remember(0))
+    watched = network.regulation.watch(0, network.layers[0], run._replace(spikes=spikes))
+    (0.0 * watched).sum().backward()
+    expected = (3.0 * errors[0] / (8 * 20 * 16)).repeat_interleave(16)
+    assert expected.any()
+    assert torch.allclose(found[0], expected.expand_as(found[0]))
+
+
+def test_filters_that_fire_at_few_places_respond():
+    """Each of 16 places is silent or always fires; their filter is neither."""
+    network, _ = regulated(rescue_strength=2.0)
+    layer = network.layers[0]
+    run = layer(planes(20)[None], layer.initial_state(20, planes(1)), 8)
+    spikes = torch.zeros_like(run.spikes)
+    spikes[..., ::16] = 1.0
+    network.regulation.watch(0, layer, run._replace(spikes=spikes))
+    network.regulation.watch(1, network.layers[1], run._replace(spikes=torch.ones(8, 20, 18) / 2))
+    assert network.regulation.rescue.strength == 0.0
 
 
 def test_settings_survive_files():

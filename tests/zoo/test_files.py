@@ -72,7 +72,7 @@ def trained(kind):
         if kind.startswith("recurrent-dq"):
             overrides |= {"n_envs": 4, "batch_size": 16}  # one sequence
         regulation = load_agent_spec(kind).network.get("regulation")
-        if regulation is not None:
+        if regulation is not None and "lean" in regulation:
             overrides["network"] = {"regulation": {**regulation, "lean": {"updates": 20}}}
         model = make_agent(kind, env_id, seed=5, **overrides)
     elif kind in BY_HAND:

@@ -34,6 +34,7 @@ ANN = {**QUICK, "updates": 600}
 ONCE = {**QUICK, "updates": 3}
 OFF_POLICY = {"learning_starts": 50, "batch_size": 16}
 SEQUENCES = {"n_envs": 4, "n_steps": 32, "batch_size": 64, "sequence_length": 16}
+PLANES = {"n_envs": 4, "n_steps": 32, "batch_size": 64}
 RANDOM = load_environment_spec("CartPole-v1").reference.random
 REPLAYED = {**OFF_POLICY, "learning_starts": 200, "sequence_length": 8, "burn_in_steps": 2}
 
@@ -138,6 +139,23 @@ def test_lean_agents_start_from_the_trained_weights(agents):
         torch.testing.assert_close(ours[name], x, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["ppo-conv-lif", "ppo-conv"])
+def test_convolutions_are_made_dense_to_shed_neurons(agents, name):
+    trained = agents(name, "snn/MinAtar-Breakout-v0", 300, **PLANES)
+    lean = make_lean(trained, 8, **{**ONCE, "learning_rate": 1e-9, "final_learning_rate": 1e-9})
+    assert trained.policy.network.convolutions
+    assert lean.policy.network.hidden_sizes == (16 * 8 * 8, 12)
+    observed = np.stack([trained.env.observation_space.sample() for _ in range(100)])
+    assert np.array_equal(*(x.predict(observed, deterministic=True)[0] for x in (trained, lean)))
+
+
+def test_a_student_keeps_its_convolutions_where_nothing_is_shed(agents):
+    trained = agents("ppo-conv-lif", "snn/MinAtar-Breakout-v0", 300, **PLANES)
+    smaller = {"convolutions": [{"filters": 2}]}
+    student = distil(trained, "ppo-conv", 8, network=smaller, updates=3)
+    assert student.policy.network.convolutions[0].filters == 2
+
+
 def test_results_depend_on_the_seed(agents):
     first, same, other = (
         make_lean(agents("ppo-lif"), 256, seed=seed, **ONCE).policy.state_dict()
@@ -190,6 +208,7 @@ def test_ann_twins_can_be_teachers(agents):
         ("a2c-lif", "CartPole-v1", {}),
         ("sac-lif", "Pendulum-v1", OFF_POLICY),
         ("recurrent-ppo-lsnn", "snn/MaskedCartPole-v1", SEQUENCES),
+        ("ppo-conv-lif", "snn/MinAtar-Breakout-v0", PLANES),
         ("recurrent-dqsn", "snn/CueAccumulation-v0", REPLAYED),
     ],
 )

@@ -169,12 +169,6 @@ class RegulationParameters(Config):
             )
 
     @property
-    def changes_neurons(self) -> bool:
-        """Whether single neurons are changed or shed, not a whole layer's slope."""
-        moved = self.controller is not None and self.controller.controlled != "slope"
-        return moved or self.lean is not None
-
-    @property
     def penalised(self) -> bool:
         """Whether any of the three penalties has a strength above 0."""
         return max(self.rate_strength, self.rescue_strength, self.voltage_strength) > 0

@@ -9,7 +9,8 @@ the layer's spikes ``z`` and potentials ``v``, so that any algorithm trains as i
     u = (v - v_rest) / (threshold - v_rest).
 
 ``P`` is a mean over samples, independent of any factor of the algorithm's own loss: strengths mean
-the same at every batch size.
+the same at every batch size. The neurons of a filter, which share their weights, count as one of
+their mean rate, wherever rates are measured, penalised or controlled.
 
 Source: the regularisers of e-prop (Bellec et al. 2020, https://doi.org/10.1038/s41467-020-17236-y,
 Methods, and https://github.com/IGITUGraz/eligibility_propagation). Differences: they pull the rate
@@ -28,6 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from snn_gym.spiking.bookkeeping import BookkeepingModule
+from snn_gym.spiking.convolution import learned_synapses
 from snn_gym.spiking.layer_neurons import LayerNeurons, Run
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.regulation.parameters import (
@@ -73,14 +75,13 @@ class Rescue(BookkeepingModule):
         return self.present.item()
 
     @torch.no_grad()
-    def measure(self, index: int, spikes: Tensor) -> None:
-        """Count a layer's silent and saturated neurons in spikes (T, B, N); layers come in order.
+    def measure(self, index: int, rates: Tensor) -> None:
+        """Count a layer's silent and saturated neurons by their rates (N,); layers come in order.
 
         After the last layer, begin, continue or end the rescue.
         """
         if index == 0:
             self._unresponsive = self._neurons = 0
-        rates = spikes.mean((0, 1))
         silent_or_saturated = (rates < SILENT_RATE) | (rates > SATURATED_RATE)
         self._unresponsive += int(silent_or_saturated.sum())
         self._neurons += len(rates)
@@ -143,7 +144,7 @@ class Homeostasis(BookkeepingModule):
                 f"controlled={controlled!r} needs a registered neuron, got "
                 f"{type(neuron).__name__}; control 'gain'"
             )
-        size = 1 if controlled == "slope" else layer.size
+        size = 1 if controlled == "slope" else layer.units
         self.register_bookkeeping("count", torch.zeros(1, dtype=torch.float64))
         self.register_bookkeeping("total", torch.zeros(size, dtype=torch.float64))
         self.register_bookkeeping("moved", torch.zeros(size, dtype=torch.float64))
@@ -157,7 +158,8 @@ class Homeostasis(BookkeepingModule):
         self.count += samples
         if self._controller.controlled != "slope":
             # A count of spikes is exact in float32.
-            self.total += spikes.sum((0, 1)).double() / (spikes.shape[0] // rounds)
+            counts = layer.of_units(spikes.sum((0, 1)).double())
+            self.total += counts / (spikes.shape[0] // rounds)
             return
         neuron = layer.neuron
         assert isinstance(neuron, LayerNeurons)  # checked at the start
@@ -187,13 +189,14 @@ class Homeostasis(BookkeepingModule):
 
     def _fold(self, layer: SpikingLayer, change: Tensor) -> None:
         """Apply a change (N,) of ``moved`` to the weights; ``prepare`` applies a slope."""
+        weight, bias = learned_synapses(layer.linear)
         if self._controller.controlled == "threshold":
-            layer.linear.bias.add_(self._rheobase * change)
+            bias.add_(self._rheobase * change)
         if self._controller.controlled in _SCALED:
-            gain = change.exp().to(layer.linear.weight)
-            layer.linear.weight.mul_(gain[:, None])
+            gain = change.exp().to(weight)
+            weight.mul_(gain[:, None])
             if self._controller.controlled == "gain":
-                layer.linear.bias.mul_(gain)
+                bias.mul_(gain)
             if layer.recurrent is not None:
                 layer.recurrent.weight.mul_(gain[:, None])
 
@@ -218,29 +221,35 @@ def penalty_gradients(
     parameters: RegulationParameters,
     order: Tensor | None = None,
     rescue: float = 0.0,
+    places: int = 1,
 ) -> tuple[Tensor | None, Tensor | None]:
     """Return the gradients of ``P`` by spikes (N,) and voltages (T, B, N); None at strength 0.
 
-    ``order`` (N,) gives neuron j the signals of neuron ``order[j]``; ``rescue`` is added to the
-    rate strength.
+    ``order`` (units,) gives unit j the signals of unit ``order[j]``, where a unit is a neuron or
+    the ``places`` of a filter; ``rescue`` is added to the rate strength.
     """
     samples = spikes.shape[0] * spikes.shape[1]
     by_spikes = by_voltages = None
     strength = parameters.rate_strength + rescue
     if strength > 0:
-        error = rate_error(spikes.mean((0, 1)), parameters)
-        by_spikes = _reordered(error, order) * (strength / samples)
+        error = rate_error(spikes.mean((0, 1)).view(-1, places).mean(1), parameters)
+        spread = _reordered(error, order).repeat_interleave(places)
+        by_spikes = spread * (strength / (samples * places))
     if parameters.voltage_strength > 0:
         assert threshold is not None  # checked where the layers are made
         scale = threshold - v_rest
         # max(0, u - 1) - max(0, -u - 1), in one pass over u
         excess = nn.functional.softshrink((voltages - v_rest) / scale, 1.0)
-        by_voltages = _reordered(excess, order) * (parameters.voltage_strength / samples / scale)
+        excess = _reordered(excess, order, places)
+        by_voltages = excess * (parameters.voltage_strength / samples / scale)
     return by_spikes, by_voltages
 
 
-def _reordered(signals: Tensor, order: Tensor | None) -> Tensor:
-    return signals if order is None else signals[..., order.to(signals.device)]
+def _reordered(signals: Tensor, order: Tensor | None, places: int = 1) -> Tensor:
+    if order is None:
+        return signals
+    units = signals.view(*signals.shape[:-1], -1, places)
+    return units[..., order.to(signals.device), :].flatten(-2)
 
 
 def shuffled_order(size: int, generator: torch.Generator) -> Tensor:
@@ -290,7 +299,7 @@ class LayerPenalty:
         self._parameters = parameters
         self._rescue = rescue
         self._order = order
-        self._neuron = layer.neuron
+        self._neuron, self._places = layer.neuron, layer.places
         self._v_rest = layer.neuron.rest[0] if isinstance(layer.neuron, LayerNeurons) else 0.0
         v_threshold = layer.neuron.v_threshold
         if parameters.voltage_strength > 0 and (v_threshold is None or v_threshold <= self._v_rest):
@@ -316,8 +325,9 @@ class LayerPenalty:
         """Return ``penalty_gradients``, with the strength of a present rescue."""
         rescue = 0.0 if self._rescue is None else self._rescue.strength
         return penalty_gradients(
-            spikes, voltages, self._v_rest, threshold, self._parameters, self._order, rescue
-        )
+            spikes, voltages, self._v_rest, threshold, self._parameters, self._order, rescue,
+            self._places,
+        )  # fmt: skip
 
 
 class Regulation(nn.Module):
@@ -334,7 +344,7 @@ class Regulation(nn.Module):
         orders: list[Tensor | None] = [None] * len(layers)
         if parameters.shuffle_seed is not None:
             generator = torch.Generator().manual_seed(parameters.shuffle_seed)
-            orders = [shuffled_order(layer.size, generator) for layer in layers]
+            orders = [shuffled_order(layer.units, generator) for layer in layers]
         strength = parameters.rescue_strength
         self.rescue = Rescue(strength, len(layers)) if strength > 0 else None
         self._penalties: list[LayerPenalty] = []
@@ -359,7 +369,7 @@ class Regulation(nn.Module):
     def watch(self, index: int, layer: SpikingLayer, run: Run) -> Tensor:
         """Measure a run of layer ``index``; return its spikes, penalised in the backward pass."""
         if self.rescue is not None:
-            self.rescue.measure(index, run.spikes)
+            self.rescue.measure(index, layer.of_units(run.spikes.mean((0, 1))))
         if self._controllers and self._is_controlled:
             self._controllers[index].measure(layer, run)
         if not self._penalties:

@@ -24,12 +24,9 @@ def test_rescue_has_hysteresis():
     assert found == [0.0, 0.0, 2.0, 2.0, 2.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0]
 
 
-def spikes_of(*counts, steps=100):
-    """Return spikes (steps, 1, N) with a given count for each neuron."""
-    fired = torch.zeros(steps, 1, len(counts))
-    for neuron, count in enumerate(counts):
-        fired[:count, 0, neuron] = 1.0
-    return fired
+def rates_of(*counts, steps=100):
+    """Return the rates (N,) of neurons with given counts of spikes."""
+    return torch.tensor(counts) / steps
 
 
 @pytest.mark.parametrize(
@@ -46,16 +43,16 @@ def spikes_of(*counts, steps=100):
 )
 def test_the_share_of_the_whole_network(first, second, strength):
     rescue = Rescue(3.0, 2)
-    rescue.measure(0, spikes_of(*first))
+    rescue.measure(0, rates_of(*first))
     assert rescue.strength == 0.0  # only when all layers were seen
-    rescue.measure(1, spikes_of(*second))
+    rescue.measure(1, rates_of(*second))
     assert rescue.strength == strength
 
 
 def test_measurements_are_independent():
     rescue = Rescue(3.0, 1)
     for counts, strength in (((0, 0), 3.0), ((0, 50), 3.0), ((50, 50), 0.0), ((0, 50), 0.0)):
-        rescue.measure(0, spikes_of(*counts))
+        rescue.measure(0, rates_of(*counts))
         assert rescue.strength == strength
 
 
