@@ -33,8 +33,10 @@ from snn_gym.policies.behaviour import divergence, value_scale
 from snn_gym.policies.frozen import program_of
 from snn_gym.policies.networks import DenseNetwork
 from snn_gym.policies.raw_observations import bare_policy
+from snn_gym.policies.shrinking import unrolled
 from snn_gym.policies.stateful import State, StatefulPolicy, reset_where
 from snn_gym.program.neurons import SoftIAFParameters
+from snn_gym.spiking.convolution import SharedLinear
 from snn_gym.spiking.decoders import PopulationHead
 from snn_gym.spiking.execution import NetworkRun, spikes_of
 from snn_gym.spiking.network import SpikingNetwork
@@ -76,6 +78,8 @@ def convert(
             "only ANNs of ReLU units are converted; train dqn-mlp, sac-mlp or another policy with "
             "activation_fn=torch.nn.ReLU, PPO with actor_activation='relu'"
         )
+    if policy.network.convolutions:
+        policy = unrolled(policy)  # every place has a largest activation of its own
     network = policy.acting_network()
     observations = _visited(policy, env_id, decisions, env_kwargs)
     thresholds = largest_activations(policy, network, observations)
@@ -359,7 +363,9 @@ def weights_of(policy: SpikingPolicy) -> Iterator[Tensor]:
     """Yield the weight tensors (..., inputs) from observations to actions, without biases."""
     parts: list[nn.Module | None] = [policy.acting_network(), policy.readout()]
     for module in (x for part in parts if part is not None for x in part.modules()):
-        if isinstance(module, nn.Linear | PopulationHead):
+        if isinstance(module, SharedLinear):
+            yield module.filters
+        elif isinstance(module, nn.Linear | PopulationHead):
             assert isinstance(module.weight, Tensor)  # both kinds have weights
             yield module.weight
 

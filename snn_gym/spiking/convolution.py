@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from snn_gym._base.compilation import njit
 from snn_gym.program.convolution import Convolution, receptive_fields
+from snn_gym.spiking.events import Array, Source
+
+Readers = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
 class _Spread:
@@ -22,16 +26,18 @@ class _Spread:
     def __init__(self, shape: tuple[int, ...], scale: float) -> None:
         self._shape, self._scale = shape, scale
         self._memory = self._seen = torch.empty(0)
+        self.changes = 0
+        """Times that the memory was written."""
 
     def of(self, values: Tensor, at: Tensor, which: Tensor) -> Tensor:
-        """Return the tensor of values, differentiable where gradients are."""
+        """Return the tensor of values: the memory, or anew where gradients are."""
         if torch.is_grad_enabled() and values.requires_grad:
-            spread: Tensor = _Spreading.apply(values, self, at, which)  # type: ignore[no-untyped-call]
-            return spread
+            dense = values.new_zeros(math.prod(self._shape))
+            return dense.index_add(0, at, values.reshape(-1)[which] * self._scale).view(self._shape)
         return self.memory(values.detach(), at, which)
 
     def memory(self, values: Tensor, at: Tensor, which: Tensor) -> Tensor:
-        """Return the memory with the present values."""
+        """Return the memory with the present values, which have no gradients."""
         seen = self._seen
         if seen.shape != values.shape or (seen.device, seen.dtype) != (values.device, values.dtype):
             self._memory = values.new_zeros(self._shape)
@@ -39,25 +45,49 @@ class _Spread:
         if not torch.equal(self._seen, values):
             self._memory.view(-1).index_copy_(0, at, values.reshape(-1)[which] * self._scale)
             self._seen.copy_(values)
+            self.changes += 1
         return self._memory
 
-    def gradient(self, grad: Tensor, values: Tensor, at: Tensor, which: Tensor) -> Tensor:
-        """Return the gradient of the values for that of the memory."""
-        taken = grad.reshape(-1)[at] * self._scale
-        return taken.new_zeros(values.numel()).index_add(0, which, taken).view(values.shape)
+
+@njit(cache=True, error_model="numpy", _nrt=False)
+def _add_filter_gradients(
+    source: Source, grads: Array, readers: Readers, turned: Array, of_filters: Array,
+    of_biases: Array,
+) -> None:  # fmt: skip
+    """Add the gradients of filters (K, F) and their biases (F,) for sources (R, D).
+
+    ``grads`` (R, F * P) are those of the layer's currents. ``readers`` are, of each input, the
+    places P and the elements K that read it: where those of an input begin (D + 1,), and both
+    lists. ``turned`` (P, F) is scratch.
+    """
+    starts, places, elements = readers
+    size, filters = turned.shape
+    for r in range(source.shape[0]):
+        for f in range(filters):
+            for p in range(size):
+                turned[p, f] = grads[r, f * size + p]
+        for p in range(size):
+            for f in range(filters):
+                of_biases[f] += turned[p, f]
+        for d in range(source.shape[1]):
+            if source[r, d] == 0:
+                continue
+            x = np.float32(source[r, d])
+            for k in range(starts[d], starts[d + 1]):
+                row, total = turned[places[k]], of_filters[elements[k]]
+                for f in range(filters):
+                    total[f] += x * row[f]
 
 
-class _Spreading(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, spread: _Spread, at: Tensor, which: Tensor) -> Tensor:
-        ctx.save_for_backward(values, at, which)
-        ctx.spread = spread
-        # Another tensor of the same memory, for this one gets a gradient.
-        return spread.memory(values.detach(), at, which).detach()
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        return ctx.spread.gradient(grads[0], *ctx.saved_tensors), None, None, None
+def _readers(fields: NDArray[np.int64], inputs: int) -> Readers:
+    """Return the places and elements that read each input, of fields (P, K, pool * pool)."""
+    places, elements = (
+        np.broadcast_to(np.arange(size).reshape(shape), fields.shape)
+        for size, shape in ((len(fields), (-1, 1, 1)), (fields.shape[1], (1, -1, 1)))
+    )
+    order = np.argsort(fields, axis=None, kind="stable")
+    starts = np.searchsorted(fields.ravel()[order], np.arange(inputs + 1))
+    return starts, places.ravel()[order], elements.ravel()[order]
 
 
 class SharedLinear(nn.Linear):
@@ -99,6 +129,7 @@ class SharedLinear(nn.Linear):
         units = torch.arange(self.out_features)
         self.register_buffer("units", units, persistent=False)
         self.register_buffer("planes_of_units", units // len(fields), persistent=False)
+        self._readers = _readers(fields, self.in_features)
         # No buffers, which who acts would compare with their last values.
         self._weight = _Spread((self.out_features, self.in_features), 1.0 / layer.pool**2)
         self._bias = _Spread((self.out_features,), 1.0)
@@ -116,21 +147,61 @@ class SharedLinear(nn.Linear):
         """Biases (out,) of the equivalent dense layer."""
         return self._bias.of(self.filter_biases, self.units, self.planes_of_units)
 
+    @property
+    def changes(self) -> int:
+        """Times that the memory of ``dense_synapses``' weights was written."""
+        return self._weight.changes
+
+    def dense_synapses(self) -> tuple[Tensor, Tensor]:
+        """Return ``weight`` and ``bias`` without gradients, in memory that stays the same."""
+        return (
+            self._weight.memory(self.filters.detach(), self.at, self.which),
+            self._bias.memory(self.filter_biases.detach(), self.units, self.planes_of_units),
+        )
+
     def forward(self, inputs: Tensor) -> Tensor:
         """Return planes of filters (..., out) for flattened planes (..., in)."""
-        count, side = self.planes[0], self.layer.kernel
+        return self.convolved(inputs, self.filters, self.filter_biases)
+
+    def convolved(self, inputs: Tensor, filters: Tensor, biases: Tensor) -> Tensor:
+        """Return what ``forward`` does, by other filters of the same shape."""
+        side = self.layer.kernel
         planes = inputs.reshape(-1, *self.planes)
         if self.layer.pool > 1:
             planes = functional.avg_pool2d(planes, self.layer.pool)
-        filters = self.filters.view(-1, count, side, side)
-        found = functional.conv2d(
-            planes, filters, self.filter_biases, self.layer.stride, self.layer.padding
-        )
+        squares = filters.view(-1, self.planes[0], side, side)
+        found = functional.conv2d(planes, squares, biases, self.layer.stride, self.layer.padding)
         return found.reshape(*inputs.shape[:-1], self.out_features)
+
+    def filter_gradients(self, source: Source, grad_currents: Array) -> tuple[Tensor, Tensor]:
+        """Return the gradients of filters and biases, summed over the R rows, by events.
+
+        ``source`` (R, in) holds the layer's inputs, ``grad_currents`` is (R, out).
+        """
+        count, elements = self.filters.shape
+        of_filters, of_biases = np.zeros((elements, count), np.float32), np.zeros(count, np.float32)
+        turned = np.empty((self.out_features // count, count), np.float32)
+        _add_filter_gradients(source, grad_currents, self._readers, turned, of_filters, of_biases)
+        of_filters /= self.layer.pool**2
+        return torch.from_numpy(np.ascontiguousarray(of_filters.T)), torch.from_numpy(of_biases)
 
     def extra_repr(self) -> str:
         """Return what the layer is made of."""
         return f"{self.planes} to {self.shape}, {self.layer}"
+
+
+def dense_synapses(linear: nn.Linear) -> tuple[Tensor, Tensor]:
+    """Return a layer's weights (out, in) and biases (out,) without gradients, to be read."""
+    if isinstance(linear, SharedLinear):
+        return linear.dense_synapses()
+    return linear.weight.detach(), linear.bias.detach()
+
+
+def product(linear: nn.Linear, inputs: Tensor, *learned: Tensor) -> Tensor:
+    """Return a layer's currents by ``learned_synapses``, with derivatives of any order."""
+    if isinstance(linear, SharedLinear):
+        return linear.convolved(inputs, *learned)
+    return functional.linear(inputs, *learned)
 
 
 def learned_synapses(linear: nn.Linear) -> tuple[Tensor, Tensor]:

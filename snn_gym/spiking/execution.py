@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from snn_gym.program.encoders import NOTHING_SEEN
 from snn_gym.program.kernels import backward_kernel, forward_kernel, kept_names
+from snn_gym.spiking.convolution import SharedLinear, dense_synapses, learned_synapses, product
 from snn_gym.spiking.events import empty_strips, event_room
 from snn_gym.spiking.kernels import SCRATCH, layer_backward, network_forward, spread
 from snn_gym.spiking.layer_neurons import Array, Breaks, LayerNeurons, Run, State
@@ -20,7 +21,7 @@ from snn_gym.spiking.layers import (
     SpikingLayer,
     array_of,
     differentiable_gradients,
-    gradients_of_synapses,
+    gradients_of_learned,
     supports,
 )
 from snn_gym.spiking.regulation.penalties import Regulation
@@ -208,10 +209,12 @@ class CompiledLayers:
         self._spare: list[tuple[int, Kept]] = []
         self._places: tuple[int, ...] = ()
         self._read: tuple[tuple[Array, ...], ...] = ()
+        self._changes: list[int] = []  # of shared weights, when they were read last
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out views of tensors and addresses, which a copy must make anew."""
         empty: dict[str, Any] = {
+            "_changes": [],
             "_places": (),
             "_read": (),
             "_scratch": {},
@@ -244,7 +247,7 @@ class CompiledLayers:
         else:
             entered = states[:, : self._rest.shape[1]]
         if torch.is_grad_enabled():
-            weights = [x for linear in self._linears for x in (linear.weight, linear.bias)]
+            weights = [x for linear in self._linears for x in learned_synapses(linear)]
             result: tuple[Tensor, Tensor] = _Decoded.apply(self, signal, entered, *weights)  # type: ignore[no-untyped-call]
             return result
         final = entered.clone(memory_format=torch.contiguous_format)
@@ -273,23 +276,29 @@ class CompiledLayers:
 
     def _arrays(self) -> tuple[tuple[Array, ...], ...]:
         """Return the arrays that the kernels read, anew if a parameter's memory has moved."""
-        tensors = [
-            *[x for linear in self._linears for x in (linear.weight, linear.bias)],
-            *[linear.weight for linear in self._looped],
-        ]
+        synapses = [dense_synapses(linear) for linear in self._linears]
+        tensors = [*chain.from_iterable(synapses), *[linear.weight for linear in self._looped]]
         places = tuple([x.data_ptr() for x in tensors])
         if places != self._places:
-            weights = [linear.weight for linear in self._linears]
             loops = [layer.recurrent_weight for layer in self._layers]
             self._read = (
                 tuple(neuron.constants for neuron in self._neurons),
-                tuple(array_of(linear.bias) for linear in self._linears),
-                *_with_strips([array_of(weight) for weight in weights]),
+                tuple(array_of(bias) for _, bias in synapses),
+                *_with_strips([array_of(weight) for weight, _ in synapses]),
                 *_with_strips([_NO_WEIGHT if w is None else array_of(w) for w in loops]),
             )
             # ``array_of`` copies a tensor that is not contiguous: read it again every time.
             self._places = places if all(x.is_contiguous() for x in tensors) else ()
-        return self._read
+            self._changes = []
+        changes = [x.changes for x in self._linears if isinstance(x, SharedLinear)]
+        known, self._changes = self._changes == changes, changes
+        if not changes or not known:
+            return self._read
+        # Shared weights are large, and tell themselves that they have not changed.
+        constants, biases, weights, *others = self._read
+        pairs = zip(self._linears, weights, strict=True)
+        own = tuple(w[:0] if isinstance(x, SharedLinear) else w for x, w in pairs)
+        return constants, biases, own, *others
 
     def room(self, batch: int) -> Kept:
         """Return buffers for the values that the backward pass needs, reused if possible."""
@@ -310,18 +319,19 @@ class CompiledLayers:
     def gradients(
         self, kept: Kept, inputs: Sequence[Tensor], grad_decoded: Tensor, grad_final: Tensor
     ) -> list[Tensor | None]:
-        """Return the gradients of ``inputs``: signal, states, each layer's weights and biases.
+        """Return the gradients of ``inputs``: signal, states, each layer's learned synapses.
 
         That of the signal is None if it requires none.
         """
-        signal, _, *weights = inputs
+        signal = inputs[0]
         batch, chunk = signal.shape[1], min(self._chunk, signal.shape[1])
         upstream = self._borrow("spikes", self._steps * batch * self._sizes[-1])
         spread(self._coefficients, array_of(grad_decoded), chunk, upstream)
         grad_states = array_of(grad_final).copy()
         grads: list[Tensor | None] = []
         for k in range(len(self._sizes) - 1, -1, -1):
-            neuron, (size, channels) = self._neurons[k], weights[2 * k].shape
+            neuron, linear, size = self._neurons[k], self._linears[k], self._sizes[k]
+            channels = linear.in_features
             held = k == 0 and len(signal) == 1
             currents = self._borrow("currents", batch * size * (1 if held else self._steps))
             if held or self._steps == 1:  # to which the kernel adds
@@ -334,11 +344,11 @@ class CompiledLayers:
             )  # fmt: skip
             source = kept.spikes[k - 1] if k else array_of(_in_chunks(signal, chunk))
             rows = currents.reshape(-1, size)
-            grads += reversed(gradients_of_synapses(source.reshape(-1, channels), rows))
+            grads += reversed(gradients_of_learned(linear, source.reshape(-1, channels), rows))
             if k or signal.requires_grad:
                 upstream = self._borrow("spikes", len(rows) * channels)
                 out = upstream.reshape(-1, channels)
-                np.matmul(rows, array_of(weights[2 * k]), out=out)
+                np.matmul(rows, array_of(dense_synapses(linear)[0]), out=out)
         grads.append(torch.from_numpy(grad_states))
         grads.append(_in_time(out, signal, chunk) if signal.requires_grad else None)
         return grads[::-1]
@@ -356,7 +366,7 @@ class CompiledLayers:
         """Return the results of ``decoded`` by operations of PyTorch, for second derivatives."""
         final: list[Tensor] = []
         for k, (layer, neuron) in enumerate(zip(self._layers, self._neurons, strict=True)):
-            currents = nn.functional.linear(signal, weights[2 * k], weights[2 * k + 1])
+            currents = product(layer.linear, signal, *weights[2 * k : 2 * k + 2])
             own = states[:, slice(*self._variables[k])].split(layer.size, dim=1)  # type: ignore[no-untyped-call]
             run = neuron.run_stepped(currents, own, self._steps)
             signal = run.spikes

@@ -229,9 +229,9 @@ def network_forward(
 
     Args:
         neurons: (layers, 3) int64: address of the kernel, state variables, stored values.
-        layers: Tuples of an array per layer: constants (P, 1), biases (N,), input weights (N, D)
-            with the arguments of ``keep_strips``, and the same for recurrent weights, which are
-            empty for no recurrence.
+        layers: Tuples of an array per layer: constants (P, 1), biases (N,), input weights (N, D),
+            or none of their rows if they have not changed, with the arguments of ``keep_strips``,
+            and the same for recurrent weights, which are empty for no recurrence.
         coefficients: (Q, T) of the decoder.
         signal: (K, B, D), input at K = T time steps or, for K = 1, at all of them.
         states: (B, F) flat, updated in place.
@@ -253,7 +253,7 @@ def network_forward(
         last, offset = min(first + chunk, batch), 0
         count = last - first
         for k in range(len(weights)):
-            size, fan_in = stored[k].shape
+            size, fan_in = biases[k].size, weights[k].shape[1]
             across, given = count * size, held if k == 0 else steps
             driven = currents[: given * across].reshape(given * count, size)
             _fill_rows(biases[k], driven)

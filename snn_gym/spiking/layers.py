@@ -13,7 +13,12 @@ from snn_gym.program.kernels import backward_kernel, forward_kernel, kept_names
 from snn_gym.program.network import NeuronLayer
 from snn_gym.program.neuron import equations
 from snn_gym.program.neurons import LIFBox
-from snn_gym.spiking.convolution import SharedLinear, learned_synapses
+from snn_gym.spiking.convolution import (
+    SharedLinear,
+    dense_synapses,
+    learned_synapses,
+    product,
+)
 from snn_gym.spiking.events import (
     COLUMNS,
     Source,
@@ -43,6 +48,15 @@ def array_of(tensor: Tensor) -> Array:
     return tensor.detach().contiguous().numpy()
 
 
+def gradients_of_learned(
+    linear: nn.Linear, source: Source, grad_currents: Array
+) -> tuple[Tensor, Tensor]:
+    """Return the gradients of ``learned_synapses``, as ``gradients_of_synapses`` does."""
+    if isinstance(linear, SharedLinear):
+        return linear.filter_gradients(source, grad_currents)
+    return gradients_of_synapses(source, grad_currents)
+
+
 def gradients_of_synapses(source: Source, grad_currents: Array) -> tuple[Tensor, Tensor]:
     """Return the gradients of weights (N, D) and biases (N,), summed over the R rows.
 
@@ -54,16 +68,18 @@ def gradients_of_synapses(source: Source, grad_currents: Array) -> tuple[Tensor,
     return torch.from_numpy(weight), torch.from_numpy(bias)
 
 
-def spike_product(signal: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return ``signal @ weight.T + bias`` (K, B, N), differentiable, of a signal (K, B, D)."""
-    currents: Tensor = _SpikeProduct.apply(signal, weight, bias)  # type: ignore[no-untyped-call]
+def spike_product(signal: Tensor, linear: nn.Linear) -> Tensor:
+    """Return a layer's currents (K, B, N), differentiable, of a signal (K, B, D)."""
+    currents: Tensor = _SpikeProduct.apply(linear, signal, *learned_synapses(linear))  # type: ignore[no-untyped-call]
     return currents
 
 
 class _SpikeProduct(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, signal: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        ctx.save_for_backward(signal, weight)
+    def forward(ctx: Any, linear: nn.Linear, signal: Tensor, *learned: Tensor) -> Tensor:
+        ctx.save_for_backward(signal, *learned)
+        ctx.linear = linear
+        weight, bias = dense_synapses(linear)
         source = array_of(signal).reshape(-1, signal.shape[2])
         currents = np.repeat(array_of(bias)[None], len(source), axis=0)
         room = event_room(source.shape[1])
@@ -72,22 +88,20 @@ class _SpikeProduct(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad_currents: Tensor) -> tuple[Tensor | None, ...]:
-        signal, weight = ctx.saved_tensors
-        wants_signal = ctx.needs_input_grad[0]
+        signal, *learned = ctx.saved_tensors
+        linear: nn.Linear = ctx.linear
         # As in ``_FusedLayer``: second derivatives need operations of PyTorch.
         if torch.is_grad_enabled():
-            flat = grad_currents.flatten(0, 1)
-            return (
-                grad_currents @ weight if wants_signal else None,
-                flat.t() @ signal.flatten(0, 1),
-                flat.sum(0),
-            )
-        rows = array_of(grad_currents).reshape(-1, len(weight))
+            inputs = (signal, *learned)
+            outputs = (product(linear, *inputs),)
+            return None, *differentiable_gradients(outputs, (grad_currents,), inputs)
+        rows = array_of(grad_currents).reshape(-1, linear.out_features)
         source = array_of(signal).reshape(-1, signal.shape[2])
         grad_signal = None
-        if wants_signal:
+        if ctx.needs_input_grad[1]:
+            weight, _ = dense_synapses(linear)
             grad_signal = torch.from_numpy(rows @ array_of(weight)).view_as(signal)
-        return grad_signal, *gradients_of_synapses(source, rows)
+        return None, grad_signal, *gradients_of_learned(linear, source, rows)
 
 
 # ---- fused ---------------------------------------------------------------------------------------
@@ -474,7 +488,7 @@ class SpikingLayer(nn.Module):
         """Return the synaptic currents (K, B, size) of inputs (K, B, inputs)."""
         # One product for all K steps: (K, B, in) -> (K * B, in) -> (K, B, size)
         if supports(inputs):
-            return spike_product(inputs, self.linear.weight, self.linear.bias)
+            return spike_product(inputs, self.linear)
         steps, batch, _ = inputs.shape
         currents: Tensor = self.linear(inputs.reshape(steps * batch, -1))
         return currents.view(steps, batch, self.size)

@@ -64,6 +64,21 @@ def test_a_rectified_actor_beside_another_critic_is_converted():
     assert float((values - theirs).abs().mean()) < 0.02 * float(theirs.abs().mean())
 
 
+def test_a_convolution_is_converted_to_dense_layers():
+    kwargs = {
+        "spiking_actor": False,
+        "actor_activation": "relu",
+        "network": {"convolutions": [{"filters": 2}], "hidden_sizes": [16]},
+    }
+    settings = {"n_steps": 128, "seed": 0, "policy_kwargs": kwargs}
+    model = PPO(SpikingActorCriticPolicy, "snn/MinAtar-Breakout-v0", **settings).learn(512)
+    made = convert(model, "snn/MinAtar-Breakout-v0", 256, decisions=200)
+    seen = _visited(model.policy, "snn/MinAtar-Breakout-v0", 50, None)
+    values, theirs = (x.behaviour(x.record(seen).output).detach() for x in (made, model.policy))
+    assert made.network.hidden_sizes == (128, 16)
+    assert float((values - theirs).abs().mean()) < 0.02 * float(theirs.abs().mean())
+
+
 def test_networks_other_than_rectified_anns_are_refused():
     for agent in ("ppo-mlp", "ppo-lif"):
         with pytest.raises(ValueError, match="only ANNs of ReLU units are converted"):

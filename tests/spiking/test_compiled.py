@@ -133,7 +133,7 @@ def test_spike_product_equals_a_linear_layer(share):
     spikes = torch.from_numpy((rng.random((6, 50, 20)) < share).astype(np.float32))
     spikes.requires_grad_()
     wanted = (spikes, linear.weight, linear.bias)
-    ours = spike_product(spikes, linear.weight, linear.bias)
+    ours = spike_product(spikes, linear)
     theirs = linear(spikes)
     torch.testing.assert_close(ours, theirs)
     upstream = normal(1, 6, 50, 15)

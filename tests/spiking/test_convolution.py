@@ -111,6 +111,19 @@ def test_a_network_equals_its_dense_twin(neuron, decoder):
         assert torch.allclose(layer.linear.filter_biases.grad, biases, atol=1e-5)
 
 
+def test_decisions_follow_every_change():
+    network, other, inputs = made(), made(), planes(5)
+    with torch.no_grad():
+        first = network(inputs)[0]
+        assert torch.equal(network(inputs)[0], first)
+        network.layers[0].linear.filters.numpy()[:] *= 2.0
+        network.layers[1].linear.filter_biases.mul_(2.0)
+        other.load_state_dict(network.state_dict())
+        changed = network(inputs)[0]
+        assert not torch.equal(changed, first)
+        assert torch.equal(changed, other(inputs)[0])
+
+
 def test_stepping_equals_the_kernels():
     fused, stepped = made(), made(backend="norse")
     stepped.load_state_dict(fused.state_dict())
