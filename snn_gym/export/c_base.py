@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.export import c_text
+from snn_gym.program.convolution import Filtered
 from snn_gym.program.network import DenseLayer, GatedLayer, Layer, LeakyLayer, Program
 
 _LINE = 96
@@ -24,6 +25,8 @@ class Source(ABC):
     """Texts of an agent's C files, with functions, types and files named after ``name``."""
 
     shape = "float"  # number format, for the comment in the header
+    filters = True  # whether convolutions are written as such
+    types = "float", "float", "float"  # C types of values, weights and their sums
     output = "outputs[o]"  # in float
 
     def __init__(self, program: Program, name: str, title: str) -> None:
@@ -87,10 +90,32 @@ class Source(ABC):
 
     def _layer_tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
         for k, layer in enumerate(self.layers, start=1):
+            operator = self._filtered(k)
             for name in _ARRAYS:
-                values = getattr(layer, name, None)
-                if values is not None:
+                values: Any = getattr(layer, name, None)
+                if name == "weights" and operator is not None:
+                    yield f"filters_{k}", np.ascontiguousarray(operator.shared(values).T)
+                elif values is not None:
                     yield f"{name}_{k}", values.reshape(-1) if name in _FLAT else values
+
+    def _filtered(self, k: int) -> Filtered | None:
+        """Return the convolution that layer ``k``, from 1, is written as; None for a product."""
+        operator = self.program.layers[k - 1].operator
+        return operator if isinstance(operator, Filtered) and self.filters else None
+
+    def _filter_functions(self, spikes_from: float = np.inf) -> Iterator[str]:
+        """Yield the C functions of convolutions; layers from a number on receive spikes."""
+        for k in range(1, len(self.layers) + 1):
+            value, *types = self.types
+            if (operator := self._filtered(k)) is not None:
+                value = "unsigned char" if k >= spikes_from else value
+                yield _filter_function(k, operator, value, *types)
+
+    def _added(self, k: int, source: str, inputs: int, size: int, total: str) -> str:
+        """Return the line that adds a layer's weights times the values in ``source`` to sums."""
+        if self._filtered(k) is not None:
+            return f"filter_{k}({source}, {total});"
+        return c_text.PRODUCTS.format(k=k, inputs=inputs, size=size, source=source, total=total)
 
     @property
     def constant_bytes(self) -> int:
@@ -145,6 +170,31 @@ class Source(ABC):
         clipped = "x" if choice.limit is None else within("x", choice.limit)
         action = c_text.SQUASH.format(x=clipped) if choice.rule == "squash" else c_text.CLIP
         return c_text.SCALED.format(outputs=outputs, output=self.output, action=action)
+
+
+def synapses_of(layer: Layer) -> int:
+    """Return the number of a layer's weights; of a convolution those that its filters reach."""
+    operator = layer.operator
+    return operator.synapses if isinstance(operator, Filtered) else layer.weights.size
+
+
+def _filter_function(k: int, operator: Filtered, value: str, weight: str, total: str) -> str:
+    """Return the C function of a convolution, for the C types of values, weights and sums."""
+    layer, (count, height, width) = operator.layer, operator.planes
+    filters, rows, columns = operator.shape
+    side = layer.kernel * layer.pool
+    # In the order of the flattened planes.
+    order, at = [("c", count), ("i", side), ("j", side)], f"(c * {height} + y) * {width} + x"
+    if operator.channels_last:
+        order, at = [*order[1:], order[0]], f"(y * {width} + x) * {count} + c"
+    loops = [f"        for (int {x} = 0; {x} < {n}; {x}++)" for x, n in order]
+    return c_text.FILTERED.format(
+        k=k, value=value, weight=weight, sum=total, inputs=count * height * width,
+        places=rows * columns, columns=columns, stride=layer.stride, padding=layer.padding,
+        pool=layer.pool, kernel=layer.kernel, filters=filters, at=at,
+        height=height // layer.pool * layer.pool, width=width // layer.pool * layer.pool,
+        loops="\n".join(loops) + " {",
+    )  # fmt: skip
 
 
 def number(value: float) -> str:
@@ -208,6 +258,7 @@ class ANNSource(Source):
 
     def _helpers(self) -> Iterator[str]:
         yield c_text.ADD_PRODUCTS
+        yield from self._filter_functions()
         if any(layer.gates != "rnn" for layer in self.program.gated):
             yield c_text.LOGISTIC
         for gates in dict.fromkeys(layer.gates for layer in self.program.gated):
@@ -218,7 +269,7 @@ class ANNSource(Source):
             x.recurrent.size if isinstance(x, GatedLayer) else x.size
             for x in self.program.remembering
         )
-        macs = sum(x.weights.size for x in (*self.program.layers, self.program.head)) + loops
+        macs = sum(map(synapses_of, self.program.layers)) + self.program.head.weights.size + loops
         wide = sum(2 * len(layer.biases) for layer in self.program.layers)
         floats = self.program.inputs + wide + self.program.outputs
         return {
@@ -272,7 +323,8 @@ class ANNSource(Source):
     def _summed(self, k: int, layer: Layer, source: str, inputs: int) -> str:
         """Return the lines that fill ``sums_K``, and ``loops_K`` of gated units."""
         kind = {"k": k, "wide": len(layer.biases), "size": layer.size, "type": self.sum}
-        sums = c_text.DENSE.format(inputs=inputs, source=source, **kind)
+        added = self._added(k, source, inputs, len(layer.biases), f"sums_{k}")
+        sums = c_text.DENSE.format(added=added, **kind)
         loops = c_text.LOOPS.format(**kind)
         return f"{sums}\n{loops}" if isinstance(layer, GatedLayer) else sums
 

@@ -78,6 +78,7 @@ class Fixed(Source):
     """Parts of the C files of integer programs, spiking or not."""
 
     sum = "int32_t"
+    types = "int16_t", "int8_t", "int32_t"
 
     def __init__(self, integer: IntegerProgram, name: str, title: str) -> None:
         super().__init__(integer.program, name, title)
@@ -115,7 +116,8 @@ class FixedSource(Fixed, SpikingSource):
         yield f"    int16_t values[{self.program.inputs}];\n    int32_t held[{size}];"
         yield self._rounded_values()
         shift = self.integer.input_bits - self.integer.neurons[0].bits
-        yield c_text.FIXED_HELD.format(inputs=self.program.inputs, size=size, shift=shift)
+        added = self._added(1, "values", self.program.inputs, size, "held")
+        yield c_text.FIXED_HELD.format(added=added, size=size, shift=shift)
 
 
 # ---- units of an ANN ----------------------------------------------------------------------------
@@ -225,6 +227,7 @@ class FixedUnitsSource(Fixed, ANNSource):
     def _helpers(self) -> Iterator[str]:
         kinds = {layer.kind for layer in self.integer.units}
         yield from self.helpers
+        yield from self._filter_functions()
         yield from (text for text, users in _CALLED if kinds & users)
 
     def _own_tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -362,6 +365,8 @@ def _used(integer: IntegerProgram, head: NDArray[np.int64]) -> tuple[list[list[i
 
 class Straight(Fixed):
     """Parts of the C files of integer programs as straight lines, spiking or not."""
+
+    filters = False
 
     def __init__(self, integer: IntegerProgram, name: str, title: str) -> None:
         super().__init__(integer, name, title)

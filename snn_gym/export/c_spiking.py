@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.export import c_text
-from snn_gym.export.c_base import Source, number
+from snn_gym.export.c_base import Source, number, synapses_of
 from snn_gym.program.encoders import (
     INTEGRATED,
     INTENSITY_RANGE,
@@ -215,6 +215,7 @@ class SpikingSource(Source):
             yield self.helpers
         if self.program.held:
             yield self.products
+        yield from self._filter_functions(spikes_from=2 if self.program.held else 1)
         kinds = ((layer.neuron, layer.each) for layer in self.program.neurons)
         for neuron, each in dict.fromkeys(kinds):
             yield self._neuron_text(neuron, function_name(neuron, each), each)
@@ -316,7 +317,8 @@ class SpikingSource(Source):
     def _held(self, size: int) -> Iterator[str]:
         """Yield the lines that fill ``held``, the currents of an observation at all time steps."""
         yield from self._standardise()
-        yield c_text.HELD.format(size=size, inputs=self.program.inputs)
+        added = self._added(1, "values", self.program.inputs, size, "held")
+        yield c_text.HELD.format(size=size, added=added)
 
     def _layer(self, k: int, layer: NeuronLayer) -> Iterator[str]:
         """Yield the lines of a layer's time step."""
@@ -339,6 +341,9 @@ class SpikingSource(Source):
                 spike = f"    seen[d] = observation[t * {inputs} + d] != 0.0f;"
                 place, lines = ("d", spike) if coder is None else ("c", seen_at(coder))
                 yield c_text.SEEN.format(channels=inputs, place=place, lines=lines)
+            if self._filtered(k) is not None:
+                yield f"filter_{k}({source}, currents);"
+                return  # a convolution is not recurrent
             yield f"const int count = places_of({source}, {inputs}, places);"
             yield self.added.format(weights=f"weights_{k}", size=size, count="count")
         if layer.recurrent is not None:
@@ -354,7 +359,7 @@ def function_name(neuron: type[Neuron], each: bool) -> str:
 def _macs(program: Program) -> int:
     """Return the multiply-accumulates of input or encoder and of the readout in a decision."""
     coder = program.coder
-    entering = program.neurons[0].weights.size if program.held else 0
+    entering = synapses_of(program.neurons[0]) if program.held else 0
     if coder is not None:
         entering = coder.macs(program.inputs, program.time_steps)
         entering += program.inputs * isinstance(coder, SpikeEncoder)  # for the intensities
@@ -365,7 +370,7 @@ def _additions(program: Program) -> int:
     """Return the additions of weights of a decision in which all neurons fire."""
     fed = program.neurons[1:] if program.held else program.neurons
     loops = [x.recurrent for x in program.neurons if x.recurrent is not None]
-    return program.time_steps * sum(x.size for x in (*(x.weights for x in fed), *loops))
+    return program.time_steps * (sum(map(synapses_of, fed)) + sum(x.size for x in loops))
 
 
 # ---- events --------------------------------------------------------------------------------------
@@ -390,6 +395,7 @@ class EventSource(SpikingSource):
 
     helpers, currents = c_text.RECEIVE + "\n" + c_text.POWER, c_text.RECEIVED
     added, updated = c_text.RECEIVE_ROWS, c_text.EVENTS_UPDATED
+    filters = False
 
     def __init__(self, program: Program, name: str, title: str) -> None:
         super().__init__(program, name, title)

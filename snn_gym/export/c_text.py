@@ -191,6 +191,49 @@ static inline void add_products(const float *weights, int inputs, int size, cons
 }
 """
 
+FILTERED = """\
+/* Add to the sums of layer {k} its filters at every place times the values that they read, in the
+   order of a product: four values other than 0 at a time. */
+static void filter_{k}(const {value} *values, {sum} *total) {{
+    int numbers[{inputs}], count = 0;
+    for (int d = 0; d < {inputs}; d++) {{
+        numbers[d] = values[d] != 0 ? count++ : -1;
+    }}
+    const int fours = count & ~3;
+    for (int p = 0; p < {places}; p++) {{
+        const int top = (p / {columns} * {stride} - {padding}) * {pool};
+        const int left = (p % {columns} * {stride} - {padding}) * {pool};
+        {sum} pairs[2][{filters}] = {{{{0}}}};
+        int group = -1;
+{loops}
+            const int y = top + i, x = left + j;
+            if (y < 0 || y >= {height} || x < 0 || x >= {width}) {{
+                continue;
+            }}
+            const int d = {at}, k = numbers[d];
+            if (k < 0) {{
+                continue;
+            }}
+            if (k / 4 != group || k >= fours) {{
+                for (int f = 0; f < {filters}; f++) {{
+                    total[f * {places} + p] += pairs[0][f] + pairs[1][f];
+                    pairs[0][f] = pairs[1][f] = 0;
+                }}
+                group = k / 4;
+            }}
+            const {weight} *row = filters_{k}[(c * {kernel} + i / {pool}) * {kernel} + j / {pool}];
+            {sum} *pair = pairs[k / 2 % 2];
+            for (int f = 0; f < {filters}; f++) {{
+                pair[f] += values[d] * row[f];
+            }}
+        }}
+        for (int f = 0; f < {filters}; f++) {{
+            total[f * {places} + p] += pairs[0][f] + pairs[1][f];
+        }}
+    }}
+}}
+"""
+
 CARRY = """\
     for (int n = 0; n < {size}; n++) {{ /* the decoder carries its state on */
         float before[{rows}];
@@ -220,7 +263,7 @@ VALUES = """\
 DENSE = """\
     {type} sums_{k}[{wide}];
     memcpy(sums_{k}, biases_{k}, sizeof sums_{k});
-    add_products(&weights_{k}[0][0], {inputs}, {wide}, {source}, sums_{k});"""
+    {added}"""
 
 LOOPS = """\
     {type} loops_{k}[{wide}];
@@ -243,7 +286,7 @@ LEAKY = """\
 HELD = """\
     float held[{size}];
     memcpy(held, biases_1, sizeof held);
-    add_products(&weights_1[0][0], {inputs}, {size}, values, held);"""
+    {added}"""
 
 FIXED_VALUES = """\
     for (int d = 0; d < {inputs}; d++) {{
@@ -258,7 +301,7 @@ SEEN_VALUES = """\
 
 FIXED_HELD = """\
     memset(held, 0, sizeof held);
-    add_products(&weights_1[0][0], {inputs}, {size}, values, held);
+    {added}
     for (int n = 0; n < {size}; n++) {{
         held[n] = biases_1[n] + scaled(held[n], {shift});
     }}"""
@@ -317,6 +360,7 @@ EVENTS_STATE = """\
     uint32_t updated_{k}[{size}]; /* time step of the last update */
     unsigned char awake_{k}[{size}]; /* may fire without input */"""
 
+PRODUCTS = "add_products(&weights_{k}[0][0], {inputs}, {size}, {source}, {total});"
 ADDED = "add_rows(&{weights}[0][0], {size}, places, {count}, currents);"
 RECEIVE_ROWS = "receive(&{weights}[0][0], {size}, places, {count}, currents, received);"
 UPDATED = "{name}(constants_{k}, {currents}, state->neurons_{k}, {size}, state->spikes_{k});"

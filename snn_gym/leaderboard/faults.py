@@ -68,7 +68,7 @@ def damaged(program: Program, faults: Faults, generator: np.random.Generator) ->
     layers: list[Layer] = []
     for layer, below, own in zip(program.layers, [None, *alive], alive, strict=False):
         weights = _damaged_weights(layer.weights, below, faults, generator)
-        changes: dict[str, Any] = {"weights": weights}
+        changes: dict[str, Any] = {"weights": weights, "operator": "linear"}
         if isinstance(layer, NeuronLayer | GatedLayer) and layer.recurrent is not None:
             changes["recurrent"] = _damaged_weights(layer.recurrent, own, faults, generator)
         layers.append(replace(layer, **changes))

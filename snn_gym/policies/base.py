@@ -48,8 +48,8 @@ from snn_gym.policies.observations import (
     default_extractor,
     extractor_class,
     make_normaliser,
-    planes_of,
     spike_steps_of,
+    with_planes,
 )
 from snn_gym.policies.protocols import check_tensors
 from snn_gym.policies.units import Memory
@@ -503,9 +503,8 @@ class SpikingPolicy(ProgramPolicy):
             if self.normalise_observations
             else None
         )
-        planes = planes_of(self.observation_space, self.features_extractor_class)
         self.builder = NetworkBuilder(
-            replace(self.network, planes=planes) if self.network.convolutions else self.network,
+            with_planes(self.network, self.observation_space, self.features_extractor_class),
             int(features_dim),  # a Dict's is numpy's
             spike_steps_of(self.observation_space, self.features_extractor_class),
             self.activation_fn,
@@ -558,7 +557,8 @@ class SpikingPolicy(ProgramPolicy):
             if isinstance(module, SpikingNetwork):
                 module.set_time_steps(time_steps)
         self.network = replace(self.network, time_steps=time_steps)
-        self.builder = replace(self.builder, config=self.network)
+        config = replace(self.builder.config, time_steps=time_steps)
+        self.builder = replace(self.builder, config=config)
         self._compiled_acting = CompiledActing()  # the one before has read another program
 
     def acting_head(self) -> nn.Module | None:

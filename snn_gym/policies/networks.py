@@ -29,6 +29,7 @@ from snn_gym.program.network import (
     UNCHOSEN,
     Activation,
     DenseLayer,
+    Operator,
     Program,
 )
 from snn_gym.spiking.config import NetworkConfig
@@ -291,16 +292,11 @@ class NetworkBuilder:
             if self.memory_steps is not None:
                 network.lengthen_memory(self.memory_steps)
             return network
-        shared = [] if extra_inputs else shared_layers(self.config)
+        operators = () if extra_inputs else self.config.operators
         return DenseNetwork(
-            inputs, sizes, output_size, self.activation, spike_input=spikes, filters=shared
-        )
-
-
-def shared_layers(config: NetworkConfig) -> list[SharedLinear]:
-    """Return new layers of the convolutions of a configuration, input side first."""
-    pairs = zip(config.convolutions, config.shapes, strict=False)
-    return [SharedLinear(layer, planes) for layer, planes in pairs]
+            inputs, sizes, output_size, self.activation, spike_input=spikes,
+            filters=tuple(map(SharedLinear, operators)),
+        )  # fmt: skip
 
 
 class DenseNetwork(nn.Sequential):
@@ -395,12 +391,16 @@ class DenseNetwork(nn.Sequential):
         self, activation: Activation, levels: int | None, head: nn.Module | None
     ) -> Program:
         hidden = [x for x in self if isinstance(x, nn.Linear)][: len(self.hidden_sizes)]
-        weights = [(np.ascontiguousarray(as_array(x.weight).T), as_array(x.bias)) for x in hidden]
+        layers = []
+        for linear in hidden:
+            weights, biases = np.ascontiguousarray(as_array(linear.weight).T), as_array(linear.bias)
+            operator: Operator = linear.operator if isinstance(linear, SharedLinear) else "linear"
+            layers.append(DenseLayer(activation, weights, biases, operator, levels))
         return Program(
             inputs=self.input_size,
             encoder="spikes" if self.spike_input else "constant",
             normalisers=(),
-            layers=tuple(DenseLayer(activation, *x, levels=levels) for x in weights),
+            layers=tuple(layers),
             time_steps=1,
             decoder=None,
             head=read_head(head, (self.input_size, *self.hidden_sizes)[-1]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from snn_gym._base.names import did_you_mean
 from snn_gym._base.spaces import FlatSpikes
 from snn_gym.program.costs import EXTRACTOR, Counter
+from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.normaliser import ObservationNormaliser
 
 # The kernels of NatureCNN (8 by 4, 4 by 2, 3 by 1) need this many pixels a side.
@@ -148,15 +150,23 @@ def spike_steps_of(space: spaces.Space[Any], extractor: type[BaseFeaturesExtract
     return int(shape[0]) if shape is not None and extractor is FlattenExtractor else None
 
 
-def planes_of(
-    space: spaces.Space[Any], extractor: type[BaseFeaturesExtractor]
-) -> tuple[int, int, int] | None:
-    """Return the shape (C, H, W) of planes or an image that is flattened, None for others."""
+def with_planes(
+    config: NetworkConfig, space: spaces.Space[Any], extractor: type[BaseFeaturesExtractor]
+) -> NetworkConfig:
+    """Return a configuration with the planes of a space that its convolutions read, flattened.
+
+    As Stable-Baselines3 takes images, the channels are the smaller of the first and last axes, and
+    of equal ones the first. Other spaces and extractors, and no convolutions, change nothing.
+    """
     kinds = spaces.MultiBinary | spaces.Box
-    if extractor is not FlattenExtractor or not isinstance(space, kinds):
-        return None
-    shape = space.shape
-    return (shape[0], shape[1], shape[2]) if len(shape) == 3 else None
+    if not config.convolutions or extractor is not FlattenExtractor or not isinstance(space, kinds):
+        return config
+    if len(space.shape) != 3:
+        return config
+    first, second, third = map(int, space.shape)
+    if third < first:
+        return replace(config, planes=(third, first, second), channels_last=True)
+    return replace(config, planes=(first, second, third), channels_last=False)
 
 
 def _spike_shape(space: spaces.Space[Any]) -> tuple[int, ...] | None:

@@ -15,7 +15,7 @@ from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import Tensor
 
 from snn_gym.policies.base import SpikingPolicy
-from snn_gym.policies.observations import planes_of
+from snn_gym.policies.observations import with_planes
 from snn_gym.program.compaction import neurons_with_effect
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.config import NetworkConfig
@@ -82,7 +82,7 @@ def unrolled_config(config: NetworkConfig, observed: spaces.Space[Any]) -> Netwo
 
     Each neuron of a filter has its own weights there, so that it may be shed alone.
     """
-    shapes = replace(config, planes=planes_of(observed, FlattenExtractor)).shapes
+    shapes = with_planes(config, observed, FlattenExtractor).shapes
     sizes = (*map(math.prod, shapes[1:]), *config.hidden_sizes)
     return replace(config, convolutions=(), hidden_sizes=sizes)
 

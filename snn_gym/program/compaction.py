@@ -93,4 +93,5 @@ def _layer(layer: Layer, sources: Places, own: Places) -> Layer:
         arrays["rest"] = np.ascontiguousarray(layer.rest[:, own])
         if layer.each:
             arrays["constants"] = np.ascontiguousarray(layer.constants[:, own])
-    return replace(layer, **arrays)
+    whole = arrays["weights"].shape == layer.weights.shape
+    return replace(layer, **arrays, operator=layer.operator if whole else "linear")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.config import Config, Count, Natural
+
+Array = NDArray[Any]
+Readers = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -44,24 +49,95 @@ class Convolution(Config):
         return self.filters, rows, columns
 
 
-def receptive_fields(layer: Convolution, planes: tuple[int, int, int]) -> NDArray[np.int64]:
-    """Return the inputs (P, K, pool * pool) that each element of a filter reads at each place.
+@dataclass(frozen=True)
+class Filtered(Config):
+    """Operator of a layer on planes: a convolution, whose weights stand at many places."""
 
-    Inputs are numbered as in flattened ``planes`` (C, H, W), places as in the flattened rows and
-    columns of the layer, elements as in a flattened filter (C, kernel, kernel). ``C * H * W``
-    stands for the zeros of the padding.
-    """
-    count, height, width = planes
-    _, rows, columns = layer.shape(planes)
-    pooled = height // layer.pool, width // layer.pool
-    y = layer.stride * np.arange(rows)[:, None] + np.arange(layer.kernel) - layer.padding
-    x = layer.stride * np.arange(columns)[:, None] + np.arange(layer.kernel) - layer.padding
-    part = np.arange(layer.pool)
-    # Axes: row, column, plane, row and column in the filter, row and column in the pool.
-    y = y[:, None, None, :, None, None, None]
-    x = x[None, :, None, None, :, None, None]
-    inside = (y >= 0) & (y < pooled[0]) & (x >= 0) & (x < pooled[1])
-    plane = np.arange(count)[:, None, None, None, None]
-    at = (plane * height + layer.pool * y + part[:, None]) * width + layer.pool * x + part
-    at = np.where(inside, at, count * height * width)
-    return at.reshape(rows * columns, -1, layer.pool**2)
+    layer: Convolution
+    planes: tuple[Count, Count, Count]
+    """Number, rows and columns of the planes (C, H, W)."""
+    channels_last: bool = False
+    """Whether the planes are flattened as (H, W, C)."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Filters, rows and columns of the layer."""
+        return self.layer.shape(self.planes)
+
+    def receptive_fields(self) -> NDArray[np.int64]:
+        """Return the inputs (P, K, pool * pool) that each element of a filter reads at each place.
+
+        Inputs are numbered as in the flattened planes, places as in the flattened rows and columns
+        of the layer, elements as in a flattened filter (C, kernel, kernel). ``C * H * W`` stands
+        for the zeros of the padding.
+        """
+        layer, (count, height, width) = self.layer, self.planes
+        _, rows, columns = self.shape
+        pooled = height // layer.pool, width // layer.pool
+        y = layer.stride * np.arange(rows)[:, None] + np.arange(layer.kernel) - layer.padding
+        x = layer.stride * np.arange(columns)[:, None] + np.arange(layer.kernel) - layer.padding
+        part = np.arange(layer.pool)
+        # Axes: row, column, plane, row and column in the filter, row and column in the pool.
+        y = y[:, None, None, :, None, None, None]
+        x = x[None, :, None, None, :, None, None]
+        inside = (y >= 0) & (y < pooled[0]) & (x >= 0) & (x < pooled[1])
+        plane = np.arange(count)[:, None, None, None, None]
+        row, column = layer.pool * y + part[:, None], layer.pool * x + part
+        if self.channels_last:
+            at = (row * width + column) * count + plane
+        else:
+            at = (plane * height + row) * width + column
+        at = np.where(inside, at, count * height * width)
+        return at.reshape(rows * columns, -1, layer.pool**2)
+
+    def readers(self) -> Readers:
+        """Return the places and elements that read each input.
+
+        These are: where those of an input begin (D + 1,), the places, and the elements.
+        """
+        fields, inputs = self.receptive_fields(), math.prod(self.planes)
+        places, elements = (
+            np.broadcast_to(np.arange(size).reshape(shape), fields.shape)
+            for size, shape in ((len(fields), (-1, 1, 1)), (fields.shape[1], (1, -1, 1)))
+        )
+        order = np.argsort(fields, axis=None, kind="stable")
+        starts = np.searchsorted(fields.ravel()[order], np.arange(inputs + 1))
+        return starts, places.ravel()[order[: starts[-1]]], elements.ravel()[order[: starts[-1]]]
+
+    def unrolled(self, filters: Array) -> Array:
+        """Return the weights (D, N) of the equivalent dense layer for filters (F, K)."""
+        starts, places, elements = self.readers()
+        inputs, size = len(starts) - 1, math.prod(self.shape[1:])
+        weights = np.zeros((inputs, len(filters), size), filters.dtype)
+        sources = np.repeat(np.arange(inputs), np.diff(starts))
+        share = filters.dtype.type(1.0 / self.layer.pool**2)
+        weights[sources, :, places] = filters.T[elements] * share
+        return weights.reshape(inputs, -1)
+
+    @property
+    def synapses(self) -> int:
+        """Number of weights of the equivalent dense layer that filters reach."""
+        return self.shape[0] * int(self.readers()[0][-1])
+
+    def shared(self, weights: Array) -> Array:
+        """Return the values (F, K) that stand at the places of dense weights (D, N).
+
+        They are the filters divided by ``pool * pool``.
+
+        Raises:
+            ValueError: The weights are not those of a convolution.
+        """
+        starts, places, elements = self.readers()
+        sources = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        count, side = self.shape[0], self.layer.kernel
+        by_place = weights.reshape(len(weights), count, -1)
+        found = np.zeros((count, self.planes[0] * side * side), weights.dtype)
+        found[:, elements] = by_place[sources, :, places].T
+        again = np.zeros_like(by_place)
+        again[sources, :, places] = found.T[elements]
+        if not np.array_equal(again, by_place):
+            raise ValueError(
+                f"the weights are not those of {count} filters at {by_place.shape[2]} places; keep "
+                "them shared, or give the layer the operator 'linear'"
+            )
+        return found

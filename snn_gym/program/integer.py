@@ -27,6 +27,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from snn_gym.program.convolution import Filtered
 from snn_gym.program.expressions import COMPARISONS, Expression, walk
 from snn_gym.program.interpreter import chosen, enter
 from snn_gym.program.network import (
@@ -477,6 +478,8 @@ def _standardised(program: Program, inputs: Sequence[float]) -> Program:
     """Return an equal program that standardises: by powers of two, without rounding."""
     largest = np.array([x or 1.0 for x in inputs])
     scale = (2.0 ** np.ceil(np.log2(largest))).astype(np.float32)
+    if any(isinstance(x.operator, Filtered) for x in program.layers[:1]):
+        scale[:] = scale.max()  # inputs share their weights
     normaliser = Normaliser(np.zeros_like(scale), scale, _SPARE)
     if not program.layers:
         head = replace(program.head, weights=program.head.weights * scale)

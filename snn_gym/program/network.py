@@ -7,6 +7,7 @@ limits read nothing else.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from snn_gym._base.config import Config, Count, Length, from_mapping, to_mapping
 from snn_gym._base.storage import dump_tensors, load_arrays, write_bytes_atomic
+from snn_gym.program.convolution import Filtered
 from snn_gym.program.encoders import (
     LEARNED,
     ReceptiveFields,
@@ -31,8 +33,10 @@ from snn_gym.program.neurons import NEURONS, name_of
 Array = NDArray[np.float32]
 Activation = Literal["tanh", "relu"]
 Gates = Literal["gru", "lstm", "rnn"]
-Operator = Literal["linear"]
-"""Operator of a layer on its inputs: ``linear`` is a product with a matrix of weights."""
+Operator = Literal["linear"] | Filtered
+"""Operator of a layer on its inputs: ``linear`` is a product with a matrix of weights. It is
+whatever the operator is; of ``Filtered`` the matrix is that of a convolution, which exporters may
+write as one."""
 Held = Literal["constant", "spikes"]
 """``constant``: the values of an observation are held as currents at all time steps; ``spikes``:
 an observation is a spike train (T, D), of which each time step sees a row."""
@@ -515,7 +519,11 @@ def _check_name(field: str, name: Any, known: Any) -> None:
 
 
 def _check_weights(weights: Array, biases: Array, operator: Operator) -> None:
-    _check_name("operator", operator, Operator)
+    if isinstance(operator, Filtered):
+        expected = math.prod(operator.planes), math.prod(operator.shape)
+        _check_shapes("a convolution", {"weights": (weights, expected)})
+    else:
+        _check_name("operator", operator, Literal["linear"])
     if weights.ndim != 2 or weights.shape[1:] != biases.shape:
         raise ValueError(
             f"a layer has weights of shape {weights.shape} and biases of {biases.shape}; expected "
@@ -601,7 +609,7 @@ _ARRAYS: Mapping[type, tuple[str, ...]] = {
     Head: ("weights", "biases"),
     Choice: ("low", "high"),
 }
-_LATER = {"bits", "levels", "integrator"}  # names that files of older versions lack
+_LATER = {"bits", "levels", "integrator", "convolution"}  # names that files of older versions lack
 PartT = TypeVar("PartT")
 
 
@@ -609,14 +617,17 @@ PartT = TypeVar("PartT")
 class _Unit(Config):
     """Names of a layer in a file: a registered neuron, an activation, gates or an integrator."""
 
-    operator: Operator
+    operator: Literal["linear", "convolution"]
     neuron: str | None = None
     activation: Activation | None = None
     gates: Gates | None = None
     integrator: Literal["leaky"] | None = None
     levels: Count | None = None
+    convolution: Filtered | None = None
 
     def _check(self) -> None:
+        if (self.operator == "convolution") != (self.convolution is not None):
+            raise ValueError("a layer names its convolution if its operator is one")
         named = (self.neuron, self.activation, self.gates, self.integrator)
         if sum(x is not None for x in named) != 1:
             raise ValueError(
@@ -678,19 +689,22 @@ def _described(program: Program) -> dict[str, Any]:
 
 def _unit(layer: Layer) -> _Unit:
     """Return a layer's names for a file; ValueError if its neuron is not registered."""
+    own: dict[str, Any] = {"operator": "linear"}
+    if isinstance(layer.operator, Filtered):
+        own = {"operator": "convolution", "convolution": layer.operator}
     if isinstance(layer, GatedLayer):
-        return _Unit(operator=layer.operator, gates=layer.gates)
+        return _Unit(**own, gates=layer.gates)
     if isinstance(layer, DenseLayer):
-        return _Unit(operator=layer.operator, activation=layer.activation, levels=layer.levels)
+        return _Unit(**own, activation=layer.activation, levels=layer.levels)
     if isinstance(layer, LeakyLayer):
-        return _Unit(operator=layer.operator, integrator="leaky")
+        return _Unit(**own, integrator="leaky")
     name = name_of(layer.neuron)
     if NEURONS.get(name) is not layer.neuron:
         raise ValueError(
             f"neuron {name!r} is not registered, and files hold names and no code; call "
             "snn_gym.spiking.register_neuron first"
         )
-    return _Unit(operator=layer.operator, neuron=name)
+    return _Unit(**own, neuron=name)
 
 
 def _arrays(program: Program) -> dict[str, Array]:
@@ -767,7 +781,7 @@ def _encoder(described: _Description, arrays: dict[str, NDArray[Any]]) -> Encode
 
 
 def _layer(unit: _Unit, label: str, arrays: dict[str, NDArray[Any]]) -> Layer:
-    operator = unit.operator
+    operator: Operator = unit.convolution or "linear"
     if unit.activation is not None:
         own = _take(DenseLayer, label, arrays)
         return DenseLayer(unit.activation, **own, operator=operator, levels=unit.levels)

@@ -160,8 +160,8 @@ def make_layers(
             "hidden_sizes must name at least one layer of spiking neurons, such as [64, 64], got "
             "none; for a linear policy, which does not spike, take agent ppo-linear"
         )
-    shapes = config.shapes
-    sizes = [*map(math.prod, shapes[1:]), *config.hidden_sizes]
+    operators = config.operators
+    sizes = [*(math.prod(x.shape) for x in operators), *config.hidden_sizes]
     decoder = config.decoder_parameters
     if isinstance(decoder, PopulationDecoderParameters):
         if outputs is None:
@@ -181,11 +181,11 @@ def make_layers(
         else:
             neuron = NorseCell(cell_factory, size)
         linear: SynapticLinear | SynapticConvolution = (
-            SynapticConvolution(config.convolutions[place], shapes[place])
-            if place < len(config.convolutions)
+            SynapticConvolution(operators[place])
+            if place < len(operators)
             else SynapticLinear(inputs, size)
         )
-        recurrent = config.recurrent and len(config.convolutions) <= place < config.depth
+        recurrent = config.recurrent and len(operators) <= place < config.depth
         layers.append(SpikingLayer(linear, neuron, config.backend, recurrent=recurrent))
         inputs = size
     if config.backend == "fused" and not all(layer.fusable for layer in layers):

@@ -17,7 +17,7 @@ from snn_gym._base.config import (
     to_mapping,
 )
 from snn_gym._base.names import did_you_mean
-from snn_gym.program.convolution import Convolution
+from snn_gym.program.convolution import Convolution, Filtered
 from snn_gym.program.encoders import (
     ENCODERS,
     LEARNED,
@@ -163,6 +163,8 @@ class NetworkConfig(Config):
     """Layers of filters before those of ``hidden_sizes``; a critic of actions has none."""
     planes: tuple[Count, Count, Count] | None = None
     """Number, rows and columns of the observed planes; policies set it from their space."""
+    channels_last: bool = False
+    """Whether the planes are observed as (rows, columns, number); policies set it, too."""
 
     def __post_init__(self) -> None:
         """Convert mappings, fill in default parameters of the parts, and check the values."""
@@ -209,6 +211,14 @@ class NetworkConfig(Config):
         for layer in self.convolutions:
             shapes.append(layer.shape(shapes[-1]))
         return tuple(shapes)
+
+    @property
+    def operators(self) -> tuple[Filtered, ...]:
+        """Each convolution with the planes that it reads, as for ``shapes``."""
+        return tuple(
+            Filtered(layer, planes, channels_last=self.channels_last and k == 0)
+            for k, (layer, planes) in enumerate(zip(self.convolutions, self.shapes, strict=False))
+        )
 
     @property
     def needs_state(self) -> bool:

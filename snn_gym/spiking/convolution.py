@@ -6,15 +6,12 @@ import math
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from snn_gym._base.compilation import njit
-from snn_gym.program.convolution import Convolution, receptive_fields
+from snn_gym.program.convolution import Filtered, Readers
 from snn_gym.spiking.events import Array, Source
-
-Readers = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
 class _Spread:
@@ -79,27 +76,15 @@ def _add_filter_gradients(
                     total[f] += x * row[f]
 
 
-def _readers(fields: NDArray[np.int64], inputs: int) -> Readers:
-    """Return the places and elements that read each input, of fields (P, K, pool * pool)."""
-    places, elements = (
-        np.broadcast_to(np.arange(size).reshape(shape), fields.shape)
-        for size, shape in ((len(fields), (-1, 1, 1)), (fields.shape[1], (1, -1, 1)))
-    )
-    order = np.argsort(fields, axis=None, kind="stable")
-    starts = np.searchsorted(fields.ravel()[order], np.arange(inputs + 1))
-    return starts, places.ravel()[order], elements.ravel()[order]
-
-
 class SharedLinear(nn.Linear):
-    """A linear layer from flattened planes (C, H, W) to flattened planes of filters.
+    """A linear layer from flattened planes to flattened planes of filters.
 
     ``weight`` (out, in) and ``bias`` (out,) are those of the equivalent dense layer, zero outside
     of receptive fields; what is learned are ``filters`` (F, C * kernel * kernel) and
     ``filter_biases`` (F,). Average pooling is a part of the weights.
 
     Args:
-        layer: Filters, stride, padding and pooling.
-        planes: Number, rows and columns of the input planes.
+        operator: The convolution and the planes that it reads.
     """
 
     at: Tensor
@@ -109,12 +94,13 @@ class SharedLinear(nn.Linear):
     units: Tensor
     planes_of_units: Tensor
 
-    def __init__(self, layer: Convolution, planes: tuple[int, int, int]) -> None:
+    def __init__(self, operator: Filtered) -> None:
         # nn.Linear's own would make parameters of ``weight`` and ``bias``.
         nn.Module.__init__(self)
-        self.layer, self.planes, self.shape = layer, planes, layer.shape(planes)
-        self.in_features, self.out_features = math.prod(planes), math.prod(self.shape)
-        fields = receptive_fields(layer, planes)
+        self.operator, layer = operator, operator.layer
+        self.in_features = math.prod(operator.planes)
+        self.out_features = math.prod(operator.shape)
+        fields = operator.receptive_fields()
         elements = fields.shape[1]
         self.filters = nn.Parameter(torch.empty(layer.filters, elements))
         self.filter_biases = nn.Parameter(torch.empty(layer.filters))
@@ -129,7 +115,7 @@ class SharedLinear(nn.Linear):
         units = torch.arange(self.out_features)
         self.register_buffer("units", units, persistent=False)
         self.register_buffer("planes_of_units", units // len(fields), persistent=False)
-        self._readers = _readers(fields, self.in_features)
+        self._readers = operator.readers()
         # No buffers, which who acts would compare with their last values.
         self._weight = _Spread((self.out_features, self.in_features), 1.0 / layer.pool**2)
         self._bias = _Spread((self.out_features,), 1.0)
@@ -165,12 +151,15 @@ class SharedLinear(nn.Linear):
 
     def convolved(self, inputs: Tensor, filters: Tensor, biases: Tensor) -> Tensor:
         """Return what ``forward`` does, by other filters of the same shape."""
-        side = self.layer.kernel
-        planes = inputs.reshape(-1, *self.planes)
-        if self.layer.pool > 1:
-            planes = functional.avg_pool2d(planes, self.layer.pool)
-        squares = filters.view(-1, self.planes[0], side, side)
-        found = functional.conv2d(planes, squares, biases, self.layer.stride, self.layer.padding)
+        layer, (count, height, width) = self.operator.layer, self.operator.planes
+        if self.operator.channels_last:
+            planes = inputs.reshape(-1, height, width, count).permute(0, 3, 1, 2)
+        else:
+            planes = inputs.reshape(-1, count, height, width)
+        if layer.pool > 1:
+            planes = functional.avg_pool2d(planes, layer.pool)
+        squares = filters.view(-1, count, layer.kernel, layer.kernel)
+        found = functional.conv2d(planes, squares, biases, layer.stride, layer.padding)
         return found.reshape(*inputs.shape[:-1], self.out_features)
 
     def filter_gradients(self, source: Source, grad_currents: Array) -> tuple[Tensor, Tensor]:
@@ -182,12 +171,12 @@ class SharedLinear(nn.Linear):
         of_filters, of_biases = np.zeros((elements, count), np.float32), np.zeros(count, np.float32)
         turned = np.empty((self.out_features // count, count), np.float32)
         _add_filter_gradients(source, grad_currents, self._readers, turned, of_filters, of_biases)
-        of_filters /= self.layer.pool**2
+        of_filters /= self.operator.layer.pool**2
         return torch.from_numpy(np.ascontiguousarray(of_filters.T)), torch.from_numpy(of_biases)
 
     def extra_repr(self) -> str:
         """Return what the layer is made of."""
-        return f"{self.planes} to {self.shape}, {self.layer}"
+        return str(self.operator)
 
 
 def dense_synapses(linear: nn.Linear) -> tuple[Tensor, Tensor]:

@@ -461,6 +461,7 @@ class SpikingLayer(nn.Module):
             biases=as_array(self.linear.bias),
             recurrent=None if loop is None else np.ascontiguousarray(as_array(loop).T),
             rest=rest,
+            operator=self.linear.operator if isinstance(self.linear, SharedLinear) else "linear",
         )
 
     def forward(

@@ -39,6 +39,7 @@ SEEN = {
     "analogue": spaces.Box(-4.0, 4.0, (3,), np.float32),
     "flags": spaces.MultiBinary(6),
     "planes": spaces.MultiBinary((2, 5, 5)),
+    "planes, channels last": spaces.MultiBinary((6, 7, 2)),
     "spikes": spaces.MultiBinary((5, 6)),
 }
 CHOSEN = {"discrete": spaces.Discrete(3), "continuous": spaces.Box(-2.0, 2.0, (2,), np.float32)}

@@ -41,10 +41,18 @@ from tests.export.made import (
 from tests.program.own_neurons import registered
 
 FILTERS = {"convolutions": [{"filters": 3}], "hidden_sizes": (9,)}
+MORE_FILTERS = {
+    "convolutions": [
+        {"filters": 3, "kernel": 2, "padding": 1},
+        {"filters": 4, "kernel": 2, "stride": 2, "pool": 2},
+    ],
+    "hidden_sizes": (9,),
+}
 KINDS = [
     *STATELESS,
     (SpikingActorCriticPolicy, "analogue", "discrete", {"recurrent": True}),
     (SpikingActorCriticPolicy, "planes", "discrete", FILTERS),
+    (SpikingActorCriticPolicy, "planes, channels last", "discrete", MORE_FILTERS),
 ]
 STATEFUL = [
     (StatefulActorCriticPolicy, "analogue", {"neuron": "alif", "recurrent": True}),
@@ -254,3 +262,18 @@ def test_a_twin_acts_as_ours(arguments, chosen, tmp_path):
         np.testing.assert_allclose(compiled.step(observation), expected, rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match="this is an ANN; leave it out"):
         to_c(policy, tmp_path, visits=VISITS, drop_silent=True)
+
+
+@needs_compiler
+def test_convolutions_of_an_ann_act_as_ours(tmp_path):
+    policy = build_ann("planes, channels last", network=MORE_FILTERS)
+    files = to_c(policy, tmp_path)
+    compiled = Compiled(files, program_of(policy))
+    for observation in observe("planes, channels last", 60):
+        expected = policy.predict(observation, deterministic=True)[0]
+        assert compiled.step(observation.reshape(-1)) == expected
+    # 3 filters of 2 x 2 x 2 and 4 of 3 x 2 x 2 numbers, and not one for each place.
+    written = files.source.read_text()
+    assert "float filters_1[8][3] =" in written
+    assert "float filters_2[12][4] =" in written
+    assert "weights_1" not in written

@@ -15,6 +15,13 @@ from tests.program.own_neurons import registered
 
 STRAIGHT = {"straight_line": True}
 RECURRENT = {"recurrent": True}
+FILTERS = {
+    "convolutions": [
+        {"filters": 2, "kernel": 2, "stride": 2},
+        {"filters": 4, "kernel": 2, "padding": 1, "pool": 2},
+    ],
+    "hidden_sizes": (5,),
+}
 
 
 def same(program, visits, observations, folder, **form):
@@ -102,6 +109,18 @@ def test_an_observation_of_spikes_enters_an_ann(tmp_path):
     program = small("spikes", kind=StatefulActorCriticPolicy, gated="gru")
     observations = observe("spikes", 60)
     visits = peaks_of(program, observations)
+    for k, form in enumerate(({}, STRAIGHT)):
+        assert same(program, visits, observations, tmp_path / str(k), **form).all()
+
+
+@needs_compiler
+@pytest.mark.parametrize("spikes", [True, False], ids=["spiking", "ANN"])
+def test_convolutions_equal_the_integer_program(spikes, tmp_path):
+    seen = "planes, channels last"
+    spiking = build(SpikingActorCriticPolicy, seen, **FILTERS)
+    program = program_of(spiking if spikes else build_ann(seen, network=FILTERS))
+    observations = observe(seen, 60).reshape(60, -1).astype(np.float32)
+    visits = Visits((), (1.0, 1.5, 2.0), inputs=(1.0,) * program.inputs)
     for k, form in enumerate(({}, STRAIGHT)):
         assert same(program, visits, observations, tmp_path / str(k), **form).all()
 

@@ -71,9 +71,11 @@ def test_programs_and_policies_choose_alike(space, kind):
 def test_the_twin_has_the_same_layers_and_critics():
     policy = made(PLANES)
     found = [x for x in policy.modules() if isinstance(x, SharedLinear)]
-    assert [x.shape for x in found] == [(4, 3, 3)] * 2
+    assert [x.operator.shape for x in found] == [(4, 3, 3)] * 2
     twin = made(PLANES, spiking_actor=False)
-    assert [x.shape for x in twin.modules() if isinstance(x, SharedLinear)] == [(4, 3, 3)] * 2
+    assert [x.operator.shape for x in twin.modules() if isinstance(x, SharedLinear)] == [
+        (4, 3, 3)
+    ] * 2
 
 
 @pytest.mark.parametrize("kind", ["spiking", "ANN"])

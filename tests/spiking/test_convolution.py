@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from snn_gym.program.convolution import Convolution
+from snn_gym.program.convolution import Convolution, Filtered
 from snn_gym.program.interpreter import decide
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.convolution import SharedLinear
@@ -36,11 +36,11 @@ def fits(layer, planes):
 
 
 @settings(deadline=None, max_examples=60)
-@given(layer=LAYERS, planes=SHAPES, seed=st.integers(0, 99))
-def test_the_equivalent_dense_layer_and_its_gradients(layer, planes, seed):
+@given(layer=LAYERS, planes=SHAPES, last=st.booleans(), seed=st.integers(0, 99))
+def test_the_equivalent_dense_layer_and_its_gradients(layer, planes, last, seed):
     assume(fits(layer, planes))
     torch.manual_seed(seed)
-    linear = SharedLinear(layer, planes)
+    linear = SharedLinear(Filtered(layer, planes, last))
     inputs = torch.randn(4, linear.in_features, requires_grad=True)
     parts = [inputs, linear.filters, linear.filter_biases]
     convolved = linear(inputs)
@@ -53,7 +53,7 @@ def test_the_equivalent_dense_layer_and_its_gradients(layer, planes, seed):
 
 
 def test_weights_follow_every_change():
-    linear = SharedLinear(Convolution(filters=2), (1, 4, 4))
+    linear = SharedLinear(Filtered(Convolution(filters=2), (1, 4, 4)))
     with torch.no_grad():
         before = linear.weight
         first = before.clone()
