@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from snn_gym._base.storage import read_regular_file, write_text_atomic
 from snn_gym.export.nir_file import Array, Graph, Node
 from snn_gym.leaderboard.manifest import parse_strict
 from snn_gym.policies.frozen import program_of
+from snn_gym.program.convolution import Convolution, Filtered
 from snn_gym.program.encoders import encoder_name
 from snn_gym.program.network import NeuronLayer, Program
 from snn_gym.program.neuron import Neuron, equations, matched
@@ -182,21 +184,32 @@ def chain_of(graph: Graph) -> Chain:
     loops = dict(_loops(graph))
     layers: list[ChainLayer] = []
     affine: tuple[Array, Array] | None = None
-    width = 0
+    shape: tuple[int, ...] = ()
+    pool = 1
     for name in _walk(graph, set(loops.values())):
-        node = graph.nodes[name]
+        node, width = graph.nodes[name], math.prod(shape)
         if node.kind == "Input":
-            width = _size(node, name)
-        elif node.kind in _AFFINE:
-            own = _affine(node, name, width)
+            _ = _size(node, name)
+            shape = tuple(map(int, node.arrays["shape"].reshape(-1)))
+        elif node.kind == "AvgPool2d":
+            pool = _pool(node, name)
+        elif node.kind in (*_AFFINE, "Conv2d"):
+            if node.kind == "Conv2d":
+                operator = _convolution(node, name, shape, pool)
+                own, shape, pool = _unrolled(node, operator), operator.shape, 1
+            else:
+                own = _affine(node, name, width)
+                shape = (len(own[1]),)
             affine = own if affine is None else (own[0] @ affine[0], own[0] @ affine[1] + own[1])
-            width = len(own[1])
         elif node.kind == "Output":
             _check_size(_size(node, name), width, f"output {name!r}")
-        else:
+        elif node.kind != "Flatten":  # all values are flat here
+            flat = Node(node.kind, {field: x.reshape(-1) for field, x in node.arrays.items()})
             loop = _loop(graph, loops.get(name), width)
-            layers.append(ChainLayer(name, node, *(affine or _identity(width, name)), loop))
+            layers.append(ChainLayer(name, flat, *(affine or _identity(width, name)), loop))
             affine = None
+        if pool > 1 and node.kind not in ("AvgPool2d", "Conv2d"):
+            raise ValueError(f"a pool leads to {name!r}; expected a Conv2d there")
     if not layers:
         raise ValueError(
             "the graph has no neurons; expected a layer of LIF, CubaLIF or IF at least"
@@ -292,6 +305,46 @@ def _affine(node: Node, name: str, width: int) -> tuple[Array, Array]:
     return weights, biases
 
 
+def _pool(node: Node, name: str) -> int:
+    """Return the side of a pool whose squares lie side by side; refuse others."""
+    sides = {*node.arrays["kernel_size"].ravel().tolist(), *node.arrays["stride"].ravel().tolist()}
+    if len(sides) != 1 or node.arrays["padding"].any() or min(sides) < 1:
+        raise ValueError(f"pool {name!r} has sides {sorted(sides)}; expected squares side by side")
+    return int(sides.pop())
+
+
+def _convolution(node: Node, name: str, shape: tuple[int, ...], pool: int) -> Filtered:
+    """Return a node's convolution over planes of a shape; refuse what our layers do not have."""
+    weights, arrays = node.arrays["weight"], node.arrays
+    alike = {field: {*arrays[field].ravel().tolist()} for field in ("stride", "padding")}
+    fits = (
+        weights.ndim == 4
+        and weights.shape[2] == weights.shape[3]
+        and all(len(x) == 1 for x in alike.values())
+        and (arrays["dilation"] == 1).all()
+        and (arrays["groups"] == 1).all()
+        and arrays["bias"].shape == weights.shape[:1]
+        and len(shape) == 3
+        and (weights.shape[1], *(x // pool for x in shape[1:]))
+        == (shape[0], *arrays["input_shape"].ravel().tolist())
+    )
+    if not fits:
+        raise ValueError(
+            f"convolution {name!r} has weights {weights.shape} for planes {shape}; expected square "
+            "filters of all planes, with one stride and padding, no dilation and no groups"
+        )
+    stride, padding = (int(min(x)) for x in alike.values())
+    layer = Convolution(len(weights), weights.shape[2], stride, padding, pool)
+    return Filtered(layer, (shape[0], shape[1], shape[2]))
+
+
+def _unrolled(node: Node, operator: Filtered) -> tuple[Array, Array]:
+    """Return weights (N, D) and biases (N,) of the equivalent dense layer."""
+    filters, biases = node.arrays["weight"], node.arrays["bias"]
+    weights = operator.unrolled(filters.reshape(len(filters), -1)).T
+    return weights, biases.repeat(len(weights) // len(biases))
+
+
 def _size(node: Node, name: str) -> int:
     shape = node.arrays["shape"]
     sizes = shape.reshape(-1)
@@ -366,20 +419,69 @@ def nir_graph(program: Program) -> nir.NIRGraph:
     import nir
 
     _check(program)
-    nodes: dict[str, Any] = {"input": nir.Input(np.array([program.inputs]))}
+    convolutions = _convolutions(program)
+    first = convolutions[0]
+    shape: tuple[int, ...] = (program.inputs,) if first is None else first.planes
+    nodes: dict[str, Any] = {"input": nir.Input(np.array(shape))}
     edges, source = [], "input"
-    for k, layer in enumerate(program.neurons, start=1):
-        affine, neurons = f"affine_{k}", f"neurons_{k}"
-        nodes[affine] = nir.Affine(np.ascontiguousarray(layer.weights.T), layer.biases)
-        nodes[neurons] = _neurons(layer)
-        edges += [(source, affine), (affine, neurons)]
+    for k, (layer, operator) in enumerate(zip(program.neurons, convolutions, strict=True), start=1):
+        neurons = f"neurons_{k}"
+        for name, node in _synapses(k, layer, operator, shape):
+            nodes[name] = node
+            edges.append((source, name))
+            source = name
+        shape = (layer.size,) if operator is None else operator.shape
+        nodes[neurons] = _neurons(layer, shape)
+        edges.append((source, neurons))
         if layer.recurrent is not None:
             nodes[f"recurrent_{k}"] = nir.Linear(np.ascontiguousarray(layer.recurrent.T))
             edges += [(neurons, f"recurrent_{k}"), (f"recurrent_{k}", neurons)]
         source = neurons
+    for name, node in _flattened("head", shape):
+        nodes[name] = node
+        edges.append((source, name))
+        source = name
     nodes["head"] = nir.Affine(program.head.weights, program.head.biases)
     nodes["output"] = nir.Output(np.array([program.outputs]))
     return nir.NIRGraph(nodes, [*edges, (source, "head"), ("head", "output")])
+
+
+def _convolutions(program: Program) -> list[Filtered | None]:
+    """Return the convolution of each layer that is written as one, None for a dense one."""
+    found = [x.operator if isinstance(x.operator, Filtered) else None for x in program.neurons]
+    # NIR convolves no planes whose channels come last, and behind a dense layer none.
+    last = any(x is not None and x.channels_last for x in found)
+    return [None] * len(found) if last else found
+
+
+def _flattened(name: str, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
+    """Yield a node before ``name`` that flattens planes, by name; none for values."""
+    import nir
+
+    if len(shape) > 1:
+        yield f"flatten_{name}", nir.Flatten({"input": np.array(shape)}, start_dim=0)
+
+
+def _synapses(
+    k: int, layer: NeuronLayer, operator: Filtered | None, shape: tuple[int, ...]
+) -> Iterator[tuple[str, Any]]:
+    """Yield the nodes before a layer's neurons by name, for inputs of a shape."""
+    import nir
+
+    if operator is None:
+        yield from _flattened(f"affine_{k}", shape)
+        yield f"affine_{k}", nir.Affine(np.ascontiguousarray(layer.weights.T), layer.biases)
+        return
+    own, (count, height, width) = operator.layer, operator.planes
+    if own.pool > 1:
+        sides = np.array([own.pool, own.pool])
+        yield f"pool_{k}", nir.AvgPool2d(sides, sides, np.zeros(2, np.int64))
+    filters = operator.shared(layer.weights) * own.pool**2
+    yield f"convolution_{k}", nir.Conv2d(
+        (height // own.pool, width // own.pool),
+        filters.reshape(own.filters, count, own.kernel, own.kernel),
+        own.stride, own.padding, 1, 1, layer.biases.reshape(own.filters, -1)[:, 0].copy(),
+    )  # fmt: skip
 
 
 def _check(program: Program) -> None:
@@ -449,14 +551,14 @@ def node_numbers(neuron: type[Neuron], numbers: Mapping[str, float]) -> dict[str
     }
 
 
-def _neurons(layer: NeuronLayer) -> Any:
+def _neurons(layer: NeuronLayer, shape: tuple[int, ...]) -> Any:
     import nir
 
     neuron, numbers = node_of(layer.neuron, layer.numbers)
     node = nir.CubaLIF if neuron is LIF else nir.LIF
     return node(
         **{
-            name: np.full(layer.size, value, np.float32)
+            name: np.full(shape, value, np.float32)
             for name, value in node_numbers(neuron, numbers).items()
         }
     )

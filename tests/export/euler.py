@@ -2,6 +2,8 @@
 
 import nir
 import numpy as np
+import torch
+from torch.nn import functional
 
 
 class Euler:
@@ -17,17 +19,26 @@ class Euler:
 
     def step(self, seen):
         """Return the outputs and the spikes of one time step."""
-        name, signal, fired = "input", seen.astype(np.float64), {}
+        planes = self.nodes["input"].input_type["input"]
+        name, signal, fired = "input", seen.astype(np.float64).reshape(planes), {}
         while name != "output":
             (name,) = [b for a, b in self.edges if a == name and not b.startswith("recurrent")]
             node = self.nodes[name]
             if isinstance(node, nir.Affine | nir.Linear):
                 signal = node.weight @ signal + getattr(node, "bias", 0.0)
+            elif isinstance(node, nir.AvgPool2d):
+                side = tuple(map(int, node.kernel_size))
+                signal = functional.avg_pool2d(torch.from_numpy(signal), side).numpy()
+            elif isinstance(node, nir.Conv2d):
+                signal = _convolved(node, signal)
+            elif isinstance(node, nir.Flatten):
+                signal = signal.ravel()
             elif name in self.state:
                 looped = self.nodes.get(name.replace("neurons", "recurrent"))
                 if looped is not None:
                     signal = signal + looped.weight @ self.state[name]["z"]
-                signal = fired[name] = self._neurons(node, self.state[name], signal)
+                signal = self._neurons(node, self.state[name], signal)
+                fired[name] = signal.ravel()
         return signal, fired
 
     def _neurons(self, node, state, x):
@@ -42,6 +53,12 @@ class Euler:
         state["z"] = (v > node.v_threshold).astype(np.float64)
         state["v"] = np.where(state["z"] > 0, node.v_reset, v)
         return np.array(state["z"])
+
+
+def _convolved(node, signal):
+    arrays = (torch.from_numpy(np.asarray(x, np.float64)) for x in (signal, node.weight, node.bias))
+    stride, padding = (tuple(map(int, x)) for x in (node.stride, node.padding))
+    return functional.conv2d(*arrays, stride=stride, padding=padding).numpy()
 
 
 def _zeros(node):

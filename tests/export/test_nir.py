@@ -26,6 +26,34 @@ KINDS = [
     (SpikingActorCriticPolicy, "analogue", "discrete", {"recurrent": True}),
     (StatefulActorCriticPolicy, "analogue", "discrete", {"recurrent": True, "neuron": "lif"}),
     (SpikingDQNPolicy, "flags", "discrete", {}),
+    (
+        SpikingActorCriticPolicy,
+        "planes",
+        "discrete",
+        {
+            "convolutions": [
+                {"filters": 3, "kernel": 2, "padding": 1},
+                {"filters": 4, "kernel": 2, "pool": 2},
+            ],
+        },
+    ),
+    (
+        SpikingActorCriticPolicy,
+        "planes",
+        "discrete",
+        {
+            "convolutions": [{"filters": 3, "stride": 2}],
+            "hidden_sizes": (),
+        },
+    ),
+    (
+        SpikingActorCriticPolicy,
+        "planes, channels last",
+        "discrete",
+        {
+            "convolutions": [{"filters": 3}, {"filters": 2}],
+        },
+    ),
     (SpikingSACPolicy, "analogue", "continuous", {}),
 ]
 

@@ -68,6 +68,35 @@ def test_networks_come_back_bit_for_bit(network, tmp_path):
         assert torch.equal(back.head.weight, policy.action_net.weight)
 
 
+@pytest.mark.parametrize("convolutions", [
+    [{"filters": 3, "kernel": 2, "padding": 1}, {"filters": 4, "kernel": 2, "pool": 2}],
+    [{"filters": 2, "stride": 2}],
+])  # fmt: skip
+def test_convolutions_come_back_as_dense_layers(convolutions, tmp_path):
+    policy = build(SpikingActorCriticPolicy, "planes", convolutions=convolutions)
+    back = network_from_nir(to_nir(policy, tmp_path / "agent.nir").graph)
+    pairs = zip(back.layers, policy.acting_network().layers, strict=True)
+    for ours, theirs in pairs:
+        assert torch.equal(ours.linear.weight, theirs.linear.weight)
+        assert torch.equal(ours.linear.bias, theirs.linear.bias)
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"groups": 2}, r"'convolution_1' has weights \(3, 2, 2, 2\) for planes \(2, 5, 5\); expected"),
+    ({"dilation": (2, 2)}, "no dilation and no groups"),
+    ({"stride": (1, 2)}, "with one stride and padding"),
+])  # fmt: skip
+def test_other_convolutions_are_refused(change, message, tmp_path):
+    policy = build(SpikingActorCriticPolicy, "planes", convolutions=[{"filters": 3, "kernel": 2}])
+    file = to_nir(policy, tmp_path / "agent.nir").graph
+    graph = nir.read(file)
+    for name, value in change.items():
+        setattr(graph.nodes["convolution_1"], name, value)
+    nir.write(file, graph)
+    with pytest.raises(ValueError, match=message):
+        network_from_nir(file)
+
+
 def test_an_imported_agent_goes_on_learning_and_is_saved(tmp_path):
     graph = to_nir(load_pretrained("ppo-lif", "CartPole-v1"), tmp_path / "agent.nir").graph
     model = from_nir(graph, "CartPole-v1")
