@@ -331,7 +331,8 @@ class SpikingPolicy(ProgramPolicy):
         network: Configuration of the networks, also as a mapping; its defaults if None. A module of
             PyTorch, a function that makes one or a ``ModuleConfig`` takes the place of the networks
             that spike.
-        normalise_observations: Whether Box observations, also those in a Dict, are standardised.
+        normalise_observations: Whether Box observations, also those in a Dict, are standardised;
+            those that convolutions read never are, for their places share weights.
         cell_factory: For research: makes any spiking module with Norse's protocol in place of the
             configured neuron.
         activation_fn: Activation of networks that do not spike; None for Stable-Baselines3's
@@ -500,7 +501,7 @@ class SpikingPolicy(ProgramPolicy):
                 self.features_extractor_kwargs,
                 self.normalize_images,
             )
-            if self.normalise_observations
+            if self.normalise_observations and not self.network.convolutions
             else None
         )
         self.builder = NetworkBuilder(

@@ -24,7 +24,7 @@ IMAGE = spaces.Box(0, 255, (2, 12, 12), np.uint8)
 KINDS = {
     "spiking": {},
     "ANN": {"spiking_actor": False},
-    "quantised": {"spiking_actor": False, "quantisation_bits": 4},
+    "quantised": {"spiking_actor": False, "bits": 4},
 }
 
 
@@ -58,7 +58,7 @@ def made(space, **arguments):
 
 
 @pytest.mark.parametrize("space", [PLANES, IMAGE], ids=["planes", "image"])
-@pytest.mark.parametrize("kind", [x for x in KINDS if x != "quantised"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_programs_and_policies_choose_alike(space, kind):
     policy = made(space, **KINDS[kind])
     space.seed(0)
@@ -66,6 +66,22 @@ def test_programs_and_policies_choose_alike(space, kind):
         action, _ = policy.predict(observation, deterministic=True)
         chosen = policy.predict_by_torch(observation, deterministic=True)[0]
         assert action == chosen
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_channels_may_come_last(kind):
+    """A user's planes (H, W, C) are those of (C, H, W), also without a standardisation."""
+    first = made(PLANES, **KINDS[kind])
+    last = made(spaces.Box(0, 1, (5, 5, 2), np.bool_), **KINDS[kind])
+    last.load_state_dict(first.state_dict())
+    assert last.normaliser is None
+    seen = np.random.default_rng(0).random((200, 2, 5, 5)) < 0.3
+    planes, turned = seen.astype(np.int8), np.ascontiguousarray(seen.transpose(0, 2, 3, 1))
+    for observed in (slice(None), slice(1)):  # by PyTorch and by compiled code
+        pairs = (first, planes[observed]), (last, turned[observed])
+        actions = [x.predict(y, deterministic=True)[0] for x, y in pairs]
+        assert np.array_equal(*actions)
+    assert len(set(first.predict(planes, deterministic=True)[0])) > 1
 
 
 def test_the_twin_has_the_same_layers_and_critics():
