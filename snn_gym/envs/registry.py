@@ -314,9 +314,13 @@ def describe_unregistered(env_id: str) -> str:
             f"{start}: it stands for an object of class {name} without an id; pass such an object "
             f"in Python, as in load_agent(path, env={name}()), or train on a registered id"
         )
-    if env_id.startswith("ALE/") and not any(name.startswith("ALE/") for name in gym.registry):
-        install = 'pip install "snn-gym[atari]", then ' * (find_spec("ale_py") is None)
-        return f"{start}: {install}import ale_py first (on the command line, --module ale_py)"
+    games = {"ALE/": "ale_py", "Atari/": "snn_gym.envs.atari"}
+    for prefix, module in games.items():
+        if env_id.startswith(prefix) and not any(name.startswith(prefix) for name in gym.registry):
+            install = 'pip install "snn-gym[atari]", then ' * (find_spec("ale_py") is None)
+            return (
+                f"{start}: {install}import {module} first (on the command line, --module {module})"
+            )
     guess = did_you_mean(env_id, gym.registry, "")
     return (
         f"{start}{f'{guess} If not,' if guess else ':'} import the package that registers it first "

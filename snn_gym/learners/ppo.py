@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.utils import explained_variance
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
@@ -287,6 +289,14 @@ class Transitions:
         return [order[start : start + size] for start in range(0, self.count, size)]
 
 
+SMALL_CNN: Mapping[str, Any] = {
+    "convolutions": [{"filters": 16, "kernel": 3}],
+    "hidden_sizes": [128],
+    "time_steps": 4,
+}
+"""Network of ``SpikingCnnPolicy``, that of the agent ``ppo-conv-lif``."""
+
+
 class PPO(stable_baselines3.PPO):
     """Stable-Baselines3's ``PPO``, faster for discrete actions.
 
@@ -303,7 +313,11 @@ class PPO(stable_baselines3.PPO):
     run in other batches and in float64. In all other cases Stable-Baselines3's loop runs.
 
     Args:
+        policy: As in Stable-Baselines3's ``PPO``; also ``"SpikingPolicy"``, for
+            ``SpikingActorCriticPolicy``, and ``"SpikingCnnPolicy"``, for that policy with 16
+            spiking filters of 3 x 3 and a layer of 128 neurons, for small planes and images.
         *args: As in Stable-Baselines3's ``PPO``.
+        policy_kwargs: As in Stable-Baselines3's ``PPO``.
         **kwargs: As in Stable-Baselines3's ``PPO``.
 
     Example:
@@ -312,8 +326,25 @@ class PPO(stable_baselines3.PPO):
         >>> _ = PPO(SpikingActorCriticPolicy, "CartPole-v1", n_steps=64, device="cpu").learn(128)
     """
 
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
+        **stable_baselines3.PPO.policy_aliases,
+        "SpikingPolicy": SpikingActorCriticPolicy,
+        "SpikingCnnPolicy": SpikingActorCriticPolicy,
+    }
     same_as: ClassVar[type[BaseAlgorithm]] = stable_baselines3.PPO
     """Equivalent algorithm of another library."""
+
+    def __init__(
+        self,
+        policy: str | type[ActorCriticPolicy],
+        *args: Any,
+        policy_kwargs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if policy == "SpikingCnnPolicy":
+            policy_kwargs = {"network": SMALL_CNN, **(policy_kwargs or {})}
+        kwargs["policy_kwargs"] = policy_kwargs
+        super().__init__(policy, *args, **kwargs)
 
     def _is_quick(self) -> bool:
         """Return whether the faster loop can run."""

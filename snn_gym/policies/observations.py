@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -155,16 +156,18 @@ def with_planes(
 ) -> NetworkConfig:
     """Return a configuration with the planes of a space that its convolutions read, flattened.
 
-    As Stable-Baselines3 takes images, the channels are the smaller of the first and last axes, and
-    of equal ones the first. Other spaces and extractors, and no convolutions, change nothing.
+    The channels are the first axis, or the last one where it is smaller and planes are not square
+    otherwise, as in (10, 10, 4) but not in (12, 10, 10). Frames of stacked planes (S, C, H, W)
+    count as more of these. Other spaces and extractors, and no convolutions, change nothing.
     """
     kinds = spaces.MultiBinary | spaces.Box
     if not config.convolutions or extractor is not FlattenExtractor or not isinstance(space, kinds):
         return config
-    if len(space.shape) != 3:
+    if len(space.shape) not in (3, 4):
         return config
-    first, second, third = map(int, space.shape)
-    if third < first:
+    *frames, first, second, third = map(int, space.shape)
+    first *= math.prod(frames)
+    if third < first and third != second and not frames:
         return replace(config, planes=(third, first, second), channels_last=True)
     return replace(config, planes=(first, second, third), channels_last=False)
 

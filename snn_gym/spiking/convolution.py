@@ -13,6 +13,9 @@ from snn_gym._base.compilation import njit
 from snn_gym.program.convolution import Filtered, Readers
 from snn_gym.spiking.events import Array, Source
 
+MOST_WEIGHTS = 1 << 25
+"""Weights of the equivalent dense layer, 128 MiB, which kernels read."""
+
 
 class _Spread:
     """Values that stand at many places, in memory that stays the same: who reads it sees changes.
@@ -100,6 +103,13 @@ class SharedLinear(nn.Linear):
         self.operator, layer = operator, operator.layer
         self.in_features = math.prod(operator.planes)
         self.out_features = math.prod(operator.shape)
+        if self.in_features * self.out_features > MOST_WEIGHTS:
+            raise ValueError(
+                f"a convolution from planes {operator.planes} to {operator.shape} stands for "
+                f"{self.in_features * self.out_features:,} synapses, and at most {MOST_WEIGHTS:,} "
+                "are laid out; pool or stride first, or leave convolutions out, so that images "
+                "pass an ordinary CNN"
+            )
         fields = operator.receptive_fields()
         elements = fields.shape[1]
         self.filters = nn.Parameter(torch.empty(layer.filters, elements))

@@ -351,13 +351,14 @@ def test_an_unknown_content_folder_is_named():
             ": import the package that registers it first .*--module PACKAGE",
         ),
         ("ALE/Pong-v5", True, r": import ale_py first \(on the command line, --module ale_py\)$"),
+        ("Atari/Pong-v5", True, r": import snn_gym.envs.atari first .*--module snn_gym.envs.atari"),
         ("ALE/Pong-v5", False, r': pip install "snn-gym\[atari\]", then import ale_py first'),
     ],
 )
 def test_unregistered_ids_are_answered_with_the_likeliest_fix(
     env_id, is_installed, expected, monkeypatch
 ):
-    for name in [name for name in gym.registry if name.startswith("ALE/")]:
+    for name in [name for name in gym.registry if name.startswith(("ALE/", "Atari/"))]:
         monkeypatch.delitem(gym.registry, name)
     if not is_installed:
         monkeypatch.setitem(sys.modules, "ale_py", None)

@@ -7,6 +7,7 @@ from gymnasium import spaces
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.utils import ConstantSchedule
+from stable_baselines3.common.vec_env import VecFrameStack
 
 import snn_gym
 from snn_gym import learners
@@ -82,6 +83,25 @@ def test_channels_may_come_last(kind):
         actions = [x.predict(y, deterministic=True)[0] for x, y in pairs]
         assert np.array_equal(*actions)
     assert len(set(first.predict(planes, deterministic=True)[0])) > 1
+
+
+def test_frames_of_planes_are_stacked():
+    """By gymnasium, as an axis before the planes, and by Stable-Baselines3, among them."""
+    wrapped = gym.wrappers.FrameStackObservation(WhichPlane(), 3)
+    batch = make_vec_env("snn/MinAtar-Breakout-v0", 2, env_kwargs={"box": True})
+    stacked = VecFrameStack(batch, 3, channels_order="first")
+    for env, planes in ((wrapped, (6, 5, 5)), (stacked, (12, 10, 10))):
+        model = learners.PPO("SpikingCnnPolicy", env, n_steps=32, batch_size=32, device="cpu")
+        model.learn(64)
+        config = model.policy.builder.config
+        assert (config.planes, config.channels_last) == (planes, False)
+        seen = np.zeros((1, *env.observation_space.shape), env.observation_space.dtype)
+        assert len(model.predict(seen)[0]) == 1
+
+
+def test_large_images_are_left_to_an_ordinary_cnn():
+    with pytest.raises(ValueError, match=r"synapses, .* so that images pass an ordinary CNN"):
+        made(spaces.Box(0, 255, (4, 84, 84), np.uint8))
 
 
 def test_the_twin_has_the_same_layers_and_critics():
