@@ -1,0 +1,39 @@
+"""Tests of the gate before MinAtar's rows."""
+
+import pytest
+from typer.testing import CliRunner
+
+from studies.files import write_run
+from studies.minatar.__main__ import STUDENT_SEEDS, Played, app, passes, upper_end
+
+
+def test_an_upper_end_by_hand():
+    """Of 1, 2, 3: the mean is 2, the standard error 1 / sqrt(3), and t(0.975, 2) is 4.3027."""
+    assert upper_end([1.0, 2.0, 3.0]) == pytest.approx(2.0 + 4.30265 / 3**0.5, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("best", "ends", "expected"),
+    [(26.0, (10.0, 23.3), True), (26.0, (10.0, 23.5), False), (25.0, (1.0, 2.0), False)],
+)
+def test_the_gate_by_hand(best, ends, expected):
+    assert passes(best, ends) is expected
+
+
+def test_the_page_says_what_is_missing_and_then_the_finding(tmp_path):
+    def page():
+        words = ["report", "--folder", str(tmp_path / "results"), "--page", str(tmp_path / "p.md")]
+        assert CliRunner().invoke(app, words).exit_code == 0
+        return (tmp_path / "p.md").read_text()
+
+    agent = Played("ppo-conv", 1000, 10_000_000, 30.0, 5000.0)
+    write_run(tmp_path / "results" / "agents" / "ppo-conv.json", agent)
+    assert "The gate is open: runs are missing." in page()
+    for units, mean in ((16, 10.0), (64, 20.0)):
+        for seed in STUDENT_SEEDS:
+            student = Played(f"{units}-{units}", seed, 2_000_000, mean, 100.0)
+            write_run(tmp_path / "results" / "students" / f"{units}-{seed}.json", student)
+    text = " ".join(page().split())
+    assert "The gate is passed: the best agent earns 30.0" in text
+    assert "0.33 and 0.67 of that" in text
+    assert "| 16-16, taught | 10.0 | 10.0 | 100 |" in text
