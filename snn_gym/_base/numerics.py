@@ -51,12 +51,15 @@ def warn_of_other_kernels() -> None:
 
 
 def kernels() -> str | None:
-    """Return the names of the OpenBLAS kernels in use, joined by ``_``; None without OpenBLAS."""
+    """Return the names of the OpenBLAS kernels in use, joined by ``_``; None without OpenBLAS.
+
+    OpenCV brings an OpenBLAS of its own, by which no network computes.
+    """
     import numpy as np  # noqa: F401  # it loads OpenBLAS
     from threadpoolctl import threadpool_info
 
     pools = [pool for pool in threadpool_info() if pool["internal_api"] == "openblas"]
-    names = {pool["architecture"] for pool in pools}
+    names = {pool["architecture"] for pool in pools if "opencv" not in pool["filepath"]}
     return "_".join(sorted(names)) or None
 
 
