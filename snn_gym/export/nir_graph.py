@@ -425,25 +425,22 @@ def nir_graph(program: Program) -> nir.NIRGraph:
     nodes: dict[str, Any] = {"input": nir.Input(np.array(shape))}
     edges, source = [], "input"
     for k, (layer, operator) in enumerate(zip(program.neurons, convolutions, strict=True), start=1):
-        neurons = f"neurons_{k}"
-        for name, node in _synapses(k, layer, operator, shape):
+        neurons, before = f"neurons_{k}", _synapses(k, layer, operator, shape)
+        shape = (layer.size,) if operator is None else operator.shape
+        for name, node in (*before, (neurons, _neurons(layer, shape))):
             nodes[name] = node
             edges.append((source, name))
             source = name
-        shape = (layer.size,) if operator is None else operator.shape
-        nodes[neurons] = _neurons(layer, shape)
-        edges.append((source, neurons))
         if layer.recurrent is not None:
             nodes[f"recurrent_{k}"] = nir.Linear(np.ascontiguousarray(layer.recurrent.T))
             edges += [(neurons, f"recurrent_{k}"), (f"recurrent_{k}", neurons)]
-        source = neurons
-    for name, node in _flattened("head", shape):
+    head = nir.Affine(program.head.weights, program.head.biases)
+    output = nir.Output(np.array([program.outputs]))
+    for name, node in (*_flattened("head", shape), ("head", head), ("output", output)):
         nodes[name] = node
         edges.append((source, name))
         source = name
-    nodes["head"] = nir.Affine(program.head.weights, program.head.biases)
-    nodes["output"] = nir.Output(np.array([program.outputs]))
-    return nir.NIRGraph(nodes, [*edges, (source, "head"), ("head", "output")])
+    return nir.NIRGraph(nodes, edges)
 
 
 def _convolutions(program: Program) -> list[Filtered | None]:

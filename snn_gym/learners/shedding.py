@@ -17,6 +17,7 @@ from snn_gym.learners.pricing import WholeCost
 from snn_gym.learners.visited import make_visited
 from snn_gym.policies.base import ProgramPolicy, SpikingPolicy, spiking_policy_of
 from snn_gym.policies.behaviour import divergence, value_scale
+from snn_gym.policies.shrinking import made_anew
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.spiking.assembly import time_steps_in
 from snn_gym.spiking.execution import NetworkRun, spikes_of
@@ -147,13 +148,7 @@ PolicyT = TypeVar("PolicyT", bound=ProgramPolicy)
 
 def twin_of(policy: PolicyT) -> PolicyT:
     """Return a copy of a policy that makes the same decisions; parts that do not act are new."""
-    # Its random first weights are overwritten, and training draws the same numbers.
-    with torch.random.fork_rng():
-        copy = type(policy)(**policy._get_constructor_parameters())
-    copy.to(policy.device)
-    copy.load_acting_state_dict(policy.acting_state_dict())
-    copy.set_training_mode(False)
-    return copy
+    return made_anew(policy, policy.acting_state_dict())
 
 
 def load_acting(policy: ProgramPolicy, tensors: Mapping[str, Tensor]) -> None:

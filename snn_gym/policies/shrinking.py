@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import Tensor
 
-from snn_gym.policies.base import SpikingPolicy
+from snn_gym.policies.base import ProgramPolicy, SpikingPolicy
 from snn_gym.policies.observations import with_planes
 from snn_gym.program.compaction import neurons_with_effect
 from snn_gym.spiking.bookkeeping import full_state
@@ -23,6 +23,7 @@ from snn_gym.spiking.convolution import SharedLinear
 from snn_gym.spiking.network import SpikingNetwork
 
 PolicyT = TypeVar("PolicyT", bound=SpikingPolicy)
+CopyT = TypeVar("CopyT", bound=ProgramPolicy)
 Places = Sequence[NDArray[np.intp]]
 """Numbers of the neurons of each layer that stay."""
 
@@ -89,11 +90,6 @@ def unrolled_config(config: NetworkConfig, observed: spaces.Space[Any]) -> Netwo
 
 def unrolled(policy: PolicyT) -> PolicyT:
     """Return a copy of a policy that decides alike, with dense layers for its convolutions."""
-    config = unrolled_config(policy.network, policy.observation_space)
-    # Training draws the same numbers; the random first weights are overwritten.
-    with torch.random.fork_rng():
-        dense = type(policy)(**{**policy._get_constructor_parameters(), "network": config})
-    dense.to(policy.device)
     tensors = policy.acting_state_dict()
     for prefix, module in policy.acting_modules().items():
         for name, part in module.named_modules(prefix=prefix):
@@ -101,9 +97,19 @@ def unrolled(policy: PolicyT) -> PolicyT:
                 del tensors[f"{name}.filters"], tensors[f"{name}.filter_biases"]
                 tensors[f"{name}.weight"] = part.weight.detach().clone()
                 tensors[f"{name}.bias"] = part.bias.detach().clone()
-    dense.load_acting_state_dict(tensors)
-    dense.set_training_mode(False)
-    return dense
+    network = unrolled_config(policy.network, policy.observation_space)
+    return made_anew(policy, tensors, network=network)
+
+
+def made_anew(policy: CopyT, tensors: Mapping[str, Tensor], **changes: Any) -> CopyT:
+    """Return a policy of changed arguments with given acting tensors; other parts are new."""
+    # Its random first weights are overwritten, and training draws the same numbers.
+    with torch.random.fork_rng():
+        made = type(policy)(**{**policy._get_constructor_parameters(), **changes})
+    made.to(policy.device)
+    made.load_acting_state_dict(tensors)
+    made.set_training_mode(False)
+    return made
 
 
 def _of_layer(name: str, tensor: Tensor, places: Sequence[Tensor]) -> Tensor:

@@ -91,25 +91,22 @@ class Filtered(Config):
         return at.reshape(rows * columns, -1, layer.pool**2)
 
     def readers(self) -> Readers:
-        """Return the places and elements that read each input.
+        """Return inputs, ascending, with the places and elements of a filter that read them.
 
-        These are: where those of an input begin (D + 1,), the places, and the elements.
+        These are three arrays (M,), without the zeros of the padding.
         """
-        fields, inputs = self.receptive_fields(), math.prod(self.planes)
-        places, elements = (
-            np.broadcast_to(np.arange(size).reshape(shape), fields.shape)
-            for size, shape in ((len(fields), (-1, 1, 1)), (fields.shape[1], (1, -1, 1)))
-        )
+        fields = self.receptive_fields()
+        places, elements, _ = np.indices(fields.shape)
         order = np.argsort(fields, axis=None, kind="stable")
-        starts = np.searchsorted(fields.ravel()[order], np.arange(inputs + 1))
-        return starts, places.ravel()[order[: starts[-1]]], elements.ravel()[order[: starts[-1]]]
+        inside = order[: np.count_nonzero(fields < math.prod(self.planes))]
+        sources, at, of = (x.ravel()[inside] for x in (fields, places, elements))
+        return sources, at, of
 
     def unrolled(self, filters: Array) -> Array:
         """Return the weights (D, N) of the equivalent dense layer for filters (F, K)."""
-        starts, places, elements = self.readers()
-        inputs, size = len(starts) - 1, math.prod(self.shape[1:])
+        sources, places, elements = self.readers()
+        inputs, size = math.prod(self.planes), math.prod(self.shape[1:])
         weights = np.zeros((inputs, len(filters), size), filters.dtype)
-        sources = np.repeat(np.arange(inputs), np.diff(starts))
         share = filters.dtype.type(1.0 / self.layer.pool**2)
         weights[sources, :, places] = filters.T[elements] * share
         return weights.reshape(inputs, -1)
@@ -117,7 +114,7 @@ class Filtered(Config):
     @property
     def synapses(self) -> int:
         """Number of weights of the equivalent dense layer that filters reach."""
-        return self.shape[0] * int(self.readers()[0][-1])
+        return self.shape[0] * len(self.readers()[0])
 
     def shared(self, weights: Array) -> Array:
         """Return the values (F, K) that stand at the places of dense weights (D, N).
@@ -127,8 +124,7 @@ class Filtered(Config):
         Raises:
             ValueError: The weights are not those of a convolution.
         """
-        starts, places, elements = self.readers()
-        sources = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        sources, places, elements = self.readers()
         count, side = self.shape[0], self.layer.kernel
         by_place = weights.reshape(len(weights), count, -1)
         found = np.zeros((count, self.planes[0] * side * side), weights.dtype)

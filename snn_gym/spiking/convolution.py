@@ -110,27 +110,25 @@ class SharedLinear(nn.Linear):
                 "are laid out; pool or stride first, or leave convolutions out, so that images "
                 "pass an ordinary CNN"
             )
-        fields = operator.receptive_fields()
-        elements = fields.shape[1]
-        self.filters = nn.Parameter(torch.empty(layer.filters, elements))
+        sources, at, elements = operator.readers()
+        places, size = self.out_features // layer.filters, operator.planes[0] * layer.kernel**2
+        self.filters = nn.Parameter(torch.empty(layer.filters, size))
         self.filter_biases = nn.Parameter(torch.empty(layer.filters))
-        # Axes: filter, place, element, part of the pool.
-        filters = np.arange(layer.filters)[:, np.newaxis, np.newaxis, np.newaxis]
-        rows = filters * len(fields) + np.arange(len(fields))[:, np.newaxis, np.newaxis]
-        which = filters * elements + np.arange(elements)[:, np.newaxis]
-        at, which, reads = np.broadcast_arrays(rows * self.in_features + fields, which, fields)
-        inside = reads < self.in_features  # the rest is padding
-        self.register_buffer("at", torch.from_numpy(at[inside]), persistent=False)
-        self.register_buffer("which", torch.from_numpy(which[inside]), persistent=False)
+        filters = np.arange(layer.filters)[:, np.newaxis]
+        dense = (filters * places + at) * self.in_features + sources
+        which = filters * size + elements
+        self.register_buffer("at", torch.from_numpy(dense.ravel()), persistent=False)
+        self.register_buffer("which", torch.from_numpy(which.ravel()), persistent=False)
         units = torch.arange(self.out_features)
         self.register_buffer("units", units, persistent=False)
-        self.register_buffer("planes_of_units", units // len(fields), persistent=False)
-        self._readers = operator.readers()
+        self.register_buffer("planes_of_units", units // places, persistent=False)
+        starts = np.searchsorted(sources, np.arange(self.in_features + 1))
+        self._readers = starts, at, elements
         # No buffers, which who acts would compare with their last values.
         self._weight = _Spread((self.out_features, self.in_features), 1.0 / layer.pool**2)
         self._bias = _Spread((self.out_features,), 1.0)
         nn.init.kaiming_uniform_(self.filters, a=5**0.5)  # as nn.Conv2d
-        bound = 1.0 / elements**0.5
+        bound = 1.0 / size**0.5
         nn.init.uniform_(self.filter_biases, -bound, bound)
 
     @property
@@ -190,10 +188,10 @@ class SharedLinear(nn.Linear):
 
 
 def dense_synapses(linear: nn.Linear) -> tuple[Tensor, Tensor]:
-    """Return a layer's weights (out, in) and biases (out,) without gradients, to be read."""
+    """Return a layer's weights (out, in) and biases (out,), whose memory is to be read."""
     if isinstance(linear, SharedLinear):
         return linear.dense_synapses()
-    return linear.weight.detach(), linear.bias.detach()
+    return linear.weight, linear.bias
 
 
 def product(linear: nn.Linear, inputs: Tensor, *learned: Tensor) -> Tensor:

@@ -209,6 +209,7 @@ class CompiledLayers:
         self._spare: list[tuple[int, Kept]] = []
         self._places: tuple[int, ...] = ()
         self._read: tuple[tuple[Array, ...], ...] = ()
+        self._shared = [x for x in self._linears if isinstance(x, SharedLinear)]
         self._changes: list[int] = []  # of shared weights, when they were read last
 
     def __getstate__(self) -> dict[str, Any]:
@@ -290,9 +291,11 @@ class CompiledLayers:
             # ``array_of`` copies a tensor that is not contiguous: read it again every time.
             self._places = places if all(x.is_contiguous() for x in tensors) else ()
             self._changes = []
-        changes = [x.changes for x in self._linears if isinstance(x, SharedLinear)]
+        if not self._shared:
+            return self._read
+        changes = [x.changes for x in self._shared]
         known, self._changes = self._changes == changes, changes
-        if not changes or not known:
+        if not known:
             return self._read
         # Shared weights are large, and tell themselves that they have not changed.
         constants, biases, weights, *others = self._read

@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecFrameStack
 
 import snn_gym
 from snn_gym import learners
+from snn_gym.learners import ppo
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
     SpikingControllerPolicy,
@@ -18,6 +19,7 @@ from snn_gym.policies import (
     StatefulActorCriticPolicy,
 )
 from snn_gym.spiking.convolution import SharedLinear
+from snn_gym.zoo import load_agent_spec
 
 NETWORK = {"convolutions": [{"filters": 4}], "hidden_sizes": [16], "time_steps": 4}
 PLANES = spaces.MultiBinary((2, 5, 5))
@@ -97,6 +99,12 @@ def test_frames_of_planes_are_stacked():
         assert (config.planes, config.channels_last) == (planes, False)
         seen = np.zeros((1, *env.observation_space.shape), env.observation_space.dtype)
         assert len(model.predict(seen)[0]) == 1
+
+
+def test_the_name_stands_for_the_agents_network():
+    assert (
+        load_agent_spec("ppo-conv-lif").network_settings("snn/MinAtar-Breakout-v0") == ppo.SMALL_CNN
+    )
 
 
 def test_large_images_are_left_to_an_ordinary_cnn():

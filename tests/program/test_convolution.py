@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_gym.program.convolution import Convolution, Filtered
+from tests.program.convolutions import LAYERS
 
 
 def test_fields_by_hand():
@@ -55,16 +56,6 @@ def test_channels_may_come_last():
     assert layer.receptive_fields()[..., 0].tolist() == [
         [0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11],
     ]  # fmt: skip
-
-
-LAYERS = st.builds(
-    Convolution,
-    filters=st.integers(1, 3),
-    kernel=st.integers(1, 3),
-    stride=st.integers(1, 2),
-    padding=st.integers(0, 1),
-    pool=st.integers(1, 2),
-)
 
 
 @given(layer=LAYERS, last=st.booleans(), seed=st.integers(0, 99))

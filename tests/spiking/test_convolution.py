@@ -12,17 +12,10 @@ from snn_gym.program.interpreter import decide
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.convolution import SharedLinear
 from snn_gym.spiking.network import SpikingNetwork
+from tests.program.convolutions import LAYERS
 from tests.program.own_neurons import registered
 
 SHAPES = st.tuples(st.integers(1, 3), st.integers(3, 7), st.integers(3, 7))
-LAYERS = st.builds(
-    Convolution,
-    filters=st.integers(1, 3),
-    kernel=st.integers(1, 3),
-    stride=st.integers(1, 2),
-    padding=st.integers(0, 1),
-    pool=st.integers(1, 2),
-)
 
 
 @pytest.fixture(scope="module", autouse=True)
