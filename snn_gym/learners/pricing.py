@@ -45,7 +45,7 @@ class WholeCost:
             decisions = _MEMORY if policy.carries_state else 1
             self._least = [x.rheobase(decisions * network.config.time_steps) for x in neurons]
 
-    def cost(self, spikes: Sequence[Tensor], fan_outs: Sequence[int]) -> Tensor:
+    def cost(self, spikes: Sequence[Tensor], fan_outs: Sequence[float]) -> Tensor:
         """Return the differentiable part of the price: spikes, and biases that fire alone."""
         prices, network = self._prices, self._network
         beside = prices.spike / prices.synop

@@ -20,6 +20,7 @@ from snn_gym.policies.behaviour import divergence, value_scale
 from snn_gym.policies.shrinking import made_anew
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.spiking.assembly import time_steps_in
+from snn_gym.spiking.convolution import SharedLinear
 from snn_gym.spiking.execution import NetworkRun, spikes_of
 from snn_gym.spiking.normaliser import FIRST_OBSERVATIONS
 from snn_gym.spiking.recording import zeros_behind
@@ -182,8 +183,9 @@ class Shedding:
         self._visited = make_visited(model, self.teacher)
         self._weights = acting_parameters(self._policy)
         self._spikes = isinstance(self._policy.acting_network(), SpikingNetwork)
-        self._fan_outs = _fan_outs(self._policy) if self._spikes else []
         layers = list(self._policy.acting_network().layers) if self._spikes else []
+        self._absent = [*(_absent(layer.linear) for layer in layers[1:]), 0.0]
+        self._fan_outs = _fan_outs(self._policy, self._absent) if layers else []
         self._orders = shuffled_orders(neurons_of(self._weights, layers), _SHUFFLE_SEED)
         self._optimiser = torch.optim.Adam(self._weights.values(), lr=parameters.learning_rate)
         self._good = self._policy.acting_state_dict()
@@ -427,6 +429,7 @@ class Shedding:
         network = self._policy.acting_network()
         readout = network.readout(self._policy.readout())
         zeros = zeros_behind(list(network.layers), readout)[1:]
+        zeros = [x - absent for x, absent in zip(zeros, self._absent, strict=True)]
         cost, synops = spike_cost(spikes, self._fan_outs, network.config.time_steps, zeros)
         if self._parameters.signals == "blind":
             cost = decay_cost(self._weights[name] for name in self._orders)
@@ -596,13 +599,21 @@ class Shedding:
         self._visited.load(with_prefix("visited", arrays))
 
 
-def _fan_outs(policy: SpikingPolicy) -> list[int]:
-    """Return the synapses from each neuron of a policy's layers."""
+def _absent(linear: nn.Linear) -> float:
+    """Return the dense synapses that an input of a layer lacks, as filters have fewer, in mean."""
+    if isinstance(linear, SharedLinear):
+        return linear.out_features - linear.at.numel() / linear.in_features
+    return 0.0
+
+
+def _fan_outs(policy: SpikingPolicy, absent: Sequence[float]) -> list[float]:
+    """Return the synapses from each neuron of a policy's layers, less those that are absent."""
     network = policy.acting_network()
     shape = (network.config.time_steps,) if network.spike_input else ()
     zeros = torch.zeros(1, *shape, network.input_size, device=policy.device)
     recording = network.record(zeros, head=policy.readout())
-    return [x.fan_out for x in recording.layers if x.name != "input"]
+    layers = [x for x in recording.layers if x.name != "input"]
+    return [x.fan_out - lacking for x, lacking in zip(layers, absent, strict=True)]
 
 
 def _gradients(loss: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:

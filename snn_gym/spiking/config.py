@@ -244,11 +244,11 @@ class NetworkConfig(Config):
         if self.planes is not None and self.convolutions:
             _ = self.shapes  # raises where a filter does not fit
         lean = None if self.regulation is None else self.regulation.lean
-        if self.convolutions and lean is not None and lean.sheds:
+        if self.convolutions and lean is not None and lean.sheds and lean.sheds_neurons:
             raise ValueError(
-                "neurons of a filter share their weights, so that none can be shed alone: leave "
-                "regulation.lean out, and give the trained agent to snn_gym.make_lean, which gives "
-                "each neuron its own"
+                f"cost {lean.cost!r} sheds single neurons, and those of a filter share their "
+                "weights: leave regulation.lean.cost at 'synops', or give the trained agent to "
+                "snn_gym.make_lean, which gives each neuron its own"
             )
 
     def _name_learnable(self) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from snn_gym._base.markup import Markup, element, joined
 from snn_gym.program.costs import Costs
 from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.convolution import dense_synapses
 from snn_gym.spiking.decoders import Decoder, PopulationHead
 from snn_gym.spiking.layer_neurons import Run
 from snn_gym.spiking.layers import SpikingLayer
@@ -192,7 +193,7 @@ def layer_names(config: NetworkConfig, layers: Sequence[SpikingLayer]) -> list[s
 
 def zeros_behind(layers: Sequence[SpikingLayer], readout: Readout) -> list[Tensor]:
     """Count synapses of weight zero per sender, (N,) int64: input channels, then each layer."""
-    behind = [*((layer.linear.weight == 0).sum(0) for layer in layers), readout.zeros]
+    behind = [(dense_synapses(x.linear)[0] == 0).sum(0) for x in layers] + [readout.zeros]
     for k, layer in enumerate(layers, start=1):
         if layer.recurrent is not None:
             behind[k] = behind[k] + (layer.recurrent.weight == 0).sum(0)

@@ -3,15 +3,17 @@
 import math
 from dataclasses import replace
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 
 from snn_gym.learners.shedding import Shedding, acting_parameters, twin_of
+from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.regulation.lean import BoundControl, StrengthControl
 from tests.learners import shed
 from tests.learners.shed import ONCE, begun, copied, distance, earned, make_shedding, put
-from tests.policies.identity import observations
+from tests.policies.identity import Identity, observations
 
 EARNED = BoundControl(0.02, 9.0, reference=100.0, gained=100.0)
 
@@ -128,6 +130,32 @@ def test_pruning_share_is_the_strength_and_follows_the_divergence(signals, monke
         assert seen == sorted(seen, reverse=not grows)
         assert len(set(seen)) == 4
         assert (seen[0] > strength) == grows
+
+
+def as_planes(bits):
+    return np.kron(bits.reshape(2, 2, 1), np.ones((3, 6), np.int8)).astype(np.int8)
+
+
+def test_weights_of_filters_are_shed_at_all_places():
+    planes = gym.spaces.MultiBinary((2, 6, 6))
+    env = gym.wrappers.TransformObservation(Identity("flags"), as_planes, planes)
+    network = NetworkConfig(
+        hidden_sizes=(8,), time_steps=4, regulation={"lean": {**shed.QUICK, **ONCE}},
+        convolutions=({"filters": 3}, {"filters": 2, "kernel": 2}),
+    )  # fmt: skip
+    model = make_shedding("PPO", env=env, policy_kwargs={"network": network}).learn(192)
+    shedding, policy = model.shedding, model.policy
+    assert shedding.counters.updates == 1
+    # 18 neurons read 12 of the 48 before them, and are read by 8, which are read by 4 outputs.
+    assert shedding._fan_outs == [18 * 12 / 48, 8, 4]
+    filters = [x.linear.filters for x in policy.acting_network().layers[:2]]
+    assert bool((filters[0] != 0).all())  # of a constant input
+    assert 0 < int((filters[1] == 0).sum()) < filters[1].numel()
+    seen = shedding._visited.sample(32)[0]
+    counted = policy.record(seen).costs.synops_per_decision
+    assert shedding._cost(policy.watched(seen)[1])[1] == pytest.approx(sum(counted.values()))
+    rows = {len(x) for name, x in shedding._orders.items() if "filter" in name}
+    assert rows == {3, 2}
 
 
 def test_teacher_acts_like_the_original_and_is_not_trained():

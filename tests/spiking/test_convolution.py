@@ -152,8 +152,8 @@ def test_initial_rates_are_moderate():
         ({"planes": (2, 3, 3)}, "a filter of 2 x 2 does not fit planes of 1 x 1"),
         ({"planes": (2, 5, 5)}, r"read planes \(2, 5, 5\), which are 50 values, .* 72 inputs"),
         (
-            {"regulation": {"lean": {}}},
-            "neurons of a filter share their weights, .* give the trained agent to snn_gym.make_l",
+            {"regulation": {"lean": {"cost": "loihi"}}},
+            "cost 'loihi' sheds single neurons, .*cost at 'synops', or .* snn_gym.make_lean",
         ),
     ],
 )

@@ -34,6 +34,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from snn_gym.spiking.convolution import SharedLinear, learned_synapses
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.regulation.parameters import LeanParameters, Signals
 from snn_gym.spiking.regulation.penalties import shuffled_order
@@ -296,14 +297,16 @@ def fold(
     ``rates`` (N,) of each layer are spikes per time step. ``head`` is the linear readout of the
     last layer; None leaves that layer out. ``gain`` is the decoded value of a neuron that fires at
     every step. Exact for neurons that always fire, except at the first step of a recurrent layer's
-    episode.
+    episode. Neurons of filters stay, and those that filters read.
     """
     readers = [*(layer.linear for layer in layers[1:]), head]
     gains = [*(1.0 for _ in layers[1:]), gain]
     count = 0
     for layer, rate, reader, share in zip(layers, rates, readers, gains, strict=True):
         folded = rate >= least
-        if reader is None or not folded.any():
+        # Neurons that share weights have no bias and no input of their own.
+        shared = isinstance(layer.linear, SharedLinear) or isinstance(reader, SharedLinear)
+        if reader is None or shared or not folded.any():
             continue
         count += int(folded.sum())
         mean = torch.where(folded, rate, torch.zeros_like(rate))
@@ -396,9 +399,9 @@ def prune(layers: Sequence[SpikingLayer], strength: float, *, spikes_enter: bool
     not among the weakest any more.
 
     Recurrent synapses are ranked apart, biases stay, and so do the synapses of a constant input,
-    whose products are computed once in a decision.
+    whose products are computed once in a decision. A weight of a filter goes at all its places.
     """
-    inward = [layer.linear.weight for layer in layers[0 if spikes_enter else 1 :]]
+    inward = [learned_synapses(layer.linear)[0] for layer in layers[0 if spikes_enter else 1 :]]
     loops = [layer.recurrent.weight for layer in layers if layer.recurrent is not None]
     prune_matrices([[x] for x in inward + loops], strength)
 
@@ -430,6 +433,9 @@ def pruned(weight: Tensor, share: float) -> Tensor:
 def neurons_of(parameters: dict[str, Tensor], layers: Sequence[SpikingLayer]) -> dict[str, int]:
     """Return the number of neurons of every parameter whose rows belong to neurons, by name."""
     sizes = {id(x): layer.size for layer in layers for x in layer.parameters()}
+    for layer in layers:
+        if isinstance(layer.linear, SharedLinear):  # the neurons of a filter count as one
+            sizes |= {id(x): len(x) for x in learned_synapses(layer.linear)}
     return {
         name: sizes[id(x)]
         for name, x in parameters.items()

@@ -41,6 +41,16 @@ def fold_network(network, rates, least=1.0):
     return fold(list(network.layers), rates, least, network.head, gain)
 
 
+def test_neurons_of_filters_and_those_that_filters_read_stay():
+    filters = ({"filters": 2, "kernel": 2},) * 2
+    config = NetworkConfig((3,), 2, convolutions=filters, planes=(1, 4, 4))
+    network = SpikingNetwork(config, 16, 2)
+    before = {name: x.detach().clone() for name, x in network.named_parameters()}
+    assert fold_network(network, [torch.ones(layer.size) for layer in network.layers]) == 3
+    changed = {name for name, x in network.named_parameters() if not torch.equal(x, before[name])}
+    assert changed == {"layers.2.linear.weight", "layers.2.linear.bias", "head.bias"}
+
+
 def test_two_neurons_by_hand():
     network = make()
     first, second = network.layers
