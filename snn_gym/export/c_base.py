@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from snn_gym.export import c_text
 from snn_gym.program.convolution import Filtered
-from snn_gym.program.network import DenseLayer, GatedLayer, Layer, LeakyLayer, Program
+from snn_gym.program.layers import DenseLayer, GatedLayer, Layer, LeakyLayer
+from snn_gym.program.network import Program
 
 _LINE = 96
 _TYPES = {"float32": "float", "int8": "int8_t", "int16": "int16_t", "int32": "int32_t"}

@@ -16,7 +16,7 @@ from snn_gym.export.c_base import ANNSource, Source, number, standardised, withi
 from snn_gym.export.c_spiking import SpikingSource, advanced
 from snn_gym.program.expressions import own
 from snn_gym.program.integer import TANH, IntegerNeurons, IntegerProgram, IntegerUnits
-from snn_gym.program.network import GatedLayer, Layer
+from snn_gym.program.layers import GatedLayer, Layer
 from snn_gym.program.neuron import equations
 
 # ---- loops ---------------------------------------------------------------------------------------

@@ -22,7 +22,8 @@ from snn_gym.leaderboard.manifest import parse_strict
 from snn_gym.policies.frozen import program_of
 from snn_gym.program.convolution import Convolution, Filtered
 from snn_gym.program.encoders import encoder_name
-from snn_gym.program.network import NeuronLayer, Program
+from snn_gym.program.layers import NeuronLayer
+from snn_gym.program.network import Program
 from snn_gym.program.neuron import Neuron, equations, matched
 from snn_gym.program.neurons import IAF, LIF, LIFBox, name_of
 

@@ -33,14 +33,8 @@ from snn_gym.program.encoders import (
 )
 from snn_gym.program.expressions import Expression, walk
 from snn_gym.program.interpreter import parts_at_rest
-from snn_gym.program.network import (
-    GATES,
-    DenseLayer,
-    GatedLayer,
-    LeakyLayer,
-    NeuronLayer,
-    Program,
-)
+from snn_gym.program.layers import GATES, DenseLayer, GatedLayer, LeakyLayer, NeuronLayer
+from snn_gym.program.network import Program
 from snn_gym.program.neuron import INPUT, equations
 
 _OPERATORS = {

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from snn_gym.program.compiled import CompiledProgram, choose, equal_at
 from snn_gym.program.encoders import ReceptiveFields
 from snn_gym.program.interpreter import chosen
-from snn_gym.program.network import UNCHOSEN, Array, Choice, Head, Normaliser, Program
+from snn_gym.program.layers import Array
+from snn_gym.program.network import UNCHOSEN, Choice, Head, Normaliser, Program
 from snn_gym.spiking.layer_neurons import as_array
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from snn_gym.program.compaction import compact
 from snn_gym.program.compiled import CompiledProgram
 from snn_gym.program.costs import Costs, count_costs
 from snn_gym.program.interpreter import decide, rest_state
-from snn_gym.program.network import Array, Program
+from snn_gym.program.layers import Array
+from snn_gym.program.network import Program
 from snn_gym.spiking.execution import next_noise
 
 

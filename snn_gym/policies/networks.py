@@ -24,14 +24,8 @@ from snn_gym.policies.units import (
     quantise,
 )
 from snn_gym.program.costs import READOUT, costs_of
-from snn_gym.program.network import (
-    GATED_STATES,
-    UNCHOSEN,
-    Activation,
-    DenseLayer,
-    Operator,
-    Program,
-)
+from snn_gym.program.layers import GATED_STATES, Activation, DenseLayer, Operator
+from snn_gym.program.network import UNCHOSEN, Program
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.convolution import SharedLinear
 from snn_gym.spiking.decoders import read_head

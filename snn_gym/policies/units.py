@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from snn_gym.program.network import Activation, GatedLayer, Gates, LeakyLayer
+from snn_gym.program.layers import Activation, GatedLayer, Gates, LeakyLayer
 from snn_gym.spiking.convolution import SharedLinear
 from snn_gym.spiking.layer_neurons import as_array
 

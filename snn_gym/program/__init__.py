@@ -17,17 +17,8 @@ if TYPE_CHECKING:
     from snn_gym.program.expressions import clip, exp, log, maximum, minimum, sqrt, tanh, where
     from snn_gym.program.integer import IntegerProgram, to_integer
     from snn_gym.program.interpreter import Decision, decide
-    from snn_gym.program.network import (
-        Choice,
-        Decoder,
-        DenseLayer,
-        GatedLayer,
-        Head,
-        LeakyLayer,
-        NeuronLayer,
-        Normaliser,
-        Program,
-    )
+    from snn_gym.program.layers import DenseLayer, GatedLayer, LeakyLayer, NeuronLayer
+    from snn_gym.program.network import Choice, Decoder, Head, Normaliser, Program
     from snn_gym.program.neuron import Neuron, NeuronParameters
     from snn_gym.program.prices import PRICES, Price, price_of
 
@@ -72,14 +63,14 @@ __getattr__, __dir__ = lazy_names(
         "CompiledProgram": "compiled",
         "Decision": "interpreter",
         "Decoder": "network",
-        "DenseLayer": "network",
+        "DenseLayer": "layers",
         "Events": "events",
-        "GatedLayer": "network",
+        "GatedLayer": "layers",
         "Head": "network",
         "IntegerProgram": "integer",
-        "LeakyLayer": "network",
+        "LeakyLayer": "layers",
         "Neuron": "neuron",
-        "NeuronLayer": "network",
+        "NeuronLayer": "layers",
         "NeuronParameters": "neuron",
         "Normaliser": "network",
         "PRICES": "prices",

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.program.network import Array, GatedLayer, Head, Layer, LeakyLayer, NeuronLayer, Program
+from snn_gym.program.layers import Array, GatedLayer, Layer, LeakyLayer, NeuronLayer
+from snn_gym.program.network import Head, Program
 
 Mask = NDArray[np.bool_]
 Places = NDArray[np.intp]

@@ -11,7 +11,7 @@ from snn_gym._base.compilation import njit
 from snn_gym._base.lazy import cached
 from snn_gym.program.interpreter import chosen, enter, rest_state
 from snn_gym.program.kernels import call, compare_memory, forward_kernel
-from snn_gym.program.network import (
+from snn_gym.program.layers import (
     GATES,
     Array,
     DenseLayer,
@@ -19,8 +19,8 @@ from snn_gym.program.network import (
     Layer,
     LeakyLayer,
     NeuronLayer,
-    Program,
 )
+from snn_gym.program.network import Program
 from snn_gym.program.neuron import Neuron, equations, is_monotone
 
 # ---- decision kernels ----------------------------------------------------------------------------

@@ -18,15 +18,15 @@ from snn_gym._base.markup import element, table
 from snn_gym.program.encoders import ReceptiveFields, SpikeEncoder
 from snn_gym.program.events import Events, looks_ahead
 from snn_gym.program.interpreter import decide, hidden_before, state_names
-from snn_gym.program.network import (
+from snn_gym.program.layers import (
     GATE_PRODUCTS,
     Array,
     DenseLayer,
     GatedLayer,
     LeakyLayer,
     NeuronLayer,
-    Program,
 )
+from snn_gym.program.network import Program
 
 # ---- costs ---------------------------------------------------------------------------------------
 NUMBER_BYTES = 4  # of a float32

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from snn_gym._base.lazy import cached
 from snn_gym.program.expressions import Expression, differentiate, evaluate, replace_names
-from snn_gym.program.network import Array, LeakyLayer, NeuronLayer, Program
+from snn_gym.program.layers import Array, LeakyLayer, NeuronLayer
+from snn_gym.program.network import Program
 from snn_gym.program.neuron import INPUT, Equations, Neuron, equations, is_affine
 
 Mask = NDArray[np.bool_]

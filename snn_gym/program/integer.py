@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from snn_gym.program.convolution import Filtered
 from snn_gym.program.expressions import COMPARISONS, Expression, walk
 from snn_gym.program.interpreter import chosen, enter
-from snn_gym.program.network import (
+from snn_gym.program.layers import (
     GATES,
     Activation,
     DenseLayer,
@@ -38,9 +38,8 @@ from snn_gym.program.network import (
     Gates,
     LeakyLayer,
     NeuronLayer,
-    Normaliser,
-    Program,
 )
+from snn_gym.program.network import Normaliser, Program
 from snn_gym.program.neuron import DISTANCE, INPUT, SILENT, SPIKED, Neuron, equations
 from snn_gym.program.neurons import name_of
 

@@ -16,17 +16,16 @@ from numpy.typing import NDArray
 
 from snn_gym.program.encoders import INTENSITY_RANGE, NOTHING_SEEN, ReceptiveFields
 from snn_gym.program.events import Events, Idling, Mask, idle_units, must_read, touched_units
-from snn_gym.program.network import (
+from snn_gym.program.layers import (
     GATES,
     Array,
-    Choice,
     DenseLayer,
     GatedLayer,
     Layer,
     LeakyLayer,
     NeuronLayer,
-    Program,
 )
+from snn_gym.program.network import Choice, Program
 from snn_gym.program.neuron import equations
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from snn_gym.program.kernels import backward_kernel, forward_kernel, kept_names
-from snn_gym.program.network import NeuronLayer
+from snn_gym.program.layers import NeuronLayer
 from snn_gym.program.neuron import equations
 from snn_gym.program.neurons import LIFBox
 from snn_gym.spiking.convolution import (

@@ -20,12 +20,8 @@ from snn_gym.program.encoders import (
     ReceptiveFields,
     SpikeEncoder,
 )
-from snn_gym.program.network import (
-    UNCHOSEN,
-    Encoder,
-    NeuronLayer,
-    Program,
-)
+from snn_gym.program.layers import NeuronLayer
+from snn_gym.program.network import UNCHOSEN, Encoder, Program
 from snn_gym.spiking.assembly import (
     initialise_layers,
     make_layers,

@@ -12,7 +12,7 @@ from snn_gym.leaderboard.results import hash_tensors, list_rows, row_path
 from snn_gym.leaderboard.verification import MAX_WEIGHTS_BYTES, check_weights, train_again
 from snn_gym.leaderboard.weights import trained_tensors
 from snn_gym.program.costs import ACTION, NORMALISER
-from snn_gym.program.network import GATE_PRODUCTS
+from snn_gym.program.layers import GATE_PRODUCTS
 from snn_gym.zoo import build_policy
 from snn_gym.zoo.recipe import processor
 from tests.leaderboard.helpers import BOARD

@@ -7,7 +7,7 @@ import pytest
 
 from snn_gym.program import Decoder, DenseLayer, Head, Normaliser, Program, to_integer
 from snn_gym.program.integer import Rescale, bits_of, logistic, saturated, scaled, share, tanh_of
-from snn_gym.program.network import LeakyLayer
+from snn_gym.program.layers import LeakyLayer
 from tests.export.made import DISCRETE, ZERO, one_neuron, row
 
 ONE = (Normaliser(ZERO, ZERO + 1.0, 5.0),)

@@ -38,7 +38,7 @@ from snn_gym.program import (
     decide,
 )
 from snn_gym.program.interpreter import rest_state
-from snn_gym.program.network import GATES
+from snn_gym.program.layers import GATES
 from snn_gym.program.neurons import ALIF, IAF, LIFBox
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.execution import next_noise
