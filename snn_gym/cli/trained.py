@@ -171,6 +171,14 @@ class ExportOptions:
     c: Annotated[
         Path | None, typer.Option("--c", help="Folder to write C files into.", show_default="none")
     ] = None
+    verilog: Annotated[
+        Path | None,
+        typer.Option(
+            "--verilog",
+            help="Folder to write Verilog and a testbench into.",
+            show_default="none",
+        ),
+    ] = None
     nir: Annotated[
         Path | None, typer.Option("--nir", help="NIR graph to write.", show_default="none")
     ] = None
@@ -206,7 +214,16 @@ class ExportOptions:
         ),
     ] = None
     drop_silent: Annotated[
-        bool, typer.Option("--drop-silent", help="C without neurons that never fire.")
+        bool,
+        typer.Option("--drop-silent", help="C or Verilog without neurons that never fire."),
+    ] = False
+    parallel: Annotated[
+        bool,
+        typer.Option(
+            "--parallel/--serial",
+            help="Verilog of a time step, or of a synapse, a clock cycle.",
+            show_default="serial",
+        ),
     ] = False
     events: Annotated[
         bool, typer.Option("--events", help="C that updates neurons only when they receive.")
@@ -214,18 +231,17 @@ class ExportOptions:
     episodes: Annotated[
         int, typer.Option(min=1, help="Episodes that show scales and silent neurons.")
     ] = 20
-    name: Annotated[str, typer.Option(help="Name of the C functions and files.")] = "agent"
+    name: Annotated[str, typer.Option(help="Name of the C functions, module, files.")] = "agent"
 
 
 @with_options(ExportOptions)
 def export(agent: Shown, env: ShownEnvironment = None, *, options: ExportOptions) -> None:
-    """Write an agent as C source that allocates no memory, as a NIR graph, ONNX model or zip."""
-    targets = [x for x in (options.c, options.nir, options.onnx, options.zip) if x is not None]
+    """Write an agent as C source, Verilog, NIR graph, ONNX model or zip, or count its cost."""
     _check_options(options)
-    for target in targets:
-        if target.exists() and (target.is_file() or any(target.iterdir())):
+    for target in (options.c, options.verilog, options.nir, options.onnx, options.zip):
+        if target is not None and target.exists() and (target.is_file() or any(target.iterdir())):
             raise ValueError(f"{target} exists already; name another place")
-    from snn_gym.export import to_nir, to_onnx, to_zip, visit
+    from snn_gym.export import seen_and_noisy, to_nir, to_onnx, to_zip, visit
 
     model, env_id, name, arguments = load_shown("export", agent, env)
     title = f"{name} on {env_id}"
@@ -244,25 +260,36 @@ def export(agent: Shown, env: ShownEnvironment = None, *, options: ExportOptions
         say(f"{title}: {_instructions(model, env_id, visited, options.count, arguments)}")
     if options.c is not None:
         _export_c(model, options.c, visited, options, title)
+    if options.verilog is not None:
+        seen = seen_and_noisy(model, env_id, env_kwargs=arguments)
+        _export_verilog(model, options.verilog, visited, seen, options, title)
 
 
 def _check_options(options: ExportOptions) -> None:
     """Refuse an export to no or to several forms, and options of C for another form."""
     given = [
         f"--{name}"
-        for name in ("c", "nir", "onnx", "zip", "hardware", "count")
+        for name in ("c", "verilog", "nir", "onnx", "zip", "hardware", "count")
         if getattr(options, name) not in (None, False)
     ]
     if len(given) != 1:
         raise ValueError(
-            "export needs one of --c FOLDER, --nir FILE, --onnx FILE, --zip FOLDER, --hardware and "
-            f"--count TARGET, got {' and '.join(given) or 'none'}"
+            "export needs one of --c FOLDER, --verilog FOLDER, --nir FILE, --onnx FILE, --zip "
+            f"FOLDER, --hardware and --count TARGET, got {' and '.join(given) or 'none'}"
         )
-    names = ("fixed_point", "straight_line", "drop_silent", "events")
-    of_c = [f"--{name.replace('_', '-')}" for name in names if getattr(options, name)]
-    if of_c and options.c is None:
-        why = "; --count chooses the cheapest form itself" if options.count is not None else ""
-        raise ValueError(f"{of_c[0]} is an option of --c, got {given[0]}{why}; leave it out")
+    forms = {
+        "--c": ("fixed_point", "straight_line", "drop_silent", "events"),
+        "--verilog": ("drop_silent", "parallel"),
+    }
+    for name in ("fixed_point", "straight_line", "drop_silent", "events", "parallel"):
+        owners = [form for form, names in forms.items() if name in names]
+        if getattr(options, name) and given[0] not in owners:
+            why = "; --count chooses the cheapest form itself" if options.count is not None else ""
+            option = f"--{name.replace('_', '-')}"
+            allowed = " and ".join(owners)
+            raise ValueError(
+                f"{option} is an option of {allowed}, got {given[0]}{why}; leave it out"
+            )
 
 
 def _hardware_lines(
@@ -319,6 +346,36 @@ def _export_c(
     say(
         f"next: cc -std=c99 -O3 -o {folder / options.name} {files.source} {files.program} -lm, and "
         "send it observations, a line for each"
+    )
+
+
+def _export_verilog(
+    model: Any,
+    folder: Path,
+    visited: Callable[[], Any],
+    observations: Any,
+    options: ExportOptions,
+    title: str,
+) -> None:
+    from snn_gym.export import to_verilog
+
+    files = to_verilog(
+        model,
+        folder,
+        observations,
+        visits=visited(),
+        shape="parallel" if options.parallel else "serial",
+        drop_silent=options.drop_silent,
+        name=options.name,
+        title=title,
+    )
+    sizes = ", ".join(map(str, files.sizes))
+    say(f"{title}: layers of {sizes}" if sizes else f"{title}: no hidden layers")
+    say(f"written: {files.source}, {files.testbench} with {files.decisions} decisions")
+    test, source = files.testbench.name, files.source.name
+    say(
+        f"next: cd {folder} && iverilog -g2005 -o test {test} {source} && ./test, which ends in "
+        "PASS or FAIL"
     )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from snn_gym.export.nir_import import from_nir, network_from_nir, submit_nir
     from snn_gym.export.onnx import to_onnx
     from snn_gym.export.rl_zoo import to_zip
+    from snn_gym.export.verilog import VerilogFiles, seen_and_noisy, to_verilog
     from snn_gym.export.visits import Visits, episode_costs, visit
     from snn_gym.policies.frozen import FrozenPolicy, freeze, portable, program_of, without_silent
 
@@ -25,6 +26,7 @@ __all__ = [
     "Instructions",
     "NIRFiles",
     "ResidualPolicy",
+    "VerilogFiles",
     "Visits",
     "choose_share",
     "convert",
@@ -40,10 +42,12 @@ __all__ = [
     "portable",
     "program_of",
     "read_host",
+    "seen_and_noisy",
     "submit_nir",
     "to_c",
     "to_nir",
     "to_onnx",
+    "to_verilog",
     "to_zip",
     "visit",
     "without_silent",
@@ -58,6 +62,7 @@ __getattr__, __dir__ = lazy_names(
         "Instructions": "instructions",
         "NIRFiles": "nir_graph",
         "ResidualPolicy": "conversion",
+        "VerilogFiles": "verilog",
         "Visits": "visits",
         "choose_share": "conversion",
         "convert": "conversion",
@@ -73,10 +78,12 @@ __getattr__, __dir__ = lazy_names(
         "portable": ".policies.frozen",
         "program_of": ".policies.frozen",
         "read_host": "nir_graph",
+        "seen_and_noisy": "verilog",
         "submit_nir": "nir_import",
         "to_c": "c",
         "to_nir": "nir_graph",
         "to_onnx": "onnx",
+        "to_verilog": "verilog",
         "to_zip": "rl_zoo",
         "visit": "visits",
         "without_silent": ".policies.frozen",

@@ -125,7 +125,7 @@ def bits_of(limits: Range) -> int:
     return max((~x if x < 0 else x).bit_length() for x in limits) + 1
 
 
-def _reach(weights: NDArray[Any], low: Any, high: Any) -> tuple[IntArray, IntArray]:
+def reach(weights: NDArray[Any], low: Any, high: Any) -> tuple[IntArray, IntArray]:
     """Return the least and the greatest sums (N,) of inputs within limits by weights (D, N)."""
     wide = weights.astype(np.int64)
     up, down = np.maximum(wide, 0).T, np.minimum(wide, 0).T
@@ -194,24 +194,55 @@ class IntegerNeurons:
 
     def fire(self, state: IntArray, current: IntArray) -> tuple[IntArray, IntArray]:
         """Return state variables (S, ...) and spikes (...) after a time step with a current."""
-        text = equations(self.neuron)
-        values: dict[str, Any] = {
-            **dict(zip(text.constants, self.constants.astype(np.int64), strict=True)),
-            **dict(zip(text.state, state, strict=True)),
-            INPUT: saturated(current),
-        }
-        step, after = text.stages
-        values = _computed(step, values)
-        fired = values[DISTANCE] > 0
-        values = _computed(after, values)
-        new = [
-            np.where(fired, values.get(SPIKED + x, values[SILENT + x]), values[SILENT + x])
-            for x in text.state
-        ]
+        constants = list(self.constants.astype(np.int64))
+        new, fired = fire(self.neuron, constants, list(state), current)
         return np.stack(new), fired.astype(np.int64)
 
 
-def _computed(targets: Mapping[str, Expression], values: Mapping[str, Any]) -> dict[str, Any]:
+class Algebra(NamedTuple):
+    """Arithmetic of a neuron's equations: on arrays, or on what is printed."""
+
+    operators: Mapping[str, Any]
+    """Function of each operator of an expression."""
+    number: Any
+    """Function of an ``int``."""
+    saturated: Any
+    """Function that returns the nearest numbers of 16 bits."""
+
+
+NUMBERS = Algebra(_OPERATORS, np.int64, saturated)
+
+
+def fire(
+    neuron: type[Neuron],
+    constants: Sequence[Any],
+    state: Sequence[Any],
+    current: Any,
+    algebra: Algebra = NUMBERS,
+) -> tuple[list[Any], Any]:
+    """Return state variables after a time step with a current, and whether a neuron fired."""
+    text, operators = equations(neuron), algebra.operators
+    values: dict[str, Any] = {
+        **dict(zip(text.constants, constants, strict=True)),
+        **dict(zip(text.state, state, strict=True)),
+        INPUT: algebra.saturated(current),
+    }
+    step, after = text.stages
+    values = _computed(step, values, algebra)
+    fired = operators[">"](values[DISTANCE], algebra.number(0))
+    values = _computed(after, values, algebra)
+    new = [
+        operators["where"](fired, values[SPIKED + x], values[SILENT + x])
+        if SPIKED + x in values
+        else values[SILENT + x]
+        for x in text.state
+    ]
+    return new, fired
+
+
+def _computed(
+    targets: Mapping[str, Expression], values: Mapping[str, Any], algebra: Algebra
+) -> dict[str, Any]:
     """Return values with those of expressions; results and nodes that are used twice saturate."""
     uses = Counter(id(x) for node in walk(*targets.values()) for x in node.inputs)
     known, results = dict(values), dict[int, Any]()
@@ -222,12 +253,13 @@ def _computed(targets: Mapping[str, Expression], values: Mapping[str, Any]) -> d
             if node.operator == "name":
                 results[id(node)] = known[node.label]
             elif node.operator == "constant":
-                results[id(node)] = np.int64(round(node.number * 2**GAIN_BITS))
+                results[id(node)] = algebra.number(round(node.number * 2**GAIN_BITS))
             else:
-                result = _OPERATORS[node.operator](*(results[id(x)] for x in node.inputs))
+                inputs = (results[id(x)] for x in node.inputs)
+                result = algebra.operators[node.operator](*inputs)
                 held = uses[id(node)] > 1 and node.operator not in COMPARISONS
-                results[id(node)] = saturated(result) if held else result
-        known[label] = saturated(results[id(root)])
+                results[id(node)] = algebra.saturated(result) if held else result
+        known[label] = algebra.saturated(results[id(root)])
     return known
 
 
@@ -624,7 +656,7 @@ def _sums(
     name: str, weights: NDArray[np.int8], biases: NDArray[np.int32], low: int, high: int
 ) -> Range:
     """Return the limits of sums of inputs within limits and biases."""
-    least, most = _reach(weights, low, high)
+    least, most = reach(weights, low, high)
     return _within(name, least + biases, most + biases)
 
 
@@ -640,7 +672,7 @@ def _spiking(program: Program, peaks: Sequence[float]) -> IntegerProgram:
     whole = _rounded(coefficients / coefficient, np.int8)
     weights = _rounded(program.head.weights / head, np.int8)
     biases = _rounded(program.head.biases / (head * coefficient), np.int32)
-    least, most = (int(x[0]) for x in _reach(whole.T, 0, 1))
+    least, most = (int(x[0]) for x in reach(whole.T, 0, 1))
     ranges = {
         **_spiking_ranges(program.held, bits, limits, layers),
         "outputs": _sums("outputs", weights.T, biases, least, most),
@@ -700,13 +732,13 @@ def _spiking_ranges(
         low = high = layer.biases.astype(np.int64)
         fed = [] if layer.recurrent is None else [layer.recurrent]
         if k == 1 and held:
-            sums = _reach(layer.weights, *values)
+            sums = reach(layer.weights, *values)
             ranges |= {"values": values, "sums_1": _within("sums of layer 1", *sums)}
             low, high = (low + scaled(x, bits - layer.bits) for x in sums)
         else:
             fed.append(layer.weights)
         for weights in fed:
-            least, most = _reach(weights, 0, 1)
+            least, most = reach(weights, 0, 1)
             low, high = low + (least << layer.bits), high + (most << layer.bits)
         ranges[f"currents_{k}"] = _within(f"currents of layer {k}", low, high)
     return ranges

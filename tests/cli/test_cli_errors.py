@@ -71,8 +71,8 @@ MISTAKES = [
     ("watch RUN --save film.avi", "expected a name that ends in .gif or .mp4"),
     (
         "export ppo-lif CartPole-v1",
-        "export needs one of --c FOLDER, --nir FILE, --onnx FILE, --zip FOLDER, --hardware and "
-        "--count TARGET, got none",
+        "export needs one of --c FOLDER, --verilog FOLDER, --nir FILE, --onnx FILE, --zip FOLDER, "
+        "--hardware and --count TARGET, got none",
     ),
     ("push RUN ada/pole@v1", "push writes to the newest commit; leave out @v1"),
     ("pull pole", "'pole' is no agent on the hub; expected USER/NAME or USER/NAME@REVISION"),
@@ -81,6 +81,8 @@ MISTAKES = [
     ("export RUN --c new --drop-silent", "is for spiking agents, and this is an ANN; leave it"),
     ("export RUN --c new --count host", "--hardware and --count TARGET, got --c and --count"),
     ("export RUN --count host --events", "--events is an option of --c, got --count; --count"),
+    ("export RUN --nir a.nir --parallel", "--parallel is an option of --verilog, got --nir"),
+    ("export RUN --verilog a --name reg", "no keyword of Verilog; such as 'agent'"),
     ("export RUN --nir a.nir --straight-line", "--straight-line is an option of --c, got --nir"),
     ("distil RUN ppo-linear --cost host", "'host' is measured, and no function of costs; known"),
     ("lean RUN --cost watts", "allowed values: 'synops', 'operations', 'cmos45', 'loihi'"),
