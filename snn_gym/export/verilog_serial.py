@@ -38,6 +38,7 @@ Row = list[tuple[bool, int, int]]
 # step in the memory of spikes, which is a ring.
 CONTROL = """\
 reg running, drains;
+reg [1:0] ended;
 reg [{pass_top}:0] pass;
 reg [{place_top}:0] place;
 reg [{step_top}:0] t, step, step_0;
@@ -56,7 +57,7 @@ wire advances = running && drains && waits == 1;
 wire ends = advances && pass == {last_pass};
 {load}
 always @(posedge clk) begin
-    done <= ends && !rst;
+    ended <= {{ended, ends && !rst}}; done <= ended[1] && !rst;
     if (ends) slot <= slot + {time_steps};
     if (rst) begin
         running <= 0; slot <= 0;
@@ -147,14 +148,18 @@ class _Pass:
         return self.layer is not None and self.layer.recurrent is not None
 
 
-def _rows(size: int, *fed: tuple[NDArray[np.int8] | None, int]) -> list[Row]:
-    """Return the synapses of ``size`` rows, of matrices (D, size) of senders from addresses on."""
+def _rows(size: int, *fed: tuple[NDArray[np.int8] | None, int], least: int = 1) -> list[Row]:
+    """Return the synapses of ``size`` rows, of matrices (D, size) of senders from addresses on.
+
+    Synapses of weight 0 fill a row of less than ``least``.
+    """
     rows: list[Row] = [[] for _ in range(size)]
     for loop, (weights, first) in enumerate(fed):
         if weights is not None:
             for n, d in np.argwhere(weights.T != 0).tolist():
                 rows[n].append((bool(loop), first + d, int(weights[d, n])))
-    return [row or [(False, fed[0][1], 0)] for row in rows]
+    nothing = (False, fed[0][1], 0)
+    return [row + [nothing] * (least - len(row)) for row in rows]
 
 
 def _limits(*parts: tuple[NDArray[np.int8] | None, int, int]) -> Range:
@@ -188,8 +193,10 @@ class Serial(Form):
         super().__init__(integer, name, title)
         self._results = sum(x.size for x in integer.layers)  # rows whose results are stored
         self._passes = list(self._make_passes())
+        self._last = len(self._passes) - 1
         self._circuit = Circuit("n", _DEPTH)
         self._address_bits = width_of(self._results + self.inputs)
+        self._row_bits = width_of(self._results + self.outputs)
         self._slot_bits = width_of(self.time_steps + 1)
 
     def _make_passes(self) -> Iterator[_Pass]:
@@ -210,7 +217,7 @@ class Serial(Form):
         if integer.neurons:
             low, high = _limits((integer.coefficients.T, 0, 1))
         weights = np.ascontiguousarray(integer.head_weights.T)
-        rows = _rows(self.outputs, (weights, before))
+        rows = _rows(self.outputs, (weights, before), least=2)
         yield _Pass(rows, self._results, integer.head_biases, _limits((weights, low, high)))
 
     # ---- arithmetic ------------------------------------------------------------------------------
@@ -225,7 +232,7 @@ class Serial(Form):
             elif own.layer is not None:
                 for name, signal in self._units(own.layer, circuit.add(entered, bias)):
                     stored.setdefault(name, {})[p] = signal
-            elif p == len(self._passes) - 1:
+            elif p == self._last:
                 stored["result"] = {p: circuit.add(entered, bias)}
             else:
                 first = self.integer.neurons[0]
@@ -235,7 +242,7 @@ class Serial(Form):
             for name, signal in self._neurons(passes, stored.get("held", {})):
                 stored.setdefault(name, {}).update(dict.fromkeys(passes, signal))
         if self.integer.neurons:
-            last = len(self._passes) - 2
+            last = self._last - 1
             stored["value"] = {last: self._counted(stored["spike"][last])}
         return stored
 
@@ -328,12 +335,12 @@ class Serial(Form):
         return {
             "pass_top": width_of(len(passes)) - 1, "place_top": width_of(ends[-1] + 1) - 1,
             "step_top": width_of(self.time_steps) - 1, "wait_top": width_of(drain + 1) - 1,
-            "slot_top": self._slot_bits - 1, "row_top": width_of(self._results + self.outputs) - 1,
+            "slot_top": self._slot_bits - 1, "row_top": self._row_bits - 1,
             "first_place": _by_pass([end - x.words for end, x in zip(ends, passes, strict=True)]),
             "last_place": _by_pass([x - 1 for x in ends]),
             "last_t": _by_pass([x.repeats - 1 for x in passes]), "pause": _by_pass(pauses),
             "first_row": _by_pass(first_rows), "last_row": _by_pass([x.last_row for x in passes]),
-            "next_row": _by_pass([*first_rows[1:], 0]), "last_pass": len(passes) - 1,
+            "next_row": _by_pass([*first_rows[1:], 0]), "last_pass": self._last,
             "load": "\n".join(self._load()), "time_steps": self.time_steps, "drain": drain,
         }  # fmt: skip
 
@@ -444,14 +451,17 @@ class Serial(Form):
     def _output(self, result: Signal) -> Iterator[str]:
         """Yield the choice of the action, or the register of all outputs."""
         first, bits = self._results, self.output_bits
-        yield f"wire shows = stored && pass == {len(self._passes) - 1};"
-        yield f"wire signed [{bits - 1}:0] shown = {result.text};"
-        if self.discrete:
-            yield f"reg signed [{bits - 1}:0] top;"
-            better = f"shows && (stored_row == {first} || shown > top)"
-            yield f"always @(posedge clk) if ({better}) begin"
-            yield f"    top <= shown; action <= stored_row - {first};"
-            yield "end"
-        else:
+        if not self.discrete:
+            yield f"wire signed [{bits - 1}:0] shown = {result.text};"
             left = f"{{shown, outputs}} >> {bits}" if self.outputs > 1 else "shown"
-            yield f"always @(posedge clk) if (shows) outputs <= {left};"
+            yield f"always @(posedge clk) if (stored && pass == {self._last}) outputs <= {left};"
+            return
+        # An output is compared in one cycle and taken in the next; a row of the head has two.
+        yield f"reg shows, better; reg signed [{bits - 1}:0] shown, top;"
+        yield f"reg [{self._row_bits - 1}:0] shown_row;"
+        yield "always @(posedge clk) begin"
+        yield f"    shows <= stored && pass == {self._last};"
+        yield f"    if (stored) begin shown <= {result.text}; shown_row <= stored_row; end"
+        yield f"    better <= shows && (shown_row == {first} || shown > top);"
+        yield f"    if (better) begin top <= shown; action <= shown_row - {first}; end"
+        yield "end"

@@ -1,0 +1,1 @@
+"""Agents as gates: sizes, clocks and decisions a second of exported Verilog."""
