@@ -66,14 +66,35 @@ class Parallel(Form):
             sums = self._products(f"{k}", layer.weights, values, limits, start)
             start += bits_of(limits)
             limits, values = integer.ranges[f"units_{k}"], [f"y_{k}_{n}" for n in range(layer.size)]
-            for n, total in enumerate(sums):
-                whole = circuit.add(total, circuit.number(int(layer.biases[n])))
-                result = self._unit(k, n, layer, whole, start)
+            biases = [circuit.number(int(x)) for x in layer.biases]
+            whole = list(map(circuit.add, sums, biases))
+            if layer.kind == "tanh":
+                start += self._in_turn(k, layer, whole, values, start)
+                continue
+            for n, total in enumerate(whole):
+                result = self._unit(k, n, layer, total, start)
                 self._register(values[n], limits, start, result.text)
             start += 1
         sums = self._products("head", integer.head_weights.T, values, limits, start)
         biases = [circuit.number(int(x)) for x in integer.head_biases]
         return list(map(circuit.add, sums, biases)), start + bits_of(limits)
+
+    def _in_turn(
+        self, k: int, layer: IntegerUnits, sums: list[Signal], values: list[str], start: int
+    ) -> int:
+        """Add units that pass one table in turn, a unit a cycle; return the number of cycles."""
+        limits = min(x.low for x in sums), max(x.high for x in sums)
+        queue = [f"c_{k}_{n}" for n in range(layer.size)]
+        result = self.unit(self._circuit, layer, Signal(queue[0], *limits, 0))
+        moves = f"t > {start} && t <= {start + layer.size}"
+        for n, (total, own, value) in enumerate(zip(sums, queue, values, strict=True)):
+            self._register(own, limits, start, total.text)
+            self._declare(value, (result.low, result.high))
+            last = n + 1 == layer.size
+            below = "" if last else f"{own} <= {queue[n + 1]}; "
+            after = result.text if last else values[n + 1]
+            self._clocked.append(f"if ({moves}) begin {below}{value} <= {after}; end")
+        return 1 + layer.size
 
     def _unit(self, k: int, n: int, layer: IntegerUnits, total: Signal, at: int) -> Signal:
         """Return a unit's result; update its state, if it has one, in a cycle."""

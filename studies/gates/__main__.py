@@ -195,7 +195,7 @@ def report(
         own = [x for x in built if (x.environment, x.agent) == (env_id, agent)]
         for x in sorted(own, key=lambda x: x.shape, reverse=True):
             sizes = "-".join(map(str, x.sizes)) or "none"
-            first = (env_id, f"`{agent}`", f"{stored.mean_return:,.1f}", sizes)
+            first = (env_id, f"`{agent}`", f"{stored.mean:,.1f}", sizes)
             last = "–" if instructions is None else f"{instructions:,.0f}"
             head = first if x.shape == "serial" else ("", "", "", "")
             rows.append((*head, x.shape, *_cells(x), last if x.shape == "serial" else ""))
