@@ -7,26 +7,32 @@ file exists is passed over.
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import typer
 
 from snn_gym import load_pretrained
 from snn_gym._base.config import Config
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import write_text_atomic
-from snn_gym.export import VerilogFiles, seen_and_noisy, to_verilog, visit
+from snn_gym.export import VerilogFiles, program_of, seen_and_noisy, to_verilog, visit
 from snn_gym.leaderboard.pretrained import find_trained
 from snn_gym.leaderboard.table import read_instructions
+from snn_gym.program import compact, count_costs, decide
+from snn_gym.program.prices import PRICES
 from studies.files import read_run, write_run
+from studies.gates.chip import Loihi
+from studies.gates.episodes import Played, play
 from studies.tables import table, wrapped
 
 RESULTS = Path(__file__).parent / "results"
@@ -52,6 +58,16 @@ AGENTS = (
     ("snn/CueAccumulation-silent-v0", "recurrent-ppo-lsnn-lean"),
     ("snn/DelayedMatchToSample-v0", "recurrent-ppo-lsnn-lean"),
 )
+CHIP_AGENTS = (
+    *(x for x in AGENTS if x[1] == "ppo-lif-lean"),
+    ("LunarLander-v3", "ppo-lif-lean"),
+    ("CartPole-v1", "ppo-lif"),
+)
+PLAYING = (
+    ("CartPole-v1", "ppo-lif-lean"),
+    ("snn/CueAccumulation-v0", "recurrent-ppo-lsnn-lean"),
+)
+EPISODES = range(1_800_000_000, 1_800_000_020)
 TOOLS = ("yosys", "nextpnr-ice40", "nextpnr-ecp5", "verilator")
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -143,8 +159,31 @@ def _gates(source: Path) -> int:
     return int(content["design"]["num_cells"])
 
 
+# The outputs of continuous actions are more than the part has pins: they leave bit by bit.
+_BIT_BY_BIT = """\
+module top(input clk, input rst, input valid, input signed [15:0] data, output out);
+    wire done;
+    wire [{top}:0] outputs;
+    reg [{top}:0] left;
+    agent own(.clk(clk), .rst(rst), .valid(valid), .data(data), .done(done), .outputs(outputs));
+    always @(posedge clk) left <= done ? outputs : left >> 1;
+    assign out = left[0];
+endmodule
+"""
+
+
+def _top(source: Path) -> str:
+    """Return the module that is placed; write it if it is not the agent's own."""
+    wide = re.search(r"output reg \[(\d+):0\] outputs", source.read_text())
+    if wide is None:
+        return "agent"
+    with source.open("a") as file:
+        file.write(_BIT_BY_BIT.format(top=wide[1]))
+    return "top"
+
+
 def _ice40(source: Path) -> Part:
-    script = f"read_verilog {source}; synth_ice40 -dsp -top agent -json ice40.json"
+    script = f"read_verilog {source}; synth_ice40 -dsp -top {_top(source)} -json ice40.json"
     _tool("yosys", "-q", "-p", script, folder=source.parent)
     return _placed(source.parent, "nextpnr-ice40", ("--up5k", "--package", "sg48", "--freq", "40",
                    "--pcf-allow-unconstrained", "--json", "ice40.json"),
@@ -181,6 +220,67 @@ def _versions() -> str:
     return ", ".join(texts)
 
 
+@dataclass(frozen=True)
+class Simulated(Config):
+    """Decisions of an agent on SANA-FE's Loihi."""
+
+    environment: str
+    agent: str
+    neurons: int
+    decisions: int
+    equal: int
+    """Decisions whose action is that of the program in float."""
+    energy_nj: float
+    time_us: float
+    price_nj: float
+    """The price ``loihi`` of the same decisions."""
+    version: str
+
+
+@app.command()
+def chip(
+    folder: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
+) -> None:
+    """Let feed-forward agents decide on SANA-FE's Loihi; needs the extra ``chips``."""
+    for env_id, agent in CHIP_AGENTS:
+        path = folder / "chip" / f"{agent}-{env_id.replace('/', '-')}.json"
+        if not path.exists():
+            write_run(path, simulated := _on_chip(env_id, agent))
+            typer.echo(f"{path.stem}: {simulated.energy_nj:.1f} nJ")
+
+
+@app.command()
+def episodes(
+    folder: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
+) -> None:
+    """Let circuits of two agents play whole episodes."""
+    for env_id, agent in PLAYING:
+        for shape in SHAPES:
+            path = folder / "episodes" / f"{agent}-{env_id.replace('/', '-')}-{shape}.json"
+            if not path.exists():
+                write_run(path, played := play(env_id, agent, shape, EPISODES))
+                typer.echo(f"{path.stem}: {played.equal} of {played.decisions} decisions are equal")
+
+
+def _on_chip(env_id: str, agent: str) -> Simulated:
+    model = load_pretrained(agent, env_id)
+    program, observations = compact(program_of(model)), seen_and_noisy(model, env_id, SEEN // 10)
+    loihi, decided = Loihi(program), decide(program, observations)
+    made = [loihi.decide(x) for x in observations]
+    if program.choice.discrete:
+        equal = [x.action == a for x, a in zip(made, decided.actions, strict=True)]
+    else:
+        pairs = zip(made, decided.outputs, strict=True)
+        equal = [bool(np.allclose(x.action, y, rtol=0.0, atol=1e-3)) for x, y in pairs]
+    price = PRICES["loihi"].of(count_costs(program, observations))
+    assert price is not None  # of a network
+    return Simulated(
+        env_id, agent, sum(program.sizes), len(made), sum(equal),
+        float(np.mean([x.energy_nj for x in made])), float(np.mean([x.time_us for x in made])),
+        price / 1e3, importlib.metadata.version("sanafe"),
+    )  # fmt: skip
+
+
 @app.command()
 def report(
     folder: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
@@ -195,7 +295,7 @@ def report(
         own = [x for x in built if (x.environment, x.agent) == (env_id, agent)]
         for x in sorted(own, key=lambda x: x.shape, reverse=True):
             sizes = "-".join(map(str, x.sizes)) or "none"
-            first = (env_id, f"`{agent}`", f"{stored.mean:,.1f}", sizes)
+            first = (env_id, f"`{agent}`", f"{stored.score.mean:,.1f}", sizes)
             last = "–" if instructions is None else f"{instructions:,.0f}"
             head = first if x.shape == "serial" else ("", "", "", "")
             rows.append((*head, x.shape, *_cells(x), last if x.shape == "serial" else ""))
@@ -207,10 +307,43 @@ def report(
         f"their integer programs on {equal:,} of {equal:,} observations.",
         table(_HEAD, rows),
         *_NOTES,
+        *_played(folder),
+        *_chip_section(folder),
         f"Tools: {'; '.join(tools)}. `python -m studies.gates run` and `report` write this page.",
     )
     write_text_atomic(page, text)
     typer.echo(f"wrote {page}")
+
+
+def _played(folder: Path) -> Iterator[str]:
+    """Yield a sentence for each circuit that played."""
+    for path in sorted((folder / "episodes").glob("*.json")):
+        x = read_run(Played, path)
+        yield (
+            f"In co-simulation, the {x.shape} circuit of `{x.agent}` played {x.episodes} episodes "
+            f"of {x.environment} with a mean return of {x.mean:g}; {x.equal:,} of {x.decisions:,} "
+            "decisions were those of the integer program."
+        )
+
+
+def _chip_section(folder: Path) -> tuple[str, ...]:
+    """Return the paragraphs and the table of decisions on SANA-FE's Loihi, if there are."""
+    made = [read_run(Simulated, path) for path in sorted((folder / "chip").glob("*.json"))]
+    if not made:
+        return ()
+    rows = [
+        (
+            x.environment, f"`{x.agent}`", f"{x.neurons}", f"{x.equal} of {x.decisions}",
+            f"{x.energy_nj:,.1f}", f"{x.time_us:.1f}", f"{x.price_nj:,.1f}",
+            f"{x.price_nj / x.energy_nj - 1.0:+.0%}",
+        )
+        for x in made
+    ]  # fmt: skip
+    head = (
+        "Task", "Agent", "Neurons", "Equal actions", "nJ a decision", "us", "Price `loihi`, nJ",
+        "Deviation of the price",
+    )  # fmt: skip
+    return (*_ON_CHIP, table(head, rows), f"SANA-FE {made[0].version}.")
 
 
 def _cells(x: Built) -> tuple[str, ...]:
@@ -243,6 +376,15 @@ _HEAD = (
 _NOTES = (
     "The host standardises observations; it is in the instructions, and not in the gates. Cycles "
     "include those in which an observation comes in, a number a cycle.",
+)
+
+_ON_CHIP = (
+    "## On Loihi",
+    "SANA-FE runs the agents on its model of Loihi, a core for each layer. Actions are compared "
+    "with those of the program in float, on visited observations and as many with noise. The price "
+    "`loihi` of [Where spikes pay](where-spikes-pay.md) counts products of the input and of the "
+    "head, which the host makes here, and neither the step by which a layer waits for the one "
+    "before it nor hops between cores.",
 )
 
 if __name__ == "__main__":

@@ -132,6 +132,20 @@ def test_a_trained_agent_acts_on_what_it_sees_and_on_noise(shape, tmp_path):
     assert "PASS: 200 decisions" in simulated(files)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("verilator") is None, reason="not installed: verilator")
+@pytest.mark.parametrize("shape", SHAPES)
+def test_verilator_agrees(shape, tmp_path):
+    policy = build(StatefulActorCriticPolicy, "analogue", hidden_sizes=(7, 5), recurrent=True)
+    observations, visits = observe("analogue", 120), Visits((), (1.0, 1.7))
+    files = to_verilog(policy, tmp_path, observations, visits=visits, shape=shape)
+    words = ["verilator", "--binary", "-Wno-fatal", "--top-module", "agent_tb"]
+    sources = [files.testbench.name, files.source.name]
+    subprocess.run([*words, *sources], cwd=tmp_path, check=True, capture_output=True)
+    made = subprocess.run(["obj_dir/Vagent_tb"], cwd=tmp_path, check=True, capture_output=True)
+    assert b"PASS: 120 decisions" in made.stdout
+
+
 @needs_yosys
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("arguments", [{}, {"kind": StatefulActorCriticPolicy, "gated": "leaky"}])
