@@ -59,6 +59,8 @@ class VerilogFiles:
     """Decisions that the testbench compares."""
     sizes: tuple[int, ...]
     """Neurons or units of each layer."""
+    synapses: int
+    """Synapses whose weight is not 0."""
 
 
 def to_verilog(
@@ -110,7 +112,8 @@ def to_verilog(
     for file, text in files.items():
         write_text_atomic(folder / file, text)
     sizes = tuple(x.size for x in form.integer.layers)
-    return VerilogFiles(folder / f"{name}.v", folder / f"{name}_tb.v", len(starts), sizes)
+    sources = folder / f"{name}.v", folder / f"{name}_tb.v"
+    return VerilogFiles(*sources, len(starts), sizes, _synapses(form.integer))
 
 
 def verilog_form(
@@ -127,9 +130,7 @@ def verilog_form(
             f"gated units ({gated}) are not written in Verilog; train spiking neurons or leaky "
             "integrators, or export as C"
         )
-    loops = [x.recurrent for x in integer.layers if x.recurrent is not None]
-    arrays = [integer.head_weights, *(x.weights for x in integer.layers), *loops]
-    synapses = sum(int(np.count_nonzero(x)) for x in arrays)
+    synapses = _synapses(integer)
     if synapses > _MOST_SYNAPSES[shape]:
         raise ValueError(
             f"the {shape} form is for at most {_MOST_SYNAPSES[shape]:,} synapses, and the agent "
@@ -137,6 +138,12 @@ def verilog_form(
             + ("use the serial form" if shape == "parallel" else "make it lean")
         )
     return _FORMS[shape](integer, name, safe_title(title))
+
+
+def _synapses(integer: IntegerProgram) -> int:
+    loops = [x.recurrent for x in integer.layers if x.recurrent is not None]
+    arrays = [integer.head_weights, *(x.weights for x in integer.layers), *loops]
+    return sum(int(np.count_nonzero(x)) for x in arrays)
 
 
 def seen_and_noisy(

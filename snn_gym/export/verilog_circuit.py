@@ -116,8 +116,7 @@ class Circuit:
         if 1 in (a.constant, b.constant):
             return b if a.constant == 1 else a
         corners = [x * y for x in (a.low, a.high) for y in (b.low, b.high)]
-        cost = 1 if None in (a.constant, b.constant) else 0
-        return self._computed("{} * {}", (a, b), min(corners), max(corners), 1 + cost)
+        return self._computed("{} * {}", (a, b), min(corners), max(corners), 2)
 
     def shifted(self, a: Signal, bits: int) -> Signal:
         """Return a number times a power of two."""

@@ -68,13 +68,13 @@ class Parallel(Form):
             limits, values = integer.ranges[f"units_{k}"], [f"y_{k}_{n}" for n in range(layer.size)]
             biases = [circuit.number(int(x)) for x in layer.biases]
             whole = list(map(circuit.add, sums, biases))
-            if layer.kind == "tanh":
+            if layer.kind == "relu":
+                for value, total in zip(values, whole, strict=True):
+                    result = self.unit(circuit, layer, total)
+                    self._register(value, limits, start, result.text)
+                start += 1
+            else:
                 start += self._in_turn(k, layer, whole, values, start)
-                continue
-            for n, total in enumerate(whole):
-                result = self._unit(k, n, layer, total, start)
-                self._register(values[n], limits, start, result.text)
-            start += 1
         sums = self._products("head", integer.head_weights.T, values, limits, start)
         biases = [circuit.number(int(x)) for x in integer.head_biases]
         return list(map(circuit.add, sums, biases)), start + bits_of(limits)
@@ -82,29 +82,30 @@ class Parallel(Form):
     def _in_turn(
         self, k: int, layer: IntegerUnits, sums: list[Signal], values: list[str], start: int
     ) -> int:
-        """Add units that pass one table in turn, a unit a cycle; return the number of cycles."""
+        """Add units that share a table or a multiplier, a unit a cycle; return the cycles."""
+        circuit, size = self._circuit, layer.size
         limits = min(x.low for x in sums), max(x.high for x in sums)
-        queue = [f"c_{k}_{n}" for n in range(layer.size)]
-        result = self.unit(self._circuit, layer, Signal(queue[0], *limits, 0))
-        moves = f"t > {start} && t <= {start + layer.size}"
-        for n, (total, own, value) in enumerate(zip(sums, queue, values, strict=True)):
-            self._register(own, limits, start, total.text)
-            self._declare(value, (result.low, result.high))
-            last = n + 1 == layer.size
-            below = "" if last else f"{own} <= {queue[n + 1]}; "
-            after = result.text if last else values[n + 1]
-            self._clocked.append(f"if ({moves}) begin {below}{value} <= {after}; end")
-        return 1 + layer.size
-
-    def _unit(self, k: int, n: int, layer: IntegerUnits, total: Signal, at: int) -> Signal:
-        """Return a unit's result; update its state, if it has one, in a cycle."""
+        total, new = Signal(f"c_{k}_0", *limits, 0), None
         if layer.decays is None:
-            return self.unit(self._circuit, layer, total)
-        state = Signal(f"h_{k}_{n}", *LEAKY_LIMITS, 0)
-        decay = self._circuit.number(int(layer.decays[n]))
-        new, result = self.leaky(self._circuit, layer, total, state, decay)
-        self._register(state.text, LEAKY_LIMITS, at, new.text, rest=0)
-        return result
+            result = self.unit(circuit, layer, total)
+        else:
+            numbers = {start + 1 + n: circuit.number(int(x)) for n, x in enumerate(layer.decays)}
+            state = Signal(f"h_{k}_0", *LEAKY_LIMITS, 0)
+            new, result = self.leaky(circuit, layer, total, state, circuit.chosen("t", numbers))
+        moves = f"t > {start} && t <= {start + size}"
+        for n in range(size):
+            self._register(f"c_{k}_{n}", limits, start, sums[n].text)
+            self._declare(values[n], (result.low, result.high))
+            last = n + 1 == size
+            moved = [f"{values[n]} <= {result.text if last else values[n + 1]};"]
+            if not last:
+                moved.append(f"c_{k}_{n} <= c_{k}_{n + 1};")
+            if new is not None:
+                self._declare(f"h_{k}_{n}", LEAKY_LIMITS)
+                self._rests.append(f"h_{k}_{n} <= 0;")
+                moved.append(f"h_{k}_{n} <= {new.text if last else f'h_{k}_{n + 1}'};")
+            self._clocked.append(f"if ({moves}) begin {' '.join(moved)} end")
+        return 1 + size
 
     def _spiking(self) -> tuple[list[Signal], int]:
         """Add the layers of neurons; return the outputs and the cycle in which they are there."""
@@ -188,7 +189,10 @@ class Parallel(Form):
             for sender, w in zip(senders, whole.tolist(), strict=True)
             if w != 0
         ]
-        self._circuit.lines.append(f"{declared('wire', name, (low, high))} = {' + '.join(terms)};")
+        while len(terms) > 1:  # a tree is as deep as the logarithm of a chain
+            pairs = zip(terms[::2], terms[1::2], strict=False)
+            terms = [f"({a} + {b})" for a, b in pairs] + terms[len(terms) & ~1 :]
+        self._circuit.lines.append(f"{declared('wire', name, (low, high))} = {terms[0]};")
         return Signal(name, low, high, 0)
 
     def _products(
@@ -230,14 +234,10 @@ class Parallel(Form):
     def _declare(self, name: str, limits: Range) -> None:
         self._circuit.lines.append(f"{declared('reg', name, limits)};")
 
-    def _register(
-        self, name: str, limits: Range, at: int, value: str, rest: int | None = None
-    ) -> None:
+    def _register(self, name: str, limits: Range, at: int, value: str) -> None:
         """Add a register that takes a value in a cycle."""
         self._declare(name, limits)
         self._clocked.append(f"if (t == {at}) {name} <= {value};")
-        if rest is not None:
-            self._rests.append(f"{name} <= {rest};")
 
     # ---- text ------------------------------------------------------------------------------------
     def _load(self, end: int) -> Iterator[str]:

@@ -68,6 +68,7 @@ PLAYING = (
     ("snn/CueAccumulation-v0", "recurrent-ppo-lsnn-lean"),
 )
 EPISODES = range(1_800_000_000, 1_800_000_020)
+MOST_SYNAPSES = 1000
 TOOLS = ("yosys", "nextpnr-ice40", "nextpnr-ecp5", "verilator")
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -82,6 +83,9 @@ class Part(Config):
     multipliers: int
     clock_mhz: float
     """0 where it does not fit."""
+
+
+_NONE = Part(0, 0, 0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -126,10 +130,13 @@ def _build(env_id: str, agent: str, shape: Literal["serial", "parallel"]) -> Bui
     with tempfile.TemporaryDirectory() as name:
         files = to_verilog(model, name, observations, visits=visit(model, env_id), shape=shape)
         decisions, cycles = _simulated(files)
+        gates, parts = 0, (_NONE, _NONE)
+        large = files.synapses > MOST_SYNAPSES or program_of(model).stateful
+        if shape == "serial" or not large:
+            gates, parts = _gates(files.source), (_ice40(files.source), _ecp5(files.source))
         return Built(
-            env_id, agent, shape, files.sizes, decisions, cycles, _gates(files.source),
-            _ice40(files.source), _ecp5(files.source), _versions(),
-        )  # fmt: skip
+            env_id, agent, shape, files.sizes, decisions, cycles, gates, *parts, _versions()
+        )
 
 
 def _tool(*words: str, folder: Path) -> str:
@@ -203,7 +210,7 @@ def _placed(folder: Path, tool: str, options: Sequence[str], names: tuple[str, s
     try:
         _tool(*words, folder=folder)
     except ValueError:
-        return Part(0, 0, 0, 0.0)
+        return _NONE
     report: dict[str, Any] = json.loads((folder / "report.json").read_text())
     used = [int(report["utilization"].get(x, {"used": 0})["used"]) for x in names]
     clock = min(x["achieved"] for x in report["fmax"].values())
@@ -356,7 +363,8 @@ def _cells(x: Built) -> tuple[str, ...]:
     ]
     fastest = max(x.ice40.clock_mhz, x.ecp5.clock_mhz)
     a_second = f"{1e6 * fastest / x.cycles:,.0f}" if fastest else "–"
-    return f"{x.cycles:,}", f"{x.gates:,}", *parts, a_second
+    gates = f"{x.gates:,}" if x.gates else "–"
+    return f"{x.cycles:,}", gates, *parts, a_second
 
 
 _INTRO = (
@@ -375,7 +383,9 @@ _HEAD = (
 )  # fmt: skip
 _NOTES = (
     "The host standardises observations; it is in the instructions, and not in the gates. Cycles "
-    "include those in which an observation comes in, a number a cycle.",
+    "include those in which an observation comes in, a number a cycle. Parallel forms of more than "
+    f"{MOST_SYNAPSES:,} synapses, and of agents with a state, are simulated and not synthesised: "
+    "the one of LunarLanderContinuous, with 1,759, is larger than both parts.",
 )
 
 _ON_CHIP = (
