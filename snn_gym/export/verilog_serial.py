@@ -37,7 +37,7 @@ Row = list[tuple[bool, int, int]]
 # next, and ``stored_row`` that whose results are there. ``slot`` is the place of the first time
 # step in the memory of spikes, which is a ring.
 CONTROL = """\
-reg running, drains;
+reg running, waiting, drains, advances;
 reg [1:0] ended;
 reg [{pass_top}:0] pass;
 reg [{place_top}:0] place;
@@ -52,28 +52,28 @@ wire [{wait_top}:0] pause = {pause};
 wire [{row_top}:0] first_row = {first_row};
 wire [{row_top}:0] last_row = {last_row};
 wire [{row_top}:0] next_row = {next_row};
-wire issues = running && waits == 0;
-wire advances = running && drains && waits == 1;
+wire issues = running && !waiting;
 wire ends = advances && pass == {last_pass};
 {load}
 always @(posedge clk) begin
     ended <= {{ended, ends && !rst}}; done <= ended[1] && !rst;
+    advances <= running && drains && waits == 2 && !rst;
     if (ends) slot <= slot + {time_steps};
     if (rst) begin
         running <= 0; slot <= 0;
     end else if (starts) begin
-        running <= 1; drains <= 0; pass <= 0; place <= 0; t <= 0; waits <= 0;
-    end else if (running && waits != 0) begin
-        waits <= waits - 1;
+        running <= 1; waiting <= 0; drains <= 0; pass <= 0; place <= 0; t <= 0;
+    end else if (running && waiting) begin
+        waits <= waits - 1; waiting <= waits != 1;
         if (advances) begin
             running <= !ends; drains <= 0; pass <= pass + 1; place <= place + 1; t <= 0;
         end
     end else if (place != last_place) begin
         place <= place + 1;
     end else if (t == last_t) begin
-        drains <= 1; waits <= {drain};
+        drains <= 1; waiting <= 1; waits <= {drain};
     end else begin
-        t <= t + 1; place <= first_place; waits <= pause;
+        t <= t + 1; place <= first_place; waiting <= pause != 0; waits <= pause;
     end
 end
 """
@@ -349,11 +349,13 @@ class Serial(Form):
         yield f"reg [{width_of(self.inputs) - 1}:0] got;"
         last = f"got == {self.inputs - 1}"
         if self.held or not self.integer.neurons:
-            yield f"wire starts = valid && {last} && !rst;"
+            whole = last
         else:
             yield f"reg [{width_of(self.time_steps) - 1}:0] got_steps;"
-            yield f"wire starts = valid && {last} && got_steps == {self.time_steps - 1} && !rst;"
+            whole = f"{last} && got_steps == {self.time_steps - 1}"
+        yield "reg starts;"
         yield "always @(posedge clk) begin"
+        yield f"    starts <= valid && {whole} && !rst;"
         yield f"    if (rst) got <= 0; else if (valid) got <= {last} ? 0 : got + 1;"
         if not self.held and self.integer.neurons:
             yield "    if (rst || starts) got_steps <= 0;"

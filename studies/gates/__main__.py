@@ -358,7 +358,7 @@ def _cells(x: Built) -> tuple[str, ...]:
     parts = [
         f"{y.luts:,} / {y.memories} / {y.multipliers}; {y.clock_mhz:.0f} MHz"
         if y.clock_mhz
-        else "too large"
+        else ("too large" if x.gates else "–")
         for y in (x.ice40, x.ecp5)
     ]
     fastest = max(x.ice40.clock_mhz, x.ecp5.clock_mhz)

@@ -99,9 +99,9 @@ def test_cycles_of_one_neuron_by_hand(tmp_path):
     serial, parallel = (passes(one_neuron(), observations, tmp_path / x, (1.0,), x) for x in SHAPES)
     # One number comes in, 16 bits of it, its current, four time steps, their sum and the choice.
     assert parallel == 1 + 16 + 1 + 4 + 1 + 2
-    # One number comes in; a synapse of the current and of four steps and two of both outputs, each
-    # time step but the last with a pause of 5, and 8 cycles behind a pass; the choice and `done`.
-    assert serial == 1 + (1 + 8) + (4 + 3 * 5 + 8) + (4 + 8) + 3
+    # A number comes in, and starts; synapses of the current, four steps and outputs, each time step
+    # but the last with a pause of 5, and 8 cycles behind a pass; the choice and `done`.
+    assert serial == 2 + (1 + 8) + (4 + 3 * 5 + 8) + (4 + 8) + 3
 
 
 @needs_icarus
