@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from references.policy import Fixed, Scripted
 from snn_gym.envs.native.base import SpikeTask
 from snn_gym.envs.native.recall import OLD
-from snn_gym.program.network import Choice, Decoder, Head, NeuronLayer, Program
+from snn_gym.program.layers import NeuronLayer
+from snn_gym.program.network import Choice, Decoder, Head, Program
 from snn_gym.program.neuron import equations
 from snn_gym.program.neurons import IAF
 
