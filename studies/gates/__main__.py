@@ -25,9 +25,15 @@ from snn_gym import load_pretrained
 from snn_gym._base.config import Config
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import write_text_atomic
-from snn_gym.export import VerilogFiles, program_of, seen_and_noisy, to_verilog, visit
+from snn_gym.export import (
+    VerilogFiles,
+    count_instructions,
+    program_of,
+    seen_and_noisy,
+    to_verilog,
+    visit,
+)
 from snn_gym.leaderboard.pretrained import find_trained
-from snn_gym.leaderboard.table import read_instructions
 from snn_gym.program import compact, count_costs, decide
 from snn_gym.program.prices import PRICES
 from studies.files import read_run, write_run
@@ -69,6 +75,7 @@ PLAYING = (
 )
 EPISODES = range(1_800_000_000, 1_800_000_020)
 MOST_SYNAPSES = 1000
+TARGET: Literal["cortex-m4"] = "cortex-m4"
 TOOLS = ("yosys", "nextpnr-ice40", "nextpnr-ecp5", "verilator")
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -256,6 +263,30 @@ def chip(
             typer.echo(f"{path.stem}: {simulated.energy_nj:.1f} nJ")
 
 
+@dataclass(frozen=True)
+class Counted(Config):
+    """Instructions of a decision on a Cortex-M4."""
+
+    environment: str
+    agent: str
+    form: str
+    instructions: float
+
+
+@app.command()
+def instructions(
+    folder: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
+) -> None:
+    """Count the instructions of a decision as C, by QEMU."""
+    for env_id, agent in AGENTS:
+        path = folder / "instructions" / f"{agent}-{env_id.replace('/', '-')}.json"
+        if not path.exists():
+            model = load_pretrained(agent, env_id)
+            made = count_instructions(model, env_id, TARGET, visits=visit(model, env_id))
+            write_run(path, counted := Counted(env_id, agent, made.form, made.per_decision))
+            typer.echo(f"{path.stem}: {counted.instructions:,.0f} instructions")
+
+
 @app.command()
 def episodes(
     folder: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
@@ -295,15 +326,16 @@ def report(
 ) -> None:
     """Write the page from the results that there are."""
     built = [read_run(Built, path) for path in sorted(folder.glob("*.json"))]
-    measured, rows = read_instructions(ROOT / "leaderboard"), []
+    counted = [read_run(Counted, path) for path in (folder / "instructions").glob("*.json")]
+    measured, rows = {(x.environment, x.agent): x.instructions for x in counted}, []
     for env_id, agent in AGENTS:
         stored = find_trained(agent, env_id, ROOT / "leaderboard").row()
-        instructions = measured.get((stored.weights_sha256, "cortex-m4"))
+        own_instructions = measured.get((env_id, agent))
         own = [x for x in built if (x.environment, x.agent) == (env_id, agent)]
         for x in sorted(own, key=lambda x: x.shape, reverse=True):
             sizes = "-".join(map(str, x.sizes)) or "none"
             first = (env_id, f"`{agent}`", f"{stored.score.mean:,.1f}", sizes)
-            last = "–" if instructions is None else f"{instructions:,.0f}"
+            last = "–" if own_instructions is None else f"{own_instructions:,.0f}"
             head = first if x.shape == "serial" else ("", "", "", "")
             rows.append((*head, x.shape, *_cells(x), last if x.shape == "serial" else ""))
     equal = sum(x.decisions for x in built)
@@ -316,7 +348,8 @@ def report(
         *_NOTES,
         *_played(folder),
         *_chip_section(folder),
-        f"Tools: {'; '.join(tools)}. `python -m studies.gates run` and `report` write this page.",
+        f"Tools: {'; '.join(tools)}. `python -m studies.gates` with `run`, "
+        "`instructions`, `episodes`, `chip` and `report` writes this page.",
     )
     write_text_atomic(page, text)
     typer.echo(f"wrote {page}")
