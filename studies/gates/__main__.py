@@ -327,25 +327,35 @@ def report(
     """Write the page from the results that there are."""
     built = [read_run(Built, path) for path in sorted(folder.glob("*.json"))]
     counted = [read_run(Counted, path) for path in (folder / "instructions").glob("*.json")]
-    measured, rows = {(x.environment, x.agent): x.instructions for x in counted}, []
+    measured = {(x.environment, x.agent): f"{x.instructions:,.0f}" for x in counted}
+    agents = list[tuple[str, ...]]()
+    forms: dict[str, list[tuple[str, ...]]] = {shape: [] for shape in SHAPES}
     for env_id, agent in AGENTS:
         stored = find_trained(agent, env_id, ROOT / "leaderboard").row()
-        own_instructions = measured.get((env_id, agent))
-        own = [x for x in built if (x.environment, x.agent) == (env_id, agent)]
-        for x in sorted(own, key=lambda x: x.shape, reverse=True):
-            sizes = "-".join(map(str, x.sizes)) or "none"
-            first = (env_id, f"`{agent}`", f"{stored.score.mean:,.1f}", sizes)
-            last = "–" if own_instructions is None else f"{own_instructions:,.0f}"
-            head = first if x.shape == "serial" else ("", "", "", "")
-            rows.append((*head, x.shape, *_cells(x), last if x.shape == "serial" else ""))
+        own = {x.shape: x for x in built if (x.environment, x.agent) == (env_id, agent)}
+        if not own:
+            continue
+        sizes = "-".join(map(str, next(iter(own.values())).sizes)) or "none"
+        rates = [_a_second(own[shape]) if shape in own else "–" for shape in SHAPES]
+        instructions_ = measured.get((env_id, agent), "–")
+        score = f"{stored.score.mean:,.1f}"
+        agents.append((env_id, f"`{agent}`", score, sizes, *rates, instructions_))
+        for shape, x in own.items():
+            forms[shape].append((env_id, f"`{agent}`", *_cells(x)))
     equal = sum(x.decisions for x in built)
     tools = sorted({x.tools for x in built})
     text = wrapped(
         *_INTRO,
         f"{len(built)} forms of {len({(x.environment, x.agent) for x in built})} agents decided as "
         f"their integer programs on {equal:,} of {equal:,} observations.",
-        table(_HEAD, rows),
+        table(_AGENTS_HEAD, agents),
         *_NOTES,
+        "## Serial",
+        table(_HEAD, forms["serial"]),
+        "## Parallel",
+        table(_HEAD, forms["parallel"]),
+        _LARGE,
+        "## Whole episodes",
         *_played(folder),
         *_chip_section(folder),
         f"Tools: {'; '.join(tools)}. `python -m studies.gates` with `run`, "
@@ -387,40 +397,48 @@ def _chip_section(folder: Path) -> tuple[str, ...]:
 
 
 def _cells(x: Built) -> tuple[str, ...]:
-    """Return the cells of a form: cycles, gates, both parts and decisions a second."""
+    """Return the cells of a form: cycles, gates and both parts."""
     parts = [
-        f"{y.luts:,} / {y.memories} / {y.multipliers}; {y.clock_mhz:.0f} MHz"
+        f"{y.luts:,}; {y.memories}; {y.multipliers}; {y.clock_mhz:.0f} MHz"
         if y.clock_mhz
         else ("too large" if x.gates else "–")
         for y in (x.ice40, x.ecp5)
     ]
+    return f"{x.cycles:,}", f"{x.gates:,}" if x.gates else "–", *parts
+
+
+def _a_second(x: Built) -> str:
+    """Return the decisions a second at the faster clock."""
     fastest = max(x.ice40.clock_mhz, x.ecp5.clock_mhz)
-    a_second = f"{1e6 * fastest / x.cycles:,.0f}" if fastest else "–"
-    gates = f"{x.gates:,}" if x.gates else "–"
-    return f"{x.cycles:,}", gates, *parts, a_second
+    return f"{1e6 * fastest / x.cycles:,.0f}" if fastest else "–"
 
 
 _INTRO = (
     "# Agents as gates",
     "Where a linear policy keeps the return, it is the smallest and the fastest circuit: on "
-    "CartPole, Acrobot and LunarLanderContinuous no spiking agent comes near it.",
+    "CartPole, Acrobot and LunarLanderContinuous no spiking agent comes near it. On MountainCar and "
+    "Pendulum 8-8 rectified units take fewer gates than the lean spiking agent; all neurons at "
+    "once, the spiking agent of MountainCar decides more often.",
     "Stored agents, exported by `snn-gym export AGENT ENV --verilog FOLDER`, on two small FPGAs: "
-    "Lattice iCE40 UP5K and ECP5-25. Of an FPGA the table has lookup tables, block memories and "
+    "Lattice iCE40 UP5K and ECP5-25. Of an FPGA the tables have lookup tables, block memories, "
     "multipliers, and the clock that the tools reach. Gates are those of yosys `abc -g simple` "
     "with flip-flops, memories included. Decisions a second are at the faster clock. Instructions "
-    "are those of a Cortex-M4, in the cheapest C.",
+    "are those of the cheapest C.",
 )
-_HEAD = (
-    "Task", "Agent", "Return", "Units", "Form", "Cycles", "Gates", "iCE40 UP5K", "ECP5-25",
-    "Decisions a second", "Cortex-M4",
+_AGENTS_HEAD = (
+    "Task", "Agent", "Return", "Units", "Decisions a second, serial", "parallel",
+    "Instructions, Cortex-M4",
 )  # fmt: skip
+_HEAD = "Task", "Agent", "Cycles", "Gates", "iCE40 UP5K", "ECP5-25"
 _NOTES = (
     "The host standardises observations; it is in the instructions, and not in the gates. Cycles "
-    "include those in which an observation comes in, a number a cycle. Parallel forms of more than "
-    f"{MOST_SYNAPSES:,} synapses, and of agents with a state, are simulated and not synthesised: "
-    "the one of LunarLanderContinuous, with 1,759, is larger than both parts.",
+    "include those in which an observation comes in, a number a cycle.",
 )
-
+_LARGE = (
+    f"Parallel forms of more than {MOST_SYNAPSES:,} synapses, and of agents with a state, are "
+    "simulated and not synthesised: the one of LunarLanderContinuous, with 1,759, is larger than "
+    "both parts."
+)
 _ON_CHIP = (
     "## On Loihi",
     "SANA-FE runs the agents on its model of Loihi, a core for each layer. Actions are compared "

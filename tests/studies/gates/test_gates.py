@@ -53,5 +53,6 @@ def test_the_page_has_both_forms_and_says_what_does_not_fit(tmp_path):
     report(tmp_path, tmp_path / "page.md")
     page = (tmp_path / "page.md").read_text()
     assert "4,000 of 4,000 observations" in page
-    assert "| serial | 25 | 900 | 120 / 2 / 1; 50 MHz | 120 / 2 / 1; 50 MHz | 2,000,000 |" in page
-    assert "| parallel | 25 | 900 | too large | too large | – |" in page
+    assert "| `ppo-linear` | 500.0 | none | 2,000,000 | – | – |" in page
+    assert "| `ppo-linear` | 25 | 900 | 120; 2; 1; 50 MHz | 120; 2; 1; 50 MHz |" in page
+    assert "| `ppo-linear` | 25 | 900 | too large | too large |" in page
