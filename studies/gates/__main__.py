@@ -416,8 +416,8 @@ def _a_second(x: Built) -> str:
 _INTRO = (
     "# Agents as gates",
     "Where a linear policy keeps the return, it is the smallest and the fastest circuit: on "
-    "CartPole, Acrobot and LunarLanderContinuous no spiking agent comes near it. On MountainCar and "
-    "Pendulum 8-8 rectified units take fewer gates than the lean spiking agent; all neurons at "
+    "CartPole, Acrobot and LunarLanderContinuous no spiking agent comes near it. On MountainCar "
+    "and Pendulum 8-8 rectified units take fewer gates than the lean spiking agent; all neurons at "
     "once, the spiking agent of MountainCar decides more often.",
     "Stored agents, exported by `snn-gym export AGENT ENV --verilog FOLDER`, on two small FPGAs: "
     "Lattice iCE40 UP5K and ECP5-25. Of an FPGA the tables have lookup tables, block memories, "
