@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 # ---- names ---------------------------------------------------------------------------------------
 AGENT_NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
@@ -14,6 +14,18 @@ UNREGISTERED = "unregistered/"
 """Beginning of the recorded names of environments that no gymnasium id makes: their class."""
 _NO_TITLE = re.compile(r"[^A-Za-z0-9 _.,:;()/+=%'-]")
 _MAX_TITLE = 300
+
+
+_IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,31}")
+
+
+def check_identifier(name: str, reserved: Container[str], described: str) -> None:
+    """Refuse the name of exported functions or a module, and ``reserved`` ones, so described."""
+    if not _IDENTIFIER.fullmatch(name) or name in reserved:
+        raise ValueError(
+            f"name {name!r} must be at most 32 lower-case letters, digits and underscores, a "
+            f"letter first, and {described}; such as 'agent'"
+        )
 
 
 def safe_title(text: str) -> str:

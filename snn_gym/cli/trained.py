@@ -241,7 +241,7 @@ def export(agent: Shown, env: ShownEnvironment = None, *, options: ExportOptions
     for target in (options.c, options.verilog, options.nir, options.onnx, options.zip):
         if target is not None and target.exists() and (target.is_file() or any(target.iterdir())):
             raise ValueError(f"{target} exists already; name another place")
-    from snn_gym.export import seen_and_noisy, to_nir, to_onnx, to_zip, visit
+    from snn_gym.export import to_nir, to_onnx, to_zip, visit
 
     model, env_id, name, arguments = load_shown("export", agent, env)
     title = f"{name} on {env_id}"
@@ -261,8 +261,7 @@ def export(agent: Shown, env: ShownEnvironment = None, *, options: ExportOptions
     if options.c is not None:
         _export_c(model, options.c, visited, options, title)
     if options.verilog is not None:
-        seen = seen_and_noisy(model, env_id, env_kwargs=arguments)
-        _export_verilog(model, options.verilog, visited, seen, options, title)
+        _export_verilog(model, env_id, arguments, visited, options, title)
 
 
 def _check_options(options: ExportOptions) -> None:
@@ -351,18 +350,20 @@ def _export_c(
 
 def _export_verilog(
     model: Any,
-    folder: Path,
+    env_id: str,
+    arguments: Any,
     visited: Callable[[], Any],
-    observations: Any,
     options: ExportOptions,
     title: str,
 ) -> None:
-    from snn_gym.export import to_verilog
+    from snn_gym.export import seen_and_noisy, to_verilog
 
+    folder = options.verilog
+    assert folder is not None  # as the caller has checked
     files = to_verilog(
         model,
         folder,
-        observations,
+        seen_and_noisy(model, env_id, env_kwargs=arguments),
         visits=visited(),
         shape="parallel" if options.parallel else "serial",
         drop_silent=options.drop_silent,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from snn_gym._base.names import safe_title
+from snn_gym._base.names import check_identifier, safe_title
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.export.c_base import ANNSource, Source
 from snn_gym.export.c_integer import FixedSource, FixedUnitsSource, straight_source
@@ -25,7 +24,6 @@ from snn_gym.program.network import Execution, Program
 # order of our kernels, so that spikes in float equal theirs bit for bit (for one observation at a
 # time, compiled without fused multiply-adds, as GCC does with ``-std=c99``). Nothing is allocated,
 # and the only libraries are ``math.h`` and ``string.h``.
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 @dataclass(frozen=True)
@@ -77,11 +75,7 @@ def to_c(
         ValueError: The name is not allowed, visits are missing, an ANN is to be without silent
             neurons, or a part of the agent has no form in C, or none by events.
     """
-    if not _NAME.fullmatch(name) or name == "main":
-        raise ValueError(
-            f"name {name!r} must be at most 32 lower-case letters, digits and underscores, a "
-            "letter first, and not 'main'; such as 'agent'"
-        )
+    check_identifier(name, ("main",), "not 'main'")
     if straight_line and not fixed_point:
         raise ValueError("straight_line is a form of fixed point; set fixed_point, too")
     title = safe_title(title)

@@ -297,13 +297,10 @@ def straight_source(integer: IntegerProgram, name: str, title: str) -> Source:
     Raises:
         ValueError: It has more than ``MOST_SYNAPSES`` synapses.
     """
-    loops = [x.recurrent for x in integer.layers if x.recurrent is not None]
-    arrays = [integer.head_weights, *(x.weights for x in integer.layers), *loops]
-    synapses = sum(int(np.count_nonzero(x)) for x in arrays)
-    if synapses > MOST_SYNAPSES:
+    if integer.synapses > MOST_SYNAPSES:
         raise ValueError(
             f"straight lines are for at most {MOST_SYNAPSES:,} synapses, and the agent has "
-            f"{synapses:,}; leave straight_line out for the form with loops"
+            f"{integer.synapses:,}; leave straight_line out for the form with loops"
         )
     kind = StraightNeurons if integer.neurons else StraightUnits
     return kind(integer, name, title)

@@ -23,7 +23,7 @@ from stable_baselines3.common.policies import BasePolicy
 
 from snn_gym.export.c import CFiles, to_c
 from snn_gym.export.c_base import table
-from snn_gym.export.visits import FIRST_SEED, Visits, observations_of, visit
+from snn_gym.export.visits import Visits, first_episodes, visit
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.network import Program
 
@@ -183,12 +183,7 @@ def count_instructions(
     policy = raw_policy(model, env_id, env_kwargs)
     if visits is None:
         visits = visit(model, env_id, env_kwargs=env_kwargs)
-    episodes, count = list[NDArray[Any]](), 0
-    while count < decisions:
-        seed = FIRST_SEED + len(episodes)
-        episodes.append(observations_of(policy, env_id, range(seed, seed + 1), env_kwargs))
-        count += len(episodes[-1])
-    episodes[-1] = episodes[-1][: decisions - count or None]
+    episodes = first_episodes(policy, env_id, decisions, env_kwargs)
     return count_program(policy.program(), episodes, target, visits=visits)
 
 

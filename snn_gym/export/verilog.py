@@ -8,7 +8,6 @@ of continuous actions it makes values within limits.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +18,12 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from snn_gym._base.names import safe_title
+from snn_gym._base.names import check_identifier, safe_title
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.export.verilog_base import Form
 from snn_gym.export.verilog_parallel import Parallel
 from snn_gym.export.verilog_serial import Serial
-from snn_gym.export.visits import FIRST_SEED, Visits, observations_of
+from snn_gym.export.visits import Visits, first_episodes
 from snn_gym.policies.frozen import program_of
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.compaction import compact
@@ -34,7 +33,6 @@ from snn_gym.program.network import Program
 Shape = Literal["serial", "parallel"]
 _FORMS: Mapping[str, type[Form]] = {"serial": Serial, "parallel": Parallel}
 _MOST_SYNAPSES = {"serial": 1 << 18, "parallel": 10_000}
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _KEYWORDS = """
 always and assign automatic begin buf bufif0 bufif1 case casex casez cell cmos config deassign
 default defparam design disable edge else end endcase endconfig endfunction endgenerate endmodule
@@ -88,14 +86,12 @@ def to_verilog(
         title: Description of the agent in a comment.
 
     Raises:
-        ValueError: The name is not allowed, visits are missing, or a part of the agent has no form
-            in Verilog.
+        ValueError: The name is not allowed, observations or visits are missing, or a part of the
+            agent has no form in Verilog.
     """
-    if not _NAME.fullmatch(name) or name in _KEYWORDS.split():
-        raise ValueError(
-            f"name {name!r} must be at most 32 lower-case letters, digits and underscores, a "
-            "letter first, and no keyword of Verilog; such as 'agent'"
-        )
+    check_identifier(name, _KEYWORDS.split(), "no keyword of Verilog")
+    if len(observations) == 0:
+        raise ValueError("the testbench needs observations, got none; pass seen_and_noisy(...)")
     program = model if isinstance(model, Program) else program_of(model)
     if visits is None and (program.spiking or program.stateful or drop_silent):
         raise ValueError(
@@ -113,7 +109,7 @@ def to_verilog(
         write_text_atomic(folder / file, text)
     sizes = tuple(x.size for x in form.integer.layers)
     sources = folder / f"{name}.v", folder / f"{name}_tb.v"
-    return VerilogFiles(*sources, len(starts), sizes, _synapses(form.integer))
+    return VerilogFiles(*sources, len(starts), sizes, form.integer.synapses)
 
 
 def verilog_form(
@@ -130,20 +126,13 @@ def verilog_form(
             f"gated units ({gated}) are not written in Verilog; train spiking neurons or leaky "
             "integrators, or export as C"
         )
-    synapses = _synapses(integer)
-    if synapses > _MOST_SYNAPSES[shape]:
+    if integer.synapses > _MOST_SYNAPSES[shape]:
         raise ValueError(
             f"the {shape} form is for at most {_MOST_SYNAPSES[shape]:,} synapses, and the agent "
-            f"has {synapses:,}; "
+            f"has {integer.synapses:,}; "
             + ("use the serial form" if shape == "parallel" else "make it lean")
         )
     return _FORMS[shape](integer, name, safe_title(title))
-
-
-def _synapses(integer: IntegerProgram) -> int:
-    loops = [x.recurrent for x in integer.layers if x.recurrent is not None]
-    arrays = [integer.head_weights, *(x.weights for x in integer.layers), *loops]
-    return sum(int(np.count_nonzero(x)) for x in arrays)
 
 
 def seen_and_noisy(
@@ -167,11 +156,8 @@ def seen_and_noisy(
     Returns:
         (2 * count, ...) observations, of the environment's type.
     """
-    policy, rows = raw_policy(model, env_id, env_kwargs), list[NDArray[Any]]()
-    while sum(map(len, rows)) < count:
-        seed = FIRST_SEED + len(rows)
-        rows.append(observations_of(policy, env_id, range(seed, seed + 1), env_kwargs))
-    seen, rng = np.concatenate(rows)[:count], np.random.default_rng(0)
+    policy, rng = raw_policy(model, env_id, env_kwargs), np.random.default_rng(0)
+    seen = np.concatenate(first_episodes(policy, env_id, count, env_kwargs))
     if seen.dtype.kind != "f":
         noisy = np.where(rng.random(seen.shape) < 0.2, rng.integers(0, 2, seen.shape), seen)
     else:

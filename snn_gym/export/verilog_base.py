@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.export.verilog_circuit import Circuit, Signal
-from snn_gym.program.integer import IntegerProgram, IntegerUnits, Range, bits_of
+from snn_gym.program.integer import GAIN_BITS, IntegerProgram, IntegerUnits
 
 HEADER = """\
 // {title}: {shape}.
@@ -82,11 +82,6 @@ def width_of(count: int) -> int:
     return max(1, (count - 1).bit_length())
 
 
-def kind_of(limits: Range) -> str:
-    """Return the type of signed numbers within limits."""
-    return f"signed [{bits_of(limits) - 1}:0]"
-
-
 def memory(
     name: str, kind: str, depth: int, enable: str, at: str, value: str, read: str
 ) -> list[str]:
@@ -153,6 +148,16 @@ class Form(ABC):
     def result_bits(self) -> int:
         """Bits of an action's number, or of all outputs."""
         return width_of(self.outputs) if self.discrete else self.outputs * self.output_bits
+
+    @property
+    def freshness(self) -> Sequence[str]:
+        """Lines of the register that says whether a decision begins an episode."""
+        if not self.stateful:
+            return ()
+        return (
+            "reg fresh;",
+            "always @(posedge clk) if (rst || restart) fresh <= 1; else if (ends) fresh <= 0;",
+        )
 
     @abstractmethod
     def body(self) -> Iterable[str]:
@@ -250,13 +255,13 @@ class Form(ABC):
         result = circuit.tangent(circuit.rescaled(total, layer.scale))
         if layer.levels is None:
             return result
-        return circuit.scaled(circuit.multiply(result, circuit.number(layer.levels)), 14)
+        return circuit.scaled(circuit.multiply(result, circuit.number(layer.levels)), GAIN_BITS)
 
     @staticmethod
     def leaky(
         circuit: Circuit, layer: IntegerUnits, total: Signal, state: Signal, decay: Signal
     ) -> tuple[Signal, Signal]:
         """Return state and result of a leaky integrator for the sum of its inputs."""
-        kept = circuit.scaled(circuit.multiply(decay, state), 14)
+        kept = circuit.scaled(circuit.multiply(decay, state), GAIN_BITS)
         new = circuit.add(kept, circuit.rescaled(total, layer.scale))
         return new, circuit.saturated(circuit.rescaled(new, layer.loop))

@@ -9,7 +9,8 @@ import numpy as np
 
 from snn_gym.program.integer import GAIN_BITS, TANH, Algebra, Range, Rescale, bits_of
 
-_WIDE = -(2**15), 2**15 - 1
+WIDE = -(2**15), 2**15 - 1
+"""Limits of 16 bits, which potentials have."""
 _ALWAYS = -1  # stage of constants
 
 
@@ -31,16 +32,21 @@ class Signal:
         return self.low if self.low == self.high else None
 
 
-def literal(value: int, width: int | None = None) -> str:
-    """Return a signed literal, as wide as the number asks for or as given."""
+def literal(value: int) -> str:
+    """Return a signed literal."""
     # A bit more than the number needs, as the sign is an operator.
-    width = bits_of((value, value)) + 1 if width is None else width
+    width = bits_of((value, value)) + 1
     return f"{'-' if value < 0 else ''}{width}'sd{abs(value)}"
+
+
+def kind_of(limits: Range) -> str:
+    """Return the type of signed numbers within limits."""
+    return f"signed [{bits_of(limits) - 1}:0]"
 
 
 def declared(kind: str, name: str, limits: Range) -> str:
     """Return the declaration of a signed ``wire`` or ``reg`` for numbers within limits."""
-    return f"{kind} signed [{bits_of(limits) - 1}:0] {name}"
+    return f"{kind} {kind_of(limits)} {name}"
 
 
 class Circuit:
@@ -168,14 +174,14 @@ class Circuit:
 
     def saturated(self, a: Signal) -> Signal:
         """Return the nearest number of 16 bits."""
-        low, high = _WIDE
+        low, high = WIDE
+        if a.constant is not None:
+            return self.number(max(low, min(high, a.constant)))
         if low <= a.low and a.high <= high:
             return a
         # The bits above show whether it fits, without a comparison's row of carries.
-        sign, above = (
-            f"{{0}}[{bits_of((a.low, a.high)) - 1}]",
-            f"{{0}}[{bits_of((a.low, a.high)) - 1}:15]",
-        )
+        top = bits_of((a.low, a.high)) - 1
+        sign, above = f"{{0}}[{top}]", f"{{0}}[{top}:15]"
         fits = f"&{above} || ~|{above}"
         text = f"{fits} ? {{0}}[15:0] : {{{{{sign}, {{{{15{{{{~{sign}}}}}}}}}}}}}"
         return self._computed(text, (a,), max(a.low, low), min(a.high, high))
@@ -183,7 +189,7 @@ class Circuit:
     def tangent(self, a: Signal) -> Signal:
         """Return the hyperbolic tangent in 14 bits, for arguments in 12 bits."""
         negative = self.exceeds(self.number(0), a)
-        away = self.limited(self.where(negative, self.negative(a), a), 0, _WIDE[1])
+        away = self.limited(self.where(negative, self.negative(a), a), 0, WIDE[1])
         place = self._computed("{} >>> 8", (away,), 0, 127, 0)
         rest = self._computed("{} & 9'sd255", (away,), 0, 255, 0)
         table = TANH.astype(int)

@@ -1,7 +1,7 @@
 """Parallel Verilog of integer programs: all neurons of a layer at once, a time step a clock cycle.
 
-Products of values are sums over their bits (distributed arithmetic; Peled and Liu 1974,
-https://doi.org/10.1109/TASSP.1974.1162619): a clock cycle adds the weights of the senders whose
+Products of values are sums over their bits (distributed arithmetic; Peled and Liu 1974, A
+new hardware realization of digital filters): a clock cycle adds the weights of the senders whose
 next bit is 1, the lowest first. A layer of neurons works one cycle behind the layer before it.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.export.verilog_base import LEAKY_LIMITS, Form, width_of
-from snn_gym.export.verilog_circuit import Circuit, Signal, declared, literal
+from snn_gym.export.verilog_circuit import WIDE, Circuit, Signal, declared, literal
 from snn_gym.program.integer import (
     IntegerNeurons,
     IntegerProgram,
@@ -22,8 +22,6 @@ from snn_gym.program.integer import (
     bits_of,
     fire,
 )
-
-_WIDE = -(2**15), 2**15 - 1
 
 
 class Parallel(Form):
@@ -150,10 +148,10 @@ class Parallel(Form):
             entered = self._added(f"r_{k}_{n}", both[:, n], senders)
             current = circuit.add(circuit.shifted(entered, layer.bits), base)
             names = [f"v_{k}_{s}_{n}" for s in range(len(layer.rest))]
-            state = [Signal(x, *_WIDE, 0) for x in names]
+            state = [Signal(x, *WIDE, 0) for x in names]
             new, fired = fire(layer.neuron, constants, state, current, circuit.algebra)
             for name, value, rest in zip(names, new, layer.rest[:, n], strict=True):
-                self._declare(name, _WIDE)
+                self._declare(name, WIDE)
                 self._clocked.append(f"if ({while_}) {name} <= {value.text};")
                 self._rests.append(f"{name} <= {literal(int(rest))};")
             circuit.lines.append(f"reg z_{k}_{n};")
@@ -254,9 +252,7 @@ always @(posedge clk) begin
     if (starts) begin busy <= 1; t <= 0; end
     if (rst) begin got <= 0; busy <= 0; end else if (ends) busy <= 0;
 end""".splitlines()
-        if self.stateful:
-            yield "reg fresh;"
-            yield "always @(posedge clk) if (rst || restart) fresh <= 1; else if (ends) fresh <= 0;"
+        yield from self.freshness
 
     def _taken(self) -> Iterator[str]:
         """Yield the assignments that take a number; the last one comes in at the top."""

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.export.verilog_base import LEAKY_LIMITS, Form, kind_of, memory, table, width_of
-from snn_gym.export.verilog_circuit import Circuit, Signal, declared
+from snn_gym.export.verilog_base import LEAKY_LIMITS, Form, memory, table, width_of
+from snn_gym.export.verilog_circuit import WIDE, Circuit, Signal, declared, kind_of
 from snn_gym.program.integer import (
     GAIN_BITS,
     IntegerNeurons,
@@ -29,7 +29,6 @@ from snn_gym.program.integer import (
 
 _DEPTH = 2  # operations between two registers
 _FETCH = 4  # clock cycles from the place of a synapse to its share in a sum
-_WIDE = -(2**15), 2**15 - 1  # of what a memory of states holds
 Row = list[tuple[bool, int, int]]
 """Synapses of a row: whether they are recurrent, the address of the sender, and the weight."""
 
@@ -279,9 +278,7 @@ class Serial(Form):
             self._chosen(passes, x) for x in zip(*(x.constants for x in layers), strict=True)
         ]
         anew = Signal("anew", 0, 1, 0)
-        state = [
-            circuit.where(anew, x, Signal(f"state_{s}", *_WIDE, 0)) for s, x in enumerate(rest)
-        ]
+        state = [circuit.where(anew, x, Signal(f"state_{s}", *WIDE, 0)) for s, x in enumerate(rest)]
         new, fired = fire(layers[0].neuron, numbers, state, current, circuit.algebra)
         yield from ((f"state_{s}", x) for s, x in enumerate(new))
         yield "spike", fired
@@ -361,9 +358,7 @@ class Serial(Form):
             yield "    if (rst || starts) got_steps <= 0;"
             yield f"    else if (valid && {last}) got_steps <= got_steps + 1;"
         yield "end"
-        if self.stateful:
-            yield "reg fresh;"
-            yield "always @(posedge clk) if (rst || restart) fresh <= 1; else if (ends) fresh <= 0;"
+        yield from self.freshness
 
     def _synapses(self) -> Iterator[str]:
         """Yield the memory of synapses."""

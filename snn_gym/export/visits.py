@@ -107,6 +107,19 @@ def observations_of(
     return np.concatenate(observer.observations)
 
 
+def first_episodes(
+    policy: Acting, env_id: str, decisions: int, env_kwargs: Mapping[str, Any] | None = None
+) -> list[NDArray[Any]]:
+    """Return the observations (T, ...) of the first episodes of ``visit``, cut to ``decisions``."""
+    episodes, count = list[NDArray[Any]](), 0
+    while count < decisions:
+        seed = FIRST_SEED + len(episodes)
+        episodes.append(observations_of(policy, env_id, range(seed, seed + 1), env_kwargs))
+        count += len(episodes[-1])
+    episodes[-1] = episodes[-1][: decisions - count or None]
+    return episodes
+
+
 class _Observer:
     """A policy whose observations are recorded."""
 

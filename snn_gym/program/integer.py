@@ -440,6 +440,13 @@ class IntegerProgram:
         return tuple(x for x in self.layers if isinstance(x, IntegerUnits))
 
     @property
+    def synapses(self) -> int:
+        """Number of weights other than zero."""
+        loops = [x.recurrent for x in self.layers if x.recurrent is not None]
+        arrays = [self.head_weights, *(x.weights for x in self.layers), *loops]
+        return sum(int(np.count_nonzero(x)) for x in arrays)
+
+    @property
     def widths(self) -> dict[str, int]:
         """Bits of a signed number of each quantity."""
         return {name: bits_of(limits) for name, limits in self.ranges.items()}

@@ -13,8 +13,9 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -124,11 +125,18 @@ def run(
     with one_thread():
         for env_id, agent in AGENTS:
             for shape in SHAPES:
-                path = folder / f"{agent}-{env_id.replace('/', '-')}-{shape}.json"
-                if not path.exists():
-                    built = _build(env_id, agent, shape)
-                    write_run(path, built)
-                    typer.echo(f"{path.stem}: {built.cycles} cycles, {built.ice40}, {built.ecp5}")
+                _make(folder, env_id, agent, partial(_build, shape=shape), f"-{shape}")
+
+
+def _make(
+    folder: Path, env_id: str, agent: str, make: Callable[[str, str], Config], ending: str = ""
+) -> None:
+    """Write what a function makes of an agent, unless there is a file of it."""
+    path = folder / f"{agent}-{env_id.replace('/', '-')}{ending}.json"
+    if not path.exists():
+        made = make(env_id, agent)
+        write_run(path, made)
+        typer.echo(f"{path.stem}: {made}")
 
 
 def _build(env_id: str, agent: str, shape: Literal["serial", "parallel"]) -> Built:
@@ -257,10 +265,7 @@ def chip(
 ) -> None:
     """Let feed-forward agents decide on SANA-FE's Loihi; needs the extra ``chips``."""
     for env_id, agent in CHIP_AGENTS:
-        path = folder / "chip" / f"{agent}-{env_id.replace('/', '-')}.json"
-        if not path.exists():
-            write_run(path, simulated := _on_chip(env_id, agent))
-            typer.echo(f"{path.stem}: {simulated.energy_nj:.1f} nJ")
+        _make(folder / "chip", env_id, agent, _on_chip)
 
 
 @dataclass(frozen=True)
@@ -279,12 +284,13 @@ def instructions(
 ) -> None:
     """Count the instructions of a decision as C, by QEMU."""
     for env_id, agent in AGENTS:
-        path = folder / "instructions" / f"{agent}-{env_id.replace('/', '-')}.json"
-        if not path.exists():
-            model = load_pretrained(agent, env_id)
-            made = count_instructions(model, env_id, TARGET, visits=visit(model, env_id))
-            write_run(path, counted := Counted(env_id, agent, made.form, made.per_decision))
-            typer.echo(f"{path.stem}: {counted.instructions:,.0f} instructions")
+        _make(folder / "instructions", env_id, agent, _counted)
+
+
+def _counted(env_id: str, agent: str) -> Counted:
+    model = load_pretrained(agent, env_id)
+    made = count_instructions(model, env_id, TARGET, visits=visit(model, env_id))
+    return Counted(env_id, agent, made.form, made.per_decision)
 
 
 @app.command()
@@ -294,10 +300,8 @@ def episodes(
     """Let circuits of two agents play whole episodes."""
     for env_id, agent in PLAYING:
         for shape in SHAPES:
-            path = folder / "episodes" / f"{agent}-{env_id.replace('/', '-')}-{shape}.json"
-            if not path.exists():
-                write_run(path, played := play(env_id, agent, shape, EPISODES))
-                typer.echo(f"{path.stem}: {played.equal} of {played.decisions} decisions are equal")
+            made = partial(play, shape=shape, seeds=EPISODES)
+            _make(folder / "episodes", env_id, agent, made, f"-{shape}")
 
 
 def _on_chip(env_id: str, agent: str) -> Simulated:

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -173,6 +174,23 @@ def test_bad_arguments_are_refused_with_a_fix(options, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         to_verilog(one_neuron(), tmp_path, np.zeros((1, 1), np.float32), **arguments)
     assert not any(tmp_path.iterdir())
+
+
+def test_no_observations_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="the testbench needs observations, got none"):
+        to_verilog(one_neuron(), tmp_path, np.zeros((0, 1), np.float32), visits=Visits((), (1.0,)))
+
+
+@needs_icarus
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_current_without_synapses_saturates(shape, tmp_path):
+    """Bias and resting potential together leave 16 bits."""
+    layer = replace(
+        one_neuron().layers[0], weights=np.zeros((1, 1), np.float32),
+        biases=np.array([7.9], np.float32), constants=np.array([0.5, 7.9, 0.0, 1.5], np.float32),
+    )  # fmt: skip
+    observations = np.linspace(-6.0, 6.0, 10, dtype=np.float32)[:, np.newaxis]
+    passes(one_neuron(layers=(layer,)), observations, tmp_path, (1.0,), shape)
 
 
 def test_parts_without_a_form_in_verilog_are_named(tmp_path):
