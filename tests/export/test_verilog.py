@@ -3,13 +3,13 @@
 import re
 import shutil
 import subprocess
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from snn_gym import load_pretrained
 from snn_gym.export import Visits, program_of, seen_and_noisy, to_verilog, visit
+from snn_gym.export.verilog_circuit import Circuit
 from snn_gym.policies import SpikingActorCriticPolicy, StatefulActorCriticPolicy
 from tests.export.made import build, build_ann, observe, one_neuron
 from tests.export.test_integer_c import FILTERS, peaks_of
@@ -181,16 +181,11 @@ def test_no_observations_are_refused(tmp_path):
         to_verilog(one_neuron(), tmp_path, np.zeros((0, 1), np.float32), visits=Visits((), (1.0,)))
 
 
-@needs_icarus
-@pytest.mark.parametrize("shape", SHAPES)
-def test_a_current_without_synapses_saturates(shape, tmp_path):
-    """Bias and resting potential together leave 16 bits."""
-    layer = replace(
-        one_neuron().layers[0], weights=np.zeros((1, 1), np.float32),
-        biases=np.array([7.9], np.float32), constants=np.array([0.5, 7.9, 0.0, 1.5], np.float32),
-    )  # fmt: skip
-    observations = np.linspace(-6.0, 6.0, 10, dtype=np.float32)[:, np.newaxis]
-    passes(one_neuron(layers=(layer,)), observations, tmp_path, (1.0,), shape)
+@pytest.mark.parametrize(("value", "nearest"), [(40_000, 32_767), (-40_000, -32_768), (5, 5)])
+def test_constants_saturate_without_a_wire(value, nearest):
+    circuit = Circuit("n")
+    assert circuit.saturated(circuit.number(value)) == circuit.number(nearest)
+    assert circuit.lines == []
 
 
 def test_parts_without_a_form_in_verilog_are_named(tmp_path):
