@@ -15,7 +15,8 @@ from snn_gym.export import c_text
 from snn_gym.export.c_base import ANNSource, Source, number, standardised, within
 from snn_gym.export.c_spiking import SpikingSource, advanced
 from snn_gym.program.expressions import own
-from snn_gym.program.integer import TANH, IntegerNeurons, IntegerProgram, IntegerUnits
+from snn_gym.program.fixed_point import TANH
+from snn_gym.program.integer import IntegerNeurons, IntegerProgram, IntegerUnits
 from snn_gym.program.layers import GatedLayer, Layer
 from snn_gym.program.neuron import equations
 

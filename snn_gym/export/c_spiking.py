@@ -24,7 +24,8 @@ from snn_gym.program.encoders import (
 )
 from snn_gym.program.events import Idling
 from snn_gym.program.expressions import STEPS, Expression, Style, names_in, own, print_lines, walk
-from snn_gym.program.integer import GAIN_BITS, Unit, units_of
+from snn_gym.program.fixed_point import GAIN_BITS
+from snn_gym.program.integer import Unit, units_of
 from snn_gym.program.layers import NeuronLayer
 from snn_gym.program.network import Program
 from snn_gym.program.neuron import (

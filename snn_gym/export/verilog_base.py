@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.export.verilog_circuit import Circuit, Signal
-from snn_gym.program.integer import GAIN_BITS, IntegerProgram, IntegerUnits
+from snn_gym.program.fixed_point import GAIN_BITS
+from snn_gym.program.integer import IntegerProgram, IntegerUnits
 
 HEADER = """\
 // {title}: {shape}.

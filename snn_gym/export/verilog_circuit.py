@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snn_gym.program.integer import GAIN_BITS, TANH, Algebra, Range, Rescale, bits_of
+from snn_gym.program.fixed_point import GAIN_BITS, TANH, Range, Rescale, bits_of
+from snn_gym.program.integer import Algebra
 
 WIDE = -(2**15), 2**15 - 1
 """Limits of 16 bits, which potentials have."""

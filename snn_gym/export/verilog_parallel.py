@@ -14,14 +14,8 @@ from numpy.typing import NDArray
 
 from snn_gym.export.verilog_base import LEAKY_LIMITS, Form, width_of
 from snn_gym.export.verilog_circuit import WIDE, Circuit, Signal, declared, literal
-from snn_gym.program.integer import (
-    IntegerNeurons,
-    IntegerProgram,
-    IntegerUnits,
-    Range,
-    bits_of,
-    fire,
-)
+from snn_gym.program.fixed_point import Range, bits_of
+from snn_gym.program.integer import IntegerNeurons, IntegerProgram, IntegerUnits, fire
 
 
 class Parallel(Form):

@@ -17,15 +17,8 @@ from numpy.typing import NDArray
 
 from snn_gym.export.verilog_base import LEAKY_LIMITS, Form, memory, table, width_of
 from snn_gym.export.verilog_circuit import WIDE, Circuit, Signal, declared, kind_of
-from snn_gym.program.integer import (
-    GAIN_BITS,
-    IntegerNeurons,
-    IntegerProgram,
-    IntegerUnits,
-    Range,
-    fire,
-    reach,
-)
+from snn_gym.program.fixed_point import GAIN_BITS, Range, reach
+from snn_gym.program.integer import IntegerNeurons, IntegerProgram, IntegerUnits, fire
 
 _DEPTH = 2  # operations between two registers
 _FETCH = 4  # clock cycles from the place of a synapse to its share in a sum

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import Tensor, nn
 
-from snn_gym.program.compiled import CompiledProgram, choose, equal_at
+from snn_gym._base.compilation import njit
+from snn_gym.program.compiled import CompiledProgram
 from snn_gym.program.encoders import ReceptiveFields
 from snn_gym.program.interpreter import chosen
+from snn_gym.program.kernels import compare_memory
 from snn_gym.program.layers import Array
 from snn_gym.program.network import UNCHOSEN, Choice, Head, Normaliser, Program
 from snn_gym.spiking.layer_neurons import as_array
@@ -101,6 +103,26 @@ _CLOSE = 3e-5
 """Values closer than this share of one plus their size may change order by rounding."""
 
 
+@njit(cache=True, error_model="numpy", nogil=True)
+def _choose(outputs: Array, actions: NDArray[np.int64], closeness: float) -> bool:
+    """Fill ``actions`` (B,) with places of the largest outputs (B, O); return if each is clear.
+
+    A place is clear if all other outputs are further below than ``closeness * (1 + abs(largest))``.
+    """
+    clear = True
+    for b in range(outputs.shape[0]):
+        best, most, second = 0, outputs[b, 0], -np.float32(np.inf)
+        for o in range(1, outputs.shape[1]):
+            value = outputs[b, o]
+            if value > most:
+                best, second, most = o, most, value
+            elif value > second:
+                second = value
+        actions[b] = best
+        clear &= most - second > closeness * (1.0 + abs(most))
+    return clear
+
+
 class Decider:
     """Compiled program of a policy; numpy (``by_numpy``) or PyTorch decides Box and close calls."""
 
@@ -116,7 +138,7 @@ class Decider:
         if self._compiled is not None:
             outputs = self._compiled.outputs(observations, states)
             actions = np.empty(len(outputs), np.int64)
-            if choose(outputs, actions, _CLOSE):  # no call is close
+            if _choose(outputs, actions, _CLOSE):  # no call is close
                 return actions
         if not self._by_numpy:
             return None
@@ -132,6 +154,17 @@ class Decider:
         zeros = np.zeros(features, np.float32)
         head, choice = Head(np.eye(features, dtype=np.float32), zeros), Choice("clip", zeros, zeros)
         return CompiledProgram(replace(self._program, head=head, choice=choice))
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _equal_at(addresses: NDArray[np.int64], sizes: NDArray[np.int64], known: Array) -> bool:
+    """Return whether ``sizes`` bytes at ``addresses`` equal those of ``known``, block by block."""
+    at = known.ctypes.data
+    for k in range(addresses.size):
+        if compare_memory(addresses[k], at, sizes[k]) != 0:
+            return False
+        at += sizes[k]
+    return True
 
 
 class CompiledActing:
@@ -181,7 +214,7 @@ class CompiledActing:
         # Other addresses are tensors that were replaced; other values were changed in place.
         if [x[name].data_ptr() for x, name in self._places] != self._addresses:  # type: ignore[union-attr]
             return False
-        same: bool = equal_at(self._where, self._sizes, self._copy)
+        same: bool = _equal_at(self._where, self._sizes, self._copy)
         return same
 
     def _read(self, policy: SpikingPolicy) -> None:

@@ -29,6 +29,23 @@ from numpy.typing import NDArray
 
 from snn_gym.program.convolution import Filtered
 from snn_gym.program.expressions import COMPARISONS, Expression, walk
+from snn_gym.program.fixed_point import (
+    GAIN_BITS,
+    LIMIT,
+    SUM_LIMIT,
+    UNCHANGED,
+    IntArray,
+    Range,
+    Rescale,
+    bits_of,
+    logistic,
+    reach,
+    rescale,
+    saturated,
+    scaled,
+    share,
+    tanh_of,
+)
 from snn_gym.program.interpreter import chosen, enter
 from snn_gym.program.layers import (
     GATES,
@@ -43,94 +60,14 @@ from snn_gym.program.network import Normaliser, Program
 from snn_gym.program.neuron import DISTANCE, INPUT, SILENT, SPIKED, Neuron, equations
 from snn_gym.program.neurons import name_of
 
-IntArray = NDArray[np.int64]
-Range = tuple[int, int]
 Unit = Literal["potential", "share"]
 UnitKind = Activation | Gates | Literal["leaky"]
-GAIN_BITS = 14
-"""Bits of a share, a number without a unit: of constants, and of results of tanh and gates."""
 ARGUMENT_BITS = 12
 """Bits of arguments of tanh and gates."""
-_WEIGHT_LIMIT, _LIMIT, _SUM_LIMIT = 2**7 - 1, 2**15 - 1, 2**31 - 1
+_WEIGHT_LIMIT = 2**7 - 1
 _MOST_SUM = 2**30  # so that the difference of two sums fits 32 bits, too
 _MOST_BITS = 12  # of a potential's fraction
 _SPARE = 2.0  # range of potentials, over the visited ones
-_STEP_BITS = 8  # of arguments between two entries of the table
-TANH = np.rint(np.tanh(np.arange(129) / 16.0) * 2**GAIN_BITS).astype(np.int16)
-"""Hyperbolic tangents of 0, 1/16, ... 8, in units of 2**-14."""
-
-
-# ---- arithmetic ---------------------------------------------------------------------------------
-def saturated(x: IntArray) -> IntArray:
-    """Return the nearest numbers of 16 bits."""
-    return np.clip(x, -_LIMIT - 1, _LIMIT)
-
-
-def scaled(x: IntArray, bits: int) -> IntArray:
-    """Return ``x / 2**bits``, rounded to the nearest, and half up."""
-    return x if bits == 0 else (x + (1 << (bits - 1))) >> bits
-
-
-def share(gain: IntArray, x: IntArray) -> IntArray:
-    """Return the product with a number of 14 bits, rounded."""
-    product = gain * x
-    if np.abs(product).max(initial=0) > _SUM_LIMIT - (1 << (GAIN_BITS - 1)):
-        raise ValueError(
-            "a product of a neuron's equations leaves 32 bits, as a time constant is shorter than "
-            "a time step; export in float"
-        )
-    return scaled(product, GAIN_BITS)
-
-
-def tanh_of(x: IntArray) -> IntArray:
-    """Return the hyperbolic tangent in 14 bits, for arguments in 12 bits."""
-    away = np.minimum(np.abs(x), _LIMIT)
-    place, rest = away >> _STEP_BITS, away & ((1 << _STEP_BITS) - 1)
-    table = TANH.astype(np.int64)
-    value = table[place] + scaled((table[place + 1] - table[place]) * rest, _STEP_BITS)
-    signed: IntArray = np.sign(x) * value
-    return signed
-
-
-def logistic(x: IntArray) -> IntArray:
-    """Return the logistic function in 14 bits, for arguments in 12 bits."""
-    return (1 << (GAIN_BITS - 1)) + scaled(tanh_of(scaled(x, 1)), 1)
-
-
-class Rescale(NamedTuple):
-    """A change of unit by integers: ``scaled(scaled(x, shift) * factor, bits)``."""
-
-    shift: int
-    factor: int = 1
-    bits: int = 0
-
-    def __call__(self, x: IntArray) -> IntArray:
-        """Return numbers in the new unit."""
-        return scaled(scaled(x, self.shift) * self.factor, self.bits)
-
-
-UNCHANGED = Rescale(0)
-
-
-def _rescale(ratio: float, most: int) -> Rescale:
-    """Return the change of unit by ``ratio`` of numbers up to ``most``; nothing exceeds 32 bits."""
-    shift = max(0, most.bit_length() - 16)
-    bits = min(30, max(0, 13 - math.floor(math.log2(ratio * 2**shift))))
-    # A ratio that is larger is of arguments at which tanh is 1.
-    return Rescale(shift, min(round(ratio * 2 ** (shift + bits)), 1 << GAIN_BITS), bits)
-
-
-def bits_of(limits: Range) -> int:
-    """Return the width of a signed number within limits."""
-    return max((~x if x < 0 else x).bit_length() for x in limits) + 1
-
-
-def reach(weights: NDArray[Any], low: Any, high: Any) -> tuple[IntArray, IntArray]:
-    """Return the least and the greatest sums (N,) of inputs within limits by weights (D, N)."""
-    wide = weights.astype(np.int64)
-    up, down = np.maximum(wide, 0).T, np.minimum(wide, 0).T
-    low, high = (np.broadcast_to(np.asarray(x, np.int64), len(wide)) for x in (low, high))
-    return up @ low + down @ high, up @ high + down @ low
 
 
 def _within(name: str, low: IntArray, high: IntArray) -> Range:
@@ -537,7 +474,7 @@ def _entering(program: Program, least: int = 0) -> tuple[int, Range]:
             "with normalise_observations=True and without VecNormalize, or export in float"
         )
     # Neither a value nor a sum over all of them may overflow.
-    most = min(_LIMIT, _SUM_LIMIT // (2 * _WEIGHT_LIMIT * program.inputs))
+    most = min(LIMIT, SUM_LIMIT // (2 * _WEIGHT_LIMIT * program.inputs))
     bits = max(least, math.floor(math.log2(most / program.normalisers[0].clip)))
     largest = round(program.normalisers[0].clip * 2**bits)
     return bits, (-largest, largest)
@@ -589,7 +526,7 @@ class _Sums(NamedTuple):
     @property
     def arguments(self) -> Rescale:
         """Change of unit to that of arguments."""
-        return _rescale(self.unit * 2**ARGUMENT_BITS, self.most)
+        return rescale(self.unit * 2**ARGUMENT_BITS, self.most)
 
 
 def _quantised(
@@ -633,7 +570,7 @@ def _units(
         scale, high = _narrowed(own.limits[1])
         values = Values(own.unit * 2**scale.shift, 0, high)
         if layer.levels is not None:
-            scale = _rescale(own.unit * layer.levels, own.most)
+            scale = rescale(own.unit * layer.levels, own.most)
             values = Values(1 / layer.levels, 0, layer.levels)
     made = IntegerUnits(layer.activation, own.weights, own.biases, scale, levels=layer.levels)
     return made, values
@@ -650,13 +587,13 @@ def _leaky(layer: LeakyLayer, own: _Sums, peak: float) -> tuple[IntegerUnits, Va
     loop, _ = _narrowed(min(most[shift], math.ceil(peak * _SPARE / unit)))
     scales = Rescale(shift), loop
     made = IntegerUnits("leaky", own.weights, own.biases, *scales, decays=decay)
-    return made, Values(unit * 2**loop.shift, -_LIMIT - 1, _LIMIT)
+    return made, Values(unit * 2**loop.shift, -LIMIT - 1, LIMIT)
 
 
 def _narrowed(most: int) -> tuple[Rescale, int]:
     """Return the shift after which numbers up to ``most`` have 16 bits, and the largest then."""
     results = (int(scaled(np.array([most]), shift)[0]) for shift in range(32))
-    return next((Rescale(k), x) for k, x in enumerate(results) if x <= _LIMIT)
+    return next((Rescale(k), x) for k, x in enumerate(results) if x <= LIMIT)
 
 
 def _sums(
@@ -709,7 +646,7 @@ def _neurons(layer: NeuronLayer, peak: float) -> IntegerNeurons:
     weight = _unit(*(x for x in (layer.weights, layer.recurrent) if x is not None))
     potentials = [abs(x) for name, x in layer.numbers.items() if units[name] == "potential"]
     largest = max([peak, *potentials]) * _SPARE / weight
-    bits = min(_MOST_BITS, max(0, math.floor(math.log2(_LIMIT / largest))))
+    bits = min(_MOST_BITS, max(0, math.floor(math.log2(LIMIT / largest))))
     potential = float(weight / 2**bits)
     numbers = [
         x / potential if units[name] == "potential" else x * 2**GAIN_BITS
@@ -725,7 +662,7 @@ def _neurons(layer: NeuronLayer, peak: float) -> IntegerNeurons:
         bits=bits,
     )
     # Products are largest at the corners of what 16 bits hold.
-    corners = itertools.product((-_LIMIT - 1, _LIMIT), repeat=1 + len(layer.rest))
+    corners = itertools.product((-LIMIT - 1, LIMIT), repeat=1 + len(layer.rest))
     *state, current = np.array(list(corners), np.int64).T
     made.fire(np.array(state), current)
     return made
