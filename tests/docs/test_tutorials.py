@@ -67,7 +67,6 @@ def test_the_index_lists_every_tutorial():
 )
 def test_tutorials_run_and_make_their_pictures(name, tmp_path):
     shown = tutorials.pictures(PAGES[name])
-    assert shown
     # In a separate process, because pages register names.
     command = [sys.executable, str(DOCS / "run_tutorials.py"), name, "--to", str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(DOCS.parent)}
