@@ -141,6 +141,8 @@ def test_probability_of_improvement_equals_mann_whitney(one, two):
         ([1.0, 9.0], [0.0, 2.0], 4 / 6),
         # Of ten seeds at the ceiling, one that failed may as well be the other agent's.
         ([500.0] * 5, [500.0] * 4 + [10.0], 1.0),
+        # Equal means, whose sums of decimals differ by rounding.
+        ([0.07, 0.02], [0.01, 0.08, 0.03, 0.06], 1.0),
     ],
 )
 def test_all_splits_are_counted(one, two, p):
