@@ -291,7 +291,10 @@ def _claims_section(lines: Lines, curves: Curves) -> str:
 
 
 def _rounded(line: TableRow | None) -> str:
-    return _NONE if line is None else f"{line.mean:,.0f} ({len(line.seeds)} seeds)"
+    if line is None:
+        return _NONE
+    seeds = len(line.seeds)
+    return f"{line.mean:,.0f} ({seeds} seed{'s' * (seeds > 1)})"
 
 
 def _best(curves: Curves, agent: str, task: str) -> str:

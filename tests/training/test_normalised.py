@@ -41,7 +41,10 @@ def registered():
     load_agent_spec.cache_clear()
 
 
-@pytest.mark.parametrize("agent", AGENTS)
+_LONG = pytest.param("lean-rewards", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("agent", [_LONG if x in _LONG.values else x for x in AGENTS])
 def test_resumed_runs_have_the_statistics_of_an_uninterrupted_run(agent, tmp_path):
     run(agent, tmp_path / "whole")
     for step in (INTERVAL + 200, STEPS - 200):
