@@ -23,6 +23,7 @@ from snn_gym import distil, evaluate, load_agent
 from snn_gym._base.config import Config
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import write_text_atomic
+from snn_gym.envs.registry import load_environment_spec
 from snn_gym.program.prices import DEFAULT, PRICES
 from snn_gym.zoo.identity import identify
 from studies.files import read_run, write_run
@@ -120,6 +121,16 @@ def passes(best: float, upper_ends: Sequence[float]) -> bool:
     return best > LEAST_RETURN and max(upper_ends) < LARGEST_SHARE * best
 
 
+def _scores() -> str:
+    """Return a sentence of the scores without training."""
+    scores = load_environment_spec(ENV_ID).reference
+    return (
+        f"Without training, random play earns {scores.random:.1f}, a script that goes below the "
+        f"ball's next place {scores.scripted:.1f}, and random shooting, which plays the game on "
+        f"from its state, {scores.oracle:.1f} ([card](../envs/MinAtar-Breakout-v0.md))."
+    )
+
+
 @app.command()
 def report(
     folder: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
@@ -142,7 +153,7 @@ def report(
         )
     head = ("Agent", "Return", "Upper end", "Operations")
     commands = "`python -m studies.minatar gate RUN ...` and `report` write this page."
-    write_text_atomic(page, wrapped(*_INTRO, finding, table(head, rows), commands))
+    write_text_atomic(page, wrapped(*_INTRO, finding, table(head, rows), _scores(), commands))
     typer.echo(f"wrote {page}")
 
 
