@@ -78,8 +78,12 @@ class TrainOptions:
         ),
     ] = None
     checkpoint_interval: Annotated[
-        int, typer.Option(help="Environment steps between checkpoints.")
-    ] = 10_000
+        int | None,
+        typer.Option(
+            help="Environment steps between checkpoints, at which environments are reset.",
+            show_default="that of ENV, or 10,000 of each of its copies",
+        ),
+    ] = None
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the folder, if there is one.")
     ] = False

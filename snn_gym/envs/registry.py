@@ -119,6 +119,9 @@ class EnvironmentSpec(Config):
     levels: dict[str, Level] = field(default_factory=dict)
     """Levels of a native task beside the base id."""
     reward_threshold: float | None = None  # Gymnasium's threshold, if the task has one
+    checkpoint_interval: Count = 10_000
+    """Environment steps between checkpoints of a run. Environments are reset there, so that each of
+    them should end several episodes before."""
     extra: str | None = None  # Extra of snn-gym that installs the task's packages, if it needs one
 
     def _check(self) -> None:

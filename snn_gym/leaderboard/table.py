@@ -101,7 +101,9 @@ class Terms:
         if recipe.steps_before:
             name = "another row" if parent is None else f"{parent.agent}, seed {parent.seed},"
             yield f"goes on from {name} after {recipe.steps_before:,} steps"
-        expected = None if recipe.parent is not None else DEFAULT_CHECKPOINT_INTERVAL
+        task = _environment(row)
+        own = DEFAULT_CHECKPOINT_INTERVAL if task is None else task.checkpoint_interval
+        expected = None if recipe.parent is not None else own
         if recipe.checkpoint_interval != expected:
             interval, other = (
                 "none" if x is None else f"{x:,}" for x in (recipe.checkpoint_interval, expected)

@@ -587,4 +587,11 @@ def _learn(
         reset_num_timesteps=begins,
     )
     episodes.write(out / EPISODES_FILE)
+    if not len(episodes) and settings.steps > settings.checkpoint_interval:
+        warnings.warn(
+            "no episode ended: environments are reset at checkpoints, here after every "
+            f"{settings.checkpoint_interval // model.n_envs:,} steps of each; raise "
+            "--checkpoint-interval",
+            stacklevel=3,
+        )
     return resumed_at

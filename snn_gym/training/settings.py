@@ -122,7 +122,8 @@ def make_run_settings(
         agent: One of ``snn_gym.agent_ids()``.
         env_id: Any id that gymnasium knows.
         steps: Environment steps; the environment's budget for the agent's class if None.
-        **recipe: Other fields of ``RunSettings``: ``seed`` (0), ``checkpoint_interval`` (10,000),
+        **recipe: Other fields of ``RunSettings``: ``seed`` (0), ``checkpoint_interval`` (that of
+            the task's description, 10,000 by default; of other environments 10,000 of each copy),
             ``dynamics`` (False), ``seeding`` (``disjoint``; ``consecutive`` gives the bits of
             results from before there was a choice), ``hyperparameters``, ``network``,
             ``environment_kwargs`` (none), ``eval_every`` (0), ``device`` (``cpu``, as in
@@ -140,7 +141,6 @@ def make_run_settings(
         raise ValueError(describe_unregistered(env_id))  # before the folder is made
     values: dict[str, Any] = {
         "seed": 0,
-        "checkpoint_interval": DEFAULT_CHECKPOINT_INTERVAL,
         "seeding": "disjoint",
         **recipe,
     }
@@ -153,6 +153,8 @@ def make_run_settings(
         fitting = fitting_spec(agent, env_id, values["environment_kwargs"])
         changes = values["network"], values["hyperparameters"]
         values["resolved"] = resolve_settings(fitting, env_id, *changes)
+    if values.get("checkpoint_interval") is None:
+        values["checkpoint_interval"] = _checkpoint_interval(env_id, values["resolved"])
     settings = RunSettings(
         format="snn_gym/run/1",
         agent=agent,
@@ -172,6 +174,14 @@ def make_run_settings(
             f"or train its twin {spec.twin!r}"
         )
     return settings
+
+
+def _checkpoint_interval(env_id: str, resolved: ResolvedSettings) -> int:
+    """Return a task's own interval; of any other environment 10,000 steps of each copy."""
+    if env_id in known_ids():
+        return load_environment_spec(env_id).checkpoint_interval
+    copies: int = resolved.hyperparameters.get("n_envs", 1)
+    return DEFAULT_CHECKPOINT_INTERVAL * copies
 
 
 def _budget(spec: AgentSpec, env_id: str) -> int:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from snn_gym._base.config import Config, Length, Matching, Range
 from snn_gym._base.numerics import kernels
+from snn_gym.envs.registry import EnvironmentSpec
 from snn_gym.zoo.algorithms import AlgorithmName
 from snn_gym.zoo.environments import VecNormalizeSettings
 
@@ -94,8 +95,8 @@ def unknown_part(processor: Mapping[str, str], *, whole: bool = True) -> str | N
 
 
 # ---- recipe --------------------------------------------------------------------------------------
-DEFAULT_CHECKPOINT_INTERVAL = 10_000
-"""Environment steps between checkpoints of a run."""
+DEFAULT_CHECKPOINT_INTERVAL = EnvironmentSpec.checkpoint_interval
+"""Environment steps between checkpoints of a run, unless the description of the task has others."""
 
 StepCount = Annotated[int, Range(at_least=1, at_most=10**12)]
 PackageName = Annotated[str, Length(1, 64), Matching(r"[A-Za-z0-9._-]+")]

@@ -11,6 +11,7 @@ from snn_gym._base.storage import write_text_atomic
 from snn_gym.leaderboard.comparison import Comparison
 from snn_gym.program.prices import known_price
 from studies.claims import JudgedPair, cheapest_unshed, family_table, judge_pairs, read_evidence
+from studies.minatar.report import read_gate
 from studies.pays.contenders import EVENTS_MARK, Field
 from studies.pays.figures import MAP, figure_name, write_figures
 from studies.pays.tables import (
@@ -73,6 +74,7 @@ def page(judged: Judged) -> str:
         _lean_section(judged),
         _native_section(judged),
         _distil_section(judged),
+        _pixels_section(),
         _missing_section(judged),
         _rules(judged),
     ]
@@ -246,6 +248,14 @@ def _distil_section(judged: Judged) -> str:
         f"{total} registered pairs {len(tests)} have their rows, and {kept} are not inferior after "
         f"Holm's adjustment; the aim is {ENOUGH_PAIRS}.",
         family_table(tests, costs=True) if tests else _TO_COME,
+    )
+
+
+def _pixels_section() -> str:
+    return _text(
+        "## Pixels",
+        "Does MinAtar's Breakout, as our agents play it, need more than a small network? "
+        f"{read_gate().finding} So no row of five seeds was made ([MinAtar](minatar.md)).",
     )
 
 

@@ -4,7 +4,8 @@ import pytest
 from typer.testing import CliRunner
 
 from studies.files import write_run
-from studies.minatar.__main__ import STUDENT_SEEDS, Played, app, passes, upper_end
+from studies.minatar.__main__ import app
+from studies.minatar.report import STUDENT_SEEDS, Played, passes, upper_end
 
 
 def test_an_upper_end_by_hand():
@@ -34,6 +35,6 @@ def test_the_page_says_what_is_missing_and_then_the_finding(tmp_path):
             student = Played(f"{units}-{units}", seed, 2_000_000, mean, 100.0)
             write_run(tmp_path / "results" / "students" / f"{units}-{seed}.json", student)
     text = " ".join(page().split())
-    assert "The gate is passed: the best agent earns 30.0" in text
+    assert "The gate is passed: the best agent, `ppo-conv`, earns 30.0" in text
     assert "0.33 and 0.67 of that" in text
     assert "| 16-16, taught | 10.0 | 10.0 | 100 |" in text
