@@ -285,6 +285,17 @@ def test_unverified_costs_do_not_rank(same, tmp_path):
     assert ("no seed trained again" in figure) == (not proven)
 
 
+def test_a_game_of_long_episodes_has_its_own_interval(tmp_path):
+    game, recipe = "snn/MinAtar-Breakout-v0", fixed_recipe("ppo-conv", "snn/MinAtar-Breakout-v0")
+    rows = [
+        make_row("ppo-conv", seed, environment=game, recipe=replace(recipe, checkpoint_interval=x))
+        for seed, x in enumerate((640_000, 10_000))
+    ]
+    (line,) = table_rows(fill(tmp_path, *rows))
+    assert line.seeds == (0,)
+    assert "checkpoint interval 10,000, expected 640,000" in render_table(tmp_path)
+
+
 OTHER_RECIPES = {
     "interval": ({"checkpoint_interval": 7}, "checkpoint interval 7, expected 10,000"),
     "no interval": ({"checkpoint_interval": None}, "checkpoint interval none, expected 10,000"),

@@ -4,8 +4,10 @@ import dataclasses
 import json
 import shutil
 
+import gymnasium as gym
 import pytest
 import torch
+from gymnasium.envs.classic_control import CartPoleEnv
 
 from snn_gym._base.checksums import dump_sealed
 from snn_gym.leaderboard import submit
@@ -55,6 +57,25 @@ def test_the_environments_get_their_arguments(tmp_path):
         rows = (out / "episodes.csv").read_text().splitlines()[1:]
         worst[g] = min(float(row.split(",")[1]) for row in rows)
     assert worst[60.0] < -1600 < worst[0.0]
+
+
+def test_checkpoints_leave_time_for_episodes():
+    """10,000 steps, or a task's own number; of other environments 10,000 of each of 16 copies."""
+    gym.register("Unknown-v0", entry_point=CartPoleEnv)
+    pairs = {
+        ("ppo-lif", "CartPole-v1"): 10_000,
+        ("ppo-conv", "snn/MinAtar-Breakout-v0"): 640_000,
+        ("ppo-lif", "Unknown-v0"): 160_000,
+    }
+    found = {pair: make_run_settings(*pair, steps=1).checkpoint_interval for pair in pairs}
+    del gym.registry["Unknown-v0"]
+    assert found == pairs
+
+
+def test_a_training_without_a_whole_episode_warns(tmp_path):
+    """Pendulum's episodes have 200 steps; here each of 4 copies is reset after 128."""
+    with pytest.warns(UserWarning, match="no episode ended: .* after every 128 steps of each"):
+        changed(tmp_path)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
