@@ -255,7 +255,7 @@ def _pixels_section() -> str:
     return _text(
         "## Pixels",
         "Does MinAtar's Breakout, as our agents play it, need more than a small network? "
-        f"{read_gate().finding} So no row of five seeds was made ([MinAtar](minatar.md)).",
+        f"{read_gate().finding} So no game has rows of five seeds ([MinAtar](minatar.md)).",
     )
 
 
