@@ -15,6 +15,7 @@ from snn_gym._base.storage import write_text_atomic
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard.comparison import Comparison
 from snn_gym.leaderboard.headings import FEWEST_SEEDS
+from snn_gym.leaderboard.site.marks import seeds_in_words
 from snn_gym.leaderboard.table import TableRow, count, table_rows
 from snn_gym.plots.style import save, style
 from studies.claims import family_table, judge_pairs
@@ -291,10 +292,7 @@ def _claims_section(lines: Lines, curves: Curves) -> str:
 
 
 def _rounded(line: TableRow | None) -> str:
-    if line is None:
-        return _NONE
-    seeds = len(line.seeds)
-    return f"{line.mean:,.0f} ({seeds} seed{'s' * (seeds > 1)})"
+    return _NONE if line is None else f"{line.mean:,.0f} ({seeds_in_words(line)})"
 
 
 def _best(curves: Curves, agent: str, task: str) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
 from snn_gym._base.config import Config
 from snn_gym.envs.registry import load_environment_spec
+from snn_gym.leaderboard.statistics import mean_interval
 from snn_gym.leaderboard.table import TableRow, count, table_rows
 from studies.files import read_run
 from studies.pays.question import registered_rows
@@ -86,9 +85,7 @@ def read_gate(folder: Path = RESULTS) -> Gate:
 
 def upper_end(means: Sequence[float]) -> float:
     """Return the upper end of the two-sided 95 % interval of a mean, Student's t over seeds."""
-    found = np.asarray(means, float)
-    error = float(found.std(ddof=1)) / math.sqrt(len(found))
-    return float(found.mean() + stats.t.ppf(0.975, len(found) - 1) * error)
+    return mean_interval(means)[1]
 
 
 def passes(best: float, upper_ends: Sequence[float]) -> bool:

@@ -4,8 +4,8 @@ import pytest
 from typer.testing import CliRunner
 
 from studies.files import write_run
-from studies.minatar.__main__ import app
-from studies.minatar.report import STUDENT_SEEDS, Played, passes, upper_end
+from studies.minatar.__main__ import PAGE, app
+from studies.minatar.report import STUDENT_SEEDS, Played, page, passes, read_gate, upper_end
 
 
 def test_an_upper_end_by_hand():
@@ -21,20 +21,24 @@ def test_the_gate_by_hand(best, ends, expected):
     assert passes(best, ends) is expected
 
 
+def test_the_page_is_of_todays_results_and_rows():
+    assert PAGE.read_text(encoding="utf-8") == page(read_gate())
+
+
 def test_the_page_says_what_is_missing_and_then_the_finding(tmp_path):
-    def page():
+    def written():
         words = ["report", "--folder", str(tmp_path / "results"), "--page", str(tmp_path / "p.md")]
         assert CliRunner().invoke(app, words).exit_code == 0
         return (tmp_path / "p.md").read_text()
 
     agent = Played("ppo-conv", 1000, 10_000_000, 30.0, 5000.0)
     write_run(tmp_path / "results" / "agents" / "ppo-conv.json", agent)
-    assert "The gate is open: runs are missing." in page()
+    assert "The gate is open: runs are missing." in written()
     for units, mean in ((16, 10.0), (64, 20.0)):
         for seed in STUDENT_SEEDS:
             student = Played(f"{units}-{units}", seed, 2_000_000, mean, 100.0)
             write_run(tmp_path / "results" / "students" / f"{units}-{seed}.json", student)
-    text = " ".join(page().split())
+    text = " ".join(written().split())
     assert "The gate is passed: the best agent, `ppo-conv`, earns 30.0" in text
     assert "0.33 and 0.67 of that" in text
     assert "| 16-16, taught | 10.0 | 10.0 | 100 |" in text
