@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from snn_gym.policies.base import SpikingPolicy
@@ -15,10 +17,12 @@ from snn_gym.spiking.layer_neurons import LayerNeurons
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.regulation.lean import spike_cost
 from snn_gym.spiking.regulation.whole_cost import (
+    Moments,
     Signal,
     Synapses,
     bias_cost,
     event_prices,
+    moments_of,
     present,
     shed,
     signal_of,
@@ -32,10 +36,16 @@ _MEMORY = 64
 class WholeCost:
     """The cost of a spiking policy's decisions under a price, which parts of its network share."""
 
+    smoothing = 1.0
+    """Weight of a pass in the running means by which ``shed`` knows signals."""
+
     def __init__(self, policy: SpikingPolicy, price: str) -> None:
         network = policy.acting_network()
         assert isinstance(network, SpikingNetwork)  # as Shedding has checked
         self._policy, self._network, self._prices = policy, network, event_prices(price)
+        self._moments: list[Moments] = []  # of the input and of each layer
+        self._passes = 0
+        self._steps = 0  # time steps of a decision in these passes
         # A ModuleList forgets the type of its members.
         self._layers = cast("list[SpikingLayer]", list(network.layers))
         self._least: list[float] = []
@@ -69,16 +79,58 @@ class WholeCost:
 
     def price(self, runs: Sequence[NetworkRun]) -> float:
         """Return the price of a decision, means over a pass."""
-        return self.shed(runs, 0.0, None)
+        return self._shed(self._signals(runs), 0.0, None)
 
-    def shed(
-        self, runs: Sequence[NetworkRun], limit: float, before: Sequence[Tensor] | None
-    ) -> float:
-        """Cut what a pass shows to be below ``limit`` of relevance for each unit of its price.
+    def shed(self, runs: Sequence[NetworkRun], limit: float, before: Sequence[Tensor]) -> float:
+        """Cut what passes show to be below ``limit`` of relevance for each unit of its price.
 
-        ``before`` is the result of ``present`` before the last update. Return the price left.
+        ``runs`` are of the latest pass, and ``before`` is the result of ``present`` before the last
+        update. Nothing is cut before there are passes enough. Return the price left.
         """
-        network, signals = self._network, self._signals(runs)
+        signals = self._signals(runs)
+        if self.smoothing < 1.0:
+            signals = self._smoothed(signals)
+            limit = limit if self._passes * self.smoothing >= 1.0 else 0.0
+        return self._shed(signals, limit, before)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the state as arrays by name, for a checkpoint."""
+        numbers = {"passes": np.array(self._passes), "steps": np.array(self._steps)}
+        parts = {
+            f"{k}.{name}": x.cpu().numpy()
+            for k, moments in enumerate(self._moments)
+            for name, x in moments._asdict().items()
+        }
+        return numbers | parts if self._moments else {}
+
+    def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Restore the state that ``arrays`` returned."""
+        if not arrays:
+            return
+        self._passes, self._steps = int(arrays["passes"]), int(arrays["steps"])
+        device = self._policy.device
+        self._moments = [
+            Moments(
+                *(torch.tensor(arrays[f"{k}.{name}"], device=device) for name in Moments._fields)
+            )
+            for k in range(1 + len(self._layers))
+        ]
+
+    def _smoothed(self, signals: Sequence[Signal]) -> list[Signal]:
+        """Add a pass to the running means, and return these."""
+        steps = self._network.config.time_steps
+        if steps != self._steps:
+            self._moments, self._passes, self._steps = [*map(moments_of, signals)], 0, steps
+        self._passes += 1
+        share = max(self.smoothing, 1.0 / self._passes)  # a plain mean of the first ones
+        together = zip(self._moments, signals, strict=True)
+        self._moments = [moments.step(signal, share) for moments, signal in together]
+        return [x.signal for x in self._moments]
+
+    def _shed(
+        self, signals: Sequence[Signal], limit: float, before: Sequence[Tensor] | None
+    ) -> float:
+        network = self._network
         steps, hidden = network.config.time_steps, len(network.config.hidden_sizes)
         prices = self._prices
         units = [steps * (prices.update + prices.spike * x.mean) for x in signals[1:]]

@@ -31,6 +31,7 @@ from snn_gym.spiking.regulation.lean import (
     REDIRECTED,
     REPAIRED,
     SETTLING,
+    STRENGTHS,
     SYNOPS_MARGIN,
     WHOLE_COMPARED,
     BoundControl,
@@ -123,6 +124,9 @@ _SHUFFLE_SEED = 0
 _STAYED = 25  # updates that weights must stay within the bound to be gone back to
 _UNDONE = 100  # updates in a row beyond the bound after which they are
 _ASTRAY = 2.0  # bounds that the divergence of final weights may reach
+# At its place, a filter's neuron may fire in one state of a hundred. In a batch where it is silent
+# it looks worthless, so that many batches decide.
+_SMOOTHING = 0.02  # weight of a batch in the means by which such neurons are shed
 _FRESH = 1024  # decisions by which the divergence in the latest states is measured
 _MOST_JUDGED = 300  # episodes; older ones had more spikes
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
@@ -194,12 +198,13 @@ class Shedding:
         self._whole: WholeCost | None = None
         if parameters.sheds_neurons and self._spikes:
             self._whole = WholeCost(self._policy, parameters.cost)
+        self._take_structure()
         # A given teacher has acted from the first step on.
         taught = self._whole is not None and teacher is not None
         self.episodes = EpisodeReturns(model.n_envs, running_count=taught)
         """Training episodes since the last verdict."""
         self.counters = Counters(progress)
-        self.strength = StrengthControl(parameters.first_strength)
+        self.strength = StrengthControl(self._first_strength)
         self.bound = bound
         self.halving = Halving()
         self._last = 0.0, 0.0  # synaptic operations and divergence, for logs
@@ -264,6 +269,13 @@ class Shedding:
         """Running mean of the divergence; with ``max_synops`` that of the last update."""
         # There the running mean is that of the operations.
         return self.strength.smoothed if self._follows_returns else self._last[1]
+
+    @property
+    def _first_strength(self) -> float:
+        """Strength of the cost at the first update."""
+        first = self._parameters.first_strength
+        # Of many neurons most matter little: the first cut would be more than updates repair.
+        return min(first, STRENGTHS[0]) if self._absent_weights else first
 
     @property
     def _repairs(self) -> bool:
@@ -362,7 +374,7 @@ class Shedding:
         if reached is not None and not settling and not self._within:
             above = self.bound.begin_above(reached, parameters)
             if above != self.bound:
-                self.bound, self.strength = above, StrengthControl(parameters.first_strength)
+                self.bound, self.strength = above, StrengthControl(self._first_strength)
         verdict = self.bound.judge(self.episodes.returns, parameters)
         # Shedding by the whole cost is fast: only few episodes are of nearly the present weights.
         seems = self._whole is not None and self.strength.smoothed <= self.bound.bound
@@ -387,7 +399,7 @@ class Shedding:
         self._within, self._newer = self._good, {}
         # Its moments are of the weights that were lost.
         self._optimiser.state.clear()
-        self.strength = StrengthControl(self._parameters.first_strength)
+        self.strength = StrengthControl(self._first_strength)
         if self._whole is not None:
             # Fewer time steps may have lost the return.
             self.halving = Halving(refused=steps != time_steps_in(self._good))
@@ -463,7 +475,7 @@ class Shedding:
         self.strength = self.strength.step(limited, limit, parameters.control_rate, sign)
         weight = self.strength.strength / self.counters.first_cost
         self._set_gradients(far / bound, weight * cost)
-        self._optimiser.step()
+        self._descend()
         if parameters.pruning > 0:
             strength = parameters.pruning * self.strength.strength
             if self._whole is not None:
@@ -476,13 +488,29 @@ class Shedding:
 
     def _only_learn(self, runs: Sequence[NetworkRun], present: Sequence[Tensor]) -> None:
         """Update the weights by the divergence, to act in fewer time steps or to repair."""
-        self._optimiser.step()
+        self._descend()
         self.counters.updates += 1
         self.strength = self.strength.step(self._last[1], self.bound.bound, rate=0)
         if self.halving.tries:
             self._end_halving(runs)
         elif self._whole is not None:
             self._whole.keep(present)
+
+    @torch.no_grad()
+    def _descend(self) -> None:
+        """Take a step of the optimiser, in which no synapse grows that the teacher lacks."""
+        self._optimiser.step()
+        for name, absent in self._absent_weights.items():
+            self._weights[name].masked_fill_(absent, 0.0)
+
+    def _take_structure(self) -> None:
+        """Note which weights a teacher of the same layers lacks, as filters do as dense layers."""
+        taught, own = self.teacher.acting_state_dict(), self._weights
+        alike = all(k in taught and taught[k].shape == x.shape for k, x in own.items())
+        zero = {k: taught[k] == 0 for k, x in own.items() if alike and x.dim() > 1}
+        self._absent_weights = {k: x for k, x in zero.items() if bool(x.any())}
+        if self._whole is not None and self._absent_weights:
+            self._whole.smoothing = _SMOOTHING
 
     def _stay_within(self) -> None:
         """Store weights that stay within the bound; go back to them if the divergence does not."""
@@ -579,6 +607,8 @@ class Shedding:
         for name, weight in self._weights.items():
             moments = self._optimiser.state.get(weight, {})
             arrays |= {f"adam.{key}.{name}": x.cpu().numpy() for key, x in moments.items()}
+        if self._whole is not None:
+            arrays |= prefixed("signals", self._whole.arrays())
         return arrays | prefixed("visited", self._visited.arrays())
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -591,6 +621,9 @@ class Shedding:
         self._within = _tensors(with_prefix("within", arrays))
         self._newer = _tensors(with_prefix("newer", arrays))
         load_acting(self.teacher, _tensors(with_prefix("teacher", arrays)))
+        self._take_structure()
+        if self._whole is not None:
+            self._whole.load(with_prefix("signals", arrays))
         for name, weight in self._weights.items():
             if f"adam.{_ADAM[0]}.{name}" in arrays:
                 self._optimiser.state[weight] = {

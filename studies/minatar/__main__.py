@@ -1,8 +1,8 @@
-"""The gate before MinAtar's rows: ``python -m studies.minatar gate RUN ...``, then ``report``.
+"""MinAtar: ``python -m studies.minatar gate RUN ...`` before rows, ``lean``, then ``report``.
 
-The runs are those of ``snn-gym train AGENT snn/MinAtar-Breakout-v0 --seed 1000 --steps 10000000``.
-What is measured and what passes is in ``studies/registered.toml``. A part whose file exists is
-passed over, so that a run that was stopped goes on where it was.
+The runs of the gate are those of ``snn-gym train AGENT snn/MinAtar-Breakout-v0 --seed 1000 --steps
+10000000``. What is measured and what passes is in ``studies/registered.toml``. A part whose file
+exists is passed over, so that a run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -15,25 +15,32 @@ from typing import Annotated
 import typer
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from snn_gym import distil, evaluate, load_agent
+from snn_gym import distil, evaluate, load_agent, load_pretrained, make_lean
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import write_text_atomic
+from snn_gym.export.instructions import Target, check_tools, count_instructions
 from snn_gym.program.prices import DEFAULT, PRICES
 from snn_gym.zoo.identity import identify
 from studies.files import write_run
 from studies.minatar.report import (
     ENV_ID,
+    KIND_SEEDS,
+    KINDS,
     RESULTS,
     STUDENT_SEEDS,
     STUDENTS,
+    TEACHER,
     Played,
+    lean_path,
     page,
     read_gate,
+    read_lean,
 )
 
 PAGE = Path(__file__).parents[2] / "docs" / "minatar.md"
 STUDENT_STEPS = 2_000_000
-EPISODES, FIRST_EPISODE = 100, 1_700_000_000
+EPISODES, LEAN_EPISODES, FIRST_EPISODE = 100, 1000, 1_700_000_000
+TARGET: Target = "cortex-m4"
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
@@ -58,19 +65,58 @@ def gate(
                 _play(path, f"{units}-{units}", seed, taught)
 
 
+@app.command()
+def lean(
+    folder: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
+) -> None:
+    """Let the row of the spiking CNN teach students that shed what they do not need."""
+    check_tools(TARGET)
+    with one_thread():
+        teacher = load_pretrained(TEACHER, ENV_ID, 0)
+        _play(
+            lean_path(folder, TEACHER, 0),
+            TEACHER,
+            0,
+            partial(_same, teacher),
+            LEAN_EPISODES,
+            TARGET,
+        )
+        for seed in KIND_SEEDS:
+            for name, kind in KINDS.items():
+                taught = partial(
+                    make_lean,
+                    teacher,
+                    kind.steps,
+                    student=kind.agent,
+                    network=kind.network,
+                    seed=seed,
+                    updates=kind.updates,
+                )
+                target = TARGET if seed == KIND_SEEDS[0] else None
+                _play(lean_path(folder, name, seed), name, seed, taught, LEAN_EPISODES, target)
+
+
 def _same(model: BaseAlgorithm) -> BaseAlgorithm:
     return model
 
 
-def _play(path: Path, name: str, seed: int, make: Callable[[], BaseAlgorithm]) -> None:
-    """Let a model play and write its result, unless there is one."""
+def _play(
+    path: Path,
+    name: str,
+    seed: int,
+    make: Callable[[], BaseAlgorithm],
+    episodes: int = EPISODES,
+    target: Target | None = None,
+) -> None:
+    """Let a model play and write its result, with instructions on a target, unless there is one."""
     if path.exists():
         return
     model = make()
-    found = evaluate(model, ENV_ID, seeds=range(FIRST_EPISODE, FIRST_EPISODE + EPISODES))
+    found = evaluate(model, ENV_ID, seeds=range(FIRST_EPISODE, FIRST_EPISODE + episodes))
     operations = PRICES[DEFAULT].of(found)
     assert operations is not None  # of networks, which are counted
-    write_run(path, Played(name, seed, model.num_timesteps, found.mean, operations))
+    counted = None if target is None else count_instructions(model, ENV_ID, target).per_decision
+    write_run(path, Played(name, seed, model.num_timesteps, found.mean, operations, counted))
     typer.echo(f"{name} seed {seed}: {found.mean:.2f}")
 
 
@@ -80,7 +126,7 @@ def report(
     target: Annotated[Path, typer.Option("--page", help="Page to write.")] = PAGE,
 ) -> None:
     """Write the page from the results and rows that there are."""
-    write_text_atomic(target, page(read_gate(folder)))
+    write_text_atomic(target, page(read_gate(folder), read_lean(folder)))
     typer.echo(f"wrote {target}")
 
 

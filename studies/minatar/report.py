@@ -1,15 +1,17 @@
-"""Write docs/minatar.md from the gate's results and the rows that there are."""
+"""Write docs/minatar.md from the results of the gate and of lean agents, and the rows there are."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from snn_gym._base.config import Config
 from snn_gym.envs.registry import load_environment_spec
+from snn_gym.leaderboard.comparison import MARGIN, SIGNIFICANCE
 from snn_gym.leaderboard.statistics import mean_interval
 from snn_gym.leaderboard.table import TableRow, count, table_rows
 from studies.files import read_run
@@ -24,6 +26,7 @@ STUDENTS = (16, 64)
 STUDENT_SEEDS = range(1000, 1005)
 LEAST_RETURN, LARGEST_SHARE = 25.0, 0.9
 AGENTS = ("ppo-conv-lif", "ppo-conv", "ppo-mlp")
+TEACHER, LEAN = "ppo-conv-lif", "ppo-conv-lif-lean"
 ROWS = "minatar-games"
 """Name of the registered question on rows."""
 _NONE = "–"
@@ -41,6 +44,62 @@ class Played(Config):
     mean: float
     operations: float
     """Operations of a decision."""
+    instructions: float | None = None
+    """Instructions of a decision on a Cortex-M4; None where they were not counted."""
+
+
+@dataclass(frozen=True)
+class Kind(Config):
+    """Students of a row of ``ppo-conv-lif``, which shed what their behaviour does not need."""
+
+    agent: str
+    network: dict[str, Any] = field(default_factory=dict)
+    """Settings of the network that replace the agent's."""
+    steps: int = 1_000_000
+    updates: int = 6000
+
+
+KINDS = {
+    "ppo-conv-lif-lean": Kind("ppo-conv-lif-lean", steps=500_000, updates=3000),
+    "ppo-conv-lif-lean, twice the updates": Kind("ppo-conv-lif-lean"),
+    "CNN, 4 filters, 32 units": Kind(
+        "ppo-relu", {"convolutions": [{"filters": 4}], "hidden_sizes": [32]}
+    ),
+    "CNN, 8 filters, 32 units": Kind(
+        "ppo-relu", {"convolutions": [{"filters": 8}], "hidden_sizes": [32]}
+    ),
+    "CNN, 8 filters, 64 units": Kind(
+        "ppo-relu", {"convolutions": [{"filters": 8}], "hidden_sizes": [64]}
+    ),
+    "64-64 units": Kind("ppo-relu", {"hidden_sizes": [64, 64]}),
+}
+"""Students by the words of the page: ours first, then rivals of rectified units."""
+KIND_SEEDS = range(5)
+SPIKING = 2
+"""Number of kinds of ours."""
+
+
+@dataclass(frozen=True)
+class Lean:
+    """Results of lean students that there are, with their teacher's."""
+
+    teacher: Played
+    students: dict[str, list[Played]]
+    """Students of each kind that is complete."""
+
+    def bound(self, kind: str) -> float:
+        """Return the lower one-sided 95 % bound of the students' mean less the teacher's."""
+        losses = [x.mean - self.teacher.mean for x in self.students[kind]]
+        return mean_interval(losses, 1 - 2 * SIGNIFICANCE)[0]
+
+    def operations(self, kind: str) -> float:
+        """Return the mean operations of a decision of the students."""
+        return float(np.mean([x.operations for x in self.students[kind]]))
+
+    def kept(self) -> list[str]:
+        """Return the kinds that are not inferior to the teacher, the cheapest first."""
+        kept = [x for x in self.students if self.bound(x) >= -_margin()]
+        return sorted(kept, key=self.operations)
 
 
 @dataclass(frozen=True)
@@ -83,6 +142,26 @@ def read_gate(folder: Path = RESULTS) -> Gate:
     return Gate(tuple(agents), tuple(tuple(read_run(Played, x) for x in y) for y in whole))
 
 
+def read_lean(folder: Path = RESULTS) -> Lean | None:
+    """Return the results of lean students, None before their teacher has played."""
+    teacher = lean_path(folder, TEACHER, 0)
+    if not teacher.exists():
+        return None
+    paths = {kind: [lean_path(folder, kind, x) for x in KIND_SEEDS] for kind in KINDS}
+    whole = {k: x for k, x in paths.items() if all(path.exists() for path in x)}
+    students = {k: [read_run(Played, path) for path in x] for k, x in whole.items()}
+    return Lean(read_run(Played, teacher), students)
+
+
+def lean_path(folder: Path, kind: str, seed: int) -> Path:
+    """Return the file of the teacher or of a student of a kind."""
+    return folder / "lean" / f"{kind.replace(',', '').replace(' ', '-')}-{seed}.json"
+
+
+def _margin() -> float:
+    return load_environment_spec(ENV_ID).reference.loss(MARGIN)
+
+
 def upper_end(means: Sequence[float]) -> float:
     """Return the upper end of the two-sided 95 % interval of a mean, Student's t over seeds."""
     return mean_interval(means)[1]
@@ -93,10 +172,11 @@ def passes(best: float, upper_ends: Sequence[float]) -> bool:
     return best > LEAST_RETURN and max(upper_ends) < LARGEST_SHARE * best
 
 
-def page(gate: Gate) -> str:
+def page(gate: Gate, lean: Lean | None) -> str:
     """Return the text of the page."""
     lines = {(x.agent, x.environment): x for x in table_rows(LEADERBOARD)}
-    return "\n".join((_gate_section(gate), _games_section(lines)))
+    of_lean = () if lean is None or not lean.students else (_lean_section(lean),)
+    return "\n".join((_gate_section(gate), *of_lean, _games_section(lines)))
 
 
 def _gate_section(gate: Gate) -> str:
@@ -129,6 +209,55 @@ def _gate_rows(gate: Gate) -> Iterator[tuple[str, ...]]:
     for group, end in zip(gate.students, gate.upper_ends, strict=True):
         mean, operations = (np.mean([getattr(x, n) for x in group]) for n in ("mean", "operations"))
         yield f"{group[0].name}, taught", f"{mean:.1f}", f"{end:.1f}", f"{operations:,.0f}"
+
+
+def _lean_section(lean: Lean) -> str:
+    teacher, kept = lean.teacher, lean.kept()
+    first = next(iter(KINDS))
+    ours = [x for x in kept if [*KINDS].index(x) < SPIKING]
+    rivals = [x for x in kept if x not in ours]
+    share = lean.operations(first) / teacher.operations
+    verdict = "keeps" if first in kept else "does not keep"
+    head = ("Student", "Return", "Lower bound", "Operations", "Cortex-M4 instructions")
+    own = (f"`{TEACHER}`, the teacher", f"{teacher.mean:.1f}", _NONE, *_costs(teacher))
+    return wrapped(
+        "## Lean on Breakout",
+        f"The row of `{TEACHER}` of seed 0 teaches five students of each kind, which shed what "
+        "their behaviour does not need ([lean](guide/lean.md)): ours the neurons, synapses and "
+        "time steps that matter less than they cost, rivals of rectified units the weights that "
+        "matter least. Returns are of 1,000 episodes. A student keeps the return where the lower "
+        "one-sided 95 % bound of the mean over seeds, less the teacher's, is at least "
+        f"{-_margin():.1f}, {MARGIN:.0%} of the way from random play to `solved`.",
+        f"`{first}` {verdict} the return, at {share:.2f} of the operations; at most 0.2 is asked."
+        + (
+            f" The cheapest spiking network that keeps it is {_shown(ours[0], lean)}"
+            if ours
+            else ""
+        )
+        + (f"; the cheapest ANN is {_shown(rivals[0], lean)}." if ours and rivals else "."),
+        table(head, [own, *(_lean_row(kind, lean) for kind in lean.students)]).rstrip(),
+        "Instructions are of the student of seed 0 as C, mean of 1,000 decisions. All students "
+        "learn by 6,000 updates in a million steps, the first kind, that of `snn-gym lean RUN "
+        f"--student {first} --steps 500000`, by 3,000 in half a million. `python -m "
+        "studies.minatar lean` measures.",
+    )
+
+
+def _shown(kind: str, lean: Lean) -> str:
+    return f"{kind.replace(LEAN, f'`{LEAN}`')}, at {lean.operations(kind):,.0f} operations"
+
+
+def _lean_row(kind: str, lean: Lean) -> tuple[str, ...]:
+    students = lean.students[kind]
+    mean = np.mean([x.mean for x in students])
+    _, counted = _costs(students[0])
+    name = kind.replace(LEAN, f"`{LEAN}`")
+    return name, f"{mean:.1f}", f"{lean.bound(kind):.1f}", f"{lean.operations(kind):,.0f}", counted
+
+
+def _costs(played: Played) -> tuple[str, str]:
+    counted = played.instructions
+    return f"{played.operations:,.0f}", _NONE if counted is None else f"{counted:,.0f}"
 
 
 def _games_section(lines: Mapping[tuple[str, str], TableRow]) -> str:

@@ -149,6 +149,16 @@ def test_convolutions_are_made_dense_to_shed_neurons(agents, name):
     assert np.array_equal(*(x.predict(observed, deterministic=True)[0] for x in (trained, lean)))
 
 
+@pytest.mark.parametrize("cost", ["synops", "operations"])
+def test_no_synapse_grows_that_a_filter_lacks(agents, cost):
+    trained = agents("ppo-conv-lif", "snn/MinAtar-Breakout-v0", 300, **PLANES)
+    lean = make_lean(trained, 300, cost=cost, **{**ONCE, "updates": 20, "pruning": 0.0})
+    weight = lean.policy.acting_network().layers[0].linear.weight
+    # 16 x 8 x 8 neurons read 3 x 3 places of four planes each.
+    assert weight.shape == (1024, 400)
+    assert 0 < int((weight != 0).sum()) <= 1024 * 36
+
+
 def test_a_student_keeps_its_convolutions_where_nothing_is_shed(agents):
     trained = agents("ppo-conv-lif", "snn/MinAtar-Breakout-v0", 300, **PLANES)
     smaller = {"convolutions": [{"filters": 2}]}

@@ -85,6 +85,33 @@ def signal_of(values: Tensor, time_steps: int, prices: EventPrices, *, spikes: b
     return Signal(mean, variance, prices.mac * (values.detach() != 0).float().mean((0, 1)))
 
 
+class Moments(NamedTuple):
+    """Running means of what senders send, over the decisions of several updates."""
+
+    mean: Tensor
+    """(N,) at a time step."""
+    square: Tensor
+    """(N,) of the mean over a decision's time steps, squared."""
+    price: Tensor
+    """(N,) of one synapse in a decision."""
+
+    def step(self, signal: Signal, share: float) -> Moments:
+        """Return the means after more decisions, which count by ``share``."""
+        new = moments_of(signal)
+        return Moments(*(x.lerp(y, share) for x, y in zip(self, new, strict=True)))
+
+    @property
+    def signal(self) -> Signal:
+        """The signal of all decisions that were counted."""
+        variance = (self.square - self.mean.square()).clamp_min(0.0)
+        return Signal(self.mean, variance, self.price)
+
+
+def moments_of(signal: Signal) -> Moments:
+    """Return the moments of one signal."""
+    return Moments(signal.mean, signal.variance + signal.mean.square(), signal.price)
+
+
 class Synapses(NamedTuple):
     """All synapses from the input or a layer, the sender, to a layer or the outputs.
 

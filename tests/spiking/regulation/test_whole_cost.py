@@ -17,6 +17,7 @@ from snn_gym.spiking.regulation.whole_cost import (
     Synapses,
     bias_cost,
     event_prices,
+    moments_of,
     relevances,
     shed,
     signal_of,
@@ -67,6 +68,17 @@ def test_signal_of_analogue_values_costs_a_product_where_it_is_not_zero():
     torch.testing.assert_close(found.price, tensor([1.5, 0.75]))
     torch.testing.assert_close(found.mean, tensor([1.0, 1.0]))
     torch.testing.assert_close(found.variance, tensor([1.5, 3.0]))
+
+
+def test_running_means_are_those_of_all_decisions():
+    # An input that is there in one decision of eight, all of them in the second batch.
+    rare, never = tensor([1.0, 1, 0, 0]), torch.zeros(4)
+    batches = [torch.stack([x, 3 * x], -1).unsqueeze(0) for x in (never, rare)]
+    first, second = (signal_of(x, 1, PRICES, spikes=False) for x in batches)
+    found = moments_of(first).step(second, 0.5).signal
+    together = signal_of(torch.cat(batches, 1), 1, PRICES, spikes=False)
+    for one, other in zip(found, together, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def two_layers():

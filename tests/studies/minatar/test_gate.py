@@ -1,11 +1,22 @@
-"""Tests of the gate before MinAtar's rows."""
+"""Tests of the gate before MinAtar's rows, and of its lean agents."""
 
 import pytest
 from typer.testing import CliRunner
 
 from studies.files import write_run
 from studies.minatar.__main__ import PAGE, app
-from studies.minatar.report import STUDENT_SEEDS, Played, page, passes, read_gate, upper_end
+from studies.minatar.report import (
+    KIND_SEEDS,
+    KINDS,
+    STUDENT_SEEDS,
+    Played,
+    lean_path,
+    page,
+    passes,
+    read_gate,
+    read_lean,
+    upper_end,
+)
 
 
 def test_an_upper_end_by_hand():
@@ -22,7 +33,7 @@ def test_the_gate_by_hand(best, ends, expected):
 
 
 def test_the_page_is_of_todays_results_and_rows():
-    assert PAGE.read_text(encoding="utf-8") == page(read_gate())
+    assert PAGE.read_text(encoding="utf-8") == page(read_gate(), read_lean())
 
 
 def test_the_page_says_what_is_missing_and_then_the_finding(tmp_path):
@@ -42,3 +53,24 @@ def test_the_page_says_what_is_missing_and_then_the_finding(tmp_path):
     assert "The gate is passed: the best agent, `ppo-conv`, earns 30.0" in text
     assert "0.33 and 0.67 of that" in text
     assert "| 16-16, taught | 10.0 | 10.0 | 100 |" in text
+
+
+@pytest.mark.parametrize(
+    ("returns", "operations", "expected"),
+    [
+        # The margin is 2.3: 5 % of the way from random play, 0.4, to `solved`, 47.
+        ((39.0, 41.0), 3999, "keeps the return, at 0.20 of the operations"),
+        ((36.0, 38.0), 4000, "does not keep the return, at 0.20 of the operations"),
+    ],
+)
+def test_lean_by_hand(tmp_path, returns, operations, expected):
+    write_run(lean_path(tmp_path, "ppo-conv-lif", 0), Played("ppo-conv-lif", 0, 1, 40.0, 2e4, 9e4))
+    for seed in KIND_SEEDS:
+        for place, kind in enumerate(KINDS):
+            student = Played(kind, seed, 1, returns[seed % 2], operations + place)
+            write_run(lean_path(tmp_path, kind, seed), student)
+    text = " ".join(page(read_gate(tmp_path), read_lean(tmp_path)).split())
+    assert f"`ppo-conv-lif-lean` {expected}" in text
+    rival = "the cheapest ANN is CNN, 4 filters, 32 units, at 4,001 operations"
+    assert (rival in text) == ("keeps the" in expected)
+    assert "| `ppo-conv-lif`, the teacher | 40.0 | – | 20,000 | 90,000 |" in text
