@@ -114,11 +114,13 @@ def compare(
         ),
     ],
     env: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Environment, such as CartPole-v1.", autocompletion=complete_environments
+            help="Environment, such as CartPole-v1.",
+            show_default="that of the runs",
+            autocompletion=complete_environments,
         ),
-    ],
+    ] = None,
     save: Annotated[
         Path | None, typer.Option(help="Picture to write, PNG or SVG.", show_default="none")
     ] = None,
@@ -139,7 +141,7 @@ def compare(
     one_cells, other_cells = (side.cells() for side in sides)
     cells = [(heading, text, other_cells[heading]) for heading, text in one_cells.items()]
     lines = [*cells, *_curve_lines(sides)]
-    print_columns((env, *(side.name for side in sides)), lines)
+    print_columns((sides[0].line.environment, *(side.name for side in sides)), lines)
     say()
     print_lines(describe_difference(*sides))
     if cost in MEASURED:

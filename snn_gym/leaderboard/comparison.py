@@ -121,7 +121,7 @@ class Side:
 
 def find_sides(
     names: tuple[str, str],
-    env: EnvironmentLike,
+    env: EnvironmentLike | None = None,
     *,
     episodes: int = OFFICIAL_EPISODES,
     leaderboard: Path | None = None,
@@ -130,18 +130,21 @@ def find_sides(
     """Return two agents to compare, each by the name of a zoo agent or a folder of runs.
 
     A zoo agent's ranked rows are read from the leaderboard; runs are evaluated here, in ``env``
-    itself if it is an object.
+    itself if it is an object, or in their own if it is None.
 
     Raises:
         ValueError: There are no such rows or runs, or they do not compare.
     """
     known_price(cost)
-    env_id = env if isinstance(env, str) else Given(env).name
     if names[0] == names[1]:
         raise ValueError(f"{names[0]} is compared with itself; name two agents or folders")
+    runs = {name: _read_runs(name) for name in names if not _is_agent(name)}
+    env = _environment_of(names, runs) if env is None else env
+    env_id = env if isinstance(env, str) else Given(env).name
     # Both names are resolved before the first evaluation, which takes time.
     sources = [
-        _from_rows(x, env_id, leaderboard) if _is_agent(x) else _read_runs(x, env_id) for x in names
+        _of_one_kind(x, runs[x], env_id) if x in runs else _from_rows(x, env_id, leaderboard)
+        for x in names
     ]
     one, two = (
         source if isinstance(source, Side) else _evaluate_runs(name, env, source, episodes)
@@ -210,8 +213,8 @@ def _from_rows(agent: str, env_id: str, leaderboard: Path | None) -> Side:
     return Side(line, costs, episodes=len(rows[0].score.returns), digests=digests)
 
 
-def _read_runs(name: str, env_id: str) -> dict[Path, AgentManifest]:
-    """Return the runs in a folder, or itself as one, by seed with manifests; refuse mixed runs."""
+def _read_runs(name: str) -> dict[Path, AgentManifest]:
+    """Return the runs in a folder, or itself as one, with manifests."""
     folder = run_folder(name)
     if not folder.is_dir():
         raise ValueError(f"{name} is no folder; expected an agent's name or a folder of runs")
@@ -222,6 +225,25 @@ def _read_runs(name: str, env_id: str) -> dict[Path, AgentManifest]:
             warnings.warn(f"left out: {run} holds no finished run", stacklevel=2)
     if not runs:
         raise ValueError(f"{name} holds no finished run; expected what `snn-gym train` wrote")
+    return runs
+
+
+def _environment_of(
+    names: tuple[str, str], runs: Mapping[str, Mapping[Path, AgentManifest]]
+) -> str:
+    """Return the environment of the first folder of runs; refuse two agents of the table."""
+    for folder in runs.values():
+        return next(iter(folder.values())).environment
+    raise ValueError(
+        f"{names[0]} and {names[1]} are agents of the table; name an environment with --env, such "
+        "as --env CartPole-v1"
+    )
+
+
+def _of_one_kind(
+    name: str, runs: Mapping[Path, AgentManifest], env_id: str
+) -> dict[Path, AgentManifest]:
+    """Return runs in the order of their seeds; refuse runs that differ in more."""
     first = next(iter(runs.values()))
     for run, manifest in runs.items():
         if manifest.environment != env_id:

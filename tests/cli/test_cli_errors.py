@@ -54,7 +54,7 @@ MISTAKES = [
     ("pretrained --env CartPoel-v1", "did you mean 'CartPole-v1'?"),
     ("compare ppo-lif", "Missing argument 'other'; see `snn-gym compare --help`"),
     ("compare ppo-lif ppo-mpl --env CartPole-v1", "did you mean 'ppo-mlp'?"),
-    ("compare ppo-lif ppo-mlp", "Missing option '--env'"),
+    ("compare ppo-lif ppo-mlp", "agents of the table; name an environment with --env"),
     ("compare ppo-lif ppo-lif --env CartPole-v1", "ppo-lif is compared with itself; name two"),
     ("compare ppo-lif ./ppo-mlp --env CartPole-v1", "./ppo-mlp is no folder; expected an"),
     ("compare ppo-lif ppo-mlp --env CartPole-v9", "did you mean 'CartPole-v1'? `snn-gym pre"),

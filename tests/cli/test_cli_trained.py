@@ -108,7 +108,7 @@ def test_compare_shows_the_learning_curves_of_runs(capsys, tmp_path):
     run("ppo-mlp", tmp_path / "long", steps=600)
     run("ppo-mlp", tmp_path / "short", steps=256)
     sides = [str(tmp_path / name) for name in ("long", "short")]
-    assert main(["compare", *sides, "--env", "CartPole-v1", "--episodes", "2"]) == 0
+    assert main(["compare", *sides, "--episodes", "2"]) == 0
     _, *lines = columns(capsys.readouterr().out)
     read = {line[0]: line[1:] for line in lines if line[0].startswith("training return")}
     assert [int(name.split()[-1].replace(",", "")) for name in read] == [192, 384, 576, 768]
