@@ -81,8 +81,8 @@ def lean(
             LEAN_EPISODES,
             TARGET,
         )
-        for seed in KIND_SEEDS:
-            for name, kind in KINDS.items():
+        for name, kind in KINDS.items():
+            for seed in KIND_SEEDS:
                 taught = partial(
                     make_lean,
                     teacher,
