@@ -19,6 +19,16 @@ import matplotlib
 matplotlib.use("agg")  # pictures are shown from the files that cells save
 ```
 """
+_HEADER = """---
+jupyter:
+  kernelspec:
+    name: python3
+    display_name: Python 3
+    language: python
+---
+
+"""
+"""Without a kernel jupytext takes the language of most blocks, which may be bash."""
 _FILE = re.compile(
     r"^```\{code-block\} \w+\n:caption: (\S+)\n\n(.*?)^```$", re.MULTILINE | re.DOTALL
 )
@@ -44,9 +54,8 @@ def as_notebook(page: str, name: str) -> Any:
     heading, _, rest = page.partition("\n")
     text = _TERM.sub(r"**\1**: ", _LINK.sub(_relinked, rest))
     text = PICTURE.sub(_shown, _FILE.sub(_written, text))
-    notebook: Any = jupytext.reads(f"{heading}\n\n{SETUP}{text}", fmt="md")
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook.metadata = type(notebook)(kernelspec=type(notebook)(kernel))
+    notebook: Any = jupytext.reads(f"{_HEADER}{heading}\n\n{SETUP}{text}", fmt="md")
+    notebook.metadata = type(notebook)(kernelspec=notebook.metadata["kernelspec"])
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for number, cell in enumerate(notebook.cells):
         cell.id = f"{name}-{number}"
