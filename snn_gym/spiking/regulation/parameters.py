@@ -74,7 +74,8 @@ class LeanParameters(Config):
     final_learning_rate: NonNegative = 0.00015
     """Step size at the last update."""
     first_strength: NonNegative = 0.3
-    """Strength of the cost at the first update; 0, with ``control_rate`` 0, for no cost at all."""
+    """Strength of the cost at the first update, at most 0.01 for filters that became dense layers;
+    0, with ``control_rate`` 0, for no cost at all."""
     control_rate: NonNegative = 0.05
     """Change of the strength's logarithm at an update whose divergence is zero; 0 for a
     constant."""

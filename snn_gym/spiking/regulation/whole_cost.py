@@ -16,6 +16,9 @@ that is cut is added to the biases behind it, as in constant folding. The multip
 of the cost, so the divergence decides how much is cut: a hard threshold in place of the gradient of
 a price that has none.
 
+Variances and prices are those of an update's decisions. Of filters that became dense layers most
+neurons are silent there, so that running means over about fifty updates take their place.
+
 What is cut hardly comes back. So weights within the bound are stored, and restored where later ones
 stay beyond it; and in the last quarter of the updates nothing is cut, so that the smaller network
 repairs its behaviour.
