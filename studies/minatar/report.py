@@ -244,8 +244,8 @@ def _lean_section(lean: Lean) -> str:
         "Instructions are of the student of seed 0 as C, mean of 1,000 decisions. Students learn "
         "by 6,000 updates in a million steps, those of four times the updates by 24,000 in four "
         "million. The first kind, that of `snn-gym lean RUN --student ppo-conv-lif-lean --steps "
-        "500000`, learns by 3,000 in half a million. The last two kinds were registered after the "
-        "results of the others. `python -m studies.minatar lean` measures.",
+        "500000`, learns by 3,000 in half a million. Kinds of four times the updates were "
+        "registered after the results of the others. `python -m studies.minatar lean` measures.",
     )
 
 
