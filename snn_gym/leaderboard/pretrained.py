@@ -152,8 +152,10 @@ def load_row(board: Path, row: Row) -> BaseAlgorithm:
     set_observation_count(model, row.steps)
     policy = model.policy
     for name, part in policy.named_children():
-        if hasattr(policy, f"{name}_target"):  # target networks start equal
-            getattr(policy, f"{name}_target").load_state_dict(part.state_dict())
+        target, own = getattr(policy, f"{name}_target", None), part.state_dict()
+        # Target networks start equal; a proxy is another network, which training fits anew.
+        if target is not None and target.state_dict().keys() == own.keys():
+            target.load_state_dict(own)
     policy.train(False)
     model.num_timesteps = row.steps
     # Without a recipe, so that these weights and further training of them cannot be submitted.

@@ -509,8 +509,8 @@ class Shedding:
         alike = all(k in taught and taught[k].shape == x.shape for k, x in own.items())
         zero = {k: taught[k] == 0 for k, x in own.items() if alike and x.dim() > 1}
         self._absent_weights = {k: x for k, x in zero.items() if bool(x.any())}
-        if self._whole is not None and self._absent_weights:
-            self._whole.smoothing = _SMOOTHING
+        if self._whole is not None:
+            self._whole.smoothing = _SMOOTHING if self._absent_weights else 1.0
 
     def _stay_within(self) -> None:
         """Store weights that stay within the bound; go back to them if the divergence does not."""
