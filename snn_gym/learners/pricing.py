@@ -130,6 +130,7 @@ class WholeCost:
     def _shed(
         self, signals: Sequence[Signal], limit: float, before: Sequence[Tensor] | None
     ) -> float:
+        """Cut by given signals, where ``before`` is None for synapses that were all there."""
         network = self._network
         steps, hidden = network.config.time_steps, len(network.config.hidden_sizes)
         prices = self._prices

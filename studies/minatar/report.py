@@ -219,7 +219,9 @@ def _gate_rows(gate: Gate) -> Iterator[tuple[str, ...]]:
 
 def _lean_section(lean: Lean) -> str:
     teacher, kept = lean.teacher, lean.kept()
-    ours, rivals = [*KINDS][:SPIKING], [x for x in kept if x not in [*KINDS][:SPIKING]]
+    ours = [*KINDS][:SPIKING]
+    rivals = [x for x in kept if x not in ours]
+    missing = [_words(x) for x in KINDS if x not in lean.students]
     findings = [
         f"{_words(x)} {'keeps' if x in kept else 'does not keep'} the return, at "
         f"{lean.operations(x) / teacher.operations:.2f} of the operations"
@@ -246,6 +248,7 @@ def _lean_section(lean: Lean) -> str:
         "million. The first kind, that of `snn-gym lean RUN --student ppo-conv-lif-lean --steps "
         "500000`, learns by 3,000 in half a million. Kinds of four times the updates were "
         "registered after the results of the others. `python -m studies.minatar lean` measures.",
+        *((f"Registered and not measured yet: {'; '.join(missing)}.",) if missing else ()),
     )
 
 
