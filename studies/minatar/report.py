@@ -284,8 +284,8 @@ def _games_section(lines: Mapping[tuple[str, str], TableRow]) -> str:
     return wrapped(
         "## One seed of each game",
         "Return of 100 episodes and operations of a decision, of seed 0, after 10 million steps. "
-        "One seed allows no verdict. Trials on Breakout chose the settings of all three agents; on "
-        "Asterix a lower learning rate is better for `ppo-conv` ([card](agents/ppo-conv.md)).",
+        "One seed allows no verdict. Trials on Breakout chose the settings of all three agents. On "
+        "Asterix both ANNs learn faster at a lower rate ([card](agents/ppo-conv.md)).",
         table(head, rows).rstrip(),
         *(("Rows that have not landed:", missing_table(missing).rstrip()) if missing else ()),
     )
