@@ -31,6 +31,13 @@ def test_rows_have_the_current_evaluator_version():
     assert {row.evaluator_version for row in ROWS} == {EVALUATOR_VERSION}
 
 
+def _uses(policy, name, tensor):
+    """Return the weights that are not zero, those of filters at each of their places."""
+    module, _, kind = name.rpartition(".")
+    dense = policy.get_submodule(module).weight if kind == "filters" else tensor
+    return int((dense != 0).sum())
+
+
 @pytest.mark.parametrize("row", FIRST_SEEDS, ids=lambda row: "-".join(_pair(row)))
 def test_weights_and_costs_match_the_architecture(row):
     path = row_path(BOARD, row.agent, row.environment, row.seed).with_suffix(".safetensors")
@@ -43,9 +50,10 @@ def test_weights_and_costs_match_the_architecture(row):
     # Costs that depend neither on spikes nor on observations.
     for name in ("neuron_updates_per_decision", "state_bytes_per_decision", "synapses"):
         assert getattr(row, name) == getattr(costs, name), name
-    # A value of zero is no multiply-accumulate, and a weight that is not zero at most one.
+    # A value of zero is no multiply-accumulate, and a weight that is not zero one at most, where
+    # it stands: that of a filter stands at many places.
     assert row.macs_per_decision.keys() == costs.macs_per_decision.keys()
-    weights = sum(int((tensor != 0).sum()) for tensor in tensors.values())
+    weights = sum(_uses(policy, name, tensor) for name, tensor in tensors.items())
     without = ("encoder", NORMALISER, ACTION)  # have other parameters, or none
     macs = sum(x for name, x in row.macs_per_decision.items() if name not in without)
     gates = sum(
