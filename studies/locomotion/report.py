@@ -232,10 +232,11 @@ def _td3_section(lines: Lines, curves: Curves) -> str:
         "## TD3, 300,000 steps",
         f"`{SPIKING}` is a spiking actor with population coding, trained by Proxy Target (Wei et "
         f"al. 2025); `{TWIN}` is an ANN with the same critics. The best evaluation is the highest "
-        "mean of 20 episodes during training, which papers report; it is biased upwards. A seed is "
-        f"dead below {100 * DEAD:.0f} % of the way from random play to `solved`.",
+        "mean of 20 episodes during training, which papers report; it is biased upwards, and hides "
+        "what a seed lost after it: the next column is the share that the final policy keeps. A "
+        f"seed is dead below {100 * DEAD:.0f} % of the way from random play to `solved`.",
     ]
-    head = ("Task", "Agent", "Seed", "Final return", "Best evaluation", "Dead")
+    head = ("Task", "Agent", "Seed", "Final return", "Best evaluation", "Final of best", "Dead")
     parts.append(table(head, rows).rstrip() if rows else "None of these rows has landed.")
     if ratios := [x for x in (_ratio(lines, task) for task in TASKS) if x]:
         parts.append(" ".join(ratios))
@@ -252,9 +253,11 @@ def _td3_rows(lines: Lines, curves: Curves, task: str) -> Iterator[tuple[str, ..
         line = lines.get((agent, task))
         for seed, value in zip(line.seeds, line.seed_means, strict=True) if line else ():
             points = curves.get(RowName(agent, task, seed), ())
-            best = f"{max(x for _, x in points):,.1f}" if points else _NONE
+            best = max((x for _, x in points), default=None)
+            shown = _NONE if best is None else f"{best:,.1f}"
+            share = f"{value / best:.2f}" if best is not None and best > 0.0 else _NONE
             dead = "**yes**" if is_dead(line, value) else "no"
-            yield (task, f"`{agent}`", str(seed), f"{value:,.1f}", best, dead)
+            yield (task, f"`{agent}`", str(seed), f"{value:,.1f}", shown, share, dead)
 
 
 def is_dead(line: TableRow | None, value: float) -> bool:
@@ -265,13 +268,17 @@ def is_dead(line: TableRow | None, value: float) -> bool:
 
 
 def _ratio(lines: Lines, task: str) -> str | None:
-    spiking, twin = lines.get((SPIKING, task)), lines.get((TWIN, task))
-    if spiking is None or twin is None:
+    spiking, twin = (
+        dict(zip(line.seeds, line.seed_means, strict=True)) if line else {}
+        for line in (lines.get((x, task)) for x in (SPIKING, TWIN))
+    )
+    shared = tuple(x for x in spiking if x in twin)
+    if not shared:
         return None
+    ratio = sum(spiking[x] for x in shared) / sum(twin[x] for x in shared)
     return (
-        f"On {task} `{SPIKING}` earns {spiking.mean / twin.mean:.2f} of the mean return of "
-        f"`{TWIN}` (seeds {shown_seeds(spiking.seeds)} and {shown_seeds(twin.seeds)}, too few for "
-        "a test)."
+        f"On {task} `{SPIKING}` earns {ratio:.2f} of the mean return of `{TWIN}` "
+        f"(seeds {shown_seeds(shared)}, too few for a test)."
     )
 
 

@@ -66,8 +66,8 @@ def test_every_seed_of_td3_stands_with_both_returns(lines, line):
     known = {("td3-mlp", TASK): with_means(line, "td3-mlp", 100.0, 2000.0)}
     curves = {RowName("td3-mlp", TASK, 1): [(10_000, 900.0), (20_000, 2500.0), (30_000, 2000.0)]}
     text = page({**lines, **known}, read_judged(NAME), curves)
-    assert f"| {TASK} | `td3-mlp` | 0 | 100.0 | – | **yes** |" in text
-    assert f"| {TASK} | `td3-mlp` | 1 | 2,000.0 | 2,500.0 | no |" in text
+    assert f"| {TASK} | `td3-mlp` | 0 | 100.0 | – | – | **yes** |" in text
+    assert f"| {TASK} | `td3-mlp` | 1 | 2,000.0 | 2,500.0 | 0.80 | no |" in text
 
 
 def test_evaluations_are_collected_once_from_runs_with_rows(tmp_path):
