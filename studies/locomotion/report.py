@@ -277,8 +277,8 @@ def _ratio(lines: Lines, task: str) -> str | None:
         return None
     ratio = sum(spiking[x] for x in shared) / sum(twin[x] for x in shared)
     return (
-        f"On {task} `{SPIKING}` earns {ratio:.2f} of the mean return of `{TWIN}` "
-        f"(seeds {shown_seeds(shared)}, too few for a test)."
+        f"On {task} `{SPIKING}` earns {ratio:.2f} of the mean return of `{TWIN}` over the seeds "
+        f"that both have ({shown_seeds(shared)}; too few for a test)."
     )
 
 

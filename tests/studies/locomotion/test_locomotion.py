@@ -70,6 +70,15 @@ def test_every_seed_of_td3_stands_with_both_returns(lines, line):
     assert f"| {TASK} | `td3-mlp` | 1 | 2,000.0 | 2,500.0 | 0.80 | no |" in text
 
 
+def test_the_ratio_is_of_seeds_that_both_have(lines, line):
+    own = with_means(line, "td3-lif-pt", 500.0, 1000.0)
+    twin = with_means(line, "td3-mlp", 1000.0, 2000.0, 9000.0)
+    known = {("td3-lif-pt", TASK): own, ("td3-mlp", TASK): twin}
+    text = " ".join(page({**lines, **known}, read_judged(NAME), {}).split())
+    words = "earns 0.50 of the mean return of `td3-mlp` over the seeds that both have (0-1; too few"
+    assert f"On {TASK} `td3-lif-pt` {words}" in text
+
+
 def test_evaluations_are_collected_once_from_runs_with_rows(tmp_path):
     board = fill(tmp_path / "board", make_row("td3-mlp", 2, environment=TASK))
     for seed in (2, 3):  # seed 3 has no row
