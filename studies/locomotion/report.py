@@ -268,17 +268,19 @@ def is_dead(line: TableRow | None, value: float) -> bool:
 
 
 def _ratio(lines: Lines, task: str) -> str | None:
-    spiking, twin = (
-        dict(zip(line.seeds, line.seed_means, strict=True)) if line else {}
-        for line in (lines.get((x, task)) for x in (SPIKING, TWIN))
-    )
+    own, other = (lines.get((x, task)) for x in (SPIKING, TWIN))
+    if own is None or other is None:
+        return None
+    spiking, twin = (dict(zip(x.seeds, x.seed_means, strict=True)) for x in (own, other))
     shared = tuple(x for x in spiking if x in twin)
     if not shared:
         return None
     ratio = sum(spiking[x] for x in shared) / sum(twin[x] for x in shared)
+    costs = (count(x.operations_per_decision, decimals=0) for x in (own, other))
     return (
         f"On {task} `{SPIKING}` earns {ratio:.2f} of the mean return of `{TWIN}` over the seeds "
-        f"that both have ({shown_seeds(shared)}; too few for a test)."
+        f"that both have ({shown_seeds(shared)}; too few for a test), at {' and '.join(costs)} "
+        "operations a decision."
     )
 
 

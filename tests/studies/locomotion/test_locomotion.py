@@ -71,12 +71,15 @@ def test_every_seed_of_td3_stands_with_both_returns(lines, line):
 
 
 def test_the_ratio_is_of_seeds_that_both_have(lines, line):
-    own = with_means(line, "td3-lif-pt", 500.0, 1000.0)
+    own = with_means(replace(line, synops_per_decision=9000.0), "td3-lif-pt", 500.0, 1000.0)
     twin = with_means(line, "td3-mlp", 1000.0, 2000.0, 9000.0)
     known = {("td3-lif-pt", TASK): own, ("td3-mlp", TASK): twin}
     text = " ".join(page({**lines, **known}, read_judged(NAME), {}).split())
     words = "earns 0.50 of the mean return of `td3-mlp` over the seeds that both have (0-1; too few"
     assert f"On {TASK} `td3-lif-pt` {words}" in text
+    twins = line.operations_per_decision
+    own_costs = twins - line.synops_per_decision + 9000.0
+    assert f"at {own_costs:,.0f} and {twins:,.0f} operations a decision." in text
 
 
 def test_evaluations_are_collected_once_from_runs_with_rows(tmp_path):
