@@ -207,6 +207,8 @@ def train(
         return
     since = "" if run.resumed_at is None else f" (resumed at {run.resumed_at:,})"
     say(f"trained {run.steps:,} steps{since}: {folder}")
+    if run.outcome:
+        say(run.outcome)
     if options.progress is not False:
         _print_result(folder, settings)
 

@@ -24,11 +24,13 @@ from snn_gym.spiking.regulation.lean import (
     STRETCHES,
     begin_bound,
     learning_is_over,
-    mean_returns,
     sums_of_episodes,
     unmeasured_bound,
 )
 from snn_gym.spiking.regulation.parameters import LeanParameters
+
+FEWEST_ROLLOUTS = 2
+"""Rollouts that have to be left for shedding: of the frozen policy, and of the final weights."""
 
 
 class LeanAlgorithm(BaseAlgorithm):
@@ -52,6 +54,8 @@ class LeanAlgorithm(BaseAlgorithm):
         episodes measure the teacher's return; None if it does not."""
         self.divergence = math.nan
         """Divergence from the teacher at the end of ``learn``; NaN before."""
+        self.outcome = ""
+        """Sentence that says what ``learn`` shed, and why; empty before."""
         self.first_sizes: tuple[NetworkConfig, tuple[int, ...] | None] | None = None
         """Network and sizes of the critic with which the model was made, before any was shed."""
         self._sums = np.zeros((3, STRETCHES))  # of episodes, returns, and squares of returns
@@ -87,16 +91,27 @@ class LeanAlgorithm(BaseAlgorithm):
     ) -> Self:
         """Learn, as Stable-Baselines3 defines it, and shed spikes once learning is over.
 
-        At the end, ``Shedding.finish`` may restore earlier weights. With
-        ``reset_num_timesteps=False`` a shedding that has begun goes on; else learning comes first.
+        At the end, ``Shedding.finish`` may restore earlier weights, and ``outcome`` says what was
+        shed. With ``reset_num_timesteps=False`` a shedding that has begun goes on; else learning
+        comes first.
         """
         super().learn(total_timesteps, callback, *args, **kwargs)  # type: ignore[safe-super]
-        if self.shedding is not None:
+        if self.shedding is None:
+            self.outcome = f"shed nothing: {self._reason_to_learn()}"
+        else:
+            self.outcome = self.shedding.finish()
             self.divergence = self.shedding.divergence
-            self.shedding.finish()
             if self.lean_parameters.sheds_neurons:
                 self._shrink()
+        self.logger.info(self.outcome)
         return self
+
+    def _reason_to_learn(self) -> str:
+        """Return why learning went on to the end."""
+        if not self._sums[0].any():
+            return "no training episode ended, so that the return is unknown"
+        needed = f", of which shedding needs {FEWEST_ROLLOUTS}" if self.rollout_steps else ""
+        return f"the return had not settled before the last rollouts{needed}; train longer"
 
     def _shrink(self) -> None:
         """Replace the policy by one without the neurons on which no action depends."""
@@ -179,7 +194,12 @@ class LeanAlgorithm(BaseAlgorithm):
         """Return whether learning is over, by returns or because there is a teacher."""
         if self.teacher is not None or not self.lean_parameters.sheds:
             return self.teacher is not None
-        return learning_is_over(mean_returns(self._sums), progress, self.lean_parameters)
+        if not learning_is_over(self._sums, progress, self.lean_parameters):
+            return False
+        left = self._total_timesteps - self.num_timesteps
+        # A rollout of the frozen policy and one of the final weights measure what is shed.
+        forced = self.lean_parameters.largest_rise is None
+        return forced or left > (FEWEST_ROLLOUTS - 1) * self.rollout_steps
 
     def _begin_shedding(self, progress: float) -> Shedding:
         parameters = self.lean_parameters
@@ -239,7 +259,10 @@ class LeanAlgorithm(BaseAlgorithm):
 
     def _excluded_save_params(self) -> list[str]:
         # Learning begins anew after loading.
-        own = "shedding", "teacher", "teacher_first_return", "first_sizes", "divergence", "_sums"
+        own = (
+            "shedding", "teacher", "teacher_first_return", "first_sizes", "divergence", "outcome",
+            "_sums",
+        )  # fmt: skip
         return [*super()._excluded_save_params(), *own]
 
 

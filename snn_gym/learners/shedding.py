@@ -198,6 +198,7 @@ class Shedding:
         self._whole: WholeCost | None = None
         if parameters.sheds_neurons and self._spikes:
             self._whole = WholeCost(self._policy, parameters.cost)
+        self._measured = teacher is None and parameters.largest_rise is not None
         self._take_structure()
         # A given teacher has acted from the first step on.
         taught = self._whole is not None and teacher is not None
@@ -215,10 +216,10 @@ class Shedding:
         Before them, collect visited states and judge the training returns. There are no updates
         while episodes measure the frozen policy's return, nor after the last one.
         """
+        self._visited.collect()
         if self.counters.updates == self._parameters.updates:
             self._log()
             return  # the weights are final, and their episodes are judged together
-        self._visited.collect()
         self._fit_normaliser()
         if self.counters.updates == 0:
             if self.counters.first_cost == 0.0:
@@ -246,23 +247,67 @@ class Shedding:
             self.episodes.forget()
         self._log()
 
-    def finish(self) -> None:
-        """Restore the weights of the last ``kept``, or of the start, if the final ones lost return.
+    def finish(self) -> str:
+        """Restore earlier weights where the final ones are not known to serve; return a report.
 
-        The loss must significantly exceed the tolerance, in the training episodes of the final
-        weights, or of those that are repaired. By the whole cost, one that does not counts too if
-        the divergence is twice the bound. Nothing changes with ``max_synops`` or no reference.
+        Weights that significantly lost more return than the tolerance, in training episodes of the
+        final weights or of those that are repaired, give way to those of the last ``kept``, or of
+        the start. So do weights that too few episodes measured. Weights beyond the bound on the
+        latest states give way to the last ones within it. By the whole cost, an unclear loss counts
+        too if the divergence is twice the bound. Nothing changes with ``max_synops``. The student
+        of a given teacher, and a shedding without ``largest_rise``, may stay unmeasured.
         """
         self._forget_old()
         # Few episodes are left for the final weights.
         few = replace(self._parameters, episodes=max(2, min(5, self._parameters.episodes)))
-        verdict = self.bound.judge(self.episodes.returns, few)
+        returns = self.episodes.returns
+        verdict = self.bound.judge(returns, few)
         # Few episodes end in some trainings: far from the teacher, a loss may be unseen.
-        lower = verdict == "unclear" and not self.bound.seems_kept(self.episodes.returns, few)
-        doubted = lower and bool(self._within)  # which only whole costs store
+        lower = verdict == "unclear" and not self.bound.seems_kept(returns, few)
+        doubted = lower and self._whole is not None and bool(self._within)
         lost = verdict == "lost" or (doubted and self._is_unsettled(_ASTRAY))
-        if self._follows_returns and lost:
+        unmeasured = self._measured and len(returns) < few.episodes
+        done = "shed"
+        if self._follows_returns and (lost or unmeasured):
             load_acting(self._policy, self._good)
+            done = "went back to the last weights known to keep the return"
+        elif self._follows_returns and self._measured:
+            done = self._return_within()
+        return self._report(done, returns)
+
+    def _return_within(self) -> str:
+        """Load the last weights within the bound on the latest states; return this in words."""
+        done = "shed"
+        for tensors in (self._newer, self._within, self._good):
+            if not self._is_unsettled():
+                break
+            if tensors:
+                load_acting(self._policy, tensors)
+                done = "went back to the last weights within the bound"
+        return done
+
+    def _report(self, done: str, returns: Sequence[float]) -> str:
+        """Measure the final policy in the latest states, and return a sentence on the shedding."""
+        far, runs = self._look(_FRESH, newest=True)
+        self._last = self._cost(spikes_of(runs))[1], far
+        if self._follows_returns:
+            self.strength = replace(self.strength, smoothed=far)
+        words = [f"{done}: {self._last[0]:,.0f} synaptic operations a decision"]
+        if self._measured:
+            final = self._policy.acting_state_dict()
+            load_acting(self._policy, self.teacher.acting_state_dict())
+            frozen = self._cost(spikes_of(self._look(_FRESH, newest=True)[1]))[1]
+            load_acting(self._policy, final)
+            words = [f"{words[0]}, of {frozen:,.0f}"]
+        if returns and self.bound.is_followed:
+            earned, reference = f"{np.mean(returns):,.4g}", f"{self.bound.reference:,.4g}"
+            words.append(
+                f"{len(returns)} episodes of the final weights earned {earned}, of the frozen ones "
+                f"{reference}"
+            )
+        elif self._measured:
+            words.append("too few episodes of the final weights ended to measure them")
+        return "; ".join([*words, f"divergence {far:.2g} nat, at most {self.bound.bound:.2g}"])
 
     @property
     def divergence(self) -> float:
@@ -371,7 +416,7 @@ class Shedding:
         settling = self._share_due(progress) > 1.0 - SETTLING
         reached = self.strength.out_of_reach(parameters.updates)
         # Weights that were within the bound once show that it is not out of reach.
-        if reached is not None and not settling and not self._within:
+        if reached is not None and not settling and not (self._whole and self._within):
             above = self.bound.begin_above(reached, parameters)
             if above != self.bound:
                 self.bound, self.strength = above, StrengthControl(self._first_strength)
@@ -483,7 +528,7 @@ class Shedding:
             else:
                 self._prune(strength)
         self.counters.updates += 1
-        if self._whole is not None:
+        if self._follows_returns:
             self._stay_within()
 
     def _only_learn(self, runs: Sequence[NetworkRun], present: Sequence[Tensor]) -> None:
@@ -517,7 +562,7 @@ class Shedding:
         if self.strength.smoothed > self.bound.bound:
             self.counters.beyond += 1
             self._newer = {}
-            if self.counters.beyond >= _UNDONE:
+            if self._whole is not None and self.counters.beyond >= _UNDONE:
                 self._go_back()
             return
         self.counters.beyond = 0

@@ -29,6 +29,7 @@ from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import dump_tensors, write_bytes_atomic
 from snn_gym.envs import StableBaselinesVecEnv
 from snn_gym.learners import GradientFreeAlgorithm, LocalActorCritic
+from snn_gym.learners.lean_algorithm import LeanAlgorithm
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.training.checkpoint import (
@@ -263,6 +264,8 @@ class TrainingRun:
     """Environment steps before this call; None if it began the run."""
     was_finished: bool
     """The run had finished before this call, which then did nothing."""
+    outcome: str = ""
+    """Sentence of an agent that sheds spikes, on what it shed and why; empty for others."""
 
 
 def open_parent(
@@ -393,7 +396,8 @@ def train(
             # From here on the run is finished; killed before, its last stretch is trained again.
             save_agent(model, out, recipe=_recipe(settings))
             remove_checkpoints(out / CHECKPOINT_FILE)
-    return TrainingRun(out, model.num_timesteps, resumed_at, was_finished=False)
+    outcome = model.outcome if isinstance(model, LeanAlgorithm) else ""
+    return TrainingRun(out, model.num_timesteps, resumed_at, was_finished=False, outcome=outcome)
 
 
 _NOTABLE_EXCESS = 1.1

@@ -8,7 +8,7 @@ where the divergence is from the network's own frozen policy (policy distillatio
 https://arxiv.org/abs/1511.06295). Three rules control this:
 
 - **End of learning** (``learning_is_over``): the training return is at its best and has not
-  improved for a while, or most of the training is spent.
+  improved for a while, or, late in the training, hardly rises any more.
 - **Inner loop** (``StrengthControl``), at every update: the strength grows while the divergence is
   within the bound and shrinks beyond it. It is the multiplier of a constraint in dual ascent, as in
   GECO (Rezende and Viola 2018, https://arxiv.org/abs/1810.00597) and in Lagrangian safe
@@ -47,6 +47,7 @@ STRENGTHS = 0.01, math.exp(9.0)
 action values, a strength below the least would recover too late."""
 STRETCHES = 20
 """Stretches of a training, each with the mean return of its episodes."""
+_TENTH = STRETCHES // 10
 EARLIEST_START = 0.4
 """Share of a training before which learning is not over."""
 MARGIN = 0.02
@@ -91,28 +92,46 @@ def mean_returns(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def learning_is_over(
-    returns: NDArray[np.float64], progress: float, parameters: LeanParameters
+    sums: NDArray[np.float64], progress: float, parameters: LeanParameters
 ) -> bool:
-    """Return whether the return of a training stopped improving, or ``latest_start`` is reached.
+    """Return whether the return of a training has settled.
 
-    It stopped if, after 0.4 of the training, it has gained, its last stretch is at its best, and
-    the last ``patience`` of the training brought nothing better, all within 2 % of the gain.
-    ``returns`` (STRETCHES,) are mean returns, NaN where no episode ended or the stretch is to come.
+    It has gained, and after 0.4 of the training its last stretch is at its best, and the last
+    ``patience`` of the training brought nothing better, all within 2 % of the gain. From
+    ``latest_start`` on it has settled, too, if the rest of the training would change it by at most
+    ``largest_rise`` of the gain, at the rate of the latest tenth. ``sums`` are those of
+    ``sums_of_episodes``.
     """
-    if progress >= parameters.latest_start:
+    late, most = progress >= parameters.latest_start, parameters.largest_rise
+    if late and most is None:
         return True
-    done = int(progress * STRETCHES)
+    returns, done = mean_returns(sums), int(progress * STRETCHES)
     recent = max(1, round(parameters.patience * STRETCHES))
     seen, before = returns[:done], returns[: max(0, done - recent)]
-    known = seen[~np.isnan(seen)]
     if progress < EARLIEST_START or np.isnan(before).all() or np.isnan(seen[-1]):
         return False
-    best = float(known.max())
-    gained = best - float(known[0])
-    # A training that has gained nothing yet may still find its first reward, and one that is worse
-    # than it was may recover.
-    improved = best > float(np.nanmax(before)) + MARGIN * gained
-    return gained > 0 and not improved and float(seen[-1]) >= best - MARGIN * gained
+    best, first = np.nanargmax(seen), np.flatnonzero(~np.isnan(seen))[0]
+    gained, doubt = _difference(sums[:, [first]], sums[:, [best]])
+    if gained <= doubt:
+        # A training that has gained nothing yet may still find its first reward.
+        return False
+    if late and most is not None:
+        change, doubt = _difference(*np.split(sums[:, done - 2 * _TENTH : done], 2, 1))
+        if (abs(change) + doubt) * 10 * (1.0 - progress) <= most * gained:
+            return True
+    # A return that is worse than it was may recover.
+    improved = seen[best] > float(np.nanmax(before)) + MARGIN * gained
+    return not improved and float(seen[-1]) >= seen[best] - MARGIN * gained
+
+
+def _difference(earlier: NDArray[np.float64], later: NDArray[np.float64]) -> tuple[float, float]:
+    """Return by how much mean returns of stretches differ, and the one-sided 95 % doubt of it."""
+    parts = np.stack([earlier.sum(1), later.sum(1)], 1)
+    if not parts[0].all():
+        return math.nan, math.nan
+    means = parts[1] / parts[0]
+    variances = np.maximum(0.0, parts[2] / parts[0] - means**2) / np.maximum(1, parts[0] - 1)
+    return float(means[1] - means[0]), SURE * math.sqrt(variances.sum())
 
 
 @dataclass(frozen=True)

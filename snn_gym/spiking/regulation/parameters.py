@@ -59,8 +59,14 @@ class LeanParameters(Config):
     """Synaptic operations of hidden spikes that a decision may cost: the divergence is minimised
     at that cost. None to minimise the cost at a bounded divergence."""
     latest_start: PositiveShare = 0.9
-    """Share of the training after which learning counts as over in any case. The step sizes of
-    most agents have then decayed, while policies frozen at 0.8 were still learning."""
+    """Share of the training after which learning counts as over unless the return still rises. The
+    step sizes of most agents have then decayed, while policies frozen at 0.8 were still learning.
+    """
+    largest_rise: NonNegative | None = 0.2
+    """Change of the training return that the rest of the training may still bring, in units of the
+    gain so far, for learning to count as over from ``latest_start`` on. It is that of a policy that
+    explores less and less: the best actions earn the same by then. None for any change, also where
+    no return is known, as control experiments need it; then what is shed need not be measured."""
     patience: PositiveShare = 0.4
     """Share of the training without a better return after which learning is over."""
     tolerance: Share = 0.02
