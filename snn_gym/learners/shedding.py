@@ -267,31 +267,27 @@ class Shedding:
         doubted = lower and self._whole is not None and bool(self._within)
         lost = verdict == "lost" or (doubted and self._is_unsettled(_ASTRAY))
         unmeasured = self._measured and len(returns) < few.episodes
-        done = "shed"
+        done, earlier = "shed", [self._newer, self._within, self._good]
         if self._follows_returns and (lost or unmeasured):
             load_acting(self._policy, self._good)
-            done = "went back to the last weights known to keep the return"
-        elif self._follows_returns and self._measured:
-            done = self._return_within()
+            done, earlier = "went back to the last weights known to keep the return", []
+        far = self._measure_final()
+        for tensors in earlier if self._follows_returns and self._measured else []:
+            if tensors and far > self.bound.bound:
+                load_acting(self._policy, tensors)
+                done, far = "went back to the last weights within the bound", self._measure_final()
         return self._report(done, returns)
 
-    def _return_within(self) -> str:
-        """Load the last weights within the bound on the latest states; return this in words."""
-        done = "shed"
-        for tensors in (self._newer, self._within, self._good):
-            if not self._is_unsettled():
-                break
-            if tensors:
-                load_acting(self._policy, tensors)
-                done = "went back to the last weights within the bound"
-        return done
-
-    def _report(self, done: str, returns: Sequence[float]) -> str:
-        """Measure the final policy in the latest states, and return a sentence on the shedding."""
+    def _measure_final(self) -> float:
+        """Measure operations and divergence in the latest states; return the divergence."""
         far, runs = self._look(_FRESH, newest=True)
         self._last = self._cost(spikes_of(runs))[1], far
         if self._follows_returns:
             self.strength = replace(self.strength, smoothed=far)
+        return far
+
+    def _report(self, done: str, returns: Sequence[float]) -> str:
+        """Return a sentence on the shedding, whose final policy is measured."""
         words = [f"{done}: {self._last[0]:,.0f} synaptic operations a decision"]
         if self._measured:
             final = self._policy.acting_state_dict()
@@ -307,7 +303,9 @@ class Shedding:
             )
         elif self._measured:
             words.append("too few episodes of the final weights ended to measure them")
-        return "; ".join([*words, f"divergence {far:.2g} nat, at most {self.bound.bound:.2g}"])
+        return "; ".join(
+            [*words, f"divergence {self.divergence:.2g} nat, at most {self.bound.bound:.2g}"]
+        )
 
     @property
     def divergence(self) -> float:
