@@ -21,7 +21,6 @@ from snn_gym.leaderboard.evaluation import Evaluation, evaluate
 from snn_gym.learners.lean_algorithm import LeanAlgorithm
 from snn_gym.spiking.regulation.lean import (
     learning_is_over,
-    mean_returns,
     sums_of_episodes,
 )
 from snn_gym.training.checkpoint import remove_checkpoints, restore_checkpoint
@@ -137,7 +136,9 @@ def trained_arm(
     task: Task, arm: str, settings: Mapping[str, Any], seed: int, folder: Path
 ) -> Trained:
     """Train an arm from the last checkpoint before learning was over."""
-    network = {**task.network, "regulation": {"lean": dict(settings)}}
+    # The rules under which the arms were registered: all shed, at nine tenths at the latest.
+    shedding = {"largest_rise": None, **settings}
+    network = {**task.network, "regulation": {"lean": shedding}}
     model = make_agent(task.agent, task.env_id, seed, network=network)
     assert isinstance(model, LeanAlgorithm)  # as its network asks
     episodes = _restore_before(_learned_at(model, task, folder), model, folder)
@@ -196,13 +197,13 @@ def _known(task: Task, seed: int, results: Path) -> Outcome | None:
 def _learned_at(model: LeanAlgorithm, task: Task, folder: Path) -> int:
     """Return the environment steps after which ``off`` had learned, as ``lean`` will find it."""
     episodes = restore_checkpoint(_kept(folder)[-1], model)
-    returns = mean_returns(sums_of_episodes(*_course(episodes, task)))
+    sums = sums_of_episodes(*_course(episodes, task))
     # Later episodes than the last checkpoint's are not needed: no arm branches after it.
     rollout = max(1, model.rollout_steps)
     return next(
         steps
         for steps in range(rollout, task.steps + rollout, rollout)
-        if learning_is_over(returns, min(1.0, steps / task.steps), model.lean_parameters)
+        if learning_is_over(sums, min(1.0, steps / task.steps), model.lean_parameters)
     )
 
 

@@ -16,8 +16,8 @@ from tests.policies.identity import EVERY, SMALL, Identity
 # TRPO has PPO's policy and its buffer.
 NAMES = [name for name in EVERY if name != "TRPO"]
 QUICK = {
-    "latest_start": 0.6, "patience": 0.5, "updates": 200, "batch_size": 64, "learning_rate": 0.01,
-    "final_learning_rate": 0.001, "control_rate": 0.1, "widening": 1.0,
+    "latest_start": 0.6, "largest_rise": None, "patience": 0.5, "updates": 200, "batch_size": 64,
+    "learning_rate": 0.01, "final_learning_rate": 0.001, "control_rate": 0.1, "widening": 1.0,
 }  # fmt: skip
 """Settings of shedding with which it takes seconds."""
 SETTLED = {name: {"updates": 400, "control_rate": 0.05} for name in ("DQN", "StatefulDQN")}

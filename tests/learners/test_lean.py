@@ -1,6 +1,7 @@
 """Tests of ``lean`` for every algorithm: learn, then shed spikes with the same behaviour."""
 
 import pkgutil
+import re
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.regulation.parameters import LeanParameters
 from tests.learners.shed import NAMES, make_shedding, quick, shed, steps_of, synops
-from tests.policies.identity import EVERY, Identity, observations, refused, score
+from tests.policies.identity import EVERY, SMALL, Identity, observations, refused, score
 
 SHORT = {"latest_start": 0.3, "updates": 12, "batch_size": 16}
 # DDPG is TD3 with one critic and without delay; TD3 goes the same way.
@@ -199,6 +200,49 @@ class Worthless(Identity):
     def step(self, action):
         observation, _, *rest = super().step(action)
         return observation, 1.0, *rest
+
+
+MEASURED = {"largest_rise": 0.2, "latest_start": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("steps", "env", "why"),
+    [
+        (640, Identity, "the return had not settled before the last rollouts, of which shedding"),
+        (1920, Endless, "no training episode ended, so that the return is unknown"),
+        (1920, Worthless, "the return had not settled before the last rollouts"),
+    ],
+)
+def test_nothing_is_shed_where_the_return_is_not_known_to_have_settled(steps, env, why):
+    # In 640 steps of rollouts of 64, one rollout is left after nine tenths.
+    model = make_shedding("PPO", env=env(), **MEASURED).learn(steps)
+    case = EVERY["PPO"]
+    plain = case.algorithm(
+        case.policy, env(), seed=0, device="cpu", policy_kwargs={"network": SMALL},
+        **{"gamma": 0.0, **case.arguments},
+    ).learn(steps)  # fmt: skip
+    assert model.outcome.startswith(f"shed nothing: {why}")
+    assert model.shedding is None
+    assert_same(model, plain)
+
+
+def test_what_is_shed_is_measured_and_within_the_bound():
+    model = make_shedding("PPO", **MEASURED).learn(3200)
+    words = re.fullmatch(
+        r"(shed|went back .*): ([\d,]+) synaptic operations a decision, of ([\d,]+); "
+        r"(\d+) episodes of the final weights earned ([\d.]+), of the frozen ones ([\d.]+); "
+        r"divergence ([\d.e-]+) nat, at most ([\d.]+)",
+        model.outcome,
+    )
+    assert words is not None, model.outcome
+    left, frozen, episodes, earned, reference, far, bound = (
+        float(word.replace(",", "")) for word in words.groups()[1:]
+    )
+    assert left < frozen / 2
+    assert episodes >= 5
+    assert earned == pytest.approx(reference, abs=1.0)
+    assert far <= bound == 0.03
+    assert model.divergence == pytest.approx(far, rel=0.05)
 
 
 @pytest.mark.parametrize("name", ["PPO", "DQN", "StatefulPPO"])

@@ -221,6 +221,7 @@ def test_good_weights_are_restored_after_two_losses(monkeypatch):
 def test_weights_whose_mean_return_is_kept_are_good_by_the_whole_cost(cost, returns, left):
     model, _ = begun(episodes=4, cost=cost, tolerance=0.05)
     shedding = model._begin_shedding(0.5)
+    shedding._visited.collect()
     shedding.bound = EARNED
     shedding.strength = StrengthControl(1.0, smoothed=0.01)  # within the bound
     put(shedding, 0.25)
@@ -292,6 +293,29 @@ def test_worse_final_weights_are_reverted(returns, comes_back):
     assert (weight(shedding) != 0.5) == comes_back
 
 
+@pytest.mark.parametrize(
+    ("returns", "bound", "left"),
+    [
+        ([100.0] * 5, 1e9, 0.5),
+        ([100.0], 1e9, "start"),  # too few to measure
+        ([0.0] * 5, 1e9, "start"),
+        ([100.0] * 5, 1e-12, "start"),  # nothing but the frozen weights is within this bound
+    ],
+)
+def test_final_weights_stay_only_if_measured_and_within_the_bound(returns, bound, left):
+    model, _ = begun(episodes=5)
+    parameters = replace(model.lean_parameters, largest_rise=0.2)
+    shedding = Shedding(model, parameters, replace(EARNED, bound=bound), 0.5)
+    shedding._visited.collect()
+    start = weight(shedding)
+    earned(shedding, returns)
+    put(shedding, 0.5)
+    report = shedding.finish()
+    assert weight(shedding) == (start if left == "start" else left)
+    assert report.startswith("shed: " if left == 0.5 else "went back to the last weights ")
+    assert shedding.divergence <= bound
+
+
 def test_the_frozen_policy_is_measured_first(monkeypatch):
     model = make_shedding("PPO", latest_start=0.5, updates=8)
     given = []
@@ -342,6 +366,7 @@ def test_unclear_final_weights_are_reverted_if_they_strayed(
 ):
     model, _ = begun(episodes=4, cost="operations", tolerance=0.05)
     shedding = model._begin_shedding(0.5)
+    shedding._visited.collect()
     monkeypatch.setattr(shedding, "_is_unsettled", lambda _: astray)
     shedding.bound, shedding._within = EARNED, shedding._policy.acting_state_dict()
     put(shedding, 0.5)

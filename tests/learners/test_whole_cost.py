@@ -19,8 +19,8 @@ from tests.policies.identity import EVERY, observations
 
 DEEP = replace(shed.SMALL, hidden_sizes=(16, 12))
 WHOLE = {
-    "cost": "operations", "updates": 60, "latest_start": 0.5, "tolerance": 1.0, "bound": 0.5,
-    "max_bound": 1.0,
+    "cost": "operations", "updates": 60, "latest_start": 0.5, "largest_rise": None,
+    "tolerance": 1.0, "bound": 0.5, "max_bound": 1.0,
 }  # fmt: skip
 
 

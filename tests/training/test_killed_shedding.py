@@ -6,8 +6,8 @@ from snn_gym._base.storage import load_tensors
 from tests.training._runs import killed_at, results, run
 
 LEAN = {
-    "latest_start": 0.35, "updates": 40, "batch_size": 16, "learning_rate": 0.01, "episodes": 2,
-    "control_rate": 0.3,
+    "latest_start": 0.35, "largest_rise": None, "updates": 40, "batch_size": 16,
+    "learning_rate": 0.01, "episodes": 2, "control_rate": 0.3,
 }  # fmt: skip
 ROLLOUTS = {"n_envs": 4, "n_steps": 32, "batch_size": 64}
 SEQUENCES = {**ROLLOUTS, "sequence_length": 16}

@@ -210,9 +210,13 @@ def test_unreachable_bounds_restart_higher_before_the_first_loss():
     assert start.begin_above(0.1, LeanParameters(widening=1.0)) == start
 
 
-def returns_of(*values):
-    """Return mean returns of the first stretches, NaN for future stretches."""
-    return np.array([*values, *[NAN] * (STRETCHES - len(values))])
+def sums_of(*values, count=1, spread=0.0):
+    """Return sums of the first stretches, each of ``count`` episodes around its mean; NaN: none."""
+    sums = np.zeros((3, STRETCHES))
+    for k, mean in enumerate(values):
+        if mean == mean:
+            sums[:, k] = count, count * mean, count * (mean**2 + spread**2)
+    return sums
 
 
 # Ten of twenty stretches are done; the patience of 0.4 is eight of them.
@@ -236,22 +240,51 @@ PLATEAU = [0.0, 90.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0]
     ],
 )
 def test_end_of_learning_by_hand(why, values, over):
-    assert learning_is_over(returns_of(*values), 0.5, DEFAULT) == over, why
+    assert learning_is_over(sums_of(*values), 0.5, DEFAULT) == over, why
 
 
 def test_end_of_learning_has_an_earliest_and_latest_time():
-    settled = returns_of(0.0, *[100.0] * 19)
+    settled = sums_of(0.0, *[100.0] * 19)
     quick = LeanParameters(patience=0.05)
     assert not learning_is_over(settled, 0.39, quick)
     assert learning_is_over(settled, 0.4, quick)
-    rising = returns_of(*range(STRETCHES))
-    assert not learning_is_over(rising, 0.89, DEFAULT)
-    assert learning_is_over(rising, 0.9, DEFAULT)
-    assert learning_is_over(returns_of(), 0.9, DEFAULT)
-    assert learning_is_over(returns_of(), 0.1, LeanParameters(latest_start=0.1))
     # Patience is a share of the training.
-    assert not learning_is_over(returns_of(0.0, 50.0, *[100.0] * 8), 0.5, DEFAULT)
-    assert learning_is_over(returns_of(0.0, 50.0, *[100.0] * 8), 0.5, LeanParameters(patience=0.35))
+    assert not learning_is_over(sums_of(0.0, 50.0, *[100.0] * 8), 0.5, DEFAULT)
+    assert learning_is_over(sums_of(0.0, 50.0, *[100.0] * 8), 0.5, LeanParameters(patience=0.35))
+
+
+def test_learning_that_is_forced_to_end_needs_no_return():
+    forced = LeanParameters(latest_start=0.1, largest_rise=None)
+    rising = sums_of(*range(STRETCHES))
+    assert not learning_is_over(rising, 0.09, forced)
+    assert learning_is_over(rising, 0.1, forced)
+    assert learning_is_over(sums_of(), 0.1, forced)
+
+
+@pytest.mark.parametrize(
+    ("why", "tenths", "progress", "over"),
+    [
+        # Each tenth is two stretches; the gain is the last value less the first.
+        ("a straight rise brings an eighth more", range(9), 0.9, True),
+        ("the same rise, with two tenths left", range(8), 0.8, False),
+        ("a tenth that brings a quarter of the gain", [*[0] * 7, 75, 100], 0.9, False),
+        ("a tenth that brings an eighth of it", [*[0] * 7, 87.5, 100], 0.9, True),
+        ("a fall of a quarter", [*[0] * 6, 100, 100, 75], 0.9, False),
+        ("nothing gained", [5] * 9, 0.9, False),
+        ("no episode in the tenth before", [*[0] * 7, NAN, 100], 0.9, False),
+    ],
+)
+def test_a_late_rise_may_be_a_fifth_of_the_gain(why, tenths, progress, over):
+    parameters = LeanParameters(latest_start=0.8, patience=0.1)
+    sums = sums_of(*(x for tenth in tenths for x in (tenth, tenth)))
+    assert learning_is_over(sums, progress, parameters) == over, why
+
+
+@pytest.mark.parametrize(("count", "over"), [(1000, True), (10, False)])
+def test_a_gain_that_may_be_chance_is_no_gain(count, over):
+    # Means of 0 and 1 whose episodes spread by 2: 2 * sqrt(2 / (count - 1)) is the error.
+    sums = sums_of(0.0, *[1.0] * 9, count=count, spread=2.0)
+    assert learning_is_over(sums, 0.5, DEFAULT) == over
 
 
 @pytest.mark.parametrize(
