@@ -130,8 +130,7 @@ class Expression:
         )
 
     # Python's own would compare identities, and a text would silently take one branch.
-    __eq__ = __bool__
-    __hash__ = __bool__
+    __eq__ = __hash__ = __bool__
 
     def __float__(self, _digits: object = None) -> NoReturn:
         raise TypeError("a text can't take a number out of a state or a constant; use operators")

@@ -70,9 +70,9 @@ def test_constant_values_are_centred_and_not_amplified():
 def test_the_unit_of_a_value_does_not_matter(unit):
     data = normal(0, 40, 3, shift=2.0)
     plain, scaled = ObservationNormaliser(3), ObservationNormaliser(3)
-    for normaliser, given in ((plain, data), (scaled, unit * data)):
+    for normaliser, values in ((plain, data), (scaled, unit * data)):
         with normaliser.fitting():
-            normaliser(given)
+            normaliser(values)
     # Powers of two change no bit of the significand.
     assert torch.equal(scaled(unit * data), plain(data))
     assert plain(data).std(0).min() > 0.9
