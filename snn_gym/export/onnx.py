@@ -326,9 +326,11 @@ class _Builder:
 
     def _of_each(self, value: Any, like: str) -> str:
         """Return values (B, N), repeated for each sample where they are constants."""
-        if isinstance(value, str) and value in self._batched:
-            return value
-        return self._op("Expand", value, self._op("Shape", like))
+        return (
+            value
+            if isinstance(value, str) and value in self._batched
+            else self._op("Expand", value, self._op("Shape", like))
+        )
 
     def _expression(
         self, root: Expression, values: Mapping[str, Any], nodes: dict[int, Any]

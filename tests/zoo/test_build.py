@@ -43,7 +43,7 @@ def test_agents_are_built_from_their_files(name, env_id):
 
 @pytest.mark.parametrize("seed", [0.9, True, "zero"])
 def test_a_seed_is_a_whole_number(seed):
-    with pytest.raises(ValueError, match="^seed: expected int, got"):
+    with pytest.raises(ValueError, match=r"^seed: expected int, got"):
         make_agent("ppo-lif", "CartPole-v1", seed=seed)
 
 
