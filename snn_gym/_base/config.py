@@ -168,6 +168,11 @@ def from_arguments(cls: type[ConfigT], arguments: Mapping[str, Any], where: str)
     return from_mapping(cls, arguments, where)
 
 
+def typed(hint: Any, value: Any, where: str) -> Any:
+    """Return an argument as a field of the type ``hint`` has it; ValueError if it does not fit."""
+    return _convert(hint, value, where)
+
+
 _ADDED = "added"
 ADDED = {_ADDED: True}
 """Metadata of a field that older files lack: mappings leave it out at its default."""

@@ -13,6 +13,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
+from snn_gym._base.config import typed
 from snn_gym._base.spaces import FlatSpikes
 from snn_gym.envs.rendering import SpikeRenderer, Window, warn_of_no_render_mode
 
@@ -364,15 +365,15 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
 def seeds_for(seed: Seeds, num_envs: int) -> Sequence[int | None]:
     """Return a seed for each environment: s, s + 1, … for a number s, None for None.
 
-    A list of another length raises ValueError.
+    A list of another length, and seeds that are no integers, raise ValueError.
     """
     if seed is None:
         return [None] * num_envs
-    if isinstance(seed, (int, np.integer)):
-        return [int(seed) + index for index in range(num_envs)]
+    if isinstance(seed, int) or np.ndim(seed) == 0:
+        return [typed(int, seed, "seed") + index for index in range(num_envs)]
     if len(seed) != num_envs:
         raise ValueError(f"seed lists {len(seed)} seeds for {num_envs} environments")
-    return list(seed)
+    return list(typed(tuple[int | None, ...], tuple(seed), "seed"))
 
 
 def masked_environments(

@@ -12,6 +12,7 @@ from gymnasium import spaces
 from gymnasium.utils import seeding
 from numpy.typing import ArrayLike, NDArray
 
+from snn_gym._base.config import typed
 from snn_gym.envs.batch import check_finite, few
 from snn_gym.envs.registry import import_named_module, make_task
 from snn_gym.program.encoders import SpikeEncoder, make_encoder, spike_encoders
@@ -65,6 +66,8 @@ def estimate_limits(
         MultiBinary((8, 40))
     """
     below, above = percentiles
+    for name, x in (("episodes", episodes), ("max_steps", max_steps), ("seed", seed)):
+        typed(int, x, name)
     if episodes < 1 or max_steps < 1 or not 0.0 <= below < above <= 100.0:
         raise ValueError(
             f"episodes and max_steps must be at least 1 and percentiles rise within [0, 100], got "

@@ -19,6 +19,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvObs, VecEnvStepReturn
 
+from snn_gym._base.config import Count, typed
 from snn_gym.envs.batch import autoreset_mode_of, check_finite, check_step
 from snn_gym.envs.classic_control import BATCHED_TASKS
 from snn_gym.envs.registry import env_ids, flat_ids, import_named_module, naming_the_extra
@@ -436,8 +437,8 @@ def make_vec_env(
         >>> env.reset().shape
         (64, 4)
     """
-    if n_envs < 1:
-        raise ValueError(f"n_envs must be at least 1, got {n_envs}")
+    typed(Count, n_envs, "n_envs")
+    typed(int | None, seed, "seed")
     with naming_the_extra(env_id):
         spec = gym.spec(import_named_module(env_id))
     # Wrappers are for single environments, so they rule out a batch.

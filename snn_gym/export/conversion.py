@@ -24,6 +24,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor, nn
 
+from snn_gym._base.config import Count, typed
 from snn_gym.export.visits import FIRST_SEED, observations_of
 from snn_gym.leaderboard.evaluation import evaluate
 from snn_gym.leaderboard.faults import rounded
@@ -285,7 +286,7 @@ def choose_share(
         episodes: Episodes for each share.
         env_kwargs: Arguments of the environment.
     """
-    seeds = range(FIRST_SEED, FIRST_SEED + episodes)
+    seeds = range(FIRST_SEED, FIRST_SEED + typed(Count, episodes, "episodes"))
     means = [
         evaluate(ResidualPolicy(policy, share), env_id, seeds=seeds, env_kwargs=env_kwargs).mean
         for share in shares
@@ -338,6 +339,8 @@ def fine_tune(
         raise ValueError(
             f"fine_tune takes stateless policies of snn_gym, got {type(teacher).__name__}"
         )
+    for name, x in (("weights_bits", weights_bits), ("updates", updates), ("seed", seed)):
+        typed(int, x, name)
     if weights_bits < 2 or updates < _ROUNDS or batch_size < 1:
         raise ValueError(
             f"weights_bits must be at least 2, updates {_ROUNDS} and batch_size 1, got "

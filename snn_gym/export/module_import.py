@@ -113,7 +113,8 @@ def _converted(network: ModuleNetwork) -> Converted:
     if differ > _MOST_DIFFER:
         network.refuse(
             f"does more than its linear maps and neurons in turn: {differ:.1%} of a layer's spikes "
-            "are others; convert plain neurons, or keep the module, by model.save"
+            "are others; convert an nn.Sequential of Linear and plain neurons, or keep the module, "
+            "by model.save"
         )
     return ours
 

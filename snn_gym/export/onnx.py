@@ -58,6 +58,8 @@ def to_onnx(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> 
         model: Algorithm with a policy of snn_gym, or the policy.
         path: File to write.
 
+    The model is checked in full before it is written; onnxruntime loads it where it is installed.
+
     Raises:
         ValueError: A part of the agent cannot be exported; the message names the nearest one.
         ImportError: The package ``onnx`` is not installed.
@@ -68,6 +70,10 @@ def to_onnx(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> 
             'export as ONNX needs onnx, which is not installed: pip install "snn-gym[deploy]"'
         )
     data: bytes = _Builder().model(program).SerializeToString()
+    if find_spec("onnxruntime") is not None:
+        from onnxruntime import InferenceSession
+
+        InferenceSession(data, providers=["CPUExecutionProvider"])
     file = Path(path)
     file.parent.mkdir(parents=True, exist_ok=True)
     write_bytes_atomic(file, data)
@@ -80,6 +86,8 @@ class _Builder:
     def __init__(self) -> None:
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
+        self._batched = {"observation", "state"}
+        """Names of values with an axis of samples; all others are the same for each sample."""
 
     def model(self, program: Program) -> Any:
         """Return the checked ONNX model of a program; call it once."""
@@ -107,7 +115,7 @@ class _Builder:
         graph = helper.make_graph(self._nodes, "agent", inputs, outputs, self._constants)
         opset = [helper.make_opsetid("", OPSET)]
         model = helper.make_model(graph, opset_imports=opset, producer_name="snn_gym", ir_version=9)
-        checker.check_model(model)
+        checker.check_model(model, full_check=True)
         return model
 
     def _read(self, program: Program, decoded: list[Any]) -> str:
@@ -312,8 +320,17 @@ class _Builder:
         pairs = zip(text.state, text.decided(True), text.decided(False), strict=True)
         for name, spiked, silent in pairs:
             yes, no = (self._expression(x, values, nodes) for x in (spiked, silent))
-            state[name] = yes if yes is no else self._op("Where", fires, yes, no)
-        return self._op("Where", fires, _f(1), _f(0))
+            decided = yes if yes is no else self._op("Where", fires, yes, no)
+            state[name] = self._of_each(decided, current)
+        return self._of_each(self._op("Where", fires, _f(1), _f(0)), current)
+
+    def _of_each(self, value: Any, like: str) -> str:
+        """Return values (B, N), repeated for each sample where they are constants."""
+        return (
+            value
+            if isinstance(value, str) and value in self._batched
+            else self._op("Expand", value, self._op("Shape", like))
+        )
 
     def _expression(
         self, root: Expression, values: Mapping[str, Any], nodes: dict[int, Any]
@@ -341,6 +358,8 @@ class _Builder:
         from onnx import helper
 
         names = [x if isinstance(x, str) else self._constant(x) for x in inputs]
+        if self._batched.intersection(names):
+            self._batched.add(name)
         options: dict[str, Any] = {"axis": 1} if operator in ("ArgMax", "Concat") else {}
         if operator == "ArgMax":
             options["keepdims"] = 0

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
+from snn_gym._base.config import Count, typed
 from snn_gym.envs.objects import EnvironmentLike, Given
 from snn_gym.envs.registry import make_task
 from snn_gym.leaderboard.evaluation import Evaluation, evaluate
@@ -66,7 +67,7 @@ def visit(
     acted_in = Given(env_id, env_kwargs).acted_in
     policy: RecordedPolicy = raw_policy(model, acted_in, env_kwargs)
     watched = _Watched(policy)
-    seeds = range(FIRST_SEED, FIRST_SEED + episodes)
+    seeds = range(FIRST_SEED, FIRST_SEED + typed(Count, episodes, "episodes"))
     costs = evaluate(watched, env_id, seeds=seeds, env_kwargs=env_kwargs)
     inputs = tuple(watched.inputs.tolist())
     return Visits(tuple(watched.fired), tuple(watched.peaks), watched.peak_spikes, costs, inputs)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from snn_gym._base.config import Range, typed
 from snn_gym._base.markup import table
 from snn_gym._base.numerics import one_thread
 from snn_gym.leaderboard.statistics import interquartile_mean, mean_interval
@@ -37,6 +38,7 @@ FIRST_EVALUATION_SEED = 2_000_000_000
 MOST_EPISODES = 1_000_000
 """Largest number of public seeds."""
 
+_EpisodeSeed = Annotated[int, Range(at_least=0, below=2**32)]
 OFFICIAL_EPISODES = 100
 """Episodes behind every row of the results table."""
 
@@ -113,9 +115,8 @@ def _weights(model: Any) -> object:
 
 def evaluation_seeds(episodes: int) -> tuple[int, ...]:
     """Return so many consecutive public seeds; ValueError outside 1 to `MOST_EPISODES`."""
-    if not 1 <= episodes <= MOST_EPISODES:
-        raise ValueError(f"episodes must be at least 1 and at most {MOST_EPISODES}, got {episodes}")
-    return tuple(range(FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + episodes))
+    number = typed(Annotated[int, Range(1, at_most=MOST_EPISODES)], episodes, "episodes")
+    return tuple(range(FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + number))
 
 
 def evaluate(
@@ -161,7 +162,8 @@ def evaluate(
 
     given = Given(env_id, env_kwargs)
     policy: Acting = raw_policy(model_or_policy, given.acted_in, env_kwargs)
-    seeds = evaluation_seeds(episodes) if seeds is None else tuple(int(seed) for seed in seeds)
+    played = evaluation_seeds(episodes) if seeds is None else tuple(seeds)
+    seeds = typed(tuple[_EpisodeSeed, ...], played, "seeds")
     visited = _Visited(MAX_KEPT_OBSERVATIONS)
     together = given.count or _EPISODES_TOGETHER
     groups = [seeds[k : k + together] for k in range(0, len(seeds), together)]

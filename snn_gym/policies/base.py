@@ -279,8 +279,9 @@ class SpikingPolicy(ProgramPolicy):
         activation_fn: Activation of networks that do not spike; None for Stable-Baselines3's
             default.
         net_arch: Stable-Baselines3's name of hidden sizes: a list, in place of
-            ``network.hidden_sizes``; with a critic also ``dict(pi=..., vf=...)``, of off-policy
-            algorithms ``dict(pi=..., qf=...)``, where the critic's are ``critic_hidden_sizes``.
+            ``network.hidden_sizes``, not beside them; with a critic also ``dict(pi=..., vf=...)``,
+            of off-policy algorithms ``dict(pi=..., qf=...)``, where the critic's are
+            ``critic_hidden_sizes``.
         **kwargs: As in the policy of Stable-Baselines3 that follows.
 
     Raises:
@@ -334,7 +335,7 @@ class SpikingPolicy(ProgramPolicy):
             self.module_config, given = given, NetworkConfig(time_steps=given.time_steps)
         self.network = network_config(given)
         if net_arch is not None:
-            self._take_net_arch(net_arch)
+            self._take_net_arch(net_arch, self.network if given is None else given)
         self.normalise_observations = normalise_observations
         self._configure(observation_space, action_space, kwargs)
         super().__init__(
@@ -346,14 +347,17 @@ class SpikingPolicy(ProgramPolicy):
             **kwargs,
         )
 
-    def _take_net_arch(self, net_arch: Any) -> None:
-        """Replace hidden sizes by those of ``net_arch``; refuse it beside a critic's own sizes."""
+    def _take_net_arch(self, net_arch: Any, network: NetworkConfig | Mapping[str, Any]) -> None:
+        """Replace hidden sizes by those of ``net_arch``; refuse it beside others.
+
+        ``network`` is the argument, which may state hidden sizes, too.
+        """
         if self.critic_hidden_sizes is not None:
             raise ValueError(
                 f"net_arch {net_arch!r} and critic_hidden_sizes {self.critic_hidden_sizes} both "
                 "say what the critic has; leave one out"
             )
-        actor, critic = read_net_arch(net_arch, self.critic_key)
+        actor, critic = read_net_arch(net_arch, self.critic_key, network)
         self.network = replace(self.network, hidden_sizes=actor)
         if self.critic_key is not None:
             self.critic_hidden_sizes = CriticSizes(critic).critic_hidden_sizes

@@ -69,7 +69,7 @@ class SpikingControllerPolicy(SpikingPolicy, BasePolicy):
         del lr_schedule
         self.network = network_config(network)
         if net_arch is not None:
-            self._take_net_arch(net_arch)
+            self._take_net_arch(net_arch, self.network if network is None else network)
         self.normalise_observations = normalise_observations
         self.rates_actions = isinstance(action_space, spaces.Discrete)
         self._configure(observation_space, action_space, kwargs)

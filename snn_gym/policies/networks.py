@@ -452,12 +452,14 @@ def network_config(network: NetworkConfig | Mapping[str, Any] | None) -> Network
     return config
 
 
-def read_net_arch(net_arch: Any, critic: CriticKey | None) -> tuple[Any, Any]:
+def read_net_arch(
+    net_arch: Any, critic: CriticKey | None, network: NetworkConfig | Mapping[str, Any]
+) -> tuple[Any, Any]:
     """Return the hidden sizes of actor and critic, as Stable-Baselines3 reads ``net_arch``.
 
     It is a list for both, or a dict, also as a list's only item, of the actor's (``pi``) and the
     critic's; with ``critic`` None only a list. Without ``vf`` a critic has no hidden layer. Without
-    ``qf`` a ``ValueError`` is raised.
+    ``qf``, or beside other ``hidden_sizes`` of ``network``, a ``ValueError`` is raised.
     """
     arch = net_arch
     if isinstance(arch, list | tuple) and len(arch) == 1 and isinstance(arch[0], Mapping):
@@ -475,6 +477,15 @@ def read_net_arch(net_arch: Any, critic: CriticKey | None) -> tuple[Any, Any]:
                 f"{net_arch!r}"
             )
         actor, sizes = arch.get("pi", ()), arch.get(critic, ())
+    if isinstance(network, NetworkConfig):  # which does not tell its defaults from sizes given
+        network = {} if network.hidden_sizes == NetworkConfig.hidden_sizes else vars(network)
+    given = network.get("hidden_sizes", actor)
+    one, other = (list(x) if isinstance(x, tuple) else x for x in (given, actor))
+    if one != other:
+        raise ValueError(
+            f"net_arch {net_arch!r} and hidden_sizes {given!r} of the network both say what the "
+            "actor has; leave one out"
+        )
     return actor, sizes
 
 

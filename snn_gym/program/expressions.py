@@ -29,11 +29,16 @@ STEPS = "silent_steps"
 class Expression:
     """A node of a graph: a key of `OPERATORS` and its inputs, a ``name``, or a ``constant``."""
 
-    # Nodes are compared by identity: a value that a text uses twice is computed once.
+    # Nodes are told apart by ``is``: a value that a text uses twice is computed once.
     operator: str
     inputs: tuple[Expression, ...] = ()
     label: str = ""
     number: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse inputs that are no numbers, but for the condition of a choice."""
+        for x in self.inputs[1:] if self.operator == "where" else self.inputs:
+            lift(x)
 
     def __add__(self, other: Value) -> Expression:
         b = lift(other)
@@ -96,7 +101,7 @@ class Expression:
     def __pow__(self, exponent: int | Expression) -> Expression:
         if isinstance(exponent, Expression) and names_in(exponent) == (STEPS,):
             return Expression("**", (self, exponent))
-        if exponent not in (2, 3):
+        if isinstance(exponent, Expression) or exponent not in (2, 3):
             raise TypeError(
                 f"** takes the exponents 2 and 3, got {exponent!r}; use products or exp"
             )
@@ -118,13 +123,19 @@ class Expression:
     def __le__(self, other: Value) -> Expression:
         return Expression(">=", (lift(other), self))
 
-    def __bool__(self) -> NoReturn:
+    def __bool__(self, _other: object = None) -> NoReturn:
         raise TypeError(
-            "a text can't branch by `if`, `and` or `max`, for it stands for many neurons; use where"
+            "a text can't branch by `if`, `and`, `==` or `max`, for it stands for many neurons; "
+            "use where(s.v > 0, a, b)"
         )
 
-    def __float__(self) -> NoReturn:
+    # Python's own would compare identities, and a text would silently take one branch.
+    __eq__ = __hash__ = __bool__
+
+    def __float__(self, _digits: object = None) -> NoReturn:
         raise TypeError("a text can't take a number out of a state or a constant; use operators")
+
+    __int__ = __round__ = __trunc__ = __float__
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Expression:
         """Take operators of numpy's scalars, and refuse its other functions."""
@@ -151,6 +162,9 @@ def constant(number: float) -> Expression:
 def lift(value: Value) -> Expression:
     """Return a number as a constant, an expression as it is; TypeError for others, bool too."""
     if isinstance(value, Expression):
+        # The sum of two comparisons is 2 in C, and 1 of arrays.
+        if value.operator in COMPARISONS:
+            raise TypeError("a comparison is no number; use where(s.v > 0, 1.0, 0.0)")
         return value
     if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer):
         raise TypeError(f"a text computes with numbers and states, got {type(value).__name__}")

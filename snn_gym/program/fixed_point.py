@@ -37,7 +37,7 @@ def share(gain: IntArray, x: IntArray) -> IntArray:
     if np.abs(product).max(initial=0) > SUM_LIMIT - (1 << (GAIN_BITS - 1)):
         raise ValueError(
             "a product of a neuron's equations leaves 32 bits, as a time constant is shorter than "
-            "a time step; export in float"
+            "a time step; export as C in float"
         )
     return scaled(product, GAIN_BITS)
 

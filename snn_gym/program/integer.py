@@ -75,7 +75,7 @@ def _within(name: str, low: IntArray, high: IntArray) -> Range:
     limits = int(low.min(initial=0)), int(high.max(initial=0))
     most = max(-limits[0], limits[1])
     if most >= _MOST_SUM:
-        raise ValueError(f"{name} reach {most:,}, more than 31 bits hold; export in float")
+        raise ValueError(f"{name} reach {most:,}, more than 31 bits hold; export as C in float")
     return limits
 
 
@@ -214,7 +214,7 @@ def units_of(neuron: type[Neuron]) -> dict[str, Unit]:
     nodes, known = list(walk(*roots)), 0
     for node in nodes:
         if node.operator not in ("name", "constant", *_OPERATORS):
-            raise ValueError(f"{problem} has {node.operator!r}; export in float")
+            raise ValueError(f"{problem} has {node.operator!r}; export as C in float")
     while known < len(units):
         known = len(units)
         for x, unit in (pair for node in nodes for pair in _implied(node, units)):
@@ -229,7 +229,7 @@ def units_of(neuron: type[Neuron]) -> dict[str, Unit]:
     if unknown:
         raise ValueError(
             f"{problem} does not tell whether {', '.join(unknown)} is a potential or a share of "
-            "one; export in float"
+            "one; export as C in float"
         )
     return {x: unit for x, unit in units.items() if isinstance(x, str)}
 
@@ -471,7 +471,7 @@ def _entering(program: Program, least: int = 0) -> tuple[int, Range]:
     if len(program.normalisers) != 1:
         raise ValueError(
             "observations that are not standardised, once, have no scale in fixed point; train "
-            "with normalise_observations=True and without VecNormalize, or export in float"
+            "with normalise_observations=True and without VecNormalize, or export as C in float"
         )
     # Neither a value nor a sum over all of them may overflow.
     most = min(LIMIT, SUM_LIMIT // (2 * _WEIGHT_LIMIT * program.inputs))
@@ -630,13 +630,13 @@ def _check_supported(program: Program) -> None:
     if program.stateful and program.readout.variables > 0:
         raise ValueError(
             "a decoder that carries a state is not written in fixed point; train with decoder "
-            "'mean_rate', or export in float"
+            "'mean_rate', or export as C in float"
         )
     if program.coder is not None or program.readout.values > 1:
         part = "decoder" if program.coder is None else "encoder"
         raise ValueError(
             f"this {part} is not written in fixed point; train with encoder 'constant' and "
-            "decoder 'mean_rate', or export in float"
+            "decoder 'mean_rate', or export as C in float"
         )
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import takewhile
 from typing import Any, NamedTuple, NoReturn
 
 import torch
@@ -33,7 +34,8 @@ class ModuleConfig:
 
     The module takes one time step, ``module(x)`` or ``module(x, state) -> (output, state)``, x (B,
     D), and is called ``time_steps`` times; or all of them, x (T, B, D), in one call; or it runs
-    them by itself and returns (T, B, F). Of a tuple the first tensor counts. An observation is held
+    them by itself and returns (T, B, F). There may be several states, arguments of default None,
+    such as membranes. Of a tuple the first tensor counts. An observation is held
     over the time steps. A policy copies the module, whose weights are the initial ones, and reads
     the copy by a linear head of its own.
 
@@ -160,8 +162,8 @@ class ModuleNetwork(nn.Module):
             getattr(part, "step_mode", "") == "m" or any(hasattr(part, x) for x in marks)
             for part in self.module.modules()
         ))  # fmt: skip
-        second = list(inspect.signature(self.module.forward).parameters.values())[1:2]
-        self._carries = any(x.default is None for x in second)
+        others = list(inspect.signature(self.module.forward).parameters.values())[1:]
+        self._states = len(list(takewhile(lambda x: x.default is None, others)))
         self._repeats = False  # whether the module runs the time steps of a decision by itself
         features = self._probe()
         self.head = None if output_size is None else nn.Linear(features, output_size)
@@ -194,15 +196,15 @@ class ModuleNetwork(nn.Module):
 
     def _outputs(self, inputs: Tensor) -> Tensor:
         """Return the module's outputs (T, B, F), from rest."""
-        signal, state = self._signal(inputs).expand(self.time_steps, -1, -1), None
+        signal, states = self._signal(inputs).expand(self.time_steps, -1, -1), tuple[Any, ...]()
         forget(self.module)
         if self._sequence or self._repeats:
             outputs = _first(self.module(signal if self._sequence else signal[0]))
         else:
             steps = []
             for x in signal:
-                result = self.module(x) if state is None else self.module(x, state)
-                state = result[1] if self._carries and isinstance(result, tuple) else None
+                result = self.module(x, *states)
+                states = result[1 : 1 + self._states] if isinstance(result, tuple) else ()
                 steps.append(_first(result))
             outputs = torch.stack(steps)
         forget(self.module)
@@ -272,7 +274,8 @@ class ModuleNetwork(nn.Module):
             loop = getattr(part, "recurrent", None)
             follows = torch.equal(before[:size], value[:size])
             if not (known and follows and isinstance(loop, nn.Linear | None)):
-                self.problem = f"{type(part).__name__} {name!r} or what comes before it"
+                place = f"{type(part).__name__} {name!r}" if name else "the output of its forward"
+                self.problem = f"{place} or what comes before it"
             self._chain += [name] * leaf
             before = y.flatten()
         self.problem = self.problem if self.spiking else "no neurons that fire"
@@ -317,7 +320,11 @@ class ModuleNetwork(nn.Module):
         ``read`` returns name and parameters of our neuron for a part, and the factor of its inputs.
         """
         if self.problem:
-            self.refuse(f"is no chain of Linear and neurons, by {self.problem}")
+            self.refuse(
+                f"is no chain of Linear and neurons, by {self.problem}; return the last part's "
+                "values of each time step, or write an nn.Sequential of Linear and neurons "
+                "(snnTorch's with init_hidden=True)"
+            )
         neurons, synapses = list[tuple[str, Any, Any]](), list[Any]()
         weights, biases = _affine(None, self.input_size)
         for name in self._chain:

@@ -13,7 +13,8 @@ from snn_gym.spiking.bookkeeping import BookkeepingModule
 
 FIRST_OBSERVATIONS = 10_000
 """Observations that set the statistics of a policy that learns without rollouts."""
-_EPSILON = 1e-8
+# Rounding gives a constant, added up a million times, a variance of 3e-11 of its mean square.
+_CONSTANT = 1e-9
 
 
 class ObservationNormaliser(BookkeepingModule):
@@ -24,7 +25,8 @@ class ObservationNormaliser(BookkeepingModule):
     evaluation and line searches never change it. The policy calls ``updates_started`` and
     ``rollout_started``. Before the first application observations pass unchanged. The applied
     statistics are in ``state_dict``, the accumulated ones are bookkeeping; both are saved with the
-    policy.
+    policy. A value whose variance is at most 1e-9 of its mean square is constant, and is centred
+    alone; the unit of a value makes no difference.
 
     Without statistics and without a rollout, as in imitation of an expert, a batch that gradients
     are taken of is applied at once, up to ``FIRST_OBSERVATIONS`` observations in total. ``fitting``
@@ -131,7 +133,10 @@ class ObservationNormaliser(BookkeepingModule):
         if self.count.item() < 2:
             return
         mean = self.total / self.count
-        variance = (self.total_of_squares / self.count - mean.square()).clamp(min=0.0)
+        mean_square = self.total_of_squares / self.count
+        variance = mean_square - mean.square()
+        # The least normal float32 keeps the standard deviation above 0.
+        rounding = (_CONSTANT * mean_square).clamp(min=torch.finfo(torch.float32).tiny)
         self.mean.copy_(mean)
         # A value that never varied passes centred instead of being blown up.
-        self.std.copy_(torch.where(variance > _EPSILON, variance.sqrt(), 1.0))
+        self.std.copy_(torch.where(variance > rounding, variance.clamp(min=0.0).sqrt(), 1.0))

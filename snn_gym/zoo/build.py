@@ -24,7 +24,7 @@ from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from snn_gym._base.config import to_mapping
+from snn_gym._base.config import to_mapping, typed
 from snn_gym._base.names import did_you_mean
 from snn_gym.envs.objects import EnvironmentLike, Given
 from snn_gym.envs.registry import (
@@ -218,7 +218,7 @@ def make_agent(
         ValueError: The agent, the environment, a hyper-parameter or a setting of the network is
             unknown or invalid, or the memory is too small for the algorithm's buffers.
     """
-    given = None
+    given, seed = None, typed(int | None, seed, "seed")
     if isinstance(env_id, str):
         env_id = import_named_module(env_id)
         spec = fitting_spec(name, env_id, env_kwargs)
@@ -459,7 +459,10 @@ def policy_arguments(
         from snn_gym.policies.networks import read_net_arch  # which loads Norse
 
         key = policy_class(spec.algorithm).critic_key  # type: ignore[attr-defined]
-        settings["hidden_sizes"], critic = read_net_arch(arguments.pop("net_arch"), key)
+        # Sizes of the parent make way; those of the agent itself would be lost.
+        inherited = load_agent_spec(spec.parent).network_settings(env_id) if spec.parent else {}
+        own = {name: x for name, x in settings.items() if x != inherited.get(name)}
+        settings["hidden_sizes"], critic = read_net_arch(arguments.pop("net_arch"), key, own)
         if key is not None:
             arguments["critic_hidden_sizes"] = list(critic)
     config = NetworkConfig.from_dict({**settings, **(network or {})})

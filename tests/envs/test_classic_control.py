@@ -273,3 +273,16 @@ def test_wrong_masks_are_named(mask, error, message):
 def test_one_seed_per_environment_is_required():
     with pytest.raises(ValueError, match=r"^seed lists 3 seeds for 2 environments$"):
         BATCHED_TASKS["CartPole-v1"](2).reset(seed=[1, 2, 3])
+
+
+@pytest.mark.parametrize("seed", [0.9, True, "zero", [0.9, 1], [True, 1], np.array([1.0, 2.0])])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(ValueError, match=r"^seed(\[0\])?: expected int"):
+        BATCHED_TASKS["CartPole-v1"](2).reset(seed=seed)
+
+
+def test_seeds_of_numpy_are_those_of_python():
+    env = BATCHED_TASKS["CartPole-v1"](2)
+    first, _ = env.reset(seed=[4, 5])
+    for seed in (np.int64(4), np.array([4, 5]), range(4, 6)):
+        np.testing.assert_array_equal(env.reset(seed=seed)[0], first)

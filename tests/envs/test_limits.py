@@ -83,6 +83,8 @@ def test_limits_match_the_environment_file_and_work_with_the_encoder():
         ("Blackjack-v1", {}, r"^limits are for Box observations, got Tuple.*FlattenObservation"),
         ("FrozenLake-v1", {}, r"^limits are for Box observations, got Discrete\(16\)"),
         ("CartPole-v1", {"episodes": 0}, r"at least 1 .* got 0, 1000 and \(1.0, 99.0\)$"),
+        ("CartPole-v1", {"max_steps": 10.5}, r"^max_steps: expected int, got 10.5 \(float\)$"),
+        ("CartPole-v1", {"episodes": True}, r"^episodes: expected int, got True \(bool\)$"),
         ("CartPole-v1", {"percentiles": (99, 1)}, r"percentiles rise within \[0, 100\], got 20"),
         ("nowhere:X-v0", {}, "No module named 'nowhere'"),
         (Counter(last=np.nan), {"policy": lambda seen: np.nan, "max_steps": 3}, "at step 1 of the"),

@@ -172,6 +172,9 @@ def test_arguments_and_wrappers_reach_the_environments():
             "^mode 'dummy' is unknown; allowed modes: batched, sync, async, vector_entry_point$",
         ),
         ("Blackjack-v1", {"n_envs": 0}, "^n_envs must be at least 1, got 0$"),
+        ("CartPole-v1", {"n_envs": 1.5}, r"^n_envs: expected int, got 1.5 \(float\)$"),
+        ("CartPole-v1", {"n_envs": True}, r"^n_envs: expected int, got True \(bool\)$"),
+        ("CartPole-v1", {"seed": 0.9}, r"^seed: expected int, got 0.9 \(float\)$"),
         (
             "CartPole-v1",
             {"mode": "batched", "wrappers": [gym.wrappers.FlattenObservation]},

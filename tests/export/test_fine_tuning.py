@@ -87,5 +87,7 @@ def test_a_state_and_numbers_out_of_range_are_refused():
     policy = twin_of(build(SpikingActorCriticPolicy))
     with pytest.raises(ValueError, match="weights_bits must be at least 2"):
         fine_tune(policy, "any", 1)
+    with pytest.raises(ValueError, match=r"weights_bits: expected int, got 2\.5"):
+        fine_tune(policy, "any", 2.5)
     with pytest.raises(ValueError, match="updates 4"):
         fine_tune(policy, "any", 4, updates=3)

@@ -76,6 +76,56 @@ class Recurrent(nn.Module):
         return torch.stack(outputs)
 
 
+class Tutorial(nn.Module):
+    """Two layers as snnTorch's tutorials write them, whose membranes are kept in ``forward``."""
+
+    def __init__(self, returned="spikes"):
+        super().__init__()
+        leaky = pytest.importorskip("snntorch").Leaky
+        self.fc1, self.lif1 = nn.Linear(4, 32), leaky(beta=0.8)
+        self.fc2, self.lif2 = nn.Linear(32, 6), leaky(beta=0.8)
+        self.returned = returned
+
+    def forward(self, x):
+        mem1, mem2 = self.lif1.init_leaky(), self.lif2.init_leaky()
+        spikes, membranes = [], []
+        for _ in range(8):
+            spk1, mem1 = self.lif1(self.fc1(x), mem1)
+            spk2, mem2 = self.lif2(self.fc2(spk1), mem2)
+            spikes.append(spk2)
+            membranes.append(mem2)
+        if self.returned == "spikes":
+            return torch.stack(spikes), torch.stack(membranes)
+        return torch.stack(membranes) if self.returned == "membranes" else sum(spikes)
+
+
+class Membranes(nn.Module):
+    """A time step of two layers, whose states are arguments and results."""
+
+    def __init__(self):
+        super().__init__()
+        from norse.torch import LIFBoxCell
+
+        self.fc1, self.lif1 = nn.Linear(4, 32), LIFBoxCell()
+        self.fc2, self.lif2 = nn.Linear(32, 6), LIFBoxCell()
+
+    def forward(self, x, one=None, two=None):
+        spikes, one = self.lif1(self.fc1(x), one)
+        spikes, two = self.lif2(self.fc2(spikes), two)
+        return spikes, one, two
+
+
+class Sums(Membranes):
+    """The same layers, whose spikes are added up."""
+
+    def forward(self, x):
+        total, states = 0.0, ()
+        for _ in range(8):
+            spikes, *states = super().forward(x, *states)
+            total = total + spikes
+        return total
+
+
 def thresholds(size):
     return 0.5 + torch.rand(size, generator=torch.Generator().manual_seed(size))
 
@@ -104,6 +154,8 @@ NEURONS = {
     "LIFBoxCell": (norse("LIFBoxCell"), "lif_box", {"tau_mem_ms": 10.0}),
     "LIFCell": (norse("LIFCell"), "lif", {"tau_mem_ms": 10.0, "tau_syn_ms": 5.0}),
     "IAFCell": (norse("IAFCell"), "iaf", {"v_threshold": 1.0}),
+    "membranes in forward": (lambda: firing(Tutorial()), "lif_soft", {"v_fall": 1.25}),
+    "membranes as arguments": (lambda: firing(Membranes(), 6.0), "lif_box", {"tau_mem_ms": 10.0}),
 }  # fmt: skip
 
 
@@ -180,6 +232,9 @@ def test_the_critic_comes_along():
         (spikingjelly("IFNode", v_reset=-0.5), "of a layer's spikes are others"),
         (lambda: nn.Sequential(nn.Linear(4, 3), nn.ReLU()), "no neurons that fire"),
         (lambda: nn.Sequential(nn.Linear(4, 4), nn.ReLU(), firing(plain())), "ReLU '1'"),
+        (lambda: Tutorial("membranes"), "by the output of its forward .* write an nn.Sequential"),
+        (lambda: Tutorial("sums"), "by the output of its forward .* write an nn.Sequential"),
+        (Sums, "by the output of its forward .*; return the last part's values of each time step"),
     ],
 )
 def test_what_has_no_form_here_is_refused_in_a_line(make, message):

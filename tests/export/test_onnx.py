@@ -13,7 +13,8 @@ from snn_gym.policies import (
 )
 from snn_gym.program import decide
 from snn_gym.program.interpreter import rest_state
-from snn_gym.program.neurons import LIFBoxParameters
+from snn_gym.program.neurons import NEURONS, LIFBoxParameters
+from snn_gym.spiking import Neuron, register_neuron
 from tests.export.made import DENSE, RARE, RARE_STATEFUL, build, build_ann, observe, scattered
 
 pytest.importorskip("onnx")
@@ -98,3 +99,41 @@ def test_units_of_an_ann_carry_their_state(gates, tmp_path):
         np.testing.assert_allclose(values, made.outputs, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(state, ours, rtol=1e-4, atol=1e-4)
     assert ours.std() > 0
+
+
+class Forgetting(Neuron):
+    """A neuron with constants in place of its potential and trace, and a clock without input."""
+
+    Parameters = LIFBoxParameters
+    state = ("v", "trace", "clock")
+
+    @staticmethod
+    def integrate(p, s, x):
+        return x + 0.5 * s.trace + 0.1 * s.clock, p.v_threshold, s.clock + p.v_threshold
+
+    @staticmethod
+    def after(p, s, z):
+        return p.v_reset, s.trace, s.clock
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_states_that_are_constants_have_a_row_for_each_sample(recurrent, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    register_neuron("constant", Forgetting)
+    try:
+        network = {"neuron": "constant", "recurrent": recurrent, "time_steps": 3}
+        for kind in (SpikingActorCriticPolicy, StatefulActorCriticPolicy):
+            policy = build(kind, **network)
+            session = runtime.InferenceSession(str(to_onnx(policy, tmp_path / "agent.onnx")))
+            program, observations = policy.program(), observe("analogue", 4)
+            before = rest_state(program, 4)
+            given = {"observation": observations}
+            if program.stateful:
+                given |= {"state": before, "episode_start": np.zeros(4, np.bool_)}
+            found = session.run(["values", "next_state"][: 1 + program.stateful], given)
+            made = decide(program, observations, before if program.stateful else None)
+            np.testing.assert_allclose(found[0], made.outputs, rtol=1e-4, atol=1e-4)
+            if program.stateful:
+                np.testing.assert_allclose(found[1], made.state, rtol=1e-4, atol=1e-4)
+    finally:
+        del NEURONS["constant"]

@@ -102,6 +102,23 @@ def test_default_seeds_are_public_and_apart_from_training():
             evaluation_seeds(episodes)
 
 
+@pytest.mark.parametrize(("arguments", "message"), [
+    ({"seeds": [0.9]}, r"seeds\[0\]: expected int, got 0.9 \(float\)"),
+    ({"seeds": [3, True]}, r"seeds\[1\]: expected int, got True \(bool\)"),
+    ({"seeds": np.array([1.0])}, r"seeds\[0\]: expected int, got .*1.0"),
+    ({"seeds": [-1]}, r"seeds\[0\] must be at least 0 and below 4294967296, got -1"),
+    ({"episodes": 1.5}, r"episodes: expected int, got 1.5 \(float\)"),
+    ({"episodes": True}, r"episodes: expected int, got True \(bool\)"),
+])  # fmt: skip
+def test_seeds_and_numbers_of_episodes_are_whole_numbers(arguments, message):
+    _Countdown.reset_seeds.clear()
+    with pytest.raises(ValueError, match=message):
+        evaluate(_Policy(), "Countdown-v0", **arguments)
+    assert _Countdown.reset_seeds == []
+    numbers = evaluate(_Policy(), "Countdown-v0", seeds=np.array([4, 5]))
+    assert numbers.seeds == (4, 5)
+
+
 def test_arguments_reach_every_environment():
     policy = build_policy("sac-mlp", "Pendulum-v1")
     heavy = evaluate(policy, "Pendulum-v1", seeds=(1, 2), env_kwargs={"g": 20.0})

@@ -428,7 +428,7 @@ def test_exports_carry_the_statistics_of_a_vec_normalize(twice, tmp_path):
         with pytest.raises(ValueError, match="standardised twice, as by VecNormalize and by the"):
             to_nir(model, tmp_path / "never.nir")
         visits = visit(model, "CartPole-v1", 1)
-        with pytest.raises(ValueError, match="without VecNormalize, or export in float"):
+        with pytest.raises(ValueError, match="without VecNormalize, or export as C in float"):
             to_c(model, tmp_path / "never", visits=visits, fixed_point=True)
 
 

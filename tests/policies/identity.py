@@ -202,6 +202,8 @@ def make(name, env=None, seed=0, **arguments):
     """Return a model of an algorithm on a small spiking network."""
     case = EVERY[name]
     policy_kwargs = {"network": SMALL, **case.policy_kwargs, **arguments.pop("policy_kwargs", {})}
+    if "net_arch" in policy_kwargs and policy_kwargs["network"] is SMALL:  # which has sizes, too
+        policy_kwargs["network"] = NetworkConfig(time_steps=SMALL.time_steps)
     return case.algorithm(
         case.policy, env or Identity(action=case.actions[0]), seed=seed, device="cpu",
         policy_kwargs=policy_kwargs, **{"gamma": 0.0, **case.arguments, **arguments},

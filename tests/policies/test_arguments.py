@@ -128,6 +128,7 @@ def test_invalid_sizes_are_refused(name):
     wrong = [
         ({"width": [6]}, r"net_arch must be a list of hidden sizes.* got \{'width': \[6\]\}"),
         ([0], "must be at least 1, got 0"),
+        (5, "hidden_sizes: expected a list, got 5"),
     ]
     if name not in STOCK:
         wrong.append(({"pi": [6], key: [6]}, r"must be a list of hidden sizes, such as \[64, 64\]"))
@@ -138,6 +139,15 @@ def test_invalid_sizes_are_refused(name):
     for arch, message in wrong:
         with refused(message):
             make(name, policy_kwargs={"net_arch": arch})
+
+
+@pytest.mark.parametrize("network", [{"hidden_sizes": [8]}, NetworkConfig(hidden_sizes=(8,))])
+@pytest.mark.parametrize("name", ["PPO", "DQN", "StatefulPPO"])
+def test_net_arch_beside_other_hidden_sizes_is_refused(name, network):
+    with refused(r"net_arch \[6\] and hidden_sizes .8.* both say what the actor has; leave one"):
+        make(name, policy_kwargs={"net_arch": [6], "network": network})
+    alike = make(name, policy_kwargs={"net_arch": [8], "network": network}).policy
+    assert alike.network.hidden_sizes == (8,)
 
 
 @algorithms

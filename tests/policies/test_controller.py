@@ -113,7 +113,10 @@ def test_arguments_of_other_policies_are_refused(argument):
 
 
 def test_net_arch_is_the_hidden_sizes():
-    assert [layer.size for layer in policy(net_arch=[6, 5]).controller.layers] == [6, 5]
+    made = SpikingControllerPolicy(UNIT, spaces.Discrete(3), net_arch=[6, 5])
+    assert [layer.size for layer in made.controller.layers] == [6, 5]
+    with pytest.raises(ValueError, match="both say what the actor has"):
+        policy(net_arch=[6, 5])  # beside the sizes of its network
 
 
 def test_saved_weights_and_limits_are_sufficient_to_act(tmp_path):

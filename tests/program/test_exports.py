@@ -75,7 +75,7 @@ def test_sums_and_products_have_a_fixed_point(name):
 
 @pytest.mark.parametrize(("name", "message"), [
     ("quadratic", "'quadratic' has no fixed point, for it adds .*-?0.5 to a potential"),
-    ("exponential", "'exponential' has no fixed point, for it has '/'; export in float"),
+    ("exponential", "'exponential' has no fixed point, for it has '/'; export as C in float"),
 ])  # fmt: skip
 def test_neurons_without_fixed_point_are_refused(name, message, tmp_path):
     policy = build(SpikingActorCriticPolicy, neuron=name)

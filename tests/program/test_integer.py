@@ -127,6 +127,6 @@ def test_what_integers_do_not_hold_is_refused():
     huge = Head(PAIR, np.array([3e7, 0.0], np.float32))
     agent = replace(wide, decoder=many, time_steps=100_000, head=huge)
     with pytest.raises(
-        ValueError, match=r"outputs reach .*, more than 31 bits hold; export in float"
+        ValueError, match=r"outputs reach .*, more than 31 bits hold; export as C in float"
     ):
         to_integer(agent, [1.0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -63,3 +64,31 @@ def test_constant_values_are_centred_and_not_amplified():
     normaliser.updates_started()
     normaliser.rollout_started()
     assert normaliser(torch.tensor([[7.5]])).item() == 0.5
+
+
+@pytest.mark.parametrize("unit", [2.0**-20, 2.0**-50, 2.0**20])
+def test_the_unit_of_a_value_does_not_matter(unit):
+    data = normal(0, 40, 3, shift=2.0)
+    plain, scaled = ObservationNormaliser(3), ObservationNormaliser(3)
+    for normaliser, values in ((plain, data), (scaled, unit * data)):
+        with normaliser.fitting():
+            normaliser(values)
+    # Powers of two change no bit of the significand.
+    assert torch.equal(scaled(unit * data), plain(data))
+    assert plain(data).std(0).min() > 0.9
+
+
+def test_rounding_of_a_large_constant_is_no_variance():
+    normaliser = ObservationNormaliser(1)
+    with normaliser.fitting():
+        for _ in range(2_000):
+            normaliser(torch.full((1, 1), 50000.1))
+    assert normaliser(torch.tensor([[50000.5]])).item() == pytest.approx(0.4, abs=4e-3)
+
+
+def test_values_below_the_numbers_of_float32_do_not_divide_by_zero():
+    normaliser = ObservationNormaliser(1)
+    data = torch.tensor([[0.0], [1e-45]])  # the least number above 0
+    with normaliser.fitting():
+        normaliser(data)
+    assert normaliser(data).isfinite().all()

@@ -136,6 +136,18 @@ def neuron_of(parameters, **functions):
             TypeError, "Mine.integrate: exp",
         ),
         (
+            "x",
+            neuron_of(
+                DecayParameters,
+                after=lambda p, s, z: (s.v - z if p.v_reset == 0 else (1.0 - z) * s.v,),
+            ),
+            TypeError, "Mine.after: a text can't branch by .*; use where",
+        ),
+        (
+            "x", neuron_of(DecayParameters, margin=lambda p, s: s.v > p.v_threshold), TypeError,
+            "Mine.margin: a comparison is no number; use where",
+        ),
+        (
             "x", neuron_of(DecayParameters, state=("keep",)), TypeError,
             "keep names more than one constant or state variable",
         ),

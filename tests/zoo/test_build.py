@@ -41,6 +41,12 @@ def test_agents_are_built_from_their_files(name, env_id):
     assert spiking == (not is_ann)
 
 
+@pytest.mark.parametrize("seed", [0.9, True, "zero"])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(ValueError, match=r"^seed: expected int, got"):
+        make_agent("ppo-lif", "CartPole-v1", seed=seed)
+
+
 def test_the_seed_decides_the_weights():
     first, same, other = (
         make_agent("ppo-lif", "CartPole-v1", seed=seed).policy.state_dict() for seed in (1, 1, 2)

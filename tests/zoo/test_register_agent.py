@@ -72,6 +72,18 @@ def test_files_can_set_critic_sizes(arguments, tmp_path):
     assert expected == saved
 
 
+def test_net_arch_takes_the_place_of_a_parents_sizes_but_of_no_own_ones():
+    for name, network in (("narrow", {}), ("torn", {"hidden_sizes": [8]})):
+        snn_gym.register_agent(
+            name, parent="es", description="A.", policy_kwargs={"net_arch": [6]}, network=network
+        )
+    assert "hidden_sizes" in load_agent_spec("es").network
+    made = policy_arguments(load_agent_spec("narrow"), "CartPole-v1")["network"]
+    assert made.hidden_sizes == (6,)
+    with pytest.raises(ValueError, match="both say what the actor has"):
+        policy_arguments(load_agent_spec("torn"), "CartPole-v1")
+
+
 @pytest.mark.parametrize("arguments", [{"net_arch": [6]}, {"critic_hidden_sizes": [6]}])
 def test_equal_critic_sizes_are_not_recorded(arguments, tmp_path):
     snn_gym.register_agent(
