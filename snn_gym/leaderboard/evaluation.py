@@ -132,7 +132,8 @@ def evaluate(
     side. Rewards are summed in float64, without wrappers. The policy's normaliser does not change,
     and an encoder's noise restarts with the first seed. PyTorch uses one thread, so that sums do
     not depend on the number of cores. A stateful policy keeps its state through an episode. Costs
-    are means over visited observations with their states, subsampled evenly to 20,000 or 1 GiB.
+    are means over visited observations with their states. Above 20,000 or 1 GiB, whole time steps
+    of all episodes are drawn evenly.
 
     A model keeps the statistics of its VecNormalize and transposed images. Other wrappers that
     change observations or actions are refused, unless the id has them (docs/guide/agents.md).
@@ -186,25 +187,48 @@ def evaluate(
 
 
 class _Visited:
-    """Even subsample of visited observations and their states, of bounded size."""
+    """Even subsample of visited time steps, each with all running episodes, of bounded size.
+
+    Of each block of time steps one is drawn, so that no episode and no phase of a task is left out.
+    """
 
     def __init__(self, limit: int, max_bytes: int = _MAX_KEPT_BYTES) -> None:
-        self.decisions: list[_Decision] = []
-        self._limit = limit
-        self._max_bytes = max_bytes
-        self._stride = 1
-        self._seen = 0
+        self._limit, self._max_bytes = limit, max_bytes
+        self._steps: list[list[_Decision]] = []
+        self._kept, self._seen, self._block, self._drawn = 0, 0, 1, 0
+        self._random = np.random.default_rng(0)
 
-    def add(self, observation: NDArray[Any], state: tuple[NDArray[Any], ...] | None) -> None:
-        if self._seen % self._stride == 0:
-            fitting = max(2, self._max_bytes // max(1, observation.nbytes))
-            if len(self.decisions) == min(self._limit, fitting):
-                self.decisions = self.decisions[::2]
-                self._stride *= 2
-            if self._seen % self._stride == 0:
-                copied = None if state is None else tuple(np.array(x, copy=True) for x in state)
-                self.decisions.append((np.array(observation, copy=True), copied))
+    @property
+    def decisions(self) -> list[_Decision]:
+        """Decisions that are kept, time step by time step."""
+        return [decision for step in self._steps for decision in step]
+
+    def add(
+        self, observations: NDArray[Any], state: Sequence[NDArray[Any]] | None, lanes: Sequence[int]
+    ) -> None:
+        """Add a time step of ``lanes``, from observations (L, ...) and states before them."""
+        place = self._seen % self._block
+        if place == 0:
+            self._drawn = int(self._random.integers(self._block))
+        if place == self._drawn:
+            before = [None if state is None else tuple(np.array(x[k]) for x in state) for k in lanes]
+            copies = (np.array(observations[k]) for k in lanes)
+            self._steps.append(list(zip(copies, before, strict=True)))
+            self._kept += len(lanes)
+            most = min(self._limit, self._max_bytes // max(1, observations[0].nbytes))
+            if self._kept > most and len(self._steps) > 1:
+                self._halve()
         self._seen += 1
+
+    def _halve(self) -> None:
+        """Join each two blocks, and draw one of their time steps."""
+        steps = len(self._steps)
+        chosen = np.arange(0, steps, 2) + self._random.integers(2, size=-(-steps // 2))
+        if chosen[-1] == steps:  # whose block has not begun
+            self._drawn += self._block
+        self._steps = [self._steps[k] for k in chosen if k < steps]
+        self._kept = sum(map(len, self._steps))
+        self._block *= 2
 
 
 # An observation and the state before it, arrays without the batch axis; None at rest.
@@ -236,9 +260,7 @@ def _play(
         # Ended episodes stay in the batch: rounding depends on its size, so that removing them
         # would make an episode depend on the ends of others.
         actions, carried = policy.predict(observations, state, starts, deterministic=True)
-        for k in np.flatnonzero(running).tolist():
-            before = None if state is None or not recorded else tuple(x[k] for x in state)
-            visited.add(observations[k], before)
+        visited.add(observations, state if recorded else None, np.flatnonzero(running).tolist())
         for k, observation, reward, ended in stage.step(actions, running.copy()):
             observations[k] = observation
             returns[k] += np.float64(reward)
