@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from snn_gym.envs.objects import EnvironmentLike, Stage
     from snn_gym.policies.protocols import Acting
 
-EVALUATOR_VERSION = 6
+EVALUATOR_VERSION = 7
 """Version of the procedure in this module; scores of different versions do not compare.
 
-Version 6 plays as version 4 and 5 did but counts other costs. Added are messages, bytes of state,
-features extractors, the products of gates, and the scaling of observations and actions; a parameter
-is read at every use.
+Version 7 plays as versions 4 to 6 did, and counts costs as version 6 did. Where it subsamples, it
+draws from all episodes; version 6 took every second, fourth, ... one.
 """
+COMPARED_VERSIONS = (6, EVALUATOR_VERSION)
+"""Versions whose scores compare, and whose costs compare where no decision was left out."""
 
 FIRST_EVALUATION_SEED = 2_000_000_000
 """Public seed of the first episode; training seeds are smaller."""
@@ -132,8 +133,7 @@ def evaluate(
     side. Rewards are summed in float64, without wrappers. The policy's normaliser does not change,
     and an encoder's noise restarts with the first seed. PyTorch uses one thread, so that sums do
     not depend on the number of cores. A stateful policy keeps its state through an episode. Costs
-    are means over visited observations with their states. Above 20,000 or 1 GiB, whole time steps
-    of all episodes are drawn evenly.
+    are means over visited observations with their states, subsampled evenly to 20,000 or 1 GiB.
 
     A model keeps the statistics of its VecNormalize and transposed images. Other wrappers that
     change observations or actions are refused, unless the id has them (docs/guide/agents.md).
@@ -187,47 +187,36 @@ def evaluate(
 
 
 class _Visited:
-    """Even subsample of visited time steps, each with all running episodes, of bounded size.
+    """Even subsample of visited observations and their states, of bounded size.
 
-    Of each block of time steps one is drawn, so that no episode and no phase of a task is left out.
+    Of each block of decisions one is drawn, by fixed draws: every n-th decision would leave out
+    episodes where n and their number have a common divisor, and phases of a task.
     """
 
     def __init__(self, limit: int, max_bytes: int = _MAX_KEPT_BYTES) -> None:
+        self.decisions: list[_Decision] = []
         self._limit, self._max_bytes = limit, max_bytes
-        self._steps: list[list[_Decision]] = []
-        self._kept, self._seen, self._block, self._drawn = 0, 0, 1, 0
+        self._seen, self._block, self._drawn = 0, 1, 0
         self._random = np.random.default_rng(0)
 
-    @property
-    def decisions(self) -> list[_Decision]:
-        """Decisions that are kept, time step by time step."""
-        return [decision for step in self._steps for decision in step]
-
-    def add(
-        self, observations: NDArray[Any], state: Sequence[NDArray[Any]] | None, lanes: Sequence[int]
-    ) -> None:
-        """Add a time step of ``lanes``, from observations (L, ...) and states before them."""
-        place = self._seen % self._block
-        if place == 0:
-            self._drawn = int(self._random.integers(self._block))
-        if place == self._drawn:
-            before = [None if state is None else tuple(np.array(x[k]) for x in state) for k in lanes]
-            copies = (np.array(observations[k]) for k in lanes)
-            self._steps.append(list(zip(copies, before, strict=True)))
-            self._kept += len(lanes)
-            most = min(self._limit, self._max_bytes // max(1, observations[0].nbytes))
-            if self._kept > most and len(self._steps) > 1:
-                self._halve()
+    def add(self, observation: NDArray[Any], state: tuple[NDArray[Any], ...] | None) -> None:
+        if self._seen % self._block == 0:
+            self._drawn = self._seen + int(self._random.integers(self._block))
+        if self._seen == self._drawn:
+            copied = None if state is None else tuple(np.array(x, copy=True) for x in state)
+            self.decisions.append((np.array(observation, copy=True), copied))
+            fitting = max(2, self._max_bytes // max(1, observation.nbytes))
+            if len(self.decisions) > min(self._limit, fitting):
+                self._join_blocks()
         self._seen += 1
 
-    def _halve(self) -> None:
-        """Join each two blocks, and draw one of their time steps."""
-        steps = len(self._steps)
-        chosen = np.arange(0, steps, 2) + self._random.integers(2, size=-(-steps // 2))
-        if chosen[-1] == steps:  # whose block has not begun
-            self._drawn += self._block
-        self._steps = [self._steps[k] for k in chosen if k < steps]
-        self._kept = sum(map(len, self._steps))
+    def _join_blocks(self) -> None:
+        """Join each two blocks, and draw one of their decisions."""
+        number = len(self.decisions)
+        chosen = np.arange(0, number, 2) + self._random.integers(2, size=-(-number // 2))
+        # The second block of the last pair may not have begun.
+        self._drawn += self._block * int(chosen[-1] == number)
+        self.decisions = [self.decisions[k] for k in chosen if k < number]
         self._block *= 2
 
 
@@ -260,7 +249,9 @@ def _play(
         # Ended episodes stay in the batch: rounding depends on its size, so that removing them
         # would make an episode depend on the ends of others.
         actions, carried = policy.predict(observations, state, starts, deterministic=True)
-        visited.add(observations, state if recorded else None, np.flatnonzero(running).tolist())
+        for k in np.flatnonzero(running).tolist():
+            before = None if state is None or not recorded else tuple(x[k] for x in state)
+            visited.add(observations[k], before)
         for k, observation, reward, ended in stage.step(actions, running.copy()):
             observations[k] = observation
             returns[k] += np.float64(reward)

@@ -150,63 +150,47 @@ class _Cycle(gym.Env[np.ndarray, int]):
         return self._observation(), 0.0, self._step == 500, False, {}
 
 
-def test_costs_of_long_episodes_come_from_all_of_them():
-    # Of 100 episodes of 500 steps, 50,000 decisions, 20,000 are recorded at most: those of whole
-    # time steps, so that each episode has its share of the mean of 0, 1, 2 and 3.
+@pytest.mark.parametrize("by_step", [False, True])
+def test_costs_of_long_episodes_come_from_all_episodes_and_phases(by_step):
+    # Of 100 episodes of 500 steps, 50,000 decisions, 20,000 are recorded at most.
     policy = _Policy()
-    result = evaluate(policy, lambda: _Cycle(by_step=False), episodes=100)
-    assert result.spikes_per_decision == {"hidden_1": 1.5}
+    result = evaluate(policy, lambda: _Cycle(by_step), episodes=100)
     recorded = sum(len(batch) for kind, batch in policy.calls if kind == "record")
     assert 10_000 <= recorded <= 20_000
+    # The mean of as many 0, 1, 2 and 3; that of 10,000 draws has a standard error of 0.011.
+    assert result.spikes_per_decision["hidden_1"] == pytest.approx(1.5, abs=0.06)
 
 
-def test_costs_of_long_episodes_come_from_all_phases_of_a_task():
-    result = evaluate(_Policy(), lambda: _Cycle(by_step=True), episodes=100)
-    # Of 125 blocks of 4 steps one step each is drawn: the mean's standard error is 0.1.
-    assert result.spikes_per_decision["hidden_1"] == pytest.approx(1.5, abs=0.3)
-
-
-def _kept(visited):
-    """Return the numbers, as observed, of the time steps that are kept, one for each lane."""
-    return [int(observation.flat[0]) for observation, _ in visited.decisions]
-
-
-@given(count=st.integers(0, 500), lanes=st.integers(1, 5), limit=st.integers(15, 60))
-def test_subsample_is_even_and_bounded(count, lanes, limit):
+@given(count=st.integers(0, 500), limit=st.integers(2, 40))
+def test_subsample_is_even_and_bounded(count, limit):
     visited = _Visited(limit)
     for k in range(count):
-        visited.add(np.full((lanes, 1), k), (np.full((lanes, 1), -k),), range(lanes))
-    kept = _kept(visited)
+        visited.add(np.array([k]), (np.array([-k]),))
+    kept = [int(observation[0]) for observation, _ in visited.decisions]
     assert [-int(state[0][0]) for _, state in visited.decisions if state is not None] == kept
     assert len(kept) <= limit
-    steps = kept[::lanes]
-    assert kept == [k for k in steps for _ in range(lanes)]
-    # Of each block of time steps there is one; the last block may not be complete.
-    block = next(n for n in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512) if count // n <= len(steps))
-    assert [k // block for k in steps] == list(range(len(steps)))
-    assert block == 1 or len(kept) >= limit // 2 - lanes
-
-
-def test_ended_episodes_are_left_out_of_a_time_step():
-    visited = _Visited(100)
-    visited.add(np.array([[5], [6], [7]]), None, [0, 2])
-    assert _kept(visited) == [5, 7]
+    # Of each block of decisions there is one; the last block may not be complete.
+    assert any(
+        [k // block for k in kept] == list(range(len(kept))) and count // block <= len(kept)
+        for block in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+    )
+    assert len(kept) >= min(count, limit // 2)
 
 
 def test_large_observations_are_bounded_by_their_bytes():
     visited = _Visited(100, max_bytes=10 * 64)
     for k in range(50):
-        visited.add(np.full((1, 8, 8), k, np.uint8), None, [0])
-    kept = _kept(visited)
+        visited.add(np.full((8, 8), k, np.uint8), None)
+    kept = [int(observation[0, 0]) for observation, _ in visited.decisions]
     assert len(kept) in (6, 7)
     assert [k // 8 for k in kept] == list(range(len(kept)))
 
 
 def test_observations_are_copied():
     visited = _Visited(4)
-    buffer, state = np.zeros((1, 1)), np.zeros((1, 1))
-    visited.add(buffer, (state,), [0])
-    visited.add(buffer, None, [0])
+    buffer, state = np.zeros(1), np.zeros(1)
+    visited.add(buffer, (state,))
+    visited.add(buffer, None)
     buffer[0] = state[0] = 5.0
     (observation, kept), (_, nothing) = visited.decisions
     assert observation[0] == 0.0
