@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     from snn_gym.envs.objects import EnvironmentLike, Stage
     from snn_gym.policies.protocols import Acting
 
-EVALUATOR_VERSION = 6
+EVALUATOR_VERSION = 7
 """Version of the procedure in this module; scores of different versions do not compare.
 
-Version 6 plays as version 4 and 5 did but counts other costs. Added are messages, bytes of state,
-features extractors, the products of gates, and the scaling of observations and actions; a parameter
-is read at every use.
+Version 7 plays as versions 4 to 6 did, and counts costs as version 6 did. Where it subsamples, it
+draws from all episodes; version 6 took every second, fourth, ... one.
 """
+COMPARED_VERSIONS = (6, EVALUATOR_VERSION)
+"""Versions whose scores compare, and whose costs compare where no decision was left out."""
 
 FIRST_EVALUATION_SEED = 2_000_000_000
 """Public seed of the first episode; training seeds are smaller."""
@@ -188,25 +189,37 @@ def evaluate(
 
 
 class _Visited:
-    """Even subsample of visited observations and their states, of bounded size."""
+    """Even subsample of visited observations and their states, of bounded size.
+
+    Of each block of decisions one is drawn, by fixed draws: every n-th decision would leave out
+    episodes where n and their number have a common divisor, and phases of a task.
+    """
 
     def __init__(self, limit: int, max_bytes: int = _MAX_KEPT_BYTES) -> None:
         self.decisions: list[_Decision] = []
-        self._limit = limit
-        self._max_bytes = max_bytes
-        self._stride = 1
-        self._seen = 0
+        self._limit, self._max_bytes = limit, max_bytes
+        self._seen, self._block, self._drawn = 0, 1, 0
+        self._random = np.random.default_rng(0)
 
     def add(self, observation: NDArray[Any], state: tuple[NDArray[Any], ...] | None) -> None:
-        if self._seen % self._stride == 0:
+        if self._seen % self._block == 0:
+            self._drawn = self._seen + int(self._random.integers(self._block))
+        if self._seen == self._drawn:
+            copied = None if state is None else tuple(np.array(x, copy=True) for x in state)
+            self.decisions.append((np.array(observation, copy=True), copied))
             fitting = max(2, self._max_bytes // max(1, observation.nbytes))
-            if len(self.decisions) == min(self._limit, fitting):
-                self.decisions = self.decisions[::2]
-                self._stride *= 2
-            if self._seen % self._stride == 0:
-                copied = None if state is None else tuple(np.array(x, copy=True) for x in state)
-                self.decisions.append((np.array(observation, copy=True), copied))
+            if len(self.decisions) > min(self._limit, fitting):
+                self._join_blocks()
         self._seen += 1
+
+    def _join_blocks(self) -> None:
+        """Join each two blocks, and draw one of their decisions."""
+        number = len(self.decisions)
+        chosen = np.arange(0, number, 2) + self._random.integers(2, size=-(-number // 2))
+        # The second block of the last pair may not have begun.
+        self._drawn += self._block * int(chosen[-1] == number)
+        self.decisions = [self.decisions[k] for k in chosen if k < number]
+        self._block *= 2
 
 
 # An observation and the state before it, arrays without the batch axis; None at rest.

@@ -27,6 +27,8 @@ VOLTAGES_MARK = "¶"
 """Outputs of a spiking network read voltages, by MACs."""
 LEAN_MARK = "◊"
 """Agents were made lean from rows of others."""
+OLDER_MARK = "°"
+"""An earlier evaluator counted costs in a part of the episodes."""
 HIDDEN_MARK = "§"
 """Public scores are significantly higher than hidden scores."""
 

@@ -17,6 +17,7 @@ import numpy as np
 from snn_gym._base.names import did_you_mean
 from snn_gym.envs.registry import IMPORTED, load_environment_spec
 from snn_gym.leaderboard.evaluation import (
+    COMPARED_VERSIONS,
     EVALUATOR_VERSION,
     OFFICIAL_EPISODES,
     evaluate,
@@ -385,7 +386,7 @@ def _play_with_faults(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Re
 
 
 def _check_is_current(row: Row) -> None:
-    if row.evaluator_version != EVALUATOR_VERSION:
+    if row.evaluator_version not in COMPARED_VERSIONS:
         raise ValueError("of an earlier evaluator; evaluate it first with --again")
 
 

@@ -17,6 +17,7 @@ from snn_gym.leaderboard.comparison import (
     comparisons,
     profiles,
 )
+from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
 from snn_gym.leaderboard.headings import (
     COLUMN_DEFINITIONS,
     COLUMNS,
@@ -26,6 +27,7 @@ from snn_gym.leaderboard.headings import (
     HIDDEN_MARK,
     LEAN_MARK,
     MARKDOWN_COLUMNS,
+    OLDER_MARK,
     REFERENCE_COLUMNS,
     REFERENCES,
     RETENTION_TEXT,
@@ -77,6 +79,9 @@ does not rank.
 _VOLTAGES_NOTE = f"""{VOLTAGES_MARK} Outputs read voltages of leaky integrators, one for each \
 neuron of the last layer. Each spike has one synapse, to its integrator, and the readout's \
 products are MACs.
+"""
+_OLDER_NOTE = f"""{OLDER_MARK} Version 6 of the evaluator counted these costs in a part of the \
+episodes. Version {EVALUATOR_VERSION} counts in all of them. `snn-gym verify --again` counts again.
 """
 _UNCOUNTED_NOTE = f"""*{NOT_COUNTED}*: a module between observation and action, such as a \
 convolutional features extractor, is not counted, so that no total is known.
@@ -192,6 +197,7 @@ def notes(rows: Sequence[TableRow]) -> list[str]:
         _LEAN_NOTE: any(row.derived for row in rows),
         _FLAGGED_NOTE: any(row.hidden_flagged for row in rows),
         _VOLTAGES_NOTE: any(row.reads_voltages for row in rows),
+        _OLDER_NOTE: any(row.older_costs for row in rows),
         _UNCOUNTED_NOTE: any(row.uncounted for row in rows),
         _UNHEARD_NOTE: any(row.unheard for row in rows),
         UNPROVEN_NOTE: not all(row.costs_rank for row in rows),
@@ -287,7 +293,8 @@ def row_texts(row: TableRow, rows: Iterable[TableRow]) -> dict[str, str]:
 def _further_texts(row: TableRow) -> dict[str, str]:
     """Return the texts of a row's hidden scores and price."""
     hidden = dict.fromkeys(HIDDEN_COLUMN, row.hidden_cell())
-    return {**hidden, known_price(row.priced_by).heading: row.cost(row.price)}
+    price = row.cost(row.price) + f" {OLDER_MARK}" * row.older_costs
+    return {**hidden, known_price(row.priced_by).heading: price}
 
 
 def _fault_cells(row: TableRow) -> tuple[str, ...]:

@@ -21,7 +21,11 @@ from snn_gym.envs.registry import (
     known_ids,
     load_environment_spec,
 )
-from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
+from snn_gym.leaderboard.evaluation import (
+    COMPARED_VERSIONS,
+    EVALUATOR_VERSION,
+    MAX_KEPT_OBSERVATIONS,
+)
 from snn_gym.leaderboard.headings import (
     COVERAGE_PERCENT,
     FEWEST_SEEDS,
@@ -243,6 +247,8 @@ class TableRow:
     """Whether the agent has spiking neurons whose spikes reach no output."""
     reads_voltages: bool = False
     """Whether outputs of a spiking network read voltages."""
+    older_costs: bool = False
+    """Whether an earlier evaluator counted the costs of a seed, in a part of the episodes."""
     uncounted: tuple[str, ...] = ()
     """Modules of the acting path that are not counted; with any, every cost is None."""
     priced_by: str = DEFAULT
@@ -531,6 +537,12 @@ def summarise(
         faulted=sum(row.robustness is not None for row in rows),
         kept=() if reference is None else _fault_retention(rows, reference),
         derived=is_derived(first),
+        # Of fewer decisions all were counted.
+        older_costs=pricing.name not in MEASURED
+        and any(
+            row.evaluator_version < EVALUATOR_VERSION and sum(row.lengths) > MAX_KEPT_OBSERVATIONS
+            for row in rows
+        ),
         priced_by=pricing.name,
         measured=mean_known(pricing.measured.get(row.weights_sha256) for row in rows),
     )
@@ -539,7 +551,7 @@ def summarise(
 def _check_evaluations(rows: Sequence[Row]) -> None:
     """Refuse rows of another evaluator version, and rows with different numbers of episodes."""
     for row in rows:
-        if row.evaluator_version != EVALUATOR_VERSION:
+        if row.evaluator_version not in COMPARED_VERSIONS:
             raise ValueError(
                 f"the row of {row.agent} on {row.environment} with seed {row.seed} is of evaluator "
                 f"version {row.evaluator_version}; expected {EVALUATOR_VERSION}, whose scores and "

@@ -41,7 +41,6 @@ from snn_gym.policies.observations import (
     check_extractor_arguments,
     check_observation_space,
     check_start,
-    counted_extractor,
     default_extractor,
     extractor_class,
     make_normaliser,
@@ -66,7 +65,7 @@ from snn_gym.spiking.layers import SynapticConvolution, SynapticLinear
 from snn_gym.spiking.modules import ModuleConfig
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.normaliser import ObservationNormaliser
-from snn_gym.spiking.recording import Recording
+from snn_gym.spiking.recording import Recording, counted_extractor
 
 # ---- algorithm and policy ------------------------------------------------------------------------
 _SUBSTITUTES = {
@@ -185,8 +184,9 @@ class ProgramPolicy(BasePolicy):
 
         Returns:
             Activity of the acting network's layers, none if it does not spike, and the costs of a
-            decision. With operations of PyTorch whose products are not known, a features extractor
-            is not counted: ``costs.uncounted`` names it, and no total is known.
+            decision. With operations of PyTorch whose products are not known, or code outside of
+            PyTorch, a features extractor is not counted: ``costs.uncounted`` names it, and no total
+            is known.
 
         Raises:
             ValueError: The state does not fit.
@@ -206,7 +206,7 @@ class ProgramPolicy(BasePolicy):
             counter.scaling(NORMALISER, self.normaliser.mean.numel())
         if (choice := choice_of(self)).rule == "squash":
             counter.scaling(ACTION, len(choice.low))
-        around = counter.costs((type(extractor).__name__,) if counted.unknown else ())
+        around = counter.costs((type(extractor).__name__,) * (counted.unknown or counted.outside))
         return replace(recording, costs=sum_costs(around, recording.costs))
 
     def _state_tensor(self, state: Any, batch: int) -> Tensor:

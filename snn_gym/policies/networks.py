@@ -358,7 +358,8 @@ class DenseNetwork(nn.Sequential):
         uncounted = dict.fromkeys(
             type(module).__name__
             for module in self
-            if not isinstance(module, nn.Linear) and any(x.dim() > 1 for x in module.parameters())
+            if not isinstance(module, nn.Linear)
+            and any(x.dim() > 1 for x in (*module.parameters(), *module.buffers()))
         )
         return Recording((), values, 0.0, replace(costs, uncounted=tuple(uncounted)))
 

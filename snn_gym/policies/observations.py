@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,11 +23,9 @@ from stable_baselines3.common.torch_layers import (
     NatureCNN,
 )
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from snn_gym._base.names import did_you_mean
 from snn_gym._base.spaces import FlatSpikes
-from snn_gym.program.costs import EXTRACTOR, Counter
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.normaliser import ObservationNormaliser
 
@@ -315,90 +312,3 @@ class PartialNormaliser(ObservationNormaliser):
         """Return features (B, F), float, of which those at ``columns`` are standardised."""
         standardised = super().forward(observations[:, self.columns])
         return observations.index_copy(1, self.columns, standardised)
-
-
-# ---- costs of extractors -------------------------------------------------------------------------
-_FREE = """
-add sub rsub neg abs maximum minimum max amax clamp where eq ne lt gt le ge relu tanh sigmoid elu
-gelu silu leaky_relu hardtanh softplus avg_pool1d avg_pool2d max_pool2d_with_indices mean sum cat
-_adaptive_avg_pool2d stack clone copy _to_copy zeros zeros_like full empty arange unsafe_split
-"""
-"""Operations of PyTorch without products: sums, comparisons, activations, pooling and copies."""
-_UNITS: Mapping[type[nn.Module], int] = {
-    **dict.fromkeys((nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d), 0),
-    **dict.fromkeys((nn.RNNCell, nn.GRUCell, nn.RNN, nn.GRU), 1),
-    nn.LSTMCell: 2,
-}
-"""Modules whose outputs are units, with the state variables of a unit."""
-
-
-class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sums of the operations that PyTorch runs while this mode is entered."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.macs = self.products = self.biases = 0.0
-        self.units: dict[int, float] = {}
-        """Updates of units by their number of state variables."""
-        self.unknown = False
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        name = func.overloadpacket.__name__.rstrip("_")
-        if name in ("mm", "addmm"):
-            one, two = (x != 0 for x in args[-2:])
-            self.macs += float((one.sum(0).double() * two.sum(1)).sum())
-            self.biases += result.numel() * (name == "addmm")
-        elif name == "convolution":
-            one, two = ((x != 0).double() for x in args[:2])
-            self.macs += float(func(one, two, None, *args[3:]).sum())
-            self.biases += result.numel() * (args[2] is not None)
-        elif name in ("mul", "div"):
-            self.products += float((result != 0).sum())
-        elif not func.is_view and name not in _FREE.split():
-            self.unknown = True
-        return result
-
-    def updated(self, module: nn.Module, _: Any, output: Any) -> None:
-        """Count the units of a module's output as updated."""
-        units = output[0] if isinstance(output, tuple) else output
-        variables = _UNITS[type(module)]
-        self.units[variables] = self.units.get(variables, 0.0) + units.numel()
-
-    def count(self, counter: Counter) -> None:
-        """Add the sums to a counter of the same decisions."""
-        if self.macs or self.products:
-            counter.macs(EXTRACTOR, self.macs)
-            counter.add("macs_per_decision", EXTRACTOR, self.products / counter.batch)
-        counter.parameters(EXTRACTOR, self.biases / counter.batch)
-        for variables, number in self.units.items():
-            counter.updates(EXTRACTOR, number / counter.batch, variables)
-
-
-@contextmanager
-def counted_extractor(extractor: nn.Module) -> Iterator[_Operations]:
-    """Return a context that counts the operations of a features extractor, however it is made."""
-    counted = _Operations()
-
-    def begin(*_: Any) -> None:
-        counted.__enter__()  # type: ignore[no-untyped-call]
-
-    def end(*_: Any) -> None:
-        counted.__exit__(None, None, None)  # type: ignore[no-untyped-call]
-
-    hooks = [
-        extractor.register_forward_pre_hook(begin),
-        extractor.register_forward_hook(end, always_call=True),
-        *(
-            module.register_forward_hook(counted.updated)
-            for module in extractor.modules()
-            if type(module) in _UNITS
-        ),
-    ]
-    try:
-        yield counted
-    finally:
-        for hook in hooks:
-            hook.remove()

@@ -25,7 +25,7 @@ from snn_gym.spiking.execution import NetworkRun, Observer
 from snn_gym.spiking.layer_neurons import Run
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.norse import make_picklable
-from snn_gym.spiking.recording import LayerRecording, Recording
+from snn_gym.spiking.recording import LayerRecording, Operations, Recording
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,11 @@ class ModuleNetwork(nn.Module):
         inputs = (inputs.sin() > 0).float() if self.spike_steps else inputs
         self.module.eval()
         try:
-            with torch.random.fork_rng(devices=[]), _calls_of(self.module) as calls:
+            with (
+                torch.random.fork_rng(devices=[]),
+                Operations() as run,
+                _calls_of(self.module) as calls,
+            ):
                 if not (self._sequence or self.spike_steps):
                     shape = _first(self.module(inputs)).shape
                     self._repeats = len(shape) == 3 and shape[0] != _ROWS == shape[1]
@@ -245,10 +249,10 @@ class ModuleNetwork(nn.Module):
                 "reset() that forgets it, or take and return the state as second argument"
             )
         self.module.train()
-        self._find_parts(calls)
+        self._find_parts(calls, run)
         return passes[0].shape[2]
 
-    def _find_parts(self, calls: Calls) -> None:
+    def _find_parts(self, calls: Calls, run: Operations) -> None:
         """Note the parts that spike, and the linear maps and neurons in turn."""
         parts: dict[str, Any] = {name: self.module.get_submodule(name) for name in calls}
         marks = ("reset_mem", "surrogate_function", "state_fallback")  # of libraries' neurons
@@ -278,7 +282,24 @@ class ModuleNetwork(nn.Module):
                 self.problem = f"{place} or what comes before it"
             self._chain += [name] * leaf
             before = y.flatten()
-        self.problem = self.problem if self.spiking else "no neurons that fire"
+        further = self._further_products(calls, run)
+        self.problem = (self.problem or further) if self.spiking else "no neurons that fire"
+
+    def _further_products(self, calls: Calls, run: Operations) -> str:
+        """Name products beside one of each linear map of the chain in a time step, if any."""
+        parts = {name: self.module.get_submodule(name) for name in calls}
+        maps = [
+            calls[name]
+            for name in (*self._chain, *(f"{name}.recurrent" for name in self.spiking))
+            if isinstance(parts.get(name), nn.Linear)
+        ]
+        # A call of the whole module may have all time steps, or one, as of a held observation.
+        steps = {1, self.time_steps if self._sequence or self._repeats else 1}
+        found = [sum(y.numel() for _, y in x) for x in maps]
+        once = [len(calls[""]) * _ROWS * x[0][1].shape[-1] for x in maps]
+        each = {number / one for number, one in zip(found, once, strict=True)} <= steps
+        known = each and sum(found) == run.outputs and not run.outside
+        return "" if known else "products beside one of each Linear in a time step"
 
     def _run(self, inputs: Tensor, calls: Calls) -> NetworkRun:
         """Return the spikes of a pass as layers, in place of their potentials, too."""

@@ -362,12 +362,12 @@ class SpikingNetwork(BookkeepingModule):
             names=names,
         )
         # Products with a cell's weights are unknown; a dictionary keeps the order of names.
-        uncounted = {type(x).__name__: None for x in cells if any(True for _ in x.parameters())}
+        weighted = [x for x in cells if any(True for _ in (*x.parameters(), *x.buffers()))]
         return Recording(
             tuple(layers),
             output,
             self.config.dt_ms,
-            replace(costs, uncounted=tuple(uncounted)),
+            replace(costs, uncounted=tuple(dict.fromkeys(type(x).__name__ for x in weighted))),
         )
 
     def program(self, head: nn.Module | None = None) -> Program:

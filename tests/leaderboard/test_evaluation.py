@@ -146,6 +146,38 @@ def test_many_episodes_are_played_in_groups(monkeypatch):
     assert [value for kind, value in policy.calls if kind == "reseed"] == [1, 3, 5, 1]
 
 
+class _Cycle(gym.Env[np.ndarray, int]):
+    """500 steps, in which the observation is the seed, or the step if ``by_step``, modulo 4."""
+
+    observation_space = spaces.Box(0.0, 3.0, (1,), np.float32)
+    action_space = spaces.Discrete(2)
+
+    def __init__(self, by_step):
+        self._by_step = by_step
+
+    def _observation(self):
+        return np.array([(self._step if self._by_step else self._seed) % 4], np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        self._seed, self._step = seed, 0
+        return self._observation(), {}
+
+    def step(self, action):
+        self._step += 1
+        return self._observation(), 0.0, self._step == 500, False, {}
+
+
+@pytest.mark.parametrize("by_step", [False, True])
+def test_costs_of_long_episodes_come_from_all_episodes_and_phases(by_step):
+    # Of 100 episodes of 500 steps, 50,000 decisions, 20,000 are recorded at most.
+    policy = _Policy()
+    result = evaluate(policy, lambda: _Cycle(by_step), episodes=100)
+    recorded = sum(len(batch) for kind, batch in policy.calls if kind == "record")
+    assert 10_000 <= recorded <= 20_000
+    # The mean of as many 0, 1, 2 and 3; that of 10,000 draws has a standard error of 0.011.
+    assert result.spikes_per_decision["hidden_1"] == pytest.approx(1.5, abs=0.06)
+
+
 @given(count=st.integers(0, 500), limit=st.integers(2, 40))
 def test_subsample_is_even_and_bounded(count, limit):
     visited = _Visited(limit)
@@ -153,9 +185,12 @@ def test_subsample_is_even_and_bounded(count, limit):
         visited.add(np.array([k]), (np.array([-k]),))
     kept = [int(observation[0]) for observation, _ in visited.decisions]
     assert [-int(state[0][0]) for _, state in visited.decisions if state is not None] == kept
-    stride = kept[1] - kept[0] if len(kept) > 1 else 1
-    assert kept == list(range(0, count, stride))
     assert len(kept) <= limit
+    # Of each block of decisions there is one; the last block may not be complete.
+    assert any(
+        [k // block for k in kept] == list(range(len(kept))) and count // block <= len(kept)
+        for block in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+    )
     assert len(kept) >= min(count, limit // 2)
 
 
@@ -164,7 +199,8 @@ def test_large_observations_are_bounded_by_their_bytes():
     for k in range(50):
         visited.add(np.full((8, 8), k, np.uint8), None)
     kept = [int(observation[0, 0]) for observation, _ in visited.decisions]
-    assert kept == list(range(0, 50, 8))
+    assert len(kept) in (6, 7)
+    assert [k // 8 for k in kept] == list(range(len(kept)))
 
 
 def test_observations_are_copied():

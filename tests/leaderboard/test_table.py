@@ -582,6 +582,22 @@ def test_rows_of_another_evaluator_are_not_shown(tmp_path):
         render_table(board)
 
 
+@pytest.mark.parametrize(
+    ("version", "steps", "marked"),
+    [(6, 10_001, True), (6, 10_000, False), (7, 10_001, False)],
+)
+def test_costs_of_a_part_of_the_episodes_are_marked(tmp_path, version, steps, marked):
+    # Two episodes; of more than 20,000 decisions version 6 counted those of one.
+    older = make_row(seed=1, evaluator_version=version, lengths=(10_000, steps))
+    board = fill(tmp_path, make_row(), older)
+    (line,) = (x for x in render_table(board).splitlines() if x.startswith("| ppo-lif |"))
+    assert line.split(" | ")[5] == "1,034.0" + " °" * marked
+    (row,) = table_rows(board)
+    assert any(note.startswith("° Version 6 of the evaluator") for note in notes([row])) == marked
+    # Instructions are counted in other episodes.
+    assert not table_rows(board, "cortex-m4")[0].older_costs
+
+
 def test_rows_of_different_evaluations_are_not_pooled(tmp_path):
     board = fill(tmp_path, make_row(seed=0), make_row(seed=1, returns=(1.0, 2.0, 3.0)))
     with pytest.raises(ValueError, match="different numbers of episodes"):

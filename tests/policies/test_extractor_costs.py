@@ -134,6 +134,62 @@ def test_extractors_by_hand_and_by_pytorchs_counter(name):
     assert counter.get_total_flops() == 2 * 2 * macs  # of two observations
 
 
+def test_the_cost_of_an_image_does_not_depend_on_its_layout_in_memory():
+    space = spaces.Box(0.0, 1.0, (2, 44, 44), np.float32)
+    policy = policy_of(space, NatureCNN, features_dim=7, normalized_image=True)
+    last = np.random.default_rng(0).uniform(0.1, 1.0, (2, 44, 44, 2)).astype(np.float32)
+    view = last.transpose(0, 3, 1, 2)  # as VecTransposeImage returns it
+    assert not view.flags.c_contiguous
+    costs = policy.record(view).costs
+    assert costs.uncounted == ()
+    assert costs == policy.record(np.ascontiguousarray(view)).costs
+    # 32 maps of 10 x 10 with kernels of 8 x 8 on 2 channels, whose inputs are not zero.
+    assert costs.macs_per_decision["extractor"] > 32 * 100 * 2 * 64
+
+
+class Outside(FlattenExtractor):
+    """Flattened values, and a product outside of PyTorch."""
+
+    def __init__(self, space, way):
+        super().__init__(space)
+        self.way = way
+
+    def forward(self, observations):
+        return self.way(super().forward(observations))
+
+
+WAYS = {
+    "numpy": lambda x: torch.from_numpy(x.numpy() @ np.ones((3, 3), np.float32)),
+    "asarray": lambda x: torch.as_tensor(np.asarray(x) @ np.ones((3, 3), np.float32)),
+    "in place": lambda x: (x, np.multiply(x.numpy(), 2.0, out=x.numpy()))[0],
+    "dlpack": lambda x: torch.from_numpy(np.from_dlpack(x) * np.float32(2.0)),
+    "lists": lambda x: torch.tensor([[2.0 * y for y in row] for row in x.tolist()]),
+    "numbers": lambda x: torch.tensor([[2.0 * float(y) for y in row] for row in x]),
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_an_extractor_that_computes_outside_of_pytorch_is_not_counted(name):
+    costs = policy_of(VALUES, Outside, way=WAYS[name]).record(np.full((2, 3), 0.75, np.float32))
+    assert costs.costs.uncounted == ("Outside",)
+    assert costs.costs.operations_per_decision is None
+
+
+class Reused(Projected):
+    """The same linear layer twice."""
+
+    def forward(self, observations):
+        values = FlattenExtractor.forward(self, observations)
+        return self.linear(values) + self.linear(values)
+
+
+def test_a_layer_that_multiplies_twice_counts_twice():
+    policy = policy_of(VALUES, Reused)
+    costs = policy.record(np.full((2, 3), 0.75, np.float32)).costs
+    assert costs.macs_per_decision["extractor"] == 2 * 15
+    assert costs.neuron_updates_per_decision["extractor"] == 2 * 5
+
+
 def test_zeros_of_inputs_and_weights_are_no_operations():
     policy = policy_of(VALUES, Projected)
     linear = policy.features_extractor.linear

@@ -332,6 +332,33 @@ def test_modules_with_unknown_arithmetic_are_named_as_uncounted():
     assert DenseNetwork(5, (3,), 2, nn.PReLU).record(torch.ones(1, 5)).costs.uncounted == ()
 
 
+class Matrix(nn.Module):
+    """A map by a matrix that is not trained."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("matrix", torch.eye(3))
+
+    def forward(self, values):
+        return values @ self.matrix
+
+
+class MatrixCell(LIFBoxCell):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("matrix", torch.eye(3))
+
+    def forward(self, input_tensor, state=None):
+        return super().forward(input_tensor @ self.matrix, state)
+
+
+def test_a_matrix_that_is_not_trained_is_not_counted_as_none():
+    dense = DenseNetwork(5, (3,), 2, Matrix)
+    assert dense.record(torch.ones(1, 5)).costs.uncounted == ("Matrix",)
+    spiking = SpikingNetwork(NetworkConfig((3,)), 5, 2, cell_factory=lambda _: MatrixCell())
+    assert spiking.record(torch.ones(1, 5)).costs.uncounted == ("MatrixCell",)
+
+
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_cells_with_internal_synapses_are_not_counted(recurrent):
     cell = (lambda size: LIFRecurrentCell(size, size)) if recurrent else lambda _: LIFBoxCell()

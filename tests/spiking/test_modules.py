@@ -183,6 +183,63 @@ def test_operations_between_the_parts_are_noticed():
     )] == [True, True, False]  # fmt: skip
 
 
+class Twice(nn.Module):
+    """A linear map that is used in several ways; the neuron's input is its output all the same."""
+
+    def __init__(self, way):
+        super().__init__()
+        self.linear, self.neuron, self.way = nn.Linear(4, 16), Plain(), way
+
+    def forward(self, x):
+        return self.neuron(self.way(self, x))
+
+
+class Gated(Plain):
+    """A neuron with a linear map of its own, and a library's name for its reset."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate = nn.Linear(16, 16)
+
+    reset_mem = Plain.reset
+
+    def forward(self, x):
+        return super().forward(x) * (self.gate(x) < 1e9)
+
+
+USES = {
+    "called twice": lambda net, x: 0.5 * (net.linear(x) + net.linear(x)),
+    "a function beside it": lambda net, x: (
+        net.linear(x) + 0.0 * nn.functional.linear(x, net.linear.weight)
+    ),
+    "a product of single rows": lambda net, x: (
+        net.linear(x) + 0.0 * torch.stack([net.linear.weight @ row for row in x])
+    ),
+    "a product in numpy": lambda net, x: (
+        net.linear(x) + 0.0 * torch.from_numpy(x.numpy() @ net.linear.weight.numpy().T)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", USES)
+def test_a_module_that_multiplies_more_than_once_is_not_counted(name):
+    with torch.no_grad():
+        network = ModuleNetwork(ModuleConfig(firing(Twice(USES[name]))), 4, 2)
+        costs = network.record(INPUTS).costs
+    assert costs.uncounted == ("Twice",)
+    assert costs.operations_per_decision is None
+
+
+def test_a_product_inside_of_a_neuron_is_not_counted_as_none():
+    network = ModuleNetwork(ModuleConfig(firing(nn.Sequential(nn.Linear(4, 16), Gated()))), 4, 2)
+    assert network.record(INPUTS).costs.uncounted == ("Sequential",)
+
+
+def test_a_module_that_multiplies_once_is_counted():
+    network = ModuleNetwork(ModuleConfig(firing(Twice(lambda net, x: net.linear(x)))), 4, 2)
+    assert network.record(INPUTS).costs.macs_per_decision == {"hidden_1": 4 * 16}
+
+
 def test_recording_draws_no_numbers():
     network = ModuleNetwork(ModuleConfig(firing(plain())), 4, 2)
     torch.manual_seed(0)
