@@ -163,7 +163,7 @@ def evaluate(
     given = Given(env_id, env_kwargs)
     policy: Acting = raw_policy(model_or_policy, given.acted_in, env_kwargs)
     played = evaluation_seeds(episodes) if seeds is None else tuple(seeds)
-    seeds = typed(tuple[_EpisodeSeed, ...], played, "seeds")
+    seeds = tuple(typed(tuple[_EpisodeSeed, ...], played, "seeds"))
     visited = _Visited(MAX_KEPT_OBSERVATIONS)
     together = given.count or _EPISODES_TOGETHER
     groups = [seeds[k : k + together] for k in range(0, len(seeds), together)]
