@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
     from stable_baselines3.common.policies import BasePolicy
 
-    from snn_gym.envs.objects import EnvironmentLike, Stage
+    from snn_gym.envs.objects import EnvironmentLike, Given
     from snn_gym.policies.protocols import Acting
 
 EVALUATOR_VERSION = 6
@@ -125,6 +125,7 @@ def evaluate(
     seeds: Sequence[int] | None = None,
     *,
     env_kwargs: Mapping[str, Any] | None = None,
+    max_steps: int | None = None,
 ) -> Evaluation:
     """Evaluate a final policy, deterministically, on episodes with public seeds.
 
@@ -145,20 +146,26 @@ def evaluate(
             as there are, and stay open. Observations are arrays or numbers, not dictionaries.
         episodes: Number of episodes, unless `seeds` is given.
         seeds: Seed of each episode, each in [0, 2**32).
-        env_kwargs: Arguments of an id, for ``gym.make``.
+        env_kwargs: Arguments of an id, for ``gym.make``. Others than those that a model was trained
+            with give a warning.
+        max_steps: Environment steps after which an episode is cut, with a warning; None for
+            30,000, or more where the id has a larger limit of its own.
 
     Returns:
         Returns, lengths and costs.
 
     Raises:
         TypeError: ``env_id`` is no environment.
-        ValueError: There are no episodes, a return is not finite, or a wrapper is refused.
+        ValueError: There are no episodes, a return or an observation is not finite, a wrapper is
+            refused, or the policy's spaces are not those of the environment.
         gymnasium.error.Error: The environment is unknown.
     """
     # Imported here, because importing this module must not load torch.
     from snn_gym.envs.objects import Given
     from snn_gym.policies.raw_observations import raw_policy
 
+    if max_steps is not None and max_steps < 1:
+        raise ValueError(f"max_steps must be at least 1, got {max_steps}")
     given = Given(env_id, env_kwargs)
     policy: Acting = raw_policy(model_or_policy, given.acted_in, env_kwargs)
     seeds = evaluation_seeds(episodes) if seeds is None else tuple(int(seed) for seed in seeds)
@@ -167,7 +174,9 @@ def evaluate(
     groups = [seeds[k : k + together] for k in range(0, len(seeds), together)]
     with one_thread():
         episodes_played = [
-            x for group in groups for x in _play(policy, given.stage(len(group)), group, visited)
+            episode
+            for group in groups
+            for episode in _play(policy, given, group, visited, max_steps)
         ]
         costs = mean_costs(_costs(policy, visited.decisions, seeds))
     returns = tuple(episode_return for episode_return, _ in episodes_played)
@@ -212,15 +221,22 @@ _Decision = tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]
 
 
 def _play(
-    policy: Acting, stage: Stage, seeds: Sequence[int], visited: _Visited
+    policy: Acting, given: Given, seeds: Sequence[int], visited: _Visited, max_steps: int | None
 ) -> list[tuple[float, int]]:
     """Play episodes side by side, add to ``visited``, and return (return, length) of each."""
-    space = stage.observation_space
+    from snn_gym.envs.batch import check_finite
+    from snn_gym.envs.objects import MOST_STEPS, spec_of, warn_of_cut
+    from snn_gym.zoo.build import check_spaces
+
+    stage = given.stage(len(seeds))
+    own_limit = getattr(spec_of(stage.env), "max_episode_steps", None) or 0
+    space, limit = stage.env.observation_space, max_steps or max(MOST_STEPS, own_limit)
     if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
         raise ValueError(
             f"evaluations take observations that are arrays or numbers, got {space}; register an "
             "id with gymnasium.wrappers.FlattenObservation, or use evaluate_policy"
         )
+    check_spaces(policy, stage.env, given.name)
     if isinstance(policy, _Noisy):
         policy.reseed_noise(seeds[0])
     observations = stage.reset(seeds)  # shape: (lanes, *observation)
@@ -232,20 +248,25 @@ def _play(
     recorded = isinstance(policy, _Recordable)
     state: tuple[NDArray[Any], ...] | None = None
     starts = np.ones(lanes, dtype=np.bool_)
-    while running.any():
+    check_finite("observation", observations, given.name, 0, running, seeds)
+    while running.any() and lengths.max() < limit:
         # Ended episodes stay in the batch: rounding depends on its size, so that removing them
         # would make an episode depend on the ends of others.
         actions, carried = policy.predict(observations, state, starts, deterministic=True)
         for k in np.flatnonzero(running).tolist():
             before = None if state is None or not recorded else tuple(x[k] for x in state)
             visited.add(observations[k], before)
-        for k, observation, reward, ended in stage.step(actions, running.copy()):
+        ran = running.copy()
+        for k, observation, reward, ended in stage.step(actions, ran):
             observations[k] = observation
             returns[k] += np.float64(reward)
             lengths[k] += 1
             running[k] = not ended
+        check_finite("observation", observations, given.name, int(lengths.max()), ran, seeds)
         state, starts = carried, np.zeros(lanes, dtype=np.bool_)
     stage.close()
+    if running.any():
+        warn_of_cut(given.name, limit)
     return list(zip(returns.tolist(), lengths.tolist(), strict=True))[: len(seeds)]
 
 

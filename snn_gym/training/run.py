@@ -50,7 +50,7 @@ from snn_gym.training.logs import (
     open_logger,
 )
 from snn_gym.training.settings import RUN_FILE, RunSettings, make_run_settings, read_run_settings
-from snn_gym.zoo.build import build_agent, make_agent, make_environments
+from snn_gym.zoo.build import build_agent, check_spaces, make_agent, make_environments
 from snn_gym.zoo.environments import Seeding, load_statistics, seed_environments, statistics_of
 from snn_gym.zoo.files import (
     MANIFEST,
@@ -509,13 +509,7 @@ def _make(settings: RunSettings, origin: BaseAlgorithm | None = None) -> BaseAlg
     else:
         model = build_agent(agent, env_id, seed, settings.resolved, **options)
     if origin is not None:
-        for name in ("observation_space", "action_space"):
-            old, new = getattr(origin, name), getattr(model, name)
-            if old != new:
-                raise ValueError(
-                    f"{env_id} has the {name.replace('_', ' ')} {new}, and the agent to go on from "
-                    f"has {old}; name an environment with the same spaces"
-                )
+        check_spaces(origin, model.get_env(), env_id)
         copy_state(origin, model, f"the agent to go on from, as {agent} on {env_id}")
     # Segments reset the environments, so that one call of learn would not repeat the training.
     identity = replace(identify(model), fresh=False, parent_sha256=settings.start_sha256)
