@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -145,15 +144,6 @@ def spec_of(env: SingleEnv | VecEnv) -> Any:
         return None
 
 
-def warn_of_cut(name: str, steps: int) -> None:
-    """Warn of episodes that an evaluation has cut after so many steps."""
-    warnings.warn(
-        f"{name}: episodes did not end within {steps:,} steps and were cut there; raise max_steps "
-        "(--max-steps of `snn-gym evaluate`), or register the id with max_episode_steps",
-        stacklevel=3,
-    )
-
-
 def name_of(env: SingleEnv | VecEnv) -> str:
     """Return an environment's id, or ``unregistered/CLASS`` without one."""
     spec, base = spec_of(env), env.unwrapped
@@ -171,7 +161,6 @@ class Stage:
     def __init__(self, envs: list[SingleEnv], *, closes: bool) -> None:
         self._envs, self._closes = envs, closes
         self.env: SingleEnv | VecEnv = envs[0]
-        """An environment, or all of a batch, with their spaces."""
 
     def reset(self, seeds: Sequence[int]) -> NDArray[Any]:
         """Return the first observations (lanes, ...), of at least as many lanes as seeds."""

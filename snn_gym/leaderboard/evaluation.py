@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -164,8 +165,6 @@ def evaluate(
     from snn_gym.envs.objects import Given
     from snn_gym.policies.raw_observations import raw_policy
 
-    if max_steps is not None and max_steps < 1:
-        raise ValueError(f"max_steps must be at least 1, got {max_steps}")
     given = Given(env_id, env_kwargs)
     policy: Acting = raw_policy(model_or_policy, given.acted_in, env_kwargs)
     seeds = evaluation_seeds(episodes) if seeds is None else tuple(int(seed) for seed in seeds)
@@ -224,13 +223,12 @@ def _play(
     policy: Acting, given: Given, seeds: Sequence[int], visited: _Visited, max_steps: int | None
 ) -> list[tuple[float, int]]:
     """Play episodes side by side, add to ``visited``, and return (return, length) of each."""
-    from snn_gym.envs.batch import check_finite
-    from snn_gym.envs.objects import MOST_STEPS, spec_of, warn_of_cut
+    from snn_gym.envs import batch, objects
     from snn_gym.zoo.build import check_spaces
 
     stage = given.stage(len(seeds))
-    own_limit = getattr(spec_of(stage.env), "max_episode_steps", None) or 0
-    space, limit = stage.env.observation_space, max_steps or max(MOST_STEPS, own_limit)
+    own_limit = getattr(objects.spec_of(stage.env), "max_episode_steps", None) or 0
+    space, limit = stage.env.observation_space, max_steps or max(objects.MOST_STEPS, own_limit)
     if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
         raise ValueError(
             f"evaluations take observations that are arrays or numbers, got {space}; register an "
@@ -248,7 +246,7 @@ def _play(
     recorded = isinstance(policy, _Recordable)
     state: tuple[NDArray[Any], ...] | None = None
     starts = np.ones(lanes, dtype=np.bool_)
-    check_finite("observation", observations, given.name, 0, running, seeds)
+    batch.check_finite("observation", observations, given.name, 0, running, seeds)
     while running.any() and lengths.max() < limit:
         # Ended episodes stay in the batch: rounding depends on its size, so that removing them
         # would make an episode depend on the ends of others.
@@ -262,11 +260,16 @@ def _play(
             returns[k] += np.float64(reward)
             lengths[k] += 1
             running[k] = not ended
-        check_finite("observation", observations, given.name, int(lengths.max()), ran, seeds)
+        step = int(lengths.max())
+        batch.check_finite("observation", observations, given.name, step, ran, seeds)
         state, starts = carried, np.zeros(lanes, dtype=np.bool_)
     stage.close()
     if running.any():
-        warn_of_cut(given.name, limit)
+        warnings.warn(
+            f"{given.name}: episodes did not end within {limit:,} steps and were cut there; raise "
+            "max_steps of snn_gym.evaluate, or register the id with max_episode_steps",
+            stacklevel=3,
+        )
     return list(zip(returns.tolist(), lengths.tolist(), strict=True))[: len(seeds)]
 
 

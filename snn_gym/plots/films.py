@@ -382,11 +382,7 @@ class _Player:
                     f"{given.name} was made with render_mode {self.env.render_mode!r}, which draws "
                     'no film; make it with render_mode="rgb_array"'
                 )
-        try:
-            check_spaces(self.policy, self.env, self.heading)
-        except ValueError:
-            self.close()
-            raise
+        check_spaces(self.policy, self.env, self.heading)
 
     def close(self) -> None:
         if self._closes:

@@ -385,11 +385,6 @@ class _Chain(NamedTuple):
     """Recorded arguments of each wrapper as text; None in another process, where arguments of the
     environment are unknown too."""
 
-    def same_wrappers(self, other: _Chain) -> bool:
-        """Compare names, and arguments where both are known."""
-        is_known = None not in (self.settings, other.settings)
-        return self.names == other.names and (not is_known or self.settings == other.settings)
-
 
 def _check_normalised_alike(given: Sequence[_Step], own: Sequence[_Step]) -> None:
     """Refuse environments in a VecNormalize whose statistics are not those of the model's."""
@@ -410,7 +405,13 @@ def _check_singles(
     # Copies of an environment have the same wrappers: each kind is looked at once.
     for chain in {str(chain): chain for chain in _chains(env)}.values():
         own = _own_chains(chain, env_id, arguments)
-        if chain.names and own and not any(map(chain.same_wrappers, own)):
+        fitting = [
+            x
+            for x in own
+            if x.names == chain.names
+            and (None in (x.settings, chain.settings) or x.settings == chain.settings)
+        ]
+        if chain.names and own and not fitting:
             names = own[0].names
             lack = "has it with other arguments" if names == chain.names else "does not have it"
             # The message names the wrappers beyond those that the id has itself.
@@ -519,10 +520,13 @@ def _walked(env: gym.Env[Any, Any]) -> _Chain:
 
 def _bare(spec: Any) -> _Chain:
     """Return the chain of an environment without wrappers, by its spec or None."""
-    if spec is None:
-        return _Chain((), None, {}, ())
-    arguments = {key: value for key, value in spec.kwargs.items() if key != "render_mode"}
-    return _Chain((), spec.id, arguments, ())
+    arguments = getattr(spec, "kwargs", {})
+    return _Chain(
+        (),
+        getattr(spec, "id", None),
+        {x: y for x, y in arguments.items() if x != "render_mode"},
+        (),
+    )
 
 
 def _within(chain: _Chain, around: Sequence[Any]) -> _Chain:
@@ -538,9 +542,8 @@ def _within(chain: _Chain, around: Sequence[Any]) -> _Chain:
 def _comparable(value: Any) -> Any:
     """Return a value whose text is that of equal arguments; objects have their class alone."""
     if inspect.isfunction(value):  # made anew with each environment
-        code = value.__code__
-        cells = [_comparable(cell.cell_contents) for cell in value.__closure__ or ()]
-        return code.co_code, code.co_names, code.co_consts, cells
+        code, cells = value.__code__, (x.cell_contents for x in value.__closure__ or ())
+        return code.co_code, code.co_names, code.co_consts, [*map(_comparable, cells)]
     if isinstance(value, int | float | np.number | np.ndarray):
         return np.asarray(value, np.float64).tolist()
     return value if isinstance(value, str) else type(value).__name__

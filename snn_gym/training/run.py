@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
@@ -28,6 +29,7 @@ from snn_gym._base.folders import locked, make_writable, partial_files, remove_p
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import dump_tensors, write_bytes_atomic
 from snn_gym.envs import StableBaselinesVecEnv
+from snn_gym.envs.objects import MOST_STEPS
 from snn_gym.learners import GradientFreeAlgorithm, LocalActorCritic
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.spiking import SpikingNetwork
@@ -564,7 +566,11 @@ def _learn(
     if settings.dynamics:
         callbacks.append(DynamicsCallback(max(1, settings.steps // DYNAMICS_ROWS), out))
     if settings.eval_every:
-        callbacks.append(EvaluationCallback(settings.eval_every, out, make))
+        # Evaluations of an environment without an end would never come back.
+        has_end = gym.spec(settings.environment).max_episode_steps is not None
+        cut = {} if has_end else {"max_episode_steps": MOST_STEPS}
+        envs = partial(make, env_kwargs={**cut, **settings.environment_kwargs})
+        callbacks.append(EvaluationCallback(settings.eval_every, out, envs))
     callbacks.append(segments)  # after them, so that logs are on disk before a checkpoint is
     if logger is not None:
         callbacks.append(ActivityCallback(max(1, settings.steps // DYNAMICS_ROWS)))
