@@ -60,11 +60,6 @@ def parse_seeds(text: str | None) -> range | None:
     return range(int(match[1]), int(match[2] or match[1]) + 1)
 
 
-def listed_seeds(text: str) -> list[int]:
-    """Return the seeds of a text such as ``0-4,7`` in order, each once; ValueError for others."""
-    return sorted({x for part in text.split(",") for x in parse_seeds(part.strip()) or ()})
-
-
 def shown_seeds(seeds: Iterable[int]) -> str:
     """Return distinct seeds in order as text, such as ``0-4, 7``."""
     ranges: list[list[int]] = []

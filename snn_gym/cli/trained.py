@@ -138,8 +138,10 @@ def compare(
 
     if save is not None:
         check_picture(save)
-    names = (one,) if other is None else (one, other)
-    sides = find_sides(names, env, episodes=episodes, leaderboard=leaderboard, cost=cost)
+    sides = find_sides(
+        (one,) if other is None else (one, other), env,
+        episodes=episodes, leaderboard=leaderboard, cost=cost,
+    )  # fmt: skip
     one_cells, other_cells = (side.cells() for side in sides)
     cells = [(heading, text, other_cells[heading]) for heading, text in one_cells.items()]
     lines = [*cells, *_curve_lines(sides)]

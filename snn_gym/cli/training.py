@@ -18,7 +18,7 @@ import gymnasium as gym
 import typer
 
 import snn_gym
-from snn_gym._base.names import AGENT_NAME, AGENT_NAME_RULE, listed_seeds
+from snn_gym._base.names import AGENT_NAME, AGENT_NAME_RULE, parse_seeds
 from snn_gym.cli.options import (
     Device,
     Run,
@@ -176,9 +176,10 @@ def train(
     """Train an agent, with checkpoints and TensorBoard logs, or train one further."""
     if None not in (options.seed, options.seeds):
         raise ValueError("--seed is for one run and --seeds for several; leave out one of them")
-    seeds = [options.seed] if options.seeds is None else listed_seeds(options.seeds)
-    for seed in seeds:
-        out = options.out / str(seed) if options.out and options.seeds else options.out
+    texts = () if options.seeds is None else options.seeds.split(",")
+    seeds = sorted({seed for text in texts for seed in parse_seeds(text.strip()) or ()})
+    for seed in (*seeds,) or (options.seed,):
+        out = options.out / str(seed) if options.out and seeds else options.out
         _train(replace(options, seed=seed, out=out), agent, env)
 
 

@@ -48,10 +48,8 @@ from snn_gym.zoo.algorithms import make_settings
 from snn_gym.zoo.files import MANIFEST
 from snn_gym.zoo.hub import run_folder
 
+
 # ---- two agents ----------------------------------------------------------------------------------
-FEWEST_OF_MEANS = 3  # seeds of a printed mean
-
-
 @dataclass(frozen=True)
 class Side:
     """One agent of a comparison, over its training seeds."""
@@ -79,7 +77,7 @@ class Side:
     @property
     def has_mean(self) -> bool:
         """Whether there are enough seeds for a mean; intervals and tests need `FEWEST_SEEDS`."""
-        return len(self.line.seeds) >= FEWEST_OF_MEANS
+        return len(self.line.seeds) >= 3
 
     def shown(self, values: Sequence[float | None], show: Callable[[float], str]) -> str:
         """Format the mean over seeds, or both values of two seeds; "–" for None."""
@@ -185,12 +183,12 @@ def describe_difference(one: Side, two: Side) -> list[str]:
     ]
     _, _, difference, improvement, p, bound, finding = pair.cells()
     if not pair.has_enough_seeds:
-        few = (
+        return [
+            *[f"{one.name} less {two.name}: {difference}"] * (one.has_mean and two.has_mean),
             f"too few to test: {len(one.line.seeds)} and {len(two.line.seeds)} seeds, and a test "
-            f"needs {FEWEST_SEEDS} of each"
-        )
-        means = [f"{one.name} less {two.name}: {difference}"] * (one.has_mean and two.has_mean)
-        return [*means, few, *unheard]
+            f"needs {FEWEST_SEEDS} of each",
+            *unheard,
+        ]
     finding = finding.replace("not significant", "the difference is not significant")
     low, high = difference_interval(one.line.seed_means, two.line.seed_means)
     score = one.line.score
@@ -206,9 +204,6 @@ def describe_difference(one: Side, two: Side) -> list[str]:
     if one.line.budget_class != two.line.budget_class:
         lines.append(f"budget classes: {one.line.budget_class} and {two.line.budget_class}")
     return [*lines, STREAMS_NOTE.strip()] if STREAMS_MARK in p else lines
-
-
-_SHED = ("network hidden_sizes", "network time_steps", "critic_hidden_sizes")
 
 
 def _is_agent(name: str) -> bool:
@@ -236,7 +231,10 @@ def _read_runs(name: str) -> dict[Path, AgentManifest]:
     """Return the runs in a folder, or itself as one, with manifests."""
     folder = run_folder(name)
     if not folder.is_dir():
-        raise ValueError(f"{name} is no folder; expected an agent's name or a folder of runs")
+        raise ValueError(
+            f"{name} is no folder; expected two agents or folders of runs, or one folder with the "
+            "runs of two agents"
+        )
     runs = {run: read_manifest(run) for run in _finished(folder)}
     if not runs:
         raise ValueError(f"{name} holds no finished run; expected what `snn-gym train` wrote")
@@ -247,8 +245,11 @@ def _finished(folder: Path, depth: int = 3) -> list[Path]:
     """Return the folders of finished runs in a folder, or the folder itself."""
     is_finished = (folder / MANIFEST).exists()
     # A run's folder holds other agents: its submission, and the best policy so far.
-    is_closed = is_finished or depth == 0 or (folder / RUN_FILE).exists()
-    inside = [] if is_closed else sorted(filter(Path.is_dir, folder.iterdir()))
+    inside = (
+        sorted(filter(Path.is_dir, folder.iterdir()))
+        if depth and not (is_finished or (folder / RUN_FILE).exists())
+        else []
+    )
     runs = [folder] if is_finished else [run for x in inside for run in _finished(x, depth - 1)]
     if depth < 3 and not (runs or inside):
         warnings.warn(f"left out: {folder} holds no finished run", stacklevel=2)
@@ -314,7 +315,6 @@ def _kind(run: Path, manifest: AgentManifest) -> dict[str, Any]:
     first: Any = manifest if recipe is None or recipe.settings is None else recipe.settings
     arguments = {**first.policy_kwargs}
     network = arguments.pop("network", None) or first.network
-    is_shed = recipe is None and (network.get("regulation") or {}).get("lean")
     network = {f"network {x}": y for x, y in NetworkConfig.from_dict(network).to_dict().items()}
     asked = read_run_settings(run) if (run / RUN_FILE).exists() else recipe
     kind = {
@@ -330,7 +330,12 @@ def _kind(run: Path, manifest: AgentManifest) -> dict[str, Any]:
         "parent": manifest.parent_sha256 is not None,
         "steps": manifest.num_timesteps if asked is None else asked.steps,
     }
-    return {name: x for name, x in kind.items() if not is_shed or name not in _SHED}
+    if recipe is None and (kind["network regulation"] or {}).get(
+        "lean"
+    ):  # nothing says how large the network was before it shed neurons
+        for name in ("network hidden_sizes", "network time_steps", "critic_hidden_sizes"):
+            kind.pop(name, None)
+    return kind
 
 
 def _evaluate_runs(

@@ -227,8 +227,8 @@ def _play(
     from snn_gym.zoo.build import check_spaces
 
     stage = given.stage(len(seeds))
-    own_limit = getattr(objects.spec_of(stage.env), "max_episode_steps", None) or 0
-    space, limit = stage.env.observation_space, max_steps or max(objects.MOST_STEPS, own_limit)
+    own_limit = getattr(objects.spec_of(stage.env), "max_episode_steps", None)
+    space, limit = stage.env.observation_space, max_steps or max(objects.MOST_STEPS, own_limit or 0)
     if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
         raise ValueError(
             f"evaluations take observations that are arrays or numbers, got {space}; register an "
@@ -260,8 +260,7 @@ def _play(
             returns[k] += np.float64(reward)
             lengths[k] += 1
             running[k] = not ended
-        step = int(lengths.max())
-        batch.check_finite("observation", observations, given.name, step, ran, seeds)
+        batch.check_finite("observation", observations, given.name, int(lengths.max()), ran, seeds)
         state, starts = carried, np.zeros(lanes, dtype=np.bool_)
     stage.close()
     if running.any():

@@ -380,7 +380,6 @@ class _Chain(NamedTuple):
     """Names of the wrappers, innermost first."""
     env_id: str | None
     arguments: Mapping[str, Any]
-    """Arguments of the environment."""
     settings: tuple[str, ...] | None
     """Recorded arguments of each wrapper as text; None in another process, where arguments of the
     environment are unknown too."""
@@ -405,22 +404,24 @@ def _check_singles(
     # Copies of an environment have the same wrappers: each kind is looked at once.
     for chain in {str(chain): chain for chain in _chains(env)}.values():
         own = _own_chains(chain, env_id, arguments)
-        fitting = [
-            x
-            for x in own
-            if x.names == chain.names
-            and (None in (x.settings, chain.settings) or x.settings == chain.settings)
-        ]
-        if chain.names and own and not fitting:
+        if (
+            chain.names
+            and own
+            and not any(
+                x.names == chain.names
+                and (None in (x.settings, chain.settings) or x.settings == chain.settings)
+                for x in own
+            )
+        ):
             names = own[0].names
-            lack = "has it with other arguments" if names == chain.names else "does not have it"
             # The message names the wrappers beyond those that the id has itself.
             shared = len(names) if chain.names[: len(names)] == names else 0
             beyond = chain.names[shared:] or chain.names
-            place = chain.env_id if env_id is None else env_id
             raise ValueError(
                 f"{', '.join(beyond)} stands between the environments and the policy, and "
-                f"{place!s:.100} {lack}; {_way_out(beyond[0])}"
+                f"{env_id or chain.env_id!s:.100} "
+                f"{'has it with other arguments' if names == chain.names else 'does not have it'}; "
+                f"{_way_out(beyond[0])}"
             )
         if own:
             _warn_of_other_arguments(chain, own[0])
@@ -428,17 +429,19 @@ def _check_singles(
 
 def _warn_of_other_arguments(chain: _Chain, own: _Chain) -> None:
     """Warn of a model that was trained on the same id with other arguments."""
-    if own.env_id != chain.env_id or None in (own.settings, chain.settings):
-        return
     there, here = (
         {
             name: value
             for name, value in one.items()
-            if name != "render_mode" and not np.array_equal(value, two.get(name, ""))
+            if name != "render_mode" and not np.array_equal(value, two.get(name, two))
         }
         for one, two in ((chain.arguments, own.arguments), (own.arguments, chain.arguments))
     )
-    if there or here:
+    if (
+        own.env_id == chain.env_id
+        and None not in (own.settings, chain.settings)
+        and (there or here)
+    ):
         warnings.warn(
             f"the model was trained on {chain.env_id} with {there} and plays it here with {here}; "
             "give it the same arguments (env_kwargs) to score it where it was trained",
@@ -457,17 +460,16 @@ def _own_chains(
         return tuple(_chains(env_id.unwrapped)) or (_bare(None),)
     if isinstance(env_id, gym.Env):
         return (_parsed(str(env_id)) if chain.settings is None else _walked(env_id),)
-    if env_id is None:
-        env_id, arguments = chain.env_id, chain.arguments
-    if env_id is None:
+    made = (chain.env_id, chain.arguments) if env_id is None else (env_id, arguments)
+    if made[0] is None:
         return ()  # no id makes it, so that it is the environment with its wrappers
-    bare = _bare(gym.registry.get(env_id.rpartition(":")[2]))
+    bare = _bare(gym.registry.get(made[0].rpartition(":")[2]))
     if not chain.names or bare.env_id is None:
-        return (bare._replace(arguments={**bare.arguments, **arguments}),)
+        return (bare._replace(arguments={**bare.arguments, **made[1]}),)
     # Without the checker, which is a wrapper too and would run the environment.
-    env = gym.make(env_id, disable_env_checker=True, **arguments)
+    env = gym.make(made[0], disable_env_checker=True, **made[1])
     env.close()
-    return _own_chains(chain, env, arguments)
+    return _own_chains(chain, env, {})
 
 
 def _chains(env: VecEnv) -> Iterator[_Chain]:
@@ -533,8 +535,10 @@ def _within(chain: _Chain, around: Sequence[Any]) -> _Chain:
     """Return a chain with wrappers put around it, innermost first."""
     names = (*chain.names, *(type(wrapper).__name__ for wrapper in around))
     # Gymnasium's own wrappers record their arguments.
-    recorded = (vars(wrapper).get("_saved_kwargs", {}) for wrapper in around)
-    texts = (str({name: _comparable(x) for name, x in kwargs.items()}) for kwargs in recorded)
+    texts = (
+        str({name: _comparable(x) for name, x in vars(wrapper).get("_saved_kwargs", {}).items()})
+        for wrapper in around
+    )
     settings = None if chain.settings is None else (*chain.settings, *texts)
     return chain._replace(names=names, settings=settings)
 

@@ -567,10 +567,13 @@ def _learn(
         callbacks.append(DynamicsCallback(max(1, settings.steps // DYNAMICS_ROWS), out))
     if settings.eval_every:
         # Evaluations of an environment without an end would never come back.
-        has_end = gym.spec(settings.environment).max_episode_steps is not None
-        cut = {} if has_end else {"max_episode_steps": MOST_STEPS}
-        envs = partial(make, env_kwargs={**cut, **settings.environment_kwargs})
-        callbacks.append(EvaluationCallback(settings.eval_every, out, envs))
+        cut = (
+            {}
+            if gym.spec(settings.environment).max_episode_steps
+            else {"max_episode_steps": MOST_STEPS}
+        )
+        evaluated = partial(make, env_kwargs={**cut, **settings.environment_kwargs})
+        callbacks.append(EvaluationCallback(settings.eval_every, out, evaluated))
     callbacks.append(segments)  # after them, so that logs are on disk before a checkpoint is
     if logger is not None:
         callbacks.append(ActivityCallback(max(1, settings.steps // DYNAMICS_ROWS)))

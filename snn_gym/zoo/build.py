@@ -499,10 +499,10 @@ def as_learned(env: gym.Env[Any, Any] | VecEnv) -> VecEnv:
 
 def check_spaces(actor: Any, env: Any, where: str) -> None:
     """Refuse environments with other spaces than a model or policy has; some objects have none."""
-    learned = as_learned(env)  # a bare policy has the spaces of Stable-Baselines3's algorithms
     for name in ("observation_space", "action_space"):
         expected, offered = getattr(actor, name, None), getattr(env, name)
-        if expected is not None and expected not in (offered, getattr(learned, name)):
+        # A bare policy has the spaces of Stable-Baselines3's algorithms.
+        if expected is not None and expected not in (offered, getattr(as_learned(env), name)):
             raise ValueError(
                 f"{where}: the agent's {name} is {expected} and the environment's {offered}; name "
                 "the environment that it was trained on"
