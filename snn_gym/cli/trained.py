@@ -107,12 +107,13 @@ def compare(
         ),
     ],
     other: Annotated[
-        str,
+        str | None,
         typer.Argument(
             help="Second agent of the table, or folder of a run or of runs.",
+            show_default="the second agent in the first folder",
             autocompletion=complete_shown,
         ),
-    ],
+    ] = None,
     env: Annotated[
         str | None,
         typer.Option(
@@ -137,7 +138,10 @@ def compare(
 
     if save is not None:
         check_picture(save)
-    sides = find_sides((one, other), env, episodes=episodes, leaderboard=leaderboard, cost=cost)
+    sides = find_sides(
+        (one,) if other is None else (one, other), env,
+        episodes=episodes, leaderboard=leaderboard, cost=cost,
+    )  # fmt: skip
     one_cells, other_cells = (side.cells() for side in sides)
     cells = [(heading, text, other_cells[heading]) for heading, text in one_cells.items()]
     lines = [*cells, *_curve_lines(sides)]

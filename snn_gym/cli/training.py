@@ -9,7 +9,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -18,7 +18,7 @@ import gymnasium as gym
 import typer
 
 import snn_gym
-from snn_gym._base.names import AGENT_NAME, AGENT_NAME_RULE
+from snn_gym._base.names import AGENT_NAME, AGENT_NAME_RULE, parse_seeds
 from snn_gym.cli.options import (
     Device,
     Run,
@@ -67,6 +67,13 @@ class TrainOptions:
     seed: Annotated[
         int | None,
         typer.Option(help="Seed of all random numbers.", show_default="0, or that of --from"),
+    ] = None
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            help="Seeds of several runs, such as 0-4 or 0,3,7, each in a folder below --out.",
+            show_default="the one of --seed",
+        ),
     ] = None
     steps: Annotated[
         int | None,
@@ -167,6 +174,17 @@ def train(
     ] = None,
 ) -> None:
     """Train an agent, with checkpoints and TensorBoard logs, or train one further."""
+    if None not in (options.seed, options.seeds):
+        raise ValueError("--seed is for one run and --seeds for several; leave out one of them")
+    texts = () if options.seeds is None else options.seeds.split(",")
+    seeds = sorted({seed for text in texts for seed in parse_seeds(text.strip()) or ()})
+    for seed in (*seeds,) or (options.seed,):
+        out = options.out / str(seed) if options.out and seeds else options.out
+        _train(replace(options, seed=seed, out=out), agent, env)
+
+
+def _train(options: TrainOptions, agent: str | None, env: str | None) -> None:
+    """Train one run."""
     from snn_gym.training import make_run_settings
     from snn_gym.training import train as train_agent
     from snn_gym.training.run import complete_recipe

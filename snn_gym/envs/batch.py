@@ -369,7 +369,7 @@ def seeds_for(seed: Seeds, num_envs: int) -> Sequence[int | None]:
     """
     if seed is None:
         return [None] * num_envs
-    if isinstance(seed, int) or np.ndim(seed) == 0:
+    if not isinstance(seed, Sequence | np.ndarray):
         return [typed(int, seed, "seed") + index for index in range(num_envs)]
     if len(seed) != num_envs:
         raise ValueError(f"seed lists {len(seed)} seeds for {num_envs} environments")

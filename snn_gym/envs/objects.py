@@ -20,6 +20,12 @@ from snn_gym.envs.registry import make_task
 from snn_gym.envs.stable_baselines import CheckedVecEnv, StableBaselinesVecEnv
 
 SingleEnv = gym.Env[Any, Any]
+MOST_STEPS = 30_000
+"""Environment steps after which an evaluation ends an episode that has no limit of its own.
+
+Episodes of Atari, the longest of common tasks without a limit in their ids, have at most 27,000.
+"""
+
 EnvironmentLike = str | SingleEnv | VectorEnv[Any, Any, Any] | VecEnv | Callable[[], SingleEnv]
 """Id; environment; batch of gymnasium or Stable-Baselines3; callable that makes an environment."""
 
@@ -154,7 +160,7 @@ class Stage:
 
     def __init__(self, envs: list[SingleEnv], *, closes: bool) -> None:
         self._envs, self._closes = envs, closes
-        self.observation_space: gym.Space[Any] = envs[0].observation_space
+        self.env: SingleEnv | VecEnv = envs[0]
 
     def reset(self, seeds: Sequence[int]) -> NDArray[Any]:
         """Return the first observations (lanes, ...), of at least as many lanes as seeds."""
@@ -180,7 +186,7 @@ class _Batch(Stage):
     """A caller's VecEnv, without wrappers: a model carries those that it has."""
 
     def __init__(self, env: VecEnv) -> None:
-        self._env, self.observation_space = env, env.observation_space
+        self._env = self.env = env
 
     def reset(self, seeds: Sequence[int]) -> NDArray[Any]:
         # Lanes beyond the episodes play too, and nobody looks at them.

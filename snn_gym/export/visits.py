@@ -138,6 +138,7 @@ class _Watched:
 
     def __init__(self, policy: RecordedPolicy) -> None:
         self._policy = policy
+        self.observation_space, self.action_space = policy.observation_space, policy.action_space
         self.fired: list[NDArray[np.bool_]] = []
         self.peaks: list[float] = []
         self.inputs = np.zeros(0)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from snn_gym._base.config import to_mapping
 from snn_gym._base.names import shown_seeds
 from snn_gym.envs.objects import EnvironmentLike, Given
 from snn_gym.envs.registry import known_ids, load_environment_spec
@@ -40,7 +41,10 @@ from snn_gym.leaderboard.table import (
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs
 from snn_gym.program.prices import DEFAULT, known_price
+from snn_gym.spiking import NetworkConfig
+from snn_gym.training.settings import RUN_FILE, read_run_settings
 from snn_gym.zoo import AgentManifest, agent_ids, load_agent, load_agent_spec, read_manifest
+from snn_gym.zoo.algorithms import make_settings
 from snn_gym.zoo.files import MANIFEST
 from snn_gym.zoo.hub import run_folder
 
@@ -71,14 +75,14 @@ class Side:
         return self.line.agent
 
     @property
-    def is_summarised(self) -> bool:
-        """Whether there are enough seeds for a summary."""
-        return len(self.line.seeds) >= FEWEST_SEEDS
+    def has_mean(self) -> bool:
+        """Whether there are enough seeds for a mean; intervals and tests need `FEWEST_SEEDS`."""
+        return len(self.line.seeds) >= 3
 
     def shown(self, values: Sequence[float | None], show: Callable[[float], str]) -> str:
-        """Format the mean over seeds, or every seed's value with fewer than five; "–" for None."""
+        """Format the mean over seeds, or both values of two seeds; "–" for None."""
         mean = mean_known(values)
-        if mean is None or self.is_summarised:
+        if mean is None or self.has_mean:
             return "–" if mean is None else show(mean)
         return ", ".join("–" if value is None else show(value) for value in values)
 
@@ -98,12 +102,12 @@ class Side:
 
     def cells(self) -> dict[str, str]:
         """Return the texts of a comparison by heading."""
-        line, few = self.line, not self.is_summarised
+        line, few = self.line, len(self.line.seeds) < FEWEST_SEEDS
         shown = line.seed_means if few else (min(line.seed_means), max(line.seed_means))
         return {
             "seeds": shown_seeds(line.seeds),
             "episodes of a seed": str(self.episodes),
-            "mean return": "–" if few else line.score(line.mean),
+            "mean return": line.score(line.mean) if self.has_mean else "–",
             "95 % interval": " to ".join(map(line.score, line.interval or ())) or "–",
             "IQM": "–" if few else line.score(line.iqm),
             "solved": "–" if line.solved is None else f"{line.solved} of {len(line.seeds)}",
@@ -120,7 +124,7 @@ class Side:
 
 
 def find_sides(
-    names: tuple[str, str],
+    names: Sequence[str],
     env: EnvironmentLike | None = None,
     *,
     episodes: int = OFFICIAL_EPISODES,
@@ -129,16 +133,22 @@ def find_sides(
 ) -> tuple[Side, Side]:
     """Return two agents to compare, each by the name of a zoo agent or a folder of runs.
 
-    A zoo agent's ranked rows are read from the leaderboard; runs are evaluated here, in ``env``
-    itself if it is an object, or in their own if it is None.
+    One folder alone holds the runs of both, at most three folders deep, as ``snn-gym train`` makes
+    them; they are grouped by agent. A zoo agent's ranked rows are read from the leaderboard; runs
+    are evaluated here, in ``env`` itself if it is an object, or in their own if it is None.
 
     Raises:
         ValueError: There are no such rows or runs, or they do not compare.
     """
     known_price(cost)
-    if names[0] == names[1]:
+    runs = (
+        _by_agent(names[0], env)
+        if len(names) == 1
+        else {name: _read_runs(name) for name in names if not _is_agent(name)}
+    )
+    names = [*runs] if len(names) == 1 else names
+    if len({*names}) < 2:
         raise ValueError(f"{names[0]} is compared with itself; name two agents or folders")
-    runs = {name: _read_runs(name) for name in names if not _is_agent(name)}
     env = _environment_of(names, runs) if env is None else env
     env_id = env if isinstance(env, str) else Given(env).name
     # Both names are resolved before the first evaluation, which takes time.
@@ -171,10 +181,14 @@ def describe_difference(one: Side, two: Side) -> list[str]:
         for side in (one, two)
         if side.line.unheard
     ]
-    if not pair.has_enough_seeds:
-        few = f"fewer than {FEWEST_SEEDS} seeds are listed and not summarised or compared"
-        return [few, *unheard]
     _, _, difference, improvement, p, bound, finding = pair.cells()
+    if not pair.has_enough_seeds:
+        return [
+            *[f"{one.name} less {two.name}: {difference}"] * (one.has_mean and two.has_mean),
+            f"too few to test: {len(one.line.seeds)} and {len(two.line.seeds)} seeds, and a test "
+            f"needs {FEWEST_SEEDS} of each",
+            *unheard,
+        ]
     finding = finding.replace("not significant", "the difference is not significant")
     low, high = difference_interval(one.line.seed_means, two.line.seed_means)
     score = one.line.score
@@ -217,20 +231,48 @@ def _read_runs(name: str) -> dict[Path, AgentManifest]:
     """Return the runs in a folder, or itself as one, with manifests."""
     folder = run_folder(name)
     if not folder.is_dir():
-        raise ValueError(f"{name} is no folder; expected an agent's name or a folder of runs")
-    inside = [folder] if (folder / MANIFEST).exists() else sorted(folder.iterdir())
-    runs = {run: read_manifest(run) for run in inside if (run / MANIFEST).exists()}
-    for run in inside:
-        if run not in runs and run.is_dir():
-            warnings.warn(f"left out: {run} holds no finished run", stacklevel=2)
+        raise ValueError(
+            f"{name} is no folder; expected two agents or folders of runs, or one folder with the "
+            "runs of two agents"
+        )
+    runs = {run: read_manifest(run) for run in _finished(folder)}
     if not runs:
         raise ValueError(f"{name} holds no finished run; expected what `snn-gym train` wrote")
     return runs
 
 
-def _environment_of(
-    names: tuple[str, str], runs: Mapping[str, Mapping[Path, AgentManifest]]
-) -> str:
+def _finished(folder: Path, depth: int = 3) -> list[Path]:
+    """Return the folders of finished runs in a folder, or the folder itself."""
+    is_finished = (folder / MANIFEST).exists()
+    # A run's folder holds other agents: its submission, and the best policy so far.
+    inside = (
+        sorted(filter(Path.is_dir, folder.iterdir()))
+        if depth and not (is_finished or (folder / RUN_FILE).exists())
+        else []
+    )
+    runs = [folder] if is_finished else [run for x in inside for run in _finished(x, depth - 1)]
+    if depth < 3 and not (runs or inside):
+        warnings.warn(f"left out: {folder} holds no finished run", stacklevel=2)
+    return runs
+
+
+def _by_agent(name: str, env: EnvironmentLike | None) -> dict[str, dict[Path, AgentManifest]]:
+    """Return the runs in a folder by their two agents; those of an id alone if one is given."""
+    runs = [
+        (manifest.agent or manifest.policy, run, manifest)
+        for run, manifest in _read_runs(name).items()
+        if not isinstance(env, str) or env == manifest.environment
+    ]
+    agents = sorted({agent for agent, *_ in runs})
+    if len(agents) != 2:
+        raise ValueError(
+            f"{name} holds runs of {', '.join(agents) or 'no agent'}; name a folder with runs of "
+            "two agents, or two agents or folders"
+        )
+    return {agent: {run: x for of, run, x in runs if of == agent} for agent in agents}
+
+
+def _environment_of(names: Sequence[str], runs: Mapping[str, Mapping[Path, AgentManifest]]) -> str:
     """Return the environment of the first folder of runs; refuse two agents of the table."""
     for folder in runs.values():
         return next(iter(folder.values())).environment
@@ -244,18 +286,19 @@ def _of_one_kind(
     name: str, runs: Mapping[Path, AgentManifest], env_id: str
 ) -> dict[Path, AgentManifest]:
     """Return runs in the order of their seeds; refuse runs that differ in more."""
-    first = next(iter(runs.values()))
+    first = _kind(*next(iter(runs.items())))
     for run, manifest in runs.items():
         if manifest.environment != env_id:
             raise ValueError(
                 f"{run} was trained on {manifest.environment}, not on {env_id}; name its "
                 "environment with --env, or other runs"
             )
-        for shared in ("agent", "environment_kwargs"):
-            if getattr(manifest, shared) != getattr(first, shared):
+        own = _kind(run, manifest)
+        for shared in {**first, **own}:
+            if own.get(shared) != first.get(shared):
                 raise ValueError(
-                    f"{run} has {shared} {getattr(manifest, shared)!r} and another run in {name} "
-                    f"{getattr(first, shared)!r}; put runs that differ in more than the seed apart"
+                    f"{run} has {shared} {own.get(shared)!r} and another run in {name} "
+                    f"{first.get(shared)!r}; put runs that differ in more than the seed apart"
                 )
     seeds = [manifest.seed or 0 for manifest in runs.values()]
     if len(set(seeds)) < len(seeds):
@@ -263,6 +306,36 @@ def _of_one_kind(
             f"runs in {name} have the same seed, of {sorted(seeds)}; a seed counts once"
         )
     return dict(sorted(runs.items(), key=lambda run: run[1].seed or 0))
+
+
+def _kind(run: Path, manifest: AgentManifest) -> dict[str, Any]:
+    """Return the settings that the runs of one agent share, whatever their seeds, by name."""
+    recipe = manifest.recipe
+    # Those that the run began with: later ones have fewer neurons, of another number in each seed.
+    first: Any = manifest if recipe is None or recipe.settings is None else recipe.settings
+    arguments = {**first.policy_kwargs}
+    network = arguments.pop("network", None) or first.network
+    network = {f"network {x}": y for x, y in NetworkConfig.from_dict(network).to_dict().items()}
+    asked = read_run_settings(run) if (run / RUN_FILE).exists() else recipe
+    kind = {
+        "agent": manifest.agent,
+        "algorithm": manifest.algorithm,
+        "environment_kwargs": manifest.environment_kwargs,
+        "observation_space": manifest.observation_space,
+        "action_space": manifest.action_space,
+        **to_mapping(make_settings(manifest.algorithm, first.hyperparameters, str(run))),
+        **arguments,
+        **network,
+        "vec_normalize": first.vec_normalize,
+        "parent": manifest.parent_sha256 is not None,
+        "steps": manifest.num_timesteps if asked is None else asked.steps,
+    }
+    if recipe is None and (kind["network regulation"] or {}).get(
+        "lean"
+    ):  # nothing says how large the network was before it shed neurons
+        for name in ("network hidden_sizes", "network time_steps", "critic_hidden_sizes"):
+            kind.pop(name, None)
+    return kind
 
 
 def _evaluate_runs(

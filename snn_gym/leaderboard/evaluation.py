@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
     from stable_baselines3.common.policies import BasePolicy
 
-    from snn_gym.envs.objects import EnvironmentLike, Stage
+    from snn_gym.envs.objects import EnvironmentLike, Given
     from snn_gym.policies.protocols import Acting
 
 EVALUATOR_VERSION = 7
@@ -127,6 +128,7 @@ def evaluate(
     seeds: Sequence[int] | None = None,
     *,
     env_kwargs: Mapping[str, Any] | None = None,
+    max_steps: int | None = None,
 ) -> Evaluation:
     """Evaluate a final policy, deterministically, on episodes with public seeds.
 
@@ -147,14 +149,18 @@ def evaluate(
             as there are, and stay open. Observations are arrays or numbers, not dictionaries.
         episodes: Number of episodes, unless `seeds` is given.
         seeds: Seed of each episode, each in [0, 2**32).
-        env_kwargs: Arguments of an id, for ``gym.make``.
+        env_kwargs: Arguments of an id, for ``gym.make``. Others than those that a model was trained
+            with give a warning.
+        max_steps: Environment steps after which an episode is cut, with a warning; None for
+            30,000, or more where the id has a larger limit of its own.
 
     Returns:
         Returns, lengths and costs.
 
     Raises:
         TypeError: ``env_id`` is no environment.
-        ValueError: There are no episodes, a return is not finite, or a wrapper is refused.
+        ValueError: There are no episodes, a return or an observation is not finite, a wrapper is
+            refused, or the policy's spaces are not those of the environment.
         gymnasium.error.Error: The environment is unknown.
     """
     # Imported here, because importing this module must not load torch.
@@ -164,13 +170,15 @@ def evaluate(
     given = Given(env_id, env_kwargs)
     policy: Acting = raw_policy(model_or_policy, given.acted_in, env_kwargs)
     played = evaluation_seeds(episodes) if seeds is None else tuple(seeds)
-    seeds = typed(tuple[_EpisodeSeed, ...], played, "seeds")
+    seeds = tuple(typed(tuple[_EpisodeSeed, ...], played, "seeds"))
     visited = _Visited(MAX_KEPT_OBSERVATIONS)
     together = given.count or _EPISODES_TOGETHER
     groups = [seeds[k : k + together] for k in range(0, len(seeds), together)]
     with one_thread():
         episodes_played = [
-            x for group in groups for x in _play(policy, given.stage(len(group)), group, visited)
+            episode
+            for group in groups
+            for episode in _play(policy, given, group, visited, max_steps)
         ]
         costs = mean_costs(_costs(policy, visited.decisions, seeds))
     returns = tuple(episode_return for episode_return, _ in episodes_played)
@@ -227,15 +235,21 @@ _Decision = tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]
 
 
 def _play(
-    policy: Acting, stage: Stage, seeds: Sequence[int], visited: _Visited
+    policy: Acting, given: Given, seeds: Sequence[int], visited: _Visited, max_steps: int | None
 ) -> list[tuple[float, int]]:
     """Play episodes side by side, add to ``visited``, and return (return, length) of each."""
-    space = stage.observation_space
+    from snn_gym.envs import batch, objects
+    from snn_gym.zoo.build import check_spaces
+
+    stage = given.stage(len(seeds))
+    own_limit = getattr(objects.spec_of(stage.env), "max_episode_steps", None)
+    space, limit = stage.env.observation_space, max_steps or max(objects.MOST_STEPS, own_limit or 0)
     if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
         raise ValueError(
             f"evaluations take observations that are arrays or numbers, got {space}; register an "
             "id with gymnasium.wrappers.FlattenObservation, or use evaluate_policy"
         )
+    check_spaces(policy, stage.env, given.name)
     if isinstance(policy, _Noisy):
         policy.reseed_noise(seeds[0])
     observations = stage.reset(seeds)  # shape: (lanes, *observation)
@@ -247,20 +261,29 @@ def _play(
     recorded = isinstance(policy, _Recordable)
     state: tuple[NDArray[Any], ...] | None = None
     starts = np.ones(lanes, dtype=np.bool_)
-    while running.any():
+    batch.check_finite("observation", observations, given.name, 0, running, seeds)
+    while running.any() and lengths.max() < limit:
         # Ended episodes stay in the batch: rounding depends on its size, so that removing them
         # would make an episode depend on the ends of others.
         actions, carried = policy.predict(observations, state, starts, deterministic=True)
         for k in np.flatnonzero(running).tolist():
             before = None if state is None or not recorded else tuple(x[k] for x in state)
             visited.add(observations[k], before)
-        for k, observation, reward, ended in stage.step(actions, running.copy()):
+        ran = running.copy()
+        for k, observation, reward, ended in stage.step(actions, ran):
             observations[k] = observation
             returns[k] += np.float64(reward)
             lengths[k] += 1
             running[k] = not ended
+        batch.check_finite("observation", observations, given.name, int(lengths.max()), ran, seeds)
         state, starts = carried, np.zeros(lanes, dtype=np.bool_)
     stage.close()
+    if running.any():
+        warnings.warn(
+            f"{given.name}: episodes did not end within {limit:,} steps and were cut there; raise "
+            "max_steps of snn_gym.evaluate, or register the id with max_episode_steps",
+            stacklevel=3,
+        )
     return list(zip(returns.tolist(), lengths.tolist(), strict=True))[: len(seeds)]
 
 

@@ -42,8 +42,8 @@ from snn_gym.plots.frames import (
     shown_steps,
 )
 from snn_gym.policies.protocols import Acting, ActingPolicy
-from snn_gym.policies.raw_observations import RawPolicy, raw_policy
-from snn_gym.zoo.build import as_learned
+from snn_gym.policies.raw_observations import raw_policy
+from snn_gym.zoo.build import check_spaces
 
 Shot = Callable[[], Frame]
 """Function that draws the task now and returns the frame."""
@@ -382,23 +382,11 @@ class _Player:
                     f"{given.name} was made with render_mode {self.env.render_mode!r}, which draws "
                     'no film; make it with render_mode="rgb_array"'
                 )
-        self._check_spaces()
+        check_spaces(self.policy, self.env, self.heading)
 
     def close(self) -> None:
         if self._closes:
             self.env.close()
-
-    def _check_spaces(self) -> None:
-        # A bare policy has the spaces of Stable-Baselines3's algorithms.
-        env = self.env if isinstance(self.policy, RawPolicy) else as_learned(self.env)
-        for space in ("observation_space", "action_space"):
-            expected, offered = getattr(self.policy, space), getattr(env, space)
-            if _form(expected) != _form(offered):
-                self.close()
-                raise ValueError(
-                    f"{self.heading}: the agent's {space} is {expected} and the environment's "
-                    f"{offered}; name the environment that it was trained on"
-                )
 
     def play(self, settings: FilmSettings) -> Iterator[Shot]:
         """Play the episodes into `played`; after each decision yield a function for its frame.
@@ -460,12 +448,6 @@ def _drawn(env_id: str, env_kwargs: Mapping[str, Any] | None) -> gym.Env[Any, An
             'class "rgb_array" among them, and a method render that returns the image'
         )
     return env
-
-
-def _form(space: gym.Space[Any]) -> tuple[Any, ...]:
-    # The limits of a Box are no part of it: an argument of the environment may move them.
-    number = int(space.n) if isinstance(space, gym.spaces.Discrete) else None
-    return space.shape, space.dtype, number
 
 
 def evenly(shots: Iterable[Shot]) -> list[Frame]:

@@ -545,7 +545,7 @@ def _returns(axes: Axes, sides: Sequence[Side], colours: Sequence[str]) -> None:
     for place, (side, colour) in enumerate(zip(sides, colours, strict=True)):
         line = side.line
         _dots(axes, place, line.seed_means, colour)
-        if side.is_summarised:
+        if side.line.interval is not None:
             low, high = line.interval or (line.mean, line.mean)
             axes.errorbar(
                 place + 2 * _SPREAD, line.mean, [[line.mean - low], [high - line.mean]],

@@ -6,11 +6,14 @@ environments with wrappers around it. ``raw_policy`` is the one place that looks
 - Carried: VecNormalize and VecTransposeImage.
 - Of no effect: VecMonitor, VecCheckNan, VecVideoRecorder, Monitor, and gymnasium's wrappers of
   rewards, time, checks, statistics and pictures.
-- Refused by name: every other wrapper that the id does not have itself.
+- Refused by name: every other wrapper that the id does not have itself, with equal arguments.
+
+Other arguments of the environment itself give a warning.
 """
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -377,6 +380,9 @@ class _Chain(NamedTuple):
     """Names of the wrappers, innermost first."""
     env_id: str | None
     arguments: Mapping[str, Any]
+    settings: tuple[str, ...] | None
+    """Recorded arguments of each wrapper as text; None in another process, where arguments of the
+    environment are unknown too."""
 
 
 def _check_normalised_alike(given: Sequence[_Step], own: Sequence[_Step]) -> None:
@@ -396,28 +402,74 @@ def _check_singles(
     if isinstance(env_id, str) and env_id.startswith(UNREGISTERED):
         return  # nothing but the object itself can make its environment again
     # Copies of an environment have the same wrappers: each kind is looked at once.
-    chains = {(chain.names, chain.env_id): chain for chain in _chains(env) if chain.names}
-    for chain in chains.values():
-        own: tuple[tuple[str, ...], ...] = ((),)
-        if isinstance(env_id, str):
-            own = _own_wrappers(env_id, arguments)
-        elif isinstance(env_id, VecEnv):
-            own = tuple(each.names for each in _chains(env_id.unwrapped)) or ((),)
-        elif env_id is not None:
-            own = _names_around(env_id)
-        elif chain.env_id is None:
-            continue  # no id makes it, so that it is the environment with its wrappers
-        elif chain.env_id in gym.registry:
-            own = _own_wrappers(str(chain.env_id), chain.arguments)
-        if chain.names not in own:
+    for chain in {str(chain): chain for chain in _chains(env)}.values():
+        own = _own_chains(chain, env_id, arguments)
+        if (
+            chain.names
+            and own
+            and not any(
+                x.names == chain.names
+                and (None in (x.settings, chain.settings) or x.settings == chain.settings)
+                for x in own
+            )
+        ):
+            names = own[0].names
             # The message names the wrappers beyond those that the id has itself.
-            shared = len(own[0]) if chain.names[: len(own[0])] == own[0] else 0
-            beyond = chain.names[shared:]
-            place = chain.env_id if env_id is None else env_id
+            shared = len(names) if chain.names[: len(names)] == names else 0
+            beyond = chain.names[shared:] or chain.names
             raise ValueError(
                 f"{', '.join(beyond)} stands between the environments and the policy, and "
-                f"{place!s:.100} does not have it; {_way_out(beyond[0])}"
+                f"{env_id or chain.env_id!s:.100} "
+                f"{'has it with other arguments' if names == chain.names else 'does not have it'}; "
+                f"{_way_out(beyond[0])}"
             )
+        if own:
+            _warn_of_other_arguments(chain, own[0])
+
+
+def _warn_of_other_arguments(chain: _Chain, own: _Chain) -> None:
+    """Warn of a model that was trained on the same id with other arguments."""
+    there, here = (
+        {
+            name: value
+            for name, value in one.items()
+            if name != "render_mode" and not np.array_equal(value, two.get(name, two))
+        }
+        for one, two in ((chain.arguments, own.arguments), (own.arguments, chain.arguments))
+    )
+    if (
+        own.env_id == chain.env_id
+        and None not in (own.settings, chain.settings)
+        and (there or here)
+    ):
+        warnings.warn(
+            f"the model was trained on {chain.env_id} with {there} and plays it here with {here}; "
+            "give it the same arguments (env_kwargs) to score it where it was trained",
+            stacklevel=4,
+        )
+
+
+def _own_chains(
+    chain: _Chain, env_id: str | gym.Env[Any, Any] | VecEnv | None, arguments: Mapping[str, Any]
+) -> tuple[_Chain, ...]:
+    """Return the chains of an id or object, seen as ``chain`` is; none where nothing is compared.
+
+    An ``env_id`` of None stands for that of the chain.
+    """
+    if isinstance(env_id, VecEnv):
+        return tuple(_chains(env_id.unwrapped)) or (_bare(None),)
+    if isinstance(env_id, gym.Env):
+        return (_parsed(str(env_id)) if chain.settings is None else _walked(env_id),)
+    made = (chain.env_id, chain.arguments) if env_id is None else (env_id, arguments)
+    if made[0] is None:
+        return ()  # no id makes it, so that it is the environment with its wrappers
+    bare = _bare(gym.registry.get(made[0].rpartition(":")[2]))
+    if not chain.names or bare.env_id is None:
+        return (bare._replace(arguments={**bare.arguments, **made[1]}),)
+    # Without the checker, which is a wrapper too and would run the environment.
+    env = gym.make(made[0], disable_env_checker=True, **made[1])
+    env.close()
+    return _own_chains(chain, env, {})
 
 
 def _chains(env: VecEnv) -> Iterator[_Chain]:
@@ -428,10 +480,10 @@ def _chains(env: VecEnv) -> Iterator[_Chain]:
         # As text, because arguments of wrappers may be functions, which no process can send.
         yield from map(_parsed, [] if _is_closed(env) else env.env_method("__str__"))
     elif isinstance(getattr(env, "vector_env", None), gym.vector.VectorEnv):
-        yield from _chains_of_batch(env.vector_env)  # type: ignore[attr-defined]
+        yield from _chains_of_batch(env.vector_env, env.get_attr("spec")[0])  # type: ignore[attr-defined]
 
 
-def _chains_of_batch(env: gym.vector.VectorEnv[Any, Any, Any]) -> Iterator[_Chain]:
+def _chains_of_batch(env: gym.vector.VectorEnv[Any, Any, Any], spec: Any) -> Iterator[_Chain]:
     env, around = _unwrapped(env, VectorWrapper)
     chains: Iterator[_Chain]
     if isinstance(env, SyncVectorEnv):
@@ -439,9 +491,8 @@ def _chains_of_batch(env: gym.vector.VectorEnv[Any, Any, Any]) -> Iterator[_Chai
     elif isinstance(env, AsyncVectorEnv):
         chains = map(_parsed, [] if _is_closed(env) else env.call("__str__"))
     else:
-        chains = iter([_Chain((), None if env.spec is None else env.spec.id, {})])
-    for chain in chains:
-        yield chain._replace(names=(*chain.names, *around))
+        chains = iter([_bare(spec)])
+    yield from (_within(chain, around) for chain in chains)
 
 
 def _is_closed(env: SubprocVecEnv | AsyncVectorEnv) -> bool:
@@ -455,21 +506,51 @@ def _is_closed(env: SubprocVecEnv | AsyncVectorEnv) -> bool:
     return env.closed
 
 
-def _unwrapped(env: Any, wrapper: Any) -> tuple[Any, tuple[str, ...]]:
+def _unwrapped(env: Any, wrapper: Any) -> tuple[Any, list[Any]]:
     """Return the innermost environment, and its wrappers with an effect, innermost first."""
-    names: list[str] = []
+    around: list[Any] = []
     while isinstance(env, wrapper):
-        names += [] if _is_without_effect(type(env)) else [type(env).__name__]
+        around += [] if _is_without_effect(type(env)) else [env]
         env = env.env
-    return env, tuple(reversed(names))
+    return env, around[::-1]
 
 
 def _walked(env: gym.Env[Any, Any]) -> _Chain:
-    env, names = _unwrapped(env, gym.Wrapper)
-    if env.spec is None:
-        return _Chain(names, None, {})
-    arguments = {key: value for key, value in env.spec.kwargs.items() if key != "render_mode"}
-    return _Chain(names, env.spec.id, arguments)
+    env, around = _unwrapped(env, gym.Wrapper)
+    return _within(_bare(env.spec), around)
+
+
+def _bare(spec: Any) -> _Chain:
+    """Return the chain of an environment without wrappers, by its spec or None."""
+    arguments = getattr(spec, "kwargs", {})
+    return _Chain(
+        (),
+        getattr(spec, "id", None),
+        {x: y for x, y in arguments.items() if x != "render_mode"},
+        (),
+    )
+
+
+def _within(chain: _Chain, around: Sequence[Any]) -> _Chain:
+    """Return a chain with wrappers put around it, innermost first."""
+    names = (*chain.names, *(type(wrapper).__name__ for wrapper in around))
+    # Gymnasium's own wrappers record their arguments.
+    texts = (
+        str({name: _comparable(x) for name, x in vars(wrapper).get("_saved_kwargs", {}).items()})
+        for wrapper in around
+    )
+    settings = None if chain.settings is None else (*chain.settings, *texts)
+    return chain._replace(names=names, settings=settings)
+
+
+def _comparable(value: Any) -> Any:
+    """Return a value whose text is that of equal arguments; objects have their class alone."""
+    if inspect.isfunction(value):  # made anew with each environment
+        code, cells = value.__code__, (x.cell_contents for x in value.__closure__ or ())
+        return code.co_code, code.co_names, code.co_consts, [*map(_comparable, cells)]
+    if isinstance(value, int | float | np.number | np.ndarray):
+        return np.asarray(value, np.float64).tolist()
+    return value if isinstance(value, str) else type(value).__name__
 
 
 def _parsed(text: str) -> _Chain:
@@ -478,7 +559,7 @@ def _parsed(text: str) -> _Chain:
     has_id = not last.endswith(" instance")
     around = around[:-1] if has_id else around
     names = tuple(x for x in reversed(around) if x not in _NAMES_WITHOUT_EFFECT)
-    return _Chain(names, last if has_id else None, {})
+    return _Chain(names, last if has_id else None, {}, None)
 
 
 def _is_without_effect(kind: type) -> bool:
@@ -491,19 +572,6 @@ def _is_without_effect(kind: type) -> bool:
         and getattr(kind, "reset", None) is base.reset
         for base in rewarding
     )
-
-
-def _own_wrappers(env_id: str, arguments: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
-    """Return the names of an id's own wrappers, as found by walking and by parsing."""
-    # Without the checker, which is a wrapper too and would run the environment.
-    env = gym.make(env_id, disable_env_checker=True, **arguments)
-    names = _names_around(env)
-    env.close()
-    return names
-
-
-def _names_around(env: gym.Env[Any, Any]) -> tuple[tuple[str, ...], ...]:
-    return _walked(env).names, _parsed(str(env)).names
 
 
 def _way_out(name: str) -> str:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
@@ -28,6 +29,7 @@ from snn_gym._base.folders import locked, make_writable, partial_files, remove_p
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import dump_tensors, write_bytes_atomic
 from snn_gym.envs import StableBaselinesVecEnv
+from snn_gym.envs.objects import MOST_STEPS
 from snn_gym.learners import GradientFreeAlgorithm, LocalActorCritic
 from snn_gym.learners.lean_algorithm import LeanAlgorithm
 from snn_gym.policies.raw_observations import raw_policy
@@ -51,7 +53,7 @@ from snn_gym.training.logs import (
     open_logger,
 )
 from snn_gym.training.settings import RUN_FILE, RunSettings, make_run_settings, read_run_settings
-from snn_gym.zoo.build import build_agent, make_agent, make_environments
+from snn_gym.zoo.build import build_agent, check_spaces, make_agent, make_environments
 from snn_gym.zoo.environments import Seeding, load_statistics, seed_environments, statistics_of
 from snn_gym.zoo.files import (
     MANIFEST,
@@ -513,13 +515,7 @@ def _make(settings: RunSettings, origin: BaseAlgorithm | None = None) -> BaseAlg
     else:
         model = build_agent(agent, env_id, seed, settings.resolved, **options)
     if origin is not None:
-        for name in ("observation_space", "action_space"):
-            old, new = getattr(origin, name), getattr(model, name)
-            if old != new:
-                raise ValueError(
-                    f"{env_id} has the {name.replace('_', ' ')} {new}, and the agent to go on from "
-                    f"has {old}; name an environment with the same spaces"
-                )
+        check_spaces(origin, model.get_env(), env_id)
         copy_state(origin, model, f"the agent to go on from, as {agent} on {env_id}")
     # Segments reset the environments, so that one call of learn would not repeat the training.
     identity = replace(identify(model), fresh=False, parent_sha256=settings.start_sha256)
@@ -574,7 +570,14 @@ def _learn(
     if settings.dynamics:
         callbacks.append(DynamicsCallback(max(1, settings.steps // DYNAMICS_ROWS), out))
     if settings.eval_every:
-        callbacks.append(EvaluationCallback(settings.eval_every, out, make))
+        # Evaluations of an environment without an end would never come back.
+        cut = (
+            {}
+            if gym.spec(settings.environment).max_episode_steps
+            else {"max_episode_steps": MOST_STEPS}
+        )
+        evaluated = partial(make, env_kwargs={**cut, **settings.environment_kwargs})
+        callbacks.append(EvaluationCallback(settings.eval_every, out, evaluated))
     callbacks.append(segments)  # after them, so that logs are on disk before a checkpoint is
     if logger is not None:
         callbacks.append(ActivityCallback(max(1, settings.steps // DYNAMICS_ROWS)))

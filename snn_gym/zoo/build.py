@@ -500,6 +500,18 @@ def as_learned(env: gym.Env[Any, Any] | VecEnv) -> VecEnv:
         raise ValueError(f"{error}; use gymnasium.wrappers.FlattenObservation") from error
 
 
+def check_spaces(actor: Any, env: Any, where: str) -> None:
+    """Refuse environments with other spaces than a model or policy has; some objects have none."""
+    for name in ("observation_space", "action_space"):
+        expected, offered = getattr(actor, name, None), getattr(env, name)
+        # A bare policy has the spaces of Stable-Baselines3's algorithms.
+        if expected is not None and expected not in (offered, getattr(as_learned(env), name)):
+            raise ValueError(
+                f"{where}: the agent's {name} is {expected} and the environment's {offered}; name "
+                "the environment that it was trained on"
+            )
+
+
 def available_device(device: str) -> str:
     """Return the PyTorch device to use for a requested one; ``auto``: CUDA's if there is one.
 

@@ -12,6 +12,7 @@ from stable_baselines3 import PPO
 import snn_gym
 from snn_gym.cli import main
 from snn_gym.cli.options import parse_changes
+from snn_gym.envs.objects import MOST_STEPS
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.training.logs import FIRST_SEED
 from snn_gym.zoo import load_agent, read_manifest
@@ -248,3 +249,55 @@ def test_a_network_made_by_hand_needs_an_agent(in_folder, capsys):
     assert "mine holds a model made by hand" in line
     line = refused(capsys, *["train", "ppo-lif", "CartPole-v1", "--from", "mine", "--steps", "64"])
     assert "the agent to go on from, as ppo-lif on CartPole-v1" in line
+
+
+ENDLESS = """
+import gymnasium as gym
+from gymnasium.envs.classic_control import PendulumEnv
+
+gym.register("Endless-v0", PendulumEnv)
+"""
+
+
+def test_several_seeds_are_trained_resumed_and_compared(in_folder, capsys):
+    (in_folder / "mine_env.py").write_text(MINE)
+    small = ["--steps=64", "--set=n_envs=1", "--set=n_steps=64", "--set=batch_size=64"]
+    words = ["Mine-v0", "--module=mine_env", "--no-progress", *small]
+    assert main(["train", "ppo-mlp", *words, "--seed=3", "--out=single"]) == 0
+    assert main(["train", "ppo-mlp", *words, "--seeds=0,3", "--out=own"]) == 0
+    assert main(["train", "ppo-mlp", *words, "--seeds=0-2, 3", "--out=own", "--resume"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("nothing to do") == 2
+    alone, among = (read_manifest(in_folder / run) for run in ("single", "own/3"))
+    assert alone.weights_sha256 == among.weights_sha256
+    seeds = [read_manifest(in_folder / "own" / str(seed)).seed for seed in range(4)]
+    assert seeds == [0, 1, 2, 3]
+    for agent in ("ppo-lif", "ppo-mlp"):
+        assert main(["train", agent, *words, "--seeds=0-2"]) == 0
+    assert sorted(x.name for x in (in_folder / "runs/ppo-lif/Mine-v0").iterdir()) == ["0", "1", "2"]
+    capsys.readouterr()
+    assert main(["compare", "runs", "--module=mine_env", "--episodes=2"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^Mine-v0 +ppo-lif +ppo-mlp$", out, re.MULTILINE)
+    assert re.search(r"^mean return +[\d.]+ +[\d.]+$", out, re.MULTILINE)
+    assert "too few to test: 3 and 3 seeds" in out
+
+
+def test_seed_and_seeds_exclude_each_other(in_folder, capsys):
+    line = refused(capsys, "train", "ppo-mlp", "CartPole-v1", "--seed=1", "--seeds=0-4")
+    assert "--seed is for one run and --seeds for several; leave out one of them" in line
+    assert "seeds must be a number or a range" in refused(
+        capsys, "train", "ppo-mlp", "CartPole-v1", "--seeds=x"
+    )
+    assert list(in_folder.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_training_in_an_environment_without_an_end_is_scored(in_folder, capsys):
+    (in_folder / "mine_endless.py").write_text(ENDLESS)
+    words = ["Endless-v0", "--module=mine_endless", "--steps=256", "--eval-every=256"]
+    assert main(["train", "ppo-mlp", *words, "--out=run", "--progress"]) == 0
+    said = capsys.readouterr()
+    assert "score: mean return -" in said.out
+    assert f"did not end within {MOST_STEPS:,} steps and were cut there; raise" in said.err
+    assert np.load("run/evaluations.npz")["ep_lengths"].tolist() == [[MOST_STEPS] * 20]

@@ -99,7 +99,7 @@ def test_compare_prints_and_draws_both_agents(capsys, tmp_path):
     assert counts == [
         ["Operations per decision", "1,034.0", "384.0"], ["SynOps per decision", "650.0", "–"],
     ]  # fmt: skip
-    assert "fewer than 5 seeds are listed and not summarised" in out
+    assert "too few to test: 5 and 1 seeds, and a test needs 5 of each" in out
     assert out.endswith(f"picture: {tmp_path / 'pictures' / 'both.v1.svg'}\n")
     assert (tmp_path / "pictures" / "both.v1.svg").read_text().startswith("<?xml")
 

@@ -275,7 +275,7 @@ def test_one_seed_per_environment_is_required():
         BATCHED_TASKS["CartPole-v1"](2).reset(seed=[1, 2, 3])
 
 
-@pytest.mark.parametrize("seed", [0.9, True, "zero", [0.9, 1], [True, 1], np.array([1.0, 2.0])])
+@pytest.mark.parametrize("seed", [0.9, True, [0.9, 1], [True, 1], np.array([1.0, 2.0])])
 def test_a_seed_is_a_whole_number(seed):
     with pytest.raises(ValueError, match=r"^seed(\[0\])?: expected int"):
         BATCHED_TASKS["CartPole-v1"](2).reset(seed=seed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -9,13 +11,17 @@ import torch
 from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 import snn_gym
+from snn_gym.envs.objects import MOST_STEPS
+from snn_gym.export import visit
 from snn_gym.leaderboard import evaluation
 from snn_gym.leaderboard.evaluation import _Visited, evaluate, evaluation_seeds
 from snn_gym.program.costs import OPERATIONS, Costs
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.zoo import build_policy
+from snn_gym.zoo import build_policy, make_agent
 from snn_gym.zoo.environments import TRAINING_SEED_LIMIT
 from tests.leaderboard.site.parsed import Parsed
 
@@ -364,3 +370,88 @@ def test_an_evaluation_is_remembered_until_the_model_learns():
     assert evaluation.latest_evaluation(model) is played
     model.learn(32)
     assert evaluation.latest_evaluation(model) is None
+
+
+class _Room(gym.Env[np.ndarray, Any]):
+    """Stay for ever; observe the number of steps, and NaN at ``faulty_step``."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (1,), np.float32)
+
+    def __init__(self, actions=2, faulty_step=-1):
+        self.action_space = spaces.Discrete(actions)
+        self._faulty_step = faulty_step
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self._steps = 0
+        return self._look(), {}
+
+    def step(self, action):
+        self._steps += 1
+        return self._look(), 0.5, False, False, {}
+
+    def _look(self):
+        return np.array([np.nan if self._steps == self._faulty_step else self._steps], np.float32)
+
+
+class _Narrow(gym.ActionWrapper[Any, Any, Any]):
+    """The task with actions in [-1, 1]."""
+
+    def __init__(self, env):
+        super().__init__(env)
+        self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+    def action(self, action):
+        return action
+
+
+gym.register("Room-v0", entry_point=_Room)
+gym.register("ShortRoom-v0", entry_point=_Room, max_episode_steps=7)
+gym.register("LongRoom-v0", entry_point=_Room, max_episode_steps=MOST_STEPS + 5)
+gym.register("Narrow-v0", entry_point=lambda: _Narrow(gym.make("Pendulum-v1")))
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "env_id", "differing"),
+    [
+        ("Pendulum-v1", "Narrow-v0", r"action_space is Box\(-2\.0, 2\.0.* Box\(-1\.0, 1\.0"),
+        ("Room-v0", _Room(actions=3), r"action_space is Discrete\(2\) .* Discrete\(3\)"),
+        ("Room-v0", DummyVecEnv([lambda: _Room(3)]), r"is Discrete\(2\) .* Discrete\(3\)"),
+        ("Room-v0", "CartPole-v1", r"observation_space is Box.*\(1,\).* Box.*\(4,\)"),
+    ],
+)
+def test_an_environment_with_other_spaces_is_refused(trained_on, env_id, differing):
+    model = PPO("MlpPolicy", gym.make(trained_on), n_steps=8, batch_size=8)
+    for acting in (model, model.policy):
+        with pytest.raises(ValueError, match=differing):
+            evaluate(acting, env_id, episodes=1)
+    with pytest.raises(ValueError, match=differing):
+        visit(make_agent("ppo-lif", trained_on, seed=0), env_id, episodes=1)
+
+
+@pytest.mark.parametrize(
+    ("step", "where"),
+    [(0, "at step 0 of the episode with seed 5"), (3, "at step 3 of the episode with seed 5")],
+)
+def test_an_observation_that_is_not_finite_is_refused(step, where):
+    with pytest.raises(ValueError, match=f"ShortRoom-v0 gave the observation nan {where}"):
+        evaluate(_Policy(), "ShortRoom-v0", seeds=[5, 6], env_kwargs={"faulty_step": step})
+
+
+def test_an_episode_without_an_end_is_cut_with_one_line():
+    said = r"Room-v0: episodes did not end within 20 steps and were cut there; raise max_steps"
+    with pytest.warns(UserWarning, match=said) as warned:
+        result = evaluate(_Policy(), "Room-v0", episodes=3, max_steps=20)
+    assert len(warned) == 1
+    assert result.lengths == (20,) * 3
+    assert result.returns == (10.0,) * 3
+    with pytest.warns(UserWarning, match=f"within {MOST_STEPS:,} steps"):
+        assert evaluate(_Policy(), "Room-v0", episodes=1).lengths == (MOST_STEPS,)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("env_id", "length"), [("ShortRoom-v0", 7), ("LongRoom-v0", MOST_STEPS + 5)]
+)
+def test_an_episode_with_a_time_limit_is_played_to_its_end(env_id, length):
+    assert evaluate(_Policy(), env_id, episodes=1).lengths == (length,)

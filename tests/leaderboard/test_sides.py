@@ -1,16 +1,27 @@
 """Tests of comparisons of two agents: significance, wording and incomparable runs."""
 
+import shutil
 from dataclasses import replace
 
+import gymnasium as gym
+import numpy as np
 import pytest
+from gymnasium import spaces
+from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
+from snn_gym import load_pretrained
 from snn_gym._base.checksums import dump_sealed
 from snn_gym._base.config import to_mapping
 from snn_gym.leaderboard import evaluate
 from snn_gym.leaderboard.comparison import describe_difference, describe_loss, find_sides
+from snn_gym.leaderboard.pretrained import find_trained
+from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.program.costs import COST_COLUMNS
+from snn_gym.training import train
 from snn_gym.zoo import load_agent, make_agent, read_manifest, save_agent
 from snn_gym.zoo.files import MANIFEST
+from tests.leaderboard.helpers import BOARD
 from tests.leaderboard.test_comparison import HIGH, LOW
 from tests.leaderboard.test_table import fill, make_row
 
@@ -49,16 +60,29 @@ def test_rows_by_hand(tmp_path):
     ]
 
 
-def test_few_seeds_are_listed_and_not_summarised(tmp_path):
-    one, two = sides_of(tmp_path, HIGH, LOW[:4])
+def test_from_three_seeds_on_there_are_means_and_from_five_on_tests(tmp_path):
+    one, two = sides_of(tmp_path, HIGH, LOW[:3])
     assert one.cells()["mean return"] == "430.0"
     few = two.cells()
-    assert few["return of each seed"] == "310.0, 320.0, 330.0, 340.0"
-    assert few["MACs per decision"] == "256.0, 256.0, 256.0, 256.0"
+    assert few["return of each seed"] == "310.0, 320.0, 330.0"
+    assert few["mean return"] == "320.0"
+    assert few["MACs per decision"] == "256.0"
     assert few["SynOps per decision"] == "–"
+    assert {few[name] for name in ("95 % interval", "IQM")} == {"–"}
+    assert describe_difference(one, two) == [
+        "ppo-lif less ppo-mlp: 110.0",
+        "too few to test: 5 and 3 seeds, and a test needs 5 of each",
+    ]
+
+
+def test_two_seeds_are_listed(tmp_path):
+    one, two = sides_of(tmp_path, HIGH, LOW[:2])
+    few = two.cells()
+    assert few["return of each seed"] == "310.0, 320.0"
+    assert few["MACs per decision"] == "256.0, 256.0"
     assert {few[name] for name in ("mean return", "95 % interval", "IQM")} == {"–"}
     (line,) = describe_difference(one, two)
-    assert line == "fewer than 5 seeds are listed and not summarised or compared"
+    assert line == "too few to test: 5 and 2 seeds, and a test needs 5 of each"
 
 
 def test_spikes_without_an_output_are_reported(tmp_path):
@@ -141,6 +165,126 @@ def test_runs_that_do_not_compare_are_refused(runs, tmp_path):
     ):
         with pytest.raises(ValueError, match=match):
             find_sides(("ppo-lif", str(what)), env_id)
+
+
+def saved(folder, seed, agent="ppo-lif", env=ENV, **changes):
+    return save_agent(make_agent(agent, env, seed=seed, **changes), folder / str(seed))
+
+
+@pytest.mark.parametrize(
+    ("agent", "changes", "match"),
+    [
+        ("a2c-lif", {}, "has agent 'a2c-lif' and another run in .* 'ppo-lif'"),
+        ("ppo-lif", {"network": {"hidden_sizes": (4,)}}, r"has network hidden_sizes \[4\]"),
+        ("ppo-lif", {"network": {"surrogate_slope": 7.0}}, r"has network surrogate_slope 7\.0"),
+        ("ppo-lif", {"gamma": 0.5}, r"has gamma 0\.5 and another run in .* 0\.98"),
+        ("ppo-lif", {"env_kwargs": {"sutton_barto_reward": True}}, "has environment_kwargs"),
+    ],
+)
+def test_different_agents_are_no_seeds_of_one(agent, changes, match, tmp_path):
+    saved(tmp_path, 0)
+    saved(tmp_path, 1, agent, **changes)
+    with pytest.raises(ValueError, match=match):
+        find_sides(("ppo-mlp", str(tmp_path)), ENV)
+
+
+def test_models_by_hand_are_compared_by_their_settings(tmp_path):
+    def by_hand(seed, kind=PPO, steps=32, wrap=lambda env: env):
+        env = wrap(DummyVecEnv([lambda: gym.make("Pendulum-v1")]))
+        network = {"hidden_sizes": [4], "time_steps": 2}
+        arguments = {"policy_kwargs": {"network": network}, "n_steps": 16, "seed": seed}
+        return kind(SpikingActorCriticPolicy, env, **arguments).learn(steps)
+
+    def narrow(env):
+        env.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
+        return env
+
+    save_agent(by_hand(0), tmp_path / "0")
+    for model, match in (
+        (by_hand(1, A2C), "has algorithm 'A2C' and another run"),
+        (by_hand(1, steps=64), "has steps 64 and another run .* 32"),
+        (by_hand(1, wrap=VecNormalize), "has vec_normalize VecNormalizeSettings"),
+        (by_hand(1, wrap=narrow), "has action_space .*-1.0"),
+    ):
+        save_agent(model, tmp_path / "1")
+        with pytest.raises(ValueError, match=match):
+            find_sides(("ppo-mlp", str(tmp_path)), "Pendulum-v1")
+    save_agent(by_hand(1), tmp_path / "1")
+    save_agent(by_hand(2), tmp_path / "other")
+    one, other = find_sides((str(tmp_path / "0"), str(tmp_path)), episodes=1)
+    assert (one.line.seeds, other.line.seeds) == ((0,), (0, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("agent", "env_id"),
+    [
+        ("ppo-lif-lean", "Pendulum-v1"),  # of 40-27 neurons in 2 time steps, and 54-29 in 1
+        ("ppo-lif-dynamics", "Acrobot-v1"),
+        ("ppo-lif-distilled", "CartPole-v1"),
+        ("recurrent-ppo-lsnn-dynamics", "snn/CueAccumulation-v0"),
+        ("es", "CartPole-v1"),
+    ],
+)
+def test_seeds_of_one_agent_of_the_table_pass(agent, env_id, tmp_path):
+    seeds = [row.seed for row in find_trained(agent, env_id, BOARD).rows[:3]]
+    for seed in seeds:
+        model = load_pretrained(agent, env_id, seed, leaderboard=BOARD)
+        save_agent(model, tmp_path / str(seed))
+    for run in (tmp_path / str(seeds[0]), tmp_path):
+        with pytest.raises(ValueError, match="is compared with itself"):
+            find_sides((str(run), str(run)), env_id)
+    side, _ = find_sides((str(tmp_path), str(tmp_path / str(seeds[0]))), episodes=1)
+    assert side.line.seeds == tuple(sorted(seeds))
+
+
+def test_lean_runs_are_compared_by_the_sizes_before_they_shed(tmp_path):
+    for seed, pruned in ((0, [3]), (1, [4])):
+        folder = saved(tmp_path, seed, network={"hidden_sizes": (8,)})
+        mapping = to_mapping(read_manifest(folder))
+        arguments = mapping["policy_kwargs"]
+        network = arguments.pop("network")
+        settings = {
+            "algorithm": "PPO", "hyperparameters": mapping["hyperparameters"],
+            "policy_kwargs": arguments, "network": network,
+        }  # fmt: skip
+        recipe = {
+            "steps": 99, "checkpoint_interval": None, "versions": {}, "processor": {},
+            "settings": settings,
+        }  # fmt: skip
+        kept = {**arguments, "network": {**network, "hidden_sizes": pruned}}
+        changed = {**mapping, "recipe": recipe, "policy_kwargs": kept}
+        (folder / MANIFEST).write_bytes(dump_sealed(changed))
+    with pytest.raises(ValueError, match="weights"):  # past the comparison of settings
+        find_sides((str(tmp_path), str(tmp_path / "0")), episodes=1)
+
+
+def test_one_folder_is_grouped_by_agent(tmp_path):
+    for agent in ("ppo-lif", "ppo-mlp"):
+        for seed in (0, 1):
+            saved(tmp_path / agent / ENV, seed, agent)
+        saved(tmp_path / agent / "Acrobot-v1", 0, agent, "Acrobot-v1")
+    one, other = find_sides((str(tmp_path),), ENV, episodes=1)
+    assert (one.name, one.line.seeds) == ("ppo-lif", (0, 1))
+    assert (other.name, other.line.seeds) == ("ppo-mlp", (0, 1))
+    with pytest.raises(ValueError, match="was trained on CartPole-v1, not on Acrobot-v1"):
+        find_sides((str(tmp_path),))
+    with pytest.raises(ValueError, match="holds runs of ppo-lif; name a folder with runs of two"):
+        find_sides((str(tmp_path / "ppo-lif"),), ENV)
+    with pytest.raises(ValueError, match="holds runs of no agent; name a folder"):
+        find_sides((str(tmp_path),), "Pendulum-v1")
+
+
+def test_agents_inside_of_a_run_are_no_runs(tmp_path):
+    for agent, more in (("ppo-lif", 256), ("ppo-mlp", 256)):
+        settings = {"steps": more, "eval_every": 128, "hyperparameters": {"n_envs": 1}}
+        train(agent, ENV, out=tmp_path / agent / "0", **settings)
+    killed = tmp_path / "ppo-mlp" / "1"
+    shutil.copytree(tmp_path / "ppo-mlp" / "0", killed)
+    (killed / MANIFEST).unlink()
+    assert (killed / "best" / MANIFEST).exists()
+    with pytest.warns(UserWarning, match="left out: .*1 holds no finished run"):
+        one, other = find_sides((str(tmp_path),), episodes=1)
+    assert (one.line.seeds, other.line.seeds) == ((0,), (0,))
 
 
 def test_another_version_of_the_task_does_not_compare(tmp_path):
