@@ -72,6 +72,7 @@ def network():
 MODULE = """
 import own
 import snn_gym
+from snn_gym.export import from_module
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.spiking import ModuleConfig
 from stable_baselines3 import PPO
@@ -80,7 +81,7 @@ model = PPO(
     SpikingActorCriticPolicy, "own/Plain-v0", n_steps=256, seed=0, device="cpu",
     policy_kwargs={"network": ModuleConfig(own.network(), time_steps=4)},
 ).learn(2048)
-converted = snn_gym.from_module(model)
+converted = from_module(model)
 snn_gym.save_agent(converted, "runs/module")
 print(snn_gym.evaluate(snn_gym.load_agent("runs/module"), "own/Plain-v0", episodes=10).mean)
 """
@@ -104,7 +105,7 @@ def step(home):
         program = [str(Path(sys.executable).with_name(words[0]))]
         done = subprocess.run(
             [*program, *words[1:]], cwd=home, capture_output=True, text=True, check=False,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", "PYTHONPATH": str(home)},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(home)},
         )  # fmt: skip
         print(f"{time.monotonic() - began:6.1f} s  {' '.join(words)}")
         assert done.returncode == 0, done.stdout + done.stderr
@@ -123,8 +124,7 @@ def test_five_seeds_of_two_agents_are_trained_and_compared(step, home):
             "8192", "--out", f"runs/{agent}",
         )  # fmt: skip
         assert words.count("trained 8,192 steps") == 5
-    runs = [f"runs/{agent}/{seed}" for agent in ("ppo-lif", "ppo-mlp") for seed in range(5)]
-    found = step("snn-gym", "compare", *runs, *OWN_TASK, "--env", "own/Plain-v0")
+    found = step("snn-gym", "compare", "runs/ppo-lif", "runs/ppo-mlp", *OWN_TASK)
     assert "ppo-lif" in found
     assert "ppo-mlp" in found
     step("snn-gym", "watch", "runs/ppo-lif/0", *OWN_TASK, "--save", "film.gif")
@@ -135,7 +135,7 @@ def test_five_seeds_of_two_agents_are_trained_and_compared(step, home):
 def test_an_environment_of_images_or_of_a_dict_trains_and_is_evaluated(step, view):
     env = f"own/{view}-v0"
     step("snn-gym", "train", "ppo-lif", env, *OWN_TASK, "--steps", "4096", "--out", f"runs/{view}")
-    assert "mean return" in step("snn-gym", "evaluate", f"runs/{view}", *OWN_TASK)
+    assert "mean" in step("snn-gym", "evaluate", f"runs/{view}", *OWN_TASK)
 
 
 def test_a_neuron_of_ones_own_trains(step, home):
@@ -146,7 +146,7 @@ def test_a_neuron_of_ones_own_trains(step, home):
         "--network", "neuron=mine", "--steps", "4096", "--out", "runs/neuron",
     )  # fmt: skip
     words = step("snn-gym", "evaluate", "runs/neuron", *OWN_TASK, "--module", file.stem)
-    assert "mean return" in words
+    assert "mean" in words
 
 
 def test_a_torch_module_of_ones_own_trains_converts_and_is_saved(step, home):

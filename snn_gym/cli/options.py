@@ -25,7 +25,7 @@ MOST_EPISODES = 1_000_000
 _PYTHON_VALUES = {"True": True, "False": False, "None": None}
 
 _imported: list[str] = []
-"""The module of --module, if one was given."""
+"""The modules of --module."""
 
 
 def module_words() -> str:
@@ -33,10 +33,8 @@ def module_words() -> str:
     return "".join(f" --module {name}" for name in _imported)
 
 
-def _import_module(name: str | None) -> None:
-    _imported[:] = [] if name is None else [name]
-    if name is None:
-        return
+def _import_module(name: str) -> None:
+    _imported.append(name)
     # Modules in the working folder count, as with `python -m`.
     if "" not in sys.path:
         sys.path.insert(0, "")
@@ -123,20 +121,23 @@ Device = Annotated[
     str, typer.Option(help="PyTorch device: cpu, cuda, cuda:1, auto (a GPU if there is one)…")
 ]
 Module = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
-        help="Module to import first, which registers your environments, agents, neurons…",
+        help="Module to import first, which registers your environments, agents, neurons…; may be "
+        "repeated.",
         show_default=False,
     ),
 ]
 
 
 def with_module(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the option --module: a module to import before it runs."""
+    """Give a command the option --module: modules to import before it runs."""
 
     @functools.wraps(command)
-    def run(*args: Any, module: str | None = None, **kwargs: Any) -> None:
-        _import_module(module)
+    def run(*args: Any, module: Sequence[str] | None = None, **kwargs: Any) -> None:
+        _imported.clear()
+        for name in module or ():
+            _import_module(name)
         command(*args, **kwargs)
 
     signature = inspect.signature(command, eval_str=True)
