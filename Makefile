@@ -79,7 +79,7 @@ retrain: pinned ## Train SAMPLE % of the table's rows again by their recipes, dr
 	$(BIN)/snn-gym verify --retrain --sample $(SAMPLE) --seed $(SEED) --processes 2
 
 pages: $(STAMP) ## Write what shows rows anew: table, cards, README, findings, pages of studies.
-	$(BIN)/snn-gym table
+	$(BIN)/snn-gym table > /dev/null
 	$(BIN)/python docs/write_cards.py
 	$(BIN)/python -m studies.pays report
 	$(BIN)/python -m studies.locomotion report

@@ -492,7 +492,9 @@ def cost_answer(ratio: Ratio | str) -> str:
         SIMILAR: 1.0 / (1.0 + SAME) <= ratio.low and ratio.high <= 1.0 + SAME,
     }
     reaches = "the interval reaches from {1} to {2}".format(*map(shown_cost, ratio))
-    return next((f"{words}: {ratio}" for words, fits in holds.items() if fits), cost_answer(reaches))
+    return next(
+        (f"{words}: {ratio}" for words, fits in holds.items() if fits), cost_answer(reaches)
+    )
 
 
 # ---- comparison ----------------------------------------------------------------------------------

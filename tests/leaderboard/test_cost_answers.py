@@ -29,7 +29,9 @@ def test_the_interval_of_the_ratio_decides(low, high, words):
 
 
 def test_without_a_ratio_the_reason_is_given():
-    assert cost_answer("no ANN keeps the return") == "cannot be told, because no ANN keeps the return"
+    assert (
+        cost_answer("no ANN keeps the return") == "cannot be told, because no ANN keeps the return"
+    )
 
 
 def test_the_ratio_of_constant_costs_is_exact():

@@ -49,7 +49,8 @@ def test_rows_by_hand(tmp_path):
         "an accepted loss",
         "ppo-lif keeps the return? yes",
         # 1,034 operations of every seed, and 384 of every seed.
-        "ppo-lif costs less (Operations, ratio with 95 % interval)? costs more: 2.69 (2.69 to 2.69)",
+        "ppo-lif costs less (Operations, ratio with 95 % interval)? costs more: 2.69 (2.69 to "
+        "2.69)",
     ]
 
 
