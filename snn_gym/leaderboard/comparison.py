@@ -476,7 +476,7 @@ class Ratio(NamedTuple):
 
 
 def cost_ratio(costs: Sequence[float], others: Sequence[float]) -> Ratio:
-    """Return the ratio of the costs of two agents' seeds, all above 0, by Welch's t of logarithms."""
+    """Return the ratio of the costs (seeds,) of two agents, above 0, by Welch's t of logarithms."""
     logs = np.log(costs), np.log(others)
     difference = logs[0].mean() - logs[1].mean()
     return Ratio(*np.exp([difference, *difference_interval(*logs)]).tolist())
@@ -489,7 +489,7 @@ def cost_answer(ratio: Ratio | str) -> str:
     holds = {
         LESS: ratio.high < 1.0,
         MORE: ratio.low > 1.0,
-        SIMILAR: 1.0 / (1.0 + SAME) <= ratio.low and ratio.high <= 1.0 + SAME,
+        SIMILAR: ratio.low >= 1.0 / (1.0 + SAME) and ratio.high <= 1.0 + SAME,
     }
     reaches = "the interval reaches from {1} to {2}".format(*map(shown_cost, ratio))
     return next(
