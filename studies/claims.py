@@ -106,8 +106,10 @@ class JudgedPair:
             words.append("better" if better else "worse")
         if self.is_not_inferior and "better" not in words:
             words.append("by less than the margin" if words else "not inferior")
-        lost = min(self.difference_p, self.inferiority_p) <= SIGNIFICANCE
-        return ", ".join(words) or "not significant" + " after Holm's adjustment" * lost
+        lost = " after Holm's adjustment" * (
+            min(self.difference_p, self.inferiority_p) <= SIGNIFICANCE
+        )
+        return ", ".join(words) or f"not significant{lost}"
 
 
 def read_evidence(leaderboard: Path = ROOT / "leaderboard") -> Evidence:

@@ -62,8 +62,8 @@ def verdict_table(judged: Judged, tasks: Sequence[str]) -> str:
 
 
 def _cell(verdict: Verdict) -> str:
-    bold = verdict.kind in (LESS, MORE)
-    return verdict.costs.replace(verdict.kind, f"**{verdict.kind}**") if bold else verdict.costs
+    shown = f"**{verdict.kind}**" if verdict.kind in (LESS, MORE) else verdict.kind
+    return verdict.costs.replace(verdict.kind, shown)
 
 
 def summary(judged: Judged, prices: Sequence[str]) -> str:
@@ -170,5 +170,7 @@ def verdict_sentence(judged: Judged, task: str) -> str:
     for verdict in judged.of_task(task):
         by_words.setdefault(verdict.words, []).append(f"`{verdict.price}`")
     answers = (f"By {', '.join(prices)}: {words}." for words, prices in by_words.items())
-    kept = keeps(judged, task).capitalize()
-    return f"**Keeps the return?** {kept}. **Costs less?** {' '.join(answers)}"
+    return (
+        f"**Keeps the return?** {keeps(judged, task).capitalize()}. "
+        f"**Costs less?** {' '.join(answers)}"
+    )

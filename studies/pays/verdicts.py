@@ -14,6 +14,7 @@ from snn_gym.leaderboard.comparison import (
     cost_ratio,
     inferiority_p,
 )
+from snn_gym.leaderboard.headings import FEWEST_SEEDS
 from snn_gym.leaderboard.statistics import holm, non_inferiority_p
 from studies.pays.contenders import Contender, Field
 from studies.pays.question import OTHER, Question
@@ -42,7 +43,7 @@ class Verdict:
         if self.missing:
             return cost_answer(f"rows or prices are missing ({self.missing})")
         if self.spiking is None and self.ann is None:
-            return cost_answer("no agent has five seeds")
+            return cost_answer(f"no agent has {FEWEST_SEEDS} seeds")
         lacking = "spiking agent" if self.spiking is None else "ANN"
         return cost_answer(self.ratio or f"no {lacking} is shown to keep the return")
 

@@ -140,3 +140,15 @@ def test_numbers_of_the_readme_that_rows_can_change_are_in_its_generated_parts()
     # Python, the margin, episodes of an evaluation, uses, and its number of algorithms.
     fixed = {"3.11", "5", "100", "1", "2", "3", "9", "64"}
     assert numbers <= speed | fixed
+
+
+def test_a_finding_says_where_the_adjustment_alone_denies_it(evidence):
+    (pair, *_) = family(evidence, ("ppo-lif", "ppo-mlp"))
+    told = [
+        dataclasses.replace(
+            pair, difference_p=p, inferiority_p=q, difference_holm=1.0, inferiority_holm=h
+        ).verdict
+        for p, q, h in ((0.5, 0.03, 0.09), (0.01, 0.5, 1.0), (0.5, 0.5, 1.0), (0.5, 0.001, 0.01))
+    ]
+    after = "not significant after Holm's adjustment"
+    assert told == [after, after, "not significant", "not inferior"]

@@ -83,7 +83,7 @@ def test_nothing_is_compared_where_no_spiking_agent_keeps_the_return():
 def test_nothing_is_told_while_rows_are_missing():
     found = verdict(spiking(), ann(), missing=[RowName("linear", TASK, 0)])
     assert found.words == "cannot be told, because rows or prices are missing (1)"
-    assert verdict().words == "cannot be told, because no agent has five seeds"
+    assert verdict().words == "cannot be told, because no agent has 5 seeds"
 
 
 def test_agents_of_no_family_are_neither_best_nor_candidates():
