@@ -29,7 +29,7 @@ export OMP_NUM_THREADS := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install pinned demo wheel submissions results retrain study test check check-all lint types contract docs notebooks bench wheels audit sbom release-check clean
+.PHONY: help install pinned demo wheel submissions results retrain pages study test check check-all lint types contract docs notebooks bench wheels audit sbom release-check clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -77,6 +77,14 @@ results: $(STAMP) ## Train, submit and verify what leaderboard/plan.toml has no 
 # Rows are bit-equal only under the versions that they were trained by.
 retrain: pinned ## Train SAMPLE % of the table's rows again by their recipes, drawn by SEED.
 	$(BIN)/snn-gym verify --retrain --sample $(SAMPLE) --seed $(SEED) --processes 2
+
+pages: $(STAMP) ## Write what shows rows anew: table, cards, README, findings, pages of studies.
+	$(BIN)/snn-gym table > /dev/null
+	$(BIN)/python docs/write_cards.py
+	$(BIN)/python -m studies.pays report
+	$(BIN)/python -m studies.locomotion report
+	$(BIN)/python -m studies.minatar report
+	$(BIN)/python -m studies.claims
 
 # Every run that has its file is passed over; the report is written from whatever runs there are.
 study: $(STAMP) ## Run what is missing of the studies (days), write their pages in docs/.

@@ -23,6 +23,7 @@ from snn_gym.envs.registry import env_ids
 from snn_gym.leaderboard.comparison import SIGNIFICANCE, Comparison
 from snn_gym.leaderboard.statistics import holm, non_inferiority_p, paired_p, permutation_p
 from snn_gym.leaderboard.table import TableRow, table_rows
+from snn_gym.program.costs import shown_cost
 from snn_gym.zoo import agent_ids
 from studies.lean.front import FRONT_TASKS
 from studies.lean.front_points import front_points, verdict
@@ -30,8 +31,8 @@ from studies.lean.plan import OFF, SECOND_TASKS, SMALL, TASKS, Task
 from studies.lean.rivals import Rival, read_rivals
 from studies.lean.tables import Outcomes, pairs, read_outcomes
 from studies.pays.contenders import EVENTS_MARK, Contender
-from studies.pays.tables import MAIN, Judged, number, read_judged, summary
-from studies.pays.verdicts import OPEN, Verdict
+from studies.pays.tables import MAIN, Judged, keeps, read_judged, summary
+from studies.pays.verdicts import Verdict
 from studies.statistics import p_value
 from studies.tables import table, wrapped
 
@@ -73,7 +74,7 @@ class Evidence:
     rivals: tuple[Rival, ...]
     """Cheapest rivals that a pilot found."""
     judged: Judged
-    """Verdicts on where spikes pay."""
+    """Whether spiking agents keep the return, and cost less."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,10 @@ class JudgedPair:
             words.append("better" if better else "worse")
         if self.is_not_inferior and "better" not in words:
             words.append("by less than the margin" if words else "not inferior")
-        return ", ".join(words) or "not significant"
+        lost = " after Holm's adjustment" * (
+            min(self.difference_p, self.inferiority_p) <= SIGNIFICANCE
+        )
+        return ", ".join(words) or f"not significant{lost}"
 
 
 def read_evidence(leaderboard: Path = ROOT / "leaderboard") -> Evidence:
@@ -191,7 +195,7 @@ def _cost(row: TableRow | None) -> str:
 
 
 def headline(evidence: Evidence) -> str:
-    """Return README's table: the cheapest agents at equal return, and whether spikes pay."""
+    """Return README's table: the cheapest agents at equal return, and whether spikes cost less."""
     shown, note = pays_table(evidence, HEADLINE)
     return shown + "\n" + wrapped(f"**{summary(evidence.judged, PAYS_PRICES)}**{note}")
 
@@ -205,12 +209,12 @@ def pays(evidence: Evidence) -> str:
 
 def pays_table(evidence: Evidence, tasks: Sequence[str]) -> tuple[str, str]:
     """Return the cheapest spiking agents and ANNs with verdicts, and notes on marks."""
-    head = ["Task"]
+    head = ["Task", "keeps the return?"]
     for price in PAYS_PRICES:
-        head += [f"spiking agent, `{price}`", f"ANN, `{price}`", "spikes pay?"]
+        head += [f"spiking agent, `{price}`", f"ANN, `{price}`", "costs less?"]
     rows = []
     for task in tasks:
-        cells = [task]
+        cells = [task, keeps(evidence.judged, task)]
         for price in PAYS_PRICES:
             verdict = evidence.judged.verdicts[task, price]
             ann = _rival(evidence, verdict) or _priced(verdict.ann, price)
@@ -223,13 +227,13 @@ def pays_table(evidence: Evidence, tasks: Sequence[str]) -> tuple[str, str]:
 def _priced(contender: Contender | None, price: str) -> str:
     if contender is None:
         return _NONE
-    return f"{contender.label(price)}: {number(contender.price(price))}"
+    return f"{contender.label(price)}: {shown_cost(contender.price(price))}"
 
 
 def _rival(evidence: Evidence, verdict: Verdict) -> str | None:
     """Return a pilot's ANN where rows are still to come and it is cheaper than those there are."""
     found = [x for x in evidence.rivals if x.environment == verdict.task]
-    if verdict.price != MAIN or verdict.words != OPEN or not found:
+    if verdict.price != MAIN or not verdict.missing or not found:
         return None
     rival = found[0]
     if verdict.ann is not None and verdict.ann.price(MAIN) <= rival.operations:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,7 +39,7 @@ from snn_gym.leaderboard.table import (
     summarise,
 )
 from snn_gym.policies.raw_observations import raw_policy
-from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs
+from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs, shown_cost
 from snn_gym.program.prices import DEFAULT, known_price
 from snn_gym.spiking import NetworkConfig
 from snn_gym.training.settings import RUN_FILE, read_run_settings
@@ -175,7 +175,9 @@ def find_sides(
 
 def describe_difference(one: Side, two: Side) -> list[str]:
     """Describe the difference of two agents in lines, or say that one has too few seeds."""
-    pair = Comparison(one.line, two.line)
+    # Only with its own teacher is a lean agent paired.
+    origin_means = one.line.origin_means if one.line.origin == two.name else ()
+    pair = Comparison(replace(one.line, origin_means=origin_means), two.line)
     unheard = [
         f"spikes of {side.name} reach no output: in a ranking it is not a spiking agent"
         for side in (one, two)
@@ -190,20 +192,34 @@ def describe_difference(one: Side, two: Side) -> list[str]:
             *unheard,
         ]
     finding = finding.replace("not significant", "the difference is not significant")
-    low, high = difference_interval(one.line.seed_means, two.line.seed_means)
-    score = one.line.score
+    interval = paired_interval if origin_means else difference_interval
+    low, high = map(one.line.score, interval(one.line.seed_means, pair.others))
+    keeps = finding.endswith(("better", "not inferior", "by less than the margin"))
     lines = [
         *unheard,
-        f"{one.name} less {two.name}: {difference}, 95 % interval {score(low)} to {score(high)}",
+        f"{one.name} less {two.name}: {difference}, 95 % interval {low} to {high}",
         f"probability of improvement {improvement}, p {p}: {finding}",
         f"lower one-sided 95 % bound of the difference {bound}"
         + ("" if pair.margin is None else "; in brackets the margin, an accepted loss"),
+        f"{one.name} keeps the return? {'yes' if keeps else 'not shown'}",
+        _costs_less(one, two),
     ]
-    if not (one.costs_rank and two.costs_rank):
-        lines.append("costs in brackets do not rank: no seed of that line was trained again")
     if one.line.budget_class != two.line.budget_class:
         lines.append(f"budget classes: {one.line.budget_class} and {two.line.budget_class}")
     return [*lines, STREAMS_NOTE.strip()] if STREAMS_MARK in p else lines
+
+
+def _costs_less(one: Side, two: Side) -> str:
+    """Return the question "costs less?" about the first cost of a comparison, with its answer."""
+    heading, *_ = one.compared_costs
+    costs = [[x or 0.0 for x in side.compared_costs[heading]] for side in (one, two)]
+    reason = (
+        "costs in brackets do not rank: no seed of that line was trained again"
+        if not (one.costs_rank and two.costs_rank)
+        else "the cost of a seed is 0 or unknown" * (min(map(min, costs)) <= 0.0)
+    )
+    answer = cost_answer(reason or cost_ratio(*costs))
+    return f"{one.name} costs less ({heading}, ratio with 95 % interval)? {answer}"
 
 
 def _is_agent(name: str) -> bool:
@@ -507,6 +523,51 @@ def _common_seeds(one: TableRow, two: TableRow) -> tuple[Sequence[float], Sequen
     if len(common) < FEWEST_SEEDS:
         return None
     return [returns[0][x] for x in common], [returns[1][x] for x in common]
+
+
+# ---- costs ---------------------------------------------------------------------------------------
+SAME = 0.05
+"""Costs are the same if their ratio is certainly within 1 / (1 + SAME) and 1 + SAME."""
+LESS, SIMILAR, MORE, UNKNOWN = (
+    "costs less",
+    f"costs the same within {100 * SAME:g} %",
+    "costs more",
+    "cannot be told",
+)
+"""Answers to "costs less?"."""
+
+
+class Ratio(NamedTuple):
+    """Ratio of two agents' geometric mean costs over seeds, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return "{} ({} to {})".format(*map(shown_cost, self))
+
+
+def cost_ratio(costs: Sequence[float], others: Sequence[float]) -> Ratio:
+    """Return the ratio of the costs (seeds,) of two agents, above 0, by Welch's t of logarithms."""
+    logs = np.log(costs), np.log(others)
+    difference = logs[0].mean() - logs[1].mean()
+    return Ratio(*np.exp([difference, *difference_interval(*logs)]).tolist())
+
+
+def cost_answer(ratio: Ratio | str) -> str:
+    """Return the answer to "costs less?", from a ratio or the reason why there is none."""
+    if isinstance(ratio, str):
+        return f"{UNKNOWN}, because {ratio}"
+    holds = {
+        LESS: ratio.high < 1.0,
+        MORE: ratio.low > 1.0,
+        SIMILAR: ratio.low >= 1.0 / (1.0 + SAME) and ratio.high <= 1.0 + SAME,
+    }
+    reaches = "the interval reaches from {1} to {2}".format(*map(shown_cost, ratio))
+    return next(
+        (f"{words}: {ratio}" for words, fits in holds.items() if fits), cost_answer(reaches)
+    )
 
 
 # ---- comparison ----------------------------------------------------------------------------------

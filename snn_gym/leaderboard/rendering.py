@@ -70,11 +70,11 @@ This file is written by `snn-gym table`; do not edit it.
 _TEXT_COLUMNS = ("Agent", "Against", "Environment", "Class", "Environments", "Finding", "Reason")
 _WRITTEN = _INTRODUCTION.partition(" before it was written")[0]
 _SHORT_NOTE = f"""{SHORT_MARK} Less than half of the budget of the agent's class. Such a line \
-compares with its twin of as many steps, and does not rank among agents that used their budget.
+ranks like any other, because fewer steps are no advantage.
 """
 _LEAN_NOTE = f"""{LEAN_MARK} Made lean from the rows of another training, and made lean again \
 before the row was written. *Steps* are those of both, which may exceed the budget. Such a line \
-does not rank.
+ranks like any other.
 """
 _VOLTAGES_NOTE = f"""{VOLTAGES_MARK} Outputs read voltages of leaky integrators, one for each \
 neuron of the last layer. Each spike has one synapse, to its integrator, and the readout's \

@@ -198,8 +198,8 @@ class Costs:
         rows = [
             [
                 element("span", column.heading, title=column.definition),
-                *(_shown(counts.get(name, {}).get(layer)) for layer in layers),
-                _shown(self.total(name)),
+                *(shown_cost(counts.get(name, {}).get(layer)) for layer in layers),
+                shown_cost(self.total(name)),
             ]
             for name, column in COST_COLUMNS.items()
         ]
@@ -221,7 +221,7 @@ class Costs:
         return f"{operations:,.0f} operations a decision{shown}"
 
 
-def _shown(value: float | None) -> str:
+def shown_cost(value: float | None) -> str:
     """Return a cost as text, "–" if it is None."""
     if value is None:
         return "–"

@@ -335,8 +335,8 @@ def _speed_section(speed: Speed) -> str:
 def _pays_section(judged: Judged) -> str:
     parts = [
         "## Do spikes pay?",
-        "As on [Where spikes pay](where-spikes-pay.md): the cheapest spiking agent that keeps the "
-        "best return beside the cheapest ANN that keeps it, adjusted by Holm for this table.",
+        "As on [Where spikes pay](where-spikes-pay.md): does a spiking agent keep the best return, "
+        "and does the cheapest one cost less than the cheapest ANN that keeps it?",
         verdict_table(judged, judged.question.tasks).rstrip(),
     ]
     for task in judged.question.tasks:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from snn_gym.leaderboard.comparison import MARGIN
+from snn_gym.leaderboard.comparison import LESS, MARGIN, MORE, SIMILAR, UNKNOWN
 from snn_gym.leaderboard.site.front import front
 from snn_gym.leaderboard.table import mean_known
 from snn_gym.plots.style import GREY, agent_colours, new_figure, save, style, title
@@ -22,14 +22,14 @@ from snn_gym.program.prices import known_price
 from studies.pays.contenders import Contender, Field
 from studies.pays.question import OTHER
 from studies.pays.tables import Judged
-from studies.pays.verdicts import DO_NOT_PAY, NOT_SIGNIFICANT, OPEN, PAY, keeping
+from studies.pays.verdicts import keeping
 
 Fill = Literal["full", "none"]
 DRAWN = ("operations", "loihi", "cortex-m4")
 """Prices of the panels."""
 MAP = "pays-map"
 _SPIKING, _ANN = agent_colours({"spiking": True, "ANN": False}).values()
-_WORD_COLOURS = {PAY: _SPIKING, DO_NOT_PAY: _ANN, NOT_SIGNIFICANT: GREY, OPEN: "white"}
+_WORD_COLOURS = {LESS: _SPIKING, MORE: _ANN, SIMILAR: GREY, UNKNOWN: "white"}
 _FORMATS = ("png",)
 _SHOWN_LOSS = 5 * MARGIN
 """Share of the range from random play to solved that a front shows below the best."""
@@ -179,7 +179,7 @@ def draw_map(judged: Judged) -> Figure:
             continue
         memory, width = PLACES[task]
         names[memory, count].append(_VERSION.sub("", task.removeprefix("snn/")))
-        colour = _WORD_COLOURS[judged.verdicts[task, DRAWN[0]].words]
+        colour = _WORD_COLOURS[judged.verdicts[task, DRAWN[0]].kind]
         axes.scatter(memory, count, s=6 * width, color=colour, edgecolors=GREY, alpha=0.8)
     for at, tasks in names.items():
         axes.annotate(", ".join(tasks), at, xytext=(7, 4), textcoords="offset points", fontsize=7)

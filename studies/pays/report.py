@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from snn_gym._base.storage import write_text_atomic
-from snn_gym.leaderboard.comparison import Comparison
+from snn_gym.leaderboard.comparison import SAME, Comparison, cost_ratio
+from snn_gym.program.costs import shown_cost
 from snn_gym.program.prices import known_price
 from studies.claims import JudgedPair, cheapest_unshed, family_table, judge_pairs, read_evidence
 from studies.minatar.report import read_gate
@@ -18,20 +19,19 @@ from studies.pays.tables import (
     MAIN,
     NONE,
     Judged,
+    adjusted,
     missing_table,
-    number,
     price_cell,
     read_judged,
     reason,
     summary,
-    times,
     verdict_sentence,
     verdict_table,
 )
 from studies.pays.tables import (
     family_table as families_table,
 )
-from studies.pays.verdicts import OPEN, factor_of, keeping
+from studies.pays.verdicts import keeping
 from studies.tables import table, wrapped
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -84,22 +84,17 @@ def page(judged: Judged) -> str:
 def _head(judged: Judged) -> str:
     return _text(
         "# Where spikes pay",
-        "For each task and price this page compares the cheapest spiking agent that keeps the best "
-        "return with the cheapest ANN that keeps it. The factor is the price of the spiking agent "
-        "over that of the ANN, with its 95 % interval over seeds.",
+        "This page asks two questions on each task. Does a spiking agent keep the best return? And "
+        "does the cheapest one that keeps it cost less than the cheapest ANN that keeps it? The "
+        "number is the ratio of their prices, with its 95 % interval over seeds; the interval "
+        "decides.",
         verdict_table(judged, judged.question.tasks),
-        f"{summary(judged, judged.question.prices)}{_still_open(judged)} Significance is adjusted "
-        "by Holm for the whole table.",
+        f"{summary(judged, judged.question.prices)} {adjusted(judged)}",
         f"![Map of the tasks](images/{MAP}.png)",
-        "The map marks the verdicts in `operations`. The area of a mark grows with the width of "
+        "The map marks the answers by `operations`. The area of a mark grows with the width of "
         "the observation. Values of an analogue observation all count as events. A native task has "
         "a place on the map once a row of an ANN has counted its spikes.",
     )
-
-
-def _still_open(judged: Judged) -> str:
-    words = {verdict.words for task in judged.question.tasks for verdict in judged.of_task(task)}
-    return " Open: this number of rows, or of their prices, is still to come." * (OPEN in words)
 
 
 def _task_section(judged: Judged, task: str) -> str:
@@ -129,7 +124,7 @@ def _context(judged: Judged) -> str:
     tasks = judged.question.context
     heading = _text(
         "## Two more silent levels",
-        "These verdicts are context; their p-values are adjusted apart.",
+        "These tasks are context, and count in no number above.",
         verdict_table(judged, tasks),
     )
     shown = (_task_section(judged, x) for x in tasks if judged.fields[x].contenders)
@@ -165,8 +160,8 @@ def _executions(judged: Judged, field: Field) -> Iterator[tuple[str, ...]]:
     for way, (contender, prices) in cheapest.items():
         spent = float(np.mean(prices))
         costs = (spent, spent * contender.decisions, spent * DECISIONS_A_SECOND)
-        factor = "1" if prices is first else times(factor_of(prices, first))
-        yield (field.task, way, f"`{contender.row.agent}`", *map(number, costs), factor)
+        factor = "1" if prices is first else str(cost_ratio(prices, first))
+        yield (field.task, way, f"`{contender.row.agent}`", *map(shown_cost, costs), factor)
 
 
 def _taught(judged: Judged, agent: str, task: str) -> Comparison | None:
@@ -196,9 +191,9 @@ def _lean_section(judged: Judged) -> str:
                 str(len(test.pair.row.seeds)),
                 test.pair.cells()[-2],
                 "yes" if test.is_not_inferior else "**no**",
-                number(spent),
+                shown_cost(spent),
                 *(
-                    (number(unshed.operations), f"{spent / unshed.operations:.2f}")
+                    (shown_cost(unshed.operations), f"{spent / unshed.operations:.2f}")
                     if unshed
                     else (NONE, NONE)
                 ),
@@ -227,7 +222,7 @@ def _native_section(judged: Judged) -> str:
         spent = row.operations_per_decision or 0.0
         good = "yes" if test.is_not_inferior and spent <= limit else "**no**"
         score, bound = row.score(row.mean), test.pair.cells()[-2]
-        rows.append((row.environment, score, bound, number(spent), str(limit), good))
+        rows.append((row.environment, score, bound, shown_cost(spent), str(limit), good))
     head = ("Task", "Return", "Lower bound (margin)", "operations", "at most", "cheap enough")
     return _text(
         "## Lean agents with memory",
@@ -278,10 +273,20 @@ def _rules(judged: Judged) -> str:
                     "agent of the families, within 5 % of the range from random play to `solved`",
                 ),
                 (
-                    "p of a verdict",
-                    "the larger of two: that of the factor, and that of the cheaper agent's "
-                    "non-inferiority; were the dearer one inferior, its side would pay less still",
+                    "costs less, costs more",
+                    "the 95 % interval of the ratio is below 1, or above it; by Welch's t of "
+                    "logarithms, not adjusted for the number of ratios",
                 ),
+                (
+                    f"costs the same within {100 * SAME:g} %",
+                    f"the interval is within 1 / {1 + SAME:g} and {1 + SAME:g}",
+                ),
+                (
+                    "the registered test",
+                    "its p-value is the larger of two: that of the ratio, and that of the cheaper "
+                    "agent's non-inferiority. So a ratio far from 1 may be not significant",
+                ),
+                ("spikes pay, do not pay", "in what was expected: they cost less, cost more"),
                 *(
                     (f"`{name}`, {known_price(name).unit}", known_price(name).source)
                     for name in judged.question.prices

@@ -8,20 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from snn_gym._base.names import shown_seeds
+from snn_gym.leaderboard.comparison import (
+    LESS,
+    MORE,
+    SIGNIFICANCE,
+    SIMILAR,
+    UNKNOWN,
+    cost_ratio,
+)
+from snn_gym.program.costs import shown_cost
 from studies.pays.contenders import EVENTS_MARK, Contender, Field, read_fields
 from studies.pays.question import Question, read_question
-from studies.pays.verdicts import (
-    DO_NOT_PAY,
-    NOT_SIGNIFICANT,
-    OPEN,
-    PAY,
-    Factor,
-    Verdict,
-    cheapest,
-    factor_of,
-    judge,
-    keeping,
-)
+from studies.pays.verdicts import Verdict, cheapest, judge, keeping
 from studies.rows import RowName
 from studies.tables import table
 
@@ -50,39 +48,50 @@ def read_judged(name: str = "pays") -> Judged:
     return Judged(question, fields, judge(question, fields))
 
 
-def number(value: float) -> str:
-    """Return a price or factor with three digits, and thousands in whole numbers."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def times(factor: Factor) -> str:
-    """Return a factor with its interval."""
-    return f"{number(factor.value)} ({number(factor.low)} to {number(factor.high)})"
+def keeps(judged: Judged, task: str) -> str:
+    """Return the answer to "keeps the return?" for the spiking agents of a task."""
+    kept = keeping(judged.fields[task], judged.question.margin)
+    return "yes" if any(x.row.spiking for x in kept) else "not shown"
 
 
 def verdict_table(judged: Judged, tasks: Sequence[str]) -> str:
-    """Return the verdict of each task and price, with the factor."""
-    rows = [(task, *(_cell(x) for x in judged.of_task(task))) for task in tasks]
-    return table(("Task", *(f"`{price}`" for price in judged.question.prices)), rows)
+    """Return the answers for each task and price, with the ratio."""
+    rows = [(task, keeps(judged, task), *map(_cell, judged.of_task(task))) for task in tasks]
+    heads = (f"costs less, by `{price}`?" for price in judged.question.prices)
+    return table(("Task", "keeps the return?", *heads), rows)
 
 
 def _cell(verdict: Verdict) -> str:
-    words = verdict.words
-    if words == OPEN and verdict.missing:
-        return f"{OPEN}: {verdict.missing} rows"
-    shown = f"**{words}**" if words in (PAY, DO_NOT_PAY) else words
-    return shown if verdict.factor is None else f"{shown}: {times(verdict.factor)}"
+    shown = f"**{verdict.kind}**" if verdict.kind in (LESS, MORE) else verdict.kind
+    return verdict.costs.replace(verdict.kind, shown)
 
 
 def summary(judged: Judged, prices: Sequence[str]) -> str:
-    """Return the number of tasks with each verdict, under prices."""
+    """Return the number of tasks with each answer, under prices."""
+    tasks = judged.question.tasks
     alike = defaultdict[str, list[str]](list)
     for price in prices:
-        found = Counter(judged.verdicts[task, price].words for task in judged.question.tasks)
-        parts = [f"{x} on {found[x]}" for x in (PAY, DO_NOT_PAY, NOT_SIGNIFICANT, OPEN) if found[x]]
+        found = Counter(judged.verdicts[task, price].kind for task in tasks)
+        parts = [f"{x} on {found[x]}" for x in (LESS, SIMILAR, MORE, UNKNOWN) if found[x]]
         alike[", ".join(parts)].append(f"`{price}`")
-    sentences = "; ".join(f"{', '.join(names)}: {text}" for text, names in alike.items())
-    return f"Of {len(judged.question.tasks)} tasks: {sentences}."
+    answers = (f"By {', '.join(names)}: {text}." for text, names in alike.items())
+    kept = sum(keeps(judged, task) == "yes" for task in tasks)
+    return (
+        f"A spiking agent keeps the return on {kept} of {len(tasks)} tasks. Does it cost less? "
+        f"{' '.join(answers)}"
+    )
+
+
+def adjusted(judged: Judged) -> str:
+    """Return the outcome of the registered test, which asks both questions at once."""
+    rated = [x for x in judged.verdicts.values() if x.ratio and x.task in judged.question.tasks]
+    lost = ", ".join(dict.fromkeys(x.task for x in rated if x.adjusted > SIGNIFICANCE))
+    return (
+        "The registered test asks both questions by one p-value, adjusted by Holm for all "
+        f"{len(judged.question.tasks) * len(judged.question.prices)} answers. By it "
+        f"{sum(x.adjusted <= SIGNIFICANCE for x in rated)} of {len(rated)} ratios are significant"
+        f"{f'; those on {lost} are not' if lost else ''}."
+    )
 
 
 def family_table(judged: Judged, task: str) -> str:
@@ -105,11 +114,12 @@ def family_table(judged: Judged, task: str) -> str:
         if shown is None:
             continue
         if own is not None and first is not None:
-            factor = "1" if own is first else times(factor_of(own.prices[MAIN], first.prices[MAIN]))
+            prices = own.prices[MAIN], first.prices[MAIN]
+            factor = "1" if own is first else str(cost_ratio(*prices))
         cells = [
             shown.label(MAIN),
             shown.row.score(shown.row.mean),
-            number(shown.price(MAIN)),
+            shown_cost(shown.price(MAIN)),
             *(price_cell(shown, price) for price in others),
         ]
         if own is None:
@@ -133,33 +143,34 @@ def price_cell(contender: Contender | None, price: str) -> str:
     if contender is None or price not in contender.prices:
         return NONE
     mark = f" {EVENTS_MARK}" * (price in contender.by_events)
-    return number(contender.price(price)) + mark
+    return shown_cost(contender.price(price)) + mark
 
 
 def reason(judged: Judged, task: str) -> str:
-    """Return the reason of a task's verdict in operations, from the parts of the two prices."""
+    """Return the two prices behind a task's answer in operations; nothing without both."""
     verdict = judged.verdicts[task, MAIN]
     spiking, ann = verdict.spiking, verdict.ann
-    if verdict.words == OPEN:
-        return f"{verdict.missing} of the registered rows have not landed."
-    if spiking is None or ann is None:
-        return f"No {'spiking agent' if spiking is None else 'ANN'} is shown to keep the return."
+    if verdict.missing or spiking is None or ann is None:
+        return ""
     updates = spiking.row.neuron_updates_per_decision
     parts = (
-        f", {number(updates)} of them neuron updates"
+        f", {shown_cost(updates)} of them neuron updates"
         if updates and MAIN not in spiking.by_events
         else ""
     )
     return (
-        f"{spiking.label(MAIN)} needs {number(spiking.price(MAIN))} operations{parts}; "
-        f"{ann.label(MAIN)} needs {number(ann.price(MAIN))}."
+        f"{spiking.label(MAIN)} needs {shown_cost(spiking.price(MAIN))} operations{parts}; "
+        f"{ann.label(MAIN)} needs {shown_cost(ann.price(MAIN))}."
     )
 
 
 def verdict_sentence(judged: Judged, task: str) -> str:
-    """Return a task's verdicts as a sentence."""
+    """Return the answers for a task as sentences."""
     by_words: dict[str, list[str]] = {}
     for verdict in judged.of_task(task):
         by_words.setdefault(verdict.words, []).append(f"`{verdict.price}`")
-    parts = [f"{words} under {', '.join(prices)}" for words, prices in by_words.items()]
-    return f"**Verdict**: {'; '.join(parts)}."
+    answers = (f"By {', '.join(prices)}: {words}." for words, prices in by_words.items())
+    return (
+        f"**Keeps the return?** {keeps(judged, task).capitalize()}. "
+        f"**Costs less?** {' '.join(answers)}"
+    )

@@ -1,4 +1,4 @@
-"""Verdict for each task and price: which agents keep the return, and which of them is cheapest."""
+"""Verdict for each task and price: which agents keep the return, and whether spikes cost less."""
 
 from __future__ import annotations
 
@@ -7,27 +7,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snn_gym.leaderboard.comparison import SIGNIFICANCE, inferiority_p
-from snn_gym.leaderboard.statistics import difference_interval, holm, non_inferiority_p
+from snn_gym.leaderboard.comparison import (
+    SIGNIFICANCE,
+    Ratio,
+    cost_answer,
+    cost_ratio,
+    inferiority_p,
+)
+from snn_gym.leaderboard.headings import FEWEST_SEEDS
+from snn_gym.leaderboard.statistics import holm, non_inferiority_p
 from studies.pays.contenders import Contender, Field
 from studies.pays.question import OTHER, Question
-
-PAY, DO_NOT_PAY, NOT_SIGNIFICANT, OPEN = (
-    "spikes pay",
-    "do not pay",
-    "not significant",
-    "open",
-)
-
-
-@dataclass(frozen=True)
-class Factor:
-    """Ratio of two geometric mean prices, with its 95 % interval over seeds and p-value."""
-
-    value: float
-    low: float
-    high: float
-    p: float
 
 
 @dataclass(frozen=True)
@@ -40,32 +30,38 @@ class Verdict:
     ann: Contender | None
     missing: int
     """Registered rows that have not landed, and rows of agents to compare without the price."""
-    factor: Factor | None = None
+    ratio: Ratio | None = None
     """Price of the spiking agent over that of the ANN."""
     p: float = 1.0
-    """Larger p-value of two: of the factor, and of the non-inferiority of the cheaper agent."""
+    """Larger p-value of two: of the ratio, and of the non-inferiority of the cheaper agent."""
     adjusted: float = 1.0
     """The same, adjusted by Holm for all verdicts."""
 
     @property
+    def costs(self) -> str:
+        """Answer to "costs less?", with the ratio or the reason why it cannot be told."""
+        if self.missing:
+            return cost_answer(f"rows or prices are missing ({self.missing})")
+        if self.spiking is None and self.ann is None:
+            return cost_answer(f"no agent has {FEWEST_SEEDS} seeds")
+        lacking = "spiking agent" if self.spiking is None else "ANN"
+        return cost_answer(self.ratio or f"no {lacking} is shown to keep the return")
+
+    @property
     def words(self) -> str:
-        """The verdict in words; open while rows or prices are missing."""
-        if self.missing or (self.spiking is None and self.ann is None):
-            return OPEN
-        if self.factor is None or self.adjusted > SIGNIFICANCE:
-            return NOT_SIGNIFICANT
-        return PAY if self.factor.value < 1 else DO_NOT_PAY
+        """The answer without the ratio."""
+        return self.costs.partition(":")[0]
+
+    @property
+    def kind(self) -> str:
+        """The answer without ratio and reason."""
+        return self.words.partition(",")[0]
 
 
-def factor_of(one: Sequence[float], other: Sequence[float]) -> Factor:
-    """Return the ratio of two agents' prices over seeds, tested by Welch's t of logarithms."""
-    logs, others = np.log(one), np.log(other)
-    low, high = difference_interval(logs, others)
-    difference = float(logs.mean() - others.mean())
-    lower, higher = (logs, others) if difference < 0 else (others, logs)
-    one_sided = non_inferiority_p(higher, lower, 0.0) if difference else 0.5
-    value, low, high = np.exp([difference, low, high]).tolist()
-    return Factor(value, low, high, 2 * one_sided)
+def ratio_p(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return the two-sided p-value of the ratio of two prices, by Welch's t of logarithms."""
+    lower, higher = sorted((np.log(one), np.log(other)), key=np.mean)
+    return 2 * non_inferiority_p(higher, lower, 0.0) if lower.mean() < higher.mean() else 1.0
 
 
 def keeping(field: Field, share: float) -> dict[Contender, float]:
@@ -105,10 +101,11 @@ def _of_field(question: Question, field: Field) -> Iterator[Verdict]:
         ann = cheapest((x for x in tried if not x.row.spiking), price)
         found = Verdict(field.task, price, spiking, ann, missing)
         if spiking is not None and ann is not None:
-            factor = factor_of(spiking.prices[price], ann.prices[price])
-            # Were the dearer agent inferior, its side would pay less still.
-            p = keepers[spiking if factor.value < 1 else ann]
-            found = replace(found, factor=factor, p=max(p, factor.p))
+            pair = spiking.prices[price], ann.prices[price]
+            ratio = cost_ratio(*pair)
+            # Were the dearer agent inferior, its side would be dearer still.
+            p = keepers[spiking if ratio.value < 1 else ann]
+            found = replace(found, ratio=ratio, p=max(p, ratio_p(*pair)))
         yield found
 
 

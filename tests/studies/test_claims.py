@@ -82,7 +82,7 @@ def test_an_open_task_names_the_rival_of_the_pilot(evidence):
     spent = re.search(r"(?:linear: |`ppo-linear`: )(\d+)", first)
     assert spent is not None
     assert int(spent[1]) == 8
-    assert "open" in first
+    assert "cannot be told, because rows or prices are missing (1)" in first
     assert "(pilot)" not in second
     for mark in ("(pilot)", EVENTS_MARK):
         assert (mark in note) == (mark in shown)
@@ -140,3 +140,15 @@ def test_numbers_of_the_readme_that_rows_can_change_are_in_its_generated_parts()
     # Python, the margin, episodes of an evaluation, uses, and its number of algorithms.
     fixed = {"3.11", "5", "100", "1", "2", "3", "9", "64"}
     assert numbers <= speed | fixed
+
+
+def test_a_finding_says_where_the_adjustment_alone_denies_it(evidence):
+    (pair, *_) = family(evidence, ("ppo-lif", "ppo-mlp"))
+    told = [
+        dataclasses.replace(
+            pair, difference_p=p, inferiority_p=q, difference_holm=1.0, inferiority_holm=h
+        ).verdict
+        for p, q, h in ((0.5, 0.03, 0.09), (0.01, 0.5, 1.0), (0.5, 0.5, 1.0), (0.5, 0.001, 0.01))
+    ]
+    after = "not significant after Holm's adjustment"
+    assert told == [after, after, "not significant", "not inferior"]

@@ -251,17 +251,17 @@ def ranking(site: Site, rows: Sequence[TableRow], *, up: str) -> Markup:
 def _order(
     site: Site, rows: Sequence[TableRow], kept: Mapping[TableRow, float], price: str
 ) -> list[TableRow]:
-    """Return rows that are not inferior by their price, then the others by their mean."""
+    """Return rows that are not inferior by price, others by mean, unranked ones last."""
     costs = {row: site.price(row, price) for row in rows}
     cheap = sorted((x for x in rows if x in kept), key=lambda x: costs[x] or math.inf)
-    return [*cheap, *sorted((x for x in rows if x not in kept), key=lambda x: -x.mean)]
+    return cheap + sorted([x for x in rows if x not in kept], key=lambda x: (not ranks(x), -x.mean))
 
 
 # ---- overview ------------------------------------------------------------------------------------
 _INTRODUCTION = """Which agent does a task at the least cost, and does it spike? Every point is an \
 agent, and every row was run again by `snn-gym verify` before it was written. A list begins with \
 the agents that are not inferior to the best (margin {:.0%} of the way from random play to \
-`solved`), the cheapest first.
+`solved`), the cheapest first. It ends with those that do not rank.
 """
 _SCORES = """Scores are *normalised*: 0 is random play, and 1 is the oracle of the environment's \
 card or, without an oracle, `solved`. Below each score are the {} and the number of seeds.

@@ -7,7 +7,7 @@ import pytest
 
 from snn_gym.leaderboard import COLUMNS, render_table, table_rows
 from snn_gym.leaderboard.comparison import COMPARISON_COLUMNS
-from snn_gym.leaderboard.rendering import all_columns
+from snn_gym.leaderboard.rendering import all_columns, notes
 from snn_gym.leaderboard.results import list_rows
 from snn_gym.leaderboard.site import environments, files
 from snn_gym.leaderboard.site.environments import environment, overview, ranking
@@ -241,6 +241,27 @@ def test_a_ranking_begins_with_cheap_agents_that_are_not_inferior(ranked):
     assert [x["--operations-order"] for x in orders] == ["0", "1", "2"]
     # 384 MACs at 3.7 + 0.9 + 4 * 1.25 pJ are 3,686; 650 SynOps at 5.9 and 256 MACs at 9.6 are more.
     assert [x["--cmos45-order"] for x in orders] == ["0", "1", "2"]
+
+
+def entries_of(rows):
+    """Return the names and badges of a ranking's entries, in their order."""
+    read = Parsed(ranking(Site(frozenset(row.agent for row in rows)), rows, up=""))
+    return [x["href"].removeprefix("agents/").removesuffix(".html") for x in read.attributes("a")]
+
+
+def test_lines_that_do_not_rank_stand_last(ranked):
+    unproven = replace(ranked[1], trained_again=0, agent="sb3-ppo", seed_means=(500.0,) * 5)
+    few = replace(ranked[1], agent="ppo-relu", seeds=(0,), seed_means=(499.0,))
+    names = entries_of([unproven, few, *ranked])
+    assert names == ["ppo-mlp", "ppo-lif", "dqsn", "sb3-ppo", "ppo-relu"]
+
+
+@pytest.mark.parametrize("mark", ["derived", "short"])
+def test_no_note_denies_a_rank_that_the_ranking_gives(mark, ranked):
+    rows = [replace(row, **{mark: row.agent == "ppo-mlp"}) for row in ranked]
+    assert entries_of(rows)[0] == "ppo-mlp"
+    assert len(notes(rows)) == 1
+    assert "not rank" not in notes(rows)[0]
 
 
 def test_a_ranking_without_references_has_the_order_of_the_table(tmp_path):

@@ -73,7 +73,7 @@ def test_the_cheapest_agents_are_those_of_the_rows(leaderboard, tmp_path):
         if row.agent == "ppo-lif-16"
     ]
     assert found.spiking.price("operations") == pytest.approx(sum(spent) / 5)
-    assert found.words == "spikes pay"
+    assert found.words == "costs less"
 
 
 def test_of_a_family_that_loses_return_the_best_agent_stands_in_brackets(leaderboard, tmp_path):
@@ -85,16 +85,15 @@ def test_of_a_family_that_loses_return_the_best_agent_stands_in_brackets(leaderb
     assert lost[3] == "| ANN | (`sb3-ppo`) | (500.0) | (4,608) | – | – |"
 
 
-def test_a_price_without_numbers_is_open_and_with_them_judged(leaderboard, tmp_path):
+def test_a_price_without_numbers_cannot_be_told_and_with_them_is_judged(leaderboard, tmp_path):
     without = judged(WHOLE, leaderboard, tmp_path).verdicts[TASK, "cortex-m4"]
-    assert without.words == "open"
+    assert without.words == "cannot be told, because rows or prices are missing (15)"
     assert without.missing == 3 * len(SEEDS)
     some = {"ppo-lif-16": 4000, "sb3-ppo": 2000}
     assert judged(WHOLE, leaderboard, tmp_path, some).verdicts[TASK, "cortex-m4"].missing == 5
     counted = {"ppo-lif": 9000, "ppo-lif-16": 4000, "sb3-ppo": 2000}
     found = judged(WHOLE, leaderboard, tmp_path, counted).verdicts[TASK, "cortex-m4"]
-    assert found.words == "do not pay"
-    assert found.factor.value == pytest.approx(2.0)
+    assert found.costs == "costs more: 2 (2 to 2)"
 
 
 def test_event_driven_execution_counts_where_it_is_cheaper(leaderboard, tmp_path):
@@ -106,20 +105,27 @@ def test_event_driven_execution_counts_where_it_is_cheaper(leaderboard, tmp_path
     assert "†" not in found.find("ppo-lif").label("operations")
 
 
-def test_the_page_names_missing_rows_and_leaves_verdicts_open(leaderboard, tmp_path):
+def test_the_page_names_missing_rows_and_gives_no_answers(leaderboard, tmp_path):
     missing = {RowName("ppo-linear", TASK, seed) for seed in (3, 4, 6)}
     question = dataclasses.replace(WHOLE, needed=WHOLE.needed | missing)
     made = judged(question, leaderboard, tmp_path)
-    assert f"| {TASK} | open: 3 rows | open: 18 rows |" in verdict_table(made, [TASK])
+    reason = "cannot be told, because rows or prices are missing ({})"
+    cells = f"| {TASK} | yes | {reason.format(3)} | {reason.format(18)} |"
+    assert cells in verdict_table(made, [TASK])
     text = page(made)
     assert f"| {TASK} | `ppo-linear` 3-4, 6 |" in text
-    assert "3 of the registered rows have not landed." in text
+    said = " ".join(text.split())
+    assert f"**Costs less?** By `operations`: {reason.format(3)}." in said
 
 
 def test_the_page_has_a_verdict_a_figure_and_the_expectation(leaderboard, tmp_path):
     made = judged(WHOLE, leaderboard, tmp_path)
     text = page(made)
-    assert "**spikes pay**: 0.08" in text.split("##")[0]
+    assert f"| {TASK} | yes | **costs less**: 0.08" in text.split("##")[0]
+    assert "**Keeps the return?** Yes. **Costs less?** By `operations`: costs less." in text
+    said = " ".join(text.split())
+    assert "A spiking agent keeps the return on 1 of 1 tasks. Does it cost less?" in said
+    assert "By it 1 of 1 ratios are significant." in said
     assert "Expected before the rows were made: *spikes pay*." in text
     assert "All registered rows are there." in text
     written = {path.name for path in write_figures(made, tmp_path)}
