@@ -17,7 +17,7 @@ from snn_gym.envs.registry import known_ids, load_environment_spec
 from snn_gym.leaderboard.evaluation import OFFICIAL_EPISODES, Evaluation, evaluate
 from snn_gym.leaderboard.headings import FEWEST_SEEDS, STREAMS_MARK, STREAMS_NOTE
 from snn_gym.leaderboard.pretrained import find_trained, leaderboard_path
-from snn_gym.leaderboard.results import rows_by_weights
+from snn_gym.leaderboard.results import costed_rows, rows_by_weights
 from snn_gym.leaderboard.statistics import (
     difference_interval,
     expected_shortfall,
@@ -53,7 +53,7 @@ class Side:
     line: TableRow
     """Line of the results table, with the given name as its agent."""
     costs: tuple[Costs, ...]
-    """Costs of a decision of each seed."""
+    """Costs of a decision of each seed whose costs count."""
     episodes: int
     """Episodes of each seed."""
     runs: tuple[Path, ...] = ()
@@ -63,7 +63,7 @@ class Side:
     pricing: Pricing = field(default_factory=Pricing)
     """Price that is compared before SynOps, MACs and neuron updates."""
     digests: tuple[str, ...] = ()
-    """Digest of the weights file of each seed's row, by which measured prices are known."""
+    """Digest of the weights file of each such seed's row, by which measured prices are known."""
 
     @property
     def name(self) -> str:
@@ -208,8 +208,9 @@ def _from_rows(agent: str, env_id: str, leaderboard: Path | None) -> Side:
             f"no row of {agent} on {env_id} ranks, that of seed {seed} for its recipe: {reason}; "
             "expected rows of the recipe that the rules fix; compare runs instead"
         )
-    line = summarise(rows, rows_by_weights(trained.parents))
-    costs, digests = zip(*((row.costs, row.weights_sha256) for row in rows), strict=True)
+    known = rows_by_weights(trained.parents)
+    line, costed = summarise(rows, known), costed_rows(rows, known)
+    costs, digests = zip(*((row.costs, row.weights_sha256) for row in costed), strict=True)
     return Side(line, costs, episodes=len(rows[0].score.returns), digests=digests)
 
 

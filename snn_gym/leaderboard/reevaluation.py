@@ -36,6 +36,7 @@ from snn_gym.leaderboard.results import (
     Row,
     gives_the_same_weights,
     hash_tensors,
+    is_reproduced,
     list_rows,
     parent_of,
     read_below,
@@ -217,11 +218,7 @@ def chosen_rows(leaderboard: Path, rows: Sequence[Row], choice: Choice) -> list[
         wanted += firsts.values()
         children = list(wanted)
     wanted += [x for x in (parent_of(row, known) for row in children) if x is not None]
-    return [
-        row
-        for row in rows
-        if row in wanted and (row.trained_again is None or row.trained_again.same != "weights")
-    ]
+    return [row for row in rows if row in wanted and not is_reproduced(row)]
 
 
 def _check_have_rows(agents: Collection[str], rows: Sequence[Row]) -> None:
@@ -350,7 +347,8 @@ def retrain_row(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Again:
 def _retrain(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Result:
     tensors = check_weights(verified_weights(leaderboard, row), row)
     again = train_again(row, tensors, seeds, leaderboard)
-    return {"trained_again": again}, f"the same {again.same}"
+    proven = is_reproduced(replace(row, trained_again=again))
+    return {"trained_again": again}, f"the same {again.same}" + ", not proven" * (not proven)
 
 
 def _add_curve(leaderboard: Path, row: Row, _: tuple[int, ...], *, run: Path) -> Result:

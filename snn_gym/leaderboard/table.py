@@ -36,6 +36,7 @@ from snn_gym.leaderboard.manifest import FaultMeans, kept
 from snn_gym.leaderboard.plan import Plan, read_table
 from snn_gym.leaderboard.results import (
     Row,
+    costed_rows,
     gives_the_same_weights,
     is_derived,
     origins_of,
@@ -180,7 +181,8 @@ _SMALL_SCALE = 10.0
 class TableRow:
     """One agent on one environment, over all its training seeds.
 
-    Costs are means over seeds, summed over layers; None if there are none.
+    Costs are means over the seeds that were trained again, or over all seeds if none was, and sums
+    over layers; None if there are none.
     """
 
     environment: str
@@ -248,7 +250,7 @@ class TableRow:
     priced_by: str = DEFAULT
     """Name of the price of fronts and tables."""
     measured: float | None = None
-    """Mean of a measured price over the seeds that were measured."""
+    """Mean of a measured price over the seeds whose costs count and that were measured."""
 
     def total(self, name: str) -> float | None:
         """Return the cost of a name in `Costs`, summed over layers; None if there is none."""
@@ -500,7 +502,7 @@ def summarise(
     budget = 0 if spec is None else spec.budget.get(first.budget_class, 0)
     steps = tuple(parent_steps(row) + row.steps for row in rows)
     parents = [parent_of(row, known) for row in rows]
-    origins = origins_of(rows, known)
+    origins, costed = origins_of(rows, known), costed_rows(rows, known)
     is_zoo_agent = first.agent in agent_ids() and not is_derived(first)
     return TableRow(
         environment=first.environment,
@@ -516,7 +518,7 @@ def summarise(
         worst_episodes=expected_shortfall([row.score.returns for row in rows]),
         reference=reference,
         card=None if spec is None else spec.name,
-        **cost_fields([row.costs for row in rows]),
+        **cost_fields([row.costs for row in costed]),
         parameters=max(row.parameters for row in rows),
         steps=steps,
         shared_streams=first.budget_class != IMPORTED
@@ -532,7 +534,7 @@ def summarise(
         kept=() if reference is None else _fault_retention(rows, reference),
         derived=is_derived(first),
         priced_by=pricing.name,
-        measured=mean_known(pricing.measured.get(row.weights_sha256) for row in rows),
+        measured=mean_known(pricing.measured.get(row.weights_sha256) for row in costed),
     )
 
 

@@ -71,8 +71,8 @@ class AgentSpec(Config):
         known = ALGORITHMS[self.algorithm].settings.budget_class
         if self.budget_class not in (known, IMPORTED):
             raise ValueError(
-                f"budget_class is {self.budget_class!r}, but that of {self.algorithm} is {known!r}; "
-                f"write {known!r}"
+                f"budget_class is {self.budget_class!r}, but that of {self.algorithm} is "
+                f"{known!r}; write {known!r}"
             )
         for env_id in self.environments:
             self.settings(env_id)

@@ -13,7 +13,7 @@ from snn_gym._base.config import Config
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard.comparison import MARGIN, SIGNIFICANCE
 from snn_gym.leaderboard.statistics import mean_interval
-from snn_gym.leaderboard.table import TableRow, count, table_rows
+from snn_gym.leaderboard.table import TableRow, table_rows
 from studies.files import read_run
 from studies.pays.question import registered_rows
 from studies.pays.tables import missing_table
@@ -294,4 +294,4 @@ def _games_section(lines: Mapping[tuple[str, str], TableRow]) -> str:
 def _cell(line: TableRow | None) -> str:
     if line is None:
         return _NONE
-    return f"{line.score(line.mean)}; {count(line.operations_per_decision, decimals=0)}"
+    return f"{line.score(line.mean)}; {line.cost(line.operations_per_decision, decimals=0)}"

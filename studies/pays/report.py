@@ -18,6 +18,7 @@ from studies.pays.tables import (
     MAIN,
     NONE,
     Judged,
+    bracketed,
     missing_table,
     number,
     price_cell,
@@ -99,7 +100,9 @@ def _head(judged: Judged) -> str:
 
 def _still_open(judged: Judged) -> str:
     words = {verdict.words for task in judged.question.tasks for verdict in judged.of_task(task)}
-    return " Open: this number of rows, or of their prices, is still to come." * (OPEN in words)
+    return (
+        " Open: this number of rows, of their prices, or of seeds to train again, is still to come."
+    ) * (OPEN in words)
 
 
 def _task_section(judged: Judged, task: str) -> str:
@@ -119,9 +122,10 @@ def _others(field: Field) -> list[str]:
     first = max(field.contenders, key=lambda x: x.row.mean)
     if best is None or first.row.mean <= best.row.mean:
         return []
+    spent = bracketed(first, price_cell(first, MAIN))
     return [
         f"Of another family, `{first.row.agent}` earns more: "
-        f"{first.row.score(first.row.mean)} at {price_cell(first, MAIN)} operations."
+        f"{first.row.score(first.row.mean)} at {spent} operations."
     ]
 
 
@@ -166,7 +170,8 @@ def _executions(judged: Judged, field: Field) -> Iterator[tuple[str, ...]]:
         spent = float(np.mean(prices))
         costs = (spent, spent * contender.decisions, spent * DECISIONS_A_SECOND)
         factor = "1" if prices is first else times(factor_of(prices, first))
-        yield (field.task, way, f"`{contender.row.agent}`", *map(number, costs), factor)
+        shown = (bracketed(contender, number(x)) for x in costs)
+        yield (field.task, way, f"`{contender.row.agent}`", *shown, factor)
 
 
 def _taught(judged: Judged, agent: str, task: str) -> Comparison | None:
@@ -190,19 +195,20 @@ def _lean_section(judged: Judged) -> str:
     for test in tests:
         task, spent = test.pair.row.environment, test.pair.row.operations_per_decision or 0.0
         unshed = evidence and cheapest_unshed(evidence, task)
+        ann = judged.verdicts[task, MAIN].ann
         rows.append(
             (
                 task,
                 str(len(test.pair.row.seeds)),
                 test.pair.cells()[-2],
                 "yes" if test.is_not_inferior else "**no**",
-                number(spent),
+                test.pair.row.cost_cell(number(spent)),
                 *(
                     (number(unshed.operations), f"{spent / unshed.operations:.2f}")
                     if unshed
                     else (NONE, NONE)
                 ),
-                price_cell(judged.verdicts[task, MAIN].ann, MAIN),
+                NONE if ann is None else bracketed(ann, price_cell(ann, MAIN)),
             )
         )
     head = (
@@ -227,7 +233,7 @@ def _native_section(judged: Judged) -> str:
         spent = row.operations_per_decision or 0.0
         good = "yes" if test.is_not_inferior and spent <= limit else "**no**"
         score, bound = row.score(row.mean), test.pair.cells()[-2]
-        rows.append((row.environment, score, bound, number(spent), str(limit), good))
+        rows.append((row.environment, score, bound, row.cost_cell(number(spent)), str(limit), good))
     head = ("Task", "Return", "Lower bound (margin)", "operations", "at most", "cheap enough")
     return _text(
         "## Lean agents with memory",
@@ -288,7 +294,14 @@ def _rules(judged: Judged) -> str:
                 ),
                 (
                     "in brackets",
-                    "no agent of the family is shown to keep the return; this one has the highest",
+                    "no agent of the family is shown to keep the return, and this one has the "
+                    "highest; or fewer than two seeds of the agent were trained again",
+                ),
+                (
+                    "price",
+                    "mean over the seeds whose training again gave the same weights; without such "
+                    "a seed over all, in brackets. A verdict is open if fewer than two seeds of an "
+                    "agent in it were trained again, since hand-made weights cost next to nothing",
                 ),
                 (
                     EVENTS_MARK,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,7 +57,9 @@ def number(value: float) -> str:
 
 
 def times(factor: Factor) -> str:
-    """Return a factor with its interval."""
+    """Return a factor with its interval, if it has one."""
+    if math.isinf(factor.high):
+        return number(factor.value)
     return f"{number(factor.value)} ({number(factor.low)} to {number(factor.high)})"
 
 
@@ -70,6 +73,8 @@ def _cell(verdict: Verdict) -> str:
     words = verdict.words
     if words == OPEN and verdict.missing:
         return f"{OPEN}: {verdict.missing} rows"
+    if verdict.unproven:
+        return f"{OPEN}: {verdict.unproven} seeds to train again"
     shown = f"**{words}**" if words in (PAY, DO_NOT_PAY) else words
     return shown if verdict.factor is None else f"{shown}: {times(verdict.factor)}"
 
@@ -88,7 +93,8 @@ def summary(judged: Judged, prices: Sequence[str]) -> str:
 def family_table(judged: Judged, task: str) -> str:
     """Return the cheapest agent of each family that keeps the return of a task.
 
-    Of a family without one stands the agent of the highest return, in brackets.
+    Of a family without one stands the agent of the highest return, in brackets, and so does an
+    agent of which fewer than two seeds were trained again.
     """
     field, others = judged.fields[task], judged.question.prices[1:]
     keepers = keeping(field, judged.question.margin)
@@ -112,7 +118,7 @@ def family_table(judged: Judged, task: str) -> str:
             number(shown.price(MAIN)),
             *(price_cell(shown, price) for price in others),
         ]
-        if own is None:
+        if shown is not own or shown.unproven:
             cells = [x if x == NONE else f"({x})" for x in cells]
         rows.append((family, *cells[:3], factor, *cells[3:]))
     return table(("Family", "Agent", "Return", MAIN, "times the cheapest", *others), rows)
@@ -128,6 +134,11 @@ def missing_table(missing: Sequence[RowName]) -> str:
     return table(("Task", "Agents and seeds"), rows) if rows else "All registered rows are there."
 
 
+def bracketed(contender: Contender, text: str) -> str:
+    """Return a price as text, in brackets if too few seeds were trained again."""
+    return f"({text})" if contender.unproven else text
+
+
 def price_cell(contender: Contender | None, price: str) -> str:
     """Return a mean price, marked if it is that of event-driven execution, or a dash."""
     if contender is None or price not in contender.prices:
@@ -140,20 +151,18 @@ def reason(judged: Judged, task: str) -> str:
     """Return the reason of a task's verdict in operations, from the parts of the two prices."""
     verdict = judged.verdicts[task, MAIN]
     spiking, ann = verdict.spiking, verdict.ann
-    if verdict.words == OPEN:
+    if verdict.missing:
         return f"{verdict.missing} of the registered rows have not landed."
     if spiking is None or ann is None:
         return f"No {'spiking agent' if spiking is None else 'ANN'} is shown to keep the return."
+    own, other = (bracketed(x, number(x.price(MAIN))) for x in (spiking, ann))
     updates = spiking.row.neuron_updates_per_decision
     parts = (
         f", {number(updates)} of them neuron updates"
         if updates and MAIN not in spiking.by_events
         else ""
     )
-    return (
-        f"{spiking.label(MAIN)} needs {number(spiking.price(MAIN))} operations{parts}; "
-        f"{ann.label(MAIN)} needs {number(ann.price(MAIN))}."
-    )
+    return f"{spiking.label(MAIN)} needs {own} operations{parts}; {ann.label(MAIN)} needs {other}."
 
 
 def verdict_sentence(judged: Judged, task: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from snn_gym.leaderboard.comparison import SIGNIFICANCE, inferiority_p
 from snn_gym.leaderboard.statistics import difference_interval, holm, non_inferiority_p
-from studies.pays.contenders import Contender, Field
+from studies.pays.contenders import FEWEST_PROVEN, Contender, Field
 from studies.pays.question import OTHER, Question
 
 PAY, DO_NOT_PAY, NOT_SIGNIFICANT, OPEN = (
@@ -22,7 +23,10 @@ PAY, DO_NOT_PAY, NOT_SIGNIFICANT, OPEN = (
 
 @dataclass(frozen=True)
 class Factor:
-    """Ratio of two geometric mean prices, with its 95 % interval over seeds and p-value."""
+    """Ratio of two geometric mean prices, with its 95 % interval over seeds and p-value.
+
+    The interval is (0, inf) if an agent has the price of a single seed.
+    """
 
     value: float
     low: float
@@ -40,6 +44,8 @@ class Verdict:
     ann: Contender | None
     missing: int
     """Registered rows that have not landed, and rows of agents to compare without the price."""
+    unproven: int = 0
+    """Seeds of the two agents that are still to be trained again."""
     factor: Factor | None = None
     """Price of the spiking agent over that of the ANN."""
     p: float = 1.0
@@ -49,8 +55,8 @@ class Verdict:
 
     @property
     def words(self) -> str:
-        """The verdict in words; open while rows or prices are missing."""
-        if self.missing or (self.spiking is None and self.ann is None):
+        """The verdict in words; open while rows, prices or proofs are missing."""
+        if self.missing or self.unproven or (self.spiking is None and self.ann is None):
             return OPEN
         if self.factor is None or self.adjusted > SIGNIFICANCE:
             return NOT_SIGNIFICANT
@@ -60,8 +66,10 @@ class Verdict:
 def factor_of(one: Sequence[float], other: Sequence[float]) -> Factor:
     """Return the ratio of two agents' prices over seeds, tested by Welch's t of logarithms."""
     logs, others = np.log(one), np.log(other)
-    low, high = difference_interval(logs, others)
     difference = float(logs.mean() - others.mean())
+    if min(len(logs), len(others)) < FEWEST_PROVEN:
+        return Factor(math.exp(difference), 0.0, math.inf, 1.0)
+    low, high = difference_interval(logs, others)
     lower, higher = (logs, others) if difference < 0 else (others, logs)
     one_sided = non_inferiority_p(higher, lower, 0.0) if difference else 0.5
     value, low, high = np.exp([difference, low, high]).tolist()
@@ -103,7 +111,8 @@ def _of_field(question: Question, field: Field) -> Iterator[Verdict]:
         missing = len(field.missing) + sum(len(x.row.seeds) for x in unpriced)
         spiking = cheapest((x for x in tried if x.row.spiking), price)
         ann = cheapest((x for x in tried if not x.row.spiking), price)
-        found = Verdict(field.task, price, spiking, ann, missing)
+        unproven = sum(x.unproven for x in (spiking, ann) if x is not None)
+        found = Verdict(field.task, price, spiking, ann, missing, unproven)
         if spiking is not None and ann is not None:
             factor = factor_of(spiking.prices[price], ann.prices[price])
             # Were the dearer agent inferior, its side would pay less still.

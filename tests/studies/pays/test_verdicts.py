@@ -8,6 +8,7 @@ from scipy import stats
 
 from snn_gym.leaderboard.comparison import inferiority_p
 from studies.pays.question import OTHER
+from studies.pays.tables import times
 from studies.pays.verdicts import (
     DO_NOT_PAY,
     NOT_SIGNIFICANT,
@@ -65,6 +66,20 @@ def test_cheaper_ann_means_that_spikes_do_not_pay():
 
 def test_cheaper_spiking_agent_means_that_spikes_pay():
     assert verdict(spiking((1,) * 5), ann()).words == PAY
+
+
+@pytest.mark.parametrize(("proven", "words"), [(0, OPEN), (1, OPEN), (2, PAY)])
+def test_hand_made_prices_decide_nothing(proven, words):
+    """Weights that nobody trained again may be written by hand, at next to no cost."""
+    found = verdict(spiking((1,) * 5, trained_again=proven), ann())
+    assert (found.words, found.unproven) == (words, 2 - proven)
+    assert verdict(spiking(), spiking((200,) * 5, trained_again=0), ann()).words == DO_NOT_PAY
+
+
+def test_the_factor_of_a_single_seed_has_no_interval():
+    found = factor_of((20.0,), (10.0, 10.0))
+    assert (found.value, found.low, found.high, found.p) == (pytest.approx(2.0), 0.0, np.inf, 1.0)
+    assert times(found) == "2"
 
 
 def test_prices_that_overlap_are_not_significant():
