@@ -347,8 +347,9 @@ def retrain_row(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Again:
 def _retrain(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Result:
     tensors = check_weights(verified_weights(leaderboard, row), row)
     again = train_again(row, tensors, seeds, leaderboard)
-    proven = is_reproduced(replace(row, trained_again=again))
-    return {"trained_again": again}, f"the same {again.same}" + ", not proven" * (not proven)
+    return {"trained_again": again}, f"the same {again.same}" + ", not proven" * (
+        not is_reproduced(replace(row, trained_again=again))
+    )
 
 
 def _add_curve(leaderboard: Path, row: Row, _: tuple[int, ...], *, run: Path) -> Result:

@@ -494,9 +494,12 @@ def is_reproduced(row: Row) -> bool:
     The version of snn_gym may be another one: a test compares digests of trained weights.
     """
     again, recipe = row.trained_again, row.recipe
-    if again is None or recipe is None or again.same != "weights":
-        return False
-    return {**again.versions, "snn_gym": ""} == {**recipe.versions, "snn_gym": ""}
+    return (
+        again is not None
+        and recipe is not None
+        and again.same == "weights"
+        and {**again.versions, "snn_gym": ""} == {**recipe.versions, "snn_gym": ""}
+    )
 
 
 def gives_the_same_weights(row: Row, parent: Row | None) -> bool:
@@ -514,8 +517,7 @@ def costed_rows(rows: Sequence[Row], known: Mapping[str, Row]) -> list[Row]:
 
     ``known`` are parents by weights.
     """
-    proven = [row for row in rows if gives_the_same_weights(row, parent_of(row, known))]
-    return proven or list(rows)
+    return [row for row in rows if gives_the_same_weights(row, parent_of(row, known))] or [*rows]
 
 
 def origins_of(rows: Sequence[Row], known: Mapping[str, Row]) -> tuple[Row, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass, field, fields
@@ -607,7 +607,8 @@ def count(value: float | None, decimals: int = 1) -> str:
 # ---- instructions --------------------------------------------------------------------------------
 # Measured instructions of a decision, from a file of the leaderboard.
 INSTRUCTIONS_NAME = "instructions.csv"
-_COLUMNS = ["weights_sha256", "target", "instructions"]
+_COLUMNS = "weights_sha256,target,instructions"
+_COUNT = re.compile(rf"([0-9a-f]{{64}}),({'|'.join(MEASURED)}),((?=.*[1-9])[0-9]+(?:\.[0-9]+)?)")
 _MAX_BYTES = 16 << 20
 
 
@@ -617,13 +618,21 @@ def read_instructions(leaderboard: str | Path) -> dict[tuple[str, str], float]:
     Targets are ``snn_gym.program.prices.MEASURED``. Empty without a file ``instructions.csv``.
 
     Raises:
-        ValueError: The file has other columns, or a line holds no number.
+        ValueError: The file has other columns, a line is malformed, its number is not positive, or
+            weights have two counts on a target.
     """
     path = Path(leaderboard) / INSTRUCTIONS_NAME
     if not path.exists():
         return {}
-    lines = read_regular_file(path, max_bytes=_MAX_BYTES).decode("ascii").splitlines()
-    head, *rows = csv.reader(lines)
+    data = read_regular_file(path, max_bytes=_MAX_BYTES)
+    head, *lines = data.decode("utf-8", "replace").splitlines() or [""]
     if head != _COLUMNS:
-        raise ValueError(f"{path} has the columns {head}, expected {_COLUMNS}")
-    return {(digest, target): float(number) for digest, target, number in rows}
+        raise ValueError(f"{path} has the columns {head!r}, expected {_COLUMNS!r}")
+    counts = {(x[1], x[2]): float(x[3]) for line in lines if (x := _COUNT.fullmatch(line))}
+    if len(counts) < len(lines):
+        raise ValueError(
+            f"{path} has {len(lines) - len(counts)} lines that are repeated or malformed; expected "
+            f"one for each weights' SHA-256 and target ({', '.join(MEASURED)}), with a positive "
+            "number; restore the file from its history"
+        )
+    return counts
