@@ -74,7 +74,7 @@ def _cell(verdict: Verdict) -> str:
     if words == OPEN and verdict.missing:
         return f"{OPEN}: {verdict.missing} rows"
     if verdict.unproven:
-        return f"{OPEN}: {verdict.unproven} seeds to train again"
+        return f"{OPEN}; seeds to train again: {verdict.unproven}"
     shown = f"**{words}**" if words in (PAY, DO_NOT_PAY) else words
     return shown if verdict.factor is None else f"{shown}: {times(verdict.factor)}"
 
