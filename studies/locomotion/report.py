@@ -199,7 +199,8 @@ def _ppo_section(lines: Lines) -> str:
     )
     return wrapped(
         "## PPO, 1 M steps",
-        "Mean return over seeds, its 95 % interval, and operations of a decision.",
+        "Mean return over seeds, its 95 % interval, and operations of a decision. Operations in "
+        "brackets are of agents of which no seed was trained again.",
         table(("Task", *(f"`{x}`" for x in PPO_AGENTS)), rows).rstrip(),
         *((compared, family_table(tests, costs=True).rstrip()) if tests else ()),
     )

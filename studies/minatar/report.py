@@ -284,7 +284,8 @@ def _games_section(lines: Mapping[tuple[str, str], TableRow]) -> str:
     return wrapped(
         "## One seed of each game",
         "Return of 100 episodes and operations of a decision, of seed 0, after 10 million steps. "
-        "One seed allows no verdict. Trials on Breakout chose the settings of all three agents. On "
+        "One seed allows no verdict. Operations in brackets are of weights that nobody trained "
+        "again. Trials on Breakout chose the settings of all three agents. On "
         "Asterix both ANNs learn faster at a lower rate ([card](agents/ppo-conv.md)).",
         table(head, rows).rstrip(),
         *(("Rows that have not landed:", missing_table(missing).rstrip()) if missing else ()),
