@@ -252,9 +252,10 @@ def recount(leaderboard: Path) -> Iterator[Again]:
     # The audit reports counts of no row.
     for row, name, stored in ((rows[key], x, n) for (key, x), n in counts.items() if key in rows):
         try:
-            target = check_tools(name)
             found = count_instructions(
-                load_row(leaderboard, row), row.environment, target
+                target=check_tools(name),  # before it loads the row, which takes longer
+                model=load_row(leaderboard, row),
+                env_id=row.environment,
             ).per_decision
             text = f"{name}: {found:.9g} counted, {stored:.9g} stored"
         except ValueError as error:

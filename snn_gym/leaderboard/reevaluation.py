@@ -405,6 +405,13 @@ def _play(leaderboard: Path, row: Row, seeds: tuple[int, ...], *, write: bool = 
             f"other returns in {len(different)} of {len(seeds)} episodes, first in episode "
             f"{episode}: {stored} stored, {actual} found"
         )
+    # An earlier evaluator may have counted costs on other samples of the same episodes.
+    costs = [x.costs.operations_per_decision or 0.0 for x in (row, result)]
+    if not write and (row.lengths != result.lengths or not np.isclose(*costs, rtol=0.05)):
+        raise ValueError(
+            f"the same returns of other lengths or costs: {row.costs.in_words()} stored, "
+            f"{result.costs.in_words()} found"
+        )
     is_exact = row.score == result.score
     changes: dict[str, Any] = {}
     if write:

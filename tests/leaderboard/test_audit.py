@@ -255,6 +255,48 @@ def test_rows_can_be_reevaluated(board, capsys, monkeypatch):
     row_of(board).write_bytes(files[row_of(board)])
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"synops_per_decision": {"hidden_1": 4.8}},
+        {"macs_per_decision": {}, "neuron_updates_per_decision": {}},
+        {"lengths": [1, 1, 1]},
+    ],
+    ids=["few SynOps", "no other operations", "short episodes"],
+)
+def test_playing_again_finds_edited_costs_and_lengths(changes, board, capsys, monkeypatch):
+    seeds = SETTINGS.seeds
+    monkeypatch.setattr("snn_gym.leaderboard.reevaluation.evaluation_seeds", lambda _: seeds)
+    edited(**changes)(board)
+    forgotten(board)
+    forge_chain(board)
+    write_table(board)
+    assert audit(board) == ()
+    assert main(["audit", "--leaderboard", str(board), "--evaluate"]) == 2
+    assert "the same returns of other lengths or costs: " in capsys.readouterr().out
+
+
+SOUND = '"seed": 0,'
+MALFORMED = {
+    "NaN": ('"steps": 256', '"steps": NaN'),
+    "infinite": ('"iqm": ', '"iqm": 1e999, "mean": '),
+    "key twice": (SOUND, '"seed": 7, "seed": 0,'),
+    "key twice, nested": ('"mean": ', '"mean": 500.0, "mean": '),
+    "no integer": (SOUND, '"seed": 0.0,'),
+}
+
+
+@pytest.mark.parametrize(("old", "new"), MALFORMED.values(), ids=list(MALFORMED))
+def test_numbers_and_keys_that_json_readers_read_differently_are_refused(old, new, board):
+    text = row_of(board).read_text()
+    assert old in text
+    row_of(board).write_text(text.replace(old, new, 1))
+    forgotten(board)
+    forge_chain(board)
+    (problem,) = audit(board)
+    assert problem.startswith("results/ppo-lif/CartPole-v1/0.json")
+
+
 def test_a_folder_that_is_missing_is_refused(tmp_path):
     with pytest.raises(ValueError, match="is no folder; expected a leaderboard"):
         audit(tmp_path / "none")
