@@ -208,9 +208,10 @@ def _from_rows(agent: str, env_id: str, leaderboard: Path | None) -> Side:
             f"no row of {agent} on {env_id} ranks, that of seed {seed} for its recipe: {reason}; "
             "expected rows of the recipe that the rules fix; compare runs instead"
         )
-    known = rows_by_weights(trained.parents)
-    line, costed = summarise(rows, known), costed_rows(rows, known)
-    costs, digests = zip(*((row.costs, row.weights_sha256) for row in costed), strict=True)
+    line = summarise(rows, known := rows_by_weights(trained.parents))
+    costs, digests = zip(
+        *((row.costs, row.weights_sha256) for row in costed_rows(rows, known)), strict=True
+    )
     return Side(line, costs, episodes=len(rows[0].score.returns), digests=digests)
 
 

@@ -406,8 +406,8 @@ def _play(leaderboard: Path, row: Row, seeds: tuple[int, ...], *, write: bool = 
             f"{episode}: {stored} stored, {actual} found"
         )
     # An earlier evaluator may have counted costs on other samples of the same episodes.
-    costs = [x.costs.operations_per_decision or 0.0 for x in (row, result)]
-    if not write and (row.lengths != result.lengths or not np.isclose(*costs, rtol=0.05)):
+    spent, found = (x.costs.operations_per_decision or 0.0 for x in (row, result))
+    if not write and (row.lengths != result.lengths or not np.isclose(spent, found, rtol=0.05)):
         raise ValueError(
             f"the same returns of other lengths or costs: {row.costs.in_words()} stored, "
             f"{result.costs.in_words()} found"

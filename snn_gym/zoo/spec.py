@@ -68,8 +68,10 @@ class AgentSpec(Config):
     policy_kwargs: dict[str, Any] = field(default_factory=dict)
 
     def _check(self) -> None:
-        known = ALGORITHMS[self.algorithm].settings.budget_class
-        if self.budget_class not in (known, IMPORTED):
+        if self.budget_class not in (
+            IMPORTED,
+            known := ALGORITHMS[self.algorithm].settings.budget_class,
+        ):
             raise ValueError(
                 f"budget_class is {self.budget_class!r}, but that of {self.algorithm} is "
                 f"{known!r}; write {known!r}"
