@@ -31,7 +31,7 @@ from studies.lean.plan import OFF, SECOND_TASKS, SMALL, TASKS, Task
 from studies.lean.rivals import Rival, read_rivals
 from studies.lean.tables import Outcomes, pairs, read_outcomes
 from studies.pays.contenders import EVENTS_MARK, Contender
-from studies.pays.tables import MAIN, Judged, keeps, read_judged, summary
+from studies.pays.tables import MAIN, Judged, bracketed, keeps, read_judged, summary
 from studies.pays.verdicts import Verdict
 from studies.statistics import p_value
 from studies.tables import table, wrapped
@@ -60,6 +60,7 @@ _PART = re.compile(rf"(<!-- generated: ([\w-]+) -->\n).*?({_END})", re.DOTALL)
 _NONE = "–"
 _NOTES = {"(pilot)": "rows are to come", EVENTS_MARK: "event-driven execution"}
 """Marks in the cells of prices."""
+_UNPROVEN = " In brackets: fewer than two seeds were trained again, so the costs decide nothing."
 _COUNTS = ("synops_per_decision", "macs_per_decision", "neuron_updates_per_decision")
 
 
@@ -191,7 +192,7 @@ def _cost(row: TableRow | None) -> str:
     """Return operations, and in brackets how many of them are SynOps."""
     if row is None:
         return _NONE
-    return f"{operations(row):,.0f} ({_count(row.synops_per_decision)})"
+    return row.cost_cell(f"{operations(row):,.0f} ({_count(row.synops_per_decision)})")
 
 
 def headline(evidence: Evidence) -> str:
@@ -221,13 +222,14 @@ def pays_table(evidence: Evidence, tasks: Sequence[str]) -> tuple[str, str]:
             cells += [_priced(verdict.spiking, price), ann, verdict.words]
         rows.append(cells)
     shown = table(head, rows)
-    return shown, "".join(f" {mark}: {text}." for mark, text in _NOTES.items() if mark in shown)
+    notes = "".join(f" {mark}: {text}." for mark, text in _NOTES.items() if mark in shown)
+    return shown, notes + _UNPROVEN * (": (" in shown)
 
 
 def _priced(contender: Contender | None, price: str) -> str:
     if contender is None:
         return _NONE
-    return f"{contender.label(price)}: {shown_cost(contender.price(price))}"
+    return f"{contender.label(price)}: {bracketed(contender, shown_cost(contender.price(price)))}"
 
 
 def _rival(evidence: Evidence, verdict: Verdict) -> str | None:

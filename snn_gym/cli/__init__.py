@@ -186,6 +186,7 @@ def audit(
     """Check that rows, weights and table are unchanged since they were verified."""
     from snn_gym.leaderboard import audit as audit_leaderboard
     from snn_gym.leaderboard.reevaluation import play_again
+    from snn_gym.leaderboard.table import read_instructions
 
     folder = leaderboard_folder(leaderboard)
     problems = audit_leaderboard(folder)
@@ -195,6 +196,8 @@ def audit(
     if evaluate:
         print_played(play_again(folder, processes=processes), "hold, {} do not")
     say(f"{folder} is as it was verified")
+    if counts := read_instructions(folder):
+        say(f"instructions not counted again: {len(counts)}; `snn-gym verify --instructions` does")
 
 
 def sweep(

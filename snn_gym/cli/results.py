@@ -105,6 +105,9 @@ class VerifyOptions:
     faults: Annotated[
         bool, typer.Option("--faults", help="Play rows with faults, if that was not done yet.")
     ] = False
+    instructions: Annotated[
+        bool, typer.Option("--instructions", help="Count the instructions of rows again.")
+    ] = False
     agent: Annotated[
         list[str] | None,
         typer.Option(
@@ -133,8 +136,8 @@ class VerifyOptions:
 
     @property
     def row_tasks(self) -> int:
-        """Number of the options --again, --faults and --curves given, which are for stored rows."""
-        return self.again + self.faults + (self.curves is not None)
+        """Number of the options given that are for stored rows alone."""
+        return self.again + self.faults + self.instructions + (self.curves is not None)
 
 
 @with_options(VerifyOptions)
@@ -155,7 +158,7 @@ def verify(
     elif folder is not None or options.row_tasks + options.retrain + (secret is not None) != 1:
         raise ValueError(
             "verify takes a submission's folder, or for the rows there are one of --again, "
-            "--retrain, --salt, --curves and --faults"
+            "--retrain, --salt, --curves, --faults and --instructions"
         )
     elif options.agent and not (options.faults or options.retrain):
         raise ValueError("--agent is for --faults and --retrain alone; leave it out")
@@ -190,6 +193,10 @@ def _played(board: Path, options: VerifyOptions, secret: bytes | None) -> tuple[
     from snn_gym.leaderboard import reevaluation as rows
 
     processes = options.processes
+    if options.instructions:
+        from snn_gym.export.instructions import recount
+
+        return recount(board), "hold or were not counted again, {} do not hold"
     if options.curves is not None:
         return rows.add_curves(board, options.curves), "have a learning curve now, {} do not"
     if secret is not None:

@@ -68,8 +68,7 @@ def pretrained(
         if not trained.rows:
             continue
         row = trained.row()
-        line = summarise([row])
-        every = summarise(trained.ranked or trained.rows, rows_by_weights(trained.parents))
+        line = summarise([row], rows_by_weights(trained.parents))
         lines.append(
             (
                 trained.agent,
@@ -77,8 +76,8 @@ def pretrained(
                 shown_seeds(x.seed for x in trained.rows),
                 str(row.seed),
                 line.score(line.mean),
-                every.cost(line.operations_per_decision),
-                every.cost(line.synops_per_decision),
+                line.cost(line.operations_per_decision),
+                line.cost(line.synops_per_decision),
                 f"{weights_bytes(row, leaderboard) / 1000:.1f} kB",
             )
         )
@@ -87,7 +86,7 @@ def pretrained(
     print_columns(header, lines)
     say(
         "\nReturn, costs and size are those of the seed of the median return; costs are in "
-        "brackets where no seed was trained again."
+        "brackets where that seed was not trained again."
     )
     absent = [trained for trained in listed if trained.elsewhere]
     if absent:

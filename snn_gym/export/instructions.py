@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -24,6 +24,10 @@ from stable_baselines3.common.policies import BasePolicy
 from snn_gym.export.c import CFiles, to_c
 from snn_gym.export.c_base import table
 from snn_gym.export.visits import Visits, first_episodes, visit
+from snn_gym.leaderboard.pretrained import load_row
+from snn_gym.leaderboard.reevaluation import Again
+from snn_gym.leaderboard.results import list_rows, rows_by_weights
+from snn_gym.leaderboard.table import read_instructions
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.network import Program
 
@@ -233,6 +237,31 @@ def check_tools(name: str | None) -> Target:
                 f"Debian: apt-get install {package}"
             )
     return target
+
+
+def recount(leaderboard: Path) -> Iterator[Again]:
+    """Count the instructions of a leaderboard's rows again, and compare them with its file.
+
+    Yields:
+        Outcome of each count of a row; one that cannot be repeated here holds, and says so.
+
+    Raises:
+        ValueError: A row or a line of the file does not fit its schema.
+    """
+    rows, counts = rows_by_weights(list_rows(leaderboard)), read_instructions(leaderboard)
+    # The audit reports counts of no row.
+    for row, name, stored in ((rows[key], x, n) for (key, x), n in counts.items() if key in rows):
+        try:
+            found = count_instructions(
+                target=check_tools(name),  # before it loads the row, which takes longer
+                model=load_row(leaderboard, row),
+                env_id=row.environment,
+            ).per_decision
+            text = f"{name}: {found:.9g} counted, {stored:.9g} stored"
+        except ValueError as error:
+            found, text = stored, f"{name} not counted again: {error}"
+        # Two compilers may differ by a few percent.
+        yield Again(leaderboard / row.place, text if abs(found / stored - 1) > 0.1 else None, text)
 
 
 def _cheapest(program: Program, folder: Path, visits: Visits | None) -> tuple[str, CFiles]:

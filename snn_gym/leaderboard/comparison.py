@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from snn_gym.envs.registry import known_ids, load_environment_spec
 from snn_gym.leaderboard.evaluation import OFFICIAL_EPISODES, Evaluation, evaluate
 from snn_gym.leaderboard.headings import FEWEST_SEEDS, STREAMS_MARK, STREAMS_NOTE
 from snn_gym.leaderboard.pretrained import find_trained, leaderboard_path
-from snn_gym.leaderboard.results import rows_by_weights
+from snn_gym.leaderboard.results import costed_rows, rows_by_weights
 from snn_gym.leaderboard.statistics import (
     difference_interval,
     expected_shortfall,
@@ -57,7 +58,7 @@ class Side:
     line: TableRow
     """Line of the results table, with the given name as its agent."""
     costs: tuple[Costs, ...]
-    """Costs of a decision of each seed."""
+    """Costs of a decision of each seed whose costs count."""
     episodes: int
     """Episodes of each seed."""
     runs: tuple[Path, ...] = ()
@@ -67,7 +68,7 @@ class Side:
     pricing: Pricing = field(default_factory=Pricing)
     """Price that is compared before SynOps, MACs and neuron updates."""
     digests: tuple[str, ...] = ()
-    """Digest of the weights file of each seed's row, by which measured prices are known."""
+    """Digest of the weights file of each such seed's row, by which measured prices are known."""
 
     @property
     def name(self) -> str:
@@ -238,8 +239,10 @@ def _from_rows(agent: str, env_id: str, leaderboard: Path | None) -> Side:
             f"no row of {agent} on {env_id} ranks, that of seed {seed} for its recipe: {reason}; "
             "expected rows of the recipe that the rules fix; compare runs instead"
         )
-    line = summarise(rows, rows_by_weights(trained.parents))
-    costs, digests = zip(*((row.costs, row.weights_sha256) for row in rows), strict=True)
+    line = summarise(rows, known := rows_by_weights(trained.parents))
+    costs, digests = zip(
+        *((row.costs, row.weights_sha256) for row in costed_rows(rows, known)), strict=True
+    )
     return Side(line, costs, episodes=len(rows[0].score.returns), digests=digests)
 
 
@@ -538,13 +541,18 @@ LESS, SIMILAR, MORE, UNKNOWN = (
 
 
 class Ratio(NamedTuple):
-    """Ratio of two agents' geometric mean costs over seeds, with its 95 % interval."""
+    """Ratio of two agents' geometric mean costs over seeds, with its 95 % interval.
+
+    The interval is (0, inf) if an agent has the cost of a single seed.
+    """
 
     value: float
     low: float
     high: float
 
     def __str__(self) -> str:
+        if math.isinf(self.high):
+            return shown_cost(self.value)
         return "{} ({} to {})".format(*map(shown_cost, self))
 
 
@@ -552,6 +560,8 @@ def cost_ratio(costs: Sequence[float], others: Sequence[float]) -> Ratio:
     """Return the ratio of the costs (seeds,) of two agents, above 0, by Welch's t of logarithms."""
     logs = np.log(costs), np.log(others)
     difference = logs[0].mean() - logs[1].mean()
+    if min(map(len, logs)) < 2:
+        return Ratio(float(np.exp(difference)), 0.0, math.inf)
     return Ratio(*np.exp([difference, *difference_interval(*logs)]).tolist())
 
 

@@ -57,7 +57,8 @@ COLUMN_DEFINITIONS: dict[str, str] = {
     "Steps": "environment steps of training; for imported agents as claimed",
     "Trained again": "seeds whose training was repeated by its recipe and gave the same weights, "
     "bit for bit ([how](RULES.md#a-row-is-a-recipe)); for other seeds training is a claim. A lean "
-    "row counts if its parent's training was repeated, too",
+    "row counts if its parent's training was repeated, too. Costs are means over these seeds, or, "
+    "in brackets, over all seeds if there are none",
 }
 COLUMNS = tuple(COLUMN_DEFINITIONS)
 """All columns of a line, in the order of `snn_gym.leaderboard.table.TableRow.cells`."""

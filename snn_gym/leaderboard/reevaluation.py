@@ -37,6 +37,7 @@ from snn_gym.leaderboard.results import (
     Row,
     gives_the_same_weights,
     hash_tensors,
+    is_reproduced,
     list_rows,
     parent_of,
     read_below,
@@ -218,11 +219,7 @@ def chosen_rows(leaderboard: Path, rows: Sequence[Row], choice: Choice) -> list[
         wanted += firsts.values()
         children = list(wanted)
     wanted += [x for x in (parent_of(row, known) for row in children) if x is not None]
-    return [
-        row
-        for row in rows
-        if row in wanted and (row.trained_again is None or row.trained_again.same != "weights")
-    ]
+    return [row for row in rows if row in wanted and not is_reproduced(row)]
 
 
 def _check_have_rows(agents: Collection[str], rows: Sequence[Row]) -> None:
@@ -351,7 +348,9 @@ def retrain_row(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Again:
 def _retrain(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Result:
     tensors = check_weights(verified_weights(leaderboard, row), row)
     again = train_again(row, tensors, seeds, leaderboard)
-    return {"trained_again": again}, f"the same {again.same}"
+    return {"trained_again": again}, f"the same {again.same}" + ", not proven" * (
+        not is_reproduced(replace(row, trained_again=again))
+    )
 
 
 def _add_curve(leaderboard: Path, row: Row, _: tuple[int, ...], *, run: Path) -> Result:
@@ -406,6 +405,13 @@ def _play(leaderboard: Path, row: Row, seeds: tuple[int, ...], *, write: bool = 
         raise ValueError(
             f"other returns in {len(different)} of {len(seeds)} episodes, first in episode "
             f"{episode}: {stored} stored, {actual} found"
+        )
+    # An earlier evaluator may have counted costs on other samples of the same episodes.
+    spent, found = (x.costs.operations_per_decision or 0.0 for x in (row, result))
+    if not write and (row.lengths != result.lengths or not np.isclose(spent, found, rtol=0.05)):
+        raise ValueError(
+            f"the same returns of other lengths or costs: {row.costs.in_words()} stored, "
+            f"{result.costs.in_words()} found"
         )
     is_exact = row.score == result.score
     changes: dict[str, Any] = {}

@@ -488,6 +488,20 @@ def parent_of(row: Row, known: Mapping[str, Row]) -> Row | None:
     return None if row.parent is None else known.get(row.parent.weights_sha256)
 
 
+def is_reproduced(row: Row) -> bool:
+    """Return whether training a row again gave its weights, under the versions of its recipe.
+
+    The version of snn_gym may be another one: a test compares digests of trained weights.
+    """
+    again, recipe = row.trained_again, row.recipe
+    return (
+        again is not None
+        and recipe is not None
+        and again.same == "weights"
+        and {**again.versions, "snn_gym": ""} == {**recipe.versions, "snn_gym": ""}
+    )
+
+
 def gives_the_same_weights(row: Row, parent: Row | None) -> bool:
     """Return whether training again gave a row's weights and those of its parent, if it has one.
 
@@ -495,11 +509,15 @@ def gives_the_same_weights(row: Row, parent: Row | None) -> bool:
     """
     if is_derived(row) and (parent is None or is_derived(parent)):
         return False
-    return all(
-        x.trained_again is not None and x.trained_again.same == "weights"
-        for x in (row, parent)
-        if x is not None
-    )
+    return all(is_reproduced(x) for x in (row, parent) if x is not None)
+
+
+def costed_rows(rows: Sequence[Row], known: Mapping[str, Row]) -> list[Row]:
+    """Return the rows of proven weights, whose costs count; all rows, unproven, if there are none.
+
+    ``known`` are parents by weights.
+    """
+    return [row for row in rows if gives_the_same_weights(row, parent_of(row, known))] or [*rows]
 
 
 def origins_of(rows: Sequence[Row], known: Mapping[str, Row]) -> tuple[Row, ...]:

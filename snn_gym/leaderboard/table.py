@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass, field, fields
@@ -40,6 +40,7 @@ from snn_gym.leaderboard.manifest import FaultMeans, kept
 from snn_gym.leaderboard.plan import Plan, read_table
 from snn_gym.leaderboard.results import (
     Row,
+    costed_rows,
     gives_the_same_weights,
     is_derived,
     origins_of,
@@ -184,7 +185,8 @@ _SMALL_SCALE = 10.0
 class TableRow:
     """One agent on one environment, over all its training seeds.
 
-    Costs are means over seeds, summed over layers; None if there are none.
+    Costs are means over the seeds that were trained again, or over all seeds if none was, and sums
+    over layers; None if there are none.
     """
 
     environment: str
@@ -254,7 +256,7 @@ class TableRow:
     priced_by: str = DEFAULT
     """Name of the price of fronts and tables."""
     measured: float | None = None
-    """Mean of a measured price over the seeds that were measured."""
+    """Mean of a measured price over the seeds whose costs count and that were measured."""
 
     def total(self, name: str) -> float | None:
         """Return the cost of a name in `Costs`, summed over layers; None if there is none."""
@@ -506,7 +508,7 @@ def summarise(
     budget = 0 if spec is None else spec.budget.get(first.budget_class, 0)
     steps = tuple(parent_steps(row) + row.steps for row in rows)
     parents = [parent_of(row, known) for row in rows]
-    origins = origins_of(rows, known)
+    origins, costed = origins_of(rows, known), costed_rows(rows, known)
     is_zoo_agent = first.agent in agent_ids() and not is_derived(first)
     return TableRow(
         environment=first.environment,
@@ -522,7 +524,7 @@ def summarise(
         worst_episodes=expected_shortfall([row.score.returns for row in rows]),
         reference=reference,
         card=None if spec is None else spec.name,
-        **cost_fields([row.costs for row in rows]),
+        **cost_fields([row.costs for row in costed]),
         parameters=max(row.parameters for row in rows),
         steps=steps,
         shared_streams=first.budget_class != IMPORTED
@@ -544,7 +546,7 @@ def summarise(
             for row in rows
         ),
         priced_by=pricing.name,
-        measured=mean_known(pricing.measured.get(row.weights_sha256) for row in rows),
+        measured=mean_known(pricing.measured.get(row.weights_sha256) for row in costed),
     )
 
 
@@ -617,7 +619,8 @@ def count(value: float | None, decimals: int = 1) -> str:
 # ---- instructions --------------------------------------------------------------------------------
 # Measured instructions of a decision, from a file of the leaderboard.
 INSTRUCTIONS_NAME = "instructions.csv"
-_COLUMNS = ["weights_sha256", "target", "instructions"]
+_COLUMNS = "weights_sha256,target,instructions"
+_COUNT = re.compile(rf"([0-9a-f]{{64}}),({'|'.join(MEASURED)}),((?=.*[1-9])[0-9]+(?:\.[0-9]+)?)")
 _MAX_BYTES = 16 << 20
 
 
@@ -627,13 +630,21 @@ def read_instructions(leaderboard: str | Path) -> dict[tuple[str, str], float]:
     Targets are ``snn_gym.program.prices.MEASURED``. Empty without a file ``instructions.csv``.
 
     Raises:
-        ValueError: The file has other columns, or a line holds no number.
+        ValueError: The file has other columns, a line is malformed, its number is not positive, or
+            weights have two counts on a target.
     """
     path = Path(leaderboard) / INSTRUCTIONS_NAME
     if not path.exists():
         return {}
-    lines = read_regular_file(path, max_bytes=_MAX_BYTES).decode("ascii").splitlines()
-    head, *rows = csv.reader(lines)
+    data = read_regular_file(path, max_bytes=_MAX_BYTES)
+    head, *lines = data.decode("utf-8", "replace").splitlines() or [""]
     if head != _COLUMNS:
-        raise ValueError(f"{path} has the columns {head}, expected {_COLUMNS}")
-    return {(digest, target): float(number) for digest, target, number in rows}
+        raise ValueError(f"{path} has the columns {head!r}, expected {_COLUMNS!r}")
+    counts = {(x[1], x[2]): float(x[3]) for line in lines if (x := _COUNT.fullmatch(line))}
+    if len(counts) < len(lines):
+        raise ValueError(
+            f"{path} has {len(lines) - len(counts)} lines that are repeated or malformed; expected "
+            f"one for each weights' SHA-256 and target ({', '.join(MEASURED)}), with a positive "
+            "number; restore the file from its history"
+        )
+    return counts

@@ -66,6 +66,7 @@ from snn_gym.leaderboard.submission import (
     curve_of_run,
     zoo_settings,
 )
+from snn_gym.leaderboard.table import INSTRUCTIONS_NAME, read_instructions
 from snn_gym.leaderboard.weights import check_is_no_copy, check_tensors, trained_tensors
 from snn_gym.leaderboard.worker import Request, rerun
 from snn_gym.learners.settings import LearnerSettings
@@ -400,8 +401,9 @@ def audit(leaderboard: str | os.PathLike[str]) -> tuple[str, ...]:
     """List the differences between a stored leaderboard and its verified state.
 
     Checks the chain ``digests.txt``, the digests of rows and weights, files without a line, the
-    architecture and hashes of weights, aggregates of returns, learning curves, parents of lean
-    rows, and, if all these agree, the table README.md. No episode is played. If somebody replaces a
+    architecture and hashes of weights, budget classes, aggregates of returns, learning curves,
+    parents of lean rows, and, if all these agree, the table README.md and the counts of
+    instructions.csv. No episode is played and nothing is counted. If somebody replaces a
     row and all lines that follow, only the history of the file, as in git, shows it.
 
     Args:
@@ -433,7 +435,7 @@ def audit(leaderboard: str | os.PathLike[str]) -> tuple[str, ...]:
             find_parent(leaderboard, row, known)
         except SubmissionError as error:
             problems.append(describe_problem(links[place], error))
-    return tuple(problems or _table_problem(leaderboard))
+    return tuple(problems or _page_problems(leaderboard, rows_by_weights(known)))
 
 
 def _read_checked(leaderboard: Path, link: Link) -> Row:
@@ -448,24 +450,36 @@ def _read_checked(leaderboard: Path, link: Link) -> Row:
     for name, stored, actual in (
         ("content_sha256", row.content_sha256, hash_tensors(trained)),
         ("parameters", row.parameters, sum(x.numel() for x in trained.values())),
+        ("budget_class", row.budget_class, load_agent_spec(row.agent).budget_class),
     ):
         if stored != actual:
             raise SubmissionError(
                 "row-weights",
-                f"{name} is {stored}, but that of its weights is {actual}; submit the run again",
+                f"{name} is {stored}, but that of its agent and weights is {actual}; submit "
+                "the run again",
             )
     return row
 
 
-def _table_problem(leaderboard: Path) -> Iterator[str]:
+def _page_problems(leaderboard: Path, known: Mapping[str, Row]) -> Iterator[str]:
     try:
         text = render_table(leaderboard)
         written = read_table(leaderboard / TABLE_NAME)
+        counts = read_instructions(leaderboard)
     except ValueError as error:  # StorageError included
         yield str(error)
         return
     if written is not None and written != text.encode():
         yield f"{TABLE_NAME} is not the table of the rows; write it with `snn-gym table`"
+    for (digest, target), counted in counts.items():
+        row = known.get(digest)
+        # No instruction does more than 8 products of 16 bits.
+        if row is None or 8 * counted < (row.costs.operations_per_decision or 0.0):
+            yield (
+                f"{INSTRUCTIONS_NAME} counts {counted:g} instructions on {target} for weights "
+                f"{digest[:16]}… of {'no row' if row is None else row.place}; expected a row's, an "
+                "eighth of its operations or more; restore it from the history"
+            )
 
 
 # ---- parents -------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 from snn_gym._base.config import Config, Count, NonNegative, Positive, PositiveShare, Range, Share
 from snn_gym.envs.synapses.plasticity import check_rule
@@ -22,6 +22,7 @@ Limits = tuple[tuple[float, ...], tuple[float, ...]]
 class LearnerSettings(Config):
     """Hyper-parameters that every gradient-free learner has."""
 
+    budget_class: ClassVar[str] = "evolutionary"
     n_envs: Copies = 1
     """Copies of the environment that are stepped together where no batched task serves."""
     probe_episodes: Count = 1
@@ -134,6 +135,7 @@ def _check_preset(name: str, where: str) -> None:
 class SynapseAgentsSettings(LearnerSettings):
     """Hyper-parameters of ``SynapseAgents``."""
 
+    budget_class: ClassVar[str] = "local"
     preset: Annotated[str, _check_preset] = "weight+topology"
     """Features that synapses observe, a key of ``snn_gym.envs.synapses.presets.PRESETS``."""
     learner: LearnerName = "shared_table"

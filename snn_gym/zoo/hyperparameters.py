@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from snn_gym._base.config import (
     ADDED,
@@ -110,6 +110,7 @@ def _linear_numbers(text: str) -> tuple[float, float, float]:
 class AlgorithmSettings(Config):
     """Hyper-parameters of every algorithm that learns by gradients."""
 
+    budget_class: ClassVar[str] = "gradient"
     n_envs: Copies = 1
     """Copies of the environment that are stepped together."""
     learning_rate: Schedule = 3e-4
@@ -377,5 +378,6 @@ class TQCSettings(SACSettings):
 class LocalActorCriticSettings(LocalRuleSettings, AlgorithmSettings):
     """Hyper-parameters of ``snn_gym.learners.LocalActorCritic``."""
 
+    budget_class: ClassVar[str] = "local"
     learning_rate: Schedule = 0.002
     """Step size of the readouts; a number or a schedule such as ``lin_0.002``."""

@@ -47,8 +47,8 @@ class AgentSpec(Config):
     """One sentence for lists."""
     algorithm: AlgorithmName
     budget_class: BudgetClass
-    """The environment's budget that binds it; ``imported`` for an agent trained elsewhere, whose
-    algorithm and hyper-parameters are those that it would learn on with.
+    """The algorithm's class, whose budget of the environment binds it; ``imported`` for an agent
+    trained elsewhere, whose algorithm and hyper-parameters are those that it would learn on with.
     """
     environments: dict[RecordedId, dict[str, Any]]
     """Hyper-parameters by environment id; may hold ``network``, ``normalise_observations``,
@@ -68,6 +68,14 @@ class AgentSpec(Config):
     policy_kwargs: dict[str, Any] = field(default_factory=dict)
 
     def _check(self) -> None:
+        if self.budget_class not in (
+            IMPORTED,
+            known := ALGORITHMS[self.algorithm].settings.budget_class,
+        ):
+            raise ValueError(
+                f"budget_class is {self.budget_class!r}, but that of {self.algorithm} is "
+                f"{known!r}; write {known!r}"
+            )
         for env_id in self.environments:
             self.settings(env_id)
             self.policy_settings(env_id)

@@ -16,7 +16,7 @@ from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard.comparison import Comparison
 from snn_gym.leaderboard.headings import FEWEST_SEEDS
 from snn_gym.leaderboard.site.marks import seeds_in_words
-from snn_gym.leaderboard.table import TableRow, count, table_rows
+from snn_gym.leaderboard.table import TableRow, table_rows
 from snn_gym.plots.style import save, style
 from studies.claims import family_table, judge_pairs
 from studies.locomotion.curves import (
@@ -199,7 +199,8 @@ def _ppo_section(lines: Lines) -> str:
     )
     return wrapped(
         "## PPO, 1 M steps",
-        "Mean return over seeds, its 95 % interval, and operations of a decision.",
+        "Mean return over seeds, its 95 % interval, and operations of a decision. Operations in "
+        "brackets are of agents of which no seed was trained again.",
         table(("Task", *(f"`{x}`" for x in PPO_AGENTS)), rows).rstrip(),
         *((compared, family_table(tests, costs=True).rstrip()) if tests else ()),
     )
@@ -212,7 +213,7 @@ def _mean(line: TableRow | None) -> str:
         values = ", ".join(map(line.score, line.seed_means))
         return f"{values} (seeds {shown_seeds(line.seeds)})"
     low, high = map(line.score, line.interval)
-    cost = count(line.operations_per_decision, decimals=0)
+    cost = line.cost(line.operations_per_decision, decimals=0)
     return f"{line.score(line.mean)} ({low} to {high}); {cost}"
 
 
@@ -276,7 +277,7 @@ def _ratio(lines: Lines, task: str) -> str | None:
     if not shared:
         return None
     ratio = sum(spiking[x] for x in shared) / sum(twin[x] for x in shared)
-    costs = (count(x.operations_per_decision, decimals=0) for x in (own, other))
+    costs = (x.cost(x.operations_per_decision, decimals=0) for x in (own, other))
     return (
         f"On {task} `{SPIKING}` earns {ratio:.2f} of the mean return of `{TWIN}` over the seeds "
         f"that both have ({shown_seeds(shared)}; too few for a test), at {' and '.join(costs)} "

@@ -13,7 +13,7 @@ from snn_gym._base.config import Config
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard.comparison import MARGIN, SIGNIFICANCE
 from snn_gym.leaderboard.statistics import mean_interval
-from snn_gym.leaderboard.table import TableRow, count, table_rows
+from snn_gym.leaderboard.table import TableRow, table_rows
 from studies.files import read_run
 from studies.pays.question import registered_rows
 from studies.pays.tables import missing_table
@@ -284,7 +284,8 @@ def _games_section(lines: Mapping[tuple[str, str], TableRow]) -> str:
     return wrapped(
         "## One seed of each game",
         "Return of 100 episodes and operations of a decision, of seed 0, after 10 million steps. "
-        "One seed allows no verdict. Trials on Breakout chose the settings of all three agents. On "
+        "One seed allows no verdict. Operations in brackets are of weights that nobody trained "
+        "again. Trials on Breakout chose the settings of all three agents. On "
         "Asterix both ANNs learn faster at a lower rate ([card](agents/ppo-conv.md)).",
         table(head, rows).rstrip(),
         *(("Rows that have not landed:", missing_table(missing).rstrip()) if missing else ()),
@@ -294,4 +295,4 @@ def _games_section(lines: Mapping[tuple[str, str], TableRow]) -> str:
 def _cell(line: TableRow | None) -> str:
     if line is None:
         return _NONE
-    return f"{line.score(line.mean)}; {count(line.operations_per_decision, decimals=0)}"
+    return f"{line.score(line.mean)}; {line.cost(line.operations_per_decision, decimals=0)}"

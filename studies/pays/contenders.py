@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from snn_gym.leaderboard.headings import FEWEST_SEEDS
-from snn_gym.leaderboard.results import Row, rows_by_weights, shown_rows
+from snn_gym.leaderboard.results import Row, costed_rows, rows_by_weights, shown_rows
 from snn_gym.leaderboard.table import TableRow, line_of, read_instructions, split_rows, summarise
 from snn_gym.program.prices import PRICES, price_of
 from studies.pays.question import OTHER, Question
@@ -29,7 +29,9 @@ Table = Mapping[RowName, Mapping[str, float]]
 
 
 Prices = Mapping[str, tuple[float, ...]]
-"""Prices of a decision of every seed, by price; a price that a seed lacks is absent."""
+"""Prices of a decision of every seed whose costs count; one that such a seed lacks is absent."""
+FEWEST_PROVEN = 2
+"""Fewest seeds that were trained again of an agent in a verdict; a factor's interval needs two."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,11 @@ class Contender:
     def prices(self) -> Prices:
         """Prices of the cheaper execution."""
         return {**self.clocked, **{name: self.driven[name] for name in self.by_events}}
+
+    @property
+    def unproven(self) -> int:
+        """Seeds that are still to be trained again before its prices decide a verdict."""
+        return max(0, FEWEST_PROVEN - self.row.trained_again)
 
     @property
     def by_events(self) -> tuple[str, ...]:
@@ -112,7 +119,7 @@ def read_fields(
                 Contender(
                     line,
                     question.family(line.agent),
-                    *_prices(question, seeds, measured, events),
+                    *_prices(question, costed_rows(seeds, parents), measured, events),
                     digests=tuple(row.weights_sha256 for row in seeds),
                     decisions=float(np.mean([row.lengths for row in seeds])),
                 )

@@ -20,6 +20,7 @@ from studies.pays.tables import (
     NONE,
     Judged,
     adjusted,
+    bracketed,
     missing_table,
     price_cell,
     read_judged,
@@ -114,9 +115,10 @@ def _others(field: Field) -> list[str]:
     first = max(field.contenders, key=lambda x: x.row.mean)
     if best is None or first.row.mean <= best.row.mean:
         return []
+    spent = bracketed(first, price_cell(first, MAIN))
     return [
         f"Of another family, `{first.row.agent}` earns more: "
-        f"{first.row.score(first.row.mean)} at {price_cell(first, MAIN)} operations."
+        f"{first.row.score(first.row.mean)} at {spent} operations."
     ]
 
 
@@ -161,7 +163,8 @@ def _executions(judged: Judged, field: Field) -> Iterator[tuple[str, ...]]:
         spent = float(np.mean(prices))
         costs = (spent, spent * contender.decisions, spent * DECISIONS_A_SECOND)
         factor = "1" if prices is first else str(cost_ratio(prices, first))
-        yield (field.task, way, f"`{contender.row.agent}`", *map(shown_cost, costs), factor)
+        shown = (bracketed(contender, shown_cost(x)) for x in costs)
+        yield (field.task, way, f"`{contender.row.agent}`", *shown, factor)
 
 
 def _taught(judged: Judged, agent: str, task: str) -> Comparison | None:
@@ -185,19 +188,20 @@ def _lean_section(judged: Judged) -> str:
     for test in tests:
         task, spent = test.pair.row.environment, test.pair.row.operations_per_decision or 0.0
         unshed = evidence and cheapest_unshed(evidence, task)
+        ann = judged.verdicts[task, MAIN].ann
         rows.append(
             (
                 task,
                 str(len(test.pair.row.seeds)),
                 test.pair.cells()[-2],
                 "yes" if test.is_not_inferior else "**no**",
-                shown_cost(spent),
+                test.pair.row.cost_cell(shown_cost(spent)),
                 *(
                     (shown_cost(unshed.operations), f"{spent / unshed.operations:.2f}")
                     if unshed
                     else (NONE, NONE)
                 ),
-                price_cell(judged.verdicts[task, MAIN].ann, MAIN),
+                NONE if ann is None else bracketed(ann, price_cell(ann, MAIN)),
             )
         )
     head = (
@@ -222,7 +226,8 @@ def _native_section(judged: Judged) -> str:
         spent = row.operations_per_decision or 0.0
         good = "yes" if test.is_not_inferior and spent <= limit else "**no**"
         score, bound = row.score(row.mean), test.pair.cells()[-2]
-        rows.append((row.environment, score, bound, shown_cost(spent), str(limit), good))
+        cell = row.cost_cell(shown_cost(spent))
+        rows.append((row.environment, score, bound, cell, str(limit), good))
     head = ("Task", "Return", "Lower bound (margin)", "operations", "at most", "cheap enough")
     return _text(
         "## Lean agents with memory",
@@ -293,7 +298,14 @@ def _rules(judged: Judged) -> str:
                 ),
                 (
                     "in brackets",
-                    "no agent of the family is shown to keep the return; this one has the highest",
+                    "no agent of the family is shown to keep the return, and this one has the "
+                    "highest; or fewer than two seeds of the agent were trained again",
+                ),
+                (
+                    "price",
+                    "mean over the seeds whose training again gave the same weights; without such "
+                    "a seed over all, in brackets. A verdict is open if fewer than two seeds of an "
+                    "agent in it were trained again, since hand-made weights cost next to nothing",
                 ),
                 (
                     EVENTS_MARK,

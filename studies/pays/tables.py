@@ -97,7 +97,8 @@ def adjusted(judged: Judged) -> str:
 def family_table(judged: Judged, task: str) -> str:
     """Return the cheapest agent of each family that keeps the return of a task.
 
-    Of a family without one stands the agent of the highest return, in brackets.
+    Of a family without one stands the agent of the highest return, in brackets, and so does an
+    agent of which fewer than two seeds were trained again.
     """
     field, others = judged.fields[task], judged.question.prices[1:]
     keepers = keeping(field, judged.question.margin)
@@ -122,7 +123,7 @@ def family_table(judged: Judged, task: str) -> str:
             shown_cost(shown.price(MAIN)),
             *(price_cell(shown, price) for price in others),
         ]
-        if own is None:
+        if shown is not own or shown.unproven:
             cells = [x if x == NONE else f"({x})" for x in cells]
         rows.append((family, *cells[:3], factor, *cells[3:]))
     return table(("Family", "Agent", "Return", MAIN, "times the cheapest", *others), rows)
@@ -136,6 +137,11 @@ def missing_table(missing: Sequence[RowName]) -> str:
         listed = (f"`{x}` {shown_seeds([name.seed for name in own])}" for x, own in agents)
         rows.append((task, ", ".join(listed)))
     return table(("Task", "Agents and seeds"), rows) if rows else "All registered rows are there."
+
+
+def bracketed(contender: Contender, text: str) -> str:
+    """Return a price as text, in brackets if too few seeds were trained again."""
+    return f"({text})" if contender.unproven else text
 
 
 def price_cell(contender: Contender | None, price: str) -> str:
@@ -152,16 +158,14 @@ def reason(judged: Judged, task: str) -> str:
     spiking, ann = verdict.spiking, verdict.ann
     if verdict.missing or spiking is None or ann is None:
         return ""
+    own, other = (bracketed(x, shown_cost(x.price(MAIN))) for x in (spiking, ann))
     updates = spiking.row.neuron_updates_per_decision
     parts = (
         f", {shown_cost(updates)} of them neuron updates"
         if updates and MAIN not in spiking.by_events
         else ""
     )
-    return (
-        f"{spiking.label(MAIN)} needs {shown_cost(spiking.price(MAIN))} operations{parts}; "
-        f"{ann.label(MAIN)} needs {shown_cost(ann.price(MAIN))}."
-    )
+    return f"{spiking.label(MAIN)} needs {own} operations{parts}; {ann.label(MAIN)} needs {other}."
 
 
 def verdict_sentence(judged: Judged, task: str) -> str:

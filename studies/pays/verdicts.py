@@ -16,7 +16,7 @@ from snn_gym.leaderboard.comparison import (
 )
 from snn_gym.leaderboard.headings import FEWEST_SEEDS
 from snn_gym.leaderboard.statistics import holm, non_inferiority_p
-from studies.pays.contenders import Contender, Field
+from studies.pays.contenders import FEWEST_PROVEN, Contender, Field
 from studies.pays.question import OTHER, Question
 
 
@@ -30,6 +30,8 @@ class Verdict:
     ann: Contender | None
     missing: int
     """Registered rows that have not landed, and rows of agents to compare without the price."""
+    unproven: int = 0
+    """Seeds of the two agents that are still to be trained again."""
     ratio: Ratio | None = None
     """Price of the spiking agent over that of the ANN."""
     p: float = 1.0
@@ -44,8 +46,13 @@ class Verdict:
             return cost_answer(f"rows or prices are missing ({self.missing})")
         if self.spiking is None and self.ann is None:
             return cost_answer(f"no agent has {FEWEST_SEEDS} seeds")
-        lacking = "spiking agent" if self.spiking is None else "ANN"
-        return cost_answer(self.ratio or f"no {lacking} is shown to keep the return")
+        if self.spiking is None or self.ann is None:
+            lacking = "spiking agent" if self.spiking is None else "ANN"
+            return cost_answer(f"no {lacking} is shown to keep the return")
+        if self.unproven:
+            return cost_answer(f"{self.unproven} seeds are still to be trained again")
+        assert self.ratio is not None  # of two agents
+        return cost_answer(self.ratio)
 
     @property
     def words(self) -> str:
@@ -60,6 +67,8 @@ class Verdict:
 
 def ratio_p(one: Sequence[float], other: Sequence[float]) -> float:
     """Return the two-sided p-value of the ratio of two prices, by Welch's t of logarithms."""
+    if min(len(one), len(other)) < FEWEST_PROVEN:
+        return 1.0
     lower, higher = sorted((np.log(one), np.log(other)), key=np.mean)
     return 2 * non_inferiority_p(higher, lower, 0.0) if lower.mean() < higher.mean() else 1.0
 
@@ -99,7 +108,8 @@ def _of_field(question: Question, field: Field) -> Iterator[Verdict]:
         missing = len(field.missing) + sum(len(x.row.seeds) for x in unpriced)
         spiking = cheapest((x for x in tried if x.row.spiking), price)
         ann = cheapest((x for x in tried if not x.row.spiking), price)
-        found = Verdict(field.task, price, spiking, ann, missing)
+        unproven = sum(x.unproven for x in (spiking, ann) if x is not None)
+        found = Verdict(field.task, price, spiking, ann, missing, unproven)
         if spiking is not None and ann is not None:
             pair = spiking.prices[price], ann.prices[price]
             ratio = cost_ratio(*pair)

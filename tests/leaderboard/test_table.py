@@ -38,6 +38,7 @@ from snn_gym.leaderboard.results import (
     DIGESTS_NAME,
     Row,
     hash_tensors,
+    is_reproduced,
     list_rows,
     parent_of,
     row_path,
@@ -48,7 +49,7 @@ from snn_gym.leaderboard.results import (
 from snn_gym.leaderboard.site.front import front_figure
 from snn_gym.leaderboard.site.layout import Site
 from snn_gym.leaderboard.statistics import interquartile_mean
-from snn_gym.leaderboard.table import summaries
+from snn_gym.leaderboard.table import Pricing, summaries
 from snn_gym.leaderboard.verification import find_parent
 from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.zoo import agent_ids, load_agent_spec
@@ -283,6 +284,67 @@ def test_unverified_costs_do_not_rank(same, tmp_path):
     assert ("Costs in brackets do not rank" in text) == (not proven)
     figure = front_figure(Site(frozenset()), [dqsn, row], "here", up="")
     assert ("no seed trained again" in figure) == (not proven)
+
+
+FORGED_MARKS = {
+    "none": None,
+    "other weights, excused by a claimed version": {"same": "returns"},
+    "other versions than the recipe's": {"same": "weights", "versions": {"torch": "2.13.0"}},
+}
+
+
+@pytest.mark.parametrize("mark", FORGED_MARKS.values(), ids=list(FORGED_MARKS))
+def test_hand_written_rows_change_no_cost_of_a_proven_line(mark, tmp_path):
+    """Four rows of 4.8 SynOps took `ppo-lif` on CartPole-v1 from 10,868 operations to 8,131."""
+    stored = [row for row in list_rows(BOARD) if row.agent == "ppo-lif" and row.seed < 10]
+    honest = [row for row in stored if row.environment == "CartPole-v1"]
+    (before,) = summaries(honest)
+    board = fill(tmp_path, *honest)
+    again = mark and replace(AGAIN, **mark)
+    recipe = replace(honest[0].recipe, versions={"torch": "9.9"})
+    for seed in range(90, 94):
+        written = make_row(
+            seed=seed,
+            synops_per_decision={"hidden_1": 4.8},
+            macs_per_decision={},
+            neuron_updates_per_decision={},
+            returns=honest[0].score.returns,
+            recipe=recipe,
+            trained_again=again,
+        )
+        write_row(board, written, b"written by hand")
+    (after,) = table_rows(board)
+    assert (len(after.seeds), after.trained_again) == (14, before.trained_again)
+    assert after.costs_rank
+    assert after.operations_per_decision == before.operations_per_decision
+    assert after.synops_per_decision == before.synops_per_decision
+
+
+def test_costs_are_means_over_the_seeds_that_were_trained_again(tmp_path):
+    costs = (1.0, 3.0, 50.0, 70.0, 90.0)
+    rows = [
+        make_row(
+            seed=seed,
+            synops_per_decision={"hidden_1": cost},
+            trained_again=AGAIN if seed < 2 else None,
+            weights_sha256=f"{seed:064d}",
+        )
+        for seed, cost in enumerate(costs)
+    ]
+    (row,) = table_rows(fill(tmp_path, *rows))
+    assert (row.synops_per_decision, row.cells()[13], row.cells()[-1]) == (2.0, "2.0", "2 of 5")
+    pricing = Pricing("host", {f"{seed:064d}": 10 * cost for seed, cost in enumerate(costs)})
+    assert summaries(rows, pricing=pricing)[0].price == 20.0
+    (unproven,) = summaries([replace(row, trained_again=None) for row in rows])
+    assert unproven.cells()[13] == "(42.8)"
+
+
+def test_another_version_of_snn_gym_is_no_other_recipe():
+    own = replace(fixed_recipe("ppo-lif", "CartPole-v1"), versions={"snn_gym": "1.0", "numpy": "2"})
+    again = replace(AGAIN, versions={"snn_gym": "2.0", "numpy": "2"})
+    assert is_reproduced(make_row(recipe=own, trained_again=again))
+    other = replace(again, versions={"snn_gym": "1.0", "numpy": "2.1"})
+    assert not is_reproduced(make_row(recipe=own, trained_again=other))
 
 
 def test_a_game_of_long_episodes_has_its_own_interval(tmp_path):

@@ -45,10 +45,10 @@ def test_every_part_is_on_a_page():
 
 
 def _total(agent, env_id):
-    """Return mean operations, from the files of the rows alone."""
+    """Return mean operations of seeds that were trained again, from the files of the rows alone."""
     files = list((ROOT / "leaderboard" / "results" / agent / env_id).glob("*.json"))
     names = [f"{x}_per_decision" for x in ("synops", "macs", "neuron_updates")]
-    rows = [json.loads(file.read_text()) for file in files]
+    rows = [row for file in files if (row := json.loads(file.read_text())).get("trained_again")]
     return sum(sum(row[name].values()) for row in rows for name in names) / len(rows)
 
 

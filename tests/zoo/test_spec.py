@@ -229,6 +229,30 @@ def test_a_bad_environment_table_is_refused(environments, message):
         AgentSpec(**spec_table(environments=environments, default={}, continuous={}))
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "wrong", "right"),
+    [
+        ("PPO", "local", "gradient"),
+        ("PPO", "evolutionary", "gradient"),
+        ("LocalActorCritic", "gradient", "local"),
+        ("SynapseAgents", "evolutionary", "local"),
+        ("CMAES", "local", "evolutionary"),
+    ],
+)
+def test_the_budget_class_is_that_of_the_algorithm(algorithm, wrong, right):
+    """PPO that calls itself local would have 3,000,000 steps for 100,000 on CartPole-v1."""
+
+    def agent(budget_class):
+        table = {"description": "", "algorithm": algorithm, "environments": {}}
+        return AgentSpec(name="mine", budget_class=budget_class, **table)
+
+    assert agent(right).budget_class == right
+    assert agent("imported").is_imported
+    message = f"budget_class is '{wrong}', but that of {algorithm} is '{right}'; write '{right}'"
+    with pytest.raises(ValueError, match=message):
+        agent(wrong)
+
+
 def test_a_parent_must_be_an_agent_and_no_descendant(tmp_path, monkeypatch):
     for name, parent in (("a", "b"), ("b", "a"), ("c", "d")):
         folder = tmp_path / "agents" / name

@@ -25,7 +25,9 @@ QUESTION = Question(
 )
 
 
-def contender(agent, returns, prices, *, spiking, teacher=None, family="family", task=TASK):
+def contender(
+    agent, returns, prices, *, spiking, teacher=None, family="family", task=TASK, trained_again=5
+):
     """Return an agent with one return and price for each seed, made from a teacher if named."""
     count = len(returns)
     line = TableRow(
@@ -44,6 +46,7 @@ def contender(agent, returns, prices, *, spiking, teacher=None, family="family",
         firing_rate=None,
         parameters=1,
         steps=(1,) * count,
+        trained_again=trained_again,
         derived=teacher is not None,
     )
     return Contender(line, family, {"operations": tuple(map(float, prices))})

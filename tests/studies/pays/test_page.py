@@ -9,6 +9,7 @@ from types import MappingProxyType
 import pytest
 
 from snn_gym.leaderboard.comparison import MARGIN
+from snn_gym.leaderboard.manifest import TrainedAgain
 from snn_gym.leaderboard.results import list_rows, read_row, row_path, write_row
 from studies.pays.contenders import read_fields
 from studies.pays.figures import PLACES, figure_name, write_figures
@@ -30,6 +31,16 @@ WHOLE = dataclasses.replace(
 )
 
 
+def again_of(row):
+    """Return the record of a training that gave a row's weights again."""
+    return TrainedAgain(
+        same="weights",
+        versions=row.recipe.versions,
+        processor=row.recipe.processor,
+        date="2026-01-03T00:00:00Z",
+    )
+
+
 @pytest.fixture(scope="module")
 def leaderboard(tmp_path_factory):
     path = tmp_path_factory.mktemp("leaderboard")
@@ -37,6 +48,7 @@ def leaderboard(tmp_path_factory):
     for agent, seed in itertools.product(AGENTS, SEEDS):
         file = row_path(LEADERBOARD, agent, TASK, seed)
         row = read_row(LEADERBOARD, file, file.read_bytes())
+        row = dataclasses.replace(row, trained_again=again_of(row) if seed < 4 else None)
         write_row(path, row, file.with_suffix(".safetensors").read_bytes())
     return path
 
@@ -70,9 +82,9 @@ def test_the_cheapest_agents_are_those_of_the_rows(leaderboard, tmp_path):
     spent = [
         row.costs.operations_per_decision
         for row in list_rows(leaderboard)
-        if row.agent == "ppo-lif-16"
+        if row.agent == "ppo-lif-16" and row.seed < 4  # the last seed was not trained again
     ]
-    assert found.spiking.price("operations") == pytest.approx(sum(spent) / 5)
+    assert found.spiking.price("operations") == pytest.approx(sum(spent) / 4)
     assert found.words == "costs less"
 
 

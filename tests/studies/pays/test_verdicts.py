@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from snn_gym.leaderboard.comparison import LESS, MORE, inferiority_p
+from snn_gym.leaderboard.comparison import LESS, MORE, UNKNOWN, cost_ratio, inferiority_p
 from studies.pays.question import OTHER
 from studies.pays.verdicts import judge, keeping, ratio_p
 from studies.rows import RowName
@@ -46,6 +46,21 @@ def test_a_cheaper_ann_means_that_spikes_cost_more():
 
 def test_a_cheaper_spiking_agent_means_that_spikes_cost_less():
     assert verdict(spiking((1,) * 5), ann()).words == LESS
+
+
+@pytest.mark.parametrize(("proven", "kind"), [(0, UNKNOWN), (1, UNKNOWN), (2, LESS)])
+def test_hand_made_prices_decide_nothing(proven, kind):
+    """Weights that nobody trained again may be written by hand, at next to no cost."""
+    found = verdict(spiking((1,) * 5, trained_again=proven), ann())
+    assert (found.kind, found.unproven) == (kind, 2 - proven)
+    assert verdict(spiking(), spiking((200,) * 5, trained_again=0), ann()).kind == MORE
+
+
+def test_the_ratio_of_a_single_seed_has_no_interval():
+    found = cost_ratio((20.0,), (10.0, 10.0))
+    assert found == (pytest.approx(2.0), 0.0, np.inf)
+    assert str(found) == "2"
+    assert ratio_p((20.0,), (10.0, 10.0)) == 1.0
 
 
 def test_prices_that_overlap_cannot_be_told_apart():
