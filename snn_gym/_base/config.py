@@ -19,7 +19,7 @@ import math
 import numbers
 import re
 import types
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import (
     Annotated,
@@ -365,18 +365,54 @@ def _show(value: Any) -> str:
     return f"{shown} ({type(value).__name__})"
 
 
+# ---- rules of files ------------------------------------------------------------------------------
+MAX_TIME_STEPS = 10_000
+"""Most time steps of a decision, with which its memory and time grow."""
+TimeSteps = Annotated[int, Range(at_least=1, at_most=MAX_TIME_STEPS)]
+
+_NAMESPACED_ID = re.compile(r"[\w.-]+/[\w.-]+-v\d+")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield a text, or those inside lists, keys and values of mappings."""
+    parts = [value]
+    while parts:  # a file may nest them deeply
+        part = parts.pop()
+        if isinstance(part, Mapping):
+            parts += [*part, *part.values()]
+        elif isinstance(part, list | tuple):
+            parts += part
+        elif isinstance(part, str):
+            yield part
+
+
 def check_names_no_module(value: Any, where: str) -> None:
-    """Raise ValueError for a text with a colon, also inside lists or values of mappings."""
+    """Raise ValueError for a text with a colon, also inside lists or mappings."""
     # ``gym.make`` imports the module before a colon: a file could run a stranger's code.
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for item in value:
-            check_names_no_module(item, where)
-    elif isinstance(value, str) and ":" in value:
+    for text in _texts(value):
+        if ":" in text:
+            raise ValueError(
+                f"{where} is {text!r}, which names a module, and a file can't have code run; "
+                "import the module yourself, and record the part after the colon"
+            )
+
+
+def path_in(value: Any) -> str | None:
+    """Return the first text that is a path, also inside lists or mappings; None without one."""
+    for text in _texts(value):
+        slash = "/" in text and _NAMESPACED_ID.fullmatch(text) is None
+        if slash or "\\" in text or text.startswith((".", "~")):
+            return text
+    return None
+
+
+def check_names_no_path(value: Any, where: str) -> None:
+    """Raise ValueError for a text that is a path, also inside lists or mappings."""
+    path = path_in(value)
+    if path is not None:
         raise ValueError(
-            f"{where} is {value!r}, which names a module, and a file can't have code run; import "
-            "the module yourself, and record the part after the colon"
+            f"{where} has the path {_show(path)}, and a run's file can't have other files opened; "
+            "register an id whose own arguments hold the path (--module PACKAGE), and name that"
         )
 
 
@@ -384,3 +420,4 @@ def check_names_no_module(value: Any, where: str) -> None:
 RecordedAgent = Annotated[str, Length(1, MAX_AGENT_NAME), Matching(AGENT_NAME)]
 RecordedId = Annotated[str, check_names_no_module, Matching(r"[\w./-]*")]
 RecordedArguments = Annotated[dict[str, Any], check_names_no_module]
+PathlessArguments = Annotated[dict[str, Any], check_names_no_module, check_names_no_path]

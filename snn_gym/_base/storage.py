@@ -172,10 +172,13 @@ def staged(
         _sync_folder(path.parent, dir_fd)
 
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(descriptor)
+        except OSError as error:  # which names no file
+            raise OSError(error.errno, error.strerror, str(path)) from error
         yield publish
     finally:
         if not published:
@@ -200,6 +203,15 @@ def write_bytes_atomic(path: str | os.PathLike[str], data: bytes) -> None:
 def write_text_atomic(path: str | os.PathLike[str], text: str) -> None:
     """Write a UTF-8 text file by `write_bytes_atomic`, with line ends unchanged."""
     write_bytes_atomic(path, text.encode("utf-8"))
+
+
+def check_regular_file(path: str | os.PathLike[str], *, max_bytes: int) -> None:
+    """Raise StorageError for what ``read_regular_file`` would refuse; read nothing."""
+    descriptor = _open_without_following(Path(path), None)
+    try:
+        _check_status(Path(path).name, os.fstat(descriptor), max_bytes)
+    finally:
+        os.close(descriptor)
 
 
 def read_regular_file(

@@ -15,7 +15,7 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from snn_gym._base.config import Config, Count, Length, Positive, Range, to_mapping
+from snn_gym._base.config import Config, Length, Positive, Range, TimeSteps, to_mapping
 from snn_gym._base.storage import read_regular_file, write_text_atomic
 from snn_gym.export.nir_file import Array, Graph, Node
 from snn_gym.leaderboard.manifest import parse_strict
@@ -95,7 +95,7 @@ class Host(Config):
     """Version of this schema."""
     dt_s: Positive
     """Time step (s) of the graph's time constants."""
-    time_steps: Annotated[Count, Range(at_most=10_000)]
+    time_steps: TimeSteps
     """Time steps of a decision."""
     observation: Observation
     state: Literal["reset", "carried"]

@@ -10,8 +10,9 @@ import json
 import os
 import warnings
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -54,6 +55,8 @@ _COUNTERS = (
     "_n_calls",
     "exploration_rate",
 )
+_WHOLE = ("num_timesteps", "_n_updates", "_episode_num", "_n_calls")
+_MOST_COUNTED = 1 << 53
 _REPLAY_ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
 
@@ -241,6 +244,9 @@ class _State(Config):
         unknown = sorted(set(self.counters) - set(_COUNTERS))
         if unknown:  # it would become an attribute of the model
             raise ValueError(f"counter {unknown[0]!r:.60} is unknown")
+        for name, value in self.counters.items():
+            if name in _WHOLE and not (type(value) is int and 0 <= value < _MOST_COUNTED):
+                raise ValueError(f"counter {name} is {value}; expected 0 or a whole number above")
 
 
 def _read(
@@ -378,7 +384,25 @@ def _unpack_optimiser(
         }
         for group in plain.param_groups
     ]
+    _check_optimiser(optimiser, state, groups)
     optimiser.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _check_optimiser(
+    optimiser: torch.optim.Optimizer,
+    state: Mapping[int, Mapping[str, Any]],
+    groups: Sequence[Mapping[str, Any]],
+) -> None:
+    """Refuse tensors and settings that fail only at the first update."""
+    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
+    for index, entries in state.items():
+        shapes = {x.shape for x in entries.values() if isinstance(x, torch.Tensor) and x.dim()}
+        if shapes - {weights[index].shape}:
+            raise TypeError(f"the state of weight {index} has the shapes {sorted(shapes)}")
+    for own, given in zip(optimiser.state_dict()["param_groups"], groups, strict=True):
+        for key in own.keys() & given.keys():
+            if isinstance(given[key], Real) != isinstance(own[key], Real):
+                raise TypeError(f"{key} of the optimiser is {given[key]!r:.60}")
 
 
 def _replay(

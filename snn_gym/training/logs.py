@@ -6,9 +6,11 @@ import hashlib
 import importlib
 import io
 import json
+import lzma
 import sys
 import time
 import zipfile
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,7 +27,12 @@ from stable_baselines3.common.vec_env import VecEnv, VecTransposeImage
 
 from snn_gym._base.folders import remove_partial_files
 from snn_gym._base.notebook import new_line
-from snn_gym._base.storage import read_regular_file, write_bytes_atomic, write_text_atomic
+from snn_gym._base.storage import (
+    check_regular_file,
+    read_regular_file,
+    write_bytes_atomic,
+    write_text_atomic,
+)
 from snn_gym.learners import GradientFreeAlgorithm
 from snn_gym.learners.sequences import SequenceLearner
 from snn_gym.policies.raw_observations import raw_policy
@@ -33,9 +40,11 @@ from snn_gym.program.costs import NOT_COUNTED, Costs
 from snn_gym.training.dynamics import undisturbed
 from snn_gym.training.settings import RunSettings
 from snn_gym.zoo.files import MANIFEST, WEIGHTS, save_agent
+from snn_gym.zoo.hub import FILES
 
 # ---- episodes ------------------------------------------------------------------------------------
 HEADER = "timestep,return,length"
+_MAX_EPISODES_BYTES = FILES["episodes.csv"]
 _DTYPES: dict[str, type] = {"timestep": np.int64, "return": np.float64, "length": np.int64}
 
 
@@ -75,9 +84,17 @@ class EpisodeLog:
 
 def read_episodes(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return environment steps and returns (episodes,) of episodes.csv, or raise ``ValueError``."""
+    data = read_regular_file(path, max_bytes=_MAX_EPISODES_BYTES)
+    header, _, lines = data.partition(b"\n")
+    rows = np.empty((0, 2))
     try:
-        _, *lines = path.read_text().splitlines()
-        rows = np.array([line.split(",")[:2] for line in lines], dtype=np.float64).reshape(-1, 2)
+        if header.decode().rstrip() != HEADER:
+            raise ValueError(f"its columns are {header!r:.80}, expected {HEADER}")
+        if lines.strip():  # loadtxt warns of none
+            columns: Any = {"usecols": (0, 1), "ndmin": 2, "comments": None}
+            rows = np.loadtxt(io.BytesIO(lines), delimiter=",", **columns)
+        if not np.isfinite(rows).all():
+            raise ValueError("it has steps or returns that are NaN or infinite")
     except ValueError as error:
         raise ValueError(f"{path} is no log of episodes: {error}") from error
     return rows[:, 0], rows[:, 1]
@@ -91,8 +108,9 @@ EVALUATION_EPISODES = 20
 """Episodes of an evaluation, played side by side."""
 FIRST_SEED = 1_800_000_000
 """Seed of the first episode: beyond those of trainings and of searches, before the table's."""
+_BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError)
 _ARRAYS = ("timesteps", "results", "ep_lengths")
-_MAX_BYTES = 1 << 30
+_MAX_BYTES = 1 << 28  # of the file, and of what it unpacks to
 
 
 class EvaluationCallback(BaseCallback):
@@ -126,7 +144,7 @@ class EvaluationCallback(BaseCallback):
         done = self.model.num_timesteps
         if done == 0 or not log.exists():
             return
-        columns = _read_evaluations(log)
+        columns = {name: list(x) for name, x in read_evaluation_log(log).items()}
         # Evaluations after the checkpoint are made again.
         rows = sum(timestep <= done for timestep in columns["timesteps"])
         self._log = {name: column[:rows] for name, column in columns.items()}
@@ -181,12 +199,30 @@ class EvaluationCallback(BaseCallback):
         return np.array(returns, dtype=np.float64), np.array(lengths, dtype=np.int64)
 
 
-def _read_evaluations(path: Path) -> dict[str, list[Any]]:
-    data = read_regular_file(path, max_bytes=_MAX_BYTES)
+def read_evaluation_log(path: Path) -> dict[str, NDArray[Any]]:
+    """Return timesteps (n,), results and ep_lengths (n, episodes) of evaluations.npz.
+
+    Raises:
+        ValueError: It is another file, too large, or has other arrays.
+    """
+    data = io.BytesIO(read_regular_file(path, max_bytes=_MAX_BYTES))
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return {name: list(arrays[name]) for name in _ARRAYS}
-    except (ValueError, KeyError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(data) as packed:
+            size = sum(entry.file_size for entry in packed.infolist())
+        if size > _MAX_BYTES:
+            raise ValueError(f"it unpacks to {size:,} bytes, expected at most {_MAX_BYTES:,}")
+        with np.load(data, allow_pickle=False) as arrays:
+            log = {name: arrays[name] for name in _ARRAYS}
+        shapes = [x.shape for x in log.values()]
+        if (
+            {x.dtype.kind for x in log.values()} - set("iuf")
+            or [len(x) for x in shapes] != [1, 2, 2]
+            or len({x[0] for x in shapes}) > 1
+        ):
+            raise ValueError(f"its shapes are {shapes}, expected numbers of as many evaluations")
+        return log
+    # A damaged or forged archive fails in many ways.
+    except (ValueError, LookupError, EOFError, MemoryError, RuntimeError, *_BROKEN) as error:
         raise ValueError(
             f"{path} is no log of evaluations ({error}); begin the run anew"
         ) from error
@@ -224,6 +260,7 @@ def _read(file: Path) -> tuple[float, list[tuple[float, float]]] | None:
     """Return when (s) a log was opened, and (step, when) for steps above 0; None without these."""
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
+    check_regular_file(file, max_bytes=_MAX_BYTES)
     # A killed process may have left a half-written event at the end.
     events = list(EventFileLoader(str(file)).Load())
     entries = {float(x.step): x.wall_time for x in events if x.summary.value and x.step > 0}
