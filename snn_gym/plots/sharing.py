@@ -16,6 +16,7 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym._base.folders import toml_value
+from snn_gym._base.names import without_controls
 from snn_gym._base.storage import read_regular_file
 from snn_gym._version import __version__
 from snn_gym.leaderboard.evaluation import (
@@ -174,7 +175,7 @@ def model_card(
 ) -> str:
     """Return the README.md of a repository: the hub's metadata, scores, costs, loading, recipe."""
     arguments = manifest.environment_kwargs
-    return _CARD.format(
+    card = _CARD.format(
         metadata=_metadata(manifest, result),
         kind="A spiking agent" if result.spiking_layers else "An agent that does not spike",
         agent=_name(manifest),
@@ -203,6 +204,7 @@ def model_card(
         arguments=f", env_kwargs={arguments}" if arguments else "",
         training=_training(manifest),
     )
+    return without_controls(card)  # its settings may be a stranger's
 
 
 def _name(manifest: AgentManifest) -> str:

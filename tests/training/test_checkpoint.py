@@ -5,6 +5,7 @@ from operator import attrgetter
 
 import numpy as np
 import pytest
+import torch
 from torch.testing import assert_close
 
 from snn_gym._base.checksums import SEAL, UNSEALED, seal
