@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import math
 import numbers
 import re
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import (
     Annotated,
@@ -115,6 +116,8 @@ Positive = Annotated[float, Range(above=0)]
 NonNegative = Annotated[float, Range(at_least=0)]
 Share = Annotated[float, Range(at_least=0, at_most=1)]
 PositiveShare = Annotated[float, Range(above=0, at_most=1)]
+MAX_TIME_STEPS = 10_000  # of a decision, whose memory and time they multiply
+TimeSteps = Annotated[int, Range(at_least=1, at_most=MAX_TIME_STEPS)]
 
 
 @dataclass(frozen=True)
@@ -365,53 +368,34 @@ def _show(value: Any) -> str:
     return f"{shown} ({type(value).__name__})"
 
 
-# ---- rules of files ------------------------------------------------------------------------------
-MAX_TIME_STEPS = 10_000
-"""Most time steps of a decision, with which its memory and time grow."""
-TimeSteps = Annotated[int, Range(at_least=1, at_most=MAX_TIME_STEPS)]
-
-_NAMESPACED_ID = re.compile(r"[\w.-]+/[\w.-]+-v\d+")
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Yield a text, or those inside lists, keys and values of mappings."""
-    parts = [value]
-    while parts:  # a file may nest them deeply
-        part = parts.pop()
-        if isinstance(part, Mapping):
-            parts += [*part, *part.values()]
-        elif isinstance(part, list | tuple):
-            parts += part
-        elif isinstance(part, str):
-            yield part
-
-
 def check_names_no_module(value: Any, where: str) -> None:
-    """Raise ValueError for a text with a colon, also inside lists or mappings."""
+    """Raise ValueError for a text with a colon, also inside lists or values of mappings."""
     # ``gym.make`` imports the module before a colon: a file could run a stranger's code.
-    for text in _texts(value):
-        if ":" in text:
-            raise ValueError(
-                f"{where} is {text!r}, which names a module, and a file can't have code run; "
-                "import the module yourself, and record the part after the colon"
-            )
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            check_names_no_module(item, where)
+    elif isinstance(value, str) and ":" in value:
+        raise ValueError(
+            f"{where} is {value!r}, which names a module, and a file can't have code run; import "
+            "the module yourself, and record the part after the colon"
+        )
 
 
-def path_in(value: Any) -> str | None:
-    """Return the first text that is a path, also inside lists or mappings; None without one."""
-    for text in _texts(value):
-        slash = "/" in text and _NAMESPACED_ID.fullmatch(text) is None
-        if slash or "\\" in text or text.startswith((".", "~")):
-            return text
-    return None
+_PATH = re.compile(r'"(?![\w.-]+/[\w.-]+-v\d+")([.~][^"]*|[^"]*[/\\][^"]*)"')
+
+
+def path_in(value: Any) -> re.Match[str] | None:
+    """Return the first text in plain data that is a path and no id, quoted; None without one."""
+    return _PATH.search(json.dumps(value, ensure_ascii=False))
 
 
 def check_names_no_path(value: Any, where: str) -> None:
-    """Raise ValueError for a text that is a path, also inside lists or mappings."""
-    path = path_in(value)
-    if path is not None:
+    """Raise ValueError for plain data with a text that is a path."""
+    if found := path_in(value):
         raise ValueError(
-            f"{where} has the path {_show(path)}, and a run's file can't have other files opened; "
+            f"{where} has the path {found[0]:.80}, and a run's file can't have other files opened; "
             "register an id whose own arguments hold the path (--module PACKAGE), and name that"
         )
 

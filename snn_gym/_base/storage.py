@@ -205,15 +205,6 @@ def write_text_atomic(path: str | os.PathLike[str], text: str) -> None:
     write_bytes_atomic(path, text.encode("utf-8"))
 
 
-def check_regular_file(path: str | os.PathLike[str], *, max_bytes: int) -> None:
-    """Raise StorageError for what ``read_regular_file`` would refuse; read nothing."""
-    descriptor = _open_without_following(Path(path), None)
-    try:
-        _check_status(Path(path).name, os.fstat(descriptor), max_bytes)
-    finally:
-        os.close(descriptor)
-
-
 def read_regular_file(
     path: str | os.PathLike[str], *, max_bytes: int, dir_fd: int | None = None
 ) -> bytes:
@@ -380,7 +371,9 @@ def _read_header(data: bytes, where: str) -> dict[str, dict[str, str]]:
             "whole file; copy it again",
         )
     try:
-        header = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length], object_pairs_hook=_unique)
+        header = json.loads(
+            data[_LENGTH_BYTES : _LENGTH_BYTES + length], object_pairs_hook=unique_keys
+        )
     except (ValueError, RecursionError) as error:
         raise StorageError(
             "not-safetensors",
@@ -389,11 +382,14 @@ def _read_header(data: bytes, where: str) -> dict[str, dict[str, str]]:
     return dict(header)  # an object: the text begins with a brace
 
 
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the pairs of a JSON object as a dict; ValueError for a key that is there twice."""
     # Of two equal keys parsers may take either, and not the one that was checked.
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        raise ValueError("duplicate key")
+    content: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in content:
+            raise ValueError(f"key {key!r} appears twice")
+        content[key] = value
     return content
 
 

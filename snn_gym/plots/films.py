@@ -26,6 +26,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym._base.config import Config, Count, Range
 from snn_gym._base.markup import element
+from snn_gym._base.names import printable
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import write_bytes_atomic
 from snn_gym.envs.objects import EnvironmentLike, Given
@@ -150,9 +151,8 @@ def _write_mp4(frames: Sequence[Frame], path: Path, frames_per_second: int) -> N
         ]
         process = subprocess.run(command, stdin=raw, capture_output=True, check=False)
         if process.returncode != 0:
-            problem = " ".join(process.stderr.decode("utf-8", "replace").split())
-            said = problem or "it said nothing"
-            raise ValueError(f"{path}: ffmpeg failed: {said}; write a .gif")
+            problem = printable(process.stderr.decode("utf-8", "replace")) or "it said nothing"
+            raise ValueError(f"{path}: ffmpeg failed: {problem}; write a .gif")
         write_bytes_atomic(path, film.read_bytes())
 
 

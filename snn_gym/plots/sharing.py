@@ -109,7 +109,7 @@ def _files(run: Path, name: str, *, film: bool, episodes: int) -> dict[str, byte
         files |= _film(model, manifest)
     result = evaluate(model, manifest.environment, episodes, env_kwargs=manifest.environment_kwargs)
     shown = next((file for file in FILMS if file in files), None)
-    return {**files, CARD: model_card(manifest, result, name, shown).encode()}
+    return {**files, CARD: without_controls(model_card(manifest, result, name, shown)).encode()}
 
 
 def _film(model: BaseAlgorithm, manifest: AgentManifest) -> dict[str, bytes]:
@@ -175,7 +175,7 @@ def model_card(
 ) -> str:
     """Return the README.md of a repository: the hub's metadata, scores, costs, loading, recipe."""
     arguments = manifest.environment_kwargs
-    card = _CARD.format(
+    return _CARD.format(
         metadata=_metadata(manifest, result),
         kind="A spiking agent" if result.spiking_layers else "An agent that does not spike",
         agent=_name(manifest),
@@ -204,7 +204,6 @@ def model_card(
         arguments=f", env_kwargs={arguments}" if arguments else "",
         training=_training(manifest),
     )
-    return without_controls(card)  # its settings may be a stranger's
 
 
 def _name(manifest: AgentManifest) -> str:

@@ -10,7 +10,7 @@ import json
 import os
 import warnings
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Real
 from operator import attrgetter
@@ -45,18 +45,16 @@ MAX_CHECKPOINT_BYTES = 1 << 36
 _MAX_LOG_BYTES = 1 << 32
 
 _STATE = "state"
-# State that Stable-Baselines3 carries between rollouts besides the networks. DQN alone has the last
-# two. A schedule is a function of the progress, so the progress is enough.
+# State that Stable-Baselines3 carries between rollouts besides the networks. DQN alone has
+# `_n_calls` and the last. A schedule is a function of the progress, so the progress is enough.
 _COUNTERS = (
     "num_timesteps",
     "_n_updates",
     "_episode_num",
-    "_current_progress_remaining",
     "_n_calls",
+    "_current_progress_remaining",
     "exploration_rate",
 )
-_WHOLE = ("num_timesteps", "_n_updates", "_episode_num", "_n_calls")
-_MOST_COUNTED = 1 << 53
 _REPLAY_ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
 
@@ -241,12 +239,15 @@ class _State(Config):
     recent_episodes: tuple[dict[str, float], ...]
 
     def _check(self) -> None:
-        unknown = sorted(set(self.counters) - set(_COUNTERS))
-        if unknown:  # it would become an attribute of the model
-            raise ValueError(f"counter {unknown[0]!r:.60} is unknown")
-        for name, value in self.counters.items():
-            if name in _WHOLE and not (type(value) is int and 0 <= value < _MOST_COUNTED):
-                raise ValueError(f"counter {name} is {value}; expected 0 or a whole number above")
+        # An unknown name would become an attribute of the model.
+        wrong = [
+            name
+            for name, x in self.counters.items()
+            if name not in _COUNTERS
+            or (name in _COUNTERS[:4] and not (type(x) is int and 0 <= x < 1 << 53))
+        ]
+        if wrong:
+            raise ValueError(f"counter {wrong[0]!r:.60} is unknown, or no count")
 
 
 def _read(
@@ -384,25 +385,16 @@ def _unpack_optimiser(
         }
         for group in plain.param_groups
     ]
-    _check_optimiser(optimiser, state, groups)
+    own = optimiser.param_groups
+    weights = [weight for group in own for weight in group["params"]]
+    shaped = ((weights[k], x) for k, entries in state.items() for x in entries.values())
+    # Numbers alone may take the place of numbers, or the first update would fail.
+    pairs = [(x[key], y[key]) for x, y in zip(own, groups, strict=True) for key in x.keys() & y]
+    if any(isinstance(x, Real) != isinstance(y, Real) for x, y in pairs) or any(
+        isinstance(x, torch.Tensor) and x.dim() and x.shape != w.shape for w, x in shaped
+    ):
+        raise TypeError("the optimiser's state or settings do not fit the weights")
     optimiser.load_state_dict({"state": state, "param_groups": groups})
-
-
-def _check_optimiser(
-    optimiser: torch.optim.Optimizer,
-    state: Mapping[int, Mapping[str, Any]],
-    groups: Sequence[Mapping[str, Any]],
-) -> None:
-    """Refuse tensors and settings that fail only at the first update."""
-    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
-    for index, entries in state.items():
-        shapes = {x.shape for x in entries.values() if isinstance(x, torch.Tensor) and x.dim()}
-        if shapes - {weights[index].shape}:
-            raise TypeError(f"the state of weight {index} has the shapes {sorted(shapes)}")
-    for own, given in zip(optimiser.state_dict()["param_groups"], groups, strict=True):
-        for key in own.keys() & given.keys():
-            if isinstance(given[key], Real) != isinstance(own[key], Real):
-                raise TypeError(f"{key} of the optimiser is {given[key]!r:.60}")
 
 
 def _replay(

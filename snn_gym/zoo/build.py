@@ -64,7 +64,6 @@ from snn_gym.zoo.spec import AgentSpec, agent_ids, load_agent_spec
 _FLOATS_BESIDE = 6
 """float32 values stored with a step: reward, flags and PPO's results in a rollout."""
 _GIB = 1 << 30
-_ROOM_BESIDE = 1 << 20  # numbers
 # Folder and files of a control group's limit and usage, versions 2 and 1.
 _GROUPS = (
     (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
@@ -110,11 +109,9 @@ class NetworkRoom(TorchFunctionMode):
     def __init__(self, numbers: int, where: str) -> None:
         super().__init__()
         # Target networks may be built twice, and initial weights need some room beside them.
-        self._numbers, self._where, self._left = numbers, where, 2 * numbers + _ROOM_BESIDE
+        self._numbers, self._where, self._left = numbers, where, 2 * numbers + (1 << 20)
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Count the numbers of new tensors, which take no memory until they are filled."""
         result = func(*args, **(kwargs or {}))
         if func in (torch.empty, torch.zeros, torch.ones):

@@ -215,12 +215,14 @@ def save_agent(
     folder.mkdir(parents=True, exist_ok=True)
     # The manifest comes last and alone makes the folder an agent: a process killed in between
     # leaves none, and never an old manifest beside new weights.
-    described = dump_sealed(to_mapping(manifest))
-    with staged(folder / WEIGHTS, weights) as put_weights:
-        with staged(folder / MANIFEST, described) as put_manifest:  # a full disk shows before
-            (folder / MANIFEST).unlink(missing_ok=True)
-            put_weights()
-            put_manifest()
+    # A full disk shows before the earlier agent is touched.
+    with (
+        staged(folder / WEIGHTS, weights) as put_weights,
+        staged(folder / MANIFEST, dump_sealed(to_mapping(manifest))) as put_manifest,
+    ):
+        (folder / MANIFEST).unlink(missing_ok=True)
+        put_weights()
+        put_manifest()
     return folder
 
 
@@ -251,10 +253,14 @@ def _without_paths(manifest: AgentManifest) -> AgentManifest:
 
     Such an environment would open a file that a stranger chose.
     """
-    if path_in(manifest.environment_kwargs) is None:
+    if not path_in(manifest.environment_kwargs):
         return manifest
-    name = f"{UNREGISTERED}{manifest.environment}"
-    return replace(manifest, environment=name, environment_kwargs={}, recipe=None)
+    return replace(
+        manifest,
+        environment=f"{UNREGISTERED}{manifest.environment}",
+        environment_kwargs={},
+        recipe=None,
+    )
 
 
 def load_agent(
@@ -285,7 +291,6 @@ def load_agent(
     arguments = dict(manifest.policy_kwargs)
     arguments["network"] = NetworkConfig.from_dict(arguments.get("network", {}))
     weights = read_weights(folder, manifest)
-    room = NetworkRoom(sum(tensor.numel() for tensor in weights.values()), where)
     with _naming(where):
         if env is None:
             recorded = manifest.environment, settings.n_envs, manifest.seed
@@ -297,7 +302,7 @@ def load_agent(
         made = as_learned(made)
         _check_spaces(manifest, made, where)
         algorithm, seed = manifest.algorithm, manifest.seed
-        with room:
+        with NetworkRoom(sum(tensor.numel() for tensor in weights.values()), where):
             model = build_model(algorithm, arguments, settings, made, seed=seed, device=device)
     # They are not the policy's, and are stored beside its weights.
     statistics = with_prefix(VEC_NORMALIZE, weights)

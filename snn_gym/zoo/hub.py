@@ -15,12 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from snn_gym._base.checksums import parse_json
-from snn_gym._base.config import Config, Natural
 from snn_gym._base.folders import make_writable
-from snn_gym._base.names import without_controls
+from snn_gym._base.names import printable
 from snn_gym._base.storage import write_bytes_atomic
 from snn_gym.zoo.files import (
     MANIFEST,
@@ -45,9 +43,6 @@ _ADDRESS = re.compile(
     re.ASCII,
 )
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_TIMEOUT_S = 30.0
-_MAX_LIST_BYTES = 1 << 24
-_MAX_ERROR_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -104,7 +99,7 @@ def asking(hub: Any, address: Address) -> Iterator[None]:
             "HF_TOKEN to a token that may read it"
         ) from error
     except errors.HfHubHTTPError as error:
-        said = _in_one_line(f"{error.response.status_code} {error.server_message or ''}")
+        said = printable(f"{error.response.status_code} {error.server_message or ''}", 300)
         raise ValueError(
             f"{hub.endpoint} refused {address} ({said}); set HF_TOKEN to a token that may do "
             "this, or try again later"
@@ -112,37 +107,31 @@ def asking(hub: Any, address: Address) -> Iterator[None]:
     # HTTPError is the base of the network's errors; hf_xet raises RuntimeError.
     except (errors.HTTPError, OSError, RuntimeError) as error:
         raise ValueError(
-            f"{address}: the connection to {hub.endpoint} failed ({_in_one_line(error)}); check the network, "
-            "or name the folder of an agent that was pulled before"
+            f"{address}: the connection to {hub.endpoint} failed ({printable(str(error), 300)}); "
+            "check the network, or name the folder of an agent that was pulled before"
         ) from error
-
-
-def _in_one_line(said: object) -> str:
-    return without_controls(" ".join(str(said).split()))[:300]
 
 
 def _fetch(hub: Any, address: Address, url: str, max_bytes: int) -> bytes:
     """Return a response's body; ValueError for an error, or for more than ``max_bytes``."""
-    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+    import huggingface_hub.utils
 
-    data, headers = bytearray(), {**build_hf_headers(), "Accept-Encoding": "identity"}
+    utils: Any = huggingface_hub.utils
+    data, headers = bytearray(), {**utils.build_hf_headers(), "Accept-Encoding": "identity"}
     with (
         asking(hub, address),
-        get_session().stream("GET", url, headers=headers, timeout=_TIMEOUT_S) as response,
+        utils.get_session().stream("GET", url, headers=headers, timeout=30.0) as response,
     ):
-        most = max_bytes if response.is_success else _MAX_ERROR_BYTES
+        if not response.is_success:  # without its body, which may have no end
+            utils.hf_raise_for_status(
+                type(response)(
+                    response.status_code, headers=response.headers, request=response.request
+                )
+            )
         for chunk in response.iter_bytes():
             data += chunk
-            if len(data) > most:
-                break
-        if not response.is_success:  # with as much of its text as was read
-            said = {"headers": response.headers, "request": response.request}
-            hf_raise_for_status(type(response)(response.status_code, content=bytes(data), **said))
-    if len(data) > max_bytes:
-        raise ValueError(
-            f"{address}: {hub.endpoint} sends more than the {max_bytes:,} bytes expected of {url}; "
-            "check HF_ENDPOINT"
-        )
+            if len(data) > max_bytes:
+                raise RuntimeError(f"{url} has more than the {max_bytes:,} bytes expected")
     return bytes(data)
 
 
@@ -196,37 +185,27 @@ def pull(name: str, out: str | os.PathLike[str] | None = None) -> Path:
     return folder
 
 
-@dataclass(frozen=True)
-class _Listed(Config):
-    """A file as the hub lists it."""
+def _list_files(address: Address) -> tuple[Any, str, dict[str, tuple[int, str, bool]]]:
+    """Return the hub, an address's commit, and size and digest of its shared files by name.
 
-    size: Natural
-    digest: str
-    is_large: bool
-    """Whether the digest is a SHA-256, as of large files, or git's of a blob."""
-
-
-def _list_files(address: Address) -> tuple[Any, str, dict[str, _Listed]]:
-    """Return the hub, an address's commit, and its shared files by name as the hub describes them.
+    The last value tells whether the digest is a SHA-256, as of large files, or git's of a blob.
 
     Raises ValueError for no agent.
     """
     hub = open_hub()
-    revision = f"/revision/{quote(address.revision, safe='')}" if address.revision else ""
+    revision = f"/revision/{address.revision.replace('/', '%2F')}" if address.revision else ""
     url = f"{hub.endpoint}/api/models/{address.name}{revision}?blobs=true"
+    info = parse_json(_fetch(hub, address, url, 1 << 24), hub.endpoint)
     try:
-        info = parse_json(_fetch(hub, address, url, _MAX_LIST_BYTES), f"{hub.endpoint}'s answer")
-        found = {x["rfilename"]: x for x in info["siblings"] if x["rfilename"] in FILES}
+        commit, found = info["sha"], [x for x in info["siblings"] if x["rfilename"] in FILES]
         listed = {
-            name: _Listed(x["size"], lfs["sha256"] if lfs else x["blobId"], lfs is not None)
-            for name, x in found.items()
-            for lfs in [x.get("lfs")]
+            x["rfilename"]: (int(x["size"]), lfs["sha256"] if lfs else x["blobId"], bool(lfs))
+            for x, lfs in ((x, x.get("lfs")) for x in found)
         }
-        commit = info["sha"]
     except (LookupError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{hub.endpoint} describes {address} otherwise than the hub does "
-            f"({type(error).__name__}: {_in_one_line(error)}); check HF_ENDPOINT"
+            f"{hub.endpoint} describes {address} otherwise than the hub does ({error}); check "
+            "HF_ENDPOINT"
         ) from error
     for name in (MANIFEST, WEIGHTS):
         if name not in listed:
@@ -240,20 +219,18 @@ def _list_files(address: Address) -> tuple[Any, str, dict[str, _Listed]]:
 
 
 def _download(
-    address: Address, folder: Path, hub: Any, commit: str, listed: dict[str, _Listed]
+    address: Address, folder: Path, hub: Any, commit: str, listed: dict[str, tuple[int, str, bool]]
 ) -> None:
     """Download the files of a commit, check them, and write them into a folder."""
     from huggingface_hub import hf_hub_url
 
     contents = {}
-    for name, file in listed.items():
-        if file.size > FILES[name]:
-            raise ValueError(
-                f"{address}: {name} has {file.size} bytes; expected at most {FILES[name]}"
-            )
+    for name, (size, digest, is_large) in listed.items():
+        if size > FILES[name]:
+            raise ValueError(f"{address}: {name} has {size} bytes; expected at most {FILES[name]}")
         url = hf_hub_url(address.name, name, revision=commit, endpoint=hub.endpoint)
-        contents[name] = _fetch(hub, address, url, file.size)
-        if _digest(contents[name], file) != file.digest:
+        contents[name] = _fetch(hub, address, url, size)
+        if _digest(contents[name], is_large) != digest:
             raise ValueError(
                 f"{address}: {name} is not the file that the hub lists: their digests differ; "
                 "download it again"
@@ -270,8 +247,8 @@ def _download(
         write_bytes_atomic(folder / name, data)
 
 
-def _digest(data: bytes, file: _Listed) -> str:
+def _digest(data: bytes, is_large: bool) -> str:
     """Return a file's digest as the hub lists it: SHA-256 of large files, else git's of a blob."""
-    if file.is_large:
+    if is_large:
         return hashlib.sha256(data).hexdigest()
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()

@@ -62,8 +62,8 @@ WRITERS = {
     "episodes.csv": lambda model, path: episodes(path),
     "dynamics.csv": lambda model, path: write_rows(path, [(k, "a", "b", 0.5) for k in range(300)]),
     "picture.png": lambda model, path: draw(path),
-    "agent.nir": lambda model, path: to_nir(model, path),
-    "agent.onnx": lambda model, path: to_onnx(model, path),
+    "agent.nir": to_nir,
+    "agent.onnx": to_onnx,
     "agent.safetensors": lambda model, path: program_of(model).save(path),
     "agent.c": lambda model, path: to_c(model, path.parent),
 }
@@ -107,7 +107,7 @@ def test_a_checkpoint_that_finds_no_room_leaves_the_newest(model, tmp_path):
 
 def test_a_training_on_a_full_disk_ends_in_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    words = "train ppo-mlp CartPole-v1 --steps 64 --no-progress --no-tensorboard --out run"
+    words = "train ppo-mlp CartPole-v1 --steps 256 --no-progress --out run"
     with full_after(3000):
         assert main(words.split()) == 2
     said = capsys.readouterr().err

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import zipfile
+from typing import ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -14,7 +15,7 @@ import snn_gym
 from snn_gym.plots.run import plot_run, read_evaluations
 from snn_gym.training import train
 from snn_gym.training.logs import EVALUATIONS_FILE, read_episodes, read_evaluation_log, seconds_at
-from snn_gym.training.run import EPISODES_FILE, open_parent
+from snn_gym.training.run import EPISODES_FILE
 from tests.edits import edit_json
 from tests.policies.identity import refused
 from tests.training._runs import run
@@ -36,7 +37,7 @@ def copy(trained, tmp_path):
 class OpensItsArgument(gym.Env):
     """CartPole's spaces; opens a file that its argument names, as MuJoCo's tasks do."""
 
-    opened = []
+    opened: ClassVar[list] = []
 
     def __init__(self, model="pole.xml", mode="slow", render_mode=None):
         self.opened.append(model)
@@ -103,7 +104,7 @@ def test_an_agent_of_an_environment_with_a_path_is_saved_for_that_object(opener,
 
 def test_a_training_with_a_path_is_refused_before_its_first_step(opener, tmp_path):
     arguments = {"environment_kwargs": {"model": "/my/robot.xml"}, "steps": 64}
-    with refused("has the path '/my/robot.xml'.*register an id"):
+    with refused(r"has the path ./my/robot.xml..*register an id"):
         train("ppo-mlp", opener, out=tmp_path / "run", **arguments)
     assert not (tmp_path / "run").exists()
 
@@ -111,9 +112,10 @@ def test_a_training_with_a_path_is_refused_before_its_first_step(opener, tmp_pat
 def test_a_run_has_no_path_opened(opener, copy):
     content = json.loads((copy / "run.json").read_text())
     edit_json(
-        copy / "run.json", **{**content, "environment": opener, "environment_kwargs": {"model": "/x"}}
+        copy / "run.json",
+        **{**content, "environment": opener, "environment_kwargs": {"model": "/x"}},
     )
-    with refused("has the path '/x'"):
+    with refused(r"has the path ./x."):
         plot_run(copy)
     assert OpensItsArgument.opened == []
 
@@ -134,7 +136,9 @@ def test_a_network_larger_than_its_weights_is_not_built(sizes, copy):
 
 def test_a_critic_larger_than_its_weights_is_not_built(copy):
     arguments = json.loads((copy / "manifest.json").read_text())["policy_kwargs"]
-    edit_json(copy / "manifest.json", policy_kwargs={**arguments, "critic_hidden_sizes": [3000] * 3})
+    edit_json(
+        copy / "manifest.json", policy_kwargs={**arguments, "critic_hidden_sizes": [3000] * 3}
+    )
     with refused("many more numbers than"):
         snn_gym.load_agent(copy)
 
@@ -145,7 +149,7 @@ def test_time_steps_have_a_limit_everywhere(steps, copy):
     with refused("time_steps must be at least 1 and at most 10000"):
         snn_gym.load_agent(copy)
     for env_id in ("snn/CartPole-v1", "snn/CueAccumulation-v0"):
-        with pytest.raises(ValueError, match="time_steps must be .*at most 10000"):
+        with pytest.raises(ValueError, match=r"time_steps must be .*at most 10000"):
             gym.make(env_id, time_steps=steps)
 
 
@@ -175,11 +179,12 @@ def test_logs_are_regular_files(name, kind, tmp_path):
     path = tmp_path / "run" / name
     path.parent.mkdir(parents=True)
     in_place_of(path, kind, tmp_path / "elsewhere")
-    with pytest.raises(ValueError, match="link|pipe"):
-        {
-            EPISODES_FILE: lambda: read_episodes(path),
-            EVALUATIONS_FILE: lambda: read_evaluations(tmp_path / "run"),
-        }.get(name, lambda: seconds_at(tmp_path / "run", np.array([1.0])))()
+    if name.startswith("tb/"):
+        assert seconds_at(tmp_path / "run", np.array([1.0])) is None  # as without a log
+        return
+    read = {EPISODES_FILE: read_episodes, EVALUATIONS_FILE: read_evaluation_log}[name]
+    with pytest.raises(ValueError, match=r"link|pipe"):
+        read(path)
 
 
 def test_a_linked_folder_that_the_user_names_is_read(trained, tmp_path):
@@ -203,11 +208,11 @@ def bomb(columns):
     return packed.getvalue()
 
 
-def test_evaluations_that_unpack_to_more_than_their_limit_are_not_unpacked(tmp_path):
-    path, rows = tmp_path / EVALUATIONS_FILE, np.zeros((1 << 21, 20))
-    path.write_bytes(bomb({"timesteps": rows[:, 0], "results": rows, "ep_lengths": rows[:1]}))
-    assert path.stat().st_size < 1 << 20
-    with refused(r"evaluations\.npz is no log of evaluations \(it unpacks to 3\d\d,"):
+def test_compressed_evaluations_are_not_unpacked(tmp_path):
+    path, rows = tmp_path / EVALUATIONS_FILE, np.zeros((1 << 12, 20))
+    path.write_bytes(bomb({"timesteps": rows[:, 0], "results": rows, "ep_lengths": rows}))
+    assert path.stat().st_size < rows.nbytes / 100
+    with refused(r"evaluations\.npz is no log of evaluations \(it is compressed"):
         read_evaluation_log(path)
 
 
@@ -222,7 +227,7 @@ def test_evaluations_that_unpack_to_more_than_their_limit_are_not_unpacked(tmp_p
     ],
 )
 def test_evaluations_of_other_shapes_are_refused_in_one_line(columns, tmp_path):
-    (tmp_path / EVALUATIONS_FILE).write_bytes(bomb(columns))
+    np.savez(tmp_path / EVALUATIONS_FILE, **columns)
     with refused(r"evaluations\.npz is no log of evaluations"):
         read_evaluations(tmp_path)
 

@@ -113,6 +113,9 @@ def test_controllers_continue_after_a_checkpoint(tmp_path):
     assert_close(full_state(fresh.policy), full_state(model.policy), rtol=0, atol=0)
 
 
+GROUPS = ("optimisers", "policy.optimizer", "param_groups")
+
+
 @pytest.mark.parametrize(
     ("place", "value", "named"),
     [
@@ -122,12 +125,20 @@ def test_controllers_continue_after_a_checkpoint(tmp_path):
         (("recent_episodes",), ["r"], "recent_episodes"),
         (("optimisers", "policy.optimizer"), 1, "optimisers"),
         (("optimisers",), {}, "does not hold the state of this model"),
-        (("counters", "num_timesteps"), -1, "num_timesteps is -1"),
-        (("counters", "num_timesteps"), 0.5, "num_timesteps is 0.5"),
-        (("counters", "_n_updates"), 10**30, "_n_updates is 10000"),
-        (("optimisers", "policy.optimizer", "param_groups", 0, "lr"), "fast", "lr .*'fast'"),
-        (("optimisers", "policy.optimizer", "param_groups", 0, "betas"), 0.9, "betas .*0.9"),
-        (("optimisers", "policy.optimizer", "param_groups"), [], "param_groups|zip|argument"),
+        (("counters", "num_timesteps"), -1, "num_timesteps' is"),
+        (("counters", "num_timesteps"), 0.5, "num_timesteps' is"),
+        (("counters", "_n_updates"), 10**30, "_n_updates' is"),
+        (
+            ("optimisers", "policy.optimizer", "param_groups", 0, "lr"),
+            "fast",
+            "do not fit the weights",
+        ),
+        (
+            ("optimisers", "policy.optimizer", "param_groups", 0, "betas"),
+            0.9,
+            "do not fit the weights",
+        ),
+        (GROUPS, [], "param_groups|zip|argument"),
         (("replay",), {"pos": 10**9, "full": False}, "stands at 1000000000 of"),
     ],
 )
@@ -159,6 +170,6 @@ def test_an_optimiser_with_tensors_of_other_shapes_is_refused_in_one_line(tmp_pa
         {**tensors, name: torch.zeros(3)}, {"state": metadata["state"], SEAL: UNSEALED}
     )
     path.write_bytes(seal(forged))
-    with pytest.raises(ValueError, match=r"c\.safetensors.*has the shapes") as caught:
+    with pytest.raises(ValueError, match=r"c\.safetensors.*do not fit the weights") as caught:
         restore_checkpoint(path, make_agent("ppo-mlp", "CartPole-v1", n_steps=32))
     assert "\n" not in str(caught.value)
