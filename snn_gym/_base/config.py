@@ -117,7 +117,7 @@ NonNegative = Annotated[float, Range(at_least=0)]
 Share = Annotated[float, Range(at_least=0, at_most=1)]
 PositiveShare = Annotated[float, Range(above=0, at_most=1)]
 MAX_TIME_STEPS = 10_000  # of a decision, whose memory and time they multiply
-TimeSteps = Annotated[int, Range(at_least=1, at_most=MAX_TIME_STEPS)]
+TimeSteps = Annotated[Count, Range(at_most=MAX_TIME_STEPS)]
 
 
 @dataclass(frozen=True)

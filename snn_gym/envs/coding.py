@@ -147,8 +147,7 @@ class BatchCoder:
             raise ValueError(f"encoder {encoder!r} is not allowed; allowed encoders: {allowed}")
         if type(time_steps) is not int or not 1 <= time_steps <= MAX_TIME_STEPS:
             raise ValueError(
-                f"time_steps must be a whole number of at least 1, at most {MAX_TIME_STEPS}, got "
-                f"{time_steps!r}"
+                f"time_steps must be a whole number from 1 to {MAX_TIME_STEPS}, got {time_steps!r}"
             )
         spike_encoder = make_encoder(encoder, encoder_parameters)
         assert isinstance(spike_encoder, SpikeEncoder)

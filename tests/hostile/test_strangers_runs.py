@@ -146,10 +146,10 @@ def test_a_critic_larger_than_its_weights_is_not_built(copy):
 @pytest.mark.parametrize("steps", [10_001, 10**9])
 def test_time_steps_have_a_limit_everywhere(steps, copy):
     change_network(copy, time_steps=steps)
-    with refused("time_steps must be at least 1 and at most 10000"):
+    with refused("time_steps must be at most 10000"):
         snn_gym.load_agent(copy)
     for env_id in ("snn/CartPole-v1", "snn/CueAccumulation-v0"):
-        with pytest.raises(ValueError, match=r"time_steps must be .*at most 10000"):
+        with pytest.raises(ValueError, match=r"time_steps must be .*10000"):
             gym.make(env_id, time_steps=steps)
 
 
