@@ -314,9 +314,10 @@ def describe_unregistered(env_id: str) -> str:
     if env_id.startswith(UNREGISTERED):
         name = env_id.removeprefix(UNREGISTERED)
         return (
-            f"{start}: it stands for an object of {name} without an id, or with a path among its "
-            "arguments, which no file can have opened; pass such an object in Python, as in "
-            "load_agent(path, env=OBJECT), or train on an id of yours that has the path"
+            f"{start}: it stands for an object of class {name} without an id, or of an id with a "
+            "path among its arguments, which no file can have opened; pass such an object in "
+            f"Python, as in load_agent(path, env={name}()), or train on a registered id that has "
+            "the path among its own arguments"
         )
     games = {"ALE/": "ale_py", "Atari/": "snn_gym.envs.atari"}
     for prefix, module in games.items():

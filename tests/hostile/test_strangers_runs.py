@@ -94,7 +94,7 @@ def test_an_agent_of_an_environment_with_a_path_is_saved_for_that_object(opener,
     env = gym.make(opener, model="/my/robot.xml")
     model = snn_gym.make_agent("ppo-mlp", env)
     folder = snn_gym.save_agent(model, tmp_path / "agent")
-    with pytest.raises(gym.error.Error, match=r"load_agent\(path, env=OBJECT\)"):
+    with pytest.raises(gym.error.Error, match=r"load_agent\(path, env="):
         snn_gym.load_agent(folder)
     loaded = snn_gym.load_agent(folder, env=env)
     seen = np.ones((3, 4), np.float32)
