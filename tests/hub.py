@@ -29,6 +29,8 @@ class Hub:
         self.objects = {}
         self.swapped = {}
         """Bytes that are served in place of a file's, by path."""
+        self.hostile = {}
+        """Functions that answer, given the handler, in place of a whole request, by path."""
         self.requests = []
         self.endpoint = self.cdn = ""
 
@@ -158,6 +160,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         path = self.path.split("?")[0]
         self.hub.requests.append((self.command, path))
+        for part, answer in self.hub.hostile.items():
+            if part in path:
+                return answer(self)
         if path.startswith("/cdn/"):
             _, _, digest, name = path.split("/")
             return self.answer(200, self.hub.swapped.get(name, self.hub.objects.get(digest)))

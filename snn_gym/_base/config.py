@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import math
 import numbers
 import re
@@ -115,6 +116,8 @@ Positive = Annotated[float, Range(above=0)]
 NonNegative = Annotated[float, Range(at_least=0)]
 Share = Annotated[float, Range(at_least=0, at_most=1)]
 PositiveShare = Annotated[float, Range(above=0, at_most=1)]
+MAX_TIME_STEPS = 10_000  # of a decision, whose memory and time they multiply
+TimeSteps = Annotated[Count, Range(at_most=MAX_TIME_STEPS)]
 
 
 @dataclass(frozen=True)
@@ -385,7 +388,25 @@ def check_names_no_module(value: Any, where: str) -> None:
         )
 
 
+_PATH = re.compile(r'"(?![\w.-]+/[\w.-]+-v\d+")([.~][^"]*|[^"]*[/\\][^"]*)"')
+
+
+def path_in(value: Any) -> re.Match[str] | None:
+    """Return the first text in plain data that is a path and no id, quoted; None without one."""
+    return _PATH.search(json.dumps(value, ensure_ascii=False))
+
+
+def check_names_no_path(value: Any, where: str) -> None:
+    """Raise ValueError for plain data with a text that is a path."""
+    if found := path_in(value):
+        raise ValueError(
+            f"{where} has the path {found[0]:.80}, and a run's file can't have other files opened; "
+            "register an id whose own arguments hold the path (--module PACKAGE), and name that"
+        )
+
+
 # An agent's name, an environment's id and its arguments for ``gym.make``, as files give them.
 RecordedAgent = Annotated[str, Length(1, MAX_AGENT_NAME), Matching(AGENT_NAME)]
 RecordedId = Annotated[str, check_names_no_module, Matching(r"[\w./-]*")]
 RecordedArguments = Annotated[dict[str, Any], check_names_no_module]
+PathlessArguments = Annotated[dict[str, Any], check_names_no_module, check_names_no_path]

@@ -43,6 +43,12 @@ def without_controls(text: str) -> str:
     return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
 
 
+def printable(text: str, most: int = 2000) -> str:
+    """Return a text, which may quote any file, as one printable line of ``most`` characters."""
+    line = " ".join(text.split())
+    return without_controls(line if len(line) <= most else f"{line[:most]}…")
+
+
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = ";") -> str:
     """Return ``; did you mean 'KNOWN'?`` for an error; ``otherwise`` if no known name is close."""
     close = difflib.get_close_matches(name, list(known), n=1)

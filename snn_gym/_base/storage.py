@@ -172,10 +172,13 @@ def staged(
         _sync_folder(path.parent, dir_fd)
 
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(descriptor)
+        except OSError as error:  # which names no file
+            raise OSError(error.errno, error.strerror, str(path)) from error
         yield publish
     finally:
         if not published:
@@ -368,7 +371,9 @@ def _read_header(data: bytes, where: str) -> dict[str, dict[str, str]]:
             "whole file; copy it again",
         )
     try:
-        header = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length], object_pairs_hook=_unique)
+        header = json.loads(
+            data[_LENGTH_BYTES : _LENGTH_BYTES + length], object_pairs_hook=unique_keys
+        )
     except (ValueError, RecursionError) as error:
         raise StorageError(
             "not-safetensors",
@@ -377,11 +382,14 @@ def _read_header(data: bytes, where: str) -> dict[str, dict[str, str]]:
     return dict(header)  # an object: the text begins with a brace
 
 
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the pairs of a JSON object as a dict; ValueError for a key that is there twice."""
     # Of two equal keys parsers may take either, and not the one that was checked.
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        raise ValueError("duplicate key")
+    content: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in content:
+            raise ValueError(f"key {key!r} appears twice")
+        content[key] = value
     return content
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import gymnasium as gym
 import typer
 
+from snn_gym._base.names import printable
 from snn_gym._version import __version__
 from snn_gym.cli.options import (
     MOST_EPISODES,
@@ -25,7 +26,6 @@ from snn_gym.cli.options import (
 )
 from snn_gym.cli.printing import (
     describe_refusal,
-    in_one_line,
     print_columns,
     print_evaluation,
     print_lines,
@@ -84,11 +84,11 @@ def _help_of(words: list[str]) -> str:
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    print("snn-gym:", in_one_line(str(message)), file=sys.stderr)
+    print("snn-gym:", printable(str(message)), file=sys.stderr)
 
 
 def _refuse(message: str) -> int:
-    print("snn-gym:", in_one_line(message), file=sys.stderr)
+    print("snn-gym:", printable(message), file=sys.stderr)
     return BAD_INPUT
 
 

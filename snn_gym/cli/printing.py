@@ -12,14 +12,6 @@ from snn_gym._base.names import without_controls
 if TYPE_CHECKING:
     from snn_gym.leaderboard import Evaluation
 
-_MAX_SHOWN = 2000
-
-
-def in_one_line(text: str) -> str:
-    """Return a message as one printable line, cut after 2000 characters; it may quote any file."""
-    line = " ".join(text.split())
-    return without_controls(line if len(line) <= _MAX_SHOWN else f"{line[:_MAX_SHOWN]}…")
-
 
 def say(*texts: object) -> None:
     """Print each text to standard output, or an empty line if there is none.

@@ -19,6 +19,7 @@ import typer
 
 import snn_gym
 from snn_gym._base.names import AGENT_NAME, AGENT_NAME_RULE, parse_seeds
+from snn_gym._base.storage import write_text_atomic
 from snn_gym.cli.options import (
     Device,
     Run,
@@ -349,7 +350,7 @@ def new(
         )
     template = importlib.resources.files("snn_gym") / "templates" / f"{kind}.txt"
     text = Template(template.read_text(encoding="utf-8")).substitute(values)
-    file.write_text(text, encoding="utf-8")
+    write_text_atomic(file, text)
     say(f"written: {file}")
     (command,) = re.findall(r"^    (snn-gym .*)$", text, re.MULTILINE)
     say(f"next: {command}")

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from gymnasium.utils import seeding
 from numpy.typing import ArrayLike, NDArray
 
-from snn_gym._base.config import typed
+from snn_gym._base.config import MAX_TIME_STEPS, typed
 from snn_gym.envs.batch import check_finite, few
 from snn_gym.envs.registry import import_named_module, make_task
 from snn_gym.program.encoders import SpikeEncoder, make_encoder, spike_encoders
@@ -147,8 +147,10 @@ class BatchCoder:
         if encoder not in spike_encoders():
             allowed = ", ".join(spike_encoders())
             raise ValueError(f"encoder {encoder!r} is not allowed; allowed encoders: {allowed}")
-        if type(time_steps) is not int or time_steps < 1:
-            raise ValueError(f"time_steps must be a whole number of at least 1, got {time_steps!r}")
+        if type(time_steps) is not int or not 1 <= time_steps <= MAX_TIME_STEPS:
+            raise ValueError(
+                f"time_steps must be a whole number from 1 to {MAX_TIME_STEPS}, got {time_steps!r}"
+            )
         spike_encoder = make_encoder(encoder, encoder_parameters)
         assert isinstance(spike_encoder, SpikeEncoder)
         self._encoder = spike_encoder

@@ -15,7 +15,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from snn_gym._base.config import Config, Count, from_mapping
+from snn_gym._base.config import Config, Count, TimeSteps, from_mapping
 from snn_gym._base.folders import content_path, read_toml
 from snn_gym._base.names import UNREGISTERED, did_you_mean
 
@@ -33,7 +33,7 @@ class SpikeSettings(Config):
     """Default encoding of a task's observations as spikes."""
 
     encoder: str
-    time_steps: Count
+    time_steps: TimeSteps
     low: tuple[float, ...]
     """Lower limit of each observed value, in the task's units; smaller values are clipped."""
     high: tuple[float, ...]
@@ -314,8 +314,10 @@ def describe_unregistered(env_id: str) -> str:
     if env_id.startswith(UNREGISTERED):
         name = env_id.removeprefix(UNREGISTERED)
         return (
-            f"{start}: it stands for an object of class {name} without an id; pass such an object "
-            f"in Python, as in load_agent(path, env={name}()), or train on a registered id"
+            f"{start}: it stands for an object of class {name} without an id, or of an id with a "
+            "path among its arguments, which no file can have opened; pass such an object in "
+            f"Python, as in load_agent(path, env={name}()), or train on a registered id that has "
+            "the path among its own arguments"
         )
     games = {"ALE/": "ale_py", "Atari/": "snn_gym.envs.atari"}
     for prefix, module in games.items():

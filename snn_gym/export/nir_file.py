@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snn_gym._base.names import printable
 from snn_gym._base.storage import StorageError, parse_tensors, read_regular_file
-from snn_gym.leaderboard.manifest import printable, shorten
+from snn_gym.leaderboard.manifest import shorten
 from snn_gym.leaderboard.worker import Limits, apply_limits
 
 MAX_FILE_BYTES = 64 << 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -15,8 +16,8 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from snn_gym._base.config import Config, Count, Length, Positive, Range, to_mapping
-from snn_gym._base.storage import read_regular_file, write_text_atomic
+from snn_gym._base.config import Config, Length, Positive, Range, TimeSteps, to_mapping
+from snn_gym._base.storage import read_regular_file, write_bytes_atomic, write_text_atomic
 from snn_gym.export.nir_file import Array, Graph, Node
 from snn_gym.leaderboard.manifest import parse_strict
 from snn_gym.policies.frozen import program_of
@@ -95,7 +96,7 @@ class Host(Config):
     """Version of this schema."""
     dt_s: Positive
     """Time step (s) of the graph's time constants."""
-    time_steps: Annotated[Count, Range(at_most=10_000)]
+    time_steps: TimeSteps
     """Time steps of a decision."""
     observation: Observation
     state: Literal["reset", "carried"]
@@ -407,9 +408,9 @@ def to_nir(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> N
     file = Path(path)
     graph, host = nir_graph(program), host_of(program)
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.partial")
-    nir.write(partial, graph)
-    partial.replace(file)
+    written = io.BytesIO()
+    nir.write(written, graph)
+    write_bytes_atomic(file, written.getvalue())
     described = file.with_suffix(".json")
     write_text_atomic(described, json.dumps(to_mapping(host), indent=2) + "\n")
     return NIRFiles(file, described)

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate, pairwise
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Literal, NoReturn, TypeVar
 
 from snn_gym._base.config import (
     Config,
@@ -17,7 +17,8 @@ from snn_gym._base.config import (
     from_mapping,
     to_mapping,
 )
-from snn_gym._base.names import AGENT_NAME, MAX_AGENT_NAME, without_controls
+from snn_gym._base.names import AGENT_NAME, MAX_AGENT_NAME, printable
+from snn_gym._base.storage import unique_keys
 from snn_gym.envs.registry import ReferenceScores
 from snn_gym.zoo.environments import Seeding, TrainingSeed
 from snn_gym.zoo.recipe import Packages, Parent, Processor, Recipe
@@ -104,7 +105,6 @@ MAX_WEIGHTS_BYTES = 64 << 20
 MAX_EPISODES = 1000
 MAX_CURVE_POINTS = 50
 _MAX_STEPS = 10**12
-_MAX_SHOWN = 120
 MOST_LEVELS = 20
 """Deepest nesting of accepted JSON; records have fewer than ten levels."""
 _ENVIRONMENT_PATTERN = r"(snn/)?[A-Za-z0-9]+(-[A-Za-z0-9]+)*-v[0-9]+"
@@ -247,7 +247,7 @@ def parse_strict(
     """
     try:
         text = data.decode("utf-8")
-        content = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        content = json.loads(text, object_pairs_hook=unique_keys, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         detail = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
         raise SubmissionError(
@@ -292,25 +292,10 @@ def dump_json(record: Config) -> str:
     return json.dumps(to_mapping(record), indent=2, allow_nan=False) + "\n"
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in content:
-            raise ValueError(f"key {key!r} appears twice")
-        content[key] = value
-    return content
-
-
 def _no_constant(literal: str) -> NoReturn:
     raise ValueError(f"{literal} is not a JSON number")
 
 
 def shorten(text: str) -> str:
     """Return untrusted text as one printable line, cut after 120 characters."""
-    line = printable(text)
-    return line if len(line) <= _MAX_SHOWN else line[:_MAX_SHOWN] + "…"
-
-
-def printable(text: str) -> str:
-    """Return untrusted text as one line, with ``?`` for control characters."""
-    return without_controls(" ".join(text.split()))
+    return printable(text, 120)

@@ -21,8 +21,8 @@ from pathlib import Path
 import typer
 
 from snn_gym._base.config import to_mapping
-from snn_gym._base.names import without_controls
-from snn_gym.leaderboard.manifest import SubmissionError, printable
+from snn_gym._base.names import printable, without_controls
+from snn_gym.leaderboard.manifest import SubmissionError
 from snn_gym.leaderboard.reevaluation import retrain_row
 from snn_gym.leaderboard.rendering import render_line
 from snn_gym.leaderboard.rerun import VerificationSettings

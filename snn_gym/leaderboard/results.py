@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from snn_gym._base.config import Config, Length, Range
 from snn_gym._base.folders import LOCK_SECONDS, locked, remove_partial_files
+from snn_gym._base.names import printable
 from snn_gym._base.storage import (
     StorageError,
     opened_folder,
@@ -37,7 +38,6 @@ from snn_gym.leaderboard.manifest import (
     TrainedAgain,
     dump_json,
     parse_strict,
-    printable,
     shorten,
 )
 from snn_gym.program.costs import Costs

@@ -26,6 +26,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym._base.config import Config, Count, Range
 from snn_gym._base.markup import element
+from snn_gym._base.names import printable
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import write_bytes_atomic
 from snn_gym.envs.objects import EnvironmentLike, Given
@@ -135,7 +136,8 @@ def _palette(frames: Sequence[Frame]) -> Palette:
 
 
 def _write_mp4(frames: Sequence[Frame], path: Path, frames_per_second: int) -> None:
-    with tempfile.TemporaryFile() as raw:
+    with tempfile.TemporaryFile() as raw, tempfile.TemporaryDirectory() as folder:
+        film = Path(folder, path.name)
         for frame in frames:
             picture = draw_frame(frame)
             raw.write(picture.tobytes())
@@ -145,12 +147,13 @@ def _write_mp4(frames: Sequence[Frame], path: Path, frames_per_second: int) -> N
         command = [
             *("ffmpeg", "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"),
             *("-s", f"{picture.shape[1]}x{picture.shape[0]}", "-r", str(frames_per_second)),
-            *("-i", "-", "-pix_fmt", "yuv420p", "-movflags", "+faststart", str(path.absolute())),
+            *("-i", "-", "-pix_fmt", "yuv420p", "-movflags", "+faststart", str(film)),
         ]
         process = subprocess.run(command, stdin=raw, capture_output=True, check=False)
-    if process.returncode != 0:
-        problem = process.stderr.decode("utf-8", "replace").strip() or "it said nothing"
-        raise ValueError(f"{path}: ffmpeg failed: {problem}; write a .gif")
+        if process.returncode != 0:
+            problem = printable(process.stderr.decode("utf-8", "replace")) or "it said nothing"
+            raise ValueError(f"{path}: ffmpeg failed: {problem}; write a .gif")
+        write_bytes_atomic(path, film.read_bytes())
 
 
 # ---- window --------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ from snn_gym.policies.protocols import RecordedPolicy
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.prices import DEFAULT
 from snn_gym.training.dynamics import DYNAMICS_FILE, acting_spiking_network, read_rows
-from snn_gym.training.logs import EVALUATIONS_FILE, read_episodes
+from snn_gym.training.logs import EVALUATIONS_FILE, read_episodes, read_evaluation_log
 from snn_gym.training.run import EPISODES_FILE, check_logs
 from snn_gym.training.settings import RunSettings, read_run_settings
 from snn_gym.zoo import load_agent
@@ -440,9 +440,9 @@ def read_evaluations(run: Path) -> tuple[FloatArray, FloatArray] | None:
     points: list[tuple[float, float]] = []
     logged = run / EVALUATIONS_FILE
     if logged.exists():
-        with np.load(logged, allow_pickle=False) as arrays:
-            means = arrays["results"].mean(axis=1)
-            points += zip(arrays["timesteps"].tolist(), means.tolist(), strict=True)
+        log = read_evaluation_log(logged)
+        means = log["results"].mean(axis=1)
+        points += zip(log["timesteps"].tolist(), means.tolist(), strict=True)
     manifest = run / SUBMISSION_FOLDER / MANIFEST_NAME
     if manifest.exists():
         submitted = parse_manifest(read_regular_file(manifest, max_bytes=MAX_MANIFEST_BYTES))

@@ -16,6 +16,7 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym._base.folders import toml_value
+from snn_gym._base.names import without_controls
 from snn_gym._base.storage import read_regular_file
 from snn_gym._version import __version__
 from snn_gym.leaderboard.evaluation import (
@@ -108,7 +109,7 @@ def _files(run: Path, name: str, *, film: bool, episodes: int) -> dict[str, byte
         files |= _film(model, manifest)
     result = evaluate(model, manifest.environment, episodes, env_kwargs=manifest.environment_kwargs)
     shown = next((file for file in FILMS if file in files), None)
-    return {**files, CARD: model_card(manifest, result, name, shown).encode()}
+    return {**files, CARD: without_controls(model_card(manifest, result, name, shown)).encode()}
 
 
 def _film(model: BaseAlgorithm, manifest: AgentManifest) -> dict[str, bytes]:

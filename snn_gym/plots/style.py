@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from snn_gym._base.storage import write_bytes_atomic
 
 DOTS_PER_INCH = 150
 GREY = "#666666"
@@ -83,6 +86,8 @@ def save(figure: Figure, stem: Path, formats: Sequence[str]) -> list[Path]:
         path = stem.with_suffix(f".{suffix}")
         # A date or a version would make equal pictures differ.
         metadata = {"Date": None} if suffix == "svg" else {"Software": None}
-        figure.savefig(path, format=suffix, metadata=metadata)
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format=suffix, metadata=metadata)
+        write_bytes_atomic(path, drawn.getvalue())
         paths.append(path)
     return paths

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym._base.config import Config, Count, Length, from_mapping, to_mapping
+from snn_gym._base.config import Config, Count, Length, TimeSteps, from_mapping, to_mapping
 from snn_gym._base.storage import dump_tensors, load_arrays, write_bytes_atomic
 from snn_gym.program.convolution import Filtered
 from snn_gym.program.encoders import (
@@ -453,7 +453,7 @@ class _Description(Config):
     clips: Annotated[tuple[float, ...], Length(0, 100)]
     """Limit of each normaliser."""
     layers: Annotated[tuple[_Unit, ...], Length(0, 1000)]
-    time_steps: Count
+    time_steps: TimeSteps
     maximum: Maximum
     rule: Rule
     limit: float | None

@@ -13,6 +13,7 @@ from snn_gym._base.config import (
     NonNegative,
     Positive,
     Range,
+    TimeSteps,
     from_mapping,
     to_mapping,
 )
@@ -128,7 +129,7 @@ class NetworkConfig(Config):
     hidden_sizes: tuple[Count, ...] = (64, 64)
     """Neurons of each spiking layer, input side first; none for a linear policy, which does not
     spike."""
-    time_steps: Count = 8
+    time_steps: TimeSteps = 8
     """Integration steps T of one decision."""
     dt_ms: Positive = 1.0
     """Length of an integration step (ms)."""

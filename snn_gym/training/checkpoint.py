@@ -12,6 +12,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -44,14 +45,14 @@ MAX_CHECKPOINT_BYTES = 1 << 36
 _MAX_LOG_BYTES = 1 << 32
 
 _STATE = "state"
-# State that Stable-Baselines3 carries between rollouts besides the networks. DQN alone has the last
-# two. A schedule is a function of the progress, so the progress is enough.
+# State that Stable-Baselines3 carries between rollouts besides the networks. DQN alone has
+# `_n_calls` and the last. A schedule is a function of the progress, so the progress is enough.
 _COUNTERS = (
     "num_timesteps",
     "_n_updates",
     "_episode_num",
-    "_current_progress_remaining",
     "_n_calls",
+    "_current_progress_remaining",
     "exploration_rate",
 )
 _REPLAY_ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
@@ -238,9 +239,15 @@ class _State(Config):
     recent_episodes: tuple[dict[str, float], ...]
 
     def _check(self) -> None:
-        unknown = sorted(set(self.counters) - set(_COUNTERS))
-        if unknown:  # it would become an attribute of the model
-            raise ValueError(f"counter {unknown[0]!r:.60} is unknown")
+        # An unknown name would become an attribute of the model.
+        wrong = [
+            name
+            for name, x in self.counters.items()
+            if name not in _COUNTERS
+            or (name in _COUNTERS[:4] and not (type(x) is int and 0 <= x < 1 << 53))
+        ]
+        if wrong:
+            raise ValueError(f"counter {wrong[0]!r:.60} is unknown, or no count")
 
 
 def _read(
@@ -378,6 +385,15 @@ def _unpack_optimiser(
         }
         for group in plain.param_groups
     ]
+    own = optimiser.param_groups
+    weights = [weight for group in own for weight in group["params"]]
+    shaped = ((weights[k], x) for k, entries in state.items() for x in entries.values())
+    # Numbers alone may take the place of numbers, or the first update would fail.
+    pairs = [(x[key], y[key]) for x, y in zip(own, groups, strict=True) for key in x.keys() & y]
+    if any(isinstance(x, Real) != isinstance(y, Real) for x, y in pairs) or any(
+        isinstance(x, torch.Tensor) and x.dim() and x.shape != w.shape for w, x in shaped
+    ):
+        raise TypeError("the optimiser's state or settings do not fit the weights")
     optimiser.load_state_dict({"state": state, "param_groups": groups})
 
 

@@ -33,6 +33,7 @@ from snn_gym.program.costs import NOT_COUNTED, Costs
 from snn_gym.training.dynamics import undisturbed
 from snn_gym.training.settings import RunSettings
 from snn_gym.zoo.files import MANIFEST, WEIGHTS, save_agent
+from snn_gym.zoo.hub import FILES
 
 # ---- episodes ------------------------------------------------------------------------------------
 HEADER = "timestep,return,length"
@@ -75,9 +76,14 @@ class EpisodeLog:
 
 def read_episodes(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return environment steps and returns (episodes,) of episodes.csv, or raise ``ValueError``."""
+    data = read_regular_file(path, max_bytes=FILES["episodes.csv"])
+    form: Any = {"delimiter": ",", "skiprows": 1, "usecols": (0, 1), "comments": None}
     try:
-        _, *lines = path.read_text().splitlines()
-        rows = np.array([line.split(",")[:2] for line in lines], dtype=np.float64).reshape(-1, 2)
+        # Of no rows loadtxt warns.
+        filled = data.count(b"\n") > 1
+        rows = np.loadtxt(io.BytesIO(data), ndmin=2, **form) if filled else np.empty((0, 2))
+        if not (data.startswith(HEADER.encode()) and np.isfinite(rows).all()):
+            raise ValueError(f"expected {HEADER}, and no value that is NaN or infinite")
     except ValueError as error:
         raise ValueError(f"{path} is no log of episodes: {error}") from error
     return rows[:, 0], rows[:, 1]
@@ -92,7 +98,7 @@ EVALUATION_EPISODES = 20
 FIRST_SEED = 1_800_000_000
 """Seed of the first episode: beyond those of trainings and of searches, before the table's."""
 _ARRAYS = ("timesteps", "results", "ep_lengths")
-_MAX_BYTES = 1 << 30
+_MAX_BYTES = 1 << 28
 
 
 class EvaluationCallback(BaseCallback):
@@ -126,7 +132,7 @@ class EvaluationCallback(BaseCallback):
         done = self.model.num_timesteps
         if done == 0 or not log.exists():
             return
-        columns = _read_evaluations(log)
+        columns = {name: list(x) for name, x in read_evaluation_log(log).items()}
         # Evaluations after the checkpoint are made again.
         rows = sum(timestep <= done for timestep in columns["timesteps"])
         self._log = {name: column[:rows] for name, column in columns.items()}
@@ -181,12 +187,33 @@ class EvaluationCallback(BaseCallback):
         return np.array(returns, dtype=np.float64), np.array(lengths, dtype=np.int64)
 
 
-def _read_evaluations(path: Path) -> dict[str, list[Any]]:
-    data = read_regular_file(path, max_bytes=_MAX_BYTES)
+def read_evaluation_log(path: Path) -> dict[str, NDArray[Any]]:
+    """Return timesteps (n,), results and ep_lengths (n, episodes) of evaluations.npz.
+
+    Raises:
+        ValueError: It is another file, too large, or has other arrays.
+    """
+    data = io.BytesIO(read_regular_file(path, max_bytes=_MAX_BYTES))
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return {name: list(arrays[name]) for name in _ARRAYS}
-    except (ValueError, KeyError, zipfile.BadZipFile) as error:
+        if any(entry.compress_type for entry in zipfile.ZipFile(data).infolist()):
+            raise ValueError("it is compressed, expected a file of numpy.savez")
+        with np.load(data, allow_pickle=False) as arrays:
+            log = {name: arrays[name] for name in _ARRAYS}
+        steps = len(log["timesteps"])
+        parts = [(x.ndim, len(x), x.dtype.kind in "iuf") for x in log.values()]
+        if parts != [(1, steps, True), (2, steps, True), (2, steps, True)]:
+            raise ValueError("its arrays are not numbers of as many evaluations")
+        return log
+    # A forged archive fails in many ways.
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        EOFError,
+        MemoryError,
+        RuntimeError,
+        zipfile.BadZipFile,
+    ) as error:
         raise ValueError(
             f"{path} is no log of evaluations ({error}); begin the run anew"
         ) from error
@@ -204,7 +231,8 @@ def seconds_at(run: Path, steps: FloatArray) -> FloatArray | None:
     at the mean speed until there. Steps that a resumed run trained twice count once. Without a log
     the result is None.
     """
-    files = (run / TENSORBOARD_FOLDER).glob("events.out.tfevents.*")
+    found = (run / TENSORBOARD_FOLDER).glob("events.out.tfevents.*")
+    files = [file for file in found if file.is_file() and not file.is_symlink()]
     known = [(0.0, 0.0)]
     for begun_s, entries in sorted(filter(None, map(_read, files))):
         while len(known) > 1 and known[-1][0] >= entries[0][0]:

@@ -53,7 +53,13 @@ from snn_gym.training.logs import (
     open_logger,
 )
 from snn_gym.training.settings import RUN_FILE, RunSettings, make_run_settings, read_run_settings
-from snn_gym.zoo.build import build_agent, check_spaces, make_agent, make_environments
+from snn_gym.zoo.build import (
+    NetworkRoom,
+    build_agent,
+    check_spaces,
+    make_agent,
+    make_environments,
+)
 from snn_gym.zoo.environments import Seeding, load_statistics, seed_environments, statistics_of
 from snn_gym.zoo.files import (
     MANIFEST,
@@ -286,8 +292,10 @@ def open_parent(
     folder = Path(parent)
     if (folder / MANIFEST).exists() or not (folder / CHECKPOINT_FILE).exists():
         return load_agent_in(folder, env_id)
-    model = _make(read_run_settings(folder))
-    restore_checkpoint(folder / CHECKPOINT_FILE, model)
+    checkpoint = folder / CHECKPOINT_FILE
+    with NetworkRoom(checkpoint.stat().st_size, str(folder / RUN_FILE)):
+        model = _make(read_run_settings(folder))
+    restore_checkpoint(checkpoint, model)
     return model
 
 

@@ -14,8 +14,8 @@ from snn_gym._base.config import (
     Count,
     Length,
     Natural,
+    PathlessArguments,
     RecordedAgent,
-    RecordedArguments,
     RecordedId,
     to_mapping,
 )
@@ -88,7 +88,7 @@ class RunSettings(Config):
     """Hyper-parameters in place of the agent's own."""
     network: dict[str, Any] = field(default_factory=dict)
     """Settings of the network in place of the agent's own, each as a whole."""
-    environment_kwargs: RecordedArguments = field(default_factory=dict)
+    environment_kwargs: PathlessArguments = field(default_factory=dict)
     """Arguments of the environment."""
     eval_every: Natural = 0
     """Environment steps between evaluations; 0 for none. The trained agent is the same."""

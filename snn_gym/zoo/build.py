@@ -23,6 +23,7 @@ from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from snn_gym._base.config import to_mapping, typed
 from snn_gym._base.names import did_you_mean
@@ -97,6 +98,30 @@ def check_memory(settings: Settings, env: VecEnv) -> None:
         f"{stored} needs {steps * each / _GIB:,.1f} GiB, {observation:,} bytes an observation, and "
         f"{available / _GIB:,.1f} GiB of memory are available; {fix}"
     )
+
+
+class NetworkRoom(TorchFunctionMode):
+    """Refuses to build a network with far more numbers than the file that is to fill it has.
+
+    A file can ask for any size; without this the memory is full before shapes are compared.
+    """
+
+    def __init__(self, numbers: int, where: str) -> None:
+        super().__init__()
+        # Target networks may be built twice, and initial weights need some room beside them.
+        self._numbers, self._where, self._left = numbers, where, 2 * numbers + (1 << 20)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Count the numbers of new tensors, which take no memory until they are filled."""
+        result = func(*args, **(kwargs or {}))
+        if func in (torch.empty, torch.zeros, torch.ones):
+            self._left -= result.numel()
+            if self._left < 0:
+                raise ValueError(
+                    f"{self._where} asks for a network with many more numbers than the "
+                    f"{self._numbers:,} of the weights beside it; copy both files again"
+                )
+        return result
 
 
 def available_bytes() -> int:

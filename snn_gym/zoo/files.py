@@ -31,8 +31,10 @@ from snn_gym._base.config import (
     RecordedArguments,
     RecordedId,
     from_mapping,
+    path_in,
     to_mapping,
 )
+from snn_gym._base.names import UNREGISTERED
 from snn_gym._base.numerics import warn_of_other_kernels, warn_of_threads
 from snn_gym._base.spaces import FlatSpikes
 from snn_gym._base.storage import (
@@ -40,8 +42,8 @@ from snn_gym._base.storage import (
     parse_tensors,
     prefixed,
     read_regular_file,
+    staged,
     with_prefix,
-    write_bytes_atomic,
 )
 from snn_gym._version import __version__
 from snn_gym.envs.objects import EnvironmentLike
@@ -55,7 +57,7 @@ from snn_gym.zoo.algorithms import (
     algorithm_name,
     make_settings,
 )
-from snn_gym.zoo.build import as_learned, build_model, make_environments
+from snn_gym.zoo.build import NetworkRoom, as_learned, build_model, make_environments
 from snn_gym.zoo.environments import (
     Seeding,
     VecNormalizeSettings,
@@ -213,9 +215,14 @@ def save_agent(
     folder.mkdir(parents=True, exist_ok=True)
     # The manifest comes last and alone makes the folder an agent: a process killed in between
     # leaves none, and never an old manifest beside new weights.
-    (folder / MANIFEST).unlink(missing_ok=True)
-    write_bytes_atomic(folder / WEIGHTS, weights)
-    write_bytes_atomic(folder / MANIFEST, dump_sealed(to_mapping(manifest)))
+    # A full disk shows before the earlier agent is touched.
+    with (
+        staged(folder / WEIGHTS, weights) as put_weights,
+        staged(folder / MANIFEST, dump_sealed(to_mapping(manifest))) as put_manifest,
+    ):
+        (folder / MANIFEST).unlink(missing_ok=True)
+        put_weights()
+        put_manifest()
     return folder
 
 
@@ -237,7 +244,23 @@ def read_manifest(path: str | os.PathLike[str]) -> AgentManifest:
     """
     advice = "a run that `snn-gym train` has finished, or of save_agent"
     file = Path(path) / MANIFEST
-    return read_sealed(AgentManifest, file, "saved agent", advice, MAX_MANIFEST_BYTES)
+    manifest = read_sealed(AgentManifest, file, "saved agent", advice, MAX_MANIFEST_BYTES)
+    return _without_paths(manifest)
+
+
+def _without_paths(manifest: AgentManifest) -> AgentManifest:
+    """Return a manifest whose environment, if a path is among its arguments, no id makes again.
+
+    Such an environment would open a file that a stranger chose.
+    """
+    if not path_in(manifest.environment_kwargs):
+        return manifest
+    return replace(
+        manifest,
+        environment=f"{UNREGISTERED}{manifest.environment}",
+        environment_kwargs={},
+        recipe=None,
+    )
 
 
 def load_agent(
@@ -279,7 +302,8 @@ def load_agent(
         made = as_learned(made)
         _check_spaces(manifest, made, where)
         algorithm, seed = manifest.algorithm, manifest.seed
-        model = build_model(algorithm, arguments, settings, made, seed=seed, device=device)
+        with NetworkRoom(sum(tensor.numel() for tensor in weights.values()), where):
+            model = build_model(algorithm, arguments, settings, made, seed=seed, device=device)
     # They are not the policy's, and are stored beside its weights.
     statistics = with_prefix(VEC_NORMALIZE, weights)
     for name in prefixed(VEC_NORMALIZE, statistics):
@@ -470,7 +494,7 @@ def _describe(model: BaseAlgorithm, weights_sha256: str, recipe: Recipe | None) 
         "recipe": None if recipe is None else to_mapping(recipe),
         "vec_normalize": None if normalise is None else to_mapping(normalise),
     }
-    return from_mapping(AgentManifest, mapping, MANIFEST)
+    return _without_paths(from_mapping(AgentManifest, mapping, MANIFEST))
 
 
 def read_weights(folder: Path, manifest: AgentManifest) -> dict[str, torch.Tensor]:

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from snn_gym._base.checksums import parse_json
 from snn_gym._base.folders import make_writable
-from snn_gym._base.storage import read_regular_file, write_bytes_atomic
+from snn_gym._base.names import printable
+from snn_gym._base.storage import write_bytes_atomic
 from snn_gym.zoo.files import (
     MANIFEST,
     MAX_MANIFEST_BYTES,
@@ -97,18 +99,40 @@ def asking(hub: Any, address: Address) -> Iterator[None]:
             "HF_TOKEN to a token that may read it"
         ) from error
     except errors.HfHubHTTPError as error:
-        said = f"{error.response.status_code} {error.server_message or ''}".strip()
+        said = printable(f"{error.response.status_code} {error.server_message or ''}", 300)
         raise ValueError(
-            f"{hub.endpoint} refused {address} ({said:.300}); set HF_TOKEN to a token that may do "
+            f"{hub.endpoint} refused {address} ({said}); set HF_TOKEN to a token that may do "
             "this, or try again later"
         ) from error
     # HTTPError is the base of the network's errors; hf_xet raises RuntimeError.
     except (errors.HTTPError, OSError, RuntimeError) as error:
-        said = " ".join(str(error).split())
         raise ValueError(
-            f"{address}: the connection to {hub.endpoint} failed ({said:.300}); check the network, "
-            "or name the folder of an agent that was pulled before"
+            f"{address}: the connection to {hub.endpoint} failed ({printable(str(error), 300)}); "
+            "check the network, or name the folder of an agent that was pulled before"
         ) from error
+
+
+def _fetch(hub: Any, address: Address, url: str, max_bytes: int) -> bytes:
+    """Return a response's body; ValueError for an error, or for more than ``max_bytes``."""
+    import huggingface_hub.utils
+
+    utils: Any = huggingface_hub.utils
+    data, headers = bytearray(), {**utils.build_hf_headers(), "Accept-Encoding": "identity"}
+    with (
+        asking(hub, address),
+        utils.get_session().stream("GET", url, headers=headers, timeout=30.0) as response,
+    ):
+        if not response.is_success:  # without its body, which may have no end
+            utils.hf_raise_for_status(
+                type(response)(
+                    response.status_code, headers=response.headers, request=response.request
+                )
+            )
+        for chunk in response.iter_bytes():
+            data += chunk
+            if len(data) > max_bytes:
+                raise RuntimeError(f"{url} has more than the {max_bytes:,} bytes expected")
+    return bytes(data)
 
 
 def run_folder(path: str | os.PathLike[str]) -> Path:
@@ -161,47 +185,59 @@ def pull(name: str, out: str | os.PathLike[str] | None = None) -> Path:
     return folder
 
 
-def _list_files(address: Address) -> tuple[Any, str, dict[str, Any]]:
-    """Return the hub, an address's commit, and its shared files by name as the hub describes them.
+def _list_files(address: Address) -> tuple[Any, str, dict[str, tuple[int, str, bool]]]:
+    """Return the hub, an address's commit, and size and digest of its shared files by name.
+
+    The last value tells whether the digest is a SHA-256, as of large files, or git's of a blob.
 
     Raises ValueError for no agent.
     """
     hub = open_hub()
-    with asking(hub, address):
-        info = hub.model_info(
-            address.name, revision=address.revision, files_metadata=True, timeout=30.0
-        )
-    listed = {file.rfilename: file for file in info.siblings or ()}
+    revision = f"/revision/{address.revision.replace('/', '%2F')}" if address.revision else ""
+    url = f"{hub.endpoint}/api/models/{address.name}{revision}?blobs=true"
+    info = parse_json(_fetch(hub, address, url, 1 << 24), hub.endpoint)
+    try:
+        commit, found = info["sha"], [x for x in info["siblings"] if x["rfilename"] in FILES]
+        listed = {
+            x["rfilename"]: (int(x["size"]), lfs["sha256"] if lfs else x["blobId"], bool(lfs))
+            for x, lfs in ((x, x.get("lfs")) for x in found)
+        }
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{hub.endpoint} describes {address} otherwise than the hub does ({error}); check "
+            "HF_ENDPOINT"
+        ) from error
     for name in (MANIFEST, WEIGHTS):
         if name not in listed:
             raise ValueError(
                 f"{address} holds no saved agent: there is no {name} in it; expected a repository "
                 "that `snn-gym push` wrote"
             )
-    if _COMMIT.fullmatch(str(info.sha)) is None:
+    if _COMMIT.fullmatch(str(commit)) is None:
         raise ValueError(f"{hub.endpoint} names no commit of {address}; check HF_ENDPOINT")
-    return hub, info.sha, {name: listed[name] for name in FILES if name in listed}
+    return hub, commit, {name: listed[name] for name in FILES if name in listed}
 
 
 def _download(
-    address: Address, folder: Path, hub: Any, commit: str, listed: dict[str, Any]
+    address: Address, folder: Path, hub: Any, commit: str, listed: dict[str, tuple[int, str, bool]]
 ) -> None:
     """Download the files of a commit, check them, and write them into a folder."""
+    from huggingface_hub import hf_hub_url
+
+    contents = {}
+    for name, (size, digest, is_large) in listed.items():
+        if size > FILES[name]:
+            raise ValueError(f"{address}: {name} has {size} bytes; expected at most {FILES[name]}")
+        url = hf_hub_url(address.name, name, revision=commit, endpoint=hub.endpoint)
+        contents[name] = _fetch(hub, address, url, size)
+        if _digest(contents[name], is_large) != digest:
+            raise ValueError(
+                f"{address}: {name} is not the file that the hub lists: their digests differ; "
+                "download it again"
+            )
     with tempfile.TemporaryDirectory() as work:
-        contents = {}
-        for name, file in listed.items():
-            if file.size is None or file.size > FILES[name]:
-                raise ValueError(
-                    f"{address}: {name} has {file.size} bytes; expected at most {FILES[name]}"
-                )
-            with asking(hub, address):
-                hub.hf_hub_download(address.name, name, revision=commit, local_dir=work)
-            contents[name] = read_regular_file(Path(work, name), max_bytes=FILES[name])
-            if _digest(contents[name], file) != (file.lfs.sha256 if file.lfs else file.blob_id):
-                raise ValueError(
-                    f"{address}: {name} is not the file that the hub lists: their digests differ; "
-                    "download it again"
-                )
+        for name, data in contents.items():
+            write_bytes_atomic(Path(work, name), data)
         try:
             read_weights(Path(work), read_manifest(work))
         except ValueError as error:
@@ -211,8 +247,8 @@ def _download(
         write_bytes_atomic(folder / name, data)
 
 
-def _digest(data: bytes, file: Any) -> str:
+def _digest(data: bytes, is_large: bool) -> str:
     """Return a file's digest as the hub lists it: SHA-256 of large files, else git's of a blob."""
-    if file.lfs:
+    if is_large:
         return hashlib.sha256(data).hexdigest()
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()

@@ -9,8 +9,8 @@ import gymnasium as gym
 import pytest
 
 import snn_gym
+from snn_gym._base.names import printable
 from snn_gym.cli import main
-from snn_gym.cli.printing import in_one_line
 from snn_gym.envs.registry import env_ids
 from snn_gym.leaderboard import submit
 from snn_gym.program.costs import COST_COLUMNS
@@ -307,5 +307,5 @@ def test_submit_verify_and_table(trained, capsys, tmp_path):
 
 
 def test_a_message_is_one_printable_line_of_bounded_length():
-    assert in_one_line("a\n b\x1b[2J\udcff") == "a b?[2J?"
-    assert len(in_one_line("x" * 100_000)) == 2001
+    assert printable("a\n b\x1b[2J\udcff") == "a b?[2J?"
+    assert len(printable("x" * 100_000)) == 2001

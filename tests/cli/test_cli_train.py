@@ -125,7 +125,7 @@ def test_mistakes_name_the_nearest_known_name(words, message, in_folder, capsys)
         (
             "snn/Pendulum-v1",
             "time_steps=0",
-            "time_steps must be a whole number of at least 1, got 0",
+            "time_steps must be a whole number from 1 to 10000, got 0",
         ),
         ("Acrobot-v1", "render_mode=7", "Acrobot-v1 can't be made with {'render_mode': 7}"),
     ],

@@ -208,9 +208,9 @@ def test_non_finite_limits_are_refused(bound, side):
             "allowed encoders: rate, latency, population, delta$",
         ),
         ({"encoder": "constant"}, "^encoder 'constant' is not allowed; allowed encoders: rate"),
-        ({"time_steps": 0}, "^time_steps must be a whole number of at least 1, got 0$"),
-        ({"time_steps": 2.0}, r"^time_steps must be a whole number of at least 1, got 2\.0$"),
-        ({"time_steps": True}, "^time_steps must be a whole number of at least 1, got True$"),
+        ({"time_steps": 0}, "^time_steps must be a whole number from 1 to 10000, got 0$"),
+        ({"time_steps": 2.0}, r"^time_steps must be a whole number from 1 to 10000, got 2\.0$"),
+        ({"time_steps": True}, "^time_steps must be a whole number from 1 to 10000, got True$"),
         (
             {"encoder_parameters": {"sigma": 1}},
             "^encoder 'population': unknown key sigma; allowed keys: neurons_per_dimension, width",

@@ -13,7 +13,7 @@ import pytest
 
 from snn_gym.export import nir_file
 from snn_gym.export.nir_file import Graph, read_graph
-from snn_gym.export.nir_graph import chain_of
+from snn_gym.export.nir_graph import chain_of, read_host
 from tests.hostile import mutations
 
 
@@ -78,6 +78,32 @@ def test_a_file_is_read_in_bounded_memory(file):
         zeros = {"shape": (1 << 30,), "dtype": "f8", "compression": "gzip", "chunks": (1 << 20,)}
         opened["node/nodes/affine"].create_dataset("weight", **zeros)
         assert "shape (1073741824,)" in refused(opened)
+
+
+def test_a_small_data_set_in_a_huge_chunk_is_refused(file):
+    with h5py.File(file, "a") as opened:
+        group = opened["node/nodes/affine"]
+        del group["bias"]
+        huge = {"chunks": (1 << 28,), "maxshape": (None,), "compression": "gzip"}
+        group.create_dataset("bias", shape=(3,), dtype="f8", fillvalue=1.0, **huge)
+        group["bias"][:] = 1.0
+    assert file.stat().st_size < 1 << 24
+    with pytest.raises(ValueError, match=r"agent\.nir") as caught:
+        read_graph(file)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "device"])
+def test_graph_and_host_are_regular_files(kind, file, tmp_path):
+    path = tmp_path / "other.nir"
+    {
+        "pipe": lambda: os.mkfifo(path),
+        "link": lambda: path.symlink_to(file),
+        "device": lambda: path.symlink_to("/dev/zero"),
+    }[kind]()
+    for read in (read_graph, read_host):
+        with pytest.raises(ValueError, match=r"other\.nir is a"):
+            read(path)
 
 
 def test_links_to_other_files_are_not_read(file, tmp_path):

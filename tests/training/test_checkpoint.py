@@ -5,6 +5,7 @@ from operator import attrgetter
 
 import numpy as np
 import pytest
+import torch
 from torch.testing import assert_close
 
 from snn_gym._base.checksums import SEAL, UNSEALED, seal
@@ -112,6 +113,9 @@ def test_controllers_continue_after_a_checkpoint(tmp_path):
     assert_close(full_state(fresh.policy), full_state(model.policy), rtol=0, atol=0)
 
 
+GROUPS = ("optimisers", "policy.optimizer", "param_groups")
+
+
 @pytest.mark.parametrize(
     ("place", "value", "named"),
     [
@@ -121,6 +125,20 @@ def test_controllers_continue_after_a_checkpoint(tmp_path):
         (("recent_episodes",), ["r"], "recent_episodes"),
         (("optimisers", "policy.optimizer"), 1, "optimisers"),
         (("optimisers",), {}, "does not hold the state of this model"),
+        (("counters", "num_timesteps"), -1, "num_timesteps' is"),
+        (("counters", "num_timesteps"), 0.5, "num_timesteps' is"),
+        (("counters", "_n_updates"), 10**30, "_n_updates' is"),
+        (
+            ("optimisers", "policy.optimizer", "param_groups", 0, "lr"),
+            "fast",
+            "do not fit the weights",
+        ),
+        (
+            ("optimisers", "policy.optimizer", "param_groups", 0, "betas"),
+            0.9,
+            "do not fit the weights",
+        ),
+        (GROUPS, [], "param_groups|zip|argument"),
         (("replay",), {"pos": 10**9, "full": False}, "stands at 1000000000 of"),
     ],
 )
@@ -140,3 +158,18 @@ def test_a_forged_checkpoint_is_refused_in_one_line(place, value, named, tmp_pat
         restore_checkpoint(path, model)
     assert "\n" not in str(caught.value)
     assert model.policy is policy
+
+
+def test_an_optimiser_with_tensors_of_other_shapes_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "c.safetensors"
+    model = make_agent("ppo-mlp", "CartPole-v1", n_steps=32).learn(256)
+    save_checkpoint(path, model, EpisodeLog())
+    tensors, metadata = load_tensors(path, max_bytes=1 << 30)
+    name = next(name for name in tensors if name.endswith("exp_avg"))
+    forged = dump_tensors(
+        {**tensors, name: torch.zeros(3)}, {"state": metadata["state"], SEAL: UNSEALED}
+    )
+    path.write_bytes(seal(forged))
+    with pytest.raises(ValueError, match=r"c\.safetensors.*do not fit the weights") as caught:
+        restore_checkpoint(path, make_agent("ppo-mlp", "CartPole-v1", n_steps=32))
+    assert "\n" not in str(caught.value)

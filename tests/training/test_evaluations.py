@@ -129,7 +129,7 @@ def test_other_files_are_refused(tmp_path):
 
     (tmp_path / EVALUATIONS_FILE).write_bytes(b"PK")
     with pytest.raises(ValueError, match="is no log of evaluations"):
-        logs._read_evaluations(tmp_path / EVALUATIONS_FILE)
+        logs.read_evaluation_log(tmp_path / EVALUATIONS_FILE)
 
 
 def test_evaluation_seeds_differ_from_all_other_seeds():

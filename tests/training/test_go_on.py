@@ -15,6 +15,7 @@ from snn_gym.training import read_run_settings
 from snn_gym.training.checkpoint import has_optimiser_state
 from snn_gym.training.run import open_parent
 from snn_gym.zoo import load_agent, make_agent, read_manifest, save_agent
+from tests.edits import edit_json
 from tests.training._runs import FEW_UPDATES, INTERVAL, STEPS, killed_at, results, run
 
 MORE = 600
@@ -209,3 +210,13 @@ def test_an_agent_of_an_object_goes_on_in_a_registered_environment(tmp_path):
     ended = go_on(tmp_path / "first", tmp_path / "run")
     assert ended.steps > model.num_timesteps
     assert read_manifest(tmp_path / "run").environment == "CartPole-v1"
+
+
+def test_an_unfinished_parent_larger_than_its_checkpoint_is_not_built(tmp_path):
+    with killed_at(600):
+        run("ppo-mlp", tmp_path / "parent")
+    settings = json.loads((tmp_path / "parent" / "run.json").read_text())
+    settings["resolved"]["network"]["hidden_sizes"] = [3000, 3000]
+    edit_json(tmp_path / "parent" / "run.json", resolved=settings["resolved"])
+    with pytest.raises(ValueError, match=r"run\.json asks for a network with many more numbers"):
+        open_parent(tmp_path / "parent", "CartPole-v1")

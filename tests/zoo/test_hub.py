@@ -1,8 +1,5 @@
 """Tests of agents on the hub: downloads by address, and refused ones."""
 
-import shutil
-import sys
-
 import numpy as np
 import pytest
 
@@ -10,7 +7,7 @@ import snn_gym
 from snn_gym.training.run import EPISODES_FILE
 from snn_gym.training.settings import RUN_FILE
 from snn_gym.zoo.files import MANIFEST, WEIGHTS
-from snn_gym.zoo.hub import FILES, cache_folder, parse_address, run_folder
+from snn_gym.zoo.hub import FILES, cache_folder, run_folder
 from tests.hub import git_blob
 from tests.training._runs import run
 
@@ -125,45 +122,95 @@ def test_bytes_that_differ_from_the_listed_digest_are_refused(hub, pole, tmp_pat
 
 def test_a_file_of_another_length_is_refused(hub, pole, tmp_path):
     hub.swapped[WEIGHTS] = b"short"
-    assert "failed (Consistency check failed" in refuse(tmp_path)
+    assert "is not the file that the hub lists" in refuse(tmp_path)
+    hub.swapped[WEIGHTS] = bytes(1 << 20)
+    assert "has more than the" in refuse(tmp_path)
 
 
-def test_unknown_places_are_refused(hub, pole, tmp_path, monkeypatch):
-    assert f"{hub.endpoint} has no ada/poll, or it is private" in refuse(tmp_path, "ada/poll")
-    assert "hf:ada/pole has no revision 'v9'" in refuse(tmp_path, "ada/pole@v9")
-    hub.private.add(NAME)
-    snn_gym.pull(NAME, tmp_path / "own")
-    monkeypatch.delenv("HF_TOKEN")
-    assert "set HF_TOKEN to a token that may read it" in refuse(tmp_path)
+def endless(status=200):
+    """Return an answer without end, which notes how much of it was taken."""
+
+    def answer(handler):
+        handler.send_response(status)
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+        handler.close_connection = True
+        try:
+            while handler.hub.sent < 1 << 30:
+                handler.wfile.write(bytes(1 << 20))
+                handler.hub.sent += 1 << 20
+        except OSError:  # nobody takes more
+            pass
+
+    return answer
 
 
-def test_a_missing_network_is_said(hub, pole, tmp_path, monkeypatch):
-    snn_gym.load_agent(f"hf:ada/pole@{pole}")
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
-    assert "the connection to http://127.0.0.1:1 failed" in refuse(tmp_path)
-    snn_gym.load_agent(f"hf:ada/pole@{pole}")
-    shutil.rmtree(cache_folder())
-    with pytest.raises(ValueError, match="check the network"):
-        snn_gym.load_agent(f"hf:ada/pole@{pole}")
+@pytest.mark.parametrize("status", [200, 404, 500])
+@pytest.mark.parametrize("part", ["/api/models/", f"/resolve/{'{commit}'}/{MANIFEST}", "/cdn/"])
+def test_an_endless_answer_is_not_read_to_its_end(hub, pole, tmp_path, part, status):
+    hub.sent = 0
+    hub.hostile[part.format(commit=pole)] = endless(status)
+    assert refuse(tmp_path).startswith(("hf:ada/pole", hub.endpoint))
+    assert hub.sent < 1 << 26
+
+
+@pytest.mark.parametrize("place", ["file:///etc/passwd", "ftp://localhost/x", "//", "http://[", ""])
+def test_a_redirect_to_no_web_server_is_refused(hub, pole, tmp_path, place):
+    hub.hostile["/resolve/"] = lambda handler: handler.answer(302, Location=place)
+    refuse(tmp_path)
+
+
+def test_redirects_without_end_are_refused(hub, pole, tmp_path):
+    hub.hostile["/resolve/"] = lambda handler: handler.answer(302, Location=handler.path)
+    assert "failed (" in refuse(tmp_path)
+
+
+@pytest.mark.parametrize("length", ["7", "999999999", "-1", "x"])
+def test_a_wrong_length_is_refused(hub, pole, tmp_path, length):
+    def answer(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", length)
+        handler.end_headers()
+        handler.wfile.write(b"{}" * 50)
+        handler.close_connection = True
+
+    hub.hostile["/resolve/"] = answer
+    refuse(tmp_path)
+
+
+TAKEN = {"rfilename": MANIFEST, "size": 10, "blobId": "0" * 40}
 
 
 @pytest.mark.parametrize(
-    "text", ["hf:pole", "hf:ada/../etc", "hf:../pole", "hf:ada/pole@", "hf:ada/pole@../x", "hf:"]
+    "said",
+    [
+        b"[]",
+        b"{",
+        b"null",
+        b"[" * 100_000,
+        {"sha": "0" * 40},
+        {"sha": "0" * 40, "siblings": None},
+        {"sha": "0" * 40, "siblings": [1]},
+        {"sha": "0" * 40, "siblings": [{"rfilename": {}}]},
+        {"sha": "0" * 40, "siblings": [{**TAKEN, "size": "10"}]},
+        {"sha": "0" * 40, "siblings": [{**TAKEN, "size": -1}]},
+        {"sha": "0" * 40, "siblings": [{**TAKEN, "lfs": {}}]},
+        {"sha": "0" * 40, "siblings": [{**TAKEN, "lfs": 5}]},
+        {"sha": "../../x", "siblings": [TAKEN, {**TAKEN, "rfilename": WEIGHTS}]},
+        {"sha": "0" * 40, "siblings": [{**TAKEN, "rfilename": f"../../{MANIFEST}"}]},
+        {"sha": "0" * 40, "siblings": [{**TAKEN, "rfilename": f"/tmp/{MANIFEST}"}]},
+    ],
 )
-def test_texts_that_are_no_address_are_refused(text):
-    with pytest.raises(ValueError, match="expected USER/NAME or USER/NAME@REVISION"):
-        parse_address(text)
+def test_a_forged_list_of_files_is_refused(hub, pole, tmp_path, said):
+    hub.hostile["/api/models/"] = lambda handler: handler.answer(200, said)
+    refuse(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} <= {"cache", "token"}
 
 
-def test_a_missing_extra_is_named(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(ImportError, match=r'pip install "snn-gym\[hub\]"'):
-        snn_gym.load_agent("hf:ada/pole")
-
-
-def test_the_digest_of_a_cached_agent_is_checked_again(hub, pole):
-    weights = run_folder("hf:ada/pole") / WEIGHTS
-    weights.write_bytes(flipped(weights.read_bytes()))
-    with pytest.raises(ValueError, match="their SHA-256 differ"):
-        snn_gym.load_agent("hf:ada/pole")
+def test_a_servers_words_steer_no_terminal(hub, pole, tmp_path):
+    hub.hostile["/api/models/"] = lambda handler: handler.answer(
+        403, X_Error_Message="\x1b]0;stolen\x07 \x9b2J"
+    )
+    said = refuse(tmp_path)
+    assert "stolen" in said
+    assert said.isprintable()

@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from snn_gym._base.config import Config, Count, from_arguments
+from snn_gym._base.config import Config, TimeSteps, from_arguments
 from snn_gym.envs.batch import EVERY, Infos, Rows, SingleEnv, SpikeBatch, refuse_options
 from snn_gym.envs.streams import NoiseStreams, StartStreams, byte_rate
 
@@ -26,7 +26,7 @@ class SpikeTaskSettings(Config):
     of uniform random numbers at the start of an episode.
     """
 
-    time_steps: Count = 8
+    time_steps: TimeSteps = 8
     """Time steps T of an environment step, 1 ms each."""
 
     @property

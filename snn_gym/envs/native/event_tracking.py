@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.compilation import njit
-from snn_gym._base.config import Count, Natural, NonNegative, Positive
+from snn_gym._base.config import Count, Natural, NonNegative, Positive, TimeSteps
 from snn_gym.envs.batch import Rows
 from snn_gym.envs.native.base import RateTask, SpikeTaskEnv, SpikeTaskSettings
 from snn_gym.envs.native.scenes import draw_event_tracking
@@ -60,7 +60,7 @@ class EventTrackingSettings(SpikeTaskSettings):
     """Side of the square at whose border the light is reflected (px)."""
     episode_steps: Count = 30
     """Environment steps of an episode."""
-    time_steps: Count = field(default=4, kw_only=True)
+    time_steps: TimeSteps = field(default=4, kw_only=True)
 
     def _check(self) -> None:
         # One reflection in a time step has to be enough.
