@@ -91,7 +91,7 @@ def test_the_trained_agent_is_not_changed_and_the_new_one_spikes_less(agents):
     assert 0 < synops(lean.policy, seen) <= synops(trained.policy, seen) / 2
     assert apart(trained, lean, seen) < 2 * 0.05
     assert lean.shedding.bound.bound == 0.05
-    assert lean.shedding.strength.smoothed < 1.5 * 0.05
+    assert lean.divergence < 2 * 0.05  # in the latest states
 
 
 def test_trained_return_is_measured_first_and_losses_are_reverted(agents):
@@ -288,7 +288,7 @@ def test_a_stateful_dqn_waits_for_its_first_sequence(train_freq):
 
 
 def test_lean_agents_continue_learning(agents, tmp_path):
-    lean = make_lean(agents("ppo-lif"), 256, **ONCE, latest_start=0.6)
+    lean = make_lean(agents("ppo-lif"), 256, **ONCE, latest_start=0.6, largest_rise=None)
     save_agent(lean, tmp_path)
     for model in (lean, load_agent(tmp_path)):
         begun = []
