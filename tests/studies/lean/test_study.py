@@ -59,7 +59,7 @@ def test_arms_end_as_planned_and_off_equals_the_zoos_training(tmp_path):
 def test_an_arm_equals_its_training_from_the_start(tmp_path):
     seen = []
     runner.run_seed(_TASK, 1000, ("lean",), tmp_path / "r", tmp_path / "s", seen.append)
-    regulation = {"lean": {**_SHORT, "pruning": 0.0}}
+    regulation = {"lean": {**_SHORT, "pruning": 0.0, "largest_rise": None}}
     whole = make_agent("ppo-lif", "CartPole-v1", 1000, network={"regulation": regulation})
     log = runner.EpisodeLog()
     segments = runner.partial(runner.SegmentCallback, tmp_path / "c", tmp_path / "e")
