@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
+from snn_gym._base.extras import import_extra
 from snn_gym._base.storage import write_bytes_atomic
 from snn_gym.export.c_spiking import check_encoder
 from snn_gym.policies.frozen import program_of
@@ -63,10 +63,7 @@ def to_onnx(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> 
         ImportError: The package ``onnx`` is not installed.
     """
     program = program_of(model)
-    if find_spec("onnx") is None:
-        raise ImportError(
-            'export as ONNX needs onnx, which is not installed: pip install "snn-gym[deploy]"'
-        )
+    import_extra("onnx", "export as ONNX needs onnx", "deploy")
     data: bytes = _Builder().model(program).SerializeToString()
     file = Path(path)
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from snn_gym._base.markup import table
 from snn_gym._base.numerics import one_thread
+from snn_gym._base.observations import by_key, each_array, row, set_row, stacked
 from snn_gym.leaderboard.statistics import interquartile_mean, mean_interval
 from snn_gym.program.costs import Costs, mean_costs
 
@@ -142,7 +143,7 @@ def evaluate(
             Without `record` its costs are not counted.
         env_id: Gymnasium id, environment, callable that makes one, or VecEnv, whose rewards have
             32 bits. A caller's environments are reset, played in one after the other or as many
-            as there are, and stay open. Observations are arrays or numbers, not dictionaries.
+            as there are, and stay open.
         episodes: Number of episodes, unless `seeds` is given.
         seeds: Seed of each episode, each in [0, 2**32).
         env_kwargs: Arguments of an id, for ``gym.make``.
@@ -195,20 +196,21 @@ class _Visited:
         self._stride = 1
         self._seen = 0
 
-    def add(self, observation: NDArray[Any], state: tuple[NDArray[Any], ...] | None) -> None:
+    def add(self, observation: Any, state: tuple[NDArray[Any], ...] | None) -> None:
         if self._seen % self._stride == 0:
-            fitting = max(2, self._max_bytes // max(1, observation.nbytes))
+            size = sum(x.nbytes for x in by_key(observation).values())
+            fitting = max(2, self._max_bytes // max(1, size))
             if len(self.decisions) == min(self._limit, fitting):
                 self.decisions = self.decisions[::2]
                 self._stride *= 2
             if self._seen % self._stride == 0:
                 copied = None if state is None else tuple(np.array(x, copy=True) for x in state)
-                self.decisions.append((np.array(observation, copy=True), copied))
+                self.decisions.append((each_array(np.array, observation), copied))
         self._seen += 1
 
 
 # An observation and the state before it, arrays without the batch axis; None at rest.
-_Decision = tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]
+_Decision = tuple[Any, tuple[NDArray[Any], ...] | None]
 
 
 def _play(
@@ -216,15 +218,15 @@ def _play(
 ) -> list[tuple[float, int]]:
     """Play episodes side by side, add to ``visited``, and return (return, length) of each."""
     space = stage.observation_space
-    if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
+    if isinstance(space, gym.spaces.Tuple):
         raise ValueError(
-            f"evaluations take observations that are arrays or numbers, got {space}; register an "
-            "id with gymnasium.wrappers.FlattenObservation, or use evaluate_policy"
+            f"evaluations take arrays, numbers or a Dict of these as observations, got {space}; "
+            "register an id with gymnasium.wrappers.FlattenObservation, or use evaluate_policy"
         )
     if isinstance(policy, _Noisy):
         policy.reseed_noise(seeds[0])
     observations = stage.reset(seeds)  # shape: (lanes, *observation)
-    lanes = len(observations)
+    lanes = len(next(iter(by_key(observations).values())))
     returns = np.zeros(lanes, dtype=np.float64)
     lengths = np.zeros(lanes, dtype=np.int64)
     running = np.arange(lanes) < len(seeds)
@@ -238,9 +240,9 @@ def _play(
         actions, carried = policy.predict(observations, state, starts, deterministic=True)
         for k in np.flatnonzero(running).tolist():
             before = None if state is None or not recorded else tuple(x[k] for x in state)
-            visited.add(observations[k], before)
+            visited.add(row(observations, k), before)
         for k, observation, reward, ended in stage.step(actions, running.copy()):
-            observations[k] = observation
+            set_row(observations, k, observation)
             returns[k] += np.float64(reward)
             lengths[k] += 1
             running[k] = not ended
@@ -267,4 +269,4 @@ def _costs(
             )
             # shape: (batch, *observation), and (batch, S) of each array of the state
             state = None if states[0] is None else tuple(map(np.stack, zip(*states, strict=True)))
-            yield len(observations), policy.record(np.stack(observations), state).costs
+            yield len(observations), policy.record(stacked(observations), state).costs

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from snn_gym._base.config import to_mapping
 from snn_gym._base.names import did_you_mean
+from snn_gym._base.spaces import holds_values, in_words
 from snn_gym.envs.objects import EnvironmentLike, Given
 from snn_gym.envs.registry import (
     import_named_module,
@@ -353,6 +354,13 @@ _SHOWN_AGENTS = 6
 
 def _check_actions(algorithm: str, env_id: str, space: spaces.Space[Any]) -> None:
     """Refuse an action space that an algorithm does not serve; name agents that do."""
+    integers = isinstance(space, spaces.Box) and not np.issubdtype(space.dtype, np.floating)
+    if integers or not holds_values(space):
+        raise ValueError(
+            f"{env_id} has the actions {in_words(space)}, which no agent chooses; expected "
+            "Discrete, MultiDiscrete or MultiBinary of one axis, or a Box of floats that holds a "
+            "value; use gymnasium.wrappers.TransformAction"
+        )
     kind = ALGORITHMS[algorithm].actions
     if kind is None or isinstance(space, kind):
         return

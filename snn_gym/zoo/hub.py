@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from snn_gym._base.extras import import_extra
 from snn_gym._base.folders import make_writable
 from snn_gym._base.storage import read_regular_file, write_bytes_atomic
 from snn_gym.zoo.files import (
@@ -67,13 +68,9 @@ def parse_address(text: str) -> Address:
 
 def open_hub() -> Any:
     """Return the API of the hub at HF_ENDPOINT; ImportError without huggingface_hub."""
-    try:
-        import huggingface_hub
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            "agents on the hub need huggingface_hub, which is not installed: "
-            'pip install "snn-gym[hub]"'
-        ) from error
+    huggingface_hub: Any = import_extra(
+        "huggingface_hub", "agents on the hub need huggingface_hub", "hub"
+    )
     # The library reads HF_ENDPOINT only when it is imported.
     return huggingface_hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT"), library_name="snn_gym")
 

@@ -158,7 +158,7 @@ def test_texts_that_are_no_address_are_refused(text):
 def test_a_missing_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(ImportError, match=r'pip install "snn-gym\[hub\]"'):
+    with pytest.raises(ImportError, match=r'pip install -e "\.\[hub\]"'):
         snn_gym.load_agent("hf:ada/pole")
 
 
