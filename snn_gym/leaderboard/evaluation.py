@@ -152,7 +152,7 @@ def evaluate(
         Returns, lengths and costs.
 
     Raises:
-        TypeError: ``env_id`` is no environment.
+        TypeError: ``env_id`` is no environment, or there is no model or policy.
         ValueError: There are no episodes, a return is not finite, or a wrapper is refused.
         gymnasium.error.Error: The environment is unknown.
     """
@@ -160,6 +160,11 @@ def evaluate(
     from snn_gym.envs.objects import Given
     from snn_gym.policies.raw_observations import raw_policy
 
+    if not hasattr(model_or_policy, "predict"):
+        raise TypeError(
+            f"expected a model or a policy, which have predict, got {model_or_policy!r:.100}; load "
+            "one by snn_gym.load_pretrained or snn_gym.load_agent"
+        )
     given = Given(env_id, env_kwargs)
     policy: Acting = raw_policy(model_or_policy, given.acted_in, env_kwargs)
     seeds = evaluation_seeds(episodes) if seeds is None else tuple(int(seed) for seed in seeds)

@@ -58,7 +58,6 @@ Row = tuple[int, str, str, float]
 
 _TIMESTEPS = "timesteps"
 _PLAIN = "observation"
-_BY_KEY = "observation"
 _WEIGHTS = "weights"
 
 
@@ -122,7 +121,7 @@ class Probe:
     def write(self, path: Path) -> None:
         """Write the probe as a safetensors file, atomically."""
         batch = self.batch()
-        named = prefixed(_BY_KEY, batch) if isinstance(batch, dict) else {_PLAIN: batch}
+        named = prefixed(_PLAIN, batch) if isinstance(batch, dict) else {_PLAIN: batch}
         weights = prefixed(_WEIGHTS, self.first_weights)
         save_tensors(path, {_TIMESTEPS: np.array(self._timesteps), **named, **weights})
 
@@ -130,7 +129,7 @@ class Probe:
         """Read a file that ``write`` wrote; raise ``ValueError`` for any other."""
         tensors, _ = load_tensors(path, max_bytes=_MAX_PROBE_BYTES)
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-        named = with_prefix(_BY_KEY, arrays) or {"": arrays.get(_PLAIN, np.empty(0))}
+        named = with_prefix(_PLAIN, arrays) or {"": arrays.get(_PLAIN, np.empty(0))}
         try:
             self._timesteps = arrays[_TIMESTEPS].tolist()
             self._observations = [

@@ -300,7 +300,7 @@ def resolve_settings(
 def build_agent(
     name: str,
     env_id: str,
-    seed: int,
+    seed: int | None,
     resolved: ResolvedSettings,
     *,
     env_kwargs: Mapping[str, Any] | None = None,
@@ -314,6 +314,8 @@ def build_agent(
 
     It learns in the ``given`` environments, whose name is ``env_id``, if there are any.
     """
+    if seed is not None and not (hasattr(seed, "__index__") and seed >= 0):
+        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
     device = available_device(device)  # here, so that a warning names the caller's line
     where = f"agent {name!r} on {env_id}"
     settings = make_settings(resolved.algorithm, resolved.hyperparameters, where)

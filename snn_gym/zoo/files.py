@@ -205,6 +205,7 @@ def save_agent(
         The folder.
 
     Raises:
+        TypeError: It is no model but, say, a policy.
         ValueError: The model can't be described as plain data, a weight is not finite, or its
             environments have a wrapper that would be lost; the message says why.
     """

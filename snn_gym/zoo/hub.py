@@ -103,8 +103,8 @@ def asking(hub: Any, address: Address) -> Iterator[None]:
     except (errors.HTTPError, OSError, RuntimeError) as error:
         said = " ".join(str(error).split())
         raise ValueError(
-            f"{address}: the connection to {hub.endpoint} failed ({said:.300}); check the network, "
-            "or name the folder of an agent that was pulled before"
+            f"{address}: the connection to {hub.endpoint} failed ({said:.300}); check the network; "
+            "the folder of an agent that was pulled before needs none"
         ) from error
 
 

@@ -303,7 +303,7 @@ for name in ("SpikingQRDQNPolicy", "SpikingTQCPolicy"):
     with pytest.raises(AttributeError, match="has no attribute 'SpikingPPOPolicy'"):
         _ = policies.SpikingPPOPolicy
     assert printed.splitlines() == [
-        f"{name} needs sb3-contrib, which is not installed; in the clone of snn_gym, run pip install "
-        '-e ".[contrib]"'
+        f"{name} needs sb3-contrib, which is not installed; in the clone of snn_gym, run "
+        'pip install -e ".[contrib]"'
         for name in ("SpikingQRDQNPolicy", "SpikingTQCPolicy")
     ]
