@@ -106,7 +106,8 @@ class KalmanDecoder(Scripted):
         counts = spikes.sum(axis=1, dtype=np.float64)
         excess = np.where(alive, counts - baseline * settings.time_steps, 0.0)
         x, y = (excess @ self._preferred * (2.0 / (gain * living))[:, np.newaxis]).T
-        spread = 2.0 * baseline * (1.0 - baseline) * settings.time_steps / (gain**2 * living)
+        scale: NDArray[np.float64] = living * np.float64(gain**2)
+        spread = 2.0 * baseline * (1.0 - baseline) * settings.time_steps / scale
         turn = self._task.turn(EVERY)
         cosine, sine = np.cos(turn), np.sin(turn)
         return np.stack([cosine * x - sine * y, sine * x + cosine * y], axis=1), spread

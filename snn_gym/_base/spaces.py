@@ -1,4 +1,4 @@
-"""Gymnasium space of flattened spike trains."""
+"""Gymnasium space of flattened spike trains, and questions to any space."""
 
 from __future__ import annotations
 
@@ -39,3 +39,16 @@ class FlatSpikes(spaces.Box):
     def __repr__(self) -> str:
         """Return the expression that makes the space."""
         return f"FlatSpikes{self.spike_shape}"
+
+
+def holds_values(space: spaces.Space[Any], flag_axes: int = 1) -> bool:
+    """Tell whether a Box has values, or a discrete space at most one axis, flags ``flag_axes``."""
+    if isinstance(space, spaces.Box):
+        return 0 not in space.shape
+    axes = {spaces.Discrete: 0, spaces.MultiDiscrete: 1, spaces.MultiBinary: flag_axes}
+    return any(isinstance(space, x) and len(space.shape or ()) <= most for x, most in axes.items())
+
+
+def in_words(space: spaces.Space[Any]) -> str:
+    """Return a space as one line of at most 100 characters."""
+    return f"{' '.join(str(space).split()):.100}"

@@ -39,6 +39,7 @@ from snn_gym.cli.training import distil, lean, new, train
 app = typer.Typer(
     name="snn-gym",
     help="Spiking neural networks in reinforcement learning: train, submit, verify, compare.",
+    rich_markup_mode=None,  # whose columns cut names of options at 80 characters
     pretty_exceptions_enable=False,
 )
 

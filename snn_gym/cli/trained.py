@@ -380,8 +380,8 @@ def _export_verilog(
     say(f"written: {files.source}, {files.testbench} with {files.decisions} decisions")
     test, source = files.testbench.name, files.source.name
     say(
-        f"next: cd {folder} && iverilog -g2005 -o test {test} {source} && ./test, which ends in "
-        "PASS or FAIL"
+        f"next: cd {folder} && iverilog -g2005 -o test {test} {source} && ./test, which "
+        f"compares {files.decisions} decisions, in seconds to minutes, and ends in PASS or FAIL"
     )
 
 
@@ -422,15 +422,14 @@ def watch(
     from snn_gym.plots.films import check_film_path, check_window, shown_return
 
     settings = FilmSettings(episodes, seed, max_steps, fps)
-    if save is None:
-        check_window()
-    else:
+    if save is not None:
         check_film_path(save)
         # Tasks are drawn with pygame, which would warn that there is no screen.
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     model, env_id, name, arguments = load_shown("watch", agent, env)
     options: dict[str, Any] = {"settings": settings, "env_kwargs": arguments, "name": name}
     if save is None:
+        check_window()
         film = show_film(model, env_id, **options)
     else:
         film = record_film(model, env_id, save, **options)

@@ -284,8 +284,7 @@ def _print_result(folder: Path, settings: RunSettings) -> None:
     from snn_gym.zoo import read_manifest
 
     model = snn_gym.load_agent(folder)
-    if not isinstance(model.observation_space, gym.spaces.Dict):  # which evaluations do not take
-        say(_score(model, settings))
+    say(_score(model, settings))
     if settings.eval_every:
         best = read_manifest(folder / BEST_FOLDER).num_timesteps
         say(f"best policy of the evaluations, after {best:,} steps: {folder / BEST_FOLDER}")

@@ -16,6 +16,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from snn_gym._base.names import UNREGISTERED
+from snn_gym._base.observations import each_array, row, stacked
 from snn_gym.envs.registry import make_task
 from snn_gym.envs.stable_baselines import CheckedVecEnv, StableBaselinesVecEnv
 
@@ -162,9 +163,9 @@ class Stage:
         self._envs, self._closes = envs, closes
         self.env: SingleEnv | VecEnv = envs[0]
 
-    def reset(self, seeds: Sequence[int]) -> NDArray[Any]:
+    def reset(self, seeds: Sequence[int]) -> Any:
         """Return the first observations (lanes, ...), of at least as many lanes as seeds."""
-        return np.stack(
+        return stacked(
             [env.reset(seed=seed)[0] for env, seed in zip(self._envs, seeds, strict=True)]
         )
 
@@ -188,13 +189,12 @@ class _Batch(Stage):
     def __init__(self, env: VecEnv) -> None:
         self._env = self.env = env
 
-    def reset(self, seeds: Sequence[int]) -> NDArray[Any]:
+    def reset(self, seeds: Sequence[int]) -> Any:
         # Lanes beyond the episodes play too, and nobody looks at them.
         spare = [seeds[-1]] * (self._env.num_envs - len(seeds))
         self._env.seed(seeds[0])
         self._env._seeds = [*seeds, *spare]  # seed() alone can only count up
-        observations: Any = self._env.reset()
-        return np.array(observations)
+        return each_array(np.array, self._env.reset())
 
     def step(
         self, actions: NDArray[Any], running: NDArray[np.bool_]
@@ -202,7 +202,7 @@ class _Batch(Stage):
         observations: Any
         observations, rewards, dones, _ = self._env.step(actions)
         for k in np.flatnonzero(running).tolist():
-            yield k, observations[k], rewards[k], bool(dones[k])
+            yield k, row(observations, k), rewards[k], bool(dones[k])
 
     def close(self) -> None:
         """Leave the caller's environments open."""

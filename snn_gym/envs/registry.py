@@ -16,6 +16,7 @@ from typing import Any
 import gymnasium as gym
 
 from snn_gym._base.config import Config, Count, TimeSteps, from_mapping
+from snn_gym._base.extras import install_hint
 from snn_gym._base.folders import content_path, read_toml
 from snn_gym._base.names import UNREGISTERED, did_you_mean
 
@@ -303,8 +304,7 @@ def naming_the_extra(env_id: str) -> Iterator[None]:
         if extra is None:
             raise
         raise gym.error.DependencyNotInstalled(
-            f"{env_id} needs packages that are not installed; install them with: "
-            f'pip install "snn-gym[{extra}]"'
+            f"{env_id} needs packages that are not installed; {install_hint(extra)}"
         ) from error
 
 
@@ -322,7 +322,7 @@ def describe_unregistered(env_id: str) -> str:
     games = {"ALE/": "ale_py", "Atari/": "snn_gym.envs.atari"}
     for prefix, module in games.items():
         if env_id.startswith(prefix) and not any(name.startswith(prefix) for name in gym.registry):
-            install = 'pip install "snn-gym[atari]", then ' * (find_spec("ale_py") is None)
+            install = f"{install_hint('atari')}, then " * (find_spec("ale_py") is None)
             return (
                 f"{start}: {install}import {module} first (on the command line, --module {module})"
             )

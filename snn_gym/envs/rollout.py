@@ -12,6 +12,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from snn_gym._base.observations import each_array
 from snn_gym.envs.batch import check_finite, few
 from snn_gym.envs.classic_control import BatchedTask
 from snn_gym.spiking.population import Activity, Population
@@ -268,21 +269,11 @@ class Samples:
         # Few observations, but of all parts of an episode.
         if step & (step - 1) == 0:
             indices = np.flatnonzero(running)
-            self._parts.append((lanes[indices], _picked(observations, indices)))
+            self._parts.append((lanes[indices], each_array(lambda x: x[indices], observations)))
 
     def joined(self) -> Observations:
         """Return all stored observations (n, ...), lane by lane, whatever the workers' order."""
         lanes, parts = zip(*self._parts, strict=True)
-        first: Any = parts[0]
-        joined: Any = (
-            {key: np.concatenate([part[key] for part in parts]) for key in first}
-            if isinstance(first, dict)
-            else np.concatenate(parts)
-        )
-        return _picked(joined, np.argsort(np.concatenate(lanes), kind="stable"))
-
-
-def _picked(observations: Observations, indices: NDArray[np.int64]) -> Observations:
-    if isinstance(observations, dict):
-        return {key: part[indices] for key, part in observations.items()}
-    return observations[indices]
+        order = np.argsort(np.concatenate(lanes), kind="stable")
+        joined: Observations = each_array(lambda *x: np.concatenate(x)[order], *parts)
+        return joined

@@ -20,6 +20,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvObs, VecEnvStepReturn
 
 from snn_gym._base.config import Count, typed
+from snn_gym._base.spaces import in_words
 from snn_gym.envs.batch import autoreset_mode_of, check_finite, check_step
 from snn_gym.envs.classic_control import BATCHED_TASKS
 from snn_gym.envs.registry import env_ids, flat_ids, import_named_module, naming_the_extra
@@ -33,7 +34,7 @@ class CheckedVecEnv(DummyVecEnv):
     """
 
     def __init__(self, env_fns: list[Callable[[], gym.Env[Any, Any]]]) -> None:
-        super().__init__(env_fns)
+        super().__init__([functools.partial(_storable, make) for make in env_fns])
         spec = self.envs[0].spec
         self._name = str(self.envs[0].unwrapped) if spec is None else spec.id
         self._steps = np.zeros(self.num_envs, np.int64)
@@ -52,6 +53,20 @@ class CheckedVecEnv(DummyVecEnv):
         check_step(self._name, observations, rewards, dones, self._steps, infos)  # type: ignore[arg-type]
         self._steps[dones] = 0
         return observations, rewards, dones, infos
+
+
+def _storable(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
+    """Make an environment; refuse observations that a VecEnv can't store."""
+    env = make()
+    space = env.observation_space
+    if any(
+        x.shape is None for x in (space.values() if isinstance(space, gym.spaces.Dict) else [space])
+    ):
+        raise ValueError(
+            f"observation space {in_words(space)} is not supported; observations are arrays, or a "
+            "Dict of arrays; use FlattenObservation or TransformObservation of gymnasium.wrappers"
+        )
+    return env
 
 
 # ---- batch vec env -------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
+from snn_gym._base.extras import import_extra
 from snn_gym._base.storage import write_bytes_atomic
 from snn_gym.export.c_spiking import check_encoder
 from snn_gym.policies.frozen import program_of
@@ -65,10 +66,7 @@ def to_onnx(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> 
         ImportError: The package ``onnx`` is not installed.
     """
     program = program_of(model)
-    if find_spec("onnx") is None:
-        raise ImportError(
-            'export as ONNX needs onnx, which is not installed: pip install "snn-gym[deploy]"'
-        )
+    import_extra("onnx", "export as ONNX needs onnx", "deploy")
     data: bytes = _Builder().model(program).SerializeToString()
     if find_spec("onnxruntime") is not None:
         from onnxruntime import InferenceSession

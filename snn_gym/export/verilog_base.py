@@ -42,6 +42,7 @@ module {name}_tb;
         $readmemh("{name}_given.hex", given);
         $readmemh("{name}_expected.hex", expected);{read_restarts}
         total = 0; most = 0; wrong = 0;
+        $display("{count} decisions are compared, which takes seconds to minutes");
         repeat (4) @(negedge clk);
         rst = 0;
         for (i = 0; i < {count}; i = i + 1) begin

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from snn_gym._base.config import Range, typed
 from snn_gym._base.markup import table
 from snn_gym._base.numerics import one_thread
+from snn_gym._base.observations import by_key, each_array, row, set_row, stacked
 from snn_gym.leaderboard.statistics import interquartile_mean, mean_interval
 from snn_gym.program.costs import Costs, mean_costs
 
@@ -146,7 +147,7 @@ def evaluate(
             Without `record` its costs are not counted.
         env_id: Gymnasium id, environment, callable that makes one, or VecEnv, whose rewards have
             32 bits. A caller's environments are reset, played in one after the other or as many
-            as there are, and stay open. Observations are arrays or numbers, not dictionaries.
+            as there are, and stay open.
         episodes: Number of episodes, unless `seeds` is given.
         seeds: Seed of each episode, each in [0, 2**32).
         env_kwargs: Arguments of an id, for ``gym.make``. Others than those that a model was trained
@@ -158,7 +159,7 @@ def evaluate(
         Returns, lengths and costs.
 
     Raises:
-        TypeError: ``env_id`` is no environment.
+        TypeError: ``env_id`` is no environment, or there is no model or policy.
         ValueError: There are no episodes, a return or an observation is not finite, a wrapper is
             refused, or the policy's spaces are not those of the environment.
         gymnasium.error.Error: The environment is unknown.
@@ -167,6 +168,11 @@ def evaluate(
     from snn_gym.envs.objects import Given
     from snn_gym.policies.raw_observations import raw_policy
 
+    if not hasattr(model_or_policy, "predict"):
+        raise TypeError(
+            f"expected a model or a policy, which have predict, got {model_or_policy!r:.100}; load "
+            "one by snn_gym.load_pretrained or snn_gym.load_agent"
+        )
     given = Given(env_id, env_kwargs)
     policy: Acting = raw_policy(model_or_policy, given.acted_in, env_kwargs)
     played = evaluation_seeds(episodes) if seeds is None else tuple(seeds)
@@ -209,14 +215,14 @@ class _Visited:
         self._seen, self._block, self._drawn = 0, 1, 0
         self._random = np.random.default_rng(0)
 
-    def add(self, observation: NDArray[Any], state: tuple[NDArray[Any], ...] | None) -> None:
+    def add(self, observation: Any, state: tuple[NDArray[Any], ...] | None) -> None:
         if self._seen % self._block == 0:
             self._drawn = self._seen + int(self._random.integers(self._block))
         if self._seen == self._drawn:
             copied = None if state is None else tuple(np.array(x, copy=True) for x in state)
-            self.decisions.append((np.array(observation, copy=True), copied))
-            fitting = max(2, self._max_bytes // max(1, observation.nbytes))
-            if len(self.decisions) > min(self._limit, fitting):
+            self.decisions.append((each_array(np.array, observation), copied))
+            size = sum(x.nbytes for x in by_key(observation).values())
+            if len(self.decisions) > min(self._limit, max(2, self._max_bytes // max(1, size))):
                 self._join_blocks()
         self._seen += 1
 
@@ -231,7 +237,7 @@ class _Visited:
 
 
 # An observation and the state before it, arrays without the batch axis; None at rest.
-_Decision = tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]
+_Decision = tuple[Any, tuple[NDArray[Any], ...] | None]
 
 
 def _play(
@@ -244,16 +250,16 @@ def _play(
     stage = given.stage(len(seeds))
     own_limit = getattr(objects.spec_of(stage.env), "max_episode_steps", None)
     space, limit = stage.env.observation_space, max_steps or max(objects.MOST_STEPS, own_limit or 0)
-    if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
+    if isinstance(space, gym.spaces.Tuple):
         raise ValueError(
-            f"evaluations take observations that are arrays or numbers, got {space}; register an "
-            "id with gymnasium.wrappers.FlattenObservation, or use evaluate_policy"
+            f"evaluations take arrays, numbers or a Dict of these as observations, got {space}; "
+            "register an id with gymnasium.wrappers.FlattenObservation, or use evaluate_policy"
         )
     check_spaces(policy, stage.env, given.name)
     if isinstance(policy, _Noisy):
         policy.reseed_noise(seeds[0])
     observations = stage.reset(seeds)  # shape: (lanes, *observation)
-    lanes = len(observations)
+    lanes = len(next(iter(by_key(observations).values())))
     returns = np.zeros(lanes, dtype=np.float64)
     lengths = np.zeros(lanes, dtype=np.int64)
     running = np.arange(lanes) < len(seeds)
@@ -268,10 +274,10 @@ def _play(
         actions, carried = policy.predict(observations, state, starts, deterministic=True)
         for k in np.flatnonzero(running).tolist():
             before = None if state is None or not recorded else tuple(x[k] for x in state)
-            visited.add(observations[k], before)
+            visited.add(row(observations, k), before)
         ran = running.copy()
         for k, observation, reward, ended in stage.step(actions, ran):
-            observations[k] = observation
+            set_row(observations, k, observation)
             returns[k] += np.float64(reward)
             lengths[k] += 1
             running[k] = not ended
@@ -305,4 +311,4 @@ def _costs(
             )
             # shape: (batch, *observation), and (batch, S) of each array of the state
             state = None if states[0] is None else tuple(map(np.stack, zip(*states, strict=True)))
-            yield len(observations), policy.record(np.stack(observations), state).costs
+            yield len(observations), policy.record(stacked(observations), state).costs

@@ -95,8 +95,9 @@ class TrainedAgent:
 
 
 def load_pretrained(
-    agent: str, env_id: str, pick: Pick = "median", *, leaderboard: Path | None = None
-) -> BaseAlgorithm:
+    agent: str, env_id: str, pick: Pick = "median", *, leaderboard: Path | None = None,
+    device: str = "cpu",
+) -> BaseAlgorithm:  # fmt: skip
     """Load a trained agent of the results table, by name.
 
     Weights hold no code, and are read only if row and weights have their verified digests. The
@@ -117,19 +118,20 @@ def load_pretrained(
             mean return, or a seed.
         leaderboard: Folder of another results table; None for the checkout's or, in a wheel, for
             its small agents.
+        device: PyTorch device, as in ``make_agent``.
 
     Returns:
-        A Stable-Baselines3 model as from ``load_agent``, on the CPU.
+        A Stable-Baselines3 model as from ``load_agent``.
 
     Raises:
         ValueError: There is no such agent, environment or seed, or a file has changed.
         gymnasium.error.Error: The environment needs a package that is absent.
     """
     board = leaderboard_path(leaderboard)
-    return load_row(board, find_trained(agent, env_id, board).row(pick))
+    return load_row(board, find_trained(agent, env_id, board).row(pick), device)
 
 
-def load_row(board: Path, row: Row) -> BaseAlgorithm:
+def load_row(board: Path, row: Row, device: str = "cpu") -> BaseAlgorithm:
     """Return the agent of a row as a model, as ``load_pretrained`` does."""
     from snn_gym.leaderboard.verification import check_weights
     from snn_gym.policies.raw_observations import raw_policy
@@ -147,7 +149,9 @@ def load_row(board: Path, row: Row) -> BaseAlgorithm:
         sizes = resolve_settings(spec, row.environment).network["hidden_sizes"]
         arguments = {"critic_hidden_sizes": sizes, **settings.policy_kwargs}
         settings = replace(settings, policy_kwargs=arguments)
-    model = build_agent(row.agent, row.environment, row.seed, settings, seeding=row.seeding)
+    model = build_agent(
+        row.agent, row.environment, row.seed, settings, seeding=row.seeding, device=device
+    )
     raw_policy(model).load_acting_state_dict(tensors)
     set_observation_count(model, row.steps)
     policy = model.policy

@@ -159,9 +159,11 @@ class Network:
 
 
 def read_network(tensors: Mapping[str, torch.Tensor], agent: str, environment: str) -> Network:
-    """Return trained tensors and observation statistics of an agent's architecture as layers."""
+    """Return trained tensors and observation statistics as layers, without features extractors."""
     parts: dict[str, dict[str, list[Floats]]] = {}
     for name, tensor in trained_tensors(tensors, agent, environment).items():
+        if ".features_extractor." in name:  # of images: no chain of layers of units
+            continue
         prefix, _, leaf = name.rpartition(".")
         recurrent = prefix.endswith(".recurrent") or leaf.startswith("weight_hh")
         kind = "biases" if tensor.dim() == 1 else "recurrent" if recurrent else "inward"

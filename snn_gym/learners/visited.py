@@ -14,6 +14,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor
 
+from snn_gym._base.observations import by_key
 from snn_gym._base.storage import prefixed, with_prefix
 from snn_gym.learners.sequences import SequenceReplayBuffer, SequenceRolloutBuffer
 from snn_gym.policies.base import SpikingPolicy, spiking_policy_of
@@ -51,18 +52,13 @@ def _follow(
             behaviour, state, _ = teacher.followed(batch, state)
             return behaviour, state
         flat = flatten_steps(observations)
-        parts = flat if isinstance(flat, dict) else {"": flat}
+        parts = by_key(flat)
         behaviours = []
         # In parts, so that a long rollout takes little memory.
         for first in range(0, starts.numel(), TEACHER_BATCH):
             part = {name: x[first : first + TEACHER_BATCH] for name, x in parts.items()}
             behaviours.append(teacher.watched(part.get("", part))[0])
         return torch.cat(behaviours).view(*starts.shape, -1), None
-
-
-def _by_name(observations: Any) -> dict[str, NDArray[Any]]:
-    """Return Dict observations unchanged, an array under an empty name."""
-    return observations if isinstance(observations, dict) else {"": observations}
 
 
 class ReplayStates:
@@ -121,7 +117,7 @@ class RolloutStates:
 
     def collect(self) -> None:
         """Add the latest rollout, with the teacher's behaviour; drop the oldest observations."""
-        rollout = _by_name(self._buffer.observations)
+        rollout = by_key(self._buffer.observations)
         starts = self._buffer.to_torch(self._buffer.episode_starts).bool()
         seen = self._to_torch(rollout)
         behaviour, self._state = _follow(self._teacher, seen, starts, self._state)
@@ -170,7 +166,7 @@ class SequenceStates:
     def collect(self) -> None:
         """Add the latest rollout with the teacher's behaviour, and move on the teacher's state."""
         buffer = self._buffer
-        named = _by_name(buffer.observations)
+        named = by_key(buffer.observations)
         rollout = prefixed("observations", {name: x.swapaxes(0, 1) for name, x in named.items()})
         rollout["states"] = buffer.states[buffer.burn_in_steps]
         rollout["starts"] = buffer.episode_starts.swapaxes(0, 1).astype(np.bool_)

@@ -379,7 +379,8 @@ def plot_run(run: Path, out: Path | None = None, formats: Sequence[str] = FORMAT
     trace = _trace_final_policy(run, settings)
     out = run / "plots" if out is None else Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    name = f"{settings.agent} on {settings.environment}, seed {settings.seed}"
+    agent = " with ".join(map(str, filter(None, (settings.agent, settings.network.get("neuron")))))
+    name = f"{agent} on {settings.environment}, seed {settings.seed}"
     drawings, notes = _drawings(run, trace, name)
     paths: list[Path] = []
     with style():

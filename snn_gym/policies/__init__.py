@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from snn_gym._base.extras import import_extra
 from snn_gym.policies.actor_critic import SpikingActorCriticPolicy
 from snn_gym.policies.continuous import SpikingSACPolicy, SpikingTD3Policy
 from snn_gym.policies.controller import LocalActorCriticPolicy, SpikingControllerPolicy
@@ -39,12 +40,5 @@ def __getattr__(name: str) -> Any:
     """Import and return a policy for sb3-contrib; ``ImportError`` if that is not installed."""
     if name not in CONTRIB:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        import_module("sb3_contrib")
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] != "sb3_contrib":
-            raise
-        raise ImportError(
-            f'{name} needs sb3-contrib, which is not installed: pip install "snn-gym[contrib]"'
-        ) from error
+    import_extra("sb3_contrib", f"{name} needs sb3-contrib", "contrib")
     return getattr(import_module(CONTRIB[name]), name)

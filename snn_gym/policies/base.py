@@ -330,12 +330,14 @@ class SpikingPolicy(ProgramPolicy):
         **kwargs: Any,
     ) -> None:
         self.cell_factory = cell_factory
-        given = ModuleConfig(network) if callable(network) else network
-        if isinstance(given, ModuleConfig):
-            self.module_config, given = given, NetworkConfig(time_steps=given.time_steps)
-        self.network = network_config(given)
+        # Of classes, those of modules alone make a network.
+        if callable(network) and (not isinstance(network, type) or issubclass(network, nn.Module)):
+            network = ModuleConfig(network)
+        if isinstance(network, ModuleConfig):
+            self.module_config, network = network, NetworkConfig(time_steps=network.time_steps)
+        self.network = network_config(network)
         if net_arch is not None:
-            self._take_net_arch(net_arch, self.network if given is None else given)
+            self._take_net_arch(net_arch, self.network if network is None else network)
         self.normalise_observations = normalise_observations
         self._configure(observation_space, action_space, kwargs)
         super().__init__(

@@ -203,13 +203,13 @@ def freeze(model: BaseAlgorithm | BasePolicy) -> FrozenPolicy:
     return FrozenPolicy(program_of(policy), policy.observation_space, policy.action_space)
 
 
-@deprecated("portable(model) is deprecated since 1.0 and leaves in 1.2; use model.policy.program()")
+@deprecated("portable(model) is deprecated since 1.0 and leaves in 2.0; use model.policy.program()")
 def portable(model: BaseAlgorithm | BasePolicy | RawPolicy) -> Program:
     """Return the program of an agent, by its name in version 1.0."""
     return program_of(model)
 
 
-@deprecated("without_silent is deprecated since 1.0 and leaves in 1.2; use snn_gym.program.compact")
+@deprecated("without_silent is deprecated since 1.0 and leaves in 2.0; use snn_gym.program.compact")
 def without_silent(program: Program, fired: Sequence[NDArray[np.bool_]]) -> Program:
     """Return a program without the neurons that never fired, by its name in version 1.0."""
     return compact(program, fired)

@@ -440,14 +440,15 @@ def network_inputs(features: Tensor, network: nn.Module, spike_steps: int | None
     return features.view(features.shape[0], spike_steps, -1)
 
 
-def network_config(network: NetworkConfig | Mapping[str, Any] | None) -> NetworkConfig:
+def network_config(network: object) -> NetworkConfig:
     """Return a policy's argument ``network`` as a configuration; None means the defaults."""
     if isinstance(network, Mapping):
         network = NetworkConfig.from_dict(network)
     config = NetworkConfig() if network is None else network
     if not isinstance(config, NetworkConfig):
         raise ValueError(
-            "network must be a NetworkConfig or a mapping of its fields, got "
+            "network must be a NetworkConfig, as NetworkConfig() makes it, or a mapping of its "
+            "fields, got "
             f"{' '.join(repr(network).split()):.80}"
         )
     return config

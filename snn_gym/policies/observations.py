@@ -25,7 +25,7 @@ from stable_baselines3.common.torch_layers import (
 from torch import Tensor, nn
 
 from snn_gym._base.names import did_you_mean
-from snn_gym._base.spaces import FlatSpikes
+from snn_gym._base.spaces import FlatSpikes, holds_values, in_words
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.normaliser import ObservationNormaliser
 
@@ -33,8 +33,9 @@ from snn_gym.spiking.normaliser import ObservationNormaliser
 _LEAST_PIXELS = 36
 _KERNEL_PIXELS = 3
 _SUPPORTED = (
-    "Box, Discrete, MultiDiscrete, MultiBinary(N), spike trains MultiBinary((T, N)), planes "
-    "MultiBinary((C, H, W)), images, and a Dict of these without spike trains"
+    "Box with an axis and a value, Discrete, MultiDiscrete of one axis, MultiBinary(N), spike "
+    "trains MultiBinary((T, N)), planes MultiBinary((C, H, W)), images, and a Dict of these but "
+    "spike trains"
 )
 
 
@@ -191,6 +192,13 @@ def check_observation_space(
             f"{extractor.__name__} can't take a Dict observation space, got {space}; leave "
             "features_extractor_class out, or use CombinedExtractor"
         )
+    try:  # an empty Dict is refused as an empty name
+        nn.ModuleDict(dict.fromkeys(list(space) or [""], nn.Identity()))
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"the keys {list(space)} of the Dict of observations can't name modules of PyTorch: "
+            f"{error.args[0]}; rename them by gymnasium.wrappers.TransformObservation"
+        ) from error
     for key, part in space.items():
         name = f"observation {key!r} of the Dict"
         shape = _spike_shape(part)
@@ -206,20 +214,18 @@ def check_observation_space(
 def _check_part(
     space: spaces.Space[Any], extractor: type[BaseFeaturesExtractor], name: str
 ) -> None:
-    kinds = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
-    if not isinstance(space, kinds) or (
-        isinstance(space, spaces.MultiBinary) and len(space.shape) > 3
-    ):
+    if not holds_values(space, flag_axes=3) or (isinstance(space, spaces.Box) and not space.shape):
         raise ValueError(
-            f"{name} {space} is not supported; supported: {_SUPPORTED}; use "
-            "gymnasium.wrappers.FlattenObservation or a features_extractor_class of your own"
+            f"{name} {in_words(space)} is not supported; supported: {_SUPPORTED}; use "
+            "FlattenObservation or TransformObservation of gymnasium.wrappers, or a "
+            "features_extractor_class of your own"
         )
     check_start(space, name)
     if extractor is NatureCNN and _is_small(space):
         raise ValueError(
             f"{name} is an image of {space.shape}, channels first; NatureCNN needs at least "
             f"{_LEAST_PIXELS} x {_LEAST_PIXELS} pixels: leave features_extractor_class out, or, in "
-            "a Dict, use gymnasium.wrappers.ResizeObservation"
+            "a Dict, enlarge it by gymnasium.wrappers.TransformObservation"
         )
     if extractor is SmallImageCNN:
         _check_small_image(space, name)

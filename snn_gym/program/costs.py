@@ -476,7 +476,7 @@ class Counter:
         self.add("synops_per_decision", source, synops)
         reached = sum(bool(synapses.any()) for synapses in receivers)
         self.add("messages_per_decision", source, reached * counts.sum() / self.batch)
-        self.add("synapses", source, behind.sum())
+        self.add("synapses", source, float(behind.sum()))
         self.weights(source, synops)
 
     def product(self, layer: str, values: Array, synapses: Counted) -> None:

@@ -261,7 +261,7 @@ def _activated(layer: DenseLayer, total: Array) -> Array:
     levels: Array = np.array(layer.levels, np.float32)
     # tanh stays below 1 anyway.
     limited: Array = np.minimum(values, np.float32(1.0))
-    rounded: Array = np.rint(limited * levels) / levels
+    rounded: Array = np.asarray(np.rint(limited * levels) / levels, np.float32)
     return rounded
 
 

@@ -249,7 +249,7 @@ class CompiledLayers:
             entered = states[:, : self._rest.shape[1]]
         if torch.is_grad_enabled():
             weights = [x for linear in self._linears for x in learned_synapses(linear)]
-            result: tuple[Tensor, Tensor] = _Decoded.apply(self, signal, entered, *weights)  # type: ignore[no-untyped-call]
+            result: tuple[Tensor, Tensor] = _Decoded.apply(self, signal, entered, *weights)
             return result
         final = entered.clone(memory_format=torch.contiguous_format)
         return torch.from_numpy(self.run(array_of(signal), final.numpy())), final

@@ -70,7 +70,7 @@ def gradients_of_synapses(source: Source, grad_currents: Array) -> tuple[Tensor,
 
 def spike_product(signal: Tensor, linear: nn.Linear) -> Tensor:
     """Return a layer's currents (K, B, N), differentiable, of a signal (K, B, D)."""
-    currents: Tensor = _SpikeProduct.apply(linear, signal, *learned_synapses(linear))  # type: ignore[no-untyped-call]
+    currents: Tensor = _SpikeProduct.apply(linear, signal, *learned_synapses(linear))
     return currents
 
 
@@ -144,7 +144,7 @@ def run_fused(
     if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs):
         kept = kept_names(neurons.text, each=bool(neurons.learned))
         decision = Decision(neurons, time_steps, within, kept)
-        outputs: tuple[Tensor, ...] = _FusedLayer.apply(decision, *inputs)  # type: ignore[no-untyped-call]
+        outputs: tuple[Tensor, ...] = _FusedLayer.apply(decision, *inputs)
         spikes, voltages, entered, *final = outputs
     else:
         decision = Decision(neurons, time_steps, within, neurons.equations.moved_names[:1])

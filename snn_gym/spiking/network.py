@@ -98,9 +98,7 @@ class LearnablePopulationEncoder(nn.Module):
         # (B, D, 1) against (D, n) -> (B, D, n) -> (B, D * n)
         distance = (values.unsqueeze(-1) - self.centres) / self.widths
         activity = torch.exp(-0.5 * distance.square()).flatten(1)
-        spikes: Tensor = _RegularSpikes.apply(  # type: ignore[no-untyped-call]
-            activity, time_steps
-        )
+        spikes: Tensor = _RegularSpikes.apply(activity, time_steps)
         return spikes
 
 
@@ -307,12 +305,12 @@ class SpikingNetwork(BookkeepingModule):
         breaks = make_breaks(inputs, starts, truncate_every, recurrent_gradient)
         return self._run(inputs, state, breaks, optimised=optimised, observer=observer)
 
-    @deprecated("decide(...) is deprecated since 1.0 and leaves in 1.2; use network(...)[0]")
+    @deprecated("decide(...) is deprecated since 1.0 and leaves in 2.0; use network(...)[0]")
     def decide(self, inputs: Tensor, *, optimised: bool = True) -> Tensor:
         """Return the output of ``forward``."""
         return self.forward(inputs, optimised=optimised)[0]
 
-    @deprecated("watched(...) is deprecated since 1.0 and leaves in 1.2; use network(observer=...)")
+    @deprecated("watched(...) is deprecated since 1.0 and leaves in 2.0; use network(observer=...)")
     def watched(
         self, inputs: Tensor, state: Tensor | None = None, starts: Tensor | None = None
     ) -> tuple[Tensor, Tensor, list[Tensor]]:

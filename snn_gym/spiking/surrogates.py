@@ -57,5 +57,5 @@ def spike(x: Tensor, surrogate: str, slope: float) -> Tensor:
     """Return spikes, 1 where ``x = v - v_threshold`` is above 0, with a surrogate gradient."""
     if surrogate not in SURROGATES:
         raise ValueError(f"surrogate {surrogate!r} is unknown; known: {', '.join(SURROGATES)}")
-    result: Tensor = _Spike.apply(x, surrogate, slope)  # type: ignore[no-untyped-call]
+    result: Tensor = _Spike.apply(x, surrogate, slope)
     return result

@@ -27,6 +27,7 @@ from snn_gym._base.config import (
     from_mapping,
     to_mapping,
 )
+from snn_gym._base.extras import import_extra
 from snn_gym._base.folders import locked, make_writable, toml_value
 from snn_gym._base.names import did_you_mean, parse_seeds
 from snn_gym._base.numerics import one_thread
@@ -345,14 +346,7 @@ def tune(path: Path, out: Path, agent: str | None = None) -> Iterator[str]:
     search = read_search(path)
     if agent is not None and agent not in search.agents:
         raise ValueError(f"{path} tunes {' and '.join(search.agents)}, not {agent!r}")
-    try:
-        import optuna
-    except ModuleNotFoundError as error:
-        if error.name != "optuna":
-            raise
-        raise ImportError(
-            'searching needs Optuna, which is not installed: pip install "snn-gym[tune]"'
-        ) from error
+    optuna: Any = import_extra("optuna", "searching needs Optuna", "tune")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     yield (
         f"{' and '.join(search.agents)} on {search.environment}: {search.trials} trials × "

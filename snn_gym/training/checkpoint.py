@@ -25,6 +25,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from snn_gym._base.checksums import SEAL, UNSEALED, check_seal, parse_json, seal
 from snn_gym._base.config import Config, Natural, from_mapping
+from snn_gym._base.observations import by_key
 from snn_gym._base.storage import (
     dump_tensors,
     parse_tensors,
@@ -405,4 +406,9 @@ def _replay(
     if buffer is None:
         return None, {}
     names = buffer.arrays if isinstance(buffer, SequenceReplayBuffer) else _REPLAY_ARRAYS
-    return buffer, {name: getattr(buffer, name) for name in names}
+    # A Dict's observations are stored by key.
+    return buffer, {
+        f"{name}.{key}" if key else name: array
+        for name in names
+        for key, array in by_key(getattr(buffer, name)).items()
+    }

@@ -14,6 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from torch import nn
 
+from snn_gym._base.observations import by_key, each_array, stacked
 from snn_gym._base.storage import (
     load_tensors,
     prefixed,
@@ -57,13 +58,7 @@ Row = tuple[int, str, str, float]
 
 _TIMESTEPS = "timesteps"
 _PLAIN = "observation"
-_BY_KEY = "observation"
 _WEIGHTS = "weights"
-
-
-def by_key(observations: Any) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a Dict's observations by key; those of a single space by the key ""."""
-    return observations if isinstance(observations, dict) else {"": observations}
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -115,9 +110,8 @@ class Probe:
 
     def batch(self) -> Observation:
         """Return the observations so far (n, ...), or a Dict's arrays by key; {} without any."""
-        keys = self._observations[0].keys() if self._observations else ()
-        stacked = {key: np.stack([x[key] for x in self._observations]) for key in keys}
-        return stacked.get("", stacked)
+        batch: Observation = stacked(self._observations) if self._observations else {}
+        return batch
 
     def rewind(self, timestep: int) -> None:
         """Drop observations from after an environment step."""
@@ -127,7 +121,7 @@ class Probe:
     def write(self, path: Path) -> None:
         """Write the probe as a safetensors file, atomically."""
         batch = self.batch()
-        named = prefixed(_BY_KEY, batch) if isinstance(batch, dict) else {_PLAIN: batch}
+        named = prefixed(_PLAIN, batch) if isinstance(batch, dict) else {_PLAIN: batch}
         weights = prefixed(_WEIGHTS, self.first_weights)
         save_tensors(path, {_TIMESTEPS: np.array(self._timesteps), **named, **weights})
 
@@ -135,7 +129,7 @@ class Probe:
         """Read a file that ``write`` wrote; raise ``ValueError`` for any other."""
         tensors, _ = load_tensors(path, max_bytes=_MAX_PROBE_BYTES)
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-        named = with_prefix(_BY_KEY, arrays) or {"": arrays.get(_PLAIN, np.empty(0))}
+        named = with_prefix(_PLAIN, arrays) or {"": arrays.get(_PLAIN, np.empty(0))}
         try:
             self._timesteps = arrays[_TIMESTEPS].tolist()
             self._observations = [
@@ -172,15 +166,14 @@ def play_decisions(
         shown = observations if normaliser is None else normaliser.normalize_obs(observations)  # type: ignore[arg-type]
         state = np.where(starts[:, np.newaxis], rest, state)
         # Copies: environments may reuse the arrays that they returned.
-        seen.append({key: np.array(x) for key, x in by_key(shown).items()})
+        seen.append(each_array(np.array, shown))
         states.append(state)
         actions, after = policy.predict(shown, (state,), deterministic=True)  # type: ignore[arg-type]
         assert after is not None  # of a stateful policy
         (state,) = after
         observations, _, starts, _ = env.step(actions)
     policy.train(training)
-    stacked = {key: np.concatenate([part[key] for part in seen]) for key in seen[0]}
-    return stacked.get("", stacked), (np.concatenate(states),)
+    return each_array(lambda *x: np.concatenate(x), *seen), (np.concatenate(states),)
 
 
 # ---- callback ------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from gymnasium import spaces
 
 from snn_gym._base.config import from_mapping
+from snn_gym._base.extras import import_extra
 from snn_gym.learners.settings import (
     AcceptRejectSettings,
     CMAESSettings,
@@ -172,14 +172,7 @@ def algorithm_class(name: str) -> type[BaseAlgorithm]:
     algorithm = ALGORITHMS[name]
     if algorithm.classes is not None:
         return algorithm.classes[0]
-    try:
-        module = importlib.import_module(algorithm.library)
-    except ModuleNotFoundError as error:
-        if error.name != algorithm.library:
-            raise
-        raise ImportError(
-            f'{name} is in sb3-contrib, which is not installed: pip install "snn-gym[contrib]"'
-        ) from error
+    module = import_extra(algorithm.library, f"{name} needs sb3-contrib", "contrib")
     return cast("type[BaseAlgorithm]", getattr(module, algorithm.stock or name))
 
 

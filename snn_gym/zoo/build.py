@@ -27,6 +27,7 @@ from torch.overrides import TorchFunctionMode
 
 from snn_gym._base.config import to_mapping, typed
 from snn_gym._base.names import did_you_mean
+from snn_gym._base.spaces import holds_values, in_words
 from snn_gym.envs.objects import EnvironmentLike, Given
 from snn_gym.envs.registry import (
     import_named_module,
@@ -324,7 +325,7 @@ def resolve_settings(
 def build_agent(
     name: str,
     env_id: str,
-    seed: int,
+    seed: int | None,
     resolved: ResolvedSettings,
     *,
     env_kwargs: Mapping[str, Any] | None = None,
@@ -338,6 +339,8 @@ def build_agent(
 
     It learns in the ``given`` environments, whose name is ``env_id``, if there are any.
     """
+    if seed is not None and not (hasattr(seed, "__index__") and seed >= 0):
+        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
     device = available_device(device)  # here, so that a warning names the caller's line
     where = f"agent {name!r} on {env_id}"
     settings = make_settings(resolved.algorithm, resolved.hyperparameters, where)
@@ -378,6 +381,13 @@ _SHOWN_AGENTS = 6
 
 def _check_actions(algorithm: str, env_id: str, space: spaces.Space[Any]) -> None:
     """Refuse an action space that an algorithm does not serve; name agents that do."""
+    integers = isinstance(space, spaces.Box) and not np.issubdtype(space.dtype, np.floating)
+    if integers or not holds_values(space):
+        raise ValueError(
+            f"{env_id} has the actions {in_words(space)}, which no agent chooses; expected "
+            "Discrete, MultiDiscrete or MultiBinary of one axis, or a Box of floats that holds a "
+            "value; use gymnasium.wrappers.TransformAction"
+        )
     kind = ALGORITHMS[algorithm].actions
     if kind is None or isinstance(space, kind):
         return

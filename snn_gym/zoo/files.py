@@ -77,7 +77,7 @@ from snn_gym.zoo.identity import (
 from snn_gym.zoo.recipe import Recipe, ResolvedSettings, processor
 
 # ---- spaces as data ------------------------------------------------------------------------------
-SUPPORTED_SPACES = "Box, Discrete, MultiDiscrete or MultiBinary"
+SUPPORTED_SPACES = "Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these"
 # More limits than this, if all are equal, are described by one number: a manifest has no room
 # for a list as long as an image.
 _MOST_LIMITS = 1024
@@ -105,6 +105,9 @@ def describe_space(space: spaces.Space[Any]) -> dict[str, Any]:
         }
     if isinstance(space, spaces.MultiBinary):
         return {"type": "MultiBinary", "shape": list(space.shape)}
+    if isinstance(space, spaces.Dict):
+        # Pairs, for features stand in the order of the keys.
+        return {"type": "Dict", "spaces": [[k, describe_space(x)] for k, x in space.items()]}
     raise ValueError(f"{type(space).__name__} spaces can't be saved; expected {SUPPORTED_SPACES}")
 
 
@@ -204,6 +207,7 @@ def save_agent(
         The folder.
 
     Raises:
+        TypeError: It is no model but, say, a policy.
         ValueError: The model can't be described as plain data, a weight is not finite, or its
             environments have a wrapper that would be lost; the message says why.
     """

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from snn_gym._base.checksums import parse_json
+from snn_gym._base.extras import import_extra
 from snn_gym._base.folders import make_writable
 from snn_gym._base.names import printable
 from snn_gym._base.storage import write_bytes_atomic
@@ -69,13 +70,9 @@ def parse_address(text: str) -> Address:
 
 def open_hub() -> Any:
     """Return the API of the hub at HF_ENDPOINT; ImportError without huggingface_hub."""
-    try:
-        import huggingface_hub
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            "agents on the hub need huggingface_hub, which is not installed: "
-            'pip install "snn-gym[hub]"'
-        ) from error
+    huggingface_hub: Any = import_extra(
+        "huggingface_hub", "agents on the hub need huggingface_hub", "hub"
+    )
     # The library reads HF_ENDPOINT only when it is imported.
     return huggingface_hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT"), library_name="snn_gym")
 
@@ -108,7 +105,7 @@ def asking(hub: Any, address: Address) -> Iterator[None]:
     except (errors.HTTPError, OSError, RuntimeError) as error:
         raise ValueError(
             f"{address}: the connection to {hub.endpoint} failed ({printable(str(error), 300)}); "
-            "check the network, or name the folder of an agent that was pulled before"
+            "check the network; the folder of an agent that was pulled before needs none"
         ) from error
 
 

@@ -74,6 +74,11 @@ def remember_identity(model: BaseAlgorithm, identity: Identity) -> None:
 
 def identify(model: BaseAlgorithm) -> Identity:
     """Return a model's remembered identity, else its environment's; refuse one without any."""
+    if not hasattr(model, "get_env"):
+        raise TypeError(
+            f"expected a model of Stable-Baselines3, as of make_agent, got {type(model).__name__}; "
+            "pass the model, not its policy or its name"
+        )
     if model in _IDENTITIES:
         return _IDENTITIES[model]
     env = model.get_env()

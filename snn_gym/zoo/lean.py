@@ -138,9 +138,10 @@ def _distil(
     """Return a taught student; ``settings`` replace those of lean that its network has."""
     if steps is not None and steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
+    environment = identify(model).environment
     if student is not None:
         spec = load_agent_spec(student).fitted(model.action_space)
-        resolved = resolve_settings(spec, identify(model).environment, network)
+        resolved = resolve_settings(spec, environment, network)
     else:
         resolved = settings_of(model)
         resolved = replace(resolved, network={**resolved.network, **(network or {})})

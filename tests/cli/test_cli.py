@@ -274,7 +274,7 @@ def test_a_missing_extra_gets_one_line_in_every_command(
         "submit": ["submit", run, "--out", tmp_path / "new"],
         "verify": ["verify", with_extras[extra] / "submission", "--leaderboard", board],
     }
-    assert f'pip install "snn-gym[{extra}]"' in refused(capsys, *words[command])
+    assert f'pip install -e ".[{extra}]"' in refused(capsys, *words[command])
     assert not (tmp_path / "new").exists()
 
 

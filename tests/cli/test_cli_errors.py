@@ -1,5 +1,6 @@
 """Tests of user errors: every command gives one line with the error and its fix."""
 
+import re
 import sys
 
 import matplotlib.pyplot as plt
@@ -63,7 +64,7 @@ MISTAKES = [
     ("plot RUN --out FILE", "is a file; expected a folder; name another"),
     ("plot RUN --format gif", "is unknown; choose from png, svg"),
     ("watch ppo-lfi CartPole-v1 --save film.gif", "did you mean 'ppo-lif'? `snn-gym pretrained`"),
-    ("watch ppo-lif", "no window can be opened here"),
+    ("watch ppo-lif CartPole-v1", "no window can be opened here"),
     ("watch ppo-lif --save film.gif", "watch ppo-lif needs an environment"),
     ("watch EMPTY --save film.gif", "holds no saved agent"),
     ("watch RUN --save film.gif --fps 51", "frames_per_second must be"),
@@ -121,3 +122,19 @@ def test_user_errors_give_one_line_with_the_fix(line, mends, places, tmp_path, m
 def test_every_command_has_an_error_case():
     names = {x.callback.__name__ for x in app.registered_commands}
     assert names == {line.split()[0] for line, _ in MISTAKES} - {"tarin", "--sede"}
+
+
+def test_watch_answers_a_missing_folder_before_the_missing_display(capsys, monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    assert main(["watch", "runs/nothing"]) == 2
+    assert "'runs/nothing' is neither a folder of a run nor an agent" in capsys.readouterr().err
+
+
+def test_help_of_eighty_columns_shows_whole_names_of_options(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["train", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert {"--checkpoint-interval", "--progress-interval", "--more-steps"} <= set(
+        re.findall(r"--[a-z-]+", shown)
+    )

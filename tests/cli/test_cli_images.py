@@ -53,7 +53,7 @@ def test_experience_beyond_the_memory_is_refused_before_a_folder_is_made(tmp_pat
 
 def pong(folder, steps, interval, *changes):
     """Return the command that trains or resumes an agent on Pong."""
-    pytest.importorskip("ale_py", reason='pip install "snn-gym[atari]"')
+    pytest.importorskip("ale_py", reason='pip install -e ".[atari]"')
     words = ["train", "ppo-lif", PONG, "--module", "ale_py", "--steps", str(steps), "--resume"]
     words += ["--checkpoint-interval", str(interval), "--no-progress", "--out", str(folder)]
     return [*words, *settings(*changes)]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-pytest.importorskip("ale_py", reason='pip install "snn-gym[atari]"')
+pytest.importorskip("ale_py", reason='pip install -e ".[atari]"')
 
 import snn_gym.envs.atari  # noqa: F401 - registers the games
 

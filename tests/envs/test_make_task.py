@@ -45,10 +45,10 @@ def test_a_missing_extra_is_named_in_one_line():
         "        print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    remedy = "needs packages that are not installed; install them with: pip install"
+    remedy = "needs packages that are not installed; in the clone of snn_gym, run pip install"
     assert done.stdout.splitlines() == [
-        f'LunarLander-v3 {remedy} "snn-gym[box2d]"',
-        f'HalfCheetah-v5 {remedy} "snn-gym[mujoco]"',
+        f'LunarLander-v3 {remedy} -e ".[box2d]"',
+        f'HalfCheetah-v5 {remedy} -e ".[mujoco]"',
     ]
 
 

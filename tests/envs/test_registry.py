@@ -352,7 +352,7 @@ def test_an_unknown_content_folder_is_named():
         ),
         ("ALE/Pong-v5", True, r": import ale_py first \(on the command line, --module ale_py\)$"),
         ("Atari/Pong-v5", True, r": import snn_gym.envs.atari first .*--module snn_gym.envs.atari"),
-        ("ALE/Pong-v5", False, r': pip install "snn-gym\[atari\]", then import ale_py first'),
+        ("ALE/Pong-v5", False, r'run pip install -e "\.\[atari\]", then import ale_py first'),
     ],
 )
 def test_unregistered_ids_are_answered_with_the_likeliest_fix(

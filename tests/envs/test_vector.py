@@ -202,7 +202,10 @@ def test_a_missing_extra_is_named():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
     assert len(lines) == 2
-    assert all(line.endswith('install them with: pip install "snn-gym[box2d]"') for line in lines)
+    assert all(
+        line.endswith('not installed; in the clone of snn_gym, run pip install -e ".[box2d]"')
+        for line in lines
+    )
 
 
 def weights(model):

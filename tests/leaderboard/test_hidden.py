@@ -323,4 +323,4 @@ def test_actions_on_stored_rows_exclude_each_other(tmp_path, capsys):
     words = ["verify", "--salt", str(tmp_path / "salt"), "--leaderboard", str(tmp_path / "board")]
     for other in ("--again", "--retrain"):
         assert main([*words, other]) == 2
-        assert "one of --again, --retrain, --salt, --curves, --faults and" in capsys.readouterr().err
+        assert "one of --again, --retrain, --salt, --curves, --faults" in capsys.readouterr().err

@@ -458,13 +458,13 @@ def test_a_loaded_model_and_its_environments_agree_with_stable_baselines(normali
     assert sorted(returns) == sorted(expected)
 
 
-def test_observations_in_dictionaries_are_refused_in_one_line():
+def test_observations_in_tuples_are_refused_in_one_line():
     class Parts(gym.Env[Any, Any]):
-        observation_space = spaces.Dict({"a": spaces.Box(-1, 1, (2,))})
+        observation_space = spaces.Tuple([spaces.Box(-1, 1, (2,))])
         action_space = spaces.Discrete(2)
 
     gym.register("test_wrappers/Parts-v0", Parts)
-    with pytest.raises(ValueError, match=r"arrays or numbers, got Dict\(.*FlattenObservation"):
+    with pytest.raises(ValueError, match=r"Dict of these .*, got Tuple\(.*FlattenObservation"):
         snn_gym.evaluate(object(), "test_wrappers/Parts-v0", seeds=SEEDS)
 
 

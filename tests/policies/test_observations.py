@@ -179,7 +179,7 @@ REFUSED = {
     ),
     "MultiBinary of four axes": (
         spaces.MultiBinary((2, 3, 4, 5)), {},
-        r"observation space MultiBinary\(\(2, 3, 4, 5\)\) is not supported; supported: Box, ",
+        r"observation space MultiBinary\(\(2, 3, 4, 5\)\) is not supported; supported: Box ",
     ),
     "Tuple observations": (
         spaces.Tuple([TWO, TWO]), {}, r"observation space Tuple.* is not supported; supported: ",
@@ -303,6 +303,7 @@ for name in ("SpikingQRDQNPolicy", "SpikingTQCPolicy"):
     with pytest.raises(AttributeError, match="has no attribute 'SpikingPPOPolicy'"):
         _ = policies.SpikingPPOPolicy
     assert printed.splitlines() == [
-        f'{name} needs sb3-contrib, which is not installed: pip install "snn-gym[contrib]"'
+        f"{name} needs sb3-contrib, which is not installed; in the clone of snn_gym, run "
+        'pip install -e ".[contrib]"'
         for name in ("SpikingQRDQNPolicy", "SpikingTQCPolicy")
     ]

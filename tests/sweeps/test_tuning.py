@@ -269,6 +269,7 @@ def test_without_optuna_the_extra_is_named(tmp_path, monkeypatch, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert err == (
-        'snn-gym: searching needs Optuna, which is not installed: pip install "snn-gym[tune]"\n'
+        "snn-gym: searching needs Optuna, which is not installed; in the clone of snn_gym, run "
+        'pip install -e ".[tune]"\n'
     )
     assert not (tmp_path / "out").exists()

@@ -1,5 +1,7 @@
 """Tests of agents on the hub: downloads by address, and refused ones."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -214,3 +216,17 @@ def test_a_servers_words_steer_no_terminal(hub, pole, tmp_path):
     said = refuse(tmp_path)
     assert "stolen" in said
     assert said.isprintable()
+
+
+def test_a_missing_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(ImportError, match=r'pip install -e "\.\[hub\]"'):
+        snn_gym.load_agent("hf:ada/pole")
+
+
+def test_the_digest_of_a_cached_agent_is_checked_again(hub, pole):
+    weights = run_folder("hf:ada/pole") / WEIGHTS
+    weights.write_bytes(flipped(weights.read_bytes()))
+    with pytest.raises(ValueError, match="their SHA-256 differ"):
+        snn_gym.load_agent("hf:ada/pole")

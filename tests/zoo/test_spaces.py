@@ -1,6 +1,7 @@
 """Tests of spaces as JSON."""
 
 import json
+from collections import OrderedDict
 
 import gymnasium as gym
 import numpy as np
@@ -36,6 +37,16 @@ def test_infinite_bounds_are_described_in_strict_json():
             {"type": "MultiDiscrete", "nvec": [2, 3], "start": [0, 0]},
         ),
         (gym.spaces.MultiBinary((4, 5)), {"type": "MultiBinary", "shape": [4, 5]}),
+        (
+            gym.spaces.Dict({"b": gym.spaces.Discrete(2), "a": gym.spaces.MultiBinary(3)}),
+            {
+                "type": "Dict",
+                "spaces": [
+                    ["a", {"type": "MultiBinary", "shape": [3]}],
+                    ["b", {"type": "Discrete", "n": 2, "start": 0}],
+                ],
+            },
+        ),
     ],
 )
 def test_discrete_spaces_are_described(space, description):
@@ -45,6 +56,13 @@ def test_discrete_spaces_are_described(space, description):
 def test_other_spaces_are_refused():
     with pytest.raises(ValueError, match="Tuple spaces can't be saved"):
         describe_space(gym.spaces.Tuple([gym.spaces.Discrete(2)]))
+
+
+def test_dictionaries_in_another_order_are_other_spaces():
+    """Features stand in the order of the keys."""
+    parts = {"a": gym.spaces.Discrete(2), "b": gym.spaces.Discrete(2)}
+    turned = gym.spaces.Dict(OrderedDict(reversed(parts.items())))
+    assert not describes(describe_space(gym.spaces.Dict(parts)), turned)
 
 
 def test_image_limits_are_single_numbers():

@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
+from snn_gym._base.extras import import_extra
 from snn_gym.envs.batch import BatchEnv, Infos, Rows, SingleEnv
 from snn_gym.envs.stable_baselines import BatchVecEnv, StableBaselinesVecEnv
 from snn_gym.envs.synapses.jobs import Job
@@ -302,11 +303,8 @@ def plasticity_parallel_env(
             ``PlasticityVecEnv`` for those.
         gymnasium.error.DependencyNotInstalled: PettingZoo, or a package of the job, is absent.
     """
-    try:
-        from snn_gym.envs.synapses.parallel import PlasticityParallelEnv
-    except ModuleNotFoundError as error:
-        raise gym.error.DependencyNotInstalled(
-            "plasticity_parallel_env needs PettingZoo, which is not installed; install it with: "
-            'pip install "snn-gym[multiagent]"'
-        ) from error
+    need = "plasticity_parallel_env needs PettingZoo"
+    import_extra("pettingzoo", need, "multiagent", gym.error.DependencyNotInstalled)
+    from snn_gym.envs.synapses.parallel import PlasticityParallelEnv
+
     return PlasticityParallelEnv(PlasticityCore(job, 1, network, **settings), horizon)

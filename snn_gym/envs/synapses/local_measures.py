@@ -252,7 +252,7 @@ def _output_scores(outputs: Array, actions: NDArray[Any]) -> tuple[Array, Array,
         action: Array = np.tanh(outputs)
         slope: Array = np.float32(1.0) - np.square(action)
         return action, np.abs(action), slope
-    exponent = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    exponent: Array = np.exp(outputs - outputs.max(axis=1, keepdims=True))
     p: Array = exponent / exponent.sum(axis=1, keepdims=True)
     chosen: Array = np.zeros_like(p)
     chosen[np.arange(len(p)), actions] = 1.0

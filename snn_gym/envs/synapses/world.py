@@ -14,6 +14,7 @@ from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
 from snn_gym._base.config import Config, Count, Positive, from_arguments
+from snn_gym._base.extras import import_extra
 from snn_gym.envs.native.scenes import ACCENT, FAINT, INK, PAPER, WIDTH, blank, line, rectangle
 from snn_gym.envs.rendering import enlarged
 from snn_gym.envs.synapses.features import SynapseFeatures, check_features, check_seen_rule
@@ -167,14 +168,11 @@ def digits() -> SupervisedJob:
     Recognition of Handwritten Digits" (1998), https://doi.org/10.24432/C50P49. Without
     scikit-learn it raises ``gymnasium.error.DependencyNotInstalled``.
     """
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise gym.error.DependencyNotInstalled(
-            "the job 'Digits' needs scikit-learn, which is not installed; install it with: "
-            'pip install "snn-gym[digits]"'
-        ) from error
-    pixels, labels = load_digits(return_X_y=True)
+    need = "the job 'Digits' needs scikit-learn"
+    datasets: Any = import_extra(
+        "sklearn.datasets", need, "digits", gym.error.DependencyNotInstalled
+    )
+    pixels, labels = datasets.load_digits(return_X_y=True)
     samples = (pixels / 8.0 - 1.0).astype(np.float32)
     return SupervisedJob("Digits", samples, labels.astype(np.int64), probe_size=100)
 

@@ -314,9 +314,7 @@ class LayerPenalty:
         if self._parameters.voltage_strength > 0:
             with torch.no_grad():
                 threshold = self._neuron.thresholds(run.spikes, run.entered)
-        result: Tensor = _Penalised.apply(  # type: ignore[no-untyped-call]
-            run.spikes, run.voltages, threshold, self
-        )
+        result: Tensor = _Penalised.apply(run.spikes, run.voltages, threshold, self)
         return result
 
     def gradients(

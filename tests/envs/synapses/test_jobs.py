@@ -213,7 +213,7 @@ def test_a_probe_holds_each_sample_at_most_once():
 
 def test_digits_without_scikit_learn_name_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(gym.error.DependencyNotInstalled, match=r'pip install "snn-gym\[digits\]"'):
+    with pytest.raises(gym.error.DependencyNotInstalled, match=r'pip install -e "\.\[digits\]"'):
         gym.make("snn/Plasticity-Digits-v0")
 
 

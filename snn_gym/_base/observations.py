@@ -1,0 +1,36 @@
+"""Observations as one array, or of a Dict as one array for each key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def by_key(observations: Any) -> Any:
+    """Return the values of a Dict's observations by key; those of a single space by the key ""."""
+    return observations if isinstance(observations, Mapping) else {"": observations}
+
+
+def each_array(function: Callable[..., Any], *observations: Any) -> Any:
+    """Apply a function to the arrays of observations, of a Dict to those of each key."""
+    named = [by_key(x) for x in observations]
+    results = {key: function(*(x[key] for x in named)) for key in named[0]}
+    return results.get("", results)
+
+
+def stacked(observations: Sequence[Any]) -> Any:
+    """Return single observations as a batch of arrays (B, ...)."""
+    return each_array(lambda *parts: np.stack(parts), *observations)
+
+
+def row(observations: Any, index: int) -> Any:
+    """Return one observation of a batch."""
+    return each_array(lambda x: x[index], observations)
+
+
+def set_row(observations: Any, index: int, observation: Any) -> None:
+    """Replace one observation of a batch in place."""
+    for key, array in by_key(observations).items():
+        array[index] = by_key(observation)[key]
