@@ -337,6 +337,7 @@ class SpikingPolicy(ProgramPolicy):
             self.module_config, network = network, NetworkConfig(time_steps=network.time_steps)
         self.network = network_config(network)
         if net_arch is not None:
+            assert not isinstance(network, type)  # which network_config refuses
             self._take_net_arch(net_arch, self.network if network is None else network)
         self.normalise_observations = normalise_observations
         self._configure(observation_space, action_space, kwargs)

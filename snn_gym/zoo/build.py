@@ -25,7 +25,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from snn_gym._base.config import to_mapping, typed
+from snn_gym._base.config import Natural, to_mapping, typed
 from snn_gym._base.names import did_you_mean
 from snn_gym._base.spaces import holds_values, in_words
 from snn_gym.envs.objects import EnvironmentLike, Given
@@ -244,7 +244,7 @@ def make_agent(
         ValueError: The agent, the environment, a hyper-parameter or a setting of the network is
             unknown or invalid, or the memory is too small for the algorithm's buffers.
     """
-    given, seed = None, typed(int | None, seed, "seed")
+    given, seed = None, typed(Natural | None, seed, "seed")
     if isinstance(env_id, str):
         env_id = import_named_module(env_id)
         spec = fitting_spec(name, env_id, env_kwargs)
@@ -339,8 +339,6 @@ def build_agent(
 
     It learns in the ``given`` environments, whose name is ``env_id``, if there are any.
     """
-    if seed is not None and not (hasattr(seed, "__index__") and seed >= 0):
-        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
     device = available_device(device)  # here, so that a warning names the caller's line
     where = f"agent {name!r} on {env_id}"
     settings = make_settings(resolved.algorithm, resolved.hyperparameters, where)

@@ -141,9 +141,9 @@ def test_policies_that_cannot_use_a_module_say_so():
         StatefulPPO("StatefulActorCriticPolicy", "CartPole-v1", policy_kwargs={"network": plain()})
     with refused("this SpikingActorCriticPolicy has none"):
         made("PPO", plain(), spiking_actor=False)
-    with refused("network must be a NetworkConfig or a mapping"):
+    with refused("network must be a NetworkConfig"):
         SpikingControllerPolicy(
             gym.spaces.Box(-1, 1, (4,)), gym.spaces.Discrete(2), network=plain()
         )
-    with refused("network must be a NetworkConfig or a mapping"):
+    with refused("network must be a NetworkConfig"):
         A2C(SpikingActorCriticPolicy, "CartPole-v1", policy_kwargs={"network": 3})

@@ -10,9 +10,15 @@ from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.spiking import NetworkConfig
 
 
-@pytest.mark.parametrize("seed", ["zero", -1, 0.5])
-def test_a_seed_that_is_no_number_is_named(seed):
-    words = f"^seed must be a whole number of at least 0, got {seed!r}$"
+@pytest.mark.parametrize(
+    ("seed", "words"),
+    [
+        ("zero", r"^seed: expected int, got 'zero' \(str\)$"),
+        (-1, "^seed must be at least 0, got -1$"),
+        (0.5, r"^seed: expected int, got 0\.5 \(float\)$"),
+    ],
+)
+def test_a_seed_that_is_no_number_is_named(seed, words):
     with pytest.raises(ValueError, match=words):
         snn_gym.make_agent("ppo-lif-8", "CartPole-v1", seed=seed)
 
