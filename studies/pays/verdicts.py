@@ -50,7 +50,8 @@ class Verdict:
             lacking = "spiking agent" if self.spiking is None else "ANN"
             return cost_answer(f"no {lacking} is shown to keep the return")
         if self.unproven:
-            return cost_answer(f"{self.unproven} seeds are still to be trained again")
+            seeds = "seed is" if self.unproven == 1 else "seeds are"
+            return cost_answer(f"{self.unproven} {seeds} still to be trained again")
         assert self.ratio is not None  # of two agents
         return cost_answer(self.ratio)
 
