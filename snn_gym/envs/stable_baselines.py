@@ -58,10 +58,12 @@ class CheckedVecEnv(DummyVecEnv):
 def _storable(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
     """Make an environment; refuse observations that a VecEnv can't store."""
     env = make()
-    space = env.observation_space
-    if any(
-        x.shape is None for x in (space.values() if isinstance(space, gym.spaces.Dict) else [space])
-    ):
+    space: Any = env.observation_space
+    parts = (
+        space.values() if isinstance(space, gym.spaces.Dict)
+        else space if isinstance(space, gym.spaces.Tuple) else [space]
+    )  # fmt: skip
+    if any(part.shape is None for part in parts):
         raise ValueError(
             f"observation space {in_words(space)} is not supported; observations are arrays, or a "
             "Dict of arrays; use FlattenObservation or TransformObservation of gymnasium.wrappers"

@@ -447,9 +447,8 @@ def network_config(network: object) -> NetworkConfig:
     config = NetworkConfig() if network is None else network
     if not isinstance(config, NetworkConfig):
         raise ValueError(
-            "network must be a NetworkConfig, as NetworkConfig() makes it, or a mapping of its "
-            "fields, got "
-            f"{' '.join(repr(network).split()):.80}"
+            "network must be a NetworkConfig or a mapping of its fields, got "
+            f"{' '.join(repr(network).split()):.80}; NetworkConfig() makes one"
         )
     return config
 

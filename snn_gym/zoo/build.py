@@ -379,8 +379,9 @@ _SHOWN_AGENTS = 6
 
 def _check_actions(algorithm: str, env_id: str, space: spaces.Space[Any]) -> None:
     """Refuse an action space that an algorithm does not serve; name agents that do."""
-    integers = isinstance(space, spaces.Box) and not np.issubdtype(space.dtype, np.floating)
-    if integers or not holds_values(space):
+    if not holds_values(space) or (
+        isinstance(space, spaces.Box) and not np.issubdtype(space.dtype, np.floating)
+    ):
         raise ValueError(
             f"{env_id} has the actions {in_words(space)}, which no agent chooses; expected "
             "Discrete, MultiDiscrete or MultiBinary of one axis, or a Box of floats that holds a "
@@ -618,6 +619,9 @@ def build_model(
         kind = lean(kind)
     try:
         return kind(policy_class(algorithm), env, **arguments)
-    except AssertionError as error:
+    except (AssertionError, NotImplementedError) as error:
         # Stable-Baselines3 asserts that it serves these spaces.
-        raise ValueError(f"{algorithm} can't be built: {error}; see `snn-gym agents`") from error
+        raise ValueError(
+            f"{algorithm} can't be built: {error}; see `snn-gym agents`, or use "
+            "gymnasium.wrappers.FlattenObservation"
+        ) from error

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import cache
 from itertools import chain, pairwise, repeat
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -254,3 +255,25 @@ def test_networks_with_zero_outputs_are_equal():
     hidden = Layer(np.eye(2), np.zeros((2, 1)))
     idle = Network((hidden, Layer(np.zeros((2, 2)), np.zeros((2, 1)))))
     assert distance(idle, replace(idle)) == 0.0
+
+
+@pytest.mark.parametrize("space", ["image", "Dict"])
+def test_agents_that_see_images_have_a_distance(space):
+    """Of agents whose actor has a features extractor of its own."""
+    image = gym.spaces.Box(0, 255, (36, 36, 3), np.uint8)
+    parts = gym.spaces.Dict({"image": image, "vector": gym.spaces.Box(-1.0, 1.0, (3,))})
+
+    class Seeing(gym.Env):
+        observation_space = parts if space == "Dict" else image
+        action_space = gym.spaces.Box(-1.0, 1.0, (2,))
+
+    name = f"test_copies/Seeing{space}-v0"
+    gym.register(name, Seeing)
+    tensors = []
+    for seed in (0, 1):
+        with pytest.warns(UserWarning, match="was not tuned"):
+            model = make_agent("sac-lif", name, seed=seed, buffer_size=10)
+        tensors.append(model.policy.acting_state_dict())
+    one, other = (read_network(x, "sac-lif", name) for x in tensors)
+    assert distance(one, one) == 0
+    assert distance(one, other) > NEAR

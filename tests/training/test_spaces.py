@@ -148,7 +148,7 @@ def nested(part):
         (spaces.Graph(VECTOR, None), r"observation space Graph\(.* is not supported"),
         (spaces.Sequence(VECTOR), r"observation space Sequence\(.* is not supported"),
         (spaces.OneOf([VECTOR, TWO]), r"observation space OneOf\(.* is not supported"),
-        (spaces.Tuple([VECTOR, TWO]), r"observation space Tuple\(.* is not supported"),
+        (spaces.Tuple([VECTOR, TWO]), r"PPO can't be built: Tuple\(.* is not supported; .*Flatten"),
         (nested(spaces.Dict({"a": TWO})), r"observation space Dict\(.* is not supported"),
         (nested(spaces.Tuple([TWO])), r"observation space Dict\(.* is not supported"),
         (nested(spaces.Text(3)), r"observation space Dict\(.* is not supported"),
