@@ -156,6 +156,8 @@ class LeanAlgorithm(BaseAlgorithm):
             super().train(*args, **kwargs)  # type: ignore[misc]
         else:
             self.shedding.update(progress, self._progress(self.rollout_steps))
+            if self.shedding.refused:
+                self.shedding = None
 
     def collect_rollouts(self, *args: Any, **kwargs: Any) -> Any:
         """Collect experience like the algorithm, without exploration while shedding."""

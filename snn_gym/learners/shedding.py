@@ -30,6 +30,7 @@ from snn_gym.spiking.regulation.lean import (
     FOLDED_RATES,
     REDIRECTED,
     REPAIRED,
+    SETTLED,
     SETTLING,
     STRENGTHS,
     SYNOPS_MARGIN,
@@ -208,6 +209,9 @@ class Shedding:
         self.strength = StrengthControl(self._first_strength)
         self.bound = bound
         self.halving = Halving()
+        self.refused = False
+        """Whether the policy was frozen in a bad moment, earning less than the training did before;
+        then learning goes on."""
         self._last = 0.0, 0.0  # synaptic operations and divergence, for logs
 
     def update(self, progress: float, ahead: float) -> None:
@@ -225,7 +229,9 @@ class Shedding:
             if self.counters.first_cost == 0.0:
                 # States are known only now, after the first rollout.
                 self._begin()
-            if self._share_due(progress) < 0:
+            verdict = self.bound.judge(self.episodes.returns, self._parameters)
+            self.refused = self._measured and verdict == "lost"
+            if self.refused or self._share_due(progress) < 0:
                 return  # episodes still measure the return of the frozen policy
             self.bound = self.bound.compared_with(self.episodes.returns)
             self.episodes.forget()
@@ -512,6 +518,9 @@ class Shedding:
             self._only_learn(runs, present)
             return
         limited, limit, sign = self._last[1], bound, 1
+        if self._measured and done > 1.0 - SETTLING:
+            # States that no update has seen lie farther from the frozen policy.
+            limit *= SETTLED
         if parameters.max_synops is not None:
             # The limit is on operations: the strength grows beyond it.
             limited, limit, sign = synops, SYNOPS_MARGIN * parameters.max_synops, -1

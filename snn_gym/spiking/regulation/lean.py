@@ -54,6 +54,9 @@ MARGIN = 0.02
 """Difference of returns that counts, in units of the gain since the start."""
 SETTLING = 0.25
 """Last share of the updates, in which the bound is not widened."""
+SETTLED = 0.6
+"""Divergence that these updates aim at, in units of the bound, where the final weights have to stay
+within it in new states."""
 COMPARED = 0.2
 """First share of the shedding, in which the frozen policy acts; its return is the reference."""
 WHOLE_COMPARED = 0.25
