@@ -25,6 +25,8 @@ from studies.budgets import tasks
 from studies.tables import table
 
 RUNS = Path(__file__).parent / "runs.csv"
+FIRST = Path(__file__).parent / "first.csv"
+"""Trainings of the first rule, which missed its margins, on seeds 0 to 19."""
 DOCS = Path(__file__).parents[2] / "docs"
 EPISODES = 100
 MARGIN = 0.05
@@ -79,11 +81,11 @@ def trained(task: str, agent: Agent, steps: int, seed: int) -> Run:
     return Run(task, agent, steps, seed, found.mean, costs, divergence, outcome)
 
 
-def read() -> list[Run]:
+def read(path: Path = RUNS) -> list[Run]:
     """Read all trainings that were made."""
-    if not RUNS.exists():
+    if not path.exists():
         return []
-    with RUNS.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8", newline="") as file:
         return [_run(row) for row in csv.DictReader(file)]
 
 
@@ -115,9 +117,11 @@ Now it sheds only if the return has settled and can still be measured. This page
 fifth, a half and all of their budget. Question, seeds, margin and rule were registered before the
 trainings, in [registered.toml](../studies/registered.toml).
 
-A row holds {seeds} seeds. The return is the mean of {episodes} episodes of the final policy. The
-lower bound is that of the paired difference, one-sided at 95 % (Student's t over seeds). The margin
-is 5 % of the range from random play to `ppo-lif` at the same budget.
+The return is the mean of {episodes} episodes of the final policy. The lower bound is that of the paired
+difference, one-sided at 95 % (Student's t over seeds). The margin is 5 % of the range from random play
+to `ppo-lif` at the same budget. Seeds are those of the registered 20 whose trainings have been made.
+`ppo-lif-dynamics` also rescues neurons while it learns, so that two trainings of one seed differ even
+where nothing is shed.
 
 {returns}
 ## Operations at the full budget
@@ -128,6 +132,14 @@ is 5 % of the range from random play to `ppo-lif` at the same budget.
 ## Lines that the agent printed
 
 {lines}
+## The first rule
+
+The first rule aimed at the whole bound until the last update. Its final weights were often beyond the
+bound in new states, and gave way to the frozen ones. It also kept a policy that had been frozen in a bad
+moment. It missed its margins, and was changed. These are its results, on seeds 0 to 19.
+
+{first_returns}
+{first_costs}
 ```bash
 python -m studies.budgets run
 python -m studies.budgets report
@@ -196,13 +208,13 @@ def _costs(runs: Sequence[Run]) -> str:
     return table(headings, rows)
 
 
-def _lines(runs: Sequence[Run]) -> str:
+def _lines(runs: Sequence[Run], seed: int) -> str:
     rows = [
         (run.task, f"{run.steps:,}", run.outcome)
         for run in sorted(runs, key=lambda run: (run.task, run.steps))
-        if run.agent == WATCHED and run.seed == 0
+        if run.agent == WATCHED and run.seed == seed
     ]
-    return table(("Task", "Steps", "Line of seed 0"), rows)
+    return table(("Task", "Steps", f"Line of seed {seed}"), rows)
 
 
 # ---- commands ------------------------------------------------------------------------------------
@@ -211,7 +223,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True)
 
 @app.command()
 def run(
-    seeds: Annotated[str, typer.Option(help="Seeds, such as 0-9.")] = "0-19",
+    seeds: Annotated[str, typer.Option(help="Seeds, such as 0-9.")] = "20-39",
 ) -> None:
     """Make the trainings that are missing."""
     torch.set_num_threads(1)
@@ -234,13 +246,15 @@ def run(
 @app.command()
 def report() -> None:
     """Write ``docs/short-budgets.md``."""
-    runs = read()
+    runs, first = read(), read(FIRST)
+    shown_line = min((run.seed for run in runs), default=0)
     page = _PAGE.format(
-        seeds=len({run.seed for run in runs}),
         episodes=EPISODES,
         returns=_returns(runs),
         costs=_costs(runs),
-        lines=_lines(runs),
+        lines=_lines(runs, shown_line),
+        first_returns=_returns(first),
+        first_costs=_costs(first),
     )
     write_text_atomic(DOCS / "short-budgets.md", page)
 
