@@ -117,11 +117,11 @@ Now it sheds only if the return has settled and can still be measured. This page
 fifth, a half and all of their budget. Question, seeds, margin and rule were registered before the
 trainings, in [registered.toml](../studies/registered.toml).
 
-The return is the mean of {episodes} episodes of the final policy. The lower bound is that of the paired
-difference, one-sided at 95 % (Student's t over seeds). The margin is 5 % of the range from random play
-to `ppo-lif` at the same budget. Seeds are those of the registered 20 whose trainings have been made.
-`ppo-lif-dynamics` also rescues neurons while it learns, so that two trainings of one seed differ even
-where nothing is shed.
+The return is the mean of {episodes} episodes of the final policy. The lower bound is that of the
+paired difference, one-sided at 95 % (Student's t over seeds). The margin is 5 % of the range from
+random play to `ppo-lif` at the same budget. Seeds are those of the registered 20 whose trainings
+have been made. `ppo-lif-dynamics` also rescues neurons while it learns, so that two trainings of
+one seed differ even where nothing is shed.
 
 {returns}
 ## Operations at the full budget
@@ -134,9 +134,9 @@ where nothing is shed.
 {lines}
 ## The first rule
 
-The first rule aimed at the whole bound until the last update. Its final weights were often beyond the
-bound in new states, and gave way to the frozen ones. It also kept a policy that had been frozen in a bad
-moment. It missed its margins, and was changed. These are its results, on seeds 0 to 19.
+The first rule aimed at the whole bound until the last update. Its final weights were often beyond
+the bound in new states, and gave way to the frozen ones. It also kept a policy that had been frozen
+in a bad moment. It missed its margins, and was changed. These are its results, on seeds 0 to 19.
 
 {first_returns}
 {first_costs}
