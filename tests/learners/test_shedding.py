@@ -293,6 +293,13 @@ def test_worse_final_weights_are_reverted(returns, comes_back):
     assert (weight(shedding) != 0.5) == comes_back
 
 
+def measured(bound, **settings):
+    """Return a model and a shedding of it whose final weights have to be measured."""
+    model, _ = begun(**settings)
+    parameters = replace(model.lean_parameters, largest_rise=0.2)
+    return model, Shedding(model, parameters, bound, 0.5)
+
+
 @pytest.mark.parametrize(
     ("returns", "bound", "left"),
     [
@@ -303,9 +310,7 @@ def test_worse_final_weights_are_reverted(returns, comes_back):
     ],
 )
 def test_final_weights_stay_only_if_measured_and_within_the_bound(returns, bound, left):
-    model, _ = begun(episodes=5)
-    parameters = replace(model.lean_parameters, largest_rise=0.2)
-    shedding = Shedding(model, parameters, replace(EARNED, bound=bound), 0.5)
+    _, shedding = measured(replace(EARNED, bound=bound), episodes=5)
     shedding._visited.collect()
     start = weight(shedding)
     earned(shedding, returns)
@@ -314,6 +319,31 @@ def test_final_weights_stay_only_if_measured_and_within_the_bound(returns, bound
     assert weight(shedding) == (start if left == "start" else left)
     assert report.startswith("shed: " if left == 0.5 else "went back to the last weights ")
     assert shedding.divergence <= bound
+
+
+@pytest.mark.parametrize(("returns", "refused"), [([0.0] * 10, True), ([100.0] * 10, False)])
+def test_learning_goes_on_where_the_policy_was_frozen_in_a_bad_moment(returns, refused):
+    model, shedding = measured(EARNED)
+    model.shedding = shedding
+    earned(shedding, returns)
+    model.train()
+    assert (model.shedding is None) == refused
+    assert (shedding.counters.updates == 0) == refused
+
+
+@pytest.mark.parametrize(
+    ("largest_rise", "updates", "falls"), [(0.2, 90, True), (0.2, 50, False), (None, 90, False)]
+)
+def test_the_last_updates_aim_below_the_bound(largest_rise, updates, falls):
+    model, _ = begun(updates=100)
+    parameters = replace(model.lean_parameters, largest_rise=largest_rise)
+    shedding = Shedding(model, parameters, BoundControl(1000.0, 1000.0), 0.5)
+    shedding._visited.collect()
+    shedding.counters = replace(shedding.counters, updates=updates, first_cost=1.0)
+    # The running mean falls to about 720: below the bound, and above six tenths of it.
+    shedding.strength = StrengthControl(1.0, smoothed=800.0)
+    shedding._step()
+    assert (shedding.strength.strength < 1.0) == falls
 
 
 def test_the_frozen_policy_is_measured_first(monkeypatch):
