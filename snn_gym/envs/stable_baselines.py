@@ -20,7 +20,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvObs, VecEnvStepReturn
 
 from snn_gym._base.config import Count, typed
-from snn_gym._base.spaces import in_words
+from snn_gym._base.names import printable
 from snn_gym.envs.batch import autoreset_mode_of, check_finite, check_step
 from snn_gym.envs.classic_control import BATCHED_TASKS
 from snn_gym.envs.registry import env_ids, flat_ids, import_named_module, naming_the_extra
@@ -65,8 +65,9 @@ def _storable(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
     )  # fmt: skip
     if any(part.shape is None for part in parts):
         raise ValueError(
-            f"observation space {in_words(space)} is not supported; observations are arrays, or a "
-            "Dict of arrays; use FlattenObservation or TransformObservation of gymnasium.wrappers"
+            f"observation space {printable(str(space), 100)} is not supported; observations are "
+            "arrays, or a Dict of arrays; use FlattenObservation or TransformObservation of "
+            "gymnasium.wrappers"
         )
     return env
 
