@@ -129,7 +129,7 @@ class Config:
         cls: Any = type(self)
         hints = _type_hints(cls)
         for field in dataclasses.fields(self):
-            converted = _convert(hints[field.name], getattr(self, field.name), field.name)
+            converted = typed(hints[field.name], getattr(self, field.name), field.name)
             object.__setattr__(self, field.name, converted)  # frozen dataclasses refuse assignment
         self._check()
 
@@ -152,7 +152,7 @@ def from_mapping(cls: type[ConfigT], mapping: Mapping[str, Any], where: str) -> 
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
     _check_keys(fields, mapping, where)
     hints = _type_hints(cls)
-    values = {key: _convert(hints[key], value, f"{where}: {key}") for key, value in mapping.items()}
+    values = {key: typed(hints[key], value, f"{where}: {key}") for key, value in mapping.items()}
     try:
         return cls(**values)
     except ValueError as error:
@@ -169,11 +169,6 @@ def from_arguments(cls: type[ConfigT], arguments: Mapping[str, Any], where: str)
                 f"{', '.join(allowed)}"
             )
     return from_mapping(cls, arguments, where)
-
-
-def typed(hint: Any, value: Any, where: str) -> Any:
-    """Return an argument as a field of the type ``hint`` has it; ValueError if it does not fit."""
-    return _convert(hint, value, where)
 
 
 _ADDED = "added"
@@ -238,8 +233,8 @@ def _check_keys(
         raise ValueError(f"{where}: missing key {', '.join(missing)}; allowed keys: {allowed}")
 
 
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    """Return ``value`` as the type ``hint``, or raise ``ValueError``."""
+def typed(hint: Any, value: Any, where: str) -> Any:
+    """Return a value as a field of the type ``hint`` has it; ValueError if it does not fit."""
     if hint is Any:
         return value
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
@@ -250,7 +245,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 
 def _convert_annotated(hint: Any, value: Any, where: str) -> Any:
     base, *rules = _arguments(hint)
-    converted = _convert(base, value, where)
+    converted = typed(base, value, where)
     for rule in rules:
         rule(converted, where)
     return converted
@@ -285,7 +280,7 @@ def _convert_union(hint: Any, value: Any, where: str) -> Any:
     errors = []
     for member in members:
         try:
-            return _convert(member, value, where)
+            return typed(member, value, where)
         except ValueError as error:
             errors.append(error)
     # A number out of range is no "expected float or str".
@@ -318,7 +313,7 @@ def _convert_tuple(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
         raise ValueError(f"{where}: expected {len(members)} values, got {len(value)}")
     pairs = zip(members, value, strict=True)
     return tuple(
-        _convert(member, item, f"{where}[{index}]") for index, (member, item) in enumerate(pairs)
+        typed(member, item, f"{where}[{index}]") for index, (member, item) in enumerate(pairs)
     )
 
 
@@ -341,7 +336,7 @@ def _convert_dict(hint: Any, value: Any, where: str) -> dict[Any, Any]:
         raise ValueError(f"{where}: expected a table, got {_show(value)}")
     key_hint, item_hint = _arguments(hint)
     return {
-        _convert(key_hint, key, f"{where}: key"): _convert(item_hint, item, f"{where}.{key!s:.60}")
+        typed(key_hint, key, f"{where}: key"): typed(item_hint, item, f"{where}.{key!s:.60}")
         for key, item in value.items()
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import keyword
 import re
 from collections.abc import Container, Iterable
 
@@ -47,6 +48,21 @@ def printable(text: str, most: int = 2000) -> str:
     """Return a text, which may quote any file, as one printable line of ``most`` characters."""
     line = " ".join(text.split())
     return without_controls(line if len(line) <= most else f"{line[:most]}…")
+
+
+def check_new_name(name: str, kind: str, taken: Iterable[str]) -> None:
+    """Raise ValueError for a name to register that is no identifier, or is ``taken``."""
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise ValueError(f"the name of the {kind} must be an identifier, got {name!r}")
+    if name in taken:
+        raise ValueError(f"{kind} {name!r} is registered already: {', '.join(taken)}")
+
+
+def check_subclass(argument: str, given: object, *bases: type) -> None:
+    """Raise TypeError for an argument that is no class derived from one of ``bases``."""
+    if not (isinstance(given, type) and issubclass(given, bases)):
+        names = " or ".join(base.__name__ for base in bases)
+        raise TypeError(f"{argument} must be a subclass of {names}, got {given!r}")
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = ";") -> str:

@@ -47,8 +47,3 @@ def holds_values(space: spaces.Space[Any], flag_axes: int = 1) -> bool:
         return 0 not in space.shape
     axes = {spaces.Discrete: 0, spaces.MultiDiscrete: 1, spaces.MultiBinary: flag_axes}
     return any(isinstance(space, x) and len(space.shape or ()) <= most for x, most in axes.items())
-
-
-def in_words(space: spaces.Space[Any]) -> str:
-    """Return a space as one line of at most 100 characters."""
-    return f"{' '.join(str(space).split()):.100}"

@@ -20,7 +20,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvObs, VecEnvStepReturn
 
 from snn_gym._base.config import Count, typed
-from snn_gym._base.spaces import in_words
+from snn_gym._base.names import printable
+from snn_gym._base.observations import each_array
 from snn_gym.envs.batch import autoreset_mode_of, check_finite, check_step
 from snn_gym.envs.classic_control import BATCHED_TASKS
 from snn_gym.envs.registry import env_ids, flat_ids, import_named_module, naming_the_extra
@@ -65,8 +66,9 @@ def _storable(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
     )  # fmt: skip
     if any(part.shape is None for part in parts):
         raise ValueError(
-            f"observation space {in_words(space)} is not supported; observations are arrays, or a "
-            "Dict of arrays; use FlattenObservation or TransformObservation of gymnasium.wrappers"
+            f"observation space {printable(str(space), 100)} is not supported; observations are "
+            "arrays, or a Dict of arrays; use FlattenObservation or TransformObservation of "
+            "gymnasium.wrappers"
         )
     return env
 
@@ -115,9 +117,7 @@ class BatchVecEnv(VecEnv):
 # ---- infos ---------------------------------------------------------------------------------------
 def final_observation(final: Any, index: int) -> Any:
     """Return a copy of an environment's last observation from ``infos["final_obs"]``."""
-    if isinstance(final, Mapping):
-        return {key: _own(values[index]) for key, values in final.items()}
-    return _own(final[index])
+    return each_array(lambda x: _own(x[index]), final)
 
 
 def split_infos(infos: Mapping[str, Any], num_envs: int) -> list[dict[str, Any]]:
@@ -348,17 +348,15 @@ class StableBaselinesVecEnv(BatchVecEnv):
     def _owned(self, observations: Any) -> VecEnvObs:
         """Return observations as new arrays of the space's dtypes."""
         space = self.observation_space
-        if isinstance(space, gym.spaces.Dict):
-            return {
-                key: np.array(observations[key], dtype=part.dtype)
-                for key, part in space.spaces.items()
-            }
         if isinstance(space, gym.spaces.Tuple):
             return tuple(
                 np.array(values, dtype=part.dtype)
                 for values, part in zip(observations, space.spaces, strict=True)
             )
-        return np.array(observations, dtype=space.dtype)
+        owned: VecEnvObs = each_array(
+            lambda part, x: np.array(x, dtype=part.dtype), space, observations
+        )
+        return owned
 
     def _end(self, infos: Mapping[str, Any], index: int) -> dict[str, Any]:
         """Return the infos that describe the end of an environment's episode."""

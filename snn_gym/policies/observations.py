@@ -24,8 +24,8 @@ from stable_baselines3.common.torch_layers import (
 )
 from torch import Tensor, nn
 
-from snn_gym._base.names import did_you_mean
-from snn_gym._base.spaces import FlatSpikes, holds_values, in_words
+from snn_gym._base.names import check_new_name, check_subclass, did_you_mean, printable
+from snn_gym._base.spaces import FlatSpikes, holds_values
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.normaliser import ObservationNormaliser
 
@@ -92,13 +92,8 @@ def register_extractor(name: str, extractor: type[BaseFeaturesExtractor]) -> Non
         ...     pass
         >>> snn_gym.register_extractor("MyCNN", MyCNN)
     """
-    if not name.isidentifier():
-        raise ValueError(f"the name of a features extractor must be an identifier, got {name!r}")
-    if name in EXTRACTORS:
-        raise ValueError(f"extractor {name!r} is registered already: {', '.join(EXTRACTORS)}")
-    given: object = extractor  # callers without a type checker may pass anything
-    if not (isinstance(given, type) and issubclass(given, BaseFeaturesExtractor)):
-        raise TypeError(f"extractor must be a subclass of BaseFeaturesExtractor, got {extractor!r}")
+    check_new_name(name, "extractor", EXTRACTORS)
+    check_subclass("extractor", extractor, BaseFeaturesExtractor)
     EXTRACTORS[name] = extractor
 
 
@@ -216,7 +211,7 @@ def _check_part(
 ) -> None:
     if not holds_values(space, flag_axes=3) or (isinstance(space, spaces.Box) and not space.shape):
         raise ValueError(
-            f"{name} {in_words(space)} is not supported; supported: {_SUPPORTED}; use "
+            f"{name} {printable(str(space), 100)} is not supported; supported: {_SUPPORTED}; use "
             "FlattenObservation or TransformObservation of gymnasium.wrappers, or a "
             "features_extractor_class of your own"
         )

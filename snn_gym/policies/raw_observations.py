@@ -45,6 +45,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 from torch import Tensor
 
 from snn_gym._base.names import UNREGISTERED
+from snn_gym._base.observations import by_key, each_array
 from snn_gym._base.storage import prefixed, with_prefix
 from snn_gym.policies.protocols import Acting, ActingPolicy, check_tensors
 from snn_gym.program.costs import NORMALISER, Counter, sum_costs
@@ -98,7 +99,10 @@ class RawPolicy:
 
     def shown(self, observation: Any) -> Any:
         """Return the inner policy's view of a raw observation or a batch of them."""
-        observation = _in_dtype_of(self.observation_space, observation)
+        # In the space's dtypes, in which environments of a VecEnv store it.
+        observation = each_array(
+            lambda part, x: np.asarray(x, dtype=part.dtype), self.observation_space, observation
+        )
         for step in self.steps:
             observation = step.apply(observation)
         return observation
@@ -266,13 +270,6 @@ def checked_statistics(tensors: Mapping[str, Tensor], expected: Mapping[str, Ten
             )
 
 
-def _in_dtype_of(space: spaces.Space[Any], observation: Any) -> Any:
-    """Return an observation in the space's dtype, in which environments of a VecEnv store it."""
-    if isinstance(space, spaces.Dict):
-        return {key: _in_dtype_of(part, observation[key]) for key, part in space.items()}
-    return np.asarray(observation, dtype=space.dtype)
-
-
 def raw_policy(
     model_or_policy: BaseAlgorithm | Acting,
     env_id: str | gym.Env[Any, Any] | VecEnv | None = None,
@@ -329,14 +326,9 @@ def with_normalisation(
     keys: Sequence[str] | None = None,
 ) -> RawPolicy:
     """Return a policy behind a new VecNormalize of the ``keys`` of a Dict, None for all."""
-    parts = space.spaces if isinstance(space, spaces.Dict) else {"": space}
-    statistics = {key: RunningMeanStd(shape=parts[key].shape) for key in keys or parts}  # type: ignore[arg-type]
+    parts = by_key(space)
+    statistics = {key: RunningMeanStd(shape=parts[key].shape) for key in keys or parts}
     return _behind(policy, space, [_Normalisation(statistics, epsilon, clip)])
-
-
-def replaced(policy: RawPolicy, inner: Any) -> RawPolicy:
-    """Return ``inner`` behind the steps of another policy."""
-    return _behind(inner, policy.observation_space, policy.steps)
 
 
 def _behind(policy: ActingPolicy, space: spaces.Space[Any], steps: Sequence[_Step]) -> RawPolicy:
@@ -352,8 +344,7 @@ def _steps(env: VecEnv) -> list[_Step]:
     while isinstance(env, VecEnvWrapper):
         if type(env) is VecNormalize:
             normalised += 1
-            running: Any = env.obs_rms if env.norm_obs else {}
-            statistics = dict(running) if isinstance(running, Mapping) else {"": running}
+            statistics = dict(by_key(env.obs_rms)) if env.norm_obs else {}
             if statistics:
                 steps.append(_Normalisation(statistics, env.epsilon, env.clip_obs))
         elif type(env) is VecTransposeImage:

@@ -8,7 +8,6 @@ Intensities outside [0, 1] are clipped, as a sensor saturates at its limits.
 
 from __future__ import annotations
 
-import keyword
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.config import Config, Positive, PositiveShare, Range, from_mapping
-from snn_gym._base.names import did_you_mean
+from snn_gym._base.names import check_new_name, check_subclass, did_you_mean
 
 ArrayT = TypeVar("ArrayT")
 """A numpy array or a torch tensor."""
@@ -395,13 +394,8 @@ def register_encoder(name: str, encoder_type: type[SpikeEncoder]) -> None:
         TypeError: ``encoder_type`` is no such subclass, no dataclass, or abstract. Whether fields
             have defaults is not checked.
     """
-    if not name.isidentifier() or keyword.iskeyword(name):
-        raise ValueError(f"the name of an encoder must be an identifier, got {name!r}")
-    if name in ENCODERS or name in (LEARNED, SPIKE_TRAINS):
-        raise ValueError(f"encoder {name!r} is registered already: {', '.join(ENCODERS)}")
-    given: object = encoder_type  # callers without a type checker may pass anything
-    if not (isinstance(given, type) and issubclass(given, SpikeEncoder)):
-        raise TypeError(f"encoder_type must be a subclass of SpikeEncoder, got {encoder_type!r}")
+    check_new_name(name, "encoder", (*ENCODERS, LEARNED, SPIKE_TRAINS))
+    check_subclass("encoder_type", encoder_type, SpikeEncoder)
     missing = sorted(getattr(encoder_type, "__abstractmethods__", ()))
     if missing:
         raise TypeError(f"{encoder_type.__name__} must define {', '.join(missing)}")

@@ -6,7 +6,6 @@ dtype, differentiable twice) that the compiled kernels of the same text are test
 
 from __future__ import annotations
 
-import keyword
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from snn_gym._base.names import check_new_name, check_subclass
 from snn_gym.program.expressions import Expression, evaluate, names_in
 from snn_gym.program.neuron import (
     MOVED,
@@ -392,11 +392,8 @@ def register_neuron(name: str, neuron: type[Neuron]) -> None:
         TypeError: The class is no neuron, its parameters are not of the kind above, or its text is
             not made of element-wise operations; the message names the problem.
     """
-    if not name.isidentifier() or keyword.iskeyword(name):
-        raise ValueError(f"the name of a neuron must be an identifier, got {name!r}")
-    if name in NEURONS:
-        raise ValueError(f"neuron {name!r} is registered already; registered: {', '.join(NEURONS)}")
-    _check_subclass("neuron", neuron, Neuron)
+    check_new_name(name, "neuron", NEURONS)
+    check_subclass("neuron", neuron, Neuron)
     for needed in ("Parameters", "state"):
         if not hasattr(neuron, needed):
             raise TypeError(f"{neuron.__name__} must have {needed}")
@@ -407,13 +404,8 @@ def register_neuron(name: str, neuron: type[Neuron]) -> None:
     NEURONS[name] = neuron
 
 
-def _check_subclass(argument: str, given: object, base: type) -> None:
-    if not (isinstance(given, type) and issubclass(given, base)):
-        raise TypeError(f"{argument} must be a subclass of {base.__name__}, got {given!r}")
-
-
 def _check_parameters_type(parameters_type: type[NeuronParameters]) -> None:
-    _check_subclass("Parameters", parameters_type, NeuronParameters)
+    check_subclass("Parameters", parameters_type, NeuronParameters)
     name = parameters_type.__name__
     # is_dataclass would be true of an undecorated subclass, because the base is a dataclass
     if "__dataclass_fields__" not in vars(parameters_type):

@@ -10,6 +10,7 @@ from gymnasium import spaces
 
 from snn_gym._base.config import from_mapping
 from snn_gym._base.extras import import_extra
+from snn_gym._base.names import check_new_name, check_subclass
 from snn_gym.learners.settings import (
     AcceptRejectSettings,
     CMAESSettings,
@@ -142,19 +143,10 @@ def register_learner(
     from stable_baselines3.common.base_class import BaseAlgorithm
     from stable_baselines3.common.policies import BasePolicy
 
-    if not name.isidentifier():
-        raise ValueError(f"the name of an algorithm must be an identifier, got {name!r}")
-    if name in ALGORITHMS:
-        raise ValueError(f"algorithm {name!r} is registered already: {', '.join(ALGORITHMS)}")
-    expected: tuple[tuple[str, object, tuple[type, ...]], ...] = (
-        ("algorithm_class", algorithm_class, (BaseAlgorithm,)),
-        ("policy_class", policy_class, (BasePolicy,)),
-        ("settings_class", settings_class, (AlgorithmSettings, LearnerSettings)),
-    )
-    for argument, value, bases in expected:
-        if not (isinstance(value, type) and issubclass(value, bases)):
-            names = " or ".join(base.__name__ for base in bases)
-            raise TypeError(f"{argument} must be a subclass of {names}, got {value!r}")
+    check_new_name(name, "algorithm", ALGORITHMS)
+    check_subclass("algorithm_class", algorithm_class, BaseAlgorithm)
+    check_subclass("policy_class", policy_class, BasePolicy)
+    check_subclass("settings_class", settings_class, AlgorithmSettings, LearnerSettings)
     # Files store the acting tensors of a policy by name.
     if not hasattr(policy_class, "acting_state_dict"):
         raise TypeError(f"policy_class must be one of snn_gym.policies', got {policy_class!r}")

@@ -26,8 +26,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from snn_gym._base.config import Natural, to_mapping, typed
-from snn_gym._base.names import did_you_mean
-from snn_gym._base.spaces import holds_values, in_words
+from snn_gym._base.names import did_you_mean, printable
+from snn_gym._base.spaces import holds_values
 from snn_gym.envs.objects import EnvironmentLike, Given
 from snn_gym.envs.registry import (
     import_named_module,
@@ -383,9 +383,9 @@ def _check_actions(algorithm: str, env_id: str, space: spaces.Space[Any]) -> Non
         isinstance(space, spaces.Box) and not np.issubdtype(space.dtype, np.floating)
     ):
         raise ValueError(
-            f"{env_id} has the actions {in_words(space)}, which no agent chooses; expected "
-            "Discrete, MultiDiscrete or MultiBinary of one axis, or a Box of floats that holds a "
-            "value; use gymnasium.wrappers.TransformAction"
+            f"{env_id} has the actions {printable(str(space), 100)}, which no agent chooses; "
+            "expected Discrete, MultiDiscrete or MultiBinary of one axis, or a Box of floats that "
+            "holds a value; use gymnasium.wrappers.TransformAction"
         )
     kind = ALGORITHMS[algorithm].actions
     if kind is None or isinstance(space, kind):

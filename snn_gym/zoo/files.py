@@ -34,7 +34,7 @@ from snn_gym._base.config import (
     path_in,
     to_mapping,
 )
-from snn_gym._base.names import UNREGISTERED
+from snn_gym._base.names import UNREGISTERED, printable
 from snn_gym._base.numerics import warn_of_other_kernels, warn_of_threads
 from snn_gym._base.spaces import FlatSpikes
 from snn_gym._base.storage import (
@@ -357,10 +357,9 @@ def _naming(where: str) -> Iterator[None]:
         RuntimeError,
         TypeError,
     ) as error:
-        line = " ".join(str(error).split())
         raise ValueError(
-            f"{where} says what can't be built ({type(error).__name__}: {line:.300}); expected "
-            "what save_agent wrote"
+            f"{where} says what can't be built ({type(error).__name__}: "
+            f"{printable(str(error), 300)}); expected what save_agent wrote"
         ) from error
 
 

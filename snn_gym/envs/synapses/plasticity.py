@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from snn_gym._base.names import check_new_name
+
 Array = NDArray[np.float64]
 State = tuple[Any, ...]
 
@@ -137,10 +139,7 @@ def register_rule(name: str, rule: PlasticityRule) -> None:
         ...     return (trace,), trace * seen.post
         >>> register_rule("hebb", PlasticityRule(hebb, state=("trace",)))
     """
-    if not name.isidentifier():
-        raise ValueError(f"the name of a rule must be an identifier, got {name!r}")
-    if name in RULES:
-        raise ValueError(f"rule {name!r} is registered already: {', '.join(RULES)}")
+    check_new_name(name, "rule", RULES)
     if not rule.state:
         raise ValueError(f"rule {name!r} names no state; name at least one number, used or not")
     check_locality(name, rule)

@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
-from snn_gym._base.config import Config, Count, Positive, from_arguments
+from snn_gym._base.config import Config, Count, Positive, from_arguments, typed
 from snn_gym._base.extras import import_extra
 from snn_gym.envs.native.scenes import ACCENT, FAINT, INK, PAPER, WIDTH, blank, line, rectangle
 from snn_gym.envs.rendering import enlarged
@@ -246,8 +246,7 @@ class PlasticityCore:
         network: NetworkConfig | Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
-        if networks < 1:
-            raise ValueError(f"networks must be at least 1, got {networks}")
+        typed(Count, networks, "networks")
         self.job = make_job(job)
         self.settings = _settings(self.job, settings)
         if isinstance(network, Mapping):
