@@ -1,6 +1,7 @@
 """Tests of wrappers of environments: used in the score, or refused by name."""
 
 import functools
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -465,7 +466,7 @@ def test_observations_in_tuples_are_refused_in_one_line():
 
     gym.register("test_wrappers/Parts-v0", Parts)
     with pytest.raises(ValueError, match=r"Dict of these .*, got Tuple\(.*FlattenObservation"):
-        snn_gym.evaluate(object(), "test_wrappers/Parts-v0", seeds=SEEDS)
+        snn_gym.evaluate(SimpleNamespace(predict=None), "test_wrappers/Parts-v0", seeds=SEEDS)
 
 
 def _scaled(number):

@@ -111,7 +111,7 @@ def test_the_learning_curve_of_a_run_is_that_of_its_folder(tmp_path):
     model = make()
     snn_gym.save_agent(model, tmp_path)
     assert "Mean return" not in model_card(snn_gym.load_agent(tmp_path))
-    (tmp_path / "episodes.csv").write_text("timesteps,return,length\n100,-4,1\n400,8,1\n")
+    (tmp_path / "episodes.csv").write_text("timestep,return,length\n100,-4,1\n400,8,1\n")
     loaded = snn_gym.load_agent(tmp_path)
     assert points(model_card(loaded)) == [(65.0, 120.0), (260.0, 10.0)]
     assert "Mean return over 400 environment steps" in model_card(loaded)

@@ -29,7 +29,7 @@ def logged(folder, side, *episodes):
     """Add a run with a log of training episodes to the first seed of an agent."""
     folder.mkdir()
     lines = [f"{steps},{value},1" for steps, value in episodes]
-    (folder / EPISODES_FILE).write_text("\n".join(["timesteps,return,length", *lines]) + "\n")
+    (folder / EPISODES_FILE).write_text("\n".join(["timestep,return,length", *lines]) + "\n")
     return replace(side, runs=(folder,), line=replace(side.line, steps=(40,), seeds=(0,)))
 
 

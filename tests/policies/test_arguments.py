@@ -157,7 +157,7 @@ def test_network_can_be_a_mapping(name):
     assert model.policy.network == NetworkConfig.from_dict(network)
     with pytest.raises(ValueError, match="neurone"):
         make(name, policy_kwargs={"network": {"neurone": "lif"}})
-    with pytest.raises(ValueError, match=r"network must be a NetworkConfig, .* got 5"):
+    with pytest.raises(ValueError, match=r"network must be a NetworkConfig or a mapping .* got 5"):
         make(name, policy_kwargs={"network": 5})
 
 

@@ -67,9 +67,7 @@ def test_every_agent_must_move():
 def test_without_pettingzoo_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pettingzoo", None)
     monkeypatch.delitem(sys.modules, "snn_gym.envs.synapses.parallel", raising=False)
-    with pytest.raises(
-        gym.error.DependencyNotInstalled, match=r"install \"snn-gym\[multiagent\]\""
-    ):
+    with pytest.raises(gym.error.DependencyNotInstalled, match=r"install -e \"\.\[multiagent\]\""):
         plasticity_parallel_env("XOR")
 
 
