@@ -80,7 +80,7 @@ from stable_baselines3 import PPO
 model = PPO(
     SpikingActorCriticPolicy, "own/Plain-v0", n_steps=256, seed=0, device="cpu",
     policy_kwargs={"network": ModuleConfig(own.network(), time_steps=4)},
-).learn(2048)
+).learn(16_384)
 converted = from_module(model)
 snn_gym.save_agent(converted, "runs/module")
 print(snn_gym.evaluate(snn_gym.load_agent("runs/module"), "own/Plain-v0", episodes=10).mean)
