@@ -15,9 +15,9 @@ def by_key(observations: Any) -> Any:
 
 def each_array(function: Callable[..., Any], *observations: Any) -> Any:
     """Apply a function to the arrays of observations, of a Dict to those of each key."""
-    named = [by_key(x) for x in observations]
-    results = {key: function(*(x[key] for x in named)) for key in named[0]}
-    return results.get("", results)
+    if not isinstance(observations[0], Mapping):
+        return function(*observations)
+    return {key: function(*(x[key] for x in observations)) for key in observations[0]}
 
 
 def stacked(observations: Sequence[Any]) -> Any:

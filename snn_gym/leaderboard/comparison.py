@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from snn_gym._base.config import to_mapping
 from snn_gym._base.names import shown_seeds
 from snn_gym.envs.objects import EnvironmentLike, Given
 from snn_gym.envs.registry import known_ids, load_environment_spec
+from snn_gym.leaderboard.cost_answers import cost_answer, cost_ratio
 from snn_gym.leaderboard.evaluation import OFFICIAL_EPISODES, Evaluation, evaluate
 from snn_gym.leaderboard.headings import FEWEST_SEEDS, STREAMS_MARK, STREAMS_NOTE
 from snn_gym.leaderboard.pretrained import find_trained, leaderboard_path
@@ -40,7 +40,7 @@ from snn_gym.leaderboard.table import (
     summarise,
 )
 from snn_gym.policies.raw_observations import raw_policy
-from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs, shown_cost
+from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs
 from snn_gym.program.prices import DEFAULT, known_price
 from snn_gym.spiking import NetworkConfig
 from snn_gym.training.settings import RUN_FILE, read_run_settings
@@ -349,9 +349,9 @@ def _kind(run: Path, manifest: AgentManifest) -> dict[str, Any]:
         "parent": manifest.parent_sha256 is not None,
         "steps": manifest.num_timesteps if asked is None else asked.steps,
     }
-    if recipe is None and (kind["network regulation"] or {}).get(
-        "lean"
-    ):  # nothing says how large the network was before it shed neurons
+    regulation = kind["network regulation"] or {}
+    # Nothing says how large such a network was before it shed neurons.
+    if recipe is None and regulation.get("lean"):
         for name in ("network hidden_sizes", "network time_steps", "critic_hidden_sizes"):
             kind.pop(name, None)
     return kind
@@ -526,58 +526,6 @@ def _common_seeds(one: TableRow, two: TableRow) -> tuple[Sequence[float], Sequen
     if len(common) < FEWEST_SEEDS:
         return None
     return [returns[0][x] for x in common], [returns[1][x] for x in common]
-
-
-# ---- costs ---------------------------------------------------------------------------------------
-SAME = 0.05
-"""Costs are the same if their ratio is certainly within 1 / (1 + SAME) and 1 + SAME."""
-LESS, SIMILAR, MORE, UNKNOWN = (
-    "costs less",
-    f"costs the same within {100 * SAME:g} %",
-    "costs more",
-    "cannot be told",
-)
-"""Answers to "costs less?"."""
-
-
-class Ratio(NamedTuple):
-    """Ratio of two agents' geometric mean costs over seeds, with its 95 % interval.
-
-    The interval is (0, inf) if an agent has the cost of a single seed.
-    """
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        if math.isinf(self.high):
-            return shown_cost(self.value)
-        return "{} ({} to {})".format(*map(shown_cost, self))
-
-
-def cost_ratio(costs: Sequence[float], others: Sequence[float]) -> Ratio:
-    """Return the ratio of the costs (seeds,) of two agents, above 0, by Welch's t of logarithms."""
-    logs = np.log(costs), np.log(others)
-    difference = logs[0].mean() - logs[1].mean()
-    if min(map(len, logs)) < 2:
-        return Ratio(float(np.exp(difference)), 0.0, math.inf)
-    return Ratio(*np.exp([difference, *difference_interval(*logs)]).tolist())
-
-
-def cost_answer(ratio: Ratio | str) -> str:
-    """Return the answer to "costs less?", from a ratio or the reason why there is none."""
-    if isinstance(ratio, str):
-        return f"{UNKNOWN}, because {ratio}"
-    holds = {
-        LESS: ratio.high < 1.0,
-        MORE: ratio.low > 1.0,
-        SIMILAR: ratio.low >= 1.0 / (1.0 + SAME) and ratio.high <= 1.0 + SAME,
-    }
-    reaches = "the interval reaches from {1} to {2}".format(*map(shown_cost, ratio))
-    return next(
-        (f"{words}: {ratio}" for words, fits in holds.items() if fits), cost_answer(reaches)
-    )
 
 
 # ---- comparison ----------------------------------------------------------------------------------

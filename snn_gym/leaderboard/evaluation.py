@@ -216,6 +216,7 @@ class _Visited:
         self._random = np.random.default_rng(0)
 
     def add(self, observation: Any, state: tuple[NDArray[Any], ...] | None) -> None:
+        """Take a decision into account, and keep it if it was drawn."""
         if self._seen % self._block == 0:
             self._drawn = self._seen + int(self._random.integers(self._block))
         if self._seen == self._drawn:

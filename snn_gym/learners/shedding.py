@@ -535,7 +535,7 @@ class Shedding:
             else:
                 self._prune(strength)
         self.counters.updates += 1
-        if self._follows_returns:
+        if self._whole is not None or (self._measured and self._follows_returns):
             self._stay_within()
 
     def _only_learn(self, runs: Sequence[NetworkRun], present: Sequence[Tensor]) -> None:

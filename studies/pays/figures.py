@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from snn_gym.leaderboard.comparison import LESS, MARGIN, MORE, SIMILAR, UNKNOWN
+from snn_gym.leaderboard.comparison import MARGIN
+from snn_gym.leaderboard.cost_answers import LESS, MORE, SIMILAR, UNKNOWN
 from snn_gym.leaderboard.site.front import front
 from snn_gym.leaderboard.table import mean_known
 from snn_gym.plots.style import GREY, agent_colours, new_figure, save, style, title
