@@ -17,7 +17,8 @@ def each_array(function: Callable[..., Any], *observations: Any) -> Any:
     """Apply a function to the arrays of observations, of a Dict to those of each key."""
     if not isinstance(observations[0], Mapping):
         return function(*observations)
-    return {key: function(*(x[key] for x in observations)) for key in observations[0]}
+    results = {key: function(*(x[key] for x in observations)) for key in observations[0]}
+    return results.get("", results)  # a single space's, as ``by_key`` returns it
 
 
 def stacked(observations: Sequence[Any]) -> Any:
