@@ -12,7 +12,7 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 from typing_extensions import override
 
-from snn_gym.policies.base import ActorCriticFlags
+from snn_gym.policies.base import ActorCriticFlags, LateOptimiser
 from snn_gym.policies.behaviour import scaled_actions
 from snn_gym.policies.networks import (
     ACTIVATIONS,
@@ -21,7 +21,6 @@ from snn_gym.policies.networks import (
     StatelessNetwork,
     network_inputs,
 )
-from snn_gym.policies.optimiser import LateOptimiser
 from snn_gym.policies.units import BITS, quantise
 from snn_gym.program.layers import Activation
 from snn_gym.spiking.decoders import PopulationHead, make_head

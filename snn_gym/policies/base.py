@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from importlib import import_module
-from types import FrameType
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -19,8 +17,10 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, FlattenExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
 from typing_extensions import override
 
+from snn_gym._base.lazy import collector_paused
 from snn_gym.policies.acting import (
     CompiledActing,
     Decider,
@@ -47,7 +47,6 @@ from snn_gym.policies.observations import (
     spike_steps_of,
     with_planes,
 )
-from snn_gym.policies.optimiser import choose_adam
 from snn_gym.policies.protocols import check_tensors
 from snn_gym.policies.units import Memory
 from snn_gym.program.costs import ACTION, NORMALISER, Counter, sum_costs
@@ -67,43 +66,62 @@ from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.recording import Recording, counted_extractor
 
-# ---- algorithm and policy ------------------------------------------------------------------------
-_SUBSTITUTES = {
-    "CrossQ": "SAC with SpikingSACPolicy or TQC with SpikingTQCPolicy",
-    "MaskablePPO": "PPO with SpikingActorCriticPolicy, which masks no actions",
-    "RecurrentPPO": "snn_gym.learners.StatefulPPO with StatefulActorCriticPolicy",
-}
-"""Substitutes for algorithms of sb3-contrib that have no spiking policy."""
+# ---- optimiser ---------------------------------------------------------------------------------
+_IMPLEMENTATIONS = {"fused", "foreach", "capturable", "differentiable"}
+"""Options of PyTorch's Adam that each ask for an implementation."""
 
 
-def check_pairing(policy: BasePolicy, algorithms: tuple[str, ...]) -> None:
-    """Raise ``ValueError`` if the algorithm that is building the policy needs another policy.
+def choose_adam(arguments: dict[str, Any], defaults: Mapping[str, Any]) -> None:
+    """Set ``optimizer_kwargs`` in ``arguments``: the given ones, else ``defaults``, and fused.
 
-    A policy that is built by itself, or by an unknown algorithm, passes.
+    Options that choose another implementation, such as ``foreach``, are not fused. Arguments with
+    another optimiser than Adam stay unchanged.
     """
-    # Stable-Baselines3 does not pass the algorithm to the policy, and fails later by a missing
-    # attribute or a tuple that is too short; so this looks for the constructor's caller.
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_locals.get("self") is policy:
-        frame = frame.f_back
-    if frame is None or frame.f_code.co_name != "_setup_model":
+    if arguments.get("optimizer_class", Adam) is not Adam:
         return
-    model = frame.f_locals.get("self")
-    if not isinstance(model, BaseAlgorithm):
-        return
-    if "sb3_contrib" in sys.modules:
-        import_module("snn_gym.policies.contrib")  # whose policies enter themselves in _POLICIES
-    bases = [base.__name__ for base in type(model).__mro__]
-    name = next((base for base in bases if base in _POLICIES or base in _SUBSTITUTES), None)
-    if name in _SUBSTITUTES:
-        raise ValueError(
-            f"{name} has no spiking policy, got {type(policy).__name__}; use {_SUBSTITUTES[name]}"
-        )
-    if name is not None and name not in algorithms:
-        raise ValueError(
-            f"{name} needs {_POLICIES[name]}, got {type(policy).__name__}, which is for "
-            f"{', '.join(algorithms)}"
-        )
+    options = arguments.get("optimizer_kwargs")
+    options = defaults if options is None else options
+    # Fused is the fastest implementation by far.
+    if options.keys().isdisjoint(_IMPLEMENTATIONS):
+        options = {**options, "fused": True}
+    arguments["optimizer_kwargs"] = options
+
+
+class LateOptimiser(BasePolicy):
+    """Mixin before a Stable-Baselines3 policy: a default Adam is created on first use."""
+
+    adam_defaults: ClassVar[Mapping[str, Any]]
+    _optimizer: Optimizer | partial[Adam] | None
+
+    @property
+    def optimizer(self) -> Any:
+        """The optimiser, which the first access creates if it was put off."""
+        if isinstance(self._optimizer, partial):
+            # The first optimiser of a process imports PyTorch's compiler, which takes twice as
+            # long as everything else between loading an agent and its first decision.
+            with collector_paused():
+                self._optimizer = self._optimizer()
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, optimiser: Any) -> None:
+        self._optimizer = optimiser
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        chosen = self.optimizer_class
+        # Stable-Baselines3 calls the class itself, in the middle of its build.
+        self.optimizer_class = cast(type[Optimizer], partial(self._optimiser, chosen))
+        super()._build(lr_schedule)  # type: ignore[misc]
+        self.optimizer_class = chosen
+
+    def _optimiser(
+        self, kind: type[Optimizer], parameters: Iterable[nn.Parameter], **options: Any
+    ) -> Optimizer | partial[Adam]:
+        """Return a ``partial`` of an Adam with default options; create any other at once."""
+        ours = {**self.adam_defaults, "fused": True, "lr": options["lr"]}
+        if kind is Adam and options == ours and options["lr"] >= 0:
+            return partial(Adam, list(parameters), **options)
+        return kind(parameters, **options)
 
 
 # ---- program -------------------------------------------------------------------------------------
@@ -251,8 +269,6 @@ class ProgramPolicy(BasePolicy):
 
 # ---- policy --------------------------------------------------------------------------------------
 _STOCK_PACKAGES = ("stable_baselines3.", "sb3_contrib.")
-_POLICIES: dict[str, str] = {}
-"""Name of the policy for each algorithm."""
 # Last parts of the names of tensors that only training needs.
 _TRAINING_NAMES = ("count", "total", "total_of_squares", "due", "feedback")
 
@@ -285,8 +301,8 @@ class SpikingPolicy(ProgramPolicy):
         **kwargs: As in the policy of Stable-Baselines3 that follows.
 
     Raises:
-        ValueError: A space, an argument or the algorithm that builds the policy is not supported,
-            or the network needs a state that no policy of this kind carries.
+        ValueError: A space or an argument is not supported, or the network needs a state that no
+            policy of this kind carries.
     """
 
     normalise_observations: bool
@@ -310,11 +326,6 @@ class SpikingPolicy(ProgramPolicy):
     explores_nothing: bool = False
     """Whether rollouts take the best actions, for as long as an algorithm sets it."""
     _predicting: bool = False
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        for algorithm in vars(cls).get("algorithms", ()):
-            _POLICIES.setdefault(algorithm, cls.__name__)
 
     def __init__(
         self,
@@ -372,7 +383,6 @@ class SpikingPolicy(ProgramPolicy):
         arguments: dict[str, Any],
     ) -> None:
         """Check ``arguments`` for Stable-Baselines3's policy and complete them in place."""
-        check_pairing(self, self.algorithms)
         if not isinstance(action_space, self.action_spaces):
             names = ", ".join(kind.__name__ for kind in self.action_spaces)
             raise ValueError(

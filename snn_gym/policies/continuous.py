@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from snn_gym._base.config import Config, Count
-from snn_gym.policies.base import ActorCriticFlags, check_pairing
+from snn_gym.policies.base import ActorCriticFlags
 from snn_gym.policies.networks import (
     BuiltPart,
     FeatureNetwork,
@@ -259,7 +259,6 @@ class SpikingTD3Policy(ActorAndCriticsMixin, TD3Policy):
         if proxy_hidden_sizes is not None:
             given: Any = proxy_hidden_sizes
             self.proxy_hidden_sizes = ProxySizes(given).proxy_hidden_sizes
-            check_pairing(self, ("TD3",))  # DDPG is Stable-Baselines3's, which fits no proxy
         super().__init__(*args, **kwargs)
 
     def _build(self, lr_schedule: Schedule) -> None:

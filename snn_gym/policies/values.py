@@ -11,9 +11,8 @@ from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import Tensor, nn
 from typing_extensions import override
 
-from snn_gym.policies.base import SpikingPolicy
+from snn_gym.policies.base import LateOptimiser, SpikingPolicy
 from snn_gym.policies.networks import BuiltPart, SingleNetworkModule
-from snn_gym.policies.optimiser import LateOptimiser
 
 
 # ---- values --------------------------------------------------------------------------------------

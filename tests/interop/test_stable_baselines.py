@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from sb3_contrib import MaskablePPO, RecurrentPPO
-from sb3_contrib.common.envs import InvalidActionEnvDiscrete
+from sb3_contrib import RecurrentPPO
 from stable_baselines3 import DQN, HerReplayBuffer
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.envs import BitFlippingEnv
@@ -11,7 +10,6 @@ from stable_baselines3.common.evaluation import evaluate_policy
 
 from snn_gym.learners import StatefulDQN, StatefulPPO
 from snn_gym.policies import (
-    SpikingActorCriticPolicy,
     SpikingDQNPolicy,
     StatefulActorCriticPolicy,
     StatefulDQNPolicy,
@@ -101,11 +99,3 @@ def test_stateful_dqn_refuses_hindsight_in_a_line():
     with pytest.raises(ValueError, match="replays from its own SequenceReplayBuffer") as caught:
         StatefulDQN(StatefulDQNPolicy, env, replay_buffer_class=HerReplayBuffer)
     assert "\n" not in str(caught.value)
-
-
-def test_maskable_ppo_is_refused_in_a_line():
-    env = InvalidActionEnvDiscrete(dim=8, n_invalid_actions=4)
-    with pytest.raises(ValueError, match="MaskablePPO has no spiking policy") as caught:
-        MaskablePPO(SpikingActorCriticPolicy, env)
-    assert "\n" not in str(caught.value)
-    assert "use PPO with SpikingActorCriticPolicy" in str(caught.value)

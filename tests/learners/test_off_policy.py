@@ -346,11 +346,9 @@ def test_a_proxy_comes_close_to_its_actor_and_does_not_follow_by_averages():
     assert after < 0.1 * before
 
 
-def test_a_proxy_needs_fused_steps_and_td3():
+def test_a_proxy_needs_fused_steps():
     with pytest.raises(ValueError, match="a proxy target needs fused=True, flat observations"):
         with_proxy(fused=False).learn(70)
-    with pytest.raises(ValueError, match="DDPG needs SpikingTD3Policy, got SpikingTD3Policy"):
-        stable_baselines3.DDPG(SpikingTD3Policy, "Pendulum-v1", policy_kwargs=PROXY)
 
 
 @pytest.mark.parametrize("name", ["TD3", "SAC", "proxy"])

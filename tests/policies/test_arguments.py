@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import sb3_contrib
 from sb3_contrib import TQC, TRPO
 from stable_baselines3 import A2C, DDPG, PPO, SAC, TD3
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -162,45 +161,11 @@ def test_network_can_be_a_mapping(name):
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_algorithms_with_a_wrong_policy_name_the_right_policy(name):
+def test_each_algorithm_has_one_policy_of_its_own(name):
     discrete = name in ("DQN", "QRDQN", "StatefulDQN")
     env = Identity(action="Discrete" if discrete else "Box")
     (own,) = (policy for policy, kind in POLICIES.items() if name in kind.algorithms)
     assert type(ALGORITHMS[name](POLICIES[own], env).policy) is POLICIES[own]
-    for policy, kind in POLICIES.items():
-        if policy == own:
-            continue
-        with refused(f"{name} needs {own}, got {policy}, which"):
-            ALGORITHMS[name](kind, env)
-
-
-@pytest.mark.parametrize(
-    ("algorithm", "substitute"),
-    [
-        ("CrossQ", "SAC with SpikingSACPolicy or TQC with SpikingTQCPolicy"),
-        ("MaskablePPO", "PPO with SpikingActorCriticPolicy, which masks no actions"),
-        ("RecurrentPPO", "snn_gym.learners.StatefulPPO with StatefulActorCriticPolicy"),
-    ],
-)
-def test_an_algorithm_without_a_spiking_policy_names_the_substitute(algorithm, substitute):
-    kind = getattr(sb3_contrib, algorithm)
-    env = Identity(action="Box" if algorithm == "CrossQ" else "Discrete")
-    mine = type("Mine", (kind,), {})
-    for policy in POLICIES.values():
-        for made in (kind, mine):
-            with pytest.raises(ValueError, match=f"^{algorithm} has no spiking policy, got") as got:
-                made(policy, env)
-            assert str(got.value).endswith(f"{policy.__name__}; use {substitute}")
-            assert "\n" not in str(got.value)
-
-
-def test_a_subclass_of_an_algorithm_takes_the_same_policy():
-    class Mine(CASES["DQN"].algorithm):
-        pass
-
-    assert Mine(policies.SpikingDQNPolicy, Identity()).policy
-    with pytest.raises(ValueError, match="DQN needs SpikingDQNPolicy"):
-        Mine(policies.SpikingActorCriticPolicy, Identity())
 
 
 def test_actor_can_have_a_separate_activation():
