@@ -29,7 +29,7 @@ export OMP_NUM_THREADS := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install pinned demo wheel submissions results retrain pages study test check check-all lint types contract docs notebooks bench wheels audit sbom release-check clean
+.PHONY: help install pinned demo wheel submissions results retrain pages study test check check-all lint types contract docs bench wheels audit sbom release-check clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -150,9 +150,6 @@ sbom: $(STAMP) ## Write what is installed as a software bill of materials (Cyclo
 # STEPS are some of check, wheels, docs, audit, sbom and retrain, all by default; SAMPLE and SEED are those of retrain.
 release-check: ## Do in a clone of this commit all that a release needs (hours), say what passed.
 	$(PYTHON) .ci/release.py $(RELEASE) $(STEPS)
-
-notebooks: $(STAMP) ## Write the tutorials as notebooks into docs/_build/notebooks.
-	$(BIN)/python docs/write_notebooks.py
 
 # What is made once (a trained and a lean agent, compiled peers) is kept in runs/bench.
 bench: $(STAMP) ## Measure speed beside other libraries, write docs/speed.md.

@@ -17,9 +17,11 @@ import itertools
 import json
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from pages.markdown import table
 
 from snn_gym.envs.registry import EnvironmentSpec, load_environment_spec
 from snn_gym.envs.synapses.world import PlasticityCore, PlasticitySettings
@@ -44,12 +46,6 @@ PART = re.compile(rf"(<!-- generated: (\w+) -->\n).*?({END})", re.DOTALL)
 _LONGEST = 80
 _CARD_WIDTH = 100
 _UNITS = {"width": "spacings of centres", "threshold": "of the range between the limits"}
-
-
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [f"| {' | '.join(cells)} |" for cells in (headings, *rows)]
-    return "\n".join([lines[0], "|---" * len(headings) + "|", *lines[1:]])
 
 
 def number(value: float) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from write_cards import table
+from pages.markdown import table
 
 from snn_gym.cli import app
 

@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from pages.copied import copied_pages
-from pages.drawn import shell_pages, with_drawn_results
 from pages.gallery import gallery_pages
 from pages.reference import reference_pages
+from pages.results import result_pages
 
-GENERATED = ("environments", "agents", "leaderboard", "results", "reference", "project")
+GENERATED = ("environments", "agents", "results", "reference", "project")
 """Folders of the site's source that hold nothing but written pages; git ignores them."""
 
 
-def write_pages(site: Path, folders: Sequence[str]) -> None:
-    """Write every generated page anew.
-
-    A page whose text is as before keeps its time, so that a second build reads only what changed.
+def write_pages(site: Path) -> None:
+    """Write every generated page; one whose text did not change keeps its time.
 
     Args:
         site: The folder with conf.py.
-        folders: The folders below it that belong to the generated pages alone.
-
-    Raises:
-        ValueError: If a page would be written outside of the folders.
     """
     root = site.parent
     cards = copied_pages(root)
-    pages = {**cards, **gallery_pages(root, cards), **reference_pages(root), **shell_pages()}
-    texts = with_drawn_results(root, pages)
-    for name in texts:
-        if name.split("/")[0] not in folders:
-            raise ValueError(f"generated pages belong in one of {', '.join(folders)}: {name}")
-    for folder in folders:
-        for page in [*(site / folder).rglob("*.md"), *(site / folder).rglob("*.rst")]:
-            if page.relative_to(site).as_posix() not in texts:
+    texts = {
+        **cards,
+        **gallery_pages(root, cards),
+        **reference_pages(root),
+        **result_pages(root, site),
+    }
+    for folder in GENERATED:
+        for page in (site / folder).rglob("*.*"):
+            if page.suffix in (".md", ".rst") and page.relative_to(site).as_posix() not in texts:
                 page.unlink()
     for name, text in texts.items():
         path = site / name

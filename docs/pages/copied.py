@@ -7,8 +7,6 @@ import re
 from pathlib import Path
 
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
-RESULTS = "results/index.md"
-"""Place of the results table on the site."""
 
 
 def sources(root: Path) -> dict[str, str]:
@@ -16,7 +14,6 @@ def sources(root: Path) -> dict[str, str]:
     found = {
         "CONTRIBUTING.md": "project/contributing.md",
         "CHANGELOG.md": "project/changelog.md",
-        "leaderboard/README.md": RESULTS,
         "leaderboard/RULES.md": "results/rules.md",
     }
     for card in sorted((root / "envs").glob("*.md")):
@@ -30,8 +27,8 @@ def on_site(path: str, pages: dict[str, str]) -> str | None:
     """Return where a file of the repository stands on the site, None if it does not."""
     if path in pages:
         return pages[path]
-    if path == "README.md":
-        return "index.md"
+    if path in ("README.md", "leaderboard/README.md"):
+        return "index.md" if path == "README.md" else "results/index.md"
     return path.removeprefix("docs/") if path.startswith("docs/") else None
 
 
@@ -70,9 +67,3 @@ def copied_pages(root: Path) -> dict[str, str]:
         place: relinked((root / source).read_text(encoding="utf-8"), source, pages)
         for source, place in pages.items()
     }
-
-
-def below_title(text: str, line: str) -> str:
-    """Return a page with a paragraph of one line below its title."""
-    title, rest = text.split("\n\n", 1)
-    return f"{title}\n\n{line}\n\n{rest}"

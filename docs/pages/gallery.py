@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from write_cards import number, table
+from write_cards import number
 
-from pages.copied import below_title
-from pages.films import FILMS, shown
+from pages.markdown import below_title, sortable, table
+from pages.results import links_to
 from snn_gym._base.names import safe_title
 from snn_gym.envs.registry import IMPORTED, EnvironmentSpec, load_environment_spec
 from snn_gym.leaderboard import TableRow, table_rows
 from snn_gym.leaderboard.headings import FEWEST_SEEDS
-from snn_gym.leaderboard.site.marks import seeds_in_words
 from snn_gym.training.settings import acts_in_spikes
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
 
@@ -41,12 +41,82 @@ GROUPS = {
         "is what a neuron gets, red above 0, blue below), and the scores so far below them."
     ),
 }
+
+
+@dataclass(frozen=True)
+class Film:
+    """An episode of a trained agent, the median of its seeds, on the first seed."""
+
+    agent: str
+    """Agent of the zoo."""
+    environment: str
+    """Id."""
+    text: str
+    """What one sees."""
+    extra: str | None = None
+    """What has to be installed for it."""
+    max_steps: int | None = None
+    """Decisions shown, all without."""
+
+    @property
+    def file(self) -> str:
+        """Return the name of the file under docs/images."""
+        return f"film-{self.agent}-{self.task}.gif"
+
+    @property
+    def task(self) -> str:
+        """Return the environment's id without what says that it shows spikes."""
+        return self.environment.removeprefix("snn/")
+
+    @property
+    def command(self) -> str:
+        """Return the command that makes the film."""
+        cut = "" if self.max_steps is None else f" --max-steps {self.max_steps}"
+        return f"snn-gym watch {self.agent} {self.environment} --save film.gif{cut}"
+
+
+FILMS = (
+    Film("ppo-lif", "LunarLander-v3", "it lands between the flags", "box2d"),
+    Film("ppo-lif", "Acrobot-v1", "it swings up; the bands in the raster are its swings"),
+    Film("sac-lif", "Pendulum-v1", "it swings up and stays upright"),
+    Film("dqsn", "CartPole-v1", "one layer, 16 time steps in a decision; most neurons fire"),
+    Film(
+        "recurrent-ppo-lsnn",
+        "snn/WaterMaze-v0",
+        "it finds the hidden platform (green), is put elsewhere, and comes back by itself",
+    ),
+    Film(
+        "recurrent-ppo-lsnn",
+        "snn/EventTracking-v0",
+        "an event camera follows a light; all that the network sees are the events",
+    ),
+    Film("ppo-lif", "Hopper-v5", "it hops on one leg", "mujoco", 100),
+    Film("ppo-lif", "HalfCheetah-v5", "it runs on two legs", "mujoco", 100),
+    Film("ppo-lif", "Walker2d-v5", "it walks on two legs", "mujoco", 100),
+    Film("ppo-lif", "Ant-v5", "it walks on four legs", "mujoco", 100),
+)
+
 COST = ("Operations", "SynOps", "MACs")
 PICTURES = {
     "ppo-lif-cartpole.png": "ppo-lif balances the pole: spikes, and learning curves",
     "watch-cartpole.gif": "ppo-lif made lean: few spikes are enough",
 }
 NEURONS = {"lif": "LIF", "lif_box": "LIF (without synaptic current)", "iaf": "IAF", "alif": "ALIF"}
+
+
+def shown(films: Iterable[Film]) -> list[str]:
+    """Return the lines that show films, with the command that makes each, two folders deep."""
+    lines = []
+    for film in films:
+        extra = f" (with the extra `{film.extra}`)" if film.extra else ""
+        alt = f"A film: {film.agent} on {film.task}, and the spikes of its network below"
+        lines += [
+            f"![{alt}](../images/{film.file})",
+            "",
+            f"*`{film.agent}` on `{film.environment}`: {film.text}.* `{film.command}`{extra}",
+            "",
+        ]
+    return lines
 
 
 def group(spec: EnvironmentSpec) -> str:
@@ -99,7 +169,8 @@ def best(rows: Sequence[TableRow]) -> str:
             top = min(ranked, key=_place)
             agent = f"[{top.agent}](../agents/{top.agent}.md)"
             budget = ", less than half of the budget" if top.short else ""
-            found.append(f"{kind} {agent} {mean(top)} ({seeds_in_words(top)}{budget})")
+            seeds = f"{len(top.seeds)} seed{'s' * (len(top.seeds) > 1)}"
+            found.append(f"{kind} {agent} {mean(top)} ({seeds}{budget})")
     return ", ".join(found) or "none yet"
 
 
@@ -126,9 +197,10 @@ def facts(card: str, spec: EnvironmentSpec, rows: Sequence[TableRow]) -> str:
         ("Reward", section(card, "Reward")),
         *((f"Scores of `{level.base_id}`", scores(level)) for level in levels),
         ("Best row", best([row for row in rows if row.environment in ids])),
+        ("Results", links_to(sorted({x.environment for x in rows if x.environment in ids}))),
     ]
     # A bar would end the cell.
-    return table(("", ""), [(name, text.replace("|", "\\|")) for name, text in cells])
+    return table(("", ""), [(name, text.replace("|", "\\|")) for name, text in cells if text])
 
 
 def picture(spec: EnvironmentSpec) -> list[str]:
@@ -227,14 +299,14 @@ def agent_part(spec: AgentSpec, rows: Sequence[TableRow]) -> str:
         return "\n".join([*lines, "No row of the results table yet.", ""])
     cells = [
         (
-            row.environment,
+            links_to([row.environment]),
             str(len(row.seeds)),
             mean(row),
             *(row.cost_cell(cost(value)) for value in costs(row)),
         )
         for row in own
     ]
-    lines += [table(("Environment", "Seeds", "Mean return", *COST), cells), ""]
+    lines += [sortable(table(("Environment", "Seeds", "Mean return", *COST), cells)), ""]
     text = (
         "Costs are those of a decision, means over seeds; [the results](../results/index.md) say "
         "how they are counted. Those in brackets do not rank: no seed was trained again."

@@ -237,25 +237,15 @@ def tune(
     print_lines(tune_agents(search, out or Path("runs/tuning") / search.stem, agent))
 
 
-def table(
-    leaderboard: Leaderboard = None,
-    site: Annotated[
-        Path | None,
-        typer.Option(help="Folder to write the table to as a site too.", show_default=False),
-    ] = None,
-    cost: Cost = "operations",
-) -> None:
+def table(leaderboard: Leaderboard = None, cost: Cost = "operations") -> None:
     """Print the results table and write it, by operations, to the leaderboard's README.md."""
-    from snn_gym.leaderboard import write_site, write_table
+    from snn_gym.leaderboard import write_table
     from snn_gym.leaderboard.rendering import render_table
 
     board = leaderboard_folder(leaderboard)
     shown = None if cost == "operations" else render_table(board, cost)
     path = write_table(board)
-    first_page = None if site is None else write_site(board, site, cost=cost)
     say(shown or path.read_text(encoding="utf-8"))
-    if first_page is not None:
-        say(f"site: {first_page}")
 
 
 _IMPORTING = (train, export, lean, distil, evaluate, submit, push, tune, compare, plot, watch)

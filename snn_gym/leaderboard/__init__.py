@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     )
     from snn_gym.leaderboard.rendering import render_table, write_table
     from snn_gym.leaderboard.rerun import VerificationSettings
-    from snn_gym.leaderboard.site import write_site
     from snn_gym.leaderboard.submission import submit
     from snn_gym.leaderboard.table import TableRow, table_rows
     from snn_gym.leaderboard.verification import audit, verify
@@ -43,7 +42,6 @@ __all__ = [
     "submit",
     "table_rows",
     "verify",
-    "write_site",
     "write_table",
 ]
 
@@ -69,7 +67,6 @@ __getattr__, __dir__ = lazy_names(
         "submit": "submission",
         "table_rows": "table",
         "verify": "verification",
-        "write_site": "site",
         "write_table": "rendering",
     },
 )

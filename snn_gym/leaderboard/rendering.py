@@ -63,9 +63,9 @@ _MAX_TABLE_BYTES = 64 << 20
 _INTRODUCTION = """# Results
 
 Every row was run again by `snn-gym verify` before it was written. [RULES.md](RULES.md) explains how
-to submit and how a policy is evaluated. Columns are defined at the end. Pages with all columns,
-such as every seed, kinds of costs and chip limits, are written by `snn-gym table --site FOLDER`.
-This file is written by `snn-gym table`; do not edit it.
+to submit and how a policy is evaluated. Columns are defined at the end. The documentation, `make
+docs`, shows every column and seed, return against cost, and learning curves. This file is written
+by `snn-gym table`; do not edit it.
 """
 _TEXT_COLUMNS = ("Agent", "Against", "Environment", "Class", "Environments", "Finding", "Reason")
 _WRITTEN = _INTRODUCTION.partition(" before it was written")[0]

@@ -216,6 +216,15 @@ def _drawn_splits(first: int, total: int) -> NDArray[np.float64]:
     return np.random.default_rng(0).permuted(members, axis=1)
 
 
+def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the Pareto front of (price, score), from the lowest price to the highest."""
+    best: list[tuple[float, float]] = []
+    for price, score in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not best or score > best[-1][1]:
+            best.append((price, score))
+    return best
+
+
 def checked_scores(scores: ArrayLike, name: str) -> NDArray[np.float64]:
     """Return scores as an array; ValueError with ``name`` if it is empty or not all are finite."""
     array = np.asarray(scores, dtype=np.float64)

@@ -15,7 +15,6 @@ from snn_gym._base.storage import write_text_atomic
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard.comparison import Comparison
 from snn_gym.leaderboard.headings import FEWEST_SEEDS
-from snn_gym.leaderboard.site.marks import seeds_in_words
 from snn_gym.leaderboard.table import TableRow, table_rows
 from snn_gym.plots.style import save, style
 from studies.claims import family_table, judge_pairs
@@ -302,7 +301,9 @@ def _claims_section(lines: Lines, curves: Curves) -> str:
 
 
 def _rounded(line: TableRow | None) -> str:
-    return _NONE if line is None else f"{line.mean:,.0f} ({seeds_in_words(line)})"
+    if line is None:
+        return _NONE
+    return f"{line.mean:,.0f} ({len(line.seeds)} seed{'s' * (len(line.seeds) > 1)})"
 
 
 def _best(curves: Curves, agent: str, task: str) -> str:

@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from snn_gym.leaderboard.comparison import MARGIN
 from snn_gym.leaderboard.cost_answers import LESS, MORE, SIMILAR, UNKNOWN
-from snn_gym.leaderboard.site.front import front
+from snn_gym.leaderboard.statistics import front
 from snn_gym.leaderboard.table import mean_known
 from snn_gym.plots.style import GREY, agent_colours, new_figure, save, style, title
 from snn_gym.program.prices import known_price

@@ -47,7 +47,6 @@ MISTAKES = [
     ("verify SUBMISSION --leaderboard new --salt lost", "make one with `head -c 32 /dev/urandom"),
     ("audit --leaderboard nowhere", "is no folder; expected a leaderboard; verify a row first"),
     ("table --leaderboard nowhere", "is no folder; expected a leaderboard; verify a row first"),
-    ("table --leaderboard EMPTY --site FILE", "is a file; expected a folder"),
     ("sweep nowhere.toml", "expected a readable regular file; put the file itself there"),
     ("tune nowhere.toml", "expected a readable regular file; put the file itself there"),
     ("pretrained --agent ppo-lfi", "no trained agent 'ppo-lfi'; did you mean 'ppo-lif'?"),

@@ -3,7 +3,6 @@
 SCREENS = {"desktop": (1280, 900), "phone": (390, 844)}
 LOOKS = [(size, scheme) for size in SCREENS.values() for scheme in ("light", "dark")]
 """Parameters of the fixture `page`: a screen, and the preferred colour scheme."""
-LOOK_NAMES = [f"{name}-{scheme}" for name in SCREENS for scheme in ("light", "dark")]
 
 
 def screen_problems(page):

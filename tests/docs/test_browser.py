@@ -2,21 +2,19 @@
 
 import pytest
 
-from tests.docs.browsing import LOOK_NAMES, LOOKS, axe_problems, screen_problems
+from tests.docs.browsing import LOOKS, axe_problems, screen_problems
 
 pytestmark = pytest.mark.slow
 
 PAGES = (
-    *("index", "how-it-works", "lean-study", "tutorials/spikes", "guide/commands", "results/index"),
-    *("environments/index", "environments/CueAccumulation-v0", "agents/index", "agents/ppo-lif"),
-    *("leaderboard/agents/ppo-lif", "leaderboard/environments/snn__CueAccumulation-v0"),
-    *("leaderboard/index", "reference/snn_gym.spiking", "reference/modules/snn_gym.leaderboard"),
-    "faq",
+    *("index", "how-it-works", "tutorials/spikes", "guide/commands", "results/index"),
+    *("environments/CueAccumulation-v0", "agents/index", "agents/ppo-lif"),
+    *("results/snn-CueAccumulation-v0", "reference/snn_gym.spiking"),
 )
 
 
 @pytest.mark.parametrize("address", PAGES)
-@pytest.mark.parametrize("page", LOOKS, ids=LOOK_NAMES, indirect=True)
+@pytest.mark.parametrize("page", [LOOKS[0], LOOKS[3]], ids=["desktop", "phone"], indirect=True)
 def test_pages_fit_the_screen_and_load_no_foreign_files(page, address, site):
     page.goto((site / f"{address}.html").as_uri())
     assert screen_problems(page) == []
@@ -62,13 +60,12 @@ QUERIES = {
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_search_finds_what_people_type_and_shows_excerpts(page, query, site):
+def test_search_finds_what_people_type(page, query, site):
     page.goto(f"{(site / 'search.html').as_uri()}?q={query.replace(' ', '+')}")
     page.wait_for_selector("ul.search li a")
     page.wait_for_timeout(500)  # results come one by one
     titles = page.locator("ul.search li a").all_inner_texts()[:5]
     assert any(title.startswith(QUERIES[query]) for title in titles), titles
-    assert page.locator("ul.search li p.context").count()
     assert page.problems == []
 
 
@@ -76,3 +73,18 @@ def test_search_finds_what_people_type_and_shows_excerpts(page, query, site):
 def test_axe_reports_no_violation(page, address, axe, site):
     page.goto((site / f"{address}.html").as_uri())
     assert axe_problems(page, axe) == []
+
+
+def test_the_headings_of_a_table_sort_it(page, site):
+    page.goto((site / "results" / "CartPole-v1.html").as_uri())
+    table = page.locator("table.sortable").first
+    heading = table.locator("th", has_text="Operations")
+    column = heading.evaluate("cell => cell.cellIndex")
+    orders = {}
+    for direction in ("descending", "ascending"):
+        heading.locator("button").click()
+        assert heading.get_attribute("aria-sort") == direction
+        cells = table.locator(f"tbody tr td:nth-child({column + 1})").all_inner_texts()
+        orders[direction] = [float(x.strip("() °").replace(",", "")) for x in cells if x != "–"]
+    assert orders["ascending"] == sorted(orders["ascending"])
+    assert orders["descending"] == orders["ascending"][::-1]

@@ -18,14 +18,11 @@ from snn_gym.cli import main
 from snn_gym.export import to_c, visit
 from snn_gym.leaderboard.manifest import Manifest, SubmissionError, parse_manifest
 from snn_gym.leaderboard.rendering import render_table
-from snn_gym.leaderboard.site.files import site_pages
-from snn_gym.leaderboard.table import summaries
 from snn_gym.training.settings import read_run_settings
 from snn_gym.zoo import load_agent_spec, read_manifest, save_agent
 from snn_gym.zoo.spec import _REGISTERED, AgentSpec
 from tests.edits import edit_json
 from tests.export.made import COMPILER, WARNINGS, needs_compiler
-from tests.leaderboard.site.parsed import Parsed
 from tests.leaderboard.test_table import fill, make_row
 
 ATTACKS = (
@@ -201,31 +198,16 @@ NAMES = st.from_regex(r"[a-z0-9]{1,9}(-[a-z0-9]{1,9}){0,3}", fullmatch=True)
 IDS = st.from_regex(r"(snn/)?[A-Za-z0-9]{1,9}(-[A-Za-z0-9]{1,9}){0,2}-v[0-9]", fullmatch=True)
 
 
-def _pages(agent, environment):
-    rows = [
-        make_row(agent, seed=seed, environment=environment, returns=(400.0 + seed, 500.0))
-        for seed in range(6)
-    ]
-    pages = site_pages(summaries(rows), rows)
-    return {re.sub(r"/.*", "", name): text for name, text in pages.items() if ".html" in name}
-
-
 @settings(max_examples=15)
 @given(agent=TEXTS | NAMES, environment=TEXTS | IDS)
 @example(agent="**//", environment="CartPole-v1")
 @example(agent="mine", environment="</title><script>-v0")
 @example(agent="mine", environment="a | b-v0")
-def test_names_in_a_row_make_no_element_and_no_cell(agent, environment, tmp_path_factory):
+def test_names_in_a_row_make_no_cell(agent, environment, tmp_path_factory):
     try:
         row = make_row(agent, environment=environment)
     except ValueError:
         return  # no file of such names is read, as `Row` is what reads them
-    one, benign = _pages(agent, environment), _pages("mine", "Mine-v0")
-    assert one.keys() == benign.keys()
-    for name, text in one.items():
-        tags, expected = ([tag for tag, _ in Parsed(x).elements] for x in (text, benign[name]))
-        assert tags == expected
-        assert NO_CONTROLS.fullmatch(text)
     tables = []
     for made in (row, make_row("mine", environment="Mine-v0")):
         board = fill(tmp_path_factory.mktemp("board"), made)

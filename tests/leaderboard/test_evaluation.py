@@ -23,7 +23,7 @@ from snn_gym.program.costs import OPERATIONS, Costs
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.zoo import build_policy, make_agent
 from snn_gym.zoo.environments import TRAINING_SEED_LIMIT
-from tests.leaderboard.site.parsed import Parsed
+from tests.parsed import Parsed
 
 
 class _Countdown(gym.Env[np.ndarray, int]):

@@ -11,6 +11,7 @@ from scipy.stats import mannwhitneyu, ttest_1samp, ttest_ind
 from snn_gym.leaderboard.statistics import (
     difference_interval,
     expected_shortfall,
+    front,
     grand_mean_interval,
     higher_mean_p,
     holm,
@@ -243,3 +244,9 @@ def test_non_inferiority_agrees_with_the_lower_bound(paired):
 def test_non_inferiority_of_identical_seeds(paired):
     assert non_inferiority_p([3.0, 3.0], [4.0, 4.0], 2.0, paired=paired) == 0.0
     assert non_inferiority_p([3.0, 3.0], [4.0, 4.0], 1.0, paired=paired) == 1.0
+
+
+def test_the_front_rises_with_the_price():
+    points = [(3.0, 1.0), (1.0, 1.0), (1.0, 0.5), (2.0, 4.0), (5.0, 4.0), (6.0, 5.0)]
+    assert front(points) == [(1.0, 1.0), (2.0, 4.0), (6.0, 5.0)]
+    assert front([]) == []

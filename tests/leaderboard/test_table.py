@@ -16,7 +16,6 @@ from snn_gym.leaderboard import (
     SubmissionError,
     render_table,
     table_rows,
-    write_site,
     write_table,
 )
 from snn_gym.leaderboard.comparison import COMPARISON_COLUMNS
@@ -46,8 +45,6 @@ from snn_gym.leaderboard.results import (
     sound_rows,
     write_row,
 )
-from snn_gym.leaderboard.site.front import front_figure
-from snn_gym.leaderboard.site.layout import Site
 from snn_gym.leaderboard.statistics import interquartile_mean
 from snn_gym.leaderboard.table import Pricing, summaries
 from snn_gym.leaderboard.verification import find_parent
@@ -282,8 +279,6 @@ def test_unverified_costs_do_not_rank(same, tmp_path):
     assert row.cells()[12:15] == (("131.8", "3.8", "–") if proven else ("(131.8)", "(3.8)", "–"))
     text = render_table(board)
     assert ("Costs in brackets do not rank" in text) == (not proven)
-    figure = front_figure(Site(frozenset()), [dqsn, row], "here", up="")
-    assert ("no seed trained again" in figure) == (not proven)
 
 
 FORGED_MARKS = {
@@ -383,8 +378,6 @@ def test_a_row_of_another_recipe_does_not_rank(changes, reason, tmp_path):
     assert list_trained("ppo-lif", leaderboard=board)[0].row().seed == 0
     assert list_trained("ppo-lif", leaderboard=board)[0].row("best").seed == 0
     assert list_trained("ppo-lif", leaderboard=board)[0].row(1).seed == 1
-    pages = write_site(board, tmp_path / "site").read_text()
-    assert reason in pages
     shown = next(x for x in list_rows(board) if x.seed == 1)
     assert reason in render_line(board, shown)
 

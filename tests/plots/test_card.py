@@ -15,7 +15,7 @@ from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.spiking import NetworkConfig
 from snn_gym.training.logs import present_costs
 from snn_gym.zoo.identity import Identity, remember_identity
-from tests.leaderboard.site.parsed import Parsed
+from tests.parsed import Parsed
 
 SMALL = {"n_steps": 32, "n_envs": 2, "batch_size": 64}
 HOSTILE = '<script>alert("x")</script>'

@@ -16,7 +16,7 @@ from snn_gym.plots import Film, FilmSettings, record_film
 from snn_gym.plots.films import MOST_FRAMES, describe_action, evenly, shown_return
 from snn_gym.plots.frames import record_episode
 from snn_gym.zoo import build_policy
-from tests.leaderboard.site.parsed import Parsed
+from tests.parsed import Parsed
 
 LABELS = 118
 

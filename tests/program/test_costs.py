@@ -24,7 +24,7 @@ from snn_gym.spiking.config import (
 )
 from snn_gym.spiking.decoders import make_head
 from tests.export.made import CHOSEN, DENSE, SEEN, STATELESS, build_ann, observe
-from tests.leaderboard.site.parsed import Parsed
+from tests.parsed import Parsed
 from tests.policies.firing import made_to_fire
 
 # Two decisions on spike trains of 3 time steps and 2 channels, with 3 and 1 spikes.

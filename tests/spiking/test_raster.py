@@ -6,7 +6,7 @@ import torch
 
 from snn_gym.program.costs import Costs
 from snn_gym.spiking.recording import LayerRecording, Recording
-from tests.leaderboard.site.parsed import Parsed
+from tests.parsed import Parsed
 
 
 def recording(spikes, name="hidden_1"):

@@ -16,7 +16,6 @@ from tests.docs.scripts import load_pages
 from tests.leaderboard.test_table import make_row
 
 gallery = load_pages("gallery")
-films = load_pages("films")
 copied = load_pages("copied")
 ROOT = checkout_root()
 IMAGES = ROOT / "docs" / "images"
@@ -136,7 +135,7 @@ def test_a_card_lists_the_agents_rows_with_their_costs(rows):
     own = [row for row in rows if row.agent == "ppo-lif"]
     assert len(own) > 3
     for row in own:
-        start = f"| {row.environment} | {len(row.seeds)} | "
+        start = f"| {gallery.links_to([row.environment])} | {len(row.seeds)} | "
         (line,) = [line for line in part.splitlines() if line.startswith(start)]
         shown = row.operations_per_decision, row.synops_per_decision, row.macs_per_decision
         assert line.endswith(" | " + " | ".join(row.cost(x, decimals=0) for x in shown) + " |")
@@ -166,7 +165,7 @@ def test_the_grid_leads_to_every_card():
     ]
 
 
-@pytest.mark.parametrize("film", films.FILMS, ids=lambda film: film.file)
+@pytest.mark.parametrize("film", gallery.FILMS, ids=lambda film: film.file)
 def test_films_are_small_animated_and_shown_with_their_command(film, rows):
     assert (IMAGES / film.file).stat().st_size <= 1_000_000
     with Image.open(IMAGES / film.file) as opened:
@@ -179,4 +178,4 @@ def test_films_are_small_animated_and_shown_with_their_command(film, rows):
     task = TASKS[f"environments/{load_environment_spec(f'snn/{film.task}').name}.md"]
     for text in (AGENTS, task, gallery.agent_part(load_agent_spec(film.agent), rows)):
         assert f"](../images/{film.file})" in text
-        assert f"`{' '.join(['snn-gym', *film.words('film.gif')])}`" in text
+        assert f"`{film.command}`" in text
