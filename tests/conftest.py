@@ -42,7 +42,7 @@ def stepped_rules() -> Iterator[dict[str, PlasticityRule]]:
 @pytest.fixture
 def few_updates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shed spikes in 30 updates by default; all 3,000 take a quarter minute."""
-    from snn_gym.spiking.regulation.parameters import LeanParameters
+    from snn_gym.spiking.network_config import LeanParameters
 
     given = LeanParameters.__init__.__defaults__
     names = [field.name for field in dataclasses.fields(LeanParameters)]

@@ -16,9 +16,8 @@ from snn_gym.export.c_integer import FixedSource, FixedUnitsSource, straight_sou
 from snn_gym.export.c_spiking import EventSource, SpikingSource
 from snn_gym.export.visits import Visits
 from snn_gym.policies.frozen import program_of
-from snn_gym.program.compaction import compact
 from snn_gym.program.integer import to_integer
-from snn_gym.program.network import Execution, Program
+from snn_gym.program.program import Execution, Program, compact
 
 # A decision is computed by events: the weights of neurons that fired are added row by row, in the
 # order of our kernels, so that spikes in float equal theirs bit for bit (for one observation at a

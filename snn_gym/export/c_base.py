@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.export import c_text
-from snn_gym.program.convolution import Filtered
-from snn_gym.program.layers import DenseLayer, GatedLayer, Layer, LeakyLayer
-from snn_gym.program.network import Program
+from snn_gym.program.layers import DenseLayer, Filtered, GatedLayer, Layer, LeakyLayer
+from snn_gym.program.program import Program
 
 _LINE = 96
 _TYPES = {"float32": "float", "int8": "int8_t", "int16": "int16_t", "int32": "int32_t"}

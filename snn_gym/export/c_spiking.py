@@ -27,7 +27,6 @@ from snn_gym.program.expressions import STEPS, Expression, Style, names_in, own,
 from snn_gym.program.fixed_point import GAIN_BITS
 from snn_gym.program.integer import Unit, units_of
 from snn_gym.program.layers import NeuronLayer
-from snn_gym.program.network import Program
 from snn_gym.program.neuron import (
     DISTANCE,
     INPUT,
@@ -39,6 +38,7 @@ from snn_gym.program.neuron import (
     idle_equations,
 )
 from snn_gym.program.neurons import name_of
+from snn_gym.program.program import Program
 
 # ---- c encoder -----------------------------------------------------------------------------------
 _REGULAR = "floorf((float)(t + 1) * activity[c]) > floorf((float)t * activity[c])"

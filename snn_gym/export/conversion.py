@@ -37,11 +37,11 @@ from snn_gym.policies.raw_observations import bare_policy
 from snn_gym.policies.shrinking import unrolled
 from snn_gym.policies.stateful import State, StatefulPolicy, reset_where
 from snn_gym.program.neurons import SoftIAFParameters
-from snn_gym.spiking.convolution import SharedLinear
 from snn_gym.spiking.decoders import PopulationHead
 from snn_gym.spiking.execution import NetworkRun, spikes_of
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.recording import Recording
+from snn_gym.spiking.spiking_layer import SharedLinear
 
 # ---- conversion ----------------------------------------------------------------------------------
 DECISIONS = 10_000  # states for the choice of thresholds

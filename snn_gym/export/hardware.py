@@ -17,7 +17,7 @@ from snn_gym.program.costs import (
     energy_nj,
     regimes,
 )
-from snn_gym.program.network import Program
+from snn_gym.program.program import Program
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from snn_gym.leaderboard.reevaluation import Again
 from snn_gym.leaderboard.results import list_rows, rows_by_weights
 from snn_gym.leaderboard.table import read_instructions
 from snn_gym.policies.raw_observations import raw_policy
-from snn_gym.program.network import Program
+from snn_gym.program.program import Program
 
 Target = Literal["host", "cortex-m4"]
 TARGETS: tuple[Target, ...] = get_args(Target)

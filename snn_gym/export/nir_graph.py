@@ -21,12 +21,11 @@ from snn_gym._base.storage import read_regular_file, write_bytes_atomic, write_t
 from snn_gym.export.nir_file import Array, Graph, Node
 from snn_gym.leaderboard.manifest import parse_strict
 from snn_gym.policies.frozen import program_of
-from snn_gym.program.convolution import Convolution, Filtered
 from snn_gym.program.encoders import encoder_name
-from snn_gym.program.layers import NeuronLayer
-from snn_gym.program.network import Program
+from snn_gym.program.layers import Convolution, Filtered, NeuronLayer
 from snn_gym.program.neuron import Neuron, equations, matched
 from snn_gym.program.neurons import IAF, LIF, LIFBox, name_of
+from snn_gym.program.program import Program
 
 if TYPE_CHECKING:
     import nir

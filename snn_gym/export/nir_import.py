@@ -40,12 +40,12 @@ from snn_gym.export.nir_graph import Chain, Host, chain_of, node_numbers, read_h
 from snn_gym.leaderboard.manifest import SubmissionError, shorten
 from snn_gym.leaderboard.submission import Claim, check_out, write_submission
 from snn_gym.policies.base import SpikingPolicy, spiking_policy_of
-from snn_gym.program.network import Program
 from snn_gym.program.neuron import NeuronParameters
 from snn_gym.program.neurons import NEURONS, IAFParameters, LIFBoxParameters, LIFParameters
-from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.layers import SpikingLayer
+from snn_gym.program.program import Program
 from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.network_config import NetworkConfig
+from snn_gym.spiking.spiking_layer import SpikingLayer
 from snn_gym.zoo.build import (
     build_model,
     build_policy,

@@ -35,8 +35,8 @@ from snn_gym.program.encoders import (
 from snn_gym.program.expressions import Expression, walk
 from snn_gym.program.interpreter import parts_at_rest
 from snn_gym.program.layers import GATES, DenseLayer, GatedLayer, LeakyLayer, NeuronLayer
-from snn_gym.program.network import Program
 from snn_gym.program.neuron import INPUT, equations
+from snn_gym.program.program import Program
 
 _OPERATORS = {
     "+": "Add", "-": "Sub", "*": "Mul", "/": "Div", "-x": "Neg", "abs": "Abs", "exp": "Exp",

@@ -26,9 +26,8 @@ from snn_gym.export.verilog_serial import Serial
 from snn_gym.export.visits import Visits, first_episodes
 from snn_gym.policies.frozen import program_of
 from snn_gym.policies.raw_observations import raw_policy
-from snn_gym.program.compaction import compact
 from snn_gym.program.integer import IntegerProgram, to_integer
-from snn_gym.program.network import Program
+from snn_gym.program.program import Program, compact
 
 Shape = Literal["serial", "parallel"]
 _FORMS: Mapping[str, type[Form]] = {"serial": Serial, "parallel": Parallel}

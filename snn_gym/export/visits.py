@@ -21,7 +21,7 @@ from snn_gym.policies.protocols import Acting, RecordedPolicy
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.costs import Costs
 from snn_gym.program.interpreter import hidden_before
-from snn_gym.program.network import Program
+from snn_gym.program.program import Program
 from snn_gym.spiking.recording import Recording
 
 FIRST_SEED = 1_000_000_000  # of visits; the seeds of evaluations lie above

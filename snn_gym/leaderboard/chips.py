@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.program.network import Program
+from snn_gym.program.program import Program
 
 _STATE_BYTES = 2
 _INDEXED_SYNAPSE_BYTES = 2

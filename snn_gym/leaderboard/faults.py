@@ -18,8 +18,8 @@ from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.costs import costs_of
 from snn_gym.program.interpreter import Decision, decide, enter
 from snn_gym.program.layers import Array, GatedLayer, Layer, NeuronLayer
-from snn_gym.program.network import Head, Program
 from snn_gym.program.neuron import constant_of, equations
+from snn_gym.program.program import Head, Program
 from snn_gym.spiking.recording import Recording
 
 _GAIN = constant_of("tau_mem_ms")  # dt / tau

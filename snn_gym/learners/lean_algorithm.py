@@ -20,6 +20,7 @@ from snn_gym.learners.shedding import Shedding, load_acting
 from snn_gym.policies.base import ProgramPolicy, SpikingPolicy, spiking_policy_of
 from snn_gym.policies.shrinking import needed_neurons, smaller_arguments, take_over
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
+from snn_gym.spiking.network_config import LeanParameters
 from snn_gym.spiking.regulation.lean import (
     STRETCHES,
     begin_bound,
@@ -27,7 +28,6 @@ from snn_gym.spiking.regulation.lean import (
     sums_of_episodes,
     unmeasured_bound,
 )
-from snn_gym.spiking.regulation.parameters import LeanParameters
 
 FEWEST_ROLLOUTS = 2
 """Rollouts that have to be left for shedding: of the frozen policy, and of the final weights."""

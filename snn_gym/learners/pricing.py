@@ -13,8 +13,6 @@ from torch import Tensor, nn
 from snn_gym.policies.base import SpikingPolicy
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.spiking.execution import NetworkRun, spikes_of
-from snn_gym.spiking.layer_neurons import LayerNeurons
-from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.regulation.lean import spike_cost
 from snn_gym.spiking.regulation.whole_cost import (
     Moments,
@@ -28,6 +26,7 @@ from snn_gym.spiking.regulation.whole_cost import (
     signal_of,
     synapses_of,
 )
+from snn_gym.spiking.spiking_layer import SpikingLayer
 
 _MEMORY = 64
 """Decisions in which a state that is carried may add up a bias until a neuron fires."""
@@ -50,10 +49,9 @@ class WholeCost:
         self._layers = cast("list[SpikingLayer]", list(network.layers))
         self._least: list[float] = []
         # Where an environment sends spikes, silence has a meaning: without them none is sent on.
-        neurons = [x.neuron for x in self._layers if isinstance(x.neuron, LayerNeurons)]
-        if network.spike_input and len(neurons) == len(self._layers):
-            decisions = _MEMORY if policy.carries_state else 1
-            self._least = [x.rheobase(decisions * network.config.time_steps) for x in neurons]
+        if network.spike_input:
+            steps = network.config.time_steps * (_MEMORY if policy.carries_state else 1)
+            self._least = [x.neuron.rheobase(steps) for x in self._layers]
 
     def cost(self, spikes: Sequence[Tensor], fan_outs: Sequence[float]) -> Tensor:
         """Return the differentiable part of the price: spikes, and biases that fire alone."""

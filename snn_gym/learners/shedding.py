@@ -20,8 +20,8 @@ from snn_gym.policies.behaviour import divergence, value_scale
 from snn_gym.policies.shrinking import made_anew
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.spiking.assembly import time_steps_in
-from snn_gym.spiking.convolution import SharedLinear
 from snn_gym.spiking.execution import NetworkRun, spikes_of
+from snn_gym.spiking.network_config import LeanParameters
 from snn_gym.spiking.normaliser import FIRST_OBSERVATIONS
 from snn_gym.spiking.recording import zeros_behind
 from snn_gym.spiking.regulation.lean import (
@@ -46,8 +46,8 @@ from snn_gym.spiking.regulation.lean import (
     shuffled_orders,
     spike_cost,
 )
-from snn_gym.spiking.regulation.parameters import LeanParameters
 from snn_gym.spiking.regulation.whole_cost import Halving
+from snn_gym.spiking.spiking_layer import SharedLinear
 
 
 # ---- episode returns -----------------------------------------------------------------------------

@@ -18,9 +18,9 @@ from snn_gym._base.compilation import njit
 from snn_gym.program.compiled import CompiledProgram
 from snn_gym.program.encoders import ReceptiveFields
 from snn_gym.program.interpreter import chosen
-from snn_gym.program.kernels import compare_memory
 from snn_gym.program.layers import Array
-from snn_gym.program.network import UNCHOSEN, Choice, Head, Normaliser, Program
+from snn_gym.program.neuron_kernels import compare_memory
+from snn_gym.program.program import UNCHOSEN, Choice, Head, Normaliser, Program
 from snn_gym.spiking.layer_neurons import as_array
 
 if TYPE_CHECKING:

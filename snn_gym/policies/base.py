@@ -52,19 +52,17 @@ from snn_gym.policies.units import Memory
 from snn_gym.program.costs import ACTION, NORMALISER, Counter, sum_costs
 from snn_gym.program.encoders import SpikeEncoder
 from snn_gym.program.layers import Array
-from snn_gym.program.network import Program
+from snn_gym.program.program import Program
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.convolution import SharedLinear
 from snn_gym.spiking.decoders import PopulationHead
 from snn_gym.spiking.execution import NetworkRun, spikes_of
-from snn_gym.spiking.layer_neurons import CellFactory
-from snn_gym.spiking.layers import SynapticConvolution, SynapticLinear
 from snn_gym.spiking.modules import ModuleConfig
 from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.recording import Recording, counted_extractor
+from snn_gym.spiking.spiking_layer import SharedLinear, SynapticConvolution, SynapticLinear
 
 # ---- optimiser ---------------------------------------------------------------------------------
 _IMPLEMENTATIONS = {"fused", "foreach", "capturable", "differentiable"}
@@ -290,8 +288,6 @@ class SpikingPolicy(ProgramPolicy):
             that spike.
         normalise_observations: Whether Box observations, also those in a Dict, are standardised;
             those that convolutions read never are, for their places share weights.
-        cell_factory: For research: makes any spiking module with Norse's protocol in place of the
-            configured neuron.
         activation_fn: Activation of networks that do not spike; None for Stable-Baselines3's
             default.
         net_arch: Stable-Baselines3's name of hidden sizes: a list, in place of
@@ -306,7 +302,6 @@ class SpikingPolicy(ProgramPolicy):
     """
 
     normalise_observations: bool
-    cell_factory: CellFactory | None = None
     module_config: ModuleConfig | None = None  # a user's module in place of ``network``
     algorithms: tuple[str, ...]
     action_spaces: tuple[type[spaces.Space[Any]], ...]
@@ -335,12 +330,10 @@ class SpikingPolicy(ProgramPolicy):
         *,
         network: NetworkArgument | None = None,
         normalise_observations: bool = True,
-        cell_factory: CellFactory | None = None,
         activation_fn: type[nn.Module] | None = None,
         net_arch: Any = None,
         **kwargs: Any,
     ) -> None:
-        self.cell_factory = cell_factory
         # Of classes, those of modules alone make a network.
         if callable(network) and (not isinstance(network, type) or issubclass(network, nn.Module)):
             network = ModuleConfig(network)
@@ -431,7 +424,7 @@ class SpikingPolicy(ProgramPolicy):
     def _get_constructor_parameters(self) -> dict[str, Any]:
         data = super()._get_constructor_parameters()
         del data["net_arch"]  # which ``network`` holds
-        names = ("network", "normalise_observations", "cell_factory", *self.own_arguments)
+        names = ("network", "normalise_observations", *self.own_arguments)
         data |= {name: getattr(self, name) for name in names}
         return data if self.module_config is None else {**data, "network": self.module_config}
 
@@ -468,7 +461,6 @@ class SpikingPolicy(ProgramPolicy):
             spike_steps_of(self.observation_space, self.features_extractor_class),
             self.activation_fn,
             normaliser,
-            self.cell_factory,
             self.gated,
             self.critic_hidden_sizes,
             self.memory_steps,

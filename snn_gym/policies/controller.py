@@ -19,9 +19,9 @@ from typing_extensions import override
 from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.networks import network_config
 from snn_gym.spiking.assembly import configured_neuron
-from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.layers import SynapticLinear
 from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.network_config import NetworkConfig
+from snn_gym.spiking.spiking_layer import SynapticLinear
 
 # ---- controller ----------------------------------------------------------------------------------
 SCALED_LIMIT = 1.0

@@ -19,12 +19,11 @@ from snn_gym.policies.acting import as_taken, rows_of
 from snn_gym.policies.base import ProgramPolicy
 from snn_gym.policies.protocols import Acting, ActingPolicy
 from snn_gym.policies.raw_observations import RawPolicy, raw_policy
-from snn_gym.program.compaction import compact
 from snn_gym.program.compiled import CompiledProgram
 from snn_gym.program.costs import Costs, count_costs
 from snn_gym.program.interpreter import decide, rest_state
 from snn_gym.program.layers import Array
-from snn_gym.program.network import Program
+from snn_gym.program.program import Program, compact
 from snn_gym.spiking.execution import next_noise
 
 

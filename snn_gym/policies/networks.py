@@ -25,17 +25,16 @@ from snn_gym.policies.units import (
 )
 from snn_gym.program.costs import READOUT, costs_of
 from snn_gym.program.layers import GATED_STATES, Activation, DenseLayer, Operator
-from snn_gym.program.network import UNCHOSEN, Program
-from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.convolution import SharedLinear
+from snn_gym.program.program import UNCHOSEN, Program
 from snn_gym.spiking.decoders import read_head
 from snn_gym.spiking.execution import Observer
-from snn_gym.spiking.layer_neurons import CellFactory, as_array
+from snn_gym.spiking.layer_neurons import as_array, is_traced
 from snn_gym.spiking.modules import ModuleConfig, ModuleNetwork
 from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.recording import Recording
-from snn_gym.spiking.surrogates import is_traced
+from snn_gym.spiking.spiking_layer import SharedLinear
 
 
 # ---- gated ---------------------------------------------------------------------------------------
@@ -229,7 +228,6 @@ class NetworkBuilder:
     activation: type[nn.Module]
     """Activation of networks that do not spike and carry no state."""
     normaliser: ObservationNormaliser | None
-    cell_factory: CellFactory | None = None
     gated: Memory | None = None
     """Units of networks that do not spike and carry a state; None where none is carried."""
     critic_hidden_sizes: tuple[int, ...] | None = None
@@ -277,7 +275,6 @@ class NetworkBuilder:
                 output_size,
                 population_outputs=population_outputs,
                 spike_steps=self.spike_steps,
-                cell_factory=self.cell_factory,
             )
         inputs = self.features_dim + extra_inputs
         spikes = self.spike_steps is not None

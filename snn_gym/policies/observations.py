@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from snn_gym._base.names import check_new_name, check_subclass, did_you_mean, printable
 from snn_gym._base.spaces import FlatSpikes, holds_values
-from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.normaliser import ObservationNormaliser
 
 # The kernels of NatureCNN (8 by 4, 4 by 2, 3 by 1) need this many pixels a side.

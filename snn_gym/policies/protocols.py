@@ -9,7 +9,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from torch import Tensor
 
-from snn_gym.program.network import Program
+from snn_gym.program.program import Program
 from snn_gym.spiking.recording import Recording
 
 

@@ -49,7 +49,7 @@ from snn_gym._base.observations import by_key, each_array
 from snn_gym._base.storage import prefixed, with_prefix
 from snn_gym.policies.protocols import Acting, ActingPolicy, check_tensors
 from snn_gym.program.costs import NORMALISER, Counter, sum_costs
-from snn_gym.program.network import Normaliser, Program
+from snn_gym.program.program import Normaliser, Program
 
 VEC_NORMALIZE = "vec_normalize"
 """Prefix of the names of VecNormalize's statistics among tensors."""

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from snn_gym.policies.base import ProgramPolicy, SpikingPolicy
 from snn_gym.policies.observations import with_planes
-from snn_gym.program.compaction import neurons_with_effect
+from snn_gym.program.program import neurons_with_effect
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.convolution import SharedLinear
 from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.network_config import NetworkConfig
+from snn_gym.spiking.spiking_layer import SharedLinear
 
 PolicyT = TypeVar("PolicyT", bound=SpikingPolicy)
 CopyT = TypeVar("CopyT", bound=ProgramPolicy)

@@ -22,7 +22,7 @@ from typing_extensions import override
 from snn_gym.policies.base import ProgramPolicy
 from snn_gym.policies.behaviour import scaled_actions
 from snn_gym.policies.networks import DenseNetwork, network_config
-from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.network_config import NetworkConfig
 
 
 class StockPolicyMixin(ProgramPolicy):

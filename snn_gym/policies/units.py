@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from snn_gym.program.layers import Activation, GatedLayer, Gates, LeakyLayer
-from snn_gym.spiking.convolution import SharedLinear
 from snn_gym.spiking.layer_neurons import as_array
+from snn_gym.spiking.spiking_layer import SharedLinear
 
 # ---- units with a state --------------------------------------------------------------------------
 Memory = Gates | Literal["leaky"]

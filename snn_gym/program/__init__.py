@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from snn_gym._base.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from snn_gym.program.compaction import compact
     from snn_gym.program.compiled import CompiledProgram
     from snn_gym.program.costs import count_costs
     from snn_gym.program.events import Events, with_events
@@ -18,9 +17,9 @@ if TYPE_CHECKING:
     from snn_gym.program.integer import IntegerProgram, to_integer
     from snn_gym.program.interpreter import Decision, decide
     from snn_gym.program.layers import DenseLayer, GatedLayer, LeakyLayer, NeuronLayer
-    from snn_gym.program.network import Choice, Decoder, Head, Normaliser, Program
     from snn_gym.program.neuron import Neuron, NeuronParameters
     from snn_gym.program.prices import PRICES, Price, price_of
+    from snn_gym.program.program import Choice, Decoder, Head, Normaliser, Program, compact
 
 __all__ = [
     "PRICES",
@@ -59,25 +58,25 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "Choice": "network",
+        "Choice": "program",
         "CompiledProgram": "compiled",
         "Decision": "interpreter",
-        "Decoder": "network",
+        "Decoder": "program",
         "DenseLayer": "layers",
         "Events": "events",
         "GatedLayer": "layers",
-        "Head": "network",
+        "Head": "program",
         "IntegerProgram": "integer",
         "LeakyLayer": "layers",
         "Neuron": "neuron",
         "NeuronLayer": "layers",
         "NeuronParameters": "neuron",
-        "Normaliser": "network",
+        "Normaliser": "program",
         "PRICES": "prices",
         "Price": "prices",
-        "Program": "network",
+        "Program": "program",
         "clip": "expressions",
-        "compact": "compaction",
+        "compact": "program",
         "count_costs": "costs",
         "decide": "interpreter",
         "exp": "expressions",

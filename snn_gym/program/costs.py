@@ -26,7 +26,7 @@ from snn_gym.program.layers import (
     LeakyLayer,
     NeuronLayer,
 )
-from snn_gym.program.network import Program
+from snn_gym.program.program import Program
 
 # ---- costs ---------------------------------------------------------------------------------------
 NUMBER_BYTES = 4  # of a float32

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from snn_gym._base.lazy import cached
 from snn_gym.program.expressions import Expression, differentiate, evaluate, replace_names
 from snn_gym.program.layers import Array, LeakyLayer, NeuronLayer
-from snn_gym.program.network import Program
 from snn_gym.program.neuron import INPUT, Equations, Neuron, equations, is_affine
+from snn_gym.program.program import Program
 
 Mask = NDArray[np.bool_]
 Exact = NDArray[np.float64]

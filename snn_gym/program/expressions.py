@@ -175,7 +175,7 @@ def _is(x: Expression, number: float) -> bool:
     return x.operator == "constant" and x.number == number
 
 
-# ---- functions of texts -------------------------------------------------------------------------
+# ---- functions of texts --------------------------------------------------------------------------
 def _torch_of(values: Iterable[Value]) -> Any:
     """Return PyTorch, which is loaded already, if a value is a tensor; else None."""
     torch = sys.modules.get("torch")
@@ -260,7 +260,7 @@ FUNCTIONS = ("abs", "clip", "exp", "log", "maximum", "minimum", "sqrt", "tanh", 
 COMPARISONS = (">", ">=")
 
 
-# ---- operators ----------------------------------------------------------------------------------
+# ---- operators -----------------------------------------------------------------------------------
 _ONE, _ZERO = constant(1.0), constant(0.0)
 Partials = Callable[[Expression], tuple[Expression, ...]]
 
@@ -310,7 +310,7 @@ OPERATORS: dict[str, Operator] = {
 }
 
 
-# ---- graphs -------------------------------------------------------------------------------------
+# ---- graphs --------------------------------------------------------------------------------------
 def walk(*roots: Expression) -> Iterator[Expression]:
     """Yield every node of expressions once, inputs first."""
     seen: set[int] = set()

@@ -27,7 +27,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.program.convolution import Filtered
 from snn_gym.program.expressions import COMPARISONS, Expression, walk
 from snn_gym.program.fixed_point import (
     GAIN_BITS,
@@ -51,14 +50,15 @@ from snn_gym.program.layers import (
     GATES,
     Activation,
     DenseLayer,
+    Filtered,
     GatedLayer,
     Gates,
     LeakyLayer,
     NeuronLayer,
 )
-from snn_gym.program.network import Normaliser, Program
 from snn_gym.program.neuron import DISTANCE, INPUT, SILENT, SPIKED, Neuron, equations
 from snn_gym.program.neurons import name_of
+from snn_gym.program.program import Normaliser, Program
 
 Unit = Literal["potential", "share"]
 UnitKind = Activation | Gates | Literal["leaky"]
@@ -79,7 +79,7 @@ def _within(name: str, low: IntArray, high: IntArray) -> Range:
     return limits
 
 
-# ---- neurons ------------------------------------------------------------------------------------
+# ---- neurons -------------------------------------------------------------------------------------
 # Operators whose inputs have one unit, which is their result's, too, except for comparisons.
 _SAME = {"+", "-", "-x", "maximum", "minimum", ">", ">=", "where"}
 _OPERATORS: Mapping[str, Any] = {
@@ -333,7 +333,7 @@ def _gated(kind: UnitKind, x: list[IntArray], h: list[IntArray], state: IntArray
     return np.stack([share(output, tanh_of(cell)), cell])
 
 
-# ---- programs -----------------------------------------------------------------------------------
+# ---- programs ------------------------------------------------------------------------------------
 @dataclass(frozen=True, eq=False)
 class IntegerDecision:
     """Decisions of an integer program on a batch of B observations."""

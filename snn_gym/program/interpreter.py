@@ -25,8 +25,8 @@ from snn_gym.program.layers import (
     LeakyLayer,
     NeuronLayer,
 )
-from snn_gym.program.network import Choice, Program
 from snn_gym.program.neuron import equations
+from snn_gym.program.program import Choice, Program
 
 
 @dataclass(frozen=True)

@@ -380,7 +380,7 @@ def _matches(given: Expression, wanted: Expression, bound: dict[str, str]) -> bo
     return all(_matches(a, b, bound) for a, b in pairs)
 
 
-# ---- gradients and traces -----------------------------------------------------------------------
+# ---- gradients and traces ------------------------------------------------------------------------
 GRADIENT = "grad_"
 """Prefix of the gradient of a state variable after ``integrate`` or the time step."""
 GRAD_SPIKE, GRAD_RECORDED, SURROGATE = "grad_spike", "grad_recorded", "surrogate"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from snn_gym._base.config import NonNegative, Positive
 from snn_gym._base.lazy import cached
+from snn_gym._base.names import check_new_name, check_subclass
 from snn_gym.program.expressions import (
     Expression,
     Value,
@@ -18,7 +19,7 @@ from snn_gym.program.expressions import (
     name,
     where,
 )
-from snn_gym.program.neuron import DISTANCE, SLOPE, Neuron, NeuronParameters
+from snn_gym.program.neuron import DISTANCE, SLOPE, Neuron, NeuronParameters, equations
 
 # ---- surrogates ----------------------------------------------------------------------------------
 # Forward, a spike is the Heaviside step ``x > 0`` of the distance ``x`` to the threshold. Backward,
@@ -412,3 +413,47 @@ NEURONS: dict[str, type[Neuron]] = {
 def name_of(neuron: type[Neuron]) -> str:
     """Return the registered name of a neuron, or that of its class."""
     return next((name for name, text in NEURONS.items() if text is neuron), neuron.__name__)
+
+
+# ---- registry ------------------------------------------------------------------------------------
+def register_neuron(name: str, neuron: type[Neuron]) -> None:
+    """Add a neuron that ``NetworkConfig.neuron`` can name.
+
+    Its kernels, gradients, traces and exports are generated from its text. Configurations and files
+    store the name and the parameters' numbers, never code: register the neuron before loading a
+    model that uses it.
+
+    Args:
+        name: An unused identifier.
+        neuron: The neuron. Its ``Parameters`` are a frozen dataclass derived from
+            ``NeuronParameters``, all of whose fields are numbers with a default.
+
+    Raises:
+        ValueError: The name is no identifier or is taken.
+        TypeError: The class is no neuron, its parameters are not of the kind above, or its text is
+            not made of element-wise operations; the message names the problem.
+    """
+    check_new_name(name, "neuron", NEURONS)
+    check_subclass("neuron", neuron, Neuron)
+    for needed in ("Parameters", "state"):
+        if not hasattr(neuron, needed):
+            raise TypeError(f"{neuron.__name__} must have {needed}")
+    if neuron.integrate is Neuron.integrate:
+        raise TypeError(f"{neuron.__name__} must define integrate")
+    _check_parameters_type(neuron.Parameters)
+    equations(neuron)
+    NEURONS[name] = neuron
+
+
+def _check_parameters_type(parameters_type: type[NeuronParameters]) -> None:
+    check_subclass("Parameters", parameters_type, NeuronParameters)
+    name = parameters_type.__name__
+    # is_dataclass would be true of an undecorated subclass, because the base is a dataclass
+    if "__dataclass_fields__" not in vars(parameters_type):
+        raise TypeError(f"{name} must be a dataclass: decorate it with @dataclass(frozen=True)")
+    for field in fields(parameters_type):
+        if type(field.default) not in (int, float):
+            raise TypeError(
+                f"{name}.{field.name} must be a number with a default, "
+                f"got {'none' if field.default is MISSING else repr(field.default)}"
+            )

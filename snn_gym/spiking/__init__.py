@@ -9,33 +9,34 @@ from typing import TYPE_CHECKING
 
 from snn_gym._base.lazy import lazy_names
 from snn_gym.program.neuron import Neuron, NeuronParameters
-from snn_gym.program.neurons import ALIFParameters, IAFParameters, LIFBoxParameters, LIFParameters
+from snn_gym.program.neurons import (
+    ALIFParameters,
+    IAFParameters,
+    LIFBoxParameters,
+    LIFParameters,
+    register_neuron,
+)
 
 if TYPE_CHECKING:
     from snn_gym.program.encoders import SpikeEncoder, register_encoder
-    from snn_gym.spiking.config import (
+    from snn_gym.spiking.decoders import PopulationHead, make_head
+    from snn_gym.spiking.dynamics import Dynamics, network_weights
+    from snn_gym.spiking.eligibility import EligibilityTraces, LayerGradients
+    from snn_gym.spiking.measures import Measure
+    from snn_gym.spiking.modules import ModuleConfig, ModuleNetwork
+    from snn_gym.spiking.network import SpikingNetwork
+    from snn_gym.spiking.network_config import (
+        ControllerParameters,
         LastVoltageParameters,
         LearnablePopulationParameters,
         MaxVoltageParameters,
         MeanRateParameters,
         NetworkConfig,
         PopulationDecoderParameters,
+        RegulationParameters,
     )
-    from snn_gym.spiking.decoders import PopulationHead, make_head
-    from snn_gym.spiking.eligibility import EligibilityTraces, LayerGradients
-    from snn_gym.spiking.layer_neurons import register_neuron
-    from snn_gym.spiking.measures import (
-        Dynamics,
-        Measure,
-        damage_spreading,
-        network_weights,
-        record_with_damage,
-    )
-    from snn_gym.spiking.modules import ModuleConfig, ModuleNetwork
-    from snn_gym.spiking.network import SpikingNetwork
     from snn_gym.spiking.normaliser import ObservationNormaliser
     from snn_gym.spiking.recording import LayerRecording, Recording
-    from snn_gym.spiking.regulation.parameters import ControllerParameters, RegulationParameters
 
 
 __all__ = [
@@ -65,10 +66,8 @@ __all__ = [
     "RegulationParameters",
     "SpikeEncoder",
     "SpikingNetwork",
-    "damage_spreading",
     "make_head",
     "network_weights",
-    "record_with_damage",
     "register_encoder",
     "register_neuron",
 ]
@@ -76,31 +75,28 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "NetworkConfig": "config",
-        "ControllerParameters": "regulation.parameters",
+        "NetworkConfig": "network_config",
+        "ControllerParameters": "network_config",
         "PopulationHead": "decoders",
         "make_head": "decoders",
         "SpikeEncoder": ".program.encoders",
         "register_encoder": ".program.encoders",
         "EligibilityTraces": "eligibility",
         "LayerGradients": "eligibility",
-        "Dynamics": "measures",
+        "Dynamics": "dynamics",
         "Measure": "measures",
-        "damage_spreading": "measures",
-        "network_weights": "measures",
-        "record_with_damage": "measures",
+        "network_weights": "dynamics",
         "ModuleConfig": "modules",
         "ModuleNetwork": "modules",
         "SpikingNetwork": "network",
-        "register_neuron": "layer_neurons",
         "ObservationNormaliser": "normaliser",
-        "LastVoltageParameters": "config",
-        "LearnablePopulationParameters": "config",
-        "MaxVoltageParameters": "config",
-        "MeanRateParameters": "config",
-        "PopulationDecoderParameters": "config",
+        "LastVoltageParameters": "network_config",
+        "LearnablePopulationParameters": "network_config",
+        "MaxVoltageParameters": "network_config",
+        "MeanRateParameters": "network_config",
+        "PopulationDecoderParameters": "network_config",
         "LayerRecording": "recording",
         "Recording": "recording",
-        "RegulationParameters": "regulation.parameters",
+        "RegulationParameters": "network_config",
     },
 )

@@ -18,15 +18,21 @@ from snn_gym.program.encoders import (
     LatencyEncoder,
     PopulationEncoder,
 )
-from snn_gym.spiking.config import (
+from snn_gym.program.neurons import NEURONS
+from snn_gym.spiking.layer_neurons import LayerNeurons
+from snn_gym.spiking.network_config import (
     LearnablePopulationParameters,
     NetworkConfig,
     NetworkEncoder,
     PopulationDecoderParameters,
 )
-from snn_gym.spiking.convolution import SharedLinear, learned_synapses
-from snn_gym.spiking.layer_neurons import CellFactory, LayerNeurons, NorseCell, make_neurons
-from snn_gym.spiking.layers import SpikingLayer, SynapticConvolution, SynapticLinear
+from snn_gym.spiking.spiking_layer import (
+    SharedLinear,
+    SpikingLayer,
+    SynapticConvolution,
+    SynapticLinear,
+    learned_synapses,
+)
 
 # ---- initialisation ------------------------------------------------------------------------------
 # With the usual initialisation of an ANN a spiking layer stays silent and never learns: its
@@ -117,19 +123,16 @@ def _orthogonal(weight: Tensor, row_norm: float) -> None:
 # ---- assembly ------------------------------------------------------------------------------------
 ValueT = TypeVar("ValueT")
 
-# Older files call a layer's neuron and a network's constants ``dynamics``.
-_OLD_NAMES = (
-    (re.compile(r"(^|\.)dynamics$"), r"\1neuron_constants"),
-    (re.compile(r"(^|\.)layers\.(\d+)\.dynamics\."), r"\1layers.\2.neuron."),
-)
+_OLD_CONSTANTS = re.compile(r"(^|\.)dynamics$")
+"""Name of a network's constants in older files."""
 
 
 def configured_neuron(config: NetworkConfig, layer: int = 0) -> LayerNeurons:
     """Return new neurons as configured for ``layer``; an output layer gets the last hidden kind."""
     neurons = config.layer_neurons
     name, parameters = neurons[min(layer, len(neurons) - 1)]
-    return make_neurons(
-        name, parameters, config.dt_ms, config.surrogate, config.surrogate_slope,
+    return LayerNeurons(
+        NEURONS[name], parameters, config.dt_ms, config.surrogate, config.surrogate_slope,
         by_norse=config.backend == "norse",
     )  # fmt: skip
 
@@ -138,23 +141,15 @@ def make_layers(
     config: NetworkConfig,
     channels: int,
     outputs: int | None,
-    cell_factory: CellFactory | None,
 ) -> list[SpikingLayer]:
     """Return the spiking layers that a configuration names, input side first.
 
     With the decoder ``population`` a layer of the ``outputs``' populations follows the hidden ones.
-    ``cell_factory`` makes Norse cells in place of the configured neurons. ``channels`` are the
-    first layer's inputs.
+    ``channels`` are the first layer's inputs.
 
     Raises:
-        ValueError: There is no hidden layer, ``population`` lacks ``outputs``, or cells meet
-            ``learnable`` or ``fused``.
+        ValueError: There is no hidden layer, or ``population`` lacks ``outputs``.
     """
-    if cell_factory is not None and config.learnable:
-        raise ValueError(
-            "learnable names constants of the configured neuron, and a cell_factory makes others; "
-            "give the cells nn.Parameters"
-        )
     if not config.depth:
         raise ValueError(
             "hidden_sizes must name at least one layer of spiking neurons, such as [64, 64], got "
@@ -173,13 +168,8 @@ def make_layers(
     layers: list[SpikingLayer] = []
     inputs = channels
     for place, size in enumerate(sizes):
-        # Each layer has its own neurons, because their surrogate slope may be controlled.
-        neuron: LayerNeurons | NorseCell
-        if cell_factory is None:
-            neuron = configured_neuron(config, place)
-            neuron.learn(config.learnable, size)
-        else:
-            neuron = NorseCell(cell_factory, size)
+        neuron = configured_neuron(config, place)
+        neuron.learn(config.learnable, size)
         linear: SynapticLinear | SynapticConvolution = (
             SynapticConvolution(operators[place])
             if place < len(operators)
@@ -188,10 +178,6 @@ def make_layers(
         recurrent = config.recurrent and len(operators) <= place < config.depth
         layers.append(SpikingLayer(linear, neuron, config.backend, recurrent=recurrent))
         inputs = size
-    if config.backend == "fused" and not all(layer.fusable for layer in layers):
-        raise ValueError(
-            "backend 'fused' runs neurons that have a text, no cell; use backend='auto'"
-        )
     return layers
 
 
@@ -219,9 +205,4 @@ def time_steps_in(tensors: Mapping[str, Tensor]) -> float | None:
 
 def todays_names(tensors: Mapping[str, ValueT]) -> dict[str, ValueT]:
     """Return saved tensors, by name, under their current names."""
-    named = {}
-    for name, tensor in tensors.items():
-        for old, today in _OLD_NAMES:
-            name = old.sub(today, name)  # noqa: PLW2901
-        named[name] = tensor
-    return named
+    return {_OLD_CONSTANTS.sub(r"\1neuron_constants", name): x for name, x in tensors.items()}

@@ -15,16 +15,15 @@ import torch
 from scipy.linalg import block_diag
 from torch import Tensor, nn
 
-from snn_gym.program import network as program
-from snn_gym.program.network import Head, Maximum
-from snn_gym.spiking.config import (
+from snn_gym.program import program
+from snn_gym.program.program import Head, Maximum
+from snn_gym.spiking.layer_neurons import Breaks, as_array, no_breaks, norse_functional
+from snn_gym.spiking.network_config import (
     DecoderParameters,
     LeakyReadoutParameters,
     MaxVoltageParameters,
     PopulationDecoderParameters,
 )
-from snn_gym.spiking.layer_neurons import Breaks, as_array, no_breaks
-from snn_gym.spiking.norse import norse_functional
 
 
 class Decoder(nn.Module):

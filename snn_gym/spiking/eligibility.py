@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from snn_gym._base.compilation import njit
-from snn_gym.program.kernels import call, trace_kernel, traced_names
+from snn_gym.program.neuron_kernels import call, trace_kernel, traced_names
 from snn_gym.spiking.decoders import Decoder
-from snn_gym.spiking.layer_neurons import Array, LayerNeurons, no_breaks
-from snn_gym.spiking.layers import Decision, Kept, SpikingLayer, run_kernels
+from snn_gym.spiking.layer_neurons import Array, no_breaks
+from snn_gym.spiking.spiking_layer import KernelResults, RunSettings, SpikingLayer, run_kernels
 
 
 # ---- kernels -------------------------------------------------------------------------------------
@@ -114,7 +114,6 @@ class EligibilityTraces:
                 f"maximum={decoder.takes_maximum}; use another neuron or decoder, or "
                 "SpikingNetwork.sequence"
             )
-        assert isinstance(layer.neuron, LayerNeurons)  # of a fusable layer
         self._layer, self._decoder, self._neuron = layer, decoder, layer.neuron
         self._channels = layer.linear.in_features
         synapses, size = self._channels + 1 + layer.size, layer.size
@@ -144,11 +143,11 @@ class EligibilityTraces:
         steps = self._decoder.coefficients.shape[1]
         decoded: Tensor
         with torch.no_grad():
-            decision = Decision(
+            settings = RunSettings(
                 self._neuron, steps, no_breaks(signal.shape[1]), traced_names(self._neuron.text)
             )
             currents, weight = self._layer.currents(signal), self._layer.recurrent_weight
-            run = run_kernels(decision, currents, weight, None, self._state)
+            run = run_kernels(settings, currents, weight, None, self._state)
             decoded, self._read = self._decoder(run.spikes, self._read)
         self._follow(self._sources(signal, run.spikes), run)
         self._state = run.final
@@ -192,7 +191,7 @@ class EligibilityTraces:
         sources[1:, :, -size:] = spikes[:-1].numpy()
         return sources
 
-    def _follow(self, sources: Array, run: Kept) -> None:
+    def _follow(self, sources: Array, run: KernelResults) -> None:
         neuron, coefficients = self._neuron, self._decoder.coefficients.numpy()
         # (K, T, B, N) -> (B, N, K, T): a neuron's numbers side by side
         kept = np.ascontiguousarray(run.kept.permute(2, 3, 0, 1).numpy())

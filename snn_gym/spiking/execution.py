@@ -12,19 +12,28 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from snn_gym.program.encoders import NOTHING_SEEN
-from snn_gym.program.kernels import backward_kernel, forward_kernel, kept_names
-from snn_gym.spiking.convolution import SharedLinear, dense_synapses, learned_synapses, product
-from snn_gym.spiking.events import empty_strips, event_room
-from snn_gym.spiking.kernels import SCRATCH, layer_backward, network_forward, spread
-from snn_gym.spiking.layer_neurons import Array, Breaks, LayerNeurons, Run, State
-from snn_gym.spiking.layers import (
+from snn_gym.program.neuron_kernels import backward_kernel, forward_kernel, kept_names
+from snn_gym.spiking.layer_kernels import (
+    SCRATCH,
+    empty_strips,
+    event_room,
+    layer_backward,
+    network_forward,
+    spread,
+)
+from snn_gym.spiking.layer_neurons import Array, Breaks, Run, State
+from snn_gym.spiking.regulation.penalties import Regulation
+from snn_gym.spiking.spiking_layer import (
+    SharedLinear,
     SpikingLayer,
     array_of,
+    dense_synapses,
     differentiable_gradients,
     gradients_of_learned,
+    learned_synapses,
+    product,
     supports,
 )
-from snn_gym.spiking.regulation.penalties import Regulation
 
 
 # ---- sequences -----------------------------------------------------------------------------------
@@ -170,7 +179,7 @@ _NO_NUMBERS = np.empty(0, dtype=np.float32)
 _NO_WEIGHT = np.empty((0, 0), dtype=np.float32)
 
 
-class Kept(NamedTuple):
+class StoredValues(NamedTuple):
     """Values that the forward pass stores for the backward pass, a flat array for each layer."""
 
     numbers: tuple[Array, ...]
@@ -184,7 +193,7 @@ class CompiledLayers:
 
     def __init__(self, layers: Sequence[SpikingLayer], coefficients: Tensor) -> None:
         self._layers = list(layers)
-        self._neurons = [_neurons_of(layer) for layer in layers]
+        self._neurons = [layer.neuron for layer in layers]
         self._coefficients: Array = coefficients.numpy().copy()
         self._kept = [kept_names(neuron.text) for neuron in self._neurons]
         # Stored, because a module is slow to look up its children.
@@ -195,7 +204,7 @@ class CompiledLayers:
         like = layers[0].linear.weight.detach().cpu().float()
         rest = [x for layer in layers for x in layer.initial_state(1, like)]
         self._rest: Array = torch.cat(rest, dim=1).numpy()
-        ends = list(accumulate([0, *(sum(layer.state_sizes) for layer in layers)]))
+        ends = list(accumulate([0, *(len(x.state_names) * x.size for x in layers)]))
         self._variables = list(pairwise(ends))  # places in the flat state
         chunk = max(1, _CHUNK_ROWS // self._steps)
         self._chunk = chunk
@@ -203,10 +212,10 @@ class CompiledLayers:
         rows = SCRATCH + 1 + max(len(neuron.state_names) for neuron in self._neurons)
         scratch = np.empty((rows, self._steps * chunk * max(self._sizes)), np.float32)
         self._room = scratch, event_room(max(widths))
-        self._nothing = Kept((_NO_NUMBERS,) * len(layers), (_NO_SPIKES,) * len(layers))
+        self._nothing = StoredValues((_NO_NUMBERS,) * len(layers), (_NO_SPIKES,) * len(layers))
         self._tables: dict[bool, NDArray[np.int64]] = {}
         self._scratch: dict[str, Array] = {}
-        self._spare: list[tuple[int, Kept]] = []
+        self._spare: list[tuple[int, StoredValues]] = []
         self._places: tuple[int, ...] = ()
         self._read: tuple[tuple[Array, ...], ...] = ()
         self._shared = [x for x in self._linears if isinstance(x, SharedLinear)]
@@ -254,7 +263,7 @@ class CompiledLayers:
         final = entered.clone(memory_format=torch.contiguous_format)
         return torch.from_numpy(self.run(array_of(signal), final.numpy())), final
 
-    def run(self, signal: Array, states: Array, kept: Kept | None = None) -> Array:
+    def run(self, signal: Array, states: Array, kept: StoredValues | None = None) -> Array:
         """Return the sums of spikes (Q, B, N); update ``states`` (B, F), fill ``kept`` if given."""
         batch = signal.shape[1]
         decoded = np.empty((len(self._coefficients), batch, self._sizes[-1]), np.float32)
@@ -303,7 +312,7 @@ class CompiledLayers:
         own = tuple(w[:0] if isinstance(x, SharedLinear) else w for x, w in pairs)
         return constants, biases, own, *others
 
-    def room(self, batch: int) -> Kept:
+    def room(self, batch: int) -> StoredValues:
         """Return buffers for the values that the backward pass needs, reused if possible."""
         for place, (rows, kept) in enumerate(self._spare):
             if rows == batch:
@@ -312,15 +321,15 @@ class CompiledLayers:
         sizes = [self._steps * batch * size for size in self._sizes]
         spikes = [np.empty(size, np.uint8) for size in sizes[:-1]]
         counts = [len(names) * size for names, size in zip(self._kept, sizes, strict=True)]
-        return Kept(tuple(np.empty(x, np.float32) for x in counts), (*spikes, _NO_SPIKES))
+        return StoredValues(tuple(np.empty(x, np.float32) for x in counts), (*spikes, _NO_SPIKES))
 
-    def take_back(self, batch: int, kept: Kept) -> None:
+    def take_back(self, batch: int, kept: StoredValues) -> None:
         """Keep the latest two buffers for reuse, unless above 32 MiB: fresh memory costs time."""
         if sum(x.nbytes for x in kept.numbers) <= _KEPT_BYTES:
             self._spare = [*self._spare, (batch, kept)][-_SPARE:]
 
     def gradients(
-        self, kept: Kept, inputs: Sequence[Tensor], grad_decoded: Tensor, grad_final: Tensor
+        self, kept: StoredValues, inputs: Sequence[Tensor], grad_decoded: Tensor, grad_final: Tensor
     ) -> list[Tensor | None]:
         """Return the gradients of ``inputs``: signal, states, each layer's learned synapses.
 
@@ -407,11 +416,6 @@ class _Decoded(torch.autograd.Function):
             return None, *ctx.compiled.gradients(ctx.loan.kept, inputs, *grads)
         # As in ``_FusedLayer``: second derivatives need operations of PyTorch.
         return None, *differentiable_gradients(ctx.compiled.stepped(*inputs), grads, inputs)
-
-
-def _neurons_of(layer: SpikingLayer) -> LayerNeurons:
-    assert isinstance(layer.neuron, LayerNeurons)  # of a fusable layer
-    return layer.neuron
 
 
 def _with_strips(weights: list[Array]) -> tuple[tuple[Array, ...], ...]:

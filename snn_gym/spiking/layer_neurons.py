@@ -6,12 +6,14 @@ dtype, differentiable twice) that the compiled kernels of the same text are test
 
 from __future__ import annotations
 
+import copyreg
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
-from functools import cached_property, lru_cache
-from types import SimpleNamespace
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property, lru_cache
+from importlib import import_module
+from types import MappingProxyType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -19,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from snn_gym._base.names import check_new_name, check_subclass
+from snn_gym._base.lazy import cached
 from snn_gym.program.expressions import Expression, evaluate, names_in
 from snn_gym.program.neuron import (
     MOVED,
@@ -31,12 +33,10 @@ from snn_gym.program.neuron import (
     constant_of,
     equations,
     is_affine,
+    is_time_constant,
     threshold,
 )
-from snn_gym.program.neurons import NEURONS
-from snn_gym.spiking.learned import LearnedConstant
-from snn_gym.spiking.norse import make_picklable, norse_integrate
-from snn_gym.spiking.surrogates import spike
+from snn_gym.program.neurons import IAF, LIF, SURROGATES, LIFBox
 
 # ---- base ----------------------------------------------------------------------------------------
 Array = NDArray[np.float32]
@@ -95,85 +95,11 @@ class Run(NamedTuple):
     spikes: Tensor
     """(L * T, B, N)."""
     voltages: Tensor
-    """(L * T, B, N), before the reset; for Norse cells after it, or spikes if none is known."""
+    """(L * T, B, N), before the reset."""
     final: State
     """State variables at the end, each (B, N)."""
     entered: State
     """State variables at the start of each environment step, each (L * B, N)."""
-
-
-class Stepped(ABC):
-    """The neurons of one layer, stepped one time step at a time."""
-
-    v_threshold: float | None
-    """Firing threshold, at rest where it adapts; None where the neuron states none."""
-
-    has_potential: bool = True
-    """Whether ``step`` returns a membrane potential."""
-
-    @property
-    @abstractmethod
-    def state_names(self) -> tuple[str, ...]:
-        """Names of the state variables."""
-
-    def state_sizes(self, size: int) -> tuple[int, ...]:
-        """Return the values per sample in each state variable of ``size`` neurons."""
-        return (size,) * len(self.state_names)
-
-    @abstractmethod
-    def initial_state(self, batch: int, size: int, like: Tensor) -> State:
-        """Return the state at rest, variables (batch, values) of ``like``'s dtype and device."""
-
-    @abstractmethod
-    def step(self, current: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
-        """Advance one time step with input (B, N); return spikes, potential and new state."""
-
-    def run_stepped(
-        self,
-        currents: Tensor,
-        state: State,
-        time_steps: int,
-        recurrent_weight: Tensor | None = None,
-        breaks: Breaks | None = None,
-    ) -> Run:
-        """Run all time steps of L environment steps, one at a time.
-
-        Args:
-            currents: Inputs (L * T, B, N), or (L, B, N) for inputs held over an environment step.
-            state: State variables, each (B, N), from the previous environment step; with recurrent
-                weights the last spikes come last.
-            time_steps: T.
-            recurrent_weight: (N, N), row i the synapses onto neuron i; None for no recurrence.
-            breaks: Resets and cuts of the state; None for a single decision (L = 1).
-        """
-        batch, size = currents.shape[1:]
-        rest = self.initial_state(batch, size, currents)
-        if recurrent_weight is not None:
-            rest = (*rest, torch.zeros_like(currents[0]))
-        spikes, voltages, entered = [], [], []
-        for k, inputs in enumerate(currents.chunk(1 if breaks is None else len(breaks.cuts))):
-            state = state if breaks is None else breaks.enter(k, state, rest)
-            entered.append(state)
-            for t in range(time_steps):
-                current = inputs[min(t, len(inputs) - 1)]
-                if recurrent_weight is None:
-                    z, voltage, state = self.step(current, state)
-                else:
-                    *inner, z = state
-                    if breaks is not None and not breaks.recurrent_gradient:
-                        z = z.detach()
-                    current = current + nn.functional.linear(z, recurrent_weight)
-                    z, voltage, state = self.step(current, tuple(inner))
-                    state = (*state, z)
-                spikes.append(z)
-                voltages.append(voltage)
-        starts = tuple(torch.cat(variable) for variable in zip(*entered, strict=True))
-        return Run(torch.stack(spikes), torch.stack(voltages), state, starts)
-
-    def thresholds(self, spikes: Tensor, entered: State) -> Tensor | float | None:
-        """Return the thresholds (L * T, B, N) of a run, a number if constant, None if unknown."""
-        del spikes, entered
-        return self.v_threshold
 
 
 def as_array(tensor: Tensor) -> Array:
@@ -181,7 +107,7 @@ def as_array(tensor: Tensor) -> Array:
     return tensor.detach().cpu().float().numpy().copy()
 
 
-class LayerNeurons(Stepped):
+class LayerNeurons:
     """Neurons of one layer, defined by a ``Neuron`` class (``text``), with our surrogate gradients.
 
     With ``by_norse``, Norse's step function integrates the neurons that it has, in place of the
@@ -319,11 +245,53 @@ class LayerNeurons(Stepped):
         return tuple(self.text.integrate(self.values, s, current))
 
     def step(self, current: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
-        """Advance one time step, fire above the threshold and reset; as ``Stepped.step``."""
+        """Advance one time step with input (B, N); return spikes, potential and new state."""
         moved, p = self.integrate(current, state), self.values
         s = SimpleNamespace(**dict(zip(self.text.state, moved, strict=True)))
         z = spike(self.text.margin(p, s), self.surrogate, self.slope)
         return z, moved[0], tuple(self.text.after(p, s, z))
+
+    def run_stepped(
+        self,
+        currents: Tensor,
+        state: State,
+        time_steps: int,
+        recurrent_weight: Tensor | None = None,
+        breaks: Breaks | None = None,
+    ) -> Run:
+        """Run all time steps of L environment steps, one at a time.
+
+        Args:
+            currents: Inputs (L * T, B, N), or (L, B, N) for inputs held over an environment step.
+            state: State variables, each (B, N), from the previous environment step; with recurrent
+                weights the last spikes come last.
+            time_steps: T.
+            recurrent_weight: (N, N), row i the synapses onto neuron i; None for no recurrence.
+            breaks: Resets and cuts of the state; None for a single decision (L = 1).
+        """
+        batch, size = currents.shape[1:]
+        rest = self.initial_state(batch, size, currents)
+        if recurrent_weight is not None:
+            rest = (*rest, torch.zeros_like(currents[0]))
+        spikes, voltages, entered = [], [], []
+        for k, inputs in enumerate(currents.chunk(1 if breaks is None else len(breaks.cuts))):
+            state = state if breaks is None else breaks.enter(k, state, rest)
+            entered.append(state)
+            for t in range(time_steps):
+                current = inputs[min(t, len(inputs) - 1)]
+                if recurrent_weight is None:
+                    z, voltage, state = self.step(current, state)
+                else:
+                    *inner, z = state
+                    if breaks is not None and not breaks.recurrent_gradient:
+                        z = z.detach()
+                    current = current + nn.functional.linear(z, recurrent_weight)
+                    z, voltage, state = self.step(current, tuple(inner))
+                    state = (*state, z)
+                spikes.append(z)
+                voltages.append(voltage)
+        starts = tuple(torch.cat(variable) for variable in zip(*entered, strict=True))
+        return Run(torch.stack(spikes), torch.stack(voltages), state, starts)
 
     def rheobase(self, time_steps: int) -> float:
         """Return the least constant current that fires a resting neuron within ``time_steps``.
@@ -374,203 +342,188 @@ def configured(neurons: LayerNeurons) -> LayerNeurons:
     )
 
 
-# ---- registry ------------------------------------------------------------------------------------
-def register_neuron(name: str, neuron: type[Neuron]) -> None:
-    """Add a neuron that ``NetworkConfig.neuron`` can name.
+# ---- surrogates ----------------------------------------------------------------------------------
+def is_traced() -> bool:
+    """Return whether PyTorch is tracing, so that only PyTorch operations may be used.
 
-    Its kernels, gradients, traces and exports are generated from its text. Configurations and files
-    store the name and the parameters' numbers, never code: register the neuron before loading a
-    model that uses it.
-
-    Args:
-        name: An unused identifier.
-        neuron: The neuron. Its ``Parameters`` are a frozen dataclass derived from
-            ``NeuronParameters``, all of whose fields are numbers with a default.
-
-    Raises:
-        ValueError: The name is no identifier or is taken.
-        TypeError: The class is no neuron, its parameters are not of the kind above, or its text is
-            not made of element-wise operations; the message names the problem.
+    True under ``torch.jit.trace``, ``torch.export``, ``torch.compile``, ``make_fx`` and both ONNX
+    exports. The results of numpy or of a compiled kernel would be frozen into the trace.
     """
-    check_new_name(name, "neuron", NEURONS)
-    check_subclass("neuron", neuron, Neuron)
-    for needed in ("Parameters", "state"):
-        if not hasattr(neuron, needed):
-            raise TypeError(f"{neuron.__name__} must have {needed}")
-    if neuron.integrate is Neuron.integrate:
-        raise TypeError(f"{neuron.__name__} must define integrate")
-    _check_parameters_type(neuron.Parameters)
-    equations(neuron)
-    NEURONS[name] = neuron
+    # A dispatch mode is how PyTorch records, and runs without numbers (fake tensors).
+    traced: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    return traced or torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0
 
 
-def _check_parameters_type(parameters_type: type[NeuronParameters]) -> None:
-    check_subclass("Parameters", parameters_type, NeuronParameters)
-    name = parameters_type.__name__
-    # is_dataclass would be true of an undecorated subclass, because the base is a dataclass
-    if "__dataclass_fields__" not in vars(parameters_type):
-        raise TypeError(f"{name} must be a dataclass: decorate it with @dataclass(frozen=True)")
-    for field in fields(parameters_type):
-        if type(field.default) not in (int, float):
-            raise TypeError(
-                f"{name}.{field.name} must be a number with a default, "
-                f"got {'none' if field.default is MISSING else repr(field.default)}"
-            )
+def surrogate_half_width(surrogate: str, slope: float) -> float:
+    """Return the half-width at half maximum of a surrogate gradient, in voltage units.
 
-
-def make_neurons(
-    name: str,
-    parameters: NeuronParameters,
-    dt_ms: float,
-    surrogate: str,
-    slope: float,
-    *,
-    by_norse: bool = False,
-) -> LayerNeurons:
-    """Return a layer's neurons by their name in the registry ``NEURONS``."""
-    return LayerNeurons(NEURONS[name], parameters, dt_ms, surrogate, slope, by_norse=by_norse)
-
-
-# ---- norse cells ---------------------------------------------------------------------------------
-CellFactory = Callable[[int], nn.Module]
-"""Makes a spiking module, ``module(input, state) -> (spikes, state)``, for a number of neurons."""
-
-
-class NorseCell(nn.Module, Stepped):
-    """A spiking module behind the interface of ``Stepped``, with the module's surrogate gradient.
-
-    ``output, state = module(input, state)`` as in Norse, for example a cell, a recurrent cell or
-    ``norse.torch.SequentialState``. Input and output are (B, N); the state is a nest of tensors (B,
-    ...), named tuples, lists, mappings and None, which is carried flat. A module without
-    ``state_fallback`` starts from ``None``, and one more state variable marks the samples that have
-    begun.
-
-    Raises:
-        ValueError: The output is not spikes (B, size), or a state tensor is not (B, ...).
+    superspike ``(sqrt(2) - 1) / k``, arctan ``2 / (pi k)``, sigmoid ``2 ln(1 + sqrt(2)) / k``;
+    triangle 1/2, because its slope k scales the height and not the width.
     """
+    widths = {
+        "superspike": (math.sqrt(2.0) - 1.0) / slope,
+        "arctan": 2.0 / (math.pi * slope),
+        "triangle": 0.5,
+        "sigmoid": 2.0 * math.log(1.0 + math.sqrt(2.0)) / slope,
+    }
+    if surrogate not in widths:
+        raise ValueError(f"surrogate {surrogate!r} is unknown; known: {', '.join(widths)}")
+    return widths[surrogate]
 
-    v_threshold = None
 
-    def __init__(self, factory: CellFactory, size: int) -> None:
+class _Spike(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, surrogate: str, slope: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.surrogate, ctx.slope = surrogate, slope
+        return (x > 0).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (x,) = ctx.saved_tensors
+        # Plain differentiable operations, so that a second derivative sees the surrogate's own.
+        return grads[0] * SURROGATES[ctx.surrogate](x, ctx.slope), None, None
+
+
+def spike(x: Tensor, surrogate: str, slope: float) -> Tensor:
+    """Return spikes, 1 where ``x = v - v_threshold`` is above 0, with a surrogate gradient."""
+    if surrogate not in SURROGATES:
+        raise ValueError(f"surrogate {surrogate!r} is unknown; known: {', '.join(SURROGATES)}")
+    result: Tensor = _Spike.apply(x, surrogate, slope)
+    return result
+
+
+# ---- learned constants ---------------------------------------------------------------------------
+class LearnedConstant(nn.Module):
+    """A learned constant of a layer's neurons; ``name`` is one of ``learnable_fields``."""
+
+    def __init__(self, name: str, parameters: NeuronParameters, dt_ms: float, size: int) -> None:
         super().__init__()
-        make_picklable()  # not on import of this module, because few networks need Norse
-        self.cell: Any = factory(size)
-        with torch.no_grad():
-            result = self.cell(torch.zeros(2, size), None)
-        kind = type(self.cell).__name__
-        if not isinstance(result, tuple) or len(result) != 2 or result[0].shape != (2, size):
-            raise ValueError(
-                f"cell_factory({size}) must make a module that returns spikes (batch, {size}) and "
-                f"a state, module(input, state) -> (spikes, state), and {kind} does not"
-            )
-        self._check_spikes(result[0])
-        self._template = result[1]
-        variables = dict(_flatten(self._template))
-        for name, variable in variables.items():
-            if variable.ndim < 2 or len(variable) != 2:
-                raise ValueError(
-                    f"state {name!r} of {kind} must have the shape (batch, ...), got "
-                    f"{tuple(variable.shape)} for a batch of 2"
-                )
-        self._tells_rest = hasattr(self.cell, "state_fallback")
-        self._names = tuple(variables)
-        self._sizes = tuple(variable[0].numel() for variable in variables.values())
-        potentials = [
-            place
-            for place, name in enumerate(variables)
-            if name.rsplit(".", 1)[-1] == "v" and self._sizes[place] == size
-        ]
-        # of several neurons in a row, the last one fires
-        self._potential = potentials[-1] if potentials else None
-        self.has_potential = bool(potentials)
+        value = float(getattr(parameters, name))
+        self._is_time_constant = is_time_constant(name)
+        self._floor = 0.0
+        if self._is_time_constant:
+            gain = dt_ms / value
+            start = math.log(gain / (1.0 - gain))
+        else:
+            if name == "v_threshold":
+                self._floor = max(parameters.v_reset, getattr(parameters, "v_leak", -math.inf))
+            start = math.log(math.expm1(value - self._floor))
+        self.raw = nn.Parameter(torch.full((size,), start))
+        """(N,), the unbounded numbers w."""
 
     @property
-    def state_names(self) -> tuple[str, ...]:
-        """Paths of variables in the module's state; also ``begun`` without ``state_fallback``."""
-        return self._names if self._tells_rest else (*self._names, "begun")
-
-    def state_sizes(self, size: int) -> tuple[int, ...]:
-        """Return the values per sample in each state variable; ``size`` is ignored."""
-        del size
-        return self._sizes if self._tells_rest else (*self._sizes, 1)
-
-    def initial_state(self, batch: int, size: int, like: Tensor) -> State:
-        """Return the state at rest, each (batch, values); zeros without ``state_fallback``."""
-        if not self._tells_rest:
-            return tuple(like.new_zeros(batch, width) for width in self.state_sizes(size))
-        state = self.cell.state_fallback(like.new_zeros(batch, size))
-        return tuple(
-            x.detach().to(like).expand(batch, *variable.shape[1:]).reshape(batch, -1)
-            for (_, x), (_, variable) in zip(_flatten(state), _flatten(self._template), strict=True)
-        )
-
-    def step(self, current: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
-        """Advance one time step; the potential is after the reset, or spikes if there is none."""
-        if self._tells_rest:
-            z, variables = self._run(current, state)
-        else:
-            *carried, begun = state
-            z, variables = self._begin_or_go_on(current, tuple(carried), begun == 0)
-            variables = (*variables, torch.ones_like(begun))
-        self._check_spikes(z)
-        voltage = z if self._potential is None else variables[self._potential]
-        return z, voltage, variables
-
-    def _run(self, current: Tensor, state: State | None) -> tuple[Tensor, State]:
-        nested = None if state is None else _rebuild(self._template, iter(state))
-        z, new = self.cell(current, nested)
-        return z, tuple(x.reshape(len(current), -1) for _, x in _flatten(new))
-
-    def _begin_or_go_on(self, current: Tensor, state: State, fresh: Tensor) -> tuple[Tensor, State]:
-        """Run samples that are ``fresh`` (B, 1) from None, and all others from their state."""
-        if fresh.all():
-            return self._run(current, None)
-        z, variables = self._run(current, state)
-        if not fresh.any():
-            return z, variables
-        first_z, first_variables = self._run(current, None)
-        pairs = zip(first_variables, variables, strict=True)
-        return torch.where(fresh, first_z, z), tuple(torch.where(fresh, a, b) for a, b in pairs)
-
-    def _check_spikes(self, output: Tensor) -> None:
-        values = output.detach()
-        wrong = values[(values != 0) & (values != 1)]
-        if wrong.numel():
-            raise ValueError(
-                f"the output of {type(self.cell).__name__} must be spikes, 0 or 1, got "
-                f"{wrong[0].item()}; end the module with a neuron that fires"
-            )
+    def value(self) -> Tensor:
+        """Constant of every neuron (N,); ``dt / tau`` for a time constant."""
+        if self._is_time_constant:
+            return torch.sigmoid(self.raw)
+        return self._floor + nn.functional.softplus(self.raw)
 
 
-def _flatten(state: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Yield the tensors of a nested state with their dotted paths; skip None."""
-    if isinstance(state, Tensor):
-        yield name or "state", state
-    elif state is not None:
-        for key, part in _parts(state):
-            yield from _flatten(part, f"{name}.{key}" if name else str(key))
+# ---- norse modules -------------------------------------------------------------------------------
+def norse_functional(name: str) -> ModuleType:
+    """Return the module ``norse.torch.functional.<name>``, imported without its warnings."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`torch.jit", FutureWarning)
+        warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
+        return import_module(f"norse.torch.functional.{name}")
 
 
-def _parts(state: Any) -> list[tuple[Any, Any]]:
-    if isinstance(state, Mapping):
-        return list(state.items())
-    if isinstance(state, tuple | list):
-        return list(zip(getattr(state, "_fields", range(len(state))), state, strict=True))
-    raise ValueError(
-        f"a state must be made of tensors, tuples, lists, mappings and None, got "
-        f"{type(state).__name__}"
+# ---- norse neurons -------------------------------------------------------------------------------
+# Norse's step function is called with an infinite threshold, which leaves the membrane potential
+# before the reset. The spike and the reset are then those of the text, which are Norse's own
+# formulas with a surrogate gradient whose slope works. Norse's LSNN is not here: its threshold is
+# state and can't be put out of reach.
+_NAMES: dict[type[Neuron], tuple[str, str]] = {
+    LIFBox: ("lif_box", "LIFBox"),
+    IAF: ("iaf", "IAF"),
+    LIF: ("lif", "LIF"),
+}
+"""Norse's module of a neuron, and the prefix of its names."""
+# At an infinite threshold Norse's neuron never fires, and its step is the bare integration.
+_NEVER = torch.tensor(math.inf)
+
+
+class _Norse(NamedTuple):
+    """Step function, state type and parameter type of Norse for a neuron."""
+
+    step: Callable[..., Any]
+    state: type[Any]
+    parameters: type[Any]
+
+
+@cache
+def make_picklable() -> None:
+    """Make Norse's parameters picklable."""
+    for module, name in _NAMES.values():
+        kind = getattr(norse_functional(module), f"{name}Parameters")
+        copyreg.pickle(kind, _reduce)
+
+
+def _reduce(parameters: Any) -> tuple[Callable[..., Any], tuple[str, tuple[Any, ...]]]:
+    return _make, (type(parameters).__name__, tuple(parameters))
+
+
+def _make(name: str, values: tuple[Any, ...]) -> Any:
+    """Make Norse's parameters from a pickle; users' files contain the name of this function."""
+    (module,) = (x for x, prefix in _NAMES.values() if name == f"{prefix}Parameters")
+    return getattr(norse_functional(module), name)(*values)
+
+
+@cache
+def _norse(module: str, name: str) -> _Norse:
+    """Return Norse's functions and types of a neuron, imported if need be."""
+    functional = norse_functional(module)
+    make_picklable()
+    return _Norse(
+        getattr(functional, f"{module}_feed_forward_step"),
+        getattr(functional, f"{name}FeedForwardState"),
+        getattr(functional, f"{name}Parameters"),
     )
 
 
-def _rebuild(template: Any, variables: Iterator[Tensor]) -> Any:
-    """Return flat variables (B, numbers) nested like the template."""
-    if template is None:
+def norse_integrate(
+    text: type[Neuron],
+    parameters: NeuronParameters,
+    dt_ms: float,
+    learned: Mapping[str, LearnedConstant],
+) -> Callable[[Tensor, tuple[Tensor, ...]], tuple[Tensor, ...]] | None:
+    """Return Norse's integration ``(current, state) -> state``; None for a neuron it lacks."""
+    if text not in _NAMES:
         return None
-    if isinstance(template, Tensor):
-        flat = next(variables)
-        return flat.reshape(len(flat), *template.shape[1:])
-    parts = [(key, _rebuild(part, variables)) for key, part in _parts(template)]
-    if isinstance(template, Mapping):
-        return dict(parts)
-    values = [value for _, value in parts]
-    return type(template)(*values) if hasattr(template, "_fields") else type(template)(values)
+    # Tensors made in a trace belong to it, and learned constants change: neither is cached.
+    norse = _norse(*_NAMES[text])
+    if learned or is_traced():
+        made = _constants(text, parameters, dt_ms, learned)
+    else:
+        made = _fixed_constants(text, parameters, dt_ms)
+
+    def integrate(current: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        _, new = norse.step(current, norse.state(*state), made, dt_ms / 1000.0)
+        return tuple(new)
+
+    return integrate
+
+
+def _constants(
+    text: type[Neuron],
+    parameters: NeuronParameters,
+    dt_ms: float,
+    learned: Mapping[str, LearnedConstant] = MappingProxyType({}),
+) -> Any:
+    """Return Norse's parameters of a neuron, with an infinite threshold."""
+    given: dict[str, Any] = {}
+    for field, value in vars(parameters).items():
+        rate = f"{field.removesuffix('_ms')}_inv"
+        if is_time_constant(field) and field in learned:
+            given[rate] = learned[field].value / (dt_ms / 1000.0)
+        elif is_time_constant(field):
+            given[rate] = torch.tensor(1000.0 / value)
+    if hasattr(parameters, "v_leak"):
+        given["v_leak"] = torch.tensor(parameters.v_leak)
+    reset = torch.tensor(parameters.v_reset)
+    norse = _norse(*_NAMES[text])
+    return norse.parameters(v_th=_NEVER, v_reset=reset, method="heaviside", **given)
+
+
+_fixed_constants = cached(_constants)

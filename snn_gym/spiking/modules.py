@@ -20,11 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from snn_gym.program.costs import Costs
-from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.execution import NetworkRun, Observer
-from snn_gym.spiking.layer_neurons import Run
+from snn_gym.spiking.layer_neurons import Run, make_picklable
 from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.norse import make_picklable
+from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.recording import LayerRecording, Operations, Recording
 
 

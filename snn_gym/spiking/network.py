@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from typing_extensions import deprecated
 
 from snn_gym.program.costs import READOUT, costs_of
 from snn_gym.program.encoders import (
@@ -20,8 +18,7 @@ from snn_gym.program.encoders import (
     ReceptiveFields,
     SpikeEncoder,
 )
-from snn_gym.program.layers import NeuronLayer
-from snn_gym.program.network import UNCHOSEN, Encoder, Program
+from snn_gym.program.program import UNCHOSEN, Encoder, Program
 from snn_gym.spiking.assembly import (
     initialise_layers,
     make_layers,
@@ -29,7 +26,6 @@ from snn_gym.spiking.assembly import (
     todays_names,
 )
 from snn_gym.spiking.bookkeeping import BookkeepingModule
-from snn_gym.spiking.config import LearnablePopulationParameters, NetworkConfig, NetworkEncoder
 from snn_gym.spiking.decoders import PopulationHead, make_decoder, make_head, read_head
 from snn_gym.spiking.execution import (
     CompiledLayers,
@@ -41,12 +37,15 @@ from snn_gym.spiking.execution import (
     next_noise,
     run_layers,
     seen_before,
-    spikes_of,
 )
-from snn_gym.spiking.layer_neurons import Breaks, CellFactory, NorseCell, State, as_array
+from snn_gym.spiking.layer_neurons import Breaks, State, as_array, is_traced
+from snn_gym.spiking.network_config import (
+    LearnablePopulationParameters,
+    NetworkConfig,
+    NetworkEncoder,
+)
 from snn_gym.spiking.recording import Readout, Recording, layer_names, record_layers
 from snn_gym.spiking.regulation.penalties import Regulation
-from snn_gym.spiking.surrogates import is_traced
 
 
 # ---- encoder that is learned ---------------------------------------------------------------------
@@ -123,13 +122,9 @@ class SpikingNetwork(BookkeepingModule):
             ignore it.
         spike_steps: Time steps of a spike-train input, which replaces encoder and ``time_steps``;
             None for analogue input.
-        cell_factory: For research: makes a spiking module with Norse's protocol from a layer's
-            size, in place of the configured neuron. It is stepped.
 
     Raises:
-        ValueError: The decoder is ``population`` and the number of outputs is unknown, or
-            ``cell_factory`` meets ``learnable`` or backend ``fused``, or the regulation needs a
-            threshold that the neurons lack.
+        ValueError: The decoder is ``population`` and the number of outputs is unknown.
     """
 
     neuron_constants: Tensor
@@ -143,7 +138,6 @@ class SpikingNetwork(BookkeepingModule):
         *,
         population_outputs: int | None = None,
         spike_steps: int | None = None,
-        cell_factory: CellFactory | None = None,
     ) -> None:
         super().__init__()
         if spike_steps is not None:
@@ -165,13 +159,13 @@ class SpikingNetwork(BookkeepingModule):
                 "use the encoder 'constant' and observations of planes=(C, H, W)"
             )
         outputs = population_outputs if output_size is None else output_size
-        layers = make_layers(config, channels, outputs, cell_factory)
+        layers = make_layers(config, channels, outputs)
         self.layers = nn.ModuleList(layers)
         self._layers = layers  # a ModuleList forgets the type of its members
         readout, features = config.decoder_parameters, layers[-1].size
         self.decoder = make_decoder(readout, config.dt_ms, config.time_steps)
         self._state_sizes = [
-            *(size for layer in layers for size in layer.state_sizes),
+            *(layer.size for layer in layers for _ in layer.state_names),
             *[features] * self.decoder.state_variables,
             *[input_size] * self._keeps_intensity,
         ]
@@ -186,9 +180,7 @@ class SpikingNetwork(BookkeepingModule):
             fields = LearnablePopulationEncoder(input_size, self._encoder, INTENSITY_RANGE)
             self.receptive_fields = fields
         self.regulation = (
-            None
-            if config.regulation is None
-            else Regulation(config.regulation, layers, config.time_steps)
+            None if config.regulation is None else Regulation(config.regulation, layers)
         )
         self.register_bookkeeping("neuron_constants", neuron_constants(config))
         if self._needs_noise:
@@ -305,23 +297,6 @@ class SpikingNetwork(BookkeepingModule):
         breaks = make_breaks(inputs, starts, truncate_every, recurrent_gradient)
         return self._run(inputs, state, breaks, optimised=optimised, observer=observer)
 
-    @deprecated("decide(...) is deprecated since 1.0 and leaves in 2.0; use network(...)[0]")
-    def decide(self, inputs: Tensor, *, optimised: bool = True) -> Tensor:
-        """Return the output of ``forward``."""
-        return self.forward(inputs, optimised=optimised)[0]
-
-    @deprecated("watched(...) is deprecated since 1.0 and leaves in 2.0; use network(observer=...)")
-    def watched(
-        self, inputs: Tensor, state: Tensor | None = None, starts: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return output, state, and the spikes of every layer, unregulated."""
-        runs: list[NetworkRun] = []
-        if starts is None:
-            results = self.forward(inputs, state, optimised=False, observer=runs.append)
-        else:
-            results = self.sequence(inputs, state, starts, optimised=False, observer=runs.append)
-        return (*results, spikes_of(runs))
-
     def record(
         self,
         inputs: Tensor,
@@ -350,37 +325,24 @@ class SpikingNetwork(BookkeepingModule):
         signal = run.signal if self.spikes_enter else None
         layers = record_layers(self.config, self._layers, run.layers, signal, readout)
         names = (*layer_names(self.config, self._layers), READOUT)
-        cells = [x.neuron.cell for x in self._layers if isinstance(x.neuron, NorseCell)]
-        parts = [x.program(stand_in=True) for x in self._layers]
         costs = costs_of(
-            self._program(parts, readout.head),
+            self._program(readout.head),
             as_array(run.signal),
             [as_array(x.spikes) for x in run.layers],
             as_array(output),
             names=names,
         )
-        # Products with a cell's weights are unknown; a dictionary keeps the order of names.
-        weighted = [x for x in cells if any(True for _ in (*x.parameters(), *x.buffers()))]
-        return Recording(
-            tuple(layers),
-            output,
-            self.config.dt_ms,
-            replace(costs, uncounted=tuple(dict.fromkeys(type(x).__name__ for x in weighted))),
-        )
+        return Recording(tuple(layers), output, self.config.dt_ms, costs)
 
     def program(self, head: nn.Module | None = None) -> Program:
         """Return the network as a program, with copies of its numbers, up to its outputs.
 
         Args:
             head: Head that reads this network, where the network has none.
-
-        Raises:
-            ValueError: The neurons are cells, which have no text.
         """
-        parts = [x.program() for x in self._layers]
-        return self._program(parts, head if self.head is None else self.head)
+        return self._program(head if self.head is None else self.head)
 
-    def _program(self, layers: Sequence[NeuronLayer], head: nn.Module | None) -> Program:
+    def _program(self, head: nn.Module | None) -> Program:
         fields = self.receptive_fields
         encoder: Encoder = self._encoder if isinstance(self._encoder, SpikeEncoder) else "constant"
         if self.spike_input:
@@ -392,7 +354,7 @@ class SpikingNetwork(BookkeepingModule):
             inputs=self.input_size,
             encoder=encoder,
             normalisers=(),
-            layers=tuple(layers),
+            layers=tuple(x.program() for x in self._layers),
             time_steps=self.config.time_steps,
             decoder=self.decoder.program("outputs" if of_outputs else "neurons"),
             head=read_head(head, self._layers[-1].size),
@@ -420,10 +382,9 @@ class SpikingNetwork(BookkeepingModule):
         states, readout_state, intensity = self._split_state(state, first)
         samples = inputs if breaks is None else inputs.flatten(0, 1)
         signal, intensity = self._encode(samples, intensity, breaks)
-        regulation = self.regulation if torch.is_grad_enabled() else None
-        if regulation is not None:
-            regulation.prepare(self._layers)
-        watching = regulation if optimised and self.training else None
+        watching = None
+        if optimised and self.training and torch.is_grad_enabled():
+            watching = self.regulation
         source = signal if breaks is None else in_order(signal, len(breaks.cuts))
         runs = run_layers(self._layers, watching, source, states, self.config.time_steps, breaks)
         output, readout = self.decoder(runs[-1].spikes, readout_state, self.head, breaks)

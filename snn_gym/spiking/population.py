@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from snn_gym.program.kernels import forward_kernel, surrogate_kernel
+from snn_gym.program.neuron_kernels import forward_kernel, surrogate_kernel
 from snn_gym.spiking.assembly import configured_neuron
-from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.decoders import make_decoder
-from snn_gym.spiking.kernels import population_layer, population_readout, surrogate_derivative
+from snn_gym.spiking.layer_kernels import population_layer, population_readout, surrogate_derivative
 from snn_gym.spiking.layer_neurons import Array, LayerNeurons
 from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.network_config import NetworkConfig
 
 _LINEAR_DECODERS = ("mean_rate", "last_voltage")
 

@@ -7,19 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from snn_gym._base.markup import Markup, element, joined
 from snn_gym.program.costs import EXTRACTOR, Costs, Counter
-from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.convolution import dense_synapses
 from snn_gym.spiking.decoders import Decoder, PopulationHead
 from snn_gym.spiking.layer_neurons import Run
-from snn_gym.spiking.layers import SpikingLayer
+from snn_gym.spiking.network_config import NetworkConfig
+from snn_gym.spiking.spiking_layer import SpikingLayer, dense_synapses
 
 
 # ---- recording -----------------------------------------------------------------------------------
@@ -33,12 +30,12 @@ class LayerRecording:
     spikes: Tensor
     """(T, B, N) float32, 0 or 1."""
     voltages: Tensor | None
-    """(T, B, N) membrane potential compared with the threshold, before the reset (of Norse cells,
-    after it); None for the input and cells without potential."""
+    """(T, B, N) membrane potential compared with the threshold, before the reset; None for the
+    input and for modules of other libraries."""
     fan_out: int
     """Synapses from each neuron, recurrent synapses included."""
     v_threshold: float | Tensor | None = None
-    """Firing threshold, (T, B, N) where it adapts; None for the input and for cells without one."""
+    """Firing threshold, (T, B, N) where it adapts; None where there is none, as of the input."""
     zeros: Tensor | None = None
     """(N,) int64, synapses of weight zero from each neuron; None for none."""
 
@@ -68,11 +65,6 @@ class Recording:
     costs: Costs = field(default_factory=Costs)
     """Costs of a decision, mean over the batch."""
 
-    def _repr_html_(self) -> str:
-        """Return a raster of each layer, and the costs as a table, for notebooks."""
-        rasters = joined(_raster(layer, self.dt_ms) for layer in self.layers)
-        return (rasters or "<p>No layer spikes.</p>") + self.costs._repr_html_()
-
     def __getitem__(self, name: str) -> LayerRecording:
         """Return the layer of that name.
 
@@ -96,55 +88,6 @@ class Recording:
     def macs_per_decision(self) -> dict[str, float]:
         """Return the multiply-accumulates of one decision, by layer."""
         return self.costs.macs_per_decision
-
-
-_MOST_STEPS, _MOST_ROWS = 240, 128  # time steps and neurons of a raster
-
-
-def _raster(layer: LayerRecording, dt_ms: float) -> Markup:
-    """Return a drawing of a layer's spikes, decisions side by side and a row for each neuron."""
-    time_steps, decisions, neurons = layer.spikes.shape
-    shown = min(decisions, max(1, _MOST_STEPS // time_steps))
-    spikes = layer.spikes[:, :shown, :: -(-neurons // _MOST_ROWS)].detach().cpu()
-    rows = (spikes.transpose(0, 1).flatten(0, 1)[:_MOST_STEPS].T > 0).numpy()
-    height, width = rows.shape  # drawn neurons and time steps
-    # A line for each run of spikes, from its first time step to its last.
-    edges = np.diff(np.pad(rows.astype(np.int8), ((0, 0), (1, 1))))
-    spiking = (
-        f"M{start} {n}.5h{end - start}"
-        for (n, start), end in zip(
-            np.argwhere(edges == 1), np.argwhere(edges == -1)[:, 1], strict=True
-        )
-    )
-    words = (
-        f"{layer.name}: {shown:,} of {decisions:,} decisions, {time_steps:,} time steps of "
-        f"{dt_ms:g} ms each; {height:,} of {neurons:,} neurons; "
-        f"{layer.spikes_per_decision():,.1f} spikes a decision"
-    )
-    return element(
-        "figure",
-        element("figcaption", words),
-        element(
-            "svg",
-            element(
-                "path",
-                d="".join(f"M{x} 0v{height}" for x in range(time_steps, width, time_steps)),
-                stroke_width="0.2",
-                opacity="0.4",
-            ),
-            element("path", d="".join(spiking), stroke_width="0.8"),
-            viewBox=f"0 0 {width} {height}",
-            preserveAspectRatio="none",
-            width=max(120, 3 * width),
-            height=max(24, 2 * height),
-            stroke="currentColor",
-            fill="none",
-            role="img",
-            aria_label=f"Raster of {words}",
-            style="display:block;max-width:100%;border:1px solid currentColor",
-        ),
-        style="margin:0.5em 0",
-    )
 
 
 # ---- counting ------------------------------------------------------------------------------------
@@ -221,7 +164,7 @@ def record_layers(
         recording = LayerRecording(
             name=names[k],
             spikes=run.spikes,
-            voltages=run.voltages if layer.neuron.has_potential else None,
+            voltages=run.voltages,
             fan_out=targets[k] + (0 if layer.recurrent is None else layer.size),
             v_threshold=layer.neuron.thresholds(run.spikes, run.entered),
             zeros=zeros[k + 1],

@@ -19,7 +19,6 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from snn_gym.envs.objects import name_of, spec_of
 from snn_gym.policies.observations import extractor_name
-from snn_gym.program.neurons import NEURONS
 from snn_gym.spiking import NetworkConfig
 from snn_gym.zoo.algorithms import ALGORITHMS, Settings, algorithm_name, make_settings
 from snn_gym.zoo.environments import Seeding
@@ -144,12 +143,6 @@ def extract_policy_arguments(model: BaseAlgorithm, *, before: bool = False) -> d
         )
     for name in ("network", "net_arch", "critic_hidden_sizes", "use_sde"):
         arguments.pop(name, None)
-    if arguments.pop("cell_factory", None) is not None:
-        raise ValueError(
-            "a network of cells from a cell_factory is code and can't be saved as data; use a "
-            f"registered neuron in NetworkConfig(neuron=...): {', '.join(NEURONS)}; or save their "
-            "code too, by model.save"
-        )
     if "features_extractor_class" in arguments:
         extractor = model.policy.features_extractor_class
         arguments["features_extractor_class"] = extractor_name(extractor)

@@ -20,7 +20,7 @@ from snn_gym.policies.base import ProgramPolicy, SpikingPolicy, spiking_policy_o
 from snn_gym.policies.raw_observations import bare_policy
 from snn_gym.policies.shrinking import unrolled, unrolled_config
 from snn_gym.spiking import NetworkConfig
-from snn_gym.spiking.regulation.parameters import LeanParameters, RegulationParameters
+from snn_gym.spiking.network_config import LeanParameters, RegulationParameters
 from snn_gym.zoo.algorithms import make_settings
 from snn_gym.zoo.build import build_model, check_memory, make_environments, resolve_settings
 from snn_gym.zoo.environments import seed_environments

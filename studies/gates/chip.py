@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.program.layers import NeuronLayer
-from snn_gym.program.network import Program
 from snn_gym.program.neurons import LIFBox
+from snn_gym.program.program import Program
 
 _SCALE = 1000.0
 

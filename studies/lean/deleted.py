@@ -9,7 +9,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
 from torch.optim import Optimizer
 
-from snn_gym.spiking.layers import SpikingLayer
+from snn_gym.spiking.spiking_layer import SpikingLayer
 
 _SILENT = -1.0  # a bias below the threshold, and no synapse to raise it
 

@@ -12,7 +12,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym._base.numerics import one_thread
-from snn_gym.spiking.layers import SpikingLayer
+from snn_gym.spiking.spiking_layer import SpikingLayer
 from snn_gym.zoo import make_agent
 from studies.lean.deleted import Deletion
 from studies.lean.outcome import Outcome, outcome_path, write_outcome
@@ -23,7 +23,7 @@ SEEDS = 10
 _DYNAMICS = {
     "min_rate": 0.1,
     "rescue_strength": 2.0,
-    "controller": {"controlled": "synapses", "step": 20.0, "limit": 2.0},
+    "controller": {"step": 20.0, "limit": 2.0},
 }
 
 

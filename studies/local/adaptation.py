@@ -28,7 +28,7 @@ from snn_gym.envs.stable_baselines import CheckedVecEnv
 from snn_gym.learners import LocalActorCritic
 from snn_gym.learners.local.core import Moments
 from snn_gym.learners.local.online import OnlineActor
-from snn_gym.spiking.layers import SynapticLinear
+from snn_gym.spiking.spiking_layer import SynapticLinear
 from snn_gym.zoo import make_agent
 from studies.changed import make_changed
 from studies.files import read_seeds, write_run

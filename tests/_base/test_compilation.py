@@ -40,7 +40,7 @@ FLOATS, INTS = np.array([0.5, 0.25]), np.array([3, 4])
 ROOT = Path(__file__).parents[2]
 FIRST = """
 import numpy, snn_gym
-from snn_gym.program.decisions import decide_spiking
+from snn_gym.program.compiled import decide_spiking
 agent = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=0)
 action, _ = agent.predict(numpy.full(4, 0.1, numpy.float32), deterministic=True)
 print(snn_gym.__file__, int(action), sum(decide_spiking.stats.cache_hits.values()))

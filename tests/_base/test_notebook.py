@@ -62,7 +62,7 @@ def test_models_with_other_policies_stay_text(outputs):
 def test_kernels_compile_where_a_builtin_was_replaced(tmp_path):
     # Jupyter replaces `input`, by a function that no cache can store.
     code = (
-        "import builtins; from snn_gym.program.kernels import surrogate_kernel\n"
+        "import builtins; from snn_gym.program.neuron_kernels import surrogate_kernel\n"
         "builtins.input = lambda: ''\n"
         "surrogate_kernel('superspike')"
     )

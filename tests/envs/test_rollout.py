@@ -12,7 +12,7 @@ import snn_gym.envs.rollout
 from snn_gym.envs.classic_control import BATCHED_TASKS, BatchedCartPole
 from snn_gym.envs.registry import load_spike_settings
 from snn_gym.envs.rollout import ObservationLimits, Samples, make_drive, output_size, play
-from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.population import Population, start_weights
 
 SMALL = NetworkConfig(hidden_sizes=(6,), time_steps=3)

@@ -11,15 +11,15 @@ from snn_gym.export import convert
 from snn_gym.export.conversion import _visited
 from snn_gym.learners import PPO
 from snn_gym.policies import SpikingActorCriticPolicy
-from snn_gym.program.neurons import SoftIAFParameters
-from snn_gym.spiking.layer_neurons import make_neurons
+from snn_gym.program.neurons import NEURONS, SoftIAFParameters
+from snn_gym.spiking.layer_neurons import LayerNeurons
 
 
 @settings(max_examples=50, deadline=None)
 @given(current=st.floats(-2.0, 2.0), threshold=st.floats(0.25, 3.0), steps=st.integers(1, 40))
 def test_spikes_of_a_constant_current_are_its_rounded_activation(current, threshold, steps):
     parameters = SoftIAFParameters(v_threshold=threshold, v_start=threshold / 2)
-    neuron = make_neurons("iaf_soft", parameters, 1.0, "superspike", 5.0)
+    neuron = LayerNeurons(NEURONS["iaf_soft"], parameters, 1.0, "superspike", 5.0)
     like = torch.zeros(1, 1, dtype=torch.float64)
     run = neuron.run_stepped(
         torch.full((1, 1, 1), current, dtype=torch.float64), neuron.initial_state(1, 1, like), steps

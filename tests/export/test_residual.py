@@ -11,13 +11,13 @@ from snn_gym import load_pretrained
 from snn_gym.export import ResidualPolicy, choose_share, convert
 from snn_gym.export.conversion import next_start
 from snn_gym.leaderboard import evaluate
-from snn_gym.program.neurons import SoftIAFParameters
-from snn_gym.spiking.layer_neurons import make_neurons
+from snn_gym.program.neurons import NEURONS, SoftIAFParameters
+from snn_gym.spiking.layer_neurons import LayerNeurons
 
 
 @pytest.fixture(scope="module")
 def neuron():
-    return make_neurons("iaf_soft", SoftIAFParameters(), 1.0, "superspike", 5.0)
+    return LayerNeurons(NEURONS["iaf_soft"], SoftIAFParameters(), 1.0, "superspike", 5.0)
 
 
 def decide(neuron, current, start, share, steps):

@@ -24,7 +24,7 @@ VALUES = (
     '"DQN"', '"A2C"', '"2026-01-01T00:00:00Z"', '"' + "0" * 64 + '"', '"lin_0.1"', '"\u0663"',
     '"0-999999999999"', '"0-999999999"', '["x"]', "[1e999]", '"os.system"', '"__class__"',
 )  # fmt: skip
-KEYS = ("x", "", "__class__", "module", "path", "é", "\0", "id", "cell_factory", "optimizer_class",
+KEYS = ("x", "", "__class__", "module", "path", "é", "\0", "id", "optimizer_class",
         "features_extractor_class", "activation_fn", "render_mode", "max_episode_steps",
         "net_arch", "sha256", "y" * 5000, "payload", "autoreset", "entry_point")  # fmt: skip
 

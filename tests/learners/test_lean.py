@@ -13,7 +13,7 @@ from snn_gym.learners import RandomSearch, StatefulPPO, lean
 from snn_gym.learners.lean_algorithm import LeanAlgorithm, stock
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.spiking.regulation.parameters import LeanParameters
+from snn_gym.spiking.network_config import LeanParameters
 from tests.learners.shed import NAMES, make_shedding, quick, shed, steps_of, synops
 from tests.policies.identity import EVERY, SMALL, Identity, observations, refused, score
 

@@ -16,7 +16,7 @@ from snn_gym.learners.local.kernels import scale
 from snn_gym.policies import LocalActorCriticPolicy
 from snn_gym.program.neurons import NEURONS, SURROGATES
 from snn_gym.spiking import NetworkConfig
-from snn_gym.spiking.surrogates import spike
+from snn_gym.spiking.layer_neurons import spike
 from tests.learners.local_reference import Adam, Reference, softmax_choice
 from tests.program.own_neurons import OWN, registered
 

@@ -106,7 +106,7 @@ def test_unsupported_spaces_are_refused(observations, actions, message):
         policy(observations, actions)
 
 
-@pytest.mark.parametrize("argument", ["cell_factory", "spiking", "features_extractor_class"])
+@pytest.mark.parametrize("argument", ["spiking", "features_extractor_class"])
 def test_arguments_of_other_policies_are_refused(argument):
     with pytest.raises(ValueError, match=argument):
         policy(**{argument: [64]})

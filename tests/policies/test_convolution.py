@@ -18,7 +18,7 @@ from snn_gym.policies import (
     SpikingDQNPolicy,
     StatefulActorCriticPolicy,
 )
-from snn_gym.spiking.convolution import SharedLinear
+from snn_gym.spiking.spiking_layer import SharedLinear
 from snn_gym.zoo import load_agent_spec
 
 NETWORK = {"convolutions": [{"filters": 4}], "hidden_sizes": [16], "time_steps": 4}

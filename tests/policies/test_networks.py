@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from norse.torch import LIFBoxCell, LIFBoxParameters
 from torch import nn
 
 from snn_gym.spiking import NetworkConfig, PopulationHead, SpikingNetwork
@@ -48,14 +47,6 @@ def test_an_update_reaches_every_part(name, neuron):
                 (8,), neuron=neuron, encoder=encoder, decoder=decoder, recurrent=recurrent
             ),
         )
-
-
-@pytest.mark.parametrize("name", STEPS)
-def test_an_update_reaches_a_norse_cell(name):
-    def cell(_):
-        return LIFBoxCell(p=LIFBoxParameters(tau_mem_inv=torch.tensor(500.0)))
-
-    updated(name, NetworkConfig((8, 8), 4), cell_factory=cell)
 
 
 @pytest.mark.parametrize("name", CASES)

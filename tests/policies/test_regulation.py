@@ -16,7 +16,7 @@ FIRST_ORDER = [name for name in CASES if name != "TRPO"]
 # Two rollouts, or a dozen updates from the replay buffer.
 STEPS = {name: 128 if name in ("PPO", "A2C", "TRPO") else 44 for name in CASES}
 CONTINUOUS = ("SAC", "TQC", "TD3", "DDPG")
-PENALTIES = RegulationParameters(0.2, 0.4, rate_strength=1.0, voltage_strength=0.1)
+PENALTIES = RegulationParameters(0.2, 0.4, rate_strength=1.0)
 CONTROLLER = RegulationParameters(0.2, 0.4, controller=ControllerParameters(min_samples=32))
 
 
@@ -139,7 +139,7 @@ def test_controllers_act_only_at_the_start_of_a_rollout():
     assert not different(tensors(model), after_updates)
     model.policy.set_training_mode(False)
     acted = different(tensors(model), after_updates)
-    assert acted == {"mlp_extractor.actor.layers.0.linear.bias"}
+    assert acted == {"mlp_extractor.actor.layers.0.linear.weight"}
 
 
 def test_a_target_network_gets_weights_that_a_controller_changed():
@@ -171,9 +171,7 @@ def test_acting_tensors_equal_an_unregulated_policy(name, regulation):
 
 @pytest.mark.parametrize("name", ["PPO", "DQN"])
 def test_regulated_agents_learn(name):
-    mild = RegulationParameters(
-        rate_strength=0.01, voltage_strength=0.001, controller=ControllerParameters(step=0.1)
-    )
+    mild = RegulationParameters(rate_strength=0.01, controller=ControllerParameters(step=0.1))
     action = CASES[name].actions[0]
     network = NetworkConfig((32,), 4, regulation=mild)
     model = make(name, Identity(action=action), policy_kwargs={"network": network})

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from snn_gym.program.convolution import Convolution
+from snn_gym.program.layers import Convolution
 
 LAYERS = st.builds(
     Convolution,

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from snn_gym.program.kernels import kernel_at
+from snn_gym.program.neuron_kernels import kernel_at
 
 
 def call(address: int, *given: Any) -> None:
-    """Do what ``snn_gym.program.kernels.call`` does, in Python."""
+    """Do what ``snn_gym.program.neuron_kernels.call`` does, in Python."""
     source = kernel_at(address).source
     (name,) = re.findall(r"^def (\w+)\(", source)
     fractions = {f"F{k}": np.float32(1.0 / n) for k, n in enumerate((2, 6, 24, 120, 720, 5040), 2)}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.program.convolution import Convolution, Filtered
+from snn_gym.program.layers import Convolution, Filtered
 from tests.program.convolutions import LAYERS
 
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from norse.torch import LIFBoxCell, LIFRecurrentCell
 from stable_baselines3.common.utils import ConstantSchedule
 from torch import nn
 
@@ -16,13 +15,13 @@ from snn_gym.program import compact
 from snn_gym.program.costs import COST_COLUMNS, Costs, count_costs, mean_costs
 from snn_gym.program.encoders import ENCODERS, DeltaEncoder, PopulationEncoder, RateEncoder
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
-from snn_gym.spiking.config import (
+from snn_gym.spiking.decoders import make_head
+from snn_gym.spiking.network_config import (
     LastVoltageParameters,
     LearnablePopulationParameters,
     MaxVoltageParameters,
     PopulationDecoderParameters,
 )
-from snn_gym.spiking.decoders import make_head
 from tests.export.made import CHOSEN, DENSE, SEEN, STATELESS, build_ann, observe
 from tests.parsed import Parsed
 from tests.policies.firing import made_to_fire
@@ -343,29 +342,9 @@ class Matrix(nn.Module):
         return values @ self.matrix
 
 
-class MatrixCell(LIFBoxCell):
-    def __init__(self):
-        super().__init__()
-        self.register_buffer("matrix", torch.eye(3))
-
-    def forward(self, input_tensor, state=None):
-        return super().forward(input_tensor @ self.matrix, state)
-
-
 def test_a_matrix_that_is_not_trained_is_not_counted_as_none():
     dense = DenseNetwork(5, (3,), 2, Matrix)
     assert dense.record(torch.ones(1, 5)).costs.uncounted == ("Matrix",)
-    spiking = SpikingNetwork(NetworkConfig((3,)), 5, 2, cell_factory=lambda _: MatrixCell())
-    assert spiking.record(torch.ones(1, 5)).costs.uncounted == ("MatrixCell",)
-
-
-@pytest.mark.parametrize("recurrent", [False, True])
-def test_cells_with_internal_synapses_are_not_counted(recurrent):
-    cell = (lambda size: LIFRecurrentCell(size, size)) if recurrent else lambda _: LIFBoxCell()
-    network = SpikingNetwork(NetworkConfig(hidden_sizes=(3,)), 5, 2, cell_factory=cell)
-    costs = network.record(torch.ones(1, 5)).costs
-    assert costs.uncounted == (("LIFRecurrentCell",) if recurrent else ())
-    assert (costs.operations_per_decision is None) == recurrent
 
 
 def test_a_dense_network_on_spikes():

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from snn_gym.program.kernels import kept_names, traced_names
+from snn_gym.program.neuron_kernels import kept_names, traced_names
 from snn_gym.program.neurons import NEURONS
 from snn_gym.spiking import EligibilityTraces, NetworkConfig, SpikingNetwork
-from snn_gym.spiking.layer_neurons import Breaks, LayerNeurons, make_neurons
-from snn_gym.spiking.layers import run_fused
+from snn_gym.spiking.layer_neurons import Breaks, LayerNeurons
+from snn_gym.spiking.network_config import RegulationParameters
 from snn_gym.spiking.population import Population
-from snn_gym.spiking.regulation.parameters import RegulationParameters
+from snn_gym.spiking.spiking_layer import run_fused
 from tests.program.own_neurons import OWN, registered
 from tests.spiking.strategies import normal
 
@@ -29,7 +29,7 @@ def own():
 
 
 def neurons_of(name, surrogate="superspike"):
-    return make_neurons(name, NEURONS[name].Parameters(), 1.0, surrogate, 2.0)
+    return LayerNeurons(NEURONS[name], NEURONS[name].Parameters(), 1.0, surrogate, 2.0)
 
 
 def currents_of(name, rows=T):

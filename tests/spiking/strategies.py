@@ -12,7 +12,7 @@ from snn_gym.program.neurons import (
     LIFBoxParameters,
     LIFParameters,
 )
-from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.network_config import NetworkConfig
 
 SURROGATES = ("superspike", "arctan", "triangle", "sigmoid")
 

@@ -11,8 +11,8 @@ import torch
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking.execution import CompiledLayers
 from snn_gym.spiking.layer_neurons import Breaks
-from snn_gym.spiking.layers import run_fused
 from snn_gym.spiking.population import Population
+from snn_gym.spiking.spiking_layer import run_fused
 
 # Inputs and potentials of one neuron from rest. All gains are 1/2 (tau = 2 dt), the threshold is 1
 # and the reset 0: potentials of exactly 1 stay, those above fire.

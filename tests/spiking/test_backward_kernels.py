@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from snn_gym.program.neurons import NEURONS
-from snn_gym.spiking import layers as fused
-from snn_gym.spiking.layer_neurons import make_neurons
+from snn_gym.spiking import spiking_layer as fused
+from snn_gym.spiking.layer_neurons import LayerNeurons
 from tests.spiking.events_in_python import interpret
 from tests.spiking.strategies import NAMES, SURROGATES, normal
 from tests.spiking.test_recurrent import start_of, weight_of
@@ -20,7 +20,7 @@ from tests.spiking.test_sequence import breaks_of
 )
 def test_kernels_stay_within_their_arrays(neuron, surrogate, recurrent, monkeypatch):
     rounds, batch, time_steps, size = 3, 3, 2, 5
-    layer = make_neurons(neuron, NEURONS[neuron].Parameters(), 1.0, surrogate, 2.0)
+    layer = LayerNeurons(NEURONS[neuron], NEURONS[neuron].Parameters(), 1.0, surrogate, 2.0)
     currents = normal(0, rounds * time_steps, batch, size, shift=0.5).requires_grad_()
     weight = weight_of(size, 2).requires_grad_() if recurrent else None
     drawn = start_of(layer, batch, size, 3)

@@ -15,7 +15,7 @@ from torch import nn
 
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking.execution import CompiledLayers
-from snn_gym.spiking.layers import spike_product
+from snn_gym.spiking.spiking_layer import spike_product
 from tests.spiking.events_in_python import interpret
 from tests.spiking.strategies import NAMES, SURROGATES, network_configs, normal
 

@@ -8,13 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_gym.spiking.config import (
+from snn_gym.spiking.decoders import PopulationHead, make_decoder, make_head
+from snn_gym.spiking.network_config import (
     LastVoltageParameters,
     MaxVoltageParameters,
     MeanRateParameters,
     PopulationDecoderParameters,
 )
-from snn_gym.spiking.decoders import PopulationHead, make_decoder, make_head
 from tests.spiking.strategies import normal
 
 

@@ -10,8 +10,8 @@ from hypothesis import assume, given, settings
 
 from snn_gym.program.neurons import IAFParameters, LIFBoxParameters
 from snn_gym.spiking.assembly import configured_neuron, mean_square_rate
-from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.network_config import NetworkConfig
 from tests.spiking.strategies import ENCODERS, network_configs, normal
 
 

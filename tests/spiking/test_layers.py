@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn_gym.program.neurons import (
+    NEURONS,
     ALIFParameters,
     IAFParameters,
     LIFBoxParameters,
     LIFParameters,
 )
-from snn_gym.spiking.layer_neurons import make_neurons
-from snn_gym.spiking.layers import run_fused
+from snn_gym.spiking.layer_neurons import LayerNeurons
+from snn_gym.spiking.spiking_layer import run_fused
 from tests.spiking.strategies import NAMES, neuron_parameters, normal
 
 DT_MS = 1.0
@@ -23,7 +24,7 @@ shapes = st.tuples(st.integers(1, 9), st.integers(1, 5), st.integers(1, 40))  # 
 
 
 def neuron_of(parameters, surrogate="superspike", slope=2.0):
-    return make_neurons(NAMES[type(parameters)], parameters, DT_MS, surrogate, slope)
+    return LayerNeurons(NEURONS[NAMES[type(parameters)]], parameters, DT_MS, surrogate, slope)
 
 
 def norse_constants(parameters):

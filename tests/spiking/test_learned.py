@@ -11,7 +11,6 @@ from typing import Any
 import norse.torch as norse
 import pytest
 import torch
-from torch import nn
 
 import snn_gym
 from snn_gym.program.neurons import NEURONS
@@ -27,8 +26,8 @@ from snn_gym.spiking import (
 )
 from snn_gym.spiking.assembly import configured_neuron
 from snn_gym.spiking.layer_neurons import Breaks, LayerNeurons
-from snn_gym.spiking.layers import run_fused
 from snn_gym.spiking.population import Population
+from snn_gym.spiking.spiking_layer import run_fused
 from tests.spiking.strategies import normal
 
 SIZE, BATCH, STEPS = 6, 4, 7
@@ -275,19 +274,10 @@ def test_mistakes_are_named(values, message):
 
 
 def test_learned_constants_without_kernels_are_refused():
-    with pytest.raises(ValueError, match="'fused' runs neurons that have a text, no cell"):
-        SpikingNetwork(
-            NetworkConfig((4,), backend="fused"), 3, cell_factory=lambda _: norse.LIFBoxCell()
-        )
     with pytest.raises(ValueError, match=r"can't run learnable=\('v_threshold',\)"):
         Population(NetworkConfig((4,), learnable=("v_threshold",)), 3, 2)
     with pytest.raises(ValueError, match="layers that differ; use one neuron"):
         Population(NetworkConfig((4, 4), neuron=("lif", "iaf")), 3, 2)
-    with pytest.raises(ValueError, match="a cell_factory makes others"):
-        SpikingNetwork(
-            NetworkConfig((4,), learnable=("v_threshold",)), 3,
-            cell_factory=lambda _: norse.LIFBoxCell(),
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -338,19 +328,3 @@ def test_parameters_of_a_registered_neuron_learn():
     other.load_state_dict(network.state_dict())
     x = normal(1, 5, 3)
     assert torch.equal(other(x)[0], network(x)[0])
-
-
-def test_parameters_of_a_cell_learn():
-    def cell(size):
-        # Norse keeps them in a tuple, where PyTorch does not see them.
-        rates = nn.Parameter(torch.full((size,), 500.0))
-        return norse.LIFBoxCell(norse.LIFBoxParameters(tau_mem_inv=rates))
-
-    torch.manual_seed(0)
-    network = SpikingNetwork(NetworkConfig((6,), 4), 3, 2, cell_factory=cell)
-    name = "layers.0.neuron_parameters.cell_p_tau_mem_inv"
-    assert name in moved(network)
-    assert name in network.state_dict()
-    (layer,) = network.layers
-    assert layer.neuron.cell.p.tau_mem_inv is layer.neuron_parameters["cell_p_tau_mem_inv"]
-    assert len({id(p) for p in network.parameters()}) == len(list(network.parameters()))

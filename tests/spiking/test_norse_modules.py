@@ -12,7 +12,7 @@ def said(imported):
         exec(imported)
     return sum("torch.jit" in str(one.message) for one in caught)
 
-ours = said("from snn_gym.spiking.norse import norse_functional as norse;"
+ours = said("from snn_gym.spiking.layer_neurons import norse_functional as norse;"
             "norse('lif').LIFParameters")
 for name in [name for name in sys.modules if name.partition(".")[0] == "norse"]:
     del sys.modules[name]

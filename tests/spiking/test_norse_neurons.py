@@ -11,8 +11,8 @@ from norse.torch.functional.lsnn import (
     lsnn_feed_forward_step,
 )
 
-from snn_gym.program.neurons import ALIFParameters
-from snn_gym.spiking.layer_neurons import make_neurons
+from snn_gym.program.neurons import NEURONS, ALIFParameters
+from snn_gym.spiking.layer_neurons import LayerNeurons
 from tests.spiking.strategies import NAMES, neuron_parameters, normal
 
 
@@ -24,8 +24,13 @@ from tests.spiking.strategies import NAMES, neuron_parameters, normal
 )
 def test_integration_equals_norse_bit_for_bit(parameters, dt_ms, seed, dtype):
     ours, theirs = (
-        make_neurons(
-            NAMES[type(parameters)], parameters, dt_ms, "superspike", 10.0, by_norse=by_norse
+        LayerNeurons(
+            NEURONS[NAMES[type(parameters)]],
+            parameters,
+            dt_ms,
+            "superspike",
+            10.0,
+            by_norse=by_norse,
         )
         for by_norse in (False, True)
     )
@@ -42,7 +47,7 @@ def test_integration_equals_norse_bit_for_bit(parameters, dt_ms, seed, dtype):
 
 def test_adaptive_lif_equals_norses_lsnn_bit_for_bit():
     parameters = ALIFParameters(tau_mem_ms=5.0, beta=0.4)
-    ours = make_neurons("alif", parameters, 1.0, "superspike", 10.0)
+    ours = LayerNeurons(NEURONS["alif"], parameters, 1.0, "superspike", 10.0)
     theirs = LSNNParameters(
         tau_syn_inv=torch.tensor(1000.0 / parameters.tau_syn_ms),
         tau_mem_inv=torch.tensor(1000.0 / parameters.tau_mem_ms),
@@ -68,7 +73,7 @@ def test_adaptive_lif_equals_norses_lsnn_bit_for_bit():
 
 def test_rheobase_uses_the_configured_constants():
     parameters = next(kind for kind, name in NAMES.items() if name == "lif")()
-    neurons = make_neurons("lif", parameters, 1.0, "superspike", 10.0)
+    neurons = LayerNeurons(NEURONS["lif"], parameters, 1.0, "superspike", 10.0)
     before = neurons.rheobase(8)
     neurons.learn(["tau_mem_ms", "v_threshold"], 4)
     assert set(neurons.learned) == {"tau_mem_ms", "v_threshold"}

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn_gym.program.neurons import IAFParameters, LIFBoxParameters
-from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.population import (
     Population,
     finite_or_raise,

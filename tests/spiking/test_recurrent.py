@@ -13,10 +13,10 @@ from snn_gym.program.neurons import (
     LIFBoxParameters,
     LIFParameters,
 )
-from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.layer_neurons import LayerNeurons
-from snn_gym.spiking.layers import run_fused
 from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.network_config import NetworkConfig
+from snn_gym.spiking.spiking_layer import run_fused
 from tests.spiking.strategies import network_configs, neuron_parameters, normal
 from tests.spiking.test_layers import (
     DT_MS,

@@ -8,9 +8,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from snn_gym.spiking import ALIFParameters
-from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.layer_neurons import Breaks, LayerNeurons
-from snn_gym.spiking.layers import run_fused
+from snn_gym.spiking.network_config import NetworkConfig
+from snn_gym.spiking.spiking_layer import run_fused
 from tests.spiking.strategies import SURROGATES, neuron_parameters, normal
 from tests.spiking.test_layers import neuron_of
 from tests.spiking.test_recurrent import start_of, weight_of

@@ -10,7 +10,7 @@ import torch
 
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking import layer_neurons as base
-from snn_gym.spiking.surrogates import SURROGATES as DERIVATIVES
+from snn_gym.spiking.layer_neurons import SURROGATES as DERIVATIVES
 from tests.spiking.strategies import DECODERS, normal
 
 NEURONS = ("lif_box", "lif", "iaf", "alif")

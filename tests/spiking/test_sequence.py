@@ -7,7 +7,6 @@ import itertools
 from dataclasses import dataclass, replace
 from typing import Any
 
-import norse.torch as norse
 import pytest
 import torch
 from hypothesis import given, settings
@@ -24,7 +23,7 @@ from snn_gym.spiking import (
 )
 from snn_gym.spiking.execution import make_breaks
 from snn_gym.spiking.layer_neurons import Breaks
-from snn_gym.spiking.layers import run_fused
+from snn_gym.spiking.spiking_layer import run_fused
 from tests.spiking.strategies import (
     DECODERS,
     ENCODERS,
@@ -65,10 +64,6 @@ def slow():
     register_neuron("slow", SlowNeuron)
     yield
     del NEURONS["slow"]
-
-
-def cell(size):
-    return norse.LIFBoxCell(norse.LIFBoxParameters(tau_mem_inv=torch.tensor(500.0)))
 
 
 def build(config, kind="constant", seed=0):
@@ -144,19 +139,15 @@ def assert_equals_stepping(network, rounds, batch, seed, tally):
 
 
 @pytest.mark.parametrize("recurrent", [False, True])
-@pytest.mark.parametrize("neuron", ["alif", "slow", "cell"])
+@pytest.mark.parametrize("neuron", ["alif", "slow"])
 def test_sequences_equal_stepping(neuron, recurrent):
     with few_excused() as tally:
         for decoder, kind in itertools.product(DECODERS, INPUTS):
-            options: dict[str, Any] = {} if neuron == "cell" else {"neuron": neuron}
+            options: dict[str, Any] = {"neuron": neuron}
             if decoder == "max_voltage":
                 options["decoder_parameters"] = {"tau_mem_ms": 3.0, "tau_syn_ms": 2.0}
             config = NetworkConfig((9, 7), 4, decoder=decoder, recurrent=recurrent, **options)
             network = build(config, kind)
-            if neuron == "cell":
-                torch.manual_seed(0)
-                steps = 4 if kind == "spike_train" else None
-                network = SpikingNetwork(network.config, 3, 2, spike_steps=steps, cell_factory=cell)
             assert_equals_stepping(network, 6, 5, 1, tally)
 
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from snn_gym.program.kernels import surrogate_kernel
+from snn_gym.program.neuron_kernels import surrogate_kernel
 from snn_gym.program.neurons import SURROGATES as DERIVATIVES
-from snn_gym.spiking.kernels import surrogate_derivative
-from snn_gym.spiking.surrogates import spike
+from snn_gym.spiking.layer_kernels import surrogate_derivative
+from snn_gym.spiking.layer_neurons import spike
 from tests.spiking.strategies import SURROGATES
 
 

@@ -16,7 +16,7 @@ from snn_gym.envs.batch import BatchEnv, Infos, Rows, SingleEnv
 from snn_gym.envs.stable_baselines import BatchVecEnv, StableBaselinesVecEnv
 from snn_gym.envs.synapses.jobs import Job
 from snn_gym.envs.synapses.world import HORIZON, MOVES, PlasticityCore, draw_scene, weight_matrices
-from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.network_config import NetworkConfig
 
 if TYPE_CHECKING:
     from snn_gym.envs.synapses.parallel import PlasticityParallelEnv

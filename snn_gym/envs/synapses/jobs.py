@@ -19,7 +19,7 @@ from snn_gym.envs.registry import load_spike_settings
 from snn_gym.envs.rollout import ObservationLimits, output_size, play
 from snn_gym.envs.synapses.local_measures import LocalDynamics
 from snn_gym.envs.synapses.plasticity import PlasticityRule
-from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.population import Population
 
 Weights = NDArray[np.float32]

@@ -22,7 +22,7 @@ from snn_gym.envs.synapses.jobs import Job, Judgement, Probe, RolloutJob, Weight
 from snn_gym.envs.synapses.local_measures import LOCAL_MEASURES, local_measures
 from snn_gym.envs.synapses.plasticity import RULES, PlasticityRule, check_rule
 from snn_gym.envs.synapses.presets import MEASURED, PRESETS
-from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.population import Population, SynapseTable, start_weights
 
 # ---- scene ---------------------------------------------------------------------------------------

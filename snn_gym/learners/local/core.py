@@ -26,7 +26,7 @@ from snn_gym.learners.local.kernels import (
 )
 from snn_gym.learners.local.regulator import LocalRegulator
 from snn_gym.policies.controller import LocalActorCriticPolicy
-from snn_gym.program.kernels import local_kernel
+from snn_gym.program.neuron_kernels import local_kernel
 from snn_gym.spiking.layer_neurons import LayerNeurons
 
 # ---- climbing ------------------------------------------------------------------------------------

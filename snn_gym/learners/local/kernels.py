@@ -7,7 +7,7 @@ as last column; for continuous actions, the logarithms (A,) of their standard de
 
 With ψ the surrogate derivative of neuron j, k the decoder's weight of time step t, and c_ij the
 effect of synapse i to j on the potential since the last spike, which follows from the neuron's text
-(``snn_gym.program.kernels.local_kernel``), the synapse has
+(``snn_gym.program.neuron_kernels.local_kernel``), the synapse has
 
     e_ij = sum over t of k(t) ψ_j(t) c_ij(t)
 
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from snn_gym._base.compilation import njit
 from snn_gym.learners.local.regulator import watch
-from snn_gym.program.kernels import call
+from snn_gym.program.neuron_kernels import call
 
 # ---- choice of actions ---------------------------------------------------------------------------
 Array = NDArray[np.float32]

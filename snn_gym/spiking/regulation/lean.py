@@ -34,10 +34,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from snn_gym.spiking.convolution import SharedLinear, learned_synapses
-from snn_gym.spiking.layers import SpikingLayer
-from snn_gym.spiking.regulation.parameters import LeanParameters, Signals
+from snn_gym.spiking.network_config import LeanParameters, Signals
 from snn_gym.spiking.regulation.penalties import shuffled_order
+from snn_gym.spiking.spiking_layer import SharedLinear, SpikingLayer, learned_synapses
 
 # ---- control -------------------------------------------------------------------------------------
 SMOOTHING = 0.1

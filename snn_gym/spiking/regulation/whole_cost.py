@@ -35,7 +35,7 @@ from torch import Tensor, nn
 
 from snn_gym.program.costs import NUMBER_BYTES, OPERATIONS
 from snn_gym.program.prices import PRICES
-from snn_gym.spiking.layers import SpikingLayer
+from snn_gym.spiking.spiking_layer import SpikingLayer
 
 _TINY = 1e-12
 _ROUNDS = 8

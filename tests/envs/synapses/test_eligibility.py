@@ -17,7 +17,7 @@ from snn_gym.envs.synapses.local_measures import (
     local_measures,
 )
 from snn_gym.envs.synapses.plasticity import RULES, PlasticityRule, Seen
-from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.population import Population, start_weights, surrogate_window
 
 SAMPLES = np.array([[1], [-1], [0.5]], np.float32)

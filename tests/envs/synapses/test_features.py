@@ -12,7 +12,7 @@ from snn_gym.envs.synapses.features import (
 )
 from snn_gym.envs.synapses.local_measures import LOCAL_MEASURES
 from snn_gym.envs.synapses.presets import FEATURES, PRESETS
-from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.population import Population
 
 

@@ -13,7 +13,7 @@ from snn_gym.envs.classic_control import BatchedCartPole
 from snn_gym.envs.rollout import ObservationLimits, play
 from snn_gym.envs.synapses.local_measures import LOCAL_MEASURES, LocalDynamics
 from snn_gym.envs.synapses.world import SupervisedJob, cross_entropies, make_job, teacher
-from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.population import Population, start_weights
 
 CONTROL = {"CartPole": "CartPole-v1", "Acrobot": "Acrobot-v1", "MountainCar": "MountainCar-v0"}

@@ -16,9 +16,9 @@ from snn_gym.envs.synapses.local_measures import (
     standardised,
 )
 from snn_gym.envs.synapses.plasticity import RULES
-from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.layer_neurons import spike
+from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.population import Population, start_weights
-from snn_gym.spiking.surrogates import spike
 
 ELIGIBILITY = LOCAL_MEASURES.index("eligibility")
 GAIN = 0.5  # of a step of 1 ms in the default membrane's 2 ms

@@ -3,7 +3,7 @@
 import numpy as np
 
 from snn_gym.envs.synapses.jobs import Job, Judgement
-from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.network_config import NetworkConfig
 
 SMALL = NetworkConfig(hidden_sizes=(1,), time_steps=2)
 """With one input and one output: 4 synapses."""

@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from norse.torch import LIFBoxCell
 
 from snn_gym.spiking import Dynamics, NetworkConfig, SpikingNetwork, make_head, network_weights
 from snn_gym.spiking.measures import (
@@ -282,15 +281,6 @@ def test_synapses_and_windows_need_a_network():
     with pytest.raises(ValueError, match="no surrogate window; give network, or half_width"):
         bare.measure("window_share", "hidden_1")
     assert "hidden_1/window_share" not in bare.summary()
-
-
-def test_a_research_cell_states_no_threshold():
-    net = SpikingNetwork(
-        NetworkConfig(hidden_sizes=(4,)), 4, 2, cell_factory=lambda _: LIFBoxCell()
-    )
-    with pytest.raises(ValueError, match="states no threshold; use a neuron of NetworkConfig"):
-        measured(net).measure("margin_mean", "hidden_1")
-    assert "hidden_1/voltage_mean" in measured(net).summary()
 
 
 def test_a_recording_of_another_network_is_refused():

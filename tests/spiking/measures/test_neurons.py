@@ -11,7 +11,8 @@ from elephant.statistics import cv, fanofactor, isi, mean_firing_rate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.spiking.measures.definitions import (
+from snn_gym.spiking.layer_neurons import SURROGATES, surrogate_half_width
+from snn_gym.spiking.measures import (
     cv_of_intervals,
     fano_factor,
     firing_rate_hz,
@@ -22,7 +23,6 @@ from snn_gym.spiking.measures.definitions import (
     voltage_variance,
     window_share,
 )
-from snn_gym.spiking.surrogates import SURROGATES, surrogate_half_width
 from tests.spiking.measures.rasters import raster, rasters
 
 # elephant's own use of quantities

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.spiking.measures.definitions import (
+from snn_gym.spiking.measures import (
     coincidence,
     decay,
     delayed,

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_gym._base.config import from_mapping
+from snn_gym.spiking.network_config import LeanParameters
 from snn_gym.spiking.regulation.lean import (
     STRENGTHS,
     STRETCHES,
@@ -18,7 +19,6 @@ from snn_gym.spiking.regulation.lean import (
     StrengthControl,
     learning_is_over,
 )
-from snn_gym.spiking.regulation.parameters import LeanParameters
 
 NAN = math.nan
 DEFAULT = LeanParameters()

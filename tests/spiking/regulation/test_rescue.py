@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from snn_gym.spiking import NetworkConfig, RegulationParameters, SpikingNetwork
-from snn_gym.spiking.regulation.parameters import ControllerParameters
+from snn_gym.spiking.network_config import ControllerParameters
 from snn_gym.spiking.regulation.penalties import Rescue, next_strength
 from tests.spiking.strategies import normal
 
@@ -114,7 +114,7 @@ def test_rescue_revives_a_dead_network_and_ends():
 
 @pytest.mark.parametrize(("bias", "moved"), [(0.0, False), (-4.0, True)])
 def test_a_controller_acts_only_while_a_rescue_lasts(bias, moved):
-    controller = ControllerParameters("synapses", min_samples=32)
+    controller = ControllerParameters(min_samples=32)
     network = build(replace(RESCUE, controller=controller, rescue_strength=2.0), bias)
     weights = [layer.linear.weight.clone() for layer in network.layers]
 

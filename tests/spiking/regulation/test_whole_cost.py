@@ -8,8 +8,7 @@ import torch
 from torch import tensor
 
 from snn_gym.spiking.assembly import configured_neuron
-from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.layers import SpikingLayer, SynapticLinear
+from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.regulation.whole_cost import (
     EventPrices,
     Halving,
@@ -22,6 +21,7 @@ from snn_gym.spiking.regulation.whole_cost import (
     shed,
     signal_of,
 )
+from snn_gym.spiking.spiking_layer import SpikingLayer, SynapticLinear
 
 
 @pytest.mark.parametrize(

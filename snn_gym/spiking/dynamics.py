@@ -1,4 +1,4 @@
-"""Measures of a spiking network's recording, damage spreading among them."""
+"""``Dynamics``: measures of the neurons, synapses and layers of a recording."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from snn_gym.program.costs import READOUT
 from snn_gym.spiking.decoders import read_head
-from snn_gym.spiking.layer_neurons import LayerNeurons, as_array
-from snn_gym.spiking.measures.definitions import (
+from snn_gym.spiking.layer_neurons import as_array, surrogate_half_width
+from snn_gym.spiking.measures import (
     LAYER_MEASURES,
     NEURON_MEASURES,
     SYNAPSE_MEASURES,
@@ -30,89 +29,6 @@ from snn_gym.spiking.measures.definitions import (
 )
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.recording import Recording, layer_names
-from snn_gym.spiking.surrogates import surrogate_half_width
-
-
-# ---- damage --------------------------------------------------------------------------------------
-def hamming_distance(spikes: Array, other: Array) -> FloatArray:
-    """Return the share of neurons whose spikes differ, at every time step.
-
-    Args:
-        spikes: (T, B, N), 0 or 1.
-        other: (T, B, N), 0 or 1.
-
-    Returns:
-        (T,) float64 in [0, 1], mean over the batch.
-    """
-    share: FloatArray = (spikes != other).mean(axis=(1, 2), dtype=np.float64)
-    return share
-
-
-def damage_spreading(recording: Recording, perturbed: Recording) -> dict[str, FloatArray]:
-    """Return the Hamming distance of two recordings' rasters, at every time step.
-
-    Damage that grows over time steps or from layer to layer indicates chaotic dynamics, damage
-    that heals ordered ones (Derrida & Pomeau 1986, https://doi.org/10.1209/0295-5075/1/2/001).
-
-    Args:
-        recording: A recording.
-        perturbed: Recording of the same network on a slightly different input.
-
-    Returns:
-        (T,) float64 in [0, 1] of each layer: the share of neurons that differ, mean over the
-        batch. The distance of the layer ``input``, if recorded, is the perturbation itself.
-
-    Raises:
-        ValueError: There are no layers, or the recordings are not of the same layers.
-    """
-    if not recording.layers:
-        raise ValueError("the recording is empty: record a network that spikes")
-    shapes, other_shapes = (
-        {layer.name: tuple(layer.spikes.shape) for layer in x.layers}
-        for x in (recording, perturbed)
-    )
-    if shapes != other_shapes:
-        raise ValueError(
-            f"the recordings are of different layers or shapes, {shapes} and {other_shapes}; "
-            "record the same network twice, on batches of the same size"
-        )
-    return {
-        layer.name: hamming_distance(_array(layer.spikes), _array(perturbed[layer.name].spikes))
-        for layer in recording.layers
-    }
-
-
-def record_with_damage(
-    network: SpikingNetwork,
-    inputs: Tensor,
-    generator: torch.Generator,
-    *,
-    step: float = 0.1,
-) -> tuple[Recording, Recording]:
-    """Record a network on inputs, and again with one value of each sample changed.
-
-    In a spike train one spike is flipped, at a random channel of the first time step; in an
-    analogue observation one random value is raised. A noisy encoder draws the same noise twice.
-
-    Args:
-        network: Network; its noise stream stays where it was.
-        inputs: Observations (B, input_size), or spike trains (B, T, input_size) of 0 and 1.
-        generator: Random generator of the changed channels.
-        step: Rise of an analogue value, in its standard deviations.
-
-    Returns:
-        Recording of the inputs, and recording of the changed inputs.
-    """
-    changed = inputs.clone()
-    batch = torch.arange(inputs.shape[0])
-    channel = torch.randint(network.input_size, (inputs.shape[0],), generator=generator)
-    if network.spike_input:
-        changed[batch, 0, channel] = 1.0 - changed[batch, 0, channel]
-    else:
-        changed[batch, channel] += step
-    with torch.no_grad():
-        return network.record(inputs), network.record(changed)
-
 
 # ---- connections ---------------------------------------------------------------------------------
 _RECURRENT = "_recurrent"
@@ -349,7 +265,6 @@ def _half_widths(
     return {
         name: surrogate_half_width(layer.neuron.surrogate, layer.neuron.slope)
         for name, layer in zip(driven, layers, strict=False)
-        if isinstance(layer.neuron, LayerNeurons)
     }
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast, get_args
 
@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from snn_gym._base.config import Config, Count, Length, TimeSteps, from_mapping, to_mapping
 from snn_gym._base.storage import dump_tensors, load_arrays, write_bytes_atomic
-from snn_gym.program.convolution import Filtered
 from snn_gym.program.encoders import (
     LEARNED,
     ReceptiveFields,
@@ -30,6 +29,7 @@ from snn_gym.program.layers import (
     Activation,
     Array,
     DenseLayer,
+    Filtered,
     GatedLayer,
     Gates,
     Layer,
@@ -397,7 +397,7 @@ UNCHOSEN = Choice("argmax", np.zeros(0, np.float32), np.zeros(0, np.float32))
 """Choice for discrete actions, and for programs of which only the outputs are read."""
 
 
-# ---- files --------------------------------------------------------------------------------------
+# ---- files ---------------------------------------------------------------------------------------
 # Arrays of each part in a file, by the names of its fields. A layer may lack ``recurrent`` alone.
 _ARRAYS: Mapping[type, tuple[str, ...]] = {
     Normaliser: ("mean", "std"),
@@ -593,3 +593,90 @@ def _layer(unit: _Unit, label: str, arrays: dict[str, NDArray[Any]]) -> Layer:
     assert unit.neuron is not None  # one of the four is named
     own = _take(NeuronLayer, label, arrays, optional="recurrent")
     return NeuronLayer(NEURONS[unit.neuron], **own, operator=operator)
+
+
+# ---- compaction ----------------------------------------------------------------------------------
+Mask = NDArray[np.bool_]
+Places = NDArray[np.intp]
+
+
+def compact(program: Program, fired: Sequence[Mask] | None = None) -> Program:
+    """Return a program without the neurons or units on which no output depends.
+
+    From the output side, neurons are cut whose outgoing synapses all have the weight 0 or lead to
+    cut neurons; outputs stay equal. With ``fired``, neurons that never fired are cut first: in
+    states in which they would have fired, outputs differ. The state has fewer values, too.
+
+    Args:
+        program: The program.
+        fired: Mask (N,) of the neurons of each layer that fired; None for not known.
+
+    Returns:
+        The smaller program; a layer without other neurons keeps its first one.
+
+    Raises:
+        ValueError: The masks differ from the layers in number or size.
+    """
+    if fired is not None:
+        program = _restricted(program, fired)
+    return _restricted(program, neurons_with_effect(program))
+
+
+def neurons_with_effect(program: Program) -> list[Mask]:
+    """Return a mask (N,) for each layer of the neurons on which an output depends."""
+    masks: list[Mask] = []
+    onward: Array = program.head.weights.T
+    for layer in reversed(program.layers):
+        used: Mask = (onward != 0).any(1)
+        loop = layer.recurrent if isinstance(layer, NeuronLayer | GatedLayer) else None
+        while loop is not None:  # neurons that drive a used neuron are used
+            wider: Mask = used | (loop[:, _columns(layer, np.flatnonzero(used))] != 0).any(1)
+            if (wider == used).all():
+                break
+            used = wider
+        masks.append(used)
+        onward = layer.weights[:, _columns(layer, np.flatnonzero(used))]
+    return masks[::-1]
+
+
+def _columns(layer: Layer, own: Places) -> Places:
+    """Return the columns of weights of the neurons ``own``; gated units have several each."""
+    gates = len(layer.biases) // layer.size
+    return (np.arange(gates)[:, np.newaxis] * layer.size + own).reshape(-1)
+
+
+def _restricted(program: Program, masks: Sequence[Mask]) -> Program:
+    """Return a program of the neurons in the masks (N,) of each layer; of none, the first."""
+    sizes, given = [layer.size for layer in program.layers], [mask.size for mask in masks]
+    if sizes != given:
+        raise ValueError(f"layers have {sizes} neurons, got masks of {given}")
+    if not masks:
+        return program
+    # A layer without neurons has no form in compiled code and C.
+    places = [np.flatnonzero(mask) if mask.any() else np.array([0]) for mask in masks]
+    sources = [np.arange(program.channels), *places[:-1]]
+    parts = zip(program.layers, sources, places, strict=True)
+    layers = tuple(_restricted_layer(layer, source, own) for layer, source, own in parts)
+    head = np.ascontiguousarray(program.head.weights[:, places[-1]])
+    return replace(program, layers=layers, head=Head(head, program.head.biases))
+
+
+def _restricted_layer(layer: Layer, sources: Places, own: Places) -> Layer:
+    """Return a layer of the neurons ``own``, with synapses from ``sources`` of the layer below."""
+    columns = _columns(layer, own)
+    arrays: dict[str, Any] = {
+        "weights": np.ascontiguousarray(layer.weights[np.ix_(sources, columns)]),
+        "biases": layer.biases[columns],
+    }
+    if isinstance(layer, NeuronLayer | GatedLayer) and layer.recurrent is not None:
+        arrays["recurrent"] = layer.recurrent[np.ix_(own, columns)]
+    if isinstance(layer, GatedLayer):
+        arrays["recurrent_biases"] = layer.recurrent_biases[columns]
+    if isinstance(layer, LeakyLayer):
+        arrays["decay"] = layer.decay[own]
+    if isinstance(layer, NeuronLayer):
+        arrays["rest"] = np.ascontiguousarray(layer.rest[:, own])
+        if layer.each:
+            arrays["constants"] = np.ascontiguousarray(layer.constants[:, own])
+    whole = arrays["weights"].shape == layer.weights.shape
+    return replace(layer, **arrays, operator=layer.operator if whole else "linear")
