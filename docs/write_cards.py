@@ -24,7 +24,7 @@ from typing import Any
 from pages.markdown import table
 
 from snn_gym.envs.registry import EnvironmentSpec, load_environment_spec
-from snn_gym.envs.synapses.world import PlasticityCore, PlasticitySettings
+from snn_gym.envs.synapses.environments import PlasticityCore, PlasticitySettings
 from snn_gym.leaderboard import COLUMNS, table_rows
 from snn_gym.program.encoders import make_encoder, spike_encoders
 

@@ -7,12 +7,10 @@ round alike on all processors (`snn_gym._base.numerics`).
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from snn_gym._base.lazy import lazy_names
 from snn_gym._base.moved import find_moved_modules
-from snn_gym._base.notebook import show_as_html
 from snn_gym._base.numerics import choose_kernels
 from snn_gym._version import __version__
 
@@ -81,8 +79,3 @@ __getattr__, __dir__ = lazy_names(
 
 find_moved_modules()
 register_environments()
-show_as_html(
-    "stable_baselines3.common.base_class",
-    "BaseAlgorithm",
-    lambda model: import_module("snn_gym.plots.card").model_card(model),
-)

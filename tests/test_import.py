@@ -69,5 +69,5 @@ def test_a_first_decision_loads_neither_norse_nor_plots_nor_pytorchs_compiler():
     assert (done.returncode, done.stderr) == (0, "")
     loaded = done.stdout.split()
     assert "snn_gym.spiking.execution" in loaded
-    slow = {"norse", "matplotlib", "torch._dynamo", "torchvision", "pettingzoo", "sb3_contrib"}
+    slow = {"norse", "matplotlib", "torch._dynamo", "torchvision", "sb3_contrib"}
     assert not slow & set(loaded)

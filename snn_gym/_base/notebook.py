@@ -1,4 +1,4 @@
-"""Jupyter and IPython, where they run: displays of objects, and lines renewed in place."""
+"""Jupyter, where it runs: lines that are renewed in place."""
 
 from __future__ import annotations
 
@@ -10,13 +10,6 @@ from typing import Any
 def find_shell() -> Any:
     """Return the shell of a running IPython, None without one; IPython is never imported."""
     return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-
-
-def show_as_html(module: str, name: str, html: Callable[[Any], str | None]) -> None:
-    """Let a running IPython show objects of a class, imported or not, by a function to HTML."""
-    shell = find_shell()
-    if shell is not None:
-        shell.display_formatter.formatters["text/html"].for_type_by_name(module, name, html)
 
 
 def new_line() -> Callable[[str], None] | None:

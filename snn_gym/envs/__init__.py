@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from snn_gym._base.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from snn_gym.envs.batched_spiking import BatchedSpikingEnv
-    from snn_gym.envs.coding import estimate_limits
-    from snn_gym.envs.spiking import SpikeObservation, SpikingEnv
+    from snn_gym.envs.spiking import (
+        BatchedSpikingEnv,
+        SpikeObservation,
+        SpikingEnv,
+        estimate_limits,
+    )
     from snn_gym.envs.stable_baselines import StableBaselinesVecEnv
 
 __all__ = [
@@ -20,15 +23,15 @@ __all__ = [
     "estimate_limits",
 ]
 
-# Making an environment must not load Stable-Baselines3, nor a single one the batched tasks.
+# Making an environment must not load Stable-Baselines3.
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "BatchedSpikingEnv": "batched_spiking",
+        "BatchedSpikingEnv": "spiking",
         "SpikeObservation": "spiking",
         "SpikingEnv": "spiking",
         "StableBaselinesVecEnv": "stable_baselines",
-        "estimate_limits": "coding",
+        "estimate_limits": "spiking",
     },
 )

@@ -550,8 +550,7 @@ class SpikeBatch(BatchEnv):
         space = gym.spaces.MultiBinary(spike_shape) if self._flat is None else self._flat
         super().__init__(num_envs, limit, space, action_space, render_mode, autoreset_mode)
         self._renderers = [
-            SpikeRenderer(channels_per_band, False, self.metadata["render_fps"])
-            for _ in range(num_envs if render_mode else 0)
+            SpikeRenderer(channels_per_band) for _ in range(num_envs if render_mode else 0)
         ]
 
     def keep(self, observations: NDArray[Any], fresh: NDArray[np.int64], new: Rows = EVERY) -> None:
@@ -565,9 +564,7 @@ class SpikeBatch(BatchEnv):
 
     def draw(self, index: int) -> NDArray[np.uint8]:
         """Return the image (height, width, 3), uint8, of one environment beside its spikes."""
-        image = self._renderers[index].draw(self._scene(index))
-        assert image is not None  # renderers of a batch have no window
-        return image
+        return self._renderers[index].draw(self._scene(index))
 
     def _observation(self, spikes: NDArray[np.int8]) -> NDArray[Any]:
         """Return spikes (n, T, N), int8, as observations."""

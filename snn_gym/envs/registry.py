@@ -26,7 +26,7 @@ IMPORTED = "imported"
 """Class of agents trained elsewhere, without a budget."""
 
 _ENTRY_POINT = "snn_gym.envs.spiking:SpikingEnv"
-_VECTOR_ENTRY_POINT = "snn_gym.envs.batched_spiking:BatchedSpikingEnv"
+_VECTOR_ENTRY_POINT = "snn_gym.envs.spiking:BatchedSpikingEnv"
 
 
 @dataclass(frozen=True)

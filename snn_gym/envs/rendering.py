@@ -26,13 +26,12 @@ class SpikeRenderer:
 
     Time runs to the right, one column per time step. Channels run downwards, one row each, in bands
     of ``channels_per_value`` rows per observed value. Thin lines separate environment steps; the
-    latest one is red. With ``human``, a window shows the image.
+    latest one is red.
     """
 
-    def __init__(self, channels_per_value: int, human: bool, frames_per_second: int) -> None:
+    def __init__(self, channels_per_value: int) -> None:
         self._channels_per_value = channels_per_value
         self._history: deque[NDArray[np.int8]] = deque(maxlen=SHOWN_ENVIRONMENT_STEPS)
-        self._window = Window(frames_per_second) if human else None
 
     def clear(self) -> None:
         """Delete all stored spikes, at the start of an episode."""
@@ -42,11 +41,8 @@ class SpikeRenderer:
         """Store the spikes (T, N) of an environment step; the latest 16 steps stay."""
         self._history.append(spikes.copy())
 
-    def draw(self, base_frame: Any) -> NDArray[np.uint8] | None:
-        """Return ``base_frame`` (height, width, 3) with the spikes to its right, uint8.
-
-        With ``human``, show it in the window and return None.
-        """
+    def draw(self, base_frame: Any) -> NDArray[np.uint8]:
+        """Return ``base_frame`` (height, width, 3) with the spikes to its right, uint8."""
         frame = np.asarray(base_frame, np.uint8)
         height = frame.shape[0]
         panel = np.full((height, _PANEL_WIDTH, 3), _PAPER)
@@ -58,16 +54,7 @@ class SpikeRenderer:
                 _PANEL_WIDTH - 2 * _MARGIN,
             )
             panel[_MARGIN : height - _MARGIN, _MARGIN : _PANEL_WIDTH - _MARGIN] = inside
-        picture = np.concatenate([frame, panel], axis=1)
-        if self._window is None:
-            return picture
-        self._window.show(picture)
-        return None
-
-    def close(self) -> None:
-        """Close the window."""
-        if self._window is not None:
-            self._window.close()
+        return np.concatenate([frame, panel], axis=1)
 
 
 def draw_raster(

@@ -1,6 +1,5 @@
 """Pictures of training runs, and films of episodes with the spikes of the agent's network."""
 
-from snn_gym.plots.card import model_card
 from snn_gym.plots.films import Film, FilmSettings, Played, record_film, show_film
 from snn_gym.plots.run import FORMATS, Pictures, plot_run
 
@@ -10,7 +9,6 @@ __all__ = [
     "FilmSettings",
     "Pictures",
     "Played",
-    "model_card",
     "plot_run",
     "record_film",
     "show_film",

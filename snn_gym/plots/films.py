@@ -7,8 +7,6 @@ import contextlib
 import io
 import itertools
 import math
-import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,8 +23,8 @@ from PIL import Image
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym._base.config import Config, Count, Range
+from snn_gym._base.extras import import_extra
 from snn_gym._base.markup import element
-from snn_gym._base.names import printable
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import write_bytes_atomic
 from snn_gym.envs.objects import EnvironmentLike, Given
@@ -37,8 +35,6 @@ from snn_gym.plots.frames import (
     LayerSpikes,
     Pixels,
     draw_frame,
-    film_colours,
-    fitted,
     play_episode,
     shown_steps,
 )
@@ -54,7 +50,6 @@ MOST_GIF_BYTES = 1_000_000
 """Size above which frames of a GIF are left out."""
 
 _FEWEST_FRAMES = 10
-_COLOURS = 256
 _SAMPLED_PICTURES = 8
 
 
@@ -64,11 +59,8 @@ def check_film_path(path: Path) -> Path:
         raise ValueError(f"{path} names no film; expected a name that ends in .gif or .mp4")
     if not path.absolute().parent.is_dir():
         raise ValueError(f"{path}: there is no folder {path.parent}; make it first")
-    if path.suffix == ".mp4" and shutil.which("ffmpeg") is None:
-        raise ValueError(
-            f"{path}: an mp4 needs the program ffmpeg, which was not found; install it, or write "
-            f"{path.with_suffix('.gif').name}"
-        )
+    if path.suffix == ".mp4":
+        _mp4_writer(path)
     return path
 
 
@@ -78,81 +70,54 @@ def write_film(frames: Sequence[Frame], path: Path, frames_per_second: int) -> i
     The last stays for a second. Of a GIF above ``MOST_GIF_BYTES`` every second frame is left out,
     at half the pace, until it is small enough or has at most ten frames.
     """
+    pictures = [draw_frame(frame) for frame in frames]
     if path.suffix == ".mp4":
-        _write_mp4(frames, path, frames_per_second)
-        return len(frames)
-    palette, duration_ms = _palette(frames), 1000 / frames_per_second
-    data = _encode_gif(frames, palette, duration_ms)
-    while len(data) > MOST_GIF_BYTES and len(frames) > _FEWEST_FRAMES:
+        _write_mp4(pictures, path, frames_per_second)
+        return len(pictures)
+    images, duration_ms = _in_one_palette(pictures), 1000 / frames_per_second
+    data = _encode_gif(images, duration_ms)
+    while len(data) > MOST_GIF_BYTES and len(images) > _FEWEST_FRAMES:
         # The last one stays, for it shows how an episode ends.
-        frames, duration_ms = [*frames[:-1:2], frames[-1]], 2 * duration_ms
-        data = _encode_gif(frames, palette, duration_ms)
+        images, duration_ms = [*images[:-1:2], images[-1]], 2 * duration_ms
+        data = _encode_gif(images, duration_ms)
     write_bytes_atomic(path, data)
-    return len(frames)
+    return len(images)
 
 
-def _encode_gif(frames: Sequence[Frame], palette: Palette, duration_ms: float) -> bytes:
-    first, *rest = (palette.image(draw_frame(frame)) for frame in frames)
-    durations_ms = [duration_ms] * len(rest) + [max(1000.0, duration_ms)]
+def _encode_gif(images: Sequence[Image.Image], duration_ms: float) -> bytes:
+    durations_ms = [duration_ms] * (len(images) - 1) + [max(1000.0, duration_ms)]
     file = io.BytesIO()
-    first.save(file, "GIF", save_all=True, append_images=rest, duration=durations_ms, loop=0)
+    images[0].save(
+        file, "GIF", save_all=True, append_images=images[1:], duration=durations_ms, loop=0
+    )
     return file.getvalue()
 
 
-class Palette:
-    """At most 256 colours (n, 3), and the nearest of them to any other.
-
-    Pillow's own search is approximate, and gives equal areas different colours.
-    """
-
-    def __init__(self, colours: NDArray[np.uint8]) -> None:
-        self.colours = colours
-        self._nearest = np.full(1 << 24, -1, np.int16)  # by colour, filled as colours come
-
-    def image(self, picture: Pixels) -> Image.Image:
-        """Return a picture in these colours, without dithering, which would cost bytes."""
-        image = Image.fromarray(self.indices(picture))
-        image.putpalette(self.colours.tobytes())
-        return image
-
-    def indices(self, picture: Pixels) -> NDArray[np.uint8]:
-        """Return the number of the nearest colour of every pixel, (height, width)."""
-        packed = picture.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
-        unknown = np.unique(packed[self._nearest[packed] < 0])
-        rgb = unknown[:, np.newaxis] >> np.array([16, 8, 0]) & 255
-        differences = rgb[:, np.newaxis] - self.colours.astype(np.int64)
-        self._nearest[unknown] = np.square(differences).sum(axis=2).argmin(axis=1)
-        return self._nearest[packed].astype(np.uint8)
+def _in_one_palette(pictures: Sequence[Pixels]) -> list[Image.Image]:
+    """Return pictures in the 256 commonest colours, without dithering, which would cost bytes."""
+    sampled = pictures[:: -(-len(pictures) // _SAMPLED_PICTURES)]
+    colours = Image.fromarray(np.concatenate(sampled)).quantize(dither=Image.Dither.NONE)
+    images = map(Image.fromarray, pictures)
+    return [x.quantize(palette=colours, dither=Image.Dither.NONE) for x in images]
 
 
-def _palette(frames: Sequence[Frame]) -> Palette:
-    """Return the film's colours: those of the raster, and the tasks' commonest."""
-    fixed = film_colours([layer.name for layer in frames[0].layers])
-    sampled = frames[:: -(-len(frames) // _SAMPLED_PICTURES)]
-    pixels = np.concatenate([fitted(frame.picture).reshape(1, -1, 3) for frame in sampled], axis=1)
-    reduced = Image.fromarray(pixels).quantize(_COLOURS - len(fixed), dither=Image.Dither.NONE)
-    commonest = np.array(reduced.getpalette() or [], np.uint8).reshape(-1, 3)
-    return Palette(np.concatenate([np.array(fixed, np.uint8), commonest])[:_COLOURS])
+def _mp4_writer(path: Path) -> Any:
+    """Return the package that writes an mp4 and ships ffmpeg; ``ValueError`` without it."""
+    need = f"{path}: write {path.with_suffix('.gif').name}, or an mp4 by imageio-ffmpeg"
+    return import_extra("imageio_ffmpeg", need, "films", ValueError)
 
 
-def _write_mp4(frames: Sequence[Frame], path: Path, frames_per_second: int) -> None:
-    with tempfile.TemporaryFile() as raw, tempfile.TemporaryDirectory() as folder:
+def _write_mp4(pictures: Sequence[Pixels], path: Path, frames_per_second: int) -> None:
+    height, width = pictures[0].shape[:2]
+    with tempfile.TemporaryDirectory() as folder:
         film = Path(folder, path.name)
-        for frame in frames:
-            picture = draw_frame(frame)
-            raw.write(picture.tobytes())
-        for _ in range(frames_per_second - 1):
-            raw.write(picture.tobytes())
-        raw.seek(0)
-        command = [
-            *("ffmpeg", "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"),
-            *("-s", f"{picture.shape[1]}x{picture.shape[0]}", "-r", str(frames_per_second)),
-            *("-i", "-", "-pix_fmt", "yuv420p", "-movflags", "+faststart", str(film)),
-        ]
-        process = subprocess.run(command, stdin=raw, capture_output=True, check=False)
-        if process.returncode != 0:
-            problem = printable(process.stderr.decode("utf-8", "replace")) or "it said nothing"
-            raise ValueError(f"{path}: ffmpeg failed: {problem}; write a .gif")
+        writer = _mp4_writer(path).write_frames(
+            str(film), (width, height), fps=frames_per_second, macro_block_size=2
+        )
+        writer.send(None)
+        for picture in [*pictures, *[pictures[-1]] * (frames_per_second - 1)]:
+            writer.send(picture)
+        writer.close()
         write_bytes_atomic(path, film.read_bytes())
 
 

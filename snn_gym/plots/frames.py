@@ -168,7 +168,6 @@ _PAPER = "#ffffff"
 _PANEL = "#f5f6f8"
 _NOW = "#fff1cc"
 _BOUNDARY = "#e2e4e8"
-_GREYS = ("#444444", "#888888", "#aaaaaa", "#cccccc")
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,12 +225,6 @@ def draw_frame(frame: Frame) -> Pixels:
         note = f"spikes of the last {decisions:.3g} decisions, {frame.time_steps} time steps each"
     pen.text((WIDTH - _MARGIN, height - _GAP), note, GREY, small, anchor="rs")
     return np.array(image)
-
-
-def film_colours(layers: Sequence[str]) -> list[tuple[int, ...]]:
-    """Return the colours (RGB) that frames of these layers have beside those of the picture."""
-    names = (_PAPER, _PANEL, _NOW, _BOUNDARY, BLACK, GREY, *_GREYS)
-    return [ImageColor.getrgb(name) for name in (*names, *layer_colours(layers).values())]
 
 
 def shown_steps(time_steps: int) -> int:

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
-import tempfile
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from snn_gym._base.folders import toml_value
 from snn_gym._base.names import without_controls
 from snn_gym._base.storage import read_regular_file
 from snn_gym._version import __version__
@@ -25,17 +19,14 @@ from snn_gym.leaderboard.evaluation import (
     Evaluation,
     evaluate,
 )
-from snn_gym.leaderboard.submission import trained_settings, zoo_settings
 from snn_gym.plots.films import record_film
 from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.training.run import check_logs
-from snn_gym.zoo import AgentManifest, agent_ids, load_agent, read_manifest
+from snn_gym.zoo import AgentManifest, load_agent, read_manifest
 from snn_gym.zoo.hub import FILES, asking, open_hub, parse_address, run_folder
-from snn_gym.zoo.recipe import Recipe
 
 CARD = "README.md"
-FILMS = ("replay.mp4", "replay.gif")
-"""Names of the film: the hub shows the first one beside the card, and the card the second one."""
+FILM = "replay.gif"
 
 
 # ---- upload --------------------------------------------------------------------------------------
@@ -56,8 +47,8 @@ def push(
     Args:
         run: Folder of a finished run, or one that ``save_agent`` wrote.
         name: ``USER/NAME`` of the repository.
-        film: Record an episode: replay.mp4 where ffmpeg is installed, else replay.gif. Where the
-            environment can't be drawn, a warning says so.
+        film: Record an episode as replay.gif. Where the environment can't be drawn, a warning says
+            so.
         episodes: Episodes of the scores and costs on the card, with public seeds.
         private: Create the repository for its owner alone.
 
@@ -89,7 +80,7 @@ def push(
             [
                 *(CommitOperationAdd(path, data) for path, data in files.items()),
                 # Of an earlier push.
-                *map(CommitOperationDelete, sorted(there & {*FILES, *FILMS} - files.keys())),
+                *map(CommitOperationDelete, sorted(there & {*FILES, FILM} - files.keys())),
             ],
             commit_message="Upload an agent of snn_gym",
         )
@@ -108,24 +99,23 @@ def _files(run: Path, name: str, *, film: bool, episodes: int) -> dict[str, byte
     if film:
         files |= _film(model, manifest)
     result = evaluate(model, manifest.environment, episodes, env_kwargs=manifest.environment_kwargs)
-    shown = next((file for file in FILMS if file in files), None)
-    return {**files, CARD: without_controls(model_card(manifest, result, name, shown)).encode()}
+    card = model_card(manifest, result, name, film=FILM in files)
+    return {**files, CARD: without_controls(card).encode()}
 
 
 def _film(model: BaseAlgorithm, manifest: AgentManifest) -> dict[str, bytes]:
     """Return the film of an episode by its name; warn and return none if it can't be drawn."""
-    with tempfile.TemporaryDirectory() as work:
-        path = Path(work, FILMS[shutil.which("ffmpeg") is None])
-        try:
-            record_film(
-                model, manifest.environment, path,
-                env_kwargs=manifest.environment_kwargs, name=_name(manifest),
-            )  # fmt: skip
-        # Renderers of other packages fail in many ways where there is no display.
-        except (ValueError, ImportError, RuntimeError, OSError, gym.error.Error) as error:
-            warnings.warn(f"no film is pushed: {error}", stacklevel=4)
-            return {}
-        return {path.name: path.read_bytes()}
+    try:
+        shown = record_film(
+            model, manifest.environment, env_kwargs=manifest.environment_kwargs,
+            name=_name(manifest),
+        )  # fmt: skip
+    # Renderers of other packages fail in many ways where there is no display.
+    except (ValueError, ImportError, RuntimeError, OSError, gym.error.Error) as error:
+        warnings.warn(f"no film is pushed: {error}", stacklevel=4)
+        return {}
+    assert shown.gif is not None  # written to no file
+    return {FILM: shown.gif}
 
 
 # ---- model card ----------------------------------------------------------------------------------
@@ -135,74 +125,49 @@ _CARD = """---
 
 # {agent} on {environment}
 
-{kind}, `{agent}` by {algorithm}, trained with snn_gym for {steps:,} environment steps with seed
-{seed}.
+{kind} by {algorithm}, trained with snn_gym for {steps:,} environment steps with seed {seed}.
 
-{film}## Scores
+{film}{episodes} episodes with public seeds, deterministic, by evaluator {evaluator} of snn_gym
+{version}:
 
-{episodes} episodes with public seeds, deterministic, by evaluator {evaluator} of snn_gym {version}:
-
-{scores}
-
-## Costs of a decision
-
+| score or mean cost of a decision | value |
+| --- | --- |
+| return | {mean:,.2f} ± {spread:,.2f} |
 {costs}
 
-## Load
-
-With snn_gym and its extra `hub`; nothing of this repository is executed:
+Load it with snn_gym and its extra `hub`; nothing of this repository is executed:
 
 ```python
 import snn_gym
 
 model = snn_gym.load_agent("hf:{name}")  # a Stable-Baselines3 model
-print(snn_gym.evaluate(model, "{environment}", episodes=100{arguments}).mean)
 ```
-
-```bash
-snn-gym watch hf:{name} --save film.gif
-snn-gym pull {name}
-```
-
-## Train it again
-
-{training}
 """
 
 
-def model_card(
-    manifest: AgentManifest, result: Evaluation, name: str, film: str | None = None
-) -> str:
-    """Return the README.md of a repository: the hub's metadata, scores, costs, loading, recipe."""
-    arguments = manifest.environment_kwargs
+def model_card(manifest: AgentManifest, result: Evaluation, name: str, *, film: bool) -> str:
+    """Return the README.md of a repository: the hub's metadata, return, costs and loading."""
+    costs = {
+        heading.heading: total
+        for column, heading in COST_COLUMNS.items()
+        if (total := result.total(column)) is not None
+    }
     return _CARD.format(
         metadata=_metadata(manifest, result),
-        kind="A spiking agent" if result.spiking_layers else "An agent that does not spike",
+        kind="A spiking agent" if result.spiking_layers else "An agent that does not spike,",
         agent=_name(manifest),
         algorithm=manifest.algorithm,
         steps=manifest.num_timesteps,
         seed=manifest.seed,
-        film={
-            None: "",
-            FILMS[0]: f"[Film of an episode]({FILMS[0]})\n\n",
-            FILMS[1]: f"![Film of an episode and of its spikes]({FILMS[1]})\n\n",
-        }[film],
+        film=f"![Film of an episode and of its spikes]({FILM})\n\n" if film else "",
         episodes=len(result.returns),
         evaluator=EVALUATOR_VERSION,
         version=__version__,
-        scores=_table(
-            ("score", "value"),
-            {
-                "mean return": f"{result.mean:,.2f} ± {np.std(result.returns):,.2f}",
-                "interquartile mean": f"{result.iqm:,.2f}",
-                "decisions of an episode": f"{np.mean(result.lengths):,.1f}",
-            },
-        ),
-        costs=_costs(result),
+        mean=result.mean,
+        spread=np.std(result.returns),
+        costs="\n".join(f"| {heading} | {total:,.2f} |" for heading, total in costs.items()),
         name=name,
         environment=manifest.environment,
-        arguments=f", env_kwargs={arguments}" if arguments else "",
-        training=_training(manifest),
     )
 
 
@@ -211,101 +176,19 @@ def _name(manifest: AgentManifest) -> str:
 
 
 def _metadata(manifest: AgentManifest, result: Evaluation) -> str:
-    """Return the YAML that the hub reads: library, tags, and metrics as a model index."""
+    """Return the YAML that the hub reads: library, tags, and the return as a model index."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    # Mean and spread in the form that the hub's own leaderboards of agents read.
-    metrics: dict[str, Any] = {
-        "mean_reward": f"{result.mean:.2f} +/- {np.std(result.returns):.2f}",
-        **{name: round(x, 2) for name in COST_COLUMNS if (x := result.total(name)) is not None},
-    }
     spiking = ("spiking-neural-network", "neuromorphic") if result.spiking_layers else ()
     task, environment = "reinforcement-learning", manifest.environment
+    # The form of the return that the hub's own leaderboards of agents read.
+    score = f"{result.mean:.2f} +/- {np.std(result.returns):.2f}"
     return ModelCardData(
         library_name="snn_gym",
         pipeline_tag=task,
         tags=[task, "deep-reinforcement-learning", "stable-baselines3", environment, *spiking],
         model_name=_name(manifest),
         eval_results=[
-            EvalResult(task, environment, environment, metric, value, task_name=task)
-            for metric, value in metrics.items()
+            EvalResult(task, environment, environment, "mean_reward", score, task_name=task)
         ],
     ).to_yaml()
-
-
-def _costs(result: Evaluation) -> str:
-    """Return the table of whole costs, or the parts that are not counted."""
-    shown = {
-        column.heading: f"{x:,.2f}"
-        for name, column in COST_COLUMNS.items()
-        if (x := result.total(name)) is not None
-    }
-    if not shown:
-        return f"Not counted, for these parts are not: {', '.join(result.uncounted)}."
-    return _table(("cost", "mean of a decision"), shown)
-
-
-def _table(header: tuple[str, str], cells: Mapping[str, str]) -> str:
-    return "\n".join(f"| {one} | {x} |" for one, x in (header, ("---", "---"), *cells.items()))
-
-
-def _training(manifest: AgentManifest) -> str:
-    """Return the commands or code of the recipe, or the reason why there is none."""
-    recipe, agent = manifest.recipe, manifest.agent
-    if recipe is None or agent is None or agent not in agent_ids():
-        return "No recipe that leads to these weights from the start is known."
-    if recipe.parent is not None:
-        return (
-            f"Made lean within {recipe.steps:,} environment steps from the agent whose acting "
-            f"weights have the SHA-256 `{recipe.parent.weights_sha256}`."
-        )
-    changes = [
-        {
-            key: x
-            for key, x in getattr(trained_settings(manifest), field).items()
-            if getattr(zoo_settings(agent, manifest.environment, recipe), field).get(key) != x
-        }
-        for field in ("hyperparameters", "network")
-    ]
-    versions, processor = (
-        ", ".join(map(" ".join, x.items())) for x in (recipe.versions, recipe.processor)
-    )
-    return (
-        f"{_recipe(manifest, recipe, *changes)}\n\nThe weights come back to the bit with "
-        f"{versions} on a processor of the same kind ({processor})."
-    )
-
-
-def _recipe(
-    manifest: AgentManifest,
-    recipe: Recipe,
-    hyperparameters: Mapping[str, Any],
-    network: Mapping[str, Any],
-) -> str:
-    """Return the command that trains an agent by its recipe, or code for one call of learn."""
-    arguments = manifest.environment_kwargs
-    if recipe.checkpoint_interval is None:
-        options = {
-            "seed": manifest.seed,
-            "seeding": manifest.seeding,
-            **({"network": network} if network else {}),
-            **({"env_kwargs": arguments} if arguments else {}),
-            **hyperparameters,
-        }
-        shown = "".join(f", {key}={x!r}" for key, x in options.items())
-        made = f'"{manifest.agent}", "{manifest.environment}"{shown}'
-        return (
-            f"```python\nimport snn_gym\n\nmodel = snn_gym.make_agent({made})\n"
-            f'snn_gym.save_agent(model.learn({recipe.steps}), "runs/again")\n```'
-        )
-    words = [
-        *("snn-gym", "train", str(manifest.agent), manifest.environment),
-        *("--seed", str(manifest.seed), "--steps", str(recipe.steps)),
-        *("--checkpoint-interval", str(recipe.checkpoint_interval), "--seeding", manifest.seeding),
-    ]
-    for option, changes in (
-        ("--set", hyperparameters), ("--network", network), ("--env-arg", arguments)
-    ):  # fmt: skip
-        for key, x in changes.items():
-            words += [option, f"{key}={x if x is None else toml_value(x)}"]
-    return f"```bash\n{shlex.join([*words, '--out', 'runs/again'])}\n```"

@@ -18,8 +18,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from snn_gym._base.config import to_mapping
 from snn_gym._base.numerics import one_thread
 from snn_gym.envs.rollout import Observer, Rollouts
-from snn_gym.envs.synapses.jobs import Judgement, Probe
-from snn_gym.envs.synapses.world import SupervisedJob, teacher
+from snn_gym.envs.synapses.jobs import Judgement, Probe, SupervisedJob, teacher
 from snn_gym.learners import (
     CMAES,
     AcceptReject,

@@ -3,7 +3,7 @@
 import pytest
 
 from snn_gym.cli import main
-from snn_gym.plots.sharing import FILMS
+from snn_gym.plots.sharing import FILM
 from snn_gym.zoo.hub import FILES, cache_folder
 from tests.cli.test_cli import refused
 from tests.training._runs import run
@@ -30,7 +30,7 @@ def test_an_agent_goes_up_and_comes_down(hub, trained, tmp_path, monkeypatch, ca
         f"pushed: hf:ada/pole@{commit}",
         "next: snn-gym watch hf:ada/pole --save film.gif",
     ]
-    assert hub.files("ada/pole").keys() & {*FILMS}
+    assert hub.files("ada/pole").keys() & {FILM}
     out = printed(capsys, "pull", "ada/pole")
     assert out.startswith("pulled: runs/pole\nnext: snn-gym watch runs/pole --save film.gif")
     assert {x.name for x in (tmp_path / "runs/pole").iterdir()} == {*FILES}

@@ -35,7 +35,7 @@ def test_arguments_of_the_task_reach_it(env_id, arguments):
         **arguments,
     )
     assert_equal_batches(ours, theirs, steps=60)
-    base = ours.base._task if hasattr(ours.base, "_task") else ours.base._envs[1]
+    base = ours.base._task if hasattr(ours.base, "_task") else ours.base.envs[1]
     for name, value in arguments.items():
         assert getattr(base, name.replace("sutton", "_sutton")) == value
 

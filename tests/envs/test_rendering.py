@@ -58,12 +58,12 @@ def test_raster_pixels_by_hand():
 
 def test_only_the_latest_steps_are_shown_and_a_reset_clears():
     frame = np.zeros((60, 80, 3), np.uint8)
-    renderer = SpikeRenderer(channels_per_value=1, human=False, frames_per_second=30)
+    renderer = SpikeRenderer(channels_per_value=1)
     empty = renderer.draw(frame)
     renderer.add(np.ones((2, 3), np.int8))
     for _ in range(SHOWN_ENVIRONMENT_STEPS):
         renderer.add(np.zeros((2, 3), np.int8))
-    silent = SpikeRenderer(channels_per_value=1, human=False, frames_per_second=30)
+    silent = SpikeRenderer(channels_per_value=1)
     for _ in range(SHOWN_ENVIRONMENT_STEPS):
         silent.add(np.zeros((2, 3), np.int8))
     assert np.array_equal(renderer.draw(frame), silent.draw(frame))

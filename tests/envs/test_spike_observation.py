@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_gym.envs import SpikeObservation
-from snn_gym.envs.coding import BatchCoder
+from snn_gym.envs.spiking import BatchCoder
 
 
 class Script(gym.Env):

@@ -1,14 +1,13 @@
 """Tests of film files: frames, colours and durations."""
 
-import os
-import shutil
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from snn_gym.plots import films as film_files
-from snn_gym.plots.films import Palette, check_film_path, write_film
+from snn_gym.plots.films import check_film_path, write_film
 from snn_gym.plots.frames import Frame, LayerSpikes, draw_frame
 
 
@@ -27,7 +26,7 @@ def frames(count):
 
 def black_columns(picture):
     left = (720 - 30) // 2
-    return int((picture[40, left : left + 30] == 0).all(axis=1).sum())
+    return int((picture[40, left : left + 30] <= 4).all(axis=1).sum())
 
 
 def read_gif(path):
@@ -41,7 +40,8 @@ def read_gif(path):
 
 
 def is_blue(picture):
-    return (picture[:, 118:] == (0, 114, 178)).all(axis=2)  # right of the labels
+    # Right of the labels; the colours of a GIF are rounded.
+    return (abs(picture[:, 118:].astype(int) - (0, 114, 178)) <= 4).all(axis=2)
 
 
 def test_gif_frames_equal_the_drawn_frames(tmp_path):
@@ -70,43 +70,17 @@ def test_a_gif_that_grows_too_large_loses_every_second_frame_but_not_the_last(
     assert durations_ms == [80] * 10 + [1000]
 
 
-def test_nearest_colours():
-    random = np.random.default_rng(1)
-    colours = random.integers(0, 256, (17, 3), np.uint8)
-    picture = random.integers(0, 256, (9, 11, 3), np.uint8)
-    palette = Palette(colours)
-    differences = picture[:, :, np.newaxis].astype(int) - colours.astype(int)
-    expected = (differences**2).sum(axis=3).argmin(axis=2)
-    assert np.array_equal(palette.indices(picture), expected)
-    assert np.array_equal(palette.indices(picture[::-1]), expected[::-1])
-    assert np.array_equal(np.array(palette.image(picture).convert("RGB")), colours[expected])
-
-
-def fake_ffmpeg(folder, monkeypatch, script):
-    (folder / "ffmpeg").write_text(f"#!/bin/sh\n{script}\n")
-    (folder / "ffmpeg").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-
-
-def test_ffmpeg_is_given_every_frame_and_the_last_for_a_second(tmp_path, monkeypatch):
-    fake_ffmpeg(tmp_path, monkeypatch, 'for last; do :; done; cat > "$last"')
+def test_mp4_files_have_every_frame_and_the_last_for_a_second(tmp_path):
+    imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
     shown = frames(3)
     assert write_film(shown, check_film_path(tmp_path / "film.mp4"), 10) == 3
-    drawn = [draw_frame(x) for x in shown]
-    given = (tmp_path / "film.mp4").read_bytes()
-    assert given == b"".join(x.tobytes() for x in [*drawn, *[drawn[-1]] * 9])
-
-
-def test_the_error_of_ffmpeg_is_named(tmp_path, monkeypatch):
-    fake_ffmpeg(tmp_path, monkeypatch, "echo no such encoder >&2; exit 3")
-    with pytest.raises(ValueError, match="ffmpeg failed: no such encoder"):
-        write_film(frames(3), tmp_path / "film.mp4", 10)
-
-
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
-def test_mp4_files_have_an_mp4_header(tmp_path):
-    write_film(frames(3), tmp_path / "film.mp4", 10)
-    assert (tmp_path / "film.mp4").read_bytes()[4:8] == b"ftyp"
+    read = imageio_ffmpeg.read_frames(str(tmp_path / "film.mp4"))
+    width, height = next(read)["size"]
+    pictures = [np.frombuffer(x, np.uint8).reshape(height, width, 3) for x in read]
+    assert len(pictures) == 3 + 9
+    for picture, of in zip(pictures, [*shown, *[shown[-1]] * 9], strict=True):
+        # A film's colours are those of a video, whose edges are soft.
+        assert np.abs(picture.astype(int) - draw_frame(of)).mean() < 3.0
 
 
 @pytest.mark.parametrize(
@@ -115,10 +89,10 @@ def test_mp4_files_have_an_mp4_header(tmp_path):
         ("film.avi", "names no film; expected a name that ends in .gif or .mp4"),
         ("film", "names no film"),
         ("absent/film.gif", "there is no folder .*absent; make it first"),
-        ("film.mp4", "needs the program ffmpeg, .* or write film.gif"),
+        ("film.mp4", r"write film.gif, or an mp4 by imageio-ffmpeg, which is not .*\[films\]"),
     ],
 )
 def test_unwritable_films_are_refused_before_recording(tmp_path, monkeypatch, name, message):
-    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(ValueError, match=message):
         check_film_path(tmp_path / name)

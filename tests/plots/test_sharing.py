@@ -1,8 +1,6 @@
 """Tests of pushed agents: their files, their card and its recipe, and refused ones."""
 
 import io
-import re
-import shlex
 import shutil
 import sys
 
@@ -11,8 +9,7 @@ import pytest
 from PIL import Image
 
 import snn_gym
-from snn_gym.cli import main
-from snn_gym.plots.sharing import CARD, FILMS
+from snn_gym.plots.sharing import CARD, FILM
 from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.zoo import read_manifest
 from snn_gym.zoo.files import MANIFEST, WEIGHTS
@@ -54,13 +51,11 @@ def card_of(hub):
 def test_a_pushed_run_is_on_the_hub_with_its_film(hub, trained):
     address = push(trained, film=True)
     files = hub.files(NAME)
-    film = FILMS[shutil.which("ffmpeg") is None]
-    assert files.keys() == {*FILES, CARD, film, ".gitattributes"}
+    assert files.keys() == {*FILES, CARD, FILM, ".gitattributes"}
     assert all(files[name] == (trained / name).read_bytes() for name in FILES)
-    if film.endswith(".gif"):
-        with Image.open(io.BytesIO(files[film])) as pictures:
-            assert pictures.n_frames > 1
-    assert film in card_of(hub)[1]
+    with Image.open(io.BytesIO(files[FILM])) as pictures:
+        assert pictures.n_frames > 1
+    assert FILM in card_of(hub)[1]
     assert address == f"hf:ada/pole@{hub.find(NAME, 'main')[0]}"
     again = snn_gym.load_agent(address)
     before = snn_gym.load_agent(trained)
@@ -82,51 +77,19 @@ def test_the_card_has_the_hubs_metadata_and_whole_costs(hub, trained, evaluation
     assert result["dataset"] == {"name": "CartPole-v1", "type": "CartPole-v1"}
     metrics = {metric["type"]: metric["value"] for metric in result["metrics"]}
     mean, spread = np.mean(evaluation.returns), np.std(evaluation.returns)
-    assert metrics.pop("mean_reward") == f"{mean:.2f} +/- {spread:.2f}"
-    expected = {name: evaluation.total(name) for name in COST_COLUMNS}
-    assert metrics == pytest.approx(expected, abs=0.0051)
+    assert metrics == {"mean_reward": f"{mean:.2f} +/- {spread:.2f}"}
     for name, column in COST_COLUMNS.items():
         assert f"| {column.heading} | {evaluation.total(name):,.2f} |" in text
     assert f"{EPISODES} episodes" in text
     assert 'snn_gym.load_agent("hf:ada/pole")' in text
 
 
-def recipe(text, language):
-    return re.findall(
-        rf"```{language}\n(.*?)```", text.partition("## Train it again")[2], re.DOTALL
-    )
-
-
-def test_the_command_of_the_card_trains_the_same_weights(hub, trained, tmp_path, monkeypatch):
-    push(trained)
-    (command,) = recipe(card_of(hub)[1], "bash")
-    monkeypatch.chdir(tmp_path)
-    assert main([*shlex.split(command)[1:], "--no-progress"]) == 0
-    assert (tmp_path / "runs/again" / WEIGHTS).read_bytes() == (trained / WEIGHTS).read_bytes()
-
-
-def test_the_code_of_the_card_learns_the_same_weights(hub, tmp_path, monkeypatch):
-    changes = {"network": CHANGES["network"], **CHANGES["hyperparameters"]}
-    arguments = {"sutton_barto_reward": True}
-    model = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=3, env_kwargs=arguments, **changes)
-    folder = snn_gym.save_agent(model.learn(300), tmp_path / "one")
-    push(folder, episodes=1)
-    assert hub.files(NAME).keys() == {MANIFEST, WEIGHTS, CARD, ".gitattributes"}
-    text = card_of(hub)[1]
-    (code,) = recipe(text, "python")
-    assert text.count(f"env_kwargs={arguments}") == 2  # to evaluate, and to train again
-    monkeypatch.chdir(tmp_path)
-    exec(compile(code, CARD, "exec"), {})  # noqa: S102 - our own card
-    assert (tmp_path / "runs/again" / WEIGHTS).read_bytes() == (folder / WEIGHTS).read_bytes()
-
-
-def test_an_agent_without_recipe_or_spikes_says_so(hub, tmp_path):
+def test_an_agent_without_spikes_says_so(hub, tmp_path):
     model = snn_gym.load_pretrained("ppo-mlp", "CartPole-v1")
     push(snn_gym.save_agent(model, tmp_path / "mlp"))
     metadata, text = card_of(hub)
     assert "spiking-neural-network" not in metadata["tags"]
     assert "An agent that does not spike" in text
-    assert "No recipe that leads to these weights" in text
 
 
 def test_files_of_an_earlier_push_do_not_stay(hub, trained, tmp_path):
@@ -146,7 +109,7 @@ def test_a_missing_renderer_is_said_and_the_agent_pushed(hub, trained, monkeypat
     monkeypatch.setitem(sys.modules, "pygame", None)
     with pytest.warns(UserWarning, match=r"^no film is pushed: pygame is not installed"):
         push(trained, film=True)
-    assert not hub.files(NAME).keys() & {*FILMS}
+    assert not hub.files(NAME).keys() & {FILM}
     assert "Film" not in card_of(hub)[1]
 
 

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 from snn_gym._base.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from snn_gym.envs.synapses.environments import PlasticityVecEnv, plasticity_parallel_env
+    from snn_gym.envs.synapses.environments import PlasticityVecEnv
     from snn_gym.envs.synapses.plasticity import RULES, PlasticityRule, register_rule
 
 __all__ = [
     "RULES",
     "PlasticityRule",
     "PlasticityVecEnv",
-    "plasticity_parallel_env",
     "register_rule",
 ]
 
@@ -24,7 +23,6 @@ __getattr__, __dir__ = lazy_names(
         "RULES": "plasticity",
         "PlasticityRule": "plasticity",
         "PlasticityVecEnv": "environments",
-        "plasticity_parallel_env": "environments",
         "register_rule": "plasticity",
     },
 )

@@ -1,25 +1,416 @@
-"""Networks in training as environments of gymnasium, Stable-Baselines3 and PettingZoo."""
+"""Networks in training: moves of their weights, and environments of gymnasium and of SB3."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, Any, Literal
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
-from snn_gym._base.extras import import_extra
+from snn_gym._base.config import Config, Count, Positive, from_arguments, typed
 from snn_gym.envs.batch import BatchEnv, Infos, Rows, SingleEnv
+from snn_gym.envs.native.scenes import ACCENT, FAINT, INK, PAPER, WIDTH, blank, line, rectangle
+from snn_gym.envs.rendering import enlarged
 from snn_gym.envs.stable_baselines import BatchVecEnv, StableBaselinesVecEnv
-from snn_gym.envs.synapses.jobs import Job
-from snn_gym.envs.synapses.world import HORIZON, MOVES, PlasticityCore, draw_scene, weight_matrices
+from snn_gym.envs.synapses.features import (
+    LOCAL_MEASURES,
+    MEASURED,
+    PRESETS,
+    SynapseFeatures,
+    check_features,
+    check_seen_rule,
+)
+from snn_gym.envs.synapses.jobs import Job, Judgement, Probe, Weights, make_job
+from snn_gym.envs.synapses.plasticity import RULES, PlasticityRule, check_rule
 from snn_gym.spiking.network_config import NetworkConfig
+from snn_gym.spiking.population import Population, SynapseTable, start_weights
 
-if TYPE_CHECKING:
-    from snn_gym.envs.synapses.parallel import PlasticityParallelEnv
+# ---- loop ----------------------------------------------------------------------------------------
+JudgeWeights = Callable[[Weights, Probe], Judgement]
+"""Function that judges networks (P, W), each on its own probe (P, E)."""
+
+_NONE = np.empty(0, np.int64)
+
+
+@dataclass
+class MovingNetworks:
+    """N networks with their probes, scores and histories, filled by ``SynapseLoop``."""
+
+    weights: NDArray[np.float32]  # (N, W)
+    probes: Probe  # (N, E)
+    scores: NDArray[np.float64]  # (N,), of the weights on the probe
+    steps: NDArray[np.int64]  # (N,), environment steps, or samples, of all judging
+    moves: NDArray[np.int8]  # (N, h, W), past moves in {-1, 0, 1}, the latest first
+    rewards: NDArray[np.float32]  # (N, h), past rewards, the latest first
+    dynamics: NDArray[np.float32]
+    """(N, W, K), ``LOCAL_MEASURES`` of the judged weights and, with a rule of plasticity, its
+    eligibility; 0 if not measured.
+    """
+
+    @classmethod
+    def empty(
+        cls,
+        networks: int,
+        synapses: int,
+        probe_size: int,
+        history: int,
+        rule: PlasticityRule | None = None,
+    ) -> MovingNetworks:
+        """Return N networks of W synapses with weights of 0 and scores of NaN."""
+        measures = len(LOCAL_MEASURES) + (rule is not None)
+        return cls(
+            weights=np.zeros((networks, synapses), np.float32),
+            probes=np.zeros((networks, probe_size), np.int64),
+            scores=np.full(networks, np.nan),
+            steps=np.zeros(networks, np.int64),
+            moves=np.zeros((networks, history, synapses), np.int8),
+            rewards=np.zeros((networks, history), np.float32),
+            dynamics=np.zeros((networks, synapses, measures), np.float32),
+        )
+
+
+class SynapseLoop:
+    """Loop that moves, judges and observes networks, which it changes in place.
+
+    Old and new weights are always compared on one probe. ``features`` are observed, ``judge``
+    judges, ``weight_limit`` bounds every weight, and ``addressees`` (W,) name the synapse whose
+    dynamics each synapse sees (default: itself).
+    """
+
+    def __init__(
+        self,
+        networks: MovingNetworks,
+        features: SynapseFeatures,
+        judge: JudgeWeights,
+        weight_limit: float,
+        addressees: NDArray[np.int64] | None = None,
+    ) -> None:
+        self._networks = networks
+        self._features = features
+        self._judge = judge
+        self._weight_limit = weight_limit
+        self._addressees = addressees
+
+    @property
+    def seen_dynamics(self) -> NDArray[np.float32]:
+        """Local measures (N, W, K) that each synapse sees."""
+        dynamics = self._networks.dynamics
+        return dynamics if self._addressees is None else dynamics[:, self._addressees]
+
+    def observe(self) -> NDArray[np.float32]:
+        """Return the features of every synapse (N, W, F), float32 in [-1, 1]; a new array."""
+        networks = self._networks
+        return self._features.observe(
+            networks.weights, networks.moves, networks.rewards, self.seen_dynamics
+        )
+
+    def begin(
+        self, indices: NDArray[np.int64], weights: NDArray[np.float32], probes: Probe
+    ) -> None:
+        """Set weights (n, W) and probes (n, E) of some networks, clear histories, judge."""
+        networks = self._networks
+        networks.weights[indices] = self._clipped(weights)
+        networks.probes[indices] = probes
+        networks.steps[indices] = 0
+        networks.moves[indices] = 0
+        networks.rewards[indices] = 0.0
+        self.judge_present(indices)
+
+    def judge_present(self, indices: NDArray[np.int64]) -> None:
+        """Judge some networks (n,) on their probes; store scores, steps and dynamics."""
+        networks = self._networks
+        judgement = self._judge(networks.weights[indices], networks.probes[indices])
+        networks.scores[indices] = judgement.scores
+        networks.steps[indices] += judgement.network_steps
+        if judgement.dynamics is not None:
+            networks.dynamics[indices] = judgement.dynamics
+
+    def move(
+        self,
+        steps: NDArray[np.floating],
+        anew: NDArray[np.int64] = _NONE,
+        *,
+        takes_back: bool = False,
+    ) -> NDArray[np.float64]:
+        """Move all weights by steps (N, W) within their limit; return the gains in score (N,).
+
+        Networks ``anew`` (n,) have a new probe, on which their old weights are judged too. With
+        ``takes_back``, networks that got worse keep their old weights, scores and dynamics.
+        """
+        networks, count = self._networks, len(steps)
+        moved = self._clipped(networks.weights + steps)
+        judgement = self._judge(
+            np.concatenate([moved, networks.weights[anew]]),
+            np.concatenate([networks.probes, networks.probes[anew]]),
+        )
+        networks.scores[anew] = judgement.scores[count:]
+        networks.steps += judgement.network_steps[:count]
+        networks.steps[anew] += judgement.network_steps[count:]
+        gains = judgement.scores[:count] - networks.scores
+        stays = gains >= 0.0 if takes_back else np.ones(count, np.bool_)
+        networks.weights[stays] = moved[stays]
+        networks.scores[stays] = judgement.scores[:count][stays]
+        if judgement.dynamics is not None:
+            networks.dynamics[stays] = judgement.dynamics[:count][stays]
+        return gains
+
+    def remember(self, moves: NDArray[np.int8], rewards: NDArray[np.floating]) -> None:
+        """Put moves (N, W) and rewards (N,) before the past ones, and drop the oldest."""
+        networks = self._networks
+        for past, latest in ((networks.moves, moves), (networks.rewards, rewards)):
+            past[:, 1:] = past[:, :-1]
+            past[:, 0] = latest
+
+    def _clipped(self, weights: NDArray[np.floating]) -> NDArray[np.float32]:
+        clipped: NDArray[np.floating] = np.clip(weights, -self._weight_limit, self._weight_limit)
+        return clipped.astype(np.float32, copy=False)
+
+
+# ---- core ----------------------------------------------------------------------------------------
+MOVES = 3
+"""Moves of a synapse: 0 lowers its weight by a step, 1 leaves it, 2 raises it."""
+
+HORIZON = 100
+"""Default number of moves in an episode."""
+
+_NO_EPISODE = -1
+
+
+@dataclass(frozen=True)
+class PlasticitySettings(Config):
+    """Observation, moves and judging of a network in training."""
+
+    step_size: Positive
+    """Change of a weight by one move. Default: the job's."""
+    probe_size: Count
+    """Episodes or samples that weights are judged on. Default: the job's."""
+    weight_limit: Positive = 4.0
+    """Bound of every weight's absolute value."""
+    renew_probe_every: Count = 30
+    """Moves after which a new probe is drawn, on which old weights are then judged too; the default
+    is that of Bhargava et al. 2022."""
+    reward: Literal["sign", "difference"] = "sign"
+    """``sign``: 1 if the score rose, else -1, ties too; or the ``difference`` of scores."""
+    features: tuple[str, ...] = PRESETS["weight+topology"]
+    """Features of a synapse that are observed, out of ``action_history``, ``reward_history``,
+    ``weight``, ``topology``, ``dynamics`` and ``eligibility``; a name of ``PRESETS`` serves too."""
+    history: Count = 2
+    """Number of past moves and rewards in ``action_history`` and ``reward_history``."""
+    rule: Annotated[str, check_rule] | None = None
+    """Rule of plasticity behind ``eligibility``: ``three_factor``, ``r_stdp``, or a name given to
+    ``register_rule``."""
+
+    def __post_init__(self) -> None:
+        """Check the values and sort the features."""
+        super().__post_init__()
+        object.__setattr__(self, "features", check_features(self.features))
+
+    def _check(self) -> None:
+        check_seen_rule(self.features, self.rule)
+
+
+class PlasticityCore:
+    """N networks in training, each with its random stream.
+
+    An episode begins with random weights. A move changes every weight by ``-step_size``, 0 or
+    ``step_size``, within ``weight_limit``; the reward says whether the job is done better, judged
+    before and after the move on one probe. With the same seed, network k of a batch equals a batch
+    of one. ``settings`` are fields of ``PlasticitySettings``; the default network is the job's.
+    """
+
+    def __init__(
+        self,
+        job: str | Job,
+        networks: int = 1,
+        network: NetworkConfig | Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        typed(Count, networks, "networks")
+        self.job = make_job(job)
+        self.settings = _settings(self.job, settings)
+        if isinstance(network, Mapping):
+            network = NetworkConfig.from_dict(network)
+        config = self.job.network if network is None else network
+        self.population = Population(config, self.job.input_size, self.job.output_size)
+        self.features = SynapseFeatures(
+            self.settings.features, self.population.synapses,
+            self.settings.weight_limit, self.settings.history,
+        )  # fmt: skip
+        self.networks = networks
+        self.generators = [seeding.np_random()[0] for _ in range(networks)]
+        self._moved = np.full(networks, _NO_EPISODE)
+        self._networks = MovingNetworks.empty(
+            networks, self.synapses, self.settings.probe_size, self.settings.history, self.rule
+        )
+        self._loop = SynapseLoop(
+            self._networks, self.features, self._judge, self.settings.weight_limit
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Norse's neurons in a population can't be pickled; the rest makes the same one again.
+        return {**self.__dict__, "population": self.population.config}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        config = state["population"]
+        self.population = Population(config, self.job.input_size, self.job.output_size)
+
+    @property
+    def rule(self) -> PlasticityRule | None:
+        """Rule of plasticity behind the feature ``eligibility``; None for none."""
+        # By name, as the functions of a rule can't be pickled.
+        return None if self.settings.rule is None else RULES[self.settings.rule]
+
+    @property
+    def synapses(self) -> int:
+        """Number W of weights and biases of a network."""
+        return self.population.parameter_count
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """Present weights (N, W), float32; a copy."""
+        return self._networks.weights.copy()
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """Present scores (N,), each on its network's probe; a copy."""
+        return self._networks.scores.copy()
+
+    @property
+    def steps(self) -> NDArray[np.int64]:
+        """Environment steps, or samples seen, (N,) since episodes began; a copy."""
+        return self._networks.steps.copy()
+
+    def seed(self, seeds: Sequence[int | None], networks: NDArray[np.int64]) -> None:
+        """Restart the streams of ``networks`` (n,) with ``seeds`` (N,); None continues a stream."""
+        for index in networks:
+            if seeds[index] is not None:
+                self.generators[index], _ = seeding.np_random(seeds[index])
+
+    def start(self, networks: NDArray[np.int64]) -> None:
+        """Start an episode in some networks (n,): random weights, judged on a new probe."""
+        weights = [start_weights(self.population, self.generators[k], 1)[0] for k in networks]
+        self._loop.begin(networks, np.stack(weights), self._probes(networks))
+        self._moved[networks] = 0
+
+    def observe(self) -> NDArray[np.float32]:
+        """Return the features of every synapse (N, W, F), float32 in [-1, 1]; a new array."""
+        return self._loop.observe()
+
+    def step(self, actions: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Move every weight by actions (N, W) in {0, 1, 2} (``MOVES``) and return rewards (N,).
+
+        Other actions, or scores that are not finite, raise ValueError, a step before ``start``
+        ``gymnasium.error.ResetNeeded``.
+        """
+        if (self._moved == _NO_EPISODE).any():
+            raise gym.error.ResetNeeded("call reset() before step()")
+        shape = (self.networks, self.synapses)
+        fits = actions.shape == shape and actions.dtype.kind in "iu"
+        if not fits or actions.min() < 0 or actions.max() >= MOVES:
+            raise ValueError(
+                f"actions must be integers 0, 1 or 2 of shape {shape}, one for each network and "
+                f"synapse; got {actions.dtype} of shape {actions.shape}: {actions}"
+            )
+        moves = actions.astype(np.int8) - np.int8(1)
+        # The old weights are judged again only where there is a new probe to compare on.
+        is_due = (self._moved > 0) & (self._moved % self.settings.renew_probe_every == 0)
+        anew = np.flatnonzero(is_due)
+        if len(anew):
+            self._networks.probes[anew] = self._probes(anew)
+        gains = self._loop.move(np.float32(self.settings.step_size) * moves, anew)
+        is_difference = self.settings.reward == "difference"
+        rewards = gains if is_difference else np.where(gains > 0.0, 1.0, -1.0)
+        self._loop.remember(moves, rewards)
+        self._moved += 1
+        return rewards
+
+    def _probes(self, networks: NDArray[np.int64]) -> Probe:
+        """Return new probes (n, E) of some networks."""
+        size = self.settings.probe_size
+        return np.stack([self.job.draw_probe(self.generators[index], size) for index in networks])
+
+    def _judge(self, weights: NDArray[np.float32], probes: Probe) -> Judgement:
+        measure = not set(MEASURED).isdisjoint(self.settings.features)
+        # A user's job need not take a rule.
+        optional = {} if self.rule is None else {"rule": self.rule}
+        judgement = self.job.judge(self.population, weights, probes, measure=measure, **optional)
+        scores = judgement.scores
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                f"job {self.job.name!r} gave the score {scores[~np.isfinite(scores)][0]}; scores "
+                "must be finite, or no move can be called an improvement: bound them in Job.judge"
+            )
+        return judgement
+
+
+def _settings(job: Job, given: Mapping[str, Any]) -> PlasticitySettings:
+    values = {"step_size": job.step_size, "probe_size": job.probe_size, **given}
+    features = values.get("features")
+    if isinstance(features, str):
+        if features not in PRESETS:
+            raise ValueError(
+                f"features {features!r} are unknown; allowed: {', '.join(PRESETS)}, or a list of "
+                "blocks"
+            )
+        values["features"] = PRESETS[features]
+    return from_arguments(PlasticitySettings, values, "plasticity")
+
+
+# ---- scene ---------------------------------------------------------------------------------------
+_MARGIN = 12
+_MATRIX_HEIGHT = 160
+_SCORE_TOP, _SCORE_HEIGHT = 188, 56
+
+
+def weight_matrices(weights: NDArray[np.float32], table: SynapseTable) -> list[NDArray[np.float32]]:
+    """Return a network's weights (W,) as matrices (post, pre + 1), one a layer, biases last."""
+    matrices = []
+    for layer in range(int(table.layer.max()) + 1):
+        in_layer = table.layer == layer
+        post, pre = table.post[in_layer], table.pre[in_layer]
+        matrix = np.zeros((post.max() + 1, pre.max() + 1), np.float32)
+        matrix[post, pre] = weights[in_layer]
+        matrices.append(matrix)
+    return matrices
+
+
+def draw_scene(
+    matrices: Sequence[NDArray[np.float32]], limit: float, scores: Sequence[float]
+) -> NDArray[np.uint8]:
+    """Draw weight matrices side by side, above the scores since the episode began, (256, 256, 3).
+
+    A row holds the weights of a neuron, its bias at the right: red above 0, blue below, full colour
+    at the limit.
+    """
+    image = blank()
+    width = (WIDTH - _MARGIN) // len(matrices) - _MARGIN
+    for place, matrix in enumerate(matrices):
+        left = _MARGIN + place * (width + _MARGIN)
+        cells = enlarged(_coloured(matrix / limit), _MATRIX_HEIGHT, width)
+        image[_MARGIN : _MARGIN + _MATRIX_HEIGHT, left : left + width] = cells
+    rectangle(image, _SCORE_TOP, _MARGIN, _SCORE_HEIGHT, WIDTH - 2 * _MARGIN, FAINT)
+    low, high = min(scores), max(scores)
+    heights = (np.array(scores) - low) / (high - low) if high > low else np.full(len(scores), 0.5)
+    rows = _SCORE_TOP + _SCORE_HEIGHT * (1.0 - heights)
+    columns = np.linspace(_MARGIN, WIDTH - _MARGIN, max(len(scores), 2))
+    for start, end in pairwise(zip(rows, columns, strict=False)):
+        line(image, start, end, INK)
+    return image
+
+
+def _coloured(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return colours (..., 3) of shares in [-1, 1]: blue, white, red."""
+    strength = np.clip(np.abs(shares), 0.0, 1.0)[..., np.newaxis]
+    full = np.where(shares[..., np.newaxis] > 0, ACCENT, INK)
+    return np.round(strength * full + (1.0 - strength) * PAPER).astype(np.uint8)
 
 
 # ---- environment ---------------------------------------------------------------------------------
@@ -278,33 +669,3 @@ class PlasticityVecEnv(BatchVecEnv):
     def _shared(self, infos: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Repeat the dict of each network for each of its synapses, without copies."""
         return [info for info in infos for _ in range(self.core.synapses)]
-
-
-# ---- multiagent ----------------------------------------------------------------------------------
-def plasticity_parallel_env(
-    job: str | Job,
-    network: NetworkConfig | Mapping[str, Any] | None = None,
-    horizon: int = HORIZON,
-    **settings: Any,
-) -> PlasticityParallelEnv:
-    """Make a PettingZoo ``ParallelEnv`` in which every synapse of a network is an agent.
-
-    With one seed, moves and rewards equal those of ``gym.make`` of the job.
-
-    Args:
-        job: The job, or its name: ``Teacher``, ``XOR``, ``Digits``, ``CartPole``, ``Acrobot``,
-            ``MountainCar``.
-        network: Configuration of the network. Default: the job's.
-        horizon: Moves after which an episode is truncated.
-        **settings: Fields of ``PlasticitySettings``.
-
-    Raises:
-        ValueError: An argument is not allowed, or the network has more than 500 synapses; use
-            ``PlasticityVecEnv`` for those.
-        gymnasium.error.DependencyNotInstalled: PettingZoo, or a package of the job, is absent.
-    """
-    need = "plasticity_parallel_env needs PettingZoo"
-    import_extra("pettingzoo", need, "multiagent", gym.error.DependencyNotInstalled)
-    from snn_gym.envs.synapses.parallel import PlasticityParallelEnv
-
-    return PlasticityParallelEnv(PlasticityCore(job, 1, network, **settings), horizon)

@@ -9,16 +9,42 @@ of the eligibility by a rule of plasticity.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.envs.batch import few
-from snn_gym.envs.synapses.local_measures import LOCAL_MEASURES, RULE_ELIGIBILITY
 from snn_gym.envs.synapses.plasticity import RULES
-from snn_gym.envs.synapses.presets import FEATURES, MEASURED
-from snn_gym.spiking.population import SynapseTable
+
+if TYPE_CHECKING:  # importing names of features must not load torch
+    from snn_gym.spiking.population import SynapseTable
+
+FEATURES = ("action_history", "reward_history", "weight", "topology", "dynamics", "eligibility")
+"""Blocks of features, in the order of observations."""
+
+MEASURED = ("dynamics", "eligibility")
+"""Blocks that are measured while the network is judged."""
+
+_BASE_PRESETS: dict[str, tuple[str, ...]] = {
+    "history": ("action_history", "reward_history"),
+    "weight": ("weight",),
+    "weight+topology": ("weight", "topology"),
+    "history+weight": ("action_history", "reward_history", "weight"),
+    "history+topology": ("action_history", "reward_history", "topology"),
+    "all": ("action_history", "reward_history", "weight", "topology"),
+}
+PRESETS: dict[str, tuple[str, ...]] = {
+    **_BASE_PRESETS,
+    **{f"{name}+dynamics": (*mask, "dynamics") for name, mask in _BASE_PRESETS.items()},
+}
+"""Presets by name; ``weight+topology`` is the founding paper's best."""
+
+LOCAL_MEASURES = ("pre_rate", "post_rate", "coincidence", "window", "drive", "eligibility")
+"""Names of the six measures, in their order."""
+
+RULE_ELIGIBILITY = "rule_eligibility"
+"""Name of the seventh measure, of a rule."""
 
 TOPOLOGY = ("layer", "pre_index", "post_index", "fan_in", "fan_out")
 """Names of the columns of the block ``topology``."""

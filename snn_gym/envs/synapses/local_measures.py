@@ -38,6 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.envs import rollout
+from snn_gym.envs.synapses.features import LOCAL_MEASURES
 from snn_gym.envs.synapses.plasticity import NoConstants, PlasticityRule, Seen, State
 from snn_gym.spiking.population import Activity, Population, surrogate_window
 
@@ -118,13 +119,6 @@ def _follow(
 
 
 # ---- local dynamics ------------------------------------------------------------------------------
-LOCAL_MEASURES = ("pre_rate", "post_rate", "coincidence", "window", "drive", "eligibility")
-"""Names of the six measures, in their order."""
-
-RULE_ELIGIBILITY = "rule_eligibility"
-"""Name of the seventh measure, of a rule."""
-
-
 class LocalDynamics:
     """Observer of a rollout (``play(observer=...)``) that measures every synapse.
 

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from snn_gym.envs.synapses import local_measures as module
+from snn_gym.envs.synapses.features import LOCAL_MEASURES, RULE_ELIGIBILITY
 from snn_gym.envs.synapses.local_measures import (
-    LOCAL_MEASURES,
-    RULE_ELIGIBILITY,
     eligibilities,
     local_measures,
 )

@@ -6,12 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn_gym.envs.synapses.features import (
+    FEATURES,
+    LOCAL_MEASURES,
+    PRESETS,
     TOPOLOGY,
     SynapseFeatures,
     topology,
 )
-from snn_gym.envs.synapses.local_measures import LOCAL_MEASURES
-from snn_gym.envs.synapses.presets import FEATURES, PRESETS
 from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.population import Population
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from snn_gym.envs.classic_control import BATCHED_TASKS
 from snn_gym.envs.rollout import ObservationLimits, Seen, play
+from snn_gym.envs.synapses.features import LOCAL_MEASURES
 from snn_gym.envs.synapses.local_measures import (
-    LOCAL_MEASURES,
     LocalDynamics,
     _covariance,
     local_measures,

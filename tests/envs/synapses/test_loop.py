@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from snn_gym.envs.synapses.environments import MovingNetworks, SynapseLoop
+from snn_gym.envs.synapses.features import LOCAL_MEASURES
 from snn_gym.envs.synapses.jobs import Judgement
-from snn_gym.envs.synapses.local_measures import LOCAL_MEASURES
-from snn_gym.envs.synapses.world import MovingNetworks, SynapseLoop
 
 SYNAPSES = 3
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from snn_gym.envs.native.scenes import ACCENT, FAINT, INK, PAPER
-from snn_gym.envs.synapses.world import draw_scene, weight_matrices
+from snn_gym.envs.synapses.environments import draw_scene, weight_matrices
 from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.population import Population
 from tests.envs.variants import PLASTICITY

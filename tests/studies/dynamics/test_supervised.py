@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snn_gym._base.config import to_mapping
-from snn_gym.envs.synapses.world import teacher
+from snn_gym.envs.synapses.jobs import teacher
 from snn_gym.learners import SynapseAgents
 from studies.dynamics.settings import NULLS, SYNAPSE_AGENTS, TEACHER_NULLS
 from studies.dynamics.supervised import TeacherCase

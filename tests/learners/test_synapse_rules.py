@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn_gym._base.storage import to_arrays
-from snn_gym.envs.synapses.rules import (
+from snn_gym.learners.synapse_agents import (
     DYNAMICS_BINS,
     INDEX_BINS,
     WEIGHT_BINS,
@@ -15,8 +15,8 @@ from snn_gym.envs.synapses.rules import (
     QNetworkRule,
     TabularRule,
     load_memory,
+    make_rule,
 )
-from snn_gym.learners.synapse_agents import make_rule
 
 NAMES = ("weight", "eligibility")
 LEARNERS = ("shared_table", "synapse_tables", "q_network", "policy_gradient")
