@@ -1,4 +1,4 @@
-"""Figures of README.md, the guide and the findings, from today's rows.
+"""Figures of the guide and the findings, from today's rows.
 
     python -m studies.claims
 
@@ -10,7 +10,6 @@ date.
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +18,10 @@ import numpy as np
 import typer
 
 from snn_gym._base.storage import write_text_atomic
-from snn_gym.envs.registry import env_ids
 from snn_gym.leaderboard.comparison import SIGNIFICANCE, Comparison
 from snn_gym.leaderboard.statistics import holm, non_inferiority_p, paired_p, permutation_p
 from snn_gym.leaderboard.table import TableRow, table_rows
 from snn_gym.program.costs import shown_cost
-from snn_gym.zoo import agent_ids
 from studies.lean.front import FRONT_TASKS
 from studies.lean.front_points import front_points, verdict
 from studies.lean.plan import OFF, SECOND_TASKS, SMALL, TASKS, Task
@@ -38,23 +35,15 @@ from studies.tables import table, wrapped
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "studies" / "lean" / "results"
-PAGES = ("README.md", "docs/findings.md", "docs/guide/lean.md")
+PAGES = ("docs/findings.md", "docs/guide/lean.md")
 """Pages with marked parts."""
 UNSHED, SHED = "ppo-lif", "ppo-lif-dynamics"
 STOCK = (("ppo-lif", "sb3-ppo"), ("dqsn", "sb3-dqn"), ("sac-lif", "sb3-sac"))
 """Spiking agents, and unmodified Stable-Baselines3 of the same algorithm."""
 MEMORY = "recurrent-ppo-lsnn"
 """Spiking agent with a memory, trained by reward."""
-HEADLINE = (
-    "CartPole-v1",
-    "LunarLander-v3",
-    "snn/CueAccumulation-v0",
-    "snn/CueAccumulation-silent-v0",
-    "snn/Recall-v0",
-)
-"""Tasks of README's table."""
 PAYS_PRICES = ("operations", "cortex-m4")
-"""Prices of README's table."""
+"""Prices of the table of answers."""
 _END = "<!-- end -->"
 _PART = re.compile(rf"(<!-- generated: ([\w-]+) -->\n).*?({_END})", re.DOTALL)
 _NONE = "–"
@@ -195,14 +184,8 @@ def _cost(row: TableRow | None) -> str:
     return row.cost_cell(f"{operations(row):,.0f} ({_count(row.synops_per_decision)})")
 
 
-def headline(evidence: Evidence) -> str:
-    """Return README's table: the cheapest agents at equal return, and whether spikes cost less."""
-    shown, note = pays_table(evidence, HEADLINE)
-    return shown + "\n" + wrapped(f"**{summary(evidence.judged, PAYS_PRICES)}**{note}")
-
-
 def pays(evidence: Evidence) -> str:
-    """Return the same for every task of the question."""
+    """Return the cheapest agents of every task at equal return, and whether spikes cost less."""
     judged = evidence.judged
     shown, note = pays_table(evidence, judged.question.tasks)
     return wrapped(summary(judged, PAYS_PRICES) + note) + "\n" + shown
@@ -259,15 +242,6 @@ def saving(evidence: Evidence) -> str:
     )
 
 
-def limits(evidence: Evidence) -> str:
-    """Return README's list of savings and of claims without evidence."""
-    sentences = (saving(evidence), stock_note(evidence), memory_note(evidence))
-    return "".join(
-        textwrap.fill(f"- {x}", 118, subsequent_indent="  ", break_on_hyphens=False) + "\n"
-        for x in sentences
-    )
-
-
 def stock(evidence: Evidence) -> str:
     """Return the comparisons of spiking agents with unmodified Stable-Baselines3."""
     note, tests = wrapped(stock_note(evidence)), family(evidence, *STOCK)
@@ -303,15 +277,6 @@ def memory_note(evidence: Evidence) -> str:
     return (
         f"Memory: on {led} of {native} native tasks, with levels apart, a script without memory "
         f"earns more than the spiking agent with one that learned by reward. {rows}."
-    )
-
-
-def counts(evidence: Evidence) -> str:
-    """Return how much there is of everything."""
-    trained = sum(len(row.seeds) for row in evidence.rows.values())
-    return (
-        f"There are {len(agent_ids())} agents, {trained} trained ones by name, and "
-        f"{len(env_ids())} environment ids.\n"
     )
 
 
@@ -401,10 +366,7 @@ def family_table(tests: Sequence[JudgedPair], *, costs: bool = False) -> str:
 
 
 PARTS: Mapping[str, Callable[[Evidence], str]] = {
-    "headline": headline,
     "pays": pays,
-    "limits": limits,
-    "counts": counts,
     "stock": stock,
     "twins": twins,
     "two-steps": two_steps,
