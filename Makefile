@@ -86,29 +86,14 @@ pages: $(STAMP) ## Write what shows rows anew: table, cards, README, findings, p
 	$(BIN)/python -m studies.minatar report
 	$(BIN)/python -m studies.claims
 
-# Every run that has its file is passed over; the report is written from whatever runs there are.
+# Every run that is in its table is passed over; the report is written from whatever runs there are.
 study: $(STAMP) ## Run what is missing of the studies (days), write their pages in docs/.
-	$(BIN)/python -m studies.dynamics run --workers 2
-	$(BIN)/python -m studies.dynamics report
-	$(BIN)/python -m studies.local run
-	$(BIN)/python -m studies.local adapt
-	$(BIN)/python -m studies.local tasks
-	$(BIN)/python -m studies.local report
-	$(BIN)/python -m studies.eprop run
-	$(BIN)/python -m studies.eprop measure
-	$(BIN)/python -m studies.eprop report
-	$(BIN)/python -m studies.lean choose
-	$(BIN)/python -m studies.lean run
-	$(BIN)/python -m studies.lean twins
-	$(BIN)/python -m studies.lean front
-	$(BIN)/python -m studies.lean rescue
-	$(BIN)/python -m studies.lean disturbed
-	$(BIN)/python -m studies.lean report
+	for study in dynamics local eprop lean; do \
+		$(BIN)/python -m studies.$$study run && $(BIN)/python -m studies.$$study report || exit 1; \
+	done
 	$(BIN)/python -m studies.pays instructions
 	$(BIN)/python -m studies.pays episodes
 	$(BIN)/python -m studies.pays report
-	$(BIN)/python -m studies.intervals --no-measure
-	$(BIN)/python -m studies.copies
 	$(BIN)/python -m studies.processors
 
 test: $(STAMP) ## Run the tests (without the slow ones).

@@ -2,9 +2,8 @@
 
     python -m studies.claims
 
-Marked parts of the pages are written from the rows of the results table, the lean study and the
-rivals that a pilot found; the text around them is by hand. A test says when a page is not up to
-date.
+Marked parts of the pages are written from the rows of the results table; the text around them is
+by hand. A test says when a page is not up to date.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import typer
 
 from snn_gym._base.storage import write_text_atomic
@@ -22,22 +20,14 @@ from snn_gym.leaderboard.comparison import SIGNIFICANCE, Comparison
 from snn_gym.leaderboard.statistics import holm, non_inferiority_p, paired_p, permutation_p
 from snn_gym.leaderboard.table import TableRow, table_rows
 from snn_gym.program.costs import shown_cost
-from studies.lean.front import FRONT_TASKS
-from studies.lean.front_points import front_points, verdict
-from studies.lean.plan import OFF, SECOND_TASKS, SMALL, TASKS, Task
-from studies.lean.rivals import Rival, read_rivals
-from studies.lean.tables import Outcomes, pairs, read_outcomes
 from studies.pays.contenders import EVENTS_MARK, Contender
-from studies.pays.tables import MAIN, Judged, bracketed, keeps, read_judged, summary
-from studies.pays.verdicts import Verdict
+from studies.pays.tables import Judged, bracketed, keeps, read_judged, summary
 from studies.statistics import p_value
 from studies.tables import table, wrapped
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "studies" / "lean" / "results"
 PAGES = ("docs/findings.md", "docs/guide/lean.md")
 """Pages with marked parts."""
-UNSHED, SHED = "ppo-lif", "ppo-lif-dynamics"
 STOCK = (("ppo-lif", "sb3-ppo"), ("dqsn", "sb3-dqn"), ("sac-lif", "sb3-sac"))
 """Spiking agents, and unmodified Stable-Baselines3 of the same algorithm."""
 MEMORY = "recurrent-ppo-lsnn"
@@ -47,7 +37,7 @@ PAYS_PRICES = ("operations", "cortex-m4")
 _END = "<!-- end -->"
 _PART = re.compile(rf"(<!-- generated: ([\w-]+) -->\n).*?({_END})", re.DOTALL)
 _NONE = "–"
-_NOTES = {"(pilot)": "rows are to come", EVENTS_MARK: "event-driven execution"}
+_NOTES = {EVENTS_MARK: "event-driven execution"}
 """Marks in the cells of prices."""
 _UNPROVEN = " In brackets: fewer than two seeds were trained again, so the costs decide nothing."
 _COUNTS = ("synops_per_decision", "macs_per_decision", "neuron_updates_per_decision")
@@ -59,10 +49,6 @@ class Evidence:
 
     rows: Mapping[tuple[str, str], TableRow]
     """Rows of the results table by agent and environment."""
-    lean: Outcomes
-    """Outcomes of the lean study."""
-    rivals: tuple[Rival, ...]
-    """Cheapest rivals that a pilot found."""
     judged: Judged
     """Whether spiking agents keep the return, and cost less."""
 
@@ -103,43 +89,14 @@ class JudgedPair:
 
 
 def read_evidence(leaderboard: Path = ROOT / "leaderboard") -> Evidence:
-    """Read rows, outcomes, rivals and verdicts."""
+    """Read rows and verdicts."""
     rows = {(row.agent, row.environment): row for row in table_rows(leaderboard)}
-    return Evidence(rows, read_outcomes(RESULTS), read_rivals(), read_judged())
+    return Evidence(rows, read_judged())
 
 
 def operations(row: TableRow) -> float:
     """Return the operations of a decision: SynOps, multiply-accumulates and neuron updates."""
     return sum(getattr(row, name) or 0.0 for name in _COUNTS)
-
-
-@dataclass(frozen=True)
-class Unshed:
-    """A smaller spiking network that sheds nothing."""
-
-    operations: float
-    """Mean operations of a decision."""
-    seeds: int
-    """Its seeds."""
-
-
-def cheapest_unshed(evidence: Evidence, env_id: str) -> Unshed | None:
-    """Return the cheapest spiking network without shedding that keeps the return, if one is known.
-
-    Of the lean study: of its front, networks of all sizes and time steps; and its control of
-    smaller networks that were taught at no cost of spikes, where no seed lost return.
-    """
-    known = list[Unshed]()
-    if env_id in FRONT_TASKS:
-        judged = verdict(front_points(evidence.lean, FRONT_TASKS[env_id]), FRONT_TASKS[env_id])
-        if judged is not None and judged.off is not None:
-            known.append(Unshed(judged.off.operations, len(judged.off.outcomes)))
-    tasks: list[Task] = [x for x in (*TASKS.values(), *SECOND_TASKS.values()) if x.env_id == env_id]
-    for task in tasks:
-        both = pairs(evidence.lean, task, SMALL, OFF)
-        if both and all(a.mean >= b.mean - task.allowed_loss for a, b in both):
-            known.append(Unshed(float(np.mean([a.operations for a, _ in both])), len(both)))
-    return min(known, key=lambda x: x.operations, default=None)
 
 
 def compare(pair: Comparison) -> JudgedPair:
@@ -201,8 +158,8 @@ def pays_table(evidence: Evidence, tasks: Sequence[str]) -> tuple[str, str]:
         cells = [task, keeps(evidence.judged, task)]
         for price in PAYS_PRICES:
             verdict = evidence.judged.verdicts[task, price]
-            ann = _rival(evidence, verdict) or _priced(verdict.ann, price)
-            cells += [_priced(verdict.spiking, price), ann, verdict.words]
+            cells += [_priced(x, price) for x in (verdict.spiking, verdict.ann)]
+            cells.append(verdict.words)
         rows.append(cells)
     shown = table(head, rows)
     notes = "".join(f" {mark}: {text}." for mark, text in _NOTES.items() if mark in shown)
@@ -213,33 +170,6 @@ def _priced(contender: Contender | None, price: str) -> str:
     if contender is None:
         return _NONE
     return f"{contender.label(price)}: {bracketed(contender, shown_cost(contender.price(price)))}"
-
-
-def _rival(evidence: Evidence, verdict: Verdict) -> str | None:
-    """Return a pilot's ANN where rows are still to come and it is cheaper than those there are."""
-    found = [x for x in evidence.rivals if x.environment == verdict.task]
-    if verdict.price != MAIN or not verdict.missing or not found:
-        return None
-    rival = found[0]
-    if verdict.ann is not None and verdict.ann.price(MAIN) <= rival.operations:
-        return None
-    return f"{rival.network}: {rival.operations} (pilot)"
-
-
-def saving(evidence: Evidence) -> str:
-    """Return the savings of one lean training on CartPole-v1."""
-    env_id = "CartPole-v1"
-    unshed, shed = evidence.rows[UNSHED, env_id], evidence.rows[SHED, env_id]
-    small = cheapest_unshed(evidence, env_id)
-    assert small is not None  # the study has it
-    synops = (unshed.synops_per_decision or 0.0) / (shed.synops_per_decision or 1.0)
-    return (
-        f"On {env_id} `{SHED}` needs {operations(shed):,.0f} operations and `{UNSHED}` "
-        f"{operations(unshed):,.0f}. Operations fall "
-        f"{operations(unshed) / operations(shed):.1f} times, SynOps alone {synops:.0f} times. "
-        f"In the lean study a smaller spiking network that sheds nothing needs "
-        f"{small.operations:,.0f}."
-    )
 
 
 def stock(evidence: Evidence) -> str:
@@ -262,21 +192,6 @@ def stock_note(evidence: Evidence) -> str:
     return (
         f"Rows of unmodified Stable-Baselines3 with RL Zoo's settings ({names}) are registered and "
         "to come. Until then nothing is claimed against it."
-    )
-
-
-def memory_note(evidence: Evidence) -> str:
-    """Return the sentences that limit the claims of native tasks about memory."""
-    led, native = len(_led_by_scripts(evidence)), len(_with_memory(evidence))
-    levels = {env_id for _, env_id in evidence.rows if re.search("-(medium|hard)-", env_id)}
-    rows = (
-        f"Rows of {len(levels)} medium or hard levels exist"
-        if levels
-        else ("No row of a medium or hard level exists")
-    )
-    return (
-        f"Memory: on {led} of {native} native tasks, with levels apart, a script without memory "
-        f"earns more than the spiking agent with one that learned by reward. {rows}."
     )
 
 

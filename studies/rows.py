@@ -1,8 +1,7 @@
 """Rows of the results table that a page was measured from, and whether they are still the same.
 
 A study that reads rows keeps beside its numbers a file NAME.rows: a digest of each row, of its
-weights and returns. A page whose rows have changed since is stale: its command measures it anew,
-or ``EARLIER`` says why it keeps the numbers of earlier rows, and the page says so at its top.
+weights and returns. A page whose rows have changed since is stale: its command measures it anew.
 """
 
 from __future__ import annotations
@@ -45,34 +44,16 @@ class Source(NamedTuple):
 SOURCES: Mapping[str, tuple[Source, ...]] = MappingProxyType(
     {
         "deployed": (Source("studies/deployed/deployed.rows", "studies.deployed"),),
-        "converted": (Source("studies/deployed/converted.rows", "studies.deployed.converted"),),
         "faults": (Source("studies/deployed/faults.rows", "studies.deployed.faults"),),
-        "graphs": (Source("studies/deployed/graphs.rows", "studies.deployed.graphs"),),
         "hardware": (Source("studies/deployed/hardware.rows", "studies.deployed.hardware"),),
         "local-study": (
-            Source("studies/local/adaptation.rows", "studies.local adapt"),
+            Source("studies/local/adaptation.rows", "studies.local run --only adaptation"),
             Source("studies/local/report.rows", "studies.local report"),
         ),
         "eprop-study": (Source("studies/eprop/report.rows", "studies.eprop report"),),
     }
 )
 """Sources of the pages that quote rows, by the name of the page in docs/."""
-EARLIER: Mapping[str, str] = MappingProxyType(
-    {
-        "copies": "it compares 199 rows of version 0.1.0 with copies of them and with hundreds of "
-        "further trainings, which take days to make again. All of these rows have been trained "
-        "again since, and others have joined them.",
-        "intervals": "its groups of ten trained seeds are rows of version 0.1.0, which have been "
-        "trained again since. The coverage on known populations, which the findings quote, does "
-        "not depend on rows. Measuring again takes half an hour.",
-    }
-)
-"""Why a page keeps the numbers of earlier rows, by its name; no page has both this and sources."""
-
-
-def earlier_note(page: str) -> str:
-    """Return the sentence at the top of a page that keeps the numbers of earlier rows."""
-    return f"**This page is of earlier rows**: {EARLIER[page]}"
 
 
 def row_digest(row: Row) -> str:

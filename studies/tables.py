@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from snn_gym.envs.registry import load_environment_spec
+
 
 def spread(values: Sequence[float], digits: int = 0) -> str:
     """Return the median of values, with the smallest and the largest in brackets."""
@@ -29,3 +31,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def return_digits(env_id: str) -> int:
+    """Return the decimals with which returns of a task are shown."""
+    reference = load_environment_spec(env_id).reference
+    return 2 if abs(reference.solved - reference.random) < 10 else 0

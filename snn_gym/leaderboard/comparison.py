@@ -534,15 +534,12 @@ SIGNIFICANCE = 0.05
 MARGIN = 0.05
 """Accepted loss as a share of the way from random play to `solved`."""
 WRONG_PERCENT = {"normal": (4, 5), "failing": (69, 50)}
-"""Rate of "not inferior" for agents that lose exactly the margin, with 5 and with 10 seeds.
-
-From `python -m studies.intervals` for docs/intervals.md.
-"""
+"""Simulated rate of "not inferior" for agents that lose exactly the margin, 5 and 10 seeds."""
 
 _ERROR_RATE = (
     'Agents that lose exactly the margin were called "not inferior" in {} % (5 seeds) and {} % (10 '
     "seeds) of repeats with normally distributed seeds. With failures in one of 15 seeds of the "
-    "agent, and none of the other, in {} % and {} % ([all cases](../docs/intervals.md))"
+    "agent, and none of the other, in {} % and {} %"
 ).format(*WRONG_PERCENT["normal"], *WRONG_PERCENT["failing"])
 COMPARISON_DEFINITIONS: dict[str, str] = {
     "Agent": "name of the agent",

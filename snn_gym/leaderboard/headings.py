@@ -15,10 +15,7 @@ from snn_gym.zoo import agent_ids, load_agent_spec
 FEWEST_SEEDS = 5
 """Smallest number of seeds for an interval or a comparison."""
 COVERAGE_PERCENT = {5: (39, 95), 10: (64, 95)}
-"""Measured coverage of the interval in the worst and the best case, by least number of seeds.
-
-From `python -m studies.intervals` for docs/intervals.md.
-"""
+"""Coverage of the interval in the worst and the best case, by least number of seeds; simulated."""
 STREAMS_MARK = "†"
 """Runs shared random streams."""
 SHORT_MARK = "‡"
@@ -41,8 +38,7 @@ COLUMN_DEFINITIONS: dict[str, str] = {
     "95 % interval": "confidence interval of the mean by Student's t over seeds, cut off at the "
     f'environment\'s maximum; "–" under {FEWEST_SEEDS} seeds',
     "Coverage": "measured coverage of such an interval, nominally 95 %: from the case in which one "
-    "seed in ten fails, which most intervals miss, to normally distributed seeds ([all cases]"
-    "(../docs/intervals.md))",
+    "seed in ten fails, which most intervals miss, to normally distributed seeds",
     "IQM": "interquartile mean over seeds: the mean without the floor(n / 4) smallest and largest "
     "of n values",
     "Solved": "seeds whose mean return is at least the environment's `solved`",

@@ -2,7 +2,7 @@
 
 The seed is the unit, because episodes of one seed share a policy: statements about an agent rest on
 the mean returns of its seeds, at least two. Empty or non-finite scores raise ValueError, except in
-`probability_of_improvement`. `python -m studies.intervals` measured the coverage of the intervals.
+`probability_of_improvement`.
 Interquartile mean and probability of improvement follow Agarwal et al., "Deep Reinforcement
 Learning at the Edge of the Statistical Precipice", NeurIPS 2021, https://arxiv.org/abs/2108.13264.
 """

@@ -116,7 +116,7 @@ def _show(names: list[str]) -> str:
 # scaled; other observation statistics with other first weights. So two networks are aligned before
 # they are compared: layer by layer, each unit is matched with the most similar one, by the
 # assignment of least cost (as in Ainsworth et al. 2023, https://arxiv.org/abs/2209.04836, section
-# 3.2). docs/copies.md has the measurements behind the threshold.
+# 3.2).
 Floats = NDArray[np.float64]
 _FIELDS = ".receptive_fields"  # module of a learned encoder
 _QUANTISED = ".parametrizations.weight"  # module that holds the floats before they are rounded

@@ -19,9 +19,8 @@ from snn_gym.leaderboard.faults import Faults, with_faults
 from snn_gym.leaderboard.manifest import kept
 from snn_gym.policies.protocols import Acting
 from studies.deployed.page import Page
-from studies.lean.tables import return_digits
 from studies.rows import RowName
-from studies.tables import spread, table, wrapped
+from studies.tables import return_digits, spread, table, wrapped
 
 STORED = (
     ("ppo-lif", "CartPole-v1"),

@@ -1,1 +1,1 @@
-"""Learners that watch the dynamics of a spiking network, against those that do not."""
+"""Learning that watches the dynamics: which signals should a synapse see?"""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,14 +16,13 @@ from snn_gym._base.config import Config
 from snn_gym._base.numerics import one_thread
 from snn_gym.learners import StatefulPPO
 from snn_gym.zoo import make_agent
-from studies.eprop.runs import AGENT, TASKS
-from studies.files import read_run, write_run
+from studies.eprop.training import AGENT, TASKS
+from studies.runs import Planned
 
 SEED = 1000
 """Seed of the trainings, which stands in no table."""
 SHARES = (0.0, 0.1, 0.3)
 """Shares of a training at which both gradients are taken."""
-ANGLES = Path(__file__).parent / "angles.json"
 
 
 @dataclass(frozen=True)
@@ -39,47 +39,38 @@ class Angle(Config):
     """Norm of e-prop's, as a share of the other's."""
 
 
-@dataclass(frozen=True)
-class Angles(Config):
-    """All of them."""
-
-    angles: tuple[Angle, ...]
-
-
-def measure_angles(path: Path = ANGLES) -> None:
-    """Train one agent on each task, take both gradients on the way, and write the file."""
-    with one_thread():
-        found = [angle for env_id in TASKS for angle in _on_the_way(env_id)]
-    write_run(path, Angles(tuple(found)))
-
-
-def read_angles(path: Path = ANGLES) -> tuple[Angle, ...]:
-    """Return the measured angles."""
-    return read_run(Angles, path).angles
-
-
 class AngleLog(BaseCallback):
-    """Compare both gradients on the first rollout after each share of a training, then stop it."""
+    """Compare both gradients on the first rollout after some steps, then stop the training."""
 
-    def __init__(self, env_id: str) -> None:
+    def __init__(self, env_id: str, after: float) -> None:
         super().__init__()
-        self.found: list[Angle] = []
-        self._env_id = env_id
+        self.found: Angle | None = None
+        self._env_id, self._after = env_id, after
 
     def _on_step(self) -> bool:
-        return len(self.found) < len(SHARES)
+        return self.found is None
 
     def _on_rollout_end(self) -> None:
         model: Any = self.model
         before = model.num_timesteps - model.n_steps * model.n_envs
-        if before >= SHARES[len(self.found)] * TASKS[self._env_id]:
-            self.found.append(angle_of(model, self._env_id, before))
+        if before >= self._after and self.found is None:
+            self.found = angle_of(model, self._env_id, before)
 
 
-def _on_the_way(env_id: str) -> list[Angle]:
-    log = AngleLog(env_id)
-    make_agent(AGENT, env_id, SEED).learn(TASKS[env_id], callback=log)
+def measure(env_id: str, share: float) -> Angle:
+    """Train one agent for a share of a training, and take both gradients."""
+    log = AngleLog(env_id, share * TASKS[env_id])
+    with one_thread():
+        make_agent(AGENT, env_id, SEED).learn(TASKS[env_id], callback=log)
+    assert log.found is not None  # shares are far below 1
     return log.found
+
+
+def angle_runs() -> Iterator[Planned]:
+    """Yield the measurements on all tasks."""
+    for env_id in TASKS:
+        for share in SHARES:
+            yield Planned(f"angles/{env_id}/{share:g}", partial(measure, env_id, share))
 
 
 def angle_of(model: StatefulPPO, env_id: str, steps: int) -> Angle:

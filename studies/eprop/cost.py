@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,8 +24,8 @@ from snn_gym._base.config import Config
 from snn_gym._base.numerics import one_thread
 from snn_gym.spiking import EligibilityTraces, SpikingNetwork
 from snn_gym.zoo import build_policy
-from studies.eprop.runs import AGENT, TASKS
-from studies.files import read_run, write_run
+from studies.eprop.training import AGENT, TASKS
+from studies.runs import Planned
 
 BATCH = 16
 """Sequences at once."""
@@ -37,7 +37,6 @@ FORMS = {
     "forward": "e-prop, forward in time",
 }
 """Label of each form in the table."""
-COSTS = Path(__file__).parent / "costs.json"
 _RATE = 0.05
 """Spikes of an input channel in a time step."""
 _UNIT = 1 if sys.platform == "darwin" else 1024
@@ -56,13 +55,6 @@ class Cost(Config):
     """Peak memory of the process beyond that of a gradient of one step (MiB)."""
     step_us: float
     """Processor time of an environment step of one sequence (µs)."""
-
-
-@dataclass(frozen=True)
-class Costs(Config):
-    """All of them."""
-
-    costs: tuple[Cost, ...]
 
 
 def make_network() -> SpikingNetwork:
@@ -113,15 +105,14 @@ def measure(form: str, length: int) -> Cost:
     return Cost(form, length, peak_mib, 1e6 * taken_s / (length * BATCH))
 
 
-def measure_all(path: Path = COSTS) -> None:
-    """Measure all forms and lengths, each in a process of its own, and write the file."""
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1, maxtasksperchild=1) as pool:
-        asked = [(form, length) for form in FORMS for length in LENGTHS]
-        found = tuple(pool.starmap(measure, asked, chunksize=1))
-    write_run(path, Costs(found))
+def measure_apart(form: str, length: int) -> Cost:
+    """Measure one gradient in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(measure, (form, length))
 
 
-def read_costs(path: Path = COSTS) -> tuple[Cost, ...]:
-    """Return the measured costs."""
-    return read_run(Costs, path).costs
+def cost_runs() -> Iterator[Planned]:
+    """Yield the measurements of all forms and lengths."""
+    for form in FORMS:
+        for length in LENGTHS:
+            yield Planned(f"costs/{form}/{length}", partial(measure_apart, form, length))

@@ -3,71 +3,61 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from snn_gym._base.storage import write_text_atomic
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard import TableRow, table_rows
 from snn_gym.leaderboard.results import Row, list_rows
-from studies.eprop.angle import ANGLES, SEED, read_angles
-from studies.eprop.cost import BATCH, COSTS, FORMS, LENGTHS, read_costs
-from studies.eprop.runs import (
+from studies.eprop.angle import SEED, Angle
+from studies.eprop.cost import BATCH, FORMS, LENGTHS, Cost
+from studies.eprop.training import (
     AGENT,
     ARMS,
     EVALUATION_EPISODES,
-    RESULTS,
     SEEDS,
     SHORT,
     TASKS,
     EpropRun,
-    read_runs,
 )
-from studies.lean.tables import return_digits
-from studies.tables import table, wrapped
+from studies.rows import LEADERBOARD
+from studies.runs import Runs
+from studies.tables import return_digits, table, wrapped
 
 BAR = 0.9
 """Share of the return of back-propagation through time that e-prop is to earn."""
 MEMORYLESS = "ppo-lif"
 """Agent of the results table that starts from rest at every decision."""
-LEADERBOARD = Path(__file__).parents[2] / "leaderboard"
 
-LENGTHS_OF_TRAINING = {"": "", SHORT: ", a third of the steps"}
-"""Suffix of a section's heading by folder of the results."""
+LENGTHS_OF_TRAINING = {"": "", f"{SHORT}/": ", a third of the steps"}
+"""Suffix of a section's heading by prefix of the runs' names."""
 
 RunsByArm = Mapping[str, list[EpropRun]]
 
 
-def write_report(
-    docs: Path, results: Path = RESULTS, costs: Path = COSTS, angles: Path = ANGLES
-) -> Path:
-    """Write the report."""
+def pages(runs: Runs) -> dict[str, str]:
+    """Return the study's page."""
     parts = [_head()]
     for env_id, (folder, length) in itertools.product(TASKS, LENGTHS_OF_TRAINING.items()):
-        found = {arm: read_runs(env_id, arm, results / folder) for arm in ARMS}
-        runs = {arm: kept for arm, kept in found.items() if kept}
-        if runs:
-            parts.append(_task(env_id, length, runs))
-    parts += [_angles(angles), _costs(costs)]
-    path = docs / "eprop-study.md"
-    write_text_atomic(path, "\n".join(parts))
-    return path
+        found = {arm: runs.read(EpropRun, f"{folder}{env_id}/{arm}/") for arm in ARMS}
+        by_arm = {arm: kept for arm, kept in found.items() if kept}
+        if by_arm:
+            parts.append(_task(env_id, length, by_arm))
+    parts += [_angles(runs.read(Angle, "angles/")), _costs(runs.read(Cost, "costs/"))]
+    return {"eprop-study.md": "\n".join(parts)}
 
 
 def _head() -> str:
     return wrapped(
         "# Memory learned without back-propagation through recurrent spikes",
         "Written by `python -m studies.eprop report` from the runs of `python -m studies.eprop "
-        "run`, which lie in `studies/eprop/results`, and from the costs of "
-        "`python -m studies.eprop measure`.",
+        "run`, which lie in `studies/eprop/runs.jsonl`.",
         f"`{AGENT}` learns two tasks that need memory, once with each gradient: back-propagation "
         "through time (BPTT), or e-prop ([Bellec et al. "
         "2020](https://doi.org/10.1038/s41467-020-17236-y)). E-prop leaves out the path through "
-        "recurrent spikes. With random feedback the actor's error reaches its neurons through "
-        "fixed random weights. The critic is a GRU that always learns by BPTT; acting does not "
-        "need it.",
+        "recurrent spikes. The critic is a GRU that always learns by BPTT; acting does not need "
+        "it.",
         "The hyper-parameters are those of the agent's file. None was tuned for e-prop, and none "
         "on these seeds. Every training takes the same number of environment steps on one "
         f"machine. The trained agent then plays {EVALUATION_EPISODES} fresh episodes without "
@@ -161,11 +151,9 @@ def _verdict(env_id: str, runs: RunsByArm) -> str:
     return wrapped(says)
 
 
-def _angles(path: Path) -> str:
+def _angles(angles: Iterable[Angle]) -> str:
     heading = ("task", "steps trained", "cosine", "norm of e-prop's gradient / norm of BPTT's")
-    rows = [
-        (x.env_id, f"{x.steps:,}", f"{x.cosine:.2f}", f"{x.norms:.2f}") for x in read_angles(path)
-    ]
+    rows = [(x.env_id, f"{x.steps:,}", f"{x.cosine:.2f}", f"{x.norms:.2f}") for x in angles]
     return "\n".join(
         [
             "\n## Difference between the gradients\n",
@@ -180,8 +168,8 @@ def _angles(path: Path) -> str:
     )
 
 
-def _costs(path: Path) -> str:
-    found = {(cost.form, cost.length): cost for cost in read_costs(path)}
+def _costs(costs: Iterable[Cost]) -> str:
+    found = {(cost.form, cost.length): cost for cost in costs}
     heading = ("gradient", *(f"{length:,} steps" for length in LENGTHS))
     memory = [
         (says, *(f"{found[form, length].peak_mib:.1f}" for length in LENGTHS))

@@ -1,31 +1,23 @@
 """Agents as gates: ``python -m studies.gates run``, then ``report``.
 
 Stored agents are exported as Verilog, serial and parallel, compared with their integer programs on
-2,000 observations by Verilator, and synthesised by yosys and nextpnr for two FPGAs. A part whose
-file exists is passed over.
+2,000 observations by Verilator, and synthesised by yosys and nextpnr for two FPGAs.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import re
-import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-import numpy as np
-import typer
+from typing import Any, Literal
 
 from snn_gym import load_pretrained
 from snn_gym._base.config import Config
-from snn_gym._base.numerics import one_thread
-from snn_gym._base.storage import write_text_atomic
 from snn_gym.export import (
     VerilogFiles,
     count_instructions,
@@ -35,16 +27,11 @@ from snn_gym.export import (
     visit,
 )
 from snn_gym.leaderboard.pretrained import find_trained
-from snn_gym.program import compact, count_costs, decide
-from snn_gym.program.prices import PRICES
-from studies.files import read_run, write_run
-from studies.gates.chip import Loihi
 from studies.gates.episodes import Played, play
+from studies.runs import Planned, Runs, Study, command_line
 from studies.tables import table, wrapped
 
-RESULTS = Path(__file__).parent / "results"
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "gates.md"
 SEEN = 1000  # observations, and as many with noise
 SHAPES: tuple[Literal["serial", "parallel"], ...] = ("serial", "parallel")
 AGENTS = (
@@ -65,11 +52,6 @@ AGENTS = (
     ("snn/CueAccumulation-silent-v0", "recurrent-ppo-lsnn-lean"),
     ("snn/DelayedMatchToSample-v0", "recurrent-ppo-lsnn-lean"),
 )
-CHIP_AGENTS = (
-    *(x for x in AGENTS if x[1] == "ppo-lif-lean"),
-    ("LunarLander-v3", "ppo-lif-lean"),
-    ("CartPole-v1", "ppo-lif"),
-)
 PLAYING = (
     ("CartPole-v1", "ppo-lif-lean"),
     ("snn/CueAccumulation-v0", "recurrent-ppo-lsnn-lean"),
@@ -78,7 +60,6 @@ EPISODES = range(1_800_000_000, 1_800_000_020)
 MOST_SYNAPSES = 1000
 TARGET: Literal["cortex-m4"] = "cortex-m4"
 TOOLS = ("yosys", "nextpnr-ice40", "nextpnr-ecp5", "verilator")
-app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
 @dataclass(frozen=True)
@@ -114,29 +95,17 @@ class Built(Config):
     tools: str
 
 
-@app.command()
-def run(
-    folder: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
-) -> None:
-    """Export, simulate and synthesise every agent in both forms."""
-    missing = [x for x in TOOLS if shutil.which(x) is None]
-    if missing:
-        raise SystemExit(f"not installed: {', '.join(missing)}; install Debian's packages of them")
-    with one_thread():
-        for env_id, agent in AGENTS:
-            for shape in SHAPES:
-                _make(folder, env_id, agent, partial(_build, shape=shape), f"-{shape}")
-
-
-def _make(
-    folder: Path, env_id: str, agent: str, make: Callable[[str, str], Config], ending: str = ""
-) -> None:
-    """Write what a function makes of an agent, unless there is a file of it."""
-    path = folder / f"{agent}-{env_id.replace('/', '-')}{ending}.json"
-    if not path.exists():
-        made = make(env_id, agent)
-        write_run(path, made)
-        typer.echo(f"{path.stem}: {made}")
+def plan() -> Iterator[Planned]:
+    """Yield the forms of all agents, their instructions as C, and whole episodes of two."""
+    for env_id, agent in AGENTS:
+        for shape in SHAPES:
+            name = f"forms/{agent}/{env_id}/{shape}"
+            yield Planned(name, partial(_build, env_id, agent, shape))
+        yield Planned(f"instructions/{agent}/{env_id}", partial(_counted, env_id, agent))
+    for env_id, agent in PLAYING:
+        for shape in SHAPES:
+            name = f"episodes/{agent}/{env_id}/{shape}"
+            yield Planned(name, partial(play, env_id, agent, shape, EPISODES))
 
 
 def _build(env_id: str, agent: str, shape: Literal["serial", "parallel"]) -> Built:
@@ -243,32 +212,6 @@ def _versions() -> str:
 
 
 @dataclass(frozen=True)
-class Simulated(Config):
-    """Decisions of an agent on SANA-FE's Loihi."""
-
-    environment: str
-    agent: str
-    neurons: int
-    decisions: int
-    equal: int
-    """Decisions whose action is that of the program in float."""
-    energy_nj: float
-    time_us: float
-    price_nj: float
-    """The price ``loihi`` of the same decisions."""
-    version: str
-
-
-@app.command()
-def chip(
-    folder: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
-) -> None:
-    """Let feed-forward agents decide on SANA-FE's Loihi; needs the extra ``chips``."""
-    for env_id, agent in CHIP_AGENTS:
-        _make(folder / "chip", env_id, agent, _on_chip)
-
-
-@dataclass(frozen=True)
 class Counted(Config):
     """Instructions of a decision on a Cortex-M4."""
 
@@ -278,59 +221,15 @@ class Counted(Config):
     instructions: float
 
 
-@app.command()
-def instructions(
-    folder: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
-) -> None:
-    """Count the instructions of a decision as C, by QEMU."""
-    for env_id, agent in AGENTS:
-        _make(folder / "instructions", env_id, agent, _counted)
-
-
 def _counted(env_id: str, agent: str) -> Counted:
     model = load_pretrained(agent, env_id)
     made = count_instructions(model, env_id, TARGET, visits=visit(model, env_id))
     return Counted(env_id, agent, made.form, made.per_decision)
 
 
-@app.command()
-def episodes(
-    folder: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
-) -> None:
-    """Let circuits of two agents play whole episodes."""
-    for env_id, agent in PLAYING:
-        for shape in SHAPES:
-            made = partial(play, shape=shape, seeds=EPISODES)
-            _make(folder / "episodes", env_id, agent, made, f"-{shape}")
-
-
-def _on_chip(env_id: str, agent: str) -> Simulated:
-    model = load_pretrained(agent, env_id)
-    program, observations = compact(program_of(model)), seen_and_noisy(model, env_id, SEEN // 10)
-    loihi, decided = Loihi(program), decide(program, observations)
-    made = [loihi.decide(x) for x in observations]
-    if program.choice.discrete:
-        equal = [x.action == a for x, a in zip(made, decided.actions, strict=True)]
-    else:
-        pairs = zip(made, decided.outputs, strict=True)
-        equal = [bool(np.allclose(x.action, y, rtol=0.0, atol=1e-3)) for x, y in pairs]
-    price = PRICES["loihi"].of(count_costs(program, observations))
-    assert price is not None  # of a network
-    return Simulated(
-        env_id, agent, sum(program.sizes), len(made), sum(equal),
-        float(np.mean([x.energy_nj for x in made])), float(np.mean([x.time_us for x in made])),
-        price / 1e3, importlib.metadata.version("sanafe"),
-    )  # fmt: skip
-
-
-@app.command()
-def report(
-    folder: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
-    page: Annotated[Path, typer.Option(help="Page to write.")] = PAGE,
-) -> None:
-    """Write the page from the results that there are."""
-    built = [read_run(Built, path) for path in sorted(folder.glob("*.json"))]
-    counted = [read_run(Counted, path) for path in (folder / "instructions").glob("*.json")]
+def pages(runs: Runs) -> dict[str, str]:
+    """Return the page from the results that there are."""
+    built, counted = runs.read(Built, "forms/"), runs.read(Counted, "instructions/")
     measured = {(x.environment, x.agent): f"{x.instructions:,.0f}" for x in counted}
     agents = list[tuple[str, ...]]()
     forms: dict[str, list[tuple[str, ...]]] = {shape: [] for shape in SHAPES}
@@ -360,44 +259,21 @@ def report(
         table(_HEAD, forms["parallel"]),
         _LARGE,
         "## Whole episodes",
-        *_played(folder),
-        *_chip_section(folder),
-        f"Tools: {'; '.join(tools)}. `python -m studies.gates` with `run`, "
-        "`instructions`, `episodes`, `chip` and `report` writes this page.",
+        *_played(runs),
+        f"Tools: {'; '.join(tools)}. `python -m studies.gates` with `run` "
+        "and `report` writes this page.",
     )
-    write_text_atomic(page, text)
-    typer.echo(f"wrote {page}")
+    return {"gates.md": text}
 
 
-def _played(folder: Path) -> Iterator[str]:
+def _played(runs: Runs) -> Iterator[str]:
     """Yield a sentence for each circuit that played."""
-    for path in sorted((folder / "episodes").glob("*.json")):
-        x = read_run(Played, path)
+    for x in runs.read(Played, "episodes/"):
         yield (
             f"In co-simulation, the {x.shape} circuit of `{x.agent}` played {x.episodes} episodes "
             f"of {x.environment} with a mean return of {x.mean:g}; {x.equal:,} of {x.decisions:,} "
             "decisions were those of the integer program."
         )
-
-
-def _chip_section(folder: Path) -> tuple[str, ...]:
-    """Return the paragraphs and the table of decisions on SANA-FE's Loihi, if there are."""
-    made = [read_run(Simulated, path) for path in sorted((folder / "chip").glob("*.json"))]
-    if not made:
-        return ()
-    rows = [
-        (
-            x.environment, f"`{x.agent}`", f"{x.neurons}", f"{x.equal} of {x.decisions}",
-            f"{x.energy_nj:,.1f}", f"{x.time_us:.1f}", f"{x.price_nj:,.1f}",
-            f"{x.price_nj / x.energy_nj - 1.0:+.0%}",
-        )
-        for x in made
-    ]  # fmt: skip
-    head = (
-        "Task", "Agent", "Neurons", "Equal actions", "nJ a decision", "us", "Price `loihi`, nJ",
-        "Deviation of the price",
-    )  # fmt: skip
-    return (*_ON_CHIP, table(head, rows), f"SANA-FE {made[0].version}.")
 
 
 def _cells(x: Built) -> tuple[str, ...]:
@@ -443,14 +319,7 @@ _LARGE = (
     "simulated and not synthesised: the one of LunarLanderContinuous, with 1,759, is larger than "
     "both parts."
 )
-_ON_CHIP = (
-    "## On Loihi",
-    "SANA-FE runs the agents on its model of Loihi, a core for each layer. Actions are compared "
-    "with those of the program in float, on visited observations and as many with noise. The price "
-    "`loihi` of [Where spikes pay](where-spikes-pay.md) counts products of the input and of the "
-    "head, which the host makes here, and neither the step by which a layer waits for the one "
-    "before it nor hops between cores.",
-)
+STUDY = Study(Path(__file__).parent, lambda _: plan(), pages)
 
 if __name__ == "__main__":
-    app()
+    command_line(STUDY)

@@ -1,14 +1,14 @@
-"""The small file of plain data that an arm of the study leaves."""
+"""Outcome of a training of the study, by task, arm and seed."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from snn_gym._base.config import Config
-from studies.files import read_run, write_run
+from studies.runs import Runs
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,8 @@ class Outcome(Config):
     """Share of the training after which learning was found to be over."""
     last_bound: float | None
     """Bound at the end."""
-    returns: tuple[float, ...]
-    """Returns of the public evaluation episodes."""
     mean: float
-    """Mean of the returns."""
+    """Mean return of the public evaluation episodes."""
     synops: dict[str, float]
     """Synaptic operations of a decision, by layer."""
     macs: float
@@ -49,9 +47,6 @@ class Outcome(Config):
     """Version of the package."""
     network: dict[str, Any] = field(default_factory=dict)
     """Settings of the network that replace the agent's."""
-    zero_share: float | None = None
-    """Share of hidden activations that were zero, whose multiply-accumulates are not in ``macs``;
-    None where it was not measured."""
     frozen_mean: float | None = None
     """Mean return, in the same episodes, of the policy when learning was found to be over; of
     ``lean`` alone."""
@@ -77,16 +72,13 @@ class Outcome(Config):
         return self.hidden_synops + self.macs + self.neuron_updates
 
 
-def outcome_path(folder: Path, task: str, arm: str, seed: int) -> Path:
-    """Return where the file of an arm is."""
-    return folder / task.replace("/", "__") / arm / f"{seed}.json"
+Outcomes = Mapping[tuple[str, str], Mapping[int, Outcome]]
+"""Outcomes by seed, by task and arm."""
 
 
-def write_outcome(folder: Path, outcome: Outcome) -> Path:
-    """Write an arm's file, atomically: a file that exists is whole."""
-    return write_run(outcome_path(folder, outcome.task, outcome.arm, outcome.seed), outcome)
-
-
-def read_outcome(path: Path) -> Outcome:
-    """Read an arm's file."""
-    return read_run(Outcome, path)
+def read_outcomes(runs: Runs) -> Outcomes:
+    """Read all outcomes of a table."""
+    outcomes: dict[tuple[str, str], dict[int, Outcome]] = {}
+    for outcome in runs.read(Outcome):
+        outcomes.setdefault((outcome.task, outcome.arm), {})[outcome.seed] = outcome
+    return outcomes

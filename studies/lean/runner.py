@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,33 +17,32 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 
 import snn_gym
 from snn_gym._base.numerics import one_thread
-from snn_gym.leaderboard.evaluation import Evaluation, evaluate
+from snn_gym.leaderboard.evaluation import evaluate
 from snn_gym.learners.lean_algorithm import LeanAlgorithm
-from snn_gym.spiking.regulation.lean import (
-    learning_is_over,
-    sums_of_episodes,
-)
+from snn_gym.spiking.regulation.lean import learning_is_over, sums_of_episodes
 from snn_gym.training.checkpoint import remove_checkpoints, restore_checkpoint
 from snn_gym.training.logs import EpisodeLog
 from snn_gym.training.run import SegmentCallback
-from snn_gym.zoo import make_agent
+from snn_gym.zoo import make_agent, make_lean
 from snn_gym.zoo.build import make_environments
-from studies.lean.outcome import Outcome, outcome_path, read_outcome, write_outcome
-from studies.lean.plan import (
-    ARMS,
+from studies.lean.outcome import Outcome
+from studies.lean.tasks import (
     CHECKPOINT_INTERVAL,
-    FIXED,
     LEAN,
     OFF,
+    SECOND_TASKS,
     SMALL,
+    SYNAPSE_TASKS,
+    TASKS,
     Task,
-    chosen_strength,
     settings_of,
 )
-from studies.lean.small import smallest_student
+from studies.runs import Planned, Runs
 
-Report = Callable[[Outcome], None]
-"""Called with every arm as it ends."""
+SCRATCH = Path("runs") / "lean"
+"""Folder of checkpoints."""
+WIDTHS = (8, 16, 32)
+"""Neurons of each of the two hidden layers of the students of ``small``, tried in this order."""
 
 
 @dataclass(frozen=True)
@@ -81,117 +80,94 @@ class _Until(BaseCallback):
         return self.num_timesteps < self._steps
 
 
-def run_seed(
-    task: Task, seed: int, arms: Sequence[str], results: Path, scratch: Path, report: Report
-) -> None:
-    """Train the missing arms of a task with one seed."""
-    for arm in arms:
-        if arm not in ARMS:
-            raise ValueError(f"arm {arm!r} is unknown; arms: {', '.join(ARMS)}")
-    missing = [
-        arm
-        for arm in arms
-        if not outcome_path(results, task.env_id, task.label(arm), seed).exists()
-    ]
-    if not missing:
-        return
-    if FIXED in missing:
-        chosen_strength(task)  # refused before anything is trained
-    folder = scratch_folder(scratch, task, seed)
-    with one_thread():
-        if OFF in missing or not (folder / "done").exists():
-            off = trained_off(task, seed, folder)
-            if OFF in missing:
-                outcome = judge(off, task, OFF, seed, {})
-                write_outcome(results, outcome)
-                report(outcome)
-        for arm in (x for x in ARMS if x in missing and x != OFF):
-            if arm == SMALL:
-                outcome = _train_small(task, seed, folder, results)
-            else:
-                outcome = _train_arm(task, arm, seed, folder, results)
-            write_outcome(results, outcome)
-            report(outcome)
+def shedding_runs(table: Runs) -> Iterator[Planned]:
+    """Yield all arms of all tasks, those of a task and seed together."""
+    for task in (*TASKS, *SECOND_TASKS, *SYNAPSE_TASKS):
+        for seed in task.seed_range():
+            for arm in task.arms:
+                yield Planned(task.run_name(arm, seed), partial(train, table, task, arm, seed))
 
 
-def scratch_folder(scratch: Path, task: Task, seed: int) -> Path:
-    """Return the folder, which is made, of the checkpoints of a task and seed."""
+def train(table: Runs, task: Task, arm: str, seed: int, scratch: Path = SCRATCH) -> Outcome:
+    """Train an arm; all but ``off`` branch from its checkpoints, which are made if missing."""
     folder = scratch / task.env_id.replace("/", "__") / task.variant / str(seed)
     folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    with one_thread():
+        if arm == OFF or not (folder / "done").exists():
+            off = _train_off(task, seed, folder)
+        if arm == OFF:
+            return judge(off, task, task.label(arm), seed)
+        found = table.read(Outcome, task.run_name(LEAN, seed))
+        return (_train_small if arm == SMALL else _train_arm)(
+            task, arm, seed, folder, found[0] if found else None
+        )
 
 
-def trained_off(task: Task, seed: int, folder: Path) -> Trained:
+def _train_off(task: Task, seed: int, folder: Path) -> Trained:
     """Train an agent that goes on learning, from its last checkpoint; keep all of these."""
-    model = make_agent(task.agent, task.env_id, seed, network=task.network)
+    model = make_agent(task.agent, task.env_id, seed)
     kept = _kept(folder)
     episodes = restore_checkpoint(kept[-1], model) if kept else EpisodeLog()
     branched_at = model.num_timesteps
-    seconds = learn_in_segments(model, task, seed, partial(_KeptSegments, folder), episodes)
+    seconds = _learn_in_segments(model, task, seed, partial(_KeptSegments, folder), episodes)
     (folder / "done").touch()
     return Trained(model, branched_at, seconds)
 
 
-def trained_arm(
-    task: Task, arm: str, settings: Mapping[str, Any], seed: int, folder: Path
-) -> Trained:
+def _train_arm(task: Task, arm: str, seed: int, folder: Path, known: Outcome | None) -> Outcome:
     """Train an arm from the last checkpoint before learning was over."""
+    settings = settings_of(arm, task, None if known is None else known.last_bound)
     # The rules under which the arms were registered: all shed, at nine tenths at the latest.
-    shedding = {"largest_rise": None, **settings}
-    network = {**task.network, "regulation": {"lean": shedding}}
-    model = make_agent(task.agent, task.env_id, seed, network=network)
-    assert isinstance(model, LeanAlgorithm)  # as its network asks
+    network = {"regulation": {"lean": {"largest_rise": None, **settings}}}
+    model: Any = make_agent(task.agent, task.env_id, seed, network=network)
     episodes = _restore_before(_learned_at(model, task, folder), model, folder)
     model.remember_episodes(*_course(episodes, task))
     branched_at = model.num_timesteps
-    return Trained(model, branched_at, learn_arm(model, task, seed, folder / arm, episodes))
-
-
-def _train_arm(task: Task, arm: str, seed: int, folder: Path, results: Path) -> Outcome:
-    known = None if arm == LEAN else _known(task, seed, results)
-    strength = chosen_strength(task) if arm == FIXED else None
-    settings = settings_of(arm, None if known is None else known.last_bound, strength)
-    assert settings is not None  # only off has none
-    settings = {**task.lean, **settings}
-    trained = trained_arm(task, arm, settings, seed, folder)
-    model: Any = trained.model
-    outcome = judge(trained, task, arm, seed, settings)
+    seconds = _learn_arm(model, task, seed, folder / arm, episodes)
+    trained = Trained(model, branched_at, seconds)
+    outcome = replace(judge(trained, task, task.label(arm), seed), settings=settings)
     if arm != LEAN:
         return outcome
     frozen = evaluate(model.shedding.teacher, task.env_id)
     return replace(outcome, frozen_mean=float(np.mean(frozen.returns)))
 
 
-def _train_small(task: Task, seed: int, folder: Path, results: Path) -> Outcome:
+def _train_small(task: Task, arm: str, seed: int, folder: Path, known: Outcome | None) -> Outcome:
     """Train the agent that ``lean`` began to shed from, and teach it to smaller networks."""
-    known = _known(task, seed, results)
-    settings = settings_of(SMALL, None if known is None else known.last_bound)
-    assert settings is not None  # only off has none
-    settings = {**task.lean, **settings}
+    settings = settings_of(arm, task, None if known is None else known.last_bound)
     assert known is not None  # or it would have been refused
     assert known.begun_at is not None  # lean always begins
     frozen_at = round(known.begun_at * task.steps)
-    trained = make_agent(task.agent, task.env_id, seed, network=task.network)
+    trained = make_agent(task.agent, task.env_id, seed)
     episodes = _restore_before(frozen_at, trained, folder)
     branched_at = trained.num_timesteps
     begin = time.process_time()
-    learn_arm(trained, task, seed, folder / SMALL, episodes, until=frozen_at)
+    _learn_arm(trained, task, seed, folder / arm, episodes, until=frozen_at)
     student = smallest_student(trained, task.steps - frozen_at, settings)
     seconds = time.process_time() - begin
-    own, judged, steps = task, trained, frozen_at
+    judged, steps, network = trained, frozen_at, {}
     if student is not None:
         policy: Any = student.policy
-        sizes = {"hidden_sizes": list(policy.network.hidden_sizes)}
-        own, judged = replace(task, network={**task.network, **sizes}), student
-        steps += student.num_timesteps
-    outcome = judge(Trained(judged, branched_at, seconds), own, SMALL, seed, settings)
-    return replace(outcome, steps=steps, begun_at=known.begun_at, last_bound=known.last_bound)
+        network = {"hidden_sizes": list(policy.network.hidden_sizes)}
+        judged, steps = student, frozen_at + student.num_timesteps
+    outcome = judge(Trained(judged, branched_at, seconds), task, task.label(arm), seed)
+    return replace(
+        outcome, steps=steps, begun_at=known.begun_at, last_bound=known.last_bound,
+        settings=settings, network=network,
+    )  # fmt: skip
 
 
-def _known(task: Task, seed: int, results: Path) -> Outcome | None:
-    """Return how ``lean`` went, None if it has not been run."""
-    path = outcome_path(results, task.env_id, task.label(LEAN), seed)
-    return read_outcome(path) if path.exists() else None
+def smallest_student(
+    trained: BaseAlgorithm, steps: int, settings: dict[str, Any]
+) -> LeanAlgorithm | None:
+    """Return the smallest student that keeps the bound, no spike costing; None if none does."""
+    for width in WIDTHS:
+        student = make_lean(trained, steps, network={"hidden_sizes": [width, width]}, **settings)
+        shedding = student.shedding
+        assert shedding is not None  # it was taught
+        if shedding.strength.smoothed <= shedding.bound.bound:
+            return student
+    return None
 
 
 def _learned_at(model: LeanAlgorithm, task: Task, folder: Path) -> int:
@@ -226,28 +202,23 @@ def _kept(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.stem))
 
 
-def learn_arm(
+def _learn_arm(
     model: BaseAlgorithm,
     task: Task,
     seed: int,
     own: Path,
-    episodes: EpisodeLog | None = None,
+    episodes: EpisodeLog,
     until: int | None = None,
 ) -> float:
-    """Train to the end of a task's budget, in the segments that ``off`` is trained in.
-
-    Returns:
-        The CPU time that it took (s).
-    """
+    """Train in the segments of ``off`` to the end of the budget; return the CPU time (s)."""
     checkpoint = own.with_name(f"{own.name}.safetensors")
     segments = partial(SegmentCallback, checkpoint, own.with_name(f"{own.name}.csv"))
-    episodes = EpisodeLog() if episodes is None else episodes
-    seconds = learn_in_segments(model, task, seed, segments, episodes, until)
+    seconds = _learn_in_segments(model, task, seed, segments, episodes, until)
     remove_checkpoints(checkpoint)
     return seconds
 
 
-def learn_in_segments(
+def _learn_in_segments(
     model: BaseAlgorithm,
     task: Task,
     seed: int,
@@ -266,44 +237,31 @@ def learn_in_segments(
 
 
 def learn(model: BaseAlgorithm, steps: int, callback: MaybeCallback = None) -> float:
-    """Train to the end of a budget, from wherever a model is.
-
-    Returns:
-        The CPU time that it took (s).
-    """
+    """Train to the end of a budget, from wherever a model is; return the CPU time (s)."""
     begin, done = time.process_time(), model.num_timesteps
     model.learn(steps - done, callback=callback, reset_num_timesteps=done == 0)
     return time.process_time() - begin
 
 
-def judge(
-    trained: Trained,
-    task: Task,
-    arm: str,
-    seed: int,
-    settings: Mapping[str, Any],
-    evaluation: Evaluation | None = None,
-) -> Outcome:
+def judge(trained: Trained, task: Task, label: str, seed: int) -> Outcome:
     """Return the outcome of a training."""
     model = trained.model
-    evaluation = evaluate(model, task.env_id) if evaluation is None else evaluation
+    evaluation = evaluate(model, task.env_id)
     shedding = model.shedding if isinstance(model, LeanAlgorithm) else None
     return Outcome(
         task=task.env_id,
-        arm=task.label(arm),
+        arm=label,
         seed=seed,
         agent=task.agent,
         steps=model.num_timesteps,
         branched_at=trained.branched_at,
-        settings=dict(settings),
+        settings={},
         begun_at=None if shedding is None else shedding.counters.begun_at,
         last_bound=None if shedding is None else shedding.bound.bound,
-        returns=evaluation.returns,
         mean=float(np.mean(evaluation.returns)),
         synops=evaluation.synops_per_decision,
         macs=evaluation.total("macs_per_decision") or 0.0,
         neuron_updates=evaluation.total("neuron_updates_per_decision") or 0.0,
         seconds=trained.seconds,
         version=snn_gym.__version__,
-        network=dict(task.network),
     )

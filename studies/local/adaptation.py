@@ -9,8 +9,9 @@ only go on as it began, has one window.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -31,18 +32,18 @@ from snn_gym.learners.local.online import OnlineActor
 from snn_gym.spiking.spiking_layer import SynapticLinear
 from snn_gym.zoo import make_agent
 from studies.changed import make_changed
-from studies.files import read_seeds, write_run
-from studies.local.runs import (
+from studies.local.learning import (
     ENV_ID,
     EVALUATION_EPISODES,
-    RESULTS,
     STEPS,
     WINDOW,
     UntilSolved,
+    mean_return,
     play_without_exploration,
     solved_after,
 )
-from studies.rows import RowName
+from studies.rows import RowName, moved_rows, record_rows
+from studies.runs import Planned, Runs
 
 AGENT = "local-actor-critic"
 GRADIENT_AGENT = "ppo-lif"
@@ -50,6 +51,10 @@ SEEDS = tuple(range(200, 210))
 """Seeds of the table; nothing is tuned on seeds below 1000."""
 STEP_SIZE = 2.5e-4
 """Step size of a deployed agent's readouts: half of the initial one of learning."""
+FIRST = 20
+"""Episodes after the change over which the first mean is taken."""
+ROWS = Path(__file__).parent / "adaptation.rows"
+"""Digests of the rows of the agents of the results table."""
 
 
 @dataclass(frozen=True)
@@ -98,47 +103,14 @@ class Life(Config):
     """Seed of the agent, of its actions and of the environment."""
     before: float
     """Mean return without exploration before the change; of a new agent before it learns."""
-    returns: tuple[float, ...]
-    """Return of each episode after the change, exploration included."""
-    evaluation: tuple[float, ...]
-    """Returns at the end, without exploration, in fresh episodes of the changed task."""
-
-    @property
-    def recovered_after(self) -> int | None:
-        """Episodes to the end of the first window that solves the task; None for none."""
-        return solved_after(self.returns)
-
-    @property
-    def recovery_steps(self) -> int | None:
-        """Environment steps of those episodes; None for none."""
-        episodes = self.recovered_after
-        return None if episodes is None else int(sum(self.returns[:episodes]))
-
-    @property
-    def final(self) -> float:
-        """Mean return of the evaluation."""
-        return float(np.mean(self.evaluation))
-
-
-def path_of(change: str, arm: str, seed: int, results: Path = RESULTS) -> Path:
-    """Return the file of a life."""
-    return results / "adaptation" / change / arm / f"{seed}.json"
-
-
-def run_missing(
-    change: str,
-    results: Path = RESULTS,
-    tell: Callable[[str], None] = print,
-    seeds: tuple[int, ...] = SEEDS,
-) -> None:
-    """Make those lives after a change that have no file yet."""
-    for seed in seeds:
-        for arm in ARMS:
-            path = path_of(change, arm, seed, results)
-            if not path.exists():
-                life = live(change, arm, seed)
-                write_run(path, life)
-                tell(f"{change} {arm} {seed}: {life.recovered_after}, then {life.final:.1f}")
+    first: float
+    """Mean return of the first episodes after the change, exploration included."""
+    solved_after: int | None
+    """Episodes to the end of the first window that solves the task; None for none."""
+    recovery_steps: int | None
+    """Environment steps of those episodes; None for none."""
+    final: float
+    """Mean return at the end, without exploration, in fresh episodes of the changed task."""
 
 
 def stored_agents() -> list[RowName]:
@@ -146,16 +118,16 @@ def stored_agents() -> list[RowName]:
     return [RowName(GRADIENT_AGENT, ENV_ID, seed - SEEDS[0]) for seed in SEEDS]
 
 
-def delete_lives(arm: str, results: Path = RESULTS) -> None:
-    """Delete the lives of an arm after every change, so that they are made anew."""
+def adaptation_runs(table: Runs) -> Iterator[Planned]:
+    """Yield all lives; those of stored agents are made anew if a row of theirs has changed."""
+    if not ROWS.exists() or moved_rows(ROWS):
+        for change in CHANGES:
+            table.remove(f"adaptation/{change}/{STORED}/")
+        record_rows(ROWS, stored_agents())
     for change in CHANGES:
-        for life in path_of(change, arm, 0, results).parent.glob("*.json"):
-            life.unlink()
-
-
-def read_lives(change: str, arm: str, results: Path = RESULTS) -> list[Life]:
-    """Return the lives that there are, by seed."""
-    return read_seeds(Life, path_of(change, arm, 0, results).parent)
+        for seed in SEEDS:
+            for arm in ARMS:
+                yield Planned(f"adaptation/{change}/{arm}/{seed}", partial(live, change, arm, seed))
 
 
 def live(
@@ -169,27 +141,28 @@ def live(
             returns: tuple[float, ...] = ()
         elif arm == "new":
             model = _made(given, seed)
-            before = _mean(model, given.attributes)
+            before = mean_return(model, given.attributes)
             returns = _learn_anew(model, given, seed, steps)
         else:
             solved = make_agent(AGENT, ENV_ID, seed)
             solved.learn(STEPS, callback=UntilSolved())
-            before = _mean(solved, {})
+            before = mean_return(solved, {})
             model = damaged(solved, given, seed)
             size = step_size if arm == "learning" else 0.0
             returns = deploy(model, given, seed, steps, size)
         evaluation = play_without_exploration(model, EVALUATION_EPISODES, given.attributes)
-    return Life(change, arm, seed, before, returns or evaluation, evaluation)
-
-
-def _mean(model: BaseAlgorithm, attributes: Mapping[str, float]) -> float:
-    return float(np.mean(play_without_exploration(model, EVALUATION_EPISODES, attributes)))
+    returns = returns or evaluation
+    window = solved_after(returns)
+    return Life(
+        change, arm, seed, before, float(np.mean(returns[:FIRST])), window,
+        None if window is None else int(sum(returns[:window])), float(np.mean(evaluation)),
+    )  # fmt: skip
 
 
 def _resting_gradient_agent(change: Change, seed: int) -> tuple[BaseAlgorithm, float]:
     """Return an agent of the results table, seeds 0 to 9, changed, and its return before."""
     model: BaseAlgorithm = load_pretrained(GRADIENT_AGENT, ENV_ID, pick=seed - SEEDS[0])
-    before = _mean(model, {})
+    before = mean_return(model, {})
     policy: Any = model.policy
     hidden = [x for x in policy.mlp_extractor.actor.modules() if isinstance(x, SynapticLinear)]
     for above in (*hidden[1:], policy.action_net):  # a neuron that nothing hears is deleted

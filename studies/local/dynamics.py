@@ -8,9 +8,9 @@ can be shed once the task is solved. On three other tasks all terms together sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -25,15 +25,8 @@ from snn_gym.policies import LocalActorCriticPolicy
 from snn_gym.spiking.assembly import configured_neuron
 from snn_gym.spiking.regulation.penalties import SILENT_RATE
 from snn_gym.zoo import load_agent_spec, make_agent
-from studies.files import read_seeds, write_run
-from studies.local.runs import (
-    ENV_ID,
-    EVALUATION_EPISODES,
-    RESULTS,
-    ReturnsKept,
-    Solving,
-    play_without_exploration,
-)
+from studies.local.learning import ENV_ID, ReturnsKept, mean_return, solved_after
+from studies.runs import Planned
 
 AGENT = "local-actor-critic-dynamics"
 SEEDS = tuple(range(700, 720))
@@ -131,7 +124,7 @@ ALL_STARTS: Mapping[str, Start] = MappingProxyType({**STARTS, **TASKS})
 
 
 @dataclass(frozen=True)
-class DynamicsRun(Solving, Config):
+class DynamicsRun(Config):
     """Result of one run."""
 
     start: str
@@ -140,10 +133,10 @@ class DynamicsRun(Solving, Config):
     """Key of ``ARMS``."""
     seed: int
     """Seed of weights, actions and environment."""
-    returns: tuple[float, ...]
-    """Return of each training episode."""
-    evaluation: tuple[float, ...]
-    """Returns of the trained agent, deterministic, in fresh episodes."""
+    solved_after: int | None
+    """Episodes to the end of the first window that solves the task; None for none."""
+    final: float
+    """Mean return of the trained agent, deterministic, in fresh episodes."""
     synops: float
     """Synaptic operations of one of its decisions there."""
     rate_hz: float
@@ -166,12 +159,7 @@ def regulation_of(arm: str) -> LocalRegulation | None:
     return replace(regulation, **changed)
 
 
-def path_of(start: str, arm: str, seed: int, results: Path = RESULTS) -> Path:
-    """Return the file of a run."""
-    return results / "dynamics" / start / arm / f"{seed}.json"
-
-
-def run(start: str, arm: str, seed: int, steps: int = STEPS) -> DynamicsRun:
+def train(start: str, arm: str, seed: int, steps: int = STEPS) -> DynamicsRun:
     """Train one agent and evaluate it."""
     given = ALL_STARTS[start]
     with one_thread():
@@ -181,31 +169,21 @@ def run(start: str, arm: str, seed: int, steps: int = STEPS) -> DynamicsRun:
         log = ReturnsKept()
         visited: list[NDArray[Any]] = []
         model.learn(steps, callback=log)
-        returns = play_without_exploration(
-            model, EVALUATION_EPISODES, visited=visited, env_id=given.task
-        )
+        final = mean_return(model, visited=visited, env_id=given.task)
         seen = np.concatenate(visited)
         recording = model.policy.record(seen[:: max(1, len(seen) // _RECORDED)])
     rates = np.concatenate([layer.spikes.mean((0, 1)).numpy() for layer in recording.layers])
     return DynamicsRun(
-        start, arm, seed, tuple(log.returns), returns,
+        start, arm, seed, solved_after(log.returns), final,
         synops=sum(recording.synops_per_decision().values()),
         rate_hz=float(rates.mean()) * 1000.0 / recording.dt_ms,
         silent=float(np.mean(rates < SILENT_RATE)),
     )  # fmt: skip
 
 
-def run_missing(start: str, results: Path = RESULTS, tell: Callable[[str], None] = print) -> None:
-    """Make those runs of a start that have no file yet."""
-    for seed in ALL_STARTS[start].seeds:
-        for arm in ALL_STARTS[start].arms:
-            path = path_of(start, arm, seed, results)
-            if not path.exists():
-                made = run(start, arm, seed)
-                write_run(path, made)
-                tell(f"{start} {arm} {seed}: {made.solved_after}, then {made.final:.1f}")
-
-
-def read_runs(start: str, arm: str, results: Path = RESULTS) -> list[DynamicsRun]:
-    """Return the runs that there are, by seed."""
-    return read_seeds(DynamicsRun, path_of(start, arm, 0, results).parent)
+def dynamics_runs() -> Iterator[Planned]:
+    """Yield the trainings from all starts."""
+    for name, start in ALL_STARTS.items():
+        for seed in start.seeds:
+            for arm in start.arms:
+                yield Planned(f"dynamics/{name}/{arm}/{seed}", partial(train, name, arm, seed))

@@ -2,46 +2,41 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
-from snn_gym._base.storage import write_text_atomic
 from studies.local import td_stdp
-from studies.local.report_adaptation import adaptation_section
-from studies.local.report_dynamics import dynamics_section
-from studies.local.report_tasks import tasks_section
-from studies.local.runs import (
+from studies.local.learning import (
     ARMS,
     ENV_ID,
     EVALUATION_EPISODES,
     FEWER_EPISODES,
-    RESULTS,
     SOLVED,
     STEPS,
     WINDOW,
     LocalRun,
-    read_runs,
 )
+from studies.local.report_adaptation import adaptation_section
+from studies.local.report_dynamics import dynamics_section
+from studies.local.report_tasks import tasks_section
+from studies.runs import Runs
 from studies.tables import table, wrapped
 
 
-def write_report(docs: Path, results: Path = RESULTS) -> Path:
-    """Write the report."""
-    runs = {arm: found for arm in ARMS if (found := read_runs(arm, results))}
-    path = docs / "local-study.md"
-    adapted = adaptation_section(docs / "images", results)
-    regulated = dynamics_section(results)
-    parts = (_head(), _table(runs), adapted, tasks_section(results), regulated, _seeds(runs))
-    write_text_atomic(path, "\n".join(part for part in parts if part))
-    return path
+def pages(runs: Runs) -> dict[str, str]:
+    """Return the study's page."""
+    learning = {arm: found for arm in ARMS if (found := runs.read(LocalRun, f"learning/{arm}/"))}
+    parts = (
+        *(_head(), _table(learning), adaptation_section(runs), tasks_section(runs)),
+        *(dynamics_section(runs), _seeds(learning)),
+    )
+    return {"local-study.md": "\n".join(part for part in parts if part)}
 
 
 def _head() -> str:
     return wrapped(
         "# Learning on line by local rules",
         "Written by `python -m studies.local report` from the runs of `python -m studies.local "
-        "run`, which lie in `studies/local/results`.",
+        "run`, which lie in `studies/local/runs.jsonl`.",
         f"Every agent learns {ENV_ID} in one environment, `ppo-lif` in 8 parallel ones. Each seed "
         "ran once, and nothing was tuned on these seeds. Step sizes fall over the steps that a run "
         "may use.",

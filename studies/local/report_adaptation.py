@@ -3,61 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from snn_gym.leaderboard.statistics import probability_of_improvement
-from snn_gym.plots.style import agent_colours, new_figure, save, style, title
-from studies.local.adaptation import ARMS, CHANGES, SEEDS, STEP_SIZE, Life, read_lives
-from studies.local.runs import EVALUATION_EPISODES, RESULTS, STEPS, WINDOW
+from studies.local.adaptation import ARMS, CHANGES, FIRST, SEEDS, STEP_SIZE, Life
+from studies.local.learning import EVALUATION_EPISODES, STEPS, WINDOW
+from studies.runs import Runs
 from studies.statistics import SIGNIFICANT, equal_to, holm_by_name, rank_sum_p
 from studies.tables import table, wrapped
 
-FIGURE = "local-adaptation"
-FIRST = 20
-"""Episodes after the change over which the first mean is taken."""
-_FORMATS = ("png", "svg")
-_DRAWN = ("learning", "new")
 _TESTS = (("resting", "episodes"), ("new", "episodes"), ("new", "environment steps"))
-_COLOURS = agent_colours({"learning": True, "new": False})
 LivesByArm = Mapping[tuple[str, str], Sequence[Life]]
 
 
-def adaptation_section(images: Path, results: Path = RESULTS) -> str:
-    """Write the figure and return the section; empty where nothing has run."""
+def adaptation_section(runs: Runs) -> str:
+    """Return the section; empty where nothing has run."""
     by_arm = {
         (change, arm): lives
         for change in CHANGES
         for arm in ARMS
-        if (lives := read_lives(change, arm, results))
+        if (lives := runs.read(Life, f"adaptation/{change}/{arm}/"))
     }
-    if not by_arm:
-        return ""
-    images.mkdir(parents=True, exist_ok=True)
-    with style():
-        save(_draw(by_arm), images / FIGURE, _FORMATS)
-    return "\n".join(
-        [
-            _head(),
-            _table(by_arm),
-            f"![Environment steps to recover from a change](images/{FIGURE}.png)\n",
-            wrapped(
-                "Environment steps to recover, a mark for each seed and a line at the median. "
-                f"Marks at the right end, {STEPS:,}, are failures."
-            ),
-            answers(by_arm),
-        ]
-    )
+    return "\n".join([_head(), _table(by_arm), answers(by_arm)]) if by_arm else ""
 
 
 def _head() -> str:
     return wrapped(
         "## Changes after learning",
-        "`python -m studies.local adapt` changes the task of agents that have solved it, by the "
+        "`python -m studies.local run --only adaptation` changes the task of agents that "
+        "have solved it, by the "
         f"criterion above and on fresh seeds ({SEEDS[0]} to {SEEDS[-1]}). A deployed agent goes on "
         f"learning as `model.online(step_size={STEP_SIZE:g})` does: with half the first step size "
         "of its training, which never falls, because a deployed agent does not know when it ends.",
@@ -83,7 +58,7 @@ def _table(by_arm: LivesByArm) -> str:
 
 
 def _row(change: str, arm: str, lives: Sequence[Life]) -> tuple[str, ...]:
-    recovered = [life.recovered_after for life in lives]
+    recovered = [life.solved_after for life in lives]
     finite = sorted(x for x in recovered if x is not None)
     episodes, steps = median(recovered), median([life.recovery_steps for life in lives])
     finals = [life.final for life in lives]
@@ -91,7 +66,7 @@ def _row(change: str, arm: str, lives: Sequence[Life]) -> tuple[str, ...]:
         CHANGES[change].says,
         ARMS[arm],
         f"{np.mean([life.before for life in lives]):.1f}",
-        f"{np.mean([life.returns[:FIRST] for life in lives]):.1f}",
+        f"{np.mean([life.first for life in lives]):.1f}",
         f"{len(finite)} of {len(lives)}",
         "–" if episodes is None else f"{episodes:.1f}",
         f"{finite[0]} to {finite[-1]}" if finite else "–",
@@ -161,7 +136,7 @@ def _compared(by_arm: LivesByArm) -> list[str]:
 def _harms(change: str, by_arm: LivesByArm) -> bool:
     """Return whether something is lost by a change with learning off; true if nobody tried."""
     resting = by_arm.get((change, "resting"), ())
-    return not resting or median([life.recovered_after for life in resting]) != WINDOW
+    return not resting or median([life.solved_after for life in resting]) != WINDOW
 
 
 def _pair(
@@ -170,7 +145,7 @@ def _pair(
     """Return how long the lives that go on learning take, and the others; infinite if failed."""
 
     def lengths(lives: Sequence[Life]) -> list[float]:
-        numbers = [x.recovered_after if unit == "episodes" else x.recovery_steps for x in lives]
+        numbers = [x.solved_after if unit == "episodes" else x.recovery_steps for x in lives]
         return [np.inf if x is None else float(x) for x in numbers]
 
     return lengths(by_arm[change, "learning"]), lengths(by_arm[change, other])
@@ -200,30 +175,3 @@ def _told(pair: tuple[Sequence[float], Sequence[float]], p: float) -> str:
     if p > SIGNIFICANT:
         return "not significantly different"
     return "quicker" if probability_of_improvement(pair[1], pair[0]) > 0.5 else "slower"
-
-
-def _draw(by_arm: LivesByArm) -> Figure:
-    shown = [change for change in CHANGES if (change, "learning") in by_arm and change != "none"]
-    figure = new_figure(3.0 * max(1, len(shown)), 1.8)
-    panels = list(
-        figure.subplots(1, max(1, len(shown)), squeeze=False, sharex=True, sharey=True).flat
-    )
-    for axes, change in zip(panels, shown, strict=False):
-        _panel(axes, change, by_arm)
-    return figure
-
-
-def _panel(axes: Axes, change: str, by_arm: LivesByArm) -> None:
-    for place, arm in enumerate(_DRAWN):
-        steps = [life.recovery_steps or STEPS for life in by_arm.get((change, arm), ())]
-        if not steps:
-            continue
-        spread = place + 0.06 * (np.arange(len(steps)) - (len(steps) - 1) / 2)
-        axes.plot(steps, spread, "o", color=_COLOURS[arm], markersize=3.5, alpha=0.7)
-        axes.plot([np.median(steps)] * 2, [place - 0.35, place + 0.35], color=_COLOURS[arm])
-    axes.set_yticks(range(len(_DRAWN)), ["goes on learning", "from scratch"])
-    axes.set_ylim(len(_DRAWN) - 0.5, -0.5)
-    axes.set_xlim(0, 1.04 * STEPS)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 1000:.0f}k"))
-    title(axes, CHANGES[change].says)
-    axes.set_xlabel("environment steps to recover")

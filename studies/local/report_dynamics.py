@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -18,10 +17,10 @@ from studies.local.dynamics import (
     STEPS,
     TASKS,
     DynamicsRun,
-    read_runs,
 )
+from studies.local.learning import EVALUATION_EPISODES
 from studies.local.report_adaptation import median
-from studies.local.runs import EVALUATION_EPISODES, RESULTS
+from studies.runs import Runs
 from studies.statistics import SIGNIFICANT, equal_to, holm_by_name, rank_sum_p
 from studies.tables import table, wrapped
 
@@ -50,22 +49,22 @@ MEASURES: Mapping[str, Measure] = {
 }
 
 
-def dynamics_section(results: Path = RESULTS) -> str:
+def dynamics_section(stored: Runs) -> str:
     """Return the section; empty where nothing has run."""
-    by_arm = _runs_by_arm(STARTS, results)
+    by_arm = _runs_by_arm(STARTS, stored)
     if not by_arm:
         return ""
     p_values = corrected(by_arm)
-    parts = [_head(), _table(by_arm, p_values), _answers(by_arm, p_values), _elsewhere(results)]
+    parts = [_head(), _table(by_arm, p_values), _answers(by_arm, p_values), _elsewhere(stored)]
     return "\n".join(part for part in parts if part)
 
 
-def _runs_by_arm(starts: Iterable[str], results: Path) -> RunsByArm:
+def _runs_by_arm(starts: Iterable[str], stored: Runs) -> RunsByArm:
     return {
         (start, arm): runs
         for start in starts
         for arm in ARMS
-        if (runs := read_runs(start, arm, results))
+        if (runs := stored.read(DynamicsRun, f"dynamics/{start}/{arm}/"))
     }
 
 
@@ -116,7 +115,8 @@ def _head() -> str:
         [
             wrapped(
                 "## Regulation by local terms, ablated",
-                f"`python -m studies.local dynamics` trains `{AGENT}` with none of its regulation "
+                f"`python -m studies.local run --only dynamics` trains `{AGENT}` with none "
+                "of its regulation "
                 f"terms, with each of them, and with all, for {STEPS:,} environment steps on seeds "
                 f"{SEEDS[0]} to {SEEDS[-1]}. Nothing was tuned on these seeds.",
             ),
@@ -267,9 +267,9 @@ def _fewer_solved(
     return f"{text}\n{table(('regulation', 'start', 'solved', 'solved without'), rows)}"
 
 
-def _elsewhere(results: Path) -> str:
+def _elsewhere(stored: Runs) -> str:
     """Return the section on all terms together on other tasks; empty without runs."""
-    by_arm = _runs_by_arm(TASKS, results)
+    by_arm = _runs_by_arm(TASKS, stored)
     if not by_arm:
         return ""
     p_values = corrected(by_arm, ("return", "synops", "silent"))

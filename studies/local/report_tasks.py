@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from studies.local.runs import RESULTS
 from studies.local.tasks import (
     AGENT,
     MARGIN,
@@ -17,14 +15,14 @@ from studies.local.tasks import (
     Bar,
     TaskRun,
     bar,
-    read_runs,
 )
+from studies.runs import Runs
 from studies.tables import table, wrapped
 
 
-def tasks_section(results: Path = RESULTS) -> str:
+def tasks_section(stored: Runs) -> str:
     """Return the section; empty where nothing has run."""
-    found = {task: runs for task in STEPS if (runs := read_runs(task, results))}
+    found = {task: runs for task in STEPS if (runs := stored.read(TaskRun, f"tasks/{task}/"))}
     if not found:
         return ""
     bars = {task: bar(task) for task in found}
@@ -48,7 +46,8 @@ def is_met(runs: Sequence[TaskRun], asked: Bar) -> bool:
 def _head() -> str:
     return wrapped(
         "## One setting on four tasks",
-        f"`python -m studies.local tasks` trains `{AGENT}` on four tasks with one setting. The "
+        f"`python -m studies.local run --only tasks` trains `{AGENT}` on four tasks with one "
+        "setting. The "
         "values of its file are the same on every task, including the reward scale of 0.01; only "
         "the number of steps over which step sizes fall differs. The setting was tuned on seeds "
         "from 1000 on, and the seeds here are fresh.",
@@ -82,7 +81,7 @@ _REACHED = (
 _FIRST_ROUND = (
     "A first round (seeds 300 to 309) met 2 of 3 targets. It had as many steps as the rival on "
     "MountainCar-v0 and Acrobot-v1, and input weights with a spread of 2.2 rheobases instead of 3 "
-    "(`studies/local/results/tasks-before`). On MountainCar-v0 6 of 10 seeds reached the goal and "
+    "(`tasks-before` in the table of runs). On MountainCar-v0 6 of 10 seeds reached the goal and "
     "learned the task as well as the rival. The other four never reached it and earned -200 in "
     "every episode. Tuning seeds of MountainCar-v0 that reach the goal, by setting:"
 )

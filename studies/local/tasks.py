@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,8 +16,8 @@ from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard import evaluate
 from snn_gym.leaderboard.results import Row, list_rows
 from snn_gym.zoo import make_agent
-from studies.files import read_seeds, write_run
-from studies.local.runs import RESULTS
+from studies.rows import LEADERBOARD
+from studies.runs import Planned
 
 AGENT = "local-actor-critic-wide"
 RIVAL = "ppo-lif"
@@ -35,7 +36,6 @@ MOST_STEPS = 3.0
 """How many times the steps of the rival an agent may use."""
 MARGIN = 0.1
 """Allowed loss as a share of the range from random play to ``solved``."""
-LEADERBOARD = Path(__file__).parents[2] / "leaderboard"
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,8 @@ class TaskRun(Config):
     """Seed of weights, actions and environments."""
     steps: int
     """Environment steps of the training."""
-    evaluation: tuple[float, ...]
-    """Returns of the trained agent, deterministic, in the results table's episodes."""
-
-    @property
-    def final(self) -> float:
-        """Mean return of the evaluation."""
-        return float(np.mean(self.evaluation))
+    final: float
+    """Mean return of the trained agent, deterministic, in the results table's episodes."""
 
 
 @dataclass(frozen=True)
@@ -90,34 +85,16 @@ def _mean(rows: list[Row]) -> float:
     return float(np.mean([row.score.mean for row in rows]))
 
 
-def path_of(task: str, seed: int, results: Path = RESULTS) -> Path:
-    """Return the file of a run."""
-    return results / "tasks" / task / f"{seed}.json"
-
-
 def train(task: str, seed: int) -> TaskRun:
     """Train an agent on a task and evaluate it."""
     with one_thread():
         model = make_agent(AGENT, task, seed).learn(STEPS[task])
-        scores = evaluate(model, task)
-    return TaskRun(task, seed, model.num_timesteps, tuple(scores.returns))
+        final = float(np.mean(evaluate(model, task).returns))
+    return TaskRun(task, seed, model.num_timesteps, final)
 
 
-def run_missing(
-    task: str,
-    results: Path = RESULTS,
-    tell: Callable[[str], None] = print,
-    seeds: tuple[int, ...] = SEEDS,
-) -> None:
-    """Make those runs of a task that have no file yet."""
-    for seed in seeds:
-        path = path_of(task, seed, results)
-        if not path.exists():
-            made = train(task, seed)
-            write_run(path, made)
-            tell(f"{task} {seed}: {made.final:.1f}")
-
-
-def read_runs(task: str, results: Path = RESULTS) -> list[TaskRun]:
-    """Return the runs of a task that there are, by seed."""
-    return read_seeds(TaskRun, path_of(task, 0, results).parent)
+def task_runs() -> Iterator[Planned]:
+    """Yield the trainings on all tasks."""
+    for task in STEPS:
+        for seed in SEEDS:
+            yield Planned(f"tasks/{task}/{seed}", partial(train, task, seed))

@@ -7,7 +7,7 @@ exists is passed over, so that a run that was stopped goes on where it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -21,23 +21,21 @@ from snn_gym._base.storage import write_text_atomic
 from snn_gym.export.instructions import Target, check_tools, count_instructions
 from snn_gym.program.prices import DEFAULT, PRICES
 from snn_gym.zoo.identity import identify
-from studies.files import write_run
 from studies.minatar.report import (
     ENV_ID,
     KIND_SEEDS,
     KINDS,
-    RESULTS,
+    RUNS,
     STUDENT_SEEDS,
     STUDENTS,
     TEACHER,
     Played,
-    lean_path,
     page,
     read_gate,
     read_lean,
 )
+from studies.runs import DOCS, Planned, Runs, make_missing
 
-PAGE = Path(__file__).parents[2] / "docs" / "minatar.md"
 STUDENT_STEPS = 2_000_000
 EPISODES, LEAN_EPISODES, FIRST_EPISODE = 100, 1000, 1_700_000_000
 TARGET: Target = "cortex-m4"
@@ -45,89 +43,83 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
 @app.command()
-def gate(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of the runs.")],
-    folder: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
-) -> None:
+def gate(runs: Annotated[list[Path], typer.Argument(help="Folders of the runs.")]) -> None:
     """Let the agents of runs play, and the best of them teach small networks."""
+    table = Runs(RUNS)
     with one_thread():
         models = {str(identify(x).agent): x for x in map(load_agent, runs)}
-        for name, model in models.items():
-            _play(folder / "agents" / f"{name}.json", name, model.seed or 0, partial(_same, model))
-        teacher = models[read_gate(folder).best.name]
-        for units in STUDENTS:
-            for seed in STUDENT_SEEDS:
-                network = {"hidden_sizes": [units, units]}
-                taught = partial(
-                    distil, teacher, "ppo-mlp", STUDENT_STEPS, network=network, seed=seed
-                )
-                path = folder / "students" / f"{units}-{seed}.json"
-                _play(path, f"{units}-{units}", seed, taught)
-
-
-@app.command()
-def lean(
-    folder: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
-) -> None:
-    """Let the row of the spiking CNN teach students that shed what they do not need."""
-    check_tools(TARGET)
-    with one_thread():
-        teacher = load_pretrained(TEACHER, ENV_ID, 0)
-        _play(
-            lean_path(folder, TEACHER, 0),
-            TEACHER,
-            0,
-            partial(_same, teacher),
-            LEAN_EPISODES,
-            TARGET,
-        )
-        for name, kind in KINDS.items():
-            for seed in KIND_SEEDS:
-                taught = partial(
-                    make_lean,
-                    teacher,
-                    kind.steps,
-                    student=kind.agent,
-                    network=kind.network,
-                    seed=seed,
-                    updates=kind.updates,
-                )
-                target = TARGET if seed == KIND_SEEDS[0] else None
-                _play(lean_path(folder, name, seed), name, seed, taught, LEAN_EPISODES, target)
+        agents = [
+            Planned(f"agents/{name}", partial(_play, name, x.seed or 0, partial(_same, x)))
+            for name, x in models.items()
+        ]
+        make_missing(table, agents)
+        teacher = models[read_gate(table).best.name]
+        make_missing(table, _students(teacher))
 
 
 def _same(model: BaseAlgorithm) -> BaseAlgorithm:
     return model
 
 
+def _students(teacher: BaseAlgorithm) -> Iterator[Planned]:
+    for units in STUDENTS:
+        for seed in STUDENT_SEEDS:
+            name, network = f"{units}-{units}", {"hidden_sizes": [units, units]}
+            taught = partial(distil, teacher, "ppo-mlp", STUDENT_STEPS, network=network, seed=seed)
+            yield Planned(f"students/{name}/{seed}", partial(_play, name, seed, taught))
+
+
+@app.command()
+def lean() -> None:
+    """Let the row of the spiking CNN teach students that shed what they do not need."""
+    check_tools(TARGET)
+    with one_thread():
+        make_missing(Runs(RUNS), _lean_runs(load_pretrained(TEACHER, ENV_ID, 0)))
+
+
+def _lean_runs(teacher: BaseAlgorithm) -> Iterator[Planned]:
+    play = partial(_play, TEACHER, 0, partial(_same, teacher), LEAN_EPISODES, TARGET)
+    yield Planned(f"lean/{TEACHER}/0", play)
+    for name, kind in KINDS.items():
+        for seed in KIND_SEEDS:
+            taught = partial(
+                make_lean,
+                teacher,
+                kind.steps,
+                student=kind.agent,
+                network=kind.network,
+                seed=seed,
+                updates=kind.updates,
+            )
+            target = TARGET if seed == KIND_SEEDS[0] else None
+            play = partial(_play, name, seed, taught, LEAN_EPISODES, target)
+            yield Planned(f"lean/{name}/{seed}", play)
+
+
 def _play(
-    path: Path,
     name: str,
     seed: int,
     make: Callable[[], BaseAlgorithm],
     episodes: int = EPISODES,
     target: Target | None = None,
-) -> None:
-    """Let a model play and write its result, with instructions on a target, unless there is one."""
-    if path.exists():
-        return
+) -> Played:
+    """Let a model play, and count its instructions on a target."""
     model = make()
     found = evaluate(model, ENV_ID, seeds=range(FIRST_EPISODE, FIRST_EPISODE + episodes))
     operations = PRICES[DEFAULT].of(found)
     assert operations is not None  # of networks, which are counted
     counted = None if target is None else count_instructions(model, ENV_ID, target).per_decision
-    write_run(path, Played(name, seed, model.num_timesteps, found.mean, operations, counted))
-    typer.echo(f"{name} seed {seed}: {found.mean:.2f}")
+    return Played(name, seed, model.num_timesteps, found.mean, operations, counted)
 
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
-    target: Annotated[Path, typer.Option("--page", help="Page to write.")] = PAGE,
+    docs: Annotated[Path, typer.Option(help="Folder of the page.")] = DOCS,
 ) -> None:
     """Write the page from the results and rows that there are."""
-    write_text_atomic(target, page(read_gate(folder), read_lean(folder)))
-    typer.echo(f"wrote {target}")
+    runs = Runs(RUNS)
+    write_text_atomic(docs / "minatar.md", page(read_gate(runs), read_lean(runs)))
+    typer.echo(f"wrote {docs / 'minatar.md'}")
 
 
 if __name__ == "__main__":

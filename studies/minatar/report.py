@@ -14,14 +14,14 @@ from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard.comparison import MARGIN, SIGNIFICANCE
 from snn_gym.leaderboard.statistics import mean_interval
 from snn_gym.leaderboard.table import TableRow, table_rows
-from studies.files import read_run
 from studies.pays.question import registered_rows
 from studies.pays.tables import missing_table
 from studies.rows import LEADERBOARD, RowName
+from studies.runs import Runs
 from studies.tables import table, wrapped
 
 ENV_ID = "snn/MinAtar-Breakout-v0"
-RESULTS = Path(__file__).parent / "results"
+RUNS = Path(__file__).parent / "runs.jsonl"
 STUDENTS = (16, 64)
 STUDENT_SEEDS = range(1000, 1005)
 LEAST_RETURN, LARGEST_SHARE = 25.0, 0.9
@@ -140,28 +140,19 @@ class Gate:
         )
 
 
-def read_gate(folder: Path = RESULTS) -> Gate:
+def read_gate(runs: Runs) -> Gate:
     """Return the gate's results; none of a size before all its students have played."""
-    agents = (read_run(Played, path) for path in sorted((folder / "agents").glob("*.json")))
-    sizes = ([folder / "students" / f"{n}-{seed}.json" for seed in STUDENT_SEEDS] for n in STUDENTS)
-    whole = (paths for paths in sizes if all(path.exists() for path in paths))
-    return Gate(tuple(agents), tuple(tuple(read_run(Played, x) for x in y) for y in whole))
+    sizes = (runs.read(Played, f"students/{n}-{n}/") for n in STUDENTS)
+    whole = (group for group in sizes if len(group) == len(STUDENT_SEEDS))
+    return Gate(tuple(runs.read(Played, "agents/")), tuple(map(tuple, whole)))
 
 
-def read_lean(folder: Path = RESULTS) -> Lean | None:
+def read_lean(runs: Runs) -> Lean | None:
     """Return the results of lean students, None before their teacher has played."""
-    teacher = lean_path(folder, TEACHER, 0)
-    if not teacher.exists():
-        return None
-    paths = {kind: [lean_path(folder, kind, x) for x in KIND_SEEDS] for kind in KINDS}
-    whole = {k: x for k, x in paths.items() if all(path.exists() for path in x)}
-    students = {k: [read_run(Played, path) for path in x] for k, x in whole.items()}
-    return Lean(read_run(Played, teacher), students)
-
-
-def lean_path(folder: Path, kind: str, seed: int) -> Path:
-    """Return the file of the teacher or of a student of a kind."""
-    return folder / "lean" / f"{kind.replace(',', '').replace(' ', '-')}-{seed}.json"
+    teacher = runs.read(Played, f"lean/{TEACHER}/0")
+    students = {kind: runs.read(Played, f"lean/{kind}/") for kind in KINDS}
+    whole = {kind: x for kind, x in students.items() if len(x) == len(KIND_SEEDS)}
+    return Lean(teacher[0], whole) if teacher else None
 
 
 def _margin() -> float:

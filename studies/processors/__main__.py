@@ -105,11 +105,11 @@ rows of version 0.1.0 again. None had the same weights, and 7 were verified by `
 ## Recipes of another maker
 
 A program reads the processor's maker and instructions by the instruction CPUID. On an Intel
-processor Linux lets a process trap this instruction. `studies/processors/amd_cpuid.c` then answers
+processor Linux lets a process trap this instruction. `tools/amd_cpuid.c` then answers
 like an AMD EPYC (Zen 4), and MKL takes its code for AMD:
 
 ```bash
-gcc -O1 -shared -fPIC -o /tmp/amd_cpuid.so studies/processors/amd_cpuid.c
+gcc -O1 -shared -fPIC -o /tmp/amd_cpuid.so tools/amd_cpuid.c
 LD_PRELOAD=/tmp/amd_cpuid.so snn-gym verify --retrain --sample 5 --seed 20261128
 ```
 

@@ -26,7 +26,9 @@ from snn_gym.leaderboard.weights import (
 )
 from snn_gym.policies.units import Quantiser
 from snn_gym.zoo import agent_ids, build_policy, load_agent_spec, make_agent, save_agent
-from studies.copies.rewritten import (
+from tests.leaderboard.helpers import SETTINGS, Template, fingerprint
+from tests.leaderboard.random_networks import random_network
+from tests.leaderboard.rewritten import (
     chained,
     noisy,
     permuted,
@@ -37,8 +39,6 @@ from studies.copies.rewritten import (
     turned,
     ulps,
 )
-from tests.leaderboard.helpers import SETTINGS, Template, fingerprint
-from tests.studies.copies.made import random_network
 
 ENV = "CartPole-v1"
 

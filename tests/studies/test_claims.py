@@ -10,17 +10,14 @@ from studies.claims import (
     PAGES,
     PARTS,
     ROOT,
-    cheapest_unshed,
     family,
-    memory_note,
     operations,
     pays_table,
     read_evidence,
-    saving,
+    scripts,
     stock,
     written,
 )
-from studies.pays.contenders import EVENTS_MARK
 
 # Sentences and tables with a number that a reader may quote.
 _WHOLE = re.compile(r"<!-- generated: ([\w-]+) -->\n(.*?)<!-- end -->", re.DOTALL)
@@ -57,36 +54,6 @@ def test_operations_are_synops_macs_and_neuron_updates(agent, evidence):
     assert found == pytest.approx(_total(agent, "CartPole-v1"))
 
 
-def test_savings_of_shedding_start_with_all_operations(evidence):
-    before, after = (_total(x, "CartPole-v1") for x in ("ppo-lif", "ppo-lif-dynamics"))
-    said = saving(evidence)
-    assert f"needs {after:,.0f} operations" in said
-    assert f"Operations fall {before / after:.1f} times, SynOps alone" in said
-    small = cheapest_unshed(evidence, "CartPole-v1")
-    assert small is not None
-    assert small.operations < after
-    assert said.index("Operations fall") < said.index("SynOps alone")
-
-
-def test_an_open_task_names_the_rival_of_the_pilot(evidence):
-    judged = evidence.judged
-    verdicts = {
-        key: dataclasses.replace(x, missing=1 if key[0] == "CartPole-v1" else 0)
-        for key, x in judged.verdicts.items()
-    }
-    tried = dataclasses.replace(evidence, judged=dataclasses.replace(judged, verdicts=verdicts))
-    shown, note = pays_table(tried, ["CartPole-v1", "LunarLander-v3"])
-    first, second = shown.splitlines()[2:]
-    # The rows of a linear policy may be as cheap as the pilot's.
-    spent = re.search(r"(?:linear: |`ppo-linear`: )(\d+)", first)
-    assert spent is not None
-    assert int(spent[1]) == 8
-    assert "cannot be told, because rows or prices are missing (1)" in first
-    assert "(pilot)" not in second
-    for mark in ("(pilot)", EVENTS_MARK):
-        assert (mark in note) == (mark in shown)
-
-
 def test_each_line_of_the_headline_has_the_cheapest_agents_of_its_task(evidence):
     tasks = ("CartPole-v1", "snn/CueAccumulation-v0", "snn/Recall-v0")
     shown, _ = pays_table(evidence, tasks)
@@ -117,18 +84,19 @@ def test_nothing_is_claimed_against_agents_without_rows(evidence):
 
 
 def test_scripts_without_memory_are_counted_from_the_cards(evidence):
-    led = native = 0
+    led = []
     for (agent, environment), row in evidence.rows.items():
         if agent == "recurrent-ppo-lsnn":
-            native += 1
             assert row.card is not None
             card = (ROOT / "envs" / f"{row.card}.md").read_text(encoding="utf-8")
             found = dict(re.findall(r"^\| (Score|memoryless) \| (.*) \|$", card, re.MULTILINE))
             level = re.search("-(medium|hard|silent)-", environment)
             place = found["Score"].split(" | ").index(level[1]) if level else 0
             script = found.get("memoryless", "–").split(" | ")[place:][:1]
-            led += script != ["–"] and float(script[0]) > row.mean
-    assert f"on {led} of {native} native tasks" in memory_note(evidence)
+            if script != ["–"] and float(script[0]) > row.mean:
+                led.append(environment)
+    shown = [line.split(" | ")[0][2:] for line in scripts(evidence).splitlines()[2:]]
+    assert shown == sorted(led)
 
 
 def test_a_finding_says_where_the_adjustment_alone_denies_it(evidence):

@@ -1,4 +1,4 @@
-"""Pages that quote rows of the results table are of today's rows, or say at their top why not."""
+"""Pages that quote rows of the results table are of today's rows."""
 
 import json
 import shutil
@@ -7,19 +7,16 @@ import pytest
 
 from snn_gym.leaderboard.results import read_row, row_path
 from studies.rows import (
-    EARLIER,
     LEADERBOARD,
     ROOT,
     SOURCES,
     RowName,
-    earlier_note,
     moved_rows,
     record_rows,
     row_digest,
 )
 
 ROW = RowName("ppo-lif", "snn/CartPole-v1", 1)
-FIRST_LINES = 12
 
 
 @pytest.mark.parametrize(("page", "source"), [
@@ -30,17 +27,8 @@ FIRST_LINES = 12
 def test_a_page_is_of_todays_rows(page, source):
     moved = ["/".join(map(str, name)) for name in moved_rows(ROOT / source.rows)]
     assert moved == [], (
-        f"docs/{page}.md is of other rows than today's; run python -m {source.command}, or say in "
-        "studies.rows.EARLIER why it keeps their numbers"
+        f"docs/{page}.md is of other rows than today's; run python -m {source.command}"
     )
-
-
-@pytest.mark.parametrize("page", EARLIER)
-def test_a_page_of_earlier_rows_has_a_note_at_its_top(page):
-    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
-    first = " ".join(" ".join(text.splitlines()[:FIRST_LINES]).split())
-    assert earlier_note(page) in first
-    assert page not in SOURCES
 
 
 def test_every_page_that_quotes_the_table_has_a_source():
@@ -51,7 +39,7 @@ def test_every_page_that_quotes_the_table_has_a_source():
         or "of the results table" in text
     }
     # Of the lean study and the one of dynamics only a remark on rows of their time.
-    assert named - {"lean-study", "dynamics-study"} <= {*SOURCES, *EARLIER}
+    assert named - {"lean-study", "dynamics-study"} <= set(SOURCES)
 
 
 @pytest.fixture

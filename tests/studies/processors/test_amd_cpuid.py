@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[3] / "studies" / "processors" / "amd_cpuid.c"
+SOURCE = Path(__file__).parents[3] / "tools" / "amd_cpuid.c"
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")

@@ -1,1 +1,0 @@
-"""How far copies of trained weights are from each other, and independent trainings."""

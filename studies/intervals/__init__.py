@@ -1,1 +1,0 @@
-"""Coverage of confidence intervals when few seeds are scored and some fail."""

@@ -1,1 +1,0 @@
-"""Study: which agents learn better without the observation normaliser, task by task."""

@@ -1,0 +1,79 @@
+"""The study of e-prop: trainings, gradients, and the page."""
+
+import itertools
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from snn_gym.zoo import make_agent
+from studies.eprop import angle, training
+from studies.eprop.cost import FORMS, LENGTHS, Cost, gradients, make_network
+from studies.eprop.report import memoryless_rows, pages
+from studies.eprop.training import AGENT, ARMS, TASKS, EpropRun, UpdateTime
+from studies.runs import Runs
+
+CUE = "snn/CueAccumulation-v0"
+
+
+def test_a_training_takes_its_steps_and_is_evaluated(monkeypatch):
+    monkeypatch.setattr(training, "EVALUATION_EPISODES", 3)
+    made = training.train(CUE, "eprop", 1000, steps=2304)
+    assert (made.env_id, made.arm, made.seed, made.steps) == (CUE, "eprop", 1000, 2304)
+    assert 0.0 <= made.final <= 1.0
+    assert 0 < made.update_s < made.training_s
+
+
+def test_update_time_is_the_time_between_rollouts(monkeypatch):
+    clock = itertools.count()
+    monkeypatch.setattr(training, "time", SimpleNamespace(process_time=lambda: next(clock)))
+    log = UpdateTime()
+    for _ in range(3):  # of one tick each, but for the first start
+        log.on_rollout_start()
+        log.on_rollout_end()
+    log.on_training_end()
+    assert log.update_s == 3
+
+
+def test_the_page_compares_returns_and_gains_over_no_memory(tmp_path):
+    table = Runs(tmp_path / "runs.jsonl")
+    finals = {("bptt", 200): 1.0, ("bptt", 201): 1.0, ("eprop", 200): 0.9, ("eprop", 201): 0.8}
+    for (arm, seed), final in finals.items():
+        run = EpropRun(CUE, arm, seed, 1000, 9.0, 5.0, final)
+        table.add(f"{CUE}/{arm}/{seed}", run)
+    for form, length in itertools.product(FORMS, LENGTHS):
+        table.add(f"costs/{form}/{length}", Cost(form, length, 1.0, length))
+    table.add(f"angles/{CUE}/0", angle.Angle(CUE, 5000, 0.456, 0.7))
+    page = pages(table)["eprop-study.md"]
+    assert f"| {CUE} | 5,000 | 0.46 | 0.70 |" in page
+    (row,) = [x for x in page.splitlines() if x.startswith(f"| {ARMS['eprop'].says} |")]
+    scores = [x.score.mean for x in memoryless_rows() if x.environment == CUE]
+    none = sum(scores) / len(scores)
+    gain = f"{(0.85 - none) / (1.0 - none):.3f}"
+    assert [cell.strip() for cell in row.strip("|").split("|")][1:] == [
+        "2", "0.85", "200: 0.90, 201: 0.80", "0.850", gain, "9", "5",
+    ]  # fmt: skip
+    assert "misses the bar: 0.850 against 0.9" in page
+
+
+def test_forward_in_time_is_the_gradient_of_eprop():
+    network = make_network()
+    backward, forward = (gradients(network, form, 3) for form in ("eprop", "forward"))
+    for expected, found in zip(backward, forward, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+        assert expected.abs().max() > 0.1
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_angles_are_measured_after_a_share_of_the_training(share, monkeypatch):
+    monkeypatch.setitem(TASKS, CUE, 4 * 2304)
+    found = angle.measure(CUE, share)
+    assert found.steps == share * 4 * 2304
+    assert 0.1 < found.cosine < 0.99
+    assert 0.1 < found.norms < 2.0
+
+
+@pytest.mark.parametrize(("arm", "env_id"), [*zip(ARMS, TASKS, strict=True)])
+def test_an_arm_has_its_kind_of_credit(arm, env_id):
+    model = make_agent(AGENT, env_id, 1000, **ARMS[arm].hyperparameters)
+    assert (model.credit == "bptt") == (arm == "bptt")
