@@ -81,6 +81,7 @@ retrain: pinned ## Train SAMPLE % of the table's rows again by their recipes, dr
 pages: $(STAMP) ## Write what shows rows anew: table, cards, README, findings, pages of studies.
 	$(BIN)/snn-gym table > /dev/null
 	$(BIN)/python docs/write_cards.py
+	$(BIN)/python -m typer snn_gym.cli utils docs --name snn-gym --title "The command line" --output docs/guide/commands.md
 	$(BIN)/python -m studies.pays report
 	$(BIN)/python -m studies.locomotion report
 	$(BIN)/python -m studies.minatar report

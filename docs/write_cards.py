@@ -2,9 +2,9 @@
 
     python docs/write_cards.py
 
-The marked parts of a card (arguments, levels, budget, reference scores, results) come from the
-environment's file, the docstrings of its settings' fields, and the results under ``leaderboard/``.
-The text around them is by hand. A test fails when a card is not up to date.
+The marked parts of a card (arguments, levels, budget, reference scores) come from the
+environment's file and the docstrings of its settings' fields. The text around them is by hand. A
+test fails when a card is not up to date.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import itertools
 import json
 import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ from pages.markdown import table
 
 from snn_gym.envs.registry import EnvironmentSpec, load_environment_spec
 from snn_gym.envs.synapses.environments import PlasticityCore, PlasticitySettings
-from snn_gym.leaderboard import COLUMNS, table_rows
 from snn_gym.program.encoders import make_encoder, spike_encoders
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,12 +38,9 @@ SCORES = (
     "solved",
     "maximum",
 )
-RESULT_HEADINGS = ("Id", "Agent", "Seeds", "Mean return of each seed", "Normalised", "Steps")
-RESULT_COLUMNS = ("Agent", "Seeds", "Mean of each seed", "Normalised", "Steps")
 END = "<!-- end -->"
 PART = re.compile(rf"(<!-- generated: (\w+) -->\n).*?({END})", re.DOTALL)
 _LONGEST = 80
-_CARD_WIDTH = 100
 _UNITS = {"width": "spacings of centres", "threshold": "of the range between the limits"}
 
 
@@ -186,45 +182,11 @@ def scores(spec: EnvironmentSpec) -> str:
     return table(("Score", *headings), rows)
 
 
-def results(spec: EnvironmentSpec) -> str:
-    """Return the results on a card's ids, lowest level first."""
-    level = spec.registers.index
-    rows = [row for row in table_rows(ROOT / "leaderboard") if row.environment in spec.registers]
-    lines = []
-    for row in sorted(rows, key=lambda row: (level(row.environment), row.agent)):
-        cells = dict(zip(COLUMNS, row.cells(), strict=True))
-        lines.append((f"`{row.environment}`", *(cells[name] for name in RESULT_COLUMNS)))
-    return "\n\n".join([table(RESULT_HEADINGS, lines), *without_memory(spec, rows)])
-
-
-def without_memory(spec: EnvironmentSpec, rows: Sequence[Any]) -> list[str]:
-    """Return sentences on agents behind the memoryless policy, and on levels without results."""
-    memoryless = spec.reference.memoryless
-    if memoryless is None:
-        return []
-    lowest = [row for row in rows if row.environment == spec.base_id]
-    behind = sorted(row.agent for row in lowest if row.mean <= memoryless)
-    shown = {row.environment for row in rows}
-    missing = [f"`{env_id}`" for env_id in spec.registers if env_id not in shown]
-    sentences = [f"The memoryless score of the lowest level is {number(memoryless)}."]
-    if behind:
-        sentences.append(f"These agents do not exceed it: {', '.join(behind)}.")
-    elif lowest:
-        sentences.append("Every agent exceeds it.")
-    if missing:
-        before = ", ".join(missing[:-1])
-        names = f"{before} and {missing[-1]}" if before else missing[-1]
-        sentences.append(f"There are no results on {names}.")
-    text = " ".join(sentences)
-    return [textwrap.fill(text, _CARD_WIDTH, break_on_hyphens=False)]
-
-
 PARTS: dict[str, Callable[[EnvironmentSpec], str]] = {
     "arguments": arguments,
     "levels": levels,
     "budget": budget,
     "scores": scores,
-    "results": results,
 }
 """Writer of each marked part."""
 

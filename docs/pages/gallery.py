@@ -97,10 +97,6 @@ FILMS = (
 )
 
 COST = ("Operations", "SynOps", "MACs")
-PICTURES = {
-    "ppo-lif-cartpole.png": "ppo-lif balances the pole: spikes, and learning curves",
-    "watch-cartpole.gif": "ppo-lif made lean: few spikes are enough",
-}
 NEURONS = {"lif": "LIF", "lif_box": "LIF (without synaptic current)", "iaf": "IAF", "alif": "ALIF"}
 
 
@@ -368,8 +364,6 @@ def agents_page(specs: Sequence[AgentSpec], rows: Sequence[TableRow]) -> str:
         head = ("Agent", "What it is", "Network", "Twin", "Environments with rows")
         lines += [f"## {heading}", "", table(head, cells), ""]
     lines += ["## At work", ""]
-    for picture, text in PICTURES.items():
-        lines += [f"![{text}](../images/{picture})", "", f"*{text}.*", ""]
     lines += [
         "Films of agents of the results table, each the median of its seeds in the first episode "
         "that `watch` plays, and the command that makes it:",

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from snn_gym import load_pretrained, save_agent
-from tests.docs.scripts import DOCS, load_pages
+from tests.docs.scripts import DOCS, load_script
 from tests.export.made import needs_compiler
 
 TRAINING = re.compile(r"^snn-gym train .* --out runs/pole$", re.MULTILINE)
@@ -22,7 +22,7 @@ def steps(tmp_path_factory):
     save_agent(load_pretrained("ppo-lif", "CartPole-v1"), folder / "runs" / "pole")
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        load_pages("tutorials").run(page, folder)
+        load_script("run_tutorials").run(page, folder)
     assert (folder / "deploy-pole.png").stat().st_size > 0
     return dict(re.findall(r"^steps by (.+): +(\[.+\])$", printed.getvalue(), re.MULTILINE))
 

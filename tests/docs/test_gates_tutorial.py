@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from tests.docs.scripts import DOCS, load_pages
+from tests.docs.scripts import DOCS, load_script
 
 MISSING = [x for x in ("iverilog", "yosys") if shutil.which(x) is None]
 
@@ -17,6 +17,6 @@ def test_a_trained_agent_decides_alike_as_gates(tmp_path):
     page, printed = (DOCS / "tutorials/gates.md").read_text("utf-8"), io.StringIO()
     assert len(page.splitlines()) <= 60
     with contextlib.redirect_stdout(printed):
-        load_pages("tutorials").run(page, tmp_path)
+        load_script("run_tutorials").run(page, tmp_path)
     assert "PASS: 200 decisions" in printed.getvalue()
     assert int(re.search(r"SB_LUT4 +(\d+)", printed.getvalue()).group(1)) < 5280  # of a UP5K

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from tests.docs.scripts import DOCS, load_pages
+from tests.docs.scripts import DOCS, load_script
 
-tutorials = load_pages("tutorials")
+tutorials = load_script("run_tutorials")
 FOLDER = DOCS / "tutorials"
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.md"))}
 INDEX = PAGES.pop("index")

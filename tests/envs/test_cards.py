@@ -12,7 +12,6 @@ from snn_gym.envs.registry import load_environment_spec
 from tests.docs.scripts import load_script
 from tests.envs.variants import (
     ANALOGUE,
-    GAMES,
     NATIVE,
     every_game,
     every_id,
@@ -39,11 +38,9 @@ NATIVE_SECTIONS = (
     "Budget",
     "Reference scores",
     "Construct validity",
-    "Agents",
     "Versions",
     "Source",
 )
-ANALOGUE_SECTIONS = tuple(name for name in NATIVE_SECTIONS if name in (*SECTIONS, "Agents"))
 write_cards = load_script("write_cards")
 CARDS = sorted((checkout_root() / "envs").glob("*.md"))
 
@@ -81,8 +78,7 @@ def shown_arguments(env_id):
 @every_id
 def test_sections_are_complete_and_in_order(env_id):
     head, sections = card_sections(load_environment_spec(env_id))
-    expected = ANALOGUE_SECTIONS if env_id in (*ANALOGUE, *GAMES) else SECTIONS
-    assert tuple(sections) == (NATIVE_SECTIONS if env_id in NATIVE else expected)
+    assert tuple(sections) == (NATIVE_SECTIONS if env_id in NATIVE else SECTIONS)
     assert f"`{env_id}`" in head
     assert all(section.strip() for section in sections.values())
 
@@ -207,7 +203,6 @@ def test_a_card_is_up_to_date(card):
         "scores",
         *(["arguments"] if own_arguments else []),
         *(["levels"] if spec.levels else []),
-        *(["results"] if spec.base_id in {*NATIVE, *GAMES, *ANALOGUE} else []),
     }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.scripts import load_pages
+from tests.docs.scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,7 +32,7 @@ def run(folder, *arguments, timeout=900):
 def program_of_tutorial(name, folder):
     """Write a program that the tutorial on other libraries shows into a folder; return its name."""
     page = (ROOT / "docs" / "tutorials" / "others.md").read_text(encoding="utf-8")
-    (block,) = [block for block in load_pages("tutorials").blocks(page) if block.file == name]
+    (block,) = [block for block in load_script("run_tutorials").blocks(page) if block.file == name]
     (folder / name).write_text(block.text, encoding="utf-8")
     return name
 
