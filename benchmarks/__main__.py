@@ -12,9 +12,7 @@ import typer
 from benchmarks.measurement import FULL_SECONDS, QUICK_SECONDS, Effort, Experiment
 from benchmarks.registry import FAMILIES, MEASUREMENTS, chosen
 from benchmarks.report import figure_line, write_report
-from benchmarks.run import Record, Solved, read_speed, run_experiments
-from benchmarks.solved import run_solved
-from snn_gym._base.names import parse_seeds
+from benchmarks.run import Record, read_speed, run_experiments
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCRATCH = Path("runs") / "bench"
@@ -45,19 +43,6 @@ def run(
         run_experiments(chosen(only, quick=quick), tuple(MEASUREMENTS.values()), effort, out, _show)
 
 
-@app.command()
-def solved(
-    agents: Annotated[
-        str, typer.Option(help="Spiking agent and its twin, with a comma between.")
-    ] = "ppo-lif,ppo-mlp",
-    seeds: Annotated[str, typer.Option(help="Such as 0-9.")] = "0-9",
-    out: Out = DOCS / "speed.json",
-) -> None:
-    """Train until CartPole is solved (minutes); runs in the file are skipped."""
-    with _usage():
-        run_solved(agents.split(","), list(parse_seeds(seeds) or ()), out, _show_solved)
-
-
 @app.command("list")
 def list_experiments() -> None:
     """Print the names of the measurements."""
@@ -72,7 +57,7 @@ def report(
     out: Out = DOCS / "speed.json",
     docs: Annotated[Path, typer.Option(help="Folder of the report.")] = DOCS,
 ) -> None:
-    """Write the report and its figures from the measurements."""
+    """Write the report from the measurements."""
     with _usage():
         typer.echo(f"wrote {write_report(read_speed(out), docs)}")
 
@@ -84,14 +69,6 @@ def _usage() -> Iterator[None]:
         yield
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-
-
-def _show_solved(done: Solved) -> None:
-    ended = "solved" if done.solved else "not solved"
-    settings = "".join(f", {name} {value}" for name, value in done.settings.items())
-    typer.echo(
-        f"{done.agent}{settings}, seed {done.seed}: {ended}, {done.seconds:.1f} s, {done.steps:,}"
-    )
 
 
 def _show(record: Record, experiment: Experiment) -> None:

@@ -21,23 +21,8 @@ class Effort:
     scratch: Path
     """Folder of agents and caches, outside of the repository's history."""
 
-    @property
-    def least_rounds(self) -> int:
-        """Rounds of a race at least where it is one point of many."""
-        return 3 if self.quick else 9
-
 
 FULL_SECONDS, QUICK_SECONDS = 3.0, 0.3
-
-
-@dataclass(frozen=True)
-class Curve(Config):
-    """A line of a figure."""
-
-    x: tuple[float, ...]
-    """Positions; their quantity is the experiment's."""
-    y: tuple[float, ...]
-    """Medians."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +33,6 @@ class Readings:
     """Times of contenders (s), in pairs."""
     values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Repeats of other measured values, by name."""
-    curves: Mapping[str, Curve] = field(default_factory=dict)
-    """Lines of figures, by name."""
     missing: Mapping[str, str] = field(default_factory=dict)
     """Contenders that could not start, and why."""
     notes: tuple[str, ...] = ()

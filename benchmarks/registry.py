@@ -6,16 +6,12 @@ from types import ModuleType
 
 from benchmarks.families import (
     acting,
-    convolutions,
-    crossover,
     environments,
     fused,
     memory,
     off_policy,
     populations,
     ppo,
-    roofline,
-    scaling,
     startup,
     stateful,
     training,
@@ -23,10 +19,8 @@ from benchmarks.families import (
 from benchmarks.measurement import Experiment, Measurement
 
 FAMILIES: dict[str, ModuleType] = {
-    "roofline": roofline,
     "acting": acting,
     "training": training,
-    "convolutions": convolutions,
     "memory": memory,
     "ppo": ppo,
     "off-policy": off_policy,
@@ -34,8 +28,6 @@ FAMILIES: dict[str, ModuleType] = {
     "stateful": stateful,
     "populations": populations,
     "environments": environments,
-    "scaling": scaling,
-    "crossover": crossover,
     "start-up": startup,
 }
 """Modules of ``benchmarks.families`` by the heading of the report."""

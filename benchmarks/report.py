@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from statistics import fmean, median
 
-from benchmarks.figures import write_figures
 from benchmarks.measurement import Measurement, Result
 from benchmarks.registry import EXPERIMENTS, FAMILIES, MEASUREMENTS
-from benchmarks.run import Record, Solved, Speed
-from benchmarks.solved import EPOCHS, FACTORS, TUNING_SEEDS
+from benchmarks.run import Record, Speed
 from benchmarks.timing import Quartiles
 from snn_gym._base.storage import write_text_atomic
 
 PAGE = "speed.md"
-SOLVED_BAR, SOLVED_STRETCH = 0.7, 0.3
-"""Of the spiking agent's mean time to solve the task, in units of its twin's."""
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 
 
 def write_report(speed: Speed, docs: Path) -> Path:
-    """Write the page and its figures."""
-    figures = write_figures(speed, docs / "images")
+    """Write the page."""
     page = docs / PAGE
-    write_text_atomic(page, "\n".join(_page(speed, figures)) + "\n")
+    write_text_atomic(page, "\n".join(_page(speed)) + "\n")
     return page
 
 
@@ -37,7 +31,7 @@ def figure_line(measurement: Measurement, result: Result) -> str:
     return f"{line}; bar {_bar(measurement, measurement.bar)}: {_met(measurement, result)}"
 
 
-def _page(speed: Speed, figures: dict[str, str]) -> Iterator[str]:
+def _page(speed: Speed) -> Iterator[str]:
     machine = speed.machine
     yield "# Speed"
     yield ""
@@ -58,55 +52,8 @@ def _page(speed: Speed, figures: dict[str, str]) -> Iterator[str]:
     yield "## Measurements against their targets"
     yield ""
     yield from _table(speed, [x for x in MEASUREMENTS.values() if _promised(x)], promised=True)
-    yield from _solved(speed)
-    for name, caption in figures.items():
-        yield ""
-        yield f"![{caption}](images/{name})"
-        yield ""
-        yield f"*{caption}*"
     for family, module in FAMILIES.items():
         yield from _family(speed, family, module.EXPERIMENTS)
-
-
-def _solved(speed: Speed) -> Iterator[str]:
-    """Give the wall time to a solved task, if it was measured: agents in the order of the file."""
-    reported = [x for x in speed.solved if x.seed not in TUNING_SEEDS]
-    agents = list(dict.fromkeys(x.agent for x in reported))
-    if not agents:
-        return
-    yield ""
-    yield "Seconds of training until CartPole-v1 is solved (`python -m benchmarks solved`):"
-    yield ""
-    yield "| agent | hyper-parameters | seeds | failures | mean | median | steps | mean / twin's |"
-    yield "|---|---|---|---|---|---|---|---|"
-    for tuned in (False, True):
-        by_agent = {
-            agent: [x for x in reported if x.agent == agent and bool(x.settings) == tuned]
-            for agent in agents
-        }
-        if all(by_agent.values()):
-            yield from _times(by_agent)
-    yield ""
-    yield (
-        "The hyper-parameters are those of the agent's file, or of the fastest of "
-        f"{len(EPOCHS) * len(FACTORS)} trials on seeds {TUNING_SEEDS[0]} to {TUNING_SEEDS[-1]}. "
-        "Mean and median are in seconds; the steps are a median. The last column is the mean "
-        f"divided by the twin's. Its bar is {SOLVED_BAR}, its stretch target {SOLVED_STRETCH}."
-    )
-
-
-def _times(by_agent: dict[str, list[Solved]]) -> Iterator[str]:
-    """Give a line for each agent; its trainings have the same settings."""
-    means = {agent: fmean(x.seconds for x in done) for agent, done in by_agent.items()}
-    for agent, done in by_agent.items():
-        names = ", ".join(f"{name} {value}" for name, value in done[0].settings.items())
-        failures = sum(not x.solved for x in done)
-        steps = median(x.steps for x in done)
-        over = means[agent] / list(means.values())[-1]
-        yield (
-            f"| {agent} | {names or 'its file'} | {len(done)} | {failures} | {means[agent]:.2f} | "
-            f"{median(x.seconds for x in done):.2f} | {steps:,.0f} | {over:.2f} |"
-        )
 
 
 def _warnings(speed: Speed) -> Iterator[str]:

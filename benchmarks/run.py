@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 
 from benchmarks.machine import Machine, load_average, this_machine
-from benchmarks.measurement import Curve, Effort, Experiment, Measurement, Readings, Result
+from benchmarks.measurement import Effort, Experiment, Measurement, Readings, Result
 from benchmarks.timing import Quartiles
-from snn_gym._base.config import Config, Count, NonNegative, Positive, from_mapping, to_mapping
+from snn_gym._base.config import Config, NonNegative, from_mapping, to_mapping
 from snn_gym._base.storage import write_text_atomic
 
 
@@ -35,32 +35,12 @@ class Record(Config):
     """Seconds of a call or step, by contender."""
     values: dict[str, Quartiles]
     """Other measured values, by name."""
-    curves: dict[str, Curve]
-    """Lines of figures, by name."""
     missing: dict[str, str]
     """Contenders that could not start, and why."""
     notes: tuple[str, ...]
     """Notes for the reader."""
     results: dict[str, Result]
     """Figures beside their bars, by name."""
-
-
-@dataclass(frozen=True)
-class Solved(Config):
-    """One training until its task was solved, or its budget ended."""
-
-    agent: str
-    """Agent of the zoo."""
-    seed: int
-    """Training seed."""
-    steps: Count
-    """Environment steps trained."""
-    seconds: Positive
-    """Time of training, evaluations left out (s)."""
-    solved: bool
-    """Whether an evaluation solved it."""
-    settings: dict[str, str] = field(default_factory=dict)
-    """Hyper-parameters that differ from the agent's file."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +51,6 @@ class Speed(Config):
     """Where it was measured."""
     records: dict[str, Record] = field(default_factory=dict)
     """By experiment."""
-    solved: tuple[Solved, ...] = ()
-    """Trainings of ``benchmarks.solved``."""
 
 
 def read_speed(path: Path) -> Speed:
@@ -116,14 +94,13 @@ def _begun(path: Path, machine: Machine, fresh: set[str]) -> Speed:
         return Speed(machine)
     found = read_speed(path)
     kept = {name: record for name, record in found.records.items() if name not in fresh}
-    if (kept or found.solved) and found.machine != machine:
-        others = [*sorted(kept), *(["solved"] if found.solved else [])]
+    if kept and found.machine != machine:
         raise ValueError(
             f"{path} holds measurements of another machine or of other packages "
-            f"({', '.join(others)}), which do not compare with new ones; delete it and run "
+            f"({', '.join(sorted(kept))}), which do not compare with new ones; delete it and run "
             "everything, or name another file with --out"
         )
-    return Speed(machine, kept, found.solved)
+    return Speed(machine, kept)
 
 
 def _record(experiment: Experiment, measurements: Sequence[Measurement], effort: Effort) -> Record:
@@ -139,7 +116,6 @@ def _record(experiment: Experiment, measurements: Sequence[Measurement], effort:
         took=time.perf_counter() - start,
         timings={name: Quartiles.of(times) for name, times in found.samples.items()},
         values={name: Quartiles.of(values) for name, values in found.values.items()},
-        curves=dict(found.curves),
         missing=dict(found.missing),
         notes=found.notes,
         results=_results(experiment, measurements, found),

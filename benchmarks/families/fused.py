@@ -49,7 +49,7 @@ def _learner(case: _Case, *, fused: bool) -> Run:
 def _run(case: _Case) -> Callable[[Effort], Readings]:
     def run(effort: Effort) -> Readings:
         contenders = {AFTER: _learner(case, fused=True), BEFORE: _learner(case, fused=False)}
-        rounds = 3 * effort.least_rounds
+        rounds = 9 if effort.quick else 27
         samples = race(contenders, 3 * effort.seconds, rounds, time.process_time)
         return Readings(
             per_step(samples, dict.fromkeys(contenders, _STEPS)),

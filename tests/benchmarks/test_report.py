@@ -5,19 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from matplotlib.image import imread
 
-from benchmarks.families import crossover, roofline
 from benchmarks.machine import Machine, this_machine
-from benchmarks.measurement import Curve, Effort, Experiment, Readings, Result
+from benchmarks.measurement import Effort, Experiment, Readings, Result
 from benchmarks.registry import MEASUREMENTS
 from benchmarks.report import figure_line, write_report
-from benchmarks.run import Record, Solved, Speed, read_speed, run_experiments, write_speed
+from benchmarks.run import Record, Speed, read_speed, run_experiments, write_speed
 from benchmarks.timing import Quartiles
 
 MACHINE = Machine("CPU 9", ("avx2", "fma"), 2, "Linux x86_64", "3.11.4", {"torch": "2.13.0"})
 EFFORT = Effort(0.1, True, Path("unused"))
-RECORD = Record("2025-01-01T00:00:00+00:00", False, 0.5, 3.0, {}, {}, {}, {}, (), {})
+RECORD = Record("2025-01-01T00:00:00+00:00", False, 0.5, 3.0, {}, {}, {}, (), {})
 
 
 def a_record(**changes):
@@ -82,53 +80,6 @@ def test_a_busy_machine_and_a_quick_run_are_confessed(speed, tmp_path):
     page = write_report(rough, tmp_path).read_text(encoding="utf-8")
     assert "the figures are rough" in page
     assert "The machine was busy (load 3.2)" in page
-
-
-def test_times_to_solve_count_failures(speed, tmp_path):
-    done = (
-        Solved("ppo-lif", 0, 5000, 10.0, True),
-        Solved("ppo-mlp", 0, 9000, 30.0, True),
-        Solved("ppo-lif", 1, 5000, 20.0, True),
-        Solved("ppo-mlp", 1, 100_000, 70.0, False),
-        Solved("ppo-lif", 1000, 1000, 1.0, True, {"n_epochs": "5"}),
-        Solved("ppo-lif", 0, 4000, 6.0, True, {"n_epochs": "5"}),
-        Solved("ppo-mlp", 0, 8000, 8.0, True, {"n_epochs": "10"}),
-    )
-    page = write_report(replace(speed, solved=done), tmp_path).read_text(encoding="utf-8")
-    assert "| ppo-lif | its file | 2 | 0 | 15.00 | 15.00 | 5,000 | 0.30 |" in page
-    assert "| ppo-mlp | its file | 2 | 1 | 50.00 | 50.00 | 54,500 | 1.00 |" in page
-    assert "| ppo-lif | n_epochs 5 | 1 | 0 | 6.00 | 6.00 | 4,000 | 0.75 |" in page
-
-
-def test_figures_are_drawn_from_the_available_records(speed, tmp_path):
-    curves = {
-        f"{crossover.PRODUCTS}, {width}": Curve((1.0, 10.0, 100.0), (0.2, 0.9, 3.0))
-        for width in crossover.WIDTHS
-    }
-    scaled = {"acting": Curve((1.0, 2.0, 4.0), (1e-3, 2e-3, 4e-3))}
-    machine = {
-        roofline.PRODUCT_RATE: Quartiles(50.0, 50.0, 50.0),
-        roofline.BANDWIDTH: Quartiles(20.0, 20.0, 20.0),
-    }
-    passes = {"acting, 64-64, batch 1": Curve((3.0,), (10.0,))}
-    times = {name: Quartiles(1e-3, 1e-3, 1e-3) for name in ("forward", "Norse")}
-    records = {
-        "crossover-batch-1": a_record(curves=curves),
-        "scaling-batch": a_record(curves=scaled),
-        "roofline": a_record(curves=passes, values=machine),
-        "acting-64-batch-1": a_record(timings=times),
-    }
-    for name in ("crossover", "scaling", "roofline", "ratios"):
-        assert not (tmp_path / "images" / f"speed-{name}.png").exists()
-    page = write_report(replace(speed, records=records), tmp_path).read_text(encoding="utf-8")
-    for name in ("crossover", "scaling", "roofline", "ratios"):
-        assert f"(images/speed-{name}.png)" in page
-        assert imread(tmp_path / "images" / f"speed-{name}.png").std() > 0
-
-
-def test_no_records_give_no_figure(page, tmp_path):
-    assert "images/" not in page
-    assert list((tmp_path / "images").iterdir()) == []
 
 
 def test_a_figure_in_a_terminal():

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from benchmarks import mutants as mutation
-from benchmarks.mutants import GROUPS, Workshop
+from tools import mutants as mutation
+from tools.mutants import GROUPS, Workshop
 
 MODULE = '''"""Five is a number: 5."""
 

@@ -1,8 +1,8 @@
 """Draw mutants of the code with a seed and count those that the tests kill.
 
-``python -m benchmarks.mutants`` changes one operator, constant or condition at a time in a copy of
+``python -m tools.mutants`` changes one operator, constant or condition at a time in a copy of
 the working tree, runs the tests that concern the changed module until one fails, and writes the
-outcome to ``benchmarks/mutants.json``. A stopped run continues; ``--again survived`` tries the
+outcome to ``runs/mutants.json``. A stopped run continues; ``--again survived`` tries the
 survivors again.
 """
 
@@ -30,7 +30,7 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "mutants.json"
+RESULTS = ROOT / "runs" / "mutants.json"
 CPU_LIMIT_S = 300
 """Of a run's own process: a loop without end is a kill, a busy machine is none."""
 HEAVY = ("stable_baselines3", "numba", "scipy.stats", "pytest")

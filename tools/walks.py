@@ -1,6 +1,6 @@
 """Files of the package that an operation passes through, and its changes of room.
 
-    python -m benchmarks.walks
+    python -m tools.walks
 
 Each operation runs once before it is measured, so that imports and compilations do not count. A
 room is a folder of the package. A compiled function counts like any other.

@@ -1,0 +1,1 @@
+"""Tools of the maintainers: counts, walks, mutants, and a disguise of the processor."""
