@@ -29,8 +29,9 @@ from snn_gym.spiking.regulation.lean import (
     unmeasured_bound,
 )
 
-FEWEST_ROLLOUTS = 2
-"""Rollouts that have to be left for shedding: of the frozen policy, and of the final weights."""
+FEWEST_ROLLOUTS = 4
+"""Rollouts that have to be left for shedding: two of the frozen policy, and two of the final
+weights. One may be too few for ten episodes that begin and end in it."""
 
 
 class LeanAlgorithm(BaseAlgorithm):
@@ -199,7 +200,6 @@ class LeanAlgorithm(BaseAlgorithm):
         if not learning_is_over(self._sums, progress, self.lean_parameters):
             return False
         left = self._total_timesteps - self.num_timesteps
-        # A rollout of the frozen policy and one of the final weights measure what is shed.
         forced = self.lean_parameters.largest_rise is None
         return forced or left > (FEWEST_ROLLOUTS - 1) * self.rollout_steps
 

@@ -28,9 +28,9 @@ from snn_gym.spiking.regulation.lean import (
     CHECKED,
     COMPARED,
     FOLDED_RATES,
+    MEASURED,
     REDIRECTED,
     REPAIRED,
-    SETTLED,
     SETTLING,
     STRENGTHS,
     SYNOPS_MARGIN,
@@ -199,13 +199,16 @@ class Shedding:
         self._whole: WholeCost | None = None
         if parameters.sheds_neurons and self._spikes:
             self._whole = WholeCost(self._policy, parameters.cost)
-        self._measured = teacher is None and parameters.largest_rise is not None
-        self._take_structure()
+        self._measured = (
+            teacher is None and parameters.largest_rise is not None and self._follows_returns
+        )
+        """Whether the final weights have to be measured, or are gone back from."""
         # A given teacher has acted from the first step on.
         taught = self._whole is not None and teacher is not None
         self.episodes = EpisodeReturns(model.n_envs, running_count=taught)
         """Training episodes since the last verdict."""
         self.counters = Counters(progress)
+        self._take_structure()
         self.strength = StrengthControl(self._first_strength)
         self.bound = bound
         self.halving = Halving()
@@ -245,11 +248,11 @@ class Shedding:
             for _ in range(due - self.counters.updates):
                 self._step()
         # Only episodes of the final weights judge the end, or of those that are repaired.
-        if self._repairs and not repairs:
+        if self._whole is not None and self._repairs and not repairs:
             self.episodes.clear()
             if self.counters.beyond:
                 self._go_back()
-        elif self._whole is None and due == self._parameters.updates:
+        if due == self._parameters.updates and (self._measured or self._whole is None):
             self.episodes.forget()
         self._log()
 
@@ -258,39 +261,41 @@ class Shedding:
 
         Weights that significantly lost more return than the tolerance, in training episodes of the
         final weights or of those that are repaired, give way to those of the last ``kept``, or of
-        the start. So do weights that too few episodes measured. Weights beyond the bound on the
-        latest states give way to the last ones within it. By the whole cost, an unclear loss counts
-        too if the divergence is twice the bound. Nothing changes with ``max_synops``. The student
-        of a given teacher, and a shedding without ``largest_rise``, may stay unmeasured.
+        the start. By the whole cost, an unclear loss counts too if the divergence is twice the
+        bound. Weights that have to be measured also give way if fewer than ``episodes`` measured
+        them, or beyond the bound in the latest states. The student of a given teacher, and a
+        shedding without ``largest_rise``, need not be measured. Nothing changes with
+        ``max_synops``.
         """
         self._forget_old()
-        # Few episodes are left for the final weights.
-        few = replace(self._parameters, episodes=max(2, min(5, self._parameters.episodes)))
-        returns = self.episodes.returns
-        verdict = self.bound.judge(returns, few)
+        returns, parameters = self.episodes.returns, self._parameters
+        if not self._measured:
+            # Few episodes are left for the final weights.
+            parameters = replace(parameters, episodes=max(2, min(5, parameters.episodes)))
+        verdict = self.bound.judge(returns, parameters)
         # Few episodes end in some trainings: far from the teacher, a loss may be unseen.
-        lower = verdict == "unclear" and not self.bound.seems_kept(returns, few)
+        lower = verdict == "unclear" and not self.bound.seems_kept(returns, parameters)
         doubted = lower and self._whole is not None and bool(self._within)
         lost = verdict == "lost" or (doubted and self._is_unsettled(_ASTRAY))
-        unmeasured = self._measured and len(returns) < few.episodes
-        done, earlier = "shed", [self._newer, self._within, self._good]
-        if self._follows_returns and (lost or unmeasured):
-            load_acting(self._policy, self._good)
-            done, earlier = "went back to the last weights known to keep the return", []
-        far = self._measure_final()
-        for tensors in earlier if self._follows_returns and self._measured else []:
-            if tensors and far > self.bound.bound:
-                load_acting(self._policy, tensors)
-                done, far = "went back to the last weights within the bound", self._measure_final()
+        why = "the final ones lost return" if lost and self._follows_returns else ""
+        if self._measured and len(returns) < parameters.episodes:
+            why = f"fewer than {parameters.episodes} episodes measured the final ones"
+        if not self._measure_final() and not why:
+            why = f"the final ones were {self.divergence:.2g} nat from the frozen ones"
+        for earlier in (self._good, self.teacher.acting_state_dict()) if why else ():
+            load_acting(self._policy, earlier)
+            if self._measure_final():
+                break
+        done = f"went back to weights that kept the return, because {why}" if why else "shed"
         return self._report(done, returns)
 
-    def _measure_final(self) -> float:
-        """Measure operations and divergence in the latest states; return the divergence."""
+    def _measure_final(self) -> bool:
+        """Measure in the latest states; return whether the divergence is small enough."""
         far, runs = self._look(_FRESH, newest=True)
         self._last = self._cost(spikes_of(runs))[1], far
         if self._follows_returns:
             self.strength = replace(self.strength, smoothed=far)
-        return far
+        return far <= self.bound.bound or not self._measured
 
     def _report(self, done: str, returns: Sequence[float]) -> str:
         """Return a sentence on the shedding, whose final policy is measured."""
@@ -307,8 +312,6 @@ class Shedding:
                 f"{len(returns)} episodes of the final weights earned {earned}, of the frozen ones "
                 f"{reference}"
             )
-        elif self._measured:
-            words.append("too few episodes of the final weights ended to measure them")
         return "; ".join(
             [*words, f"divergence {self.divergence:.2g} nat, at most {self.bound.bound:.2g}"]
         )
@@ -330,7 +333,8 @@ class Shedding:
     def _repairs(self) -> bool:
         """Whether all that is shed is shed, and the rest of the updates keeps the behaviour."""
         last = (1.0 - SETTLING) * self._parameters.updates
-        return self._whole is not None and self.counters.updates >= last
+        repairs = self._measured or self._whole is not None
+        return repairs and self.counters.updates >= last
 
     @property
     def _follows_returns(self) -> bool:
@@ -339,12 +343,14 @@ class Shedding:
     def _share_due(self, progress: float) -> float:
         """Return the share of updates due at a progress: below 0 before the first, may exceed 1."""
         left = 1.0 - self.counters.begun_at
-        first = 0.0
-        if self._follows_returns and self.bound.is_followed:
+        first, last = 0.0, CHECKED
+        if self._measured:
+            first, last = MEASURED
+        elif self._follows_returns and self.bound.is_followed:
             first = COMPARED if self._whole is None else WHOLE_COMPARED
         if left <= 0:
             return 1.0
-        return ((progress - self.counters.begun_at) / left - first) / (1.0 - CHECKED - first)
+        return ((progress - self.counters.begun_at) / left - first) / (1.0 - last - first)
 
     @torch.no_grad()
     def _fit_normaliser(self) -> None:
@@ -518,9 +524,6 @@ class Shedding:
             self._only_learn(runs, present)
             return
         limited, limit, sign = self._last[1], bound, 1
-        if self._measured and done > 1.0 - SETTLING:
-            # States that no update has seen lie farther from the frozen policy.
-            limit *= SETTLED
         if parameters.max_synops is not None:
             # The limit is on operations: the strength grows beyond it.
             limited, limit, sign = synops, SYNOPS_MARGIN * parameters.max_synops, -1
@@ -535,8 +538,10 @@ class Shedding:
             else:
                 self._prune(strength)
         self.counters.updates += 1
-        if self._whole is not None or (self._measured and self._follows_returns):
+        if self._whole is not None:
             self._stay_within()
+        elif self._measured:
+            self._take_structure()  # where repairs begin, pruned synapses do not grow again
 
     def _only_learn(self, runs: Sequence[NetworkRun], present: Sequence[Tensor]) -> None:
         """Update the weights by the divergence, to act in fewer time steps or to repair."""
@@ -550,14 +555,19 @@ class Shedding:
 
     @torch.no_grad()
     def _descend(self) -> None:
-        """Take a step of the optimiser, in which no synapse grows that the teacher lacks."""
+        """Take a step of the optimiser, in which no synapse grows that has to be absent."""
         self._optimiser.step()
         for name, absent in self._absent_weights.items():
             self._weights[name].masked_fill_(absent, 0.0)
 
     def _take_structure(self) -> None:
-        """Note which weights a teacher of the same layers lacks, as filters do as dense layers."""
-        taught, own = self.teacher.acting_state_dict(), self._weights
+        """Note which weights a teacher of the same layers lacks, as filters do as dense layers.
+
+        While synapses alone are shed and the behaviour is repaired, note those that are pruned.
+        """
+        pruned = self._repairs and self._whole is None
+        taught = (self._policy if pruned else self.teacher).acting_state_dict()
+        own = self._weights
         alike = all(k in taught and taught[k].shape == x.shape for k, x in own.items())
         zero = {k: taught[k] == 0 for k, x in own.items() if alike and x.dim() > 1}
         self._absent_weights = {k: x for k, x in zero.items() if bool(x.any())}

@@ -250,7 +250,7 @@ class SpikingNetwork(BookkeepingModule):
             ValueError: Inputs or state have a wrong shape.
         """
         self._check_inputs(inputs)
-        compiled = self._served(inputs) if observer is None else None
+        compiled = self._served(inputs, state, optimised) if observer is None else None
         if compiled is None:
             return self._run(inputs, state, None, optimised=optimised, observer=observer)
         readout, seen = None, None
@@ -261,12 +261,28 @@ class SpikingNetwork(BookkeepingModule):
         output, readout = self.decoder.read(decoded, readout, self.head)
         return output, join_state([layers], readout, seen)
 
-    def _served(self, inputs: Tensor) -> CompiledLayers | None:
+    def _served(
+        self, inputs: Tensor, state: Tensor | None, optimised: bool
+    ) -> CompiledLayers | None:
         """Return the compiled layers if they support this pass, else None."""
-        regulated = self.regulation is not None and not self.regulation.is_idle
-        if self.compiled is None or (regulated and torch.is_grad_enabled()):
+        if self.compiled is None or not self.compiled.serves(inputs):
             return None
-        return self.compiled if self.compiled.serves(inputs) else None
+        regulation = self.regulation if torch.is_grad_enabled() else None
+        if regulation is None or regulation.is_idle:
+            return self.compiled
+        # A network without a rescue ends with the weights, to the bit, that it has unregulated.
+        if regulation.waits and not self._needs_noise and optimised and self.training:
+            self._await_rescue(regulation, inputs, state)
+        return self.compiled if regulation.waits and not self._needs_noise else None
+
+    @torch.no_grad()
+    def _await_rescue(self, regulation: Regulation, inputs: Tensor, state: Tensor | None) -> None:
+        """Measure the spikes of a pass, so that a rescue may begin."""
+        states, _, intensity = self._split_state(state, inputs)
+        signal, _ = self._encode(inputs, intensity)
+        runs = run_layers(self._layers, None, signal, states, self.config.time_steps, None)
+        for index, (layer, run) in enumerate(zip(self._layers, runs, strict=True)):
+            regulation.measure(index, layer, run)
 
     def sequence(
         self, inputs: Tensor, state: Tensor | None, starts: Tensor, *,

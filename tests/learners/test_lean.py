@@ -214,7 +214,7 @@ MEASURED = {"largest_rise": 0.2, "latest_start": 0.9}
     ],
 )
 def test_nothing_is_shed_where_the_return_is_not_known_to_have_settled(steps, env, why):
-    # In 640 steps of rollouts of 64, one rollout is left after nine tenths.
+    # In 640 or 1920 steps of rollouts of 64, one or three are left after nine tenths.
     model = make_shedding("PPO", env=env(), **MEASURED).learn(steps)
     case = EVERY["PPO"]
     plain = case.algorithm(
@@ -229,7 +229,7 @@ def test_nothing_is_shed_where_the_return_is_not_known_to_have_settled(steps, en
 def test_what_is_shed_is_measured_and_within_the_bound():
     model = make_shedding("PPO", **MEASURED).learn(3200)
     words = re.fullmatch(
-        r"(shed|went back .*): ([\d,]+) synaptic operations a decision, of ([\d,]+); "
+        r"(shed): ([\d,]+) synaptic operations a decision, of ([\d,]+); "
         r"(\d+) episodes of the final weights earned ([\d.]+), of the frozen ones ([\d.]+); "
         r"divergence ([\d.e-]+) nat, at most ([\d.]+)",
         model.outcome,
@@ -239,7 +239,7 @@ def test_what_is_shed_is_measured_and_within_the_bound():
         float(word.replace(",", "")) for word in words.groups()[1:]
     )
     assert left < frozen / 2
-    assert episodes >= 5
+    assert episodes >= 10
     assert earned == pytest.approx(reference, abs=1.0)
     assert far <= bound == 0.03
     assert model.divergence == pytest.approx(far, rel=0.05)

@@ -17,9 +17,10 @@ https://arxiv.org/abs/1511.06295). Three rules control this:
   on a logarithmic scale, and it follows the divergence smoothed over updates.
 - **Outer loop** (``BoundControl``), slowly: the bound is widened, up to a limit, where training
   episodes significantly keep the return of the frozen policy, and halved where they significantly
-  lose it. If that does not help, or the final weights lose return, the last good weights come back.
-  Where even the smallest weight changes exceed the bound, as in a network with recurrent spikes,
-  the bound restarts above their divergence, and returns decide.
+  lose it. If that does not help, or the final weights lose return or are not measured although they
+  have to be, the last good weights come back. Where even the smallest weight changes exceed the
+  bound, as in a network with recurrent spikes, the bound restarts above their divergence, and
+  returns decide.
 """
 
 from __future__ import annotations
@@ -52,10 +53,8 @@ EARLIEST_START = 0.4
 MARGIN = 0.02
 """Difference of returns that counts, in units of the gain since the start."""
 SETTLING = 0.25
-"""Last share of the updates, in which the bound is not widened."""
-SETTLED = 0.6
-"""Divergence that these updates aim at, in units of the bound, where the final weights have to stay
-within it in new states."""
+"""Last share of the updates, in which the bound is not widened, and in which the behaviour is only
+repaired where the final weights have to be measured or neurons are shed."""
 COMPARED = 0.2
 """First share of the shedding, in which the frozen policy acts; its return is the reference."""
 WHOLE_COMPARED = 0.25
@@ -64,6 +63,9 @@ SURE = 1.7
 """Standard errors of a significant difference: one-sided 95 %."""
 CHECKED = 0.15
 """Last share of the shedding, in which the final weights act and are judged."""
+MEASURED = 0.4, 1 / 3
+"""The first and last of these shares where the final weights have to be measured: of five rollouts
+two are the frozen policy's, one shows the states for the repair, and two measure."""
 STUCK = 0.1
 """Share of the updates in a row beyond the bound, at the least strength, after which the bound
 counts as out of reach."""

@@ -245,16 +245,26 @@ class Regulation(nn.Module):
                 for layer, order in zip(layers, orders, strict=True)
             ]
         self.controllers = nn.ModuleList(self._controllers)  # forgets the type of its members
+        self._waits = strength > 0 and parameters.rate_strength == 0
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is measured or penalised, as where spikes are only shed (``lean``)."""
         return self.rescue is None and not self._penalties and not self._controllers
 
-    def watch(self, index: int, layer: SpikingLayer, run: Run) -> Tensor:
-        """Measure a run of layer ``index``; return its spikes, penalised in the backward pass."""
+    @property
+    def waits(self) -> bool:
+        """Whether nothing is penalised or controlled until a rescue begins."""
+        return self._waits and not self._is_controlled
+
+    def measure(self, index: int, layer: SpikingLayer, run: Run) -> None:
+        """Measure the rates of layer ``index``, which may begin or end a rescue."""
         if self.rescue is not None:
             self.rescue.measure(index, layer.of_units(run.spikes.mean((0, 1))))
+
+    def watch(self, index: int, layer: SpikingLayer, run: Run) -> Tensor:
+        """Measure a run of layer ``index``; return its spikes, penalised in the backward pass."""
+        self.measure(index, layer, run)
         if self._controllers and self._is_controlled:
             self._controllers[index].measure(layer, run)
         return self._penalties[index](run.spikes) if self._penalties else run.spikes
