@@ -124,7 +124,7 @@ wheels: $(STAMP) ## Install the wheel into each Python that is supported and is 
 	$(BIN)/python -m pytest -m slow -rs tests/test_wheel.py
 
 audit: $(STAMP) ## Check that rows, weights and table are what was verified.
-	$(BIN)/snn-gym audit
+	$(BIN)/snn-gym verify --check
 
 # The tool has an environment of its own, so that it does not list itself.
 sbom: $(STAMP) ## Write what is installed as a software bill of materials (CycloneDX), dist/sbom.json.

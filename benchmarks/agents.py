@@ -21,11 +21,12 @@ from torch import Tensor
 import snn_gym
 from snn_gym._base.folders import checkout_root
 from snn_gym._base.storage import parse_tensors
+from snn_gym.leaderboard.pretrained import find_trained
+from snn_gym.leaderboard.results import verified_weights
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.zoo import load_agent_spec
 
 ENV_ID = "CartPole-v1"
-_STORED = Path("leaderboard") / "results" / "ppo-lif" / ENV_ID / "0.safetensors"
 _TRAINING_STEPS = 100_000
 _LEAN_STEPS = 20_000
 _VISITED = 1024
@@ -79,8 +80,9 @@ def default_agent(width: int, scratch: Path) -> Agent:
         root = checkout_root()
         if root is None:
             raise ValueError("the stored agent is in a clone of the repository alone; run there")
-        stored = root / _STORED
-        tensors, _ = parse_tensors(stored.read_bytes(), where=str(stored))
+        row = find_trained("ppo-lif", ENV_ID).row(0)
+        weights = verified_weights(root / "leaderboard", row)
+        tensors, _ = parse_tensors(weights, where=row.name)
         model.policy.load_acting_state_dict(tensors)  # type: ignore[operator]
         return _visiting(model)
     folder = scratch / f"default-{width}"

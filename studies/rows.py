@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from snn_gym._base.storage import write_text_atomic
-from snn_gym.leaderboard.results import Row, read_row, row_path
+from snn_gym.leaderboard.results import Row, find_row, list_rows
 
 ROOT = Path(__file__).parents[1]
 LEADERBOARD = ROOT / "leaderboard"
@@ -88,5 +88,5 @@ def _name(text: str) -> RowName:
 
 
 def _digest_of(name: RowName, leaderboard: Path) -> str | None:
-    path = row_path(leaderboard, *name)
-    return row_digest(read_row(leaderboard, path, path.read_bytes())) if path.exists() else None
+    row = find_row(list_rows(leaderboard), *name)
+    return None if row is None else row_digest(row)

@@ -13,8 +13,8 @@ import pytest
 
 import snn_gym
 from snn_gym._base.folders import CONTENT_FOLDERS, checkout_root
+from snn_gym.leaderboard.batches import shipped_weights
 from snn_gym.leaderboard.pretrained import find_trained
-from snn_gym.leaderboard.shipping import shipped_files
 from tests.packages import build
 
 ROOT = checkout_root()
@@ -79,10 +79,10 @@ def content_of(names):
 
 def test_the_wheel_has_all_light_content_and_small_trained_agents(names):
     content = content_of(names)
-    shipped = {"leaderboard" / PurePosixPath(file) for file in shipped_files(ROOT / "leaderboard")}
+    shipped = {"leaderboard" / PurePosixPath(x) for x, _ in shipped_weights(ROOT / "leaderboard")}
     assert len(shipped) > 20
     assert shipped <= content
-    assert {name.suffix for name in content - shipped} == {".toml", ".md"}
+    assert {name.suffix for name in content - shipped} == {".toml", ".md", ".jsonl"}
     for folder in ("envs", "agents"):
         expected = {
             PurePosixPath(path.relative_to(ROOT).as_posix())
@@ -151,13 +151,11 @@ def test_wheel_has_trained_agents_and_names_the_source_of_other_agents(site, tmp
     first, *table, last = done.stdout.splitlines()
     assert first.startswith(f"{find_trained('ppo-lif', 'CartPole-v1').row().seed} (")
     listed = {tuple(line.split()[:2]) for line in table if "-v" in line}
-    shipped = [file.parts for file in shipped_files(ROOT / "leaderboard") if len(file.parts) > 1]
+    shipped = [file.parts for file, _ in shipped_weights(ROOT / "leaderboard")]
     assert listed == {(agent, env.replace("__", "/")) for _, agent, env, _ in shipped}
-    assert "are in a checkout of snn_gym, under leaderboard/results" in table[-1]
-    assert last == (
-        "recurrent-ppo-gru on snn/WaterMaze-v0, median, is not in this installation, which has "
-        "none of 5 seeds; a checkout of snn_gym has it, under leaderboard/results"
-    )
+    assert "are in a checkout of snn_gym, under leaderboard/weights" in table[-1]
+    assert "the weights of recurrent-ppo-gru on snn/WaterMaze-v0 with seed" in last
+    assert "a checkout of snn_gym has those of all rows" in last
 
 
 def test_version_is_defined_once():

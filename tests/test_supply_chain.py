@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 from snn_gym._base.folders import checkout_root
 from snn_gym.leaderboard.rerun import MAX_PARAMETERS
+from snn_gym.leaderboard.results import list_rows
 
 ROOT = checkout_root()
 assert ROOT is not None
@@ -60,11 +60,10 @@ def test_training_dependencies_have_hashes() -> None:
 
 def test_versions_equal_the_rows() -> None:
     versions = pinned()
-    for path in (ROOT / "leaderboard" / "results").rglob("0.json"):
-        recipe = json.loads(path.read_text())["recipe"]
-        for name, version in ({} if recipe is None else recipe["versions"]).items():
+    for row in list_rows(ROOT / "leaderboard"):
+        for name, version in ({} if row.recipe is None else row.recipe.versions).items():
             if name not in ("python", "snn_gym"):
-                assert version.removesuffix("+cpu") == versions[canonicalize_name(name)], path
+                assert version.removesuffix("+cpu") == versions[canonicalize_name(name)], row.name
 
 
 @pytest.mark.parametrize(

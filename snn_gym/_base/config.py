@@ -20,7 +20,7 @@ import math
 import numbers
 import re
 import types
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Collection, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import (
     Annotated,
@@ -127,10 +127,9 @@ class Config:
     def __post_init__(self) -> None:
         """Convert every value as ``from_mapping`` does, then check them together."""
         cls: Any = type(self)
-        hints = _type_hints(cls)
-        for field in dataclasses.fields(self):
-            converted = typed(hints[field.name], getattr(self, field.name), field.name)
-            object.__setattr__(self, field.name, converted)  # frozen dataclasses refuse assignment
+        for name, convert in _converters(cls).items():
+            converted = convert(getattr(self, name), name)
+            object.__setattr__(self, name, converted)  # frozen dataclasses refuse assignment
         self._check()
 
     def _check(self) -> None:
@@ -149,14 +148,32 @@ def from_mapping(cls: type[ConfigT], mapping: Mapping[str, Any], where: str) -> 
         raise TypeError(f"from_mapping expects a dataclass, got {cls!r}")
     if not isinstance(mapping, Mapping):
         raise ValueError(f"{where}: expected a table of {cls.__name__}, got {_show(mapping)}")
-    fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
-    _check_keys(fields, mapping, where)
-    hints = _type_hints(cls)
-    values = {key: typed(hints[key], value, f"{where}: {key}") for key, value in mapping.items()}
+    _check_keys(_fields(cls), mapping, where)
+    converters = _converters(cls)
+    values = {key: converters[key](value, f"{where}: {key}") for key, value in mapping.items()}
     try:
-        return cls(**values)
+        made = _made_of(cls, values)
+        return cls(**values) if made is None else made
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
+
+
+def _made_of(cls: Any, values: Mapping[str, Any]) -> Any:
+    """Return an instance of converted values; None if the class has an initialisation of its own.
+
+    The rows of results tables have so many values that converting them twice would show.
+    """
+    if not issubclass(cls, Config) or cls.__post_init__ is not Config.__post_init__:
+        return None
+    config: Any = object.__new__(cls)
+    config.__dict__.update(values)
+    fields = _fields(cls)
+    for name in fields.keys() - values.keys():
+        made: Any = fields[name].default_factory
+        default = fields[name].default if made is dataclasses.MISSING else made()
+        config.__dict__[name] = _converters(cls)[name](default, name)
+    config._check()
+    return config
 
 
 def from_arguments(cls: type[ConfigT], arguments: Mapping[str, Any], where: str) -> ConfigT:
@@ -194,14 +211,20 @@ def to_mapping(config: Any, *, whole: bool = False) -> dict[str, Any]:
     return {name: _plain(value) for name, value in values.items()}
 
 
-# Reading a results table asks for the same few hundred annotations a million times.
-_origin: Callable[[Any], Any] = functools.cache(get_origin)
-_arguments: Callable[[Any], tuple[Any, ...]] = functools.cache(get_args)
+Converter = Callable[[Any, str], Any]
+"""Function of a value and its place that returns the value as a field has it, or ValueError."""
 
 
 @functools.cache
-def _type_hints(cls: Any) -> Mapping[str, Any]:
-    return get_type_hints(cls, include_extras=True)
+def _fields(cls: Any) -> Mapping[str, dataclasses.Field[Any]]:
+    return {field.name: field for field in dataclasses.fields(cls) if field.init}
+
+
+@functools.cache
+def _converters(cls: Any) -> Mapping[str, Converter]:
+    """Return the converter of each field of a dataclass."""
+    hints = get_type_hints(cls, include_extras=True)
+    return {field.name: _converter(hints[field.name]) for field in dataclasses.fields(cls)}
 
 
 def _plain(value: Any) -> Any:
@@ -217,6 +240,8 @@ def _plain(value: Any) -> Any:
 def _check_keys(
     fields: Mapping[str, dataclasses.Field[Any]], mapping: Mapping[str, Any], where: str
 ) -> None:
+    if fields.keys() == mapping.keys():
+        return
     allowed = ", ".join(fields) or "none"
     # Keys of a stranger's file may be long.
     unknown = [f"{key!s:.60}" for key in mapping if key not in fields]
@@ -235,32 +260,46 @@ def _check_keys(
 
 def typed(hint: Any, value: Any, where: str) -> Any:
     """Return a value as a field of the type ``hint`` has it; ValueError if it does not fit."""
+    return _converter(hint)(value, where)
+
+
+@functools.cache
+def _converter(hint: Any) -> Converter:
     if hint is Any:
-        return value
+        return lambda value, _: value
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return value if isinstance(value, hint) else from_mapping(hint, value, where)
-    convert = _CONVERTERS.get(_origin(hint), _convert_scalar)
-    return convert(hint, value, where)
+        return lambda value, where: (
+            value if isinstance(value, hint) else from_mapping(hint, value, where)
+        )
+    return _MAKERS.get(get_origin(hint), _scalar_converter)(hint)
 
 
-def _convert_annotated(hint: Any, value: Any, where: str) -> Any:
-    base, *rules = _arguments(hint)
-    converted = typed(base, value, where)
-    for rule in rules:
-        rule(converted, where)
-    return converted
+def _annotated_converter(hint: Any) -> Converter:
+    base, *rules = get_args(hint)
+    convert = _converter(base)
+
+    def convert_and_check(value: Any, where: str) -> Any:
+        converted = convert(value, where)
+        for rule in rules:
+            rule(converted, where)
+        return converted
+
+    return convert_and_check
 
 
-def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
-    if hint in (int, float) and not isinstance(value, bool):  # which is an int in Python
-        # Python's numbers and numpy's
-        if hint is float and isinstance(value, numbers.Real):
-            return _finite(value, where)
-        if hint is int and isinstance(value, numbers.Integral):
-            return int(value)
-    elif hint in (str, bool, type(None)) and type(value) is hint:
-        return value
-    raise _WrongTypeError(f"{where}: expected {_name(hint)}, got {_show(value)}")
+def _scalar_converter(hint: Any) -> Converter:
+    def convert(value: Any, where: str) -> Any:
+        if type(value) is hint and hint is not float:
+            return value
+        if hint in (int, float) and not isinstance(value, bool):  # which is an int in Python
+            # Python's numbers and numpy's
+            if hint is float and isinstance(value, numbers.Real):
+                return _finite(value, where)
+            if hint is int and isinstance(value, numbers.Integral):
+                return int(value)
+        raise _WrongTypeError(f"{where}: expected {_name(hint)}, got {_show(value)}")
+
+    return convert
 
 
 def _finite(value: Any, where: str) -> float:
@@ -273,92 +312,134 @@ def _finite(value: Any, where: str) -> float:
     return number
 
 
-def _convert_union(hint: Any, value: Any, where: str) -> Any:
-    members = [member for member in _arguments(hint) if member is not type(None)]
-    if value is None and type(None) in _arguments(hint):
-        return None
-    errors = []
-    for member in members:
+def _union_converter(hint: Any) -> Converter:
+    members = [member for member in get_args(hint) if member is not type(None)]
+    converters = [_converter(member) for member in members]
+    optional = type(None) in get_args(hint)
+
+    def convert(value: Any, where: str) -> Any:
+        if value is None and optional:
+            return None
+        errors = []
+        for member in converters:
+            try:
+                return member(value, where)
+            except ValueError as error:
+                errors.append(error)
+        # A number out of range is no "expected float or str".
+        specific = [error for error in errors if not isinstance(error, _WrongTypeError)] or errors
+        if len(specific) == 1:
+            raise specific[0]
+        expected = " or ".join(_name(member) for member in members)
+        raise _WrongTypeError(f"{where}: expected {expected}, got {_show(value)}") from errors[-1]
+
+    return convert
+
+
+def _literal_converter(hint: Any) -> Converter:
+    allowed = get_args(hint)
+
+    def convert(value: Any, where: str) -> Any:
+        for choice in allowed:
+            # True equals 1, and 1.0 does, too.
+            if type(value) is type(choice) and value == choice:
+                return value
+        choices = ", ".join(repr(choice) for choice in allowed)
+        raise _WrongTypeError(f"{where}: got {_show(value)}; allowed values: {choices}")
+
+    return convert
+
+
+def _tuple_converter(hint: Any) -> Converter:
+    members = get_args(hint)
+    endless = len(members) == 2 and members[1] is Ellipsis
+    converters = [_converter(member) for member in members if member is not Ellipsis]
+    are_valid = _test(members[0])
+
+    def convert(value: Any, where: str) -> tuple[Any, ...]:
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"{where}: expected a list, got {_show(value)}")
+        if endless and are_valid(value):
+            return tuple(value)
+        by_place = converters * len(value) if endless else converters
+        if len(by_place) != len(value):
+            raise ValueError(f"{where}: expected {len(by_place)} values, got {len(value)}")
+        pairs = zip(by_place, value, strict=True)
+        return tuple(member(item, f"{where}[{k}]") for k, (member, item) in enumerate(pairs))
+
+    return convert
+
+
+def _test(hint: Any) -> Callable[[Collection[Any]], bool]:
+    """Return a quick test whether numbers or texts, at least one, surely fit a type as they are.
+
+    The rows of results tables have hundreds of numbers each.
+    """
+    base, *rules = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+    if base is str:
+        return _text_test(rules)
+    if hint is Any:
+        return lambda _: True
+    if base not in (int, float) or not all(isinstance(rule, Range) for rule in rules):
+        return lambda _: False
+
+    def are_valid(values: Collection[Any]) -> bool:
+        if set(map(type, values)) != {base} or not all(map(math.isfinite, values)):
+            return False
+        return all(rule.holds(min(values)) and rule.holds(max(values)) for rule in rules)
+
+    return are_valid
+
+
+def _text_test(rules: Sequence[Callable[[str, str], None]]) -> Callable[[Collection[Any]], bool]:
+    @functools.lru_cache(maxsize=1024)
+    def is_valid(text: str) -> bool:
         try:
-            return typed(member, value, where)
-        except ValueError as error:
-            errors.append(error)
-    # A number out of range is no "expected float or str".
-    specific = [error for error in errors if not isinstance(error, _WrongTypeError)] or errors
-    if len(specific) == 1:
-        raise specific[0]
-    expected = " or ".join(_name(member) for member in members)
-    raise _WrongTypeError(f"{where}: expected {expected}, got {_show(value)}") from errors[-1]
+            for rule in rules:
+                rule(text, "")
+        except ValueError:
+            return False
+        return True
+
+    return lambda texts: set(map(type, texts)) == {str} and all(map(is_valid, texts))
 
 
-def _convert_literal(hint: Any, value: Any, where: str) -> Any:
-    allowed = _arguments(hint)
-    for choice in allowed:
-        # True equals 1, and 1.0 does, too.
-        if type(value) is type(choice) and value == choice:
-            return value
-    choices = ", ".join(repr(choice) for choice in allowed)
-    raise _WrongTypeError(f"{where}: got {_show(value)}; allowed values: {choices}")
+def _dict_converter(hint: Any) -> Converter:
+    hints = get_args(hint)
+    of_key, of_item = map(_converter, hints)
+    are_keys, are_items = map(_test, hints)
+
+    def convert(value: Any, where: str) -> dict[Any, Any]:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{where}: expected a table, got {_show(value)}")
+        if not value or (are_keys(value) and are_items(value.values())):
+            return dict(value)
+        return {
+            of_key(key, f"{where}: key"): of_item(item, f"{where}.{key!s:.60}")
+            for key, item in value.items()
+        }
+
+    return convert
 
 
-def _convert_tuple(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
-    if not isinstance(value, list | tuple):
-        raise ValueError(f"{where}: expected a list, got {_show(value)}")
-    members = _arguments(hint)
-    if len(members) == 2 and members[1] is Ellipsis:
-        if _are_valid_numbers(members[0], value):
-            return tuple(value)  # the rows of results tables have a thousand numbers each
-        members = (members[0],) * len(value)
-    if len(members) != len(value):
-        raise ValueError(f"{where}: expected {len(members)} values, got {len(value)}")
-    pairs = zip(members, value, strict=True)
-    return tuple(
-        typed(member, item, f"{where}[{index}]") for index, (member, item) in enumerate(pairs)
-    )
-
-
-def _are_valid_numbers(hint: Any, values: Sequence[Any]) -> bool:
-    """Return whether values, at least one, surely fit the number type ``hint`` unconverted."""
-    base, rules = hint, []
-    if _origin(hint) is Annotated:
-        base, *rules = _arguments(hint)
-    kinds = set(map(type, values))
-    if base not in (int, float) or kinds != {base}:
-        return False
-    if base is float and not all(map(math.isfinite, values)):
-        return False
-    ends = (min(values), max(values))
-    return all(isinstance(rule, Range) and all(map(rule.holds, ends)) for rule in rules)
-
-
-def _convert_dict(hint: Any, value: Any, where: str) -> dict[Any, Any]:
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{where}: expected a table, got {_show(value)}")
-    key_hint, item_hint = _arguments(hint)
-    return {
-        typed(key_hint, key, f"{where}: key"): typed(item_hint, item, f"{where}.{key!s:.60}")
-        for key, item in value.items()
-    }
-
-
-_CONVERTERS = {
-    Annotated: _convert_annotated,
-    Union: _convert_union,
-    types.UnionType: _convert_union,
-    Literal: _convert_literal,
-    tuple: _convert_tuple,
-    dict: _convert_dict,
-    Mapping: _convert_dict,
+_MAKERS: Mapping[Any, Callable[[Any], Converter]] = {
+    Annotated: _annotated_converter,
+    Union: _union_converter,
+    types.UnionType: _union_converter,
+    Literal: _literal_converter,
+    tuple: _tuple_converter,
+    dict: _dict_converter,
+    Mapping: _dict_converter,
 }
 
 
 def _name(hint: Any) -> str:
     if hint is type(None):
         return "null"
-    if _origin(hint) is Annotated:
-        return _name(_arguments(hint)[0])
-    if _origin(hint) is Literal:
-        return " or ".join(repr(choice) for choice in _arguments(hint))
+    if get_origin(hint) is Annotated:
+        return _name(get_args(hint)[0])
+    if get_origin(hint) is Literal:
+        return " or ".join(repr(choice) for choice in get_args(hint))
     return getattr(hint, "__name__", str(hint))
 
 

@@ -385,11 +385,11 @@ def _read_header(data: bytes, where: str) -> dict[str, dict[str, str]]:
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return the pairs of a JSON object as a dict; ValueError for a key that is there twice."""
     # Of two equal keys parsers may take either, and not the one that was checked.
-    content: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in content:
-            raise ValueError(f"key {key!r} appears twice")
-        content[key] = value
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"key {twice!r} appears twice")
     return content
 
 

@@ -29,7 +29,6 @@ from snn_gym.cli.printing import (
     print_columns,
     print_evaluation,
     print_lines,
-    print_played,
     say,
 )
 from snn_gym.cli.results import pull, push, submit, verify
@@ -179,28 +178,6 @@ def evaluate(
     print_evaluation(evaluate_model(policy, manifest.environment, episodes, env_kwargs=arguments))
 
 
-def audit(
-    leaderboard: Leaderboard = None,
-    evaluate: Annotated[bool, typer.Option("--evaluate", help="Also play all rows again.")] = False,
-    processes: Annotated[int, typer.Option(min=1, help="With --evaluate: rows at a time.")] = 1,
-) -> None:
-    """Check that rows, weights and table are unchanged since they were verified."""
-    from snn_gym.leaderboard import audit as audit_leaderboard
-    from snn_gym.leaderboard.reevaluation import play_again
-    from snn_gym.leaderboard.table import read_instructions
-
-    folder = leaderboard_folder(leaderboard)
-    problems = audit_leaderboard(folder)
-    if problems:
-        say(*problems)
-        raise ValueError(f"problems in {folder}: {len(problems)}; see the lines above")
-    if evaluate:
-        print_played(play_again(folder, processes=processes), "hold, {} do not")
-    say(f"{folder} is as it was verified")
-    if counts := read_instructions(folder):
-        say(f"instructions not counted again: {len(counts)}; `snn-gym verify --instructions` does")
-
-
 def sweep(
     plan: Annotated[Path, typer.Argument(help="TOML file with groups of runs.")],
     leaderboard: Leaderboard = None,
@@ -251,7 +228,7 @@ def table(leaderboard: Leaderboard = None, cost: Cost = "operations") -> None:
 _IMPORTING = (train, export, lean, distil, evaluate, submit, push, tune, compare, plot, watch)
 """Commands with the option --module."""
 for _command in (
-    envs, agents, train, export, lean, distil, evaluate, submit, verify, audit, sweep, tune, table,
+    envs, agents, train, export, lean, distil, evaluate, submit, verify, sweep, tune, table,
     new, pretrained, compare, plot, watch, push, pull,
 ):  # fmt: skip
     app.command()(with_module(_command) if _command in _IMPORTING else _command)

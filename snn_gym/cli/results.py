@@ -93,9 +93,13 @@ class VerifyOptions:
     retrain: Annotated[
         bool, typer.Option("--retrain", help="Also train the submission, or the rows, again.")
     ] = False
-    salt: Annotated[
-        Path | None, typer.Option(help="Secret file that draws hidden episodes; play them too.")
-    ] = None
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Check that rows, weights and table are as verified."),
+    ] = False
+    play: Annotated[
+        bool, typer.Option("--play", help="With --check: also play all rows again.")
+    ] = False
     curves: Annotated[
         Path | None,
         typer.Option(
@@ -137,7 +141,7 @@ class VerifyOptions:
     @property
     def row_tasks(self) -> int:
         """Number of the options given that are for stored rows alone."""
-        return self.again + self.faults + self.instructions + (self.curves is not None)
+        return self.check + self.again + self.faults + self.instructions + (self.curves is not None)
 
 
 @with_options(VerifyOptions)
@@ -149,46 +153,59 @@ def verify(
     options: VerifyOptions,
 ) -> None:
     """Run a submission again and add its row if its claims hold; or check or extend stored rows."""
-    from snn_gym.leaderboard.hidden import read_salt
-
     board = leaderboard_folder(options.leaderboard)
-    secret = None if options.salt is None else read_salt(options.salt, board)
     if folder is not None and not options.row_tasks:
-        _verify_submission(folder, board, options.retrain, secret)
-    elif folder is not None or options.row_tasks + options.retrain + (secret is not None) != 1:
+        _verify_submission(folder, board, options.retrain)
+    elif folder is not None or options.row_tasks + options.retrain != 1:
         raise ValueError(
-            "verify takes a submission's folder, or for the rows there are one of --again, "
-            "--retrain, --salt, --curves, --faults and --instructions"
+            "verify takes a submission's folder, or for the rows there are one of --check, "
+            "--again, --retrain, --curves, --faults and --instructions"
         )
     elif options.agent and not (options.faults or options.retrain):
         raise ValueError("--agent is for --faults and --retrain alone; leave it out")
     elif options.parents + options.lines > options.retrain:
         raise ValueError("--parents and --lines are for --retrain, one at a time")
+    elif options.play > options.check:
+        raise ValueError("--play is for --check alone; leave it out")
+    elif options.check:
+        _check(board, options)
     else:
-        print_played(*_played(board, options, secret))
+        print_played(*_played(board, options))
 
 
-def _verify_submission(folder: Path, board: Path, retrain: bool, secret: bytes | None) -> None:
+def _verify_submission(folder: Path, board: Path, retrain: bool) -> None:
     from snn_gym.leaderboard import VerificationSettings
     from snn_gym.leaderboard import verify as verify_submission
-    from snn_gym.leaderboard.hidden import describe
-    from snn_gym.leaderboard.results import DIGESTS_NAME, list_rows, read_row
+    from snn_gym.leaderboard.results import list_rows
     from snn_gym.leaderboard.table import split_rows
 
-    is_new = not (board / DIGESTS_NAME).exists()
-    path = verify_submission(folder, board, retrain=retrain, salt=secret)
+    is_new = not board.exists()
+    row = verify_submission(folder, board, retrain=retrain)
     if is_new:
-        say(f"new leaderboard: {board}, whose rows {DIGESTS_NAME} accounts for")
-    say(f"verified: {path}\nre-run {VerificationSettings().describe()}")
-    row = read_row(board, path, path.read_bytes())
+        say(f"new leaderboard: {board}")
+    say(f"verified: {row.name}\nre-run {VerificationSettings().describe()}")
     for unranked in split_rows(board, list_rows(board))[1]:
         if unranked.row == row:
             say(f"does not rank: {unranked.reason}")
-    if secret is not None:
-        say(describe(row))
 
 
-def _played(board: Path, options: VerifyOptions, secret: bytes | None) -> tuple[Iterable[Any], str]:
+def _check(board: Path, options: VerifyOptions) -> None:
+    from snn_gym.leaderboard import check_board
+    from snn_gym.leaderboard.reevaluation import play_again
+    from snn_gym.leaderboard.table import read_instructions
+
+    problems = check_board(board)
+    if problems:
+        say(*problems)
+        raise ValueError(f"problems in {board}: {len(problems)}; see the lines above")
+    if options.play:
+        print_played(play_again(board, processes=options.processes), "hold, {} do not")
+    say(f"{board} is as it was verified")
+    if counts := read_instructions(board):
+        say(f"instructions not counted again: {len(counts)}; `snn-gym verify --instructions` does")
+
+
+def _played(board: Path, options: VerifyOptions) -> tuple[Iterable[Any], str]:
     """Return the results of stored rows as they come, and their summary for `print_played`."""
     from snn_gym.leaderboard import reevaluation as rows
 
@@ -199,9 +216,6 @@ def _played(board: Path, options: VerifyOptions, secret: bytes | None) -> tuple[
         return recount(board), "hold or were not counted again, {} do not hold"
     if options.curves is not None:
         return rows.add_curves(board, options.curves), "have a learning curve now, {} do not"
-    if secret is not None:
-        played = rows.play_hidden_seeds(board, secret, processes=processes)
-        return played, "played on hidden seeds, {} were not"
     if options.faults:
         played = rows.add_robustness(board, options.agent or (), processes=processes)
         return played, "played with faults, {} were not"

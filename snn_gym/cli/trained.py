@@ -58,16 +58,16 @@ def pretrained(
     leaderboard: Trained = None,
 ) -> None:
     """List the trained agents that `snn_gym.load_pretrained` loads."""
-    from snn_gym.leaderboard.pretrained import list_trained, weights_bytes
-    from snn_gym.leaderboard.results import rows_by_weights
+    from snn_gym.leaderboard.pretrained import leaderboard_path, list_trained
+    from snn_gym.leaderboard.results import batch_of, rows_by_weights
     from snn_gym.leaderboard.table import summarise
 
-    listed = list_trained(agent, env, leaderboard)
-    lines = []
-    for trained in listed:
-        if not trained.rows:
-            continue
+    board, lines, absent = leaderboard_path(leaderboard), [], 0
+    for trained in list_trained(agent, env, leaderboard):
         row = trained.row()
+        if batch_of(board, row) is None:
+            absent += 1
+            continue
         line = summarise([row], rows_by_weights(trained.parents))
         lines.append(
             (
@@ -78,22 +78,21 @@ def pretrained(
                 line.score(line.mean),
                 line.cost(line.operations_per_decision),
                 line.cost(line.synops_per_decision),
-                f"{weights_bytes(row, leaderboard) / 1000:.1f} kB",
+                f"{row.parameters:,}",
             )
         )
     costs = ("operations per decision", "SynOps per decision")
-    header = ("agent", "environment", "seeds", "median", "return", *costs, "size")
-    print_columns(header, lines)
+    print_columns(
+        ("agent", "environment", "seeds", "median", "return", *costs, "parameters"), lines
+    )
     say(
-        "\nReturn, costs and size are those of the seed of the median return; costs are in "
+        "\nReturn, costs and parameters are those of the seed of the median return; costs are in "
         "brackets where that seed was not trained again."
     )
-    absent = [trained for trained in listed if trained.elsewhere]
     if absent:
-        seeds = sum(len(trained.elsewhere) for trained in absent)
         say(
-            f"{seeds} more seeds, and with them {sum(not x.rows for x in absent)} more pairs of "
-            "agent and environment, are in a checkout of snn_gym, under leaderboard/results."
+            f"The weights of {absent} more pairs of agent and environment are in a checkout of "
+            "snn_gym, under leaderboard/weights."
         )
 
 

@@ -249,7 +249,7 @@ def recount(leaderboard: Path) -> Iterator[Again]:
         ValueError: A row or a line of the file does not fit its schema.
     """
     rows, counts = rows_by_weights(list_rows(leaderboard)), read_instructions(leaderboard)
-    # The audit reports counts of no row.
+    # `snn-gym verify --check` reports counts of no row.
     for row, name, stored in ((rows[key], x, n) for (key, x), n in counts.items() if key in rows):
         try:
             found = count_instructions(
@@ -261,7 +261,7 @@ def recount(leaderboard: Path) -> Iterator[Again]:
         except ValueError as error:
             found, text = stored, f"{name} not counted again: {error}"
         # Two compilers may differ by a few percent.
-        yield Again(leaderboard / row.place, text if abs(found / stored - 1) > 0.1 else None, text)
+        yield Again(row.name, text if abs(found / stored - 1) > 0.1 else None, text)
 
 
 def _cheapest(program: Program, folder: Path, visits: Visits | None) -> tuple[str, CFiles]:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from snn_gym.leaderboard.reevaluation import (
         add_curves,
         add_robustness,
-        play_hidden_seeds,
         reevaluate,
         retrain_rows,
     )
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from snn_gym.leaderboard.rerun import VerificationSettings
     from snn_gym.leaderboard.submission import submit
     from snn_gym.leaderboard.table import TableRow, table_rows
-    from snn_gym.leaderboard.verification import audit, verify
+    from snn_gym.leaderboard.verification import check_board, verify
 
 __all__ = [
     "COLUMNS",
@@ -32,10 +31,9 @@ __all__ = [
     "VerificationSettings",
     "add_curves",
     "add_robustness",
-    "audit",
+    "check_board",
     "evaluate",
     "load_pretrained",
-    "play_hidden_seeds",
     "reevaluate",
     "render_table",
     "retrain_rows",
@@ -57,10 +55,9 @@ __getattr__, __dir__ = lazy_names(
         "VerificationSettings": "rerun",
         "add_curves": "reevaluation",
         "add_robustness": "reevaluation",
-        "audit": "verification",
+        "check_board": "verification",
         "evaluate": "evaluation",
         "load_pretrained": "pretrained",
-        "play_hidden_seeds": "reevaluation",
         "reevaluate": "reevaluation",
         "render_table": "rendering",
         "retrain_rows": "reevaluation",

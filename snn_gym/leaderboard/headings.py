@@ -26,8 +26,6 @@ LEAN_MARK = "◊"
 """Agents were made lean from rows of others."""
 OLDER_MARK = "°"
 """An earlier evaluator counted costs in a part of the episodes."""
-HIDDEN_MARK = "§"
-"""Public scores are significantly higher than hidden scores."""
 
 COLUMN_DEFINITIONS: dict[str, str] = {
     "Agent": "name of the agent",
@@ -107,12 +105,6 @@ REFERENCE_COLUMNS: dict[str, str] = {
     "see, from the card",
 }
 """Further columns for native tasks, after "Normalised"."""
-
-HIDDEN_COLUMN = {
-    "Hidden seeds": "mean return on 100 secret seeds, on which nobody could train, over the "
-    'training runs that played them; "–" for none'
-}
-"""Further column for rows with hidden scores."""
 
 FAULTS_HEADING = "With faults"
 RETENTION_TEXT = f"""Fault retention: (mean with the fault - random play) / (mean without it - \

@@ -1,12 +1,13 @@
-"""Schemas of a submission's manifest and of later findings on a row, and their strict parser."""
+"""Records of submissions and rows, and their strict parser."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate, pairwise
-from typing import Annotated, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from snn_gym._base.config import (
     Config,
@@ -20,6 +21,7 @@ from snn_gym._base.config import (
 from snn_gym._base.names import AGENT_NAME, MAX_AGENT_NAME, printable
 from snn_gym._base.storage import unique_keys
 from snn_gym.envs.registry import ReferenceScores
+from snn_gym.program.costs import Costs
 from snn_gym.zoo.environments import Seeding, TrainingSeed
 from snn_gym.zoo.recipe import Packages, Parent, Processor, Recipe
 
@@ -49,16 +51,6 @@ class TrainedAgain(Config):
     date: Date
     curve: LearningCurve | None = None
     """Learning curve, if the weights are the same and the training kept a log."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class HiddenScore(Config):
-    """Returns of a row in episodes whose seeds are drawn with a maintainer's secret."""
-
-    score: Scores
-    digest: Sha256
-    """Digest of the submission or row, which gives the seeds together with the secret salt."""
-    date: Date
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,10 +89,8 @@ def kept(reference: ReferenceScores, score: float, whole: float) -> float | None
 # ---- manifest ------------------------------------------------------------------------------------
 MANIFEST_NAME = "manifest.json"
 WEIGHTS_NAME = "weights.safetensors"
-RESULTS_FOLDER = "results"
 
 MAX_MANIFEST_BYTES = 64 * 1024
-MAX_ROW_BYTES = 256 * 1024
 MAX_WEIGHTS_BYTES = 64 << 20
 MAX_EPISODES = 1000
 MAX_CURVE_POINTS = 50
@@ -127,8 +117,8 @@ def _no_path(value: str, where: str) -> None:
 
 def _is_date(value: str, where: str) -> None:
     try:
-        # Formatted again, because strptime accepts fewer digits, and those of any script.
-        if datetime.strptime(value, _DATE_FORMAT).strftime(_DATE_FORMAT) != value:
+        # Formatted again, because the parser accepts other forms, and digits of any script.
+        if f"{datetime.fromisoformat(value[:-1]).isoformat()}Z" != value:
             raise ValueError(value)
     except ValueError as error:
         raise ValueError(f"{where}: is no UTC time like 2026-01-31T12:00:00Z") from error
@@ -215,15 +205,37 @@ class Manifest(Config):
     """Learning curve from the run's log; None without a log and in old rows."""
 
     @property
-    def place(self) -> str:
-        """Path of the row's file below a leaderboard."""
-        folder = self.environment.replace("/", "__")
-        return f"{RESULTS_FOLDER}/{self.agent}/{folder}/{self.seed}.json"
+    def name(self) -> str:
+        """Agent, environment and seed in words."""
+        return f"{self.agent} on {self.environment} with seed {self.seed}"
 
     @property
     def parent(self) -> Parent | None:
         """Reference to the row that the agent was made lean or goes on from; None without one."""
         return None if self.recipe is None else self.recipe.parent
+
+
+# ---- evaluation ----------------------------------------------------------------------------------
+_MOST_LAYERS = 64
+_MOST_COUNTS = 1e15
+_MOST_LETTERS = 200
+
+Lengths = Annotated[
+    tuple[Annotated[int, Range(at_least=1, at_most=10**9)], ...], Length(1, MAX_EPISODES)
+]
+
+
+def _are_counts(costs: Costs, where: str) -> None:
+    for counts in vars(costs).values():
+        names, numbers = (counts, counts.values()) if isinstance(counts, dict) else (counts, ())
+        if len(names) > _MOST_LAYERS or max(map(len, names), default=1) > _MOST_LETTERS:
+            raise ValueError(f"{where}: too many or too long names of layers")
+        if not all(0.0 <= x <= _MOST_COUNTS for x in numbers):
+            raise ValueError(f"{where}: a count must be at least 0 and at most {_MOST_COUNTS:g}")
+
+
+CheckedCosts = Annotated[Costs, _are_counts]
+"""Costs of a decision from an untrusted file."""
 
 
 def utc_now() -> str:
@@ -245,6 +257,12 @@ def parse_strict(
         SubmissionError: ``CODE-json`` for malformed or deep JSON, ``CODE-schema`` for a value that
             does not fit, ``unknown-key``, or ``path`` for a path in place of a name.
     """
+    content = parse_object(data, where=where, code=code, by=by)
+    return fit(record, content, where=where, code=code, by=by)
+
+
+def parse_object(data: bytes, *, where: str, code: str, by: str) -> dict[str, Any]:
+    """Parse one untrusted JSON object, as `parse_strict` does."""
     try:
         text = data.decode("utf-8")
         content = json.loads(text, object_pairs_hook=unique_keys, parse_constant=_no_constant)
@@ -264,6 +282,13 @@ def parse_strict(
             f"{code}-json",
             f"{where} holds JSON of type {type(content).__name__}; expected one object",
         )
+    return content
+
+
+def fit(
+    record: type[_Record], content: Mapping[str, Any], *, where: str, code: str, by: str
+) -> _Record:
+    """Return the record of a parsed object, as `parse_strict` does."""
     try:
         return from_mapping(record, content, where)
     except UnknownKeyError as error:
@@ -280,11 +305,20 @@ def parse_strict(
 
 def _is_deep(content: object) -> bool:
     """Return whether JSON has more than `MOST_LEVELS` levels, too deep for writers that recurse."""
-    level = [content] if isinstance(content, dict | list) else []
-    for _ in range(MOST_LEVELS):
-        inner = (x.values() if isinstance(x, dict) else x for x in level)
-        level = [x for group in inner for x in group if isinstance(x, dict | list)]
+    level: list[Any] = [[content]]
+    for _ in range(MOST_LEVELS + 1):
+        groups = (x.values() if type(x) is dict else x for x in level)
+        level = [
+            x
+            for group in groups
+            if not _LEAVES.issuperset(map(type, group))
+            for x in group
+            if type(x) not in _LEAVES
+        ]
     return bool(level)
+
+
+_LEAVES = {str, int, float, bool, type(None)}
 
 
 def dump_json(record: Config) -> str:

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import itertools
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from snn_gym._base.folders import checkout_root, content_path
+from snn_gym._base.folders import content_path
 from snn_gym._base.names import did_you_mean
-from snn_gym._base.storage import StorageError
+from snn_gym.leaderboard.batches import median_seed
 from snn_gym.leaderboard.evaluation import Evaluation, evaluation_seeds, remember_evaluation
-from snn_gym.leaderboard.manifest import SubmissionError
 from snn_gym.leaderboard.results import (
-    Link,
     Row,
-    describe_problem,
-    is_derived,
     parent_of,
-    read_chain,
-    read_linked,
-    read_row,
     rows_by_weights,
+    shown_rows,
     verified_weights,
-    weights_place,
 )
-from snn_gym.leaderboard.shipping import median_seed
-from snn_gym.leaderboard.table import Terms, Unranked, read_terms
+from snn_gym.leaderboard.table import Unranked, split_rows
 from snn_gym.program.costs import Costs
 from snn_gym.zoo import agent_ids, load_agent_spec
 
@@ -39,8 +30,6 @@ if TYPE_CHECKING:
 Pick = Literal["best", "median"] | int
 """Choice among the seeds of an agent on an environment."""
 
-_CHECKOUT = "a checkout of snn_gym has it, under leaderboard/results"
-
 
 @dataclass(frozen=True)
 class TrainedAgent:
@@ -50,8 +39,6 @@ class TrainedAgent:
     environment: str
     rows: tuple[Row, ...]
     """Verified rows, by seed."""
-    elsewhere: tuple[int, ...] = ()
-    """Seeds that only a checkout has, not this installation."""
     unranked: tuple[Unranked, ...] = ()
     """Rows that do not rank."""
     parents: tuple[Row, ...] = ()
@@ -66,27 +53,16 @@ class TrainedAgent:
     def row(self, pick: Pick = "median") -> Row:
         """Return the row of a seed, or the ranked row with the median or best mean return.
 
-        Without ranked rows, of all rows; ValueError if the choice is not in this installation.
+        Without ranked rows, of all rows; ValueError for another choice.
         """
         rows = {row.seed: row for row in self.rows}
         means = {row.seed: row.score.mean for row in self.ranked or self.rows}
-        name = f"{self.agent} on {self.environment}"
-        seeds = sorted([*rows, *self.elsewhere])
         # True equals 1 in Python, but is not a seed.
-        if isinstance(pick, bool) or pick not in ("median", "best", *seeds):
+        if isinstance(pick, bool) or pick not in ("median", "best", *rows):
             raise ValueError(
-                f"{name}: pick is {pick!r}; expected 'median', 'best' or one of the seeds "
-                f"{', '.join(map(str, seeds))}"
+                f"{self.agent} on {self.environment}: pick is {pick!r}; expected 'median', 'best' "
+                f"or one of the seeds {', '.join(map(str, rows))}"
             )
-        if self.elsewhere and (not rows or (pick != "median" and pick not in rows)):
-            asked = pick if isinstance(pick, str) else f"seed {pick}"
-            present = f"only the median one, seed {next(iter(rows))}" if rows else "none"
-            raise ValueError(
-                f"{name}, {asked}, is not in this installation, which has {present} of "
-                f"{len(seeds)} seeds; {_CHECKOUT}"
-            )
-        if not rows:
-            raise ValueError(f"{name}: no row is as it was verified; restore leaderboard/")
         if pick == "median":
             return rows[median_seed(means)]
         if pick == "best":
@@ -200,27 +176,34 @@ def list_trained(
     None stands for all; ValueError for an agent or environment without rows.
     """
     board = leaderboard_path(leaderboard)
-    groups = _groups(board)
+    rows = sorted(shown_rows(board), key=_pair)
+    groups = {pair: list(group) for pair, group in itertools.groupby(rows, key=_pair)}
     _check_names(agent, env_id, list(groups))
-    terms = read_terms(board)
+    known = rows_by_weights(rows)
+    _, unranked = split_rows(board, rows)
     return tuple(
-        _read(board, *pair, groups, terms)
-        for pair in groups
+        TrainedAgent(
+            *pair,
+            tuple(group),
+            tuple(x for x in unranked if _pair(x.row) == pair),
+            tuple(x for row in group if (x := parent_of(row, known)) is not None),
+        )
+        for pair, group in groups.items()
         if agent in (None, pair[0]) and env_id in (None, pair[1])
     )
+
+
+def _pair(row: Row) -> tuple[str, str]:
+    return (row.agent, row.environment)
 
 
 def twin_costs(agent: str, env_id: str, leaderboard: Path | None = None) -> Costs | None:
     """Return the costs of the median row of an agent's twin; None without twin or row."""
     twin = load_agent_spec(agent).twin if agent in agent_ids() else None
-    board = leaderboard_path(leaderboard)
-    trained = _read(board, twin or "", env_id, _groups(board), read_terms(board))
-    return trained.row().costs if trained.rows else None
-
-
-def weights_bytes(row: Row, leaderboard: Path | None = None) -> int:
-    """Return the size of a row's weights file (bytes)."""
-    return (leaderboard_path(leaderboard) / weights_place(row.place)).stat().st_size
+    rows = shown_rows(leaderboard_path(leaderboard))
+    if twin is None or (twin, env_id) not in map(_pair, rows):
+        return None
+    return find_trained(twin, env_id, leaderboard).row().costs
 
 
 def leaderboard_path(leaderboard: Path | None) -> Path:
@@ -228,16 +211,7 @@ def leaderboard_path(leaderboard: Path | None) -> Path:
     return content_path("leaderboard") if leaderboard is None else Path(leaderboard)
 
 
-def _groups(board: Path) -> dict[tuple[str, str], list[Link]]:
-    """Return the newest link of each row by (agent, environment), sorted by place."""
-    groups: dict[tuple[str, str], list[Link]] = {}
-    for _, link in sorted({link.place: link for link in read_chain(board)}.items()):
-        _, name, folder, _ = link.place.split("/")
-        groups.setdefault((name, folder.replace("__", "/", 1)), []).append(link)
-    return groups
-
-
-def _check_names(agent: str | None, env_id: str | None, pairs: list[tuple[str, str]]) -> None:
+def _check_names(agent: str | None, env_id: str | None, pairs: Sequence[tuple[str, str]]) -> None:
     agents = list(dict.fromkeys(name for name, _ in pairs))
     if not pairs:
         raise ValueError(
@@ -258,44 +232,3 @@ def _check_names(agent: str | None, env_id: str | None, pairs: list[tuple[str, s
             f"there is no trained {agent or 'agent'} for {env_id!r}{did_you_mean(env_id, known)} "
             f"`snn-gym pretrained{option}` lists the {len(known)} environments with one"
         )
-
-
-def _read(
-    board: Path,
-    agent: str,
-    env_id: str,
-    groups: Mapping[tuple[str, str], list[Link]],
-    terms: Terms,
-) -> TrainedAgent:
-    links = groups.get((agent, env_id), [])
-    # A wheel has the whole chain, but only some rows.
-    partial = board == content_path("leaderboard") and checkout_root() is None
-    absent = [link for link in links if partial and not (board / link.place).exists()]
-    rows = sorted(
-        _verified_rows(board, [x for x in links if x not in absent]), key=lambda row: row.seed
-    )
-    elsewhere = sorted(int(Path(link.place).stem) for link in absent)
-    digests = {row.parent.weights_sha256 for row in rows if row.parent is not None}
-    parent_links = [
-        link
-        for link in itertools.chain(*groups.values())
-        if link.weights in digests and (not partial or (board / link.place).exists())
-    ]
-    parents = tuple(_verified_rows(board, parent_links))
-    known = rows_by_weights(parents)
-    unranked = []
-    for row in rows:
-        parent = parent_of(row, known)
-        reason = terms.reason(row, parent)
-        # A parent that the wheel lacks is no reason.
-        if reason is not None and not (partial and is_derived(row) and parent is None):
-            unranked.append(Unranked(row, reason))
-    return TrainedAgent(agent, env_id, tuple(rows), tuple(elsewhere), tuple(unranked), parents)
-
-
-def _verified_rows(board: Path, links: list[Link]) -> Iterator[Row]:
-    for link in links:
-        try:
-            yield read_row(board, board / link.place, read_linked(board, link)[0])
-        except (SubmissionError, StorageError) as error:
-            warnings.warn(f"set aside: {describe_problem(link, error)}", stacklevel=2)

@@ -1,6 +1,6 @@
 """Trial verification on a copy of a leaderboard: `python -m snn_gym.leaderboard.proposals`.
 
-It reports the outcome of `snn-gym verify` for each submission, without a secret and without a
+It reports the outcome of `snn-gym verify` for each submission, without a
 permanent row, so that a workflow can run it on a pull request from a stranger.
 """
 
@@ -26,7 +26,7 @@ from snn_gym.leaderboard.manifest import SubmissionError
 from snn_gym.leaderboard.reevaluation import retrain_row
 from snn_gym.leaderboard.rendering import render_line
 from snn_gym.leaderboard.rerun import VerificationSettings
-from snn_gym.leaderboard.results import Row, read_row
+from snn_gym.leaderboard.results import Row
 from snn_gym.leaderboard.verification import verify
 
 RETRAINING_CPU_SECONDS = 30 * 60
@@ -56,13 +56,12 @@ def try_proposals(
     for folder in folders:
         shown = printable(str(folder))
         try:
-            path = verify(folder, scratch, settings)
-            again = _train_again(scratch, path, settings, cpu_seconds)
+            row = verify(folder, scratch, settings)
+            again = _train_again(scratch, row, settings, cpu_seconds)
         except SubmissionError as error:
             refused.append(printable(folder.name))
             yield f"{shown}: refused: {error}"
             continue
-        row = read_row(scratch, path, path.read_bytes())
         yield f"{shown}: verified, {again}; re-run {settings.describe()}\n\n{_shown(row)}\n"
         yield render_line(scratch, row)
     yield f"submissions in {submissions}: {len(folders)}, refused {len(refused)}"
@@ -70,14 +69,12 @@ def try_proposals(
         raise SubmissionError("proposals", f"refused: {', '.join(refused)}; see the lines above")
 
 
-def _train_again(
-    scratch: Path, path: Path, settings: VerificationSettings, cpu_seconds: int
-) -> str:
+def _train_again(scratch: Path, row: Row, settings: VerificationSettings, cpu_seconds: int) -> str:
     """Train a new row again; return in words that it holds or the time was up, else refuse it."""
     with tempfile.TemporaryDirectory(prefix="snn-gym-proposal-") as temporary:
         # In another process, which the kernel can end at any point.
         process = multiprocessing.get_context("spawn").Process(
-            target=_retrain, args=(scratch, path, settings, cpu_seconds, temporary)
+            target=_retrain, args=(scratch, row, settings, cpu_seconds, temporary)
         )
         process.start()
         process.join()
@@ -91,7 +88,7 @@ def _train_again(
 
 
 def _retrain(
-    scratch: Path, path: Path, settings: VerificationSettings, cpu_seconds: int, temporary: str
+    scratch: Path, row: Row, settings: VerificationSettings, cpu_seconds: int, temporary: str
 ) -> None:
     # A soft limit ends this process with SIGXCPU; the checkpoints go with the folder.
     for resource_id, limit in (
@@ -102,7 +99,6 @@ def _retrain(
         allowed = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         resource.setrlimit(resource_id, (allowed, hard))
     tempfile.tempdir = temporary
-    row = read_row(scratch, path, path.read_bytes())
     sys.exit(retrain_row(scratch, row, settings.seeds).problem)
 
 

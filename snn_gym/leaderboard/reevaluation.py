@@ -24,10 +24,7 @@ from snn_gym.leaderboard.evaluation import (
     evaluation_seeds,
 )
 from snn_gym.leaderboard.faults import AbsentPartError, Faults, with_faults
-from snn_gym.leaderboard.hidden import describe, play_hidden, submission_digest
 from snn_gym.leaderboard.manifest import (
-    MAX_ROW_BYTES,
-    RESULTS_FOLDER,
     FaultMeans,
     Robustness,
     Scores,
@@ -35,12 +32,12 @@ from snn_gym.leaderboard.manifest import (
 )
 from snn_gym.leaderboard.results import (
     Row,
+    file_name,
     gives_the_same_weights,
     hash_tensors,
     is_reproduced,
     list_rows,
     parent_of,
-    read_below,
     replace_row,
     rows_by_weights,
     verified_weights,
@@ -99,10 +96,10 @@ Action = Callable[[Path, Row, tuple[int, ...]], Result]
 
 @dataclass(frozen=True)
 class Again:
-    """Outcome of playing or training a row again, or of playing its hidden seeds."""
+    """Outcome of playing or training a row again."""
 
-    path: Path
-    """The row's file."""
+    name: str
+    """The row, in words."""
     problem: str | None
     """Reason why the row does not hold, in one line; None if it holds."""
     same: str = ""
@@ -110,7 +107,7 @@ class Again:
 
     def __str__(self) -> str:
         """Return the outcome as one line."""
-        return f"{self.path}: {self.problem or self.same}"
+        return f"{self.name}: {self.problem or self.same}"
 
 
 def reevaluate(
@@ -230,27 +227,6 @@ def _check_have_rows(agents: Collection[str], rows: Sequence[Row]) -> None:
             raise ValueError(f"there is no row of {agent!r}{meant} there are: {', '.join(known)}")
 
 
-def play_hidden_seeds(
-    leaderboard: str | os.PathLike[str], salt: bytes, *, processes: int = 1
-) -> Iterator[Again]:
-    """Play hidden seeds for the rows without a hidden score, and write the scores into them.
-
-    Args:
-        leaderboard: As in ``reevaluate``.
-        salt: The maintainer's secret, at least 32 bytes.
-        processes: As in ``reevaluate``.
-
-    Yields:
-        Outcome of each row, in the order in which they end.
-
-    Raises:
-        SubmissionError: A row does not fit the schema.
-    """
-    rows = [row for row in list_rows(Path(leaderboard)) if row.hidden is None]
-    action = functools.partial(_play_hidden, salt=salt)
-    yield from _for_each(action, leaderboard, rows, None, processes)
-
-
 def add_robustness(
     leaderboard: str | os.PathLike[str],
     agents: Collection[str] = (),
@@ -301,7 +277,7 @@ def add_curves(
     """
     leaderboard = Path(leaderboard)
     for row in list_rows(leaderboard):
-        run = Path(runs) / Path(row.place).with_suffix("").relative_to(RESULTS_FOLDER)
+        run = Path(runs) / row.agent / file_name(row.environment) / str(row.seed)
         if row.learning_curve is None and keeps_log(row.recipe) and (run / MANIFEST).exists():
             yield _outcome(functools.partial(_add_curve, run=run), leaderboard, row, ())
 
@@ -330,14 +306,13 @@ def _for_each(
 
 def _outcome(action: Action, leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Again:
     """Run an action on a row and write its changes; return its ValueError as the row's problem."""
-    path = leaderboard / row.place
     try:
         changes, text = action(leaderboard, row, seeds)
     except ValueError as error:
-        return Again(path, str(error))
+        return Again(row.name, str(error))
     if changes:
         replace_row(leaderboard, row, **changes)
-    return Again(path, None, text)
+    return Again(row.name, None, text)
 
 
 def retrain_row(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Again:
@@ -361,15 +336,6 @@ def _add_curve(leaderboard: Path, row: Row, _: tuple[int, ...], *, run: Path) ->
     curve = curve_of_run(run, row.steps)
     replace_row(leaderboard, row, curve=curve)  # here, so that its errors are problems, too
     return {}, f"a learning curve of {0 if curve is None else len(curve.steps)} points"
-
-
-def _play_hidden(leaderboard: Path, row: Row, _: tuple[int, ...], *, salt: bytes) -> Result:
-    _check_is_current(row)
-    weights = verified_weights(leaderboard, row)
-    check_weights(weights, row)
-    digest = submission_digest(read_below(leaderboard, row.place, MAX_ROW_BYTES), weights)
-    hidden = play_hidden(row, digest, salt, functools.partial(rerun, weights=weights))
-    return {"hidden": hidden}, describe(replace(row, hidden=hidden))
 
 
 def _play_with_faults(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Result:

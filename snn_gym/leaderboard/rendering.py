@@ -23,8 +23,6 @@ from snn_gym.leaderboard.headings import (
     COLUMNS,
     FAULT_COLUMNS,
     FAULTS_HEADING,
-    HIDDEN_COLUMN,
-    HIDDEN_MARK,
     LEAN_MARK,
     MARKDOWN_COLUMNS,
     OLDER_MARK,
@@ -44,7 +42,6 @@ from snn_gym.leaderboard.headings import (
     registered_demand,
     room_cells,
 )
-from snn_gym.leaderboard.hidden import CHANCE
 from snn_gym.leaderboard.results import Row, shown_rows
 from snn_gym.leaderboard.table import (
     TableRow,
@@ -89,9 +86,6 @@ convolutional features extractor, is not counted, so that no total is known.
 _UNHEARD_NOTE = """An agent is not a spiking agent if no synapses lead from its neurons to an \
 output. Such a line does not rank.
 """
-_FLAGGED_NOTE = f"""{HIDDEN_MARK} Number of training runs whose public score is significantly \
-higher than the hidden score (one-sided permutation test over episodes, p < {CHANCE:g}).
-"""
 PROFILES_TEXT = """## Across environments, agents and their twins
 
 Performance profiles ([Agarwal et al. 2021](https://arxiv.org/abs/2108.13264), section 4.2) of \
@@ -135,7 +129,7 @@ def render_table(leaderboard: str | Path, cost: str = DEFAULT) -> str:
         sections.append(f"## {UNRANKED_HEADING}\n\n{UNRANKED_TEXT}\n{table}")
     if rows:
         sections += [note for note in notes(rows) if note != _VOLTAGES_NOTE]  # SynOps are not shown
-        defined = COLUMN_DEFINITIONS | HIDDEN_COLUMN | price_column(rows)
+        defined = COLUMN_DEFINITIONS | price_column(rows)
         columns = markdown_columns(rows)
         sections.append("## Columns\n\n" + _definitions({name: defined[name] for name in columns}))
         sections.append("Comparisons:\n\n" + _definitions(COMPARISON_DEFINITIONS))
@@ -173,14 +167,9 @@ def _table(rows: Sequence[TableRow]) -> str:
 
 
 def markdown_columns(rows: Iterable[TableRow]) -> tuple[str, ...]:
-    """Return the columns of the Markdown table; hidden scores are the ninth if a row has some.
-
-    The price of the rows stands in place of operations.
-    """
-    rows = list(rows)
-    (price,) = price_column(rows)
-    shown = (price if name == "Operations" else name for name in MARKDOWN_COLUMNS)
-    return (*shown, *(HIDDEN_COLUMN if any(row.hidden_means for row in rows) else ()))
+    """Return the columns of the Markdown table, with the rows' price in place of operations."""
+    (price,) = price_column(list(rows))
+    return tuple(price if name == "Operations" else name for name in MARKDOWN_COLUMNS)
 
 
 def price_column(rows: Sequence[TableRow]) -> dict[str, str]:
@@ -195,7 +184,6 @@ def notes(rows: Sequence[TableRow]) -> list[str]:
         STREAMS_NOTE: any(STREAMS_MARK in cell for row in rows for cell in row.cells()),
         _SHORT_NOTE: any(row.short for row in rows),
         _LEAN_NOTE: any(row.derived for row in rows),
-        _FLAGGED_NOTE: any(row.hidden_flagged for row in rows),
         _VOLTAGES_NOTE: any(row.reads_voltages for row in rows),
         _OLDER_NOTE: any(row.older_costs for row in rows),
         _UNCOUNTED_NOTE: any(row.uncounted for row in rows),
@@ -273,7 +261,6 @@ def all_columns(rows: Iterable[TableRow]) -> dict[str, str]:
         **price_column(rows),
         **dict(definitions[after:]),
         **ROOM_COLUMNS,
-        **(HIDDEN_COLUMN if any(row.hidden_means for row in rows) else {}),
     }
 
 
@@ -291,10 +278,9 @@ def row_texts(row: TableRow, rows: Iterable[TableRow]) -> dict[str, str]:
 
 
 def _further_texts(row: TableRow) -> dict[str, str]:
-    """Return the texts of a row's hidden scores and price."""
-    hidden = dict.fromkeys(HIDDEN_COLUMN, row.hidden_cell())
+    """Return the text of a row's price."""
     price = row.cost(row.price) + f" {OLDER_MARK}" * row.older_costs
-    return {**hidden, known_price(row.priced_by).heading: price}
+    return {known_price(row.priced_by).heading: price}
 
 
 def _fault_cells(row: TableRow) -> tuple[str, ...]:

@@ -24,8 +24,6 @@ TRIMMED_FRACTION = 0.25
 
 # All splits of 20 seeds in halves are 184,756.
 _MOST_SPLITS = 200_000
-# Of two samples of episodes, all splits are too many.
-_DRAWN_SPLITS = 19_999
 # Sums of the same scores in another order differ by less, as a share of their sizes.
 _ROUNDING = 1e-9
 
@@ -194,26 +192,6 @@ def _every_split(first: int, total: int) -> NDArray[np.int8]:
     """Return the members (splits, first) of the first group in each split of ``total`` members."""
     members = itertools.chain.from_iterable(itertools.combinations(range(total), first))
     return np.fromiter(members, np.int8).reshape(-1, first)
-
-
-def higher_mean_p(values: ArrayLike, others: ArrayLike) -> float:
-    """Return the one-sided p-value of a permutation test: the first mean is higher.
-
-    With the observed split, 19,999 others are drawn by a fixed seed (Phipson and Smyth 2010,
-    https://doi.org/10.2202/1544-6115.1585).
-    """
-    one, two = checked_scores(values, "scores"), checked_scores(others, "scores")
-    pooled = np.concatenate((one, two))  # shape: (n + m,)
-    sums = _drawn_splits(len(one), len(pooled)) @ pooled  # shape: (splits,)
-    as_high = sums >= one.sum() - _ROUNDING * np.abs(pooled).sum()
-    return float((1 + as_high.sum()) / (1 + len(sums)))
-
-
-@lru_cache(maxsize=1)
-def _drawn_splits(first: int, total: int) -> NDArray[np.float64]:
-    """Return random splits (splits, total), each with 1 for ``first`` members and 0 for others."""
-    members = np.tile(np.arange(total) < first, (_DRAWN_SPLITS, 1)).astype(np.float64)
-    return np.random.default_rng(0).permuted(members, axis=1)
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

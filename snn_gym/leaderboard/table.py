@@ -29,13 +29,11 @@ from snn_gym.leaderboard.evaluation import (
 from snn_gym.leaderboard.headings import (
     COVERAGE_PERCENT,
     FEWEST_SEEDS,
-    HIDDEN_MARK,
     LEAN_MARK,
     SHORT_MARK,
     STREAMS_MARK,
     VOLTAGES_MARK,
 )
-from snn_gym.leaderboard.hidden import is_flagged
 from snn_gym.leaderboard.manifest import FaultMeans, kept
 from snn_gym.leaderboard.plan import Plan, read_table
 from snn_gym.leaderboard.results import (
@@ -233,10 +231,6 @@ class TableRow:
     """Whether a run used less than half of a known budget."""
     trained_again: int = 0
     """Seeds whose weights, and those of a parent, were reproduced by training again."""
-    hidden_means: tuple[float, ...] = ()
-    """Mean return on hidden seeds, of the training seeds that played them."""
-    hidden_flagged: int = 0
-    """Training seeds whose public score is significantly higher than the hidden score."""
     faulted: int = 0
     """Training seeds that were played with faults."""
     kept: tuple[float | None, ...] = ()
@@ -401,13 +395,6 @@ class TableRow:
             "Oracle": oracle,
         }
 
-    def hidden_cell(self) -> str:
-        """Return the text under `HIDDEN_COLUMN`."""
-        if not self.hidden_means:
-            return "–"
-        mark = f" {HIDDEN_MARK} {self.hidden_flagged}" if self.hidden_flagged else ""
-        return self.score(float(np.mean(self.hidden_means))) + mark
-
     def fault_cells(self) -> tuple[str, ...]:
         """Return the texts under `FAULT_COLUMNS`."""
         retention = self.kept or (None,) * len(fields(FaultMeans))
@@ -437,7 +424,7 @@ def table_rows(leaderboard: str | Path, cost: str = DEFAULT) -> tuple[TableRow, 
         Rows sorted by environment, budget class, pair and agent.
 
     Raises:
-        ValueError: The chain of digests is broken, a row has another evaluator version, or the
+        ValueError: A row has another evaluator version, or the
             cost is unknown.
     """
     rows = shown_rows(leaderboard)
@@ -534,8 +521,6 @@ def summarise(
         parents_trained_again=sum(
             gives_the_same_weights(x, None) for x in parents if x is not None
         ),
-        hidden_means=tuple(row.hidden.score.mean for row in rows if row.hidden is not None),
-        hidden_flagged=sum(map(is_flagged, rows)),
         faulted=sum(row.robustness is not None for row in rows),
         kept=() if reference is None else _fault_retention(rows, reference),
         derived=is_derived(first),

@@ -3,7 +3,7 @@
 Checks go from cheap to costly, and each refuses with a code of its own. Both files are read once,
 from descriptors that are checked after opening; later checks use those bytes.
 
-The audit, and training again by a recipe, check rows that are written already.
+Checking and training again by a recipe are for rows that are written already.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import StorageError, dump_tensors, parse_tensors, read_regular_file
 from snn_gym.envs.registry import EnvironmentSpec, load_environment_spec
 from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
-from snn_gym.leaderboard.hidden import play_hidden, submission_digest
 from snn_gym.leaderboard.manifest import (
     MANIFEST_NAME,
     MAX_MANIFEST_BYTES,
@@ -39,23 +37,22 @@ from snn_gym.leaderboard.manifest import (
     SubmissionError,
     TrainedAgain,
     parse_manifest,
+    shorten,
     utc_now,
 )
 from snn_gym.leaderboard.pretrained import load_row
 from snn_gym.leaderboard.rendering import TABLE_NAME, read_table, render_table
 from snn_gym.leaderboard.rerun import VerificationSettings, check_architecture, rerun_in_worker
 from snn_gym.leaderboard.results import (
-    Link,
+    WEIGHTS_FOLDER,
     Row,
+    batch_of,
     check_is_new,
-    describe_problem,
     hash_tensors,
     list_rows,
-    read_chain,
-    read_linked,
-    read_row,
     rows_by_weights,
-    unlisted_files,
+    sound_rows,
+    verified_weights,
     write_row,
 )
 from snn_gym.leaderboard.statistics import interquartile_mean
@@ -67,7 +64,7 @@ from snn_gym.leaderboard.submission import (
     zoo_settings,
 )
 from snn_gym.leaderboard.table import INSTRUCTIONS_NAME, read_instructions
-from snn_gym.leaderboard.weights import check_is_no_copy, check_tensors, trained_tensors
+from snn_gym.leaderboard.weights import check_tensors, trained_tensors
 from snn_gym.leaderboard.worker import Request, rerun
 from snn_gym.learners.settings import LearnerSettings
 from snn_gym.policies.protocols import ActingPolicy
@@ -102,8 +99,7 @@ def verify(
     settings: VerificationSettings | None = None,
     *,
     retrain: bool = False,
-    salt: bytes | None = None,
-) -> Path:
+) -> Row:
     """Verify a submission and add its row to a leaderboard.
 
     Args:
@@ -112,11 +108,9 @@ def verify(
         settings: Seeds and limits of the re-run; those of the official table if None.
         retrain: Whether to train the agent again by its recipe in this process, without a limit;
             required of an agent that was made lean from a row or goes on from one.
-        salt: A maintainer's secret of 32 bytes or more, which draws the seeds of as many hidden
-            episodes; None for none.
 
     Returns:
-        Path of the new row.
+        The new row.
 
     Raises:
         SubmissionError: A check failed; its ``code`` names the check. The leaderboard does not
@@ -124,27 +118,19 @@ def verify(
     """
     settings = settings or VerificationSettings()
     leaderboard = Path(leaderboard)
-    text, data, manifest, parent = _read_submission(
-        Path(folder), leaderboard, len(settings.seeds), retrain
-    )
+    data, manifest = _read_submission(Path(folder), leaderboard, len(settings.seeds), retrain)
     agent, environment = manifest.agent, manifest.environment
     check_architecture(agent, environment)
     tensors = check_weights(data, manifest)
     # Of trained tensors only: other observation statistics do not make another training run.
     trained = trained_tensors(tensors, agent, environment)
     content_sha256 = hash_tensors(trained)
-    check_is_new(leaderboard, leaderboard / manifest.place, content_sha256, manifest.parent)
-    check_copy = partial(check_is_no_copy, leaderboard, agent, environment, tensors, parent)
-    if not retrain:
-        check_copy()
+    check_is_new(leaderboard, manifest, content_sha256)
     # Written again, so that the row stores nothing of the submitted file but its tensors.
     weights = dump_tensors(tensors)
-    play = partial(rerun_in_worker, weights=weights, settings=settings)
-    result = play(Request(agent=agent, environment=environment, seeds=settings.seeds))
+    request = Request(agent=agent, environment=environment, seeds=settings.seeds)
+    result = rerun_in_worker(request, weights, settings)
     _check_score(manifest.score, result.score)
-    digest = submission_digest(text, data)  # of the submitted bytes, not of those written again
-    hidden = None if salt is None else play_hidden(manifest, digest, salt, play)
-    again = train_again(manifest, tensors, settings.seeds, leaderboard) if retrain else None
     checked = {
         **vars(result),  # its score and packages replace the claimed ones
         "budget_class": load_agent_spec(agent).budget_class,
@@ -152,39 +138,35 @@ def verify(
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "content_sha256": content_sha256,
         "verified": utc_now(),
-        "trained_again": again,
-        "hidden": hidden,
+        "trained_again": train_again(manifest, tensors, settings.seeds, leaderboard)
+        if retrain
+        else None,
     }
     row = Row(**{**vars(manifest), **checked})
-    # Small lean networks may be alike by chance. Equal weights from training again are no copy.
-    check = None if again is not None and again.same == "weights" else check_copy
-    return write_row(leaderboard, row, weights, check, lock_seconds=settings.lock_seconds)
+    return write_row(leaderboard, row, weights, lock_seconds=settings.lock_seconds)
 
 
 def _read_submission(
     folder: Path, leaderboard: Path, episodes: int, retrain: bool
-) -> tuple[bytes, bytes, Manifest, Row | None]:
-    """Read and check a submission; one with a parent is refused unless ``retrain``.
+) -> tuple[bytes, Manifest]:
+    """Return the weights of a submission, and its checked manifest with the zoo's settings.
 
-    Return the bytes of manifest and weights, the manifest with the zoo's settings filled in, and
-    the parent's row (None without one).
+    One with a parent is refused unless ``retrain``.
     """
     with _opened(folder) as descriptor:
-        text = _read(MANIFEST_NAME, MAX_MANIFEST_BYTES, descriptor)
-        manifest = parse_manifest(text)
+        manifest = parse_manifest(_read(MANIFEST_NAME, MAX_MANIFEST_BYTES, descriptor))
         _check_terms(manifest, *_check_names(manifest))
         manifest = _with_settings(manifest)
         check_claim(manifest.score, episodes)
-        check_is_new(leaderboard, leaderboard / manifest.place, content_sha256=None)
-        parent = find_parent(leaderboard, manifest)
-        if parent is not None and not retrain:
+        check_is_new(leaderboard, manifest)
+        if find_parent(leaderboard, manifest) is not None and not retrain:
             raise SubmissionError(
                 "parent",
                 f"{MANIFEST_NAME}: it was made from a row, which any copy could say; expected that "
                 "it is trained again; verify it with --retrain",
             )
         data = _read(WEIGHTS_NAME, MAX_WEIGHTS_BYTES, descriptor)
-    return text, data, manifest, parent
+    return data, manifest
 
 
 @contextmanager
@@ -395,22 +377,21 @@ def _agree(claimed: float, actual: float) -> bool:
     return abs(claimed - actual) <= SCORE_TOLERANCE * max(1.0, abs(actual))
 
 
-# ---- audit ---------------------------------------------------------------------------------------
-# Files, digests, scores and table of a stored leaderboard agree.
-def audit(leaderboard: str | os.PathLike[str]) -> tuple[str, ...]:
+# ---- stored rows ---------------------------------------------------------------------------------
+def check_board(leaderboard: str | os.PathLike[str]) -> tuple[str, ...]:
     """List the differences between a stored leaderboard and its verified state.
 
-    Checks the chain ``digests.txt``, the digests of rows and weights, files without a line, the
-    architecture and hashes of weights, budget classes, aggregates of returns, learning curves,
-    parents of lean rows, and, if all these agree, the table README.md and the counts of
-    instructions.csv. No episode is played and nothing is counted. If somebody replaces a
-    row and all lines that follow, only the history of the file, as in git, shows it.
+    Checks the digests and the order of lines, files without a row, digests and architecture of
+    weights, budget classes, aggregates of returns, learning curves, parents of lean rows, and, if
+    all these agree, the table README.md and the counts of instructions.csv. No episode is played
+    and nothing is counted. Somebody may edit a line and its digest; only the history of the file,
+    as in git, shows that.
 
     Args:
         leaderboard: Existing folder of the leaderboard.
 
     Returns:
-        A line for each problem, which names the file; empty if there is none.
+        A line for each problem, which names the row or file; empty if there is none.
 
     Raises:
         ValueError: The folder is missing.
@@ -418,34 +399,23 @@ def audit(leaderboard: str | os.PathLike[str]) -> tuple[str, ...]:
     leaderboard = Path(leaderboard)
     if not leaderboard.is_dir():
         raise ValueError(f"{leaderboard} is no folder; expected a leaderboard; verify a row first")
-    try:
-        links = {link.place: link for link in read_chain(leaderboard)}
-    except (SubmissionError, StorageError) as error:
-        return (str(error),)
-    problems = list(unlisted_files(leaderboard, links))
-    rows: dict[str, Row] = {}
-    for place, link in links.items():
+    rows, found = sound_rows(leaderboard)
+    problems = [*found, *_batch_problems(leaderboard, rows)]
+    for row in rows:
         try:
-            rows[place] = _read_checked(leaderboard, link)
+            _check_row(leaderboard, row)
+            find_parent(leaderboard, row, rows)
         except (SubmissionError, StorageError) as error:
-            problems.append(describe_problem(link, error))
-    known = tuple(rows.values())
-    for place, row in rows.items():
-        try:
-            find_parent(leaderboard, row, known)
-        except SubmissionError as error:
-            problems.append(describe_problem(links[place], error))
-    return tuple(problems or _page_problems(leaderboard, rows_by_weights(known)))
+            text = " ".join(str(error).split())
+            problems.append(text if row.name in text else f"{row.name}: {text}")
+    return tuple(problems or _page_problems(leaderboard, rows_by_weights(rows)))
 
 
-def _read_checked(leaderboard: Path, link: Link) -> Row:
-    data, weights = read_linked(leaderboard, link)
-    row = read_row(leaderboard, leaderboard / link.place, data)
+def _check_row(leaderboard: Path, row: Row) -> None:
     check_claim(row.score, len(row.lengths))
     check_curve(row)
     check_processor(row, whole=False)
-    if row.hidden is not None:
-        check_claim(row.hidden.score, len(row.lengths))
+    weights = verified_weights(leaderboard, row)
     trained = trained_tensors(check_weights(weights, row), row.agent, row.environment)
     for name, stored, actual in (
         ("content_sha256", row.content_sha256, hash_tensors(trained)),
@@ -458,7 +428,15 @@ def _read_checked(leaderboard: Path, link: Link) -> Row:
                 f"{name} is {stored}, but that of its agent and weights is {actual}; submit "
                 "the run again",
             )
-    return row
+
+
+def _batch_problems(leaderboard: Path, rows: Sequence[Row]) -> Iterator[str]:
+    """Yield a message for each file below weights/ that has the weights of no row."""
+    used = {batch_of(leaderboard, row) for row in rows}
+    for path in sorted((leaderboard / WEIGHTS_FOLDER).rglob("*")):
+        if path not in used and (path.is_symlink() or not path.is_dir()):
+            place = shorten(path.relative_to(leaderboard).as_posix())
+            yield f"{place} has the weights of no row; remove it, or verify its submission"
 
 
 def _page_problems(leaderboard: Path, known: Mapping[str, Row]) -> Iterator[str]:
@@ -477,7 +455,7 @@ def _page_problems(leaderboard: Path, known: Mapping[str, Row]) -> Iterator[str]
         if row is None or 8 * counted < (row.costs.operations_per_decision or 0.0):
             yield (
                 f"{INSTRUCTIONS_NAME} counts {counted:g} instructions on {target} for weights "
-                f"{digest[:16]}… of {'no row' if row is None else row.place}; expected a row's, an "
+                f"{digest[:16]}… of {'no row' if row is None else row.name}; expected a row's, an "
                 "eighth of its operations or more; restore it from the history"
             )
 

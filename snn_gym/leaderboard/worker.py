@@ -14,18 +14,20 @@ import os
 import resource
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated
 
 from snn_gym._base.config import Config, Count, Length, to_mapping
 from snn_gym.leaderboard.manifest import (
     MAX_EPISODES,
     AgentName,
+    CheckedCosts,
     EnvironmentId,
+    Lengths,
     Scores,
     parse_strict,
 )
-from snn_gym.leaderboard.results import COST_NAMES, CostFields, Lengths
+from snn_gym.program.costs import Costs
 from snn_gym.zoo.recipe import Packages
 
 MAX_REQUEST_BYTES = 64 * 1024
@@ -64,10 +66,12 @@ class Built(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rerun(CostFields):
+class Rerun(Config):
     """Result of the re-run."""
 
     score: Scores
+    costs: CheckedCosts
+    """Mean costs of a decision."""
     lengths: Lengths
     """Environment steps of each episode."""
     packages: Packages
@@ -144,7 +148,7 @@ def rerun(request: Request, weights: bytes) -> Rerun:
         score=Scores(iqm=evaluation.iqm, mean=evaluation.mean, returns=evaluation.returns),
         lengths=evaluation.lengths,
         packages=package_versions(),
-        **{name: getattr(evaluation, name) for name in COST_NAMES},
+        costs=Costs(**{x.name: getattr(evaluation, x.name) for x in fields(Costs)}),
     )
 
 

@@ -20,11 +20,10 @@ from rich.progress import Progress
 
 from snn_gym._base.config import to_mapping
 from snn_gym._base.folders import make_writable
-from snn_gym._base.storage import read_regular_file
 from snn_gym.leaderboard import verify
-from snn_gym.leaderboard.manifest import MANIFEST_NAME, MAX_ROW_BYTES, WEIGHTS_NAME
+from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME
 from snn_gym.leaderboard.plan import Job, read_plan
-from snn_gym.leaderboard.results import Row, read_row, row_path
+from snn_gym.leaderboard.results import Row, find_row, list_rows
 from snn_gym.sweeps.worker import train_and_submit
 
 # ---- results -------------------------------------------------------------------------------------
@@ -48,11 +47,11 @@ class Ended:
 
 def _ended(job: Job, leaderboard: Path, problem: str | None, begun: float) -> Ended:
     """Return the outcome of a run: its row if there is one, else the problem of its process."""
-    path, seconds = _row_file(job, leaderboard), time.monotonic() - begun
-    if not path.exists():
+    seconds = time.monotonic() - begun
+    row = find_row(list_rows(leaderboard), job.agent, job.environment, job.seed)
+    if row is None:
         return Ended(job, None, problem or "ended without a row", seconds)
-    data = read_regular_file(path, max_bytes=MAX_ROW_BYTES)
-    return Ended(job, read_row(leaderboard, path, data), None, seconds)
+    return Ended(job, row, None, seconds)
 
 
 def missing(jobs: Sequence[Job], leaderboard: Path) -> list[Job]:
@@ -62,11 +61,8 @@ def missing(jobs: Sequence[Job], leaderboard: Path) -> list[Job]:
         jobs: Runs.
         leaderboard: Folder of the leaderboard.
     """
-    return [job for job in jobs if not _row_file(job, leaderboard).exists()]
-
-
-def _row_file(job: Job, leaderboard: Path) -> Path:
-    return row_path(leaderboard, job.agent, job.environment, job.seed)
+    stored = {(row.agent, row.environment, row.seed) for row in list_rows(leaderboard)}
+    return [job for job in jobs if (job.agent, job.environment, job.seed) not in stored]
 
 
 # ---- this machine --------------------------------------------------------------------------------

@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-import snn_gym.leaderboard.pretrained as home
 from snn_gym.cli import main
 from snn_gym.leaderboard.pretrained import list_trained
-from snn_gym.leaderboard.results import row_path
 from snn_gym.training.run import EPISODES_FILE
 from tests.cli.test_cli import refused
 from tests.leaderboard.test_table import fill, make_row
@@ -24,23 +22,20 @@ def test_pretrained_lists_all_loadable_agents(capsys):
     header, *lines = columns(capsys.readouterr().out)
     assert header == [
         "agent", "environment", "seeds", "median", "return", "operations per decision",
-        "SynOps per decision", "size",
+        "SynOps per decision", "parameters",
     ]  # fmt: skip
     found = {(x.agent, x.environment): x for x in list_trained()}
     assert [tuple(line[:2]) for line in lines] == list(found)
-    for agent, env_id, _, seed, mean, operations, synops, size in lines:
+    for agent, env_id, _, seed, mean, operations, synops, parameters in lines:
         row = found[agent, env_id].row()
         assert int(seed) == row.seed
         assert float(mean) == pytest.approx(row.score.mean, abs=0.051)
         count = row.costs.operations_per_decision
         assert operations in ((shown := f"{count:,.1f}"), f"({shown})")
-        count = sum(row.synops_per_decision.values())
+        count = sum(row.costs.synops_per_decision.values())
         shown = f"{count:,.1f}"
-        assert synops in ((shown, f"({shown})") if row.synops_per_decision else ("–",))
-        path = row_path(home.leaderboard_path(None), agent, env_id, row.seed).with_suffix(
-            ".safetensors"
-        )
-        assert size == f"{path.stat().st_size / 1000:.1f} kB"
+        assert synops in ((shown, f"({shown})") if row.costs.synops_per_decision else ("–",))
+        assert parameters == f"{row.parameters:,}"
 
 
 def test_pretrained_filters(capsys, tmp_path):

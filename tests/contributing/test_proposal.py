@@ -113,7 +113,7 @@ def test_an_honest_proposal_becomes_a_row(proposed):
     assert (kept.score, kept.trained_again.same) == (row.score, "weights")
     assert len(kept.hidden.score.returns) == 100
     assert done("git status --porcelain && git ls-files submissions", proposed) == ""
-    done("snn-gym audit", proposed)
+    done("snn-gym verify --check", proposed)
     done("git switch -q main", proposed)
 
 

@@ -1,8 +1,8 @@
 """Tests of table rows by earlier versions: one agent and seed, in five formats.
 
 They are from the table's history (dqsn on CartPole-v1, seed 0): the first evaluator (5bc9c34), the
-second with costs and the seeding (2e7c967), with a recipe (26fa80e), and the third with returns of
-hidden seeds (dc52c65), all with the same weights. For the fourth (35d8626) the agent was trained
+second with costs and the seeding (2e7c967), with a recipe (26fa80e), and the third
+(dc52c65), all with the same weights. For the fourth (35d8626) the agent was trained
 again, with other weights, a curve and returns with faults.
 """
 
@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from snn_gym import evaluate, load_pretrained
-from snn_gym.leaderboard import audit, reevaluate, write_table
+from snn_gym.leaderboard import check_board, reevaluate, write_table
+from snn_gym.leaderboard.batches import join_seeds
 from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION, evaluation_seeds
 from snn_gym.leaderboard.results import list_rows
-from tests.leaderboard.helpers import forge_chain
 
 STORED = Path(__file__).parent / "stored" / "rows"
 FORMATS = {"evaluator-1": 1, "evaluator-2": 2, "recipe": 2, "evaluator-3": 3, "evaluator-4": 4}
@@ -34,13 +34,13 @@ def version(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def board(version: str, tmp_path: Path) -> Path:
     """Give a leaderboard with only this row."""
-    folder = tmp_path / "results" / "dqsn" / "CartPole-v1"
-    folder.mkdir(parents=True)
-    shutil.copy(STORED / f"{version}.json", folder / "0.json")
+    (tmp_path / "results").mkdir()
+    shutil.copy(STORED / f"{version}.jsonl", tmp_path / "results" / "CartPole-v1.jsonl")
     own = STORED / f"{version}.safetensors"
     weights = own if own.exists() else STORED / "weights.safetensors"
-    shutil.copy(weights, folder / "0.safetensors")
-    forge_chain(tmp_path)
+    folder = tmp_path / "weights" / "dqsn" / "CartPole-v1"
+    folder.mkdir(parents=True)
+    (folder / "0.safetensors").write_bytes(join_seeds({0: weights.read_bytes()}))
     return tmp_path
 
 
@@ -48,9 +48,9 @@ def test_a_row_is_read(version: str, board: Path) -> None:
     (row,) = list_rows(board)
     assert row.evaluator_version == FORMATS[version]
     seeding = "disjoint" if version == "evaluator-4" else "consecutive"
-    assert (row.seed, row.steps, row.seeding, row.uncounted) == (0, 50176, seeding, ())
+    assert (row.seed, row.steps, row.seeding, row.costs.uncounted) == (0, 50176, seeding, ())
     assert (row.recipe is None) == (version in ("evaluator-1", "evaluator-2"))
-    assert (row.synapses == {}) == (version == "evaluator-1")
+    assert (row.costs.synapses == {}) == (version == "evaluator-1")
     assert len(row.score.returns) == 100
 
 
@@ -68,14 +68,14 @@ def test_current_evaluator_updates_a_row(version: str, board: Path) -> None:
     (after,) = list_rows(board)
     assert after.evaluator_version == EVALUATOR_VERSION
     assert after.score.mean == pytest.approx(before.score.mean, abs=TOLERANCE)
-    assert after.synapses == {"hidden_1": 256}  # 128 neurons, 2 actions
+    assert after.costs.synapses == {"hidden_1": 256}  # 128 neurons, 2 actions
     # 4 standardised values, and a current into 128 neurons. Integrators of 2 outputs at 16 time
     # steps are neurons, too.
-    assert after.macs_per_decision == {"normaliser": 4, "hidden_1": 512}
-    assert after.neuron_updates_per_decision == {"hidden_1": 16 * 128, "readout": 16 * 2}
+    assert after.costs.macs_per_decision == {"normaliser": 4, "hidden_1": 512}
+    assert after.costs.neuron_updates_per_decision == {"hidden_1": 16 * 128, "readout": 16 * 2}
     # Equal returns come from an equal evaluator, so that returns with faults stay valid.
     same = after.score == before.score
     assert after.robustness == (before.robustness if same else None)
     assert (after.trained_again, after.curve) == (before.trained_again, before.curve)
     write_table(board)
-    assert audit(board) == ()
+    assert check_board(board) == ()

@@ -132,19 +132,18 @@ def runs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def made(boards, runs, tmp_path_factory):
     board, results = boards["board"], boards["s4"] / "submission"
-    other_rows = boards["others"] / "results" / "ppo-lif" / "CartPole-v1"
     flat = tmp_path_factory.mktemp("flat")
-    for path in (*other_rows.iterdir(), boards["others"] / "digests.txt"):
-        shutil.copy(path, flat)
-    for suffix in (".json", ".safetensors"):  # so that there is another row 1
-        shutil.copy(flat / f"0{suffix}", flat / f"1{suffix}")
+    weights = boards["others"] / "weights" / "ppo-lif" / "CartPole-v1" / "0.safetensors"
+    for seed in (0, 1):  # so that there is another row 1
+        shutil.copy(weights, flat / f"{seed}.safetensors")
+    shutil.copy(boards["others"] / readers.ROWS, flat)
     shutil.copy(board / "README.md", flat)
     plan, plans = tmp_path_factory.mktemp("plan"), tmp_path_factory.mktemp("plans")
     (plan / "plan.toml").write_text(PLAN)
     (plans / "plan.toml").write_text("[x]\n")
     places = {
         readers.Verify: (boards["s3"], results),
-        readers.Audit: (board, flat),
+        readers.Check: (board, flat),
         readers.Table: (board, flat),
         readers.Again: (boards["old"], flat),
         readers.Retrain: (board, flat),

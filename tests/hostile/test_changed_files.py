@@ -21,7 +21,7 @@ from tests.leaderboard.helpers import fingerprint
 
 NUMBERS = {
     "verify": (60, 2200),
-    "audit": (40, 1500),
+    "verify --check": (40, 1500),
     "table": (40, 1500),
     "verify --again": (20, 500),
     "verify --retrain": (20, 500),
@@ -108,8 +108,8 @@ class Bench:
             self._fresh()
             (self.work / "checkpoint.safetensors").unlink(missing_ok=True)
             reader.earlier = reader.read(self.work)
-        if reader.name in ("audit", "table", "verify --again", "verify --retrain"):
-            assert len(reader.honest[0]) or reader.name == "audit"
+        if reader.name in ("verify --check", "table", "verify --again", "verify --retrain"):
+            assert len(reader.honest[0]) or reader.name == "verify --check"
 
     def _fresh(self):
         shutil.rmtree(self.work, ignore_errors=True)

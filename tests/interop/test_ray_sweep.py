@@ -6,7 +6,7 @@ import time
 import pytest
 
 from snn_gym._base.storage import load_tensors
-from snn_gym.leaderboard import audit
+from snn_gym.leaderboard import check_board
 from snn_gym.leaderboard.results import list_rows
 from snn_gym.sweeps import Job, missing
 from snn_gym.sweeps.runs import sweep_on_cluster
@@ -53,7 +53,7 @@ def test_a_run_of_a_killed_node_goes_on_elsewhere_and_every_row_comes_once(clust
     assert [one.problem for one in ended] == [None] * 3
     assert sorted(row.seed for row in list_rows(board)) == [0, 1, 2]
     assert missing(JOBS, board) == []
-    assert audit(board) == ()
+    assert check_board(board) == ()
     for job in JOBS:
         alone = tmp_path / str(job.seed)
         train(job.agent, job.environment, out=alone, seed=job.seed, steps=job.steps)

@@ -19,7 +19,6 @@ from snn_gym.leaderboard import SubmissionError, verify
 from snn_gym.leaderboard.evaluation import evaluation_seeds
 from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME
 from snn_gym.leaderboard.rerun import VerificationSettings
-from snn_gym.leaderboard.results import DIGESTS_NAME
 from snn_gym.leaderboard.worker import rerun
 
 BOARD = checkout_root() / "leaderboard"
@@ -76,16 +75,37 @@ class Template:
         return folder
 
 
-def forge_chain(board):
-    """Write a valid chain of digests for the current rows."""
-    before, lines = "0" * 64, []
-    for path in sorted((board / "results").glob("*/*/*.json")):
-        files = (path, path.with_suffix(".safetensors"))
-        digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-        fields = " ".join([*digests, path.relative_to(board).as_posix()])
-        before = hashlib.sha256(f"{before} {fields}".encode()).hexdigest()
-        lines.append(f"{before} {fields}\n")
-    (board / DIGESTS_NAME).write_text("".join(lines))
+def row_file(board):
+    """Return the one file of rows of a leaderboard."""
+    (path,) = board.glob("results/*.jsonl")
+    return path
+
+
+def weights_file(board):
+    """Return the one batch of weights of a leaderboard."""
+    (path,) = board.glob("weights/*/*/*.safetensors")
+    return path
+
+
+def line_of(content):
+    """Return JSON text as a line whose digest fits."""
+    text = content if isinstance(content, str) else json.dumps(content, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f'{text[:-1]},"sha256":"{digest}"}}\n'
+
+
+def stored_row(board):
+    """Return the content of the first row of a leaderboard, without its digest."""
+    content = json.loads(row_file(board).read_text().splitlines()[0])
+    del content["sha256"]
+    return content
+
+
+def edit_row(board, *, sealed=True, **changes):
+    """Change fields of the one row of a leaderboard; its digest fits if ``sealed``."""
+    path = row_file(board)
+    line = line_of(stored_row(board) | changes)
+    path.write_text(line if sealed else line[:-67] + path.read_text()[-67:])
 
 
 def rerun_in_process(request, weights, settings):

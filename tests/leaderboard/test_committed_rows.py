@@ -5,11 +5,10 @@ import re
 
 import pytest
 
-from snn_gym._base.storage import read_regular_file
 from snn_gym.envs.registry import IMPORTED, make_task
 from snn_gym.leaderboard.evaluation import COMPARED_VERSIONS
-from snn_gym.leaderboard.results import hash_tensors, list_rows, row_path
-from snn_gym.leaderboard.verification import MAX_WEIGHTS_BYTES, check_weights, train_again
+from snn_gym.leaderboard.results import hash_tensors, list_rows, verified_weights
+from snn_gym.leaderboard.verification import check_weights, train_again
 from snn_gym.leaderboard.weights import trained_tensors
 from snn_gym.program.costs import ACTION, NORMALISER
 from snn_gym.program.layers import GATE_PRODUCTS
@@ -40,8 +39,7 @@ def _uses(policy, name, tensor):
 
 @pytest.mark.parametrize("row", FIRST_SEEDS, ids=lambda row: "-".join(_pair(row)))
 def test_weights_and_costs_match_the_architecture(row):
-    path = row_path(BOARD, row.agent, row.environment, row.seed).with_suffix(".safetensors")
-    tensors = check_weights(read_regular_file(path, max_bytes=MAX_WEIGHTS_BYTES), row)
+    tensors = check_weights(verified_weights(BOARD, row), row)
     assert hash_tensors(trained_tensors(tensors, row.agent, row.environment)) == row.content_sha256
     policy = build_policy(row.agent, row.environment, tensors)
     policy.load_acting_state_dict(tensors)  # a weight of zero is no synapse
@@ -49,16 +47,16 @@ def test_weights_and_costs_match_the_architecture(row):
     costs = policy.record(observation).costs
     # Costs that depend neither on spikes nor on observations.
     for name in ("neuron_updates_per_decision", "state_bytes_per_decision", "synapses"):
-        assert getattr(row, name) == getattr(costs, name), name
+        assert getattr(row.costs, name) == getattr(costs, name), name
     # A value of zero is no multiply-accumulate, and a weight that is not zero one at most, where
     # it stands: that of a filter stands at many places.
-    assert row.macs_per_decision.keys() == costs.macs_per_decision.keys()
+    assert row.costs.macs_per_decision.keys() == costs.macs_per_decision.keys()
     weights = sum(_uses(policy, name, tensor) for name, tensor in tensors.items())
     without = ("encoder", NORMALISER, ACTION)  # have other parameters, or none
-    macs = sum(x for name, x in row.macs_per_decision.items() if name not in without)
+    macs = sum(x for name, x in row.costs.macs_per_decision.items() if name not in without)
     gates = sum(
         GATE_PRODUCTS[kind] * updates
-        for name, updates in row.neuron_updates_per_decision.items()
+        for name, updates in row.costs.neuron_updates_per_decision.items()
         for kind in GATE_PRODUCTS
         if name.startswith(f"{kind}_")
     )
@@ -95,6 +93,5 @@ SMALL = [
 def test_training_again_gives_the_same_weights(row):
     if row.recipe.processor != processor():
         pytest.skip(f"weights were trained on {row.recipe.processor}, not {processor()}")
-    path = row_path(BOARD, row.agent, row.environment, row.seed).with_suffix(".safetensors")
-    tensors = check_weights(read_regular_file(path, max_bytes=MAX_WEIGHTS_BYTES), row)
+    tensors = check_weights(verified_weights(BOARD, row), row)
     assert train_again(row, tensors, seeds=(), leaderboard=BOARD).same == "weights"

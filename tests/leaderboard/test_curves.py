@@ -12,7 +12,7 @@ from snn_gym.cli import main
 from snn_gym.leaderboard import (
     SubmissionError,
     add_curves,
-    audit,
+    check_board,
     retrain_rows,
     submit,
     verify,
@@ -134,7 +134,7 @@ def test_claimed_and_retrained_curves_are_both_stored(honest, tmp_path):
         row.curve.episodes,
     )
     assert found.seconds[-1] < 1000.0
-    assert audit(tmp_path / "board") == ()
+    assert check_board(tmp_path / "board") == ()
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_curves_of_a_sweeps_runs_are_added_to_their_rows(honest, runs, tmp_path,
     assert list(row.curve.seconds) == honest.manifest["curve"]["seconds"]
     assert {**vars(row), "curve": None} == vars(before)
     write_table(board)
-    assert audit(board) == ()
+    assert check_board(board) == ()
     assert main(words) == 0  # nothing is left to add
     assert capsys.readouterr().out == "0 rows have a learning curve now, 0 do not\n"
 

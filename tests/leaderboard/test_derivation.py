@@ -9,16 +9,17 @@ import pytest
 from snn_gym._base.folders import content_path
 from snn_gym.leaderboard import (
     SubmissionError,
-    audit,
+    check_board,
     render_table,
     retrain_rows,
     submit,
     table_rows,
     verify,
 )
+from snn_gym.leaderboard.batches import join_seeds
 from snn_gym.leaderboard.comparison import comparisons
 from snn_gym.leaderboard.pretrained import load_pretrained
-from snn_gym.leaderboard.results import list_rows
+from snn_gym.leaderboard.results import batch_of, dump_line, list_rows, verified_weights
 from snn_gym.sweeps import Job
 from snn_gym.sweeps.worker import train_and_submit
 from snn_gym.training import train
@@ -32,7 +33,7 @@ from snn_gym.zoo import (
     save_agent,
     spec,
 )
-from tests.leaderboard.helpers import SETTINGS, fingerprint, forge_chain
+from tests.leaderboard.helpers import SETTINGS, fingerprint, row_file
 from tests.leaderboard.test_retraining import read
 
 pytestmark = pytest.mark.usefixtures("in_process")
@@ -104,7 +105,7 @@ def test_lean_rows_are_retrained_from_their_parent(names, tmp_path):
     verify(lean.write(tmp_path / "l"), board, SETTINGS, retrain=True)
     (row,) = (row for row in list_rows(board) if row.agent == names[1])
     assert row.trained_again.same == "weights"
-    assert audit(board) == ()
+    assert check_board(board) == ()
     assert [again.problem for again in retrain_rows(board, seeds=SETTINGS.seeds)] == [None, None]
 
 
@@ -211,11 +212,11 @@ def test_lean_rows_are_separate_and_count_the_steps_of_both_trainings(pair, tmp_
 
 def test_missing_parents_are_detected(pair, board, tmp_path):
     verify(pair[1].write(tmp_path / "l"), board, SETTINGS, retrain=True)
-    for file in (board / "results" / "ppo-lif" / "CartPole-v1").iterdir():
-        file.unlink()
-    forge_chain(board)  # hides the removal
-    (problem,) = audit(board)
-    assert "ppo-lif-dynamics/CartPole-v1/0.json" in problem
+    path = row_file(board)
+    path.write_text(path.read_text().splitlines(keepends=True)[1])
+    shutil.rmtree(board / "weights" / "ppo-lif")
+    (problem,) = check_board(board)
+    assert "ppo-lif-dynamics on CartPole-v1 with seed 0: " in problem
     assert "which no row has" in problem
 
 
@@ -245,13 +246,14 @@ def test_one_training_counts_as_one_seed(pair, board, tmp_path):
     with pytest.raises(SubmissionError, match="its seed is 1 and that of its parent") as caught:
         verify(other.write(tmp_path / "o"), board, SETTINGS, retrain=True)
     assert caught.value.code == "parent"
-    path = verify(pair[1].write(tmp_path / "l"), board, SETTINGS, retrain=True)
-    path.write_text(json.dumps({**json.loads(path.read_text()), "seed": 1}))
-    for suffix in (".json", ".safetensors"):
-        path.with_suffix(suffix).rename(path.with_name(f"1{suffix}"))
-    forge_chain(board)
-    (problem,) = audit(board)
-    assert "ppo-lif-dynamics/CartPole-v1/1.json: its seed is 1" in problem
+    row = verify(pair[1].write(tmp_path / "l"), board, SETTINGS, retrain=True)
+    path, batch = row_file(board), batch_of(board, row)
+    line = dump_line(dataclasses.replace(row, seed=1))
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0] + line + b"\n")
+    weights = join_seeds({1: verified_weights(board, row)})
+    batch.rename(batch.with_name("1.safetensors")).write_bytes(weights)
+    (problem,) = check_board(board)
+    assert "ppo-lif-dynamics on CartPole-v1 with seed 1: its seed is 1" in problem
 
 
 def test_an_agent_loaded_from_the_table_can_be_a_parent(pair, board, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from snn_gym.leaderboard import (
     SubmissionError,
-    audit,
+    check_board,
     render_table,
     retrain_rows,
     submit,
@@ -70,7 +70,7 @@ def test_it_is_trained_again_with_its_parent_and_does_not_rank(further, board, t
     path = verify(further.write(tmp_path / "f"), board, SETTINGS, retrain=True)
     row = next(row for row in list_rows(board) if row.seed == 5)
     assert row.trained_again.same == "weights"
-    assert audit(board) == ()
+    assert check_board(board) == ()
     assert [again.problem for again in retrain_rows(board, seeds=SETTINGS.seeds)] == [None, None]
     reasons = {x.row.seed: x.reason for x in find_trained(AGENT, ENV, board).unranked}
     assert reasons[5] == "goes on from ppo-lif, seed 0, after 768 steps"

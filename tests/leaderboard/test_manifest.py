@@ -6,8 +6,9 @@ from dataclasses import dataclass, make_dataclass
 import pytest
 
 from snn_gym._base.config import Config, from_mapping
-from snn_gym.leaderboard import manifest, results
+from snn_gym.leaderboard import manifest
 from snn_gym.leaderboard.manifest import SubmissionError, parse_strict
+from snn_gym.program.costs import Costs
 from snn_gym.zoo import recipe
 from snn_gym.zoo.environments import TRAINING_SEED_LIMIT, TrainingSeed
 
@@ -51,14 +52,7 @@ def entries(count, value=1.0, letter="k"):
         (recipe.PackageName, ["a", "a" * 64], ["", "a" * 65]),
         (recipe.PackageVersion, ["1", "1" * 64], ["", "1" * 65]),
         (recipe.Packages, [{}, entries(32, "1")], [entries(33, "1")]),
-        (results._Count, [0.0, 1e15], [-1e-9, math.nextafter(1e15, math.inf)]),
-        (
-            results._LayerCounts,
-            [{"k": 1.0}, {"k" * 64: 1.0}, entries(64)],
-            [{"": 1.0}, entries(65)],
-        ),
-        (results._LayerCounts, [{}], [{"k" * 65: 1.0}]),
-        (results.Lengths, [(1,), (10**9,), (5,) * 1000], [(), (0,), (10**9 + 1,), (5,) * 1001]),
+        (manifest.Lengths, [(1,), (10**9,), (5,) * 1000], [(), (0,), (10**9 + 1,), (5,) * 1001]),
     ],
 )
 def test_values_at_the_bounds_are_accepted_and_beyond_refused(kind, accepted, refused):
@@ -68,6 +62,31 @@ def test_values_at_the_bounds_are_accepted_and_beyond_refused(kind, accepted, re
     for value in refused:
         with pytest.raises(ValueError, match=r"^f: value"):
             from_mapping(one, {"value": value}, "f")
+
+
+@pytest.mark.parametrize(
+    ("counts", "fits"),
+    [
+        ({}, True),
+        ({"k": 0.0, "l": 1e15}, True),
+        ({"k": -1e-9}, False),
+        ({"k": math.nextafter(1e15, math.inf)}, False),
+        ({"k": math.nan}, False),
+        ({"k": "1"}, False),
+        ({"k" * 200: 1.0}, True),
+        ({"k" * 201: 1.0}, False),
+        (entries(64), True),
+        (entries(65), False),
+    ],
+)
+def test_costs_have_bounds(counts, fits):
+    one = make_dataclass("One", [("value", manifest.CheckedCosts)], bases=(Config,), frozen=True)
+    mapping = {"value": {"synapses": counts}}
+    if fits:
+        assert from_mapping(one, mapping, "f").value == Costs(synapses=counts)
+    else:
+        with pytest.raises(ValueError, match=r"^f: value"):
+            from_mapping(one, mapping, "f")
 
 
 @pytest.mark.parametrize(("count", "fits"), [(0, False), (1, True), (1000, True), (1001, False)])

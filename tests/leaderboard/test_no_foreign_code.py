@@ -13,13 +13,12 @@ import pytest
 from snn_gym import load_agent
 from snn_gym.cli import main
 from snn_gym.leaderboard import SubmissionError, reevaluate, submit, table_rows, verify
-from snn_gym.leaderboard.manifest import dump_json
-from snn_gym.leaderboard.results import list_rows, row_path
+from snn_gym.leaderboard.results import list_rows
 from snn_gym.training import train
 from snn_gym.zoo import read_manifest
 from tests.edits import edit_json
-from tests.leaderboard.helpers import SETTINGS, forge_chain
-from tests.leaderboard.test_table import make_row
+from tests.leaderboard.helpers import SETTINGS, edit_row
+from tests.leaderboard.test_table import fill, make_row
 
 TASK = "payload:CartPole-v1"
 
@@ -110,15 +109,10 @@ def test_submissions_import_no_module(template, marker, tmp_path):
 
 @pytest.mark.parametrize("read", [list_rows, lambda board: list(reevaluate(board))])
 def test_rows_import_no_module(read, marker, tmp_path):
-    path = row_path(tmp_path, "ppo-lif", "CartPole-v1", 0)
-    path.parent.mkdir(parents=True)
-    row = json.loads(dump_json(make_row(evaluator_version=1)))
-    path.write_text(json.dumps({**row, "environment": TASK}))
-    path.with_suffix(".safetensors").write_bytes(b"")
-    forge_chain(tmp_path)
-    with pytest.raises(SubmissionError) as caught:
+    fill(tmp_path, make_row(evaluator_version=1))
+    edit_row(tmp_path, environment=TASK)
+    with pytest.raises(SubmissionError, match="row-schema"):
         read(tmp_path)
-    assert caught.value.code == "row-schema"
     with pytest.warns(UserWarning, match="set aside"):
         assert table_rows(tmp_path) == ()
     assert not marker.exists()

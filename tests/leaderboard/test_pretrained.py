@@ -2,29 +2,23 @@
 
 import os
 import pickle
-import shutil
 
 import numpy as np
 import pytest
 import torch
 
 import snn_gym
-from snn_gym._base.storage import parse_tensors, read_regular_file
+from snn_gym._base.storage import parse_tensors
 from snn_gym.leaderboard import SubmissionError, evaluate, submit
-from snn_gym.leaderboard.manifest import MAX_WEIGHTS_BYTES
 from snn_gym.leaderboard.pretrained import TrainedAgent, find_trained, list_trained, load_pretrained
-from snn_gym.leaderboard.results import DIGESTS_NAME, row_path, write_row
+from snn_gym.leaderboard.results import batch_of, verified_weights, write_row
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.zoo import save_agent
-from tests.leaderboard.helpers import BOARD, forge_chain
+from tests.leaderboard.helpers import BOARD, row_file, weights_file
 from tests.leaderboard.test_table import fill, make_row
 
 TRAINED = list_trained()
-
-
-def stored(agent, env_id, seed, board=BOARD):
-    return row_path(board, agent, env_id, seed).with_suffix(".safetensors")
 
 
 @pytest.mark.parametrize("trained", TRAINED, ids=lambda x: f"{x.agent}-{x.environment}")
@@ -34,9 +28,7 @@ def test_stored_agents_load_the_weights_of_their_median_seed(trained):
     mean, seed = means[(len(means) - 1) // 2]
     assert (model.seed, model.num_timesteps) == (seed, trained.row(seed).steps)
     assert trained.row().score.mean == mean
-    data = read_regular_file(
-        stored(trained.agent, trained.environment, seed), max_bytes=MAX_WEIGHTS_BYTES
-    )
+    data = verified_weights(BOARD, trained.row())
     expected = todays_names(parse_tensors(data, where="stored")[0])
     acting = raw_policy(model).acting_state_dict()  # with the statistics of a VecNormalize
     assert acting.keys() == expected.keys()
@@ -107,37 +99,30 @@ def test_the_target_network_has_the_loaded_weights(agent):
 
 
 def small_board(folder):
-    """Copy seeds 0 and 1 of ppo-lif on CartPole, with a chain of their own."""
+    """Copy seeds 0 and 1 of ppo-lif on CartPole."""
     for seed in (0, 1):
-        source = stored("ppo-lif", "CartPole-v1", seed)
-        target = stored("ppo-lif", "CartPole-v1", seed, folder)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        for suffix in (".json", ".safetensors"):
-            shutil.copy(source.with_suffix(suffix), target.with_suffix(suffix))
-    forge_chain(folder)
+        row = find_trained("ppo-lif", "CartPole-v1").row(seed)
+        write_row(folder, row, verified_weights(BOARD, row))
     return folder
 
 
-@pytest.mark.filterwarnings("ignore:set aside")  # of the other file
+@pytest.mark.filterwarnings("ignore:set aside")  # of the other line
 def test_changed_files_are_refused(tmp_path):
     board = small_board(tmp_path)
-    assert load_pretrained("ppo-lif", "CartPole-v1", 1, leaderboard=board).seed == 1
-    path = stored("ppo-lif", "CartPole-v1", 1, board)
+    model = load_pretrained("ppo-lif", "CartPole-v1", 1, leaderboard=board)
+    assert model.seed == 1
+    path = batch_of(board, find_trained("ppo-lif", "CartPole-v1").row(1))
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    with (
-        pytest.warns(UserWarning, match=r"set aside: .*1\.safetensors has the SHA-256"),
-        pytest.raises(ValueError, match=r"pick is 1; expected .* one of the seeds 0$"),
-    ):
+    with pytest.raises(ValueError, match=r"1\.safetensors has weights of seed 1 with the SHA-256"):
         load_pretrained("ppo-lif", "CartPole-v1", 1, leaderboard=board)
-    row = stored("ppo-lif", "CartPole-v1", 0, board).with_suffix(".json")
-    row.write_text(row.read_text().replace("500.0", "499.0"))
+    row_file(board).write_text(row_file(board).read_text().replace("500.0", "499.0", 1))
     with (
-        pytest.warns(UserWarning, match=r"set aside: .*0\.json has the SHA-256"),
-        pytest.raises(ValueError, match="no row is as it was verified"),
+        pytest.warns(UserWarning, match=r"set aside: .*line 1 is not as it was verified"),
+        pytest.raises(ValueError, match=r"pick is 0; expected .* one of the seeds 1$"),
     ):
-        load_pretrained("ppo-lif", "CartPole-v1", leaderboard=board)
+        load_pretrained("ppo-lif", "CartPole-v1", 0, leaderboard=board)
 
 
 class Payload:
@@ -151,37 +136,16 @@ class Payload:
 def test_code_in_weights_is_not_run(tmp_path):
     made = tmp_path / "made"
     board = tmp_path / "board"
-    write_row(board, make_row(), pickle.dumps(Payload(made)))
+    fill(board, make_row())
+    weights_file(board).write_bytes(pickle.dumps(Payload(made)))
     with pytest.raises(SubmissionError):
         load_pretrained("ppo-lif", "CartPole-v1", leaderboard=board)
     assert not made.exists()
 
 
-def test_rows_that_a_wheel_lacks_are_in_a_checkout(tmp_path, monkeypatch):
+def test_weights_that_a_wheel_lacks_are_in_a_checkout(tmp_path):
     board = small_board(tmp_path)
-    for suffix in (".json", ".safetensors"):
-        stored("ppo-lif", "CartPole-v1", 1, board).with_suffix(suffix).unlink()
-    with (
-        pytest.warns(UserWarning, match="set aside"),
-        pytest.raises(ValueError, match=r"one of the seeds 0$"),
-    ):
-        load_pretrained("ppo-lif", "CartPole-v1", 1, leaderboard=board)  # a table with a hole
-    home = "snn_gym.leaderboard.pretrained"
-    monkeypatch.setattr(f"{home}.content_path", lambda folder: board)
-    with pytest.warns(UserWarning, match="set aside"):
-        assert list_trained()[0].elsewhere == ()  # nor does a checkout's own lack any
-    monkeypatch.setattr(f"{home}.checkout_root", lambda: None)
-    assert load_pretrained("ppo-lif", "CartPole-v1").seed == 0
-    assert load_pretrained("ppo-lif", "CartPole-v1", 0).seed == 0
-    for pick, asked in ((1, "seed 1"), ("best", "best")):
-        with pytest.raises(ValueError, match=f"{asked}, is not in this .* 2 seeds; a checkout of"):
-            load_pretrained("ppo-lif", "CartPole-v1", pick)
-    with pytest.raises(ValueError, match="pick is 2; expected"):
-        load_pretrained("ppo-lif", "CartPole-v1", 2)
-
-
-def test_a_broken_chain_is_refused(tmp_path):
-    board = small_board(tmp_path)
-    (board / DIGESTS_NAME).write_text("nothing\n")
-    with pytest.raises(SubmissionError, match="line 1 of digests"):
-        load_pretrained("ppo-lif", "CartPole-v1", leaderboard=board)
+    (board / "weights/ppo-lif/CartPole-v1/1.safetensors").unlink()
+    assert load_pretrained("ppo-lif", "CartPole-v1", 0, leaderboard=board).seed == 0
+    with pytest.raises(SubmissionError, match=r"with seed 1 are not in .* a checkout of snn_gym"):
+        load_pretrained("ppo-lif", "CartPole-v1", 1, leaderboard=board)

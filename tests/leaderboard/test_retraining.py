@@ -13,15 +13,12 @@ from snn_gym.cli import main
 from snn_gym.envs.registry import IMPORTED
 from snn_gym.leaderboard import (
     SubmissionError,
-    audit,
+    check_board,
     reevaluation,
     retrain_rows,
     submit,
     verification,
     verify,
-)
-from snn_gym.leaderboard import (
-    weights as copies,
 )
 from snn_gym.leaderboard.manifest import Manifest, Scores
 from snn_gym.leaderboard.reevaluation import chosen_rows
@@ -35,8 +32,9 @@ from snn_gym.zoo.recipe import processor
 from tests.leaderboard.helpers import (
     SETTINGS,
     Template,
+    edit_row,
     fingerprint,
-    forge_chain,
+    stored_row,
 )
 from tests.leaderboard.test_table import AGAIN, fill, lean_of, make_row
 
@@ -174,28 +172,6 @@ def test_older_submissions_get_the_settings_of_the_zoo(template, tmp_path):
     assert row.recipe.settings == resolve_settings(load_agent_spec("ppo-lif"), "CartPole-v1")
 
 
-def test_reproduced_weights_are_never_copies(template, tmp_path, monkeypatch):
-    board, other = tmp_path / "board", learned(1, tmp_path / "run")
-    verify(template.write(tmp_path / "s"), board, SETTINGS)
-    monkeypatch.setattr(copies, "NEAR", 2.0)  # as if all trainings ended alike
-    before = fingerprint(board)
-    with pytest.raises(SubmissionError, match="with --retrain, which shows") as caught:
-        verify(other.write(tmp_path / "o"), board, SETTINGS)
-    assert caught.value.code == "near-copy"
-    # A copy says another seed than its own.
-    copy = noisy(template).with_manifest(seed=7)
-    with pytest.raises(SubmissionError, match="bit for bit") as caught:
-        verify(copy.write(tmp_path / "c"), board, SETTINGS, retrain=True)
-    assert caught.value.code == "retrain-mismatch"
-    # If versions excuse other weights, a copy cannot be excluded.
-    excused = with_recipe(copy, versions={"snn_gym": "0.0.1"})
-    with pytest.raises(SubmissionError) as caught:
-        verify(excused.write(tmp_path / "e"), board, SETTINGS, retrain=True)
-    assert caught.value.code == "near-copy"
-    assert fingerprint(board) == before
-    assert verify(tmp_path / "o", board, SETTINGS, retrain=True).is_file()
-
-
 def test_runs_with_checkpoints_are_retrained_with_checkpoints(tmp_path):
     run = tmp_path / "run"
     train("ppo-lif", "CartPole-v1", out=run, seed=3, steps=1200, checkpoint_interval=500)
@@ -207,7 +183,7 @@ def test_runs_with_checkpoints_are_retrained_with_checkpoints(tmp_path):
     assert row.trained_again.same == "weights"
     assert row.trained_again.versions == package_versions()
     assert row.trained_again.processor == processor()
-    assert audit(tmp_path / "board") == ()
+    assert check_board(tmp_path / "board") == ()
     # Environments are reset at checkpoints, after 512 or 768 steps: these are other trainings.
     other = with_recipe(honest, checkpoint_interval=700)
     with pytest.raises(SubmissionError, match="other weights came") as caught:
@@ -283,11 +259,10 @@ def test_unknown_processors_are_refused(named, unknown, template, tmp_path):
     with pytest.raises(SubmissionError, match=f"processor of its recipe has {unknown}") as caught:
         verify(folder, tmp_path / "board", SETTINGS, retrain=True)
     assert caught.value.code == "processor"
-    path = verify(template.write(tmp_path / "honest"), tmp_path / "board", SETTINGS)
-    row = json.loads(path.read_text())
-    path.write_text(json.dumps({**row, "recipe": {**row["recipe"], "processor": named}}))
-    forge_chain(tmp_path / "board")
-    problems = audit(tmp_path / "board")
+    verify(template.write(tmp_path / "honest"), tmp_path / "board", SETTINGS)
+    recipe = stored_row(tmp_path / "board")["recipe"]
+    edit_row(tmp_path / "board", recipe={**recipe, "processor": named})
+    problems = check_board(tmp_path / "board")
     assert [unknown in problem for problem in problems] == [True] * bool(named)
 
 
@@ -310,8 +285,7 @@ def test_rows_that_lack_a_proof_are_chosen(tmp_path):
     assert chosen("lines") == [("ppo-mlp", 3)]
 
 
-def test_stored_rows_get_only_the_retraining_mark(template, tmp_path, monkeypatch):
-    monkeypatch.setattr(copies, "NEAR", 0.0)  # as when such rows were still written
+def test_stored_rows_get_only_the_retraining_mark(template, tmp_path):
     board = tmp_path / "board"
     verify(template.write(tmp_path / "s"), board, SETTINGS)
     verify(noisy(template).with_manifest(seed=1).write(tmp_path / "n"), board, SETTINGS)
@@ -324,16 +298,13 @@ def test_stored_rows_get_only_the_retraining_mark(template, tmp_path, monkeypatc
     assert after[0].trained_again is not None
     assert replace(after[0], trained_again=None) == honest
     assert after[1] == edited
-    assert audit(board) == ()  # the chain knows of it
+    assert check_board(board) == ()
 
 
 def test_a_row_without_a_recipe_cannot_be_trained_again(template, tmp_path):
     board = tmp_path / "board"
-    path = verify(template.write(tmp_path / "s"), board, SETTINGS)
-    row = json.loads(path.read_text())
-    del row["recipe"]
-    path.write_text(json.dumps(row))
-    forge_chain(board)
+    verify(template.write(tmp_path / "s"), board, SETTINGS)
+    edit_row(board, recipe=None)
     (result,) = retrain_rows(board, seeds=SETTINGS.seeds)
     assert "has no recipe" in str(result)
     older = template.with_manifest(seed=4, recipe=None).write(tmp_path / "t")

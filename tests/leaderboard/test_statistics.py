@@ -13,7 +13,6 @@ from snn_gym.leaderboard.statistics import (
     expected_shortfall,
     front,
     grand_mean_interval,
-    higher_mean_p,
     holm,
     interquartile_mean,
     mean_interval,
@@ -169,25 +168,6 @@ def test_single_seeds_are_refused(function):
 def test_confidence_outside_0_to_1_is_refused(confidence):
     with pytest.raises(ValueError, match=r"confidence must be within \(0, 1\)"):
         mean_interval([1.0, 2.0], confidence)
-
-
-@pytest.mark.parametrize("failures", [1, 3, 5, 10])
-def test_p_value_of_a_higher_mean_equals_the_hypergeometric_distribution(failures):
-    # Of all splits of 200 episodes in halves, those that have every failure in the second half.
-    exact = math.comb(100, failures) / math.comb(200, failures)
-    found = higher_mean_p([0.1] * 100, [0.0] * failures + [0.1] * (100 - failures))
-    assert found == pytest.approx(exact, abs=4 * math.sqrt(exact / 20_000) + 1 / 20_000)
-
-
-def test_p_value_of_a_mean_that_is_not_higher():
-    assert higher_mean_p([0.1, 0.2, 0.3], [0.3, 0.2, 0.1]) > 0.5
-    assert higher_mean_p([500.0] * 4, [500.0] * 3) == 1.0
-    assert higher_mean_p([0.0] * 50, [1.0] * 50) == 1.0
-    # Of 10 splits, one is as high as this one; no p-value is zero.
-    assert higher_mean_p([3.0, 4.0], [0.0, 1.0, 2.0]) == pytest.approx(0.1, abs=0.01)
-    assert higher_mean_p([1.0] * 100, [0.0] * 100) == 1 / 20_000
-    with pytest.raises(ValueError, match="only finite ones"):
-        higher_mean_p([1.0, math.nan], [1.0])
 
 
 def test_the_worst_episodes_are_averaged_over_all_seeds():

@@ -1,16 +1,17 @@
 """Tests of fifty simultaneous submissions and a hundred kills: no row is lost or doubled."""
 
+import functools
 import itertools
 import json
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from snn_gym.leaderboard import audit
+from snn_gym._base.config import to_mapping
+from snn_gym.leaderboard import check_board
 from snn_gym.leaderboard.rendering import render_table
-from snn_gym.leaderboard.results import list_rows, read_chain, row_path
+from snn_gym.leaderboard.results import find_row, list_rows, verified_weights
 from snn_gym.leaderboard.worker import Request, rerun
 from snn_gym.sweeps import Job
 from snn_gym.training import train
@@ -58,15 +59,14 @@ def test_fifty_submissions_at_once(template, tmp_path):
     assert said.pop("row") == 44
     assert set(said) <= {"row-exists", "duplicate-weights"}
     rows = list_rows(board)
-    assert len(rows) == len(read_chain(board)) == 44
+    assert len(rows) == 44
     assert {row.seed % 100 for row in rows} == set(range(44))
     assert len({row.content_sha256 for row in rows}) == 44
-    assert audit(board) == ()  # README.md is the table of all of them, too
+    assert check_board(board) == ()  # README.md is the table of all of them, too
 
 
-def undated(file):
-    """Return a manifest or a row without dates and durations."""
-    content = json.loads(file.read_text())
+def undated(content):
+    """Return a manifest or a row, as a mapping, without dates and durations."""
     content["curve"] = {**content["curve"], "seconds": []}
     return {key: x for key, x in content.items() if key not in ("created", "verified")}
 
@@ -100,17 +100,19 @@ class Storm:
         seconds = timed(lambda: start("submit", calm))
         one, other = run / "submission", calm / "submission"
         self.until((one / "manifest.json").exists, seconds, "submit", run)
-        assert undated(one / "manifest.json") == undated(other / "manifest.json")
+        texts = [(x / "manifest.json").read_text() for x in (one, other)]
+        assert undated(json.loads(texts[0])) == undated(json.loads(texts[1]))
         assert files(one) == files(other) == {"manifest.json", "weights.safetensors"}
         assert (one / WEIGHTS).read_bytes() == (other / WEIGHTS).read_bytes()
 
         seconds = timed(lambda: start("verify", other, "--leaderboard", self.calm))
-        row, calm_row = (row_path(x, agent, ENVIRONMENT, seed) for x in (self.board, self.calm))
-        self.until(row.exists, seconds, "verify", one, "--leaderboard", self.board)
-        assert undated(row) == undated(calm_row)
-        weights = calm_row.with_suffix(".safetensors").read_bytes()
-        assert row.with_suffix(".safetensors").read_bytes() == weights
-        self.expected.append(row)
+        key = (agent, ENVIRONMENT, seed)
+        done = functools.partial(has_row, self.board, *key)
+        self.until(done, seconds, "verify", one, "--leaderboard", self.board)
+        row, calm_row = (find_row(list_rows(x), *key) for x in (self.board, self.calm))
+        assert undated(to_mapping(row)) == undated(to_mapping(calm_row))
+        assert verified_weights(self.board, row) == verified_weights(self.calm, calm_row)
+        self.expected.append(key)
         self.table()
 
     def table(self):
@@ -119,20 +121,25 @@ class Storm:
         written.unlink(missing_ok=True)
         self.until(written.exists, seconds, "table", "--leaderboard", self.board)
         assert written.read_text() == render_table(self.board)
-        assert audit(self.board) == ()
+        assert check_board(self.board) == ()
 
     def sweep(self, seed):
         """Run a sweep under kills; its run equals a run that was trained alone."""
         plan, runs = self.room / f"plan-{seed}.toml", self.room / "runs"
         plan.write_text(PLAN.format(seed=seed))
-        rows = [row_path(self.board, agent, ENVIRONMENT, seed) for agent in SWEPT]
+        keys = [(agent, ENVIRONMENT, seed) for agent in SWEPT]
         places = ("--leaderboard", self.board, "--runs", runs, "--workers", 2)
-        self.until(lambda: all(map(Path.exists, rows)), SWEEP_SECONDS, "sweep", plan, *places)
+        done = lambda: all(has_row(self.board, *key) for key in keys)  # noqa: E731
+        self.until(done, SWEEP_SECONDS, "sweep", plan, *places)
         alone = self.room / f"alone-{seed}"
         train(SWEPT[0], ENVIRONMENT, out=alone, seed=seed, steps=12_000, tensorboard=False)
         job = Job(SWEPT[0], ENVIRONMENT, seed, 12_000)
         assert results(job.folder(runs)) == results(alone)
-        self.expected += rows
+        self.expected += keys
+
+
+def has_row(board, *key):
+    return find_row(list_rows(board), *key) is not None
 
 
 def files(folder):
@@ -148,7 +155,7 @@ def test_hundred_kills_do_not_change_results(tmp_path, capsys):
             break
     assert min(storm.kills[command] for command in KILLS) >= 8
     storm.table()
-    rows = [row_path(storm.board, x.agent, x.environment, x.seed) for x in list_rows(storm.board)]
+    rows = [(x.agent, x.environment, x.seed) for x in list_rows(storm.board)]
     assert sorted(rows) == sorted(storm.expected)
     assert not [name for name in files(storm.board) if name.endswith(".partial")]
     with capsys.disabled():

@@ -1,7 +1,7 @@
 """Tests of rows and of their table."""
 
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snn_gym._base.storage import dump_tensors
 from snn_gym.cli import main
 from snn_gym.envs.registry import known_ids, load_environment_spec
 from snn_gym.leaderboard import (
@@ -23,7 +24,6 @@ from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
 from snn_gym.leaderboard.headings import REFERENCE_COLUMNS
 from snn_gym.leaderboard.manifest import (
     FaultMeans,
-    HiddenScore,
     Robustness,
     Scores,
     TrainedAgain,
@@ -34,25 +34,25 @@ from snn_gym.leaderboard.pretrained import list_trained
 from snn_gym.leaderboard.reevaluation import FAULTS
 from snn_gym.leaderboard.rendering import all_columns, notes, render_line, row_texts
 from snn_gym.leaderboard.results import (
-    DIGESTS_NAME,
     Row,
+    dump_line,
     hash_tensors,
     is_reproduced,
     list_rows,
     parent_of,
-    row_path,
     rows_by_weights,
-    sound_rows,
     write_row,
 )
 from snn_gym.leaderboard.statistics import interquartile_mean
 from snn_gym.leaderboard.table import Pricing, summaries
 from snn_gym.leaderboard.verification import find_parent
-from snn_gym.program.costs import COST_COLUMNS
+from snn_gym.program.costs import COST_COLUMNS, Costs
 from snn_gym.zoo import agent_ids, load_agent_spec
 from snn_gym.zoo.recipe import Parent, Recipe
-from tests.leaderboard.helpers import BOARD, forge_chain
+from tests.leaderboard.helpers import BOARD, fingerprint, line_of
 
+COSTS = {field.name for field in fields(Costs)}
+WEIGHTS = dump_tensors({"weight": torch.zeros(1)})
 AGAIN = TrainedAgain(same="weights", versions={}, processor={}, date="2026-01-03T00:00:00Z")
 
 
@@ -71,6 +71,14 @@ def make_row(agent="ppo-lif", seed=0, **changes):
     environment = changes.get("environment", "CartPole-v1")
     returns = changes.pop("returns", (400.0 + seed, 500.0))
     spiking = agent in ("ppo-lif", "dqsn")
+    costs = {
+        "spikes_per_decision": {"hidden_1": 10.0, "hidden_2": 5.0 + seed} if spiking else {},
+        "synops_per_decision": {"hidden_1": 640.0, "hidden_2": 10.0} if spiking else {},
+        "macs_per_decision": {"dense_1": 256.0},
+        "neuron_updates_per_decision": {"hidden_1": 128.0},
+        "parameter_bytes_per_decision": {"hidden_1": 1000.0, "hidden_2": 24.0},
+        "synapses": {"hidden_1": 640.0, "hidden_2": 10.0} if spiking else {},
+    }
     values = {
         "format": 1,
         "agent": agent,
@@ -83,12 +91,7 @@ def make_row(agent="ppo-lif", seed=0, **changes):
             iqm=interquartile_mean(returns), mean=float(np.mean(returns)), returns=returns
         ),
         "lengths": tuple(1 for _ in returns),
-        "spikes_per_decision": {"hidden_1": 10.0, "hidden_2": 5.0 + seed} if spiking else {},
-        "synops_per_decision": {"hidden_1": 640.0, "hidden_2": 10.0} if spiking else {},
-        "macs_per_decision": {"dense_1": 256.0},
-        "neuron_updates_per_decision": {"hidden_1": 128.0},
-        "parameter_bytes_per_decision": {"hidden_1": 1000.0, "hidden_2": 24.0},
-        "synapses": {"hidden_1": 640.0, "hidden_2": 10.0} if spiking else {},
+        "costs": Costs(**{**costs, **{x: changes.pop(x) for x in [*changes] if x in COSTS}}),
         "parameters": 4610,
         "seeding": "disjoint",
         "evaluator_version": EVALUATOR_VERSION,
@@ -103,68 +106,64 @@ def make_row(agent="ppo-lif", seed=0, **changes):
     return Row(**{**values, **changes})
 
 
+DUMPED = dump_line(make_row()).decode().partition(',"sha256"')[0] + "}"
+
+
 def fill(board, *rows):
     for row in rows:
-        write_row(board, row, b"weights")
+        write_row(board, row, WEIGHTS)
     return board
-
-
-def test_a_row_round_trips_exactly(tmp_path):
-    row = make_row(returns=(0.1 + 0.2, 1e-300, -1 / 3), environment="snn/CartPole-v1")
-    path = write_row(tmp_path, row, b"weights")
-    assert path == tmp_path / "results" / "ppo-lif" / "snn__CartPole-v1" / "0.json"
-    assert path.with_suffix(".safetensors").read_bytes() == b"weights"
-    assert list_rows(tmp_path) == (row,)
 
 
 def test_rows_are_never_replaced(tmp_path):
     fill(tmp_path, make_row())
     with pytest.raises(SubmissionError, match="exists already"):
-        write_row(tmp_path, make_row(steps=5), b"other")
+        write_row(tmp_path, make_row(steps=5), WEIGHTS)
     same = make_row().content_sha256
     with pytest.raises(SubmissionError, match="same weights"):
-        write_row(tmp_path, make_row(seed=9, content_sha256=same), b"other")
+        write_row(tmp_path, make_row(seed=9, content_sha256=same), WEIGHTS)
     assert list_rows(tmp_path) == (make_row(),)
 
 
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("{}", "missing key format"),
-        ("not JSON", "not plain JSON"),
-        (dump_json(make_row(seed=3)), "its own place|own place"),
-        (dump_json(make_row()).replace('"steps"', '"stepz"'), "unknown|required"),
+        ("{}", "expected numbers as a text"),
+        (DUMPED.replace('"format":1,', ""), "missing key format"),
+        ("not JSON}", "not plain JSON"),
+        ("", "is not as it was verified"),
+        (DUMPED.replace("CartPole", "Acrobot"), "expected it in its own file"),
+        (DUMPED.replace('"steps"', '"stepz"'), "unknown|required"),
+        (DUMPED.replace('"seed":0', '"seed":1'), "is repeated or in the wrong place"),
     ],
 )
-def test_a_damaged_row_is_reported(text, match, tmp_path):
-    fill(tmp_path, make_row(seed=1))
-    path = row_path(tmp_path, "ppo-lif", "CartPole-v1", 0)
-    path.write_text(text)
-    path.with_suffix(".safetensors").write_bytes(b"")
-    assert [row.seed for row in list_rows(tmp_path)] == [1]  # without a line it is no row
-    forge_chain(tmp_path)
-    with pytest.raises(ValueError, match=match) as caught:
-        list_rows(tmp_path)
-    assert "results/ppo-lif/CartPole-v1/0.json" in str(caught.value)
+def test_a_damaged_line_is_set_aside_and_refused_by_writers(text, match, tmp_path):
+    board = fill(tmp_path, make_row(seed=1))
+    path = board / "results" / "CartPole-v1.jsonl"
+    path.write_text(path.read_text() + (line_of(text) if text else "{}\n"))
+    before = fingerprint(board)
+    for write in (list_rows, lambda board: fill(board, make_row(seed=5))):
+        with pytest.raises(SubmissionError, match=match) as caught:
+            write(board)
+        assert f"{board}: results/CartPole-v1.jsonl, line 2" in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert fingerprint(board) == before
     with pytest.warns(UserWarning, match=match) as warned:
-        (row,) = table_rows(tmp_path)  # is set aside, and the others are shown
+        (row,) = table_rows(board)  # is set aside, and the others are shown
     assert row.seeds == (1,)
-    assert "set aside: results/ppo-lif/CartPole-v1/0.json" in str(warned[0].message)
+    assert "set aside: results/CartPole-v1.jsonl, line 2" in str(warned[0].message)
 
 
 def test_a_row_that_was_edited_is_set_aside(tmp_path, capsys):
     board = fill(tmp_path, make_row(seed=0), make_row(seed=1))
-    path = row_path(board, "ppo-lif", "CartPole-v1", 0)
-    path.write_text(dump_json(make_row(seed=0, steps=5)))
+    path = board / "results" / "CartPole-v1.jsonl"
+    path.write_text(path.read_text().replace('"steps":100000', '"steps":5', 1))
     assert main(["table", "--leaderboard", str(board)]) == 0
     said = capsys.readouterr()
     assert said.out == (board / "README.md").read_text() + "\n"
     assert "\n| ppo-lif | 1 |" in said.out
     (line,) = said.err.splitlines()
-    assert line.startswith("snn-gym: set aside: results/ppo-lif/CartPole-v1/0.json has the SHA-256")
-    (board / DIGESTS_NAME).write_text("nothing\n")
-    assert main(["table", "--leaderboard", str(board)]) == 2
-    assert "line 1 of digests.txt does not follow" in capsys.readouterr().err
+    assert line.startswith("snn-gym: set aside: results/CartPole-v1.jsonl, line 1 is not as it was")
 
 
 def test_the_table_by_hand(tmp_path):
@@ -307,7 +306,7 @@ def test_hand_written_rows_change_no_cost_of_a_proven_line(mark, tmp_path):
             recipe=recipe,
             trained_again=again,
         )
-        write_row(board, written, b"written by hand")
+        write_row(board, written, WEIGHTS)
     (after,) = table_rows(board)
     assert (len(after.seeds), after.trained_again) == (14, before.trained_again)
     assert after.costs_rank
@@ -440,7 +439,7 @@ def test_a_lean_row_that_shed_nothing_has_the_weights_of_its_parent_alone(tmp_pa
     assert find_parent(tmp_path, lean) == parent
     other = lean_of(make_row(weights_sha256="2" * 64), environment="Acrobot-v1", **same)
     with pytest.raises(SubmissionError, match="same weights"):
-        write_row(tmp_path, other, b"weights")
+        write_row(tmp_path, other, WEIGHTS)
 
 
 LEAN = {
@@ -606,10 +605,9 @@ def test_input_spikes_do_not_make_an_ann_a_spiking_agent(tmp_path):
 
 
 def test_tables_have_at_most_nine_defined_columns(tmp_path):
-    hidden = HiddenScore(score=make_row().score, digest="0" * 64, date=AGAIN.date)
     robustness = Robustness(means=FaultMeans(**dict.fromkeys(FAULTS, 450.0)), date=AGAIN.date)
     rows = [
-        make_row(agent, seed, environment=env, hidden=hidden, robustness=robustness)
+        make_row(agent, seed, environment=env, robustness=robustness)
         for agent in ("ppo-lif", "ppo-mlp")
         for env in ("CartPole-v1", "Acrobot-v1")
         for seed in range(5)
@@ -619,7 +617,7 @@ def test_tables_have_at_most_nine_defined_columns(tmp_path):
     headings = re.findall(r"^\| (.*) \|\n\| ---", tables, re.M)
     assert len(headings) == 7  # results and comparisons of two tasks, profiles, faults, unranked
     columns = "Agent | Seeds | Mean | 95 % interval | Solved | Operations | Steps | Trained again"
-    assert headings[0] == f"{columns} | Hidden seeds"
+    assert headings[0] == columns
     assert max(line.count("|") for line in headings) < 9
     for heading in (*headings[0].split(" | "), *COMPARISON_COLUMNS, "4 bits"):
         assert f"\n| {heading} | " in definitions
@@ -697,11 +695,3 @@ def test_hash_depends_on_values_names_shapes_and_types(values, dtype):
     assert hash_tensors({"a": tensor[None], "b": tensor[:1]}) != plain
     assert hash_tensors({"c": tensor, "b": tensor[:1]}) != plain
     assert hash_tensors({"a": tensor.to(torch.float16), "b": tensor[:1]}) != plain
-
-
-def test_an_unlisted_file_is_reported_in_one_printable_line(tmp_path):
-    fill(tmp_path, make_row())
-    row_path(tmp_path, "ppo-lif", "CartPole-v1", 0).with_name("a\nb\udcff.json").write_text("")
-    rows, (problem,) = sound_rows(tmp_path)
-    assert rows == (make_row(),)
-    assert problem.startswith("results/ppo-lif/CartPole-v1/a b?.json is not in digests.txt")

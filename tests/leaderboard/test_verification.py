@@ -15,10 +15,10 @@ from typing import TypeVar
 import pytest
 
 from snn_gym._base.config import to_mapping
-from snn_gym._base.storage import load_tensors
+from snn_gym._base.storage import parse_tensors
 from snn_gym.leaderboard import SubmissionError, verification, verify
 from snn_gym.leaderboard.rerun import VerificationSettings, rerun_in_worker
-from snn_gym.leaderboard.results import list_rows
+from snn_gym.leaderboard.results import list_rows, verified_weights
 from snn_gym.leaderboard.worker import Limits, Request, rerun
 from tests.leaderboard.helpers import (
     SETTINGS,
@@ -31,18 +31,18 @@ REQUEST = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.see
 
 
 def test_the_row_has_the_results_of_the_re_run(template, tmp_path, in_process):
-    path = verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS)
-    (row,) = list_rows(tmp_path / "board")
-    assert json.loads(path.read_text())["agent"] == "ppo-lif"
+    row = verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS)
+    assert list_rows(tmp_path / "board") == (row,)
+    assert row.agent == "ppo-lif"
     assert list(row.score.returns) == template.manifest["score"]["returns"]
     assert row.lengths == tuple(int(value) for value in row.score.returns)  # CartPole pays 1 a step
     # Weights and biases of 4-64-64-2; the critic does not act.
     assert row.parameters == (4 * 64 + 64) + (64 * 64 + 64) + (64 * 2 + 2)
-    assert row.spikes_per_decision.keys() == {"hidden_1", "hidden_2"}
-    assert row.synops_per_decision["hidden_1"] == pytest.approx(
-        64 * row.spikes_per_decision["hidden_1"]
+    assert row.costs.spikes_per_decision.keys() == {"hidden_1", "hidden_2"}
+    assert row.costs.synops_per_decision["hidden_1"] == pytest.approx(
+        64 * row.costs.spikes_per_decision["hidden_1"]
     )
-    stored, metadata = load_tensors(path.with_suffix(".safetensors"), max_bytes=1 << 20)
+    stored, metadata = parse_tensors(verified_weights(tmp_path / "board", row), where="row")
     assert metadata == {}
     assert stored.keys() == template.tensors().keys()
 
@@ -55,7 +55,7 @@ def test_a_manifest_may_have_64_kib(template, tmp_path, in_process):
         verify(folder, tmp_path / "board", SETTINGS)
     assert caught.value.code == "file-too-large"
     (folder / "manifest.json").write_text(text.ljust(64 * 1024))
-    assert verify(folder, tmp_path / "board", SETTINGS).is_file()
+    assert verify(folder, tmp_path / "board", SETTINGS).seed == 0
 
 
 @pytest.mark.parametrize(
@@ -169,8 +169,8 @@ def test_files_changed_after_the_checks_are_not_reread(template, tmp_path, monke
         return rerun(request, weights)
 
     monkeypatch.setattr(verification, "rerun_in_worker", swap)
-    path = verify(folder, tmp_path / "board", SETTINGS)
-    stored, _ = load_tensors(path.with_suffix(".safetensors"), max_bytes=1 << 20)
+    row = verify(folder, tmp_path / "board", SETTINGS)
+    stored, _ = parse_tensors(verified_weights(tmp_path / "board", row), where="row")
     assert stored.keys() == template.tensors().keys()
 
 
@@ -198,7 +198,7 @@ def test_writers_time_out_while_a_reader_holds_the_lock(template, tmp_path, in_p
     with pytest.raises(ValueError, match=rf"in use by another process \(number {os.getpid()}\)"):
         verify(folder, board, dataclasses.replace(SETTINGS, lock_seconds=0.1))
     os.close(descriptor)
-    assert verify(folder, board, SETTINGS).is_file()
+    assert verify(folder, board, SETTINGS).seed == 0
 
 
 def test_refused_submissions_do_not_affect_the_next_submission(template, tmp_path, in_process):
@@ -206,7 +206,7 @@ def test_refused_submissions_do_not_affect_the_next_submission(template, tmp_pat
     hostile = template.with_tensors(lambda t: t[dynamics].add_(1.0))
     with pytest.raises(SubmissionError, match="weights-dynamics"):
         verify(hostile.write(tmp_path / "hostile"), tmp_path / "board", SETTINGS)
-    assert verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS).is_file()
+    assert verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS).seed == 0
 
 
 def test_the_official_settings_are_a_hundred_public_episodes(template, tmp_path):

@@ -1,11 +1,11 @@
 """Pages that quote rows of the results table are of today's rows."""
 
-import json
-import shutil
+from dataclasses import replace
 
 import pytest
 
-from snn_gym.leaderboard.results import read_row, row_path
+from snn_gym.leaderboard.results import dump_line, find_row, list_rows
+from snn_gym.program.costs import Costs
 from studies.rows import (
     LEADERBOARD,
     ROOT,
@@ -45,29 +45,29 @@ def test_every_page_that_quotes_the_table_has_a_source():
 @pytest.fixture
 def board(tmp_path):
     """Return a leaderboard of one row."""
-    target = tmp_path / "board" / "results" / ROW.agent / "snn__CartPole-v1"
-    target.mkdir(parents=True)
-    shutil.copy(LEADERBOARD / "results" / ROW.agent / "snn__CartPole-v1" / "1.json", target)
+    write(tmp_path / "board", find_row(list_rows(LEADERBOARD), *ROW))
     return tmp_path / "board"
 
 
+def write(board, row):
+    (board / "results").mkdir(parents=True, exist_ok=True)
+    (board / "results" / "snn__CartPole-v1.jsonl").write_bytes(dump_line(row) + b"\n")
+
+
 def _row(board):
-    path = row_path(board, *ROW)
-    return read_row(board, path, path.read_bytes())
+    return find_row(list_rows(board), *ROW)
 
 
 def test_rows_that_change_or_go_are_moved_and_other_costs_are_not(board, tmp_path):
-    file = board / "results" / ROW.agent / "snn__CartPole-v1" / "1.json"
     record_rows(tmp_path / "x.rows", [ROW, _row(board)], board)
     assert len((tmp_path / "x.rows").read_text().splitlines()) == 1
-    content = json.loads(file.read_text())
-    content["synops_per_decision"] = {"hidden_1": 1.0}
-    file.write_text(json.dumps(content))
+    row = _row(board)
+    write(board, replace(row, costs=Costs(synops_per_decision={"hidden_1": 1.0})))
     assert moved_rows(tmp_path / "x.rows", board) == []
     before = row_digest(_row(board))
-    content["score"]["returns"][3] -= 1.0
-    file.write_text(json.dumps(content))
+    returns = (row.score.returns[0] - 1.0, *row.score.returns[1:])
+    write(board, replace(row, score=replace(row.score, returns=returns)))
     assert row_digest(_row(board)) != before
     assert moved_rows(tmp_path / "x.rows", board) == [ROW]
-    file.unlink()
+    (board / "results" / "snn__CartPole-v1.jsonl").unlink()
     assert moved_rows(tmp_path / "x.rows", board) == [ROW]

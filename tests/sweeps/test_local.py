@@ -15,7 +15,7 @@ import pytest
 
 from snn_gym._base.storage import load_tensors
 from snn_gym.cli import main
-from snn_gym.leaderboard import audit
+from snn_gym.leaderboard import check_board
 from snn_gym.leaderboard.results import list_rows
 from snn_gym.sweeps import Job, missing, sweep
 from snn_gym.sweeps.runs import MOST_DEATHS, Ended, duration, time_left
@@ -65,7 +65,7 @@ def test_rows_equal_train_submit_and_verify(swept, tmp_path):
     assert {one.row.seed: one.row for one in ended if one.row} == {
         row.seed: row for row in list_rows(swept.board)
     }
-    assert audit(swept.board) == ()
+    assert check_board(swept.board) == ()
     assert missing(JOBS, swept.board) == JOBS[:1]
     # Evaluations leave the training as it is.
     assert (JOBS[1].folder(swept.runs) / EVALUATIONS_FILE).exists()

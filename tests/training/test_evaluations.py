@@ -7,7 +7,6 @@ import pytest
 
 import snn_gym
 from snn_gym.leaderboard.evaluation import FIRST_EVALUATION_SEED
-from snn_gym.leaderboard.hidden import hidden_seeds
 from snn_gym.sweeps.tuning import FIRST_TUNING_EPISODE_SEED
 from snn_gym.training.logs import BEST_FOLDER, EVALUATION_EPISODES, EVALUATIONS_FILE
 from snn_gym.training.logs import FIRST_SEED as FIRST
@@ -137,4 +136,3 @@ def test_evaluation_seeds_differ_from_all_other_seeds():
     assert TRAINING_SEED_LIMIT + most_copies < FIRST
     assert max(SEEDS) < min(FIRST_EVALUATION_SEED, 1 << 31)
     assert FIRST_TUNING_EPISODE_SEED + most_copies < FIRST
-    assert max(hidden_seeds(bytes(32), "0" * 64, 1000)) < FIRST

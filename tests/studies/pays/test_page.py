@@ -10,7 +10,7 @@ import pytest
 
 from snn_gym.leaderboard.comparison import MARGIN
 from snn_gym.leaderboard.manifest import TrainedAgain
-from snn_gym.leaderboard.results import list_rows, read_row, row_path, write_row
+from snn_gym.leaderboard.results import find_row, list_rows, verified_weights, write_row
 from studies.pays.contenders import read_fields
 from studies.pays.figures import PLACES, figure_name, write_figures
 from studies.pays.question import read_question
@@ -46,10 +46,9 @@ def leaderboard(tmp_path_factory):
     path = tmp_path_factory.mktemp("leaderboard")
     shutil.copy(LEADERBOARD / "plan.toml", path)
     for agent, seed in itertools.product(AGENTS, SEEDS):
-        file = row_path(LEADERBOARD, agent, TASK, seed)
-        row = read_row(LEADERBOARD, file, file.read_bytes())
-        row = dataclasses.replace(row, trained_again=again_of(row) if seed < 4 else None)
-        write_row(path, row, file.with_suffix(".safetensors").read_bytes())
+        stored = find_row(list_rows(LEADERBOARD), agent, TASK, seed)
+        row = dataclasses.replace(stored, trained_again=again_of(stored) if seed < 4 else None)
+        write_row(path, row, verified_weights(LEADERBOARD, stored))
     return path
 
 
