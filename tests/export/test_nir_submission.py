@@ -5,12 +5,13 @@ import json
 import pytest
 
 from snn_gym import load_pretrained
-from snn_gym._base.config import from_mapping
+from snn_gym._base.config import from_mapping, to_mapping
 from snn_gym._base.folders import content_path, read_toml
 from snn_gym.cli import main
 from snn_gym.export import nir_import, submit_nir, to_nir
 from snn_gym.export.nir_import import read_nir
 from snn_gym.leaderboard import SubmissionError, render_table, retrain_rows, verify
+from snn_gym.leaderboard.pretrained import find_trained
 from snn_gym.leaderboard.results import list_rows
 from snn_gym.zoo.spec import AgentSpec
 from tests.leaderboard.helpers import SETTINGS
@@ -36,8 +37,8 @@ def test_a_graph_becomes_a_row_that_was_trained_elsewhere(graph, tmp_path):
     assert not list(retrain_rows(board, seeds=SETTINGS.seeds))
     manifest = folder / "manifest.json"
     told = json.loads(manifest.read_text())
-    stored = content_path("leaderboard") / "results" / "ppo-lif" / ENV_ID / "0.json"
-    told.update(seed=8, recipe=json.loads(stored.read_text())["recipe"])
+    stored = find_trained("ppo-lif", ENV_ID).row(0)
+    told.update(seed=8, recipe=to_mapping(stored.recipe))
     manifest.write_text(json.dumps(told))
     with pytest.raises(SubmissionError, match="a recipe of imported-snntorch, which was trained"):
         verify(folder, board, SETTINGS)
