@@ -235,8 +235,10 @@ def draw_section(
 def _draw_references(axes: Axes, line: TableRow) -> None:
     for key, score in references(line.reference).items():
         axes.axhline(score, color=GREY, linewidth=0.7, linestyle=":")
-        axes.annotate(REFERENCES[key], (0.0, score), xycoords=("axes fraction", "data"),
-                      fontsize=7, color=GREY, va="bottom")  # fmt: skip
+        axes.annotate(
+            REFERENCES[key], (1.0, score), xycoords=("axes fraction", "data"),
+            fontsize=7, color=GREY, va="bottom", ha="right",
+        )  # fmt: skip
 
 
 def draw_front(axes: Axes, lines: Sequence[TableRow]) -> None:
