@@ -34,11 +34,11 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml deploy/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV); that takes some minutes, most of them for PyTorch."
 	$(if $(TORCH_INDEX),$(INSTALL) --no-deps --index-url $(TORCH_INDEX) torch torchvision)
-	$(INSTALL) $(PIP_ARGS) --editable ".[dev]"
+	$(INSTALL) $(PIP_ARGS) --editable ".[dev]" --editable deploy
 	@touch $(STAMP)
 
 install: $(STAMP) ## Make the virtual environment and install the project into it.
@@ -46,7 +46,7 @@ install: $(STAMP) ## Make the virtual environment and install the project into i
 # The second line adds what PyPI's torch needs of NVIDIA, in the versions that torch itself names.
 pinned: $(STAMP) ## Install the versions that trained the table's rows, file by file as their hashes say.
 	$(VERIFIED) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) --requirement leaderboard/torch.txt
-	$(INSTALL) $(PIP_ARGS) --editable ".[dev]"
+	$(INSTALL) $(PIP_ARGS) --editable ".[dev]" --editable deploy
 	$(VERIFIED) --requirement leaderboard/constraints.txt
 
 # Trained, they are played on the table's seeds; a run's folder holds all that is written of it.
@@ -111,14 +111,15 @@ types: $(STAMP) ## Check types.
 contract: $(STAMP) ## Check that imports point one way.
 	$(BIN)/lint-imports
 
-check: lint types contract test ## What CI runs: lint, types, import contract, tests.
+check: lint types contract test ## What CI runs: lint, types, import contract, tests, those of deploy.
+	$(BIN)/python -m pytest -n 2 --dist worksteal deploy/tests $(PYTEST_ARGS)
 
 # Pages are written from cards, rows and docstrings; a warning is an error. Nothing is fetched.
 docs: $(STAMP) ## Build the documentation site, docs/_build/html/index.html.
 	$(BIN)/python -m sphinx -E -q -W --keep-going -d docs/_build/doctrees docs docs/_build/html
 
 check-all: lint types contract ## The same with the slow tests, which build the documentation site.
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow or not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow or not slow" tests deploy/tests $(PYTEST_ARGS)
 
 wheels: $(STAMP) ## Install the wheel into each Python that is supported and is here, and use it.
 	$(BIN)/python -m pytest -m slow -rs tests/test_wheel.py

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from torch import nn
 
 from benchmarks.timing import Run
-from snn_gym.export import FrozenPolicy
+from snn_gym.policies import FrozenPolicy
 from snn_gym.program import Choice, DenseLayer, Head, Program
 
 

@@ -72,7 +72,7 @@ def network():
 MODULE = """
 import own
 import snn_gym
-from snn_gym.export import from_module
+from snn_gym.zoo import from_module
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.spiking import ModuleConfig
 from stable_baselines3 import PPO

@@ -23,7 +23,7 @@ from benchmarks.peers import (
     compiled,
 )
 from benchmarks.timing import Run, race
-from snn_gym.export import freeze
+from snn_gym.policies import freeze
 from snn_gym.spiking import SpikingNetwork
 
 TIME_STEPS = 8

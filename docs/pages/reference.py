@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-PACKAGE = "snn_gym"
+PACKAGES = {"snn_gym": "", "snn_gym_deploy": "deploy"}
+"""Documented packages, and the folder that holds each."""
 
 
 def reference_pages(root: Path) -> dict[str, str]:
@@ -15,9 +16,13 @@ def reference_pages(root: Path) -> dict[str, str]:
     """
     pages, entries = dict[str, str](), list[tuple[str, str]]()
     described = set[str]()
-    files = sorted((root / PACKAGE).rglob("__init__.py"), key=lambda path: len(path.parts))
-    for path in files:
-        name = ".".join(path.parent.relative_to(root).parts)
+    found = [
+        (root / y, path)
+        for x, y in PACKAGES.items()
+        for path in (root / y / x).rglob("__init__.py")
+    ]
+    for above, path in sorted(found, key=lambda pair: len(pair[1].relative_to(pair[0]).parts)):
+        name = ".".join(path.parent.relative_to(above).parts)
         tree = ast.parse(path.read_text(encoding="utf-8"))
         exported = _exported(tree)
         if "._" in name or not exported:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,13 +17,18 @@ import typer
 from snn_gym._base.names import printable
 from snn_gym._version import __version__
 from snn_gym.cli.options import (
+    ELSEWHERE,
     MOST_EPISODES,
     Cost,
     Device,
     Leaderboard,
     Run,
+    Shown,
+    ShownEnvironment,
     leaderboard_folder,
+    load_shown,
     with_module,
+    with_options,
 )
 from snn_gym.cli.printing import (
     describe_refusal,
@@ -32,8 +38,10 @@ from snn_gym.cli.printing import (
     say,
 )
 from snn_gym.cli.results import pull, push, submit, verify
-from snn_gym.cli.trained import compare, export, plot, pretrained, watch
+from snn_gym.cli.trained import compare, plot, pretrained, watch
 from snn_gym.cli.training import distil, lean, new, train
+
+__all__ = ["Shown", "ShownEnvironment", "app", "load_shown", "main", "say", "with_options"]
 
 app = typer.Typer(
     name="snn-gym",
@@ -43,6 +51,8 @@ app = typer.Typer(
 )
 
 BAD_INPUT = 2
+_ABSENT = {"export", "submit-nir"}
+"""Commands of snn-gym-deploy."""
 _INTERRUPTED = 130
 
 
@@ -57,6 +67,9 @@ def main(arguments: list[str] | None = None) -> int:
     """
     words = sys.argv[1:] if arguments is None else arguments
     try:
+        add_installed_commands()
+        if _ABSENT.intersection(words[:1]).difference(_names()):
+            return _refuse(ELSEWHERE.format(f"snn-gym {words[0]}"))
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             code = app(words or ["--help"], prog_name="snn-gym", standalone_mode=False)
@@ -78,9 +91,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _help_of(words: list[str]) -> str:
     """Return the command that prints the help of the given command, or of all if unknown."""
-    callbacks = (command.callback for command in app.registered_commands)
-    known = {callback.__name__ for callback in callbacks if callback is not None}
-    return " ".join(["snn-gym", *(word for word in words[:1] if word in known), "--help"])
+    return " ".join(["snn-gym", *(word for word in words[:1] if word in _names()), "--help"])
+
+
+def _names() -> set[str]:
+    """Return the names of all commands."""
+    return {str(x.name or getattr(x.callback, "__name__", "")) for x in app.registered_commands}
+
+
+def add_installed_commands() -> None:
+    """Add the commands of other distributions, by their entry points ``snn_gym.commands``."""
+    for found in entry_points(group="snn_gym.commands"):
+        if found.name not in _names():
+            app.command(found.name)(with_module(found.load()))
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
@@ -225,10 +248,10 @@ def table(leaderboard: Leaderboard = None, cost: Cost = "operations") -> None:
     say(shown or path.read_text(encoding="utf-8"))
 
 
-_IMPORTING = (train, export, lean, distil, evaluate, submit, push, tune, compare, plot, watch)
+_IMPORTING = (train, lean, distil, evaluate, submit, push, tune, compare, plot, watch)
 """Commands with the option --module."""
 for _command in (
-    envs, agents, train, export, lean, distil, evaluate, submit, verify, sweep, tune, table,
+    envs, agents, train, lean, distil, evaluate, submit, verify, sweep, tune, table,
     new, pretrained, compare, plot, watch, push, pull,
 ):  # fmt: skip
     app.command()(with_module(_command) if _command in _IMPORTING else _command)

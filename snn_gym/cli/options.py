@@ -22,6 +22,12 @@ from snn_gym._base.folders import checkout_root
 MOST_EPISODES = 1_000_000
 """Most episodes that a command takes: those of `leaderboard.evaluation`, which is slow to load."""
 
+ELSEWHERE = (
+    "{} comes with snn-gym-deploy, which is not installed: in the clone of snn_gym, run "
+    "pip install -e deploy"
+)
+"""Answer to a command of the distribution beside this one."""
+
 _PYTHON_VALUES = {"True": True, "False": False, "None": None}
 
 _imported: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 from collections.abc import Iterable
@@ -13,11 +14,11 @@ import typer
 
 import snn_gym
 from snn_gym.cli.options import (
+    ELSEWHERE,
     MOST_EPISODES,
     Leaderboard,
     Run,
     check_out,
-    fetched,
     leaderboard_folder,
     with_options,
 )
@@ -26,59 +27,16 @@ from snn_gym.cli.printing import print_played, say
 
 # ---- submit --------------------------------------------------------------------------------------
 def submit(
-    run: Annotated[
-        Path | None,
-        typer.Argument(
-            help="Folder that `snn-gym train` wrote.", show_default="none", callback=fetched
-        ),
-    ] = None,
+    run: Run,
     out: Annotated[
-        Path | None,
-        typer.Option(help="Folder to write.", show_default="RUN/submission or GRAPH-submission"),
+        Path | None, typer.Option(help="Folder to write.", show_default="RUN/submission")
     ] = None,
-    *,
-    nir: Annotated[
-        Path | None,
-        typer.Option("--nir", help="NIR graph to submit instead of a run.", show_default="none"),
-    ] = None,
-    host: Annotated[
-        Path | None,
-        typer.Option(
-            help="JSON file of the graph's host, as `snn-gym export --nir` writes it.",
-            show_default="that beside the graph",
-        ),
-    ] = None,
-    env: Annotated[str, typer.Option(help="Environment that the graph acts on.")] = "",
-    agent: Annotated[
-        str,
-        typer.Option(help="Name of the graph in the table; a new one gets a folder in agents/."),
-    ] = "",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the graph's training.")] = 0,
-    steps: Annotated[
-        int, typer.Option(min=0, help="Environment steps of its training, 0 if unknown.")
-    ] = 0,
 ) -> None:
-    """Evaluate a run, or a graph trained elsewhere, and write its submission."""
-    if (run is None) == (nir is None):
-        raise ValueError("submit needs either the folder of a run or --nir FILE")
-    if run is not None:
-        if host is not None or env or agent or seed or steps:
-            raise ValueError("--host, --env, --agent, --seed and --steps are for --nir alone")
-        from snn_gym.leaderboard import submit as submit_run
+    """Evaluate a run and write its submission."""
+    from snn_gym.leaderboard import submit as submit_run
 
-        check_out(run, out)
-        say(f"submission: {submit_run(run, out)}")
-        return
-    assert nir is not None  # because there is no run
-    if not env or not agent:
-        raise ValueError("--nir needs --env ID and --agent NAME")
-    from snn_gym.export import submit_nir
-
-    is_new = agent not in snn_gym.agent_ids()
-    folder = out or nir.with_name(f"{nir.stem}-submission")
-    say(f"submission: {submit_nir(nir, env, agent, folder, host=host, seed=seed, steps=steps)}")
-    if is_new:
-        say(f"new agent: agents/{agent}; say in its README.md who trained it, where and how")
+    check_out(run, out)
+    say(f"submission: {submit_run(run, out)}")
 
 
 # ---- verify --------------------------------------------------------------------------------------
@@ -109,8 +67,8 @@ class VerifyOptions:
     faults: Annotated[
         bool, typer.Option("--faults", help="Play rows with faults, if that was not done yet.")
     ] = False
-    instructions: Annotated[
-        bool, typer.Option("--instructions", help="Count the instructions of rows again.")
+    recount: Annotated[
+        bool, typer.Option("--recount", help="Count the measured prices of rows again.")
     ] = False
     agent: Annotated[
         list[str] | None,
@@ -141,7 +99,7 @@ class VerifyOptions:
     @property
     def row_tasks(self) -> int:
         """Number of the options given that are for stored rows alone."""
-        return self.check + self.again + self.faults + self.instructions + (self.curves is not None)
+        return self.check + self.again + self.faults + self.recount + (self.curves is not None)
 
 
 @with_options(VerifyOptions)
@@ -159,7 +117,7 @@ def verify(
     elif folder is not None or options.row_tasks + options.retrain != 1:
         raise ValueError(
             "verify takes a submission's folder, or for the rows there are one of --check, "
-            "--again, --retrain, --curves, --faults and --instructions"
+            "--again, --retrain, --curves, --faults and --recount"
         )
     elif options.agent and not (options.faults or options.retrain):
         raise ValueError("--agent is for --faults and --retrain alone; leave it out")
@@ -202,7 +160,7 @@ def _check(board: Path, options: VerifyOptions) -> None:
         print_played(play_again(board, processes=options.processes), "hold, {} do not")
     say(f"{board} is as it was verified")
     if counts := read_instructions(board):
-        say(f"instructions not counted again: {len(counts)}; `snn-gym verify --instructions` does")
+        say(f"instructions not counted again: {len(counts)}; `snn-gym verify --recount` does")
 
 
 def _played(board: Path, options: VerifyOptions) -> tuple[Iterable[Any], str]:
@@ -210,10 +168,8 @@ def _played(board: Path, options: VerifyOptions) -> tuple[Iterable[Any], str]:
     from snn_gym.leaderboard import reevaluation as rows
 
     processes = options.processes
-    if options.instructions:
-        from snn_gym.export.instructions import recount
-
-        return recount(board), "hold or were not counted again, {} do not hold"
+    if options.recount:
+        return _recounted(board), "hold or were not counted again, {} do not hold"
     if options.curves is not None:
         return rows.add_curves(board, options.curves), "have a learning curve now, {} do not"
     if options.faults:
@@ -231,6 +187,16 @@ def _played(board: Path, options: VerifyOptions) -> tuple[Iterable[Any], str]:
         processes=processes,
     )
     return played, "trained again, {} do not hold"
+
+
+def _recounted(board: Path) -> Iterable[Any]:
+    """Return the results of every installed price that is measured, by its ``recount``."""
+    from snn_gym.program.prices import installed_prices
+
+    recounts = [x.recount for x in installed_prices().values() if x.recount is not None]
+    if not recounts:
+        raise ValueError(ELSEWHERE.format("verify --recount"))
+    return itertools.chain.from_iterable(recount(board) for recount in recounts)
 
 
 # ---- push and pull -------------------------------------------------------------------------------

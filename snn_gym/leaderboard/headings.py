@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 
 from snn_gym.envs.registry import ReferenceScores
-from snn_gym.leaderboard.chips import CHIPS, Demand, demand_of, misfits
 from snn_gym.leaderboard.manifest import LEAST_WAY
 from snn_gym.program.costs import COST_COLUMNS
-from snn_gym.zoo import agent_ids, load_agent_spec
 
 # ---- headings ------------------------------------------------------------------------------------
 FEWEST_SEEDS = 5
@@ -132,42 +129,3 @@ STREAMS_NOTE = f"""{STREAMS_MARK} Environment k of a run had the run's seed plus
 with neighbouring seeds shared most random streams. The interval may be too narrow, and the \
 p-value of a pair too small. Newer runs use disjoint streams.
 """
-
-
-# ---- hardware demand -----------------------------------------------------------------------------
-ROOM_COLUMNS: dict[str, str] = {
-    "Neurons": "neurons of all layers of the acting network. This and the next three columns are "
-    'for the registered architecture if it spikes and can be exported, else "–"',
-    "Synapses": "weights between inputs, neurons and outputs, recurrent ones and those of analogue "
-    "inputs included",
-    "Memory at 8 bits": "bytes of weights at 8 bits, and of biases and state variables at 16",
-    "Fits": "chips with enough room by published limits: a core of Loihi, a core of SpiNNaker2, "
-    "the chip Xylo Audio 2, Speck with a core for each layer ([limits](../docs/hardware.md)). "
-    "Neuron models are not compared, and nothing ran on a chip",
-}
-"""Columns of hardware demand."""
-
-
-@lru_cache(maxsize=1024)
-def registered_demand(agent: str, env_id: str) -> Demand | None:
-    """Return the demand of a registered network; None if unregistered, unexportable or an ANN."""
-    from snn_gym.zoo import build_policy
-
-    if agent not in agent_ids() or env_id not in load_agent_spec(agent).environments:
-        return None
-    policy = build_policy(agent, env_id)
-    try:
-        program = policy.program()
-    except ValueError:  # it cannot be exported
-        return None
-    return demand_of(program) if program.spiking else None
-
-
-def room_cells(demand: Demand | None) -> dict[str, str]:
-    """Return the texts under `ROOM_COLUMNS`, dashes for an unknown demand."""
-    if demand is None:
-        return dict.fromkeys(ROOM_COLUMNS, "–")
-    fitting = [name for name, chip in CHIPS.items() if not misfits(demand, chip)]
-    counts = (demand.neurons, demand.synapses, demand.memory_bytes)
-    texts = (*(f"{count:,}" for count in counts), ", ".join(fitting) or "none")
-    return dict(zip(ROOM_COLUMNS, texts, strict=True))

@@ -29,7 +29,6 @@ from snn_gym.leaderboard.headings import (
     REFERENCE_COLUMNS,
     REFERENCES,
     RETENTION_TEXT,
-    ROOM_COLUMNS,
     SHORT_MARK,
     STREAMS_MARK,
     STREAMS_NOTE,
@@ -39,8 +38,6 @@ from snn_gym.leaderboard.headings import (
     UNRANKED_TEXT,
     VOLTAGES_MARK,
     references,
-    registered_demand,
-    room_cells,
 )
 from snn_gym.leaderboard.results import Row, shown_rows
 from snn_gym.leaderboard.table import (
@@ -260,19 +257,14 @@ def all_columns(rows: Iterable[TableRow]) -> dict[str, str]:
         **(REFERENCE_COLUMNS if any(row.is_native for row in rows) else {}),
         **price_column(rows),
         **dict(definitions[after:]),
-        **ROOM_COLUMNS,
     }
 
 
 def row_texts(row: TableRow, rows: Iterable[TableRow]) -> dict[str, str]:
     """Return the texts of a row in a section of rows, as Markdown, for all columns."""
-    # Only spiking agents of known environments have a hardware demand.
-    has_demand = row.spiking and row.card is not None
-    demand = registered_demand(row.agent, row.environment) if has_demand else None
     return {
         **dict(zip(COLUMNS, row.cells(), strict=True)),
         **row.reference_cells(rows),
-        **room_cells(demand),
         **_further_texts(row),
     }
 

@@ -252,7 +252,7 @@ def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentS
             raise SubmissionError(
                 "recipe",
                 f"{MANIFEST_NAME}: a recipe of {manifest.agent}, which was trained elsewhere; "
-                "expected none; write it with `snn-gym submit --nir`",
+                "expected none; write it with `snn-gym submit-nir`",
             )
         return
     budget = agent.budget(environment)

@@ -7,6 +7,7 @@ from snn_gym._base.extras import import_extra
 from snn_gym.policies.actor_critic import SpikingActorCriticPolicy
 from snn_gym.policies.continuous import SpikingSACPolicy, SpikingTD3Policy
 from snn_gym.policies.controller import LocalActorCriticPolicy, SpikingControllerPolicy
+from snn_gym.policies.frozen import FrozenPolicy, freeze, program_of
 from snn_gym.policies.stateful import StatefulActorCriticPolicy, StatefulDQNPolicy
 from snn_gym.policies.stock import StockActorCriticPolicy as StockActorCriticPolicy
 from snn_gym.policies.stock import StockDQNPolicy as StockDQNPolicy
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 # Without the policies for sb3-contrib, so that a star import works where it is not installed, and
 # without Stable-Baselines3's own, which the agents sb3-* have.
 __all__ = [
+    "FrozenPolicy",
     "LocalActorCriticPolicy",
     "SpikingActorCriticPolicy",
     "SpikingControllerPolicy",
@@ -28,6 +30,8 @@ __all__ = [
     "SpikingTD3Policy",
     "StatefulActorCriticPolicy",
     "StatefulDQNPolicy",
+    "freeze",
+    "program_of",
 ]
 
 CONTRIB = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +12,6 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
-from typing_extensions import deprecated
 
 from snn_gym.policies.acting import as_taken, rows_of
 from snn_gym.policies.base import ProgramPolicy
@@ -23,7 +21,7 @@ from snn_gym.program.compiled import CompiledProgram
 from snn_gym.program.costs import Costs, count_costs
 from snn_gym.program.interpreter import decide, rest_state
 from snn_gym.program.layers import Array
-from snn_gym.program.program import Program, compact
+from snn_gym.program.program import Program
 from snn_gym.spiking.execution import next_noise
 
 
@@ -200,15 +198,3 @@ def freeze(model: BaseAlgorithm | BasePolicy) -> FrozenPolicy:
     """
     policy: ActingPolicy = raw_policy(model)
     return FrozenPolicy(program_of(policy), policy.observation_space, policy.action_space)
-
-
-@deprecated("portable(model) is deprecated since 1.0 and leaves in 2.0; use model.policy.program()")
-def portable(model: BaseAlgorithm | BasePolicy | RawPolicy) -> Program:
-    """Return the program of an agent, by its name in version 1.0."""
-    return program_of(model)
-
-
-@deprecated("without_silent is deprecated since 1.0 and leaves in 2.0; use snn_gym.program.compact")
-def without_silent(program: Program, fired: Sequence[NDArray[np.bool_]]) -> Program:
-    """Return a program without the neurons that never fired, by its name in version 1.0."""
-    return compact(program, fired)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from snn_gym.program.costs import count_costs
     from snn_gym.program.events import Events, with_events
     from snn_gym.program.expressions import clip, exp, log, maximum, minimum, sqrt, tanh, where
-    from snn_gym.program.integer import IntegerProgram, to_integer
     from snn_gym.program.interpreter import Decision, decide
     from snn_gym.program.layers import DenseLayer, GatedLayer, LeakyLayer, NeuronLayer
     from snn_gym.program.neuron import Neuron, NeuronParameters
@@ -31,7 +30,6 @@ __all__ = [
     "Events",
     "GatedLayer",
     "Head",
-    "IntegerProgram",
     "LeakyLayer",
     "Neuron",
     "NeuronLayer",
@@ -50,7 +48,6 @@ __all__ = [
     "price_of",
     "sqrt",
     "tanh",
-    "to_integer",
     "where",
     "with_events",
 ]
@@ -66,7 +63,6 @@ __getattr__, __dir__ = lazy_names(
         "Events": "events",
         "GatedLayer": "layers",
         "Head": "program",
-        "IntegerProgram": "integer",
         "LeakyLayer": "layers",
         "Neuron": "neuron",
         "NeuronLayer": "layers",
@@ -86,7 +82,6 @@ __getattr__, __dir__ = lazy_names(
         "price_of": "prices",
         "sqrt": "expressions",
         "tanh": "expressions",
-        "to_integer": "integer",
         "where": "expressions",
         "with_events": "events",
     },

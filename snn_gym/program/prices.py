@@ -6,9 +6,11 @@ the prices that are measured, in instructions of exported C, are ``MEASURED``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol
 
 from snn_gym._base.names import did_you_mean
 from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs
@@ -34,6 +36,8 @@ class Price:
     """Origin of the numbers, and what they leave out."""
     each: Mapping[str, float]
     """Price of one of each count in ``unit``, by its name in ``Costs``; others cost nothing."""
+    recount: Callable[[Path], Iterable[Any]] | None = None
+    """Measures the rows of a leaderboard's folder again; yields an ``Again`` for each."""
 
     @property
     def heading(self) -> str:
@@ -139,6 +143,11 @@ def price_of(costs: Costs, name: str) -> float | None:
         ValueError: The price is unknown, or measured and no function of costs.
     """
     return known_price(name, measured=False).of(costs)
+
+
+def installed_prices() -> Mapping[str, Price]:
+    """Return the prices of other distributions, by their entry points ``snn_gym.prices``."""
+    return {found.name: found.load() for found in entry_points(group="snn_gym.prices")}
 
 
 def known_price(name: str, *, measured: bool = True) -> Price:

@@ -382,6 +382,6 @@ class ModuleNetwork(nn.Module):
         """Raise ``ValueError``: a module is code."""
         del head
         self.refuse(
-            "is code without a form outside of PyTorch; convert it by snn_gym.export.from_module, "
+            "is code without a form outside of PyTorch; convert it by snn_gym.zoo.from_module, "
             "or build it of NetworkConfig with a neuron of yours (register_neuron)"
         )

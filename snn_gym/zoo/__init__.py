@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from snn_gym.zoo.build import build_policy, make_agent, policy_arguments
     from snn_gym.zoo.files import AgentManifest, load_agent, read_manifest, save_agent
     from snn_gym.zoo.lean import distil, make_lean
+    from snn_gym.zoo.module_import import from_module, network_from_module
 
 __all__ = [
     "AgentManifest",
@@ -19,10 +20,12 @@ __all__ = [
     "agent_ids",
     "build_policy",
     "distil",
+    "from_module",
     "load_agent",
     "load_agent_spec",
     "make_agent",
     "make_lean",
+    "network_from_module",
     "policy_arguments",
     "read_manifest",
     "register_agent",
@@ -38,9 +41,11 @@ __getattr__, __dir__ = lazy_names(
         "AgentManifest": "files",
         "build_policy": "build",
         "distil": "lean",
+        "from_module": "module_import",
         "load_agent": "files",
         "make_agent": "build",
         "make_lean": "lean",
+        "network_from_module": "module_import",
         "policy_arguments": "build",
         "read_manifest": "files",
         "save_agent": "files",

@@ -138,7 +138,7 @@ def extract_policy_arguments(model: BaseAlgorithm, *, before: bool = False) -> d
         kind = type(model.policy.acting_network().module).__name__  # type: ignore[operator]
         raise ValueError(
             f"network {kind} is code and can't be saved as data; convert it by "
-            "snn_gym.export.from_module, build it of NetworkConfig with a neuron of yours "
+            "snn_gym.zoo.from_module, build it of NetworkConfig with a neuron of yours "
             "(register_neuron), or keep it by model.save, whose files only you should load"
         )
     for name in ("network", "net_arch", "critic_hidden_sizes", "use_sde"):

@@ -94,7 +94,7 @@ class AgentSpec(Config):
         if self.is_imported:
             raise ValueError(
                 f"{self.name} was trained elsewhere and has no budget here; import its graph by "
-                "`snn-gym submit --nir`, or name an agent that is trained here"
+                "`snn-gym submit-nir`, or name an agent that is trained here"
             )
         return environment.budget[self.budget_class]
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from snn_gym import load_pretrained, make_lean
 from snn_gym._base.config import Config
-from snn_gym.export import to_c, visit
 from snn_gym.leaderboard import evaluate
 from snn_gym.zoo.recipe import processor
+from snn_gym_deploy import to_c, visit
 from studies.deployed.page import Page
 from studies.deployed.program import Player, seconds_per_decision
 from studies.rows import RowName

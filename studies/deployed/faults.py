@@ -13,11 +13,11 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from snn_gym import load_pretrained
 from snn_gym._base.config import Config
 from snn_gym.envs.registry import load_environment_spec
-from snn_gym.export import fine_tune
 from snn_gym.leaderboard import evaluate
 from snn_gym.leaderboard.faults import Faults, with_faults
 from snn_gym.leaderboard.manifest import kept
 from snn_gym.policies.protocols import Acting
+from snn_gym_deploy import fine_tune
 from studies.deployed.page import Page
 from studies.rows import RowName
 from studies.tables import return_digits, spread, table, wrapped
@@ -38,7 +38,7 @@ LEAN = (
 )
 AGENTS = (*STORED, *LEAN)
 CARRY_STATE = ("recurrent-ppo-lsnn-dynamics",)
-"""Those that `snn_gym.export.fine_tune` does not take."""
+"""Those that `snn_gym_deploy.fine_tune` does not take."""
 SEEDS = range(5)
 EPISODES = 20
 FORMS: Mapping[str, Faults] = {
@@ -56,7 +56,7 @@ TUNED: Mapping[str, int] = {
     "weights of 2 bits, fine-tuned": 2,
     "weights of 3 bits, fine-tuned": 3,
 }
-"""Bits of weights after ``snn_gym.export.fine_tune`` as it comes, of episodes of its own."""
+"""Bits of weights after ``snn_gym_deploy.fine_tune`` as it comes, of episodes of its own."""
 
 _TEXT = (
     "Agents of the results table, seeds {first} to {last}, play {episodes} of the table's episodes "
@@ -71,7 +71,7 @@ _TEXT = (
     "for lean ones on two tasks of four. Dead neurons cost the lean agent with a memory most "
     "(0.61).",
     "*Fine-tuned* agents learned afterwards, with weights of as few bits, to act as they did with "
-    "full weights: `snn_gym.export.fine_tune` with its defaults, 500 updates in states of 16 other "
+    "full weights: `snn_gym_deploy.fine_tune` with its defaults, 500 updates in states of 16 other "
     "episodes, without reward. It takes agents without a state, so "
     "`recurrent-ppo-lsnn-dynamics` is left out. No agent was trained after other faults.",
     "Cells are medians over seeds, with the smallest and the largest. *Kept* is the remaining "

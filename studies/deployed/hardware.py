@@ -10,10 +10,8 @@ import typer
 
 from snn_gym import load_pretrained, make_lean
 from snn_gym._base.config import Config
-from snn_gym.export import program_of, visit
-from snn_gym.export.hardware import Activity, activity_of
-from snn_gym.leaderboard.chips import CHIPS, Demand, demand_of, misfits
 from snn_gym.leaderboard.pretrained import list_trained, twin_costs
+from snn_gym.policies import program_of
 from snn_gym.program import compact
 from snn_gym.program.costs import (
     COMPETITIVE_RATE,
@@ -24,6 +22,9 @@ from snn_gym.program.costs import (
     Costs,
     energy_nj,
 )
+from snn_gym_deploy import visit
+from snn_gym_deploy.chips import CHIPS, Demand, demand_of, misfits
+from snn_gym_deploy.hardware import Activity, activity_of
 from studies.deployed.page import Page
 from studies.rows import RowName
 from studies.tables import table, wrapped

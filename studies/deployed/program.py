@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.export import CFiles
+from snn_gym_deploy import CFiles
 
 COMPILE = ("cc", "-std=c99", "-O3", "-march=native", "-Wall", "-Wextra", "-Werror")
 _CLOCK = """\

@@ -18,15 +18,9 @@ from typing import Any, Literal
 
 from snn_gym import load_pretrained
 from snn_gym._base.config import Config
-from snn_gym.export import (
-    VerilogFiles,
-    count_instructions,
-    program_of,
-    seen_and_noisy,
-    to_verilog,
-    visit,
-)
 from snn_gym.leaderboard.pretrained import find_trained
+from snn_gym.policies import program_of
+from snn_gym_deploy import VerilogFiles, count_instructions, seen_and_noisy, to_verilog, visit
 from studies.gates.episodes import Played, play
 from studies.runs import Planned, Runs, Study, command_line
 from studies.tables import table, wrapped

@@ -15,9 +15,10 @@ import numpy as np
 
 from snn_gym import load_pretrained
 from snn_gym._base.config import Config
-from snn_gym.export import program_of, visit
-from snn_gym.export.verilog import verilog_form
-from snn_gym.program import compact, to_integer
+from snn_gym.policies import program_of
+from snn_gym.program import compact
+from snn_gym_deploy import to_integer, visit
+from snn_gym_deploy.verilog import verilog_form
 
 _BENCH = """\
 module bench;

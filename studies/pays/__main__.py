@@ -6,8 +6,8 @@ from typing import Annotated, cast
 
 import typer
 
-from snn_gym.export.instructions import Target
 from snn_gym.leaderboard.table import INSTRUCTIONS_NAME
+from snn_gym_deploy.instructions import Target
 from studies.pays.contenders import EPISODES
 from studies.pays.measure import count_rows, play_by_events
 from studies.pays.report import write_report

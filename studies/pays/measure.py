@@ -12,12 +12,12 @@ from pathlib import Path
 
 from snn_gym import load_pretrained
 from snn_gym._base.storage import write_text_atomic
-from snn_gym.export.instructions import Target, count_instructions
-from snn_gym.export.visits import episode_costs
 from snn_gym.leaderboard.evaluation import OFFICIAL_EPISODES, evaluation_seeds
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.events import with_events
 from snn_gym.program.prices import PRICES
+from snn_gym_deploy.instructions import Target, count_instructions
+from snn_gym_deploy.visits import episode_costs
 from studies.pays.contenders import Contender
 from studies.pays.tables import Judged
 from studies.pays.verdicts import keeping

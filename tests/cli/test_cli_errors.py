@@ -6,6 +6,7 @@ import sys
 import matplotlib.pyplot as plt
 import pytest
 
+from snn_gym import cli
 from snn_gym.cli import app, main
 from tests.cli.test_cli import refused
 
@@ -68,25 +69,10 @@ MISTAKES = [
     ("watch RUN --save film.gif --fps 51", "frames_per_second must be"),
     ("watch RUN --save absent/film.gif", "there is no folder absent; make it first"),
     ("watch RUN --save film.avi", "expected a name that ends in .gif or .mp4"),
-    (
-        "export ppo-lif CartPole-v1",
-        "export needs one of --c FOLDER, --verilog FOLDER, --nir FILE, --onnx FILE, --zip FOLDER, "
-        "--hardware and --count TARGET, got none",
-    ),
     ("push RUN ada/pole@v1", "push writes to the newest commit; leave out @v1"),
     ("pull pole", "'pole' is no agent on the hub; expected USER/NAME or USER/NAME@REVISION"),
-    ("export recurrent-ppo-lsnn snn/CueAccumulation-v0 --nir a.nir", "train with neuron 'lif_box'"),
-    ("export ppo-lif --c new", "export ppo-lif needs an environment, such as CartPole-v1"),
-    ("export RUN --c new --drop-silent", "is for spiking agents, and this is an ANN; leave it"),
-    ("export RUN --c new --count host", "--hardware and --count TARGET, got --c and --count"),
-    ("export RUN --count host --events", "--events is an option of --c, got --count; --count"),
-    ("export RUN --nir a.nir --parallel", "--parallel is an option of --verilog, got --nir"),
-    ("export RUN --verilog a --name reg", "no keyword of Verilog; such as 'agent'"),
-    ("export RUN --nir a.nir --straight-line", "--straight-line is an option of --c, got --nir"),
     ("distil RUN ppo-linear --cost host", "'host' is measured, and no function of costs; known"),
     ("lean RUN --cost watts", "allowed values: 'synops', 'operations', 'cmos45', 'loihi'"),
-    ("export RUN --count z80", "target 'z80' is unknown; known: host, cortex-m4"),
-    ("export ppo-lif CartPole-v1 --c FILE", "exists already; name another place"),
     ("watch RUN Acrobot-v1 --save film.gif", "name the environment that it was trained on"),
 ]  # fmt: skip
 
@@ -118,8 +104,21 @@ def test_user_errors_give_one_line_with_the_fix(line, mends, places, tmp_path, m
 
 
 def test_every_command_has_an_error_case():
-    names = {x.callback.__name__ for x in app.registered_commands}
+    callbacks = [x.callback for x in app.registered_commands]
+    names = {x.__name__ for x in callbacks if x.__module__.startswith("snn_gym.")}
     assert names == {line.split()[0] for line, _ in MISTAKES} - {"tarin", "--sede"}
+
+
+@pytest.mark.parametrize("words", ["export ppo-lif CartPole-v1 --c new", "submit-nir a.nir"])
+def test_a_command_that_is_not_installed_names_the_command_that_installs_it(
+    words, capsys, monkeypatch
+):
+    own = [x for x in app.registered_commands if x.callback.__module__.startswith("snn_gym.")]
+    monkeypatch.setattr(app, "registered_commands", own)
+    monkeypatch.setattr(cli, "entry_points", lambda group: ())
+    said = refused(capsys, *words.split())
+    assert "comes with snn-gym-deploy, which is not installed" in said
+    assert "pip install -e deploy" in said
 
 
 def test_watch_answers_a_missing_folder_before_the_missing_display(capsys, monkeypatch):

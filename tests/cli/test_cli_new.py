@@ -12,14 +12,11 @@ import torch
 from gymnasium.utils.env_checker import check_env
 
 from snn_gym.cli import main
-from snn_gym.export import to_c, to_nir, to_onnx
-from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.program.neurons import NEURONS
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.zoo import load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.spec import _REGISTERED
 from tests.cli.test_cli import refused
-from tests.export.made import build
 
 MADE = {"agent": "my-agent", "env": "Corridor", "neuron": "my_neuron"}
 FILES = {"agent": "my_agent.py", "env": "corridor.py", "neuron": "my_neuron.py"}
@@ -100,18 +97,6 @@ def test_new_environment_passes_gymnasiums_checker(in_folder, capsys):
         assert reward == -1.0
         steps += 1
     assert steps == max(1, -(-(distance - 0.1) // 0.1))
-
-
-def test_neuron_is_exported_as_the_faq_says(in_folder, capsys):
-    write("neuron", capsys)
-    importlib.import_module("my_neuron")
-    policy = build(SpikingActorCriticPolicy, neuron="my_neuron")
-    assert to_c(policy, in_folder / "c").source.exists()
-    pytest.importorskip("onnx")
-    assert to_onnx(policy, in_folder / "agent.onnx").exists()
-    pytest.importorskip("nir")
-    with pytest.raises(ValueError, match=r"'my_neuron' has no node in NIR; .* 'lif_box' or 'lif'"):
-        to_nir(policy, in_folder / "agent.nir")
 
 
 def test_neuron_equals_norses_lif_box(in_folder, capsys):

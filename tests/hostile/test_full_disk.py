@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 import snn_gym
 from snn_gym.cli import main
-from snn_gym.export import to_c, to_nir, to_onnx
 from snn_gym.plots import style
 from snn_gym.policies.frozen import program_of
 from snn_gym.training.checkpoint import previous_checkpoint, resume_newest, save_checkpoint
@@ -62,17 +61,12 @@ WRITERS = {
     "episodes.csv": lambda model, path: episodes(path),
     "dynamics.csv": lambda model, path: write_rows(path, [(k, "a", "b", 0.5) for k in range(300)]),
     "picture.png": lambda model, path: draw(path),
-    "agent.nir": to_nir,
-    "agent.onnx": to_onnx,
     "agent.safetensors": lambda model, path: program_of(model).save(path),
-    "agent.c": lambda model, path: to_c(model, path.parent),
 }
 
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_file_that_finds_no_room_leaves_the_one_before(name, model, tmp_path):
-    if name == "agent.onnx":
-        pytest.importorskip("onnx")
     path = tmp_path / "folder" / name
     path.parent.mkdir()
     WRITERS[name](model, path)

@@ -3,26 +3,22 @@
 import ast
 import json
 import re
-import subprocess
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import snn_gym
-from snn_gym import load_pretrained
 from snn_gym._base.config import from_mapping, to_mapping
 from snn_gym._base.folders import checkout_root
 from snn_gym._base.names import safe_title, without_controls
 from snn_gym.cli import main
-from snn_gym.export import to_c, visit
 from snn_gym.leaderboard.manifest import Manifest, SubmissionError, parse_manifest
 from snn_gym.leaderboard.rendering import render_table
 from snn_gym.training.settings import read_run_settings
 from snn_gym.zoo import load_agent_spec, read_manifest, save_agent
 from snn_gym.zoo.spec import _REGISTERED, AgentSpec
 from tests.edits import edit_json
-from tests.export.made import COMPILER, WARNINGS, needs_compiler
 from tests.leaderboard.test_table import fill, make_row
 
 ATTACKS = (
@@ -42,76 +38,7 @@ ATTACKS = (
 )
 LETTERS = st.sampled_from("*/\\\n\r\t\"'<>|`$&;#?{}()[]%\x00\x1b\x9b\u202e\u2028\ud800ab0 -_.")
 TEXTS = st.text(LETTERS, max_size=60) | st.text(max_size=60)
-BENIGN = "an agent on CartPole-v1"
 NO_CONTROLS = re.compile(r"[^\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]*")
-
-_TOKENS = re.compile(
-    r"""(?P<comment>/\*.*?\*/)|(?P<line>//[^\n]*)|(?P<string>"(\\.|[^"\\\n])*")|[^/"]+|.""", re.S
-)
-
-
-def code_of(source):
-    """Return C source without comments; every comment has to end, and none is of one line."""
-    kept = []
-    for found in _TOKENS.finditer(source):
-        assert found["line"] is None, source
-        kept.append(" " if found["comment"] else found[0])
-    code = "".join(kept)
-    assert "/*" not in code, source
-    assert "*/" not in code, source
-    return code
-
-
-def texts(model, folder, title, options):
-    files = to_c(model, folder, title=title, **options)
-    return [path.read_text() for path in (files.header, files.source, files.program)]
-
-
-@pytest.fixture(scope="module")
-def agents(tmp_path_factory):
-    """Give agents of each kind of C source, what their export takes, and their usual files."""
-    spiking = load_pretrained("ppo-lif-16", "CartPole-v1")
-    visits = visit(spiking, "CartPole-v1", 1)
-    fixed = {"visits": visits, "fixed_point": True}
-    ann = load_pretrained("ppo-mlp", "Acrobot-v1")
-    straight = {**fixed, "straight_line": True}
-    made = [(spiking, {}), (spiking, fixed), (spiking, straight), (ann, {})]
-    made.append((ann, {"fixed_point": True}))
-    folder = tmp_path_factory.mktemp("benign")
-    return [(model, options, texts(model, folder, BENIGN, options)) for model, options in made]
-
-
-def known(key):
-    """Return a decorator that has a test tried with every attack, too."""
-
-    def decorate(test):
-        for text in ATTACKS:
-            test = example(**{key: text})(test)
-        return test
-
-    return decorate
-
-
-@known("title")
-@settings(max_examples=25)
-@given(title=TEXTS)
-def test_no_title_leaves_its_comment(title, agents, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("c")
-    for k, (model, options, expected) in enumerate(agents):
-        for one, benign in zip(
-            texts(model, folder / str(k), title, options), expected, strict=True
-        ):
-            assert code_of(one) == code_of(benign)
-            assert one.isascii()
-            assert len(one.splitlines()) == len(benign.splitlines())
-
-
-@needs_compiler
-def test_a_compiler_takes_every_title(agents, tmp_path):
-    for k, (model, options, _) in enumerate(agents):
-        files = to_c(model, tmp_path / str(k), title=" ".join(ATTACKS), **options)
-        words = [str(COMPILER), *WARNINGS, "-fsyntax-only", str(files.source), str(files.program)]
-        subprocess.run(words, check=True)
 
 
 @given(text=TEXTS)
@@ -148,8 +75,8 @@ def test_a_saved_agent_has_a_name_or_is_refused(name, saved, tmp_path, capsys):
     edit_json(saved / "manifest.json", agent=name)
     with pytest.raises(ValueError, match="agent must"):
         read_manifest(saved)
-    assert "agent must" in _refused(["export", str(saved), "--c", str(tmp_path / "c")], capsys)
-    assert not (tmp_path / "c").exists()
+    words = ["watch", str(saved), "--save", str(tmp_path / "film.gif")]
+    assert "agent must" in _refused(words, capsys)
     run = {"format": "snn_gym/run/1", "agent": name, "environment": "CartPole-v1", "seed": 0}
     (tmp_path / "run.json").write_text(
         json.dumps({**run, "steps": 1, "checkpoint_interval": 1, "versions": {}})

@@ -35,12 +35,3 @@ def test_rl_zoo_searches_hyper_parameters_of_a_spiking_policy(tmp_path):
     value = re.search(r"^Value:\s+([\d.]+)$", printed, re.MULTILINE)
     assert value
     assert 1 <= float(value[1]) <= 500
-
-
-@pytest.mark.slow
-def test_rl_zoo_shows_an_exported_agent(tmp_path):
-    words = ["export", "ppo-lif-8", "CartPole-v1", "--zip", "logs"]
-    run(tmp_path, "-c", f"from snn_gym.cli import main; main({words})")
-    words = ("--algo", "ppo", "--env", "CartPole-v1", "-f", "logs", "--no-render", "-n", "1100")
-    printed = run(tmp_path, "-m", "rl_zoo3.enjoy", *words, "--gym-packages", "snn_gym")
-    assert "2 Episodes\nMean reward: 500.00 +/- 0.00" in printed

@@ -16,12 +16,11 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 import snn_gym
 from snn_gym.envs.objects import MOST_STEPS
-from snn_gym.export import visit
 from snn_gym.leaderboard import evaluation
 from snn_gym.leaderboard.evaluation import _Visited, evaluate, evaluation_seeds
 from snn_gym.program.costs import OPERATIONS, Costs
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.zoo import build_policy, make_agent
+from snn_gym.zoo import build_policy
 from snn_gym.zoo.environments import TRAINING_SEED_LIMIT
 from tests.parsed import Parsed
 
@@ -425,8 +424,6 @@ def test_an_environment_with_other_spaces_is_refused(trained_on, env_id, differi
     for acting in (model, model.policy):
         with pytest.raises(ValueError, match=differing):
             evaluate(acting, env_id, episodes=1)
-    with pytest.raises(ValueError, match=differing):
-        visit(make_agent("ppo-lif", trained_on, seed=0), env_id, episodes=1)
 
 
 @pytest.mark.parametrize(

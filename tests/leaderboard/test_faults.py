@@ -23,7 +23,7 @@ from snn_gym.policies.frozen import FrozenPolicy
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program import count_costs, decide
 from snn_gym.spiking import NetworkConfig
-from tests.export.made import CHOSEN, SEEN, build, observe
+from tests.made import CHOSEN, SEEN, build, observe
 from tests.policies.firing import made_to_fire
 
 KINDS = [

@@ -146,7 +146,7 @@ def test_command_adds_only_returns_with_faults(board, capsys):
     assert "no row of 'ppo-mlp'; did you mean 'ppo-lif'?" in capsys.readouterr().err
     for other in (["--again"], ["--retrain"], ["--curves", "runs"], ["folder"]):
         assert main([*words, *other]) == 2
-        assert "--salt, --curves, --faults and --instructions" in capsys.readouterr().err
+        assert "--salt, --curves, --faults and --recount" in capsys.readouterr().err
     assert main(["verify", "--again", "--agent", "ppo-lif", *words[2:]]) == 2
     assert "--agent is for --faults and --retrain alone" in capsys.readouterr().err
 

@@ -24,14 +24,12 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 import snn_gym
 from snn_gym.envs import StableBaselinesVecEnv
 from snn_gym.envs.classic_control import BATCHED_TASKS
-from snn_gym.export import convert, fine_tune, freeze, program_of, to_c, to_nir, visit
 from snn_gym.leaderboard.faults import Faults, with_faults
 from snn_gym.learners import StatefulPPO
 from snn_gym.plots.frames import record_episode
-from snn_gym.policies import SpikingActorCriticPolicy
+from snn_gym.policies import SpikingActorCriticPolicy, freeze, program_of
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program import decide
-from tests.export.made import Compiled, needs_compiler
 
 SEEDS = (11, 12, 13)
 CARRIED = "carried"
@@ -393,23 +391,13 @@ def test_dict_observations_are_normalised_by_key():
         assert np.array_equal(found[key], part)
 
 
-@pytest.mark.parametrize(
-    "use",
-    [
-        lambda model: fine_tune(model, "CartPole-v1", 4),
-        lambda model: convert(model, "CartPole-v1"),
-        snn_gym.make_lean,
-    ],
-    ids=["fine_tune", "convert", "make_lean"],
-)
-def test_functions_without_statistics_refuse_vec_normalize(use, normalised):
+def test_functions_without_statistics_refuse_vec_normalize(normalised):
     with pytest.raises(ValueError, match=r"behind VecNormalize is not .*normalise_observations"):
-        use(normalised)
+        snn_gym.make_lean(normalised)
 
 
-@needs_compiler
 @pytest.mark.parametrize("twice", [False, True])
-def test_exports_carry_the_statistics_of_a_vec_normalize(twice, tmp_path):
+def test_programs_carry_the_statistics_of_a_vec_normalize(twice):
     env = VecNormalize(snn_gym.make_vec_env("CartPole-v1", 4, seed=0), clip_obs=4.0)
     network = {"hidden_sizes": [8], "time_steps": 4}
     model = _learned(env, spiking_actor=True, network=network, normalise_observations=twice)
@@ -420,28 +408,15 @@ def test_exports_carry_the_statistics_of_a_vec_normalize(twice, tmp_path):
     assert (bare == expected).mean() < 0.95  # otherwise the checks below would detect no error
     program = program_of(model)
     assert len(program.normalisers) == 1 + twice
-    compiled = Compiled(to_c(model, tmp_path), program)
-    taken = [compiled.step(x) for x in observations]
     for actions in (freeze(model).predict(observations)[0], decide(program, observations).actions):
         # A spike may flip within rounding.
         assert (actions == expected).mean() > 0.98
-        assert (actions == taken).mean() > 0.98
-    if twice:
-        with pytest.raises(ValueError, match="standardised twice, as by VecNormalize and by the"):
-            to_nir(model, tmp_path / "never.nir")
-        visits = visit(model, "CartPole-v1", 1)
-        with pytest.raises(ValueError, match="without VecNormalize, or export as C in float"):
-            to_c(model, tmp_path / "never", visits=visits, fixed_point=True)
 
 
-def test_visits_faults_and_recordings_act_like_the_model(normalised):
+def test_faults_and_recordings_act_like_the_model(normalised):
     evaluation = snn_gym.evaluate(normalised, "CartPole-v1", seeds=SEEDS)
     same = with_faults(normalised, Faults())
     assert snn_gym.evaluate(same, "CartPole-v1", seeds=SEEDS).returns == evaluation.returns
-    assert (
-        visit(normalised, "CartPole-v1", 2).costs
-        != visit(normalised.policy, "CartPole-v1", 2).costs
-    )
     trace = record_episode(raw_policy(normalised), gym.make("CartPole-v1"), SEEDS[0], 10_000)
     assert trace.decisions == evaluation.returns[0]
 
@@ -534,8 +509,6 @@ def test_other_arguments_of_the_environment_give_one_warning(n_envs, tmp_path):
             with pytest.warns(UserWarning, match=said) as warned:
                 snn_gym.evaluate(model, place, seeds=SEEDS[:1])
             assert len(warned) == 1
-    with pytest.warns(UserWarning, match=r"plays it here with \{'g': 2\.0\}"):
-        visit(_spiking_pendulum(1.0), "Pendulum-v1", 1, env_kwargs={"g": 2.0})
 
 
 def _spiking_pendulum(g):

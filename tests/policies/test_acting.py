@@ -19,7 +19,7 @@ from snn_gym.policies import (
     StatefulDQNPolicy,
 )
 from snn_gym.spiking import NetworkConfig
-from tests.export.made import DENSE, build_ann
+from tests.made import DENSE, build_ann
 from tests.policies.firing import made_to_fire
 
 BOX = spaces.Box(-2.0, 2.0, (2, 2), np.float32)

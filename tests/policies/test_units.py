@@ -9,7 +9,7 @@ from stable_baselines3 import PPO
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.policies.units import Quantiser, RoundedUnits
 from snn_gym.program import decide
-from tests.export.made import DENSE, build_ann, observe
+from tests.made import DENSE, build_ann, observe
 
 QUANTISED = {name: x for name, x in DENSE.items() if "bits" in x}
 

@@ -22,7 +22,7 @@ from snn_gym.spiking.network_config import (
     MaxVoltageParameters,
     PopulationDecoderParameters,
 )
-from tests.export.made import CHOSEN, DENSE, SEEN, STATELESS, build_ann, observe
+from tests.made import CHOSEN, DENSE, SEEN, STATELESS, build_ann, observe
 from tests.parsed import Parsed
 from tests.policies.firing import made_to_fire
 

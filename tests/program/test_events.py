@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_gym.export import program_of
-from snn_gym.policies import StatefulActorCriticPolicy
+from snn_gym.policies import StatefulActorCriticPolicy, program_of
 from snn_gym.program import (
     Choice,
     CompiledProgram,
@@ -27,7 +26,7 @@ from snn_gym.program import (
 from snn_gym.program.expressions import evaluate
 from snn_gym.program.neuron import equations, idle_equations
 from snn_gym.program.neurons import IAF, LIF, NEURONS, LIFBox
-from tests.export.made import DISCRETE, build, row, scattered
+from tests.made import DISCRETE, build, row, scattered
 from tests.program.own_neurons import Resonator
 
 SHARES = st.floats(1 / 64, 1.0, width=32)

@@ -13,7 +13,6 @@ from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.utils import ConstantSchedule
 
 from snn_gym._base.storage import dump_tensors, load_tensors
-from snn_gym.export import freeze, program_of, to_c
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
     SpikingSACPolicy,
@@ -23,6 +22,8 @@ from snn_gym.policies import (
     StockActorCriticPolicy,
     StockDQNPolicy,
     StockSACPolicy,
+    freeze,
+    program_of,
 )
 from snn_gym.program import (
     Choice,
@@ -42,7 +43,7 @@ from snn_gym.program.layers import GATES
 from snn_gym.program.neurons import ALIF, IAF, LIFBox
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.execution import next_noise
-from tests.export.made import (
+from tests.made import (
     CHOSEN,
     DENSE,
     DISCRETE,
@@ -50,10 +51,8 @@ from tests.export.made import (
     SEEN,
     STATELESS,
     ZERO,
-    Compiled,
     build,
     build_ann,
-    needs_compiler,
     observe,
     one_neuron,
     row,
@@ -138,12 +137,11 @@ def test_a_file_and_a_frozen_policy_restore_an_ann(seen, arguments, tmp_path):
     assert len(np.unique(expected)) > 5
 
 
-@needs_compiler
 @pytest.mark.parametrize(("algorithm", "policy", "env_id"), [
     (PPO, StockActorCriticPolicy, "CartPole-v1"), (DQN, StockDQNPolicy, "CartPole-v1"),
     (SAC, StockSACPolicy, "Pendulum-v1"),
 ])  # fmt: skip
-def test_policies_of_stable_baselines3_are_programs(algorithm, policy, env_id, tmp_path):
+def test_policies_of_stable_baselines3_are_programs(algorithm, policy, env_id):
     model = algorithm(policy, env_id, seed=0, policy_kwargs={"network": {"hidden_sizes": [9, 5]}})
     space = model.observation_space
     space.seed(0)
@@ -151,9 +149,6 @@ def test_policies_of_stable_baselines3_are_programs(algorithm, policy, env_id, t
     expected = model.predict(observations, deterministic=True)[0]
     read = decide(program_of(model), observations).actions
     np.testing.assert_allclose(read.reshape(expected.shape), expected, rtol=1e-5, atol=1e-6)
-    compiled = Compiled(to_c(model, tmp_path), program_of(model))
-    steps = np.stack([compiled.step(x) for x in observations])
-    np.testing.assert_allclose(steps.reshape(expected.shape), expected, rtol=1e-5, atol=1e-6)
 
 
 def one_gated_unit(gates):
@@ -212,7 +207,6 @@ def test_a_linear_program_equals_a_hand_worked_product():
     assert (program.sizes, compact(program).sizes, made.state.shape) == ((), (), (2, 0))
 
 
-@needs_compiler
 @pytest.mark.parametrize("kind", [StatefulActorCriticPolicy, StatefulDQNPolicy])
 @pytest.mark.parametrize("gates", ["gru", "lstm", "rnn", "leaky"])
 @pytest.mark.parametrize("seen", ["analogue", "spikes"])
@@ -228,7 +222,7 @@ def test_gated_units_decide_alike_in_every_runtime(seen, gates, kind, tmp_path):
             parameter.mul_(3.0)
     policy.program().save(tmp_path / "gated.safetensors")
     program = Program.load(tmp_path / "gated.safetensors")
-    compiled, fast = Compiled(to_c(policy, tmp_path), program), CompiledProgram(program)
+    fast = CompiledProgram(program)
     frozen, state, read, kept, met = freeze(policy), None, None, None, set()
     carried = rest_state(program, 1)
     for observation in observe(seen, 40):
@@ -241,11 +235,9 @@ def test_gated_units_decide_alike_in_every_runtime(seen, gates, kind, tmp_path):
         np.testing.assert_allclose(carried, read, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(state[0], read, rtol=1e-4, atol=1e-5)
         chosen, kept = frozen.predict(observation, kept)
-        assert made.actions[0] == expected == compiled.step(observation) == chosen
+        assert made.actions[0] == expected == chosen
         met.add(outputs.tobytes())
     assert len(met) > 20
-    compiled.reset()
-    assert compiled.step(observation) == decide(program, rows).actions[0]
 
 
 @pytest.mark.parametrize("gates", ["gru", "lstm", "rnn"])
@@ -537,14 +529,3 @@ def test_leaky_integrators_without_effect_are_cut():
     assert (small.sizes, small.layers[0].decay.tolist()) == ((1,), [0.5])
     made = decide(small, row(3.0), decide(small, row(1.0)).state)
     assert made.outputs.tolist() == [[2 * (0.5 * (2 + 1) + (6 + 1))]]
-
-
-def test_old_names_warn():
-    from snn_gym.export import portable, without_silent
-
-    policy = build(SpikingActorCriticPolicy)
-    with pytest.warns(DeprecationWarning, match=r"use model.policy.program\(\)"):
-        program = portable(policy)
-    fired = [np.ones(size, np.bool_) for size in program.sizes]
-    with pytest.warns(DeprecationWarning, match=r"use snn_gym.program.compact"):
-        assert without_silent(program, fired).sizes == program.sizes

@@ -1,0 +1,3 @@
+import pytest
+
+pytest.importorskip("snn_gym_deploy", reason="snn-gym-deploy is not installed")

@@ -11,7 +11,6 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFram
 
 import snn_gym
 from snn_gym.cli import main
-from snn_gym.export import visit
 from snn_gym.leaderboard import SubmissionError, submit
 from snn_gym.leaderboard.comparison import find_sides
 from snn_gym.plots import FilmSettings, record_film
@@ -230,15 +229,6 @@ def test_films_show_objects(flown, tmp_path):
 def test_objects_that_can_not_be_filmed_are_refused(flown, make, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         record_film(flown[0], make(), tmp_path / "film.gif")
-
-
-def test_visits_take_objects(flown):
-    model, env = flown
-    visits = visit(model, env, 2)
-    by_callable = visit(model, Drone, 2)
-    assert visits.inputs == by_callable.inputs
-    assert visits.costs.operations_per_decision == by_callable.costs.operations_per_decision
-    assert visits.inputs[1] <= 1.0  # which never changes
 
 
 # ---- files ---------------------------------------------------------------------------------------

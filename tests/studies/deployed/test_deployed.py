@@ -1,12 +1,14 @@
 """What the study of exported agents says follows from its numbers; its programs act."""
 
+import shutil
+
 import numpy as np
+import pytest
 
 from snn_gym import load_pretrained
-from snn_gym.export import to_c
+from snn_gym_deploy import to_c
 from studies.deployed.__main__ import Deployed, Results, report
 from studies.deployed.program import Player, seconds_per_decision
-from tests.export.made import needs_compiler
 
 
 def test_cells_are_medians_with_the_smallest_and_the_largest():
@@ -22,7 +24,7 @@ def test_cells_are_medians_with_the_smallest_and_the_largest():
     assert line in report(Results({"machine": "x"}, found))
 
 
-@needs_compiler
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler, cc, is installed")
 def test_a_program_acts_as_the_agent_and_takes_time(tmp_path):
     model = load_pretrained("ppo-lif", "CartPole-v1")
     files = to_c(model, tmp_path)

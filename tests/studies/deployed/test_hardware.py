@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from snn_gym.export.hardware import Activity
-from snn_gym.leaderboard.chips import Demand
+from snn_gym_deploy.chips import Demand
+from snn_gym_deploy.hardware import Activity
 from studies.deployed.hardware import Measured, Results, report
 
 

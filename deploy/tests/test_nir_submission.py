@@ -1,0 +1,95 @@
+"""Submissions of graphs from other frameworks: rows of the table without a recipe."""
+
+import json
+
+import pytest
+
+from snn_gym import load_pretrained
+from snn_gym._base.config import from_mapping, to_mapping
+from snn_gym._base.folders import content_path, read_toml
+from snn_gym.cli import main
+from snn_gym.leaderboard import SubmissionError, render_table, retrain_rows, verify
+from snn_gym.leaderboard.pretrained import find_trained
+from snn_gym.leaderboard.results import list_rows
+from snn_gym.zoo.spec import AgentSpec
+from snn_gym_deploy import nir_import, submit_nir, to_nir
+from snn_gym_deploy.nir_import import read_nir
+from tests.leaderboard.helpers import SETTINGS
+
+AGENT, ENV_ID = "imported-snntorch", "CartPole-v1"
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory):
+    path = tmp_path_factory.mktemp("graph") / "pole.nir"
+    return to_nir(load_pretrained(AGENT, ENV_ID), path).graph
+
+
+def test_a_graph_becomes_a_row_that_was_trained_elsewhere(graph, tmp_path):
+    folder = submit_nir(
+        graph, ENV_ID, AGENT, tmp_path / "submission", seed=7, steps=1234, seeds=SETTINGS.seeds
+    )
+    board = tmp_path / "board"
+    verify(folder, board, SETTINGS)
+    (row,) = list_rows(board)
+    assert (row.budget_class, row.recipe, row.steps, row.seed) == ("imported", None, 1234, 7)
+    assert "## CartPole-v1, version 1, imported: trained elsewhere" in render_table(board)
+    assert not list(retrain_rows(board, seeds=SETTINGS.seeds))
+    manifest = folder / "manifest.json"
+    told = json.loads(manifest.read_text())
+    stored = find_trained("ppo-lif", ENV_ID).row(0)
+    told.update(seed=8, recipe=to_mapping(stored.recipe))
+    manifest.write_text(json.dumps(told))
+    with pytest.raises(SubmissionError, match="a recipe of imported-snntorch, which was trained"):
+        verify(folder, board, SETTINGS)
+
+
+def test_another_network_is_another_agent(tmp_path):
+    other = to_nir(load_pretrained("ppo-lif", ENV_ID), tmp_path / "other.nir").graph
+    with pytest.raises(ValueError, match=r"another hidden_sizes.*than agent 'imported-snntorch'"):
+        submit_nir(other, ENV_ID, AGENT, tmp_path / "out")
+    with pytest.raises(ValueError, match="agent 'ppo-lif' is trained here"):
+        submit_nir(other, ENV_ID, "ppo-lif", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_agent_that_the_zoo_lacks_gets_a_folder(graph, tmp_path, monkeypatch):
+    (tmp_path / "agents").mkdir()
+    monkeypatch.setattr(nir_import, "checkout_root", lambda: tmp_path)
+    folder = nir_import.write_agent(read_nir(graph), "mine", ENV_ID)
+    spec, theirs = (
+        from_mapping(AgentSpec, read_toml(path / "agent.toml", "it"), "it")
+        for path in (folder, content_path("agents") / AGENT)
+    )
+    assert (spec.network, spec.policy_kwargs) == (theirs.network, theirs.policy_kwargs)
+    assert (folder / "README.md").read_text().startswith("# mine\n")
+    with pytest.raises(ValueError, match="the name of an agent is small letters"):
+        nir_import.write_agent(read_nir(graph), "../mine", ENV_ID)
+
+
+def test_a_graph_that_is_refused_leaves_no_agent_behind(graph, tmp_path, monkeypatch):
+    (tmp_path / "agents").mkdir()
+    monkeypatch.setattr(nir_import, "checkout_root", lambda: tmp_path)
+    with pytest.raises(ValueError, match="mine"):  # the zoo looks into another folder
+        submit_nir(graph, ENV_ID, "mine", tmp_path / "out")
+    assert not list((tmp_path / "agents").iterdir())
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_files_are_named(graph, tmp_path):
+    with pytest.raises(ValueError, match=r"^absent\.nir is missing"):
+        read_nir(tmp_path / "absent.nir")
+    (tmp_path / "alone.nir").write_bytes(graph.read_bytes())
+    with pytest.raises(ValueError, match=r"^alone\.nir has no alone\.json beside it"):
+        read_nir(tmp_path / "alone.nir")
+    with pytest.raises(SubmissionError, match="did you mean 'CartPole-v1'"):
+        submit_nir(graph, "CartPole", AGENT, tmp_path / "out")
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["submit-nir", "a.nir"], "Missing option '--env'; see `snn-gym submit-nir --help`"),
+    (["train", AGENT, ENV_ID], "was trained elsewhere and has no budget here"),
+])  # fmt: skip
+def test_commands_with_wrong_options_are_refused(words, message, capsys):
+    assert main(words) == 2
+    assert message in capsys.readouterr().err
