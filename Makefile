@@ -72,7 +72,7 @@ submissions: $(STAMP) ## Verify what lies under submissions/ beside a copy of th
 
 # A run goes on where it stopped, and one whose row exists is passed over.
 results: $(STAMP) ## Train, submit and verify what leaderboard/plan.toml has no row of yet (days).
-	$(BIN)/snn-gym sweep leaderboard/plan.toml --nice 19
+	$(BIN)/python -m snn_gym.sweeps leaderboard/plan.toml --nice 19
 
 # Rows are bit-equal only under the versions that they were trained by.
 retrain: pinned ## Train SAMPLE % of the table's rows again by their recipes, drawn by SEED.

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from snn_gym._base.lazy import lazy_names
-from snn_gym._base.moved import find_moved_modules
 from snn_gym._base.numerics import choose_kernels
 from snn_gym._version import __version__
 
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
         register_learner,
         save_agent,
     )
-    from snn_gym.zoo.hub import pull
 
 __all__ = [
     "__version__",
@@ -48,7 +46,6 @@ __all__ = [
     "make_agent",
     "make_lean",
     "make_vec_env",
-    "pull",
     "push",
     "register_agent",
     "register_extractor",
@@ -68,7 +65,6 @@ __getattr__, __dir__ = lazy_names(
         "make_agent": "zoo",
         "make_lean": "zoo",
         "make_vec_env": "envs.stable_baselines",
-        "pull": "zoo.hub",
         "push": "plots.sharing",
         "register_agent": "zoo",
         "register_extractor": "policies.observations",
@@ -77,5 +73,4 @@ __getattr__, __dir__ = lazy_names(
     },
 )
 
-find_moved_modules()
 register_environments()

@@ -45,15 +45,16 @@ from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.spiking_layer import SpikingLayer
 from snn_gym.zoo.build import (
+    Identity,
     build_model,
     build_policy,
     fitting_spec,
     make_environments,
     policy_arguments,
+    remember_identity,
+    seed_environments,
 )
-from snn_gym.zoo.environments import seed_environments
 from snn_gym.zoo.files import package_versions
-from snn_gym.zoo.identity import Identity, remember_identity
 from snn_gym.zoo.spec import agent_ids, load_agent_spec
 from snn_gym_deploy.nir_file import Array, Node, read_graph
 from snn_gym_deploy.nir_graph import Chain, Host, chain_of, node_numbers, read_host

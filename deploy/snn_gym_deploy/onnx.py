@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from snn_gym._base.extras import import_extra
+from snn_gym._base.lazy import import_extra
 from snn_gym._base.storage import write_bytes_atomic
 from snn_gym.policies.frozen import program_of
 from snn_gym.program.encoders import (

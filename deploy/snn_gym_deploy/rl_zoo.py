@@ -9,7 +9,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.zoo.algorithms import ALGORITHMS, algorithm_name
-from snn_gym.zoo.identity import identify
+from snn_gym.zoo.build import identify
 
 # Those that RL Zoo loads and that our policies serve.
 ALGOS = ("a2c", "ddpg", "dqn", "ppo", "qrdqn", "sac", "td3", "tqc", "trpo")

@@ -16,7 +16,6 @@ from snn_gym._base.names import safe_title
 from snn_gym.envs.registry import IMPORTED, EnvironmentSpec, load_environment_spec
 from snn_gym.leaderboard import TableRow, table_rows
 from snn_gym.leaderboard.headings import FEWEST_SEEDS
-from snn_gym.training.settings import acts_in_spikes
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
 
 GROUPS = {
@@ -256,7 +255,7 @@ def network_in_words(spec: AgentSpec) -> str:
     if hidden == []:
         return "linear"
     sizes = "-".join(map(str, hidden)) if hidden else "by task"
-    if not acts_in_spikes(spec):
+    if not spec.acts_in_spikes:
         return f"{sizes} artificial units"
     neuron = NEURONS[spec.network.get("neuron", "lif")]
     steps = spec.network.get("time_steps")
@@ -347,9 +346,7 @@ def agents_page(specs: Sequence[AgentSpec], rows: Sequence[TableRow]) -> str:
         ("ANNs", False, ("gradient",)),
     ):
         chosen = [
-            spec
-            for spec in specs
-            if acts_in_spikes(spec) == spikes and spec.budget_class in classes
+            spec for spec in specs if spec.acts_in_spikes == spikes and spec.budget_class in classes
         ]
         cells = [
             (

@@ -1,4 +1,4 @@
-"""Packages that import their public names on first use (PEP 562)."""
+"""Imports on first use (PEP 562) and of optional extras; a line that Jupyter renews."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import MappingProxyType
+from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
-from warnings import warn
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -35,29 +34,16 @@ def cached(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]
     return memoised  # type: ignore[no-any-return]
 
 
-def moved_name(old: str, home: str, name: str) -> Any:
-    """Return the attribute ``name`` of the module ``home``; warn that ``old`` is deprecated."""
-    warn(
-        "{} is deprecated since 1.0 and leaves in 1.2; use {}.{}".format(old, home, name),  # noqa: UP032
-        DeprecationWarning,
-        stacklevel=3,
-    )
-    return getattr(importlib.import_module(home), name)
-
-
 def lazy_names(
-    package: str, homes: Mapping[str, str], renamed: Mapping[str, str] = MappingProxyType({})
+    package: str, homes: Mapping[str, str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return ``__getattr__`` and ``__dir__`` of a package, which import names on first use.
 
     ``homes`` maps public names to submodules; one with a leading dot is relative to the package
-    above. ``renamed`` maps old names to full new ones; their use warns.
+    above.
     """
 
     def get(name: str) -> Any:
-        if name in renamed:
-            home, _, new = renamed[name].rpartition(".")
-            return moved_name(f"{package}.{name}", home, new)
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         with collector_paused():
@@ -69,3 +55,37 @@ def lazy_names(
         return sorted({*vars(sys.modules[package]), *homes})
 
     return get, names
+
+
+# ---- packages of extras --------------------------------------------------------------------------
+
+
+def install_hint(extra: str) -> str:
+    """Return the command that installs an extra, as snn_gym is on no package index."""
+    return f'in the clone of snn_gym, run pip install -e ".[{extra}]"'
+
+
+def import_extra(
+    module: str, need: str, extra: str, kind: type[Exception] = ImportError
+) -> ModuleType:
+    """Import a package of an extra, or raise ``kind``: ``need`` says which package is for what."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != module.partition(".")[0]:
+            raise
+        raise kind(f"{need}, which is not installed; {install_hint(extra)}") from error
+
+
+# ---- notebooks -----------------------------------------------------------------------------------
+
+
+def new_line() -> Callable[[str], None] | None:
+    """Show an empty line and return a function that replaces it; None outside of Jupyter."""
+    # IPython is never imported: where it runs, it is loaded.
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if not hasattr(shell, "kernel"):
+        return None
+    display = sys.modules["IPython.display"].display
+    handle = display({"text/plain": ""}, raw=True, display_id=True)
+    return lambda line: handle.update({"text/plain": line}, raw=True)

@@ -1,7 +1,8 @@
-"""Gymnasium space of flattened spike trains, and questions to any space."""
+"""Space of flattened spike trains, questions to any space, and observations as arrays by key."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,3 +48,35 @@ def holds_values(space: spaces.Space[Any], flag_axes: int = 1) -> bool:
         return 0 not in space.shape
     axes = {spaces.Discrete: 0, spaces.MultiDiscrete: 1, spaces.MultiBinary: flag_axes}
     return any(isinstance(space, x) and len(space.shape or ()) <= most for x, most in axes.items())
+
+
+# ---- observations --------------------------------------------------------------------------------
+
+
+def by_key(observations: Any) -> Any:
+    """Return the values of a Dict's observations by key; those of a single space by the key ""."""
+    return observations if isinstance(observations, Mapping) else {"": observations}
+
+
+def each_array(function: Callable[..., Any], *observations: Any) -> Any:
+    """Apply a function to the arrays of observations, of a Dict to those of each key."""
+    if not isinstance(observations[0], Mapping):
+        return function(*observations)
+    results = {key: function(*(x[key] for x in observations)) for key in observations[0]}
+    return results.get("", results)  # a single space's, as ``by_key`` returns it
+
+
+def stacked(observations: Sequence[Any]) -> Any:
+    """Return single observations as a batch of arrays (B, ...)."""
+    return each_array(lambda *parts: np.stack(parts), *observations)
+
+
+def row(observations: Any, index: int) -> Any:
+    """Return one observation of a batch."""
+    return each_array(lambda x: x[index], observations)
+
+
+def set_row(observations: Any, index: int, observation: Any) -> None:
+    """Replace one observation of a batch in place."""
+    for key, array in by_key(observations).items():
+        array[index] = by_key(observation)[key]

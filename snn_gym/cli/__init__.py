@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 import warnings
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Annotated, Any
 
 import gymnasium as gym
@@ -34,10 +33,9 @@ from snn_gym.cli.printing import (
     describe_refusal,
     print_columns,
     print_evaluation,
-    print_lines,
     say,
 )
-from snn_gym.cli.results import pull, push, submit, verify
+from snn_gym.cli.results import submit, verify
 from snn_gym.cli.trained import compare, plot, pretrained, watch
 from snn_gym.cli.training import distil, lean, new, train
 
@@ -201,42 +199,6 @@ def evaluate(
     print_evaluation(evaluate_model(policy, manifest.environment, episodes, env_kwargs=arguments))
 
 
-def sweep(
-    plan: Annotated[Path, typer.Argument(help="TOML file with groups of runs.")],
-    leaderboard: Leaderboard = None,
-    runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/results"),
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Runs at a time.", show_default="one for each core")
-    ] = None,
-    nice: Annotated[
-        int, typer.Option(min=0, max=19, help="Niceness to add; at 19 all else goes first.")
-    ] = 0,
-    ray: Annotated[
-        str | None, typer.Option(help="Address of a Ray cluster that carries out the runs.")
-    ] = None,
-) -> None:
-    """Train, submit and verify the runs of a plan that have no row yet."""
-    from snn_gym.sweeps.runs import carry_out_plan
-
-    board = leaderboard_folder(leaderboard)
-    print_lines(carry_out_plan(plan, board, runs, workers=workers, niceness=nice, ray=ray))
-
-
-def tune(
-    search: Annotated[Path, typer.Argument(help="TOML file of the search space.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the results.", show_default="runs/tuning/SEARCH")
-    ] = None,
-    agent: Annotated[
-        str | None, typer.Option(help="Tune this agent only.", show_default="agent and twin")
-    ] = None,
-) -> None:
-    """Search hyper-parameters of an agent and, with the same budget, of its twin."""
-    from snn_gym.sweeps.tuning import tune as tune_agents
-
-    print_lines(tune_agents(search, out or Path("runs/tuning") / search.stem, agent))
-
-
 def table(leaderboard: Leaderboard = None, cost: Cost = "operations") -> None:
     """Print the results table and write it, by operations, to the leaderboard's README.md."""
     from snn_gym.leaderboard import write_table
@@ -248,11 +210,11 @@ def table(leaderboard: Leaderboard = None, cost: Cost = "operations") -> None:
     say(shown or path.read_text(encoding="utf-8"))
 
 
-_IMPORTING = (train, lean, distil, evaluate, submit, push, tune, compare, plot, watch)
+_IMPORTING = (train, lean, distil, evaluate, submit, compare, plot, watch)
 """Commands with the option --module."""
 for _command in (
-    envs, agents, train, lean, distil, evaluate, submit, verify, sweep, tune, table,
-    new, pretrained, compare, plot, watch, push, pull,
+    envs, agents, pretrained, train, evaluate, watch, compare, plot, lean, distil, submit, verify,
+    table, new,
 ):  # fmt: skip
     app.command()(with_module(_command) if _command in _IMPORTING else _command)
 

@@ -1,10 +1,8 @@
-"""The commands ``submit``, ``verify``, ``push`` and ``pull``."""
+"""The commands ``submit`` and ``verify``."""
 
 from __future__ import annotations
 
 import itertools
-import os
-import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-import snn_gym
 from snn_gym.cli.options import (
     ELSEWHERE,
-    MOST_EPISODES,
     Leaderboard,
     Run,
     check_out,
@@ -197,40 +193,3 @@ def _recounted(board: Path) -> Iterable[Any]:
     if not recounts:
         raise ValueError(ELSEWHERE.format("verify --recount"))
     return itertools.chain.from_iterable(recount(board) for recount in recounts)
-
-
-# ---- push and pull -------------------------------------------------------------------------------
-def push(
-    run: Run,
-    name: Annotated[str, typer.Argument(help="Repository USER/NAME on the hub.")],
-    film: Annotated[
-        bool, typer.Option("--film/--no-film", help="Record an episode to show beside the card.")
-    ] = True,
-    episodes: Annotated[
-        int, typer.Option(min=1, max=MOST_EPISODES, help="Episodes of the scores on the card.")
-    ] = 100,
-    private: Annotated[
-        bool, typer.Option("--private", help="Create the repository for its owner alone.")
-    ] = False,
-) -> None:
-    """Upload a run's agent to the Hugging Face hub, with a model card and a film."""
-    # Tasks are drawn with pygame, which would warn that there is no screen.
-    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-    address = snn_gym.push(run, name, film=film, episodes=episodes, private=private)
-    say(f"pushed: {address}", f"next: snn-gym watch {address.split('@')[0]} --save film.gif")
-
-
-def pull(
-    name: Annotated[
-        str, typer.Argument(help="Repository USER/NAME on the hub, or USER/NAME@REVISION.")
-    ],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder to write.", show_default="runs/NAME")
-    ] = None,
-) -> None:
-    """Download an agent from the Hugging Face hub; nothing of it is executed."""
-    folder = snn_gym.pull(name, out)
-    say(
-        f"pulled: {folder}",
-        f"next: snn-gym watch {shlex.quote(str(folder))} --save film.gif, or evaluate it",
-    )

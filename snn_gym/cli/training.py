@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
     from snn_gym.learners.lean_algorithm import LeanAlgorithm
-    from snn_gym.training import RunSettings
+    from snn_gym.training import Training
 
 
 # ---- train ---------------------------------------------------------------------------------------
@@ -134,9 +134,6 @@ class TrainOptions:
         ),
     ] = 0
     device: Device = "cpu"
-    track: Annotated[
-        bool, typer.Option("--track", help="Log to Weights & Biases too, which must be installed.")
-    ] = False
 
     def recipe(self) -> dict[str, Any]:
         """Return the settings that decide the outcome, as arguments of `snn_gym.training.train`."""
@@ -186,40 +183,34 @@ def train(
 
 def _train(options: TrainOptions, agent: str | None, env: str | None) -> None:
     """Train one run."""
-    from snn_gym.training import make_run_settings
-    from snn_gym.training import train as train_agent
-    from snn_gym.training.run import complete_recipe
+    from snn_gym.training import make_training
+    from snn_gym.training.run import carry_out
 
-    recipe, parent = options.recipe(), None
+    origin = None
     if options.source is not None:
-        agent, env, parent = _open_source(options.source, agent, env)
-        recipe = complete_recipe(parent, agent, env, recipe)
+        agent, env, origin = _open_source(options.source, agent, env)
     if agent is None or env is None:
         raise ValueError(
             "train needs an agent and an environment, such as ppo-lif CartPole-v1, or --from RUN; "
             "see `snn-gym train --help`"
         )
     _check_order(agent, env)
-    settings = make_run_settings(agent, env, **recipe)
-    recipe["device"] = settings.device  # a warning of another device came above
-    name = str(settings.seed)
-    if parent is not None:
-        name += f"-{settings.last_step}"  # beside the folder of the run that it goes on from
-        recipe["parent"] = parent
+    training = make_training(agent, env, origin, **options.recipe())
+    name, more = str(training.seed), ""
+    if origin is not None:
+        # Beside the folder of the run that it goes on from.
+        name, more = f"{name}-{training.last_step}", "more "
     folder = options.out or Path("runs") / agent / env.replace("/", "__") / name
-    more = "more " if parent is not None else ""
-    say(f"training {agent} on {env}: {settings.steps:,} {more}steps, seed {settings.seed}")
-    if parent is not None:
-        say(_origin_in_words(options.source, parent, settings))
-    run = train_agent(
-        agent,
-        env,
-        out=folder,
+    say(f"training {agent} on {env}: {training.steps:,} {more}steps, seed {training.seed}")
+    if origin is not None:
+        say(_origin_in_words(options.source, origin, training))
+    run = carry_out(
+        training,
+        folder,
+        origin,
         resume=options.resume,
         progress_bar=sys.stderr.isatty() if options.progress is None else options.progress,
         progress_interval_s=options.progress_interval,
-        track=options.track,
-        **recipe,
     )
     if run.was_finished:
         say(f"{folder} had already finished after {run.steps:,} steps; nothing to do")
@@ -229,13 +220,13 @@ def _train(options: TrainOptions, agent: str | None, env: str | None) -> None:
     if run.outcome:
         say(run.outcome)
     if options.progress is not False:
-        _print_result(folder, settings)
+        _print_result(folder, training)
 
 
 def _open_source(source: str, agent: str | None, env: str | None) -> tuple[str, str, Any]:
     """Return agent, environment and model for --from; a name that no agent has is the latter."""
     from snn_gym.training.run import open_parent
-    from snn_gym.zoo.identity import identify
+    from snn_gym.zoo.build import identify
 
     if env is None and agent not in snn_gym.agent_ids():
         agent, env = None, agent
@@ -254,7 +245,7 @@ def _open_source(source: str, agent: str | None, env: str | None) -> tuple[str, 
     return agent, env or identity.environment, model
 
 
-def _origin_in_words(source: str | None, parent: Any, settings: RunSettings) -> str:
+def _origin_in_words(source: str | None, parent: Any, training: Training) -> str:
     """Return in words which parts of a parent's training go on, and which begin anew."""
     from snn_gym.training.checkpoint import has_optimiser_state
 
@@ -265,7 +256,7 @@ def _origin_in_words(source: str | None, parent: Any, settings: RunSettings) -> 
         parts = "all weights, optimisers and replay buffer of its checkpoint"
     return (
         f"going on from {source} after {parent.num_timesteps:,} steps: {parts}; schedules go on as "
-        f"in one training of {settings.last_step:,} steps"
+        f"in one training of {training.last_step:,} steps"
     )
 
 
@@ -277,40 +268,43 @@ def _check_order(agent: str, env: str) -> None:
         )
 
 
-def _print_result(folder: Path, settings: RunSettings) -> None:
+def _print_result(folder: Path, training: Training) -> None:
     """Print score, operations and files of a finished run, and commands to try next."""
     from snn_gym.training.logs import BEST_FOLDER, TENSORBOARD_FOLDER
     from snn_gym.training.run import EPISODES_FILE
     from snn_gym.zoo import read_manifest
 
     model = snn_gym.load_agent(folder)
-    say(_score(model, settings))
-    if settings.eval_every:
+    say(_score(model, training))
+    if training.eval_every:
         best = read_manifest(folder / BEST_FOLDER).num_timesteps
         say(f"best policy of the evaluations, after {best:,} steps: {folder / BEST_FOLDER}")
     say(f"episodes: {folder / EPISODES_FILE}")
     say(f"curves: tensorboard --logdir {folder / TENSORBOARD_FOLDER}")
     words = f"{shlex.quote(str(folder))}{module_words()}"
-    commands = "plot, evaluate or submit" if _may_be_submitted(settings) else "plot or evaluate"
+    commands = "plot, evaluate or submit" if _may_be_submitted(training) else "plot or evaluate"
     say(f"next: snn-gym watch {words} --save film.gif, or {commands} it")
 
 
-def _may_be_submitted(settings: RunSettings) -> bool:
-    """Return whether the results table takes such a run: on the CPU, without changed settings."""
+def _may_be_submitted(training: Training) -> bool:
+    """Return whether the results table takes such a run: on the CPU, with the agent's settings."""
     from snn_gym.zoo import load_agent_spec
+    from snn_gym.zoo.build import resolve_settings
 
-    changes = (settings.hyperparameters, settings.network, settings.environment_kwargs)
-    changed = any(changes) or settings.device != "cpu" or settings.parent is not None
-    return not changed and settings.environment in load_agent_spec(settings.agent).environments
+    spec = load_agent_spec(training.agent)
+    if training.environment not in spec.environments or training.environment_kwargs:
+        return False
+    own = resolve_settings(spec, training.environment)
+    return (training.settings, training.device, training.parent) == (own, "cpu", None)
 
 
-def _score(model: Any, settings: RunSettings) -> str:
+def _score(model: Any, training: Training) -> str:
     """Return the final policy's score in words, on the seeds of evaluations during training."""
     from snn_gym.training.logs import EVALUATION_EPISODES, FIRST_SEED
 
     seeds = range(FIRST_SEED, FIRST_SEED + EVALUATION_EPISODES)
-    arguments = settings.environment_kwargs
-    result = snn_gym.evaluate(model, settings.environment, seeds=seeds, env_kwargs=arguments)
+    arguments = training.environment_kwargs
+    result = snn_gym.evaluate(model, training.environment, seeds=seeds, env_kwargs=arguments)
     score = f"score: mean return {result.mean:,.2f} in {len(seeds)} episodes on other seeds"
     return f"{score}; {result.in_words()}"
 

@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from snn_gym._base.names import UNREGISTERED
-from snn_gym._base.observations import each_array, row, stacked
+from snn_gym._base.spaces import each_array, row, stacked
 from snn_gym.envs.registry import make_task
 from snn_gym.envs.stable_baselines import CheckedVecEnv, StableBaselinesVecEnv
 

@@ -16,8 +16,8 @@ from typing import Any
 import gymnasium as gym
 
 from snn_gym._base.config import Config, Count, TimeSteps, from_mapping
-from snn_gym._base.extras import install_hint
 from snn_gym._base.folders import content_path, read_toml
+from snn_gym._base.lazy import install_hint
 from snn_gym._base.names import UNREGISTERED, did_you_mean
 
 BUDGET_CLASSES = ("gradient", "local", "evolutionary")

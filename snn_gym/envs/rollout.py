@@ -12,7 +12,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym._base.observations import each_array
+from snn_gym._base.spaces import each_array
 from snn_gym.envs.batch import check_finite, few
 from snn_gym.envs.classic_control import BatchedTask
 from snn_gym.spiking.population import Activity, Population

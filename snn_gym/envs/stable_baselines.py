@@ -21,7 +21,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvObs, Vec
 
 from snn_gym._base.config import Count, typed
 from snn_gym._base.names import printable
-from snn_gym._base.observations import each_array
+from snn_gym._base.spaces import each_array
 from snn_gym.envs.batch import autoreset_mode_of, check_finite, check_step
 from snn_gym.envs.classic_control import BATCHED_TASKS
 from snn_gym.envs.registry import env_ids, flat_ids, import_named_module, naming_the_extra

@@ -43,7 +43,7 @@ from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs
 from snn_gym.program.prices import DEFAULT, known_price
 from snn_gym.spiking import NetworkConfig
-from snn_gym.training.settings import RUN_FILE, read_run_settings
+from snn_gym.training.record import RUN_FILE, read_training
 from snn_gym.zoo import AgentManifest, agent_ids, load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.algorithms import make_settings
 from snn_gym.zoo.files import MANIFEST
@@ -335,7 +335,7 @@ def _kind(run: Path, manifest: AgentManifest) -> dict[str, Any]:
     arguments = {**first.policy_kwargs}
     network = arguments.pop("network", None) or first.network
     network = {f"network {x}": y for x, y in NetworkConfig.from_dict(network).to_dict().items()}
-    asked = read_run_settings(run) if (run / RUN_FILE).exists() else recipe
+    asked = read_training(run) if (run / RUN_FILE).exists() else recipe
     kind = {
         "agent": manifest.agent,
         "algorithm": manifest.algorithm,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from snn_gym._base.config import Range, typed
 from snn_gym._base.markup import table
 from snn_gym._base.numerics import one_thread
-from snn_gym._base.observations import by_key, each_array, row, set_row, stacked
+from snn_gym._base.spaces import by_key, each_array, row, set_row, stacked
 from snn_gym.leaderboard.statistics import interquartile_mean, mean_interval
 from snn_gym.program.costs import Costs, mean_costs
 

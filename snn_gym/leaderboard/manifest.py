@@ -22,8 +22,7 @@ from snn_gym._base.names import AGENT_NAME, MAX_AGENT_NAME, printable
 from snn_gym._base.storage import unique_keys
 from snn_gym.envs.registry import ReferenceScores
 from snn_gym.program.costs import Costs
-from snn_gym.zoo.environments import Seeding, TrainingSeed
-from snn_gym.zoo.recipe import Packages, Parent, Processor, Recipe
+from snn_gym.zoo.recipe import Packages, Parent, Processor, Recipe, Seeding, TrainingSeed
 
 
 # ---- errors --------------------------------------------------------------------------------------

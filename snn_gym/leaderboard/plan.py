@@ -13,7 +13,7 @@ from snn_gym._base.folders import parse_toml
 from snn_gym._base.names import parse_seeds
 from snn_gym._base.storage import read_regular_file
 from snn_gym.envs.registry import load_environment_spec
-from snn_gym.zoo.environments import TrainingSeed
+from snn_gym.zoo.recipe import TrainingSeed
 from snn_gym.zoo.spec import load_agent_spec
 
 MOST_RUNS = 100_000

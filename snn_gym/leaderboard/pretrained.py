@@ -112,9 +112,14 @@ def load_row(board: Path, row: Row, device: str = "cpu") -> BaseAlgorithm:
     from snn_gym.leaderboard.verification import check_weights
     from snn_gym.policies.raw_observations import raw_policy
     from snn_gym.zoo.algorithms import policy_class
-    from snn_gym.zoo.build import build_agent, resolve_settings, shed_settings
-    from snn_gym.zoo.environments import set_observation_count
-    from snn_gym.zoo.identity import Identity, remember_identity
+    from snn_gym.zoo.build import (
+        Identity,
+        build_agent,
+        remember_identity,
+        resolve_settings,
+        shed_settings,
+    )
+    from snn_gym.zoo.recipe import set_observation_count
 
     tensors = check_weights(verified_weights(board, row), row)
     spec = load_agent_spec(row.agent)

@@ -39,9 +39,8 @@ from snn_gym.training.logs import read_episodes, seconds_at
 from snn_gym.training.run import EPISODES_FILE, check_logs
 from snn_gym.zoo import AgentManifest, build_policy, load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.build import resolve_settings
-from snn_gym.zoo.environments import TRAINING_SEED_LIMIT, Seeding
 from snn_gym.zoo.lean import as_it_plays
-from snn_gym.zoo.recipe import Recipe, ResolvedSettings
+from snn_gym.zoo.recipe import TRAINING_SEED_LIMIT, Recipe, ResolvedSettings, Seeding
 
 
 # ---- learning curves -----------------------------------------------------------------------------

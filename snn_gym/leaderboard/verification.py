@@ -618,7 +618,7 @@ def _train(
             steps=recipe.steps,
             checkpoint_interval=recipe.checkpoint_interval,
             seeding=claim.seeding,
-            resolved=recipe.settings,
+            settings=recipe.settings,
             parent=origin,
         )
         model = load_agent(run)

@@ -14,7 +14,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor
 
-from snn_gym._base.observations import by_key
+from snn_gym._base.spaces import by_key
 from snn_gym._base.storage import prefixed, with_prefix
 from snn_gym.learners.sequences import SequenceReplayBuffer, SequenceRolloutBuffer
 from snn_gym.policies.base import SpikingPolicy, spiking_policy_of

@@ -23,7 +23,7 @@ from PIL import Image
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym._base.config import Config, Count, Range
-from snn_gym._base.extras import import_extra
+from snn_gym._base.lazy import import_extra
 from snn_gym._base.markup import element
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import write_bytes_atomic

@@ -40,8 +40,8 @@ from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.prices import DEFAULT
 from snn_gym.training.dynamics import DYNAMICS_FILE, acting_spiking_network, read_rows
 from snn_gym.training.logs import EVALUATIONS_FILE, read_episodes, read_evaluation_log
+from snn_gym.training.record import Training, read_training
 from snn_gym.training.run import EPISODES_FILE, check_logs
-from snn_gym.training.settings import RunSettings, read_run_settings
 from snn_gym.zoo import load_agent
 
 # ---- curves --------------------------------------------------------------------------------------
@@ -374,13 +374,12 @@ def plot_run(run: Path, out: Path | None = None, formats: Sequence[str] = FORMAT
         raise ValueError(
             f"format {', '.join(unknown) or 'none'} is unknown; choose from {', '.join(FORMATS)}"
         )
-    settings = read_run_settings(Path(run))
+    settings = read_training(Path(run))
     check_logs(Path(run))
     trace = _trace_final_policy(run, settings)
     out = run / "plots" if out is None else Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    agent = " with ".join(map(str, filter(None, (settings.agent, settings.network.get("neuron")))))
-    name = f"{agent} on {settings.environment}, seed {settings.seed}"
+    name = f"{settings.agent} on {settings.environment}, seed {settings.seed}"
     drawings, notes = _drawings(run, trace, name)
     paths: list[Path] = []
     with style():
@@ -389,7 +388,7 @@ def plot_run(run: Path, out: Path | None = None, formats: Sequence[str] = FORMAT
     return Pictures(tuple(paths), tuple(notes))
 
 
-def _trace_final_policy(run: Path, settings: RunSettings) -> EpisodeTrace | None:
+def _trace_final_policy(run: Path, settings: Training) -> EpisodeTrace | None:
     """Record an episode's first `RASTER_DECISIONS` by the final policy; None if it is an ANN."""
     with one_thread():
         policy: RecordedPolicy = raw_policy(load_agent(run))

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from snn_gym._base.extras import import_extra
+from snn_gym._base.lazy import import_extra
 from snn_gym.policies.actor_critic import SpikingActorCriticPolicy
 from snn_gym.policies.continuous import SpikingSACPolicy, SpikingTD3Policy
 from snn_gym.policies.controller import LocalActorCriticPolicy, SpikingControllerPolicy

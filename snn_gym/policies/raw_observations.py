@@ -45,7 +45,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 from torch import Tensor
 
 from snn_gym._base.names import UNREGISTERED
-from snn_gym._base.observations import by_key, each_array
+from snn_gym._base.spaces import by_key, each_array
 from snn_gym._base.storage import prefixed, with_prefix
 from snn_gym.policies.protocols import Acting, ActingPolicy, check_tensors
 from snn_gym.program.costs import NORMALISER, Counter, sum_costs

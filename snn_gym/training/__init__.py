@@ -2,8 +2,8 @@
 
 from snn_gym.training.dynamics import DynamicsCallback
 from snn_gym.training.logs import ActivityCallback, ProgressCallback
+from snn_gym.training.record import Training, make_training, read_training
 from snn_gym.training.run import TrainingRun, train
-from snn_gym.training.settings import RunSettings, make_run_settings, read_run_settings
 from snn_gym.zoo.recipe import DEFAULT_CHECKPOINT_INTERVAL
 
 __all__ = [
@@ -11,9 +11,9 @@ __all__ = [
     "ActivityCallback",
     "DynamicsCallback",
     "ProgressCallback",
-    "RunSettings",
+    "Training",
     "TrainingRun",
-    "make_run_settings",
-    "read_run_settings",
+    "make_training",
+    "read_training",
     "train",
 ]

@@ -23,14 +23,18 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from snn_gym._base.checksums import SEAL, UNSEALED, check_seal, parse_json, seal
 from snn_gym._base.config import Config, Natural, from_mapping
-from snn_gym._base.observations import by_key
+from snn_gym._base.spaces import by_key
 from snn_gym._base.storage import (
+    SEAL,
+    UNSEALED,
+    check_seal,
     dump_tensors,
+    parse_json,
     parse_tensors,
     prefixed,
     read_regular_file,
+    seal,
     with_prefix,
     write_bytes_atomic,
 )
@@ -38,8 +42,9 @@ from snn_gym.learners.sequences import SequenceReplayBuffer
 from snn_gym.policies.raw_observations import VEC_NORMALIZE
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.training.logs import EpisodeLog
-from snn_gym.zoo.environments import load_statistics, statistics_of
+from snn_gym.training.record import parse_training
 from snn_gym.zoo.files import finite_or_raise, load_state
+from snn_gym.zoo.recipe import load_statistics, statistics_of
 
 FORMAT = "snn_gym/checkpoint/3"
 MAX_CHECKPOINT_BYTES = 1 << 36
@@ -256,11 +261,14 @@ def _read(
 ) -> tuple[dict[str, torch.Tensor], _State]:
     """Read a checkpoint; refuse a damaged one, or one of another run than a given ``run``."""
     tensors, state = _parse(read_regular_file(path, max_bytes=MAX_CHECKPOINT_BYTES), str(path))
-    difference = None if run is None else _first_difference(state.run or {}, run)
+    saved = state.run or {}
+    if run is not None and "format" in saved:  # maybe that of an older version
+        saved = parse_training(saved, str(path)).recorded()
+    difference = None if run is None else first_difference(saved, run)
     if difference is not None:
-        name, saved, expected = difference
+        name, was, expected = difference
         raise ValueError(
-            f"{path} is of a run with {name} {saved!r:.300}, not {expected!r}; put this run's own "
+            f"{path} is of a run with {name} {was!r:.300}, not {expected!r}; put this run's own "
             "checkpoint there"
         )
     return tensors, state
@@ -277,7 +285,7 @@ def _parse(data: bytes, where: str) -> tuple[dict[str, torch.Tensor], _State]:
     return tensors, from_mapping(_State, content, where)
 
 
-def _first_difference(
+def first_difference(
     saved: Mapping[str, Any], expected: Mapping[str, Any]
 ) -> tuple[str, Any, Any] | None:
     """Return the dotted name and both values where two mappings differ first; None if nowhere."""
@@ -286,7 +294,7 @@ def _first_difference(
         if old == new:
             continue
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            deeper = _first_difference(old, new)
+            deeper = first_difference(old, new)
             if deeper is not None:
                 return f"{name}.{deeper[0]}", *deeper[1:]
         return name, old, new

@@ -14,7 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from torch import nn
 
-from snn_gym._base.observations import by_key, each_array, stacked
+from snn_gym._base.spaces import by_key, each_array, stacked
 from snn_gym._base.storage import (
     load_tensors,
     prefixed,
@@ -28,8 +28,7 @@ from snn_gym.policies.protocols import RecordedPolicy
 from snn_gym.policies.stock import StockPolicyMixin
 from snn_gym.spiking import Dynamics, Recording, SpikingNetwork, network_weights
 from snn_gym.spiking.modules import ModuleNetwork
-from snn_gym.zoo.build import make_environments
-from snn_gym.zoo.identity import identify
+from snn_gym.zoo.build import identify, make_environments
 
 
 @contextmanager

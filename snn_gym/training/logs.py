@@ -1,18 +1,13 @@
-"""Logs of a training: episodes, evaluations, wall-clock time, trackers, activity and progress."""
+"""Logs of a training: episodes, evaluations, wall-clock time, activity and progress."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib
 import io
-import json
 import sys
 import time
 import zipfile
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from numbers import Real
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.logger import KVWriter, Logger, configure
 from stable_baselines3.common.vec_env import VecEnv, VecTransposeImage
 
 from snn_gym._base.folders import remove_partial_files
-from snn_gym._base.notebook import new_line
+from snn_gym._base.lazy import new_line
 from snn_gym._base.storage import read_regular_file, write_bytes_atomic, write_text_atomic
 from snn_gym.learners import GradientFreeAlgorithm
 from snn_gym.learners.sequences import SequenceLearner
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.costs import NOT_COUNTED, Costs
 from snn_gym.training.dynamics import undisturbed
-from snn_gym.training.settings import RunSettings
 from snn_gym.zoo.files import MANIFEST, WEIGHTS, save_agent
 from snn_gym.zoo.hub import FILES
 
@@ -221,6 +214,7 @@ def read_evaluation_log(path: Path) -> dict[str, NDArray[Any]]:
 
 # ---- clock ---------------------------------------------------------------------------------------
 FloatArray = NDArray[np.float64]
+TENSORBOARD_FOLDER = "tb"
 
 
 def seconds_at(run: Path, steps: FloatArray) -> FloatArray | None:
@@ -256,91 +250,6 @@ def _read(file: Path) -> tuple[float, list[tuple[float, float]]] | None:
     events = list(EventFileLoader(str(file)).Load())
     entries = {float(x.step): x.wall_time for x in events if x.summary.value and x.step > 0}
     return (events[0].wall_time, sorted(entries.items())) if entries else None
-
-
-# ---- tracking ------------------------------------------------------------------------------------
-TENSORBOARD_FOLDER = "tb"
-_PROJECT = "snn-gym"
-
-
-def check_tracker() -> Any:
-    """Return the module ``wandb``; raise ``ImportError`` if it is not installed."""
-    try:
-        return importlib.import_module("wandb")
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            "--track logs to Weights & Biases, which is not installed: pip install wandb, or leave "
-            "out --track; TensorBoard's logs are in the run's folder anyway"
-        ) from error
-
-
-class _Writer(KVWriter):
-    """Writer of Stable-Baselines3's logger for a run of Weights & Biases."""
-
-    def __init__(self, run: Any) -> None:
-        self._run = run
-
-    def write(
-        self,
-        key_values: dict[str, Any],
-        key_excluded: dict[str, tuple[str, ...]],
-        step: int = 0,
-    ) -> None:
-        """Log the numbers that TensorBoard would get."""
-        numbers = {
-            name: float(value)
-            for name, value in key_values.items()
-            if isinstance(value, Real) and "tensorboard" not in key_excluded.get(name, ())
-        }
-        self._run.log(numbers, step=step)
-
-    def close(self) -> None:
-        """Do nothing: ``open_logger`` ends the run."""
-
-
-@contextmanager
-def open_logger(
-    out: Path, settings: RunSettings, *, tensorboard: bool, track: bool
-) -> Iterator[Logger | None]:
-    """Open TensorBoard's and Weights & Biases' loggers in a run's folder; yield None for neither.
-
-    A resumed run goes on with its run of Weights & Biases. Raises ``ValueError`` if that refuses.
-    """
-    if not (tensorboard or track):
-        yield None
-        return
-    logger = configure(str(out / TENSORBOARD_FOLDER), ["tensorboard"] if tensorboard else [])
-    if not track:
-        yield logger
-        return
-    run, exit_code = _begin(out, settings), 1
-    logger.output_formats.append(_Writer(run))
-    try:
-        yield logger
-        exit_code = 0
-    finally:
-        run.finish(exit_code=exit_code)
-
-
-def _begin(out: Path, settings: RunSettings) -> Any:
-    wandb = check_tracker()
-    config = settings.recorded()
-    # A resumed run in this folder has the same id, any other run a different one.
-    identity = json.dumps([str(out.resolve()), config], sort_keys=True)
-    try:
-        return wandb.init(
-            project=_PROJECT,
-            name=f"{settings.agent} {settings.environment} seed {settings.seed}",
-            id=hashlib.sha256(identity.encode()).hexdigest()[:16],
-            resume="allow",
-            config=config,
-            dir=str(out),
-        )
-    except wandb.Error as error:
-        raise ValueError(
-            f"Weights & Biases says: {error}; run `wandb login` first, set WANDB_MODE=offline, or "
-            "leave out --track"
-        ) from error
 
 
 # ---- activity ------------------------------------------------------------------------------------

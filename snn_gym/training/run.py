@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +15,7 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
-from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.logger import Logger, configure
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
@@ -24,18 +23,23 @@ from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from torch import Tensor
 
-from snn_gym._base.checksums import check_digests, dump_sealed, write_digests
+from snn_gym._base.config import to_mapping
 from snn_gym._base.folders import locked, make_writable, partial_files, remove_partial_files
 from snn_gym._base.numerics import one_thread
-from snn_gym._base.storage import dump_tensors, write_bytes_atomic
+from snn_gym._base.storage import (
+    check_digests,
+    dump_sealed,
+    write_bytes_atomic,
+    write_digests,
+)
 from snn_gym.envs import StableBaselinesVecEnv
 from snn_gym.envs.objects import MOST_STEPS
 from snn_gym.learners import GradientFreeAlgorithm, LocalActorCritic
 from snn_gym.learners.lean_algorithm import LeanAlgorithm
-from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.training.checkpoint import (
     copy_state,
+    first_difference,
     remove_checkpoints,
     restore_checkpoint,
     resume_newest,
@@ -45,35 +49,33 @@ from snn_gym.training.dynamics import DYNAMICS_FILE, PROBE_FILE, DynamicsCallbac
 from snn_gym.training.logs import (
     EVALUATIONS_FILE,
     PROGRESS_INTERVAL_S,
+    TENSORBOARD_FOLDER,
     ActivityCallback,
     EpisodeLog,
     EvaluationCallback,
     ProgressCallback,
-    check_tracker,
-    open_logger,
 )
-from snn_gym.training.settings import RUN_FILE, RunSettings, make_run_settings, read_run_settings
+from snn_gym.training.record import RUN_FILE, Training, make_training, read_training
 from snn_gym.zoo.build import (
-    NetworkRoom,
     build_agent,
     check_spaces,
-    make_agent,
+    fitting_spec,
+    identify,
     make_environments,
+    remember_identity,
+    resolve_settings,
+    seed_environments,
 )
-from snn_gym.zoo.environments import Seeding, load_statistics, seed_environments, statistics_of
 from snn_gym.zoo.files import (
     MANIFEST,
     WEIGHTS,
-    dump_weights,
+    NetworkRoom,
     load_agent_in,
-    package_versions,
     read_manifest,
     read_weights,
     save_agent,
-    settings_of,
 )
-from snn_gym.zoo.identity import identify, remember_identity
-from snn_gym.zoo.recipe import Parent, Recipe, processor
+from snn_gym.zoo.recipe import Seeding, load_statistics, statistics_of
 
 
 # ---- segments ------------------------------------------------------------------------------------
@@ -252,11 +254,6 @@ _WRITTEN = (
     RUN_FILE, CHECKPOINT_FILE, EPISODES_FILE, DYNAMICS_FILE, PROBE_FILE, EVALUATIONS_FILE,
     DIGESTS_FILE, WEIGHTS, MANIFEST,
 )  # fmt: skip
-_RECIPE = (
-    "agent", "environment", "seed", "steps", "checkpoint_interval", "dynamics", "seeding",
-    "hyperparameters", "network", "environment_kwargs", "eval_every", "device", "parent",
-    "start_sha256",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -294,41 +291,9 @@ def open_parent(
         return load_agent_in(folder, env_id)
     checkpoint = folder / CHECKPOINT_FILE
     with NetworkRoom(checkpoint.stat().st_size, str(folder / RUN_FILE)):
-        model = _make(read_run_settings(folder))
+        model = _make(read_training(folder))
     restore_checkpoint(checkpoint, model)
     return model
-
-
-def complete_recipe(
-    parent: BaseAlgorithm, agent: str, env_id: str, recipe: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the recipe of a run that goes on from a model, for ``make_run_settings``.
-
-    Seed, arguments of the environment and settings are the model's own where the recipe does not
-    change them; those of another ``agent`` are its file's.
-
-    Raises:
-        ValueError: The model was not trained.
-    """
-    if parent.num_timesteps < 1:
-        raise ValueError("the agent to go on from has no training steps; train it first")
-    identity = identify(parent)
-    completed = {"seed": parent.seed or 0, **recipe}
-    if env_id == identity.environment:
-        arguments = recipe.get("environment_kwargs") or {}
-        completed["environment_kwargs"] = {**identity.environment_kwargs, **arguments}
-    if agent == identity.agent and recipe.get("resolved") is None:
-        own = settings_of(parent)
-        completed["resolved"] = replace(
-            own,
-            network={**own.network, **(recipe.get("network") or {})},
-            hyperparameters={**own.hyperparameters, **(recipe.get("hyperparameters") or {})},
-        )
-    acting = dump_tensors(raw_policy(parent).acting_state_dict())
-    digests = [hashlib.sha256(data).hexdigest() for data in (acting, dump_weights(parent))]
-    completed["parent"] = Parent(weights_sha256=digests[0], steps=parent.num_timesteps)
-    completed["start_sha256"] = digests[1]
-    return completed
 
 
 def train(
@@ -340,7 +305,6 @@ def train(
     progress_bar: bool = False,
     progress_interval_s: float = PROGRESS_INTERVAL_S,
     tensorboard: bool = True,
-    track: bool = False,
     parent: BaseAlgorithm | str | os.PathLike[str] | None = None,
     **recipe: Any,
 ) -> TrainingRun:
@@ -359,7 +323,6 @@ def train(
         progress_bar: Show the progress on standard error.
         progress_interval_s: Least seconds between counts of the operations that it shows.
         tensorboard: Whether to log for TensorBoard, under ``out/tb``.
-        track: Whether to log for Weights & Biases too, which has to be installed.
         parent: Trained agent to go on from: a model as of ``load_agent`` or ``load_pretrained``, or
             the folder of a run. ``steps`` are then further ones, and schedules go on as in one
             training of all steps. A finished run has weights and statistics, so that optimisers
@@ -367,9 +330,9 @@ def train(
             An unfinished run has optimisers and replay buffer too, in its last checkpoint.
         **recipe: ``seed``, ``steps``, ``checkpoint_interval``, ``dynamics``, ``seeding``,
             ``hyperparameters``, ``network``, ``environment_kwargs``, ``eval_every`` and ``device``,
-            as for ``make_run_settings``. Evaluations have seeds apart from those of trainings and
-            of the results table, and stand in ``out/evaluations.npz``; the best policy that they
-            find is kept in ``out/best``, beside the final one.
+            as for ``make_training``. Evaluations have seeds apart from those of trainings and of
+            the results table, and stand in ``out/evaluations.npz``; the best policy that they find
+            is kept in ``out/best``, beside the final one.
 
     Returns:
         How it ended. The trained agent is in ``out``, in the form that ``save_agent`` writes.
@@ -379,32 +342,49 @@ def train(
             the parent's weights do not fit, ``out`` is in use, can't be written, or holds a run
             with other settings or damaged files, or dynamics are wanted of an agent that does not
             spike.
-        ImportError: Weights & Biases is wanted and not installed.
     """
     origin = None if parent is None else open_parent(parent, env_id)
-    if origin is not None:
-        recipe = complete_recipe(origin, agent, env_id, recipe)
-    settings = make_run_settings(agent, env_id, **recipe)
-    progress = ProgressCallback(settings.last_step, progress_interval_s) if progress_bar else None
-    if track:
-        check_tracker()
+    return carry_out(
+        make_training(agent, env_id, origin, **recipe),
+        out,
+        origin,
+        resume=resume,
+        progress_bar=progress_bar,
+        progress_interval_s=progress_interval_s,
+        tensorboard=tensorboard,
+    )
+
+
+def carry_out(
+    training: Training,
+    out: Path,
+    origin: BaseAlgorithm | None = None,
+    *,
+    resume: bool = False,
+    progress_bar: bool = False,
+    progress_interval_s: float = PROGRESS_INTERVAL_S,
+    tensorboard: bool = True,
+) -> TrainingRun:
+    """Carry out a training in a folder, as ``train`` does; ``origin`` is its parent's model."""
+    progress = ProgressCallback(training.last_step, progress_interval_s) if progress_bar else None
     out = Path(out)
     with one_thread():
         # Before the folder is made: a package that the environment needs may be missing.
-        model = None if out.exists() else _make(settings, origin)
+        model = None if out.exists() else _make(training, origin)
         make_writable(out)
         with locked(out, wait=False):
-            settings = _begin_or_find(out, settings, resume)
+            training = _begin_or_find(out, training, resume)
             if (out / MANIFEST).exists():
-                return _finished(out, settings)
-            model = model or _make(settings, origin)
-            _warn_of_other_steps(model, settings.steps)
-            with open_logger(out, settings, tensorboard=tensorboard, track=track) as logger:
-                resumed_at = _learn(model, settings, out, progress, logger)
-            logs = [out / EPISODES_FILE, *_logs(out, settings)]
+                return _finished(out, training)
+            model = model or _make(training, origin)
+            _warn_of_other_steps(model, training.steps)
+            folder = str(out / TENSORBOARD_FOLDER)
+            logger = configure(folder, ["tensorboard"]) if tensorboard else None
+            resumed_at = _learn(model, training, out, progress, logger)
+            logs = [out / EPISODES_FILE, *_logs(out, training)]
             write_digests(out / DIGESTS_FILE, [log.name for log in logs if log.exists()])
             # From here on the run is finished; killed before, its last stretch is trained again.
-            save_agent(model, out, recipe=_recipe(settings))
+            save_agent(model, out, recipe=training.recipe)
             remove_checkpoints(out / CHECKPOINT_FILE)
     outcome = model.outcome if isinstance(model, LeanAlgorithm) else ""
     return TrainingRun(out, model.num_timesteps, resumed_at, was_finished=False, outcome=outcome)
@@ -439,15 +419,15 @@ def _warn_of_other_steps(model: BaseAlgorithm, steps: int) -> None:
         )
 
 
-def _finished(out: Path, settings: RunSettings) -> TrainingRun:
+def _finished(out: Path, training: Training) -> TrainingRun:
     check_logs(out)
     manifest = read_manifest(out)
     read_weights(out, manifest)
     for name in ("agent", "environment", "seed", "seeding"):
-        if getattr(manifest, name) != getattr(settings, name):
+        if getattr(manifest, name) != getattr(training, name):
             raise ValueError(
                 f"{out / MANIFEST} is of an agent with {name} {getattr(manifest, name)!r}, not "
-                f"{getattr(settings, name)!r} as {RUN_FILE} says; put this run's own files there"
+                f"{getattr(training, name)!r} as {RUN_FILE} says; put this run's own files there"
             )
     remove_checkpoints(out / CHECKPOINT_FILE)
     done = manifest.num_timesteps
@@ -461,16 +441,16 @@ def check_logs(out: Path) -> None:
         check_digests(out / DIGESTS_FILE)
 
 
-def _logs(out: Path, settings: RunSettings) -> list[Path]:
+def _logs(out: Path, training: Training) -> list[Path]:
     """Return the files that checkpoints store whole: those of dynamics and evaluations, if wanted.
 
     Episodes are stored apart.
     """
-    dynamics = [out / DYNAMICS_FILE, out / PROBE_FILE] if settings.dynamics else []
-    return [*dynamics, out / EVALUATIONS_FILE] if settings.eval_every else dynamics
+    dynamics = [out / DYNAMICS_FILE, out / PROBE_FILE] if training.dynamics else []
+    return [*dynamics, out / EVALUATIONS_FILE] if training.eval_every else dynamics
 
 
-def _begin_or_find(out: Path, settings: RunSettings, resume: bool) -> RunSettings:
+def _begin_or_find(out: Path, training: Training, resume: bool) -> Training:
     """Write run.json in an empty folder, or check the run there; return the settings it began with.
 
     Without ``resume`` a folder that is not empty is refused; with it partial files are removed.
@@ -481,25 +461,32 @@ def _begin_or_find(out: Path, settings: RunSettings, resume: bool) -> RunSetting
             raise ValueError(
                 f"{out} is not empty; use --resume to go on with a run in it, or another folder"
             )
-        begun = read_run_settings(out)
-        _check_same(begun, settings, out)
-        settings = begun
+        begun = read_training(out)
+        _check_same(begun, training, out)
+        training = begun
     else:
-        write_bytes_atomic(out / RUN_FILE, dump_sealed(settings.recorded()))
+        write_bytes_atomic(out / RUN_FILE, dump_sealed(training.recorded()))
     if resume:
         remove_partial_files(out, _WRITTEN)
-    return settings
+    return training
 
 
-def _check_same(old: RunSettings, new: RunSettings, out: Path) -> None:
-    for name in _RECIPE:
-        if getattr(old, name) != getattr(new, name):
-            further = f", with --from {out} for further steps" if name == "steps" else ""
-            raise ValueError(
-                f"{out} holds a run with {name} {getattr(old, name)!r}, not "
-                f"{getattr(new, name)!r}; resume it with its own settings, or use another folder"
-                f"{further}"
-            )
+def _check_same(old: Training, new: Training, out: Path) -> None:
+    elsewhere = ["versions", "processor"]
+    if old.settings is None:  # of an older version
+        elsewhere.append("settings")
+    saved, given = (
+        {name: x for name, x in to_mapping(training).items() if name not in elsewhere}
+        for training in (old, new)
+    )
+    difference = first_difference(saved, given)
+    if difference is not None:
+        name, was, wanted = difference
+        further = f", with --from {out} for further steps" if name == "steps" else ""
+        raise ValueError(
+            f"{out} holds a run with {name} {was!r}, not {wanted!r}; resume it with its own "
+            f"settings, or use another folder{further}"
+        )
     changed = [name for name in new.versions if old.versions.get(name) != new.versions[name]]
     if changed:
         warnings.warn(
@@ -509,103 +496,90 @@ def _check_same(old: RunSettings, new: RunSettings, out: Path) -> None:
         )
 
 
-def _make(settings: RunSettings, origin: BaseAlgorithm | None = None) -> BaseAlgorithm:
+def _make(training: Training, origin: BaseAlgorithm | None = None) -> BaseAlgorithm:
     """Build a run's model with the state of ``origin``, or with fresh weights."""
-    agent, env_id, seed = settings.agent, settings.environment, settings.seed
-    options: dict[str, Any] = {
-        "env_kwargs": settings.environment_kwargs,
-        "seeding": settings.seeding,
-        "device": settings.device,
-    }
-    if settings.resolved is None:  # of an older version
-        changes = {**options, **settings.hyperparameters}
-        model = make_agent(agent, env_id, seed, network=settings.network, **changes)
-    else:
-        model = build_agent(agent, env_id, seed, settings.resolved, **options)
+    agent, env_id, arguments = training.agent, training.environment, training.environment_kwargs
+    settings = training.settings
+    if settings is None:  # of an older version, whose files do not say
+        settings = resolve_settings(fitting_spec(agent, env_id, arguments), env_id)
+    model = build_agent(
+        agent,
+        env_id,
+        training.seed,
+        settings,
+        env_kwargs=arguments,
+        seeding=training.seeding,
+        device=training.device,
+    )
     if origin is not None:
         check_spaces(origin, model.get_env(), env_id)
         copy_state(origin, model, f"the agent to go on from, as {agent} on {env_id}")
     # Segments reset the environments, so that one call of learn would not repeat the training.
-    identity = replace(identify(model), fresh=False, parent_sha256=settings.start_sha256)
+    identity = replace(identify(model), fresh=False, parent_sha256=training.start_sha256)
     remember_identity(model, identity)
     return model
 
 
-def _recipe(begun: RunSettings) -> Recipe | None:
-    """Return the recipe of a run; None on a GPU, or if another machine or version had begun it."""
-    here = "cpu", package_versions(), processor()
-    if (begun.device, begun.versions, begun.processor) != here:
-        return None
-    return Recipe(
-        steps=begun.steps,
-        checkpoint_interval=begun.checkpoint_interval,
-        versions=begun.versions,
-        processor=begun.processor,
-        parent=begun.parent,
-        start_sha256=begun.start_sha256,
-    )
-
-
 def _learn(
     model: BaseAlgorithm,
-    settings: RunSettings,
+    training: Training,
     out: Path,
     progress: ProgressCallback | None,
     logger: Logger | None,
 ) -> int | None:
     """Train the rest of a run, with its logs; return the steps done before, None at the start."""
     checkpoint = out / CHECKPOINT_FILE
-    identity: dict[str, Any] = {"run": settings.recorded(), "logs": _logs(out, settings)}
+    identity: dict[str, Any] = {"run": training.recorded(), "logs": _logs(out, training)}
     restored = resume_newest(checkpoint, model, **identity)
     resumed_at = None if restored is None else model.num_timesteps
     episodes = EpisodeLog() if restored is None else restored
     if logger is not None:
         model.set_logger(logger)
-    make = partial(make_environments, settings.environment, env_kwargs=settings.environment_kwargs)
+    make = partial(make_environments, training.environment, env_kwargs=training.environment_kwargs)
     segments = SegmentCallback(
         checkpoint,
         out / EPISODES_FILE,
         episodes,
-        settings.seed,
-        settings.checkpoint_interval,
-        partial(make, model.n_envs, settings.seed),
-        settings.seeding,
+        training.seed,
+        training.checkpoint_interval,
+        partial(make, model.n_envs, training.seed),
+        training.seeding,
         **identity,
         statistics=statistics_of(model),
     )
-    segments.steps_before = settings.last_step - settings.steps
+    segments.steps_before = training.last_step - training.steps
     callbacks: list[BaseCallback] = []
-    if settings.dynamics:
-        callbacks.append(DynamicsCallback(max(1, settings.steps // DYNAMICS_ROWS), out))
-    if settings.eval_every:
+    if training.dynamics:
+        callbacks.append(DynamicsCallback(max(1, training.steps // DYNAMICS_ROWS), out))
+    if training.eval_every:
         # Evaluations of an environment without an end would never come back.
         cut = (
             {}
-            if gym.spec(settings.environment).max_episode_steps
+            if gym.spec(training.environment).max_episode_steps
             else {"max_episode_steps": MOST_STEPS}
         )
-        evaluated = partial(make, env_kwargs={**cut, **settings.environment_kwargs})
-        callbacks.append(EvaluationCallback(settings.eval_every, out, evaluated))
+        evaluated = partial(make, env_kwargs={**cut, **training.environment_kwargs})
+        callbacks.append(EvaluationCallback(training.eval_every, out, evaluated))
     callbacks.append(segments)  # after them, so that logs are on disk before a checkpoint is
     if logger is not None:
-        callbacks.append(ActivityCallback(max(1, settings.steps // DYNAMICS_ROWS)))
+        callbacks.append(ActivityCallback(max(1, training.steps // DYNAMICS_ROWS)))
     if progress is not None:
         callbacks.append(progress)
-    begins = restored is None and settings.parent is None
+    begins = restored is None and training.parent is None
     buffer = None if begins else getattr(model, "replay_buffer", None)
     if buffer is not None and buffer.size() == 0:  # the parent's folder held none
         callbacks.append(RefillCallback())
     # Stable-Baselines3 adds the steps already done, so that schedules see the whole run.
     model.learn(
-        settings.last_step - model.num_timesteps,
+        training.last_step - model.num_timesteps,
         callback=CallbackList(callbacks),
         reset_num_timesteps=begins,
     )
     episodes.write(out / EPISODES_FILE)
-    if not len(episodes) and settings.steps > settings.checkpoint_interval:
+    if not len(episodes) and training.steps > training.checkpoint_interval:
         warnings.warn(
             "no episode ended: environments are reset at checkpoints, here after every "
-            f"{settings.checkpoint_interval // model.n_envs:,} steps of each; raise "
+            f"{training.checkpoint_interval // model.n_envs:,} steps of each; raise "
             "--checkpoint-interval",
             stacklevel=3,
         )

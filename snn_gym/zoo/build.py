@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import os
+import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from math import prod
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import gymnasium as gym
 import numpy as np
@@ -23,12 +24,11 @@ from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from snn_gym._base.config import Natural, to_mapping, typed
 from snn_gym._base.names import did_you_mean, printable
 from snn_gym._base.spaces import holds_values
-from snn_gym.envs.objects import EnvironmentLike, Given
+from snn_gym.envs.objects import EnvironmentLike, Given, name_of, spec_of
 from snn_gym.envs.registry import (
     import_named_module,
     known_ids,
@@ -43,119 +43,124 @@ from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.assembly import time_steps_in
 from snn_gym.zoo.algorithms import (
     ALGORITHMS,
+    SCHEDULES,
+    OnPolicySettings,
     Settings,
+    StatefulPPOSettings,
     algorithm_class,
     make_settings,
+    parse_schedule,
     policy_class,
 )
-from snn_gym.zoo.environments import Seeding, seed_environments, wrap_in_vec_normalize
-from snn_gym.zoo.hyperparameters import (
-    SCHEDULES,
-    OffPolicySettings,
-    OnPolicySettings,
-    StatefulDQNSettings,
-    StatefulPPOSettings,
-    parse_schedule,
-)
-from snn_gym.zoo.identity import Identity, as_plain_data, own_arguments, remember_identity
-from snn_gym.zoo.recipe import ResolvedSettings
+from snn_gym.zoo.recipe import Parent, Recipe, ResolvedSettings, Seeding, wrap_in_vec_normalize
 from snn_gym.zoo.spec import AgentSpec, agent_ids, load_agent_spec
 
-# ---- memory --------------------------------------------------------------------------------------
-_FLOATS_BESIDE = 6
-"""float32 values stored with a step: reward, flags and PPO's results in a rollout."""
-_GIB = 1 << 30
-# Folder and files of a control group's limit and usage, versions 2 and 1.
-_GROUPS = (
-    (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
-    (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
-)
-_CACHE = re.compile(r"^(?:total_)?(?:in)?active_file (\d+)$", re.MULTILINE)
 
-
-def check_memory(settings: Settings, env: VecEnv) -> None:
-    """Refuse a replay buffer or rollout that is larger than the available memory."""
-    available = available_bytes()
-    observation = _stored_bytes(env.observation_space)
-    beside = _stored_bytes(env.action_space) + 4 * _FLOATS_BESIDE
-    if isinstance(settings, OffPolicySettings):
-        # Sequences hold each observation once: the next one is the next row.
-        copies = 1 if isinstance(settings, StatefulDQNSettings) else 2
-        name, steps, lanes = "buffer_size", settings.buffer_size, 1
-        stored = f"a replay buffer of {steps:,} transitions"
-    elif isinstance(settings, OnPolicySettings):
-        # Algorithms copy a rollout when they draw minibatches.
-        copies, name, steps, lanes = 2, "n_steps", settings.n_steps, settings.n_envs
-        stored = f"a rollout of {steps:,} steps of {lanes} environments"
-    else:
-        return
-    each = lanes * (copies * observation + beside)
-    if steps * each <= available:
-        return
-    half = str(available // 2 // each)
-    fitting = int(half[0] + "0" * (len(half) - 1))  # rounded down to its first digit
-    fix = f"lower {name} (--set {name}={fitting})" if fitting else "make observations smaller"
-    raise ValueError(
-        f"{stored} needs {steps * each / _GIB:,.1f} GiB, {observation:,} bytes an observation, and "
-        f"{available / _GIB:,.1f} GiB of memory are available; {fix}"
-    )
-
-
-class NetworkRoom(TorchFunctionMode):
-    """Refuses to build a network with far more numbers than the file that is to fill it has.
-
-    A file can ask for any size; without this the memory is full before shapes are compared.
-    """
-
-    def __init__(self, numbers: int, where: str) -> None:
-        super().__init__()
-        # Target networks may be built twice, and initial weights need some room beside them.
-        self._numbers, self._where, self._left = numbers, where, 2 * numbers + (1 << 20)
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Count the numbers of new tensors, which take no memory until they are filled."""
-        result = func(*args, **(kwargs or {}))
-        if func in (torch.empty, torch.zeros, torch.ones):
-            self._left -= result.numel()
-            if self._left < 0:
-                raise ValueError(
-                    f"{self._where} asks for a network with many more numbers than the "
-                    f"{self._numbers:,} of the weights beside it; copy both files again"
-                )
-        return result
-
-
-def available_bytes() -> int:
-    """Return the memory that this process can still take, within its control group's limit."""
+# ---- plain data ----------------------------------------------------------------------------------
+def as_plain_data(values: dict[str, Any], subject: str, alternative: str = "") -> dict[str, Any]:
+    """Return a mapping as plain JSON types; refuse others, with the subject in the error."""
     try:
-        # Memory that the system holds as a cache of files counts as available.
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
-        (kibibytes,) = re.findall(r"^MemAvailable: +(\d+) kB$", text, re.MULTILINE)
-        machine = 1024 * int(kibibytes)
-    except (OSError, ValueError):  # another system than Linux, which does not say
-        machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    # A container's limit does not show in the machine's memory.
-    limits = [_group_bytes(*files) for files in _GROUPS]
-    return min([machine, *(limit for limit in limits if limit is not None)])
+        plain: dict[str, Any] = json.loads(json.dumps(values, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{subject} {values!r} hold more than plain data and can't be saved; use numbers, "
+            f"strings, lists and mappings{alternative}"
+        ) from error
+    return plain
 
 
-def _group_bytes(folder: Path, limit: str, usage: str) -> int | None:
-    """Return the bytes that a control group leaves, None where there is no limit."""
-    try:
-        most, used = int((folder / limit).read_text()), int((folder / usage).read_text())
-        cache = sum(map(int, _CACHE.findall((folder / "memory.stat").read_text())))
-    except (OSError, ValueError):  # no such file, or the limit "max"
-        return None
-    return max(0, most - max(0, used - cache))
+# ---- identity ------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Identity:
+    """Agent and environment of a model."""
+
+    agent: str | None
+    """Name in the zoo; None for a model made by hand."""
+    environment: str
+    environment_kwargs: dict[str, Any] = field(default_factory=dict)
+    seeding: Seeding = "consecutive"
+    parent_sha256: str | None = None
+    """SHA-256 of the weights of the agent that this one was made lean or goes on from, or None."""
+    fresh: bool = False
+    """Whether the model had fresh weights when it was made."""
+    recipe: Recipe | None = None
+    """Recipe of the weights with which it was made; None where it is not known."""
+    parent: Parent | None = None
+    """Parent from which ``make_lean`` made the model; None of any other and of a loaded one."""
+    history: Path | tuple[Any, Any] | None = None
+    """Folder that it was loaded from, where a run has its episodes, or environment steps and mean
+    returns of its training; None where neither is known."""
 
 
-def _stored_bytes(space: spaces.Space[Any]) -> int:
-    """Return the bytes of a space's element in Stable-Baselines3's buffers, 0 if unsupported."""
-    if isinstance(space, spaces.Dict):
-        return sum(map(_stored_bytes, space.spaces.values()))
-    if space.shape is None or space.dtype is None:
-        return 0
-    return prod(space.shape) * space.dtype.itemsize
+# Beside the models and not on them: a Stable-Baselines3 object gets no attribute of ours.
+_IDENTITIES: WeakKeyDictionary[BaseAlgorithm, Identity] = WeakKeyDictionary()
+
+
+def remember_identity(model: BaseAlgorithm, identity: Identity) -> None:
+    """Keep the identity of a model for as long as the model lives."""
+    _IDENTITIES[model] = identity
+
+
+def identify(model: BaseAlgorithm) -> Identity:
+    """Return a model's remembered identity, else its environment's; refuse one without any."""
+    if not hasattr(model, "get_env"):
+        raise TypeError(
+            f"expected a model of Stable-Baselines3, as of make_agent, got {type(model).__name__}; "
+            "pass the model, not its policy or its name"
+        )
+    if model in _IDENTITIES:
+        return _IDENTITIES[model]
+    env = model.get_env()
+    if env is None:
+        raise ValueError("the model has no environment, which names its task; call set_env(env)")
+    return Identity(agent=None, environment=name_of(env), environment_kwargs=own_arguments(env))
+
+
+def own_arguments(env: gym.Env[Any, Any] | VecEnv) -> dict[str, Any]:
+    """Return the arguments of an environment beyond those of its id; refuse any that are code."""
+    spec = spec_of(env)
+    if spec is None:
+        return {}
+    # Arguments that the id has itself say nothing of this environment.
+    registered = gym.registry[spec.id].kwargs if spec.id in gym.registry else {}
+    kwargs = {
+        key: value
+        for key, value in spec.kwargs.items()
+        if key != "render_mode" and (key not in registered or registered[key] != value)
+    }
+    return as_plain_data(kwargs, f"arguments of environment {spec.id!r}")
+
+
+# ---- seeding -------------------------------------------------------------------------------------
+# Below lie training seeds, those that count up from them, and those of evaluations.
+_FIRST_SEED = 1 << 31
+
+
+def environment_seeds(seed: int, n_envs: int, seeding: Seeding) -> list[int]:
+    """Return the seed, of 32 bits at most, of each environment's first reset, for a run's seed."""
+    if seeding == "consecutive":
+        return [seed + index for index in range(n_envs)]
+    return [_drawn_seeds(seed, index)[0] for index in range(n_envs)]
+
+
+def seed_environments(env: VecEnv, seed: int | None, seeding: Seeding) -> None:
+    """Seed the next reset and the action spaces; for None or ``consecutive`` do nothing."""
+    if seed is None or seeding == "consecutive":
+        return  # as Stable-Baselines3 has seeded them
+    base: Any = env.unwrapped
+    # The attribute that VecEnv.seed sets, which can only count up.
+    base._seeds = environment_seeds(seed, env.num_envs, seeding)
+    # A batch has no single environments: its action space is that of the first one.
+    base.action_space.seed(_drawn_seeds(seed, 0)[1])
+    for index, single in enumerate(getattr(base, "envs", ())):
+        single.action_space.seed(_drawn_seeds(seed, index)[1])
+
+
+def _drawn_seeds(seed: int, index: int) -> tuple[int, int]:
+    """Return the seeds of environment ``index`` and of its action space, in a run of ``seed``."""
+    drawn = np.random.SeedSequence(seed, spawn_key=(index,)).generate_state(2)
+    environment, actions = (_FIRST_SEED + int(word) // 2 for word in drawn)
+    return environment, actions
 
 
 # ---- environment arguments -----------------------------------------------------------------------
@@ -242,7 +247,7 @@ def make_agent(
     Raises:
         TypeError: ``env_id`` is no environment.
         ValueError: The agent, the environment, a hyper-parameter or a setting of the network is
-            unknown or invalid, or the memory is too small for the algorithm's buffers.
+            unknown or invalid.
     """
     given, seed = None, typed(Natural | None, seed, "seed")
     if isinstance(env_id, str):
@@ -348,7 +353,6 @@ def build_agent(
         env_kwargs = own_arguments(env)
     if resolved.vec_normalize is not None:
         env = wrap_in_vec_normalize(env, resolved.vec_normalize)
-    check_memory(settings, env)
     _check_actions(resolved.algorithm, env_id, env.action_space)
     model = build_model(
         resolved.algorithm,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import math
@@ -18,12 +19,13 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, VectorizedActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.vec_env import VecEnv
+from torch.overrides import TorchFunctionMode
 
-from snn_gym._base.checksums import dump_sealed, read_sealed
 from snn_gym._base.config import (
     Config,
     Natural,
@@ -38,43 +40,52 @@ from snn_gym._base.names import UNREGISTERED, printable
 from snn_gym._base.numerics import warn_of_other_kernels, warn_of_threads
 from snn_gym._base.spaces import FlatSpikes
 from snn_gym._base.storage import (
+    dump_sealed,
     dump_tensors,
     parse_tensors,
     prefixed,
     read_regular_file,
+    read_sealed,
     staged,
     with_prefix,
 )
 from snn_gym._version import __version__
 from snn_gym.envs.objects import EnvironmentLike
+from snn_gym.policies.observations import extractor_name
 from snn_gym.policies.raw_observations import VEC_NORMALIZE, raw_policy
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.zoo.algorithms import (
     ALGORITHMS,
+    SCHEDULES,
     AlgorithmName,
+    Settings,
     algorithm_name,
+    format_schedule,
     make_settings,
 )
-from snn_gym.zoo.build import NetworkRoom, as_learned, build_model, make_environments
-from snn_gym.zoo.environments import (
+from snn_gym.zoo.build import (
+    Identity,
+    as_learned,
+    as_plain_data,
+    build_model,
+    identify,
+    make_environments,
+    remember_identity,
+    seed_environments,
+)
+from snn_gym.zoo.recipe import (
+    Recipe,
+    ResolvedSettings,
     Seeding,
     VecNormalizeSettings,
     extract_vec_normalize,
     load_statistics,
-    seed_environments,
+    processor,
     statistics_of,
     wrap_in_vec_normalize,
 )
-from snn_gym.zoo.identity import (
-    Identity,
-    extract_policy_arguments,
-    extract_settings,
-    identify,
-    remember_identity,
-)
-from snn_gym.zoo.recipe import Recipe, ResolvedSettings, processor
 
 # ---- spaces as data ------------------------------------------------------------------------------
 SUPPORTED_SPACES = "Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these"
@@ -134,6 +145,102 @@ def _shortened(limits: list[Any]) -> list[Any] | float | str:
         return limits
     limit: float | str = limits[0]
     return limit
+
+
+# ---- extract -------------------------------------------------------------------------------------
+def extract_settings(model: BaseAlgorithm) -> Settings:
+    """Return the hyper-parameters that would build a model again; refuse any that are code."""
+    algorithm = algorithm_name(model)
+    names = [field.name for field in dataclasses.fields(ALGORITHMS[algorithm].settings)]
+    values = {name: getattr(model, name) for name in names if hasattr(model, name)}
+    for name in SCHEDULES:
+        if name in values:
+            values[name] = format_schedule(values[name], name)
+    if algorithm == "A2C":
+        # A2C keeps these two only in the policy's arguments.
+        values["use_rms_prop"] = model.policy_kwargs.get("optimizer_class") is torch.optim.RMSprop
+        if values["use_rms_prop"]:
+            values["rms_prop_eps"] = model.policy_kwargs["optimizer_kwargs"]["eps"]
+    if "train_freq" in values:
+        values["train_freq"] = _steps(values["train_freq"])
+    if values.get("target_entropy") == -np.prod(model.action_space.shape or ()):
+        values["target_entropy"] = "auto"  # which SAC has replaced by this number
+    if "action_noise_std" in names:
+        values["action_noise_std"] = _noise_std(model.action_noise)
+    return make_settings(algorithm, values, f"{algorithm} model")
+
+
+def extract_policy_arguments(model: BaseAlgorithm, *, before: bool = False) -> dict[str, Any]:
+    """Return a model's policy arguments, ``network`` among them, as JSON types; refuse code.
+
+    With ``before`` they are those that the model was made with, before any neurons were shed.
+    """
+    arguments = dict(model.policy_kwargs)
+    if _optimiser_of_the_algorithm(model):
+        del arguments["optimizer_class"], arguments["optimizer_kwargs"]
+    # The policy has read the first three; off-policy algorithms put use_sde, a hyper-parameter.
+    module = getattr(model.policy, "module_config", None)
+    if module is not None:
+        kind = type(model.policy.acting_network().module).__name__  # type: ignore[operator]
+        raise ValueError(
+            f"network {kind} is code and can't be saved as data; convert it by "
+            "snn_gym.zoo.from_module, build it of NetworkConfig with a neuron of yours "
+            "(register_neuron), or keep it by model.save, whose files only you should load"
+        )
+    for name in ("network", "net_arch", "critic_hidden_sizes", "use_sde"):
+        arguments.pop(name, None)
+    if "features_extractor_class" in arguments:
+        extractor = model.policy.features_extractor_class
+        arguments["features_extractor_class"] = extractor_name(extractor)
+    plain = as_plain_data(arguments, "policy arguments", ", or save code too, by model.save")
+    # From the policy, which knows its default network.
+    network: NetworkConfig = model.policy.network  # type: ignore[assignment]
+    critic = getattr(model.policy, "critic_hidden_sizes", None)
+    if before:
+        network, critic = getattr(model, "first_sizes", None) or (network, critic)
+    if critic is not None:
+        plain["critic_hidden_sizes"] = list(critic)
+    return {**plain, "network": network.to_dict()}
+
+
+def _optimiser_of_the_algorithm(model: BaseAlgorithm) -> bool:
+    """Tell whether the policy's optimiser is one that A2C or QR-DQN chose by itself."""
+    algorithm, arguments = algorithm_name(model), model.policy_kwargs
+    kind = arguments.get("optimizer_class")
+    if algorithm == "A2C":
+        return kind is torch.optim.RMSprop
+    if algorithm != "QRDQN" or kind is not torch.optim.Adam:
+        return False
+    # As in the paper's appendix, and in sb3-contrib.
+    chosen = {"eps": 0.01 / model.batch_size}  # type: ignore[attr-defined]
+    return bool(arguments.get("optimizer_kwargs") == chosen)
+
+
+def _steps(train_freq: TrainFreq | tuple[int, str] | int) -> int:
+    if isinstance(train_freq, int):
+        return train_freq
+    frequency, unit = train_freq
+    if TrainFrequencyUnit(unit) is not TrainFrequencyUnit.STEP:
+        raise ValueError(
+            f"train_freq is {frequency} {TrainFrequencyUnit(unit).value}s; expected a number of "
+            "environment steps"
+        )
+    return frequency
+
+
+def _noise_std(noise: ActionNoise | None) -> float:
+    if isinstance(noise, VectorizedActionNoise):
+        noise = noise.base_noise
+    if noise is None:
+        return 0.0
+    if type(noise) is NormalActionNoise:  # a subclass may draw in another way
+        stds = set(np.ravel(noise._sigma).tolist())
+        if not np.any(noise._mu) and len(stds) == 1:
+            return float(stds.pop())
+    raise ValueError(
+        f"action_noise is {noise!r}, which can't be saved as data; use NormalActionNoise with mean "
+        "0 and the same standard deviation for every action value"
+    )
 
 
 # ---- agents as data ------------------------------------------------------------------------------
@@ -265,6 +372,30 @@ def _without_paths(manifest: AgentManifest) -> AgentManifest:
         environment_kwargs={},
         recipe=None,
     )
+
+
+class NetworkRoom(TorchFunctionMode):
+    """Refuses to build a network with far more numbers than the file that is to fill it has.
+
+    A file can ask for any size; without this the memory is full before shapes are compared.
+    """
+
+    def __init__(self, numbers: int, where: str) -> None:
+        super().__init__()
+        # Target networks may be built twice, and initial weights need some room beside them.
+        self._numbers, self._where, self._left = numbers, where, 2 * numbers + (1 << 20)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Count the numbers of new tensors, which take no memory until they are filled."""
+        result = func(*args, **(kwargs or {}))
+        if func in (torch.empty, torch.zeros, torch.ones):
+            self._left -= result.numel()
+            if self._left < 0:
+                raise ValueError(
+                    f"{self._where} asks for a network with many more numbers than the "
+                    f"{self._numbers:,} of the weights beside it; copy both files again"
+                )
+        return result
 
 
 def load_agent(

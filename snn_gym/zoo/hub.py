@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from snn_gym._base.checksums import parse_json
-from snn_gym._base.extras import import_extra
 from snn_gym._base.folders import make_writable
+from snn_gym._base.lazy import import_extra
 from snn_gym._base.names import printable
-from snn_gym._base.storage import write_bytes_atomic
+from snn_gym._base.storage import parse_json, write_bytes_atomic
 from snn_gym.zoo.files import (
     MANIFEST,
     MAX_MANIFEST_BYTES,
@@ -155,33 +154,6 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snn_gym" / "hub"
 
 
-def pull(name: str, out: str | os.PathLike[str] | None = None) -> Path:
-    """Download an agent from the Hugging Face hub into a folder.
-
-    Nothing of it is executed: only weights, manifest, settings and the log of episodes are fetched,
-    of limited size, and their digests are checked.
-
-    Args:
-        name: ``USER/NAME``, or ``USER/NAME@REVISION`` for a branch, a tag or a commit; ``hf:`` may
-            stand before it.
-        out: Folder to create; ``runs/NAME`` if None.
-
-    Returns:
-        The folder, as ``load_agent`` and the commands take it.
-
-    Raises:
-        ValueError: The hub has no such agent or can't be reached, a file is too large, damaged or
-            of another format, or the folder is not empty.
-        ImportError: The extra ``hub`` is not installed.
-    """
-    address = parse_address(name)
-    folder = Path("runs", address.name.split("/")[1]) if out is None else Path(out)
-    if folder.is_dir() and any(folder.iterdir()):
-        raise ValueError(f"{folder} is not empty; name another folder")
-    _download(address, folder, *_list_files(address))
-    return folder
-
-
 def _list_files(address: Address) -> tuple[Any, str, dict[str, tuple[int, str, bool]]]:
     """Return the hub, an address's commit, and size and digest of its shared files by name.
 
@@ -208,7 +180,7 @@ def _list_files(address: Address) -> tuple[Any, str, dict[str, tuple[int, str, b
         if name not in listed:
             raise ValueError(
                 f"{address} holds no saved agent: there is no {name} in it; expected a repository "
-                "that `snn-gym push` wrote"
+                "that snn_gym.push wrote"
             )
     if _COMMIT.fullmatch(str(commit)) is None:
         raise ValueError(f"{hub.endpoint} names no commit of {address}; check HF_ENDPOINT")

@@ -22,10 +22,15 @@ from snn_gym.policies.shrinking import unrolled, unrolled_config
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.network_config import LeanParameters, RegulationParameters
 from snn_gym.zoo.algorithms import make_settings
-from snn_gym.zoo.build import build_model, check_memory, make_environments, resolve_settings
-from snn_gym.zoo.environments import seed_environments
+from snn_gym.zoo.build import (
+    build_model,
+    identify,
+    make_environments,
+    remember_identity,
+    resolve_settings,
+    seed_environments,
+)
 from snn_gym.zoo.files import dump_weights, settings_of
-from snn_gym.zoo.identity import identify, remember_identity
 from snn_gym.zoo.recipe import Parent, ResolvedSettings
 from snn_gym.zoo.spec import lean_steps, load_agent_spec
 
@@ -228,7 +233,6 @@ def _build_student(
     env = make_environments(
         identity.environment, settings.n_envs, seed, identity.environment_kwargs
     )
-    check_memory(settings, env)
     seed_environments(env, seed, identity.seeding)
     new = build_model(
         resolved.algorithm, arguments, settings, env, seed=seed, device=str(model.device)

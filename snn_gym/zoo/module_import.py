@@ -22,7 +22,7 @@ from snn_gym.spiking.modules import Converted, ModuleConfig, ModuleNetwork
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.zoo.algorithms import algorithm_name
 from snn_gym.zoo.build import build_model
-from snn_gym.zoo.identity import extract_settings
+from snn_gym.zoo.files import extract_settings
 
 _KNOWN = (
     "snntorch.Leaky", "snntorch.RLeaky", "spikingjelly.LIFNode", "spikingjelly.ParametricLIFNode",

@@ -15,9 +15,14 @@ from snn_gym._base.config import Config, RecordedAgent, RecordedId, from_mapping
 from snn_gym._base.folders import content_path, read_toml
 from snn_gym._base.names import AGENT_NAME, AGENT_NAME_RULE, did_you_mean
 from snn_gym.envs.registry import IMPORTED, EnvironmentSpec, unflattened_id
-from snn_gym.zoo.algorithms import ALGORITHMS, AlgorithmName, Settings, make_settings
-from snn_gym.zoo.environments import VecNormalizeSettings
-from snn_gym.zoo.hyperparameters import AlgorithmSettings
+from snn_gym.zoo.algorithms import (
+    ALGORITHMS,
+    AlgorithmName,
+    AlgorithmSettings,
+    Settings,
+    make_settings,
+)
+from snn_gym.zoo.recipe import VecNormalizeSettings
 
 BudgetClass = Literal["gradient", "local", "evolutionary", "imported"]
 """How agents are trained; those of one class share a budget and a results table."""
@@ -97,6 +102,14 @@ class AgentSpec(Config):
                 "`snn-gym submit-nir`, or name an agent that is trained here"
             )
         return environment.budget[self.budget_class]
+
+    @property
+    def acts_in_spikes(self) -> bool:
+        """Whether the network that chooses its actions spikes."""
+        switches = ("spiking_actor", "spiking")
+        return ALGORITHMS[self.algorithm].stock is None and all(
+            self.policy_kwargs.get(switch, True) for switch in switches
+        )
 
     @property
     def policy(self) -> str:

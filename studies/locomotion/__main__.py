@@ -15,7 +15,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 @app.command()
 def collect(
-    runs: Annotated[Path, typer.Argument(help="Folder of the runs of `snn-gym sweep`.")],
+    runs: Annotated[Path, typer.Argument(help="Folder of the runs of `make results`.")],
     out: Annotated[Path, typer.Option(help="CSV file of the evaluations.")] = EVALUATIONS,
 ) -> None:
     """Add the evaluations of finished TD3 runs to docs/locomotion/evaluations.csv."""

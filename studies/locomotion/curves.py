@@ -43,7 +43,7 @@ def collect_runs(runs: Path, path: Path = EVALUATIONS, board: Path = LEADERBOARD
         ValueError: There is no folder of runs.
     """
     if not runs.is_dir():
-        raise ValueError(f"{runs} is no folder; expected the runs of `snn-gym sweep`")
+        raise ValueError(f"{runs} is no folder; expected the runs of `make results`")
     known = dict(read_curves(path))
     landed = [RowName(x.agent, x.environment, x.seed) for x in list_rows(board)]
     added = []

@@ -19,7 +19,7 @@ from snn_gym import distil, evaluate, load_agent, load_pretrained, make_lean
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.program.prices import DEFAULT, PRICES
-from snn_gym.zoo.identity import identify
+from snn_gym.zoo.build import identify
 from snn_gym_deploy.instructions import Target, check_tools, count_instructions
 from studies.minatar.report import (
     ENV_ID,

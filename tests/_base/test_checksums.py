@@ -9,17 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym._base.checksums import (
+from snn_gym._base.storage import (
     SEAL,
     UNSEALED,
     check_digests,
     check_seal,
     dump_sealed,
+    dump_tensors,
     parse_sealed,
+    parse_tensors,
     seal,
     write_digests,
 )
-from snn_gym._base.storage import dump_tensors, parse_tensors
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from snn_gym._base.extras import import_extra, install_hint
+from snn_gym._base.lazy import import_extra, install_hint
 
 ROOT = Path(__file__).parents[2]
 

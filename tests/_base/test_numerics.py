@@ -75,11 +75,11 @@ def test_processors_with_avx2_are_recognised(
 
 WRITTEN = """
 import warnings
-from snn_gym.training import make_run_settings
+from snn_gym.training import make_training
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     for seed in range(2):
-        make_run_settings("ppo-mlp", "CartPole-v1", seed=seed)
+        make_training("ppo-mlp", "CartPole-v1", seed=seed)
 print(*(str(x.message) for x in caught if "OpenBLAS" in str(x.message)), sep="\\n")
 """
 SAVED = """

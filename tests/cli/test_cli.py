@@ -18,7 +18,7 @@ from snn_gym.zoo import agent_ids, load_agent, load_agent_spec, read_manifest
 
 COMMANDS = (
     "envs", "agents", "train", "lean", "distil", "evaluate", "plot", "submit", "verify", "table",
-    "tune", "pretrained", "compare", "watch", "new", "sweep",
+    "pretrained", "compare", "watch", "new",
 )  # fmt: skip
 TRAIN = ["train", "ppo-lif", "CartPole-v1", "--steps", "300", "--no-progress"]
 

@@ -181,7 +181,7 @@ def room(tmp_path, played, little_memory, monkeypatch):
     monkeypatch.setattr(reevaluation, "rerun", played)
     monkeypatch.setattr(reevaluation, "train_again", played.train_again)
     monkeypatch.setattr(reevaluation, "evaluation_seeds", lambda _: SETTINGS.seeds)
-    monkeypatch.setattr("snn_gym.sweeps.runs.sweep", lambda *_, **__: iter(()))
+    monkeypatch.setattr("snn_gym.sweeps.sweep", lambda *_, **__: iter(()))
     readers.stop_when_restored(monkeypatch, tmp_path / "scratch")
     yield tmp_path
     assert "payload" not in sys.modules

@@ -7,7 +7,7 @@ import tomllib
 import safetensors.torch
 import torch
 
-from snn_gym._base.checksums import SEAL, UNSEALED, seal
+from snn_gym._base.storage import SEAL, UNSEALED, seal
 from tests.leaderboard.helpers import raw_safetensors
 
 _RAW = "@raw@"

@@ -15,7 +15,7 @@ from snn_gym._base.names import safe_title, without_controls
 from snn_gym.cli import main
 from snn_gym.leaderboard.manifest import Manifest, SubmissionError, parse_manifest
 from snn_gym.leaderboard.rendering import render_table
-from snn_gym.training.settings import read_run_settings
+from snn_gym.training.record import read_training
 from snn_gym.zoo import load_agent_spec, read_manifest, save_agent
 from snn_gym.zoo.spec import _REGISTERED, AgentSpec
 from tests.edits import edit_json
@@ -82,7 +82,7 @@ def test_a_saved_agent_has_a_name_or_is_refused(name, saved, tmp_path, capsys):
         json.dumps({**run, "steps": 1, "checkpoint_interval": 1, "versions": {}})
     )
     with pytest.raises(ValueError, match="agent must"):
-        read_run_settings(tmp_path)
+        read_training(tmp_path)
     table = {"description": "", "algorithm": "PPO", "budget_class": "gradient", "environments": {}}
     for key in ("name", "parent", "twin"):
         with pytest.raises(ValueError, match=f"{key} must"):

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+from snn_gym import sweeps
 from snn_gym.cli import main
 from snn_gym.leaderboard import SubmissionError, verification, verify, write_table
 from tests.leaderboard.helpers import SETTINGS, rerun_in_process
@@ -27,8 +28,8 @@ def _carry_out(words):
     os.fsync = slow
     with Path(os.devnull).open("w") as nothing:
         sys.stdout = sys.stderr = nothing
-        code = main(list(words))
-    sys.exit(code)
+        command = sweeps.main(words[1:]) if words[0] == "sweep" else main(list(words))
+    sys.exit(command)
 
 
 def start(*words):

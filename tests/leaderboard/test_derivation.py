@@ -18,10 +18,10 @@ from snn_gym.leaderboard import (
 )
 from snn_gym.leaderboard.batches import join_seeds
 from snn_gym.leaderboard.comparison import comparisons
+from snn_gym.leaderboard.plan import Job
 from snn_gym.leaderboard.pretrained import load_pretrained
 from snn_gym.leaderboard.results import batch_of, dump_line, list_rows, verified_weights
-from snn_gym.sweeps import Job
-from snn_gym.sweeps.worker import train_and_submit
+from snn_gym.sweeps import train_and_submit
 from snn_gym.training import train
 from snn_gym.zoo import (
     distil,

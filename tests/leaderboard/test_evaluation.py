@@ -21,7 +21,7 @@ from snn_gym.leaderboard.evaluation import _Visited, evaluate, evaluation_seeds
 from snn_gym.program.costs import OPERATIONS, Costs
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.zoo import build_policy
-from snn_gym.zoo.environments import TRAINING_SEED_LIMIT
+from snn_gym.zoo.recipe import TRAINING_SEED_LIMIT
 from tests.parsed import Parsed
 
 

@@ -10,7 +10,7 @@ from snn_gym.leaderboard import manifest
 from snn_gym.leaderboard.manifest import SubmissionError, parse_strict
 from snn_gym.program.costs import Costs
 from snn_gym.zoo import recipe
-from snn_gym.zoo.environments import TRAINING_SEED_LIMIT, TrainingSeed
+from snn_gym.zoo.recipe import TRAINING_SEED_LIMIT, TrainingSeed
 
 
 @dataclass(frozen=True)

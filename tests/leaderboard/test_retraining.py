@@ -110,7 +110,7 @@ def test_rows_are_retrained_with_their_recorded_settings(interval, tmp_path):
         model = build_agent("ppo-lif", "CartPole-v1", 0, settings).learn(600)
         save_agent(model, run)
     else:
-        options = {"steps": 600, "checkpoint_interval": interval, "resolved": settings}
+        options = {"steps": 600, "checkpoint_interval": interval, "settings": settings}
         train("ppo-lif", "CartPole-v1", out=run, seed=0, **options)
         model = load_agent(run)
     saved = read_manifest(run)

@@ -11,8 +11,8 @@ from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from snn_gym import load_pretrained
-from snn_gym._base.checksums import dump_sealed
 from snn_gym._base.config import to_mapping
+from snn_gym._base.storage import dump_sealed
 from snn_gym.leaderboard import evaluate
 from snn_gym.leaderboard.comparison import describe_difference, describe_loss, find_sides
 from snn_gym.leaderboard.pretrained import find_trained

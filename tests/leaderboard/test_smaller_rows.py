@@ -8,10 +8,10 @@ import torch
 
 from snn_gym._base.folders import content_path
 from snn_gym.leaderboard import SubmissionError, retrain_rows, submit, verify
+from snn_gym.leaderboard.plan import Job
 from snn_gym.leaderboard.pretrained import load_pretrained
 from snn_gym.leaderboard.results import list_rows
-from snn_gym.sweeps import Job
-from snn_gym.sweeps.worker import train_and_submit
+from snn_gym.sweeps import train_and_submit
 from snn_gym.zoo import load_agent, load_agent_spec, make_agent, make_lean, read_manifest, spec
 from snn_gym.zoo.files import save_agent
 from tests.leaderboard.helpers import SETTINGS

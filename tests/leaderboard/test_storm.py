@@ -10,10 +10,10 @@ import pytest
 
 from snn_gym._base.config import to_mapping
 from snn_gym.leaderboard import check_board
+from snn_gym.leaderboard.plan import Job
 from snn_gym.leaderboard.rendering import render_table
 from snn_gym.leaderboard.results import find_row, list_rows, verified_weights
 from snn_gym.leaderboard.worker import Request, rerun
-from snn_gym.sweeps import Job
 from snn_gym.training import train
 from snn_gym.zoo.files import WEIGHTS
 from tests.leaderboard.helpers import SETTINGS

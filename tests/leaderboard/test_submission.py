@@ -7,12 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from snn_gym._base.config import to_mapping
 from snn_gym._base.storage import load_tensors
 from snn_gym.leaderboard import SubmissionError, evaluate, submit
 from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME, parse_manifest
 from snn_gym.leaderboard.submission import zoo_settings
-from snn_gym.training import make_run_settings, train
+from snn_gym.training import make_training, train
 from snn_gym.zoo import load_agent, make_agent, make_lean, read_manifest, save_agent
 from snn_gym.zoo.recipe import Parent, Recipe
 from tests.edits import edit_json
@@ -129,8 +128,8 @@ def test_runs_started_under_other_versions_have_no_recipe(tmp_path):
     run = tmp_path / "run"
     settings = {"seed": 3, "steps": 600, "checkpoint_interval": 300, "tensorboard": False}
     run.mkdir()
-    begun = make_run_settings("ppo-lif", "CartPole-v1", seed=3, steps=600, checkpoint_interval=300)
-    older = {**to_mapping(begun), "versions": {**begun.versions, "torch": "2.0.0"}}
+    begun = make_training("ppo-lif", "CartPole-v1", seed=3, steps=600, checkpoint_interval=300)
+    older = {**begun.recorded(), "versions": {**begun.versions, "torch": "2.0.0"}}
     (run / "run.json").write_text(json.dumps(older))
     with pytest.warns(UserWarning, match="other versions of torch"):
         train("ppo-lif", "CartPole-v1", out=run, resume=True, **settings)

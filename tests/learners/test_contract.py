@@ -12,7 +12,7 @@ from stable_baselines3.dqn import MlpPolicy
 
 from snn_gym import evaluate, learners, load_agent, save_agent
 from snn_gym.spiking import NetworkConfig
-from snn_gym.zoo.identity import extract_settings
+from snn_gym.zoo.files import extract_settings
 from tests.learners.cases import CASES, EVERY, SMALL, make
 from tests.learners.toy_envs import Steady
 

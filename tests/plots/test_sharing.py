@@ -13,7 +13,7 @@ from snn_gym.plots.sharing import CARD, FILM
 from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.zoo import read_manifest
 from snn_gym.zoo.files import MANIFEST, WEIGHTS
-from snn_gym.zoo.hub import FILES
+from snn_gym.zoo.hub import FILES, run_folder
 from tests.hub import READER
 from tests.training._runs import run
 
@@ -138,6 +138,6 @@ def test_refused_pushes_are_one_line_and_make_no_repository(hub, trained, tmp_pa
     assert hub.repositories == {}
 
 
-def test_the_manifest_on_the_hub_is_the_runs(hub, trained, tmp_path):
+def test_the_manifest_on_the_hub_is_the_runs(hub, trained):
     push(trained)
-    assert read_manifest(snn_gym.pull(NAME, tmp_path / "pulled")) == read_manifest(trained)
+    assert read_manifest(run_folder(f"hf:{NAME}")) == read_manifest(trained)

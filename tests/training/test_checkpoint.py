@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from snn_gym._base.checksums import SEAL, UNSEALED, seal
-from snn_gym._base.storage import dump_tensors, load_tensors, save_tensors
+from snn_gym._base.storage import SEAL, UNSEALED, dump_tensors, load_tensors, save_tensors, seal
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.training.checkpoint import (
     previous_checkpoint,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snn_gym.training import read_run_settings
+from snn_gym.training import read_training
 from snn_gym.zoo import load_agent
 from tests.training._runs import RESULTS, killed_at, run
 
@@ -102,7 +102,7 @@ def test_damage_to_a_finished_run_is_named(name, whole, tmp_path):
 @pytest.mark.parametrize(
     ("name", "read"),
     [
-        ("run.json", read_run_settings),
+        ("run.json", read_training),
         ("manifest.json", load_agent),
         ("weights.safetensors", load_agent),
     ],

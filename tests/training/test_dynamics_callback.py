@@ -18,7 +18,7 @@ from snn_gym.learners import StatefulDQN, StatefulPPO
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy, StockActorCriticPolicy
 from snn_gym.spiking import Dynamics, NetworkConfig
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.training import DynamicsCallback, read_run_settings
+from snn_gym.training import DynamicsCallback, read_training
 from snn_gym.training.dynamics import play_decisions
 from tests.training._runs import killed_at, results, run
 
@@ -281,7 +281,7 @@ def test_resumed_runs_have_the_log_of_an_uninterrupted_run(agent, interval, step
     log = (tmp_path / "whole" / "dynamics.csv").read_bytes()
     assert (tmp_path / "killed" / "dynamics.csv").read_bytes() == log
     assert len(timesteps(tmp_path / "whole")) >= 3
-    assert read_run_settings(tmp_path / "whole").dynamics
+    assert read_training(tmp_path / "whole").dynamics
 
 
 def test_an_agent_that_does_not_spike_is_refused_before_the_folder_is_made(tmp_path):

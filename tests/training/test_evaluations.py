@@ -7,11 +7,10 @@ import pytest
 
 import snn_gym
 from snn_gym.leaderboard.evaluation import FIRST_EVALUATION_SEED
-from snn_gym.sweeps.tuning import FIRST_TUNING_EPISODE_SEED
 from snn_gym.training.logs import BEST_FOLDER, EVALUATION_EPISODES, EVALUATIONS_FILE
 from snn_gym.training.logs import FIRST_SEED as FIRST
 from snn_gym.zoo import load_agent, read_manifest
-from snn_gym.zoo.environments import TRAINING_SEED_LIMIT
+from snn_gym.zoo.recipe import TRAINING_SEED_LIMIT
 from tests.training._runs import FEW_UPDATES, killed_at, results, run
 
 EVERY = 400
@@ -135,4 +134,3 @@ def test_evaluation_seeds_differ_from_all_other_seeds():
     most_copies = 100_000
     assert TRAINING_SEED_LIMIT + most_copies < FIRST
     assert max(SEEDS) < min(FIRST_EVALUATION_SEED, 1 << 31)
-    assert FIRST_TUNING_EPISODE_SEED + most_copies < FIRST

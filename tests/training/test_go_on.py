@@ -11,7 +11,7 @@ from gymnasium.envs.classic_control import CartPoleEnv
 
 from snn_gym._base.storage import load_tensors
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.training import read_run_settings
+from snn_gym.training import read_training
 from snn_gym.training.checkpoint import has_optimiser_state
 from snn_gym.training.run import open_parent
 from snn_gym.zoo import load_agent, make_agent, read_manifest, save_agent
@@ -146,7 +146,7 @@ def test_settings_are_the_parents_with_changes(tmp_path):
     changed = {"hyperparameters": {"gamma": 0.9}, "network": {"hidden_sizes": [8]}}
     run("ppo-lif", tmp_path / "first", steps=256, **changed)
     go_on(tmp_path / "first", tmp_path / "run", steps=256, hyperparameters={"n_epochs": 2})
-    settings = read_run_settings(tmp_path / "run").resolved
+    settings = read_training(tmp_path / "run").settings
     assert settings.network["hidden_sizes"] == [8]
     assert (settings.hyperparameters["gamma"], settings.hyperparameters["n_epochs"]) == (0.9, 2)
 
@@ -216,7 +216,7 @@ def test_an_unfinished_parent_larger_than_its_checkpoint_is_not_built(tmp_path):
     with killed_at(600):
         run("ppo-mlp", tmp_path / "parent")
     settings = json.loads((tmp_path / "parent" / "run.json").read_text())
-    settings["resolved"]["network"]["hidden_sizes"] = [3000, 3000]
-    edit_json(tmp_path / "parent" / "run.json", resolved=settings["resolved"])
+    settings["settings"]["network"]["hidden_sizes"] = [3000, 3000]
+    edit_json(tmp_path / "parent" / "run.json", settings=settings["settings"])
     with pytest.raises(ValueError, match=r"run\.json asks for a network with many more numbers"):
         open_parent(tmp_path / "parent", "CartPole-v1")

@@ -13,7 +13,7 @@ from torch.testing import assert_close
 
 from snn_gym._base.folders import locked
 from snn_gym._base.storage import load_tensors
-from snn_gym.training import read_run_settings, train
+from snn_gym.training import read_training, train
 from snn_gym.training.run import SegmentCallback
 from snn_gym.zoo import load_agent, read_manifest
 from tests.edits import edit_json
@@ -33,7 +33,7 @@ def test_finished_runs_have_no_checkpoint(finished):
     folder = finished("ppo-lif")
     names = sorted(path.name for path in folder.iterdir())
     assert names == sorted([*RESULTS, "logs.sha256", "run.json"])
-    settings = read_run_settings(folder)
+    settings = read_training(folder)
     assert (settings.agent, settings.environment, settings.seed) == ("ppo-lif", "CartPole-v1", 7)
     assert (settings.steps, settings.checkpoint_interval) == (STEPS, INTERVAL)
     manifest = read_manifest(folder)
@@ -85,7 +85,7 @@ def test_training_restores_the_number_of_threads(tmp_path):
 def test_the_budget_is_the_default(tmp_path):
     with killed_at(1):
         train("ppo-lif", "Acrobot-v1", out=tmp_path, tensorboard=False)
-    assert read_run_settings(tmp_path).steps == 300_000
+    assert read_training(tmp_path).steps == 300_000
 
 
 def test_a_folder_in_use_is_refused_without_resume(finished):

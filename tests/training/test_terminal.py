@@ -11,7 +11,6 @@ import pytest
 
 from snn_gym.learners import GradientFreeAlgorithm
 from snn_gym.training import train
-from snn_gym.training.settings import acts_in_spikes
 from snn_gym.zoo import agent_ids, load_agent_spec
 from snn_gym.zoo.algorithms import ALGORITHMS, algorithm_class
 from tests.terminal import terminal
@@ -44,7 +43,7 @@ def written_over(text):
 
 
 SPECS = [spec for spec in map(load_agent_spec, agent_ids()) if not spec.is_imported]
-AGENTS = {(spec.algorithm, acts_in_spikes(spec)): spec.name for spec in SPECS}
+AGENTS = {(spec.algorithm, spec.acts_in_spikes): spec.name for spec in SPECS}
 """An agent for each algorithm, with and without spikes."""
 
 

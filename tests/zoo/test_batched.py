@@ -16,8 +16,7 @@ from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.training.run import begin_segment
 from snn_gym.zoo import build
-from snn_gym.zoo.environments import seed_environments
-from snn_gym.zoo.identity import identify
+from snn_gym.zoo.build import identify, seed_environments
 from tests.envs.comparison import assert_equal_runs
 
 ON_POLICY = {"n_steps": 8, "batch_size": 16, "n_epochs": 1}

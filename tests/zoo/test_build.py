@@ -11,7 +11,7 @@ from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.zoo import agent_ids, build_policy, load_agent_spec, make_agent
 from snn_gym.zoo.algorithms import ALGORITHMS
-from snn_gym.zoo.identity import extract_settings
+from snn_gym.zoo.files import extract_settings
 
 PAIRS = [(name, env_id) for name in agent_ids() for env_id in load_agent_spec(name).environments]
 

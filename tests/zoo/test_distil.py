@@ -8,7 +8,8 @@ from stable_baselines3 import PPO
 from snn_gym.envs.stable_baselines import make_vec_env
 from snn_gym.learners.lean_algorithm import LeanAlgorithm
 from snn_gym.zoo import distil, load_agent, make_agent, save_agent
-from snn_gym.zoo.identity import extract_settings, identify
+from snn_gym.zoo.build import identify
+from snn_gym.zoo.files import extract_settings
 from tests.policies.identity import refused
 
 TINY = {"hidden_sizes": [8]}

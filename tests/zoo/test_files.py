@@ -29,7 +29,7 @@ from snn_gym.zoo import (
     save_agent,
 )
 from snn_gym.zoo.algorithms import algorithm_class, policy_class
-from snn_gym.zoo.identity import extract_settings
+from snn_gym.zoo.files import extract_settings
 from tests.edits import edit_json
 from tests.policies.identity import refused
 

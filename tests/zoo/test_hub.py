@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 import snn_gym
+from snn_gym.training.record import RUN_FILE
 from snn_gym.training.run import EPISODES_FILE
-from snn_gym.training.settings import RUN_FILE
 from snn_gym.zoo.files import MANIFEST, WEIGHTS
 from snn_gym.zoo.hub import FILES, cache_folder, run_folder
 from tests.hub import git_blob
 from tests.training._runs import run
 
 NAME = "ada/pole"
+ADDRESS = f"hf:{NAME}"
 STRANGERS = {"README.md": b"# Pole", "setup.py": b"raise SystemExit", "model.zip": b"PK"}
 OBSERVATIONS = np.random.default_rng(0).normal(size=(16, 4)).astype(np.float32)
 
@@ -48,21 +49,14 @@ def test_shared_files_have_the_names_that_trainings_write():
     assert list(FILES) == [RUN_FILE, EPISODES_FILE, WEIGHTS, MANIFEST]
 
 
-def test_an_agent_is_pulled_whole_and_nothing_else_is(hub, pole, trained, tmp_path):
-    folder = snn_gym.pull(NAME, tmp_path / "pulled")
+def test_an_agent_is_downloaded_whole_and_nothing_else_is(hub, pole, trained):
+    folder = run_folder(ADDRESS)
     assert {x.name: x.read_bytes() for x in folder.iterdir()} == files_of(trained)
     asked = " ".join(path for _, path in hub.requests)
     assert MANIFEST in asked
     assert not [name for name in STRANGERS if name in asked]
     loaded = snn_gym.load_agent(folder)
     np.testing.assert_array_equal(actions(loaded), actions(snn_gym.load_agent(trained)))
-
-
-def test_the_default_folder_is_named_after_the_repository(hub, pole, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert str(snn_gym.pull("hf:ada/pole")) == "runs/pole"
-    with pytest.raises(ValueError, match=r"^runs/pole is not empty; name another folder$"):
-        snn_gym.pull(NAME)
 
 
 def test_an_address_is_downloaded_once_for_each_commit(hub, pole, trained):
@@ -84,12 +78,12 @@ def test_a_revision_names_an_older_agent(hub, pole, tmp_path):
     assert snn_gym.load_agent(f"hf:ada/pole@{pole}").seed == 7
 
 
-def refuse(tmp_path, name=NAME):
-    """Return the message of a refused pull, which is one line and leaves nothing."""
+def refuse():
+    """Return the message of a refused download, which is one line and leaves nothing."""
     with pytest.raises(ValueError) as refused:  # noqa: PT011 - the caller looks at the message
-        snn_gym.pull(name, tmp_path / "pulled")
+        run_folder(ADDRESS)
     assert "\n" not in str(refused.value)
-    assert not (tmp_path / "pulled").exists()
+    assert not [x for x in cache_folder().rglob("*") if x.is_file()]
     return str(refused.value)
 
 
@@ -108,25 +102,25 @@ def flipped(data):
         (MANIFEST, lambda _: None, "there is no manifest.json in it"),
     ],
 )
-def test_a_repository_of_other_files_is_refused(hub, pole, tmp_path, file, change, message):
+def test_a_repository_of_other_files_is_refused(hub, pole, file, change, message):
     hub.commit(NAME, {file: change(hub.files(NAME)[file])})
-    said = refuse(tmp_path)
+    said = refuse()
     assert message in said
     assert said.startswith("hf:ada/pole")
 
 
 @pytest.mark.parametrize("file", [WEIGHTS, MANIFEST])
-def test_bytes_that_differ_from_the_listed_digest_are_refused(hub, pole, tmp_path, file):
+def test_bytes_that_differ_from_the_listed_digest_are_refused(hub, pole, file):
     hub.swapped[file] = flipped(hub.files(NAME)[file])
-    said = refuse(tmp_path)
+    said = refuse()
     assert said.startswith(f"hf:ada/pole: {file} is not the file that the hub lists")
 
 
-def test_a_file_of_another_length_is_refused(hub, pole, tmp_path):
+def test_a_file_of_another_length_is_refused(hub, pole):
     hub.swapped[WEIGHTS] = b"short"
-    assert "is not the file that the hub lists" in refuse(tmp_path)
+    assert "is not the file that the hub lists" in refuse()
     hub.swapped[WEIGHTS] = bytes(1 << 20)
-    assert "has more than the" in refuse(tmp_path)
+    assert "has more than the" in refuse()
 
 
 def endless(status=200):
@@ -149,26 +143,26 @@ def endless(status=200):
 
 @pytest.mark.parametrize("status", [200, 404, 500])
 @pytest.mark.parametrize("part", ["/api/models/", f"/resolve/{'{commit}'}/{MANIFEST}", "/cdn/"])
-def test_an_endless_answer_is_not_read_to_its_end(hub, pole, tmp_path, part, status):
+def test_an_endless_answer_is_not_read_to_its_end(hub, pole, part, status):
     hub.sent = 0
     hub.hostile[part.format(commit=pole)] = endless(status)
-    assert refuse(tmp_path).startswith(("hf:ada/pole", hub.endpoint))
+    assert refuse().startswith(("hf:ada/pole", hub.endpoint))
     assert hub.sent < 1 << 26
 
 
 @pytest.mark.parametrize("place", ["file:///etc/passwd", "ftp://localhost/x", "//", "http://[", ""])
-def test_a_redirect_to_no_web_server_is_refused(hub, pole, tmp_path, place):
+def test_a_redirect_to_no_web_server_is_refused(hub, pole, place):
     hub.hostile["/resolve/"] = lambda handler: handler.answer(302, Location=place)
-    refuse(tmp_path)
+    refuse()
 
 
-def test_redirects_without_end_are_refused(hub, pole, tmp_path):
+def test_redirects_without_end_are_refused(hub, pole):
     hub.hostile["/resolve/"] = lambda handler: handler.answer(302, Location=handler.path)
-    assert "failed (" in refuse(tmp_path)
+    assert "failed (" in refuse()
 
 
 @pytest.mark.parametrize("length", ["7", "999999999", "-1", "x"])
-def test_a_wrong_length_is_refused(hub, pole, tmp_path, length):
+def test_a_wrong_length_is_refused(hub, pole, length):
     def answer(handler):
         handler.send_response(200)
         handler.send_header("Content-Length", length)
@@ -177,7 +171,7 @@ def test_a_wrong_length_is_refused(hub, pole, tmp_path, length):
         handler.close_connection = True
 
     hub.hostile["/resolve/"] = answer
-    refuse(tmp_path)
+    refuse()
 
 
 TAKEN = {"rfilename": MANIFEST, "size": 10, "blobId": "0" * 40}
@@ -205,15 +199,15 @@ TAKEN = {"rfilename": MANIFEST, "size": 10, "blobId": "0" * 40}
 )
 def test_a_forged_list_of_files_is_refused(hub, pole, tmp_path, said):
     hub.hostile["/api/models/"] = lambda handler: handler.answer(200, said)
-    refuse(tmp_path)
+    refuse()
     assert {path.name for path in tmp_path.iterdir()} <= {"cache", "token"}
 
 
-def test_a_servers_words_steer_no_terminal(hub, pole, tmp_path):
+def test_a_servers_words_steer_no_terminal(hub, pole):
     hub.hostile["/api/models/"] = lambda handler: handler.answer(
         403, X_Error_Message="\x1b]0;stolen\x07 \x9b2J"
     )
-    said = refuse(tmp_path)
+    said = refuse()
     assert "stolen" in said
     assert said.isprintable()
 

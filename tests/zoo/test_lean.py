@@ -21,7 +21,8 @@ from snn_gym.zoo import (
     read_manifest,
     save_agent,
 )
-from snn_gym.zoo.identity import extract_settings, identify
+from snn_gym.zoo.build import identify
+from snn_gym.zoo.files import extract_settings
 from tests.learners.shed import synops
 from tests.policies.identity import refused
 

@@ -11,8 +11,7 @@ from snn_gym._base.config import Share
 from snn_gym.cli import main
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.zoo import load_agent_spec, read_manifest
-from snn_gym.zoo.algorithms import ALGORITHMS
-from snn_gym.zoo.hyperparameters import PPOSettings
+from snn_gym.zoo.algorithms import ALGORITHMS, PPOSettings
 from snn_gym.zoo.spec import _REGISTERED
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stable_baselines3.common.utils import ConstantSchedule, LinearSchedule
 
-from snn_gym.zoo.hyperparameters import format_schedule, parse_schedule
+from snn_gym.zoo.algorithms import format_schedule, parse_schedule
 
 
 @given(start=st.floats(1e-8, 10, allow_nan=False), progress=st.floats(0, 1))

@@ -9,9 +9,9 @@ from stable_baselines3.common.env_util import make_vec_env
 
 import snn_gym
 from snn_gym.leaderboard.evaluation import FIRST_EVALUATION_SEED
-from snn_gym.training import read_run_settings
+from snn_gym.training import read_training
 from snn_gym.zoo import read_manifest
-from snn_gym.zoo.environments import environment_seeds, seed_environments
+from snn_gym.zoo.build import environment_seeds, seed_environments
 
 SMALL = {"n_steps": 8, "batch_size": 16, "n_epochs": 1, "network": {"hidden_sizes": [4]}}
 SHEDDING = {"hidden_sizes": [4], "regulation": {"lean": {"updates": 4}}}
@@ -102,4 +102,4 @@ def test_older_run_files_use_consecutive_seeding(tmp_path):
         "steps": 100, "checkpoint_interval": 100, "versions": {},
     }  # fmt: skip
     (tmp_path / "run.json").write_text(json.dumps(run))
-    assert read_run_settings(tmp_path).seeding == "consecutive"
+    assert read_training(tmp_path).seeding == "consecutive"

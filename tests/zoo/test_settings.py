@@ -7,7 +7,7 @@ import pytest
 
 from snn_gym._base.config import to_mapping
 from snn_gym.zoo.algorithms import ALGORITHMS, algorithm_class, make_settings, policy_class
-from snn_gym.zoo.identity import extract_settings
+from snn_gym.zoo.files import extract_settings
 
 WITHOUT_GRADIENTS = [x for x in ALGORITHMS if ALGORITHMS[x].policy == "SpikingControllerPolicy"]
 OFF_POLICY = ("DQN", "QRDQN", "DDPG", "TD3", "SAC", "TQC", "StockDQN", "StockSAC")

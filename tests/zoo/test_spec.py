@@ -10,12 +10,12 @@ import snn_gym
 from snn_gym._base.folders import content_path
 from snn_gym.envs.registry import env_ids, load_environment_spec
 from snn_gym.envs.stable_baselines import make_vec_env
-from snn_gym.training.settings import make_run_settings
+from snn_gym.training.record import make_training
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec, make_agent
 from snn_gym.zoo import spec as spec_module
 from snn_gym.zoo.build import resolve_settings
-from snn_gym.zoo.environments import extract_vec_normalize
-from snn_gym.zoo.identity import extract_settings
+from snn_gym.zoo.files import extract_settings
+from snn_gym.zoo.recipe import extract_vec_normalize
 
 PAIRS = [(name, env_id) for name in agent_ids() for env_id in load_agent_spec(name).environments]
 
@@ -94,7 +94,7 @@ def test_untuned_environments_with_box_actions_have_settings_for_them(agent):
         assert extract_settings(model) == tuned
         assert extract_vec_normalize(model) == spec.vec_normalize("HalfCheetah-v5")
         assert model.get_vec_normalize_env().norm_reward
-    resolved = make_run_settings(agent, "Arm-v0", steps=1).resolved
+    resolved = make_training(agent, "Arm-v0", steps=1).settings
     gym.registry.pop("Arm-v0")
     assert resolved == resolve_settings(spec, "HalfCheetah-v5")
 

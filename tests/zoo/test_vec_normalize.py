@@ -24,7 +24,7 @@ from snn_gym.zoo import (
     read_manifest,
     save_agent,
 )
-from snn_gym.zoo.environments import VecNormalizeSettings
+from snn_gym.zoo.recipe import VecNormalizeSettings
 from snn_gym.zoo.spec import _REGISTERED
 from tests.edits import edit_json
 from tests.policies.identity import refused

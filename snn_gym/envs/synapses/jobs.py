@@ -18,7 +18,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym._base.extras import import_extra
+from snn_gym._base.lazy import import_extra
 from snn_gym.envs.classic_control import BATCHED_TASKS, BatchedTask
 from snn_gym.envs.registry import load_spike_settings
 from snn_gym.envs.rollout import ObservationLimits, output_size, play

@@ -7,7 +7,7 @@ from stable_baselines3 import PPO
 from snn_gym import register_learner
 from snn_gym._base.config import NonNegative
 from snn_gym.policies import SpikingActorCriticPolicy
-from snn_gym.zoo.hyperparameters import PPOSettings
+from snn_gym.zoo.algorithms import PPOSettings
 
 
 class CautiousPPO(PPO):

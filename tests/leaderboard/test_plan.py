@@ -9,7 +9,7 @@ import pytest
 
 from snn_gym._base.config import from_mapping
 from snn_gym._base.folders import checkout_root
-from snn_gym.sweeps import Group, Job, Plan, read_plan
+from snn_gym.leaderboard.plan import Group, Job, Plan, read_plan
 
 PAIR = {"agents": ["ppo-lif", "ppo-mlp"], "environments": ["CartPole-v1"], "seeds": "0-1"}
 
