@@ -73,7 +73,6 @@ PARTIAL_SUFFIX = ".partial"
 LOCK_SECONDS = 300.0
 """Longest wait for a folder's lock."""
 _PAUSE_SECONDS = 0.05
-_LOCKS = Path("/proc/locks")
 
 
 @contextmanager
@@ -89,7 +88,7 @@ def locked(folder: Path, *, wait: bool = True, seconds: float = LOCK_SECONDS) ->
             if time.monotonic() >= deadline:
                 waited = f" for {seconds:g} s" if wait else ""
                 raise ValueError(
-                    f"{folder} is in use by another process{_holder(descriptor)}{waited}; wait "
+                    f"{folder} is in use by another process{waited}; wait "
                     "until it ends, or use another folder"
                 )
             time.sleep(_PAUSE_SECONDS)
@@ -104,17 +103,6 @@ def _try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _holder(descriptor: int) -> str:
-    """Return `` (number PID)`` of the process that holds the lock; empty if not known."""
-    inode = str(os.fstat(descriptor).st_ino)
-    # Such as "1: FLOCK ADVISORY WRITE 4711 08:01:393217 0 EOF"; overlays number devices otherwise.
-    lines = _LOCKS.read_text().splitlines() if _LOCKS.exists() else []
-    for fields in map(str.split, lines):
-        if fields[1] == "FLOCK" and fields[5].rpartition(":")[2] == inode:
-            return f" (number {fields[4]})"
-    return ""
 
 
 def make_writable(folder: Path) -> None:

@@ -17,7 +17,6 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import Logger, configure
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
@@ -377,7 +376,6 @@ def carry_out(
             if (out / MANIFEST).exists():
                 return _finished(out, training)
             model = model or _make(training, origin)
-            _warn_of_other_steps(model, training.steps)
             folder = str(out / TENSORBOARD_FOLDER)
             logger = configure(folder, ["tensorboard"]) if tensorboard else None
             resumed_at = _learn(model, training, out, progress, logger)
@@ -388,35 +386,6 @@ def carry_out(
             remove_checkpoints(out / CHECKPOINT_FILE)
     outcome = model.outcome if isinstance(model, LeanAlgorithm) else ""
     return TrainingRun(out, model.num_timesteps, resumed_at, was_finished=False, outcome=outcome)
-
-
-_NOTABLE_EXCESS = 1.1
-
-
-def _warn_of_other_steps(model: BaseAlgorithm, steps: int) -> None:
-    """Warn where whole rollouts are many more steps than wanted, or none of them teaches."""
-    if isinstance(model, OnPolicyAlgorithm):
-        name, frequency = "n_steps", model.n_steps
-    elif isinstance(model, OffPolicyAlgorithm):
-        # A number until the model is built.
-        name, frequency = "train_freq", getattr(model.train_freq, "frequency", 1)
-    else:
-        return
-    rollout = frequency * model.n_envs
-    trained = -(-steps // rollout) * rollout
-    if trained > _NOTABLE_EXCESS * steps:
-        warnings.warn(
-            f"training makes whole rollouts of {rollout:,} steps ({name} {frequency:,} x n_envs "
-            f"{model.n_envs}), so {trained:,} steps are trained, not {steps:,}; set {name} lower "
-            "for fewer",
-            stacklevel=3,
-        )
-    if isinstance(model, OffPolicyAlgorithm) and trained <= model.learning_starts:
-        warnings.warn(
-            f"learning starts after {model.learning_starts:,} steps, so a training of {trained:,} "
-            "changes no weight; train longer, or set learning_starts lower",
-            stacklevel=3,
-        )
 
 
 def _finished(out: Path, training: Training) -> TrainingRun:
@@ -473,8 +442,8 @@ def _begin_or_find(out: Path, training: Training, resume: bool) -> Training:
 
 def _check_same(old: Training, new: Training, out: Path) -> None:
     elsewhere = ["versions", "processor"]
-    if old.settings is None:  # of an older version
-        elsewhere.append("settings")
+    if old.versions.get("snn_gym") != new.versions["snn_gym"]:
+        elsewhere.append("settings")  # the agent's file may have changed: its own are kept
     saved, given = (
         {name: x for name, x in to_mapping(training).items() if name not in elsewhere}
         for training in (old, new)

@@ -15,13 +15,12 @@ from weakref import WeakKeyDictionary
 
 import gymnasium as gym
 import numpy as np
-import torch
 from gymnasium import spaces
 from gymnasium.envs.registration import load_env_creator
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.preprocessing import get_action_dim
-from stable_baselines3.common.utils import ConstantSchedule
+from stable_baselines3.common.utils import ConstantSchedule, get_device
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
@@ -553,33 +552,21 @@ def check_spaces(actor: Any, env: Any, where: str) -> None:
 def available_device(device: str) -> str:
     """Return the PyTorch device to use for a requested one; ``auto``: CUDA's if there is one.
 
-    A device of cuda or mps without support here becomes ``cpu``, with a warning.
-
-    Raises:
-        ValueError: PyTorch does not know the device, or there are fewer GPUs.
+    CUDA without support here becomes ``cpu``, with a warning; ValueError for an unknown device.
     """
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        requested = torch.device(device)
+        used = str(get_device(device))
     except RuntimeError as error:
         raise ValueError(
             f"device {device!r} is unknown to PyTorch; use cpu, cuda, cuda:1 or auto"
         ) from error
-    backends: dict[str, Any] = {"cuda": torch.cuda, "mps": torch.backends.mps}
-    if requested.type in backends and not backends[requested.type].is_available():
+    if used == "cpu" and device not in ("cpu", "auto"):
         warnings.warn(
             f"device {device!r} is not available here, so the CPU is used; install a PyTorch that "
             "finds it, or ask for device 'cpu'",
             stacklevel=4,
         )
-        return "cpu"
-    if requested.type == "cuda" and (requested.index or 0) >= torch.cuda.device_count():
-        raise ValueError(
-            f"device {device!r} is not among the {torch.cuda.device_count()} GPUs here, which "
-            "count from cuda:0"
-        )
-    return str(requested)
+    return used
 
 
 def build_model(

@@ -1,7 +1,6 @@
 """Tests of training in a folder: files and error messages."""
 
 import json
-import re
 import shutil
 import warnings
 from pathlib import Path
@@ -202,36 +201,3 @@ def test_bad_arguments_are_refused_before_the_folder_is_made(arguments, message,
     with pytest.raises(ValueError, match=message):
         run(**{"agent": "ppo-lif", "out": tmp_path / "run", **arguments})
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize(
-    ("agent", "steps", "options", "message"),
-    [
-        (
-            "ppo-mlp",
-            300,
-            {"n_steps": 512},
-            r"whole rollouts of 4,096 steps .*, so 4,096 .* not 300",
-        ),
-        (
-            "dqsn",
-            300,
-            {"learning_starts": 512},
-            r"rollouts of 256 .*train_freq.*, so 512 .* not 300",
-        ),
-        ("dqsn", 256, {"learning_starts": 256}, "learning starts after 256 steps, so .* of 256 ch"),
-        ("ppo-mlp", 250, {}, None),  # 256, hardly more
-        ("dqsn", 256, {"learning_starts": 255}, None),
-    ],
-)
-def test_many_more_steps_than_wanted_are_said_before(agent, steps, options, message, tmp_path):
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        trained = run(agent, tmp_path / "run", steps=steps, hyperparameters=options)
-    said = [
-        str(x.message) for x in caught if re.search("steps are trained|no weight", str(x.message))
-    ]
-    assert bool(said) == (message is not None)
-    assert not said or re.search(message, said[0])
-    assert not any("\n" in x for x in said)
-    assert f"{trained.steps:,}" in (said or ["256"])[0]

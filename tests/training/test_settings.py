@@ -12,8 +12,8 @@ from snn_gym._base.storage import dump_sealed
 from snn_gym.leaderboard import submit
 from snn_gym.leaderboard.manifest import SubmissionError
 from snn_gym.training import make_training, read_training, train
-from snn_gym.zoo import load_agent, load_agent_spec, read_manifest
-from snn_gym.zoo.build import resolve_settings
+from snn_gym.zoo import load_agent, read_manifest
+from snn_gym.zoo.files import package_versions
 from tests.training._runs import INTERVAL, STEPS, killed_at, results, run
 
 CHANGES = {
@@ -111,23 +111,24 @@ def test_a_killed_run_keeps_its_settings(trained, tmp_path):
     assert results(tmp_path / "run") == results(trained)
 
 
-def test_resumed_runs_keep_their_initial_settings(tmp_path):
-    name, changes = "ppo-lif", {"network": {"hidden_sizes": [8]}, "overrides": {"gamma": 0.5}}
-    begun = resolve_settings(load_agent_spec(name), "CartPole-v1", **changes)
+def test_runs_of_another_version_keep_their_initial_settings(tmp_path, monkeypatch):
     options = {"env_id": "CartPole-v1", "steps": 1024, "interval": 512}
-    whole = run(name, tmp_path / "whole", settings=begun, **options).folder
-    with killed_at(800):
-        run(name, tmp_path / "killed", settings=begun, **options)
-    run(name, tmp_path / "killed", resume=True, **options)
-    assert load_agent(tmp_path / "killed").gamma == 0.5
-    assert results(tmp_path / "killed") == results(whole)
+    begun = {"hyperparameters": {"gamma": 0.5}, "network": {"hidden_sizes": [8]}}
+    older = {**package_versions(), "snn_gym": "0.9"}
+    with monkeypatch.context() as patch, killed_at(800):
+        patch.setattr("snn_gym.training.record.package_versions", lambda: older)
+        run("ppo-lif", tmp_path / "run", **begun, **options)
+    with pytest.warns(UserWarning, match="begun with other versions of snn_gym"):
+        run("ppo-lif", tmp_path / "run", resume=True, **options)
+    model = load_agent(tmp_path / "run")
+    assert (model.gamma, model.policy.network.hidden_sizes) == (0.5, (8,))
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
         ("hyperparameters", r"settings\.hyperparameters\.gamma 0\.5, not"),
-        ("network", r"settings\.network\.time_steps 3, not"),
+        ("network", r"settings\.network\.hidden_sizes \[8\], not"),
         ("environment_kwargs", r"environment_kwargs\.g 3\.5, not None"),
     ],
 )

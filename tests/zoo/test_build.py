@@ -14,6 +14,9 @@ from snn_gym.zoo.algorithms import ALGORITHMS
 from snn_gym.zoo.files import extract_settings
 
 PAIRS = [(name, env_id) for name in agent_ids() for env_id in load_agent_spec(name).environments]
+# An environment of each agent, and an agent of each environment.
+CASES = sorted({*dict(PAIRS).items(), *((x, y) for y, x in {y: x for x, y in PAIRS}.items())})
+ONE_OF_EACH = {load_agent_spec(name).algorithm: (name, env_id) for name, env_id in CASES}
 
 
 def observations(env_id, count=16):
@@ -22,7 +25,7 @@ def observations(env_id, count=16):
     return np.array([space.sample() for _ in range(count)])
 
 
-@pytest.mark.parametrize(("name", "env_id"), PAIRS)
+@pytest.mark.parametrize(("name", "env_id"), CASES)
 def test_agents_are_built_from_their_files(name, env_id):
     spec = load_agent_spec(name)
     model = make_agent(name, env_id, seed=3)
@@ -55,7 +58,7 @@ def test_the_seed_decides_the_weights():
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
-@pytest.mark.parametrize(("name", "env_id"), dict(PAIRS).items())
+@pytest.mark.parametrize(("name", "env_id"), ONE_OF_EACH.values(), ids=ONE_OF_EACH)
 def test_build_policy_takes_the_weights_of_the_model(name, env_id):
     trained, policy = raw_policy(make_agent(name, env_id, seed=1)), build_policy(name, env_id)
     policy.load_acting_state_dict(trained.acting_state_dict())
