@@ -203,7 +203,7 @@ def test_verify_outside_a_checkout_needs_a_leaderboard(capsys, monkeypatch, tmp_
 @pytest.mark.parametrize(
     ("words", "function", "line"),
     [
-        (TRAIN, "training.train", "interrupted; --resume goes on from the last checkpoint"),
+        (TRAIN, "training.run.carry_out", "interrupted; --resume goes on from the last checkpoint"),
         (["evaluate", "RUN"], "leaderboard.evaluate", "interrupted"),
         (["table"], "leaderboard.write_table", "interrupted"),
     ],
