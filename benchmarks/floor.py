@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
-from gymnasium import spaces
-from torch import nn
 
 from benchmarks.timing import Run
-from snn_gym.policies import FrozenPolicy
-from snn_gym.program import Choice, DenseLayer, Head, Program
 
 
 def products(sizes: tuple[int, ...], time_steps: int, batch: int) -> Run:
@@ -61,24 +56,3 @@ def _product(rows: int, inner: int, columns: int) -> tuple[torch.Tensor, torch.T
     """Return factors (rows, inner) and (inner, columns) and memory for their product."""
     left, right = torch.randn(rows, inner), torch.randn(inner, columns)
     return left, right, torch.empty(rows, columns)
-
-
-def compiled_mlp(linears: list[nn.Linear]) -> FrozenPolicy:
-    """Return an MLP with tanh in one compiled call, observations to outputs."""
-    inputs, outputs = linears[0].in_features, linears[-1].out_features
-    weights = [layer.weight.detach().numpy() for layer in linears]
-    biases = [layer.bias.detach().numpy() for layer in linears]
-    nothing = np.zeros(0, np.float32)
-    hidden = zip(weights[:-1], biases[:-1], strict=True)
-    program = Program(
-        inputs=inputs,
-        encoder="constant",
-        normalisers=(),
-        layers=tuple(DenseLayer("tanh", np.ascontiguousarray(w.T), b) for w, b in hidden),
-        time_steps=1,
-        decoder=None,
-        head=Head(weights[-1], biases[-1]),
-        choice=Choice("argmax", nothing, nothing),
-    )
-    seen = spaces.Box(-np.inf, np.inf, (inputs,), np.float32)
-    return FrozenPolicy(program, seen, spaces.Discrete(outputs))

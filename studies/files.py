@@ -26,9 +26,3 @@ def read_run(kind: type[RunT], path: Path) -> RunT:
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: not valid JSON ({error}); delete it and run again") from error
     return from_mapping(kind, content, str(path))
-
-
-def read_seeds(kind: type[RunT], folder: Path) -> list[RunT]:
-    """Read the runs of a folder whose files are named by seed, in the order of the seeds."""
-    files = sorted(folder.glob("*.json"), key=lambda path: int(path.stem))
-    return [read_run(kind, path) for path in files]

@@ -48,7 +48,6 @@ SOURCES: Mapping[str, tuple[Source, ...]] = MappingProxyType(
         "hardware": (Source("studies/deployed/hardware.rows", "studies.deployed.hardware"),),
         "local-study": (
             Source("studies/local/adaptation.rows", "studies.local run --only adaptation"),
-            Source("studies/local/report.rows", "studies.local report"),
         ),
         "eprop-study": (Source("studies/eprop/report.rows", "studies.eprop report"),),
     }

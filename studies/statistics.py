@@ -17,8 +17,6 @@ NameT = TypeVar("NameT", bound=Hashable)
 SIGNIFICANT = 0.05
 """P-value up to which something is said to differ."""
 
-_DRAWN_ORDERS = 19_999
-
 
 def sign_flip_p(differences: Sequence[float]) -> float:
     """Return the one-sided p-value of a paired permutation test that the mean is below 0.
@@ -64,25 +62,6 @@ def _split_shares(ranks: NDArray[np.int64], count: int) -> NDArray[np.float64]:
         ways[1:, rank:] += ways[:-1, : total + 1 - rank].copy()
     shares: NDArray[np.float64] = ways[count] / ways[count].sum()
     return shares
-
-
-def trend(levels: Sequence[float], samples: Sequence[ArrayLike]) -> tuple[float, float]:
-    """Return Spearman's rank correlation of values with the level of their sample, and its p-value.
-
-    Two-sided; 19,999 drawn orders of the values and the one found are counted (Phipson and Smyth
-    2010, https://doi.org/10.2202/1544-6115.1585), so that none is below 1 / 20,000.
-    """
-    runs = [np.asarray(sample, np.float64) for sample in samples]
-    place = rankdata(np.repeat(np.asarray(levels, np.float64), [len(sample) for sample in runs]))
-    ranks = rankdata(np.concatenate(runs))
-    against, centred = place - place.mean(), ranks - ranks.mean()
-    norm = np.sqrt((against**2).sum() * (centred**2).sum())
-    if norm == 0:
-        return 0.0, 1.0
-    orders = np.random.default_rng(0).permuted(np.tile(centred, (_DRAWN_ORDERS, 1)), axis=1)
-    found = float(against @ centred / norm)
-    as_strong = np.abs(orders @ against / norm) >= abs(found) - 1e-9
-    return found, float((1 + as_strong.sum()) / (1 + _DRAWN_ORDERS))
 
 
 def holm_by_name(p_values: Mapping[NameT, float]) -> dict[NameT, float]:

@@ -4,14 +4,13 @@ from itertools import chain
 from pathlib import Path
 
 from studies.eprop.angle import angle_runs
-from studies.eprop.cost import cost_runs
 from studies.eprop.report import memoryless_rows, pages
 from studies.eprop.training import training_runs
 from studies.runs import Study, command_line
 
 STUDY = Study(
     Path(__file__).parent,
-    lambda _: chain(training_runs(), cost_runs(), angle_runs()),
+    lambda _: chain(training_runs(), angle_runs()),
     pages,
     memoryless_rows,
 )

@@ -11,7 +11,6 @@ from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard import TableRow, table_rows
 from snn_gym.leaderboard.results import Row, list_rows
 from studies.eprop.angle import SEED, Angle
-from studies.eprop.cost import BATCH, FORMS, LENGTHS, Cost
 from studies.eprop.training import (
     AGENT,
     ARMS,
@@ -44,7 +43,7 @@ def pages(runs: Runs) -> dict[str, str]:
         by_arm = {arm: kept for arm, kept in found.items() if kept}
         if by_arm:
             parts.append(_task(env_id, length, by_arm))
-    parts += [_angles(runs.read(Angle, "angles/")), _costs(runs.read(Cost, "costs/"))]
+    parts.append(_angles(runs.read(Angle, "angles/")))
     return {"eprop-study.md": "\n".join(parts)}
 
 
@@ -164,35 +163,5 @@ def _angles(angles: Iterable[Angle]) -> str:
                 "It carries more as the recurrent weights are trained."
             ),
             table(heading, rows),
-        ]
-    )
-
-
-def _costs(costs: Iterable[Cost]) -> str:
-    found = {(cost.form, cost.length): cost for cost in costs}
-    heading = ("gradient", *(f"{length:,} steps" for length in LENGTHS))
-    memory = [
-        (says, *(f"{found[form, length].peak_mib:.1f}" for length in LENGTHS))
-        for form, says in FORMS.items()
-    ]
-    times = [
-        (says, *(f"{found[form, length].step_us:.0f}" for length in LENGTHS))
-        for form, says in FORMS.items()
-    ]
-    return "\n".join(
-        [
-            "\n## Memory and time by sequence length\n",
-            wrapped(
-                f"The tables show one gradient of the actor on CueAccumulation, for {BATCH} "
-                "sequences at once, on one core. `StatefulPPO` uses the two backward forms, on "
-                "rollouts of 32 or 36 steps. The forward form "
-                "(`snn_gym.spiking.EligibilityTraces`) stores four numbers for every synapse and "
-                "sequence. Its memory therefore does not grow with the length, but a step takes "
-                "longer.",
-                "Peak memory beyond the memory of a one-step sequence, MiB:",
-            ),
-            table(heading, memory),
-            "Processor time for each environment step of one sequence, µs:\n",
-            table(heading, times),
         ]
     )

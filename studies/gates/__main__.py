@@ -21,7 +21,6 @@ from snn_gym._base.config import Config
 from snn_gym.leaderboard.pretrained import find_trained
 from snn_gym.policies import program_of
 from snn_gym_deploy import VerilogFiles, count_instructions, seen_and_noisy, to_verilog, visit
-from studies.gates.episodes import Played, play
 from studies.runs import Planned, Runs, Study, command_line
 from studies.tables import table, wrapped
 
@@ -46,11 +45,6 @@ AGENTS = (
     ("snn/CueAccumulation-silent-v0", "recurrent-ppo-lsnn-lean"),
     ("snn/DelayedMatchToSample-v0", "recurrent-ppo-lsnn-lean"),
 )
-PLAYING = (
-    ("CartPole-v1", "ppo-lif-lean"),
-    ("snn/CueAccumulation-v0", "recurrent-ppo-lsnn-lean"),
-)
-EPISODES = range(1_800_000_000, 1_800_000_020)
 MOST_SYNAPSES = 1000
 TARGET: Literal["cortex-m4"] = "cortex-m4"
 TOOLS = ("yosys", "nextpnr-ice40", "nextpnr-ecp5", "verilator")
@@ -90,16 +84,12 @@ class Built(Config):
 
 
 def plan() -> Iterator[Planned]:
-    """Yield the forms of all agents, their instructions as C, and whole episodes of two."""
+    """Yield the forms of all agents, and their instructions as C."""
     for env_id, agent in AGENTS:
         for shape in SHAPES:
             name = f"forms/{agent}/{env_id}/{shape}"
             yield Planned(name, partial(_build, env_id, agent, shape))
         yield Planned(f"instructions/{agent}/{env_id}", partial(_counted, env_id, agent))
-    for env_id, agent in PLAYING:
-        for shape in SHAPES:
-            name = f"episodes/{agent}/{env_id}/{shape}"
-            yield Planned(name, partial(play, env_id, agent, shape, EPISODES))
 
 
 def _build(env_id: str, agent: str, shape: Literal["serial", "parallel"]) -> Built:
@@ -252,22 +242,10 @@ def pages(runs: Runs) -> dict[str, str]:
         "## Parallel",
         table(_HEAD, forms["parallel"]),
         _LARGE,
-        "## Whole episodes",
-        *_played(runs),
         f"Tools: {'; '.join(tools)}. `python -m studies.gates` with `run` "
         "and `report` writes this page.",
     )
     return {"gates.md": text}
-
-
-def _played(runs: Runs) -> Iterator[str]:
-    """Yield a sentence for each circuit that played."""
-    for x in runs.read(Played, "episodes/"):
-        yield (
-            f"In co-simulation, the {x.shape} circuit of `{x.agent}` played {x.episodes} episodes "
-            f"of {x.environment} with a mean return of {x.mean:g}; {x.equal:,} of {x.decisions:,} "
-            "decisions were those of the integer program."
-        )
 
 
 def _cells(x: Built) -> tuple[str, ...]:

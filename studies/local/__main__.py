@@ -7,14 +7,12 @@ from studies.local.adaptation import adaptation_runs
 from studies.local.dynamics import dynamics_runs
 from studies.local.learning import learning_runs
 from studies.local.report import pages
-from studies.local.tasks import rival_rows, task_runs
 from studies.runs import Study, command_line
 
 STUDY = Study(
     Path(__file__).parent,
-    lambda table: chain(learning_runs(), adaptation_runs(table), task_runs(), dynamics_runs()),
+    lambda table: chain(learning_runs(), adaptation_runs(table), dynamics_runs()),
     pages,
-    rival_rows,
 )
 
 if __name__ == "__main__":

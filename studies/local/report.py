@@ -17,7 +17,6 @@ from studies.local.learning import (
 )
 from studies.local.report_adaptation import adaptation_section
 from studies.local.report_dynamics import dynamics_section
-from studies.local.report_tasks import tasks_section
 from studies.runs import Runs
 from studies.tables import table, wrapped
 
@@ -26,7 +25,7 @@ def pages(runs: Runs) -> dict[str, str]:
     """Return the study's page."""
     learning = {arm: found for arm in ARMS if (found := runs.read(LocalRun, f"learning/{arm}/"))}
     parts = (
-        *(_head(), _table(learning), adaptation_section(runs), tasks_section(runs)),
+        *(_head(), _table(learning), adaptation_section(runs)),
         *(dynamics_section(runs), _seeds(learning)),
     )
     return {"local-study.md": "\n".join(part for part in parts if part)}

@@ -180,8 +180,6 @@ def _answers(by_arm: RunsByArm, p_values: Mapping[Comparison, float]) -> str:
     ]
     lines = [
         table(("regulation", "compared with", "start", "significant differences"), rows),
-        _summary(arms, by_arm, p_values),
-        _fewer_solved(arms, by_arm, p_values),
         wrapped(
             "P-values are from two-sided exact permutation tests of ranks, with failures last, and "
             f"corrected by Holm for all {len(p_values)} tests. All neurons of the one hidden layer "
@@ -217,54 +215,6 @@ def verdict(
         return None
     measure, (own, others) = MEASURES[comparison[3]], _samples(by_arm, comparison)
     return measure.higher if probability_of_improvement(own, others) > 0.5 else measure.lower
-
-
-def _summary(arms: Sequence[str], by_arm: RunsByArm, p_values: Mapping[Comparison, float]) -> str:
-    """Return which terms significantly change learning or cost from any start."""
-    rows = [
-        (
-            effect,
-            ", ".join(
-                ARMS[arm].says
-                for arm in arms
-                if not ARMS[arm].shuffled
-                and any(
-                    verdict(comparison, by_arm, p_values) == words
-                    for comparison in p_values
-                    if comparison[1:3] == (arm, "off")
-                )
-            )
-            or "none",
-        )
-        for words, effect in (
-            ("quicker", "solve the task in fewer episodes"),
-            ("slower", "need more episodes"),
-            ("fewer operations", "end with fewer operations"),
-            ("earns less", "earn less"),
-        )
-    ]
-    return table(("significant effect, from any start", "terms"), rows)
-
-
-def _fewer_solved(
-    arms: Sequence[str], by_arm: RunsByArm, p_values: Mapping[Comparison, float]
-) -> str:
-    """Return where fewer runs solve the task than without regulation, without significance."""
-    rows = []
-    for start, arm in by_arm:
-        if arm not in arms or ARMS[arm].shuffled or (start, "off") not in by_arm:
-            continue
-        own, off = by_arm[start, arm], by_arm[start, "off"]
-        solved, without = (sum(run.solved_after is not None for run in runs) for runs in (own, off))
-        if solved * len(off) < without * len(own) and (
-            verdict((start, arm, "off", "episodes"), by_arm, p_values) is None
-        ):
-            counts = f"{solved} of {len(own)}", f"{without} of {len(off)}"
-            rows.append((ARMS[arm].says, ALL_STARTS[start].says, *counts))
-    if not rows:
-        return ""
-    text = wrapped("Fewer runs solve the task in time, but not significantly fewer:")
-    return f"{text}\n{table(('regulation', 'start', 'solved', 'solved without'), rows)}"
 
 
 def _elsewhere(stored: Runs) -> str:

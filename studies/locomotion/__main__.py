@@ -25,7 +25,7 @@ def collect(
 
 @app.command()
 def report() -> None:
-    """Write the page and its figure from the rows and evaluations that there are."""
+    """Write the page from the rows and evaluations that there are."""
     typer.echo(f"wrote {write_report()}")
 
 

@@ -8,11 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.leaderboard.results import list_rows
-from snn_gym.plots.style import agent_colours, new_figure, title
 from snn_gym.training.logs import EVALUATIONS_FILE
 from studies.rows import LEADERBOARD, RowName
 
@@ -62,23 +60,3 @@ def collect_runs(runs: Path, path: Path = EVALUATIONS, board: Path = LEADERBOARD
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text_atomic(path, "".join([",".join(COLUMNS) + "\n", *lines]))
     return added
-
-
-def draw_curves(curves: Curves) -> Figure:
-    """Draw the mean return of every evaluation of every seed, a panel for each task."""
-    figure = new_figure(9.0, 3.2)
-    colours = agent_colours({SPIKING: True, TWIN: False})
-    for axes, task in zip(figure.subplots(1, len(TASKS)), TASKS, strict=True):
-        named = set[str]()
-        for name, points in sorted(curves.items()):
-            if name.environment == task:
-                steps, returns = zip(*points, strict=True)
-                label = None if name.agent in named else name.agent
-                axes.plot(steps, returns, color=colours[name.agent], linewidth=1.0, label=label)
-                named.add(name.agent)
-        title(axes, task)
-        axes.set_xlabel("environment steps")
-        if named:
-            axes.legend(loc="upper left")
-    figure.axes[0].set_ylabel("mean return of 20 episodes")
-    return figure

@@ -1,4 +1,4 @@
-"""Write docs/locomotion.md and its figure from the rows that there are."""
+"""Write docs/locomotion.md from the rows that there are."""
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard.comparison import Comparison
 from snn_gym.leaderboard.headings import FEWEST_SEEDS
 from snn_gym.leaderboard.table import TableRow, table_rows
-from snn_gym.plots.style import save, style
 from studies.claims import family_table, judge_pairs
 from studies.locomotion.curves import (
     SPIKING,
     TASKS,
     TWIN,
     Curves,
-    draw_curves,
     read_curves,
 )
 from studies.pays.question import registered_rows
@@ -41,7 +39,7 @@ from studies.tables import table, wrapped
 
 DOCS = Path(__file__).parents[2] / "docs"
 SPEED = DOCS / "locomotion" / "speed.json"
-PAGE, FIGURE = "locomotion.md", "locomotion-td3"
+PAGE = "locomotion.md"
 NAME, TD3_NAME = "locomotion", "locomotion-td3"
 """Names of the registered questions."""
 PPO_TASKS = ("Hopper-v5", "Walker2d-v5", "HalfCheetah-v5", "Ant-v5")
@@ -144,11 +142,8 @@ CLAIMS = (
 
 
 def write_report() -> Path:
-    """Write the page and its figure."""
+    """Write the page."""
     curves = read_curves()
-    if curves:
-        with style():
-            save(draw_curves(curves), DOCS / "images" / FIGURE, ("png",))
     lines = {(x.agent, x.environment): x for x in table_rows(LEADERBOARD)}
     write_text_atomic(DOCS / PAGE, page(lines, read_judged(NAME), curves))
     return DOCS / PAGE
@@ -242,7 +237,6 @@ def _td3_section(lines: Lines, curves: Curves) -> str:
         parts.append(" ".join(ratios))
     if curves:
         parts += [
-            f"![Evaluations during training](images/{FIGURE}.png)",
             "All evaluations of every seed: [evaluations.csv](locomotion/evaluations.csv).",
         ]
     return wrapped(*parts)

@@ -39,7 +39,7 @@ def episodes() -> None:
 
 @app.command()
 def report() -> None:
-    """Write the page and its figures from the rows that there are."""
+    """Write the page from the rows that there are."""
     typer.echo(f"wrote {write_report()}")
 
 

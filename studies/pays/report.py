@@ -1,4 +1,4 @@
-"""Write docs/where-spikes-pay.md and its figures from the rows that there are."""
+"""Write docs/where-spikes-pay.md from the rows that there are."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from snn_gym.program.prices import known_price
 from studies.claims import JudgedPair, family_table, judge_pairs
 from studies.minatar.report import RUNS, read_gate
 from studies.pays.contenders import EVENTS_MARK, Field
-from studies.pays.figures import MAP, figure_name, write_figures
 from studies.pays.tables import (
     MAIN,
     NONE,
@@ -67,9 +66,8 @@ _TO_COME = "None of these rows has landed."
 
 
 def write_report() -> Path:
-    """Write the page and its figures."""
+    """Write the page."""
     judged = read_judged()
-    write_figures(judged, DOCS / "images")
     write_text_atomic(DOCS / PAGE, page(judged))
     return DOCS / PAGE
 
@@ -105,10 +103,6 @@ def _head(judged: Judged) -> str:
         "decides.",
         verdict_table(judged, judged.question.tasks),
         f"{summary(judged, judged.question.prices)} {adjusted(judged)}",
-        f"![Map of the tasks](images/{MAP}.png)",
-        "The map marks the answers by `operations`. The area of a mark grows with the width of "
-        "the observation. Values of an analogue observation all count as events. A native task has "
-        "a place on the map once a row of an ANN has counted its spikes.",
     )
 
 
@@ -116,8 +110,7 @@ def _task_section(judged: Judged, task: str) -> str:
     field = judged.fields[task]
     parts = [f"## {task}", f"{verdict_sentence(judged, task)} {reason(judged, task)}"]
     if field.contenders:
-        figure = f"![Return against price on {task}](images/{figure_name(task)}.png)"
-        parts += [figure, families_table(judged, task), *_others(field)]
+        parts += [families_table(judged, task), *_others(field)]
     if (expected := judged.question.expected.get(task)) is not None:
         parts.append(f"Expected before the rows were made: *{expected}*.")
     return _text(*parts)

@@ -1,21 +1,9 @@
-"""The study of agents as gates: circuits in episodes, and the page."""
-
-import shutil
-
-import pytest
+"""The study of agents as gates: the page."""
 
 from studies.gates.__main__ import Built, Part, pages
-from studies.gates.episodes import play
 from studies.runs import Runs
 
 PART = Part(luts=120, memories=2, multipliers=1, clock_mhz=50.0)
-
-
-@pytest.mark.skipif(shutil.which("iverilog") is None, reason="not installed: iverilog")
-@pytest.mark.parametrize("shape", ["serial", "parallel"])
-def test_a_circuit_plays_an_episode(shape):
-    played = play("CartPole-v1", "ppo-linear", shape, range(1))
-    assert (played.mean, played.decisions, played.equal) == (500.0, 500, 500)
 
 
 def test_the_page_has_both_forms_and_says_what_does_not_fit(tmp_path):

@@ -9,14 +9,12 @@ import pytest
 from snn_gym import evaluate
 from snn_gym.zoo import load_agent_spec, make_agent
 from studies.changed import make_changed
-from studies.local import adaptation, dynamics, learning, report_adaptation, tasks
+from studies.local import adaptation, dynamics, learning, report_adaptation
 from studies.local.adaptation import CHANGES, Life, live
 from studies.local.dynamics import STARTS, STRENGTHS, DynamicsRun, regulation_of
 from studies.local.learning import ARMS, LocalRun, play_without_exploration, solved_after
 from studies.local.report import pages
 from studies.local.report_dynamics import corrected, verdict
-from studies.local.report_tasks import is_met
-from studies.local.tasks import STEPS, Bar, TaskRun, bar
 from studies.runs import Runs
 from studies.statistics import holm_by_name, rank_sum_p
 
@@ -81,33 +79,6 @@ def test_the_page_counts_failures_as_longest(tmp_path):
         "3", "2 of 3", "100.0", "100 to 100", "10,000", "3 of 3", "496.7", "490.0",
     ]  # fmt: skip
     assert "102: – (490.0)" in page
-
-
-# ---- four tasks ---------------------------------------------------------------------------------
-
-
-def test_a_bar_is_a_tenth_of_the_range_below_the_rows_of_the_table():
-    found = bar("Acrobot-v1")
-    assert found.seeds >= 5
-    assert found.mean - found.least == pytest.approx(0.1 * (-100.0 + 498.59))
-    assert found.steps == 303_104
-    assert STEPS["Acrobot-v1"] <= 3 * found.steps
-
-
-def test_a_mean_at_the_bar_meets_it_and_too_many_steps_do_not():
-    def run(final, steps=300_000):
-        return TaskRun("Acrobot-v1", 300, steps, final)
-
-    asked = Bar(5, -80.0, 100_000, -120.0)
-    assert is_met([run(-110.0), run(-130.0)], asked)
-    assert not is_met([run(-110.0), run(-130.2)], asked)
-    assert not is_met([run(-80.0), run(-80.0, steps=300_001)], asked)
-
-
-def test_one_setting_serves_all_tasks():
-    spec = load_agent_spec(tasks.AGENT)
-    assert len({str(spec.settings(task)) for task in STEPS}) == 1
-    assert spec.policy_kwargs == {"input_spread": 3.0}
 
 
 # ---- changes ------------------------------------------------------------------------------------
@@ -289,7 +260,6 @@ def test_the_page_names_the_differences_of_terms(tmp_path):
     assert cells(page, "| its own | lean cost |")[6] == "**904**"
     text = " ".join(page.split())
     assert "| synaptic scaling | none | its own | slower (p" in text
-    assert "| need more episodes | synaptic scaling |" in text
     row = cells(page, "| Acrobot-v1 | all four |")
     assert row[2:] == ["8", "-90.0", "-90.0", "**1004**", "390", "50"]
     row = "| Acrobot-v1 | fewer operations (p < 0.001) |"

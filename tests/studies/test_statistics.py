@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import mannwhitneyu, rankdata, spearmanr
+from scipy.stats import mannwhitneyu, rankdata
 
 from snn_gym.leaderboard.statistics import permutation_p
-from studies.statistics import equal_to, holm_by_name, p_value, rank_sum_p, sign_flip_p, trend
+from studies.statistics import equal_to, holm_by_name, p_value, rank_sum_p, sign_flip_p
 
 INF = np.inf
 samples = st.lists(st.sampled_from([1.0, 2.0, 3.0, 10.0, INF]), min_size=2, max_size=5)
@@ -80,29 +80,6 @@ def test_samples_without_runs_are_refused():
         rank_sum_p([([1.0], [])])
     with pytest.raises(ValueError, match=r"got sizes \[\]"):
         rank_sum_p([])
-
-
-def test_a_trend_is_spearmans_and_counts_orders():
-    rng = np.random.default_rng(0)
-    runs = [rng.normal(size=4), rng.normal(size=3) + 1, np.array([1.0, 1.0, INF])]
-    expected = spearmanr(np.repeat([8, 16, 32], [4, 3, 3]), np.concatenate(runs)).statistic
-    assert trend([8, 16, 32], runs)[0] == pytest.approx(expected)
-    # Of 24 orders of four values two are monotonous: p = 1 / 12 but for what is drawn.
-    found, p = trend([1, 2, 3, 4], [[1.0], [2.0], [5.0], [INF]])
-    assert found == pytest.approx(1.0)
-    assert p == pytest.approx(1 / 12, abs=0.01)
-    assert trend([1, 2, 3, 4], [[9.0], [6.0], [5.0], [1.0]]) == pytest.approx((-1.0, p))
-    # Three levels and these values: 1, 3, 2 has 0.5; all six orders are as strong or stronger.
-    assert trend([1, 2, 3], [[1.0], [3.0], [2.0]]) == pytest.approx((0.5, 1.0))
-
-
-def test_values_that_are_alike_have_no_trend():
-    assert trend([1, 2], [[1.0, 1.0], [1.0]]) == (0.0, 1.0)
-
-
-def test_no_p_value_of_a_trend_is_below_one_in_20000():
-    values = np.arange(40.0)
-    assert trend(list(range(40)), values[:, np.newaxis])[1] == 1 / 20_000
 
 
 def test_holm_multiplies_by_the_remaining_tests_and_never_falls():

@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from snn_gym._base.config import Config
 from studies.deployed import __main__ as deployed
-from studies.deployed import converted, faults, graphs, hardware
+from studies.deployed import faults, hardware
 from studies.deployed.page import Page
 from studies.rows import RowName, moved_rows
 
-PAGES = [x.PAGE for x in (deployed, converted, faults, graphs, hardware)]
+PAGES = [x.PAGE for x in (deployed, faults, hardware)]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -12,7 +12,6 @@ from snn_gym.leaderboard.comparison import MARGIN
 from snn_gym.leaderboard.manifest import TrainedAgain
 from snn_gym.leaderboard.results import find_row, list_rows, verified_weights, write_row
 from studies.pays.contenders import read_fields
-from studies.pays.figures import PLACES, figure_name, write_figures
 from studies.pays.question import read_question
 from studies.pays.report import DOCS, PAGE, page
 from studies.pays.tables import Judged, family_table, read_judged, verdict_table
@@ -129,7 +128,7 @@ def test_the_page_names_missing_rows_and_gives_no_answers(leaderboard, tmp_path)
     assert f"**Costs less?** By `operations`: {reason.format(3)}." in said
 
 
-def test_the_page_has_a_verdict_a_figure_and_the_expectation(leaderboard, tmp_path):
+def test_the_page_has_a_verdict_and_the_expectation(leaderboard, tmp_path):
     made = judged(WHOLE, leaderboard, tmp_path)
     text = page(made)
     assert f"| {TASK} | yes | **costs less**: 0.08" in text.split("##")[0]
@@ -139,9 +138,6 @@ def test_the_page_has_a_verdict_a_figure_and_the_expectation(leaderboard, tmp_pa
     assert "By it 1 of 1 ratios are significant." in said
     assert "Expected before the rows were made: *spikes pay*." in text
     assert "All registered rows are there." in text
-    written = {path.name for path in write_figures(made, tmp_path)}
-    assert written == {f"{figure_name(TASK)}.png", "pays-map.png"}
-    assert all(f"(images/{name})" in text for name in written)
 
 
 def test_the_committed_page_is_up_to_date():
@@ -153,7 +149,6 @@ def test_the_registered_question_is_that_of_the_project():
     question = read_question()
     assert len(question.tasks) == 12
     assert question.margin == MARGIN
-    assert set(PLACES) == {*question.tasks, *question.context}
     assert set(question.expected) == set(question.tasks)
     assert {row.environment for row in question.needed} == set(question.tasks)
     named = [agent for agents in question.families.values() for agent in agents]
