@@ -22,7 +22,6 @@ EPISODES = 4
 """Episodes of each network."""
 NETWORK = NetworkConfig(hidden_sizes=(16,), time_steps=8)
 TASKS = ("CartPole-v1", "Acrobot-v1", "MountainCar-v0")
-TOGETHER, TWO_CORES, ONE_BY_ONE = "together", "together, two cores", "one by one"
 _RATE = "steps/s, one core"
 _MILLION = 1e6
 
@@ -59,14 +58,14 @@ def _prepare(env_id: str, networks: int) -> tuple[Population, Weights, Observati
     return population, weights, ObservationLimits.of(spikes.low, spikes.high)
 
 
-def _batched(env_id: str, networks: int, workers: int) -> tuple[Run, int]:
+def _batched(env_id: str, networks: int) -> tuple[Run, int]:
     """Return a function that plays all networks together, and the steps that it makes."""
     population, weights, limits = _prepare(env_id, networks)
     task = BATCHED_TASKS[env_id](EPISODES)
 
     def run() -> int:
         seeds = range(EPISODES)
-        return play(task, population, weights, seeds, limits, workers=workers).steps
+        return play(task, population, weights, seeds, limits).steps
 
     return run, run()
 
@@ -95,8 +94,7 @@ def _one_by_one(env_id: str) -> tuple[Run, int]:
 def _run(env_id: str) -> Callable[[Effort], Readings]:
     def run(effort: Effort) -> Readings:
         made = {
-            TOGETHER: _batched(env_id, NETWORKS, 1),
-            TWO_CORES: _batched(env_id, NETWORKS, 2),
+            TOGETHER: _batched(env_id, NETWORKS),
             ONE_BY_ONE: _one_by_one(env_id),
         }
         calls = {name: call for name, (call, _) in made.items()}

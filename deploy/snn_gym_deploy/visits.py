@@ -13,8 +13,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
 from snn_gym._base.config import Count, typed
-from snn_gym.envs.objects import EnvironmentLike, Given
 from snn_gym.envs.registry import make_task
+from snn_gym.envs.stable_baselines import EnvironmentLike, Given
 from snn_gym.leaderboard.evaluation import Evaluation, evaluate
 from snn_gym.policies.frozen import InterpretedPolicy
 from snn_gym.policies.protocols import Acting, RecordedPolicy

@@ -1,14 +1,15 @@
-"""Batches of environments that step at once, and their form with one environment."""
+"""Batches of environments that step at once, their form with one environment, random streams."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
@@ -126,15 +127,9 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
 
     Environment i of a batch that is reset with seed s equals ``gym.make`` reset with seed s + i, in
     every episode. An episode ends when the task terminates it or after ``limit`` environment steps.
-    The autoreset mode says when the next episode starts, as in gymnasium's ``SyncVectorEnv``:
-
-    - ``SAME_STEP``, the default: in the same step; ``infos["final_obs"]`` and
-      ``infos["final_info"]`` hold the last observation and info.
-    - ``NEXT_STEP``: in the next step, which ignores the action and gives reward 0.
-    - ``DISABLED``: at the next ``reset``; ``step`` raises until then.
-
-    ``reset(options={"reset_mask": mask})`` resets the chosen environments, as in ``SyncVectorEnv``.
-    All other options belong to the task. Returned arrays are never written again.
+    The next episode starts in the same step (gymnasium's autoreset mode ``SAME_STEP``):
+    ``infos["final_obs"]`` and ``infos["final_info"]`` hold the last observation and info. Returned
+    arrays are never written again.
 
     A subclass starts episodes (``_start``), moves all environments by one step (``_advance``),
     observes them (``_observe``, ``_info``) and draws them (``draw``).
@@ -144,15 +139,14 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         limit: Environment steps after which an episode is truncated, at least 1.
         observation_space: Space of one environment.
         action_space: Space of one environment.
-        render_mode: ``rgb_array``, ``rgb_array_list`` or None.
-        autoreset_mode: Mode, or gymnasium's name of it, such as ``NextStep``.
+        render_mode: ``rgb_array`` or None.
 
     Raises:
-        ValueError: A number is below 1, or a mode is unknown.
+        ValueError: A number is below 1, or the render mode is unknown.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - gymnasium's own type
-        "render_modes": ["rgb_array", "rgb_array_list"],
+        "render_modes": ["rgb_array"],
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
 
@@ -163,7 +157,6 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         observation_space: gym.Space[Any],
         action_space: gym.Space[Any],
         render_mode: str | None = None,
-        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
     ) -> None:
         if num_envs < 1 or limit < 1:
             raise ValueError(
@@ -172,10 +165,8 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(
                 f"render_mode {render_mode!r} is not allowed for a batch of environments; use "
-                "'rgb_array', 'rgb_array_list' or None, or make a single environment with gym.make"
+                "'rgb_array' or None, or make a single environment with gym.make"
             )
-        self._autoreset_mode = autoreset_mode_of(autoreset_mode)
-        self.metadata = {**self.metadata, "autoreset_mode": self._autoreset_mode}
         self.num_envs = num_envs
         self.render_mode = render_mode
         self.single_observation_space, self.single_action_space = observation_space, action_space
@@ -185,78 +176,50 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         self._steps = np.zeros(num_envs, np.int64)
         self._latest = np.zeros(self.observation_space.shape or (), observation_space.dtype)
         self._started = False
-        self._over = np.zeros(num_envs, np.bool_)
-        self._waiting = NOBODY
-        self._frames: list[list[NDArray[np.uint8]]] = [[] for _ in range(num_envs)]
 
     def reset(
         self, *, seed: Seeds = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[Any], dict[str, Any]]:
-        """Start episodes.
+        """Start an episode in every environment.
 
         Args:
             seed: s for s, s + 1, …; a list with a seed for each environment; None continues the
                 random streams.
-            options: ``reset_mask`` (B,), bool, and options of the task.
+            options: Options of the task.
 
         Returns:
-            Observations (B, ...), outside the mask the latest ones, and infos, 0 outside the mask.
+            Observations (B, ...) and infos.
 
         Raises:
-            ValueError: Seeds or mask have a wrong length, or an option has a wrong value.
-            TypeError: The mask is no array of bools.
+            ValueError: Seeds have a wrong length, or an option is unknown or has a wrong value.
         """
-        indices, options = masked_environments(options, self.num_envs)
-        first = self.begin(self._rows(indices), seeds_for(seed, self.num_envs), options)
-        # A step needs one reset of all environments; later ones may reset a part.
-        self._started = self._started or len(indices) == self.num_envs
-        # The other environments show their latest observations again.
-        observations = self._latest.copy()
-        observations[indices] = first
-        self._over[indices] = False
-        self.keep(observations, indices, indices)
-        self._film(indices, indices)
-        mask = np.zeros(self.num_envs, np.bool_)
-        mask[indices] = True
-        return observations, masked_infos(self._info(), mask)
+        observations = self.begin(EVERY, seeds_for(seed, self.num_envs), options)
+        self._started = True
+        self.keep(observations, np.arange(self.num_envs))
+        return observations, masked_infos(self._info(), np.ones(self.num_envs, np.bool_))
 
     def step(self, actions: ArrayLike) -> Step:
         """Make one environment step in every environment.
 
         Returns:
             Observations (B, ...); rewards (B,), float64; terminated (B,) and truncated (B,), bool;
-            infos, with ``final_obs`` and ``final_info`` of ended episodes in mode ``SAME_STEP``.
+            infos, with ``final_obs`` and ``final_info`` where episodes ended.
 
         Raises:
-            gymnasium.error.ResetNeeded: An environment has no running episode.
+            gymnasium.error.ResetNeeded: There was no reset.
             ValueError: The actions do not fit the action space.
         """
-        actions = self.checked(actions)
-        same_step = self._autoreset_mode is AutoresetMode.SAME_STEP
-        # Environments whose episodes ended in an earlier step.
-        waiting = NOBODY if same_step else np.flatnonzero(self._over)
-        if len(waiting) and self._autoreset_mode is AutoresetMode.DISABLED:
-            raise gym.error.ResetNeeded(
-                f"the episodes of environments {waiting.tolist()} are over and autoreset is "
-                'DISABLED; call reset(options={"reset_mask": mask}) before step()'
-            )
-        observations, rewards, terminated, truncated, info = self.advance(actions, waiting)
-        if len(waiting):
-            # Their action is ignored: this step starts their episodes.
-            rewards[waiting], terminated[waiting], truncated[waiting] = 0.0, False, False
+        observations, rewards, terminated, truncated, info = self.advance(self.checked(actions))
         ends: dict[str, Any] = {}
-        fresh, over = waiting, terminated | truncated
-        if same_step:
-            fresh = np.flatnonzero(over)
-            ends = _final_infos(over, fresh, observations, info) if len(fresh) else {}
-        else:
-            self._over = over.copy()
+        over = terminated | truncated
+        fresh = np.flatnonzero(over)
         if len(fresh):
-            # The infos hold copies of the last observations already.
-            observations[fresh] = self.begin(self._rows(fresh))
+            ends = _final_infos(over, fresh, observations, info)
+            # A slice is faster than the indices of all environments.
+            rows = EVERY if len(fresh) == self.num_envs else fresh
+            observations[fresh] = self.begin(rows)
             info = self._info()
         self.keep(observations, fresh)
-        self._film(EVERY, fresh)
         if info:
             ends = {**masked_infos(info, np.ones(self.num_envs, np.bool_)), **ends}
         return observations, rewards, terminated, truncated, ends
@@ -278,13 +241,11 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
             f"{space}, one for each environment"
         )
 
-    def advance(self, actions: NDArray[Any], waiting: NDArray[np.int64] = NOBODY) -> Step:
+    def advance(self, actions: NDArray[Any]) -> Step:
         """Make one environment step without checks and without starting new episodes.
 
-        Environments ``waiting`` (n,) keep their random streams; their results mean nothing. Infos
-        are valid until the next step.
+        Infos are valid until the next step.
         """
-        self._waiting = waiting
         rewards, terminated = self._advance(actions)
         self._steps += 1
         observations = self._observe()
@@ -303,29 +264,17 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         self._steps[rows] = 0
         return self._start(rows, seeds, options)
 
-    def keep(self, observations: NDArray[Any], fresh: NDArray[np.int64], new: Rows = EVERY) -> None:
-        """Store the latest observations (B, ...); episodes of ``fresh`` (n,) began with them.
-
-        ``new`` are the environments whose observations changed.
-        """
-        del fresh, new
+    def keep(self, observations: NDArray[Any], fresh: NDArray[np.int64]) -> None:
+        """Store the latest observations (B, ...); episodes of ``fresh`` (n,) began with them."""
+        del fresh
         self._latest = observations.copy()
 
-    def render(self) -> tuple[Any, ...] | None:
-        """Draw every environment.
-
-        Returns:
-            B images (height, width, 3), uint8, in mode ``rgb_array``. In mode ``rgb_array_list``, B
-            lists of images: the present episode's steps since the last call, as gymnasium's
-            ``RenderCollection`` returns them. Otherwise None.
-        """
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """Return an image (height, width, 3), uint8, of each environment; None without a mode."""
         if self.render_mode is None:
             warn_of_no_render_mode("gym.make_vec")
             return None
-        if self.render_mode == "rgb_array":
-            return tuple(self.draw(index) for index in range(self.num_envs))
-        frames, self._frames = self._frames, [[] for _ in range(self.num_envs)]
-        return tuple(frames)
+        return tuple(self.draw(index) for index in range(self.num_envs))
 
     @abstractmethod
     def draw(self, index: int) -> NDArray[np.uint8]:
@@ -349,18 +298,6 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         """Return the present infos, each (B, ...); they may be views."""
         return {}
 
-    def _film(self, rows: Rows, fresh: NDArray[np.int64]) -> None:
-        """In mode ``rgb_array_list``, append images of ``rows``; first drop those of ``fresh``."""
-        if self.render_mode == "rgb_array_list":
-            for index in fresh:
-                self._frames[index] = []
-            for index in np.arange(self.num_envs)[rows]:
-                self._frames[index].append(self.draw(index))
-
-    def _rows(self, indices: NDArray[np.int64]) -> Rows:
-        # A slice is faster than the indices of all environments.
-        return EVERY if len(indices) == self.num_envs else indices
-
 
 def seeds_for(seed: Seeds, num_envs: int) -> Sequence[int | None]:
     """Return a seed for each environment: s, s + 1, … for a number s, None for None.
@@ -376,33 +313,12 @@ def seeds_for(seed: Seeds, num_envs: int) -> Sequence[int | None]:
     return list(typed(tuple[int | None, ...], tuple(seed), "seed"))
 
 
-def masked_environments(
-    options: dict[str, Any] | None, num_envs: int
-) -> tuple[NDArray[np.int64], dict[str, Any] | None]:
-    """Return the indices that ``options["reset_mask"]`` picks, or all, and the other options.
-
-    The rest is None where there are none. A wrong mask raises TypeError or ValueError.
-    """
-    if options is None or "reset_mask" not in options:
-        return np.arange(num_envs), options
-    mask = options["reset_mask"]
-    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
-        raise TypeError(f"options['reset_mask'] must be a numpy array of bools, got {mask!r}")
-    if mask.shape != (num_envs,) or not mask.any():
-        raise ValueError(
-            f"options['reset_mask'] must have shape ({num_envs},) and pick at least one "
-            f"environment, got {mask}"
-        )
-    rest = {key: value for key, value in options.items() if key != "reset_mask"}
-    return np.flatnonzero(mask), rest or None
-
-
 def refuse_options(options: Mapping[str, Any] | None, task: str) -> None:
-    """Raise ValueError if options remain beside the mask, for a task that has none."""
+    """Raise ValueError for options of a task that has none."""
     if options:
         raise ValueError(
-            f"options {sorted(options)} are unknown; {task} takes 'reset_mask' only: give settings "
-            "to gym.make instead"
+            f"options {sorted(options)} are unknown; {task} takes none: give settings to gym.make "
+            "instead"
         )
 
 
@@ -421,18 +337,6 @@ def masked_infos(values: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_]) ->
 def single_render_mode(render_mode: str | None) -> str | None:
     """Return the mode of a renderer inside a batch: None for None, otherwise ``rgb_array``."""
     return None if render_mode is None else "rgb_array"
-
-
-def autoreset_mode_of(mode: AutoresetMode | str) -> AutoresetMode:
-    """Return gymnasium's autoreset mode for a member or its value; ValueError if unknown."""
-    try:
-        return AutoresetMode(mode)
-    except ValueError as error:
-        allowed = ", ".join(str(each) for each in AutoresetMode)
-        raise ValueError(
-            f"autoreset_mode {mode!r} is unknown; allowed are gymnasium.vector's {allowed}, and "
-            f"their values {', '.join(repr(each.value) for each in AutoresetMode)}"
-        ) from error
 
 
 def _final_infos(
@@ -543,24 +447,23 @@ class SpikeBatch(BatchEnv):
         render_mode: str | None,
         flatten: bool,
         channels_per_band: int,
-        autoreset_mode: AutoresetMode | str,
     ) -> None:
         self._spike_shape = spike_shape
         self._flat = FlatSpikes(*spike_shape) if flatten else None
         space = gym.spaces.MultiBinary(spike_shape) if self._flat is None else self._flat
-        super().__init__(num_envs, limit, space, action_space, render_mode, autoreset_mode)
+        super().__init__(num_envs, limit, space, action_space, render_mode)
         self._renderers = [
             SpikeRenderer(channels_per_band) for _ in range(num_envs if render_mode else 0)
         ]
 
-    def keep(self, observations: NDArray[Any], fresh: NDArray[np.int64], new: Rows = EVERY) -> None:
+    def keep(self, observations: NDArray[Any], fresh: NDArray[np.int64]) -> None:
         """Store the latest spikes, also for the images; rasters of ``fresh`` start empty."""
-        super().keep(observations, fresh, new)
+        super().keep(observations, fresh)
         if self._renderers:
             for index in fresh:
                 self._renderers[index].clear()
-            for index in np.arange(self.num_envs)[new]:
-                self._renderers[index].add(observations[index].reshape(self._spike_shape))
+            for renderer, spikes in zip(self._renderers, observations, strict=True):
+                renderer.add(spikes.reshape(self._spike_shape))
 
     def draw(self, index: int) -> NDArray[np.uint8]:
         """Return the image (height, width, 3), uint8, of one environment beside its spikes."""
@@ -578,3 +481,112 @@ class SpikeBatch(BatchEnv):
     @abstractmethod
     def _scene(self, index: int) -> NDArray[np.uint8]:
         """Draw the scene (height, width, 3), uint8, of one environment, without its spikes."""
+
+
+# ---- random streams ------------------------------------------------------------------------------
+_START_ROWS = 32
+_BLOCK_BYTES = 1 << 15
+_WORD_BYTES = 8
+# The generator of start states uses the same seed without a spawn key.
+_SPAWN_KEY = (1,)
+
+GeneratorT = TypeVar("GeneratorT")
+
+
+class _BlockStreams(ABC, Generic[GeneratorT]):
+    """Rows of random numbers, drawn in blocks from one generator per environment.
+
+    ``blocks`` (B, rows, padded width) stores the rows drawn ahead, ``width`` entries of each are
+    used. Drawing ahead changes the speed, not the numbers.
+    """
+
+    def __init__(self, blocks: NDArray[Any], width: int) -> None:
+        self._blocks = blocks
+        self._width = width
+        self._generators = [self._generator(None) for _ in blocks]
+        self._used = np.full(len(blocks), blocks.shape[1])
+
+    def seed(self, seeds: Sequence[int | None] | None, rows: Rows) -> None:
+        """Restart the streams of ``rows`` with ``seeds`` (B,); None continues a stream, or all."""
+        if seeds is None:
+            return
+        for index in self._indices(rows):
+            seed = seeds[index]
+            if seed is not None:
+                self._generators[index] = self._generator(seed)
+                self._used[index] = self._blocks.shape[1]
+
+    def take(self, rows: Rows) -> NDArray[Any]:
+        """Return the next random numbers (n, width) of environments ``rows``, which must differ."""
+        indices = self._indices(rows)
+        used = self._used[indices]
+        spent = indices[used == self._blocks.shape[1]]
+        if len(spent):
+            for index in spent:
+                self._draw(self._generators[index], self._blocks[index])
+            self._used[spent] = 0
+            used = self._used[indices]
+        self._used[indices] += 1
+        drawn: NDArray[Any] = self._blocks[indices, used]
+        # Slicing in the same index would be slower where the width needs no cut.
+        return drawn if drawn.shape[1] == self._width else drawn[:, : self._width].copy()
+
+    def _indices(self, rows: Rows) -> NDArray[np.int64]:
+        return np.arange(len(self._used)) if isinstance(rows, slice) else rows
+
+    @abstractmethod
+    def _generator(self, seed: int | None) -> GeneratorT:
+        """Return the generator of a seed; of None, an unseeded one."""
+
+    @abstractmethod
+    def _draw(self, generator: GeneratorT, block: NDArray[Any]) -> None:
+        """Fill a block (rows, padded width) with the next rows."""
+
+
+class StartStreams(_BlockStreams[np.random.Generator]):
+    """Uniform numbers in [0, 1), float64, drawn as gymnasium's ``np_random`` does."""
+
+    def __init__(self, num_envs: int, width: int) -> None:
+        super().__init__(np.empty((num_envs, _START_ROWS, width)), width)
+
+    def _generator(self, seed: int | None) -> np.random.Generator:
+        return seeding.np_random(seed)[0]
+
+    def _draw(self, generator: np.random.Generator, block: NDArray[Any]) -> None:
+        # random(out=(k, d)) gives the numbers of k calls with size=d.
+        generator.random(out=block)
+
+
+class NoiseStreams(_BlockStreams[np.random.SFC64]):
+    """Bytes, uniform in [0, 255]: the words of ``SFC64(SeedSequence(seed, spawn_key=(1,)))``.
+
+    Each row begins with a new 64-bit word.
+    """
+
+    def __init__(self, num_envs: int, width: int) -> None:
+        padded = -(-width // _WORD_BYTES) * _WORD_BYTES
+        rows = min(64, max(4, _BLOCK_BYTES // padded))
+        super().__init__(np.empty((num_envs, rows, padded), np.uint8), width)
+
+    def _generator(self, seed: int | None) -> np.random.SFC64:
+        if seed is None:
+            return np.random.SFC64()
+        return np.random.SFC64(np.random.SeedSequence(seed, spawn_key=_SPAWN_KEY))
+
+    def _draw(self, generator: np.random.SFC64, block: NDArray[Any]) -> None:
+        words = generator.random_raw(block.size // _WORD_BYTES)
+        # (rows * words,) uint64 -> (rows, padded) uint8
+        block[:] = words.view(np.uint8).reshape(block.shape)
+
+
+def byte_rate(probability: float) -> int:
+    """Return t, 0 to 255: a random byte is below t with the probability, rounded to 1/256.
+
+    Other probabilities raise ValueError.
+    """
+    threshold = round(probability * 256)
+    if not 0 <= threshold <= 255:
+        raise ValueError(
+            f"the probability of a spike in a time step must be in [0, 255/256], got {probability}"
+        )
+    return threshold

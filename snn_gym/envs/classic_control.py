@@ -17,11 +17,9 @@ import numpy as np
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 from gymnasium.envs.classic_control.pendulum import DEFAULT_X, DEFAULT_Y
 from gymnasium.envs.classic_control.utils import maybe_parse_reset_bounds, verify_number_and_cast
-from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from snn_gym.envs.batch import BatchEnv, Rows, single_render_mode
-from snn_gym.envs.streams import StartStreams
+from snn_gym.envs.batch import BatchEnv, Rows, StartStreams, single_render_mode
 
 
 # ---- batched -------------------------------------------------------------------------------------
@@ -44,7 +42,6 @@ class BatchedTask(BatchEnv):
         num_envs: int = 1,
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
-        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         **arguments: Any,
     ) -> None:
         """Make the batch; ``arguments`` are those of the task, as for ``gym.make``.
@@ -58,7 +55,7 @@ class BatchedTask(BatchEnv):
         # Gymnasium's own environment holds the constants and draws the pictures.
         mode = single_render_mode(render_mode)
         self._task: Any = gym.make(self.base_id, render_mode=mode, **arguments).unwrapped
-        super().__init__(num_envs, limit, *self._single_spaces(), render_mode, autoreset_mode)
+        super().__init__(num_envs, limit, *self._single_spaces(), render_mode)
         # The spec is that of the single environment that gym.make would make.
         spec.kwargs.update(arguments)
         spec.max_episode_steps = limit
@@ -289,9 +286,8 @@ class BatchedMaskedCartPole(BatchedCartPole):
         num_envs: int = 1,
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
-        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
     ) -> None:
-        super().__init__(num_envs, max_episode_steps, render_mode, autoreset_mode)
+        super().__init__(num_envs, max_episode_steps, render_mode)
 
     def _single_spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
         observations, actions = super()._single_spaces()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -134,14 +133,12 @@ def play(
     limits: ObservationLimits,
     *,
     observer: Observer | None = None,
-    workers: int = 1,
 ) -> Rollouts:
     """Play seeded episodes with every network, weights (P, W); return returns and lengths (P, E).
 
     ``seeds`` are (E,) for all networks, or (P, E); ``task`` has one environment for each seed and
     is reset. The episode of a seed is the first one after a reset with it. ``observer`` receives
-    every step, with one worker only, as steps then have an order. The result does not depend on the
-    number of workers. Wrong shapes and values that are not finite raise ValueError.
+    every step. Wrong shapes and values that are not finite raise ValueError.
     """
     networks, seeds = len(weights), np.asarray(seeds)
     episodes = seeds.shape[-1]
@@ -154,35 +151,22 @@ def play(
             f"{seeds.size} seeds need as many environments, got a task of {task.num_envs}; make it "
             f"with num_envs={seeds.size}"
         )
-    if workers < 1 or (workers > 1 and observer is not None):
-        raise ValueError(
-            f"workers must be at least 1, and 1 with an observer, got {workers}; leave one of "
-            "them out"
-        )
     starts, _ = task.reset(seed=seeds.reshape(-1).tolist())
     stage = _Stage(task, population, weights, episodes, limits, starts, seeds, observer)
-    blocks = _blocks(networks * episodes, workers, observer)
-    if workers == 1:
-        for lanes in blocks:
-            stage.play(lanes)
-    else:
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(stage.play, blocks))  # the list, so that errors are raised
+    lanes = networks * episodes
+    # One block with an observer, so that steps have an order. Good networks, with long episodes,
+    # are neighbours: each block takes its share of them.
+    blocks = math.ceil(lanes / _BLOCK) if observer is None else 1
+    for first in range(blocks):
+        stage.play(np.arange(first, lanes, blocks))
     shape = (networks, episodes)
     return Rollouts(
         stage.returns.reshape(shape), stage.lengths.reshape(shape), stage.samples.joined()
     )
 
 
-def _blocks(lanes: int, workers: int, observer: Observer | None) -> list[NDArray[np.int64]]:
-    """Split lanes into interleaved blocks, at least one a worker; one block with an observer."""
-    count = max(workers, math.ceil(lanes / _BLOCK)) if observer is None else 1
-    # Good networks, with long episodes, are neighbours: each block takes its share of them.
-    return [np.arange(first, lanes, count) for first in range(min(count, lanes))]
-
-
 class _Stage:
-    """State of a rollout; lanes write to disjoint places, so threads share nothing else."""
+    """State of a rollout."""
 
     def __init__(
         self,
@@ -272,7 +256,7 @@ class Samples:
             self._parts.append((lanes[indices], each_array(lambda x: x[indices], observations)))
 
     def joined(self) -> Observations:
-        """Return all stored observations (n, ...), lane by lane, whatever the workers' order."""
+        """Return all stored observations (n, ...), lane by lane, whatever their order."""
         lanes, parts = zip(*self._parts, strict=True)
         order = np.argsort(np.concatenate(lanes), kind="stable")
         joined: Observations = each_array(lambda *x: np.concatenate(x)[order], *parts)

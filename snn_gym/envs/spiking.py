@@ -10,7 +10,6 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from gymnasium.utils import EzPickle, RecordConstructorArgs, seeding
-from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 
 from snn_gym._base.config import MAX_TIME_STEPS, typed
@@ -211,20 +210,9 @@ class BatchCoder:
         self._previous[indices] = intensity
         return self._encode(intensity, indices)
 
-    def step(
-        self, observations: NDArray[Any], waiting: NDArray[np.int64] | None = None
-    ) -> NDArray[np.int8]:
-        """Encode later observations (B, ...) as spikes (B, T, N), int8.
-
-        Environments ``waiting`` (n,) get no spikes; their streams and intensities stay.
-        """
-        intensity = self._intensity(observations)
-        if waiting is None or not len(waiting):
-            return self._encode(intensity, self._everywhere)
-        indices = np.delete(self._everywhere, waiting)
-        spikes = np.zeros((len(intensity), *self.spike_shape), np.int8)
-        spikes[indices] = self._encode(intensity[indices], indices)
-        return spikes
+    def step(self, observations: NDArray[Any]) -> NDArray[np.int8]:
+        """Encode later observations (B, ...) as spikes (B, T, N), int8."""
+        return self._encode(self._intensity(observations), self._everywhere)
 
     def _encode(
         self, intensity: NDArray[np.float32], indices: NDArray[np.int64]
@@ -466,16 +454,14 @@ class BatchedSpikingEnv(SpikeBatch):
             time_steps: Number T of time steps for each environment step. Default: the task's, 8.
             low: Observation that becomes intensity 0, per observed value. Default: the task's.
             high: Observation that becomes intensity 1. Default: the task's.
-            render_mode: ``rgb_array``, ``rgb_array_list`` or None.
+            render_mode: ``rgb_array`` or None.
             flatten: Observe ``FlatSpikes(T, N)``, a Box of one dimension.
-            **arguments: Arguments of the task, as for ``gym.make``, and ``autoreset_mode``
-                (``BatchEnv``).
+            **arguments: Arguments of the task, as for ``gym.make``.
 
         Raises:
             TypeError: An argument is unknown, also to the task.
             ValueError: An argument is not allowed; the message names the allowed values.
         """
-        autoreset_mode = arguments.pop("autoreset_mode", AutoresetMode.SAME_STEP)
         settings = _settings_of(base_id)
         encoder = settings.encoder if encoder is None else encoder
         if max_episode_steps is None:
@@ -503,7 +489,6 @@ class BatchedSpikingEnv(SpikeBatch):
             render_mode,
             flatten,
             self._coder.channels_per_value,
-            autoreset_mode,
         )
         space = self.base.observation_space
         self._analogue = np.zeros(space.shape or (), space.dtype)
@@ -523,12 +508,11 @@ class BatchedSpikingEnv(SpikeBatch):
         return self._observation(self._coder.start(first, indices))
 
     def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        # Waiting environments keep their random streams, also in the task.
-        self._analogue, rewards, terminated, *_ = self.base.advance(actions, self._waiting)
+        self._analogue, rewards, terminated, *_ = self.base.advance(actions)
         return rewards, terminated
 
     def _observe(self) -> NDArray[Any]:
-        return self._observation(self._coder.step(self._analogue, self._waiting))
+        return self._observation(self._coder.step(self._analogue))
 
     def _info(self) -> Infos:
         return {ANALOGUE: self._analogue}
@@ -603,11 +587,9 @@ class EnvsInTurn(BatchEnv):
                 "an episode of this task does not outlive pickling; call reset() before step()"
             )
         rewards, terminated = np.zeros(self.num_envs), np.zeros(self.num_envs, np.bool_)
-        waiting = set(self._waiting.tolist())
         for index, env in enumerate(self.envs):
-            if index not in waiting:
-                result = env.step(actions[index])
-                self._observations[index], rewards[index], terminated[index], *_ = result
+            result = env.step(actions[index])
+            self._observations[index], rewards[index], terminated[index], *_ = result
         return rewards, terminated
 
     def _observe(self) -> NDArray[Any]:

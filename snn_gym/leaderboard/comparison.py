@@ -13,8 +13,8 @@ import numpy as np
 
 from snn_gym._base.config import to_mapping
 from snn_gym._base.names import shown_seeds
-from snn_gym.envs.objects import EnvironmentLike, Given
 from snn_gym.envs.registry import known_ids, load_environment_spec
+from snn_gym.envs.stable_baselines import EnvironmentLike, Given
 from snn_gym.leaderboard.cost_answers import cost_answer, cost_ratio
 from snn_gym.leaderboard.evaluation import OFFICIAL_EPISODES, Evaluation, evaluate
 from snn_gym.leaderboard.headings import FEWEST_SEEDS, STREAMS_MARK, STREAMS_NOTE

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
     from stable_baselines3.common.policies import BasePolicy
 
-    from snn_gym.envs.objects import EnvironmentLike, Given
+    from snn_gym.envs.stable_baselines import EnvironmentLike, Given
     from snn_gym.policies.protocols import Acting
 
 EVALUATOR_VERSION = 7
@@ -165,7 +165,7 @@ def evaluate(
         gymnasium.error.Error: The environment is unknown.
     """
     # Imported here, because importing this module must not load torch.
-    from snn_gym.envs.objects import Given
+    from snn_gym.envs.stable_baselines import Given
     from snn_gym.policies.raw_observations import raw_policy
 
     if not hasattr(model_or_policy, "predict"):
@@ -245,12 +245,16 @@ def _play(
     policy: Acting, given: Given, seeds: Sequence[int], visited: _Visited, max_steps: int | None
 ) -> list[tuple[float, int]]:
     """Play episodes side by side, add to ``visited``, and return (return, length) of each."""
-    from snn_gym.envs import batch, objects
+    from snn_gym.envs import batch
+    from snn_gym.envs.stable_baselines import MOST_STEPS, spec_of
     from snn_gym.zoo.build import check_spaces
 
     stage = given.stage(len(seeds))
-    own_limit = getattr(objects.spec_of(stage.env), "max_episode_steps", None)
-    space, limit = stage.env.observation_space, max_steps or max(objects.MOST_STEPS, own_limit or 0)
+    own_limit = getattr(spec_of(stage.env), "max_episode_steps", None)
+    space, limit = (
+        stage.env.observation_space,
+        max_steps or max(MOST_STEPS, own_limit or 0),
+    )
     if isinstance(space, gym.spaces.Tuple):
         raise ValueError(
             f"evaluations take arrays, numbers or a Dict of these as observations, got {space}; "

@@ -13,10 +13,9 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
 from snn_gym.envs.batch import check_finite
 from snn_gym.envs.classic_control import BATCHED_TASKS
-from snn_gym.envs.objects import spec_of
 from snn_gym.envs.registry import env_ids, load_spike_settings
 from snn_gym.envs.rollout import ObservationLimits, Observer, Rollouts, Samples, play
-from snn_gym.envs.stable_baselines import CheckedVecEnv, StableBaselinesVecEnv
+from snn_gym.envs.stable_baselines import CheckedVecEnv, StableBaselinesVecEnv, spec_of
 from snn_gym.policies.controller import SpikingControllerPolicy
 from snn_gym.spiking.population import Population
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, get_args
 
 from snn_gym._base.config import Config, Count, NonNegative, Positive, PositiveShare, Range, Share
-from snn_gym.envs.synapses.features import PRESETS
-from snn_gym.envs.synapses.plasticity import check_rule
+from snn_gym.envs.synapses.plasticity import PRESETS, check_rule
 
 # ---- settings ------------------------------------------------------------------------------------
 PRESET_NAMES = tuple(PRESETS)
@@ -137,7 +136,7 @@ class SynapseAgentsSettings(LearnerSettings):
 
     budget_class: ClassVar[str] = "local"
     preset: Annotated[str, _check_preset] = "weight+topology"
-    """Features that synapses observe, a key of ``snn_gym.envs.synapses.features.PRESETS``."""
+    """Features that synapses observe, a key of ``snn_gym.envs.synapses.plasticity.PRESETS``."""
     learner: LearnerName = "shared_table"
     """Learning rule of the synapses."""
     reward: Literal["global", "local"] = "global"

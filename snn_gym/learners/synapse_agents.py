@@ -14,10 +14,15 @@ from torch import Tensor
 
 from snn_gym._base.storage import from_arrays, prefixed, to_arrays, with_prefix
 from snn_gym.envs.synapses.environments import MOVES, MovingNetworks, SynapseLoop
-from snn_gym.envs.synapses.features import LOCAL_MEASURES, MEASURED, SynapseFeatures
 from snn_gym.envs.synapses.jobs import Judgement, Probe
 from snn_gym.envs.synapses.local_measures import LocalDynamics
-from snn_gym.envs.synapses.plasticity import RULES, PlasticityRule
+from snn_gym.envs.synapses.plasticity import (
+    LOCAL_MEASURES,
+    MEASURED,
+    RULES,
+    PlasticityRule,
+    SynapseFeatures,
+)
 from snn_gym.learners.base import GradientFreeAlgorithm
 from snn_gym.learners.settings import LearnerName, SynapseAgentsSettings
 

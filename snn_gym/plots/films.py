@@ -27,8 +27,8 @@ from snn_gym._base.lazy import import_extra
 from snn_gym._base.markup import element
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import write_bytes_atomic
-from snn_gym.envs.objects import EnvironmentLike, Given
 from snn_gym.envs.registry import make_task
+from snn_gym.envs.stable_baselines import EnvironmentLike, Given
 from snn_gym.plots.frames import (
     Decision,
     Frame,

@@ -32,7 +32,7 @@ from snn_gym._base.storage import (
     write_digests,
 )
 from snn_gym.envs import StableBaselinesVecEnv
-from snn_gym.envs.objects import MOST_STEPS
+from snn_gym.envs.stable_baselines import MOST_STEPS
 from snn_gym.learners import GradientFreeAlgorithm, LocalActorCritic
 from snn_gym.learners.lean_algorithm import LeanAlgorithm
 from snn_gym.spiking import SpikingNetwork

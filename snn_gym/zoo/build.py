@@ -27,7 +27,6 @@ from torch import Tensor
 from snn_gym._base.config import Natural, to_mapping, typed
 from snn_gym._base.names import did_you_mean, printable
 from snn_gym._base.spaces import holds_values
-from snn_gym.envs.objects import EnvironmentLike, Given, name_of, spec_of
 from snn_gym.envs.registry import (
     import_named_module,
     known_ids,
@@ -35,7 +34,15 @@ from snn_gym.envs.registry import (
     make_task,
     unflattened_id,
 )
-from snn_gym.envs.stable_baselines import Mode, has_batch, make_vec_env
+from snn_gym.envs.stable_baselines import (
+    EnvironmentLike,
+    Given,
+    Mode,
+    has_batch,
+    make_vec_env,
+    name_of,
+    spec_of,
+)
 from snn_gym.policies.protocols import RecordedPolicy
 from snn_gym.policies.raw_observations import with_normalisation
 from snn_gym.spiking import NetworkConfig

@@ -50,7 +50,7 @@ from snn_gym._base.storage import (
     with_prefix,
 )
 from snn_gym._version import __version__
-from snn_gym.envs.objects import EnvironmentLike
+from snn_gym.envs.stable_baselines import EnvironmentLike
 from snn_gym.policies.observations import extractor_name
 from snn_gym.policies.raw_observations import VEC_NORMALIZE, raw_policy
 from snn_gym.spiking import NetworkConfig

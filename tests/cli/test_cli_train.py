@@ -12,7 +12,7 @@ from stable_baselines3 import PPO
 import snn_gym
 from snn_gym.cli import main
 from snn_gym.cli.options import parse_changes
-from snn_gym.envs.objects import MOST_STEPS
+from snn_gym.envs.stable_baselines import MOST_STEPS
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.training.logs import FIRST_SEED
 from snn_gym.zoo import load_agent, read_manifest

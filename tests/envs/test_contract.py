@@ -15,7 +15,7 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.envs.synapses.jobs import Judgement, RolloutJob
 from snn_gym.program.encoders import spike_encoders
-from tests.envs.variants import GAMES, every_id, every_spiking_id, every_variant, steps_of
+from tests.envs.variants import GAMES, SPIKING, drawn, every_id, every_variant, steps_of
 from tests.opengl import skip_where_it_cannot_be_drawn
 
 # The whole list: Pendulum's own torques reach from -2 to 2, and other ones were another task.
@@ -137,8 +137,7 @@ def test_returned_buffers_are_never_written_again(env_id, arguments):
     assert len({id(array) for array in arrays}) == len(arrays)
 
 
-@every_spiking_id
-@pytest.mark.parametrize("encoder", spike_encoders())
+@pytest.mark.parametrize(("env_id", "encoder"), drawn(SPIKING, spike_encoders()))
 def test_states_and_rewards_equal_the_base_task(env_id, encoder):
     env = gym.make(env_id, encoder=encoder)
     base = gym.make(load_environment_spec(env_id).base_id)

@@ -11,6 +11,7 @@ from tests.envs.comparison import assert_equal_infos
 from tests.envs.variants import GAMES, NATIVE, SPIKING
 
 every_flat_id = pytest.mark.parametrize("env_id", flat_ids())
+DRAWN = flat_ids()[::5]
 ONE_OF_EACH = ("snn/CartPole-flat-v1", "snn/CueAccumulation-hard-flat-v0")
 
 
@@ -31,7 +32,10 @@ def test_flat_spec_equals_the_spec_of_its_id(env_id):
     assert flat.reward_threshold == spec.reward_threshold
 
 
-@every_flat_id
+@pytest.mark.parametrize(
+    "env_id",
+    [pytest.param(x, marks=[] if x in DRAWN else pytest.mark.slow) for x in flat_ids()],
+)
 def test_observations_are_flattened_spike_trains(env_id):
     train, flat = gym.make(unflattened_id(env_id)), gym.make(env_id)
     named = gym.make(unflattened_id(env_id), flatten=True)
@@ -60,7 +64,7 @@ def test_observations_are_flattened_spike_trains(env_id):
 
 
 @pytest.mark.parametrize("env_id", ONE_OF_EACH)
-@pytest.mark.parametrize("mode", ["batched", "sync", "async", "vector_entry_point"])
+@pytest.mark.parametrize("mode", ["batched", "sync"])
 def test_vec_envs_have_the_flat_space(env_id, mode):
     env = make_vec_env(env_id, 2, seed=0, mode=mode)
     assert type(env.observation_space) is FlatSpikes

@@ -1,13 +1,32 @@
+"""Tests of images: the canvas, rasters beside tasks, and windows."""
+
 import gymnasium as gym
 import numpy as np
+import pytest
 
-from snn_gym.envs.rendering import SHOWN_ENVIRONMENT_STEPS, SpikeRenderer, draw_raster
-from tests.envs.variants import every_spiking_id
+from snn_gym.envs.rendering import (
+    INK,
+    PAPER,
+    SHOWN_ENVIRONMENT_STEPS,
+    SpikeRenderer,
+    blank,
+    disc,
+    draw_raster,
+    line,
+    rectangle,
+)
+from tests.envs.variants import SPIKING
 from tests.envs.windows import open_and_close
 from tests.opengl import skip_where_it_cannot_be_drawn
 
+SHOWN = ("snn/CartPole-v1", "snn/LunarLander-v3", "snn/Hopper-v5")
+"""A task of each renderer."""
+shown = pytest.mark.parametrize(
+    "env_id", [pytest.param(x, marks=[] if x in SHOWN else pytest.mark.slow) for x in SPIKING]
+)
 
-@every_spiking_id
+
+@shown
 def test_base_picture_is_next_to_the_raster(env_id, monkeypatch):
     skip_where_it_cannot_be_drawn(env_id)
     env = gym.make(env_id, render_mode="rgb_array")
@@ -28,7 +47,7 @@ def test_base_picture_is_next_to_the_raster(env_id, monkeypatch):
     env.close()
 
 
-@every_spiking_id
+@shown
 def test_a_window_opens_and_closes(env_id):
     skip_where_it_cannot_be_drawn(env_id)
     open_and_close(gym.make(env_id, render_mode="human"))
@@ -69,3 +88,39 @@ def test_only_the_latest_steps_are_shown_and_a_reset_clears():
     assert np.array_equal(renderer.draw(frame), silent.draw(frame))
     renderer.clear()
     assert np.array_equal(renderer.draw(frame), empty)
+
+
+# ---- canvas --------------------------------------------------------------------------------------
+def drawn(draw, *arguments, **options):
+    image = blank()
+    draw(image, *arguments, INK, **options)
+    assert {tuple(pixel) for pixel in image.reshape(-1, 3).tolist()} <= {PAPER, INK}
+    return {tuple(place) for place in np.argwhere((image == INK).all(axis=2)).tolist()}
+
+
+def block(rows, columns):
+    return {(row, column) for row in rows for column in columns}
+
+
+def test_lines_cover_pixels_within_half_their_width():
+    # Two pixels wide: one row to each side, and one pixel beyond each end.
+    across = block((9, 10, 11), range(20, 25)) | {(10, 19), (10, 25)}
+    assert drawn(line, (10.0, 20.0), (10.0, 24.0)) == across
+    assert drawn(line, (10.0, 24.0), (10.0, 20.0)) == across
+    down = {(column, row) for row, column in across}
+    assert drawn(line, (20.0, 10.0), (24.0, 10.0)) == down
+    diagonal = {(30 + i, 40 + i) for i in range(4)}
+    assert drawn(line, (30.0, 40.0), (33.0, 43.0), width=1.0) == diagonal
+    assert drawn(line, (5.0, 5.0), (5.0, 5.0)) == {(5, 5), (4, 5), (6, 5), (5, 4), (5, 6)}
+
+
+def test_discs_cover_pixels_within_their_radius():
+    around = block((9, 10, 11), (19, 20, 21)) | {(8, 20), (12, 20), (10, 18), (10, 22)}
+    assert drawn(disc, 10.0, 20.0, 2.0) == around
+    assert drawn(disc, 0.0, 255.0, 1.0) == {(0, 255), (1, 255), (0, 254)}
+
+
+def test_a_rectangle_is_clipped_to_the_image():
+    assert drawn(rectangle, 3, 4, 2, 3) == block((3, 4), (4, 5, 6))
+    assert drawn(rectangle, -2, 254, 3, 9) == block((0,), (254, 255))
+    assert drawn(rectangle, -5, 0, 3, 3) == set()

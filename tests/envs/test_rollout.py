@@ -1,7 +1,5 @@
 """Tests of rollouts: equality with single gymnasium episodes, and parts by hand."""
 
-import threading
-
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -97,43 +95,17 @@ def test_other_networks_do_not_change_a_rollout(networks, episodes, own, seed):
 
 
 @every_task
-def test_worker_and_block_counts_do_not_change_rollouts(env_id, monkeypatch):
+def test_blocks_do_not_change_rollouts(env_id, monkeypatch):
     population, weights = prepare(env_id, 3)
     task, limits = BATCHED_TASKS[env_id](2), limits_of(env_id)
     alone = play(task, population, weights, range(2), limits)
     monkeypatch.setattr(snn_gym.envs.rollout, "_BLOCK", 4)
-    for workers in (1, 2, 20):
-        shared = play(task, population, weights, range(2), limits, workers=workers)
-        for name in ("returns", "lengths", "observations"):
-            assert np.array_equal(getattr(alone, name), getattr(shared, name))
+    shared = play(task, population, weights, range(2), limits)
+    for name in ("returns", "lengths", "observations"):
+        assert np.array_equal(getattr(alone, name), getattr(shared, name))
 
 
-def test_workers_play_at_the_same_time():
-    meeting = threading.Barrier(2, timeout=60)
-
-    class Meeting(BatchedCartPole):
-        """CartPole whose first step waits for another worker."""
-
-        def _advance(self, actions):
-            if not self._steps.any():
-                meeting.wait()
-            return super()._advance(actions)
-
-    population, weights = prepare("CartPole-v1", 2)
-    arguments = population, weights, [0], limits_of("CartPole-v1")
-    together = play(Meeting(1), *arguments, workers=2)
-    assert np.array_equal(together.returns, play(BatchedCartPole(1), *arguments).returns)
-
-
-def test_workers_with_an_observer_and_zero_workers_are_refused():
-    population, weights = prepare("CartPole-v1", 2)
-    arguments = BatchedCartPole(1), population, weights, [0], limits_of("CartPole-v1")
-    for options in ({"workers": 0}, {"workers": 2, "observer": Ledger(2)}):
-        with pytest.raises(ValueError, match="at least 1, and 1 with an observer, got"):
-            play(*arguments, **options)
-
-
-def test_an_error_of_a_worker_is_raised():
+def test_non_finite_rewards_are_named():
     class Broken(BatchedCartPole):
         def _advance(self, actions):
             rewards, terminated = super()._advance(actions)
@@ -143,7 +115,7 @@ def test_an_error_of_a_worker_is_raised():
     with pytest.raises(
         ValueError, match="CartPole-v1 gave the reward nan at step 1 of the episode with seed 0"
     ):
-        play(Broken(1), population, weights, [0], limits_of("CartPole-v1"), workers=2)
+        play(Broken(1), population, weights, [0], limits_of("CartPole-v1"))
 
 
 def test_samples_are_observations_of_steps_1_2_4_and_up():

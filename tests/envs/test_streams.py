@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_gym.envs.batch import EVERY
-from snn_gym.envs.streams import NoiseStreams, StartStreams, byte_rate
+from snn_gym.envs.batch import EVERY, NoiseStreams, StartStreams, byte_rate
 
 
 def bytes_one_by_one(seed, width, rows):

@@ -5,8 +5,6 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.callbacks import EvalCallback
 from stable_baselines3.common.env_util import make_vec_env as sb3_make_vec_env
@@ -15,9 +13,6 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
     SubprocVecEnv,
-    VecFrameStack,
-    VecMonitor,
-    VecNormalize,
 )
 
 import snn_gym
@@ -26,47 +21,52 @@ from snn_gym.envs import BatchedSpikingEnv, StableBaselinesVecEnv
 from snn_gym.envs.classic_control import BATCHED_TASKS
 from snn_gym.envs.registry import load_environment_spec
 from tests.envs.comparison import assert_equal_runs
-from tests.envs.variants import PLASTICITY, SPIKING, steps_of
+from tests.envs.variants import GAMES, NATIVE_BASES, PLASTICITY, SPIKING, steps_of
 
 BASES = [load_environment_spec(env_id).base_id for env_id in SPIKING]
 OTHERS = ["FrozenLake-v1", "Blackjack-v1", "CliffWalking-v1"]
-SETTINGS = settings(max_examples=3)
-sizes = st.integers(1, 4)
-seeds = st.integers(0, 2**31)
 
 
 def monitored(env_id, n_envs, **arguments):
     return DummyVecEnv([lambda: Monitor(gym.make(env_id, **arguments))] * n_envs)
 
 
-@pytest.mark.parametrize("env_id", [*snn_gym.env_ids(), *BASES, *OTHERS])
-@SETTINGS
-@given(n_envs=sizes, seed=seeds)
-def test_environments_equal_dummy_vec_env(env_id, n_envs, seed):
+DRAWN = [*SPIKING[::4], *NATIVE_BASES[::4], *GAMES[::4], *PLASTICITY[::4], *BASES[::3], *OTHERS]
+
+
+@pytest.mark.parametrize(
+    ("number", "env_id"),
+    [
+        pytest.param(k, name, marks=[] if name in DRAWN else pytest.mark.slow)
+        for k, name in enumerate([*snn_gym.env_ids(), *BASES, *OTHERS])
+    ],
+)
+def test_environments_equal_dummy_vec_env(number, env_id):
     # short episodes, so that many end
     arguments = {"max_episode_steps": steps_of(env_id, 17)}
     if env_id in PLASTICITY:
         arguments["probe_size"] = 1
+    n_envs = 1 + number % 4
     ours = make_vec_env(env_id, n_envs, env_kwargs=arguments)
     theirs = monitored(env_id, n_envs, **arguments)
-    assert_equal_runs(ours, theirs, seed, steps=steps_of(env_id, 60))
+    assert_equal_runs(ours, theirs, seed=number, steps=steps_of(env_id, 60))
     ours.close()
 
 
-@pytest.mark.parametrize("env_id", ["CartPole-v1", "snn/Acrobot-v1", "Blackjack-v1"])
-@pytest.mark.parametrize("mode", ["sync", "async"])
-@SETTINGS
-@given(n_envs=sizes, seed=seeds)
-def test_modes_equal_dummy_vec_env(env_id, mode, n_envs, seed):
-    ours = make_vec_env(env_id, n_envs, mode=mode)
-    assert_equal_runs(ours, monitored(env_id, n_envs), seed, steps=60)
+@pytest.mark.parametrize(
+    ("env_id", "mode"),
+    [("CartPole-v1", "sync"), ("snn/Acrobot-v1", "async"), ("Blackjack-v1", "async")],
+)
+def test_modes_equal_dummy_vec_env(env_id, mode):
+    ours = make_vec_env(env_id, 2, mode=mode)
+    assert_equal_runs(ours, monitored(env_id, 2), seed=5, steps=60)
     ours.close()
 
 
 @pytest.mark.parametrize("env_id", BATCHED_TASKS)
 def test_whole_episodes_equal_dummy_vec_env(env_id):
-    ours = make_vec_env(env_id, 3)
-    assert_equal_runs(ours, monitored(env_id, 3), seed=1, steps=1100)
+    ours = make_vec_env(env_id, 2)
+    assert_equal_runs(ours, monitored(env_id, 2), seed=1, steps=1100)
 
 
 def test_modes_create_their_vector_class():
@@ -74,7 +74,6 @@ def test_modes_create_their_vector_class():
         ("CartPole-v1", None): BATCHED_TASKS["CartPole-v1"],
         ("CartPole-v1", "batched"): BATCHED_TASKS["CartPole-v1"],
         ("snn/Pendulum-v1", None): BatchedSpikingEnv,
-        ("snn/Pendulum-v1", "vector_entry_point"): BatchedSpikingEnv,
         ("snn/LunarLander-v3", "batched"): BatchedSpikingEnv,
     }
     for (env_id, mode), kind in batched.items():
@@ -145,23 +144,6 @@ def test_arguments_and_wrappers_reach_the_environments():
     ("env_id", "arguments", "message"),
     [
         (
-            "CartPole-v1",
-            {"mode": "vector_entry_point"},
-            r"CartPoleVectorEnv.* is NEXT_STEP, in which the action after an episode's end is "
-            r"ignored; learners need SAME_STEP: use snn_gym.make_vec_env with mode='batched'$",
-        ),
-        ("CartPole-v0", {"mode": "vector_entry_point"}, "with mode='sync'$"),
-        (
-            "Blackjack-v1",
-            {"mode": "vector_entry_point"},
-            "^Blackjack-v1 registers no vector environment; use mode='sync'$",
-        ),
-        (
-            "Acrobot-v1",
-            {"mode": "vector_entry_point"},
-            "^Acrobot-v1 registers no vector environment; use mode='batched'$",
-        ),
-        (
             "Blackjack-v1",
             {"mode": "batched"},
             "^Blackjack-v1 has no batched form of ours; use mode='sync'",
@@ -169,7 +151,7 @@ def test_arguments_and_wrappers_reach_the_environments():
         (
             "Blackjack-v1",
             {"mode": "dummy"},
-            "^mode 'dummy' is unknown; allowed modes: batched, sync, async, vector_entry_point$",
+            "^mode 'dummy' is unknown; allowed modes: batched, sync, async$",
         ),
         ("Blackjack-v1", {"n_envs": 0}, "^n_envs must be at least 1, got 0$"),
         ("CartPole-v1", {"n_envs": 1.5}, r"^n_envs: expected int, got 1.5 \(float\)$"),
@@ -217,7 +199,6 @@ def weights(model):
     [
         (PPO, "CartPole-v1", {"n_steps": 64, "batch_size": 64, "n_epochs": 2}),
         (PPO, "snn/CartPole-v1", {"n_steps": 64, "batch_size": 64, "n_epochs": 2}),
-        (PPO, "Pendulum-v1", {"n_steps": 64, "batch_size": 64, "use_sde": True}),
         (DQN, "MountainCar-v0", {"learning_starts": 50}),
         (SAC, "Pendulum-v1", {"learning_starts": 190, "train_freq": 8}),
     ],
@@ -226,22 +207,12 @@ def test_learning_equals_dummy_vec_env_bit_for_bit(algorithm, env_id, arguments)
     models = []
     for env in (make_vec_env(env_id, 4), sb3_make_vec_env(env_id, 4)):
         model = algorithm("MlpPolicy", env, seed=1, device="cpu", **arguments)
-        models.append(model.learn(1000))
+        models.append(model.learn(600))
     ours, theirs = models
     assert torch.equal(weights(ours), weights(theirs))
     records = [[(ep["r"], ep["l"]) for ep in model.ep_info_buffer] for model in models]
     assert records[0] == records[1]
     assert len(records[0]) > 0
-
-
-@pytest.mark.parametrize(
-    ("wrapper", "arguments"), [(VecNormalize, ()), (VecFrameStack, (3,)), (VecMonitor, ())]
-)
-@pytest.mark.filterwarnings("ignore:The environment is already wrapped with a `Monitor`")
-def test_stable_baselines_wrappers_work(wrapper, arguments):
-    make = (make_vec_env, monitored)
-    ours, theirs = (wrapper(each("CartPole-v1", 3), *arguments) for each in make)
-    assert_equal_runs(ours, theirs, seed=5, steps=90)
 
 
 def test_evaluation_uses_the_records_and_does_not_warn(tmp_path, recwarn):

@@ -38,13 +38,23 @@ _PLASTICITY_ARGUMENTS = [
     {"reward": "difference", "network": {"hidden_sizes": [5, 4], "time_steps": 4}},
 ]
 
+
+def drawn(names, values):
+    """Pair each name with one value in turn, so that every one is met; other pairs are slow."""
+    return [
+        pytest.param(name, value, marks=[] if j == k % len(values) else pytest.mark.slow)
+        for k, name in enumerate(names)
+        for j, value in enumerate(values)
+    ]
+
+
 VARIANTS = [
-    *((name, {"encoder": encoder}) for name in SPIKING for encoder in spike_encoders()),
+    *drawn(SPIKING, [{"encoder": encoder} for encoder in spike_encoders()]),
     *((name, {}) for name in OWN if name not in PLASTICITY),
     *((name, {"probe_size": 1}) for name in PLASTICITY),
     ("snn/CartPole-flat-v1", {}),
     ("snn/CueAccumulation-hard-flat-v0", {}),
-    *((name, arguments) for name in _JOBS for arguments in _PLASTICITY_ARGUMENTS),
+    *((_JOBS[k % 2], arguments) for k, arguments in enumerate(_PLASTICITY_ARGUMENTS)),
 ]
 """Ids with arguments."""
 
@@ -56,7 +66,7 @@ every_plasticity_id = pytest.mark.parametrize("env_id", PLASTICITY)
 every_variant = pytest.mark.parametrize(
     ("env_id", "arguments"),
     VARIANTS,
-    ids=[f"{name}-{index}" for index, (name, _) in enumerate(VARIANTS)],
+    ids=lambda x: x if isinstance(x, str) else "-".join(map(str, x)),
 )
 
 

@@ -15,7 +15,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 import snn_gym
-from snn_gym.envs.objects import MOST_STEPS
+from snn_gym.envs.stable_baselines import MOST_STEPS
 from snn_gym.leaderboard import evaluation
 from snn_gym.leaderboard.evaluation import _Visited, evaluate, evaluation_seeds
 from snn_gym.program.costs import OPERATIONS, Costs

@@ -7,9 +7,8 @@ import pytest
 from stable_baselines3.common.env_util import make_vec_env
 
 from snn_gym import evaluate
-from snn_gym.envs.synapses.features import LOCAL_MEASURES
 from snn_gym.envs.synapses.local_measures import LocalDynamics
-from snn_gym.envs.synapses.plasticity import RULES
+from snn_gym.envs.synapses.plasticity import LOCAL_MEASURES, RULES
 from snn_gym.learners.judging import SequentialJudge
 from snn_gym.spiking import NetworkConfig
 from tests.learners.cases import SMALL, make

@@ -10,15 +10,20 @@ from typing import Any, ClassVar, Self
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from snn_gym._base.compilation import njit
 from snn_gym._base.config import Config, Share, from_arguments
 from snn_gym._base.spaces import FlatSpikes
-from snn_gym.envs.batch import EVERY, BatchEnv, Rows, SingleEnv, refuse_options
-from snn_gym.envs.native.scenes import draw_planes
-from snn_gym.envs.streams import NoiseStreams, StartStreams
+from snn_gym.envs.batch import (
+    EVERY,
+    BatchEnv,
+    NoiseStreams,
+    Rows,
+    SingleEnv,
+    StartStreams,
+    refuse_options,
+)
 
 SIDE = 10
 """Rows and columns of a game's field."""
@@ -115,7 +120,6 @@ class MinAtarGame(BatchEnv):
         render_mode: str | None = None,
         flatten: bool = False,
         box: bool = False,
-        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         **settings: Any,
     ) -> None:
         self.settings = from_arguments(self.settings_class, settings, type(self).__name__)
@@ -128,7 +132,7 @@ class MinAtarGame(BatchEnv):
         elif box:
             space = gym.spaces.Box(0.0, 1.0, shape, np.float32)
         actions = gym.spaces.Discrete(len(self.actions))
-        super().__init__(num_envs, max_episode_steps, space, actions, render_mode, autoreset_mode)
+        super().__init__(num_envs, max_episode_steps, space, actions, render_mode)
         self._codes = np.array(self.actions, np.int64)
         self._sticky = np.uint64(np.ceil(self.settings.sticky_action_probability * 2.0**32))
         self._state = np.zeros((num_envs, self.state_size), np.int16)
@@ -180,9 +184,6 @@ class MinAtarGame(BatchEnv):
 
     def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         words = np.ascontiguousarray(self._words.take(EVERY)).view(np.uint32)
-        if len(self._waiting):
-            # Waiting environments must not lose a row of their numbers.
-            self._words.put_back(self._waiting)
         return self.moved(actions, words)
 
     def _observe(self) -> NDArray[Any]:
@@ -215,3 +216,24 @@ class MinAtarEnv(SingleEnv):
 
     def __init__(self, render_mode: str | None = None, **arguments: Any) -> None:
         super().__init__(self.game, render_mode, num_envs=1, **arguments)
+
+
+# ---- image ---------------------------------------------------------------------------------------
+_PLACE_PIXELS = 25
+
+
+def draw_planes(planes: NDArray[np.int8]) -> NDArray[np.uint8]:
+    """Draw planes (C, rows, columns) of 0 and 1 as MinAtar does, 25 pixels a place.
+
+    A place has the colour of its last plane with a 1, black without any. Colours are evenly spaced
+    in cubehelix, without its ends.
+    """
+    # Only drawing needs it, and it is slow to import.
+    import matplotlib as mpl
+
+    kinds = len(planes)
+    numbers = (planes * np.arange(1, kinds + 1)[:, np.newaxis, np.newaxis]).max(axis=0)
+    shades = mpl.colormaps["cubehelix"](np.linspace(0.0, 1.0, kinds + 2)[1:-1])[:, :3]
+    colours = np.vstack([np.zeros(3), shades])
+    image: NDArray[np.uint8] = (255.0 * colours).round().astype(np.uint8)[numbers]
+    return image.repeat(_PLACE_PIXELS, axis=0).repeat(_PLACE_PIXELS, axis=1)

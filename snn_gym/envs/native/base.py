@@ -9,12 +9,20 @@ from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from snn_gym._base.config import Config, TimeSteps, from_arguments
-from snn_gym.envs.batch import EVERY, Infos, Rows, SingleEnv, SpikeBatch, refuse_options
-from snn_gym.envs.streams import NoiseStreams, StartStreams, byte_rate
+from snn_gym.envs.batch import (
+    EVERY,
+    Infos,
+    NoiseStreams,
+    Rows,
+    SingleEnv,
+    SpikeBatch,
+    StartStreams,
+    byte_rate,
+    refuse_options,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +60,8 @@ class SpikeTask(SpikeBatch):
         num_envs: Number B of environments, at least 1.
         max_episode_steps: Environment steps after which an episode is truncated. Default: the
             longest episode of these settings.
-        render_mode: ``rgb_array``, ``rgb_array_list`` or None.
+        render_mode: ``rgb_array`` or None.
         flatten: Observe ``FlatSpikes(T, N)``, a Box of one dimension.
-        autoreset_mode: When new episodes start; see ``BatchEnv``.
         **settings: Fields of ``settings_class``.
 
     Raises:
@@ -76,7 +83,6 @@ class SpikeTask(SpikeBatch):
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
         flatten: bool = False,
-        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         **settings: Any,
     ) -> None:
         self.settings = from_arguments(self.settings_class, settings, type(self).__name__)
@@ -89,7 +95,6 @@ class SpikeTask(SpikeBatch):
             render_mode,
             flatten,
             self.channels_per_band,
-            autoreset_mode,
         )
         self._spike_bytes = self.time_steps * self.channels
         self._starts = StartStreams(num_envs, self.settings.start_size)
@@ -107,9 +112,6 @@ class SpikeTask(SpikeBatch):
 
     def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         self._row = self._noise.take(EVERY)
-        if len(self._waiting):
-            # Waiting environments must not lose a row of their noise.
-            self._noise.put_back(self._waiting)
         return self._move(actions, self._row[:, self._spike_bytes :])
 
     def _observe(self) -> NDArray[Any]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from snn_gym._base.config import Count, Natural
 from snn_gym.envs.batch import Rows
 from snn_gym.envs.native.base import RateTask, SignalTaskSettings, SpikeTaskEnv
-from snn_gym.envs.native.scenes import draw_cue_accumulation
+from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, HEIGHT, INK, WIDTH, blank, disc, rectangle
 
 LEFT, RIGHT = 0, 1
 """Actions, and the sides of cues."""
@@ -129,3 +129,26 @@ class CueAccumulationEnv(SpikeTaskEnv):
     """Single ``snn/CueAccumulation-v0``: choose the side on which more cues appeared."""
 
     task_class = CueAccumulation
+
+
+# ---- image ---------------------------------------------------------------------------------------
+_GO = 2
+
+
+def draw_cue_accumulation(cues: list[int], total: int, shown: int) -> NDArray[np.uint8]:
+    """Draw each cue so far as a disc on its side (0 left, 1 right), with room for ``total``.
+
+    The first is at the bottom. ``shown`` is the present signal: a side, 2 for go, 3 for none. The
+    present cue is red, earlier ones are blue, the go signal is a green bar.
+    """
+    image = blank()
+    rectangle(image, 0, WIDTH * 0.36, HEIGHT, WIDTH * 0.28, FAINT)
+    spacing = HEIGHT * 0.8 / total
+    for number, side in enumerate(cues):
+        row = HEIGHT * 0.95 - (number + 0.5) * spacing
+        is_present = number == len(cues) - 1 and shown == side
+        column = WIDTH * (0.18 if side == 0 else 0.82)
+        disc(image, row, column, min(14.0, spacing * 0.4), ACCENT if is_present else INK)
+    if shown == _GO:
+        rectangle(image, HEIGHT * 0.04, WIDTH * 0.36, HEIGHT * 0.08, WIDTH * 0.28, GOOD)
+    return image

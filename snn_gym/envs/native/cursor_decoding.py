@@ -10,10 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.config import Count, Natural, NonNegative, Positive, Range
-from snn_gym.envs.batch import Rows
+from snn_gym.envs.batch import Rows, byte_rate
 from snn_gym.envs.native.base import RateTask, SpikeTaskEnv, SpikeTaskSettings
-from snn_gym.envs.native.scenes import draw_cursor_decoding
-from snn_gym.envs.streams import byte_rate
+from snn_gym.envs.rendering import (
+    ACCENT,
+    FAINT,
+    GOOD,
+    HEIGHT,
+    INK,
+    PAPER,
+    WIDTH,
+    blank,
+    disc,
+    line,
+    rectangle,
+)
 
 NEURONS = 40
 """Recorded neurons, one channel each."""
@@ -226,3 +237,47 @@ class CursorDecodingEnv(SpikeTaskEnv):
     """Single ``snn/CursorDecoding-v0``: move a cursor to targets by motor-cortical spikes."""
 
     task_class = CursorDecoding
+
+
+# ---- image ---------------------------------------------------------------------------------------
+_WORKSPACE_MARGIN = 12.0
+_CURSOR_RADIUS = 6.0
+_ARROW_LENGTH = 36.0
+
+Point = tuple[float, float]
+
+
+def pixel(place: Point) -> Point:
+    """Return (row, column) of a place (x, y) in the workspace [-1, 1] x [-1, 1], y upwards."""
+    x, y = place
+    half_height, half_width = HEIGHT / 2, WIDTH / 2
+    return (
+        half_height - y * (half_height - _WORKSPACE_MARGIN),
+        half_width + x * (half_width - _WORKSPACE_MARGIN),
+    )
+
+
+def draw_cursor_decoding(
+    cursor: Point, before: Point, target: Point, intention: Point, radius: float, hold_share: float
+) -> NDArray[np.uint8]:
+    """Draw the workspace; places are (x, y) in [-1, 1], ``radius`` is the target's.
+
+    The target is a green ring that fills by the share of the holding time. The cursor is
+    blue, with a pale line from its place ``before``. The red line is the user's intention.
+    """
+    image = blank()
+    for edge in (_WORKSPACE_MARGIN, HEIGHT - _WORKSPACE_MARGIN - 1):
+        rectangle(image, edge, _WORKSPACE_MARGIN, 1, WIDTH - 2 * _WORKSPACE_MARGIN, FAINT)
+        rectangle(image, _WORKSPACE_MARGIN, edge, HEIGHT - 2 * _WORKSPACE_MARGIN, 1, FAINT)
+    disc(image, HEIGHT / 2, WIDTH / 2, 2.0, FAINT)
+    size = radius * (HEIGHT / 2 - _WORKSPACE_MARGIN)
+    disc(image, *pixel(target), size, GOOD)
+    disc(image, *pixel(target), size - 3.0, PAPER)
+    if hold_share > 0:
+        disc(image, *pixel(target), (size - 3.0) * hold_share, GOOD)
+    row, column = pixel(cursor)
+    line(image, pixel(before), (row, column), FAINT, 8.0)
+    tip = (row - intention[1] * _ARROW_LENGTH, column + intention[0] * _ARROW_LENGTH)
+    line(image, (row, column), tip, ACCENT, 3.0)
+    disc(image, row, column, _CURSOR_RADIUS, INK)
+    return image

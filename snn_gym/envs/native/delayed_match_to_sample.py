@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from snn_gym._base.config import Count, Natural, Range
 from snn_gym.envs.batch import Rows
 from snn_gym.envs.native.base import RateTask, SignalTaskSettings, SpikeTaskEnv
-from snn_gym.envs.native.scenes import draw_delayed_match_to_sample
+from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, HEIGHT, INK, WIDTH, Colour, blank, rectangle
 
 NON_MATCH, MATCH = 0, 1
 """Actions."""
@@ -187,3 +187,48 @@ class DelayedMatchToSampleEnv(SpikeTaskEnv):
 def _uniform(numbers: NDArray[np.float64], count: int) -> NDArray[np.int64]:
     """Scale uniform numbers in [0, 1) to whole numbers in [0, count)."""
     return np.floor(numbers * count).astype(np.int64)
+
+
+# ---- image ---------------------------------------------------------------------------------------
+_TOP, _TRIAL_LEFT, _TRIAL_RIGHT = 20, 20, 140
+_HEIGHT, _WIDTH = 180, 96
+"""Places and size of the two panels (pixels)."""
+
+_BAR_TOP = 220
+
+
+def draw_delayed_match_to_sample(
+    sample: NDArray[np.bool_],
+    shown: NDArray[np.bool_] | None,
+    *,
+    is_sample: bool,
+    is_test: bool,
+    progress: float,
+) -> NDArray[np.uint8]:
+    """Draw the sample on the left, distractors and test on the right, the trial's progress below.
+
+    Patterns are bursts (T, C): time runs to the right, neurons downwards. The right is empty for
+    None and while the sample is shown. The sample is red while shown, else blue; distractors are
+    red. Test pattern, progress bar and go signal are green at the test; before, the bar is blue.
+    """
+    image = blank()
+    _panel(image, _TRIAL_LEFT, sample, ACCENT if is_sample else INK)
+    _panel(image, _TRIAL_RIGHT, None if is_sample else shown, GOOD if is_test else ACCENT)
+    length = WIDTH - 2 * _TRIAL_LEFT
+    rectangle(image, _BAR_TOP, _TRIAL_LEFT, 12, length, FAINT)
+    rectangle(image, _BAR_TOP, _TRIAL_LEFT, 12, length * progress, GOOD if is_test else INK)
+    if is_test:
+        rectangle(image, HEIGHT * 0.02, _TRIAL_RIGHT, HEIGHT * 0.03, _WIDTH, GOOD)
+    return image
+
+
+def _panel(
+    image: NDArray[np.uint8], left: int, pattern: NDArray[np.bool_] | None, colour: Colour
+) -> None:
+    rectangle(image, _TOP, left, _HEIGHT, _WIDTH, FAINT)
+    if pattern is None:
+        return
+    times, neurons = pattern.shape
+    width, height = _WIDTH / times, _HEIGHT / neurons
+    for time, neuron in np.argwhere(pattern):
+        rectangle(image, _TOP + neuron * height, left + time * width, height - 1, width - 1, colour)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -14,7 +15,7 @@ from snn_gym._base.compilation import njit
 from snn_gym._base.config import Count, NonNegative, Positive, Range
 from snn_gym.envs.batch import Infos, Rows
 from snn_gym.envs.native.base import SpikeTask, SpikeTaskEnv, SpikeTaskSettings
-from snn_gym.envs.native.scenes import draw_desynchronisation
+from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK, WIDTH, blank, rectangle
 
 # ---- kernel --------------------------------------------------------------------------------------
 # Voltages are in thresholds above rest, currents in thresholds per membrane resistance. Synapses
@@ -322,3 +323,42 @@ class DesynchronisationEnv(SpikeTaskEnv):
     """Single ``snn/Desynchronisation-v0``: calm bursting neurons by little stimulation."""
 
     task_class = Desynchronisation
+
+
+# ---- image ---------------------------------------------------------------------------------------
+MARGIN = 12.0
+BASE_ROW = 176.0
+STIMULATION_ROW = 218.0
+_FULL_COUNT = 32.0
+_ACTIVITY_HEIGHT = BASE_ROW - MARGIN
+_STIMULATION_HEIGHT = 26.0
+
+
+def draw_desynchronisation(
+    counts: Sequence[float], amplitudes: Sequence[float], healthy: float, length: int
+) -> NDArray[np.uint8]:
+    """Draw counts and stimulations of the latest environment steps, newest at the right.
+
+    The pale band marks calm above one half, the green line ``healthy``. Bars of excitatory spikes
+    are green within the band, else blue; bars of stimulation are red, upwards if positive. The
+    picture has room for ``length`` steps.
+    """
+    image = blank()
+    width = (WIDTH - 2 * MARGIN) / length
+    half = healthy * 0.5**0.5
+    scale = _ACTIVITY_HEIGHT / _FULL_COUNT
+    top = BASE_ROW - (healthy + half) * scale
+    rectangle(image, top, MARGIN, 2 * half * scale, WIDTH - 2 * MARGIN, FAINT)
+    for place, (count, amplitude) in enumerate(zip(counts, amplitudes, strict=True)):
+        left = WIDTH - MARGIN - (len(counts) - place) * width
+        height = min(count, _FULL_COUNT) * scale
+        colour = GOOD if abs(count - healthy) <= half else INK
+        rectangle(image, BASE_ROW - height, left + 1, height, width - 1, colour)
+        size = abs(amplitude) * _STIMULATION_HEIGHT
+        up = STIMULATION_ROW - size if amplitude > 0 else STIMULATION_ROW
+        rectangle(image, up, left + 1, size, width - 1, ACCENT)
+    row = BASE_ROW - healthy * scale
+    rectangle(image, row, MARGIN, 1, WIDTH - 2 * MARGIN, GOOD)
+    for row in (BASE_ROW, STIMULATION_ROW):
+        rectangle(image, row, MARGIN, 1, WIDTH - 2 * MARGIN, INK)
+    return image

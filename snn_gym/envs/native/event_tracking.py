@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from snn_gym._base.compilation import njit
 from snn_gym._base.config import Count, Natural, NonNegative, Positive, TimeSteps
-from snn_gym.envs.batch import Rows
+from snn_gym.envs.batch import Rows, byte_rate
 from snn_gym.envs.native.base import RateTask, SpikeTaskEnv, SpikeTaskSettings
-from snn_gym.envs.native.scenes import draw_event_tracking
-from snn_gym.envs.streams import byte_rate
+from snn_gym.envs.rendering import ACCENT, HEIGHT, INK, PAPER, WIDTH, blank, rectangle
 
 VIEW = 16
 """Pixels to a side of the camera."""
@@ -275,3 +274,46 @@ def _compare(
             events[0, row, column] = rose
             events[1, row, column] = fell
             levels[row, column] = level * (factor if rose else (fall if fell else one))
+
+
+# ---- image ---------------------------------------------------------------------------------------
+_DARK = (18, 24, 38)
+_LIGHT = (255, 236, 170)
+_OFF = (90, 150, 240)
+_ARENA_MARGIN = 8  # pixels of the arena shown beyond its border, where the view can reach
+
+
+def draw_event_tracking(
+    light: list[float], camera: list[float], arena: float, radius: float, events: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """Draw the arena; x goes to the right, y up, in pixels of the camera.
+
+    The light is yellow, the view around ``camera`` has a white frame. ``events`` (2, 16, 16), bool,
+    are ON, red, and OFF, blue.
+    """
+    scale = HEIGHT / (arena + 2 * _ARENA_MARGIN)
+    image = blank(INK)
+    edge, side = _ARENA_MARGIN * scale, arena * scale
+    rectangle(image, edge, edge, side, side, _DARK)
+    rows, columns = np.ogrid[:HEIGHT, :WIDTH]
+    x = (columns + 0.5) / scale - _ARENA_MARGIN
+    y = arena + _ARENA_MARGIN - (rows + 0.5) / scale
+    away = (x - light[0]) ** 2 + (y - light[1]) ** 2
+    glow = np.exp(-away / (2.0 * radius**2))[..., np.newaxis]
+    image = (image + glow * (np.array(_LIGHT) - image)).astype(np.uint8)
+    size = events.shape[1]
+    left = (camera[0] - size / 2 + _ARENA_MARGIN) * scale
+    bottom = (arena + _ARENA_MARGIN - camera[1] + size / 2) * scale
+    for polarity, colour in enumerate((ACCENT, _OFF)):
+        for row, column in np.argwhere(events[polarity]):
+            corner = bottom - (row + 1) * scale + 0.2 * scale, left + (column + 0.2) * scale
+            rectangle(image, *corner, 0.6 * scale, 0.6 * scale, colour)
+    side = size * scale
+    for top, start, height, width in (
+        (bottom - side - 2, left - 2, 2, side + 4),
+        (bottom, left - 2, 2, side + 4),
+        (bottom - side, left - 2, side, 2),
+        (bottom - side, left + side, side, 2),
+    ):
+        rectangle(image, top, start, height, width, PAPER)
+    return image

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from snn_gym._base.config import Count, Natural, PositiveShare
 from snn_gym.envs.batch import Rows
 from snn_gym.envs.native.base import RateTask, SignalTaskSettings, SpikeTaskEnv
-from snn_gym.envs.native.scenes import draw_interval_timing
+from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK, blank, disc, line, rectangle
 
 WAIT, GO = 0, 1
 """Actions."""
@@ -156,3 +156,45 @@ class IntervalTimingEnv(SpikeTaskEnv):
     """Single ``snn/IntervalTiming-v0``: wait as long as two pulses lay apart, then go."""
 
     task_class = IntervalTiming
+
+
+# ---- image ---------------------------------------------------------------------------------------
+_LINE_LEFT, _LINE_RIGHT = 32.0, 236.0
+_MEASURED_ROW, _PRODUCED_ROW = 84.0, 172.0
+_BAR = 16.0
+_PULSE_RADIUS = 12.0
+
+
+def draw_interval_timing(
+    measured: int, produced: int, interval: int, tolerance: float, longest: int, has_gone: bool
+) -> NDArray[np.uint8]:
+    """Draw the interval from ready to set above the interval from set to go, to one scale.
+
+    Pulses are discs, red while they last. The produced interval runs towards the green mark through
+    the pale zone that earns a reward; the go is a red bar. ``measured`` and ``produced`` count
+    environment steps since ready and set, and are negative before. ``longest`` fills the line.
+    """
+    image = blank()
+    step = (_LINE_RIGHT - _LINE_LEFT) / longest
+    for row in (_MEASURED_ROW, _PRODUCED_ROW):
+        line(image, (row, _LINE_LEFT), (row, _LINE_RIGHT), FAINT)
+    if measured >= 0:
+        rectangle(image, _MEASURED_ROW - _BAR / 2, _LINE_LEFT, _BAR, measured * step, INK)
+        _pulse(image, _MEASURED_ROW, _LINE_LEFT, is_now=measured == 0)
+    if produced >= 0:
+        centre, reach = _LINE_LEFT + interval * step, tolerance * interval * step
+        width = min(2 * reach, _LINE_RIGHT - centre + reach)
+        rectangle(image, _PRODUCED_ROW - 2 * _BAR, centre - reach, 4 * _BAR, width, FAINT)
+        rectangle(image, _PRODUCED_ROW - _BAR / 2, _LINE_LEFT, _BAR, produced * step, INK)
+        rectangle(image, _PRODUCED_ROW - 2 * _BAR, centre - 2, 4 * _BAR, 4, GOOD)
+        is_now = produced == 0 and not has_gone
+        _pulse(image, _MEASURED_ROW, _LINE_LEFT + interval * step, is_now)
+        _pulse(image, _PRODUCED_ROW, _LINE_LEFT, is_now)
+    if has_gone:
+        end = _LINE_LEFT + produced * step
+        rectangle(image, _PRODUCED_ROW - 2 * _BAR, end - 3, 4 * _BAR, 6, ACCENT)
+    return image
+
+
+def _pulse(image: NDArray[np.uint8], row: float, column: float, is_now: bool) -> None:
+    disc(image, row, column, _PULSE_RADIUS, ACCENT if is_now else INK)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from snn_gym._base.config import Count, Natural, Range
 from snn_gym.envs.batch import EVERY, Infos, Rows
 from snn_gym.envs.native.base import SpikeTask, SpikeTaskEnv, SpikeTaskSettings
-from snn_gym.envs.native.scenes import draw_pattern_detection
+from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK, WIDTH, blank, rectangle
 
 NOISE, PATTERN = 0, 1
 """Actions, and the two contents of a window."""
@@ -182,3 +182,40 @@ class PatternDetectionEnv(SpikeTaskEnv):
     """Single ``snn/PatternDetection-v0``: tell windows with a spike pattern from noise."""
 
     task_class = PatternDetection
+
+
+# ---- image ---------------------------------------------------------------------------------------
+_WINDOW_MARGIN = 16.0
+_WINDOW_HEIGHT = 176.0
+_STRIP_TOP, _STRIP_HEIGHT = 216.0, 24.0
+
+
+def draw_pattern_detection(
+    spikes: NDArray[np.int8], present: list[bool], windows: int, pattern_channels: int
+) -> NDArray[np.uint8]:
+    """Draw the spikes (T, N) of the window above a strip of the windows so far, ``present``.
+
+    Time runs to the right, channels downwards. Spikes of the pattern are red, all others blue. In
+    the strip, windows with the pattern are green, without it pale, later ones thin; a frame marks
+    the present one.
+    """
+    image = blank()
+    time_steps, channels = spikes.shape
+    width = WIDTH - 2 * _WINDOW_MARGIN
+    column, row = width / time_steps, _WINDOW_HEIGHT / channels
+    for step in range(time_steps + 1):
+        rectangle(image, _WINDOW_MARGIN, _WINDOW_MARGIN + step * column, _WINDOW_HEIGHT, 1, FAINT)
+    for step, channel in np.argwhere(spikes):
+        is_pattern = present[-1] and channel < pattern_channels
+        top, left = _WINDOW_MARGIN + channel * row, _WINDOW_MARGIN + step * column
+        colour = ACCENT if is_pattern else INK
+        rectangle(image, top, left + 2, max(row - 1, 1), column - 3, colour)
+    cell = width / windows
+    last = len(present) - 1
+    rectangle(image, _STRIP_TOP - 4, _WINDOW_MARGIN + last * cell, _STRIP_HEIGHT + 8, cell, INK)
+    for window in range(windows):
+        colour = GOOD if window <= last and present[window] else FAINT
+        height = _STRIP_HEIGHT if window <= last else 2
+        left = _WINDOW_MARGIN + window * cell + 2
+        rectangle(image, _STRIP_TOP + (_STRIP_HEIGHT - height) / 2, left, height, cell - 4, colour)
+    return image

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from snn_gym._base.config import Count, Natural
 from snn_gym.envs.batch import Rows
 from snn_gym.envs.native.base import SpikeTask, SpikeTaskEnv, SpikeTaskSettings
-from snn_gym.envs.native.scenes import draw_recall
+from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK, WIDTH, blank, disc, rectangle
 
 NEW, OLD = 0, 1
 """Actions."""
@@ -132,3 +134,28 @@ def _at(rows: NDArray[Any], place: NDArray[np.int64]) -> NDArray[Any]:
     places = np.clip(place, 0, rows.shape[1] - 1)[:, np.newaxis]
     found: NDArray[Any] = np.take_along_axis(rows, places, axis=1)[:, 0]
     return found
+
+
+# ---- image ---------------------------------------------------------------------------------------
+_GRID_MARGIN = 16.0
+
+
+def draw_recall(
+    channels: int, items: Sequence[int], shown: int, *, is_probe: bool
+) -> NDArray[np.uint8]:
+    """Draw each channel as a cell of a square grid, row by row; the ``items`` so far are blue.
+
+    The channel ``shown``, -1 for none, is red as an item. A probe is a green disc in its cell.
+    """
+    image = blank()
+    side = math.ceil(math.sqrt(channels))
+    size = (WIDTH - 2 * _GRID_MARGIN) / side
+    for channel in range(channels):
+        top, left = (_GRID_MARGIN + place * size for place in divmod(channel, side))
+        colour = INK if channel in items else FAINT
+        if channel == shown and not is_probe:
+            colour = ACCENT
+        rectangle(image, top + 2, left + 2, size - 4, size - 4, colour)
+        if channel == shown and is_probe:
+            disc(image, top + size / 2, left + size / 2, size * 0.3, GOOD)
+    return image

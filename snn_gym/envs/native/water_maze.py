@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar
 
 import gymnasium as gym
@@ -11,10 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.config import Count, Positive, Range
-from snn_gym.envs.batch import Rows
+from snn_gym.envs.batch import Rows, byte_rate
 from snn_gym.envs.native.base import RateTask, SpikeTaskEnv, SpikeTaskSettings
-from snn_gym.envs.native.scenes import draw_water_maze
-from snn_gym.envs.streams import byte_rate
+from snn_gym.envs.rendering import (
+    ACCENT,
+    FAINT,
+    GOOD,
+    HEIGHT,
+    INK,
+    PAPER,
+    WIDTH,
+    blank,
+    disc,
+    line,
+    rectangle,
+)
 
 PLATFORM_CHANNELS = 8
 """Neurons that fire while the animal stands on the platform."""
@@ -213,3 +225,44 @@ class WaterMazeEnv(SpikeTaskEnv):
     """Single ``snn/WaterMaze-v0``: find a hidden platform, and return to it."""
 
     task_class = WaterMaze
+
+
+# ---- image ---------------------------------------------------------------------------------------
+_POOL_MARGIN = 14
+_POOL = WIDTH - 2 * _POOL_MARGIN
+
+
+def draw_water_maze(
+    trail: list[list[float]],
+    sites: list[list[float]],
+    platform: list[float],
+    radius: float,
+    on_platform: bool,
+) -> NDArray[np.uint8]:
+    """Draw the pool; x goes to the right, y up.
+
+    The platform is green, the other sites are white rings, the animal is blue, or red on the
+    platform. A line joins the places of its ``trail``, newest last.
+    """
+    image = blank()
+    rectangle(image, _POOL_MARGIN - 3, _POOL_MARGIN - 3, _POOL + 6, _POOL + 6, INK)
+    rectangle(image, _POOL_MARGIN, _POOL_MARGIN, _POOL, _POOL, FAINT)
+    for site in sites:
+        row, column = _pixel(site)
+        disc(image, row, column, radius * _POOL, PAPER)
+        disc(image, row, column, radius * _POOL - 2, FAINT)
+    disc(image, *_pixel(platform), radius * _POOL, GOOD)
+    points = [_pixel(place) for place in trail]
+    for start, end in pairwise(points):
+        line(image, start, end, INK, width=2.0)
+    for row, column in points[:-1]:
+        disc(image, row, column, 3.0, INK)
+    disc(image, *points[-1], 9.0, PAPER)
+    disc(image, *points[-1], 7.0, ACCENT if on_platform else INK)
+    return image
+
+
+def _pixel(place: list[float]) -> tuple[float, float]:
+    """Return row and column of a place; row 0 is the top of the image."""
+    x, y = place
+    return HEIGHT - 1 - _POOL_MARGIN - y * (_POOL - 1), _POOL_MARGIN + x * (_POOL - 1)

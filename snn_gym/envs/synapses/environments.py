@@ -10,25 +10,35 @@ from typing import Annotated, Any, Literal
 import gymnasium as gym
 import numpy as np
 from gymnasium.utils import seeding
-from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from snn_gym._base.config import Config, Count, Positive, from_arguments, typed
 from snn_gym.envs.batch import BatchEnv, Infos, Rows, SingleEnv
-from snn_gym.envs.native.scenes import ACCENT, FAINT, INK, PAPER, WIDTH, blank, line, rectangle
-from snn_gym.envs.rendering import enlarged
+from snn_gym.envs.rendering import (
+    ACCENT,
+    FAINT,
+    INK,
+    PAPER,
+    WIDTH,
+    blank,
+    enlarged,
+    line,
+    rectangle,
+)
 from snn_gym.envs.stable_baselines import BatchVecEnv, StableBaselinesVecEnv
-from snn_gym.envs.synapses.features import (
+from snn_gym.envs.synapses.jobs import Job, Judgement, Probe, Weights, make_job
+from snn_gym.envs.synapses.plasticity import (
     LOCAL_MEASURES,
     MEASURED,
     PRESETS,
+    RULES,
+    PlasticityRule,
     SynapseFeatures,
     check_features,
+    check_rule,
     check_seen_rule,
 )
-from snn_gym.envs.synapses.jobs import Job, Judgement, Probe, Weights, make_job
-from snn_gym.envs.synapses.plasticity import RULES, PlasticityRule, check_rule
 from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.population import Population, SynapseTable, start_weights
 
@@ -430,13 +440,10 @@ class BatchedPlasticityEnv(BatchEnv):
         max_episode_steps: int = HORIZON,
         network: NetworkConfig | Mapping[str, Any] | None = None,
         render_mode: str | None = None,
-        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         **settings: Any,
     ) -> None:
         self.core = PlasticityCore(job, num_envs, network, **settings)
-        super().__init__(
-            num_envs, max_episode_steps, *spaces(self.core), render_mode, autoreset_mode
-        )
+        super().__init__(num_envs, max_episode_steps, *spaces(self.core), render_mode)
         # Scores of each network since its episode began, for images.
         self._scores: list[list[float]] = [[] for _ in range(num_envs)]
 
@@ -466,12 +473,7 @@ class BatchedPlasticityEnv(BatchEnv):
     def _advance(
         self, actions: NDArray[np.integer]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        # Networks that begin an episode after this step keep their random streams.
-        generators = [self.core.generators[index].bit_generator for index in self._waiting]
-        states = [generator.state for generator in generators]
         rewards = self.core.step(actions)
-        for generator, state in zip(generators, states, strict=True):
-            generator.state = state
         self._note_scores(np.arange(self.num_envs))
         return rewards, np.zeros(self.num_envs, np.bool_)
 

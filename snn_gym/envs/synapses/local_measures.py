@@ -38,8 +38,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.envs import rollout
-from snn_gym.envs.synapses.features import LOCAL_MEASURES
-from snn_gym.envs.synapses.plasticity import NoConstants, PlasticityRule, Seen, State
+from snn_gym.envs.synapses.plasticity import (
+    LOCAL_MEASURES,
+    NoConstants,
+    PlasticityRule,
+    Seen,
+    State,
+)
 from snn_gym.spiking.population import Activity, Population, surrogate_window
 
 # ---- eligibility ---------------------------------------------------------------------------------

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from references.minatar import EPISODES, returns_of
 from snn_gym._base.spaces import FlatSpikes
-from snn_gym.envs.minatar.base import pick
+from snn_gym.envs.minatar.base import draw_planes, pick
 from snn_gym.envs.minatar.breakout import Breakout
-from snn_gym.envs.native.scenes import draw_planes
 from snn_gym.envs.registry import load_environment_spec
 from tests.envs.variants import GAMES, every_game
 

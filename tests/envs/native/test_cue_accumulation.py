@@ -9,10 +9,10 @@ from scipy.special import comb
 from scipy.stats import binom
 
 from references import Scripted, play, scripted_policy
-from snn_gym.envs.native.cue_accumulation import LEFT, RIGHT, CueAccumulation
-from snn_gym.envs.native.scenes import ACCENT, FAINT, GOOD, INK, PAPER, draw_cue_accumulation
+from snn_gym.envs.batch import byte_rate
+from snn_gym.envs.native.cue_accumulation import LEFT, RIGHT, CueAccumulation, draw_cue_accumulation
 from snn_gym.envs.registry import load_environment_spec
-from snn_gym.envs.streams import byte_rate
+from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK, PAPER
 from tests.envs.native.starts import begin_with
 
 IDS = load_environment_spec("snn/CueAccumulation-v0").registers

@@ -11,10 +11,12 @@ from snn_gym.envs.native.cursor_decoding import (
     NEURONS,
     SLOWING_DISTANCE,
     CursorDecoding,
+    draw_cursor_decoding,
+    pixel,
     preferred_directions,
 )
-from snn_gym.envs.native.scenes import ACCENT, GOOD, INK, PAPER, draw_cursor_decoding, pixel
 from snn_gym.envs.registry import load_environment_spec
+from snn_gym.envs.rendering import ACCENT, GOOD, INK, PAPER
 
 IDS = ("snn/CursorDecoding-v0", "snn/CursorDecoding-medium-v0", "snn/CursorDecoding-hard-v0")
 

@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import binom
 
 from references import play, scripted_policy
+from snn_gym.envs.batch import byte_rate
 from snn_gym.envs.native.delayed_match_to_sample import (
     MATCH,
     NON_MATCH,
@@ -16,9 +17,8 @@ from snn_gym.envs.native.delayed_match_to_sample import (
     DelayedMatchToSampleSettings,
     make_patterns,
 )
-from snn_gym.envs.native.scenes import ACCENT, FAINT, GOOD, INK, PAPER
 from snn_gym.envs.registry import load_environment_spec
-from snn_gym.envs.streams import byte_rate
+from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK, PAPER
 from tests.envs.native.starts import begin_with
 
 IDS = load_environment_spec("snn/DelayedMatchToSample-v0").registers

@@ -21,10 +21,11 @@ from snn_gym.envs.native.desynchronisation import (
     TO_INHIBITORY,
     Desynchronisation,
     Network,
+    draw_desynchronisation,
     run_network,
 )
-from snn_gym.envs.native.scenes import ACCENT, FAINT, GOOD, INK, PAPER, draw_desynchronisation
 from snn_gym.envs.registry import load_environment_spec
+from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK, PAPER
 
 IDS = (
     "snn/Desynchronisation-v0",

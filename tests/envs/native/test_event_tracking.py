@@ -6,9 +6,9 @@ import pytest
 
 from references import RandomActions, play, scripted_policy
 from snn_gym.envs.batch import EVERY
-from snn_gym.envs.native.event_tracking import VIEW, EventTracking
-from snn_gym.envs.native.scenes import ACCENT, INK, PAPER, draw_event_tracking
+from snn_gym.envs.native.event_tracking import VIEW, EventTracking, draw_event_tracking
 from snn_gym.envs.registry import load_environment_spec
+from snn_gym.envs.rendering import ACCENT, INK, PAPER
 from tests.envs.native.starts import begin_with
 
 IDS = load_environment_spec("snn/EventTracking-v0").registers

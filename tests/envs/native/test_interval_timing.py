@@ -8,9 +8,14 @@ import pytest
 import snn_gym  # noqa: F401 - registers the ids
 from references import RandomActions, play, scripted_policy
 from references.interval_timing import best_fixed_delay, best_memoryless, expected_rewards
-from snn_gym.envs.native.interval_timing import GROUP, IntervalTiming, IntervalTimingSettings
-from snn_gym.envs.native.scenes import ACCENT, FAINT, GOOD, INK, PAPER, draw_interval_timing
+from snn_gym.envs.native.interval_timing import (
+    GROUP,
+    IntervalTiming,
+    IntervalTimingSettings,
+    draw_interval_timing,
+)
 from snn_gym.envs.registry import load_environment_spec
+from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK, PAPER
 
 LEVELS = ("snn/IntervalTiming-v0", "snn/IntervalTiming-medium-v0", "snn/IntervalTiming-hard-v0")
 EPISODES = 2000

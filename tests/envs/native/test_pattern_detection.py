@@ -11,9 +11,13 @@ import snn_gym  # noqa: F401 - registers the ids
 from references import play, scripted_policy
 from references.pattern_detection import permanents
 from snn_gym.envs.batch import EVERY
-from snn_gym.envs.native.pattern_detection import PatternDetection, PatternDetectionSettings
-from snn_gym.envs.native.scenes import ACCENT, FAINT, GOOD, INK, PAPER, draw_pattern_detection
+from snn_gym.envs.native.pattern_detection import (
+    PatternDetection,
+    PatternDetectionSettings,
+    draw_pattern_detection,
+)
 from snn_gym.envs.registry import load_environment_spec
+from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK, PAPER
 
 LEVELS = (
     "snn/PatternDetection-v0",

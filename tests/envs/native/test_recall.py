@@ -9,8 +9,8 @@ import snn_gym  # noqa: F401 - registers the ids
 from references import play, scripted_policy
 from references.recall import Latches, latching_program
 from snn_gym.envs.native.recall import NEW, OLD, Recall
-from snn_gym.envs.native.scenes import ACCENT, FAINT, GOOD, INK
 from snn_gym.envs.registry import load_environment_spec
+from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK
 from snn_gym.program.costs import costs_of
 from snn_gym.program.interpreter import decide
 from tests.envs.native.starts import begin_with

@@ -7,9 +7,14 @@ import pytest
 from references import RandomActions, play, scripted_policy
 from references.water_maze import TOURS, Decoder
 from snn_gym.envs.batch import EVERY
-from snn_gym.envs.native.scenes import ACCENT, FAINT, GOOD, INK, PAPER, draw_water_maze
-from snn_gym.envs.native.water_maze import PLATFORM_CHANNELS, WaterMaze, WaterMazeSettings
+from snn_gym.envs.native.water_maze import (
+    PLATFORM_CHANNELS,
+    WaterMaze,
+    WaterMazeSettings,
+    draw_water_maze,
+)
 from snn_gym.envs.registry import load_environment_spec
+from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK, PAPER
 from tests.envs.native.starts import begin_with
 
 IDS = load_environment_spec("snn/WaterMaze-v0").registers

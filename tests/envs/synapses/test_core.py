@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn_gym.envs.synapses.environments import PlasticityCore
-from snn_gym.envs.synapses.features import PRESETS
+from snn_gym.envs.synapses.plasticity import PRESETS
 from snn_gym.spiking.population import Population, start_weights
 from tests.envs.synapses.toy_jobs import SMALL, Broken, Distance
 

@@ -10,12 +10,17 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from snn_gym.envs.synapses import local_measures as module
-from snn_gym.envs.synapses.features import LOCAL_MEASURES, RULE_ELIGIBILITY
 from snn_gym.envs.synapses.local_measures import (
     eligibilities,
     local_measures,
 )
-from snn_gym.envs.synapses.plasticity import RULES, PlasticityRule, Seen
+from snn_gym.envs.synapses.plasticity import (
+    LOCAL_MEASURES,
+    RULE_ELIGIBILITY,
+    RULES,
+    PlasticityRule,
+    Seen,
+)
 from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.population import Population, start_weights, surrogate_window
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_gym.envs.synapses.features import (
+from snn_gym.envs.synapses.plasticity import (
     FEATURES,
     LOCAL_MEASURES,
     PRESETS,

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from snn_gym.envs.classic_control import BatchedCartPole
 from snn_gym.envs.rollout import ObservationLimits, play
-from snn_gym.envs.synapses.features import LOCAL_MEASURES
 from snn_gym.envs.synapses.jobs import SupervisedJob, cross_entropies, make_job, teacher
 from snn_gym.envs.synapses.local_measures import LocalDynamics
+from snn_gym.envs.synapses.plasticity import LOCAL_MEASURES
 from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.population import Population, start_weights
 

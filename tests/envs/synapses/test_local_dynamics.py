@@ -8,14 +8,13 @@ from hypothesis import strategies as st
 
 from snn_gym.envs.classic_control import BATCHED_TASKS
 from snn_gym.envs.rollout import ObservationLimits, Seen, play
-from snn_gym.envs.synapses.features import LOCAL_MEASURES
 from snn_gym.envs.synapses.local_measures import (
     LocalDynamics,
     _covariance,
     local_measures,
     standardised,
 )
-from snn_gym.envs.synapses.plasticity import RULES
+from snn_gym.envs.synapses.plasticity import LOCAL_MEASURES, RULES
 from snn_gym.spiking.layer_neurons import spike
 from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.population import Population, start_weights

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from snn_gym.envs.synapses.environments import MovingNetworks, SynapseLoop
-from snn_gym.envs.synapses.features import LOCAL_MEASURES
 from snn_gym.envs.synapses.jobs import Judgement
+from snn_gym.envs.synapses.plasticity import LOCAL_MEASURES
 
 SYNAPSES = 3
 

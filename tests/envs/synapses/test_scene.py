@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from snn_gym.envs.native.scenes import ACCENT, FAINT, INK, PAPER
+from snn_gym.envs.rendering import ACCENT, FAINT, INK, PAPER
 from snn_gym.envs.synapses.environments import draw_scene, weight_matrices
 from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.population import Population

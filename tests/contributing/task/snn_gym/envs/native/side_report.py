@@ -6,8 +6,8 @@ import gymnasium as gym
 import numpy as np
 
 from snn_gym._base.config import Config, Count
+from snn_gym.envs.batch import byte_rate
 from snn_gym.envs.native.base import SpikeTask, SpikeTaskEnv
-from snn_gym.envs.streams import byte_rate
 
 GROUP = 10
 
