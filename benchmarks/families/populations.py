@@ -17,6 +17,7 @@ from snn_gym.envs.rollout import ObservationLimits, output_size, play
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking.population import Population, start_weights
 
+TOGETHER, ONE_BY_ONE = "together", "one by one"
 NETWORKS = 1024
 EPISODES = 4
 """Episodes of each network."""

@@ -121,15 +121,9 @@ class Reacher(gym.Env):
         return self._seen(), -distance, distance > 4.0, False, {}
 
 
-@pytest.mark.filterwarnings("ignore:.*was not tuned for")
 def test_one_call_makes_a_continuous_task_one_in_spikes():
     flat = gym.wrappers.FlattenObservation(Reacher())
     low, high = snn_gym.estimate_limits(flat)
     assert (low[2], high[2]) == (-0.5, 0.5)
 
-    def make():
-        return SpikeObservation(gym.wrappers.FlattenObservation(Reacher()), low=low, high=high)
-
-    assert make().reset(seed=0)[0].shape == (8, 30)
-    model = snn_gym.make_agent("ppo-lif", make, seed=0, n_envs=2, n_steps=32).learn(64)
-    assert model.num_timesteps == 64
+    assert SpikeObservation(flat, low=low, high=high).reset(seed=0)[0].shape == (8, 30)

@@ -15,7 +15,12 @@ from tests.envs.variants import ANALOGUE, PLASTICITY, SPIKING
 # 1,000 and more steps of Box2D or MuJoCo an episode of the ones, 4,000 judged episodes of 500 steps
 # of the other take tens of seconds.
 HEAVY = ("snn/Ant-v5", "snn/BipedalWalker-v3", "snn/HalfCheetah-v5", "snn/Swimmer-v5")
-LONG = (*HEAVY, "snn/Plasticity-Acrobot-v0")
+LONG = (
+    *HEAVY,
+    *(f"snn/Plasticity-{job}-v0" for job in ("Acrobot", "CartPole", "MountainCar")),
+    "snn/Acrobot-v1",
+    "snn/MountainCarContinuous-v0",
+)
 FEW = 10
 """Episodes of heavy tasks that take a second."""
 

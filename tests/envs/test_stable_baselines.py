@@ -245,6 +245,7 @@ INFOS = st.fixed_dictionaries(
 )
 
 
+@settings(max_examples=20)
 @given(st.lists(INFOS, min_size=1, max_size=4))
 def test_splitting_infos_undoes_gymnasiums_batching(infos):
     env = gym.vector.VectorEnv()

@@ -70,6 +70,7 @@ def test_rates_out_of_range_are_refused(probability):
         byte_rate(probability)
 
 
+@settings(max_examples=15)
 @given(
     seeds=st.lists(st.integers(0, 2**32), min_size=1, max_size=4),
     width=st.integers(1, 5),

@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -31,7 +28,7 @@ def monitored(env_id, n_envs, **arguments):
     return DummyVecEnv([lambda: Monitor(gym.make(env_id, **arguments))] * n_envs)
 
 
-DRAWN = [*SPIKING[::4], *NATIVE_BASES[::4], *GAMES[::4], *PLASTICITY[::4], *BASES[::3], *OTHERS]
+DRAWN = [*SPIKING[::4], *NATIVE_BASES[::4], *GAMES[::4], *PLASTICITY[-2:], *BASES[::3], *OTHERS]
 
 
 @pytest.mark.parametrize(
@@ -98,14 +95,9 @@ def test_modes_create_their_vector_class():
 
 
 def test_module_prefix_of_an_id_is_imported_first():
-    code = (
-        "from snn_gym.envs.stable_baselines import make_vec_env\n"
-        "env = make_vec_env('snn_gym:snn/CartPole-v1', 2)\n"
-        "print(env.reset().shape, env.get_attr('spec')[0].id)\n"
-        "print(make_vec_env('snn_gym:snn/CartPole-v1', mode='sync').reset().shape)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["(2, 8, 40) snn/CartPole-v1", "(1, 8, 40)"]
+    for mode in ("batched", "sync"):
+        env = make_vec_env("snn_gym:snn/CartPole-v1", 2, mode=mode)
+        assert env.get_attr("spec")[0].id == "snn/CartPole-v1"
     with pytest.raises(ValueError, match="No module named 'no_such_package'; install it"):
         make_vec_env("no_such_package:CartPole-v1")
 
@@ -170,26 +162,6 @@ def test_unsupported_arguments_are_refused_with_a_fix(env_id, arguments, message
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_extra_is_named():
-    code = (
-        "import sys\n"
-        "sys.modules['Box2D'] = None\n"
-        "import gymnasium, snn_gym\n"
-        "for env_id in ('LunarLander-v3', 'snn/LunarLander-v3'):\n"
-        "    try:\n"
-        "        snn_gym.make_vec_env(env_id)\n"
-        "    except gymnasium.error.DependencyNotInstalled as error:\n"
-        "        print(error)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    lines = done.stdout.splitlines()
-    assert len(lines) == 2
-    assert all(
-        line.endswith('not installed; in the clone of snn_gym, run pip install -e ".[box2d]"')
-        for line in lines
-    )
-
-
 def weights(model):
     return torch.nn.utils.parameters_to_vector(model.policy.parameters())
 
@@ -207,7 +179,7 @@ def test_learning_equals_dummy_vec_env_bit_for_bit(algorithm, env_id, arguments)
     models = []
     for env in (make_vec_env(env_id, 4), sb3_make_vec_env(env_id, 4)):
         model = algorithm("MlpPolicy", env, seed=1, device="cpu", **arguments)
-        models.append(model.learn(600))
+        models.append(model.learn(1000))
     ours, theirs = models
     assert torch.equal(weights(ours), weights(theirs))
     records = [[(ep["r"], ep["l"]) for ep in model.ep_info_buffer] for model in models]

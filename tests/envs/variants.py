@@ -29,6 +29,7 @@ PLASTICITY = _made_by("envs.synapses")
 ANALOGUE = [name for name in OWN if name not in {*NATIVE, *GAMES, *PLASTICITY}]
 """The rest of our own, whose observations are numbers."""
 
+_LONG_JOBS = ("snn/Plasticity-Acrobot-v0", "snn/Plasticity-MountainCar-v0")
 # Jobs differ only in their scores, so two of them represent all jobs here.
 _JOBS = ["snn/Plasticity-Teacher-v0", "snn/Plasticity-CartPole-v0"]
 _PLASTICITY_ARGUMENTS = [
@@ -72,4 +73,6 @@ every_variant = pytest.mark.parametrize(
 
 def steps_of(env_id, steps):
     """Return the number of steps to test: fewer for tasks with whole episodes per step."""
+    if env_id in _LONG_JOBS:
+        return 3
     return max(3, steps // 15) if env_id in PLASTICITY else steps

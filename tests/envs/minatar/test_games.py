@@ -136,7 +136,7 @@ def test_pictures_have_the_package_s_colours(env_id):
 
 
 @every_game
-@pytest.mark.parametrize("kind", ["random", "scripted"])
+@pytest.mark.parametrize("kind", ["random", pytest.param("scripted", marks=pytest.mark.slow)])
 def test_scores_are_reproduced_by_other_episodes(env_id, kind):
     reference, few = load_environment_spec(env_id).reference, 40
     returns = returns_of(env_id, kind, few, seed=10_000)

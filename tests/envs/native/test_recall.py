@@ -84,13 +84,13 @@ def test_starts_and_silence(channels, share, delay, jitter, seed, data):
 
 
 def test_half_of_the_probes_are_old_and_channels_are_uniform():
-    task = Recall(20_000)
+    task = Recall(5_000)
     _, info = task.reset(seed=0)
     old = (info["probes"][:, :, np.newaxis] == info["items"][:, np.newaxis]).any(axis=2)
-    assert old.mean() == pytest.approx(0.5, abs=0.01)
+    assert old.mean() == pytest.approx(0.5, abs=0.02)
     for wanted in (info["items"], info["probes"], info["probes"][old], info["probes"][~old]):
         shares = np.bincount(wanted.ravel(), minlength=16) / wanted.size
-        assert shares == pytest.approx(1 / 16, abs=0.005)
+        assert shares == pytest.approx(1 / 16, abs=0.01)
 
 
 @pytest.mark.parametrize("env_id", IDS)

@@ -81,6 +81,7 @@ def raising(model):
     return float((model.predict(weights, deterministic=True)[0] == 2).mean())
 
 
+@pytest.mark.slow
 def test_ppo_learns_one_policy_for_all_synapses():
     # Weights should rise to 4; each synapse sees its own only, and the reward is everyone's. With
     # a discount above 0, a value function that sees one weight takes others' progress for its own.
