@@ -33,7 +33,8 @@ _HEADING = re.compile(r"^## (\S+), version (\d+), (.+)$")
 _TABLE = re.compile(r"(?:^\|.*\n)+", re.MULTILINE)
 _OVERVIEW = """Each page below shows return against cost and the learning curves of one task. A
 "cheapest" agent has at least {} seeds, is not inferior to the best agent of the task, and needs
-the fewest operations a decision; a dash stands where no agent does. Returns are means over seeds.
+the fewest operations a decision; a dash stands where no agent does. Returns are means
+over seeds. [Words](../guide/words.md) explains the terms.
 """
 _CAPTION = (
     "*Return against operations of a decision: a small dot is a seed, a large mark the mean. "
