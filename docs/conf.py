@@ -50,6 +50,8 @@ html_logo = html_favicon = "_static/logo.svg"
 html_use_index = False
 html_copy_source = False
 html_show_sourcelink = False
+# A page that is opened as a file may not read other files, from where summaries come.
+html_show_search_summary = False
 html_search_scorer = str(HERE / "scorer.js")
 html_theme_options = {"top_of_page_buttons": []}
 # Words of docstrings that say an array's shape are taken for types, and found in several classes.

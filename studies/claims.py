@@ -1,4 +1,4 @@
-"""Figures of the guide and the findings, from today's rows.
+"""Figures of the findings, from today's rows.
 
     python -m studies.claims
 
@@ -26,7 +26,7 @@ from studies.statistics import p_value
 from studies.tables import table, wrapped
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("docs/findings.md", "docs/guide/lean.md")
+PAGES = ("docs/findings.md",)
 """Pages with marked parts."""
 STOCK = (("ppo-lif", "sb3-ppo"), ("dqsn", "sb3-dqn"), ("sac-lif", "sb3-sac"))
 """Spiking agents, and unmodified Stable-Baselines3 of the same algorithm."""

@@ -1,4 +1,4 @@
-"""Tables of the guide and the findings are those of today's rows, counted by hand."""
+"""Tables of the findings are those of today's rows, counted by hand."""
 
 import dataclasses
 import json
