@@ -9,9 +9,10 @@ from sphinx.application import Sphinx
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-sys.path.insert(0, str(HERE.parent))
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "deploy")]
 
 from pages import GENERATED, write_pages  # noqa: E402 - found by the path above
+from pages.accessible import make_accessible  # noqa: E402
 from pages.copied import relinked, sources  # noqa: E402
 
 import snn_gym  # noqa: E402
@@ -66,7 +67,14 @@ def relink(_app: Sphinx, docname: str, content: list[str]) -> None:
         content[0] = relinked(content[0], source, sources(HERE.parent))
 
 
+def finish(app: Sphinx, error: Exception | None) -> None:
+    """Add to the built pages what the theme lacks for readers without eyes or mouse."""
+    if error is None and app.builder.format == "html":
+        make_accessible(Path(app.outdir))
+
+
 def setup(app: Sphinx) -> None:
     """Write the pages that are made from cards, rows and docstrings before any is read."""
     app.connect("config-inited", lambda *_: write_pages(HERE))
     app.connect("source-read", relink)
+    app.connect("build-finished", finish)

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 
 import gymnasium as gym
@@ -26,6 +27,7 @@ SPEED, INSTALL, OTHERS, PAYS = (
     for name in ("speed", "install", "other-systems", "where-spikes-pay")
 )
 CALLS = ("predict", "forward")
+DEPLOYED = bool(entry_points(group="snn_gym.commands"))
 
 
 PYTHON = [
@@ -68,6 +70,8 @@ def test_the_readme_is_short_and_shows_the_three_uses():
 
 @pytest.mark.parametrize("block", PYTHON)
 def test_a_python_block_runs(block, few_updates, forgotten, served, capsys):
+    if "snn_gym_deploy" in block:
+        pytest.importorskip("snn_gym_deploy")
     exec(compile(shortened(block), "README.md", "exec"), {})  # noqa: S102 - our own README
     if "print(" in block:
         assert capsys.readouterr().out.strip()
@@ -84,7 +88,8 @@ def test_a_python_block_runs(block, few_updates, forgotten, served, capsys):
 def test_the_commands_run_one_after_another(page, few_updates, forgotten, served, capsys, tmp_path):
     left_out = []
     for words in commands(PAGES[page]):
-        if "--onnx" in words and find_spec("onnx") is None:
+        of_deploy = words[0] in ("export", "submit-nir")
+        if (of_deploy and not DEPLOYED) or ("--onnx" in words and find_spec("onnx") is None):
             left_out.append(words)
             continue
         assert main(words) == 0, words
@@ -92,7 +97,7 @@ def test_the_commands_run_one_after_another(page, few_updates, forgotten, served
     if "snn-gym table" in PAGES[page]:
         assert (tmp_path / "my-leaderboard" / "README.md").exists()
     if left_out:
-        pytest.skip(f"all others ran; onnx, of the extra deploy, is not installed: {left_out}")
+        pytest.skip(f"all others ran; snn-gym-deploy[onnx] is not installed: {left_out}")
 
 
 def test_every_make_target_exists():

@@ -66,6 +66,8 @@ def test_the_index_lists_every_tutorial():
     "name", [x if x == "spikes" else pytest.param(x, marks=pytest.mark.slow) for x in PAGES]
 )
 def test_tutorials_run_and_make_their_pictures(name, tmp_path):
+    if re.search("snn_gym_deploy|snn-gym export", PAGES[name]):
+        pytest.importorskip("snn_gym_deploy")
     shown = tutorials.pictures(PAGES[name])
     # In a separate process, because pages register names.
     command = [sys.executable, str(DOCS / "run_tutorials.py"), name, "--to", str(tmp_path)]
