@@ -11,8 +11,6 @@ from snn_gym.program.costs import COST_COLUMNS
 # ---- headings ------------------------------------------------------------------------------------
 FEWEST_SEEDS = 5
 """Smallest number of seeds for an interval or a comparison."""
-COVERAGE_PERCENT = {5: (39, 95), 10: (64, 95)}
-"""Coverage of the interval in the worst and the best case, by least number of seeds; simulated."""
 STREAMS_MARK = "†"
 """Runs shared random streams."""
 SHORT_MARK = "‡"
@@ -32,8 +30,6 @@ COLUMN_DEFINITIONS: dict[str, str] = {
     "Mean": "mean return over seeds",
     "95 % interval": "confidence interval of the mean by Student's t over seeds, cut off at the "
     f'environment\'s maximum; "–" under {FEWEST_SEEDS} seeds',
-    "Coverage": "measured coverage of such an interval, nominally 95 %: from the case in which one "
-    "seed in ten fails, which most intervals miss, to normally distributed seeds",
     "IQM": "interquartile mean over seeds: the mean without the floor(n / 4) smallest and largest "
     "of n values",
     "Solved": "seeds whose mean return is at least the environment's `solved`",
@@ -94,13 +90,6 @@ def references(reference: ReferenceScores | None) -> dict[str, float]:
     return {key: score for key, score in scores.items() if score is not None}
 
 
-REFERENCE_COLUMNS: dict[str, str] = {
-    "Memoryless": "mean return of the best known policy that sees only the current observation; "
-    "the card describes it",
-    "Twin's mean": 'mean return of the twin over its seeds; "–" without a row of it',
-    "Oracle": "mean return of the ideal observer, or of a policy that knows more than an agent can "
-    "see, from the card",
-}
 """Further columns for native tasks, after "Normalised"."""
 
 FAULTS_HEADING = "With faults"

@@ -26,7 +26,6 @@ from snn_gym.leaderboard.headings import (
     LEAN_MARK,
     MARKDOWN_COLUMNS,
     OLDER_MARK,
-    REFERENCE_COLUMNS,
     REFERENCES,
     RETENTION_TEXT,
     SHORT_MARK,
@@ -245,28 +244,6 @@ def write_table(leaderboard: str | Path) -> Path:
         remove_partial_files(leaderboard, [TABLE_NAME])
         write_text_atomic(path, render_table(leaderboard))
     return path
-
-
-def all_columns(rows: Iterable[TableRow]) -> dict[str, str]:
-    """Return the columns that rows of one or more sections have, with definitions, in order."""
-    rows = list(rows)
-    after = COLUMNS.index("Normalised") + 1
-    definitions = list(COLUMN_DEFINITIONS.items())
-    return {
-        **dict(definitions[:after]),
-        **(REFERENCE_COLUMNS if any(row.is_native for row in rows) else {}),
-        **price_column(rows),
-        **dict(definitions[after:]),
-    }
-
-
-def row_texts(row: TableRow, rows: Iterable[TableRow]) -> dict[str, str]:
-    """Return the texts of a row in a section of rows, as Markdown, for all columns."""
-    return {
-        **dict(zip(COLUMNS, row.cells(), strict=True)),
-        **row.reference_cells(rows),
-        **_further_texts(row),
-    }
 
 
 def _further_texts(row: TableRow) -> dict[str, str]:

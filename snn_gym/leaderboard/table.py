@@ -27,7 +27,6 @@ from snn_gym.leaderboard.evaluation import (
     MAX_KEPT_OBSERVATIONS,
 )
 from snn_gym.leaderboard.headings import (
-    COVERAGE_PERCENT,
     FEWEST_SEEDS,
     LEAN_MARK,
     SHORT_MARK,
@@ -327,14 +326,12 @@ class TableRow:
         number = len(self.seeds)
         interval = " to ".join(map(self.score, self.interval or ())) or "–"
         mark = f" {STREAMS_MARK}" if self.shared_streams and self.interval else ""
-        coverage = [value for least, value in COVERAGE_PERCENT.items() if least <= number]
         return (
             self.name,
             self.twin or "–",
             str(number),
             self.score(self.mean),
             interval + mark,
-            "{} to {} %".format(*coverage[-1]) if coverage else "–",
             self.score(self.iqm),
             "–" if self.solved is None else f"{self.solved} of {number}",
             self.score(min(self.seed_means)),
@@ -373,27 +370,6 @@ class TableRow:
         seeds = len(self.seeds)
         parents = f", parents {self.parents_trained_again} of {seeds}" if self.derived else ""
         return f"{self.trained_again} of {seeds}{parents}"
-
-    @property
-    def is_native(self) -> bool:
-        """Whether the task is one of ours, which have an oracle."""
-        return self.reference is not None and self.reference.oracle is not None
-
-    def reference_cells(self, rows: Iterable[TableRow]) -> dict[str, str]:
-        """Return the texts under `REFERENCE_COLUMNS`.
-
-        Args:
-            rows: Of the same environment, version and budget class.
-        """
-        twins = [row.score(row.mean) for row in rows if row.agent == self.twin and not row.derived]
-        reference, card = self.reference, f"([card](../envs/{self.card}.md#reference-scores))"
-        known = (None, None) if reference is None else (reference.memoryless, reference.oracle)
-        memoryless, oracle = ("–" if x is None else self.score(x) for x in known)
-        return {
-            "Memoryless": memoryless if memoryless == "–" else f"{memoryless} {card}",
-            "Twin's mean": twins[0] if twins else "–",
-            "Oracle": oracle,
-        }
 
     def fault_cells(self) -> tuple[str, ...]:
         """Return the texts under `FAULT_COLUMNS`."""
