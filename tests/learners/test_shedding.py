@@ -477,6 +477,20 @@ def test_arrays_restore_a_shedding(name):
     assert other._fan_outs == shedding._fan_outs
 
 
+def test_pruned_synapses_stay_absent_after_a_resume(monkeypatch):
+    monkeypatch.setattr(shed, "SMALL", replace(shed.SMALL, hidden_sizes=(16, 8)))
+    model, shedding = measured(BoundControl(1000.0, 1000.0), updates=8, pruning=2.0)
+    shedding._visited.collect()
+    shedding.counters.first_cost = 1.0
+    for _ in range(7):
+        shedding._step()
+    resumed = Shedding(model, shedding._parameters, shedding.bound, 0.0)  # of the same weights
+    resumed.load({key: np.array(x) for key, x in shedding.arrays().items()})
+    assert shedding._absent_weights
+    for name, absent in shedding._absent_weights.items():
+        assert torch.equal(absent, resumed._absent_weights[name])
+
+
 def test_non_finite_networks_are_refused():
     _, shedding = begun()
     put(shedding, math.nan)
