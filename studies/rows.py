@@ -43,9 +43,7 @@ class Source(NamedTuple):
 
 SOURCES: Mapping[str, tuple[Source, ...]] = MappingProxyType(
     {
-        "deployed": (Source("studies/deployed/deployed.rows", "studies.deployed"),),
-        "faults": (Source("studies/deployed/faults.rows", "studies.deployed.faults"),),
-        "hardware": (Source("studies/deployed/hardware.rows", "studies.deployed.hardware"),),
+        "deployed": (Source("studies/deployed/report.rows", "studies.deployed run"),),
         "local-study": (
             Source("studies/local/adaptation.rows", "studies.local run --only adaptation"),
         ),

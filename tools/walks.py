@@ -1,9 +1,9 @@
-"""Files of the package that an operation passes through, and its changes of room.
+"""Files of the package that an operation passes through.
 
     python -m tools.walks
 
 Each operation runs once before it is measured, so that imports and compilations do not count. A
-room is a folder of the package. A compiled function counts like any other.
+compiled function counts like any other.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -62,12 +61,6 @@ class Walk:
     def files(self) -> list[str]:
         """Files, each once."""
         return sorted(set(self.calls))
-
-    @property
-    def changes(self) -> int:
-        """Calls in another room than the call before."""
-        rooms = [Path(call).parent for call in self.calls]
-        return sum(a != b for a, b in pairwise(rooms))
 
 
 class _Step(BaseCallback):
@@ -144,7 +137,7 @@ def main() -> None:
     options = parser.parse_args()
     for name, take in WALKS.items():
         walk = take()
-        print(f"{name:<32}{len(walk.files):>4} files{walk.changes:>7} changes of room")
+        print(f"{name:<32}{len(walk.files):>4} files")
         for file in walk.files if options.files else ():
             print(f"    {file}")
 

@@ -1,14 +1,13 @@
-"""Trained agents with faults: ``python -m studies.deployed.faults``."""
+"""Trained agents with faults, before and after fine-tuning."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-import typer
-from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym import load_pretrained
 from snn_gym._base.config import Config
@@ -18,8 +17,7 @@ from snn_gym.leaderboard.faults import Faults, with_faults
 from snn_gym.leaderboard.manifest import kept
 from snn_gym.policies.protocols import Acting
 from snn_gym_deploy import fine_tune
-from studies.deployed.page import Page
-from studies.rows import RowName
+from studies.runs import Planned
 from studies.tables import return_digits, spread, table, wrapped
 
 STORED = (
@@ -62,8 +60,8 @@ _TEXT = (
     "Agents of the results table, seeds {first} to {last}, play {episodes} of the table's episodes "
     "with faults that hardware may have (`snn_gym.leaderboard.faults`). Five agents were "
     "trained as usual. Five are [lean](guide/lean.md): they shed the spikes that their behaviour "
-    "did not need. `python -m studies.deployed.faults` writes this page from "
-    "`studies/deployed/faults.json`.",
+    "did not need. `python -m studies.deployed` writes this page from "
+    "`studies/deployed/runs.jsonl`.",
     "At 4 bits both kinds keep all of their return in the median. Fine-tuning raises the least of "
     "the usual agents from 0.87 to 0.95, but not that of the lean ones (0.94 and 0.44). At 3 bits "
     "lean agents keep as much as the others, and fine-tuning recovers the loss of the worst. At 2 "
@@ -98,41 +96,32 @@ class Played(Config):
     """Mean return."""
 
 
-@dataclass(frozen=True)
-class Results(Config):
-    """Measurements of the study."""
-
-    played: tuple[Played, ...]
-    """All agents and faults."""
-
-
-def measure(done: Results | None) -> Iterator[Results]:
-    """Play every agent with every fault of which there is nothing yet."""
-    results = done or Results(())
-    known = {(x.agent, x.environment, x.form, x.seed) for x in results.played}
+def fault_runs() -> Iterator[Planned]:
+    """Yield every agent with every fault."""
     once = itertools.product(FORMS, SEEDS, AGENTS)
     stateless = [one for one in AGENTS if one[0] not in CARRY_STATE]
-    taught = itertools.product(TUNED, SEEDS, stateless)
-    for form, seed, (agent, env_id) in (*once, *taught):
-        if (agent, env_id, form, seed) not in known:
-            policy = _made(load_pretrained(agent, env_id, seed), env_id, form)
-            mean = evaluate(policy, env_id, EPISODES).mean
-            results = Results((*results.played, Played(agent, env_id, form, seed, mean)))
-            yield results
+    for form, seed, (agent, env_id) in (*once, *itertools.product(TUNED, SEEDS, stateless)):
+        name = f"faults/{agent}/{env_id}/{form}/{seed}"
+        yield Planned(name, partial(measure, agent, env_id, form, seed))
 
 
-def _made(model: BaseAlgorithm, env_id: str, form: str) -> Acting:
-    if form in FORMS:
-        return with_faults(model, FORMS[form])
-    return fine_tune(model, env_id, TUNED[form])
+def measure(agent: str, env_id: str, form: str, seed: int) -> Played:
+    """Play an agent with a fault."""
+    model = load_pretrained(agent, env_id, seed)
+    policy: Acting = (
+        with_faults(model, FORMS[form]) if form in FORMS else fine_tune(model, env_id, TUNED[form])
+    )
+    return Played(agent, env_id, form, seed, evaluate(policy, env_id, EPISODES).mean)
 
 
-def report(results: Results) -> str:
+def fault_page(played: Sequence[Played]) -> str:
     """Return the page."""
     text = wrapped(*(x.format(first=SEEDS[0], last=SEEDS[-1], episodes=EPISODES) for x in _TEXT))
     lines = []
     for agent, env_id in AGENTS:
-        means = {(x.form, x.seed): x.mean for x in results.played if _is(x, agent, env_id)}
+        means = {
+            (x.form, x.seed): x.mean for x in played if (x.agent, x.environment) == (agent, env_id)
+        }
         reference, digits = load_environment_spec(env_id).reference, return_digits(env_id) or 1
         for form in sorted((*FORMS, *TUNED), key=_place):
             seeds = [seed for seed in SEEDS if (form, seed) in means]
@@ -143,7 +132,7 @@ def report(results: Results) -> str:
             known = [x for x in shares if x is not None]
             median = f"{np.median(known):.2f}" if known else "–"
             lines.append((agent, env_id, form, str(len(seeds)), spread(own, digits), median))
-    pairs = [(kind, *cells) for kind, some in _KINDS.items() for cells in _pairs(results, some)]
+    pairs = [(kind, *cells) for kind, some in _KINDS.items() for cells in _pairs(played, some)]
     before_and_after = table(("agents", "weights", "agents and seeds", "before", "after"), pairs)
     head = ("agent", "environment", "fault", "seeds", "return", "kept")
     return "\n".join(("# Agents with faults\n", text, before_and_after, table(head, lines)))
@@ -152,9 +141,11 @@ def report(results: Results) -> str:
 _KINDS = {"trained as usual": STORED, "lean": LEAN}
 
 
-def _pairs(results: Results, agents: Collection[tuple[str, str]]) -> Iterator[tuple[str, ...]]:
+def _pairs(
+    played: Sequence[Played], agents: Collection[tuple[str, str]]
+) -> Iterator[tuple[str, ...]]:
     """Yield the retention of fine-tuned agents before and after."""
-    means = {((x.agent, x.environment), x.seed, x.form): x.mean for x in results.played}
+    means = {((x.agent, x.environment), x.seed, x.form): x.mean for x in played}
     for form in sorted(TUNED, key=_place):
         before, after = list[float](), list[float]()
         for agent, seed, name in means:
@@ -174,27 +165,3 @@ def _pairs(results: Results, agents: Collection[tuple[str, str]]) -> Iterator[tu
 def _place(form: str) -> tuple[int, bool]:
     """Return the sort key of a form: fine-tuned ones follow the rest."""
     return list(FORMS).index(form.removesuffix(", fine-tuned")), form in TUNED
-
-
-def _is(played: Played, agent: str, env_id: str) -> bool:
-    return (played.agent, played.environment) == (agent, env_id)
-
-
-def rows_of(results: Results) -> Iterator[RowName]:
-    """Yield the rows that results were measured from."""
-    yield from (_row(x) for x in results.played)
-
-
-def without(results: Results, rows: Sequence[RowName]) -> Results:
-    """Return results without those of some rows, which are to be played again."""
-    return Results(tuple(x for x in results.played if _row(x) not in rows))
-
-
-def _row(played: Played) -> RowName:
-    return RowName(played.agent, played.environment, played.seed)
-
-
-PAGE = Page("faults", Results, measure, report, rows_of, without)
-
-if __name__ == "__main__":
-    typer.run(PAGE.write)

@@ -1,12 +1,11 @@
-"""Resources that trained agents need on chips: ``python -m studies.deployed.hardware``."""
+"""Resources that trained agents need on chips."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
-
-import typer
 
 from snn_gym import load_pretrained, make_lean
 from snn_gym._base.config import Config
@@ -25,8 +24,7 @@ from snn_gym.program.costs import (
 from snn_gym_deploy import visit
 from snn_gym_deploy.chips import CHIPS, Demand, demand_of, misfits
 from snn_gym_deploy.hardware import Activity, activity_of
-from studies.deployed.page import Page
-from studies.rows import RowName
+from studies.runs import Planned
 from studies.tables import table, wrapped
 
 EPISODES = 5
@@ -36,8 +34,8 @@ MADE_LEAN = (("ppo-lif", "CartPole-v1"), ("ppo-lif", "Acrobot-v1"), ("ppo-lif", 
 _INTRODUCTION = (
     "Each spiking agent of the results table that can be exported, with the seed of its median "
     "return, plays {episodes} episodes that no evaluation uses. `snn-gym export AGENT --hardware` "
-    "prints the same for one agent. `python -m studies.deployed.hardware` writes this page from "
-    "`studies/deployed/hardware.json`.",
+    "prints the same for one agent. `python -m studies.deployed` writes this page from "
+    "`studies/deployed/runs.jsonl`.",
     "Of {stored} stored agents {fitting}. Of {bare} lean ones without silent neurons "
     "{bare_fitting}. By spikes per synapse {spikes} of the stored agents are competitive, by "
     "firing rate {rates}; of the {lean} agents made lean, {lean_spikes} and {lean_rates}.",
@@ -106,34 +104,34 @@ class Measured(Config):
 
 
 @dataclass(frozen=True)
-class Results(Config):
-    """Measurements of the study."""
+class Room(Config):
+    """All forms of an agent; none where it does not spike or cannot be exported."""
 
-    agents: tuple[Measured, ...]
-    """All agents and forms."""
-
-
-def measure(_: Results | None) -> Iterator[Results]:
-    """Count and play every agent."""
-    yield Results(tuple(_agents()))
+    forms: tuple[Measured, ...]
 
 
-def _agents() -> Iterator[Measured]:
+def chip_runs() -> Iterator[Planned]:
+    """Yield every stored agent, with the seed of its median return."""
     for trained in list_trained():
-        row = trained.row()
-        model = load_pretrained(trained.agent, trained.environment, row.seed)
-        if not _is_exported(model):
-            continue
-        where = (trained.agent, trained.environment)
-        yield from _measured(model, *where, row.seed, STORED)
-        if where in MADE_LEAN:
-            yield from _measured(make_lean(model, pruning=0.0), *where, row.seed, LEAN)
+        where, seed = (trained.agent, trained.environment), trained.row().seed
+        yield Planned(f"chips/{'/'.join(where)}/{seed}", partial(measure, *where, seed))
+
+
+def measure(agent: str, env_id: str, seed: int) -> Room:
+    """Count and play an agent."""
+    model = load_pretrained(agent, env_id, seed)
+    if not _is_exported(model):
+        return Room(())
+    forms = list(_measured(model, agent, env_id, seed, STORED))
+    if (agent, env_id) in MADE_LEAN:
+        forms += _measured(make_lean(model, pruning=0.0), agent, env_id, seed, LEAN)
+    return Room(tuple(forms))
 
 
 def _is_exported(model: Any) -> bool:
     try:
         return program_of(model).spiking
-    except ValueError:  # its reason is on the page of graphs
+    except ValueError:  # it has no program
         return False
 
 
@@ -161,8 +159,12 @@ def _sheds(model: Any) -> bool:
     return regulation is not None and regulation.lean is not None
 
 
-def report(results: Results) -> str:
+def chip_page(rooms: Sequence[Room]) -> str:
     """Return the page."""
+    agents = sorted(
+        (x for room in rooms for x in room.forms),
+        key=lambda x: f"{x.agent}/{x.environment.replace('/', '__')}",
+    )
     energy = [
         x.format(
             synop=SYNOP_PJ,
@@ -177,21 +179,21 @@ def report(results: Results) -> str:
     return "\n".join(
         (
             "# Agents and chips\n",
-            wrapped(*(x.format(episodes=EPISODES, **_counted(results)) for x in _INTRODUCTION)),
+            wrapped(*(x.format(episodes=EPISODES, **_counted(agents)) for x in _INTRODUCTION)),
             "## Room\n",
-            table((*_HEAD, *_ROOM), [_named(x) + _room(x) for x in results.agents]),
+            table((*_HEAD, *_ROOM), [_named(x) + _room(x) for x in agents]),
             table(("chip", "what has to hold it", "limits"), limits),
             "## Spikes and energy\n",
             wrapped(*energy),
-            table((*_HEAD, *_SPENT), [_named(x) + _spent(x) for x in results.agents]),
+            table((*_HEAD, *_SPENT), [_named(x) + _spent(x) for x in agents]),
         )
     )
 
 
-def _counted(results: Results) -> dict[str, object]:
+def _counted(agents: Sequence[Measured]) -> dict[str, object]:
     """Return how many agents fit, and how many are inside of each test."""
-    stored, lean = ([x for x in results.agents if x.form == form] for form in (STORED, LEAN))
-    bare = [x for x in results.agents if x.form.endswith(BARE)]
+    stored, lean = ([x for x in agents if x.form == form] for form in (STORED, LEAN))
+    bare = [x for x in agents if x.form.endswith(BARE)]
     spikes, rates, lean_spikes, lean_rates = (
         sum(x.activity.regimes[test] == "inside" for x in some)
         for some in (stored, lean)
@@ -242,14 +244,3 @@ def _spent(x: Measured) -> tuple[str, ...]:
 
 def _band(ends: tuple[float, float] | None) -> str:
     return "–" if ends is None else f"{ends[0]:.2f} to {ends[1]:.1f}"
-
-
-def rows_of(results: Results) -> Iterator[RowName]:
-    """Yield the rows that results were measured from."""
-    yield from (RowName(x.agent, x.environment, x.seed) for x in results.agents)
-
-
-PAGE = Page("hardware", Results, measure, report, rows_of)
-
-if __name__ == "__main__":
-    typer.run(PAGE.write)

@@ -6,23 +6,21 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from snn_gym._base.config import Config
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.zoo.recipe import processor
-from studies.files import read_run, write_run
 from studies.processors.trained import AGENTS, Trained
+from studies.runs import DOCS, Runs
 from studies.tables import table
 
-DOCS = Path(__file__).parents[2] / "docs"
-RESULTS = Path(__file__).parent / "results"
-"""A file for each processor, by the name that numba compiles for."""
+RUNS = Path(__file__).parent / "runs.jsonl"
+"""Table of the weights, by the processor's name that numba compiles for, and setting."""
+UNCHANGED = "unchanged"
 SETTINGS = (
     "",
     "ATEN_CPU_CAPABILITY=avx2",
@@ -39,7 +37,7 @@ SETTINGS = (
 
 _TEXT = """# Which processors train the same weights
 
-Written by `python -m studies.processors` from the numbers in `studies/processors/results`. The
+Written by `python -m studies.processors` from the numbers in `studies/processors/runs.jsonl`. The
 study trains {number} agents for a moment, first without any change. Then it trains them once for
 each environment variable that hides instructions of the processor from one library (PyTorch, MKL,
 oneDNN, numpy, OpenBLAS, numba). With `--python` it trains them by an interpreter that has other
@@ -134,14 +132,6 @@ no AMD processor to confirm this cause, and it does not explain `sac-mlp`.
 """
 
 
-@dataclass(frozen=True)
-class Results(Config):
-    """Weights of all settings on one machine."""
-
-    trained: tuple[Trained, ...]
-    """One for each setting, the machine as it is first."""
-
-
 def train_under(setting: str, python: Path | None = None) -> Trained:
     """Train in a process that has an environment variable."""
     name, _, value = setting.partition("=")
@@ -155,34 +145,30 @@ def train_under(setting: str, python: Path | None = None) -> Trained:
     return Trained(setting=setting, **json.loads(done.stdout))
 
 
-def add_build(results: Results, python: Path) -> Results:
+def train_by(python: Path, table: Runs, machine: str) -> Trained:
     """Train by an interpreter with other versions of packages."""
     first, other = train_under(""), train_under("", python)
-    if first.weights != results.trained[0].weights:
+    (unchanged,) = table.read(Trained, f"{machine}/{UNCHANGED}")
+    if first.weights != unchanged.weights:
         raise ValueError(
             "this machine trains other weights than the study's: train under all settings first"
         )
     versions = set(other.versions.items() - first.versions.items())
     if not versions:
         raise ValueError(f"{python} has the same versions of all packages: nothing to compare")
-    label = ", ".join(f"{name} {version}" for name, version in sorted(versions))
-    kept = tuple(one for one in results.trained if one.setting != label)
-    return Results((*kept, replace(other, setting=label)))
+    return replace(other, setting=", ".join(f"{name} {x}" for name, x in sorted(versions)))
 
 
-def report(machines: Mapping[str, Results]) -> str:
+def report(table: Runs) -> str:
     """Return the page."""
-    text = _TEXT.format(number=len(AGENTS))
-    return text + "".join(_machine(*item) for item in machines.items()) + _END
+    machines = dict.fromkeys(name.split("/")[0] for name in table.names())
+    sections = (_machine(name, table.read(Trained, f"{name}/")) for name in machines)
+    return "".join((_TEXT.format(number=len(AGENTS)), *sections, _END))
 
 
-def read_machines() -> dict[str, Results]:
-    """Return the results of each machine by its name."""
-    return {path.stem: read_run(Results, path) for path in sorted(RESULTS.glob("*.json"))}
-
-
-def _machine(name: str, results: Results) -> str:
-    first, *others = results.trained
+def _machine(name: str, trained: list[Trained]) -> str:
+    places = {setting: place for place, setting in enumerate(SETTINGS)}
+    first, *others = sorted(trained, key=lambda one: places.get(one.setting, len(places)))
     agents = [agent for agent, *_ in AGENTS]
     rows = []
     for one in others:
@@ -199,12 +185,14 @@ def main(
     ] = None,
 ) -> None:
     """Train under every setting, and write docs/processors.md."""
-    own = RESULTS / f"{processor()['numba']}.json"
+    table, machine = Runs(RUNS), processor()["numba"]
     if python is not None:
-        write_run(own, add_build(read_run(Results, own), python))
+        made = train_by(python, table, machine)
+        table.add(f"{machine}/{made.setting}", made)
     elif not report_only:
-        write_run(own, Results(tuple(train_under(setting) for setting in SETTINGS)))
-    write_text_atomic(DOCS / "processors.md", report(read_machines()))
+        for setting in SETTINGS:
+            table.add(f"{machine}/{setting or UNCHANGED}", train_under(setting))
+    write_text_atomic(DOCS / "processors.md", report(Runs(RUNS)))
     typer.echo(f"wrote {DOCS / 'processors.md'}")
 
 

@@ -12,13 +12,6 @@ def test_the_list_names_everything():
     assert all(f"  {name}: " in result.output for name in EXPERIMENTS)
 
 
-def test_an_unknown_name_is_refused(tmp_path):
-    result = CliRunner().invoke(app, ["run", "--only", "speed", "--out", str(tmp_path / "x.json")])
-    assert result.exit_code == 2
-    assert "neither a family nor" in result.output
-    assert not (tmp_path / "x.json").exists()
-
-
 def test_a_run_and_its_report(tmp_path):
     out = str(tmp_path / "speed.json")
     common = ["--out", out]

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.measurement import Readings, costs, faster, measured
-from benchmarks.registry import EXPERIMENTS, FAMILIES, MEASUREMENTS, chosen
+from benchmarks.registry import EXPERIMENTS, MEASUREMENTS, chosen
 
 PROMISED = {
     "acting-64-batch-1-predict-eager": (9, 20),
@@ -57,12 +57,6 @@ def test_every_figure_has_an_experiment_and_a_label():
         assert measurement.unit
         if measurement.bar is not None and measurement.stretch is not None:
             assert measurement.met(measurement.stretch, measurement.bar)
-
-
-def test_no_name_is_given_twice():
-    modules = FAMILIES.values()
-    assert sum(len(module.EXPERIMENTS) for module in modules) == len(EXPERIMENTS)
-    assert sum(len(module.MEASUREMENTS) for module in modules) == len(MEASUREMENTS)
 
 
 def test_experiments_are_chosen_by_family_or_name():

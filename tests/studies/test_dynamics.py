@@ -17,7 +17,7 @@ from studies.dynamics.plan import (
     preset_settings,
     without_dynamics,
 )
-from studies.dynamics.report import Verdict, judge, seen_sentence
+from studies.dynamics.report import Verdict, judge
 
 FEW, MANY, ALL_FAILED = np.arange(4.0), np.arange(4.0) + 20, np.full(4, np.inf)
 SAMPLES = 200
@@ -158,15 +158,3 @@ def test_verdicts_and_numbers_in_words():
     assert sides == ["better", "worse", "open"]
     assert report.spread(np.array([5.0, np.inf, 1.0])) == "5 (1 to > budget)"
     assert report.number(-1234.5, 1) == "−1,234.5"
-
-
-@pytest.mark.parametrize(("found", "said"), [
-    ({"weight": Verdict(0.1, 0.01), "es": Verdict(0.9, 0.01)}, "more than `weight`."),
-    ({"weight": Verdict(0.9, 0.01), "es": Verdict(0.6, 0.5)}, "fewer than every other mask."),
-    ({"weight": Verdict(0.6, 0.5), "es": Verdict(0.9, 0.01)}, "better than only `es`."),
-    ({"weight": Verdict(0.6, 0.5)}, "better than no other learner."),
-])  # fmt: skip
-def test_the_first_answer_follows_from_the_verdicts(found, said):
-    sentence = seen_sentence(np.array([31.0]), found)
-    assert "needs 31 episodes" in sentence
-    assert sentence.endswith(said)

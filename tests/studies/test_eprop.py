@@ -1,14 +1,11 @@
 """The study of e-prop: trainings, gradients, and the page."""
 
-import itertools
-from types import SimpleNamespace
-
 import pytest
 
 from snn_gym.zoo import make_agent
 from studies.eprop import angle, training
 from studies.eprop.report import memoryless_rows, pages
-from studies.eprop.training import AGENT, ARMS, TASKS, EpropRun, UpdateTime
+from studies.eprop.training import AGENT, ARMS, TASKS, EpropRun
 from studies.runs import Runs
 
 CUE = "snn/CueAccumulation-v0"
@@ -20,17 +17,6 @@ def test_a_training_takes_its_steps_and_is_evaluated(monkeypatch):
     assert (made.env_id, made.arm, made.seed, made.steps) == (CUE, "eprop", 1000, 2304)
     assert 0.0 <= made.final <= 1.0
     assert 0 < made.update_s < made.training_s
-
-
-def test_update_time_is_the_time_between_rollouts(monkeypatch):
-    clock = itertools.count()
-    monkeypatch.setattr(training, "time", SimpleNamespace(process_time=lambda: next(clock)))
-    log = UpdateTime()
-    for _ in range(3):  # of one tick each, but for the first start
-        log.on_rollout_start()
-        log.on_rollout_end()
-    log.on_training_end()
-    assert log.update_s == 3
 
 
 def test_the_page_compares_returns_and_gains_over_no_memory(tmp_path):

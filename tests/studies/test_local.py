@@ -248,19 +248,3 @@ def test_p_values_are_of_ranks_and_corrected_for_all_of_them():
     assert told["lean", "off", "synops"] == "fewer operations"
     assert told["scaling", "off", "episodes"] == "slower"
     assert ("lean", "off", "return") not in told
-
-
-def test_the_page_names_the_differences_of_terms(tmp_path):
-    named = ((f"dynamics/{x}/{y}", run) for (x, y), runs in samples().items() for run in runs)
-    page = pages(table(tmp_path, *named))["local-study.md"]
-    assert cells(page, "| its own | off |")[2:] == [
-        "8 of 8", "100.0", "500.0", "500.0", "1104", "390", "50",
-    ]  # fmt: skip
-    assert cells(page, "| its own | synaptic scaling |")[2:4] == ["0 of 8", "**–**"]
-    assert cells(page, "| its own | lean cost |")[6] == "**904**"
-    text = " ".join(page.split())
-    assert "| synaptic scaling | none | its own | slower (p" in text
-    row = cells(page, "| Acrobot-v1 | all four |")
-    assert row[2:] == ["8", "-90.0", "-90.0", "**1004**", "390", "50"]
-    row = "| Acrobot-v1 | fewer operations (p < 0.001) |"
-    assert f"{row} P-values as above, corrected for these 3 tests." in text

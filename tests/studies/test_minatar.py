@@ -1,14 +1,11 @@
 """The gate before MinAtar's rows, and lean agents."""
 
-from pathlib import Path
-
 import pytest
 
 from studies.minatar.report import (
     KIND_SEEDS,
     KINDS,
     RUNS,
-    STUDENT_SEEDS,
     Played,
     page,
     passes,
@@ -31,21 +28,6 @@ def test_the_page_is_of_todays_results_and_rows():
     table = Runs(RUNS)
     text = page(read_gate(table), read_lean(table))
     assert (DOCS / "minatar.md").read_text(encoding="utf-8") == text
-
-
-def test_the_page_says_what_is_missing_and_then_the_finding(tmp_path: Path):
-    table = Runs(tmp_path / "runs.jsonl")
-    table.add("agents/ppo-conv", Played("ppo-conv", 1000, 10_000_000, 30.0, 5000.0))
-    assert "The gate is open: runs are missing." in page(read_gate(table), read_lean(table))
-    for units, mean in ((16, 10.0), (64, 20.0)):
-        for seed in STUDENT_SEEDS:
-            name = f"{units}-{units}"
-            student = Played(name, seed, 2_000_000, mean, 100.0)
-            table.add(f"students/{name}/{seed}", student)
-    text = " ".join(page(read_gate(table), read_lean(table)).split())
-    assert "The gate is passed: the best agent, `ppo-conv`, earns 30.0" in text
-    assert "0.33 and 0.67 of that" in text
-    assert "| 16-16, taught | 10.0 | 10.0 | 100 |" in text
 
 
 @pytest.mark.parametrize(

@@ -17,29 +17,3 @@ def test_a_file_is_filled_and_sorted(tmp_path):
         "b,host,2",
         "c,host,3",
     ]
-
-
-def test_an_interrupted_run_continues_where_it_stopped(tmp_path):
-    path = tmp_path / "numbers.csv"
-    first = fill(path, COLUMNS, KEYS, lambda _: [1.0])
-    next(first)
-    del first
-    measured = []
-    for _ in fill(path, COLUMNS, KEYS, lambda key: measured.append(key) or [2.0]):
-        pass
-    assert measured == KEYS[1:]
-    assert "b,host,1" in path.read_text().splitlines()
-
-
-def test_a_row_that_cannot_be_measured_is_left_out_and_tried_again(tmp_path):
-    path = tmp_path / "numbers.csv"
-
-    def refuse(key):
-        if key[0] == "b":
-            raise ValueError("no form in C")
-        return [1.0]
-
-    assert next(fill(path, COLUMNS, KEYS, refuse)) == "b host: left out, no form in C"
-    assert len(list(fill(path, COLUMNS, KEYS, refuse))) == 3
-    assert len(path.read_text().splitlines()) == 3
-    assert list(fill(path, COLUMNS, KEYS[:1], lambda _: [1.0])) == ["b host: 1"]

@@ -128,18 +128,6 @@ def test_the_page_names_missing_rows_and_gives_no_answers(leaderboard, tmp_path)
     assert f"**Costs less?** By `operations`: {reason.format(3)}." in said
 
 
-def test_the_page_has_a_verdict_and_the_expectation(leaderboard, tmp_path):
-    made = judged(WHOLE, leaderboard, tmp_path)
-    text = page(made)
-    assert f"| {TASK} | yes | **costs less**: 0.08" in text.split("##")[0]
-    assert "**Keeps the return?** Yes. **Costs less?** By `operations`: costs less." in text
-    said = " ".join(text.split())
-    assert "A spiking agent keeps the return on 1 of 1 tasks. Does it cost less?" in said
-    assert "By it 1 of 1 ratios are significant." in said
-    assert "Expected before the rows were made: *spikes pay*." in text
-    assert "All registered rows are there." in text
-
-
 def test_the_committed_page_is_up_to_date():
     text = (DOCS / PAGE).read_text(encoding="utf-8")
     assert page(read_judged()) == text, "run: python -m studies.pays report"
