@@ -32,7 +32,6 @@ def test_the_background_follows_the_colour_scheme(page, darkest, lightest, site)
 
 QUERIES = {
     "install": "Install",
-    "synop": "Words",
     "NetworkConfig": "snn_gym.spiking.NetworkConfig",
     "hidden platform": "WaterMaze-v0",
     "custom neuron": "FAQ",
