@@ -220,9 +220,9 @@ def draw_section(
         return None
     height = _PANEL_INCHES * len(drawn)
     with style():
-        figure = Figure(figsize=(8.0, height), dpi=110)
+        figure = Figure(figsize=(9.0, height), dpi=110)
         room = {"bottom": 0.5 / height, "top": 1 - 0.15 / height}
-        figure.subplots_adjust(left=0.09, right=0.77, hspace=0.25, **room)
+        figure.subplots_adjust(left=0.08, right=0.72, hspace=0.25, **room)
         panels = figure.subplots(len(drawn), 1, squeeze=False)[:, 0]
         for axes, draw in zip(panels, drawn, strict=True):
             _draw_references(axes, lines[0])
@@ -273,4 +273,4 @@ def draw_curves(axes: Axes, trained: Mapping[TableRow, Sequence[Row]]) -> None:
         label = f"{line.name} ({len(curves)})"
         axes.plot(steps / 1000, returns, dash, color=next(colours[spiking]), label=label)
     axes.set(xlabel="environment steps (thousands)", ylabel="mean return of training episodes")
-    axes.legend(fontsize=7.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
