@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -185,9 +185,7 @@ def plot(
 def watch(
     agent: Shown,
     env: ShownEnvironment = None,
-    save: Annotated[
-        Path | None, typer.Option(help="Film to write, .gif or .mp4.", show_default="a window")
-    ] = None,
+    save: Annotated[Path, typer.Option(help="Film to write, .gif or .mp4.")] = Path("film.gif"),
     episodes: Annotated[int, typer.Option(min=1, help="Episodes, one seed each.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the first episode.")] = 0,
     max_steps: Annotated[
@@ -195,22 +193,16 @@ def watch(
     ] = None,
     fps: Annotated[int, typer.Option(help="Frames per second.")] = 25,
 ) -> None:
-    """Show an agent's episodes and the spikes of its network: in a window, or as a film."""
-    from snn_gym.plots import FilmSettings, record_film, show_film
-    from snn_gym.plots.films import check_film_path, check_window, shown_return
+    """Film an agent's episodes and the spikes of its network."""
+    from snn_gym.plots import FilmSettings, record_film
+    from snn_gym.plots.films import check_film_path, shown_return
 
     settings = FilmSettings(episodes, seed, max_steps, fps)
-    if save is not None:
-        check_film_path(save)
-        # Tasks are drawn with pygame, which would warn that there is no screen.
-        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    check_film_path(save)
+    # Tasks are drawn with pygame, which would warn that there is no screen.
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     model, env_id, name, arguments = load_shown("watch", agent, env)
-    options: dict[str, Any] = {"settings": settings, "env_kwargs": arguments, "name": name}
-    if save is None:
-        check_window()
-        film = show_film(model, env_id, **options)
-    else:
-        film = record_film(model, env_id, save, **options)
+    film = record_film(model, env_id, save, settings, env_kwargs=arguments, name=name)
     for played in film.episodes:
         spikes = played.spikes_per_decision
         each = "" if spikes is None else f", {spikes:,.1f} spikes each"
@@ -218,5 +210,4 @@ def watch(
             f"seed {played.seed}: return {shown_return(played.episode_return)}, "
             f"{played.decisions:,} decisions{each}"
         )
-    if save is not None:
-        say(f"film: {save}, {film.frames} frames, {save.stat().st_size / 1000:,.0f} kB")
+    say(f"film: {save}, {film.frames} frames, {save.stat().st_size / 1000:,.0f} kB")

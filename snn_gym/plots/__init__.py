@@ -1,6 +1,6 @@
 """Pictures of training runs, and films of episodes with the spikes of the agent's network."""
 
-from snn_gym.plots.films import Film, FilmSettings, Played, record_film, show_film
+from snn_gym.plots.films import Film, FilmSettings, Played, record_film
 from snn_gym.plots.run import FORMATS, Pictures, plot_run
 
 __all__ = [
@@ -11,5 +11,4 @@ __all__ = [
     "Played",
     "plot_run",
     "record_film",
-    "show_film",
 ]

@@ -1,4 +1,4 @@
-"""Films of episodes with the spikes of the agent's network, as a file or in a window."""
+"""Films of episodes with the spikes of the agent's network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import io
 import itertools
 import math
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import gymnasium as gym
-import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -121,69 +119,6 @@ def _write_mp4(pictures: Sequence[Pixels], path: Path, frames_per_second: int) -
         write_bytes_atomic(path, film.read_bytes())
 
 
-# ---- window --------------------------------------------------------------------------------------
-_DOTS_PER_INCH = 100
-_SHORTEST_WAIT_S = 0.001  # 0 would be for ever
-
-
-def check_window() -> None:
-    """Raise ``ValueError`` where no window can be opened."""
-    # Imported here, because pyplot chooses a backend.
-    import matplotlib.pyplot as plt
-
-    try:
-        figure = plt.figure()
-        interactive = figure.canvas.required_interactive_framework is not None
-        plt.close(figure)
-        problem = f"matplotlib's backend is {mpl.get_backend()}, for lack of a display"
-    except ImportError as error:
-        interactive, problem = False, str(error)
-    if not interactive:
-        raise ValueError(
-            f"no window can be opened here: {problem}; write the film to a file with --save "
-            "film.gif"
-        )
-
-
-def show_frames(pictures: Iterable[Pixels], frames_per_second: int, heading: str) -> int:
-    """Show pictures of equal sizes in a window, until their end or its closing; return how many."""
-    check_window()
-    import matplotlib.pyplot as plt
-
-    figure: Any = None
-    count, due_s = 0, time.monotonic()
-    for picture in pictures:
-        if figure is None:
-            figure, image = _open_window(picture, heading)
-        elif not plt.fignum_exists(figure.number):
-            break
-        image.set_data(picture)
-        figure.canvas.draw_idle()
-        due_s = max(due_s + 1 / frames_per_second, time.monotonic())
-        figure.canvas.start_event_loop(max(_SHORTEST_WAIT_S, due_s - time.monotonic()))
-        count += 1
-    if figure is not None:
-        plt.close(figure)
-    return count
-
-
-def _open_window(picture: Pixels, heading: str) -> tuple[Any, Any]:
-    """Return a figure of the picture's size in a window, and the image in it."""
-    import matplotlib.pyplot as plt
-
-    height, width = picture.shape[:2]
-    with mpl.rc_context({"toolbar": "none"}):
-        size = (width / _DOTS_PER_INCH, height / _DOTS_PER_INCH)
-        figure = plt.figure(figsize=size, dpi=_DOTS_PER_INCH)
-    assert figure.canvas.manager is not None  # of a figure of pyplot's
-    figure.canvas.manager.set_window_title(heading)
-    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-    axes.set_axis_off()
-    image = axes.imshow(picture, aspect="equal")
-    plt.show(block=False)
-    return figure, image
-
-
 # ---- films ---------------------------------------------------------------------------------------
 MOST_FRAMES = 250
 """Frames of a film; of more decisions every second (fourth, …) is shown."""
@@ -220,16 +155,15 @@ class Played:
 
 @dataclass(frozen=True)
 class Film:
-    """Episodes that were shown."""
+    """Episodes that were filmed."""
 
     episodes: tuple[Played, ...]
-    """In order; the last one is unfinished if a window was closed."""
     frames: int
     """Frames shown."""
     heading: str = ""
     """Agent and environment."""
     gif: bytes | None = field(default=None, repr=False)
-    """The film as a GIF; None of a window and an mp4."""
+    """The film as a GIF; None of an mp4."""
 
     def _repr_html_(self) -> str | None:
         """Return the film with the returns of its episodes, for notebooks."""
@@ -288,41 +222,6 @@ def record_film(
         count = write_film(frames, file, settings.frames_per_second)
         gif = None if file.suffix == ".mp4" else file.read_bytes()
         return Film(tuple(player.played), count, player.heading, gif)
-
-
-def show_film(
-    model_or_policy: BaseAlgorithm | Acting,
-    env_id: EnvironmentLike,
-    settings: FilmSettings | None = None,
-    *,
-    env_kwargs: Mapping[str, Any] | None = None,
-    name: str | None = None,
-) -> Film:
-    """Play episodes deterministically and show every decision in a window, as ``record_film``.
-
-    Closing the window ends it.
-
-    Args:
-        model_or_policy: As for ``record_film``.
-        env_id: As for ``record_film``.
-        settings: Episodes, seed and pace; the defaults if None.
-        env_kwargs: Arguments of an id, as ``gym.make`` takes them.
-        name: Name of the agent in the window; the class of the policy if None.
-
-    Returns:
-        The episodes played.
-
-    Raises:
-        ValueError: No window can be opened here, the environment draws nothing, or the policy is
-            for other spaces.
-        gymnasium.error.Error: The environment is unknown.
-    """
-    settings = settings or FilmSettings()
-    player = _Player(model_or_policy, env_id, env_kwargs, name)
-    with one_thread(), contextlib.closing(player):
-        pictures = (draw_frame(shot()) for shot in player.play(settings))
-        frames = show_frames(pictures, settings.frames_per_second, player.heading)
-    return Film(tuple(player.played), frames)
 
 
 class _Player:

@@ -31,7 +31,19 @@ def path(tmp_path):
     return tmp_path / "film.gif"
 
 
-@pytest.mark.parametrize("env_id", sorted(known_ids().difference(flat_ids())))
+DRAWN = (
+    "CartPole-v1", "snn/LunarLander-v3", "snn/Hopper-v5", "snn/Recall-v0", "snn/MinAtar-Freeway-v0",
+    "snn/Plasticity-XOR-v0",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "env_id",
+    [
+        pytest.param(x, marks=[] if x in DRAWN else pytest.mark.slow)
+        for x in sorted(known_ids().difference(flat_ids()))
+    ],
+)
 def test_every_environment_can_be_watched(env_id, path):
     try:
         policy = build_policy("ppo-lif", env_id)
@@ -64,7 +76,8 @@ def test_the_last_frame_has_the_recorded_spikes(policy, path):
         picture = np.array(gif.convert("RGB"))[:, LABELS:-10]
     # 8 time steps a decision, so 2 pixels for each; 64 neurons, so 2 for each
     for layer, colour in zip(trace.layers, [(0, 114, 178), (213, 94, 0)], strict=True):
-        lit = (picture == colour).all(axis=2)
+        # The colours of a GIF are rounded.
+        lit = (abs(picture.astype(int) - colour) <= 4).all(axis=2)
         assert layer.spikes.any()
         first_neuron = np.flatnonzero(layer.spikes.any(axis=0))[0]
         top = np.flatnonzero(lit.any(axis=1))[0] - 2 * first_neuron
@@ -183,4 +196,4 @@ def test_a_notebook_shows_the_film_that_a_file_would_hold(policy, path):
     assert (image["alt"], parsed.said) == (words, [words])
     written = record_film(policy, "CartPole-v1", path, settings, name="<b>agent")
     assert path.read_bytes() == film.gif == written.gif
-    assert Film(film.episodes, film.frames)._repr_html_() is None  # of a window
+    assert Film(film.episodes, film.frames)._repr_html_() is None  # of an mp4

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import ImageColor
 
 from snn_gym.plots.frames import (
     SHOWN_DECISIONS,
@@ -10,10 +11,10 @@ from snn_gym.plots.frames import (
     LayerSpikes,
     draw_frame,
     draw_spikes,
-    film_colours,
     fitted,
     shown_steps,
 )
+from snn_gym.plots.style import layer_colours
 
 RED, RED_RGB = "#ff0000", (255, 0, 0)
 # Of 4 time steps a decision: a column of 4 pixels for each; of few neurons, rows of 6.
@@ -100,7 +101,7 @@ def test_task_is_at_the_top_and_input_at_the_bottom():
     assert image.shape[0] % 2 == 0
     places = np.argwhere(is_colour(image, (1, 2, 3)))
     assert len(places) == 40 * 60
-    colours = dict(zip(("input", "hidden_1", "hidden_2"), film_colours(names)[-3:], strict=True))
+    colours = {name: ImageColor.getrgb(text) for name, text in layer_colours(names).items()}
     rasters = {
         name: np.argwhere(is_colour(image[:-30, LABELS:], colours[name]))[:, 0] for name in names
     }

@@ -186,10 +186,3 @@ def test_the_evaluation_of_a_submission_is_read(spiking, tmp_path):
     steps, returns = read_evaluations(tmp_path)
     # Three whole rollouts of 256 steps
     assert (steps.tolist(), returns.tolist()) == ([768], [result.mean])
-
-
-def test_headings_name_a_neuron_that_was_set(tmp_path):
-    run("ppo-lif", tmp_path / "run", steps=64, network={"neuron": "alif"})
-    plot_run(tmp_path / "run", tmp_path / "out", ["svg"])
-    text = (tmp_path / "out" / "raster.svg").read_text(encoding="utf-8")
-    assert "Spikes of ppo-lif with alif on CartPole-v1" in text
