@@ -24,16 +24,14 @@ from snn_gym.cli.options import (
     Run,
     Shown,
     ShownEnvironment,
+    describe_refusal,
     leaderboard_folder,
     load_shown,
-    with_module,
-    with_options,
-)
-from snn_gym.cli.printing import (
-    describe_refusal,
     print_columns,
     print_evaluation,
     say,
+    with_module,
+    with_options,
 )
 from snn_gym.cli.results import submit, verify
 from snn_gym.cli.trained import compare, plot, pretrained, watch

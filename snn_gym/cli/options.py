@@ -1,23 +1,25 @@
-"""Options that commands share."""
+"""Options that commands share, and their output: lines, tables, evaluations."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import glob
 import importlib
 import inspect
 import sys
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import gymnasium as gym
 import typer
 
 import snn_gym
 from snn_gym._base.folders import checkout_root
+from snn_gym._base.names import without_controls
+
+if TYPE_CHECKING:
+    from snn_gym.leaderboard import Evaluation
 
 MOST_EPISODES = 1_000_000
 """Most episodes that a command takes: those of `leaderboard.evaluation`, which is slow to load."""
@@ -57,22 +59,6 @@ def _import_module(name: str) -> None:
         raise ImportError(f"--module {name}: {error}; mend that line") from error
 
 
-def complete_agents(incomplete: str) -> list[str]:
-    """Return the agents that begin so."""
-    return [name for name in snn_gym.agent_ids() if name.startswith(incomplete)]
-
-
-def complete_environments(incomplete: str) -> list[str]:
-    """Return the registered environments that begin so."""
-    return sorted(name for name in gym.registry if name.startswith(incomplete))
-
-
-def complete_shown(incomplete: str) -> list[str]:
-    """Return the agents and folders that begin so."""
-    folders = Path().glob(f"{glob.escape(incomplete)}*/")
-    return [*complete_agents(incomplete), *(f"{x}/" for x in sorted(folders) if x.is_dir())]
-
-
 Leaderboard = Annotated[
     Path | None,
     typer.Option(help="Folder of the results table.", show_default="the checkout's leaderboard/"),
@@ -108,7 +94,6 @@ Shown = Annotated[
     typer.Argument(
         help="Folder of a run, an agent that `snn-gym pretrained` lists, or hf:USER/NAME.",
         callback=fetched,
-        autocompletion=complete_shown,
     ),
 ]
 ShownEnvironment = Annotated[
@@ -116,7 +101,6 @@ ShownEnvironment = Annotated[
     typer.Argument(
         help="Environment.",
         show_default="that of the run",
-        autocompletion=complete_environments,
     ),
 ]
 Cost = Annotated[
@@ -257,3 +241,75 @@ def load_shown(
     arguments = manifest.environment_kwargs if env in (None, manifest.environment) else {}
     name = f"{lean}{manifest.agent or manifest.policy}"
     return load_agent_in(run, env), env or manifest.environment, name, arguments
+
+
+# ---- output --------------------------------------------------------------------------------------
+
+
+def say(*texts: object) -> None:
+    """Print each text to standard output, or an empty line if there is none.
+
+    A text may quote a stranger's file, so its control characters are shown as ``?``.
+    """
+    for text in texts or ("",):
+        typer.echo(without_controls(str(text)))
+
+
+def describe_refusal(error: OSError) -> str:
+    """Return an OSError as file, problem and fix; the plain error if it names no file."""
+    if error.filename is None or error.strerror is None:
+        return str(error)
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"{error.filename} is a file; expected a folder; name another"
+    problem = f"{error.strerror[:1].lower()}{error.strerror[1:]}"
+    return f"{error.filename}: {problem}; name a place that can be read and written"
+
+
+def print_columns(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Print a table, each column as wide as its widest text."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for row in (header, *rows):
+        say("  ".join(map(str.ljust, row, widths)).rstrip())
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines as they come."""
+    for line in lines:
+        say(line)
+
+
+def print_evaluation(result: Evaluation) -> None:
+    """Print the score of a policy and the costs of its decisions, if every module is counted."""
+    from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED
+
+    scores = f"IQM {result.iqm:.2f}, mean {result.mean:.2f}"
+    say(f"{result.env_id}: {scores}, {len(result.returns)} episodes")
+    if result.spiking_layers and not result.spikes_reach_outputs:
+        say("  its spikes reach no output: in a ranking it is no spiking agent")
+    left_out = ", ".join(result.uncounted)
+    if left_out:
+        say(f"  costs of a decision: {NOT_COUNTED}, for {left_out} is not")
+        return
+    for name, column in COST_COLUMNS.items():
+        value = getattr(result, name)
+        layers = value if isinstance(value, dict) else {"all layers": value}
+        shown = ", ".join(f"{layer} {x:,.2f}" for layer, x in layers.items() if x is not None)
+        say(f"  {column.heading} per decision: {shown or 'none'}")
+
+
+def print_played(results: Iterable[Any], summary: str) -> None:
+    """Print results of `snn_gym.leaderboard.reevaluation` as they come, and count the rows.
+
+    The summary says what happened to the good rows, with ``{}`` for the number of bad ones.
+
+    Raises:
+        ValueError: Some rows do not hold.
+    """
+    good = bad = 0
+    for result in results:
+        say(result)
+        good += result.problem is None
+        bad += result.problem is not None
+    say(f"{good} rows {summary.format(bad)}")
+    if bad:
+        raise ValueError(f"{bad} rows do not hold; see the lines above")

@@ -16,9 +16,10 @@ from snn_gym.cli.options import (
     Run,
     check_out,
     leaderboard_folder,
+    print_played,
+    say,
     with_options,
 )
-from snn_gym.cli.printing import print_played, say
 
 
 # ---- submit --------------------------------------------------------------------------------------

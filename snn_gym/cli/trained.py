@@ -16,12 +16,11 @@ from snn_gym.cli.options import (
     Shown,
     ShownEnvironment,
     check_out,
-    complete_agents,
-    complete_environments,
-    complete_shown,
     load_shown,
+    print_columns,
+    print_lines,
+    say,
 )
-from snn_gym.cli.printing import print_columns, print_lines, say
 
 if TYPE_CHECKING:
     from snn_gym.leaderboard.comparison import Side
@@ -44,12 +43,11 @@ def pretrained(
         typer.Option(
             help="Only on this environment.",
             show_default="all",
-            autocompletion=complete_environments,
         ),
     ] = None,
     agent: Annotated[
         str | None,
-        typer.Option(help="Only this agent.", show_default="all", autocompletion=complete_agents),
+        typer.Option(help="Only this agent.", show_default="all"),
     ] = None,
     leaderboard: Trained = None,
 ) -> None:
@@ -97,7 +95,6 @@ def compare(
         str,
         typer.Argument(
             help="Agent of the table, or folder of a run or of runs.",
-            autocompletion=complete_shown,
         ),
     ],
     other: Annotated[
@@ -105,7 +102,6 @@ def compare(
         typer.Argument(
             help="Second agent of the table, or folder of a run or of runs.",
             show_default="the second agent in the first folder",
-            autocompletion=complete_shown,
         ),
     ] = None,
     env: Annotated[
@@ -113,7 +109,6 @@ def compare(
         typer.Option(
             help="Environment, such as CartPole-v1.",
             show_default="that of the runs",
-            autocompletion=complete_environments,
         ),
     ] = None,
     save: Annotated[

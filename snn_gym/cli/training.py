@@ -24,16 +24,13 @@ from snn_gym.cli.options import (
     Device,
     Run,
     check_out,
-    complete_agents,
-    complete_environments,
-    complete_shown,
     fetched,
     load_shown,
     module_words,
     parse_changes,
+    say,
     with_options,
 )
-from snn_gym.cli.printing import say
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -61,7 +58,6 @@ class TrainOptions:
             help="Go on from the weights of a run's folder, of hf:USER/NAME, or of an agent that "
             "`snn-gym pretrained` lists for ENV.",
             callback=fetched,
-            autocompletion=complete_shown,
             show_default="fresh weights",
         ),
     ] = None
@@ -159,7 +155,6 @@ def train(
         typer.Argument(
             help="Agent of the zoo, such as ppo-lif.",
             show_default="that of --from",
-            autocompletion=complete_agents,
         ),
     ] = None,
     env: Annotated[
@@ -167,7 +162,6 @@ def train(
         typer.Argument(
             help="Environment, such as CartPole-v1.",
             show_default="that of --from",
-            autocompletion=complete_environments,
         ),
     ] = None,
 ) -> None:

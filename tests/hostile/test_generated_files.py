@@ -106,7 +106,7 @@ def test_no_description_steers_the_terminal(described, capsys):
 
 
 def test_every_command_prints_through_one_function():
-    """Commands print by `cli.printing`, or to standard error in `cli`."""
+    """Commands print by `cli.options`, or to standard error in `cli`."""
     root = checkout_root()
     assert root is not None
     paths = sorted((root / "snn_gym" / "cli").glob("*.py"))

@@ -12,7 +12,7 @@ from torch import nn
 
 import snn_gym
 from snn_gym.cli import main
-from snn_gym.cli.printing import print_evaluation
+from snn_gym.cli.options import print_evaluation
 from snn_gym.leaderboard import evaluate
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy, SpikingSACPolicy
 from snn_gym.program.costs import COST_COLUMNS
