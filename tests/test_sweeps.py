@@ -23,6 +23,7 @@ from snn_gym.training import train
 from snn_gym.training.logs import EVALUATIONS_FILE
 from snn_gym.zoo.files import WEIGHTS
 
+pytestmark = pytest.mark.slow
 JOBS = [Job("ppo-mlp", "CartPole-v1", seed, 600, eval_every=300) for seed in (0, 1, 2)]
 
 
@@ -143,7 +144,6 @@ def test_workers_end_with_the_sweep(tmp_path):
     assert not Path(f"/proc/{children[0]}").exists()
 
 
-@pytest.mark.slow
 def test_each_run_is_reported(tmp_path, capsys):
     words = sweep_words(tmp_path, agents=["ppo-lif"], steps=256)
     assert sweeps.main([*words, "--workers", "1"]) == 0

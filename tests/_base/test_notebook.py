@@ -9,54 +9,28 @@ import nbformat
 import pytest
 
 CELLS = {
-    "made": "import snn_gym\n"
+    "progress": "import snn_gym\n"
+    "from snn_gym.training import ProgressCallback\n"
     "small = {'network': {'hidden_sizes': [4]}, 'n_steps': 8, 'batch_size': 8}\n"
     "model = snn_gym.make_agent('ppo-lif', 'CartPole-v1', **small)\n"
-    "model",
-    "progress": "from snn_gym.training import ProgressCallback\n"
-    "model.learn(1024, callback=ProgressCallback(1024, interval_s=0.0))\n"
-    "model",
+    "_ = model.learn(1024, callback=ProgressCallback(1024, interval_s=0.0))",
     "evaluation": "snn_gym.evaluate(model, 'CartPole-v1', episodes=2)",
     "recording": "model.policy.record(model.env.reset())",
-    "stock": "from stable_baselines3 import A2C\nA2C('MlpPolicy', 'CartPole-v1')",
 }
 
 
-@pytest.fixture(scope="module")
-def outputs():
-    """Return the outputs of each cell, run in a kernel."""
+@pytest.mark.slow
+def test_progress_is_one_line_and_results_are_shown_as_html():
     notebook = nbformat.v4.new_notebook()
     notebook.cells = [nbformat.v4.new_code_cell(code) for code in CELLS.values()]
     nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
-    return dict(zip(CELLS, (cell.outputs for cell in notebook.cells), strict=True))
-
-
-def test_a_model_alone_in_a_cell_shows_its_card(outputs):
-    (made,) = outputs["made"]
-    assert made["data"]["text/html"].count("<circle") == 4 + 4 + 2
-    assert "<b>ppo-lif</b> on CartPole-v1" in made["data"]["text/html"]
-    assert made["data"]["text/plain"].startswith("<snn_gym.learners.ppo.PPO at 0x")
-
-
-def test_progress_is_one_line_that_ends_at_the_last_step(outputs):
-    line, shown = outputs["progress"]
+    ((line,), *results) = (cell.outputs for cell in notebook.cells)
     assert line["output_type"] == "display_data"
     assert line["data"]["text/plain"].startswith("1,024 of 1,024 steps | return ")
-    assert "Mean return over the last" in shown["data"]["text/html"]
-
-
-@pytest.mark.parametrize(
-    ("cell", "part"),
-    [("evaluation", "95 % interval"), ("recording", 'aria-label="Raster of hidden_1')],
-)
-def test_results_are_shown_as_html(outputs, cell, part):
-    (shown,) = outputs[cell]
-    assert part in shown["data"]["text/html"]
-
-
-def test_models_with_other_policies_stay_text(outputs):
-    (shown,) = outputs["stock"]
-    assert list(shown["data"]) == ["text/plain"]
+    for (shown,), part in zip(
+        results, ("95 % interval", 'aria-label="Raster of hidden_1'), strict=True
+    ):
+        assert part in shown["data"]["text/html"]
 
 
 def test_kernels_compile_where_a_builtin_was_replaced(tmp_path):

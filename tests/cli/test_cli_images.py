@@ -25,7 +25,9 @@ def settings(*changes):
     return [word for change in changes for word in ("--set", change)]
 
 
-@pytest.mark.parametrize("env_id", [SMALL, LARGE, FLOATS])
+@pytest.mark.parametrize(
+    "env_id", [SMALL, *(pytest.param(x, marks=pytest.mark.slow) for x in (LARGE, FLOATS))]
+)
 def test_an_agent_of_images_is_trained_and_used(env_id, tmp_path, capsys):
     run = str(tmp_path / "run")
     words = ["train", "ppo-lif", env_id, *MODULE, "--steps", "64", "--eval-every", "32"]
@@ -41,14 +43,6 @@ def test_an_agent_of_images_is_trained_and_used(env_id, tmp_path, capsys):
     line = refused(capsys, "submit", run, *MODULE)
     assert f"was trained on {env_id}, which has no file under envs/; expected" in line
     assert "CONTRIBUTING.md says how to add it" in line
-
-
-def test_experience_beyond_the_memory_is_refused_before_a_folder_is_made(tmp_path, capsys):
-    words = ["train", "dqsn", LARGE, *MODULE, "--steps", "64", "--out", str(tmp_path / "run")]
-    line = refused(capsys, *words, *settings("buffer_size=1000000000000000"))
-    assert "a replay buffer of 1,000,000,000,000,000 transitions needs" in line
-    assert "lower buffer_size (--set buffer_size=" in line
-    assert not (tmp_path / "run").exists()
 
 
 def pong(folder, steps, interval, *changes):

@@ -68,9 +68,8 @@ def test_new_files_train_save_and_load(kind, in_folder, capsys):
     assert (in_folder / "film.gif").exists()
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param(x, marks=pytest.mark.slow) if x != "neuron" else x for x in MADE]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", MADE)
 def test_new_process_loads_the_run_with_module(kind, in_folder, capsys):
     command = write(kind, capsys)
     words = [word for word in command if word not in ("--steps", "50000")]

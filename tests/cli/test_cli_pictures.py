@@ -6,7 +6,6 @@ import pytest
 from PIL import Image
 
 from snn_gym.cli import main
-from snn_gym.zoo import load_agent, make_lean, save_agent
 from tests.cli.test_cli import TRAIN
 
 
@@ -38,11 +37,3 @@ def test_stored_agents_are_watched_by_name(tmp_path, capsys):
     assert main(["watch", "ppo-lif", "CartPole-v1", "--save", str(film), "--max-steps", "3"]) == 0
     assert "seed 0: return 3, 3 decisions" in capsys.readouterr().out
     assert frames_of(film) == 3
-
-
-def test_a_lean_agent_is_watched(run, tmp_path):
-    lean = tmp_path / "lean"
-    save_agent(make_lean(load_agent(run), 64, updates=2), lean)
-    film = tmp_path / "film.gif"
-    assert main(["watch", str(lean), "--save", str(film), "--max-steps", "2"]) == 0
-    assert frames_of(film) == 2

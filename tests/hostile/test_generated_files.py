@@ -110,10 +110,10 @@ def test_every_command_prints_through_one_function():
     root = checkout_root()
     assert root is not None
     paths = sorted((root / "snn_gym" / "cli").glob("*.py"))
-    assert "printing.py" in [path.name for path in paths]
+    assert "options.py" in [path.name for path in paths]
     for path in paths:
         for node in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(node, ast.Call) or path.name == "printing.py":
+            if not isinstance(node, ast.Call) or path.name == "options.py":
                 continue
             called = ast.unparse(node.func)
             assert called not in ("typer.echo", "typer.secho", "sys.stdout.write"), path

@@ -44,7 +44,11 @@ def watched(tmp_path_factory):
             "sac-lif",
             {"env_id": "Pendulum-v1", "steps": 400, "hyperparameters": FEW_UPDATES["sac-lif"]},
         ),
-        ("recurrent-ppo-lsnn", {"env_id": "snn/CueAccumulation-v0", "steps": 5000}),
+        pytest.param(
+            "recurrent-ppo-lsnn",
+            {"env_id": "snn/CueAccumulation-v0", "steps": 5000},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_the_agent_is_the_same_with_and_without_evaluations(agent, options, tmp_path, finished):

@@ -1,5 +1,6 @@
 """Tests that a space is trained, saved and played in the same way, or refused before step one."""
 
+import itertools
 import warnings
 
 import gymnasium as gym
@@ -76,10 +77,14 @@ def trained(agent, env_id, out, **settings):
     return snn_gym.load_agent(out)
 
 
-@pytest.mark.parametrize("observed", [PICTURE_AND_VECTOR, MIXED], ids=["image", "mixed"])
 @pytest.mark.parametrize(
-    ("agent", "chosen"),
-    [("ppo-lif", TWO), ("ppo-mlp", TWO), ("sac-lif", FORCES), ("sac-mlp", FORCES), ("dqsn", TWO)],
+    ("agent", "chosen", "observed"),
+    [
+        ("ppo-lif", TWO, MIXED),
+        ("ppo-mlp", TWO, PICTURE_AND_VECTOR),
+        ("sac-lif", FORCES, MIXED),
+        ("dqsn", TWO, PICTURE_AND_VECTOR),
+    ],
     ids=lambda x: x if isinstance(x, str) else "",
 )
 def test_agents_of_dict_observations_are_saved_and_act_the_same(
@@ -176,15 +181,14 @@ def test_other_observations_are_refused_in_one_line_before_step_one(
     assert not out.exists()
 
 
-@pytest.mark.parametrize("agent", ["ppo-lif", "sac-mlp", "dqsn", "es"])
 @pytest.mark.parametrize(
-    "chosen",
-    [
+    ("chosen", "agent"),
+    zip([
         spaces.Dict({"a": TWO}), spaces.Tuple([TWO]), spaces.Text(3), spaces.Sequence(TWO),
         spaces.Graph(VECTOR, None), spaces.OneOf([TWO]), spaces.Box(-1, 1, (0,)),
         spaces.Box(-3, 3, (2,), np.int32), spaces.MultiDiscrete([[2, 2], [2, 2]]),
         spaces.MultiBinary((2, 3)),
-    ],
+    ], itertools.cycle(["ppo-lif", "sac-mlp", "dqsn", "es"]), strict=False),
     ids=str,
 )  # fmt: skip
 def test_other_actions_are_refused_in_one_line_before_step_one(registered, tmp_path, agent, chosen):
@@ -197,10 +201,13 @@ def test_other_actions_are_refused_in_one_line_before_step_one(registered, tmp_p
 
 
 @pytest.mark.parametrize(
-    "chosen", [spaces.MultiDiscrete([3, 2]), spaces.MultiBinary(3), spaces.Box(-1, 1, ())], ids=str
-)
-@pytest.mark.parametrize(
-    "observed", [spaces.Discrete(4), spaces.MultiDiscrete([2, 3]), spaces.MultiBinary(5)], ids=str
+    ("observed", "chosen"),
+    [
+        (spaces.Discrete(4), spaces.MultiDiscrete([3, 2])),
+        (spaces.MultiDiscrete([2, 3]), spaces.MultiBinary(3)),
+        (spaces.MultiBinary(5), spaces.Box(-1, 1, ())),
+    ],
+    ids=str,
 )
 def test_discrete_spaces_are_saved_and_act_the_same(registered, tmp_path, observed, chosen):
     env_id = registered(observed, chosen)

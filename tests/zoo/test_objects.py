@@ -12,7 +12,6 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFram
 import snn_gym
 from snn_gym.cli import main
 from snn_gym.leaderboard import SubmissionError, submit
-from snn_gym.leaderboard.comparison import find_sides
 from snn_gym.plots import FilmSettings, record_film
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.training import train
@@ -285,12 +284,3 @@ def test_a_run_in_objects_is_not_submitted(saved, tmp_path):
     assert read_manifest(run).recipe is None
     with pytest.raises(SubmissionError, match=r"nobody can train .* environments given as objects"):
         submit(run)
-
-
-def test_runs_in_objects_are_compared_in_objects(saved, tmp_path):
-    other = quietly("ppo-mlp", Drone, n_envs=1, n_steps=32, seed=1).learn(64)
-    folder = snn_gym.save_agent(other, tmp_path / "other")
-    one, two = find_sides((str(saved), str(folder)), Drone, episodes=2)
-    expected = snn_gym.evaluate(other, Drone, 2).mean
-    assert one.line.environment == "unregistered/Drone"
-    assert two.line.seed_means == (expected,)
