@@ -183,12 +183,12 @@ def test_other_observations_are_refused_in_one_line_before_step_one(
 
 @pytest.mark.parametrize(
     ("chosen", "agent"),
-    zip([
+    list(zip([
         spaces.Dict({"a": TWO}), spaces.Tuple([TWO]), spaces.Text(3), spaces.Sequence(TWO),
         spaces.Graph(VECTOR, None), spaces.OneOf([TWO]), spaces.Box(-1, 1, (0,)),
         spaces.Box(-3, 3, (2,), np.int32), spaces.MultiDiscrete([[2, 2], [2, 2]]),
         spaces.MultiBinary((2, 3)),
-    ], itertools.cycle(["ppo-lif", "sac-mlp", "dqsn", "es"]), strict=False),
+    ], itertools.cycle(["ppo-lif", "sac-mlp", "dqsn", "es"]), strict=False)),
     ids=str,
 )  # fmt: skip
 def test_other_actions_are_refused_in_one_line_before_step_one(registered, tmp_path, agent, chosen):
