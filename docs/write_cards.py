@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pages.markdown import table
+from pages.markdown import number, table
 
 from snn_gym.envs.registry import EnvironmentSpec, load_environment_spec
 from snn_gym.envs.synapses.environments import PlasticityCore, PlasticitySettings
@@ -42,11 +42,6 @@ END = "<!-- end -->"
 PART = re.compile(rf"(<!-- generated: (\w+) -->\n).*?({END})", re.DOTALL)
 _LONGEST = 80
 _UNITS = {"width": "spacings of centres", "threshold": "of the range between the limits"}
-
-
-def number(value: float) -> str:
-    """Format a number without trailing zeros, with a minus of full width."""
-    return f"{value:g}".replace("-", "−")
 
 
 def field_docstrings(owner: type) -> dict[str, str]:

@@ -8,9 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from write_cards import number
-
-from pages.markdown import below_title, sortable, table
+from pages.markdown import below_title, number, sortable, table
 from pages.results import links_to
 from snn_gym._base.names import safe_title
 from snn_gym.envs.registry import IMPORTED, EnvironmentSpec, load_environment_spec

@@ -1,8 +1,13 @@
-"""Tables and folded parts of generated pages, as MyST Markdown."""
+"""Numbers, tables and folded parts of generated pages, as MyST Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+
+
+def number(value: float) -> str:
+    """Format a number without trailing zeros, with a minus of full width."""
+    return f"{value:g}".replace("-", "−")
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
