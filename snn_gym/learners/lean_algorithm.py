@@ -78,13 +78,11 @@ class LeanAlgorithm(BaseAlgorithm):
             )
         if self.first_sizes is None:
             self.first_sizes = policy.network, policy.critic_hidden_sizes
-        parameters = self.lean_parameters
         spikes = isinstance(policy.acting_network(), SpikingNetwork)
-        if not spikes and (parameters.max_synops or parameters.signals not in ("own", "prune")):
-            name = "max_synops" if parameters.max_synops else f"signals {parameters.signals!r}"
+        if not spikes and self.lean_parameters.max_synops:
             raise ValueError(
-                f"{type(policy).__name__} acts without spikes, and {name} needs spikes; leave it "
-                "out, or take a spiking student"
+                f"{type(policy).__name__} acts without spikes, and max_synops needs spikes; leave "
+                "it out, or take a spiking student"
             )
 
     def learn(

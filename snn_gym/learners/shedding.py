@@ -29,7 +29,6 @@ from snn_gym.spiking.regulation.lean import (
     COMPARED,
     FOLDED_RATES,
     MEASURED,
-    REDIRECTED,
     REPAIRED,
     SETTLING,
     STRENGTHS,
@@ -37,13 +36,9 @@ from snn_gym.spiking.regulation.lean import (
     WHOLE_COMPARED,
     BoundControl,
     StrengthControl,
-    decay_cost,
     fold,
-    neurons_of,
     prune,
     prune_matrices,
-    redirect,
-    shuffled_orders,
     spike_cost,
 )
 from snn_gym.spiking.regulation.whole_cost import Halving
@@ -115,13 +110,8 @@ class EpisodeReturns:
         self._between = np.array(arrays["between"])
 
 
-Played = EpisodeReturns  # its name in version 1.0
-
-
 # ---- shedding ------------------------------------------------------------------------------------
 # ``snn_gym.spiking.regulation.lean`` has the rules and the cost.
-# One fixed control, whatever the seed of the training is.
-_SHUFFLE_SEED = 0
 _STAYED = 25  # updates that weights must stay within the bound to be gone back to
 _UNDONE = 100  # updates in a row beyond the bound after which they are
 _ASTRAY = 2.0  # bounds that the divergence of final weights may reach
@@ -191,7 +181,6 @@ class Shedding:
         layers = list(self._policy.acting_network().layers) if self._spikes else []
         self._absent = [*(_absent(layer.linear) for layer in layers[1:]), 0.0]
         self._fan_outs = _fan_outs(self._policy, self._absent) if layers else []
-        self._orders = shuffled_orders(neurons_of(self._weights, layers), _SHUFFLE_SEED)
         self._optimiser = torch.optim.Adam(self._weights.values(), lr=parameters.learning_rate)
         self._good = self._policy.acting_state_dict()
         self._within: dict[str, Tensor] = {}  # the last weights that stayed within the bound
@@ -487,7 +476,7 @@ class Shedding:
         return far.topk(count).values.mean(), runs
 
     def _cost(self, spikes: Sequence[Tensor]) -> tuple[Tensor, float]:
-        """Return the cost, of spikes or as a control has it, and the synaptic operations.
+        """Return the cost, which is 0 where synapses alone are pruned, and the synaptic operations.
 
         Both are 0 for a network that does not spike: it sheds weights alone.
         """
@@ -498,9 +487,7 @@ class Shedding:
         zeros = zeros_behind(list(network.layers), readout)[1:]
         zeros = [x - absent for x, absent in zip(zeros, self._absent, strict=True)]
         cost, synops = spike_cost(spikes, self._fan_outs, network.config.time_steps, zeros)
-        if self._parameters.signals == "blind":
-            cost = decay_cost(self._weights[name] for name in self._orders)
-        elif self._parameters.signals == "prune":
+        if self._parameters.signals == "prune":
             cost = torch.zeros_like(cost)
         elif self._whole is not None:
             cost = self._whole.cost(spikes, self._fan_outs)
@@ -638,13 +625,10 @@ class Shedding:
             prune_matrices([[x for x in self._weights.values() if x.dim() > 1]], strength)
 
     def _set_gradients(self, far: Tensor, cost: Tensor) -> None:
-        weights, signals = list(self._weights.values()), self._parameters.signals
-        if signals not in REDIRECTED:
-            gradients = _gradients(far + cost, weights)
-        else:
-            of_cost = dict(zip(self._weights, _gradients(cost, weights), strict=True))
-            redirected = redirect(of_cost, self._orders, signals).values()
-            gradients = tuple(map(torch.add, _gradients(far, weights), redirected))
+        weights = list(self._weights.values())
+        gradients = torch.autograd.grad(
+            far + cost, weights, allow_unused=True, materialize_grads=True
+        )
         for weight, gradient in zip(weights, gradients, strict=True):
             weight.grad = gradient
 
@@ -709,14 +693,6 @@ def _fan_outs(policy: SpikingPolicy, absent: Sequence[float]) -> list[float]:
     recording = network.record(zeros, head=policy.readout())
     layers = [x for x in recording.layers if x.name != "input"]
     return [x.fan_out - lacking for x, lacking in zip(layers, absent, strict=True)]
-
-
-def _gradients(loss: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Return the gradient of each weight, zero if it has no part in the loss."""
-    # Divergence and cost share the graph, which is retained for the second.
-    return torch.autograd.grad(
-        loss, weights, retain_graph=True, allow_unused=True, materialize_grads=True
-    )
 
 
 def acting_parameters(policy: SpikingPolicy) -> dict[str, Tensor]:

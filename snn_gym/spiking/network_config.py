@@ -110,7 +110,7 @@ NETWORK_ENCODERS: Mapping[str, type[Any]] = ChainMap(
 
 
 # ---- regulation ----------------------------------------------------------------------------------
-Signals = Literal["own", "shuffled", "uniform", "scale", "blind", "prune"]
+Signals = Literal["own", "prune"]
 ShedCost = Literal["synops", "operations", "cmos45", "loihi"]
 
 
@@ -181,10 +181,8 @@ class LeanParameters(Config):
     widening: Annotated[float, Range(at_least=1)] = 1.5
     """Factor of the bound after episodes that kept their return; 1 for a constant bound."""
     signals: Signals = "own"
-    """Signal of a neuron: the cost of its ``own`` spikes, or as control experiment that of
-    another neuron of its layer (``shuffled``), the layer's mean (``uniform``), the same for its
-    threshold alone (``scale``), or none, with weight decay (``blind``) or pruning of synapses
-    alone (``prune``)."""
+    """Signal of a neuron: the cost of its ``own`` spikes, or none, and synapses alone are pruned
+    (``prune``)."""
     pruning: NonNegative = 3.0
     """Pruned synapses for each remaining one, in units of the strength; 0 for none. Synapses of
     the smallest weights are pruned, among those that spikes pass into every layer of neurons. With

@@ -110,20 +110,6 @@ def test_tensorboard_folder_name(name, tmp_path):
     assert sorted(folder.name for folder in tmp_path.iterdir()) == sorted([f"{name}_1", "mine_1"])
 
 
-def test_the_progress_bar_counts_environment_steps(monkeypatch):
-    class Bar(BaseCallback):
-        def _on_step(self):
-            shown.append(self.locals["rollouts"].steps)
-            return True
-
-    monkeypatch.setattr("snn_gym.learners.base._ProgressBar", Bar)
-    model, shown = make("AcceptReject"), []
-    model.learn(1)
-    assert shown == []
-    model.learn(1, progress_bar=True)
-    assert sum(shown) == model.num_timesteps
-
-
 @every
 def test_training_is_reproducible_by_its_seed(name):
     first, same, other = (make(name, make_env(), seed=seed).learn(STEPS) for seed in (3, 3, 4))

@@ -11,7 +11,6 @@ from snn_gym.envs import estimate_limits
 from snn_gym.learners.judging import (
     SequentialJudge,
     batched_id,
-    environment_name,
     find_observation_limits,
 )
 from snn_gym.spiking.population import start_weights
@@ -137,8 +136,3 @@ def test_non_finite_weights_are_refused():
     model = make("WinStay")
     with pytest.raises(ValueError, match="WinStay: 1 of 114 weights are not finite"):
         model.judge(np.where(np.arange(114) == 3, np.nan, model.weights)[None])
-
-
-def test_environments_are_named():
-    assert environment_name(make_vec_env("CartPole-v1")) == "CartPole-v1"
-    assert "DummyVecEnv" in environment_name(make_vec_env(Steady))

@@ -9,9 +9,9 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback, StopTrainingOnMaxEpisodes
 from stable_baselines3.common.envs import IdentityEnv, IdentityEnvBox
-from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv
 
-from snn_gym import load_agent, make_agent, make_vec_env, save_agent
+from snn_gym import load_agent, make_vec_env, save_agent
 from snn_gym.learners import LocalActorCritic, OnlineActor
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.bookkeeping import full_state
@@ -42,18 +42,6 @@ def test_callbacks_stop_training_immediately():
     witness = Witness(stop_after=7)
     assert make().learn(10**9, callback=witness).num_timesteps == 7
     assert make().learn(10**9, callback=StopTrainingOnMaxEpisodes(5)).num_episodes == 5
-
-
-def test_fast_step_of_a_single_environment_equals_stable_baselines3(monkeypatch):
-    quick, witness = make(), Witness()
-    quick.learn(3_000, callback=witness)
-    monkeypatch.setattr("snn_gym.learners.local.actor_critic.stepper", lambda env: env.step)
-    usual, other = make(), Witness()
-    usual.learn(3_000, callback=other)
-    assert np.array_equal(weights(quick), weights(usual))
-    assert [(x["r"], x["l"]) for x in witness.episodes] == [
-        (x["r"], x["l"]) for x in other.episodes
-    ]
 
 
 def test_batched_and_single_environments_give_the_same_weights():
@@ -192,11 +180,6 @@ def test_final_steps_are_learned_before_the_next_episode():
     assert np.array_equal(weights(model), after)
 
 
-def test_observations_are_scaled_by_the_limits_of_the_task():
-    scaler = make().policy.scaler
-    assert scaler.std.tolist() == pytest.approx([2.4, 3.0, 0.2095, 3.5])
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -221,16 +204,3 @@ def test_unknown_arguments_and_dict_observations_are_refused():
 
     with pytest.raises(ValueError, match="takes no Dict observations"):
         make(DummyVecEnv([Parts]))
-
-
-def test_wrapped_vec_envs_use_the_step_of_the_wrapper():
-    env = VecNormalize(make_vec_env("CartPole-v1", mode="sync"), norm_obs=False)
-    model = make(env, observation_limits=([-3] * 4, [3] * 4)).learn(STEPS)
-    assert model.num_timesteps == STEPS
-
-
-def test_zoo_agent_is_built_from_its_file():
-    model = make_agent("local-actor-critic", "CartPole-v1", seed=3, trace_decay=0.5)
-    assert isinstance(model, LocalActorCritic)
-    assert (model.trace_decay, model.feedback, model.n_envs) == (0.5, "random", 1)
-    assert model.policy.network.hidden_sizes == (64,)

@@ -1,18 +1,14 @@
 """Tests of the local rule: by hand, against plain Python, and against autograd."""
 
-import itertools
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from snn_gym.learners.local.core import LocalCore, Moments, Outcome, Rule, climb
-from snn_gym.learners.local.kernels import scale
 from snn_gym.policies import LocalActorCriticPolicy
 from snn_gym.program.neurons import NEURONS, SURROGATES
 from snn_gym.spiking import NetworkConfig
@@ -242,22 +238,6 @@ def test_neuron_and_decoder_constants_are_used(decoder):
         reference.climb(gradient, *sizes)
 
 
-@settings(max_examples=30, deadline=None)
-@given(
-    hidden=st.lists(st.integers(1, 6), min_size=1, max_size=3).map(tuple),
-    inputs=st.integers(1, 4),
-    actions=st.integers(2, 4),
-    time_steps=st.integers(1, 5),
-    seed=st.integers(0, 99),
-)
-def test_networks_of_any_shape_equal_plain_python(hidden, inputs, actions, time_steps, seed):
-    policy = make_policy(hidden, inputs, spaces.Discrete(actions), seed, time_steps=time_steps)
-    core = make_core(policy, feedback="symmetric")
-    reference = Reference(policy, 0.9, 0.5, "symmetric")
-    for _ in live_beside(core, reference, policy, steps=1, seed=seed):
-        pass
-
-
 @pytest.fixture
 def own_neurons():
     with registered():
@@ -337,13 +317,6 @@ def test_a_first_step_of_adam_has_the_step_sizes_of_hidden_synapses_and_readouts
     # Only the action that was not taken has a negative gradient.
     expected = [0.5, 0.5, 0.25, 0.25, 0.25, 0.25, -0.25, -0.25]
     assert_allclose(core._theta - before, expected, rtol=1e-5)
-
-
-def test_observations_are_clipped_at_both_ends():
-    limits = np.array([[1.0] * 4, [2.0] * 4, [1.0, 1.0, 1.0, 1.5]], np.float32)
-    scaled = np.empty(4, np.float32)
-    scale(limits, np.array([2.0, 9.0, -9.0, 9.0], np.float32), scaled)
-    assert scaled.tolist() == [0.5, 1.0, -1.0, 1.5]
 
 
 def detached_log_odds(policy, x):
@@ -433,15 +406,6 @@ def test_the_policy_acts_with_the_latest_weights():
         assert_allclose(core.values(x), policy.critic(decoded)[:, 0].numpy(), rtol=1e-5, atol=1e-6)
 
 
-def test_changed_weights_of_the_policy_are_read():
-    policy, other = make_policy(), make_policy(seed=5)
-    core = make_core(policy)
-    policy.load_state_dict(other.state_dict())
-    core.read_policy()
-    x = np.ones((1, 3), np.float32)
-    assert core.values(x) == make_core(other).values(x)
-
-
 def test_tiny_traces_become_zero():
     # Numbers below 1e-38 would cost a hundred times as much.
     core = make_core(tiny(), gamma=0.1)
@@ -461,10 +425,3 @@ def test_tiny_traces_become_zero():
 def test_networks_that_the_rule_cannot_learn_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         make_core(make_policy(**change))
-
-
-def test_weights_have_one_position_each():
-    kinds = [spaces.Discrete(3), spaces.Box(-1.0, 1.0, (2,))]
-    for hidden, space in itertools.product([(5,), (4, 3)], kinds):
-        core = make_core(make_policy(hidden, actions=space))
-        assert sorted(core._order) == list(range(core.traces.shape[1]))

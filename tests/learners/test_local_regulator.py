@@ -65,15 +65,6 @@ def test_an_idle_regulator_changes_no_bit(shape, optimiser):
     assert np.array_equal(plain.traces, watched.traces)
 
 
-@pytest.mark.parametrize("n_envs", [1, 3])
-def test_training_with_an_idle_regulator_gives_the_same_bits(n_envs):
-    models = [
-        make(make_vec_env("CartPole-v1", n_envs, seed=2), regulation=given).learn(900)
-        for given in (None, IDLE)
-    ]
-    assert np.array_equal(*map(weights, models))
-
-
 def test_spikes_and_eligibilities_of_the_neuron_worked_by_hand():
     # tiny(): a spike at the second of two time steps; the eligibility is its gate.
     core = make_core(tiny(), replace(IDLE, rate_decisions=4))

@@ -119,12 +119,6 @@ def test_steps_have_the_given_size_shape_and_share():
     assert abs(steps.mean()) < 5 * 0.25 / np.sqrt(steps.size)
 
 
-def test_smallest_share_moves_one_weight():
-    model = learner("AcceptReject", moved_share=1e-9)
-    for _ in range(20):
-        assert (model._propose() != model.weights).sum() == 1
-
-
 def test_win_stay_repeats_a_win_and_shifts_after_a_loss():
     model = learner("WinStay", comparison="paired", lose="redraw", step_size=0.5)
     start, moves = model.weights, model.memory.moves.copy()

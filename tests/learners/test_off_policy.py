@@ -1,7 +1,5 @@
 """Tests of ``SAC`` and ``TD3``: fused gradient steps against those of Stable-Baselines3."""
 
-import math
-
 import numpy as np
 import pytest
 import stable_baselines3
@@ -134,10 +132,6 @@ def test_without_fused_steps_the_bits_are_stable_baselines3s(name):
         assert torch.equal(full_state(ours.policy)[key], tensor), key
 
 
-class Changed(SpikingTD3Policy):
-    """A user's policy, whose methods may differ."""
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -158,11 +152,6 @@ def test_all_that_fused_steps_do_not_serve_runs_stable_baselines3s_loop(change):
     assert any(not torch.equal(x, y) for x, y in zip(before, after, strict=True))
 
 
-def test_a_users_policy_runs_stable_baselines3s_loop():
-    model = TD3(Changed, "Pendulum-v1", policy_kwargs={"network": NETWORK}, buffer_size=50)
-    assert not model._is_quick()
-
-
 @ALGORITHMS
 def test_a_callback_sees_every_step_and_may_stop(name):
     class Stop(BaseCallback):
@@ -178,20 +167,6 @@ def test_a_callback_sees_every_step_and_may_stop(name):
         learn(model, 200, callback=Stop())
         assert model.num_timesteps == 80
     assert_same_training(*models)
-
-
-@ALGORITHMS
-def test_a_forecast_between_updates_changes_nothing(name):
-    class Look(BaseCallback):
-        def _on_step(self):
-            self.model.predict(np.zeros((2, 3), np.float32), deterministic=True)
-            return True
-
-    first, second = (build(name, OURS[name]) for _ in range(2))
-    learn(first, 100)
-    learn(second, 100, callback=Look())
-    for key, tensor in full_state(first.policy).items():
-        assert torch.equal(full_state(second.policy)[key], tensor), key
 
 
 def test_regulation_equals_stable_baselines3s_loop():
@@ -240,23 +215,6 @@ def test_squashed_samples_and_their_gradients_equal_stable_baselines3s_distribut
     np.testing.assert_allclose(drawn.log_probs[:, 0], log_probs.detach(), rtol=1e-4, atol=1e-5)
     for mine, other in zip(gradients, (mean.grad, log_std.grad), strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-5)
-
-
-def test_minibatches_are_those_of_the_buffer():
-    model = build("TD3", TD3).learn(60)
-    set_random_seed(2)
-    expected = model.replay_buffer.sample(50)
-    set_random_seed(2)
-    batch = draw_batch(model.replay_buffer, 50)
-    for mine, other in zip(
-        batch,
-        (
-            expected.observations, expected.actions, expected.next_observations,
-            expected.rewards, expected.dones,
-        ),
-        strict=True,
-    ):  # fmt: skip
-        assert torch.equal(mine, other.float())
 
 
 def test_an_adam_of_another_implementation_takes_the_same_steps_within_rounding():
@@ -396,14 +354,3 @@ def test_fused_steps_learn(name, policy):
     model.learn(600)
     assert model._is_quick()
     assert score(model, "analogue", "Box") >= 0.9
-
-
-def test_squashing_has_the_density_of_its_definition():
-    """One action by hand: log N(e) - log std - log(1 - tanh(m + std e)^2)."""
-    set_random_seed(1)
-    drawn = sample_squashed(torch.tensor([[0.2]]), torch.tensor([[-1.0]]))
-    noise = drawn.deviations.item() / math.exp(-1.0)
-    action = math.tanh(0.2 + drawn.deviations.item())
-    expected = -0.5 * noise**2 - 0.5 * math.log(2 * math.pi) + 1.0 - math.log(1 - action**2 + 1e-6)
-    assert drawn.actions.item() == pytest.approx(action, rel=1e-5)
-    assert drawn.log_probs.item() == pytest.approx(expected, rel=1e-4)

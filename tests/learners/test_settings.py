@@ -5,7 +5,6 @@ import inspect
 
 import pytest
 
-from snn_gym.learners import settings
 from tests.learners.cases import CASES, EVERY, SMALL, make
 
 
@@ -34,16 +33,6 @@ from tests.learners.cases import CASES, EVERY, SMALL, make
 def test_values_out_of_range_are_refused_by_name(name, values, message):
     with pytest.raises(ValueError, match=f"^{name}: {message}"):
         make(name, network=SMALL, **values)
-
-
-def test_episodes_per_iteration():
-    assert settings.AcceptRejectSettings(probe_episodes=3).episodes_per_iteration == 6
-    assert settings.WinStaySettings().episodes_per_iteration == 2
-    assert (
-        settings.RandomSearchSettings(candidates=4, probe_episodes=2).episodes_per_iteration == 10
-    )
-    assert settings.EvolutionStrategiesSettings(pairs=4).episodes_per_iteration == 8
-    assert settings.CMAESSettings(population_size=7).episodes_per_iteration == 7
 
 
 def test_a_learner_is_built_from_its_settings():

@@ -58,55 +58,6 @@ def test_gradient_equals_the_explicit_loss(name, share, monkeypatch):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("signals", ["shuffled", "uniform", "scale"])
-def test_controls_change_only_cost_gradients_of_neuron_rows(signals):
-    _, shedding = begun("PPO", signals=signals)
-    rows, policy = shedding._orders, shedding._policy
-    seen, _ = policy.obs_to_tensor(observations("analogue", 32))
-
-    def gradients(far_weight, cost_weight):
-        behaviour, spikes = policy.watched(seen)
-        cost, _ = shedding._cost(spikes)
-        shedding._set_gradients(far_weight * behaviour.square().mean(), cost_weight * cost)
-        return {name: x.grad.clone() for name, x in shedding._weights.items() if x.grad is not None}
-
-    far, told = gradients(1.0, 0.0), gradients(0.0, 1.0)
-    shedding._parameters = replace(shedding._parameters, signals="own")
-    same, own = gradients(1.0, 0.0), gradients(0.0, 1.0)
-    assert distance(far, same) < 1e-7
-    assert rows.keys() < own.keys() == told.keys()
-    assert any(float(own[name].abs().sum()) > 0 for name in rows)
-    for name, gradient in own.items():
-        expected = gradient
-        if name in rows and signals == "shuffled":
-            expected = gradient[rows[name]]
-        elif name in rows:
-            expected = gradient.mean(0, keepdim=True).expand_as(gradient)
-            if signals == "scale" and gradient.dim() > 1:
-                expected = torch.zeros_like(gradient)
-        torch.testing.assert_close(told[name], expected)
-    assert distance(own, told) > 1e-3
-
-
-@pytest.mark.parametrize("signals", ["blind", "prune"])
-def test_controls_without_spike_signals_decay_weights_or_have_no_gradient_of_cost(signals):
-    _, shedding = begun("PPO", signals=signals)
-    seen, _ = shedding._policy.obs_to_tensor(observations("analogue", 32))
-    behaviour, spikes = shedding._policy.watched(seen)
-    far = behaviour.square().mean()
-    cost, synops = shedding._cost(spikes)
-    assert synops > 0
-    weights = list(shedding._weights.values())
-    expected = torch.autograd.grad(
-        far, weights, retain_graph=True, allow_unused=True, materialize_grads=True
-    )
-    shedding._set_gradients(far, cost)
-    assert max(float(x.abs().max()) for x in expected) > 0
-    for (name, x), gradient in zip(shedding._weights.items(), expected, strict=True):
-        decays = signals == "blind" and name in shedding._orders
-        torch.testing.assert_close(x.grad, gradient + x if decays else gradient)
-
-
 def zeros_of(shedding):
     layers = shedding._policy.acting_network().layers
     return [int((layer.linear.weight == 0).sum()) for layer in layers]
@@ -155,8 +106,6 @@ def test_weights_of_filters_are_shed_at_all_places():
     seen = shedding._visited.sample(32)[0]
     counted = policy.record(seen).costs.synops_per_decision
     assert shedding._cost(policy.watched(seen)[1])[1] == pytest.approx(sum(counted.values()))
-    rows = {len(x) for name, x in shedding._orders.items() if "filter" in name}
-    assert rows == {3, 2}
 
 
 def test_teacher_acts_like_the_original_and_is_not_trained():
@@ -174,16 +123,6 @@ def test_teacher_acts_like_the_original_and_is_not_trained():
         for x in acting_parameters(policy).values():
             x.add_(1.0)
     assert torch.equal(twin.watched(seen)[0], theirs)
-
-
-def test_only_acting_parameters_are_trained():
-    for name in ("PPO", "SAC", "DQN", "StatefulPPO"):
-        model = make_shedding(name)
-        policy = model.policy
-        found = acting_parameters(policy)
-        assert not any("critic" in key or "value" in key or "target" in key for key in found)
-        acting = policy.acting_state_dict()
-        assert {name for name, _ in policy.named_parameters() if name in acting} == found.keys()
 
 
 def weight(shedding):
@@ -261,25 +200,6 @@ def test_unclear_verdicts_wait_for_new_episodes():
     assert shedding.episodes.returns == []
 
 
-def test_losses_in_unsettled_states_do_not_change_the_bound(monkeypatch):
-    _, shedding = begun(episodes=2)
-    monkeypatch.setattr(shedding, "_is_unsettled", lambda: True)
-    shedding.bound = EARNED
-    earned(shedding, [0.0, 0.0])
-    shedding._judge(0.5)
-    assert shedding.bound == EARNED
-    assert shedding.episodes.returns == []
-
-
-def test_latest_states_beyond_the_bound_are_unsettled():
-    _, shedding = begun()
-    shedding._policy.load_acting_state_dict(shedding.teacher.acting_state_dict())
-    shedding.bound = BoundControl(1e-6, 9.0)
-    assert not shedding._is_unsettled()
-    put(shedding, 1.0)
-    assert shedding._is_unsettled()
-
-
 @pytest.mark.parametrize(
     ("returns", "comes_back"),
     [([0.0] * 2, True), ([100.0] * 2, False), ([0.0], False), ([], False)],
@@ -354,23 +274,6 @@ def test_the_last_quarter_of_the_updates_repairs_without_regrowth(
     assert (seen[5] == seen[6] == seen[7]) == repairs
 
 
-def test_the_frozen_policy_is_measured_first(monkeypatch):
-    model = make_shedding("PPO", latest_start=0.5, updates=8)
-    given = []
-    compared_with = BoundControl.compared_with
-
-    def spy(self, returns):
-        given.append(list(returns))
-        return compared_with(self, returns)
-
-    monkeypatch.setattr(BoundControl, "compared_with", spy)
-    model.learn(1280)
-    (returns,) = given  # of two or three rollouts, until a fifth of the rest is over
-    assert 11 <= len(returns) <= 20  # of ten steps each
-    assert model.shedding.bound.reference == pytest.approx(np.mean(returns))
-    assert model.shedding.counters.updates == 8
-
-
 @pytest.mark.parametrize(("progress", "bound"), [(0.5, 0.3), (0.999, 0.03)])
 def test_unreachable_bounds_are_raised_unless_they_settle(progress, bound):
     _, shedding = begun(max_bound=0.05, widening=1.5)
@@ -381,38 +284,6 @@ def test_unreachable_bounds_are_raised_unless_they_settle(progress, bound):
     assert (shedding.strength.strength == 0.01) == (bound == 0.03)
 
 
-def test_a_bound_that_was_kept_once_is_not_raised():
-    model, _ = begun(max_bound=0.05, widening=1.5, cost="operations")
-    shedding = model._begin_shedding(0.5)
-    shedding.bound = BoundControl(0.03, 0.05, reference=100.0, gained=100.0)
-    shedding.strength = StrengthControl(0.01, 0.1, stuck=3000)
-    shedding._within = shedding._policy.acting_state_dict()
-    shedding._judge(0.5)
-    assert shedding.bound.bound == 0.03
-
-
-@pytest.mark.parametrize(
-    ("returns", "astray", "comes_back"),
-    [
-        ([80.0, 80.0, 100.0, 100.0], True, True),  # 10 less, of which 5 are allowed: unclear
-        ([80.0, 80.0, 100.0, 100.0], False, False),
-        ([70.0, 70.0, 120.0, 120.0], True, False),  # unclear, and the mean is kept
-    ],
-)
-def test_unclear_final_weights_are_reverted_if_they_strayed(
-    returns, astray, comes_back, monkeypatch
-):
-    model, _ = begun(episodes=4, cost="operations", tolerance=0.05)
-    shedding = model._begin_shedding(0.5)
-    shedding._visited.collect()
-    monkeypatch.setattr(shedding, "_is_unsettled", lambda _: astray)
-    shedding.bound, shedding._within = EARNED, shedding._policy.acting_state_dict()
-    put(shedding, 0.5)
-    earned(shedding, returns)
-    shedding.finish()
-    assert (weight(shedding) != 0.5) == comes_back
-
-
 def test_given_teachers_are_not_measured():
     model = make_shedding("PPO", latest_start=0.5, updates=8)
     model.teacher = model.policy
@@ -420,32 +291,6 @@ def test_given_teachers_are_not_measured():
     assert math.isnan(model.shedding.bound.reference)
     assert model.shedding.counters.begun_at == pytest.approx(0.1)
     assert model.shedding.counters.updates == 8
-
-
-@pytest.mark.parametrize(("settings", "rollouts"), [({}, 1), ({"largest_rise": 10.0}, 3)])
-def test_final_weights_are_played_before_the_verdict(settings, rollouts, monkeypatch):
-    judged = []
-    model = make_shedding("PPO", latest_start=0.5, updates=8, **settings)
-
-    def finish(self):
-        judged.append(list(self.episodes.returns))
-
-    monkeypatch.setattr(Shedding, "finish", finish)
-    seen = []
-
-    def watch(*_):
-        if model.shedding is not None:
-            weights = copied(model.policy.acting_state_dict())
-            seen.append((model.shedding.counters.updates, weights))
-        return True
-
-    model.learn(1280, callback=watch)
-    played = [weights for updates, weights in seen if updates == 8]
-    assert len(played) >= 64 * rollouts
-    final = model.policy.acting_state_dict()
-    assert all(distance(weights, final) == 0 for weights in played)
-    # Its episodes have ten steps, and the first of these began before.
-    assert 0 <= len(played) // 10 + 1 - len(judged[0]) <= 1
 
 
 def test_within_max_synops_returns_are_not_followed():
@@ -544,22 +389,3 @@ def test_neurons_that_always_fire_are_folded(name):
     with torch.no_grad():
         far, _ = shedding._measure(*shedding._visited.sample(64))
     assert float(far) <= 10 * shedding.bound.bound
-
-
-def test_folding_beyond_the_bound_is_reverted(monkeypatch):
-    shedding, _ = always_firing("DQN")
-    before = copied(shedding._policy.acting_state_dict())
-    measured = shedding._measure
-    monkeypatch.setattr(
-        shedding, "_measure", lambda *sample: (torch.tensor(1e9), measured(*sample)[1])
-    )
-    shedding._fold()
-    assert distance(shedding._policy.acting_state_dict(), before) == 0
-
-
-@pytest.mark.parametrize(("signals", "folds"), [("own", 1), ("uniform", 0), ("blind", 0)])
-def test_folding_happens_once_and_only_with_own_signals(monkeypatch, signals, folds):
-    calls = []
-    monkeypatch.setattr(Shedding, "_fold", lambda shedding: calls.append(1))
-    make_shedding("DQN", latest_start=0.5, updates=8, signals=signals).learn(400)
-    assert len(calls) == folds

@@ -178,16 +178,6 @@ def test_the_loss_by_hand(double_q, env):
     assert loss == pytest.approx(expected, rel=1e-4)
 
 
-def test_missing_targets_give_zero_loss():
-    gym.register("tests/OneStepForDQN-v0", entry_point=Recall, max_episode_steps=1)
-    made = model("gru", "tests/OneStepForDQN-v0")
-    played(made)
-    loss = made._loss(all_sequences(made)[0])
-    loss.backward()
-    assert loss.item() == 0.0
-    assert not any(p.grad.any() for p in made.q_net.parameters())
-
-
 LEARNING = {
     "n_envs": 8, "learning_starts": 400, "buffer_size": 20_000, "batch_size": 64,
     "exploration_fraction": 0.5,
@@ -241,16 +231,6 @@ def test_each_environment_explores_separately_and_the_state_advances():
     alone, one = made.predict(seen[0])
     assert alone.shape == ()
     np.testing.assert_allclose(one[0][0], state[0][0], atol=1e-6)
-
-
-def test_the_first_learning_starts_steps_are_random(monkeypatch):
-    made = model("gru", n_envs=1, learning_starts=5, exploration_fraction=1e-9, train_freq=1)
-    rates, explore = [], made._explore
-    monkeypatch.setattr(
-        made, "_explore", lambda greedy, rate: (rates.append(rate), explore(greedy, rate))[1]
-    )
-    made.learn(8)
-    assert rates == [1.0] * 5 + [made.exploration_final_eps] * 3
 
 
 def test_no_update_before_a_whole_sequence():
@@ -347,3 +327,13 @@ def test_dict_observations_are_refused():
     wrapped = gym.wrappers.TransformObservation(env, lambda seen: {"a": seen}, space)
     with pytest.raises(ValueError, match=r"takes no Dict observations.*FlattenObservation"):
         model(env=DummyVecEnv([lambda: wrapped]))
+
+
+def test_missing_targets_give_zero_loss():
+    gym.register("tests/OneStepForDQN-v0", entry_point=Recall, max_episode_steps=1)
+    made = model("gru", "tests/OneStepForDQN-v0")
+    played(made)
+    loss = made._loss(all_sequences(made)[0])
+    loss.backward()
+    assert loss.item() == 0.0
+    assert not any(p.grad.any() for p in made.q_net.parameters())

@@ -1,6 +1,5 @@
 """Tests of StatefulPPO: rollouts, states, bootstrapping and learning."""
 
-import copy
 import itertools
 
 import gymnasium as gym
@@ -10,9 +9,8 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from snn_gym import load_agent, make_agent, save_agent
+from snn_gym import load_agent, save_agent
 from snn_gym.learners import StatefulPPO
 from snn_gym.spiking import NetworkConfig
 from tests.learners.recall import Recall
@@ -150,26 +148,6 @@ def test_saved_and_loaded_models_act_the_same(kind, tmp_path):
         other.learn(200)
 
 
-class Faint(Recall):
-    """Recall with observations that are too small without a normalising wrapper."""
-
-    def _see(self):
-        return super()._see() * np.float32(1e-3)
-
-
-def test_evaluation_with_a_normalised_vec_env():
-    env = VecNormalize(DummyVecEnv([lambda: Faint(1)] * 4), norm_reward=False)
-    made = model("gru", env, others={"normalise_observations": False})
-    made.learn(4_000)
-    env.training = False
-    assert evaluate_policy(made, env, 40, warn=False)[0] == 1.0
-    # Without the state or normalised observations, the score is chance.
-    forgetful = copy.copy(made)
-    forgetful.predict = lambda seen, state, *others, **options: made.predict(seen, None, **options)
-    assert evaluate_policy(forgetful, env, 40, warn=False)[0] < 0.8
-    assert evaluate_policy(made, env.venv, 40, warn=False)[0] < 0.8
-
-
 def test_rewards_of_cut_episodes_include_the_last_value():
     # An episode that a limit cuts: the return of its last step holds the value of what follows.
     gym.register("tests/CutRecall-v0", entry_point=Recall, max_episode_steps=2)
@@ -246,9 +224,3 @@ def test_the_cue_of_a_dict_is_remembered(tmp_path):
     mean, _ = evaluate_policy(loaded, in_parts(4, seed=99), 100)
     assert mean > 0.95
     loaded.learn(320)
-
-
-def test_policies_without_a_state_refuse_a_state():
-    made = make_agent("ppo-lif", "CartPole-v1")
-    with pytest.raises(ValueError, match="starts from rest at every decision and takes no state"):
-        made.predict(np.zeros((1, 4), np.float32), state=(np.zeros((1, 3), np.float32),))

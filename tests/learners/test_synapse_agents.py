@@ -339,15 +339,6 @@ def test_state_tensors_and_zip_files_continue_bit_for_bit(arguments, tmp_path):
             assert np.array_equal(value, state[key], equal_nan=value.dtype.kind == "f"), key
 
 
-def test_learning_starts_from_the_policy_weights():
-    model = learner()
-    model.weights = np.full(model.weights.size, 0.125, np.float32)
-    score, seen = scores(1, 0)
-    attach(model, score)
-    run(model, 1)
-    assert (seen[0] == 0.125).all()
-
-
 LEARNING = {
     "synapse_tables": {"learner": "synapse_tables", "preset": "weight"},
     "q_network": {"learner": "q_network", "learning_rate": 0.01},
@@ -362,16 +353,6 @@ def test_every_rule_learns_cartpole(name):
     arguments = {"probe_episodes": 4, "step_size": 0.6, "exploration": 0.2, **LEARNING[name]}
     model = make("SynapseAgents", seed=0, **arguments).learn(30_000)
     assert evaluate(model, "CartPole-v1", episodes=20).mean >= 150
-
-
-@pytest.mark.parametrize("env", ["CartPole-v1", "Pendulum-v1", "MountainCar-v0"])
-def test_dynamics_of_two_layers_and_box_actions_are_measured(env):
-    deep = NetworkConfig(hidden_sizes=(5, 4), time_steps=3)
-    model = learner(env, network=deep, **WATCHING).learn(400)
-    dynamics = model.memory.dynamics[0]
-    assert dynamics.shape == (model.population.parameter_count, len(LOCAL_MEASURES))
-    assert np.abs(dynamics).max() <= 1.0
-    assert (dynamics.any(axis=0)).sum() >= 5  # in MountainCar no decision is better than another
 
 
 @pytest.mark.parametrize("arguments", [{"preset": "weight+dynamics"}, {"reward": "local"}])

@@ -93,15 +93,6 @@ def test_table_has_one_entry_per_state_and_move():
     assert table(rule) == {4: [0.5, -0.5, 0.25]}
 
 
-def test_new_states_are_inserted_in_order():
-    rule = TabularRule(("weight",), rate=1.0, discount=0.0)
-    for place, reward in ((0.0, 1), (1.0, 2), (-1.0, 3), (0.5, 4)):
-        rule.learn(column(place), moves_of(0), rewards_of(reward), column(0.0))
-    assert rule.memory.states.tolist() == [0, 4, 6, 8]
-    assert rule.memory.values[:, 1].tolist() == [3, 1, 4, 2]
-    assert np.array_equal(rule._values(np.array([4, 5, 8]))[:, 1], [1, 0, 2])
-
-
 @pytest.mark.parametrize(
     ("name", "bins"),
     [
@@ -124,20 +115,6 @@ def test_bins_cut_the_range_evenly(name, bins):
     assert rule._states(column(-1.0, 1.0)).tolist() == [0, bins - 1]
     if bins == 3:  # of past moves and rewards each has a bin of its own
         assert rule._states(column(-1, 0, 1)).tolist() == [0, 1, 2]
-
-
-def test_neuron_positions_up_to_33_have_separate_states():
-    for size in range(2, INDEX_BINS + 1):
-        places = 2.0 * np.arange(size) / (size - 1) - 1.0
-        rule = TabularRule(("pre_index",), 0.1, 0.0)
-        assert len(np.unique(rule._states(column(*places)))) == size
-
-
-def test_features_combine_to_one_state():
-    rule = TabularRule(("action_1_ago", "weight"), 0.1, 0.0)
-    grid = [(a, w) for a in (-1, 0, 1) for w in np.linspace(-1, 1, 9)]
-    states = rule._states(np.array(grid, np.float32))
-    assert sorted(states.tolist()) == list(range(27))
 
 
 def test_per_synapse_tables_are_independent():
@@ -325,3 +302,12 @@ def test_too_many_states_are_refused():
     with pytest.raises(ValueError, match=r"more than 2\*\*40 states.*lower history.*'q_network'"):
         TabularRule(names, 0.1, 0.0)
     assert rule_of("q_network", names)
+
+
+def test_new_states_are_inserted_in_order():
+    rule = TabularRule(("weight",), rate=1.0, discount=0.0)
+    for place, reward in ((0.0, 1), (1.0, 2), (-1.0, 3), (0.5, 4)):
+        rule.learn(column(place), moves_of(0), rewards_of(reward), column(0.0))
+    assert rule.memory.states.tolist() == [0, 4, 6, 8]
+    assert rule.memory.values[:, 1].tolist() == [3, 1, 4, 2]
+    assert np.array_equal(rule._values(np.array([4, 5, 8]))[:, 1], [1, 0, 2])

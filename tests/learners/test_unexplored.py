@@ -48,36 +48,3 @@ def test_the_best_actions_are_played_while_shedding(name, action):
     best, _ = model.predict(np.stack([env.shown[k] for k in early]), deterministic=True)
     assert float(np.abs(best - before).mean()) > 0.05  # noise, and what was not learned yet
     assert "forward" not in vars(model.policy)
-
-
-@pytest.mark.parametrize("action", ["Box", "Discrete"])
-def test_stateful_ppo_plays_the_best_actions_while_shedding(action, monkeypatch):
-    model = make_shedding("StatefulPPO", action, latest_start=0.5, updates=8)
-    policy = type(model.policy)
-    forward = policy.forward
-    seen = []
-
-    def spy(self, *args, deterministic=False):
-        seen.append((model.shedding is not None, deterministic or self.explores_nothing))
-        return forward(self, *args, deterministic=deterministic)
-
-    monkeypatch.setattr(policy, "forward", spy)
-    model.learn(600)
-    assert set(seen) == {(False, False), (True, True)}
-
-
-def test_stateful_dqn_plays_the_best_actions_while_shedding(monkeypatch):
-    model = make_shedding("StatefulDQN", latest_start=0.5, updates=8)
-    explore = type(model)._explore
-    seen = []
-
-    def spy(self, actions, share):
-        seen.append((model.shedding is not None, share))
-        return explore(self, actions, share)
-
-    monkeypatch.setattr(type(model), "_explore", spy)
-    schedule = model.exploration_schedule
-    model.learn(600)
-    assert {share for shed, share in seen if shed} == {0.0}
-    assert min(share for shed, share in seen if not shed) > 0.0
-    assert model.exploration_schedule is schedule

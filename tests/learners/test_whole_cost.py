@@ -9,7 +9,7 @@ import torch
 from stable_baselines3 import PPO
 
 from snn_gym.learners.pricing import WholeCost
-from snn_gym.learners.shedding import Shedding, load_acting
+from snn_gym.learners.shedding import load_acting
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.policies.shrinking import needed_neurons, smaller_arguments, take_over
 from snn_gym.program import compact
@@ -113,24 +113,6 @@ def test_a_network_of_constant_behaviour_sheds_its_time_steps_and_a_fast_one_kee
     assert steps_left(1e-9) == 4
 
 
-def test_the_last_updates_repair_the_behaviour_and_shed_nothing(monkeypatch):
-    seen = []
-    step = Shedding._step
-
-    def watch(self):
-        step(self)
-        seen.append((self._repairs, self._whole.present(), self.divergence))
-
-    monkeypatch.setattr(Shedding, "_step", watch)
-    make_shedding("PPO", **{**WHOLE, "updates": 400, "bound": 0.1}).learn(1200)
-    masks = [mask for repairs, mask, _ in seen if repairs]
-    assert len(masks) == 101  # of the last shedding update, and a quarter of all
-    for mask in masks:
-        assert all(map(torch.equal, mask, masks[0]))
-    assert sum(int((~x).sum()) for x in masks[0]) > 100
-    assert seen[-1][2] < seen[-len(masks)][2]
-
-
 def test_weights_for_spike_trains_load_whatever_the_configured_time_steps():
     env = gym.make("snn/CartPole-v1", time_steps=16)
     given, taken = (
@@ -181,23 +163,3 @@ def test_a_neuron_that_seldom_fires_is_known_by_running_means():
 def test_nothing_is_cut_before_there_are_passes_enough():
     assert outputs_of_the_rare_neuron(0.05, 1.0, 19) == 3
     assert outputs_of_the_rare_neuron(0.05, 1.0, 20) == 0
-
-
-def test_running_means_are_restored_and_begin_anew_in_other_time_steps():
-    policies = [bits_policy(), bits_policy()]
-    first, second = (WholeCost(x, "operations") for x in policies)
-    first.smoothing = second.smoothing = 0.1
-    *before, last = passes_of_a_rare_bit(policies[0], 12)
-    for runs in before:
-        first.shed(runs, 1e-3, first.present())
-    policies[1].load_state_dict(policies[0].state_dict())
-    second.load(first.arrays())
-    for whole in (first, second):
-        whole.shed(last, 1e-3, whole.present())
-    assert all(map(torch.equal, first.present(), second.present()))
-    assert first.arrays().keys() == second.arrays().keys()
-    assert int(first.arrays()["passes"]) == 12
-    policies[0].set_time_steps(2)
-    (runs,) = passes_of_a_rare_bit(policies[0], 1)
-    first.shed(runs, 1e-3, first.present())
-    assert int(first.arrays()["passes"]) == 1

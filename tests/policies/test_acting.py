@@ -1,7 +1,5 @@
 """Tests of actions by compiled programs against PyTorch, for policies, spaces and decoders."""
 
-import copy
-
 import numpy as np
 import pytest
 import torch
@@ -169,15 +167,6 @@ def test_weight_changes_are_detected(change):
     assert (after != before).any()
 
 
-def test_copies_have_independent_weights():
-    policy, observations = build(SpikingActorCriticPolicy, "analogue"), observe("analogue", 60)
-    before = policy.predict(observations, deterministic=True)[0]
-    other = copy.deepcopy(policy)
-    change_in_place(other)
-    np.testing.assert_array_equal(policy.predict(observations, deterministic=True)[0], before)
-    assert (other.predict(observations, deterministic=True)[0] != before).any()
-
-
 def test_overridden_predict_is_used():
     class First(SpikingActorCriticPolicy):
         """Policy that always takes the first action."""
@@ -187,13 +176,6 @@ def test_overridden_predict_is_used():
 
     policy = build(First, "analogue")
     assert not policy.predict(observe("analogue", 60), deterministic=True)[0].any()
-
-
-def test_a_policy_in_training_is_switched_to_acting():
-    policy = build(SpikingActorCriticPolicy, "analogue")
-    policy.set_training_mode(True)
-    policy.predict(observe("analogue", 1), deterministic=True)
-    assert not any(module.training for module in policy.modules())
 
 
 def test_stable_baselines3_errors_are_kept():

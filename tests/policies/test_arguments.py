@@ -17,7 +17,6 @@ ALGORITHMS = {
     "StatefulPPO": StatefulPPO,
     "StatefulDQN": StatefulDQN,
 }
-POLICIES = {name: getattr(policies, name) for name in [*policies.__all__, *policies.CONTRIB]}
 algorithms = pytest.mark.parametrize("name", list(CASES))
 
 
@@ -103,24 +102,6 @@ def test_a_critic_of_other_sizes_is_saved(name, tmp_path):
         assert shapes(one) == shapes(model.policy)
 
 
-@actor_critic
-def test_critic_hidden_sizes_is_an_alias(name):
-    key = critic_key(name)
-    network = {"hidden_sizes": [6]}
-    named = make(name, policy_kwargs={"network": network, "critic_hidden_sizes": [5, 4]}).policy
-    arch = make(name, policy_kwargs={"net_arch": {"pi": [6], key: [5, 4]}}).policy
-    assert shapes(named) == shapes(arch)
-    same = make(name, policy_kwargs={"network": network, "critic_hidden_sizes": [6]}).policy
-    assert same.critic_hidden_sizes is None
-    for given, message in (
-        ({"critic_hidden_sizes": [0]}, r"critic_hidden_sizes\[0\] must be at least 1, got 0"),
-        ({"critic_hidden_sizes": 5}, r"critic_hidden_sizes: expected"),
-        ({"critic_hidden_sizes": [5], "net_arch": [6]}, "both say what the critic has"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            make(name, policy_kwargs=given)
-
-
 @algorithms
 def test_invalid_sizes_are_refused(name):
     key = critic_key(name)
@@ -147,25 +128,6 @@ def test_net_arch_beside_other_hidden_sizes_is_refused(name, network):
         make(name, policy_kwargs={"net_arch": [6], "network": network})
     alike = make(name, policy_kwargs={"net_arch": [8], "network": network}).policy
     assert alike.network.hidden_sizes == (8,)
-
-
-@algorithms
-def test_network_can_be_a_mapping(name):
-    network = {"hidden_sizes": [6], "neuron": "lif", "neuron_parameters": {"tau_mem_ms": 7.0}}
-    model = make(name, policy_kwargs={"network": network})
-    assert model.policy.network == NetworkConfig.from_dict(network)
-    with pytest.raises(ValueError, match="neurone"):
-        make(name, policy_kwargs={"network": {"neurone": "lif"}})
-    with pytest.raises(ValueError, match=r"network must be a NetworkConfig or a mapping .* got 5"):
-        make(name, policy_kwargs={"network": 5})
-
-
-@pytest.mark.parametrize("name", ALGORITHMS)
-def test_each_algorithm_has_one_policy_of_its_own(name):
-    discrete = name in ("DQN", "QRDQN", "StatefulDQN")
-    env = Identity(action="Discrete" if discrete else "Box")
-    (own,) = (policy for policy, kind in POLICIES.items() if name in kind.algorithms)
-    assert type(ALGORITHMS[name](POLICIES[own], env).policy) is POLICIES[own]
 
 
 def test_actor_can_have_a_separate_activation():

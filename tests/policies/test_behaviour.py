@@ -108,13 +108,6 @@ def test_unlimited_actions_are_not_scaled():
     assert scaled_actions(actions, spaces.Box(low, high)).tolist() == expected
 
 
-def test_actions_of_several_axes_are_flattened():
-    space = spaces.Box(-2.0, 2.0, (2, 3))
-    actions = normal(0, 4, 2, 3)
-    expected = (actions.flatten(1) / 2).clamp(-1.0, 1.0)
-    torch.testing.assert_close(scaled_actions(actions, space), expected)
-
-
 def taken(space, behaviour):
     """The best action (B, ...) of a behaviour (B, A), by the meaning of the behaviour."""
     if isinstance(space, spaces.Box):
@@ -170,16 +163,6 @@ def test_behaviour_and_spikes_equal_acting(name, action):
 def test_behaviour_equals_acting_in_every_view(view):
     policy = stir(make("PPO", Identity(view), policy_kwargs={"network": TWO}).policy, view)
     assert_says_what_it_does(policy, observations(view, 40))
-
-
-@pytest.mark.parametrize("name", [name for name, case in CASES.items() if "Box" in case.actions])
-def test_behaviour_uses_the_action_range(name):
-    case = CASES[name]
-    policy = case.policy(
-        VIEWS["analogue"].space, LOPSIDED, ConstantSchedule(1e-3), network=TWO,
-        **case.policy_kwargs,
-    )  # fmt: skip
-    assert_says_what_it_does(stir(policy), observations("analogue", 40))
 
 
 @pytest.mark.parametrize("action", ["Discrete", "Box"])
@@ -277,12 +260,3 @@ def test_behaviour_along_sequences_equals_predict(name, action):
     for index, layer in enumerate(spikes):
         played = torch.cat([step[index] for step in fired])
         assert torch.equal(layer, played)
-
-
-def test_a_gradient_step_lowers_the_divergence():
-    for space in ACTIONS.values():
-        size = 2 if isinstance(space, spaces.Box | spaces.MultiBinary) else 4
-        reference, behaviour = normal(0, 8, size), normal(1, 8, size).requires_grad_()
-        before = divergence(space, reference, behaviour).mean()
-        (gradient,) = torch.autograd.grad(before, behaviour)
-        assert divergence(space, reference, behaviour - 0.5 * gradient).mean() < before

@@ -65,21 +65,6 @@ def test_discrete_observations_reach_the_network_as_flags(space, sample, inputs)
         made.set_observation_limits([0], [1])
 
 
-def test_training_mode_does_not_change_the_limits():
-    made = policy()
-    made.set_observation_limits([-3.0] * 3, [1.0] * 3)
-    before = {name: value.clone() for name, value in full_state(made).items()}
-    made.set_training_mode(True)
-    made(torch.from_numpy(seen()))
-    made.set_training_mode(False)
-    made.predict(seen())
-    made.record(seen())
-    assert_close(made.scaler.mean, before["scaler.mean"])
-    assert_close(made.scaler.std, before["scaler.std"])
-    assert made.scaler.mean.tolist() == [-1.0] * 3
-    assert made.scaler.std.tolist() == [2.0] * 3
-
-
 def test_hidden_neurons_fire_from_the_start():
     recording = policy().record(seen() / 4)
     assert recording.layers[0].spikes.mean() > 0.05
@@ -104,19 +89,6 @@ def test_hidden_neurons_fire_from_the_start():
 def test_unsupported_spaces_are_refused(observations, actions, message):
     with pytest.raises(ValueError, match=message):
         policy(observations, actions)
-
-
-@pytest.mark.parametrize("argument", ["spiking", "features_extractor_class"])
-def test_arguments_of_other_policies_are_refused(argument):
-    with pytest.raises(ValueError, match=argument):
-        policy(**{argument: [64]})
-
-
-def test_net_arch_is_the_hidden_sizes():
-    made = SpikingControllerPolicy(UNIT, spaces.Discrete(3), net_arch=[6, 5])
-    assert [layer.size for layer in made.controller.layers] == [6, 5]
-    with pytest.raises(ValueError, match="both say what the actor has"):
-        policy(net_arch=[6, 5])  # beside the sizes of its network
 
 
 def test_saved_weights_and_limits_are_sufficient_to_act(tmp_path):

@@ -4,22 +4,18 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
-from stable_baselines3 import DQN, PPO
+from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecFrameStack
 
 import snn_gym
 from snn_gym import learners
-from snn_gym.learners import ppo
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
     SpikingControllerPolicy,
-    SpikingDQNPolicy,
     StatefulActorCriticPolicy,
 )
-from snn_gym.spiking.spiking_layer import SharedLinear
-from snn_gym.zoo import load_agent_spec
 
 NETWORK = {"convolutions": [{"filters": 4}], "hidden_sizes": [16], "time_steps": 4}
 PLANES = spaces.MultiBinary((2, 5, 5))
@@ -101,25 +97,9 @@ def test_frames_of_planes_are_stacked():
         assert len(model.predict(seen)[0]) == 1
 
 
-def test_the_name_stands_for_the_agents_network():
-    assert (
-        load_agent_spec("ppo-conv-lif").network_settings("snn/MinAtar-Breakout-v0") == ppo.SMALL_CNN
-    )
-
-
 def test_large_images_are_left_to_an_ordinary_cnn():
     with pytest.raises(ValueError, match=r"synapses, .* so that images pass an ordinary CNN"):
         made(spaces.Box(0, 255, (4, 84, 84), np.uint8))
-
-
-def test_the_twin_has_the_same_layers_and_critics():
-    policy = made(PLANES)
-    found = [x for x in policy.modules() if isinstance(x, SharedLinear)]
-    assert [x.operator.shape for x in found] == [(4, 3, 3)] * 2
-    twin = made(PLANES, spiking_actor=False)
-    assert [x.operator.shape for x in twin.modules() if isinstance(x, SharedLinear)] == [
-        (4, 3, 3)
-    ] * 2
 
 
 @pytest.mark.parametrize("kind", ["spiking", "ANN"])
@@ -151,14 +131,6 @@ def test_saved_and_loaded_policies_act_alike(tmp_path):
         actions, _ = model.predict(observations, deterministic=True)
         assert np.array_equal(loaded.predict(observations, deterministic=True)[0], actions)
         observations, *_ = model.get_env().step(actions)
-
-
-def test_other_algorithms_take_convolutions():
-    model = DQN(
-        SpikingDQNPolicy, "snn/MinAtar-Freeway-v0", learning_starts=40, seed=0, device="cpu",
-        policy_kwargs={"network": NETWORK},
-    ).learn(60)  # fmt: skip
-    assert any(isinstance(x, SharedLinear) for x in model.policy.modules())
 
 
 @pytest.mark.parametrize(

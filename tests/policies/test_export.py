@@ -1,22 +1,19 @@
 """Tests of exported policies: they act like ``predict``, or are refused in one line."""
 
 import io
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 from stable_baselines3.common.utils import ConstantSchedule
-from torch import Tensor, nn
+from torch import nn
 
 from snn_gym.policies import StatefulActorCriticPolicy
 from snn_gym.spiking import NetworkConfig
-from snn_gym.spiking.bookkeeping import full_state
 from tests.policies.identity import CASES, VIEWS, Identity, make, observations
 from tests.policies.test_policies import tell_apart
 
 COUNT = 1000
-Exported = Callable[[Tensor], Tensor]
 ignored = pytest.mark.filterwarnings("ignore")
 
 
@@ -125,15 +122,6 @@ def test_exported_policies_of_every_algorithm_equal_predict(way, name):
 
 
 @ignored
-@ways
-def test_exported_policies_on_spike_trains_equal_predict(way):
-    model = make("DQN", Identity("spikes"))
-    with torch.no_grad():
-        model.policy.q_net.q_net.head.weight.mul_(20.0)
-    assert_acts_alike(model, way, "spikes")
-
-
-@ignored
 @pytest.mark.parametrize(
     ("way", "encoder"),
     [*((way, "rate") for way in WAYS),
@@ -179,13 +167,3 @@ def test_a_state_is_carried_through_an_exported_network(way):
             torch.testing.assert_close(carried, own)
             outputs.append(output)
     assert torch.stack(outputs).std() > 0
-
-
-@ignored
-def test_tracing_does_not_change_the_normaliser():
-    model = make("PPO").learn(64)
-    before = {name: x.clone() for name, x in full_state(model.policy).items()}
-    with torch.no_grad():
-        torch.jit.trace(model.policy, torch.zeros(2, 3), check_trace=False)
-    after = full_state(model.policy)
-    assert all(torch.equal(after[name], x) for name, x in before.items())

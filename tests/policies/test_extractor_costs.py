@@ -211,11 +211,3 @@ def test_zeros_of_an_image_are_no_operations():
     # One pixel is below 5 x 5 places of the kernels of two maps that are not zero.
     costs = policy.record(seen).costs
     assert costs.macs_per_decision["extractor"] == 25 * 2
-
-
-def test_recording_leaves_the_extractor_as_it_was():
-    policy = policy_of(VALUES, Projected)
-    extractor, seen = policy.features_extractor, np.full((1, 3), 0.5, np.float32)
-    before = policy.record(seen).costs
-    assert (len(extractor._forward_hooks), len(extractor._forward_pre_hooks)) == (0, 0)
-    assert policy.record(seen).costs == before

@@ -89,16 +89,6 @@ def optimisers(model):
     return [model.policy.actor.optimizer, model.policy.critic.optimizer]
 
 
-def test_population_heads_keep_the_initial_gain():
-    network = NetworkConfig((8,), 4, decoder="population")
-    policy = make("PPO", policy_kwargs={"network": network, "spiking_critic": True}).policy
-    for head, gain in ((policy.action_net, 0.01), (policy.value_net, 1.0)):
-        assert torch.allclose(head.weight.norm(dim=1), torch.tensor(gain))
-        assert not head.bias.any()
-    policy = make("PPO", policy_kwargs={"network": network, "ortho_init": False}).policy
-    assert policy.action_net.bias.all()
-
-
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_spiking_layers_keep_their_own_initialisation(recurrent):
     network = NetworkConfig((8, 8), 4, recurrent=recurrent)

@@ -140,15 +140,6 @@ def test_partial_normaliser_equals_a_normaliser_of_its_columns(columns, seed):
     assert partial.state_dict().keys() == full.state_dict().keys()
 
 
-def test_gradients_pass_the_partial_normaliser():
-    features = torch.ones((1, 3), requires_grad=True)
-    normaliser = PartialNormaliser([1])
-    normaliser.std.fill_(4.0)
-    normaliser(features).sum().backward()
-    assert features.grad is not None
-    assert features.grad.tolist() == [[1.0, 0.25, 1.0]]
-
-
 class Own(BaseFeaturesExtractor):
     """Features extractor for any space with given features."""
 

@@ -53,36 +53,6 @@ def test_acting_tensors_are_enough_and_all_needed(name):
     assert np.array_equal(fresh.predict(seen, deterministic=True)[0], actions)
 
 
-LAYER = "layers.0.linear."
-
-
-@pytest.mark.parametrize(("name", "names"), [
-    ("PPO", {
-        "action_net.bias", "action_net.weight", "mlp_extractor.actor.neuron_constants",
-        f"mlp_extractor.actor.{LAYER}bias", f"mlp_extractor.actor.{LAYER}weight",
-        "mlp_extractor.normaliser.mean", "mlp_extractor.normaliser.std",
-    }),
-    ("DQN", {
-        "q_net.normaliser.mean", "q_net.normaliser.std", "q_net.q_net.neuron_constants",
-        "q_net.q_net.head.bias", "q_net.q_net.head.weight",
-        f"q_net.q_net.{LAYER}bias", f"q_net.q_net.{LAYER}weight",
-    }),
-    ("SAC", {
-        "actor.latent_pi.normaliser.mean", "actor.latent_pi.normaliser.std",
-        "actor.latent_pi.network.neuron_constants", "actor.mu.bias", "actor.mu.weight",
-        f"actor.latent_pi.network.{LAYER}bias", f"actor.latent_pi.network.{LAYER}weight",
-    }),
-    ("TD3", {
-        "actor.mu.0.normaliser.mean", "actor.mu.0.normaliser.std",
-        "actor.mu.0.network.neuron_constants",
-        "actor.mu.0.network.head.bias", "actor.mu.0.network.head.weight",
-        f"actor.mu.0.network.{LAYER}bias", f"actor.mu.0.network.{LAYER}weight",
-    }),
-])  # fmt: skip
-def test_acting_tensors_leave_out_tensors_of_training(name, names):
-    assert set(make(name).policy.acting_state_dict()) == names
-
-
 def test_wrong_acting_tensors_are_named():
     policy = make("PPO").policy
     good = policy.acting_state_dict()
@@ -136,14 +106,6 @@ def test_rollouts_and_their_updates_use_the_same_statistics(name, view):
 
 
 @algorithms
-def test_the_normaliser_learns_the_statistics_of_observations(name):
-    normaliser = make(name).learn(400).policy.normaliser
-    # 100 or 120, 0 or -0.3, and a standard normal value
-    assert torch.allclose(normaliser.mean, torch.tensor([110.0, -0.15, 0.0]), atol=2.0, rtol=0.0)
-    assert torch.allclose(normaliser.std, torch.tensor([10.0, 0.15, 1.0]), rtol=0.2)
-
-
-@algorithms
 def test_acting_and_evaluation_never_change_the_normaliser(name):
     model = make(name).learn(STEPS)
     before = copy.deepcopy(full_state(model.policy.normaliser))
@@ -154,21 +116,6 @@ def test_acting_and_evaluation_never_change_the_normaliser(name):
     after = full_state(model.policy.normaliser)
     assert all(torch.equal(before[key], after[key]) for key in before)
     assert before["count"].item() > 0
-
-
-@pytest.mark.parametrize(("name", "parts"), [
-    ("PPO", ["mlp_extractor"]), ("DQN", ["q_net", "q_net_target"]),
-    ("QRDQN", ["quantile_net", "quantile_net_target"]),
-    ("SAC", ["actor.latent_pi", "critic", "critic_target"]),
-    ("TQC", ["actor.latent_pi", "critic", "critic_target"]),
-    ("TD3", ["actor.mu.0", "actor_target.mu.0", "critic", "critic_target"]),
-])  # fmt: skip
-def test_all_networks_share_one_normaliser(name, parts):
-    policy = make(name).learn(STEPS).policy
-    for part in parts:
-        assert policy.get_submodule(part).normaliser is policy.normaliser
-    assert not torch.equal(policy.normaliser.std, torch.ones(3))
-    assert float(policy.normaliser.std.min()) > 0
 
 
 @algorithms

@@ -35,20 +35,6 @@ def assert_alike(policy, other, view="analogue"):
     assert np.array_equal(actions, others)
 
 
-@algorithms
-def test_models_and_policies_are_restored_from_files(name, tmp_path):
-    model = trained(name)
-    kept = copy.deepcopy(full_state(model.policy))
-    assert kept.keys() > model.policy.state_dict().keys()
-    model.save(tmp_path / "model")
-    model.policy.save(str(tmp_path / "policy"))
-    loaded = type(model).load(tmp_path / "model", device="cpu")
-    policy = type(model.policy).load(str(tmp_path / "policy"), device="cpu")
-    assert_same(full_state(loaded.policy), kept)
-    assert_same(full_state(policy), kept)
-    assert_alike(loaded.policy, policy)
-
-
 PARTS = ("actor", "critic", "q_net", "quantile_net")
 
 
@@ -116,21 +102,6 @@ def test_a_policy_travels_to_the_processes_of_a_subproc_vec_env():
     _, rewards, _, _ = envs.step(np.array([0]))
     assert set(rewards.tolist()) <= {0.0, 1.0}
     envs.close()
-
-
-@algorithms
-def test_predict_takes_every_space(name):
-    views = [view for view in VIEWS if (name, view) != ("StatefulDQN", "Dict")]
-    for view in views:
-        env = Identity(view, EVERY[name].actions[0])
-        model = make(name, env)
-        seen = observations(view, 5)
-        together, _ = model.predict(seen, deterministic=True)
-        first = {key: x[0] for key, x in seen.items()} if view == "Dict" else seen[0]
-        alone, _ = model.predict(first, deterministic=True)
-        assert together.shape == (5, *alone.shape)
-        assert env.action_space.contains(alone if alone.shape else int(alone))
-        assert np.allclose(together[0], alone, atol=1e-5)
 
 
 def test_stateful_dqn_refuses_dict_observations():

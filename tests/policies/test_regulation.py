@@ -9,7 +9,6 @@ from snn_gym.spiking import (
     RegulationParameters,
     SpikingNetwork,
 )
-from snn_gym.spiking.bookkeeping import full_state
 from tests.policies.identity import CASES, Identity, make, observations, score
 
 FIRST_ORDER = [name for name in CASES if name != "TRPO"]
@@ -140,33 +139,6 @@ def test_controllers_act_only_at_the_start_of_a_rollout():
     model.policy.set_training_mode(False)
     acted = different(tensors(model), after_updates)
     assert acted == {"mlp_extractor.actor.layers.0.linear.weight"}
-
-
-def test_a_target_network_gets_weights_that_a_controller_changed():
-    model = regulated("DQN", CONTROLLER)
-    model.learn(STEPS["DQN"])
-    online, target = model.policy.q_net.q_net, model.policy.q_net_target.q_net
-    assert float(online.regulation.controllers[0].moved.abs().max()) > 0
-    assert target.regulation.controllers[0].count.item() == 0
-    model.policy.q_net_target.load_state_dict(model.policy.q_net.state_dict())
-    assert torch.equal(online.layers[0].linear.bias, target.layers[0].linear.bias)
-
-
-@pytest.mark.parametrize("name", ["PPO", "DQN", "SAC"])
-@pytest.mark.parametrize("regulation", [PENALTIES, CONTROLLER])
-def test_acting_tensors_equal_an_unregulated_policy(name, regulation):
-    trained, plain = (
-        regulated(name, regulation).learn(STEPS[name]).policy,
-        regulated(name, None).policy,
-    )
-    acting = trained.acting_state_dict()
-    assert acting.keys() == plain.acting_state_dict().keys()
-    plain.load_acting_state_dict(acting)
-    seen = observations("analogue", 50)
-    ours, theirs = (x.predict(seen, deterministic=True)[0] for x in (trained, plain))
-    assert (ours == theirs).all()
-    if regulation is PENALTIES:
-        assert full_state(trained).keys() == full_state(plain).keys()
 
 
 @pytest.mark.parametrize("name", ["PPO", "DQN"])

@@ -144,18 +144,6 @@ def test_best_action_is_chosen_and_the_state_is_carried(kind, space):
         assert np.array_equal(state[0], values_state)
 
 
-@every_q_kind
-def test_a_saved_policy_acts_the_same(kind, tmp_path):
-    made = q_policy(kind)
-    made.save(tmp_path / "policy")
-    loaded = StatefulDQNPolicy.load(tmp_path / "policy")
-    assert (loaded.gated, loaded.spiking) == (made.gated, made.spiking)
-    seen = np.random.default_rng(0).uniform(-1, 1, (5, 3)).astype(np.float32)
-    one, other = made.predict(seen), loaded.predict(seen)
-    assert np.array_equal(one[0], other[0])
-    assert np.array_equal(one[1][0], other[1][0])
-
-
 def test_unknown_units_and_arguments_are_refused():
     with pytest.raises(ValueError, match="gated must be one of gru, lstm, rnn, leaky, got 'mgu'"):
         q_policy("gru", gated="mgu")

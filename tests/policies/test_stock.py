@@ -57,19 +57,3 @@ def test_costs_are_recorded_and_saved_agents_act_the_same(agent, env_id, macs, t
         seen = observation[0] if one else observation
         found, _ = loaded.predict(seen, deterministic=True)
         np.testing.assert_array_equal(found, model.predict(seen, deterministic=True)[0])
-
-
-def test_tensors_with_other_names_are_refused():
-    policy = snn_gym.make_agent("sb3-ppo", "CartPole-v1").policy
-    tensors = policy.acting_state_dict()
-    assert sorted(tensors) == [
-        "action_net.bias",
-        "action_net.weight",
-        "mlp_extractor.policy_net.0.bias",
-        "mlp_extractor.policy_net.0.weight",
-        "mlp_extractor.policy_net.2.bias",
-        "mlp_extractor.policy_net.2.weight",
-    ]
-    del tensors["action_net.bias"]
-    with pytest.raises(ValueError, match=r"acting tensors do not match: action_net\.bias"):
-        policy.load_acting_state_dict(tensors)

@@ -64,16 +64,18 @@ def trained(tmp_path_factory):
 
 
 def test_arms_branch_from_off_and_controls_have_the_bound_of_lean(trained):
-    off, shed, uniform = (trained(arm) for arm in ("off", "lean", "uniform"))
+    off, shed, prune = (trained(arm) for arm in ("off", "lean", "prune"))
     assert (off.steps, off.arm, off.frozen_mean) == (2048, "off", None)
     assert shed.frozen_mean is not None
     assert 8.0 < shed.frozen_mean < 500.0
     # An arm begins no later than its share, from a checkpoint before.
     assert 0 < shed.branched_at <= shed.begun_at * 2048
-    assert uniform.settings == {
-        "pruning": 0.0, "signals": "uniform", "widening": 1.0, "tolerance": 1.0, **SHORT,
+    assert prune.settings == {
+        "pruning": 1.0, "signals": "prune", "widening": 1.0, "tolerance": 1.0, **SHORT,
         "bound": shed.last_bound,
     }  # fmt: skip
+    with pytest.raises(ValueError, match="arm 'uniform' needs the package of commit"):
+        trained("uniform")
 
 
 def test_an_arm_equals_its_training_from_the_start(trained, tmp_path, monkeypatch):

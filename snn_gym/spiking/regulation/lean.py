@@ -26,7 +26,7 @@ https://arxiv.org/abs/1511.06295). Three rules control this:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -35,8 +35,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from snn_gym.spiking.network_config import LeanParameters, Signals
-from snn_gym.spiking.regulation.penalties import shuffled_order
+from snn_gym.spiking.network_config import LeanParameters
 from snn_gym.spiking.spiking_layer import SharedLinear, SpikingLayer, learned_synapses
 
 # ---- control -------------------------------------------------------------------------------------
@@ -352,8 +351,6 @@ def fold(
 # half of its synaptic operations, and as much again where a neuron fires at every other time step:
 # the square spares neurons that say much with few spikes, as in the rate regulariser of e-prop
 # (Bellec et al. 2020, https://doi.org/10.1038/s41467-020-17236-y).
-REDIRECTED: tuple[Signals, ...] = ("shuffled", "uniform", "scale")
-"""Signals that give neurons another gradient of the cost than their own."""
 LEAST_SPIKES = 1.0
 """Spikes of a layer in a decision below which they cost nothing, so that no layer falls silent."""
 
@@ -380,35 +377,6 @@ def spike_cost(
         price = fan_out * time_steps if count >= LEAST_SPIKES else 0
         cost = cost + price * (rates / 2 + rates.square()).sum()
     return cost, synops
-
-
-def decay_cost(weights: Iterable[Tensor]) -> Tensor:
-    """Return half the sum of squared weights, a cost that ignores spikes."""
-    return torch.stack([x.square().sum() / 2 for x in weights]).sum()
-
-
-def redirect(
-    gradients: dict[str, Tensor], orders: dict[str, Tensor], signals: Signals
-) -> dict[str, Tensor]:
-    """Return the gradients of the cost by parameter, as a control experiment redirects them.
-
-    A row of a layer's weights holds a neuron's synapses, so its gradient is the neuron's whole
-    signal: cost times surrogate gradient times input. ``shuffled`` permutes rows by ``orders``
-    (N,), ``uniform`` averages them, ``scale`` averages vectors, such as biases, and zeroes
-    gradients of weights. Other signals, and parameters without an order, change nothing.
-    """
-    if signals not in REDIRECTED:
-        return gradients
-    changed = dict(gradients)
-    for name in orders.keys() & gradients.keys():
-        rows = gradients[name]
-        if signals == "shuffled":
-            changed[name] = rows[orders[name].to(rows.device)]
-        elif signals == "scale" and rows.dim() > 1:
-            changed[name] = torch.zeros_like(rows)
-        else:
-            changed[name] = rows.mean(0, keepdim=True).expand_as(rows)
-    return changed
 
 
 def prune(layers: Sequence[SpikingLayer], strength: float, *, spikes_enter: bool) -> None:
@@ -451,25 +419,3 @@ def pruned(weight: Tensor, share: float) -> Tensor:
     magnitudes = weight.abs()
     weakest = magnitudes.flatten().kthvalue(count).values
     return weight.masked_fill(magnitudes <= weakest, 0.0)
-
-
-def neurons_of(parameters: dict[str, Tensor], layers: Sequence[SpikingLayer]) -> dict[str, int]:
-    """Return the number of neurons of every parameter whose rows belong to neurons, by name."""
-    sizes = {id(x): layer.size for layer in layers for x in layer.parameters()}
-    for layer in layers:
-        if isinstance(layer.linear, SharedLinear):  # the neurons of a filter count as one
-            sizes |= {id(x): len(x) for x in learned_synapses(layer.linear)}
-    return {
-        name: sizes[id(x)]
-        for name, x in parameters.items()
-        if id(x) in sizes and x.dim() > 0 and len(x) == sizes[id(x)]
-    }
-
-
-def shuffled_orders(sizes: dict[str, int], seed: int) -> dict[str, Tensor]:
-    """Return a cyclic permutation for each parameter; parameters of equal size share one."""
-    orders = {
-        size: shuffled_order(size, torch.Generator().manual_seed(seed))
-        for size in set(sizes.values())
-    }
-    return {name: orders[size] for name, size in sizes.items()}

@@ -1,4 +1,4 @@
-"""Tests of the cost of spikes: by hand, against autograd, and in the controls."""
+"""Tests of the cost of spikes and of pruning: by hand and against autograd."""
 
 from __future__ import annotations
 
@@ -9,12 +9,8 @@ from hypothesis import strategies as st
 
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking.regulation.lean import (
-    decay_cost,
-    neurons_of,
     prune,
     pruned,
-    redirect,
-    shuffled_orders,
     spike_cost,
 )
 from tests.spiking.strategies import normal
@@ -72,58 +68,6 @@ def test_gradients_equal_the_formula(steps, batch, fan_outs, seed):
         torch.testing.assert_close(gradient, expected.expand_as(gradient))
 
 
-ROWS = torch.tensor([[1.0, 2.0], [3.0, 4.0], [8.0, 0.0]])
-ORDER = torch.tensor([1, 2, 0])
-
-
-def test_own_signals_are_unchanged():
-    gradients = {"weight": ROWS, "head": ROWS}
-    for signals in ("own", "blind", "prune"):
-        assert redirect(gradients, {"weight": ORDER}, signals) is gradients
-
-
-def test_shuffled_rows_by_hand():
-    gradients = {"weight": ROWS, "bias": torch.tensor([1.0, 2.0, 3.0]), "head": ROWS}
-    found = redirect(gradients, {"weight": ORDER, "bias": ORDER, "absent": ORDER}, "shuffled")
-    assert found["weight"].tolist() == [[3.0, 4.0], [8.0, 0.0], [1.0, 2.0]]
-    assert found["bias"].tolist() == [2.0, 3.0, 1.0]
-    assert found["head"] is ROWS
-    assert list(found) == list(gradients)
-    assert gradients["weight"] is ROWS
-
-
-def test_uniform_rows_by_hand():
-    found = redirect({"weight": ROWS, "head": ROWS}, {"weight": ORDER}, "uniform")
-    assert found["weight"].tolist() == [[4.0, 2.0]] * 3
-    assert found["head"] is ROWS
-
-
-@given(st.dictionaries(st.text(max_size=3), st.integers(2, 40), max_size=5), st.integers(0, 999))
-def test_shuffled_orders_move_every_neuron(sizes, seed):
-    orders = shuffled_orders(sizes, seed)
-    assert orders.keys() == sizes.keys()
-    for name, order in orders.items():
-        assert sorted(order.tolist()) == list(range(sizes[name]))
-        assert not bool((order == torch.arange(sizes[name])).any())
-    # Weights and biases of a neuron go together.
-    for name, order in orders.items():
-        for other, size in sizes.items():
-            if size == sizes[name]:
-                assert torch.equal(order, orders[other])
-
-
-def test_the_scale_of_a_layer_is_one_threshold():
-    gradients = {"weight": ROWS, "bias": ROWS[:, 0], "head": ROWS}
-    found = redirect(gradients, {"weight": ORDER, "bias": ORDER}, "scale")
-    assert torch.equal(found["weight"], torch.zeros_like(ROWS))
-    assert torch.equal(found["bias"], ROWS[:, 0].mean().expand(len(ROWS)))
-    assert torch.equal(found["head"], ROWS)
-
-
-def test_the_decay_cost_is_half_the_sum_of_squares():
-    assert float(decay_cost([torch.tensor([[1.0, -2.0]]), torch.tensor([3.0])])) == 7.0
-
-
 @pytest.mark.parametrize(
     ("share", "left"),
     [
@@ -172,16 +116,3 @@ def test_layers_lose_the_same_share_of_synapses_and_no_bias():
     untouched = [x.detach().clone() for x in weights]
     prune(layers, 0.0, spikes_enter=True)
     assert all(torch.equal(x, y) for x, y in zip(weights, untouched, strict=True))
-
-
-def test_neuron_rows_of_parameters():
-    config = NetworkConfig((6, 5), 4, recurrent=True)
-    network = SpikingNetwork(config, 3, 2)
-    named = dict(network.named_parameters())
-    found = neurons_of(named, list(network.layers))
-    assert set(found.values()) == {6, 5}
-    # Input weights, recurrent weights and biases of both layers; nothing of the head.
-    assert not any(name.startswith("head") for name in found)
-    rest = {name for name in named if name not in found}
-    assert rest
-    assert all(name.startswith(("head", "decoder")) for name in rest), rest
