@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from snn_gym_deploy.c import CFiles, to_c
-    from snn_gym_deploy.chips import CHIPS, Demand, demand_of, misfits
-    from snn_gym_deploy.conversion import ResidualPolicy, choose_share, convert, fine_tune
+    from snn_gym_deploy.chips import CHIPS, Demand, demand_of, describe, misfits
+    from snn_gym_deploy.conversion import convert
     from snn_gym_deploy.instructions import Instructions, count_instructions, count_program
     from snn_gym_deploy.integer import IntegerProgram, to_integer
     from snn_gym_deploy.nir_graph import Host, NIRFiles, read_host, to_nir
     from snn_gym_deploy.nir_import import from_nir, network_from_nir, submit_nir
     from snn_gym_deploy.onnx import to_onnx
-    from snn_gym_deploy.rl_zoo import to_zip
     from snn_gym_deploy.verilog import VerilogFiles, seen_and_noisy, to_verilog
-    from snn_gym_deploy.visits import Visits, episode_costs, visit
+    from snn_gym_deploy.visits import Visits, visit
 
 __all__ = [
     "CHIPS",
@@ -29,16 +28,13 @@ __all__ = [
     "Instructions",
     "IntegerProgram",
     "NIRFiles",
-    "ResidualPolicy",
     "VerilogFiles",
     "Visits",
-    "choose_share",
     "convert",
     "count_instructions",
     "count_program",
     "demand_of",
-    "episode_costs",
-    "fine_tune",
+    "describe",
     "from_nir",
     "misfits",
     "network_from_nir",
@@ -50,22 +46,20 @@ __all__ = [
     "to_nir",
     "to_onnx",
     "to_verilog",
-    "to_zip",
     "visit",
 ]
 
 _HOMES = {
     "c": ("CFiles", "to_c"),
-    "chips": ("CHIPS", "Demand", "demand_of", "misfits"),
-    "conversion": ("ResidualPolicy", "choose_share", "convert", "fine_tune"),
+    "chips": ("CHIPS", "Demand", "demand_of", "describe", "misfits"),
+    "conversion": ("convert",),
     "instructions": ("Instructions", "count_instructions", "count_program"),
     "integer": ("IntegerProgram", "to_integer"),
     "nir_graph": ("Host", "NIRFiles", "read_host", "to_nir"),
     "nir_import": ("from_nir", "network_from_nir", "submit_nir"),
     "onnx": ("to_onnx",),
-    "rl_zoo": ("to_zip",),
     "verilog": ("VerilogFiles", "seen_and_noisy", "to_verilog"),
-    "visits": ("Visits", "episode_costs", "visit"),
+    "visits": ("Visits", "visit"),
 }
 """Public names by module."""
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from snn_gym._base.names import check_identifier, safe_title
-from snn_gym._base.storage import write_text_atomic
-from snn_gym.policies.frozen import program_of
-from snn_gym.program.program import Execution, Program, compact
+from snn_gym.policies import program_of
+from snn_gym.program import Program, compact
 from snn_gym_deploy.c_base import ANNSource, Source
 from snn_gym_deploy.c_integer import FixedSource, FixedUnitsSource, straight_source
-from snn_gym_deploy.c_spiking import EventSource, SpikingSource
+from snn_gym_deploy.c_spiking import SpikingSource
+from snn_gym_deploy.files import check_identifier, safe_title, write_files
 from snn_gym_deploy.integer import to_integer
 from snn_gym_deploy.visits import Visits
 
@@ -49,7 +48,6 @@ def to_c(
     fixed_point: bool = False,
     drop_silent: bool = False,
     straight_line: bool = False,
-    execution: Execution | None = None,
     name: str = "agent",
     title: str = "",
 ) -> CFiles:
@@ -65,27 +63,20 @@ def to_c(
             on which no output depends. In other states they might fire.
         straight_line: Whether fixed point is written without loops over neurons and synapses, which
             takes fewer instructions; for at most ``c_integer.MOST_SYNAPSES`` synapses.
-        execution: ``events`` updates neurons only when they receive, with a time for each neuron in
-            the state; for float and spikes as inputs. None for the program's own.
         name: Prefix of functions, types and files: lower-case letters, digits and underscores.
         title: Description of the agent in the header; unsafe characters become underscores.
 
     Raises:
         ValueError: The name is not allowed, visits are missing, an ANN is to be without silent
-            neurons, or a part of the agent has no form in C, or none by events.
+            neurons, or a part of the agent has no form in C.
     """
     check_identifier(name, ("main",), "not 'main'")
     if straight_line and not fixed_point:
         raise ValueError("straight_line is a form of fixed point; set fixed_point, too")
     title = safe_title(title)
     program = model if isinstance(model, Program) else program_of(model)
-    if execution is not None:
-        program = replace(program, execution=execution)
-    by_events = program.execution == "events"
-    if by_events and (fixed_point or not program.spiking):
-        raise ValueError(
-            "execution 'events' is written in C for spiking agents, in float; leave it out"
-        )
+    if program.execution == "events":
+        raise ValueError("execution 'events' is not written in C; export the clocked program")
     if drop_silent and not program.spiking:
         raise ValueError("drop_silent is for spiking agents, and this is an ANN; leave it out")
     scaled = fixed_point and (program.spiking or program.stateful)
@@ -103,8 +94,7 @@ def to_c(
             return _write(straight_source(integer, name, title), Path(folder))
         fixed = FixedSource if program.spiking else FixedUnitsSource
         return _write(fixed(integer, name, title), Path(folder))
-    spiking = EventSource if by_events else SpikingSource
-    kind = spiking if program.spiking else ANNSource
+    kind = SpikingSource if program.spiking else ANNSource
     return _write(kind(program, name, title), Path(folder))
 
 
@@ -113,8 +103,6 @@ def _write(source: Source, folder: Path) -> CFiles:
     header, code = (folder / f"{source.name}.{suffix}" for suffix in "hc")
     program = folder / "main.c"
     texts = {header: source.header(), code: source.source(), program: source.main()}
-    folder.mkdir(parents=True, exist_ok=True)
-    for path, text in texts.items():
-        write_text_atomic(path, text)
+    write_files(texts)
     memory = source.constant_bytes, source.state_bytes
     return CFiles(header, code, program, *memory, source.sizes)

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.program.layers import DenseLayer, Filtered, GatedLayer, Layer, LeakyLayer
-from snn_gym.program.program import Program
+from snn_gym.program import DenseLayer, Filtered, GatedLayer, Layer, LeakyLayer, Program
 from snn_gym_deploy import c_text
 
 _LINE = 96

@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.program.expressions import own
-from snn_gym.program.layers import GatedLayer, Layer
-from snn_gym.program.neuron import equations
+from snn_gym.program import GatedLayer, Layer, equations, own
 from snn_gym_deploy import c_text
 from snn_gym_deploy.c_base import ANNSource, Source, number, standardised, within
 from snn_gym_deploy.c_spiking import SpikingSource, advanced

@@ -1,4 +1,4 @@
-"""C source of spiking programs: encoders, neurons printed from their texts, network, events."""
+"""C source of spiking programs: encoders, neurons printed from their texts, network."""
 
 from __future__ import annotations
 
@@ -10,31 +10,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.program.encoders import (
+from snn_gym.program import (
+    DISTANCE,
+    INPUT,
     INTEGRATED,
     INTENSITY_RANGE,
+    SILENT,
+    SPIKED,
+    Expression,
     LatencyEncoder,
+    Neuron,
+    NeuronLayer,
     PopulationEncoder,
+    Program,
     RateEncoder,
     ReceptiveFields,
     SpikeEncoder,
+    Style,
     encoder_name,
-)
-from snn_gym.program.events import Idling
-from snn_gym.program.expressions import STEPS, Expression, Style, names_in, own, print_lines, walk
-from snn_gym.program.layers import NeuronLayer
-from snn_gym.program.neuron import (
-    DISTANCE,
-    INPUT,
-    SILENT,
-    SPIKED,
-    Equations,
-    Neuron,
     equations,
-    idle_equations,
+    name_of,
+    own,
+    print_lines,
+    walk,
 )
-from snn_gym.program.neurons import name_of
-from snn_gym.program.program import Program
 from snn_gym_deploy import c_text
 from snn_gym_deploy.c_base import Source, number, synapses_of
 from snn_gym_deploy.fixed_point import GAIN_BITS
@@ -193,7 +192,7 @@ class SpikingSource(Source):
 
     number, sum = "float", "float"  # C types of neurons' numbers and of sums of weights
     places, helpers, products = c_text.PLACES, c_text.HELPERS, c_text.ADD_PRODUCTS
-    currents, added, updated = c_text.CURRENTS, c_text.ADDED, c_text.UPDATED
+    currents = c_text.CURRENTS
 
     def __init__(self, program: Program, name: str, title: str) -> None:
         super().__init__(program, name, title)
@@ -213,17 +212,16 @@ class SpikingSource(Source):
 
     def _helpers(self) -> Iterator[str]:
         yield self.places
-        if not self.program.held or self._adds_rows():
+        layers = self.program.neurons
+        if not self.program.held or len(layers) > 1 or layers[0].recurrent is not None:
             yield self.helpers
         if self.program.held:
             yield self.products
         yield from self._filter_functions(spikes_from=2 if self.program.held else 1)
-        kinds = ((layer.neuron, layer.each) for layer in self.program.neurons)
+        kinds = ((layer.neuron, layer.each) for layer in layers)
         for neuron, each in dict.fromkeys(kinds):
-            yield self._neuron_text(neuron, function_name(neuron, each), each)
-
-    def _neuron_text(self, neuron: type[Neuron], name: str, each: bool) -> str:
-        return neuron_function(neuron, name, each=each, fixed=self.sum == "int32_t")
+            name, fixed = function_name(neuron, each), self.sum == "int32_t"
+            yield neuron_function(neuron, name, each=each, fixed=fixed)
 
     def _header(self) -> Mapping[str, str]:
         program, widest = self.program, max(self.program.channels, *self.sizes)
@@ -256,11 +254,6 @@ class SpikingSource(Source):
         if self.keeps_readout:
             yield "transition", self.program.readout.transition
         yield from zip(("head_weights", "head_biases"), self.head, strict=True)
-
-    def _adds_rows(self) -> bool:
-        """Return whether a layer receives spikes of neurons, its own or another layer's."""
-        layers = self.program.neurons
-        return len(layers) > 1 or layers[0].recurrent is not None
 
     def _state_fields(self) -> Iterator[str]:
         for k, layer in enumerate(self.program.neurons, start=1):
@@ -331,7 +324,7 @@ class SpikingSource(Source):
             given = {"base": base, "driven": driven, "unit": self.units[k - 1]}
             yield self.currents.format(k=k, size=size, **given)
         name = function_name(layer.neuron, layer.each)
-        yield self.updated.format(name=name, k=k, currents=source, size=size)
+        yield c_text.UPDATED.format(name=name, k=k, currents=source, size=size)
 
     def _driven(self, k: int, layer: NeuronLayer, held: bool) -> Iterator[str]:
         """Yield the lines that add the weights of spikes to ``currents``."""
@@ -347,10 +340,10 @@ class SpikingSource(Source):
                 yield f"filter_{k}({source}, currents);"
                 return  # a convolution is not recurrent
             yield f"const int count = places_of({source}, {inputs}, places);"
-            yield self.added.format(weights=f"weights_{k}", size=size, count="count")
+            yield c_text.ADDED.format(weights=f"weights_{k}", size=size, count="count")
         if layer.recurrent is not None:
             yield f"const int looped = places_of(state->spikes_{k}, {size}, places);"
-            yield self.added.format(weights=f"recurrent_{k}", size=size, count="looped")
+            yield c_text.ADDED.format(weights=f"recurrent_{k}", size=size, count="looped")
 
 
 def function_name(neuron: type[Neuron], each: bool) -> str:
@@ -373,126 +366,3 @@ def _additions(program: Program) -> int:
     fed = program.neurons[1:] if program.held else program.neurons
     loops = [x.recurrent for x in program.neurons if x.recurrent is not None]
     return program.time_steps * (sum(map(synapses_of, fed)) + sum(x.size for x in loops))
-
-
-# ---- events --------------------------------------------------------------------------------------
-# Programs with execution ``events``, in float.
-# Closed forms cancel: they are computed in 64 bits.
-_DOUBLE = replace(
-    FLOAT,
-    constant=lambda x: number(x).removesuffix("f"),
-    assignment="const double {name} = {value};",
-    functions={
-        **{operator: call.removesuffix("f") for operator, call in FLOAT.functions.items()},
-        "**": "power",
-    },
-)
-_NEVER_IDLE = 1e30
-_MOST_STEPS = 64  # up to which repeated time steps take fewer instructions than a closed form
-_NEW, _HIGHEST = "new_", "new_highest"  # prefix and name that no state variable has
-
-
-class EventSource(SpikingSource):
-    """C files of a spiking program whose neurons are updated only when they receive."""
-
-    helpers, currents = c_text.RECEIVE + "\n" + c_text.POWER, c_text.RECEIVED
-    added, updated = c_text.RECEIVE_ROWS, c_text.EVENTS_UPDATED
-    filters = False
-
-    def __init__(self, program: Program, name: str, title: str) -> None:
-        super().__init__(program, name, title)
-        if program.held:
-            raise ValueError(
-                "the currents of encoder 'constant' arrive at every time step, and execution "
-                "'events' is written in C for spikes; train on spikes, or leave 'events' out"
-            )
-        self._idling = [Idling(layer) for layer in program.neurons]
-
-    @property
-    def state_bytes(self) -> int:
-        """Memory of the state, in bytes, with the time of each neuron's update."""
-        return super().state_bytes + 5 * sum(self.sizes) + 4
-
-    def _adds_rows(self) -> bool:
-        return True
-
-    def _header(self) -> Mapping[str, str]:
-        found = super()._header()
-        return {**found, "costs": f"by events, at most {found['costs']}"}
-
-    def _neuron_text(self, neuron: type[Neuron], name: str, each: bool) -> str:
-        # The functions get one neuron at a time, with its own constants gathered.
-        text = equations(neuron)
-        gathered = c_text.GATHERED.format(count=len(text.constants)) if each else ""
-        update = c_text.UPDATE.format(
-            name=name,
-            count=len(text.state),
-            gathered=gathered,
-            p="p" if each else "constants",
-            most=_MOST_STEPS,
-        )
-        return "\n".join(
-            [super()._neuron_text(neuron, name, False), _idle_text(neuron, name), update]
-        )
-
-    def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        yield from super()._tables()
-        for k, (layer, idling) in enumerate(
-            zip(self.program.neurons, self._idling, strict=True), start=1
-        ):
-            yield f"shifts_{k}", idling.shift.reshape(-1).astype(np.float32)
-            excess = np.minimum(idling.excess, _NEVER_IDLE)
-            yield f"excess_{k}", excess.astype(np.float32)
-            rest = dict(zip(layer.neuron.state, layer.rest[:, np.newaxis], strict=True))
-            yield f"awake_{k}", idling.may_fire(rest)[0].astype(np.int8)
-
-    def _state_fields(self) -> Iterator[str]:
-        yield from super()._state_fields()
-        for k, size in enumerate(self.sizes, start=1):
-            yield c_text.EVENTS_STATE.format(k=k, size=size)
-        yield "    uint32_t now; /* time steps of the episode */"
-
-    def _reset(self) -> Iterator[str]:
-        *lines, end = super()._reset()
-        yield from lines
-        yield from (c_text.EVENTS_RESTED.format(k=k + 1) for k in range(len(self.sizes)))
-        yield "    state->now = 0;"
-        yield end
-
-    def _layer(self, k: int, layer: NeuronLayer) -> Iterator[str]:
-        if k == 1:
-            yield "state->now++;"
-        yield from super()._layer(k, layer)
-
-
-def _idle_text(neuron: type[Neuron], name: str) -> str:
-    """Return the C functions of one neuron in time without input: its state, and if it may fire."""
-    text, idle = equations(neuron), idle_equations(neuron)
-    assert idle is not None  # of programs with execution events
-    moved = dict(zip((_NEW + x for x in text.state), idle.state, strict=True))
-    after = [
-        f"state[{s}] = (float)({own(_NEW + x)} + (double)shifts[{s} * size]);"
-        for s, x in enumerate(text.state)
-    ]
-    fires = [f"return {own(_HIGHEST)} + excess > 0.0f;"]
-    return c_text.IDLE.format(
-        name=name,
-        idle=_body(text, moved, after, "double"),
-        may_fire=_body(text, {_HIGHEST: idle.margin}, fires, "float"),
-    )
-
-
-def _body(
-    text: Equations, targets: Mapping[str, Expression], after: Sequence[str], number: str
-) -> str:
-    """Return the lines of a C function that computes ``targets`` in a type of numbers."""
-    used = names_in(*targets.values())
-    state = f"({number})state[{{0}}] - ({number})shifts[{{0}} * size]"
-    given = {
-        **{x: f"constants[{k}]" for k, x in enumerate(text.constants)},
-        **{x: state.format(s) for s, x in enumerate(text.state)},
-        STEPS: "steps",
-    }
-    lines = [f"const {number} {own(x)} = {value};" for x, value in given.items() if x in used]
-    style = _DOUBLE if number == "double" else FLOAT
-    return "\n".join(f"    {x}" for x in [*lines, *print_lines(targets, style), *after])

@@ -78,90 +78,6 @@ static inline void add_rows(const float *weights, int size, const int *places, i
 }
 """
 
-RECEIVE = """\
-/* Add the rows of weights of the neurons that fired, and mark the neurons that they reach. */
-static void receive(const float *weights, int size, const int *places, int count, float *total,
-                    unsigned char *received) {
-    for (int k = 0; k < count; k++) {
-        const float *row = weights + places[k] * size;
-        for (int n = 0; n < size; n++) {
-            if (row[n] != 0.0f) {
-                total[n] += row[n];
-                received[n] = 1;
-            }
-        }
-    }
-}
-"""
-
-POWER = """\
-/* The base to the power of a whole number, by squares. */
-static inline double power(double base, double exponent) {
-    double result = 1.0;
-    for (uint32_t left = (uint32_t)exponent; left > 0; left /= 2) {
-        if (left % 2) {
-            result *= base;
-        }
-        base *= base;
-    }
-    return result;
-}
-"""
-
-IDLE = """\
-/* Move a neuron on by time steps without input. */
-static void {name}_idle(const float *constants, const float *shifts, int size, float *state,
-    uint32_t steps) {{
-    (void)constants, (void)steps;
-{idle}
-}}
-
-/* Whether a neuron may fire without input. */
-static int {name}_may_fire(const float *constants, const float *shifts, int size, float excess,
-    const float *state) {{
-    (void)constants, (void)size;
-{may_fire}
-}}
-"""
-
-GATHERED = """
-        float p[{count}];
-        for (int c = 0; c < {count}; c++) {{
-            p[c] = constants[c * size + n];
-        }}"""
-
-UPDATE = """\
-/* Update the neurons that received, by all time steps since their last update. */
-static void {name}_events(const float *constants, const float *shifts, const float *excess,
-    const float *biases, const float *currents, const unsigned char *received, uint32_t now,
-    float *state, uint32_t *updated, int size, unsigned char *spikes, unsigned char *awake,
-    int *places) {{
-    const int due = places_of(received, size, places);
-    memset(spikes, 0, (size_t)size);
-    for (int k = 0; k < due; k++) {{
-        const int n = places[k];
-        float own[{count}];{gathered}
-        for (int s = 0; s < {count}; s++) {{
-            own[s] = state[s * size + n];
-        }}
-        uint32_t steps = now - updated[n] - 1;
-        if (steps > {most}) {{
-            {name}_idle({p}, shifts + n, size, own, steps);
-            steps = 0;
-        }}
-        for (; steps > 0; steps--) {{
-            {name}({p}, biases + n, own, 1, spikes + n);
-        }}
-        {name}({p}, currents + n, own, 1, spikes + n);
-        updated[n] = now;
-        awake[n] = (unsigned char){name}_may_fire({p}, shifts + n, size, excess[n], own);
-        for (int s = 0; s < {count}; s++) {{
-            state[s * size + n] = own[s];
-        }}
-    }}
-}}
-"""
-
 ADD_PRODUCTS = """\
 /* Add the rows of weights times the values that are not 0, four at a time. */
 static inline void add_products(const float *weights, int inputs, int size, const float *values,
@@ -341,34 +257,13 @@ for (int n = 0; n < {size}; n++) {{
     currents[n] = {base}[n] + currents[n] * {unit};
 }}"""
 
-RECEIVED = """\
-float currents[{size}];
-unsigned char received[{size}];
-memcpy(currents, {base}, sizeof currents);
-memcpy(received, state->awake_{k}, sizeof received);
-{driven}"""
-
 RESTED = """\
     memcpy(state->neurons_{k}, rest_{k}, sizeof rest_{k});
     memset(state->spikes_{k}, 0, sizeof state->spikes_{k});"""
 
-EVENTS_RESTED = """\
-    memset(state->updated_{k}, 0, sizeof state->updated_{k});
-    memcpy(state->awake_{k}, awake_{k}, sizeof awake_{k});"""
-
-EVENTS_STATE = """\
-    uint32_t updated_{k}[{size}]; /* time step of the last update */
-    unsigned char awake_{k}[{size}]; /* may fire without input */"""
-
 PRODUCTS = "add_products(&weights_{k}[0][0], {inputs}, {size}, {source}, {total});"
 ADDED = "add_rows(&{weights}[0][0], {size}, places, {count}, currents);"
-RECEIVE_ROWS = "receive(&{weights}[0][0], {size}, places, {count}, currents, received);"
 UPDATED = "{name}(constants_{k}, {currents}, state->neurons_{k}, {size}, state->spikes_{k});"
-
-EVENTS_UPDATED = """\
-{name}_events(constants_{k}, shifts_{k}, excess_{k}, biases_{k}, currents,
-    received, state->now, state->neurons_{k}, state->updated_{k}, {size},
-    state->spikes_{k}, state->awake_{k}, places);"""
 
 SEEN = """\
 unsigned char seen[{channels}];

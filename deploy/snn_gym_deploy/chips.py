@@ -5,13 +5,14 @@ Only these limits are compared. Neuron models, input currents and speed are not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.program.program import Program
+from snn_gym.program import Program
+from snn_gym_deploy.visits import Visits
 
 _STATE_BYTES = 2
 _INDEXED_SYNAPSE_BYTES = 2
@@ -131,3 +132,23 @@ def misfits(demand: Demand, chip: Chip) -> tuple[str, ...]:
         for name, most in chip.limits.items()
         if getattr(demand, name) > most
     )
+
+
+def describe(program: Program, visits: Visits) -> Iterator[str]:
+    """Yield the requirements of a spiking agent as lines of text."""
+    demand, costs = demand_of(program), visits.costs
+    mean = costs.hidden_spikes / program.time_steps
+    yield (
+        f"{demand.neurons:,} neurons, {demand.synapses:,} synapses, fan-in {demand.fan_in:,} and "
+        f"fan-out {demand.fan_out:,} at most"
+    )
+    yield f"{demand.memory_bytes:,} bytes: weights of 8 bits, biases and states of 16"
+    yield (
+        f"spikes per time step: {visits.peak_spikes:,} at most, {mean:.2f} on average, "
+        f"{mean / sum(program.sizes):.1%} of the neurons"
+    )
+    silent = sum(int((~fired).sum()) for fired in visits.fired)
+    yield f"neurons that never fired, which --drop-silent leaves out: {silent:,}"
+    for name, chip in CHIPS.items():
+        missing = ", ".join(misfits(demand, chip))
+        yield f"{name}, {chip.core}: {f'no room: {missing}' if missing else 'fits'}"

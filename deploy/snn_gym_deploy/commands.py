@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,14 +34,6 @@ class ExportOptions:
     ] = None
     onnx: Annotated[
         Path | None, typer.Option("--onnx", help="ONNX model to write.", show_default="none")
-    ] = None
-    zip: Annotated[
-        Path | None,
-        typer.Option(
-            "--zip",
-            help="Folder to write a zip of Stable-Baselines3 into, for RL Zoo's tools.",
-            show_default="none",
-        ),
     ] = None
     hardware: Annotated[
         bool,
@@ -75,9 +67,6 @@ class ExportOptions:
             show_default="serial",
         ),
     ] = False
-    events: Annotated[
-        bool, typer.Option("--events", help="C that updates neurons only when they receive.")
-    ] = False
     episodes: Annotated[
         int, typer.Option(min=1, help="Episodes that show scales and silent neurons.")
     ] = 20
@@ -86,12 +75,13 @@ class ExportOptions:
 
 @with_options(ExportOptions)
 def export(agent: Shown, env: ShownEnvironment = None, *, options: ExportOptions) -> None:
-    """Write an agent as C source, Verilog, NIR graph, ONNX model or zip, or count its cost."""
+    """Write an agent as C source, Verilog, NIR graph or ONNX model, or count its cost."""
     _check_options(options)
-    for target in (options.c, options.verilog, options.nir, options.onnx, options.zip):
+    for target in (options.c, options.verilog, options.nir, options.onnx):
         if target is not None and target.exists() and (target.is_file() or any(target.iterdir())):
             raise ValueError(f"{target} exists already; name another place")
-    from snn_gym_deploy import to_nir, to_onnx, to_zip, visit
+    from snn_gym.policies import program_of
+    from snn_gym_deploy import describe, to_nir, to_onnx, visit
 
     model, env_id, name, arguments = load_shown("export", agent, env)
     title = f"{name} on {env_id}"
@@ -100,12 +90,12 @@ def export(agent: Shown, env: ShownEnvironment = None, *, options: ExportOptions
         say(f"written: {graph.graph}, and the part of the host: {graph.host}")
     if options.onnx is not None:
         say(f"written: {to_onnx(model, options.onnx)}")
-    if options.zip is not None:
-        say(f"written: {to_zip(model, options.zip)}")
     visited = functools.partial(visit, model, env_id, options.episodes, env_kwargs=arguments)
     if options.hardware:
-        lines = _hardware_lines(model, visited, agent, env_id)
-        say(f"{title}, {options.episodes} episodes", *lines)
+        program = program_of(model)
+        if not program.spiking:
+            raise ValueError(f"{agent} has no spiking neurons; name a spiking agent")
+        say(f"{title}, {options.episodes} episodes", *describe(program, visited()))
     if options.count is not None:
         say(f"{title}: {_instructions(model, env_id, visited, options.count, arguments)}")
     if options.c is not None:
@@ -118,19 +108,19 @@ def _check_options(options: ExportOptions) -> None:
     """Refuse an export to no or to several forms, and options of C for another form."""
     given = [
         f"--{name}"
-        for name in ("c", "verilog", "nir", "onnx", "zip", "hardware", "count")
+        for name in ("c", "verilog", "nir", "onnx", "hardware", "count")
         if getattr(options, name) not in (None, False)
     ]
     if len(given) != 1:
         raise ValueError(
-            "export needs one of --c FOLDER, --verilog FOLDER, --nir FILE, --onnx FILE, --zip "
-            f"FOLDER, --hardware and --count TARGET, got {' and '.join(given) or 'none'}"
+            "export needs one of --c FOLDER, --verilog FOLDER, --nir FILE, --onnx FILE, "
+            f"--hardware and --count TARGET, got {' and '.join(given) or 'none'}"
         )
     forms = {
-        "--c": ("fixed_point", "straight_line", "drop_silent", "events"),
+        "--c": ("fixed_point", "straight_line", "drop_silent"),
         "--verilog": ("drop_silent", "parallel"),
     }
-    for name in ("fixed_point", "straight_line", "drop_silent", "events", "parallel"):
+    for name in ("fixed_point", "straight_line", "drop_silent", "parallel"):
         owners = [form for form, names in forms.items() if name in names]
         if getattr(options, name) and given[0] not in owners:
             why = "; --count chooses the cheapest form itself" if options.count is not None else ""
@@ -139,22 +129,6 @@ def _check_options(options: ExportOptions) -> None:
             raise ValueError(
                 f"{option} is an option of {allowed}, got {given[0]}{why}; leave it out"
             )
-
-
-def _hardware_lines(
-    model: Any, visited: Callable[[], Any], agent: str, env_id: str
-) -> Iterator[str]:
-    """Return the resources that chips need for an agent, beside its twin of the results table."""
-    from snn_gym.leaderboard.pretrained import twin_costs
-    from snn_gym.policies import program_of
-    from snn_gym.zoo import agent_ids, read_manifest
-    from snn_gym_deploy.hardware import describe
-
-    program = program_of(model)
-    if not program.spiking:
-        raise ValueError(f"{agent} has no spiking neurons; name a spiking agent")
-    name = agent if agent in agent_ids() else read_manifest(Path(agent)).agent
-    return describe(program, visited(), None if name is None else twin_costs(name, env_id))
 
 
 def _instructions(
@@ -184,7 +158,6 @@ def _export_c(
         fixed_point=fixed_point,
         drop_silent=options.drop_silent,
         straight_line=options.straight_line,
-        execution="events" if options.events else None,
         name=options.name,
         title=title,
     )
@@ -234,10 +207,7 @@ def _export_verilog(
 def submit_nir(
     graph: Annotated[Path, typer.Argument(help="NIR graph to submit.")],
     env: Annotated[str, typer.Option(help="Environment that the graph acts on.")],
-    agent: Annotated[
-        str,
-        typer.Option(help="Name of the graph in the table; a new one gets a folder in agents/."),
-    ],
+    agent: Annotated[str, typer.Option(help="Imported agent, with a folder in agents/.")],
     out: Annotated[
         Path | None, typer.Option(help="Folder to write.", show_default="GRAPH-submission")
     ] = None,
@@ -254,11 +224,7 @@ def submit_nir(
     ] = 0,
 ) -> None:
     """Evaluate a NIR graph that was trained elsewhere, and write its submission."""
-    from snn_gym.zoo import agent_ids
     from snn_gym_deploy import submit_nir as submit
 
-    is_new = agent not in agent_ids()
     folder = out or graph.with_name(f"{graph.stem}-submission")
     say(f"submission: {submit(graph, env, agent, folder, host=host, seed=seed, steps=steps)}")
-    if is_new:
-        say(f"new agent: agents/{agent}; say in its README.md who trained it, where and how")

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,13 +22,8 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from snn_gym.leaderboard.pretrained import load_row
-from snn_gym.leaderboard.reevaluation import Again
-from snn_gym.leaderboard.results import list_rows, rows_by_weights
-from snn_gym.leaderboard.table import read_instructions
-from snn_gym.policies.raw_observations import raw_policy
-from snn_gym.program.prices import known_price
-from snn_gym.program.program import Program
+from snn_gym.policies import raw_policy
+from snn_gym.program import Program, known_price
 from snn_gym_deploy.c import CFiles, to_c
 from snn_gym_deploy.c_base import table
 from snn_gym_deploy.visits import Visits, first_episodes, visit
@@ -241,32 +236,9 @@ def check_tools(name: str | None) -> Target:
     return target
 
 
-def recount(leaderboard: Path, target: Target) -> Iterator[Again]:
-    """Count the instructions of a leaderboard's rows again, and compare them with its file.
-
-    Yields:
-        Outcome of each count of a row; one that cannot be repeated here holds, and says so.
-
-    Raises:
-        ValueError: A row or a line of the file does not fit its schema.
-    """
-    rows, counts = rows_by_weights(list_rows(leaderboard)), read_instructions(leaderboard)
-    # The audit reports counts of no row.
-    stored_by_row = [
-        (rows[k], n) for (k, name), n in counts.items() if name == target and k in rows
-    ]
-    for row, stored in stored_by_row:
-        try:
-            found = count_instructions(
-                target=check_tools(target),  # before it loads the row, which takes longer
-                model=load_row(leaderboard, row),
-                env_id=row.environment,
-            ).per_decision
-            text = f"{target}: {found:.9g} counted, {stored:.9g} stored"
-        except ValueError as error:
-            found, text = stored, f"{target} not counted again: {error}"
-        # Two compilers may differ by a few percent.
-        yield Again(row.name, text if abs(found / stored - 1) > 0.1 else None, text)
+def recount(model: BaseAlgorithm, env_id: str, target: Target) -> float:
+    """Return the instructions of a model's decision on a target."""
+    return count_instructions(model, env_id, target).per_decision
 
 
 HOST, CORTEX_M4 = (

@@ -27,21 +27,28 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.program.expressions import COMPARISONS, Expression, walk
-from snn_gym.program.interpreter import chosen, enter
-from snn_gym.program.layers import (
+from snn_gym.program import (
+    COMPARISONS,
+    DISTANCE,
     GATES,
-    Activation,
+    INPUT,
+    SILENT,
+    SPIKED,
     DenseLayer,
+    Expression,
     Filtered,
     GatedLayer,
-    Gates,
     LeakyLayer,
+    Neuron,
     NeuronLayer,
+    Normaliser,
+    Program,
+    chosen,
+    enter,
+    equations,
+    name_of,
+    walk,
 )
-from snn_gym.program.neuron import DISTANCE, INPUT, SILENT, SPIKED, Neuron, equations
-from snn_gym.program.neurons import name_of
-from snn_gym.program.program import Normaliser, Program
 from snn_gym_deploy.fixed_point import (
     GAIN_BITS,
     LIMIT,
@@ -61,7 +68,7 @@ from snn_gym_deploy.fixed_point import (
 )
 
 Unit = Literal["potential", "share"]
-UnitKind = Activation | Gates | Literal["leaky"]
+UnitKind = Literal["relu", "tanh", "gru", "lstm", "rnn", "leaky"]
 ARGUMENT_BITS = 12
 """Bits of arguments of tanh and gates."""
 _WEIGHT_LIMIT = 2**7 - 1

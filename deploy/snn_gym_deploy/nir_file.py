@@ -12,27 +12,23 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load, save
 
-from snn_gym._base.names import printable
-from snn_gym._base.storage import StorageError, parse_tensors, read_regular_file
-from snn_gym.leaderboard.manifest import shorten
-from snn_gym.leaderboard.worker import Limits, apply_limits
+from snn_gym.leaderboard import Limits, ask_limited, limit_process, read_regular_file, shorten
 
 MAX_FILE_BYTES = 64 << 20
 MAX_VALUES = 8 << 20  # numbers in all arrays together
 MAX_NODES = 128
 _MAX_NAME = 128
-_MAX_MESSAGE = 300
 _MAX_DIMENSIONS = 4
 _LIMITS = Limits(memory_bytes=1 << 30, cpu_seconds=10, file_bytes=256 << 20)
 _WALL_SECONDS = 120.0
@@ -75,63 +71,32 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
     """Read a NIR graph of ``nir.write`` in a limited process; ValueError for other files."""
     name = shorten(Path(path).name)
     data = read_regular_file(path, max_bytes=MAX_FILE_BYTES)
-    status, answer, message = _in_process(data)
+    status, answer, message = ask_limited("snn_gym_deploy.nir_file", data, _LIMITS, _WALL_SECONDS)
     if status == _REFUSED:
         raise ValueError(f"{name}: {message}")
     if status != 0:
+        ended = f"it took more than {_WALL_SECONDS:g} s" if status is None else f"status {status}"
         raise ValueError(
-            f"{name} can't be read as a NIR graph (status {status}: {message}); expected the HDF5 "
-            "file that nir.write makes"
+            f"{name} can't be read as a NIR graph ({ended}: {message}); expected the HDF5 file "
+            "that nir.write makes"
         )
-    tensors, header = parse_tensors(answer, where="the reader's answer")
-    kinds: dict[str, str] = json.loads(header["kinds"])
-    arrays = {key: tensor.numpy() for key, tensor in tensors.items()}
+    head, _, tensors = answer.partition(b"\n")
+    kinds, edges = json.loads(head)
+    arrays = load(tensors)
     nodes = {
         node: Node(kind, {field: arrays[f"{k}/{field}"] for field in FIELDS[kind]})
         for k, (node, kind) in enumerate(kinds.items())
     }
-    return Graph(nodes, tuple((a, b) for a, b in json.loads(header["edges"])))
-
-
-def _in_process(data: bytes) -> tuple[int, bytes, str]:
-    """Return a reading process's status (-1: too slow), output and last line of errors."""
-    # Imported here: the reading process does without it.
-    from snn_gym.leaderboard.rerun import worker_environment
-
-    environment = worker_environment()
-    environment["PYTHONPATH"] += f"{os.pathsep}{Path(__file__).resolve().parents[1]}"
-    with (
-        tempfile.TemporaryFile() as question,
-        tempfile.TemporaryFile() as answer,
-        tempfile.TemporaryFile() as log,
-    ):
-        question.write(data)
-        question.seek(0)
-        try:
-            status = subprocess.run(
-                [sys.executable, "-P", "-m", "snn_gym_deploy.nir_file"],
-                stdin=question, stdout=answer, stderr=log, cwd="/", env=environment,
-                timeout=_WALL_SECONDS, check=False,
-            ).returncode  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return -1, b"", f"it took more than {_WALL_SECONDS:g} s"
-        answer.seek(0)
-        log.seek(0)
-        lines = log.read(1 << 20).decode("utf-8", "replace").strip().splitlines()
-        last = printable(lines[-1])[:_MAX_MESSAGE] if lines else "it said nothing"
-        return status, answer.read(), last
+    return Graph(nodes, tuple((a, b) for a, b in edges))
 
 
 def main() -> None:
     """Limit this process, then turn the HDF5 file on standard input into safetensors."""
-    apply_limits(_LIMITS)
-    import h5py
-    from safetensors.numpy import save
-
+    limit_process()
     with h5py.File(io.BytesIO(sys.stdin.buffer.read()), "r") as file:
         try:
             graph = _graph(file)
-        except StorageError as error:
+        except RefusedError as error:
             print(error, file=sys.stderr)  # noqa: T201
             sys.exit(_REFUSED)
     arrays = {
@@ -140,8 +105,7 @@ def main() -> None:
         for field, array in node.arrays.items()
     }
     kinds = {name: node.kind for name, node in graph.nodes.items()}
-    header = {"kinds": json.dumps(kinds), "edges": json.dumps(graph.edges)}
-    sys.stdout.buffer.write(save(arrays, metadata=header))
+    sys.stdout.buffer.write(json.dumps([kinds, graph.edges]).encode() + b"\n" + save(arrays))
 
 
 def _graph(file: Any) -> Graph:
@@ -216,8 +180,6 @@ def _name(value: Any, where: str) -> str:
 
 def _inside(group: Any, name: str, where: str) -> Any:
     """Return a member of a group; refuse links to another place or file."""
-    import h5py
-
     if not isinstance(group, h5py.Group) or name not in group:
         raise _refuse(f"{where} has no {name!r}")
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
@@ -227,8 +189,6 @@ def _inside(group: Any, name: str, where: str) -> Any:
 
 def _check_here(data: Any, where: str) -> None:
     """Refuse a data set with numbers in other files, or with filters from plug-ins."""
-    import h5py
-
     if not isinstance(data, h5py.Dataset):
         raise _refuse(f"{where} is no data set")
     if data.is_virtual or data.external:
@@ -239,8 +199,12 @@ def _check_here(data: Any, where: str) -> None:
         raise _refuse(f"{where} is packed by the filters {sorted(filters)}; expected gzip")
 
 
-def _refuse(problem: str) -> StorageError:
-    return StorageError("unreadable", printable(problem))
+class RefusedError(ValueError):
+    """A fault of the file."""
+
+
+def _refuse(problem: str) -> RefusedError:
+    return RefusedError(shorten(problem))
 
 
 if __name__ == "__main__":

@@ -3,49 +3,55 @@
 from __future__ import annotations
 
 import io
-import json
 import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
+import nir
 import numpy as np
+from msgspec import Meta, Struct
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from snn_gym._base.config import Config, Length, Positive, Range, TimeSteps, to_mapping
-from snn_gym._base.storage import read_regular_file, write_bytes_atomic, write_text_atomic
-from snn_gym.leaderboard.manifest import parse_strict
-from snn_gym.policies.frozen import program_of
-from snn_gym.program.encoders import encoder_name
-from snn_gym.program.layers import Convolution, Filtered, NeuronLayer
-from snn_gym.program.neuron import Neuron, equations, matched
-from snn_gym.program.neurons import IAF, LIF, LIFBox, name_of
-from snn_gym.program.program import Program
+from snn_gym.leaderboard import read_regular_file, shorten
+from snn_gym.policies import program_of
+from snn_gym.program import (
+    IAF,
+    LIF,
+    Convolution,
+    Filtered,
+    LIFBox,
+    Neuron,
+    NeuronLayer,
+    Program,
+    encoder_name,
+    equations,
+    matched,
+    name_of,
+)
+from snn_gym_deploy.files import write_files
 from snn_gym_deploy.nir_file import Array, Graph, Node
-
-if TYPE_CHECKING:
-    import nir
-
 
 # ---- host ----------------------------------------------------------------------------------------
 DT_S = 1e-4  # time step of exported graphs (s)
 MAX_HOST_BYTES = 1 << 20
 _MAX_VALUES = 1 << 16
+_MAX_STEPS = 10_000
 
 # In the 32-bit floats of networks, smaller numbers are 0 and larger ones infinite.
 _LEAST, _MOST = 1e-37, 1e38
-_Number = Annotated[float, Range(at_least=-_MOST, at_most=_MOST)]
-_Numbers = Annotated[tuple[_Number, ...], Length(0, _MAX_VALUES)]
-_Scale = Annotated[float, Range(at_least=_LEAST, at_most=_MOST)]
-_Scales = Annotated[tuple[_Scale, ...], Length(1, _MAX_VALUES)]
+_Number = Annotated[float, Meta(ge=-_MOST, le=_MOST)]
+_Numbers = Annotated[tuple[_Number, ...], Meta(max_length=_MAX_VALUES)]
+_Scale = Annotated[float, Meta(ge=_LEAST, le=_MOST)]
+_Scales = Annotated[tuple[_Scale, ...], Meta(min_length=1, max_length=_MAX_VALUES)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Standardised(Config):
+class Standardised(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Standardisation of observations: ``(x - mean) / std``, then within ``[-clip, clip]``."""
 
     mean: _Numbers
@@ -54,18 +60,18 @@ class Standardised(Config):
     """None for no limit."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Observation(Config):
+class Observation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Input of the graph at each time step of a decision."""
 
-    values: Annotated[int, Range(at_least=1, at_most=_MAX_VALUES)]
+    values: Annotated[int, Meta(ge=1, le=_MAX_VALUES)]
     """Values of an observation, or channels of a spike train."""
     form: Literal["held", "spikes"]
     """``held``: all values at every time step; ``spikes``: a row of a spike train (T, values)."""
     standardised: Standardised | None
     """None: values are not standardised."""
 
-    def _check(self) -> None:
+    def __post_init__(self) -> None:
+        """Refuse scales of another size."""
         scale = self.standardised
         if scale is not None and {len(scale.mean), len(scale.std)} != {self.values}:
             raise ValueError(
@@ -74,8 +80,7 @@ class Observation(Config):
             )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Action(Config):
+class Action(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How an action is chosen from the graph's output."""
 
     choice: Literal["argmax", "clip", "squash"]
@@ -87,15 +92,14 @@ class Action(Config):
     """Greatest values of continuous actions, else empty."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Host(Config):
+class Host(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Description of a graph's host, which feeds it and chooses actions: the JSON beside it."""
 
     format: Literal["snn_gym.host/1"]
     """Version of this schema."""
-    dt_s: Positive
+    dt_s: Annotated[float, Meta(gt=0.0)]
     """Time step (s) of the graph's time constants."""
-    time_steps: TimeSteps
+    time_steps: Annotated[int, Meta(ge=1, le=_MAX_STEPS)]
     """Time steps of a decision."""
     observation: Observation
     state: Literal["reset", "carried"]
@@ -142,7 +146,13 @@ def read_host(path: str | os.PathLike[str]) -> Host:
         ValueError: It is no such file.
     """
     data = read_regular_file(path, max_bytes=MAX_HOST_BYTES)
-    return parse_strict(Host, data, where=Path(path).name, code="host", by="`snn-gym export --nir`")
+    try:
+        return msgspec.json.decode(data, type=Host)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        name = shorten(Path(path).name)
+        raise ValueError(
+            f"{name}: {shorten(str(error))}; expected the file that `snn-gym export --nir` writes"
+        ) from error
 
 
 # ---- nir chain -----------------------------------------------------------------------------------
@@ -397,28 +407,22 @@ def to_nir(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> N
 
     Raises:
         ValueError: Importers disagree on a part of the agent; the message names the nearest one.
-        ModuleNotFoundError: The package ``nir`` is not installed.
     """
-    import nir
-
     program = program_of(model)
     if not program.spiking:
         raise ValueError("an ANN has no spikes to export as NIR; export it as C")
     file = Path(path)
     graph, host = nir_graph(program), host_of(program)
-    file.parent.mkdir(parents=True, exist_ok=True)
     written = io.BytesIO()
     nir.write(written, graph)
-    write_bytes_atomic(file, written.getvalue())
     described = file.with_suffix(".json")
-    write_text_atomic(described, json.dumps(to_mapping(host), indent=2) + "\n")
+    text = msgspec.json.format(msgspec.json.encode(host), indent=2) + b"\n"
+    write_files({file: written.getvalue(), described: text})
     return NIRFiles(file, described)
 
 
 def nir_graph(program: Program) -> nir.NIRGraph:
     """Return a program's graph: affine maps and neurons in turn, the head last; or ValueError."""
-    import nir
-
     _check(program)
     convolutions = _convolutions(program)
     first = convolutions[0]
@@ -454,8 +458,6 @@ def _convolutions(program: Program) -> list[Filtered | None]:
 
 def _flattened(name: str, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
     """Yield a node before ``name`` that flattens planes, by name; none for values."""
-    import nir
-
     if len(shape) > 1:
         yield f"flatten_{name}", nir.Flatten({"input": np.array(shape)}, start_dim=0)
 
@@ -464,8 +466,6 @@ def _synapses(
     k: int, layer: NeuronLayer, operator: Filtered | None, shape: tuple[int, ...]
 ) -> Iterator[tuple[str, Any]]:
     """Yield the nodes before a layer's neurons by name, for inputs of a shape."""
-    import nir
-
     if operator is None:
         yield from _flattened(f"affine_{k}", shape)
         yield f"affine_{k}", nir.Affine(np.ascontiguousarray(layer.weights.T), layer.biases)
@@ -550,8 +550,6 @@ def node_numbers(neuron: type[Neuron], numbers: Mapping[str, float]) -> dict[str
 
 
 def _neurons(layer: NeuronLayer, shape: tuple[int, ...]) -> Any:
-    import nir
-
     neuron, numbers = node_of(layer.neuron, layer.numbers)
     node = nir.CubaLIF if neuron is LIF else nir.LIF
     return node(

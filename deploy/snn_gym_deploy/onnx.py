@@ -17,26 +17,32 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import TensorProto, checker, helper, numpy_helper
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from snn_gym._base.lazy import import_extra
-from snn_gym._base.storage import write_bytes_atomic
-from snn_gym.policies.frozen import program_of
-from snn_gym.program.encoders import (
+from snn_gym.policies import program_of
+from snn_gym.program import (
+    GATES,
+    INPUT,
     INTEGRATED,
     INTENSITY_RANGE,
+    DenseLayer,
+    Expression,
+    GatedLayer,
     LatencyEncoder,
+    LeakyLayer,
+    NeuronLayer,
     PopulationEncoder,
+    Program,
     ReceptiveFields,
     SpikeEncoder,
+    equations,
+    parts_at_rest,
+    walk,
 )
-from snn_gym.program.expressions import Expression, walk
-from snn_gym.program.interpreter import parts_at_rest
-from snn_gym.program.layers import GATES, DenseLayer, GatedLayer, LeakyLayer, NeuronLayer
-from snn_gym.program.neuron import INPUT, equations
-from snn_gym.program.program import Program
 from snn_gym_deploy.c_spiking import check_encoder
+from snn_gym_deploy.files import write_files
 
 _OPERATORS = {
     "+": "Add", "-": "Sub", "*": "Mul", "/": "Div", "-x": "Neg", "abs": "Abs", "exp": "Exp",
@@ -63,19 +69,15 @@ def to_onnx(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> 
 
     Raises:
         ValueError: A part of the agent cannot be exported; the message names the nearest one.
-        ImportError: The package ``onnx`` is not installed.
     """
     program = program_of(model)
-    import_extra("onnx", "export as ONNX needs onnx", "deploy")
     data: bytes = _Builder().model(program).SerializeToString()
     if find_spec("onnxruntime") is not None:
         from onnxruntime import InferenceSession
 
         InferenceSession(data, providers=["CPUExecutionProvider"])
-    file = Path(path)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes_atomic(file, data)
-    return file
+    write_files({Path(path): data})
+    return Path(path)
 
 
 class _Builder:
@@ -89,8 +91,6 @@ class _Builder:
 
     def model(self, program: Program) -> Any:
         """Return the checked ONNX model of a program; call it once."""
-        from onnx import TensorProto, checker, helper
-
         signal = self._standardised(program)
         decide = self._spiking if program.spiking else self._ann
         decoded, carried = decide(program, signal)
@@ -353,8 +353,6 @@ class _Builder:
         return self._named(operator, f"n{len(self._nodes)}", *inputs)
 
     def _named(self, operator: str, name: str, *inputs: Any) -> str:
-        from onnx import helper
-
         names = [x if isinstance(x, str) else self._constant(x) for x in inputs]
         if self._batched.intersection(names):
             self._batched.add(name)
@@ -365,8 +363,6 @@ class _Builder:
         return name
 
     def _constant(self, value: Any) -> str:
-        from onnx import numpy_helper
-
         name = f"c{len(self._constants)}"
         array = np.ascontiguousarray(value) if np.ndim(value) else np.asarray(value)
         self._constants.append(numpy_helper.from_array(array, name))

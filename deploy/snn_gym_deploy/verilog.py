@@ -18,11 +18,9 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from snn_gym._base.names import check_identifier, safe_title
-from snn_gym._base.storage import write_text_atomic
-from snn_gym.policies.frozen import program_of
-from snn_gym.policies.raw_observations import raw_policy
-from snn_gym.program.program import Program, compact
+from snn_gym.policies import program_of, raw_policy
+from snn_gym.program import Program, compact
+from snn_gym_deploy.files import check_identifier, safe_title, write_files
 from snn_gym_deploy.integer import IntegerProgram, to_integer
 from snn_gym_deploy.verilog_base import Form
 from snn_gym_deploy.verilog_parallel import Parallel
@@ -103,9 +101,7 @@ def to_verilog(
     starts = [k % _EPISODE == 0 for k in range(len(observations))]
     files = {f"{name}.v": form.source(), **form.vectors(observations, starts)}
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for file, text in files.items():
-        write_text_atomic(folder / file, text)
+    write_files({folder / file: text for file, text in files.items()})
     sizes = tuple(x.size for x in form.integer.layers)
     sources = folder / f"{name}.v", folder / f"{name}_tb.v"
     return VerilogFiles(*sources, len(starts), sizes, form.integer.synapses)

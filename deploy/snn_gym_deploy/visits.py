@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,17 +12,10 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from snn_gym._base.config import Count, typed
-from snn_gym.envs.registry import make_task
-from snn_gym.envs.stable_baselines import EnvironmentLike, Given
-from snn_gym.leaderboard.evaluation import Evaluation, evaluate
-from snn_gym.policies.frozen import InterpretedPolicy
-from snn_gym.policies.protocols import Acting, RecordedPolicy
-from snn_gym.policies.raw_observations import raw_policy
-from snn_gym.program.costs import Costs
-from snn_gym.program.interpreter import hidden_before
-from snn_gym.program.program import Program
-from snn_gym.spiking.recording import Recording
+from snn_gym.leaderboard import evaluate
+from snn_gym.policies import Acting, raw_policy
+from snn_gym.program import Costs, hidden_before
+from snn_gym.spiking import Recording
 
 FIRST_SEED = 1_000_000_000  # of visits; the seeds of evaluations lie above
 
@@ -46,7 +39,7 @@ class Visits:
 
 def visit(
     model: BaseAlgorithm | BasePolicy,
-    env_id: EnvironmentLike,
+    env_id: str,
     episodes: int = 20,
     *,
     env_kwargs: Mapping[str, Any] | None = None,
@@ -57,46 +50,18 @@ def visit(
 
     Args:
         model: Algorithm with a spiking policy, or the policy.
-        env_id: Gymnasium id, or an object as ``snn_gym.evaluate`` takes it.
+        env_id: Gymnasium id.
         episodes: Number of episodes, at least 1.
         env_kwargs: Arguments of the environment.
 
     Raises:
         ValueError: There are no episodes.
     """
-    acted_in = Given(env_id, env_kwargs).acted_in
-    policy: RecordedPolicy = raw_policy(model, acted_in, env_kwargs)
-    watched = _Watched(policy)
-    seeds = range(FIRST_SEED, FIRST_SEED + typed(Count, episodes, "episodes"))
+    watched = _Watched(raw_policy(model, env_id, env_kwargs))
+    seeds = range(FIRST_SEED, FIRST_SEED + episodes)
     costs = evaluate(watched, env_id, seeds=seeds, env_kwargs=env_kwargs)
     inputs = tuple(watched.inputs.tolist())
     return Visits(tuple(watched.fired), tuple(watched.peaks), watched.peak_spikes, costs, inputs)
-
-
-def episode_costs(
-    program: Program,
-    env_id: str,
-    seeds: Sequence[int],
-    *,
-    env_kwargs: Mapping[str, Any] | None = None,
-) -> Evaluation:
-    """Evaluate a program by the interpreter, and count its costs in its own execution.
-
-    Costs are means over decisions: those of an episode are ``lengths`` times as much.
-
-    Args:
-        program: A program; ``with_events`` returns one that updates neurons only when they receive.
-        env_id: Gymnasium id.
-        seeds: Seed of each episode.
-        env_kwargs: Arguments of the environment.
-
-    Raises:
-        ValueError: There are no seeds, or observations do not fit the program.
-    """
-    env = make_task(env_id, **(env_kwargs or {}))
-    policy = InterpretedPolicy(program, env.observation_space, env.action_space)
-    env.close()
-    return evaluate(policy, env_id, seeds=seeds, env_kwargs=env_kwargs)
 
 
 def observations_of(
@@ -136,7 +101,7 @@ class _Observer:
 class _Watched:
     """A policy that sums up its recordings for an evaluation."""
 
-    def __init__(self, policy: RecordedPolicy) -> None:
+    def __init__(self, policy: Any) -> None:
         self._policy = policy
         self.observation_space, self.action_space = policy.observation_space, policy.action_space
         self.fired: list[NDArray[np.bool_]] = []

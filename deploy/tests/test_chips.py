@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snn_gym.leaderboard.pretrained import load_pretrained
+from snn_gym import load_pretrained
+from snn_gym.cli import main
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.program import compact
+from snn_gym_deploy import visit
 from snn_gym_deploy.chips import CHIPS, Demand, demand_of, misfits
 from tests.leaderboard.small_agent import AGENT
 from tests.made import build, spiking
@@ -86,3 +88,21 @@ def test_pruned_synapses_take_no_room():
     assert 0 < left < 64 * 64 / 10
     assert demand.synapses == 4 * 64 + left + 64 * 2
     assert (demand.neurons, demand.layers) == (PPO_LIF.neurons, PPO_LIF.layers)
+
+
+def test_the_command_prints_the_requirements(capsys):
+    words = ["export", "ppo-lif", "CartPole-v1", "--hardware", "--episodes", "1"]
+    assert main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "ppo-lif on CartPole-v1, 1 episodes"
+    assert lines[1] == "128 neurons, 4,480 synapses, fan-in 64 and fan-out 64 at most"
+    assert "Xylo, the chip: no room: fan in 64 of 63" in lines
+    assert main(["export", "ppo-mlp", "CartPole-v1", "--hardware"]) == 2
+    assert "has no spiking neurons" in capsys.readouterr().err
+
+
+def test_visits_have_the_costs_of_a_decision():
+    found = visit(load_pretrained("ppo-lif", "CartPole-v1"), "CartPole-v1", 1)
+    spikes = found.costs.total("spikes_per_decision")
+    assert spikes is not None
+    assert 0 < spikes / 8 <= found.peak_spikes <= 128

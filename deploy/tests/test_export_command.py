@@ -46,12 +46,6 @@ def test_printed_compiler_command_builds_a_working_program(tmp_path, monkeypatch
     assert done.stdout.split() == expected
 
 
-def test_events_need_spikes_as_inputs(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    assert main(["export", "ppo-lif", "CartPole-v1", "--c", "out", "--events"]) != 0
-    assert "train on spikes, or leave 'events' out" in capsys.readouterr().err
-
-
 @needs_compiler
 def test_straight_lines_and_counts_are_offered(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -86,21 +80,20 @@ def test_a_new_neuron_is_exported_as_the_faq_says(tmp_path, monkeypatch, registe
     assert to_c(policy, tmp_path / "c").source.exists()
     with pytest.raises(ValueError, match=r"'my_neuron' has no node in NIR; .* 'lif_box' or 'lif'"):
         to_nir(policy, tmp_path / "agent.nir")
-    pytest.importorskip("onnx")
     assert to_onnx(policy, tmp_path / "agent.onnx").exists()
 
 
 MISTAKES = [
     (
         "export ppo-lif CartPole-v1",
-        "export needs one of --c FOLDER, --verilog FOLDER, --nir FILE, --onnx FILE, --zip FOLDER, "
+        "export needs one of --c FOLDER, --verilog FOLDER, --nir FILE, --onnx FILE, "
         "--hardware and --count TARGET, got none",
     ),
     ("export recurrent-ppo-lsnn snn/CueAccumulation-v0 --nir a.nir", "train with neuron 'lif_box'"),
     ("export ppo-lif --c new", "export ppo-lif needs an environment, such as CartPole-v1"),
     ("export ppo-mlp CartPole-v1 --c new --drop-silent", "is for spiking agents, and this is an"),
     ("export RUN --c new --count host", "--hardware and --count TARGET, got --c and --count"),
-    ("export RUN --count host --events", "--events is an option of --c, got --count; --count"),
+    ("export RUN --count host --parallel", "--parallel is an option of --verilog, got --count"),
     ("export RUN --nir a.nir --parallel", "--parallel is an option of --verilog, got --nir"),
     ("export ppo-mlp CartPole-v1 --verilog a --name reg", "no keyword of Verilog; such as 'agent'"),
     ("export RUN --nir a.nir --straight-line", "--straight-line is an option of --c, got --nir"),

@@ -9,8 +9,6 @@ from tests.hostile.test_full_disk import no_room
 
 @pytest.mark.parametrize("name", ["agent.c", "agent.nir", "agent.onnx"])
 def test_a_file_that_finds_no_room_leaves_the_one_before(name, tmp_path):
-    if name == "agent.onnx":
-        pytest.importorskip("onnx")
     model, path = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=0), tmp_path / "folder" / name
     path.parent.mkdir()
     write = {"agent.c": lambda: to_c(model, path.parent), "agent.nir": lambda: to_nir(model, path),

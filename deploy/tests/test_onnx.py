@@ -17,7 +17,6 @@ from snn_gym.spiking import Neuron, register_neuron
 from snn_gym_deploy import to_onnx
 from tests.made import DENSE, RARE, RARE_STATEFUL, build, build_ann, observe, scattered
 
-pytest.importorskip("onnx")
 KINDS = [
     (SpikingActorCriticPolicy, "analogue", "discrete", {}),
     (SpikingActorCriticPolicy, "analogue", "continuous", {"neuron": "lif"}),

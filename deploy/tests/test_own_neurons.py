@@ -87,6 +87,5 @@ def test_neurons_without_fixed_point_are_refused(name, message, tmp_path):
 
 
 def test_a_neuron_without_a_node_of_nir_is_refused_by_name():
-    pytest.importorskip("nir", reason="nir is not installed")
     with pytest.raises(ValueError, match="neuron 'resonator' has no node in NIR"):
         nir_graph(spiking(build(SpikingActorCriticPolicy, neuron="resonator")))

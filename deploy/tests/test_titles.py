@@ -6,9 +6,12 @@ import subprocess
 import pytest
 from hypothesis import example, given, settings
 
+import snn_gym
 from compiled import COMPILER, WARNINGS, needs_compiler
 from snn_gym import load_pretrained
+from snn_gym.zoo import load_agent_spec
 from snn_gym_deploy import to_c, visit
+from snn_gym_deploy.files import safe_title
 from tests.hostile.test_generated_files import ATTACKS, TEXTS
 
 BENIGN = "an agent on CartPole-v1"
@@ -79,3 +82,17 @@ def test_a_compiler_takes_every_title(agents, tmp_path):
         files = to_c(model, tmp_path / str(k), title=" ".join(ATTACKS), **options)
         words = [str(COMPILER), *WARNINGS, "-fsyntax-only", str(files.source), str(files.program)]
         subprocess.run(words, check=True)
+
+
+@given(text=TEXTS)
+def test_titles_have_only_allowed_letters_and_are_idempotent(text):
+    title = safe_title(text)
+    assert re.fullmatch(r"[A-Za-z0-9 _.,:;()/+=%'-]*", title)
+    assert safe_title(title) == title
+
+
+def test_titles_of_the_zoo_are_unchanged():
+    for name in snn_gym.agent_ids():
+        spec = load_agent_spec(name)
+        assert safe_title(spec.description) == spec.description
+        assert safe_title(f"lean {name} on snn/CartPole-v1") == f"lean {name} on snn/CartPole-v1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import keyword
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 
 # ---- names ---------------------------------------------------------------------------------------
 AGENT_NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
@@ -13,30 +13,6 @@ AGENT_NAME_RULE = "small letters, digits and hyphens"
 MAX_AGENT_NAME = 64
 UNREGISTERED = "unregistered/"
 """Beginning of the recorded names of environments that no gymnasium id makes: their class."""
-_NO_TITLE = re.compile(r"[^A-Za-z0-9 _.,:;()/+=%'-]")
-_MAX_TITLE = 300
-
-
-_IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,31}")
-
-
-def check_identifier(name: str, reserved: Container[str], described: str) -> None:
-    """Refuse the name of exported functions or a module, and ``reserved`` ones, so described."""
-    if not _IDENTIFIER.fullmatch(name) or name in reserved:
-        raise ValueError(
-            f"name {name!r} must be at most 32 lower-case letters, digits and underscores, a "
-            f"letter first, and {described}; such as 'agent'"
-        )
-
-
-def safe_title(text: str) -> str:
-    """Return at most 300 characters of a text with single spaces for whitespace.
-
-    All others become ``_``, except for ASCII letters, digits and ``.,:;()/+=%'-``.
-    """
-    # A stranger's title can't end a comment in C, begin an HTML element, split a Markdown cell or
-    # steer a terminal.
-    return _NO_TITLE.sub("_", " ".join(text.split()))[:_MAX_TITLE]
 
 
 def without_controls(text: str) -> str:

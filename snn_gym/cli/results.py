@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,7 +165,12 @@ def _played(board: Path, options: VerifyOptions) -> tuple[Iterable[Any], str]:
 
     processes = options.processes
     if options.recount:
-        return _recounted(board), "hold or were not counted again, {} do not hold"
+        from snn_gym.program.prices import installed_prices
+
+        prices = [x for x in installed_prices().values() if x.recount is not None]
+        if not prices:
+            raise ValueError(ELSEWHERE.format("verify --recount"))
+        return rows.recount(board, prices), "hold or were not counted again, {} do not hold"
     if options.curves is not None:
         return rows.add_curves(board, options.curves), "have a learning curve now, {} do not"
     if options.faults:
@@ -184,13 +188,3 @@ def _played(board: Path, options: VerifyOptions) -> tuple[Iterable[Any], str]:
         processes=processes,
     )
     return played, "trained again, {} do not hold"
-
-
-def _recounted(board: Path) -> Iterable[Any]:
-    """Return the results of every installed price that is measured, by its ``recount``."""
-    from snn_gym.program.prices import installed_prices
-
-    recounts = [x.recount for x in installed_prices().values() if x.recount is not None]
-    if not recounts:
-        raise ValueError(ELSEWHERE.format("verify --recount"))
-    return itertools.chain.from_iterable(recount(board) for recount in recounts)

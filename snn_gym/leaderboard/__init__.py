@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from snn_gym._base.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from snn_gym._base.storage import read_regular_file
     from snn_gym.leaderboard.evaluation import Evaluation, evaluate
     from snn_gym.leaderboard.headings import COLUMNS
-    from snn_gym.leaderboard.manifest import SubmissionError
+    from snn_gym.leaderboard.manifest import SubmissionError, shorten
     from snn_gym.leaderboard.pretrained import load_pretrained
     from snn_gym.leaderboard.reevaluation import (
         add_curves,
@@ -18,26 +19,34 @@ if TYPE_CHECKING:
         retrain_rows,
     )
     from snn_gym.leaderboard.rendering import render_table, write_table
-    from snn_gym.leaderboard.rerun import VerificationSettings
-    from snn_gym.leaderboard.submission import submit
+    from snn_gym.leaderboard.rerun import VerificationSettings, ask_limited
+    from snn_gym.leaderboard.submission import submit, submit_imported
     from snn_gym.leaderboard.table import TableRow, table_rows
     from snn_gym.leaderboard.verification import check_board, verify
+    from snn_gym.leaderboard.worker import Limits, limit_process
+
 
 __all__ = [
     "COLUMNS",
     "Evaluation",
+    "Limits",
     "SubmissionError",
     "TableRow",
     "VerificationSettings",
     "add_curves",
     "add_robustness",
+    "ask_limited",
     "check_board",
     "evaluate",
+    "limit_process",
     "load_pretrained",
+    "read_regular_file",
     "reevaluate",
     "render_table",
     "retrain_rows",
+    "shorten",
     "submit",
+    "submit_imported",
     "table_rows",
     "verify",
     "write_table",
@@ -50,18 +59,24 @@ __getattr__, __dir__ = lazy_names(
     {
         "COLUMNS": "headings",
         "Evaluation": "evaluation",
+        "Limits": "worker",
         "SubmissionError": "manifest",
         "TableRow": "table",
         "VerificationSettings": "rerun",
         "add_curves": "reevaluation",
         "add_robustness": "reevaluation",
+        "ask_limited": "rerun",
         "check_board": "verification",
         "evaluate": "evaluation",
+        "limit_process": "worker",
         "load_pretrained": "pretrained",
+        "read_regular_file": "._base.storage",
         "reevaluate": "reevaluation",
         "render_table": "rendering",
         "retrain_rows": "reevaluation",
+        "shorten": "manifest",
         "submit": "submission",
+        "submit_imported": "submission",
         "table_rows": "table",
         "verify": "verification",
         "write_table": "rendering",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from snn_gym.leaderboard.manifest import (
     Scores,
     utc_now,
 )
+from snn_gym.leaderboard.pretrained import load_row
 from snn_gym.leaderboard.results import (
     Row,
     file_name,
@@ -43,12 +44,13 @@ from snn_gym.leaderboard.results import (
     verified_weights,
 )
 from snn_gym.leaderboard.submission import curve_of_run, keeps_log
-from snn_gym.leaderboard.table import line_of, split_rows
+from snn_gym.leaderboard.table import line_of, read_instructions, split_rows
 from snn_gym.leaderboard.verification import check_weights, different_returns, train_again
 from snn_gym.leaderboard.weights import trained_tensors
 from snn_gym.leaderboard.worker import Request, rerun
 from snn_gym.policies.protocols import Acting, ActingPolicy
 from snn_gym.policies.raw_observations import raw_policy
+from snn_gym.program.prices import Price
 from snn_gym.zoo import build_policy, load_agent
 from snn_gym.zoo.files import MANIFEST
 
@@ -88,6 +90,8 @@ ROUNDING_TOLERANCE = 0.01
 
 Its unit is the range from random play to ``solved``.
 """
+COUNT_TOLERANCE = 0.1
+"""Largest accepted relative difference of two counts of instructions: compilers differ."""
 Result = tuple[Mapping[str, Any], str]
 """Changed fields of a row, and a message."""
 Action = Callable[[Path, Row, tuple[int, ...]], Result]
@@ -108,6 +112,31 @@ class Again:
     def __str__(self) -> str:
         """Return the outcome as one line."""
         return f"{self.name}: {self.problem or self.same}"
+
+
+def recount(leaderboard: Path, prices: Iterable[Price]) -> Iterator[Again]:
+    """Measure the rows that ``instructions.csv`` names again, by the ``recount`` of each price.
+
+    Yields:
+        Outcome of each row and price; one that cannot be repeated here holds, and says so.
+
+    Raises:
+        ValueError: A row or a line of the file does not fit its schema.
+    """
+    rows, counts = rows_by_weights(list_rows(leaderboard)), read_instructions(leaderboard)
+    for price in prices:
+        # `verify --check` reports counts of no row.
+        for (key, name), stored in counts.items():
+            if name != price.name or key not in rows or price.recount is None:
+                continue
+            row = rows[key]
+            try:
+                found = price.recount(load_row(leaderboard, row), row.environment)
+                text = f"{price.name}: {found:.9g} counted, {stored:.9g} stored"
+            except ValueError as error:
+                found, text = stored, f"{price.name} not counted again: {error}"
+            differs = abs(found / stored - 1) > COUNT_TOLERANCE
+            yield Again(row.name, text if differs else None, text)
 
 
 def reevaluate(

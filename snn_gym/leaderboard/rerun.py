@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import os
 import shutil
@@ -178,20 +179,40 @@ def _ask(
         cpu_seconds=settings.cpu_seconds,
         file_bytes=settings.file_bytes,
     )
+    question = json.dumps(to_mapping(request)).encode() + b"\n" + weights
+    status, data, message = ask_limited(_WORKER, question, limits, settings.wall_seconds)
+    return status, data[:_MAX_ANSWER_BYTES], message
+
+
+def ask_limited(
+    module: str, question: bytes, limits: Limits, wall_seconds: float
+) -> tuple[int | None, bytes, str]:
+    """Run a module as a limited process on untrusted bytes, in a sandbox where possible.
+
+    Args:
+        module: Module to run as ``python -m``. Its ``main`` calls ``limit_process`` first, reads
+            standard input, and writes standard output.
+        question: Bytes of its standard input.
+        limits: Its limits. An answer is at most ``file_bytes`` long.
+        wall_seconds: Its time.
+
+    Returns:
+        Exit status (None after the time limit), answer, and last line of its standard error.
+    """
     with (
-        tempfile.TemporaryFile() as question,
+        tempfile.TemporaryFile() as given,
         tempfile.TemporaryFile() as answer,
         tempfile.TemporaryFile() as log,
     ):
-        question.write(json.dumps(to_mapping(request)).encode() + b"\n" + weights)
-        question.seek(0)
+        given.write(question)
+        given.seek(0)
         sandbox = find_sandbox()
-        worker = [sys.executable, "-P", "-m", _WORKER, json.dumps(to_mapping(limits))]
+        worker = [sys.executable, "-P", "-m", module, json.dumps(to_mapping(limits))]
         parent = [] if sandbox.waits else [str(os.getpid())]
         command = [*sandbox.command, *worker, *parent]
-        status = _run(command, settings.wall_seconds, question, answer, log)
+        status = _run(command, wall_seconds, given, answer, log, worker_environment(module))
         answer.seek(0)
-        return status, answer.read(_MAX_ANSWER_BYTES), _last_line(log)
+        return status, answer.read(limits.file_bytes), _last_line(log)
 
 
 def _run(
@@ -200,6 +221,7 @@ def _run(
     question: IO[bytes],
     answer: IO[bytes],
     log: IO[bytes],
+    environment: dict[str, str],
 ) -> int | None:
     """Run the worker and return its exit status, -n for signal n, None after the time limit."""
     # Files instead of pipes: their size is limited, and no writer waits for a reader.
@@ -209,7 +231,7 @@ def _run(
         stdout=answer,
         stderr=log,
         cwd="/",
-        env=worker_environment(),
+        env=environment,
         start_new_session=True,
     )
     try:
@@ -223,13 +245,17 @@ def _run(
     return 128 - status if status > 128 else status  # a sandbox reports signal n as 128 + n
 
 
-def worker_environment() -> dict[str, str]:
-    """Return the environment variables of a process that reads untrusted files."""
+def worker_environment(module: str = _WORKER) -> dict[str, str]:
+    """Return the environment variables of a process that reads untrusted files by a module."""
+    found = importlib.util.find_spec(module.partition(".")[0])
+    assert found is not None  # the caller has imported it
+    assert found.origin is not None
+    roots = {Path(__file__).resolve().parents[2], Path(found.origin).resolve().parents[1]}
     inherited = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
     return {
         **inherited,
-        # -P removes the current folder from the path; the package itself must stay on it.
-        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+        # -P removes the current folder from the path; the packages themselves must stay on it.
+        "PYTHONPATH": os.pathsep.join(map(str, roots)),
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",

@@ -39,6 +39,7 @@ from snn_gym.training.logs import read_episodes, seconds_at
 from snn_gym.training.run import EPISODES_FILE, check_logs
 from snn_gym.zoo import AgentManifest, build_policy, load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.build import resolve_settings
+from snn_gym.zoo.files import package_versions
 from snn_gym.zoo.lean import as_it_plays
 from snn_gym.zoo.recipe import TRAINING_SEED_LIMIT, Recipe, ResolvedSettings, Seeding
 
@@ -147,6 +148,41 @@ def submit(
     )  # fmt: skip
     write_submission(out, claim, trained.acting_state_dict(), seeds)
     return out
+
+
+def submit_imported(
+    policy: ActingPolicy,
+    agent: str,
+    env_id: str,
+    out: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    steps: int = 0,
+    seeds: Sequence[int] | None = None,
+) -> Path:
+    """Evaluate a policy that was trained elsewhere and write its submission folder.
+
+    Args:
+        policy: Policy of the agent's architecture, as ``build_policy`` makes it.
+        agent: Agent of budget class ``imported`` that is registered for the environment.
+        env_id: Gymnasium id.
+        out: Folder to write.
+        seed: Seed of its training, which tells an agent's rows apart.
+        steps: Environment steps of its training; 0 if unknown.
+        seeds: As for ``submit``.
+
+    Returns:
+        The submission folder.
+
+    Raises:
+        ValueError: The agent is trained here, or ``out`` holds something else.
+    """
+    check_out(Path(out))
+    if not load_agent_spec(agent).is_imported:
+        raise ValueError(f"agent {agent!r} is trained here; name one of budget class 'imported'")
+    claim = Claim(agent, env_id, seed, steps, "consecutive", package_versions(), recipe=None)
+    write_submission(Path(out), claim, policy.acting_state_dict(), seeds)
+    return Path(out)
 
 
 @dataclass(frozen=True)

@@ -79,9 +79,7 @@ class Rerun(Config):
 
 def main() -> None:
     """Limit this process, then answer the request on standard input by JSON on standard output."""
-    for parent in sys.argv[2:]:  # none in a sandbox that ends this process itself
-        end_with(int(parent))
-    apply_limits(parse_strict(Limits, sys.argv[1].encode(), where="limits", code="worker"))
+    limit_process()
     answer = os.dup(sys.stdout.fileno())
     # Output of libraries goes to standard error, so that it cannot pose as the answer.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -91,6 +89,13 @@ def main() -> None:
     result = rerun(request, weights) if request.seeds else build(request)
     with os.fdopen(answer, "w", encoding="utf-8") as output:
         json.dump(to_mapping(result), output, allow_nan=False)
+
+
+def limit_process() -> None:
+    """Set the limits that the first argument has; end with the parent that a second one names."""
+    for parent in sys.argv[2:]:  # none in a sandbox that ends this process itself
+        end_with(int(parent))
+    apply_limits(parse_strict(Limits, sys.argv[1].encode(), where="limits", code="worker"))
 
 
 def end_with(parent: int) -> None:

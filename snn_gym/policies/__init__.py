@@ -5,9 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from snn_gym._base.lazy import import_extra
 from snn_gym.policies.actor_critic import SpikingActorCriticPolicy
+from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.continuous import SpikingSACPolicy, SpikingTD3Policy
 from snn_gym.policies.controller import LocalActorCriticPolicy, SpikingControllerPolicy
 from snn_gym.policies.frozen import FrozenPolicy, freeze, program_of
+from snn_gym.policies.protocols import Acting
+from snn_gym.policies.raw_observations import bare_policy, raw_policy
+from snn_gym.policies.shrinking import unrolled
 from snn_gym.policies.stateful import StatefulActorCriticPolicy, StatefulDQNPolicy
 from snn_gym.policies.stock import StockActorCriticPolicy as StockActorCriticPolicy
 from snn_gym.policies.stock import StockDQNPolicy as StockDQNPolicy
@@ -21,17 +25,22 @@ if TYPE_CHECKING:
 # Without the policies for sb3-contrib, so that a star import works where it is not installed, and
 # without Stable-Baselines3's own, which the agents sb3-* have.
 __all__ = [
+    "Acting",
     "FrozenPolicy",
     "LocalActorCriticPolicy",
     "SpikingActorCriticPolicy",
     "SpikingControllerPolicy",
     "SpikingDQNPolicy",
+    "SpikingPolicy",
     "SpikingSACPolicy",
     "SpikingTD3Policy",
     "StatefulActorCriticPolicy",
     "StatefulDQNPolicy",
+    "bare_policy",
     "freeze",
     "program_of",
+    "raw_policy",
+    "unrolled",
 ]
 
 CONTRIB = {

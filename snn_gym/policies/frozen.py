@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -18,8 +17,7 @@ from snn_gym.policies.base import ProgramPolicy
 from snn_gym.policies.protocols import Acting, ActingPolicy
 from snn_gym.policies.raw_observations import RawPolicy, raw_policy
 from snn_gym.program.compiled import CompiledProgram
-from snn_gym.program.costs import Costs, count_costs
-from snn_gym.program.interpreter import decide, rest_state
+from snn_gym.program.interpreter import rest_state
 from snn_gym.program.layers import Array
 from snn_gym.program.program import Program
 from snn_gym.spiking.execution import next_noise
@@ -148,39 +146,6 @@ class FrozenPolicy:
     def outputs(self, observations: Array) -> Array:
         """Return the head's outputs (B, O), from rest, for C-contiguous float32 (B, values)."""
         return self._compiled.outputs(observations, noise=self._noise(len(observations)))
-
-
-class InterpretedPolicy(FrozenPolicy):
-    """A program that acts by the interpreter, in its own execution, and counts its costs.
-
-    Args:
-        program: Acting network of the agent.
-        observation_space: Space of observations.
-        action_space: Space of actions.
-    """
-
-    def _actions(self, rows: Array, states: Array | None) -> NDArray[Any]:
-        decision = decide(self.program, rows, states, self._noise(len(rows)))
-        if states is not None:
-            states[:] = decision.state
-        return decision.actions
-
-    def record(self, obs: NDArray[Any], state: tuple[NDArray[Any], ...] | None = None) -> Counted:
-        """Return the mean costs of decisions.
-
-        Args:
-            obs: A batch of observations.
-            state: State before, as ``predict`` returns it; None for rest.
-        """
-        rows, before = np.asarray(obs, np.float32), None if state is None else state[0]
-        return Counted(count_costs(self.program, rows, before, self._noise(len(rows))))
-
-
-@dataclass(frozen=True)
-class Counted:
-    """Recording of which only costs are known."""
-
-    costs: Costs
 
 
 def freeze(model: BaseAlgorithm | BasePolicy) -> FrozenPolicy:

@@ -6,10 +6,9 @@ the prices that are measured, in instructions of exported C, are ``MEASURED``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any, Protocol
 
 from snn_gym._base.names import did_you_mean
@@ -36,8 +35,8 @@ class Price:
     """Origin of the numbers, and what they leave out."""
     each: Mapping[str, float]
     """Price of one of each count in ``unit``, by its name in ``Costs``; others cost nothing."""
-    recount: Callable[[Path], Iterable[Any]] | None = None
-    """Measures the rows of a leaderboard's folder again; yields an ``Again`` for each."""
+    recount: Callable[[Any, str], float] | None = None
+    """Measures a decision of a model on an environment's id; ValueError if a tool is missing."""
 
     @property
     def heading(self) -> str:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     )
     from snn_gym.spiking.normaliser import ObservationNormaliser
     from snn_gym.spiking.recording import LayerRecording, Recording
+    from snn_gym.spiking.spiking_layer import SpikingLayer
 
 
 __all__ = [
@@ -65,6 +66,7 @@ __all__ = [
     "Recording",
     "RegulationParameters",
     "SpikeEncoder",
+    "SpikingLayer",
     "SpikingNetwork",
     "make_head",
     "network_weights",
@@ -75,28 +77,29 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "NetworkConfig": "network_config",
         "ControllerParameters": "network_config",
-        "PopulationHead": "decoders",
-        "make_head": "decoders",
-        "SpikeEncoder": ".program.encoders",
-        "register_encoder": ".program.encoders",
-        "EligibilityTraces": "eligibility",
-        "LayerGradients": "eligibility",
         "Dynamics": "dynamics",
-        "Measure": "measures",
-        "network_weights": "dynamics",
-        "ModuleConfig": "modules",
-        "ModuleNetwork": "modules",
-        "SpikingNetwork": "network",
-        "ObservationNormaliser": "normaliser",
+        "EligibilityTraces": "eligibility",
         "LastVoltageParameters": "network_config",
+        "LayerGradients": "eligibility",
+        "LayerRecording": "recording",
         "LearnablePopulationParameters": "network_config",
         "MaxVoltageParameters": "network_config",
         "MeanRateParameters": "network_config",
+        "Measure": "measures",
+        "ModuleConfig": "modules",
+        "ModuleNetwork": "modules",
+        "NetworkConfig": "network_config",
+        "ObservationNormaliser": "normaliser",
         "PopulationDecoderParameters": "network_config",
-        "LayerRecording": "recording",
+        "PopulationHead": "decoders",
         "Recording": "recording",
         "RegulationParameters": "network_config",
+        "SpikeEncoder": ".program.encoders",
+        "SpikingLayer": "spiking_layer",
+        "SpikingNetwork": "network",
+        "make_head": "decoders",
+        "network_weights": "dynamics",
+        "register_encoder": ".program.encoders",
     },
 )

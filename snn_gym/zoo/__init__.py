@@ -9,14 +9,22 @@ from snn_gym.zoo.algorithms import register_learner
 from snn_gym.zoo.spec import AgentSpec, agent_ids, load_agent_spec, register_agent
 
 if TYPE_CHECKING:
-    from snn_gym.zoo.build import build_policy, make_agent, policy_arguments
+    from snn_gym.zoo.build import (
+        Identity,
+        build_policy,
+        make_agent,
+        policy_arguments,
+        remember_identity,
+    )
     from snn_gym.zoo.files import AgentManifest, load_agent, read_manifest, save_agent
     from snn_gym.zoo.lean import distil, make_lean
     from snn_gym.zoo.module_import import from_module, network_from_module
 
+
 __all__ = [
     "AgentManifest",
     "AgentSpec",
+    "Identity",
     "agent_ids",
     "build_policy",
     "distil",
@@ -30,6 +38,7 @@ __all__ = [
     "read_manifest",
     "register_agent",
     "register_learner",
+    "remember_identity",
     "save_agent",
 ]
 
@@ -39,6 +48,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "AgentManifest": "files",
+        "Identity": "build",
         "build_policy": "build",
         "distil": "lean",
         "from_module": "module_import",
@@ -48,6 +58,7 @@ __getattr__, __dir__ = lazy_names(
         "network_from_module": "module_import",
         "policy_arguments": "build",
         "read_manifest": "files",
+        "remember_identity": "build",
         "save_agent": "files",
     },
 )

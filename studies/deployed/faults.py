@@ -16,7 +16,7 @@ from snn_gym.leaderboard import evaluate
 from snn_gym.leaderboard.faults import Faults, with_faults
 from snn_gym.leaderboard.manifest import kept
 from snn_gym.policies.protocols import Acting
-from snn_gym_deploy import fine_tune
+from studies.deployed.fine_tuning import fine_tune
 from studies.runs import Planned
 from studies.tables import return_digits, spread, table, wrapped
 
@@ -36,7 +36,7 @@ LEAN = (
 )
 AGENTS = (*STORED, *LEAN)
 CARRY_STATE = ("recurrent-ppo-lsnn-dynamics",)
-"""Those that `snn_gym_deploy.fine_tune` does not take."""
+"""Those that `fine_tune` does not take."""
 SEEDS = range(5)
 EPISODES = 20
 FORMS: Mapping[str, Faults] = {
@@ -54,7 +54,7 @@ TUNED: Mapping[str, int] = {
     "weights of 2 bits, fine-tuned": 2,
     "weights of 3 bits, fine-tuned": 3,
 }
-"""Bits of weights after ``snn_gym_deploy.fine_tune`` as it comes, of episodes of its own."""
+"""Bits of weights after ``fine_tune`` as it comes, of episodes of its own."""
 
 _TEXT = (
     "Agents of the results table, seeds {first} to {last}, play {episodes} of the table's episodes "
@@ -69,7 +69,7 @@ _TEXT = (
     "for lean ones on two tasks of four. Dead neurons cost the lean agent with a memory most "
     "(0.61).",
     "*Fine-tuned* agents learned afterwards, with weights of as few bits, to act as they did with "
-    "full weights: `snn_gym_deploy.fine_tune` with its defaults, 500 updates in states of 16 other "
+    "full weights: `studies.deployed.fine_tuning`, 500 updates in states of 16 other "
     "episodes, without reward. It takes agents without a state, so "
     "`recurrent-ppo-lsnn-dynamics` is left out. No agent was trained after other faults.",
     "Cells are medians over seeds, with the smallest and the largest. *Kept* is the remaining "

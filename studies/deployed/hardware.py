@@ -19,11 +19,13 @@ from snn_gym.program.costs import (
     SYNOP_PJ,
     UPDATE_PJ,
     Costs,
+    Regime,
     energy_nj,
+    regimes,
 )
-from snn_gym_deploy import visit
+from snn_gym.program.program import Program
+from snn_gym_deploy import Visits, visit
 from snn_gym_deploy.chips import CHIPS, Demand, demand_of, misfits
-from snn_gym_deploy.hardware import Activity, activity_of
 from studies.runs import Planned
 from studies.tables import table, wrapped
 
@@ -70,6 +72,33 @@ _ENERGY = (
     "([Yan et al.](https://arxiv.org/abs/2409.08290v4)). *Between* is between the two numbers of "
     "the first test.",
 )
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Activity of a network's neurons in the states that it visits, by ``activity_of``."""
+
+    peak_spikes: int
+    """Most spikes of all neurons in one time step."""
+    mean_spikes: float
+    """Spikes of all neurons per time step."""
+    rate: float
+    """Spikes per neuron and time step."""
+    spikes_per_synapse: float
+    """Spikes per synapse and decision."""
+
+    @property
+    def regimes(self) -> tuple[Regime, Regime]:
+        """Regimes by spikes per synapse and by rate."""
+        return regimes(self.spikes_per_synapse, self.rate)
+
+
+def activity_of(program: Program, visits: Visits) -> Activity:
+    """Return the activity of a spiking program in recorded visits."""
+    costs = visits.costs
+    mean = costs.hidden_spikes / program.time_steps
+    per_synapse = costs.spikes_per_synapse or 0.0
+    return Activity(visits.peak_spikes, mean, mean / sum(program.sizes), per_synapse)
 
 
 @dataclass(frozen=True)

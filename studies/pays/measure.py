@@ -17,8 +17,8 @@ from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.events import with_events
 from snn_gym.program.prices import PRICES
 from snn_gym_deploy.instructions import Target, count_instructions
-from snn_gym_deploy.visits import episode_costs
 from studies.pays.contenders import Contender
+from studies.pays.events import episode_costs
 from studies.pays.tables import Judged
 from studies.pays.verdicts import keeping
 from studies.rows import RowName

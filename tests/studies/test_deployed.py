@@ -10,9 +10,8 @@ from snn_gym import load_pretrained
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym_deploy import to_c
 from snn_gym_deploy.chips import Demand
-from snn_gym_deploy.hardware import Activity
 from studies.deployed.faults import AGENTS, CARRY_STATE, FORMS, SEEDS, TUNED, Played, fault_page
-from studies.deployed.hardware import Measured, Room, chip_page
+from studies.deployed.hardware import Activity, Measured, Room, chip_page
 from studies.deployed.program import Player, seconds_per_decision
 from studies.deployed.programs import Deployed, program_page
 

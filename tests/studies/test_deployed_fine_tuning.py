@@ -9,8 +9,7 @@ from snn_gym.leaderboard.faults import Faults, rounded, with_faults
 from snn_gym.learners.shedding import twin_of
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
 from snn_gym.policies.behaviour import divergence
-from snn_gym_deploy import fine_tune
-from snn_gym_deploy.conversion import _Tuned, weights_of
+from studies.deployed.fine_tuning import _Tuned, fine_tune, weights_of
 from tests.made import build, observe
 
 
