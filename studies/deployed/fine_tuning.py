@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,18 +24,11 @@ from snn_gym_deploy.visits import FIRST_SEED, observations_of
 
 _ROUNDS = 4
 _EPISODES = 4
+_STEP_SIZE, _BATCH_SIZE = 1e-3, 256
 
 
 def fine_tune(
-    model: BaseAlgorithm | BasePolicy,
-    env_id: str,
-    weights_bits: int,
-    *,
-    updates: int = 500,
-    batch_size: int = 256,
-    learning_rate: float = 1e-3,
-    seed: int = 0,
-    env_kwargs: Mapping[str, Any] | None = None,
+    model: BaseAlgorithm | BasePolicy, env_id: str, weights_bits: int, *, updates: int = 500
 ) -> BasePolicy:
     """Return a policy with weights of few bits that imitates an agent.
 
@@ -52,35 +45,25 @@ def fine_tune(
         env_id: Gymnasium id of its environment.
         weights_bits: Bits of a weight, with its sign, at least 2.
         updates: Updates of all rounds together, at least 4.
-        batch_size: States of an update.
-        learning_rate: Step size of the first update.
-        seed: Seed of the states that are drawn.
-        env_kwargs: Arguments of the environment.
 
     Raises:
-        ValueError: The policy carries a state or is none of snn_gym, or a number is out of range.
+        ValueError: The policy carries a state or is none of snn_gym.
     """
     teacher: Any = bare_policy(model, "fine-tuned")
     if not isinstance(teacher, SpikingPolicy) or isinstance(teacher, StatefulPolicy):
         raise ValueError(
             f"fine_tune takes stateless policies of snn_gym, got {type(teacher).__name__}"
         )
-    if weights_bits < 2 or updates < _ROUNDS or batch_size < 1:
-        raise ValueError(
-            f"weights_bits must be at least 2, updates {_ROUNDS} and batch_size 1, got "
-            f"{weights_bits}, {updates} and {batch_size}"
-        )
-    tuned = _Tuned(teacher, weights_bits, learning_rate)
-    generator, visited = np.random.default_rng(seed), list[NDArray[Any]]()
+    tuned = _Tuned(teacher, weights_bits, _STEP_SIZE)
+    generator, visited = np.random.default_rng(0), list[NDArray[Any]]()
     for done in range(_ROUNDS):
         first = FIRST_SEED + done * _EPISODES
-        seeds = range(first, first + _EPISODES)
-        visited.append(observations_of(tuned.policy, env_id, seeds, env_kwargs))
+        visited.append(observations_of(tuned.policy, env_id, range(first, first + _EPISODES)))
         states = np.concatenate(visited)
         due = (done + 1) * updates // _ROUNDS - done * updates // _ROUNDS
         for k in range(due):
             left = 1.0 - (done + k / due) / _ROUNDS
-            tuned.update(states[generator.integers(len(states), size=batch_size)], left)
+            tuned.update(states[generator.integers(len(states), size=_BATCH_SIZE)], left)
     policy: BasePolicy = tuned.policy
     policy.set_training_mode(False)
     return policy
