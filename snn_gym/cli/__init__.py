@@ -33,7 +33,7 @@ from snn_gym.cli.options import (
     with_module,
     with_options,
 )
-from snn_gym.cli.results import submit, verify
+from snn_gym.cli.scoring import submit, verify
 from snn_gym.cli.trained import compare, plot, pretrained, watch
 from snn_gym.cli.training import distil, lean, new, train
 

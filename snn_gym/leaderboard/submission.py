@@ -40,8 +40,8 @@ from snn_gym.training.run import EPISODES_FILE, check_logs
 from snn_gym.zoo import AgentManifest, build_policy, load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.build import resolve_settings
 from snn_gym.zoo.files import package_versions
-from snn_gym.zoo.lean import as_it_plays
 from snn_gym.zoo.recipe import TRAINING_SEED_LIMIT, Recipe, ResolvedSettings, Seeding
+from snn_gym.zoo.teaching import as_it_plays
 
 
 # ---- learning curves -----------------------------------------------------------------------------

@@ -75,8 +75,8 @@ from snn_gym.training import train
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent, load_agent_spec
 from snn_gym.zoo.build import build_agent, resolve_settings
 from snn_gym.zoo.files import dump_weights, package_versions
-from snn_gym.zoo.lean import make_student
 from snn_gym.zoo.recipe import Recipe, ResolvedSettings, processor, unknown_part
+from snn_gym.zoo.teaching import make_student
 
 # ---- verification --------------------------------------------------------------------------------
 SCORE_TOLERANCE = 1e-6

@@ -24,7 +24,7 @@ from snn_gym.learners import GradientFreeAlgorithm
 from snn_gym.learners.sequences import SequenceLearner
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.costs import NOT_COUNTED, Costs
-from snn_gym.training.dynamics import undisturbed
+from snn_gym.training.dynamics_log import undisturbed
 from snn_gym.zoo.files import MANIFEST, WEIGHTS, save_agent
 from snn_gym.zoo.hub import FILES
 

@@ -96,7 +96,9 @@ class Training(Recipe):
 
     def recorded(self) -> dict[str, Any]:
         """Return the record as plain values for files."""
-        return {"format": FORMAT, **to_mapping(self)}
+        plain = to_mapping(self)
+        first = {name: plain[name] for name in ("agent", "environment", "seed")}
+        return {"format": FORMAT, **first, **plain}
 
 
 def make_training(

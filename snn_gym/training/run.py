@@ -22,7 +22,6 @@ from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from torch import Tensor
 
-from snn_gym._base.config import to_mapping
 from snn_gym._base.folders import locked, make_writable, partial_files, remove_partial_files
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import (
@@ -44,7 +43,7 @@ from snn_gym.training.checkpoint import (
     resume_newest,
     save_checkpoint,
 )
-from snn_gym.training.dynamics import DYNAMICS_FILE, PROBE_FILE, DynamicsCallback
+from snn_gym.training.dynamics_log import DYNAMICS_FILE, PROBE_FILE, DynamicsCallback
 from snn_gym.training.logs import (
     EVALUATIONS_FILE,
     PROGRESS_INTERVAL_S,
@@ -445,7 +444,7 @@ def _check_same(old: Training, new: Training, out: Path) -> None:
     if old.versions.get("snn_gym") != new.versions["snn_gym"]:
         elsewhere.append("settings")  # the agent's file may have changed: its own are kept
     saved, given = (
-        {name: x for name, x in to_mapping(training).items() if name not in elsewhere}
+        {name: x for name, x in training.recorded().items() if name not in elsewhere}
         for training in (old, new)
     )
     difference = first_difference(saved, given)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
         remember_identity,
     )
     from snn_gym.zoo.files import AgentManifest, load_agent, read_manifest, save_agent
-    from snn_gym.zoo.lean import distil, make_lean
     from snn_gym.zoo.module_import import from_module, network_from_module
+    from snn_gym.zoo.teaching import distil, make_lean
 
 
 __all__ = [
@@ -50,11 +50,11 @@ __getattr__, __dir__ = lazy_names(
         "AgentManifest": "files",
         "Identity": "build",
         "build_policy": "build",
-        "distil": "lean",
+        "distil": "teaching",
         "from_module": "module_import",
         "load_agent": "files",
         "make_agent": "build",
-        "make_lean": "lean",
+        "make_lean": "teaching",
         "network_from_module": "module_import",
         "policy_arguments": "build",
         "read_manifest": "files",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 from gymnasium import spaces
@@ -522,7 +523,10 @@ def algorithm_class(name: str) -> type[BaseAlgorithm]:
     algorithm = ALGORITHMS[name]
     if algorithm.classes is not None:
         return algorithm.classes[0]
-    module = import_extra(algorithm.library, f"{name} needs sb3-contrib", "contrib")
+    if algorithm.library == _CONTRIB:
+        module = import_extra(_CONTRIB, f"{name} needs sb3-contrib", "contrib")
+    else:
+        module = import_module(algorithm.library)
     return cast("type[BaseAlgorithm]", getattr(module, algorithm.stock or name))
 
 

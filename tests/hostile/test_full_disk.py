@@ -12,7 +12,7 @@ from snn_gym.cli import main
 from snn_gym.plots import style
 from snn_gym.policies.frozen import program_of
 from snn_gym.training.checkpoint import previous_checkpoint, resume_newest, save_checkpoint
-from snn_gym.training.dynamics import write_rows
+from snn_gym.training.dynamics_log import write_rows
 from snn_gym.training.logs import EpisodeLog
 from snn_gym.zoo import load_agent, save_agent
 

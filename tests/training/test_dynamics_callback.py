@@ -19,7 +19,7 @@ from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy, StockAc
 from snn_gym.spiking import Dynamics, NetworkConfig
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.training import DynamicsCallback, read_training
-from snn_gym.training.dynamics import play_decisions
+from snn_gym.training.dynamics_log import play_decisions
 from tests.training._runs import killed_at, results, run
 
 
