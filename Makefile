@@ -67,8 +67,7 @@ wheel: $(STAMP) ## Build the wheel, dist/snn_gym-VERSION-py3-none-any.whl.
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir dist .
 
 submissions: $(STAMP) ## Verify what lies under submissions/ beside a copy of the leaderboard.
-	rm -rf $(PROPOSED) && mkdir -p $(dir $(PROPOSED))
-	$(BIN)/python -m snn_gym.leaderboard.proposals submissions leaderboard $(PROPOSED)
+	PATH="$(abspath $(BIN)):$$PATH" .ci/submissions $(PROPOSED)
 
 # A run goes on where it stopped, and one whose row exists is passed over.
 results: $(STAMP) ## Train, submit and verify what leaderboard/plan.toml has no row of yet (days).

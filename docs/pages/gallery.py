@@ -12,7 +12,7 @@ from pages.markdown import below_title, number, sortable, table
 from pages.results import links_to
 from snn_gym.envs.registry import IMPORTED, EnvironmentSpec, load_environment_spec
 from snn_gym.leaderboard import TableRow, table_rows
-from snn_gym.leaderboard.headings import FEWEST_SEEDS
+from snn_gym.leaderboard.table import FEWEST_SEEDS
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
 from snn_gym_deploy.files import safe_title
 

@@ -20,10 +20,9 @@ from pages.copied import relinked, sources
 from pages.markdown import dropdown, sortable, table
 from snn_gym.leaderboard import COLUMNS, TableRow, table_rows
 from snn_gym.leaderboard.comparison import not_inferior
-from snn_gym.leaderboard.headings import FEWEST_SEEDS, REFERENCES, references
 from snn_gym.leaderboard.results import Row, list_rows
 from snn_gym.leaderboard.statistics import front
-from snn_gym.leaderboard.table import line_of, section
+from snn_gym.leaderboard.table import FEWEST_SEEDS, REFERENCES, line_of, references, section
 from snn_gym.plots.style import GREY, style
 
 Section = tuple[str, int, str]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import warnings
 from importlib.metadata import entry_points
-from typing import Annotated, Any
+from typing import Annotated
 
 import gymnasium as gym
 import typer
@@ -157,42 +157,14 @@ def evaluate(
     episodes: Annotated[
         int, typer.Option(min=1, max=MOST_EPISODES, help="Episodes, one seed each.")
     ] = 100,
-    observation_noise: Annotated[
-        float, typer.Option(min=0, help="Standard deviation of noise on scaled observations.")
-    ] = 0.0,
-    weights_bits: Annotated[
-        int | None, typer.Option(min=2, max=16, help="Bits that weights are rounded to.")
-    ] = None,
-    weight_noise: Annotated[
-        float, typer.Option(min=0, help="Standard deviation of each weight, relative to it.")
-    ] = 0.0,
-    dead_neurons: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of hidden neurons whose spikes are lost.")
-    ] = 0.0,
-    spike_loss: Annotated[
-        float, typer.Option(min=0, max=1, help="Probability that a hidden spike is lost.")
-    ] = 0.0,
-    tau_jitter: Annotated[
-        float, typer.Option(min=0, help="Standard deviation of time constants' logarithm.")
-    ] = 0.0,
-    faults_seed: Annotated[int, typer.Option(min=0, help="Seed of the faults.")] = 0,
     device: Device = "cpu",
 ) -> None:
-    """Evaluate the final policy of a run deterministically, with faults if options ask for them."""
+    """Evaluate the final policy of a run deterministically."""
     from snn_gym.leaderboard import evaluate as evaluate_model
-    from snn_gym.leaderboard.faults import Faults, with_faults
     from snn_gym.zoo import load_agent, read_manifest
 
     manifest = read_manifest(run)
-    faults = Faults(
-        observation_noise=observation_noise, weights_bits=weights_bits, weight_noise=weight_noise,
-        dead_neurons=dead_neurons, spike_loss=spike_loss, tau_jitter=tau_jitter, seed=faults_seed,
-    )  # fmt: skip
-    policy: Any = load_agent(run, device=device)
-    if faults != Faults(seed=faults_seed):
-        if policy.device.type != "cpu":
-            raise ValueError(f"faults are put into agents on the CPU; leave out --device {device}")
-        policy = with_faults(policy, faults)
+    policy = load_agent(run, device=device)
     arguments = manifest.environment_kwargs
     print_evaluation(evaluate_model(policy, manifest.environment, episodes, env_kwargs=arguments))
 

@@ -54,36 +54,19 @@ class VerifyOptions:
     play: Annotated[
         bool, typer.Option("--play", help="With --check: also play all rows again.")
     ] = False
-    curves: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of a sweep's runs; add their learning curves to rows without one."
-        ),
-    ] = None
-    faults: Annotated[
-        bool, typer.Option("--faults", help="Play rows with faults, if that was not done yet.")
-    ] = False
     recount: Annotated[
         bool, typer.Option("--recount", help="Count the measured prices of rows again.")
     ] = False
     agent: Annotated[
         list[str] | None,
         typer.Option(
-            help="With --faults or --retrain: only rows of this agent; may be repeated.",
+            help="With --retrain: only rows of this agent; may be repeated.",
             show_default="all",
         ),
     ] = None
-    parents: Annotated[
+    missing: Annotated[
         bool,
-        typer.Option(
-            "--parents", help="With --retrain: parents of lean rows that were not trained again."
-        ),
-    ] = False
-    lines: Annotated[
-        bool,
-        typer.Option(
-            "--lines", help="With --retrain: one row of each line that has none trained again."
-        ),
+        typer.Option("--missing", help="With --retrain: rows that no training has reproduced."),
     ] = False
     sample: Annotated[
         float,
@@ -95,7 +78,7 @@ class VerifyOptions:
     @property
     def row_tasks(self) -> int:
         """Number of the options given that are for stored rows alone."""
-        return self.check + self.again + self.faults + self.recount + (self.curves is not None)
+        return self.check + self.again + self.recount
 
 
 @with_options(VerifyOptions)
@@ -113,12 +96,10 @@ def verify(
     elif folder is not None or options.row_tasks + options.retrain != 1:
         raise ValueError(
             "verify takes a submission's folder, or for the rows there are one of --check, "
-            "--again, --retrain, --curves, --faults and --recount"
+            "--again, --retrain and --recount"
         )
-    elif options.agent and not (options.faults or options.retrain):
-        raise ValueError("--agent is for --faults and --retrain alone; leave it out")
-    elif options.parents + options.lines > options.retrain:
-        raise ValueError("--parents and --lines are for --retrain, one at a time")
+    elif (options.agent or options.missing) and not options.retrain:
+        raise ValueError("--agent and --missing are for --retrain alone; leave them out")
     elif options.play > options.check:
         raise ValueError("--play is for --check alone; leave it out")
     elif options.check:
@@ -130,17 +111,14 @@ def verify(
 def _verify_submission(folder: Path, board: Path, retrain: bool) -> None:
     from snn_gym.leaderboard import VerificationSettings
     from snn_gym.leaderboard import verify as verify_submission
-    from snn_gym.leaderboard.results import list_rows
-    from snn_gym.leaderboard.table import split_rows
+    from snn_gym.leaderboard.rendering import render_line
 
     is_new = not board.exists()
     row = verify_submission(folder, board, retrain=retrain)
     if is_new:
         say(f"new leaderboard: {board}")
     say(f"verified: {row.name}\nre-run {VerificationSettings().describe()}")
-    for unranked in split_rows(board, list_rows(board))[1]:
-        if unranked.row == row:
-            say(f"does not rank: {unranked.reason}")
+    say(render_line(board, row))
 
 
 def _check(board: Path, options: VerifyOptions) -> None:
@@ -171,17 +149,11 @@ def _played(board: Path, options: VerifyOptions) -> tuple[Iterable[Any], str]:
         if not prices:
             raise ValueError(ELSEWHERE.format("verify --recount"))
         return rows.recount(board, prices), "hold or were not counted again, {} do not hold"
-    if options.curves is not None:
-        return rows.add_curves(board, options.curves), "have a learning curve now, {} do not"
-    if options.faults:
-        played = rows.add_robustness(board, options.agent or (), processes=processes)
-        return played, "played with faults, {} were not"
     if options.again:
         return rows.reevaluate(board, processes=processes), "written, {} left as they were"
-    others: rows.Choice = "parents" if options.parents else "all"
     played = rows.retrain_rows(
         board,
-        choice="lines" if options.lines else others,
+        missing=options.missing,
         agents=options.agent or (),
         share=options.sample / 100,
         seed=options.seed,

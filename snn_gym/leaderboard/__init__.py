@@ -9,22 +9,22 @@ from snn_gym._base.lazy import lazy_names
 if TYPE_CHECKING:
     from snn_gym._base.storage import read_regular_file
     from snn_gym.leaderboard.evaluation import Evaluation, evaluate
-    from snn_gym.leaderboard.headings import COLUMNS
     from snn_gym.leaderboard.manifest import SubmissionError, shorten
     from snn_gym.leaderboard.pretrained import load_pretrained
     from snn_gym.leaderboard.reevaluation import (
-        add_curves,
-        add_robustness,
         reevaluate,
         retrain_rows,
     )
     from snn_gym.leaderboard.rendering import render_table, write_table
-    from snn_gym.leaderboard.rerun import VerificationSettings, ask_limited
     from snn_gym.leaderboard.submission import submit, submit_imported
-    from snn_gym.leaderboard.table import TableRow, table_rows
+    from snn_gym.leaderboard.table import COLUMNS, TableRow, table_rows
     from snn_gym.leaderboard.verification import check_board, verify
-    from snn_gym.leaderboard.worker import Limits, limit_process
-
+    from snn_gym.leaderboard.worker import (
+        Limits,
+        VerificationSettings,
+        ask_limited,
+        limit_process,
+    )
 
 __all__ = [
     "COLUMNS",
@@ -33,8 +33,6 @@ __all__ = [
     "SubmissionError",
     "TableRow",
     "VerificationSettings",
-    "add_curves",
-    "add_robustness",
     "ask_limited",
     "check_board",
     "evaluate",
@@ -57,15 +55,13 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "COLUMNS": "headings",
+        "COLUMNS": "table",
         "Evaluation": "evaluation",
         "Limits": "worker",
         "SubmissionError": "manifest",
         "TableRow": "table",
-        "VerificationSettings": "rerun",
-        "add_curves": "reevaluation",
-        "add_robustness": "reevaluation",
-        "ask_limited": "rerun",
+        "VerificationSettings": "worker",
+        "ask_limited": "worker",
         "check_board": "verification",
         "evaluate": "evaluation",
         "limit_process": "worker",

@@ -1,13 +1,14 @@
-"""Comparisons of agents: two agents by name, performance profiles, tests of pairs."""
+"""Comparisons of agents: two agents by name, ratios of costs, tests of pairs."""
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,15 +16,12 @@ from snn_gym._base.config import to_mapping
 from snn_gym._base.names import shown_seeds
 from snn_gym.envs.registry import known_ids, load_environment_spec
 from snn_gym.envs.stable_baselines import EnvironmentLike, Given
-from snn_gym.leaderboard.cost_answers import cost_answer, cost_ratio
 from snn_gym.leaderboard.evaluation import OFFICIAL_EPISODES, Evaluation, evaluate
-from snn_gym.leaderboard.headings import FEWEST_SEEDS, STREAMS_MARK, STREAMS_NOTE
 from snn_gym.leaderboard.pretrained import find_trained, leaderboard_path
 from snn_gym.leaderboard.results import costed_rows, rows_by_weights
 from snn_gym.leaderboard.statistics import (
     difference_interval,
     expected_shortfall,
-    grand_mean_interval,
     non_inferiority_p,
     paired_interval,
     paired_p,
@@ -31,6 +29,9 @@ from snn_gym.leaderboard.statistics import (
     probability_of_improvement,
 )
 from snn_gym.leaderboard.table import (
+    FEWEST_SEEDS,
+    STREAMS_MARK,
+    STREAMS_NOTE,
     Pricing,
     TableRow,
     cost_fields,
@@ -40,7 +41,7 @@ from snn_gym.leaderboard.table import (
     summarise,
 )
 from snn_gym.policies.raw_observations import raw_policy
-from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs
+from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs, shown_cost
 from snn_gym.program.prices import DEFAULT, known_price
 from snn_gym.spiking import NetworkConfig
 from snn_gym.training.record import RUN_FILE, read_training
@@ -406,86 +407,56 @@ def _run_line(
     )
 
 
-# ---- profiles ------------------------------------------------------------------------------------
-# Performance profiles as in Agarwal et al., "Deep Reinforcement Learning at the Edge of the
-# Statistical Precipice", NeurIPS 2021, https://arxiv.org/abs/2108.13264, section 4.2, with seeds as
-# the unit.
-LEVELS = (0.25, 0.5, 0.75, 0.9, 1.0)
-"""Normalised scores of a profile."""
-FEWEST_ENVIRONMENTS = 2
-"""Smallest number of environments of a profile."""
-
-PROFILE_DEFINITIONS: dict[str, str] = {
-    "Agent": "name of the agent",
-    "Against": "its twin, with a line over the same environments",
-    "Environments": f"at least {FEWEST_ENVIRONMENTS} environments in which both have at least "
-    f"{FEWEST_SEEDS} seeds",
-    "Seeds": "training runs of the agent in these environments",
-    "At least 0.25, 0.5, …": "share of seeds with at least this normalised mean return, as an "
-    "unweighted mean over environments. In brackets: its 95 % confidence interval by Student's t "
-    "over seeds with Welch's degrees of freedom, cut off at 0 and 1. If all seeds of each "
-    "environment agree it has no width, and rare failures are not in it",
-}
-PROFILE_COLUMNS = (
-    *tuple(PROFILE_DEFINITIONS)[:-1],
-    *(f"At least {level:g}" for level in LEVELS),
+# ---- ratios of costs -----------------------------------------------------------------------------
+SAME = 0.05
+"""Costs are the same if their ratio is certainly within 1 / (1 + SAME) and 1 + SAME."""
+LESS, SIMILAR, MORE, UNKNOWN = (
+    "costs less",
+    f"costs the same within {100 * SAME:g} %",
+    "costs more",
+    "cannot be told",
 )
-"""Headings of profiles, in the order of `Profile.cells`."""
+"""Answers to "costs less?"."""
 
 
-@dataclass(frozen=True)
-class Profile:
-    """Performance profile of an agent over several environments."""
+class Ratio(NamedTuple):
+    """Ratio of two agents' geometric mean costs over seeds, with its 95 % interval.
 
-    rows: tuple[TableRow, ...]
-    """Its line in each environment, with reference scores."""
-
-    def share(self, level: float) -> tuple[float, float, float]:
-        """Return the share of seeds with at least a normalised score, and its interval's ends.
-
-        It is the unweighted mean over environments.
-        """
-        reached = [
-            np.array([row.reference.normalise(mean) >= level for mean in row.seed_means], float)
-            for row in self.rows
-            if row.reference is not None
-        ]
-        low, high = grand_mean_interval(reached)
-        share = float(np.mean([group.mean() for group in reached]))
-        return share, max(low, 0.0), min(high, 1.0)
-
-    def cells(self) -> tuple[str, ...]:
-        """Return the texts under `PROFILE_COLUMNS`."""
-        mark = f" {STREAMS_MARK}" if any(row.shared_streams for row in self.rows) else ""
-        return (
-            self.rows[0].agent,
-            self.rows[0].twin or "–",
-            ", ".join(row.environment for row in self.rows),
-            str(sum(len(row.seeds) for row in self.rows)),
-            *("{:.2f} ({:.2f} to {:.2f})".format(*self.share(level)) + mark for level in LEVELS),
-        )
-
-
-def profiles(rows: Sequence[TableRow]) -> Iterator[Profile]:
-    """Yield the profile of each agent of a whole table and, directly after it, of its twin.
-
-    Left out are pairs without two environments in which both have enough seeds.
+    The interval is (0, inf) if an agent has the cost of a single seed.
     """
-    enough = {
-        (row.agent, row.environment): row
-        for row in rows
-        if row.reference is not None
-        and len(row.seeds) >= FEWEST_SEEDS
-        and not (row.derived or row.unheard)
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        if math.isinf(self.high):
+            return shown_cost(self.value)
+        return "{} ({} to {})".format(*map(shown_cost, self))
+
+
+def cost_ratio(costs: Sequence[float], others: Sequence[float]) -> Ratio:
+    """Return the ratio of the costs (seeds,) of two agents, above 0, by Welch's t of logarithms."""
+    logs = np.log(costs), np.log(others)
+    difference = logs[0].mean() - logs[1].mean()
+    if min(map(len, logs)) < 2:
+        return Ratio(float(np.exp(difference)), 0.0, math.inf)
+    return Ratio(*np.exp([difference, *difference_interval(*logs)]).tolist())
+
+
+def cost_answer(ratio: Ratio | str) -> str:
+    """Return the answer to "costs less?", from a ratio or the reason why there is none."""
+    if isinstance(ratio, str):
+        return f"{UNKNOWN}, because {ratio}"
+    holds = {
+        LESS: ratio.high < 1.0,
+        MORE: ratio.low > 1.0,
+        SIMILAR: ratio.low >= 1.0 / (1.0 + SAME) and ratio.high <= 1.0 + SAME,
     }
-    pairs = dict.fromkeys((row.agent, row.twin) for row in rows if row.twin is not None)
-    shown: set[str] = set()
-    for agent, twin in pairs:
-        common = [env for name, env in enough if name == agent and (twin, env) in enough]
-        if len(common) >= FEWEST_ENVIRONMENTS and agent not in shown:
-            for name in (agent, twin):
-                yield Profile(tuple(enough[name, env] for env in common))
-            shown |= {agent, twin}
+    reaches = "the interval reaches from {1} to {2}".format(*map(shown_cost, ratio))
+    return next(
+        (f"{words}: {ratio}" for words, fits in holds.items() if fits), cost_answer(reaches)
+    )
 
 
 # ---- ranking -------------------------------------------------------------------------------------

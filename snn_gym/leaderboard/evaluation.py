@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
-from weakref import WeakKeyDictionary
 
 import gymnasium as gym
 import numpy as np
@@ -95,27 +94,6 @@ class Evaluation(Costs):
         return table(heading, ["", "value"], rows) + super()._repr_html_()
 
 
-# Beside the models and not on them: a Stable-Baselines3 object gets no attribute of ours.
-_LATEST: WeakKeyDictionary[Any, dict[object, Evaluation]] = WeakKeyDictionary()
-
-
-def remember_evaluation(model: object, evaluation: Evaluation) -> Evaluation:
-    """Keep the latest evaluation of a model, as long as it lives, and return the evaluation."""
-    if hasattr(model, "num_timesteps"):  # not a policy alone
-        _LATEST[model] = {_weights(model): evaluation}
-    return evaluation
-
-
-def latest_evaluation(model: BaseAlgorithm) -> Evaluation | None:
-    """Return the latest evaluation of a model, None if its weights differ now or there is none."""
-    return _LATEST.get(model, {}).get(_weights(model))
-
-
-def _weights(model: Any) -> object:
-    """Return numbers that change with any weight; steps may be counted from 0 again."""
-    return tuple(hash(x.cpu().numpy().tobytes()) for x in model.policy.state_dict().values())
-
-
 def evaluation_seeds(episodes: int) -> tuple[int, ...]:
     """Return so many consecutive public seeds; ValueError outside 1 to `MOST_EPISODES`."""
     number = typed(Annotated[int, Range(1, at_most=MOST_EPISODES)], episodes, "episodes")
@@ -188,17 +166,14 @@ def evaluate(
         ]
         costs = mean_costs(_costs(policy, visited.decisions, seeds))
     returns = tuple(episode_return for episode_return, _ in episodes_played)
-    return remember_evaluation(
-        model_or_policy,
-        Evaluation(
-            env_id=given.name,
-            seeds=seeds,
-            returns=returns,
-            lengths=tuple(length for _, length in episodes_played),
-            iqm=interquartile_mean(returns),
-            mean=float(np.mean(returns)),
-            **vars(costs),
-        ),
+    return Evaluation(
+        env_id=given.name,
+        seeds=seeds,
+        returns=returns,
+        lengths=tuple(length for _, length in episodes_played),
+        iqm=interquartile_mean(returns),
+        mean=float(np.mean(returns)),
+        **vars(costs),
     )
 
 

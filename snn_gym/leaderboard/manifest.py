@@ -54,7 +54,7 @@ class TrainedAgain(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class FaultMeans(Config):
-    """Mean returns with each of `reevaluation.FAULTS`; None if the agent lacks the faulty part."""
+    """Mean returns with each fault of the table; None if the agent lacks the faulty part."""
 
     observation_noise: Score | None
     spike_loss: Score | None

@@ -1,10 +1,12 @@
-"""Training plans: agents, environments and seeds whose rows are wanted."""
+"""Training plans: agents, environments and seeds whose rows are wanted, and rank."""
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +14,10 @@ from snn_gym._base.config import Config, Count, Length, Natural, RecordedId, fro
 from snn_gym._base.folders import parse_toml
 from snn_gym._base.names import parse_seeds
 from snn_gym._base.storage import read_regular_file
-from snn_gym.envs.registry import load_environment_spec
-from snn_gym.zoo.recipe import TrainingSeed
-from snn_gym.zoo.spec import load_agent_spec
+from snn_gym.envs.registry import IMPORTED, EnvironmentSpec, known_ids, load_environment_spec
+from snn_gym.leaderboard.results import Row, is_derived, parent_of, rows_by_weights
+from snn_gym.zoo.recipe import DEFAULT_CHECKPOINT_INTERVAL, TrainingSeed
+from snn_gym.zoo.spec import agent_ids, lean_steps, load_agent_spec
 
 MOST_RUNS = 100_000
 """Limit of a plan; more runs than a machine can train are a mistake."""
@@ -151,3 +154,125 @@ def read_table(path: Path) -> dict[str, Any]:
     # Links are followed, because the user named the file. A pipe is refused, because reading waits.
     data = read_regular_file(os.path.realpath(path), max_bytes=_MAX_PLAN_BYTES)
     return parse_toml(data, str(path))
+
+
+# ---- terms ---------------------------------------------------------------------------------------
+# A row ranks only with a recipe that was fixed before its score was known: choosing among steps,
+# checkpoint intervals and seedings would select the best of many draws, and training again would
+# confirm each of them.
+PLAN_NAME = "plan.toml"
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """Planned environment steps and teacher of runs; no teacher means training from the start."""
+
+    steps: int
+    teacher: str | None
+
+
+@dataclass(frozen=True)
+class Unranked:
+    """A row that does not rank, and the reason in words."""
+
+    row: Row
+    reason: str
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Terms of a leaderboard on which rows rank."""
+
+    planned: Mapping[tuple[str, str, bool], PlannedRun] = field(default_factory=dict)
+    """Planned runs by agent, environment and whether they are made lean."""
+
+    def reason(self, row: Row, parent: Row | None = None) -> str | None:
+        """Return the first reason why a row does not rank; None if it ranks or is imported."""
+        return next(self._reasons(row, parent), None)
+
+    def _reasons(self, row: Row, parent: Row | None) -> Iterator[str]:
+        recipe = row.recipe
+        if row.budget_class == IMPORTED:
+            return
+        if recipe is None:
+            yield "no recipe"
+            return
+        if recipe.steps_before:
+            name = "another row" if parent is None else f"{parent.agent}, seed {parent.seed},"
+            yield f"goes on from {name} after {recipe.steps_before:,} steps"
+        task = environment_of(row)
+        own = DEFAULT_CHECKPOINT_INTERVAL if task is None else task.checkpoint_interval
+        expected = None if recipe.parent is not None else own
+        if recipe.checkpoint_interval != expected:
+            interval, other = (
+                "none" if x is None else f"{x:,}" for x in (recipe.checkpoint_interval, expected)
+            )
+            yield f"checkpoint interval {interval}, expected {other}"
+        if row.seeding != "disjoint":
+            yield f"{row.seeding} seeding, expected disjoint"
+        if recipe.parent is not None:
+            yield from self._parent_reasons(row, parent)
+        steps = self._expected_steps(row)
+        if steps is not None and recipe.steps != steps:
+            yield f"{recipe.steps:,} steps, expected {steps:,}"
+
+    def _parent_reasons(self, row: Row, parent: Row | None) -> Iterator[str]:
+        if parent is None or is_derived(parent):
+            yield "no row that it was made from"
+            return
+        if parent.seed != row.seed:
+            yield f"made from seed {parent.seed}, expected {row.seed}"
+        plan = self.planned.get((row.agent, row.environment, True))
+        if plan is not None and plan.teacher != parent.agent:
+            yield f"made from {parent.agent}, expected {plan.teacher}"
+        for reason in self._reasons(parent, None):
+            yield f"made from a row of {reason}"
+
+    def _expected_steps(self, row: Row) -> int | None:
+        """Return the steps that a row needs to rank, to compare with its recipe; None if unknown.
+
+        They come from the plan, else from the parent, else from the agent's budget.
+        """
+        plan = self.planned.get((row.agent, row.environment, is_derived(row)))
+        if plan is not None:
+            return plan.steps
+        if row.parent is not None:
+            return lean_steps(row.parent.steps)
+        environment = environment_of(row)
+        if environment is None or row.agent not in agent_ids():
+            return None
+        return load_agent_spec(row.agent).budget(environment)
+
+
+def read_terms(leaderboard: Path) -> Terms:
+    """Return the terms of a leaderboard, with those of its plan if it has one."""
+    path = leaderboard / PLAN_NAME
+    if not path.is_file():
+        return Terms()
+    planned: dict[tuple[str, str, bool], PlannedRun] = {}
+    for group in from_mapping(Plan, read_table(path), str(path)).groups:
+        for agent, environment in itertools.product(group.agents, group.environments):
+            with suppress(ValueError):  # the agent or the environment has left the suite
+                run = PlannedRun(group.steps_of(agent, environment), group.teacher)
+                planned.setdefault((agent, environment, run.teacher is not None), run)
+    return Terms(planned)
+
+
+def split_rows(
+    leaderboard: Path, rows: Sequence[Row]
+) -> tuple[tuple[Row, ...], tuple[Unranked, ...]]:
+    """Return the rows that rank, and the others with reasons; ``rows`` include their parents."""
+    terms, known = read_terms(leaderboard), rows_by_weights(rows)
+    reasons = [(row, terms.reason(row, parent_of(row, known))) for row in rows]
+    return (
+        tuple(row for row, reason in reasons if reason is None),
+        tuple(Unranked(row, reason) for row, reason in reasons if reason is not None),
+    )
+
+
+def environment_of(row: Row) -> EnvironmentSpec | None:
+    """Return the environment of a row, None if it has left the suite or changed."""
+    if row.environment not in known_ids():
+        return None
+    spec = load_environment_spec(row.environment)
+    return spec if spec.version == row.environment_version else None

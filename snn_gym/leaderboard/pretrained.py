@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from snn_gym._base.folders import content_path
 from snn_gym._base.names import did_you_mean
 from snn_gym.leaderboard.batches import median_seed
-from snn_gym.leaderboard.evaluation import Evaluation, evaluation_seeds, remember_evaluation
+from snn_gym.leaderboard.plan import Unranked, split_rows
 from snn_gym.leaderboard.results import (
     Row,
     parent_of,
@@ -19,7 +19,6 @@ from snn_gym.leaderboard.results import (
     shown_rows,
     verified_weights,
 )
-from snn_gym.leaderboard.table import Unranked, split_rows
 from snn_gym.program.costs import Costs
 from snn_gym.zoo import agent_ids, load_agent_spec
 
@@ -152,18 +151,6 @@ def load_row(board: Path, row: Row, device: str = "cpu") -> BaseAlgorithm:
         history=None if curve is None else (curve.steps, curve.returns),
     )
     remember_identity(model, identity)
-    remember_evaluation(
-        model,
-        Evaluation(
-            env_id=row.environment,
-            seeds=evaluation_seeds(len(row.score.returns)),
-            returns=row.score.returns,
-            lengths=row.lengths,
-            iqm=row.score.iqm,
-            mean=row.score.mean,
-            **vars(row.costs),
-        ),
-    )
     return model
 
 

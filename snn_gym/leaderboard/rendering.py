@@ -12,13 +12,12 @@ from snn_gym.envs.registry import IMPORTED
 from snn_gym.leaderboard.comparison import (
     COMPARISON_COLUMNS,
     COMPARISON_DEFINITIONS,
-    PROFILE_COLUMNS,
-    PROFILE_DEFINITIONS,
     comparisons,
-    profiles,
 )
 from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
-from snn_gym.leaderboard.headings import (
+from snn_gym.leaderboard.plan import Unranked, split_rows
+from snn_gym.leaderboard.results import Row, is_derived, shown_rows
+from snn_gym.leaderboard.table import (
     COLUMN_DEFINITIONS,
     COLUMNS,
     FAULT_COLUMNS,
@@ -36,15 +35,12 @@ from snn_gym.leaderboard.headings import (
     UNRANKED_HEADING,
     UNRANKED_TEXT,
     VOLTAGES_MARK,
-    references,
-)
-from snn_gym.leaderboard.results import Row, shown_rows
-from snn_gym.leaderboard.table import (
     TableRow,
     line_of,
+    marked_name,
     read_pricing,
+    references,
     section,
-    split_rows,
     summaries,
 )
 from snn_gym.program.costs import NOT_COUNTED
@@ -82,12 +78,6 @@ convolutional features extractor, is not counted, so that no total is known.
 _UNHEARD_NOTE = """An agent is not a spiking agent if no synapses lead from its neurons to an \
 output. Such a line does not rank.
 """
-PROFILES_TEXT = """## Across environments, agents and their twins
-
-Performance profiles ([Agarwal et al. 2021](https://arxiv.org/abs/2108.13264), section 4.2) of \
-each pair over the environments in which both have enough seeds: the share of seeds that reach a \
-score.
-"""
 _FAULT_COLUMNS = ("Seeds", "Mean", "Noise", "Spike loss", "Dead neurons", "8 bits", "4 bits")
 COSTS_TEXT = """Costs are means over the observations and states of the policy's evaluation (an \
 even subsample above 20,000), summed over layers; "–" if an agent has none. Operations count \
@@ -113,15 +103,12 @@ def render_table(leaderboard: str | Path, cost: str = DEFAULT) -> str:
     sections = [_INTRODUCTION, *(part for group in groups for part in _section(group))]
     if not rows:
         sections.append("There are no results yet.\n")
-    profile_lines = [profile.cells() for profile in profiles(rows)]
-    if profile_lines:
-        sections.append(PROFILES_TEXT + "\n" + _markdown(PROFILE_COLUMNS, profile_lines))
     fault_lines = [_fault_cells(row) for row in rows if row.faulted]
     if fault_lines:
         table = _markdown(("Environment", "Agent", *_FAULT_COLUMNS), fault_lines)
         sections.append(f"## {FAULTS_HEADING}\n\n{RETENTION_TEXT}\n{table}")
     if unranked:
-        table = _markdown(UNRANKED_COLUMNS, [entry.cells() for entry in unranked])
+        table = _markdown(UNRANKED_COLUMNS, [_unranked_cells(entry) for entry in unranked])
         sections.append(f"## {UNRANKED_HEADING}\n\n{UNRANKED_TEXT}\n{table}")
     if rows:
         sections += [note for note in notes(rows) if note != _VOLTAGES_NOTE]  # SynOps are not shown
@@ -129,8 +116,6 @@ def render_table(leaderboard: str | Path, cost: str = DEFAULT) -> str:
         columns = markdown_columns(rows)
         sections.append("## Columns\n\n" + _definitions({name: defined[name] for name in columns}))
         sections.append("Comparisons:\n\n" + _definitions(COMPARISON_DEFINITIONS))
-    if profile_lines:
-        sections.append("Performance profiles:\n\n" + _definitions(PROFILE_DEFINITIONS))
     if fault_lines:
         defined = {name: FAULT_COLUMNS[name] for name in _FAULT_COLUMNS}
         sections.append(f"{FAULTS_HEADING}:\n\n" + _definitions(defined))
@@ -202,7 +187,7 @@ def render_line(leaderboard: str | Path, row: Row) -> str:
     ranked, unranked = split_rows(Path(leaderboard), known)
     for entry in unranked:
         if entry.row == row:
-            return _markdown(UNRANKED_COLUMNS, [entry.cells()])
+            return _markdown(UNRANKED_COLUMNS, [_unranked_cells(entry)])
     own = [other for other in ranked if line_of(other) == line_of(row)]
     return _table(summaries(own, known))
 
@@ -255,6 +240,13 @@ def _further_texts(row: TableRow) -> dict[str, str]:
 def _fault_cells(row: TableRow) -> tuple[str, ...]:
     texts = dict(zip(FAULT_COLUMNS, row.fault_cells(), strict=True))
     return (row.environment, row.name, *(texts[column] for column in _FAULT_COLUMNS))
+
+
+def _unranked_cells(entry: Unranked) -> tuple[str, ...]:
+    row = entry.row
+    name = marked_name(row.agent, derived=is_derived(row))
+    mean = f"{row.score.mean:.6g}"
+    return (row.environment, row.budget_class, name, str(row.seed), mean, entry.reason)
 
 
 def _definitions(texts: Mapping[str, str]) -> str:

@@ -119,13 +119,6 @@ def _differences(values: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
     return one - two
 
 
-def grand_mean_interval(
-    groups: Sequence[ArrayLike], confidence: float = 0.95
-) -> tuple[float, float]:
-    """Return the confidence interval of the unweighted mean of group means (Welch 1947)."""
-    return _sum_interval(groups, np.full(len(groups), 1.0 / len(groups)), confidence)
-
-
 def _sum_interval(
     groups: Sequence[ArrayLike], factors: NDArray[np.float64], confidence: float
 ) -> tuple[float, float]:

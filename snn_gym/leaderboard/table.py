@@ -1,40 +1,28 @@
-"""Lines of the results table, and the terms on which rows rank."""
+"""Lines of the results table, and its columns."""
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from snn_gym._base.config import from_mapping
 from snn_gym._base.storage import read_regular_file
 from snn_gym.envs.registry import (
     IMPORTED,
-    EnvironmentSpec,
     ReferenceScores,
-    known_ids,
-    load_environment_spec,
 )
 from snn_gym.leaderboard.evaluation import (
     COMPARED_VERSIONS,
     EVALUATOR_VERSION,
     MAX_KEPT_OBSERVATIONS,
 )
-from snn_gym.leaderboard.headings import (
-    FEWEST_SEEDS,
-    LEAN_MARK,
-    SHORT_MARK,
-    STREAMS_MARK,
-    VOLTAGES_MARK,
-)
-from snn_gym.leaderboard.manifest import FaultMeans, kept
-from snn_gym.leaderboard.plan import Plan, read_table
+from snn_gym.leaderboard.manifest import LEAST_WAY, FaultMeans, kept
+from snn_gym.leaderboard.plan import environment_of, split_rows
 from snn_gym.leaderboard.results import (
     Row,
     costed_rows,
@@ -50,127 +38,116 @@ from snn_gym.leaderboard.results import (
 from snn_gym.leaderboard.statistics import expected_shortfall, interquartile_mean, mean_interval
 from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, Costs
 from snn_gym.program.prices import DEFAULT, MEASURED, PRICES, known_price
-from snn_gym.zoo.recipe import DEFAULT_CHECKPOINT_INTERVAL
-from snn_gym.zoo.spec import agent_ids, lean_steps, load_agent_spec
+from snn_gym.zoo.spec import agent_ids, load_agent_spec
 
-# ---- terms ---------------------------------------------------------------------------------------
-# A row ranks only with a recipe that was fixed before its score was known: choosing among steps,
-# checkpoint intervals and seedings would select the best of many draws, and training again would
-# confirm each of them.
-PLAN_NAME = "plan.toml"
+# ---- headings ------------------------------------------------------------------------------------
+FEWEST_SEEDS = 5
+"""Smallest number of seeds for an interval or a comparison."""
+STREAMS_MARK = "†"
+"""Runs shared random streams."""
+SHORT_MARK = "‡"
+"""Runs used less than half of the budget."""
+VOLTAGES_MARK = "¶"
+"""Outputs of a spiking network read voltages, by MACs."""
+LEAN_MARK = "◊"
+"""Agents were made lean from rows of others."""
+OLDER_MARK = "°"
+"""An earlier evaluator counted costs in a part of the episodes."""
 
+COLUMN_DEFINITIONS: dict[str, str] = {
+    "Agent": "name of the agent",
+    "Twin": "agent with the same algorithm and hidden sizes, with spikes or without",
+    "Seeds": "number of training runs. The unit of all statistics is the mean return of a seed's "
+    "episodes",
+    "Mean": "mean return over seeds",
+    "95 % interval": "confidence interval of the mean by Student's t over seeds, cut off at the "
+    f'environment\'s maximum; "–" under {FEWEST_SEEDS} seeds',
+    "IQM": "interquartile mean over seeds: the mean without the floor(n / 4) smallest and largest "
+    "of n values",
+    "Solved": "seeds whose mean return is at least the environment's `solved`",
+    "Worst seed": "smallest mean return of a seed",
+    "Worst 5 %": "mean of the worst 5 % of all episodes of all seeds ([expected shortfall]"
+    "(https://doi.org/10.21314/JOR.2000.038))",
+    "Normalised": "the mean on the scale from random play (0) to the oracle of the environment's "
+    "file (1), or to `solved` without an oracle",
+    "Mean of each seed": "mean return of each training run, in the order of the seeds",
+    **{column.heading: column.definition for column in COST_COLUMNS.values()},
+    "Parameters": "trained numbers that acting needs, without critics and observation statistics",
+    "Steps": "environment steps of training; for imported agents as claimed",
+    "Trained again": "seeds whose training was repeated by its recipe and gave the same weights, "
+    "bit for bit ([how](RULES.md#a-row-is-a-recipe)); for other seeds training is a claim. A lean "
+    "row counts if its parent's training was repeated, too. Costs are means over these seeds, or, "
+    "in brackets, over all seeds if there are none",
+}
+COLUMNS = tuple(COLUMN_DEFINITIONS)
+"""All columns of a line, in the order of `TableRow.cells`."""
+MARKDOWN_COLUMNS = (
+    "Agent",
+    "Seeds",
+    "Mean",
+    "95 % interval",
+    "Solved",
+    "Operations",
+    "Steps",
+    "Trained again",
+)
+"""Columns of the Markdown table; the site has the others, too."""
 
-@dataclass(frozen=True)
-class PlannedRun:
-    """Planned environment steps and teacher of runs; no teacher means training from the start."""
+UNPROVEN_NOTE = """Costs in brackets do not rank, because no seed of the line was trained again. \
+Its weights may be hand-made, and a hand-made network costs next to nothing. Such a line is on no \
+front and is never the cheapest. Imported agents cannot be trained again.
+"""
 
-    steps: int
-    teacher: str | None
+UNRANKED_HEADING = "Other recipes"
+UNRANKED_TEXT = """These rows were run again as all others, but their recipe is not that of [the \
+rules](RULES.md#which-rows-rank). They count in no mean, comparison, profile or front, and \
+`load_pretrained` loads them by their seed only.
+"""
+UNRANKED_COLUMNS = ("Environment", "Class", "Agent", "Seed", "Mean return", "Reason")
 
-
-@dataclass(frozen=True)
-class Unranked:
-    """A row that does not rank, and the reason in words."""
-
-    row: Row
-    reason: str
-
-    def cells(self) -> tuple[str, ...]:
-        """Return the texts under `headings.UNRANKED_COLUMNS`."""
-        row, mean = self.row, f"{self.row.score.mean:.6g}"
-        name = marked_name(row.agent, derived=is_derived(row))
-        return (row.environment, row.budget_class, name, str(row.seed), mean, self.reason)
-
-
-@dataclass(frozen=True)
-class Terms:
-    """Terms of a leaderboard on which rows rank."""
-
-    planned: Mapping[tuple[str, str, bool], PlannedRun] = field(default_factory=dict)
-    """Planned runs by agent, environment and whether they are made lean."""
-
-    def reason(self, row: Row, parent: Row | None = None) -> str | None:
-        """Return the first reason why a row does not rank; None if it ranks or is imported."""
-        return next(self._reasons(row, parent), None)
-
-    def _reasons(self, row: Row, parent: Row | None) -> Iterator[str]:
-        recipe = row.recipe
-        if row.budget_class == IMPORTED:
-            return
-        if recipe is None:
-            yield "no recipe"
-            return
-        if recipe.steps_before:
-            name = "another row" if parent is None else f"{parent.agent}, seed {parent.seed},"
-            yield f"goes on from {name} after {recipe.steps_before:,} steps"
-        task = _environment(row)
-        own = DEFAULT_CHECKPOINT_INTERVAL if task is None else task.checkpoint_interval
-        expected = None if recipe.parent is not None else own
-        if recipe.checkpoint_interval != expected:
-            interval, other = (
-                "none" if x is None else f"{x:,}" for x in (recipe.checkpoint_interval, expected)
-            )
-            yield f"checkpoint interval {interval}, expected {other}"
-        if row.seeding != "disjoint":
-            yield f"{row.seeding} seeding, expected disjoint"
-        if recipe.parent is not None:
-            yield from self._parent_reasons(row, parent)
-        steps = self._expected_steps(row)
-        if steps is not None and recipe.steps != steps:
-            yield f"{recipe.steps:,} steps, expected {steps:,}"
-
-    def _parent_reasons(self, row: Row, parent: Row | None) -> Iterator[str]:
-        if parent is None or is_derived(parent):
-            yield "no row that it was made from"
-            return
-        if parent.seed != row.seed:
-            yield f"made from seed {parent.seed}, expected {row.seed}"
-        plan = self.planned.get((row.agent, row.environment, True))
-        if plan is not None and plan.teacher != parent.agent:
-            yield f"made from {parent.agent}, expected {plan.teacher}"
-        for reason in self._reasons(parent, None):
-            yield f"made from a row of {reason}"
-
-    def _expected_steps(self, row: Row) -> int | None:
-        """Return the steps that a row needs to rank, to compare with its recipe; None if unknown.
-
-        They come from the plan, else from the parent, else from the agent's budget.
-        """
-        plan = self.planned.get((row.agent, row.environment, is_derived(row)))
-        if plan is not None:
-            return plan.steps
-        if row.parent is not None:
-            return lean_steps(row.parent.steps)
-        environment = _environment(row)
-        if environment is None or row.agent not in agent_ids():
-            return None
-        return load_agent_spec(row.agent).budget(environment)
+REFERENCES: Mapping[str, str] = {
+    "random": "random play",
+    "memoryless": "best without memory",
+    "open_loop": "best without observations",
+    "scripted": "script",
+    "solved": "solved from here on",
+    "oracle": "oracle",
+}
+"""Names of the fields of `ReferenceScores` that tables and drawings show."""
 
 
-def read_terms(leaderboard: Path) -> Terms:
-    """Return the terms of a leaderboard, with those of its plan if it has one."""
-    path = leaderboard / PLAN_NAME
-    if not path.is_file():
-        return Terms()
-    planned: dict[tuple[str, str, bool], PlannedRun] = {}
-    for group in from_mapping(Plan, read_table(path), str(path)).groups:
-        for agent, environment in itertools.product(group.agents, group.environments):
-            with suppress(ValueError):  # the agent or the environment has left the suite
-                run = PlannedRun(group.steps_of(agent, environment), group.teacher)
-                planned.setdefault((agent, environment, run.teacher is not None), run)
-    return Terms(planned)
+def references(reference: ReferenceScores | None) -> dict[str, float]:
+    """Return the known reference scores by their keys in `REFERENCES`."""
+    scores = {key: getattr(reference, key, None) for key in REFERENCES}
+    return {key: score for key, score in scores.items() if score is not None}
 
 
-def split_rows(
-    leaderboard: Path, rows: Sequence[Row]
-) -> tuple[tuple[Row, ...], tuple[Unranked, ...]]:
-    """Return the rows that rank, and the others with reasons; ``rows`` include their parents."""
-    terms, known = read_terms(leaderboard), rows_by_weights(rows)
-    reasons = [(row, terms.reason(row, parent_of(row, known))) for row in rows]
-    return (
-        tuple(row for row, reason in reasons if reason is None),
-        tuple(Unranked(row, reason) for row, reason in reasons if reason is not None),
-    )
+FAULTS_HEADING = "With faults"
+RETENTION_TEXT = f"""Fault retention: (mean with the fault - random play) / (mean without it - \
+random play), for the same weights in the same episodes. 1 is no loss, 0 is random play. Cells are \
+medians over seeds; seeds that come less than {100 * LEAST_WAY:g} % of the way from random play to \
+`solved` do not count. "–" if fewer than half of the seeds count, or if the fault is not defined.
+"""
+FAULT_COLUMNS: dict[str, str] = {
+    "Mean": COLUMN_DEFINITIONS["Mean"] + ", without faults",
+    "Worst 5 %": COLUMN_DEFINITIONS["Worst 5 %"] + ", without faults",
+    "Seeds": "training runs that were played with faults; random faults have the training seed",
+    "Noise": "retention with Gaussian noise on every observed value in every decision. The noise "
+    "is a tenth of the divisor of the last normaliser: the standard deviation in training, or half "
+    "of the range for learners without gradients. Not defined for observed spikes, nor without a "
+    "normaliser",
+    "Spike loss": "retention if each hidden spike is lost with probability 0.1 on its way to the "
+    "next layer or the readout; not defined for ANNs",
+    "Dead neurons": "retention if each hidden neuron or unit has no effect with probability 0.1",
+    "8 bits": "retention with weights of 8 bits, sign included; each matrix is scaled by its "
+    "largest weight, and biases do not change",
+    "4 bits": "the same with 4 bits",
+}
+"""Columns of fault retention; the last ones have the order of `manifest.FaultMeans`."""
+STREAMS_NOTE = f"""{STREAMS_MARK} Environment k of a run had the run's seed plus k, so that runs \
+with neighbouring seeds shared most random streams. The interval may be too narrow, and the \
+p-value of a pair too small. Newer runs use disjoint streams.
+"""
 
 
 # ---- table ---------------------------------------------------------------------------------------
@@ -465,7 +442,7 @@ def summarise(
     """
     rows = sorted(rows, key=lambda row: row.seed)
     _check_evaluations(rows)
-    first, spec, known = rows[0], _environment(rows[0]), known or {}
+    first, spec, known = rows[0], environment_of(rows[0]), known or {}
     pricing = pricing or Pricing()
     reference = None if spec is None else spec.reference
     budget = 0 if spec is None else spec.budget.get(first.budget_class, 0)
@@ -539,14 +516,6 @@ def _fault_retention(rows: Sequence[Row], reference: ReferenceScores) -> tuple[f
         known = [value for value in values if value is not None]
         medians.append(float(np.median(known)) if 2 * len(known) >= len(values) else None)
     return tuple(medians)
-
-
-def _environment(row: Row) -> EnvironmentSpec | None:
-    """Return the environment of a row, None if it has left the suite or changed."""
-    if row.environment not in known_ids():
-        return None
-    spec = load_environment_spec(row.environment)
-    return spec if spec.version == row.environment_version else None
 
 
 def cost_fields(costs: Sequence[Costs]) -> dict[str, Any]:

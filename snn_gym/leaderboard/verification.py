@@ -42,7 +42,6 @@ from snn_gym.leaderboard.manifest import (
 )
 from snn_gym.leaderboard.pretrained import load_row
 from snn_gym.leaderboard.rendering import TABLE_NAME, read_table, render_table
-from snn_gym.leaderboard.rerun import VerificationSettings, check_architecture, rerun_in_worker
 from snn_gym.leaderboard.results import (
     WEIGHTS_FOLDER,
     Row,
@@ -65,7 +64,13 @@ from snn_gym.leaderboard.submission import (
 )
 from snn_gym.leaderboard.table import INSTRUCTIONS_NAME, read_instructions
 from snn_gym.leaderboard.weights import check_tensors, trained_tensors
-from snn_gym.leaderboard.worker import Request, rerun
+from snn_gym.leaderboard.worker import (
+    Request,
+    VerificationSettings,
+    check_architecture,
+    rerun,
+    rerun_in_worker,
+)
 from snn_gym.learners.settings import LearnerSettings
 from snn_gym.policies.protocols import ActingPolicy
 from snn_gym.policies.raw_observations import raw_policy

@@ -13,10 +13,10 @@ from snn_gym import load_pretrained
 from snn_gym._base.config import Config
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard import evaluate
-from snn_gym.leaderboard.faults import Faults, with_faults
 from snn_gym.leaderboard.manifest import kept
 from snn_gym.policies.protocols import Acting
 from studies.deployed.fine_tuning import fine_tune
+from studies.faults import Faults, with_faults
 from studies.runs import Planned
 from studies.tables import return_digits, spread, table, wrapped
 
@@ -58,7 +58,7 @@ TUNED: Mapping[str, int] = {
 
 _TEXT = (
     "Agents of the results table, seeds {first} to {last}, play {episodes} of the table's episodes "
-    "with faults that hardware may have (`snn_gym.leaderboard.faults`). Five agents were "
+    "with faults that hardware may have (`studies.faults`). Five agents were "
     "trained as usual. Five are [lean](guide/lean.md): they shed the spikes that their behaviour "
     "did not need. `python -m studies.deployed` writes this page from "
     "`studies/deployed/runs.jsonl`.",

@@ -14,8 +14,7 @@ from snn_gym._base.names import shown_seeds
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard.comparison import Comparison
-from snn_gym.leaderboard.headings import FEWEST_SEEDS
-from snn_gym.leaderboard.table import TableRow, table_rows
+from snn_gym.leaderboard.table import FEWEST_SEEDS, TableRow, table_rows
 from studies.claims import family_table, judge_pairs
 from studies.locomotion.curves import (
     SPIKING,

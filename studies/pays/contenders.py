@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from snn_gym.leaderboard.headings import FEWEST_SEEDS
+from snn_gym.leaderboard.plan import split_rows
 from snn_gym.leaderboard.results import Row, costed_rows, rows_by_weights, shown_rows
-from snn_gym.leaderboard.table import TableRow, line_of, read_instructions, split_rows, summarise
+from snn_gym.leaderboard.table import FEWEST_SEEDS, TableRow, line_of, read_instructions, summarise
 from snn_gym.program.prices import PRICES, price_of
 from studies.pays.question import OTHER, Question
 from studies.rows import LEADERBOARD, RowName

@@ -9,8 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from snn_gym._base.storage import write_text_atomic
-from snn_gym.leaderboard.comparison import Comparison
-from snn_gym.leaderboard.cost_answers import SAME, cost_ratio
+from snn_gym.leaderboard.comparison import SAME, Comparison, cost_ratio
 from snn_gym.program.costs import shown_cost
 from snn_gym.program.prices import known_price
 from studies.claims import JudgedPair, family_table, judge_pairs

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from snn_gym._base.names import shown_seeds
-from snn_gym.leaderboard.comparison import SIGNIFICANCE
-from snn_gym.leaderboard.cost_answers import LESS, MORE, SIMILAR, UNKNOWN, cost_ratio
+from snn_gym.leaderboard.comparison import LESS, MORE, SIGNIFICANCE, SIMILAR, UNKNOWN, cost_ratio
 from snn_gym.program.costs import shown_cost
 from studies.pays.contenders import EVENTS_MARK, Contender, Field, read_fields
 from studies.pays.question import Question, read_question

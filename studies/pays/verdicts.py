@@ -7,10 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snn_gym.leaderboard.comparison import SIGNIFICANCE, inferiority_p
-from snn_gym.leaderboard.cost_answers import Ratio, cost_answer, cost_ratio
-from snn_gym.leaderboard.headings import FEWEST_SEEDS
+from snn_gym.leaderboard.comparison import (
+    SIGNIFICANCE,
+    Ratio,
+    cost_answer,
+    cost_ratio,
+    inferiority_p,
+)
 from snn_gym.leaderboard.statistics import holm, non_inferiority_p
+from snn_gym.leaderboard.table import FEWEST_SEEDS
 from studies.pays.contenders import FEWEST_PROVEN, Contender, Field
 from studies.pays.question import OTHER, Question
 

@@ -18,7 +18,7 @@ from snn_gym._base.storage import load_tensors
 from snn_gym.leaderboard import check_board, reevaluate, retrain_rows, table_rows, verify
 from snn_gym.leaderboard.batches import file_of_seed
 from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME, SubmissionError
-from snn_gym.leaderboard.plan import read_plan
+from snn_gym.leaderboard.plan import read_plan, split_rows
 from snn_gym.leaderboard.results import (
     hash_tensors,
     list_rows,
@@ -26,7 +26,6 @@ from snn_gym.leaderboard.results import (
     sound_rows,
     verified_weights,
 )
-from snn_gym.leaderboard.table import split_rows
 from snn_gym.training import train
 from snn_gym.training.checkpoint import save_checkpoint
 from snn_gym.zoo import load_agent, read_manifest

@@ -18,8 +18,7 @@ from snn_gym._base.storage import dump_tensors, parse_tensors
 from snn_gym.leaderboard import SubmissionError, verify
 from snn_gym.leaderboard.evaluation import evaluation_seeds
 from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME
-from snn_gym.leaderboard.rerun import VerificationSettings
-from snn_gym.leaderboard.worker import rerun
+from snn_gym.leaderboard.worker import VerificationSettings, rerun
 
 BOARD = checkout_root() / "leaderboard"
 """The committed leaderboard."""

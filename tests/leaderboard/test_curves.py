@@ -8,15 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.cli import main
 from snn_gym.leaderboard import (
     SubmissionError,
-    add_curves,
     check_board,
     retrain_rows,
     submit,
     verify,
-    write_table,
 )
 from snn_gym.leaderboard.manifest import MAX_CURVE_POINTS, LearningCurve
 from snn_gym.leaderboard.results import list_rows
@@ -154,7 +151,7 @@ def test_curves_that_retraining_does_not_reproduce_are_refused(name, change, hon
         verify(folder, tmp_path / "board", SETTINGS, retrain=True)
     assert caught.value.code == "retrain-mismatch"
     assert not (tmp_path / "board").exists()
-    assert verify(folder, tmp_path / "board", SETTINGS).is_file()  # without it, a claim
+    assert verify(folder, tmp_path / "board", SETTINGS).curve is not None  # without it, a claim
     (result,) = retrain_rows(tmp_path / "board", seeds=SETTINGS.seeds)
     assert result.problem is not None
     (row,) = list_rows(tmp_path / "board")
@@ -170,47 +167,6 @@ def test_older_rows_get_a_curve_by_retraining(honest, tmp_path):
     (row,) = list_rows(board)
     assert row.curve is None
     assert list(row.learning_curve.returns) == honest.manifest["curve"]["returns"]
-
-
-def test_curves_of_a_sweeps_runs_are_added_to_their_rows(honest, runs, tmp_path, capsys):
-    board = tmp_path / "board"
-    verify(without_curve(honest).write(tmp_path / "s"), board, SETTINGS)
-    (before,) = list_rows(board)
-    words = ["verify", "--leaderboard", str(board), "--curves", str(runs)]
-    assert main(words) == 0
-    said = capsys.readouterr().out.splitlines()
-    points = len(honest.manifest["curve"]["steps"])
-    assert said[0].endswith(f"CartPole-v1/3.json: a learning curve of {points} points")
-    assert said[1] == "1 rows have a learning curve now, 0 do not"
-    (row,) = list_rows(board)
-    assert list(row.curve.seconds) == honest.manifest["curve"]["seconds"]
-    assert {**vars(row), "curve": None} == vars(before)
-    write_table(board)
-    assert check_board(board) == ()
-    assert main(words) == 0  # nothing is left to add
-    assert capsys.readouterr().out == "0 rows have a learning curve now, 0 do not\n"
-
-
-def test_runs_with_other_weights_add_no_curve(honest, runs, tmp_path):
-    board = tmp_path / "board"
-    verify(without_curve(honest).with_manifest(seed=4).write(tmp_path / "s"), board, SETTINGS)
-    assert list(add_curves(board, runs)) == []  # there is no run of seed 4
-    other = tmp_path / "runs" / "ppo-lif" / "CartPole-v1" / "4"
-    train("ppo-lif", "CartPole-v1", out=other, seed=4, steps=300, checkpoint_interval=500)
-    (result,) = add_curves(board, tmp_path / "runs")
-    assert "holds other weights" in str(result)
-    (row,) = list_rows(board)
-    assert row.curve is None
-
-
-def test_an_edited_row_gets_no_curve(honest, runs, tmp_path):
-    board = tmp_path / "board"
-    path = verify(without_curve(honest).write(tmp_path / "s"), board, SETTINGS)
-    path.write_text(path.read_text().replace('"steps": 1280', '"steps": 1024'))
-    edited = path.read_bytes()
-    (result,) = add_curves(board, runs)
-    assert "SHA-256" in str(result)
-    assert path.read_bytes() == edited
 
 
 def test_a_curve_without_a_reproducible_training_is_refused(honest):

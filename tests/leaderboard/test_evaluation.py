@@ -358,19 +358,6 @@ def test_a_notebook_shows_the_interval_of_the_mean_and_the_costs():
     assert ["95 % interval over episodes", "–"] in Parsed(single._repr_html_()).tables[0]
 
 
-def test_an_evaluation_is_remembered_until_the_model_learns():
-    model = snn_gym.make_agent(
-        "ppo-lif", "CartPole-v1", n_steps=8, n_envs=2, batch_size=16, network={"hidden_sizes": [4]}
-    )
-    assert evaluation.latest_evaluation(model) is None
-    played = evaluate(model, "CartPole-v1", episodes=1)
-    assert evaluation.latest_evaluation(model) is played
-    evaluate(model.policy, "CartPole-v1", episodes=2)  # of a policy alone nothing is kept
-    assert evaluation.latest_evaluation(model) is played
-    model.learn(32)
-    assert evaluation.latest_evaluation(model) is None
-
-
 class _Room(gym.Env[np.ndarray, Any]):
     """Stay for ever; observe the number of steps, and NaN at ``faulty_step``."""
 

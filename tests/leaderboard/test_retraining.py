@@ -21,7 +21,6 @@ from snn_gym.leaderboard import (
     verify,
 )
 from snn_gym.leaderboard.manifest import Manifest, Scores
-from snn_gym.leaderboard.reevaluation import chosen_rows
 from snn_gym.leaderboard.results import list_rows
 from snn_gym.leaderboard.worker import Request, rerun
 from snn_gym.training import train
@@ -36,7 +35,6 @@ from tests.leaderboard.helpers import (
     fingerprint,
     stored_row,
 )
-from tests.leaderboard.test_table import AGAIN, fill, lean_of, make_row
 
 pytestmark = pytest.mark.usefixtures("in_process")
 
@@ -208,7 +206,7 @@ def test_weights_that_the_recipe_does_not_reproduce_are_refused(what, template, 
         verify(folder, board, SETTINGS, retrain=True)
     assert caught.value.code == "retrain-mismatch", str(caught.value)
     assert fingerprint(board) == before
-    assert verify(folder, board, SETTINGS).is_file()  # without it, nobody sees
+    assert verify(folder, board, SETTINGS).trained_again is None  # without it, nobody sees
 
 
 @pytest.mark.parametrize(
@@ -266,25 +264,6 @@ def test_unknown_processors_are_refused(named, unknown, template, tmp_path):
     assert [unknown in problem for problem in problems] == [True] * bool(named)
 
 
-def test_rows_that_lack_a_proof_are_chosen(tmp_path):
-    parents = [
-        make_row(seed=seed, weights_sha256=f"{seed + 1:064d}", trained_again=again)
-        for seed, again in enumerate((None, AGAIN, None))
-    ]
-    others = [make_row("ppo-mlp", seed, trained_again=None) for seed in (3, 4)]
-    lean = [lean_of(parent) for parent in parents[:2]]
-    board = fill(tmp_path, *parents, *others, *lean)
-    rows = list_rows(board)
-
-    def chosen(choice):
-        return [(row.agent, row.seed) for row in chosen_rows(board, rows, choice)]
-
-    assert len(chosen("all")) == 7
-    assert chosen("parents") == [("ppo-lif", 0)]
-    # One of ppo-lif's and one of the lean rows, with its parent's, is proven.
-    assert chosen("lines") == [("ppo-mlp", 3)]
-
-
 def test_stored_rows_get_only_the_retraining_mark(template, tmp_path):
     board = tmp_path / "board"
     verify(template.write(tmp_path / "s"), board, SETTINGS)
@@ -327,6 +306,10 @@ def test_samples_are_drawn_by_seed(share, number, tmp_path, monkeypatch):
     assert drawn == sorted(drawn)
     assert all(seed % 2 for seed in drawn)
     assert drawn == list(retrain_rows(tmp_path, share=share, seed=0))
+    proven = {row.seed for row in rows if row.seed % 4 == 1}
+    monkeypatch.setattr(reevaluation, "is_reproduced", lambda row: row.seed in proven)
+    left = set(retrain_rows(tmp_path, missing=True))
+    assert left == {k for k in range(80) if k % 2} - proven
     others = {tuple(retrain_rows(tmp_path, share=share, seed=seed)) for seed in range(5)}
     assert len(others) == (1 if share == 1.0 else 5)
 
@@ -343,8 +326,7 @@ def test_the_command_trains_rows_and_refuses_bad_options(tmp_path, capsys):
         [],
         ["--again", "--retrain"],
         ["folder", "--again"],
-        ["--again", "--curves", "runs"],
-        ["folder", "--curves", "runs"],
+        ["--again", "--missing"],
         ["--retrain", "--sample", "0"],
         ["--retrain", "--sample", "100.1"],
     ):

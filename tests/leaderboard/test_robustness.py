@@ -2,28 +2,19 @@
 
 from dataclasses import fields, replace
 
-import numpy as np
 import pytest
 
-from snn_gym.cli import main
 from snn_gym.leaderboard import (
     SubmissionError,
-    add_robustness,
-    check_board,
-    evaluate,
     reevaluate,
     reevaluation,
     render_table,
     table_rows,
     verify,
-    write_table,
 )
-from snn_gym.leaderboard.faults import Faults
-from snn_gym.leaderboard.headings import FAULT_COLUMNS
 from snn_gym.leaderboard.manifest import FaultMeans, Robustness
 from snn_gym.leaderboard.results import list_rows, replace_row
-from snn_gym.zoo import build_policy
-from tests.leaderboard.helpers import SETTINGS, edit_row
+from tests.leaderboard.helpers import SETTINGS
 from tests.leaderboard.test_table import fill, make_row
 
 NAMES = [field.name for field in fields(FaultMeans)]
@@ -39,13 +30,6 @@ def earned(**means):
 def board(board, monkeypatch):
     monkeypatch.setattr(reevaluation, "OFFICIAL_EPISODES", 3)
     return board
-
-
-def test_every_fault_of_the_table_has_a_name_a_column_and_an_amount():
-    assert list(reevaluation.FAULTS) == NAMES
-    assert list(FAULT_COLUMNS)[:3] == ["Mean", "Worst 5 %", "Seeds"]
-    assert len(FAULT_COLUMNS) == 3 + len(NAMES)
-    assert all(faults != Faults() for faults in reevaluation.FAULTS.values())
 
 
 def test_fault_retention_by_hand(tmp_path):
@@ -105,104 +89,14 @@ def test_tables_without_faults_have_no_fault_column(tmp_path):
     assert "Spike loss" not in render_table(fill(tmp_path, make_row()))
 
 
-def test_zero_faults_give_the_score_of_the_row(board, monkeypatch):
-    monkeypatch.setattr(reevaluation, "FAULTS", dict.fromkeys(NAMES, Faults()))
-    (result,) = add_robustness(board)
-    assert result.problem is None
-    (row,) = list_rows(board)
-    assert set(vars(row.robustness.means).values()) == {row.score.mean}
-
-
-def test_agents_with_dead_neurons_act_by_their_biases(board, template, monkeypatch):
-    dead = dict.fromkeys(NAMES, Faults(dead_neurons=1.0))
-    monkeypatch.setattr(reevaluation, "FAULTS", dead)
-    list(add_robustness(board))
-    (row,) = list_rows(board)
-    action = int(template.tensors()["action_net.bias"].argmax())
-
-    class Always:
-        def predict(self, observation, *_, **__):
-            return np.full(len(observation), action), None
-
-    expected = evaluate(Always(), "CartPole-v1", seeds=SETTINGS.seeds).mean
-    assert row.robustness.means.dead_neurons == expected
-
-
-def test_command_adds_only_returns_with_faults(board, capsys):
-    (before,) = list_rows(board)
-    words = ["verify", "--faults", "--leaderboard", str(board)]
-    assert main([*words, "--agent", "ppo-lif"]) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert f"with seed 0: mean {before.score.mean:.6g}, observation_noise " in said[0]
-    assert said[1] == "1 rows played with faults, 0 were not"
-    (row,) = list_rows(board)
-    assert None not in vars(row.robustness.means).values()
-    assert replace(row, robustness=None) == before
-    write_table(board)
-    assert check_board(board) == ()
-    assert main(words) == 0  # nothing is left to play
-    assert capsys.readouterr().out == "0 rows played with faults, 0 were not\n"
-    assert main([*words, "--agent", "ppo-mlp"]) == 2
-    assert "no row of 'ppo-mlp'; did you mean 'ppo-lif'?" in capsys.readouterr().err
-    for other in (["--again"], ["--retrain"], ["--curves", "runs"], ["folder"]):
-        assert main([*words, *other]) == 2
-        assert "--salt, --curves, --faults and --recount" in capsys.readouterr().err
-    assert main(["verify", "--again", "--agent", "ppo-lif", *words[2:]]) == 2
-    assert "--agent is for --faults and --retrain alone" in capsys.readouterr().err
-
-
-def test_equal_seeds_give_equal_means_with_faults(board):
-    found = []
-    for _ in range(2):
-        list(add_robustness(board))
-        (row,) = list_rows(board)
-        found.append(row.robustness.means)
-        reevaluation.replace_row(board, row, robustness=None)
-    assert found[0] == found[1]
-
-
-@pytest.mark.parametrize(
-    ("agent", "environment", "undefined"),
-    [
-        ("dqn-mlp", "CartPole-v1", {"spike_loss"}),
-        ("ppo-mlp", "CartPole-v1", {"observation_noise", "spike_loss"}),
-        ("ppo-lif", "snn/CartPole-v1", {"observation_noise"}),
-        ("imported-snntorch", "CartPole-v1", {"observation_noise"}),
-        ("recurrent-ppo-gru", "snn/CueAccumulation-v0", {"observation_noise", "spike_loss"}),
-    ],
-)
-def test_faults_of_absent_parts_have_no_mean(agent, environment, undefined):
-    policy = build_policy(agent, environment)
-    means = vars(reevaluation.play_with_faults(policy, environment, SETTINGS.seeds, 0))
-    assert {name for name, mean in means.items() if mean is None} == undefined
-
-
-def test_unplayable_rows_are_named_and_kept(tmp_path):
-    board = fill(tmp_path, make_row(), make_row(seed=1, evaluator_version=1))
-    before = list_rows(board)
-    results = list(add_robustness(board, seeds=SETTINGS.seeds[:2]))
-    assert "weights" in str(results[0].problem)
-    assert "evaluate it first with --again" in str(results[1].problem)
-    (longer, _) = add_robustness(board, seeds=SETTINGS.seeds)
-    assert longer.problem == "returns of 2 episodes, expected 3"
-    assert list_rows(board) == before
-
-
-def test_edited_rows_get_no_fault_results(board):
-    edit_row(board, sealed=False, steps=7)
-    with pytest.raises(SubmissionError, match="is not as it was verified"):
-        list(add_robustness(board))
-
-
 @pytest.mark.parametrize("difference", [0.0, 0.5e-6])
 def test_fault_results_are_dropped_when_returns_change(board, difference):
-    list(add_robustness(board))
     (row,) = list_rows(board)
     one, two, three = row.score.returns
     score = replace(
         row.score, returns=(one, two + difference, three), mean=row.score.mean + difference / 3
     )
-    replace_row(board, row, evaluator_version=1, score=score)
+    replace_row(board, row, evaluator_version=1, score=score, robustness=earned(spike_loss=1.0))
     (before,) = list_rows(board)
     (result,) = reevaluate(board, seeds=SETTINGS.seeds)
     assert result.problem is None

@@ -7,17 +7,17 @@ import sys
 
 import pytest
 
-from snn_gym.leaderboard import SubmissionError, rerun
-from snn_gym.leaderboard.rerun import (
+from snn_gym.leaderboard import SubmissionError, worker
+from snn_gym.leaderboard.worker import (
     NO_SANDBOX,
     SANDBOXES,
+    Request,
     Sandbox,
     VerificationSettings,
     find_sandbox,
     is_allowed,
     rerun_in_worker,
 )
-from snn_gym.leaderboard.worker import Request
 from snn_gym.leaderboard.worker import rerun as rerun_here
 from tests.leaderboard.helpers import SETTINGS
 
@@ -30,12 +30,12 @@ def kind(request, monkeypatch):
     chosen = request.param
     if chosen is not NO_SANDBOX and not is_allowed(chosen):
         pytest.skip(f"{chosen.command[0]} is not installed or not allowed here")
-    monkeypatch.setattr(rerun, "find_sandbox", lambda: chosen)
+    monkeypatch.setattr(worker, "find_sandbox", lambda: chosen)
     return chosen
 
 
 def test_the_re_run_reaches_no_port_of_this_machine(kind, monkeypatch):
-    monkeypatch.setattr(rerun, "_WORKER", "tests.leaderboard.curious_worker")
+    monkeypatch.setattr(worker, "_WORKER", "tests.leaderboard.curious_worker")
     with socket.create_server(("127.0.0.1", 0)) as server:
         request = dataclasses.replace(REQUEST, seeds=(server.getsockname()[1],))
         with pytest.raises(SubmissionError, match=r"status 1: (not )?reached") as caught:
@@ -71,10 +71,10 @@ def test_read_only_disk_refuses_files(kind, tmp_path):
 
 @pytest.mark.parametrize("command", [(), ("no-such-program",), ("false",)])
 def test_sandboxes_that_fail_are_not_used(command, monkeypatch):
-    monkeypatch.setattr(rerun, "SANDBOXES", (Sandbox("a dream", command),))
+    monkeypatch.setattr(worker, "SANDBOXES", (Sandbox("a dream", command),))
     find_sandbox.cache_clear()
     assert find_sandbox() is NO_SANDBOX
-    monkeypatch.setattr(rerun, "SANDBOXES", (Sandbox("a dream", command), Sandbox("", ("env",))))
+    monkeypatch.setattr(worker, "SANDBOXES", (Sandbox("a dream", command), Sandbox("", ("env",))))
     find_sandbox.cache_clear()
     assert find_sandbox().command == ("env",)
     find_sandbox.cache_clear()

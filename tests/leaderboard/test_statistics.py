@@ -12,7 +12,6 @@ from snn_gym.leaderboard.statistics import (
     difference_interval,
     expected_shortfall,
     front,
-    grand_mean_interval,
     holm,
     interquartile_mean,
     mean_interval,
@@ -84,16 +83,6 @@ def test_the_interval_of_a_difference_by_hand():
     assert difference_interval([1.0, 2.0, 3.0], [2.0] * 9) == pytest.approx(
         np.subtract(mean_interval([1.0, 2.0, 3.0]), 2.0)
     )
-
-
-def test_the_interval_of_a_mean_over_groups_by_hand():
-    # Half of the difference's width, and its degrees of freedom: half a sum in place of it.
-    low, high = grand_mean_interval([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0]])
-    assert (low + high) / 2 == pytest.approx(3.0)
-    assert high - low == pytest.approx(3.2210 * math.sqrt(5 / 3), rel=1e-3)
-    assert grand_mean_interval([[1.0, 2.0, 3.0]]) == pytest.approx(mean_interval([1.0, 2.0, 3.0]))
-    # Groups count alike, however many seeds they have.
-    assert grand_mean_interval([[1.0, 1.0], [0.0] * 8]) == (0.5, 0.5)
 
 
 samples = st.lists(st.sampled_from([0.0, 1.0, 2.5, 7.0, 500.0]), min_size=2, max_size=6)

@@ -17,9 +17,8 @@ import pytest
 from snn_gym._base.config import to_mapping
 from snn_gym._base.storage import parse_tensors
 from snn_gym.leaderboard import SubmissionError, verification, verify
-from snn_gym.leaderboard.rerun import VerificationSettings, rerun_in_worker
 from snn_gym.leaderboard.results import list_rows, verified_weights
-from snn_gym.leaderboard.worker import Limits, Request, rerun
+from snn_gym.leaderboard.worker import Limits, Request, VerificationSettings, rerun, rerun_in_worker
 from tests.leaderboard.helpers import (
     SETTINGS,
     fingerprint,
@@ -99,7 +98,7 @@ def test_the_worker_keeps_its_limits_and_sees_a_clean_environment(tmp_path):
 PARENT = """
 import sys
 from pathlib import Path
-from snn_gym.leaderboard.rerun import VerificationSettings, rerun_in_worker
+from snn_gym.leaderboard.worker import VerificationSettings, rerun_in_worker
 from snn_gym.leaderboard.worker import Request
 request = Request(agent="ppo-lif", environment="CartPole-v1", seeds=tuple(range(1_000)))
 rerun_in_worker(request, Path(sys.argv[1]).read_bytes(), VerificationSettings())

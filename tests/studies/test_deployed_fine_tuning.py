@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from snn_gym import load_pretrained
-from snn_gym.leaderboard.faults import Faults, rounded, with_faults
 from snn_gym.learners.shedding import twin_of
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
 from snn_gym.policies.behaviour import divergence
 from studies.deployed.fine_tuning import _Tuned, fine_tune, weights_of
+from studies.faults import rounded
 from tests.made import build, observe
 
 
@@ -75,7 +75,7 @@ def test_fine_tuning_agrees_more_with_the_agent_than_rounding():
     states = np.random.default_rng(0).normal(0.0, 0.5, (300, 6)).astype(np.float32)
     chosen = [
         x.predict(states, deterministic=True)[0]
-        for x in (model, tuned, with_faults(model, Faults(weights_bits=2)))
+        for x in (model, tuned, rounded_copy(model.policy, 2))
     ]
     assert np.mean(chosen[0] == chosen[1]) > np.mean(chosen[0] == chosen[2])
 

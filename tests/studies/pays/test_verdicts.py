@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from snn_gym.leaderboard.comparison import inferiority_p
-from snn_gym.leaderboard.cost_answers import LESS, MORE, UNKNOWN, cost_ratio
+from snn_gym.leaderboard.comparison import LESS, MORE, UNKNOWN, cost_ratio, inferiority_p
 from studies.pays.question import OTHER
 from studies.pays.verdicts import judge, keeping, ratio_p
 from studies.rows import RowName

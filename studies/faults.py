@@ -1,16 +1,29 @@
-"""Simulated hardware faults: noise, few bits, dead neurons, lost spikes, jitter of constants."""
+"""Simulated hardware faults: noise, few bits, dead neurons, lost spikes, jitter of constants.
+
+    python -m studies.faults [LEADERBOARD]
+
+plays with faults the rows of the results table that lack such returns, and writes their means.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import numpy as np
 import torch
+import typer
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym._base.config import Config, Natural, NonNegative, Range, Share
+from snn_gym.leaderboard.evaluation import evaluate, evaluation_seeds
+from snn_gym.leaderboard.manifest import FaultMeans, Robustness, utc_now
+from snn_gym.leaderboard.pretrained import load_row
+from snn_gym.leaderboard.results import Row, list_rows, replace_row
 from snn_gym.policies.acting import rows_of
 from snn_gym.policies.frozen import FrozenPolicy, program_of
 from snn_gym.policies.protocols import Acting
@@ -21,6 +34,7 @@ from snn_gym.program.layers import Array, GatedLayer, Layer, NeuronLayer
 from snn_gym.program.neuron import constant_of, equations
 from snn_gym.program.program import Head, Program
 from snn_gym.spiking.recording import Recording
+from studies.rows import LEADERBOARD
 
 _GAIN = constant_of("tau_mem_ms")  # dt / tau
 _LARGEST_GAIN = 1.0 - 1e-6  # no time constant falls below a time step
@@ -187,3 +201,56 @@ class FaultyPolicy(FrozenPolicy):
         decision = self._decide(rows, before)
         costs = costs_of(self.program, decision.entered, decision.layers, decision.decoded, before)
         return Recording((), torch.from_numpy(decision.outputs), 0.0, costs)
+
+
+# ---- rows ----------------------------------------------------------------------------------------
+FAULTS: Mapping[str, Faults] = {
+    "observation_noise": Faults(observation_noise=0.1),
+    "spike_loss": Faults(spike_loss=0.1),
+    "dead_neurons": Faults(dead_neurons=0.1),
+    "weights_8_bits": Faults(weights_bits=8),
+    "weights_4_bits": Faults(weights_bits=4),
+}
+"""The faults of the results table, by the names of `FaultMeans`."""
+
+
+def play_with_faults(policy: Acting, env_id: str, seeds: Sequence[int], seed: int) -> FaultMeans:
+    """Return the mean return with each fault of the table, drawn by ``seed``; None if undefined."""
+    means = {
+        name: _mean(policy, env_id, seeds, replace(faults, seed=seed))
+        for name, faults in FAULTS.items()
+    }
+    return FaultMeans(**means)
+
+
+def _mean(policy: Acting, env_id: str, seeds: Sequence[int], faults: Faults) -> float | None:
+    try:
+        faulty: Any = with_faults(policy, faults)
+    except AbsentPartError:
+        return None
+    # Without `record`, so that the evaluation does not count costs.
+    acting = SimpleNamespace(predict=faulty.predict, reseed_noise=faulty.reseed_noise)
+    return evaluate(acting, env_id, seeds=seeds).mean
+
+
+def add_robustness(leaderboard: Path) -> Iterator[Row]:
+    """Play the rows without returns with faults, in their episodes, and write the means."""
+    for row in list_rows(leaderboard):
+        if row.robustness is None:
+            policy = raw_policy(load_row(leaderboard, row))
+            seeds = evaluation_seeds(len(row.score.returns))
+            # The training seed draws random faults, so that an agent and its twin lose the same.
+            means = play_with_faults(policy, row.environment, seeds, row.seed)
+            robustness = Robustness(means=means, date=utc_now())
+            replace_row(leaderboard, row, robustness=robustness)
+            yield replace(row, robustness=robustness)
+
+
+def main(leaderboard: Path = LEADERBOARD) -> None:
+    """Play the rows that lack returns with faults."""
+    for row in add_robustness(leaderboard):
+        typer.echo(f"{row.name}: {row.robustness}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

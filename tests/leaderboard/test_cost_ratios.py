@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from snn_gym.leaderboard.cost_answers import Ratio, cost_answer, cost_ratio
+from snn_gym.leaderboard.comparison import Ratio, cost_answer, cost_ratio
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Tests of faults of trained agents: noise, rounded weights, dead neurons, jitter."""
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stable_baselines3.common.utils import ConstantSchedule
 
-from snn_gym import load_pretrained, save_agent
-from snn_gym.cli import main
+from snn_gym import load_pretrained
 from snn_gym.leaderboard import evaluate
-from snn_gym.leaderboard.faults import AbsentPartError, Faults, rounded, with_faults
+from snn_gym.leaderboard.evaluation import evaluation_seeds
+from snn_gym.leaderboard.manifest import FaultMeans, Scores
+from snn_gym.leaderboard.pretrained import find_trained
+from snn_gym.leaderboard.results import list_rows, replace_row, verified_weights, write_row
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
     SpikingControllerPolicy,
@@ -23,6 +27,18 @@ from snn_gym.policies.frozen import FrozenPolicy
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program import count_costs, decide
 from snn_gym.spiking import NetworkConfig
+from snn_gym.zoo import build_policy
+from studies import faults
+from studies.faults import (
+    FAULTS,
+    AbsentPartError,
+    Faults,
+    add_robustness,
+    play_with_faults,
+    rounded,
+    with_faults,
+)
+from studies.rows import LEADERBOARD
 from tests.made import CHOSEN, SEEN, build, observe
 from tests.policies.firing import made_to_fire
 
@@ -263,11 +279,50 @@ def test_neurons_without_leak_have_no_time_constant_to_jitter():
         with_faults(build(SpikingActorCriticPolicy, neuron="iaf"), Faults(tau_jitter=0.1))
 
 
-def test_the_command_evaluates_with_faults(tmp_path, capsys):
-    run = str(save_agent(load_pretrained("ppo-lif", "CartPole-v1"), tmp_path / "run"))
-    told = []
-    for words in ([], ["--dead-neurons", "1"], ["--spike-loss", "1"], ["--observation-noise", "9"]):
-        assert main(["evaluate", run, "--episodes", "2", *words]) == 0
-        told.append(capsys.readouterr().out)
-    assert "500" in told[0]
-    assert all("500" not in x for x in told[1:])
+@pytest.fixture
+def board(tmp_path):
+    """Give a leaderboard of a stored row, cut to three episodes."""
+    row = find_trained("ppo-lif", "CartPole-v1").row(0)
+    returns = row.score.returns[:3]
+    score = Scores(iqm=float(np.mean(returns)), mean=float(np.mean(returns)), returns=returns)
+    cut = replace(row, score=score, lengths=row.lengths[:3], robustness=None)
+    write_row(tmp_path, cut, verified_weights(LEADERBOARD, row))
+    return tmp_path
+
+
+def test_the_faults_of_the_table_have_names_and_amounts():
+    assert list(FAULTS) == [field.name for field in fields(FaultMeans)]
+    assert all(faults != Faults() for faults in FAULTS.values())
+
+
+def test_rows_get_equal_means_for_equal_seeds_and_nothing_else(board):
+    (before,) = list_rows(board)
+    found = []
+    for _ in range(2):
+        (row,) = add_robustness(board)
+        found.append(row.robustness.means)
+        assert list(add_robustness(board)) == []  # nothing is left to play
+        replace_row(board, row, robustness=None)
+    assert found[0] == found[1]
+    assert list_rows(board) == (before,)
+
+
+def test_zero_faults_give_the_score_of_the_row(board, monkeypatch):
+    monkeypatch.setattr(faults, "FAULTS", dict.fromkeys(FAULTS, Faults()))
+    (row,) = add_robustness(board)
+    means = vars(row.robustness.means).values()
+    assert list(means) == pytest.approx([row.score.mean] * len(FAULTS))
+
+
+@pytest.mark.parametrize(
+    ("agent", "environment", "undefined"),
+    [
+        ("ppo-mlp", "CartPole-v1", {"observation_noise", "spike_loss"}),
+        ("ppo-lif", "snn/CartPole-v1", {"observation_noise"}),
+        ("recurrent-ppo-gru", "snn/CueAccumulation-v0", {"observation_noise", "spike_loss"}),
+    ],
+)
+def test_faults_of_absent_parts_have_no_mean(agent, environment, undefined):
+    policy = build_policy(agent, environment)
+    means = vars(play_with_faults(policy, environment, evaluation_seeds(3), 0))
+    assert {name for name, mean in means.items() if mean is None} == undefined
