@@ -11,7 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from snn_gym._base.numerics import one_thread
-from snn_gym._base.storage import load_tensors
+from snn_gym._base.storage import parse_tensors
+from snn_gym.leaderboard.pretrained import find_trained
+from snn_gym.leaderboard.results import verified_weights
 from snn_gym.zoo import build_policy
 from tests.leaderboard.helpers import BOARD
 
@@ -45,9 +47,9 @@ def play(policy, seeds):
 
 @pytest.fixture(scope="module")
 def policy():
-    file = BOARD / "results" / "sac-lif" / ENVIRONMENT / "0.safetensors"
+    weights = verified_weights(BOARD, find_trained("sac-lif", ENVIRONMENT).row(0))
     made = build_policy("sac-lif", ENVIRONMENT)
-    made.load_acting_state_dict(load_tensors(file, max_bytes=1 << 24)[0])
+    made.load_acting_state_dict(parse_tensors(weights, where="row")[0])
     return made
 
 
