@@ -17,12 +17,12 @@ import typer
 
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.leaderboard.comparison import SIGNIFICANCE, Comparison
-from snn_gym.leaderboard.statistics import holm, non_inferiority_p, paired_p, permutation_p
+from snn_gym.leaderboard.statistics import non_inferiority_p, paired_p, permutation_p
 from snn_gym.leaderboard.table import TableRow, table_rows
 from snn_gym.program.costs import shown_cost
 from studies.pays.contenders import EVENTS_MARK, Contender
 from studies.pays.tables import Judged, bracketed, keeps, read_judged, summary
-from studies.statistics import p_value
+from studies.statistics import holm, p_value
 from studies.tables import table, wrapped
 
 ROOT = Path(__file__).parents[1]

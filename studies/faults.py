@@ -7,8 +7,9 @@ plays with faults the rows of the results table that lack such returns, and writ
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
@@ -20,10 +21,13 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym._base.config import Config, Natural, NonNegative, Range, Share
+from snn_gym.envs.registry import ReferenceScores
 from snn_gym.leaderboard.evaluation import evaluate, evaluation_seeds
 from snn_gym.leaderboard.manifest import FaultMeans, Robustness, utc_now
+from snn_gym.leaderboard.plan import split_rows
 from snn_gym.leaderboard.pretrained import load_row
 from snn_gym.leaderboard.results import Row, list_rows, replace_row
+from snn_gym.leaderboard.table import line_of, summarise
 from snn_gym.policies.acting import rows_of
 from snn_gym.policies.frozen import FrozenPolicy, program_of
 from snn_gym.policies.protocols import Acting
@@ -244,6 +248,58 @@ def add_robustness(leaderboard: Path) -> Iterator[Row]:
             robustness = Robustness(means=means, date=utc_now())
             replace_row(leaderboard, row, robustness=robustness)
             yield replace(row, robustness=robustness)
+
+
+LEAST_WAY = 0.1
+"""Share of the way from random play to `solved` below which fault retention is undefined."""
+
+
+def kept(reference: ReferenceScores, score: float, whole: float) -> float | None:
+    """Return fault retention: ``score`` on the scale from random play (0) to ``whole`` (1).
+
+    ``whole`` is the score without the fault; below `LEAST_WAY` of the way to `solved`, return None.
+    """
+    if whole < reference.random + reference.loss(LEAST_WAY):
+        return None
+    return (score - reference.random) / (whole - reference.random)
+
+
+COLUMNS = ("environment", "agent", "seeds", "return", "noise", "spike loss", "dead neurons")
+BITS = ("8 bits", "4 bits")
+
+
+def retention_lines(leaderboard: Path) -> list[tuple[str, ...]]:
+    """Return the median fault retention over seeds of each line of the table, as texts."""
+    known = list_rows(leaderboard)
+    ranked, _ = split_rows(leaderboard, known)
+    groups = itertools.groupby(sorted(ranked, key=line_of), key=line_of)
+    found = [(summarise(rows), rows) for _, group in groups if (rows := list(group))]
+    return [
+        (line.environment, line.name, str(len(played)), line.score(line.mean), *cells)
+        for line, rows in found
+        if (played := [row for row in rows if row.robustness is not None])
+        and (cells := _cells(line.reference, played))
+    ]
+
+
+def _cells(reference: ReferenceScores | None, rows: Sequence[Row]) -> list[str]:
+    """Return the retention of each fault; a dash if fewer than half of the seeds count."""
+    if reference is None:
+        return []
+    seeds = [
+        [
+            None if mean is None else kept(reference, mean, row.score.mean)
+            for mean in astuple(row.robustness.means)
+        ]
+        for row in rows
+        if row.robustness is not None
+    ]
+    cells = []
+    for values in zip(*seeds, strict=True):
+        known = [value for value in values if value is not None]
+        median = round(float(np.median(known)), 2) + 0.0 if known else 0.0  # no -0.00
+        cells.append(f"{median:.2f}" if 2 * len(known) >= len(values) else "–")
+    return cells
 
 
 def main(leaderboard: Path = LEADERBOARD) -> None:

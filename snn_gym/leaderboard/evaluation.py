@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.config import Range, typed
-from snn_gym._base.markup import table
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.spaces import by_key, each_array, row, set_row, stacked
-from snn_gym.leaderboard.statistics import interquartile_mean, mean_interval
+from snn_gym.leaderboard.statistics import interquartile_mean
 from snn_gym.program.costs import Costs, mean_costs
 
 if TYPE_CHECKING:
@@ -78,20 +77,6 @@ class Evaluation(Costs):
     iqm: float
     """Interquartile mean of `returns`."""
     mean: float
-
-    def _repr_html_(self) -> str:
-        """Return returns, with the interval of their mean over episodes, and costs as tables."""
-        several = len(self.returns) > 1
-        interval = "{:,.2f} to {:,.2f}".format(*mean_interval(self.returns)) if several else "–"
-        rows = [
-            ("mean return", f"{self.mean:,.2f}"),
-            ("95 % interval over episodes", interval),
-            ("interquartile mean", f"{self.iqm:,.2f}"),
-            ("lowest to highest", f"{min(self.returns):,.2f} to {max(self.returns):,.2f}"),
-            ("environment steps of an episode", f"{np.mean(self.lengths):,.1f}"),
-        ]
-        heading = f"{self.env_id}, {len(self.returns):,} episode{'s' * several}"
-        return table(heading, ["", "value"], rows) + super()._repr_html_()
 
 
 def evaluation_seeds(episodes: int) -> tuple[int, ...]:

@@ -20,7 +20,6 @@ from snn_gym._base.config import (
 )
 from snn_gym._base.names import AGENT_NAME, MAX_AGENT_NAME, printable
 from snn_gym._base.storage import unique_keys
-from snn_gym.envs.registry import ReferenceScores
 from snn_gym.program.costs import Costs
 from snn_gym.zoo.recipe import Packages, Parent, Processor, Recipe, Seeding, TrainingSeed
 
@@ -69,20 +68,6 @@ class Robustness(Config):
 
     means: FaultMeans
     date: Date
-
-
-LEAST_WAY = 0.1
-"""Share of the way from random play to `solved` below which fault retention is undefined."""
-
-
-def kept(reference: ReferenceScores, score: float, whole: float) -> float | None:
-    """Return fault retention: ``score`` on the scale from random play (0) to ``whole`` (1).
-
-    ``whole`` is the score without the fault; below `LEAST_WAY` of the way to `solved`, return None.
-    """
-    if whole < reference.random + reference.loss(LEAST_WAY):
-        return None
-    return (score - reference.random) / (whole - reference.random)
 
 
 # ---- manifest ------------------------------------------------------------------------------------

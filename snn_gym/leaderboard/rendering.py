@@ -20,13 +20,10 @@ from snn_gym.leaderboard.results import Row, is_derived, shown_rows
 from snn_gym.leaderboard.table import (
     COLUMN_DEFINITIONS,
     COLUMNS,
-    FAULT_COLUMNS,
-    FAULTS_HEADING,
     LEAN_MARK,
     MARKDOWN_COLUMNS,
     OLDER_MARK,
     REFERENCES,
-    RETENTION_TEXT,
     SHORT_MARK,
     STREAMS_MARK,
     STREAMS_NOTE,
@@ -78,7 +75,6 @@ convolutional features extractor, is not counted, so that no total is known.
 _UNHEARD_NOTE = """An agent is not a spiking agent if no synapses lead from its neurons to an \
 output. Such a line does not rank.
 """
-_FAULT_COLUMNS = ("Seeds", "Mean", "Noise", "Spike loss", "Dead neurons", "8 bits", "4 bits")
 COSTS_TEXT = """Costs are means over the observations and states of the policy's evaluation (an \
 even subsample above 20,000), summed over layers; "–" if an agent has none. Operations count \
 events, not energy: the energy of a SynOp or a MAC depends on the hardware. IQM and probability of \
@@ -103,10 +99,6 @@ def render_table(leaderboard: str | Path, cost: str = DEFAULT) -> str:
     sections = [_INTRODUCTION, *(part for group in groups for part in _section(group))]
     if not rows:
         sections.append("There are no results yet.\n")
-    fault_lines = [_fault_cells(row) for row in rows if row.faulted]
-    if fault_lines:
-        table = _markdown(("Environment", "Agent", *_FAULT_COLUMNS), fault_lines)
-        sections.append(f"## {FAULTS_HEADING}\n\n{RETENTION_TEXT}\n{table}")
     if unranked:
         table = _markdown(UNRANKED_COLUMNS, [_unranked_cells(entry) for entry in unranked])
         sections.append(f"## {UNRANKED_HEADING}\n\n{UNRANKED_TEXT}\n{table}")
@@ -116,9 +108,6 @@ def render_table(leaderboard: str | Path, cost: str = DEFAULT) -> str:
         columns = markdown_columns(rows)
         sections.append("## Columns\n\n" + _definitions({name: defined[name] for name in columns}))
         sections.append("Comparisons:\n\n" + _definitions(COMPARISON_DEFINITIONS))
-    if fault_lines:
-        defined = {name: FAULT_COLUMNS[name] for name in _FAULT_COLUMNS}
-        sections.append(f"{FAULTS_HEADING}:\n\n" + _definitions(defined))
     return "\n".join([*sections, COSTS_TEXT] if rows else sections)
 
 
@@ -235,11 +224,6 @@ def _further_texts(row: TableRow) -> dict[str, str]:
     """Return the text of a row's price."""
     price = row.cost(row.price) + f" {OLDER_MARK}" * row.older_costs
     return {known_price(row.priced_by).heading: price}
-
-
-def _fault_cells(row: TableRow) -> tuple[str, ...]:
-    texts = dict(zip(FAULT_COLUMNS, row.fault_cells(), strict=True))
-    return (row.environment, row.name, *(texts[column] for column in _FAULT_COLUMNS))
 
 
 def _unranked_cells(entry: Unranked) -> tuple[str, ...]:

@@ -84,18 +84,6 @@ def paired_p(values: ArrayLike, others: ArrayLike) -> float:
     return float(ttest_1samp(differences, 0.0).pvalue)
 
 
-def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Adjust p-values (tests,) for multiple tests (Holm 1979, https://www.jstor.org/stable/4615733)."""
-    values = np.asarray(p_values, np.float64)
-    if values.ndim != 1 or not ((values >= 0.0) & (values <= 1.0)).all():
-        raise ValueError(f"p-values must be one-dimensional and within [0, 1], got {values}")
-    order = np.argsort(values, kind="stable")
-    raised = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(raised, 1.0)
-    return adjusted
-
-
 def non_inferiority_p(
     values: ArrayLike, others: ArrayLike, margin: float, *, paired: bool = False
 ) -> float:

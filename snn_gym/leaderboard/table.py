@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from snn_gym.leaderboard.evaluation import (
     EVALUATOR_VERSION,
     MAX_KEPT_OBSERVATIONS,
 )
-from snn_gym.leaderboard.manifest import LEAST_WAY, FaultMeans, kept
 from snn_gym.leaderboard.plan import environment_of, split_rows
 from snn_gym.leaderboard.results import (
     Row,
@@ -122,28 +121,6 @@ def references(reference: ReferenceScores | None) -> dict[str, float]:
     return {key: score for key, score in scores.items() if score is not None}
 
 
-FAULTS_HEADING = "With faults"
-RETENTION_TEXT = f"""Fault retention: (mean with the fault - random play) / (mean without it - \
-random play), for the same weights in the same episodes. 1 is no loss, 0 is random play. Cells are \
-medians over seeds; seeds that come less than {100 * LEAST_WAY:g} % of the way from random play to \
-`solved` do not count. "–" if fewer than half of the seeds count, or if the fault is not defined.
-"""
-FAULT_COLUMNS: dict[str, str] = {
-    "Mean": COLUMN_DEFINITIONS["Mean"] + ", without faults",
-    "Worst 5 %": COLUMN_DEFINITIONS["Worst 5 %"] + ", without faults",
-    "Seeds": "training runs that were played with faults; random faults have the training seed",
-    "Noise": "retention with Gaussian noise on every observed value in every decision. The noise "
-    "is a tenth of the divisor of the last normaliser: the standard deviation in training, or half "
-    "of the range for learners without gradients. Not defined for observed spikes, nor without a "
-    "normaliser",
-    "Spike loss": "retention if each hidden spike is lost with probability 0.1 on its way to the "
-    "next layer or the readout; not defined for ANNs",
-    "Dead neurons": "retention if each hidden neuron or unit has no effect with probability 0.1",
-    "8 bits": "retention with weights of 8 bits, sign included; each matrix is scaled by its "
-    "largest weight, and biases do not change",
-    "4 bits": "the same with 4 bits",
-}
-"""Columns of fault retention; the last ones have the order of `manifest.FaultMeans`."""
 STREAMS_NOTE = f"""{STREAMS_MARK} Environment k of a run had the run's seed plus k, so that runs \
 with neighbouring seeds shared most random streams. The interval may be too narrow, and the \
 p-value of a pair too small. Newer runs use disjoint streams.
@@ -207,10 +184,6 @@ class TableRow:
     """Whether a run used less than half of a known budget."""
     trained_again: int = 0
     """Seeds whose weights, and those of a parent, were reproduced by training again."""
-    faulted: int = 0
-    """Training seeds that were played with faults."""
-    kept: tuple[float | None, ...] = ()
-    """Retention with each fault of `manifest.FaultMeans`, None if undefined; empty if unknown."""
     derived: bool = False
     """Whether the agent was made lean from rows; the steps of that training count, too."""
     parents_trained_again: int = 0
@@ -348,16 +321,6 @@ class TableRow:
         parents = f", parents {self.parents_trained_again} of {seeds}" if self.derived else ""
         return f"{self.trained_again} of {seeds}{parents}"
 
-    def fault_cells(self) -> tuple[str, ...]:
-        """Return the texts under `FAULT_COLUMNS`."""
-        retention = self.kept or (None,) * len(fields(FaultMeans))
-        return (
-            self.score(self.mean),
-            self.score(self.worst_episodes),
-            str(self.faulted),
-            *("–" if x is None else f"{round(x, 2) + 0.0:.2f}" for x in retention),  # no -0.00
-        )
-
 
 def marked_name(agent: str, *, derived: bool) -> str:
     """Return an agent's name with the mark of lean agents."""
@@ -474,8 +437,6 @@ def summarise(
         parents_trained_again=sum(
             gives_the_same_weights(x, None) for x in parents if x is not None
         ),
-        faulted=sum(row.robustness is not None for row in rows),
-        kept=() if reference is None else _fault_retention(rows, reference),
         derived=is_derived(first),
         # Of fewer decisions all were counted.
         older_costs=pricing.name not in MEASURED
@@ -502,20 +463,6 @@ def _check_evaluations(rows: Sequence[Row]) -> None:
             f"rows of {rows[0].agent} on {rows[0].environment} have different numbers of episodes; "
             "expected those of one evaluator; remove the rows that were not officially verified"
         )
-
-
-def _fault_retention(rows: Sequence[Row], reference: ReferenceScores) -> tuple[float | None, ...]:
-    """Return the median retention of each fault; None if fewer than half of the seeds count."""
-    seeds = [
-        [None if x is None else kept(reference, x, row.score.mean) for x in astuple(played.means)]
-        for row in rows
-        if (played := row.robustness) is not None
-    ]
-    medians: list[float | None] = []
-    for values in zip(*seeds, strict=True):
-        known = [value for value in values if value is not None]
-        medians.append(float(np.median(known)) if 2 * len(known) >= len(values) else None)
-    return tuple(medians)
 
 
 def cost_fields(costs: Sequence[Costs]) -> dict[str, Any]:

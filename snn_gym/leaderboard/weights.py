@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,24 +15,10 @@ from snn_gym.zoo import build_policy
 _MAX_NAMES_SHOWN = 3
 
 
-@dataclass(frozen=True)
-class TensorForm:
-    """Shape and element type of a tensor."""
-
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-
-
 @functools.lru_cache(maxsize=16)
 def _registered_policy(agent: str, env_id: str) -> Any:
     # Any: PyTorch types the attributes of a module that it does not know as tensors.
     return build_policy(agent, env_id)
-
-
-def _forms(policy: Any) -> dict[str, TensorForm]:
-    """Return shape and type of every tensor that acting needs, by name."""
-    tensors: dict[str, torch.Tensor] = policy.acting_state_dict()
-    return {name: TensorForm(tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
 
 
 def trained_tensors(
@@ -48,7 +33,7 @@ def check_tensors(tensors: Mapping[str, torch.Tensor], agent: str, env_id: str) 
     """Refuse tensors whose number, names, types, shapes or values do not fit the architecture."""
     # Of the sizes that the agent may have left; the cached policy must not change.
     fresh: Any = build_policy(agent, env_id, tensors)
-    expected = _forms(fresh)
+    expected: dict[str, torch.Tensor] = fresh.acting_state_dict()
     fix = f"write it with `snn-gym submit` from a run of {agent}"
     if len(tensors) != len(expected):
         raise SubmissionError(
@@ -62,18 +47,18 @@ def check_tensors(tensors: Mapping[str, torch.Tensor], agent: str, env_id: str) 
             "weights-name",
             f"{WEIGHTS_NAME} holds the unknown tensors {unknown}; expected {missing}; {fix}",
         )
-    for name, form in expected.items():
-        if tensors[name].dtype != form.dtype:
+    for name, tensor in expected.items():
+        if tensors[name].dtype != tensor.dtype:
             raise SubmissionError(
                 "weights-dtype",
                 f"{WEIGHTS_NAME}: tensor {name!r} is {tensors[name].dtype}; "
-                f"expected {form.dtype}; {fix}",
+                f"expected {tensor.dtype}; {fix}",
             )
-        if tuple(tensors[name].shape) != form.shape:
+        if tensors[name].shape != tensor.shape:
             raise SubmissionError(
                 "weights-shape",
                 f"{WEIGHTS_NAME}: tensor {name!r} has the shape {tuple(tensors[name].shape)}; "
-                f"expected {form.shape}; {fix}",
+                f"expected {tuple(tensor.shape)}; {fix}",
             )
     _check_finite(tensors)
     try:

@@ -13,10 +13,10 @@ from snn_gym import load_pretrained
 from snn_gym._base.config import Config
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard import evaluate
-from snn_gym.leaderboard.manifest import kept
 from snn_gym.policies.protocols import Acting
 from studies.deployed.fine_tuning import fine_tune
-from studies.faults import Faults, with_faults
+from studies.faults import BITS, COLUMNS, Faults, kept, retention_lines, with_faults
+from studies.rows import LEADERBOARD
 from studies.runs import Planned
 from studies.tables import return_digits, spread, table, wrapped
 
@@ -80,6 +80,14 @@ _TEXT = (
 )
 
 
+_ROWS = """## Rows of the results table
+
+Retention of the rows that were played with each of [five
+faults](../leaderboard/RULES.md#with-faults), in the episodes of their scores. A dash marks a fault
+that is not defined, or one for which fewer than half of the seeds count.
+"""
+
+
 @dataclass(frozen=True)
 class Played(Config):
     """One agent with one fault."""
@@ -135,7 +143,9 @@ def fault_page(played: Sequence[Played]) -> str:
     pairs = [(kind, *cells) for kind, some in _KINDS.items() for cells in _pairs(played, some)]
     before_and_after = table(("agents", "weights", "agents and seeds", "before", "after"), pairs)
     head = ("agent", "environment", "fault", "seeds", "return", "kept")
-    return "\n".join(("# Agents with faults\n", text, before_and_after, table(head, lines)))
+    rows = table((*COLUMNS, *BITS), retention_lines(LEADERBOARD))
+    parts = ("# Agents with faults\n", text, before_and_after, table(head, lines), _ROWS, rows)
+    return "\n".join(parts)
 
 
 _KINDS = {"trained as usual": STORED, "lean": LEAN}

@@ -14,10 +14,11 @@ from snn_gym.leaderboard.comparison import (
     cost_ratio,
     inferiority_p,
 )
-from snn_gym.leaderboard.statistics import holm, non_inferiority_p
+from snn_gym.leaderboard.statistics import non_inferiority_p
 from snn_gym.leaderboard.table import FEWEST_SEEDS
 from studies.pays.contenders import FEWEST_PROVEN, Contender, Field
 from studies.pays.question import OTHER, Question
+from studies.statistics import holm
 
 
 @dataclass(frozen=True)

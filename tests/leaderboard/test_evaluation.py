@@ -22,7 +22,6 @@ from snn_gym.program.costs import OPERATIONS, Costs
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.zoo import build_policy
 from snn_gym.zoo.recipe import TRAINING_SEED_LIMIT
-from tests.parsed import Parsed
 
 
 class _Countdown(gym.Env[np.ndarray, int]):
@@ -333,29 +332,6 @@ def test_a_stock_policy_is_scored_without_costs(tmp_path):
     result = evaluate(model, "CartPole-v1", episodes=2)
     assert result.returns[0] > 0.0
     assert result.macs_per_decision == {}
-
-
-def test_a_notebook_shows_the_interval_of_the_mean_and_the_costs():
-    costs = {"macs_per_decision": {"hidden_1": 12.0}}
-    shown = evaluation.Evaluation(
-        env_id="<b>Task", seeds=(1, 2, 3, 4), returns=(1.0, 2.0, 3.0, 6.0), lengths=(1, 2, 3, 6),
-        iqm=2.5, mean=3.0, **costs,
-    )  # fmt: skip
-    parsed = Parsed(shown._repr_html_())
-    # Student's t of 3 degrees of freedom is 3.182, and the standard error sqrt(14 / 3 / 4).
-    assert parsed.tables[0][1:] == [
-        ["mean return", "3.00"],
-        ["95 % interval over episodes", "-0.44 to 6.44"],
-        ["interquartile mean", "2.50"],
-        ["lowest to highest", "1.00 to 6.00"],
-        ["environment steps of an episode", "3.0"],
-    ]
-    assert "<b>Task, 4 episodes" in parsed.said
-    assert ["MACs", "12", "12"] in parsed.tables[1]
-    single = evaluation.Evaluation(
-        env_id="Task", seeds=(1,), returns=(1.0,), lengths=(1,), iqm=1.0, mean=1.0
-    )
-    assert ["95 % interval over episodes", "–"] in Parsed(single._repr_html_()).tables[0]
 
 
 class _Room(gym.Env[np.ndarray, Any]):

@@ -12,7 +12,6 @@ from snn_gym.leaderboard.statistics import (
     difference_interval,
     expected_shortfall,
     front,
-    holm,
     interquartile_mean,
     mean_interval,
     non_inferiority_p,
@@ -167,36 +166,6 @@ def test_the_worst_episodes_are_averaged_over_all_seeds():
     assert expected_shortfall(returns, 0.075) == (-2.0 + 4.0 + 8.0) / 3
     assert expected_shortfall([5.0, 3.0]) == 3.0  # one at least
     assert expected_shortfall(returns, 1.0) == pytest.approx(returns.mean())
-
-
-@pytest.mark.parametrize(
-    ("p_values", "expected"),
-    [
-        # Sorted: 0.005 * 4, 0.01 * 3, 0.03 * 2, 0.04 * 1 raised to the one before.
-        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
-        ([0.9, 0.8], [1.0, 1.0]),
-        ([0.2], [0.2]),
-        ([], []),
-    ],
-)
-def test_holm_by_hand(p_values, expected):
-    assert holm(p_values).tolist() == pytest.approx(expected)
-
-
-@given(st.lists(st.floats(0.0, 1.0), max_size=12))
-def test_holm_is_the_largest_of_the_products_up_to_each_p_value(p_values):
-    # Westfall and Young: max over p_j <= p_i of (number of p_k >= p_j) * p_j, at most 1.
-    expected = [
-        min(1.0, max(sum(z >= y for z in p_values) * y for y in p_values if y <= x))
-        for x in p_values
-    ]
-    assert holm(p_values).tolist() == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("p_values", [[1.1], [-0.1], [math.nan], [[0.5]]])
-def test_invalid_p_values_are_refused(p_values):
-    with pytest.raises(ValueError, match=r"p-values must be one-dimensional and within \[0, 1\]"):
-        holm(p_values)
 
 
 @pytest.mark.parametrize("paired", [False, True])

@@ -22,8 +22,6 @@ from snn_gym.leaderboard import (
 from snn_gym.leaderboard.comparison import COMPARISON_COLUMNS
 from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
 from snn_gym.leaderboard.manifest import (
-    FaultMeans,
-    Robustness,
     Scores,
     TrainedAgain,
     dump_json,
@@ -50,7 +48,6 @@ from snn_gym.zoo.recipe import Parent, Recipe
 from tests.leaderboard.helpers import BOARD, fingerprint, line_of
 
 COSTS = {field.name for field in fields(Costs)}
-FAULT_NAMES = [field.name for field in fields(FaultMeans)]
 WEIGHTS = dump_tensors({"weight": torch.zeros(1)})
 AGAIN = TrainedAgain(same="weights", versions={}, processor={}, date="2026-01-03T00:00:00Z")
 
@@ -594,9 +591,8 @@ def test_input_spikes_do_not_make_an_ann_a_spiking_agent(tmp_path):
 
 
 def test_tables_have_at_most_nine_defined_columns(tmp_path):
-    robustness = Robustness(means=FaultMeans(**dict.fromkeys(FAULT_NAMES, 450.0)), date=AGAIN.date)
     rows = [
-        make_row(agent, seed, environment=env, robustness=robustness)
+        make_row(agent, seed, environment=env)
         for agent in ("ppo-lif", "ppo-mlp")
         for env in ("CartPole-v1", "Acrobot-v1")
         for seed in range(5)
@@ -604,11 +600,11 @@ def test_tables_have_at_most_nine_defined_columns(tmp_path):
     text = render_table(fill(tmp_path, *rows, make_row("dqsn", recipe=None)))
     tables, _, definitions = text.partition("## Columns")
     headings = re.findall(r"^\| (.*) \|\n\| ---", tables, re.M)
-    assert len(headings) == 6  # results and comparisons of two tasks, faults, unranked
+    assert len(headings) == 5  # results and comparisons of two tasks, unranked
     columns = "Agent | Seeds | Mean | 95 % interval | Solved | Operations | Steps | Trained again"
     assert headings[0] == columns
     assert max(line.count("|") for line in headings) < 9
-    for heading in (*headings[0].split(" | "), *COMPARISON_COLUMNS, "4 bits"):
+    for heading in (*headings[0].split(" | "), *COMPARISON_COLUMNS):
         assert f"\n| {heading} | " in definitions
 
 

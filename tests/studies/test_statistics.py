@@ -1,6 +1,7 @@
 """Tests of the studies against values worked by hand and other implementations."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu, rankdata
 
 from snn_gym.leaderboard.statistics import permutation_p
-from studies.statistics import equal_to, holm_by_name, p_value, rank_sum_p, sign_flip_p
+from studies.statistics import equal_to, holm, holm_by_name, p_value, rank_sum_p, sign_flip_p
 
 INF = np.inf
 samples = st.lists(st.sampled_from([1.0, 2.0, 3.0, 10.0, INF]), min_size=2, max_size=5)
@@ -95,3 +96,33 @@ def test_p_values_in_words():
     shown = [p_value(p) for p in (0.00099, 0.001, 0.0461, 0.0994, 0.1, 0.444)]
     assert shown == ["< 0.001", "0.001", "0.046", "0.099", "0.10", "0.44"]
     assert (equal_to(0.0001), equal_to(0.5)) == ("p < 0.001", "p = 0.50")
+
+
+@pytest.mark.parametrize(
+    ("p_values", "expected"),
+    [
+        # Sorted: 0.005 * 4, 0.01 * 3, 0.03 * 2, 0.04 * 1 raised to the one before.
+        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
+        ([0.9, 0.8], [1.0, 1.0]),
+        ([0.2], [0.2]),
+        ([], []),
+    ],
+)
+def test_holm_by_hand(p_values, expected):
+    assert holm(p_values).tolist() == pytest.approx(expected)
+
+
+@given(st.lists(st.floats(0.0, 1.0), max_size=12))
+def test_holm_is_the_largest_of_the_products_up_to_each_p_value(p_values):
+    # Westfall and Young: max over p_j <= p_i of (number of p_k >= p_j) * p_j, at most 1.
+    expected = [
+        min(1.0, max(sum(z >= y for z in p_values) * y for y in p_values if y <= x))
+        for x in p_values
+    ]
+    assert holm(p_values).tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("p_values", [[1.1], [-0.1], [math.nan], [[0.5]]])
+def test_invalid_p_values_are_refused(p_values):
+    with pytest.raises(ValueError, match=r"p-values must be one-dimensional and within \[0, 1\]"):
+        holm(p_values)
