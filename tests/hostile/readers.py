@@ -72,7 +72,7 @@ class Reader:
         assert repaired or accepted == self.honest
 
     def words(self, work):
-        raise NotImplementedError
+        """Return the arguments of the command that reads a copy; None without one."""
 
     def __post_init__(self):
         self.honest = None
@@ -354,7 +354,3 @@ class Plan(Reader):
             for key, default in (("steps", None), ("teacher", None), ("eval_every", 0)):
                 group.setdefault(key, default)
         assert accepted == said
-
-    def words(self, work):
-        runs = ["--leaderboard", str(work / "b"), "--runs", str(work / "r"), "--workers", "1"]
-        return ["sweep", str(work / "plan.toml"), *runs]

@@ -137,7 +137,7 @@ def test_command_names_every_row_and_fails_on_a_difference(board, capsys):
     assert "0 rows written, 1 left as they were" in captured.out
     assert main(["verify", "--leaderboard", str(board)]) == 2
     assert (
-        "takes a submission's folder, or for the rows there are one of --again"
+        "takes a submission's folder, or for the rows there are one of --check"
         in capsys.readouterr().err
     )
 
