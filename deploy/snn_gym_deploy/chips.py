@@ -97,7 +97,7 @@ CHIPS: Mapping[str, Chip] = {
 
 
 def demand_of(program: Program) -> Demand:
-    """Return the demand of a network."""
+    """Return the neurons, fan-in, fan-out, synapses and bytes that a program asks of a chip."""
     layers, head = program.neurons, program.head.weights != 0  # (O, N)
     inward = [x.weights != 0 for x in layers]  # (D, N)
     loops = [np.zeros((x.size,) * 2) if x.recurrent is None else x.recurrent != 0 for x in layers]

@@ -213,7 +213,7 @@ class NeuronLayer:
 
 @dataclass(frozen=True, eq=False)
 class DenseLayer:
-    """Layer of an ANN."""
+    """Layer of an ANN: an activation of weights (D, N), inputs by units, and biases (N,)."""
 
     activation: Activation
     weights: Array

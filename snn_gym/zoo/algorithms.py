@@ -495,7 +495,8 @@ def register_learner(
         >>> import snn_gym
         >>> from stable_baselines3 import PPO
         >>> from snn_gym.policies import SpikingActorCriticPolicy
-        >>>         >>> class MyPPO(PPO):
+        >>> from snn_gym.zoo.algorithms import PPOSettings
+        >>> class MyPPO(PPO):
         ...     pass
         >>> snn_gym.register_learner("MyPPO", MyPPO, SpikingActorCriticPolicy, PPOSettings)
     """
