@@ -10,7 +10,6 @@ import pytest
 from hypothesis import settings
 
 import snn_gym  # noqa: F401  # before numpy, so that its products round as in trainings
-from tests.policies.matrix import matrix_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,17 +70,13 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print records of passed tests: refused hostile submissions, the matrix of policies."""
+    """Print records of passed tests: changed files, and refused hostile submissions."""
     # The tests' own properties, because those reach this process also from pytest-xdist's workers.
     properties = [
         recorded
         for report in terminalreporter.stats.get("passed", [])
         for recorded in report.user_properties
     ]
-    lines = matrix_lines(properties)
-    if lines:
-        terminalreporter.section("algorithm × action space × observation kind")
-        terminalreporter.write("".join(f"{line}\n" for line in lines))
     changed = [value for name, value in properties if name == "changed"]
     if changed:
         terminalreporter.section("changed files, by what read them and what came of them")

@@ -102,7 +102,7 @@ def test_logs_equal_stable_baselines3(name, tmp_path):
     assert float(last["time/fps"]) > 0
 
 
-@every
+@pytest.mark.parametrize("name", ["AcceptReject", "LocalActorCritic"])
 def test_tensorboard_folder_name(name, tmp_path):
     model = make(name, tensorboard_log=str(tmp_path))
     model.learn(1)

@@ -59,19 +59,6 @@ def test_random_feedback_carries_the_error_by_fixed_weights():
     assert not head.feedback.requires_grad
 
 
-@pytest.mark.parametrize("spiking_critic", [False, True])
-def test_random_feedback_weights_are_fixed(spiking_critic):
-    made = model(**RANDOM, others={"spiking_critic": spiking_critic})
-    policy = made.policy
-    assert isinstance(policy.action_net, BroadcastLinear)
-    assert isinstance(policy.value_net, BroadcastLinear) == spiking_critic
-    fixed, before = policy.action_net.feedback.clone(), policy.action_net.weight.clone()
-    made.learn(160)
-    assert torch.equal(policy.action_net.feedback, fixed)
-    assert not torch.equal(policy.action_net.weight, before)
-    assert not any("feedback" in name for name in policy.acting_state_dict())
-
-
 @pytest.mark.parametrize(
     "arguments",
     [{"credit": "eprop"}, RANDOM, {"burn_in_steps": 5, "sequence_length": 10, "bptt_steps": 5}],

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.callbacks import BaseCallback, StopTrainingOnMaxEpisodes
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.envs import IdentityEnv, IdentityEnvBox
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from snn_gym import load_agent, make_vec_env, save_agent
+from snn_gym import make_vec_env
 from snn_gym.learners import LocalActorCritic, OnlineActor
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.bookkeeping import full_state
@@ -36,12 +36,6 @@ def test_training_ends_at_the_given_step_and_counts_episodes():
     rollouts = " ".join(witness.calls[1:-1]).split("end")
     assert [x.split().count("step") for x in rollouts] == [256, 256, 88, 0]
     assert all(x.split()[0] == "start" for x in rollouts[:-1])
-
-
-def test_callbacks_stop_training_immediately():
-    witness = Witness(stop_after=7)
-    assert make().learn(10**9, callback=witness).num_timesteps == 7
-    assert make().learn(10**9, callback=StopTrainingOnMaxEpisodes(5)).num_episodes == 5
 
 
 def test_batched_and_single_environments_give_the_same_weights():
@@ -125,14 +119,6 @@ def test_a_zip_continues_training(tmp_path):
     assert loaded.moments.updates == model.moments.updates == 2 * STEPS
     changed = LocalActorCritic.load(tmp_path / "model.zip", env=env, trace_decay=0.25)
     assert changed.settings.trace_decay == 0.25
-
-
-def test_feedback_and_arguments_of_the_policy_are_saved(tmp_path):
-    model = make("Pendulum-v1", policy_kwargs={"input_spread": 0.5, "start_std": 0.25})
-    save_agent(model.learn(1), tmp_path)
-    policy = load_agent(tmp_path).policy
-    assert (policy.input_spread, policy.start_std) == (0.5, 0.25)
-    assert torch.equal(policy.feedback, model.policy.feedback)
 
 
 def test_training_continues_from_weights_changed_between_calls():

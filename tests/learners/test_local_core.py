@@ -18,6 +18,7 @@ from tests.program.own_neurons import OWN, registered
 
 FEEDBACK = ("random", "symmetric", "none")
 NOTHING = (0.0, 0.0)
+DISCRETE, BOX = spaces.Discrete(3), spaces.Box(-1.0, 1.0, (2,))
 
 
 def make_policy(hidden=(5,), inputs=3, actions=None, seed=0, **network):
@@ -216,9 +217,14 @@ def live_beside(core, reference, policy, steps=12, seed=0):
         yield gradient, sizes
 
 
-@pytest.mark.parametrize("feedback", FEEDBACK)
-@pytest.mark.parametrize("hidden", [(5,), (4, 3), (4, 3, 5)])
-@pytest.mark.parametrize("actions", [spaces.Discrete(3), spaces.Box(-1.0, 1.0, (2,))])
+@pytest.mark.parametrize(
+    ("feedback", "hidden", "actions"),
+    [
+        ("random", (5,), DISCRETE), ("random", (4, 3), BOX), ("random", (4, 3, 5), DISCRETE),
+        ("symmetric", (5,), BOX), ("symmetric", (4, 3), DISCRETE), ("symmetric", (4, 3, 5), BOX),
+        ("none", (5,), DISCRETE), ("none", (4, 3), BOX),
+    ],
+)  # fmt: skip
 def test_steps_equal_plain_python(feedback, hidden, actions):
     policy = make_policy(hidden, actions=actions)
     core = make_core(policy, feedback=feedback)

@@ -1,6 +1,5 @@
 """Tests of local regulation in a network: traces by hand, equal paths, and effects."""
 
-import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +21,7 @@ from snn_gym.learners.local.regulator import (
     watch,
 )
 from snn_gym.learners.settings import LocalRegulation
-from tests.learners.test_contract import Witness, weights
+from tests.learners.test_contract import weights
 from tests.learners.test_local_actor_critic import make
 from tests.learners.test_local_core import GATE, NOTHING, make_policy, one, outcome, tiny
 
@@ -292,19 +291,6 @@ def test_regulation_is_saved_and_a_change_makes_a_new_regulator(tmp_path):
     model.regulation = None
     model.learn(10, reset_num_timesteps=False)
     assert model.regulator is None
-
-
-def test_the_regulator_sees_the_returns_of_callbacks():
-    witness = Witness()
-    model = make(make_vec_env("CartPole-v1", 3, seed=1), regulation=REGULATION)
-    model.learn(1_200, callback=witness)
-    returns = [x["r"] for x in witness.episodes]
-    parameters, found = model.regulation, model.regulator.performance
-    *_, last = itertools.accumulate(
-        returns, lambda x, y: x.step(y, parameters), initial=type(found)()
-    )
-    assert last.episodes == found.episodes > 20
-    assert_allclose(found.level, last.level, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -46,19 +46,6 @@ def test_three_factor_rule_equals_the_kernels(hidden, feedback):
     assert (np.abs(hidden_part).max() > 0) == (feedback != "none")
 
 
-def test_stepped_rule_uses_neuron_and_decoder_constants():
-    constants = {"tau_mem_ms": 3.0, "v_threshold": 0.7, "v_reset": -0.3, "v_leak": 0.2}
-    policy = make_policy((6, 5), neuron_parameters=constants, decoder="last_voltage", time_steps=7)
-    rng, rule = np.random.default_rng(0), Rule("random", 0.9, 0.5, "sgd", 1.0)
-    kernel, ruled = LocalCore(policy, 1, rule), RuledCore(policy, 1, rule)
-    for _ in range(4):
-        observed = rng.uniform(-1, 1, (1, 3)).astype(np.float32)
-        for each in (kernel, ruled):
-            each.step(observed, np.array([[0.4]]), outcome(), NOTHING)
-        assert_allclose(ruled.traces, kernel.traces, rtol=1e-4, atol=1e-6)
-    assert np.abs(ruled.traces[:, : ruled._hidden]).max() > 0.01
-
-
 def test_broadcast_error_is_equal_for_every_synapse():
     made = core(tiny(), "three_factor", feedback="broadcast")
     made.step(one(1.0), np.array([[0.1]]), outcome(), NOTHING)

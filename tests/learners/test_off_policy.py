@@ -115,15 +115,6 @@ def test_one_gradient_step_has_the_gradients_of_stable_baselines3(name, spiking)
 
 
 @ALGORITHMS
-def test_random_numbers_are_drawn_in_the_same_order(name):
-    states = []
-    for model in pair(name):
-        learn(model, 90)
-        states.append((torch.rand(1).item(), np.random.rand()))  # noqa: NPY002
-    assert states[0] == states[1]
-
-
-@ALGORITHMS
 def test_without_fused_steps_the_bits_are_stable_baselines3s(name):
     ours = learn(build(name, OURS[name], fused=False), 90)
     theirs = learn(build(name, getattr(stable_baselines3, name)), 90)

@@ -140,17 +140,3 @@ def test_a_buffer_without_room_for_a_sequence_is_refused():
         make(9)
     assert fill(make(10), 30).sequences == 2
     assert fill(make(10), 31).sequences == 1
-
-
-def test_discrete_observations_keep_their_shape():
-    buffer = SequenceReplayBuffer(
-        40, gym.spaces.Discrete(5), gym.spaces.Discrete(2), "cpu", 2, state_size=1,
-        sequence_length=4,
-    )  # fmt: skip
-    for time in range(8):
-        buffer.enter_step(np.zeros((2, 1), np.float32), np.zeros(2, np.bool_))
-        obs = np.array([time % 5, 4])
-        buffer.add(obs, obs, np.zeros(2), np.zeros(2), np.zeros(2), [{}, {}])
-    observations = buffer.sample(4).sequences.observations
-    assert observations.shape == (5, 1, 1)
-    assert observations.dtype == torch.int64

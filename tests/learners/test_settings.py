@@ -1,11 +1,8 @@
 """Tests of hyper-parameters of the learners."""
 
-import dataclasses
-import inspect
-
 import pytest
 
-from tests.learners.cases import CASES, EVERY, SMALL, make
+from tests.learners.cases import SMALL, make
 
 
 @pytest.mark.parametrize(
@@ -33,18 +30,6 @@ from tests.learners.cases import CASES, EVERY, SMALL, make
 def test_values_out_of_range_are_refused_by_name(name, values, message):
     with pytest.raises(ValueError, match=f"^{name}: {message}"):
         make(name, network=SMALL, **values)
-
-
-def test_a_learner_is_built_from_its_settings():
-    for name in EVERY:
-        model, fields = make(name, network=SMALL), CASES.get(name, {})
-        for key, value in fields.items():
-            assert getattr(model, key) == getattr(model.settings, key) == value
-        shown = inspect.signature(type(model)).parameters
-        expected = {f.name: f.default for f in dataclasses.fields(model.settings)}
-        expected.pop("n_envs", None)
-        assert {key: shown[key].default for key in expected} == expected
-        assert {"policy", "env", "seed"} <= shown.keys()
 
 
 def test_unknown_arguments_are_refused_like_python_does():

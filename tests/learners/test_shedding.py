@@ -175,18 +175,6 @@ def test_weights_whose_mean_return_is_kept_are_good_by_the_whole_cost(cost, retu
     assert weight(shedding) == left
 
 
-@pytest.mark.parametrize(("progress", "bound"), [(0.84, 0.03), (0.85, 0.02)])
-def test_the_bound_settles_in_the_last_quarter(progress, bound):
-    _, shedding = begun(episodes=2, widening=1.5)
-    assert shedding.counters.begun_at == pytest.approx(0.5, abs=0.2)
-    shedding.counters.begun_at = 0.5
-    shedding.bound = EARNED
-    earned(shedding, [100.0, 100.0])
-    # The updates are made from 0.2 to 0.85 of the half that is left, three quarters by 0.844.
-    shedding._judge(progress)
-    assert shedding.bound.bound == pytest.approx(bound)
-
-
 def test_unclear_verdicts_wait_for_new_episodes():
     _, shedding = begun(episodes=4)
     shedding.bound = EARNED

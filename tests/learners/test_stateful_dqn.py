@@ -245,21 +245,6 @@ def test_no_update_before_a_whole_sequence():
     )
 
 
-def test_replay_stores_resets_and_limits():
-    made = model("gru", CUT, learning_starts=1000, train_freq=1)
-    made.learn(4 * 6)  # an episode is cut after 4 steps, the next one by the second call
-    made.learn(4 * 4)
-    buffer = made.replay_buffer
-    assert not buffer.dones[[0, 1, 2, 4, 5, 6, 7, 8]].any()
-    assert buffer.dones[[3, 9]].all()
-    assert np.array_equal(np.flatnonzero(buffer.timeouts.all(axis=1)), [3, 5, 9])
-    assert np.array_equal(np.flatnonzero(buffer.episode_starts.all(axis=1)), [0, 4, 6])
-    assert not buffer.states[0].any()
-    assert buffer.states.shape == (250, 4, 16)
-    assert not buffer.states[1].any()  # row 4 starts an episode from rest
-    assert buffer.states[2].any()
-
-
 def test_replay_of_normalised_environments():
     env = VecNormalize(DummyVecEnv([lambda: Recall(2)] * 4))
     made = model("gru", env).learn(600)

@@ -6,7 +6,6 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 
@@ -63,11 +62,18 @@ def assert_replayed_as_played(made):
     return count
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("spiking_critic", [False, True])
+WHOLE, SHORT = {}, {"sequence_length": 5}
+BURNT = {"sequence_length": 5, "burn_in_steps": 5}
+
+
 @pytest.mark.parametrize(
-    "lengths", [{}, {"sequence_length": 5}, {"sequence_length": 5, "burn_in_steps": 5}]
-)
+    ("kind", "spiking_critic", "lengths"),
+    [
+        ("alif", False, WHOLE), ("alif", True, BURNT), ("lif", True, SHORT), ("lif", False, BURNT),
+        ("delta", True, WHOLE), ("delta", False, SHORT), ("gru", False, BURNT),
+        ("gru", True, SHORT), ("lstm", False, SHORT), ("lstm", True, WHOLE),
+    ],
+)  # fmt: skip
 def test_replayed_sequences_equal_the_played_steps(kind, spiking_critic, lengths):
     # Episodes of 5 steps, so that sequences of 20 hold starts in their middle.
     made = rolled_out(model(kind, others={"spiking_critic": spiking_critic}, **lengths), 2)
@@ -107,17 +113,6 @@ def test_the_cue_is_remembered(kind, arguments):
     made.learn(12_000)
     mean, _ = evaluate_policy(made, make_vec_env("tests/Recall-v0", 4, seed=99), 100)
     assert mean > 0.95
-
-
-def test_policies_without_a_state_score_at_chance():
-    env = make_vec_env("tests/Recall-v0", 16, seed=0)
-    made = PPO(
-        "MlpPolicy", env, n_steps=20, batch_size=160, n_epochs=8, learning_rate=3e-3, seed=0,
-        device="cpu",
-    )  # fmt: skip
-    made.learn(12_000)
-    mean, _ = evaluate_policy(made, make_vec_env("tests/Recall-v0", 4, seed=99), 400)
-    assert 0.4 < mean < 0.6
 
 
 def play(policy, env, steps=12):
@@ -213,14 +208,3 @@ def test_dict_observations_are_replayed_exactly(burn_in_steps):
     buffer = made.rollout_buffer
     assert buffer.observations["cue"].shape == (20, 4, 2)
     assert buffer.observations["asked"].any()
-
-
-@pytest.mark.slow
-def test_the_cue_of_a_dict_is_remembered(tmp_path):
-    made = model("gru", in_parts(16), ent_coef=0.01, batch_size=160, n_epochs=8)
-    made.learn(12_000)
-    made.save(tmp_path / "model.zip")
-    loaded = StatefulPPO.load(tmp_path / "model.zip", env=in_parts(16))
-    mean, _ = evaluate_policy(loaded, in_parts(4, seed=99), 100)
-    assert mean > 0.95
-    loaded.learn(320)

@@ -145,15 +145,6 @@ def test_probe_renewal_decides_when_episodes_are_drawn(renewal, trend, moves_kep
     assert expected == 4 or all(probes[i] == probes[i + 1] for i in (0, 2, 4))
 
 
-def test_weights_stay_within_their_limit():
-    model = learner(step_size=3.0, weight_limit=1.5, moves_kept="always")
-    score, seen = scores(*range(8))
-    attach(model, score)
-    run(model, 4)
-    assert np.abs(model.memory.weights[0]).max() == 1.5
-    assert np.abs(seen[-1]).max() == 1.5
-
-
 class Notebook:
     """Rule that records its arguments and moves all weights up."""
 
@@ -220,17 +211,6 @@ def test_failures_increase_exploration_of_the_whole_network():
     assert model.memory.rewards[0].tolist() == [-1, 0]  # restless moves are no synapse's
     run(model, 1)
     assert len(model.rule.acted) == 2
-
-
-def test_exploration_increases_with_failures():
-    # After three failures 1 - (1 + 3) ** -0.5 = 1/2.
-    model = learner(restlessness=0.5, probe_renewal="never")
-    model.rule = Notebook()
-    attach(model, lambda flat, seed: 0.0)
-    for _ in range(400):
-        model.memory.failures = 3
-        run(model, 1)
-    assert abs(len(model.rule.acted) - 200) < 5 * np.sqrt(400 / 4)
 
 
 @pytest.mark.parametrize("name", LEARNERS)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_gym._base.storage import to_arrays
@@ -152,19 +152,6 @@ def test_exploration_is_the_share_of_random_moves(learner):
     assert (rule.act(many, 0.3, generator()) == 1).mean() == pytest.approx(expected, abs=0.05)
     random = np.bincount(rule.act(many, 1.0, generator()) + 1, minlength=3)
     assert np.abs(random - count / 3).max() < 5 * np.sqrt(count * 2 / 9)
-
-
-@pytest.mark.parametrize("learner", LEARNERS)
-@settings(max_examples=10)
-@given(count=st.integers(1, 40), seed=st.integers(0, 99))
-def test_any_number_of_synapses_acts_and_learns(learner, count, seed):
-    rule = rule_of(learner, ("action_1_ago", "weight", "pre_rate"))
-    features, moves, rewards, after = batch(count, ("a", "b", "c"), seed)
-    actions = rule.act(features, 0.5, generator(seed))
-    assert (actions.shape, actions.dtype) == ((count,), np.int8)
-    assert set(actions.tolist()) <= {-1, 0, 1}
-    rule.learn(features, moves, rewards, after)
-    assert all(np.isfinite(array).all() for array in to_arrays(rule.memory).values())
 
 
 def network_of(rule, weights=None):

@@ -8,7 +8,6 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 
-from snn_gym.learners.pricing import WholeCost
 from snn_gym.learners.shedding import load_acting
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.policies.shrinking import needed_neurons, smaller_arguments, take_over
@@ -122,44 +121,3 @@ def test_weights_for_spike_trains_load_whatever_the_configured_time_steps():
     load_acting(taken, given.acting_state_dict())
     for name, tensor in taken.acting_state_dict().items():
         torch.testing.assert_close(tensor, given.acting_state_dict()[name], rtol=0, atol=0)
-
-
-def passes_of_a_rare_bit(policy, count):
-    """Yield decisions about bits, of which the first one is set in every tenth pass alone."""
-    rng = np.random.default_rng(0)
-    for k in range(count):
-        bits = rng.integers(0, 2, (32, 6)).astype(np.float32)
-        bits[:, 0] *= k % 10 == 9
-        yield policy.observed(policy.obs_to_tensor(bits)[0])[1]
-
-
-def bits_policy():
-    """Return a policy whose first neuron reads the first bit alone, and fires where it is set."""
-    bits = gym.spaces.MultiBinary(6)
-    policy = SpikingActorCriticPolicy(
-        bits, gym.spaces.Discrete(3), lambda _: 0.0, network={"hidden_sizes": [8]}
-    )
-    linear = policy.acting_network().layers[0].linear
-    with torch.no_grad():
-        linear.weight[0], linear.bias[0] = 3.0 * torch.eye(6)[0], 0.0
-    return policy
-
-
-def outputs_of_the_rare_neuron(smoothing, limit, count):
-    """Return the outputs, of three, that the first neuron still reaches after passes."""
-    policy = bits_policy()
-    whole = WholeCost(policy, "operations")
-    whole.smoothing = smoothing
-    for runs in passes_of_a_rare_bit(policy, count):
-        whole.shed(runs, limit, whole.present())
-    return int((policy.action_net.weight[:, 0] != 0).sum())
-
-
-def test_a_neuron_that_seldom_fires_is_known_by_running_means():
-    assert outputs_of_the_rare_neuron(1.0, 1e-6, 1) == 0
-    assert outputs_of_the_rare_neuron(0.05, 1e-6, 60) == 3
-
-
-def test_nothing_is_cut_before_there_are_passes_enough():
-    assert outputs_of_the_rare_neuron(0.05, 1.0, 19) == 3
-    assert outputs_of_the_rare_neuron(0.05, 1.0, 20) == 0

@@ -4,15 +4,12 @@ import json
 
 import pytest
 
-from snn_gym.envs.classic_control import BATCHED_TASKS
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard import SubmissionError, submit, verify
 from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME
 from snn_gym.leaderboard.results import list_rows
 from snn_gym.leaderboard.table import summarise
-from snn_gym.learners.judging import batched_id
 from snn_gym.zoo import load_agent_spec, make_agent, save_agent
-from snn_gym.zoo.build import make_environments
 from tests.leaderboard.helpers import SETTINGS, Template
 
 
@@ -45,18 +42,3 @@ def test_budget_is_used_up_to_one_iteration(submission, tmp_path):
     with pytest.raises(SubmissionError, match=f"expected at most {limit} ") as refusal:
         verify(folder, tmp_path / "board", SETTINGS)
     assert refusal.value.code == "budget"
-
-
-def test_settings_of_the_file_reach_the_learner():
-    model = make_agent("accept-reject", "CartPole-v1", seed=3, step_size=0.125)
-    assert model.step_size == 0.125
-    assert model.seed == 3
-    assert model.population.parameter_count == 114
-
-
-@pytest.mark.parametrize("env_id", sorted(BATCHED_TASKS))
-def test_zoo_environments_are_judged_in_batches(env_id):
-    model = make_agent("random-search", "CartPole-v1")
-    env = make_environments(env_id, 2, seed=0)
-    assert batched_id(env) == env_id
-    assert batched_id(model.env) == "CartPole-v1"

@@ -130,34 +130,16 @@ def change_in_place(policy):
         policy.action_net.weight.neg_()
 
 
-def change_by_numpy(policy):
-    policy.mlp_extractor.actor.layers[0].linear.bias.detach().numpy()[0] += 3.0
-
-
-def change_of_data(policy):
-    policy.action_net.bias.data = policy.action_net.bias.data + torch.tensor([9.0, 0.0, 0.0])
-
-
 def change_of_part(policy):
     torch.manual_seed(1)
     policy.action_net = torch.nn.Linear(8, 3)
-
-
-def change_of_scale(policy):
-    policy.fit_normaliser(10 + 5 * observe("analogue", 30))
 
 
 def change_by_hook(policy):
     policy.action_net.register_forward_hook(lambda *_: -_[-1])
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        change_in_place, change_by_numpy, change_of_data, change_of_part, change_of_scale,
-        change_by_hook,
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("change", [change_in_place, change_of_part, change_by_hook])
 def test_weight_changes_are_detected(change):
     policy, observations = build(SpikingActorCriticPolicy, "analogue"), observe("analogue", 60)
     before = policy.predict(observations, deterministic=True)[0]

@@ -1,6 +1,5 @@
 """Tests of policy arguments from other libraries, and of algorithms that build a policy."""
 
-import numpy as np
 import pytest
 from sb3_contrib import TQC, TRPO
 from stable_baselines3 import A2C, DDPG, PPO, SAC, TD3
@@ -9,8 +8,8 @@ from torch import nn
 
 from snn_gym import policies
 from snn_gym.learners import StatefulDQN, StatefulPPO
-from snn_gym.spiking import NetworkConfig, SpikingNetwork
-from tests.policies.identity import CASES, EVERY, SMALL, Identity, make, observations, refused
+from snn_gym.spiking import SpikingNetwork
+from tests.policies.identity import CASES, EVERY, SMALL, Identity, make, refused
 
 ALGORITHMS = {
     **{name: case.algorithm for name, case in CASES.items()},
@@ -74,34 +73,6 @@ def test_actor_and_critic_sizes_equal_stock_policies(name):
         assert [layer.size for layer in spiking.acting_network().layers] == plain["pi"]
 
 
-def test_spiking_and_stateful_critics_have_separate_sizes():
-    arch = {"pi": [6, 5], "vf": [7]}
-    spiking = make("PPO", policy_kwargs={"net_arch": arch, "spiking_critic": True}).policy
-    assert [layer.size for layer in spiking.mlp_extractor.critic.layers] == [7]
-    stateful = make("StatefulPPO", policy_kwargs={"net_arch": arch}).learn(64).policy
-    assert stateful.mlp_extractor.critic.state_size == 7
-    assert [layer.size for layer in stateful.mlp_extractor.actor.layers] == [6, 5]
-    for name, flags in (("PPO", {"spiking_critic": True}), ("StatefulPPO", {})):
-        with refused(r"a critic that .* needs a hidden layer"):
-            make(name, policy_kwargs={"net_arch": {"pi": [8]}, **flags})
-
-
-@pytest.mark.parametrize("name", [*STOCK, "StatefulPPO"])
-def test_a_critic_of_other_sizes_is_saved(name, tmp_path):
-    key = critic_key(name)
-    model = make(name, policy_kwargs={"net_arch": {"pi": [6], key: [5, 4]}}).learn(128)
-    seen = observations("analogue", 20)
-    chosen, _ = model.predict(seen, deterministic=True)
-    model.save(tmp_path / "model")
-    model.policy.save(str(tmp_path / "policy"))
-    loaded = type(model).load(tmp_path / "model", device="cpu")
-    policy = type(model.policy).load(str(tmp_path / "policy"), device="cpu")
-    for one in (loaded.policy, policy):
-        assert one.critic_hidden_sizes == (5, 4)
-        np.testing.assert_array_equal(one.predict(seen, deterministic=True)[0], chosen)
-        assert shapes(one) == shapes(model.policy)
-
-
 @algorithms
 def test_invalid_sizes_are_refused(name):
     key = critic_key(name)
@@ -119,15 +90,6 @@ def test_invalid_sizes_are_refused(name):
     for arch, message in wrong:
         with refused(message):
             make(name, policy_kwargs={"net_arch": arch})
-
-
-@pytest.mark.parametrize("network", [{"hidden_sizes": [8]}, NetworkConfig(hidden_sizes=(8,))])
-@pytest.mark.parametrize("name", ["PPO", "DQN", "StatefulPPO"])
-def test_net_arch_beside_other_hidden_sizes_is_refused(name, network):
-    with refused(r"net_arch \[6\] and hidden_sizes .8.* both say what the actor has; leave one"):
-        make(name, policy_kwargs={"net_arch": [6], "network": network})
-    alike = make(name, policy_kwargs={"net_arch": [8], "network": network}).policy
-    assert alike.network.hidden_sizes == (8,)
 
 
 def test_actor_can_have_a_separate_activation():

@@ -11,7 +11,7 @@ from stable_baselines3 import HerReplayBuffer
 from stable_baselines3.common.callbacks import CheckpointCallback, EvalCallback
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 from snn_gym.spiking.bookkeeping import full_state
 from tests.policies.identity import CASES, EVERY, Identity, make, observations
@@ -78,20 +78,6 @@ def test_loaded_models_continue_like_the_original(name, tmp_path):
         assert agent.num_timesteps >= 2 * STEPS
         after.append(weights(agent))
     assert_same(*after)
-
-
-@every
-def test_vecnormalize_of_analogue_observations_trains_as_usual(name, tmp_path):
-    env = VecNormalize(box(name), gamma=0.0)
-    model = make(name, env, policy_kwargs={"normalise_observations": False}).learn(STEPS)
-    assert model.get_vec_normalize_env() is env
-    assert model.policy.normaliser is None
-    assert env.obs_rms.mean[0] > 90  # the view's first value is 100 or 120
-    env.save(str(tmp_path / "statistics"))
-    again = VecNormalize.load(str(tmp_path / "statistics"), box(name))
-    raw = observations("analogue", 4)
-    seen = [model.predict(x.normalize_obs(raw), deterministic=True)[0] for x in (env, again)]
-    assert np.array_equal(*seen)
 
 
 class Reach(gym.Env[Any, Any]):

@@ -1,7 +1,5 @@
 """Tests of exported policies: they act like ``predict``, or are refused in one line."""
 
-import io
-
 import numpy as np
 import pytest
 import torch
@@ -41,30 +39,11 @@ def compiled(module, _):
     return torch.compile(module, backend="eager")
 
 
-def recorded(module, seen):
-    return torch.fx.experimental.proxy_tensor.make_fx(module)(seen)
-
-
-def onnx(module, seen, dynamo):
-    pytest.importorskip("onnx", reason="export to ONNX needs onnx")
-    runtime = pytest.importorskip("onnxruntime", reason="an ONNX file is run by onnxruntime")
-    if dynamo:
-        pytest.importorskip("onnxscript", reason="torch.onnx.export(dynamo=True) needs onnxscript")
-    file = io.BytesIO()
-    torch.onnx.export(module, (seen,), file, dynamo=dynamo, input_names=["seen"], verbose=False)
-    session = runtime.InferenceSession(file.getvalue())
-    return lambda x: torch.as_tensor(session.run(None, {"seen": x.numpy()})[0])
-
-
 WAYS = {
     "torch.jit.trace": traced,
     "torch.export": exported,
     "torch.compile": compiled,
-    "make_fx": recorded,
-    "onnx by TorchScript": lambda module, seen: onnx(module, seen, dynamo=False),
-    "onnx by torch.export": lambda module, seen: onnx(module, seen, dynamo=True),
 }
-ways = pytest.mark.parametrize("way", list(WAYS))
 NETWORKS = {
     "lif": {"neuron": "lif", "learnable": ("tau_mem", "v_threshold")},
     "recurrent alif": {"neuron": "alif", "recurrent": True, "decoder": "last_voltage"},
@@ -100,25 +79,20 @@ def assert_acts_alike(model, way, view="analogue"):
         exported = WAYS[way](Acts(policy), seen)
     assert len(np.unique(expected, axis=0)) > 1
     actions = actions_of(policy, exported, seen)
-    # Another library's product may round otherwise, and a spike at threshold flip.
-    flips = 1 if way.startswith("onnx") else 0
-    same = np.isclose(actions.reshape(COUNT, -1), expected.reshape(COUNT, -1), atol=1e-5)
-    assert same.all(axis=1).sum() >= COUNT - flips
+    np.testing.assert_allclose(actions.reshape(COUNT, -1), expected.reshape(COUNT, -1), atol=1e-5)
 
 
 @ignored
-@ways
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize(("way", "network"), zip(WAYS, NETWORKS, strict=True))
 def test_exported_policies_equal_predict(way, network):
     config = NetworkConfig((16,), 4, **NETWORKS[network])
     assert_acts_alike(make("PPO", policy_kwargs={"network": config}), way)
 
 
 @ignored
-@pytest.mark.parametrize("way", ["torch.jit.trace", "torch.export"])
 @pytest.mark.parametrize("name", [x for x in CASES if x != "PPO"])
-def test_exported_policies_of_every_algorithm_equal_predict(way, name):
-    assert_acts_alike(make(name), way)
+def test_exported_policies_of_every_algorithm_equal_predict(name):
+    assert_acts_alike(make(name), "torch.jit.trace" if len(name) % 2 else "torch.export")
 
 
 @ignored

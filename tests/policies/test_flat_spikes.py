@@ -1,14 +1,12 @@
 """Tests of flat spike trains: policies learn the same weights as with spike trains."""
 
-import gymnasium as gym
 import pytest
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtractor, NatureCNN
+from stable_baselines3.common.torch_layers import FlattenExtractor, NatureCNN
 
 import snn_gym
 from snn_gym._base.spaces import FlatSpikes
-from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.policies.observations import make_normaliser, spike_steps_of
 
 
@@ -20,14 +18,6 @@ def test_time_steps_come_from_the_space_without_normalisation():
     plain = spaces.Box(0.0, 1.0, (21,))
     assert spike_steps_of(plain, FlattenExtractor) is None
     assert make_normaliser(plain, FlattenExtractor, {}, True) is not None
-
-
-def test_flat_spikes_are_not_joined_with_values_without_time():
-    space = spaces.Dict({"spikes": FlatSpikes(7, 3), "value": spaces.Box(0.0, 1.0, (1,))})
-    with pytest.raises(ValueError, match="'spikes' of the Dict is the spike train FlatSpikes"):
-        SpikingActorCriticPolicy(
-            space, gym.spaces.Discrete(2), lambda _: 0.0, features_extractor_class=CombinedExtractor
-        )
 
 
 @pytest.mark.parametrize(

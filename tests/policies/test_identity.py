@@ -17,7 +17,6 @@ from tests.policies.identity import (
     observations,
     score,
 )
-from tests.policies.matrix import CELL
 
 # Under every algorithm's settings there are updates before this step and after it.
 COMPARED_AT = 96
@@ -101,9 +100,9 @@ def assert_saves_and_loads(model, view, folder):
     ],
     ids="-".join,
 )
-def test_combination_learns_saves_and_loads(cell, tmp_path, record_property):
+def test_combination_learns_saves_and_loads(cell, tmp_path):
     learns = learns_by_default(cell)
-    name, action, view = cell
+    _, action, view = cell
     model, weights = train(cell, None if learns else COMPARED_AT)
     _, again = train(cell, COMPARED_AT)
     assert weights
@@ -111,22 +110,20 @@ def test_combination_learns_saves_and_loads(cell, tmp_path, record_property):
     assert_saves_and_loads(model, view, tmp_path)
     if learns:
         assert score(model, view, action) > LEARNED
-    record_property(CELL, f"{name}|{action}|{view}|{'L' if learns else ''}DS")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "cell", [cell for cell in SUPPORTED if not learns_by_default(cell)], ids="-".join
 )
-def test_remaining_combinations_learn(cell, record_property):
-    name, action, view = cell
+def test_remaining_combinations_learn(cell):
+    _, action, view = cell
     model, _ = train(cell, None, times=2)
     assert score(model, view, action) > LEARNED
-    record_property(CELL, f"{name}|{action}|{view}|L")
 
 
 @pytest.mark.parametrize(("name", "action"), UNSUPPORTED)
-def test_other_actions_are_refused_in_one_line(name, action, record_property):
+def test_other_actions_are_refused_in_one_line(name, action):
     given = ACTIONS[action]
     # Stable-Baselines3 checks the space before it makes a policy, and says what it takes.
     with pytest.raises(AssertionError, match=r"The algorithm only supports") as caught:

@@ -1,12 +1,9 @@
 """Tests of policies that learn from an expert, as in the package ``imitation``."""
 
-import itertools
-
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from stable_baselines3.common.logger import configure
 
 import snn_gym
 from tests.policies.identity import EVERY, Identity, make, observations
@@ -74,18 +71,6 @@ def test_first_batches_set_the_statistics_and_rollouts_add_to_them():
     assert normaliser.count.item() == 264
     model.policy.evaluate_actions(seen, actions)  # rollouts have begun
     assert normaliser.count.item() == 264
-
-
-def test_prefilled_replay_buffers_set_the_statistics():
-    model = make("SAC")
-    shown, action = observations("analogue", 200)[:, None], np.zeros((1, 2), np.float32)
-    for before, after in itertools.pairwise(shown):
-        model.replay_buffer.add(before, after, action, np.ones(1), np.zeros(1), [{}])
-    model.set_logger(configure(None, []))
-    model.train(gradient_steps=3, batch_size=64)
-    normaliser = model.policy.normaliser
-    np.testing.assert_allclose(normaliser.mean, shown[:, 0].mean(0), rtol=0.1, atol=0.3)
-    assert normaliser.count.item() > 3 * 64 - 1
 
 
 @pytest.mark.parametrize(

@@ -104,19 +104,6 @@ def test_a_policy_of_a_module_is_evaluated_recorded_and_logged(tmp_path):
     assert trace is not None
 
 
-def test_a_spike_train_sets_the_time_steps():
-    env = gym.make("snn/CartPole-v1")
-    steps, channels = env.observation_space.shape
-    model = PPO(SpikingActorCriticPolicy, env, n_steps=16, batch_size=8,
-                policy_kwargs={"network": firing(plain(channels))})  # fmt: skip
-    model.learn(16)
-    recording = model.policy.record(env.observation_space.sample())
-    shapes = {x.name: tuple(x.spikes.shape) for x in recording.layers}
-    assert shapes == {
-        "input": (steps, 1, channels), "hidden_1": (steps, 1, 16), "hidden_2": (steps, 1, 6)
-    }  # fmt: skip
-
-
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_stable_baselines_keeps_the_model(library, tmp_path):
     model, steps = made("PPO", firing(LIBRARIES[library]()))

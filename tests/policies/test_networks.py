@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from snn_gym.spiking import NetworkConfig, PopulationHead, SpikingNetwork
-from tests.policies.identity import CASES, Identity, make, observations
+from snn_gym.spiking import NetworkConfig, SpikingNetwork
+from tests.policies.identity import CASES, Identity, make
 
 NEURONS = ["lif_box", "lif", "iaf", "alif"]
 ENCODERS = ["constant", "rate", "latency", "population", "learnable_population"]
@@ -47,46 +47,6 @@ def test_an_update_reaches_every_part(name, neuron):
                 (8,), neuron=neuron, encoder=encoder, decoder=decoder, recurrent=recurrent
             ),
         )
-
-
-@pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("critic", [False, True])
-def test_populations_have_separate_heads(name, critic):
-    network = NetworkConfig(
-        (8,), 4, decoder="population", decoder_parameters={"neurons_per_output": 3}
-    )
-    kwargs = {} if name in ("DQN", "QRDQN") else {"spiking_critic": critic}
-    model = make(name, policy_kwargs={"network": network, **kwargs})
-    outputs = {"DQN": 4, "QRDQN": 40, "SAC": 2, "TQC": 2, "TD3": 2, "DDPG": 2}.get(name, 4)
-    critics = {"TQC": [5, 5], "SAC": [1, 1], "TD3": [1, 1], "DDPG": [1]}.get(name, [1])
-    # Targets, of all networks that have them.
-    copies = {"DQN": 2, "QRDQN": 2, "TD3": 2, "DDPG": 2}.get(name, 1)
-    twins = 2 if name in ("SAC", "TQC", "TD3", "DDPG") else 1
-    expected = [outputs] * copies + (
-        critics * twins if "spiking_critic" in kwargs and critic else []
-    )
-    heads = [x for x in model.policy.modules() if isinstance(x, PopulationHead)]
-    assert sorted(head.out_features for head in heads) == sorted(expected)
-    assert all(head.in_features == 3 * head.out_features for head in heads)
-    model.learn(96)
-    recording = model.policy.record(observations("analogue", 2))
-    assert [layer.spikes.shape[-1] for layer in recording.layers] == [8, 3 * outputs]
-    # Each neuron of a population speaks to one output.
-    assert recording.layers[-1].fan_out == 1
-    optimised = {id(p) for o in optimisers(model) for g in o.param_groups for p in g["params"]}
-    online = [
-        head
-        for key, head in model.policy.named_modules()
-        if isinstance(head, PopulationHead) and "target" not in key
-    ]
-    assert online
-    assert all(id(x) in optimised for head in online for x in head.parameters())
-
-
-def optimisers(model):
-    if hasattr(model.policy, "optimizer"):
-        return [model.policy.optimizer]
-    return [model.policy.actor.optimizer, model.policy.critic.optimizer]
 
 
 @pytest.mark.parametrize("recurrent", [False, True])

@@ -266,15 +266,6 @@ def test_a_cnn_learns_through_the_encoder(encoder, side):
         assert parameter.grad.abs().max() > 0, name
 
 
-def test_every_vectorised_view_is_recorded():
-    space = spaces.Dict({"a": spaces.Box(-1, 1, (2,)), "b": TWO})
-    one = {"a": np.ones(2, np.float32), "b": 1}
-    recording = policy(space).record(one)
-    assert recording.layers[0].spikes.shape == (SMALL.time_steps, 1, 32)
-    # Two standardised values, and of the one-hot the one that is not zero.
-    assert recording.macs_per_decision() == {"normaliser": 2, "hidden_1": 3.0 * 32}
-
-
 def test_contrib_policies_name_the_missing_extra():
     code = """
 import sys

@@ -3,7 +3,6 @@
 import copy
 
 import pytest
-import torch
 from stable_baselines3 import A2C, DQN, PPO
 
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
@@ -57,10 +56,3 @@ def test_copies_optimise_their_parameters():
     optimised = copied.optimizer.param_groups[0]["params"]
     assert [id(x) for x in optimised] == [id(x) for x in parameters]
     assert not {id(x) for x in optimised} & {id(x) for x in policy.parameters()}
-
-
-def test_assigned_optimisers_are_kept():
-    policy = make().policy
-    other = torch.optim.SGD(policy.parameters(), lr=0.1)
-    policy.optimizer = other
-    assert policy.optimizer is other

@@ -126,15 +126,3 @@ def test_the_defaults_make_a_policy(name):
     assert model.policy.record(observations("analogue", 1)).layers[0].spikes.shape == (8, 1, 64)
     without = make(name, policy_kwargs={"normalise_observations": False}).policy
     assert without.normaliser is None
-
-
-@pytest.mark.parametrize("name", [x for x in CASES if x not in ("DQN", "QRDQN")])
-def test_features_extractor_sharing_is_optional(name):
-    for shared in (False, True):
-        model = make(
-            name, Identity("Dict", CASES[name].actions[0]),
-            policy_kwargs={"share_features_extractor": shared},
-        ).learn(STEPS)  # fmt: skip
-        data = model.policy._get_constructor_parameters()
-        assert data["share_features_extractor"] is shared
-        assert model.policy.record(observations("Dict", 2)).layers

@@ -9,11 +9,10 @@ import pytest
 import torch
 from stable_baselines3 import HerReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.vec_env import SubprocVecEnv
 
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.bookkeeping import full_state
-from tests.policies.identity import EVERY, STATEFUL, VIEWS, Identity, make, observations, refused
+from tests.policies.identity import EVERY, STATEFUL, Identity, make, observations, refused
 from tests.policies.test_ecosystem import OFF_POLICY, Reach
 from tests.policies.test_identity import assert_same
 
@@ -79,29 +78,6 @@ def test_policies_pickle(name):
     ):
         assert copied.normaliser is not policy.normaliser
         assert_alike(copied, pickle.loads(pickle.dumps(policy)))
-
-
-class Follows(Identity):
-    """Task that calls a policy, like a task with an opponent."""
-
-    def __init__(self, policy):
-        super().__init__()
-        self.policy = policy
-
-    def step(self, action):
-        seen = VIEWS["analogue"].show(self.bits, self.np_random)
-        own, _ = self.policy.predict(seen, deterministic=True)
-        return super().step(own)
-
-
-def test_a_policy_travels_to_the_processes_of_a_subproc_vec_env():
-    policy = make("PPO").policy
-    envs = SubprocVecEnv([lambda: Follows(policy)], start_method="spawn")
-    envs.seed(0)
-    envs.reset()
-    _, rewards, _, _ = envs.step(np.array([0]))
-    assert set(rewards.tolist()) <= {0.0, 1.0}
-    envs.close()
 
 
 def test_stateful_dqn_refuses_dict_observations():

@@ -10,8 +10,7 @@ from torch import nn
 import snn_gym
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingSACPolicy
 from snn_gym.policies.observations import EXTRACTORS
-from snn_gym.zoo import load_agent_spec, read_manifest
-from snn_gym.zoo.spec import _REGISTERED
+from snn_gym.zoo import read_manifest
 
 
 class Doubled(BaseFeaturesExtractor):
@@ -69,21 +68,6 @@ def test_stable_baselines3s_extractors_need_no_registration(tmp_path):
     folder = snn_gym.save_agent(model_of(FlattenExtractor), tmp_path / "saved")
     assert read_manifest(folder).policy_kwargs["features_extractor_class"] == "FlattenExtractor"
     assert snn_gym.load_agent(folder).policy.normaliser is not None
-
-
-def test_agents_of_the_zoo_can_name_one(registered):
-    snn_gym.register_agent(
-        "mine", description="Mine.", algorithm="PPO", budget_class="gradient",
-        network={"hidden_sizes": [4], "time_steps": 2},
-        policy_kwargs={"features_extractor_class": registered},
-        environments={"CartPole-v1": {"n_steps": 16, "batch_size": 16}},
-    )  # fmt: skip
-    try:
-        model = snn_gym.make_agent("mine", "CartPole-v1")
-        assert type(model.policy.acting_extractor()) is Doubled
-    finally:
-        _REGISTERED.clear()
-        load_agent_spec.cache_clear()
 
 
 def test_others_are_refused_when_saved_and_when_loaded(registered, tmp_path):

@@ -106,17 +106,7 @@ def test_spike_trains_reach_spiking_and_gated_units():
     assert policy("gru", spikes).mlp_extractor.actor.layers[0].input_size == 30
 
 
-def test_two_feature_extractors_are_refused():
-    with pytest.raises(ValueError, match="share_features_extractor=False; leave it out"):
-        StatefulActorCriticPolicy(
-            BOX, gym.spaces.Discrete(2), ConstantSchedule(0.1), share_features_extractor=False
-        )
-
-
-TRAINS = gym.spaces.MultiBinary((5, 6))
 Q_KINDS = {"alif": {}, "gru": {"spiking": False}, "lstm": {"spiking": False, "gated": "lstm"}}
-Q_SIZES = {**SIZES, "lstm": 2 * 18}
-every_q_kind = pytest.mark.parametrize("kind", Q_KINDS)
 
 
 def q_policy(kind="alif", observations=BOX, **arguments):
@@ -125,23 +115,6 @@ def q_policy(kind="alif", observations=BOX, **arguments):
     return StatefulDQNPolicy(
         observations, gym.spaces.Discrete(4), ConstantSchedule(0.1), **arguments
     )
-
-
-@every_q_kind
-@pytest.mark.parametrize("space", [BOX, TRAINS])
-def test_best_action_is_chosen_and_the_state_is_carried(kind, space):
-    made = q_policy(kind, space)
-    space.seed(0)
-    state, values_state = None, made.rest_state(3)
-    assert values_state.shape == (3, Q_SIZES[kind])
-    for _ in range(4):
-        seen = np.stack([space.sample() for _ in range(3)])
-        actions, state = made.predict(seen, state)
-        with torch.no_grad():
-            values, values_state = made.q_net(made.obs_to_tensor(seen)[0], values_state)
-        assert values.shape == (3, 4)
-        assert np.array_equal(actions, values.argmax(dim=1))
-        assert np.array_equal(state[0], values_state)
 
 
 def test_unknown_units_and_arguments_are_refused():
