@@ -26,7 +26,7 @@ from snn_gym.learners import (
     SynapseAgents,
     WinStay,
 )
-from snn_gym.learners.judging import BatchedJudge, find_observation_limits
+from snn_gym.learners.base import BatchedJudge, find_observation_limits
 from snn_gym.zoo import load_agent_spec
 
 CARTPOLE = "CartPole-v1"

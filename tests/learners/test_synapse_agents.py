@@ -9,7 +9,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from snn_gym import evaluate
 from snn_gym.envs.synapses.local_measures import LocalDynamics
 from snn_gym.envs.synapses.plasticity import LOCAL_MEASURES, RULES
-from snn_gym.learners.judging import SequentialJudge
+from snn_gym.learners.base import SequentialJudge
 from snn_gym.spiking import NetworkConfig
 from tests.learners.cases import SMALL, make
 from tests.learners.scripted import attach

@@ -45,9 +45,6 @@ class TermInputs(NamedTuple):
     """(1, 1), 1 if the return neither rises nor falls any more, so that lean may act; else 0."""
 
 
-Lived = TermInputs  # its name in version 1.0
-
-
 class TermConstants(NamedTuple):
     """Constants of the terms, in units of the input current; see ``LocalRegulation``."""
 
