@@ -44,6 +44,8 @@ class LeanAlgorithm(BaseAlgorithm):
 
     stock: ClassVar[type[BaseAlgorithm]]
     """Algorithm without shedding."""
+    shedding_kind: type[Shedding] = Shedding
+    """Kind of shedding; an ablation study may set another."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.shedding: Shedding | None = None
@@ -209,7 +211,7 @@ class LeanAlgorithm(BaseAlgorithm):
             # The return of a teacher is unknown, and a new student has none yet.
             known = np.zeros_like(self._sums) if self.teacher is not None else self._sums
             bound = begin_bound(known, parameters)
-        return Shedding(self, parameters, bound, progress, self.teacher)
+        return self.shedding_kind(self, parameters, bound, progress, self.teacher)
 
     def _progress(self, more_steps: int = 0) -> float:
         return min(1.0, (self.num_timesteps + more_steps) / max(1, self._total_timesteps))

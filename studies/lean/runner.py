@@ -19,12 +19,14 @@ import snn_gym
 from snn_gym._base.numerics import one_thread
 from snn_gym.leaderboard.evaluation import evaluate
 from snn_gym.learners.lean_algorithm import LeanAlgorithm
+from snn_gym.learners.shedding import Shedding
 from snn_gym.spiking.regulation.lean import learning_is_over, sums_of_episodes
 from snn_gym.training.checkpoint import remove_checkpoints, restore_checkpoint
 from snn_gym.training.logs import EpisodeLog
 from snn_gym.training.run import SegmentCallback
 from snn_gym.zoo import make_agent, make_lean
 from snn_gym.zoo.build import make_environments
+from studies.lean.controls import CONTROLS
 from studies.lean.outcome import Outcome
 from studies.lean.tasks import (
     CHECKPOINT_INTERVAL,
@@ -118,8 +120,10 @@ def _train_arm(task: Task, arm: str, seed: int, folder: Path, known: Outcome | N
     """Train an arm from the last checkpoint before learning was over."""
     settings = settings_of(arm, task, None if known is None else known.last_bound)
     # The rules under which the arms were registered: all shed, at nine tenths at the latest.
-    network = {"regulation": {"lean": {"largest_rise": None, **settings}}}
+    given = {name: x for name, x in settings.items() if x not in CONTROLS}
+    network = {"regulation": {"lean": {"largest_rise": None, **given}}}
     model: Any = make_agent(task.agent, task.env_id, seed, network=network)
+    model.shedding_kind = CONTROLS.get(arm, Shedding)
     episodes = _restore_before(_learned_at(model, task, folder), model, folder)
     model.remember_episodes(*_course(episodes, task))
     branched_at = model.num_timesteps

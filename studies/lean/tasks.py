@@ -24,10 +24,7 @@ FIXED = "fixed"
 PRUNE = "prune"
 SMALL = "small"
 SIGNALS = ("shuffled", "uniform", "scale", "blind")
-"""Controls that differ in the signal that each neuron receives; their runs are kept, and the
-package can make no new ones."""
-SIGNALS_COMMIT = "610abf7c"
-"""Commit whose package could still make them."""
+"""Controls that differ in the signal that each neuron receives (``studies.lean.controls``)."""
 CONTROLS = (*SIGNALS, FIXED, PRUNE, SMALL)
 SPIKES_ALONE: Mapping[str, float] = MappingProxyType({"pruning": 0.0})
 """Settings of the runs before synapses were shed too."""
@@ -152,6 +149,5 @@ def settings_of(arm: str, task: Task, last_bound: float | None) -> dict[str, Any
         SMALL: {"first_strength": 0.0, "control_rate": 0.0},
         PRUNE: {"signals": PRUNE, "pruning": 1.0},
     }
-    if arm in SIGNALS:
-        raise ValueError(f"arm {arm!r} needs the package of commit {SIGNALS_COMMIT}; run it there")
-    return {**task.lean, **settings[arm], **_CONTROL, "bound": last_bound}
+    own = settings.get(arm, {"signals": arm})
+    return {**task.lean, **own, **_CONTROL, "bound": last_bound}
