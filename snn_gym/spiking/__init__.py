@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from snn_gym.program.encoders import SpikeEncoder, register_encoder
     from snn_gym.spiking.decoders import PopulationHead, make_head
     from snn_gym.spiking.dynamics import Dynamics, network_weights
-    from snn_gym.spiking.eligibility import EligibilityTraces, LayerGradients
     from snn_gym.spiking.measures import Measure
     from snn_gym.spiking.modules import ModuleConfig, ModuleNetwork
     from snn_gym.spiking.network import SpikingNetwork
@@ -44,12 +43,10 @@ __all__ = [
     "ALIFParameters",
     "ControllerParameters",
     "Dynamics",
-    "EligibilityTraces",
     "IAFParameters",
     "LIFBoxParameters",
     "LIFParameters",
     "LastVoltageParameters",
-    "LayerGradients",
     "LayerRecording",
     "LearnablePopulationParameters",
     "MaxVoltageParameters",
@@ -79,9 +76,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "ControllerParameters": "network_config",
         "Dynamics": "dynamics",
-        "EligibilityTraces": "eligibility",
         "LastVoltageParameters": "network_config",
-        "LayerGradients": "eligibility",
         "LayerRecording": "recording",
         "LearnablePopulationParameters": "network_config",
         "MaxVoltageParameters": "network_config",
