@@ -23,7 +23,6 @@ from snn_gym.spiking.network_config import (
     PopulationDecoderParameters,
 )
 from tests.made import CHOSEN, DENSE, SEEN, STATELESS, build_ann, observe
-from tests.parsed import Parsed
 from tests.policies.firing import made_to_fire
 
 # Two decisions on spike trains of 3 time steps and 2 channels, with 3 and 1 spikes.
@@ -479,24 +478,3 @@ def test_learned_constants_are_read():
         read.append(costs.parameter_bytes_per_decision["hidden_1"])
     # Each of 3 neurons has the 4 constants of its equations, at each of 8 time steps.
     assert read[1] - read[0] == 4 * 3 * 4 * 8
-
-
-def test_a_notebook_shows_costs_by_layer_and_their_totals():
-    costs = Costs(
-        synops_per_decision={"hidden_1": 1200.0, "a<b": 0.25},
-        macs_per_decision={"normaliser": 4.0},
-        neuron_updates_per_decision={"hidden_1": 50.0},
-        synapses={"hidden_1": 400.0, "a<b": 200.0},
-    )
-    (rows,) = Parsed(costs._repr_html_()).tables
-    assert rows[0] == ["", "hidden_1", "a<b", "normaliser", "total"]
-    shown = {first: cells for first, *cells in rows[1:]}
-    assert shown["SynOps"] == ["1,200", "0.25", "–", "1,200"]
-    assert shown["MACs"] == ["–", "–", "4", "4"]
-    assert shown["Operations"] == ["–", "–", "–", "1,254"]
-    assert shown["Spikes per synapse"] == ["–", "–", "–", "2"]
-    assert set(shown) == {column.heading for column in COST_COLUMNS.values()}
-    uncounted = Costs(macs_per_decision={"hidden_1": 4.0}, uncounted=("<i>Mine",))
-    parsed = Parsed(uncounted._repr_html_())
-    assert "Costs of a decision, not counted: <i>Mine" in parsed.said
-    assert ["MACs", "4", "–"] in parsed.tables[0]

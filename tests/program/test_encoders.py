@@ -48,8 +48,10 @@ def noise_and_previous(encoder, intensity, time_steps=4, seed=0):
     return {"noise": noise, "previous": generator.random(intensity.shape, dtype=np.float32)}
 
 
-@every_spike_encoder
-@given(intensity=intensities(), time_steps=st.integers(1, 12), seed=st.integers(0, 9))
+@given(
+    encoder=st.sampled_from(SPIKE_ENCODERS), intensity=intensities(),
+    time_steps=st.integers(1, 12), seed=st.integers(0, 9),
+)  # fmt: skip
 def test_arrays_and_tensors_give_equal_spikes(encoder, intensity, time_steps, seed):
     more = noise_and_previous(encoder, intensity, time_steps, seed)
     spikes = encoder.encode(intensity, time_steps, **more)
@@ -62,8 +64,7 @@ def test_arrays_and_tensors_give_equal_spikes(encoder, intensity, time_steps, se
     assert np.array_equal(tensor_spikes.numpy(), spikes)
 
 
-@every_spike_encoder
-@given(intensity=intensities())
+@given(encoder=st.sampled_from(SPIKE_ENCODERS), intensity=intensities())
 def test_a_batch_is_encoded_row_by_row(encoder, intensity):
     more = noise_and_previous(encoder, intensity)
     whole, first = encoder.encode(intensity, 4, **more), (0,) * (intensity.ndim - 1)

@@ -45,7 +45,7 @@ def moved(neuron, numbers, state):
 
 
 @pytest.mark.parametrize("name", NEURONS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     gains=st.lists(SHARES, min_size=3, max_size=3),
     equal=st.booleans(),
@@ -70,8 +70,7 @@ def test_a_closed_form_equals_as_many_time_steps(name, gains, equal, given, step
     np.testing.assert_array_equal(after, called)
 
 
-@pytest.mark.parametrize("bias", [0.0, 0.05, -0.05])
-@pytest.mark.parametrize("name", NEURONS)
+@pytest.mark.parametrize(("name", "bias"), zip(NEURONS, [0.0, 0.05, -0.05] * 2, strict=True))
 def test_spikes_equal_those_of_the_clocked_form(name, bias):
     learnable = ("tau_mem_ms",) if name == "lif" else ()
     policy = build(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn_gym.program import expressions as e
@@ -46,6 +46,7 @@ def graph_of(text):
 
 
 @pytest.mark.parametrize("text", TEXTS)
+@settings(max_examples=20)
 @given(numbers, numbers)
 def test_an_expression_computes_its_text(text, a, b):
     x, y = np.float32(a), np.float32(b)
@@ -55,6 +56,7 @@ def test_an_expression_computes_its_text(text, a, b):
 
 
 @pytest.mark.parametrize("text", TEXTS)
+@settings(max_examples=20)
 @given(numbers, numbers)
 def test_derivatives_equal_those_of_pytorch(text, a, b):
     if text in ("abs", "minimum", "falling", "maximum", "clip") and abs(a - b) * abs(a) < 1e-3:

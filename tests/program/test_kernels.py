@@ -14,6 +14,7 @@ from snn_gym.spiking.layer_neurons import Breaks, LayerNeurons
 from snn_gym.spiking.network_config import RegulationParameters
 from snn_gym.spiking.population import Population
 from snn_gym.spiking.spiking_layer import run_fused
+from tests.pairs import pairs
 from tests.program.own_neurons import OWN, registered
 from tests.spiking.strategies import normal
 
@@ -37,9 +38,7 @@ def currents_of(name, rows=T):
     return normal(1, rows, B, N, scale=scale, shift=SHIFT.get(name, 0.8))
 
 
-@pytest.mark.parametrize("recurrent", [False, True])
-@pytest.mark.parametrize("rows", [3, 3 * T])
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(("name", "rows", "recurrent"), pairs(ALL, [3, 3 * T], [False, True]))
 def test_kernels_have_the_spikes_and_gradients_of_the_text(name, rows, recurrent):
     neurons = neurons_of(name)
     currents = currents_of(name, rows).requires_grad_()

@@ -13,6 +13,7 @@ from snn_gym.spiking.execution import CompiledLayers
 from snn_gym.spiking.layer_neurons import Breaks
 from snn_gym.spiking.population import Population
 from snn_gym.spiking.spiking_layer import run_fused
+from tests.pairs import pairs
 
 # Inputs and potentials of one neuron from rest. All gains are 1/2 (tau = 2 dt), the threshold is 1
 # and the reset 0: potentials of exactly 1 stay, those above fire.
@@ -79,9 +80,9 @@ WAYS: dict[str, Callable] = {
 }
 
 
-@pytest.mark.parametrize("recurrent", [False, True])
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("neuron", TRACES)
+@pytest.mark.parametrize(
+    ("neuron", "way", "recurrent"), pairs(list(TRACES), list(WAYS), [False, True])
+)
 def test_layers_fire_only_above_the_threshold(neuron, way, recurrent):
     inputs, expected = TRACES[neuron]
     layer = layer_of(neuron, recurrent)
@@ -114,8 +115,7 @@ def test_populations_do_not_fire_at_the_threshold(neuron):
     assert float(activity.outputs[0, 0]) == sum(v > 1.0 for v in expected) / 4
 
 
-@pytest.mark.parametrize("recurrent", [False, True])
-@pytest.mark.parametrize("neuron", TRACES)
+@pytest.mark.parametrize(("neuron", "recurrent"), zip(TRACES, [False, True] * 2, strict=True))
 def test_backward_pass_has_no_spike_at_the_threshold(neuron, recurrent):
     """The kernels find reset neurons by their potentials."""
     gradients = []

@@ -14,9 +14,9 @@ from tests.spiking.test_recurrent import start_of, weight_of
 from tests.spiking.test_sequence import breaks_of
 
 
-@pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize(
-    ("neuron", "surrogate"), list(zip(sorted(NAMES.values()), SURROGATES, strict=True))
+    ("neuron", "surrogate", "recurrent"),
+    zip(sorted(NAMES.values()), SURROGATES, [True, False] * 2, strict=True),
 )
 def test_kernels_stay_within_their_arrays(neuron, surrogate, recurrent, monkeypatch):
     rounds, batch, time_steps, size = 3, 3, 2, 5

@@ -16,6 +16,7 @@ from torch import nn
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking.execution import CompiledLayers
 from snn_gym.spiking.spiking_layer import spike_product
+from tests.pairs import pairs
 from tests.spiking.events_in_python import interpret
 from tests.spiking.strategies import NAMES, SURROGATES, network_configs, normal
 
@@ -43,7 +44,7 @@ def test_gradients_of_one_time_step_equal_stepping(neuron):
             torch.testing.assert_close(a, b, rtol=1e-3, atol=2e-4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(network_configs(encoder="constant"), st.integers(0, 2**20), st.integers(1, 5))
 def test_carried_states_equal_stepping(config, seed, batch):
     network, x = build(config), normal(seed, batch, 3)
@@ -65,9 +66,14 @@ def test_carried_states_equal_stepping(config, seed, batch):
 
 
 @pytest.mark.parametrize(
-    ("neuron", "surrogate"), list(zip(sorted(NAMES.values()), SURROGATES, strict=True))
+    ("neuron", "surrogate", "batch"),
+    [
+        ("alif", "superspike", 3),
+        ("iaf", "arctan", 60),
+        ("lif", "triangle", 3),
+        ("lif_box", "sigmoid", 60),
+    ],
 )
-@pytest.mark.parametrize("batch", [3, 60])
 def test_gradients_through_the_state_equal_stepping(neuron, surrogate, batch):
     config = NetworkConfig(
         (7, 5), 6, neuron=neuron, surrogate=surrogate, surrogate_slope=2.0, decoder="last_voltage"
@@ -87,7 +93,7 @@ def test_gradients_through_the_state_equal_stepping(neuron, surrogate, batch):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=2e-4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(network_configs(encoder="constant"), st.integers(0, 2**20))
 def test_samples_equal_their_batch_bit_for_bit(config, seed):
     network, x = build(config), normal(seed, 7, 3)
@@ -99,12 +105,16 @@ def test_samples_equal_their_batch_bit_for_bit(config, seed):
 
 
 # 80 samples of 7 time steps are three chunks of 256 rows, the last one not full.
-@pytest.mark.parametrize("bias", [-0.9, 0.5])
-@pytest.mark.parametrize("encoder", ["constant", "rate", "learnable_population"])
 @pytest.mark.parametrize(
-    ("neuron", "surrogate"), list(zip(sorted(NAMES.values()), SURROGATES, strict=True))
+    ("kind", "encoder", "bias"),
+    pairs(
+        list(zip(sorted(NAMES.values()), SURROGATES, strict=True)),
+        ["constant", "rate", "learnable_population"],
+        [-0.9, 0.5],
+    ),
 )
-def test_gradients_equal_stepping(neuron, surrogate, encoder, bias):
+def test_gradients_equal_stepping(kind, encoder, bias):
+    neuron, surrogate = kind
     config = NetworkConfig(
         (12, 9), 7, neuron=neuron, surrogate=surrogate, surrogate_slope=2.0, encoder=encoder
     )
@@ -207,8 +217,9 @@ def test_simultaneous_graphs_have_separate_buffers():
         assert all(torch.equal(p, q) for p, q in zip(expected, found, strict=True))
 
 
-@pytest.mark.parametrize("neuron", sorted(NAMES.values()))
-@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize(
+    ("neuron", "recurrent"), [("alif", False), ("alif", True), ("lif", False), ("lif_box", True)]
+)
 def test_kernels_stay_within_their_arrays(neuron, recurrent, monkeypatch):
     config = NetworkConfig((5, 4), 3, neuron=neuron, recurrent=recurrent, decoder="last_voltage")
     network, x = build(config), normal(0, 3, 3, scale=2.0)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 from numba.core.errors import TypingError
@@ -34,6 +34,7 @@ def events(rng, shape, share, kind):
     return np.where(fired, values, 0).astype(kind)
 
 
+@settings(max_examples=40, deadline=None)
 @given(rows, channels, sizes, shares, st.sampled_from([np.float32, np.uint8]), st.integers(0, 99))
 def test_products_equal_matrix_products(count, fan_in, size, share, kind, seed):
     rng = np.random.default_rng(seed)
@@ -45,6 +46,7 @@ def test_products_equal_matrix_products(count, fan_in, size, share, kind, seed):
     np.testing.assert_allclose(totals, expected, rtol=1e-4, atol=1e-4)
 
 
+@settings(max_examples=40, deadline=None)
 @given(rows, channels, sizes, shares, st.sampled_from([np.float32, np.uint8]), st.integers(0, 99))
 def test_gradients_equal_matrix_gradients(count, fan_in, size, share, kind, seed):
     rng = np.random.default_rng(seed)

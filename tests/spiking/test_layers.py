@@ -78,7 +78,7 @@ def drives(draw, largest):
     return time_steps, normal(seed, steps, batch, size, scale=scale, shift=0.5), seed
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(neuron_parameters(), drives(5.0))
 def test_spikes_and_voltages_equal_norse_bit_for_bit(parameters, drive):
     time_steps, currents, seed = drive

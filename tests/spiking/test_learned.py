@@ -28,6 +28,7 @@ from snn_gym.spiking.assembly import configured_neuron
 from snn_gym.spiking.layer_neurons import Breaks, LayerNeurons
 from snn_gym.spiking.population import Population
 from snn_gym.spiking.spiking_layer import run_fused
+from tests.pairs import pairs
 from tests.spiking.strategies import normal
 
 SIZE, BATCH, STEPS = 6, 4, 7
@@ -102,9 +103,9 @@ def test_gradients_equal_norses_under_autograd(name):
         torch.testing.assert_close(mine, other * slope, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("recurrent", [False, True])
-@pytest.mark.parametrize("held", [False, True])
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(
+    ("name", "held", "recurrent"), pairs(list(ALL), [False, True], [False, True])
+)
 def test_kernels_give_the_gradients_of_stepping(name, held, recurrent):
     neurons, starts = learning_neuron(name), torch.zeros(3, BATCH, dtype=torch.bool)
     starts[1, 0] = starts[2, 2] = True
@@ -129,8 +130,7 @@ def test_kernels_give_the_gradients_of_stepping(name, held, recurrent):
         torch.testing.assert_close(a, b, rtol=2e-4, atol=2e-4)
 
 
-@pytest.mark.parametrize("recurrent", [False, True])
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(("name", "recurrent"), zip(ALL, [False, True] * 2, strict=True))
 def test_learnable_constants_start_at_the_fixed_values_and_learn(name, recurrent):
     networks = []
     for learnable in ((), ALL[name]):

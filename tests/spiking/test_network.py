@@ -64,7 +64,7 @@ def stepwise(network, x):
 
 
 def test_whole_networks_differ_from_norse_first_at_a_tiny_margin():
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=40, deadline=None)
     @given(network_configs(), st.integers(0, 2**20), st.integers(1, 6))
     def compare(config, seed, batch):
         network = make(config, seed)
@@ -95,7 +95,7 @@ def cases(draw, **fixed):
     return make(config, seed), normal(seed, draw(st.integers(1, 5)), 3), seed
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(cases(recurrent=False))
 def test_both_backends_give_the_same_bits(case):
     fused, x, seed = case
@@ -105,7 +105,7 @@ def test_both_backends_give_the_same_bits(case):
         assert torch.equal(ours, theirs)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(cases())
 def test_acting_shortcut_gives_the_same_bits(case):
     network, x, seed = case
@@ -116,7 +116,7 @@ def test_acting_shortcut_gives_the_same_bits(case):
     assert torch.equal(short, copy.deepcopy(make(network.config, seed)).record(x).output.detach())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(network_configs(encoder="constant"), st.integers(0, 2**20), st.integers(1, 5))
 def test_carried_state_equals_one_long_run(config, seed, batch):
     short = make(replace(config, decoder="last_voltage", decoder_parameters=None), seed)

@@ -61,7 +61,7 @@ def assert_equal_until_the_first_difference(recording, outputs, activity, sample
 
 
 def test_outputs_and_activity_equal_the_network():
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=30, deadline=None)
     @given(
         config=st.sampled_from(["mean_rate", "last_voltage"]).flatmap(
             lambda decoder: network_configs(recurrent=False, decoder=decoder)
@@ -169,17 +169,6 @@ def test_start_weights_make_neurons_fire(neuron):
     activity = population.run(population.arrange(weights), np.repeat(np.arange(20), 10), x)
     for spikes in activity.spikes:
         assert 0.02 < spikes.mean() < 0.9
-
-
-def test_start_weights_depend_only_on_the_generator():
-    population = Population(NetworkConfig(hidden_sizes=(4,)), 3, 2)
-    one, same, other = (
-        start_weights(population, np.random.default_rng(seed), 2) for seed in (0, 0, 1)
-    )
-    assert np.array_equal(one, same)
-    assert not np.array_equal(one, other)
-    assert not np.array_equal(one[0], one[1])
-    assert one.dtype == np.float32
 
 
 def test_the_rheobase_is_the_least_current_that_fires():

@@ -80,7 +80,7 @@ def test_a_literal_trace_of_two_neurons():
         assert z.tolist() == [[0.0, 1.0]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(neuron_parameters(), drives(3.0))
 def test_equals_norse_up_to_a_tiny_margin(parameters, drive):
     assume(not isinstance(parameters, LIFBoxParameters))  # Norse has no recurrent form of it

@@ -148,8 +148,9 @@ def test_gradient_equals_eligibility_vectors_by_hand(stepped):
     assert not torch.allclose(through_time, weight, rtol=0.05)
 
 
-@pytest.mark.parametrize("decoder", ["mean_rate", "last_voltage"])
-@pytest.mark.parametrize("neuron", BUILT_IN)
+@pytest.mark.parametrize(
+    ("neuron", "decoder"), zip(BUILT_IN, ["mean_rate", "last_voltage"] * 2, strict=True)
+)
 def test_network_option_changes_gradients_and_not_decisions(neuron, decoder):
     found = {}
     for backend in ("auto", "norse"):

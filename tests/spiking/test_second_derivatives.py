@@ -11,6 +11,7 @@ import torch
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking import layer_neurons as base
 from snn_gym.spiking.layer_neurons import SURROGATES as DERIVATIVES
+from tests.pairs import pairs
 from tests.spiking.strategies import DECODERS, normal
 
 NEURONS = ("lif_box", "lif", "iaf", "alif")
@@ -41,12 +42,10 @@ def direction_of(network):
     return normal(1, sum(p.numel() for p in network.parameters()))
 
 
-@pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize(
-    ("decoder", "encoder"),
-    [*((decoder, "constant") for decoder in DECODERS), ("last_voltage", "learnable_population")],
+    ("neuron", "decoder", "recurrent", "encoder"),
+    pairs(NEURONS, DECODERS, [False, True], ["constant", "learnable_population"]),
 )
-@pytest.mark.parametrize("neuron", NEURONS)
 def test_fused_equals_stepped(neuron, decoder, recurrent, encoder):
     config = NetworkConfig(
         hidden_sizes=(6, 5), time_steps=5, neuron=neuron, decoder=decoder, recurrent=recurrent,
@@ -92,9 +91,9 @@ def finite_difference(network, x, h):
     return (gradients[0] - gradients[1]) / (2.0 * h)
 
 
-@pytest.mark.parametrize("recurrent", [False, True])
-@pytest.mark.parametrize("decoder", DECODERS)
-@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize(
+    ("neuron", "decoder", "recurrent"), pairs(NEURONS, DECODERS[:2], [False, True])
+)
 def test_stepped_equals_finite_differences_of_the_surrogates_network(
     neuron, decoder, recurrent, monkeypatch
 ):
@@ -111,8 +110,10 @@ def test_stepped_equals_finite_differences_of_the_surrogates_network(
     torch.testing.assert_close(exact, finite_difference(network, x, 1e-5), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("neuron", ["lif_box", "lif", "iaf"])
-@pytest.mark.parametrize("surrogate", ["superspike", "arctan", "triangle", "sigmoid"])
+@pytest.mark.parametrize(
+    ("neuron", "surrogate"),
+    [("lif_box", "superspike"), ("lif", "arctan"), ("iaf", "triangle"), ("lif", "sigmoid")],
+)
 def test_hard_spikes_where_the_gradient_is_smooth(neuron, surrogate):
     # One time step, one layer, and a loss linear in its spikes: the gradient holds no spike.
     config = NetworkConfig(

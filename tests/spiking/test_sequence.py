@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +23,7 @@ from snn_gym.spiking import (
 from snn_gym.spiking.execution import make_breaks
 from snn_gym.spiking.layer_neurons import Breaks
 from snn_gym.spiking.spiking_layer import run_fused
+from tests.pairs import pairs
 from tests.spiking.strategies import (
     DECODERS,
     ENCODERS,
@@ -138,21 +138,22 @@ def assert_equals_stepping(network, rounds, batch, seed, tally):
     tally.excused += int((~clear[-1]).sum())
 
 
-@pytest.mark.parametrize("recurrent", [False, True])
-@pytest.mark.parametrize("neuron", ["alif", "slow"])
-def test_sequences_equal_stepping(neuron, recurrent):
+def test_sequences_equal_stepping():
     with few_excused() as tally:
-        for decoder, kind in itertools.product(DECODERS, INPUTS):
-            options: dict[str, Any] = {"neuron": neuron}
-            if decoder == "max_voltage":
+        for kind, decoder, neuron, recurrent in pairs(
+            INPUTS, DECODERS, ["alif", "slow"], [False, True]
+        ):
+            options: dict[str, Any] = {}
+            if decoder == "last_voltage":
                 options["decoder_parameters"] = {"tau_mem_ms": 3.0, "tau_syn_ms": 2.0}
-            config = NetworkConfig((9, 7), 4, decoder=decoder, recurrent=recurrent, **options)
-            network = build(config, kind)
-            assert_equals_stepping(network, 6, 5, 1, tally)
+            config = NetworkConfig(
+                (9, 7), 4, neuron=neuron, decoder=decoder, recurrent=recurrent, **options
+            )
+            assert_equals_stepping(build(config, kind), 6, 5, 1, tally)
 
 
 def test_sequences_of_every_shape_equal_stepping():
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=30, deadline=None)
     @given(
         network_configs(), st.sampled_from(INPUTS), st.integers(0, 2**20), st.integers(1, 5),
         st.integers(1, 4), st.sampled_from(["auto", "norse"]),
@@ -213,7 +214,7 @@ def breaks_of(rounds, batch, seed, every):
     return make_breaks(torch.zeros(rounds, batch, 1), starts, every)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(neuron_parameters(), shapes, st.integers(0, 2**31), st.booleans(), st.booleans())
 def test_kernels_equal_separate_environment_steps_bit_for_bit(
     parameters, shape, seed, held, recurrent
@@ -247,8 +248,7 @@ def test_kernels_equal_separate_environment_steps_bit_for_bit(
         assert torch.equal(ours, expected)
 
 
-@pytest.mark.parametrize("decoder", ["mean_rate", "last_voltage"])
-@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize(("recurrent", "decoder"), [(False, "mean_rate"), (True, "last_voltage")])
 def test_double_precision_runs_by_stepping(recurrent, decoder):
     config = NetworkConfig((6,), 3, neuron="alif", recurrent=recurrent, decoder=decoder)
     network = build(config).double()

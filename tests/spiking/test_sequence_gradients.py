@@ -14,6 +14,7 @@ from snn_gym.spiking import ControllerParameters, NetworkConfig, RegulationParam
 from snn_gym.spiking.execution import make_breaks, run_layers
 from snn_gym.spiking.layer_neurons import LayerNeurons
 from snn_gym.spiking.spiking_layer import run_fused
+from tests.pairs import pairs
 from tests.spiking.strategies import SURROGATES, neuron_parameters, normal
 from tests.spiking.test_layers import neuron_of
 from tests.spiking.test_recurrent import start_of, weight_of
@@ -29,7 +30,7 @@ from tests.spiking.test_sequence import (
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     neuron_parameters(), shapes, st.integers(0, 2**31), st.sampled_from(SURROGATES),
     st.floats(0.5, 10.0, width=32), st.booleans(), st.booleans(),
@@ -79,9 +80,10 @@ def assert_same(ours, expected):
         torch.testing.assert_close(mine, other, rtol=1e-3, atol=2e-5 * scale)
 
 
-@pytest.mark.parametrize(("decoder", "backend"), [("mean_rate", "auto"), ("max_voltage", "norse")])
-@pytest.mark.parametrize("recurrent", [False, True])
-@pytest.mark.parametrize("neuron", BUILT_IN)
+@pytest.mark.parametrize(
+    ("neuron", "recurrent", "decoder", "backend"),
+    pairs(BUILT_IN, [False, True], ["mean_rate", "last_voltage"], ["auto", "norse"]),
+)
 def test_truncation_equals_two_sequences_with_a_detached_state(neuron, recurrent, decoder, backend):
     network = build(
         NetworkConfig(
@@ -100,17 +102,16 @@ def test_truncation_equals_two_sequences_with_a_detached_state(neuron, recurrent
     assert any(not torch.allclose(a, b, rtol=1e-2) for a, b in zip(whole, truncated, strict=True))
 
 
-@pytest.mark.parametrize("every", [None, 2])
 @pytest.mark.parametrize(
-    ("decoder", "kind"),
-    [
-        ("last_voltage", "constant"),
-        ("population", "learnable_population"),
-        ("last_voltage", "spike_train"),
-    ],
+    ("neuron", "recurrent", "decoder", "kind", "every"),
+    pairs(
+        BUILT_IN,
+        [False, True],
+        ["last_voltage", "population"],
+        ["constant", "learnable_population", "spike_train"],
+        [None, 2],
+    ),
 )
-@pytest.mark.parametrize("recurrent", [False, True])
-@pytest.mark.parametrize("neuron", BUILT_IN)
 def test_gradients_equal_stepping_by_norse(neuron, recurrent, decoder, kind, every):
     config = NetworkConfig((8, 6), 3, neuron=neuron, recurrent=recurrent, decoder=decoder)
     network = build(config, kind)
@@ -123,8 +124,7 @@ def test_gradients_equal_stepping_by_norse(neuron, recurrent, decoder, kind, eve
     assert_same(gradients_of(network, *ours, state), gradients_of(reference, *theirs, state))
 
 
-@pytest.mark.parametrize("backend", ["auto", "norse"])
-@pytest.mark.parametrize("neuron", BUILT_IN)
+@pytest.mark.parametrize(("neuron", "backend"), zip(BUILT_IN, ["auto", "norse"] * 2, strict=True))
 def test_no_gradient_crosses_a_start_or_a_cut(neuron, backend):
     config = NetworkConfig(
         (16,), 4, neuron=neuron, recurrent=True, decoder="last_voltage", backend=backend
@@ -147,8 +147,7 @@ def test_no_gradient_crosses_a_start_or_a_cut(neuron, backend):
     assert by_inputs[2:].any()
 
 
-@pytest.mark.parametrize("recurrent", [False, True])
-@pytest.mark.parametrize("neuron", BUILT_IN)
+@pytest.mark.parametrize(("neuron", "recurrent"), zip(BUILT_IN, [True, False] * 2, strict=True))
 def test_second_derivatives_equal_the_stepped_path(neuron, recurrent):
     products = []
     for backend in ("auto", "norse"):
