@@ -203,7 +203,7 @@ class FaultyPolicy(FrozenPolicy):
         carried = state[0] if isinstance(state, tuple) else state
         before = None if carried is None else np.asarray(carried, np.float32)
         decision = self._decide(rows, before)
-        costs = costs_of(self.program, decision.entered, decision.layers, decision.decoded, before)
+        costs = costs_of(self.program, decision.entered, decision.layers, before)
         return Recording((), torch.from_numpy(decision.outputs), 0.0, costs)
 
 

@@ -51,15 +51,12 @@ RARE = [
     {"encoder": "latency"},
     {"encoder": "population", "encoder_parameters": {"neurons_per_dimension": 4}},
     {"encoder": "learnable_population", "encoder_parameters": {"neurons_per_dimension": 4}},
-    {"decoder": "max_voltage"},
-    {"decoder": "max_voltage", "decoder_parameters": {"tau_syn_ms": 3.0}},
     {"learnable": ("tau_mem_ms", "v_threshold")},
     {"neuron": "alif", "learnable": ("beta",), "encoder": "population"},
     {"backend": "norse"},
 ]
 """Parts of networks that few agents have."""
 RARE_STATEFUL = [
-    {"decoder": "max_voltage", "recurrent": True},
     {"learnable": ("tau_mem_ms",), "recurrent": True},
     {"encoder": "population", "recurrent": True, "neuron": "alif"},
 ]

@@ -274,7 +274,7 @@ class SpikingSource(Source):
     def _step(self) -> Iterator[str]:
         program, last = self.program, self.sizes[-1]
         decoder = program.readout
-        rows = len(decoder.coefficients) if self.keeps_readout else decoder.values
+        rows = len(decoder.coefficients) if self.keeps_readout else 1
         yield c_text.STEP.format(
             signature=self._signature(), sum=self.sum, rows=rows, last=last,
             outputs=program.outputs, places=max(program.channels, *self.sizes),
@@ -294,20 +294,10 @@ class SpikingSource(Source):
         sums = "\n".join(added.format(r) for r in range(rows))
         yield c_text.DECODED.format(count=len(self.sizes), last=last, sums=sums)
         if self.keeps_readout:
-            yield c_text.CARRY.format(rows=decoder.variables, values=decoder.values, size=last)
-        yield from self._read_decoded(last)
+            yield c_text.CARRY.format(rows=decoder.variables, values=1, size=last)
+        yield self._read("decoded[0]", last)
         yield self._choose()
         yield "}"
-
-    def _read_decoded(self, size: int) -> Iterator[str]:
-        """Yield the lines that fill ``outputs`` for decoded values, or for their maximum."""
-        decoder, outputs = self.program.readout, self.program.outputs
-        if decoder.values > 1 and decoder.maximum == "outputs":
-            yield c_text.READ_MAXIMA.format(outputs=outputs, size=size, values=decoder.values)
-            return
-        if decoder.values > 1:
-            yield c_text.MAXIMA.format(size=size, values=decoder.values)
-        yield self._read("decoded[0]", size)
 
     def _held(self, size: int) -> Iterator[str]:
         """Yield the lines that fill ``held``, the currents of an observation at all time steps."""

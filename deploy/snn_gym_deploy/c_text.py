@@ -298,24 +298,6 @@ READ = """\
         }}
     }}"""
 
-MAXIMA = """\
-    for (int r = 1; r < {values}; r++) {{
-        for (int n = 0; n < {size}; n++) {{
-            decoded[0][n] = fmaxf(decoded[0][n], decoded[r][n]);
-        }}
-    }}"""
-
-READ_MAXIMA = """\
-    for (int o = 0; o < {outputs}; o++) {{
-        for (int r = 0; r < {values}; r++) {{
-            float output = head_biases[o];
-            for (int n = 0; n < {size}; n++) {{
-                output += head_weights[o][n] * decoded[r][n];
-            }}
-            outputs[o] = r > 0 ? fmaxf(outputs[o], output) : output;
-        }}
-    }}"""
-
 ARGMAX = """\
     int best = 0;
     for (int o = 1; o < {outputs}; o++) {{

@@ -639,11 +639,10 @@ def _check_supported(program: Program) -> None:
             "a decoder that carries a state is not written in fixed point; train with decoder "
             "'mean_rate', or export as C in float"
         )
-    if program.coder is not None or program.readout.values > 1:
-        part = "decoder" if program.coder is None else "encoder"
+    if program.coder is not None:
         raise ValueError(
-            f"this {part} is not written in fixed point; train with encoder 'constant' and "
-            "decoder 'mean_rate', or export as C in float"
+            "this encoder is not written in fixed point; train with encoder 'constant', or export "
+            "as C in float"
         )
 
 

@@ -494,11 +494,6 @@ def _check(program: Program) -> None:
             "actions whose mean is clipped before it is squashed, as use_sde has it, are not "
             "exported to NIR; train without use_sde, or export as C"
         )
-    if program.readout.values > 1:
-        raise ValueError(
-            "decoder 'max_voltage' is not exported to NIR, whose hosts take means; train with "
-            "'mean_rate', or export as C"
-        )
     for layer in program.neurons:
         _, numbers = node_of(layer.neuron, layer.numbers)
         leak, reset = numbers["v_leak"], numbers["v_reset"]

@@ -94,7 +94,7 @@ class _Builder:
         signal = self._standardised(program)
         decide = self._spiking if program.spiking else self._ann
         decoded, carried = decide(program, signal)
-        values = self._read(program, decoded)
+        values = self._affine(decoded, program.head.weights.T, program.head.biases)
         self._named("Identity", "values", values)
         self._named(*self._action(program, values))
 
@@ -116,15 +116,6 @@ class _Builder:
         checker.check_model(model, full_check=True)
         return model
 
-    def _read(self, program: Program, decoded: list[Any]) -> str:
-        """Return the outputs (B, O) for decoded values, or for their maximum."""
-        weights, biases = program.head.weights.T, program.head.biases
-        if len(decoded) == 1:
-            return self._affine(decoded[0], weights, biases)
-        if program.readout.maximum == "neurons":
-            return self._affine(self._op("Max", *decoded), weights, biases)
-        return self._op("Max", *(self._affine(x, weights, biases) for x in decoded))
-
     def _standardised(self, program: Program) -> str:
         seen = "observation"
         for scale in program.normalisers:
@@ -145,8 +136,8 @@ class _Builder:
         share = self._op("Mul", self._op("Add", self._op("Tanh", values), _f(1)), _f(0.5))
         return "Add", "action", low, self._op("Mul", share, high - low)
 
-    def _ann(self, program: Program, seen: str) -> tuple[list[Any], int]:
-        """Return the inputs (B, N) of an ANN's head, alone, and the size S of the carried state."""
+    def _ann(self, program: Program, seen: str) -> tuple[str, int]:
+        """Return the inputs (B, N) of an ANN's head, and the size S of the carried state."""
         parts = parts_at_rest(program)
         states: list[dict[str, Any]] = [dict(zip(names, x, strict=True)) for names, x in parts]
         size = sum(x.size for state in states for x in state.values())
@@ -163,7 +154,7 @@ class _Builder:
                 seen = self._activated(layer, total)
         if size:
             self._named("Concat", "next_state", *(x for state in states for x in state.values()))
-        return [seen], size
+        return seen, size
 
     def _activated(self, layer: DenseLayer, total: str) -> str:
         """Return the outputs (B, N) of units for their sums."""
@@ -196,8 +187,8 @@ class _Builder:
         output: str = state["h"]
         return output
 
-    def _spiking(self, program: Program, seen: str) -> tuple[list[Any], int]:
-        """Return the decoder's values, each (B, N), and the size S of the carried state."""
+    def _spiking(self, program: Program, seen: str) -> tuple[Any, int]:
+        """Return the decoder's value (B, N), and the size S of the carried state."""
         layers, parts = program.neurons, parts_at_rest(program)
         states: list[dict[str, Any]] = [dict(zip(names, x, strict=True)) for names, x in parts]
         if not program.stateful:
@@ -205,7 +196,7 @@ class _Builder:
         size = sum(x.size for state in states for x in state.values()) if program.stateful else 0
         if size:
             self._resume(states)
-        decoded: list[Any] = [_f(0)] * (program.readout.values + len(states[-1]))
+        decoded: list[Any] = [_f(0)] * (1 + len(states[-1]))
         # ONNX has no state within a graph, so that the time steps stand one after the other.
         for t, entering in enumerate(self._entering(program, seen)):
             signal = entering
@@ -217,7 +208,7 @@ class _Builder:
         decoded = self._carried(program, decoded, states[-1])
         if size:
             self._named("Concat", "next_state", *(x for state in states for x in state.values()))
-        return decoded[: program.readout.values], size
+        return decoded[0], size
 
     def _layer(self, layer: NeuronLayer, state: dict[str, Any], signal: str, driven: bool) -> str:
         """Return the spikes (B, N) of a layer for spikes (B, D), or for currents if ``driven``."""
@@ -295,7 +286,7 @@ class _Builder:
         for s, value in enumerate(before.values()):
             for r, share in enumerate(program.readout.transition[: len(rows), s]):
                 rows[r] = self._op("Add", rows[r], self._op("Mul", share, value))
-        before.update(zip(list(before), rows[program.readout.values :], strict=True))
+        before.update(zip(list(before), rows[1:], strict=True))
         return rows
 
     def _columns(self, table: str, first: int, end: int) -> str:

@@ -145,9 +145,9 @@ class WholeCost:
 
     def _synapses(self) -> list[Synapses]:
         network = self._network
-        head = network.readout(self._policy.readout()).head
+        head = network.any_head(self._policy.readout())
         assert head is not None  # behind every acting network
-        linear = isinstance(head, nn.Linear) and not network.decoder.takes_maximum
+        linear = isinstance(head, nn.Linear)
         gain = float(network.decoder.coefficients[0].sum())
         # Biases that take over means would make neurons fire in silence.
         folds = not network.spike_input

@@ -388,7 +388,7 @@ class Shedding:
         before, network = self._policy.acting_state_dict(), self._policy.acting_network()
         head: Any = self._policy.acting_head() if network.head is None else network.head
         # Only a linear readout can take over the constant output of a folded neuron.
-        linear = isinstance(head, nn.Linear) and not network.decoder.takes_maximum
+        linear = isinstance(head, nn.Linear)
         gain = float(network.decoder.coefficients[0].sum())
         for least in FOLDED_RATES:
             if fold(network.layers, rates, least, head if linear else None, gain) == 0:
@@ -483,8 +483,8 @@ class Shedding:
         if not self._spikes:
             return next(iter(self._weights.values())).new_zeros(()), 0.0
         network = self._policy.acting_network()
-        readout = network.readout(self._policy.readout())
-        zeros = zeros_behind(list(network.layers), readout)[1:]
+        head = network.any_head(self._policy.readout())
+        zeros = zeros_behind(list(network.layers), head)[1:]
         zeros = [x - absent for x, absent in zip(zeros, self._absent, strict=True)]
         cost, synops = spike_cost(spikes, self._fan_outs, network.config.time_steps, zeros)
         if self._parameters.signals == "prune":

@@ -164,7 +164,7 @@ class GatedNetwork(nn.Module):
         signals, output, _ = self._run(inputs.unsqueeze(0), before)
         units = [as_array(x[0]) for x in signals]
         program, entered = self.program(head), as_array(inputs)[np.newaxis]
-        costs = costs_of(program, entered, units, units[-1], as_array(before))
+        costs = costs_of(program, entered, units, as_array(before))
         return Recording((), output[0], 0.0, costs)
 
     def program(self, head: nn.Module | None = None) -> Program:
@@ -350,7 +350,7 @@ class DenseNetwork(nn.Sequential):
         names = [f"dense_{k + 1}" for k in range(len(units))]
         names.append(READOUT if self.head is None else f"dense_{len(units) + 1}")
         entered = as_array(inputs)[np.newaxis]
-        costs = costs_of(program, entered, units, [*entered, *units][-1], names=names)
+        costs = costs_of(program, entered, units, names=names)
         # An activation with a matrix multiplies by it, which is not counted.
         uncounted = dict.fromkeys(
             type(module).__name__

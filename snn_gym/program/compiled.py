@@ -95,17 +95,12 @@ class CompiledProgram:
 
 
 def _packed(program: Program) -> tuple[NDArray[np.int64], Array]:
-    """Return plan and table, described at the top of ``decisions``."""
+    """Return plan and table, described at "compiled decisions"."""
     decoder = program.decoder
     plan = [
         program.time_steps, program.channels, int(program.held), program.outputs,
-        int(program.stateful),
+        int(program.stateful), 0 if decoder is None else decoder.variables,
     ]  # fmt: skip
-    plan += (
-        [0, 1, 0]
-        if decoder is None
-        else [decoder.variables, decoder.values, int(decoder.maximum == "outputs")]
-    )
     rows = _scaling(program)
     for layer in program.layers:
         if isinstance(layer, NeuronLayer):
@@ -213,7 +208,7 @@ def _quiet(neuron: type[Neuron], constants: bytes, rests: bytes, time_steps: int
 #     for each gated layer, whose rows are (G * N,): before these the biases of the loop;
 #     for each layer of leaky integrators: their decays (N,);
 #     for the head: biases (O,), and a row (O,) of weights for each neuron;
-#     if layers spike: the decoder's coefficients (R + S, T) and its transition (R + S, S).
+#     if layers spike: the decoder's coefficients (1 + S, T) and its transition (1 + S, S).
 #
 # Spiking layers are computed by events. Neurons whose current never exceeds the *quiet current*
 # can't fire from rest within a decision, and are left out. Weights are added only at the time steps
@@ -229,7 +224,7 @@ Places = NDArray[np.int64]
 # of its neurons' kernel, their state variables, its size, 1 if it is recurrent, rows of constants
 # if every neuron has its own; for a layer of an ANN its kind, state variables, size, gates G, and
 # the levels of rounded outputs, 0 for floats.
-STEPS, INPUTS, HELD, OUTPUTS, CARRIED, DECODED, VALUES, OF_OUTPUTS, FIRST = range(9)
+STEPS, INPUTS, HELD, OUTPUTS, CARRIED, DECODED, FIRST = range(7)
 PLACES = 5
 SCALING = 3  # rows of the table before those of the first layer
 QUIET, CONSTANTS = range(2)  # places of the quiet current and the first constant in their row
@@ -448,54 +443,25 @@ def _read_on(
     plan: Plan, table: Array, at: int, size: int, spikes: Array, carried: tuple[Array, int, int],
     next_values: Array, outputs: Array,
 ) -> None:  # fmt: skip
-    """Add the decoder's state to the outputs, unless they are maxima, and advance the state.
+    """Add the decoder's state to the outputs, and advance the state.
 
     ``carried``: states, sample and first place, S variables of every neuron. The table has the rows
     of ``_read``, then the transition.
     """
     states, b, first = carried
-    steps, variables, values = plan[STEPS], plan[DECODED], plan[VALUES]
-    coefficients, rows = at + 1 + size, values + variables
+    steps, variables = plan[STEPS], plan[DECODED]
+    coefficients, rows = at + 1 + size, 1 + variables
     for n in range(size):
         feature = _NO
-        if values == 1:
-            for s in range(variables):
-                feature += table[coefficients + rows, s] * states[b, first + s * size + n]
+        for s in range(variables):
+            feature += table[coefficients + rows, s] * states[b, first + s * size + n]
         for r in range(variables):
-            row = coefficients + values + r
+            row = coefficients + 1 + r
             next_values[r] = _value(table, row, rows, steps, spikes, n, variables, carried, size, n)
         for r in range(variables):
             states[b, first + r * size + n] = next_values[r]
-        if values == 1:
-            for o in range(outputs.shape[1]):
-                outputs[b, o] += feature * table[at + 1 + n, o]
-
-
-@njit(cache=True, error_model="numpy", inline="always")
-def _read_maxima(
-    plan: Plan, table: Array, at: int, size: int, spikes: Array, fired: Places, count: int,
-    carried: tuple[Array, int, int], sums: Array, outputs: Array,
-) -> None:  # fmt: skip
-    """Fill outputs for each neuron's largest value, or with the largest outputs of all values."""
-    b, steps, values = carried[1], plan[STEPS], plan[VALUES]
-    variables = plan[DECODED] if plan[CARRIED] > 0 else 0
-    coefficients, rows = at + 1 + size, values + plan[DECODED]
-    passes = values if plan[OF_OUTPUTS] > 0 else 1
-    for o in range(outputs.shape[1]):
-        outputs[b, o] = _LEAST
-    for r in range(passes):
         for o in range(outputs.shape[1]):
-            sums[o] = table[at, o]
-        for a in range(count):
-            n, feature = fired[a], _LEAST
-            for q in range(r, r + values - passes + 1):
-                row = coefficients + q
-                value = _value(table, row, rows, steps, spikes, a, variables, carried, size, n)
-                feature = max(feature, value)
-            for o in range(outputs.shape[1]):
-                sums[o] += feature * table[at + 1 + n, o]
-        for o in range(outputs.shape[1]):
-            outputs[b, o] = max(outputs[b, o], sums[o])
+            outputs[b, o] += feature * table[at + 1 + n, o]
 
 
 @njit(cache=True, error_model="numpy", inline="always")
@@ -572,11 +538,7 @@ def _decide(
             at, fan_in = at + 2 + own + variables + fan_in + looped * size, size
             first += (variables + looped) * size
         carried = (states, b, first)
-        if plan[VALUES] == 1:
-            _read(table, at, fan_in, steps, spikes, fired, count, outputs, b)
-        else:
-            sums = state[0]
-            _read_maxima(plan, table, at, fan_in, spikes, fired, count, carried, sums, outputs)
+        _read(table, at, fan_in, steps, spikes, fired, count, outputs, b)
         if plan[CARRIED] > 0 and plan[DECODED] > 0:
             _read_on(plan, table, at, fan_in, spikes, carried, state[0], outputs)
 

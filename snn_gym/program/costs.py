@@ -66,15 +66,14 @@ COST_COLUMNS: dict[str, CostColumn] = {
         "synaptic operations in one decision: every spike times its fan-out, summed over layers "
         "and time steps, whoever receives it (a spike that enters an ANN's layer counts as one "
         "that enters spiking neurons); recurrent synapses and those of the readout included, "
-        "synapses of weight zero left out; with the decoder `max_voltage` behind a head, a spike "
-        "of the last layer has one synapse, to its neuron's own leaky integrator",
+        "synapses of weight zero left out",
     ),
     "macs_per_decision": CostColumn(
         "MACs",
         "multiply-accumulates on analogue values in one decision. Products with weights count, for "
         "spiking networks and ANNs alike, only where value and weight are both not zero: of layers "
         "with analogue input (a constant current's once, not at every time step), of the gates of "
-        "GRU and LSTM, of a readout that reads voltages and of a features extractor. To them come "
+        "GRU and LSTM and of a features extractor. To them come "
         "a MAC for each value that is standardised, the arithmetic of the agent's own encoder, the "
         "3 products of the gates of a GRU or LSTM unit, and one for each action that is squashed",
     ),
@@ -106,7 +105,7 @@ COST_COLUMNS: dict[str, CostColumn] = {
         "State bytes",
         "bytes of state read in one decision, and as many written: 4 for each state variable at "
         "each update of a neuron, a unit of a GRU or LSTM or a readout's integrator, also for the "
-        "last spike of a recurrent neuron, a running maximum and values that an encoder keeps. "
+        "last spike of a recurrent neuron and values that an encoder keeps. "
         "Units of other ANNs have no state. Sums of SynOps and MACs, and spikes and activations on "
         "their way, are left out",
     ),
@@ -265,15 +264,14 @@ def costs_of(
     program: Program,
     entered: Array,
     outputs: Sequence[Array],
-    decoded: Array,
     before: Array | None = None,
     names: Sequence[str] | None = None,
     events: Events | None = None,
 ) -> Costs:
     """Return the costs of a decision, mean over a batch, from weights and recorded signals.
 
-    ``entered`` (K, B, channels), ``outputs`` (its ``layers``) and ``decoded`` are as in
-    ``Decision``, the state ``before`` (B, F) is the one that it began with; None for rest.
+    ``entered`` (K, B, channels) and ``outputs`` (its ``layers``) are as in ``Decision``, the state
+    ``before`` (B, F) is the one that it began with; None for rest.
     ``names`` are the layers' and the readout's; None for ``layer_names``. ``events`` are those of
     ``Decision`` with execution ``events``: an update, which advances a neuron by all time steps
     since its last one, counts as one. Synapses of weight zero
@@ -282,7 +280,7 @@ def costs_of(
     """
     *layers, readout = layer_names(program) if names is None else names
     if program.spiking:
-        return _of_neurons(program, entered, outputs, decoded, layers, readout, events)
+        return _of_neurons(program, entered, outputs, layers, readout, events)
     return _of_units(program, entered, outputs, before, layers, readout, events)
 
 
@@ -301,8 +299,7 @@ def count_costs(
         noise: As in ``decide``.
     """
     decision = decide(program, observations, state, noise)
-    recorded = decision.entered, decision.layers, decision.decoded
-    return costs_of(program, *recorded, state, events=decision.events)
+    return costs_of(program, decision.entered, decision.layers, state, events=decision.events)
 
 
 def layer_names(program: Program) -> tuple[str, ...]:
@@ -315,7 +312,6 @@ def _of_neurons(
     program: Program,
     entered: Array,
     outputs: Sequence[Array],
-    decoded: Array,
     names: Sequence[str],
     readout: str,
     events: Events | None,
@@ -329,9 +325,7 @@ def _of_neurons(
         counter.spikes("input", entered, entering)
     _count_encoder(counter, program)
     read = _not_zero(program.head.weights.T)
-    # Of maxima, each neuron of the last layer has one synapse, to its own leaky integrator.
-    behind: list[Counted] = [*onward, np.minimum(read, 1) if _reads_maxima(program) else read]
-    parts = zip(layers, names, outputs, behind, strict=True)
+    parts = zip(layers, names, outputs, [*onward, read], strict=True)
     for k, (layer, name, spikes, reached) in enumerate(parts):
         looped = () if layer.recurrent is None else (_not_zero(layer.recurrent),)
         counter.spikes(name, spikes, reached, *looped)
@@ -341,7 +335,7 @@ def _of_neurons(
         counter.updates(name, updates.sum(), kept)
         own = (layer.biases != 0) + (len(layer.constants) if layer.each else 0)
         counter.parameters(name, (updates * own).sum())
-    _count_decoder(counter, program, outputs[-1], decoded, readout, events)
+    _count_decoder(counter, program, outputs[-1], readout, events)
     return counter.costs()
 
 
@@ -378,34 +372,23 @@ def _count_encoder(counter: Counter, program: Program) -> None:
         counter.add("state_bytes_per_decision", "encoder", NUMBER_BYTES * kept)
 
 
-def _reads_maxima(program: Program) -> bool:
-    """Return whether the head reads the maximum of each neuron's voltage, not its spikes."""
-    return program.readout.values > 1 and program.readout.maximum == "neurons"
-
-
 def _count_decoder(
     counter: Counter,
     program: Program,
     spikes: Array,
-    decoded: Array,
     readout: str,
     events: Events | None,
 ) -> None:
     """Count the readout, without the spikes to outputs."""
-    decoder, integrators = program.readout, program.outputs
-    if _reads_maxima(program):
-        voltages = decoded.reshape(-1, program.sizes[-1])
-        counter.product(readout, voltages, _not_zero(program.head.weights.T))
-        integrators = program.sizes[-1]
+    integrators, kept = program.outputs, program.readout.variables
     # A leak commutes with the weights behind it: one integrator for each output is enough.
     updates = float(program.time_steps * integrators)
-    kept = decoder.variables + (decoder.values > 1)  # with the running maximum
     if events is not None:
         # An integrator is updated at the time steps of its spikes, and where it is read.
         reached = spikes @ (program.head.weights.T != 0).astype(np.float32) > 0
         updates = counter.means(reached).sum() + integrators * _read(events)
         kept += 1  # the time of the last update
-    if decoder.variables and integrators:
+    if program.readout.variables and integrators:
         counter.updates(readout, updates, kept)
     counter.parameters(readout, np.count_nonzero(program.head.biases) * _read(events))
 

@@ -41,8 +41,6 @@ class Decision:
     """(K, B, channels), inputs of the first layer: K is T for spikes, 1 for held values."""
     layers: tuple[Array, ...]
     """Spikes (T, B, N) of each layer, 0 or 1, or the activations (B, N) of an ANN."""
-    decoded: Array
-    """(R, B, N), inputs of the head; R is above 1 only for a maximum of outputs."""
     state: Array
     """(B, F), the next state: state variables of each layer (``h`` and ``c`` of gated units) and
     its last spikes if it is recurrent, state variables of the decoder, and the intensity for an
@@ -93,20 +91,19 @@ def decide(
         reading = parts[len(program.layers)]
         if program.execution == "events":
             events = Events(updated, must_read(program, outputs[-1], reading))
-        decoded = _decoded(program, outputs[-1], reading)
+        values = _decoded(program, outputs[-1], reading)
     else:
         touched = None
         if program.execution == "events":
             touched = touched_units(program, signal[0], parts)
             events = Events((), touched)
         outputs = _units(program, signal[0], parts, touched)
-        decoded = (signal[0], *outputs)[-1][np.newaxis]
-    # A maximum of each neuron is taken already, one of the outputs is taken here.
-    values = (decoded @ program.head.weights.T + program.head.biases).max(0)
+        values = (signal[0], *outputs)[-1]
+    values = values @ program.head.weights.T + program.head.biases
     actions = chosen(program.choice, values)
     empty = np.zeros((batch, 0), np.float32)
     state = np.concatenate([empty, *(x for own in parts for x in own.values())], axis=1)
-    return Decision(actions, values, signal, outputs, decoded, state, events)
+    return Decision(actions, values, signal, outputs, state, events)
 
 
 def _spikes(
@@ -318,15 +315,15 @@ def _neurons(layer: NeuronLayer, signal: Array, state: dict[str, Array]) -> tupl
 
 
 def _decoded(program: Program, spikes: Array, state: dict[str, Array]) -> Array:
-    """Return the decoder's values (R, B, N) of spikes (T, B, N), and update its state."""
+    """Return the decoder's values (B, N) of spikes (T, B, N), and update its state."""
     decoder = program.readout
-    # The first rows are the values, the others the next state.
+    # The first row is the value, the others the next state.
     rows: Array = np.einsum("qt,tbn->qbn", decoder.coefficients, spikes)
     for s, before in enumerate(list(state.values())):
         rows = rows + decoder.transition[:, s, np.newaxis, np.newaxis] * before
-    state.update(zip(list(state), rows[decoder.values :], strict=True))
-    values: Array = rows[: decoder.values]
-    return values if decoder.maximum == "outputs" else values.max(0, keepdims=True)
+    state.update(zip(list(state), rows[1:], strict=True))
+    values: Array = rows[0]
+    return values
 
 
 def chosen(choice: Choice, outputs: Array) -> NDArray[Any]:

@@ -49,8 +49,6 @@ Encoder = Held | SpikeEncoder | ReceptiveFields
 Execution = Literal["clocked", "events"]
 """``clocked``: all neurons are updated at every time step, in 32-bit floats; ``events``: neurons
 and units are updated only when they receive or may fire, with equal spikes."""
-Maximum = Literal["neurons", "outputs"]
-"""Maximum of a decoder's values: of each neuron, read by the head, or of the head's outputs."""
 Rule = Literal["argmax", "clip", "squash"]
 """``argmax``: the action is the place of the largest output; ``clip``: outputs within ``low`` and
 ``high``; ``squash``: ``low + (tanh(output) + 1) / 2 * (high - low)``."""
@@ -88,23 +86,21 @@ _KINDS = get_args(Layer)
 class Decoder:
     """Readout of the last layer's spikes over the time steps of a decision.
 
-    It is linear in the spikes, or the maximum of R linear values.
+    It is linear in the spikes: one value for each neuron.
     """
 
     coefficients: Array
-    """(R + S, T): the first rows weigh spikes for the values, the others for S state variables."""
+    """(1 + S, T): the first row weighs spikes for the value, the others for S state variables."""
     transition: Array
-    """(R + S, S): weights of the state variables for the values and the next state variables."""
-    maximum: Maximum = "neurons"
+    """(1 + S, S): weights of the state variables for the value and the next state variables."""
 
     def __post_init__(self) -> None:
-        """Refuse arrays that do not fit each other, and unknown names."""
-        check_name("maximum", self.maximum, Maximum)
+        """Refuse arrays that do not fit each other."""
         first, then = self.coefficients.shape, self.transition.shape
-        if not (len(first) == len(then) == 2 and first[0] == then[0] > then[1]):
+        if not (len(first) == len(then) == 2 and first[0] == then[0] == 1 + then[1]):
             raise ValueError(
                 f"the decoder has coefficients of shape {first} and a transition of {then}; "
-                "expected (R + S, T) and (R + S, S)"
+                "expected (1 + S, T) and (1 + S, S)"
             )
 
     @property
@@ -112,11 +108,6 @@ class Decoder:
         """State variables S for each neuron."""
         variables: int = self.transition.shape[1]
         return variables
-
-    @property
-    def values(self) -> int:
-        """Values R of each neuron."""
-        return len(self.coefficients) - self.variables
 
 
 @dataclass(frozen=True, eq=False)
@@ -381,11 +372,6 @@ def _check_events(program: Program) -> None:
                 f"neuron {name_of(layer.neuron)!r} has no idle(p, s, n), its state after n time "
                 "steps without input; define it, or keep execution='clocked'"
             )
-    if program.decoder is not None and program.decoder.values > 1:
-        raise ValueError(
-            "a decoder of maxima reads every time step, and events only some; train with decoder "
-            "'mean_rate' or 'last_voltage', or keep execution='clocked'"
-        )
     if program.gated or len(program.leaky) > 1:
         raise ValueError(
             "gated units, and leaky integrators behind others, change in every decision, without "
@@ -454,7 +440,6 @@ class _Description(Config):
     """Limit of each normaliser."""
     layers: Annotated[tuple[_Unit, ...], Length(0, 1000)]
     time_steps: TimeSteps
-    maximum: Maximum
     rule: Rule
     limit: float | None
     stateful: bool
@@ -473,7 +458,6 @@ def _described(program: Program) -> dict[str, Any]:
         clips=tuple(x.clip for x in program.normalisers),
         layers=tuple(map(_unit, program.layers)),
         time_steps=program.time_steps,
-        maximum="neurons" if program.decoder is None else program.decoder.maximum,
         rule=program.choice.rule,
         limit=program.choice.limit,
         stateful=program.stateful,
@@ -545,9 +529,7 @@ def _program(described: _Description, arrays: dict[str, NDArray[Any]]) -> Progra
     units = enumerate(described.layers, start=1)
     layers = tuple(_layer(unit, f"layers.{k}", arrays) for k, unit in units)
     spiking = described.layers and described.layers[0].neuron is not None
-    decoder = (
-        Decoder(**_take(Decoder, "decoder", arrays), maximum=described.maximum) if spiking else None
-    )
+    decoder = Decoder(**_take(Decoder, "decoder", arrays)) if spiking else None
     choice = _take(Choice, "choice", arrays)
     program = Program(
         inputs=described.inputs,

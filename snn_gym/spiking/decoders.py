@@ -1,8 +1,7 @@
 """Decoders: from the last layer's spikes to outputs, through a linear head.
 
 Mean rate and last voltage are linear in the spikes, so they commute with the linear head: a
-decision needs one product with its weights, not T. The maximum voltage is not linear: the head
-reads the voltage at every time step, and the maximum of its outputs is taken.
+decision needs one product with its weights, not T.
 """
 
 from __future__ import annotations
@@ -15,24 +14,22 @@ import torch
 from scipy.linalg import block_diag
 from torch import Tensor, nn
 
-from snn_gym.program import program
-from snn_gym.program.program import Head, Maximum
+from snn_gym.program.program import Decoder, Head
 from snn_gym.spiking.layer_neurons import Breaks, as_array, no_breaks, norse_functional
 from snn_gym.spiking.network_config import (
     DecoderParameters,
-    LeakyReadoutParameters,
-    MaxVoltageParameters,
+    LastVoltageParameters,
     PopulationDecoderParameters,
 )
 
 
-class Decoder(nn.Module):
-    """A readout of spikes over time, linear but for a maximum, with its own state.
+class DecoderModule(nn.Module):
+    """A linear readout of spikes over time, with its own state.
 
     Args:
-        coefficients: (R + S, T). Row r < R weighs the spikes for value r; row R + k weighs them for
-            final state variable k. The output is the maximum of the R values.
-        transition: (R + S, S). Contribution of each initial state variable to the values and to
+        coefficients: (1 + S, T). Row 0 weighs the spikes for the value; row 1 + k weighs them for
+            final state variable k.
+        transition: (1 + S, S). Contribution of each initial state variable to the value and to
             each final state variable.
     """
 
@@ -46,18 +43,11 @@ class Decoder(nn.Module):
         self.register_buffer("transition", transition, persistent=False)
         self.state_variables = transition.shape[1]
         """State variables per neuron."""
-        self._values = len(coefficients) - self.state_variables
 
-    @property
-    def takes_maximum(self) -> bool:
-        """Whether the output is the maximum of several values, which is not linear."""
-        return self._values > 1
-
-    def program(self, maximum: Maximum) -> program.Decoder:
+    def program(self) -> Decoder:
         """Return the decoder as a part of a program, with copies of its numbers."""
         coefficients = as_array(self.coefficients)
-        transition = as_array(self.transition).reshape(len(coefficients), -1)
-        return program.Decoder(coefficients, transition, maximum)
+        return Decoder(coefficients, as_array(self.transition).reshape(len(coefficients), -1))
 
     def forward(
         self,
@@ -71,8 +61,7 @@ class Decoder(nn.Module):
         Args:
             spikes: 0 or 1.
             state: State variables (S, B, N) of the previous environment step, or None.
-            head: Linear head applied to every value. None for none; a maximum is then taken per
-                neuron.
+            head: Linear head applied to the values. None for none.
             breaks: Resets and cuts of a sequence; None for one environment step.
 
         Returns:
@@ -81,7 +70,7 @@ class Decoder(nn.Module):
         """
         batch, size = spikes.shape[1:]
         rounds = () if breaks is None else (len(breaks.cuts),)
-        # (R + S, T) @ (..., T, B * N) -> (..., R + S, B, N)
+        # (1 + S, T) @ (..., T, B * N) -> (..., 1 + S, B, N)
         decoded = self.coefficients @ spikes.reshape(*rounds, -1, batch * size)
         return self.read(decoded.view(*rounds, -1, batch, size), state, head, breaks)
 
@@ -92,33 +81,28 @@ class Decoder(nn.Module):
         head: nn.Module | None = None,
         breaks: Breaks | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Return the results of ``forward`` for the weighted sums of spikes, (..., R + S, B, N)."""
-        count = self._values
+        """Return the results of ``forward`` for the weighted sums of spikes, (..., 1 + S, B, N)."""
         if self.state_variables and not (state is None and breaks is None):
             values, final = self._carry(decoded, state, breaks)
-        elif breaks is None:
-            values, final = decoded[:count], decoded[count:]
         else:
-            values, final = decoded[:, :count], decoded[-1, count:]
-        if count == 1:
-            values = values.squeeze(-3)
-            return values if head is None else cast(Tensor, head(values)), final
-        return (values if head is None else head(values)).amax(-3), final
+            values = decoded[..., 0, :, :]
+            final = (decoded if breaks is None else decoded[-1])[1:]
+        return values if head is None else cast(Tensor, head(values)), final
 
     def _carry(
         self, decoded: Tensor, state: Tensor | None, breaks: Breaks | None
     ) -> tuple[Tensor, Tensor]:
-        """Return values (..., R, B, N) and final state (S, B, N), with the carried state added."""
+        """Return values (..., B, N) and final state (S, B, N), with the carried state added."""
         variables, values = self.state_variables, []
         rest = decoded.new_zeros(variables, *decoded.shape[-2:])
         state = rest if state is None else state
         within = no_breaks(decoded.shape[-2]) if breaks is None else breaks
         for k, gained in enumerate(decoded.view(-1, *decoded.shape[-3:])):
             (state,) = within.enter(k, (state,), (rest,))
-            # (R + S, S) @ (S, B * N): the carried state adds to values and next state
+            # (1 + S, S) @ (S, B * N): the carried state adds to value and next state
             total = gained + (self.transition @ state.reshape(variables, -1)).view_as(gained)
-            values.append(total[:-variables])
-            state = total[-variables:]
+            values.append(total[0])
+            state = total[1:]
         return values[0] if breaks is None else torch.stack(values), state
 
 
@@ -186,22 +170,22 @@ def make_head(parameters: DecoderParameters | None, features: int, outputs: int)
     return head
 
 
-def make_decoder(parameters: DecoderParameters | None, dt_ms: float, time_steps: int) -> Decoder:
+def make_decoder(
+    parameters: DecoderParameters | None, dt_ms: float, time_steps: int
+) -> DecoderModule:
     """Return the decoder that the parameters describe; the mean rate for None and populations."""
-    if isinstance(parameters, LeakyReadoutParameters):
-        voltages, final = _impulse_responses(parameters, dt_ms / 1000.0, time_steps)
-        if not isinstance(parameters, MaxVoltageParameters):
-            voltages = voltages[-1:]
-        response = torch.cat([voltages, final]).float()
-        return Decoder(response[:, :time_steps].contiguous(), response[:, time_steps:].contiguous())
+    if isinstance(parameters, LastVoltageParameters):
+        final = _impulse_responses(parameters, dt_ms / 1000.0, time_steps)
+        response = torch.cat([final[:1], final]).float()  # the value is the final voltage
+        return DecoderModule(
+            response[:, :time_steps].contiguous(), response[:, time_steps:].contiguous()
+        )
     share = torch.full((1, time_steps), 1.0 / time_steps)
-    return Decoder(share, torch.empty(1, 0))
+    return DecoderModule(share, torch.empty(1, 0))
 
 
-def _impulse_responses(
-    parameters: LeakyReadoutParameters, dt_s: float, time_steps: int
-) -> tuple[Tensor, Tensor]:
-    """Return voltages (T, T + S) after every time step and final state (S, T + S), float64.
+def _impulse_responses(parameters: LastVoltageParameters, dt_s: float, time_steps: int) -> Tensor:
+    """Return the final state (S, T + S), the voltage first, float64.
 
     Run k < T of Norse's leaky integrator gets a unit input at time step k, run T + k a unit of
     state variable k.
@@ -220,8 +204,6 @@ def _impulse_responses(
         step, state = li.li_feed_forward_step, li.LIState(*initial)
         tau_syn_inv = torch.tensor(1000.0 / parameters.tau_syn_ms, dtype=torch.float64)
         constants = li.LIParameters(tau_syn_inv, tau_mem_inv)
-    voltages = []
     for x in inputs:
         _, state = step(x, state, constants, dt_s)
-        voltages.append(state.v)
-    return torch.stack(voltages), torch.stack(list(state))
+    return torch.stack(list(state))

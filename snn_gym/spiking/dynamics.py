@@ -129,6 +129,7 @@ _FIXES = {
     "before": "has no recorded layer before it; choose a deeper layer",
     "pre": "gets analogue input, which has no spikes; choose a connection from a spiking layer",
     "post": "drives the readout, which does not spike; choose another connection",
+    "synops": "was recorded without counts; record it by a network",
     "older": "has no older weights to compare with; give older_weights",
 }
 
@@ -280,7 +281,7 @@ def _view_layers(recording: Recording, half_widths: Mapping[str, float]) -> dict
             half_width=half_widths.get(layer.name),
             before=before,
             dt_ms=recording.dt_ms,
-            synops=layer.synops_per_decision(),
+            synops=recording.costs.synops_per_decision.get(layer.name),
         )
         before = views[layer.name].spikes
     return views

@@ -309,7 +309,8 @@ class LayerView:
     before: Any
     """Spikes of the layer before; None for the first recorded layer."""
     dt_ms: float
-    synops: float
+    synops: Any
+    """Synaptic operations of a decision; None where they are not counted."""
 
     @property
     def samples(self) -> int:
@@ -470,7 +471,7 @@ LAYER_MEASURES: Mapping[str, Definition[LayerView]] = {
         reason=f"fewer than {MIN_DECISIONS_PER_DIMENSION} decisions for each dimension, or no "
         "difference between decisions",
     ),
-    "synops_per_decision": Definition(lambda x: x.synops, "SynOps per decision"),
+    "synops_per_decision": Definition(lambda x: x.synops, "SynOps per decision", needs=("synops",)),
 }
 """Measures () of a layer."""
 

@@ -326,8 +326,8 @@ class ModuleNetwork(nn.Module):
             costs = Costs(spikes_per_decision=fired, uncounted=(type(self.module).__name__,))
             return Recording(layers, output, 1.0, costs)
         ours = self.converted(lambda _: ("lif_box", None, 1.0))
-        readout = ours.network.readout(None if head is None else ours.head(head))
-        recording = ours.network.recorded(runs[0], output, readout)
+        read_by = None if head is None else ours.head(head)
+        recording = ours.network.recorded(runs[0], output, read_by)
         layers = tuple(replace(x, voltages=None, v_threshold=None) for x in recording.layers)
         return replace(
             recording, layers=layers, costs=replace(recording.costs, state_bytes_per_decision={})

@@ -26,7 +26,7 @@ from snn_gym.spiking.assembly import (
     todays_names,
 )
 from snn_gym.spiking.bookkeeping import BookkeepingModule
-from snn_gym.spiking.decoders import PopulationHead, make_decoder, make_head, read_head
+from snn_gym.spiking.decoders import make_decoder, make_head, read_head
 from snn_gym.spiking.execution import (
     CompiledLayers,
     NetworkRun,
@@ -44,7 +44,7 @@ from snn_gym.spiking.network_config import (
     NetworkConfig,
     NetworkEncoder,
 )
-from snn_gym.spiking.recording import Readout, Recording, layer_names, record_layers
+from snn_gym.spiking.recording import AnyHead, Recording, layer_names, record_layers
 from snn_gym.spiking.regulation.penalties import Regulation
 
 
@@ -318,7 +318,7 @@ class SpikingNetwork(BookkeepingModule):
         inputs: Tensor,
         state: Tensor | None = None,
         *,
-        head: nn.Linear | PopulationHead | None = None,
+        head: AnyHead | None = None,
     ) -> Recording:
         """Record a forward pass, unregulated, without advancing the noise stream.
 
@@ -329,23 +329,22 @@ class SpikingNetwork(BookkeepingModule):
                 last layer's fan-out.
         """
         noise_state = self.noise_state.clone() if self._needs_noise else None
-        runs, readout = list[NetworkRun](), self.readout(head)
+        runs = list[NetworkRun]()
         output, _ = self.forward(inputs, state, optimised=False, observer=runs.append)
         (run,) = runs
         if noise_state is not None:
             self.noise_state.copy_(noise_state)
-        return self.recorded(run, output, readout)
+        return self.recorded(run, output, self.any_head(head))
 
-    def recorded(self, run: NetworkRun, output: Tensor, readout: Readout) -> Recording:
+    def recorded(self, run: NetworkRun, output: Tensor, head: AnyHead | None) -> Recording:
         """Return the recording of a pass, also of another network with the same synapses."""
         signal = run.signal if self.spikes_enter else None
-        layers = record_layers(self.config, self._layers, run.layers, signal, readout)
+        layers = record_layers(self.config, self._layers, run.layers, signal, head)
         names = (*layer_names(self.config, self._layers), READOUT)
         costs = costs_of(
-            self._program(readout.head),
+            self._program(head),
             as_array(run.signal),
             [as_array(x.spikes) for x in run.layers],
-            as_array(output),
             names=names,
         )
         return Recording(tuple(layers), output, self.config.dt_ms, costs)
@@ -365,24 +364,22 @@ class SpikingNetwork(BookkeepingModule):
             encoder = "spikes"
         elif fields is not None:
             encoder = ReceptiveFields(as_array(fields.centres), as_array(fields.widths))
-        of_outputs = self.decoder.takes_maximum and self.head is not None
         return Program(
             inputs=self.input_size,
             encoder=encoder,
             normalisers=(),
             layers=tuple(x.program() for x in self._layers),
             time_steps=self.config.time_steps,
-            decoder=self.decoder.program("outputs" if of_outputs else "neurons"),
+            decoder=self.decoder.program(),
             head=read_head(head, self._layers[-1].size),
             choice=UNCHOSEN,
         )
 
-    def readout(self, head: nn.Linear | PopulationHead | None = None) -> Readout:
-        """Return the decoder with the network's head, or else with the given one."""
+    def any_head(self, head: AnyHead | None = None) -> AnyHead | None:
+        """Return the network's head, or else the given one, which a policy has."""
         own = self.head
-        assert own is None or isinstance(own, nn.Linear | PopulationHead)  # as make_head made it
-        last = self._layers[-1].size
-        return Readout(self.decoder, last, head if own is None else own, apart=own is None)
+        assert own is None or isinstance(own, AnyHead)  # as make_head made it
+        return head if own is None else own
 
     def _run(
         self,

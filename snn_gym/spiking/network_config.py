@@ -41,23 +41,13 @@ class MeanRateParameters(Config):
 
 
 @dataclass(frozen=True)
-class LeakyReadoutParameters(Config):
-    """A leaky integrator that never fires, driven by the last layer's spikes."""
+class LastVoltageParameters(Config):
+    """Final voltage of a leaky integrator that never fires, driven by the last layer's spikes."""
 
     tau_mem_ms: Positive = 2.0
     """Membrane time constant (ms)."""
     tau_syn_ms: NonNegative = 0.0
     """Time constant of the synaptic current (ms); 0 for none (Norse's LIBox)."""
-
-
-@dataclass(frozen=True)
-class LastVoltageParameters(LeakyReadoutParameters):
-    """Final voltage of a leaky integrator that never fires."""
-
-
-@dataclass(frozen=True)
-class MaxVoltageParameters(LeakyReadoutParameters):
-    """Highest voltage, over the time steps, of a leaky integrator that never fires."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +60,11 @@ class PopulationDecoderParameters(Config):
     neurons_per_output: Count = 10
 
 
-DecoderParameters = (
-    MeanRateParameters | LastVoltageParameters | MaxVoltageParameters | PopulationDecoderParameters
-)
+DecoderParameters = MeanRateParameters | LastVoltageParameters | PopulationDecoderParameters
 
 DECODER_PARAMETERS: dict[str, type[DecoderParameters]] = {
     "mean_rate": MeanRateParameters,
     "last_voltage": LastVoltageParameters,
-    "max_voltage": MaxVoltageParameters,
     "population": PopulationDecoderParameters,
 }
 
@@ -310,7 +297,7 @@ class NetworkConfig(Config):
     (``needs_state``)."""
     encoder_parameters: NetworkEncoder | None = None
     decoder: str = "mean_rate"
-    """``mean_rate``, ``last_voltage``, ``max_voltage`` or ``population``."""
+    """``mean_rate``, ``last_voltage`` or ``population``."""
     decoder_parameters: DecoderParameters | None = None
     backend: Backend = "auto"
     """``fused`` kernels, ``norse`` stepping, or the fastest that applies (``auto``)."""

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from snn_gym.program.costs import EXTRACTOR, Costs, Counter
-from snn_gym.spiking.decoders import Decoder, PopulationHead
+from snn_gym.spiking.decoders import PopulationHead
 from snn_gym.spiking.layer_neurons import Run
 from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.spiking_layer import SpikingLayer, dense_synapses
@@ -36,20 +36,10 @@ class LayerRecording:
     """Synapses from each neuron, recurrent synapses included."""
     v_threshold: float | Tensor | None = None
     """Firing threshold, (T, B, N) where it adapts; None where there is none, as of the input."""
-    zeros: Tensor | None = None
-    """(N,) int64, synapses of weight zero from each neuron; None for none."""
 
     def spikes_per_decision(self) -> float:
         """Return the mean number of spikes of the layer in one decision."""
         return float(self.spikes.detach().sum(dtype=torch.float64)) / self.spikes.shape[1]
-
-    def synops_per_decision(self) -> float:
-        """Return the mean number of synaptic operations: spikes times non-zero synapses."""
-        whole = self.spikes_per_decision() * self.fan_out
-        if self.zeros is None:
-            return whole
-        of_neurons = self.spikes.detach().sum((0, 1), dtype=torch.float64)
-        return whole - float((of_neurons * self.zeros).sum()) / self.spikes.shape[1]
 
 
 @dataclass(frozen=True)
@@ -91,45 +81,21 @@ class Recording:
 
 
 # ---- counting ------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Readout:
-    """A decoder and the head behind it."""
+AnyHead = nn.Linear | PopulationHead
+"""A linear head, as ``make_head`` makes it."""
 
-    decoder: Decoder
-    neurons: int
-    """Neurons of the last layer."""
-    head: nn.Linear | PopulationHead | None
-    """Head that reads the decoder; None if unknown."""
-    apart: bool
-    """Whether the head belongs to a policy, not to the network, and reads the decoded values
-    once."""
 
-    @property
-    def of_maxima(self) -> bool:
-        """Whether the head reads the maximum of each neuron's voltage, not spikes."""
-        return self.apart and self.decoder.takes_maximum
+def fan_out_of(head: AnyHead | None) -> int:
+    """Return the synapses from each neuron to outputs: 1 in populations, 0 without a head."""
+    if head is None:
+        return 0
+    return 1 if isinstance(head, PopulationHead) else head.out_features
 
-    @property
-    def fan_out(self) -> int:
-        """Synapses from each neuron to outputs; 0 without a head.
 
-        It is 1 if a neuron has its own output (populations) or integrator (maxima).
-        """
-        outputs = 0 if self.head is None else self.head.out_features
-        alone = self.of_maxima or isinstance(self.head, PopulationHead)
-        return min(outputs, 1) if alone else outputs
-
-    @property
-    def zeros(self) -> Tensor:
-        """Synapses of weight zero from each neuron, (N,) int64; an unread maximum counts as one."""
-        if self.head is None:
-            return self.decoder.coefficients.new_zeros(self.neurons, dtype=torch.int64)
-        present = self.head.weight.detach() != 0
-        if isinstance(self.head, PopulationHead):
-            synapses = present.flatten().long()
-        else:
-            synapses = present.sum(0)
-        return self.fan_out - (synapses.clamp_max(1) if self.of_maxima else synapses)
+def _zeros_of(head: AnyHead) -> Tensor:
+    """Return the synapses of weight zero from each neuron to outputs, (N,) int64."""
+    absent = head.weight.detach() == 0
+    return absent.flatten().long() if isinstance(head, PopulationHead) else absent.sum(0)
 
 
 def layer_names(config: NetworkConfig, layers: Sequence[SpikingLayer]) -> list[str]:
@@ -138,9 +104,13 @@ def layer_names(config: NetworkConfig, layers: Sequence[SpikingLayer]) -> list[s
     return [f"hidden_{k + 1}" if k < hidden else "output" for k in range(len(layers))]
 
 
-def zeros_behind(layers: Sequence[SpikingLayer], readout: Readout) -> list[Tensor]:
+def zeros_behind(layers: Sequence[SpikingLayer], head: AnyHead | None) -> list[Tensor]:
     """Count synapses of weight zero per sender, (N,) int64: input channels, then each layer."""
-    behind = [(dense_synapses(x.linear)[0] == 0).sum(0) for x in layers] + [readout.zeros]
+    behind = [(dense_synapses(x.linear)[0] == 0).sum(0) for x in layers]
+    last = layers[-1].linear.weight
+    behind.append(
+        last.new_zeros(layers[-1].size, dtype=torch.int64) if head is None else _zeros_of(head)
+    )
     for k, layer in enumerate(layers, start=1):
         if layer.recurrent is not None:
             behind[k] = behind[k] + (layer.recurrent.weight == 0).sum(0)
@@ -152,14 +122,14 @@ def record_layers(
     layers: Sequence[SpikingLayer],
     runs: Sequence[Run],
     signal: Tensor | None,
-    readout: Readout,
+    head: AnyHead | None,
 ) -> list[LayerRecording]:
     """Return the recordings of all layers, and of ``signal`` (T, B, channels) if it spikes."""
-    names, zeros = layer_names(config, layers), zeros_behind(layers, readout)
-    targets = [*(layer.size for layer in layers[1:]), readout.fan_out]
+    names = layer_names(config, layers)
+    targets = [*(layer.size for layer in layers[1:]), fan_out_of(head)]
     recordings = []
     if signal is not None:
-        recordings.append(LayerRecording("input", signal, None, layers[0].size, zeros=zeros[0]))
+        recordings.append(LayerRecording("input", signal, None, layers[0].size))
     for k, (layer, run) in enumerate(zip(layers, runs, strict=True)):
         recording = LayerRecording(
             name=names[k],
@@ -167,7 +137,6 @@ def record_layers(
             voltages=run.voltages,
             fan_out=targets[k] + (0 if layer.recurrent is None else layer.size),
             v_threshold=layer.neuron.thresholds(run.spikes, run.entered),
-            zeros=zeros[k + 1],
         )
         recordings.append(recording)
     return recordings

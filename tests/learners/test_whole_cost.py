@@ -32,7 +32,7 @@ def pruned(policy, seed=0):
     """Set the outgoing synapses of some neurons of each layer to zero."""
     rng = np.random.default_rng(seed)
     network = policy.acting_network()
-    head = network.readout(policy.readout()).head
+    head = network.any_head(policy.readout())
     with torch.no_grad():
         for layer, reader in zip(
             network.layers, [*(x.linear for x in network.layers[1:]), head], strict=True

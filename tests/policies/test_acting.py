@@ -57,7 +57,6 @@ def both_ways(policy, observation):
         (SpikingActorCriticPolicy, "continuous", {}),
         (SpikingActorCriticPolicy, "flags", {}),
         (SpikingActorCriticPolicy, "discrete", {"decoder": "last_voltage", "neuron": "alif"}),
-        (SpikingActorCriticPolicy, "discrete", {"decoder": "max_voltage"}),
         (SpikingActorCriticPolicy, "continuous", {"decoder": "population"}),
         (SpikingActorCriticPolicy, "discrete", {"backend": "norse"}),
         (SpikingActorCriticPolicy, "discrete", {"recurrent": True}),

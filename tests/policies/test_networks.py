@@ -10,7 +10,7 @@ from tests.policies.identity import CASES, Identity, make
 
 NEURONS = ["lif_box", "lif", "iaf", "alif"]
 ENCODERS = ["constant", "rate", "latency", "population", "learnable_population"]
-DECODERS = ["mean_rate", "last_voltage", "max_voltage", "population"]
+DECODERS = ["mean_rate", "last_voltage", "population"]
 # Steps to the first update, and little more.
 STEPS = {"PPO": 32, "DQN": 18, "SAC": 17}
 ARGUMENTS = {"PPO": {"n_steps": 32, "n_epochs": 2}, "DQN": {"learning_starts": 16},

@@ -35,7 +35,7 @@ def curvature(model, view, seed):
 
 CHANGES = [
     {}, {"neuron": "lif"}, {"neuron": "iaf"}, {"neuron": "alif"}, {"recurrent": True},
-    {"decoder": "last_voltage"}, {"decoder": "max_voltage"}, {"decoder": "population"},
+    {"decoder": "last_voltage"}, {"decoder": "population"},
 ]  # fmt: skip
 
 

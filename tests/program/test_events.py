@@ -228,9 +228,6 @@ def test_a_readout_is_read_while_its_action_may_change():
 def test_parts_without_an_event_driven_form_are_named():
     with pytest.raises(ValueError, match="'Resonator' has no idle"):
         with_events(one_neuron(Resonator, (0.9, 0.4, 1.0, 0.0)))
-    maxima = Decoder(np.eye(4, dtype=np.float32), np.zeros((4, 0), np.float32))
-    with pytest.raises(ValueError, match="decoder of maxima reads every time step"):
-        with_events(one_neuron(decoder=maxima))
     gated = GatedLayer(
         "rnn", row(1.0, 1.0).T, row(0.0)[0], row(0.5), row(0.0)[0]
     )  # fmt: skip
@@ -239,14 +236,6 @@ def test_parts_without_an_event_driven_form_are_named():
     for layers in ((gated,), (first, behind)):
         with pytest.raises(ValueError, match="train one layer of leaky integrators"):
             with_events(integrators([0.5], layers=layers))
-
-
-def test_a_file_keeps_the_execution(tmp_path):
-    with_events(one_neuron()).save(tmp_path / "program.safetensors")
-    again = Program.load(tmp_path / "program.safetensors")
-    assert again.execution == "events"
-    expected = decide(with_events(one_neuron()), train((0, 0))).state
-    np.testing.assert_array_equal(decide(again, train((0, 0))).state, expected)
 
 
 def test_compiled_calls_are_clocked():

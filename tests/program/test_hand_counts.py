@@ -231,27 +231,27 @@ DELTA = Agent(
     array([0, 0.25, 1]),
 )
 # Two values with one field each, at their centres: activity 1 fires at each of 3 time steps. The
-# maximum of the one neuron's integrator, not its spikes, is read by two outputs.
+# one neuron's spikes reach the integrators of two outputs.
 FIELDS = Agent(
     program(
         neurons([[2], [2]], [0]),
         time_steps=3,
         encoder=ReceptiveFields(array([1], [2]), array([1], [1])),
-        decoder=Decoder(ONES[:, :3], ONES[:, :1]),
+        decoder=Decoder(ONES[:2, :3], ONES[:2, :1]),
         head=Head(array([1], [1]), array(0, 1)),
     ),
     array([1, 2]),
     {
         "spikes": {"input": 6, "hidden": 3},
         "messages": {"input": 6, "hidden": 3},
-        "synops": {"input": 6, "hidden": 3},
-        # 3 products of each field and 3 additions of its activity; two weights of the maximum.
-        "macs": {"normaliser": 2, "encoder": 2 * (3 + 3), "readout": 2},
-        "neuron_updates": {"hidden": 3, "readout": 3},
+        "synops": {"input": 6, "hidden": 3 * 2},
+        # 3 products of each field and 3 additions of its activity.
+        "macs": {"normaliser": 2, "encoder": 2 * (3 + 3)},
+        "neuron_updates": {"hidden": 3, "readout": 3 * 2},
         "parameter_bytes": {
-            "normaliser": 16, "input": 24, "encoder": 4 * 4, "hidden": 12, "readout": 4 * (2 + 1),
+            "normaliser": 16, "input": 24, "encoder": 4 * 4, "hidden": 24, "readout": 4,
         },
-        # The fields' activity, the potential, the integrator and its running maximum.
+        # The fields' activity, the potential and the integrators.
         "state_bytes": {"encoder": 4 * 2 * 3, "hidden": 12, "readout": 4 * 2 * 3},
     },
 )  # fmt: skip

@@ -292,7 +292,6 @@ def test_every_encoder_decoder_and_learned_constant_is_part_of_a_program(
 @pytest.mark.parametrize("network", [
     {}, {"recurrent": True}, {"decoder": "last_voltage"}, {"neuron": "lif", "recurrent": True},
     {"encoder": "delta", "encoder_parameters": {"threshold": 0.05}},
-    {"decoder": "max_voltage", "recurrent": True},
     {"learnable": ("tau_mem_ms",), "recurrent": True},
     {"encoder": "population", "recurrent": True, "neuron": "alif"},
 ])  # fmt: skip

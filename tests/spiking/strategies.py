@@ -50,7 +50,7 @@ NAMES = {
     IAFParameters: "iaf",
     ALIFParameters: "alif",
 }
-DECODERS = ("mean_rate", "last_voltage", "max_voltage", "population")
+DECODERS = ("mean_rate", "last_voltage", "population")
 ENCODERS = ("constant", "rate", "latency", "population", "delta", "learnable_population")
 
 

@@ -172,19 +172,12 @@ def replaced(network):
     linear.bias = nn.Parameter(linear.bias.detach() + 0.5)
 
 
-def of_strange_order(network):
-    linear = network.layers[0].linear
-    linear.weight = nn.Parameter(-linear.weight.detach().t().contiguous().t())
-    decide(network, normal(0, 1, 3))
-    by_data(network)
-
-
 def loaded(network):
     torch.manual_seed(5)
     network.load_state_dict(SpikingNetwork(network.config, 3, 2).state_dict())
 
 
-@pytest.mark.parametrize("change", [in_place, by_data, replaced, of_strange_order, loaded])
+@pytest.mark.parametrize("change", [in_place, by_data, replaced, loaded])
 def test_weights_are_never_stale(change):
     network, x = build(NetworkConfig((8, 6), 5)), normal(0, 4, 3, scale=2.0)
     before = decide(network, x)

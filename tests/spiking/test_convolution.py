@@ -217,8 +217,3 @@ def test_filters_that_fire_at_few_places_respond():
     network.regulation.watch(0, layer, run._replace(spikes=spikes))
     network.regulation.watch(1, network.layers[1], run._replace(spikes=torch.ones(8, 20, 18) / 2))
     assert network.regulation.rescue.strength == 0.0
-
-
-def test_settings_survive_files():
-    config = made().config
-    assert NetworkConfig.from_dict(config.to_dict()) == config

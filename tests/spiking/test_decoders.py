@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from snn_gym.spiking.decoders import PopulationHead, make_decoder, make_head
 from snn_gym.spiking.network_config import (
     LastVoltageParameters,
-    MaxVoltageParameters,
     MeanRateParameters,
     PopulationDecoderParameters,
 )
@@ -84,56 +83,6 @@ def test_commutes_with_a_linear_head():
     torch.testing.assert_close(before, after @ weight.T, rtol=1e-5, atol=1e-5)
 
 
-def max_voltage(tau_mem_ms, tau_syn_ms, time_steps):
-    return make_decoder(MaxVoltageParameters(tau_mem_ms, tau_syn_ms), 1.0, time_steps)
-
-
-def test_maximum_voltage_by_hand():
-    # tau = 2 dt, spikes at steps 1 and 2 of 4: v = 0.5, 0.75, 0.375, 0.1875
-    spikes = torch.tensor([1.0, 1.0, 0.0, 0.0]).reshape(4, 1, 1)
-    output, state = max_voltage(2.0, 0.0, 4)(spikes, None)
-    assert output.tolist() == [[0.75]]
-    assert state.tolist() == [[[0.1875]]]
-    # Of the carried voltage 2 half is left after the first step: 0.5 + 1 = 1.5
-    output, _ = max_voltage(2.0, 0.0, 4)(spikes, torch.full((1, 1, 1), 2.0))
-    assert output.tolist() == [[1.5]]
-    # A head with a negative weight reads the other end of the trace, and its bias is added once.
-    head = torch.nn.Linear(1, 1)
-    head.weight.data.fill_(-2.0)
-    head.bias.data.fill_(0.25)
-    output, _ = max_voltage(2.0, 0.0, 4)(spikes, None, head)
-    assert output.tolist() == [[-2.0 * 0.1875 + 0.25]]
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    st.floats(1.0, 20.0), st.floats(1.0, 20.0), st.booleans(), st.integers(1, 20),
-    st.integers(0, 2**31), st.booleans(),
-)  # fmt: skip
-def test_maximum_voltage_equals_norses_integrator_behind_the_head(
-    tau_mem_ms, tau_syn_ms, current_based, time_steps, seed, with_head
-):
-    decoder = max_voltage(tau_mem_ms, tau_syn_ms if current_based else 0.0, time_steps)
-    spikes, weight = random_spikes(seed, time_steps, 3, 4), normal(seed + 1, 2, 4)
-    head = torch.nn.Linear(4, 2, bias=False) if with_head else None
-    inputs = spikes
-    if head is not None:
-        head.weight.data.copy_(weight)
-        inputs = spikes @ weight.T  # the integrator is driven by what the head gives
-    output, _ = decoder(spikes, None, head)
-    mem, syn = torch.tensor(1000.0 / tau_mem_ms), torch.tensor(1000.0 / tau_syn_ms)
-    if current_based:
-        cell = norse.LICell(norse.LIParameters(tau_syn_inv=syn, tau_mem_inv=mem), dt=0.001)
-    else:
-        cell = norse.LIBoxCell(norse.LIBoxParameters(tau_mem_inv=mem), dt=0.001)
-    state, trace = None, []
-    for x in inputs:
-        v, state = cell(x, state)
-        trace.append(v)
-    expected = torch.stack(trace).amax(0)
-    torch.testing.assert_close(output, expected, rtol=1e-4, atol=1e-5)
-
-
 def test_a_population_head_by_hand():
     head = make_head(PopulationDecoderParameters(2), 4, 2)
     assert isinstance(head, PopulationHead)
@@ -158,7 +107,7 @@ def test_a_population_head_is_a_grouped_convolution(outputs, neurons, batch, see
 
 
 def test_heads_by_decoder():
-    for decoder in (MeanRateParameters(), LastVoltageParameters(), MaxVoltageParameters()):
+    for decoder in (MeanRateParameters(), LastVoltageParameters()):
         head = make_head(decoder, 7, 3)
         assert type(head) is torch.nn.Linear
         assert (head.in_features, head.out_features) == (7, 3)

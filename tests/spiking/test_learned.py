@@ -12,7 +12,6 @@ import norse.torch as norse
 import pytest
 import torch
 
-import snn_gym
 from snn_gym.program.neurons import NEURONS
 from snn_gym.spiking import (
     ALIFParameters,
@@ -222,29 +221,6 @@ def test_layers_of_neurons_that_differ():
     one = NetworkConfig((5, 4), neuron_parameters=(LIFBoxParameters(2.0), LIFBoxParameters(4.0)))
     assert [p.tau_mem_ms for _, p in one.layer_neurons] == [2.0, 4.0]
     assert NetworkConfig((5,), 1, neuron=("alif",)).needs_state
-
-
-def test_an_agent_with_learned_constants_is_saved(tmp_path):
-    network = {"hidden_sizes": [8], "neuron": ["lif"], "learnable": ["tau_mem", "v_threshold"]}
-    from stable_baselines3 import PPO
-
-    from snn_gym.policies import SpikingActorCriticPolicy
-
-    model = PPO(
-        SpikingActorCriticPolicy, "CartPole-v1", n_steps=64, batch_size=32, n_epochs=1, seed=0,
-        policy_kwargs={"network": NetworkConfig.from_dict(network)},
-    )  # fmt: skip
-    names = [name for name, _ in model.policy.named_parameters() if ".learned." in name]
-    before = {name: model.policy.get_parameter(name).detach().clone() for name in names}
-    assert len(names) == 2  # of the actor; the critic does not spike
-    model.learn(64)
-    for name in names:
-        assert not torch.equal(model.policy.get_parameter(name), before[name])
-    snn_gym.save_agent(model, tmp_path / "agent")
-    loaded = snn_gym.load_agent(tmp_path / "agent")
-    assert loaded.policy.network == model.policy.network
-    for name, parameter in model.policy.named_parameters():
-        assert torch.equal(loaded.policy.get_parameter(name), parameter)
 
 
 @pytest.mark.parametrize(

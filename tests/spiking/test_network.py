@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn_gym.program.encoders import DeltaEncoder
-from snn_gym.program.neurons import LIFBoxParameters
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.decoders import make_head
@@ -150,19 +149,6 @@ def test_a_recording_by_hand():
         recording["hidden_2"]
 
 
-def test_synops_of_spike_inputs_by_hand():
-    network = SpikingNetwork(NetworkConfig(hidden_sizes=(4, 6)), 2, 5, spike_steps=3)
-    spikes = torch.zeros(2, 3, 2)
-    spikes[0, 0, 0] = spikes[0, 2, 1] = spikes[1, 1, 1] = 1.0  # 3 spikes over 2 samples
-    recording = network.record(spikes)
-    hidden = {layer.name: float(layer.spikes.sum()) / 2 for layer in recording.layers[1:]}
-    assert network.config.time_steps == 3
-    assert recording.synops_per_decision() == {
-        "input": 1.5 * 4, "hidden_1": hidden["hidden_1"] * 6, "hidden_2": hidden["hidden_2"] * 5,
-    }  # fmt: skip
-    assert recording.macs_per_decision() == {}
-
-
 def test_a_population_of_output_neurons():
     config = NetworkConfig(
         hidden_sizes=(6,), decoder="population", decoder_parameters=PopulationDecoderParameters(4)
@@ -281,11 +267,6 @@ def test_wrong_shapes_are_named():
 def test_bad_configurations_are_named(values, message):
     with pytest.raises(ValueError, match=message):
         NetworkConfig.from_dict(values)
-
-
-def test_parameters_of_another_part_are_refused():
-    with pytest.raises(ValueError, match="must be LIFParameters, got LIFBoxParameters"):
-        NetworkConfig(neuron="lif", neuron_parameters=LIFBoxParameters())
 
 
 @settings(max_examples=50, deadline=None)

@@ -216,28 +216,9 @@ def test_non_finite_weights_are_counted():
     [
         ({"encoder": "rate"}, "can't run encoder='rate'; use encoder='constant'"),
         ({"recurrent": True}, "can't run recurrent=True; use recurrent=False"),
-        ({"decoder": "max_voltage"}, "can't run decoder='max_voltage'; use decoder='mean_rate' or"),
+        ({"decoder": "population"}, "can't run decoder='population'; use decoder='mean_rate' or"),
     ],
 )
 def test_parts_without_population_kernels_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         Population(NetworkConfig(**arguments), 3, 2)
-
-
-def test_invalid_weights_and_networks_are_refused():
-    config = NetworkConfig(hidden_sizes=(3,), time_steps=2)
-    population = Population(config, 2, 1)
-    with pytest.raises(ValueError, match=r"weights must have shape \(networks, 13\), got \(13,\)"):
-        population.arrange(np.zeros(13, np.float32))
-    with pytest.raises(
-        ValueError, match=r"weights must have shape \(networks, 13\), got \(2, 12\)"
-    ):
-        population.arrange(np.zeros((2, 12), np.float32))
-    for network in (
-        SpikingNetwork(config, 2, 2),
-        SpikingNetwork(NetworkConfig(hidden_sizes=(3,), time_steps=3), 2, 1),
-    ):
-        with pytest.raises(ValueError, match="build both from the same NetworkConfig and sizes"):
-            population.flatten(network)
-        with pytest.raises(ValueError, match="build both from the same NetworkConfig and sizes"):
-            population.unflatten(np.zeros(13, np.float32), network)

@@ -15,7 +15,6 @@ from snn_gym.program.neurons import (
 )
 from snn_gym.spiking.layer_neurons import LayerNeurons
 from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.spiking_layer import run_fused
 from tests.spiking.strategies import network_configs, neuron_parameters, normal
 from tests.spiking.test_layers import (
@@ -152,10 +151,3 @@ def test_networks_carry_their_last_spikes(config, seed, batch):
     size = config.hidden_sizes[0]
     last = len(network.layers[0].state_names) - 1
     assert torch.equal(state[:, last * size : (last + 1) * size], spikes)
-
-
-def test_recurrent_synapses_count_in_the_fan_out():
-    network = SpikingNetwork(NetworkConfig(hidden_sizes=(4, 6), recurrent=True), 3, 2)
-    assert [layer.fan_out for layer in network.record(torch.zeros(1, 3)).layers] == [6 + 4, 2 + 6]
-    names = {name for name, _ in network.named_parameters() if "recurrent" in name}
-    assert names == {"layers.0.recurrent.weight", "layers.1.recurrent.weight"}

@@ -114,7 +114,7 @@ def test_the_latching_program_equals_the_script(env_id):
     for _ in range(int(info["probe_step"].min()) + task.settings.probes):
         decision = decide(program, spikes, state)
         assert np.array_equal(decision.actions, script.act(spikes, starts))
-        costs = costs_of(program, decision.entered, decision.layers, decision.decoded, state)
+        costs = costs_of(program, decision.entered, decision.layers, state)
         # One synapse for each input spike; a neuron that fires has one to the readout.
         fired = decision.actions.mean()
         assert costs.total("synops_per_decision") == pytest.approx(spikes.sum() / 200 + fired)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
+from snn_gym.program.costs import Costs
 from snn_gym.spiking import LayerRecording, Recording
 
 
@@ -37,4 +38,6 @@ def recording(dt_ms=1.0, v_threshold=1.0, **layers):
                 v_threshold=None if voltages is None else v_threshold,
             )
         )
-    return Recording(tuple(recorded), torch.zeros(1, 1), dt_ms)
+    synops = {x.name: x.spikes_per_decision() * x.fan_out for x in recorded}
+    costs = Costs(synops_per_decision=synops)
+    return Recording(tuple(recorded), torch.zeros(1, 1), dt_ms, costs)

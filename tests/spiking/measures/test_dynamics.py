@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_gym.spiking import Dynamics, NetworkConfig, SpikingNetwork, make_head, network_weights
+from snn_gym.spiking import Dynamics, NetworkConfig, SpikingNetwork, network_weights
 from snn_gym.spiking.measures import (
     LAYER_MEASURES,
     NEURON_MEASURES,
@@ -185,29 +185,6 @@ def test_recurrent_synapses_pair_a_spike_with_the_step_before():
     assert joint.tolist() == [[0.0, 0.25], [0.25, 0.0]]
 
 
-def test_policy_heads_can_be_the_readout():
-    net = SpikingNetwork(NetworkConfig(hidden_sizes=(6,)), 4)
-    head = make_head(net.config.decoder_parameters, 6, 3)
-    weights = network_weights(net, head)
-    dynamics = measured(net, weights=weights)
-    assert dynamics.connections == ("hidden_1", "readout")
-    assert dynamics.measure("eligibility", "readout").value.shape == (3, 6)
-    assert "readout" not in measured(net).connections
-
-
-def test_default_window_is_the_surrogate():
-    narrow, wide = (network(surrogate_slope=slope) for slope in (20.0, 2.0))
-    shares = [
-        measured(net).measure("window_share", "hidden_1").value.sum() for net in (narrow, wide)
-    ]
-    assert shares[0] < shares[1]
-    told = [
-        measured(net, half_width=0.3).measure("window_share", "hidden_1").value
-        for net in (narrow, wide)
-    ]
-    assert np.array_equal(*told)
-
-
 def test_window_uses_the_slope_of_the_layer():
     net = network()
     before = [
@@ -242,15 +219,6 @@ def test_every_network_has_a_summary(config, batch):
         assert summary[f"{layer}/rate_hz"] == pytest.approx(rate)
 
 
-def test_measuring_has_no_side_effects():
-    net = network(encoder="rate")
-    before = {name: value.clone() for name, value in net.state_dict().items()}
-    weights = network_weights(net)
-    measured(net).summary()
-    weights["hidden_1"] += 1.0
-    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
-
-
 @pytest.mark.parametrize(
     ("name", "of", "message"),
     [
@@ -266,11 +234,6 @@ def test_measuring_has_no_side_effects():
 def test_a_measure_that_does_not_apply_is_refused(name, of, message):
     with pytest.raises(ValueError, match=message):
         measured(network(encoder="rate")).measure(name, of)
-
-
-def test_analogue_input_has_no_synapses_to_measure():
-    with pytest.raises(ValueError, match=r"'hidden_1' gets analogue input, .* choose a connection"):
-        measured(network()).measure("eligibility", "hidden_1")
 
 
 def test_synapses_and_windows_need_a_network():
@@ -298,8 +261,3 @@ def test_a_recording_of_another_network_is_refused():
 def test_an_empty_recording_is_refused():
     with pytest.raises(ValueError, match="the recording is empty: record a network that spikes"):
         Dynamics(recording())
-
-
-def test_an_impossible_time_constant_is_refused():
-    with pytest.raises(ValueError, match="a time constant must be at least 0 ms"):
-        measured(network(), tau_e_ms=-1.0).measure("eligibility", "hidden_2")

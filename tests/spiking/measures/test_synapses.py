@@ -14,7 +14,6 @@ from snn_gym.spiking.measures import (
     drive_share,
     low_pass,
     mean_eligibility,
-    spikes_per_step,
 )
 from tests.spiking.measures.rasters import raster, rasters
 
@@ -57,11 +56,6 @@ def test_a_steady_train_reaches_the_geometric_series():
 def test_coincidence_by_hand():
     pre, post = raster("||..", "|.|."), raster("|..|")
     assert coincidence(pre, post).tolist() == [[0.25, 0.25]]
-
-
-@given(rasters())
-def test_coincidence_with_itself_is_the_rate(spikes):
-    assert np.allclose(np.diag(coincidence(spikes, spikes)), spikes_per_step(spikes))
 
 
 def test_drive_shares_by_hand():

@@ -49,13 +49,6 @@ def test_the_share_of_the_whole_network(first, second, strength):
     assert rescue.strength == strength
 
 
-def test_measurements_are_independent():
-    rescue = Rescue(3.0, 1)
-    for counts, strength in (((0, 0), 3.0), ((0, 50), 3.0), ((50, 50), 0.0), ((0, 50), 0.0)):
-        rescue.measure(0, rates_of(*counts))
-        assert rescue.strength == strength
-
-
 def build(regulation, bias=0.0):
     torch.manual_seed(0)
     network = SpikingNetwork(NetworkConfig((8, 6), 5, regulation=regulation), 3, 2)
@@ -77,7 +70,7 @@ def test_responsive_networks_are_unchanged():
     assert rescued.regulation.rescue.strength == 0.0
 
 
-@pytest.mark.parametrize(("bias", "rate_strength"), [(-20.0, 0.0), (20.0, 0.0), (-20.0, 1.0)])
+@pytest.mark.parametrize(("bias", "rate_strength"), [(-20.0, 0.0), (20.0, 1.0)])
 def test_an_unresponsive_network_gets_the_gradient_of_a_penalty(bias, rate_strength):
     rescued, plain = build(replace(RESCUE, rate_strength=rate_strength), bias), build(None, bias)
     strength = 2.0 + rate_strength
@@ -137,12 +130,3 @@ def test_a_controller_acts_only_while_a_rescue_lasts(bias, moved):
     updated()
     assert network.regulation.rescue.strength == 0.0
     assert not is_moved()
-
-
-def test_acting_is_not_measured():
-    network = build(RESCUE, -20.0)
-    with torch.no_grad():
-        network(normal(0, 4, 3))
-    network(normal(0, 4, 3), optimised=False, observer=lambda run: None)
-    network.record(normal(0, 4, 3))
-    assert network.regulation.rescue.strength == 0.0
