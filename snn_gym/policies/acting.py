@@ -270,10 +270,7 @@ def _is_read_by_numpy(policy: SpikingPolicy, program: Program) -> bool:
     """Tell whether evaluator 5 computes the head in numpy: one linear head, no state, no squash."""
     plain = program.spiking and program.choice.rule != "squash" and not program.stateful
     alike = program.coder is None and not any(x.each for x in program.neurons)
-    return (
-        plain and alike and program.readout.values == 1
-        and type(policy.acting_head()) is nn.Linear
-    )  # fmt: skip
+    return plain and alike and type(policy.acting_head()) is nn.Linear
 
 
 def _is_plain(policy: SpikingPolicy) -> bool:

@@ -70,7 +70,7 @@ def test_a_closed_form_equals_as_many_time_steps(name, gains, equal, given, step
     np.testing.assert_array_equal(after, called)
 
 
-@pytest.mark.parametrize(("name", "bias"), zip(NEURONS, [0.0, 0.05, -0.05] * 2, strict=True))
+@pytest.mark.parametrize(("name", "bias"), list(zip(NEURONS, [0.0, 0.05, -0.05] * 2, strict=True)))
 def test_spikes_equal_those_of_the_clocked_form(name, bias):
     learnable = ("tau_mem_ms",) if name == "lif" else ()
     policy = build(

@@ -115,7 +115,7 @@ def test_populations_do_not_fire_at_the_threshold(neuron):
     assert float(activity.outputs[0, 0]) == sum(v > 1.0 for v in expected) / 4
 
 
-@pytest.mark.parametrize(("neuron", "recurrent"), zip(TRACES, [False, True] * 2, strict=True))
+@pytest.mark.parametrize(("neuron", "recurrent"), list(zip(TRACES, [False, True] * 2, strict=True)))
 def test_backward_pass_has_no_spike_at_the_threshold(neuron, recurrent):
     """The kernels find reset neurons by their potentials."""
     gradients = []

@@ -16,7 +16,7 @@ from tests.spiking.test_sequence import breaks_of
 
 @pytest.mark.parametrize(
     ("neuron", "surrogate", "recurrent"),
-    zip(sorted(NAMES.values()), SURROGATES, [True, False] * 2, strict=True),
+    list(zip(sorted(NAMES.values()), SURROGATES, [True, False] * 2, strict=True)),
 )
 def test_kernels_stay_within_their_arrays(neuron, surrogate, recurrent, monkeypatch):
     rounds, batch, time_steps, size = 3, 3, 2, 5

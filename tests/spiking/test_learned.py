@@ -129,7 +129,7 @@ def test_kernels_give_the_gradients_of_stepping(name, held, recurrent):
         torch.testing.assert_close(a, b, rtol=2e-4, atol=2e-4)
 
 
-@pytest.mark.parametrize(("name", "recurrent"), zip(ALL, [False, True] * 2, strict=True))
+@pytest.mark.parametrize(("name", "recurrent"), list(zip(ALL, [False, True] * 2, strict=True)))
 def test_learnable_constants_start_at_the_fixed_values_and_learn(name, recurrent):
     networks = []
     for learnable in ((), ALL[name]):

@@ -149,7 +149,7 @@ def test_gradient_equals_eligibility_vectors_by_hand(stepped):
 
 
 @pytest.mark.parametrize(
-    ("neuron", "decoder"), zip(BUILT_IN, ["mean_rate", "last_voltage"] * 2, strict=True)
+    ("neuron", "decoder"), list(zip(BUILT_IN, ["mean_rate", "last_voltage"] * 2, strict=True))
 )
 def test_network_option_changes_gradients_and_not_decisions(neuron, decoder):
     found = {}

@@ -124,7 +124,9 @@ def test_gradients_equal_stepping_by_norse(neuron, recurrent, decoder, kind, eve
     assert_same(gradients_of(network, *ours, state), gradients_of(reference, *theirs, state))
 
 
-@pytest.mark.parametrize(("neuron", "backend"), zip(BUILT_IN, ["auto", "norse"] * 2, strict=True))
+@pytest.mark.parametrize(
+    ("neuron", "backend"), list(zip(BUILT_IN, ["auto", "norse"] * 2, strict=True))
+)
 def test_no_gradient_crosses_a_start_or_a_cut(neuron, backend):
     config = NetworkConfig(
         (16,), 4, neuron=neuron, recurrent=True, decoder="last_voltage", backend=backend
@@ -147,7 +149,9 @@ def test_no_gradient_crosses_a_start_or_a_cut(neuron, backend):
     assert by_inputs[2:].any()
 
 
-@pytest.mark.parametrize(("neuron", "recurrent"), zip(BUILT_IN, [True, False] * 2, strict=True))
+@pytest.mark.parametrize(
+    ("neuron", "recurrent"), list(zip(BUILT_IN, [True, False] * 2, strict=True))
+)
 def test_second_derivatives_equal_the_stepped_path(neuron, recurrent):
     products = []
     for backend in ("auto", "norse"):
@@ -171,7 +175,9 @@ def watched(neuron, recurrent, regulation, **options):
     return build(replace(config, regulation=regulation))
 
 
-@pytest.mark.parametrize(("neuron", "recurrent"), zip(BUILT_IN, (True, False) * 2, strict=True))
+@pytest.mark.parametrize(
+    ("neuron", "recurrent"), list(zip(BUILT_IN, (True, False) * 2, strict=True))
+)
 def test_penalties_cover_all_decisions(neuron, recurrent):
     parameters = RegulationParameters(min_rate=0.2, max_rate=0.25, rate_strength=3.0)
     network, plain = watched(neuron, recurrent, parameters), watched(neuron, recurrent, None)
