@@ -29,6 +29,10 @@ from tests.spiking.test_sequence import (
     stepped,
 )
 
+BACKENDS = ["auto", "norse"]
+ALTERNATING = list(zip(BUILT_IN, [True, False] * 2, strict=True))
+"""Neurons, of which every second is recurrent."""
+
 
 @settings(max_examples=40, deadline=None)
 @given(
@@ -124,9 +128,7 @@ def test_gradients_equal_stepping_by_norse(neuron, recurrent, decoder, kind, eve
     assert_same(gradients_of(network, *ours, state), gradients_of(reference, *theirs, state))
 
 
-@pytest.mark.parametrize(
-    ("neuron", "backend"), list(zip(BUILT_IN, ["auto", "norse"] * 2, strict=True))
-)
+@pytest.mark.parametrize(("neuron", "backend"), list(zip(BUILT_IN, BACKENDS * 2, strict=True)))
 def test_no_gradient_crosses_a_start_or_a_cut(neuron, backend):
     config = NetworkConfig(
         (16,), 4, neuron=neuron, recurrent=True, decoder="last_voltage", backend=backend
@@ -149,9 +151,7 @@ def test_no_gradient_crosses_a_start_or_a_cut(neuron, backend):
     assert by_inputs[2:].any()
 
 
-@pytest.mark.parametrize(
-    ("neuron", "recurrent"), list(zip(BUILT_IN, [True, False] * 2, strict=True))
-)
+@pytest.mark.parametrize(("neuron", "recurrent"), ALTERNATING)
 def test_second_derivatives_equal_the_stepped_path(neuron, recurrent):
     products = []
     for backend in ("auto", "norse"):
@@ -175,9 +175,7 @@ def watched(neuron, recurrent, regulation, **options):
     return build(replace(config, regulation=regulation))
 
 
-@pytest.mark.parametrize(
-    ("neuron", "recurrent"), list(zip(BUILT_IN, (True, False) * 2, strict=True))
-)
+@pytest.mark.parametrize(("neuron", "recurrent"), ALTERNATING)
 def test_penalties_cover_all_decisions(neuron, recurrent):
     parameters = RegulationParameters(min_rate=0.2, max_rate=0.25, rate_strength=3.0)
     network, plain = watched(neuron, recurrent, parameters), watched(neuron, recurrent, None)
