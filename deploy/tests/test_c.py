@@ -112,7 +112,7 @@ def test_a_state_is_carried_and_reset_as_ours(kind, seen, network, tmp_path):
 @needs_compiler
 @pytest.mark.parametrize("network", RARE)
 @pytest.mark.parametrize("kind", [SpikingActorCriticPolicy, SpikingDQNPolicy])
-def test_encoders_maxima_and_own_constants_equal_ours(kind, network, tmp_path):
+def test_encoders_and_own_constants_equal_ours(kind, network, tmp_path):
     policy = scattered(build(kind, **network))
     compiled, met = Compiled(to_c(policy, tmp_path), spiking(policy)), set()
     acting, observations = policy.acting_network(), observe("analogue", 60)

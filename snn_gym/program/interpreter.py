@@ -99,7 +99,7 @@ def decide(
             events = Events((), touched)
         outputs = _units(program, signal[0], parts, touched)
         values = (signal[0], *outputs)[-1]
-    values = values @ program.head.weights.T + program.head.biases
+    values = (values[np.newaxis] @ program.head.weights.T)[0] + program.head.biases
     actions = chosen(program.choice, values)
     empty = np.zeros((batch, 0), np.float32)
     state = np.concatenate([empty, *(x for own in parts for x in own.values())], axis=1)

@@ -458,29 +458,9 @@ class Trace:
 
 def local_trace(text: Equations) -> Trace:
     """Return the trace of a synapse's weight for local rules: spikes count as constants."""
-    # It is the rest of the synapse's input in the potential, which a spike takes away: ``after``
-    # has `SPIKE` where `trace` has the surrogate.
+    # It is the rest of the synapse's input in the potential, which a spike takes away.
     before: dict[str, Expression] = {x: name(TRACE + x) for x in text.state}
     moved = tuple(tangent(x, {**before, INPUT: name(SOURCE)}) for x in text.moved)
     after = {x: name(TRACE + x) for x in text.moved_names}
     margin = tangent(text.margin, after)
     return Trace(moved, margin, tuple(tangent(x, after) for x in text.after))
-
-
-def trace(text: Equations) -> Trace:
-    """Return the eligibility trace of a synapse's weight, by the derivatives of ``backward``."""
-
-    def total_of(value: Expression, traces: Mapping[str, Expression]) -> Expression:
-        total = constant(0.0)
-        for label, factor in traces.items():
-            total = total + differentiate(value, label) * factor
-        return total
-
-    before = {**{x: name(TRACE + x) for x in text.state}, INPUT: name(SOURCE)}
-    steps = {x: name(TRACE + x) for x in text.moved_names}
-    after = tuple(
-        total_of(value, steps) + differentiate(value, SPIKE) * name(SURROGATE) * name(TRACE_MARGIN)
-        for value in text.after
-    )
-    moved = tuple(total_of(value, before) for value in text.moved)
-    return Trace(moved, total_of(text.margin, steps), after)

@@ -36,7 +36,6 @@ from snn_gym.program.neuron import (
     backward,
     equations,
     local_trace,
-    trace,
 )
 from snn_gym.program.neurons import surrogate_expression
 
@@ -172,13 +171,6 @@ def kept_names(neuron: type[Neuron], *, each: bool = False) -> tuple[str, ...]:
     return _kept(text, *_gradients(text, each).values())
 
 
-@cached
-def traced_names(neuron: type[Neuron]) -> tuple[str, ...]:
-    """Return the names of values that eligibility traces read, the recorded variable first."""
-    text = equations(neuron)
-    return _kept(text, *_trace_targets(text, trace(text)).values())
-
-
 def _kept(text: Equations, *expressions: Expression) -> tuple[str, ...]:
     """Return the recorded variable and the values in expressions or in the margin, by name."""
     first = text.moved_names[0]
@@ -297,48 +289,6 @@ def _backward_body(
     if each:
         for k, x in enumerate(text.constants):
             yield f"grad_constants[{k}, n] += {own('own_' + x)}"
-
-
-@cached
-def trace_kernel(neuron: type[Neuron], surrogate: str) -> Kernel:
-    """Return the kernel that advances the eligibility traces of one neuron's M synapses.
-
-    ``sources`` has the inputs of the synapses, a row for each time step; ``kept`` the values
-    ``traced_names``, each (T,), ``gap`` numbers from one to the next. ``margins`` is filled with
-    the traces of the margin, ``derivatives`` with the surrogate's derivative.
-    """
-    text = equations(neuron)
-    kept = traced_names(neuron)
-    arguments = {
-        "constants": _shape_of_constants(text, each=False),
-        own(SLOPE): _NUMBER,
-        "sources": "(steps, stride)",
-        "stride": _INT,
-        "kept": f"({len(kept)}, gap)",
-        "gap": _INT,
-        "traces": f"({len(text.state)}, row)",
-        "margins": _ROWS,
-        "derivatives": "(steps,)",
-    }
-    head = {DISTANCE: text.margin, SURROGATE: surrogate_expression(surrogate)}
-    lines = [
-        *_constants(text, each=False),
-        "for t in range(steps):",
-        *(f"    {own(x)} = kept[{k}, t]" for k, x in enumerate(kept)),
-        *(f"    {line}" for line in _lines(head, "u")),
-        f"    {own(SPIKE)} = np.float32({own(DISTANCE)} > np.float32(0.0))",
-        f"    derivatives[t] = {own(SURROGATE)}",
-        "    for m in range(count):",
-    ]
-    body = [
-        *(f"{own(TRACE + x)} = traces[{s}, m]" for s, x in enumerate(text.state)),
-        f"{own(SOURCE)} = sources[t, m]",
-        *_lines(_trace_targets(text, trace(text))),
-        *(f"traces[{s}, m] = {own('new_' + x)}" for s, x in enumerate(text.state)),
-        f"margins[t, m] = {own(TRACE_MARGIN)}",
-    ]
-    lines += [f"        {line}" for line in body]
-    return _compiled(f"{neuron.__name__}_trace", arguments, lines)
 
 
 @cached

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from snn_gym.program.neuron_kernels import kept_names, traced_names
+from snn_gym.program.neuron_kernels import kept_names
 from snn_gym.program.neurons import NEURONS
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking.layer_neurons import Breaks, LayerNeurons
@@ -105,7 +105,6 @@ def test_values_that_the_backward_pass_reads_again():
     assert kept_names(NEURONS["lif_box"]) == ("moved_v",)
     assert kept_names(NEURONS["alif"]) == ("moved_v", "moved_b")
     assert kept_names(OWN["quadratic"]) == ("moved_v", "v")
-    assert traced_names(NEURONS["alif"]) == ("moved_v", "moved_b")
     assert set(kept_names(NEURONS["lif_box"], each=True)) == {"moved_v", "v", "x"}
 
 

@@ -15,7 +15,6 @@ from snn_gym.program.neuron import (
     is_monotone,
     matched,
     threshold,
-    trace,
 )
 from snn_gym.program.neurons import (
     ALIF,
@@ -73,22 +72,6 @@ def test_gradients_of_a_lif_box_by_hand():
     # by mem_gain (x + leak - v), by threshold -through, by reset z grad_v, by leak gain
     by_hand = [1.75 * before, -through, 2.0, 0.5 * before]
     assert evaluate(found.constants, after) == pytest.approx(by_hand)
-
-
-def test_traces_of_the_adaptive_lif_by_hand():
-    found = trace(equations(ALIF))
-    p = {"mem_gain": 0.5, "syn_gain": 0.25, "adapt_gain": 0.5, "beta": 0.1, "v_threshold": 1.0,
-         "v_reset": 0.0, "v_leak": 0.0}  # fmt: skip
-    given = {**p, "trace_v": 1.0, "trace_i": 2.0, "trace_b": 0.5, "source": 1.0, "moved_v": 1.5,
-             "z": 1.0, "surrogate": 0.2}  # fmt: skip
-    moved = evaluate(found.moved, given)
-    assert moved == pytest.approx([0.5 + 1.0, 1.5 + 1.0, 0.25])
-    names = ("trace_moved_v", "trace_moved_i", "trace_moved_b")
-    after = {**given, **dict(zip(names, moved, strict=True))}
-    (margin,) = evaluate([found.margin], after)
-    assert margin == pytest.approx(1.25)
-    spiked = evaluate(found.after, {**after, "trace_margin": margin})
-    assert spiked == pytest.approx([-1.5 * 0.2 * 1.25, 2.5, 0.25 + 0.1 * 0.2 * 1.25])
 
 
 def test_properties_of_neurons():
