@@ -18,6 +18,7 @@ DEMO := runs/demo
 PROPOSED := runs/proposed
 RELEASE := runs/release
 PYTEST_ARGS ?=
+BESIDE := benchmarks docs studies tools
 SAMPLE ?= 10
 SEED ?= 0
 STEPS ?=
@@ -38,7 +39,7 @@ $(STAMP): pyproject.toml deploy/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV); that takes some minutes, most of them for PyTorch."
 	$(if $(TORCH_INDEX),$(INSTALL) --no-deps --index-url $(TORCH_INDEX) torch torchvision)
-	$(INSTALL) $(PIP_ARGS) --editable ".[dev]" --editable deploy
+	$(INSTALL) $(PIP_ARGS) --editable ".[dev]" --editable "deploy[dev]"
 	@touch $(STAMP)
 
 install: $(STAMP) ## Make the virtual environment and install the project into it.
@@ -46,7 +47,7 @@ install: $(STAMP) ## Make the virtual environment and install the project into i
 # The second line adds what PyPI's torch needs of NVIDIA, in the versions that torch itself names.
 pinned: $(STAMP) ## Install the versions that trained the table's rows, file by file as their hashes say.
 	$(VERIFIED) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) --requirement leaderboard/torch.txt
-	$(INSTALL) $(PIP_ARGS) --editable ".[dev]" --editable deploy
+	$(INSTALL) $(PIP_ARGS) --editable ".[dev]" --editable "deploy[dev]"
 	$(VERIFIED) --requirement leaderboard/constraints.txt
 
 # Trained, they are played on the table's seeds; a run's folder holds all that is written of it.
@@ -96,8 +97,9 @@ study: $(STAMP) ## Run what is missing of the studies (days), write their pages 
 	$(BIN)/python -m studies.pays report
 	$(BIN)/python -m studies.processors
 
-test: $(STAMP) ## Run the tests (without the slow ones).
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+# The core and all that it promises; `check` adds what stands beside it.
+test: $(STAMP) ## Run the tests of the core (without the slow ones).
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(BESIDE:%=--ignore=tests/%) $(PYTEST_ARGS)
 
 lint: $(STAMP) ## Check style and formatting, and the Containerfile.
 	$(BIN)/ruff check .
@@ -110,8 +112,8 @@ types: $(STAMP) ## Check types.
 contract: $(STAMP) ## Check that imports point one way.
 	$(BIN)/lint-imports
 
-check: lint types contract test ## What CI runs: lint, types, import contract, tests, those of deploy.
-	$(BIN)/python -m pytest -n 2 --dist worksteal deploy/tests $(PYTEST_ARGS)
+check: lint types contract ## What CI runs: lint, types, import contract, all tests but the slow ones.
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests deploy/tests $(PYTEST_ARGS)
 
 # Pages are written from cards, rows and docstrings; a warning is an error. Nothing is fetched.
 docs: $(STAMP) ## Build the documentation site, docs/_build/html/index.html.

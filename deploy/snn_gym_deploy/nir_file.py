@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from snn_gym.leaderboard import Limits, ask_limited, limit_process, read_regular_file, shorten
+from snn_gym.leaderboard import Limits, limit_process, read_regular_file, shorten
 
 MAX_FILE_BYTES = 64 << 20
 MAX_VALUES = 8 << 20  # numbers in all arrays together
@@ -69,6 +69,8 @@ class Graph:
 
 def read_graph(path: str | os.PathLike[str]) -> Graph:
     """Read a NIR graph of ``nir.write`` in a limited process; ValueError for other files."""
+    from snn_gym.leaderboard import ask_limited  # the reading process does without it
+
     name = shorten(Path(path).name)
     data = read_regular_file(path, max_bytes=MAX_FILE_BYTES)
     status, answer, message = ask_limited("snn_gym_deploy.nir_file", data, _LIMITS, _WALL_SECONDS)

@@ -80,6 +80,7 @@ def test_a_file_is_read_in_bounded_memory(file):
         assert "shape (1073741824,)" in refused(opened)
 
 
+@pytest.mark.slow
 def test_a_small_data_set_in_a_huge_chunk_is_refused(file):
     with h5py.File(file, "a") as opened:
         group = opened["node/nodes/affine"]
