@@ -43,7 +43,7 @@ class Source(NamedTuple):
 
 SOURCES: Mapping[str, tuple[Source, ...]] = MappingProxyType(
     {
-        "deployed": (Source("studies/deployed/report.rows", "studies.deployed run"),),
+        "faults": (Source("studies/faults/report.rows", "studies.faults run"),),
         "local-study": (
             Source("studies/local/adaptation.rows", "studies.local run --only adaptation"),
         ),

@@ -141,8 +141,8 @@ def make_missing(table: Runs, planned: Iterable[Planned], only: str = "") -> Non
                 sys.stdout.write(f"{run}\n")
 
 
-def command_line(study: Study) -> None:
-    """Run the command line of a study: ``run [--only TEXT]`` and ``report``."""
+def command_line(study: Study, **commands: Callable[..., None]) -> None:
+    """Run the command line of a study: ``run [--only TEXT]``, ``report``, and its own commands."""
     app = typer.Typer(add_completion=False, no_args_is_help=True)
 
     @app.command()
@@ -164,4 +164,6 @@ def command_line(study: Study) -> None:
         if quoted := list(study.quoted()):
             record_rows(study.folder / "report.rows", quoted)
 
+    for name, command in commands.items():
+        app.command(name)(command)
     app()

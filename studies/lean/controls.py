@@ -32,7 +32,8 @@ class Control(Shedding):
         A row holds a neuron's synapses, so its gradient is the neuron's whole signal: cost times
         surrogate gradient times input.
         """
-        raise NotImplementedError
+        del order
+        return rows
 
     def _fold(self) -> None:
         """Fold nothing."""
@@ -74,11 +75,6 @@ class Scale(Uniform):
 
 class Blind(Control):
     """Weights and biases decay; spikes have no cost."""
-
-    def redirected(self, rows: Tensor, order: Tensor) -> Tensor:
-        """Return the gradient as it is."""
-        del order
-        return rows
 
     def _cost(self, spikes: Sequence[Tensor]) -> tuple[Tensor, float]:
         _, synops = super()._cost(spikes)

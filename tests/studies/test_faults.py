@@ -29,7 +29,7 @@ from snn_gym.program import count_costs, decide
 from snn_gym.spiking import NetworkConfig
 from snn_gym.zoo import build_policy
 from studies import faults
-from studies.faults import (
+from studies.faults.damage import (
     FAULTS,
     AbsentPartError,
     Faults,

@@ -14,8 +14,8 @@ from snn_gym._base.config import Config
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard import evaluate
 from snn_gym.policies.protocols import Acting
-from studies.deployed.fine_tuning import fine_tune
-from studies.faults import BITS, COLUMNS, Faults, kept, retention_lines, with_faults
+from studies.faults.damage import BITS, COLUMNS, Faults, kept, retention_lines, with_faults
+from studies.faults.fine_tuning import fine_tune
 from studies.rows import LEADERBOARD
 from studies.runs import Planned
 from studies.tables import return_digits, spread, table, wrapped
@@ -58,10 +58,10 @@ TUNED: Mapping[str, int] = {
 
 _TEXT = (
     "Agents of the results table, seeds {first} to {last}, play {episodes} of the table's episodes "
-    "with faults that hardware may have (`studies.faults`). Five agents were "
+    "with faults that hardware may have (`studies.faults.damage`). Five agents were "
     "trained as usual. Five are [lean](guide/lean.md): they shed the spikes that their behaviour "
-    "did not need. `python -m studies.deployed` writes this page from "
-    "`studies/deployed/runs.jsonl`.",
+    "did not need. `python -m studies.faults` writes this page from "
+    "`studies/faults/runs.jsonl`.",
     "At 4 bits both kinds keep all of their return in the median. Fine-tuning raises the least of "
     "the usual agents from 0.87 to 0.95, but not that of the lean ones (0.94 and 0.44). At 3 bits "
     "lean agents keep as much as the others, and fine-tuning recovers the loss of the worst. At 2 "
@@ -69,7 +69,7 @@ _TEXT = (
     "for lean ones on two tasks of four. Dead neurons cost the lean agent with a memory most "
     "(0.61).",
     "*Fine-tuned* agents learned afterwards, with weights of as few bits, to act as they did with "
-    "full weights: `studies.deployed.fine_tuning`, 500 updates in states of 16 other "
+    "full weights: `studies.faults.fine_tuning`, 500 updates in states of 16 other "
     "episodes, without reward. It takes agents without a state, so "
     "`recurrent-ppo-lsnn-dynamics` is left out. No agent was trained after other faults.",
     "Cells are medians over seeds, with the smallest and the largest. *Kept* is the remaining "
@@ -109,7 +109,7 @@ def fault_runs() -> Iterator[Planned]:
     once = itertools.product(FORMS, SEEDS, AGENTS)
     stateless = [one for one in AGENTS if one[0] not in CARRY_STATE]
     for form, seed, (agent, env_id) in (*once, *itertools.product(TUNED, SEEDS, stateless)):
-        name = f"faults/{agent}/{env_id}/{form}/{seed}"
+        name = f"{agent}/{env_id}/{form}/{seed}"
         yield Planned(name, partial(measure, agent, env_id, form, seed))
 
 

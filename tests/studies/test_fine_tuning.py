@@ -8,8 +8,8 @@ from snn_gym import load_pretrained
 from snn_gym.learners.shedding import twin_of
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
 from snn_gym.policies.behaviour import divergence
-from studies.deployed.fine_tuning import _Tuned, fine_tune, weights_of
-from studies.faults import rounded
+from studies.faults.damage import rounded
+from studies.faults.fine_tuning import _Tuned, fine_tune, weights_of
 from tests.made import build, observe
 
 

@@ -20,7 +20,7 @@ from snn_gym.policies.stateful import StatefulPolicy
 from snn_gym.spiking.decoders import PopulationHead
 from snn_gym.spiking.spiking_layer import SharedLinear
 from snn_gym_deploy.visits import FIRST_SEED, observations_of
-from studies.faults import rounded
+from studies.faults.damage import rounded
 
 _ROUNDS = 4
 _EPISODES = 4
@@ -35,7 +35,7 @@ def fine_tune(
     The agent is not changed. Adam, with a step size that falls to 0, lowers the divergence of the
     new policy's behaviour from the agent's. The states are those that the new policy visits, in
     four rounds of four episodes that differ from those of evaluations. Weights are those of
-    `studies.faults.rounded`; their gradients move float weights, which are rounded anew at
+    `studies.faults.damage.rounded`; their gradients move float weights, which are rounded anew at
     every update: the straight-through estimator (Bengio et al. 2013,
     https://arxiv.org/abs/1308.3432; float weights: Courbariaux et al. 2015,
     https://arxiv.org/abs/1511.00363). Biases and other parameters are not rounded.

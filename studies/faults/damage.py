@@ -1,9 +1,4 @@
-"""Simulated hardware faults: noise, few bits, dead neurons, lost spikes, jitter of constants.
-
-    python -m studies.faults [LEADERBOARD]
-
-plays with faults the rows of the results table that lack such returns, and writes their means.
-"""
+"""Simulated hardware faults: noise, few bits, dead neurons, lost spikes, jitter of constants."""
 
 from __future__ import annotations
 
@@ -302,11 +297,7 @@ def _cells(reference: ReferenceScores | None, rows: Sequence[Row]) -> list[str]:
     return cells
 
 
-def main(leaderboard: Path = LEADERBOARD) -> None:
-    """Play the rows that lack returns with faults."""
+def play_rows(leaderboard: Path = LEADERBOARD) -> None:
+    """Play with faults the rows of a leaderboard that lack such returns, and write their means."""
     for row in add_robustness(leaderboard):
         typer.echo(f"{row.name}: {row.robustness}")
-
-
-if __name__ == "__main__":
-    typer.run(main)

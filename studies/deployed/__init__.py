@@ -1,1 +1,0 @@
-"""Cost and return of exported agents."""

@@ -1,1 +1,0 @@
-"""Agents as gates: sizes, clocks and decisions a second of exported Verilog."""
