@@ -441,7 +441,7 @@ def _begin_or_find(out: Path, training: Training, resume: bool) -> Training:
 
 def _check_same(old: Training, new: Training, out: Path) -> None:
     elsewhere = ["versions", "processor"]
-    if old.versions.get("snn_gym") != new.versions["snn_gym"]:
+    if old.settings is None or old.versions.get("snn_gym") != new.versions["snn_gym"]:
         elsewhere.append("settings")  # the agent's file may have changed: its own are kept
     saved, given = (
         {name: x for name, x in training.recorded().items() if name not in elsewhere}

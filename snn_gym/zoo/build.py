@@ -190,22 +190,24 @@ def naming_the_argument(env_id: str, arguments: Mapping[str, Any]) -> Iterator[N
         ) from error
 
 
+_NO_ARGUMENTS = ("base_id", "render_mode", "num_envs", "max_episode_steps")
+
+
 def argument_names(env_id: str) -> tuple[str, ...]:
     """Return the names of an environment's keyword arguments, and of those of a task it wraps."""
     spec = gym.spec(env_id)
-    entry = spec.entry_point
-    if entry is None:
-        return ()
-    creator = load_env_creator(entry) if isinstance(entry, str) else entry
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    parameters = inspect.signature(creator).parameters
-    names = [name for name, x in parameters.items() if x.kind in named]
+    names: list[str] = []
+    for entry in (spec.entry_point, spec.vector_entry_point):
+        if entry is not None:
+            creator = load_env_creator(entry) if isinstance(entry, str) else entry
+            parameters = inspect.signature(creator).parameters
+            names += [name for name, x in parameters.items() if x.kind in named]
     # Ids in snn/ pass further arguments on to the task that they wrap.
     base = spec.kwargs.get("base_id")
-    inner = argument_names(base) if isinstance(base, str) and base != env_id else ()
-    return tuple(
-        name for name in dict.fromkeys((*names, *inner)) if name not in ("base_id", "render_mode")
-    )
+    if isinstance(base, str) and base != env_id:
+        names += argument_names(base)
+    return tuple(name for name in dict.fromkeys(names) if name not in _NO_ARGUMENTS)
 
 
 # ---- build ---------------------------------------------------------------------------------------
