@@ -28,7 +28,7 @@ from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program import count_costs, decide
 from snn_gym.spiking import NetworkConfig
 from snn_gym.zoo import build_policy
-from studies import faults
+from studies.faults import damage
 from studies.faults.damage import (
     FAULTS,
     AbsentPartError,
@@ -310,7 +310,7 @@ def test_rows_get_equal_means_for_equal_seeds_and_nothing_else(board):
 
 
 def test_zero_faults_give_the_score_of_the_row(board, monkeypatch):
-    monkeypatch.setattr(faults, "FAULTS", dict.fromkeys(FAULTS, Faults()))
+    monkeypatch.setattr(damage, "FAULTS", dict.fromkeys(FAULTS, Faults()))
     (row,) = add_robustness(board)
     means = vars(row.robustness.means).values()
     assert list(means) == pytest.approx([row.score.mean] * len(FAULTS))
