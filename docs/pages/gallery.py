@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +15,6 @@ from snn_gym.envs.registry import IMPORTED, EnvironmentSpec, load_environment_sp
 from snn_gym.leaderboard import TableRow, table_rows
 from snn_gym.leaderboard.table import FEWEST_SEEDS
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
-from snn_gym_deploy.files import safe_title
 
 GROUPS = {
     "Classic control, Box2D and MuJoCo, seen through spikes": (
@@ -349,7 +349,7 @@ def agents_page(specs: Sequence[AgentSpec], rows: Sequence[TableRow]) -> str:
         cells = [
             (
                 f"[{spec.name}]({spec.name}.md)",
-                safe_title(spec.description),
+                html.escape(spec.description, quote=False).replace("|", "\\|"),
                 network_in_words(spec),
                 twin_in_words(spec, rows),
                 str(sum(row.agent == spec.name for row in rows)),
