@@ -20,12 +20,13 @@ import math
 import numbers
 import re
 import types
-from collections.abc import Callable, Collection, Mapping, Sequence, Sized
+from collections.abc import Callable, Collection, Mapping, Sequence, Set, Sized
 from dataclasses import dataclass
 from typing import (
     Annotated,
     Any,
     Literal,
+    NamedTuple,
     TypeVar,
     Union,
     get_args,
@@ -146,32 +147,27 @@ def from_mapping(cls: type[ConfigT], mapping: Mapping[str, Any], where: str) -> 
     """
     if not dataclasses.is_dataclass(cls):
         raise TypeError(f"from_mapping expects a dataclass, got {cls!r}")
-    if not isinstance(mapping, Mapping):
+    form = _form(cls)
+    if type(mapping) is not dict and not isinstance(mapping, Mapping):
         raise ValueError(f"{where}: expected a table of {cls.__name__}, got {_show(mapping)}")
-    _check_keys(_fields(cls), mapping, where)
-    converters = _converters(cls)
+    if not form.required <= mapping.keys() <= form.converters.keys():
+        raise _unfit_keys(form, mapping, where)
+    converters = form.converters
     values = {key: converters[key](value, f"{where}: {key}") for key, value in mapping.items()}
     try:
-        made = _made_of(cls, values)
-        return cls(**values) if made is None else made
+        return _made_of(cls, form, values) if form.is_plain else cls(**values)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
 
 
-def _made_of(cls: Any, values: Mapping[str, Any]) -> Any:
-    """Return an instance of converted values; None if the class has an initialisation of its own.
-
-    The rows of results tables have so many values that converting them twice would show.
-    """
-    if not issubclass(cls, Config) or cls.__post_init__ is not Config.__post_init__:
-        return None
-    config: Any = object.__new__(cls)
-    config.__dict__.update(values)
-    fields = _fields(cls)
-    for name in fields.keys() - values.keys():
-        made: Any = fields[name].default_factory
-        default = fields[name].default if made is dataclasses.MISSING else made()
-        config.__dict__[name] = _converters(cls)[name](default, name)
+def _made_of(cls: Any, form: _Form, values: Mapping[str, Any]) -> Any:
+    """Return an instance of values that are converted already."""
+    config = object.__new__(cls)
+    vars(config).update(form.defaults)
+    for name, make in form.factories.items():
+        if name not in values:
+            vars(config)[name] = form.converters[name](make(), name)
+    vars(config).update(values)
     config._check()
     return config
 
@@ -215,9 +211,36 @@ Converter = Callable[[Any, str], Any]
 """Function of a value and its place that returns the value as a field has it, or ValueError."""
 
 
+class _Form(NamedTuple):
+    """Fields of a dataclass that mappings may have."""
+
+    converters: Mapping[str, Converter]
+    required: Set[str]
+    defaults: Mapping[str, Any]
+    """Converted defaults."""
+    factories: Mapping[str, Callable[[], Any]]
+    is_plain: bool
+    """Whether it is a `Config` without an initialisation of its own."""
+
+
 @functools.cache
-def _fields(cls: Any) -> Mapping[str, dataclasses.Field[Any]]:
-    return {field.name: field for field in dataclasses.fields(cls) if field.init}
+def _form(cls: Any) -> _Form:
+    fields = [field for field in dataclasses.fields(cls) if field.init]
+    missing, converters = dataclasses.MISSING, _converters(cls)
+    defaults = {x.name: x.default for x in fields if x.default is not missing}
+    factories = {
+        x.name: x.default_factory for x in fields if x.default_factory is not dataclasses.MISSING
+    }
+    is_plain = issubclass(cls, Config) and cls.__post_init__ is Config.__post_init__
+    if is_plain:
+        defaults = {name: converters[name](x, name) for name, x in defaults.items()}
+    return _Form(
+        {field.name: converters[field.name] for field in fields},
+        {field.name for field in fields} - defaults.keys() - factories.keys(),
+        defaults,
+        factories,
+        is_plain,
+    )
 
 
 @functools.cache
@@ -237,25 +260,17 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _check_keys(
-    fields: Mapping[str, dataclasses.Field[Any]], mapping: Mapping[str, Any], where: str
-) -> None:
-    if fields.keys() == mapping.keys():
-        return
-    allowed = ", ".join(fields) or "none"
+def _unfit_keys(form: _Form, mapping: Mapping[str, Any], where: str) -> ValueError:
+    """Return the error of a mapping with unknown keys, or without required ones."""
+    allowed = ", ".join(form.converters) or "none"
     # Keys of a stranger's file may be long.
-    unknown = [f"{key!s:.60}" for key in mapping if key not in fields]
+    unknown = [f"{key!s:.60}" for key in mapping if key not in form.converters]
     if unknown:
-        hint = did_you_mean(unknown[0], fields)
+        hint = did_you_mean(unknown[0], form.converters)
         message = f"{where}: unknown key {', '.join(unknown)}{hint} allowed keys: {allowed}"
-        raise UnknownKeyError(unknown, message)
-    missing = [
-        name
-        for name, field in fields.items()
-        if name not in mapping and field.default is field.default_factory is dataclasses.MISSING
-    ]
-    if missing:
-        raise ValueError(f"{where}: missing key {', '.join(missing)}; allowed keys: {allowed}")
+        return UnknownKeyError(unknown, message)
+    missing = [x for x in form.converters if x in form.required and x not in mapping]
+    return ValueError(f"{where}: missing key {', '.join(missing)}; allowed keys: {allowed}")
 
 
 def typed(hint: Any, value: Any, where: str) -> Any:
@@ -316,6 +331,9 @@ def _union_converter(hint: Any) -> Converter:
     members = [member for member in get_args(hint) if member is not type(None)]
     converters = [_converter(member) for member in members]
     optional = type(None) in get_args(hint)
+    if optional and len(members) == 1:
+        (only,) = converters
+        return lambda value, where: None if value is None else only(value, where)
 
     def convert(value: Any, where: str) -> Any:
         if value is None and optional:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate, pairwise
@@ -289,20 +289,15 @@ def fit(
 
 def _is_deep(content: object) -> bool:
     """Return whether JSON has more than `MOST_LEVELS` levels, too deep for writers that recurse."""
-    level: list[Any] = [[content]]
-    for _ in range(MOST_LEVELS + 1):
-        groups = (x.values() if type(x) is dict else x for x in level)
-        level = [
-            x
-            for group in groups
-            if not _LEAVES.issuperset(map(type, group))
-            for x in group
-            if type(x) not in _LEAVES
-        ]
-    return bool(level)
+    level: list[Any] = [content]
+    for _ in range(MOST_LEVELS):
+        groups = [x.values() if type(x) is dict else x for x in level if type(x) in (dict, list)]
+        level = [x for group in groups if not _are_leaves(group) for x in group]
+    return any(type(x) in (dict, list) for x in level)
 
 
-_LEAVES = {str, int, float, bool, type(None)}
+def _are_leaves(values: Iterable[Any]) -> bool:
+    return {dict, list}.isdisjoint(map(type, values))
 
 
 def dump_json(record: Config) -> str:

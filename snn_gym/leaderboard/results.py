@@ -128,6 +128,8 @@ def _packed(numbers: Sequence[float]) -> str:
 def _unpacked(text: object, number: type[float]) -> list[float]:
     if not isinstance(text, str):
         raise ValueError(f"expected numbers as a text such as '500*3 20', got {text!r:.60}")
+    if "*" not in text:
+        return list(map(number, text.split(" ")))
     numbers: list[float] = []
     for run in text.split(" "):
         if "*" not in run:

@@ -74,6 +74,17 @@ class Template:
         return folder
 
 
+def covering(rows):
+    """Return few rows, or trained agents, in which every agent and every environment occurs."""
+    agents, environments, chosen = set(), set(), []
+    for row in rows:
+        if row.agent not in agents or row.environment not in environments:
+            chosen.append(row)
+            agents.add(row.agent)
+            environments.add(row.environment)
+    return chosen
+
+
 def row_file(board):
     """Return the one file of rows of a leaderboard."""
     (path,) = board.glob("results/*.jsonl")

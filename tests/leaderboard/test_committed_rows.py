@@ -14,7 +14,7 @@ from snn_gym.program.costs import ACTION, NORMALISER
 from snn_gym.program.layers import GATE_PRODUCTS
 from snn_gym.zoo import build_policy
 from snn_gym.zoo.recipe import processor
-from tests.leaderboard.helpers import BOARD
+from tests.leaderboard.helpers import BOARD, covering
 
 ROWS = list_rows(BOARD)
 
@@ -37,7 +37,7 @@ def _uses(policy, name, tensor):
     return int((dense != 0).sum())
 
 
-@pytest.mark.parametrize("row", FIRST_SEEDS, ids=lambda row: "-".join(_pair(row)))
+@pytest.mark.parametrize("row", covering(FIRST_SEEDS), ids=lambda row: "-".join(_pair(row)))
 def test_weights_and_costs_match_the_architecture(row):
     tensors = check_weights(verified_weights(BOARD, row), row)
     assert hash_tensors(trained_tensors(tensors, row.agent, row.environment)) == row.content_sha256
