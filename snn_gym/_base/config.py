@@ -107,9 +107,11 @@ class Matching:
 
     def __call__(self, value: str, where: str) -> None:
         """Refuse a text that does not match."""
-        if re.fullmatch(self.pattern, value) is None:
+        if _compiled(self.pattern).fullmatch(value) is None:
             raise ValueError(f"{where} must match {self.pattern}, got {_show(value)}")
 
+
+_compiled = functools.cache(re.compile)
 
 Count = Annotated[int, Range(at_least=1)]
 Natural = Annotated[int, Range(at_least=0)]
@@ -153,11 +155,12 @@ def from_mapping(cls: type[ConfigT], mapping: Mapping[str, Any], where: str) -> 
     if not form.required <= mapping.keys() <= form.converters.keys():
         raise _unfit_keys(form, mapping, where)
     converters = form.converters
-    values = {key: converters[key](value, f"{where}: {key}") for key, value in mapping.items()}
     try:
+        values = {key: converters[key](value, key) for key, value in mapping.items()}
         return _made_of(cls, form, values) if form.is_plain else cls(**values)
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+        error.args = (f"{where}: {error}",)  # of the same type, which says what went wrong
+        raise
 
 
 def _made_of(cls: Any, form: _Form, values: Mapping[str, Any]) -> Any:
@@ -404,7 +407,7 @@ def _test(hint: Any) -> Callable[[Collection[Any]], bool]:
     def are_valid(values: Collection[Any]) -> bool:
         if set(map(type, values)) != {base}:
             return False
-        if base is float and not all(map(math.isfinite, values)):  # too large an int has no float
+        if base is float and not math.isfinite(sum(values)):  # or some of them are very large
             return False
         return all(rule.holds(min(values)) and rule.holds(max(values)) for rule in rules)
 

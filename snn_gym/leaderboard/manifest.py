@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate, pairwise
@@ -245,8 +245,13 @@ def parse_strict(
     return fit(record, content, where=where, code=code, by=by)
 
 
-def parse_object(data: bytes, *, where: str, code: str, by: str) -> dict[str, Any]:
-    """Parse one untrusted JSON object, as `parse_strict` does."""
+def parse_object(
+    data: bytes, *, where: str, code: str, by: str, untyped: str | None = None
+) -> dict[str, Any]:
+    """Parse one untrusted JSON object, as `parse_strict` does.
+
+    ``untyped`` is the key whose value alone may be deep, because records have types for the others.
+    """
     try:
         text = data.decode("utf-8")
         content = json.loads(text, object_pairs_hook=unique_keys, parse_constant=_no_constant)
@@ -256,7 +261,7 @@ def parse_object(data: bytes, *, where: str, code: str, by: str) -> dict[str, An
             f"{code}-json",
             f"{where} is not plain JSON: {shorten(detail)}; write it with {by}",
         ) from error
-    if _is_deep(content):
+    if _is_deep(content if untyped is None or type(content) is not dict else content.get(untyped)):
         raise SubmissionError(
             f"{code}-json",
             f"{where} is nested more than {MOST_LEVELS} levels deep; write it with {by}",
@@ -287,17 +292,13 @@ def fit(
         raise SubmissionError(kind, f"{where}: {detail}") from error
 
 
-def _is_deep(content: object) -> bool:
+def _is_deep(content: Any, left: int = MOST_LEVELS) -> bool:
     """Return whether JSON has more than `MOST_LEVELS` levels, too deep for writers that recurse."""
-    level: list[Any] = [content]
-    for _ in range(MOST_LEVELS):
-        groups = [x.values() if type(x) is dict else x for x in level if type(x) in (dict, list)]
-        level = [x for group in groups if not _are_leaves(group) for x in group]
-    return any(type(x) in (dict, list) for x in level)
-
-
-def _are_leaves(values: Iterable[Any]) -> bool:
-    return {dict, list}.isdisjoint(map(type, values))
+    values = content.values() if type(content) is dict else content
+    if type(content) not in (dict, list) or {dict, list}.isdisjoint(map(type, values)):
+        return False
+    inner = [x for x in values if type(x) in (dict, list)]
+    return left == 1 or any(_is_deep(x, left - 1) for x in inner)
 
 
 def dump_json(record: Config) -> str:

@@ -106,7 +106,7 @@ def parse_line(line: bytes, where: str) -> Row:
             f"{where} is not as it was verified: its end is not the SHA-256 of its text; restore "
             "it from its history",
         )
-    content = parse_object(text, where=where, code="row", by=_WRITER)
+    content = parse_object(text, where=where, code="row", by=_WRITER, untyped="recipe")
     try:
         score = content.get("score")
         if isinstance(score, dict):
@@ -128,19 +128,21 @@ def _packed(numbers: Sequence[float]) -> str:
 def _unpacked(text: object, number: type[float]) -> list[float]:
     if not isinstance(text, str):
         raise ValueError(f"expected numbers as a text such as '500*3 20', got {text!r:.60}")
+    runs = text.split(" ")
+    if len(runs) > MAX_EPISODES:
+        raise ValueError(f"expected at most {MAX_EPISODES} numbers, got {len(runs)}")
     if "*" not in text:
-        return list(map(number, text.split(" ")))
-    numbers: list[float] = []
-    for run in text.split(" "):
-        if "*" not in run:
-            numbers.append(number(run))
-            continue
-        value, count = run.split("*")
-        times = int(count)
-        if not 0 < times <= MAX_EPISODES - len(numbers):
-            raise ValueError(f"expected 1 to {MAX_EPISODES} numbers, got {run:.60}")
-        numbers += [number(value)] * times
-    return numbers
+        return list(map(number, runs))
+    return list(itertools.chain.from_iterable(_expanded(run, number) for run in runs))
+
+
+@functools.lru_cache(maxsize=4096)  # most rows of a task have the same few returns
+def _expanded(run: str, number: type[float]) -> tuple[float, ...]:
+    value, _, count = run.partition("*")
+    times = int(count or 1)
+    if not 0 < times <= MAX_EPISODES:
+        raise ValueError(f"expected 1 to {MAX_EPISODES} numbers, got {run:.60}")
+    return (number(value),) * times
 
 
 # ---- rows ----------------------------------------------------------------------------------------
