@@ -125,7 +125,7 @@ def _packed(numbers: Sequence[float]) -> str:
     )
 
 
-def _unpacked(text: object, number: type[float]) -> list[float]:
+def _unpacked(text: object, number: Callable[[str], float]) -> list[float]:
     if not isinstance(text, str):
         raise ValueError(f"expected numbers as a text such as '500*3 20', got {text!r:.60}")
     runs = text.split(" ")
@@ -137,7 +137,7 @@ def _unpacked(text: object, number: type[float]) -> list[float]:
 
 
 @functools.lru_cache(maxsize=4096)  # most rows of a task have the same few returns
-def _expanded(run: str, number: type[float]) -> tuple[float, ...]:
+def _expanded(run: str, number: Callable[[str], float]) -> tuple[float, ...]:
     value, _, count = run.partition("*")
     times = int(count or 1)
     if not 0 < times <= MAX_EPISODES:
