@@ -262,7 +262,7 @@ def test_submit_verify_and_table(trained, capsys, tmp_path):
     # A run of 300 steps stays within the budget of 100,000.
     assert main(["verify", str(submission), "--leaderboard", str(board)]) == 0
     assert (board / "results" / "CartPole-v1.jsonl").exists()
-    assert "does not rank: 300 steps, expected 100,000\n" in capsys.readouterr().out
+    assert "| 300 steps, expected 100,000 |" in capsys.readouterr().out
     assert main(["table", "--leaderboard", str(board)]) == 0
     assert "ppo-lif" in capsys.readouterr().out
     assert "ppo-lif" in (board / "README.md").read_text()
