@@ -18,7 +18,7 @@ from snn_gym.leaderboard.pretrained import find_trained
 from tests.packages import build
 
 ROOT = checkout_root()
-SUFFIXES = {".css", ".js", ".py", ".txt"}
+SUFFIXES = {".py", ".txt"}
 
 
 @pytest.fixture(scope="module")
