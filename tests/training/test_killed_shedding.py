@@ -73,7 +73,6 @@ def test_a_killed_run_that_sheds_neurons_with_memory_ends_bit_equal(tmp_path):
     [
         ({}, {"max_synops": 20.0}),
         ({}, {"cost": "loihi", "bound": 5.0, "max_bound": 5.0, "tolerance": 1.0}),
-        ({}, {"signals": "shuffled"}),
         ({}, {"signals": "prune", "tolerance": 1.0}),
         ({}, {"widening": 3.0, "tolerance": 1.0}),
         ({"encoder": "rate"}, {}),

@@ -33,6 +33,8 @@ QUICK = {
 }  # fmt: skip
 ANN = {**QUICK, "updates": 600}
 ONCE = {**QUICK, "updates": 3}
+# No neuron is folded, and no synapse is weak enough to be pruned.
+IDLE = {"signals": "prune", "pruning": 1e-9}
 OFF_POLICY = {"learning_starts": 50, "batch_size": 16}
 SEQUENCES = {"n_envs": 4, "n_steps": 32, "batch_size": 64, "sequence_length": 16}
 PLANES = {"n_envs": 4, "n_steps": 32, "batch_size": 64}
@@ -106,7 +108,7 @@ def test_trained_return_is_measured_first_and_losses_are_reverted(agents):
     kept, silenced = (
         make_lean(trained, 16_384, **{**ONCE, **settings})
         for settings in (
-            {"learning_rate": 1e-9, "final_learning_rate": 0.0, "signals": "uniform"},
+            {"learning_rate": 1e-9, "final_learning_rate": 0.0, **IDLE},
             {"updates": 60, "bound": 1e3, "max_bound": 1e3, "first_strength": 1e3},
         )
     )
@@ -136,8 +138,7 @@ def test_lean_of_another_network_and_of_an_unknown_task(agents):
 
 
 def test_lean_agents_start_from_the_trained_weights(agents):
-    # With its own spike signal, an always firing neuron would be folded first.
-    still = {**ONCE, "learning_rate": 1e-9, "final_learning_rate": 0.0, "signals": "uniform"}
+    still = {**ONCE, "learning_rate": 1e-9, "final_learning_rate": 0.0, **IDLE}
     lean = make_lean(agents("ppo-lif"), 256, **still)
     ours, theirs = (x.policy.acting_state_dict() for x in (lean, agents("ppo-lif")))
     assert ours.keys() == theirs.keys()
