@@ -31,7 +31,6 @@ from snn_gym.leaderboard.table import (
     UNRANKED_COLUMNS,
     UNRANKED_HEADING,
     UNRANKED_TEXT,
-    VOLTAGES_MARK,
     TableRow,
     line_of,
     marked_name,
@@ -61,10 +60,6 @@ ranks like any other, because fewer steps are no advantage.
 _LEAN_NOTE = f"""{LEAN_MARK} Made lean from the rows of another training, and made lean again \
 before the row was written. *Steps* are those of both, which may exceed the budget. Such a line \
 ranks like any other.
-"""
-_VOLTAGES_NOTE = f"""{VOLTAGES_MARK} Outputs read voltages of leaky integrators, one for each \
-neuron of the last layer. Each spike has one synapse, to its integrator, and the readout's \
-products are MACs.
 """
 _OLDER_NOTE = f"""{OLDER_MARK} Version 6 of the evaluator counted these costs in a part of the \
 episodes. Version {EVALUATOR_VERSION} counts in all of them. `snn-gym verify --again` counts again.
@@ -103,7 +98,7 @@ def render_table(leaderboard: str | Path, cost: str = DEFAULT) -> str:
         table = _markdown(UNRANKED_COLUMNS, [_unranked_cells(entry) for entry in unranked])
         sections.append(f"## {UNRANKED_HEADING}\n\n{UNRANKED_TEXT}\n{table}")
     if rows:
-        sections += [note for note in notes(rows) if note != _VOLTAGES_NOTE]  # SynOps are not shown
+        sections += notes(rows)
         defined = COLUMN_DEFINITIONS | price_column(rows)
         columns = markdown_columns(rows)
         sections.append("## Columns\n\n" + _definitions({name: defined[name] for name in columns}))
@@ -154,7 +149,6 @@ def notes(rows: Sequence[TableRow]) -> list[str]:
         STREAMS_NOTE: any(STREAMS_MARK in cell for row in rows for cell in row.cells()),
         _SHORT_NOTE: any(row.short for row in rows),
         _LEAN_NOTE: any(row.derived for row in rows),
-        _VOLTAGES_NOTE: any(row.reads_voltages for row in rows),
         _OLDER_NOTE: any(row.older_costs for row in rows),
         _UNCOUNTED_NOTE: any(row.uncounted for row in rows),
         _UNHEARD_NOTE: any(row.unheard for row in rows),

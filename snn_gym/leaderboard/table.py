@@ -46,8 +46,6 @@ STREAMS_MARK = "†"
 """Runs shared random streams."""
 SHORT_MARK = "‡"
 """Runs used less than half of the budget."""
-VOLTAGES_MARK = "¶"
-"""Outputs of a spiking network read voltages, by MACs."""
 LEAN_MARK = "◊"
 """Agents were made lean from rows of others."""
 OLDER_MARK = "°"
@@ -190,8 +188,6 @@ class TableRow:
     """Seeds whose parents were reproduced by training again."""
     unheard: bool = False
     """Whether the agent has spiking neurons whose spikes reach no output."""
-    reads_voltages: bool = False
-    """Whether outputs of a spiking network read voltages."""
     older_costs: bool = False
     """Whether an earlier evaluator counted the costs of a seed, in a part of the episodes."""
     uncounted: tuple[str, ...] = ()
@@ -289,8 +285,7 @@ class TableRow:
             "–" if self.normalised is None else f"{self.normalised:.2f}",
             ", ".join(map(self.score, self.seed_means)),
             self.cost(self.operations_per_decision),
-            self.cost(self.synops_per_decision)
-            + (f" {VOLTAGES_MARK}" if self.reads_voltages else ""),
+            self.cost(self.synops_per_decision),
             self.cost(self.macs_per_decision),
             self.cost(self.neuron_updates_per_decision),
             self.cost(self.spikes_per_decision),
@@ -477,7 +472,6 @@ def cost_fields(costs: Sequence[Costs]) -> dict[str, Any]:
         "firing_rate": mean_known(x.firing_rate for x in costs),
         "spiking": heard,
         "unheard": neurons and not heard,
-        "reads_voltages": any(x.reads_voltages for x in costs),
         "uncounted": uncounted,
     }
 

@@ -165,11 +165,6 @@ class Costs:
         return bool(layers) and all(self.synapses.get(name, 0.0) > 0 for name in layers)
 
     @property
-    def reads_voltages(self) -> bool:
-        """Whether the readout of a spiking network multiplies voltages."""
-        return bool(self.spiking_layers) and self.macs_per_decision.get("readout", 0.0) > 0
-
-    @property
     def hidden_spikes(self) -> float:
         """Spikes of all neurons in a decision, without the input's."""
         return sum(self.spikes_per_decision[name] for name in self.spiking_layers)

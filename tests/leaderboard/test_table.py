@@ -220,15 +220,6 @@ def test_spikes_without_an_output_make_no_spiking_agent(tmp_path):
     assert "not a spiking agent if no synapses lead from its neurons" in render_table(board)
 
 
-def test_readouts_of_voltages_are_marked(tmp_path):
-    board = fill(tmp_path, make_row(macs_per_decision={"hidden_1": 256.0, "readout": 128.0}))
-    (line,) = table_rows(board)
-    shown = dict(zip(COLUMNS, line.cells(), strict=True))
-    assert (shown["SynOps"], shown["MACs"]) == ("650.0 ¶", "384.0")
-    assert any(note.startswith("¶ Outputs read voltages") for note in notes([line]))
-    assert "¶" not in render_table(board)  # without its column
-
-
 def test_seeds_count_once(tmp_path):
     returns = ((500.0, 500.0), (500.0, 0.0), (480.0, 470.0), (475.0, 475.0), (400.0, 500.0))
     seeds = (make_row(seed=seed, returns=each) for seed, each in enumerate(returns))
