@@ -75,8 +75,6 @@ def to_c(
         raise ValueError("straight_line is a form of fixed point; set fixed_point, too")
     title = safe_title(title)
     program = model if isinstance(model, Program) else program_of(model)
-    if program.execution == "events":
-        raise ValueError("execution 'events' is not written in C; export the clocked program")
     if drop_silent and not program.spiking:
         raise ValueError("drop_silent is for spiking agents, and this is an ANN; leave it out")
     scaled = fixed_point and (program.spiking or program.stateful)

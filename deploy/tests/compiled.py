@@ -37,11 +37,6 @@ class Compiled:
         if agent.spiking and agent.stateful and agent.readout.variables:
             rows = agent.readout.variables
             fields.append(("readout", number * (rows * agent.layers[-1].size)))
-        if agent.execution == "events":
-            for k, size in enumerate(agent.sizes, start=1):
-                fields.append((f"updated_{k}", ctypes.c_uint32 * size))
-                fields.append((f"awake_{k}", ctypes.c_ubyte * size))
-            fields.append(("now", ctypes.c_uint32))
         self.state = type("State", (ctypes.Structure,), {"_fields_": fields})()
         self.reset()
 

@@ -329,24 +329,6 @@ def parse_tensors(data: bytes, *, where: str) -> tuple[dict[str, torch.Tensor], 
     return tensors, metadata
 
 
-def load_arrays(
-    path: str | os.PathLike[str], *, max_bytes: int
-) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Read an untrusted safetensors file without PyTorch: arrays and the header's text, by name."""
-    where = Path(path).name
-    views, metadata = _read_views(read_regular_file(path, max_bytes=max_bytes), where)
-    arrays = {}
-    for name, view in views.items():
-        kind = _DTYPES[view["dtype"]]
-        if kind == "bfloat16":
-            raise StorageError(
-                "dtype", f"{where}: {name} is bfloat16, which numpy has not; store it as float32"
-            )
-        # A copy owns its memory.
-        arrays[name] = np.frombuffer(view["data"], kind).reshape(view["shape"]).copy()
-    return arrays, metadata
-
-
 def _read_views(data: bytes, where: str) -> tuple[dict[str, Any], dict[str, str]]:
     """Return checked views of the bytes of each tensor, and the header's text."""
     header = _read_header(data, where)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
         SpikeEncoder,
         encoder_name,
     )
-    from snn_gym.program.events import Events, with_events
     from snn_gym.program.expressions import (
         COMPARISONS,
         Expression,
@@ -101,7 +100,6 @@ __all__ = [
     "Decision",
     "Decoder",
     "DenseLayer",
-    "Events",
     "Expression",
     "Filtered",
     "GatedLayer",
@@ -148,7 +146,6 @@ __all__ = [
     "tanh",
     "walk",
     "where",
-    "with_events",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -163,7 +160,6 @@ __getattr__, __dir__ = lazy_names(
         "Decision": "interpreter",
         "Decoder": "program",
         "DenseLayer": "layers",
-        "Events": "events",
         "Expression": "expressions",
         "Filtered": "layers",
         "GATES": "layers",
@@ -220,6 +216,5 @@ __getattr__, __dir__ = lazy_names(
         "tanh": "expressions",
         "walk": "expressions",
         "where": "expressions",
-        "with_events": "events",
     },
 )

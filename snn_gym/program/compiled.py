@@ -35,18 +35,10 @@ class CompiledProgram:
     """A program that decides by one compiled call, on copies of its numbers.
 
     Args:
-        program: The program, of execution ``clocked``.
-
-    Raises:
-        ValueError: The program's execution is another.
+        program: The program.
     """
 
     def __init__(self, program: Program) -> None:
-        if program.execution != "clocked":
-            raise ValueError(
-                "compiled calls are clocked; replace execution by 'clocked', which has the same "
-                "actions, or decide by the interpreter"
-            )
         self.program = program
         self._outputs, self._enters = program.outputs, not _is_entered_by_kernel(program)
         self._decide = decide_spiking if program.spiking else decide_ann

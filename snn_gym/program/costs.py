@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from snn_gym._base.markup import element, table
 from snn_gym.program.encoders import ReceptiveFields, SpikeEncoder
-from snn_gym.program.events import Events, looks_ahead
 from snn_gym.program.interpreter import decide, hidden_before, state_names
 from snn_gym.program.layers import (
     GATE_PRODUCTS,
@@ -81,7 +80,7 @@ COST_COLUMNS: dict[str, CostColumn] = {
         "Neuron updates",
         "updates of a neuron's state in one decision: time steps times neurons, the leaky "
         "integrators of a readout included; a unit of an ANN is updated once; an update has the "
-        "decay of the state, by events over all time since the last update",
+        "decay of the state",
     ),
     "spikes_per_decision": CostColumn(
         "Spikes",
@@ -261,22 +260,19 @@ def costs_of(
     outputs: Sequence[Array],
     before: Array | None = None,
     names: Sequence[str] | None = None,
-    events: Events | None = None,
 ) -> Costs:
     """Return the costs of a decision, mean over a batch, from weights and recorded signals.
 
     ``entered`` (K, B, channels) and ``outputs`` (its ``layers``) are as in ``Decision``, the state
-    ``before`` (B, F) is the one that it began with; None for rest.
-    ``names`` are the layers' and the readout's; None for ``layer_names``. ``events`` are those of
-    ``Decision`` with execution ``events``: an update, which advances a neuron by all time steps
-    since its last one, counts as one. Synapses of weight zero
-    do not count, as in the effective synaptic operations of NeuroBench (Yik et al. 2025,
+    ``before`` (B, F) is the one that it began with; None for rest. ``names`` are those of layers
+    and readout; None for ``layer_names``. Synapses of weight zero do not count, as in the
+    effective synaptic operations of NeuroBench (Yik et al. 2025,
     https://doi.org/10.1038/s41467-025-56739-4).
     """
     *layers, readout = layer_names(program) if names is None else names
     if program.spiking:
-        return _of_neurons(program, entered, outputs, layers, readout, events)
-    return _of_units(program, entered, outputs, before, layers, readout, events)
+        return _of_neurons(program, entered, outputs, layers, readout)
+    return _of_units(program, entered, outputs, before, layers, readout)
 
 
 def count_costs(
@@ -294,7 +290,7 @@ def count_costs(
         noise: As in ``decide``.
     """
     decision = decide(program, observations, state, noise)
-    return costs_of(program, decision.entered, decision.layers, state, events=decision.events)
+    return costs_of(program, decision.entered, decision.layers, state)
 
 
 def layer_names(program: Program) -> tuple[str, ...]:
@@ -309,10 +305,9 @@ def _of_neurons(
     outputs: Sequence[Array],
     names: Sequence[str],
     readout: str,
-    events: Events | None,
 ) -> Costs:
     """Return the costs of a spiking program, as ``costs_of``."""
-    layers, counter = program.neurons, _begun(program, entered, events)
+    layers, counter = program.neurons, _begun(program, entered)
     entering, *onward = (_not_zero(x.weights) for x in layers)
     if program.held:
         counter.product(names[0], entered[0], entering)
@@ -321,33 +316,29 @@ def _of_neurons(
     _count_encoder(counter, program)
     read = _not_zero(program.head.weights.T)
     parts = zip(layers, names, outputs, [*onward, read], strict=True)
-    for k, (layer, name, spikes, reached) in enumerate(parts):
+    for layer, name, spikes, reached in parts:
         looped = () if layer.recurrent is None else (_not_zero(layer.recurrent),)
         counter.spikes(name, spikes, reached, *looped)
-        updates, kept = np.full(layer.size, float(program.time_steps)), len(state_names(layer))
-        if events is not None:
-            updates, kept = counter.means(events.updated[k]), kept + 1  # the time of the last one
-        counter.updates(name, updates.sum(), kept)
+        counter.updates(name, program.time_steps * layer.size, len(state_names(layer)))
         own = (layer.biases != 0) + (len(layer.constants) if layer.each else 0)
-        counter.parameters(name, (updates * own).sum())
-    _count_decoder(counter, program, outputs[-1], readout, events)
+        counter.parameters(name, program.time_steps * own.sum())
+    if program.readout.variables and program.outputs:
+        # A leak commutes with the weights behind it: one integrator for each output is enough.
+        integrations = program.time_steps * program.outputs
+        counter.updates(readout, integrations, program.readout.variables)
+    counter.parameters(readout, np.count_nonzero(program.head.biases))
     return counter.costs()
 
 
-def _begun(program: Program, entered: Array, events: Events | None) -> Counter:
+def _begun(program: Program, entered: Array) -> Counter:
     """Return a counter with the costs that spiking networks and ANNs share."""
     weight = NUMBER_BYTES if program.bits is None else program.bits / 8
     counter = Counter(entered.shape[1], weight)
     for _ in program.normalisers:
         counter.scaling(NORMALISER, program.observation_size)
     if program.choice.rule == "squash":
-        counter.scaling(ACTION, program.outputs * _read(events))
+        counter.scaling(ACTION, program.outputs)
     return counter
-
-
-def _read(events: Events | None) -> float:
-    """Return the share of decisions in which outputs are computed."""
-    return 1.0 if events is None else float(events.read.mean())
 
 
 def _count_encoder(counter: Counter, program: Program) -> None:
@@ -367,27 +358,6 @@ def _count_encoder(counter: Counter, program: Program) -> None:
         counter.add("state_bytes_per_decision", "encoder", NUMBER_BYTES * kept)
 
 
-def _count_decoder(
-    counter: Counter,
-    program: Program,
-    spikes: Array,
-    readout: str,
-    events: Events | None,
-) -> None:
-    """Count the readout, without the spikes to outputs."""
-    integrators, kept = program.outputs, program.readout.variables
-    # A leak commutes with the weights behind it: one integrator for each output is enough.
-    updates = float(program.time_steps * integrators)
-    if events is not None:
-        # An integrator is updated at the time steps of its spikes, and where it is read.
-        reached = spikes @ (program.head.weights.T != 0).astype(np.float32) > 0
-        updates = counter.means(reached).sum() + integrators * _read(events)
-        kept += 1  # the time of the last update
-    if program.readout.variables and integrators:
-        counter.updates(readout, updates, kept)
-    counter.parameters(readout, np.count_nonzero(program.head.biases) * _read(events))
-
-
 def _of_units(
     program: Program,
     entered: Array,
@@ -395,14 +365,11 @@ def _of_units(
     before: Array | None,
     names: Sequence[str],
     readout: str,
-    events: Events | None,
 ) -> Costs:
     """Return the costs of an ANN, as ``costs_of``."""
-    counter, share = _begun(program, entered, events), _read(events)
+    counter = _begun(program, entered)
     hidden = hidden_before(program, before, entered.shape[1])
     signals = [entered[0], *outputs]
-    if events is not None:  # a decision costs nothing or all, but for spikes without a synapse
-        signals, hidden = ([x[events.read] for x in given] for given in (signals, hidden))
     maps = [
         *((x.weights, x.biases) for x in program.layers),
         (program.head.weights.T, program.head.biases),
@@ -415,20 +382,16 @@ def _of_units(
             counter.spikes("input", entered, _not_zero(weights))
         else:
             counter.product(name, signals[k], _not_zero(weights))
-        counter.parameters(name, np.count_nonzero(biases) * share)
-    if events is not None and looks_ahead(program):
-        counter.product(readout, signals[-1], _not_zero(program.head.weights.T))
+        counter.parameters(name, np.count_nonzero(biases))
     for k, (name, layer) in enumerate(zip(names, program.layers, strict=True)):
-        kept = len(state_names(layer))
         if isinstance(layer, GatedLayer):
             counter.product(name, hidden[k], _not_zero(layer.recurrent))
             gated = GATE_PRODUCTS[layer.gates] * layer.size
             counter.add("macs_per_decision", name, gated)
             counter.parameters(name, np.count_nonzero(layer.recurrent_biases))
         elif isinstance(layer, LeakyLayer):  # whose update has the decay, as a neuron's has
-            counter.parameters(name, np.count_nonzero(layer.decay) * share)
-            kept += events is not None  # the time of the last update
-        counter.updates(name, layer.size * share, kept)
+            counter.parameters(name, np.count_nonzero(layer.decay))
+        counter.updates(name, layer.size, len(state_names(layer)))
     return counter.costs()
 
 
@@ -476,11 +439,6 @@ class Counter:
         self.add("neuron_updates_per_decision", layer, number)
         if variables:
             self.add("state_bytes_per_decision", layer, NUMBER_BYTES * variables * number)
-
-    def means(self, marked: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return how often each of N is marked in (T, B, N), mean over the decisions."""
-        counts: NDArray[np.float64] = marked.sum((0, 1)) / self.batch
-        return counts
 
     def weights(self, layer: str, number: float) -> None:
         """Add the bytes of a number of weights to a layer's cost."""

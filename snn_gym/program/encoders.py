@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.config import Config, Positive, PositiveShare, Range, from_mapping
+from snn_gym._base.lazy import cached
 from snn_gym._base.names import check_new_name, check_subclass, did_you_mean
 
 ArrayT = TypeVar("ArrayT")
@@ -251,7 +252,7 @@ class PopulationEncoder(_RateCode):
     @property
     def centres(self) -> FloatArray:
         """Preferred intensities (n,)."""
-        return np.linspace(0, 1, self.neurons_per_dimension, dtype=np.float32)
+        return _centres(self.neurons_per_dimension)
 
     @property
     def steepness(self) -> float:
@@ -430,9 +431,20 @@ def _intensities(values: Any, name: str) -> FloatArray:
     return np.clip(array, np.float32(0), np.float32(1))
 
 
+@cached
+def _centres(neurons: int) -> FloatArray:
+    """Return preferred intensities (n,), evenly spaced from 0 to 1."""
+    centres = np.linspace(0, 1, neurons, dtype=np.float32)
+    centres.setflags(write=False)  # all callers share it
+    return centres
+
+
+@cached
 def _steps(time_steps: int, intensity_axes: int) -> FloatArray:
     """Return 0 … T − 1 in the shape (T, 1, …), to broadcast against intensities."""
-    return np.arange(time_steps, dtype=np.float32).reshape(-1, *[1] * intensity_axes)
+    steps = np.arange(time_steps, dtype=np.float32).reshape(-1, *[1] * intensity_axes)
+    steps.setflags(write=False)  # all callers share it
+    return steps
 
 
 def _rate_spikes(rate: FloatArray, inputs: EncoderInputs, timing: Timing) -> FloatArray:
@@ -440,4 +452,4 @@ def _rate_spikes(rate: FloatArray, inputs: EncoderInputs, timing: Timing) -> Flo
     if timing == "poisson":  # noise in [0, 1) is below a rate of 1 at every time step
         return (inputs.noise < rate).astype(np.float32)
     spikes_until = np.floor(_steps(inputs.time_steps + 1, rate.ndim) * rate)
-    return cast(FloatArray, np.diff(spikes_until, axis=0))
+    return cast(FloatArray, spikes_until[1:] - spikes_until[:-1])

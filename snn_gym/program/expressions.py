@@ -21,9 +21,6 @@ import numpy as np
 Value = Any
 """A number, an array, a tensor or an `Expression`."""
 
-STEPS = "silent_steps"
-"""Name of a number of time steps, the only one that exponents may contain."""
-
 
 @dataclass(frozen=True, eq=False)
 class Expression:
@@ -98,9 +95,7 @@ class Expression:
             return constant(-self.number)
         return self.inputs[0] if self.operator == "-x" else Expression("-x", (self,))
 
-    def __pow__(self, exponent: int | Expression) -> Expression:
-        if isinstance(exponent, Expression) and names_in(exponent) == (STEPS,):
-            return Expression("**", (self, exponent))
+    def __pow__(self, exponent: Value) -> Expression:
         if isinstance(exponent, Expression) or exponent not in (2, 3):
             raise TypeError(
                 f"** takes the exponents 2 and 3, got {exponent!r}; use products or exp"
@@ -299,7 +294,6 @@ OPERATORS: dict[str, Operator] = {
     "exp": Operator(lambda node: (node,), exp),
     "exp_of_negative": Operator(lambda node: (node,), exp_of_negative),
     "log": Operator(lambda node: (_ONE / node.inputs[0],), log),
-    "**": Operator(_no_derivative, lambda a, b: a**b),  # of time without input, not differentiated
     "sqrt": Operator(lambda node: (0.5 / node,), sqrt),
     "tanh": Operator(lambda node: (1.0 - node * node,), tanh),
     "minimum": Operator(lambda node: _choice_partials(node.inputs[1] > node.inputs[0]), minimum),

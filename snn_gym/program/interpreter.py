@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.program.encoders import INTENSITY_RANGE, NOTHING_SEEN, ReceptiveFields
-from snn_gym.program.events import Events, Idling, Mask, idle_units, must_read, touched_units
 from snn_gym.program.layers import (
     GATES,
     Array,
@@ -44,11 +43,7 @@ class Decision:
     state: Array
     """(B, F), the next state: state variables of each layer (``h`` and ``c`` of gated units) and
     its last spikes if it is recurrent, state variables of the decoder, and the intensity for an
-    encoder that compares. With execution ``events`` layers of neurons also have ``age``, time
-    steps since each neuron's last update, behind their variables; leaky integrators have decisions
-    since then."""
-    events: Events | None = None
-    """Updates of execution ``events``, else None."""
+    encoder that compares."""
 
     @property
     def spikes(self) -> tuple[Array, ...]:
@@ -85,25 +80,17 @@ def decide(
     signal, seen = enter(program, observations, seen, noise, disturbed)
     if seen is not None:
         parts.append({"seen": seen})
-    events = None
     if program.spiking:
-        outputs, updated = _spikes(program, signal, parts, passed)
-        reading = parts[len(program.layers)]
-        if program.execution == "events":
-            events = Events(updated, must_read(program, outputs[-1], reading))
-        values = _decoded(program, outputs[-1], reading)
+        outputs = _spikes(program, signal, parts, passed)
+        values = _decoded(program, outputs[-1], parts[len(program.layers)])
     else:
-        touched = None
-        if program.execution == "events":
-            touched = touched_units(program, signal[0], parts)
-            events = Events((), touched)
-        outputs = _units(program, signal[0], parts, touched)
+        outputs = _units(program, signal[0], parts)
         values = (signal[0], *outputs)[-1]
     values = (values[np.newaxis] @ program.head.weights.T)[0] + program.head.biases
     actions = chosen(program.choice, values)
     empty = np.zeros((batch, 0), np.float32)
     state = np.concatenate([empty, *(x for own in parts for x in own.values())], axis=1)
-    return Decision(actions, values, signal, outputs, state, events)
+    return Decision(actions, values, signal, outputs, state)
 
 
 def _spikes(
@@ -111,17 +98,16 @@ def _spikes(
     signal: Array,
     state: list[dict[str, Array]],
     passed: Callable[[Array], Array] | None,
-) -> tuple[tuple[Array, ...], tuple[Mask, ...]]:
-    """Return each layer's spikes (T, B, N) that arrive and its updates, and update its state."""
+) -> tuple[Array, ...]:
+    """Return each layer's spikes (T, B, N) that arrive, and update its state."""
     if len(signal) == 1:
         signal = np.repeat(signal, program.time_steps, axis=0)
-    spikes, updates = [], []
+    spikes = []
     for layer, own in zip(program.neurons, state, strict=False):
-        signal, updated = _neurons(layer, signal, own)
+        signal = _neurons(layer, signal, own)
         signal = signal if passed is None else passed(signal)
         spikes.append(signal)
-        updates.append(updated)
-    return tuple(spikes), tuple(updates)
+    return tuple(spikes)
 
 
 def enter(
@@ -175,8 +161,6 @@ def parts_at_rest(program: Program) -> list[tuple[tuple[str, ...], Array]]:
     parts: list[tuple[tuple[str, ...], Array]] = []
     for layer in program.layers:
         names = state_names(layer)
-        if program.execution == "events" and isinstance(layer, NeuronLayer | LeakyLayer):
-            names = (*names, "age")
         rest = np.zeros((len(names), layer.size), np.float32)
         if isinstance(layer, NeuronLayer):
             rest[: len(layer.rest)] = layer.rest
@@ -218,36 +202,20 @@ def hidden_before(program: Program, state: Array | None, batch: int) -> list[Arr
     return [own["h"] for own in parts]
 
 
-def _units(
-    program: Program, values: Array, state: list[dict[str, Array]], touched: Mask | None
-) -> tuple[Array, ...]:
+def _units(program: Program, values: Array, state: list[dict[str, Array]]) -> tuple[Array, ...]:
     """Return the activations (B, N) of each layer of an ANN, and update its state."""
     activations = []
     for layer, own in zip(program.layers, state, strict=True):
         if isinstance(layer, GatedLayer):
             values = _gated(layer, values, own)
         elif isinstance(layer, LeakyLayer):
-            values = _leaky(layer, values, own, touched)
+            own["h"] = layer.decay * own["h"] + (values @ layer.weights + layer.biases)
+            values = own["h"]
         else:
             assert isinstance(layer, DenseLayer)  # of an ANN
             values = _activated(layer, values @ layer.weights + layer.biases)
         activations.append(values)
     return tuple(activations)
-
-
-def _leaky(
-    layer: LeakyLayer, values: Array, state: dict[str, Array], touched: Mask | None
-) -> Array:
-    """Return the outputs (B, N) of leaky integrators, and update their state where touched (B,)."""
-    entering = values @ layer.weights + layer.biases
-    if touched is None:
-        state["h"] = layer.decay * state["h"] + entering
-        return state["h"]
-    now = touched[:, np.newaxis]
-    moved = layer.decay * idle_units(layer, state) + entering
-    state["h"] = np.where(now, moved, state["h"])
-    state["age"] = np.where(now, np.float32(0.0), state["age"] + 1)
-    return idle_units(layer, state)
 
 
 def _activated(layer: DenseLayer, total: Array) -> Array:
@@ -284,34 +252,25 @@ def _sigmoid(x: Array) -> Array:
     return result
 
 
-def _neurons(layer: NeuronLayer, signal: Array, state: dict[str, Array]) -> tuple[Array, Mask]:
-    """Return spikes (T, B, N) of a layer for inputs (T, B, D) and updates; update its state."""
+def _neurons(layer: NeuronLayer, signal: Array, state: dict[str, Array]) -> Array:
+    """Return spikes (T, B, N) of a layer for inputs (T, B, D), and update its state."""
     p = SimpleNamespace(
         **dict(zip(equations(layer.neuron).constants, layer.constants, strict=True))
     )
-    idling = Idling(layer) if "age" in state else None
-    spikes, updates = [], []
+    spikes = []
     for inputs in signal:  # a row for each time step
         current = inputs @ layer.weights + layer.biases
         if layer.recurrent is not None:
             current = current + state["z"] @ layer.recurrent
-        updated = np.ones(current.shape, np.bool_)
-        begun = state
-        if idling is not None:
-            updated, begun = idling.updated(inputs, state), idling.now(state)
-        moved = layer.neuron.integrate(p, SimpleNamespace(**begun), current)
+        moved = layer.neuron.integrate(p, SimpleNamespace(**state), current)
         seen = SimpleNamespace(**dict(zip(layer.neuron.state, moved, strict=True)))
-        z = ((layer.neuron.margin(p, seen) > 0) & updated).astype(np.float32)
-        after = layer.neuron.after(p, seen, z)
-        for x, value in zip(layer.neuron.state, after, strict=True):
-            state[x] = np.where(updated, value, state[x])
+        z = (layer.neuron.margin(p, seen) > 0).astype(np.float32)
+        for x, value in zip(layer.neuron.state, layer.neuron.after(p, seen, z), strict=True):
+            state[x] = np.broadcast_to(np.asarray(value, np.float32), z.shape)
         if layer.recurrent is not None:
             state["z"] = z
-        if idling is not None:
-            state["age"] = np.where(updated, np.float32(0.0), state["age"] + 1)
         spikes.append(z)
-        updates.append(updated)
-    return np.stack(spikes), np.stack(updates)
+    return np.stack(spikes)
 
 
 def _decoded(program: Program, spikes: Array, state: dict[str, Array]) -> Array:

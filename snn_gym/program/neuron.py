@@ -18,7 +18,6 @@ import numpy as np
 from snn_gym._base.config import Config
 from snn_gym._base.lazy import cached
 from snn_gym.program.expressions import (
-    STEPS,
     Expression,
     Value,
     constant,
@@ -41,7 +40,7 @@ SPIKED, SILENT = "spiked_", "silent_"
 """Prefixes of a state variable's name for its value after a spike, or after none."""
 _TAU, _UNIT = "tau_", "_ms"
 _RESERVED = {INPUT, SPIKE, SLOPE, DISTANCE, "source", "surrogate", "through"}
-_FUNCTIONS = ("constants", "rest", "integrate", "margin", "after", "idle", "idle_margin")
+_FUNCTIONS = ("constants", "rest", "integrate", "margin", "after")
 _RESERVED_PREFIXES = ("grad_", "moved_", "new_", "own_", "silent_", "spiked_", "trace_")
 
 
@@ -128,24 +127,6 @@ class Neuron:
         """Return the state after a spike (``z`` 1) or none (0); by default the first is reset."""
         v, *others = (getattr(s, x) for x in cls.state)
         return ((1.0 - z) * v + z * p.v_reset, *others)
-
-    @classmethod
-    def idle(cls, p: Any, s: Any, n: Value) -> tuple[Value, ...] | None:
-        """Return the state after ``n`` time steps, at least 1, without input and spike.
-
-        It is a closed form, in which ``n`` may be an exponent. None, the default, if a neuron has
-        none: it is then updated at every time step.
-        """
-        del p, s, n
-        return None
-
-    @classmethod
-    def idle_margin(cls, p: Any, s: Any) -> Value:
-        """Return an upper limit of the margin in all later time steps without input.
-
-        By default it is the margin of ``s``, which never rises without input.
-        """
-        return cls.margin(p, s)
 
 
 def is_time_constant(field: str) -> bool:
@@ -246,17 +227,6 @@ def is_affine(text: Equations) -> bool:
     return not set(variables).intersection(names_in(*slopes))
 
 
-@dataclass(frozen=True)
-class IdleEquations:
-    """The functions ``idle`` and ``idle_margin`` of a neuron as expressions, as `Equations`.
-
-    The number of time steps has the name `STEPS`.
-    """
-
-    state: tuple[Expression, ...]
-    margin: Expression
-
-
 class _Names:
     """Names of a text as attributes; ``kind`` is for errors."""
 
@@ -286,18 +256,6 @@ def equations(neuron: type[Neuron]) -> Equations:
     labels = names_in(*after_integrate, margin, *after)
     used = tuple(x for x in numbers if x in labels)
     return Equations(used, neuron.state, after_integrate, margin, after, rest)
-
-
-@cached
-def idle_equations(neuron: type[Neuron]) -> IdleEquations | None:
-    """Return a neuron's expressions of time without input; None without ``idle``."""
-    text = equations(neuron)
-    p, s = _Names("constant", text.constants), _Names("state variable", text.state)
-    if neuron.idle(p, s, name(STEPS)) is None:
-        return None
-    state = _called(neuron, "idle", len(text.state), p, s, name(STEPS))
-    (margin,) = _called(neuron, "idle_margin", None, p, s)
-    return IdleEquations(state, margin)
 
 
 def _called(neuron: type[Neuron], function: str, size: int | None, *given: Any) -> tuple[Any, ...]:

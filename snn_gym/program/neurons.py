@@ -15,9 +15,7 @@ from snn_gym.program.expressions import (
     Value,
     exp_of_negative,
     maximum,
-    minimum,
     name,
-    where,
 )
 from snn_gym.program.neuron import DISTANCE, SLOPE, Neuron, NeuronParameters, equations
 
@@ -107,23 +105,6 @@ class LIFBoxParameters(_BuiltInParameters):
     """Resting potential."""
 
 
-def _idle_current(p: Any, s: Any, n: Value) -> tuple[Value, Value]:
-    """Return potential and current of a current-based LIF after ``n`` time steps without input."""
-    slow, fast = 1.0 - p.mem_gain, 1.0 - p.syn_gain
-    kept, left = slow**n, fast**n
-    # The sum of fast^k slow^(n - 1 - k) over k from 0 to n - 1.
-    differ = abs(slow - fast) > 0.0
-    apart = where(differ, slow - fast, 1.0)
-    mixed = where(differ, (kept - left) / apart, n * slow ** (n - 1.0))
-    return p.v_leak + kept * (s.v - p.v_leak) + p.mem_gain * s.i * mixed, left * s.i
-
-
-def _highest(p: Any, s: Any) -> Value:
-    """Return an upper limit of the potential of a current-based LIF without input."""
-    # Each time step takes the potential to a mean of itself and v_leak + i, and i decays.
-    return maximum(s.v, p.v_leak + maximum(s.i, 0.0))
-
-
 class LIFBox(Neuron):
     """Leaky integrate-and-fire without synaptic current: Norse's LIFBox."""
 
@@ -139,16 +120,6 @@ class LIFBox(Neuron):
     def integrate(p: Any, s: Any, x: Value) -> tuple[Value, ...]:
         """Return the state after a time step with input ``x``, without a spike."""
         return (s.v + p.mem_gain * ((x + p.v_leak) - s.v),)
-
-    @staticmethod
-    def idle(p: Any, s: Any, n: Value) -> tuple[Value, ...]:
-        """Return the state after ``n`` time steps without input: the potential decays."""
-        return (p.v_leak + (1.0 - p.mem_gain) ** n * (s.v - p.v_leak),)
-
-    @staticmethod
-    def idle_margin(p: Any, s: Any) -> Value:
-        """Return an upper limit of later margins: the potential moves to ``v_leak``."""
-        return maximum(s.v, p.v_leak) - p.v_threshold
 
 
 @dataclass(frozen=True)
@@ -190,16 +161,6 @@ class LIF(Neuron):
         v = s.v + p.mem_gain * ((p.v_leak - s.v) + jumped)
         return v, jumped - p.syn_gain * jumped
 
-    @staticmethod
-    def idle(p: Any, s: Any, n: Value) -> tuple[Value, ...]:
-        """Return the state after ``n`` time steps without input: two exponentials."""
-        return _idle_current(p, s, n)
-
-    @staticmethod
-    def idle_margin(p: Any, s: Any) -> Value:
-        """Return an upper limit of later margins, from the current that is left."""
-        return _highest(p, s) - p.v_threshold
-
 
 @dataclass(frozen=True)
 class IAFParameters(_BuiltInParameters):
@@ -224,12 +185,6 @@ class IAF(Neuron):
         """Return the state after a time step with input ``x``, without a spike."""
         del p
         return (s.v + x,)
-
-    @staticmethod
-    def idle(p: Any, s: Any, n: Value) -> tuple[Value, ...]:
-        """Return the state after ``n`` time steps without input: nothing changes."""
-        del p, n
-        return (s.v,)
 
 
 @dataclass(frozen=True)
@@ -291,17 +246,6 @@ class ALIF(Neuron):
         return s.v - s.b
 
     @staticmethod
-    def idle(p: Any, s: Any, n: Value) -> tuple[Value, ...]:
-        """Return the state after ``n`` time steps without input: three exponentials."""
-        b = p.v_threshold + (1.0 - p.adapt_gain) ** n * (s.b - p.v_threshold)
-        return (*_idle_current(p, s, n), b)
-
-    @staticmethod
-    def idle_margin(p: Any, s: Any) -> Value:
-        """Return an upper limit of later margins; the threshold moves to ``v_threshold``."""
-        return _highest(p, s) - minimum(s.b, p.v_threshold)
-
-    @staticmethod
     def after(p: Any, s: Any, z: Value) -> tuple[Value, ...]:
         """Return the state after ``z``, 0 or 1; a spike resets ``v`` and raises the threshold."""
         return (1.0 - z) * s.v + z * p.v_reset, s.i, s.b + z * p.beta
@@ -349,12 +293,6 @@ class SoftIAF(Neuron):
         """Return the state after ``z``, 0 or 1; a spike subtracts the threshold."""
         return (s.v - z * p.v_threshold,)
 
-    @staticmethod
-    def idle(p: Any, s: Any, n: Value) -> tuple[Value, ...]:
-        """Return the state after ``n`` time steps without input: nothing changes."""
-        del p, n
-        return (s.v,)
-
 
 @dataclass(frozen=True)
 class SoftLIFParameters(NeuronParameters):
@@ -387,16 +325,6 @@ class SoftLIF(Neuron):
     def after(p: Any, s: Any, z: Value) -> tuple[Value, ...]:
         """Return the state after ``z``, 0 or 1; a spike subtracts ``v_fall``."""
         return (s.v - z * p.v_fall,)
-
-    @staticmethod
-    def idle(p: Any, s: Any, n: Value) -> tuple[Value, ...]:
-        """Return the state after ``n`` time steps without input: the potential decays."""
-        return ((1.0 - p.mem_gain) ** n * s.v,)
-
-    @staticmethod
-    def idle_margin(p: Any, s: Any) -> Value:
-        """Return an upper limit of later margins: the potential moves to 0."""
-        return maximum(s.v, 0.0) - p.v_threshold
 
 
 NEURONS: dict[str, type[Neuron]] = {

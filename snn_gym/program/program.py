@@ -6,55 +6,35 @@ limits read nothing else.
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, cast, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym._base.config import Config, Count, Length, TimeSteps, from_mapping, to_mapping
-from snn_gym._base.storage import dump_tensors, load_arrays, write_bytes_atomic
 from snn_gym.program.encoders import (
-    LEARNED,
     ReceptiveFields,
     SpikeEncoder,
-    encoder_name,
-    make_encoder,
 )
 from snn_gym.program.layers import (
-    Activation,
     Array,
     DenseLayer,
-    Filtered,
     GatedLayer,
-    Gates,
     Layer,
     LeakyLayer,
     NeuronLayer,
-    Operator,
     check_name,
 )
-from snn_gym.program.neuron import idle_equations
-from snn_gym.program.neurons import NEURONS, name_of
 
 Held = Literal["constant", "spikes"]
 """``constant``: the values of an observation are held as currents at all time steps; ``spikes``:
 an observation is a spike train (T, D), of which each time step sees a row."""
 Encoder = Held | SpikeEncoder | ReceptiveFields
 """Inputs of the first layer: the observation itself, or the spikes of an encoder."""
-Execution = Literal["clocked", "events"]
-"""``clocked``: all neurons are updated at every time step, in 32-bit floats; ``events``: neurons
-and units are updated only when they receive or may fire, with equal spikes."""
 Rule = Literal["argmax", "clip", "squash"]
 """``argmax``: the action is the place of the largest output; ``clip``: outputs within ``low`` and
 ``high``; ``squash``: ``low + (tanh(output) + 1) / 2 * (high - low)``."""
-
-MAX_BYTES = 1 << 26  # of a file
-_KEY = "snn_gym.program"  # in the header of a file, for the names of the program
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +163,6 @@ class Program:
     choice: Choice
     stateful: bool = False
     """Whether a decision begins with the state after the last one, until an episode ends."""
-    execution: Execution = "clocked"
     bits: int | None = None
     """Bits of a weight, 2 to 8: weights of an array are few levels times one scale; None: float."""
 
@@ -191,7 +170,6 @@ class Program:
         """Refuse parts that do not fit each other, and unknown names."""
         if not isinstance(self.encoder, SpikeEncoder | ReceptiveFields):
             check_name("encoder", self.encoder, Held)
-        check_name("execution", self.execution, Execution)
         kinds = {type(layer) for layer in self.layers}
         if len(kinds) > 1 or not kinds <= set(_KINDS):
             names = ", ".join(sorted(x.__name__ for x in kinds))
@@ -203,8 +181,6 @@ class Program:
             raise ValueError("a program of neurons has a decoder, and an ANN has none")
         _check_ann_or_decoder(self)
         _check_sizes(self)
-        if self.execution == "events":
-            _check_events(self)
 
     @property
     def spiking(self) -> bool:
@@ -296,38 +272,6 @@ class Program:
         """Neurons or units of each hidden layer."""
         return tuple(layer.size for layer in self.layers)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the program to one safetensors file, with its names as JSON in the header.
-
-        Args:
-            path: File to write.
-
-        Raises:
-            ValueError: A neuron or the encoder is not registered.
-        """
-        write_bytes_atomic(path, dump_tensors(_arrays(self), {_KEY: json.dumps(_described(self))}))
-
-    @staticmethod
-    def load(path: str | os.PathLike[str]) -> Program:
-        """Read a program; the file is not trusted.
-
-        Args:
-            path: A file that ``save`` wrote.
-
-        Raises:
-            ValueError: It is no file of ``save``, its parts do not fit each other, or a neuron or
-                encoder is not registered.
-        """
-        arrays, header = load_arrays(path, max_bytes=MAX_BYTES)
-        where = Path(path).name
-        if _KEY not in header:
-            raise ValueError(f"{where} holds no program; give a file that Program.save wrote")
-        try:
-            described = from_mapping(_Description, json.loads(header[_KEY]), "program")
-            return _program(described, dict(arrays))
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{where}: {error}") from error
-
 
 def _check_ann_or_decoder(program: Program) -> None:
     steps = 1 if program.decoder is None else program.decoder.coefficients.shape[1]
@@ -364,217 +308,8 @@ def _check_sizes(program: Program) -> None:
             raise ValueError(f"{text.format(found)}, expected {expected}")
 
 
-def _check_events(program: Program) -> None:
-    """Refuse parts that have no event-driven form."""
-    for layer in program.neurons:
-        if idle_equations(layer.neuron) is None:
-            raise ValueError(
-                f"neuron {name_of(layer.neuron)!r} has no idle(p, s, n), its state after n time "
-                "steps without input; define it, or keep execution='clocked'"
-            )
-    if program.gated or len(program.leaky) > 1:
-        raise ValueError(
-            "gated units, and leaky integrators behind others, change in every decision, without "
-            "an event; train one layer of leaky integrators, or keep execution='clocked'"
-        )
-
-
 UNCHOSEN = Choice("argmax", np.zeros(0, np.float32), np.zeros(0, np.float32))
 """Choice for discrete actions, and for programs of which only the outputs are read."""
-
-
-# ---- files ---------------------------------------------------------------------------------------
-# Arrays of each part in a file, by the names of its fields. A layer may lack ``recurrent`` alone.
-_ARRAYS: Mapping[type, tuple[str, ...]] = {
-    Normaliser: ("mean", "std"),
-    ReceptiveFields: ("centres", "widths"),
-    NeuronLayer: ("weights", "biases", "constants", "rest", "recurrent"),
-    DenseLayer: ("weights", "biases"),
-    GatedLayer: ("weights", "biases", "recurrent", "recurrent_biases"),
-    LeakyLayer: ("weights", "biases", "decay"),
-    Decoder: ("coefficients", "transition"),
-    Head: ("weights", "biases"),
-    Choice: ("low", "high"),
-}
-_LATER = {"bits", "levels", "integrator", "convolution"}  # names that files of older versions lack
-PartT = TypeVar("PartT")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Unit(Config):
-    """Names of a layer in a file: a registered neuron, an activation, gates or an integrator."""
-
-    operator: Literal["linear", "convolution"]
-    neuron: str | None = None
-    activation: Activation | None = None
-    gates: Gates | None = None
-    integrator: Literal["leaky"] | None = None
-    levels: Count | None = None
-    convolution: Filtered | None = None
-
-    def _check(self) -> None:
-        if (self.operator == "convolution") != (self.convolution is not None):
-            raise ValueError("a layer names its convolution if its operator is one")
-        named = (self.neuron, self.activation, self.gates, self.integrator)
-        if sum(x is not None for x in named) != 1:
-            raise ValueError(
-                "a layer must name one of a neuron, an activation, gates and an integrator"
-            )
-        if self.neuron is not None and self.neuron not in NEURONS:
-            raise ValueError(
-                f"neuron {self.neuron!r} is not registered; registered: {', '.join(NEURONS)}; call "
-                "register_neuron first"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Description(Config):
-    """Names and numbers of a program in a file, beside its arrays."""
-
-    format: Literal["snn_gym.program/1"]
-    inputs: Count
-    encoder: str
-    """``constant``, ``spikes``, or the registered name of an encoder."""
-    encoder_parameters: Mapping[str, Any]
-    clips: Annotated[tuple[float, ...], Length(0, 100)]
-    """Limit of each normaliser."""
-    layers: Annotated[tuple[_Unit, ...], Length(0, 1000)]
-    time_steps: TimeSteps
-    rule: Rule
-    limit: float | None
-    stateful: bool
-    execution: Execution
-    bits: int | None = None
-
-
-def _described(program: Program) -> dict[str, Any]:
-    """Return the names and numbers of a program's file."""
-    encoder = program.encoder
-    description = _Description(
-        format="snn_gym.program/1",
-        inputs=program.inputs,
-        encoder=encoder if isinstance(encoder, str) else encoder_name(encoder),
-        encoder_parameters=to_mapping(encoder) if isinstance(encoder, SpikeEncoder) else {},
-        clips=tuple(x.clip for x in program.normalisers),
-        layers=tuple(map(_unit, program.layers)),
-        time_steps=program.time_steps,
-        rule=program.choice.rule,
-        limit=program.choice.limit,
-        stateful=program.stateful,
-        execution=program.execution,
-        bits=program.bits,
-    )
-    mapping = to_mapping(description)
-    for names in (mapping, *mapping["layers"]):
-        for name in _LATER & names.keys():
-            if names[name] is None:  # as programs were written before there was a choice
-                del names[name]
-    return mapping
-
-
-def _unit(layer: Layer) -> _Unit:
-    """Return a layer's names for a file; ValueError if its neuron is not registered."""
-    own: dict[str, Any] = {"operator": "linear"}
-    if isinstance(layer.operator, Filtered):
-        own = {"operator": "convolution", "convolution": layer.operator}
-    if isinstance(layer, GatedLayer):
-        return _Unit(**own, gates=layer.gates)
-    if isinstance(layer, DenseLayer):
-        return _Unit(**own, activation=layer.activation, levels=layer.levels)
-    if isinstance(layer, LeakyLayer):
-        return _Unit(**own, integrator="leaky")
-    name = name_of(layer.neuron)
-    if NEURONS.get(name) is not layer.neuron:
-        raise ValueError(
-            f"neuron {name!r} is not registered, and files hold names and no code; call "
-            "snn_gym.spiking.register_neuron first"
-        )
-    return _Unit(**own, neuron=name)
-
-
-def _arrays(program: Program) -> dict[str, Array]:
-    """Return the arrays of a program by name."""
-    parts: dict[str, Any] = {
-        "head": program.head,
-        "choice": program.choice,
-        **{f"normalisers.{k}": x for k, x in enumerate(program.normalisers, start=1)},
-        **{f"layers.{k}": x for k, x in enumerate(program.layers, start=1)},
-        "encoder": program.encoder,
-        "decoder": program.decoder,
-    }
-    arrays = {
-        f"{label}.{name}": getattr(part, name)
-        for label, part in parts.items()
-        for name in _ARRAYS.get(type(part), ())  # nothing of most encoders, and of no decoder
-    }
-    return {name: array for name, array in arrays.items() if array is not None}
-
-
-def _take(
-    kind: type[PartT], label: str, arrays: dict[str, NDArray[Any]], optional: str = ""
-) -> dict[str, Any]:
-    """Remove the arrays of a part from ``arrays``; return them by field, None for ``optional``."""
-    taken = {name: arrays.pop(f"{label}.{name}", None) for name in _ARRAYS[kind]}
-    for name, array in taken.items():
-        if array is None and name != optional:
-            raise ValueError(f"array {label}.{name} is missing")
-        if array is not None and (array.dtype != np.float32 or not np.isfinite(array).all()):
-            raise ValueError(f"array {label}.{name} must hold finite float32, got {array.dtype}")
-    return taken
-
-
-def _program(described: _Description, arrays: dict[str, NDArray[Any]]) -> Program:
-    """Build a program; it empties ``arrays``. ValueError for missing, unfitting and spare ones."""
-    # Arrays are taken out one by one: what remains belongs to no part, and is refused.
-    units = enumerate(described.layers, start=1)
-    layers = tuple(_layer(unit, f"layers.{k}", arrays) for k, unit in units)
-    spiking = described.layers and described.layers[0].neuron is not None
-    decoder = Decoder(**_take(Decoder, "decoder", arrays)) if spiking else None
-    choice = _take(Choice, "choice", arrays)
-    program = Program(
-        inputs=described.inputs,
-        encoder=_encoder(described, arrays),
-        normalisers=tuple(
-            Normaliser(**_take(Normaliser, f"normalisers.{k}", arrays), clip=clip)
-            for k, clip in enumerate(described.clips, start=1)
-        ),
-        layers=layers,
-        time_steps=described.time_steps,
-        decoder=decoder,
-        head=Head(**_take(Head, "head", arrays)),
-        choice=Choice(described.rule, **choice, limit=described.limit),
-        stateful=described.stateful,
-        execution=described.execution,
-        bits=described.bits,
-    )
-    if arrays:
-        raise ValueError(f"arrays {', '.join(sorted(arrays))} belong to no part")
-    return program
-
-
-def _encoder(described: _Description, arrays: dict[str, NDArray[Any]]) -> Encoder:
-    name = described.encoder
-    if name == LEARNED:
-        return ReceptiveFields(**_take(ReceptiveFields, "encoder", arrays))
-    if name in get_args(Held):
-        return cast("Held", name)
-    encoder = make_encoder(name, described.encoder_parameters)
-    assert isinstance(encoder, SpikeEncoder)  # the constant one is in ``Held``
-    return encoder
-
-
-def _layer(unit: _Unit, label: str, arrays: dict[str, NDArray[Any]]) -> Layer:
-    operator: Operator = unit.convolution or "linear"
-    if unit.activation is not None:
-        own = _take(DenseLayer, label, arrays)
-        return DenseLayer(unit.activation, **own, operator=operator, levels=unit.levels)
-    if unit.gates is not None:
-        return GatedLayer(unit.gates, **_take(GatedLayer, label, arrays), operator=operator)
-    if unit.integrator is not None:
-        return LeakyLayer(**_take(LeakyLayer, label, arrays), operator=operator)
-    assert unit.neuron is not None  # one of the four is named
-    own = _take(NeuronLayer, label, arrays, optional="recurrent")
-    return NeuronLayer(NEURONS[unit.neuron], **own, operator=operator)
 
 
 # ---- compaction ----------------------------------------------------------------------------------

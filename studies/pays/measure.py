@@ -14,7 +14,6 @@ from snn_gym import load_pretrained
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.leaderboard.evaluation import OFFICIAL_EPISODES, evaluation_seeds
 from snn_gym.policies.raw_observations import raw_policy
-from snn_gym.program.events import with_events
 from snn_gym.program.prices import PRICES
 from snn_gym_deploy.instructions import Target, count_instructions
 from studies.pays.contenders import Contender
@@ -65,7 +64,7 @@ def event_prices(key: tuple[str, ...]) -> list[float]:
     agent, environment, seed = key
     policy = raw_policy(load_pretrained(agent, environment, int(seed)), environment)
     seeds = evaluation_seeds(OFFICIAL_EPISODES)
-    played = episode_costs(with_events(policy.program()), environment, seeds)
+    played = episode_costs(policy.program(), environment, seeds)
     return [price.of(played) or 0.0 for price in PRICES.values()]
 
 

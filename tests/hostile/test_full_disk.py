@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 import snn_gym
 from snn_gym.cli import main
 from snn_gym.plots import style
-from snn_gym.policies.frozen import program_of
 from snn_gym.training.checkpoint import previous_checkpoint, resume_newest, save_checkpoint
 from snn_gym.training.dynamics_log import write_rows
 from snn_gym.training.logs import EpisodeLog
@@ -61,7 +60,6 @@ WRITERS = {
     "episodes.csv": lambda model, path: episodes(path),
     "dynamics.csv": lambda model, path: write_rows(path, [(k, "a", "b", 0.5) for k in range(300)]),
     "picture.png": lambda model, path: draw(path),
-    "agent.safetensors": lambda model, path: program_of(model).save(path),
 }
 
 

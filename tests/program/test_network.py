@@ -1,6 +1,5 @@
-"""Programs of policies: decisions, files, refusals and compaction."""
+"""Programs of policies: decisions, refusals and compaction."""
 
-import json
 import math
 from dataclasses import replace
 
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.utils import ConstantSchedule
 
-from snn_gym._base.storage import dump_tensors, load_tensors
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
     SpikingSACPolicy,
@@ -40,7 +38,7 @@ from snn_gym.program import (
 )
 from snn_gym.program.interpreter import rest_state
 from snn_gym.program.layers import GATES
-from snn_gym.program.neurons import ALIF, IAF, LIFBox
+from snn_gym.program.neurons import ALIF, LIFBox
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.execution import next_noise
 from tests.made import (
@@ -110,28 +108,12 @@ def test_policies_interpreter_compiled_call_and_frozen_policies_decide_alike(
     np.testing.assert_array_equal(single, actions[1])
 
 
-@pytest.mark.parametrize("neuron", ["lif_box", "lif", "iaf", "alif", "iaf_soft", "lif_soft"])
-@pytest.mark.parametrize("recurrent", [False, True])
-def test_a_file_restores_the_whole_program(neuron, recurrent, tmp_path):
-    before = build(SpikingActorCriticPolicy, neuron=neuron, recurrent=recurrent).program()
-    before.save(tmp_path / "agent")
-    after, observations = Program.load(tmp_path / "agent"), observe("analogue", 20)
-    assert after.neurons[0].neuron is before.neurons[0].neuron
-    outputs = [decide(program, observations).outputs for program in (before, after)]
-    np.testing.assert_array_equal(*outputs)
-    after.save(tmp_path / "again")
-    assert (tmp_path / "agent").read_bytes() == (tmp_path / "again").read_bytes()
-
-
 @pytest.mark.parametrize("arguments", DENSE.values(), ids=DENSE)
 @pytest.mark.parametrize("seen", ["analogue", "spikes"])
-def test_a_file_and_a_frozen_policy_restore_an_ann(seen, arguments, tmp_path):
+def test_the_interpreter_and_a_frozen_policy_decide_as_an_ann(seen, arguments):
     policy, observations = build_ann(seen, "continuous", **arguments), observe(seen, 40)
-    policy.program().save(tmp_path / "ann")
     expected = policy.predict(observations, deterministic=True)[0]
-    program = Program.load(tmp_path / "ann")
-    assert program.bits == policy.program().bits
-    read = decide(program, observations).actions
+    read = decide(policy.program(), observations).actions
     for actions in (read.reshape(expected.shape), freeze(policy).predict(observations)[0]):
         np.testing.assert_allclose(actions, expected, rtol=1e-5, atol=1e-5)
     assert len(np.unique(expected)) > 5
@@ -210,7 +192,7 @@ def test_a_linear_program_equals_a_hand_worked_product():
 @pytest.mark.parametrize("kind", [StatefulActorCriticPolicy, StatefulDQNPolicy])
 @pytest.mark.parametrize("gates", ["gru", "lstm", "rnn", "leaky"])
 @pytest.mark.parametrize("seen", ["analogue", "spikes"])
-def test_gated_units_decide_alike_in_every_runtime(seen, gates, kind, tmp_path):
+def test_gated_units_decide_alike_in_every_runtime(seen, gates, kind):
     torch.manual_seed(0)
     flag = {"spiking_actor" if kind is StatefulActorCriticPolicy else "spiking": False}
     policy = kind(
@@ -220,8 +202,7 @@ def test_gated_units_decide_alike_in_every_runtime(seen, gates, kind, tmp_path):
     with torch.no_grad():
         for parameter in policy.parameters():
             parameter.mul_(3.0)
-    policy.program().save(tmp_path / "gated.safetensors")
-    program = Program.load(tmp_path / "gated.safetensors")
+    program = policy.program()
     fast = CompiledProgram(program)
     frozen, state, read, kept, met = freeze(policy), None, None, None, set()
     carried = rest_state(program, 1)
@@ -267,12 +248,9 @@ def test_gated_units_without_effect_are_cut(gates):
 @pytest.mark.parametrize(("kind", "chosen"), [
     (SpikingActorCriticPolicy, "discrete"), (SpikingTD3Policy, "continuous"),
 ])  # fmt: skip
-def test_every_encoder_decoder_and_learned_constant_is_part_of_a_program(
-    kind, chosen, network, tmp_path
-):
+def test_every_encoder_decoder_and_learned_constant_is_part_of_a_program(kind, chosen, network):
     policy = scattered(build(kind, "analogue", chosen, **network))
-    policy.program().save(tmp_path / "agent.safetensors")
-    program, observations = Program.load(tmp_path / "agent.safetensors"), observe("analogue", 60)
+    program, observations = policy.program(), observe("analogue", 60)
     with torch.no_grad():
         seen = policy.network_inputs(policy.obs_to_tensor(observations)[0])
         recorded = policy.acting_network().record(seen, head=policy.readout())
@@ -334,7 +312,7 @@ def test_noise_is_given_to_a_program():
     np.testing.assert_array_equal(frozen.predict(observations)[0], expected)
 
 
-def test_the_mean_of_gsde_is_clipped_before_it_is_squashed(tmp_path):
+def test_the_mean_of_gsde_is_clipped_before_it_is_squashed():
     for kind in (SpikingSACPolicy, StockSACPolicy):
         policy = kind(
             SEEN["analogue"], CHOSEN["continuous"], ConstantSchedule(0.1), use_sde=True,
@@ -365,7 +343,6 @@ LEAKY = LeakyLayer(row(2.0), ZERO + 1, ZERO + np.float32(0.5))
 
 @pytest.mark.parametrize(("changes", "message"), [
     ({"encoder": "rate"}, "encoder 'rate' is unknown; known: constant, spikes"),
-    ({"execution": "event"}, "execution 'event' is unknown; known: clocked"),
     ({"inputs": 2}, "a normaliser has 1 values, expected 2"),
     ({"normalisers": (), "inputs": 2}, "layer 1 has 1 inputs, expected 2"),
     ({"time_steps": 3}, "time_steps is 3, and the decoder reads 4"),
@@ -413,58 +390,6 @@ NEURON, UNIT = one_neuron().neurons[0], one_gated_unit("gru").gated[0]
 def test_unknown_names_and_wrong_shapes_are_named(part, changes, message):
     with pytest.raises(ValueError, match=message):
         replace(part, **changes)
-
-
-@pytest.mark.parametrize(("name", "value", "message"), [
-    ("layers.1.weights", None, "array layers.1.weights is missing"),
-    ("layers.1.more", ZERO, "arrays layers.1.more belong to no part"),
-    ("head.biases", np.zeros(2), "array head.biases must hold finite float32, got float64"),
-    ("head.biases", np.full(2, np.nan, np.float32), "head.biases must hold finite float32"),
-    ("head.biases", ZERO, r"weights of shape \(2, 1\) and biases of \(1,\)"),
-])  # fmt: skip
-def test_arrays_of_untrusted_files_are_checked(name, value, message, tmp_path):
-    path = tmp_path / "agent.safetensors"
-    one_neuron().save(path)
-    tensors, header = load_tensors(path, max_bytes=10**6)
-    arrays = {key: tensor.numpy() for key, tensor in tensors.items() if key != name}
-    if value is not None:
-        arrays[name] = value
-    path.write_bytes(dump_tensors(arrays, header))
-    with pytest.raises(ValueError, match=f"agent.safetensors: .*{message}"):
-        Program.load(path)
-
-
-@pytest.mark.parametrize(("change", "message"), [
-    ({"format": "snn_gym.program/2"}, "format"),
-    ({"execution": "event"}, "execution"),
-    ({"code": "import os"}, "unknown"),
-    ({"time_steps": 0}, "time_steps"),
-])  # fmt: skip
-def test_names_of_untrusted_files_are_checked(change, message, tmp_path):
-    path = tmp_path / "agent.safetensors"
-    one_neuron().save(path)
-    tensors, header = load_tensors(path, max_bytes=10**6)
-    (key,) = header
-    described = {**json.loads(header[key]), **change}
-    path.write_bytes(dump_tensors(tensors, {key: json.dumps(described)}))
-    with pytest.raises(ValueError, match=message):
-        Program.load(path)
-    path.write_bytes(dump_tensors(tensors, {key: json.dumps(described)[:-1]}))
-    with pytest.raises(ValueError, match=r"agent\.safetensors: "):
-        Program.load(path)
-    path.write_bytes(dump_tensors(tensors))
-    with pytest.raises(ValueError, match="holds no program"):
-        Program.load(path)
-
-
-def test_a_neuron_that_is_not_registered_has_no_file(tmp_path):
-    class Own(IAF):
-        """A neuron without a name."""
-
-    layer = replace(one_neuron().neurons[0], neuron=Own, constants=np.ones(2, np.float32))
-    with pytest.raises(ValueError, match="neuron 'Own' is not registered"):
-        one_neuron(layers=(layer,)).save(tmp_path / "own.safetensors")
-    assert not list(tmp_path.iterdir())
 
 
 def chain(recurrent):
