@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import (
     Annotated,
     Any,
+    ClassVar,
     Literal,
     NamedTuple,
     TypeVar,
@@ -127,6 +128,9 @@ TimeSteps = Annotated[Count, Range(at_most=MAX_TIME_STEPS)]
 class Config:
     """Base of frozen dataclasses whose values always fit their fields' annotations."""
 
+    gone: ClassVar[Mapping[str, Any]] = {}
+    """Fields of older files, with the one value of each that the class still stands for."""
+
     def __post_init__(self) -> None:
         """Convert every value as ``from_mapping`` does, then check them together."""
         cls: Any = type(self)
@@ -152,6 +156,8 @@ def from_mapping(cls: type[ConfigT], mapping: Mapping[str, Any], where: str) -> 
     form = _form(cls)
     if type(mapping) is not dict and not isinstance(mapping, Mapping):
         raise ValueError(f"{where}: expected a table of {cls.__name__}, got {_show(mapping)}")
+    if form.gone:
+        mapping = {k: x for k, x in mapping.items() if k not in form.gone or x != form.gone[k]}
     if not form.required <= mapping.keys() <= form.converters.keys():
         raise _unfit_keys(form, mapping, where)
     converters = form.converters
@@ -224,6 +230,8 @@ class _Form(NamedTuple):
     factories: Mapping[str, Callable[[], Any]]
     is_plain: bool
     """Whether it is a `Config` without an initialisation of its own."""
+    gone: Mapping[str, Any]
+    """Fields of older files."""
 
 
 @functools.cache
@@ -243,6 +251,7 @@ def _form(cls: Any) -> _Form:
         defaults,
         factories,
         is_plain,
+        getattr(cls, "gone", {}),
     )
 
 

@@ -218,25 +218,6 @@ def count_call(model: Any) -> None:
     model.learn_calls = getattr(model, "learn_calls", 0) + 1
 
 
-def set_up_learning(
-    model: BaseAlgorithm,
-    total_timesteps: int,
-    callback: MaybeCallback,
-    tb_log_name: str | None,
-    reset_num_timesteps: bool,
-    progress_bar: bool,
-) -> tuple[int, BaseCallback]:
-    """Set up a call of ``learn``; return ``num_timesteps`` at its end, and one callback.
-
-    Raise ValueError if ``total_timesteps`` is below 1.
-    """
-    if total_timesteps < 1:
-        raise ValueError(f"total_timesteps must be at least 1, got {total_timesteps}")
-    name = tb_log_name or type(model).__name__
-    count_call(model)
-    return model._setup_learn(total_timesteps, callback, reset_num_timesteps, name, progress_bar)
-
-
 class SettingsAlgorithm(BaseAlgorithm):
     """Stable-Baselines3 algorithm whose hyper-parameters are the fields of a settings dataclass."""
 
@@ -307,18 +288,36 @@ class SettingsAlgorithm(BaseAlgorithm):
             record(f"time/{name}", number, exclude="tensorboard")
         self.logger.dump(step=self.num_timesteps)
 
-    def _learn(
+    def learn(
         self,
         total_timesteps: int,
-        callback: MaybeCallback,
-        log_interval: int | None,
-        tb_log_name: str | None,
-        reset_num_timesteps: bool,
-        progress_bar: bool,
-    ) -> None:
-        """Make rollouts until the budget is spent or a callback stops."""
-        total_timesteps, callback = set_up_learning(
-            self, total_timesteps, callback, tb_log_name, reset_num_timesteps, progress_bar
+        callback: MaybeCallback = None,
+        log_interval: int | None = 10,
+        tb_log_name: str | None = None,
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> Self:
+        """Learn, as Stable-Baselines3 defines it, until ``total_timesteps`` are reached.
+
+        Args:
+            total_timesteps: Environment steps of all environments; the last rollout, which cannot
+                be cut, may exceed them.
+            callback: Called as the class says.
+            log_interval: Rollouts between logs; None for no logs.
+            tb_log_name: Name of the run for TensorBoard; the class's name if None.
+            reset_num_timesteps: Whether steps and episodes are counted from 0.
+            progress_bar: Whether to show a progress bar.
+
+        Raises:
+            ValueError: ``total_timesteps`` is below 1, or an observation, a reward or a weight is
+                not finite.
+        """
+        if total_timesteps < 1:
+            raise ValueError(f"total_timesteps must be at least 1, got {total_timesteps}")
+        count_call(self)
+        name = tb_log_name or type(self).__name__
+        total_timesteps, callback = self._setup_learn(
+            total_timesteps, callback, reset_num_timesteps, name, progress_bar
         )
         self._start_learning()
         callback.on_training_start(locals(), globals())
@@ -329,6 +328,7 @@ class SettingsAlgorithm(BaseAlgorithm):
             if log_interval is not None and rollouts % log_interval == 0:
                 self.dump_logs()
         callback.on_training_end()
+        return self
 
     @abstractmethod
     def _start_learning(self) -> None:
@@ -513,35 +513,6 @@ class GradientFreeAlgorithm(SettingsAlgorithm):
             self._stopped |= not self._callback.on_step()
         return rollouts
 
-    def learn(
-        self,
-        total_timesteps: int,
-        callback: MaybeCallback = None,
-        log_interval: int | None = 100,
-        tb_log_name: str | None = None,
-        reset_num_timesteps: bool = True,
-        progress_bar: bool = False,
-    ) -> Self:
-        """Learn, as Stable-Baselines3 defines it.
-
-        Args:
-            total_timesteps: Environment steps of all judging episodes.
-            callback: Called as the class says.
-            log_interval: Iterations between logs; None for no logs.
-            tb_log_name: Name of the run for TensorBoard; the class's name if None.
-            reset_num_timesteps: Whether steps and episodes are counted from 0.
-            progress_bar: Whether to show a progress bar.
-
-        Raises:
-            ValueError: ``total_timesteps`` is below 1, or an observation, a reward or a weight is
-                not finite.
-        """
-        self._learn(
-            total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar
-        )
-        self._callback = None
-        return self
-
     def _start_learning(self) -> None:
         self._stopped, self._judge = False, None
 
@@ -551,6 +522,7 @@ class GradientFreeAlgorithm(SettingsAlgorithm):
         self._iterate()
         self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
         callback.on_rollout_end()
+        self._callback = None
         return not self._stopped
 
     def set_env(self, env: GymEnv, force_reset: bool = True) -> None:

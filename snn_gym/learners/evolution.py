@@ -103,8 +103,8 @@ def centred_ranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 class CMAES(GradientFreeAlgorithm):
     """CMA-ES of the ``cmaes`` package (https://github.com/CyberAgentAILab/cmaes).
 
-    Hansen 2016, https://arxiv.org/abs/1604.00772. By default above 200 synapses, the separable
-    variant adapts variances only: Ros and Hansen 2008,
+    Hansen 2016, https://arxiv.org/abs/1604.00772. Above 200 synapses, the separable variant
+    adapts variances only: Ros and Hansen 2008,
     https://doi.org/10.1007/978-3-540-87700-4_30. All networks of a generation play the same
     episodes. The policy holds the distribution's mean.
     """
@@ -131,10 +131,8 @@ class CMAES(GradientFreeAlgorithm):
 
     def _strategy(self) -> CMA | SepCMA:
         """Return a strategy in its first generation, around the policy's weights."""
-        mean, separable = self.weights.astype(np.float64), self.settings.separable
-        if separable is None:
-            separable = mean.size > _SEPARABLE_ABOVE
-        kind = SepCMA if separable else CMA
+        mean = self.weights.astype(np.float64)
+        kind = SepCMA if mean.size > _SEPARABLE_ABOVE else CMA
         return kind(mean, self.settings.initial_std, population_size=self.settings.population_size)
 
 
@@ -161,8 +159,6 @@ class WinStayMemory(ComparingMemory):
 
     moves: NDArray[np.int8]
     """(W,), -1, 0 or 1, of the next candidate."""
-    may_reverse: bool = True
-    """Whether the next loss may reverse the moves; not if the last one did."""
 
 
 class ComparingLearner(GradientFreeAlgorithm):
@@ -170,7 +166,6 @@ class ComparingLearner(GradientFreeAlgorithm):
 
     Comparisons:
 
-    - ``paired``: both play the same new episodes in every iteration;
     - ``until_accepted``: candidates play the same episodes until one is accepted, so that the
       accepted weights are judged once for all of them;
     - ``kept_score``: candidates play new episodes, and the accepted weights keep the score with
@@ -186,7 +181,7 @@ class ComparingLearner(GradientFreeAlgorithm):
         """Return a candidate (W,)."""
 
     def _learn_from(self, gain: float) -> None:
-        """Learn from the candidate's gain in mean return, below 0 if rejected; here, nothing."""
+        """Learn from the candidate's gain in mean return, below 0 if rejected; here nothing."""
 
     def _first_memory(self) -> ComparingMemory:
         count = self.settings.probe_episodes
@@ -194,43 +189,20 @@ class ComparingLearner(GradientFreeAlgorithm):
 
     def _iterate(self) -> None:
         candidate, comparison = self._propose(), self.settings.comparison
-        if comparison != "until_accepted" or np.isnan(self.memory.scores).all():
-            self.memory.seeds[:] = self.probe_seeds()
-        if comparison == "paired":
-            self.memory.scores[:] = np.nan
-        gain, scores = self._compare(candidate)
-        if gain >= 0:
-            self.weights = candidate
-            self.memory.scores[:] = scores if comparison == "kept_score" else np.nan
-        self._learn_from(gain)
-
-    def _compare(self, candidate: NDArray[np.float32]) -> tuple[float, NDArray[np.float64]]:
-        """Return the candidate's gain in mean return, and its returns (E,), NaN if not played."""
-        count = self.settings.probe_episodes
-        scores, gain = np.full(count, np.nan), 0.0
-        rejects_early = self.settings.early_rejection and count > 1
-        for part in (slice(0, 1), slice(1, None)) if rejects_early else (slice(None),):
-            scores[part] = self._play(candidate, part)
-            accepted = self.memory.scores
-            if self.settings.comparison != "kept_score":
-                accepted = np.where(np.isnan(scores), np.nan, accepted)
-            # Both means are over the episodes played so far.
-            gain = float(np.nanmean(scores) - np.nanmean(accepted))
-            if gain < 0:
-                break
-        return gain, scores
-
-    def _play(self, candidate: NDArray[np.float32], part: slice) -> NDArray[np.float64]:
-        """Return the candidate's returns on ``part``; fill in the accepted weights' if missing."""
-        accepted = self.memory.scores[part]
-        missing = bool(np.isnan(accepted).any())
+        memory = self.memory
+        missing = bool(np.isnan(memory.scores).any())
+        if comparison == "kept_score" or missing:
+            memory.seeds[:] = self.probe_seeds()
         # One call plays both in one batch.
         networks = np.stack([self.weights, candidate] if missing else [candidate])
-        returns = self.judge(networks, self.memory.seeds[part].tolist()).returns
+        returns = self.judge(networks, memory.seeds.tolist()).returns
         if missing:
-            accepted[:] = returns[0]
-        scores: NDArray[np.float64] = returns[-1]
-        return scores
+            memory.scores[:] = returns[0]
+        gain = float(np.mean(returns[-1]) - np.mean(memory.scores))
+        if gain >= 0:
+            self.weights = candidate
+            memory.scores[:] = returns[-1] if comparison == "kept_score" else np.nan
+        self._learn_from(gain)
 
 
 class AcceptReject(ComparingLearner):
@@ -252,8 +224,6 @@ class AcceptReject(ComparingLearner):
     def _propose(self) -> NDArray[np.float32]:
         weights = self.weights
         steps = self.rng.standard_normal(weights.size)
-        if self.settings.step_shape == "sign":
-            steps = np.sign(steps)
         moved = self.rng.random(weights.size) < self.settings.moved_share
         # At least one weight moves.
         moved[self.rng.integers(weights.size)] = True
@@ -273,9 +243,7 @@ class RandomSearch(GradientFreeAlgorithm):
     settings: RandomSearchSettings
 
     def _iterate(self) -> None:
-        fresh = start_weights(
-            self.population, self.rng, self.settings.candidates, head_scale=self.settings.head_scale
-        )
+        fresh = start_weights(self.population, self.rng, self.settings.candidates, head_scale=1.0)
         networks = np.concatenate([self.weights[None], fresh])
         # On a tie, argmax takes the first: the present weights stay.
         self.weights = networks[self.judge(networks).returns.mean(axis=1).argmax()]
@@ -286,9 +254,8 @@ class WinStay(ComparingLearner):
 
     A move is one of -a, 0 and a. If the moves raised the return, all synapses repeat them
     (win-stay); if they lowered it the weights go back, and every synapse draws a new move
-    (lose-shift), or first tries the opposite. An equal return keeps the weights
-    and draws new moves. Bhargava et al. 2022, https://arxiv.org/abs/2105.14383, have win-stay
-    synapses whose weights do not go back.
+    (lose-shift). An equal return keeps the weights and draws new moves. Bhargava et al. 2022,
+    https://arxiv.org/abs/2105.14383, have win-stay synapses whose weights do not go back.
     """
 
     settings_class = WinStaySettings
@@ -302,14 +269,8 @@ class WinStay(ComparingLearner):
         return (self.weights + self.settings.step_size * self.memory.moves).astype(np.float32)
 
     def _learn_from(self, gain: float) -> None:
-        memory = self.memory
-        # After two losses in a row neither direction pays.
-        reverses = gain < 0 and self.settings.lose == "reverse" and memory.may_reverse
-        memory.may_reverse = not reverses
-        if reverses:
-            memory.moves *= -1
-        elif gain <= 0:
-            memory.moves = self._drawn_moves()
+        if gain <= 0:
+            self.memory.moves = self._drawn_moves()
 
     def _drawn_moves(self) -> NDArray[np.int8]:
         """Draw moves (W,) in {-1, 0, 1}."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from snn_gym._base.config import Config, Count, NonNegative, Positive, PositiveShare, Range, Share
 from snn_gym.envs.synapses.plasticity import PRESETS, check_rule
 
 # ---- settings ------------------------------------------------------------------------------------
 PRESET_NAMES = tuple(PRESETS)
-LearnerName = Literal["shared_table", "synapse_tables", "q_network", "policy_gradient"]
 # Each copy takes memory at once, and a file may ask for any number of them.
 Copies = Annotated[int, Range(at_least=1, at_most=65_536)]
 Limits = tuple[tuple[float, ...], tuple[float, ...]]
@@ -39,10 +39,9 @@ class LearnerSettings(Config):
 class ComparingSettings(LearnerSettings):
     """Hyper-parameters of learners that compare a candidate with the weights they hold."""
 
-    comparison: Literal["paired", "until_accepted", "kept_score"] = "until_accepted"
+    gone: ClassVar[Mapping[str, Any]] = {"early_rejection": False}
+    comparison: Literal["until_accepted", "kept_score"] = "until_accepted"
     """Episodes of a comparison; see ``ComparingLearner``."""
-    early_rejection: bool = False
-    """Whether a candidate that is worse in the first episode is rejected without the others."""
 
     @property
     def episodes_per_iteration(self) -> int:
@@ -54,10 +53,9 @@ class ComparingSettings(LearnerSettings):
 class AcceptRejectSettings(ComparingSettings):
     """Hyper-parameters of ``AcceptReject``."""
 
+    gone: ClassVar[Mapping[str, Any]] = {**ComparingSettings.gone, "step_shape": "normal"}
     step_size: Positive = 1.0
-    """Standard deviation of a weight's step, or its length where steps are signs."""
-    step_shape: Literal["normal", "sign"] = "normal"
-    """Whether a step is normally distributed, or plus or minus ``step_size``."""
+    """Standard deviation of a weight's step."""
     moved_share: PositiveShare = 1.0
     """Probability that a candidate moves each weight; it moves at least one."""
 
@@ -66,10 +64,9 @@ class AcceptRejectSettings(ComparingSettings):
 class RandomSearchSettings(LearnerSettings):
     """Hyper-parameters of ``RandomSearch``."""
 
+    gone: ClassVar[Mapping[str, Any]] = {"head_scale": 1.0}
     candidates: Count = 16
     """Fresh networks of an iteration."""
-    head_scale: Positive = 1.0
-    """Spread of the outputs where all decoded activity is 1."""
 
     @property
     def episodes_per_iteration(self) -> int:
@@ -81,12 +78,11 @@ class RandomSearchSettings(LearnerSettings):
 class WinStaySettings(ComparingSettings):
     """Hyper-parameters of ``WinStay``."""
 
+    gone: ClassVar[Mapping[str, Any]] = {**ComparingSettings.gone, "lose": "redraw"}
     step_size: Positive = 0.5
     """Length of a move."""
     moved_share: PositiveShare = 0.5
     """Probability that the drawn move of a synapse is not 0."""
-    lose: Literal["redraw", "reverse"] = "redraw"
-    """After a loss, whether moves are drawn anew or first reversed."""
 
 
 @dataclass(frozen=True)
@@ -110,14 +106,13 @@ class EvolutionStrategiesSettings(LearnerSettings):
 
 @dataclass(frozen=True)
 class CMAESSettings(LearnerSettings):
-    """Hyper-parameters of ``CMAES``."""
+    """Hyper-parameters of ``CMAES``; only variances are adapted above 200 synapses."""
 
+    gone: ClassVar[Mapping[str, Any]] = {"separable": None}
     initial_std: Positive = 0.5
     """Standard deviation of the first generation's weights around the start."""
     population_size: Annotated[int, Range(at_least=2)] = 18
     """Networks of a generation; Hansen's ``4 + 3 ln W`` for about 114 weights."""
-    separable: bool | None = None
-    """Whether only variances are adapted; None: above 200 synapses."""
 
     @property
     def episodes_per_iteration(self) -> int:
@@ -135,24 +130,22 @@ class SynapseAgentsSettings(LearnerSettings):
     """Hyper-parameters of ``SynapseAgents``."""
 
     budget_class: ClassVar[str] = "local"
+    gone: ClassVar[Mapping[str, Any]] = {
+        "learner": "shared_table",
+        "restlessness": 0.0,
+        "restless_step_size": 0.5,
+    }
     preset: Annotated[str, _check_preset] = "weight+topology"
     """Features that synapses observe, a key of ``snn_gym.envs.synapses.plasticity.PRESETS``."""
-    learner: LearnerName = "shared_table"
-    """Learning rule of the synapses."""
     reward: Literal["global", "local"] = "global"
     """Reward of a synapse: ``global``, or ``local``, the mean of the global reward and the
     move times the synapse's eligibility (from the advantages within the episodes)."""
     learning_rate: Positive = 0.1
-    """Rate of the tables, or of the networks' Adam."""
+    """Rate of the table."""
     gamma: Annotated[float, Range(at_least=0, below=1)] = 0.8
     """Discount of the synapses' future rewards."""
     exploration: Share = 0.2
     """Probability that a synapse moves at random."""
-    restlessness: NonNegative = 0.0
-    """After f failed moves in a row the whole network moves at random with probability
-    ``1 - (1 + f) ** -restlessness``; 0 for never."""
-    restless_step_size: Positive = 0.5
-    """Standard deviation of the random move, which is normal."""
     step_size: Positive = 0.6
     """Length of a move."""
     weight_limit: Positive = 4.0

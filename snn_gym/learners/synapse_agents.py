@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from snn_gym._base.storage import from_arrays, prefixed, to_arrays, with_prefix
 from snn_gym.envs.synapses.environments import MOVES, MovingNetworks, SynapseLoop
@@ -24,7 +22,7 @@ from snn_gym.envs.synapses.plasticity import (
     SynapseFeatures,
 )
 from snn_gym.learners.base import GradientFreeAlgorithm
-from snn_gym.learners.settings import LearnerName, SynapseAgentsSettings
+from snn_gym.learners.settings import SynapseAgentsSettings
 
 # ---- learning rules ------------------------------------------------------------------------------
 # All synapses of a network act at once, each on its observation.
@@ -34,22 +32,10 @@ Moves = NDArray[np.int8]
 WEIGHT_BINS = 9
 INDEX_BINS = 33
 DYNAMICS_BINS = {"eligibility": 5, "post_rate": 3}
-"""Bins of local measures in tables; the other measures are left to the networks."""
+"""Bins of local measures; the other measures have one."""
 
 # Times three moves and a million synapses, the number of entries still fits in 64 bits.
 _MOST_STATES = 2**40
-
-
-class SynapseRule(Protocol):
-    """A learning rule, shared by all synapses or separate for each."""
-
-    memory: Any  # Learned state: a dataclass of numbers and arrays
-
-    def act(self, features: Features, exploration: float, rng: np.random.Generator) -> Moves:
-        """Return moves (W,) in {-1, 0, 1}; each is random with probability ``exploration``."""
-
-    def learn(self, features: Features, moves: Moves, rewards: Features, after: Features) -> None:
-        """Learn from rewards (W,) of moves, and from the next features (W, F)."""
 
 
 def _explore(greedy: NDArray[np.int64], exploration: float, rng: np.random.Generator) -> Moves:
@@ -65,11 +51,10 @@ class Table:
     states: NDArray[np.int64]  # (n,), numbers of the visited states, sorted
     values: NDArray[np.float32]  # (n, 3), values of the moves
     bins: NDArray[np.int64]  # (F,), bins of each feature
-    per_synapse: bool  # Every synapse has separate states
 
 
 class TabularRule:
-    """Q-learning in tables: one that all synapses share, or one for each.
+    """Q-learning in a table that all synapses share.
 
     ``Q(s, a) += rate (r + discount max Q(s') - Q(s, a))``, once for every synapse and step, as in
     Bhargava, Rezaei and Lankarany (2022, https://arxiv.org/abs/2105.14383). Synapses in the same
@@ -83,26 +68,21 @@ class TabularRule:
         names: Names of the F features.
         rate: Learning rate of the table.
         discount: Discount γ of the synapses' future rewards.
-        per_synapse: Whether every synapse has a separate table.
 
     Raises:
         ValueError: There are too many states to number.
     """
 
-    def __init__(
-        self, names: tuple[str, ...], rate: float, discount: float, *, per_synapse: bool = False
-    ) -> None:
+    def __init__(self, names: Sequence[str], rate: float, discount: float) -> None:
         self._bins = np.array([_bins(name) for name in names])
         if math.prod(self._bins.tolist()) > _MOST_STATES:
             raise ValueError(
                 f"features {', '.join(names)} make more than 2**40 states, too many for a table; "
-                "lower history, or use the learner 'q_network'"
+                "lower history, or take a preset of fewer features"
             )
         self._rate = rate
         self._discount = discount
-        self.memory = Table(
-            np.empty(0, np.int64), np.empty((0, MOVES), np.float32), self._bins, per_synapse
-        )
+        self.memory = Table(np.empty(0, np.int64), np.empty((0, MOVES), np.float32), self._bins)
 
     def act(self, features: Features, exploration: float, rng: np.random.Generator) -> Moves:
         """Return the moves (W,) of highest value, random with probability ``exploration``.
@@ -135,14 +115,12 @@ class TabularRule:
         values[rows, columns] += (share * (means - values[rows, columns])).astype(np.float32)
 
     def _states(self, features: Features) -> NDArray[np.int64]:
-        """Return each synapse's row (W,) of the table: its bin, in its own table if it has one."""
+        """Return the number (W,) of each synapse's state."""
         places = np.floor((features + 1.0) / 2.0 * self._bins).astype(np.int64)
         places = np.clip(places, 0, self._bins - 1)
         states = np.zeros(len(features), np.int64)
         for column, bins in enumerate(self._bins.tolist()):
             states = states * bins + places[:, column]
-        if self.memory.per_synapse:
-            states += np.arange(len(features)) * int(np.prod(self._bins))
         return states
 
     def _values(self, states: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -165,169 +143,15 @@ def _bins(name: str) -> int:
     return DYNAMICS_BINS.get(name, 1)
 
 
-@dataclass
-class NetworkMemory:
-    """Learned state of a network that all synapses share."""
-
-    weights: NDArray[np.float32]
-    mean: NDArray[np.float32]  # (n,), Adam's running mean of the gradient
-    square: NDArray[np.float32]  # (n,), Adam's running mean of its square
-    updates: int  # Steps of Adam
-
-
-@dataclass
-class TargetMemory(NetworkMemory):
-    """Learned state with a target network."""
-
-    target: NDArray[np.float32]  # (n,), older weights, for the targets
-
-
-@dataclass
-class BaselineMemory(NetworkMemory):
-    """Learned state with a baseline of the rewards."""
-
-    baseline: np.float32  # Running mean of the rewards
-
-
-class _SharedNetwork:
-    """Perceptron with one hidden layer that all synapses share, trained by Adam.
-
-    Adam: Kingma and Ba (2015), https://arxiv.org/abs/1412.6980.
-    """
-
-    hidden = 32
-
-    def __init__(self, inputs: int, rate: float, rng: np.random.Generator) -> None:
-        self._shapes = ((inputs, self.hidden), (self.hidden,), (self.hidden, MOVES), (MOVES,))
-        self._sizes = [math.prod(shape) for shape in self._shapes]
-        self._rate = rate
-        count = sum(self._sizes)
-        weights = np.zeros(count, np.float32)
-        first = rng.standard_normal((inputs, self.hidden)) / np.sqrt(inputs)
-        weights[: first.size] = first.ravel()
-        self.memory = NetworkMemory(
-            weights, np.zeros(count, np.float32), np.zeros(count, np.float32), updates=0
-        )
-
-    def _outputs(self, weights: Tensor, features: Features) -> Tensor:
-        """Return the outputs (W, 3) of the network with flat weights."""
-        flat = torch.split(weights, self._sizes)
-        w1, b1, w2, b2 = (x.view(shape) for x, shape in zip(flat, self._shapes, strict=True))
-        return torch.tanh(torch.from_numpy(features) @ w1 + b1) @ w2 + b2
-
-    def _read(self, weights: NDArray[np.float32], features: Features) -> NDArray[np.float32]:
-        with torch.no_grad():
-            result: NDArray[np.float32] = self._outputs(torch.from_numpy(weights), features).numpy()
-        return result
-
-    def _descend(self, gradient: NDArray[np.float32]) -> None:
-        memory = self.memory
-        memory.updates += 1
-        count = memory.updates
-        # Adam with its usual decay rates, 0.9 and 0.999.
-        memory.mean += 0.1 * (gradient - memory.mean)
-        memory.square += 0.001 * (np.square(gradient) - memory.square)
-        mean = memory.mean / (1.0 - 0.9**count)
-        square = memory.square / (1.0 - 0.999**count)
-        memory.weights -= self._rate * mean / (np.sqrt(square) + 1e-8)
-
-
-class QNetworkRule(_SharedNetwork):
-    """Q-learning with one small network for all synapses and a target network.
-
-    The loss is Huber's, the target network is renewed every 10 updates (Mnih et al. 2015,
-    https://doi.org/10.1038/nature14236). There is no replay: the synapses of a network are a batch.
-    ``rng`` draws the first weights.
-    """
-
-    renewal = 10
-    memory: TargetMemory
-
-    def __init__(
-        self, names: tuple[str, ...], rate: float, discount: float, rng: np.random.Generator
-    ) -> None:
-        super().__init__(len(names), rate, rng)
-        self._discount = discount
-        self.memory = TargetMemory(**vars(self.memory), target=self.memory.weights.copy())
-
-    def act(self, features: Features, exploration: float, rng: np.random.Generator) -> Moves:
-        """Return the moves (W,) of highest value, random with probability ``exploration``."""
-        return _explore(self._read(self.memory.weights, features).argmax(axis=1), exploration, rng)
-
-    def learn(self, features: Features, moves: Moves, rewards: Features, after: Features) -> None:
-        """Make one step of Adam on the temporal differences of all synapses."""
-        targets = rewards + self._discount * self._read(self.memory.target, after).max(axis=1)
-        weights = torch.from_numpy(self.memory.weights).clone().requires_grad_()
-        chosen = torch.from_numpy(moves.astype(np.int64) + 1)[:, None]
-        values = self._outputs(weights, features).gather(1, chosen)[:, 0]
-        loss = torch.nn.functional.smooth_l1_loss(values, torch.from_numpy(targets))
-        (gradient,) = torch.autograd.grad(loss, weights)
-        self._descend(gradient.numpy())
-        if self.memory.updates % self.renewal == 0:
-            self.memory.target = self.memory.weights.copy()
-
-
-class PolicyGradientRule(_SharedNetwork):
-    """REINFORCE (Williams 1992, https://doi.org/10.1007/BF00992696) with one stochastic policy.
-
-    The baseline is a running mean of the rewards; the move of each synapse is one sample.
-    ``exploration`` mixes the policy with random moves, which the gradient ignores. ``rng`` draws
-    the first weights.
-    """
-
-    memory: BaselineMemory
-
-    def __init__(self, names: tuple[str, ...], rate: float, rng: np.random.Generator) -> None:
-        super().__init__(len(names), rate, rng)
-        self.memory = BaselineMemory(**vars(self.memory), baseline=np.float32(0.0))
-
-    def act(self, features: Features, exploration: float, rng: np.random.Generator) -> Moves:
-        """Return moves (W,) drawn from the policy, uniform with probability ``exploration``."""
-        outputs = self._read(self.memory.weights, features)
-        # The largest output plus Gumbel noise is a draw from the softmax.
-        return _explore((outputs + rng.gumbel(size=outputs.shape)).argmax(axis=1), exploration, rng)
-
-    def learn(self, features: Features, moves: Moves, rewards: Features, after: Features) -> None:
-        """Make one step of Adam along the score times the reward above the baseline.
-
-        Then move the baseline. ``after`` is ignored.
-        """
-        del after  # the return is the reward of this step
-        baseline = self.memory.baseline
-        advantages = torch.from_numpy((rewards - baseline).astype(np.float32))
-        self.memory.baseline = baseline + np.float32(0.1) * (rewards.mean() - baseline)
-        weights = torch.from_numpy(self.memory.weights).clone().requires_grad_()
-        chosen = torch.from_numpy(moves.astype(np.int64) + 1)[:, None]
-        scores = self._outputs(weights, features).log_softmax(1).gather(1, chosen)[:, 0]
-        (gradient,) = torch.autograd.grad(-(advantages * scores).mean(), weights)
-        self._descend(gradient.numpy())
-
-
-def load_memory(rule: SynapseRule, memory: Mapping[str, NDArray[Any]]) -> None:
-    """Copy learned state into ``rule``; ValueError unless it is of equal kind and features."""
-    known = to_arrays(rule.memory)
-    if memory.keys() != known.keys():
+def load_memory(rule: TabularRule, memory: Mapping[str, NDArray[Any]]) -> None:
+    """Copy learned state into ``rule``; raise ValueError unless it is of equal features."""
+    loaded, bins = from_arrays(rule.memory, memory, "TabularRule"), rule.memory.bins
+    if not np.array_equal(loaded.bins, bins):
         raise ValueError(
-            f"{type(rule).__name__} has learned {sorted(known)}, got {sorted(memory)}; load "
-            "what a rule of the same kind has learned"
+            f"TabularRule: bins does not fit, got {loaded.bins.tolist()}, expected "
+            f"{bins.tolist()}; load the memory of a rule of the same features"
         )
-    for name, array in memory.items():
-        own = known[name]
-        if isinstance(rule, TabularRule):
-            # Tables may have any number of visited states.
-            fits = name in ("states", "values") or np.array_equal(array, own)
-        else:
-            fits = array.shape == own.shape
-        if not fits:
-            raise ValueError(
-                f"{type(rule).__name__}: {name} does not fit, got {_summary(array)}, expected "
-                f"{_summary(own)}; load what the same learner has learned on the same features"
-            )
-    rule.memory = from_arrays(rule.memory, memory, type(rule).__name__)
-
-
-def _summary(array: NDArray[Any]) -> str:
-    return f"shape {array.shape}" if array.size > 16 else str(array.tolist())
+    rule.memory = loaded
 
 
 # ---- algorithm -----------------------------------------------------------------------------------
@@ -342,12 +166,10 @@ class SynapseMemory(MovingNetworks):
     """(W,), index of the synapse whose dynamics each synapse sees if they are shuffled."""
     best: float = -np.inf
     """Highest mean return so far; -inf before the first judgement."""
-    failures: int = 0
-    """Moves since the last improvement."""
 
 
 class SynapseAgents(GradientFreeAlgorithm):
-    """Reinforcement learning by the synapses of a network, which share or own a learning rule.
+    """Reinforcement learning by the synapses of a network, which share a table of values.
 
     In every iteration each synapse observes its features and moves its weight by ``-step_size``,
     0 or ``step_size``; the weights before and after play the same episodes; the reward is the sign
@@ -356,8 +178,7 @@ class SynapseAgents(GradientFreeAlgorithm):
     state designs of the founding paper (Zheng et al. 2026,
     https://www.mdpi.com/2313-7673/11/1/47) as far as they are public: masks of past moves and
     rewards, weight, and place in the network. Differences from Bhargava et al.: spiking networks,
-    old and new weights on the same episodes, bounded weights, moves that may be taken back, and
-    whole-network exploration after failures.
+    old and new weights on the same episodes, bounded weights, and moves that may be taken back.
 
     With ``dynamics`` among the features, every synapse also sees local measures of the last
     episodes (``snn_gym.envs.synapses.local_measures``). ``shuffled`` gives them to other synapses,
@@ -374,7 +195,7 @@ class SynapseAgents(GradientFreeAlgorithm):
     settings_class = SynapseAgentsSettings
     settings: SynapseAgentsSettings
     memory: SynapseMemory
-    rule: SynapseRule
+    rule: TabularRule
     """Learning rule of the synapses, with its learned state."""
 
     @property
@@ -386,7 +207,7 @@ class SynapseAgents(GradientFreeAlgorithm):
         """Replace the rule's learned state by the ``rule_memory`` of another model.
 
         Raises:
-            ValueError: The learner or the features differ.
+            ValueError: The features differ.
         """
         load_memory(self.rule, memory)
 
@@ -423,8 +244,7 @@ class SynapseAgents(GradientFreeAlgorithm):
         )
         # A loaded model has the rule that it has learned.
         if not is_loaded:
-            names, rate, discount = self.features.names, settings.learning_rate, settings.gamma
-            self.rule = make_rule(settings.learner, names, rate, discount, self.rng)
+            self.rule = TabularRule(self.features.names, settings.learning_rate, settings.gamma)
 
     def _first_memory(self) -> SynapseMemory:
         count, settings = self.population.parameter_count, self.settings
@@ -442,15 +262,10 @@ class SynapseAgents(GradientFreeAlgorithm):
         return SynapseLoop(self.memory, self.features, self._judge_networks, limit, addressees)
 
     def _iterate(self) -> None:
-        settings, memory, loop = self.settings, self.memory, self._loop
+        settings, loop = self.settings, self._loop
         self._judge_present(loop)
         features = loop.observe()[0]
-        # The more failures in a row, the likelier a random move of the whole network.
-        restless = 1.0 - (1.0 + memory.failures) ** -settings.restlessness
-        if self.rng.random() < restless:
-            noise = self.rng.standard_normal(memory.weights.shape)
-            self._move(loop, settings.restless_step_size * noise)
-            return
+        self.rng.random()  # keeps the order of the random numbers of earlier trainings
         moves = self.rule.act(features, settings.exploration, self.rng)
         # Copied before the move, whose judgement measures dynamics anew.
         eligibility = loop.seen_dynamics[0, :, _ELIGIBILITY].copy()
@@ -483,7 +298,6 @@ class SynapseAgents(GradientFreeAlgorithm):
         """
         memory, takes_back = self.memory, self.settings.moves_kept == "improving"
         gain = float(loop.move(steps, takes_back=takes_back)[0])
-        memory.failures = 0 if gain > 0 else memory.failures + 1
         if gain >= 0 or not takes_back:
             score = float(memory.scores[0])
             if takes_back or score >= memory.best:
@@ -504,18 +318,3 @@ class SynapseAgents(GradientFreeAlgorithm):
             rollouts.lengths.sum(axis=1),
             None if observer is None else observer.per_synapse(),
         )
-
-
-def make_rule(
-    learner: LearnerName,
-    names: Sequence[str],
-    rate: float,
-    discount: float,
-    rng: np.random.Generator,
-) -> SynapseRule:
-    """Return a fresh learning rule of synapses that observe features by their names."""
-    if learner == "q_network":
-        return QNetworkRule(tuple(names), rate, discount, rng)
-    if learner == "policy_gradient":
-        return PolicyGradientRule(tuple(names), rate, rng)
-    return TabularRule(tuple(names), rate, discount, per_synapse=learner == "synapse_tables")

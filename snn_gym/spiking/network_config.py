@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from snn_gym._base.config import (
     Config,
@@ -108,6 +108,11 @@ class ControllerParameters(Config):
     The rule and its sources are in ``snn_gym.spiking.regulation.penalties``.
     """
 
+    gone: ClassVar[Mapping[str, Any]] = {
+        "controlled": "synapses",
+        "min_window_share": 0.1,
+        "max_window_share": 0.5,
+    }
     step: Positive = 0.5
     """Change of the gain's logarithm for a distance of 1 from the range of rates."""
     limit: Positive = 1.0
@@ -216,6 +221,7 @@ class RegulationParameters(Config):
     over time steps and batch: 0 is silent, 1 fires at every step.
     """
 
+    gone: ClassVar[Mapping[str, Any]] = {"voltage_strength": 0.0}
     min_rate: Share = 0.05
     """Least rate that is not regulated."""
     max_rate: Share = 0.5
@@ -445,8 +451,6 @@ class NetworkConfig(Config):
         if not isinstance(mapping, Mapping):
             raise ValueError(f"network: expected a table of settings, got {mapping!r:.60}")
         values = dict(mapping)
-        if isinstance(values.get("regulation"), Mapping):
-            values["regulation"] = _present(values["regulation"])
         for part in _PARTS:
             name, given = values.get(part, getattr(cls, part)), values.get(f"{part}_parameters")
             if isinstance(name, list):
@@ -461,24 +465,6 @@ class NetworkConfig(Config):
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as plain JSON types."""
         return to_mapping(self)
-
-
-# Settings of older rows that have gone, with the value that all of them have.
-_GONE = {
-    "voltage_strength": 0.0,
-    "controlled": "synapses",
-    "min_window_share": 0.1,
-    "max_window_share": 0.5,
-}
-
-
-def _present(regulation: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings of a regulation, and of its controller, without those that have gone."""
-    return {
-        name: _present(value) if name == "controller" and isinstance(value, Mapping) else value
-        for name, value in regulation.items()
-        if name not in _GONE or value != _GONE[name]
-    }
 
 
 def _typed_part(part: str, name: str | tuple[str, ...], given: Any) -> Any:

@@ -8,8 +8,8 @@ SMALL = NetworkConfig(hidden_sizes=(4,), time_steps=3)
 
 CASES = {
     "RandomSearch": {"candidates": 8, "probe_episodes": 3},
-    "AcceptReject": {"probe_episodes": 2, "early_rejection": True},
-    "WinStay": {"step_size": 1.0, "lose": "reverse"},
+    "AcceptReject": {"probe_episodes": 2},
+    "WinStay": {"step_size": 1.0},
     "EvolutionStrategies": {"pairs": 4, "noise_std": 1.0, "learning_rate": 0.5},
     "CMAES": {"population_size": 8},
     "SynapseAgents": {"probe_episodes": 4, "step_size": 0.6, "exploration": 0.2},

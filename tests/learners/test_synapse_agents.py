@@ -16,11 +16,10 @@ from tests.learners.scripted import attach
 from tests.learners.toy_envs import Steady
 
 WATCHING = {"preset": "weight+topology+dynamics", "reward": "local"}
-LEARNERS = ("shared_table", "synapse_tables", "q_network", "policy_gradient")
 
 
 # All settings that these tests depend on, independent of the defaults.
-FIXED = {"step_size": 0.3, "exploration": 0.2, "restlessness": 0.0, "weight_limit": 4.0}
+FIXED = {"step_size": 0.3, "exploration": 0.2, "weight_limit": 4.0}
 
 
 def learner(env="CartPole-v1", **arguments):
@@ -195,31 +194,12 @@ def test_a_local_reward_is_half_the_move_along_the_eligibility(score, reward):
     np.testing.assert_allclose(rewards, (reward + moves * eligibility) / 2, atol=1e-6)
 
 
-def test_failures_increase_exploration_of_the_whole_network():
-    model = learner(restlessness=1e9, restless_step_size=0.01, step_size=0.5)
-    model.rule, start = Notebook(), model.weights
-    score, seen = scores(5, 4, 3, 6, 6, 7)
-    attach(model, score)
-    run(model, 1)
-    assert model.memory.failures == 1
-    run(model, 2)  # a restless failure, a restless success
-    steps = np.array([seen[2] - start, seen[3] - start])
-    assert np.abs(steps).max() < 0.06
-    assert len(np.unique(steps)) > steps.size / 2
-    assert model.memory.failures == 0
-    assert len(model.rule.acted) == len(model.rule.learned) == 1
-    assert model.memory.rewards[0].tolist() == [-1, 0]  # restless moves are no synapse's
-    run(model, 1)
-    assert len(model.rule.acted) == 2
-
-
-@pytest.mark.parametrize("name", LEARNERS)
-def test_a_frozen_rule_acts_and_does_not_learn(name):
-    teacher = learner(learner=name)
+def test_a_frozen_rule_acts_and_does_not_learn():
+    teacher = learner()
     attach(teacher, distance)
     run(teacher, 30)
     learned = teacher.rule_memory
-    pupil = learner(learner=name, frozen=True, seed=5)
+    pupil = learner(frozen=True, seed=5)
     pupil.load_rule(learned)
     attach(pupil, distance)
     run(pupil, 10)
@@ -254,11 +234,11 @@ def test_a_learned_rule_transfers_to_another_network():
     assert raised[0] > raised[1] + 0.15
 
 
-def test_rules_of_other_learners_or_features_are_refused():
-    with pytest.raises(ValueError, match=r"bins does not fit.*same learner.*same features"):
+def test_rules_of_other_features_are_refused():
+    with pytest.raises(ValueError, match=r"bins does not fit.*same features"):
         learner().load_rule(learner(preset="all").rule_memory)
-    with pytest.raises(ValueError, match=r"PolicyGradientRule has learned \['baseline'"):
-        learner(learner="policy_gradient").load_rule(learner().rule_memory)
+    with pytest.raises(ValueError, match=r"TabularRule carries .*'values'\], got \['states'\]"):
+        learner().load_rule({"states": np.zeros(1, np.int64)})
 
 
 def test_shuffled_dynamics_permute_values_between_synapses():
@@ -291,11 +271,8 @@ def test_synapses_see_the_eligibility_of_a_rule_of_plasticity(shuffled):
 
 
 SETUPS = [
-    {"learner": "shared_table", "moves_kept": "always", "preset": "history"},
-    {"learner": "synapse_tables", "probe_renewal": "always", "preset": "all"},
-    {"learner": "q_network", **WATCHING, "restlessness": 1.0, "shuffled": True},
-    {"learner": "policy_gradient", **WATCHING},
-    {"learner": "shared_table", "preset": "weight", "plasticity_rule": "r_stdp"},
+    {"moves_kept": "always", "probe_renewal": "always", "preset": "history"},
+    {**WATCHING, "shuffled": True, "plasticity_rule": "r_stdp"},
 ]
 
 
@@ -319,19 +296,8 @@ def test_state_tensors_and_zip_files_continue_bit_for_bit(arguments, tmp_path):
             assert np.array_equal(value, state[key], equal_nan=value.dtype.kind == "f"), key
 
 
-LEARNING = {
-    "synapse_tables": {"learner": "synapse_tables", "preset": "weight"},
-    "q_network": {"learner": "q_network", "learning_rate": 0.01},
-    "policy_gradient": {"learner": "policy_gradient", "learning_rate": 0.01},
-    "watching": {**WATCHING, "restlessness": 1.0},
-    "keeping all": {"moves_kept": "always", "probe_renewal": "never"},
-}
-
-
-@pytest.mark.parametrize("name", LEARNING)
-def test_every_rule_learns_cartpole(name):
-    arguments = {"probe_episodes": 4, "step_size": 0.6, "exploration": 0.2, **LEARNING[name]}
-    model = make("SynapseAgents", seed=0, **arguments).learn(30_000)
+def test_synapses_that_watch_dynamics_learn_cartpole():
+    model = make("SynapseAgents", seed=0, **WATCHING).learn(30_000)
     assert evaluate(model, "CartPole-v1", episodes=20).mean >= 150
 
 
@@ -348,7 +314,6 @@ def test_dynamics_of_unknown_tasks_are_refused(arguments):
     ("arguments", "message"),
     [
         ({"preset": "wieght"}, "preset 'wieght' is unknown; allowed: history, weight, weight"),
-        ({"learner": "dqn"}, "learner: got 'dqn'.*allowed values: 'shared_table'"),
         ({"plasticity_rule": "hebb"}, "plasticity_rule 'hebb' is unknown; allowed: three_factor"),
         ({"gamma": 1.0}, "gamma must be at least 0 and below 1"),
         ({"step_size": 0.0}, "step_size must be above 0"),

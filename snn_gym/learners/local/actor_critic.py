@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
+from stable_baselines3.common.type_aliases import GymEnv, Schedule
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from snn_gym._base.storage import from_arrays, prefixed, to_arrays, with_prefix
@@ -99,6 +99,8 @@ class LocalActorCritic(SettingsAlgorithm):
 
     Where a limit cuts an episode, ``V(s')`` is the value of the last observation. Several
     environments learn from the mean of their gradients.
+
+    Callbacks see each environment step, and ``ROLLOUT_STEPS`` of them as a rollout.
 
     ``regulation`` adds local terms that keep each hidden neuron's firing rate in a range, wake
     silent neurons, and shed spikes once the return stops rising; see ``regulator``.
@@ -218,33 +220,6 @@ class LocalActorCritic(SettingsAlgorithm):
             self.policy, samples, rule, self.rng, self.moments, self.regulator,
             hidden_rate=settings.hidden_rate, step_size=step_size,
         )  # fmt: skip
-
-    def learn(
-        self,
-        total_timesteps: int,
-        callback: MaybeCallback = None,
-        log_interval: int | None = 10,
-        tb_log_name: str | None = None,
-        reset_num_timesteps: bool = True,
-        progress_bar: bool = False,
-    ) -> Self:
-        """Learn, as Stable-Baselines3 defines it, until ``total_timesteps`` are reached.
-
-        Args:
-            total_timesteps: Environment steps of all environments; the last step may exceed them.
-            callback: Called at every step; ``ROLLOUT_STEPS`` steps are a rollout.
-            log_interval: Rollouts between logs; None for no logs.
-            tb_log_name: Name of the run for TensorBoard; the class's name if None.
-            reset_num_timesteps: Whether steps and episodes are counted from 0.
-            progress_bar: Whether to show a progress bar.
-
-        Raises:
-            ValueError: ``total_timesteps`` is below 1, or an observation or a reward is not finite.
-        """
-        self._learn(
-            total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar
-        )
-        return self
 
     def _start_learning(self) -> None:
         self._actor, self._decided_on = self.online(0.0, self.n_envs), None
