@@ -59,5 +59,5 @@ def test_a_zip_is_loaded_with_changed_hyper_parameters(tmp_path):
 def test_settings_that_have_gone_are_read_at_the_value_of_older_rows():
     read = make_settings("WinStay", {"lose": "redraw", "early_rejection": False}, "row")
     assert read == WinStaySettings()
-    with pytest.raises(ValueError, match="^row: unknown key lose"):
+    with pytest.raises(ValueError, match=r"^row: unknown key lose"):
         make_settings("WinStay", {"lose": "reverse"}, "row")
