@@ -433,9 +433,6 @@ UNSEALED = "0" * 64
 """Placeholder of the digest before a file is sealed."""
 
 _SEAL = re.compile(rb'"sha256": ?"([0-9a-f]{64})"')
-_LINE = re.compile(r"([0-9a-f]{64})  ([\w.-]+)")
-_MAX_LIST_BYTES = 1 << 16
-_MAX_LISTED_BYTES = 1 << 32
 
 
 def seal(data: bytes) -> bytes:
@@ -508,30 +505,3 @@ def parse_json(data: bytes | str, where: str) -> Any:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{where}: not valid JSON: {error}") from error
-
-
-def write_digests(file: Path, names: Iterable[str]) -> None:
-    """Write ``sha256sum`` lines into ``file``, for the files ``names`` of its folder."""
-    write_text_atomic(file, "".join(f"{_digest(file.parent / name)}  {name}\n" for name in names))
-
-
-def check_digests(file: Path) -> None:
-    """Raise ValueError if a file that ``file`` lists is missing or differs from its digest."""
-    text = read_regular_file(file, max_bytes=_MAX_LIST_BYTES).decode(errors="replace")
-    for line in text.splitlines():
-        entry = _LINE.fullmatch(line)
-        if entry is None:
-            raise ValueError(f"{file} is damaged: expected lines of a SHA-256 and a file's name")
-        try:
-            digest = _digest(file.parent / entry[2])
-        except StorageError as error:
-            raise ValueError(f"{file} lists a file that can't be read: {error}") from error
-        if digest != entry[1]:
-            raise ValueError(
-                f"{file.parent / entry[2]} was changed after it was written: its SHA-256 is not "
-                f"the one in {file.name}; copy both again"
-            )
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(read_regular_file(file, max_bytes=_MAX_LISTED_BYTES)).hexdigest()

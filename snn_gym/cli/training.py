@@ -98,9 +98,6 @@ class TrainOptions:
             show_default="progress on a terminal only",
         ),
     ] = None
-    progress_interval: Annotated[
-        float, typer.Option(min=0, help="Least seconds between counts of operations.")
-    ] = 2.0
     dynamics: Annotated[
         bool, typer.Option("--dynamics", help="Log the network's dynamics, in dynamics.csv.")
     ] = False
@@ -204,7 +201,6 @@ def _train(options: TrainOptions, agent: str | None, env: str | None) -> None:
         origin,
         resume=options.resume,
         progress_bar=sys.stderr.isatty() if options.progress is None else options.progress,
-        progress_interval_s=options.progress_interval,
     )
     if run.was_finished:
         say(f"{folder} had already finished after {run.steps:,} steps; nothing to do")

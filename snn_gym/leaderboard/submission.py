@@ -36,7 +36,7 @@ from snn_gym.policies.protocols import ActingPolicy
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.spiking import NetworkConfig
 from snn_gym.training.logs import read_episodes, seconds_at
-from snn_gym.training.run import EPISODES_FILE, check_logs
+from snn_gym.training.run import EPISODES_FILE
 from snn_gym.zoo import AgentManifest, build_policy, load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.build import resolve_settings
 from snn_gym.zoo.files import package_versions
@@ -52,7 +52,6 @@ def keeps_log(recipe: Recipe | None) -> bool:
 
 def curve_of_run(run: Path, steps: int) -> LearningCurve | None:
     """Return a finished run's learning curve; None without log or episode, ValueError if edited."""
-    check_logs(run)
     if not (run / EPISODES_FILE).exists():  # saved by `save_agent`
         return None
     timesteps, returns = read_episodes(run / EPISODES_FILE)

@@ -41,7 +41,7 @@ from snn_gym.program.prices import DEFAULT
 from snn_gym.training.dynamics_log import DYNAMICS_FILE, acting_spiking_network, read_rows
 from snn_gym.training.logs import EVALUATIONS_FILE, read_episodes, read_evaluation_log
 from snn_gym.training.record import Training, read_training
-from snn_gym.training.run import EPISODES_FILE, check_logs
+from snn_gym.training.run import EPISODES_FILE
 from snn_gym.zoo import load_agent
 
 # ---- curves --------------------------------------------------------------------------------------
@@ -375,7 +375,6 @@ def plot_run(run: Path, out: Path | None = None, formats: Sequence[str] = FORMAT
             f"format {', '.join(unknown) or 'none'} is unknown; choose from {', '.join(FORMATS)}"
         )
     settings = read_training(Path(run))
-    check_logs(Path(run))
     trace = _trace_final_policy(run, settings)
     out = run / "plots" if out is None else Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -477,7 +476,6 @@ def learning_curves(side: Side) -> Curves:
 
 
 def _curve(run: Path) -> tuple[FloatArray, FloatArray]:
-    check_logs(run)
     if not (run / EPISODES_FILE).exists():  # saved by `save_agent`
         return np.empty(0), np.empty(0)
     timesteps, returns = read_episodes(run / EPISODES_FILE)

@@ -21,7 +21,6 @@ from snn_gym.leaderboard.evaluation import (
 )
 from snn_gym.plots.films import record_film
 from snn_gym.program.costs import COST_COLUMNS
-from snn_gym.training.run import check_logs
 from snn_gym.zoo import AgentManifest, load_agent, read_manifest
 from snn_gym.zoo.hub import FILES, asking, open_hub, parse_address, run_folder
 
@@ -90,7 +89,6 @@ def push(
 def _files(run: Path, name: str, *, film: bool, episodes: int) -> dict[str, bytes]:
     """Return the files to upload by name: those of the run, its film and its card."""
     manifest, model = read_manifest(run), load_agent(run)
-    check_logs(run)
     files = {
         file: read_regular_file(run / file, max_bytes=limit)
         for file, limit in FILES.items()

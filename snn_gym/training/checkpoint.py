@@ -1,14 +1,11 @@
 """Checkpoint of a training run: policy, optimisers, replay buffer and counters in one file.
 
-The file carries its digest and the settings of its run. The checkpoint before is kept beside it, in
-case that it is damaged.
+The file carries its digest and the settings of its run.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import warnings
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -83,25 +80,15 @@ def save_checkpoint(
 ) -> None:
     """Write everything that a run needs to go on, atomically, between two rollouts.
 
-    An earlier file becomes ``previous_checkpoint(path)``. ``run`` identifies the run by plain JSON
-    values; resuming sets the files ``logs`` back to their present content. Random states aren't in
-    it: at every checkpoint they are set anew from the seed and the checkpoint's number.
-
-    Raises:
-        ValueError: A weight is not finite.
+    ``run`` identifies the run by plain JSON values; resuming sets the files ``logs`` back to their
+    present content. Random states aren't in it: at every checkpoint they are set anew from the seed
+    and the checkpoint's number. A weight that is not finite raises ValueError.
     """
-    data = _dump(model, episodes, run, logs)
-    if path.exists():
-        os.replace(path, previous_checkpoint(path))
-    write_bytes_atomic(path, data)
+    write_bytes_atomic(path, _dump(model, episodes, run, logs))
 
 
 def copy_state(source: BaseAlgorithm, target: BaseAlgorithm, where: str) -> None:
-    """Give a new model the state of another one: weights, optimisers, replay buffer and counters.
-
-    Raises:
-        ValueError: It does not fit; the message begins with ``where``.
-    """
+    """Give a new model the weights, optimisers, replay buffer and counters of another one."""
     _restore(*_parse(_dump(source, EpisodeLog()), where), target, where)
 
 
@@ -152,67 +139,28 @@ def _dump(
     return seal(dump_tensors(tensors, {_STATE: json.dumps(state), SEAL: UNSEALED}))
 
 
-def previous_checkpoint(path: Path) -> Path:
-    """Return the file of the checkpoint before that at ``path``."""
-    return path.with_name(f"{path.stem}.previous{path.suffix}")
-
-
-def remove_checkpoints(path: Path) -> None:
-    """Delete a checkpoint and the one before, if they are there."""
-    path.unlink(missing_ok=True)
-    previous_checkpoint(path).unlink(missing_ok=True)
-
-
-def resume_newest(
+def resume_checkpoint(
     path: Path, model: BaseAlgorithm, *, run: Mapping[str, Any], logs: Iterable[Path] = ()
 ) -> EpisodeLog | None:
-    """Restore a new model and the logs from the checkpoint ``path``, or else the one before it.
+    """Restore a new model and the logs from a run's checkpoint; return the episodes until then.
 
-    A checkpoint can't be used if it is damaged, of another run or does not fit the model. If only
-    the one before is usable, ``path`` is renamed to ``NAME.refused`` with a warning.
-
-    Returns:
-        Episodes until the checkpoint; None without checkpoints.
-
-    Raises:
-        ValueError: There are checkpoints, but none can be used; the files are left as they are.
+    The result is None without a checkpoint. One that is damaged, of another run or does not fit the
+    model raises ValueError.
     """
-    refused: list[ValueError] = []
-    for file in (path, previous_checkpoint(path)):
-        if not file.exists():
-            continue
-        try:
-            tensors, state = _read(file, run)
-            episodes = _restore(tensors, state, model, str(file))
-        except ValueError as error:
-            refused.append(error)
-            continue
-        if refused:
-            aside = path.with_name(f"{path.name}.refused")
-            warnings.warn(
-                f"{refused[0]}; it is now {aside.name}, and training goes on from the checkpoint "
-                "before",
-                stacklevel=4,
-            )
-            # Or the next checkpoint would take the place of the one that is whole.
-            os.replace(path, aside)
-        content = with_prefix("log", tensors)
-        for log in logs:
-            if log.name in content:
-                write_bytes_atomic(log, content[log.name].numpy().tobytes())
-        return episodes
-    if refused:
-        no_more = f"; {refused[1]}" if len(refused) > 1 else ""
-        raise ValueError(f"{refused[0]}{no_more}; without it, the run has to begin anew")
-    return None
+    if not path.exists():
+        return None
+    tensors, state = _read(path, run)
+    episodes = _restore(tensors, state, model, str(path))
+    content = with_prefix("log", tensors)
+    for log in logs:
+        log.unlink(missing_ok=True)
+        if log.name in content:
+            write_bytes_atomic(log, content[log.name].numpy().tobytes())
+    return episodes
 
 
 def restore_checkpoint(path: Path, model: BaseAlgorithm) -> EpisodeLog:
-    """Restore a new model from a checkpoint of any run, and return the episodes until then.
-
-    Raises:
-        ValueError: The file is no checkpoint, is damaged or does not fit the model.
-    """
+    """Restore a new model from a checkpoint of any run; return the episodes until then."""
     tensors, state = _read(path)
     return _restore(tensors, state, model, str(path))
 
@@ -269,7 +217,7 @@ def _read(
         name, was, expected = difference
         raise ValueError(
             f"{path} is of a run with {name} {was!r:.300}, not {expected!r}; put this run's own "
-            "checkpoint there"
+            "checkpoint there, or begin the run anew"
         )
     return tensors, state
 

@@ -55,8 +55,7 @@ _MAX_PROBE_BYTES = 1 << 32
 Observation = NDArray[Any] | dict[str, NDArray[Any]]
 Row = tuple[int, str, str, float]
 
-_TIMESTEPS = "timesteps"
-_PLAIN = "observation"
+_OBSERVATIONS = "observation"
 _WEIGHTS = "weights"
 
 
@@ -79,64 +78,6 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
     # repr of a float is the shortest text that reads back as the same number
     lines = [f"{step},{part},{name},{value!r}" for step, part, name, value in rows]
     write_text_atomic(path, "\n".join([",".join(HEADER), *lines]) + "\n")
-
-
-class Probe:
-    """Observations (at most ``size``) of the start of training, on which measures are taken."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.first_weights: dict[str, NDArray[Any]] = {}
-        """Weights by connection at the first row."""
-        self._timesteps: list[int] = []
-        self._observations: list[dict[str, NDArray[Any]]] = []
-
-    def __len__(self) -> int:
-        return len(self._timesteps)
-
-    @property
-    def missing(self) -> int:
-        """Observations to be collected still."""
-        return self.size - len(self)
-
-    def add(self, timestep: int, observations: Observation) -> None:
-        """Add a step's observations (n_envs, ...), or a Dict's by key, until none is missing."""
-        named = by_key(observations)
-        count = min(len(next(iter(named.values()))), self.missing)
-        for k in range(count):
-            self._timesteps.append(timestep)
-            self._observations.append({key: np.array(x[k]) for key, x in named.items()})
-
-    def batch(self) -> Observation:
-        """Return the observations so far (n, ...), or a Dict's arrays by key; {} without any."""
-        batch: Observation = stacked(self._observations) if self._observations else {}
-        return batch
-
-    def rewind(self, timestep: int) -> None:
-        """Drop observations from after an environment step."""
-        count = sum(step <= timestep for step in self._timesteps)
-        del self._timesteps[count:], self._observations[count:]
-
-    def write(self, path: Path) -> None:
-        """Write the probe as a safetensors file, atomically."""
-        batch = self.batch()
-        named = prefixed(_PLAIN, batch) if isinstance(batch, dict) else {_PLAIN: batch}
-        weights = prefixed(_WEIGHTS, self.first_weights)
-        save_tensors(path, {_TIMESTEPS: np.array(self._timesteps), **named, **weights})
-
-    def read(self, path: Path) -> None:
-        """Read a file that ``write`` wrote; raise ``ValueError`` for any other."""
-        tensors, _ = load_tensors(path, max_bytes=_MAX_PROBE_BYTES)
-        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-        named = with_prefix(_PLAIN, arrays) or {"": arrays.get(_PLAIN, np.empty(0))}
-        try:
-            self._timesteps = arrays[_TIMESTEPS].tolist()
-            self._observations = [
-                {key: x[k] for key, x in named.items()} for k in range(len(self._timesteps))
-            ]
-        except (KeyError, IndexError) as error:
-            raise ValueError(f"{path} holds no observations of a log of dynamics") from error
-        self.first_weights = with_prefix(_WEIGHTS, arrays)
 
 
 # ---- decisions that are played -------------------------------------------------------------------
@@ -222,7 +163,11 @@ class DynamicsCallback(BaseCallback):
                 raise ValueError(f"{name} must be at least 1, got {value}")
         self._every = every
         self._folder = None if folder is None else Path(folder)
-        self._probe = Probe(probe_size)
+        self._probe_size = probe_size
+        self._probe: list[dict[str, NDArray[Any]]] = []
+        """First observations of the training, each an array by key."""
+        self._first_weights: dict[str, NDArray[Any]] = {}
+        """Weights by connection at the first row."""
         self._rows: list[Row] = []
         self._envs: VecEnv | None = None
         """Environments that a stateful policy plays in."""
@@ -231,17 +176,18 @@ class DynamicsCallback(BaseCallback):
         self._check_policy()
         if self._policy.carries_state:
             self._envs = self._make_environments()
+        done = self.model.num_timesteps
+        if done == 0:
+            self._rows, self._probe = [], []
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
             if (self._folder / DYNAMICS_FILE).exists():
                 self._rows = read_rows(self._folder / DYNAMICS_FILE)
-            if (self._folder / PROBE_FILE).exists():
-                self._probe.read(self._folder / PROBE_FILE)
-        done = self.model.num_timesteps
+            if done > 0 and (self._folder / PROBE_FILE).exists():
+                self._read_probe(self._folder / PROBE_FILE)
         self._rows = [row for row in self._rows if done > 0 and row[0] <= done]
-        self._probe.rewind(done)
         if not self._rows:
-            self._probe.first_weights = {}
+            self._first_weights = {}
         if self._folder is not None:
             write_rows(self._folder / DYNAMICS_FILE, self._rows)
 
@@ -294,15 +240,17 @@ class DynamicsCallback(BaseCallback):
                     f"{type(self.model).__name__} shows its callbacks no observations (new_obs) to "
                     "measure the dynamics on; leave out the DynamicsCallback, or --dynamics"
                 )
-            self._probe.add(self.num_timesteps, self.locals["new_obs"])
-            if self._probe.missing == 0:
+            seen = by_key(self.locals["new_obs"])
+            count = min(len(next(iter(seen.values()))), self._probe_size - len(self._probe))
+            self._probe += [{key: np.array(x[k]) for key, x in seen.items()} for k in range(count)]
+            if len(self._probe) == self._probe_size:
                 self._log(self.num_timesteps)
                 self._write_probe()
         return True
 
     @property
     def _collecting(self) -> bool:
-        return self._envs is None and self._probe.missing > 0
+        return self._envs is None and len(self._probe) < self._probe_size
 
     def _on_training_end(self) -> None:
         if not self._collecting and self.model.num_timesteps > self._last_timestep:
@@ -319,9 +267,9 @@ class DynamicsCallback(BaseCallback):
         assert network is not None  # was checked at the start
         recording = self._record(self._policy, network)
         own = network if isinstance(network, SpikingNetwork) else None  # a module's are its own
-        if own is not None and not self._probe.first_weights:
-            self._probe.first_weights = network_weights(own)
-        dynamics = Dynamics(recording, own, older_weights=self._probe.first_weights or None)
+        if own is not None and not self._first_weights:
+            self._first_weights = network_weights(own)
+        dynamics = Dynamics(recording, own, older_weights=self._first_weights or None)
         for key, value in dynamics.summary().items():
             self.logger.record(f"dynamics/{key}", value)
             part, measure = key.split("/")
@@ -333,17 +281,33 @@ class DynamicsCallback(BaseCallback):
         """Record the policy on the probe, or as it plays, always with the same encoder's noise."""
         with undisturbed(policy):
             network.reseed_noise(_NOISE_SEED)
-            batch: tuple[Any, ...] = (self._probe.batch(),)
-            if self._envs is not None:
+            batch: tuple[Any, ...]
+            if self._envs is None:
+                batch = (stacked(self._probe),)
+            else:
                 normaliser = self.model.get_vec_normalize_env()
-                batch = play_decisions(policy, self._envs, self._probe.size, normaliser)
+                batch = play_decisions(policy, self._envs, self._probe_size, normaliser)
                 network.reseed_noise(_NOISE_SEED)
             recording: Recording = policy.record(*batch)
         return recording
 
     def _write_probe(self) -> None:
-        if self._folder is not None and (len(self._probe) or self._probe.first_weights):
-            self._probe.write(self._folder / PROBE_FILE)
+        if self._folder is not None and (self._probe or self._first_weights):
+            seen = by_key(stacked(self._probe)) if self._probe else {}
+            tensors = {**prefixed(_OBSERVATIONS, seen), **prefixed(_WEIGHTS, self._first_weights)}
+            save_tensors(self._folder / PROBE_FILE, tensors)
+
+    def _read_probe(self, path: Path) -> None:
+        tensors, _ = load_tensors(path, max_bytes=_MAX_PROBE_BYTES)
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        seen = with_prefix(_OBSERVATIONS, arrays)
+        counts = {len(x) for x in seen.values()}
+        if len(counts) > 1:
+            raise ValueError(f"{path} holds no observations of a log of dynamics")
+        self._probe = [
+            {key: x[k] for key, x in seen.items()} for k in range(max(counts, default=0))
+        ]
+        self._first_weights = with_prefix(_WEIGHTS, arrays)
 
 
 def acting_spiking_network(policy: RecordedPolicy) -> SpikingNetwork | ModuleNetwork | None:

@@ -23,7 +23,7 @@ from snn_gym._base.storage import read_regular_file, write_bytes_atomic, write_t
 from snn_gym.learners import GradientFreeAlgorithm
 from snn_gym.learners.sequences import SequenceLearner
 from snn_gym.policies.raw_observations import raw_policy
-from snn_gym.program.costs import NOT_COUNTED, Costs
+from snn_gym.program.costs import NOT_COUNTED
 from snn_gym.training.dynamics_log import undisturbed
 from snn_gym.zoo.files import MANIFEST, WEIGHTS, save_agent
 from snn_gym.zoo.hub import FILES
@@ -319,10 +319,9 @@ def _record_present(model: Any, judged: Any = None) -> Any:
 
 
 # ---- progress ------------------------------------------------------------------------------------
-PROGRESS_INTERVAL_S = 2.0
-"""Seconds between counts of operations, by default."""
+_BETWEEN_COUNTS_S = 2.0
 _PLAIN_LINES = 10
-_LONGEST_BETWEEN_LINES_S = 0.5
+_BETWEEN_LINES_S = 0.5
 _WINDOW = 30
 """Rollouts, at least 1 s apart, that speed is averaged over, so compilation soon counts no more."""
 _ERASE_REST = "\x1b[K"
@@ -334,27 +333,16 @@ class ProgressCallback(BaseCallback):
     A line has the steps, the mean return of the last 100 episodes, the operations of a decision in
     the environments' present states, steps per second in the last 30 rollouts (half a minute if
     these are short) and the time left at that speed. A terminal and a notebook show one line,
-    renewed twice in a second; elsewhere there are ten lines. Counting draws no random numbers and
-    changes nothing that learns.
+    renewed twice in a second; elsewhere there are ten lines. Operations are counted as rollouts
+    start, at most every two seconds; that draws no random numbers and changes nothing that learns.
 
     Args:
         total: Environment steps of the whole training.
-        interval_s: Least seconds between counts of operations, which are made as rollouts start;
-            at 0 every rollout is counted, and every step renews the line.
-
-    Raises:
-        ValueError: The interval is below 0.
     """
 
-    def __init__(self, total: int, interval_s: float = PROGRESS_INTERVAL_S) -> None:
+    def __init__(self, total: int) -> None:
         super().__init__()
-        if not interval_s >= 0:
-            raise ValueError(
-                f"interval_s must be at least 0 seconds between counts, got {interval_s}"
-            )
         self._total = total
-        self._between_counts_s = interval_s
-        self._between_lines_s = min(interval_s, _LONGEST_BETWEEN_LINES_S)
         self._operations = ""
         self._passed: deque[tuple[float, int]] = deque(maxlen=_WINDOW)
         self._shown_s = self._counted_s = 0.0
@@ -365,20 +353,20 @@ class ProgressCallback(BaseCallback):
         begun_at = self.model.num_timesteps
         self._shown_s = time.monotonic()
         self._passed.append((self._shown_s, begun_at))
-        self._counted_s = self._shown_s - self._between_counts_s
+        self._counted_s = self._shown_s - _BETWEEN_COUNTS_S
         self._tenth = begun_at * _PLAIN_LINES // self._total
 
     def _on_rollout_start(self) -> None:
         now = time.monotonic()
         if now - self._passed[-1][0] >= 1.0:
             self._passed.append((now, self.model.num_timesteps))
-        if now - self._counted_s >= self._between_counts_s:
+        if now - self._counted_s >= _BETWEEN_COUNTS_S:
             self._operations, self._counted_s = _operations(self.model), now
 
     def _on_step(self) -> bool:
         if self._show is not None:
             now = time.monotonic()
-            if now - self._shown_s >= self._between_lines_s:
+            if now - self._shown_s >= _BETWEEN_LINES_S:
                 self._show(self.line())
                 self._shown_s = now
         else:
@@ -410,18 +398,12 @@ class ProgressCallback(BaseCallback):
         return " | ".join(filter(None, parts))
 
 
-def present_costs(model: Any) -> Costs | None:
-    """Return the costs of a decision in the environments' present states, None if not recorded."""
-    recording = _record_present(model)
-    return None if recording is None else recording.costs
-
-
 def _operations(model: Any) -> str:
     """Return the operations of a decision in the present states as text, "" if not recorded."""
-    costs = present_costs(model)
-    if costs is None:
+    recording = _record_present(model)
+    if recording is None:
         return ""
-    operations = costs.operations_per_decision
+    operations = recording.costs.operations_per_decision
     if operations is None:
         return f"operations {NOT_COUNTED}"
     return f"{operations:,.0f} operations a decision"

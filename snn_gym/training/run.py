@@ -24,12 +24,7 @@ from torch import Tensor
 
 from snn_gym._base.folders import locked, make_writable, partial_files, remove_partial_files
 from snn_gym._base.numerics import one_thread
-from snn_gym._base.storage import (
-    check_digests,
-    dump_sealed,
-    write_bytes_atomic,
-    write_digests,
-)
+from snn_gym._base.storage import dump_sealed, write_bytes_atomic
 from snn_gym.envs import StableBaselinesVecEnv
 from snn_gym.envs.stable_baselines import MOST_STEPS
 from snn_gym.learners import GradientFreeAlgorithm, LocalActorCritic
@@ -38,15 +33,13 @@ from snn_gym.spiking import SpikingNetwork
 from snn_gym.training.checkpoint import (
     copy_state,
     first_difference,
-    remove_checkpoints,
     restore_checkpoint,
-    resume_newest,
+    resume_checkpoint,
     save_checkpoint,
 )
 from snn_gym.training.dynamics_log import DYNAMICS_FILE, PROBE_FILE, DynamicsCallback
 from snn_gym.training.logs import (
     EVALUATIONS_FILE,
-    PROGRESS_INTERVAL_S,
     TENSORBOARD_FOLDER,
     ActivityCallback,
     EpisodeLog,
@@ -244,13 +237,11 @@ class RefillCallback(BaseCallback):
 # ---- run -----------------------------------------------------------------------------------------
 EPISODES_FILE = "episodes.csv"
 CHECKPOINT_FILE = "checkpoint.safetensors"
-DIGESTS_FILE = "logs.sha256"
-"""Digests of a finished run's logs, which ``sha256sum -c`` checks too."""
 DYNAMICS_ROWS = 100
 """Times that the dynamics of a run are logged, about."""
 _WRITTEN = (
     RUN_FILE, CHECKPOINT_FILE, EPISODES_FILE, DYNAMICS_FILE, PROBE_FILE, EVALUATIONS_FILE,
-    DIGESTS_FILE, WEIGHTS, MANIFEST,
+    WEIGHTS, MANIFEST,
 )  # fmt: skip
 
 
@@ -301,7 +292,6 @@ def train(
     out: Path,
     resume: bool = False,
     progress_bar: bool = False,
-    progress_interval_s: float = PROGRESS_INTERVAL_S,
     tensorboard: bool = True,
     parent: BaseAlgorithm | str | os.PathLike[str] | None = None,
     **recipe: Any,
@@ -309,9 +299,8 @@ def train(
     """Train an agent of the zoo, with checkpoints, from fresh weights or a parent's.
 
     A run that was killed at any moment and resumed ends bit-equal to an uninterrupted one, given
-    the same settings and package versions on the same machine. Files that were damaged or swapped
-    meanwhile are refused, or made again from the checkpoint; of two checkpoints one may be lost.
-    TensorBoard's files, under ``out/tb``, are not checked.
+    the same settings and package versions on the same machine. A damaged or swapped checkpoint or
+    record is refused, and logs are made again from the checkpoint.
 
     Args:
         agent: One of ``snn_gym.agent_ids()``.
@@ -319,7 +308,6 @@ def train(
         out: Folder of the run; must not hold anything else.
         resume: Go on with the run in ``out``, if there is one.
         progress_bar: Show the progress on standard error.
-        progress_interval_s: Least seconds between counts of the operations that it shows.
         tensorboard: Whether to log for TensorBoard, under ``out/tb``.
         parent: Trained agent to go on from: a model as of ``load_agent`` or ``load_pretrained``, or
             the folder of a run. ``steps`` are then further ones, and schedules go on as in one
@@ -348,7 +336,6 @@ def train(
         origin,
         resume=resume,
         progress_bar=progress_bar,
-        progress_interval_s=progress_interval_s,
         tensorboard=tensorboard,
     )
 
@@ -360,11 +347,10 @@ def carry_out(
     *,
     resume: bool = False,
     progress_bar: bool = False,
-    progress_interval_s: float = PROGRESS_INTERVAL_S,
     tensorboard: bool = True,
 ) -> TrainingRun:
     """Carry out a training in a folder, as ``train`` does; ``origin`` is its parent's model."""
-    progress = ProgressCallback(training.last_step, progress_interval_s) if progress_bar else None
+    progress = ProgressCallback(training.last_step) if progress_bar else None
     out = Path(out)
     with one_thread():
         # Before the folder is made: a package that the environment needs may be missing.
@@ -378,17 +364,14 @@ def carry_out(
             folder = str(out / TENSORBOARD_FOLDER)
             logger = configure(folder, ["tensorboard"]) if tensorboard else None
             resumed_at = _learn(model, training, out, progress, logger)
-            logs = [out / EPISODES_FILE, *_logs(out, training)]
-            write_digests(out / DIGESTS_FILE, [log.name for log in logs if log.exists()])
             # From here on the run is finished; killed before, its last stretch is trained again.
             save_agent(model, out, recipe=training.recipe)
-            remove_checkpoints(out / CHECKPOINT_FILE)
+            (out / CHECKPOINT_FILE).unlink(missing_ok=True)
     outcome = model.outcome if isinstance(model, LeanAlgorithm) else ""
     return TrainingRun(out, model.num_timesteps, resumed_at, was_finished=False, outcome=outcome)
 
 
 def _finished(out: Path, training: Training) -> TrainingRun:
-    check_logs(out)
     manifest = read_manifest(out)
     read_weights(out, manifest)
     for name in ("agent", "environment", "seed", "seeding"):
@@ -397,16 +380,9 @@ def _finished(out: Path, training: Training) -> TrainingRun:
                 f"{out / MANIFEST} is of an agent with {name} {getattr(manifest, name)!r}, not "
                 f"{getattr(training, name)!r} as {RUN_FILE} says; put this run's own files there"
             )
-    remove_checkpoints(out / CHECKPOINT_FILE)
+    (out / CHECKPOINT_FILE).unlink(missing_ok=True)
     done = manifest.num_timesteps
     return TrainingRun(out, done, resumed_at=done, was_finished=True)
-
-
-def check_logs(out: Path) -> None:
-    """Raise ``ValueError`` for a finished run with a missing or changed log, if it has digests."""
-    # Runs of older versions have no digests.
-    if (out / DIGESTS_FILE).exists():
-        check_digests(out / DIGESTS_FILE)
 
 
 def _logs(out: Path, training: Training) -> list[Path]:
@@ -498,7 +474,7 @@ def _learn(
     """Train the rest of a run, with its logs; return the steps done before, None at the start."""
     checkpoint = out / CHECKPOINT_FILE
     identity: dict[str, Any] = {"run": training.recorded(), "logs": _logs(out, training)}
-    restored = resume_newest(checkpoint, model, **identity)
+    restored = resume_checkpoint(checkpoint, model, **identity)
     resumed_at = None if restored is None else model.num_timesteps
     episodes = EpisodeLog() if restored is None else restored
     if logger is not None:

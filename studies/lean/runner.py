@@ -21,7 +21,7 @@ from snn_gym.leaderboard.evaluation import evaluate
 from snn_gym.learners.lean_algorithm import LeanAlgorithm
 from snn_gym.learners.shedding import Shedding
 from snn_gym.spiking.regulation.lean import learning_is_over, sums_of_episodes
-from snn_gym.training.checkpoint import remove_checkpoints, restore_checkpoint
+from snn_gym.training.checkpoint import restore_checkpoint
 from snn_gym.training.logs import EpisodeLog
 from snn_gym.training.run import SegmentCallback
 from snn_gym.zoo import make_agent, make_lean
@@ -218,7 +218,7 @@ def _learn_arm(
     checkpoint = own.with_name(f"{own.name}.safetensors")
     segments = partial(SegmentCallback, checkpoint, own.with_name(f"{own.name}.csv"))
     seconds = _learn_in_segments(model, task, seed, segments, episodes, until)
-    remove_checkpoints(checkpoint)
+    checkpoint.unlink(missing_ok=True)
     return seconds
 
 

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import subprocess
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,14 +10,12 @@ from hypothesis import strategies as st
 from snn_gym._base.storage import (
     SEAL,
     UNSEALED,
-    check_digests,
     check_seal,
     dump_sealed,
     dump_tensors,
     parse_sealed,
     parse_tensors,
     seal,
-    write_digests,
 )
 
 VALUES = st.recursive(
@@ -53,26 +49,3 @@ def test_any_flipped_bit_breaks_a_seal() -> None:
 
 def test_files_without_a_digest_are_read() -> None:
     assert parse_sealed(b'{"a": 1}', "file") == {"a": 1}
-
-
-def test_sha256sum_reads_a_list_of_digests(tmp_path: Path) -> None:
-    for name in ("a.csv", "b-c.txt"):
-        (tmp_path / name).write_text(name)
-    write_digests(tmp_path / "list", ["a.csv", "b-c.txt"])
-    check_digests(tmp_path / "list")
-    command = ["sha256sum", "--strict", "-c", "list"]
-    assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
-
-
-@pytest.mark.parametrize(("name", "content", "line"), [
-    ("a.csv", "other", r"a\.csv was changed after it was written"),
-    ("list", "words", "list is damaged: expected lines of a SHA-256 and a file's name"),
-    ("list", f"{'0' * 64}  b.csv", r"list lists a file that can't be read: b\.csv is missing"),
-    ("list", f"{'0' * 64}  ..", "list lists a file that can't be read: .* is a folder"),
-])  # fmt: skip
-def test_changed_files_are_named(name: str, content: str, line: str, tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("a")
-    write_digests(tmp_path / "list", ["a.csv"])
-    (tmp_path / name).write_text(content)
-    with pytest.raises(ValueError, match=line):
-        check_digests(tmp_path / "list")

@@ -8,7 +8,7 @@ import os
 import tomllib
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import safetensors.torch
 import torch
@@ -253,7 +253,6 @@ class Resume(Reader):
         "run.json",
         "checkpoint.safetensors",
         "checkpoint.safetensors",
-        "checkpoint.previous.safetensors",
         "dynamics.csv",
         "episodes.csv",
     )
@@ -274,12 +273,9 @@ class Resume(Reader):
         path.write_bytes(resealed(path.read_bytes()))
 
     def check(self, work, accepted, repaired):
-        """What is restored is one of the two checkpoints, or, without any, a fresh start."""
-        fresh = not any(os.path.exists(work / name) for name in self.files[2:4])
-        before = self.earlier if accepted != self.honest else self.honest
-        assert repaired or accepted == before or (fresh and accepted == "fresh")
-
-    earlier: Any = None
+        """What is restored is the checkpoint, or, without it, a fresh start."""
+        fresh = not os.path.exists(work / "checkpoint.safetensors")
+        assert repaired or accepted == ("fresh" if fresh else self.honest)
 
     def words(self, work):
         return [
@@ -296,9 +292,9 @@ def stop_when_restored(monkeypatch, scratch):
     """Have training stop dead where files have been read, and say what they gave."""
     from snn_gym.training import run
 
-    original = run.resume_newest
+    original = run.resume_checkpoint
 
-    def resume_newest(path, model, **kept):
+    def resume_checkpoint(path, model, **kept):
         episodes = original(path, model, **kept)
         if episodes is None:
             raise Restored("fresh")
@@ -306,7 +302,7 @@ def stop_when_restored(monkeypatch, scratch):
         tensors, said = load_tensors(scratch / "state", max_bytes=1 << 30)
         raise Restored((hash_tensors(tensors), said["state"]))
 
-    monkeypatch.setattr(run, "resume_newest", resume_newest)
+    monkeypatch.setattr(run, "resume_checkpoint", resume_checkpoint)
 
 
 class ResumeFinished(Resume):
@@ -317,7 +313,6 @@ class ResumeFinished(Resume):
         "run.json",
         "manifest.json",
         "weights.safetensors",
-        "logs.sha256",
         "episodes.csv",
         "dynamics.csv",
     )

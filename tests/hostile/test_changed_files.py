@@ -104,10 +104,6 @@ class Bench:
         self.defects = []
         self._fresh()
         reader.honest = reader.read(self.work)
-        if isinstance(reader, Resume):
-            self._fresh()
-            (self.work / "checkpoint.safetensors").unlink(missing_ok=True)
-            reader.earlier = reader.read(self.work)
         if reader.name in ("verify --check", "table", "verify --again", "verify --retrain"):
             assert len(reader.honest[0]) or reader.name == "verify --check"
 

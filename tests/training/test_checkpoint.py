@@ -10,12 +10,7 @@ from torch.testing import assert_close
 
 from snn_gym._base.storage import SEAL, UNSEALED, dump_tensors, load_tensors, save_tensors, seal
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.training.checkpoint import (
-    previous_checkpoint,
-    remove_checkpoints,
-    restore_checkpoint,
-    save_checkpoint,
-)
+from snn_gym.training.checkpoint import restore_checkpoint, save_checkpoint
 from snn_gym.training.logs import EpisodeLog
 from snn_gym.zoo import make_agent
 
@@ -81,18 +76,6 @@ def test_a_checkpoint_of_an_older_format_is_refused_in_one_line(tmp_path):
     save_tensors(tmp_path / "c.safetensors", {"x": np.zeros(1)}, state)
     with pytest.raises(ValueError, match=r"c\.safetensors holds no SHA-256 .* older version"):
         restore_checkpoint(tmp_path / "c.safetensors", make_agent("ppo-lif", "CartPole-v1"))
-
-
-def test_the_last_two_checkpoints_are_kept(tmp_path):
-    path, model = tmp_path / "c.safetensors", make_agent("ppo-lif", "CartPole-v1")
-    for timesteps in (1, 2, 3):
-        model.num_timesteps = timesteps
-        save_checkpoint(path, model, EpisodeLog())
-    for file, timesteps in ((path, 3), (previous_checkpoint(path), 2)):
-        restore_checkpoint(file, model)
-        assert model.num_timesteps == timesteps
-    remove_checkpoints(path)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_controllers_continue_after_a_checkpoint(tmp_path):

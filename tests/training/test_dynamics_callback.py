@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from stable_baselines3 import DQN, PPO
+from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import KVWriter, Logger
 
 from snn_gym import evaluate, make_vec_env
 from snn_gym.learners import StatefulDQN, StatefulPPO
-from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy, StockActorCriticPolicy
+from snn_gym.policies import SpikingActorCriticPolicy, StockActorCriticPolicy
 from snn_gym.spiking import Dynamics, NetworkConfig
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.training import DynamicsCallback, read_training
@@ -29,12 +29,6 @@ def ppo(policy=SpikingActorCriticPolicy, env="CartPole-v1", encoder="rate", **op
         policy, env, n_steps=64, batch_size=64, n_epochs=2, seed=0,
         policy_kwargs={"network": network, **options},
     )  # fmt: skip
-
-
-def dqn():
-    network = NetworkConfig(hidden_sizes=(16,), encoder="rate")
-    options = {"learning_starts": 32, "batch_size": 32, "train_freq": 4, "seed": 0}
-    return DQN(SpikingDQNPolicy, "CartPole-v1", policy_kwargs={"network": network}, **options)
 
 
 def rows(folder):
@@ -165,9 +159,8 @@ def stateful(kind="ppo", task="snn/CueAccumulation-v0"):
     return learner(policy, env, policy_kwargs={"network": network}, seed=0, **options)
 
 
-@pytest.mark.parametrize("kind", STATEFUL)
-def test_stateful_policies_are_measured_like_an_evaluation(kind, tmp_path):
-    model = stateful(kind).learn(400, callback=DynamicsCallback(100, tmp_path, probe_size=360))
+def test_stateful_policies_are_measured_like_an_evaluation(tmp_path):
+    model = stateful().learn(160, callback=DynamicsCallback(100, tmp_path, probe_size=360))
     # Episodes of 9 environment steps: 40 whole ones, and 100 others of the evaluation.
     evaluated = evaluate(model, "snn/CueAccumulation-v0")
     last = {(x["part"], x["measure"]): float(x["value"]) for x in rows(tmp_path)
@@ -197,12 +190,12 @@ def test_played_decisions_equal_single_environments():
     assert together.spikes_per_decision()["hidden_1"] * 30 == pytest.approx(spikes)
 
 
-@pytest.mark.parametrize("make", [ppo, dqn, stateful, partial(stateful, "dqn")])
+@pytest.mark.parametrize("make", [ppo, partial(stateful, "dqn")])
 def test_training_is_the_same_with_and_without_the_log(make, tmp_path):
-    plain = make().learn(300)
+    plain = make().learn(200)
     after = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002 - the global one
-    logged = make().learn(300, callback=DynamicsCallback(50, tmp_path, probe_size=16))
-    assert len(timesteps(tmp_path)) >= 4
+    logged = make().learn(200, callback=DynamicsCallback(50, tmp_path, probe_size=16))
+    assert len(timesteps(tmp_path)) >= 3
     state = full_state(plain.policy)
     assert all(torch.equal(state[name], x) for name, x in full_state(logged.policy).items())
     assert plain.policy.training == logged.policy.training
@@ -260,12 +253,10 @@ def test_other_files_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("agent", "interval", "steps"),
     [
-        ("ppo-lif", 256, 700),
-        ("dqsn", 100, 700),
-        ("recurrent-dqsn", 200, 700),
+        ("ppo-lif", 256, 600),
+        ("recurrent-dqsn", 200, 500),
         # Learners without gradients show few observations of each episode.
-        ("es", 1_000, 6_000),
-        ("synapse-agents", 1_000, 6_000),
+        ("es", 1_000, 4_000),
     ],
 )
 def test_resumed_runs_have_the_log_of_an_uninterrupted_run(agent, interval, steps, tmp_path):
@@ -273,9 +264,8 @@ def test_resumed_runs_have_the_log_of_an_uninterrupted_run(agent, interval, step
     if agent.startswith("recurrent"):
         options["env_id"] = "snn/CueAccumulation-v0"
     run(agent, tmp_path / "whole", **options)
-    for share in (0.2, 0.6, 0.9):
-        with killed_at(int(share * steps)):
-            run(agent, tmp_path / "killed", resume=True, **options)
+    with killed_at(int(0.6 * steps)):
+        run(agent, tmp_path / "killed", **options)
     run(agent, tmp_path / "killed", resume=True, **options)
     assert results(tmp_path / "killed") == results(tmp_path / "whole")
     log = (tmp_path / "whole" / "dynamics.csv").read_bytes()

@@ -31,7 +31,7 @@ from tests.training._runs import (
 def test_finished_runs_have_no_checkpoint(finished):
     folder = finished("ppo-lif")
     names = sorted(path.name for path in folder.iterdir())
-    assert names == sorted([*RESULTS, "logs.sha256", "run.json"])
+    assert names == sorted([*RESULTS, "run.json"])
     settings = read_training(folder)
     assert (settings.agent, settings.environment, settings.seed) == ("ppo-lif", "CartPole-v1", 7)
     assert (settings.steps, settings.checkpoint_interval) == (STEPS, INTERVAL)
