@@ -1,6 +1,5 @@
 """A new user's second hour, by the command line as he types it: every step ends with status 0."""
 
-import json
 import os
 import subprocess
 import sys
@@ -8,6 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from snn_gym.leaderboard.results import list_rows
 
 pytestmark = pytest.mark.slow
 
@@ -103,9 +104,10 @@ def step(home):
     def run(*words):
         began = time.monotonic()
         program = [str(Path(sys.executable).with_name(words[0]))]
+        path = os.pathsep.join([str(home), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
         done = subprocess.run(
             [*program, *words[1:]], cwd=home, capture_output=True, text=True, check=False,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(home)},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
         )  # fmt: skip
         print(f"{time.monotonic() - began:6.1f} s  {' '.join(words)}")
         assert done.returncode == 0, done.stdout + done.stderr
@@ -159,6 +161,6 @@ def test_a_run_is_submitted_verified_and_stands_in_a_table(step, home):
     step("snn-gym", "train", "ppo-lif", "CartPole-v1", "--seed", "7", "--out", run)
     step("snn-gym", "submit", run, "--out", folder)
     step("snn-gym", "verify", folder, "--leaderboard", board)
-    step("snn-gym", "table", "--leaderboard", board)
-    (row,) = Path(home / board).rglob("7.json")
-    assert json.loads(row.read_text(encoding="utf-8"))["agent"] == "ppo-lif"
+    assert "| ppo-lif |" in step("snn-gym", "table", "--leaderboard", board)
+    (row,) = list_rows(home / board)
+    assert (row.agent, row.environment, row.seed) == ("ppo-lif", "CartPole-v1", 7)

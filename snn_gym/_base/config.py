@@ -509,7 +509,8 @@ def check_names_no_path(value: Any, where: str) -> None:
     if found := path_in(value):
         raise ValueError(
             f"{where} has the path {found[0]:.80}, and a run's file can't have other files opened; "
-            "register an id whose own arguments hold the path (--module PACKAGE), and name that"
+            "register an id or a features extractor that has the path itself (--module PACKAGE), "
+            "and name that"
         )
 
 
@@ -518,3 +519,5 @@ RecordedAgent = Annotated[str, Length(1, MAX_AGENT_NAME), Matching(AGENT_NAME)]
 RecordedId = Annotated[str, check_names_no_module, Matching(r"[\w./-]*")]
 RecordedArguments = Annotated[dict[str, Any], check_names_no_module]
 PathlessArguments = Annotated[dict[str, Any], check_names_no_module, check_names_no_path]
+# Those of a policy, whose features extractor may open what they name.
+PolicyArguments = Annotated[dict[str, Any], check_names_no_path]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -202,7 +203,7 @@ class Manifest(Config):
 # ---- evaluation ----------------------------------------------------------------------------------
 _MOST_LAYERS = 64
 _MOST_COUNTS = 1e15
-_MOST_LETTERS = 200
+_LAYER_NAME = re.compile(r"[\w.]{1,200}")
 
 Lengths = Annotated[
     tuple[Annotated[int, Range(at_least=1, at_most=10**9)], ...], Length(1, MAX_EPISODES)
@@ -212,8 +213,8 @@ Lengths = Annotated[
 def _are_counts(costs: Costs, where: str) -> None:
     for counts in vars(costs).values():
         names, numbers = (counts, counts.values()) if isinstance(counts, dict) else (counts, ())
-        if len(names) > _MOST_LAYERS or max(map(len, names), default=1) > _MOST_LETTERS:
-            raise ValueError(f"{where}: too many or too long names of layers")
+        if len(names) > _MOST_LAYERS or not all(map(_LAYER_NAME.fullmatch, names)):
+            raise ValueError(f"{where}: too many names of layers, or one that is no name")
         if not all(0.0 <= x <= _MOST_COUNTS for x in numbers):
             raise ValueError(f"{where}: a count must be at least 0 and at most {_MOST_COUNTS:g}")
 

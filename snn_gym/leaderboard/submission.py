@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from snn_gym._base.folders import locked, partial_files, remove_partial_files
-from snn_gym._base.storage import dump_tensors, write_bytes_atomic, write_text_atomic
+from snn_gym._base.storage import dump_tensors, staged
 from snn_gym.envs.registry import known_ids, load_environment_spec
 from snn_gym.leaderboard.evaluation import (
     EVALUATOR_VERSION,
@@ -220,8 +220,13 @@ def write_submission(
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):  # so that two writers cannot mix their files
         remove_partial_files(out, _FILES)
-        write_bytes_atomic(out / WEIGHTS_NAME, weights)
-        write_text_atomic(out / MANIFEST_NAME, dump_json(manifest))
+        # A full disk shows before the earlier submission is touched.
+        with (
+            staged(out / WEIGHTS_NAME, weights) as put_weights,
+            staged(out / MANIFEST_NAME, dump_json(manifest).encode()) as put_manifest,
+        ):
+            put_weights()
+            put_manifest()
 
 
 def check_out(out: Path) -> None:

@@ -11,8 +11,8 @@ from snn_gym.envs.synapses.plasticity import PRESETS, check_rule
 
 # ---- settings ------------------------------------------------------------------------------------
 PRESET_NAMES = tuple(PRESETS)
-# Each copy takes memory at once, and a file may ask for any number of them.
-Copies = Annotated[int, Range(at_least=1, at_most=65_536)]
+# Each copy takes time and memory at once, and a file may ask for any number of them.
+Copies = Annotated[int, Range(at_least=1, at_most=8_192)]
 Limits = tuple[tuple[float, ...], tuple[float, ...]]
 """Lower and upper limits of the observed values, in the environment's units."""
 

@@ -29,6 +29,7 @@ from torch.overrides import TorchFunctionMode
 from snn_gym._base.config import (
     Config,
     Natural,
+    PolicyArguments,
     RecordedAgent,
     RecordedArguments,
     RecordedId,
@@ -262,7 +263,7 @@ class AgentManifest(Config):
     """Agent of the zoo; None for a model made by hand."""
     algorithm: AlgorithmName
     policy: str
-    policy_kwargs: dict[str, Any]
+    policy_kwargs: PolicyArguments
     """Arguments of the policy; ``network`` holds every setting of the network."""
     environment: RecordedId
     environment_kwargs: RecordedArguments

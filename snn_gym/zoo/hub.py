@@ -10,6 +10,8 @@ import hashlib
 import os
 import re
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,6 +45,8 @@ _ADDRESS = re.compile(
     re.ASCII,
 )
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_PATIENCE_S = 60.0
+_LEAST_SPEED = 10_000.0  # bytes a second, after that time
 
 
 @dataclass(frozen=True)
@@ -109,15 +113,18 @@ def asking(hub: Any, address: Address) -> Iterator[None]:
 
 
 def _fetch(hub: Any, address: Address, url: str, max_bytes: int) -> bytes:
-    """Return a response's body; ValueError for an error, or for more than ``max_bytes``."""
+    """Return a response's body; ValueError for an error, a stall, or more than ``max_bytes``."""
     import huggingface_hub.utils
 
     utils: Any = huggingface_hub.utils
     data, headers = bytearray(), {**utils.build_hf_headers(), "Accept-Encoding": "identity"}
+    began = time.monotonic()
     with (
         asking(hub, address),
+        _hanging_up(utils) as timer,
         utils.get_session().stream("GET", url, headers=headers, timeout=30.0) as response,
     ):
+        timer.cancel()
         if not response.is_success:  # without its body, which may have no end
             utils.hf_raise_for_status(
                 type(response)(
@@ -128,7 +135,22 @@ def _fetch(hub: Any, address: Address, url: str, max_bytes: int) -> bytes:
             data += chunk
             if len(data) > max_bytes:
                 raise RuntimeError(f"{url} has more than the {max_bytes:,} bytes expected")
+            if len(data) < (time.monotonic() - began - _PATIENCE_S) * _LEAST_SPEED:
+                raise RuntimeError(f"{url} sends less than {_LEAST_SPEED:,.0f} bytes a second")
     return bytes(data)
+
+
+@contextmanager
+def _hanging_up(utils: Any) -> Iterator[threading.Timer]:
+    """Close the connections of the hub's library when the yielded timer ends before the block."""
+    # Time limits of sockets are for each byte, so the head of an answer may drip without end.
+    timer = threading.Timer(_PATIENCE_S, utils.close_session)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield timer
+    finally:
+        timer.cancel()
 
 
 def run_folder(path: str | os.PathLike[str]) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from snn_gym._base.config import Config, Length, Matching, Positive, Range, Share
+from snn_gym._base.config import Config, Length, Matching, PolicyArguments, Positive, Range, Share
 from snn_gym._base.numerics import kernels
 from snn_gym.envs.registry import EnvironmentSpec
 from snn_gym.zoo.algorithms import AlgorithmName
@@ -274,7 +274,7 @@ class ResolvedSettings(Config):
 
     algorithm: AlgorithmName
     hyperparameters: dict[str, Any]
-    policy_kwargs: dict[str, Any]
+    policy_kwargs: PolicyArguments
     """Arguments of the policy, without the network."""
     network: dict[str, Any]
     vec_normalize: VecNormalizeSettings | None = None

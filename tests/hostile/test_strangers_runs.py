@@ -10,12 +10,16 @@ from typing import ClassVar
 import gymnasium as gym
 import numpy as np
 import pytest
+from stable_baselines3 import PPO
+from stable_baselines3.common.torch_layers import FlattenExtractor
 
 import snn_gym
 from snn_gym.plots.run import plot_run, read_evaluations
+from snn_gym.policies import SpikingActorCriticPolicy
+from snn_gym.policies.observations import EXTRACTORS
 from snn_gym.training import train
 from snn_gym.training.logs import EVALUATIONS_FILE, read_episodes, read_evaluation_log, seconds_at
-from snn_gym.training.run import EPISODES_FILE
+from snn_gym.training.run import EPISODES_FILE, open_parent
 from tests.edits import edit_json
 from tests.policies.identity import refused
 from tests.training._runs import run
@@ -120,6 +124,48 @@ def test_a_run_has_no_path_opened(opener, copy):
     assert OpensItsArgument.opened == []
 
 
+class OpensItsFile(FlattenExtractor):
+    """Opens a file that its argument names, as an extractor with weights of its own does."""
+
+    opened: ClassVar[list] = []
+
+    def __init__(self, observation_space, weights="mine"):
+        self.opened.append(weights)
+        super().__init__(observation_space)
+
+
+@pytest.fixture
+def own_extractor():
+    snn_gym.register_extractor("OpensItsFile", OpensItsFile)
+    OpensItsFile.opened.clear()
+    yield {"features_extractor_class": "OpensItsFile", "features_extractor_kwargs": {}}
+    del EXTRACTORS["OpensItsFile"]
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "run.json"])
+def test_an_extractor_has_no_path_opened(name, own_extractor, copy):
+    own_extractor["features_extractor_kwargs"] = {"weights": "/dev/zero"}
+    content = json.loads((copy / name).read_text())
+    place = content if name == "manifest.json" else content["settings"]
+    place["policy_kwargs"] |= own_extractor
+    edit_json(copy / name, **content)
+    if name == "run.json":
+        (copy / "manifest.json").unlink()
+        (copy / "checkpoint.safetensors").touch()
+    with refused("policy_kwargs has the path ./dev/zero"):
+        open_parent(copy)
+    assert OpensItsFile.opened == []
+
+
+def test_an_extractor_without_a_path_is_saved_and_loaded(own_extractor, tmp_path):
+    policy_kwargs = {**own_extractor, "features_extractor_kwargs": {"weights": "other"}}
+    model = PPO(SpikingActorCriticPolicy, "CartPole-v1", policy_kwargs=policy_kwargs)
+    folder = snn_gym.save_agent(model, tmp_path / "agent")
+    OpensItsFile.opened.clear()
+    snn_gym.load_agent(folder)
+    assert set(OpensItsFile.opened) == {"other"}
+
+
 # ---- sizes ---------------------------------------------------------------------------------------
 def change_network(folder, **changes):
     arguments = json.loads((folder / "manifest.json").read_text())["policy_kwargs"]
@@ -141,6 +187,19 @@ def test_a_critic_larger_than_its_weights_is_not_built(copy):
     )
     with refused("many more numbers than"):
         snn_gym.load_agent(copy)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "run.json"])
+def test_copies_of_an_environment_have_a_limit(name, copy):
+    content = json.loads((copy / name).read_text())
+    place = content if name == "manifest.json" else content["settings"]
+    place["hyperparameters"]["n_envs"] = 65_536  # took 44 s and 1.2 GB
+    edit_json(copy / name, **content)
+    if name == "run.json":
+        (copy / "manifest.json").unlink()
+        (copy / "checkpoint.safetensors").touch()
+    with refused("n_envs must be at least 1 and at most 8192"):
+        open_parent(copy)
 
 
 @pytest.mark.parametrize("steps", [10_001, 10**9])

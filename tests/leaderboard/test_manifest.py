@@ -77,6 +77,8 @@ def test_values_at_the_bounds_are_accepted_and_beyond_refused(kind, accepted, re
         ({"k" * 201: 1.0}, False),
         (entries(64), True),
         (entries(65), False),
+        ({"</title><script>": 1.0}, False),
+        ({"a\n## Stolen": 1.0}, False),
     ],
 )
 def test_costs_have_bounds(counts, fits):

@@ -15,6 +15,7 @@ from snn_gym.training import make_training, train
 from snn_gym.zoo import load_agent, make_agent, make_lean, read_manifest, save_agent
 from snn_gym.zoo.recipe import Parent, Recipe
 from tests.edits import edit_json
+from tests.hostile.test_full_disk import no_room
 from tests.leaderboard.helpers import SETTINGS
 
 
@@ -42,6 +43,12 @@ def test_default_folder_is_inside_the_run_and_can_be_rewritten(run_folder, tmp_p
     assert submit(run, seeds=SETTINGS.seeds) == out
     assert (out / WEIGHTS_NAME).read_bytes() == weights
     assert load_tensors(out / WEIGHTS_NAME, max_bytes=1 << 20)[1] == {}
+
+
+def test_a_submission_that_finds_no_room_leaves_the_one_before(run_folder, tmp_path):
+    out = submit(run_folder, tmp_path / "out", seeds=SETTINGS.seeds)
+    with no_room(out / MANIFEST_NAME):
+        submit(run_folder, out, seeds=range(2))
 
 
 def test_non_empty_folders_are_not_changed(run_folder, tmp_path):

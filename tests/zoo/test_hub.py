@@ -1,6 +1,8 @@
 """Tests of agents on the hub: downloads by address, and refused ones."""
 
 import sys
+import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import pytest
 import snn_gym
 from snn_gym.training.record import RUN_FILE
 from snn_gym.training.run import EPISODES_FILE
+from snn_gym.zoo import hub as hub_module
 from snn_gym.zoo.files import MANIFEST, WEIGHTS
 from snn_gym.zoo.hub import FILES, cache_folder, run_folder
 from tests.hub import git_blob
@@ -148,6 +151,31 @@ def test_an_endless_answer_is_not_read_to_its_end(hub, pole, part, status):
     hub.hostile[part.format(commit=pole)] = endless(status)
     assert refuse().startswith(("hf:ada/pole", hub.endpoint))
     assert hub.sent < 1 << 26
+
+
+def dripping(head):
+    """Return an answer of single bytes without end: of its head, or of its body."""
+
+    def answer(handler):
+        handler.close_connection = True
+        write = handler.wfile.write
+        with suppress(OSError):  # nobody takes more
+            write(b"HTTP/1.1 200 OK\r\nX: " + (b"" if head else b"x\r\n\r\n"))
+            for _ in range(400):
+                write(b"x")
+                time.sleep(0.05)
+
+    return answer
+
+
+@pytest.mark.parametrize("head", [True, False])
+@pytest.mark.parametrize("part", ["/api/models/", "/cdn/"])
+def test_an_answer_that_drips_is_given_up(hub, pole, part, head, monkeypatch):
+    monkeypatch.setattr(hub_module, "_PATIENCE_S", 0.3)
+    hub.hostile[part] = dripping(head)
+    began = time.monotonic()
+    assert "failed (" in refuse()
+    assert time.monotonic() - began < 15
 
 
 @pytest.mark.parametrize("place", ["file:///etc/passwd", "ftp://localhost/x", "//", "http://[", ""])
