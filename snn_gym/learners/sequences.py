@@ -72,12 +72,10 @@ class SequenceReplayBuffer(ReplayBuffer):
         sequence_length: int,
         burn_in_steps: int = 0,
         n_steps: int = 1,
-        truncate_every: int | None = None,
     ) -> None:
         self.sequence_length = sequence_length
         self.burn_in_steps = burn_in_steps
         self.n_steps = n_steps
-        self.truncate_every = truncate_every
         self.stride = max(1, sequence_length // 2)
         self.span = burn_in_steps + sequence_length + n_steps
         # In whole strides, so that states keep their rows when the ring wraps.
@@ -181,7 +179,6 @@ class SequenceReplayBuffer(ReplayBuffer):
             self.to_torch(self.states[begin // self.stride, envs]),
             self.to_torch(self.episode_starts[rows, envs]),
             self.burn_in_steps,
-            self.truncate_every,
         )
         # The last step only gives the value of its observation.
         learned = rows[self.burn_in_steps : -1]
@@ -217,13 +214,11 @@ class SequenceRolloutBuffer(RolloutBuffer):
         state_size: int,
         sequence_length: int,
         burn_in_steps: int = 0,
-        truncate_every: int | None = None,
         recurrent_gradient: bool = True,
         **kwargs: Any,
     ) -> None:
         self.sequence_length = sequence_length
         self.burn_in_steps = burn_in_steps
-        self.truncate_every = truncate_every
         self.recurrent_gradient = recurrent_gradient
         self.state_size = state_size
         super().__init__(buffer_size, *args, **kwargs)
@@ -301,7 +296,6 @@ class SequenceRolloutBuffer(RolloutBuffer):
             self.to_torch(self.states[first, envs]),
             self.to_torch(self._padded_starts[padded, envs]),
             self.burn_in_steps,
-            self.truncate_every,
             self.recurrent_gradient,
         )
         # (L, n, ...) -> (L * n, ...), like the policy's outputs
@@ -337,12 +331,10 @@ class SequenceLearner(BaseAlgorithm):
         self,
         *args: Any,
         sequence_length: int | None,
-        bptt_steps: int | None,
         burn_in_steps: int,
         **kwargs: Any,
     ) -> None:
         self.sequence_length = sequence_length
-        self.bptt_steps = bptt_steps
         self.burn_in_steps = burn_in_steps
         self._last_states: Tensor | None = None
         super().__init__(*args, **{"device": "cpu", **kwargs})
@@ -375,7 +367,7 @@ class SequenceLearner(BaseAlgorithm):
 
     def _check_lengths(self, sequence_length: int, batch_size: int) -> None:
         """Raise ValueError if a length is wrong or a minibatch does not hold whole sequences."""
-        check_sequences(sequence_length, self.burn_in_steps, self.bptt_steps)
+        check_sequences(sequence_length, self.burn_in_steps)
         if batch_size < 1 or batch_size % sequence_length:
             raise ValueError(
                 f"batch_size counts environment steps of whole sequences of {sequence_length}, got "

@@ -258,32 +258,21 @@ class LocalRuleSettings(Config):
 
 # ---- sequence settings ---------------------------------------------------------------------------
 CreditName = Literal["bptt", "eprop"]
-CreditFeedbackName = Literal["symmetric", "random"]
 
 
-def check_credit(credit: str, feedback: str) -> None:
-    """Raise ValueError if a name is unknown, or feedback is random without e-prop."""
-    for name, value, kind in (
-        ("credit", credit, CreditName),
-        ("feedback", feedback, CreditFeedbackName),
-    ):
-        if value not in get_args(kind):
-            raise ValueError(
-                f"{name} must be one of {', '.join(map(repr, get_args(kind)))}, got {value!r}"
-            )
-    if feedback == "random" and credit != "eprop":
-        raise ValueError(
-            f"feedback='random' belongs to credit='eprop', got credit={credit!r}; set the one or "
-            "leave out the other"
-        )
+def check_credit(credit: str) -> None:
+    """Raise ValueError if a name is unknown."""
+    if credit not in get_args(CreditName):
+        allowed = ", ".join(map(repr, get_args(CreditName)))
+        raise ValueError(f"credit must be one of {allowed}, got {credit!r}")
 
 
-def check_sequences(sequence_length: int, burn_in_steps: int, bptt_steps: int | None) -> None:
+def check_sequences(sequence_length: int, burn_in_steps: int) -> None:
     """Raise ValueError if a length is out of range or a sequence is shorter than its burn-in."""
-    if sequence_length < 1 or burn_in_steps < 0 or (bptt_steps is not None and bptt_steps < 1):
+    if sequence_length < 1 or burn_in_steps < 0:
         raise ValueError(
-            "sequence_length and bptt_steps must be at least 1 and burn_in_steps at least 0, got "
-            f"{sequence_length}, {bptt_steps} and {burn_in_steps}"
+            "sequence_length must be at least 1 and burn_in_steps at least 0, got "
+            f"{sequence_length} and {burn_in_steps}"
         )
     if burn_in_steps > sequence_length:
         raise ValueError(

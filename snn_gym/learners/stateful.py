@@ -26,7 +26,7 @@ from snn_gym.learners.sequences import (
     SequenceRolloutBuffer,
     SequenceSamples,
 )
-from snn_gym.learners.settings import CreditFeedbackName, CreditName, check_credit
+from snn_gym.learners.settings import CreditName, check_credit
 from snn_gym.policies.stateful import (
     State,
     StatefulActorCriticPolicy,
@@ -63,13 +63,10 @@ class StatefulPPO(SequenceLearner, PPO):
         batch_size: Environment steps in a minibatch, a multiple of ``sequence_length``.
         sequence_length: Environment steps of a sequence, which divides ``n_steps``; None for whole
             rollouts.
-        bptt_steps: Environment steps that a gradient passes back; None for whole sequences.
         burn_in_steps: Environment steps before each sequence, at most ``sequence_length``, that
             update its state with the present weights, without gradient. Before the first sequence
             they are the end of the last rollout, and the rollout starts from the updated states.
         credit: ``bptt``, or ``eprop`` for no gradient through recurrent spikes.
-        feedback: With e-prop, the weights that carry the readout's error to spiking neurons: the
-            readout's (``symmetric``), or fixed ``random`` weights.
         **kwargs: Further arguments of PPO.
 
     Raises:
@@ -91,13 +88,11 @@ class StatefulPPO(SequenceLearner, PPO):
         batch_size: int = 128,
         *,
         sequence_length: int | None = None,
-        bptt_steps: int | None = None,
         burn_in_steps: int = 0,
         credit: CreditName = "bptt",
-        feedback: CreditFeedbackName = "symmetric",
         **kwargs: Any,
     ) -> None:
-        self.credit, self.feedback = credit, feedback
+        self.credit = credit
         super().__init__(
             policy,
             env,
@@ -105,7 +100,6 @@ class StatefulPPO(SequenceLearner, PPO):
             n_steps,
             batch_size,
             sequence_length=sequence_length,
-            bptt_steps=bptt_steps,
             burn_in_steps=burn_in_steps,
             **kwargs,
         )
@@ -118,12 +112,8 @@ class StatefulPPO(SequenceLearner, PPO):
                 f"sequence_length must divide n_steps={self.n_steps}, got {length}; take "
                 f"sequence_length={self.n_steps} or another divisor"
             )
-        check_credit(self.credit, self.feedback)
-        # The policy makes the feedback weights, beside its readout.
-        arguments = {**self.policy_kwargs, "random_feedback": self.feedback == "random"}
-        with self._temporarily(
-            n_steps=1, rollout_buffer_class=None, rollout_buffer_kwargs={}, policy_kwargs=arguments
-        ):
+        check_credit(self.credit)
+        with self._temporarily(n_steps=1, rollout_buffer_class=None, rollout_buffer_kwargs={}):
             super()._setup_model()
         self._check_recurrence()
         has_parts = isinstance(self.observation_space, spaces.Dict)
@@ -139,7 +129,6 @@ class StatefulPPO(SequenceLearner, PPO):
             state_size=self.policy.rest_state(1).shape[1],
             sequence_length=length,
             burn_in_steps=self.burn_in_steps,
-            truncate_every=self.bptt_steps,
             recurrent_gradient=self.credit != "eprop",
         )
 
@@ -275,9 +264,6 @@ class StatefulDQN(SequenceLearner, DQN):
         sequence_length: Environment steps of a sequence that are learned from.
         burn_in_steps: Environment steps before each sequence, at most ``sequence_length``, that
             update its state, without gradient.
-        bptt_steps: Environment steps that a gradient passes back; None for whole sequences.
-        double_q: Whether the online network chooses the action that the target network values;
-            else the target network does both.
         **kwargs: Further arguments of DQN. ``batch_size`` counts environment steps that are learned
             from, a multiple of ``sequence_length``; ``n_steps`` is n above.
 
@@ -300,8 +286,6 @@ class StatefulDQN(SequenceLearner, DQN):
         *,
         sequence_length: int = 32,
         burn_in_steps: int = 8,
-        bptt_steps: int | None = None,
-        double_q: bool = True,
         **kwargs: Any,
     ) -> None:
         for name in ("replay_buffer_class", "replay_buffer_kwargs", "optimize_memory_usage"):
@@ -310,14 +294,12 @@ class StatefulDQN(SequenceLearner, DQN):
                     f"StatefulDQN replays from its own SequenceReplayBuffer, got {name}="
                     f"{kwargs[name]!r}; leave it out"
                 )
-        self.double_q = double_q
         self._next_states: Tensor | None = None  # after the present step, (n_envs, S)
         super().__init__(
             policy,
             env,
             learning_rate,
             sequence_length=sequence_length,
-            bptt_steps=bptt_steps,
             burn_in_steps=burn_in_steps,
             **kwargs,
         )
@@ -343,7 +325,6 @@ class StatefulDQN(SequenceLearner, DQN):
             sequence_length=self.sequence_length,
             burn_in_steps=self.burn_in_steps,
             n_steps=self.n_steps,
-            truncate_every=self.bptt_steps,
         )
 
     def _sample_action(
@@ -433,8 +414,7 @@ class StatefulDQN(SequenceLearner, DQN):
         with torch.no_grad():
             target_values = self.q_net_target.sequence(samples.sequences)
             # Double Q-learning: one network chooses, the other values.
-            chooser = q_values if self.double_q else target_values
-            best = chooser.argmax(dim=2, keepdim=True)
+            best = q_values.argmax(dim=2, keepdim=True)
             bootstrap = target_values.gather(2, best).squeeze(2)
             targets, known = n_step_targets(samples, bootstrap, self.gamma, self.n_steps)
         present = q_values[: len(samples.actions)].gather(2, samples.actions.long()).squeeze(2)

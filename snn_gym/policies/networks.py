@@ -125,7 +125,6 @@ class GatedNetwork(nn.Module):
         state: Tensor | None,
         starts: Tensor,
         *,
-        truncate_every: int | None = None,
         recurrent_gradient: bool = True,
         optimised: bool = True,
         observer: Observer | None = None,
@@ -140,16 +139,10 @@ class GatedNetwork(nn.Module):
         if state is None:
             state = self.rest_state(batch)
         outputs = []
-        # PyTorch runs a stretch without resets or truncations in one call.
+        # PyTorch runs a stretch without resets in one call.
         resets = starts.any(dim=1).tolist()
-        edges = [
-            step
-            for step in range(steps)
-            if step == 0 or resets[step] or (truncate_every and step % truncate_every == 0)
-        ]
+        edges = [step for step in range(steps) if step == 0 or resets[step]]
         for begin, end in zip(edges, [*edges[1:], steps], strict=True):
-            if begin and truncate_every and begin % truncate_every == 0:
-                state = state.detach()
             if resets[begin]:
                 state = state.masked_fill(starts[begin].unsqueeze(1), 0.0)
             _, output, state = self._run(inputs[begin:end], state)

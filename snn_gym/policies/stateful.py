@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
-from torch import Tensor, nn
+from stable_baselines3.common.type_aliases import PyTorchObs
+from torch import Tensor
 from typing_extensions import override
 
 from snn_gym.policies.actor_critic import ActorCriticNetworks, SpikingActorCriticPolicy
@@ -41,8 +40,6 @@ class SequenceBatch:
     """(K + L, B), bool: where an episode starts, and the state is at rest."""
     burn_in_steps: int = 0
     """First steps K that only bring the state up to date: no outputs, no gradient."""
-    truncate_every: int | None = None
-    """Environment steps after which no gradient passes back; None: passes through all L."""
     recurrent_gradient: bool = True
 
 
@@ -70,7 +67,6 @@ def run_sequence(
         inputs[first:],
         state,
         batch.starts[first:],
-        truncate_every=batch.truncate_every,
         recurrent_gradient=batch.recurrent_gradient,
     )
     return outputs
@@ -183,46 +179,6 @@ class StatefulPolicy(SpikingPolicy):
         return torch.as_tensor(parts[0], dtype=torch.float32, device=self.device)
 
 
-# ---- feedback ------------------------------------------------------------------------------------
-class BroadcastLinear(nn.Linear):
-    """A linear layer whose gradient goes down by fixed random weights, not by its own.
-
-    Feedback alignment (Lillicrap et al. 2016, https://doi.org/10.1038/ncomms13276), with which
-    e-prop is called random (Bellec et al. 2020, https://doi.org/10.1038/s41467-020-17236-y). Its
-    outputs, and the gradients of its own weights, are those of ``nn.Linear``. The feedback weights
-    are normal, with a variance of one over the inputs.
-    """
-
-    feedback: Tensor
-    """(outputs, inputs), fixed."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs)
-        self.register_buffer("feedback", torch.randn(outputs, inputs) / math.sqrt(inputs))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the outputs (..., outputs) for features (..., inputs)."""
-        output = super().forward(features.detach())
-        if not features.requires_grad:
-            return output
-        # Zero as a value; its gradient alone goes down.
-        feedback = nn.functional.linear(features, self.feedback)
-        return output + (feedback - feedback.detach())
-
-
-def broadcast_head(head: nn.Module) -> BroadcastLinear:
-    """Return a readout that shares a linear one's parameters, with random feedback."""
-    if not isinstance(head, nn.Linear):
-        raise ValueError(
-            f"feedback='random' needs a linear readout, got {type(head).__name__}; use another "
-            "decoder than 'population', or feedback='symmetric'"
-        )
-    # The same parameters, so that an optimiser of the old head goes on with the new one.
-    broadcast = BroadcastLinear(head.in_features, head.out_features)
-    broadcast.weight, broadcast.bias = head.weight, head.bias
-    return broadcast
-
-
 # ---- policy --------------------------------------------------------------------------------------
 class StatefulNetworks(ActorCriticNetworks):
     """Actor and critic, each with its own state, behind one normaliser."""
@@ -249,41 +205,24 @@ class StatefulActorCriticPolicy(StatefulPolicy, SpikingActorCriticPolicy):
 
     Args:
         *args: As in ``StatefulPolicy`` and ``SpikingActorCriticPolicy``.
-        random_feedback: Whether the readouts' errors reach spiking neurons by fixed random weights
-            and not by the readouts' own.
         **kwargs: As in the same two classes.
 
     Raises:
-        ValueError: ``share_features_extractor`` is False, or feedback is random with decoder
-            ``population``.
+        ValueError: ``share_features_extractor`` is False.
     """
 
     algorithms = ("StatefulPPO",)
-    own_arguments = (
-        *SpikingActorCriticPolicy.own_arguments,
-        "gated",
-        "memory_steps",
-        "random_feedback",
-    )
+    own_arguments = (*SpikingActorCriticPolicy.own_arguments, "gated", "memory_steps")
     networks_class = StatefulNetworks
     mlp_extractor: StatefulNetworks
 
-    def __init__(self, *args: Any, random_feedback: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not kwargs.get("share_features_extractor", True):
             raise ValueError(
                 "StatefulActorCriticPolicy has one features extractor for actor and critic, got "
                 "share_features_extractor=False; leave it out"
             )
-        self.random_feedback = random_feedback
         super().__init__(*args, **kwargs)
-
-    def _build(self, lr_schedule: Schedule) -> None:
-        super()._build(lr_schedule)
-        # Gated and dense networks learn by their own readout's weights.
-        if self.random_feedback and self.spiking_actor:
-            self.action_net = broadcast_head(self.action_net)
-        if self.random_feedback and self.spiking_critic:
-            self.value_net = broadcast_head(self.value_net)
 
     @override
     def rest_state(self, batch: int) -> Tensor:

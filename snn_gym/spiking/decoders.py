@@ -62,14 +62,14 @@ class DecoderModule(nn.Module):
             spikes: 0 or 1.
             state: State variables (S, B, N) of the previous environment step, or None.
             head: Linear head applied to the values. None for none.
-            breaks: Resets and cuts of a sequence; None for one environment step.
+            breaks: Resets of a sequence; None for one environment step.
 
         Returns:
             Outputs (B, N), or (B, outputs) of the head, of a sequence with a leading axis L; and
             the final state (S, B, N).
         """
         batch, size = spikes.shape[1:]
-        rounds = () if breaks is None else (len(breaks.cuts),)
+        rounds = () if breaks is None else (len(breaks.starts),)
         # (1 + S, T) @ (..., T, B * N) -> (..., 1 + S, B, N)
         decoded = self.coefficients @ spikes.reshape(*rounds, -1, batch * size)
         return self.read(decoded.view(*rounds, -1, batch, size), state, head, breaks)

@@ -39,8 +39,7 @@ from snn_gym.spiking.spiking_layer import (
 # ---- sequences -----------------------------------------------------------------------------------
 # A sequence gives the results of stepping. Its L environment steps are one run of ``L * T`` time
 # steps in each layer: one product for the inputs, one compiled call for the neurons. The gradient
-# goes back through all environment steps or, truncated, to the last cut (Williams and Peng 1990,
-# https://doi.org/10.1162/neco.1990.2.4.490; here cuts are at fixed places).
+# goes back through all environment steps to the last start of an episode.
 #
 # Encoders see environment steps as samples, ``(T, L * B, channels)``, and layers see time,
 # ``(L * T, B, channels)``.
@@ -61,18 +60,13 @@ def spikes_of(runs: Iterable[NetworkRun]) -> list[Tensor]:
     return [layer.spikes for run in runs for layer in run.layers]
 
 
-def make_breaks(
-    inputs: Tensor, starts: Tensor, truncate_every: int | None, recurrent_gradient: bool = True
-) -> Breaks:
+def make_breaks(inputs: Tensor, starts: Tensor, recurrent_gradient: bool = True) -> Breaks:
     """Return the breaks of a sequence of ``inputs`` (L, B, ...) with resets at ``starts`` (L, B).
 
-    With k = ``truncate_every`` the state is detached before steps k, 2k, ...; None for never.
-
     Raises:
-        ValueError: L is 0, ``starts`` has a wrong shape or dtype, or ``truncate_every`` is below 1.
+        ValueError: L is 0, or ``starts`` has a wrong shape or dtype.
     """
-    rounds = inputs.shape[0]
-    if rounds == 0:
+    if inputs.shape[0] == 0:
         raise ValueError(
             f"a sequence needs at least one environment step, got inputs {tuple(inputs.shape)}; "
             "leave empty sequences out"
@@ -83,14 +77,7 @@ def make_breaks(
             f"{tuple(starts.shape)} and {starts.dtype}; give one truth value for each environment "
             "step and sample"
         )
-    if truncate_every is not None and truncate_every < 1:
-        raise ValueError(
-            f"truncate_every must be at least 1 environment step, got {truncate_every}; use None "
-            "for no truncation"
-        )
-    every = truncate_every or rounds
-    cuts = tuple(k > 0 and k % every == 0 for k in range(rounds))
-    return Breaks(starts.contiguous(), cuts, recurrent_gradient)
+    return Breaks(starts.contiguous(), recurrent_gradient)
 
 
 def in_order(signal: Tensor, rounds: int) -> Tensor:

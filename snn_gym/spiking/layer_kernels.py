@@ -737,26 +737,26 @@ def recurrent_backward(
 
 
 @njit(cache=True, error_model="numpy")
-def _block(blocked: NDArray[np.bool_], grad_state: Array) -> None:
-    """Zero ``grad_state`` (S, B * N) for samples where ``blocked`` (B,) is True."""
-    size = grad_state.shape[1] // blocked.size
-    for b in range(blocked.size):
-        if blocked[b]:
+def _block(starts: NDArray[np.bool_], grad_state: Array) -> None:
+    """Zero ``grad_state`` (S, B * N) for samples where ``starts`` (B,) is True."""
+    size = grad_state.shape[1] // starts.size
+    for b in range(starts.size):
+        if starts[b]:
             grad_state[:, b * size : (b + 1) * size] = np.float32(0.0)
 
 
 @njit(cache=True, error_model="numpy")
 def sequence_backward(
-    neuron: BackwardNeuron, weight: Array, blocked: NDArray[np.bool_], kept: Array,
+    neuron: BackwardNeuron, weight: Array, starts: NDArray[np.bool_], kept: Array,
     grad_spikes: Array, grad_voltages: Array, grad_state: Array, grad_currents: Array,
 ) -> None:  # fmt: skip
     """Back-propagate through ``sequence_forward``.
 
     ``weight`` is that of ``recurrent_backward``, empty for no recurrence; with it the last row of
-    ``grad_state`` belongs to the previous spikes. ``blocked`` (L, B) marks environment steps that
-    pass no gradient of the state to the step before.
+    ``grad_state`` belongs to the previous spikes. Where an episode starts, by ``starts`` (L, B), no
+    gradient of the state passes to the step before.
     """
-    rounds = blocked.shape[0]
+    rounds = starts.shape[0]
     steps, held = kept.shape[1] // rounds, grad_currents.shape[0] // rounds
     gathered = np.empty((steps + 1, kept.shape[2]), dtype=np.float32)
     for k in range(rounds - 1, -1, -1):
@@ -772,7 +772,7 @@ def sequence_backward(
                 inputs,
             )  # fmt: skip
             grad_state[-1] = gathered[0]
-        _block(blocked[k], grad_state)
+        _block(starts[k], grad_state)
 
 
 @njit(cache=True, error_model="numpy")

@@ -49,21 +49,12 @@ State = tuple[Tensor, ...]
 
 @dataclass(frozen=True, eq=False)
 class Breaks:
-    """Environment steps of a sequence of L at which the state is reset or detached."""
+    """Environment steps of a sequence of L at which the state is reset."""
 
     starts: Tensor
     """(L, B) bool: the sample's state is reset to rest before that environment step."""
-    cuts: tuple[bool, ...]
-    """L times: whether the state is detached before that environment step."""
     recurrent_gradient: bool = True
     """Whether gradients pass back through recurrent spikes."""
-
-    @cached_property
-    def blocked(self) -> Tensor:
-        """(L, B) bool: whether the state's gradient stops before that environment step."""
-        if not any(self.cuts):
-            return self.starts
-        return self.starts | torch.tensor(self.cuts, device=self.starts.device).unsqueeze(1)
 
     @cached_property
     def _resets(self) -> list[bool]:
@@ -71,12 +62,7 @@ class Breaks:
         return cast(list[bool], self.starts.any(1).tolist())
 
     def enter(self, step: int, carried: State, rest: State) -> State:
-        """Return the state in which environment step ``step`` begins.
-
-        That is ``carried``, detached at a cut, and ``rest`` for samples that start an episode.
-        """
-        if self.cuts[step]:
-            carried = tuple(x.detach() for x in carried)
+        """Return the state ``carried`` to a step, or ``rest`` for samples that start an episode."""
         if not self._resets[step]:
             return carried
         starts = self.starts[step].unsqueeze(-1)
@@ -86,7 +72,7 @@ class Breaks:
 @lru_cache(maxsize=64)
 def no_breaks(batch: int) -> Breaks:
     """Return breaks of a single decision that continues from the given state."""
-    return Breaks(torch.zeros((1, batch), dtype=torch.bool), (False,))
+    return Breaks(torch.zeros((1, batch), dtype=torch.bool))
 
 
 class Run(NamedTuple):
@@ -267,14 +253,14 @@ class LayerNeurons:
                 weights the last spikes come last.
             time_steps: T.
             recurrent_weight: (N, N), row i the synapses onto neuron i; None for no recurrence.
-            breaks: Resets and cuts of the state; None for a single decision (L = 1).
+            breaks: Resets of the state; None for a single decision (L = 1).
         """
         batch, size = currents.shape[1:]
         rest = self.initial_state(batch, size, currents)
         if recurrent_weight is not None:
             rest = (*rest, torch.zeros_like(currents[0]))
         spikes, voltages, entered = [], [], []
-        for k, inputs in enumerate(currents.chunk(1 if breaks is None else len(breaks.cuts))):
+        for k, inputs in enumerate(currents.chunk(1 if breaks is None else len(breaks.starts))):
             state = state if breaks is None else breaks.enter(k, state, rest)
             entered.append(state)
             for t in range(time_steps):

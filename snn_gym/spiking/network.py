@@ -286,8 +286,7 @@ class SpikingNetwork(BookkeepingModule):
 
     def sequence(
         self, inputs: Tensor, state: Tensor | None, starts: Tensor, *,
-        truncate_every: int | None = None, recurrent_gradient: bool = True,
-        optimised: bool = True, observer: Observer | None = None,
+        recurrent_gradient: bool = True, optimised: bool = True, observer: Observer | None = None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Decide at every environment step of a sequence; same results as ``forward`` step by step.
 
@@ -296,8 +295,6 @@ class SpikingNetwork(BookkeepingModule):
             state: Flat state (B, state_size) from the previous environment step; None for rest.
             starts: (L, B) bool: an episode starts at that step, so that the state is reset before
                 it.
-            truncate_every: k; the state is detached before environment steps k, 2k, 3k, ...
-                of the sequence; None for no truncation.
             recurrent_gradient: Whether gradients pass back through recurrent spikes.
             optimised: As in ``forward``.
             observer: As in ``forward``.
@@ -307,10 +304,10 @@ class SpikingNetwork(BookkeepingModule):
             step.
 
         Raises:
-            ValueError: A shape is wrong, or ``truncate_every`` is below 1.
+            ValueError: A shape is wrong.
         """
         self._check_inputs(inputs, ("environment steps", "batch"))
-        breaks = make_breaks(inputs, starts, truncate_every, recurrent_gradient)
+        breaks = make_breaks(inputs, starts, recurrent_gradient)
         return self._run(inputs, state, breaks, optimised=optimised, observer=observer)
 
     def record(
@@ -398,7 +395,7 @@ class SpikingNetwork(BookkeepingModule):
         watching = None
         if optimised and self.training and torch.is_grad_enabled():
             watching = self.regulation
-        source = signal if breaks is None else in_order(signal, len(breaks.cuts))
+        source = signal if breaks is None else in_order(signal, len(breaks.starts))
         runs = run_layers(self._layers, watching, source, states, self.config.time_steps, breaks)
         output, readout = self.decoder(runs[-1].spikes, readout_state, self.head, breaks)
         last = None if intensity is None else intensity[-len(first) :]
@@ -443,7 +440,7 @@ class SpikingNetwork(BookkeepingModule):
             return encoder.encode(intensity, steps, previous=previous), intensity
         noise = None
         if encoder.needs_noise:
-            rounds = 1 if breaks is None else len(breaks.cuts)
+            rounds = 1 if breaks is None else len(breaks.starts)
             shape = (steps, len(inputs) // rounds, encoder.channels(self.input_size))
             noise = next_noise(self.noise_state, shape, rounds)
         return encoder.encode(intensity, steps, noise=noise), None

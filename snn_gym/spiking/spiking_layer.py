@@ -382,7 +382,7 @@ def run_kernels(
 ) -> KernelResults:
     """Run L * T time steps without gradients; ``constants`` are (P, N) if learned, else None."""
     neurons, time_steps, breaks, keep = settings
-    rounds, shape = len(breaks.cuts), currents.shape[1:]
+    rounds, shape = len(breaks.starts), currents.shape[1:]
     spikes = torch.empty((rounds * time_steps, *shape))
     kept = torch.empty((len(keep), rounds * time_steps, *shape))
     final, entered = torch.stack(state), torch.empty((rounds, len(state), *shape))
@@ -438,7 +438,7 @@ class _FusedLayer(torch.autograd.Function):
 def _fused_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
     currents, *_ = ctx.saved_tensors
     # The kernel writes gradients of an input per time step, and adds up those of a held input.
-    allocate = torch.empty if len(currents) > len(ctx.settings.breaks.cuts) else torch.zeros
+    allocate = torch.empty if len(currents) > len(ctx.settings.breaks.starts) else torch.zeros
     grad_currents = allocate(currents.shape)
     grad_state, grad_constants = _backward(ctx, grads, grad_currents, _NOTHING)
     return grad_currents, None, grad_constants, *grad_state.unbind()
@@ -447,7 +447,7 @@ def _fused_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor
 def _recurrent_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
     currents, weight, _, kept, spikes, *_, previous = ctx.saved_tensors
     voltages, breaks, time_steps = kept[0], ctx.settings.breaks, ctx.settings.time_steps
-    starts, rounds = breaks.starts, len(breaks.cuts)
+    starts, rounds = breaks.starts, len(breaks.starts)
     if breaks.recurrent_gradient:
         grad_steps = torch.empty_like(voltages)
         grad_state, grad_constants = _backward(ctx, grads, grad_steps, _flat(weight))
@@ -501,7 +501,7 @@ def _backward(
             kernel.address, _constants(settings, constants), np.float32(neurons.slope),
             _NOTHING if grad_constants is None else grad_constants.numpy(),
         ),
-        weight, settings.breaks.blocked.numpy(), _own(kept),
+        weight, settings.breaks.starts.numpy(), _own(kept),
         _flat(torch.zeros_like(kept[0]) if grad_spikes is None else grad_spikes),
         _NOTHING if grad_voltages is None else _flat(grad_voltages),
         _own(grad_state), _own(grad_currents),
@@ -638,7 +638,7 @@ class SpikingLayer(nn.Module):
         """Run L environment steps of ``time_steps`` each.
 
         Inputs are (L * T, B, inputs), or (L, B, inputs) if held over each environment step;
-        ``breaks`` reset or detach the state, None means L = 1.
+        ``breaks`` reset the state, None means L = 1.
 
         Raises:
             ValueError: Backend ``fused`` gets other inputs than float32 on the CPU, or a trace.

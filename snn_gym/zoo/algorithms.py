@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
@@ -28,7 +29,6 @@ from snn_gym.learners.settings import (
     AcceptRejectSettings,
     CMAESSettings,
     Copies,
-    CreditFeedbackName,
     CreditName,
     EvolutionStrategiesSettings,
     LearnerSettings,
@@ -36,7 +36,6 @@ from snn_gym.learners.settings import (
     RandomSearchSettings,
     SynapseAgentsSettings,
     WinStaySettings,
-    check_credit,
     check_sequences,
 )
 
@@ -208,26 +207,21 @@ class PPOSettings(_ActorCriticSettings):
 class StatefulPPOSettings(PPOSettings):
     """Hyper-parameters of PPO on sequences (``snn_gym.learners.StatefulPPO``)."""
 
+    gone: ClassVar[Mapping[str, Any]] = {"bptt_steps": None, "feedback": "symmetric"}
     n_steps: Count = 128
     batch_size: Count = 128
     """Environment steps in a minibatch, a multiple of ``sequence_length``."""
     sequence_length: Count | None = None
     """Environment steps of a sequence; None for ``n_steps``."""
-    bptt_steps: Count | None = None
-    """Environment steps that a gradient passes back; None for whole sequences."""
     burn_in_steps: Natural = 0
     """Environment steps before a sequence that bring its state up to date."""
     credit: CreditName = "bptt"
     """``bptt``: gradients pass back through recurrent spikes; ``eprop``: they do not, so that
     eligibility traces could carry them forward in time."""
-    feedback: CreditFeedbackName = "symmetric"
-    """Weights that carry the readout's error to spiking neurons with e-prop: its own
-    (``symmetric``), or fixed random weights."""
 
     def _check(self) -> None:
-        check_credit(self.credit, self.feedback)
         length = self.n_steps if self.sequence_length is None else self.sequence_length
-        check_sequences(length, self.burn_in_steps, self.bptt_steps)
+        check_sequences(length, self.burn_in_steps)
 
 
 @dataclass(frozen=True)
@@ -299,17 +293,14 @@ class DQNSettings(_QLearningSettings):
 class StatefulDQNSettings(DQNSettings):
     """Hyper-parameters of DQN on sequences (``snn_gym.learners.StatefulDQN``)."""
 
+    gone: ClassVar[Mapping[str, Any]] = {"bptt_steps": None, "double_q": True}
     sequence_length: Count = 32
     """Environment steps of a sequence that are learned from."""
     burn_in_steps: Natural = 8
     """Environment steps before a sequence that bring its stored state up to date."""
-    bptt_steps: Count | None = None
-    """Environment steps that a gradient passes back; None for whole sequences."""
-    double_q: bool = True
-    """Whether the online network chooses the action that the target network values."""
 
     def _check(self) -> None:
-        check_sequences(self.sequence_length, self.burn_in_steps, self.bptt_steps)
+        check_sequences(self.sequence_length, self.burn_in_steps)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Tests of StatefulPPO with e-prop: gradients, feedback and error messages."""
+"""Tests of StatefulPPO with e-prop: gradients and error messages."""
 
 from dataclasses import replace
 
@@ -7,12 +7,8 @@ import torch
 
 from snn_gym import load_agent, save_agent
 from snn_gym.learners import StatefulPPO
-from snn_gym.policies.stateful import BroadcastLinear
-from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.bookkeeping import full_state
 from tests.learners.test_stateful_ppo import model, play, rolled_out
-
-RANDOM = {"credit": "eprop", "feedback": "random"}
 
 
 def gradients(made, batch, sequences):
@@ -42,26 +38,9 @@ def test_eprop_only_stops_gradients_at_recurrent_spikes(spiking_critic):
     }
 
 
-def test_random_feedback_carries_the_error_by_fixed_weights():
-    torch.manual_seed(0)
-    head = BroadcastLinear(5, 3)
-    plain = torch.nn.Linear(5, 3)
-    plain.load_state_dict({"weight": head.weight, "bias": head.bias})
-    features, errors = torch.randn(4, 7, 5), torch.randn(4, 7, 3)
-    seen, same = features.clone().requires_grad_(), features.clone()
-    output = head(seen)
-    assert torch.equal(output, plain(same))
-    output.backward(errors)
-    plain(same).backward(errors)
-    torch.testing.assert_close(seen.grad, errors @ head.feedback)
-    torch.testing.assert_close(head.weight.grad, plain.weight.grad)
-    torch.testing.assert_close(head.bias.grad, plain.bias.grad)
-    assert not head.feedback.requires_grad
-
-
 @pytest.mark.parametrize(
     "arguments",
-    [{"credit": "eprop"}, RANDOM, {"burn_in_steps": 5, "sequence_length": 10, "bptt_steps": 5}],
+    [{"credit": "eprop"}, {"burn_in_steps": 5, "sequence_length": 10}],
 )
 def test_training_twice_and_loading_from_a_file_give_the_same_weights(arguments, tmp_path):
     states = []
@@ -74,7 +53,7 @@ def test_training_twice_and_loading_from_a_file_give_the_same_weights(arguments,
     save_agent(made, tmp_path / "agent")
     env = made.get_env()
     for other in (StatefulPPO.load(tmp_path / "1.zip", env=env), load_agent(tmp_path / "agent")):
-        assert (other.credit, other.feedback) == (made.credit, made.feedback)
+        assert other.credit == made.credit
         assert other.rollout_buffer.recurrent_gradient == (made.credit == "bptt")
         again = full_state(other.policy)
         assert again.keys() == states[1].keys()
@@ -87,8 +66,6 @@ def test_training_twice_and_loading_from_a_file_give_the_same_weights(arguments,
     ("arguments", "message"),
     [
         ({"credit": "rtrl"}, "credit must be one of 'bptt', 'eprop', got 'rtrl'"),
-        ({"credit": "eprop", "feedback": "none"}, "feedback must be one of 'symmetric', 'random'"),
-        ({"feedback": "random"}, "belongs to credit='eprop', got credit='bptt'"),
         ({"kind": "gru", "credit": "eprop"}, "credit='eprop' is about recurrent spikes"),
         ({"kind": "delta", "credit": "eprop"}, "credit='eprop' is about recurrent spikes"),
     ],
@@ -96,9 +73,3 @@ def test_training_twice_and_loading_from_a_file_give_the_same_weights(arguments,
 def test_invalid_credit_settings_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         model(**arguments)
-
-
-def test_random_feedback_needs_a_linear_readout():
-    network = NetworkConfig((12,), 4, recurrent=True, decoder="population")
-    with pytest.raises(ValueError, match="feedback='random' needs a linear readout, got Popul"):
-        model(**RANDOM, others={"network": network})

@@ -154,12 +154,11 @@ def test_targets_and_their_known_steps_by_hand(n_steps):
     np.testing.assert_allclose(targets[known], expected[known.numpy()], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("double_q", [True, False])
 @pytest.mark.parametrize("env", ["tests/Recall-v0", CUT])
-def test_the_loss_by_hand(double_q, env):
+def test_the_loss_by_hand(env):
     # Weights differ from those of acting and of each other: both networks bring their own state up
     # to date from the one that was stored.
-    made = model("gru", env, double_q=double_q, n_steps=2, burn_in_steps=3)
+    made = model("gru", env, n_steps=2, burn_in_steps=3)
     played(made)
     scrambled(made.q_net, 1)
     scrambled(made.q_net_target, 2)
@@ -169,7 +168,7 @@ def test_the_loss_by_hand(double_q, env):
         online = stepped(made.q_net, samples, rest)[3:]
         target = stepped(made.q_net_target, samples, rest)[3:]
         loss = made._loss(samples).item()
-    best = (online if double_q else target).argmax(dim=2, keepdim=True)
+    best = online.argmax(dim=2, keepdim=True)
     targets = targets_by_hand(samples, target.gather(2, best)[..., 0], 0.9, 2)
     present = online[:8].gather(2, samples.actions)[..., 0].numpy()
     errors = np.abs(present - targets)[~np.isnan(targets)]
@@ -195,11 +194,10 @@ def test_the_cue_is_remembered(kind):
 
 @pytest.mark.parametrize("kind", ["alif", "delta", "lstm"])
 def test_a_zip_restores_actions_and_states(kind, tmp_path):
-    made = model(kind, bptt_steps=4, double_q=False).learn(600)
+    made = model(kind).learn(600)
     made.save(tmp_path / "model.zip")
     loaded = StatefulDQN.load(tmp_path / "model.zip", env=make_vec_env("tests/Recall-v0", 4))
-    assert (loaded.sequence_length, loaded.burn_in_steps, loaded.bptt_steps) == (8, 2, 4)
-    assert loaded.double_q is False
+    assert (loaded.sequence_length, loaded.burn_in_steps) == (8, 2)
     assert loaded.buffer_size == 4000
     env = make_vec_env("tests/Recall-v0", 3, seed=5)
     seen, state, starts = env.reset(), None, np.ones(3, np.bool_)
@@ -270,7 +268,7 @@ def test_resumed_runs_equal_an_uninterrupted_run(tmp_path):
         return SegmentCallback(*files, EpisodeLog(), 7, 400, make_envs, "disjoint")
 
     # A ring of 400 steps is full at the checkpoint.
-    arguments = {"train_freq": 7, "buffer_size": 400, "bptt_steps": 4, "n_steps": 2}
+    arguments = {"train_freq": 7, "buffer_size": 400, "n_steps": 2}
     unbroken = model("alif", **arguments).learn(800, segments())
     resumed = model("alif", seed=3, **arguments)
     restore_checkpoint(tmp_path / "c.safetensors", resumed)

@@ -22,12 +22,10 @@ def sequence(seed=1):
     return inputs, starts
 
 
-def stepped(net, inputs, state, starts, cuts=()):
+def stepped(net, inputs, state, starts):
     """Decide step by step, by the definition."""
     outputs = []
     for step, seen in enumerate(inputs):
-        if step in cuts:
-            state = state.detach()
         state = torch.where(starts[step][:, None], net.rest_state(1), state)
         output, state = net(seen, state)
         outputs.append(output)
@@ -58,28 +56,6 @@ def test_single_layer_equals_pytorch(kind):
     theirs.load_state_dict(net.layers[0].state_dict())
     nobody = torch.zeros(STEPS, BATCH, dtype=torch.bool)
     torch.testing.assert_close(net.sequence(inputs, None, nobody)[0], theirs(inputs)[0])
-
-
-@KINDS
-def test_truncated_gradients_equal_a_detached_state(kind):
-    inputs, starts = sequence()
-    gradients = []
-    for truncated in (True, False):
-        net = network(kind)
-        state = torch.randn(
-            BATCH, net.state_size, generator=torch.Generator().manual_seed(2)
-        ).requires_grad_()
-        if truncated:
-            outputs, _ = net.sequence(inputs, state, starts, truncate_every=4)
-        else:
-            outputs, _ = stepped(net, inputs, state, starts, cuts=(4,))
-        (outputs.square().sum() + outputs[-1].sum()).backward()
-        gradients.append([state.grad, *(parameter.grad for parameter in net.parameters())])
-    for one, other in zip(*gradients, strict=True):
-        torch.testing.assert_close(one, other)
-    whole = network(kind)
-    whole.sequence(inputs, None, starts)[0].square().sum().backward()
-    assert not torch.allclose(gradients[0][1], next(whole.parameters()).grad)
 
 
 @KINDS

@@ -48,7 +48,7 @@ def test_kernels_have_the_spikes_and_gradients_of_the_text(name, rows, recurrent
     state = tuple(x.requires_grad_() for x in state)
     starts = torch.zeros(3, B, dtype=torch.bool)
     starts[1, 0] = starts[2, 3] = True
-    breaks = Breaks(starts, (False, False, False))
+    breaks = Breaks(starts)
     wanted = [currents, *state, *([] if weight is None else [weight])]
     found = []
     for run in (run_fused, LayerNeurons.run_stepped):

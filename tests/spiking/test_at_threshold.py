@@ -63,7 +63,7 @@ def stepped(layer, currents):
 
 
 def sequence(layer, currents):
-    breaks = Breaks(torch.ones(2, 1, dtype=torch.bool), (False, True))
+    breaks = Breaks(torch.ones(2, 1, dtype=torch.bool))
     return run_layer(layer, currents.repeat(2, 1, 1), breaks)
 
 

@@ -108,7 +108,7 @@ def test_gradients_equal_norses_under_autograd(name):
 def test_kernels_give_the_gradients_of_stepping(name, held, recurrent):
     neurons, starts = learning_neuron(name), torch.zeros(3, BATCH, dtype=torch.bool)
     starts[1, 0] = starts[2, 2] = True
-    breaks = Breaks(starts, (False, False, True))
+    breaks = Breaks(starts)
     rows = 3 if held else 3 * STEPS
     currents = normal(9, rows, BATCH, SIZE, scale=1.5, shift=0.8).requires_grad_()
     weight = normal(3, SIZE, SIZE, scale=0.3).requires_grad_() if recurrent else None

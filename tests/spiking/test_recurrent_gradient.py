@@ -21,9 +21,7 @@ def detached_run(neuron, currents, state, time_steps, weight, breaks):
     """Spikes and final state of a layer, stepped by autograd with recurrent spikes detached."""
     rest = (*neuron.initial_state(*currents.shape[1:], currents), torch.zeros_like(currents[0]))
     spikes = []
-    for k, inputs in enumerate(currents.chunk(len(breaks.cuts))):
-        if breaks.cuts[k]:
-            state = tuple(x.detach() for x in state)
+    for k, inputs in enumerate(currents.chunk(len(breaks.starts))):
         started = breaks.starts[k].unsqueeze(1)
         state = tuple(torch.where(started, r, x) for r, x in zip(rest, state, strict=True))
         for t in range(time_steps):
@@ -38,15 +36,14 @@ def detached_run(neuron, currents, state, time_steps, weight, breaks):
 @settings(max_examples=20, deadline=None)
 @given(
     neuron_parameters(), shapes, st.integers(0, 2**31), st.sampled_from(SURROGATES),
-    st.booleans(), st.sampled_from([None, 1, 2]),
+    st.booleans(),
 )  # fmt: skip
 def test_both_paths_equal_autograd_with_recurrent_spikes_detached(
-    parameters, shape, seed, surrogate, held, every
+    parameters, shape, seed, surrogate, held
 ):
     rounds, batch, time_steps, size = shape
     neuron = neuron_of(parameters, surrogate, 2.0)
-    cuts = tuple(every is not None and k > 0 and k % every == 0 for k in range(rounds))
-    breaks = Breaks(starts_of(rounds, batch, seed), cuts, recurrent_gradient=False)
+    breaks = Breaks(starts_of(rounds, batch, seed), recurrent_gradient=False)
     gradients, fired = [], []
     for path in (detached_run, LayerNeurons.run_stepped, run_fused):
         steps = rounds if held else rounds * time_steps
@@ -125,7 +122,7 @@ def tiny(stepped, recurrent_gradient):
         tau_mem_ms=2.0, tau_syn_ms=4.0, tau_adapt_ms=8.0, v_threshold=0.5, beta=0.25
     )
     neuron = neuron_of(parameters, "superspike", 2.0)
-    breaks = Breaks(torch.zeros((1, 1), dtype=torch.bool), (False,), recurrent_gradient)
+    breaks = Breaks(torch.zeros((1, 1), dtype=torch.bool), recurrent_gradient)
     weight = torch.tensor(W).requires_grad_()
     recurrent = torch.tensor(R).requires_grad_()
     currents = torch.tensor(X).view(-1, 1, 1) * weight

@@ -92,14 +92,12 @@ def carried(network, batch, seed=0):
     return generated(inputs_of(network, 1, batch, seed + 99)[0])[1].detach()
 
 
-def stepped(network, inputs, state, starts, truncate_every=None):
+def stepped(network, inputs, state, starts):
     """Return the reference result of a sequence, step by step."""
     rest = network.rest_state(inputs.shape[1])
     state = rest if state is None else state
     outputs = []
     for k, x in enumerate(inputs):
-        if truncate_every is not None and k and k % truncate_every == 0:
-            state = state.detach()
         output, state = network(x, torch.where(starts[k][:, None], rest, state))
         outputs.append(output)
     return torch.stack(outputs), state
@@ -200,7 +198,7 @@ def test_a_literal_trace_with_a_reset():
     # input 0.5 of the second environment step finds 0 after the spike; -1 is left from before.
     neuron = neuron_of(LIFBoxParameters(tau_mem_ms=2.0))
     currents = torch.tensor([1.5, 0.5, 0.5]).reshape(3, 1, 1).repeat(1, 2, 1)
-    breaks = Breaks(torch.tensor([[True, False], [False, False], [False, True]]), (False,) * 3)
+    breaks = Breaks(torch.tensor([[True, False], [False, False], [False, True]]))
     run = run_fused(neuron, currents, (torch.full((2, 1), -1.0),), 2, breaks=breaks)
     assert run.voltages[:, 0, 0].tolist() == [0.75, 1.125, 0.25, 0.375, 0.4375, 0.46875]
     assert run.voltages[:, 1, 0].tolist() == [0.25, 0.875, 0.6875, 0.59375, 0.25, 0.375]
@@ -209,9 +207,9 @@ def test_a_literal_trace_with_a_reset():
     assert run.entered[0].view(3, 2).tolist() == [[0.0, -1.0], [0.0, 0.875], [0.375, 0.0]]
 
 
-def breaks_of(rounds, batch, seed, every):
+def breaks_of(rounds, batch, seed):
     starts = starts_of(rounds, batch, seed)
-    return make_breaks(torch.zeros(rounds, batch, 1), starts, every)
+    return make_breaks(torch.zeros(rounds, batch, 1), starts)
 
 
 @settings(max_examples=30, deadline=None)
@@ -220,7 +218,7 @@ def test_kernels_equal_separate_environment_steps_bit_for_bit(
     parameters, shape, seed, held, recurrent
 ):
     rounds, batch, time_steps, size = shape
-    neuron, breaks = neuron_of(parameters), breaks_of(rounds, batch, seed, None)
+    neuron, breaks = neuron_of(parameters), breaks_of(rounds, batch, seed)
     steps = 1 if held else time_steps
     currents = normal(seed, rounds * steps, batch, size, scale=2.0, shift=0.5)
     state, rest = (
@@ -268,7 +266,6 @@ def test_double_precision_runs_by_stepping(recurrent, decoder):
         ({"state": torch.zeros(3, 6)}, r"shape \(4, 6\), got \(3, 6\); carry the one"),
         ({"starts": torch.zeros(4, 2).bool()}, r"\(2, 4\) and dtype torch.bool, got \(4, 2\) and"),
         ({"starts": torch.zeros(2, 4)}, r"got \(2, 4\) and torch.float32; give one truth value"),
-        ({"truncate_every": 0}, r"at least 1 environment step, got 0; use None"),
     ],
 )
 def test_mistakes_are_named(changes, message):

@@ -1,4 +1,4 @@
-"""Tests of gradients of sequences: against stepping, with starts, cuts and regulation."""
+"""Tests of gradients of sequences: against stepping, with starts and regulation."""
 
 from __future__ import annotations
 
@@ -38,14 +38,13 @@ ALTERNATING = list(zip(BUILT_IN, [True, False] * 2, strict=True))
 @given(
     neuron_parameters(), shapes, st.integers(0, 2**31), st.sampled_from(SURROGATES),
     st.floats(0.5, 10.0, width=32), st.booleans(), st.booleans(),
-    st.sampled_from([None, 1, 2, 3]),
 )  # fmt: skip
 def test_gradients_of_the_kernels_equal_the_stepped_path(
-    parameters, shape, seed, surrogate, slope, held, recurrent, every
+    parameters, shape, seed, surrogate, slope, held, recurrent
 ):
     rounds, batch, time_steps, size = shape
     neuron = neuron_of(parameters, surrogate, slope)
-    breaks = breaks_of(rounds, batch, seed, every)
+    breaks = breaks_of(rounds, batch, seed)
     runs, gradients = [], []
     for path in (run_fused, LayerNeurons.run_stepped):
         steps = rounds if held else rounds * time_steps
@@ -58,7 +57,7 @@ def test_gradients_of_the_kernels_equal_the_stepped_path(
         loss = loss + (run.voltages * normal(seed + 2, *run.spikes.shape)).sum()
         loss = loss + sum(((k + 1) * x).sum() for k, x in enumerate(run.final))
         wanted = (currents, *state) if weight is None else (currents, weight, *state)
-        # An ALIF of one time step feels its input one step late, which a cut may forbid: no graph.
+        # An ALIF of one time step feels its input one step late: no graph before a start.
         gradients.append(torch.autograd.grad(loss, wanted, materialize_grads=True))
         runs.append(run)
         zero = breaks.starts[0]
@@ -85,51 +84,28 @@ def assert_same(ours, expected):
 
 
 @pytest.mark.parametrize(
-    ("neuron", "recurrent", "decoder", "backend"),
-    pairs(BUILT_IN, [False, True], ["mean_rate", "last_voltage"], ["auto", "norse"]),
-)
-def test_truncation_equals_two_sequences_with_a_detached_state(neuron, recurrent, decoder, backend):
-    network = build(
-        NetworkConfig(
-            (8, 6), 3, neuron=neuron, recurrent=recurrent, decoder=decoder, backend=backend
-        )
-    )
-    inputs, starts = inputs_of(network, 6, 4), starts_of(6, 4, share=0.15)
-    state = carried(network, 4).requires_grad_()
-    truncated = gradients_of(
-        network, *network.sequence(inputs, state, starts, truncate_every=3), state
-    )
-    first, middle = network.sequence(inputs[:3], state, starts[:3])
-    second, final = network.sequence(inputs[3:], middle.detach(), starts[3:])
-    assert_same(truncated, gradients_of(network, torch.cat([first, second]), final, state))
-    whole = gradients_of(network, *network.sequence(inputs, state, starts), state)
-    assert any(not torch.allclose(a, b, rtol=1e-2) for a, b in zip(whole, truncated, strict=True))
-
-
-@pytest.mark.parametrize(
-    ("neuron", "recurrent", "decoder", "kind", "every"),
+    ("neuron", "recurrent", "decoder", "kind"),
     pairs(
         BUILT_IN,
         [False, True],
         ["last_voltage", "population"],
         ["constant", "learnable_population", "spike_train"],
-        [None, 2],
     ),
 )
-def test_gradients_equal_stepping_by_norse(neuron, recurrent, decoder, kind, every):
+def test_gradients_equal_stepping_by_norse(neuron, recurrent, decoder, kind):
     config = NetworkConfig((8, 6), 3, neuron=neuron, recurrent=recurrent, decoder=decoder)
     network = build(config, kind)
     reference = build(replace(config, backend="norse"), kind)
     inputs, starts = inputs_of(network, 5, 4), starts_of(5, 4)
     state = carried(network, 4).requires_grad_()
-    ours = network.sequence(inputs, state, starts, truncate_every=every)
-    theirs = stepped(reference, inputs, state, starts, every)
+    ours = network.sequence(inputs, state, starts)
+    theirs = stepped(reference, inputs, state, starts)
     torch.testing.assert_close(ours[0], theirs[0], rtol=1e-4, atol=1e-5)
     assert_same(gradients_of(network, *ours, state), gradients_of(reference, *theirs, state))
 
 
 @pytest.mark.parametrize(("neuron", "backend"), list(zip(BUILT_IN, BACKENDS * 2, strict=True)))
-def test_no_gradient_crosses_a_start_or_a_cut(neuron, backend):
+def test_no_gradient_crosses_a_start(neuron, backend):
     config = NetworkConfig(
         (16,), 4, neuron=neuron, recurrent=True, decoder="last_voltage", backend=backend
     )
@@ -144,11 +120,6 @@ def test_no_gradient_crosses_a_start_or_a_cut(neuron, backend):
     assert [[bool(x.any()) for x in row] for row in by_inputs] == [
         [True, False, True], [True, False, True], [True] * 3, [True] * 3,
     ]  # fmt: skip
-    outputs, _ = network.sequence(inputs, state, starts, truncate_every=2)
-    by_inputs, by_state = torch.autograd.grad(outputs[2:].sum(), (inputs, state))
-    assert not by_state.any()
-    assert not by_inputs[:2].any()
-    assert by_inputs[2:].any()
 
 
 @pytest.mark.parametrize(("neuron", "recurrent"), ALTERNATING)
@@ -162,7 +133,7 @@ def test_second_derivatives_equal_the_stepped_path(neuron, recurrent):
             )
         )  # fmt: skip
         inputs, starts = inputs_of(network, 4, 3), starts_of(4, 3)
-        outputs, _ = network.sequence(inputs, carried(network, 3), starts, truncate_every=3)
+        outputs, _ = network.sequence(inputs, carried(network, 3), starts)
         parameters = list(network.parameters())
         first = torch.autograd.grad(outputs.square().sum(), parameters, create_graph=True)
         total = sum((x * normal(k, *x.shape)).sum() for k, x in enumerate(first))
@@ -186,7 +157,7 @@ def test_penalties_cover_all_decisions(neuron, recurrent):
     outputs, _ = plain.sequence(inputs, None, starts)
     layers, loss = list(plain.layers), outputs.sum()
     rest = [layer.initial_state(4, inputs) for layer in layers]
-    for run in run_layers(layers, None, inputs, rest, 4, make_breaks(inputs, starts, None)):
+    for run in run_layers(layers, None, inputs, rest, 4, make_breaks(inputs, starts)):
         rates = run.spikes.mean((0, 1))
         loss = loss + 1.5 * (rates - rates.clamp(0.2, 0.25)).square().sum()
     assert_same(list(found), list(torch.autograd.grad(loss, list(plain.parameters()))))
