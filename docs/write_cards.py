@@ -24,7 +24,7 @@ from typing import Any
 from pages.markdown import number, table
 
 from snn_gym.envs.registry import EnvironmentSpec, load_environment_spec
-from snn_gym.envs.synapses.environments import PlasticityCore, PlasticitySettings
+from snn_gym.envs.synapses.environments import BatchedPlasticityEnv, PlasticitySettings
 from snn_gym.program.encoders import make_encoder, spike_encoders
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -82,7 +82,7 @@ def arguments(spec: EnvironmentSpec) -> str:
         return spiking_arguments(spec)
     assert spec.task is not None
     if "job" in spec.task.arguments:
-        core = PlasticityCore(spec.task.arguments["job"])
+        core = BatchedPlasticityEnv(spec.task.arguments["job"])
         settings: Any = core.settings
         meanings = {"network": "A `NetworkConfig` or its fields"}
         config = core.population.config

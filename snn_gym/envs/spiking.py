@@ -9,7 +9,7 @@ from typing import Any, ClassVar, SupportsFloat, TypeVar
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from gymnasium.utils import EzPickle, RecordConstructorArgs, seeding
+from gymnasium.utils import RecordConstructorArgs, seeding
 from numpy.typing import ArrayLike, NDArray
 
 from snn_gym._base.config import MAX_TIME_STEPS, typed
@@ -256,7 +256,6 @@ def _scaling_for(
 
     A limit or a space that cannot be scaled raises ValueError.
     """
-    # Partial functions, because environments are pickled.
     if isinstance(space, spaces.Box):
         lower = _limit("low", low, space.low)
         span = _limit("high", high, space.high) - lower
@@ -532,9 +531,11 @@ class EnvsInTurn(BatchEnv):
         render_mode: str | None,
         **arguments: Any,
     ) -> None:
-        self._make = functools.partial(make_task, base_id, render_mode=render_mode, **arguments)
         # One at least, for its spaces; the base class refuses num_envs below 1.
-        self.envs = [self._make().unwrapped for _ in range(max(num_envs, 1))]
+        self.envs = [
+            make_task(base_id, render_mode=render_mode, **arguments).unwrapped
+            for _ in range(max(num_envs, 1))
+        ]
         first = self.envs[0]
         super().__init__(
             num_envs, max_episode_steps, first.observation_space, first.action_space, render_mode
@@ -542,23 +543,6 @@ class EnvsInTurn(BatchEnv):
         self.spec = first.spec
         self.metadata = {**self.metadata, "render_fps": first.metadata["render_fps"]}
         self._observations = self._latest.copy()
-        self._lost: set[int] = set()  # environments whose episodes a copy did not take along
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = {**self.__dict__, "_streams": [env.np_random for env in self.envs]}
-        # An EzPickle task saves some of its arguments only, so it is made again instead.
-        if isinstance(self.envs[0], EzPickle):
-            del state["envs"]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        streams = state.pop("_streams")
-        self.__dict__.update(state)
-        if "envs" not in state:
-            self.envs = [self._make().unwrapped for _ in streams]
-            self._lost = set(range(self.num_envs))
-        for env, stream in zip(self.envs, streams, strict=True):
-            env.np_random = stream
 
     def draw(self, index: int) -> NDArray[np.uint8]:
         """Return the task's image (height, width, 3), uint8, of one environment."""
@@ -574,7 +558,6 @@ class EnvsInTurn(BatchEnv):
         self, rows: Rows, seeds: Sequence[int | None] | None, options: dict[str, Any] | None
     ) -> NDArray[Any]:
         indices = np.arange(self.num_envs)[rows].tolist()
-        self._lost.difference_update(indices)
         for index in indices:
             seed = None if seeds is None else seeds[index]
             self._observations[index], _ = self.envs[index].reset(seed=seed, options=options)
@@ -582,10 +565,6 @@ class EnvsInTurn(BatchEnv):
         return first
 
     def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        if self._lost:
-            raise gym.error.ResetNeeded(
-                "an episode of this task does not outlive pickling; call reset() before step()"
-            )
         rewards, terminated = np.zeros(self.num_envs), np.zeros(self.num_envs, np.bool_)
         for index, env in enumerate(self.envs):
             result = env.step(actions[index])

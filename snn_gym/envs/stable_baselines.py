@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import multiprocessing
 import time
 import warnings
 from abc import abstractmethod
@@ -17,7 +16,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvObs, VecEnvStepReturn
 
 from snn_gym._base.config import Count, typed
@@ -165,7 +164,7 @@ class StableBaselinesVecEnv(BatchVecEnv):
     Observations are new arrays at every step.
 
     Single environments give access only to their shared attributes; ``make_vec_env`` with mode
-    ``sync`` or ``async`` makes environments with more. Options must be equal for all environments,
+    ``sync`` makes environments with more. Options must be equal for all environments,
     because a gymnasium batch takes one set. Other infos are as gymnasium batches them: in a step,
     the first environment with a key sets the dtype of its values.
 
@@ -187,8 +186,12 @@ class StableBaselinesVecEnv(BatchVecEnv):
         Raises:
             ValueError: The autoreset mode differs; the message says why learners need SAME_STEP.
         """
-        remedy = "use snn_gym.make_vec_env with mode='batched' or mode='sync'"
-        check_same_step(env.metadata.get("autoreset_mode"), str(env), remedy)
+        mode = env.metadata.get("autoreset_mode")
+        if mode is not AutoresetMode.SAME_STEP:
+            raise ValueError(
+                f"the autoreset mode of {env} is {mode}; learners need SAME_STEP, which ignores no "
+                "action after an episode's end: use snn_gym.make_vec_env"
+            )
         # Gymnasium's annotations of vector environments are narrower than what they take.
         self._env: Any = env
         self._actions: NDArray[Any] | None = None
@@ -383,18 +386,6 @@ class StableBaselinesVecEnv(BatchVecEnv):
         )
 
 
-def check_same_step(mode: Any, name: str, remedy: str) -> None:
-    """Raise ValueError, with a remedy, unless the autoreset mode is SAME_STEP."""
-    if mode is AutoresetMode.SAME_STEP:
-        return
-    reasons = {
-        AutoresetMode.NEXT_STEP: "NEXT_STEP, in which the action after an episode's end is ignored",
-        AutoresetMode.DISABLED: "DISABLED, in which ended episodes are not started anew",
-    }
-    reason = reasons.get(mode, f"{mode!r}, which is unknown") if mode else "unknown"
-    raise ValueError(f"the autoreset mode of {name} is {reason}; learners need SAME_STEP: {remedy}")
-
-
 def _single_spec(spec: Any) -> Any:
     """Return the spec of one environment from the spec of a batch; None from None."""
     if spec is None:
@@ -409,7 +400,7 @@ def _single_spec(spec: Any) -> Any:
 
 
 # ---- vector --------------------------------------------------------------------------------------
-Mode = Literal["batched", "sync", "async"]
+Mode = Literal["batched", "sync"]
 
 Wrap = Callable[[gym.Env[Any, Any]], gym.Wrapper[Any, Any, Any, Any]]
 
@@ -431,11 +422,9 @@ def make_vec_env(
       ``snn/`` id. Default for these ids without wrappers.
     - ``sync``: single environments, stepped one after the other, in Stable-Baselines3's
       ``DummyVecEnv``. Default for all others.
-    - ``async``: single environments, each in its own process, in ``SubprocVecEnv``.
 
-    All give the same transitions as Stable-Baselines3's ``DummyVecEnv`` on environments wrapped in
-    ``Monitor``; ``SubprocVecEnv`` leaves rewards in float64, the others in float32. In this
-    process, an observation or a reward that is not finite raises ValueError.
+    Both give the same transitions as Stable-Baselines3's ``DummyVecEnv`` on environments wrapped in
+    ``Monitor``; an observation or a reward that is not finite raises ValueError.
 
     Args:
         env_id: Any id that gymnasium knows; ``module:id`` imports the module first.
@@ -444,8 +433,7 @@ def make_vec_env(
             for random.
         mode: See above.
         env_kwargs: Arguments of the environment, as for ``gym.make``.
-        wrappers: Functions that wrap each single environment, innermost first; modes ``sync``
-            and ``async`` only.
+        wrappers: Functions that wrap each single environment, innermost first; mode ``sync`` only.
 
     Raises:
         ValueError: The mode is unknown or cannot serve this id; the message names a mode that can.
@@ -462,15 +450,21 @@ def make_vec_env(
     with naming_the_extra(env_id):
         spec = gym.spec(import_named_module(env_id))
     # Wrappers are for single environments, so they rule out a batch.
-    batchable = has_batch(spec.id)
+    batchable = has_batch(spec.id) and not wrappers
     if mode is None:
-        mode = "batched" if batchable and not wrappers else "sync"
-    best = "mode='batched'" if batchable and not wrappers else "mode='sync'"
-    _check_mode(mode, spec, batchable, best, wrappers)
+        mode = "batched" if batchable else "sync"
+    if mode not in get_args(Mode) or (mode == "batched" and not batchable):
+        raise ValueError(
+            f"mode {mode!r} is unknown, or {spec.id} has no batched form of ours, or is wrapped; "
+            f"use mode='sync'; batched are every snn/ id and {', '.join(BATCHED_TASKS)}, without "
+            "wrappers"
+        )
     arguments = dict(env_kwargs or {})
+    env: VecEnv
     with naming_the_extra(spec.id):
-        if mode in ("sync", "async"):
-            env = _singles(spec, n_envs, mode, arguments, wrappers)
+        if mode == "sync":
+            make = functools.partial(_monitored, spec, arguments, tuple(wrappers))
+            env = CheckedVecEnv([make] * n_envs)
         else:
             batch = BATCHED_TASKS.get(spec.id) or functools.partial(gym.make_vec, spec)
             env = StableBaselinesVecEnv(batch(n_envs, **arguments))
@@ -486,37 +480,6 @@ def has_batch(env_id: str) -> bool:
         return True
     ours = env_id in (*env_ids(), *flat_ids())
     return ours and gym.spec(env_id).vector_entry_point is not None
-
-
-def _check_mode(mode: str, spec: Any, batchable: bool, best: str, wrappers: Sequence[Wrap]) -> None:
-    """Raise ValueError for a mode that does not exist, or not for this id or with wrappers."""
-    if mode not in get_args(Mode):
-        raise ValueError(f"mode {mode!r} is unknown; allowed modes: {', '.join(get_args(Mode))}")
-    if wrappers and mode not in ("sync", "async"):
-        raise ValueError(
-            f"wrappers are for single environments, and mode {mode!r} has none; use mode='sync' or "
-            "mode='async'"
-        )
-    if mode == "batched" and not batchable:
-        raise ValueError(
-            f"{spec.id} has no batched form of ours; use {best} or 'async'; batched are every "
-            f"snn/ id and {', '.join(BATCHED_TASKS)}"
-        )
-
-
-def _singles(
-    spec: Any, n_envs: int, mode: Mode, arguments: dict[str, Any], wrappers: Sequence[Wrap]
-) -> VecEnv:
-    """Make monitored single environments: ``sync`` in this process, ``async`` each in its own."""
-    make = functools.partial(_monitored, spec, arguments, tuple(wrappers))
-    makers: list[Callable[[], gym.Env[Any, Any]]] = [make] * n_envs
-    if mode == "sync":
-        return CheckedVecEnv(makers)
-    # Made once here, because errors in a child process do not reach the caller.
-    make().close()
-    # With the interpreter's start method. Where it forks, scripts need no main guard, and the
-    # child processes know the environments that the script registered.
-    return SubprocVecEnv(makers, multiprocessing.get_start_method())
 
 
 def _monitored(

@@ -1,4 +1,4 @@
-"""Logs of a training: episodes, evaluations, wall-clock time, activity and progress."""
+"""Logs of a training: episodes, evaluations, wall-clock time and progress."""
 
 from __future__ import annotations
 
@@ -252,72 +252,6 @@ def _read(file: Path) -> tuple[float, list[tuple[float, float]]] | None:
     return (events[0].wall_time, sorted(entries.items())) if entries else None
 
 
-# ---- activity ------------------------------------------------------------------------------------
-class ActivityCallback(BaseCallback):
-    """Log the spike rate and the costs of a spiking policy's decisions, of any algorithm.
-
-    ``network/rate_hz`` is the mean over hidden neurons, ``network/synops`` and
-    ``network/operations`` are means of a decision. They are taken in the environments' present
-    states, or in the last judged ones of a gradient-free algorithm, as rollouts start. Policies
-    without spikes log nothing. Training is the same to the bit with and without.
-
-    Args:
-        every: Environment steps between entries, at least 1.
-
-    Raises:
-        ValueError: The number is below 1.
-
-    Example:
-        >>> import snn_gym
-        >>> from snn_gym.training import ActivityCallback
-        >>> model = snn_gym.make_agent("ppo-lif", "CartPole-v1", n_steps=16)
-        >>> _ = model.learn(256, callback=ActivityCallback(128))
-    """
-
-    def __init__(self, every: int) -> None:
-        super().__init__()
-        if every < 1:
-            raise ValueError(f"every must be at least 1 environment step, got {every}")
-        self._every = every
-        self._logged: int | None = None
-        self._judged: Any = None
-
-    def _on_rollout_start(self) -> None:
-        period = self.model.num_timesteps // self._every
-        if period == self._logged:
-            return
-        recording = _record_present(self.model, self._judged)
-        if recording is None:
-            return
-        self._logged = period
-        hidden = [layer.spikes for layer in recording.layers if layer.name != "input"]
-        if hidden:
-            share = sum(float(x.sum()) for x in hidden) / sum(x.numel() for x in hidden)
-            self.logger.record("network/rate_hz", 1000.0 * share / recording.dt_ms)
-            for name in ("synops", "operations"):
-                value = recording.costs.total(f"{name}_per_decision")
-                if value is not None:  # of modules that nobody counts
-                    self.logger.record(f"network/{name}", value)
-
-    def _on_step(self) -> bool:
-        if isinstance(self.model, GradientFreeAlgorithm):
-            self._judged = self.locals.get("new_obs", self._judged)
-        return True
-
-
-def _record_present(model: Any, judged: Any = None) -> Any:
-    """Record decisions in a training's present states; None for a policy without recording.
-
-    A gradient-free algorithm has no present states: ``judged`` are observations of its episodes.
-    """
-    observations = judged if isinstance(model, GradientFreeAlgorithm) else model._last_obs
-    if observations is None or not hasattr(model.policy, "record"):
-        return None
-    state = model.acting_states() if isinstance(model, SequenceLearner) else None
-    with undisturbed(model.policy):
-        return model.policy.record(observations, state)
-
-
 # ---- progress ------------------------------------------------------------------------------------
 _BETWEEN_COUNTS_S = 2.0
 _PLAIN_LINES = 10
@@ -399,11 +333,17 @@ class ProgressCallback(BaseCallback):
 
 
 def _operations(model: Any) -> str:
-    """Return the operations of a decision in the present states as text, "" if not recorded."""
-    recording = _record_present(model)
-    if recording is None:
+    """Return the operations of a decision in the present states as text, "" if not recorded.
+
+    A gradient-free algorithm has no present states.
+    """
+    observations = None if isinstance(model, GradientFreeAlgorithm) else model._last_obs
+    if observations is None or not hasattr(model.policy, "record"):
         return ""
-    operations = recording.costs.operations_per_decision
+    state = model.acting_states() if isinstance(model, SequenceLearner) else None
+    with undisturbed(model.policy):
+        costs = model.policy.record(observations, state).costs
+    operations = costs.operations_per_decision
     if operations is None:
         return f"operations {NOT_COUNTED}"
     return f"{operations:,.0f} operations a decision"

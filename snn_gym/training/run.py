@@ -41,7 +41,6 @@ from snn_gym.training.dynamics_log import DYNAMICS_FILE, PROBE_FILE, DynamicsCal
 from snn_gym.training.logs import (
     EVALUATIONS_FILE,
     TENSORBOARD_FOLDER,
-    ActivityCallback,
     EpisodeLog,
     EvaluationCallback,
     ProgressCallback,
@@ -505,8 +504,6 @@ def _learn(
         evaluated = partial(make, env_kwargs={**cut, **training.environment_kwargs})
         callbacks.append(EvaluationCallback(training.eval_every, out, evaluated))
     callbacks.append(segments)  # after them, so that logs are on disk before a checkpoint is
-    if logger is not None:
-        callbacks.append(ActivityCallback(max(1, training.steps // DYNAMICS_ROWS)))
     if progress is not None:
         callbacks.append(progress)
     begins = restored is None and training.parent is None

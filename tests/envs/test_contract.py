@@ -1,14 +1,12 @@
 """Tests of the contract of every registered environment."""
 
 import itertools
-import pickle
 import re
 import warnings
 
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.utils import EzPickle
 from gymnasium.utils.env_checker import check_env as gymnasium_check_env
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
@@ -89,29 +87,6 @@ def test_next_episode_continues_the_random_stream(env_id, arguments):
     assert_equal_info(start[1], same_info)
     # Some games start alike; tests of games compare whole episodes.
     assert env_id in GAMES or fingerprint(one.reset()) != fingerprint(start)
-
-
-@every_variant
-def test_pickling_keeps_state_and_streams(env_id, arguments):
-    env = gym.make(env_id, **arguments)
-    fresh = pickle.loads(pickle.dumps(env))
-    steps = steps_of(env_id, 30)
-    for step, same_step in zip(rollout(env, 4, steps), rollout(fresh, 4, steps), strict=True):
-        assert_equal_step(step, same_step)
-    env.reset(seed=9)
-    env.step(env.action_space.sample())
-    copy = pickle.loads(pickle.dumps(env))
-    action = env.action_space.sample()
-    if isinstance(getattr(env.unwrapped, "base", None), EzPickle):
-        # Worlds of Box2D and MuJoCo are not saved: an episode ends with pickling, streams go on.
-        with pytest.raises(gym.error.ResetNeeded, match="does not outlive pickling"):
-            copy.step(action)
-    else:
-        for _ in range(5):
-            assert_equal_step(env.step(action), copy.step(action))
-    (observation, info), (same, same_info) = env.reset(), copy.reset()
-    assert np.array_equal(observation, same)
-    assert_equal_info(info, same_info)
 
 
 @every_variant

@@ -1,12 +1,12 @@
 """Tests of segments: they start from the seed alone."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 from stable_baselines3 import DQN, PPO
-from stable_baselines3.common.vec_env import VecFrameStack, VecMonitor, VecNormalize
+from stable_baselines3.common.vec_env import SubprocVecEnv, VecFrameStack, VecMonitor, VecNormalize
 
-from snn_gym import make_vec_env
 from snn_gym.envs import StableBaselinesVecEnv
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
 from snn_gym.training.run import begin_segment
@@ -56,7 +56,7 @@ def test_native_batches_restart():
 
 def test_environments_in_other_processes_are_refused():
     model = make_agent("ppo-lif", "CartPole-v1", n_envs=1)
-    model.env = VecFrameStack(make_vec_env("CartPole-v1", 1, mode="async"), 2)
+    model.env = VecFrameStack(SubprocVecEnv([lambda: gym.make("CartPole-v1")]), 2)
     with pytest.raises(ValueError, match=r"stepped in this process, got SubprocVecEnv; make them"):
         begin_segment(model, 0, 0, lambda: make_environments("CartPole-v1", 1, 0))
     model.env.close()

@@ -13,7 +13,7 @@ from gymnasium.utils import seeding
 from numpy.typing import ArrayLike, NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
-from snn_gym._base.config import Config, Count, Positive, from_arguments, typed
+from snn_gym._base.config import Config, Count, Positive, from_arguments
 from snn_gym.envs.batch import BatchEnv, Infos, Rows, SingleEnv
 from snn_gym.envs.rendering import (
     ACCENT,
@@ -190,8 +190,6 @@ MOVES = 3
 HORIZON = 100
 """Default number of moves in an episode."""
 
-_NO_EPISODE = -1
-
 
 @dataclass(frozen=True)
 class PlasticitySettings(Config):
@@ -224,141 +222,6 @@ class PlasticitySettings(Config):
 
     def _check(self) -> None:
         check_seen_rule(self.features, self.rule)
-
-
-class PlasticityCore:
-    """N networks in training, each with its random stream.
-
-    An episode begins with random weights. A move changes every weight by ``-step_size``, 0 or
-    ``step_size``, within ``weight_limit``; the reward says whether the job is done better, judged
-    before and after the move on one probe. With the same seed, network k of a batch equals a batch
-    of one. ``settings`` are fields of ``PlasticitySettings``; the default network is the job's.
-    """
-
-    def __init__(
-        self,
-        job: str | Job,
-        networks: int = 1,
-        network: NetworkConfig | Mapping[str, Any] | None = None,
-        **settings: Any,
-    ) -> None:
-        typed(Count, networks, "networks")
-        self.job = make_job(job)
-        self.settings = _settings(self.job, settings)
-        if isinstance(network, Mapping):
-            network = NetworkConfig.from_dict(network)
-        config = self.job.network if network is None else network
-        self.population = Population(config, self.job.input_size, self.job.output_size)
-        self.features = SynapseFeatures(
-            self.settings.features, self.population.synapses,
-            self.settings.weight_limit, self.settings.history,
-        )  # fmt: skip
-        self.networks = networks
-        self.generators = [seeding.np_random()[0] for _ in range(networks)]
-        self._moved = np.full(networks, _NO_EPISODE)
-        self._networks = MovingNetworks.empty(
-            networks, self.synapses, self.settings.probe_size, self.settings.history, self.rule
-        )
-        self._loop = SynapseLoop(
-            self._networks, self.features, self._judge, self.settings.weight_limit
-        )
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Norse's neurons in a population can't be pickled; the rest makes the same one again.
-        return {**self.__dict__, "population": self.population.config}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        config = state["population"]
-        self.population = Population(config, self.job.input_size, self.job.output_size)
-
-    @property
-    def rule(self) -> PlasticityRule | None:
-        """Rule of plasticity behind the feature ``eligibility``; None for none."""
-        # By name, as the functions of a rule can't be pickled.
-        return None if self.settings.rule is None else RULES[self.settings.rule]
-
-    @property
-    def synapses(self) -> int:
-        """Number W of weights and biases of a network."""
-        return self.population.parameter_count
-
-    @property
-    def weights(self) -> NDArray[np.float32]:
-        """Present weights (N, W), float32; a copy."""
-        return self._networks.weights.copy()
-
-    @property
-    def scores(self) -> NDArray[np.float64]:
-        """Present scores (N,), each on its network's probe; a copy."""
-        return self._networks.scores.copy()
-
-    @property
-    def steps(self) -> NDArray[np.int64]:
-        """Environment steps, or samples seen, (N,) since episodes began; a copy."""
-        return self._networks.steps.copy()
-
-    def seed(self, seeds: Sequence[int | None], networks: NDArray[np.int64]) -> None:
-        """Restart the streams of ``networks`` (n,) with ``seeds`` (N,); None continues a stream."""
-        for index in networks:
-            if seeds[index] is not None:
-                self.generators[index], _ = seeding.np_random(seeds[index])
-
-    def start(self, networks: NDArray[np.int64]) -> None:
-        """Start an episode in some networks (n,): random weights, judged on a new probe."""
-        weights = [start_weights(self.population, self.generators[k], 1)[0] for k in networks]
-        self._loop.begin(networks, np.stack(weights), self._probes(networks))
-        self._moved[networks] = 0
-
-    def observe(self) -> NDArray[np.float32]:
-        """Return the features of every synapse (N, W, F), float32 in [-1, 1]; a new array."""
-        return self._loop.observe()
-
-    def step(self, actions: NDArray[np.integer]) -> NDArray[np.float64]:
-        """Move every weight by actions (N, W) in {0, 1, 2} (``MOVES``) and return rewards (N,).
-
-        Other actions, or scores that are not finite, raise ValueError, a step before ``start``
-        ``gymnasium.error.ResetNeeded``.
-        """
-        if (self._moved == _NO_EPISODE).any():
-            raise gym.error.ResetNeeded("call reset() before step()")
-        shape = (self.networks, self.synapses)
-        fits = actions.shape == shape and actions.dtype.kind in "iu"
-        if not fits or actions.min() < 0 or actions.max() >= MOVES:
-            raise ValueError(
-                f"actions must be integers 0, 1 or 2 of shape {shape}, one for each network and "
-                f"synapse; got {actions.dtype} of shape {actions.shape}: {actions}"
-            )
-        moves = actions.astype(np.int8) - np.int8(1)
-        # The old weights are judged again only where there is a new probe to compare on.
-        is_due = (self._moved > 0) & (self._moved % self.settings.renew_probe_every == 0)
-        anew = np.flatnonzero(is_due)
-        if len(anew):
-            self._networks.probes[anew] = self._probes(anew)
-        gains = self._loop.move(np.float32(self.settings.step_size) * moves, anew)
-        is_difference = self.settings.reward == "difference"
-        rewards = gains if is_difference else np.where(gains > 0.0, 1.0, -1.0)
-        self._loop.remember(moves, rewards)
-        self._moved += 1
-        return rewards
-
-    def _probes(self, networks: NDArray[np.int64]) -> Probe:
-        """Return new probes (n, E) of some networks."""
-        size = self.settings.probe_size
-        return np.stack([self.job.draw_probe(self.generators[index], size) for index in networks])
-
-    def _judge(self, weights: NDArray[np.float32], probes: Probe) -> Judgement:
-        measure = not set(MEASURED).isdisjoint(self.settings.features)
-        # A user's job need not take a rule.
-        optional = {} if self.rule is None else {"rule": self.rule}
-        judgement = self.job.judge(self.population, weights, probes, measure=measure, **optional)
-        scores = judgement.scores
-        if not np.isfinite(scores).all():
-            raise ValueError(
-                f"job {self.job.name!r} gave the score {scores[~np.isfinite(scores)][0]}; scores "
-                "must be finite, or no move can be called an improvement: bound them in Job.judge"
-            )
-        return judgement
 
 
 def _settings(job: Job, given: Mapping[str, Any]) -> PlasticitySettings:
@@ -427,8 +290,10 @@ def _coloured(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
 class BatchedPlasticityEnv(BatchEnv):
     """Many networks in training, made by ``gym.make_vec("snn/Plasticity-Teacher-v0", 8)``.
 
-    ``settings`` are fields of ``PlasticitySettings``; the other arguments are as in
-    ``PlasticityEnv`` and ``BatchEnv``.
+    An episode begins with random weights. A move changes every weight by ``-step_size``, 0 or
+    ``step_size``, within ``weight_limit``; the reward says whether the job is done better, judged
+    before and after the move on one probe. ``settings`` are fields of ``PlasticitySettings``; the
+    other arguments are as in ``PlasticityEnv`` and ``BatchEnv``.
     """
 
     metadata: dict[str, Any] = {**BatchEnv.metadata, "render_fps": 8}  # noqa: RUF012 - gymnasium's own type
@@ -442,53 +307,122 @@ class BatchedPlasticityEnv(BatchEnv):
         render_mode: str | None = None,
         **settings: Any,
     ) -> None:
-        self.core = PlasticityCore(job, num_envs, network, **settings)
-        super().__init__(num_envs, max_episode_steps, *spaces(self.core), render_mode)
+        self.job = make_job(job)
+        self.settings = _settings(self.job, settings)
+        if isinstance(network, Mapping):
+            network = NetworkConfig.from_dict(network)
+        config = self.job.network if network is None else network
+        self.population = Population(config, self.job.input_size, self.job.output_size)
+        self.features = SynapseFeatures(
+            self.settings.features, self.population.synapses,
+            self.settings.weight_limit, self.settings.history,
+        )  # fmt: skip
+        size = self.synapses * len(self.features.names)
+        seen = gym.spaces.Box(-1.0, 1.0, (size,), np.float32)
+        moves = gym.spaces.MultiDiscrete(np.full(self.synapses, MOVES))
+        super().__init__(num_envs, max_episode_steps, seen, moves, render_mode)
+        self.networks = MovingNetworks.empty(
+            num_envs, self.synapses, self.settings.probe_size, self.settings.history, self.rule
+        )
+        """Weights, probes, scores and histories."""
+        self._generators = [seeding.np_random()[0] for _ in range(num_envs)]
+        self._loop = SynapseLoop(
+            self.networks, self.features, self._judge, self.settings.weight_limit
+        )
         # Scores of each network since its episode began, for images.
         self._scores: list[list[float]] = [[] for _ in range(num_envs)]
 
+    @property
+    def rule(self) -> PlasticityRule | None:
+        """Rule of plasticity behind the feature ``eligibility``; None for none."""
+        return None if self.settings.rule is None else RULES[self.settings.rule]
+
+    @property
+    def synapses(self) -> int:
+        """Number W of weights and biases of a network."""
+        return self.population.parameter_count
+
+    def observe(self) -> NDArray[np.float32]:
+        """Return the features of every synapse (N, W, F), float32 in [-1, 1]; a new array."""
+        return self._loop.observe()
+
     def checked(self, actions: ArrayLike) -> NDArray[np.integer]:
-        """Return actions (N, W) as an array, unchecked: the core checks them."""
-        return np.asarray(actions)
+        """Return valid actions (N, W) in {0, 1, 2} as an array; raise as ``step`` does."""
+        if not self._started:
+            raise gym.error.ResetNeeded("call reset() before step()")
+        moves, shape = np.asarray(actions), self.action_space.shape
+        fits = moves.shape == shape and moves.dtype.kind in "iu"
+        if not fits or moves.min() < 0 or moves.max() >= MOVES:
+            raise ValueError(
+                f"actions must be integers 0, 1 or 2 of shape {shape}, one for each network and "
+                f"synapse; got {moves.dtype} of shape {moves.shape}: {moves}"
+            )
+        return moves
 
     def draw(self, index: int) -> NDArray[np.uint8]:
         """Return the image (256, 256, 3), uint8, of a network's weights and scores."""
-        core = self.core
-        matrices = weight_matrices(core.weights[index], core.population.synapses)
-        return draw_scene(matrices, core.settings.weight_limit, self._scores[index])
+        matrices = weight_matrices(self.networks.weights[index], self.population.synapses)
+        return draw_scene(matrices, self.settings.weight_limit, self._scores[index])
 
     def _start(
         self, rows: Rows, seeds: Sequence[int | None] | None, options: dict[str, Any] | None
     ) -> NDArray[np.float32]:
         del options
         networks = np.arange(self.num_envs)[rows]
-        if seeds is not None:
-            self.core.seed(seeds, networks)
-        self.core.start(networks)
         for index in networks:
+            if seeds is not None and seeds[index] is not None:
+                self._generators[index], _ = seeding.np_random(seeds[index])
             self._scores[index] = []
+        weights = [start_weights(self.population, self._generators[k], 1)[0] for k in networks]
+        self._loop.begin(networks, np.stack(weights), self._probes(networks))
         self._note_scores(networks)
         return self._observe()[rows]
 
     def _advance(
         self, actions: NDArray[np.integer]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        rewards = self.core.step(actions)
+        moves = actions.astype(np.int8) - np.int8(1)
+        # The old weights are judged again only where there is a new probe to compare on.
+        is_due = (self._steps > 0) & (self._steps % self.settings.renew_probe_every == 0)
+        anew = np.flatnonzero(is_due)
+        if len(anew):
+            self.networks.probes[anew] = self._probes(anew)
+        gains = self._loop.move(np.float32(self.settings.step_size) * moves, anew)
+        is_difference = self.settings.reward == "difference"
+        rewards = gains if is_difference else np.where(gains > 0.0, 1.0, -1.0)
+        self._loop.remember(moves, rewards)
         self._note_scores(np.arange(self.num_envs))
         return rewards, np.zeros(self.num_envs, np.bool_)
 
+    def _probes(self, networks: NDArray[np.int64]) -> Probe:
+        """Return new probes (n, E) of some networks."""
+        size = self.settings.probe_size
+        return np.stack([self.job.draw_probe(self._generators[index], size) for index in networks])
+
+    def _judge(self, weights: Weights, probes: Probe) -> Judgement:
+        measure = not set(MEASURED).isdisjoint(self.settings.features)
+        # A user's job need not take a rule.
+        optional = {} if self.rule is None else {"rule": self.rule}
+        judgement = self.job.judge(self.population, weights, probes, measure=measure, **optional)
+        scores = judgement.scores
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                f"job {self.job.name!r} gave the score {scores[~np.isfinite(scores)][0]}; scores "
+                "must be finite, or no move can be called an improvement: bound them in Job.judge"
+            )
+        return judgement
+
     def _note_scores(self, networks: NDArray[np.int64]) -> None:
         if self.render_mode is not None:
-            scores = self.core.scores
             for index in networks:
-                self._scores[index].append(float(scores[index]))
+                self._scores[index].append(float(self.networks.scores[index]))
 
     def _observe(self) -> NDArray[np.float32]:
-        return self.core.observe().reshape(self.num_envs, -1)
+        return self.observe().reshape(self.num_envs, -1)
 
     def _info(self) -> Infos:
-        core = self.core
-        return {"score": core.scores, "steps": core.steps, "weights": core.weights}
+        state = self.networks
+        return {"score": state.scores, "steps": state.steps, "weights": state.weights}
 
 
 class PlasticityEnv(SingleEnv):
@@ -521,17 +455,10 @@ class PlasticityEnv(SingleEnv):
         super().__init__(BatchedPlasticityEnv, render_mode, job=job, network=network, **settings)
 
     @property
-    def core(self) -> PlasticityCore:
-        """The network in training."""
+    def core(self) -> BatchedPlasticityEnv:
+        """The network in training, as a batch of one."""
         assert isinstance(self.batch, BatchedPlasticityEnv)  # made by __init__
-        return self.batch.core
-
-
-def spaces(core: PlasticityCore) -> tuple[gym.Space[Any], gym.Space[Any]]:
-    """Return the spaces of observations, all synapses' features, and actions, their moves."""
-    size = core.synapses * len(core.features.names)
-    moves = gym.spaces.MultiDiscrete(np.full(core.synapses, MOVES))
-    return gym.spaces.Box(-1.0, 1.0, (size,), np.float32), moves
+        return self.batch
 
 
 # ---- vec env -------------------------------------------------------------------------------------
@@ -576,9 +503,9 @@ class PlasticityVecEnv(BatchVecEnv):
         horizon: int = HORIZON,
         **settings: Any,
     ) -> None:
-        batch = BatchedPlasticityEnv(job, networks, horizon, network, **settings)
-        self.core = batch.core
-        self._networks = StableBaselinesVecEnv(batch)
+        self.core = BatchedPlasticityEnv(job, networks, horizon, network, **settings)
+        """The networks in training."""
+        self._networks = StableBaselinesVecEnv(self.core)
         self._actions: NDArray[np.integer] | None = None
         features = gym.spaces.Box(-1.0, 1.0, (len(self.core.features.names),), np.float32)
         super().__init__(networks * self.core.synapses, features, gym.spaces.Discrete(MOVES))

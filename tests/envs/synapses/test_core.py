@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_gym.envs.synapses.environments import PlasticityCore
+from snn_gym.envs.synapses.environments import BatchedPlasticityEnv
 from snn_gym.envs.synapses.plasticity import PRESETS
 from snn_gym.spiking.population import Population, start_weights
 from tests.envs.synapses.toy_jobs import SMALL, Broken, Distance
@@ -17,10 +17,19 @@ WITH_RULES = [
 ]
 
 
+class Batch(BatchedPlasticityEnv):
+    weights = property(lambda self: self.networks.weights.copy())
+    scores = property(lambda self: self.networks.scores.copy())
+    steps = property(lambda self: self.networks.steps.copy())
+
+    def step(self, actions):
+        """Return the rewards alone."""
+        return super().step(actions)[1]
+
+
 def started(job, networks=1, seed=0, **arguments):
-    core = PlasticityCore(job, networks, **arguments)
-    core.seed([seed + k for k in range(networks)], np.arange(networks))
-    core.start(np.arange(networks))
+    core = Batch(job, networks, **arguments)
+    core.reset(seed=seed)
     return core
 
 
@@ -131,9 +140,9 @@ def test_batched_networks_equal_single_networks(job, networks, seen, reward, eve
     for step in range(8):
         if step == 5:  # a new episode of every other network
             which = np.arange(0, networks, 2)
-            batch.start(which)
+            batch.begin(which)
             for k in which:
-                singles[k].start(np.array([0]))
+                singles[k].begin(np.array([0]))
         actions = rng.integers(0, 3, (networks, batch.synapses))
         rewards = batch.step(actions)
         for k, single in enumerate(singles):
@@ -147,8 +156,7 @@ def test_batched_networks_equal_single_networks(job, networks, seen, reward, eve
 
 
 def test_moves_before_the_start_are_refused():
-    core = PlasticityCore(Distance(), 2)
-    core.start(np.array([1]))
+    core = Batch(Distance(), 2)
     with pytest.raises(gym.error.ResetNeeded, match=r"call reset\(\) before step\(\)"):
         core.step(np.ones((2, 4), np.int64))
 
@@ -181,10 +189,10 @@ def test_non_finite_scores_are_refused():
         ({"rule": "hebb"}, "rule 'hebb' is unknown; allowed: three_factor, r_stdp; one of your"),
         ({"rule": "r_stdp"}, "do not see what rule='r_stdp' makes of the decisions; add its feat"),
         ({"features": ["eligibility"]}, "'eligibility' is what a rule .* got no rule; give rule="),
-        ({"networks": 0}, "networks must be at least 1, got 0"),
+        ({"num_envs": 0}, "num_envs and max_episode_steps must be at least 1, got 0 and 100"),
         ({"network": {"recurrent": True}}, "can't run recurrent=True; use recurrent=False"),
     ],
 )
 def test_arguments_are_checked(arguments, message):
     with pytest.raises(ValueError, match=message):
-        PlasticityCore("XOR", **arguments)
+        Batch("XOR", **arguments)

@@ -26,18 +26,18 @@ def test_synapses_observe_eligibility_of_a_registered_rule(stepped_rules, job):
     env.reset(seed=0)
     for _ in range(3):
         observation, *_ = env.step(env.action_space.sample())
-        probe = core._networks.probes
+        probe = core.networks.probes
         judged = core.job.judge(
-            core.population, core.weights, probe, measure=True, rule=stepped_rules["mine"]
+            core.population, core.networks.weights, probe, measure=True, rule=stepped_rules["mine"]
         )
         seen = observation.reshape(-1, 2)
         assert np.array_equal(seen[:, 1], judged.dynamics[0, :, 6])
-        np.testing.assert_allclose(seen[:, 0], core.weights[0] / 4.0)
+        np.testing.assert_allclose(seen[:, 0], core.networks.weights[0] / 4.0)
         assert np.abs(seen[:, 1]).max() > 0.1
     other = gym.make(f"snn/Plasticity-{job}-v0", rule="r_stdp", **arguments)
     for each in (env, other):
         each.unwrapped.reset(seed=1)
-    assert np.array_equal(core.weights, other.unwrapped.core.weights)
+    assert np.array_equal(core.networks.weights, other.unwrapped.core.networks.weights)
     assert not np.array_equal(core.observe(), other.unwrapped.core.observe())
 
 
