@@ -163,10 +163,13 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--nice", type=int, default=0, help="niceness to add")
     given = parser.parse_args(words)
-    jobs = read_plan(given.plan).jobs()
-    pending = missing(jobs, given.leaderboard)
-    for folder in (given.leaderboard, given.runs):  # before hours of work
-        make_writable(folder)
+    try:
+        jobs = read_plan(given.plan).jobs()
+        pending = missing(jobs, given.leaderboard)
+        for folder in (given.leaderboard, given.runs):  # before hours of work
+            make_writable(folder)
+    except (ValueError, OSError) as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
     print(f"{len(pending)} of {len(jobs)} runs have no row yet; {given.workers} at a time")
     failures = 0
     ended = sweep(

@@ -160,8 +160,14 @@ def test_each_run_is_reported(tmp_path, capsys):
     assert "1 runs have no row; see the lines above" in capsys.readouterr().out
 
 
-def test_folders_that_cannot_be_written_are_refused_before_any_run(tmp_path):
+def test_folders_that_cannot_be_written_are_refused_before_any_run(tmp_path, capsys):
     (tmp_path / "board").write_text("a file")
-    with pytest.raises(ValueError, match="is a file; expected a folder"):
-        sweeps.main(sweep_words(tmp_path))
+    for words, named in (
+        (sweep_words(tmp_path), "is a file; expected a folder"),
+        (["absent.toml"], "absent.toml"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            sweeps.main(words)
+        (said,) = capsys.readouterr().err.splitlines()
+        assert named in said
     assert not (tmp_path / "runs").exists()

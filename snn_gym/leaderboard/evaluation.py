@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym._base.config import Range, typed
+from snn_gym._base.config import Length, Range, typed
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.spaces import by_key, each_array, row, set_row, stacked
 from snn_gym.leaderboard.statistics import interquartile_mean
@@ -38,8 +38,9 @@ FIRST_EVALUATION_SEED = 2_000_000_000
 
 MOST_EPISODES = 1_000_000
 """Largest number of public seeds."""
-
 _EpisodeSeed = Annotated[int, Range(at_least=0, below=2**32)]
+_EpisodeSeeds = Annotated[tuple[_EpisodeSeed, ...], Length(1, MOST_EPISODES)]
+
 OFFICIAL_EPISODES = 100
 """Episodes behind every row of the results table."""
 
@@ -138,8 +139,9 @@ def evaluate(
         )
     given = Given(env_id, env_kwargs)
     policy: Acting = raw_policy(model_or_policy, given.acted_in, env_kwargs)
-    played = evaluation_seeds(episodes) if seeds is None else tuple(seeds)
-    seeds = tuple(typed(tuple[_EpisodeSeed, ...], played, "seeds"))
+    played: Any = evaluation_seeds(episodes) if seeds is None else seeds
+    played = tuple(played) if np.iterable(played) else played
+    seeds = tuple(typed(_EpisodeSeeds, played, "seeds"))
     visited = _Visited(MAX_KEPT_OBSERVATIONS)
     together = given.count or _EPISODES_TOGETHER
     groups = [seeds[k : k + together] for k in range(0, len(seeds), together)]

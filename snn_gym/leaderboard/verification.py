@@ -43,6 +43,7 @@ from snn_gym.leaderboard.manifest import (
 from snn_gym.leaderboard.pretrained import load_row
 from snn_gym.leaderboard.rendering import TABLE_NAME, read_table, render_table
 from snn_gym.leaderboard.results import (
+    RESULTS_FOLDER,
     WEIGHTS_FOLDER,
     Row,
     batch_of,
@@ -402,8 +403,9 @@ def check_board(leaderboard: str | os.PathLike[str]) -> tuple[str, ...]:
         ValueError: The folder is missing.
     """
     leaderboard = Path(leaderboard)
-    if not leaderboard.is_dir():
-        raise ValueError(f"{leaderboard} is no folder; expected a leaderboard; verify a row first")
+    for folder in (leaderboard, leaderboard / RESULTS_FOLDER):
+        if not folder.is_dir():
+            raise ValueError(f"{folder} is no folder; expected a leaderboard; verify a row first")
     rows, found = sound_rows(leaderboard)
     problems = [*found, *_batch_problems(leaderboard, rows)]
     for row in rows:

@@ -356,7 +356,8 @@ def build_agent(
     where = f"agent {name!r} on {env_id}"
     settings = make_settings(resolved.algorithm, resolved.hyperparameters, where)
     env_kwargs = dict(env_kwargs or {})
-    env = make_environments(given or env_id, settings.n_envs, seed, env_kwargs)
+    with naming_the_argument(env_id, env_kwargs):
+        env = make_environments(given or env_id, settings.n_envs, seed, env_kwargs)
     if given is not None:
         env_kwargs = own_arguments(env)
     if resolved.vec_normalize is not None:

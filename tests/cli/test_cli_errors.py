@@ -46,6 +46,7 @@ MISTAKES = [
     ("verify RUN --leaderboard new", "and nothing else, which `snn-gym submit` writes"),
     ("verify SUBMISSION --leaderboard FILE", "is a file; expected a folder; name another"),
     ("verify --check --leaderboard nowhere", "is no folder; expected a leaderboard; verify a row"),
+    ("verify --check --leaderboard EMPTY", "results is no folder; expected a leaderboard; verify"),
     ("table --leaderboard nowhere", "is no folder; expected a leaderboard; verify a row first"),
     ("pretrained --agent ppo-lfi", "no trained agent 'ppo-lfi'; did you mean 'ppo-lif'?"),
     ("pretrained --leaderboard nowhere", "the results table is empty; train one with"),

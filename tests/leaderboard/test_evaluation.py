@@ -111,6 +111,8 @@ def test_default_seeds_are_public_and_apart_from_training():
     ({"seeds": [3, True]}, r"seeds\[1\]: expected int, got True \(bool\)"),
     ({"seeds": np.array([1.0])}, r"seeds\[0\]: expected int, got .*1.0"),
     ({"seeds": [-1]}, r"seeds\[0\] must be at least 0 and below 4294967296, got -1"),
+    ({"seeds": []}, "seeds must have 1 to 1000000 entries, got 0"),
+    ({"seeds": 0.9}, r"seeds: expected a list, got 0.9 \(float\)"),
     ({"episodes": 1.5}, r"episodes: expected int, got 1.5 \(float\)"),
     ({"episodes": True}, r"episodes: expected int, got True \(bool\)"),
 ])  # fmt: skip

@@ -23,6 +23,11 @@ def test_a_seed_that_is_no_number_is_named(seed, words):
         snn_gym.make_agent("ppo-lif-8", "CartPole-v1", seed=seed)
 
 
+def test_an_argument_that_an_environment_lacks_is_named():
+    with pytest.raises(ValueError, match="takes no argument 'sutton_barto'; did you mean 'sutton_"):
+        snn_gym.make_agent("ppo-lif-8", "CartPole-v1", env_kwargs={"sutton_barto": True})
+
+
 def test_a_name_where_a_model_is_expected_is_answered_with_the_loaders():
     words = r"which have predict, got 'ppo-lif'; load one by snn_gym\.load_pretrained or"
     with pytest.raises(TypeError, match=words):
